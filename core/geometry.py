@@ -1,0 +1,159 @@
+"""Frames and the maps between them: photo, camera, crop, volume and head.
+
+* photo: pixels, x right, y down, the centre of the top-left pixel is (0, 0).
+* camera: metres, x right, y down, z away from the camera (OpenCV's convention).
+* crop: 192 x 192 px, a similarity of the photo: roll removed, the head's centre at (95.5, 95.5), 6.5 px per cm there.
+* volume: points (x, y, z); x and y as in the crop, z grows towards the camera, 99.5 at the head's centre, one voxel is
+  one crop pixel at the head's centre. Arrays are indexed [z, y, x]. A column of voxels is a camera ray.
+* head: metres, z up, the face looks along -y, +x is the subject's left, origin between the eyes' outer corners.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+CROP_SIZE = 192
+VOLUME_SHAPE = (200, 192, 192)
+CROP_PX_PER_CM = 6.5
+VOXELS_PER_METRE = 100.0 * CROP_PX_PER_CM
+CROP_CENTRE = (CROP_SIZE - 1) / 2
+VOLUME_CENTRE_Z = (VOLUME_SHAPE[0] - 1) / 2
+#: Middle of the whole head in the head frame, metres: what the crop and the volume are centred on.
+HEAD_CENTRE = np.array([0.0, 0.065, -0.01])
+#: Height in the head frame, metres, of the plane below the chin that closes the neck.
+NECK_PLANE_Z = -0.155
+#: Rotation head -> camera of a face that looks straight into the camera.
+FRONTAL = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+#: Diagonal of 35 mm film, mm: EXIF's "focal length in 35 mm film" refers to it.
+FILM_DIAGONAL_MM = 43.27
+DEFAULT_FOCAL_MM = 50.0
+
+
+def apply_affine(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Map (..., 2) points by a (2, 3) affine matrix."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def invert_affine(matrix: np.ndarray) -> np.ndarray:
+    """The (2, 3) inverse of a (2, 3) affine matrix."""
+    linear = np.linalg.inv(matrix[:, :2])
+    return np.concatenate([linear, -(linear @ matrix[:, 2])[:, None]], 1)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera without distortion; focal length and principal point in photo pixels.
+
+    `source` says where the focal length comes from: "exif", "option" or "default".
+    """
+
+    focal_px: float
+    cx: float
+    cy: float
+    source: str = "default"
+
+    @classmethod
+    def from_focal_mm(cls, focal_mm: float, width: int, height: int, source: str = "default") -> "Camera":
+        """Camera of a `width` x `height` photo from its 35 mm equivalent focal length (by the diagonal)."""
+        focal_px = focal_mm / FILM_DIAGONAL_MM * float(np.hypot(width, height))
+        return cls(focal_px, (width - 1) / 2, (height - 1) / 2, source)
+
+    def focal_mm(self, width: int, height: int) -> float:
+        """35 mm equivalent focal length of this camera for a `width` x `height` photo."""
+        return self.focal_px * FILM_DIAGONAL_MM / float(np.hypot(width, height))
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """(..., 3) camera frame -> (..., 2) photo frame."""
+        return points[..., :2] / points[..., 2:] * self.focal_px + np.array([self.cx, self.cy])
+
+
+@dataclass(frozen=True)
+class HeadPose:
+    """Where the head is: camera = rotation @ head + translation (metres)."""
+
+    rotation: np.ndarray
+    translation: np.ndarray
+
+    def head_to_camera(self, points: np.ndarray) -> np.ndarray:
+        """(..., 3) head frame -> (..., 3) camera frame."""
+        return points @ self.rotation.T + self.translation
+
+    def camera_to_head(self, points: np.ndarray) -> np.ndarray:
+        """(..., 3) camera frame -> (..., 3) head frame."""
+        return (points - self.translation) @ self.rotation
+
+    @cached_property
+    def angles(self) -> tuple[float, float, float]:
+        """(yaw, pitch, roll) in degrees: the face turned to the picture's right, raised, and turned clockwise."""
+        m = FRONTAL.T @ self.rotation  # in head axes: identity when frontal
+        forward = m @ np.array([0.0, -1.0, 0.0])
+        yaw = np.degrees(np.arctan2(forward[0], -forward[1]))
+        pitch = np.degrees(np.arcsin(np.clip(forward[2], -1, 1)))
+        # Roll is what is left after undoing yaw and pitch.
+        y, p = np.radians(yaw), np.radians(pitch)
+        rz = np.array([[np.cos(y), -np.sin(y), 0], [np.sin(y), np.cos(y), 0], [0, 0, 1]])
+        rx = np.array([[1, 0, 0], [0, np.cos(p), np.sin(p)], [0, -np.sin(p), np.cos(p)]])
+        rest = (rz @ rx).T @ m
+        return float(yaw), float(pitch), float(np.degrees(np.arctan2(rest[0, 2], rest[2, 2])))
+
+
+@dataclass(frozen=True)
+class CropFrame:
+    """The crop of one face and the volume behind it.
+
+    camera: of the photo. matrix: (2, 3) float64, photo -> crop, a similarity. distance: metres from the camera to the
+    plane z = 99.5 of the volume, measured along the optical axis.
+    """
+
+    camera: Camera
+    matrix: np.ndarray
+    distance: float
+
+    @cached_property
+    def inverse(self) -> np.ndarray:
+        """(2, 3) float64, crop -> photo."""
+        return invert_affine(self.matrix)
+
+    @property
+    def scale(self) -> float:
+        """Crop pixels per photo pixel."""
+        return float(np.sqrt(abs(np.linalg.det(self.matrix[:, :2]))))
+
+    def photo_to_crop(self, points: np.ndarray) -> np.ndarray:
+        """(..., 2) photo frame -> (..., 2) crop frame."""
+        return apply_affine(self.matrix, points)
+
+    def crop_to_photo(self, points: np.ndarray) -> np.ndarray:
+        """(..., 2) crop frame -> (..., 2) photo frame."""
+        return apply_affine(self.inverse, points)
+
+    def volume_to_camera(self, points: np.ndarray) -> np.ndarray:
+        """(..., 3) volume frame (x, y, z) -> (..., 3) camera frame: undoes the perspective."""
+        photo = self.crop_to_photo(points[..., :2])
+        depth = self.distance - (points[..., 2:] - VOLUME_CENTRE_Z) / VOXELS_PER_METRE
+        xy = (photo - np.array([self.camera.cx, self.camera.cy])) / self.camera.focal_px * depth
+        return np.concatenate([xy, depth], -1)
+
+    def camera_to_volume(self, points: np.ndarray) -> np.ndarray:
+        """(..., 3) camera frame -> (..., 3) volume frame (x, y, z)."""
+        xy = self.photo_to_crop(self.camera.project(points))
+        z = VOLUME_CENTRE_Z + (self.distance - points[..., 2:]) * VOXELS_PER_METRE
+        return np.concatenate([xy, z], -1)
+
+
+def crop_frame_around(camera: Camera, pose: HeadPose) -> CropFrame:
+    """The crop of a head whose metric pose is known: roll removed, 6.5 px per cm at the head's centre."""
+    centre = pose.head_to_camera(HEAD_CENTRE)
+    distance = float(centre[2])
+    position = camera.project(centre)
+    scale = VOXELS_PER_METRE * distance / camera.focal_px
+    # The picture of the head's up axis, projected at its centre, points up in the crop.
+    up = camera.project(pose.head_to_camera(HEAD_CENTRE + np.array([0.0, 0.0, 0.01]))) - position
+    if np.hypot(*up) < 1e-9:
+        up = np.array([0.0, -1.0])
+    angle = np.arctan2(up[0], -up[1])  # clockwise roll in the photo
+    cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
+    linear = np.array([[cos, sin], [-sin, cos]])
+    offset = np.array([CROP_CENTRE, CROP_CENTRE]) - linear @ position
+    return CropFrame(camera, np.concatenate([linear, offset[:, None]], 1), distance)

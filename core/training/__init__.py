@@ -1,0 +1,1 @@
+"""Training of Photobust's networks: made pictures of made heads, losses, loops and evaluation."""

@@ -1,0 +1,218 @@
+"""Rasteriser and voxeliser of triangle meshes, compiled by numba: what training needs ten thousand times an hour.
+
+`core.raster` has the same crossings in plain numpy for inference; a test holds the two together.
+"""
+
+import numba as nb
+import numpy as np
+
+from core.geometry import VOLUME_SHAPE
+
+#: Most surfaces that one ray may cross (an ear behind a cheek behind a nose, both ways).
+MAX_CROSSINGS = 32
+#: Rays pass a hair beside the pixel centres so that none runs exactly along a shared edge.
+RAY_JITTER = (1.37e-4, 2.11e-4)
+
+
+@nb.njit(cache=True, fastmath=True)
+def zbuffer(vertices, triangles, height, width):  # type: ignore[no-untyped-def]
+    """Nearest triangle of each pixel; vertices (V, 3): x, y in pixels and z, smaller = nearer (camera metres).
+
+    Returns (index (H, W) int32, -1 = none; bary (H, W, 3) float32, perspective-correct; depth (H, W) float32).
+    """
+    index = np.full((height, width), -1, np.int32)
+    bary = np.zeros((height, width, 3), np.float32)
+    inverse = np.zeros((height, width), np.float32)
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ax, ay, az = vertices[a, 0], vertices[a, 1], vertices[a, 2]
+        bx, by, bz = vertices[b, 0], vertices[b, 1], vertices[b, 2]
+        cx, cy, cz = vertices[c, 0], vertices[c, 1], vertices[c, 2]
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if abs(area) < 1e-12 or az <= 0 or bz <= 0 or cz <= 0:
+            continue
+        x0, x1 = max(0, int(np.ceil(min(ax, bx, cx)))), min(width - 1, int(np.floor(max(ax, bx, cx))))
+        y0, y1 = max(0, int(np.ceil(min(ay, by, cy)))), min(height - 1, int(np.floor(max(ay, by, cy))))
+        for y in range(y0, y1 + 1):
+            for x in range(x0, x1 + 1):
+                wa = ((bx - x) * (cy - y) - (by - y) * (cx - x)) / area
+                wb = ((cx - x) * (ay - y) - (cy - y) * (ax - x)) / area
+                wc = 1.0 - wa - wb
+                if wa < 0 or wb < 0 or wc < 0:
+                    continue
+                inv = wa / az + wb / bz + wc / cz
+                if inv > inverse[y, x]:
+                    inverse[y, x] = inv
+                    index[y, x] = t
+                    bary[y, x, 0] = wa / az / inv
+                    bary[y, x, 1] = wb / bz / inv
+                    bary[y, x, 2] = wc / cz / inv
+    depth = np.zeros((height, width), np.float32)
+    for y in range(height):
+        for x in range(width):
+            if inverse[y, x] > 0:
+                depth[y, x] = 1.0 / inverse[y, x]
+    return index, bary, depth
+
+
+@nb.njit(cache=True, fastmath=True)
+def crossings(vertices, triangles, samples):  # type: ignore[no-untyped-def]
+    """Where rays along z cross a mesh given in the volume frame; `samples` x `samples` rays a pixel.
+
+    Returns (count (R, R) int32, z (R, R, K) float32 descending, sign (R, R, K) int8, +1 where the ray, going away
+    from the camera, enters the solid), R = 192 * samples.
+    """
+    size = VOLUME_SHAPE[1] * samples
+    count = np.zeros((size, size), np.int32)
+    zs = np.zeros((size, size, MAX_CROSSINGS), np.float32)
+    signs = np.zeros((size, size, MAX_CROSSINGS), np.int8)
+    shift = (samples - 1) / 2.0
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ax, ay = vertices[a, 0] * samples + shift, vertices[a, 1] * samples + shift
+        bx, by = vertices[b, 0] * samples + shift, vertices[b, 1] * samples + shift
+        cx, cy = vertices[c, 0] * samples + shift, vertices[c, 1] * samples + shift
+        az, bz, cz = vertices[a, 2], vertices[b, 2], vertices[c, 2]
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if abs(area) < 1e-12:
+            continue
+        # Image axes (x right, y down) with z towards the viewer are left-handed: outward faces have negative area.
+        sign = 1 if area < 0 else -1
+        x0, x1 = max(0, int(np.floor(min(ax, bx, cx)))), min(size - 1, int(np.ceil(max(ax, bx, cx))))
+        y0, y1 = max(0, int(np.floor(min(ay, by, cy)))), min(size - 1, int(np.ceil(max(ay, by, cy))))
+        for iy in range(y0, y1 + 1):
+            y = iy + RAY_JITTER[1]
+            for ix in range(x0, x1 + 1):
+                x = ix + RAY_JITTER[0]
+                wa = ((bx - x) * (cy - y) - (by - y) * (cx - x)) / area
+                wb = ((cx - x) * (ay - y) - (cy - y) * (ax - x)) / area
+                wc = 1.0 - wa - wb
+                if wa < 0 or wb < 0 or wc < 0:
+                    continue
+                n = count[iy, ix]
+                if n >= MAX_CROSSINGS:
+                    continue
+                z = wa * az + wb * bz + wc * cz
+                k = n
+                while k > 0 and zs[iy, ix, k - 1] < z:
+                    zs[iy, ix, k] = zs[iy, ix, k - 1]
+                    signs[iy, ix, k] = signs[iy, ix, k - 1]
+                    k -= 1
+                zs[iy, ix, k] = z
+                signs[iy, ix, k] = sign
+                count[iy, ix] = n + 1
+    return count, zs, signs
+
+
+@nb.njit(cache=True, fastmath=True)
+def leaking_rays(count, signs):  # type: ignore[no-untyped-def]
+    """Number of rays whose winding number does not return to zero: 0 for a closed mesh."""
+    leaks = 0
+    for y in range(count.shape[0]):
+        for x in range(count.shape[1]):
+            total = 0
+            for k in range(count[y, x]):
+                total += signs[y, x, k]
+            if total != 0:
+                leaks += 1
+    return leaks
+
+
+@nb.njit(cache=True, fastmath=True)
+def fill(count, zs, signs, samples, plane, kernel):  # type: ignore[no-untyped-def]
+    """Smoothed occupancy (200, 192, 192) float32 from crossings.
+
+    A point is solid where the winding number is positive and n . p + d >= 0 for plane = (n, d), volume frame.
+    Coverage is exact along z, averaged over `samples`² rays, and smoothed by [1 2 1] / 4 along x and y and by
+    `kernel` (odd length, sum 1) along z. All of this is linear, so it is done on the sparse derivative along z, which
+    is summed up at the end: five times faster than blurring the volume.
+    """
+    depth, height, width = VOLUME_SHAPE
+    half = len(kernel) // 2
+    pad = half + 1
+    # rate[y, z + pad, x]: by how much the occupancy grows from voxel z - 1 to z.
+    rate = np.zeros((height, depth + 2 * pad, width), np.float32)
+    step = np.zeros(len(kernel) + 1, np.float32)
+    shift = (samples - 1) / 2.0
+    for iy in range(height * samples):
+        for ix in range(width * samples):
+            n = count[iy, ix]
+            if n == 0:
+                continue
+            rest = plane[0] * ((ix - shift) / samples) + plane[1] * ((iy - shift) / samples) + plane[3]
+            low, high = -1e9, 1e9
+            if abs(plane[2]) > 1e-6:  # the half-space cuts the ray at one z
+                if plane[2] > 0:
+                    low = -rest / plane[2]
+                else:
+                    high = -rest / plane[2]
+            elif rest < 0:
+                continue
+            winding = 0
+            top = 0.0
+            for k in range(n):
+                before = winding
+                winding += signs[iy, ix, k]
+                if before <= 0 and winding > 0:
+                    top = zs[iy, ix, k]
+                elif before > 0 and winding <= 0:
+                    last = min(top, high)
+                    first = max(zs[iy, ix, k], low)
+                    if last > first:
+                        _add_step(rate, ix // samples, iy // samples, first, 1.0, kernel, step, pad)
+                        _add_step(rate, ix // samples, iy // samples, last, -1.0, kernel, step, pad)
+    volume = np.zeros((depth, height, width), np.float32)
+    scale = np.float32(1.0 / (16 * samples * samples))
+    for y in range(height):
+        total = np.zeros(width, np.float32)
+        for z in range(pad):
+            for x in range(width):
+                total[x] += rate[y, z, x]
+        for z in range(depth):
+            for x in range(width):
+                total[x] += rate[y, z + pad, x]
+                volume[z, y, x] = total[x] * scale
+    return volume
+
+
+@nb.njit(cache=True, fastmath=True)
+def _add_step(rate, x, y, z, weight, kernel, step, pad):  # type: ignore[no-untyped-def]
+    """Add a step up at z: covers voxel [k - 0.5, k + 0.5] by its part above z, smoothed by the kernels."""
+    height, rows, width = rate.shape
+    z = min(max(z, -0.5), rows - 2 * pad - 0.5)
+    k = int(np.floor(z + 0.5))
+    covered = np.float32((k + 0.5 - z) * weight)
+    rest = np.float32(weight) - covered
+    step[:] = 0
+    for i in range(len(kernel)):
+        step[i] += kernel[i] * covered
+        step[i + 1] += kernel[i] * rest
+    start = k - len(kernel) // 2 + pad
+    for dy in range(-1, 2):
+        if y + dy < 0 or y + dy >= height:
+            continue
+        for dx in range(-1, 2):
+            if x + dx < 0 or x + dx >= width:
+                continue
+            blur = np.float32((2 - abs(dy)) * (2 - abs(dx)))
+            for i in range(len(step)):
+                if start + i < rows:
+                    rate[y + dy, start + i, x + dx] += step[i] * blur
+
+
+TARGET_KERNEL = np.array([0.25, 0.5, 0.25], np.float32)
+
+
+def voxelize(
+    vertices: np.ndarray,
+    triangles: np.ndarray,
+    plane: np.ndarray,
+    samples: int = 2,
+    kernel: np.ndarray = TARGET_KERNEL,
+) -> np.ndarray:
+    """Soft occupancy (200, 192, 192) float32 of a closed mesh in the volume frame: the training target.
+
+    plane: (4,) n, d in the volume frame. Hard voxels would teach the network ridges: see `fill`.
+    """
+    found = crossings(np.ascontiguousarray(vertices, np.float32), triangles, samples)
+    return fill(*found, samples, np.asarray(plane, np.float64), kernel)
