@@ -1,0 +1,37 @@
+"""What can go wrong on Blender's side of the process boundary, in words that help an artist. No bpy."""
+
+
+class AddonError(Exception):
+    """Root of the errors that are told to the user as one sentence, without a traceback."""
+
+
+class EngineNotFoundError(AddonError):
+    """No Python interpreter with the engine in it was found."""
+
+
+class EngineDiedError(AddonError):
+    """The engine could not start, or ended while it was working and again after a restart."""
+
+
+class EngineTimeoutError(AddonError):
+    """The engine did not answer in the time it was given; it was stopped."""
+
+
+class JobFailedError(AddonError):
+    """The engine refused a request. `kind` is its name for the reason, such as "NoFaceError"."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class JobCancelledError(AddonError):
+    """The request was cancelled on the user's wish."""
+
+
+class SurfaceFileError(AddonError):
+    """A surface file is missing, damaged or not of the kind that the engine writes."""
+
+
+class RenderError(AddonError):
+    """A picture could not be made."""

@@ -1,0 +1,234 @@
+"""Pictures of reconstructed heads. Needs bpy.
+
+A picture is made in a scene of its own, which is removed afterwards with all that was made for it: the
+user's scenes, selection and settings are not touched. Workbench is quick but needs OpenGL and takes the whole
+process down where there is none; `WorkbenchProbe` finds that out in another process. Cycles always works.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Matrix, Vector
+
+from . import compat
+from .errors import RenderError
+from .pictures import load_picture, save_png
+from .ply import SurfaceMesh, read_ply
+from .surface_import import mesh_from_surface
+
+WORKBENCH = "BLENDER_WORKBENCH"
+CYCLES = "CYCLES"
+#: Middle of the head in the head frame, metres: core.geometry.HEAD_CENTRE, which an add-on cannot import.
+HEAD_CENTRE = (0.0, 0.065, -0.01)
+#: Side of the square that one view shows, metres: the same for every head, so that sizes can be compared.
+VIEW_SIZE = 0.30
+#: Turns about the vertical axis, degrees, of the views of a preview.
+PREVIEW_TURNS = (0.0, 40.0, 90.0)
+BACKGROUND = (56, 58, 62)
+CYCLES_SAMPLES = 8
+PROBE_TIMEOUT = 60.0
+PROBE = """
+import bpy
+scene = bpy.context.scene
+scene.render.engine = "BLENDER_WORKBENCH"
+scene.render.resolution_x = scene.render.resolution_y = 16
+bpy.ops.render.render()
+"""
+
+
+class WorkbenchProbe:
+    """Tries Workbench in a process of its own; started at once, so that other work can go on meanwhile."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen | None = None
+        self._works = True
+        if bpy.app.background:  # with a window open, OpenGL is there
+            self._process = subprocess.Popen(
+                _probe_command(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+
+    def renderer(self) -> str:
+        """WORKBENCH, or CYCLES where Workbench cannot run. Waits for the trial to end."""
+        if self._process:
+            try:
+                self._works = self._process.wait(PROBE_TIMEOUT) == 0
+            except subprocess.TimeoutExpired:
+                self._works = False
+            self.close()
+        return WORKBENCH if self._works else CYCLES
+
+    def close(self) -> None:
+        """End the trial, finished or not."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def _probe_command() -> list[str]:
+    if compat.is_plain_python():
+        return [sys.executable, "-c", PROBE]
+    options = ["--background", "--factory-startup", "--python-exit-code", "1"]
+    return [bpy.app.binary_path, *options, "--python-expr", PROBE]
+
+
+def render_preview(
+    surface: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    photo: str | os.PathLike | None = None,
+    size: int = 512,
+    renderer: str = WORKBENCH,
+) -> Path:
+    """Write a PNG: the photo (a square picture of the face, if given), then three views of the head.
+
+    `surface` is a surface.ply, `size` the height in pixels. The views are from the front, three-quarter and
+    from the side; the side is the one that the photo saw better.
+    """
+    mesh = read_ply(surface)
+    sign = _seen_side(mesh)
+    views = render_views(mesh, [sign * turn for turn in PREVIEW_TURNS], size, renderer)
+    pictures = [*([load_picture(photo, size)[..., :3]] if photo else []), views]
+    return save_png(out, np.concatenate(pictures, 1))
+
+
+def render_views(mesh: SurfaceMesh, turns: Sequence[float], size: int, renderer: str) -> np.ndarray:
+    """Views of a head side by side, (size, size * len(turns), 3) uint8 sRGB.
+
+    `turns` are degrees about the vertical axis; positive ones show the subject's right side.
+    """
+    with _scene(renderer) as scene, tempfile.TemporaryDirectory(prefix="photobust-") as folder:
+        data = mesh_from_surface(mesh, "photobust head")
+        data.materials.append(_vertex_color_material())
+        for k, turn in enumerate(turns):
+            view = bpy.data.objects.new(f"photobust view {k}", data)
+            # One picture for all views: they share the mesh, so it is prepared for rendering once.
+            shift = Matrix.Translation(((k - (len(turns) - 1) / 2) * VIEW_SIZE, 0.0, 0.0))
+            centre = Matrix.Translation(-Vector(HEAD_CENTRE))
+            view.matrix_world = shift @ Matrix.Rotation(np.radians(turn), 4, "Z") @ centre
+            scene.collection.objects.link(view)
+        _add_camera(scene, len(turns))
+        scene.render.resolution_x, scene.render.resolution_y = size * len(turns), size
+        path = Path(folder) / "views.png"
+        _render(scene, path)
+        rgba = load_picture(path).astype(np.float32)
+    alpha = rgba[..., 3:] / 255.0
+    return np.rint(rgba[..., :3] * alpha + np.array(BACKGROUND) * (1.0 - alpha)).astype(np.uint8)
+
+
+def _seen_side(mesh: SurfaceMesh) -> float:
+    """+1 if the photo saw the subject's right side (x < 0) better, else -1."""
+    if mesh.confidence is None:
+        return 1.0
+    return 1.0 if float(np.sum(mesh.confidence * np.sign(mesh.vertices[:, 0]))) <= 0 else -1.0
+
+
+@contextlib.contextmanager
+def _scene(renderer: str) -> Iterator[bpy.types.Scene]:
+    """A scene set up for `renderer`; removed at the end with all the data-blocks made for it."""
+    kinds = ("worlds", "objects", "meshes", "cameras", "lights", "materials")
+    before = {kind: set(getattr(bpy.data, kind).keys()) for kind in kinds}
+    scene = bpy.data.scenes.new("photobust")
+    try:
+        compat.plain_colors(scene)
+        compat.set_renderer(scene, renderer)
+        scene.render.film_transparent = True
+        scene.render.resolution_percentage = 100
+        scene.render.image_settings.file_format = "PNG"
+        scene.render.image_settings.color_mode = "RGBA"
+        if renderer == WORKBENCH:
+            shading = scene.display.shading
+            shading.light = "STUDIO"
+            shading.color_type = "VERTEX"
+            shading.show_specular_highlight = False
+            shading.show_cavity = True
+            scene.display.render_aa = "8"
+        else:
+            _set_up_cycles(scene)
+        yield scene
+    finally:
+        bpy.data.scenes.remove(scene)
+        for kind in kinds:
+            blocks = getattr(bpy.data, kind)
+            for name in set(blocks.keys()) - before[kind]:
+                if name.startswith("photobust"):
+                    blocks.remove(blocks[name])
+
+
+def _set_up_cycles(scene: bpy.types.Scene) -> None:
+    scene.cycles.device = "CPU"
+    scene.cycles.samples = CYCLES_SAMPLES
+    scene.cycles.use_adaptive_sampling = False
+    scene.cycles.use_denoising = False
+    scene.cycles.max_bounces = 0
+    scene.world = bpy.data.worlds.new("photobust")
+    scene.world.use_nodes = True
+    scene.world.node_tree.nodes["Background"].inputs["Color"].default_value = (0.45, 0.45, 0.45, 1.0)
+    for name, energy, direction in (("key", 1.6, (-0.5, 1.0, -0.7)), ("fill", 0.5, (0.9, 0.6, 0.1))):
+        light = bpy.data.lights.new(f"photobust {name}", "SUN")
+        light.energy = energy
+        lamp = bpy.data.objects.new(light.name, light)
+        lamp.rotation_euler = Vector(direction).to_track_quat("-Z", "Y").to_euler()
+        scene.collection.objects.link(lamp)
+
+
+def _vertex_color_material() -> bpy.types.Material:
+    material = bpy.data.materials.new("photobust")
+    material.use_nodes = True
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes.clear()
+    color = nodes.new("ShaderNodeVertexColor")
+    color.layer_name = compat.COLOR_ATTRIBUTE
+    diffuse = nodes.new("ShaderNodeBsdfDiffuse")
+    output = nodes.new("ShaderNodeOutputMaterial")
+    links.new(color.outputs["Color"], diffuse.inputs["Color"])
+    links.new(diffuse.outputs["BSDF"], output.inputs["Surface"])
+    return material
+
+
+def _add_camera(scene: bpy.types.Scene, views: int) -> None:
+    data = bpy.data.cameras.new("photobust")
+    data.type = "ORTHO"
+    data.sensor_fit = "HORIZONTAL"
+    data.ortho_scale = VIEW_SIZE * views
+    data.clip_start, data.clip_end = 0.1, 5.0
+    camera = bpy.data.objects.new("photobust camera", data)
+    camera.location = (0.0, -2.0, 0.0)
+    camera.rotation_euler = (np.pi / 2, 0.0, 0.0)
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+
+
+def _render(scene: bpy.types.Scene, path: Path) -> None:
+    scene.render.filepath = str(path)
+    with _quiet():
+        result = bpy.ops.render.render(write_still=True, scene=scene.name)
+    if "FINISHED" not in result or not path.is_file():
+        raise RenderError(f"Blender made no picture with {scene.render.engine}.")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the renderer's own chatter, written by C code, off the terminal."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 1)
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        for number, copy in zip((1, 2), kept, strict=True):
+            os.dup2(copy, number)
+            os.close(copy)

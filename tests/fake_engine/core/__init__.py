@@ -1,0 +1,1 @@
+"""Stands in for the engine in tests of its client: the same protocol, no models, answers to order."""

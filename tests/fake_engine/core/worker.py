@@ -1,0 +1,132 @@
+"""A worker that speaks the protocol and does what the photo's name says: crash, hang, die once, fail, two faces..."""
+
+import json
+import os
+import queue
+import signal
+import struct
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+def ball(colour=(200, 150, 120), rings=24, sectors=48):
+    """A head-sized ball in the head frame (metres): vertices (N, 3), triangles (M, 3) outward, colours, confidence."""
+    theta = np.linspace(0, np.pi, rings + 1)[1:-1]
+    phi = np.linspace(0, 2 * np.pi, sectors, endpoint=False)
+    ring = np.stack(
+        [np.outer(np.sin(theta), np.cos(phi)), np.outer(np.sin(theta), np.sin(phi)), np.outer(np.cos(theta), phi * 0 + 1)], -1
+    ).reshape(-1, 3)
+    points = np.concatenate([ring, [[0, 0, 1], [0, 0, -1]]])
+    i, j = np.meshgrid(np.arange(rings - 2), np.arange(sectors), indexing="ij")
+    a, b = (i * sectors + j).ravel(), (i * sectors + (j + 1) % sectors).ravel()
+    c, d = a + sectors, b + sectors
+    s = np.arange(sectors)
+    top, bottom, last = len(ring), len(ring) + 1, (rings - 2) * sectors
+    faces = np.concatenate(
+        [
+            np.stack([a, c, b], 1),
+            np.stack([b, c, d], 1),
+            np.stack([s * 0 + top, s, (s + 1) % sectors], 1),
+            np.stack([s * 0 + bottom, last + (s + 1) % sectors, last + s], 1),
+        ]
+    )
+    colors = np.tile(np.array(colour, np.uint8), (len(points), 1))
+    colors[points[:, 1] < -0.9] = (220, 30, 30)  # a nose: the face looks along -y
+    vertices = (points * 0.1 + [0, 0.065, -0.01]).astype(np.float32)
+    return vertices, faces.astype(np.int32), colors, (0.5 - points[:, 1] / 2).astype(np.float32)
+
+
+def write_ply(path, vertices, faces, colors, confidence):
+    header = (
+        "ply\nformat binary_little_endian 1.0\n"
+        f"element vertex {len(vertices)}\nproperty float x\nproperty float y\nproperty float z\n"
+        "property uchar red\nproperty uchar green\nproperty uchar blue\nproperty float confidence\n"
+        f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n"
+    )
+    with open(path, "wb") as file:
+        file.write(header.encode())
+        for v, c, q in zip(vertices, colors, confidence, strict=True):
+            file.write(struct.pack("<3f3Bf", *v, *c, q))
+        for f in faces:
+            file.write(struct.pack("<B3i", 3, *f))
+
+
+def answer(request, event, **data):
+    print(json.dumps({"id": request["id"], "event": event, **data}), flush=True)
+
+
+def reconstruct(request, cancelled):
+    photo, out = Path(request["params"]["photo"]), Path(request["params"]["out"])
+    for k, step in enumerate(("load", "detect", "network", "surface")):
+        answer(request, "progress", step=step, fraction=k / 4, message=f"Doing {step}")
+        time.sleep(0.02)
+        if request["params"] and "slow" in photo.stem:
+            for _ in range(200):
+                time.sleep(0.05)
+                if request["id"] in cancelled:
+                    answer(request, "error", error={"type": "Cancelled", "message": "Cancelled."})
+                    return
+    if "crash" in photo.stem:
+        print("something broke deep inside", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "once" in photo.stem:
+        marker = photo.with_suffix(".marker")
+        if not marker.exists():
+            marker.touch()
+            os._exit(11)
+    if "hang" in photo.stem:
+        time.sleep(600)
+    if "noise" in photo.stem:
+        print("a native library speaks up on stdout", flush=True)
+        print('{"not": "ours"}', flush=True)
+        print("[1, 2]", flush=True)
+    if "noface" in photo.stem or not photo.is_file():
+        answer(request, "error", error={"type": "NoFaceError", "message": f"No face found in {photo.name}: try a closer one."})
+        return
+    count = 2 if "two" in photo.stem else 1
+    faces = []
+    for n in range(count):
+        folder = out / (photo.stem if count == 1 else f"{photo.stem}_{n + 1}")
+        folder.mkdir(parents=True, exist_ok=True)
+        surface = ball((200, 150 - 60 * n, 120))
+        write_ply(folder / "surface.ply", *surface)
+        (folder / "landmarks.json").write_text(json.dumps({"points": [None] * 478}))
+        (folder / "face.json").write_text(json.dumps({"input": {"name": photo.name}, "params": request["params"]}))
+        names = ("surface.ply", "landmarks.json", "face.json")
+        files = {name: str(folder / name) for name in names}
+        faces.append(
+            {"folder": str(folder), "files": files, "timings": {"network": 0.01}, "vertices": len(surface[0]), "faces": len(surface[1])}
+        )
+    answer(request, "result", result={"faces": faces, "photo": {"name": photo.name}, "timings": {"load": 0.02, "detect": 0.03}})
+
+
+def main():
+    requests, cancelled = queue.Queue(), set()
+
+    def read():
+        for line in sys.stdin:
+            request = json.loads(line)
+            if request["method"] == "cancel":
+                cancelled.add(request["params"]["id"])
+            else:
+                requests.put(request)
+        os._exit(0)
+
+    threading.Thread(target=read, daemon=True).start()
+    print("fake engine up", file=sys.stderr, flush=True)
+    while True:
+        request = requests.get()
+        if request["method"] == "shutdown":
+            return
+        if request["method"] == "hello":
+            answer(request, "result", result={"version": "fake", "pythonpath": os.environ["PYTHONPATH"]})
+        else:
+            reconstruct(request, cancelled)
+
+
+if __name__ == "__main__":
+    main()
