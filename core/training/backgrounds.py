@@ -1,0 +1,63 @@
+"""What is behind training heads."""
+
+import cv2
+import numpy as np
+
+from core.training.light import Light, LightLibrary
+from core.training.textures import Split, TextureLibrary, encode
+
+
+def background(
+    rng: np.random.Generator,
+    size: int,
+    split: Split,
+    lights: LightLibrary,
+    textures: TextureLibrary,
+    light: Light | None = None,
+) -> np.ndarray:
+    """(size, size, 3) uint8 sRGB: a cut of a panorama (that of `light`, half of the time), what was behind a portrait's
+    person, a studio gradient or clutter."""
+    kind = rng.random()
+    if kind < 0.4:
+        if light is not None and light.panorama >= 0 and rng.random() < 0.5:
+            index, rotation = light.panorama, light.rotation
+        else:
+            index = int(rng.choice(lights.indices(split)))
+            angle = rng.uniform(0, 2 * np.pi)
+            cos, sin = np.cos(angle), np.sin(angle)
+            rotation = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
+        picture = lights.cut(rng, size, index, rotation)
+        gain = np.exp(rng.normal(0, 0.5)) * 0.35 / max(float(picture[::8, ::8].mean()), 1e-4)
+        return encode(picture, gain)
+    if kind < 0.75:
+        picture = textures.backgrounds[int(rng.choice(textures.people(split)))]
+        side = picture.shape[0]
+        cut = int(rng.uniform(0.45, 1.0) * side)
+        y, x = rng.integers(0, side - cut + 1, 2)
+        picture = picture[y : y + cut, x : x + cut]
+        if rng.random() < 0.5:
+            picture = picture[:, ::-1]
+        return cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
+    if kind < 0.9:
+        corners = rng.uniform(0, 255, (1, 1, 3)) + rng.normal(0, 25, (2, 2, 3))
+        return cv2.resize(np.clip(corners, 0, 255).astype(np.uint8), (size, size), interpolation=cv2.INTER_LINEAR)
+    return _clutter(rng, size)
+
+
+def _clutter(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Boxes, lines and blobs on noise: what a room or a street amounts to when it is out of focus."""
+    cells = int(rng.integers(3, 24))
+    base = rng.uniform(20, 235, 3)
+    small = np.clip(base + rng.normal(0, rng.uniform(5, 60), (cells, cells, 3)), 0, 255).astype(np.uint8)
+    picture = cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC)
+    for _ in range(int(rng.integers(3, 16))):
+        colour = tuple(float(c) for c in np.clip(base + rng.normal(0, 70, 3), 0, 255))
+        a, b = (tuple(int(v) for v in rng.integers(-size // 4, size * 5 // 4, 2)) for _ in range(2))
+        kind = rng.random()
+        if kind < 0.5:
+            cv2.rectangle(picture, a, b, colour, -1)
+        elif kind < 0.75:
+            cv2.line(picture, a, b, colour, int(rng.integers(1, 12)))
+        else:
+            cv2.circle(picture, a, int(rng.integers(3, size // 4)), colour, -1)
+    return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 6))
