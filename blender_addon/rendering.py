@@ -32,7 +32,7 @@ VIEW_SIZE = 0.30
 #: Turns about the vertical axis, degrees, of the views of a preview.
 PREVIEW_TURNS = (0.0, 40.0, 90.0)
 BACKGROUND = (56, 58, 62)
-CYCLES_SAMPLES = 8
+CYCLES_SAMPLES = 4
 PROBE_TIMEOUT = 60.0
 PROBE = """
 import bpy

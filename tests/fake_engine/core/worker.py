@@ -1,4 +1,4 @@
-"""A worker that speaks the protocol and does what the photo's name says: crash, hang, die once, fail, two faces..."""
+"""A worker that does what the photo's name says: crash, hang, die once, find no face, find two..."""
 
 import json
 import os
@@ -14,11 +14,16 @@ import numpy as np
 
 
 def ball(colour=(200, 150, 120), rings=24, sectors=48):
-    """A head-sized ball in the head frame (metres): vertices (N, 3), triangles (M, 3) outward, colours, confidence."""
+    """A head-sized ball in the head frame: vertices, triangles seen from outside, colours, confidence."""
     theta = np.linspace(0, np.pi, rings + 1)[1:-1]
     phi = np.linspace(0, 2 * np.pi, sectors, endpoint=False)
     ring = np.stack(
-        [np.outer(np.sin(theta), np.cos(phi)), np.outer(np.sin(theta), np.sin(phi)), np.outer(np.cos(theta), phi * 0 + 1)], -1
+        [
+            np.outer(np.sin(theta), np.cos(phi)),
+            np.outer(np.sin(theta), np.sin(phi)),
+            np.outer(np.cos(theta), phi * 0 + 1),
+        ],
+        -1,
     ).reshape(-1, 3)
     points = np.concatenate([ring, [[0, 0, 1], [0, 0, -1]]])
     i, j = np.meshgrid(np.arange(rings - 2), np.arange(sectors), indexing="ij")
@@ -85,7 +90,11 @@ def reconstruct(request, cancelled):
         print('{"not": "ours"}', flush=True)
         print("[1, 2]", flush=True)
     if "noface" in photo.stem or not photo.is_file():
-        answer(request, "error", error={"type": "NoFaceError", "message": f"No face found in {photo.name}: try a closer one."})
+        answer(
+            request,
+            "error",
+            error={"type": "NoFaceError", "message": f"No face found in {photo.name}: try a closer one."},
+        )
         return
     count = 2 if "two" in photo.stem else 1
     faces = []
@@ -95,13 +104,25 @@ def reconstruct(request, cancelled):
         surface = ball((200, 150 - 60 * n, 120))
         write_ply(folder / "surface.ply", *surface)
         (folder / "landmarks.json").write_text(json.dumps({"points": [None] * 478}))
-        (folder / "face.json").write_text(json.dumps({"input": {"name": photo.name}, "params": request["params"]}))
+        (folder / "face.json").write_text(
+            json.dumps({"input": {"name": photo.name}, "params": request["params"]})
+        )
         names = ("surface.ply", "landmarks.json", "face.json")
         files = {name: str(folder / name) for name in names}
         faces.append(
-            {"folder": str(folder), "files": files, "timings": {"network": 0.01}, "vertices": len(surface[0]), "faces": len(surface[1])}
+            {
+                "folder": str(folder),
+                "files": files,
+                "timings": {"network": 0.01},
+                "vertices": len(surface[0]),
+                "faces": len(surface[1]),
+            }
         )
-    answer(request, "result", result={"faces": faces, "photo": {"name": photo.name}, "timings": {"load": 0.02, "detect": 0.03}})
+    answer(
+        request,
+        "result",
+        result={"faces": faces, "photo": {"name": photo.name}, "timings": {"load": 0.02, "detect": 0.03}},
+    )
 
 
 def main():

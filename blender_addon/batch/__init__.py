@@ -1,0 +1,1 @@
+"""Reconstructs many photos unattended: what to do, under which names, with which record. No bpy."""

@@ -1,0 +1,86 @@
+"""What a batch shows: a progress bar on a terminal, plain lines elsewhere, a summary at the end. No bpy."""
+
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from statistics import median
+from typing import TextIO
+
+from .record import Outcome
+
+BAR_WIDTH = 24
+
+
+class Console:
+    """Lines go to `out`; on a terminal a bar is kept below them, on `bar`."""
+
+    def __init__(self, out: TextIO | None = None, bar: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+        self._bar = bar or sys.stderr
+        self._has_bar = self._bar.isatty()
+        self._shown = False
+        self._start = time.monotonic()
+        for stream in (self._out, self._bar):
+            # A file name must not end a batch because the terminal cannot show it.
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+
+    def line(self, text: str) -> None:
+        """Print a line."""
+        self.clear()
+        print(text, file=self._out, flush=True)
+
+    def progress(self, done: float, total: int, text: str) -> None:
+        """Redraw the bar: `done` of `total` photos, in fractions of a photo, and what is going on."""
+        if not self._has_bar:
+            return
+        share = done / max(total, 1)
+        filled = int(share * BAR_WIDTH)
+        left = ""
+        if done >= 1:
+            seconds = (time.monotonic() - self._start) * (total - done) / done
+            left = f"  {int(seconds) // 60}:{int(seconds) % 60:02d} left"
+        line = f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {int(done)}/{total}{left}  {text}"
+        columns = shutil.get_terminal_size().columns - 1
+        self._bar.write("\r\x1b[K" + line[:columns])
+        self._bar.flush()
+        self._shown = True
+
+    def clear(self) -> None:
+        """Take the bar away."""
+        if self._shown:
+            self._bar.write("\r\x1b[K")
+            self._bar.flush()
+            self._shown = False
+
+
+def summary(outcomes: Sequence[Outcome], out: str, engine_start: float, seconds: float) -> str:
+    """The closing words: how many, how long each step took, what failed and why, where to look."""
+    good = [o for o in outcomes if not o.error]
+    heads = [head for o in outcomes for head in o.heads]
+    lines = [
+        "",
+        f"{len(good)} of {_count(outcomes, 'photo')} done, {_count(heads, 'head')}, "
+        f"{seconds:.1f} s in all (starting the engine {engine_start:.1f} s).",
+    ]
+    steps = list(dict.fromkeys(step for o in good for step in o.timings))
+    if steps:
+        what = "Seconds by step" if len(good) == 1 else "Seconds by step, median over the photos"
+        figures = (
+            f"{step} {median(o.timings[step] for o in good if step in o.timings):.2f}" for step in steps
+        )
+        lines.append(f"{what}: {', '.join(figures)}; {median(o.seconds for o in good):.2f} a photo.")
+    failed = [o for o in outcomes if o.error]
+    if failed:
+        lines.append("Failed:")
+        lines += [f"  {o.shown}: {o.error}" for o in failed]
+    if heads:
+        lines.append("Look at:")
+        shown = [f"  {out}/{h.folder}/{'preview.png' if 'preview.png' in h.files else ''}" for h in heads]
+        lines += shown if len(shown) <= 5 else [*shown[:4], f"  ... and {len(shown) - 4} more folders"]
+    return "\n".join(lines)
+
+
+def _count(things: Sequence, noun: str) -> str:
+    return f"{len(things)} {noun}{'s' * (len(things) != 1)}"

@@ -1,0 +1,76 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FAKE_ENGINE = ROOT / "tests/fake_engine"
+
+
+def fresh_environment(home: Path, **extra: str) -> dict[str, str]:
+    """The environment of a child process that finds nobody's preferences and no display."""
+    env = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(("PYTHON", "BLENDER", "DISPLAY", "PHOTOBUST_PYTHON"))
+    }
+    return {
+        **env,
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **extra,
+    }
+
+
+@pytest.fixture
+def home(tmp_path):
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def blender():
+    """Path of Debian's Blender."""
+    path = shutil.which("blender")
+    if not path:
+        pytest.skip("no `blender` on this machine (apt-get install blender python3-numpy)")
+    return path
+
+
+@pytest.fixture
+def fake_engine_python(tmp_path):
+    """A program to give as --engine-python, which runs the tests' own worker instead of the engine."""
+    program = tmp_path / "fake-engine-python"
+    program.write_text(f'#!/bin/sh\ncd {FAKE_ENGINE}\nPYTHONPATH={FAKE_ENGINE} exec {sys.executable} "$@"\n')
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture(params=["bpy", "blender"])
+def run_in_blender(request, home):
+    """Runs a script in a fresh bpy process, and in Debian's Blender; gives the finished process."""
+    if request.param == "bpy":
+        pytest.importorskip("bpy", reason="the bpy module is not installed (make setup)")
+        command = [sys.executable]
+    else:
+        command = [request.getfixturevalue("blender"), "-b", "-P"]
+
+    def run(script, *arguments, timeout=300, **extra):
+        dashes = [] if request.param == "bpy" else ["--"]
+        return subprocess.run(
+            [*command, str(script), *dashes, *map(str, arguments)],
+            env=fresh_environment(home, **extra),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            encoding="utf-8",
+        )
+
+    run.kind = request.param
+    return run
