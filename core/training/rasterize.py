@@ -120,7 +120,7 @@ def leaking_rays(count, signs):  # type: ignore[no-untyped-def]
 
 @nb.njit(cache=True, fastmath=True)
 def fill(count, zs, signs, samples, plane, kernel):  # type: ignore[no-untyped-def]
-    """Smoothed occupancy (200, 192, 192) float32 from crossings.
+    """Smoothed occupancy from crossings, as columns (192, 192, 200) uint8 [y, x, z], 255 = solid.
 
     A point is solid where the winding number is positive and n . p + d >= 0 for plane = (n, d), volume frame.
     Coverage is exact along z, averaged over `samples`² rays, and smoothed by [1 2 1] / 4 along x and y and by
@@ -130,8 +130,8 @@ def fill(count, zs, signs, samples, plane, kernel):  # type: ignore[no-untyped-d
     depth, height, width = VOLUME_SHAPE
     half = len(kernel) // 2
     pad = half + 1
-    # rate[y, z + pad, x]: by how much the occupancy grows from voxel z - 1 to z.
-    rate = np.zeros((height, depth + 2 * pad, width), np.float32)
+    # rate[y, x, z + pad]: by how much the occupancy grows from voxel z - 1 to z.
+    rate = np.zeros((height, width, depth + 2 * pad), np.float32)
     step = np.zeros(len(kernel) + 1, np.float32)
     shift = (samples - 1) / 2.0
     for iy in range(height * samples):
@@ -161,24 +161,23 @@ def fill(count, zs, signs, samples, plane, kernel):  # type: ignore[no-untyped-d
                     if last > first:
                         _add_step(rate, ix // samples, iy // samples, first, 1.0, kernel, step, pad)
                         _add_step(rate, ix // samples, iy // samples, last, -1.0, kernel, step, pad)
-    volume = np.zeros((depth, height, width), np.float32)
-    scale = np.float32(1.0 / (16 * samples * samples))
+    columns = np.zeros((height, width, depth), np.uint8)
+    scale = np.float32(255.0 / (16 * samples * samples))
     for y in range(height):
-        total = np.zeros(width, np.float32)
-        for z in range(pad):
-            for x in range(width):
-                total[x] += rate[y, z, x]
-        for z in range(depth):
-            for x in range(width):
-                total[x] += rate[y, z + pad, x]
-                volume[z, y, x] = total[x] * scale
-    return volume
+        for x in range(width):
+            total = np.float32(0.0)
+            for z in range(pad):
+                total += rate[y, x, z]
+            for z in range(depth):
+                total += rate[y, x, z + pad]
+                columns[y, x, z] = np.uint8(min(max(total * scale + np.float32(0.5), 0.0), 255.0))
+    return columns
 
 
 @nb.njit(cache=True, fastmath=True)
 def _add_step(rate, x, y, z, weight, kernel, step, pad):  # type: ignore[no-untyped-def]
     """Add a step up at z: covers voxel [k - 0.5, k + 0.5] by its part above z, smoothed by the kernels."""
-    height, rows, width = rate.shape
+    height, width, rows = rate.shape
     z = min(max(z, -0.5), rows - 2 * pad - 0.5)
     k = int(np.floor(z + 0.5))
     covered = np.float32((k + 0.5 - z) * weight)
@@ -195,24 +194,73 @@ def _add_step(rate, x, y, z, weight, kernel, step, pad):  # type: ignore[no-unty
             if x + dx < 0 or x + dx >= width:
                 continue
             blur = np.float32((2 - abs(dy)) * (2 - abs(dx)))
-            for i in range(len(step)):
-                if start + i < rows:
-                    rate[y + dy, start + i, x + dx] += step[i] * blur
+            for i in range(min(len(step), rows - start)):
+                rate[y + dy, x + dx, start + i] += step[i] * blur
 
 
 TARGET_KERNEL = np.array([0.25, 0.5, 0.25], np.float32)
 
 
-def voxelize(
+def columns(
     vertices: np.ndarray,
     triangles: np.ndarray,
     plane: np.ndarray,
     samples: int = 2,
     kernel: np.ndarray = TARGET_KERNEL,
 ) -> np.ndarray:
-    """Soft occupancy (200, 192, 192) float32 of a closed mesh in the volume frame: the training target.
+    """Soft occupancy of a closed mesh given in the volume frame, (192, 192, 200) uint8 [y, x, z], 255 = solid.
 
-    plane: (4,) n, d in the volume frame. Hard voxels would teach the network ridges: see `fill`.
+    plane: (4,) n, d in the volume frame, where the neck is cut. With the default kernel this is the training target
+    (hard voxels would teach the network ridges: see `fill`).
     """
     found = crossings(np.ascontiguousarray(vertices, np.float32), triangles, samples)
     return fill(*found, samples, np.asarray(plane, np.float64), kernel)
+
+
+def voxelize(vertices: np.ndarray, triangles: np.ndarray, plane: np.ndarray, samples: int = 2) -> np.ndarray:
+    """Soft occupancy (200, 192, 192) float32 [z, y, x] of a closed mesh in the volume frame."""
+    return columns(vertices, triangles, plane, samples).transpose(2, 0, 1).astype(np.float32) / 255
+
+
+@nb.njit(cache=True, fastmath=True)
+def front_and_back(vertices, triangles, size):  # type: ignore[no-untyped-def]
+    """Nearest and farthest surface of each pixel, vertices (V, 3) in the volume frame (greater z = nearer).
+
+    Returns (index (size, size) int32 of the front triangle or -1, bary (size, size, 3) float32, front, back (size,
+    size) float32).
+    """
+    index = np.full((size, size), -1, np.int32)
+    bary = np.zeros((size, size, 3), np.float32)
+    front = np.zeros((size, size), np.float32)
+    back = np.zeros((size, size), np.float32)
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ax, ay = vertices[a, 0], vertices[a, 1]
+        bx, by = vertices[b, 0], vertices[b, 1]
+        cx, cy = vertices[c, 0], vertices[c, 1]
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if abs(area) < 1e-12:
+            continue
+        x0, x1 = max(0, int(np.floor(min(ax, bx, cx)))), min(size - 1, int(np.ceil(max(ax, bx, cx))))
+        y0, y1 = max(0, int(np.floor(min(ay, by, cy)))), min(size - 1, int(np.ceil(max(ay, by, cy))))
+        for iy in range(y0, y1 + 1):
+            y = iy + RAY_JITTER[1]
+            for ix in range(x0, x1 + 1):
+                x = ix + RAY_JITTER[0]
+                wa = ((bx - x) * (cy - y) - (by - y) * (cx - x)) / area
+                wb = ((cx - x) * (ay - y) - (cy - y) * (ax - x)) / area
+                wc = 1.0 - wa - wb
+                if wa < 0 or wb < 0 or wc < 0:
+                    continue
+                z = wa * vertices[a, 2] + wb * vertices[b, 2] + wc * vertices[c, 2]
+                if index[iy, ix] < 0 or z > front[iy, ix]:
+                    if index[iy, ix] < 0:
+                        back[iy, ix] = z
+                    index[iy, ix] = t
+                    front[iy, ix] = z
+                    bary[iy, ix, 0] = wa
+                    bary[iy, ix, 1] = wb
+                    bary[iy, ix, 2] = wc
+                if z < back[iy, ix]:
+                    back[iy, ix] = z
+    return index, bary, front, back

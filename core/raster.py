@@ -1,0 +1,149 @@
+"""Rasterising triangle meshes with numpy alone: the network's guidance at inference.
+
+`core.training.rasterize` does the same compiled, for training; a test holds the two together.
+"""
+
+import numpy as np
+
+from core.geometry import CROP_SIZE, VOLUME_SHAPE
+
+#: Rays pass a hair beside the pixel centres so that none runs exactly along a shared edge.
+RAY_JITTER = (1.37e-4, 2.11e-4)
+
+
+def fragments(
+    points: np.ndarray, triangles: np.ndarray, size: int = CROP_SIZE
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """All (triangle, pixel) pairs where the ray of a pixel meets a triangle.
+
+    points: (V, 2 or 3) in pixels. Returns (triangle (N,), pixel (N,) = y * size + x, bary (N, 3) float64,
+    area (N,), twice the signed area of the triangle in the picture).
+    """
+    corners = points[triangles, :2].astype(np.float64) - np.array(RAY_JITTER)
+    low = np.clip(np.floor(corners.min(1)), 0, size - 1).astype(np.int64)
+    high = np.clip(np.ceil(corners.max(1)), -1, size - 1).astype(np.int64)
+    span = np.maximum(high - low + 1, 0)
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    count = np.where(np.abs(area) < 1e-12, 0, span[:, 0] * span[:, 1])
+    triangle = np.repeat(np.arange(len(triangles)), count)
+    offset = np.arange(len(triangle)) - np.repeat(np.cumsum(count) - count, count)
+    x = low[triangle, 0] + offset % span[triangle, 0]
+    y = low[triangle, 1] + offset // span[triangle, 0]
+    # The weights of corners a and b are affine in (x, y): three numbers a triangle.
+    safe = np.where(count > 0, area, 1.0)
+    wa_x, wa_y = (b[:, 1] - c[:, 1]) / safe, (c[:, 0] - b[:, 0]) / safe
+    wb_x, wb_y = (c[:, 1] - a[:, 1]) / safe, (a[:, 0] - c[:, 0]) / safe
+    wa_0 = (b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0]) / safe
+    wb_0 = (c[:, 0] * a[:, 1] - c[:, 1] * a[:, 0]) / safe
+    wa = wa_0[triangle] + wa_x[triangle] * x + wa_y[triangle] * y
+    wb = wb_0[triangle] + wb_x[triangle] * x + wb_y[triangle] * y
+    wc = 1.0 - wa - wb
+    inside = (wa >= 0) & (wb >= 0) & (wc >= 0)
+    triangle = triangle[inside]
+    bary = np.stack([wa[inside], wb[inside], wc[inside]], 1)
+    return triangle, (y * size + x)[inside], bary, area[triangle]
+
+
+def interpolate(values: np.ndarray, triangles: np.ndarray, triangle: np.ndarray, bary: np.ndarray) -> np.ndarray:
+    """Values (V,) or (V, C) at fragments."""
+    corners = values[triangles[triangle]]
+    return np.einsum("nk,nk...->n...", bary, corners)
+
+
+def front_map(pixel: np.ndarray, z: np.ndarray, *values: np.ndarray, size: int = CROP_SIZE) -> list[np.ndarray]:
+    """z-buffer: for each pixel the fragment with the greatest z.
+
+    Returns [index (size * size,) of the fragment or -1, then each of `values` at it, zero where nothing is].
+    """
+    order = np.argsort(z, kind="stable")
+    index = np.full(size * size, -1, np.int64)
+    index[pixel[order]] = order  # of several writes to one pixel the last, the nearest, stays
+    filled = index >= 0
+    maps = [index]
+    for value in values:
+        out = np.zeros((size * size, *value.shape[1:]), np.float32)
+        out[filled] = value[index[filled]]
+        maps.append(out)
+    return maps
+
+
+def soft_columns(
+    points: np.ndarray,
+    triangles: np.ndarray,
+    plane: np.ndarray,
+    ramp: int,
+) -> np.ndarray:
+    """Occupancy of a closed mesh, averaged along z over 2 * ramp + 1 voxels and [1 2 1] / 4 along x and y.
+
+    points: (V, 3) volume frame; triangles outward; plane: (4,) n, d, volume frame: solid only where n . p + d >= 0.
+    Returns (200, 192, 192) float32 [z, y, x] in [0, 1].
+    """
+    depth, height, width = VOLUME_SHAPE
+    triangle, pixel, bary, area = fragments(points, triangles)
+    z = interpolate(points[:, 2].astype(np.float64), triangles, triangle, bary)
+    sign = np.where(area < 0, 1, -1)
+    entry, exit_, column = solid_intervals(pixel, z, sign, plane)
+    low, high = np.clip(exit_, -0.5, depth - 0.5), np.clip(entry, -0.5, depth - 0.5)
+
+    # Work on the occupied box only; one more pixel on each side for the blur.
+    ys, xs = column // width, column % width
+    if len(column) == 0:
+        return np.zeros(VOLUME_SHAPE, np.float32)
+    y0, y1 = max(ys.min() - 1, 0), min(ys.max() + 2, height)
+    x0, x1 = max(xs.min() - 1, 0), min(xs.max() + 2, width)
+    rows, cols = y1 - y0, x1 - x0
+    cell = (ys - y0) * cols + (xs - x0)
+    # Derivative along z of the coverage: a step at z covers voxel floor(z + 0.5) in part and all above it.
+    pad = ramp + 1
+    rate = np.zeros((depth + 2 * pad, rows * cols), np.float32)
+    for edge, weight in ((low, 1.0), (high, -1.0)):
+        k = np.floor(edge + 0.5).astype(np.int64)
+        covered = (k + 0.5 - edge) * weight
+        for shift, part in ((0, covered), (1, weight - covered)):
+            index = (k + shift + pad) * (rows * cols) + cell
+            rate += np.bincount(index, part, rate.size).reshape(rate.shape).astype(np.float32)
+    # Twice summed up: once for the occupancy, once for its running mean along z.
+    total = np.cumsum(np.cumsum(rate, 0, out=rate), 0, out=rate)
+    window = 2 * ramp + 1
+    box = np.zeros((depth, rows, cols), np.float32)
+    above = np.minimum(np.arange(depth) + ramp + pad, len(total) - 1)
+    below = np.arange(depth) - ramp - 1 + pad
+    box[:] = (total[above] - np.where(below[:, None] >= 0, total[np.maximum(below, 0)], 0)).reshape(box.shape)
+    box *= np.float32(1 / (16 * window))
+    out = np.zeros(VOLUME_SHAPE, np.float32)
+    target = out[:, y0:y1, x0:x1]
+    smooth = 2 * box
+    smooth[:, 1:] += box[:, :-1]
+    smooth[:, :-1] += box[:, 1:]
+    target[:] = 2 * smooth
+    target[:, :, 1:] += smooth[:, :, :-1]
+    target[:, :, :-1] += smooth[:, :, 1:]
+    return out
+
+
+def solid_intervals(
+    pixel: np.ndarray, z: np.ndarray, sign: np.ndarray, plane: np.ndarray, size: int = CROP_SIZE
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Solid stretches of each ray: where the winding number is positive and the half-space allows it.
+
+    Returns (entry z (N,), exit z (N,), pixel (N,)), entry > exit (rays run away from the camera, z grows towards it).
+    """
+    order = np.lexsort((-z, pixel))
+    pixel, z, sign = pixel[order], z[order], sign[order]
+    winding = np.cumsum(sign)  # a closed mesh returns to zero at the end of each ray
+    solid = winding > 0
+    before = np.concatenate([[False], solid[:-1]])
+    entry, exit_ = z[solid & ~before], z[~solid & before]
+    column = pixel[solid & ~before]
+    n = min(len(entry), len(exit_))
+    entry, exit_, column = entry[:n], exit_[:n], column[:n]
+    rest = plane[0] * (column % size) + plane[1] * (column // size) + plane[3]
+    if abs(plane[2]) > 1e-6:
+        cut = -rest / plane[2]
+        entry = entry if plane[2] > 0 else np.minimum(entry, cut)
+        exit_ = np.maximum(exit_, cut) if plane[2] > 0 else exit_
+        keep = entry > exit_
+    else:
+        keep = rest >= 0
+    return entry[keep], exit_[keep], column[keep]

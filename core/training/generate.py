@@ -1,0 +1,124 @@
+"""Makes training pictures: a random head, textured, lit, before a random camera, then detected like any photo."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from core.detection import FaceDetector, FaceLandmarks
+from core.training.appearance import Appearance
+from core.training.face_model import FaceModel
+from core.training.heads import ICT, MAKEHUMAN, HeadSource
+from core.training.render import draw
+from core.training.scenes import PICTURE, sample_scene
+from core.training.shards import Sample, write_shard
+
+#: Share of heads that are MakeHuman's.
+MAKEHUMAN_SHARE = 0.3
+#: Finds whose landmarks lie, on average, further than this share of the face's size from the truth are thrown away: the
+#: detector saw something else.
+MAX_DETECTION_ERROR = 0.25
+SHARD_SIZE = 250
+
+
+@dataclass(frozen=True)
+class DataPaths:
+    """Where the training data lies: face model, panoramas, the caches made from portraits and template, the models."""
+
+    face_model: Path
+    panoramas: Path
+    textures: Path
+    registration: Path
+    models: Path
+
+    @classmethod
+    def under(cls, data: Path, cache: Path, models: Path) -> "DataPaths":
+        """The usual places below the data folder, the cache folder and the project's models."""
+        return cls(
+            data / "face_model" / "ict_facekit.npz",
+            data / "light" / "panoramas.npz",
+            cache / "textures.npz",
+            cache / "registration.npz",
+            models,
+        )
+
+    def heads(self) -> HeadSource:
+        return HeadSource(FaceModel(self.face_model), self.models, self.registration)
+
+
+class PictureMaker:
+    """Everything that training pictures are made from, loaded once a process."""
+
+    def __init__(self, paths: DataPaths, split: str = "train") -> None:
+        self.split = split
+        self.heads = paths.heads()
+        self.appearance = Appearance.load(paths.textures, paths.panoramas)
+        self.detector = FaceDetector.from_pretrained(paths.models)
+        names = self.heads.model.part_names
+        self._eye_parts = (names.index("eyeball_left"), names.index("eyeball_right"))
+
+    def picture(self, rng: np.random.Generator) -> Sample:
+        """A random picture; its `landmarks` are the true ones, z as the detector's, smaller = nearer."""
+        source = MAKEHUMAN if rng.random() < MAKEHUMAN_SHARE else ICT
+        identity, expression = self.heads.sample(rng, source)
+        # The shards keep half floats: draw what will be read back.
+        identity, expression = identity.astype(np.float16), expression.astype(np.float16)
+        vertices = self.heads.vertices(source, identity, expression)
+        scene = sample_scene(rng)
+        drawn, camera = self.heads.drawn[source], scene.camera
+        points = scene.pose.head_to_camera(vertices)
+        buffers = draw(points, drawn.triangles, drawn.corner_uv, drawn.part, camera, PICTURE)
+        rgb = self.appearance.picture(rng, buffers, camera, self._eye_parts, self.split)
+        template = self.heads.template_vertices(source, vertices)
+        landmarks = scene.pose.head_to_camera(self.heads.template.landmarks(template))
+        depth = (landmarks[:, 2] - landmarks[:, 2].mean()) * camera.focal_px / landmarks[:, 2].mean()
+        truth = np.column_stack([camera.project(landmarks), depth]).astype(np.float32)
+        return Sample(rgb, truth, source, identity, expression, scene)
+
+    def detect(self, sample: Sample, thorough: bool) -> FaceLandmarks | None:
+        """The detector's find that matches the true landmarks, if there is one."""
+        size = np.ptp(sample.landmarks[:, :2], axis=0).max()
+        for face in self.detector.detect(sample.picture, max_faces=1, thorough=thorough):
+            error = np.linalg.norm(face.points[:, :2] - sample.landmarks[:, :2], axis=1).mean() / size
+            if error < MAX_DETECTION_ERROR:
+                return face
+        return None
+
+    def sample(self, rng: np.random.Generator, thorough: float = 0.3) -> tuple[Sample | None, Sample]:
+        """(the sample with the detector's landmarks, or None where it fails; the sample with the true ones).
+
+        thorough: share of pictures on which the detector may search again when the first look fails.
+        """
+        truth = self.picture(rng)
+        face = self.detect(truth, rng.random() < thorough)
+        return (replace(truth, landmarks=face.points) if face else None), truth
+
+
+def yaw_bin(sample: Sample) -> str:
+    """ "0", "30" or "60": the bin of 30 degrees that the head's yaw falls into."""
+    return str(min(int(abs(sample.scene.pose.angles[0]) // 30) * 30, 60))
+
+
+def make_shards(paths: DataPaths, folder: Path, split: str, indices: range, seed: int) -> Counter:
+    """Write shards `split_00000.npz`... of the given indices, skipping those that exist.
+
+    Each shard has its own random stream, so any number of processes makes the same ones. Returns how many pictures were
+    made and found by yaw bin.
+    """
+    maker, counts = None, Counter()
+    for index in indices:
+        path = folder / f"{split}_{index:05d}.npz"
+        if path.exists():
+            continue
+        maker = maker or PictureMaker(paths, split)
+        rng = np.random.default_rng([seed, split == "eval", index])
+        samples: list[Sample] = []
+        while len(samples) < SHARD_SIZE:
+            found, truth = maker.sample(rng)
+            counts[f"made {yaw_bin(truth)}"] += 1
+            if found is not None:
+                counts[f"found {yaw_bin(truth)}"] += 1
+                samples.append(found)
+        write_shard(path, samples)
+    return counts
