@@ -1,63 +1,42 @@
 """Faces in a photo: MediaPipe's 478 landmarks, searched for again when the first look finds nothing.
 
-MediaPipe's log goes to stderr. Landmark x and y are pixel positions in the photo frame; z has the same scale, smaller
-is nearer to the camera, and its zero has no meaning.
+Landmark x and y are pixel positions in the photo frame; z has the same scale, smaller is nearer to the
+camera, and its zero has no meaning. MediaPipe's log goes to stderr.
 """
 
 import logging
 import os
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from core.detection_views import (
+    PLAIN_CONFIDENCE,
+    View,
+    close_ups,
+    retries,
+    tile_levels,
+    tiles,
+    turned,
+    whole,
+)
 from core.errors import ModelError
 from core.geometry import apply_affine, invert_affine
+from core.landmarks import FaceLandmarks, distance, is_plausible, overlap, scaled
 
-LANDMARK_COUNT = 478
-#: Longest side, pixels, of the picture given to the detector: its own input has 128 or 192 px, the landmarks' 192.
+__all__ = ["FaceDetector", "FaceLandmarks"]
+
+#: Longest side, pixels, of the picture given to the detector (its networks look at 128 to 192 px).
 SEARCH_SIZE = 1024
-#: Faces covering less of the picture's short side than this are searched for in tiles.
+#: If no face covers this part of the picture's short side, there may be more, in tiles.
 SMALL_FACE = 0.2
-#: Retries accept what the first look would not: they are the last chance, and a false find is checked again.
-PLAIN_CONFIDENCE, RETRY_CONFIDENCE = 0.5, 0.3
-#: Outer corners of the eyes, (subject's right, subject's left).
-EYE_CORNERS = (33, 263)
-
-
-@dataclass(frozen=True)
-class FaceLandmarks:
-    """One face: points (478, 3) float32, photo frame, px; `attempt` tells how it was found."""
-
-    points: np.ndarray
-    score: float = 1.0
-    attempt: str = "plain"
-
-    @cached_property
-    def box(self) -> tuple[float, float, float, float]:
-        """(left, top, right, bottom) of the landmarks, photo frame, px."""
-        low, high = self.points[:, :2].min(0), self.points[:, :2].max(0)
-        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
-
-    @property
-    def size(self) -> float:
-        """Longer side of the box, px: roughly the face's height from forehead to chin at any yaw."""
-        left, top, right, bottom = self.box
-        return max(right - left, bottom - top)
-
-
-@dataclass(frozen=True)
-class View:
-    """A look at the photo: a (2, 3) similarity photo -> view, the view's (width, height), what to call it."""
-
-    matrix: np.ndarray
-    size: tuple[int, int]
-    attempt: str
-    confidence: float = RETRY_CONFIDENCE
-    full_range: bool = False
+#: Mean distance of two finds of a face, in sizes of the face, up to which they leave no doubt, agree,
+#: hardly agree.
+CERTAINTY, AGREEMENT, WEAK_AGREEMENT = 0.02, 0.05, 0.065
 
 
 class FaceDetector:
@@ -66,7 +45,7 @@ class FaceDetector:
     def __init__(self, models_dir: Path):
         self._models_dir = Path(models_dir)
         self._mirror = _load_mirror(self._models_dir / "landmark_symmetry.npz")
-        self._landmarkers: dict[tuple[int, bool, float], object] = {}
+        self._landmarkers: dict[tuple[int, bool, float], Any] = {}
 
     @classmethod
     def from_pretrained(cls, models_dir: str | Path | None = None) -> "FaceDetector":
@@ -76,36 +55,120 @@ class FaceDetector:
     def detect(self, rgb: np.ndarray, max_faces: int = 10, thorough: bool = True) -> list[FaceLandmarks]:
         """Faces in an (H, W, 3) uint8 photo, largest first.
 
-        With `thorough`, a photo without a find is searched again padded, enlarged, mirrored and rotated, and one with
-        only small faces in tiles. `max_faces=1` leaves out the look for further, smaller faces.
+        With `thorough`, every find is checked, a photo without one is searched again padded, enlarged,
+        mirrored and turned, and further, smaller faces are looked for, if need be in tiles. Without it:
+        one look, 4 ms.
         """
-        rgb = np.ascontiguousarray(rgb)
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise ValueError(f"detect wants an (H, W, 3) uint8 array, not {rgb.dtype} {rgb.shape}")
-        height, width = rgb.shape[:2]
-        scale = min(1.0, SEARCH_SIZE / max(height, width))
-        base = rgb if scale == 1.0 else _shrink(rgb, scale)
-        scale = base.shape[1] / width
-        faces = self._look(base, whole_view(base.shape, PLAIN_CONFIDENCE))
-        if thorough and not faces:
-            for view in retry_views(base.shape):
-                faces = self._look(base, view)
-                if faces:
-                    break
-        faces = [_scaled(face, 1 / scale, (width, height)) for face in faces]
-        faces = without_duplicates(faces)
+        rgb = np.ascontiguousarray(rgb)
+        base = _shrink(rgb, SEARCH_SIZE / max(rgb.shape[:2]))
+        plain = whole(base.shape, "plain", PLAIN_CONFIDENCE)
+        faces = [scaled(face, rgb.shape[1] / base.shape[1]) for face in self._look(base, plain)]
+        if thorough:
+            faces = [settled for face in faces if (settled := self._settled(rgb, face))]
+            if max_faces > 1:
+                faces = self._search(
+                    rgb, base, whole(base.shape, "full range", PLAIN_CONFIDENCE, True), faces
+                )
+            if not faces:
+                faces = self._retry(rgb, base)
+            largest = max((face.size for face in faces), default=0.0)
+            if largest < SMALL_FACE * min(rgb.shape[:2]) and len(faces) < max_faces:
+                for scale in tile_levels(rgb.shape):
+                    level = _shrink(rgb, scale)
+                    for view in tiles(level.shape):
+                        faces = self._search(rgb, level, view, faces)
         return sorted(faces, key=lambda face: -face.size)[:max_faces]
+
+    def _settled(self, rgb: np.ndarray, face: FaceLandmarks) -> FaceLandmarks | None:
+        """A find of the first look, set right if its mirror image contradicts it, or None if it is no face.
+
+        The detector takes a face that is upside down for an upright one, but never the same way twice.
+        """
+        witness = next(self._witnesses(rgb, face, only_mirrored=True))
+        if witness[0] < CERTAINTY:
+            return replace(face, score=_score(witness[0]))
+        candidates = [face]
+        for degrees in (180, 90, -90):
+            for found in self._look_around(rgb, face, degrees):
+                if distance(face, found) > 3 * AGREEMENT:  # another reading, not the same one again
+                    candidates.append(found)
+        best, error = None, 2 * AGREEMENT
+        for candidate in candidates:
+            witnesses = sorted(self._witnesses(rgb, candidate), key=lambda pair: pair[0])
+            if witnesses[1][0] < error:
+                error, refined = witnesses[1][0], witnesses[0][1]
+                best = face if candidate is face else refined
+                best = replace(best, score=_score(error), attempt=candidate.attempt)
+        return best
+
+    def _look_around(self, rgb: np.ndarray, face: FaceLandmarks, degrees: float) -> list[FaceLandmarks]:
+        """What the face's surroundings show when they are turned."""
+        window, offset, factor = _window(rgb, face)
+        centre = (face.points[:, :2].mean(0) - offset) / factor
+        view = turned(centre, 1.0, degrees, max(window.shape), "rotated")
+        return [scaled(found, factor, offset) for found in self._look(window, view)]
+
+    def _retry(self, rgb: np.ndarray, base: np.ndarray) -> list[FaceLandmarks]:
+        """Faces of the first retry that finds one for sure, else the likeliest."""
+        doubtful: list[FaceLandmarks] = []
+        for view in retries(base.shape):
+            found = self._search(rgb, base, view, [], WEAK_AGREEMENT)
+            sure = [face for face in found if face.score > _score(AGREEMENT)]
+            if sure:
+                return sure
+            doubtful += found
+        return sorted(doubtful, key=lambda face: -face.score)[:1]
+
+    def _search(
+        self,
+        rgb: np.ndarray,
+        picture: np.ndarray,
+        view: View,
+        known: list[FaceLandmarks],
+        agreement: float = AGREEMENT,
+    ) -> list[FaceLandmarks]:
+        """`known` and the further faces that a view of `picture`, a smaller copy of the photo `rgb`, shows.
+
+        A face counts, and is taken from a close-up, if enough close-ups agree with the find.
+        """
+        faces = list(known)
+        for found in self._look(picture, view):
+            face = scaled(found, rgb.shape[1] / picture.shape[1])
+            if any(overlap(face, other) > 0.5 for other in faces):
+                continue
+            witnesses = list(self._witnesses(rgb, face))
+            distances = sorted(witness[0] for witness in witnesses)
+            if distances[view.witnesses - 1] < agreement:
+                refined = next(refined for error, refined in witnesses if error < agreement)
+                score = _score(distances[view.witnesses - 1])
+                faces.append(replace(refined, score=score, attempt=face.attempt))
+        return faces
+
+    def _witnesses(
+        self, rgb: np.ndarray, face: FaceLandmarks, only_mirrored: bool = False
+    ) -> Iterator[tuple[float, FaceLandmarks]]:
+        """Distance of a face to what each close-up sees (infinite if nothing), and that."""
+        window, offset, factor = _window(rgb, face)
+        views = close_ups((face.points[:, :2] - offset) / factor)
+        for view in views[1:2] if only_mirrored else views:
+            seen = [scaled(found, factor, offset) for found in self._look(window, view)]
+            yield min(
+                ((distance(face, again), again) for again in seen),
+                key=lambda pair: pair[0],
+                default=(np.inf, face),
+            )
 
     def _look(self, rgb: np.ndarray, view: View) -> list[FaceLandmarks]:
         """Faces seen in one view, in the frame of `rgb`."""
         import mediapipe as mp
 
         width, height = view.size
-        picture = rgb if view.attempt == "plain" else _render(rgb, view)
-        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=picture)
+        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(view.render(rgb)))
         found = self._landmarker(view.full_range, view.confidence).detect(image).face_landmarks
         inverse = invert_affine(view.matrix)
-        determinant = np.linalg.det(inverse[:, :2])
+        determinant = float(np.linalg.det(inverse[:, :2]))
         faces = []
         for landmarks in found:
             points = np.array([(p.x * width, p.y * height, p.z * width) for p in landmarks])
@@ -118,15 +181,14 @@ class FaceDetector:
                 faces.append(face)
         return faces
 
-    def _landmarker(self, full_range: bool, confidence: float):
+    def _landmarker(self, full_range: bool, confidence: float) -> Any:
         """The MediaPipe task for this detector and threshold, made on first use (again after a fork)."""
         key = (os.getpid(), full_range, confidence)
         if key not in self._landmarkers:
             from mediapipe.tasks.python import BaseOptions, vision
 
-            path = self._models_dir / (
-                "face_landmarker_full_range.task" if full_range else "face_landmarker.task"
-            )
+            name = "face_landmarker_full_range.task" if full_range else "face_landmarker.task"
+            path = self._models_dir / name
             if not path.is_file():
                 raise ModelError(f"{path} is missing: make it with scripts/build_face_landmarker.py")
             options = vision.FaceLandmarkerOptions(
@@ -145,8 +207,10 @@ class FaceDetector:
         return self._landmarkers[key]
 
 
-def _close(landmarker, pid: int) -> None:
-    """Free MediaPipe's graph; at the end of the interpreter or after a fork only keep its destructor from failing."""
+def _close(landmarker: Any, pid: int) -> None:
+    """Free MediaPipe's graph; at the end of the interpreter or after a fork only keep its destructor
+    quiet.
+    """
     try:
         if os.getpid() == pid:
             landmarker.close()
@@ -163,95 +227,35 @@ def _load_mirror(path: Path) -> np.ndarray:
         with np.load(path) as table:
             return table["mirror"].astype(np.intp)
     except (OSError, KeyError, ValueError) as error:
-        raise ModelError(
-            f"{path} is missing or damaged ({error}): make it with scripts/build_landmark_symmetry.py"
-        ) from error
+        hint = "make it with scripts/build_landmark_symmetry.py"
+        raise ModelError(f"{path} is missing or damaged ({error}): {hint}") from error
 
 
 def _shrink(rgb: np.ndarray, scale: float) -> np.ndarray:
+    """The picture made smaller by `scale`, never larger."""
     import cv2
 
-    height, width = rgb.shape[:2]
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if scale >= 1:
+        return rgb
+    size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
     return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
 
 
-def _render(rgb: np.ndarray, view: View) -> np.ndarray:
-    import cv2
-
-    return cv2.warpAffine(rgb, view.matrix, view.size, flags=cv2.INTER_LINEAR, borderValue=(128, 128, 128))
-
-
-def _scaled(face: FaceLandmarks, factor: float, size: tuple[int, int]) -> FaceLandmarks:
-    """The face in a picture enlarged by `factor`."""
-    if factor == 1.0:
-        return face
-    points = face.points * np.float32(factor)
-    points[:, :2] += np.float32((factor - 1) / 2)  # pixel centres, not corners, are at whole numbers
-    return replace(face, points=points)
-
-
-def whole_view(shape: tuple[int, ...], confidence: float, full_range: bool = False) -> View:
-    """The picture as it is."""
-    return View(np.eye(2, 3), (shape[1], shape[0]), "plain", confidence, full_range)
-
-
-def centred_view(
-    shape: tuple[int, ...], attempt: str, zoom: float = 1.0, degrees: float = 0.0, **options
-) -> View:
-    """The picture zoomed and turned clockwise about its centre, on a canvas that holds all of it if zoom <= 1."""
-    height, width = shape[:2]
-    side = round(float(np.hypot(width, height))) if degrees % 180 else max(width, height)
-    angle = np.radians(degrees)
-    linear = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
-    offset = (side - 1) / 2 - linear @ centre
-    return View(np.concatenate([linear, offset[:, None]], 1), (side, side), attempt, **options)
-
-
-def mirrored(view: View, attempt: str) -> View:
-    """The view seen in a mirror."""
-    flip = np.array([[-1.0, 0.0, view.size[0] - 1], [0.0, 1.0, 0.0]])
-    matrix = np.concatenate(
-        [flip[:, :2] @ view.matrix[:, :2], apply_affine(flip, view.matrix[:, 2])[:, None]], 1
-    )
-    return replace(view, matrix=matrix, attempt=attempt)
-
-
-def retry_views(shape: tuple[int, ...]) -> Iterator[View]:
-    """Looks to try one after the other when the first one finds nothing."""
-    plain = whole_view(shape, RETRY_CONFIDENCE)
-    yield replace(plain, attempt="insistent")
-    yield centred_view(shape, "padded", zoom=0.6)
-    yield mirrored(plain, "mirrored")
-    yield centred_view(shape, "enlarged", zoom=1.6)
-    for degrees in (30, -30, 90, -90, 180, 60, -60):
-        yield centred_view(shape, "rotated", degrees=degrees)
-
-
-def is_plausible(face: FaceLandmarks, shape: tuple[int, ...]) -> bool:
-    """Whether the landmarks can be a face in a picture of this shape."""
-    points = face.points
-    if not np.isfinite(points).all():
-        return False
+def _window(rgb: np.ndarray, face: FaceLandmarks) -> tuple[np.ndarray, np.ndarray, float]:
+    """The face's surroundings, made smaller if it is large, and the (offset, factor) that leads back to
+    the photo.
+    """
     left, top, right, bottom = face.box
-    height, width = shape[:2]
-    inside = max(0.0, min(right, width) - max(left, 0)) * max(0.0, min(bottom, height) - max(top, 0))
-    return face.size >= 4 and inside >= 0.4 * (right - left) * (bottom - top)
+    centre, reach = np.array([(left + right) / 2, (top + bottom) / 2]), 1.8 * face.size
+    size = np.array([rgb.shape[1], rgb.shape[0]])
+    x0, y0 = np.clip(centre - reach, 0, size - 1).astype(int)
+    x1, y1 = np.clip(centre + reach + 1, 1, size).astype(int)
+    cut = rgb[y0:y1, x0:x1]
+    window = np.ascontiguousarray(_shrink(cut, 256 / face.size))
+    factor = cut.shape[1] / window.shape[1]
+    return window, np.array([x0, y0]) + (factor - 1) / 2, factor
 
 
-def overlap(a: FaceLandmarks, b: FaceLandmarks) -> float:
-    """Intersection over the smaller box."""
-    x = min(a.box[2], b.box[2]) - max(a.box[0], b.box[0])
-    y = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])
-    smaller = min((f.box[2] - f.box[0]) * (f.box[3] - f.box[1]) for f in (a, b))
-    return max(0.0, x) * max(0.0, y) / max(smaller, 1e-9)
-
-
-def without_duplicates(faces: list[FaceLandmarks]) -> list[FaceLandmarks]:
-    """The faces without later ones that mostly cover an earlier one."""
-    kept: list[FaceLandmarks] = []
-    for face in faces:
-        if all(overlap(face, other) < 0.5 for other in kept):
-            kept.append(face)
-    return kept
+def _score(mean_distance: float) -> float:
+    """1 for looks that agree perfectly, 0 for a mean distance of a tenth of the face."""
+    return max(0.0, 1.0 - 10.0 * mean_distance)

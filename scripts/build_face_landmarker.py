@@ -1,13 +1,14 @@
 """Build models/face_landmarker.task from the models inside MediaPipe's PyPI wheel.
 
-The wheels up to 0.10.21 carry the face detectors and the attention face mesh as TensorFlow Lite files; MediaPipe's
-Tasks API wants one bundle with a single 478 x 3 landmark output. This script adds the few operators that merge the
-mesh with the refined lips, eyes and irises (what MediaPipe's older graph did outside the network) and packs a bundle:
+The wheels up to 0.10.21 carry the face detectors and the attention face mesh as TensorFlow Lite files;
+MediaPipe's Tasks API wants one bundle with a single 478 x 3 landmark output. This script adds the few
+operators that merge the mesh with the refined lips, eyes and irises (what MediaPipe's older graph did
+outside the network) and packs a bundle:
 
     python scripts/build_face_landmarker.py [--wheel FILE] [--out models]
 
-Without --wheel, pip downloads the wheel into a temporary folder. Models and wheel: Apache License 2.0; the licence is
-written beside the bundle.
+Without --wheel, pip downloads the wheel into a temporary folder. Models and wheel: Apache License 2.0;
+the licence is written beside the bundle.
 """
 
 import argparse
@@ -29,22 +30,22 @@ SHORT_RANGE = "mediapipe/modules/face_detection/face_detection_short_range.tflit
 FULL_RANGE = "mediapipe/modules/face_detection/face_detection_full_range_sparse.tflite"
 SCHEMA = "mediapipe/tasks/metadata/schema_py_generated.py"
 
-# Which mesh landmark each refined point replaces: the order of the model's outputs, as MediaPipe documents it in
-# tensors_to_face_landmarks_graph.cc (Apache-2.0).
+# Which mesh landmark each refined point replaces: the order of the model's outputs, as MediaPipe
+# documents it in tensors_to_face_landmarks_graph.cc (Apache-2.0).
 LIPS = (
-    "61 146 91 181 84 17 314 405 321 375 291 185 40 39 37 0 267 269 270 409 78 95 88 178 87 14 317 402 318 324 308 "
-    "191 80 81 82 13 312 311 310 415 76 77 90 180 85 16 315 404 320 307 306 184 74 73 72 11 302 303 304 408 62 96 89 "
-    "179 86 15 316 403 319 325 292 183 42 41 38 12 268 271 272 407"
+    "61 146 91 181 84 17 314 405 321 375 291 185 40 39 37 0 267 269 270 409 78 95 88 178 87 14 317 402 "
+    "318 324 308 191 80 81 82 13 312 311 310 415 76 77 90 180 85 16 315 404 320 307 306 184 74 73 72 11 "
+    "302 303 304 408 62 96 89 179 86 15 316 403 319 325 292 183 42 41 38 12 268 271 272 407"
 )
 EYE_ON_THE_LEFT = (
-    "33 7 163 144 145 153 154 155 133 246 161 160 159 158 157 173 130 25 110 24 23 22 26 112 243 247 30 29 27 28 56 "
-    "190 226 31 228 229 230 231 232 233 244 113 225 224 223 222 221 189 35 124 46 53 52 65 143 111 117 118 119 120 "
-    "121 128 245 156 70 63 105 66 107 55 193"
+    "33 7 163 144 145 153 154 155 133 246 161 160 159 158 157 173 130 25 110 24 23 22 26 112 243 247 30 "
+    "29 27 28 56 190 226 31 228 229 230 231 232 233 244 113 225 224 223 222 221 189 35 124 46 53 52 65 "
+    "143 111 117 118 119 120 121 128 245 156 70 63 105 66 107 55 193"
 )
 EYE_ON_THE_RIGHT = (
-    "263 249 390 373 374 380 381 382 362 466 388 387 386 385 384 398 359 255 339 254 253 252 256 341 463 467 260 259 "
-    "257 258 286 414 446 261 448 449 450 451 452 453 464 342 445 444 443 442 441 413 265 353 276 283 282 295 372 340 "
-    "346 347 348 349 350 357 465 383 300 293 334 296 336 285 417"
+    "263 249 390 373 374 380 381 382 362 466 388 387 386 385 384 398 359 255 339 254 253 252 256 341 "
+    "463 467 260 259 257 258 286 414 446 261 448 449 450 451 452 453 464 342 445 444 443 442 441 413 "
+    "265 353 276 283 282 295 372 340 346 347 348 349 350 357 465 383 300 293 334 296 336 285 417"
 )
 EYE_CONTOUR = 16  # the first points of each eye: an iris gets the mean depth of its eye's contour
 MESH_POINTS, POINTS = 468, 478
@@ -83,10 +84,6 @@ class GraphEditor:
         self.graph.tensors.append(tensor)
         return len(self.graph.tensors) - 1
 
-    def floats(self, name: str, values: np.ndarray) -> int:
-        values = np.asarray(values, np.float32)
-        return self.tensor(name, list(values.shape), None, values)
-
     def integers(self, name: str, values: np.ndarray | list[int]) -> int:
         values = np.asarray(values, np.int32)
         return self.tensor(name, list(values.shape), self.schema.TensorType.INT32, values)
@@ -118,8 +115,8 @@ class GraphEditor:
 def merge_order() -> tuple[np.ndarray, np.ndarray]:
     """Where each of the 1434 output numbers comes from, and the eye contours' depths.
 
-    The input is the concatenation of the mesh (1404), lips (160), eyes (2 x 142), irises (2 x 10) and the two mean
-    depths of the eye contours. Returns indices (1434,) into it and (2, 16) into the mesh.
+    The input is the concatenation of the mesh (1404), lips (160), eyes (2 x 142), irises (2 x 10) and the
+    two mean depths of the eye contours. Returns indices (1434,) into it and (2, 16) into the mesh.
     """
     source = np.arange(POINTS * 3).reshape(POINTS, 3)
     groups = [[int(i) for i in text.split()] for text in (LIPS, EYE_ON_THE_LEFT, EYE_ON_THE_RIGHT)]
@@ -177,12 +174,15 @@ def merge_landmarks(schema: ModuleType, data: bytes) -> bytes:
 
 
 def write_bundle(path: Path, detector: bytes, mesh: bytes) -> None:
-    """Write a .task file: a zip without compression, its dates fixed so that the same input gives the same bytes."""
+    """Write a .task file: a zip without compression, its dates fixed so that the same input gives the
+    same bytes.
+    """
     temporary = path.with_name(path.name + ".tmp")
     with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as bundle:
         for name, data in (("face_detector.tflite", detector), ("face_landmarks_detector.tflite", mesh)):
             info = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
-            # The runtime maps the models in place and copies what is not aligned: pad the header with an extra field.
+            # The runtime maps the models in place and copies what is not aligned: pad the header with an
+            # extra field.
             start = bundle.fp.tell() + zipfile.sizeFileHeader + len(name) + 4
             padding = -start % ALIGNMENT
             info.extra = struct.pack("<HH", 0xD935, padding) + bytes(padding)
@@ -191,6 +191,7 @@ def write_bundle(path: Path, detector: bytes, mesh: bytes) -> None:
 
 
 def main() -> None:
+    """Read the wheel, write the bundles and the licence."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -219,9 +220,10 @@ def main() -> None:
         with zipfile.ZipFile(path) as wheel:
             schema = load_schema(wheel)
             mesh = merge_landmarks(schema, wheel.read(MESH))
-            write_bundle(
-                args.out / "face_landmarker.task", GraphEditor(schema, wheel.read(SHORT_RANGE)).pack(), mesh
-            )
+            short_range = GraphEditor(schema, wheel.read(SHORT_RANGE)).pack()
+            full_range = GraphEditor(schema, wheel.read(FULL_RANGE)).pack()
+            write_bundle(args.out / "face_landmarker.task", short_range, mesh)
+            write_bundle(args.out / "face_landmarker_full_range.task", full_range, mesh)
             licence = next(n for n in wheel.namelist() if n.endswith(".dist-info/LICENSE"))
             (args.out / "face_landmarker.LICENSE").write_bytes(wheel.read(licence))
     print(f"wrote {args.out / 'face_landmarker.task'}")

@@ -1,7 +1,7 @@
 """Build models/landmark_symmetry.npz: which of MediaPipe's 478 landmarks is which one's mirror image.
 
-Runs the detector on portraits and on their mirror images and matches the landmarks of both, one to one, by their mean
-distance over all portraits:
+Runs the detector on portraits and on their mirror images and matches the landmarks of both, one to one,
+by their mean distance over all portraits:
 
     python scripts/build_landmark_symmetry.py PORTRAITS_FOLDER [--out models]
 """
@@ -32,7 +32,9 @@ def landmarks_of(landmarker, rgb: np.ndarray) -> np.ndarray | None:
 
 
 def match(pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """(478,) index of the mirror landmark, from pairs of landmarks of pictures and of mirrored pictures, mapped back."""
+    """(478,) index of the mirror landmark, from pairs of landmarks of pictures and of mirrored pictures,
+    mapped back.
+    """
     cost = np.zeros((478, 478))
     for plain, mirrored in pairs:
         cost += np.linalg.norm(plain[:, None] - mirrored[None], axis=-1) / np.linalg.norm(
@@ -42,13 +44,13 @@ def match(pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     if not (mirror[mirror] == np.arange(478)).all():
         raise SystemExit("the matching is not symmetric: give more portraits")
     error = cost[rows, mirror].mean() / len(pairs)
-    print(
-        f"{len(pairs)} portraits, mean distance {error:.4f} of the eyes' distance, {(mirror == rows).sum()} on the midline"
-    )
+    fixed = (mirror == rows).sum()
+    print(f"{len(pairs)} portraits, mean distance {error:.4f} of the eyes' distance, {fixed} on the midline")
     return mirror
 
 
 def main() -> None:
+    """Match the landmarks of portraits and of their mirror images."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,0 +1,68 @@
+"""The landmarks of one face, and how two finds compare."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+LANDMARK_COUNT = 478
+
+
+@dataclass(frozen=True)
+class FaceLandmarks:
+    """One face. points: (478, 3) float32, photo frame, px.
+
+    score: how well the looks at it agree, 1 if there was only one (MediaPipe's API gives no confidence).
+    attempt: the look that found it.
+    """
+
+    points: np.ndarray
+    score: float = 1.0
+    attempt: str = "plain"
+
+    @cached_property
+    def box(self) -> tuple[float, float, float, float]:
+        """(left, top, right, bottom) of the landmarks, photo frame, px."""
+        low, high = self.points[:, :2].min(0), self.points[:, :2].max(0)
+        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+    @property
+    def size(self) -> float:
+        """Longer side of the box, px: the face's height from forehead to chin, or more, at any yaw."""
+        left, top, right, bottom = self.box
+        return max(right - left, bottom - top)
+
+
+def scaled(face: FaceLandmarks, factor: float, offset: np.ndarray | None = None) -> FaceLandmarks:
+    """The face in a picture enlarged by `factor`; there the first pixel lies at `offset` (default:
+    corners coincide).
+    """
+    if factor == 1.0 and offset is None:
+        return face
+    points = face.points * np.float32(factor)
+    # Pixel centres, not corners, are at whole numbers.
+    points[:, :2] += (factor - 1) / 2 if offset is None else offset
+    return replace(face, points=points)
+
+
+def is_plausible(face: FaceLandmarks, shape: tuple[int, ...]) -> bool:
+    """Whether the landmarks can be a face in a picture of this shape: finite, not a speck, mostly inside."""
+    if not np.isfinite(face.points).all():
+        return False
+    left, top, right, bottom = face.box
+    height, width = shape[:2]
+    inside = max(0.0, min(right, width) - max(left, 0)) * max(0.0, min(bottom, height) - max(top, 0))
+    return face.size >= 8 and inside >= 0.4 * (right - left) * (bottom - top)
+
+
+def distance(a: FaceLandmarks, b: FaceLandmarks) -> float:
+    """Mean distance of two faces' landmarks in sizes of the first."""
+    return float(np.linalg.norm(a.points[:, :2] - b.points[:, :2], axis=1).mean()) / a.size
+
+
+def overlap(a: FaceLandmarks, b: FaceLandmarks) -> float:
+    """Common area of the two boxes over the smaller one's."""
+    x = min(a.box[2], b.box[2]) - max(a.box[0], b.box[0])
+    y = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])
+    smaller = min((f.box[2] - f.box[0]) * (f.box[3] - f.box[1]) for f in (a, b))
+    return max(0.0, x) * max(0.0, y) / max(smaller, 1e-9)
