@@ -1,0 +1,92 @@
+# `make help` lists what there is. Everything lives in .venv; stamps in it make repeated calls quick.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# bpy 4.5 exists for Python 3.11 only.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# More options for pip, such as --find-links FOLDER with a CPU-only wheel of torch.
+PIP_FLAGS ?=
+PYTEST_FLAGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --progress-bar off -c constraints.txt $(PIP_FLAGS)
+# Written against: what the bpy, OpenCV and MediaPipe wheels link to, OpenGL without a display, and venv itself.
+SYSTEM_PACKAGES := python3-venv libegl1 libgl1 libgl1-mesa-dri libglib2.0-0 libice6 libsm6 libx11-6 libxext6 \
+	libxfixes3 libxi6 libxkbcommon0 libxrender1 libxxf86vm1
+TEST_PACKAGES := blender python3-numpy xvfb xdotool imagemagick
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
+
+.PHONY: demo
+demo: $(STAMPS)/run ## reconstruct the astronaut that comes with scikit-image into out/astronaut/
+	@$(BIN)/python scripts/demo.py --out out
+
+.PHONY: setup
+setup: $(STAMPS)/run ## only make the environment in .venv
+
+.PHONY: test
+test: $(STAMPS)/dev $(STAMPS)/test-packages ## run all tests, in Debian's Blender too
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+.PHONY: quick
+quick: $(STAMPS)/dev ## run the tests that take seconds
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_FLAGS)
+
+.PHONY: lint
+lint: $(STAMPS)/dev ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: format
+format: $(STAMPS)/dev ## mend style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: typecheck
+typecheck: $(STAMPS)/dev ## check types
+	$(BIN)/mypy
+
+.PHONY: benchmark
+benchmark: $(STAMPS)/dev ## measure, and write docs/benchmarks.md
+	$(BIN)/python scripts/benchmark.py
+
+.PHONY: clean
+clean: ## remove what was made, but not .venv
+	rm -rf out build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache tests/artifacts
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## remove .venv as well
+	rm -rf $(VENV)
+
+$(STAMPS)/python: scripts/ensure_packages.sh
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 is needed and was not found (apt-get install python3)." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo \
+		"Python 3.11 is needed; $(PYTHON) is another. Name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@scripts/ensure_packages.sh $(SYSTEM_PACKAGES)
+	@echo "Making the environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/run: $(STAMPS)/python pyproject.toml constraints.txt
+	@echo "Installing the engine and Blender's Python module (some minutes the first time)"
+	@$(INSTALL) -e ".[blender]"
+	@$(BIN)/python -c "import bpy, cv2, mediapipe, skimage, torch" 2>/dev/null || { \
+		$(BIN)/python -c "import bpy, cv2, mediapipe, skimage, torch"; exit 1; }
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/run
+	@echo "Installing what tests and training need"
+	@$(INSTALL) -e ".[blender,dev,train]"
+	@touch $@
+
+$(STAMPS)/test-packages: scripts/ensure_packages.sh $(STAMPS)/python
+	@scripts/ensure_packages.sh --optional $(TEST_PACKAGES)
+	@touch $@
