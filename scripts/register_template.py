@@ -17,10 +17,15 @@ from core.training.registration_run import register  # noqa: E402
 
 
 def main() -> None:
+    """Read the options and do it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared")))
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared"))
+    )
     parser.add_argument("--template", type=Path, default=ROOT / "models" / "head_template.npz")
-    parser.add_argument("--out", type=Path, required=True, help="the cache to write (.npz); not part of the project")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the cache to write (.npz); not part of the project"
+    )
     options = parser.parse_args()
     path = options.data / "face_model" / "ict_facekit.npz"
     if not path.is_file():

@@ -46,8 +46,9 @@ _OPPOSITES = {
 class BaseMesh:
     """MakeHuman's base mesh with its helper geometry.
 
-    vertices: (19158, 3) float64 dm. quads, quad_uv: (18486, 4) int, indices into vertices and uv. uv: (U, 2) float64.
-    groups: (18486,) str, the OBJ group of each face. mirror: (19158,) int, each vertex's counterpart.
+    vertices: (19158, 3) float64 dm. quads, quad_uv: (18486, 4) int, indices into vertices and uv. uv: (U, 2)
+    float64. groups: (18486,) str, the OBJ group of each face. mirror: (19158,) int, each vertex's
+    counterpart.
     """
 
     vertices: np.ndarray
@@ -105,7 +106,9 @@ class MakeHuman:
         """Offsets (count, 3) float32 dm of one .target or .target.gz file."""
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         offsets = np.zeros((count, 3), np.float32)
-        rows = [line.split() for line in raw.decode().splitlines() if line and line[0] != "#" and line.strip()]
+        rows = [
+            line.split() for line in raw.decode().splitlines() if line and line[0] != "#" and line.strip()
+        ]
         table = np.array(rows, dtype=np.float64).reshape(-1, 4)
         offsets[table[:, 0].astype(int)] = table[:, 1:]
         return offsets
@@ -128,7 +131,9 @@ class MakeHuman:
         return {key: self.target(folder / f"{name}.target.gz", count) for name, key in self.macro_names()}
 
     def details(self, count: int) -> list[tuple[float, np.ndarray, np.ndarray | None]]:
-        """The modifiers that shape a head: (strength, offsets, offsets the other way or None), symmetrical."""
+        """The modifiers that shape a head: (strength, offsets, offsets the other way or None),
+        symmetrical.
+        """
         modifiers = []
         for folder, strength in DETAIL_FOLDERS.items():
             paths = {
@@ -145,7 +150,9 @@ class MakeHuman:
 
             for name in paths:
                 stem, _, end = name.rpartition("-")
-                if name.startswith("r-") or (end in _OPPOSITES.values() and self._partner(stem, end) in paths):
+                if name.startswith("r-") or (
+                    end in _OPPOSITES.values() and self._partner(stem, end) in paths
+                ):
                     continue
                 other = f"{stem}-{_OPPOSITES[end]}" if end in _OPPOSITES else None
                 modifiers.append((strength, load(name), load(other) if other in paths else None))

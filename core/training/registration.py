@@ -1,7 +1,8 @@
 """Registers the template to ICT-FaceKit, so that its sampled heads can be carried over to the template.
 
-The template's skin is fitted to the face model's neutral head once, by non-rigid ICP that starts from landmarks; every
-vertex then keeps its place on the face model's surface. A cache, never shipped (see `Registration`).
+The template's skin is fitted to the face model's neutral head once, by non-rigid ICP that starts from
+landmarks; every vertex then keeps its place on the face model's surface. A cache, never shipped (see
+`Registration`).
 """
 
 from dataclasses import asdict, dataclass
@@ -17,18 +18,21 @@ STIFFNESS = (30.0, 10.0, 4.0, 1.5, 0.6, 0.25)
 ROUNDS_EACH = 6
 #: Correspondences are searched up to this far, metres, and where normals agree at least this much.
 REACH, AGREEMENT = 0.02, 0.5
+#: A triangle seen from fewer of 54 directions is taken to lie in a nostril or a fold of an ear.
+MIN_VIEWS = 7
 
 
 @dataclass(frozen=True)
 class Registration:
     """Where the template's V vertices lie on the face model; triangles index `FaceModel.triangles`.
 
-    face (V,) int32, bary (V, 3), offset (V, 3) metres: a vertex is its place on the sampled head plus the offset.
-    direct (V,) bool: false where there is no such place (inside of mouth and sockets, lashes); those follow the direct
-    ones: carry_row, carry_col (nnz,) int32 and carry_weight (nnz,) give vertex[row] = fitted[row] + sum of weight *
-    (vertex[col] - fitted[col]). fitted (V, 3): the template on the neutral head.
-    ict_face (N,) int32, ict_bary (N, 3): for each vertex of the face model's skin its place on the template's
-    `solid_triangles`. ict_landmark_face (478,), ict_landmark_bary (478, 3): the detector's landmarks on the face model.
+    face (V,) int32, bary (V, 3), offset (V, 3) metres: a vertex is its place on the sampled head plus the
+    offset. direct (V,) bool: false where there is no such place (inside of mouth and sockets, lashes); those
+    follow the direct ones: carry_row, carry_col (nnz,) int32 and carry_weight (nnz,) give vertex[row] =
+    fitted[row] + sum of weight * (vertex[col] - fitted[col]). fitted (V, 3): the template on the neutral
+    head. ict_face (N,) int32, ict_bary (N, 3): for each vertex of the face model's skin its place on the
+    template's `solid_triangles`. ict_landmark_face (478,), ict_landmark_bary (478, 3): the detector's
+    landmarks on the face model.
     """
 
     face: np.ndarray
@@ -53,7 +57,9 @@ class Registration:
             return cls(**{name: data[name] for name in data.files})
 
     def carry(self, heads: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-        """Heads (..., N, 3) of the face model -> the template's vertices (..., V, 3), both in the head frame."""
+        """Heads (..., N, 3) of the face model -> the template's vertices (..., V, 3), both in the head
+        frame.
+        """
         from scipy.sparse import csr_matrix
 
         corners = heads[..., triangles[self.face], :]
@@ -122,6 +128,32 @@ class Surface:
         return found[rows, best], closest[rows, best], distance[rows, best]
 
 
+def seen_triangles(
+    vertices: np.ndarray, triangles: np.ndarray, min_views: int = MIN_VIEWS, size: int = 512
+) -> np.ndarray:
+    """(T,) bool: seen from enough of 54 directions around a head; what is not lies in a nostril or a fold of
+    an ear.
+    """
+    from scipy.spatial.transform import Rotation
+
+    from core.training.rasterize import zbuffer
+
+    views = np.zeros(len(triangles), int)
+    middle = (vertices.min(0) + vertices.max(0)) / 2
+    reach = np.linalg.norm(vertices - middle, axis=1).max()
+    for yaw in range(0, 360, 20):
+        for pitch in (-50, -10, 30):
+            turn = Rotation.from_euler("xz", [pitch, yaw], degrees=True).as_matrix()
+            points = (vertices - middle) @ turn.T / reach
+            half = (size - 1) / 2
+            # Far away: as good as parallel.
+            depth = 100 + points[:, 1]
+            screen = np.stack([half + half * points[:, 0], half - half * points[:, 2], depth], 1)
+            index = zbuffer(screen.astype(np.float32), triangles, size, size)[0]
+            views[np.unique(index[index >= 0])] += 1
+    return views >= min_views
+
+
 def bary_of(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """(n, 3) barycentric coordinates of points (n, 3) in triangles (n, 3, 3), clipped to the triangles."""
     from trimesh.triangles import points_to_barycentric
@@ -143,8 +175,8 @@ def match_loops(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where our loop's vertices lie on their loop: at the same share of the length of its halves.
 
-    Both loops run the same way round; points: all vertices of either mesh. Returns our vertices (m,), the edges (m, 2)
-    of their loop and how far along these (m,).
+    Both loops run the same way round; points: all vertices of either mesh. Returns our vertices (m,), the
+    edges (m, 2) of their loop and how far along these (m,).
     """
     vertices, edges, shares = [], [], []
     mine = _chains(ours, our_points[ours, 0])
@@ -163,7 +195,9 @@ def match_loops(
 
 def edges_of(polygons: np.ndarray) -> np.ndarray:
     """(E, 2) unique undirected edges of (F, n) polygons."""
-    pairs = np.concatenate([np.stack([polygons[:, i], np.roll(polygons, -1, 1)[:, i]], 1) for i in range(polygons.shape[1])])
+    pairs = np.concatenate(
+        [np.stack([polygons[:, i], np.roll(polygons, -1, 1)[:, i]], 1) for i in range(polygons.shape[1])]
+    )
     return np.unique(np.sort(pairs, 1), axis=0)
 
 
@@ -190,8 +224,9 @@ def fit_skin(
 ) -> np.ndarray:
     """Non-rigid ICP of `start` (n, 3): smooth displacement, nearest points with agreeing normals, landmarks.
 
-    triangles (t, 3), edges (e, 2), mirror (n,): of the moving mesh; skin (n,) bool: what is drawn to the surface.
-    soft: places as triangles (k, 3), bary (k, 3) and targets (k, 3). hard: vertices (m,) and targets (m, 3).
+    triangles (t, 3), edges (e, 2), mirror (n,): of the moving mesh; skin (n,) bool: what is drawn to the
+    surface. soft: places as triangles (k, 3), bary (k, 3) and targets (k, 3). hard: vertices (m,) and
+    targets (m, 3).
     """
     from scipy.sparse import csr_matrix, diags, vstack
     from scipy.sparse.linalg import splu
@@ -211,7 +246,9 @@ def fit_skin(
             weight[~np.isfinite(distance)] = 0.0
             weight[hard[0]] = 0.0
             closest = np.where(weight[:, None] > 0, closest, moved)
-            system = vstack([stiffness * smooth, diags(np.sqrt(weight)), mark_weight * marks, 10.0 * fixed]).tocsr()
+            system = vstack(
+                [stiffness * smooth, diags(np.sqrt(weight)), mark_weight * marks, 10.0 * fixed]
+            ).tocsr()
             right = np.concatenate(
                 [
                     np.zeros((count, 3)),
@@ -227,7 +264,9 @@ def fit_skin(
 
 
 def harmonic_followers(edges: np.ndarray, followers: np.ndarray, leaders: np.ndarray, count: int):  # type: ignore[no-untyped-def]
-    """Sparse (count, count): each follower's displacement as a harmonic mean of the leaders' it is joined to."""
+    """Sparse (count, count): each follower's displacement as a harmonic mean of the leaders' it is joined
+    to.
+    """
     from scipy.sparse import coo_matrix
     from scipy.sparse.linalg import spsolve
 

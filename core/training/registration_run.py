@@ -14,6 +14,7 @@ from core.training.registration import (
     harmonic_followers,
     match_loops,
     painted_face_model,
+    seen_triangles,
     similarity,
 )
 from core.training.template_landmarks import IRIS, cast_landmarks, detector, snap, symmetrise, vertex_normals
@@ -21,6 +22,8 @@ from core.training.template_solid import solid_vertices, triangulate
 
 #: Rings of the face model's skin behind the edges of its lids and where its lips meet.
 LID_RINGS, LIP_RINGS = 1, 6
+#: Nostrils: seen from fewer of 54 directions than this, and as many rings around that.
+NOSTRIL_VIEWS, NOSTRIL_RINGS = 10, 1
 
 
 def face_model_landmarks(model: FaceModel, models_dir: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -40,7 +43,8 @@ def face_model_landmarks(model: FaceModel, models_dir: Path) -> tuple[np.ndarray
 
 
 def model_rims(model: FaceModel) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Triangle indices of the skin up to lips and lids, and the loops at which it ends, running as the template's.
+    """Triangle indices of the skin up to lips and lids, and the loops at which it ends, running as the
+    template's.
 
     The face model's skin goes on behind the lids and lips; its first rings there are left out.
     """
@@ -61,7 +65,9 @@ def model_rims(model: FaceModel) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         name = "lips" if abs(centre[0]) < 0.01 else "lid_left" if centre[0] > 0 else "lid_right"
         found[name] = loop[::-1]
     if len(found) != 3:
-        raise ValueError(f"the face model's skin should be open at the mouth and both eyes, found {sorted(found)}")
+        raise ValueError(
+            f"the face model's skin should be open at the mouth and both eyes, found {sorted(found)}"
+        )
     return kept, found
 
 
@@ -71,7 +77,9 @@ def _openings(model: FaceModel, triangles: np.ndarray) -> list[tuple[np.ndarray,
     return [(loop, centre) for loop, centre in loops if centre[2] > -0.12]
 
 
-def register(template: dict[str, np.ndarray], model: FaceModel, models_dir: Path) -> tuple[Registration, dict]:
+def register(
+    template: dict[str, np.ndarray], model: FaceModel, models_dir: Path
+) -> tuple[Registration, dict]:
     """The registration and figures about it."""
     target = model.mean.astype(np.float64)
     start = template["vertices"].astype(np.float64)
@@ -97,14 +105,17 @@ def register(template: dict[str, np.ndarray], model: FaceModel, models_dir: Path
     numbers = np.flatnonzero(connected)
     renumber = np.full(count, -1)
     renumber[numbers] = np.arange(len(numbers))
-    skin_ids, rims = model_rims(model)
+    rim_ids, rims = model_rims(model)
+    skin_ids = rim_ids
+    skin_ids = skin_ids[seen_triangles(target, model.triangles[skin_ids])]
     their_skin = model.triangles[skin_ids]
     surface = Surface(target, their_skin)
-    hard = [
-        match_loops(template[name], start, loop, target) for name, loop in rims.items()
-    ]
+    drawn = skin & ~nostrils(template, start)
+    hard = [match_loops(template[name], start, loop, target) for name, loop in rims.items()]
     hard_vertices, hard_edges, hard_share = (np.concatenate([h[i] for h in hard]) for i in (0, 1, 2))
-    hard_targets = target[hard_edges[:, 0]] * (1 - hard_share[:, None]) + target[hard_edges[:, 1]] * hard_share[:, None]
+    hard_targets = (
+        target[hard_edges[:, 0]] * (1 - hard_share[:, None]) + target[hard_edges[:, 1]] * hard_share[:, None]
+    )
     used = np.flatnonzero(seen & (places < count).all(1))
     fitted = start.copy()
     fitted[numbers] = fit_skin(
@@ -112,22 +123,23 @@ def register(template: dict[str, np.ndarray], model: FaceModel, models_dir: Path
         renumber[triangulate(all_quads, start)],
         edges_of(renumber[all_quads]),
         renumber[template["mirror"][numbers]],
-        skin[numbers],
+        drawn[numbers],
         surface,
         (renumber[places[used]], template["landmark_bary"][used].astype(np.float64), aims[used]),
         (renumber[hard_vertices], hard_targets),
     )
 
     face, bary = np.zeros(count, np.int32), np.zeros((count, 3))
-    direct = skin.copy()
-    rows = np.flatnonzero(skin)
+    direct = drawn.copy()
+    direct[hard_vertices] = True
+    rows = np.flatnonzero(direct)
     normals = vertex_normals(fitted, triangulate(all_quads, fitted))
     nearest, closest, distance = surface.nearest(fitted[rows], normals[rows])
     lost = ~np.isfinite(distance)
     if lost.any():
         nearest[lost], closest[lost], _ = surface.nearest(fitted[rows[lost]], normals[rows[lost]], -2.0)
     face[rows], bary[rows] = skin_ids[nearest], bary_of(closest, target[their_skin[nearest]])
-    _pin_loops(face, bary, hard_vertices, hard_edges, hard_share, model, skin_ids)
+    _pin_loops(face, bary, hard_vertices, hard_edges, hard_share, model, rim_ids)
     _attach_rest(template, model, fitted, face, bary, direct)
     on_model = (target[model.triangles[face]] * bary[..., None]).sum(1)
     offset = np.where(direct[:, None], fitted - on_model, 0.0)
@@ -144,9 +156,12 @@ def register(template: dict[str, np.ndarray], model: FaceModel, models_dir: Path
     )  # fmt: skip
     far = np.linalg.norm(offset[rows], axis=1) * 1000
     figures = {
-        "scale": scale, "pitch_degrees": pitch, "landmarks_used": len(used), "without_agreeing_normal": int(lost.sum()),
-        "offset_mm_median_95_max": [round(float(x), 3) for x in (np.median(far), np.percentile(far, 95), far.max())],
-    }  # fmt: skip
+        "scale": scale,
+        "pitch_degrees": pitch,
+        "landmarks_used": len(used),
+        "without_agreeing_normal": int(lost.sum()),
+        "offset_mm_median_95_max": [round(float(x), 3) for x in np.percentile(far, (50, 95, 100))],
+    }
     return registration, figures
 
 
@@ -159,7 +174,9 @@ def _pin_loops(
     model: FaceModel,
     skin_ids: np.ndarray,
 ) -> None:
-    """Loop vertices lie on an open edge of the face model's skin, which one triangle of the right lip or lid has."""
+    """Loop vertices lie on an open edge of the face model's skin, which one triangle of the right lip or lid
+    has.
+    """
     owner = {}
     for number in skin_ids:
         triangle = model.triangles[number]
@@ -169,6 +186,19 @@ def _pin_loops(
         face[vertex] = owner[frozenset((int(a), int(b)))]
         triangle = model.triangles[face[vertex]]
         bary[vertex] = (triangle == a) * (1 - t) + (triangle == b) * t
+
+
+def nostrils(template: dict[str, np.ndarray], vertices: np.ndarray) -> np.ndarray:
+    """(V,) bool: the template's shallow nostrils, which have no counterpart in the face model's deep ones."""
+    solid = template["solid_triangles"][np.isin(template["solid_part"], (0, 3, 4, 5))]
+    seen = seen_triangles(solid_vertices(vertices, template["solid_extra"]), solid, NOSTRIL_VIEWS)
+    pit = np.ones(len(vertices), bool)
+    pit[solid[seen & (solid < len(vertices)).all(1)]] = False
+    pit &= np.linalg.norm(vertices - vertices[template["ibug68"][33]], axis=1) < 0.02
+    for _ in range(NOSTRIL_RINGS):
+        quads = template["quads"]
+        pit[quads[pit[quads].any(1)]] = True
+    return pit
 
 
 def _attach_rest(
@@ -210,7 +240,11 @@ def _attach_rest(
     ours = fitted[vertices_of("teeth_upper")]
     # The teeth keep their shape; the front of the upper row goes where the face model's is.
     shift = np.array([0.0, mouth[:, 1].min() - ours[:, 1].min(), mouth[:, 2].min() - ours[:, 2].min()])
-    for name, choice in (("teeth_upper", teeth[~lower]), ("teeth_lower", teeth[lower]), ("tongue", teeth[lower])):
+    for name, choice in (
+        ("teeth_upper", teeth[~lower]),
+        ("teeth_lower", teeth[lower]),
+        ("tongue", teeth[lower]),
+    ):
         rows = vertices_of(name)
         fitted[rows] += shift
         attach(rows, fitted[rows], choice)

