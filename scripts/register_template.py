@@ -9,11 +9,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from core.errors import PhotobustError  # noqa: E402
-from core.training.face_model import FaceModel  # noqa: E402
-from core.training.registration_run import register  # noqa: E402
+from core.errors import PhotobustError
+from core.training.face_model import FaceModel
+from core.training.registration_run import register
 
 
 def main() -> None:
