@@ -1,7 +1,7 @@
 """The texture atlas: where every vertex of the training face model lies in one 512 x 512 picture.
 
-The skin is unwrapped as a sphere (smooth, one piece, mirror-symmetric about u = 0.5, its seam at the back of the head);
-a strip below holds small tiles for the eyeballs, the teeth and the inside of the mouth.
+The skin is unwrapped as a sphere (smooth, one piece, mirror-symmetric about u = 0.5, its seam at the back of
+the head); a strip below holds small tiles for the eyeballs, the teeth and the inside of the mouth.
 """
 
 import numpy as np
@@ -9,7 +9,8 @@ import numpy as np
 from core.training.face_model import FaceModel
 
 ATLAS_SIZE = 512
-#: Point from which the skin is unwrapped, head frame, metres: low enough to see the base of the nose and below the chin.
+#: Point from which the skin is unwrapped, head frame, metres: low enough to see the base of the nose and
+#: below the chin.
 UNWRAP_CENTRE = np.array([0.0, 0.058, -0.073])
 #: The share of the atlas' height that is skin.
 SKIN_HEIGHT = 0.875
@@ -26,12 +27,15 @@ TILES = {
 TILE_HALF = 0.055
 #: Half the width of an eyeball's tile, metres on the eyeball.
 EYE_TILE_RADIUS = 0.016
-#: Longitudes are stretched so that the face gets more of the atlas' width than the back of the head: 1 = not at all.
+#: Longitudes are stretched so that the face gets more of the atlas' width than the back of the head: 1 = not
+#: at all.
 _FRONT_GAIN = 0.4
 
 
 def unwrap(positions: np.ndarray) -> np.ndarray:
-    """Atlas coordinates of skin points: (..., 3) m on the average head, head frame -> (..., 2) u (wraps at 1), v down."""
+    """Atlas coordinates of skin points: (..., 3) m on the average head, head frame -> (..., 2) u (wraps at
+    1), v down.
+    """
     d = np.asarray(positions, np.float64) - UNWRAP_CENTRE
     longitude = np.arctan2(d[..., 0], -d[..., 1]) / np.pi  # -1..1, 0 in front
     latitude = np.arctan2(d[..., 2], np.hypot(d[..., 0], d[..., 1])) / (np.pi / 2)  # -1..1, 1 at the top
@@ -41,7 +45,7 @@ def unwrap(positions: np.ndarray) -> np.ndarray:
 
 
 def wrap(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """(..., 3) unit vectors, head frame, from the unwrapping centre to skin texels: the inverse of `unwrap`."""
+    """(..., 3) unit vectors, head frame, from the unwrapping centre to texels: the inverse of `unwrap`."""
     s = (np.asarray(u) % 1.0 - 0.5) * 2
     longitude = np.pi * s * _FRONT_GAIN / (1 - (1 - _FRONT_GAIN) * np.abs(s))
     latitude = (0.98 - np.asarray(v) / SKIN_HEIGHT * 1.93) * np.pi / 2
@@ -64,7 +68,9 @@ def atlas_uv(model: FaceModel) -> np.ndarray:
 
 
 def corner_uv(uv: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(T, 3, 2) float32: atlas coordinates of triangle corners; u exceeds 1 where a triangle crosses the seam."""
+    """(T, 3, 2) float32: atlas coordinates of triangle corners; u exceeds 1 where a triangle crosses the
+    seam.
+    """
     corners = uv[triangles].copy()
     wraps = np.ptp(corners[..., 0], axis=1) > 0.5
     corners[..., 0][wraps] += corners[..., 0][wraps] < 0.5

@@ -15,8 +15,9 @@ def background(
     textures: TextureLibrary,
     light: Light | None = None,
 ) -> np.ndarray:
-    """(size, size, 3) uint8 sRGB: a cut of a panorama (that of `light`, half of the time), what was behind a portrait's
-    person, a studio gradient or clutter."""
+    """(size, size, 3) uint8 sRGB: a cut of a panorama (that of `light`, half of the time), what was behind a
+    portrait's person, a studio gradient or clutter.
+    """
     kind = rng.random()
     if kind < 0.4:
         if light is not None and light.panorama >= 0 and rng.random() < 0.5:
@@ -39,19 +40,25 @@ def background(
             picture = picture[:, ::-1]
         return cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
     if kind < 0.9:
-        corners = rng.uniform(0, 255, (1, 1, 3)) + rng.normal(0, 25, (2, 2, 3))
-        return cv2.resize(np.clip(corners, 0, 255).astype(np.uint8), (size, size), interpolation=cv2.INTER_LINEAR)
+        corners = _colour(rng) + rng.normal(0, 25, (2, 2, 1)) + rng.normal(0, 8, (2, 2, 3))
+        return cv2.resize(
+            np.clip(corners, 0, 255).astype(np.uint8), (size, size), interpolation=cv2.INTER_LINEAR
+        )
     return _clutter(rng, size)
 
 
 def _clutter(rng: np.random.Generator, size: int) -> np.ndarray:
     """Boxes, lines and blobs on noise: what a room or a street amounts to when it is out of focus."""
     cells = int(rng.integers(3, 24))
-    base = rng.uniform(20, 235, 3)
-    small = np.clip(base + rng.normal(0, rng.uniform(5, 60), (cells, cells, 3)), 0, 255).astype(np.uint8)
+    base = _colour(rng)
+    small = np.clip(
+        base + rng.normal(0, rng.uniform(5, 50), (cells, cells, 1)) + rng.normal(0, 12, (cells, cells, 3)),
+        0,
+        255,
+    ).astype(np.uint8)
     picture = cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC)
     for _ in range(int(rng.integers(3, 16))):
-        colour = tuple(float(c) for c in np.clip(base + rng.normal(0, 70, 3), 0, 255))
+        colour = tuple(float(c) for c in np.clip(base + rng.normal(0, 50) + rng.normal(0, 20, 3), 0, 255))
         a, b = (tuple(int(v) for v in rng.integers(-size // 4, size * 5 // 4, 2)) for _ in range(2))
         kind = rng.random()
         if kind < 0.5:
@@ -61,3 +68,9 @@ def _clutter(rng: np.random.Generator, size: int) -> np.ndarray:
         else:
             cv2.circle(picture, a, int(rng.integers(3, size // 4)), colour, -1)
     return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 6))
+
+
+def _colour(rng: np.random.Generator) -> np.ndarray:
+    """(3,) sRGB 0..255, mostly dull."""
+    colour = rng.uniform(10, 245, 3)
+    return colour.mean() + (colour - colour.mean()) * rng.beta(1.2, 2.0)

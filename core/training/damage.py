@@ -12,8 +12,8 @@ def _blur(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     angle = rng.uniform(0, np.pi)
     half = (length - 1) / 2
     step = np.array([np.cos(angle), np.sin(angle)]) * half
-    ends = [tuple(int(round(half + s * v)) for v in step) for s in (-1, 1)]
-    cv2.line(kernel, ends[0], ends[1], 1.0)
+    ends = [tuple(round(half + s * float(v)) for v in step) for s in (-1, 1)]
+    cv2.line(kernel, ends[0], ends[1], (1.0,))
     return cv2.filter2D(rgb, -1, kernel / kernel.sum())
 
 
@@ -29,15 +29,16 @@ def _resample(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _noise(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     height, width = rgb.shape[:2]
     sigma = float(np.exp(rng.uniform(np.log(1.0), np.log(14.0))))
-    noise = np.empty((height, width, 3), np.int16)
+    spread = (np.zeros(3), np.full(3, sigma))
+    noise: np.ndarray = np.empty((height, width, 3), np.int16)
     # OpenCV's generator is many times faster than numpy's; it is seeded from ours.
     cv2.setRNGSeed(int(rng.integers(1 << 31)))
     if rng.random() < 0.3:
         grey = np.empty((height, width), np.int16)
-        cv2.randn(grey, 0, sigma)
+        cv2.randn(grey, spread[0][:1], spread[1][:1])
         noise[:] = grey[..., None]
     else:
-        cv2.randn(noise, 0, sigma)
+        cv2.randn(noise, *spread)
     if rng.random() < 0.4:
         noise = cv2.GaussianBlur(noise, (0, 0), 0.7)
     return cv2.add(rgb, noise, dtype=cv2.CV_8U)

@@ -1,10 +1,11 @@
-"""Light from panoramas: smooth irradiance as spherical harmonics, a key light for shadows and highlights, backgrounds."""
+"""Light from panoramas: smooth irradiance as spherical harmonics, a key light for shadows and highlights,
+backgrounds.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import numba
 import numpy as np
 
 from core.errors import PhotobustError
@@ -15,12 +16,15 @@ from core.training.textures import Split
 EVAL_PANORAMAS = (3, 9, 15)
 #: Radiance above this multiple of a panorama's mean is taken out of the harmonics and becomes the key light.
 _KEY_LEVEL = 12.0
-#: Cosine-lobe convolution of each harmonic, divided by pi: turns radiance into what a white matte surface reflects.
+#: Cosine-lobe convolution of each harmonic, divided by pi: turns radiance into what a white matte surface
+#: reflects.
 _COSINE_LOBE = np.array([1.0, *[2 / 3] * 3, *[1 / 4] * 5])
 
 
 def panorama_directions(height: int, width: int) -> np.ndarray:
-    """(H, W, 3) unit vectors of an equirectangular picture's pixels in axes x right, y down, z forward (its middle)."""
+    """(H, W, 3) unit vectors of an equirectangular picture's pixels in axes x right, y down, z forward (its
+    middle).
+    """
     theta = (np.arange(height) + 0.5) / height * np.pi
     phi = ((np.arange(width) + 0.5) / width - 0.5) * 2 * np.pi
     sin = np.sin(theta)[:, None]
@@ -31,9 +35,10 @@ def panorama_directions(height: int, width: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Light:
-    """Light in the camera frame. coefficients (9, 3): what a white matte surface reflects, by its normal; key_direction
-    (3,) towards the key light and key_colour (3,) what it adds to a matte white surface facing it; rotation (3, 3):
-    panorama -> camera; panorama: its index, -1 for none."""
+    """Light in the camera frame. coefficients (9, 3): what a white matte surface reflects, by its normal;
+    key_direction (3,) towards the key light and key_colour (3,) what it adds to a matte white surface facing
+    it; rotation (3, 3): panorama -> camera; panorama: its index, -1 for none.
+    """
 
     coefficients: np.ndarray
     key_direction: np.ndarray
@@ -44,8 +49,9 @@ class Light:
 
 @dataclass(frozen=True)
 class LightLibrary:
-    """panoramas (N, H, W, 3) float32 linear; coefficients (N, 9, 3), key_directions (N, 3), key_colours (N, 3) in the
-    panoramas' own axes."""
+    """panoramas (N, H, W, 3) float32 linear; coefficients (N, 9, 3), key_directions (N, 3), key_colours (N,
+    3) in the panoramas' own axes.
+    """
 
     panoramas: np.ndarray
     coefficients: np.ndarray
@@ -72,7 +78,8 @@ class LightLibrary:
             level = _KEY_LEVEL * float((luminance * area).sum() / area.sum())
             share = np.minimum(1, level / np.maximum(luminance, 1e-6))[..., None]
             soft, sharp = picture * share, picture * (1 - share)
-            pictures[i] = soft
+            # What is left of a lamp in backgrounds is as bright as it may be, and white.
+            pictures[i] = soft * share + luminance[..., None] * share * (1 - share)
             radiance = np.einsum("hwk,hwc,hw->kc", basis, soft, area)
             coefficients.append(radiance * _COSINE_LOBE[:, None])
             centre = (directions * (sharp.mean(-1) * area)[..., None]).sum((0, 1))
@@ -87,7 +94,9 @@ class LightLibrary:
         return np.flatnonzero(held if split == "eval" else ~held)
 
     def sample(self, rng: np.random.Generator, split: Split = "train") -> Light:
-        """A panorama turned at random about the vertical and a little about the rest, exposure and colour evened out."""
+        """A panorama turned at random about the vertical and a little about the rest, exposure and colour
+        evened out.
+        """
         index = int(rng.choice(self.indices(split)))
         rotation = _turn(rng.uniform(0, 2 * np.pi), rng.normal(0, 0.2), rng.normal(0, 0.1))
         coefficients = rotate_harmonics(self.coefficients[index], rotation)
@@ -108,6 +117,9 @@ class LightLibrary:
         mean = received.mean(0) + 1e-6
         white = (mean / mean.mean()) ** -rng.uniform(0.3, 1.0)
         gain = np.exp(rng.normal(0, 0.25)) / mean.mean() * white
+        colour = (
+            colour * 0.6 + colour.mean() * 0.4
+        )  # a setting sun tints less than a camera's white balance takes out
         return Light(
             (coefficients * gain).astype(np.float32),
             key.astype(np.float32),
@@ -129,7 +141,14 @@ class LightLibrary:
 
 
 def _turn(yaw: float, pitch: float, roll: float) -> np.ndarray:
-    cy, sy, cp, sp, cr, sr = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
+    cy, sy, cp, sp, cr, sr = (
+        np.cos(yaw),
+        np.sin(yaw),
+        np.cos(pitch),
+        np.sin(pitch),
+        np.cos(roll),
+        np.sin(roll),
+    )
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
     about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
@@ -149,130 +168,3 @@ _PROBE_INVERSE = np.linalg.pinv(sh_basis(_PROBES))
 def rotate_harmonics(coefficients: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     """(9, C) of the function turned by rotation (3, 3): g(d) = f(rotation^T d). Exact for orders up to 2."""
     return _PROBE_INVERSE @ (sh_basis(_PROBES @ rotation) @ coefficients)
-
-
-@numba.njit(cache=True, fastmath=True)
-def _shade(albedo, normals, shadow, ambient, mask, eye, sh, key, colour, focal, cx, cy, roughness, specular, out):
-    # type: ignore[no-untyped-def]
-    for i in range(mask.shape[0]):
-        for j in range(mask.shape[1]):
-            if not mask[i, j]:
-                continue
-            x, y, z = normals[i, j, 0], normals[i, j, 1], normals[i, j, 2]
-            vx, vy, vz = -(j - cx) / focal, -(i - cy) / focal, -1.0
-            inv = 1.0 / np.sqrt(vx * vx + vy * vy + 1.0)
-            vx, vy, vz = vx * inv, vy * inv, vz * inv
-            nv = max(x * vx + y * vy + z * vz, 0.05)
-            hx, hy, hz = key[0] + vx, key[1] + vy, key[2] + vz
-            inv = 1.0 / max(np.sqrt(hx * hx + hy * hy + hz * hz), 1e-6)
-            nh = max((x * hx + y * hy + z * hz) * inv, 0.0)
-            vh = max((vx * hx + vy * hy + vz * hz) * inv, 0.0)
-            nl = x * key[0] + y * key[1] + z * key[2]
-            wet = eye[i, j]
-            rough = roughness * (1 - wet) + 0.12 * wet
-            a2 = rough * rough * rough * rough
-            d = nh * nh * (a2 - 1) + 1
-            lobe = a2 / (d * d + 1e-7) * 0.25
-            fresnel = 0.028 + 0.972 * (1 - vh) ** 5
-            edge = 0.028 + 0.5 * (1 - nv) ** 5
-            # Mirror direction, for the smooth light's reflection.
-            rx, ry, rz = 2 * nv * x - vx, 2 * nv * y - vy, 2 * nv * z - vz
-            occluded, lit = ambient[i, j], shadow[i, j]
-            for c in range(3):
-                soft = (
-                    0.282095 * sh[0, c]
-                    + 0.488603 * (sh[1, c] * y + sh[2, c] * z + sh[3, c] * x)
-                    + 1.092548 * (sh[4, c] * x * y + sh[5, c] * y * z + sh[7, c] * x * z)
-                    + 0.315392 * sh[6, c] * (3 * z * z - 1)
-                    + 0.546274 * sh[8, c] * (x * x - y * y)
-                )
-                gloss = (
-                    0.282095 * sh[0, c]
-                    + 0.488603 * (sh[1, c] * ry + sh[2, c] * rz + sh[3, c] * rx)
-                    + 1.092548 * (sh[4, c] * rx * ry + sh[5, c] * ry * rz + sh[7, c] * rx * rz)
-                    + 0.315392 * sh[6, c] * (3 * rz * rz - 1)
-                    + 0.546274 * sh[8, c] * (rx * rx - ry * ry)
-                )
-                # Light creeps around skin's terminator, red most.
-                wrap = 0.22 if c == 0 else (0.1 if c == 1 else 0.06)
-                direct = max((nl + wrap) / (1 + wrap), 0.0) * lit
-                depth = occluded if c > 0 else np.sqrt(occluded)
-                shine = specular * (0.7 + 0.5 * wet)
-                value = albedo[i, j, c] * (max(soft, 0.02) * depth + colour[c] * direct)
-                value += shine * (max(gloss, 0.0) * edge * occluded + colour[c] * lobe * fresnel * max(nl, 0.0) * lit * 3)
-                out[i, j, c] = value
-
-
-@numba.njit(cache=True, fastmath=True)
-def _cast(depth, key, focal, cx, cy, steps, length, out):  # type: ignore[no-untyped-def]
-    """Soft shadows of the key light, marched through the depth map; depth (H, W) m, 0 where nothing."""
-    h, w = depth.shape
-    for i in range(h):
-        for j in range(w):
-            z0 = depth[i, j]
-            if z0 <= 0:
-                continue
-            px, py = (j - cx) / focal * z0, (i - cy) / focal * z0
-            blocked = 0.0
-            for s in range(steps):
-                t = length * ((s + 0.6) / steps) ** 1.5
-                qz = z0 + key[2] * t
-                if qz <= 0.02:
-                    break
-                qx = (px + key[0] * t) / qz * focal + cx
-                qy = (py + key[1] * t) / qz * focal + cy
-                a, b = int(qy + 0.5), int(qx + 0.5)
-                if a < 0 or b < 0 or a >= h or b >= w:
-                    break
-                if depth[a, b] <= 0:
-                    continue
-                gap = qz - depth[a, b]
-                if gap > 0.0015 + 0.05 * t and gap < 0.09:
-                    blocked = max(blocked, min(1.0, gap / (0.004 + 0.06 * t)))
-            out[i, j] = 1.0 - blocked
-
-
-def shade(
-    albedo: np.ndarray,
-    normals: np.ndarray,
-    depth: np.ndarray,
-    light: Light,
-    rng: np.random.Generator,
-    focal_px: float,
-    centre: tuple[float, float],
-    eyes: np.ndarray | None = None,
-) -> np.ndarray:
-    """Linear (H, W, 3) float32 picture of a surface.
-
-    albedo (H, W, 3) linear float32; normals (H, W, 3) float32 unit, camera frame, towards the camera; depth (H, W) float32
-    m, 0 where nothing; focal_px and centre (cx, cy) of the camera in these pixels; eyes (H, W): 1 on eyeballs.
-    """
-    mask = depth > 0
-    half = np.ascontiguousarray(depth[::2, ::2])
-    shadow = np.ones(half.shape, np.float32)
-    if light.key_colour.max() > 0.02:
-        _cast(half, light.key_direction, focal_px / 2, centre[0] / 2, centre[1] / 2, 20, 0.16, shadow)
-    size = (depth.shape[1], depth.shape[0])
-    shadow = cv2.resize(cv2.GaussianBlur(shadow, (0, 0), rng.uniform(0.5, 1.6)), size, interpolation=cv2.INTER_LINEAR)
-    ambient = cv2.resize(_crevices(half, focal_px / 2), size, interpolation=cv2.INTER_LINEAR)
-    wet = np.zeros(mask.shape, np.float32) if eyes is None else np.ascontiguousarray(eyes, np.float32)
-    out = np.zeros(albedo.shape, np.float32)
-    args = (light.coefficients, light.key_direction, light.key_colour, float(focal_px), float(centre[0]), float(centre[1]))
-    _shade(
-        albedo, normals, shadow, ambient, mask, wet, *args, float(rng.uniform(0.35, 0.6)), float(rng.uniform(0.2, 1.2)), out
-    )
-    return out
-
-
-def _crevices(depth: np.ndarray, focal: float) -> np.ndarray:
-    """(H, W) float32 in 0..1: how open each pixel is, from how far it lies behind its surroundings."""
-    mask = (depth > 0).astype(np.float32)
-    if not mask.any():
-        return np.ones(depth.shape, np.float32)
-    typical = float(depth[depth > 0].mean())
-    open_ = np.ones(depth.shape, np.float32)
-    for radius, strength in ((0.006, 55.0), (0.02, 14.0)):
-        sigma = max(radius * focal / typical, 0.6)
-        near = cv2.GaussianBlur(depth * mask, (0, 0), sigma) / np.maximum(cv2.GaussianBlur(mask, (0, 0), sigma), 1e-3)
-        open_ *= np.clip(1 - strength * np.clip(depth - near, 0, 0.03), 0.25, 1)
-    return cv2.GaussianBlur(open_, (0, 0), 0.8)

@@ -1,4 +1,4 @@
-"""Fits the face model to the detected landmarks of a portrait: regularised Gauss-Newton on the reprojection."""
+"""Fits the face model to the landmarks found in a portrait: regularised Gauss-Newton on the reprojection."""
 
 from dataclasses import dataclass, replace
 
@@ -8,19 +8,21 @@ from core.geometry import FRONTAL
 from core.training.face_model import FaceModel
 
 #: Landmarks on the face's outline: they slide along the silhouette, so they count less.
-OUTLINE = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377)
-OUTLINE += (152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)
+OUTLINE = (
+    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
+    *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
+)
 _FOCAL_GUESS = 900.0 / 512.0
 _FOCAL_SPREAD = 0.35
 
 
 @dataclass(frozen=True)
 class PortraitFit:
-    """camera (m) = rotation @ FaceModel.head(identity, expression).vertices + translation; the principal point is the
-    picture's middle.
+    """camera (m) = rotation @ FaceModel.head(identity, expression).vertices + translation; the principal
+    point is the picture's middle.
 
-    identity (100,), expression (57,), rotation (3, 3), translation (3,) m, focal px; error: RMS of the inner landmarks'
-    reprojection as a share of the distance between the outer corners of the eyes.
+    identity (100,), expression (57,), rotation (3, 3), translation (3,) m, focal px; error: RMS of the inner
+    landmarks' reprojection as a share of the distance between the outer corners of the eyes.
     """
 
     identity: np.ndarray
@@ -92,7 +94,10 @@ def fit_portrait(
             shapes = np.einsum("nij,bnj->nib", d, basis @ rotation.T)
             jac = np.concatenate([jac, shapes], -1)
             free += len(weights)
-        w = (weight / sigma)[:, None] / np.sqrt(6.0)  # neighbouring landmarks err together: six count as one
+        # Landmarks that disagree with the rest (behind a fringe, or badly placed on the model) count less.
+        far = (residual**2).sum(1) / (4 * sigma) ** 2
+        robust = weight / np.sqrt(1 + far) if step >= 5 else weight
+        w = (robust / sigma)[:, None] / np.sqrt(6.0)  # neighbouring landmarks err together: six count as one
         rows, rhs = (jac * w[..., None]).reshape(-1, free), (residual * w).ravel()
         normal, gradient = rows.T @ rows, rows.T @ rhs
         normal[6, 6] += _FOCAL_SPREAD**-2 if step >= 6 else 1e9
@@ -119,7 +124,8 @@ def fit_portrait(
             weights += delta[7:]
             weights[:n_id] = np.clip(weights[:n_id], -3, 3)
             weights[n_id:] = np.clip(weights[n_id:], 0, 1)
-    # `FaceModel.head` takes the head's size out: move the camera nearer instead, which leaves the picture as it is.
+    # `FaceModel.head` takes the head's size out: move the camera nearer instead, which leaves the picture as
+    # it is.
     head = model.head(weights[:n_id], weights[n_id:])
     plain = mean + np.tensordot(weights, basis, 1)
     sized = head.vertices[vertices].astype(np.float64)
@@ -128,5 +134,6 @@ def fit_portrait(
     fit = PortraitFit(head.identity, head.expression, rotation, translation, focal, 0.0)
     drawn = fit.project(sized, width, height)
     inner = np.setdiff1d(np.arange(468), OUTLINE)
-    error = float(np.sqrt(((drawn[inner, :2] - target[inner]) ** 2).sum(1).mean()) / eyes)
+    off = np.linalg.norm(drawn[inner, :2] - target[inner], axis=1)
+    error = float(np.sqrt(np.mean(np.minimum(off, np.quantile(off, 0.98)) ** 2)) / eyes)
     return replace(fit, error=error)

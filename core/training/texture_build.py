@@ -1,4 +1,6 @@
-"""Lifts skin textures from portraits: fit the face model, project the picture into the atlas, fill what was not seen."""
+"""Lifts skin textures from portraits: fit the face model, project the picture into the atlas, fill what was
+not seen.
+"""
 
 from dataclasses import dataclass
 
@@ -18,7 +20,7 @@ _PAD = 64
 
 
 def to_linear(srgb: np.ndarray) -> np.ndarray:
-    """sRGB 0..1 -> linear 0..1 (float32)."""
+    """SRGB 0..1 -> linear 0..1 (float32)."""
     s = np.asarray(srgb, np.float32)
     return np.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
@@ -61,7 +63,9 @@ def sh_basis(normals: np.ndarray) -> np.ndarray:
 
 
 def push_pull(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Fill (H, W, 3) float32 where weight (H, W) is 0 with the smoothly spread surroundings; columns wrap around."""
+    """Fill (H, W, 3) float32 where weight (H, W) is 0 with the smoothly spread surroundings; columns wrap
+    around.
+    """
     if image.shape[0] <= 4 or weight.min() >= 1:
         mean = (image * weight[..., None]).sum((0, 1)) / max(float(weight.sum()), 1e-6)
         return image * weight[..., None] + mean * (1 - weight[..., None])
@@ -78,8 +82,10 @@ def push_pull(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Atlas:
-    """The atlas' texels on the face model: triangle (S, S) int32 (-1: no skin), bary (S, S, 3), face (S, S) float32 mask
-    of the inside of the face's outline, feathered, and likewise scalp (where hair grows) and ears."""
+    """The atlas' texels on the face model: triangle (S, S) int32 (-1: no skin), bary (S, S, 3), face (S, S)
+    float32 mask of the inside of the face's outline, feathered, and likewise scalp (where hair grows) and
+    ears.
+    """
 
     triangle: np.ndarray
     bary: np.ndarray
@@ -96,20 +102,24 @@ class Atlas:
         corners = corner_uv(uv, model.triangles[skin]) * size - 0.5
         radius = np.linalg.norm(model.mean - model.mean.mean(0), axis=1)[model.triangles[skin]]
         points = np.concatenate([corners, 2.0 - radius[..., None]], -1).reshape(-1, 3).astype(np.float32)
-        index, bary, _ = zbuffer(points, np.arange(len(points), dtype=np.int32).reshape(-1, 3), size, size + _PAD)
+        index, bary, _ = zbuffer(
+            points, np.arange(len(points), dtype=np.int32).reshape(-1, 3), size, size + _PAD
+        )
         empty = index[:, :_PAD] < 0
         index[:, :_PAD][empty] = index[:, size:][empty]
         bary[:, :_PAD][empty] = bary[:, size:][empty]
         index, bary = index[:, :size], bary[:, :size]
         face = np.zeros((size, size), np.uint8)
         outline = uv[landmark_vertices[list(OUTLINE)]] * size
-        cv2.fillPoly(face, [np.round(outline).astype(np.int32)], 255)
+        cv2.fillPoly(face, [np.round(outline).astype(np.int32)], (255,))
         mask = cv2.GaussianBlur(face.astype(np.float32) / 255, (0, 0), 5)
         triangle = np.where(index >= 0, skin[index], -1).astype(np.int32)
         place = np.einsum("hwk,hwkc->hwc", bary, model.mean[model.triangles[triangle]])
         x, y, z = np.moveaxis(place, -1, 0)
         # Hairline, metres above the eyes, by how far back: forehead, temple, sideburn, above the ear, nape.
-        line = np.interp(y, [0.0, 0.02, 0.05, 0.06, 0.1, 0.115, 0.13], [0.066, 0.06, 0.02, 0.035, 0.045, 0.0, -0.06])
+        line = np.interp(
+            y, [0.0, 0.02, 0.05, 0.06, 0.1, 0.115, 0.13], [0.066, 0.06, 0.02, 0.035, 0.045, 0.0, -0.06]
+        )
         scalp = np.clip((z - line) / 0.012 + 0.5, 0, 1) * (triangle >= 0)
         ears = (np.abs(x) > 0.0725) & (z > -0.056) & (z < 0.03) & (y > 0.05) & (y < 0.12) & (triangle >= 0)
         smooth = [cv2.GaussianBlur(m.astype(np.float32), (0, 0), 2) for m in (scalp, ears)]
@@ -117,11 +127,18 @@ class Atlas:
 
     def interpolate(self, model: FaceModel, values: np.ndarray) -> np.ndarray:
         """(S, S, C) float32 of vertex values (V, C); meaningless where triangle < 0."""
-        return np.einsum("hwk,hwkc->hwc", self.bary, values[model.triangles[self.triangle]]).astype(np.float32)
+        return np.einsum("hwk,hwkc->hwc", self.bary, values[model.triangles[self.triangle]]).astype(
+            np.float32
+        )
 
 
 def lift_texture(
-    model: FaceModel, atlas: Atlas, fit: PortraitFit, rgb: np.ndarray, person: np.ndarray, rng: np.random.Generator
+    model: FaceModel,
+    atlas: Atlas,
+    fit: PortraitFit,
+    rgb: np.ndarray,
+    person: np.ndarray,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(texture (S, S, 3) uint8 sRGB, seen (S, S) uint8 0..255) of a fitted portrait rgb (H, W, 3) uint8.
 
@@ -168,7 +185,9 @@ def lift_texture(
 
 
 def _constrain(colour: np.ndarray, solid: np.ndarray, atlas: Atlas) -> np.ndarray:
-    """Give unseen scalp the colour above the forehead and unseen ears the cheeks' (in place); returns the weights."""
+    """Give unseen scalp the colour above the forehead and unseen ears the cheeks' (in place); returns the
+    weights.
+    """
     rows = np.arange(ATLAS_SIZE)[:, None]
     seen = solid > 0.5
     hair = seen & (atlas.scalp > 0.5)
@@ -187,7 +206,9 @@ def _constrain(colour: np.ndarray, solid: np.ndarray, atlas: Atlas) -> np.ndarra
 
 
 def _delight(colour: np.ndarray, normals: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Divide linear colours (H, W, 3) by most of the smooth shading that explains their brightness on the face."""
+    """Divide linear colours (H, W, 3) by most of the smooth shading that explains their brightness on the
+    face.
+    """
     basis = sh_basis(normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6))
     luminance = colour @ np.array([0.25, 0.6, 0.15], np.float32)
     pick = weight > 0.3
@@ -197,7 +218,7 @@ def _delight(colour: np.ndarray, normals: np.ndarray, weight: np.ndarray) -> np.
     for _ in range(5):  # robust: brows, lips and beard should not count as shade
         aw = a * w[:, None]
         coefficients = np.linalg.solve(aw.T @ a + np.diag([0] + [0.02 * w.sum()] * 8), aw.T @ b)
-        residual = b - a @ coefficients
+        residual: np.ndarray = b - a @ coefficients
         scale = 1.5 * np.median(np.abs(residual)) + 1e-4
         w = weight[pick] / (1 + (residual / scale) ** 2)
     shading = basis @ coefficients

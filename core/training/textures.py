@@ -1,4 +1,6 @@
-"""Skin textures for training heads: a library lifted from portraits, endlessly varied, and purely painted ones."""
+"""Skin textures for training heads: a library lifted from portraits, endlessly varied, and purely painted
+ones.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +17,13 @@ Split = Literal["train", "eval"]
 #: Share of purely painted skins, and of mixes of two people.
 PROCEDURAL_SHARE, MIX_SHARE = 0.06, 0.5
 #: Skin tones, sRGB, from light to dark.
-_TONES = np.array([[238, 200, 180], [224, 178, 150], [198, 146, 112], [160, 108, 78], [112, 72, 50], [70, 44, 34]])
-_HAIR = np.array([[24, 20, 18], [48, 34, 26], [86, 60, 40], [140, 104, 66], [196, 166, 116], [150, 148, 146], [96, 46, 26]])
+_TONES = np.array(
+    [[238, 200, 180], [224, 178, 150], [198, 146, 112], [160, 108, 78], [112, 72, 50], [70, 44, 34]]
+)
+#: Hair, sRGB: black, brown, lighter, fair, blond, grey, red.
+HAIR_COLOURS = np.array(
+    [[24, 20, 18], [48, 34, 26], [86, 60, 40], [140, 104, 66], [196, 166, 116], [150, 148, 146], [96, 46, 26]]
+)
 _LUT_SIZE = 4096
 
 
@@ -26,7 +33,7 @@ def _linear_table() -> np.ndarray:
 
 
 def _srgb_table() -> np.ndarray:
-    """sRGB bytes of the square root of linear values: finer in the dark, where the curve is steep."""
+    """SRGB bytes of the square root of linear values: finer in the dark, where the curve is steep."""
     x = (np.arange(_LUT_SIZE) / (_LUT_SIZE - 1)) ** 2
     s = np.where(x <= 0.0031308, x * 12.92, 1.055 * x ** (1 / 2.4) - 0.055)
     return (s * 255 + 0.5).astype(np.uint8)
@@ -74,7 +81,8 @@ def _fetch(texture, u, v, mask, table, out):  # type: ignore[no-untyped-def]
 
 
 def fetch(texture: np.ndarray, uv: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Look an sRGB texture (S, S, 3) uint8 up at atlas coordinates uv (H, W, 2) where mask (H, W) bool is set.
+    """Look an sRGB texture (S, S, 3) uint8 up at atlas coordinates uv (H, W, 2) where mask (H, W) bool is
+    set.
 
     Returns linear (H, W, 3) float32, 0 outside the mask; u wraps.
     """
@@ -85,9 +93,10 @@ def fetch(texture: np.ndarray, uv: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class TextureLibrary:
-    """Textures (N, S, S, 3) uint8 sRGB in the atlas; low (N, S/8, S/8, 3) uint8 their low frequencies; held_out (N,) bool;
-    masks: name -> (S, S) uint8 (face, scalp, ears, lips, brows, beard, lids); noise: a few (2S, 2S) float32 fields;
-    backgrounds (N, B, B, 3) uint8: what was behind the people."""
+    """Textures (N, S, S, 3) uint8 sRGB in the atlas; low (N, S/8, S/8, 3) uint8 their low frequencies;
+    held_out (N,) bool; masks: name -> (S, S) uint8 (face, scalp, ears, lips, brows, beard, lids); noise: a
+    few (2S, 2S) float32 fields; backgrounds (N, B, B, 3) uint8: what was behind the people.
+    """
 
     textures: np.ndarray
     low: np.ndarray
@@ -100,7 +109,9 @@ class TextureLibrary:
     def load(cls, path: str | Path) -> "TextureLibrary":
         """Read the file that `scripts/build_textures.py` wrote."""
         if not Path(path).is_file():
-            raise PhotobustError(f"No texture library at {path}: make it with scripts/build_textures.py first.")
+            raise PhotobustError(
+                f"No texture library at {path}: make it with scripts/build_textures.py first."
+            )
         with np.load(path) as data:
             textures = data["textures"]
             masks = {k[:-5]: _to_byte(data[k]) for k in data.files if k.endswith("_mask")}
@@ -117,7 +128,7 @@ class TextureLibrary:
         return np.flatnonzero(self.held_out if split == "eval" else ~self.held_out)
 
     def sample(self, rng: np.random.Generator, split: Split = "train") -> np.ndarray:
-        """(S, S, 3) uint8 sRGB: a random person's skin, or a mix, or a painted one, varied in tone and marks."""
+        """(S, S, 3) uint8 sRGB: a person's skin, or a mix, or a painted one, varied in tone and marks."""
         people = self.people(split)
         if rng.random() < PROCEDURAL_SHARE:
             texture = self._painted(rng, int(rng.choice(people)))
@@ -166,7 +177,9 @@ class TextureLibrary:
         y, x = rng.integers(0, 2 * ATLAS_SIZE - height + 1), rng.integers(0, 2 * ATLAS_SIZE - width + 1)
         return self.noise[which][y : y + height, x : x + width]
 
-    def _tint(self, texture: np.ndarray, mask: np.ndarray, colour: np.ndarray, strength: np.ndarray | float) -> None:
+    def _tint(
+        self, texture: np.ndarray, mask: np.ndarray, colour: np.ndarray, strength: np.ndarray | float
+    ) -> None:
         """Blend a colour into the mask's bounding box, in place."""
         x, y, w, h = cv2.boundingRect(mask)
         if w == 0:
@@ -176,12 +189,12 @@ class TextureLibrary:
         texture[box] = (texture[box] * (1 - alpha) + np.asarray(colour, np.float32) * alpha).astype(np.uint8)
 
     def _box_field(self, rng: np.random.Generator, name: str, which: int) -> np.ndarray:
-        x, y, w, h = cv2.boundingRect(self.masks[name])
+        _, _, w, h = cv2.boundingRect(self.masks[name])
         return self._field(rng, which, h, w)
 
     def _mark(self, rng: np.random.Generator, texture: np.ndarray) -> None:
         """Beard, brows, make-up, freckles and pores, in place, each now and then."""
-        hair = _HAIR[rng.integers(len(_HAIR))] * rng.uniform(0.7, 1.1)
+        hair = HAIR_COLOURS[rng.integers(len(HAIR_COLOURS))] * rng.uniform(0.7, 1.1)
         if "beard" in self.masks and rng.random() < 0.12:
             rough = np.clip(self._box_field(rng, "beard", 0) * 0.35 + rng.uniform(0.25, 0.9), 0, 1)
             self._tint(texture, self.masks["beard"], hair, rough)
@@ -210,7 +223,7 @@ class TextureLibrary:
         texture = np.clip(tone.astype(np.float32) * field[..., None], 0, 255).astype(np.uint8)
         tiles = int(SKIN_HEIGHT * size)
         texture[tiles:] = self.textures[person][tiles:]
-        hair = _HAIR[rng.integers(len(_HAIR))]
+        hair = HAIR_COLOURS[rng.integers(len(HAIR_COLOURS))]
         for name, colour, strength in (
             ("ears", tone * [1.0, 0.8, 0.8], 0.6),
             ("lips", tone * [0.85, 0.55, 0.55], 0.8),
