@@ -15,9 +15,9 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --progress-bar off -c constraints.txt $(PIP_FLAGS)
-# Written against: what the bpy, OpenCV and MediaPipe wheels link to, OpenGL without a display, and venv itself.
-SYSTEM_PACKAGES := python3-venv libegl1 libgl1 libgl1-mesa-dri libglib2.0-0 libice6 libsm6 libx11-6 libxext6 \
-	libxfixes3 libxi6 libxkbcommon0 libxrender1 libxxf86vm1
+# What the wheels of bpy, OpenCV and MediaPipe link to, OpenGL without a display, and venv itself.
+SYSTEM_PACKAGES := python3-venv libegl1 libgl1 libgl1-mesa-dri libgles2 libglib2.0-0 libice6 libsm6 libx11-6 \
+	libxext6 libxfixes3 libxi6 libxkbcommon0 libxrender1
 TEST_PACKAGES := blender python3-numpy xvfb xdotool imagemagick
 
 .PHONY: help

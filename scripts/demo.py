@@ -1,4 +1,4 @@
-"""Reconstructs a portrait that comes with scikit-image (the astronaut Eileen Collins, NASA, public domain)."""
+"""Reconstructs a portrait that comes with scikit-image: the astronaut Eileen Collins (NASA)."""
 
 import argparse
 import subprocess
@@ -19,7 +19,9 @@ def main() -> int:
     skimage.io.imsave(photo, skimage.data.astronaut(), check_contrast=False)
     print(f"Photo: {photo} (from scikit-image)")
     batch = Path(__file__).with_name("batch.py")
-    return subprocess.run([sys.executable, str(batch), str(photo), "--out", str(options.out)], check=False).returncode
+    return subprocess.run(
+        [sys.executable, str(batch), str(photo), "--out", str(options.out)], check=False
+    ).returncode
 
 
 if __name__ == "__main__":
