@@ -125,13 +125,12 @@ def shade(
     """
     mask = depth > 0
     half = np.ascontiguousarray(depth[::2, ::2])
-    shadow = np.ones(half.shape, np.float32)
+    shadow: np.ndarray = np.ones(half.shape, np.float32)
     if light.key_colour.max() > 0.02:
         _cast(half, light.key_direction, focal_px / 2, centre[0] / 2, centre[1] / 2, 20, 0.16, shadow)
     size = (depth.shape[1], depth.shape[0])
-    shadow = cv2.resize(
-        cv2.GaussianBlur(shadow, (0, 0), rng.uniform(0.5, 1.6)), size, interpolation=cv2.INTER_LINEAR
-    )
+    soft = cv2.GaussianBlur(shadow, (0, 0), rng.uniform(0.5, 1.6))
+    lit = cv2.resize(soft, size, interpolation=cv2.INTER_LINEAR)
     ambient = cv2.resize(_crevices(half, focal_px / 2), size, interpolation=cv2.INTER_LINEAR)
     shiny = np.zeros(mask.shape, np.float32) if gloss is None else np.ascontiguousarray(gloss, np.float32)
     out = np.zeros(albedo.shape, np.float32)
@@ -146,7 +145,7 @@ def shade(
     _shade(
         albedo,
         normals,
-        shadow,
+        lit,
         ambient,
         mask,
         shiny,

@@ -84,13 +84,14 @@ def person_mask(model: FaceModel, fit: PortraitFit, rgb: np.ndarray) -> np.ndarr
     labels[inner > 0] = cv2.GC_FGD
     cv2.setRNGSeed(0)
     try:
-        cv2.grabCut(small, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
+        models = np.zeros((1, 65)), np.zeros((1, 65))
+        cv2.grabCut(small, labels, (0, 0, 1, 1), *models, 4, cv2.GC_INIT_WITH_MASK)
     except cv2.error as error:  # no background sample at all: the head fills the picture
         logger.warning("No background to tell the person from: %s", error)
         return np.ones((height, width), np.float32)
-    mask = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
-    mask = cv2.resize(cv2.GaussianBlur(mask, (0, 0), 1.0), (width, height), interpolation=cv2.INTER_LINEAR)
-    return mask
+    sharp = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
+    mask = cv2.resize(cv2.GaussianBlur(sharp, (0, 0), 1.0), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(mask, np.float32)
 
 
 def behind_person(rgb: np.ndarray, person: np.ndarray) -> np.ndarray:
@@ -111,14 +112,14 @@ def region_masks(model: FaceModel, landmark_vertices: np.ndarray) -> dict[str, n
     """Name -> (S, S) float32 soft masks in the atlas: lips, brows, lids, beard."""
     uv = atlas_uv(model)[landmark_vertices] * ATLAS_SIZE
     groups = {"lips": (_UPPER_LIP + _LOWER_LIP,), "brows": _BROWS, "lids": _LIDS, "beard": (_BEARD,)}
-    masks = {}
+    masks: dict[str, np.ndarray] = {}
     for name, rings in groups.items():
         mask = np.zeros((ATLAS_SIZE, ATLAS_SIZE), np.uint8)
         for ring in rings:
             cv2.fillPoly(mask, [np.round(uv[list(ring)]).astype(np.int32)], (255,))
         sigma = {"lips": 1.5, "brows": 2.0, "lids": 3.0, "beard": 8.0}[name]
         masks[name] = cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), sigma)
-    masks["beard"] *= 1 - masks["lips"]
+    masks["beard"] = masks["beard"] * (1 - masks["lips"])
     return masks
 
 
