@@ -215,9 +215,11 @@ def test_file_name_that_is_no_text(batch, photos):
 
 
 def test_bar_on_a_terminal(photos, tmp_path, fake_engine_python):
-    import pty
-
-    leader, follower = pty.openpty()
+    pty = pytest.importorskip("pty")
+    try:
+        leader, follower = pty.openpty()
+    except OSError as error:
+        pytest.skip(f"no terminals here: {error}")
     options = ["--out", tmp_path / "heads", "--engine-python", fake_engine_python, "--no-preview"]
     with subprocess.Popen(
         [sys.executable, BATCH, photos("a.jpg", "b.jpg"), *options],
