@@ -32,7 +32,8 @@ VIEW_SIZE = 0.30
 #: Turns about the vertical axis, degrees, of the views of a preview.
 PREVIEW_TURNS = (0.0, 40.0, 90.0)
 BACKGROUND = (56, 58, 62)
-CYCLES_SAMPLES = 4
+CYCLES_SAMPLES = 8
+SOFT_LIGHT = "paint.sl"
 PROBE_TIMEOUT = 60.0
 PROBE = """
 import bpy
@@ -147,12 +148,7 @@ def _scene(renderer: str) -> Iterator[bpy.types.Scene]:
         scene.render.image_settings.file_format = "PNG"
         scene.render.image_settings.color_mode = "RGBA"
         if renderer == WORKBENCH:
-            shading = scene.display.shading
-            shading.light = "STUDIO"
-            shading.color_type = "VERTEX"
-            shading.show_specular_highlight = False
-            shading.show_cavity = True
-            scene.display.render_aa = "8"
+            _set_up_workbench(scene)
         else:
             _set_up_cycles(scene)
         yield scene
@@ -163,6 +159,19 @@ def _scene(renderer: str) -> Iterator[bpy.types.Scene]:
             for name in set(blocks.keys()) - before[kind]:
                 if name.startswith("photobust"):
                     blocks.remove(blocks[name])
+
+
+def _set_up_workbench(scene: bpy.types.Scene) -> None:
+    scene.display.render_aa = "8"
+    shading = scene.display.shading
+    shading.light = "STUDIO"
+    shading.color_type = "VERTEX"
+    shading.show_specular_highlight = False
+    # The colours were lit once already, in the photo: a soft light, and some exposure to make up for it.
+    scene.view_settings.exposure = 0.9
+    if SOFT_LIGHT in (light.name for light in bpy.context.preferences.studio_lights):
+        shading.studio_light = SOFT_LIGHT
+        scene.view_settings.exposure = 0.35
 
 
 def _set_up_cycles(scene: bpy.types.Scene) -> None:
