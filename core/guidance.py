@@ -7,12 +7,12 @@ import numpy as np
 from core.geometry import CROP_SIZE, HEAD_CENTRE, NECK_PLANE_Z, VOLUME_CENTRE_Z, CropFrame, HeadPose
 from core.lifter import LandmarkLifter, LiftedHead
 from core.pose import fit_pose
-from core.raster import fragments, front_map, interpolate, soft_columns
+from core.raster import distance_columns, fragments, front_map, interpolate
 
 #: Logit of the lifted template deep inside the head; outside it is the negative.
 TEMPLATE_LOGIT = 10.0
-#: Half width, voxels along z, over which the template's logit ramps from one to the other.
-TEMPLATE_RAMP = 6
+#: Distance along a ray, voxels, at which it gets there.
+TEMPLATE_REACH = 6
 #: Voxels that become 1.0 in the maps of depth; metres that become 1.0 in the canonical coordinates.
 DEPTH_UNIT, CANONICAL_UNIT = 60.0, 0.08
 MAPS = 7
@@ -84,5 +84,6 @@ def build_guidance(points: np.ndarray, lifted: LiftedHead, lifter: LandmarkLifte
     maps[4] = depth_channel(front, filled).reshape(size, size)
     maps[5] = depth_channel(back, filled).reshape(size, size)
     maps[6] = filled.reshape(size, size)
-    soft = soft_columns(solid, template.solid_triangles, plane, TEMPLATE_RAMP)
-    return Guidance(maps, (soft * 2 - 1) * np.float32(TEMPLATE_LOGIT))
+    distance = distance_columns(solid, template.solid_triangles, plane, TEMPLATE_REACH)
+    distance *= np.float32(TEMPLATE_LOGIT / TEMPLATE_REACH)
+    return Guidance(maps, distance)

@@ -68,58 +68,84 @@ def front_map(pixel: np.ndarray, z: np.ndarray, *values: np.ndarray, size: int =
     return maps
 
 
-def soft_columns(
-    points: np.ndarray,
-    triangles: np.ndarray,
-    plane: np.ndarray,
-    ramp: int,
-) -> np.ndarray:
-    """Occupancy of a closed mesh, averaged along z over 2 * ramp + 1 voxels and [1 2 1] / 4 along x and y.
+def distance_columns(points: np.ndarray, triangles: np.ndarray, plane: np.ndarray, reach: int) -> np.ndarray:
+    """Signed distance along the camera's rays to the surface of a closed mesh, clamped: positive inside.
 
     points: (V, 3) volume frame; triangles outward; plane: (4,) n, d, volume frame: solid only where n . p + d >= 0.
-    Returns (200, 192, 192) float32 [z, y, x] in [0, 1].
+    Returns (200, 192, 192) float32 [z, y, x] from -reach to reach voxels, smoothed by [1 2 1] / 4 along x and y.
     """
     depth, height, width = VOLUME_SHAPE
     triangle, pixel, bary, area = fragments(points, triangles)
     z = interpolate(points[:, 2].astype(np.float64), triangles, triangle, bary)
-    sign = np.where(area < 0, 1, -1)
-    entry, exit_, column = solid_intervals(pixel, z, sign, plane)
-    low, high = np.clip(exit_, -0.5, depth - 0.5), np.clip(entry, -0.5, depth - 0.5)
+    entry, exit_, column = solid_intervals(pixel, z, np.where(area < 0, 1, -1), plane)
+    if len(column) == 0:
+        return np.full(VOLUME_SHAPE, -reach, np.float32)
 
     # Work on the occupied box only; one more pixel on each side for the blur.
     ys, xs = column // width, column % width
-    if len(column) == 0:
-        return np.zeros(VOLUME_SHAPE, np.float32)
     y0, y1 = max(ys.min() - 1, 0), min(ys.max() + 2, height)
     x0, x1 = max(xs.min() - 1, 0), min(xs.max() + 2, width)
     rows, cols = y1 - y0, x1 - x0
     cell = (ys - y0) * cols + (xs - x0)
-    # Derivative along z of the coverage: a step at z covers voxel floor(z + 0.5) in part and all above it.
-    pad = ramp + 1
-    rate = np.zeros((depth + 2 * pad, rows * cols), np.float32)
-    for edge, weight in ((low, 1.0), (high, -1.0)):
-        k = np.floor(edge + 0.5).astype(np.int64)
-        covered = (k + 0.5 - edge) * weight
-        for shift, part in ((0, covered), (1, weight - covered)):
-            index = (k + shift + pad) * (rows * cols) + cell
-            rate += np.bincount(index, part, rate.size).reshape(rate.shape).astype(np.float32)
-    # Twice summed up: once for the occupancy, once for its running mean along z.
-    total = np.cumsum(np.cumsum(rate, 0, out=rate), 0, out=rate)
-    window = 2 * ramp + 1
-    box = np.zeros((depth, rows, cols), np.float32)
-    above = np.minimum(np.arange(depth) + ramp + pad, len(total) - 1)
-    below = np.arange(depth) - ramp - 1 + pad
-    box[:] = (total[above] - np.where(below[:, None] >= 0, total[np.maximum(below, 0)], 0)).reshape(box.shape)
-    box *= np.float32(1 / (16 * window))
-    out = np.zeros(VOLUME_SHAPE, np.float32)
+    # The distance is piecewise linear along a ray: it is summed up twice from the few places where it bends, each
+    # shared between two voxels.
+    at, bend, where = _bends(entry, exit_, column, reach)
+    pad = reach + 2
+    at = at + pad
+    k = np.floor(at).astype(np.int64)
+    far = at - k
+    index = k * (rows * cols) + cell[where]
+    shape = (depth + 2 * pad, rows, cols)
+    size = int(np.prod(shape))
+    second = np.bincount(index, bend * (1 - far), size) + np.bincount(index + rows * cols, bend * far, size)
+    distance = second.astype(np.float32).reshape(shape)
+    np.cumsum(distance, 0, out=distance)
+    distance = np.cumsum(distance[:-1], 0, out=distance[:-1])[pad - 1 : pad - 1 + depth]
+    smooth = 2 * distance
+    smooth[:, 1:] += distance[:, :-1]
+    smooth[:, :-1] += distance[:, 1:]
+    smooth *= np.float32(1 / 16)
+    out = np.full(VOLUME_SHAPE, -reach, np.float32)
     target = out[:, y0:y1, x0:x1]
-    smooth = 2 * box
-    smooth[:, 1:] += box[:, :-1]
-    smooth[:, :-1] += box[:, 1:]
-    target[:] = 2 * smooth
+    target += 2 * smooth
     target[:, :, 1:] += smooth[:, :, :-1]
     target[:, :, :-1] += smooth[:, :, 1:]
     return out
+
+
+def _bends(
+    entry: np.ndarray, exit_: np.ndarray, column: np.ndarray, reach: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the distance along rays bends: (position z, change of slope, index of the interval it belongs to).
+
+    Intervals are those of `solid_intervals`, nearest first on each ray. Between two edges the distance rises for at
+    most `reach` or half of the way, then stays, then falls again.
+    """
+    top, bottom = VOLUME_SHAPE[0] - 0.5, -0.5
+    entry, exit_ = np.clip(entry, bottom, top), np.clip(exit_, bottom, top)
+    n = np.arange(len(column))
+    first = np.concatenate([[True], column[1:] != column[:-1]])
+    last = np.concatenate([first[1:], [True]])
+    half = np.minimum(reach, (entry - exit_) / 2)
+    upper, lower = n[~last], n[~last] + 1  # neighbours on one ray, with air between them
+    gap = np.minimum(reach, (exit_[upper] - entry[lower]) / 2)
+    pieces = [
+        (exit_, 1.0, n),
+        (exit_ + half, -1.0, n),
+        (entry - half, -1.0, n),
+        (entry, 1.0, n),
+        (entry[lower], -1.0, lower),
+        (entry[lower] + gap, 1.0, lower),
+        (exit_[upper] - gap, 1.0, upper),
+        (exit_[upper], -1.0, upper),
+        (exit_[last] - reach, 1.0, n[last]),
+        (exit_[last], -1.0, n[last]),
+        (entry[first], -1.0, n[first]),
+        (entry[first] + reach, 1.0, n[first]),
+    ]
+    at = np.concatenate([p for p, _, _ in pieces])
+    bend = np.concatenate([np.full(len(p), w) for p, w, _ in pieces])
+    return at, bend, np.concatenate([i for _, _, i in pieces])
 
 
 def solid_intervals(

@@ -22,6 +22,8 @@ from core.training.textures import Split, TextureLibrary, encode, fetch
 #: How often a head wears hair, a scarf or a hat (it has what its skin texture shows otherwise), and what is
 #: drawn over it.
 HAIR_SHARE, SCARF_SHARE, HAT_SHARE, SHOULDERS_SHARE = 0.5, 0.07, 0.1, 0.75
+#: Linear brightness that automatic exposure aims at.
+FACE_BRIGHTNESS = 0.22
 GLASSES_SHARE, WISPS_SHARE, HAND_SHARE, THING_SHARE = 0.2, 0.12, 0.05, 0.05
 
 
@@ -148,7 +150,7 @@ class Appearance:
         centre = (camera.cx, camera.cy)
         linear = shade(albedo, normals, depth, light, rng, camera.focal_px, centre, gloss)
         behind = background(rng, depth.shape[0], split, self.lights, self.textures, light)
-        rgb = composite(encode(linear), behind, depth > 0)
+        rgb = composite(encode(linear, _exposure(rng, linear, buffers.mask)), behind, depth > 0)
         if wearer is not None:
             self._cover(rng, rgb, depth, wearer, camera, texture)
         return damage(rgb, rng) if flawed else rgb
@@ -222,6 +224,15 @@ class Appearance:
                 occluders.hand(rng, rgb, at, scale, tone * rng.uniform(0.7, 1.15))
             else:
                 occluders.thing(rng, rgb, at, scale)
+
+
+def _exposure(rng: np.random.Generator, linear: np.ndarray, mask: np.ndarray) -> float:
+    """A gain that brings the head some of the way to middle brightness, as cameras that look for faces do."""
+    head = linear[::4, ::4][mask[::4, ::4]]
+    if not len(head):
+        return 1.0
+    gain = FACE_BRIGHTNESS / max(float(head.mean()), 1e-3)
+    return float(np.clip(gain ** rng.uniform(0.2, 0.9), 0.5, 5.0))
 
 
 @numba.njit(cache=True)

@@ -11,14 +11,12 @@ from torch.utils.data import IterableDataset, get_worker_info
 from core.crop import cut_crop
 from core.detection import FaceLandmarks
 from core.geometry import CROP_SIZE, HEAD_CENTRE, NECK_PLANE_Z, CropFrame
-from core.guidance import CANONICAL_UNIT, MAPS, TEMPLATE_RAMP, depth_channel, mesh_in_crop, neck_plane
+from core.guidance import CANONICAL_UNIT, MAPS, TEMPLATE_REACH, depth_channel, mesh_in_crop, neck_plane
 from core.lifter import LandmarkLifter, LiftedHead
 from core.training.heads import HeadSource
-from core.training.rasterize import columns, front_and_back
+from core.training.rasterize import columns, distances, front_and_back
 from core.training.scenes import Scene
 from core.training.shards import Sample, Shard, shard_paths
-
-TEMPLATE_KERNEL = np.full(2 * TEMPLATE_RAMP + 1, 1 / (2 * TEMPLATE_RAMP + 1), np.float32)
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def fast_guidance(points: np.ndarray, lifted: LiftedHead, lifter: LandmarkLifter
     filled = index >= 0
     maps[4], maps[5], maps[6] = depth_channel(front, filled), depth_channel(back, filled), filled
     plane = neck_plane(frame, lifted.pose)
-    return maps, columns(solid, template.solid_triangles, plane, 1, TEMPLATE_KERNEL)
+    return maps, distances(solid, template.solid_triangles, plane, TEMPLATE_REACH)
 
 
 def true_neck_plane(scene: Scene, frame: CropFrame) -> np.ndarray:

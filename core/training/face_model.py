@@ -95,7 +95,13 @@ class FaceModel:
         self.expression = self._axes(data["expression"].astype(np.float32))
         self.corners = self.landmarks68[list(OUTER_EYE_CORNERS)]
         self.mean -= self.mean[self.corners].mean(0)
-        self.skin_range = slice(0, int(self.part_ranges[1][1]))
+        skin = slice(0, int(self.part_ranges[1][1]))
+        centred = self.mean[skin] - self.mean[skin].mean(0)
+        moves = (self.identity[:, skin] - self.identity[:, skin].mean(1, keepdims=True)).reshape(len(self.identity), -1)
+        # Products of skin coordinates from which the size of any identity follows without its vertices.
+        self._mean_mean = float((centred**2).sum())
+        self._mean_move = moves @ centred.ravel()
+        self._move_move = moves @ moves.T
         self.solid = self._close()
 
     @staticmethod
@@ -117,17 +123,15 @@ class FaceModel:
     def head(self, identity: np.ndarray, expression: np.ndarray) -> HeadSample:
         """The head of identity (100,) and expression (57,) coefficients, at the average head's size."""
         neutral = self.mean + np.tensordot(identity.astype(np.float32), self.identity, 1)
-        skin, mean = neutral[self.skin_range], self.mean[self.skin_range]
-        a, b = skin - skin.mean(0), mean - mean.mean(0)
-        size = np.float32((a * b).sum() / (a * a).sum())
+        size = np.float32(self.size(identity))
         vertices = (neutral + np.tensordot(expression.astype(np.float32), self.expression, 1)) * size
         vertices -= neutral[self.corners].mean(0) * size
         return HeadSample(identity, expression, vertices.astype(np.float32))
 
-    def sample(self, rng: np.random.Generator) -> HeadSample:
-        """A random head: identity from the model's prior, expressions from none to strong."""
-        identity = rng.normal(size=len(self.identity)) * rng.choice([0.7, 1.0, 1.15])
-        return self.head(identity, self.sample_expression(rng))
+    def size(self, identity: np.ndarray) -> float:
+        """The factor that brings the neutral head of an identity (100,) to the average head's size."""
+        along = float(identity @ self._mean_move)
+        return (self._mean_mean + along) / (self._mean_mean + 2 * along + float(identity @ self._move_move @ identity))
 
     def sample_expression(self, rng: np.random.Generator) -> np.ndarray:
         """(57,) random expression weights in [0, 1], left and right mostly together."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from core.detection import FaceDetector, FaceLandmarks
-from core.training.appearance import Appearance
+from core.training.appearance import Appearance, Wearer
 from core.training.face_model import FaceModel
 from core.training.heads import ICT, MAKEHUMAN, HeadSource
 from core.training.render import draw
@@ -57,6 +57,10 @@ class PictureMaker:
         self.detector = FaceDetector.from_pretrained(paths.models)
         names = self.heads.model.part_names
         self._eye_parts = (names.index("eyeball_left"), names.index("eyeball_right"))
+        self._skin = {
+            source: self.appearance.skin(mesh.triangles, mesh.corner_uv, mesh.part)
+            for source, mesh in self.heads.drawn.items()
+        }
 
     def picture(self, rng: np.random.Generator) -> Sample:
         """A random picture; its `landmarks` are the true ones, z as the detector's, smaller = nearer."""
@@ -69,7 +73,8 @@ class PictureMaker:
         drawn, camera = self.heads.drawn[source], scene.camera
         points = scene.pose.head_to_camera(vertices)
         buffers = draw(points, drawn.triangles, drawn.corner_uv, drawn.part, camera, PICTURE)
-        rgb = self.appearance.picture(rng, buffers, camera, self._eye_parts, self.split)
+        wearer = Wearer(vertices, scene.pose, self._skin[source])
+        rgb = self.appearance.picture(rng, buffers, camera, self._eye_parts, self.split, wearer=wearer)
         template = self.heads.template_vertices(source, vertices)
         landmarks = scene.pose.head_to_camera(self.heads.template.landmarks(template))
         depth = (landmarks[:, 2] - landmarks[:, 2].mean()) * camera.focal_px / landmarks[:, 2].mean()

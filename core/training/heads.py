@@ -1,6 +1,7 @@
 """The two families of training heads, ICT-FaceKit's and MakeHuman's, behind one interface."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +115,21 @@ class HeadSource:
     def template_vertices(self, source: str, vertices: np.ndarray) -> np.ndarray:
         """(V, 3) float32 the template in the shape of a head's own vertices, head frame, metres."""
         return self.carry(vertices) if source == ICT else vertices
+
+    @cached_property
+    def _carried(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Carrying is affine: its constant (V, 3), and what it makes of the face model's mean and of its moves."""
+        constant = self.carry(np.zeros_like(self.model.mean))
+        moves = np.concatenate([self.model.identity, self.model.expression])
+        return constant, self.carry(self.model.mean) - constant, np.stack([self.carry(m) - constant for m in moves])
+
+    def template_of(self, source: str, identity: np.ndarray, expression: np.ndarray) -> np.ndarray:
+        """`template_vertices` of `vertices`, ten times faster for the many heads that the lifter learns from."""
+        if source != ICT:
+            return self.vertices(source, identity, expression)
+        constant, mean, moves = self._carried
+        weights = np.concatenate([identity, expression]).astype(np.float32)
+        corners = self.model.mean[self.model.corners].mean(0)
+        corners = corners + np.tensordot(identity.astype(np.float32), self.model.identity[:, self.model.corners], 1).mean(0)
+        shape = (mean + np.tensordot(weights, moves, 1) - corners) * self.model.size(identity)
+        return (shape + constant).astype(np.float32)

@@ -223,6 +223,96 @@ def voxelize(vertices: np.ndarray, triangles: np.ndarray, plane: np.ndarray, sam
 
 
 @nb.njit(cache=True, fastmath=True)
+def fill_distance(count, zs, signs, plane, reach):  # type: ignore[no-untyped-def]
+    """`core.raster.distance_columns` from crossings, one ray a pixel, as columns (192, 192, 200) uint8 [y, x, z].
+
+    0..255 stands for -reach..reach voxels.
+    """
+    depth, height, width = VOLUME_SHAPE
+    pad = reach + 2
+    top, bottom = depth - 0.5, -0.5
+    second = np.zeros((height, width, depth + 2 * pad), np.float32)
+    edges = np.zeros(MAX_CROSSINGS + 2, np.float64)
+    for y in range(height):
+        for x in range(width):
+            if count[y, x] == 0:
+                continue
+            rest = plane[0] * x + plane[1] * y + plane[3]
+            low, high = -1e9, 1e9
+            if abs(plane[2]) > 1e-6:
+                if plane[2] > 0:
+                    low = -rest / plane[2]
+                else:
+                    high = -rest / plane[2]
+            elif rest < 0:
+                continue
+            # Edges from the nearest to the farthest: entry, exit, entry, exit ...
+            n = 0
+            winding = 0
+            start = 0.0
+            for k in range(count[y, x]):
+                before = winding
+                winding += signs[y, x, k]
+                if before <= 0 and winding > 0:
+                    start = zs[y, x, k]
+                elif before > 0 and winding <= 0:
+                    near, far = min(start, high), max(zs[y, x, k], low)
+                    if near > far:
+                        edges[n] = min(max(near, bottom), top)
+                        edges[n + 1] = min(max(far, bottom), top)
+                        n += 2
+            if n == 0:
+                continue
+            for dy in range(-1, 2):
+                if y + dy < 0 or y + dy >= height:
+                    continue
+                for dx in range(-1, 2):
+                    if x + dx < 0 or x + dx >= width:
+                        continue
+                    w = (2 - abs(dy)) * (2 - abs(dx)) / 16.0
+                    ray = second[y + dy, x + dx]
+                    _bend(ray, edges[0] + pad, -w)
+                    _bend(ray, edges[0] + reach + pad, w)
+                    _bend(ray, edges[n - 1] - reach + pad, w)
+                    _bend(ray, edges[n - 1] + pad, -w)
+                    for k in range(n - 1):
+                        half = min(float(reach), (edges[k] - edges[k + 1]) / 2)
+                        s = w if k % 2 == 0 else -w
+                        _bend(ray, edges[k + 1] + pad, s)
+                        _bend(ray, edges[k + 1] + half + pad, -s)
+                        _bend(ray, edges[k] - half + pad, -s)
+                        _bend(ray, edges[k] + pad, s)
+    out = np.zeros((height, width, depth), np.uint8)
+    scale = np.float32(255.0 / (2 * reach))
+    for y in range(height):
+        for x in range(width):
+            slope = np.float32(0.0)
+            value = np.float32(0.0)
+            for z in range(pad):
+                slope += second[y, x, z]
+                value += slope
+            for z in range(depth):
+                out[y, x, z] = np.uint8(min(max(value * scale + np.float32(0.5), 0.0), 255.0))
+                slope += second[y, x, z + pad]
+                value += slope
+    return out
+
+
+@nb.njit(cache=True, fastmath=True, inline="always")
+def _bend(ray, at, weight):  # type: ignore[no-untyped-def]
+    """Share a change of slope between the two voxels around it."""
+    k = int(np.floor(at))
+    ray[k] += np.float32(weight * (1 - (at - k)))
+    ray[k + 1] += np.float32(weight * (at - k))
+
+
+def distances(vertices: np.ndarray, triangles: np.ndarray, plane: np.ndarray, reach: int) -> np.ndarray:
+    """See `fill_distance`."""
+    found = crossings(np.ascontiguousarray(vertices, np.float32), triangles, 1)
+    return fill_distance(*found, np.asarray(plane, np.float64), reach)
+
+
+@nb.njit(cache=True, fastmath=True)
 def front_and_back(vertices, triangles, size):  # type: ignore[no-untyped-def]
     """Nearest and farthest surface of each pixel, vertices (V, 3) in the volume frame (greater z = nearer).
 

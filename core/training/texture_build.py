@@ -139,10 +139,12 @@ def lift_texture(
     rgb: np.ndarray,
     person: np.ndarray,
     rng: np.random.Generator,
+    delight: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(texture (S, S, 3) uint8 sRGB, seen (S, S) uint8 0..255) of a fitted portrait rgb (H, W, 3) uint8.
 
-    person: (H, W) float32, 1 where the picture shows the person rather than the background.
+    person: (H, W) float32, 1 where the picture shows the person rather than the background; delight: whether
+    to take the shading out.
     """
     height, width = rgb.shape[:2]
     vertices = model.head(fit.identity, fit.expression).vertices
@@ -165,8 +167,9 @@ def lift_texture(
     weight = cv2.erode(weight.astype(np.float32), np.ones((3, 3), np.uint8))
     weight = np.minimum(weight, cv2.GaussianBlur(weight, (0, 0), 2.5))
     weight[int(SKIN_HEIGHT * ATLAS_SIZE) :] = 0
-    colour = _delight(colour, texels[..., 3:6], weight * atlas.face)
-    weight *= 1 - atlas.ears
+    if delight:
+        colour = _delight(colour, texels[..., 3:6], weight * atlas.face)
+        weight *= 1 - atlas.ears  # hair and background show through there too often
     mirrored, other = colour[:, ::-1], weight[:, ::-1]
     # The mirrored half is made as bright as the half it goes into.
     both = (weight > 0.5) & (other > 0.5)

@@ -5,6 +5,7 @@ people.
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -123,19 +124,33 @@ def region_masks(model: FaceModel, landmark_vertices: np.ndarray) -> dict[str, n
     return masks
 
 
-def build_library(
-    portraits: list[Path], model: FaceModel, landmark_vertices: np.ndarray, detect: Detect
-) -> dict[str, np.ndarray]:
-    """Arrays of the library's file. landmark_vertices: (478,) vertices of the model; detect(rgb) -> (478, 3)
-    px or None.
-
-    textures (N, 512, 512, 3) uint8 sRGB; seen (N, 512, 512) uint8; backgrounds; held_out (N,) bool; and each
-    fit: identity, expression, rotation, translation (m), focal (px of the portrait), size (N, 2) its (width,
-    height), names.
+@dataclass(frozen=True)
+class Portrait:
+    """A fitted portrait: rgb (H, W, 3) uint8; person (H, W) float32, 1 on the person; held_out: kept for
+    evaluation.
     """
-    atlas = Atlas.of(model, landmark_vertices)
-    rows: dict[str, list[object]] = {}
-    for i, path in enumerate(portraits):
+
+    name: str
+    index: int
+    rgb: np.ndarray
+    fit: PortraitFit
+    person: np.ndarray
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it is kept for evaluation."""
+        return self.index % HOLD_OUT == 0
+
+
+def fit_portraits(
+    paths: list[Path], model: FaceModel, landmark_vertices: np.ndarray, detect: Detect
+) -> list[Portrait]:
+    """Detect and fit; portraits without a face or with a bad fit are left out.
+
+    landmark_vertices: (478,) vertices of the model.
+    """
+    portraits = []
+    for index, path in enumerate(paths):
         picture = cv2.imread(str(path))
         if picture is None:
             raise PhotobustError(
@@ -151,26 +166,34 @@ def build_library(
         if fit.error > MAX_ERROR:
             logger.warning("The fit to %s errs by %.1f %%: left out.", path.name, 100 * fit.error)
             continue
-        person = person_mask(model, fit, rgb)
-        texture, seen = lift_texture(model, atlas, fit, rgb, person, np.random.default_rng(i))
+        portraits.append(Portrait(path.stem, index, rgb, fit, person_mask(model, fit, rgb)))
+    if not portraits:
+        raise PhotobustError("No portrait gave a texture: check the folder of portraits.")
+    return portraits
+
+
+def build_library(
+    portraits: list[Portrait], model: FaceModel, landmark_vertices: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Arrays of the texture library's file.
+
+    textures (N, 512, 512, 3) uint8 sRGB; seen (N, 512, 512) uint8; backgrounds; held_out (N,) bool; names;
+    masks.
+    """
+    atlas = Atlas.of(model, landmark_vertices)
+    rows: dict[str, list[object]] = {}
+    for portrait in portraits:
+        rng = np.random.default_rng(portrait.index)
+        texture, seen = lift_texture(model, atlas, portrait.fit, portrait.rgb, portrait.person, rng)
         row = {
             "textures": texture,
             "seen": seen,
-            "backgrounds": behind_person(rgb, person),
-            "held_out": i % HOLD_OUT == 0,
-            "names": path.stem,
-            "identity": fit.identity,
-            "expression": fit.expression,
-            "rotation": fit.rotation,
-            "translation": fit.translation,
-            "focal": fit.focal,
-            "error": fit.error,
-            "size": (width, height),
+            "backgrounds": behind_person(portrait.rgb, portrait.person),
+            "held_out": portrait.held_out,
+            "names": portrait.name,
         }
         for name, value in row.items():
             rows.setdefault(name, []).append(value)
-    if not rows:
-        raise PhotobustError("No portrait gave a texture: check the folder of portraits.")
     arrays = {name: np.array(values) for name, values in rows.items()}
     masks = region_masks(model, landmark_vertices)
     masks |= {"face": atlas.face, "scalp": atlas.scalp, "ears": atlas.ears}

@@ -5,8 +5,8 @@ import pytest
 import trimesh
 
 from core.geometry import CROP_SIZE
-from core.guidance import TEMPLATE_RAMP
-from core.raster import fragments, front_map, interpolate, soft_columns
+from core.guidance import TEMPLATE_REACH
+from core.raster import distance_columns, fragments, front_map, interpolate
 
 EVERYWHERE = np.array([0.0, 0.0, 0.0, 1.0])
 
@@ -26,19 +26,22 @@ def solid() -> tuple[np.ndarray, np.ndarray]:
     return vertices, np.asarray(both.faces, np.int32)
 
 
-def test_volume_of_a_solid(solid: tuple[np.ndarray, np.ndarray]) -> None:
-    volume = soft_columns(solid[0], solid[1], EVERYWHERE, TEMPLATE_RAMP)
+def test_distance_along_the_rays(solid: tuple[np.ndarray, np.ndarray]) -> None:
+    distance = distance_columns(solid[0], solid[1], EVERYWHERE, TEMPLATE_REACH)
     y, x, z = np.mgrid[:192, :192, :200]
     inside = ((x - 95.2) / 50) ** 2 + ((y - 96.1) / 62) ** 2 + ((z - 99.4) / 55) ** 2 < 1
     inside |= (x - 105.2) ** 2 + (y - 91.1) ** 2 + (z - 147.4) ** 2 < 20**2
-    assert volume.sum() == pytest.approx(inside.sum(), rel=0.01)
-    assert volume.min() >= -1e-4 and volume.max() <= 1 + 1e-4
+    assert (distance > 0).sum() == pytest.approx(inside.sum(), rel=0.01)
+    assert (distance.min(), distance.max()) == pytest.approx((-TEMPLATE_REACH, TEMPLATE_REACH), abs=1e-3)
+    # Through the middle of the ellipsoid's back there is nothing but one edge: a straight ramp.
+    back = 99.4 - 55 * np.sqrt(1 - (0.8 / 50) ** 2 - (0.1 / 62) ** 2)
+    column = distance[:, 96, 96][40:50]
+    assert column == pytest.approx(np.clip(np.arange(40, 50) - back, -TEMPLATE_REACH, TEMPLATE_REACH), abs=0.1)
 
 
 def test_plane_cuts_the_solid(solid: tuple[np.ndarray, np.ndarray]) -> None:
     for plane in (np.array([0, -1, 0, 120.0]), np.array([0.1, -0.9, 0.3, 100.0]), np.array([0.0, 0.2, -1.0, 90.0])):
-        cut = soft_columns(solid[0], solid[1], plane, 1)
-        z, y, x = np.nonzero(cut > 0.9)
+        z, y, x = np.nonzero(distance_columns(solid[0], solid[1], plane, TEMPLATE_REACH) > 0.5)
         assert len(z) > 1000
         assert (plane[0] * x + plane[1] * y + plane[2] * z + plane[3]).min() > -1.5
 
@@ -46,11 +49,11 @@ def test_plane_cuts_the_solid(solid: tuple[np.ndarray, np.ndarray]) -> None:
 def test_same_as_compiled(solid: tuple[np.ndarray, np.ndarray]) -> None:
     rasterize = pytest.importorskip("core.training.rasterize", reason="the compiled rasteriser needs numba")
     vertices, triangles = solid
-    kernel = np.full(2 * TEMPLATE_RAMP + 1, 1 / (2 * TEMPLATE_RAMP + 1), np.float32)
     plane = np.array([0.05, -1, 0.2, 110.0])
-    compiled = rasterize.columns(vertices, triangles, plane, 1, kernel).transpose(2, 0, 1) / 255
-    plain = soft_columns(vertices, triangles, plane, TEMPLATE_RAMP)
-    assert np.abs(compiled - plain).max() < 0.01
+    compiled = rasterize.distances(vertices, triangles, plane, TEMPLATE_REACH).transpose(2, 0, 1)
+    plain = distance_columns(vertices, triangles, plane, TEMPLATE_REACH)
+    step = 2 * TEMPLATE_REACH / 255
+    assert np.abs(compiled * step - TEMPLATE_REACH - plain).max() < step
 
     triangle, pixel, bary, _ = fragments(vertices, triangles)
     z = interpolate(vertices[:, 2], triangles, triangle, bary)
