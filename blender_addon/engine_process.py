@@ -58,6 +58,9 @@ class EngineProcess:
             raise EngineDiedError(
                 f"The engine could not be started with {engine.python}: {error}."
             ) from error
+        if not (self._popen.stdin and self._popen.stdout and self._popen.stderr):
+            raise AssertionError("all three pipes were asked for")
+        self._stdin, self._stdout, self._stderr = self._popen.stdin, self._popen.stdout, self._popen.stderr
         self._log_reader = threading.Thread(target=self._read_log, name="photobust-log", daemon=True)
         self._reader = threading.Thread(target=self._read, name="photobust-reader", daemon=True)
         self._log_reader.start()
@@ -87,15 +90,15 @@ class EngineProcess:
                 self._pending[request_id] = events
             # If the pipe is broken the process has ended, and the reader is about to tell all who wait.
             with contextlib.suppress(OSError, ValueError):
-                self._popen.stdin.write(line.encode("ascii"))
-                self._popen.stdin.flush()
+                self._stdin.write(line.encode("ascii"))
+                self._stdin.flush()
 
     def close(self) -> None:
         """Let the process end by itself, then less politely. Unfinished requests fail for good."""
         self._closing = True
         self.send(0, "shutdown", {})
         with contextlib.suppress(OSError, ValueError):
-            self._popen.stdin.close()
+            self._stdin.close()
         try:
             self._popen.wait(CLOSE_GRACE)
         except subprocess.TimeoutExpired:
@@ -118,12 +121,12 @@ class EngineProcess:
     def _finish(self) -> None:
         self._popen.wait()
         self._reader.join(CLOSE_GRACE)
-        for pipe in (self._popen.stdin, self._popen.stdout, self._popen.stderr):
+        for pipe in (self._stdin, self._stdout, self._stderr):
             with contextlib.suppress(OSError, ValueError):
                 pipe.close()
 
     def _read(self) -> None:
-        for raw in self._popen.stdout:
+        for raw in self._stdout:
             try:
                 event = json.loads(raw)
                 events = self._pending.get(event["id"])
@@ -146,7 +149,7 @@ class EngineProcess:
             events.put(self._died())
 
     def _read_log(self) -> None:
-        for raw in self._popen.stderr:
+        for raw in self._stderr:
             self._keep_log(raw)
 
     def _keep_log(self, raw: bytes) -> None:

@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -34,7 +35,7 @@ RENDERERS = {"workbench": "BLENDER_WORKBENCH", "cycles": "CYCLES"}
 class Parser(argparse.ArgumentParser):
     """argparse leaves with 2 when it is misused, which here means that some photos failed."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         """Say what is wrong and leave."""
         self.print_usage(sys.stderr)
         self.exit(NOTHING_DONE, f"{self.prog}: {message}\n")

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,7 +98,8 @@ def measure_engine(photo: Path, out: Path, repeats: int) -> EngineFigures:
     with client:
         for _ in range(WARM_UP):
             client.reconstruct(photo, out)
-        warm, steps = [], {}
+        warm: list[float] = []
+        steps: dict[str, list[float]] = {}
         for _ in range(repeats):
             start = time.perf_counter()
             result = client.reconstruct(photo, out)
@@ -116,7 +118,7 @@ def measure_engine(photo: Path, out: Path, repeats: int) -> EngineFigures:
         )
 
 
-def peak_memory(pid: int) -> int:
+def peak_memory(pid: int | None) -> int:
     """Largest resident memory, bytes, that a running process has had."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
@@ -133,22 +135,19 @@ def measure_networks(repeats: int) -> list[NetworkFigures]:
     from core.training.vrn_baseline import VrnBaseline
 
     ours = fold_normalisation(load_network(ROOT / "models" / WEIGHTS_NAME))
-    vrn = VrnBaseline().eval().to(memory_format=torch.channels_last)
+    vrn = VrnBaseline().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     candidates = {"this project's network": (ours, 10), "VRN's architecture, random weights": (vrn, 3)}
     runs: dict[str, Callable[[], object]] = {}
-    gflop, parameters = {}, {}
+    sizes: dict[str, tuple[float, int]] = {}
     with torch.inference_mode():
         for name, (network, channels) in candidates.items():
             picture = torch.rand(1, channels, 192, 192).to(memory_format=torch.channels_last)
             with FlopCounterMode(display=False) as counter:
                 network(picture)
-            gflop[name] = counter.get_total_flops() / 1e9
-            parameters[name] = sum(p.numel() for p in network.parameters())
-            runs[name] = lambda network=network, picture=picture: network(picture)
+            sizes[name] = counter.get_total_flops() / 1e9, sum(p.numel() for p in network.parameters())
+            runs[name] = partial(network, picture)
         seconds = in_turns(runs, repeats)
-    return [
-        NetworkFigures(name, statistics.median(seconds[name]), gflop[name], parameters[name]) for name in runs
-    ]
+    return [NetworkFigures(name, statistics.median(seconds[name]), *sizes[name]) for name in runs]
 
 
 def in_turns(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:

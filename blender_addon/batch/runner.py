@@ -82,9 +82,9 @@ class Batch:
 
     def _one(self, item: Input, names: FolderNames, index: int, total: int) -> Outcome:
         start = time.perf_counter()
-        base = {"path": str(item.path), "shown": item.shown}
+        path, digest = str(item.path), None
         if item.problem:
-            return Outcome(**base, error=item.problem, error_kind="NoSuchPhoto")
+            return Outcome(path, item.shown, error=item.problem, error_kind="NoSuchPhoto")
 
         def show(fraction: float, text: str) -> None:
             self._console.progress(index + fraction, total, f"{item.path.name}: {text}")
@@ -94,12 +94,14 @@ class Batch:
         timings: dict[str, float] = {}
         error: Exception | None = None
         try:
-            base["sha256"] = _sha256(item.path)
+            digest = _sha256(item.path)
             self._reconstruct(item.path, names, show, heads, timings)
         except (AddonError, OSError) as problem:
             error = problem
         return Outcome(
-            **base,
+            path,
+            item.shown,
+            digest,
             error=None if error is None else str(error),
             error_kind=getattr(error, "kind", type(error).__name__) if error else None,
             heads=heads,
