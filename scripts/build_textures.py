@@ -14,8 +14,9 @@ import numpy as np
 from core.detection import FaceDetector
 from core.errors import PhotobustError
 from core.training.face_model import FaceModel
+from core.training.portrait_views import build_views
 from core.training.registration import Registration
-from core.training.texture_library import build_library, save_library
+from core.training.texture_library import build_library, fit_portraits, save_library
 
 
 def main() -> None:
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="the library to write (.npz); not part of the project"
     )
+    parser.add_argument("--views", type=Path, help="also write the portraits ready to be turned in 3D (.npz)")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     portraits = sorted((options.data / "portraits").glob("*.jpg"))
@@ -52,9 +54,11 @@ def main() -> None:
         faces = detector.detect(rgb, max_faces=1)
         return faces[0].points if faces else None
 
-    arrays = build_library(portraits, model, vertices, detect)
-    save_library(arrays, options.out)
-    print(f"{len(arrays['names'])} of {len(portraits)} portraits, {options.out.stat().st_size / 1e6:.0f} MB")
+    fitted = fit_portraits(portraits, model, vertices, detect)
+    save_library(build_library(fitted, model, vertices), options.out)
+    if options.views:
+        save_library(build_views(fitted, model, vertices), options.views)
+    print(f"{len(fitted)} of {len(portraits)} portraits, {options.out.stat().st_size / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The look of training heads, on a ball with a made-up texture library; real data where it is at hand."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -233,34 +232,3 @@ def test_panoramas_give_even_exposures():
         direct = np.clip(views @ light.key_direction, 0, None)[:, None] * light.key_colour
         assert 0.25 < (soft + direct).mean() < 4
         assert np.linalg.norm(light.key_direction) == pytest.approx(1, abs=1e-5)
-
-
-@pytest.mark.skipif(
-    not (DATA / "face_model").is_dir(), reason=f"no face model in {DATA} (set PHOTOBUST_DATA)"
-)
-def test_fit_finds_a_known_head_again():
-    from core.training.face_model import FaceModel
-    from core.training.portrait_fit import PortraitFit, fit_portrait
-    from core.training.scenes import head_rotation
-
-    model = FaceModel(DATA / "face_model" / "ict_facekit.npz")
-    rng = np.random.default_rng(5)
-    # Any 478 points of the face will do; the outer corners of the eyes must be where the fit looks for them.
-    marks = rng.choice(9000, 478, replace=False)
-    marks[[33, 263]] = model.corners
-    identity, expression = 0.7 * rng.normal(size=100), np.zeros(57)
-    expression[model.expression_names.index("jawOpen")] = 0.3
-    head = model.head(identity, expression)
-    truth = PortraitFit(
-        identity, expression, head_rotation(15, -8, 5), np.array([0.02, 0.03, 0.8]), 900.0, 0.0
-    )
-    points = truth.project(head.vertices[marks], 512, 512)
-    fit = fit_portrait(model, marks, points, 512, 512)
-    assert fit.error < 0.01
-    turn = Rotation.from_matrix(fit.rotation @ truth.rotation.T).magnitude()
-    assert np.degrees(turn) < 2.5
-    again = replace(fit, focal=fit.focal).project(
-        model.head(fit.identity, fit.expression).vertices[marks], 512, 512
-    )
-    np.testing.assert_allclose(again[:, :2], points[:, :2], atol=5)
-    assert fit.expression[model.expression_names.index("jawOpen")] == pytest.approx(0.3, abs=0.15)
