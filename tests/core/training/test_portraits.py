@@ -14,7 +14,7 @@ from core.training.face_model import FaceModel
 from core.training.portrait_fit import PortraitFit, fit_portrait
 from core.training.portrait_views import PortraitViews, build_views
 from core.training.scenes import PICTURE, head_rotation
-from core.training.texture_library import Portrait
+from core.training.texture_library import Portrait, behind_person, person_mask
 
 DATA = Path(os.environ.get("PHOTOBUST_DATA", Path(__file__).resolve().parents[4] / "shared"))
 
@@ -77,3 +77,19 @@ def test_portrait_turned_by_nothing_is_itself(model):
     assert sample.rgb.shape == (PICTURE, PICTURE, 3)
     with pytest.raises(ValueError):
         views.sample(np.random.default_rng(0), "eval")
+
+
+def test_person_is_told_from_the_background(model):
+    fit = PortraitFit(
+        np.zeros(100), np.zeros(57), head_rotation(0, 0, 0), np.array([0.0, 0.0, 0.9]), 450.0, 0.0
+    )
+    rng = np.random.default_rng(0)
+    rgb = (np.array([60, 120, 200]) + rng.normal(0, 8, (256, 256, 3))).clip(0, 255).astype(np.uint8)
+    y, x = np.mgrid[0:256, 0:256]
+    truth = (np.hypot((x - 128) / 48, (y - 118) / 72) < 1) | ((y > 175) & (np.abs(x - 128) < 90))
+    rgb[truth] = (np.array([170, 110, 80]) + rng.normal(0, 8, (truth.sum(), 3))).clip(0, 255)
+    mask = person_mask(model, fit, rgb)
+    assert mask.shape == truth.shape
+    assert ((mask > 0.5) == truth).mean() > 0.93
+    behind = behind_person(rgb, mask).astype(float)
+    np.testing.assert_allclose(behind.mean((0, 1)), [60, 120, 200], atol=12)
