@@ -200,6 +200,23 @@ def snap(
     return faces, bary
 
 
+def mend_outliers(positions: np.ndarray, limit: float = 0.04) -> np.ndarray:
+    """Landmarks (478, 3) further than `limit`, metres, from the median of their neighbours on the detector's mesh, moved there.
+
+    A ray through the slit between lid and eyeball passes through the head and hits its other side.
+    """
+    from core.training.lifter import face_mesh_triangles
+
+    triangles = face_mesh_triangles()
+    mended = positions.copy()
+    for k in np.unique(triangles):
+        around = np.setdiff1d(triangles[(triangles == k).any(1)], k)
+        middle = np.median(positions[around], 0)
+        if np.linalg.norm(positions[k] - middle) > limit:
+            mended[k] = middle
+    return mended
+
+
 def barycentric(point: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """(3,) weights of the corners (3, 3) for a point in their plane, clipped to the triangle."""
     weights = np.linalg.lstsq(np.vstack([corners.T, np.ones(3)]), np.r_[point, 1.0], rcond=None)[0]
@@ -229,7 +246,7 @@ def find_landmarks(arrays: dict[str, np.ndarray], models_dir: Path) -> dict[str,
 
     mirror = np.load(models_dir / "landmark_symmetry.npz")["mirror"]
     positions, spread = cast_landmarks(painted_template(arrays), detector(models_dir))
-    positions = symmetrise(positions, mirror)
+    positions = symmetrise(mend_outliers(positions), mirror)
     lost = np.flatnonzero(np.isnan(positions[:, 0]))
     print(f"landmarks: spread {np.nanmedian(spread) * 1000:.2f} mm, seen too seldom: {lost.tolist()}")
     vertices = solid_vertices(arrays["vertices"].astype(np.float64), arrays["solid_extra"])
