@@ -1,0 +1,183 @@
+"""From the volume to the coloured surface in the head frame, and the landmarks on it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.errors import ReconstructionError
+from core.geometry import VOLUME_SHAPE, CropFrame, HeadPose
+
+#: Occupancy of the surface, and how near to it a voxel may come: at exactly that value triangles degenerate.
+LEVEL, CLEARANCE = 0.5, 1e-3
+#: Fewer voxels than this are no head (a cube of about 3 cm).
+SMALLEST_SOLID = 8000
+#: How far, pixels, a landmark may be moved to a column that has something in it.
+LANDMARK_REACH = 2
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A closed triangle mesh.
+
+    vertices: (N, 3) float32, head frame, metres. faces: (M, 3) int32, counterclockwise from outside.
+    colors: (N, 3) uint8 sRGB. confidence: (N,) float32, 0 (guessed) to 1 (seen, facing the camera).
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    colors: np.ndarray
+    confidence: np.ndarray
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The isosurface before it is coloured.
+
+    volume_points: (N, 3) float32 (x, y, z), volume frame. vertices: (N, 3) float32, head frame, metres.
+    faces: (M, 3) int32, counterclockwise from outside. solid: (200, 192, 192) float32 [z, y, x], the
+    occupancy without what is not part of the surface, and box, the [z, y, x] slices that it lies in.
+    """
+
+    volume_points: np.ndarray
+    vertices: np.ndarray
+    faces: np.ndarray
+    solid: np.ndarray
+    box: tuple[slice, slice, slice]
+
+
+def occupied_box(volume: np.ndarray) -> tuple[slice, slice, slice]:
+    """The smallest box [z, y, x] around all voxels of the solid and their neighbours, which shape its edge."""
+    inside = volume >= LEVEL
+    shadow = inside.any(0)
+    lines = (inside.reshape(len(volume), -1).any(1), shadow.any(1), shadow.any(0))
+    if not shadow.any():
+        raise ReconstructionError(
+            "The network found no head behind this face: try a sharper or less covered picture of it"
+        )
+    bounds = [np.flatnonzero(line) for line in lines]
+    z, y, x = (slice(max(int(b[0]) - 1, 0), int(b[-1]) + 2) for b in bounds)
+    return z, y, x
+
+
+def extract_shape(volume: np.ndarray, frame: CropFrame, pose: HeadPose) -> Shape:
+    """The closed surface of the largest solid in a volume (200, 192, 192) float32 [z, y, x]."""
+    from skimage.measure import marching_cubes
+
+    if volume.shape != VOLUME_SHAPE:
+        raise ValueError(f"the volume has to be {VOLUME_SHAPE}, not {volume.shape}")
+    box = occupied_box(volume)
+    # One empty voxel all around closes the surface where the solid touches the border of the volume.
+    values = np.pad(volume[box], 1).astype(np.float32, copy=False)
+    np.copyto(values, LEVEL + CLEARANCE, where=np.abs(values - LEVEL) < CLEARANCE)
+    points, faces, _, _ = marching_cubes(values, LEVEL)
+    points, faces, alone = _largest_component(points, faces)
+    if not alone:
+        volume = _largest_solid(volume, box)
+    if (volume[box] >= LEVEL).sum() < SMALLEST_SOLID:
+        raise ReconstructionError(
+            "The network found next to nothing behind this face: try a sharper or less covered picture of it"
+        )
+    points += np.array([s.start - 1 for s in box], np.float32)
+    points = np.ascontiguousarray(points[:, ::-1])  # [z, y, x] -> (x, y, z)
+    vertices = pose.camera_to_head(frame.volume_to_camera(points.astype(np.float64))).astype(np.float32)
+    # scikit-image's triangles are clockwise from outside in (z, y, x); the way to the head frame mirrors
+    # twice.
+    return Shape(points, vertices, np.ascontiguousarray(faces[:, ::-1]), volume, box)
+
+
+def _largest_component(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
+    """The part of a mesh with the most triangles, and whether it is all of the mesh."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    # Two edges of each triangle connect all its corners.
+    edges = faces[:, :2], faces[:, 1:]
+    rows, columns = np.concatenate([e[:, 0] for e in edges]), np.concatenate([e[:, 1] for e in edges])
+    graph = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), (len(points), len(points)))
+    count, label = connected_components(graph, directed=False)
+    if count == 1:
+        return points, faces.astype(np.int32), True
+    largest = np.argmax(np.bincount(label[faces[:, 0]], minlength=count))
+    keep = label == largest
+    index = np.cumsum(keep, dtype=np.int32) - 1
+    return points[keep], index[faces[keep[faces[:, 0]]]], False
+
+
+def _largest_solid(volume: np.ndarray, box: tuple[slice, slice, slice]) -> np.ndarray:
+    """The volume with every other solid taken out and cavities filled."""
+    from scipy.ndimage import binary_fill_holes, label
+
+    parts, count = label(volume[box] >= LEVEL)
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    main = parts == 1 + np.argmax(sizes[1:])
+    solid = np.zeros_like(volume)
+    # Beside the main solid its own soft edge has to stay: only voxels over the level are taken out.
+    solid[box] = np.where((parts > 0) & ~main, 0, volume[box])
+    holes = binary_fill_holes(main) & ~main
+    solid[box][holes] = 1
+    return solid
+
+
+def column_crossings(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where columns (N, D) of occupancy, from far to near, pass the level.
+
+    Returns (column, z), one entry a crossing, z interpolated; the borders of the volume count as empty.
+    """
+    padded = np.pad(columns, ((0, 0), (1, 1)))
+    inside = padded >= LEVEL
+    column, k = np.nonzero(inside[:, 1:] != inside[:, :-1])
+    low, high = padded[column, k], padded[column, k + 1]
+    return column, k - 1 + (LEVEL - low) / (high - low)
+
+
+def landmarks_on_surface(
+    solid: np.ndarray, points: np.ndarray, expected: np.ndarray, frame: CropFrame, pose: HeadPose
+) -> np.ndarray:
+    """Landmarks on the surface, along the camera rays through their places in the photo.
+
+    solid: (200, 192, 192) occupancy; points: (N, 2) photo frame, px; expected: (N, 3) head frame, where
+    they should be. A ray may cross the surface several times: the crossing nearest to the expected depth
+    counts, so that landmarks of the far cheek get their hidden place. Returns (N, 3) float32, head frame,
+    metres; NaN where the volume has nothing on the ray or within two pixels of it.
+    """
+    crop = frame.photo_to_crop(points[:, :2].astype(np.float64))
+    depth = frame.camera_to_volume(pose.head_to_camera(expected.astype(np.float64)))[:, 2]
+    result = np.full((len(points), 3), np.nan)
+    todo = np.arange(len(points))
+    for offset in _spiral(LANDMARK_REACH):
+        columns, valid = _sample_columns(solid, crop[todo] + offset)
+        column, z = column_crossings(columns)
+        if len(column):
+            # Sort by landmark, then by distance: the first of each landmark is the nearest.
+            gap = np.abs(z - depth[todo[column]])
+            order = np.lexsort((gap, column))
+            first = order[np.unique(column[order], return_index=True)[1]]
+            first = first[valid[column[first]]]
+            found = todo[column[first]]
+            result[found] = np.column_stack([crop[found] + offset, z[first]])
+        todo = np.flatnonzero(np.isnan(result[:, 0]))
+        if len(todo) == 0:
+            break
+    return pose.camera_to_head(frame.volume_to_camera(result)).astype(np.float32)
+
+
+def _spiral(reach: int) -> np.ndarray:
+    """Offsets (dx, dy) within a distance, in half pixels, the nearest first."""
+    steps = np.arange(-2 * reach, 2 * reach + 1) / 2
+    offsets = np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)
+    length = np.hypot(*offsets.T)
+    return offsets[np.argsort(length, kind="stable")][: int((length <= reach).sum())]
+
+
+def _sample_columns(solid: np.ndarray, crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 200) occupancy along the rays through crop points (N, 2), bilinear, and which are inside the
+    crop.
+    """
+    height, width = solid.shape[1:]
+    valid = ((crop >= 0) & (crop <= [width - 1, height - 1])).all(1)
+    x, y = np.clip(crop, 0, [width - 1.001, height - 1.001]).T
+    x0, y0 = x.astype(int), y.astype(int)
+    fx, fy = (x - x0)[:, None], (y - y0)[:, None]
+    corners = [solid[:, y0 + j, x0 + i].T for j in (0, 1) for i in (0, 1)]
+    top, bottom = corners[0] * (1 - fx) + corners[1] * fx, corners[2] * (1 - fx) + corners[3] * fx
+    return top * (1 - fy) + bottom * fy, valid

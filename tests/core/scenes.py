@@ -1,0 +1,71 @@
+"""Synthetic heads: ellipsoids of known size in the metric head frame, seen by a known camera."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.geometry import (
+    FRONTAL,
+    HEAD_CENTRE,
+    VOLUME_SHAPE,
+    VOXELS_PER_METRE,
+    Camera,
+    CropFrame,
+    HeadPose,
+    crop_frame_around,
+)
+
+#: Half axes, metres: width, length, height.
+AXES = np.array([0.07, 0.09, 0.11])
+
+
+@dataclass(frozen=True)
+class Scene:
+    frame: CropFrame
+    pose: HeadPose
+    volume: np.ndarray
+    size: int
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) head frame -> (N, 2) photo frame."""
+        return self.frame.camera.project(self.pose.head_to_camera(points))
+
+
+def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
+    """(3, 3) head -> camera of a head turned by these angles, degrees."""
+    y, p, r = np.radians([yaw, pitch, roll])
+    rz = np.array([[np.cos(y), -np.sin(y), 0], [np.sin(y), np.cos(y), 0], [0, 0, 1]])
+    rx = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
+    ry = np.array([[np.cos(r), 0, np.sin(r)], [0, 1, 0], [-np.sin(r), 0, np.cos(r)]])
+    return FRONTAL @ ry @ rx @ rz
+
+
+def head_pose(rotated: np.ndarray, centre: np.ndarray) -> HeadPose:
+    """The pose that puts the head's centre at a point of the camera frame."""
+    return HeadPose(rotated, centre - rotated @ HEAD_CENTRE)
+
+
+def distance_inside(
+    points: np.ndarray, axes: np.ndarray = AXES, centre: np.ndarray = HEAD_CENTRE
+) -> np.ndarray:
+    """(...,) about how far, metres, points of the head frame are inside an ellipsoid."""
+    scaled = np.linalg.norm((points - centre) / axes, axis=-1)
+    gradient = np.linalg.norm((points - centre) / axes**2, axis=-1)
+    return scaled * (1 - scaled) / np.maximum(gradient, 1e-9)
+
+
+def volume_points() -> np.ndarray:
+    """(200, 192, 192, 3) the voxels' (x, y, z), volume frame."""
+    z, y, x = np.meshgrid(*(np.arange(n, dtype=float) for n in VOLUME_SHAPE), indexing="ij")
+    return np.stack([x, y, z], -1)
+
+
+def ellipsoid_scene(
+    yaw: float = 0, pitch: float = 0, roll: float = 0, distance: float = 0.6, size: int = 480
+) -> Scene:
+    """An ellipsoid head, a little off the axis of a camera of 50 mm."""
+    pose = head_pose(rotation(yaw, pitch, roll), np.array([0.04, -0.03, distance]))
+    frame = crop_frame_around(Camera.from_focal_mm(50, size, size), pose)
+    head = pose.camera_to_head(frame.volume_to_camera(volume_points()))
+    volume = np.clip(0.5 + distance_inside(head) * VOXELS_PER_METRE / 3, 0, 1).astype(np.float32)
+    return Scene(frame, pose, volume, size)
