@@ -10,13 +10,17 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from core.crop import cut_crop
 from core.detection import FaceLandmarks
-from core.geometry import CROP_SIZE, HEAD_CENTRE, NECK_PLANE_Z, CropFrame
-from core.guidance import CANONICAL_UNIT, MAPS, TEMPLATE_REACH, depth_channel, mesh_in_crop, neck_plane
+from core.geometry import CROP_SIZE, HEAD_CENTRE, NECK_PLANE_Z, VOLUME_CENTRE_Z, CropFrame
+from core.guidance import CANONICAL_UNIT, DEPTH_UNIT, MAPS, TEMPLATE_REACH, depth_channel, mesh_in_crop, neck_plane
 from core.lifter import LandmarkLifter, LiftedHead
 from core.training.heads import HeadSource
 from core.training.rasterize import columns, distances, front_and_back
 from core.training.scenes import Scene
 from core.training.shards import Sample, Shard, shard_paths
+
+
+#: How much more a ray through the face counts than one through the rest of the head.
+FACE_WEIGHT = 4.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,34 @@ def true_neck_plane(scene: Scene, frame: CropFrame) -> np.ndarray:
     return np.append(normal, -normal @ a)
 
 
+@dataclass(frozen=True)
+class Target:
+    """What a reconstruction should answer: columns (192, 192, 200) uint8 [y, x, z]; offset: voxels that the true head
+    was moved along z for it."""
+
+    columns: np.ndarray
+    offset: float
+
+
+def make_target(sample: Sample, frame: CropFrame, maps: np.ndarray, heads: HeadSource) -> Target:
+    """The true occupancy in a frame, moved along z to where the lifted template has the face.
+
+    How far a face lies before the middle of its head cannot be seen in a photo. Left in, this offset is most of the
+    error in depth, and drowns the face's shape, which can be seen. maps: the guidance's.
+    """
+    vertices = heads.vertices(sample.source, sample.identity, sample.expression)
+    vertices, triangles = heads.solid(sample.source, vertices)
+    solid = sample.scene.vertices_in_volume(vertices.astype(np.float64), frame)
+    index, _, front, _ = front_and_back(solid.astype(np.float32), triangles, CROP_SIZE)
+    face = (np.abs(maps[:3]).sum(0) > 0) & (index >= 0) & (maps[6] > 0)
+    template = maps[4] * DEPTH_UNIT + VOLUME_CENTRE_Z
+    offset = float(np.median((template - front)[face])) if face.any() else 0.0
+    solid[:, 2] += offset
+    plane = true_neck_plane(sample.scene, frame)
+    plane[3] -= plane[2] * offset
+    return Target(columns(solid, triangles, plane), offset)
+
+
 class SampleMaker:
     """Turns samples into network inputs and targets."""
 
@@ -74,10 +106,13 @@ class SampleMaker:
         return centre + (points - centre) * scale + np.append(rng.normal(0, 0.04, 2) * size, 0)
 
     def make(self, sample: Sample, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """inputs (10, 192, 192) float32; template and target (192, 192, 200) uint8 columns [y, x, z]."""
+        """inputs (10, 192, 192) float32; template and target (192, 192, 200) uint8 columns [y, x, z]; rays (192, 192)
+        float32, their weights in the loss."""
         points = self.landmarks(sample, rng)
         lifted = self.lifter.lift(FaceLandmarks(points.astype(np.float32)), sample.scene.assumed_camera)
         maps, template = fast_guidance(points, lifted, self.lifter)
+        target = make_target(sample, lifted.frame, maps, self.heads)
+        rays = np.where(np.abs(maps[:3]).sum(0) > 0, np.float32(FACE_WEIGHT), np.float32(1))
         picture = cut_crop(sample.picture, lifted.frame).astype(np.float32) / 127.5 - 1
         if self.drop is not None:
             if rng.random() < self.drop.picture:
@@ -86,12 +121,8 @@ class SampleMaker:
                 maps[:4] = 0
             elif rng.random() < self.drop.mesh_depth:
                 maps[3] = 0
-        vertices = self.heads.vertices(sample.source, sample.identity, sample.expression)
-        vertices, triangles = self.heads.solid(sample.source, vertices)
-        solid = sample.scene.vertices_in_volume(vertices.astype(np.float64), lifted.frame)
-        target = columns(solid, triangles, true_neck_plane(sample.scene, lifted.frame))
         inputs = np.concatenate([picture.transpose(2, 0, 1), maps])
-        return {"inputs": inputs, "template": template, "target": target}
+        return {"inputs": inputs, "template": template, "target": target.columns, "rays": rays}
 
 
 class ShardDataset(IterableDataset):

@@ -10,9 +10,8 @@ from core.detection import FaceLandmarks
 from core.geometry import VOXELS_PER_METRE
 from core.guidance import TEMPLATE_LOGIT, Guidance
 from core.lifter import LandmarkLifter, LiftedHead
-from core.training.dataset import fast_guidance, true_neck_plane
+from core.training.dataset import fast_guidance, make_target
 from core.training.heads import HeadSource
-from core.training.rasterize import columns
 from core.training.shards import Sample
 
 YAW_BINS = (0, 30, 60)
@@ -41,10 +40,7 @@ def prepare(sample: Sample, heads: HeadSource, lifter: LandmarkLifter) -> Truth:
     lifted = lifter.lift(FaceLandmarks(sample.landmarks), sample.scene.assumed_camera)
     maps, template = fast_guidance(points, lifted, lifter)
     logits = (template.transpose(2, 0, 1).astype(np.float32) / 255 * 2 - 1) * np.float32(TEMPLATE_LOGIT)
-    vertices = heads.vertices(sample.source, sample.identity, sample.expression)
-    vertices, triangles = heads.solid(sample.source, vertices)
-    solid = sample.scene.vertices_in_volume(vertices.astype(np.float64), lifted.frame)
-    target = columns(solid, triangles, true_neck_plane(sample.scene, lifted.frame)).astype(np.float32) / 255
+    target = make_target(sample, lifted.frame, maps, heads).columns.astype(np.float32) / 255
     return Truth(sample, lifted, Guidance(maps, logits), cut_crop(sample.picture, lifted.frame), target)
 
 

@@ -19,6 +19,8 @@ from core.training.generate import DataPaths
 from core.training.heads import ICT, MAKEHUMAN, HeadSource
 from core.training.shards import Sample, read_samples
 
+#: How much a MakeHuman head counts beside one of ICT-FaceKit's, whose statistics come from scans of people.
+MAKEHUMAN_WEIGHT = 0.15
 #: Metres of surface error that one radian, one metre of offset and one unit of log scale stand for.
 POSE_LEVERS = np.array([0.08, 0.08, 0.08, 1.0, 1.0, 0.1])
 
@@ -68,18 +70,20 @@ def pose_correction(seen: SeenPose, truth: SeenPose) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Pairs:
-    """x: (N, F) features; y: (N, 6 + K) pose corrections and shape coefficients; yaw: (N,) degrees."""
+    """x: (N, F) features; y: (N, 6 + K) pose corrections and shape coefficients; yaw: (N,) degrees; weight: (N,) how
+    much a pair counts."""
 
     x: np.ndarray
     y: np.ndarray
     yaw: np.ndarray
+    weight: np.ndarray
 
 
 def collect(
     folder: Path, split: str, heads: HeadSource, basis: ShapeBasis, canonical: np.ndarray, assumed: bool = True
 ) -> Pairs:
     """Features and targets of all samples of a split. assumed: use the focal length the reconstruction would assume."""
-    xs, poses, yaws, shapes, batch = [], [], [], [], []
+    xs, poses, yaws, weights, shapes, batch = [], [], [], [], [], []
 
     def flush() -> None:
         if batch:
@@ -91,12 +95,13 @@ def collect(
         xs.append(x)
         poses.append(pose)
         yaws.append(sample.scene.pose.angles[0])
+        weights.append(MAKEHUMAN_WEIGHT if sample.source == MAKEHUMAN else 1.0)
         batch.append(heads.template_of(sample.source, sample.identity, sample.expression))
         if len(batch) == 500:
             flush()
     flush()
     y = np.concatenate([np.stack(poses), np.concatenate(shapes)], 1).astype(np.float32)
-    return Pairs(np.stack(xs), y, np.array(yaws))
+    return Pairs(np.stack(xs), y, np.array(yaws), np.array(weights, np.float32))
 
 
 def features_of(sample: Sample, canonical: np.ndarray, assumed: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -116,24 +121,26 @@ def normalisation(pairs: Pairs) -> dict[str, np.ndarray]:
     return {
         "input_mean": pairs.x.mean(0),
         "input_scale": scale,
-        "output_mean": pairs.y.mean(0),
+        "output_mean": np.average(pairs.y, axis=0, weights=pairs.weight),
         "output_scale": out_scale.astype(np.float32),
     }
 
 
-def fit_ridge(x: np.ndarray, y: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
+def fit_ridge(x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
     """weight (Out, F), bias (Out,) of the ridge regression of normalised pairs."""
     x1 = np.concatenate([x, np.ones((len(x), 1), np.float32)], 1).astype(np.float64)
-    gram = x1.T @ x1 / len(x1)
+    weighted = x1 * (sample_weight / sample_weight.sum())[:, None]
+    gram = weighted.T @ x1
     gram[np.arange(len(gram) - 1), np.arange(len(gram) - 1)] += penalty
-    solution = np.linalg.solve(gram, x1.T @ y.astype(np.float64) / len(x1)).astype(np.float32)
+    solution = np.linalg.solve(gram, weighted.T @ y.astype(np.float64)).astype(np.float32)
     return solution[:-1].T, solution[-1]
 
 
 def fit_mlp(
     x: np.ndarray,
     y: np.ndarray,
-    held: tuple[np.ndarray, np.ndarray],
+    sample_weight: np.ndarray,
+    held: tuple[np.ndarray, np.ndarray, np.ndarray],
     hidden: tuple[int, ...] = (512, 256),
     epochs: int = 40,
     weight_decay: float = 0.02,
@@ -153,8 +160,8 @@ def fit_mlp(
     optimizer = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=weight_decay)
     batches = len(x) // 256
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, epochs * batches)
-    tx, ty = torch.from_numpy(x), torch.from_numpy(y)
-    hx, hy = (torch.from_numpy(v) for v in held)
+    tx, ty, tw = (torch.from_numpy(v) for v in (x, y, sample_weight))
+    hx, hy, hw = (torch.from_numpy(v) for v in held)
     best, kept = float("inf"), [(layer.weight, layer.bias) for layer in layers]
     for _ in range(epochs):
         net.train()
@@ -162,16 +169,17 @@ def fit_mlp(
         for i in range(batches):
             index = order[i * 256 : (i + 1) * 256]
             inputs = tx[index]
-            loss = (net(inputs + noise * torch.randn_like(inputs)) - ty[index]).square().sum(1).mean()
+            error = (net(inputs + noise * torch.randn_like(inputs)) - ty[index]).square().sum(1)
+            loss = (error * tw[index]).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
         net.eval()
         with torch.no_grad():
-            error = float((net(hx) - hy).square().sum(1).mean())
-        if error < best:
-            best, kept = error, [(layer.weight.detach().clone(), layer.bias.detach().clone()) for layer in layers]
+            score = float(((net(hx) - hy).square().sum(1) * hw).sum() / hw.sum())
+        if score < best:
+            best, kept = score, [(layer.weight.detach().clone(), layer.bias.detach().clone()) for layer in layers]
     return [(w.detach().numpy(), b.detach().numpy()) for w, b in kept], best
 
 
@@ -191,13 +199,13 @@ class LifterReport:
 
 
 def report(name: str, predicted: np.ndarray, pairs: Pairs, basis: ShapeBasis) -> LifterReport:
-    """Errors of predicted (N, 6 + K) outputs by yaw bin."""
+    """Errors of predicted (N, 6 + K) outputs on the heads of full weight, by yaw bin."""
     face = basis.weight > 0.5 * basis.weight.max()
     components = basis.components[:, face].reshape(len(basis.components), -1)
     turn = Rotation.from_rotvec(predicted[:, :3]) * Rotation.from_rotvec(pairs.y[:, :3]).inv()
     shape, rotation = {}, {}
     for low, label in ((0, "0-30"), (30, "30-60"), (60, "60-90")):
-        chosen = (np.abs(pairs.yaw) >= low) & (np.abs(pairs.yaw) < low + 30)
+        chosen = (np.abs(pairs.yaw) >= low) & (np.abs(pairs.yaw) < low + 30) & (pairs.weight == 1)
         distances = []
         for guess, truth in zip(predicted[chosen, POSE_OUTPUTS:], pairs.y[chosen, POSE_OUTPUTS:], strict=True):
             a, b = (basis.mean[face] + (c @ components).reshape(-1, 3) for c in (guess, truth))
@@ -247,11 +255,12 @@ def train_lifter(paths: DataPaths, shards: Path, models: Path, components: int =
     rng = np.random.default_rng(0)
     drawn = []
     for i in range(2500):
-        source = MAKEHUMAN if i % 10 < 3 else ICT
+        source = MAKEHUMAN if i % 10 < 2 else ICT
         drawn.append(heads.template_of(source, *heads.sample(rng, source)))
     basis = build_basis(np.stack(drawn), components)
     del drawn
-    canonical = heads.template.landmarks(basis.mean).astype(np.float64)
+    average = heads.template_of(ICT, np.zeros(len(heads.model.identity)), np.zeros(len(heads.model.expression)))
+    canonical = heads.template.landmarks(average).astype(np.float64)
     train, held = (collect(shards, split, heads, basis, canonical) for split in ("train", "eval"))
     yield f"{len(train.x)} pairs, {len(held.x)} held out"
     norms = normalisation(train)
@@ -262,13 +271,16 @@ def train_lifter(paths: DataPaths, shards: Path, models: Path, components: int =
         return values * norms["output_scale"] + norms["output_mean"]
 
     yield str(report("average head", back(np.zeros_like(hy)), held, basis))
-    ridges = {penalty: fit_ridge(x, y, penalty) for penalty in (0.001, 0.003, 0.01, 0.03)}
-    errors = {p: float(np.square(hx @ w.T + b - hy).sum(1).mean()) for p, (w, b) in ridges.items()}
+    ridges = {penalty: fit_ridge(x, y, train.weight, penalty) for penalty in (0.0003, 0.001, 0.003, 0.01)}
+    errors = {
+        p: float(np.average(np.square(hx @ w.T + b - hy).sum(1), weights=held.weight)) for p, (w, b) in ridges.items()
+    }
     penalty = min(errors, key=errors.__getitem__)
     weight, bias = ridges[penalty]
     yield str(report(f"ridge, penalty {penalty}", back(hx @ weight.T + bias), held, basis))
     rest, held_rest = (y - (x @ weight.T + bias)), (hy - (hx @ weight.T + bias))
-    layers, error = fit_mlp(x, rest.astype(np.float32), (hx, held_rest.astype(np.float32)))
+    held_out = (hx, held_rest.astype(np.float32), held.weight)
+    layers, error = fit_mlp(x, rest.astype(np.float32), train.weight, held_out)
     yield f"mean squared error, normalised: ridge {errors[penalty]:.4f}, with MLP {error:.4f}"
     weights = lifter_weights(basis, canonical, face_mesh_triangles(), norms, (weight, bias), layers)
     temporary = models / (FILE_NAME + ".tmp")

@@ -93,14 +93,14 @@ class Trainer:
         inputs = batch["inputs"].to(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             delta = self.network(inputs)
-        loss, parts = volume_loss(delta, batch["template"], batch["target"], self.config.loss)
+        loss, parts = volume_loss(delta, batch["template"], batch["target"], batch["rays"], self.config.loss)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.averaged.update_parameters(self.network)
         self.step += 1
-        return float(loss), parts.tolist()
+        return float(loss.detach()), parts.tolist()
 
     def run(self, dataset: ShardDataset) -> None:
         """Train until the planned hours are over."""

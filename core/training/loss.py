@@ -23,13 +23,13 @@ STEEP = 3.0
 class LossWeights:
     """Weights of the terms; see `volume_loss`."""
 
-    occupancy: float = 1.0
-    depth: float = 0.5
+    occupancy: float = 0.5
+    depth: float = 1.0
     normal: float = 1.0
 
 
 @nb.njit(cache=True, fastmath=True, parallel=True)
-def _loss_and_gradient(delta, template, target, w_occupancy, w_depth, w_normal, grad, sums):  # type: ignore[no-untyped-def]
+def _loss_and_gradient(delta, template, target, ray_weight, w_occupancy, w_depth, w_normal, grad, sums):  # type: ignore[no-untyped-def]
     """All (B, 192, 192, 200); delta float32, template and target uint8. Fills grad; sums (B, 192, 5) per row."""
     batch, height, width, depth = delta.shape
     logit_scale = np.float32(2 * TEMPLATE_LOGIT / 255)
@@ -86,18 +86,20 @@ def _loss_and_gradient(delta, template, target, w_occupancy, w_depth, w_normal, 
                 if flat == 0:
                     continue
                 e = error[y, x]
+                w = ray_weight[b, y, x]
                 size = np.float32(np.sqrt(e * e + 0.01))
-                sums[b, y, 1] += size
-                sums[b, y, 2] += abs(e)
-                sums[b, y, 4] += 1
-                g = w_depth * e / size
+                sums[b, y, 1] += size * w
+                sums[b, y, 2] += abs(e) * w
+                sums[b, y, 4] += w
+                g = w_depth * w * e / size
                 for k in range(4):
                     yy = y + (k == 0) - (k == 1)
                     xx = x + (k == 2) - (k == 3)
                     d = e - error[yy, xx]
                     size = np.float32(np.sqrt(d * d + 0.0025))
-                    g += w_normal * d / size
-                    sums[b, y, 3] += size * 0.5
+                    # Each pair of rays is met from both sides.
+                    g += w_normal * np.float32(0.5) * (w + ray_weight[b, yy, xx]) * d / size
+                    sums[b, y, 3] += size * np.float32(0.5) * w
                 slope[y, x] = g
         rays = np.float32(0.0)
         for y in range(height):
@@ -117,7 +119,7 @@ def _loss_and_gradient(delta, template, target, w_occupancy, w_depth, w_normal, 
 
 class _VolumeLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, delta, template, target, weights):  # type: ignore[no-untyped-def]
+    def forward(ctx, delta, template, target, rays, weights):  # type: ignore[no-untyped-def]
         columns = delta.detach().permute(0, 2, 3, 1).contiguous().float()
         grad = torch.empty_like(columns)
         batch = len(columns)
@@ -126,6 +128,7 @@ class _VolumeLoss(torch.autograd.Function):
             columns.numpy(),
             template.numpy(),
             target.numpy(),
+            rays.numpy(),
             np.float32(weights.occupancy),
             np.float32(weights.depth),
             np.float32(weights.normal),
@@ -134,27 +137,28 @@ class _VolumeLoss(torch.autograd.Function):
         )
         ctx.save_for_backward(grad)
         ctx.dtype = delta.dtype
-        rays = np.maximum(sums[..., 4].sum(1), 1)
+        counted = np.maximum(sums[..., 4].sum(1), 1)
         occupancy = float(sums[..., 0].sum() / 60000 / batch)
-        depth, absolute, normal = ((sums[..., i].sum(1) / rays).mean() for i in (1, 2, 3))
+        depth, absolute, normal = ((sums[..., i].sum(1) / counted).mean() for i in (1, 2, 3))
         loss = weights.occupancy * occupancy + weights.depth * depth + weights.normal * normal
         return torch.tensor(loss), torch.tensor([occupancy, absolute, normal])
 
     @staticmethod
     def backward(ctx, grad_loss, grad_parts):  # type: ignore[no-untyped-def]
         (grad,) = ctx.saved_tensors
-        return (grad * grad_loss).permute(0, 3, 1, 2).to(ctx.dtype), None, None, None
+        return (grad * grad_loss).permute(0, 3, 1, 2).to(ctx.dtype), None, None, None, None
 
 
 def volume_loss(
-    delta: torch.Tensor, template: torch.Tensor, target: torch.Tensor, weights: LossWeights
+    delta: torch.Tensor, template: torch.Tensor, target: torch.Tensor, rays: torch.Tensor, weights: LossWeights
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Loss of the logits `template + delta` against a soft target.
 
     delta: (B, 200, 192, 192) logits, [z, y, x]; template, target: (B, 192, 192, 200) uint8 columns [y, x, z] from
-    `core.training.rasterize` (template 0..255 stands for -TEMPLATE_LOGIT..TEMPLATE_LOGIT).
+    `core.training.rasterize` (template 0..255 stands for -TEMPLATE_LOGIT..TEMPLATE_LOGIT). rays: (B, 192, 192) float32, how much each ray counts in the
+    depth and normal terms.
 
     Returns the loss and its parts (3,): cross-entropy per 60,000 voxels, mean absolute error of the front depth in
     voxels, error of the depth's differences between neighbouring rays.
     """
-    return _VolumeLoss.apply(delta, template, target, weights)
+    return _VolumeLoss.apply(delta, template, target, rays, weights)

@@ -9,6 +9,9 @@ from core.guidance import TEMPLATE_LOGIT
 from core.training.loss import LossWeights, volume_loss
 
 
+RAYS = torch.ones(1, 192, 192)
+
+
 @pytest.fixture(scope="module")
 def ball() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """A soft ball of 40 voxels as target, one of 43 as template, and small random corrections."""
@@ -24,9 +27,11 @@ def ball() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 def test_cross_entropy_equals_torch(ball: tuple[torch.Tensor, ...]) -> None:
     delta, template, target = ball
-    _, parts = volume_loss(delta, template, target, LossWeights())
+    _, parts = volume_loss(delta, template, target, RAYS, LossWeights())
     logits = delta.permute(0, 2, 3, 1) + (template.float() / 255 * 2 - 1) * TEMPLATE_LOGIT
-    expected = functional.binary_cross_entropy_with_logits(logits, target.float() / 255, reduction="sum") / 60000
+    expected = (
+        functional.binary_cross_entropy_with_logits(logits, target.float() / 255, reduction="sum") / 60000
+    )
     assert float(parts[0]) == pytest.approx(float(expected), rel=1e-4)
 
 
@@ -37,23 +42,25 @@ def test_depth_error_is_in_voxels(ball: tuple[torch.Tensor, ...]) -> None:
     flat = r2 < 0.8 * 40.5**2
     expected = np.mean(np.sqrt(43**2 - r2[flat]) - np.sqrt(40.5**2 - r2[flat]))
     delta, template, target = ball
-    _, parts = volume_loss(torch.zeros_like(delta), template, target, LossWeights())
+    _, parts = volume_loss(torch.zeros_like(delta), template, target, RAYS, LossWeights())
     assert float(parts[1]) == pytest.approx(expected, rel=0.25)
 
 
-@pytest.mark.parametrize("weights", [LossWeights(1, 0, 0), LossWeights(0, 1, 0), LossWeights(0, 0, 1), LossWeights()])
+@pytest.mark.parametrize(
+    "weights", [LossWeights(1, 0, 0), LossWeights(0, 1, 0), LossWeights(0, 0, 1), LossWeights()]
+)
 def test_gradient_matches_finite_differences(ball: tuple[torch.Tensor, ...], weights: LossWeights) -> None:
     delta, template, target = ball
     delta = delta.clone().requires_grad_()
-    loss, _ = volume_loss(delta, template, target, weights)
+    loss, _ = volume_loss(delta, template, target, RAYS, weights)
     loss.backward()
     # Along the gradient itself the loss must grow by step * |gradient|²: one number that all voxels share in.
     gradient = delta.grad
     assert gradient is not None
     scale = 0.2 / float(gradient.abs().max())
     with torch.no_grad():
-        up, _ = volume_loss(delta + scale * gradient, template, target, weights)
-        down, _ = volume_loss(delta - scale * gradient, template, target, weights)
+        up, _ = volume_loss(delta + scale * gradient, template, target, RAYS, weights)
+        down, _ = volume_loss(delta - scale * gradient, template, target, RAYS, weights)
     slope = float(up - down) / (2 * scale)
     # Pairs of rays at the rim are counted from one side only: the gradient of the normal term is a little off there.
     assert slope == pytest.approx(float(gradient.square().sum()), rel=0.1)
