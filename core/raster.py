@@ -1,8 +1,9 @@
-"""Rasterising triangle meshes with numpy alone: the network's guidance at inference.
+"""Rasterising triangle meshes with numpy and OpenCV alone: the network's guidance at inference.
 
 `core.training.rasterize` does the same compiled, for training; a test holds the two together.
 """
 
+import cv2
 import numpy as np
 
 from core.geometry import CROP_SIZE, VOLUME_SHAPE
@@ -81,71 +82,51 @@ def distance_columns(points: np.ndarray, triangles: np.ndarray, plane: np.ndarra
     if len(column) == 0:
         return np.full(VOLUME_SHAPE, -reach, np.float32)
 
-    # Work on the occupied box only; one more pixel on each side for the blur.
+    top, bottom = depth - 0.5, -0.5
+    entry, exit_ = np.clip(entry, bottom, top), np.clip(exit_, bottom, top)
+    # Work on the occupied box only, with a margin for the blur.
     ys, xs = column // width, column % width
     y0, y1 = max(ys.min() - 1, 0), min(ys.max() + 2, height)
     x0, x1 = max(xs.min() - 1, 0), min(xs.max() + 2, width)
+    z0, z1 = max(int(exit_.min()) - reach, 0), min(int(entry.max()) + reach + 2, depth)
     rows, cols = y1 - y0, x1 - x0
     cell = (ys - y0) * cols + (xs - x0)
-    # The distance is piecewise linear along a ray: it is summed up twice from the few places where it bends, each
-    # shared between two voxels.
-    at, bend, where = _bends(entry, exit_, column, reach)
-    pad = reach + 2
-    at = at + pad
-    k = np.floor(at).astype(np.int64)
-    far = at - k
-    index = k * (rows * cols) + cell[where]
-    shape = (depth + 2 * pad, rows, cols)
-    size = int(np.prod(shape))
-    second = np.bincount(index, bend * (1 - far), size) + np.bincount(index + rows * cols, bend * far, size)
-    distance = second.astype(np.float32).reshape(shape)
-    np.cumsum(distance, 0, out=distance)
-    distance = np.cumsum(distance[:-1], 0, out=distance[:-1])[pad - 1 : pad - 1 + depth]
-    smooth = 2 * distance
-    smooth[:, 1:] += distance[:, :-1]
-    smooth[:, :-1] += distance[:, 1:]
-    smooth *= np.float32(1 / 16)
+    # Far from all edges the distance is reach inside, -reach outside; counted from 0 as that is what lies around.
+    steps = np.zeros((z1 - z0 + 1, rows * cols), np.int8)
+    np.add.at(steps, (np.ceil(exit_).astype(np.int64) - z0, cell), 1)
+    np.add.at(steps, (np.floor(entry).astype(np.int64) + 1 - z0, cell), -1)
+    inside = np.cumsum(steps[:-1], 0, dtype=np.int8)
+    distance = inside.astype(np.float32)
+    distance *= 2 * reach
+    for edge, direction, low, high, where in _edge_spans(entry, exit_, column, reach):
+        first = np.maximum(np.ceil(edge - low).astype(np.int64), z0)
+        for k in range(2 * reach + 1):
+            z_at = first + k
+            keep = (z_at <= edge + high) & (z_at < z1)
+            z_at = z_at[keep]
+            distance[z_at - z0, cell[where[keep]]] = direction * (z_at - edge[keep]) + reach
     out = np.full(VOLUME_SHAPE, -reach, np.float32)
-    target = out[:, y0:y1, x0:x1]
-    target += 2 * smooth
-    target[:, :, 1:] += smooth[:, :, :-1]
-    target[:, :, :-1] += smooth[:, :, 1:]
+    kernel = np.array([0.25, 0.5, 0.25], np.float32)
+    for z_at, layer in enumerate(distance.reshape(-1, rows, cols), z0):
+        smooth = cv2.sepFilter2D(layer, -1, kernel, kernel, borderType=cv2.BORDER_CONSTANT)
+        np.subtract(smooth, reach, out=out[z_at, y0:y1, x0:x1])
     return out
 
 
-def _bends(
+def _edge_spans(
     entry: np.ndarray, exit_: np.ndarray, column: np.ndarray, reach: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where the distance along rays bends: (position z, change of slope, index of the interval it belongs to).
+) -> list[tuple[np.ndarray, int, np.ndarray, np.ndarray, np.ndarray]]:
+    """The stretches of rays that are nearer to one edge than to all others and not further than `reach`.
 
-    Intervals are those of `solid_intervals`, nearest first on each ray. Between two edges the distance rises for at
-    most `reach` or half of the way, then stays, then falls again.
+    Intervals are those of `solid_intervals`, nearest first on each ray. Returns, for entries and for exits: (z of the
+    edge, direction +1 if the distance grows with z, how far the stretch goes below it, above it, index of the interval).
     """
-    top, bottom = VOLUME_SHAPE[0] - 0.5, -0.5
-    entry, exit_ = np.clip(entry, bottom, top), np.clip(exit_, bottom, top)
-    n = np.arange(len(column))
-    first = np.concatenate([[True], column[1:] != column[:-1]])
-    last = np.concatenate([first[1:], [True]])
+    same = column[1:] == column[:-1]
     half = np.minimum(reach, (entry - exit_) / 2)
-    upper, lower = n[~last], n[~last] + 1  # neighbours on one ray, with air between them
-    gap = np.minimum(reach, (exit_[upper] - entry[lower]) / 2)
-    pieces = [
-        (exit_, 1.0, n),
-        (exit_ + half, -1.0, n),
-        (entry - half, -1.0, n),
-        (entry, 1.0, n),
-        (entry[lower], -1.0, lower),
-        (entry[lower] + gap, 1.0, lower),
-        (exit_[upper] - gap, 1.0, upper),
-        (exit_[upper], -1.0, upper),
-        (exit_[last] - reach, 1.0, n[last]),
-        (exit_[last], -1.0, n[last]),
-        (entry[first], -1.0, n[first]),
-        (entry[first] + reach, 1.0, n[first]),
-    ]
-    at = np.concatenate([p for p, _, _ in pieces])
-    bend = np.concatenate([np.full(len(p), w) for p, w, _ in pieces])
-    return at, bend, np.concatenate([i for _, _, i in pieces])
+    gap = np.full(len(column) + 1, float(reach))  # from each interval up to the next nearer one on its ray
+    gap[1:-1][same] = np.minimum(reach, (exit_[:-1] - entry[1:])[same] / 2)
+    index = np.arange(len(column))
+    return [(entry, -1, half, gap[:-1], index), (exit_, 1, gap[1:], half, index)]
 
 
 def solid_intervals(

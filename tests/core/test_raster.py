@@ -36,11 +36,17 @@ def test_distance_along_the_rays(solid: tuple[np.ndarray, np.ndarray]) -> None:
     # Through the middle of the ellipsoid's back there is nothing but one edge: a straight ramp.
     back = 99.4 - 55 * np.sqrt(1 - (0.8 / 50) ** 2 - (0.1 / 62) ** 2)
     column = distance[:, 96, 96][40:50]
-    assert column == pytest.approx(np.clip(np.arange(40, 50) - back, -TEMPLATE_REACH, TEMPLATE_REACH), abs=0.1)
+    assert column == pytest.approx(
+        np.clip(np.arange(40, 50) - back, -TEMPLATE_REACH, TEMPLATE_REACH), abs=0.1
+    )
 
 
 def test_plane_cuts_the_solid(solid: tuple[np.ndarray, np.ndarray]) -> None:
-    for plane in (np.array([0, -1, 0, 120.0]), np.array([0.1, -0.9, 0.3, 100.0]), np.array([0.0, 0.2, -1.0, 90.0])):
+    for plane in (
+        np.array([0, -1, 0, 120.0]),
+        np.array([0.1, -0.9, 0.3, 100.0]),
+        np.array([0.0, 0.2, -1.0, 90.0]),
+    ):
         z, y, x = np.nonzero(distance_columns(solid[0], solid[1], plane, TEMPLATE_REACH) > 0.5)
         assert len(z) > 1000
         assert (plane[0] * x + plane[1] * y + plane[2] * z + plane[3]).min() > -1.5
