@@ -46,7 +46,7 @@ class Shape:
 
 
 def occupied_box(volume: np.ndarray) -> tuple[slice, slice, slice]:
-    """The smallest box [z, y, x] around all voxels of the solid and their neighbours, which shape its edge."""
+    """The smallest box [z, y, x] around all voxels of the solid and their neighbours, which shape its rim."""
     inside = volume >= LEVEL
     shadow = inside.any(0)
     lines = (inside.reshape(len(volume), -1).any(1), shadow.any(1), shadow.any(0))

@@ -207,7 +207,7 @@ def spread_colors(
         if share.sum() > FEWEST_LENDERS
     ]
     if len(grids) == 2:
-        cells = np.stack(np.indices(shape), -1).reshape(-1, 3) * CELL + low
+        cells = np.moveaxis(np.indices(shape), 0, -1).reshape(-1, 3) * CELL + low
         is_scalp = scalp(cells.astype(np.float32)).reshape(shape)
         grid = grids[0] * (1 - is_scalp) + grids[1] * is_scalp
     else:

@@ -1,0 +1,219 @@
+"""The whole way from a photo to coloured heads."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.crop import cut_crop
+from core.detection import FaceDetector, FaceLandmarks
+from core.errors import Cancelled, FaceTooSmallError, NoFaceError, ReconstructionError
+from core.geometry import DEFAULT_FOCAL_MM, Camera, CropFrame, HeadPose
+from core.guidance import Guidance, build_guidance
+from core.lifter import LandmarkLifter
+from core.photo import Photo, load_photo
+from core.predictor import TorchPredictor, VolumePredictor
+from core.surface import Surface, extract_shape, landmarks_on_surface
+from core.surface_color import color_from_photo
+
+#: Faces smaller than this, pixels from forehead to chin, are not tried.
+SMALLEST_FACE = 40
+#: Called with a step's name, the share done in 0..1 and a sentence for people.
+Progress = Callable[[str, float, str], None]
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One face's head.
+
+    landmarks: what the detector found, photo frame. landmark_points: (478, 3) float32, MediaPipe's
+    landmarks on the surface, head frame, metres, NaN where the surface has none; landmark68: (68, 3), the
+    same for iBUG's. timings: seconds by step; "detect" is the time for all faces of the photo. crop:
+    (192, 192, 3) uint8, what the network saw. volume: (200, 192, 192) float32 [z, y, x], the occupancy,
+    if it was asked for.
+    """
+
+    face_index: int
+    landmarks: FaceLandmarks
+    frame: CropFrame
+    pose: HeadPose
+    camera: Camera
+    surface: Surface
+    landmark_points: np.ndarray
+    landmark68: np.ndarray
+    timings: dict[str, float]
+    crop: np.ndarray
+    volume: np.ndarray | None = None
+    models_dir: Path | None = None
+
+
+class Stopwatch:
+    """Seconds by step; says what goes on, and stops between steps if it was asked to."""
+
+    def __init__(self, progress: Progress | None, cancelled: Callable[[], bool] | None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+        self._cancelled = cancelled
+
+    @contextmanager
+    def step(self, name: str, fraction: float, message: str) -> Iterator[None]:
+        """Time a block. Raises Cancelled before it if the work was cancelled."""
+        if self._cancelled and self._cancelled():
+            raise Cancelled("The reconstruction was cancelled")
+        if self._progress:
+            self._progress(name, fraction, message)
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+class Reconstructor:
+    """Keeps the models and turns photos into heads. Not thread-safe."""
+
+    def __init__(
+        self,
+        detector: FaceDetector,
+        lifter: LandmarkLifter,
+        predictor: VolumePredictor,
+        models_dir: Path | None = None,
+    ) -> None:
+        """`models_dir` is only noted, for the manifest of the results."""
+        self.models_dir = models_dir
+        self.detector = detector
+        self.lifter = lifter
+        self.predictor = predictor
+
+    @classmethod
+    def from_pretrained(cls, models_dir: str | Path | None = None) -> "Reconstructor":
+        """The reconstructor with the models of a folder (default: the project's)."""
+        folder = Path(models_dir) if models_dir else Path(__file__).resolve().parent.parent / "models"
+        return cls(
+            FaceDetector.from_pretrained(folder),
+            LandmarkLifter.from_pretrained(folder),
+            TorchPredictor.from_pretrained(folder),
+            folder,
+        )
+
+    def reconstruct(
+        self,
+        photo: Photo | str | Path | np.ndarray,
+        focal_mm: float | None = None,
+        max_faces: int = 10,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        keep_volume: bool = False,
+    ) -> list[Reconstruction]:
+        """Heads of the faces in a photo, the largest face first.
+
+        focal_mm: 35 mm equivalent focal length, instead of the one that the photo's EXIF data give.
+        Raises NoFaceError if there is none, FaceTooSmallError if all are too small, Cancelled if
+        `cancelled` says so between two steps.
+        """
+        photo = as_photo(photo)
+        camera = camera_of(photo, focal_mm)
+        watch = Stopwatch(progress, cancelled)
+        with watch.step("detect", 0.0, "Looking for faces"):
+            faces = self.detector.detect(photo.rgb, max_faces=max_faces)
+        check_faces(faces, photo.name)
+        faces = [face for face in faces if face.size >= SMALLEST_FACE]
+        heads: list[Reconstruction] = []
+        problem: ReconstructionError | None = None
+        for index, face in enumerate(faces):
+            which = "the face" if len(faces) == 1 else f"face {index + 1} of {len(faces)}"
+            share = (0.1 + 0.9 * index / len(faces), 0.9 / len(faces))
+            one = Stopwatch(progress, cancelled)
+            one.seconds.update(watch.seconds)
+            try:
+                heads.append(self._head(photo, camera, face, index, one, share, which, keep_volume))
+            except ReconstructionError as error:
+                # One face in the background must not cost the others their heads.
+                logging.getLogger(__name__).warning("%s: no head for %s: %s", photo.name, which, error)
+                problem = problem or error
+        if problem and not heads:
+            raise problem
+        return heads
+
+    def _head(
+        self,
+        photo: Photo,
+        camera: Camera,
+        face: FaceLandmarks,
+        index: int,
+        watch: Stopwatch,
+        share: tuple[float, float],
+        which: str,
+        keep_volume: bool,
+    ) -> Reconstruction:
+        """One head; `share` is the (start, length) of the progress that falls to it."""
+
+        def at(part: float) -> float:
+            return share[0] + share[1] * part
+
+        with watch.step("guidance", at(0.0), f"Fitting a likely head to {which}"):
+            lifted = self.lifter.lift(face, camera)
+            frame, pose = lifted.frame, lifted.pose
+            crop = cut_crop(photo.rgb, frame)
+            guidance: Guidance = build_guidance(face.points, lifted, self.lifter)
+        with watch.step("network", at(0.25), f"Regressing the volume of {which}"):
+            volume = self.predictor.predict(crop, guidance)
+        with watch.step("surface", at(0.65), f"Finding the surface of {which}"):
+            shape = extract_shape(volume, frame, pose)
+        with watch.step("color", at(0.8), f"Colouring {which}"):
+            colors, confidence = color_from_photo(shape, photo.rgb, frame)
+        with watch.step("landmarks", at(0.95), f"Placing the landmarks of {which}"):
+            points = landmarks_on_surface(shape.solid, face.points[:, :2], lifted.landmarks, frame, pose)
+            expected = lifted.vertices[self.lifter.template.ibug68]
+            places = camera.project(pose.head_to_camera(expected.astype(np.float64)))
+            points68 = landmarks_on_surface(shape.solid, places, expected, frame, pose)
+        surface = Surface(shape.vertices, shape.faces, colors, confidence)
+        return Reconstruction(
+            face_index=index,
+            landmarks=face,
+            frame=frame,
+            pose=pose,
+            camera=camera,
+            surface=surface,
+            landmark_points=points,
+            landmark68=points68,
+            timings=watch.seconds,
+            crop=crop,
+            volume=volume if keep_volume else None,
+            models_dir=self.models_dir,
+        )
+
+
+def as_photo(photo: Photo | str | Path | np.ndarray) -> Photo:
+    """A photo from whatever was given."""
+    if isinstance(photo, Photo):
+        return photo
+    return Photo.from_array(photo) if isinstance(photo, np.ndarray) else load_photo(photo)
+
+
+def camera_of(photo: Photo, focal_mm: float | None) -> Camera:
+    """The photo's camera: focal length as given, else from EXIF, else that of a normal lens."""
+    if focal_mm is not None:
+        if not 1 <= focal_mm <= 10_000:
+            raise ValueError(f"a 35 mm equivalent focal length of {focal_mm} mm makes no sense")
+        return Camera.from_focal_mm(focal_mm, photo.width, photo.height, "option")
+    if photo.focal_mm35 is not None:
+        return Camera.from_focal_mm(photo.focal_mm35, photo.width, photo.height, "exif")
+    return Camera.from_focal_mm(DEFAULT_FOCAL_MM, photo.width, photo.height, "default")
+
+
+def check_faces(faces: list[FaceLandmarks], name: str) -> None:
+    """Raise an error that says what to do if there is no face that can be reconstructed."""
+    if not faces:
+        raise NoFaceError(
+            f"No face found in {name}: try a photo in which the face is larger, sharper, less covered or less"
+            " turned away"
+        )
+    largest = max(face.size for face in faces)
+    if largest < SMALLEST_FACE:
+        raise FaceTooSmallError(
+            f"The largest face in {name} is only {largest:.0f} pixels high, {SMALLEST_FACE} are needed:"
+            " give a larger picture of it, or cut it out of the original photo"
+        )

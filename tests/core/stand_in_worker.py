@@ -1,0 +1,31 @@
+"""The worker's process with stand-ins for the trained models."""
+
+import os
+import sys
+import time
+
+from core import worker
+from tests.core.stand_ins import stand_in_reconstructor
+
+
+def load():
+    """A reconstructor that can be slow, and that prints where it should not."""
+    reconstructor = stand_in_reconstructor()
+    detect = reconstructor.detector.detect
+
+    def noisy_detect(*args, **options):
+        print("a library that prints")
+        os.write(1, b"a native library that prints\n")
+        if "bug" in os.environ.get("STAND_IN", ""):
+            raise KeyError("a bug")
+        if "memory" in os.environ.get("STAND_IN", ""):
+            raise MemoryError
+        time.sleep(float(os.environ.get("STAND_IN_SECONDS", "0")))
+        return detect(*args, **options)
+
+    reconstructor.detector.detect = noisy_detect
+    return reconstructor
+
+
+worker.load_reconstructor = load
+sys.exit(worker.main())

@@ -1,0 +1,299 @@
+"""The worker as a process, spoken to over its pipes."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from queue import Empty, Queue
+
+import cv2
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from tests.core.test_photo import bad_files
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Client:
+    """Starts a worker; sends lines and collects events."""
+
+    def __init__(self, module: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-u", "-m", module],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **environment},
+        )
+        self.lines: Queue[bytes] = Queue()
+        self.log: list[str] = []
+        threading.Thread(target=self._collect, daemon=True).start()
+        threading.Thread(
+            target=lambda: self.log.extend(line.decode() for line in self.process.stderr), daemon=True
+        ).start()
+
+    def _collect(self) -> None:
+        with contextlib.suppress(ValueError):  # a test closes the pipe
+            for line in self.process.stdout:
+                self.lines.put(line)
+
+    def send(self, name, method, **params) -> None:
+        self.send_raw(json.dumps({"id": name, "method": method, "params": params}).encode())
+
+    def send_raw(self, line: bytes) -> None:
+        self.process.stdin.write(line + b"\n")
+        self.process.stdin.flush()
+
+    def event(self, timeout: float = 60) -> dict:
+        """The next line of stdout; it has to be an event."""
+        event = json.loads(self.lines.get(timeout=timeout))
+        assert event["event"] in ("progress", "result", "error"), event
+        return event
+
+    def answer(self, name, progress: list | None = None) -> dict:
+        """The last event of a request."""
+        while True:
+            event = self.event()
+            if event["id"] == name and event["event"] != "progress":
+                return event
+            if progress is not None:
+                progress.append(event)
+
+    def close(self) -> int:
+        self.process.stdin.close()
+        return self.process.wait(20)
+
+
+@pytest.fixture
+def start():
+    clients = []
+
+    def start(module="tests.core.stand_in_worker", **environment):
+        clients.append(Client(module, **environment))
+        return clients[-1]
+
+    yield start
+    for client in clients:
+        client.process.kill()
+        client.process.wait()
+
+
+@pytest.fixture
+def photo(tmp_path, astronaut) -> Path:
+    path = tmp_path / "Eileen Collins ä.png"
+    Image.fromarray(astronaut).save(path)
+    return path
+
+
+def test_hello_and_shutdown(start):
+    client = start("core.worker")
+    client.send("a", "hello")
+    result = client.answer("a")["result"]
+    assert result["name"] == "Photobust" and result["version"] and result["protocol"] == 1
+    assert result["pid"] == client.process.pid
+    client.send(2, "shutdown")
+    assert client.answer(2)["event"] == "result"
+    assert client.process.wait(20) == 0
+
+
+def test_it_ends_with_its_stdin(start):
+    assert start("core.worker").close() == 0
+
+
+def test_reconstruct(start, photo, tmp_path):
+    client, progress = start(), []
+    client.send(1, "reconstruct", photo=str(photo), out=str(tmp_path / "out"), focal_mm=None, max_faces=10)
+    event = client.answer(1, progress)
+    assert event["event"] == "result", event
+    result = event["result"]
+    (face,) = result["faces"]
+    assert face["folder"] == str(tmp_path / "out" / "Eileen Collins ä")
+    assert set(face["files"]) == {"surface.ply", "surface.glb", "landmarks.json", "photo.png", "face.json"}
+    assert all(Path(path).is_file() for path in face["files"].values())
+    mesh = trimesh.load(face["files"]["surface.ply"])
+    assert (face["vertices"], face["faces"]) == (len(mesh.vertices), len(mesh.faces))
+    assert result["photo"]["name"] == photo.name and len(result["photo"]["sha256"]) == 64
+    assert set(result["timings"]) == {"load", "detect"}
+    assert set(face["timings"]) == {"guidance", "network", "surface", "color", "landmarks", "write"}
+
+    assert {event["id"] for event in progress} == {1}
+    steps = [event["step"] for event in progress]
+    assert steps == [
+        "start",
+        "load",
+        "detect",
+        "guidance",
+        "network",
+        "surface",
+        "color",
+        "landmarks",
+        "write",
+    ]
+    fractions = [event["fraction"] for event in progress]
+    assert fractions == sorted(fractions) and fractions[0] >= 0 and fractions[-1] <= 1
+    assert all(event["message"] for event in progress)
+
+    # Models stay loaded, and what libraries print went to the log.
+    progress.clear()
+    client.send(2, "reconstruct", photo=str(photo), out=str(tmp_path / "out"), focal_mm=85)
+    face = client.answer(2, progress)["result"]["faces"][0]
+    assert progress[0]["step"] == "load"
+    camera = json.loads(Path(face["files"]["face.json"]).read_text(encoding="utf-8"))["camera"]
+    assert (camera["focal_length_mm35"], camera["focal_length_source"]) == (85, "option")
+    assert client.close() == 0
+    log = "".join(client.log)
+    assert "a library that prints" in log and "a native library that prints" in log
+
+
+def test_several_faces_get_numbered_folders(start, tmp_path, astronaut):
+    row = np.concatenate([astronaut, cv2.resize(astronaut, None, fx=1, fy=1)[:, ::-1]], 1)
+    path = tmp_path / "two.png"
+    Image.fromarray(row).save(path)
+    client = start()
+    client.send(1, "reconstruct", photo=str(path), out=str(tmp_path / "out"))
+    faces = client.answer(1)["result"]["faces"]
+    assert [Path(face["folder"]).name for face in faces] == ["two_1", "two_2"]
+    client.send(2, "reconstruct", photo=str(path), out=str(tmp_path / "out"), max_faces=1)
+    assert [Path(face["folder"]).name for face in client.answer(2)["result"]["faces"]] == ["two"]
+
+
+def test_bad_photos_do_not_stop_it(start, photo, tmp_path):
+    client = start()
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    cases = {path: (error.__name__, word) for path, error, word in bad_files(folder).values()}
+    blank = folder / "blank.png"
+    Image.new("RGB", (300, 200), "grey").save(blank)
+    cases[blank] = ("NoFaceError", "No face found in blank.png")
+    for number, (path, (kind, word)) in enumerate(cases.items()):
+        client.send(number, "reconstruct", photo=str(path), out=str(tmp_path / "out"))
+        error = client.answer(number)["error"]
+        assert error["type"] == kind and word in error["message"] and path.name in error["message"]
+    assert not (tmp_path / "out").exists()
+    client.send("good", "reconstruct", photo=str(photo), out=str(tmp_path / "out"))
+    assert client.answer("good")["event"] == "result"
+
+
+def test_folder_that_cannot_be_written(start, photo, tmp_path):
+    client = start()
+    (tmp_path / "file").write_text("in the way")
+    client.send(1, "reconstruct", photo=str(photo), out=str(tmp_path / "file"))
+    error = client.answer(1)["error"]
+    assert error["type"] == "OutputError" and "choose another folder" in error["message"]
+
+
+def test_malformed_requests(start, photo, tmp_path):
+    client = start("core.worker")
+    for line in (
+        b"nonsense",
+        b"[]",
+        b'{"id": 1}',
+        b'{"id": [], "method": "hello"}',
+        b'{"id": 1, "method": "hello", "params": 3}',
+    ):
+        client.send_raw(line)
+        event = client.event()
+        assert event["id"] is None and event["error"]["type"] == "RequestError"
+    client.send_raw(b"")
+    client.send(1, "sing")
+    assert "sing" in client.answer(1)["error"]["message"]
+    good = {"photo": str(photo), "out": str(tmp_path)}
+    for bad in (
+        {"photo": None},
+        {"out": ""},
+        {"focal_mm": -1},
+        {"focal_mm": "50"},
+        {"focal_mm": True},
+        {"max_faces": 0},
+    ):
+        client.send(2, "reconstruct", **{**good, **bad})
+        error = client.answer(2)["error"]
+        assert error["type"] == "RequestError" and next(iter(bad)) in error["message"]
+    client.send(3, "hello")
+    assert client.answer(3)["event"] == "result"
+
+
+def test_bugs_and_full_memory_are_reported(start, photo, tmp_path):
+    for what, kind, word in (
+        ("bug", "InternalError", "KeyError"),
+        ("memory", "OutOfMemory", "memory is full"),
+    ):
+        client = start(STAND_IN=what)
+        client.send(1, "reconstruct", photo=str(photo), out=str(tmp_path / "out"))
+        error = client.answer(1)["error"]
+        assert error["type"] == kind and word in error["message"]
+        client.send(2, "hello")
+        assert client.answer(2)["event"] == "result"
+        assert client.close() == 0
+        assert "Traceback" in "".join(client.log)
+
+
+def test_cancel(start, photo, tmp_path):
+    client = start(STAND_IN_SECONDS="1")
+    for number in (1, 2, 3):
+        client.send(number, "reconstruct", photo=str(photo), out=str(tmp_path / str(number)))
+    while client.event()["step"] != "detect":
+        pass
+    began = time.monotonic()
+    client.send("c2", "cancel", id=2)  # waits in the queue
+    client.send("c1", "cancel", id=1)  # runs
+    client.send("c9", "cancel", id=9)  # nobody
+    assert client.answer("c2")["result"] == {"cancelled": True}
+    assert client.answer("c1")["result"] == {"cancelled": True}
+    assert client.answer("c9")["result"] == {"cancelled": False}
+    assert time.monotonic() - began < 0.9  # at once, not when the step is over
+    assert client.answer(1)["error"]["type"] == "Cancelled"
+    assert client.answer(2)["error"]["type"] == "Cancelled"
+    assert client.answer(3)["event"] == "result"
+    assert sorted(path.name for path in tmp_path.glob("[0-9]")) == ["3"]
+    client.send("c3", "cancel", id=3)  # done already
+    assert client.answer("c3")["result"] == {"cancelled": False}
+
+
+def test_shutdown_and_closed_pipes_stop_the_running_request(start, photo, tmp_path):
+    for how in ("shutdown", "stdin", "stdout"):
+        client = start(STAND_IN_SECONDS="1")
+        client.send(1, "reconstruct", photo=str(photo), out=str(tmp_path / "out"))
+        client.send(2, "reconstruct", photo=str(photo), out=str(tmp_path / "out"))
+        while client.event()["step"] != "detect":
+            pass
+        if how == "shutdown":
+            client.send(3, "shutdown")
+        elif how == "stdin":
+            client.process.stdin.close()
+        else:
+            client.process.stdout.close()
+        assert client.process.wait(20) == 0
+        assert not (tmp_path / "out").exists()
+        with pytest.raises(Empty):
+            while client.lines.get(timeout=0.2):
+                pass
+
+
+@pytest.mark.slow
+def test_reconstruct_with_the_trained_models(start, photo, tmp_path):
+    """The real engine, weights and all."""
+    client = start("core.worker")
+    client.send(1, "reconstruct", photo=str(photo), out=str(tmp_path / "out"))
+    event = client.answer(1)
+    assert event["event"] == "result", event
+    (face,) = event["result"]["faces"]
+    mesh = trimesh.load(face["files"]["surface.ply"])
+    assert mesh.is_watertight and mesh.body_count == 1 and 0.003 < mesh.volume < 0.009
+    about = json.loads(Path(face["files"]["face.json"]).read_text(encoding="utf-8"))
+    assert (
+        abs(about["pose"]["yaw"]) < 15
+        and abs(about["pose"]["pitch"]) < 25
+        and abs(about["pose"]["roll"]) < 10
+    )
+    assert about["quality"]["landmarks_on_surface"] >= 470
+    assert {"landmark_lifter.safetensors", "volume_network.safetensors"} < set(about["models"])
+    assert client.close() == 0
