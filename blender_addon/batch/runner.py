@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import AddonError, JobFailedError
+from ..manifest import add_file
 from ..worker_client import Progress, WorkerClient
 from .console import Console
 from .inputs import Input
@@ -23,6 +24,7 @@ SAVE_EVERY = 2.0
 ENGINE_SHARE = 0.8
 #: A picture of the face, cut from the photo, that the engine leaves beside the surface.
 FACE_PICTURE = "photo.png"
+PREVIEW = "preview.png"
 
 #: Makes a preview picture: surface.ply, picture of the face or None, file to write.
 Previewer = Callable[[Path, Path | None, Path], None]
@@ -120,8 +122,15 @@ class Batch:
         """Fills `heads` and `timings` as far as it comes: what is done stays done if the rest fails."""
         settings = self._settings
 
+        loading: list[float] = []
+
         def on_progress(progress: Progress) -> None:
             show(ENGINE_SHARE * progress.fraction, progress.message)
+            # The engine loads its models with its first photo, and does not count that among the steps.
+            if progress.step == "start":
+                loading.append(time.perf_counter())
+            elif loading:
+                timings["loading the models"] = time.perf_counter() - loading.pop()
 
         with tempfile.TemporaryDirectory(prefix=".photobust-", dir=settings.out) as staging:
             result = self._client.reconstruct(
@@ -152,9 +161,8 @@ class Batch:
         if self._previewer:
             start = time.perf_counter()
             picture = folder / FACE_PICTURE
-            self._previewer(
-                folder / "surface.ply", picture if picture.is_file() else None, folder / "preview.png"
-            )
+            self._previewer(folder / "surface.ply", picture if picture.is_file() else None, folder / PREVIEW)
+            add_file(folder, PREVIEW, "the photo, and the head from the front, three-quarter and the side")
             _add(timings, {"preview": time.perf_counter() - start})
 
     def _file_away(self, source: Path, name: str, face: dict[str, Any]) -> Head:
