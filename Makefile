@@ -25,11 +25,11 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
 
 .PHONY: demo
-demo: $(STAMPS)/run ## reconstruct the astronaut that comes with scikit-image into out/astronaut/
+demo: $(STAMPS)/run $(STAMPS)/system ## reconstruct the astronaut that comes with scikit-image into out/astronaut/
 	@$(BIN)/python scripts/demo.py --out out
 
 .PHONY: setup
-setup: $(STAMPS)/run ## only make the environment in .venv
+setup: $(STAMPS)/run $(STAMPS)/system ## only make the environment in .venv
 
 .PHONY: test
 test: $(STAMPS)/dev $(STAMPS)/test-packages ## run all tests, in Debian's Blender too
@@ -66,16 +66,19 @@ clean: ## remove what was made, but not .venv
 distclean: clean ## remove .venv as well
 	rm -rf $(VENV)
 
-$(STAMPS)/python: scripts/ensure_packages.sh
+$(STAMPS)/system: Makefile scripts/ensure_packages.sh
+	@scripts/ensure_packages.sh $(SYSTEM_PACKAGES)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/python: | $(STAMPS)/system
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 is needed and was not found (apt-get install python3)." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo \
 		"Python 3.11 is needed; $(PYTHON) is another. Name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@scripts/ensure_packages.sh $(SYSTEM_PACKAGES)
 	@echo "Making the environment $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@mkdir -p $(STAMPS) && touch $@
+	@touch $@
 
-$(STAMPS)/run: $(STAMPS)/python pyproject.toml constraints.txt
+$(STAMPS)/run: $(STAMPS)/python pyproject.toml constraints.txt | $(STAMPS)/system
 	@echo "Installing the engine and Blender's Python module (some minutes the first time)"
 	@$(INSTALL) -e ".[blender]"
 	@$(BIN)/python -c "import bpy, cv2, mediapipe, skimage, torch" 2>/dev/null || { \
@@ -87,6 +90,6 @@ $(STAMPS)/dev: $(STAMPS)/run
 	@$(INSTALL) -e ".[blender,dev,train]"
 	@touch $@
 
-$(STAMPS)/test-packages: scripts/ensure_packages.sh $(STAMPS)/python
+$(STAMPS)/test-packages: Makefile scripts/ensure_packages.sh | $(STAMPS)/python
 	@scripts/ensure_packages.sh --optional $(TEST_PACKAGES)
 	@touch $@

@@ -105,7 +105,9 @@ def main(arguments: Sequence[str]) -> int:
         console.line(f"batch.py: {error}")
         return NOTHING_DONE
     console.line(summary(outcomes, options.out, record.timings["engine start"], time.perf_counter() - start))
-    console.line(f"  {out / FILE_NAME} (what was done)")
+    console.line(f"Record: {out / FILE_NAME}")
+    if not options.engine_log and any(outcome.error_kind == "InternalError" for outcome in outcomes):
+        console.line("To see the engine's log, run this again with --engine-log FILE.")
     if not any(outcome.heads for outcome in outcomes):
         return NOTHING_DONE
     return SOME_FAILED if any(outcome.error for outcome in outcomes) else ALL_DONE

@@ -17,7 +17,7 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     photo = options.out / "astronaut.png"
     skimage.io.imsave(photo, skimage.data.astronaut(), check_contrast=False)
-    print(f"Photo: {photo} (from scikit-image)")
+    print(f"Photo: {photo} (from scikit-image)", flush=True)
     batch = Path(__file__).with_name("batch.py")
     return subprocess.run(
         [sys.executable, str(batch), str(photo), "--out", str(options.out)], check=False
