@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -195,12 +196,15 @@ def write_reconstruction(reconstruction: Reconstruction, photo: Photo, folder: s
     """
     folder = Path(folder)
     points = {"points": points_json(reconstruction.landmark_points)}
-    files = {
-        "surface.ply": ply_bytes(reconstruction.surface),
-        "surface.glb": glb_bytes(reconstruction.surface, f"Photobust {__version__}"),
-        "landmarks.json": json.dumps(points, allow_nan=False).encode(),
-        "photo.png": png_bytes(cut_crop(photo.rgb, reconstruction.frame, PICTURE_SIZE)),
-    }
+    surface, picture = reconstruction.surface, cut_crop(photo.rgb, reconstruction.frame, PICTURE_SIZE)
+    with ThreadPoolExecutor(2) as pool:
+        ready = {
+            "surface.ply": pool.submit(ply_bytes, surface),
+            "surface.glb": pool.submit(glb_bytes, surface, f"Photobust {__version__}"),
+            "landmarks.json": pool.submit(lambda: json.dumps(points, allow_nan=False).encode()),
+            "photo.png": pool.submit(png_bytes, picture),
+        }
+    files = {name: future.result() for name, future in ready.items()}
     document = manifest(reconstruction, photo, files)
     files["face.json"] = readable_json(document).encode()
     try:

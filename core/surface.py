@@ -162,8 +162,8 @@ def landmarks_on_surface(
 
 
 def _spiral(reach: int) -> np.ndarray:
-    """Offsets (dx, dy) within a distance, in half pixels, the nearest first."""
-    steps = np.arange(-2 * reach, 2 * reach + 1) / 2
+    """Offsets (dx, dy), pixels, within a distance, the nearest first."""
+    steps = np.arange(-reach, reach + 1.0)
     offsets = np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)
     length = np.hypot(*offsets.T)
     return offsets[np.argsort(length, kind="stable")][: int((length <= reach).sum())]

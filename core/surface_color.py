@@ -2,6 +2,8 @@
 nearby.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from core.geometry import CropFrame
@@ -131,42 +133,56 @@ def color_from_photo(shape: Shape, rgb: np.ndarray, frame: CropFrame) -> tuple[n
     photo.
     """
     trust, cosine = seen_by_camera(shape)
-    colors, inside = sample_photo(rgb, frame.crop_to_photo(shape.volume_points[:, :2]), 1.0 / frame.scale)
-    trust[~inside] = 0
-    lenders = trust > LENDER
-    if not lenders.any():
+    seen = np.flatnonzero(trust > 0)
+    places = frame.crop_to_photo(shape.volume_points[seen, :2])
+    sampled, inside = sample_photo(rgb, places, 1.0 / frame.scale)
+    trust[seen[~inside]] = 0
+    lenders = np.flatnonzero(trust > LENDER)
+    if not len(lenders):
         return np.full((len(trust), 3), 128, np.uint8), np.zeros(len(trust), np.float32)
+    colors = np.zeros((len(trust), 3), np.float32)
+    colors[seen] = sampled
     confidence = trust * (0.5 + 0.5 * cosine)
     needy = np.flatnonzero(trust < 0.98)
-    spread = spread_colors(shape.vertices, colors, trust * lenders, needy)
-    lent, lent_trust = mirror_colors(shape.vertices, colors, trust, needy)
-    guess = spread + (lent - spread) * lent_trust[:, None]
+    with ThreadPoolExecutor(1) as pool:
+        mirrored = pool.submit(mirror_colors, shape.vertices, colors, trust, lenders, needy)
+        guess = spread_colors(shape.vertices, colors, trust, lenders, needy)
+    lent, lent_trust = mirrored.result()
+    guess += (lent - guess) * lent_trust[:, None]
     colors[needy] = guess + (colors[needy] - guess) * trust[needy, None]
     confidence[needy] = np.maximum(confidence[needy], GUESSED + (MIRRORED - GUESSED) * lent_trust)
     return np.clip(colors + 0.5, 0, 255).astype(np.uint8), confidence
 
 
 def mirror_colors(
-    vertices: np.ndarray, colors: np.ndarray, trust: np.ndarray, needy: np.ndarray
+    vertices: np.ndarray, colors: np.ndarray, trust: np.ndarray, lenders: np.ndarray, needy: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Colours (K, 3) for the vertices `needy` (K,) from the other side of the head, and trust in them
-    (K,), 0..1.
-    """
+    """Colours (K, 3) for the vertices `needy` (K,) from lenders on the other side, and trust in them."""
     from scipy.spatial import cKDTree
 
-    lenders = np.flatnonzero(trust > LENDER)
+    lent, lent_trust = np.zeros((len(needy), 3), np.float32), np.zeros(len(needy), np.float32)
     mirrored = vertices[needy] * np.array([-1, 1, 1], np.float32)
+    # Most of the hidden vertices have hidden counterparts, too: a coarse grid tells which have not.
+    low, high = vertices[lenders].min(0) - MIRROR_REACH, vertices[lenders].max(0) + MIRROR_REACH
+    near = np.flatnonzero(((mirrored > low) & (mirrored < high)).all(1))
+    cells = np.zeros(tuple(((high - low) / MIRROR_REACH).astype(int) + 3), bool)
+    x, y, z = ((vertices[lenders] - low) / MIRROR_REACH).astype(np.int32).T + 1
+    for step in np.ndindex(3, 3, 3):
+        cells[x + step[0] - 1, y + step[1] - 1, z + step[2] - 1] = True
+    x, y, z = ((mirrored[near] - low) / MIRROR_REACH).astype(np.int32).T + 1
+    near = near[cells[x, y, z]]
+    if not len(near):
+        return lent, lent_trust
     tree = cKDTree(vertices[lenders], balanced_tree=False, compact_nodes=False)
-    distance, index = tree.query(mirrored, k=3, distance_upper_bound=MIRROR_REACH)
+    distance, index = tree.query(mirrored[near], k=3, distance_upper_bound=MIRROR_REACH)
     found = np.isfinite(distance)
     weight = np.where(found, 1 / (np.where(found, distance, 1) + 5e-4), 0)
     source = lenders[np.where(found, index, 0)]
     total = np.maximum(weight.sum(1), 1e-9)
-    lent = np.einsum("nk,nkc->nc", weight, colors[source]) / total[:, None]
+    lent[near] = np.einsum("nk,nkc->nc", weight, colors[source]) / total[:, None]
     nearness = np.clip(2 - 2 * distance[:, 0] / MIRROR_REACH, 0, 1)
-    return lent.astype(np.float32), np.where(found[:, 0], nearness * trust[source[:, 0]], 0).astype(
-        np.float32
-    )
+    lent_trust[near] = np.where(found[:, 0], nearness * trust[source[:, 0]], 0)
+    return lent, lent_trust
 
 
 def scalp(vertices: np.ndarray) -> np.ndarray:
@@ -178,9 +194,9 @@ def scalp(vertices: np.ndarray) -> np.ndarray:
 
 
 def spread_colors(
-    vertices: np.ndarray, colors: np.ndarray, weight: np.ndarray, needy: np.ndarray
+    vertices: np.ndarray, colors: np.ndarray, trust: np.ndarray, lenders: np.ndarray, needy: np.ndarray
 ) -> np.ndarray:
-    """Colours (K, 3) for the vertices `needy` (K,) from the weighted vertices around, the nearer the more.
+    """Colours (K, 3) for the vertices `needy` (K,) from the `lenders` around, the nearer the more.
 
     Ears give none, and scalp and face each get theirs from their own kind, if there is enough of it.
     """
@@ -191,8 +207,7 @@ def spread_colors(
     high = np.array([reach, *vertices[:, 1:].max(0)]) + CELL
     shape = tuple(np.ceil((high - low) / CELL).astype(int) + 1)
 
-    used = np.flatnonzero(weight > 0)
-    places = vertices[used]
+    used, places = lenders, vertices[lenders]
     folded = np.abs(places * np.array([1, 0, 0], np.float32)) + places * np.array([0, 1, 1], np.float32)
     ear = ((folded > EAR[0]) & (folded < EAR[1])).all(1)
     if (~ear).sum() > FEWEST_LENDERS:
@@ -200,7 +215,7 @@ def spread_colors(
     cell = np.round((places - low) / CELL).astype(np.int32)
     flat = np.ravel_multi_index(tuple(cell.T), shape)
     kind = scalp(places)
-    shares = [weight[used] * (1 - kind), weight[used] * kind]
+    shares = [trust[used] * (1 - kind), trust[used] * kind]
     grids = [
         _blurred_grid(np.column_stack([colors[used] * share[:, None], share]), flat, shape)
         for share in shares

@@ -208,7 +208,8 @@ def test_front_depth_and_facing():
 def test_mirror_colors_only_reach_the_same_place():
     vertices = np.array([[0.03, 0, 0], [-0.031, 0, 0], [-0.05, 0, 0]], np.float32)
     colors = np.array([[10, 20, 30], [0, 0, 0], [0, 0, 0]], np.float32)
-    lent, trust = mirror_colors(vertices, colors, np.array([1, 0, 0], np.float32), np.array([1, 2]))
+    seen = np.array([1, 0, 0], np.float32)
+    lent, trust = mirror_colors(vertices, colors, seen, np.array([0]), np.array([1, 2]))
     assert np.allclose(lent[0], [10, 20, 30]) and trust[0] > 0.9 and trust[1] == 0
 
 
