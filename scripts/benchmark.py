@@ -32,7 +32,7 @@ COLD_STARTS = 3
 class EngineFigures:
     """Seconds and bytes of the engine process.
 
-    `ready`: from starting the process until its models are loaded. `warm`: of each run, as the client sees it.
+    `ready`: from starting the process until its models are loaded. `warm`: each run, as the client sees it.
     `steps`: medians by step, in their order. `rest`: median of what the steps do not account for.
     """
 
