@@ -162,7 +162,8 @@ def _scene(renderer: str) -> Iterator[bpy.types.Scene]:
 
 
 def _set_up_workbench(scene: bpy.types.Scene) -> None:
-    scene.display.render_aa = "8"
+    # Each further sample draws all again, which without a graphics card takes seconds.
+    scene.display.render_aa = "FXAA"
     shading = scene.display.shading
     shading.light = "STUDIO"
     shading.color_type = "VERTEX"
