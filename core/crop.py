@@ -13,7 +13,9 @@ def cut_crop(rgb: np.ndarray, frame: CropFrame, size: int = CROP_SIZE) -> np.nda
     """
     factor = size / CROP_SIZE
     inverse = frame.inverse
-    corners = frame.crop_to_photo(np.array([[0, 0], [CROP_SIZE, 0], [0, CROP_SIZE], [CROP_SIZE, CROP_SIZE]], float) - 0.5)
+    corners = frame.crop_to_photo(
+        np.array([[0, 0], [CROP_SIZE, 0], [0, CROP_SIZE], [CROP_SIZE, CROP_SIZE]], float) - 0.5
+    )
     height, width = rgb.shape[:2]
     left, top = np.clip(np.floor(corners.min(0)).astype(int) - 2, 0, [width - 1, height - 1])
     right, bottom = np.clip(np.ceil(corners.max(0)).astype(int) + 3, [left + 1, top + 1], [width, height])
@@ -32,4 +34,6 @@ def cut_crop(rgb: np.ndarray, frame: CropFrame, size: int = CROP_SIZE) -> np.nda
     offset = inverse[:, 2] + inverse[:, :2] @ np.full(2, step) - [left, top]
     matrix = np.column_stack([linear * scale[:, None], (offset + 0.5) * scale - 0.5])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(np.ascontiguousarray(region), matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(
+        np.ascontiguousarray(region), matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )

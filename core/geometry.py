@@ -2,10 +2,13 @@
 
 * photo: pixels, x right, y down, the centre of the top-left pixel is (0, 0).
 * camera: metres, x right, y down, z away from the camera (OpenCV's convention).
-* crop: 192 x 192 px, a similarity of the photo: roll removed, the head's centre at (95.5, 95.5), 6.5 px per cm there.
-* volume: points (x, y, z); x and y as in the crop, z grows towards the camera, 99.5 at the head's centre, one voxel is
-  one crop pixel at the head's centre. Arrays are indexed [z, y, x]. A column of voxels is a camera ray.
-* head: metres, z up, the face looks along -y, +x is the subject's left, origin between the eyes' outer corners.
+* crop: 192 x 192 px, a similarity of the photo: roll removed, the head's centre at (95.5, 95.5), 6.5 px per
+  cm there.
+* volume: points (x, y, z); x and y as in the crop, z grows towards the camera, 99.5 at the head's centre, one
+  voxel is one crop pixel at the head's centre. Arrays are indexed [z, y, x]. A column of voxels is a camera
+  ray.
+* head: metres, z up, the face looks along -y, +x is the subject's left, origin between the eyes' outer
+  corners.
 """
 
 from dataclasses import dataclass
@@ -85,7 +88,9 @@ class HeadPose:
 
     @cached_property
     def angles(self) -> tuple[float, float, float]:
-        """(yaw, pitch, roll) in degrees: the face turned to the picture's right, raised, and turned clockwise."""
+        """(yaw, pitch, roll) in degrees: the face turned to the picture's right, raised, and turned
+        clockwise.
+        """
         m = FRONTAL.T @ self.rotation  # in head axes: identity when frontal
         forward = m @ np.array([0.0, -1.0, 0.0])
         yaw = np.degrees(np.arctan2(forward[0], -forward[1]))
@@ -102,8 +107,8 @@ class HeadPose:
 class CropFrame:
     """The crop of one face and the volume behind it.
 
-    camera: of the photo. matrix: (2, 3) float64, photo -> crop, a similarity. distance: metres from the camera to the
-    plane z = 99.5 of the volume, measured along the optical axis.
+    camera: of the photo. matrix: (2, 3) float64, photo -> crop, a similarity. distance: metres from the
+    camera to the plane z = 99.5 of the volume, measured along the optical axis.
     """
 
     camera: Camera

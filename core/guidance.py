@@ -1,4 +1,6 @@
-"""What the network is told beside the picture: the detector's face mesh and the lifted template, drawn in the crop."""
+"""What the network is told beside the picture: the detector's face mesh and the lifted template, drawn in the
+crop.
+"""
 
 from dataclasses import dataclass
 
@@ -20,8 +22,8 @@ MAPS = 7
 
 @dataclass(frozen=True)
 class Guidance:
-    """maps: (7, 192, 192) float32, crop frame: canonical coordinates of the face mesh (3) and its depth, the lifted
-    template's front depth, back depth, silhouette. template_logits: (200, 192, 192) float32 [z, y, x].
+    """maps: (7, 192, 192) float32, crop frame: canonical coordinates of the face mesh (3) and its depth, the
+    lifted template's front depth, back depth, silhouette. template_logits: (200, 192, 192) float32 [z, y, x].
     """
 
     maps: np.ndarray
@@ -45,14 +47,17 @@ def neck_plane(frame: CropFrame, pose: HeadPose) -> np.ndarray:
 
 
 def mesh_in_crop(points: np.ndarray, canonical: np.ndarray, frame: CropFrame) -> np.ndarray:
-    """Detected landmarks (478, 3), photo frame, as (478, 3) in the volume frame, the centre of the fitted head at 99.5.
+    """Detected landmarks (478, 3), photo frame, as (478, 3) in the volume frame, the centre of the fitted
+    head at 99.5.
 
     The detector's depth has no zero: it is that of the canonical face fitted to the landmarks.
     """
     seen = fit_pose(points, canonical)
     fitted = seen.rotation @ (canonical.mean(0) - HEAD_CENTRE) * seen.scale
     depth = points[:, 2] - points[:, 2].mean() + fitted[2]
-    return np.column_stack([frame.photo_to_crop(points[:, :2].astype(np.float64)), VOLUME_CENTRE_Z - depth * frame.scale])
+    return np.column_stack(
+        [frame.photo_to_crop(points[:, :2].astype(np.float64)), VOLUME_CENTRE_Z - depth * frame.scale]
+    )
 
 
 def depth_channel(z: np.ndarray, filled: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Landmark lifter: from detected landmarks to the head they most likely belong to.
 
 A small regression, trained on pairs (detector run on a rendered head, true head), that undoes the detector's
-systematic errors of depth and knows which shapes are likely. It gives the pose, the crop and the template that the
-volume network corrects. numpy only.
+systematic errors of depth and knows which shapes are likely. It gives the pose, the crop and the template
+that the volume network corrects. numpy only.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ from core.pose import SeenPose, fit_pose
 from core.template import HeadTemplate
 
 FILE_NAME = "landmark_lifter.safetensors"
-#: Corrections of the pose that the regression gives: rotation vector (3), offset of the centre (2), log of the scale.
+#: Corrections of the pose that the regression gives: rotation vector (3), offset of the centre (2), log of
+#: the scale.
 POSE_OUTPUTS = 6
 #: Scale of the features, so that all are of the order of one: landmarks in cm, distances in 1/m.
 LANDMARK_UNIT = 0.01
@@ -36,8 +37,8 @@ class LiftedHead:
 def features(points: np.ndarray, seen: SeenPose, canonical: np.ndarray, camera: Camera) -> np.ndarray:
     """What the regression sees of one face: (1446,) float32.
 
-    The landmarks in the head frame relative to the canonical ones, cm; the rotation; the perspective (1/distance, 1/m);
-    the direction of the head in the photo.
+    The landmarks in the head frame relative to the canonical ones, cm; the rotation; the perspective
+    (1/distance, 1/m); the direction of the head in the photo.
     """
     centre = points.mean(0)
     aligned = (points - centre) / seen.scale @ seen.rotation

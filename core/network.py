@@ -1,9 +1,9 @@
 """VolumeRegressionNetwork: picture and guidance in, logits of the occupancy out.
 
 VRN-Guided (Jackson et al., "Large Pose 3D Face Reconstruction from a Single Image via Direct Volumetric CNN
-Regression", ICCV 2017) brought up to date: one U-Net of residual blocks instead of two hourglasses, the slices of the
-volume as channels as there, upsampled by pixel shuffle inside the network, and starting from the logits of the lifted
-template so that what is learned is a correction.
+Regression", ICCV 2017) brought up to date: one U-Net of residual blocks instead of two hourglasses, the
+slices of the volume as channels as there, upsampled by pixel shuffle inside the network, and starting from
+the logits of the lifted template so that what is learned is a correction.
 """
 
 from dataclasses import asdict, dataclass
@@ -20,7 +20,9 @@ INPUT_CHANNELS = 10
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Channels at 1/2, 1/4, 1/8, 1/16 of the crop's size, residual blocks on the way down and up, last features."""
+    """Channels at 1/2, 1/4, 1/8, 1/16 of the crop's size, residual blocks on the way down and up, last
+    features.
+    """
 
     channels: tuple[int, ...] = (48, 96, 160, 224)
     down: tuple[int, ...] = (1, 2, 2, 3)
@@ -49,12 +51,16 @@ class ResidualBlock(nn.Module):
 
 def _step(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
     )
 
 
 class VolumeRegressionNetwork(nn.Module):
-    """(B, 10, 192, 192) input -> (B, 200, 192, 192) correction of the template's logits, [z, y, x], crop frame."""
+    """(B, 10, 192, 192) input -> (B, 200, 192, 192) correction of the template's logits, [z, y, x], crop
+    frame.
+    """
 
     def __init__(self, config: NetworkConfig | None = None) -> None:
         super().__init__()

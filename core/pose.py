@@ -1,4 +1,6 @@
-"""Rigid pose of a head from detected landmarks: where the crop is cut before anything has been learned of the shape."""
+"""Rigid pose of a head from detected landmarks: where the crop is cut before anything has been learned of the
+shape.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -33,8 +35,8 @@ def rotation_to_ray(ray: np.ndarray) -> np.ndarray:
 class SeenPose:
     """A head's pose as the picture shows it, independent of the focal length.
 
-    rotation: (3, 3) head -> camera turned to look straight at the head's centre; centre: (2,) where the head's centre
-    is in the photo frame; scale: photo pixels per metre at the head's centre.
+    rotation: (3, 3) head -> camera turned to look straight at the head's centre; centre: (2,) where the
+    head's centre is in the photo frame; scale: photo pixels per metre at the head's centre.
     """
 
     rotation: np.ndarray
@@ -42,7 +44,9 @@ class SeenPose:
     scale: float
 
     def in_camera(self, camera: Camera) -> HeadPose:
-        """The metric pose under a camera: distance from the scale, rotation from the direction of the head."""
+        """The metric pose under a camera: distance from the scale, rotation from the direction of the
+        head.
+        """
         distance = camera.focal_px / self.scale
         ray = np.append((self.centre - np.array([camera.cx, camera.cy])) / camera.focal_px, 1.0)
         rotation = rotation_to_ray(ray) @ self.rotation
@@ -53,7 +57,9 @@ class SeenPose:
         """The inverse of `in_camera`."""
         centre = pose.head_to_camera(HEAD_CENTRE)
         ray = centre / centre[2]
-        return cls(rotation_to_ray(ray).T @ pose.rotation, camera.project(centre), camera.focal_px / float(centre[2]))
+        return cls(
+            rotation_to_ray(ray).T @ pose.rotation, camera.project(centre), camera.focal_px / float(centre[2])
+        )
 
     def corrected(self, rotation: np.ndarray, offset: np.ndarray, log_scale: float) -> "SeenPose":
         """This pose turned by `rotation` (3, 3) seen by the camera, moved by `offset` (2,) m and scaled."""
@@ -66,6 +72,8 @@ class SeenPose:
 
 
 def fit_pose(points: np.ndarray, canonical: np.ndarray) -> SeenPose:
-    """Similarity of canonical landmarks (N, 3), head frame, to detected ones (N, 3), px as in FaceLandmarks."""
+    """Similarity of canonical landmarks (N, 3), head frame, to detected ones (N, 3), px as in
+    FaceLandmarks.
+    """
     scale, rotation, offset = similarity(canonical, points.astype(np.float64))
     return SeenPose(rotation, (scale * rotation @ HEAD_CENTRE + offset)[:2], scale)

@@ -19,7 +19,9 @@ class VolumePredictor(Protocol):
     """Picture and guidance in, volume out; every backend gives the same within 1e-3 of occupancy."""
 
     def predict(self, crop: np.ndarray, guidance: Guidance) -> np.ndarray:
-        """crop: (192, 192, 3) uint8 RGB, crop frame -> (200, 192, 192) float32 occupancy, [z, y, x], crop frame."""
+        """crop: (192, 192, 3) uint8 RGB, crop frame -> (200, 192, 192) float32 occupancy, [z, y, x], crop
+        frame.
+        """
         ...
 
 
@@ -41,17 +43,23 @@ def load_network(path: Path) -> "VolumeRegressionNetwork":
     with safe_open(path, "pt") as file:
         config = json.loads(file.metadata()["config"])
         state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
-    network = VolumeRegressionNetwork(NetworkConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}))
+    network = VolumeRegressionNetwork(
+        NetworkConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})
+    )
     missing, unexpected = network.load_state_dict(state, strict=False)
     if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
-        raise ModelError(f"{path} does not fit this version of the program: get the project's models folder again")
+        raise ModelError(
+            f"{path} does not fit this version of the program: get the project's models folder again"
+        )
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     return network.eval().to(memory_format=torch.channels_last)
 
 
 class TorchPredictor:
-    """The reference backend. bfloat16 is faster where the processor knows it, and differs by about 0.01 of occupancy."""
+    """The reference backend. bfloat16 is faster where the processor knows it, and differs by about 0.01 of
+    occupancy.
+    """
 
     def __init__(self, network: "VolumeRegressionNetwork", bfloat16: bool = False) -> None:
         self.network = fold_normalisation(network)

@@ -46,13 +46,17 @@ def fragments(
     return triangle, (y * size + x)[inside], bary, area[triangle]
 
 
-def interpolate(values: np.ndarray, triangles: np.ndarray, triangle: np.ndarray, bary: np.ndarray) -> np.ndarray:
+def interpolate(
+    values: np.ndarray, triangles: np.ndarray, triangle: np.ndarray, bary: np.ndarray
+) -> np.ndarray:
     """Values (V,) or (V, C) at fragments."""
     corners = values[triangles[triangle]]
     return np.einsum("nk,nk...->n...", bary, corners)
 
 
-def front_map(pixel: np.ndarray, z: np.ndarray, *values: np.ndarray, size: int = CROP_SIZE) -> list[np.ndarray]:
+def front_map(
+    pixel: np.ndarray, z: np.ndarray, *values: np.ndarray, size: int = CROP_SIZE
+) -> list[np.ndarray]:
     """z-buffer: for each pixel the fragment with the greatest z.
 
     Returns [index (size * size,) of the fragment or -1, then each of `values` at it, zero where nothing is].
@@ -72,8 +76,9 @@ def front_map(pixel: np.ndarray, z: np.ndarray, *values: np.ndarray, size: int =
 def distance_columns(points: np.ndarray, triangles: np.ndarray, plane: np.ndarray, reach: int) -> np.ndarray:
     """Signed distance along the camera's rays to the surface of a closed mesh, clamped: positive inside.
 
-    points: (V, 3) volume frame; triangles outward; plane: (4,) n, d, volume frame: solid only where n . p + d >= 0.
-    Returns (200, 192, 192) float32 [z, y, x] from -reach to reach voxels, smoothed by [1 2 1] / 4 along x and y.
+    points: (V, 3) volume frame; triangles outward; plane: (4,) n, d, volume frame: solid only where n . p + d
+    >= 0. Returns (200, 192, 192) float32 [z, y, x] from -reach to reach voxels, smoothed by [1 2 1] / 4 along
+    x and y.
     """
     depth, height, width = VOLUME_SHAPE
     triangle, pixel, bary, area = fragments(points, triangles)
@@ -91,7 +96,8 @@ def distance_columns(points: np.ndarray, triangles: np.ndarray, plane: np.ndarra
     z0, z1 = max(int(exit_.min()) - reach, 0), min(int(entry.max()) + reach + 2, depth)
     rows, cols = y1 - y0, x1 - x0
     cell = (ys - y0) * cols + (xs - x0)
-    # Far from all edges the distance is reach inside, -reach outside; counted from 0 as that is what lies around.
+    # Far from all edges the distance is reach inside, -reach outside; counted from 0 as that is what lies
+    # around.
     steps = np.zeros((z1 - z0 + 1, rows * cols), np.int8)
     np.add.at(steps, (np.ceil(exit_).astype(np.int64) - z0, cell), 1)
     np.add.at(steps, (np.floor(entry).astype(np.int64) + 1 - z0, cell), -1)
@@ -118,8 +124,9 @@ def _edge_spans(
 ) -> list[tuple[np.ndarray, int, np.ndarray, np.ndarray, np.ndarray]]:
     """The stretches of rays that are nearer to one edge than to all others and not further than `reach`.
 
-    Intervals are those of `solid_intervals`, nearest first on each ray. Returns, for entries and for exits: (z of the
-    edge, direction +1 if the distance grows with z, how far the stretch goes below it, above it, index of the interval).
+    Intervals are those of `solid_intervals`, nearest first on each ray. Returns, for entries and for exits:
+    (z of the edge, direction +1 if the distance grows with z, how far the stretch goes below it, above it,
+    index of the interval).
     """
     same = column[1:] == column[:-1]
     half = np.minimum(reach, (entry - exit_) / 2)
@@ -134,7 +141,8 @@ def solid_intervals(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Solid stretches of each ray: where the winding number is positive and the half-space allows it.
 
-    Returns (entry z (N,), exit z (N,), pixel (N,)), entry > exit (rays run away from the camera, z grows towards it).
+    Returns (entry z (N,), exit z (N,), pixel (N,)), entry > exit (rays run away from the camera, z grows
+    towards it).
     """
     order = np.lexsort((-z, pixel))
     pixel, z, sign = pixel[order], z[order], sign[order]

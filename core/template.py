@@ -18,9 +18,9 @@ class HeadTemplate:
     """The part of the template that the reconstruction needs.
 
     vertices: (V, 3) float32, head frame, metres. solid_triangles: (S, 3) int32 into the vertices followed by
-    len(solid_extra) extra ones, closed, outward. solid_extra: (E, n) int32, vertices whose mean an extra vertex is, -1
-    where there are fewer. landmark_triangles: (478, 3) int32 and landmark_bary: (478, 3) float32: MediaPipe's
-    landmarks on the template. ibug68: (68,) int32 vertices.
+    len(solid_extra) extra ones, closed, outward. solid_extra: (E, n) int32, vertices whose mean an extra
+    vertex is, -1 where there are fewer. landmark_triangles: (478, 3) int32 and landmark_bary: (478, 3)
+    float32: MediaPipe's landmarks on the template. ibug68: (68,) int32 vertices.
     """
 
     vertices: np.ndarray

@@ -1,8 +1,8 @@
 """Measure the reconstruction on held-out made heads and on the scan.
 
     python scripts/evaluate.py synthetic      # IoU, depth, normals by yaw; needs shards of the split `eval`
-    python scripts/evaluate.py scan           # mm, by the scorer beside the scan's renders
-    python scripts/evaluate.py recall         # share of made pictures in which the detector finds the face, by yaw
+    python scripts/evaluate.py scan           # mm, by the scorer beside the scan's renders python
+    scripts/evaluate.py recall         # share of made pictures in which the detector finds the face, by yaw
 
 Each row is measured for the network and for the lifted template that it starts from.
 """
@@ -28,6 +28,7 @@ def predictors(models: Path) -> dict:
 
 
 def synthetic(args: argparse.Namespace) -> None:
+    """IoU, front depth and normals on held-out made heads."""
     from core.lifter import LandmarkLifter
     from core.training.evaluation import VolumeFigures, prepare
     from core.training.generate import DataPaths
@@ -53,6 +54,7 @@ def synthetic(args: argparse.Namespace) -> None:
 
 
 def scan(args: argparse.Namespace) -> None:
+    """Distances to the scan, by its own scorer."""
     from core.export import write_reconstruction
     from core.photo import load_photo
     from core.reconstructor import Reconstructor
@@ -69,11 +71,14 @@ def scan(args: argparse.Namespace) -> None:
                 photo = load_photo(picture)
                 best = reconstructor.reconstruct(photo, max_faces=1)[0]
                 write_reconstruction(best, photo, Path(folder) / picture.stem)
-            result = subprocess.run([sys.executable, str(scorer), folder], capture_output=True, text=True, check=True)
+            result = subprocess.run(
+                [sys.executable, str(scorer), folder], capture_output=True, text=True, check=True
+            )
         print(f"{name}:\n{result.stdout}", flush=True)
 
 
 def recall(args: argparse.Namespace) -> None:
+    """Share of made pictures in which the detector finds the face."""
     import numpy as np
 
     from core.training.generate import DataPaths, PictureMaker, yaw_bin
@@ -90,17 +95,28 @@ def recall(args: argparse.Namespace) -> None:
         thorough[name] += found or maker.detect(truth, thorough=True) is not None
     print("| yaw | pictures | found at the first look | found after all |\n|---|---|---|---|")
     for name in sorted(made):
-        print(f"| {name}+ | {made[name]} | {plain[name] / made[name]:.1%} | {thorough[name] / made[name]:.1%} |")
+        print(
+            f"| {name}+ | {made[name]} | {plain[name] / made[name]:.1%} | {thorough[name] / made[name]:.1%} |"
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Parse the command line and measure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=("synthetic", "scan", "recall"))
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared")))
-    parser.add_argument("--cache", type=Path, default=ROOT / "cache", help="folder of textures.npz, registration.npz")
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared"))
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=ROOT / "cache", help="folder of textures.npz, registration.npz"
+    )
     parser.add_argument("--shards", type=Path, default=ROOT / "cache" / "shards")
     parser.add_argument("--models", type=Path, default=ROOT / "models")
-    parser.add_argument("--heads", type=Path, help="folder of the head_template.npz that the shards were made with")
+    parser.add_argument(
+        "--heads", type=Path, help="folder of the head_template.npz that the shards were made with"
+    )
     parser.add_argument("--count", type=int, default=600, help="number of made heads")
     args = parser.parse_args()
     {"synthetic": synthetic, "scan": scan, "recall": recall}[args.what](args)

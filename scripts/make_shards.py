@@ -1,4 +1,6 @@
-"""Make training pictures: shards of 250 samples each, resumable, the same whatever the number of processes."""
+"""Make training pictures: shards of 250 samples each, resumable, the same whatever the number of
+processes.
+"""
 
 import argparse
 import os
@@ -23,9 +25,12 @@ def work(job: tuple) -> Counter:
 
 
 def main() -> None:
+    """Parse the command line and make shards."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared"))
-    parser.add_argument("--cache", type=Path, default=ROOT / "cache", help="folder of textures.npz, registration.npz")
+    parser.add_argument(
+        "--cache", type=Path, default=ROOT / "cache", help="folder of textures.npz, registration.npz"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "cache" / "shards")
     parser.add_argument("--models", type=Path, default=ROOT / "models")
     parser.add_argument("--split", choices=("train", "eval"), default="train")
@@ -46,7 +51,8 @@ def main() -> None:
     with ProcessPoolExecutor(args.processes) as pool:
         for done, counts in enumerate(pool.map(work, jobs), 1):
             total += counts
-            print(f"{done}/{len(jobs)} chunks, {time.monotonic() - started:.0f} s, {dict(sorted(total.items()))}", flush=True)
+            seconds = time.monotonic() - started
+            print(f"{done}/{len(jobs)} chunks, {seconds:.0f} s, {dict(sorted(total.items()))}", flush=True)
 
 
 if __name__ == "__main__":

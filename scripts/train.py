@@ -1,8 +1,8 @@
 """Train the landmark lifter or the volume network from shards made by make_shards.py.
 
-    python scripts/train.py lifter            # minutes; writes models/landmark_lifter.safetensors
-    python scripts/train.py network --hours 2 # resumable: run it again after a stop
-    python scripts/train.py export            # averaged weights -> models/volume_network.safetensors
+python scripts/train.py lifter            # minutes; writes models/landmark_lifter.safetensors
+python scripts/train.py network --hours 2 # resumable: run it again after a stop
+python scripts/train.py export            # averaged weights -> models/volume_network.safetensors
 """
 
 import argparse
@@ -15,12 +15,19 @@ sys.path.insert(0, str(ROOT))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=("lifter", "network", "export"))
     parser.add_argument("--data", type=Path, default=os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared"))
-    parser.add_argument("--cache", type=Path, default=ROOT / "cache", help="folder of textures.npz, registration.npz")
+    parser.add_argument(
+        "--cache", type=Path, default=ROOT / "cache", help="folder of textures.npz, registration.npz"
+    )
     parser.add_argument("--shards", type=Path, default=ROOT / "cache" / "shards")
-    parser.add_argument("--run", type=Path, default=ROOT / "cache" / "run", help="folder of checkpoint and log")
+    parser.add_argument(
+        "--run", type=Path, default=ROOT / "cache" / "run", help="folder of checkpoint and log"
+    )
     parser.add_argument("--models", type=Path, default=ROOT / "models")
     parser.add_argument("--hours", type=float, default=1.6)
     parser.add_argument("--workers", type=int, default=2)

@@ -5,6 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Timings are not asserted: on a busy machine the first example alone can take longer than hypothesis allows.
+settings.register_profile("photobust", deadline=None)
+settings.load_profile("photobust")
 
 ROOT = Path(__file__).resolve().parents[1]
 FAKE_ENGINE = ROOT / "tests/fake_engine"

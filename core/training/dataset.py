@@ -10,14 +10,21 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from core.crop import cut_crop
 from core.detection import FaceLandmarks
-from core.geometry import CROP_SIZE, HEAD_CENTRE, NECK_PLANE_Z, VOLUME_CENTRE_Z, CropFrame
-from core.guidance import CANONICAL_UNIT, DEPTH_UNIT, MAPS, TEMPLATE_REACH, depth_channel, mesh_in_crop, neck_plane
+from core.geometry import CROP_SIZE
+from core.guidance import (
+    CANONICAL_UNIT,
+    MAPS,
+    TEMPLATE_REACH,
+    depth_channel,
+    mesh_in_crop,
+    neck_plane,
+)
 from core.lifter import LandmarkLifter, LiftedHead
+from core.pose import similarity
 from core.training.heads import HeadSource
+from core.training.lifter import face_weights
 from core.training.rasterize import columns, distances, front_and_back
-from core.training.scenes import Scene
 from core.training.shards import Sample, Shard, shard_paths
-
 
 #: How much more a ray through the face counts than one through the rest of the head.
 FACE_WEIGHT = 4.0
@@ -25,15 +32,21 @@ FACE_WEIGHT = 4.0
 
 @dataclass(frozen=True)
 class DropRates:
-    """How often an input is withheld, so that one network serves all modes and shows what each input is worth."""
+    """How often an input is withheld, so that one network serves all modes and shows what each input is
+    worth.
+    """
 
     picture: float = 0.03
     mesh: float = 0.1
     mesh_depth: float = 0.1
 
 
-def fast_guidance(points: np.ndarray, lifted: LiftedHead, lifter: LandmarkLifter) -> tuple[np.ndarray, np.ndarray]:
-    """`core.guidance.build_guidance` compiled: maps (7, 192, 192) float32, template columns (192, 192, 200) uint8."""
+def fast_guidance(
+    points: np.ndarray, lifted: LiftedHead, lifter: LandmarkLifter
+) -> tuple[np.ndarray, np.ndarray]:
+    """`core.guidance.build_guidance` compiled: maps (7, 192, 192) float32, template columns (192, 192, 200)
+    uint8.
+    """
     frame, template = lifted.frame, lifter.template
     maps = np.zeros((MAPS, CROP_SIZE, CROP_SIZE), np.float32)
     mesh = mesh_in_crop(points, lifter.canonical, frame)
@@ -42,7 +55,9 @@ def fast_guidance(points: np.ndarray, lifted: LiftedHead, lifter: LandmarkLifter
     corners = (lifter.canonical / CANONICAL_UNIT).astype(np.float32)[lifter.mesh[index[filled]]]
     maps[:3, filled] = np.einsum("nk,nkc->cn", bary[filled], corners)
     maps[3] = depth_channel(depth, filled)
-    solid = frame.camera_to_volume(lifted.pose.head_to_camera(template.solid(lifted.vertices.astype(np.float64))))
+    solid = frame.camera_to_volume(
+        lifted.pose.head_to_camera(template.solid(lifted.vertices.astype(np.float64)))
+    )
     solid = solid.astype(np.float32)
     index, _, front, back = front_and_back(solid, template.solid_triangles, CROP_SIZE)
     filled = index >= 0
@@ -51,42 +66,33 @@ def fast_guidance(points: np.ndarray, lifted: LiftedHead, lifter: LandmarkLifter
     return maps, distances(solid, template.solid_triangles, plane, TEMPLATE_REACH)
 
 
-def true_neck_plane(scene: Scene, frame: CropFrame) -> np.ndarray:
-    """(4,) `core.guidance.neck_plane` of the true head."""
-    x, y = HEAD_CENTRE[:2]
-    points = np.array([[x, y, 0], [x + 0.04, y, 0], [x, y - 0.04, 0]]) + np.array([0, 0, NECK_PLANE_Z])
-    a, b, c, inside = scene.vertices_in_volume(np.vstack([points, HEAD_CENTRE]), frame)
-    normal = np.cross(b - a, c - a)
-    normal /= np.linalg.norm(normal) * np.sign(np.cross(b - a, c - a) @ (inside - a))
-    return np.append(normal, -normal @ a)
+def true_in_volume(sample: Sample, lifted: LiftedHead, heads: HeadSource) -> tuple[np.ndarray, np.ndarray]:
+    """The true head as a reconstruction can know it: (points (N, 3) in the volume frame, triangles of the
+    solid).
 
-
-@dataclass(frozen=True)
-class Target:
-    """What a reconstruction should answer: columns (192, 192, 200) uint8 [y, x, z]; offset: voxels that the true head
-    was moved along z for it."""
-
-    columns: np.ndarray
-    offset: float
-
-
-def make_target(sample: Sample, frame: CropFrame, maps: np.ndarray, heads: HeadSource) -> Target:
-    """The true occupancy in a frame, moved along z to where the lifted template has the face.
-
-    How far a face lies before the middle of its head cannot be seen in a photo. Left in, this offset is most of the
-    error in depth, and drowns the face's shape, which can be seen. maps: the guidance's.
+    The face is where the photo shows it and as large; it is turned as the lifted head is. Two things are
+    left out of what is learned, as they drown what can be seen: how far the face lies before the middle
+    of its head, and the few degrees by which landmarks mistake the head's rotation. Neither changes the
+    head's shape.
     """
+    scene, frame, pose = sample.scene, lifted.frame, lifted.pose
     vertices = heads.vertices(sample.source, sample.identity, sample.expression)
-    vertices, triangles = heads.solid(sample.source, vertices)
-    solid = sample.scene.vertices_in_volume(vertices.astype(np.float64), frame)
-    index, _, front, _ = front_and_back(solid.astype(np.float32), triangles, CROP_SIZE)
-    face = (np.abs(maps[:3]).sum(0) > 0) & (index >= 0) & (maps[6] > 0)
-    template = maps[4] * DEPTH_UNIT + VOLUME_CENTRE_Z
-    offset = float(np.median((template - front)[face])) if face.any() else 0.0
-    solid[:, 2] += offset
-    plane = true_neck_plane(sample.scene, frame)
-    plane[3] -= plane[2] * offset
-    return Target(columns(solid, triangles, plane), offset)
+    template = heads.template_of(sample.source, sample.identity, sample.expression).astype(np.float64)
+    weight = face_weights(heads.template.vertices)
+    face = weight > 0.5 * weight.max()
+    _, turn, _ = similarity(template[face], lifted.vertices[face].astype(np.float64))
+    middle = template[face].mean(0)
+    true_middle = scene.pose.head_to_camera(middle)
+    depth = float(pose.head_to_camera(lifted.vertices[face].mean(0).astype(np.float64))[2])
+    # Photo pixels per metre at the face: as photographed, and as the assumed camera would have it at this
+    # depth.
+    size = (scene.camera.focal_px / true_middle[2]) / (frame.camera.focal_px / depth)
+    away = (
+        scene.camera.project(true_middle) - np.array([frame.camera.cx, frame.camera.cy])
+    ) / frame.camera.focal_px
+    points, triangles = heads.solid(sample.source, vertices.astype(np.float64))
+    turned = (points - middle) @ (pose.rotation @ turn).T * size + np.append(away, 1.0) * depth
+    return frame.camera_to_volume(turned), triangles
 
 
 class SampleMaker:
@@ -96,7 +102,9 @@ class SampleMaker:
         self.heads, self.lifter, self.drop = heads, lifter, drop
 
     def landmarks(self, sample: Sample, rng: np.random.Generator) -> np.ndarray:
-        """(478, 3) the detector's landmarks, now and then damaged as a failing detector would: shifted, shrunk, flat."""
+        """(478, 3) the detector's landmarks, now and then damaged as a failing detector would: shifted,
+        shrunk, flat.
+        """
         points = sample.landmarks.astype(np.float64)
         if self.drop is None or rng.random() > 0.06:
             return points
@@ -106,12 +114,14 @@ class SampleMaker:
         return centre + (points - centre) * scale + np.append(rng.normal(0, 0.04, 2) * size, 0)
 
     def make(self, sample: Sample, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """inputs (10, 192, 192) float32; template and target (192, 192, 200) uint8 columns [y, x, z]; rays (192, 192)
-        float32, their weights in the loss."""
+        """Inputs (10, 192, 192) float32; template and target (192, 192, 200) uint8 columns [y, x, z]; rays
+        (192, 192) float32, their weights in the loss.
+        """
         points = self.landmarks(sample, rng)
         lifted = self.lifter.lift(FaceLandmarks(points.astype(np.float32)), sample.scene.assumed_camera)
         maps, template = fast_guidance(points, lifted, self.lifter)
-        target = make_target(sample, lifted.frame, maps, self.heads)
+        solid, triangles = true_in_volume(sample, lifted, self.heads)
+        target = columns(solid, triangles, neck_plane(lifted.frame, lifted.pose))
         rays = np.where(np.abs(maps[:3]).sum(0) > 0, np.float32(FACE_WEIGHT), np.float32(1))
         picture = cut_crop(sample.picture, lifted.frame).astype(np.float32) / 127.5 - 1
         if self.drop is not None:
@@ -122,7 +132,7 @@ class SampleMaker:
             elif rng.random() < self.drop.mesh_depth:
                 maps[3] = 0
         inputs = np.concatenate([picture.transpose(2, 0, 1), maps])
-        return {"inputs": inputs, "template": template, "target": target.columns, "rays": rays}
+        return {"inputs": inputs, "template": template, "target": target, "rays": rays}
 
 
 class ShardDataset(IterableDataset):
@@ -147,7 +157,9 @@ class ShardDataset(IterableDataset):
             fresh = [p for p in paths if seen.get(p, 0) == fewest]
             picked = [fresh[i] for i in rng.permutation(len(fresh))[:4]]
             if not picked:
-                raise FileNotFoundError(f"no shards named {self.split}_*.npz for worker {worker} in {self.folder}")
+                raise FileNotFoundError(
+                    f"no shards named {self.split}_*.npz for worker {worker} in {self.folder}"
+                )
             shards = [Shard(p) for p in picked]
             for path in picked:
                 seen[path] = seen.get(path, 0) + 1

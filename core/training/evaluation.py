@@ -8,10 +8,11 @@ import numpy as np
 from core.crop import cut_crop
 from core.detection import FaceLandmarks
 from core.geometry import VOXELS_PER_METRE
-from core.guidance import TEMPLATE_LOGIT, Guidance
+from core.guidance import TEMPLATE_LOGIT, Guidance, neck_plane
 from core.lifter import LandmarkLifter, LiftedHead
-from core.training.dataset import fast_guidance, make_target
+from core.training.dataset import fast_guidance, true_in_volume
 from core.training.heads import HeadSource
+from core.training.rasterize import columns
 from core.training.shards import Sample
 
 YAW_BINS = (0, 30, 60)
@@ -24,7 +25,8 @@ MM_PER_VOXEL = 1000 / VOXELS_PER_METRE
 class Truth:
     """A held-out head in the frame that the reconstruction has chosen.
 
-    target: (192, 192, 200) float32 columns [y, x, z]; lifted, guidance: what the network is told; crop: its picture.
+    target: (192, 192, 200) float32 columns [y, x, z]; lifted, guidance: what the network is told; crop: its
+    picture.
     """
 
     sample: Sample
@@ -40,12 +42,14 @@ def prepare(sample: Sample, heads: HeadSource, lifter: LandmarkLifter) -> Truth:
     lifted = lifter.lift(FaceLandmarks(sample.landmarks), sample.scene.assumed_camera)
     maps, template = fast_guidance(points, lifted, lifter)
     logits = (template.transpose(2, 0, 1).astype(np.float32) / 255 * 2 - 1) * np.float32(TEMPLATE_LOGIT)
-    target = make_target(sample, lifted.frame, maps, heads).columns.astype(np.float32) / 255
+    solid, triangles = true_in_volume(sample, lifted, heads)
+    target = columns(solid, triangles, neck_plane(lifted.frame, lifted.pose)).astype(np.float32) / 255
     return Truth(sample, lifted, Guidance(maps, logits), cut_crop(sample.picture, lifted.frame), target)
 
 
 def front_depth(occupancy: np.ndarray) -> np.ndarray:
-    """(192, 192) float64: where each ray, coming from the camera, first falls below the surface; NaN where it never does.
+    """(192, 192) float64: where each ray, coming from the camera, first falls below the surface; NaN where it
+    never does.
 
     occupancy: (192, 192, 200) columns [y, x, z].
     """
@@ -109,7 +113,9 @@ class VolumeFigures:
                     }
                 )
         yield from rows
-        mean = {k: float(np.mean([r[k] for r in rows])) for k in ("iou", "depth_voxels", "depth_mm", "normal_deg")}
+        mean = {
+            k: float(np.mean([r[k] for r in rows])) for k in ("iou", "depth_voxels", "depth_mm", "normal_deg")
+        }
         yield {"yaw": "mean", "heads": sum(int(r["heads"]) for r in rows), **mean}
 
 

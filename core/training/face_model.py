@@ -1,8 +1,8 @@
 """ICT-FaceKit as a source of training heads: closed solid, coloured surface, identities and expressions.
 
-The face model's file is given by path and never shipped. Vertices are brought to the head frame (metres, z up, face
-along -y) and every head is scaled to the size of the average one: a single photo cannot tell a large head from a near
-one, so the size is taken out of what is learned.
+The face model's file is given by path and never shipped. Vertices are brought to the head frame (metres, z
+up, face along -y) and every head is scaled to the size of the average one: a single photo cannot tell a large
+head from a near one, so the size is taken out of what is learned.
 """
 
 from collections import defaultdict
@@ -83,7 +83,9 @@ class FaceModel:
         polygons, polygon_uv = data["polygons"], data["polygon_uv"]
         quads = polygons[:, 3] >= 0
         self.triangles = np.concatenate([polygons[:, :3], polygons[quads][:, [0, 2, 3]]]).astype(np.int32)
-        self.triangle_uv = np.concatenate([polygon_uv[:, :3], polygon_uv[quads][:, [0, 2, 3]]]).astype(np.int32)
+        self.triangle_uv = np.concatenate([polygon_uv[:, :3], polygon_uv[quads][:, [0, 2, 3]]]).astype(
+            np.int32
+        )
         vertex_part = np.zeros(len(data["neutral"]), np.int8)
         for i, (a, b) in enumerate(self.part_ranges):
             vertex_part[a:b] = i
@@ -95,9 +97,11 @@ class FaceModel:
         self.expression = self._axes(data["expression"].astype(np.float32))
         self.corners = self.landmarks68[list(OUTER_EYE_CORNERS)]
         self.mean -= self.mean[self.corners].mean(0)
-        skin = slice(0, int(self.part_ranges[1][1]))
+        self.skin_range = skin = slice(0, int(self.part_ranges[1][1]))
         centred = self.mean[skin] - self.mean[skin].mean(0)
-        moves = (self.identity[:, skin] - self.identity[:, skin].mean(1, keepdims=True)).reshape(len(self.identity), -1)
+        moves = (self.identity[:, skin] - self.identity[:, skin].mean(1, keepdims=True)).reshape(
+            len(self.identity), -1
+        )
         # Products of skin coordinates from which the size of any identity follows without its vertices.
         self._mean_mean = float((centred**2).sum())
         self._mean_move = moves @ centred.ravel()
@@ -131,7 +135,9 @@ class FaceModel:
     def size(self, identity: np.ndarray) -> float:
         """The factor that brings the neutral head of an identity (100,) to the average head's size."""
         along = float(identity @ self._mean_move)
-        return (self._mean_mean + along) / (self._mean_mean + 2 * along + float(identity @ self._move_move @ identity))
+        return (self._mean_mean + along) / (
+            self._mean_mean + 2 * along + float(identity @ self._move_move @ identity)
+        )
 
     def sample_expression(self, rng: np.random.Generator) -> np.ndarray:
         """(57,) random expression weights in [0, 1], left and right mostly together."""

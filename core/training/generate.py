@@ -1,4 +1,6 @@
-"""Makes training pictures: a random head, textured, lit, before a random camera, then detected like any photo."""
+"""Makes training pictures: a random head, textured, lit, before a random camera, then detected like any
+photo.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -16,15 +18,17 @@ from core.training.shards import Sample, write_shard
 
 #: Share of heads that are MakeHuman's.
 MAKEHUMAN_SHARE = 0.3
-#: Finds whose landmarks lie, on average, further than this share of the face's size from the truth are thrown away: the
-#: detector saw something else.
+#: Finds whose landmarks lie, on average, further than this share of the face's size from the truth are thrown
+#: away: the detector saw something else.
 MAX_DETECTION_ERROR = 0.25
 SHARD_SIZE = 250
 
 
 @dataclass(frozen=True)
 class DataPaths:
-    """Where the training data lies: face model, panoramas, the caches made from portraits and template, the models."""
+    """Where the training data lies: face model, panoramas, the caches made from portraits and template, the
+    models.
+    """
 
     face_model: Path
     panoramas: Path
@@ -101,15 +105,15 @@ class PictureMaker:
 
 
 def yaw_bin(sample: Sample) -> str:
-    """ "0", "30" or "60": the bin of 30 degrees that the head's yaw falls into."""
+    """The bin ("0", "30" or "60") of 30 degrees that the head's yaw falls into."""
     return str(min(int(abs(sample.scene.pose.angles[0]) // 30) * 30, 60))
 
 
 def make_shards(paths: DataPaths, folder: Path, split: str, indices: range, seed: int) -> Counter:
     """Write shards `split_00000.npz`... of the given indices, skipping those that exist.
 
-    Each shard has its own random stream, so any number of processes makes the same ones. Returns how many pictures were
-    made and found by yaw bin.
+    Each shard has its own random stream, so any number of processes makes the same ones. Returns how many
+    pictures were made and found by yaw bin.
     """
     maker, counts = None, Counter()
     for index in indices:

@@ -69,11 +69,18 @@ class HeadSource:
         quads, quad_part = quads[keep], quad_part[keep]
         triangles = np.concatenate([quads[:, :3], quads[:, [0, 2, 3]]]).astype(np.int32)
         # Parts are numbered as the face model's: 0 and 1 skin, others by what they show.
-        numbers = np.array([0 if DRAWN_PARTS.get(n) is None else self.model.part_names.index(DRAWN_PARTS[n]) for n in part_names])
+        numbers = np.array(
+            [
+                0 if DRAWN_PARTS.get(n) is None else self.model.part_names.index(DRAWN_PARTS[n])
+                for n in part_names
+            ]
+        )
         return DrawnMesh(triangles, corner_uv(uv, triangles), np.tile(numbers[quad_part], 2).astype(np.int8))
 
     def carry(self, vertices: np.ndarray) -> np.ndarray:
-        """(V_model, 3) vertices of a face model head -> (V, 3) float32 the template in its shape, head frame."""
+        """(V_model, 3) vertices of a face model head -> (V, 3) float32 the template in its shape, head
+        frame.
+        """
         return self._registration.carry(vertices[None], self.model.triangles)[0].astype(np.float32)
 
     def sample(self, rng: np.random.Generator, source: str) -> tuple[np.ndarray, np.ndarray]:
@@ -118,18 +125,28 @@ class HeadSource:
 
     @cached_property
     def _carried(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Carrying is affine: its constant (V, 3), and what it makes of the face model's mean and of its moves."""
+        """Carrying is affine: its constant (V, 3), and what it makes of the face model's mean and of its
+        moves.
+        """
         constant = self.carry(np.zeros_like(self.model.mean))
         moves = np.concatenate([self.model.identity, self.model.expression])
-        return constant, self.carry(self.model.mean) - constant, np.stack([self.carry(m) - constant for m in moves])
+        return (
+            constant,
+            self.carry(self.model.mean) - constant,
+            np.stack([self.carry(m) - constant for m in moves]),
+        )
 
     def template_of(self, source: str, identity: np.ndarray, expression: np.ndarray) -> np.ndarray:
-        """`template_vertices` of `vertices`, ten times faster for the many heads that the lifter learns from."""
+        """`template_vertices` of `vertices`, ten times faster for the many heads that the lifter learns
+        from.
+        """
         if source != ICT:
             return self.vertices(source, identity, expression)
         constant, mean, moves = self._carried
         weights = np.concatenate([identity, expression]).astype(np.float32)
         corners = self.model.mean[self.model.corners].mean(0)
-        corners = corners + np.tensordot(identity.astype(np.float32), self.model.identity[:, self.model.corners], 1).mean(0)
+        corners = corners + np.tensordot(
+            identity.astype(np.float32), self.model.identity[:, self.model.corners], 1
+        ).mean(0)
         shape = (mean + np.tensordot(weights, moves, 1) - corners) * self.model.size(identity)
         return (shape + constant).astype(np.float32)

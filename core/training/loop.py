@@ -4,7 +4,7 @@ import csv
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -20,21 +20,22 @@ LOG_FIELDS = ("step", "hours", "rate", "loss", "occupancy", "depth_voxels", "nor
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """hours: training time that the learning rate is planned for; rate: its maximum; average: decay of the averaged
-    weights a step; save_minutes: between checkpoints."""
+    """hours: training time that the learning rate is planned for; rate: its maximum; average: decay of the
+    averaged weights a step; save_minutes: between checkpoints.
+    """
 
     hours: float = 1.6
     batch: int = 8
     rate: float = 1.5e-3
     weight_decay: float = 0.02
     warmup: float = 0.03
-    average: float = 0.998
+    average: float = 0.996
     workers: int = 2
     save_minutes: float = 5.0
     seed: int = 0
-    loss: LossWeights = LossWeights()
-    drop: DropRates = DropRates()
-    network: NetworkConfig = NetworkConfig()
+    loss: LossWeights = field(default_factory=LossWeights)
+    drop: DropRates = field(default_factory=DropRates)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
 
 
 def learning_rate(config: TrainConfig, share: float) -> float:
@@ -54,7 +55,9 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.network = VolumeRegressionNetwork(config.network).to(memory_format=torch.channels_last)
         self.averaged = torch.optim.swa_utils.AveragedModel(
-            self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average), use_buffers=True
+            self.network,
+            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average),
+            use_buffers=True,
         )
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), config.rate, weight_decay=config.weight_decay
@@ -125,7 +128,9 @@ class Trainer:
                 if self.step % 25 == 0:
                     means = [sum(column) / len(window) for column in zip(*window, strict=True)]
                     rate = self.optimizer.param_groups[0]["lr"]
-                    writer.writerow([self.step, f"{self.seconds / 3600:.4f}", f"{rate:.2e}", *(f"{m:.4f}" for m in means)])
+                    writer.writerow(
+                        [self.step, f"{self.seconds / 3600:.4f}", f"{rate:.2e}", *(f"{m:.4f}" for m in means)]
+                    )
                     stream.flush()
                     window.clear()
                 if over or now - saved > config.save_minutes * 60:

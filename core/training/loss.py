@@ -1,8 +1,8 @@
 """Loss of the volume: soft cross-entropy, and the front surface's depth and normals along the camera's rays.
 
-Written as one pass over memory in numba with its own gradient: a volume has 7.4 million voxels, and the same in
-torch's elementwise operations takes longer than the network itself. `tests/core/training/test_loss.py` checks the
-gradient against finite differences.
+Written as one pass over memory in numba with its own gradient: a volume has 7.4 million voxels, and the same
+in torch's elementwise operations takes longer than the network itself. `tests/core/training/test_loss.py`
+checks the gradient against finite differences.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,9 @@ class LossWeights:
 
 @nb.njit(cache=True, fastmath=True, parallel=True)
 def _loss_and_gradient(delta, template, target, ray_weight, w_occupancy, w_depth, w_normal, grad, sums):  # type: ignore[no-untyped-def]
-    """All (B, 192, 192, 200); delta float32, template and target uint8. Fills grad; sums (B, 192, 5) per row."""
+    """All (B, 192, 192, 200); delta float32, template and target uint8. Fills grad; sums (B, 192, 5) per
+    row.
+    """
     batch, height, width, depth = delta.shape
     logit_scale = np.float32(2 * TEMPLATE_LOGIT / 255)
     inv = np.float32(1 / 255)
@@ -150,15 +152,19 @@ class _VolumeLoss(torch.autograd.Function):
 
 
 def volume_loss(
-    delta: torch.Tensor, template: torch.Tensor, target: torch.Tensor, rays: torch.Tensor, weights: LossWeights
+    delta: torch.Tensor,
+    template: torch.Tensor,
+    target: torch.Tensor,
+    rays: torch.Tensor,
+    weights: LossWeights,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Loss of the logits `template + delta` against a soft target.
 
-    delta: (B, 200, 192, 192) logits, [z, y, x]; template, target: (B, 192, 192, 200) uint8 columns [y, x, z] from
-    `core.training.rasterize` (template 0..255 stands for -TEMPLATE_LOGIT..TEMPLATE_LOGIT). rays: (B, 192, 192) float32, how much each ray counts in the
-    depth and normal terms.
+    delta: (B, 200, 192, 192) logits, [z, y, x]; template, target: (B, 192, 192, 200) uint8 columns [y, x, z]
+    from `core.training.rasterize` (template 0..255 stands for -TEMPLATE_LOGIT..TEMPLATE_LOGIT). rays: (B,
+    192, 192) float32, how much each ray counts in the depth and normal terms.
 
-    Returns the loss and its parts (3,): cross-entropy per 60,000 voxels, mean absolute error of the front depth in
-    voxels, error of the depth's differences between neighbouring rays.
+    Returns the loss and its parts (3,): cross-entropy per 60,000 voxels, mean absolute error of the front
+    depth in voxels, error of the depth's differences between neighbouring rays.
     """
     return _VolumeLoss.apply(delta, template, target, rays, weights)

@@ -1,4 +1,5 @@
-"""Rasteriser and voxeliser of triangle meshes, compiled by numba: what training needs ten thousand times an hour.
+"""Rasteriser and voxeliser of triangle meshes, compiled by numba: what training needs ten thousand times an
+hour.
 
 `core.raster` has the same crossings in plain numpy for inference; a test holds the two together.
 """
@@ -16,9 +17,11 @@ RAY_JITTER = (1.37e-4, 2.11e-4)
 
 @nb.njit(cache=True, fastmath=True)
 def zbuffer(vertices, triangles, height, width):  # type: ignore[no-untyped-def]
-    """Nearest triangle of each pixel; vertices (V, 3): x, y in pixels and z, smaller = nearer (camera metres).
+    """Nearest triangle of each pixel; vertices (V, 3): x, y in pixels and z, smaller = nearer (camera
+    metres).
 
-    Returns (index (H, W) int32, -1 = none; bary (H, W, 3) float32, perspective-correct; depth (H, W) float32).
+    Returns (index (H, W) int32, -1 = none; bary (H, W, 3) float32, perspective-correct; depth (H, W)
+    float32).
     """
     index = np.full((height, width), -1, np.int32)
     bary = np.zeros((height, width, 3), np.float32)
@@ -59,8 +62,8 @@ def zbuffer(vertices, triangles, height, width):  # type: ignore[no-untyped-def]
 def crossings(vertices, triangles, samples):  # type: ignore[no-untyped-def]
     """Where rays along z cross a mesh given in the volume frame; `samples` x `samples` rays a pixel.
 
-    Returns (count (R, R) int32, z (R, R, K) float32 descending, sign (R, R, K) int8, +1 where the ray, going away
-    from the camera, enters the solid), R = 192 * samples.
+    Returns (count (R, R) int32, z (R, R, K) float32 descending, sign (R, R, K) int8, +1 where the ray, going
+    away from the camera, enters the solid), R = 192 * samples.
     """
     size = VOLUME_SHAPE[1] * samples
     count = np.zeros((size, size), np.int32)
@@ -76,7 +79,8 @@ def crossings(vertices, triangles, samples):  # type: ignore[no-untyped-def]
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         if abs(area) < 1e-12:
             continue
-        # Image axes (x right, y down) with z towards the viewer are left-handed: outward faces have negative area.
+        # Image axes (x right, y down) with z towards the viewer are left-handed: outward faces have negative
+        # area.
         sign = 1 if area < 0 else -1
         x0, x1 = max(0, int(np.floor(min(ax, bx, cx)))), min(size - 1, int(np.ceil(max(ax, bx, cx))))
         y0, y1 = max(0, int(np.floor(min(ay, by, cy)))), min(size - 1, int(np.ceil(max(ay, by, cy))))
@@ -124,8 +128,8 @@ def fill(count, zs, signs, samples, plane, kernel):  # type: ignore[no-untyped-d
 
     A point is solid where the winding number is positive and n . p + d >= 0 for plane = (n, d), volume frame.
     Coverage is exact along z, averaged over `samples`² rays, and smoothed by [1 2 1] / 4 along x and y and by
-    `kernel` (odd length, sum 1) along z. All of this is linear, so it is done on the sparse derivative along z, which
-    is summed up at the end: five times faster than blurring the volume.
+    `kernel` (odd length, sum 1) along z. All of this is linear, so it is done on the sparse derivative along
+    z, which is summed up at the end: five times faster than blurring the volume.
     """
     depth, height, width = VOLUME_SHAPE
     half = len(kernel) // 2
@@ -208,10 +212,11 @@ def columns(
     samples: int = 2,
     kernel: np.ndarray = TARGET_KERNEL,
 ) -> np.ndarray:
-    """Soft occupancy of a closed mesh given in the volume frame, (192, 192, 200) uint8 [y, x, z], 255 = solid.
+    """Soft occupancy of a closed mesh given in the volume frame, (192, 192, 200) uint8 [y, x, z], 255 =
+    solid.
 
-    plane: (4,) n, d in the volume frame, where the neck is cut. With the default kernel this is the training target
-    (hard voxels would teach the network ridges: see `fill`).
+    plane: (4,) n, d in the volume frame, where the neck is cut. With the default kernel this is the training
+    target (hard voxels would teach the network ridges: see `fill`).
     """
     found = crossings(np.ascontiguousarray(vertices, np.float32), triangles, samples)
     return fill(*found, samples, np.asarray(plane, np.float64), kernel)
@@ -224,7 +229,8 @@ def voxelize(vertices: np.ndarray, triangles: np.ndarray, plane: np.ndarray, sam
 
 @nb.njit(cache=True, fastmath=True)
 def fill_distance(count, zs, signs, plane, reach):  # type: ignore[no-untyped-def]
-    """`core.raster.distance_columns` from crossings, one ray a pixel, as columns (192, 192, 200) uint8 [y, x, z].
+    """`core.raster.distance_columns` from crossings, one ray a pixel, as columns (192, 192, 200) uint8 [y, x,
+    z].
 
     0..255 stands for -reach..reach voxels.
     """
@@ -316,8 +322,8 @@ def distances(vertices: np.ndarray, triangles: np.ndarray, plane: np.ndarray, re
 def front_and_back(vertices, triangles, size):  # type: ignore[no-untyped-def]
     """Nearest and farthest surface of each pixel, vertices (V, 3) in the volume frame (greater z = nearer).
 
-    Returns (index (size, size) int32 of the front triangle or -1, bary (size, size, 3) float32, front, back (size,
-    size) float32).
+    Returns (index (size, size) int32 of the front triangle or -1, bary (size, size, 3) float32, front, back
+    (size, size) float32).
     """
     index = np.full((size, size), -1, np.int32)
     bary = np.zeros((size, size, 3), np.float32)

@@ -13,9 +13,9 @@ from core.training.rasterize import zbuffer
 class Buffers:
     """What each pixel of a (H, W) picture shows.
 
-    mask: bool. depth: float32, metres along the optical axis, 0 where nothing is. normals: (H, W, 3) float32 unit,
-    camera frame. position: (H, W, 3) float32, camera frame. uv: (H, W, 2) float32, atlas. part: (H, W) int8, -1 where
-    nothing is.
+    mask: bool. depth: float32, metres along the optical axis, 0 where nothing is. normals: (H, W, 3) float32
+    unit, camera frame. position: (H, W, 3) float32, camera frame. uv: (H, W, 2) float32, atlas. part: (H, W)
+    int8, -1 where nothing is.
     """
 
     mask: np.ndarray
@@ -83,7 +83,9 @@ def draw(
     camera: Camera,
     size: int,
 ) -> Buffers:
-    """Buffers of a size x size picture of vertices (V, 3) in the camera frame; corner_uv (T, 3, 2) float32."""
+    """Buffers of a size x size picture of vertices (V, 3) in the camera frame; corner_uv (T, 3, 2)
+    float32.
+    """
     vertices = np.ascontiguousarray(vertices, np.float32)
     projected = np.column_stack([camera.project(vertices), vertices[:, 2]]).astype(np.float32)
     index, bary, depth = zbuffer(projected, triangles, size, size)
@@ -92,6 +94,8 @@ def draw(
     _gather(index, bary, triangles, corner_uv, vertex_normals(vertices, triangles), normals, uv)
     mask = index >= 0
     ys, xs = np.mgrid[0:size, 0:size].astype(np.float32)
-    rays = np.stack([(xs - camera.cx) / camera.focal_px, (ys - camera.cy) / camera.focal_px, np.ones_like(xs)], -1)
+    rays = np.stack(
+        [(xs - camera.cx) / camera.focal_px, (ys - camera.cy) / camera.focal_px, np.ones_like(xs)], -1
+    )
     part = np.where(mask, triangle_part[np.maximum(index, 0)], -1).astype(np.int8)
     return Buffers(mask, depth, normals, rays.astype(np.float32) * depth[..., None], uv, part)

@@ -8,10 +8,7 @@ from scipy.spatial.transform import Rotation
 from core.geometry import (
     FRONTAL,
     HEAD_CENTRE,
-    VOLUME_CENTRE_Z,
-    VOXELS_PER_METRE,
     Camera,
-    CropFrame,
     HeadPose,
 )
 
@@ -21,7 +18,9 @@ PICTURE = 320
 
 @dataclass(frozen=True)
 class Scene:
-    """A head before a camera. assumed_focal_px: what the reconstruction will be told or guess of the focal length."""
+    """A head before a camera. assumed_focal_px: what the reconstruction will be told or guess of the focal
+    length.
+    """
 
     camera: Camera
     pose: HeadPose
@@ -31,21 +30,11 @@ class Scene:
     def assumed_camera(self) -> Camera:
         return Camera(self.assumed_focal_px, self.camera.cx, self.camera.cy)
 
-    def vertices_in_volume(self, vertices: np.ndarray, frame: CropFrame) -> np.ndarray:
-        """(V, 3) head frame -> (V, 3) volume frame: where a crop frame of the assumed camera should hold this head.
-
-        x and y are where the true camera puts a point. z is metric, in units of the crop at the head's centre, whatever
-        focal length was assumed; with the true one the volume is exactly the perspective image of the head.
-        """
-        points = self.pose.head_to_camera(vertices)
-        centre = float(self.pose.head_to_camera(HEAD_CENTRE)[2])
-        unit = frame.scale * self.camera.focal_px / centre  # crop pixels per metre of the true head at its centre
-        xy = frame.photo_to_crop(self.camera.project(points))
-        return np.column_stack([xy, VOLUME_CENTRE_Z + (centre - points[:, 2]) * unit])
-
 
 def head_rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
-    """(3, 3) head -> camera, degrees as in HeadPose.angles: turned to the picture's right, raised, clockwise."""
+    """(3, 3) head -> camera, degrees as in HeadPose.angles: turned to the picture's right, raised,
+    clockwise.
+    """
     turn = Rotation.from_euler("z", yaw, degrees=True) * Rotation.from_euler("x", -pitch, degrees=True)
     return Rotation.from_euler("z", roll, degrees=True).as_matrix() @ FRONTAL @ turn.as_matrix()
 
@@ -59,7 +48,8 @@ def sample_scene(rng: np.random.Generator, max_yaw: float = 90.0) -> Scene:
     scale = rng.uniform(620, 900) if rng.random() < 0.85 else rng.uniform(280, 620)
     focal = scale * distance
     centre = (PICTURE - 1) / 2 + rng.normal(0, 10, 2)
-    # The picture is a window of a larger photo: its optical centre lies elsewhere, up to some 15 degrees away.
+    # The picture is a window of a larger photo: its optical centre lies elsewhere, up to some 15 degrees
+    # away.
     away = np.tan(np.radians(np.clip(rng.normal(0, 5, 2), -15, 15))) * focal
     camera = Camera(focal, *(centre - away), source="exif")
     ray = np.append(away / focal, 1.0)

@@ -1,4 +1,6 @@
-"""Training pictures on disk: shards of a few hundred samples, one .npz each, written once and read in any order."""
+"""Training pictures on disk: shards of a few hundred samples, one .npz each, written once and read in any
+order.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +19,9 @@ JPEG_QUALITY = 93
 class Sample:
     """One picture and the truth behind it.
 
-    picture: (320, 320, 3) uint8 RGB. landmarks: (478, 3) float32, photo frame, as the detector gave them. source: which
-    model the head comes from ("ict" or "makehuman"); identity and expression: its coefficients, float32.
+    picture: (320, 320, 3) uint8 RGB. landmarks: (478, 3) float32, photo frame, as the detector gave them.
+    source: which model the head comes from ("ict" or "makehuman"); identity and expression: its coefficients,
+    float32.
     """
 
     picture: np.ndarray
@@ -32,7 +35,8 @@ class Sample:
 def write_shard(path: Path, samples: Sequence[Sample]) -> None:
     """Write samples under a temporary name and move them into place."""
     pictures = [
-        cv2.imencode(".jpg", s.picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1] for s in samples
+        cv2.imencode(".jpg", s.picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+        for s in samples
     ]
     temporary = path.with_suffix(".tmp.npz")
     np.savez(

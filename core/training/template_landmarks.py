@@ -201,7 +201,8 @@ def snap(
 
 
 def mend_outliers(positions: np.ndarray, limit: float = 0.04) -> np.ndarray:
-    """Landmarks (478, 3) further than `limit`, metres, from the median of their neighbours on the detector's mesh, moved there.
+    """Landmarks (478, 3) further than `limit`, metres, from the median of their neighbours on the detector's
+    mesh, moved there.
 
     A ray through the slit between lid and eyeball passes through the head and hits its other side.
     """

@@ -8,7 +8,6 @@ from torch.nn import functional
 from core.guidance import TEMPLATE_LOGIT
 from core.training.loss import LossWeights, volume_loss
 
-
 RAYS = torch.ones(1, 192, 192)
 
 
@@ -36,7 +35,9 @@ def test_cross_entropy_equals_torch(ball: tuple[torch.Tensor, ...]) -> None:
 
 
 def test_depth_error_is_in_voxels(ball: tuple[torch.Tensor, ...]) -> None:
-    """A ball of radius 43 instead of 40.5 stands 2.5 voxels too near in the middle and more towards its rim."""
+    """A ball of radius 43 instead of 40.5 stands 2.5 voxels too near in the middle and more towards its
+    rim.
+    """
     y, x = np.mgrid[:192, :192]
     r2 = (y - 95.5) ** 2 + (x - 95.5) ** 2
     flat = r2 < 0.8 * 40.5**2
@@ -62,5 +63,6 @@ def test_gradient_matches_finite_differences(ball: tuple[torch.Tensor, ...], wei
         up, _ = volume_loss(delta + scale * gradient, template, target, RAYS, weights)
         down, _ = volume_loss(delta - scale * gradient, template, target, RAYS, weights)
     slope = float(up - down) / (2 * scale)
-    # Pairs of rays at the rim are counted from one side only: the gradient of the normal term is a little off there.
+    # Pairs of rays at the rim are counted from one side only: the gradient of the normal term is a little off
+    # there.
     assert slope == pytest.approx(float(gradient.square().sum()), rel=0.1)

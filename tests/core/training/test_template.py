@@ -1,6 +1,5 @@
 """Facts about models/head_template.npz and the registration of the template to the face model."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -178,28 +177,8 @@ def test_closing_an_open_box():
     assert boundary_loops(np.concatenate([triangles, fan(against, 8)])) == []
 
 
-@pytest.fixture(scope="module")
-def face_model():
-    data = Path(os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared")) / "face_model" / "ict_facekit.npz"
-    if not data.is_file():
-        pytest.skip(f"no face model at {data}: set PHOTOBUST_DATA")
-    from core.training.face_model import FaceModel
-
-    return FaceModel(data)
-
-
-@pytest.fixture(scope="module")
-def registration(template, face_model):
-    pytest.importorskip("mediapipe")
-    if not (ROOT / "models" / "face_landmarker.task").is_file():
-        pytest.skip("models/face_landmarker.task is missing: run scripts/build_face_landmarker.py")
-    from core.training.registration_run import register
-
-    return register(template, face_model, ROOT / "models")
-
-
-def test_template_agrees_with_the_face_models_frame(registration):
-    _, figures = registration
+def test_template_agrees_with_the_face_models_frame(registered):
+    _, figures = registered
     assert figures["scale"] == pytest.approx(1, abs=0.01)
     assert abs(figures["pitch_degrees"]) < 0.5
     assert figures["landmarks_used"] > 450
@@ -215,8 +194,8 @@ def distances(points, vertices, triangles):
     return np.sqrt(squared) * 1000
 
 
-def test_carried_heads_lie_on_the_sampled_ones(registration, template, face_model):
-    carried_by, _ = registration
+def test_carried_heads_lie_on_the_sampled_ones(registered, template, face_model):
+    carried_by, _ = registered
     sample = face_model.sample(np.random.default_rng(5))
     carried = carried_by.carry(sample.vertices, face_model.triangles)
     assert carried.shape == template["vertices"].shape and np.isfinite(carried).all()
@@ -229,16 +208,16 @@ def test_carried_heads_lie_on_the_sampled_ones(registration, template, face_mode
     assert np.percentile(distances(points, solid, template["solid_triangles"]), 90) < 1.5
 
 
-def test_carry_of_many_heads_is_the_carry_of_each(registration, face_model):
-    carried_by, _ = registration
+def test_carry_of_many_heads_is_the_carry_of_each(registered, face_model):
+    carried_by, _ = registered
     rng = np.random.default_rng(1)
     heads = np.stack([face_model.sample(rng).vertices for _ in range(2)])
     both = carried_by.carry(heads, face_model.triangles)
     np.testing.assert_allclose(both[1], carried_by.carry(heads[1], face_model.triangles), atol=1e-6)
 
 
-def test_expressions_come_along(registration, template, face_model):
-    carried_by, _ = registration
+def test_expressions_come_along(registered, template, face_model):
+    carried_by, _ = registered
     names, ibug = face_model.expression_names, template["ibug68"]
 
     def carried(*units):
@@ -257,10 +236,10 @@ def test_expressions_come_along(registration, template, face_model):
     assert smile[ibug[54], 0] - neutral[ibug[54], 0] > 0.003 and smile[ibug[54], 2] > neutral[ibug[54], 2]
 
 
-def test_saved_registration_comes_back(registration, tmp_path):
+def test_saved_registration_comes_back(registered, tmp_path):
     from core.training.registration import Registration
 
-    carried_by, _ = registration
+    carried_by, _ = registered
     carried_by.save(tmp_path / "cache.npz")
     again = Registration.load(tmp_path / "cache.npz")
     for name in ("face", "bary", "offset", "direct", "carry_weight", "ict_face", "ict_landmark_bary"):
