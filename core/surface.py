@@ -6,6 +6,7 @@ import numpy as np
 
 from core.errors import ReconstructionError
 from core.geometry import VOLUME_SHAPE, CropFrame, HeadPose
+from core.smoothing import smooth_sides
 
 #: Occupancy of the surface, and how near to it a voxel may come: at exactly that value triangles degenerate.
 LEVEL, CLEARANCE = 0.5, 1e-3
@@ -67,13 +68,14 @@ def extract_shape(volume: np.ndarray, frame: CropFrame, pose: HeadPose) -> Shape
         raise ValueError(f"the volume has to be {VOLUME_SHAPE}, not {volume.shape}")
     box = occupied_box(volume)
     # One empty voxel all around closes the surface where the solid touches the border of the volume.
-    values = np.pad(volume[box], 1).astype(np.float32, copy=False)
+    values = smooth_sides(np.pad(volume[box], 1).astype(np.float32, copy=False), LEVEL)
     np.copyto(values, LEVEL + CLEARANCE, where=np.abs(values - LEVEL) < CLEARANCE)
     points, faces, _, _ = marching_cubes(values, LEVEL)
     points, faces, alone = _largest_component(points, faces)
+    values = values[1:-1, 1:-1, 1:-1]
     if not alone:
-        volume = _largest_solid(volume, box)
-    if (volume[box] >= LEVEL).sum() < SMALLEST_SOLID:
+        values = _largest_solid(values)
+    if (values >= LEVEL).sum() < SMALLEST_SOLID:
         raise ReconstructionError(
             "The network found next to nothing behind this face: try a sharper or less covered picture of it"
         )
@@ -82,7 +84,9 @@ def extract_shape(volume: np.ndarray, frame: CropFrame, pose: HeadPose) -> Shape
     vertices = pose.camera_to_head(frame.volume_to_camera(points.astype(np.float64))).astype(np.float32)
     # scikit-image's triangles are clockwise from outside in (z, y, x); the way to the head frame mirrors
     # twice.
-    return Shape(points, vertices, np.ascontiguousarray(faces[:, ::-1]), volume, box)
+    solid = np.zeros(VOLUME_SHAPE, np.float32)
+    solid[box] = values
+    return Shape(points, vertices, np.ascontiguousarray(faces[:, ::-1]), solid, box)
 
 
 def _largest_component(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -103,18 +107,16 @@ def _largest_component(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarra
     return points[keep], index[faces[keep[faces[:, 0]]]], False
 
 
-def _largest_solid(volume: np.ndarray, box: tuple[slice, slice, slice]) -> np.ndarray:
-    """The volume with every other solid taken out and cavities filled."""
+def _largest_solid(values: np.ndarray) -> np.ndarray:
+    """The occupancy with every other solid taken out and cavities filled."""
     from scipy.ndimage import binary_fill_holes, label
 
-    parts, count = label(volume[box] >= LEVEL)
+    parts, count = label(values >= LEVEL)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     main = parts == 1 + np.argmax(sizes[1:])
-    solid = np.zeros_like(volume)
-    # Beside the main solid its own soft edge has to stay: only voxels over the level are taken out.
-    solid[box] = np.where((parts > 0) & ~main, 0, volume[box])
-    holes = binary_fill_holes(main) & ~main
-    solid[box][holes] = 1
+    # The main solid's own soft edge has to stay: only voxels over the level are taken out.
+    solid = np.where((parts > 0) & ~main, np.float32(0), values)
+    solid[binary_fill_holes(main) & ~main] = 1
     return solid
 
 
