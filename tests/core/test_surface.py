@@ -95,7 +95,7 @@ def test_nothing_found(scene):
 
 
 def test_sides_have_no_terraces(scene):
-    """Occupancy that ramps along the rays only, as the network's does: the sides come out smooth all the same."""
+    """Occupancy that ramps along the rays only, as the network's does: the sides come out smooth, too."""
     column, z = column_crossings(scene.volume.reshape(len(scene.volume), -1).T)
     back, front = np.full(192 * 192, np.inf), np.full(192 * 192, -np.inf)
     np.minimum.at(back, column, z)
