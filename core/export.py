@@ -32,8 +32,8 @@ MODELS = {
         "MediaPipe's face detector for small faces, and landmarks",
     ),
     "head_template.npz": ("CC0-1.0", "MakeHuman's head"),
-    "landmark_lifter.safetensors": ("GPL-3.0-or-later", "Photobust's landmark lifter"),
-    "volume_network.safetensors": ("GPL-3.0-or-later", "Photobust's volume network"),
+    "landmark_lifter.safetensors": ("CC0-1.0", "Photobust's landmark lifter"),
+    "volume_network.safetensors": ("CC0-1.0", "Photobust's volume network"),
 }
 DESCRIPTIONS = {
     "surface.ply": "closed surface in the head frame (metres, z up, the face looks along -y), sRGB colours,"

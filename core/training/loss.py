@@ -23,9 +23,9 @@ STEEP = 3.0
 class LossWeights:
     """Weights of the terms; see `volume_loss`."""
 
-    occupancy: float = 0.5
+    occupancy: float = 0.25
     depth: float = 1.0
-    normal: float = 1.0
+    normal: float = 3.0
 
 
 @nb.njit(cache=True, fastmath=True, parallel=True)

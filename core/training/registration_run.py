@@ -17,7 +17,15 @@ from core.training.registration import (
     seen_triangles,
     similarity,
 )
-from core.training.template_landmarks import IRIS, cast_landmarks, detector, snap, symmetrise, vertex_normals
+from core.training.template_landmarks import (
+    IRIS,
+    cast_landmarks,
+    detector,
+    mend_outliers,
+    snap,
+    symmetrise,
+    vertex_normals,
+)
 from core.training.template_solid import solid_vertices, triangulate
 
 #: Rings of the face model's skin behind the edges of its lids and where its lips meet.
@@ -30,7 +38,7 @@ def face_model_landmarks(model: FaceModel, models_dir: Path) -> tuple[np.ndarray
     """The detector's landmarks on the face model: triangles (478,) of `model.triangles` and bary (478, 3)."""
     mirror = np.load(models_dir / "landmark_symmetry.npz")["mirror"]
     positions, _ = cast_landmarks(painted_face_model(model), detector(models_dir))
-    positions = symmetrise(positions, mirror)
+    positions = symmetrise(mend_outliers(positions), mirror)
     part, names = model.triangle_part, model.part_names
     skin = np.flatnonzero(part <= 1)
     balls = [np.flatnonzero(part == names.index(f"eyeball_{side}")) for side in ("right", "left")]

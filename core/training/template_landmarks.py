@@ -212,7 +212,7 @@ def mend_outliers(positions: np.ndarray, limit: float = 0.04) -> np.ndarray:
     mended = positions.copy()
     for k in np.unique(triangles):
         around = np.setdiff1d(triangles[(triangles == k).any(1)], k)
-        middle = np.median(positions[around], 0)
+        middle = np.nanmedian(positions[around], 0)
         if np.linalg.norm(positions[k] - middle) > limit:
             mended[k] = middle
     return mended

@@ -47,7 +47,7 @@ def test_a_head_lifted_without_error_is_its_own_target(heads, lifter):
 
 @pytest.mark.parametrize("factor", [0.7, 1.4])
 def test_target_is_where_the_photo_shows_the_face(heads, lifter, factor):
-    """Whatever the lifter and the assumed focal length get wrong, the middle of the face stays on its pixel."""
+    """Whatever lifter and assumed focal length get wrong, the middle of the face stays on its pixel."""
     sample = projected_sample(heads, ICT, 2, noise=0.3)
     scene = replace(sample.scene, assumed_focal_px=sample.scene.camera.focal_px * factor)
     sample = replace(sample, scene=scene)
@@ -55,9 +55,9 @@ def test_target_is_where_the_photo_shows_the_face(heads, lifter, factor):
     points, _ = true_in_volume(sample, lifted, heads)
     vertices = heads.vertices(ICT, sample.identity, sample.expression)
     shown = lifted.frame.photo_to_crop(scene.camera.project(scene.pose.head_to_camera(vertices)))
-    nose = heads.model.landmarks68[27:36]
-    distance = np.linalg.norm(points[nose, :2] - shown[nose], axis=1)
-    assert distance.max() < 4
+    face = heads.model.landmarks68
+    np.testing.assert_allclose(points[face, :2].mean(0), shown[face].mean(0), atol=2.5)
+    nose = face[27:36]
     # Depth is in the same unit as width: the head's own proportions, not the assumed camera's.
     turned = np.linalg.norm(points[nose[0]] - points[nose[3]])
     true = np.linalg.norm(vertices[nose[0]] - vertices[nose[3]])
@@ -70,7 +70,7 @@ def test_target_is_where_the_photo_shows_the_face(heads, lifter, factor):
 
 
 def test_figures_of_known_answers(heads, lifter):
-    truth = prepare(projected_sample(heads, ICT, 3), heads, lifter)
+    truth = prepare(projected_sample(heads, ICT, 3, noise=0.3), heads, lifter)
     exact, moved, template = VolumeFigures(), VolumeFigures(), VolumeFigures()
     volume = truth.target.transpose(2, 0, 1)
     exact.add(truth, volume)
@@ -80,7 +80,8 @@ def test_figures_of_known_answers(heads, lifter):
     assert (one["iou"], one["depth_voxels"], one["normal_deg"]) == pytest.approx((1, 0, 0), abs=1e-6)
     assert two["depth_voxels"] == pytest.approx(2, abs=1e-3)
     assert two["depth_mm"] == pytest.approx(2 / 0.65, rel=1e-3)
-    assert two["iou"] < three["iou"] + 0.2 and three["depth_voxels"] > 0
+    assert 0.9 < two["iou"] < 1
+    assert 0.5 < three["iou"] < 1 and three["depth_voxels"] > 0
 
 
 def test_withheld_inputs(heads, lifter):
