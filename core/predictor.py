@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from core.network import VolumeRegressionNetwork
 
 WEIGHTS_NAME = "volume_network.safetensors"
+#: Logits are divided by this before they become occupancies. Within the few voxels around a surface they grow
+#: evenly; a plain sigmoid would flatten that to 0 and 1, and leave marching cubes nothing to interpolate.
+SOFTNESS = 4.0
 
 
 class VolumePredictor(Protocol):
@@ -20,7 +23,7 @@ class VolumePredictor(Protocol):
 
     def predict(self, crop: np.ndarray, guidance: Guidance) -> np.ndarray:
         """crop: (192, 192, 3) uint8 RGB, crop frame -> (200, 192, 192) float32 occupancy, [z, y, x], crop
-        frame.
+        frame: sigmoid(logit / SOFTNESS), 0.5 on the surface.
         """
         ...
 
@@ -76,8 +79,9 @@ class TorchPredictor:
 
         inputs = torch.from_numpy(network_input(crop, guidance))[None].to(memory_format=torch.channels_last)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-            delta = self.network(inputs)[0].float()
-            volume = torch.from_numpy(guidance.template_logits).add(delta).sigmoid_()
+            # The network's memory order is [y, x, z]; adding to it in another order is slow.
+            logits = self.network(inputs)[0].float().contiguous()
+            volume = logits.add_(torch.from_numpy(guidance.template_logits)).div_(SOFTNESS).sigmoid_()
         return volume.numpy()
 
 

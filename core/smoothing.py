@@ -16,11 +16,14 @@ DEPTH_BLUR = 1.5
 
 def smooth_sides(values: np.ndarray, level: float) -> np.ndarray:
     """A copy of occupancy values (D, H, W) float32 [z, y, x], blurred by [1 2 1] / 4 along all axes where
-    steep.
+    the surface is steep and on the whole far side, which has no details to lose.
     """
     import cv2
 
-    weight = steepness(values >= level)
+    inside = values >= level
+    front, back = depth_range(inside)
+    weight = np.maximum(steepness(front), steepness(back))
+    middle = (front + back) / 2
     smooth = np.empty_like(values)
     for source, target in zip(values, smooth, strict=True):
         cv2.GaussianBlur(source, (3, 3), 0, dst=target, borderType=cv2.BORDER_REPLICATE)
@@ -29,24 +32,29 @@ def smooth_sides(values: np.ndarray, level: float) -> np.ndarray:
     inner += np.float32(0.25) * smooth[2:]
     smooth[1:-1] = inner
     smooth -= values
-    smooth *= weight
+    for z, layer in enumerate(smooth):
+        layer *= np.where(z < middle, np.float32(1), weight)
     smooth += values
     return smooth
 
 
-def steepness(inside: np.ndarray) -> np.ndarray:
-    """(H, W) float32, 0..1: how steep the front or the back of a solid (D, H, W) bool is in each column."""
-    import cv2
+def depth_range(inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W) float32 z of the nearest and the farthest voxel of a solid (D, H, W) bool in each column.
 
+    What is outside counts as far away, which makes the outline steep.
+    """
     depth = len(inside)
     some = inside.any(0)
     front = np.where(some, depth - 1 - np.argmax(inside[::-1], 0), 0)
     back = np.where(some, np.argmax(inside, 0), depth - 1)
-    steep = np.zeros(some.shape, np.float32)
-    for surface in (front, back):
-        # What is outside counts as far away, which makes the outline steep.
-        blurred = cv2.GaussianBlur(surface.astype(np.float32), (0, 0), DEPTH_BLUR)
-        along_y, along_x = np.gradient(blurred)
-        cosine = 1 / np.sqrt(1 + along_x**2 + along_y**2)
-        steep = np.maximum(steep, np.clip((FLAT - cosine) / (FLAT - STEEP), 0, 1))
-    return steep.astype(np.float32)
+    return front.astype(np.float32), back.astype(np.float32)
+
+
+def steepness(surface: np.ndarray) -> np.ndarray:
+    """(H, W) float32, 0..1: how steep a surface given by its depth (H, W) float32, voxels, is."""
+    import cv2
+
+    blurred = cv2.GaussianBlur(surface, (0, 0), DEPTH_BLUR)
+    along_y, along_x = np.gradient(blurred)
+    cosine = 1 / np.sqrt(1 + along_x**2 + along_y**2)
+    return np.clip((FLAT - cosine) / (FLAT - STEEP), 0, 1).astype(np.float32)

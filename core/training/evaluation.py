@@ -10,6 +10,7 @@ from core.detection import FaceLandmarks
 from core.geometry import VOXELS_PER_METRE
 from core.guidance import TEMPLATE_LOGIT, Guidance, neck_plane
 from core.lifter import LandmarkLifter, LiftedHead
+from core.predictor import SOFTNESS
 from core.training.dataset import fast_guidance, true_in_volume
 from core.training.heads import HeadSource
 from core.training.rasterize import columns
@@ -134,4 +135,4 @@ class TemplatePredictor:
 
     def predict(self, crop: np.ndarray, guidance: Guidance) -> np.ndarray:
         """See `VolumePredictor.predict`; the picture is not looked at."""
-        return 1 / (1 + np.exp(-guidance.template_logits))
+        return 1 / (1 + np.exp(-guidance.template_logits / SOFTNESS))

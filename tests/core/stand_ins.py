@@ -8,6 +8,7 @@ from scipy.spatial import Delaunay
 from core.detection import FaceDetector
 from core.guidance import Guidance
 from core.lifter import POSE_OUTPUTS, LandmarkLifter
+from core.predictor import SOFTNESS
 from core.reconstructor import Reconstructor
 from core.template import HeadTemplate
 
@@ -24,7 +25,7 @@ class TemplatePredictor:
         assert crop.shape == (192, 192, 3) and crop.dtype == np.uint8
         assert guidance.maps.shape == (7, 192, 192)
         self.calls += 1
-        return (1 / (1 + np.exp(-guidance.template_logits))).astype(np.float32)
+        return (1 / (1 + np.exp(-guidance.template_logits / SOFTNESS))).astype(np.float32)
 
 
 def average_lifter() -> LandmarkLifter:

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from core.guidance import MAPS, Guidance
 from core.network import INPUT_CHANNELS, NetworkConfig, VolumeRegressionNetwork
-from core.predictor import TorchPredictor, fold_normalisation, network_input
+from core.predictor import SOFTNESS, TorchPredictor, fold_normalisation, network_input
 
 SMALL = NetworkConfig(channels=(8, 12, 16, 16), down=(1, 1, 1, 1), up=(1, 1, 1), features=8)
 
@@ -39,7 +39,7 @@ def lively(network: VolumeRegressionNetwork) -> VolumeRegressionNetwork:
 def test_untrained_network_answers_with_the_template(crop, guidance):
     volume = TorchPredictor(VolumeRegressionNetwork(SMALL).eval()).predict(crop, guidance)
     assert volume.shape == (200, 192, 192) and volume.dtype == np.float32
-    np.testing.assert_allclose(volume, 1 / (1 + np.exp(-guidance.template_logits)), atol=1e-6)
+    np.testing.assert_allclose(volume, 1 / (1 + np.exp(-guidance.template_logits / SOFTNESS)), atol=1e-6)
 
 
 def test_folding_the_normalisation_changes_nothing(crop, guidance):

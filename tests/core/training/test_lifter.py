@@ -56,7 +56,9 @@ def test_mesh_of_the_detector():
 
 
 def test_lifted_head_is_nearer_to_a_scan_than_the_average_one(data_folder):
-    """On renders of a scanned face, straight through the detector: the scan knows where its landmarks truly are."""
+    """On renders of a scanned face, straight through the detector: the scan knows where its landmarks
+    truly are.
+    """
     template = HeadTemplate.load(MODELS)
     lifter, detector = LandmarkLifter.from_pretrained(MODELS, template), FaceDetector.from_pretrained(MODELS)
     scan = np.load(data_folder / "scans" / "demo_face.npz")["lm"]
