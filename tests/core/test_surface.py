@@ -108,9 +108,10 @@ def test_sides_have_no_terraces(scene):
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     turned = np.degrees(np.arccos(np.clip((mesh.vertex_normals * normal).sum(1), -1, 1)))
     towards = scene.pose.camera_to_head(np.zeros(3)) - mesh.vertices
-    cosine = np.abs((normal * towards).sum(1)) / np.linalg.norm(towards, axis=1)
-    assert np.median(turned[cosine < 0.3]) < 3  # 5.4 without the smoothing
+    cosine = (normal * towards).sum(1) / np.linalg.norm(towards, axis=1)
+    assert np.median(turned[np.abs(cosine) < 0.3]) < 3  # 5.4 without the smoothing
     assert np.median(turned[cosine > 0.7]) < 0.1
+    assert np.median(turned[cosine < -0.7]) < 0.3  # the far side is blurred
 
 
 def test_smoothing_leaves_alone_what_faces_the_camera():
@@ -118,7 +119,8 @@ def test_smoothing_leaves_alone_what_faces_the_camera():
     values[5:20, 5:35, 5:35] = 1
     values[20, 5:35, 5:35] = 0.3
     smooth = smooth_sides(values, 0.5)
-    np.testing.assert_array_equal(smooth[:, 12:28, 12:28], values[:, 12:28, 12:28])
+    np.testing.assert_array_equal(smooth[14:, 12:28, 12:28], values[14:, 12:28, 12:28])
+    assert 0 < smooth[4, 20, 20] < 0.5 < smooth[5, 20, 20] < 1  # the far side
     assert 0.2 < smooth[12, 20, 4] < 0.3 and 0.7 < smooth[12, 20, 5] < 0.8
 
 
