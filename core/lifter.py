@@ -13,7 +13,7 @@ import numpy as np
 from core.detection import FaceLandmarks
 from core.errors import ModelError
 from core.geometry import FRONTAL, Camera, CropFrame, HeadPose, crop_frame_around
-from core.pose import SeenPose, fit_pose
+from core.pose import SeenPose, fit_pose, rotation_matrix
 from core.template import HeadTemplate
 
 FILE_NAME = "landmark_lifter.safetensors"
@@ -52,16 +52,6 @@ def features(points: np.ndarray, seen: SeenPose, canonical: np.ndarray, camera: 
             away,
         ]
     ).astype(np.float32)
-
-
-def rotation_matrix(vector: np.ndarray) -> np.ndarray:
-    """(3, 3) rotation by |vector| radians about `vector` (Rodrigues' formula)."""
-    angle = float(np.linalg.norm(vector))
-    if angle < 1e-9:
-        return np.eye(3)
-    x, y, z = vector / angle
-    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * k @ k
 
 
 class LandmarkLifter:

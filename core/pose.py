@@ -23,6 +23,16 @@ def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarra
     return scale, rotation, target_mean - scale * rotation @ source_mean
 
 
+def rotation_matrix(vector: np.ndarray) -> np.ndarray:
+    """(3, 3) rotation by |vector| radians about `vector` (Rodrigues' formula)."""
+    angle = float(np.linalg.norm(vector))
+    if angle < 1e-9:
+        return np.eye(3)
+    x, y, z = vector / angle
+    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * k @ k
+
+
 def rotation_to_ray(ray: np.ndarray) -> np.ndarray:
     """(3, 3) smallest rotation that takes the optical axis (0, 0, 1) to the direction of `ray` (3,)."""
     d = ray / np.linalg.norm(ray)

@@ -5,11 +5,12 @@ up, face along -y) and every head is scaled to the size of the average one: a si
 head from a near one, so the size is taken out of what is learned.
 """
 
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from core.training.template_cut import boundary_loops
 
 #: iBUG indices of the outer eye corners, subject's right and left.
 OUTER_EYE_CORNERS = (36, 45)
@@ -22,26 +23,6 @@ class HeadSample:
     identity: np.ndarray
     expression: np.ndarray
     vertices: np.ndarray
-
-
-def boundary_loops(triangles: np.ndarray) -> list[np.ndarray]:
-    """Closed loops of the mesh's open edges, in the direction of the triangles that own them."""
-    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-    directed = set(map(tuple, edges.tolist()))
-    following = defaultdict(list)
-    for a, b in directed:
-        if (b, a) not in directed:
-            following[a].append(b)
-    loops = []
-    while following:
-        start = next(iter(following))
-        loop, current = [start], following[start].pop()
-        while current != start:
-            loop.append(current)
-            current = following[current].pop()
-        following = defaultdict(list, {k: v for k, v in following.items() if v})
-        loops.append(np.array(loop))
-    return loops
 
 
 def zip_loop(loop: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -116,7 +97,7 @@ class FaceModel:
     def _close(self) -> np.ndarray:
         skin = self.triangles[self.triangle_part <= 1]
         pieces = [skin]
-        for loop in boundary_loops(skin):
+        for loop in map(np.array, boundary_loops(skin)):
             points = self.mean[loop]
             axis = 0 if np.ptp(points[:, 0]) > np.ptp(points[:, 1]) else 1
             pieces.append(zip_loop(loop, points[:, axis]))

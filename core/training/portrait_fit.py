@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.geometry import FRONTAL
+from core.pose import rotation_matrix
 from core.training.face_model import FaceModel
 
 #: Landmarks on the face's outline: they slide along the silhouette, so they count less.
@@ -37,15 +38,6 @@ class PortraitFit:
         camera = vertices @ self.rotation.T + self.translation
         xy = camera[:, :2] / camera[:, 2:] * self.focal + np.array([(width - 1) / 2, (height - 1) / 2])
         return np.concatenate([xy, camera[:, 2:]], 1).astype(np.float32)
-
-
-def _rotation(vector: np.ndarray) -> np.ndarray:
-    angle = float(np.linalg.norm(vector))
-    if angle < 1e-12:
-        return np.eye(3)
-    x, y, z = vector / angle
-    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * k @ k
 
 
 def fit_portrait(
@@ -117,7 +109,7 @@ def fit_portrait(
         delta[:3] *= min(1.0, 0.3 / max(float(np.linalg.norm(delta[:3])), 1e-9))
         delta[5] = np.clip(delta[5], -0.3 * translation[2], 0.3 * translation[2])
         delta[6] = np.clip(delta[6], -0.2, 0.2)
-        rotation = _rotation(delta[:3]) @ rotation
+        rotation = rotation_matrix(delta[:3]) @ rotation
         translation = translation + delta[3:6]
         focal *= float(np.exp(delta[6]))
         if free > 7:

@@ -89,16 +89,6 @@ def painted_face_model(model: FaceModel) -> PaintedHead:
     return PaintedHead(vertices, model.triangles[seen], eyeball[seen], lip, brows)
 
 
-def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Scale, rotation (3, 3) and translation (3,) with target ~ scale * source @ rotation.T + translation."""
-    a, b = source - source.mean(0), target - target.mean(0)
-    u, s, vt = np.linalg.svd(b.T @ a)
-    sign = np.diag([1, 1, np.linalg.det(u @ vt)])
-    rotation = u @ sign @ vt
-    scale = float((s * np.diag(sign)).sum() / (a**2).sum())
-    return scale, rotation, target.mean(0) - scale * rotation @ source.mean(0)
-
-
 class Surface:
     """Nearest points on a mesh, only where the normals agree."""
 

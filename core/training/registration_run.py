@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from core.training.face_model import FaceModel, boundary_loops
+from core.pose import similarity
+from core.training.face_model import FaceModel
 from core.training.registration import (
     Registration,
     Surface,
@@ -15,8 +16,8 @@ from core.training.registration import (
     match_loops,
     painted_face_model,
     seen_triangles,
-    similarity,
 )
+from core.training.template_cut import boundary_loops
 from core.training.template_landmarks import (
     IRIS,
     cast_landmarks,

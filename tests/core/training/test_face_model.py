@@ -7,10 +7,11 @@ import pytest
 import trimesh
 
 from core.geometry import crop_frame_around
-from core.training.face_model import boundary_loops, zip_loop
+from core.training.face_model import zip_loop
 from core.training.heads import ICT, MAKEHUMAN
 from core.training.rasterize import crossings, leaking_rays
 from core.training.scenes import sample_scene
+from core.training.template_cut import boundary_loops
 
 
 def test_zip_closes_a_slit():

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.geometry import HEAD_CENTRE, HeadPose
-from core.lifter import rotation_matrix
-from core.pose import SeenPose, fit_pose, similarity
+from core.pose import SeenPose, fit_pose, rotation_matrix, similarity
 from core.training.lifter import pose_correction
 from core.training.scenes import PICTURE, head_rotation, sample_scene
 from core.training.shards import Sample, Shard, read_samples, shard_paths, write_shard
