@@ -1,4 +1,6 @@
-"""Plot the log of a training run: python scripts/plot_training.py cache/run/log.csv docs/pictures/training.png"""
+"""Plot the log of a training run: python scripts/plot_training.py cache/run/log.csv
+docs/pictures/training.png
+"""
 
 import argparse
 import csv
