@@ -85,7 +85,9 @@ def recall(args: argparse.Namespace) -> None:
 
     paths = DataPaths.under(args.data, args.cache, args.heads or args.models)
     maker, rng = PictureMaker(paths, "eval"), np.random.default_rng(5)
-    made, plain, thorough = defaultdict(int), defaultdict(int), defaultdict(int)
+    made: dict[str, int] = defaultdict(int)
+    plain: dict[str, int] = defaultdict(int)
+    thorough: dict[str, int] = defaultdict(int)
     for _ in range(args.count):
         truth = maker.picture(rng)
         name = yaw_bin(truth)

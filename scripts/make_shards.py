@@ -46,7 +46,8 @@ def main() -> None:
     paths = DataPaths.under(Path(args.data), args.cache, args.models)
     indices = range(args.first, args.first + args.count)
     chunks = [indices[i : i + 4] for i in range(0, len(indices), 4)]
-    started, total = time.monotonic(), Counter()
+    started = time.monotonic()
+    total: Counter[str] = Counter()
     jobs = [(paths, args.out, args.split, chunk, args.seed) for chunk in chunks]
     with ProcessPoolExecutor(args.processes) as pool:
         for done, counts in enumerate(pool.map(work, jobs), 1):

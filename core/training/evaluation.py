@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -97,9 +98,9 @@ class VolumeFigures:
         cosine = np.clip((n_mine * n_true).sum(-1)[both], -1, 1)
         self.normal[yaw].append(float(np.degrees(np.arccos(cosine)).mean()))
 
-    def rows(self) -> Iterator[dict[str, float | str]]:
+    def rows(self) -> Iterator[dict[str, Any]]:
         """A row for each yaw bin and one for the mean of the bins."""
-        rows = []
+        rows: list[dict[str, Any]] = []
         for yaw in YAW_BINS:
             if self.iou[yaw]:
                 depth = float(np.mean(self.depth[yaw]))

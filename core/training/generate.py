@@ -15,6 +15,7 @@ from core.training.heads import ICT, MAKEHUMAN, HeadSource
 from core.training.render import draw
 from core.training.scenes import PICTURE, sample_scene
 from core.training.shards import Sample, write_shard
+from core.training.textures import Split
 
 #: Share of heads that are MakeHuman's.
 MAKEHUMAN_SHARE = 0.3
@@ -54,7 +55,7 @@ class DataPaths:
 class PictureMaker:
     """Everything that training pictures are made from, loaded once a process."""
 
-    def __init__(self, paths: DataPaths, split: str = "train") -> None:
+    def __init__(self, paths: DataPaths, split: Split = "train") -> None:
         self.split = split
         self.heads = paths.heads()
         self.appearance = Appearance.load(paths.textures, paths.panoramas)
@@ -109,13 +110,14 @@ def yaw_bin(sample: Sample) -> str:
     return str(min(int(abs(sample.scene.pose.angles[0]) // 30) * 30, 60))
 
 
-def make_shards(paths: DataPaths, folder: Path, split: str, indices: range, seed: int) -> Counter:
+def make_shards(paths: DataPaths, folder: Path, split: Split, indices: range, seed: int) -> Counter:
     """Write shards `split_00000.npz`... of the given indices, skipping those that exist.
 
     Each shard has its own random stream, so any number of processes makes the same ones. Returns how many
     pictures were made and found by yaw bin.
     """
-    maker, counts = None, Counter()
+    maker = None
+    counts: Counter[str] = Counter()
     for index in indices:
         path = folder / f"{split}_{index:05d}.npz"
         if path.exists():

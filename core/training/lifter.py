@@ -99,7 +99,8 @@ def collect(
     """Features and targets of all samples of a split. assumed: use the focal length the reconstruction would
     assume.
     """
-    xs, poses, yaws, weights, shapes, batch = [], [], [], [], [], []
+    xs, poses, yaws, weights, shapes = [], [], [], [], []
+    batch: list[np.ndarray] = []
 
     def flush() -> None:
         if batch:
