@@ -5,8 +5,6 @@ from functools import cached_property
 
 import numpy as np
 
-LANDMARK_COUNT = 478
-
 
 @dataclass(frozen=True)
 class FaceLandmarks:

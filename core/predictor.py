@@ -28,10 +28,14 @@ class VolumePredictor(Protocol):
         ...
 
 
+def picture_channels(crop: np.ndarray) -> np.ndarray:
+    """(192, 192, 3) uint8 RGB -> (3, 192, 192) float32 in -1..1: the picture as the network is given it."""
+    return (crop.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)
+
+
 def network_input(crop: np.ndarray, guidance: Guidance) -> np.ndarray:
     """(10, 192, 192) float32: RGB in -1..1, then the maps of the guidance."""
-    picture = crop.astype(np.float32) / 127.5 - 1
-    return np.concatenate([picture.transpose(2, 0, 1), guidance.maps])
+    return np.concatenate([picture_channels(crop), guidance.maps])
 
 
 def load_network(path: Path) -> "VolumeRegressionNetwork":

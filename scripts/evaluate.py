@@ -81,16 +81,16 @@ def recall(args: argparse.Namespace) -> None:
     """Share of made pictures in which the detector finds the face."""
     import numpy as np
 
-    from core.training.generate import DataPaths, PictureMaker, yaw_bin
+    from core.training.generate import DataPaths, PictureMaker
 
     paths = DataPaths.under(args.data, args.cache, args.heads or args.models)
     maker, rng = PictureMaker(paths, "eval"), np.random.default_rng(5)
-    made: dict[str, int] = defaultdict(int)
-    plain: dict[str, int] = defaultdict(int)
-    thorough: dict[str, int] = defaultdict(int)
+    made: dict[int, int] = defaultdict(int)
+    plain: dict[int, int] = defaultdict(int)
+    thorough: dict[int, int] = defaultdict(int)
     for _ in range(args.count):
         truth = maker.picture(rng)
-        name = yaw_bin(truth)
+        name = truth.yaw_bin
         made[name] += 1
         found = maker.detect(truth, thorough=False) is not None
         plain[name] += found

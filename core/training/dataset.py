@@ -21,6 +21,7 @@ from core.guidance import (
 )
 from core.lifter import LandmarkLifter, LiftedHead
 from core.pose import similarity
+from core.predictor import picture_channels
 from core.training.heads import HeadSource
 from core.training.lifter import face_weights
 from core.training.rasterize import columns, distances, front_and_back
@@ -123,7 +124,7 @@ class SampleMaker:
         solid, triangles = true_in_volume(sample, lifted, self.heads)
         target = columns(solid, triangles, neck_plane(lifted.frame, lifted.pose))
         rays = np.where(np.abs(maps[:3]).sum(0) > 0, np.float32(FACE_WEIGHT), np.float32(1))
-        picture = cut_crop(sample.picture, lifted.frame).astype(np.float32) / 127.5 - 1
+        picture = picture_channels(cut_crop(sample.picture, lifted.frame))
         if self.drop is not None:
             if rng.random() < self.drop.picture:
                 picture[:] = 0
@@ -131,7 +132,7 @@ class SampleMaker:
                 maps[:4] = 0
             elif rng.random() < self.drop.mesh_depth:
                 maps[3] = 0
-        inputs = np.concatenate([picture.transpose(2, 0, 1), maps])
+        inputs = np.concatenate([picture, maps])
         return {"inputs": inputs, "template": template, "target": target, "rays": rays}
 
 

@@ -87,7 +87,7 @@ class VolumeFigures:
         """occupancy: (200, 192, 192) float32 [z, y, x]."""
         predicted = np.ascontiguousarray(occupancy.transpose(1, 2, 0))
         a, b = predicted > 0.5, truth.target > 0.5
-        yaw = yaw_bin(truth.sample)
+        yaw = truth.sample.yaw_bin
         self.iou[yaw].append(float((a & b).sum() / max((a | b).sum(), 1)))
         mine, true = front_depth(predicted), front_depth(truth.target)
         face = face_rays(truth)
@@ -119,11 +119,6 @@ class VolumeFigures:
             k: float(np.mean([r[k] for r in rows])) for k in ("iou", "depth_voxels", "depth_mm", "normal_deg")
         }
         yield {"yaw": "mean", "heads": sum(int(r["heads"]) for r in rows), **mean}
-
-
-def yaw_bin(sample: Sample) -> int:
-    """0, 30 or 60: the bin of 30 degrees that the head's yaw falls into."""
-    return min(int(abs(sample.scene.pose.angles[0]) // 30) * 30, 60)
 
 
 def face_rays(truth: Truth) -> np.ndarray:

@@ -105,11 +105,6 @@ class PictureMaker:
         return (replace(truth, landmarks=face.points) if face else None), truth
 
 
-def yaw_bin(sample: Sample) -> str:
-    """The bin ("0", "30" or "60") of 30 degrees that the head's yaw falls into."""
-    return str(min(int(abs(sample.scene.pose.angles[0]) // 30) * 30, 60))
-
-
 def make_shards(paths: DataPaths, folder: Path, split: Split, indices: range, seed: int) -> Counter:
     """Write shards `split_00000.npz`... of the given indices, skipping those that exist.
 
@@ -127,9 +122,9 @@ def make_shards(paths: DataPaths, folder: Path, split: Split, indices: range, se
         samples: list[Sample] = []
         while len(samples) < SHARD_SIZE:
             found, truth = maker.sample(rng)
-            counts[f"made {yaw_bin(truth)}"] += 1
+            counts[f"made {truth.yaw_bin}"] += 1
             if found is not None:
-                counts[f"found {yaw_bin(truth)}"] += 1
+                counts[f"found {truth.yaw_bin}"] += 1
                 samples.append(found)
         write_shard(path, samples)
     return counts

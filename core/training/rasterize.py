@@ -8,11 +8,10 @@ import numba as nb
 import numpy as np
 
 from core.geometry import VOLUME_SHAPE
+from core.raster import RAY_JITTER
 
 #: Most surfaces that one ray may cross (an ear behind a cheek behind a nose, both ways).
 MAX_CROSSINGS = 32
-#: Rays pass a hair beside the pixel centres so that none runs exactly along a shared edge.
-RAY_JITTER = (1.37e-4, 2.11e-4)
 
 
 @nb.njit(cache=True, fastmath=True)

@@ -31,6 +31,11 @@ class Sample:
     expression: np.ndarray
     scene: Scene
 
+    @property
+    def yaw_bin(self) -> int:
+        """0, 30 or 60: the bin of 30 degrees that the head's yaw falls into."""
+        return min(int(abs(self.scene.pose.angles[0]) // 30) * 30, 60)
+
 
 def write_shard(path: Path, samples: Sequence[Sample]) -> None:
     """Write samples under a temporary name and move them into place."""
