@@ -9,16 +9,20 @@ from pathlib import Path
 import numpy as np
 
 from core.detection import FaceDetector, FaceLandmarks
+from core.geometry import Camera, HeadPose
 from core.training.appearance import Appearance, Wearer
+from core.training.damage import damage
 from core.training.face_model import FaceModel
 from core.training.heads import ICT, MAKEHUMAN, HeadSource
+from core.training.portrait_views import PortraitViews
 from core.training.render import draw
-from core.training.scenes import PICTURE, sample_scene
+from core.training.scenes import PICTURE, Scene, sample_assumed_focal, sample_scene
 from core.training.shards import Sample, write_shard
 from core.training.textures import Split
 
-#: Share of heads that are MakeHuman's.
-MAKEHUMAN_SHARE = 0.3
+#: Share of pictures that are portraits turned in 3D; share of the other heads that are MakeHuman's, which
+#: artists made: more of them teach less of people (docs/training.md).
+TURNED_SHARE, MAKEHUMAN_SHARE = 0.1, 0.15
 #: Finds whose landmarks lie, on average, further than this share of the face's size from the truth are thrown
 #: away: the detector saw something else.
 MAX_DETECTION_ERROR = 0.25
@@ -36,6 +40,7 @@ class DataPaths:
     textures: Path
     registration: Path
     models: Path
+    views: Path
 
     @classmethod
     def under(cls, data: Path, cache: Path, models: Path) -> "DataPaths":
@@ -46,6 +51,7 @@ class DataPaths:
             cache / "textures.npz",
             cache / "registration.npz",
             models,
+            cache / "portrait_views.npz",
         )
 
     def heads(self) -> HeadSource:
@@ -60,6 +66,7 @@ class PictureMaker:
         self.heads = paths.heads()
         self.appearance = Appearance.load(paths.textures, paths.panoramas)
         self.detector = FaceDetector.from_pretrained(paths.models)
+        self.views = PortraitViews.load(paths.views, self.heads.model)
         names = self.heads.model.part_names
         self._eye_parts = (names.index("eyeball_left"), names.index("eyeball_right"))
         self._skin = {
@@ -69,6 +76,8 @@ class PictureMaker:
 
     def picture(self, rng: np.random.Generator) -> Sample:
         """A random picture; its `landmarks` are the true ones, z as the detector's, smaller = nearer."""
+        if rng.random() < TURNED_SHARE:
+            return self._turned_portrait(rng)
         source = MAKEHUMAN if rng.random() < MAKEHUMAN_SHARE else ICT
         identity, expression = self.heads.sample(rng, source)
         # The shards keep half floats: draw what will be read back.
@@ -81,10 +90,32 @@ class PictureMaker:
         wearer = Wearer(vertices, scene.pose, self._skin[source])
         rgb = self.appearance.picture(rng, buffers, camera, self._eye_parts, self.split, wearer=wearer)
         template = self.heads.template_vertices(source, vertices)
-        landmarks = scene.pose.head_to_camera(self.heads.template.landmarks(template))
+        return Sample(
+            rgb, self._seen(template, scene.pose, camera), source, identity, expression, scene, turned=False
+        )
+
+    def _turned_portrait(self, rng: np.random.Generator) -> Sample:
+        """A real picture of hair, clothes and a place, with the head that was fitted to its landmarks."""
+        view = self.views.sample(rng, self.split)
+        identity, expression = view.identity.astype(np.float16), view.expression.astype(np.float16)
+        camera, pose = view.camera, view.pose
+        template = self.heads.template_of(ICT, identity.astype(np.float32), expression.astype(np.float32))
+        scene = Scene(camera, pose, sample_assumed_focal(rng, camera.focal_px))
+        return Sample(
+            damage(view.rgb, rng),
+            self._seen(template, pose, camera),
+            ICT,
+            identity,
+            expression,
+            scene,
+            turned=True,
+        )
+
+    def _seen(self, template: np.ndarray, pose: HeadPose, camera: Camera) -> np.ndarray:
+        """(478, 3) float32 true landmarks of a head (V, 3), photo frame, z as the detector's."""
+        landmarks = pose.head_to_camera(self.heads.template.landmarks(template))
         depth = (landmarks[:, 2] - landmarks[:, 2].mean()) * camera.focal_px / landmarks[:, 2].mean()
-        truth = np.column_stack([camera.project(landmarks), depth]).astype(np.float32)
-        return Sample(rgb, truth, source, identity, expression, scene)
+        return np.column_stack([camera.project(landmarks), depth]).astype(np.float32)
 
     def detect(self, sample: Sample, thorough: bool) -> FaceLandmarks | None:
         """The detector's find that matches the true landmarks, if there is one."""

@@ -55,6 +55,10 @@ def sample_scene(rng: np.random.Generator, max_yaw: float = 90.0) -> Scene:
     ray = np.append(away / focal, 1.0)
     rotation = head_rotation(yaw, pitch, roll)
     pose = HeadPose(rotation, ray * distance - rotation @ HEAD_CENTRE)
+    return Scene(camera, pose, sample_assumed_focal(rng, focal))
+
+
+def sample_assumed_focal(rng: np.random.Generator, focal: float) -> float:
+    """The focal length that EXIF data tell, or the guess where they tell nothing; pixels."""
     known = rng.random() < 0.7
-    assumed = focal if known else focal * np.exp(np.clip(rng.normal(0, 0.35), -0.9, 0.9))
-    return Scene(camera, pose, float(assumed))
+    return float(focal if known else focal * np.exp(np.clip(rng.normal(0, 0.35), -0.9, 0.9)))

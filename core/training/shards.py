@@ -21,7 +21,7 @@ class Sample:
 
     picture: (320, 320, 3) uint8 RGB. landmarks: (478, 3) float32, photo frame, as the detector gave them.
     source: which model the head comes from ("ict" or "makehuman"); identity and expression: its coefficients,
-    float32.
+    float32. turned: a portrait turned in 3D, whose head was only fitted to landmarks.
     """
 
     picture: np.ndarray
@@ -30,6 +30,7 @@ class Sample:
     identity: np.ndarray
     expression: np.ndarray
     scene: Scene
+    turned: bool = False
 
     @property
     def yaw_bin(self) -> int:
@@ -50,6 +51,7 @@ def write_shard(path: Path, samples: Sequence[Sample]) -> None:
         jpeg_end=np.cumsum([len(p) for p in pictures]),
         landmarks=np.stack([s.landmarks for s in samples]).astype(np.float32),
         source=np.array([s.source for s in samples]),
+        turned=np.array([s.turned for s in samples]),
         identity=np.stack([s.identity for s in samples]).astype(np.float16),
         expression=np.stack([s.expression for s in samples]).astype(np.float16),
         camera=np.array([[s.scene.camera.focal_px, s.scene.camera.cx, s.scene.camera.cy] for s in samples]),
@@ -89,6 +91,7 @@ class Shard:
             d["identity"][i].astype(np.float32),
             d["expression"][i].astype(np.float32),
             self.scene(i),
+            bool(d["turned"][i]),
         )
 
 
