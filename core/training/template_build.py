@@ -5,10 +5,10 @@ origin between the eyes' outer corners) and share one vertex numbering of V vert
 
 * `vertices` (V, 3) float32: the average adult head; `mirror` (V,) int32: each vertex's counterpart on the
   other side.
-* `quads` (F, 4) int32 outward; `uv` (U, 2) float32 and `quad_uv` (F, 4) int32: MakeHuman's texture
-  coordinates; `part_names` (P,) str and `face_part` (F,) int8: "skin" (what is seen of head and neck),
-  "inner" (the skin's continuation into the mouth and the eye sockets), "eye_left", "eye_right",
-  "teeth_upper", "teeth_lower", "tongue", "lashes".
+* `quads` (F, 4) int32 outward; `uv` (U, 2) float32 and `quad_uv` (F, 4) int32: texture coordinates,
+  MakeHuman's for the skin, enlarged islands for the rest; `part_names` (P,) str and `face_part` (F,) int8:
+  "skin" (what is seen of head and neck), "inner" (the skin's continuation into the mouth and the eye
+  sockets), "eye_left", "eye_right", "teeth_upper", "teeth_lower", "tongue", "lashes".
 * `unit_names` (52,) str, Apple's ARKit names; `units` (52, V, 3) float16 offsets, metres.
 * `identity` (K, V, 3) float16 with maximum 1 and `identity_scale` (K,) float32 metres: a random MakeHuman
   head is vertices + sum_k c_k identity_scale[k] identity[k] with c ~ N(0, 1); head-frame origin kept.
@@ -27,6 +27,7 @@ import numpy as np
 from core.training.makehuman import BaseMesh, MakeHuman, blend_macros
 from core.training.template_cut import PART_NAMES, HeadMesh, cut_head, eye_corner_origin, to_head_frame
 from core.training.template_solid import closed_solid
+from core.training.template_uv import relaid_uv
 
 #: Lids close a little more than their rims need: a slit would show where the rims' vertices do not meet.
 BLINK_MARGIN = 1.06
@@ -130,7 +131,7 @@ def build_template(package: Path) -> dict[str, np.ndarray]:
     return {
         "vertices": vertices.astype(np.float32),
         "quads": mesh.quads,
-        "uv": mesh.uv,
+        "uv": relaid_uv(vertices, mesh.quads, mesh.uv, mesh.quad_uv, mesh.face_part, list(PART_NAMES)),
         "quad_uv": mesh.quad_uv,
         "part_names": np.array(PART_NAMES),
         "face_part": mesh.face_part,
