@@ -22,6 +22,7 @@ from core.guidance import (
 from core.lifter import LandmarkLifter, LiftedHead
 from core.pose import similarity
 from core.predictor import picture_channels
+from core.refiner import HeadRefiner
 from core.training.heads import HeadSource
 from core.training.lifter import face_weights
 from core.training.rasterize import columns, distances, front_and_back
@@ -96,30 +97,64 @@ def true_in_volume(sample: Sample, lifted: LiftedHead, heads: HeadSource) -> tup
     return frame.camera_to_volume(turned), triangles
 
 
+def landmarks_as_found(sample: Sample, rng: np.random.Generator, share: float = 0.06) -> np.ndarray:
+    """(478, 3) the detector's landmarks, now and then damaged as a failing detector would: shifted, shrunk,
+    flat.
+    """
+    points = sample.landmarks.astype(np.float64)
+    if rng.random() >= share:
+        return points
+    size = np.ptp(points[:, :2], axis=0).max()
+    centre = points.mean(0)
+    scale = np.array([*np.exp(rng.normal(0, 0.05, 2)), np.exp(rng.normal(0, 0.2))])
+    return centre + (points - centre) * scale + np.append(rng.normal(0, 0.04, 2) * size, 0)
+
+
+def shuffled_samples(
+    folder: Path, split: str, rng: np.random.Generator, worker: int = 0, workers: int = 1
+) -> Iterator[Sample]:
+    """Endless stream of the samples of a split in random order, each worker with shards of its own.
+
+    New shards are picked up as they are written, so training can begin before the last picture is made.
+    """
+    seen: dict[Path, int] = {}
+    while True:
+        paths = shard_paths(folder, split)[worker::workers]
+        fewest = min((seen.get(p, 0) for p in paths), default=0)
+        fresh = [p for p in paths if seen.get(p, 0) == fewest]
+        picked = [fresh[i] for i in rng.permutation(len(fresh))[:4]]
+        if not picked:
+            raise FileNotFoundError(f"no shards named {split}_*.npz for worker {worker} in {folder}")
+        shards = [Shard(p) for p in picked]
+        for path in picked:
+            seen[path] = seen.get(path, 0) + 1
+        order = [(s, i) for s in shards for i in range(len(s))]
+        for k in rng.permutation(len(order)):
+            shard, i = order[k]
+            yield shard.sample(i)
+
+
 class SampleMaker:
     """Turns samples into network inputs and targets."""
 
-    def __init__(self, heads: HeadSource, lifter: LandmarkLifter, drop: DropRates | None = None) -> None:
-        self.heads, self.lifter, self.drop = heads, lifter, drop
-
-    def landmarks(self, sample: Sample, rng: np.random.Generator) -> np.ndarray:
-        """(478, 3) the detector's landmarks, now and then damaged as a failing detector would: shifted,
-        shrunk, flat.
-        """
-        points = sample.landmarks.astype(np.float64)
-        if self.drop is None or rng.random() > 0.06:
-            return points
-        size = np.ptp(points[:, :2], axis=0).max()
-        centre = points.mean(0)
-        scale = np.array([*np.exp(rng.normal(0, 0.05, 2)), np.exp(rng.normal(0, 0.2))])
-        return centre + (points - centre) * scale + np.append(rng.normal(0, 0.04, 2) * size, 0)
+    def __init__(
+        self,
+        heads: HeadSource,
+        lifter: LandmarkLifter,
+        drop: DropRates | None = None,
+        refiner: HeadRefiner | None = None,
+    ) -> None:
+        """Without `drop` nothing is withheld or damaged; without `refiner` the template is the lifted one."""
+        self.heads, self.lifter, self.drop, self.refiner = heads, lifter, drop, refiner
 
     def make(self, sample: Sample, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Inputs (10, 192, 192) float32; template and target (192, 192, 200) uint8 columns [y, x, z]; rays
         (192, 192) float32, their weights in the loss.
         """
-        points = self.landmarks(sample, rng)
+        points = landmarks_as_found(sample, rng, 0.06 if self.drop else 0)
         lifted = self.lifter.lift(FaceLandmarks(points.astype(np.float32)), sample.scene.assumed_camera)
+        if self.refiner is not None:
+            lifted = self.refiner.refine(sample.picture, points, lifted)
         maps, template = fast_guidance(points, lifted, self.lifter)
         solid, triangles = true_in_volume(sample, lifted, self.heads)
         target = columns(solid, triangles, neck_plane(lifted.frame, lifted.pose))
@@ -137,10 +172,7 @@ class SampleMaker:
 
 
 class ShardDataset(IterableDataset):
-    """Endless stream of training samples in random order, each worker with shards of its own.
-
-    New shards are picked up as they are written, so training can begin before the last picture is made.
-    """
+    """Endless stream of training samples in random order, each worker with shards of its own."""
 
     def __init__(self, folder: Path, maker: SampleMaker, seed: int, split: str = "train") -> None:
         super().__init__()
@@ -151,20 +183,5 @@ class ShardDataset(IterableDataset):
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         rng = np.random.default_rng([self.seed, worker])
-        seen: dict[Path, int] = {}
-        while True:
-            paths = shard_paths(self.folder, self.split)[worker::workers]
-            fewest = min((seen.get(p, 0) for p in paths), default=0)
-            fresh = [p for p in paths if seen.get(p, 0) == fewest]
-            picked = [fresh[i] for i in rng.permutation(len(fresh))[:4]]
-            if not picked:
-                raise FileNotFoundError(
-                    f"no shards named {self.split}_*.npz for worker {worker} in {self.folder}"
-                )
-            shards = [Shard(p) for p in picked]
-            for path in picked:
-                seen[path] = seen.get(path, 0) + 1
-            order = [(s, i) for s in shards for i in range(len(s))]
-            for k in rng.permutation(len(order)):
-                shard, i = order[k]
-                yield self.maker.make(shard.sample(i), rng)
+        for sample in shuffled_samples(self.folder, self.split, rng, worker, workers):
+            yield self.maker.make(sample, rng)

@@ -27,6 +27,8 @@ MAKEHUMAN_WEIGHT = 0.15
 POSE_LEVERS = np.array([0.08, 0.08, 0.08, 1.0, 1.0, 0.1])
 
 
+#: The last features, which come from the focal length: the perspective and the direction of the head.
+FOCAL_FEATURES = 3
 #: Standard deviation, cm, of the independent noise by which a regression's trust in fine ripples is judged.
 DOUBT = 0.05
 
@@ -112,7 +114,9 @@ def collect(
         xs.append(x)
         poses.append(pose)
         yaws.append(sample.scene.pose.angles[0])
-        weights.append(MAKEHUMAN_WEIGHT if sample.source == MAKEHUMAN else 1.0)
+        # A turned portrait's shape was only fitted to landmarks: what it teaches of shapes is the prior.
+        doubtful = sample.source == MAKEHUMAN or sample.turned
+        weights.append(MAKEHUMAN_WEIGHT if doubtful else 1.0)
         batch.append(heads.template_of(sample.source, sample.identity, sample.expression))
         if len(batch) == 500:
             flush()
@@ -252,6 +256,7 @@ def lifter_weights(
     norms: dict[str, np.ndarray],
     ridge: tuple[np.ndarray, np.ndarray],
     layers: list[tuple[np.ndarray, np.ndarray]],
+    spread: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """The arrays of `core.lifter.LandmarkLifter`'s file; all in half precision but the small and the integer
     ones.
@@ -266,6 +271,7 @@ def lifter_weights(
         "mean": basis.mean.astype(np.float32),
         "canonical": canonical.astype(np.float32),
         "mesh": mesh.astype(np.int32),
+        "spread": spread.astype(np.float32),
     }
     return {name: np.ascontiguousarray(value) for name, value in weights.items()}
 
@@ -328,11 +334,17 @@ def train_lifter(paths: DataPaths, shards: Path, models: Path, components: int =
     penalty = min(errors, key=errors.__getitem__)
     weight, bias = ridges[penalty]
     yield str(report(f"ridge, penalty {penalty}", back(hx @ weight.T + bias), held, basis))
+    blind = np.append(np.ones(x.shape[1] - FOCAL_FEATURES), np.zeros(FOCAL_FEATURES)).astype(np.float32)
+    blind_weight, blind_bias = fit_ridge(x * blind, y, train.weight, penalty)
+    yield str(
+        report("ridge without focal length", back(hx * blind @ blind_weight.T + blind_bias), held, basis)
+    )
     rest, held_rest = (y - (x @ weight.T + bias)), (hy - (hx @ weight.T + bias))
     held_out = (hx, held_rest.astype(np.float32), held.weight)
     layers, error = fit_mlp(x, rest.astype(np.float32), train.weight, held_out, noise=0.15)
     yield f"mean squared error, normalised: ridge {errors[penalty]:.4f}, with MLP {error:.4f}"
-    weights = lifter_weights(basis, canonical, face_mesh_triangles(), norms, (weight, bias), layers)
+    spread = train.y[train.weight == 1, POSE_OUTPUTS:].std(0)
+    weights = lifter_weights(basis, canonical, face_mesh_triangles(), norms, (weight, bias), layers, spread)
     temporary = models / (FILE_NAME + ".tmp")
     save_file(weights, temporary, {"pairs": str(len(train.x)), "ridge_penalty": str(penalty)})
     temporary.replace(models / FILE_NAME)

@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch.utils.data import DataLoader
@@ -38,7 +39,23 @@ class TrainConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
 
 
-def learning_rate(config: TrainConfig, share: float) -> float:
+class Schedule(Protocol):
+    """What a learning rate follows from."""
+
+    @property
+    def rate(self) -> float: ...
+
+    @property
+    def warmup(self) -> float: ...
+
+
+def averaged_copy(network: torch.nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
+    """The running average of a network's weights and buffers."""
+    average = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
+    return torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+
+
+def learning_rate(config: Schedule, share: float) -> float:
     """Warm-up, then a half cosine down to a hundredth, by the share of the planned time that has passed."""
     if share < config.warmup:
         return config.rate * share / config.warmup
@@ -54,11 +71,7 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         self.network = VolumeRegressionNetwork(config.network).to(memory_format=torch.channels_last)
-        self.averaged = torch.optim.swa_utils.AveragedModel(
-            self.network,
-            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average),
-            use_buffers=True,
-        )
+        self.averaged = averaged_copy(self.network, config.average)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), config.rate, weight_decay=config.weight_decay
         )
@@ -69,6 +82,15 @@ class Trainer:
             self.averaged.load_state_dict(state["averaged"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.seconds = state["step"], state["seconds"]
+
+    def start_from(self, weights: Path) -> None:
+        """Begin with the weights of an earlier version."""
+        from core.predictor import load_network
+
+        state = load_network(weights).state_dict()
+        self.network.load_state_dict(state)
+        self.averaged.module.load_state_dict(state)
+        self.network.requires_grad_(True)
 
     @property
     def checkpoint(self) -> Path:
@@ -140,15 +162,24 @@ class Trainer:
                     return
 
 
-def train_network(paths: DataPaths, shards: Path, folder: Path, config: TrainConfig) -> None:
-    """Train, or go on training, the volume network from shards; needs the lifter in the models folder."""
+def train_network(
+    paths: DataPaths, shards: Path, folder: Path, config: TrainConfig, start: Path | None = None
+) -> None:
+    """Train, or go on training, the volume network from shards; needs lifter and refiner in the models
+    folder. A new run begins with the weights of `start`, if given.
+    """
     from core.lifter import LandmarkLifter
+    from core.refiner import FILE_NAME as REFINER_NAME
+    from core.refiner import HeadRefiner, load_refiner_network, torch_session
 
     heads = paths.heads()
     lifter = LandmarkLifter.from_pretrained(paths.models, heads.template)
+    refiner = HeadRefiner(lifter, torch_session(load_refiner_network(paths.models / REFINER_NAME)))
     trainer = Trainer(folder, config)
+    if start and trainer.step == 0:
+        trainer.start_from(start)
     # Another seed after each stop, so that a resumed run does not see the same pictures first again.
-    maker = SampleMaker(heads, lifter, config.drop)
+    maker = SampleMaker(heads, lifter, config.drop, refiner)
     trainer.run(ShardDataset(shards, maker, config.seed + trainer.step))
 
 
