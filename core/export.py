@@ -130,6 +130,7 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
             "width": photo.width,
             "height": photo.height,
             "original_size": list(photo.original_size),
+            "orientation": photo.orientation,
         },
         "detection": {
             "face_index": reconstruction.face_index,

@@ -35,6 +35,7 @@ BACKDROP = (128, 128, 128)
 FOCAL_RANGE_MM = (8.0, 2000.0)
 
 # EXIF tags.
+ORIENTATION = 0x0112
 EXIF_IFD, FOCAL_LENGTH, FOCAL_LENGTH_35MM = 0x8769, 0x920A, 0xA405
 PIXEL_WIDTH, PIXEL_HEIGHT = 0xA002, 0xA003
 PLANE_X_RESOLUTION, PLANE_RESOLUTION_UNIT = 0xA20E, 0xA210
@@ -47,6 +48,7 @@ class Photo:
 
     rgb: (H, W, 3) uint8 sRGB, upright. focal_mm35: 35 mm equivalent focal length by the diagonal, if known.
     name: file name. sha256: of the file's bytes. original_size: (width, height) before it was made smaller.
+    orientation: EXIF's number, 1..8, for how the file's picture had to be turned to be upright; 1: not at all.
     """
 
     rgb: np.ndarray
@@ -54,6 +56,7 @@ class Photo:
     name: str
     sha256: str
     original_size: tuple[int, int]
+    orientation: int = 1
 
     @property
     def width(self) -> int:
@@ -136,10 +139,13 @@ def _decode(data: bytes, name: str) -> Photo:
         profile = image.info.get("icc_profile")
         image.load()
         picture = ImageOps.exif_transpose(_reduced(image))
-        if exif.get(0x0112, 1) in (5, 6, 7, 8):
+        orientation = exif.get(ORIENTATION, 1)
+        if orientation not in range(1, 9):
+            orientation = 1
+        if orientation >= 5:
             size = (size[1], size[0])
         rgb = np.asarray(_to_srgb(picture, profile))
-    return Photo(np.ascontiguousarray(rgb), focal, name, hashlib.sha256(data).hexdigest(), size)
+    return Photo(np.ascontiguousarray(rgb), focal, name, hashlib.sha256(data).hexdigest(), size, orientation)
 
 
 def _reduced(image: "Image.Image") -> "Image.Image":

@@ -122,6 +122,7 @@ def test_manifest(face, files, head, photo):
         "width": 512,
         "height": 512,
         "original_size": [512, 512],
+        "orientation": 1,
     }
     assert face["camera"]["focal_length_mm35"] == 50 and face["camera"]["focal_length_source"] == "default"
     np.testing.assert_allclose(face["pose"]["rotation_head_to_camera"], head.pose.rotation)

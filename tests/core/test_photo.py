@@ -150,7 +150,7 @@ def test_exif_orientation(tmp_path, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     photo = load_photo(save(stored, tmp_path / "turned.png", exif=exif))
-    assert photo.original_size == (192, 256)
+    assert photo.original_size == (192, 256) and photo.orientation == orientation
     assert difference(photo.rgb, np.asarray(upright)) == 0
 
 
