@@ -48,7 +48,7 @@ class Photo:
 
     rgb: (H, W, 3) uint8 sRGB, upright. focal_mm35: 35 mm equivalent focal length by the diagonal, if known.
     name: file name. sha256: of the file's bytes. original_size: (width, height) before it was made smaller.
-    orientation: EXIF's number, 1..8, for how the file's picture had to be turned to be upright; 1: not at all.
+    orientation: EXIF's number, 1..8, for how the picture in the file had to be turned; 1: it was upright.
     """
 
     rgb: np.ndarray
