@@ -19,6 +19,7 @@ from core.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, features
 from core.pose import SeenPose, fit_pose, similarity
 from core.training.generate import DataPaths
 from core.training.heads import ICT, MAKEHUMAN, HeadSource
+from core.training.mirror import Mirror
 from core.training.shards import Sample, read_samples
 
 #: How much a MakeHuman head counts beside one of ICT-FaceKit's, whose statistics come from scans of people.
@@ -96,11 +97,9 @@ def collect(
     heads: HeadSource,
     basis: ShapeBasis,
     canonical: np.ndarray,
-    assumed: bool = True,
+    mirror: Mirror | None = None,
 ) -> Pairs:
-    """Features and targets of all samples of a split. assumed: use the focal length the reconstruction would
-    assume.
-    """
+    """Features and targets of all samples of a split; with `mirror`, also of each as a mirror shows it."""
     xs, poses, yaws, weights, shapes = [], [], [], [], []
     batch: list[np.ndarray] = []
 
@@ -110,28 +109,32 @@ def collect(
             batch.clear()
 
     for sample in read_samples(folder, split, picture=False):
-        x, pose = features_of(sample, canonical, assumed)
-        xs.append(x)
-        poses.append(pose)
-        yaws.append(sample.scene.pose.angles[0])
+        vertices = heads.template_of(sample.source, sample.identity, sample.expression)
         # A turned portrait's shape was only fitted to landmarks: what it teaches of shapes is the prior.
         doubtful = sample.source == MAKEHUMAN or sample.turned
-        weights.append(MAKEHUMAN_WEIGHT if doubtful else 1.0)
-        batch.append(heads.template_of(sample.source, sample.identity, sample.expression))
-        if len(batch) == 500:
+        views = [(sample, vertices)]
+        if mirror is not None:
+            views.append((mirror.sample(sample), mirror.head(vertices)))
+        for view, head in views:
+            x, pose = features_of(view, canonical)
+            xs.append(x)
+            poses.append(pose)
+            yaws.append(view.scene.pose.angles[0])
+            weights.append(MAKEHUMAN_WEIGHT if doubtful else 1.0)
+            batch.append(head)
+        if len(batch) >= 500:
             flush()
     flush()
     y = np.concatenate([np.stack(poses), np.concatenate(shapes)], 1).astype(np.float32)
     return Pairs(np.stack(xs), y, np.array(yaws), np.array(weights, np.float32))
 
 
-def features_of(sample: Sample, canonical: np.ndarray, assumed: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Features (F,) and the pose correction (6,) of one sample."""
+def features_of(sample: Sample, canonical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Features (F,) as the reconstruction would have them, and the pose correction (6,), of one sample."""
     scene = sample.scene
     points = sample.landmarks.astype(np.float64)
     seen = fit_pose(points, canonical)
-    camera = scene.assumed_camera if assumed else scene.camera
-    return features(points, seen, canonical, camera), pose_correction(
+    return features(points, seen, canonical, scene.assumed_camera), pose_correction(
         seen, SeenPose.of(scene.pose, scene.camera)
     )
 
@@ -302,8 +305,9 @@ def train_lifter(paths: DataPaths, shards: Path, models: Path, components: int =
         ICT, np.zeros(len(heads.model.identity)), np.zeros(len(heads.model.expression))
     )
     canonical = heads.template.landmarks(average).astype(np.float64)
-    train, held = (collect(shards, split, heads, basis, canonical) for split in ("train", "eval"))
-    yield f"{len(train.x)} pairs, {len(held.x)} held out"
+    train = collect(shards, "train", heads, basis, canonical, Mirror.load(models))
+    held = collect(shards, "eval", heads, basis, canonical)
+    yield f"{len(train.x)} pairs (each picture twice, once mirrored), {len(held.x)} held out"
     norms = normalisation(train)
     x, hx = ((p.x - norms["input_mean"]) / norms["input_scale"] for p in (train, held))
     y, hy = ((p.y - norms["output_mean"]) / norms["output_scale"] for p in (train, held))

@@ -3,7 +3,7 @@
 import csv
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from core.crop import cut_crop
 from core.detection import FaceLandmarks
-from core.geometry import CROP_SIZE, Camera, HeadPose
+from core.geometry import CROP_SIZE
 from core.guidance import depth_channel
 from core.lifter import POSE_OUTPUTS, LandmarkLifter, LiftedHead
 from core.pose import SeenPose
@@ -24,8 +24,8 @@ from core.training.generate import DataPaths
 from core.training.heads import MAKEHUMAN, HeadSource
 from core.training.lifter import MAKEHUMAN_WEIGHT, ShapeBasis, face_weights, pose_correction
 from core.training.loop import averaged_copy, learning_rate
+from core.training.mirror import Mirror
 from core.training.rasterize import front_and_back
-from core.training.scenes import Scene
 from core.training.shards import Sample
 
 #: How much the shape of a turned portrait counts: it was only fitted to landmarks.
@@ -33,25 +33,6 @@ TURNED_WEIGHT = 0.1
 #: Standard deviations of the shaking of the start: rotation vector (radians), offset (m), log of the scale,
 #: shape relative to that of the heads; and how often it is shaken.
 SHAKE_ROTATION, SHAKE_OFFSET, SHAKE_SCALE, SHAKE_SHAPE, SHAKE_SHARE = 0.05, 0.002, 0.02, 0.25, 0.6
-MIRROR = np.array([-1.0, 1.0, 1.0])
-
-
-def mirrored(sample: Sample, landmark_mirror: np.ndarray) -> Sample:
-    """The sample as a mirror shows it, but for its coefficients, which no model has mirrored."""
-    width = sample.picture.shape[1]
-    flip = np.diag(MIRROR)
-    scene = sample.scene
-    landmarks = sample.landmarks[landmark_mirror] * MIRROR + [width - 1, 0, 0]
-    return replace(
-        sample,
-        picture=np.ascontiguousarray(sample.picture[:, ::-1]),
-        landmarks=landmarks.astype(np.float32),
-        scene=Scene(
-            Camera(scene.camera.focal_px, width - 1 - scene.camera.cx, scene.camera.cy, scene.camera.source),
-            HeadPose(flip @ scene.pose.rotation @ flip, flip @ scene.pose.translation),
-            scene.assumed_focal_px,
-        ),
-    )
 
 
 def compiled_maps(points: np.ndarray, lifted: LiftedHead, lifter: LandmarkLifter) -> np.ndarray:
@@ -69,21 +50,17 @@ def compiled_maps(points: np.ndarray, lifted: LiftedHead, lifter: LandmarkLifter
 class RefinerSamples:
     """Turns samples into what the refiner sees and what it should answer."""
 
-    def __init__(
-        self, heads: HeadSource, lifter: LandmarkLifter, mirror: np.ndarray, landmark_mirror: np.ndarray
-    ) -> None:
-        """mirror: (V,) and landmark_mirror: (478,), each vertex's and landmark's counterpart."""
-        self.heads, self.lifter = heads, lifter
-        self.mirror, self.landmark_mirror = mirror, landmark_mirror
+    def __init__(self, heads: HeadSource, lifter: LandmarkLifter, mirror: Mirror) -> None:
+        self.heads, self.lifter, self.mirror = heads, lifter, mirror
         mean = lifter.weights["mean"]
         self.basis = ShapeBasis(mean, lifter.weights["basis"], face_weights(mean).astype(np.float32))
         self.scale = lifter.weights["output_scale"].astype(np.float64)
 
-    def truth(self, sample: Sample, mirror: bool) -> np.ndarray:
-        """(K,) true shape coefficients."""
+    def truth(self, sample: Sample, flip: bool) -> np.ndarray:
+        """(K,) true shape coefficients, of the mirrored head if `flip`."""
         vertices = self.heads.template_of(sample.source, sample.identity, sample.expression)
-        if mirror:
-            vertices = vertices[self.mirror] * MIRROR.astype(np.float32)
+        if flip:
+            vertices = self.mirror.head(vertices)
         return self.basis.coefficients(vertices[None])[0].astype(np.float64)
 
     def make(self, sample: Sample, rng: np.random.Generator, shaken: bool = True) -> dict[str, np.ndarray]:
@@ -91,7 +68,7 @@ class RefinerSamples:
         flip = shaken and bool(rng.random() < 0.5)
         shape = self.truth(sample, flip)
         if flip:
-            sample = mirrored(sample, self.landmark_mirror)
+            sample = self.mirror.sample(sample)
         scene = sample.scene
         points = landmarks_as_found(sample, rng, 0.06 if shaken else 0)
         lifted = self.lifter.lift(FaceLandmarks(points.astype(np.float32)), scene.assumed_camera)
@@ -260,9 +237,5 @@ def train_refiner(paths: DataPaths, shards: Path, folder: Path, config: RefinerT
     heads = paths.heads()
     lifter = LandmarkLifter.from_pretrained(paths.models, heads.template)
     trainer = RefinerTrainer(folder, config)
-    with np.load(paths.models / "head_template.npz") as data:
-        mirror = data["mirror"]
-    with np.load(paths.models / "landmark_symmetry.npz") as data:
-        landmark_mirror = data["mirror"].astype(int)
-    maker = RefinerSamples(heads, lifter, mirror, landmark_mirror)
+    maker = RefinerSamples(heads, lifter, Mirror.load(paths.models))
     trainer.run(RefinerDataset(shards, maker, config.seed + trainer.step))
