@@ -1,0 +1,292 @@
+"""The head's texture: the photo where it was seen, its mirror image, a likely filling, painted parts."""
+
+import time
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from core.albedo_atlas import Atlas
+from core.albedo_eyes import EyeColors, eye_colors, paint_eyeball
+from core.albedo_fill import Filler, skin_likeness, tone_ratio
+from core.albedo_light import linear_to_srgb, relative_shading, srgb_to_linear_table
+from core.albedo_parts import LASH_COLOR, lash_coverage, paint_inside, paint_teeth, paint_tongue
+from core.albedo_regions import Regions
+from core.albedo_view import (
+    cosines,
+    photo_colors,
+    ramp,
+    render_view,
+    sample,
+    to_view,
+    vertex_normals,
+    view_weights,
+)
+from core.geometry import CropFrame, HeadPose
+from core.head import Head
+from core.head_topology import (
+    EYE_LEFT,
+    EYE_RIGHT,
+    INNER,
+    LASHES,
+    SKIN,
+    TEETH_LOWER,
+    TEETH_UPPER,
+    TONGUE,
+    HeadTopology,
+)
+
+#: Sides, texels, that a texture may have.
+SIZES = (1024, 2048, 4096)
+#: Texels around each island that its colours go on for, so that filtering does not bring in the background.
+BLEED = 16
+#: albedo_mask.png: where each texel comes from.
+NOTHING, PAINTED, FILLED, MIRRORED, OBSERVED = 0, 64, 128, 192, 255
+#: Grain of filled places, as a share of what seen ones have; its size, texels of a texture of 2048.
+GRAIN_SHARE, GRAIN_SIZE = 0.6, 1.3
+
+
+@dataclass(frozen=True)
+class Albedo:
+    """A texture for the template's coordinates.
+
+    image: (S, S, 4) uint8 sRGB and coverage, which is below 255 only between lashes. mask: (S, S) uint8, how
+    each texel was made: NOTHING, PAINTED, FILLED, MIRRORED or OBSERVED. shares: of the skin's texels that
+    were "observed", "mirrored" and "filled". eyes: the colours found. timings: seconds by step.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    shares: dict[str, float]
+    eyes: EyeColors
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+class AlbedoPainter:
+    """Makes textures of one size; what depends on the topology alone is worked out once."""
+
+    def __init__(self, topology: HeadTopology, size: int = 2048) -> None:
+        if size not in SIZES:
+            raise ValueError(f"a texture has {', '.join(map(str, SIZES))} texels a side, not {size}")
+        self.topology = topology
+        self.size = size
+        self.regions = Regions.of(topology)
+        self.atlas = Atlas.of(topology, size)
+        self.filler = Filler(topology, self.regions)
+        self._linear_of = srgb_to_linear_table()
+        names = {name: k for k, name in enumerate(topology.part_names)}
+        self._of_part = {name: np.flatnonzero(self.atlas.part == k) for name, k in names.items()}
+        self._skin = np.flatnonzero(np.isin(self.atlas.part, [names[SKIN], names[INNER]]))
+
+    def paint(
+        self,
+        rgb: np.ndarray,
+        frame: CropFrame,
+        pose: HeadPose,
+        head: Head,
+        landmarks: np.ndarray,
+        delight: bool = True,
+    ) -> Albedo:
+        """The texture of a head in the photo rgb (H, W, 3) uint8.
+
+        landmarks: (478, 2 or more) as detected, photo pixels. delight: whether to take the shading out.
+        """
+        clock = _Clock()
+        seen, weight = self._project(rgb, frame, pose, head.vertices)
+        clock.lap("project")
+        normals = vertex_normals(head.vertices, self.topology.triangles)
+        seen, weight = self._clean(seen, weight, normals, delight)
+        clock.lap("clean")
+        skin, kind = self._complete(seen, weight)
+        clock.lap("fill")
+        eyes = eye_colors(self._linear_of, rgb, landmarks)
+        image, mask, shares = self._assemble(skin, kind, eyes)
+        clock.lap("paint")
+        return Albedo(image, mask, shares, eyes, clock.seconds)
+
+    def _project(
+        self, rgb: np.ndarray, frame: CropFrame, pose: HeadPose, vertices: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Linear colours (n, 3) of the skin's texels in the photo, and how well they are seen (n,)."""
+        camera_points = pose.head_to_camera(vertices.astype(np.float64))
+        view, _ = render_view(self.topology, camera_points, frame)
+        normals = vertex_normals(vertices, self.topology.triangles)
+        facing = cosines(camera_points.astype(np.float32), normals, pose)
+        texels = self.atlas.interpolate(np.column_stack([camera_points, facing]), self._skin)
+        points, cosine = texels[:, :3], texels[:, 3]
+        weight = view_weights(view, to_view(frame, points), points[:, 2], cosine)
+        weight *= self.atlas.part[self._skin] == self.topology.part_names.index(SKIN)
+        # Photo pixels between neighbouring texels, at the head: its size in both.
+        per_texel = self._metres_per_texel(vertices) * frame.camera.focal_px / frame.distance
+        colors = np.zeros((len(self._skin), 3), np.float32)
+        some = np.flatnonzero(weight > 0)
+        places = frame.camera.project(points[some])
+        colors[some], inside = photo_colors(self._linear_of, rgb, places, float(per_texel))
+        weight[some[~inside]] = 0
+        return colors, weight
+
+    def _metres_per_texel(self, vertices: np.ndarray) -> float:
+        """Typical distance of neighbouring texels of the face."""
+        t = self.topology
+        quads = np.flatnonzero((self.regions.plain[t.quads] > 0.5).all(1))
+        corners, uv = vertices[t.quads[quads]].astype(np.float64), t.uv[t.quad_uv[quads]]
+        area = np.linalg.norm(
+            np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]), axis=1
+        ).sum()
+        one, two = uv[:, 2] - uv[:, 0], uv[:, 3] - uv[:, 1]
+        texels = np.abs(one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]).sum() * self.size**2
+        return float(np.sqrt(area / max(texels, 1e-9)))
+
+    def _clean(
+        self, colors: np.ndarray, weight: np.ndarray, normals: np.ndarray, delight: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same without the light's shading, and without what is no skin where only skin can be."""
+        regions = self.regions
+        if delight:
+            means, sums = self._to_vertices(colors, weight)
+            shading = relative_shading(normals, means, regions.plain * np.minimum(sums, 1))
+            colors = colors / self.atlas.interpolate(shading, self._skin)[:, None]
+        means, sums = self._to_vertices(colors, weight)
+        reference = means[(regions.plain > 0.5) & (sums > 0.5)]
+        if len(reference) < 30:
+            return colors, weight
+        only_skin = self.atlas.interpolate(np.maximum(regions.ear, regions.neck), self._skin)
+        doubtful = np.flatnonzero((only_skin > 0) & (weight > 0))
+        likeness = np.ones(len(weight), np.float32)
+        likeness[doubtful] = skin_likeness(colors[doubtful], reference)
+        likeness = 1 - only_skin * (1 - likeness)
+        # Single strands, and skin between them: what is doubtful spreads to its neighbours.
+        picture = np.ones((self.size, self.size), np.float32)
+        picture.ravel()[self.atlas.texel[self._skin]] = likeness
+        reach = max(self.size // 512, 1)
+        picture = cv2.erode(picture, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+        picture = cv2.blur(picture, (2 * reach + 1, 2 * reach + 1))
+        return colors, weight * picture.ravel()[self.atlas.texel[self._skin]]
+
+    def _to_vertices(self, values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means at the vertices of values (n, C) of the skin's texels, and how many texels, at a size of
+        1024, each stands for.
+        """
+        some = np.flatnonzero(weight > 0)
+        means, sums = self.atlas.to_vertices(
+            values[some], weight[some], self._skin[some], len(self.topology.vertices)
+        )
+        return means, sums * (1024 / self.size) ** 2
+
+    def _complete(self, colors: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Colours (n, 3) of all of the skin's texels, and which of OBSERVED, MIRRORED and FILLED they are."""
+        atlas, skin, mirror = self.atlas, self._skin, self.topology.mirror
+        means, sums = self._to_vertices(colors, weight)
+        ratio = tone_ratio(self.filler, means, np.minimum(sums, 1), mirror)
+        packed = np.zeros((self.size, self.size, 4), np.float32)
+        flat = packed.reshape(-1, 4)
+        flat[atlas.texel[skin], :3] = colors * weight[:, None]
+        flat[atlas.texel[skin], 3] = weight
+        lacking = np.flatnonzero(weight < 1)
+        other = sample(packed, atlas.mirror[skin[lacking]])
+        share = weight[lacking]
+        lent = (1 - share) * ramp(other[:, 3], 0.05, 0.6)
+        tone = atlas.interpolate(ratio, skin[lacking])
+        mirrored = other[:, :3] / np.maximum(other[:, 3:], 1e-3) * tone
+        known = weight.copy()
+        known[lacking] = share + lent
+        mixed = colors * weight[:, None]
+        mixed[lacking] += mirrored * lent[:, None]
+        mixed /= np.maximum(known, 1e-3)[:, None]
+        means, sums = self._to_vertices(mixed, known)
+        smooth = self.filler.smooth(means, np.minimum(sums, 1))
+        missing = np.flatnonzero(known < 1)
+        guess = atlas.interpolate(np.maximum(smooth, 0), skin[missing])
+        guess *= self._grain(mixed, known, means, skin[missing])[:, None]
+        mixed[missing] = mixed[missing] * known[missing, None] + guess * (1 - known[missing, None])
+        kind = np.full(len(skin), OBSERVED, np.uint8)
+        rest = 1 - known[lacking]
+        kind[lacking] = np.where(
+            share >= np.maximum(lent, rest), OBSERVED, np.where(lent >= rest, MIRRORED, FILLED)
+        )
+        return mixed, kind
+
+    def _grain(
+        self, colors: np.ndarray, known: np.ndarray, means: np.ndarray, where: np.ndarray
+    ) -> np.ndarray:
+        """(m,) about 1: as much fine structure as the seen scalp or skin has, for the texels `where` (m,)."""
+        rng = np.random.default_rng(0)
+        size = GRAIN_SIZE * self.size / 2048
+        field = cv2.GaussianBlur(rng.standard_normal((self.size, self.size)).astype(np.float32), (0, 0), size)
+        field /= field.std()
+        scalp = self.regions.scalp
+        own = self.atlas.interpolate(np.column_stack([means, scalp]), self._skin[::7])
+        sure = known[::7] > 0.95
+        detail = np.log(np.maximum(colors[::7], 2e-3).mean(1)) - np.log(np.maximum(own[:, :3], 2e-3).mean(1))
+        amplitude = [
+            float(np.median(np.abs(detail[sure & kind]))) if (sure & kind).sum() > 200 else 0.03
+            for kind in (own[:, 3] < 0.5, own[:, 3] >= 0.5)
+        ]
+        level = self.atlas.interpolate(amplitude[0] * (1 - scalp) + amplitude[1] * scalp, where)
+        return np.exp(GRAIN_SHARE * np.minimum(level, 0.25) * field.ravel()[self.atlas.texel[where]])
+
+    def _assemble(
+        self, skin: np.ndarray, kind: np.ndarray, eyes: EyeColors
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+        """Paint the other parts and put everything into one picture."""
+        atlas, topology = self.atlas, self.topology
+        linear = np.zeros((len(atlas.texel), 3), np.float32)
+        made = np.full(len(atlas.texel), PAINTED, np.uint8)
+        linear[self._skin], made[self._skin] = skin, kind
+        inner = self._of_part[INNER]
+        linear[inner] = paint_inside(self.regions, topology, atlas, inner, linear[inner])
+        made[inner] = PAINTED
+        for name in (EYE_LEFT, EYE_RIGHT):
+            direction, radius = self._eye_directions(name)
+            linear[self._of_part[name]] = paint_eyeball(direction, radius, eyes)
+        for name in (TEETH_UPPER, TEETH_LOWER):
+            linear[self._of_part[name]] = paint_teeth(topology, atlas, self._of_part[name], name)
+        linear[self._of_part[TONGUE]] = paint_tongue(topology, atlas, self._of_part[TONGUE])
+        lashes = self._of_part[LASHES]
+        linear[lashes] = LASH_COLOR
+        alpha = np.full(len(atlas.texel), 255, np.uint8)
+        alpha[lashes] = np.round(255 * lash_coverage(topology, atlas, lashes))
+        image = atlas.image(np.column_stack([linear_to_srgb(linear), alpha]))
+        only_skin = made[self._of_part[SKIN]]
+        shares = {
+            name: float((only_skin == value).mean())
+            for name, value in (("observed", OBSERVED), ("mirrored", MIRRORED), ("filled", FILLED))
+        }
+        return bleed(image, atlas.texel), atlas.image(made), shares
+
+    def _eye_directions(self, name: str) -> tuple[np.ndarray, float]:
+        """Unit vectors (n, 3) from the middle of an eyeball to its texels, and its radius, metres."""
+        points = self.topology.vertices[self.topology.vertices_of(name)]
+        middle = (points.min(0) + points.max(0)) / 2
+        direction = self.atlas.interpolate(self.topology.vertices, self._of_part[name]) - middle
+        radius = float(np.linalg.norm(points - middle, axis=1).mean())
+        return direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-9), radius
+
+
+class _Clock:
+    """Seconds by step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = now - self._last
+        self._last = now
+
+
+def bleed(image: np.ndarray, texel: np.ndarray, reach: int = BLEED) -> np.ndarray:
+    """(S, S, C) picture whose covered texels (N,) go on for some texels around, in place.
+
+    Each free texel takes the nearest covered one's colour.
+    """
+    free = np.ones(image.shape[:2], np.uint8)
+    free.ravel()[texel] = 0
+    distance, label = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    around = np.flatnonzero((distance.ravel() > 0) & (distance.ravel() <= reach))
+    source = np.zeros(int(label.max()) + 1, np.int64)
+    source[label.ravel()[texel]] = texel
+    flat = image.reshape(-1, image.shape[2])
+    flat[around] = flat[source[label.ravel()[around]]]
+    return image
