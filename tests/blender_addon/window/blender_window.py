@@ -1,0 +1,142 @@
+"""A Blender in a real window, as a person has it: what is where on the screen, and what it says of itself."""
+
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.blender_addon.window.display import SIZE, Display
+
+INSIDE = Path(__file__).with_name("inside_window.py")
+#: Pixels from one place to the next where a button is looked for: buttons are 20 high.
+STEP = 9
+
+
+class BlenderWindow:
+    """Starts Blender, as large as the display. Use it as a context."""
+
+    def __init__(self, blender: str, display: Display, env: dict[str, str], folder: Path) -> None:
+        self.display = display
+        self.log = folder / "blender.log"
+        self._socket = folder / "s"
+        self._command = [
+            blender,
+            *("--window-geometry", "0", "0", str(SIZE[0]), str(SIZE[1])),
+            *("--python", str(INSIDE), "--", str(self._socket)),
+        ]
+        self._env = {**env, "DISPLAY": display.name, "LIBGL_ALWAYS_SOFTWARE": "1"}
+
+    def __enter__(self) -> "BlenderWindow":
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                self._command, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self._connection = socket.socket(socket.AF_UNIX)
+        self.wait_until(self._connects, 60, "Blender to start")
+        self._lines = self._connection.makefile("rw", encoding="utf-8")
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._connection.close()
+        self.process.kill()
+        self.process.wait(10)
+
+    def _connects(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError("Blender ended: " + self.log.read_text(errors="replace")[-2000:])
+        try:
+            self._connection.connect(str(self._socket))
+        except OSError:
+            return False
+        return True
+
+    def ask(self, expression: str) -> Any:
+        """Value of a Python expression inside Blender, as far as JSON can tell it."""
+        return self._send({"eval": expression})
+
+    def tell(self, statements: str) -> None:
+        """Run Python statements inside Blender."""
+        self._send({"exec": statements})
+
+    def _send(self, question: dict[str, str]) -> Any:
+        print(json.dumps(question), file=self._lines, flush=True)
+        line = self._lines.readline()
+        if not line:
+            raise AssertionError("Blender ended: " + self.log.read_text(errors="replace")[-2000:])
+        answer = json.loads(line)
+        if "error" in answer:
+            raise AssertionError(answer["error"])
+        return answer["value"]
+
+    def wait_until(self, done: Callable[[], Any], seconds: float, what: str) -> Any:
+        """Wait until `done` gives something true, and return that."""
+        deadline = time.monotonic() + seconds
+        while not (value := done()):
+            if time.monotonic() > deadline:
+                tail = self.log.read_text(errors="replace")[-2000:]
+                raise AssertionError(f"waited {seconds:g} s in vain for {what}\n{tail}")
+            time.sleep(0.03)
+        return value
+
+    def region(self, area: str, region: str) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of a region on the screen; the largest if there are several."""
+        boxes = [
+            place["box"]
+            for place in self.ask("places()")
+            if (place["area"], place["region"]) == (area, region)
+        ]
+        if not boxes:
+            raise AssertionError(f"no {region} region in a {area} area is open")
+        x, y, width, height = max(boxes, key=lambda box: box[2] * box[3])
+        return x, SIZE[1] - y - height, x + width, SIZE[1] - y
+
+    def buttons(self, area: str, region: str, across: float = 0.5) -> Iterator[tuple[str, float, float]]:
+        """Go down a region with the mouse: the Python text of the button there, and where on the screen.
+
+        `across` is the share of the region's width from its left side.
+        """
+        left, top, right, bottom = self.region(area, region)
+        x = left + across * (right - left)
+        for y in range(top + STEP // 2, bottom, STEP):
+            self.display.move(x, y)
+            time.sleep(0.06)
+            if text := self.ask(f"button_at_mouse({area!r}, {region!r})"):
+                yield text, x, y
+
+    def find_button(
+        self, operator: str, area: str = "VIEW_3D", region: str = "UI", across: float = 0.5
+    ) -> tuple[float, float]:
+        """Where on the screen the button of an operator is, such as "photobust.reconstruct".
+
+        The operator's arguments may be given too, as Blender writes them.
+        """
+        wanted = f"bpy.ops.{operator}" + ("" if "(" in operator else "(")
+        seen = []
+        for text, x, y in self.buttons(area, region, across):
+            seen.append(text)
+            if text.startswith(wanted):
+                return x, y
+        raise AssertionError(f"no button for {operator} in the {region} of {area}; there were {seen}")
+
+    def find_accept_button(self) -> tuple[float, float]:
+        """Where the file browser's button is that takes what was chosen; its place differs by system."""
+        for across in (0.95, 0.85, 0.75):
+            for text, x, y in self.buttons("FILE_BROWSER", "EXECUTE", across):
+                if text.startswith("bpy.ops.file.execute("):
+                    return x, y
+        raise AssertionError("the file browser has no button to accept")
+
+    def open_tab(self, panel: str) -> tuple[float, float]:
+        """Click down the tabs beside the sidebar until this panel is drawn; returns where its tab is."""
+        self.tell(f"watch_panel({panel!r})")
+        _, top, right, bottom = self.region("VIEW_3D", "UI")
+        for y in range(top + 20, bottom, 20):
+            self.tell(f"drawn.pop({panel!r}, None)")
+            self.display.click(right - 8, y)
+            time.sleep(0.3)
+            if self.ask(f"drawn.get({panel!r})"):
+                return right - 8, y
+        raise AssertionError(f"no tab shows the panel {panel}")

@@ -1,0 +1,217 @@
+"""An artist's first head, in a real window: the zip, the tab, a photo, the button, and Blender answering.
+
+Which Blender: PHOTOBUST_BLENDER, or `blender`. Which engine: PHOTOBUST_PYTHON, or the Python that runs this.
+Pictures and times are left in tests/artifacts/window-<version>/, or below PHOTOBUST_ARTIFACTS.
+"""
+
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scripts.build_addon import build
+from tests.blender_addon.window.blender_window import BlenderWindow
+from tests.blender_addon.window.display import SIZE, Display, missing_programs
+from tests.conftest import ROOT, fresh_environment
+
+pytestmark = pytest.mark.slow
+
+STATE = "bpy.context.window_manager.photobust"
+HEADS = "[o.name for o in bpy.context.scene.objects if o.photobust.is_head]"
+SIDEBAR_WIDTH = 340
+#: An artist notices 0.1 s. Here the window is drawn without a graphics card, on a machine that may be busy.
+LONGEST_PAUSE = 1.5
+
+
+@pytest.fixture
+def display():
+    missing = missing_programs()
+    if missing:
+        pytest.skip(f"no {', '.join(missing)} here (apt-get install xvfb xdotool imagemagick)")
+    with Display() as display:
+        yield display
+
+
+@pytest.fixture
+def window(display, home, tmp_path):
+    blender = os.environ.get("PHOTOBUST_BLENDER") or shutil.which("blender")
+    if not blender:
+        pytest.skip("no `blender` on this machine (apt-get install blender python3-numpy)")
+    with BlenderWindow(blender, display, fresh_environment(home), tmp_path) as window:
+        yield window
+
+
+@pytest.fixture
+def photo(home):
+    data = pytest.importorskip("skimage.data")
+    image = pytest.importorskip("PIL.Image")
+    path = home / "astronaut.jpg"
+    image.fromarray(data.astronaut()).save(path, quality=95)
+    return path
+
+
+@pytest.fixture
+def keep(window):
+    """Keeps a picture of the screen under a name, and returns the folder for other things to keep."""
+    version = window.ask("'.'.join(map(str, bpy.app.version))")
+    folder = Path(os.environ.get("PHOTOBUST_ARTIFACTS") or ROOT / "tests/artifacts") / f"window-{version}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+    def picture(name):
+        window.display.move(SIZE[0] * 0.4, 3)  # off the buttons, so that none is lit
+        time.sleep(0.4)
+        window.display.photograph(folder / f"{name}.png")
+
+    picture.folder = folder
+    return picture
+
+
+def install(window, zip_path):
+    """Install the add-on and tell it where the engine is; returns its module's name."""
+    if window.ask("bpy.app.version >= (4, 2)"):
+        window.tell(
+            f"bpy.ops.extensions.package_install_files(filepath={str(zip_path)!r}, repo='user_default', "
+            "enable_on_install=True)"
+        )
+        module = "bl_ext.user_default.photobust"
+    else:
+        window.tell(
+            f"bpy.ops.preferences.addon_install(filepath={str(zip_path)!r})\n"
+            "bpy.ops.preferences.addon_enable(module='photobust')"
+        )
+        module = "photobust"
+    engine = os.environ.get("PHOTOBUST_PYTHON") or sys.executable
+    window.tell(f"bpy.context.preferences.addons[{module!r}].preferences.engine_python = {engine!r}")
+    return module
+
+
+def open_sidebar(window):
+    """Open it with its key and drag it wide enough to be read."""
+    left, top, right, bottom = window.region("VIEW_3D", "WINDOW")
+    middle = (left + right) / 2, (top + bottom) / 2
+    window.display.move(*middle)
+    window.display.key("n")
+    x, top, right, bottom = window.wait_until(lambda: sidebar(window), 10, "the sidebar")
+    tab = window.open_tab("PHOTOBUST_PT_photo")
+    window.display.drag((x, bottom - 40), (right - SIDEBAR_WIDTH, bottom - 40))
+    window.wait_until(lambda: sidebar(window)[0] < x - 50, 10, "a wider sidebar")
+    window.display.move(*middle)
+    return tab
+
+
+def sidebar(window):
+    try:
+        return window.region("VIEW_3D", "UI")
+    except AssertionError:
+        return None
+
+
+def pick(window, photo):
+    """Press the folder button, type the photo's path into the file browser, accept."""
+    window.display.click(*window.find_button("photobust.choose_photo", across=0.87))
+    window.wait_until(
+        lambda: any(place["area"] == "FILE_BROWSER" for place in window.ask("places()")), 20, "a file browser"
+    )
+    time.sleep(0.5)
+    left, top, right, bottom = window.region("FILE_BROWSER", "UI")
+    window.display.click(left + 0.4 * (right - left), (top + bottom) / 2)
+    window.display.key("ctrl+a")
+    window.display.type(str(photo))
+    window.display.key("Return")
+    time.sleep(0.5)
+    window.display.click(*window.find_accept_button())
+    window.wait_until(lambda: window.ask("bpy.context.scene.photobust.photo"), 20, "the photo to be chosen")
+
+
+def toolbar_tool(window):
+    return window.ask("bpy.context.workspace.tools.from_space_view3d_mode('OBJECT').idname")
+
+
+def test_an_artists_first_head(window, photo, keep, tmp_path):
+    times = {}
+    module = install(window, build(tmp_path))
+    open_sidebar(window)
+    keep("empty")
+
+    # The photo. The engine starts and looks for faces; the button is there meanwhile.
+    start = window.ask("time.monotonic()")
+    pick(window, photo)
+    assert Path(window.ask("bpy.context.scene.photobust.photo")) == photo
+    looking = f"sys.modules['{module}.face_choice'].is_looking()"
+    window.wait_until(lambda: window.ask(f"{STATE}.engine_ready and not {looking}"), 60, "the engine")
+    assert window.ask(f"{STATE}.message_level != 'ERROR'"), window.ask(f"{STATE}.message")
+    times["longest pause while choosing a photo"] = window.ask(f"longest_pause({start})")
+    keep("ready")
+
+    # Cancelled with Esc: no head, and no error.
+    button = window.find_button("photobust.reconstruct")
+    cursor_tool = window.find_button('wm.tool_set_by_id(name="builtin.cursor")', region="TOOLS")
+    window.display.click(*button)
+    window.wait_until(lambda: window.ask(f"{STATE}.running"), 10, "the run to begin")
+    left, top, right, bottom = window.region("VIEW_3D", "WINDOW")
+    window.display.move((left + right) / 2, (top + bottom) / 2)
+    window.display.key("Escape")
+    window.wait_until(lambda: not window.ask(f"{STATE}.running"), 20, "the run to stop")
+    assert window.ask(HEADS) == []
+    assert window.ask(f"{STATE}.message_level != 'ERROR'"), window.ask(f"{STATE}.message")
+    keep("cancelled")
+
+    # Once more, and another button pressed while it runs.
+    start = window.ask("time.monotonic()")
+    window.display.click(*window.find_button("photobust.reconstruct"))
+    window.wait_until(lambda: window.ask(f"{STATE}.running"), 10, "the run to begin")
+    pressed = time.monotonic()
+    window.display.click(*cursor_tool)
+    window.wait_until(lambda: toolbar_tool(window) == "builtin.cursor", 10, "Blender to answer")
+    times["a button pressed during the run answered after"] = time.monotonic() - pressed
+    assert window.ask(f"{STATE}.running"), "the run was over before another button could be pressed"
+    keep("running")
+    window.wait_until(lambda: not window.ask(f"{STATE}.running"), 120, "the head")
+    assert window.ask(HEADS) == ["astronaut"], window.ask(f"{STATE}.message")
+    time.sleep(1.0)  # the first drawing of the head is part of it
+    times["longest pause during a run"] = window.ask(f"longest_pause({start})")
+    times["late beats of the run"] = window.ask(
+        f"[(round(when - {start}, 2), round(late, 3)) for when, late in late_beats if when >= {start}]"
+    )
+    assert window.ask("len(bpy.context.object.data.polygons)") > 10_000
+
+    # Seen from the front; then as the photo sees it; undone in one step.
+    window.display.move((left + right) / 2, (top + bottom) / 2)
+    window.display.key("KP_1", "KP_Decimal")
+    keep("result")
+    window.display.click(*window.find_button("photobust.match_camera"))
+    in_camera = "bpy.context.space_data.region_3d.view_perspective == 'CAMERA'"
+    window.wait_until(lambda: window.ask(in_camera), 20, "the camera")
+    keep("match_camera")
+    window.display.move((left + right) / 2, (top + bottom) / 2)
+    window.display.key("ctrl+z")
+    window.wait_until(lambda: window.ask("bpy.context.scene.camera.name") == "Camera", 20, "undo")
+    assert window.ask(HEADS) == ["astronaut"]
+    window.display.key("ctrl+z")
+    window.wait_until(lambda: window.ask(HEADS) == [], 20, "the head to be undone")
+    window.display.key("ctrl+shift+z")
+    window.wait_until(lambda: window.ask(HEADS) == ["astronaut"], 20, "the head to be redone")
+
+    # Blender is killed: the engine goes with it.
+    engine = window.ask(f"sys.modules['{module}.session'].current().engine_pid")
+    assert Path(f"/proc/{engine}").exists()
+    window.process.kill()
+    window.wait_until(lambda: ended(engine), 20, "the engine to end with Blender")
+
+    (keep.folder / "times.json").write_text(json.dumps(times, indent=1))
+    print(f"\n{json.dumps(times, indent=1)}")
+    assert times["longest pause during a run"] < LONGEST_PAUSE
+    assert "Traceback" not in window.log.read_text(errors="replace")
+
+
+def ended(pid):
+    """Whether a process is gone; one that nobody has collected yet counts as gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
