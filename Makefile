@@ -57,6 +57,10 @@ typecheck: $(STAMPS)/dev ## check types
 benchmark: $(STAMPS)/dev ## measure, and write docs/benchmarks.md
 	$(BIN)/python scripts/benchmark.py
 
+.PHONY: addon
+addon: $(STAMPS)/python ## pack the Blender add-on into dist/photobust-<version>.zip
+	@$(BIN)/python scripts/build_addon.py
+
 .PHONY: clean
 clean: ## remove what was made, but not .venv
 	rm -rf out build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache tests/artifacts
