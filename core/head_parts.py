@@ -1,0 +1,184 @@
+"""What is not skin: eyeballs, teeth, tongue and lashes follow the head; the lids lie on the eyeballs.
+
+Eyeballs stay the template's, teeth and tongue too: they are only moved and scaled alike in all directions.
+Their face units are the template's, scaled, so that they move with the jaw and the gaze.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from core.geometry import Camera, HeadPose
+from core.head_topology import (
+    EYE_LEFT,
+    EYE_RIGHT,
+    INNER,
+    LASHES,
+    SKIN,
+    TEETH_LOWER,
+    TEETH_UPPER,
+    TONGUE,
+    HeadTopology,
+)
+
+SIDES = ("left", "right")
+#: Room between eyeball and lid, metres.
+CLEARANCE = 0.0003
+#: MediaPipe's landmarks of the middles of the irises.
+IRIS = {"left": 473, "right": 468}
+#: How far, metres, from the lids' rims skin and sockets are kept out of the eyeball.
+LID_REACH = 0.006
+#: Vertices that a lash vertex hangs on.
+LASH_ROOTS = 3
+#: Share of the photo's gaze that is believed: the iris is a few pixels, and eyes seldom turn far.
+LARGEST_GAZE = np.radians(25.0)
+
+
+@dataclass(frozen=True)
+class Ball:
+    """A sphere: centre (3,) and radius, metres."""
+
+    centre: np.ndarray
+    radius: float
+
+
+def fit_ball(points: np.ndarray) -> Ball:
+    """The sphere nearest to points (n, 3)."""
+    matrix = np.column_stack([2 * points, np.ones(len(points))])
+    solution = np.linalg.lstsq(matrix, (points**2).sum(1), rcond=None)[0]
+    centre = solution[:3]
+    return Ball(centre, float(np.sqrt(solution[3] + centre @ centre)))
+
+
+class HeadParts:
+    """Where the parts of one topology belong."""
+
+    def __init__(self, topology: HeadTopology) -> None:
+        self.topology = topology
+        mean = topology.vertices.astype(np.float64)
+        self.mean = mean
+        self.skin = topology.vertices_of(SKIN)
+        self.body = topology.vertices_of(SKIN, INNER)
+        self.loops = {"left": topology.lid_left, "right": topology.lid_right}
+        self.eyes = {
+            side: topology.vertices_of(name) for side, name in zip(SIDES, (EYE_LEFT, EYE_RIGHT), strict=True)
+        }
+        self.balls = {side: fit_ball(mean[index]) for side, index in self.eyes.items()}
+        near = {
+            side: cKDTree(mean[loop]).query(mean[self.body])[0] < LID_REACH
+            for side, loop in self.loops.items()
+        }
+        self.lids = {side: self.body[index] for side, index in near.items()}
+        self.lashes = topology.vertices_of(LASHES)
+        rim = np.concatenate([*self.loops.values()])
+        self._roots = rim[cKDTree(mean[rim]).query(mean[self.lashes], LASH_ROOTS)[1]]
+        gap = np.linalg.norm(mean[self._roots] - mean[self.lashes][:, None], axis=2)
+        share = 1 / np.maximum(gap, 1e-4)
+        self._share = share / share.sum(1, keepdims=True)
+        upper, lower = topology.vertices_of(TEETH_UPPER), topology.vertices_of(TEETH_LOWER, TONGUE)
+        mouth = mean[topology.lips].mean(0)
+        around = self.skin[np.linalg.norm(mean[self.skin] - mouth, axis=1) < 0.045]
+        above = mean[around, 2] > mouth[2]
+        #: What each part of the mouth is carried by.
+        self._mouth = ((upper, around[above]), (lower, around[~above]))
+
+    def eyeball(self, vertices: np.ndarray, side: str) -> Ball:
+        """The eyeball that fits into the lids of vertices (V, 3)."""
+        loop, ball = self.loops[side], self.balls[side]
+        width = np.ptp(vertices[loop, 0]) / np.ptp(self.mean[loop, 0])
+        scale = float(np.clip(width, 0.85, 1.2))
+        radius = ball.radius * scale
+        wanted = radius + np.maximum(
+            (np.linalg.norm(self.mean[loop] - ball.centre, axis=1) - ball.radius) * scale, CLEARANCE
+        )
+        start = vertices[loop].mean(0) + (ball.centre - self.mean[loop].mean(0)) * scale
+        centre = start
+        for _ in range(6):
+            away = centre - vertices[loop]
+            length = np.linalg.norm(away, axis=1)
+            rows = np.concatenate([away / length[:, None], np.eye(3)])
+            rest = np.concatenate([wanted - length, start - centre])
+            centre = centre + np.linalg.lstsq(rows, rest, rcond=None)[0]
+        return Ball(centre, radius)
+
+    def free_lids(self, vertices: np.ndarray, side: str, ball: Ball) -> np.ndarray:
+        """(V, 3) vertices with the lids of one side moved out of the eyeball."""
+        index = self.lids[side]
+        away = vertices[index] - ball.centre
+        length = np.linalg.norm(away, axis=1)
+        room = self._widest[side] * ball.radius + CLEARANCE
+        short = np.maximum(room - length, 0)
+        moved = vertices.copy()
+        moved[index] += away / length[:, None] * short[:, None]
+        return moved
+
+    @cached_property
+    def _widest(self) -> dict[str, float]:
+        """Greatest distance of the eyeballs' front from their middle, in radii."""
+        widest = {}
+        for side, index in self.eyes.items():
+            away = self.mean[index] - self.balls[side].centre
+            front = away[:, 1] < 0
+            widest[side] = float(np.linalg.norm(away[front], axis=1).max() / self.balls[side].radius)
+        return widest
+
+    def place(self, neutral: np.ndarray, balls: dict[str, Ball]) -> np.ndarray:
+        """(V, 3) the neutral with its skin and inner as they are, and every other part where it belongs."""
+        placed = neutral.copy()
+        for side, index in self.eyes.items():
+            ball = self.balls[side]
+            scale = balls[side].radius / ball.radius
+            placed[index] = (self.mean[index] - ball.centre) * scale + balls[side].centre
+        for part, carriers in self._mouth:
+            scale = self.mouth_scale(neutral)
+            middle = self.mean[carriers].mean(0)
+            placed[part] = (self.mean[part] - middle) * scale + neutral[carriers].mean(0)
+        scale = np.mean([balls[side].radius / self.balls[side].radius for side in SIDES])
+        roots = (self.mean[self._roots] * self._share[..., None]).sum(1)
+        there = (neutral[self._roots] * self._share[..., None]).sum(1)
+        placed[self.lashes] = there + (self.mean[self.lashes] - roots) * scale
+        return placed
+
+    def mouth_scale(self, neutral: np.ndarray) -> float:
+        """Size of teeth and tongue beside the template's."""
+        carriers = np.concatenate([index for _, index in self._mouth])
+        now, before = neutral[carriers], self.mean[carriers]
+        return float(np.clip(np.sqrt(now.var(0).sum() / before.var(0).sum()), 0.85, 1.15))
+
+    def units(self, body: np.ndarray, balls: dict[str, Ball], mouth_scale: float) -> np.ndarray:
+        """(52, V, 3) float32 all parts' units, metres; body: (52, n, 3) those of skin and inner, which come
+        first.
+        """
+        source = self.topology.units
+        units = source * np.float32(mouth_scale)
+        units[:, : body.shape[1]] = body
+        for side, index in self.eyes.items():
+            units[:, index] = source[:, index] * np.float32(balls[side].radius / self.balls[side].radius)
+        share = self._share[None, ..., None].astype(np.float32)
+        before = (source[:, self._roots] * share).sum(2)
+        units[:, self.lashes] = source[:, self.lashes] - before + (units[:, self._roots] * share).sum(2)
+        return units
+
+    def gaze(
+        self, vertices: np.ndarray, points: np.ndarray, camera: Camera, pose: HeadPose
+    ) -> dict[str, np.ndarray]:
+        """Direction (3,) in the head frame that each eye looks in, from the irises in the photo.
+
+        vertices: (V, 3) as photographed. points: (478, 3), the detector's landmarks, px.
+        """
+        directions = {}
+        origin = pose.camera_to_head(np.zeros(3))
+        for side in SIDES:
+            ball = self.eyeball(vertices, side)
+            pixel = points[IRIS[side], :2].astype(np.float64)
+            ray = np.append((pixel - (camera.cx, camera.cy)) / camera.focal_px, 1.0) @ pose.rotation
+            ray /= np.linalg.norm(ray)
+            along = (ball.centre - origin) @ ray
+            square = ball.radius**2 - ((ball.centre - origin) @ (ball.centre - origin) - along**2)
+            hit = origin + ray * (along - np.sqrt(max(square, 0.0)))
+            directions[side] = (hit - ball.centre) / np.linalg.norm(hit - ball.centre)
+        # Eyes look at one thing: the mean is twice as sure as each.
+        mean = sum(directions.values())
+        return {side: (mean / np.linalg.norm(mean)) for side in SIDES}
