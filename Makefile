@@ -85,8 +85,8 @@ $(STAMPS)/python: | $(STAMPS)/system
 $(STAMPS)/run: $(STAMPS)/python pyproject.toml constraints.txt | $(STAMPS)/system
 	@echo "Installing the engine and Blender's Python module (some minutes the first time)"
 	@$(INSTALL) -e ".[blender]"
-	@$(BIN)/python -c "import bpy, cv2, mediapipe, skimage, torch" 2>/dev/null || { \
-		$(BIN)/python -c "import bpy, cv2, mediapipe, skimage, torch"; exit 1; }
+	@$(BIN)/python -c "import bpy, cv2, mediapipe, onnxruntime, skimage" 2>/dev/null || { \
+		$(BIN)/python -c "import bpy, cv2, mediapipe, onnxruntime, skimage"; exit 1; }
 	@touch $@
 
 $(STAMPS)/dev: $(STAMPS)/run

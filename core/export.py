@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from core.crop import cut_crop
 from core.errors import OutputError
 from core.geometry import CROP_SIZE
 from core.glb import glb_bytes
+from core.models import file_sha256
 from core.photo import Photo
 from core.reconstructor import Reconstruction
 from core.surface import Surface
@@ -33,6 +33,7 @@ MODELS = {
     ),
     "head_template.npz": ("CC0-1.0", "MakeHuman's head"),
     "landmark_lifter.safetensors": ("CC0-1.0", "Photobust's landmark lifter"),
+    "volume_network.onnx": ("CC0-1.0", "Photobust's volume network, for ONNX Runtime"),
     "volume_network.safetensors": ("CC0-1.0", "Photobust's volume network"),
 }
 DESCRIPTIONS = {
@@ -182,12 +183,6 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
             if models and (models / name).is_file()
         },
     }
-
-
-@lru_cache(maxsize=16)
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file that does not change while the program runs."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write_reconstruction(reconstruction: Reconstruction, photo: Photo, folder: str | Path) -> dict[str, Path]:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from core.backend import WEIGHTS_NAME, choose_backend
 from core.errors import ModelError
 from core.guidance import Guidance
 
 if TYPE_CHECKING:
     from core.network import VolumeRegressionNetwork
 
-WEIGHTS_NAME = "volume_network.safetensors"
 #: Logits are divided by this before they become occupancies. Within the few voxels around a surface they grow
 #: evenly; a plain sigmoid would flatten that to 0 and 1, and leave marching cubes nothing to interpolate.
 SOFTNESS = 4.0
@@ -26,6 +26,20 @@ class VolumePredictor(Protocol):
         frame: sigmoid(logit / SOFTNESS), 0.5 on the surface.
         """
         ...
+
+
+def load_predictor(
+    models_dir: Path, backend: str | None = None, threads: int | None = None
+) -> "VolumePredictor":
+    """The predictor of a folder of models with the backend that `choose_backend` chooses.
+
+    `threads` (default: the available cores) is for ONNX Runtime; torch's are set for the whole process.
+    """
+    if choose_backend(models_dir, backend) == "torch":
+        return TorchPredictor.from_pretrained(models_dir)
+    from core.onnx_predictor import OnnxPredictor
+
+    return OnnxPredictor.from_pretrained(models_dir, threads)
 
 
 def picture_channels(crop: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,13 @@ import numpy as np
 
 from core.crop import cut_crop
 from core.detection import FaceDetector, FaceLandmarks
-from core.errors import Cancelled, FaceTooSmallError, NoFaceError, ReconstructionError
+from core.errors import Cancelled, FaceTooSmallError, NoFaceError, ReconstructionError, RequestError
 from core.geometry import DEFAULT_FOCAL_MM, Camera, CropFrame, HeadPose
 from core.guidance import Guidance, build_guidance
 from core.lifter import LandmarkLifter
+from core.models import models_folder
 from core.photo import Photo, load_photo
-from core.predictor import TorchPredictor, VolumePredictor
+from core.predictor import VolumePredictor, load_predictor
 from core.surface import Surface, extract_shape, landmarks_on_surface
 from core.surface_color import color_from_photo
 
@@ -88,13 +89,19 @@ class Reconstructor:
         self.predictor = predictor
 
     @classmethod
-    def from_pretrained(cls, models_dir: str | Path | None = None) -> "Reconstructor":
-        """The reconstructor with the models of a folder (default: the project's)."""
-        folder = Path(models_dir) if models_dir else Path(__file__).resolve().parent.parent / "models"
+    def from_pretrained(
+        cls, models_dir: str | Path | None = None, backend: str | None = None, threads: int | None = None
+    ) -> "Reconstructor":
+        """The reconstructor with the models of a folder (default: the project's).
+
+        backend: "onnx", "torch", or "auto": ONNX Runtime if it is installed, else torch. Default:
+        $PHOTOBUST_BACKEND, else "auto". threads: of ONNX Runtime (default: the available cores).
+        """
+        folder = Path(models_dir) if models_dir else models_folder()
         return cls(
             FaceDetector.from_pretrained(folder),
             LandmarkLifter.from_pretrained(folder),
-            TorchPredictor.from_pretrained(folder),
+            load_predictor(folder, backend, threads),
             folder,
         )
 
@@ -106,25 +113,30 @@ class Reconstructor:
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
         keep_volume: bool = False,
+        chosen: Sequence[int] | None = None,
+        detected: Sequence[FaceLandmarks] | None = None,
     ) -> list[Reconstruction]:
         """Heads of the faces in a photo, the largest face first.
 
         focal_mm: 35 mm equivalent focal length, instead of the one that the photo's EXIF data give.
-        Raises NoFaceError if there is none, FaceTooSmallError if all are too small, Cancelled if
-        `cancelled` says so between two steps.
+        chosen: indices of the faces to reconstruct, by size from 0 on (default: all). detected: what
+        `detector.detect` has found in this photo, if it was run already. Raises NoFaceError if there is
+        none, FaceTooSmallError if all are too small, RequestError if a chosen one is not there, Cancelled
+        if `cancelled` says so between two steps.
         """
         photo = as_photo(photo)
         camera = camera_of(photo, focal_mm)
         watch = Stopwatch(progress, cancelled)
         with watch.step("detect", 0.0, "Looking for faces"):
-            faces = self.detector.detect(photo.rgb, max_faces=max_faces)
-        check_faces(faces, photo.name)
-        faces = [face for face in faces if face.size >= SMALLEST_FACE]
+            if detected is None:
+                detected = self.detector.detect(photo.rgb, max_faces=max_faces)
+        check_faces(detected, photo.name)
+        faces = usable_faces(detected, chosen, photo.name)
         heads: list[Reconstruction] = []
         problem: ReconstructionError | None = None
-        for index, face in enumerate(faces):
-            which = "the face" if len(faces) == 1 else f"face {index + 1} of {len(faces)}"
-            share = (0.1 + 0.9 * index / len(faces), 0.9 / len(faces))
+        for place, (index, face) in enumerate(faces):
+            which = "the face" if len(faces) == 1 else f"face {place + 1} of {len(faces)}"
+            share = (0.1 + 0.9 * place / len(faces), 0.9 / len(faces))
             one = Stopwatch(progress, cancelled)
             one.seconds.update(watch.seconds)
             try:
@@ -211,7 +223,23 @@ def camera_of(photo: Photo, focal_mm: float | None) -> Camera:
     return Camera.from_focal_mm(DEFAULT_FOCAL_MM, photo.width, photo.height, "default")
 
 
-def check_faces(faces: list[FaceLandmarks], name: str) -> None:
+def usable_faces(
+    detected: Sequence[FaceLandmarks], chosen: Sequence[int] | None, name: str
+) -> list[tuple[int, FaceLandmarks]]:
+    """The faces to reconstruct, each with its index: those that are large enough, or of them the chosen."""
+    usable = [(i, face) for i, face in enumerate(detected) if face.size >= SMALLEST_FACE]
+    if chosen is None:
+        return usable
+    unknown = sorted(set(chosen) - {i for i, _ in usable})
+    if unknown or not chosen:
+        asked = f"face {unknown[0] + 1}" if unknown else "no face"
+        raise RequestError(
+            f"{name} has {len(usable)} faces that can be used, and {asked} was chosen: choose again"
+        )
+    return [(i, face) for i, face in usable if i in chosen]
+
+
+def check_faces(faces: Sequence[FaceLandmarks], name: str) -> None:
     """Raise an error that says what to do if there is no face that can be reconstructed."""
     if not faces:
         raise NoFaceError(

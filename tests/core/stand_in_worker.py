@@ -8,7 +8,7 @@ from core import worker
 from tests.core.stand_ins import stand_in_reconstructor
 
 
-def load():
+def load(*_):
     """A reconstructor that can be slow, and that prints where it should not."""
     reconstructor = stand_in_reconstructor()
     detect = reconstructor.detector.detect
@@ -28,4 +28,4 @@ def load():
 
 
 worker.load_reconstructor = load
-sys.exit(worker.main())
+sys.exit(worker.main(sys.argv[1:]))

@@ -1,6 +1,7 @@
 """The worker as a process, spoken to over its pipes."""
 
 import contextlib
+import hashlib
 import json
 import os
 import subprocess
@@ -10,7 +11,6 @@ import time
 from pathlib import Path
 from queue import Queue
 
-import cv2
 import numpy as np
 import pytest
 import trimesh
@@ -99,6 +99,9 @@ def test_hello_and_shutdown(start):
     result = client.answer("a")["result"]
     assert result["name"] == "Photobust" and result["version"] and result["protocol"] == 1
     assert result["pid"] == client.process.pid
+    assert result["backend"] == "onnx" and {"detect", "faces"} <= set(result["capabilities"])
+    weights = (ROOT / "models/volume_network.onnx").read_bytes()
+    assert hashlib.sha256(weights).hexdigest().startswith(result["models"]["volume_network.onnx"])
     client.send(2, "shutdown")
     assert client.answer(2)["event"] == "result"
     assert client.process.wait(20) == 0
@@ -153,10 +156,113 @@ def test_reconstruct(start, photo, tmp_path):
     assert "a library that prints" in log and "a native library that prints" in log
 
 
-def test_several_faces_get_numbered_folders(start, tmp_path, astronaut):
-    row = np.concatenate([astronaut, cv2.resize(astronaut, None, fx=1, fy=1)[:, ::-1]], 1)
+@pytest.fixture
+def two_faces(tmp_path, astronaut) -> Path:
     path = tmp_path / "two.png"
-    Image.fromarray(row).save(path)
+    Image.fromarray(np.concatenate([astronaut, astronaut[:, ::-1]], 1)).save(path)
+    return path
+
+
+def test_backend_is_told_and_chosen(start):
+    client = Client("core.worker", PHOTOBUST_BACKEND="torch")
+    client.send(1, "hello")
+    assert client.answer(1)["result"]["backend"] == "torch"
+    assert client.close() == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "core.worker", "--backend", "cuda"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2 and "invalid choice: 'cuda'" in done.stderr
+
+
+def test_detect_shows_the_faces_to_choose_from(start, two_faces, tmp_path):
+    client, progress = start(), []
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    client.send(1, "detect", photo=str(two_faces), thumbnails=str(pictures), thumbnail_size=96)
+    result = client.answer(1, progress)["result"]
+    assert [event["step"] for event in progress] == ["start", "load", "detect"]
+    assert result["problem"] is None
+    assert (result["photo"]["width"], result["photo"]["focal_mm35"]) == (1024, None)
+    assert [face["index"] for face in result["faces"]] == [0, 1]
+    for face in result["faces"]:
+        left, _, right, _ = face["box"]
+        assert face["usable"] and 80 < face["size"] < 140 and 0 < face["score"] <= 1
+        assert (abs((left + right) / 2 - 225) < 30) or (abs((left + right) / 2 - 798) < 30)
+        thumbnail = np.asarray(Image.open(face["thumbnail"]))
+        assert thumbnail.shape == (96, 96, 3) and Path(face["thumbnail"]).parent == pictures
+        # Skin in the middle, where the box says that a face is.
+        middle = thumbnail[40:56, 40:56].reshape(-1, 3).mean(0)
+        assert middle[0] > 150 and middle[0] > middle[2] + 20
+
+    # The faces are known now: no second search, and the one that is chosen keeps its number.
+    progress.clear()
+    client.send(2, "reconstruct", photo=str(two_faces), out=str(out), faces=[1])
+    result = client.answer(2, progress)["result"]
+    (face,) = result["faces"]
+    assert (face["index"], Path(face["folder"]).name) == (1, "two_2")
+    assert result["timings"]["detect"] < 0.02
+    about = json.loads(Path(face["files"]["face.json"]).read_text(encoding="utf-8"))
+    assert about["detection"]["face_index"] == 1
+    assert face["quality"] == about["quality"] and face["detection"]["box"] == about["detection"]["box"]
+    assert face["camera"]["focal_length_source"] == "default"
+    assert face["pose"]["yaw"] == about["pose"]["yaw"]
+    client.send(3, "reconstruct", photo=str(two_faces), out=str(out), faces=[0])
+    assert [Path(face["folder"]).name for face in client.answer(3)["result"]["faces"]] == ["two_1"]
+    client.send(4, "reconstruct", photo=str(two_faces), out=str(out), faces=[0, 2])
+    error = client.answer(4)["error"]
+    assert error["type"] == "RequestError" and "2 faces" in error["message"] and "face 3" in error["message"]
+
+
+def test_detect_looks_again_at_a_photo_that_has_changed(start, photo, two_faces):
+    client = start()
+    client.send(1, "detect", photo=str(photo))
+    (face,) = client.answer(1)["result"]["faces"]
+    assert face["thumbnail"] is None
+    photo.write_bytes(two_faces.read_bytes())
+    client.send(2, "detect", photo=str(photo))
+    assert len(client.answer(2)["result"]["faces"]) == 2
+
+
+def test_faces_can_be_chosen_without_asking_first(start, two_faces, tmp_path):
+    client = start()
+    client.send(1, "reconstruct", photo=str(two_faces), out=str(tmp_path / "out"), faces=[0])
+    (face,) = client.answer(1)["result"]["faces"]
+    assert (face["index"], Path(face["folder"]).name) == (0, "two_1")
+
+
+def test_detect_tells_the_focal_length_and_what_is_wrong(start, tmp_path):
+    path = tmp_path / "wall.jpg"
+    picture = Image.new("RGB", (300, 200), "grey")
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 85
+    picture.save(path, exif=exif)
+    client = start()
+    client.send(1, "detect", photo=str(path), thumbnails=str(tmp_path / "pictures"))
+    result = client.answer(1)["result"]
+    assert result["photo"]["focal_mm35"] == 85 and result["faces"] == []
+    assert result["problem"]["type"] == "NoFaceError" and "wall.jpg" in result["problem"]["message"]
+    client.send(2, "detect", photo=str(tmp_path / "nothing.jpg"))
+    assert client.answer(2)["error"]["type"] == "PhotoNotFoundError"
+    (tmp_path / "file").write_text("in the way")
+    for bad in ({"thumbnails": 3}, {"thumbnail_size": 4}, {"max_faces": 0}, {"photo": ""}):
+        client.send(3, "detect", **{"photo": str(path), **bad})
+        error = client.answer(3)["error"]
+        assert error["type"] == "RequestError" and next(iter(bad)) in error["message"]
+
+
+def test_thumbnails_that_cannot_be_written(start, photo, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    client = start()
+    client.send(1, "detect", photo=str(photo), thumbnails=str(tmp_path / "file"))
+    assert client.answer(1)["error"]["type"] == "OutputError"
+
+
+def test_several_faces_get_numbered_folders(start, tmp_path, two_faces):
+    path = two_faces
     client = start()
     client.send(1, "reconstruct", photo=str(path), out=str(tmp_path / "out"))
     faces = client.answer(1)["result"]["faces"]
@@ -213,6 +319,9 @@ def test_malformed_requests(start, photo, tmp_path):
         {"focal_mm": "50"},
         {"focal_mm": True},
         {"max_faces": 0},
+        {"faces": []},
+        {"faces": [-1]},
+        {"faces": "all"},
     ):
         client.send(2, "reconstruct", **{**good, **bad})
         error = client.answer(2)["error"]

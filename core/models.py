@@ -1,0 +1,22 @@
+"""The files of models/: where they are, and which ones exactly. Imports nothing heavy."""
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+
+def models_folder() -> Path:
+    """The project's models: beside `core`, in a checkout as in the installed add-on."""
+    return Path(__file__).resolve().parent.parent / "models"
+
+
+@lru_cache(maxsize=32)
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file that does not change while the program runs."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def fingerprints(folder: Path) -> dict[str, str]:
+    """Name -> first twelve digits of the SHA-256 of each trained network in a folder: its version."""
+    weights = sorted([*folder.glob("*.safetensors"), *folder.glob("*.onnx")])
+    return {path.name: file_sha256(path)[:12] for path in weights}

@@ -1,0 +1,39 @@
+"""The networks in ONNX Runtime: the same results as the reference backend's, without torch."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from core.backend import ONNX_NAME
+from core.guidance import Guidance
+from core.onnx_session import OnnxSession
+from core.predictor import network_input
+
+REFINER_NAME = "head_refiner.onnx"
+
+
+class OnnxPredictor:
+    """The backend that artists have. `models/volume_network.onnx` is made by `scripts/export_onnx.py`."""
+
+    def __init__(self, session: OnnxSession) -> None:
+        self.session = session
+
+    @classmethod
+    def from_pretrained(cls, models_dir: Path, threads: int | None = None) -> "OnnxPredictor":
+        """Read the network from the folder of the models."""
+        return cls(OnnxSession(Path(models_dir) / ONNX_NAME, threads))
+
+    def predict(self, crop: np.ndarray, guidance: Guidance) -> np.ndarray:
+        """See `VolumePredictor.predict`."""
+        return self.session.run(
+            inputs=network_input(crop, guidance)[None], template_logits=guidance.template_logits[None]
+        )[0]
+
+
+def refiner_session(
+    models_dir: Path, threads: int | None = None
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The refining network of a folder of models, as `core.refiner.HeadRefiner` wants it."""
+    session = OnnxSession(Path(models_dir) / REFINER_NAME, threads)
+    return lambda images, state: session.run(images=images, state=state)

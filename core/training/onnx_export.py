@@ -1,0 +1,123 @@
+"""Exports trained networks to ONNX, for `core.onnx_session`. Needs torch and onnx."""
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from core import __version__
+from core.backend import ONNX_NAME, WEIGHTS_NAME
+from core.geometry import VOLUME_SHAPE
+from core.models import file_sha256
+from core.network import INPUT_CHANNELS
+from core.onnx_predictor import REFINER_NAME
+from core.onnx_session import SOURCE, SOURCE_SHA256
+from core.predictor import SOFTNESS, load_network
+from core.refiner import FILE_NAME as REFINER_WEIGHTS_NAME
+from core.refiner import load_refiner_network
+
+#: Of ONNX's operators; old enough for every ONNX Runtime of the last years.
+OPSET = 17
+#: Arrays smaller than this stay in single precision: a cast would cost more than it saves.
+SMALLEST_HALVED = 64
+
+
+class OccupancyNetwork(nn.Module):
+    """The volume network with what comes after it: template's logits added, made into occupancies."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: Tensor, template_logits: Tensor) -> Tensor:
+        """(1, 10, 192, 192), (1, 200, 192, 192) -> (1, 200, 192, 192) occupancy."""
+        return torch.sigmoid((self.network(inputs) + template_logits) / SOFTNESS)
+
+
+def export_network(module: nn.Module, example: dict[str, Tensor], path: Path, source: Path) -> None:
+    """Write a module as ONNX. example: its inputs by name, in order, of the only shape that it will take.
+
+    source: the weights file it was loaded from, which the result names so that the two cannot be mixed up.
+    Weights are stored in half precision where that loses nothing, as in `source`, and computed with in
+    single precision: normalisations are left for ONNX Runtime to fold, which does it when it loads them.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    module = module.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    try:
+        with warnings.catch_warnings():
+            # torch would have its newer exporter used, which needs two more packages and gives the same here.
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                module,
+                tuple(example.values()),
+                str(partial),
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=list(example),
+                output_names=["output"],
+                do_constant_folding=False,
+            )
+        model = onnx.load(str(partial))
+        store_in_half_precision(model)
+        metadata = {
+            SOURCE: source.name,
+            SOURCE_SHA256: file_sha256(source),
+            "generator": f"Photobust {__version__}",
+        }
+        onnx.helper.set_model_props(model, metadata)
+        onnx.checker.check_model(model)
+        partial.write_bytes(model.SerializeToString(deterministic=True))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def store_in_half_precision(model: onnx.ModelProto) -> None:
+    """Store in fp16, with a cast behind it, each float32 array whose values all fit into it exactly."""
+    casts = []
+    for array in model.graph.initializer:
+        values = numpy_helper.to_array(array)
+        if values.dtype != np.float32 or values.size < SMALLEST_HALVED:
+            continue
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        if np.array_equal(half.astype(np.float32), values):
+            name = array.name
+            array.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
+            casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def export_volume_network(models_dir: Path) -> Path:
+    """Make `volume_network.onnx` of `volume_network.safetensors` in a folder of models."""
+    source, path = models_dir / WEIGHTS_NAME, models_dir / ONNX_NAME
+    side = VOLUME_SHAPE[1:]
+    example = {
+        "inputs": torch.zeros(1, INPUT_CHANNELS, *side),
+        "template_logits": torch.zeros(1, *VOLUME_SHAPE),
+    }
+    export_network(OccupancyNetwork(load_network(source)), example, path, source)
+    return path
+
+
+def export_refiner(models_dir: Path) -> Path:
+    """Make `head_refiner.onnx` of `head_refiner.safetensors` in a folder of models."""
+    source, path = models_dir / REFINER_WEIGHTS_NAME, models_dir / REFINER_NAME
+    network = load_refiner_network(source)
+    example = {
+        "images": torch.zeros(1, INPUT_CHANNELS, *VOLUME_SHAPE[1:]),
+        "state": torch.zeros(1, network.config.state),
+    }
+    export_network(network, example, path, source)
+    return path
+
+
+#: Weights file -> what exports it.
+EXPORTS = {WEIGHTS_NAME: export_volume_network, REFINER_WEIGHTS_NAME: export_refiner}
