@@ -1,10 +1,13 @@
-"""Measure the reconstruction on held-out made heads and on the scan.
+"""Measure the reconstruction on held-out made heads and on the scan, beside what one would use without it.
 
-    python scripts/evaluate.py synthetic      # IoU, depth, normals by yaw; needs shards of the split `eval`
-    python scripts/evaluate.py scan           # mm, by the scorer beside the scan's renders python
-    scripts/evaluate.py recall         # share of made pictures in which the detector finds the face, by yaw
+    python scripts/evaluate.py synthetic --out out/evaluation   # by yaw; needs shards of the split `eval`
+    python scripts/evaluate.py scan                             # mm, as the scorer beside the scan's renders
+    python scripts/evaluate.py synthetic --methods template network --count 250
+    python scripts/evaluate.py synthetic --inputs               # what each of the network's inputs is worth
+    python scripts/evaluate.py recall                           # share of made pictures whose face is found
 
-Each row is measured for the network and for the lifted template that it starts from.
+Methods are given what a user has: the picture, the detector's landmarks, and the focal length that EXIF or a
+guess would tell. What the figures mean is told in core/training/evaluation_metrics.py.
 """
 
 import argparse
@@ -13,68 +16,126 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+if TYPE_CHECKING:
+    from core.lifter import LandmarkLifter
+    from core.refiner import HeadRefiner
+    from core.training.evaluation_methods import Method
+    from core.training.evaluation_truth import TrueHeads
 
-def predictors(models: Path) -> dict:
-    """Name -> predictor of everything that is compared."""
+METHODS = ("average", "mediapipe", "lifted", "template", "network", "mirror", "bfloat16")
+
+
+def load_models(args: argparse.Namespace) -> "tuple[TrueHeads, LandmarkLifter, HeadRefiner | None]":
+    """What all methods need; without the refiner's weights the lifted head stays as it is."""
+    import torch
+
+    from core.lifter import LandmarkLifter
+    from core.refiner import FILE_NAME, HeadRefiner, load_refiner_network, torch_session
+    from core.training.evaluation_truth import TrueHeads
+    from core.training.generate import DataPaths
+
+    torch.set_num_threads(args.threads)
+    truths = TrueHeads(DataPaths.under(args.data, args.cache, args.heads or args.models).heads())
+    lifter = LandmarkLifter.from_pretrained(args.models, truths.heads.template)
+    refiner = None
+    if (args.models / FILE_NAME).is_file():
+        refiner = HeadRefiner(lifter, torch_session(load_refiner_network(args.models / FILE_NAME)))
+    return truths, lifter, refiner
+
+
+def build_methods(
+    args: argparse.Namespace, truths: "TrueHeads", lifter: "LandmarkLifter"
+) -> "dict[str, Method]":
+    """Name in the tables -> method, of those that were asked for."""
     from core.predictor import TorchPredictor
-    from core.training.evaluation import TemplatePredictor
+    from core.training.evaluation_methods import (
+        AverageHead,
+        DetectorMesh,
+        TemplatePredictor,
+        VolumeMethod,
+        Withheld,
+    )
+    from core.training.heads import ICT
 
-    return {"lifted template": TemplatePredictor(), "network": TorchPredictor.from_pretrained(models)}
+    def network(**options: Any) -> TorchPredictor:
+        return TorchPredictor.from_pretrained(args.models, **options)
+
+    if args.inputs:
+        predictor = network()
+        return {
+            "lifted template alone": VolumeMethod(TemplatePredictor(), refined=False),
+            "network, template only": VolumeMethod(Withheld(predictor, {"picture", "mesh"})),
+            "network, picture and template": VolumeMethod(Withheld(predictor, {"mesh"})),
+            "network, mesh and template": VolumeMethod(Withheld(predictor, {"picture"})),
+            "network, all": VolumeMethod(predictor),
+        }
+    makers = {
+        "average": ("average head", lambda: AverageHead(truths.heads, truths.outer_triangles(ICT))),
+        "mediapipe": ("MediaPipe's mesh", lambda: DetectorMesh(lifter)),
+        "lifted": ("lifted template", lambda: VolumeMethod(TemplatePredictor(), refined=False)),
+        "template": ("refined template", lambda: VolumeMethod(TemplatePredictor())),
+        "network": ("network", lambda: VolumeMethod(network())),
+        "bfloat16": ("network, bfloat16", lambda: VolumeMethod(network(bfloat16=True))),
+    }
+    return {makers[name][0]: makers[name][1]() for name in args.methods if name in makers}
 
 
 def synthetic(args: argparse.Namespace) -> None:
-    """IoU, front depth and normals on held-out made heads."""
-    from core.lifter import LandmarkLifter
-    from core.training.evaluation import VolumeFigures, prepare
-    from core.training.generate import DataPaths
+    """All figures on held-out made heads, by yaw."""
+    import cv2
+
+    from core.training.evaluation import judge, summary
+    from core.training.evaluation_report import Worst, markdown, write_json
     from core.training.shards import read_samples
 
-    heads = DataPaths.under(args.data, args.cache, args.heads or args.models).heads()
-    lifter = LandmarkLifter.from_pretrained(args.models, heads.template)
-    compared = {name: (predictor, VolumeFigures()) for name, predictor in predictors(args.models).items()}
-    for count, sample in enumerate(read_samples(args.shards, "eval")):
-        if count == args.count:
-            break
-        truth = prepare(sample, heads, lifter)
-        for predictor, figures in compared.values():
-            figures.add(truth, predictor.predict(truth.crop, truth.guidance))
-    print("| method | yaw | heads | IoU | front depth, voxels | front depth, mm | normals, degrees |")
-    print("|---|---|---|---|---|---|---|")
-    for name, (_, figures) in compared.items():
-        for row in figures.rows():
-            print(
-                f"| {name} | {row['yaw']} | {row['heads']} | {row['iou']:.3f} | {row['depth_voxels']:.2f} "
-                f"| {row['depth_mm']:.2f} | {row['normal_deg']:.1f} |"
-            )
+    truths, lifter, refiner = load_models(args)
+    methods = build_methods(args, truths, lifter)
+    worst, records = Worst(list(methods)[-1]), []
+    samples = islice(read_samples(args.shards, "eval"), args.count)
+    for judged in judge(samples, truths, lifter, methods, refiner):
+        records += judged.records.values()
+        if args.out:
+            worst.add(judged)
+    if not records:
+        raise SystemExit(
+            f"no made heads in {args.shards}: make some with scripts/make_shards.py --split eval"
+        )
+    print(markdown(summary(records)))
+    if args.out:
+        write_json(args.out / "synthetic.json", records, heads_asked_for=args.count)
+        cv2.imwrite(str(args.out / "worst.jpg"), worst.sheet()[..., ::-1])
 
 
 def scan(args: argparse.Namespace) -> None:
-    """Distances to the scan, by its own scorer."""
-    from core.export import write_reconstruction
-    from core.photo import load_photo
-    from core.reconstructor import Reconstructor
+    """Distances from the scan; with --scorer by its own program."""
+    import json
 
-    pictures = sorted((args.data / "scans").glob("demo_*.jpg"))
-    scorer = args.data / "bench" / "score_scan.py"
-    if not pictures or not scorer.is_file():
-        raise SystemExit(f"no scan in {args.data}: give the data folder by --data")
-    reconstructor = Reconstructor.from_pretrained(args.models)
-    for name, predictor in predictors(args.models).items():
-        reconstructor.predictor = predictor
-        with tempfile.TemporaryDirectory() as folder:
-            for picture in pictures:
-                photo = load_photo(picture)
-                best = reconstructor.reconstruct(photo, max_faces=1)[0]
-                write_reconstruction(best, photo, Path(folder) / picture.stem)
-            result = subprocess.run(
-                [sys.executable, str(scorer), folder], capture_output=True, text=True, check=True
-            )
-        print(f"{name}:\n{result.stdout}", flush=True)
+    from core.detection import FaceDetector
+    from core.training.evaluation_scan import Scan, judge_scan, scan_cases, scan_table
+
+    truths, lifter, refiner = load_models(args)
+    methods = build_methods(args, truths, lifter)
+    seen = list(
+        scan_cases(Scan.load(args.data / "scans"), FaceDetector.from_pretrained(args.models), lifter, refiner)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) if args.scorer else None
+        rows = judge_scan(Scan.load(args.data / "scans"), seen, methods, out)
+        print(scan_table(rows))
+        for results in sorted(Path(folder).iterdir()):
+            scorer = [sys.executable, str(args.data / "bench" / "score_scan.py"), str(results)]
+            print(f"\n{results.name}, by the scorer:")
+            print(subprocess.run(scorer, capture_output=True, text=True, check=True).stdout, flush=True)
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / "scan.json").write_text(json.dumps(rows, indent=1).replace("NaN", "null"))
 
 
 def recall(args: argparse.Namespace) -> None:
@@ -119,7 +180,16 @@ def main() -> None:
     parser.add_argument(
         "--heads", type=Path, help="folder of the head_template.npz that the shards were made with"
     )
-    parser.add_argument("--count", type=int, default=600, help="number of made heads")
+    parser.add_argument("--count", type=int, default=250, help="number of made heads")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS[:5])
+    parser.add_argument(
+        "--inputs", action="store_true", help="compare the network's inputs instead of methods"
+    )
+    parser.add_argument("--scorer", action="store_true", help="scan: also run the scan's own scorer")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the network")
+    parser.add_argument(
+        "--out", type=Path, help="folder for all figures as JSON and the worst 16 as a picture"
+    )
     args = parser.parse_args()
     {"synthetic": synthetic, "scan": scan, "recall": recall}[args.what](args)
 

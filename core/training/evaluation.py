@@ -1,134 +1,151 @@
-"""Figures of a reconstruction against the truth, on held-out made heads."""
+"""Measures reconstructions of held-out made heads, each method by the same figures."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from core.crop import cut_crop
-from core.detection import FaceLandmarks
-from core.geometry import VOXELS_PER_METRE
-from core.guidance import TEMPLATE_LOGIT, Guidance, neck_plane
-from core.lifter import LandmarkLifter, LiftedHead
-from core.predictor import SOFTNESS
-from core.training.dataset import fast_guidance, true_in_volume
-from core.training.heads import HeadSource
-from core.training.rasterize import columns
+from core.errors import ReconstructionError
+from core.lifter import LandmarkLifter
+from core.refiner import HeadRefiner
+from core.training.evaluation_methods import Case, Method
+from core.training.evaluation_metrics import (
+    Estimate,
+    TrueHead,
+    align,
+    compare_placed,
+    find_alignment,
+    landmark_error,
+)
+from core.training.evaluation_truth import TrueHeads
 from core.training.shards import Sample
 
 YAW_BINS = (0, 30, 60)
-#: Rays whose neighbours' fronts lie further away than this, voxels, are edges, not surface.
-STEEP = 3.0
-MM_PER_VOXEL = 1000 / VOXELS_PER_METRE
+#: Figures of a head, in the order in which tables show them, and what they are.
+FIGURES = {
+    "median": "median, mm, aligned",
+    "mean": "mean, mm, aligned",
+    "normal": "normals, degrees, aligned",
+    "placed_median": "median, mm, as placed",
+    "placed_mean": "mean, mm, as placed",
+    "depth": "depth, mm, as placed",
+    "iou": "IoU, as placed",
+    "rotation": "rotation, degrees",
+    "nme": "68 landmarks, % of the box",
+    "nme3d": "the same in 3D",
+}
 
 
 @dataclass(frozen=True)
-class Truth:
-    """A held-out head in the frame that the reconstruction has chosen.
+class Record:
+    """What one method made of one head; figures as in FIGURES, NaN where the method failed or has none."""
 
-    target: (192, 192, 200) float32 columns [y, x, z]; lifted, guidance: what the network is told; crop: its
-    picture.
-    """
+    method: str
+    head: int
+    source: str
+    yaw: float
+    yaw_bin: int
+    failed: bool
+    figures: dict[str, float]
 
+    def row(self) -> dict[str, float | int | str | bool | None]:
+        """Flat, for JSON: None instead of NaN."""
+        flat = asdict(self)
+        figures = flat.pop("figures")
+        return {**flat, **{k: None if np.isnan(v) else round(v, 4) for k, v in figures.items()}}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A sample with its true head and what each method made of it (None where it failed)."""
+
+    index: int
     sample: Sample
-    lifted: LiftedHead
-    guidance: Guidance
-    crop: np.ndarray
-    target: np.ndarray
+    case: Case
+    true: TrueHead
+    estimates: dict[str, Estimate | None]
+    records: dict[str, Record]
 
 
-def prepare(sample: Sample, heads: HeadSource, lifter: LandmarkLifter) -> Truth:
-    """What `core.reconstructor` would do with this picture, and the true occupancy in the same frame."""
-    points = sample.landmarks.astype(np.float64)
-    lifted = lifter.lift(FaceLandmarks(sample.landmarks), sample.scene.assumed_camera)
-    maps, template = fast_guidance(points, lifted, lifter)
-    logits = (template.transpose(2, 0, 1).astype(np.float32) / 255 * 2 - 1) * np.float32(TEMPLATE_LOGIT)
-    solid, triangles = true_in_volume(sample, lifted, heads)
-    target = columns(solid, triangles, neck_plane(lifted.frame, lifted.pose)).astype(np.float32) / 255
-    return Truth(sample, lifted, Guidance(maps, logits), cut_crop(sample.picture, lifted.frame), target)
+def judge(
+    samples: Iterable[Sample],
+    truths: TrueHeads,
+    lifter: LandmarkLifter,
+    methods: Mapping[str, Method],
+    refiner: HeadRefiner | None = None,
+) -> Iterator[Judged]:
+    """Each sample by each method. Turned portraits are left out: of their heads only a fit is known."""
+    made = (sample for sample in samples if not sample.turned)
+    for index, sample in enumerate(made):
+        true = truths.of(sample, np.random.default_rng(index))
+        case = Case(sample.picture, sample.landmarks, sample.scene.assumed_camera, lifter, refiner)
+        estimates: dict[str, Estimate | None] = {}
+        records: dict[str, Record] = {}
+        for name, method in methods.items():
+            try:
+                estimate = method.estimate(case)
+                figures = measure(estimate, true, case)
+            except (ReconstructionError, ValueError):
+                estimate, figures = None, dict.fromkeys(FIGURES, float("nan"))
+            estimates[name] = estimate
+            records[name] = Record(
+                name,
+                index,
+                sample.source,
+                float(sample.scene.pose.angles[0]),
+                sample.yaw_bin,
+                estimate is None,
+                figures,
+            )
+        yield Judged(index, sample, case, true, estimates, records)
 
 
-def front_depth(occupancy: np.ndarray) -> np.ndarray:
-    """(192, 192) float64: where each ray, coming from the camera, first falls below the surface; NaN where it
-    never does.
+def measure(estimate: Estimate, true: TrueHead, case: Case) -> dict[str, float]:
+    """FIGURES of one head."""
+    found = find_alignment(estimate, true.points, true.landmarks)
+    aligned = align(estimate, true, found)
+    placed = compare_placed(estimate, true, case.lifted.head.frame, case.face_depth, found.mesh)
+    flat, full = landmark_error(estimate.marks68, true, case.camera)
+    return {
+        "median": float(np.median(aligned.distance)),
+        "mean": float(aligned.distance.mean()),
+        "normal": float(aligned.normal.mean()),
+        "placed_median": float(np.median(placed.distance)),
+        "placed_mean": float(placed.distance.mean()),
+        "depth": placed.depth,
+        "iou": placed.iou,
+        "rotation": placed.rotation,
+        "nme": flat,
+        "nme3d": full,
+    }
 
-    occupancy: (192, 192, 200) columns [y, x, z].
+
+def summary(records: Iterable[Record]) -> list[dict[str, float | int | str]]:
+    """A row for each method and yaw bin: means over heads; "mean" is the mean of the bins, so that profiles
+    count as much as frontal faces.
     """
-    solid = occupancy > 0.5
-    top = occupancy.shape[2] - 1 - np.argmax(solid[..., ::-1], axis=2)
-    hit = solid.any(2)
-    above = np.minimum(top + 1, occupancy.shape[2] - 1)
-    inside = np.take_along_axis(occupancy, top[..., None], 2)[..., 0].astype(np.float64)
-    outside = np.take_along_axis(occupancy, above[..., None], 2)[..., 0].astype(np.float64)
-    depth = top + (inside - 0.5) / np.maximum(inside - outside, 1e-6)
-    return np.where(hit, depth, np.nan)
-
-
-def normals(depth: np.ndarray) -> np.ndarray:
-    """(H, W, 3) unit normals of a depth map in voxels; NaN beside edges."""
-    dy, dx = np.gradient(depth)
-    steep = (np.abs(dx) > STEEP) | (np.abs(dy) > STEEP)
-    n = np.stack([-dx, -dy, np.ones_like(depth)], -1)
-    n /= np.linalg.norm(n, axis=-1, keepdims=True)
-    n[steep] = np.nan
-    return n
-
-
-@dataclass
-class VolumeFigures:
-    """Lists of per-head figures by yaw bin."""
-
-    iou: dict[int, list[float]] = field(default_factory=lambda: {b: [] for b in YAW_BINS})
-    depth: dict[int, list[float]] = field(default_factory=lambda: {b: [] for b in YAW_BINS})
-    normal: dict[int, list[float]] = field(default_factory=lambda: {b: [] for b in YAW_BINS})
-
-    def add(self, truth: Truth, occupancy: np.ndarray) -> None:
-        """occupancy: (200, 192, 192) float32 [z, y, x]."""
-        predicted = np.ascontiguousarray(occupancy.transpose(1, 2, 0))
-        a, b = predicted > 0.5, truth.target > 0.5
-        yaw = truth.sample.yaw_bin
-        self.iou[yaw].append(float((a & b).sum() / max((a | b).sum(), 1)))
-        mine, true = front_depth(predicted), front_depth(truth.target)
-        face = face_rays(truth)
-        n_mine, n_true = normals(mine), normals(true)
-        valid = face & np.isfinite(mine) & np.isfinite(true) & np.isfinite(n_true).all(-1)
-        self.depth[yaw].append(float(np.abs(mine - true)[valid].mean()))
-        both = valid & np.isfinite(n_mine).all(-1)
-        cosine = np.clip((n_mine * n_true).sum(-1)[both], -1, 1)
-        self.normal[yaw].append(float(np.degrees(np.arccos(cosine)).mean()))
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """A row for each yaw bin and one for the mean of the bins."""
-        rows: list[dict[str, Any]] = []
+    by_method: dict[str, list[Record]] = {}
+    for record in records:
+        by_method.setdefault(record.method, []).append(record)
+    rows: list[dict[str, float | int | str]] = []
+    for method, all_ in by_method.items():
+        bins = []
         for yaw in YAW_BINS:
-            if self.iou[yaw]:
-                depth = float(np.mean(self.depth[yaw]))
-                rows.append(
-                    {
-                        "yaw": f"{yaw}-{yaw + 30}",
-                        "heads": len(self.iou[yaw]),
-                        "iou": float(np.mean(self.iou[yaw])),
-                        "depth_voxels": depth,
-                        "depth_mm": depth * MM_PER_VOXEL,
-                        "normal_deg": float(np.mean(self.normal[yaw])),
-                    }
+            some = [r for r in all_ if r.yaw_bin == yaw]
+            if some:
+                figures = {k: _mean([r.figures[k] for r in some]) for k in FIGURES}
+                failed = sum(r.failed for r in some)
+                bins.append(
+                    {"method": method, "yaw": f"{yaw}-{yaw + 30}", "heads": len(some), "failed": failed}
+                    | figures
                 )
-        yield from rows
-        mean = {
-            k: float(np.mean([r[k] for r in rows])) for k in ("iou", "depth_voxels", "depth_mm", "normal_deg")
-        }
-        yield {"yaw": "mean", "heads": sum(int(r["heads"]) for r in rows), **mean}
+        figures = {k: _mean([float(b[k]) for b in bins]) for k in FIGURES}
+        total = {k: sum(int(b[k]) for b in bins) for k in ("heads", "failed")}
+        rows += [*bins, {"method": method, "yaw": "mean"} | total | figures]
+    return rows
 
 
-def face_rays(truth: Truth) -> np.ndarray:
-    """(192, 192) bool: rays inside the outline of the face mesh that the detector has drawn."""
-    return np.abs(truth.guidance.maps[:3]).sum(0) > 0
-
-
-class TemplatePredictor:
-    """The lifted template itself, as a `VolumePredictor`: what the network starts from."""
-
-    def predict(self, crop: np.ndarray, guidance: Guidance) -> np.ndarray:
-        """See `VolumePredictor.predict`; the picture is not looked at."""
-        return 1 / (1 + np.exp(-guidance.template_logits / SOFTNESS))
+def _mean(values: list[float]) -> float:
+    """Mean of those that are there."""
+    there = [v for v in values if not np.isnan(v)]
+    return float(np.mean(there)) if there else float("nan")

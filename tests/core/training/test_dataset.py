@@ -12,7 +12,7 @@ from core.guidance import TEMPLATE_LOGIT, build_guidance
 from core.lifter import LiftedHead
 from core.predictor import WEIGHTS_NAME, TorchPredictor
 from core.training.dataset import DropRates, SampleMaker, ShardDataset, fast_guidance, true_in_volume
-from core.training.evaluation import TemplatePredictor, VolumeFigures, prepare
+from core.training.evaluation_methods import Case
 from core.training.heads import ICT, MAKEHUMAN
 from core.training.loop import TrainConfig, Trainer, export_weights, learning_rate
 from core.training.shards import write_shard
@@ -69,21 +69,6 @@ def test_target_is_where_the_photo_shows_the_face(heads, lifter, factor):
     assert turned / wide[0] == pytest.approx(true / wide[1], rel=0.1)
 
 
-def test_figures_of_known_answers(heads, lifter):
-    truth = prepare(projected_sample(heads, ICT, 3, noise=0.3), heads, lifter)
-    exact, moved, template = VolumeFigures(), VolumeFigures(), VolumeFigures()
-    volume = truth.target.transpose(2, 0, 1)
-    exact.add(truth, volume)
-    moved.add(truth, np.roll(volume, 2, 0))
-    template.add(truth, TemplatePredictor().predict(truth.crop, truth.guidance))
-    (*_, one), (*_, two), (*_, three) = (list(f.rows()) for f in (exact, moved, template))
-    assert (one["iou"], one["depth_voxels"], one["normal_deg"]) == pytest.approx((1, 0, 0), abs=1e-6)
-    assert two["depth_voxels"] == pytest.approx(2, abs=1e-3)
-    assert two["depth_mm"] == pytest.approx(2 / 0.65, rel=1e-3)
-    assert 0.9 < two["iou"] < 1
-    assert 0.5 < three["iou"] < 1 and three["depth_voxels"] > 0
-
-
 def test_withheld_inputs(heads, lifter):
     sample = projected_sample(heads, ICT, 4)
     made = SampleMaker(heads, lifter, DropRates(picture=1, mesh=1)).make(sample, np.random.default_rng(0))
@@ -121,5 +106,6 @@ def test_training_goes_down_and_on(heads, lifter, tmp_path):
     assert again.train_batch(batch)[0] == pytest.approx(trainer.train_batch(batch)[0], rel=1e-2)
     export_weights(tmp_path / "run" / "checkpoint.pt", tmp_path / WEIGHTS_NAME)
     predictor = TorchPredictor.from_pretrained(tmp_path)
-    truth = prepare(projected_sample(heads, ICT, 1), heads, lifter)
-    assert predictor.predict(truth.crop, truth.guidance).shape == (200, 192, 192)
+    sample = projected_sample(heads, ICT, 1)
+    start = Case(sample.picture, sample.landmarks, sample.scene.assumed_camera, lifter).lifted
+    assert predictor.predict(start.crop, start.guidance).shape == (200, 192, 192)
