@@ -1,8 +1,25 @@
 """The animation-ready head: the template wrapped onto the surface, its neutral and its 52 face units."""
 
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+
+from core.detection import FaceLandmarks
+from core.geometry import Camera, HeadPose
+from core.head_blink import close_lids
+from core.head_expression import ExpressionFit
+from core.head_mesh import Target, vertex_normals
+from core.head_parts import SIDES, Ball, HeadParts
+from core.head_topology import INNER, LASHES, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
+from core.head_units import UnitTransfer
+from core.head_wrap import Wrap, landmark_rays
+from core.surface import Surface
+from core.template import HeadTemplate
+
+#: Parts that no photo is trusted to show.
+UNSEEN_PARTS = (INNER, TEETH_UPPER, TEETH_LOWER, TONGUE, LASHES)
 
 
 @dataclass(frozen=True)
@@ -27,3 +44,104 @@ class Head:
     def photo(self) -> np.ndarray:
         """(V, 3) float32: the neutral with the photo's expression, what the units make of it."""
         return self.neutral + np.tensordot(self.expression, self.units, 1).astype(np.float32)
+
+
+class HeadWrapper:
+    """Wraps heads of one topology; keeps what does not depend on the photo. Takes half a second to make."""
+
+    def __init__(self, template: HeadTemplate, topology: HeadTopology) -> None:
+        self.template = template
+        self.topology = topology
+        self.wrap = Wrap(topology)
+        self.parts = HeadParts(topology)
+        count = self.wrap.count
+        self._transfer = UnitTransfer(
+            topology.vertices[:count], topology.units[:, :count], self.wrap.triangles
+        )
+        counted = np.flatnonzero(self.wrap.skin & ~self.wrap.ear)
+        self._expression = ExpressionFit(topology, counted[topology.vertices[counted, 2] > -0.13])
+
+    @classmethod
+    def from_pretrained(cls, models_dir: str | Path) -> "HeadWrapper":
+        """The wrapper with the template of the folder of the models."""
+        return cls(HeadTemplate.load(Path(models_dir)), HeadTopology.load(Path(models_dir)))
+
+    def __call__(
+        self, surface: Surface, lifted: np.ndarray, landmarks: FaceLandmarks, camera: Camera, pose: HeadPose
+    ) -> Head:
+        """Wrap a surface. lifted: (V, 3) the likely head that the surface began as, head frame, metres."""
+        clock = _Clock()
+        target = Target(surface)
+        rays = landmark_rays(landmarks.points, self.template, camera, pose)
+        clock.lap("prepare")
+        fitted = self.wrap.fit(lifted, target, rays)
+        clock.lap("fit")
+        count = self.wrap.count
+        shape = fitted.copy()
+        shape[:count] = self.wrap.bend(fitted, target, rays)
+        clock.lap("bend")
+        balls = {side: self.parts.eyeball(shape, side) for side in SIDES}
+        for side in SIDES:
+            shape = self.parts.free_lids(shape, side, balls[side])
+        seen = self._confidence(shape, target)
+        gaze = self.parts.gaze_weights(self.parts.gaze(balls, landmarks.points, camera, pose))
+        weights = self._expression.weights(shape, seen, gaze)
+        clock.lap("expression")
+        neutral, units = self._neutral(shape, weights, balls)
+        units = close_lids(self.parts, neutral, units, balls)
+        clock.lap("units")
+        moved = neutral + np.tensordot(weights, units, 1)
+        shape[count:] = moved[count:]
+        confidence = self._confidence(shape, target)
+        deviation = target.distance(shape)
+        clock.lap("measure")
+        return Head(
+            vertices=shape.astype(np.float32),
+            neutral=neutral.astype(np.float32),
+            units=units.astype(np.float32),
+            expression=weights.astype(np.float32),
+            confidence=confidence.astype(np.float32),
+            deviation=deviation.astype(np.float32),
+            timings=clock.seconds,
+        )
+
+    def _neutral(
+        self, shape: np.ndarray, weights: np.ndarray, balls: dict[str, Ball]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Neutral (V, 3) and units (52, V, 3) of a photographed head (V, 3)."""
+        count = self.wrap.count
+        # The units depend on the neutral, which depends on the units, but little: two rounds settle it.
+        body = self.topology.units[:, :count]
+        for _ in range(2):
+            rest = shape[:count] - np.tensordot(weights, body, 1)
+            body = self._transfer.apply(rest)
+        neutral = shape.copy()
+        neutral[:count] = shape[:count] - np.tensordot(weights, body, 1)
+        for side in SIDES:
+            neutral = self.parts.free_lids(neutral, side, balls[side])
+        neutral = self.parts.place(neutral, balls)
+        return neutral, self.parts.units(body, balls, self.parts.mouth_scale(neutral))
+
+    def _confidence(self, vertices: np.ndarray, target: Target) -> np.ndarray:
+        """(V,) how well the photo saw each vertex: the surface's confidence where it is on the surface."""
+        normals = vertex_normals(vertices, self.topology.triangles)
+        found = target.match(vertices, normals, 0.006, agree=0.3)
+        confidence = np.where(found.weight > 0, found.confidence, 0)
+        hidden = self.topology.vertices_of(*UNSEEN_PARTS)
+        hidden = np.setdiff1d(hidden, self.parts.skin)
+        confidence[hidden] = 0
+        return confidence
+
+
+class _Clock:
+    """Seconds by step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """End the step that has been going on."""
+        now = time.perf_counter()
+        self.seconds[name] = now - self._last
+        self._last = now

@@ -156,29 +156,66 @@ class HeadParts:
         units[:, : body.shape[1]] = body
         for side, index in self.eyes.items():
             units[:, index] = source[:, index] * np.float32(balls[side].radius / self.balls[side].radius)
-        share = self._share[None, ..., None].astype(np.float32)
-        before = (source[:, self._roots] * share).sum(2)
-        units[:, self.lashes] = source[:, self.lashes] - before + (units[:, self._roots] * share).sum(2)
+        for unit, before in zip(units, source, strict=True):
+            self.hang_lashes(unit, before)
         return units
 
-    def gaze(
-        self, vertices: np.ndarray, points: np.ndarray, camera: Camera, pose: HeadPose
-    ) -> dict[str, np.ndarray]:
-        """Direction (3,) in the head frame that each eye looks in, from the irises in the photo.
+    def hang_lashes(self, unit: np.ndarray, source: np.ndarray) -> None:
+        """Let the lashes of a unit (V, 3) go with its lids as in the template's unit `source`; changes it."""
+        share = self._share[..., None]
+        change = ((unit[self._roots] - source[self._roots]) * share).sum(1)
+        unit[self.lashes] = source[self.lashes] + change
 
-        vertices: (V, 3) as photographed. points: (478, 3), the detector's landmarks, px.
+    def gaze(
+        self,
+        balls: dict[str, Ball],
+        points: np.ndarray,
+        camera: Camera,
+        pose: HeadPose,
+    ) -> np.ndarray:
+        """(2,) angles, radians, that the eyes look to the subject's left and up, from the photo's irises.
+
+        points: (478, 3), the detector's landmarks, px.
         """
-        directions = {}
         origin = pose.camera_to_head(np.zeros(3))
+        total = np.zeros(3)
         for side in SIDES:
-            ball = self.eyeball(vertices, side)
+            ball = balls[side]
             pixel = points[IRIS[side], :2].astype(np.float64)
             ray = np.append((pixel - (camera.cx, camera.cy)) / camera.focal_px, 1.0) @ pose.rotation
             ray /= np.linalg.norm(ray)
-            along = (ball.centre - origin) @ ray
-            square = ball.radius**2 - ((ball.centre - origin) @ (ball.centre - origin) - along**2)
-            hit = origin + ray * (along - np.sqrt(max(square, 0.0)))
-            directions[side] = (hit - ball.centre) / np.linalg.norm(hit - ball.centre)
-        # Eyes look at one thing: the mean is twice as sure as each.
-        mean = sum(directions.values())
-        return {side: (mean / np.linalg.norm(mean)) for side in SIDES}
+            to = ball.centre - origin
+            along = to @ ray
+            square = ball.radius**2 - (to @ to - along**2)
+            hit = ray * (along - np.sqrt(max(square, 0.0))) - to
+            # Eyes look at one thing: their mean is surer than each.
+            total += hit / np.linalg.norm(hit)
+        x, y, z = total / np.linalg.norm(total)
+        angles = np.array([np.arctan2(x, -y), np.arcsin(z)])
+        return np.clip(angles, -LARGEST_GAZE, LARGEST_GAZE)
+
+    def gaze_weights(self, gaze: np.ndarray) -> np.ndarray:
+        """(52,) weights of the gaze units for angles (2,) to the left and up, radians."""
+        weights = np.zeros(len(self.topology.unit_names))
+        left, up = gaze
+        for side in SIDES:
+            sideways = "Out" if (left > 0) == (side == "left") else "In"
+            for direction, angle in ((sideways, abs(left)), ("Up" if up > 0 else "Down", abs(up))):
+                k = self.topology.unit(f"eyeLook{direction}{side.capitalize()}")
+                weights[k] = min(angle / self._turns[k], 1.0)
+        return weights
+
+    @cached_property
+    def _turns(self) -> dict[int, float]:
+        """The angle, radians, that each gaze unit turns its eye by."""
+        turns = {}
+        for side, index in self.eyes.items():
+            away = self.mean[index] - self.balls[side].centre
+            front = int(away[:, 1].argmin())
+            for direction in ("In", "Out", "Up", "Down"):
+                k = self.topology.unit(f"eyeLook{direction}{side.capitalize()}")
+                a = away[front]
+                b = a + self.topology.units[k, index[front]]
+                cosine = a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
+                turns[k] = float(np.arccos(np.clip(cosine, -1, 1)))
+        return turns
