@@ -1,9 +1,14 @@
 """Every difference between the Blenders from 3.4 to 5.0 that the add-on meets. Needs bpy."""
 
+import tempfile
+from pathlib import Path
+
 import bpy
 import numpy as np
 
 COLOR_ATTRIBUTE = "Color"
+#: Base class of what handles files dropped into a window: since 4.1.
+FILE_HANDLER: type | None = getattr(bpy.types, "FileHandler", None)
 
 
 def set_vertex_colors(mesh: bpy.types.Mesh, colors: np.ndarray, name: str = COLOR_ATTRIBUTE) -> None:
@@ -48,3 +53,68 @@ def set_renderer(scene: bpy.types.Scene, renderer: str) -> None:
 def is_plain_python() -> bool:
     """Whether this is the bpy module in an ordinary Python, and not Blender with a Python inside."""
     return not bpy.app.binary_path
+
+
+def user_folder(package: str) -> Path:
+    """Folder of the user's that the add-on `package` may write to; it outlives updates of the add-on."""
+    if package.startswith("bl_ext."):  # an extension, which there are since 4.2
+        return Path(bpy.utils.extension_path_user(package, create=True))
+    folder = bpy.utils.user_resource("DATAFILES", path="photobust", create=True)
+    # Where the user's folder cannot be written to, Blender gives an empty name.
+    return Path(folder or Path(tempfile.gettempdir(), "photobust"))
+
+
+def online_access() -> bool:
+    """Whether the user allows add-ons to use the network; before 4.2 Blender did not ask."""
+    return bool(getattr(bpy.app, "online_access", True))
+
+
+def draw_progress(layout: bpy.types.UILayout, owner: bpy.types.bpy_struct, name: str, text: str) -> None:
+    """A progress bar that shows `owner`'s property `name` (0..1), and `text` in it."""
+    if hasattr(layout, "progress"):  # since 4.0
+        layout.progress(factor=getattr(owner, name), text=text)
+    else:
+        layout.prop(owner, name, text=text, slider=True)
+
+
+def use_nodes(material: bpy.types.Material) -> None:
+    """Give `material` a node tree; since 5.0 each has one, and saying so is deprecated."""
+    if material.node_tree is None:
+        material.use_nodes = True
+
+
+def set_specular(principled: bpy.types.Node, value: float) -> None:
+    """Strength of the Principled shader's reflection at grazing light; renamed in 4.0."""
+    name = "Specular IOR Level" if "Specular IOR Level" in principled.inputs else "Specular"
+    principled.inputs[name].default_value = value
+
+
+def set_subsurface(principled: bpy.types.Node, weight: float, radius: tuple[float, float, float]) -> None:
+    """Let light go into the Principled shader's material, `radius` metres deep by channel.
+
+    Until 3.6 the weight also scaled the radius, and there was a colour of its own for what comes out again;
+    since 4.0 the radius is multiplied by a scale.
+    """
+    inputs = principled.inputs
+    if "Subsurface Weight" in inputs:
+        inputs["Subsurface Weight"].default_value = weight
+        inputs["Subsurface Scale"].default_value = max(radius)
+        inputs["Subsurface Radius"].default_value = [value / max(radius) for value in radius]
+    else:
+        inputs["Subsurface"].default_value = weight
+        inputs["Subsurface Radius"].default_value = [value / weight for value in radius]
+
+
+def base_colors(principled: bpy.types.Node) -> list[bpy.types.NodeSocket]:
+    """The inputs of the Principled shader that take the surface's colour: until 3.6 one for its depth, too."""
+    names = ("Base Color", "Subsurface Color")
+    return [principled.inputs[name] for name in names if name in principled.inputs]
+
+
+def let_light_through(material: bpy.types.Material) -> None:
+    """Draw the material's alpha in Eevee; Cycles and, since 4.2, Eevee's default do without being told."""
+    if hasattr(material, "surface_render_method"):
+        material.surface_render_method = "DITHERED"
+    else:
+        material.blend_method = "HASHED"
+        material.shadow_method = "HASHED"

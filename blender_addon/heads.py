@@ -1,0 +1,23 @@
+"""Finds reconstructed heads, and what is known of them. Needs bpy."""
+
+import bpy
+
+from .record import HeadRecord
+
+
+def active_head(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The head that buttons act on: the active object, or the head that it belongs to."""
+    candidate = context.active_object
+    while candidate is not None:
+        if candidate.photobust.is_head:
+            return candidate
+        candidate = candidate.parent
+    return None
+
+
+def record_of(head: bpy.types.Object) -> HeadRecord:
+    """What the engine said of the head; empty if the object does not know."""
+    try:
+        return HeadRecord.parse(head.photobust.manifest)
+    except ValueError:
+        return HeadRecord({})

@@ -1,0 +1,45 @@
+"""A head's landmarks as empties that move with it. Needs bpy."""
+
+import bpy
+import numpy as np
+
+#: Custom property of such an empty: the landmark's number, counted as MediaPipe and iBUG do.
+INDEX = "photobust_landmark"
+SIZE = 0.0012
+
+
+def landmarks_of(head: bpy.types.Object) -> list[bpy.types.Object]:
+    """The head's landmark empties."""
+    return [child for child in head.children if INDEX in child]
+
+
+def add_landmarks(head: bpy.types.Object, points: np.ndarray, first: int) -> bpy.types.Collection:
+    """Empties at `points` (N, 3), head frame, metres, NaN for those that are missing, numbered from `first`.
+
+    They come into a collection of their own inside the head's, which is returned.
+    """
+    name = f"{head.name} landmarks"
+    collection = bpy.data.collections.new(name)
+    parent = head.users_collection[0] if head.users_collection else bpy.context.scene.collection
+    parent.children.link(collection)
+    for number, point in enumerate(points.tolist(), first):
+        if point[0] != point[0]:  # NaN
+            continue
+        empty = bpy.data.objects.new(f"{name} {number:03d}", None)
+        empty.empty_display_type = "SPHERE"
+        empty.empty_display_size = SIZE
+        empty.parent = head
+        empty.location = point
+        empty[INDEX] = number
+        collection.objects.link(empty)
+    return collection
+
+
+def remove_landmarks(head: bpy.types.Object) -> None:
+    """Take them away, and their collection if nothing else was put into it."""
+    empties = landmarks_of(head)
+    collections = {collection for empty in empties for collection in empty.users_collection}
+    bpy.data.batch_remove(empties)
+    for collection in collections:
+        if not collection.objects and not collection.children and collection.name.endswith("landmarks"):
+            bpy.data.collections.remove(collection)

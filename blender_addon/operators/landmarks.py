@@ -1,0 +1,46 @@
+"""Show the landmarks. Needs bpy."""
+
+import bpy
+from bpy.props import EnumProperty
+
+from .. import landmark_empties
+from ..errors import AddonError
+from ..heads import active_head, record_of
+from . import needs
+from .telling import tells_errors
+
+#: Name in face.json, and number of the first, of each set of landmarks.
+SETS = {"478": ("mediapipe478", 0), "68": ("ibug68", 1)}
+
+
+class PHOTOBUST_OT_landmarks(bpy.types.Operator):
+    """Add the face's landmarks as empties that move with the head, or take them away again"""
+
+    bl_idname = "photobust.landmarks"
+    bl_label = "Landmarks"
+    bl_options = {"REGISTER", "UNDO"}
+
+    points: EnumProperty(
+        name="Points",
+        items=[
+            ("478", "478 (MediaPipe)", "MediaPipe's face landmarks, numbered from 0 as MediaPipe does"),
+            ("68", "68 (iBUG)", "The landmarks of the 300-W challenge, numbered from 1 as there"),
+        ],
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return needs.object_mode(cls, context) and needs.head(cls, context)
+
+    @tells_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        head = active_head(context)
+        if landmark_empties.landmarks_of(head):
+            landmark_empties.remove_landmarks(head)
+            return {"FINISHED"}
+        kind, first = SETS[self.points]
+        points = record_of(head).landmarks(kind)
+        if not len(points):
+            raise AddonError("This head came without landmarks: reconstruct the photo again.")
+        landmark_empties.add_landmarks(head, points, first)
+        return {"FINISHED"}

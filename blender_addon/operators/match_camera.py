@@ -1,0 +1,60 @@
+"""See the head as the photo does. Needs bpy."""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, FloatProperty
+
+from .. import camera_match
+from ..backdrop import load_backdrop
+from ..errors import AddonError
+from ..heads import active_head, record_of
+from . import needs
+from .telling import tell, tells_errors
+
+#: Scales along the axes may differ by this much before a photo's view of the head is no longer the photo's.
+UNEVEN = 1e-4
+
+
+class PHOTOBUST_OT_match_camera(bpy.types.Operator):
+    """Look at the head through the photo's camera, with the photo behind it"""
+
+    bl_idname = "photobust.match_camera"
+    bl_label = "Match Camera"
+    bl_options = {"REGISTER", "UNDO"}
+
+    depth: EnumProperty(
+        name="Photo",
+        items=[("BACK", "Behind the Head", ""), ("FRONT", "Before the Head", "To compare the two")],
+    )
+    alpha: FloatProperty(name="Opacity", default=1.0, min=0.0, max=1.0, subtype="FACTOR")
+    pack: BoolProperty(
+        name="Pack the Photo",
+        description="Keep the photo inside the .blend file; otherwise the file only refers to it",
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return needs.object_mode(cls, context) and needs.head(cls, context)
+
+    @tells_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        head = active_head(context)
+        record = record_of(head)
+        camera = record.camera
+        if camera is None:
+            raise AddonError("This head came without its photo's camera: reconstruct the photo again.")
+        image = load_backdrop(Path(bpy.path.abspath(head.photobust.photo)), record.orientation)
+        if self.pack and image.packed_file is None:
+            image.pack()
+        # Where the head stands now, also if it was moved a moment ago by a script.
+        context.view_layer.update()
+        owner = camera_match.match_camera(context.scene, head, camera, image)
+        camera_match.set_background(owner.data, image, self.depth, self.alpha)
+        scale = head.matrix_world.to_scale()
+        if max(scale) - min(scale) > UNEVEN * max(scale):
+            tell(self, "WARNING", "The head is scaled unevenly, so the photo does not fit: clear its scale.")
+        space = context.space_data
+        if space is not None and space.type == "VIEW_3D" and space.region_3d is not None:
+            space.region_3d.view_perspective = "CAMERA"
+        return {"FINISHED"}

@@ -1,0 +1,29 @@
+"""Show a head's files. Needs bpy."""
+
+from pathlib import Path
+
+import bpy
+
+from ..errors import AddonError
+from ..heads import active_head
+from . import needs
+from .telling import tells_errors
+
+
+class PHOTOBUST_OT_open_folder(bpy.types.Operator):
+    """Open the folder with this head's files: surface.ply, surface.glb, face.json and more"""
+
+    bl_idname = "photobust.open_folder"
+    bl_label = "Open Folder"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return needs.head(cls, context)
+
+    @tells_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        folder = Path(bpy.path.abspath(active_head(context).photobust.folder))
+        if not folder.is_dir():
+            raise AddonError(f"The folder {folder} is not there any more; reconstruct the photo again.")
+        bpy.ops.wm.path_open(filepath=str(folder))
+        return {"FINISHED"}

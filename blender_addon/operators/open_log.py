@@ -1,0 +1,29 @@
+"""Show the log. Needs bpy."""
+
+import bpy
+from bpy.props import EnumProperty
+
+from .. import session
+from ..errors import AddonError
+from .telling import tells_errors
+
+
+class PHOTOBUST_OT_open_log(bpy.types.Operator):
+    """Open the log file, which has the details of what went wrong"""
+
+    bl_idname = "photobust.open_log"
+    bl_label = "Open Log"
+
+    which: EnumProperty(
+        items=[("ADDON", "Add-on", "Runs and errors"), ("SETUP", "Set-up", "The engine's installation")],
+        options={"SKIP_SAVE", "HIDDEN"},
+    )
+
+    @tells_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        now = session.current()
+        path = now.setup_log if self.which == "SETUP" and now.setup_log else now.log_path
+        if not path.is_file():
+            raise AddonError(f"There is no log yet; it will be {path}.")
+        bpy.ops.wm.path_open(filepath=str(path))
+        return {"FINISHED"}

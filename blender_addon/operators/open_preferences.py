@@ -1,0 +1,23 @@
+"""Show the add-on's preferences. Needs bpy."""
+
+import bpy
+
+from ..settings import PACKAGE
+
+
+class PHOTOBUST_OT_open_preferences(bpy.types.Operator):
+    """Open this add-on's preferences"""
+
+    bl_idname = "photobust.open_preferences"
+    bl_label = "Preferences"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if PACKAGE not in context.preferences.addons:
+            cls.poll_message_set("The add-on is not switched on in the preferences")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        bpy.ops.preferences.addon_show(module=PACKAGE)
+        return {"FINISHED"}

@@ -1,0 +1,198 @@
+"""The button that it is all about. Needs bpy."""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import FloatProperty, StringProperty
+
+from .. import face_choice, redraw, results, session, settings
+from ..errors import AddonError
+from ..run import LoadedHead, Order, Run
+from ..session import Message
+from ..worker_client import Progress
+from . import needs
+from .telling import tell, tell_error, tells_errors
+
+#: Seconds between looks at what the engine does.
+TICK = 0.05
+RESTARTED = "The engine stopped unexpectedly and was started again; the head is complete."
+
+
+class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
+    """Make a 3D head of each face in the photo, at the 3D cursor"""
+
+    # From a panel it runs beside Blender (invoke, modal); from a script, in one go (execute). The two only
+    # differ in who waits. Not REGISTER: "Adjust Last Operation" would run it again, and make Blender wait.
+    bl_idname = "photobust.reconstruct"
+    bl_label = "Reconstruct from Photo"
+    bl_options = {"UNDO"}
+
+    filepath: StringProperty(
+        name="Photo",
+        description="The photo; empty for the one chosen in the panel",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
+    focal_mm: FloatProperty(
+        name="Focal Length",
+        description="35 mm equivalent; 0 for what the panel says, or else the photo's EXIF data",
+        min=0.0,
+        options={"SKIP_SAVE"},
+    )
+    faces: StringProperty(
+        name="Faces",
+        description='Numbers of the faces to make, the largest face is 1, such as "1, 3"; empty for all',
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return needs.nothing_running(cls) and needs.object_mode(cls, context) and needs.engine(cls)
+
+    @tells_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        self._begin(context)
+        manager = context.window_manager
+        manager.progress_begin(0.0, 1.0)
+        try:
+            run = session.current().run
+            self._pending = run.wait(lambda progress: manager.progress_update(progress.fraction))
+        finally:
+            manager.progress_end()
+            session.current().run = None
+        while self._pending:
+            self._add_next(context)
+        return self._finish(context)
+
+    @tells_errors
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if not self.filepath and not context.scene.photobust.photo:
+            bpy.ops.photobust.choose_photo("INVOKE_DEFAULT", reconstruct=True)
+            return {"CANCELLED"}
+        self._begin(context)
+        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        redraw.sidebars()
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if event.type == "ESC" and event.value == "PRESS":
+            self._run.cancel()
+            redraw.sidebars()
+            return {"RUNNING_MODAL"}
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        try:
+            ended = self._tick(context)
+        except Exception as error:  # the last place before Blender shows a traceback
+            ended = tell_error(self, error)
+        if ended is None:
+            return {"PASS_THROUGH"}
+        self._stop(context)
+        return ended
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Blender ends the operator: another file is opened, or the window closed."""
+        self._run.cancel()
+        self._stop(context)
+
+    def _begin(self, context: bpy.types.Context) -> None:
+        self._scene_name = context.scene.name
+        self._cursor = context.scene.cursor.location.copy()
+        self._pending: list[LoadedHead] | None = None
+        # Names, not objects: an undo while this goes on would leave references to nothing.
+        self._made: list[str] = []
+        self._collection = ""
+        self._shown: Progress | None = None
+        now = session.current()
+        now.message = Message()
+        order = self._order(context)
+        self._run = now.run = Run(now.client(settings.engine_choice(context).find()), order)
+
+    def _order(self, context: bpy.types.Context) -> Order:
+        panel = context.scene.photobust
+        photo = Path(bpy.path.abspath(self.filepath or panel.photo)) if self.filepath or panel.photo else None
+        if photo is None:
+            raise AddonError("Choose a photo first.")
+        if not photo.is_file():
+            raise AddonError(f"There is no file {photo}: choose the photo again.")
+        focal = self.focal_mm or (panel.focal_mm if panel.use_own_focal and not self.filepath else 0.0)
+        faces = parse_faces(self.faces)
+        if faces is None and not self.filepath:
+            faces = face_choice.chosen_faces(context)
+            if faces == ():
+                raise AddonError("No face is ticked: tick those that heads are to be made of.")
+        return Order(photo, settings.results_folder(context), focal or None, faces)
+
+    def _tick(self, context: bpy.types.Context) -> set[str] | None:
+        """Go on a little; what ends the operator, or None."""
+        if self._pending is None:
+            over = self._run.poll()
+            if self._run.progress != self._shown:
+                self._shown = self._run.progress
+                redraw.sidebars()
+            if not over:
+                return None
+            self._pending = self._run.heads()
+        if context.mode != "OBJECT":
+            # An object that comes amid someone's editing could not be undone by itself.
+            if not session.current().message.text:
+                session.current().message = Message("INFO", "Done. Leave for Object Mode to get the head.")
+                redraw.sidebars()
+            return None
+        if self._pending:
+            self._add_next(context)  # one a tick, so that Blender answers in between
+        return None if self._pending else self._finish(context)
+
+    def _add_next(self, context: bpy.types.Context) -> None:
+        loaded = self._pending.pop(0)
+        collection = bpy.data.collections.get(self._collection)
+        if collection is None:
+            scene = bpy.data.scenes.get(self._scene_name) or context.scene
+            collection = results.new_collection(scene, loaded.photo.stem)
+            self._collection = collection.name
+        place = results.place_of(self._cursor, len(self._made))
+        head = results.build_surface_object(loaded, collection, place, self._run.seconds)
+        self._made.append(head.name)
+
+    def _finish(self, context: bpy.types.Context) -> set[str]:
+        there = context.scene.objects  # without them if the user went on in another scene
+        made = [there[name] for name in self._made if name in there]
+        if made:
+            results.select_only(context.view_layer, made)
+        self._show_colors(context)
+        what = "a head" if len(self._made) == 1 else f"{len(self._made)} heads"
+        if self._run.restarted:
+            tell(self, "WARNING", RESTARTED)
+        else:
+            session.current().message = Message()
+            self.report({"INFO"}, f"Made {what} from {self._run.order.photo.name}")
+        return {"FINISHED"}
+
+    def _show_colors(self, context: bpy.types.Context) -> None:
+        space = context.space_data
+        if space is None or space.type != "VIEW_3D" or not settings.current(context).show_colors:
+            return
+        if space.shading.type == "SOLID" and space.shading.color_type == "MATERIAL":
+            space.shading.color_type = "VERTEX"
+
+    def _stop(self, context: bpy.types.Context) -> None:
+        context.window_manager.event_timer_remove(self._timer)
+        session.current().run = None
+        redraw.sidebars()
+
+
+def parse_faces(text: str) -> tuple[int, ...] | None:
+    """Numbers of faces as people count them -> as the engine does, from 0; None for all.
+
+    Raises AddonError.
+    """
+    if not text.strip():
+        return None
+    try:
+        numbers = tuple(int(word) for word in text.replace(",", " ").split())
+    except ValueError:
+        numbers = ()
+    if not numbers or min(numbers) < 1:
+        raise AddonError(f'"{text}" are no numbers of faces: give them as "1, 3"; the largest face is 1.')
+    return tuple(sorted({number - 1 for number in numbers}))

@@ -1,0 +1,62 @@
+"""Make the engine's private environment. Needs bpy."""
+
+import sys
+
+import bpy
+
+from .. import compat, engine_watch, session, settings
+from ..engine import environment_folder
+from ..engine_setup import EngineSetup, SetupPlan, plan_setup
+from ..errors import AddonError
+from . import needs
+from .telling import tell, tells_errors
+
+DIALOG_WIDTH = 520
+
+
+class PHOTOBUST_OT_setup_engine(bpy.types.Operator):
+    """Download what the engine needs into a folder of its own; asks before it does"""
+
+    bl_idname = "photobust.setup_engine"
+    bl_label = "Set Up Engine"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not compat.online_access():
+            cls.poll_message_set(
+                "Blender is set to stay offline: tick Preferences > System > Network > Allow Online Access"
+            )
+            return False
+        return needs.nothing_running(cls)
+
+    @tells_errors
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        self._plan = _plan()
+        return context.window_manager.invoke_props_dialog(self, width=DIALOG_WIDTH)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        column = self.layout.column(align=True)
+        for line in self._plan.lines():
+            column.label(text=line)
+
+    @tells_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        now = session.current()
+        plan = getattr(self, "_plan", None) or _plan()
+        now.stop_engine()  # it may be the one that is about to be replaced
+        setup = EngineSetup(plan, online=compat.online_access())
+        setup.start()
+        now.setup, now.setup_log = setup, setup.log_path
+        if not bpy.app.background:
+            engine_watch.follow()
+            return {"FINISHED"}
+        setup.wait()
+        state = settings.check_engine(context, again=True).wait()
+        if state is None or not state.ready:
+            raise AddonError(state.message if state else "The engine was set up, but cannot be checked.")
+        tell(self, "INFO", "The engine is set up.")
+        return {"FINISHED"}
+
+
+def _plan() -> SetupPlan:
+    return plan_setup(environment_folder(settings.user_folder()), embedded=sys.executable)

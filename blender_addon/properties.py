@@ -1,0 +1,112 @@
+"""What the add-on keeps in a scene, in its heads, and beside them while Blender runs. Needs bpy."""
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+
+from . import face_choice, session
+
+#: 35 mm equivalent focal lengths, mm, that the engine takes for credible.
+FOCAL_RANGE = (8.0, 2000.0)
+LEVELS = [(level, level.title(), "") for level in ("INFO", "WARNING", "ERROR")]
+
+
+class PhotobustSceneSettings(bpy.types.PropertyGroup):
+    """What to reconstruct: `scene.photobust`."""
+
+    photo: StringProperty(
+        name="Photo",
+        description="The photo to make a head of",
+        subtype="FILE_PATH",
+        update=lambda self, context: face_choice.photo_changed(context),
+    )
+    use_own_focal: BoolProperty(
+        name="Own Focal Length",
+        description="Use the focal length below instead of the one that the camera noted in the photo",
+    )
+    focal_mm: FloatProperty(
+        name="Focal Length",
+        description="Focal length of the camera, as on a 35 mm camera (phones: about 26, selfies about 24)",
+        default=50.0,
+        min=FOCAL_RANGE[0],
+        max=FOCAL_RANGE[1],
+        soft_min=14.0,
+        soft_max=200.0,
+        subtype="DISTANCE_CAMERA",
+    )
+
+
+class PhotobustHead(bpy.types.PropertyGroup):
+    """What is known of a reconstructed head: `object.photobust`."""
+
+    is_head: BoolProperty(name="Is a Reconstructed Head")
+    folder: StringProperty(name="Folder of its Files", subtype="DIR_PATH")
+    photo: StringProperty(name="Photo", subtype="FILE_PATH")
+    manifest: StringProperty(name="What face.json says of it")
+    seconds: FloatProperty(name="Seconds from the Click to the Object")
+    camera: PointerProperty(name="Matched Camera", type=bpy.types.Object)
+
+
+class PhotobustFaceChoice(bpy.types.PropertyGroup):
+    """A face of the photo that was chosen last."""
+
+    index: IntProperty()
+    use: BoolProperty(name="Reconstruct", description="Make a head of this face", default=True)
+    usable: BoolProperty(default=True)
+    label: StringProperty()
+
+
+class PhotobustState(bpy.types.PropertyGroup):
+    """What is going on, for panels and scripts to see: `window_manager.photobust`. Not saved, not undone."""
+
+    faces: CollectionProperty(type=PhotobustFaceChoice)
+    running: BoolProperty(get=lambda self: session.current().run is not None)
+    step: StringProperty(get=lambda self: _run_progress("message", ""))
+    progress: FloatProperty(
+        name="Progress", subtype="FACTOR", min=0, max=1, get=lambda self: _run_progress("fraction", 0.0)
+    )
+    message: StringProperty(get=lambda self: session.current().message.text)
+    message_level: EnumProperty(
+        items=LEVELS, get=lambda self: [level[0] for level in LEVELS].index(session.current().message.level)
+    )
+    engine_ready: BoolProperty(
+        get=lambda self: bool((state := session.current().engine_state) and state.ready)
+    )
+    setting_up: BoolProperty(get=lambda self: bool((setup := session.current().setup) and not setup.done))
+    setup_step: StringProperty(get=lambda self: _setup_progress("message", ""))
+    setup_progress: FloatProperty(
+        name="Progress", subtype="FACTOR", min=0, max=1, get=lambda self: _setup_progress("fraction", 0.0)
+    )
+
+
+def _run_progress(name, nothing):
+    run = session.current().run
+    return getattr(run.progress, name) if run else nothing
+
+
+def _setup_progress(name, nothing):
+    setup = session.current().setup
+    return getattr(setup.progress, name) if setup else nothing
+
+
+CLASSES = (PhotobustSceneSettings, PhotobustHead, PhotobustFaceChoice, PhotobustState)
+
+
+def register() -> None:
+    """Attach the groups; their classes are registered before."""
+    bpy.types.Scene.photobust = PointerProperty(type=PhotobustSceneSettings)
+    bpy.types.Object.photobust = PointerProperty(type=PhotobustHead)
+    bpy.types.WindowManager.photobust = PointerProperty(type=PhotobustState)
+
+
+def unregister() -> None:
+    """Detach them."""
+    for owner in (bpy.types.WindowManager, bpy.types.Object, bpy.types.Scene):
+        del owner.photobust

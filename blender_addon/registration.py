@@ -1,0 +1,38 @@
+"""Makes the add-on known to Blender, and takes it back without leaving anything. Needs bpy."""
+
+import bpy
+
+from . import engine_watch, face_choice, log, operators, preferences, properties, session, settings
+from .ui.drop import handlers
+from .ui.photo_panel import PHOTOBUST_PT_photo
+from .ui.result_panel import PHOTOBUST_PT_result
+
+#: Order matters: panels and preferences refer to operators and properties.
+CLASSES: tuple[type, ...] = (
+    *properties.CLASSES,
+    *operators.CLASSES,
+    preferences.PhotobustPreferences,
+    PHOTOBUST_PT_photo,
+    PHOTOBUST_PT_result,
+    *handlers(),
+)
+
+
+def register() -> None:
+    """Everything that Blender has to know."""
+    session.open_session(log.log_engine_line, log.open_log(settings.user_folder()))
+    for one in CLASSES:
+        bpy.utils.register_class(one)
+    properties.register()
+    face_choice.register()
+
+
+def unregister() -> None:
+    """The same backwards; ends the engine."""
+    engine_watch.unregister()
+    face_choice.unregister()
+    properties.unregister()
+    for one in reversed(CLASSES):
+        bpy.utils.unregister_class(one)
+    session.close_session()
+    log.close_log()

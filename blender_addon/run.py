@@ -1,0 +1,126 @@
+"""One press of "Reconstruct from Photo": the request, and reading what the engine wrote. No bpy.
+
+A modal operator calls `poll` on a timer; nothing here keeps it waiting: the engine is another process, and
+its files are read on a thread.
+"""
+
+import time
+from collections.abc import Callable
+from concurrent import futures
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import JobCancelledError
+from .ply import SurfaceMesh, read_ply
+from .record import HeadRecord
+from .worker_client import Progress, WorkerClient
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be reconstructed, and where to put the files.
+
+    `focal_mm`: 35 mm equivalent, None to take the photo's own. `faces`: their numbers from 0 on, the largest
+    first; None for all.
+    """
+
+    photo: Path
+    out: Path
+    focal_mm: float | None = None
+    faces: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class LoadedHead:
+    """One face's results, read from its folder."""
+
+    photo: Path
+    folder: Path
+    surface: SurfaceMesh
+    record: HeadRecord
+
+    @property
+    def name(self) -> str:
+        """After the photo, numbered if it has several faces."""
+        return self.folder.name
+
+
+class Run:
+    """An order on its way. Raises EngineDiedError if the engine cannot be started."""
+
+    def __init__(self, client: WorkerClient, order: Order) -> None:
+        self.order = order
+        self.restarted = False
+        self.cancelling = False
+        self._start = time.monotonic()
+        self._job = client.submit_reconstruct(
+            order.photo, order.out, focal_mm=order.focal_mm, faces=order.faces
+        )
+        self._reading: Future[list[LoadedHead]] | None = None
+        self._error: Exception | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Since the order was given."""
+        return time.monotonic() - self._start
+
+    @property
+    def progress(self) -> Progress:
+        """The last that is known."""
+        if self.cancelling:
+            return Progress("cancel", self._job.progress.fraction, "Cancelling")
+        if self._reading:
+            return Progress("read", 0.97, "Reading the results")
+        return self._job.progress
+
+    def poll(self, wait: float = 0.0) -> bool:
+        """Take in what has happened, waiting up to `wait` seconds for news; whether it is over."""
+        if self._error:
+            return True
+        if self._reading is None:
+            news = self._job.poll(wait)
+            self.restarted = self.restarted or any(progress.step == "restart" for progress in news)
+            if not self._job.done:
+                return False
+            try:
+                answer = self._job.result()
+            except Exception as error:  # kept for `heads`, which raises it where it can be told
+                self._error = error
+                return True
+            pool = ThreadPoolExecutor(1, "photobust-files")
+            self._reading = pool.submit(_read_heads, self.order.photo, answer)
+            pool.shutdown(wait=False)
+        return bool(futures.wait([self._reading], wait).done)
+
+    def wait(self, on_progress: Callable[[Progress], None] | None = None) -> list[LoadedHead]:
+        """Wait until it is over, as a script does. Returns the heads or raises what went wrong."""
+        while not self.poll(0.05):
+            if on_progress:
+                on_progress(self.progress)
+        return self.heads()
+
+    def heads(self) -> list[LoadedHead]:
+        """The heads, the largest face first; raises what went wrong. Only when it is over."""
+        if self._error:
+            raise self._error
+        if self.cancelling:
+            raise JobCancelledError("Cancelled.")
+        if self._reading is None:
+            raise RuntimeError("the run is not over yet")
+        return self._reading.result()
+
+    def cancel(self) -> None:
+        """Stop at the engine's next step; `poll` goes on until it has stopped."""
+        self.cancelling = True
+        self._job.cancel()
+
+
+def _read_heads(photo: Path, answer: dict[str, Any]) -> list[LoadedHead]:
+    heads = []
+    for face in answer["faces"]:
+        folder, files = Path(face["folder"]), face["files"]
+        record = HeadRecord.read(Path(files["face.json"]))
+        heads.append(LoadedHead(photo, folder, read_ply(files["surface.ply"]), record))
+    return heads

@@ -1,0 +1,1 @@
+"""Panels, which only show what there is. Needs bpy."""

@@ -1,0 +1,50 @@
+"""The panel's second part: what came out, and what can come next. Needs bpy."""
+
+import bpy
+
+from .. import landmark_empties, materials
+from ..heads import active_head, record_of
+from ..verdict import Grade, verdict
+from .text import draw_text
+
+ICONS = {Grade.GOOD: "CHECKMARK", Grade.FAIR: "INFO", Grade.POOR: "ERROR"}
+
+
+class PHOTOBUST_PT_result(bpy.types.Panel):
+    """What is known of the active head."""
+
+    bl_label = "Result"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Photobust"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return active_head(context) is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        head = active_head(context)
+        record = record_of(head)
+        layout.label(text=head.name, icon="USER")
+        found = verdict(record.quality)
+        if found:
+            box = layout.box()
+            draw_text(box, found.summary, context, ICONS[found.grade])
+            for remark in found.remarks:
+                draw_text(box, remark, context, "DOT")
+        column = layout.column(align=True)
+        column.scale_y = 1.2
+        column.operator("photobust.match_camera", icon="CAMERA_DATA")
+        column.operator(
+            "photobust.show_confidence", icon="HIDE_OFF", depress=materials.shows_confidence(head)
+        )
+        column.operator(
+            "photobust.landmarks", icon="EMPTY_DATA", depress=bool(landmark_empties.landmarks_of(head))
+        )
+        column.operator("photobust.open_folder", icon="FILE_FOLDER")
+        layout.label(text=f"{head.photobust.seconds:.1f} s from the click to the head", icon="TIME")
+        if record.timings:
+            steps = sorted(record.timings.items(), key=lambda item: -item[1])[:3]
+            words = ", ".join(f"{step} {seconds:.2f} s" for step, seconds in steps)
+            draw_text(layout, f"Longest steps: {words}", context)
