@@ -2,6 +2,7 @@
 
 import bpy
 
+from .errors import AddonError
 from .record import HeadRecord
 
 
@@ -13,6 +14,14 @@ def active_head(context: bpy.types.Context) -> bpy.types.Object | None:
             return candidate
         candidate = candidate.parent
     return None
+
+
+def the_head(context: bpy.types.Context) -> bpy.types.Object:
+    """The same where there has to be one. Raises AddonError."""
+    head = active_head(context)
+    if head is None:
+        raise AddonError("Select a head that was reconstructed from a photo.")
+    return head
 
 
 def record_of(head: bpy.types.Object) -> HeadRecord:

@@ -24,7 +24,7 @@ class PhotobustSceneSettings(bpy.types.PropertyGroup):
     photo: StringProperty(
         name="Photo",
         description="The photo to make a head of",
-        subtype="FILE_PATH",
+        # No FILE_PATH: its folder button shows all files; the panel has one that shows pictures.
         update=lambda self, context: face_choice.photo_changed(context),
     )
     use_own_focal: BoolProperty(

@@ -5,7 +5,7 @@ from bpy.props import EnumProperty
 
 from .. import landmark_empties
 from ..errors import AddonError
-from ..heads import active_head, record_of
+from ..heads import record_of, the_head
 from . import needs
 from .telling import tells_errors
 
@@ -34,7 +34,7 @@ class PHOTOBUST_OT_landmarks(bpy.types.Operator):
 
     @tells_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        head = active_head(context)
+        head = the_head(context)
         if landmark_empties.landmarks_of(head):
             landmark_empties.remove_landmarks(head)
             return {"FINISHED"}

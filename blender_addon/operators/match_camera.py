@@ -8,7 +8,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty
 from .. import camera_match
 from ..backdrop import load_backdrop
 from ..errors import AddonError
-from ..heads import active_head, record_of
+from ..heads import record_of, the_head
 from . import needs
 from .telling import tell, tells_errors
 
@@ -39,7 +39,7 @@ class PHOTOBUST_OT_match_camera(bpy.types.Operator):
 
     @tells_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        head = active_head(context)
+        head = the_head(context)
         record = record_of(head)
         camera = record.camera
         if camera is None:

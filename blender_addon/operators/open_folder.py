@@ -5,7 +5,7 @@ from pathlib import Path
 import bpy
 
 from ..errors import AddonError
-from ..heads import active_head
+from ..heads import the_head
 from . import needs
 from .telling import tells_errors
 
@@ -22,7 +22,7 @@ class PHOTOBUST_OT_open_folder(bpy.types.Operator):
 
     @tells_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        folder = Path(bpy.path.abspath(active_head(context).photobust.folder))
+        folder = Path(bpy.path.abspath(the_head(context).photobust.folder))
         if not folder.is_dir():
             raise AddonError(f"The folder {folder} is not there any more; reconstruct the photo again.")
         bpy.ops.wm.path_open(filepath=str(folder))

@@ -45,6 +45,9 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
 
+    _run: Run
+    _pending: list[LoadedHead] | None
+
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         return needs.nothing_running(cls) and needs.object_mode(cls, context) and needs.engine(cls)
@@ -55,13 +58,12 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         manager = context.window_manager
         manager.progress_begin(0.0, 1.0)
         try:
-            run = session.current().run
-            self._pending = run.wait(lambda progress: manager.progress_update(progress.fraction))
+            self._pending = self._run.wait(lambda progress: manager.progress_update(progress.fraction))
         finally:
             manager.progress_end()
             session.current().run = None
         while self._pending:
-            self._add_next(context)
+            self._add_next(context, self._pending)
         return self._finish(context)
 
     @tells_errors
@@ -99,7 +101,7 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
     def _begin(self, context: bpy.types.Context) -> None:
         self._scene_name = context.scene.name
         self._cursor = context.scene.cursor.location.copy()
-        self._pending: list[LoadedHead] | None = None
+        self._pending = None
         # Names, not objects: an undo while this goes on would leave references to nothing.
         self._made: list[str] = []
         self._collection = ""
@@ -141,11 +143,11 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
                 redraw.sidebars()
             return None
         if self._pending:
-            self._add_next(context)  # one a tick, so that Blender answers in between
+            self._add_next(context, self._pending)  # one a tick, so that Blender answers in between
         return None if self._pending else self._finish(context)
 
-    def _add_next(self, context: bpy.types.Context) -> None:
-        loaded = self._pending.pop(0)
+    def _add_next(self, context: bpy.types.Context, heads: list[LoadedHead]) -> None:
+        loaded = heads.pop(0)
         collection = bpy.data.collections.get(self._collection)
         if collection is None:
             scene = bpy.data.scenes.get(self._scene_name) or context.scene

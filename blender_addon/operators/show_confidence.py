@@ -3,7 +3,7 @@
 import bpy
 
 from .. import materials
-from ..heads import active_head
+from ..heads import active_head, the_head
 from . import needs
 from .telling import tells_errors
 
@@ -26,6 +26,6 @@ class PHOTOBUST_OT_show_confidence(bpy.types.Operator):
 
     @tells_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        head = active_head(context)
+        head = the_head(context)
         materials.show_confidence(head, not materials.shows_confidence(head))
         return {"FINISHED"}

@@ -1,5 +1,7 @@
 """The panel's first part: from the photo to the button. Needs bpy."""
 
+from typing import Any
+
 import bpy
 
 from .. import compat, face_choice
@@ -49,7 +51,7 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 
 
 def _draw_focal(
-    layout: bpy.types.UILayout, chosen: bpy.types.PropertyGroup, answer: dict[str, object] | None
+    layout: bpy.types.UILayout, chosen: bpy.types.PropertyGroup, answer: dict[str, Any] | None
 ) -> None:
     row = layout.row(align=True)
     row.prop(chosen, "use_own_focal", text="")

@@ -3,7 +3,7 @@
 import bpy
 
 from .. import landmark_empties, materials
-from ..heads import active_head, record_of
+from ..heads import active_head, record_of, the_head
 from ..verdict import Grade, verdict
 from .text import draw_text
 
@@ -24,7 +24,7 @@ class PHOTOBUST_PT_result(bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        head = active_head(context)
+        head = the_head(context)
         record = record_of(head)
         layout.label(text=head.name, icon="USER")
         found = verdict(record.quality)
