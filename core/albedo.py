@@ -8,7 +8,7 @@ import numpy as np
 
 from core.albedo_atlas import Atlas
 from core.albedo_eyes import EyeColors, eye_colors, paint_eyeball
-from core.albedo_fill import Filler, skin_likeness, tone_ratio
+from core.albedo_fill import Filler, fill_colors, likeness, tone_ratio
 from core.albedo_light import linear_to_srgb, relative_shading, srgb_to_linear_table
 from core.albedo_parts import LASH_COLOR, lash_coverage, paint_inside, paint_teeth, paint_tongue
 from core.albedo_regions import Regions
@@ -19,7 +19,6 @@ from core.albedo_view import (
     render_view,
     sample,
     to_view,
-    vertex_normals,
     view_weights,
 )
 from core.geometry import CropFrame, HeadPose
@@ -35,6 +34,7 @@ from core.head_topology import (
     TONGUE,
     HeadTopology,
 )
+from core.mesh_normals import vertex_normals
 
 #: Sides, texels, that a texture may have.
 SIZES = (1024, 2048, 4096)
@@ -42,6 +42,13 @@ SIZES = (1024, 2048, 4096)
 BLEED = 16
 #: albedo_mask.png: where each texel comes from.
 NOTHING, PAINTED, FILLED, MIRRORED, OBSERVED = 0, 64, 128, 192, 255
+#: Metres from the outline over which colours have to be like those further in, the more the nearer.
+HAIR_EDGE, SKIN_EDGE = (0.015, 0.035), (0.006, 0.015)
+#: How much more than skin may differ from skin, others may: skin near the outline, the hue of a beard and
+#: brows, hair.
+FOREIGN_SKIN, FOREIGN_HUE, FOREIGN_HAIR = 1.6, 2.6, 2.5
+#: Fewer vertices are no sample of skin or hair.
+FEWEST_VERTICES = 20
 #: Grain of filled places, as a share of what seen ones have; its size, texels of a texture of 2048.
 GRAIN_SHARE, GRAIN_SIZE = 0.6, 1.3
 
@@ -72,7 +79,7 @@ class AlbedoPainter:
         self.size = size
         self.regions = Regions.of(topology)
         self.atlas = Atlas.of(topology, size)
-        self.filler = Filler(topology, self.regions)
+        self.filler = Filler(topology)
         self._linear_of = srgb_to_linear_table()
         names = {name: k for k, name in enumerate(topology.part_names)}
         self._of_part = {name: np.flatnonzero(self.atlas.part == k) for name, k in names.items()}
@@ -92,10 +99,14 @@ class AlbedoPainter:
         landmarks: (478, 2 or more) as detected, photo pixels. delight: whether to take the shading out.
         """
         clock = _Clock()
-        seen, weight = self._project(rgb, frame, pose, head.vertices)
+        seen, weight, outline = self._project(rgb, frame, pose, head.vertices)
         clock.lap("project")
         normals = vertex_normals(head.vertices, self.topology.triangles)
-        seen, weight = self._clean(seen, weight, normals, delight)
+        if delight:
+            means, sums = self._to_vertices(seen, weight)
+            shading = relative_shading(normals, means, self.regions.plain * np.minimum(sums, 1))
+            seen /= self.atlas.interpolate(shading, self._skin)[:, None]
+        weight *= self._own(seen, weight, outline)
         clock.lap("clean")
         skin, kind = self._complete(seen, weight)
         clock.lap("fill")
@@ -106,15 +117,17 @@ class AlbedoPainter:
 
     def _project(
         self, rgb: np.ndarray, frame: CropFrame, pose: HeadPose, vertices: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Linear colours (n, 3) of the skin's texels in the photo, and how well they are seen (n,)."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Linear colours (n, 3) of the skin's texels in the photo, how well they are seen (n,), and how far
+        they are from the head's outline (n,), metres.
+        """
         camera_points = pose.head_to_camera(vertices.astype(np.float64))
         view, _ = render_view(self.topology, camera_points, frame)
         normals = vertex_normals(vertices, self.topology.triangles)
         facing = cosines(camera_points.astype(np.float32), normals, pose)
         texels = self.atlas.interpolate(np.column_stack([camera_points, facing]), self._skin)
         points, cosine = texels[:, :3], texels[:, 3]
-        weight = view_weights(view, to_view(frame, points), points[:, 2], cosine)
+        weight, outline = view_weights(view, to_view(frame, points), points[:, 2], cosine)
         weight *= self.atlas.part[self._skin] == self.topology.part_names.index(SKIN)
         # Photo pixels between neighbouring texels, at the head: its size in both.
         per_texel = self._metres_per_texel(vertices) * frame.camera.focal_px / frame.distance
@@ -123,7 +136,7 @@ class AlbedoPainter:
         places = frame.camera.project(points[some])
         colors[some], inside = photo_colors(self._linear_of, rgb, places, float(per_texel))
         weight[some[~inside]] = 0
-        return colors, weight
+        return colors, weight, outline
 
     def _metres_per_texel(self, vertices: np.ndarray) -> float:
         """Typical distance of neighbouring texels of the face."""
@@ -137,31 +150,38 @@ class AlbedoPainter:
         texels = np.abs(one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]).sum() * self.size**2
         return float(np.sqrt(area / max(texels, 1e-9)))
 
-    def _clean(
-        self, colors: np.ndarray, weight: np.ndarray, normals: np.ndarray, delight: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The same without the light's shading, and without what is no skin where only skin can be."""
+    def _own(self, colors: np.ndarray, weight: np.ndarray, outline: np.ndarray) -> np.ndarray:
+        """(n,) 0 to 1: whether colours (n, 3) of the skin's texels are the head's and not of what is before
+        or behind it: hair and clothes on ears and neck, background along the outline (n,), metres away.
+        """
         regions = self.regions
-        if delight:
-            means, sums = self._to_vertices(colors, weight)
-            shading = relative_shading(normals, means, regions.plain * np.minimum(sums, 1))
-            colors = colors / self.atlas.interpolate(shading, self._skin)[:, None]
         means, sums = self._to_vertices(colors, weight)
-        reference = means[(regions.plain > 0.5) & (sums > 0.5)]
-        if len(reference) < 30:
-            return colors, weight
-        only_skin = self.atlas.interpolate(np.maximum(regions.ear, regions.neck), self._skin)
-        doubtful = np.flatnonzero((only_skin > 0) & (weight > 0))
-        likeness = np.ones(len(weight), np.float32)
-        likeness[doubtful] = skin_likeness(colors[doubtful], reference)
-        likeness = 1 - only_skin * (1 - likeness)
+        seen = sums > 0.5
+        own = np.ones(len(weight), np.float32)
+        packed = np.column_stack([np.maximum(regions.ear, regions.neck), regions.scalp, regions.lips])
+        bare, scalp, lips = self.atlas.interpolate(packed, self._skin).T
+        hair_edge = scalp * ramp(-outline, -HAIR_EDGE[1], -HAIR_EDGE[0])
+        skin_edge = (1 - scalp) * ramp(-outline, -SKIN_EDGE[1], -SKIN_EDGE[0])
+        inner, _ = self._to_vertices(outline[:, None], weight)
+        hair = np.flatnonzero((regions.scalp > 0.8) & seen)
+        hair = means[hair[np.argsort(inner[hair, 0])[len(hair) // 2 :]]]  # the half further in
+        skin = means[(regions.plain > 0.5) & seen]
+        for share, reference, tolerance, any_lightness in (
+            (bare, skin, 1.0, False),
+            (skin_edge, skin, FOREIGN_SKIN, False),
+            ((1 - scalp) * (1 - lips), skin, FOREIGN_HUE, True),
+            (hair_edge, hair, FOREIGN_HAIR, False),
+        ):
+            doubtful = np.flatnonzero((share > 0) & (weight > 0))
+            if len(reference) >= FEWEST_VERTICES and len(doubtful):
+                like = likeness(colors[doubtful], reference, tolerance, any_lightness)
+                own[doubtful] *= 1 - share[doubtful] * (1 - like)
         # Single strands, and skin between them: what is doubtful spreads to its neighbours.
         picture = np.ones((self.size, self.size), np.float32)
-        picture.ravel()[self.atlas.texel[self._skin]] = likeness
-        reach = max(self.size // 512, 1)
-        picture = cv2.erode(picture, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-        picture = cv2.blur(picture, (2 * reach + 1, 2 * reach + 1))
-        return colors, weight * picture.ravel()[self.atlas.texel[self._skin]]
+        picture.ravel()[self.atlas.texel[self._skin]] = own
+        reach = 2 * max(self.size // 512, 1) + 1
+        picture = cv2.blur(cv2.erode(picture, np.ones((reach, reach), np.uint8)), (reach, reach))
+        return picture.ravel()[self.atlas.texel[self._skin]]
 
     def _to_vertices(self, values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Means at the vertices of values (n, C) of the skin's texels, and how many texels, at a size of
@@ -194,9 +214,12 @@ class AlbedoPainter:
         mixed[lacking] += mirrored * lent[:, None]
         mixed /= np.maximum(known, 1e-3)[:, None]
         means, sums = self._to_vertices(mixed, known)
-        smooth = self.filler.smooth(means, np.minimum(sums, 1))
+        known_there = np.minimum(sums, 1)
+        fields = fill_colors(self.filler, means, known_there, self.regions.scalp, self.regions.plain)
         missing = np.flatnonzero(known < 1)
-        guess = atlas.interpolate(np.maximum(smooth, 0), skin[missing])
+        packed = np.column_stack([*fields, self.regions.scalp])
+        texels = atlas.interpolate(packed, skin[missing])
+        guess = texels[:, :3] + (texels[:, 3:6] - texels[:, :3]) * texels[:, 6:]
         guess *= self._grain(mixed, known, means, skin[missing])[:, None]
         mixed[missing] = mixed[missing] * known[missing, None] + guess * (1 - known[missing, None])
         kind = np.full(len(skin), OBSERVED, np.uint8)

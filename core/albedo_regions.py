@@ -27,13 +27,14 @@ JAW_OFFSET, JAW_SLOPE, JAW_LOWEST_EAR = -0.108, 0.45, -0.062
 class Regions:
     """(V,) float32 shares, 0 to 1, of each vertex in a region.
 
-    scalp: where hair grows. ear, neck. plain: facial skin without brows, lips and lids. depth: how far inside
-    of mouth and eye sockets, rings of vertices from the rim, 0 on all other parts.
+    scalp: where hair grows. ear, neck, lips. plain: facial skin without brows, lips and lids. depth: how far
+    inside of mouth and eye sockets, rings of vertices from the rim, 0 on all other parts.
     """
 
     scalp: np.ndarray
     ear: np.ndarray
     neck: np.ndarray
+    lips: np.ndarray
     plain: np.ndarray
     depth: np.ndarray
 
@@ -50,10 +51,11 @@ class Regions:
         jaw = np.minimum(JAW_OFFSET + JAW_SLOPE * y, JAW_LOWEST_EAR)
         neck = np.clip((jaw - z) / 0.012 + 0.5, 0, 1) * skin * (1 - scalp)
         lids = np.concatenate([topology.lid_left, topology.lid_right])
+        to_lips = _distance(topology.vertices, topology.vertices[topology.landmark[list(LIPS)]])
         features = np.minimum.reduce(
             [
                 _distance(topology.vertices, topology.vertices[topology.landmark[list(BROWS)]]) - 0.004,
-                _distance(topology.vertices, topology.vertices[topology.landmark[list(LIPS)]]),
+                to_lips,
                 _distance(topology.vertices, topology.vertices[lids]) - 0.002,
             ]
         )
@@ -61,7 +63,12 @@ class Regions:
         plain *= (1 - scalp) * (1 - ear) * (1 - neck) * np.clip((0.045 - y) / 0.01, 0, 1)
         depth = _rings_inside(topology)
         plain *= depth == 0
-        return cls(*(values.astype(np.float32) for values in (scalp, ear, neck, plain, depth)))
+        return cls(
+            *(
+                values.astype(np.float32)
+                for values in (scalp, ear, neck, np.clip((0.006 - to_lips) / 0.002, 0, 1), plain, depth)
+            )
+        )
 
 
 def _soft_box(points: np.ndarray, low: np.ndarray, high: np.ndarray, width: float) -> np.ndarray:

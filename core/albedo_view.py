@@ -18,7 +18,7 @@ GRAZING, FACING = 0.15, 0.45
 DEPTH_TOLERANCE = 0.003
 #: Metres from the head's outline at which a texel begins to count, and counts fully: a head is never fitted
 #: so well that no background shows nearer to it.
-OUTLINE = (0.0015, 0.005)
+OUTLINE = (0.0025, 0.008)
 #: The same from eyes and open mouth.
 OPENING = (0.0004, 0.0014)
 #: A step of depth, metres, that is an edge of something nearer, and pixels around it that are left out.
@@ -69,8 +69,11 @@ def to_view(frame: CropFrame, camera_points: np.ndarray) -> np.ndarray:
     return (crop + 0.5) * (VIEW_SIZE / CROP_SIZE) - 0.5
 
 
-def view_weights(view: View, places: np.ndarray, distance: np.ndarray, cosine: np.ndarray) -> np.ndarray:
-    """(N,) float32, 0 to 1: how well the camera sees points of the skin.
+def view_weights(
+    view: View, places: np.ndarray, distance: np.ndarray, cosine: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """How well the camera sees points of the skin, (N,) float32, 0 to 1, and how far, (N,) metres, they are
+    from the head's outline.
 
     places: (N, 2) pixels of the view; distance: (N,) metres from the camera; cosine: (N,) between the
     surface's normal and the ray.
@@ -92,7 +95,7 @@ def view_weights(view: View, places: np.ndarray, distance: np.ndarray, cosine: n
     behind = distance - nearest - slope * STEP_REACH
     before = farthest - distance - slope * STEP_REACH
     weight *= ramp(-behind, -STEP, -STEP / 2) * ramp(-before, -2 * STEP, -STEP)
-    return weight.astype(np.float32)
+    return weight.astype(np.float32), outline
 
 
 def cosines(camera_points: np.ndarray, normals: np.ndarray, pose: HeadPose) -> np.ndarray:
@@ -116,17 +119,6 @@ def sample(picture: np.ndarray, places: np.ndarray, interpolation: int = cv2.INT
     x, y = (np.ascontiguousarray(maps[:, k]).reshape(rows, MAP_WIDTH) for k in (0, 1))
     result = cv2.remap(picture, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE)
     return result.reshape(rows * MAP_WIDTH, *picture.shape[2:])[:count]
-
-
-def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(V, 3) float32 unit normals, weighted by area."""
-    a, b, c = (vertices[triangles[:, k]].astype(np.float64) for k in range(3))
-    face = np.cross(b - a, c - a)
-    corner = triangles.ravel()
-    normals = np.stack(
-        [np.bincount(corner, np.repeat(face[:, axis], 3), len(vertices)) for axis in range(3)], 1
-    )
-    return (normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 
 def photo_colors(
