@@ -106,7 +106,7 @@ def set_subsurface(principled: bpy.types.Node, weight: float, radius: tuple[floa
 
 
 def base_colors(principled: bpy.types.Node) -> list[bpy.types.NodeSocket]:
-    """The inputs of the Principled shader that take the surface's colour: until 3.6 one for its depth, too."""
+    """The inputs of the Principled shader that take its colour: until 3.6 one for its depth, too."""
     names = ("Base Color", "Subsurface Color")
     return [principled.inputs[name] for name in names if name in principled.inputs]
 

@@ -9,6 +9,22 @@ class EngineNotFoundError(AddonError):
     """No Python interpreter with the engine in it was found."""
 
 
+class SetupError(AddonError):
+    """The engine's environment could not be made."""
+
+
+class OfflineError(SetupError):
+    """Blender is told to stay offline."""
+
+
+class NoSpaceError(SetupError):
+    """The disk is too full."""
+
+
+class SetupCancelledError(SetupError):
+    """Setting up was cancelled on the user's wish; what was half-made is gone."""
+
+
 class EngineDiedError(AddonError):
     """The engine could not start, or ended while it was working and again after a restart."""
 
@@ -31,6 +47,14 @@ class JobCancelledError(AddonError):
 
 class SurfaceFileError(AddonError):
     """A surface file is missing, damaged or not of the kind that the engine writes."""
+
+
+class HeadFileError(AddonError):
+    """A head's file is missing, damaged or of another version of the engine."""
+
+
+class ExportError(AddonError):
+    """A head could not be written in the format that was asked for."""
 
 
 class RenderError(AddonError):

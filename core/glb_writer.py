@@ -1,0 +1,75 @@
+"""Puts a binary glTF 2.0 file together: arrays become accessors, everything else is JSON."""
+
+import json
+import struct
+from typing import Any
+
+import numpy as np
+
+ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
+JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942
+#: glTF's component types.
+COMPONENTS = {"uint8": 5121, "uint16": 5123, "uint32": 5125, "float32": 5126}
+SHAPES = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4"}
+
+
+class GlbWriter:
+    """Collects arrays and files, then writes them behind a document that refers to them by index."""
+
+    def __init__(self) -> None:
+        self._accessors: list[dict[str, Any]] = []
+        self._views: list[dict[str, Any]] = []
+        self._blocks: list[bytes] = []
+        self._size = 0
+
+    def add_array(
+        self, values: np.ndarray, target: int = ARRAY_BUFFER, bounds: bool = False, normalized: bool = False
+    ) -> int:
+        """Index of a new accessor to values (N,) or (N, C); bounds: note the extent, as positions need."""
+        values = np.ascontiguousarray(values)
+        accessor: dict[str, Any] = {
+            "bufferView": self._add_block(values.tobytes(), target),
+            "componentType": COMPONENTS[values.dtype.name],
+            "count": len(values),
+            "type": SHAPES[values.shape[1:]],
+        }
+        if normalized:
+            accessor["normalized"] = True
+        if bounds:
+            accessor |= {"min": values.min(0).tolist(), "max": values.max(0).tolist()}
+        self._accessors.append(accessor)
+        return len(self._accessors) - 1
+
+    def add_file(self, data: bytes) -> int:
+        """Index of a new buffer view that holds a file, such as a picture."""
+        return self._add_block(data, None)
+
+    def _add_block(self, data: bytes, target: int | None) -> int:
+        view: dict[str, Any] = {"buffer": 0, "byteOffset": self._size, "byteLength": len(data)}
+        if target is not None:
+            view["target"] = target
+        self._views.append(view)
+        padded = data + bytes(-len(data) % 4)  # accessors have to start at multiples of their component
+        self._blocks.append(padded)
+        self._size += len(padded)
+        return len(self._views) - 1
+
+    def finish(self, document: dict[str, Any], generator: str) -> bytes:
+        """The file: `document` with asset, accessors and buffers added."""
+        document = {
+            "asset": {"version": "2.0", "generator": generator},
+            **document,
+            "accessors": self._accessors,
+            "bufferViews": self._views,
+            "buffers": [{"byteLength": self._size}],
+        }
+        text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+        text += b" " * (-len(text) % 4)
+        size = 12 + 8 + len(text) + 8 + self._size
+        head = struct.pack("<4sIIII", b"glTF", 2, size, len(text), JSON_CHUNK)
+        return b"".join([head, text, struct.pack("<II", self._size, BINARY_CHUNK), *self._blocks])
+
+
+def to_gltf_frame(vectors: np.ndarray) -> np.ndarray:
+    """(..., 3) head frame -> glTF's: y up, the face looks along +z."""
+    return np.ascontiguousarray(vectors[..., [0, 2, 1]] * np.array([1, 1, -1], vectors.dtype))
