@@ -118,3 +118,18 @@ def let_light_through(material: bpy.types.Material) -> None:
     else:
         material.blend_method = "HASHED"
         material.shadow_method = "HASHED"
+
+
+def has_operator(operator: object) -> bool:
+    """Whether this Blender has an operator such as `bpy.ops.wm.usd_export`; Debian's has no USD."""
+    try:
+        operator.get_rna_type()
+    except KeyError:
+        return False
+    return True
+
+
+def known_options(operator: object, options: dict[str, object]) -> dict[str, object]:
+    """Those options of an operator that this Blender knows: importers and exporters get new ones often."""
+    known = {prop.identifier for prop in operator.get_rna_type().properties}
+    return {name: value for name, value in options.items() if name in known}

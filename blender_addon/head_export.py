@@ -1,0 +1,228 @@
+"""The animation-ready head as FBX, OBJ, USD and GLB, by Blender's own exporters. Needs bpy.
+
+All have the head at the origin, in metres, upright and looking at the viewer in the format's own axes. FBX,
+USD and GLB have the neutral head and all shapes; OBJ, which knows no shapes, has it as it stands in Blender.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import bpy
+from mathutils import Matrix
+
+from . import compat
+from .errors import ExportError
+from .head_file import FILE_NAME, read_head
+from .head_import import build_head
+from .head_material import IMAGE_NODE
+from .manifest import add_file
+
+STEM, TEXTURE = "head", "albedo.png"
+DESCRIPTIONS = {
+    "fbx": "the head with its 52 face units, neutral, for other 3D programs (y up, the face looks along +z)",
+    "obj": "the head as photographed, without shapes (y up, the face looks along +z); with head.mtl",
+    "usd": "the head with its 52 face units, neutral, as USD (z up, the face looks along -y)",
+    "glb": "the head with its 52 face units, neutral, as glTF (y up, the face looks along +z)",
+}
+SUFFIXES = {"fbx": ".fbx", "obj": ".obj", "usd": ".usdc", "glb": ".glb"}
+
+
+def formats() -> tuple[str, ...]:
+    """The formats that this Blender can write."""
+    return tuple(name for name, (operator, _) in _exporters().items() if compat.has_operator(operator))
+
+
+def export_head(
+    context: bpy.types.Context,
+    head: bpy.types.Object,
+    folder: str | os.PathLike,
+    format_: str,
+    stem: str = STEM,
+) -> Path:
+    """Write a head object, as build_head makes it, into a folder; returns the file. Raises ExportError.
+
+    OBJ and USD refer to the texture, which is written beside them.
+    """
+    folder = Path(folder)
+    operator, options = _exporters()[format_]
+    if not compat.has_operator(operator):
+        raise ExportError(f"This Blender cannot write {format_.upper()}: choose another format or Blender.")
+    path = folder / f"{stem}{SUFFIXES[format_]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(context, head), _texture_in(head, folder), _at_rest(head, format_ != "obj"):
+            operator(filepath=str(path), **compat.known_options(operator, options))
+    except (OSError, RuntimeError) as error:
+        raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
+    if not path.is_file():
+        raise ExportError(f"{path} was not written: choose another folder or format.")
+    return path
+
+
+def export_folder(
+    context: bpy.types.Context, folder: str | os.PathLike, wanted: Sequence[str], stem: str = STEM
+) -> list[Path]:
+    """Export the head of a result's folder, which has head.npz and albedo.png, into that folder.
+
+    What Blender needs for it is removed again. Raises HeadFileError or ExportError.
+    """
+    folder = Path(folder)
+    texture = folder / TEXTURE
+    data = read_head(folder / FILE_NAME)
+    with _temporary_data():
+        head = build_head(data, texture if texture.is_file() else None, context.scene.collection, stem)
+        paths = [export_head(context, head, folder, name, stem) for name in wanted]
+    for name, path in zip(wanted, paths, strict=True):
+        add_file(folder, path.name, DESCRIPTIONS[name])
+    return paths
+
+
+def _exporters() -> dict[str, tuple[Callable[..., set[str]], dict[str, object]]]:
+    """Operator and options by format."""
+    return {
+        "fbx": (
+            bpy.ops.export_scene.fbx,
+            {
+                "use_selection": True,
+                "object_types": {"MESH"},
+                # A unit is written as 100 cm, so that no program scales the head.
+                "apply_scale_options": "FBX_SCALE_ALL",
+                "axis_forward": "-Z",
+                "axis_up": "Y",
+                "bake_space_transform": True,
+                "mesh_smooth_type": "FACE",
+                "use_mesh_modifiers": False,
+                "use_custom_props": True,
+                "bake_anim": False,
+                "path_mode": "COPY",
+                "embed_textures": True,
+            },
+        ),
+        "obj": (
+            bpy.ops.wm.obj_export,
+            {
+                "export_selected_objects": True,
+                "forward_axis": "NEGATIVE_Z",
+                "up_axis": "Y",
+                "export_materials": True,
+                "export_triangulated_mesh": False,
+                "path_mode": "RELATIVE",
+            },
+        ),
+        "usd": (
+            bpy.ops.wm.usd_export,
+            {
+                "selected_objects_only": True,
+                "export_animation": False,
+                "export_uvmaps": True,
+                "export_normals": True,
+                "export_materials": True,
+                "export_shapekeys": True,
+                "generate_preview_surface": True,
+                "export_textures": False,
+                "export_textures_mode": "KEEP",
+                "relative_paths": True,
+                "root_prim_path": "/root",
+                "export_custom_properties": False,  # it knows no lists
+            },
+        ),
+        "glb": (
+            bpy.ops.export_scene.gltf,
+            {
+                "export_format": "GLB",
+                "use_selection": True,
+                "export_yup": True,
+                "export_animations": False,
+                "export_morph": True,
+                "export_morph_normal": False,
+                "export_extras": True,
+            },
+        ),
+    }
+
+
+@contextlib.contextmanager
+def _alone(context: bpy.types.Context, head: bpy.types.Object) -> Iterator[None]:
+    """Only the head is selected, shown, and at the origin."""
+    view_layer = context.view_layer
+    selected, active = list(view_layer.objects.selected), view_layer.objects.active
+    matrix, hidden = head.matrix_world.copy(), head.hide_get(view_layer=view_layer)
+    try:
+        for one in selected:
+            one.select_set(False, view_layer=view_layer)
+        head.hide_set(False, view_layer=view_layer)
+        head.matrix_world = Matrix.Identity(4)
+        head.select_set(True, view_layer=view_layer)
+        view_layer.objects.active = head
+        view_layer.update()
+        yield
+    finally:
+        head.matrix_world = matrix
+        head.hide_set(hidden, view_layer=view_layer)
+        head.select_set(False, view_layer=view_layer)
+        for one in selected:
+            one.select_set(True, view_layer=view_layer)
+        view_layer.objects.active = active
+
+
+@contextlib.contextmanager
+def _texture_in(head: bpy.types.Object, folder: Path) -> Iterator[None]:
+    """The packed texture is a file in the folder while the exporters look for it."""
+    image = head_image(head)
+    if image is None:
+        yield
+        return
+    path = folder / TEXTURE
+    before = image.filepath
+    if image.packed_file is not None and not _same(path, image.packed_file.data):
+        partial = path.with_name(path.name + ".part")
+        partial.write_bytes(image.packed_file.data)
+        partial.replace(path)
+    image.filepath = str(path.absolute())
+    try:
+        yield
+    finally:
+        image.filepath = before
+
+
+def _same(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == data
+
+
+@contextlib.contextmanager
+def _at_rest(head: bpy.types.Object, wanted: bool) -> Iterator[None]:
+    """All shapes are off, if that is wanted."""
+    keys = head.data.shape_keys.key_blocks if wanted and head.data.shape_keys else []
+    values = [key.value for key in keys]
+    try:
+        for key in keys:
+            key.value = 0.0
+        yield
+    finally:
+        for key, value in zip(keys, values, strict=True):
+            key.value = value
+
+
+def head_image(head: bpy.types.Object) -> bpy.types.Image | None:
+    """The texture of a head object."""
+    for slot in head.material_slots:
+        tree = slot.material.node_tree if slot.material else None
+        if tree and IMAGE_NODE in tree.nodes:
+            return tree.nodes[IMAGE_NODE].image
+    return None
+
+
+@contextlib.contextmanager
+def _temporary_data() -> Iterator[None]:
+    """What is made inside is removed at the end."""
+    kinds = ("objects", "meshes", "materials", "images")
+    before = {kind: {block.as_pointer() for block in getattr(bpy.data, kind)} for kind in kinds}
+    try:
+        yield
+    finally:
+        for kind in kinds:
+            blocks = getattr(bpy.data, kind)
+            for block in [b for b in blocks if b.as_pointer() not in before[kind]]:
+                blocks.remove(block)
