@@ -14,7 +14,9 @@ from core.crop import cut_crop
 from core.errors import OutputError
 from core.geometry import CROP_SIZE
 from core.glb import glb_bytes
-from core.models import file_sha256
+from core.head_export import about_head, head_ply_bytes
+from core.head_topology import head_topology
+from core.models import file_sha256, models_folder
 from core.photo import Photo
 from core.reconstructor import Reconstruction
 from core.surface import Surface
@@ -40,6 +42,7 @@ DESCRIPTIONS = {
     "surface.ply": "closed surface in the head frame (metres, z up, the face looks along -y), sRGB colours,"
     " confidence 0..1",
     "surface.glb": "the same surface as glTF (y up, the face looks along +z), colours, attribute _CONFIDENCE",
+    "head.ply": "the animation-ready head as photographed, in quads, head frame, confidence 0..1",
     "landmarks.json": "MediaPipe's 478 landmarks on surface.ply, null where it has none",
     "photo.png": "the face in the photo, upright",
 }
@@ -121,7 +124,7 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
     camera, frame, pose = reconstruction.camera, reconstruction.frame, reconstruction.pose
     yaw, pitch, roll = (round(angle, 2) for angle in pose.angles)
     landmarks = reconstruction.landmarks
-    models = reconstruction.models_dir
+    models, head = reconstruction.models_dir, reconstruction.head
     return {
         "schema_version": SCHEMA_VERSION,
         "generator": {"name": "Photobust", "version": __version__},
@@ -166,6 +169,7 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
             "vertices": len(reconstruction.surface.vertices),
             "faces": len(reconstruction.surface.faces),
         },
+        **({"head": about_head(head, head_topology(models or models_folder()))} if head else {}),
         "quality": quality(reconstruction, photo),
         "timings": {step: round(seconds, 4) for step, seconds in reconstruction.timings.items()},
         "files": {
@@ -200,6 +204,9 @@ def write_reconstruction(reconstruction: Reconstruction, photo: Photo, folder: s
             "landmarks.json": pool.submit(lambda: json.dumps(points, allow_nan=False).encode()),
             "photo.png": pool.submit(png_bytes, picture),
         }
+        if reconstruction.head:
+            topology = head_topology(reconstruction.models_dir or models_folder())
+            ready["head.ply"] = pool.submit(head_ply_bytes, reconstruction.head, topology)
     files = {name: future.result() for name, future in ready.items()}
     document = manifest(reconstruction, photo, files)
     files["face.json"] = readable_json(document).encode()

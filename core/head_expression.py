@@ -6,7 +6,6 @@ what makes a neutral face look neutral.
 """
 
 import numpy as np
-from scipy.optimize import lsq_linear
 
 from core.head_topology import HeadTopology
 
@@ -85,6 +84,8 @@ class ExpressionFit:
 
     def weights(self, vertices: np.ndarray, confidence: np.ndarray, gaze: np.ndarray) -> np.ndarray:
         """(52,) weights of the units of a head (V, 3); confidence: (V,); gaze: (52,) known weights."""
+        from scipy.optimize import lsq_linear  # slow to import
+
         known = np.tensordot(gaze, self.topology.units, 1)
         rest = vertices - known - self.mean
         trust = np.sqrt((0.05 + confidence[self.skin]) / SPACING) / MISFIT

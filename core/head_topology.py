@@ -4,7 +4,7 @@ Read from `models/head_template.npz`; `scripts/build_head_template.py` documents
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +104,9 @@ class HeadTopology:
         one = np.where(along, np.stack([a, b, c], 1), np.stack([a, b, d], 1))
         two = np.where(along, np.stack([a, c, d], 1), np.stack([b, c, d], 1))
         return np.stack([one, two], 1).reshape(-1, 3)
+
+
+@lru_cache(maxsize=2)
+def head_topology(models_dir: Path) -> HeadTopology:
+    """The topology of a folder of models, read once."""
+    return HeadTopology.load(models_dir)

@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +23,9 @@ from core.predictor import VolumePredictor, load_predictor
 from core.surface import Surface, extract_shape, landmarks_on_surface
 from core.surface_color import color_from_photo
 
+if TYPE_CHECKING:
+    from core.head import Head, HeadWrapper
+
 #: Faces smaller than this, pixels from forehead to chin, are not tried.
 SMALLEST_FACE = 40
 #: Called with a step's name, the share done in 0..1 and a sentence for people.
@@ -34,8 +39,8 @@ class Reconstruction:
     landmarks: what the detector found, photo frame. landmark_points: (478, 3) float32, MediaPipe's
     landmarks on the surface, head frame, metres, NaN where the surface has none; landmark68: (68, 3), the
     same for iBUG's. timings: seconds by step; "detect" is the time for all faces of the photo. crop:
-    (192, 192, 3) uint8, what the network saw. volume: (200, 192, 192) float32 [z, y, x], the occupancy,
-    if it was asked for.
+    (192, 192, 3) uint8, what the network saw. volume: (200, 192, 192) float32 [z, y, x], the occupancy, and
+    head, the template wrapped onto the surface, if they were asked for.
     """
 
     face_index: int
@@ -50,6 +55,7 @@ class Reconstruction:
     crop: np.ndarray
     volume: np.ndarray | None = None
     models_dir: Path | None = None
+    head: "Head | None" = None
 
 
 class Stopwatch:
@@ -115,12 +121,14 @@ class Reconstructor:
         keep_volume: bool = False,
         chosen: Sequence[int] | None = None,
         detected: Sequence[FaceLandmarks] | None = None,
+        head: bool = False,
     ) -> list[Reconstruction]:
         """Heads of the faces in a photo, the largest face first.
 
         focal_mm: 35 mm equivalent focal length, instead of the one that the photo's EXIF data give.
         chosen: indices of the faces to reconstruct, by size from 0 on (default: all). detected: what
-        `detector.detect` has found in this photo, if it was run already. Raises NoFaceError if there is
+        `detector.detect` has found in this photo, if it was run already. head: also wrap the animation-ready
+        head onto each surface. Raises NoFaceError if there is
         none, FaceTooSmallError if all are too small, RequestError if a chosen one is not there, Cancelled
         if `cancelled` says so between two steps.
         """
@@ -140,7 +148,7 @@ class Reconstructor:
             one = Stopwatch(progress, cancelled)
             one.seconds.update(watch.seconds)
             try:
-                heads.append(self._head(photo, camera, face, index, one, share, which, keep_volume))
+                heads.append(self._head(photo, camera, face, index, one, share, which, keep_volume, head))
             except ReconstructionError as error:
                 # One face in the background must not cost the others their heads.
                 logging.getLogger(__name__).warning("%s: no head for %s: %s", photo.name, which, error)
@@ -159,6 +167,7 @@ class Reconstructor:
         share: tuple[float, float],
         which: str,
         keep_volume: bool,
+        wrap: bool,
     ) -> Reconstruction:
         """One head; `share` is the (start, length) of the progress that falls to it."""
 
@@ -189,6 +198,10 @@ class Reconstructor:
                 )
             )
         surface = Surface(shape.vertices, shape.faces, colors, confidence)
+        head = None
+        if wrap:
+            with watch.step("head", at(0.96), f"Wrapping the template onto {which}"):
+                head = self.head_wrapper(surface, lifted.vertices, face, camera, pose)
         return Reconstruction(
             face_index=index,
             landmarks=face,
@@ -202,7 +215,17 @@ class Reconstructor:
             crop=crop,
             volume=volume if keep_volume else None,
             models_dir=self.models_dir,
+            head=head,
         )
+
+    @cached_property
+    def head_wrapper(self) -> "HeadWrapper":
+        """What wraps heads; made when the first one is asked for."""
+        from core.head import HeadWrapper
+        from core.head_topology import head_topology
+
+        template = self.lifter.template
+        return HeadWrapper(template, head_topology(self.models_dir or models_folder()))
 
 
 def as_photo(photo: Photo | str | Path | np.ndarray) -> Photo:

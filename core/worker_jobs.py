@@ -15,6 +15,7 @@ from core.models import fingerprints, models_folder
 from core.worker_params import (
     Params,
     folder_name,
+    head_param,
     max_faces_param,
     photo_param,
     reconstruct_params,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 #: Raised when a client has to know; new methods and new keys are told by `CAPABILITIES` and do not raise it.
 PROTOCOL_VERSION = 1
-CAPABILITIES = ("detect", "faces")
+CAPABILITIES = ("detect", "faces", "head")
 #: A thumbnail shows the face's box, made square and this much larger.
 THUMBNAIL_MARGIN = 1.5
 
@@ -114,6 +115,7 @@ class Jobs:
     ) -> dict[str, Any]:
         """Load a photo, reconstruct its faces and write them below the folder `out`."""
         source, out, focal_mm, max_faces, chosen = reconstruct_params(params)
+        wrap = head_param(params)
         reconstructor = self._ready(progress, cancelled)
         from core.export import write_reconstruction
 
@@ -132,6 +134,7 @@ class Jobs:
             cancelled,
             chosen=chosen,
             detected=detected,
+            head=wrap,
         )
         timings["detect"] = heads[0].timings["detect"]
         # Chosen one by one, the faces of a photo still get folders of their own.

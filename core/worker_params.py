@@ -49,6 +49,14 @@ def reconstruct_params(params: Params) -> tuple[Path, Path, float | None, int, l
     return photo, Path(out), focal_mm, max_faces, faces
 
 
+def head_param(params: Params) -> bool:
+    """Whether a request to reconstruct wants the animation-ready head too."""
+    head = params.get("head", False)
+    if not isinstance(head, bool):
+        raise RequestError('"head" has to be true or false')
+    return head
+
+
 def is_number(value: object) -> bool:
     """Whether a JSON value is a number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
