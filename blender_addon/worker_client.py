@@ -13,7 +13,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,14 +79,16 @@ class WorkerClient:
         *,
         focal_mm: float | None = None,
         max_faces: int = 10,
+        faces: Sequence[int] | None = None,
         timeout: float | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> dict[str, Any]:
         """Reconstruct the faces of `photo` into the folder `out` and wait for it.
 
-        `focal_mm` is the 35 mm equivalent focal length, None to take it from the photo's EXIF data.
+        `focal_mm` is the 35 mm equivalent focal length, None to take it from the photo's EXIF data; `faces`
+        are the indices that `detect` gives to the faces that are wanted, None for all.
         """
-        job = self.submit_reconstruct(photo, out, focal_mm=focal_mm, max_faces=max_faces)
+        job = self.submit_reconstruct(photo, out, focal_mm=focal_mm, max_faces=max_faces, faces=faces)
         return job.wait(timeout, on_progress)
 
     def submit_reconstruct(
@@ -96,6 +98,7 @@ class WorkerClient:
         *,
         focal_mm: float | None = None,
         max_faces: int = 10,
+        faces: Sequence[int] | None = None,
     ) -> "Job":
         """As `reconstruct`, without waiting."""
         return self.submit(
@@ -104,6 +107,44 @@ class WorkerClient:
             out=str(Path(out).absolute()),
             focal_mm=focal_mm,
             max_faces=max_faces,
+            faces=None if faces is None else list(faces),
+        )
+
+    def detect(
+        self,
+        photo: str | os.PathLike,
+        *,
+        max_faces: int = 10,
+        thumbnails: str | os.PathLike | None = None,
+        thumbnail_size: int = 128,
+        timeout: float | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> dict[str, Any]:
+        """Look for the faces of `photo` and wait for it; see `core.worker` for the answer.
+
+        `thumbnails` is a folder for a square picture of each face, None if none are wanted. To reconstruct
+        the same photo next is quicker for it.
+        """
+        job = self.submit_detect(
+            photo, max_faces=max_faces, thumbnails=thumbnails, thumbnail_size=thumbnail_size
+        )
+        return job.wait(timeout, on_progress)
+
+    def submit_detect(
+        self,
+        photo: str | os.PathLike,
+        *,
+        max_faces: int = 10,
+        thumbnails: str | os.PathLike | None = None,
+        thumbnail_size: int = 128,
+    ) -> "Job":
+        """As `detect`, without waiting."""
+        return self.submit(
+            "detect",
+            photo=str(Path(photo).absolute()),
+            max_faces=max_faces,
+            thumbnails=None if thumbnails is None else str(Path(thumbnails).absolute()),
+            thumbnail_size=thumbnail_size,
         )
 
     def close(self) -> None:
