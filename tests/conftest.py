@@ -56,17 +56,27 @@ def fake_engine_python(tmp_path):
     return program
 
 
-@pytest.fixture(params=["bpy", "blender"])
+#: Names the Python of an environment that has bpy 5.0 (`pip install bpy==5.0.1`), to be tested beside 4.5.
+BPY50_VARIABLE = "PHOTOBUST_BPY50_PYTHON"
+
+
+@pytest.fixture(params=["bpy", "bpy50", "blender"])
 def run_in_blender(request, home):
-    """Runs a script in a fresh bpy process, and in Debian's Blender; gives the finished process."""
+    """Runs a script in a fresh bpy process, of two versions, and in Debian's Blender; gives the finished
+    process.
+    """
     if request.param == "bpy":
         pytest.importorskip("bpy", reason="the bpy module is not installed (make setup)")
         command = [sys.executable]
+    elif request.param == "bpy50":
+        if not os.environ.get(BPY50_VARIABLE):
+            pytest.skip(f"{BPY50_VARIABLE} names no Python with bpy 5.0")
+        command = [os.environ[BPY50_VARIABLE]]
     else:
         command = [request.getfixturevalue("blender"), "-b", "-P"]
 
     def run(script, *arguments, timeout=300, **extra):
-        dashes = [] if request.param == "bpy" else ["--"]
+        dashes = ["--"] if request.param == "blender" else []
         return subprocess.run(
             [*command, str(script), *dashes, *map(str, arguments)],
             env=fresh_environment(home, **extra),
