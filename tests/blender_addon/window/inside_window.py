@@ -23,6 +23,8 @@ questions: "queue.SimpleQueue[tuple[dict, queue.SimpleQueue]]" = queue.SimpleQue
 late_beats: list[tuple[float, float]] = []
 #: When the panels that are watched were last drawn.
 drawn: dict[str, float] = {}
+#: What `time_calls` has timed: (when, seconds).
+calls: list[tuple[float, float]] = []
 last_beat = time.monotonic()
 
 
@@ -73,9 +75,24 @@ def find_region(area_type, region_type):
     raise LookupError(f"no {region_type} in a {area_type}")
 
 
-def longest_pause(since):
-    """Longest time in seconds that Blender did not answer after the moment `since` (monotonic)."""
-    return max((late for when, late in late_beats if when >= since), default=0.0)
+def longest_pause(since, until=float("inf")):
+    """Longest time in seconds that Blender did not answer between two moments (monotonic)."""
+    return max((late for when, late in late_beats if since <= when <= until), default=0.0)
+
+
+def time_calls(class_name, method):
+    """Note in `calls` when each call of this method of a class begins, and the seconds that it takes."""
+    cls = getattr(bpy.types, class_name)
+    original = getattr(cls, method)
+
+    def timed(self, context, event):
+        start = time.monotonic()
+        try:
+            return original(self, context, event)
+        finally:
+            calls.append((start, time.monotonic() - start))
+
+    setattr(cls, method, timed)
 
 
 def answer(question):
@@ -128,6 +145,7 @@ def set_up_window():
     preferences.view.show_splash = False
     preferences.view.show_tooltips = False
     preferences.view.ui_scale = 1.0
+    preferences.view.smooth_view = 0
     # Pictures and tests want one window; artists may choose this as well.
     preferences.view.filebrowser_display_type = "SCREEN"
     preferences.use_preferences_save = False

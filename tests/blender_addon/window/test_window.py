@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 STATE = "bpy.context.window_manager.photobust"
 HEADS = "[o.name for o in bpy.context.scene.objects if o.photobust.is_head]"
-SIDEBAR_WIDTH = 340
+SIDEBAR_WIDTH = 320
 #: An artist notices 0.1 s. Here the window is drawn without a graphics card, on a machine that may be busy.
 LONGEST_PAUSE = 1.5
 
@@ -46,12 +47,13 @@ def window(display, home, tmp_path):
 
 
 @pytest.fixture
-def photo(home):
+def photo():
     data = pytest.importorskip("skimage.data")
     image = pytest.importorskip("PIL.Image")
-    path = home / "astronaut.jpg"
-    image.fromarray(data.astronaut()).save(path, quality=95)
-    return path
+    with tempfile.TemporaryDirectory(prefix="photos-") as folder:
+        path = Path(folder) / "astronaut.jpg"
+        image.fromarray(data.astronaut()).save(path, quality=95)
+        yield path
 
 
 @pytest.fixture
@@ -62,10 +64,12 @@ def keep(window):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 
-    def picture(name):
+    def picture(name, settle=True):
         window.display.move(SIZE[0] * 0.4, 3)  # off the buttons, so that none is lit
-        time.sleep(0.4)
+        window.settle() if settle else time.sleep(0.3)
         window.display.photograph(folder / f"{name}.png")
+        places = {"view": window.region("VIEW_3D", "WINDOW"), "sidebar": window.region("VIEW_3D", "UI")}
+        (folder / f"{name}.json").write_text(json.dumps(places))
 
     picture.folder = folder
     return picture
@@ -98,8 +102,14 @@ def open_sidebar(window):
     window.display.key("n")
     x, top, right, bottom = window.wait_until(lambda: sidebar(window), 10, "the sidebar")
     tab = window.open_tab("PHOTOBUST_PT_photo")
-    window.display.drag((x, bottom - 40), (right - SIDEBAR_WIDTH, bottom - 40))
-    window.wait_until(lambda: sidebar(window)[0] < x - 50, 10, "a wider sidebar")
+    # Its edge can be seized beside what is drawn in it; where exactly differs by a few pixels.
+    for inside in (8, 1, 5):
+        window.display.drag((x + inside, top + 50), (right - SIDEBAR_WIDTH, top + 50))
+        time.sleep(0.5)
+        if sidebar(window)[0] < x - 50:
+            break
+    else:
+        raise AssertionError("the sidebar could not be made wider")
     window.display.move(*middle)
     return tab
 
@@ -134,6 +144,7 @@ def toolbar_tool(window):
 
 def test_an_artists_first_head(window, photo, keep, tmp_path):
     times = {}
+    window.tell("bpy.data.objects.remove(bpy.data.objects['Cube'])")  # a head would be inside it
     module = install(window, build(tmp_path))
     open_sidebar(window)
     keep("empty")
@@ -162,27 +173,34 @@ def test_an_artists_first_head(window, photo, keep, tmp_path):
     keep("cancelled")
 
     # Once more, and another button pressed while it runs.
+    button = window.find_button("photobust.reconstruct")
+    window.tell("time_calls('PHOTOBUST_OT_reconstruct', 'modal')")
     start = window.ask("time.monotonic()")
-    window.display.click(*window.find_button("photobust.reconstruct"))
+    window.display.click(*button)
     window.wait_until(lambda: window.ask(f"{STATE}.running"), 10, "the run to begin")
     pressed = time.monotonic()
     window.display.click(*cursor_tool)
     window.wait_until(lambda: toolbar_tool(window) == "builtin.cursor", 10, "Blender to answer")
     times["a button pressed during the run answered after"] = time.monotonic() - pressed
     assert window.ask(f"{STATE}.running"), "the run was over before another button could be pressed"
-    keep("running")
+    keep("running", settle=False)
     window.wait_until(lambda: not window.ask(f"{STATE}.running"), 120, "the head")
     assert window.ask(HEADS) == ["astronaut"], window.ask(f"{STATE}.message")
-    time.sleep(1.0)  # the first drawing of the head is part of it
-    times["longest pause during a run"] = window.ask(f"longest_pause({start})")
-    times["late beats of the run"] = window.ask(
-        f"[(round(when - {start}, 2), round(late, 3)) for when, late in late_beats if when >= {start}]"
+    times["from the click to the head, as the panel says"] = window.ask(
+        "bpy.context.object.photobust.seconds"
     )
+    *ticks, (imported, seconds) = window.ask("calls")
+    times["longest tick of the operator"] = max(seconds for _, seconds in ticks)
+    times["last tick, the import"] = seconds
+    times["longest pause until the import"] = window.ask(f"longest_pause({start}, {imported})")
+    window.settle()
+    times["longest pause with the import and the first drawing"] = window.ask(f"longest_pause({imported})")
     assert window.ask("len(bpy.context.object.data.polygons)") > 10_000
 
     # Seen from the front; then as the photo sees it; undone in one step.
     window.display.move((left + right) / 2, (top + bottom) / 2)
     window.display.key("KP_1", "KP_Decimal")
+    window.wait_until(lambda: window.ask("bpy.context.space_data.region_3d.view_distance < 3"), 20, "a view")
     keep("result")
     window.display.click(*window.find_button("photobust.match_camera"))
     in_camera = "bpy.context.space_data.region_3d.view_perspective == 'CAMERA'"
@@ -205,7 +223,8 @@ def test_an_artists_first_head(window, photo, keep, tmp_path):
 
     (keep.folder / "times.json").write_text(json.dumps(times, indent=1))
     print(f"\n{json.dumps(times, indent=1)}")
-    assert times["longest pause during a run"] < LONGEST_PAUSE
+    assert times["longest pause until the import"] < LONGEST_PAUSE
+    assert times["last tick, the import"] < LONGEST_PAUSE
     assert "Traceback" not in window.log.read_text(errors="replace")
 
 
