@@ -108,7 +108,7 @@ def _exporters() -> dict[str, tuple[Callable[..., set[str]], dict[str, object]]]
                 "up_axis": "Y",
                 "export_materials": True,
                 "export_triangulated_mesh": False,
-                "path_mode": "RELATIVE",
+                "path_mode": "STRIP",  # the texture lies beside it
             },
         ),
         "usd": (

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -22,7 +23,6 @@ from core.albedo_view import (
     view_weights,
 )
 from core.geometry import CropFrame, HeadPose
-from core.head import Head
 from core.head_topology import (
     EYE_LEFT,
     EYE_RIGHT,
@@ -35,6 +35,9 @@ from core.head_topology import (
     HeadTopology,
 )
 from core.mesh_normals import vertex_normals
+
+if TYPE_CHECKING:
+    from core.head import Head
 
 #: Sides, texels, that a texture may have.
 SIZES = (1024, 2048, 4096)
@@ -51,6 +54,8 @@ FOREIGN_SKIN, FOREIGN_HUE, FOREIGN_HAIR = 1.6, 2.6, 2.5
 FEWEST_VERTICES = 20
 #: Grain of filled places, as a share of what seen ones have; its size, texels of a texture of 2048.
 GRAIN_SHARE, GRAIN_SIZE = 0.6, 1.3
+#: Natural logarithm: the grain where none was seen, and the most; side of the pattern that is repeated.
+PLAIN_GRAIN, MOST_GRAIN, GRAIN_TILE = 0.03, 0.25, 512
 
 
 @dataclass(frozen=True)
@@ -81,16 +86,23 @@ class AlbedoPainter:
         self.atlas = Atlas.of(topology, size)
         self.filler = Filler(topology)
         self._linear_of = srgb_to_linear_table()
+        bare = np.maximum(self.regions.ear, self.regions.neck)
         names = {name: k for k, name in enumerate(topology.part_names)}
         self._of_part = {name: np.flatnonzero(self.atlas.part == k) for name, k in names.items()}
         self._skin = np.flatnonzero(np.isin(self.atlas.part, [names[SKIN], names[INNER]]))
+        self._to_skin = self.atlas.interpolation(self._skin, len(topology.vertices))
+        self._from_skin = self._to_skin.T.tocsr()
+        self._region = self._at_skin(np.column_stack([self.regions.scalp, self.regions.lips, bare])).T.copy()
+        self._grain_field = grain(self.size)
+        self._eyeballs = {name: self._eye_directions(name) for name in (EYE_LEFT, EYE_RIGHT)}
+        self._painted = self._paint_parts()
 
     def paint(
         self,
         rgb: np.ndarray,
         frame: CropFrame,
         pose: HeadPose,
-        head: Head,
+        head: "Head",
         landmarks: np.ndarray,
         delight: bool = True,
     ) -> Albedo:
@@ -105,7 +117,7 @@ class AlbedoPainter:
         if delight:
             means, sums = self._to_vertices(seen, weight)
             shading = relative_shading(normals, means, self.regions.plain * np.minimum(sums, 1))
-            seen /= self.atlas.interpolate(shading, self._skin)[:, None]
+            seen /= self._at_skin(shading)[:, None]
         weight *= self._own(seen, weight, outline)
         clock.lap("clean")
         skin, kind = self._complete(seen, weight)
@@ -125,7 +137,7 @@ class AlbedoPainter:
         view, _ = render_view(self.topology, camera_points, frame)
         normals = vertex_normals(vertices, self.topology.triangles)
         facing = cosines(camera_points.astype(np.float32), normals, pose)
-        texels = self.atlas.interpolate(np.column_stack([camera_points, facing]), self._skin)
+        texels = self._at_skin(np.column_stack([camera_points, facing]))
         points, cosine = texels[:, :3], texels[:, 3]
         weight, outline = view_weights(view, to_view(frame, points), points[:, 2], cosine)
         weight *= self.atlas.part[self._skin] == self.topology.part_names.index(SKIN)
@@ -158,8 +170,7 @@ class AlbedoPainter:
         means, sums = self._to_vertices(colors, weight)
         seen = sums > 0.5
         own = np.ones(len(weight), np.float32)
-        packed = np.column_stack([np.maximum(regions.ear, regions.neck), regions.scalp, regions.lips])
-        bare, scalp, lips = self.atlas.interpolate(packed, self._skin).T
+        scalp, lips, bare = self._region
         hair_edge = scalp * ramp(-outline, -HAIR_EDGE[1], -HAIR_EDGE[0])
         skin_edge = (1 - scalp) * ramp(-outline, -SKIN_EDGE[1], -SKIN_EDGE[0])
         inner, _ = self._to_vertices(outline[:, None], weight)
@@ -183,85 +194,64 @@ class AlbedoPainter:
         picture = cv2.blur(cv2.erode(picture, np.ones((reach, reach), np.uint8)), (reach, reach))
         return picture.ravel()[self.atlas.texel[self._skin]]
 
+    def _at_skin(self, values: np.ndarray) -> np.ndarray:
+        """(n, C) float32 of vertex values (V, C) at the skin's texels."""
+        return self._to_skin @ np.asarray(values, np.float32)
+
     def _to_vertices(self, values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Means at the vertices of values (n, C) of the skin's texels, and how many texels, at a size of
         1024, each stands for.
         """
-        some = np.flatnonzero(weight > 0)
-        means, sums = self.atlas.to_vertices(
-            values[some], weight[some], self._skin[some], len(self.topology.vertices)
-        )
-        return means, sums * (1024 / self.size) ** 2
+        total = self._from_skin @ np.column_stack([values * weight[:, None], weight])
+        means = total[:, :-1] / np.maximum(total[:, -1:], 1e-9)
+        return means.astype(np.float32), total[:, -1].astype(np.float32) * (1024 / self.size) ** 2
 
     def _complete(self, colors: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Colours (n, 3) of all of the skin's texels, and which of OBSERVED, MIRRORED and FILLED they are."""
-        atlas, skin, mirror = self.atlas, self._skin, self.topology.mirror
-        means, sums = self._to_vertices(colors, weight)
-        ratio = tone_ratio(self.filler, means, np.minimum(sums, 1), mirror)
-        packed = np.zeros((self.size, self.size, 4), np.float32)
-        flat = packed.reshape(-1, 4)
-        flat[atlas.texel[skin], :3] = colors * weight[:, None]
-        flat[atlas.texel[skin], 3] = weight
-        lacking = np.flatnonzero(weight < 1)
-        other = sample(packed, atlas.mirror[skin[lacking]])
-        share = weight[lacking]
-        lent = (1 - share) * ramp(other[:, 3], 0.05, 0.6)
-        tone = atlas.interpolate(ratio, skin[lacking])
-        mirrored = other[:, :3] / np.maximum(other[:, 3:], 1e-3) * tone
-        known = weight.copy()
-        known[lacking] = share + lent
-        mixed = colors * weight[:, None]
-        mixed[lacking] += mirrored * lent[:, None]
-        mixed /= np.maximum(known, 1e-3)[:, None]
+        mirrored, lent = self._mirrored(colors, weight)
+        known = weight + lent
+        mixed = (colors * weight[:, None] + mirrored * lent[:, None]) / np.maximum(known, 1e-3)[:, None]
         means, sums = self._to_vertices(mixed, known)
-        known_there = np.minimum(sums, 1)
-        fields = fill_colors(self.filler, means, known_there, self.regions.scalp, self.regions.plain)
-        missing = np.flatnonzero(known < 1)
-        packed = np.column_stack([*fields, self.regions.scalp])
-        texels = atlas.interpolate(packed, skin[missing])
-        guess = texels[:, :3] + (texels[:, 3:6] - texels[:, :3]) * texels[:, 6:]
-        guess *= self._grain(mixed, known, means, skin[missing])[:, None]
-        mixed[missing] = mixed[missing] * known[missing, None] + guess * (1 - known[missing, None])
-        kind = np.full(len(skin), OBSERVED, np.uint8)
-        rest = 1 - known[lacking]
-        kind[lacking] = np.where(
-            share >= np.maximum(lent, rest), OBSERVED, np.where(lent >= rest, MIRRORED, FILLED)
+        regions = self.regions
+        fields = fill_colors(self.filler, means, np.minimum(sums, 1), regions.scalp, regions.plain)
+        skin, hair, smooth = np.split(self._at_skin(np.column_stack([*fields, means])), 3, axis=1)
+        guess = skin + (hair - skin) * self._region[0][:, None]
+        guess *= self._grain(mixed, known, smooth)[:, None]
+        mixed = guess + (mixed - guess) * known[:, None]
+        rest = 1 - known
+        other = np.where(lent >= rest, np.uint8(MIRRORED), np.uint8(FILLED))
+        return mixed, np.where(weight >= np.maximum(lent, rest), np.uint8(OBSERVED), other)
+
+    def _mirrored(self, colors: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the other side of the head lends to the skin's texels: colours (n, 3) in this side's tone, and
+        their share (n,), at most what is lacking here.
+        """
+        means, sums = self._to_vertices(colors, weight)
+        ratio = tone_ratio(self.filler, means, np.minimum(sums, 1), self.topology.mirror)
+        picture = np.zeros((self.size, self.size, 4), np.float32)
+        picture.reshape(-1, 4)[self.atlas.texel[self._skin]] = np.column_stack(
+            [colors * weight[:, None], weight]
         )
-        return mixed, kind
+        other = sample(picture, self.atlas.mirror[self._skin])
+        lent = (1 - weight) * ramp(other[:, 3], 0.05, 0.6)
+        return other[:, :3] / np.maximum(other[:, 3:], 1e-3) * self._at_skin(ratio), lent
 
-    def _grain(
-        self, colors: np.ndarray, known: np.ndarray, means: np.ndarray, where: np.ndarray
-    ) -> np.ndarray:
-        """(m,) about 1: as much fine structure as the seen scalp or skin has, for the texels `where` (m,)."""
-        rng = np.random.default_rng(0)
-        size = GRAIN_SIZE * self.size / 2048
-        field = cv2.GaussianBlur(rng.standard_normal((self.size, self.size)).astype(np.float32), (0, 0), size)
-        field /= field.std()
-        scalp = self.regions.scalp
-        own = self.atlas.interpolate(np.column_stack([means, scalp]), self._skin[::7])
-        sure = known[::7] > 0.95
-        detail = np.log(np.maximum(colors[::7], 2e-3).mean(1)) - np.log(np.maximum(own[:, :3], 2e-3).mean(1))
+    def _grain(self, colors: np.ndarray, known: np.ndarray, smooth: np.ndarray) -> np.ndarray:
+        """(n,) about 1: as much fine structure as seen skin and scalp have beside what is smooth (n, 3)."""
+        scalp = self._region[0]
+        few = slice(None, None, 7)
+        detail = np.log(np.maximum(colors[few].mean(1), 2e-3) / np.maximum(smooth[few].mean(1), 2e-3))
         amplitude = [
-            float(np.median(np.abs(detail[sure & kind]))) if (sure & kind).sum() > 200 else 0.03
-            for kind in (own[:, 3] < 0.5, own[:, 3] >= 0.5)
+            float(np.median(np.abs(detail[chosen]))) if chosen.sum() > 200 else PLAIN_GRAIN
+            for chosen in ((known[few] > 0.95) & kind for kind in (scalp[few] < 0.5, scalp[few] >= 0.5))
         ]
-        level = self.atlas.interpolate(amplitude[0] * (1 - scalp) + amplitude[1] * scalp, where)
-        return np.exp(GRAIN_SHARE * np.minimum(level, 0.25) * field.ravel()[self.atlas.texel[where]])
+        skin, hair = (GRAIN_SHARE * min(level, MOST_GRAIN) for level in amplitude)
+        return np.exp((skin + (hair - skin) * scalp) * self._grain_field[self.atlas.texel[self._skin]])
 
-    def _assemble(
-        self, skin: np.ndarray, kind: np.ndarray, eyes: EyeColors
-    ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
-        """Paint the other parts and put everything into one picture."""
+    def _paint_parts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Linear colours (N, 3) and coverage (N,) uint8 of texels, as far as the photo does not matter."""
         atlas, topology = self.atlas, self.topology
         linear = np.zeros((len(atlas.texel), 3), np.float32)
-        made = np.full(len(atlas.texel), PAINTED, np.uint8)
-        linear[self._skin], made[self._skin] = skin, kind
-        inner = self._of_part[INNER]
-        linear[inner] = paint_inside(self.regions, topology, atlas, inner, linear[inner])
-        made[inner] = PAINTED
-        for name in (EYE_LEFT, EYE_RIGHT):
-            direction, radius = self._eye_directions(name)
-            linear[self._of_part[name]] = paint_eyeball(direction, radius, eyes)
         for name in (TEETH_UPPER, TEETH_LOWER):
             linear[self._of_part[name]] = paint_teeth(topology, atlas, self._of_part[name], name)
         linear[self._of_part[TONGUE]] = paint_tongue(topology, atlas, self._of_part[TONGUE])
@@ -269,6 +259,21 @@ class AlbedoPainter:
         linear[lashes] = LASH_COLOR
         alpha = np.full(len(atlas.texel), 255, np.uint8)
         alpha[lashes] = np.round(255 * lash_coverage(topology, atlas, lashes))
+        return linear, alpha
+
+    def _assemble(
+        self, skin: np.ndarray, kind: np.ndarray, eyes: EyeColors
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+        """Paint the other parts and put everything into one picture."""
+        atlas, topology = self.atlas, self.topology
+        linear, alpha = self._painted[0].copy(), self._painted[1]
+        made = np.full(len(atlas.texel), PAINTED, np.uint8)
+        linear[self._skin], made[self._skin] = skin, kind
+        inner = self._of_part[INNER]
+        linear[inner] = paint_inside(self.regions, topology, atlas, inner, linear[inner])
+        made[inner] = PAINTED
+        for name, (direction, radius) in self._eyeballs.items():
+            linear[self._of_part[name]] = paint_eyeball(direction, radius, eyes)
         image = atlas.image(np.column_stack([linear_to_srgb(linear), alpha]))
         only_skin = made[self._of_part[SKIN]]
         shares = {
@@ -313,3 +318,11 @@ def bleed(image: np.ndarray, texel: np.ndarray, reach: int = BLEED) -> np.ndarra
     flat = image.reshape(-1, image.shape[2])
     flat[around] = flat[source[label.ravel()[around]]]
     return image
+
+
+def grain(size: int) -> np.ndarray:
+    """(size * size,) float32: smooth noise of variance 1 for the texels of a picture."""
+    tile = np.random.default_rng(0).standard_normal((GRAIN_TILE, GRAIN_TILE)).astype(np.float32)
+    tile = cv2.GaussianBlur(tile, (0, 0), GRAIN_SIZE * size / 2048, borderType=cv2.BORDER_REFLECT)
+    repeated = np.tile(tile / tile.std(), (size // GRAIN_TILE, size // GRAIN_TILE))
+    return repeated.ravel()

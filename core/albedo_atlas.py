@@ -1,11 +1,15 @@
 """The texels of the head's texture: which point of the mesh each one shows, and where its mirror image is."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from core.head_topology import HeadTopology
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 #: Bits after the point in coordinates handed to OpenCV's drawing.
 SHIFT = 6
@@ -48,30 +52,20 @@ class Atlas:
         mirror = sum(bary[:, k, None] * mirrored[triangle, k] for k in range(3))
         return cls(size, texel, triangles[triangle], bary, part[triangle], mirror)
 
-    def interpolate(self, values: np.ndarray, chosen: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """(N,) or (N, C) float32 of vertex values (V,) or (V, C), at all or some texels."""
-        values = np.asarray(values, np.float32)
-        corners, bary = self.corners[chosen], self.bary[chosen]
-        shape = (-1,) + (1,) * (values.ndim - 1)
-        total = values[corners[:, 0]] * bary[:, 0].reshape(shape)
-        for k in (1, 2):
-            total += values[corners[:, k]] * bary[:, k].reshape(shape)
-        return total
+    def interpolation(self, chosen: np.ndarray, count: int) -> "csr_matrix":
+        """(n, count) float32: times vertex values (count, C) it gives those at the texels `chosen` (n,).
 
-    def to_vertices(
-        self, values: np.ndarray, weight: np.ndarray, chosen: np.ndarray, count: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Weighted means (count, C) around each vertex of values (n, C) at the texels `chosen` (n,), and the
-        weights' sums (count,).
+        Its transpose gathers values of texels at the vertices.
         """
-        corners, bary = self.corners[chosen], self.bary[chosen]
-        total, sums = np.zeros((count, values.shape[1])), np.zeros(count)
-        for k in range(3):
-            share = bary[:, k] * weight
-            sums += np.bincount(corners[:, k], share, count)
-            for c in range(values.shape[1]):
-                total[:, c] += np.bincount(corners[:, k], share * values[:, c], count)
-        return (total / np.maximum(sums, 1e-9)[:, None]).astype(np.float32), sums.astype(np.float32)
+        from scipy.sparse import csr_matrix
+
+        starts = np.arange(0, 3 * len(chosen) + 1, 3, dtype=np.int32)
+        parts = (self.bary[chosen].ravel(), self.corners[chosen].ravel(), starts)
+        return csr_matrix(parts, (len(chosen), count))
+
+    def interpolate(self, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """(n,) or (n, C) float32 of vertex values (V,) or (V, C), at the texels `chosen` (n,)."""
+        return self.interpolation(chosen, len(values)) @ np.asarray(values, np.float32)
 
     def image(self, values: np.ndarray) -> np.ndarray:
         """(size, size) or (size, size, C) picture of texel values (N,) or (N, C), 0 where nothing is."""

@@ -1,14 +1,16 @@
 """Writes the animation-ready head as binary glTF 2.0: texture, materials by part, named morph targets."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.glb_writer import ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
-from core.head import Head
 from core.head_file import MATERIALS, PHOTO
 from core.head_topology import HeadTopology
 from core.mesh_normals import vertex_normals
+
+if TYPE_CHECKING:
+    from core.head import Head
 
 #: Roughness of the materials; the lashes' texture has holes.
 ROUGHNESS = {"skin": 0.55, "eyes": 0.08, "mouth": 0.35, "lashes": 0.8}
@@ -16,7 +18,7 @@ SEE_THROUGH = "lashes"
 
 
 def head_glb_bytes(
-    head: Head, topology: HeadTopology, texture_png: bytes | None, generator: str, name: str = "head"
+    head: "Head", topology: HeadTopology, texture_png: bytes | None, generator: str, name: str = "head"
 ) -> bytes:
     """The head as a .glb file, in glTF's frame (y up, the face looks along +z), metres.
 

@@ -12,11 +12,10 @@ Arrays, all in the head frame, metres, V vertices in the template's order:
 
 import io
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.head import Head
 from core.head_topology import (
     EYE_LEFT,
     EYE_RIGHT,
@@ -28,6 +27,9 @@ from core.head_topology import (
     TONGUE,
     HeadTopology,
 )
+
+if TYPE_CHECKING:
+    from core.head import Head
 
 FILE_NAME = "head.npz"
 FORMAT_VERSION = 1
@@ -42,7 +44,7 @@ MATERIALS = {
 PHOTO = "Photo"
 
 
-def head_npz_bytes(head: Head, topology: HeadTopology, provenance: dict[str, Any]) -> bytes:
+def head_npz_bytes(head: "Head", topology: HeadTopology, provenance: dict[str, Any]) -> bytes:
     """The file; not compressed, as that would take longer than everything else."""
     material = np.zeros(len(topology.quads), np.int8)
     for index, parts in enumerate(MATERIALS.values()):
