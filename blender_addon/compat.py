@@ -69,12 +69,13 @@ def online_access() -> bool:
     return bool(getattr(bpy.app, "online_access", True))
 
 
-def draw_progress(layout: bpy.types.UILayout, owner: bpy.types.bpy_struct, name: str, text: str) -> None:
-    """A progress bar that shows `owner`'s property `name` (0..1), and `text` in it."""
+def draw_progress(layout: bpy.types.UILayout, owner: bpy.types.bpy_struct, name: str) -> None:
+    """A progress bar that shows `owner`'s property `name`, a percentage."""
     if hasattr(layout, "progress"):  # since 4.0
-        layout.progress(factor=getattr(owner, name), text=text)
+        percent = getattr(owner, name)
+        layout.progress(factor=percent / 100.0, text=f"{percent:.0f}%")
     else:
-        layout.prop(owner, name, text=text, slider=True)
+        layout.prop(owner, name, text="", slider=True)
 
 
 def use_nodes(material: bpy.types.Material) -> None:

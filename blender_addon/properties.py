@@ -72,6 +72,14 @@ class PhotobustState(bpy.types.PropertyGroup):
     progress: FloatProperty(
         name="Progress", subtype="FACTOR", min=0, max=1, get=lambda self: _run_progress("fraction", 0.0)
     )
+    percent: FloatProperty(
+        name="Progress",
+        subtype="PERCENTAGE",
+        min=0,
+        max=100,
+        precision=0,
+        get=lambda self: 100.0 * _run_progress("fraction", 0.0),
+    )
     message: StringProperty(get=lambda self: session.current().message.text)
     message_level: EnumProperty(
         items=LEVELS, get=lambda self: [level[0] for level in LEVELS].index(session.current().message.level)
@@ -81,8 +89,13 @@ class PhotobustState(bpy.types.PropertyGroup):
     )
     setting_up: BoolProperty(get=lambda self: bool((setup := session.current().setup) and not setup.done))
     setup_step: StringProperty(get=lambda self: _setup_progress("message", ""))
-    setup_progress: FloatProperty(
-        name="Progress", subtype="FACTOR", min=0, max=1, get=lambda self: _setup_progress("fraction", 0.0)
+    setup_percent: FloatProperty(
+        name="Progress",
+        subtype="PERCENTAGE",
+        min=0,
+        max=100,
+        precision=0,
+        get=lambda self: 100.0 * _setup_progress("fraction", 0.0),
     )
 
 

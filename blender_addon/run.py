@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import JobCancelledError
+from .errors import AddonError, JobCancelledError
 from .ply import SurfaceMesh, read_ply
 from .record import HeadRecord
 from .worker_client import Progress, WorkerClient
@@ -115,6 +115,22 @@ class Run:
         """Stop at the engine's next step; `poll` goes on until it has stopped."""
         self.cancelling = True
         self._job.cancel()
+
+
+def parse_faces(text: str) -> tuple[int, ...] | None:
+    """Numbers of faces as people count them -> as the engine does, from 0; None for all.
+
+    Raises AddonError.
+    """
+    if not text.strip():
+        return None
+    try:
+        numbers = tuple(int(word) for word in text.replace(",", " ").split())
+    except ValueError:
+        numbers = ()
+    if not numbers or min(numbers) < 1:
+        raise AddonError(f'"{text}" are no numbers of faces: give them as "1, 3"; the largest face is 1.')
+    return tuple(sorted({number - 1 for number in numbers}))
 
 
 def _read_heads(photo: Path, answer: dict[str, Any]) -> list[LoadedHead]:

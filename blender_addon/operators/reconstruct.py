@@ -7,7 +7,7 @@ from bpy.props import FloatProperty, StringProperty
 
 from .. import face_choice, redraw, results, session, settings
 from ..errors import AddonError
-from ..run import LoadedHead, Order, Run
+from ..run import LoadedHead, Order, Run, parse_faces
 from ..session import Message
 from ..worker_client import Progress
 from . import needs
@@ -182,19 +182,3 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         context.window_manager.event_timer_remove(self._timer)
         session.current().run = None
         redraw.sidebars()
-
-
-def parse_faces(text: str) -> tuple[int, ...] | None:
-    """Numbers of faces as people count them -> as the engine does, from 0; None for all.
-
-    Raises AddonError.
-    """
-    if not text.strip():
-        return None
-    try:
-        numbers = tuple(int(word) for word in text.replace(",", " ").split())
-    except ValueError:
-        numbers = ()
-    if not numbers or min(numbers) < 1:
-        raise AddonError(f'"{text}" are no numbers of faces: give them as "1, 3"; the largest face is 1.')
-    return tuple(sorted({number - 1 for number in numbers}))

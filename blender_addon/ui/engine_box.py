@@ -51,7 +51,7 @@ def _draw_setup(box: bpy.types.UILayout, context: bpy.types.Context) -> bool:
     if not shown.setting_up:
         return False
     draw_text(box, "Setting up the engine: " + shown.setup_step, context, "IMPORT")
-    compat.draw_progress(box, shown, "setup_progress", f"{shown.setup_progress:.0%}")
+    compat.draw_progress(box, shown, "setup_percent")
     row = box.row()
     row.operator("photobust.cancel_setup", icon="X")
     row.operator("photobust.open_log", icon="TEXT").which = "SETUP"

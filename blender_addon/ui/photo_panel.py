@@ -83,7 +83,7 @@ def _draw_faces(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 
 def _draw_run(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     shown = context.window_manager.photobust
-    compat.draw_progress(layout, shown, "progress", f"{shown.progress:.0%}")
+    compat.draw_progress(layout, shown, "percent")
     draw_text(layout, shown.step, context, "TIME")
     row = layout.row()
     row.scale_y = 1.3
