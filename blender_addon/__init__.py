@@ -5,6 +5,13 @@ Nothing here imports torch, mediapipe or `core`: those live in the engine, anoth
 in any Python.
 """
 
+import sys
+
+if "bl_info" in globals():
+    # Loaded once more: a legacy Blender has installed an update and reloads this module, but only this one.
+    for _name in [name for name in sys.modules if name.startswith(f"{__name__}.")]:
+        del sys.modules[_name]
+
 bl_info = {
     "name": "Photobust",
     "author": "The Photobust authors",

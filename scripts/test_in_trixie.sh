@@ -69,7 +69,8 @@ inside() {
         DEBIAN_FRONTEND=noninteractive PYTHONDONTWRITEBYTECODE=1 LIBGL_ALWAYS_SOFTWARE=1 "${passed[@]}" "$@"
 }
 
-packages=(blender imagemagick libegl1 libgl1 libgl1-mesa-dri libgles2 libglib2.0-0t64 python3-venv xdotool xvfb)
+packages=(blender imagemagick libegl1 libgl1 libgl1-mesa-dri libgles2 libglib2.0-0t64 python3-numpy python3-venv
+    xdotool xvfb)
 if ! inside dpkg-query -W "${packages[@]}" >/dev/null 2>&1; then
     say "Installing Blender and a screen without a monitor"
     printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" # no services

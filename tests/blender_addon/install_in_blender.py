@@ -32,10 +32,13 @@ def install(way, path):
 def remove(way, module):
     if way == "legacy":
         bpy.ops.preferences.addon_disable(module=module)
-        bpy.ops.preferences.addon_remove(module=module)
+        # Pressed in the preferences' window, it redraws that.
+        window = bpy.context.window_manager.windows[0]
+        with bpy.context.temp_override(window=window, area=window.screen.areas[0]):
+            bpy.ops.preferences.addon_remove(module=module)
     else:
-        repos = bpy.context.preferences.extensions.repos
-        bpy.ops.extensions.package_uninstall(repo_index=repos.find("user_default"), pkg_id="photobust")
+        repos = [repo.module for repo in bpy.context.preferences.extensions.repos]
+        bpy.ops.extensions.package_uninstall(repo_index=repos.index("user_default"), pkg_id="photobust")
 
 
 def version_of(way, module, folder):
@@ -64,10 +67,13 @@ def check(way, path):
     answers = {"registered": present(module), "folder of the add-on": str(folder)}
     stale = folder / "of_an_older_version.py"
     stale.write_text("")
+    importlib.import_module(f"{module}.engine").of_an_older_version = True
     install(way, path)
     answers["stale file after the update"] = stale.exists()
     answers["registered after the update"] = present(module)
-    answers["root of the engine"] = str(importlib.import_module(f"{module}.engine").PROJECT_ROOT)
+    engine = importlib.import_module(f"{module}.engine")
+    answers["stale code after the update"] = hasattr(engine, "of_an_older_version")
+    answers["root of the engine"] = str(engine.PROJECT_ROOT)
     answers["version"] = version_of(way, module, folder)
     remove(way, module)
     answers["removed"] = present(module)

@@ -114,8 +114,16 @@ def test_the_addon_imports_nothing_that_blender_lacks(addon_zip, names):
             assert not foreign, f"{name} imports {foreign}"
 
 
-def test_the_same_files_make_the_same_zip(addon_zip, tmp_path):
-    assert build(tmp_path).read_bytes() == addon_zip.read_bytes()
+def test_the_same_files_make_the_same_zip(tmp_path):
+    for copy in ("one", "two"):
+        for name in ("LICENSE", "THIRD_PARTY.md", "core/worker.py", "models/net.onnx"):
+            path = tmp_path / copy / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(name * 100)
+            path.chmod(0o600 if copy == "one" else 0o755)
+            os.utime(path, (1e9, 1e9 if copy == "one" else 1.5e9))
+    one, two = (build(tmp_path / "out" / copy, tmp_path / copy, "1.0.0") for copy in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
 
 
 def test_a_version_is_written_where_blender_looks_for_it():
@@ -230,7 +238,9 @@ def test_blender_installs_updates_and_removes_it(addon_zip, blender_command, way
         pytest.skip(answers["skipped"])
     assert answers["registered"] == {"panel": True, "operator": True, "scene": True, "preferences": True}
     assert answers["removed"] == {"panel": False, "operator": False, "scene": False, "preferences": False}
+    assert answers["registered after the update"] == answers["registered"]
     assert answers["stale file after the update"] is False
+    assert answers["stale code after the update"] is False
     assert answers["root of the engine"] == answers["folder of the add-on"]
     assert answers["version"] == core.__version__
     assert answers["folder after removal"] is False
