@@ -58,14 +58,18 @@ class EngineSetup:
         online: bool,
         log_path: Path | None = None,
         pip_options: tuple[str, ...] = (),
+        installer: str | None = PIP,
         root: Path = PROJECT_ROOT,
     ) -> None:
-        """online: whether the network may be used. pip_options: such as `--find-links FOLDER`."""
+        """online: whether the network may be used. pip_options: such as `--find-links FOLDER`. installer: the
+        pip to install with; None: the one that comes with the interpreter, which may tell less.
+        """
         self.plan = plan
         self.log_path = log_path or plan.folder.parent / LOG_NAME
         self.progress = SetupProgress("prepare", 0.0, "Preparing")
         self._online = online
         self._options = pip_options
+        self._installer = installer
         self._root = root
         self._news: queue.SimpleQueue[SetupProgress] = queue.SimpleQueue()
         self._group = ProcessGroup()
@@ -185,13 +189,15 @@ class EngineSetup:
         pip = [python, "-I", "-m", "pip", "install", "--no-input", "--no-deps", "--disable-pip-version-check"]
         # A cache of its own: it makes a second try quicker, and goes when the engine is there.
         pip += ["--only-binary", ":all:", "--cache-dir", self._beside("downloads"), *self._options]
-        self._tell("pip", STARTS["pip"], "Getting the installer")
-        self._call(log, [*pip, "--upgrade", PIP], "The installer could not be downloaded")
+        if self._installer:
+            self._tell("pip", STARTS["pip"], "Getting the installer")
+            self._call(log, [*pip, "--upgrade", self._installer], "The installer could not be downloaded")
+            pip += ["--progress-bar", "raw"]
         self._tell("download", STARTS["download"], "Downloading packages")
         reader = PipReader(self.plan.download_bytes, len(self.plan.packages))
         self._call(
             log,
-            [*pip, "--progress-bar", "raw", *self.plan.packages],
+            [*pip, *self.plan.packages],
             "The packages could not be installed",
             lambda line: self._follow_pip(reader, line),
             lambda: self._follow_installation(reader),

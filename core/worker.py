@@ -23,6 +23,7 @@ import os
 import queue
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from core.reconstructor import Reconstructor
 
 Request = dict[str, Any]
+#: Seconds that the running step may still take when the client has gone.
+ORPHAN_GRACE = 10.0
 
 
 class Worker:
@@ -80,6 +83,9 @@ class Worker:
                 self._requests.put(request)
         self._closing.set()
         self._requests.put(None)
+        # A step that never ends must not keep a process that nobody talks to any more.
+        time.sleep(ORPHAN_GRACE)
+        os._exit(1)
 
     def _serve(self, request: Request) -> None:
         """Do one request and answer it, whatever happens."""

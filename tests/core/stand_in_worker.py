@@ -28,4 +28,5 @@ def load(*_):
 
 
 worker.load_reconstructor = load
+worker.ORPHAN_GRACE = float(os.environ.get("STAND_IN_GRACE", worker.ORPHAN_GRACE))
 sys.exit(worker.main(sys.argv[1:]))

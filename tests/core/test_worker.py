@@ -382,6 +382,15 @@ def test_shutdown_and_closed_stdin_stop_the_running_request(start, photo, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_it_ends_with_its_client_even_if_a_step_never_does(start, photo, tmp_path):
+    client = start(STAND_IN_SECONDS="600", STAND_IN_GRACE="0.5")
+    client.send(1, "reconstruct", photo=str(photo), out=str(tmp_path / "out"))
+    while client.event()["step"] != "detect":
+        pass
+    client.process.stdin.close()
+    assert client.process.wait(10) == 1
+
+
 def test_it_ends_when_nobody_listens(photo, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "tests.core.stand_in_worker"],
