@@ -23,6 +23,7 @@ from core.albedo_view import (
     view_weights,
 )
 from core.geometry import CropFrame, HeadPose
+from core.head_options import TEXTURE_SIZES
 from core.head_topology import (
     EYE_LEFT,
     EYE_RIGHT,
@@ -39,8 +40,6 @@ from core.mesh_normals import vertex_normals
 if TYPE_CHECKING:
     from core.head import Head
 
-#: Sides, texels, that a texture may have.
-SIZES = (1024, 2048, 4096)
 #: Texels around each island that its colours go on for, so that filtering does not bring in the background.
 BLEED = 16
 #: albedo_mask.png: where each texel comes from.
@@ -78,8 +77,8 @@ class AlbedoPainter:
     """Makes textures of one size; what depends on the topology alone is worked out once."""
 
     def __init__(self, topology: HeadTopology, size: int = 2048) -> None:
-        if size not in SIZES:
-            raise ValueError(f"a texture has {', '.join(map(str, SIZES))} texels a side, not {size}")
+        if size not in TEXTURE_SIZES:
+            raise ValueError(f"a texture has {', '.join(map(str, TEXTURE_SIZES))} texels a side, not {size}")
         self.topology = topology
         self.size = size
         self.regions = Regions.of(topology)

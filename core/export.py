@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from core import __version__
+from core import head_assets as assets
 from core.crop import cut_crop
 from core.errors import OutputError
 from core.geometry import CROP_SIZE
@@ -45,6 +46,7 @@ DESCRIPTIONS = {
     "head.ply": "the animation-ready head as photographed, in quads, head frame, confidence 0..1",
     "landmarks.json": "MediaPipe's 478 landmarks on surface.ply, null where it has none",
     "photo.png": "the face in the photo, upright",
+    **assets.DESCRIPTIONS,
 }
 #: Faces smaller than this, pixels, or turned by more than this, degrees, get a warning.
 SMALL_FACE_PX, TURNED_DEG = 96, 45
@@ -170,6 +172,7 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
             "faces": len(reconstruction.surface.faces),
         },
         **({"head": about_head(head, head_topology(models or models_folder()))} if head else {}),
+        **({"texture": assets.about_texture(reconstruction)} if reconstruction.albedo else {}),
         "quality": quality(reconstruction, photo),
         "timings": {step: round(seconds, 4) for step, seconds in reconstruction.timings.items()},
         "files": {
@@ -207,6 +210,7 @@ def write_reconstruction(reconstruction: Reconstruction, photo: Photo, folder: s
         if reconstruction.head:
             topology = head_topology(reconstruction.models_dir or models_folder())
             ready["head.ply"] = pool.submit(head_ply_bytes, reconstruction.head, topology)
+            ready |= assets.head_assets(reconstruction, photo, topology, pool)
     files = {name: future.result() for name, future in ready.items()}
     document = manifest(reconstruction, photo, files)
     files["face.json"] = readable_json(document).encode()

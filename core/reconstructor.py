@@ -16,6 +16,7 @@ from core.detection import FaceDetector, FaceLandmarks
 from core.errors import Cancelled, FaceTooSmallError, NoFaceError, ReconstructionError, RequestError
 from core.geometry import DEFAULT_FOCAL_MM, Camera, CropFrame, HeadPose
 from core.guidance import Guidance, build_guidance
+from core.head_options import HeadOptions
 from core.lifter import LandmarkLifter
 from core.models import models_folder
 from core.photo import Photo, load_photo
@@ -24,6 +25,7 @@ from core.surface import Surface, extract_shape, landmarks_on_surface
 from core.surface_color import color_from_photo
 
 if TYPE_CHECKING:
+    from core.albedo import Albedo, AlbedoPainter
     from core.head import Head, HeadWrapper
 
 #: Faces smaller than this, pixels from forehead to chin, are not tried.
@@ -39,8 +41,8 @@ class Reconstruction:
     landmarks: what the detector found, photo frame. landmark_points: (478, 3) float32, MediaPipe's
     landmarks on the surface, head frame, metres, NaN where the surface has none; landmark68: (68, 3), the
     same for iBUG's. timings: seconds by step; "detect" is the time for all faces of the photo. crop:
-    (192, 192, 3) uint8, what the network saw. volume: (200, 192, 192) float32 [z, y, x], the occupancy, and
-    head, the template wrapped onto the surface, if they were asked for.
+    (192, 192, 3) uint8, what the network saw. volume: (200, 192, 192) float32 [z, y, x], the occupancy,
+    head, the template wrapped onto the surface, and albedo, its texture, if they were asked for.
     """
 
     face_index: int
@@ -56,6 +58,7 @@ class Reconstruction:
     volume: np.ndarray | None = None
     models_dir: Path | None = None
     head: "Head | None" = None
+    albedo: "Albedo | None" = None
 
 
 class Stopwatch:
@@ -93,6 +96,7 @@ class Reconstructor:
         self.detector = detector
         self.lifter = lifter
         self.predictor = predictor
+        self._painter: AlbedoPainter | None = None
 
     @classmethod
     def from_pretrained(
@@ -121,19 +125,21 @@ class Reconstructor:
         keep_volume: bool = False,
         chosen: Sequence[int] | None = None,
         detected: Sequence[FaceLandmarks] | None = None,
-        head: bool = False,
+        head: bool | HeadOptions = False,
     ) -> list[Reconstruction]:
         """Heads of the faces in a photo, the largest face first.
 
         focal_mm: 35 mm equivalent focal length, instead of the one that the photo's EXIF data give.
         chosen: indices of the faces to reconstruct, by size from 0 on (default: all). detected: what
         `detector.detect` has found in this photo, if it was run already. head: also wrap the animation-ready
-        head onto each surface. Raises NoFaceError if there is
-        none, FaceTooSmallError if all are too small, RequestError if a chosen one is not there, Cancelled
-        if `cancelled` says so between two steps.
+        head onto each surface and paint its texture, in the usual way or as the options say.
+
+        Raises NoFaceError if there is none, FaceTooSmallError if all are too small, RequestError if a chosen
+        one is not there, Cancelled if `cancelled` says so between two steps.
         """
         photo = as_photo(photo)
         camera = camera_of(photo, focal_mm)
+        wrap = HeadOptions() if head is True else head or None
         watch = Stopwatch(progress, cancelled)
         with watch.step("detect", 0.0, "Looking for faces"):
             if detected is None:
@@ -148,7 +154,7 @@ class Reconstructor:
             one = Stopwatch(progress, cancelled)
             one.seconds.update(watch.seconds)
             try:
-                heads.append(self._head(photo, camera, face, index, one, share, which, keep_volume, head))
+                heads.append(self._head(photo, camera, face, index, one, share, which, keep_volume, wrap))
             except ReconstructionError as error:
                 # One face in the background must not cost the others their heads.
                 logging.getLogger(__name__).warning("%s: no head for %s: %s", photo.name, which, error)
@@ -167,7 +173,7 @@ class Reconstructor:
         share: tuple[float, float],
         which: str,
         keep_volume: bool,
-        wrap: bool,
+        wrap: HeadOptions | None,
     ) -> Reconstruction:
         """One head; `share` is the (start, length) of the progress that falls to it."""
 
@@ -189,19 +195,21 @@ class Reconstructor:
             # Where the lifted head has them: nearer to the truth than where the detector saw them, most of
             # all on turned heads (held-out heads, yaw over 60 degrees: 5.8 against 8.5 pixels of the crop).
             points, points68 = (
-                landmarks_on_surface(
-                    shape.solid, camera.project(pose.head_to_camera(places)), places, frame, pose
-                )
+                landmarks_on_surface(shape, camera.project(pose.head_to_camera(places)), places, frame, pose)
                 for places in (
                     lifted.landmarks,
                     lifted.vertices[self.lifter.template.ibug68].astype(np.float64),
                 )
             )
         surface = Surface(shape.vertices, shape.faces, colors, confidence)
-        head = None
+        head = albedo = None
         if wrap:
             with watch.step("head", at(0.96), f"Wrapping the template onto {which}"):
                 head = self.head_wrapper(surface, lifted.vertices, face, camera, pose)
+        if head and wrap and wrap.texture:
+            with watch.step("texture", at(0.98), f"Painting the texture of {which}"):
+                painter = self.albedo_painter(wrap.texture)
+                albedo = painter.paint(photo.rgb, frame, pose, head, face.points, wrap.delight)
         return Reconstruction(
             face_index=index,
             landmarks=face,
@@ -216,6 +224,7 @@ class Reconstructor:
             volume=volume if keep_volume else None,
             models_dir=self.models_dir,
             head=head,
+            albedo=albedo,
         )
 
     @cached_property
@@ -226,6 +235,15 @@ class Reconstructor:
 
         template = self.lifter.template
         return HeadWrapper(template, head_topology(self.models_dir or models_folder()))
+
+    def albedo_painter(self, size: int) -> "AlbedoPainter":
+        """What paints textures of a size; the last one is kept."""
+        from core.albedo import AlbedoPainter
+        from core.head_topology import head_topology
+
+        if self._painter is None or self._painter.size != size:
+            self._painter = AlbedoPainter(head_topology(self.models_dir or models_folder()), size)
+        return self._painter
 
 
 def as_photo(photo: Photo | str | Path | np.ndarray) -> Photo:

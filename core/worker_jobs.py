@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 #: Raised when a client has to know; new methods and new keys are told by `CAPABILITIES` and do not raise it.
 PROTOCOL_VERSION = 1
-CAPABILITIES = ("detect", "faces", "head")
+CAPABILITIES = ("detect", "faces", "head", "texture")
 #: A thumbnail shows the face's box, made square and this much larger.
 THUMBNAIL_MARGIN = 1.5
 
@@ -134,7 +134,7 @@ class Jobs:
             cancelled,
             chosen=chosen,
             detected=detected,
-            head=wrap,
+            head=wrap or False,
         )
         timings["detect"] = heads[0].timings["detect"]
         # Chosen one by one, the faces of a photo still get folders of their own.

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import RequestError
+from core.head_options import TEXTURE_SIZES, HeadOptions
 
 Params = dict[str, Any]
 
@@ -49,12 +50,19 @@ def reconstruct_params(params: Params) -> tuple[Path, Path, float | None, int, l
     return photo, Path(out), focal_mm, max_faces, faces
 
 
-def head_param(params: Params) -> bool:
-    """Whether a request to reconstruct wants the animation-ready head too."""
-    head = params.get("head", False)
-    if not isinstance(head, bool):
-        raise RequestError('"head" has to be true or false')
-    return head
+def head_param(params: Params) -> HeadOptions | None:
+    """How a request to reconstruct wants the animation-ready head, None if it does not."""
+    head, texture, delight = (
+        params.get("head", False),
+        params.get("texture", 2048),
+        params.get("delight", True),
+    )
+    if not isinstance(head, bool) or not isinstance(delight, bool):
+        raise RequestError('"head" and "delight" have to be true or false')
+    if not is_whole(texture) or texture not in (0, *TEXTURE_SIZES):
+        sizes = ", ".join(map(str, TEXTURE_SIZES))
+        raise RequestError(f'"texture" has to be one of {sizes} texels, or 0 for none')
+    return HeadOptions(texture, delight) if head else None
 
 
 def is_number(value: object) -> bool:
