@@ -11,6 +11,7 @@ if "bl_info" in globals():
     # Loaded once more: a legacy Blender has installed an update and reloads this module, but only this one.
     for _name in [name for name in sys.modules if name.startswith(f"{__name__}.")]:
         del sys.modules[_name]
+        globals().pop(_name.rpartition(".")[2], None)  # `from . import name` would find the old one here
 
 bl_info = {
     "name": "Photobust",
