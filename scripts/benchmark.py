@@ -137,11 +137,15 @@ def peak_memory(pid: int | None) -> int:
 
 
 def measure_networks(repeats: int) -> list[NetworkFigures]:
-    """Ours and VRN's architecture, in turns, so that both see the same machine."""
+    """Ours, in torch and as artists have it, and VRN's architecture, in turns: all see the same machine."""
+    import numpy as np
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from core.predictor import WEIGHTS_NAME, fold_normalisation, load_network
+    from core.backend import ONNX_NAME, WEIGHTS_NAME
+    from core.geometry import VOLUME_SHAPE
+    from core.onnx_session import OnnxSession
+    from core.predictor import fold_normalisation, load_network
     from core.training.vrn_baseline import VrnBaseline
 
     ours = fold_normalisation(load_network(ROOT / "models" / WEIGHTS_NAME))
@@ -156,6 +160,13 @@ def measure_networks(repeats: int) -> list[NetworkFigures]:
                 network(picture)
             sizes[name] = counter.get_total_flops() / 1e9, sum(p.numel() for p in network.parameters())
             runs[name] = partial(network, picture)
+        # The same network with what comes after it: the template's logits added, made into occupancies.
+        exported = "this project's network to occupancies, ONNX Runtime"
+        inputs = np.random.default_rng(0).random((1, 10, 192, 192), np.float32)
+        logits = np.zeros((1, *VOLUME_SHAPE), np.float32)
+        session = OnnxSession(ROOT / "models" / ONNX_NAME)
+        runs[exported] = partial(session.run, inputs=inputs, template_logits=logits)
+        sizes[exported] = next(iter(sizes.values()))
         seconds = in_turns(runs, repeats)
     return [NetworkFigures(name, statistics.median(seconds[name]), *sizes[name]) for name in runs]
 
@@ -224,13 +235,13 @@ def machine() -> str:
     return f"{model}, {cores} cores, {platform.system()}, Python {python}, torch {torch.__version__}"
 
 
-def write_section(path: Path, text: str) -> None:
+def write_section(path: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
     """Replace what stands between the markers of `path`."""
     document = path.read_text("utf-8")
-    before, rest = document.split(BEGIN)
-    after = rest.split(END)[1]
+    before, rest = document.split(begin)
+    after = rest.split(end)[1]
     partial = path.with_name(path.name + ".part")
-    partial.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", "utf-8")
+    partial.write_text(f"{before}{begin}\n{text}\n{end}{after}", "utf-8")
     os.replace(partial, path)
 
 
