@@ -7,6 +7,11 @@ from . import settings
 from .ui import engine_box
 
 
+def _engine_chosen(_preferences: "PhotobustPreferences", context: bpy.types.Context) -> None:
+    # Blender takes no answer from it.
+    settings.check_engine(context, again=True)
+
+
 class PhotobustPreferences(bpy.types.AddonPreferences):
     """Drawn by Blender in Preferences > Add-ons."""
 
@@ -16,7 +21,7 @@ class PhotobustPreferences(bpy.types.AddonPreferences):
         name="Python of the Engine",
         description="A Python program that has the engine's packages; empty to use the engine set up here",
         subtype="FILE_PATH",
-        update=lambda self, context: settings.check_engine(context, again=True),
+        update=_engine_chosen,
     )
     results_folder: StringProperty(
         name="Results",

@@ -1,6 +1,6 @@
 """Make the README's picture of the add-on from what the window test left in tests/artifacts.
 
-It shows the panel with a photo, the panel during a run, and the view after Match Camera.
+It shows the panel with a photo, the panel during a run, the head, and the view after Match Camera.
 """
 
 import argparse
@@ -25,11 +25,16 @@ def crop(folder: Path, name: str, region: str) -> Image.Image:
 
 
 def compose(folder: Path) -> Image.Image:
-    """The three pictures of a test run in one: two panels left of the view."""
+    """Pictures of a test run in one: two panels and the head, left of the photo's view."""
     panels = [crop(folder, name, "sidebar") for name in ("ready", "running")]
     panels = [panel.crop((0, 0, panel.width, PANEL_HEIGHT)) for panel in panels]
     view = crop(folder, "match_camera", "view")
     width = max(panel.width for panel in panels)
+    head = crop(folder, "result", "view")
+    size = width, view.height - 2 * (PANEL_HEIGHT + GAP)
+    shown = head.height * size[0] // size[1]
+    left = (head.width - shown) // 2
+    panels.append(head.crop((left, 0, left + shown, head.height)).resize(size, Image.Resampling.LANCZOS))
     picture = Image.new("RGB", (width + GAP + view.width, view.height), BACKGROUND)
     for row, panel in enumerate(panels):
         picture.paste(panel, (0, row * (PANEL_HEIGHT + GAP)))

@@ -48,8 +48,10 @@ fi
 artifacts=$project/tests/artifacts/trixie
 mkdir -p "$artifacts" "$root/project" "$root/artifacts"
 mount -t proc proc "$root/proc"
+mount -t sysfs -o ro sysfs "$root/sys" # MediaPipe counts processors in it
 mount --rbind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/tmp"
+ln -sf /proc/self/mounts "$root/etc/mtab" # what Blender's file browser reads
 mount --bind "$project" "$root/project"
 mount -o remount,bind,ro "$root/project"
 mount --bind "$artifacts" "$root/artifacts"

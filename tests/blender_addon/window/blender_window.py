@@ -84,7 +84,7 @@ class BlenderWindow:
     def settle(self) -> None:
         """Wait until Blender has drawn what there is to draw, which takes a while without a graphics card."""
         quiet = "longest_pause(time.monotonic() - 0.6) < 0.1"
-        self.wait_until(lambda: time.sleep(0.7) or self.ask(quiet), 15, "Blender to settle")
+        self.wait_until(lambda: time.sleep(0.7) or self.ask(quiet), 60, "Blender to settle")
 
     def region(self, area: str, region: str) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of a region on the screen; the largest if there are several."""
