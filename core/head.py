@@ -8,8 +8,9 @@ import numpy as np
 
 from core.detection import FaceLandmarks
 from core.geometry import Camera, HeadPose
-from core.head_blink import close_lids
+from core.head_blink import close_lid
 from core.head_expression import ExpressionFit
+from core.head_mend import Mender
 from core.head_mesh import Target, vertex_normals
 from core.head_parts import SIDES, Ball, HeadParts
 from core.head_topology import INNER, LASHES, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
@@ -55,6 +56,8 @@ class HeadWrapper:
         self.wrap = Wrap(topology)
         self.parts = HeadParts(topology)
         count = self.wrap.count
+        self._mean = topology.vertices[:count].astype(np.float64)
+        self._mender = Mender(self._mean, self.wrap.triangles, self.wrap.skin_triangles)
         self._transfer = UnitTransfer(
             topology.vertices[:count], topology.units[:, :count], self.wrap.triangles
         )
@@ -81,14 +84,19 @@ class HeadWrapper:
         shape[:count] = self.wrap.bend(fitted, target, rays)
         clock.lap("bend")
         balls = {side: self.parts.eyeball(shape, side) for side in SIDES}
-        for side in SIDES:
-            shape = self.parts.free_lids(shape, side, balls[side])
+        shape = self._clean(shape, self._mean, balls)
         seen = self._confidence(shape, target)
         gaze = self.parts.gaze_weights(self.parts.gaze(balls, landmarks.points, camera, pose))
         weights = self._expression.weights(shape, seen, gaze)
         clock.lap("expression")
         neutral, units = self._neutral(shape, weights, balls)
-        units = close_lids(self.parts, neutral, units, balls)
+        for side in SIDES:
+            k = self.topology.unit(f"eyeBlink{side.capitalize()}")
+            closed = close_lid(self.parts, neutral + units[k], side, balls[side])
+            closed = self._clean(closed, self._mean + self.topology.units[k, :count], balls)
+            # Unfolding has moved the rims a little.
+            units[k] = close_lid(self.parts, closed, side, balls[side]) - neutral
+            self.parts.hang_lashes(units[k], self.topology.units[k])
         clock.lap("units")
         moved = neutral + np.tensordot(weights, units, 1)
         shape[count:] = moved[count:]
@@ -117,10 +125,19 @@ class HeadWrapper:
             body = self._transfer.apply(rest)
         neutral = shape.copy()
         neutral[:count] = shape[:count] - np.tensordot(weights, body, 1)
-        for side in SIDES:
-            neutral = self.parts.free_lids(neutral, side, balls[side])
+        neutral = self._clean(neutral, self._mean, balls)
         neutral = self.parts.place(neutral, balls)
         return neutral, self.parts.units(body, balls, self.parts.mouth_scale(neutral))
+
+    def _clean(self, vertices: np.ndarray, reference: np.ndarray, balls: dict[str, Ball]) -> np.ndarray:
+        """(V, 3) vertices without folds that the reference (n, 3) has not, and with lids off the eyeballs."""
+        count = self.wrap.count
+        cleaned = vertices.copy()
+        for _ in range(2):
+            for side in SIDES:
+                cleaned = self.parts.free_lids(cleaned, side, balls[side])
+            cleaned[:count] = self._mender.mend(cleaned[:count], reference)
+        return cleaned
 
     def _confidence(self, vertices: np.ndarray, target: Target) -> np.ndarray:
         """(V,) how well the photo saw each vertex: the surface's confidence where it is on the surface."""

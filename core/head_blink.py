@@ -2,32 +2,20 @@
 
 import numpy as np
 
-from core.head_parts import SIDES, Ball, HeadParts
+from core.head_parts import Ball, HeadParts
 
 #: A vertex belongs to the falling lid if it falls by this share of the most.
 FALLING = 0.15
 
 
-def close_lids(
-    parts: HeadParts, neutral: np.ndarray, units: np.ndarray, balls: dict[str, Ball]
-) -> np.ndarray:
-    """The units (52, V, 3) of a neutral head (V, 3), with eyeBlinkLeft and eyeBlinkRight made to meet."""
-    units = units.copy()
-    for side in SIDES:
-        k = parts.topology.unit(f"eyeBlink{side.capitalize()}")
-        units[k] = _closed(parts, neutral, units[k].astype(np.float64), side, balls[side])
-        parts.hang_lashes(units[k], parts.topology.units[k])
-    return units
-
-
-def _closed(parts: HeadParts, neutral: np.ndarray, blink: np.ndarray, side: str, ball: Ball) -> np.ndarray:
-    """One eye's unit (V, 3), corrected."""
+def close_lid(parts: HeadParts, blinked: np.ndarray, side: str, ball: Ball) -> np.ndarray:
+    """(V, 3) the head with an eye closed, from what the plain unit makes of it."""
     loop = parts.loops[side]
     source = parts.topology.units[parts.topology.unit(f"eyeBlink{side.capitalize()}")]
     fall = -source[loop, 2]
     falling = fall > FALLING * fall.max()
     upper, lower = loop[falling], loop[~falling]
-    closed = neutral + blink
+    closed = blinked.astype(np.float64)
     order = lower[np.argsort(closed[lower, 0])]
     across = closed[order, 0]
     x = closed[upper, 0]
@@ -45,7 +33,5 @@ def _closed(parts: HeadParts, neutral: np.ndarray, blink: np.ndarray, side: str,
     share = np.clip(share, 0, 1)
     share = np.clip((share - FALLING) / (1 - 2 * FALLING), 0, 1)
     moved = np.stack([np.interp(here, rim_x, rim_rest[:, c]) for c in range(3)], 1)
-    corrected = blink.copy()
-    corrected[lid] += moved * share[:, None]
-    freed = parts.free_lids(neutral + corrected, side, ball)
-    return freed - neutral
+    closed[lid] += moved * share[:, None]
+    return parts.free_lids(closed, side, ball)

@@ -38,9 +38,9 @@ SURFACE_ERROR = 0.0010
 #: identity's coefficients and the units' weights.
 TURN, SHIFT, SIZE, IDENTITY, WEIGHT = 0.03, 0.005, 0.02, 0.5, 0.2
 #: (smoothing length, reach) of the free steps, metres.
-STEPS = ((0.016, 0.015), (0.010, 0.010), (0.006, 0.008), (0.004, 0.006), (0.003, 0.005), (0.0025, 0.005))
+STEPS = ((0.016, 0.015), (0.010, 0.010), (0.006, 0.008), (0.004, 0.006), (0.003, 0.005), (0.002, 0.005))
 #: Smoothing length of ears, of what the skin hides, and of the lids' and lips' rims, metres.
-EAR_LENGTH, INNER_LENGTH, RIM_LENGTH = 0.025, 0.008, 0.005
+EAR_LENGTH, INNER_LENGTH, RIM_LENGTH = 0.025, 0.008, 0.003
 #: Length over which a pull fades where there is no surface to follow, metres.
 FADE_LENGTH = 0.004
 #: Weight of places that the photo did not see, where the surface is the network's guess.
@@ -120,8 +120,8 @@ class Wrap:
             near = np.unique(quads[(self.from_rim[quads] < ring).any(1)])
             self.from_rim[near] = np.minimum(self.from_rim[near], ring)
         self.share = np.select(
-            [~self.skin, self.ear, self.from_rim == 0, self.from_rim == 1, self.from_rim == 2],
-            [0.0, 0.1, 0.0, 0.1, 0.5],
+            [~self.skin, self.ear, self.from_rim == 0, self.from_rim == 1],
+            [0.0, 0.1, 0.0, 0.5],
             1.0,
         )
         self._moves = np.concatenate([topology.identity * IDENTITY, topology.units * WEIGHT])
