@@ -12,7 +12,7 @@ from core.albedo_eyes import EyeColors, eye_colors, paint_eyeball
 from core.albedo_fill import Filler, fill_colors, likeness, tone_ratio
 from core.albedo_light import linear_to_srgb, relative_shading, srgb_to_linear_table
 from core.albedo_parts import LASH_COLOR, lash_coverage, paint_inside, paint_teeth, paint_tongue
-from core.albedo_regions import Regions
+from core.albedo_regions import Regions, scalp_share
 from core.albedo_view import (
     cosines,
     photo_colors,
@@ -45,16 +45,17 @@ BLEED = 16
 #: albedo_mask.png: where each texel comes from.
 NOTHING, PAINTED, FILLED, MIRRORED, OBSERVED = 0, 64, 128, 192, 255
 #: Metres from the outline over which colours have to be like those further in, the more the nearer.
-HAIR_EDGE, SKIN_EDGE = (0.015, 0.035), (0.006, 0.015)
+HAIR_EDGE, SKIN_EDGE = (0.025, 0.060), (0.006, 0.015)
 #: How much more than skin may differ from skin, others may: skin near the outline, the hue of a beard and
 #: brows, hair.
 FOREIGN_SKIN, FOREIGN_HUE, FOREIGN_HAIR = 1.6, 2.6, 2.5
 #: Fewer vertices are no sample of skin or hair.
 FEWEST_VERTICES = 20
 #: Grain of filled places, as a share of what seen ones have; its size, texels of a texture of 2048.
-GRAIN_SHARE, GRAIN_SIZE = 0.6, 1.3
-#: Natural logarithm: the grain where none was seen, and the most; side of the pattern that is repeated.
-PLAIN_GRAIN, MOST_GRAIN, GRAIN_TILE = 0.03, 0.25, 512
+GRAIN_SHARE, GRAIN_SIZE = 0.5, 1.3
+#: Natural logarithm: the grain where none was seen, and the most, of skin and of hair; side of the pattern
+#: that is repeated.
+PLAIN_GRAIN, MOST_GRAIN, GRAIN_TILE = 0.03, (0.06, 0.25), 512
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class Albedo:
 
     image: (S, S, 4) uint8 sRGB and coverage, which is below 255 only between lashes. mask: (S, S) uint8, how
     each texel was made: NOTHING, PAINTED, FILLED, MIRRORED or OBSERVED. shares: of the skin's texels that
-    were "observed", "mirrored" and "filled". eyes: the colours found. timings: seconds by step.
+    were "observed", "mirrored" and "filled"; with "face_" before it, of the face's. eyes: the
+    colours found. timings: seconds by step.
     """
 
     image: np.ndarray
@@ -91,7 +93,12 @@ class AlbedoPainter:
         self._skin = np.flatnonzero(np.isin(self.atlas.part, [names[SKIN], names[INNER]]))
         self._to_skin = self.atlas.interpolation(self._skin, len(topology.vertices))
         self._from_skin = self._to_skin.T.tocsr()
-        self._region = self._at_skin(np.column_stack([self.regions.scalp, self.regions.lips, bare])).T.copy()
+        # Finer than the vertices: the hairline crosses large quads.
+        scalp = scalp_share(self._at_skin(topology.vertices)).astype(np.float32)
+        self._region = (scalp, *self._at_skin(np.column_stack([self.regions.lips, bare])).T.copy())
+        away = np.maximum.reduce([self.regions.scalp, self.regions.ear, self.regions.neck])
+        only_skin = self._of_part[SKIN]
+        self._face_texels = self.atlas.interpolate(away, only_skin) < 0.5
         self._grain_field = grain(self.size)
         self._eyeballs = {name: self._eye_directions(name) for name in (EYE_LEFT, EYE_RIGHT)}
         self._painted = self._paint_parts()
@@ -244,7 +251,7 @@ class AlbedoPainter:
             float(np.median(np.abs(detail[chosen]))) if chosen.sum() > 200 else PLAIN_GRAIN
             for chosen in ((known[few] > 0.95) & kind for kind in (scalp[few] < 0.5, scalp[few] >= 0.5))
         ]
-        skin, hair = (GRAIN_SHARE * min(level, MOST_GRAIN) for level in amplitude)
+        skin, hair = (GRAIN_SHARE * min(pair) for pair in zip(amplitude, MOST_GRAIN, strict=True))
         return np.exp((skin + (hair - skin) * scalp) * self._grain_field[self.atlas.texel[self._skin]])
 
     def _paint_parts(self) -> tuple[np.ndarray, np.ndarray]:
@@ -275,8 +282,10 @@ class AlbedoPainter:
             linear[self._of_part[name]] = paint_eyeball(direction, radius, eyes)
         image = atlas.image(np.column_stack([linear_to_srgb(linear), alpha]))
         only_skin = made[self._of_part[SKIN]]
+        plain = self._face_texels
         shares = {
-            name: float((only_skin == value).mean())
+            prefix + name: float((only_skin[chosen] == value).mean())
+            for prefix, chosen in (("", slice(None)), ("face_", plain))
             for name, value in (("observed", OBSERVED), ("mirrored", MIRRORED), ("filled", FILLED))
         }
         return bleed(image, atlas.texel), atlas.image(made), shares

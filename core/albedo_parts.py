@@ -17,7 +17,7 @@ UPPER_TEETH = (0.0085, 0.0065, 0.0075, 0.007, 0.007, 0.010, 0.009)
 LOWER_TEETH = (0.005, 0.0055, 0.007, 0.007, 0.007, 0.011, 0.0105)
 #: Length of the crowns from the edge to the gums, metres, and how far the gums rise between two teeth.
 UPPER_CROWN, LOWER_CROWN, GUM_RISE = 0.0100, 0.0088, 0.0016
-ENAMEL, GUMS = np.array([0.56, 0.49, 0.38]), np.array([0.38, 0.13, 0.12])
+ENAMEL, GUMS = np.array([0.78, 0.72, 0.62]), np.array([0.38, 0.13, 0.12])
 TONGUE_COLOR, TONGUE_ROOT = np.array([0.40, 0.15, 0.14]), np.array([0.16, 0.04, 0.04])
 CAVITY, THROAT = np.array([0.30, 0.09, 0.08]), np.array([0.035, 0.008, 0.008])
 #: Rings of vertices over which lips and lids turn into the inside, and over which that gets dark.
@@ -55,7 +55,7 @@ def paint_teeth(topology: HeadTopology, atlas: Atlas, chosen: np.ndarray, name: 
     height = np.abs(place[:, 2] - edge)
     crown = (UPPER_CROWN if upper else LOWER_CROWN) - GUM_RISE * within**2
     gum = ramp(height - crown, -0.0004, 0.0004)[:, None]
-    dark = 1 - 0.55 * np.exp(-((to_gap / 0.00035) ** 2)) * (1 - gum[:, 0])
+    dark = 1 - 0.4 * np.exp(-((to_gap / 0.00035) ** 2)) * (1 - gum[:, 0])
     back = 1 - 0.35 * ramp(along, 0.015, 0.05)
     tooth = ENAMEL * (0.88 + 0.12 * ramp(height, 0.0, 0.006) - 0.1 * ramp(height / crown, 0.7, 1.0))[:, None]
     return ((tooth * (1 - gum) + GUMS * gum) * (dark * back)[:, None]).astype(np.float32)

@@ -13,12 +13,13 @@ LIPS = (
     *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
 )
 #: Hairline of an average adult, head frame, metres: height above the eyes by how far back it is (forehead,
-#: temple, sideburn, above the ear, nape), and the width of its transition.
-HAIRLINE_Y = (0.0, 0.02, 0.05, 0.06, 0.1, 0.115, 0.13)
-HAIRLINE_Z = (0.066, 0.06, 0.02, 0.035, 0.045, 0.0, -0.06)
-HAIRLINE_WIDTH = 0.012
-#: Box around the ear of positive x of the average head.
-EAR_LOW, EAR_HIGH = np.array([0.0685, 0.055, -0.06]), np.array([0.12, 0.13, 0.035])
+#: temple, sideburn, above and behind the ear, nape), and the width of its transition.
+HAIRLINE_Y = (0.0, 0.02, 0.045, 0.060, 0.070, 0.100, 0.112, 0.130, 0.150)
+HAIRLINE_Z = (0.066, 0.06, 0.025, -0.005, 0.010, 0.012, -0.025, -0.060, -0.075)
+HAIRLINE_WIDTH, EAR_EDGE = 0.014, 0.006
+#: The ears of the average head: ellipse seen from the side, middle and half axes (y, z), and how far out they
+#: begin.
+EAR_MIDDLE, EAR_AXES, EAR_BEGIN = np.array([0.087, -0.024]), np.array([0.027, 0.036]), 0.066
 #: The jaw's plane, from the chin to below the ear: z = offset + slope * y; below it is the neck.
 JAW_OFFSET, JAW_SLOPE, JAW_LOWEST_EAR = -0.108, 0.45, -0.062
 
@@ -41,13 +42,11 @@ class Regions:
     @classmethod
     def of(cls, topology: HeadTopology) -> "Regions":
         """Of the average head, which every head shares the topology with."""
-        x, y, z = topology.vertices.T.astype(np.float64)
-        skin = np.zeros(len(x), bool)
+        _, y, z = topology.vertices.T.astype(np.float64)
+        skin = np.zeros(len(y), bool)
         skin[topology.vertices_of(SKIN, INNER)] = True
-        folded = np.stack([np.abs(x), y, z], 1)
-        ear = _soft_box(folded, EAR_LOW, EAR_HIGH, 0.004) * skin
-        line = np.interp(y, HAIRLINE_Y, HAIRLINE_Z)
-        scalp = np.clip((z - line) / HAIRLINE_WIDTH + 0.5, 0, 1) * skin * (1 - ear)
+        ear = ear_share(topology.vertices) * skin
+        scalp = scalp_share(topology.vertices) * skin
         jaw = np.minimum(JAW_OFFSET + JAW_SLOPE * y, JAW_LOWEST_EAR)
         neck = np.clip((jaw - z) / 0.012 + 0.5, 0, 1) * skin * (1 - scalp)
         lids = np.concatenate([topology.lid_left, topology.lid_right])
@@ -71,10 +70,18 @@ class Regions:
         )
 
 
-def _soft_box(points: np.ndarray, low: np.ndarray, high: np.ndarray, width: float) -> np.ndarray:
-    """1 inside of a box, 0 outside, with a soft edge."""
-    inside = np.minimum(points - low, high - points).min(1)
-    return np.clip(inside / width + 0.5, 0, 1)
+def ear_share(points: np.ndarray) -> np.ndarray:
+    """(N,) 0 to 1: whether points (N, 3) of the average head's skin are the ears'."""
+    away = np.linalg.norm((points[:, 1:] - EAR_MIDDLE) / EAR_AXES, axis=1)
+    inside = np.minimum((1 - away) * EAR_AXES.min(), np.abs(points[:, 0]) - EAR_BEGIN)
+    return np.clip(inside / EAR_EDGE + 0.5, 0, 1)
+
+
+def scalp_share(points: np.ndarray) -> np.ndarray:
+    """(N,) 0 to 1: whether points (N, 3) of the average head's skin have hair."""
+    line = np.interp(points[:, 1], HAIRLINE_Y, HAIRLINE_Z)
+    above = np.clip((points[:, 2] - line) / HAIRLINE_WIDTH + 0.5, 0, 1)
+    return above * (1 - ear_share(points))
 
 
 def _distance(points: np.ndarray, others: np.ndarray) -> np.ndarray:
