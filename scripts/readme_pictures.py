@@ -15,13 +15,19 @@ GAP = 8
 BACKGROUND = (29, 29, 29)
 #: Height of the panel in pictures in which it is all that is shown, pixels.
 PANEL_HEIGHT = 160
+#: Share of the view's height that has the head, seen from the front.
+HEAD_SHARE = 0.8
 LARGEST = 200_000
 
 
-def crop(folder: Path, name: str, region: str) -> Image.Image:
+def region(folder: Path, name: str, place: str) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the "view" or the "sidebar" in a screenshot."""
+    return tuple(json.loads((folder / f"{name}.json").read_text("utf-8"))[place])
+
+
+def crop(folder: Path, name: str, place: str) -> Image.Image:
     """The part of a screenshot that a region covers."""
-    box = json.loads((folder / f"{name}.json").read_text("utf-8"))[region]
-    return Image.open(folder / f"{name}.png").convert("RGB").crop(box)
+    return Image.open(folder / f"{name}.png").convert("RGB").crop(region(folder, name, place))
 
 
 def compose(folder: Path) -> Image.Image:
@@ -32,9 +38,11 @@ def compose(folder: Path) -> Image.Image:
     width = max(panel.width for panel in panels)
     head = crop(folder, "result", "view")
     size = width, view.height - 2 * (PANEL_HEIGHT + GAP)
-    shown = head.height * size[0] // size[1]
-    left = (head.width - shown) // 2
-    panels.append(head.crop((left, 0, left + shown, head.height)).resize(size, Image.Resampling.LANCZOS))
+    # As much as there is left of the sidebar and still has the head.
+    height = int(HEAD_SHARE * head.height)
+    right = region(folder, "result", "sidebar")[0] - region(folder, "result", "view")[0]
+    box = right - height * size[0] // size[1], (head.height - height) // 2, right, (head.height + height) // 2
+    panels.append(head.crop(box).resize(size, Image.Resampling.LANCZOS))
     picture = Image.new("RGB", (width + GAP + view.width, view.height), BACKGROUND)
     for row, panel in enumerate(panels):
         picture.paste(panel, (0, row * (PANEL_HEIGHT + GAP)))
