@@ -1,6 +1,7 @@
 """The pinned packages of the private engine: complete, and those that the project is tested with."""
 
 import re
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +17,8 @@ from blender_addon.errors import SetupError
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+#: What is installed for training and tests, and must not creep into the engine.
+BESIDE_THE_ENGINE = ("bpy", "igl", "numba", "onnx", "torch", "tqdm", "trimesh")
 RANGES = {canonicalize_name(r.name): r.specifier for r in map(Requirement, PYPROJECT["dependencies"])}
 
 
@@ -44,6 +47,23 @@ def test_pins_are_complete():
             if needed.marker is None or needed.marker.evaluate({"extra": ""}):
                 assert canonicalize_name(needed.name) in found, f"{name} needs {text}"
                 assert found[canonicalize_name(needed.name)] in needed.specifier
+
+
+def test_core_imports_nothing_that_is_not_pinned():
+    """Outside training and the networks' definitions, which only the reference backend loads."""
+    modules = [f"core.{path.stem}" for path in sorted((ROOT / "core").glob("*.py"))]
+    modules = [name for name in modules if not name.endswith(("network", "__init__"))]
+    code = f"""
+import importlib, sys
+class Unpinned:
+    def find_spec(self, name, path=None, target=None):
+        if name in {BESIDE_THE_ENGINE}:
+            raise ImportError(name + " is not part of the engine")
+sys.meta_path.insert(0, Unpinned())
+for name in {modules}:
+    importlib.import_module(name)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=300)
 
 
 def test_pins_are_what_the_tests_run_with():
