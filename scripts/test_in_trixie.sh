@@ -100,7 +100,8 @@ inside mkdir -p /tmp/home /tmp/built
 zip=/tmp/dist/$(basename "$root"/tmp/dist/photobust-*.zip)
 extension validate "$zip"
 extension build --source-dir /tmp/addon --output-dir /tmp/built
-extension install-file --repo user_default --enable "$zip"
+extension install-file --repo user_default --enable "$zip" 2>&1 | tee "$root/tmp/install"
+! grep -q Exception "$root/tmp/install" || fail "The add-on could not be switched on (above: why)."
 extension list | tee "$root/tmp/list"
 grep -q photobust "$root/tmp/list" || fail "Blender does not list the extension that it has installed."
 

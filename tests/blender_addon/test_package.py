@@ -12,7 +12,7 @@ import pytest
 
 import core
 from scripts.build_addon import FOLDER, PackagingError, build, package, stamped, write_zip
-from tests.conftest import FAKE_ENGINE, ROOT, fresh_environment
+from tests.conftest import ROOT, fresh_environment
 
 INSTALL = Path(__file__).with_name("install_in_blender.py")
 #: What comes with Blender or with Python.
@@ -225,7 +225,7 @@ def test_blender_installs_updates_and_removes_it(addon_zip, blender_command, way
     report = tmp_path / "report.json"
     done = subprocess.run(
         [*blender_command, str(INSTALL), "--", way, str(addon_zip), str(report)],
-        env=fresh_environment(home, PHOTOBUST_FAKE_ENGINE=str(FAKE_ENGINE)),
+        env=fresh_environment(home),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=300,
