@@ -1,0 +1,45 @@
+"""Heads without the network: the average head, posed by the landmarks of a real photo."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.detection import FaceLandmarks
+from core.geometry import Camera
+from core.head import Head
+from core.head_topology import HeadTopology
+from core.lifter import LiftedHead
+from tests.core.stand_ins import average_lifter
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+
+
+@dataclass(frozen=True)
+class Sample:
+    rgb: np.ndarray
+    face: FaceLandmarks
+    lifted: LiftedHead
+    head: Head
+
+
+def plain_head(topology: HeadTopology, vertices: np.ndarray | None = None) -> Head:
+    """A head with a little of a smile in its photo."""
+    neutral = (topology.vertices if vertices is None else vertices).astype(np.float32)
+    weights = np.zeros(len(topology.unit_names), np.float32)
+    weights[topology.unit("mouthSmileLeft")] = weights[topology.unit("mouthSmileRight")] = 0.5
+    photo = neutral + np.tensordot(weights, topology.units, 1).astype(np.float32)
+    ones = np.ones(len(neutral), np.float32)
+    return Head(photo, neutral, topology.units, weights, ones, 0 * ones, {})
+
+
+def sample_of(rgb: np.ndarray, face: FaceLandmarks, topology: HeadTopology) -> Sample:
+    """The average head where a face was detected."""
+    camera = Camera.from_focal_mm(50, rgb.shape[1], rgb.shape[0])
+    lifted = average_lifter().lift(face, camera)
+    vertices = lifted.vertices.astype(np.float32)
+    head = plain_head(topology, vertices)
+    zero = np.zeros_like(head.expression)
+    return Sample(
+        rgb, face, lifted, Head(vertices, vertices, head.units, zero, head.confidence, head.deviation, {})
+    )
