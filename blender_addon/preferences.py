@@ -36,6 +36,12 @@ class PhotobustPreferences(bpy.types.AddonPreferences):
         default=True,
     )
 
+    frame_head: BoolProperty(
+        name="Look at the Head after a Run",
+        description="Turn the view that the button was pressed in to the head",
+        default=True,
+    )
+
     def draw(self, context: bpy.types.Context) -> None:
         """The engine first: without it nothing goes."""
         engine_box.draw(self.layout, context)
@@ -44,3 +50,4 @@ class PhotobustPreferences(bpy.types.AddonPreferences):
         column.prop(self, "engine_python")
         column.prop(self, "results_folder")
         column.prop(self, "show_colors")
+        column.prop(self, "frame_head")

@@ -21,6 +21,7 @@ class Settings:
     engine_python: str = ""
     results_folder: str = ""
     show_colors: bool = True
+    frame_head: bool = True
 
 
 def current(context: bpy.types.Context) -> Settings:
@@ -29,7 +30,7 @@ def current(context: bpy.types.Context) -> Settings:
     if addon is None or addon.preferences is None:
         return Settings()
     found = addon.preferences
-    return Settings(found.engine_python, found.results_folder, found.show_colors)
+    return Settings(found.engine_python, found.results_folder, found.show_colors, found.frame_head)
 
 
 def user_folder() -> Path:

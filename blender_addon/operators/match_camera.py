@@ -5,7 +5,7 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty
 
-from .. import camera_match
+from .. import camera_match, view
 from ..backdrop import load_backdrop
 from ..errors import AddonError
 from ..heads import record_of, the_head
@@ -54,7 +54,8 @@ class PHOTOBUST_OT_match_camera(bpy.types.Operator):
         scale = head.matrix_world.to_scale()
         if max(scale) - min(scale) > UNEVEN * max(scale):
             tell(self, "WARNING", "The head is scaled unevenly, so the photo does not fit: clear its scale.")
-        space = context.space_data
-        if space is not None and space.type == "VIEW_3D" and space.region_3d is not None:
-            space.region_3d.view_perspective = "CAMERA"
+        hiding = view.around(context, owner.matrix_world.translation)
+        if hiding is not None:
+            tell(self, "WARNING", f'The camera is inside "{hiding.name}": hide that to see the photo.')
+        view.through_camera(context)
         return {"FINISHED"}
