@@ -57,7 +57,13 @@ class HeadWrapper:
         self.parts = HeadParts(topology)
         count = self.wrap.count
         self._mean = topology.vertices[:count].astype(np.float64)
-        self._mender = Mender(self._mean, self.wrap.triangles, self.wrap.skin_triangles)
+        self._mender = Mender(
+            self._mean,
+            self.wrap.triangles,
+            self.wrap.skin_triangles,
+            self.wrap.rim_triangles,
+            self.wrap.rim_side,
+        )
         self._transfer = UnitTransfer(
             topology.vertices[:count], topology.units[:, :count], self.wrap.triangles
         )
@@ -93,7 +99,7 @@ class HeadWrapper:
         for side in SIDES:
             k = self.topology.unit(f"eyeBlink{side.capitalize()}")
             closed = close_lid(self.parts, neutral + units[k], side, balls[side])
-            closed = self._clean(closed, self._mean + self.topology.units[k, :count], balls)
+            closed = self._clean(closed, self._mean + self.topology.units[k, :count], balls, part=False)
             # Unfolding has moved the rims a little.
             units[k] = close_lid(self.parts, closed, side, balls[side]) - neutral
             self.parts.hang_lashes(units[k], self.topology.units[k])
@@ -129,14 +135,16 @@ class HeadWrapper:
         neutral = self.parts.place(neutral, balls)
         return neutral, self.parts.units(body, balls, self.parts.mouth_scale(neutral))
 
-    def _clean(self, vertices: np.ndarray, reference: np.ndarray, balls: dict[str, Ball]) -> np.ndarray:
+    def _clean(
+        self, vertices: np.ndarray, reference: np.ndarray, balls: dict[str, Ball], part: bool = True
+    ) -> np.ndarray:
         """(V, 3) vertices without folds that the reference (n, 3) has not, and with lids off the eyeballs."""
         count = self.wrap.count
         cleaned = vertices.copy()
         for _ in range(2):
             for side in SIDES:
                 cleaned = self.parts.free_lids(cleaned, side, balls[side])
-            cleaned[:count] = self._mender.mend(cleaned[:count], reference)
+            cleaned[:count] = self._mender.mend(cleaned[:count], reference, part)
         return cleaned
 
     def _confidence(self, vertices: np.ndarray, target: Target) -> np.ndarray:

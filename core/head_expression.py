@@ -7,7 +7,7 @@ what makes a neutral face look neutral.
 
 import numpy as np
 
-from core.head_topology import HeadTopology
+from core.head_topology import HeadTopology, rim_halves
 
 #: Standard deviations of what the model cannot explain, metres, and of gaps.
 MISFIT, GAP_ERROR = 0.0015, 0.0005
@@ -47,15 +47,11 @@ def gap_pairs(vertices: np.ndarray, loop: np.ndarray) -> tuple[np.ndarray, np.nd
 
     vertices: (V, 3) of the average head.
     """
-    points = vertices[loop]
-    order = np.roll(np.arange(len(loop)), -int(points[:, 0].argmax()))
-    turn = int(points[order][:, 0].argmin())
-    halves = [order[1:turn], order[turn + 1 :]]
-    halves.sort(key=lambda half: -points[half][:, 2].mean())
-    low, high = points[:, 0].min(), points[:, 0].max()
+    halves = rim_halves(vertices, loop)
+    low, high = vertices[loop, 0].min(), vertices[loop, 0].max()
     places = np.linspace(low, high, GAPS + 2)[1:-1]
-    upper, lower = (half[np.abs(points[half][:, :1] - places).argmin(0)] for half in halves)
-    return loop[upper], loop[lower]
+    upper, lower = (half[np.abs(vertices[half, :1] - places).argmin(0)] for half in halves)
+    return upper, lower
 
 
 class ExpressionFit:

@@ -1,8 +1,13 @@
-"""Unfolds what a registration has folded: triangles that look inwards where the template's look outwards."""
+"""Mends what a registration has folded or pushed through itself.
+
+Folded are triangles that look inwards where the template's look outwards. Lids and lips that pass through one
+another are found by their edges (Moeller and Trumbore, Fast minimum storage ray/triangle intersection, 1997).
+"""
 
 import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import spsolve
+from scipy.spatial import cKDTree
 
 from core.head_mesh import cotangent_laplacian, triangle_normals
 
@@ -10,17 +15,29 @@ from core.head_mesh import cotangent_laplacian, triangle_normals
 FOLDED = 0.1
 #: Rings of vertices around a folded triangle that are laid anew, growing from try to try.
 RINGS = (1, 2, 3, 4, 6)
+#: How often, and how far, metres, lids and lips that cross are moved apart.
+PUSHES, PUSH = 12, 0.00015
 
 
 class Mender:
     """Lays small patches of a head anew, as smoothly displaced from the template as their rims allow."""
 
-    def __init__(self, vertices: np.ndarray, triangles: np.ndarray, judged: np.ndarray) -> None:
+    def __init__(
+        self,
+        vertices: np.ndarray,
+        triangles: np.ndarray,
+        judged: np.ndarray,
+        rims: np.ndarray,
+        side: np.ndarray,
+    ) -> None:
         """vertices: (n, 3) of the template; triangles: (T, 3) of all that hangs together; judged: (J, 3)
-        those that must not be folded.
+        those that must not be folded; rims: (R, 3) those of them that must not cross one another;
+        side: (n,) 1 for vertices by an upper rim, -1 by a lower one.
         """
         self._triangles = triangles
         self._judged = judged
+        self._rims = rims
+        self._side = side.astype(np.float64)
         self._count = len(vertices)
         laplacian, area = cotangent_laplacian(vertices, triangles)
         self._energy = (laplacian.T.multiply(1 / area)).tocsr() @ laplacian
@@ -35,9 +52,14 @@ class Mender:
         length = np.linalg.norm(now, axis=1) * np.linalg.norm(before, axis=1)
         return np.flatnonzero((now * before).sum(1) < FOLDED * length)
 
-    def mend(self, vertices: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """(n, 3) vertices without folds that the reference (n, 3), the template moved alike, has not."""
+    def mend(self, vertices: np.ndarray, reference: np.ndarray, part: bool = True) -> np.ndarray:
+        """(n, 3) vertices without folds that the reference (n, 3), the template moved alike, has not.
+
+        part: also part lids and lips where they pass through one another.
+        """
         mended = vertices.astype(np.float64).copy()
+        if part:
+            mended = self._parted(mended)
         for rings in RINGS:
             folded = self.folded(mended, reference)
             if not len(folded):
@@ -52,3 +74,52 @@ class Mender:
             moved = spsolve(rows[:, inside].tocsc(), -(rows[:, outside] @ shift[outside]))
             mended[inside] = reference[inside] + moved
         return mended
+
+    def _parted(self, vertices: np.ndarray) -> np.ndarray:
+        """Vertices (n, 3) with what crosses between upper and lower rims moved apart, up and down."""
+        parted = vertices.copy()
+        for _ in range(PUSHES):
+            pairs = crossings(parted, self._rims)
+            sides = self._side[self._rims].mean(1)[pairs]
+            pairs = pairs[(sides[:, 0] > 0) != (sides[:, 1] > 0)]
+            if not len(pairs):
+                break
+            push = np.zeros(self._count)
+            involved = np.unique(self._rims[pairs.ravel()])
+            push[involved] = self._side[involved]
+            around = (self._near @ push) / np.maximum(self._near.sum(1).A1, 1)
+            push = np.where(push == 0, around, push)
+            parted[:, 2] += push * PUSH
+        return parted
+
+
+def crossings(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """(k, 2) pairs of triangles without a common vertex of which one's edge passes through the other."""
+    points = vertices.astype(np.float64)
+    corners = points[triangles]
+    middle = corners.mean(1)
+    radius = np.linalg.norm(corners - middle[:, None], axis=2).max(1)
+    pairs = cKDTree(middle).query_pairs(2 * np.quantile(radius, 0.999), output_type="ndarray")
+    apart = np.linalg.norm(middle[pairs[:, 0]] - middle[pairs[:, 1]], axis=1)
+    pairs = pairs[apart < radius[pairs].sum(1)]
+    shared = (triangles[pairs[:, 0]][:, :, None] == triangles[pairs[:, 1]][:, None, :]).any((1, 2))
+    pairs = pairs[~shared]
+    hit = np.zeros(len(pairs), bool)
+    for one, other in ((0, 1), (1, 0)):
+        edges, faces = corners[pairs[:, one]], corners[pairs[:, other]]
+        side, far = faces[:, 1] - faces[:, 0], faces[:, 2] - faces[:, 0]
+        for k in range(3):
+            start = edges[:, k]
+            along = edges[:, (k + 1) % 3] - start
+            across = np.cross(along, far)
+            determinant = (side * across).sum(1)
+            valid = np.abs(determinant) > 1e-18
+            scale = 1 / np.where(valid, determinant, 1)
+            away = start - faces[:, 0]
+            u = (away * across).sum(1) * scale
+            turned = np.cross(away, side)
+            v = (along * turned).sum(1) * scale
+            t = (far * turned).sum(1) * scale
+            tiny = 1e-6
+            hit |= valid & (u > tiny) & (v > tiny) & (u + v < 1 - tiny) & (t > tiny) & (t < 1 - tiny)
+    return pairs[hit]

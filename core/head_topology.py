@@ -106,6 +106,18 @@ class HeadTopology:
         return np.stack([one, two], 1).reshape(-1, 3)
 
 
+def rim_halves(vertices: np.ndarray, loop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Upper and lower half of a loop of vertices around an eye or the mouth, without the two corners.
+
+    vertices: (V, 3) of the average head.
+    """
+    points = vertices[loop]
+    order = np.roll(np.arange(len(loop)), -int(points[:, 0].argmax()))
+    turn = int(points[order][:, 0].argmin())
+    halves = sorted((order[1:turn], order[turn + 1 :]), key=lambda half: -points[half][:, 2].mean())
+    return loop[halves[0]], loop[halves[1]]
+
+
 @lru_cache(maxsize=2)
 def head_topology(models_dir: Path) -> HeadTopology:
     """The topology of a folder of models, read once."""

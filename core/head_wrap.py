@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags
+from scipy.sparse.csgraph import dijkstra
 from scipy.sparse.linalg import splu
 
 from core.geometry import NECK_PLANE_Z, Camera, HeadPose
 from core.head_mesh import Match, Target, cotangent_laplacian, vertex_normals
-from core.head_topology import INNER, SKIN, HeadTopology
+from core.head_topology import INNER, SKIN, HeadTopology, rim_halves
 from core.template import HeadTemplate
 
 #: MediaPipe's landmarks around eyes and lips, and on the brows: what the photo shows sharply.
@@ -119,12 +120,31 @@ class Wrap:
         for ring in range(1, 4):
             near = np.unique(quads[(self.from_rim[quads] < ring).any(1)])
             self.from_rim[near] = np.minimum(self.from_rim[near], ring)
+        #: 1 for vertices nearer, along edges, to an upper half of a rim, -1 for the others.
+        self.rim_side = self._rim_side(quads)
+        near = self.from_rim[self.skin_triangles].min(1) < 4
+        self.rim_triangles = self.skin_triangles[near]
         self.share = np.select(
             [~self.skin, self.ear, self.from_rim == 0, self.from_rim == 1],
             [0.0, 0.1, 0.0, 0.5],
             1.0,
         )
         self._moves = np.concatenate([topology.identity * IDENTITY, topology.units * WEIGHT])
+
+    def _rim_side(self, quads: np.ndarray) -> np.ndarray:
+        """(n,) the side of each vertex; quads: (F, 4) of skin and inner."""
+        topology = self.topology
+        halves: tuple[list[int], list[int]] = ([], [])
+        for loop in (topology.lid_left, topology.lid_right, topology.lips):
+            upper, lower = rim_halves(topology.vertices, loop)
+            halves[0].extend(upper)
+            halves[1].extend(lower)
+        ends = quads.ravel(), np.roll(quads, -1, axis=1).ravel()
+        graph = csr_matrix((np.ones(len(ends[0])), ends), (self.count, self.count))
+        above, below = (
+            dijkstra(graph, directed=False, indices=half, unweighted=True, min_only=True) for half in halves
+        )
+        return np.where(above < below, 1, -1)
 
     def match(self, vertices: np.ndarray, target: Target, reach: float) -> Match:
         """The places on the surface of skin and inner (their normals are the skin's at the rims)."""

@@ -1,0 +1,238 @@
+"""The wrapped head of a real photo, made with the project's models."""
+
+import json
+
+import numpy as np
+import pytest
+import trimesh
+
+from core.export import write_reconstruction
+from core.head import Head, HeadWrapper
+from core.head_mend import crossings
+from core.head_mesh import triangle_normals, vertex_normals
+from core.head_parts import fit_ball
+from core.head_topology import head_topology
+from core.models import models_folder
+from core.photo import Photo
+from core.reconstructor import Reconstructor
+
+MM = 1000.0
+
+
+@pytest.fixture(scope="module")
+def reconstructor():
+    return Reconstructor.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def made(reconstructor, astronaut):
+    (made,) = reconstructor.reconstruct(astronaut, max_faces=1, head=True)
+    return made
+
+
+@pytest.fixture(scope="module")
+def head(made) -> Head:
+    return made.head
+
+
+@pytest.fixture(scope="module")
+def wrapper(reconstructor, made) -> HeadWrapper:
+    return reconstructor.head_wrapper
+
+
+@pytest.fixture(scope="module")
+def topology():
+    return head_topology(models_folder())
+
+
+def shaped(head, topology, *names):
+    return head.neutral + sum(head.units[topology.unit(name)] for name in names)
+
+
+def triangles_of(topology, part):
+    faces = topology.faces_of(part)
+    return topology.triangles[np.concatenate([2 * faces, 2 * faces + 1])]
+
+
+def test_topology_is_complete_and_symmetric(topology):
+    assert len(topology.unit_names) == 52 == len(set(topology.unit_names))
+    assert {"jawOpen", "eyeBlinkLeft", "mouthSmileRight", "tongueOut"} <= set(topology.unit_names)
+    mirrored = topology.vertices[topology.mirror] * [-1, 1, 1]
+    np.testing.assert_allclose(mirrored, topology.vertices, atol=1e-6)
+    left, right = (topology.units[topology.unit(f"eyeBlink{side}")] for side in ("Left", "Right"))
+    np.testing.assert_allclose(left[topology.mirror] * [-1, 1, 1], right, atol=1e-5)
+    assert all(len(topology.faces_of(part)) for part in topology.part_names)
+    assert (models_folder() / "head_template.npz").stat().st_size < 5e6
+
+
+def test_gaze_units_turn_the_eyes_about_their_middles(topology):
+    for side in ("left", "right"):
+        index = topology.vertices_of(f"eye_{side}")
+        before = fit_ball(topology.vertices[index].astype(float))
+        for direction in ("Up", "Down", "In", "Out"):
+            unit = topology.units[topology.unit(f"eyeLook{direction}{side.capitalize()}")]
+            after = fit_ball((topology.vertices + unit)[index].astype(float))
+            assert np.linalg.norm(after.centre - before.centre) < 1e-4
+            assert abs(after.radius - before.radius) < 1e-4
+
+
+def test_lower_lip_landmarks_go_with_the_jaw(wrapper, topology):
+    jaw = topology.units[topology.unit("jawOpen")]
+    moved = wrapper.template.landmarks(topology.vertices + jaw) - wrapper.template.landmarks(
+        topology.vertices
+    )
+    assert moved[14, 2] < -0.03 and abs(moved[13, 2]) < 0.005
+
+
+def test_head_lies_on_the_surface(head, topology, wrapper):
+    skin = topology.vertices_of("skin")
+    seen = skin[(head.confidence[skin] > 0.6) & ~wrapper.wrap.ear[skin]]
+    assert len(seen) > 800
+    distance = head.deviation[seen] * MM
+    assert np.median(distance) < 0.2
+    area = np.zeros(len(head.vertices))
+    triangles = triangles_of(topology, "skin")
+    size = np.linalg.norm(triangle_normals(head.vertices, triangles), axis=1) / 6
+    np.add.at(area, triangles.ravel(), size.repeat(3))
+    # Vertices crowd at lids, lips and nostrils, which voxels of 1.5 mm do not show: areas are fairer.
+    assert area[seen][distance > 0.5].sum() < 0.04 * area[seen].sum()
+
+
+def test_deviation_is_the_distance_to_the_surface(head, made):
+    surface = trimesh.Trimesh(made.surface.vertices, made.surface.faces, process=False)
+    some = np.arange(0, 3000, 60)
+    _, distance, _ = trimesh.proximity.closest_point_naive(surface, head.vertices[some])
+    # Only the triangles around the nearest vertices are looked at.
+    np.testing.assert_allclose(head.deviation[some], distance, atol=1e-4)
+
+
+def test_photo_is_neutral_and_expression(head):
+    gap = np.linalg.norm(head.photo - head.vertices, axis=1)
+    assert gap.max() < 0.001
+    assert head.expression.min() >= 0 and head.expression.max() <= 1
+    assert np.linalg.norm(head.neutral - head.vertices, axis=1).max() > 0.003  # she smiles
+
+
+def test_smile_of_the_photo_is_found(head, topology):
+    weight = dict(zip(topology.unit_names, head.expression, strict=True))
+    assert weight["mouthSmileLeft"] + weight["mouthSmileRight"] > 0.4
+    assert weight["eyeBlinkLeft"] < 0.4 and weight["tongueOut"] == 0
+
+
+@pytest.mark.parametrize("which", ["vertices", "neutral"])
+def test_nothing_is_folded_or_passes_through_itself(head, topology, wrapper, which):
+    vertices = getattr(head, which)
+    count = wrapper.wrap.count
+    folded = wrapper._mender.folded(vertices[:count].astype(float), topology.vertices[:count].astype(float))
+    assert len(folded) == 0
+    assert len(crossings(vertices, triangles_of(topology, "skin"))) <= 4
+
+
+def test_folds_are_mended(wrapper, topology):
+    count = wrapper.wrap.count
+    reference = topology.vertices[:count].astype(float)
+    folded = reference.copy()
+    folded[topology.ibug68[30]] += [0, 0.02, 0]  # the nose's tip pushed through the nose
+    assert len(wrapper._mender.folded(folded, reference)) > 2
+    mended = wrapper._mender.mend(folded, reference)
+    assert len(wrapper._mender.folded(mended, reference)) == 0
+    far = np.linalg.norm(reference - reference[topology.ibug68[30]], axis=1) > 0.05
+    np.testing.assert_array_equal(mended[far], folded[far])
+
+
+def test_eyeballs_stay_balls_behind_the_lids(head, topology):
+    for side in ("left", "right"):
+        index = topology.vertices_of(f"eye_{side}")
+        template = topology.vertices[index].astype(float)
+        ball, model = fit_ball(head.neutral[index].astype(float)), fit_ball(template)
+        scale = ball.radius / model.radius
+        assert 0.8 < scale < 1.25
+        np.testing.assert_allclose(
+            head.neutral[index] - ball.centre, (template - model.centre) * scale, atol=1e-5
+        )
+        loop = getattr(topology, f"lid_{side}")
+        for shape in (head.neutral, head.vertices):
+            room = np.linalg.norm(shape[loop] - ball.centre, axis=1) - ball.radius
+            assert room.min() > 0 and np.median(room) < 0.003
+
+
+def test_blinking_closes_the_eyes(head, topology):
+    closed = shaped(head, topology, "eyeBlinkLeft", "eyeBlinkRight")
+    for side in ("left", "right"):
+        loop = getattr(topology, f"lid_{side}")
+        fall = -topology.units[topology.unit(f"eyeBlink{side.capitalize()}"), loop, 2]
+        upper, lower = loop[fall > 0.15 * fall.max()], loop[fall <= 0.15 * fall.max()]
+        lower = lower[np.argsort(closed[lower, 0])]
+        slit = closed[upper, 2] - np.interp(closed[upper, 0], closed[lower, 0], closed[lower, 2])
+        assert np.abs(slit).max() * MM < 0.2
+        ball = fit_ball(head.neutral[topology.vertices_of(f"eye_{side}")].astype(float))
+        assert (np.linalg.norm(closed[loop] - ball.centre, axis=1) > ball.radius).all()
+
+
+def test_jaw_takes_teeth_and_tongue_along_and_does_not_tear(head, topology):
+    jaw = head.units[topology.unit("jawOpen")]
+    lower, upper, tongue = (topology.vertices_of(p) for p in ("teeth_lower", "teeth_upper", "tongue"))
+    chin = topology.ibug68[8]
+    assert np.linalg.norm(jaw[lower], axis=1).min() > 0.3 * np.linalg.norm(jaw[chin])
+    assert np.linalg.norm(jaw[upper], axis=1).max() < 1e-6
+    assert np.linalg.norm(jaw[tongue], axis=1).max() > 0.015
+    # An edge stretches as it does on the template, not to a tear.
+    edges = topology.quads[topology.faces_of("skin")][:, [0, 1]]
+
+    def lengths(v):
+        return np.linalg.norm(v[edges[:, 0]] - v[edges[:, 1]], axis=1)
+
+    own = lengths(shaped(head, topology, "jawOpen")) / lengths(head.neutral)
+    model = lengths(topology.vertices + topology.units[topology.unit("jawOpen")]) / lengths(topology.vertices)
+    assert np.quantile(own / model, 0.999) < 1.6
+
+
+def test_unseen_side_stays_plausible(head, topology):
+    skin = topology.vertices_of("skin")
+    difference = head.neutral[skin] - head.neutral[topology.mirror[skin]] * [-1, 1, 1]
+    assert np.quantile(np.linalg.norm(difference, axis=1), 0.95) < 0.012
+    assert 0.24 < np.ptp(head.neutral[skin, 2]) < 0.32  # with the neck
+
+
+def test_wrapping_a_template_gives_the_template(wrapper, topology, made):
+    """A surface that is the average head itself, seen from everywhere, is met without any change."""
+    from core.head_topology import EYE_LEFT, EYE_RIGHT, SKIN
+    from core.head_wrap import landmark_rays
+    from core.landmarks import FaceLandmarks
+    from core.surface import Surface
+
+    triangles = np.concatenate([triangles_of(topology, part) for part in (SKIN, EYE_LEFT, EYE_RIGHT)])
+    vertices = topology.vertices
+    fine = trimesh.Trimesh(vertices, triangles, process=False).subdivide().subdivide()
+    count = len(fine.vertices)
+    surface = Surface(
+        fine.vertices.astype(np.float32),
+        fine.faces.astype(np.int32),
+        np.zeros((count, 3), np.uint8),
+        np.ones(count, np.float32),
+    )
+    seen = made.pose.head_to_camera(wrapper.template.landmarks(vertices).astype(float))
+    points = np.column_stack([made.camera.project(seen), seen[:, 2]]).astype(np.float32)
+    rays = landmark_rays(points, wrapper.template, made.camera, made.pose)
+    assert np.abs(rays.offsets(vertices)).max() < 1e-5
+    landmarks = FaceLandmarks(points, made.landmarks.score, made.landmarks.attempt)
+    head = wrapper(surface, vertices, landmarks, made.camera, made.pose)
+    skin = topology.vertices_of(SKIN)
+    gap = np.linalg.norm(head.vertices - vertices, axis=1)[skin] * MM
+    assert np.median(gap) < 0.1 and np.quantile(gap, 0.95) < 0.6
+    assert head.expression[[topology.unit("jawOpen"), topology.unit("mouthSmileLeft")]].max() < 0.1
+
+
+def test_it_is_written(made, topology, astronaut, tmp_path):
+    files = write_reconstruction(made, Photo.from_array(astronaut), tmp_path)
+    mesh = trimesh.load(files["head.ply"], process=False, force="mesh")
+    assert len(mesh.faces) > 6000 and 0.2 < np.ptp(mesh.vertices[:, 2]) < 0.32
+    about = json.loads(files["face.json"].read_text())
+    assert about["head"]["quads"] == len(topology.quads)
+    assert about["head"]["expression"] and "head.ply" in about["files"]
+
+
+def test_normals_point_outwards(topology):
+    ball = trimesh.creation.icosphere(3)
+    normals = vertex_normals(ball.vertices, ball.faces)
+    np.testing.assert_allclose(normals, ball.vertices, atol=0.02)
