@@ -56,7 +56,8 @@ class EngineProcess:
             )
         except OSError as error:
             raise EngineDiedError(
-                f"The engine could not be started with {engine.python}: {error}."
+                f"The engine could not be started with {engine.python}: {error.strerror or error}. Set up the"
+                " engine again, or choose another interpreter."
             ) from error
         if not (self._popen.stdin and self._popen.stdout and self._popen.stderr):
             raise AssertionError("all three pipes were asked for")
@@ -166,7 +167,7 @@ class EngineProcess:
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         reason = f"The engine {what} ({how}, {self._engine.python})."
         if "No module named" in "\n".join(self._log_tail):
-            reason += " Packages are missing in that Python: run `make setup` in the project's folder."
+            reason += " Packages are missing in that Python: set up the engine, or run `make setup`."
         last = [line for line in self._log_tail if line.strip()][-LOG_LINES_SHOWN:]
         if last:
             reason += " Its last words: " + " | ".join(last)

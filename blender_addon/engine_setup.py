@@ -41,6 +41,8 @@ __all__ = [
 LOG_NAME = "engine_setup.log"
 #: A recent pip, so that it tells how far a download is, whichever one the interpreter brings.
 PIP = "pip==26.3"
+#: Python that minds no variables and no folder but its own, and says at once what it has to say.
+ISOLATED = ("-I", "-u", "-X", "utf8")
 #: Shares of the time: where each step begins.
 STARTS = {"prepare": 0.0, "pip": 0.04, "download": 0.08, "install": 0.75, "check": 0.95}
 LINES_KEPT = 60
@@ -185,10 +187,17 @@ class EngineSetup:
         folder, base = self.plan.folder, self.plan.base
         python = environment_python(folder)
         # The marker is already in the folder, so it is not to be cleared.
-        self._call(log, [base.path, "-I", "-m", "venv", folder], "Python's own set-up failed")
-        pip = [python, "-I", "-m", "pip", "install", "--no-input", "--no-deps", "--disable-pip-version-check"]
+        self._call(log, [base.path, *ISOLATED, "-m", "venv", folder], "Python's own set-up failed")
+        pip = [python, *ISOLATED, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
         # A cache of its own: it makes a second try quicker, and goes when the engine is there.
-        pip += ["--only-binary", ":all:", "--cache-dir", self._beside("downloads"), *self._options]
+        pip += [
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--cache-dir",
+            self._beside("downloads"),
+            *self._options,
+        ]
         if self._installer:
             self._tell("pip", STARTS["pip"], "Getting the installer")
             self._call(log, [*pip, "--upgrade", self._installer], "The installer could not be downloaded")
@@ -203,7 +212,7 @@ class EngineSetup:
             lambda: self._follow_installation(reader),
         )
         self._tell("check", STARTS["check"], "Checking that everything works")
-        self._call(log, [python, "-I", "-c", IMPORTS], "The installed packages do not work here")
+        self._call(log, [python, *ISOLATED, "-c", IMPORTS], "The installed packages do not work here")
         engine = Engine(python, self._root, origin=PRIVATE)
         state = probe(engine)
         if not state.ready:
@@ -263,4 +272,4 @@ def _quiet_environment() -> dict[str, str]:
     """The user's environment, with its proxies and pip's index, but nothing that sends packages elsewhere."""
     elsewhere = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_VIRTUALENV", "PIP_DRY_RUN")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") and k not in elsewhere}
-    return {**environment, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "NO_COLOR": "1"}
+    return {**environment, "NO_COLOR": "1"}

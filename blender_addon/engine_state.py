@@ -13,7 +13,17 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from .engine import BESIDE, CHOSEN, PRIVATE, PROJECT_ROOT, VARIABLE, Engine, find_engine, read_marker
+from .engine import (
+    BESIDE,
+    CHOSEN,
+    ENVIRONMENT_VARIABLE,
+    PRIVATE,
+    PROJECT_ROOT,
+    VARIABLE,
+    Engine,
+    find_engine,
+    read_marker,
+)
 from .errors import EngineNotFoundError
 
 #: Seconds an interpreter may take to say what it has; generous, for cold disks.
@@ -114,7 +124,7 @@ def locate(
     try:
         engine = find_engine(explicit, environ, root, current, private)
     except EngineNotFoundError as error:
-        chosen = explicit or (os.environ if environ is None else environ).get("PHOTOBUST_PYTHON")
+        chosen = explicit or (os.environ if environ is None else environ).get(ENVIRONMENT_VARIABLE)
         return None, no_engine(None if chosen else private, str(error), bool(chosen))
     return engine, probe(engine)
 

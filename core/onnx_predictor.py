@@ -33,7 +33,7 @@ class OnnxPredictor:
 
 def refiner_session(
     models_dir: Path, threads: int | None = None
-) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """The refining network of a folder of models, as `core.refiner.HeadRefiner` wants it."""
+) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]:
+    """The refining network of a folder of models, and the prior beside it, as `HeadRefiner` wants them."""
     session = OnnxSession(Path(models_dir) / REFINER_NAME, threads)
-    return lambda images, state: session.run(images=images, state=state)
+    return lambda images: session.run(images=images), session.array("prior").astype(np.float64)
