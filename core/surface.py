@@ -6,10 +6,10 @@ import numpy as np
 
 from core.errors import ReconstructionError
 from core.geometry import VOLUME_SHAPE, CropFrame, HeadPose
-from core.smoothing import smooth_sides
+from core.implicit import LEVEL, depth_maps, implicit_function, smooth_front
+from core.runs import solid_runs
+from core.smoothing import relax_sides
 
-#: Occupancy of the surface, and how near to it a voxel may come: at exactly that value triangles degenerate.
-LEVEL, CLEARANCE = 0.5, 1e-3
 #: Fewer voxels than this are no head (a cube of about 3 cm).
 SMALLEST_SOLID = 8000
 #: How far, pixels, a landmark may be moved to a column that has something in it.
@@ -35,15 +35,17 @@ class Shape:
     """The isosurface before it is coloured.
 
     volume_points: (N, 3) float32 (x, y, z), volume frame. vertices: (N, 3) float32, head frame, metres.
-    faces: (M, 3) int32, counterclockwise from outside. solid: (200, 192, 192) float32 [z, y, x], the
-    occupancy without what is not part of the surface, and box, the [z, y, x] slices that it lies in.
+    faces: (M, 3) int32, counterclockwise from outside. solid: (D, H, W) float32 [z, y, x], positive inside,
+    of the part of the volume that begins at corner (3,) int [z, y, x]. front: (192, 192) float32, z, volume
+    frame, at which each column's ray first meets the solid, -inf where never.
     """
 
     volume_points: np.ndarray
     vertices: np.ndarray
     faces: np.ndarray
     solid: np.ndarray
-    box: tuple[slice, slice, slice]
+    corner: np.ndarray
+    front: np.ndarray
 
 
 def occupied_box(volume: np.ndarray) -> tuple[slice, slice, slice]:
@@ -68,29 +70,32 @@ def extract_shape(volume: np.ndarray, frame: CropFrame, pose: HeadPose) -> Shape
         raise ValueError(f"the volume has to be {VOLUME_SHAPE}, not {volume.shape}")
     box = occupied_box(volume)
     # One empty voxel all around closes the surface where the solid touches the border of the volume.
-    values = smooth_sides(np.pad(volume[box], 1).astype(np.float32, copy=False), LEVEL)
-    np.copyto(values, LEVEL + CLEARANCE, where=np.abs(values - LEVEL) < CLEARANCE)
-    points, faces, _, _ = marching_cubes(values, LEVEL)
-    points, faces, alone = _largest_component(points, faces)
-    values = values[1:-1, 1:-1, 1:-1]
-    if not alone:
-        values = _largest_solid(values)
-    if (values >= LEVEL).sum() < SMALLEST_SOLID:
+    corner = np.array([s.start - 1 for s in box])
+    runs, values = solid_runs(volume[box], LEVEL)
+    if runs.voxels < SMALLEST_SOLID:
         raise ReconstructionError(
             "The network found next to nothing behind this face: try a sharper or less covered picture of it"
         )
-    points += np.array([s.start - 1 for s in box], np.float32)
+    runs = smooth_front(runs)
+    field = implicit_function(runs, values)
+    points, faces, _, _ = marching_cubes(field, 0.0)
+    points, faces = _largest_component(points, faces)
     points = np.ascontiguousarray(points[:, ::-1])  # [z, y, x] -> (x, y, z)
+    front, back = depth_maps(runs)
+    points = relax_sides(points, faces, front, back)
+    points += corner[::-1].astype(np.float32)
     vertices = pose.camera_to_head(frame.volume_to_camera(points.astype(np.float64))).astype(np.float32)
     # scikit-image's triangles are clockwise from outside in (z, y, x); the way to the head frame mirrors
     # twice.
-    solid = np.zeros(VOLUME_SHAPE, np.float32)
-    solid[box] = values
-    return Shape(points, vertices, np.ascontiguousarray(faces[:, ::-1]), solid, box)
+    faces = np.ascontiguousarray(faces[:, ::-1])
+    nearest = np.full(VOLUME_SHAPE[1:], -np.inf, np.float32)
+    some = front[1:-1, 1:-1] > 0
+    nearest[box[1:]] = np.where(some, front[1:-1, 1:-1] + corner[0], -np.inf)
+    return Shape(points, vertices, faces, field, corner, nearest)
 
 
-def _largest_component(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
-    """The part of a mesh with the most triangles, and whether it is all of the mesh."""
+def _largest_component(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The part of a mesh with the most triangles."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
@@ -100,60 +105,38 @@ def _largest_component(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarra
     graph = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), (len(points), len(points)))
     count, label = connected_components(graph, directed=False)
     if count == 1:
-        return points, faces.astype(np.int32), True
+        return points, faces.astype(np.int32)
     largest = np.argmax(np.bincount(label[faces[:, 0]], minlength=count))
     keep = label == largest
     index = np.cumsum(keep, dtype=np.int32) - 1
-    return points[keep], index[faces[keep[faces[:, 0]]]], False
-
-
-def _largest_solid(values: np.ndarray) -> np.ndarray:
-    """The occupancy with every other solid taken out and cavities filled."""
-    from scipy.ndimage import label
-
-    parts, count = label(values >= LEVEL)
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)
-    main = parts == 1 + np.argmax(sizes[1:])
-    # The main solid's own soft edge has to stay: only voxels over the level are taken out.
-    solid = np.where((parts > 0) & ~main, np.float32(0), values)
-    # Cavities are the air that does not reach the border (three times faster than binary_fill_holes).
-    air, count = label(~main)
-    outside = np.zeros(count + 1, bool)
-    outside[0] = True
-    for side in (air[0], air[-1], air[:, 0], air[:, -1], air[:, :, 0], air[:, :, -1]):
-        outside[side] = True
-    solid[~outside[air]] = 1
-    return solid
+    return points[keep], index[faces[keep[faces[:, 0]]]]
 
 
 def column_crossings(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where columns (N, D) of occupancy, from far to near, pass the level.
-
-    Returns (column, z), one entry a crossing, z interpolated; the borders of the volume count as empty.
-    """
-    padded = np.pad(columns, ((0, 0), (1, 1)))
-    inside = padded >= LEVEL
+    """Where columns (N, D) of a function, from far to near, pass zero: (column, z), z interpolated."""
+    inside = columns > 0
     column, k = np.nonzero(inside[:, 1:] != inside[:, :-1])
-    low, high = padded[column, k], padded[column, k + 1]
-    return column, k - 1 + (LEVEL - low) / (high - low)
+    low, high = columns[column, k], columns[column, k + 1]
+    return column, k - low / (high - low)
 
 
 def landmarks_on_surface(
-    solid: np.ndarray, points: np.ndarray, expected: np.ndarray, frame: CropFrame, pose: HeadPose
+    shape: Shape, points: np.ndarray, expected: np.ndarray, frame: CropFrame, pose: HeadPose
 ) -> np.ndarray:
     """Landmarks on the surface, along the camera rays through their places in the photo.
 
-    solid: (200, 192, 192) occupancy; points: (N, 2) photo frame, px; expected: (N, 3) head frame, where
+    points: (N, 2) photo frame, px; expected: (N, 3) head frame, where
     they should be. A ray may cross the surface several times: the crossing nearest to the expected depth
     counts, so that landmarks of the far cheek get their hidden place. Returns (N, 3) float32, head frame,
     metres; NaN where the volume has nothing on the ray or within two pixels of it.
     """
-    crop = frame.photo_to_crop(points[:, :2].astype(np.float64))
-    depth = frame.camera_to_volume(pose.head_to_camera(expected.astype(np.float64)))[:, 2]
+    corner = shape.corner[::-1].astype(np.float64)
+    crop = frame.photo_to_crop(points[:, :2].astype(np.float64)) - corner[:2]
+    depth = frame.camera_to_volume(pose.head_to_camera(expected.astype(np.float64)))[:, 2] - corner[2]
     result = np.full((len(points), 3), np.nan)
     todo = np.arange(len(points))
     for offset in _spiral(LANDMARK_REACH):
-        columns, valid = _sample_columns(solid, crop[todo] + offset)
+        columns, valid = _sample_columns(shape.solid, crop[todo] + offset)
         column, z = column_crossings(columns)
         if len(column):
             # Sort by landmark, then by distance: the first of each landmark is the nearest.
@@ -166,7 +149,7 @@ def landmarks_on_surface(
         todo = np.flatnonzero(np.isnan(result[:, 0]))
         if len(todo) == 0:
             break
-    return pose.camera_to_head(frame.volume_to_camera(result)).astype(np.float32)
+    return pose.camera_to_head(frame.volume_to_camera(result + corner)).astype(np.float32)
 
 
 def _spiral(reach: int) -> np.ndarray:
@@ -178,8 +161,8 @@ def _spiral(reach: int) -> np.ndarray:
 
 
 def _sample_columns(solid: np.ndarray, crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 200) occupancy along the rays through crop points (N, 2), bilinear, and which are inside the
-    crop.
+    """(N, D) the function (D, H, W) along the rays through its points (N, 2), bilinear, and which are inside
+    it.
     """
     height, width = solid.shape[1:]
     valid = ((crop >= 0) & (crop <= [width - 1, height - 1])).all(1)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from core.geometry import CropFrame
-from core.surface import LEVEL, Shape
+from core.surface import Shape
 
 #: Depth, voxels, that a vertex may lie behind the front surface and still be counted as seen.
 FRONT_TOLERANCE = 1.5
@@ -36,23 +36,6 @@ EAR = np.array([[0.06, 0.06, -0.065], [0.12, 0.125, 0.035]], np.float32)
 FEWEST_LENDERS = 100
 
 
-def front_depth(shape: Shape) -> np.ndarray:
-    """(192, 192) float32: z, volume frame, at which each column's ray first meets the solid; -inf where
-    never.
-    """
-    solid = shape.solid[shape.box]
-    inside = solid >= LEVEL
-    depth = len(solid)
-    last = depth - 1 - np.argmax(inside[::-1], axis=0)
-    rows, columns = np.indices(last.shape)
-    here = solid[last, rows, columns]
-    beyond = np.where(last + 1 < depth, solid[np.minimum(last + 1, depth - 1), rows, columns], 0.0)
-    front = shape.box[0].start + last + (here - LEVEL) / np.maximum(here - beyond, 1e-6)
-    result = np.full(shape.solid.shape[1:], -np.inf, np.float32)
-    result[shape.box[1:]] = np.where(here >= LEVEL, front, -np.inf)
-    return result
-
-
 def facing_camera(front: np.ndarray) -> np.ndarray:
     """(192, 192) float32: cosine between the front surface's normal and the ray, 0 where there is no surface.
 
@@ -76,7 +59,7 @@ def seen_by_camera(shape: Shape) -> tuple[np.ndarray, np.ndarray]:
     Returns (trust, cosine), (N,) float32 each: 0..1, unhidden and not at a grazing angle; and cosine
     between the surface's normal and the ray.
     """
-    front = front_depth(shape)
+    front = shape.front
     cosines = facing_camera(front).ravel()
     width = front.shape[1]
     points = shape.volume_points

@@ -135,7 +135,7 @@ def surface_estimate(volume: np.ndarray, lifted: LiftedHead, case: Case) -> Esti
     ibug = lifted.vertices[template.ibug68].astype(np.float64)
     places = np.concatenate([lifted.landmarks[STABLE], ibug])
     found = landmarks_on_surface(
-        shape.solid, case.camera.project(pose.head_to_camera(places)), places, frame, pose
+        shape, case.camera.project(pose.head_to_camera(places)), places, frame, pose
     ).astype(np.float64)
     landmarks = np.full(lifted.landmarks.shape, np.nan)
     landmarks[STABLE] = found[: len(STABLE)]

@@ -11,7 +11,6 @@ from core.surface import column_crossings, extract_shape, landmarks_on_surface, 
 from core.surface_color import (
     color_from_photo,
     facing_camera,
-    front_depth,
     mirror_colors,
     scalp,
     seen_by_camera,
@@ -35,18 +34,28 @@ def as_mesh(shape) -> trimesh.Trimesh:
     return trimesh.Trimesh(shape.vertices, shape.faces, process=True, validate=True)
 
 
-def test_surface_is_where_the_solid_ends_in_metres(shape):
-    """Perspective and pose are undone: the surface of the metric ellipsoid comes back to a tenth of a
-    millimetre.
+def facing(scene, points: np.ndarray) -> np.ndarray:
+    """(N,) cosine between the ellipsoid's normal at points, head frame, and the way to the camera."""
+    normal = (points - HEAD_CENTRE) / AXES**2
+    towards = scene.pose.camera_to_head(np.zeros(3)) - points
+    lengths = np.linalg.norm(normal, axis=1) * np.linalg.norm(towards, axis=1)
+    return (normal * towards).sum(1) / lengths
+
+
+def test_surface_is_where_the_solid_ends_in_metres(scene, shape):
+    """Perspective and pose are undone: the surface of the metric ellipsoid comes back, to a tenth of a
+    millimetre where the camera sees it, to less than a voxel (1.5 mm) at the outline.
     """
-    assert np.abs(distance_inside(shape.vertices)).max() < 2e-4
-    assert np.abs(distance_inside(shape.vertices)).mean() < 5e-5
+    error, cosine = np.abs(distance_inside(shape.vertices)), facing(scene, shape.vertices)
+    assert error[cosine > 0.4].max() < 1e-4 and error[cosine > 0.4].mean() < 2e-5
+    assert error[cosine < -0.4].max() < 3e-4
+    assert error.max() < 1.2e-3 and error.mean() < 8e-5
 
 
 def test_surface_is_closed_and_outward(shape):
     mesh = as_mesh(shape)
     assert mesh.is_watertight and mesh.is_winding_consistent and mesh.body_count == 1
-    assert mesh.volume == pytest.approx(4 / 3 * np.pi * AXES.prod(), rel=2e-3)
+    assert mesh.volume == pytest.approx(4 / 3 * np.pi * AXES.prod(), rel=3e-3)
     assert len(mesh.faces) == len(shape.faces)
     assert shape.faces.dtype == np.int32 and shape.vertices.dtype == np.float32
 
@@ -58,10 +67,13 @@ def test_largest_solid_only_and_no_cavities(scene):
     shape = extract_shape(volume, scene.frame, scene.pose)
     mesh = as_mesh(shape)
     assert mesh.is_watertight and mesh.body_count == 1
-    assert mesh.volume == pytest.approx(4 / 3 * np.pi * AXES.prod(), rel=2e-3)
+    assert mesh.volume == pytest.approx(4 / 3 * np.pi * AXES.prod(), rel=3e-3)
     # What landmarks are looked for in has neither of them.
-    assert shape.solid[5:15, 5:15, 5:15].max() < 0.5 and shape.solid[90:105, 90:105, 90:105].min() > 0.5
-    assert ((scene.volume >= 0.5) == (shape.solid >= 0.5)).mean() > 0.9999
+    inside = np.zeros(VOLUME_SHAPE, bool)
+    z, y, x = np.argwhere(shape.solid > 0).T + shape.corner[:, None]
+    inside[z, y, x] = True
+    assert not inside[5:15, 5:15, 5:15].any() and inside[90:105, 90:105, 90:105].all()
+    assert ((scene.volume >= 0.5) == inside).mean() > 0.9997
 
 
 def test_solid_cut_off_by_the_volume_is_closed(scene):
@@ -96,7 +108,12 @@ def test_nothing_found(scene):
 
 def test_sides_have_no_terraces(scene):
     """Occupancy that ramps along the rays only, as the network's does: the sides come out smooth, too."""
-    column, z = column_crossings(scene.volume.reshape(len(scene.volume), -1).T)
+    column, z = column_crossings(
+        np.pad(scene.volume - 0.5, ((1, 1), (0, 0), (0, 0)), constant_values=-0.5)
+        .reshape(len(scene.volume) + 2, -1)
+        .T
+    )
+    z -= 1
     back, front = np.full(192 * 192, np.inf), np.full(192 * 192, -np.inf)
     np.minimum.at(back, column, z)
     np.maximum.at(front, column, z)
@@ -110,7 +127,7 @@ def test_sides_have_no_terraces(scene):
     towards = scene.pose.camera_to_head(np.zeros(3)) - mesh.vertices
     cosine = (normal * towards).sum(1) / np.linalg.norm(towards, axis=1)
     assert np.median(turned[np.abs(cosine) < 0.3]) < 3  # 5.4 without the smoothing
-    assert np.median(turned[cosine > 0.7]) < 0.1
+    assert np.median(turned[cosine > 0.7]) < 0.15
     assert np.median(turned[cosine < -0.7]) < 0.3  # the far side is blurred
 
 
@@ -118,7 +135,9 @@ def test_smoothing_leaves_alone_what_faces_the_camera():
     values = np.zeros((40, 40, 40), np.float32)
     values[5:20, 5:35, 5:35] = 1
     values[20, 5:35, 5:35] = 0.3
-    smooth = smooth_sides(values, 0.5)
+    front, back = np.full((2, 40, 40), [[[0]], [[39]]], np.float32)
+    front[5:35, 5:35], back[5:35, 5:35] = 19.5, 5
+    smooth = smooth_sides(values, front, back)
     np.testing.assert_array_equal(smooth[14:, 12:28, 12:28], values[14:, 12:28, 12:28])
     assert 0 < smooth[4, 20, 20] < 0.5 < smooth[5, 20, 20] < 1  # the far side
     assert 0.2 < smooth[12, 20, 4] < 0.3 and 0.7 < smooth[12, 20, 5] < 0.8
@@ -168,7 +187,7 @@ def test_confidence(scene, shape):
     cosine = np.einsum("nc,nc->n", normal / np.linalg.norm(normal, axis=1, keepdims=True), towards)
     assert confidence.min() >= 0 and confidence.max() <= 1
     assert confidence[cosine > 0.8].min() > 0.8
-    assert confidence[cosine < -0.1].max() < 0.301
+    assert confidence[cosine < -0.1].max() < 0.35
     back = HEAD_CENTRE - scene.pose.rotation.T @ np.array([0, 0, -1]) * AXES.min()
     assert confidence[np.argmin(np.linalg.norm(shape.vertices - back, axis=1))] < 0.1
 
@@ -225,7 +244,7 @@ def test_hair_spreads_over_the_hidden_scalp_and_skin_does_not():
 def test_front_depth_and_facing():
     scene = ellipsoid_scene()
     shape = extract_shape(scene.volume, scene.frame, scene.pose)
-    front = front_depth(shape)
+    front = shape.front
     assert np.isneginf(front[0, 0])
     middle = scene.frame.camera_to_volume(scene.pose.head_to_camera(HEAD_CENTRE))
     x, y = middle[:2].round().astype(int)
@@ -245,10 +264,10 @@ def test_mirror_colors_only_reach_the_same_place():
 
 
 def test_crossings():
-    columns = np.array([[0, 0, 1, 1, 0, 0.4, 0.6], [0, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1, 1]])
+    columns = np.array([[-1, -1, 1, 1, -1, -0.2, 0.2], [-1] * 7, [1] * 7])
     column, z = column_crossings(columns)
-    assert column.tolist() == [0, 0, 0, 0, 2, 2]
-    np.testing.assert_allclose(z, [1.5, 3.5, 5.5, 6 + 1 / 6, -0.5, 6.5], atol=1e-9)
+    assert column.tolist() == [0, 0, 0]
+    np.testing.assert_allclose(z, [1.5, 3.5, 5.5], atol=1e-9)
 
 
 def test_landmarks_on_seen_and_hidden_surface(scene, shape):
@@ -262,12 +281,12 @@ def test_landmarks_on_seen_and_hidden_surface(scene, shape):
     view = scene.pose.head_to_camera(true)
     cosine = np.abs(np.einsum("nc,nc->n", normal, view / np.linalg.norm(view, axis=1, keepdims=True)))
     expected = true + rng.normal(0, 0.008, true.shape)
-    found = landmarks_on_surface(shape.solid, scene.project(true), expected, scene.frame, scene.pose)
+    found = landmarks_on_surface(shape, scene.project(true), expected, scene.frame, scene.pose)
     clear = cosine > 0.4
     assert clear.sum() > 150
     error = np.linalg.norm(found - true, axis=1)
-    assert error[clear].max() < 5e-4
-    assert np.abs(distance_inside(found[np.isfinite(found[:, 0])])).max() < 2e-4
+    assert error[clear].max() < 6e-4
+    assert np.abs(distance_inside(found[np.isfinite(found[:, 0])])).max() < 6e-4
 
 
 def test_landmarks_beside_the_surface(scene, shape):
@@ -275,6 +294,6 @@ def test_landmarks_beside_the_surface(scene, shape):
     outline = scene.frame.photo_to_crop(scene.project(shape.vertices.astype(float)))
     left = outline[np.argmin(outline[:, 0])]
     place = scene.frame.crop_to_photo(left - np.array([[1.2, 0], [4.5, 0], [500, 0]]))
-    found = landmarks_on_surface(shape.solid, place, np.tile(HEAD_CENTRE, (3, 1)), scene.frame, scene.pose)
+    found = landmarks_on_surface(shape, place, np.tile(HEAD_CENTRE, (3, 1)), scene.frame, scene.pose)
     assert np.isfinite(found[0]).all() and np.isnan(found[1:]).all()
     assert np.abs(distance_inside(found[:1])).max() < 5e-4
