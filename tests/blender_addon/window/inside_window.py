@@ -23,8 +23,8 @@ questions: "queue.SimpleQueue[tuple[dict, queue.SimpleQueue]]" = queue.SimpleQue
 late_beats: list[tuple[float, float]] = []
 #: When the panels that are watched were last drawn.
 drawn: dict[str, float] = {}
-#: What `time_calls` has timed: (when, seconds).
-calls: list[tuple[float, float]] = []
+#: What `time_calls` has timed: (when, seconds, seconds of this thread's work).
+calls: list[tuple[float, float, float]] = []
 last_beat = time.monotonic()
 
 
@@ -81,16 +81,16 @@ def longest_pause(since, until=float("inf")):
 
 
 def time_calls(class_name, method):
-    """Note in `calls` when each call of this method of a class begins, and the seconds that it takes."""
+    """Note in `calls` when each call of this method of a class begins, and how long it takes and works."""
     cls = getattr(bpy.types, class_name)
     original = getattr(cls, method)
 
     def timed(self, context, event):
-        start = time.monotonic()
+        start, worked = time.monotonic(), time.thread_time()
         try:
             return original(self, context, event)
         finally:
-            calls.append((start, time.monotonic() - start))
+            calls.append((start, time.monotonic() - start, time.thread_time() - worked))
 
     setattr(cls, method, timed)
 
