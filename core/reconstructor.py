@@ -18,6 +18,7 @@ from core.geometry import DEFAULT_FOCAL_MM, Camera, CropFrame, HeadPose
 from core.guidance import Guidance, build_guidance
 from core.head_options import HeadOptions
 from core.lifter import LandmarkLifter
+from core.mirror import MirrorPredictor
 from core.models import models_folder
 from core.photo import Photo, load_photo
 from core.predictor import VolumePredictor, load_predictor
@@ -100,18 +101,24 @@ class Reconstructor:
 
     @classmethod
     def from_pretrained(
-        cls, models_dir: str | Path | None = None, backend: str | None = None, threads: int | None = None
+        cls,
+        models_dir: str | Path | None = None,
+        backend: str | None = None,
+        threads: int | None = None,
+        mirror: bool = False,
     ) -> "Reconstructor":
         """The reconstructor with the models of a folder (default: the project's).
 
         backend: "onnx", "torch", or "auto": ONNX Runtime if it is installed, else torch. Default:
-        $PHOTOBUST_BACKEND, else "auto". threads: of ONNX Runtime (default: the available cores).
+        $PHOTOBUST_BACKEND, else "auto". threads: of ONNX Runtime (default: the available cores). mirror: look
+        at each face a second time, in a mirror, for a little less error (see `core.mirror`).
         """
         folder = Path(models_dir) if models_dir else models_folder()
+        predictor = load_predictor(folder, backend, threads)
         return cls(
             FaceDetector.from_pretrained(folder),
             LandmarkLifter.from_pretrained(folder),
-            load_predictor(folder, backend, threads),
+            MirrorPredictor(predictor) if mirror else predictor,
             folder,
         )
 
