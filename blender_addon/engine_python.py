@@ -69,7 +69,7 @@ def _candidates(embedded: str | None) -> Iterator[tuple[Path, str]]:
     system = [shutil.which(f"python3.{minor}") for minor in range(HIGHEST[1], LOWEST[1] - 1, -1)]
     system += [shutil.which("python3"), shutil.which("python")]
     for path, origin in [
-        *((p, "Blender's own") for p in own),
+        *((p, "Blender's") for p in own),
         *((Path(p), "the system's") for p in system if p),
     ]:
         # Run with options, Blender itself would open a window.

@@ -105,7 +105,7 @@ def test_base_python_is_blenders_own_else_the_systems(tmp_path, monkeypatch):
         return f'echo \'[{version}, {complete}, {bits}, "linux", "x86_64"]\''
 
     own = program("python3.11", answer([3, 11, 9]))
-    assert find_base_python(embedded=str(own)) == BasePython(own, (3, 11, 9), "Blender's own")
+    assert find_base_python(embedded=str(own)) == BasePython(own, (3, 11, 9), "Blender's")
     monkeypatch.setattr(sys, "base_prefix", str(tmp_path / "nowhere"))
     monkeypatch.setenv("PATH", str(tmp_path))
     for text, words in (
