@@ -14,12 +14,12 @@ from mathutils import Matrix
 
 from . import compat
 from .errors import ExportError
-from .head_file import FILE_NAME, read_head
+from .head_file import FILE_NAME, TEXTURE, read_head
 from .head_import import build_head
 from .head_material import IMAGE_NODE
 from .manifest import add_file
 
-STEM, TEXTURE = "head", "albedo.png"
+STEM = "head"
 DESCRIPTIONS = {
     "fbx": "the head with its 52 face units, neutral, for other 3D programs (y up, the face looks along +z)",
     "obj": "the head as photographed, without shapes (y up, the face looks along +z); with head.mtl",
@@ -43,7 +43,7 @@ def export_head(
 ) -> Path:
     """Write a head object, as build_head makes it, into a folder; returns the file. Raises ExportError.
 
-    OBJ and USD refer to the texture, which is written beside them.
+    OBJ and USD refer to the texture, which is written beside them, for USD into a folder "textures".
     """
     folder = Path(folder)
     operator, options = _exporters()[format_]
@@ -121,8 +121,10 @@ def _exporters() -> dict[str, tuple[Callable[..., set[str]], dict[str, object]]]
                 "export_materials": True,
                 "export_shapekeys": True,
                 "generate_preview_surface": True,
-                "export_textures": False,
-                "export_textures_mode": "KEEP",
+                "export_textures": True,  # until 4.1
+                "export_textures_mode": "NEW",  # into a folder "textures" beside the file
+                "overwrite_textures": True,
+                "convert_world_material": False,
                 "relative_paths": True,
                 "root_prim_path": "/root",
                 "export_custom_properties": False,  # it knows no lists

@@ -11,7 +11,7 @@ import numpy as np
 
 from .errors import HeadFileError
 
-FILE_NAME = "head.npz"
+FILE_NAME, TEXTURE = "head.npz", "albedo.png"
 FORMAT_VERSION = 1
 
 

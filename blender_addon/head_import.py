@@ -24,8 +24,8 @@ def build_head(
     """The head as an object `name` in a collection: 1 unit is 1 m, z up, the face looks along -y.
 
     Its shape keys are "Basis", the neutral, "Photo", the expression as photographed, which is switched on,
-    and Apple's 52. Its texture is packed. Custom properties that begin with "photobust_" say what it was made of;
-    photobust_landmarks and photobust_ibug68 are the landmarks' vertices.
+    and Apple's 52. Its texture is packed. Custom properties that begin with "photobust_" say what it was
+    made of; photobust_landmarks and photobust_ibug68 are the landmarks' vertices.
     """
     mesh = _mesh(data, name)
     image = None if albedo is None else load_image(albedo, f"{name} albedo")

@@ -18,6 +18,14 @@ FOCAL_RANGE = (8.0, 2000.0)
 LEVELS = [(level, level.title(), "") for level in ("INFO", "WARNING", "ERROR")]
 
 
+MAKE = [
+    ("SURFACE", "Surface", "The coloured surface: the shape that the photo shows, in triangles"),
+    ("HEAD", "Head", "The animation-ready head: quads, texture, 52 face shapes; the surface is kept, hidden"),
+    ("BOTH", "Both", "The animation-ready head, and the surface beside it"),
+]
+TEXTURES = [(str(size), str(size), f"{size} x {size} pixels") for size in (1024, 2048, 4096)]
+
+
 class PhotobustSceneSettings(bpy.types.PropertyGroup):
     """What to reconstruct: `scene.photobust`."""
 
@@ -40,6 +48,10 @@ class PhotobustSceneSettings(bpy.types.PropertyGroup):
         soft_min=14.0,
         soft_max=200.0,
         subtype="DISTANCE_CAMERA",
+    )
+    make: EnumProperty(name="Make", description="What to make of each face", items=MAKE)
+    texture: EnumProperty(
+        name="Texture", description="Size of the head's texture", items=TEXTURES, default="2048"
     )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import bpy
 from mathutils import Vector
 
+from .errors import AddonError
+from .head_import import build_head
 from .materials import head_material
 from .run import LoadedHead
 from .surface_import import mesh_from_surface
@@ -20,6 +22,34 @@ def new_collection(scene: bpy.types.Scene, name: str) -> bpy.types.Collection:
     return collection
 
 
+def build_objects(
+    loaded: LoadedHead,
+    collection: bpy.types.Collection,
+    cursor: Vector,
+    count: int,
+    make: str,
+    seconds: float,
+) -> list[bpy.types.Object]:
+    """What is wanted of one face, "SURFACE", "HEAD" or "BOTH"; what is shown comes first.
+
+    `count`: objects of the photo that stand there already, from `cursor` on. A surface that is not wanted
+    is kept, hidden, where the head is. Raises AddonError.
+    """
+    if make == "SURFACE":
+        return [build_surface_object(loaded, collection, place_of(cursor, count), seconds)]
+    if loaded.head is None:
+        raise AddonError("The engine made no head: set it up again, it is of another version.")
+    head = build_head(loaded.head, loaded.albedo, collection, loaded.name)
+    head.location = place_of(cursor, count)
+    _note(head, loaded, seconds)
+    shown = make == "BOTH"
+    surface = build_surface_object(loaded, collection, place_of(cursor, count + shown), seconds)
+    surface.name = f"{loaded.name} surface"
+    surface.hide_render = not shown
+    surface.hide_viewport = not shown
+    return [head, surface]
+
+
 def build_surface_object(
     loaded: LoadedHead, collection: bpy.types.Collection, location: Vector, seconds: float
 ) -> bpy.types.Object:
@@ -31,14 +61,18 @@ def build_surface_object(
     mesh.materials.append(head_material(loaded.name))
     head = bpy.data.objects.new(loaded.name, mesh)
     head.location = location
+    _note(head, loaded, seconds)
+    collection.objects.link(head)
+    return head
+
+
+def _note(head: bpy.types.Object, loaded: LoadedHead, seconds: float) -> None:
     note = head.photobust
     note.is_head = True
     note.folder = str(loaded.folder)
     note.photo = str(loaded.photo)
     note.manifest = loaded.record.compact()
     note.seconds = seconds
-    collection.objects.link(head)
-    return head
 
 
 def place_of(cursor: Vector, index: int) -> Vector:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import AddonError, JobCancelledError
+from .head_file import FILE_NAME as HEAD_FILE
+from .head_file import TEXTURE, HeadData, read_head
 from .ply import SurfaceMesh, read_ply
 from .record import HeadRecord
 from .worker_client import Progress, WorkerClient
@@ -23,23 +25,32 @@ class Order:
     """What is to be reconstructed, and where to put the files.
 
     `focal_mm`: 35 mm equivalent, None to take the photo's own. `faces`: their numbers from 0 on, the largest
-    first; None for all.
+    first; None for all. `head`: make the animation-ready head too; `texture`: its texture's side, texels.
     """
 
     photo: Path
     out: Path
     focal_mm: float | None = None
     faces: tuple[int, ...] | None = None
+    head: bool = False
+    texture: int = 2048
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What only a request that wants it says, so that older engines understand the others."""
+        return {"head": True, "texture": self.texture} if self.head else {}
 
 
 @dataclass(frozen=True)
 class LoadedHead:
-    """One face's results, read from its folder."""
+    """One face's results, read from its folder; `head` and `albedo`, its texture, if they were ordered."""
 
     photo: Path
     folder: Path
     surface: SurfaceMesh
     record: HeadRecord
+    head: HeadData | None = None
+    albedo: Path | None = None
 
     @property
     def name(self) -> str:
@@ -56,7 +67,11 @@ class Run:
         self.cancelling = False
         self._start = time.monotonic()
         self._job = client.submit_reconstruct(
-            order.photo, order.out, focal_mm=order.focal_mm, faces=order.faces
+            order.photo,
+            order.out,
+            focal_mm=order.focal_mm,
+            faces=order.faces,
+            options=order.options,
         )
         self._reading: Future[list[LoadedHead]] | None = None
         self._error: Exception | None = None
@@ -138,5 +153,7 @@ def _read_heads(photo: Path, answer: dict[str, Any]) -> list[LoadedHead]:
     for face in answer["faces"]:
         folder, files = Path(face["folder"]), face["files"]
         record = HeadRecord.read(Path(files["face.json"]))
-        heads.append(LoadedHead(photo, folder, read_ply(files["surface.ply"]), record))
+        head = read_head(files[HEAD_FILE]) if HEAD_FILE in files else None
+        albedo = Path(files[TEXTURE]) if TEXTURE in files else None
+        heads.append(LoadedHead(photo, folder, read_ply(files["surface.ply"]), record, head, albedo))
     return heads

@@ -13,7 +13,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,15 +80,19 @@ class WorkerClient:
         focal_mm: float | None = None,
         max_faces: int = 10,
         faces: Sequence[int] | None = None,
+        options: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> dict[str, Any]:
         """Reconstruct the faces of `photo` into the folder `out` and wait for it.
 
         `focal_mm` is the 35 mm equivalent focal length, None to take it from the photo's EXIF data; `faces`
-        are the indices that `detect` gives to the faces that are wanted, None for all.
+        are the indices that `detect` gives to the faces that are wanted, None for all. `options`: what else
+        the request says, such as {"head": True, "texture": 4096}; see `core.worker`.
         """
-        job = self.submit_reconstruct(photo, out, focal_mm=focal_mm, max_faces=max_faces, faces=faces)
+        job = self.submit_reconstruct(
+            photo, out, focal_mm=focal_mm, max_faces=max_faces, faces=faces, options=options
+        )
         return job.wait(timeout, on_progress)
 
     def submit_reconstruct(
@@ -99,6 +103,7 @@ class WorkerClient:
         focal_mm: float | None = None,
         max_faces: int = 10,
         faces: Sequence[int] | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> "Job":
         """As `reconstruct`, without waiting."""
         return self.submit(
@@ -108,6 +113,7 @@ class WorkerClient:
             focal_mm=focal_mm,
             max_faces=max_faces,
             faces=None if faces is None else list(faces),
+            **(options or {}),
         )
 
     def detect(

@@ -4,6 +4,7 @@ from .cancel import PHOTOBUST_OT_cancel
 from .cancel_setup import PHOTOBUST_OT_cancel_setup
 from .check_engine import PHOTOBUST_OT_check_engine
 from .choose_photo import PHOTOBUST_OT_choose_photo
+from .export_head import PHOTOBUST_OT_export_head
 from .landmarks import PHOTOBUST_OT_landmarks
 from .match_camera import PHOTOBUST_OT_match_camera
 from .open_folder import PHOTOBUST_OT_open_folder
@@ -19,6 +20,7 @@ CLASSES = (
     PHOTOBUST_OT_cancel_setup,
     PHOTOBUST_OT_check_engine,
     PHOTOBUST_OT_choose_photo,
+    PHOTOBUST_OT_export_head,
     PHOTOBUST_OT_landmarks,
     PHOTOBUST_OT_match_camera,
     PHOTOBUST_OT_open_folder,

@@ -5,8 +5,9 @@ from pathlib import Path
 import bpy
 from bpy.props import FloatProperty, StringProperty
 
-from .. import face_choice, redraw, results, session, settings
+from .. import face_choice, redraw, results, session, settings, view
 from ..errors import AddonError
+from ..properties import MAKE
 from ..run import LoadedHead, Order, Run, parse_faces
 from ..session import Message
 from ..worker_client import Progress
@@ -47,6 +48,12 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
 
     _run: Run
     _pending: list[LoadedHead] | None
+
+    make: StringProperty(
+        name="Make",
+        description='"SURFACE", "HEAD" (animation-ready) or "BOTH"; empty for what the panel says',
+        options={"SKIP_SAVE"},
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -104,11 +111,13 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         self._pending = None
         # Names, not objects: an undo while this goes on would leave references to nothing.
         self._made: list[str] = []
+        self._places = 0  # where something stands
         self._collection = ""
         self._shown: Progress | None = None
         now = session.current()
         now.message = Message()
         order = self._order(context)
+        self._make = self.make.upper() or context.scene.photobust.make
         self._run = now.run = Run(now.client(settings.engine_choice(context).find()), order)
 
     def _order(self, context: bpy.types.Context) -> Order:
@@ -124,7 +133,12 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
             faces = face_choice.chosen_faces(context)
             if faces == ():
                 raise AddonError("No face is ticked: tick those that heads are to be made of.")
-        return Order(photo, settings.results_folder(context), focal or None, faces)
+        make = self.make.upper() or panel.make
+        if make not in {kind for kind, *_ in MAKE}:
+            raise AddonError(f'"{self.make}" cannot be made: say SURFACE, HEAD or BOTH.')
+        texture = int(panel.texture)
+        folder = settings.results_folder(context)
+        return Order(photo, folder, focal or None, faces, make != "SURFACE", texture)
 
     def _tick(self, context: bpy.types.Context) -> set[str] | None:
         """Go on a little; what ends the operator, or None."""
@@ -153,16 +167,18 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
             scene = bpy.data.scenes.get(self._scene_name) or context.scene
             collection = results.new_collection(scene, loaded.photo.stem)
             self._collection = collection.name
-        place = results.place_of(self._cursor, len(self._made))
-        head = results.build_surface_object(loaded, collection, place, self._run.seconds)
-        self._made.append(head.name)
+        made = results.build_objects(
+            loaded, collection, self._cursor, self._places, self._make, self._run.seconds
+        )
+        self._places += sum(not one.hide_render for one in made)
+        self._made.append(made[0].name)
 
     def _finish(self, context: bpy.types.Context) -> set[str]:
         there = context.scene.objects  # without them if the user went on in another scene
         made = [there[name] for name in self._made if name in there]
         if made:
             results.select_only(context.view_layer, made)
-        self._show_colors(context)
+            view.show_heads(context, settings.current(context))
         what = "a head" if len(self._made) == 1 else f"{len(self._made)} heads"
         if self._run.restarted:
             tell(self, "WARNING", RESTARTED)
@@ -170,13 +186,6 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
             session.current().message = Message()
             self.report({"INFO"}, f"Made {what} from {self._run.order.photo.name}")
         return {"FINISHED"}
-
-    def _show_colors(self, context: bpy.types.Context) -> None:
-        space = context.space_data
-        if space is None or space.type != "VIEW_3D" or not settings.current(context).show_colors:
-            return
-        if space.shading.type == "SOLID" and space.shading.color_type == "MATERIAL":
-            space.shading.color_type = "VERTEX"
 
     def _stop(self, context: bpy.types.Context) -> None:
         context.window_manager.event_timer_remove(self._timer)

@@ -44,6 +44,9 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     row.operator("photobust.choose_photo", text="", icon="FILEBROWSER")
     answer = face_choice.answer_for(context.scene)
     _draw_focal(layout, chosen, answer)
+    layout.row(align=True).prop(chosen, "make", expand=True)
+    if chosen.make != "SURFACE":
+        layout.prop(chosen, "texture")
     if answer:
         _draw_faces(layout, context)
     elif face_choice.is_looking():
@@ -61,9 +64,7 @@ def _draw_focal(
         field.prop(chosen, "focal_mm")
         return
     noted = answer["photo"].get("focal_mm35")
-    field.label(
-        text=f"Focal Length: {noted:.0f} mm (from EXIF)" if noted else "Focal Length: 50 mm (not in EXIF)"
-    )
+    field.label(text=f"Lens: {noted:.0f} mm (EXIF)" if noted else "Lens: 50 mm (assumed)")
 
 
 def _draw_faces(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

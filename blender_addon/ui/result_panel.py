@@ -4,6 +4,7 @@ import bpy
 
 from .. import landmark_empties, materials
 from ..heads import active_head, record_of, the_head
+from ..operators.export_head import is_animation_ready
 from ..verdict import Grade, verdict
 from .text import draw_text
 
@@ -42,6 +43,8 @@ class PHOTOBUST_PT_result(bpy.types.Panel):
         column.operator(
             "photobust.landmarks", icon="EMPTY_DATA", depress=bool(landmark_empties.landmarks_of(head))
         )
+        if is_animation_ready(head):
+            column.operator("photobust.export_head", icon="EXPORT")
         column.operator("photobust.open_folder", icon="FILE_FOLDER")
         layout.label(text=f"{head.photobust.seconds:.1f} s from the click to the head", icon="TIME")
         if record.timings:

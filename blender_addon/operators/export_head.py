@@ -1,0 +1,67 @@
+"""Write the animation-ready head for other programs. Needs bpy."""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import EnumProperty, StringProperty
+
+from .. import head_export
+from ..errors import AddonError
+from ..heads import active_head, the_head
+from . import needs
+from .telling import tells_errors
+
+FORMATS = [
+    ("glb", "GLB", "glTF: for the web and game engines"),
+    ("fbx", "FBX", "For game engines and other 3D programs"),
+    ("obj", "OBJ", "For everything; without shapes"),
+    ("usd", "USD", "For pipelines; not in every Blender"),
+]
+
+
+class PHOTOBUST_OT_export_head(bpy.types.Operator):
+    """Write the head with its texture and face shapes for other programs"""
+
+    bl_idname = "photobust.export_head"
+    bl_label = "Export Head"
+
+    directory: StringProperty(
+        name="Folder", description="Where the files go", subtype="DIR_PATH", options={"SKIP_SAVE"}
+    )
+    formats: EnumProperty(
+        name="Formats", description="What to write", items=FORMATS, options={"ENUM_FLAG"}, default={"glb"}
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not needs.head(cls, context) or not needs.object_mode(cls, context):
+            return False
+        if not is_animation_ready(active_head(context)):
+            cls.poll_message_set('This is a surface: make a "Head" of the photo to export one')
+            return False
+        return True
+
+    @tells_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        if not self.formats:
+            raise AddonError("Choose at least one format.")
+        head = the_head(context)
+        folder = Path(bpy.path.abspath(self.directory or head.photobust.folder))
+        paths = [
+            head_export.export_head(context, head, folder, name, bpy.path.clean_name(head.name))
+            for name, *_ in FORMATS
+            if name in self.formats
+        ]
+        self.report({"INFO"}, f"Wrote {', '.join(path.name for path in paths)} to {folder}")
+        return {"FINISHED"}
+
+    @tells_errors
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        self.directory = self.directory or the_head(context).photobust.folder
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+
+def is_animation_ready(head: bpy.types.Object | None) -> bool:
+    """Whether a head is the one with shapes, not a surface."""
+    return head is not None and head.type == "MESH" and head.data.shape_keys is not None
