@@ -46,7 +46,8 @@ def load_models(args: argparse.Namespace) -> "tuple[TrueHeads, LandmarkLifter, H
     lifter = LandmarkLifter.from_pretrained(args.models, truths.heads.template)
     refiner = None
     if (args.models / FILE_NAME).is_file():
-        refiner = HeadRefiner(lifter, torch_session(load_refiner_network(args.models / FILE_NAME)))
+        network, prior = load_refiner_network(args.models / FILE_NAME)
+        refiner = HeadRefiner(lifter, torch_session(network), prior)
     return truths, lifter, refiner
 
 
@@ -54,6 +55,7 @@ def build_methods(
     args: argparse.Namespace, truths: "TrueHeads", lifter: "LandmarkLifter"
 ) -> "dict[str, Method]":
     """Name in the tables -> method, of those that were asked for."""
+    from core.mirror import MirrorPredictor
     from core.predictor import TorchPredictor
     from core.training.evaluation_methods import (
         AverageHead,
@@ -70,10 +72,12 @@ def build_methods(
     if args.inputs:
         predictor = network()
         return {
+            # Without the picture there is no refiner.
             "lifted template alone": VolumeMethod(TemplatePredictor(), refined=False),
-            "network, template only": VolumeMethod(Withheld(predictor, {"picture", "mesh"})),
+            "template refined by the picture": VolumeMethod(TemplatePredictor()),
+            "network, template only": VolumeMethod(Withheld(predictor, {"picture", "mesh"}), refined=False),
             "network, picture and template": VolumeMethod(Withheld(predictor, {"mesh"})),
-            "network, mesh and template": VolumeMethod(Withheld(predictor, {"picture"})),
+            "network, mesh and template": VolumeMethod(Withheld(predictor, {"picture"}), refined=False),
             "network, all": VolumeMethod(predictor),
         }
     makers = {
@@ -82,6 +86,7 @@ def build_methods(
         "lifted": ("lifted template", lambda: VolumeMethod(TemplatePredictor(), refined=False)),
         "template": ("refined template", lambda: VolumeMethod(TemplatePredictor())),
         "network": ("network", lambda: VolumeMethod(network())),
+        "mirror": ("network, mirrored too", lambda: VolumeMethod(MirrorPredictor(network()))),
         "bfloat16": ("network, bfloat16", lambda: VolumeMethod(network(bfloat16=True))),
     }
     return {makers[name][0]: makers[name][1]() for name in args.methods if name in makers}
