@@ -52,6 +52,7 @@ def _tell_end(setup) -> None:
         message = Message("ERROR", str(error))
     else:
         message = Message("INFO", "The engine is set up.")
+        settings.forget_engine_python(bpy.context)
     LOGGER.info("set-up: %s", message.text)
     session.current().message = message
     settings.check_engine(bpy.context, again=True)

@@ -49,5 +49,7 @@ class PhotobustPreferences(bpy.types.AddonPreferences):
         column.use_property_split = True
         column.prop(self, "engine_python")
         column.prop(self, "results_folder")
+        if not self.results_folder:
+            column.label(text=f"Now: {settings.results_folder(context)}")
         column.prop(self, "show_colors")
         column.prop(self, "frame_head")

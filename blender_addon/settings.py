@@ -33,6 +33,13 @@ def current(context: bpy.types.Context) -> Settings:
     return Settings(found.engine_python, found.results_folder, found.show_colors, found.frame_head)
 
 
+def forget_engine_python(context: bpy.types.Context) -> None:
+    """Let the engine that was just set up be used, not an interpreter that was chosen before."""
+    addon = context.preferences.addons.get(PACKAGE)
+    if addon is not None and addon.preferences is not None:
+        addon.preferences.engine_python = ""
+
+
 def user_folder() -> Path:
     """Where the add-on may keep things: log, private engine, results without a .blend."""
     return compat.user_folder(PACKAGE)

@@ -1,8 +1,11 @@
 """What the 3D view shows after a button was pressed in it. Needs bpy."""
 
+from collections.abc import Sequence
+
 import bpy
 from mathutils import Vector
 
+from .heads import is_animation_ready
 from .settings import Settings
 
 
@@ -13,7 +16,7 @@ def show_heads(context: bpy.types.Context, settings: Settings) -> None:
         return
     solid = space.shading.type == "SOLID" and space.shading.color_type == "MATERIAL"
     if settings.show_colors and solid:
-        space.shading.color_type = "VERTEX"
+        space.shading.color_type = "TEXTURE" if is_animation_ready(context.active_object) else "VERTEX"
     if settings.frame_head and space.region_3d is not None and not space.region_quadviews:
         region = next(region for region in context.area.regions if region.type == "WINDOW")
         with context.temp_override(area=context.area, region=region):
@@ -27,16 +30,16 @@ def through_camera(context: bpy.types.Context) -> None:
         space.region_3d.view_perspective = "CAMERA"
 
 
-def around(context: bpy.types.Context, place: Vector) -> bpy.types.Object | None:
-    """A visible object whose box has `place` (world) inside, such as the default cube; else None."""
+def around(context: bpy.types.Context, places: Sequence[Vector]) -> bpy.types.Object | None:
+    """A visible object whose box has one of `places` (world) inside, such as the default cube; else None."""
     for candidate in context.visible_objects:
         if candidate.type != "MESH" or candidate.photobust.is_head:
             continue
-        scale = candidate.matrix_world.to_scale()
-        if min(abs(value) for value in scale) < 1e-9:
+        if min(abs(value) for value in candidate.matrix_world.to_scale()) < 1e-9:
             continue
-        local = candidate.matrix_world.inverted() @ place
+        inverse = candidate.matrix_world.inverted()
         corners = [Vector(corner) for corner in candidate.bound_box]
-        if all(min(c[k] for c in corners) < local[k] < max(c[k] for c in corners) for k in range(3)):
-            return candidate
+        for place in (inverse @ place for place in places):
+            if all(min(c[k] for c in corners) < place[k] < max(c[k] for c in corners) for k in range(3)):
+                return candidate
     return None

@@ -54,8 +54,9 @@ class PHOTOBUST_OT_match_camera(bpy.types.Operator):
         scale = head.matrix_world.to_scale()
         if max(scale) - min(scale) > UNEVEN * max(scale):
             tell(self, "WARNING", "The head is scaled unevenly, so the photo does not fit: clear its scale.")
-        hiding = view.around(context, owner.matrix_world.translation)
+        places = (owner.matrix_world.translation, head.matrix_world.translation)
+        hiding = view.around(context, places)
         if hiding is not None:
-            tell(self, "WARNING", f'The camera is inside "{hiding.name}": hide that to see the photo.')
+            tell(self, "WARNING", f'"{hiding.name}" is around the head or its camera and hides the fit.')
         view.through_camera(context)
         return {"FINISHED"}

@@ -11,7 +11,7 @@ from ..errors import AddonError
 from . import needs
 from .telling import tell, tells_errors
 
-DIALOG_WIDTH = 520
+DIALOG_WIDTH = 640
 
 
 class PHOTOBUST_OT_setup_engine(bpy.types.Operator):
@@ -50,7 +50,11 @@ class PHOTOBUST_OT_setup_engine(bpy.types.Operator):
         if not bpy.app.background:
             engine_watch.follow()
             return {"FINISHED"}
-        setup.wait()
+        try:
+            setup.wait()
+        finally:
+            now.setup = None
+        settings.forget_engine_python(context)
         state = settings.check_engine(context, again=True).wait()
         if state is None or not state.ready:
             raise AddonError(state.message if state else "The engine was set up, but cannot be checked.")

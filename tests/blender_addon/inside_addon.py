@@ -220,6 +220,53 @@ def check_results_and_undo(folder):
     assert Path(active().photobust.folder) == blend.parent / "heads" / "chosen"
 
 
+def check_setup(folder):
+    """The engine's set-up as far as the add-on goes; what it downloads is another test's business."""
+    now = switch_on()
+    from blender_addon import compat, engine_setup, errors
+    from blender_addon.operators import setup_engine
+
+    ops = bpy.ops.photobust
+    preferences = bpy.context.preferences.addons[NAME].preferences
+    if not compat.online_access():  # asked since 4.2, and not granted to a new user
+        assert not ops.setup_engine.poll()
+        assert "Online Access" in error_of(ops.setup_engine)
+        setup_engine.compat.online_access = lambda: True
+    plan = setup_engine._plan()
+    words = " ".join(plan.lines())
+    assert "MB" in words and str(plan.folder) in words
+
+    class Installed(engine_setup.EngineSetup):
+        problem = None
+
+        def start(self):
+            assert now.engine_pid is None, "an engine that is being replaced has to be stopped"
+
+        def wait(self, *arguments):
+            if self.problem:
+                raise self.problem
+
+    setup_engine.EngineSetup = Installed
+    ops.reconstruct(filepath=make_photo(folder, "one"))
+    preferences.engine_python = str(folder)  # wrong, and put right by setting up
+    assert ops.setup_engine() == {"FINISHED"}
+    assert preferences.engine_python == "" and now.engine_state.ready, now.engine_state
+    state = bpy.context.window_manager.photobust
+    assert state.engine_ready and state.message == "The engine is set up." and not state.setting_up
+    Installed.problem = errors.SetupError("pip found no network")
+    assert "pip found no network" in error_of(ops.setup_engine)
+    assert state.message == "pip found no network" and state.message_level == "ERROR"
+    # What is greyed when the engine is known to be unusable says why.
+    preferences.engine_python = str(folder / "nothing")
+    ops.check_engine()
+    assert not state.engine_ready and "nothing" in state.message
+    assert not ops.reconstruct.poll()
+    assert "nothing" in error_of(ops.reconstruct, filepath=make_photo(folder, "one"))
+    preferences.engine_python = ""
+    ops.check_engine()
+    assert state.engine_ready and ops.reconstruct.poll()
+
+
 def check_orphan(folder):
     switch_on()
     bpy.ops.photobust.reconstruct(filepath=make_photo(folder, "one"))
@@ -247,7 +294,7 @@ def check_real(folder, photo):
     head = reconstruct_real(photo)
     state = bpy.context.window_manager.photobust
     bpy.ops.photobust.match_camera()
-    assert f'inside "{cube.name}"' in state.message and state.message_level == "WARNING"
+    assert f'"{cube.name}" is around' in state.message and state.message_level == "WARNING"
     bpy.data.objects.remove(cube)
     assert head.name == "astronaut" and head.users_collection[0].name == "astronaut"
     assert (head.location - Vector((0.5, -0.25, 1.5))).length < 1e-6
