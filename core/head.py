@@ -83,7 +83,7 @@ class HeadWrapper:
         target = Target(surface)
         rays = landmark_rays(landmarks.points, self.template, camera, pose)
         clock.lap("prepare")
-        fitted = self.wrap.fit(lifted, target, rays)
+        fitted = self.wrap.fit(self.wrap.ease(lifted), target, rays)
         clock.lap("fit")
         count = self.wrap.count
         shape = fitted.copy()
