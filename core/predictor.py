@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -11,11 +11,16 @@ from core.errors import ModelError
 from core.guidance import Guidance
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from core.network import VolumeRegressionNetwork
 
 #: Logits are divided by this before they become occupancies. Within the few voxels around a surface they grow
 #: evenly; a plain sigmoid would flatten that to 0 and 1, and leave marching cubes nothing to interpolate.
 SOFTNESS = 4.0
+
+
+Network = TypeVar("Network", bound="nn.Module")
 
 
 class VolumePredictor(Protocol):
@@ -62,11 +67,10 @@ def load_network(path: Path) -> "VolumeRegressionNetwork":
     if not path.is_file():
         raise ModelError(f"{path} is missing: get the project's models folder again")
     with safe_open(path, "pt") as file:
-        config = json.loads(file.metadata()["config"])
+        config: dict[str, Any] = json.loads(file.metadata()["config"])
         state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
-    network = VolumeRegressionNetwork(
-        NetworkConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})
-    )
+    options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    network = VolumeRegressionNetwork(NetworkConfig(**options))
     missing, unexpected = network.load_state_dict(state, strict=False)
     if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
         raise ModelError(
@@ -74,7 +78,7 @@ def load_network(path: Path) -> "VolumeRegressionNetwork":
         )
     for parameter in network.parameters():
         parameter.requires_grad_(False)
-    return network.eval().to(memory_format=torch.channels_last)
+    return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 class TorchPredictor:
@@ -103,20 +107,21 @@ class TorchPredictor:
         return volume.numpy()
 
 
-def fold_normalisation(network: "VolumeRegressionNetwork") -> "VolumeRegressionNetwork":
+def fold_normalisation(network: Network) -> Network:
     """The same network with its batch normalisations folded into the convolutions before them."""
     from torch import nn
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
     from core.network import ResidualBlock
 
-    def fold(conv: nn.Module, norm: nn.Module) -> nn.Module:
-        return fuse_conv_bn_eval(conv, norm)
+    def fold(parent: nn.Module, conv: str, norm: str) -> None:
+        setattr(parent, conv, fuse_conv_bn_eval(getattr(parent, conv), getattr(parent, norm)))
+        setattr(parent, norm, nn.Identity())
 
     for module in list(network.modules()):
         if isinstance(module, ResidualBlock) and isinstance(module.norm1, nn.BatchNorm2d):
-            module.conv1, module.norm1 = fold(module.conv1, module.norm1), nn.Identity()
-            module.conv2, module.norm2 = fold(module.conv2, module.norm2), nn.Identity()
+            fold(module, "conv1", "norm1")
+            fold(module, "conv2", "norm2")
         elif isinstance(module, nn.Sequential) and len(module) == 3 and isinstance(module[1], nn.BatchNorm2d):
-            module[0], module[1] = fold(module[0], module[1]), nn.Identity()
+            fold(module, "0", "1")
     return network
