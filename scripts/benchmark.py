@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from blender_addon.engine import Engine
-from blender_addon.worker_client import WorkerClient
+from blender_addon.worker_client import Progress, WorkerClient
 
 DOCUMENT = ROOT / "docs/benchmarks.md"
 BEGIN, END = "<!-- benchmark.py: begin -->", "<!-- benchmark.py: end -->"
@@ -95,9 +95,11 @@ def measure_engine(photo: Path, out: Path, repeats: int) -> EngineFigures:
         client = WorkerClient(Engine(Path(sys.executable), ROOT))
         arrivals: dict[str, float] = {}
         start = time.perf_counter()
-        client.reconstruct(
-            photo, out, on_progress=lambda p, seen=arrivals: seen.setdefault(p.step, time.perf_counter())
-        )
+
+        def note(progress: Progress, seen: dict[str, float] = arrivals) -> None:
+            seen.setdefault(progress.step, time.perf_counter())
+
+        client.reconstruct(photo, out, on_progress=note)
         firsts.append(time.perf_counter() - start)
         ready.append(arrivals["load"] - start)  # reading the photo comes after loading the models
         if attempt < COLD_STARTS - 1:
