@@ -6,7 +6,7 @@ import bpy
 from bpy.props import FloatProperty, StringProperty
 
 from .. import face_choice, redraw, results, session, settings, view
-from ..errors import AddonError
+from ..errors import AddonError, JobCancelledError
 from ..properties import MAKE
 from ..run import LoadedHead, Order, Run, parse_faces
 from ..session import Message
@@ -69,8 +69,11 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         finally:
             manager.progress_end()
             session.current().run = None
-        while self._pending:
-            self._add_next(context, self._pending)
+        try:
+            while self._pending:
+                self._add_next(context, self._pending)
+        except Exception as error:  # told; but what is there already has to be undoable
+            return self._give_up(error)
         return self._finish(context)
 
     @tells_errors
@@ -94,7 +97,7 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         try:
             ended = self._tick(context)
         except Exception as error:  # the last place before Blender shows a traceback
-            ended = tell_error(self, error)
+            ended = self._give_up(error)
         if ended is None:
             return {"PASS_THROUGH"}
         self._stop(context)
@@ -150,6 +153,8 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
             if not over:
                 return None
             self._pending = self._run.heads()
+        if self._run.cancelling:
+            raise JobCancelledError("Cancelled.")
         if context.mode != "OBJECT":
             # An object that comes amid someone's editing could not be undone by itself.
             if not session.current().message.text:
@@ -186,6 +191,14 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
             session.current().message = Message()
             self.report({"INFO"}, f"Made {what} from {self._run.order.photo.name}")
         return {"FINISHED"}
+
+    def _give_up(self, error: Exception) -> set[str]:
+        """Tell the error. What was made before it stays, as something that can be undone."""
+        collection = bpy.data.collections.get(self._collection)
+        if collection is not None and not collection.all_objects:
+            bpy.data.collections.remove(collection)
+        told = tell_error(self, error)
+        return {"FINISHED"} if self._made else told
 
     def _stop(self, context: bpy.types.Context) -> None:
         context.window_manager.event_timer_remove(self._timer)

@@ -147,15 +147,13 @@ def check_errors(folder):
     # Of what nobody thought of, the user gets a sentence, and the log the traceback.
     from blender_addon import results
 
-    kept = results.build_surface_object
-    results.build_surface_object = lambda *arguments: 1 / 0
+    kept = results.head_material
+    results.head_material = lambda *arguments: 1 / 0
     words = error_of(ops.reconstruct, filepath=make_photo(folder, "fine"))
-    results.build_surface_object = kept
+    results.head_material = kept
     assert "ZeroDivisionError" in words and "Open Log" in words and "Traceback" not in words
     assert "Traceback" in now.log_path.read_text()
-    for collection in list(bpy.data.collections):
-        if collection.name.startswith("fine"):
-            bpy.data.collections.remove(collection)
+    bpy.data.meshes.remove(bpy.data.meshes["fine"])  # in no scene, so not saved either
     assert nothing_new(before), counts()
 
     assert ops.reconstruct(filepath=make_photo(folder, "once")) == {"FINISHED"}
@@ -207,6 +205,16 @@ def check_results_and_undo(folder):
         ops.reconstruct(filepath=make_photo(folder, "Zoë"))
         assert active().users_collection[0].name == ("Zoë", "Zoë.001")[number]
     assert len(active().users_collection[0].objects) == 1
+
+    # A photo that is dropped into the window, or picked, is the panel's.
+    assert ops.choose_photo(filepath=make_photo(folder, "picked")) == {"FINISHED"}
+    assert bpy.context.scene.photobust.photo == str(folder / "picked.jpg")
+    assert "No photo was chosen" in error_of(ops.choose_photo, filepath="")
+    bpy.context.scene.photobust.use_own_focal = True
+    bpy.context.scene.photobust.focal_mm = 85.0
+    assert ops.reconstruct() == {"FINISHED"} and active().name == "picked"
+    document = json.loads((Path(active().photobust.folder) / "face.json").read_text("utf-8"))
+    assert document["params"]["focal_mm"] == 85.0
 
     # Results beside a saved .blend.
     blend = folder / "work" / "scene.blend"
