@@ -43,7 +43,7 @@ def export_head(
 ) -> Path:
     """Write a head object, as build_head makes it, into a folder; returns the file. Raises ExportError.
 
-    OBJ and USD refer to the texture, which is written beside them, for USD into a folder "textures".
+    OBJ and USD refer to the texture, which is written beside them.
     """
     folder = Path(folder)
     operator, options = _exporters()[format_]
@@ -76,6 +76,8 @@ def export_folder(
         paths = [export_head(context, head, folder, name, stem) for name in wanted]
     for name, path in zip(wanted, paths, strict=True):
         add_file(folder, path.name, DESCRIPTIONS[name])
+        if path.with_suffix(".mtl").is_file() and name == "obj":
+            add_file(folder, path.with_suffix(".mtl").name, "materials of the OBJ file")
     return paths
 
 
@@ -121,9 +123,8 @@ def _exporters() -> dict[str, tuple[Callable[..., set[str]], dict[str, object]]]
                 "export_materials": True,
                 "export_shapekeys": True,
                 "generate_preview_surface": True,
-                "export_textures": True,  # until 4.1
-                "export_textures_mode": "NEW",  # into a folder "textures" beside the file
-                "overwrite_textures": True,
+                "export_textures": False,  # until 4.1
+                "export_textures_mode": "KEEP",
                 "convert_world_material": False,
                 "relative_paths": True,
                 "root_prim_path": "/root",
@@ -171,22 +172,27 @@ def _alone(context: bpy.types.Context, head: bpy.types.Object) -> Iterator[None]
 
 @contextlib.contextmanager
 def _texture_in(head: bpy.types.Object, folder: Path) -> Iterator[None]:
-    """The packed texture is a file in the folder while the exporters look for it."""
-    image = head_image(head)
-    if image is None:
+    """The texture is a file in the folder, which the materials show while the exporters look at them."""
+    packed = head_image(head)
+    if packed is None:
         yield
         return
     path = folder / TEXTURE
-    before = image.filepath
-    if image.packed_file is not None and not _same(path, image.packed_file.data):
+    if packed.packed_file is not None and not _same(path, packed.packed_file.data):
         partial = path.with_name(path.name + ".part")
-        partial.write_bytes(image.packed_file.data)
+        partial.write_bytes(packed.packed_file.data)
         partial.replace(path)
-    image.filepath = str(path.absolute())
+    nodes = [node for node in _image_nodes(head) if node.image == packed]
+    image = bpy.data.images.load(str(path.absolute()))
+    image.alpha_mode = packed.alpha_mode
     try:
+        for node in nodes:
+            node.image = image
         yield
     finally:
-        image.filepath = before
+        for node in nodes:
+            node.image = packed
+        bpy.data.images.remove(image)
 
 
 def _same(path: Path, data: bytes) -> bool:
@@ -209,11 +215,12 @@ def _at_rest(head: bpy.types.Object, wanted: bool) -> Iterator[None]:
 
 def head_image(head: bpy.types.Object) -> bpy.types.Image | None:
     """The texture of a head object."""
-    for slot in head.material_slots:
-        tree = slot.material.node_tree if slot.material else None
-        if tree and IMAGE_NODE in tree.nodes:
-            return tree.nodes[IMAGE_NODE].image
-    return None
+    return next((node.image for node in _image_nodes(head) if node.image), None)
+
+
+def _image_nodes(head: bpy.types.Object) -> list[bpy.types.Node]:
+    trees = [slot.material.node_tree for slot in head.material_slots if slot.material]
+    return [tree.nodes[IMAGE_NODE] for tree in trees if tree and IMAGE_NODE in tree.nodes]
 
 
 @contextlib.contextmanager

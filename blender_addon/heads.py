@@ -30,3 +30,8 @@ def record_of(head: bpy.types.Object) -> HeadRecord:
         return HeadRecord.parse(head.photobust.manifest)
     except ValueError:
         return HeadRecord({})
+
+
+def is_animation_ready(head: bpy.types.Object | None) -> bool:
+    """Whether a head is the one with shapes, not a surface."""
+    return head is not None and head.type == "MESH" and head.data.shape_keys is not None

@@ -16,19 +16,20 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from blender_addon.batch.console import Console, summary
 from blender_addon.batch.inputs import collect
 from blender_addon.batch.record import FILE_NAME, Record
-from blender_addon.batch.runner import Batch, Previewer, Settings
+from blender_addon.batch.runner import Batch, Exporter, Previewer, Settings
 from blender_addon.engine import find_engine
 from blender_addon.errors import AddonError
 from blender_addon.worker_client import START_TIMEOUT, WorkerClient
 
 ALL_DONE, NOTHING_DONE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 130
+FORMATS = ("glb", "fbx", "obj", "usd")
 RENDERERS = {"workbench": "BLENDER_WORKBENCH", "cycles": "CYCLES"}
 
 
@@ -55,6 +56,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="35 mm equivalent focal length of all photos (default: from EXIF, else 50)")
     add("--max-faces", type=int, default=10, metavar="N",
         help="faces taken from one photo, largest first (default: 10)")
+    add("--head", action="store_true",
+        help="also make the animation-ready head: quads, texture, 52 face shapes; head.npz and head.glb")
+    add("--texture", type=int, choices=(1024, 2048, 4096), default=2048, metavar="PX",
+        help="side of the head's texture: 1024, 2048 or 4096 (default: 2048)")
+    add("--keep-light", action="store_true", help="leave the photo's light in the head's texture")
+    add("--export", type=_formats, default=(), metavar="LIST",
+        help="write the head as glb, fbx, obj or usd, or several of them, such as fbx,usd; implies --head")
     add("--no-preview", action="store_true", help="leave out preview.png; this needs no bpy")
     add("--preview-size", type=int, default=512, metavar="PX", help="height of preview.png (default: 512)")
     add("--renderer", choices=("auto", *RENDERERS), default="auto",
@@ -95,12 +103,16 @@ def main(arguments: Sequence[str]) -> int:
             hello = client.submit("hello")
             # While the engine starts, Blender does, and finds out what it can render with.
             previewer = None if options.no_preview else _previewer(options, console)
+            exporter = _exporter(options)
             record = Record.load(out)
             record.engine = hello.wait(START_TIMEOUT)
             record.timings["engine start"] = time.perf_counter() - start
             record.options = {k: v for k, v in vars(options).items() if k not in ("photos", "out")}
-            settings = Settings(out, options.focal_mm, options.max_faces, options.timeout)
-            outcomes = Batch(client, settings, console, record, previewer).run(inputs)
+            settings = Settings(
+                out, options.focal_mm, options.max_faces, options.timeout, _head_options(options)
+            )
+            batch = Batch(client, settings, console, record, previewer, exporter)
+            outcomes = batch.run(inputs)
     except (AddonError, OSError) as error:
         console.line(f"batch.py: {error}")
         return NOTHING_DONE
@@ -131,6 +143,45 @@ def _previewer(options: argparse.Namespace, console: Console) -> Previewer:
         render_preview(surface, picture, photo=photo, size=options.preview_size, renderer=renderer)
 
     return preview
+
+
+def _head_options(options: argparse.Namespace) -> dict[str, Any]:
+    """What the engine is told of the animation-ready head; nothing if none is wanted."""
+    if not (options.head or options.export):
+        return {}
+    return {"head": True, "texture": options.texture, "delight": not options.keep_light}
+
+
+def _exporter(options: argparse.Namespace) -> Exporter | None:
+    """What writes the formats that the engine does not: it makes the GLB itself."""
+    wanted = [name for name in options.export if name != "glb"]
+    if not wanted:
+        return None
+    try:
+        import bpy
+    except ImportError as error:
+        raise AddonError(
+            f"{', '.join(wanted)} are written by the bpy module, which {sys.executable} does not have "
+            f"({error}). Use .venv/bin/python after `make setup`, or run this inside Blender."
+        ) from error
+    from blender_addon.head_export import export_folder, formats
+
+    missing = sorted(set(wanted) - set(formats()))
+    if missing:
+        raise AddonError(f"this Blender cannot write {', '.join(missing)}: leave it out of --export.")
+
+    def export(folder: Path) -> None:
+        export_folder(bpy.context, folder, wanted)
+
+    return export
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    unknown = sorted(set(names) - set(FORMATS))
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(f"choose from {', '.join(FORMATS)}, separated by commas")
+    return names
 
 
 def _make_writable(out: Path) -> None:

@@ -5,7 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -28,16 +28,19 @@ PREVIEW = "preview.png"
 
 #: Makes a preview picture: surface.ply, picture of the face or None, file to write.
 Previewer = Callable[[Path, Path | None, Path], None]
+#: Adds files in other formats to a result's folder.
+Exporter = Callable[[Path], None]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked of each photo."""
+    """What is asked of each photo; `options` as `WorkerClient.reconstruct` takes them."""
 
     out: Path
     focal_mm: float | None = None
     max_faces: int = 10
     timeout: float = 300.0
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 class Batch:
@@ -50,12 +53,14 @@ class Batch:
         console: Console,
         record: Record,
         previewer: Previewer | None = None,
+        exporter: Exporter | None = None,
     ) -> None:
         self._client = client
         self._settings = settings
         self._console = console
         self._record = record
         self._previewer = previewer
+        self._exporter = exporter
         self._saved = 0.0
 
     def run(self, inputs: Sequence[Input]) -> list[Outcome]:
@@ -138,6 +143,7 @@ class Batch:
                 staging,
                 focal_mm=settings.focal_mm,
                 max_faces=settings.max_faces,
+                options=settings.options,
                 timeout=settings.timeout,
                 on_progress=on_progress,
             )
@@ -147,6 +153,7 @@ class Batch:
                 _add(timings, face.get("timings", {}))
                 show(ENGINE_SHARE + (1 - ENGINE_SHARE) * n / len(result["faces"]), "Rendering the preview")
                 try:
+                    self._export(Path(face["folder"]), timings)
                     self._preview(Path(face["folder"]), timings)
                 except AddonError as error:
                     problem = problem or error
@@ -154,8 +161,14 @@ class Batch:
                 heads.append(self._file_away(Path(face["folder"]), name, face))
             if problem:
                 raise JobFailedError(
-                    "NoPreview", f"the head is made, but its preview picture is not: {problem}"
+                    "NoPreview", f"the head is made, but not all that was asked for beside it: {problem}"
                 )
+
+    def _export(self, folder: Path, timings: dict[str, float]) -> None:
+        if self._exporter:
+            start = time.perf_counter()
+            self._exporter(folder)
+            _add(timings, {"export": time.perf_counter() - start})
 
     def _preview(self, folder: Path, timings: dict[str, float]) -> None:
         if self._previewer:

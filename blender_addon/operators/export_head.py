@@ -7,7 +7,7 @@ from bpy.props import EnumProperty, StringProperty
 
 from .. import head_export
 from ..errors import AddonError
-from ..heads import active_head, the_head
+from ..heads import active_head, is_animation_ready, the_head
 from . import needs
 from .telling import tells_errors
 
@@ -60,8 +60,3 @@ class PHOTOBUST_OT_export_head(bpy.types.Operator):
         self.directory = self.directory or the_head(context).photobust.folder
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
-
-
-def is_animation_ready(head: bpy.types.Object | None) -> bool:
-    """Whether a head is the one with shapes, not a surface."""
-    return head is not None and head.type == "MESH" and head.data.shape_keys is not None

@@ -3,8 +3,7 @@
 import bpy
 
 from .. import landmark_empties, materials
-from ..heads import active_head, record_of, the_head
-from ..operators.export_head import is_animation_ready
+from ..heads import active_head, is_animation_ready, record_of, the_head
 from ..verdict import Grade, verdict
 from .text import draw_text
 

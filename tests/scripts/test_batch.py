@@ -91,6 +91,23 @@ def test_record_tells_inputs_results_and_timings(batch, photos):
     assert json.loads((batch.out / "a/face.json").read_text())["params"]["focal_mm"] == 85
 
 
+def test_the_engine_is_told_of_the_head_that_is_wanted(batch, photos):
+    batch(photos("a.jpg"), "--export", "glb", "--texture", "1024", "--keep-light")
+    params = json.loads((batch.out / "a/face.json").read_text())["params"]
+    assert params["head"] is True and params["texture"] == 1024 and params["delight"] is False
+
+
+def test_a_plain_batch_asks_for_no_head(batch, photos):
+    batch(photos("a.jpg"))
+    assert "head" not in json.loads((batch.out / "a/face.json").read_text())["params"]
+
+
+def test_formats_that_do_not_exist_are_refused(batch, photos):
+    done = batch(photos("a.jpg"), "--export", "fbx,blend")
+    assert done.returncode == 1
+    assert "glb, fbx, obj, usd" in done.stderr
+
+
 def test_each_failure_is_named_and_the_rest_goes_on(batch, photos):
     folder = photos("a.jpg", "crash.jpg", "noface.jpg", "z.jpg")
     done = batch(folder, "missing.jpg")
