@@ -171,7 +171,7 @@ def continue_outline(
     smooth_square, smooth_centre = (cv2.GaussianBlur(part, (0, 0), BACK_BLUR) for part in (square, centre))
     rim_square, rim_centre = (cv2.GaussianBlur(part, (0, 0), RIM_BLUR) for part in (square, centre))
     # Of a ball, the square is r² - x² - y²: a blur lowers it by twice its variance.
-    smooth_square += np.float32(2 * BACK_BLUR**2)
+    smooth_square = smooth_square + np.float32(2 * BACK_BLUR**2)
     half = np.sqrt(np.maximum(square, 0))
     change = smooth_centre - np.sqrt(np.maximum(smooth_square, 0)) - (centre - half)
     # What would change more is a hidden edge.

@@ -24,7 +24,7 @@ class Runs:
     last: np.ndarray
     back: np.ndarray
     front: np.ndarray
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.column)
@@ -35,8 +35,8 @@ class Runs:
 
     def pick(self, which: np.ndarray) -> "Runs":
         """Some of the runs, by index (n,) or (N,) bool."""
-        parts = (self.column, self.first, self.last, self.back, self.front)
-        return Runs(*(part[which] for part in parts), self.shape)
+        column, first, last = self.column[which], self.first[which], self.last[which]
+        return Runs(column, first, last, self.back[which], self.front[which], self.shape)
 
     def moved(self, back: np.ndarray, front: np.ndarray) -> "Runs":
         """The runs with other ends (N,) float32; those in which no voxel is left are dropped."""

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,7 @@ def build_methods(
             "network, mesh and template": VolumeMethod(Withheld(predictor, {"picture"}), refined=False),
             "network, all": VolumeMethod(predictor),
         }
-    makers = {
+    makers: dict[str, tuple[str, Callable[[], Method]]] = {
         "average": ("average head", lambda: AverageHead(truths.heads, truths.outer_triangles(ICT))),
         "mediapipe": ("MediaPipe's mesh", lambda: DetectorMesh(lifter)),
         "lifted": ("lifted template", lambda: VolumeMethod(TemplatePredictor(), refined=False)),
@@ -96,13 +97,14 @@ def synthetic(args: argparse.Namespace) -> None:
     """All figures on held-out made heads, by yaw."""
     import cv2
 
-    from core.training.evaluation import judge, summary
+    from core.training.evaluation import Record, judge, summary
     from core.training.evaluation_report import Worst, markdown, write_json
     from core.training.shards import read_samples
 
     truths, lifter, refiner = load_models(args)
     methods = build_methods(args, truths, lifter)
-    worst, records = Worst(list(methods)[-1]), []
+    worst = Worst(list(methods)[-1])
+    records: list[Record] = []
     samples = islice(read_samples(args.shards, "eval"), args.count)
     for judged in judge(samples, truths, lifter, methods, refiner):
         records += judged.records.values()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -120,16 +121,16 @@ def measure(estimate: Estimate, true: TrueHead, case: Case) -> dict[str, float]:
     }
 
 
-def summary(records: Iterable[Record]) -> list[dict[str, float | int | str]]:
+def summary(records: Iterable[Record]) -> list[dict[str, Any]]:
     """A row for each method and yaw bin: means over heads; "mean" is the mean of the bins, so that profiles
     count as much as frontal faces.
     """
     by_method: dict[str, list[Record]] = {}
     for record in records:
         by_method.setdefault(record.method, []).append(record)
-    rows: list[dict[str, float | int | str]] = []
+    rows: list[dict[str, Any]] = []
     for method, all_ in by_method.items():
-        bins = []
+        bins: list[dict[str, Any]] = []
         for yaw in YAW_BINS:
             some = [r for r in all_ if r.yaw_bin == yaw]
             if some:
