@@ -10,8 +10,9 @@ import numpy as np
 from core.albedo_atlas import Atlas
 from core.albedo_eyes import EyeColors, eye_colors, paint_eyeball
 from core.albedo_fill import Filler, fill_colors, likeness, tone_ratio
+from core.albedo_finish import bleed, grain, grain_level
 from core.albedo_light import linear_to_srgb, relative_shading, srgb_to_linear_table
-from core.albedo_parts import LASH_COLOR, lash_coverage, paint_inside, paint_teeth, paint_tongue
+from core.albedo_parts import eye_directions, paint_inside, paint_parts
 from core.albedo_regions import Regions, scalp_share
 from core.albedo_view import (
     cosines,
@@ -28,11 +29,7 @@ from core.head_topology import (
     EYE_LEFT,
     EYE_RIGHT,
     INNER,
-    LASHES,
     SKIN,
-    TEETH_LOWER,
-    TEETH_UPPER,
-    TONGUE,
     HeadTopology,
 )
 from core.mesh_normals import vertex_normals
@@ -40,8 +37,6 @@ from core.mesh_normals import vertex_normals
 if TYPE_CHECKING:
     from core.head import Head
 
-#: Texels around each island that its colours go on for, so that filtering does not bring in the background.
-BLEED = 16
 #: albedo_mask.png: where each texel comes from.
 NOTHING, PAINTED, FILLED, MIRRORED, OBSERVED = 0, 64, 128, 192, 255
 #: Metres from the outline over which colours have to be like those further in, the more the nearer.
@@ -51,11 +46,6 @@ HAIR_EDGE, SKIN_EDGE = (0.025, 0.060), (0.006, 0.015)
 FOREIGN_SKIN, FOREIGN_HUE, FOREIGN_HAIR = 1.6, 2.6, 2.5
 #: Fewer vertices are no sample of skin or hair.
 FEWEST_VERTICES = 20
-#: Grain of filled places, as a share of what seen ones have; its size, texels of a texture of 2048.
-GRAIN_SHARE, GRAIN_SIZE = 0.5, 1.3
-#: Natural logarithm: the grain where none was seen, and the most, of skin and of hair; side of the pattern
-#: that is repeated.
-PLAIN_GRAIN, MOST_GRAIN, GRAIN_TILE = 0.03, (0.06, 0.25), 512
 
 
 @dataclass(frozen=True)
@@ -100,8 +90,11 @@ class AlbedoPainter:
         only_skin = self._of_part[SKIN]
         self._face_texels = self.atlas.interpolate(away, only_skin) < 0.5
         self._grain_field = grain(self.size)
-        self._eyeballs = {name: self._eye_directions(name) for name in (EYE_LEFT, EYE_RIGHT)}
-        self._painted = self._paint_parts()
+        self._eyeballs = {
+            name: eye_directions(topology, self.atlas, self._of_part[name], name)
+            for name in (EYE_LEFT, EYE_RIGHT)
+        }
+        self._painted = paint_parts(topology, self.atlas, self._of_part)
 
     def paint(
         self,
@@ -222,7 +215,8 @@ class AlbedoPainter:
         fields = fill_colors(self.filler, means, np.minimum(sums, 1), regions.scalp, regions.plain)
         skin, hair, smooth = np.split(self._at_skin(np.column_stack([*fields, means])), 3, axis=1)
         guess = skin + (hair - skin) * self._region[0][:, None]
-        guess *= self._grain(mixed, known, smooth)[:, None]
+        level = grain_level(mixed, known, smooth, self._region[0])
+        guess *= np.exp(level * self._grain_field[self.atlas.texel[self._skin]])[:, None]
         mixed = guess + (mixed - guess) * known[:, None]
         rest = 1 - known
         other = np.where(lent >= rest, np.uint8(MIRRORED), np.uint8(FILLED))
@@ -241,31 +235,6 @@ class AlbedoPainter:
         other = sample(picture, self.atlas.mirror[self._skin])
         lent = (1 - weight) * ramp(other[:, 3], 0.05, 0.6)
         return other[:, :3] / np.maximum(other[:, 3:], 1e-3) * self._at_skin(ratio), lent
-
-    def _grain(self, colors: np.ndarray, known: np.ndarray, smooth: np.ndarray) -> np.ndarray:
-        """(n,) about 1: as much fine structure as seen skin and scalp have beside what is smooth (n, 3)."""
-        scalp = self._region[0]
-        few = slice(None, None, 7)
-        detail = np.log(np.maximum(colors[few].mean(1), 2e-3) / np.maximum(smooth[few].mean(1), 2e-3))
-        amplitude = [
-            float(np.median(np.abs(detail[chosen]))) if chosen.sum() > 200 else PLAIN_GRAIN
-            for chosen in ((known[few] > 0.95) & kind for kind in (scalp[few] < 0.5, scalp[few] >= 0.5))
-        ]
-        skin, hair = (GRAIN_SHARE * min(pair) for pair in zip(amplitude, MOST_GRAIN, strict=True))
-        return np.exp((skin + (hair - skin) * scalp) * self._grain_field[self.atlas.texel[self._skin]])
-
-    def _paint_parts(self) -> tuple[np.ndarray, np.ndarray]:
-        """Linear colours (N, 3) and coverage (N,) uint8 of texels, as far as the photo does not matter."""
-        atlas, topology = self.atlas, self.topology
-        linear = np.zeros((len(atlas.texel), 3), np.float32)
-        for name in (TEETH_UPPER, TEETH_LOWER):
-            linear[self._of_part[name]] = paint_teeth(topology, atlas, self._of_part[name], name)
-        linear[self._of_part[TONGUE]] = paint_tongue(topology, atlas, self._of_part[TONGUE])
-        lashes = self._of_part[LASHES]
-        linear[lashes] = LASH_COLOR
-        alpha = np.full(len(atlas.texel), 255, np.uint8)
-        alpha[lashes] = np.round(255 * lash_coverage(topology, atlas, lashes))
-        return linear, alpha
 
     def _assemble(
         self, skin: np.ndarray, kind: np.ndarray, eyes: EyeColors
@@ -290,14 +259,6 @@ class AlbedoPainter:
         }
         return bleed(image, atlas.texel), atlas.image(made), shares
 
-    def _eye_directions(self, name: str) -> tuple[np.ndarray, float]:
-        """Unit vectors (n, 3) from the middle of an eyeball to its texels, and its radius, metres."""
-        points = self.topology.vertices[self.topology.vertices_of(name)]
-        middle = (points.min(0) + points.max(0)) / 2
-        direction = self.atlas.interpolate(self.topology.vertices, self._of_part[name]) - middle
-        radius = float(np.linalg.norm(points - middle, axis=1).mean())
-        return direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-9), radius
-
 
 class _Clock:
     """Seconds by step."""
@@ -310,27 +271,3 @@ class _Clock:
         now = time.perf_counter()
         self.seconds[name] = now - self._last
         self._last = now
-
-
-def bleed(image: np.ndarray, texel: np.ndarray, reach: int = BLEED) -> np.ndarray:
-    """(S, S, C) picture whose covered texels (N,) go on for some texels around, in place.
-
-    Each free texel takes the nearest covered one's colour.
-    """
-    free = np.ones(image.shape[:2], np.uint8)
-    free.ravel()[texel] = 0
-    distance, label = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    around = np.flatnonzero((distance.ravel() > 0) & (distance.ravel() <= reach))
-    source = np.zeros(int(label.max()) + 1, np.int64)
-    source[label.ravel()[texel]] = texel
-    flat = image.reshape(-1, image.shape[2])
-    flat[around] = flat[source[label.ravel()[around]]]
-    return image
-
-
-def grain(size: int) -> np.ndarray:
-    """(size * size,) float32: smooth noise of variance 1 for the texels of a picture."""
-    tile = np.random.default_rng(0).standard_normal((GRAIN_TILE, GRAIN_TILE)).astype(np.float32)
-    tile = cv2.GaussianBlur(tile, (0, 0), GRAIN_SIZE * size / 2048, borderType=cv2.BORDER_REFLECT)
-    repeated = np.tile(tile / tile.std(), (size // GRAIN_TILE, size // GRAIN_TILE))
-    return repeated.ravel()

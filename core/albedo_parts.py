@@ -10,7 +10,7 @@ import numpy as np
 from core.albedo_atlas import Atlas
 from core.albedo_regions import Regions
 from core.albedo_view import ramp
-from core.head_topology import LASHES, TEETH_UPPER, TONGUE, HeadTopology
+from core.head_topology import LASHES, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
 
 #: Widths of the teeth from the middle to the back, metres (Wheeler's Dental Anatomy, mesiodistal diameters).
 UPPER_TEETH = (0.0085, 0.0065, 0.0075, 0.007, 0.007, 0.010, 0.009)
@@ -147,3 +147,33 @@ def _lash_grid(topology: HeadTopology) -> tuple[np.ndarray, np.ndarray]:
         grid[members] = np.stack([column, row], 1)
         upper[members] = topology.vertices[members, 2].mean() > 0
     return grid, upper
+
+
+def paint_parts(
+    topology: HeadTopology, atlas: Atlas, of_part: dict[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Linear colours (N, 3) float32 and coverage (N,) uint8 of all texels, as far as no photo matters.
+
+    of_part: the texels of each part.
+    """
+    linear = np.zeros((len(atlas.texel), 3), np.float32)
+    for name in (TEETH_UPPER, TEETH_LOWER):
+        linear[of_part[name]] = paint_teeth(topology, atlas, of_part[name], name)
+    linear[of_part[TONGUE]] = paint_tongue(topology, atlas, of_part[TONGUE])
+    linear[of_part[LASHES]] = LASH_COLOR
+    alpha = np.full(len(atlas.texel), 255, np.uint8)
+    alpha[of_part[LASHES]] = np.round(255 * lash_coverage(topology, atlas, of_part[LASHES]))
+    return linear, alpha
+
+
+def eye_directions(
+    topology: HeadTopology, atlas: Atlas, chosen: np.ndarray, name: str
+) -> tuple[np.ndarray, float]:
+    """Unit vectors (n, 3) from the middle of the eyeball `name` to its texels `chosen` (n,), and its radius,
+    metres.
+    """
+    points = topology.vertices[topology.vertices_of(name)]
+    middle = (points.min(0) + points.max(0)) / 2
+    direction = atlas.interpolate(topology.vertices, chosen) - middle
+    radius = float(np.linalg.norm(points - middle, axis=1).mean())
+    return direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-9), radius

@@ -2,10 +2,11 @@ import cv2
 import numpy as np
 import pytest
 
-from core.albedo import BLEED, FILLED, MIRRORED, NOTHING, OBSERVED, PAINTED, AlbedoPainter
+from core.albedo import FILLED, MIRRORED, NOTHING, OBSERVED, PAINTED, AlbedoPainter
 from core.albedo_atlas import Atlas, texel_coordinates
 from core.albedo_eyes import eye_colors, paint_eyeball
 from core.albedo_fill import Filler, likeness
+from core.albedo_finish import BLEED
 from core.albedo_light import LUMINANCE, harmonics, relative_shading, srgb_to_linear_table
 from core.albedo_regions import Regions
 from core.albedo_view import sample
