@@ -18,7 +18,7 @@ INSTALL := $(PIP) install --quiet --progress-bar off -c constraints.txt $(PIP_FL
 # What the wheels of bpy, OpenCV and MediaPipe link to, OpenGL without a display, and venv itself.
 SYSTEM_PACKAGES := python3-venv libegl1 libgl1 libgl1-mesa-dri libgles2 libglib2.0-0 libice6 libsm6 libx11-6 \
 	libxext6 libxfixes3 libxi6 libxkbcommon0 libxrender1
-TEST_PACKAGES := blender python3-numpy xvfb xdotool imagemagick
+TEST_PACKAGES := blender python3-numpy xvfb xauth xdotool imagemagick
 
 .PHONY: help
 help: ## list the targets
@@ -56,6 +56,10 @@ typecheck: $(STAMPS)/dev ## check types
 .PHONY: benchmark
 benchmark: $(STAMPS)/dev ## measure, and write docs/benchmarks.md
 	$(BIN)/python scripts/benchmark.py
+
+.PHONY: benchmark-addon
+benchmark-addon: $(STAMPS)/dev $(STAMPS)/test-packages ## measure the add-on in a window, and write docs/benchmarks.md
+	$(BIN)/python scripts/benchmark_addon.py
 
 .PHONY: addon
 addon: $(STAMPS)/python ## pack the Blender add-on into dist/photobust-<version>.zip
