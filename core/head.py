@@ -21,6 +21,8 @@ from core.template import HeadTemplate
 
 #: Parts that no photo is trusted to show.
 UNSEEN_PARTS = (INNER, TEETH_UPPER, TEETH_LOWER, TONGUE, LASHES)
+#: Units that move a lid by more than this, metres, are kept off the eyeballs.
+LID_MOVE = 0.0003
 
 
 @dataclass(frozen=True)
@@ -96,13 +98,7 @@ class HeadWrapper:
         weights = self._expression.weights(shape, seen, gaze)
         clock.lap("expression")
         neutral, units = self._neutral(shape, weights, balls)
-        for side in SIDES:
-            k = self.topology.unit(f"eyeBlink{side.capitalize()}")
-            closed = close_lid(self.parts, neutral + units[k], side, balls[side])
-            closed = self._clean(closed, self._mean + self.topology.units[k, :count], balls, part=False)
-            # Unfolding has moved the rims a little.
-            units[k] = close_lid(self.parts, closed, side, balls[side]) - neutral
-            self.parts.hang_lashes(units[k], self.topology.units[k])
+        self._finish(neutral, units, balls)
         clock.lap("units")
         moved = neutral + np.tensordot(weights, units, 1)
         shape[count:] = moved[count:]
@@ -134,6 +130,26 @@ class HeadWrapper:
         neutral = self._clean(neutral, self._mean, balls)
         neutral = self.parts.place(neutral, balls)
         return neutral, self.parts.units(body, balls, self.parts.mouth_scale(neutral))
+
+    def _finish(self, neutral: np.ndarray, units: np.ndarray, balls: dict[str, Ball]) -> None:
+        """Close the eyes of eyeBlink, unfold units (52, V, 3), keep lids off the eyeballs; changes them."""
+        count = self.wrap.count
+        blinks = {self.topology.unit(f"eyeBlink{side.capitalize()}"): side for side in SIDES}
+        lids = np.concatenate([self.parts.lids[side] for side in SIDES])
+        for k, unit in enumerate(units):
+            moved = neutral + unit
+            reference = self._mean + self.topology.units[k, :count]
+            side = blinks.get(k)
+            if side:
+                moved = close_lid(self.parts, moved, side, balls[side])
+            if side or np.abs(unit[lids]).max() > LID_MOVE:
+                moved = self._clean(moved, reference, balls, part=False)
+            else:
+                moved[:count] = self._mender.mend(moved[:count], reference, part=False)
+            if side:  # unfolding has moved the rims a little
+                moved = close_lid(self.parts, moved, side, balls[side])
+            unit[:count] = (moved - neutral)[:count]
+            self.parts.hang_lashes(unit, self.topology.units[k])
 
     def _clean(
         self, vertices: np.ndarray, reference: np.ndarray, balls: dict[str, Ball], part: bool = True
