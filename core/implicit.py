@@ -10,7 +10,7 @@ continued by the square of half the thickness, which falls evenly through zero t
 
 import numpy as np
 
-from core.runs import Runs, crossing
+from core.runs import Runs, crossing, outer_ends
 from core.smoothing import smooth_sides
 
 #: Blur, pixels, of the surface that the camera does not see, and by how many voxels it may change: what is
@@ -32,12 +32,6 @@ SCALE_BLUR = 4.0
 LEVEL = 0.5
 #: Value of the function where nothing is near, voxels squared.
 FAR = 1e4
-
-
-def outer_ends(runs: Runs) -> tuple[np.ndarray, np.ndarray]:
-    """(runs' indices of the farthest, of the nearest run of each column that has one), in the same order."""
-    change = runs.column[1:] != runs.column[:-1]
-    return np.flatnonzero(np.r_[True, change]), np.flatnonzero(np.r_[change, True])
 
 
 def depth_maps(runs: Runs) -> tuple[np.ndarray, np.ndarray]:
@@ -101,6 +95,10 @@ def implicit_function(runs: Runs, values: np.ndarray) -> np.ndarray:
         np.subtract(smooth[z], layer, out=field[z])
         field[z] *= share
         field[z] += layer
+    for axis in range(3):
+        for border in (0, -1):  # where the box is too narrow for the smoothed outline it has to be closed
+            side = np.moveaxis(field, axis, 0)[border]
+            np.minimum(side, np.float32(-NEAR / 2), out=side)
     near = np.flatnonzero(np.abs(field.ravel()) < CLEARANCE)
     field.ravel()[near] = CLEARANCE
     return field

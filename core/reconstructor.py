@@ -195,7 +195,7 @@ class Reconstructor:
         with watch.step("network", at(0.25), f"Regressing the volume of {which}"):
             volume = self.predictor.predict(crop, guidance)
         with watch.step("surface", at(0.65), f"Finding the surface of {which}"):
-            shape = extract_shape(volume, frame, pose)
+            shape = extract_shape(volume, frame, pose, guidance)
         with watch.step("color", at(0.8), f"Colouring {which}"):
             colors, confidence = color_from_photo(shape, photo.rgb, frame)
         with watch.step("landmarks", at(0.95), f"Placing the landmarks of {which}"):

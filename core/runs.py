@@ -67,6 +67,12 @@ class Runs:
         return table.reshape(-1, height, width)
 
 
+def outer_ends(runs: Runs) -> tuple[np.ndarray, np.ndarray]:
+    """(runs' indices of the farthest, of the nearest run of each column that has one), in the same order."""
+    change = runs.column[1:] != runs.column[:-1]
+    return np.flatnonzero(np.r_[True, change]), np.flatnonzero(np.r_[change, True])
+
+
 def find_runs(values: np.ndarray, level: float) -> Runs:
     """Runs of occupancy (D, H, W) float32 [z, y, x]; shape, columns and z are those of the volume with one
     empty voxel added all around.
@@ -101,15 +107,6 @@ def crossing(below: np.ndarray, above: np.ndarray, level: float) -> np.ndarray:
     straight = np.abs(gap) > 1e-6
     share = np.where(straight, (level - below) / np.where(straight, gap, 1), 0.5)
     return np.clip(share, 0.001, 0.999).astype(np.float32)
-
-
-def solid_runs(values: np.ndarray, level: float) -> tuple[Runs, np.ndarray]:
-    """The largest solid in occupancy (D, H, W) float32, and the occupancy with what does not belong to it
-    taken out, cavities and fissures filled.
-    """
-    found = find_runs(values, level)
-    kept = largest_solid(without_fissures(found)) if len(found) else found
-    return kept, with_runs(values, found, kept)
 
 
 def with_runs(values: np.ndarray, found: Runs, kept: Runs) -> np.ndarray:

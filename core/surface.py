@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import ReconstructionError
+from core.far_side import LikelyHead, follow, smooth_back
 from core.geometry import VOLUME_SHAPE, CropFrame, HeadPose
+from core.guidance import Guidance
 from core.implicit import LEVEL, depth_maps, implicit_function, smooth_front
-from core.runs import solid_runs
+from core.runs import find_runs, largest_solid, with_runs, without_fissures
 from core.smoothing import relax_sides
 
 #: Fewer voxels than this are no head (a cube of about 3 cm).
@@ -62,8 +64,13 @@ def occupied_box(volume: np.ndarray) -> tuple[slice, slice, slice]:
     return z, y, x
 
 
-def extract_shape(volume: np.ndarray, frame: CropFrame, pose: HeadPose) -> Shape:
-    """The closed surface of the largest solid in a volume (200, 192, 192) float32 [z, y, x]."""
+def extract_shape(
+    volume: np.ndarray, frame: CropFrame, pose: HeadPose, guidance: Guidance | None = None
+) -> Shape:
+    """The closed surface of the largest solid in a volume (200, 192, 192) float32 [z, y, x].
+
+    guidance: what the network was told; its lifted head helps to tidy the far side.
+    """
     from skimage.measure import marching_cubes
 
     if volume.shape != VOLUME_SHAPE:
@@ -71,12 +78,15 @@ def extract_shape(volume: np.ndarray, frame: CropFrame, pose: HeadPose) -> Shape
     box = occupied_box(volume)
     # One empty voxel all around closes the surface where the solid touches the border of the volume.
     corner = np.array([s.start - 1 for s in box])
-    runs, values = solid_runs(volume[box], LEVEL)
+    found = find_runs(volume[box], LEVEL)
+    likely = LikelyHead.of(guidance, box) if guidance else None
+    runs = largest_solid(without_fissures(follow(found, likely) if likely else found))
+    values = with_runs(volume[box], found, runs)
     if runs.voxels < SMALLEST_SOLID:
         raise ReconstructionError(
             "The network found next to nothing behind this face: try a sharper or less covered picture of it"
         )
-    runs = smooth_front(runs)
+    runs = smooth_front(smooth_back(runs, likely) if likely else runs)
     field = implicit_function(runs, values)
     points, faces, _, _ = marching_cubes(field, 0.0)
     points, faces = _largest_component(points, faces)

@@ -121,17 +121,18 @@ class VolumeMethod:
 
     def estimate(self, case: Case) -> Estimate:
         start = case.refined if self.refined else case.lifted
-        return surface_estimate(self.predictor.predict(start.crop, start.guidance), start.head, case)
+        return surface_estimate(self.predictor.predict(start.crop, start.guidance), start, case)
 
 
-def surface_estimate(volume: np.ndarray, lifted: LiftedHead, case: Case) -> Estimate:
+def surface_estimate(volume: np.ndarray, start: Start, case: Case) -> Estimate:
     """The surface of a volume with its landmarks, as `core.reconstructor` makes it.
 
     A landmark of the 68 that the surface lacks is taken from the lifted head, as somebody who needs all of
     them would.
     """
+    lifted = start.head
     frame, pose, template = lifted.frame, lifted.pose, case.lifter.template
-    shape = extract_shape(volume, frame, pose)
+    shape = extract_shape(volume, frame, pose, start.guidance)
     ibug = lifted.vertices[template.ibug68].astype(np.float64)
     places = np.concatenate([lifted.landmarks[STABLE], ibug])
     found = landmarks_on_surface(

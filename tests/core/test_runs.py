@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from core.runs import crossing, find_runs, largest_solid, solid_runs, without_fissures
+from core.runs import crossing, find_runs, largest_solid, with_runs, without_fissures
 
 LEVEL = 0.5
 
@@ -41,7 +41,9 @@ def test_largest_solid_without_cavities(noise):
 
 
 def test_occupancy_follows_the_runs(noise):
-    runs, values = solid_runs(noise, LEVEL)
+    found = find_runs(noise, LEVEL)
+    runs = largest_solid(without_fissures(found))
+    values = with_runs(noise, found, runs)
     np.testing.assert_array_equal(inside(runs), values >= LEVEL)
     same = inside(runs) == (noise >= LEVEL)
     np.testing.assert_array_equal(values[same], noise[same])
