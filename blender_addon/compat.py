@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
@@ -121,7 +122,7 @@ def let_light_through(material: bpy.types.Material) -> None:
         material.shadow_method = "HASHED"
 
 
-def has_operator(operator: object) -> bool:
+def has_operator(operator: Any) -> bool:
     """Whether this Blender has an operator such as `bpy.ops.wm.usd_export`; Debian's has no USD."""
     try:
         operator.get_rna_type()
@@ -130,7 +131,7 @@ def has_operator(operator: object) -> bool:
     return True
 
 
-def known_options(operator: object, options: dict[str, object]) -> dict[str, object]:
+def known_options(operator: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Those options of an operator that this Blender knows: importers and exporters get new ones often."""
     known = {prop.identifier for prop in operator.get_rna_type().properties}
     return {name: value for name, value in options.items() if name in known}

@@ -190,8 +190,8 @@ class AlbedoPainter:
         picture = np.ones((self.size, self.size), np.float32)
         picture.ravel()[self.atlas.texel[self._skin]] = own
         reach = 2 * max(self.size // 512, 1) + 1
-        picture = cv2.blur(cv2.erode(picture, np.ones((reach, reach), np.uint8)), (reach, reach))
-        return picture.ravel()[self.atlas.texel[self._skin]]
+        spread = cv2.blur(cv2.erode(picture, np.ones((reach, reach), np.uint8)), (reach, reach))
+        return spread.ravel()[self.atlas.texel[self._skin]]
 
     def _at_skin(self, values: np.ndarray) -> np.ndarray:
         """(n, C) float32 of vertex values (V, C) at the skin's texels."""

@@ -43,7 +43,7 @@ class Atlas:
         fixed = np.round(points * 2**SHIFT).astype(np.int32)
         inner = topology.part_names.index(DRAWN_FIRST)
         for k in np.argsort(part != inner, kind="stable"):
-            cv2.fillConvexPoly(index, fixed[k], int(k), cv2.LINE_8, SHIFT)
+            cv2.fillConvexPoly(index, fixed[k], (int(k),), cv2.LINE_8, SHIFT)
         texel = np.flatnonzero(index.ravel() >= 0).astype(np.int32)
         triangle = index.ravel()[texel]
         y, x = np.divmod(texel, size)

@@ -51,20 +51,20 @@ def eye_colors(linear_of: np.ndarray, rgb: np.ndarray, landmarks: np.ndarray) ->
         cv2.fillPoly(mask, [np.round((opening - low) * 16).astype(np.int32)], (1,), shift=4)
         # Lashes and lids' shade lie along the rim.
         rim = max(round(0.15 * radius), 1)
-        mask = cv2.erode(mask, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8), borderValue=0)
-        y, x = np.nonzero(mask)
+        inside = cv2.erode(mask, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8), borderValue=(0,))
+        y, x = np.nonzero(inside)
         away = np.hypot(x + low[0] - centre[0], y + low[1] - centre[1]) / radius
         colors = linear_of[rgb[low[1] : high[1], low[0] : high[0]][y, x]]
         iris_pixels.append(colors[(away > SAMPLED_RING[0]) & (away < SAMPLED_RING[1])])
         white_pixels.append(colors[away > 1.2])
-    iris = _typical(iris_pixels, (0.2, 0.75))
+    iris_color = _typical(iris_pixels, (0.2, 0.75))
     white = _typical(white_pixels, (0.6, 0.95))
     whiteness = WHITE if white is None else 0.5 * (white + WHITE * (white @ LUMINANCE) / (WHITE @ LUMINANCE))
     brown = BROWN * (whiteness @ LUMINANCE) / (WHITE @ LUMINANCE)
     return EyeColors(
-        _limited(brown if iris is None else iris * LID_SHADE, IRIS_LIMITS),
+        _limited(brown if iris_color is None else iris_color * LID_SHADE, IRIS_LIMITS),
         _limited(whiteness, WHITE_LIMITS),
-        iris is not None,
+        iris_color is not None,
     )
 
 

@@ -46,7 +46,7 @@ def bleed(image: np.ndarray, texel: np.ndarray, reach: int = BLEED) -> np.ndarra
 
 def grain(size: int) -> np.ndarray:
     """(size * size,) float32: smooth noise of variance 1 for the texels of a picture."""
-    tile = np.random.default_rng(0).standard_normal((GRAIN_TILE, GRAIN_TILE)).astype(np.float32)
-    tile = cv2.GaussianBlur(tile, (0, 0), GRAIN_SIZE * size / 2048, borderType=cv2.BORDER_REFLECT)
+    noise = np.random.default_rng(0).standard_normal((GRAIN_TILE, GRAIN_TILE)).astype(np.float32)
+    tile = cv2.GaussianBlur(noise, (0, 0), GRAIN_SIZE * size / 2048, borderType=cv2.BORDER_REFLECT)
     repeated = np.tile(tile / tile.std(), (size // GRAIN_TILE, size // GRAIN_TILE))
     return repeated.ravel()
