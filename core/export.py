@@ -187,9 +187,16 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
         "models": {
             name: {"description": description, "licence": licence, "sha256": file_sha256(models / name)}
             for name, (licence, description) in MODELS.items()
-            if models and (models / name).is_file()
+            if models and (models / name).is_file() and has_run(models / name, reconstruction.backend)
         },
     }
+
+
+def has_run(path: Path, backend: str | None) -> bool:
+    """Whether a file of the models is not merely there for another backend."""
+    if backend == "onnx":
+        return path.suffix != ".safetensors" or not path.with_suffix(".onnx").is_file()
+    return backend is None or path.suffix != ".onnx"
 
 
 def write_reconstruction(reconstruction: Reconstruction, photo: Photo, folder: str | Path) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.backend import choose_backend
 from core.crop import cut_crop
 from core.detection import FaceDetector, FaceLandmarks
 from core.errors import Cancelled, FaceTooSmallError, NoFaceError, ReconstructionError, RequestError
@@ -58,6 +59,7 @@ class Reconstruction:
     crop: np.ndarray
     volume: np.ndarray | None = None
     models_dir: Path | None = None
+    backend: str | None = None
     head: "Head | None" = None
     albedo: "Albedo | None" = None
 
@@ -91,9 +93,11 @@ class Reconstructor:
         lifter: LandmarkLifter,
         predictor: VolumePredictor,
         models_dir: Path | None = None,
+        backend: str | None = None,
     ) -> None:
-        """`models_dir` is only noted, for the manifest of the results."""
+        """`models_dir` and `backend` are only noted, for the manifest of the results."""
         self.models_dir = models_dir
+        self.backend = backend
         self.detector = detector
         self.lifter = lifter
         self.predictor = predictor
@@ -114,12 +118,14 @@ class Reconstructor:
         at each face a second time, in a mirror, for a little less error (see `core.mirror`).
         """
         folder = Path(models_dir) if models_dir else models_folder()
+        backend = choose_backend(folder, backend)
         predictor = load_predictor(folder, backend, threads)
         return cls(
             FaceDetector.from_pretrained(folder),
             LandmarkLifter.from_pretrained(folder),
             MirrorPredictor(predictor) if mirror else predictor,
             folder,
+            backend,
         )
 
     def reconstruct(
@@ -230,6 +236,7 @@ class Reconstructor:
             crop=crop,
             volume=volume if keep_volume else None,
             models_dir=self.models_dir,
+            backend=self.backend,
             head=head,
             albedo=albedo,
         )
