@@ -32,7 +32,7 @@ IRIS = {"left": 473, "right": 468}
 LID_REACH = 0.006
 #: Vertices that a lash vertex hangs on.
 LASH_ROOTS = 3
-#: Share of the photo's gaze that is believed: the iris is a few pixels, and eyes seldom turn far.
+#: Radians; the iris is a few pixels, and eyes seldom turn farther.
 LARGEST_GAZE = np.radians(25.0)
 
 
@@ -135,7 +135,7 @@ class HeadParts:
             scale = self.mouth_scale(neutral)
             middle = self.mean[carriers].mean(0)
             placed[part] = (self.mean[part] - middle) * scale + neutral[carriers].mean(0)
-        scale = np.mean([balls[side].radius / self.balls[side].radius for side in SIDES])
+        scale = float(np.mean([balls[side].radius / self.balls[side].radius for side in SIDES]))
         roots = (self.mean[self._roots] * self._share[..., None]).sum(1)
         there = (neutral[self._roots] * self._share[..., None]).sum(1)
         placed[self.lashes] = there + (self.mean[self.lashes] - roots) * scale

@@ -97,10 +97,13 @@ def main() -> None:
         except ReconstructionError as error:
             print(f"{photo.name}: {error}")
             continue
+        head = found.head
+        if head is None:
+            raise ValueError("no head was made")
         topology = reconstructor.head_wrapper.topology
-        distance = about_head(found.head, topology)["deviation_mm"]
+        distance = about_head(head, topology)["deviation_mm"]
         print(f"{photo.name}: {distance}", flush=True)
-        made.append((distance["p95"], photo.name, found.head))
+        made.append((distance["p95"], photo.name, head))
     made.sort(key=lambda item: item[:2])
     best = len(made) if options.best is None else options.best
     shown = made[:best] + (made[-options.worst :] if options.worst else [])
