@@ -9,7 +9,7 @@ import numpy as np
 
 from core.albedo_atlas import Atlas
 from core.albedo_eyes import EyeColors, eye_colors, paint_eyeball
-from core.albedo_fill import Filler, fill_colors, likeness, tone_ratio
+from core.albedo_fill import ALIKE, Filler, fill_colors, likeness, tone_ratio
 from core.albedo_finish import bleed, grain, grain_level
 from core.albedo_light import linear_to_srgb, relative_shading, srgb_to_linear_table
 from core.albedo_parts import eye_directions, paint_inside, paint_parts
@@ -173,9 +173,13 @@ class AlbedoPainter:
         hair_edge = scalp * ramp(-outline, -HAIR_EDGE[1], -HAIR_EDGE[0])
         skin_edge = (1 - scalp) * ramp(-outline, -SKIN_EDGE[1], -SKIN_EDGE[0])
         inner, _ = self._to_vertices(outline[:, None], weight)
-        hair = np.flatnonzero((regions.scalp > 0.8) & seen)
-        hair = means[hair[np.argsort(inner[hair, 0])[len(hair) // 2 :]]]  # the half further in
         skin = means[(regions.plain > 0.5) & seen]
+        hair = np.flatnonzero((regions.scalp > 0.8) & seen)
+        if len(skin) >= FEWEST_VERTICES:
+            # A high forehead is where others have hair; who has none is left with what is there.
+            grown = hair[likeness(means[hair], skin, ALIKE) < 0.5]
+            hair = grown if len(grown) >= FEWEST_VERTICES else hair
+        hair = means[hair[np.argsort(inner[hair, 0])[len(hair) // 2 :]]]  # the half further in
         for share, reference, tolerance, any_lightness in (
             (bare, skin, 1.0, False),
             (skin_edge, skin, FOREIGN_SKIN, False),

@@ -22,6 +22,8 @@ TONE_LIMIT = 0.7
 #: much they differ themselves; in shares of it, what passes fully and beyond which nothing does.
 LIGHTNESS_SPREAD, HUE_SPREAD = (0.32, 0.6), (0.17, 0.3)
 PASS = (1.0, 1.7)
+#: How much more than that skin in other places may differ, and still be skin.
+ALIKE = 1.2
 DARK = 4e-3
 #: Less known skin or hair, vertices, says nothing about its kind.
 FEWEST = 15
@@ -105,14 +107,14 @@ def fill_colors(
     colors: (V, 3) where known; weight: (V,) how well; scalp, plain: (V,) shares of hair and of plain skin.
     """
     fields = []
-    skin, hair = weight * (1 - scalp) ** 2, weight * scalp**2
-    for own, typical in ((skin, weight * plain), (hair, hair)):
-        own, typical = (w if w.sum() > FEWEST else weight for w in (own, typical))
-        reference = colors[typical > 0.3 * typical.max()]
-        anchor = np.median(reference, axis=0)
-        if typical is not hair:
-            # Features, shade and what is left of hair are no skin to go on with.
-            own = own * np.maximum(likeness(colors, reference, 1.2), 1e-3)
+    skin, hair, sure = weight * (1 - scalp) ** 2, weight * scalp**2, weight * plain
+    skin, sure = (w if w.sum() > FEWEST else weight for w in (skin, sure))
+    like = likeness(colors, colors[sure > 0.3 * sure.max()], ALIKE)
+    # Features, shade and what is left of hair are no skin to go on with, and a high forehead is no hair.
+    grown = hair * (1 - like)
+    hair = next((w for w in (grown, hair) if w.sum() > FEWEST), weight)
+    for own, typical in ((skin * np.maximum(like, 1e-3), sure), (hair, hair)):
+        anchor = np.median(colors[typical > 0.3 * typical.max()], axis=0)
         fields.append(np.maximum(filler.smooth(colors, own, anchor=anchor), 0))
     return fields[0], fields[1]
 
