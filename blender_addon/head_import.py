@@ -74,6 +74,7 @@ def _add_shapes(head: bpy.types.Object, data: HeadData) -> None:
         key = head.shape_key_add(name=name, from_mix=False)
         key.data.foreach_set("co", np.ascontiguousarray(points, np.float32).ravel())
         key.slider_min, key.slider_max = 0.0, 1.0
+        key.value = 0.0  # since 5.0 new shapes are switched on
     head.data.shape_keys.name = head.data.name
     head.data.shape_keys.key_blocks[PHOTO_SHAPE].value = 1.0
 
