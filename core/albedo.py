@@ -44,6 +44,8 @@ HAIR_EDGE, SKIN_EDGE = (0.025, 0.060), (0.006, 0.015)
 #: How much more than skin may differ from skin, others may: skin near the outline, the hue of a beard and
 #: brows, hair.
 FOREIGN_SKIN, FOREIGN_HUE, FOREIGN_HAIR = 1.6, 2.6, 2.5
+#: Share of a place's surroundings that has to be the head's own for it to count not at all, and fully.
+MAJORITY = (0.5, 0.95)
 #: Fewer vertices are no sample of skin or hair.
 FEWEST_VERTICES = 20
 
@@ -85,7 +87,7 @@ class AlbedoPainter:
         self._from_skin = self._to_skin.T.tocsr()
         # Finer than the vertices: the hairline crosses large quads.
         scalp = scalp_share(self._at_skin(topology.vertices)).astype(np.float32)
-        self._region = (scalp, *self._at_skin(np.column_stack([self.regions.lips, bare])).T.copy())
+        self._region = (scalp, *self._at_skin(np.column_stack([self.regions.features, bare])).T.copy())
         away = np.maximum.reduce([self.regions.scalp, self.regions.ear, self.regions.neck])
         only_skin = self._of_part[SKIN]
         self._face_texels = self.atlas.interpolate(away, only_skin) < 0.5
@@ -169,7 +171,7 @@ class AlbedoPainter:
         means, sums = self._to_vertices(colors, weight)
         seen = sums > 0.5
         own = np.ones(len(weight), np.float32)
-        scalp, lips, bare = self._region
+        scalp, features, bare = self._region
         hair_edge = scalp * ramp(-outline, -HAIR_EDGE[1], -HAIR_EDGE[0])
         skin_edge = (1 - scalp) * ramp(-outline, -SKIN_EDGE[1], -SKIN_EDGE[0])
         inner, _ = self._to_vertices(outline[:, None], weight)
@@ -183,18 +185,18 @@ class AlbedoPainter:
         for share, reference, tolerance, any_lightness in (
             (bare, skin, 1.0, False),
             (skin_edge, skin, FOREIGN_SKIN, False),
-            ((1 - scalp) * (1 - lips), skin, FOREIGN_HUE, True),
+            ((1 - scalp) * (1 - features), skin, FOREIGN_HUE, True),
             (hair_edge, hair, FOREIGN_HAIR, False),
         ):
             doubtful = np.flatnonzero((share > 0) & (weight > 0))
             if len(reference) >= FEWEST_VERTICES and len(doubtful):
                 like = likeness(colors[doubtful], reference, tolerance, any_lightness)
                 own[doubtful] *= 1 - share[doubtful] * (1 - like)
-        # Single strands, and skin between them: what is doubtful spreads to its neighbours.
+        # Single hairs on skin are its own; where most is doubtful, what is between goes, too.
         picture = np.ones((self.size, self.size), np.float32)
         picture.ravel()[self.atlas.texel[self._skin]] = own
-        reach = 2 * max(self.size // 512, 1) + 1
-        spread = cv2.blur(cv2.erode(picture, np.ones((reach, reach), np.uint8)), (reach, reach))
+        reach = 2 * (self.size // 256) + 1
+        spread = cv2.blur(ramp(cv2.blur(picture, (reach, reach)), *MAJORITY), (reach, reach))
         return spread.ravel()[self.atlas.texel[self._skin]]
 
     def _at_skin(self, values: np.ndarray) -> np.ndarray:

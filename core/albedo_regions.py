@@ -28,14 +28,14 @@ JAW_OFFSET, JAW_SLOPE, JAW_LOWEST_EAR = -0.108, 0.45, -0.062
 class Regions:
     """(V,) float32 shares, 0 to 1, of each vertex in a region.
 
-    scalp: where hair grows. ear, neck, lips. plain: facial skin without brows, lips and lids. depth: how far
-    inside of mouth and eye sockets, rings of vertices from the rim, 0 on all other parts.
+    scalp: where hair grows. ear, neck. features: lips, brows and lids. plain: facial skin without those.
+    depth: how far inside of mouth and eye sockets, rings of vertices from the rim, 0 on all other parts.
     """
 
     scalp: np.ndarray
     ear: np.ndarray
     neck: np.ndarray
-    lips: np.ndarray
+    features: np.ndarray
     plain: np.ndarray
     depth: np.ndarray
 
@@ -65,7 +65,7 @@ class Regions:
         return cls(
             *(
                 values.astype(np.float32)
-                for values in (scalp, ear, neck, np.clip((0.006 - to_lips) / 0.002, 0, 1), plain, depth)
+                for values in (scalp, ear, neck, np.clip((0.006 - features) / 0.002, 0, 1), plain, depth)
             )
         )
 
