@@ -62,7 +62,7 @@ class HeadWrapper:
         self._mender = Mender(
             self._mean,
             self.wrap.triangles,
-            self.wrap.skin_triangles,
+            np.concatenate([self.wrap.skin_triangles, self.wrap.rim_triangles]),
             self.wrap.rim_triangles,
             self.wrap.rim_side,
         )
