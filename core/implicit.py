@@ -15,7 +15,7 @@ from core.smoothing import smooth_sides
 
 #: Blur, pixels, of the surface that the camera does not see, and by how many voxels it may change: what is
 #: there is noise of the network, no detail.
-BACK_BLUR, BACK_CHANGE = 2.5, 3.0
+BACK_BLUR, BACK_CHANGE = 2.5, 0.7
 #: The blur of the outer front, and how many voxels apart neighbours in depth are no longer one surface.
 FRONT_BLUR, FRONT_EDGE = 0.6, 2.5
 #: Pixels from the outline within which front and back are smoothed together, and by how much.
