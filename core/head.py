@@ -63,7 +63,7 @@ class HeadWrapper:
             self._mean,
             self.wrap.triangles,
             np.concatenate([self.wrap.skin_triangles, self.wrap.rim_triangles]),
-            self.wrap.rim_triangles,
+            self.wrap.rim_skin,
             self.wrap.rim_side,
         )
         self._transfer = UnitTransfer(

@@ -129,8 +129,10 @@ class Wrap:
             self.from_rim[near] = np.minimum(self.from_rim[near], ring)
         #: 1 for vertices nearer, along edges, to an upper half of a rim, -1 for the others.
         self.rim_side = self._rim_side(quads)
-        #: Skin and inner around lids and lips, which must not cross one another.
+        #: Skin and inner around lids and lips; and the skin alone, which must not cross itself. What crosses
+        #: inside a closed mouth nobody sees, and parting it would open the lips.
         self.rim_triangles = self.triangles[self.from_rim[self.triangles].min(1) < 4]
+        self.rim_skin = self.skin_triangles[self.from_rim[self.skin_triangles].min(1) < 4]
         self.share = np.select(
             [~self.skin, self.ear, self.from_rim == 0, self.from_rim == 1],
             [0.0, 0.1, 0.0, 0.5],

@@ -137,8 +137,9 @@ def test_units_fold_nothing(head, topology, wrapper):
         moved = (head.neutral + head.units[k])[:count].astype(float)
         folded = wrapper._mender.folded(moved, mean + topology.units[k, :count])
         folded = folded[folded < len(wrapper.wrap.skin_triangles)]  # the skin comes first
-        # Closed lids lie on one another, where the template's do not quite.
-        assert len(folded) <= (14 if name.startswith("eyeBlink") else 0), name
+        # Closed lids and lips lie on one another, where the template's do not quite.
+        closing = name.startswith("eyeBlink") or name == "mouthClose"
+        assert len(folded) <= (14 if closing else 0), (name, len(folded))
 
 
 def test_folds_are_mended(wrapper, topology):
