@@ -2,7 +2,7 @@
 
     python scripts/evaluate.py synthetic --out out/evaluation   # by yaw; needs shards of the split `eval`
     python scripts/evaluate.py scan                             # mm, as the scorer beside the scan's renders
-    python scripts/evaluate.py synthetic --methods template network --count 250
+    python scripts/evaluate.py synthetic --methods lifted network --count 250
     python scripts/evaluate.py synthetic --inputs               # what each of the network's inputs is worth
     python scripts/evaluate.py recall                           # share of made pictures whose face is found
 
@@ -26,30 +26,24 @@ sys.path.insert(0, str(ROOT))
 
 if TYPE_CHECKING:
     from core.lifter import LandmarkLifter
-    from core.refiner import HeadRefiner
     from core.training.evaluation_methods import Method
     from core.training.evaluation_truth import TrueHeads
 
-METHODS = ("average", "mediapipe", "lifted", "template", "network", "mirror", "bfloat16")
+METHODS = ("average", "mediapipe", "lifted", "network", "mirror", "bfloat16")
 
 
-def load_models(args: argparse.Namespace) -> "tuple[TrueHeads, LandmarkLifter, HeadRefiner | None]":
-    """What all methods need; without the refiner's weights the lifted head stays as it is."""
+def load_models(args: argparse.Namespace) -> "tuple[TrueHeads, LandmarkLifter]":
+    """What all methods need."""
     import torch
 
     from core.lifter import LandmarkLifter
-    from core.refiner import FILE_NAME, HeadRefiner, load_refiner_network, torch_session
     from core.training.evaluation_truth import TrueHeads
     from core.training.generate import DataPaths
 
     torch.set_num_threads(args.threads)
     truths = TrueHeads(DataPaths.under(args.data, args.cache, args.heads or args.models).heads())
     lifter = LandmarkLifter.from_pretrained(args.models, truths.heads.template)
-    refiner = None
-    if (args.models / FILE_NAME).is_file():
-        network, prior = load_refiner_network(args.models / FILE_NAME)
-        refiner = HeadRefiner(lifter, torch_session(network), prior)
-    return truths, lifter, refiner
+    return truths, lifter
 
 
 def build_methods(
@@ -73,19 +67,16 @@ def build_methods(
     if args.inputs:
         predictor = network()
         return {
-            # Without the picture there is no refiner.
-            "lifted template alone": VolumeMethod(TemplatePredictor(), refined=False),
-            "template refined by the picture": VolumeMethod(TemplatePredictor()),
-            "network, template only": VolumeMethod(Withheld(predictor, {"picture", "mesh"}), refined=False),
+            "lifted template alone": VolumeMethod(TemplatePredictor()),
+            "network, template only": VolumeMethod(Withheld(predictor, {"picture", "mesh"})),
             "network, picture and template": VolumeMethod(Withheld(predictor, {"mesh"})),
-            "network, mesh and template": VolumeMethod(Withheld(predictor, {"picture"}), refined=False),
+            "network, mesh and template": VolumeMethod(Withheld(predictor, {"picture"})),
             "network, all": VolumeMethod(predictor),
         }
     makers: dict[str, tuple[str, Callable[[], Method]]] = {
         "average": ("average head", lambda: AverageHead(truths.heads, truths.outer_triangles(ICT))),
         "mediapipe": ("MediaPipe's mesh", lambda: DetectorMesh(lifter)),
-        "lifted": ("lifted template", lambda: VolumeMethod(TemplatePredictor(), refined=False)),
-        "template": ("refined template", lambda: VolumeMethod(TemplatePredictor())),
+        "lifted": ("lifted template", lambda: VolumeMethod(TemplatePredictor())),
         "network": ("network", lambda: VolumeMethod(network())),
         "mirror": ("network, mirrored too", lambda: VolumeMethod(MirrorPredictor(network()))),
         "bfloat16": ("network, bfloat16", lambda: VolumeMethod(network(bfloat16=True))),
@@ -101,12 +92,12 @@ def synthetic(args: argparse.Namespace) -> None:
     from core.training.evaluation_report import Worst, markdown, write_json
     from core.training.shards import read_samples
 
-    truths, lifter, refiner = load_models(args)
+    truths, lifter = load_models(args)
     methods = build_methods(args, truths, lifter)
     worst = Worst(list(methods)[-1])
     records: list[Record] = []
     samples = islice(read_samples(args.shards, "eval"), args.count)
-    for judged in judge(samples, truths, lifter, methods, refiner):
+    for judged in judge(samples, truths, lifter, methods):
         records += judged.records.values()
         if args.out:
             worst.add(judged)
@@ -127,11 +118,9 @@ def scan(args: argparse.Namespace) -> None:
     from core.detection import FaceDetector
     from core.training.evaluation_scan import Scan, judge_scan, scan_cases, scan_table
 
-    truths, lifter, refiner = load_models(args)
+    truths, lifter = load_models(args)
     methods = build_methods(args, truths, lifter)
-    seen = list(
-        scan_cases(Scan.load(args.data / "scans"), FaceDetector.from_pretrained(args.models), lifter, refiner)
-    )
+    seen = list(scan_cases(Scan.load(args.data / "scans"), FaceDetector.from_pretrained(args.models), lifter))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) if args.scorer else None
         rows = judge_scan(Scan.load(args.data / "scans"), seen, methods, out)
@@ -188,7 +177,7 @@ def main() -> None:
         "--heads", type=Path, help="folder of the head_template.npz that the shards were made with"
     )
     parser.add_argument("--count", type=int, default=250, help="number of made heads")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS[:5])
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS[:4])
     parser.add_argument(
         "--inputs", action="store_true", help="compare the network's inputs instead of methods"
     )

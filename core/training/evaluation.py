@@ -8,7 +8,6 @@ import numpy as np
 
 from core.errors import ReconstructionError
 from core.lifter import LandmarkLifter
-from core.refiner import HeadRefiner
 from core.training.evaluation_methods import Case, Method
 from core.training.evaluation_metrics import (
     Estimate,
@@ -73,13 +72,12 @@ def judge(
     truths: TrueHeads,
     lifter: LandmarkLifter,
     methods: Mapping[str, Method],
-    refiner: HeadRefiner | None = None,
 ) -> Iterator[Judged]:
     """Each sample by each method. Turned portraits are left out: of their heads only a fit is known."""
     made = (sample for sample in samples if not sample.turned)
     for index, sample in enumerate(made):
         true = truths.of(sample, np.random.default_rng(index))
-        case = Case(sample.picture, sample.landmarks, sample.scene.assumed_camera, lifter, refiner)
+        case = Case(sample.picture, sample.landmarks, sample.scene.assumed_camera, lifter)
         estimates: dict[str, Estimate | None] = {}
         records: dict[str, Record] = {}
         for name, method in methods.items():

@@ -13,7 +13,6 @@ from core.guidance import TEMPLATE_LOGIT, Guidance
 from core.lifter import LandmarkLifter, LiftedHead
 from core.pose import fit_pose
 from core.predictor import SOFTNESS, VolumePredictor
-from core.refiner import HeadRefiner
 from core.surface import extract_shape, landmarks_on_surface
 from core.training.dataset import fast_guidance
 from core.training.evaluation_metrics import STABLE, Estimate
@@ -75,7 +74,6 @@ class Case:
     points: np.ndarray
     camera: Camera
     lifter: LandmarkLifter
-    refiner: HeadRefiner | None = None
 
     @cached_property
     def lifted(self) -> Start:
@@ -87,14 +85,6 @@ class Case:
         """Mean distance, metres along the optical axis, of the lifted head's 68 landmarks from the camera."""
         head = self.lifted.head
         return float(head.pose.head_to_camera(head.vertices[self.lifter.template.ibug68])[:, 2].mean())
-
-    @cached_property
-    def refined(self) -> Start:
-        """The lifted head refined by the picture, or as it is without a refiner."""
-        if self.refiner is None:
-            return self.lifted
-        head = self.refiner.refine(self.picture, self.points.astype(np.float64), self.lifted.head)
-        return Start(self.picture, self.points, head, self.lifter)
 
 
 def compiled_guidance(points: np.ndarray, lifted: LiftedHead, lifter: LandmarkLifter) -> Guidance:
@@ -115,12 +105,11 @@ class Method(Protocol):
 class VolumeMethod:
     """A volume predictor and all that the engine does around it."""
 
-    def __init__(self, predictor: VolumePredictor, refined: bool = True) -> None:
-        """refined: start from the refined head, not from the lifted one."""
-        self.predictor, self.refined = predictor, refined
+    def __init__(self, predictor: VolumePredictor) -> None:
+        self.predictor = predictor
 
     def estimate(self, case: Case) -> Estimate:
-        start = case.refined if self.refined else case.lifted
+        start = case.lifted
         return surface_estimate(self.predictor.predict(start.crop, start.guidance), start, case)
 
 

@@ -13,7 +13,6 @@ from core.errors import PhotobustError
 from core.lifter import LandmarkLifter
 from core.photo import load_photo
 from core.reconstructor import camera_of
-from core.refiner import HeadRefiner
 from core.training.evaluation_methods import Case, Method
 from core.training.evaluation_metrics import Estimate, aligned_distances
 
@@ -44,14 +43,12 @@ class Scan:
         return cls(points[order[:SCAN_POINTS]], landmarks, sorted(folder.glob("demo_*.jpg")))
 
 
-def scan_cases(
-    scan: Scan, detector: FaceDetector, lifter: LandmarkLifter, refiner: HeadRefiner | None = None
-) -> Iterator[tuple[str, Case]]:
+def scan_cases(scan: Scan, detector: FaceDetector, lifter: LandmarkLifter) -> Iterator[tuple[str, Case]]:
     """(name of the view, what a user has of it)."""
     for path in scan.pictures:
         photo = load_photo(path)
         face = detector.detect(photo.rgb, max_faces=1)[0]
-        yield path.stem, Case(photo.rgb, face.points, camera_of(photo, None), lifter, refiner)
+        yield path.stem, Case(photo.rgb, face.points, camera_of(photo, None), lifter)
 
 
 def judge_scan(

@@ -233,9 +233,7 @@ def test_the_network_is_measured_as_the_engine_works(astronaut, detector):
     """The evaluation's shortcut through the compiled guidance ends at the surface that users get."""
     engine = Reconstructor.from_pretrained(MODELS)
     made = engine.reconstruct(astronaut, max_faces=1)[0]
-    case = Case(
-        astronaut, made.landmarks.points, made.camera, engine.lifter, getattr(engine, "refiner", None)
-    )
+    case = Case(astronaut, made.landmarks.points, made.camera, engine.lifter)
     estimate = VolumeMethod(TorchPredictor.from_pretrained(MODELS)).estimate(case)
     pose: HeadPose = made.pose
     mine = pose.camera_to_head(estimate.vertices)
