@@ -88,7 +88,10 @@ class FaceDetector:
         """
         witness = next(self._witnesses(rgb, face, only_mirrored=True))
         if witness[0] < CERTAINTY:
-            return replace(face, score=_score(witness[0]))
+            # What both looks see is truer than either: on held-out heads the lifted head's rotation is off by
+            # 4.2 instead of 4.6 degrees, its landmarks by 2.4 instead of 2.7 % of the face.
+            points = (face.points + witness[1].points) / 2
+            return replace(face, points=points, score=_score(witness[0]))
         candidates = [face]
         for degrees in (180, 90, -90):
             for found in self._look_around(rgb, face, degrees):

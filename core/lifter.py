@@ -5,7 +5,7 @@ systematic errors of depth and knows which shapes are likely. It gives the pose,
 that the volume network corrects. numpy only.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,16 +26,12 @@ LANDMARK_UNIT = 0.01
 
 @dataclass(frozen=True)
 class LiftedHead:
-    """The likely head: vertices (V, 3) float32 of the template and landmarks (478, 3), head frame, metres.
-
-    coefficients: (K,) float64, its shape in the lifter's basis.
-    """
+    """The likely head: vertices (V, 3) float32 of the template and landmarks (478, 3), head frame, metres."""
 
     frame: CropFrame
     pose: HeadPose
     vertices: np.ndarray
     landmarks: np.ndarray
-    coefficients: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
 def features(points: np.ndarray, seen: SeenPose, canonical: np.ndarray, camera: Camera) -> np.ndarray:
@@ -101,17 +97,6 @@ class LandmarkLifter:
         seen = fit_pose(points, self.canonical)
         output = self.regress(features(points, seen, self.canonical, camera)[None])[0].astype(np.float64)
         seen = seen.corrected(rotation_matrix(output[:3]), output[3:5], float(output[5]))
-        return self.head(seen, output[POSE_OUTPUTS:], camera)
-
-    def head(self, seen: SeenPose, coefficients: np.ndarray, camera: Camera) -> LiftedHead:
-        """The head of a pose and a shape (K,) in this lifter's basis."""
-        pose, vertices = seen.in_camera(camera), self.shape(coefficients)
-        landmarks = self.template.landmarks(vertices)
-        return LiftedHead(crop_frame_around(camera, pose), pose, vertices, landmarks, coefficients)
-
-    def corrected(self, head: LiftedHead, correction: np.ndarray) -> LiftedHead:
-        """A head whose pose and shape are changed by (6 + K,) numbers as `regress` gives them."""
-        camera = head.frame.camera
-        seen = SeenPose.of(head.pose, camera)
-        seen = seen.corrected(rotation_matrix(correction[:3]), correction[3:5], float(correction[5]))
-        return self.head(seen, head.coefficients + correction[POSE_OUTPUTS:], camera)
+        pose = seen.in_camera(camera)
+        vertices = self.shape(output[POSE_OUTPUTS:])
+        return LiftedHead(crop_frame_around(camera, pose), pose, vertices, self.template.landmarks(vertices))

@@ -1,6 +1,5 @@
 """The networks in ONNX Runtime: the same results as the reference backend's, without torch."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,6 @@ from core.backend import ONNX_NAME
 from core.guidance import Guidance
 from core.onnx_session import OnnxSession
 from core.predictor import network_input
-
-REFINER_NAME = "head_refiner.onnx"
 
 
 class OnnxPredictor:
@@ -29,11 +26,3 @@ class OnnxPredictor:
         return self.session.run(
             inputs=network_input(crop, guidance)[None], template_logits=guidance.template_logits[None]
         )[0]
-
-
-def refiner_session(
-    models_dir: Path, threads: int | None = None
-) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]:
-    """The refining network of a folder of models, and the prior beside it, as `HeadRefiner` wants them."""
-    session = OnnxSession(Path(models_dir) / REFINER_NAME, threads)
-    return lambda images: session.run(images=images), session.array("prior").astype(np.float64)

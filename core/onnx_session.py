@@ -1,7 +1,5 @@
 """A network in ONNX Runtime: what an artist installs instead of torch, a hundredth of its size."""
 
-import base64
-import io
 import os
 from pathlib import Path
 
@@ -12,8 +10,6 @@ from core.models import file_sha256
 
 #: Metadata of an exported network: the weights it was made of (see `core.training.onnx_export`).
 SOURCE, SOURCE_SHA256 = "source", "source_sha256"
-#: Before the name of an array that travels with a network, in its metadata.
-ARRAY_PREFIX = "array:"
 
 
 def available_cores() -> int:
@@ -23,18 +19,6 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def text_of(array: np.ndarray) -> str:
-    """An array as a text for the metadata."""
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=False)
-    return base64.b64encode(file.getvalue()).decode("ascii")
-
-
-def array_of(text: str) -> np.ndarray:
-    """The array of `text_of`."""
-    return np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False)
-
-
 class OnnxSession:
     """One exported network, run on the processor with `threads` threads (default: the available cores)."""
 
@@ -42,7 +26,6 @@ class OnnxSession:
         """Raises ModelError if the file is missing, damaged, or made of other weights than are beside it."""
         import onnxruntime
 
-        self._path = path
         if not path.is_file():
             raise ModelError(f"{path} is missing: get the project's models folder again")
         options = onnxruntime.SessionOptions()
@@ -70,13 +53,6 @@ class OnnxSession:
             raise ModelError(
                 f"{path} was made of other weights than {source.name}: run scripts/export_onnx.py"
             )
-
-    def array(self, name: str) -> np.ndarray:
-        """An array that was stored beside the weights. Raises ModelError if there is none of that name."""
-        text = self.metadata.get(ARRAY_PREFIX + name)
-        if text is None:
-            raise ModelError(f"{self._path} lacks {name}: get the project's models folder again")
-        return array_of(text)
 
     def run(self, **inputs: np.ndarray) -> np.ndarray:
         """The network's output for inputs given by name (float32, each with a leading batch of one)."""

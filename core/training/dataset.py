@@ -22,7 +22,6 @@ from core.guidance import (
 from core.lifter import LandmarkLifter, LiftedHead
 from core.pose import similarity
 from core.predictor import picture_channels
-from core.refiner import HeadRefiner
 from core.training.heads import HeadSource
 from core.training.lifter import face_weights
 from core.training.rasterize import columns, distances, front_and_back
@@ -137,15 +136,9 @@ def shuffled_samples(
 class SampleMaker:
     """Turns samples into network inputs and targets."""
 
-    def __init__(
-        self,
-        heads: HeadSource,
-        lifter: LandmarkLifter,
-        drop: DropRates | None = None,
-        refiner: HeadRefiner | None = None,
-    ) -> None:
-        """Without `drop` nothing is withheld or damaged; without `refiner` the template is the lifted one."""
-        self.heads, self.lifter, self.drop, self.refiner = heads, lifter, drop, refiner
+    def __init__(self, heads: HeadSource, lifter: LandmarkLifter, drop: DropRates | None = None) -> None:
+        """Without `drop` nothing is withheld or damaged."""
+        self.heads, self.lifter, self.drop = heads, lifter, drop
 
     def make(self, sample: Sample, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Inputs (10, 192, 192) float32; template and target (192, 192, 200) uint8 columns [y, x, z]; rays
@@ -153,8 +146,6 @@ class SampleMaker:
         """
         points = landmarks_as_found(sample, rng, 0.06 if self.drop else 0)
         lifted = self.lifter.lift(FaceLandmarks(points.astype(np.float32)), sample.scene.assumed_camera)
-        if self.refiner is not None:
-            lifted = self.refiner.refine(sample.picture, points, lifted)
         maps, template = fast_guidance(points, lifted, self.lifter)
         solid, triangles = true_in_volume(sample, lifted, self.heads)
         target = columns(solid, triangles, neck_plane(lifted.frame, lifted.pose))

@@ -259,7 +259,6 @@ def lifter_weights(
     norms: dict[str, np.ndarray],
     ridge: tuple[np.ndarray, np.ndarray],
     layers: list[tuple[np.ndarray, np.ndarray]],
-    spread: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """The arrays of `core.lifter.LandmarkLifter`'s file; all in half precision but the small and the integer
     ones.
@@ -274,7 +273,6 @@ def lifter_weights(
         "mean": basis.mean.astype(np.float32),
         "canonical": canonical.astype(np.float32),
         "mesh": mesh.astype(np.int32),
-        "spread": spread.astype(np.float32),
     }
     return {name: np.ascontiguousarray(value) for name, value in weights.items()}
 
@@ -347,8 +345,7 @@ def train_lifter(paths: DataPaths, shards: Path, models: Path, components: int =
     held_out = (hx, held_rest.astype(np.float32), held.weight)
     layers, error = fit_mlp(x, rest.astype(np.float32), train.weight, held_out, noise=0.15)
     yield f"mean squared error, normalised: ridge {errors[penalty]:.4f}, with MLP {error:.4f}"
-    spread = train.y[train.weight == 1, POSE_OUTPUTS:].std(0)
-    weights = lifter_weights(basis, canonical, face_mesh_triangles(), norms, (weight, bias), layers, spread)
+    weights = lifter_weights(basis, canonical, face_mesh_triangles(), norms, (weight, bias), layers)
     temporary = models / (FILE_NAME + ".tmp")
     save_file(weights, temporary, {"pairs": str(len(train.x)), "ridge_penalty": str(penalty)})
     temporary.replace(models / FILE_NAME)

@@ -6,7 +6,6 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch.utils.data import DataLoader
@@ -27,7 +26,7 @@ class TrainConfig:
 
     hours: float = 1.6
     batch: int = 8
-    rate: float = 1.5e-3
+    rate: float = 1e-3
     weight_decay: float = 0.02
     warmup: float = 0.03
     average: float = 0.996
@@ -39,23 +38,7 @@ class TrainConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
 
 
-class Schedule(Protocol):
-    """What a learning rate follows from."""
-
-    @property
-    def rate(self) -> float: ...
-
-    @property
-    def warmup(self) -> float: ...
-
-
-def averaged_copy(network: torch.nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
-    """The running average of a network's weights and buffers."""
-    average = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
-    return torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-
-
-def learning_rate(config: Schedule, share: float) -> float:
+def learning_rate(config: TrainConfig, share: float) -> float:
     """Warm-up, then a half cosine down to a hundredth, by the share of the planned time that has passed."""
     if share < config.warmup:
         return config.rate * share / config.warmup
@@ -71,7 +54,11 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         self.network = VolumeRegressionNetwork(config.network).to(memory_format=torch.channels_last)
-        self.averaged = averaged_copy(self.network, config.average)
+        self.averaged = torch.optim.swa_utils.AveragedModel(
+            self.network,
+            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average),
+            use_buffers=True,
+        )
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), config.rate, weight_decay=config.weight_decay
         )
@@ -165,21 +152,19 @@ class Trainer:
 def train_network(
     paths: DataPaths, shards: Path, folder: Path, config: TrainConfig, start: Path | None = None
 ) -> None:
-    """Train, or go on training, the volume network from shards; needs lifter and refiner in the models
-    folder. A new run begins with the weights of `start`, if given.
+    """Train, or go on training, the volume network from shards; needs the lifter in the models folder.
+
+    A new run begins with the weights of `start`, if given.
     """
     from core.lifter import LandmarkLifter
-    from core.refiner import FILE_NAME as REFINER_NAME
-    from core.refiner import HeadRefiner, load_refiner_network, torch_session
 
     heads = paths.heads()
     lifter = LandmarkLifter.from_pretrained(paths.models, heads.template)
-    refiner = HeadRefiner(lifter, torch_session(load_refiner_network(paths.models / REFINER_NAME)))
     trainer = Trainer(folder, config)
     if start and trainer.step == 0:
         trainer.start_from(start)
     # Another seed after each stop, so that a resumed run does not see the same pictures first again.
-    maker = SampleMaker(heads, lifter, config.drop, refiner)
+    maker = SampleMaker(heads, lifter, config.drop)
     trainer.run(ShardDataset(shards, maker, config.seed + trainer.step))
 
 

@@ -15,11 +15,8 @@ from core.backend import ONNX_NAME, WEIGHTS_NAME
 from core.geometry import VOLUME_SHAPE
 from core.models import file_sha256
 from core.network import INPUT_CHANNELS
-from core.onnx_predictor import REFINER_NAME
-from core.onnx_session import ARRAY_PREFIX, SOURCE, SOURCE_SHA256, text_of
+from core.onnx_session import SOURCE, SOURCE_SHA256
 from core.predictor import SOFTNESS, load_network
-from core.refiner import FILE_NAME as REFINER_WEIGHTS_NAME
-from core.refiner import MAPS, load_refiner_network
 
 #: Of ONNX's operators; old enough for every ONNX Runtime of the last years.
 OPSET = 17
@@ -44,12 +41,10 @@ def export_network(
     example: dict[str, Tensor],
     path: Path,
     source: Path,
-    arrays: dict[str, np.ndarray] | None = None,
 ) -> None:
     """Write a module as ONNX. example: its inputs by name, in order, of the only shape that it will take.
 
     source: the weights file it was loaded from, which the result names so that the two cannot be mixed up.
-    arrays: what travels with the weights and is no part of the network (`OnnxSession.array`).
     Weights are stored in half precision where that loses nothing, as in `source`, and computed with in
     single precision: normalisations are left for ONNX Runtime to fold, which does it when it loads them.
     """
@@ -76,7 +71,6 @@ def export_network(
             SOURCE_SHA256: file_sha256(source),
             "generator": f"Photobust {__version__}",
         }
-        metadata |= {ARRAY_PREFIX + name: text_of(array) for name, array in (arrays or {}).items()}
         onnx.helper.set_model_props(model, metadata)
         onnx.checker.check_model(model)
         partial.write_bytes(model.SerializeToString(deterministic=True))
@@ -115,14 +109,5 @@ def export_volume_network(models_dir: Path) -> Path:
     return path
 
 
-def export_refiner(models_dir: Path) -> Path:
-    """Make `head_refiner.onnx` of `head_refiner.safetensors` in a folder of models."""
-    source, path = models_dir / REFINER_WEIGHTS_NAME, models_dir / REFINER_NAME
-    network, prior = load_refiner_network(source)
-    example = {"images": torch.zeros(1, 3 + MAPS, *VOLUME_SHAPE[1:])}
-    export_network(network, example, path, source, {"prior": prior.astype(np.float32)})
-    return path
-
-
 #: Weights file -> what exports it.
-EXPORTS = {WEIGHTS_NAME: export_volume_network, REFINER_WEIGHTS_NAME: export_refiner}
+EXPORTS = {WEIGHTS_NAME: export_volume_network}
