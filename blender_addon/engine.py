@@ -39,17 +39,20 @@ class Engine:
     """A Python interpreter and the folder that holds the `core` package.
 
     backend: what runs the networks, "onnx" or "torch"; None leaves that to the engine. origin: where the
-    interpreter was named; it decides what is offered if something is wrong with it.
+    interpreter was named; it decides what is offered if something is wrong with it. background: it gives
+    way to other programs, so that Blender goes on answering.
     """
 
     python: Path
     root: Path = PROJECT_ROOT
     backend: str | None = None
     origin: str = CHOSEN
+    background: bool = False
 
     def command(self) -> list[str]:
         """Command line of the worker process."""
         options = ["--backend", self.backend] if self.backend else []
+        options += ["--background"] if self.background else []
         return [str(self.python), "-u", "-m", "core.worker", *options]
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:

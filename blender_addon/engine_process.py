@@ -52,7 +52,7 @@ class EngineProcess:
                 env=engine.environment(os.environ),
                 # A Ctrl-C in the terminal is for the client, which then stops the engine in good order.
                 start_new_session=True,
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) if sys.platform == "win32" else 0,
+                creationflags=_windows_flags(engine.background),
             )
         except OSError as error:
             raise EngineDiedError(
@@ -172,3 +172,11 @@ class EngineProcess:
         if last:
             reason += " Its last words: " + " | ".join(last)
         return {"event": "died", "reason": reason, "retry": self._spoken}
+
+
+def _windows_flags(background: bool) -> int:
+    """How Windows is to start the engine; nothing elsewhere, where the engine sees to its priority itself."""
+    if sys.platform != "win32":
+        return 0
+    flags = subprocess.CREATE_NO_WINDOW
+    return flags | subprocess.BELOW_NORMAL_PRIORITY_CLASS if background else flags

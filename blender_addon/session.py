@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ class EngineChoice:
 
     def find(self) -> Engine:
         """The engine. Raises EngineNotFoundError."""
-        return find_engine(self.explicit, private=self.private, current=self.current)
+        engine = find_engine(self.explicit, private=self.private, current=self.current)
+        return replace(engine, background=True)
 
     def locate(self) -> EngineState:
         """Whether it can be used; runs the interpreter, which takes a moment."""

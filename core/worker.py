@@ -18,6 +18,7 @@ process ends when its stdin does.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import queue
@@ -26,6 +27,7 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from core.backend import AUTO, BACKENDS, ENVIRONMENT_VARIABLE
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 Request = dict[str, Any]
 #: Seconds that the running step may still take when the client has gone.
 ORPHAN_GRACE = 10.0
+#: Unix niceness (0 to 19) of an engine that runs in the background.
+NICENESS = 4
 
 
 class Worker:
@@ -175,13 +179,28 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         choices=(AUTO, *BACKENDS),
         help=f"what runs the networks (default: ${ENVIRONMENT_VARIABLE}, else {AUTO}: the first that can)",
     )
+    parser.add_argument(
+        "--background", action="store_true", help="give way to other programs that want the processor"
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="of ONNX Runtime (default: all cores)")
     return parser.parse_args(arguments)
+
+
+def give_way() -> None:
+    """Let other programs have the processor first: who waits for a head wants to go on working meanwhile."""
+    if hasattr(os, "nice"):  # whoever starts this on Windows sees to it
+        os.nice(NICENESS)
+    # Linux may share the processor among sessions before it looks at single processes (sched(7), autogroup).
+    # Where there is no such file, or it is not ours to write, the process's own niceness counts.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(NICENESS), "ascii")
 
 
 def main(arguments: Sequence[str] = ()) -> None:
     """Serve stdin and stdout."""
     options = parse(arguments)
+    if options.background:
+        give_way()
     # Libraries print where they like: stdout is kept for the protocol, and they get stderr instead.
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -30,6 +30,8 @@ TIMEOUT = 600.0
 BEAT = 0.01
 #: Beats between two runs, for Blender to draw and settle.
 REST = 50
+#: How often the window is drawn to see what that alone takes, and how many beats that is given.
+REDRAWS, BEATS_A_REDRAW = 10, 20
 #: Undo steps keep meshes; with few of them, memory shows leaks and not history.
 UNDO_STEPS = 2
 
@@ -42,7 +44,8 @@ class Figures:
     same while the head was imported and drawn for the first time; `imports`: making the object alone.
     `work` and `arrival_work`: the most that Blender's main thread computed between two beats, likewise, which
     leaves out waiting for a busy processor and for drawing without a graphics card.
-    `memory`: resident, before the first run and after each.
+    `drawing`: the longest pauses when only the window is drawn anew, the engine not running: without a
+    graphics card that alone takes long. `memory`: resident, before the first run and after each.
     """
 
     version: str = ""
@@ -52,6 +55,7 @@ class Figures:
     imports: list[float] = field(default_factory=list)
     work: list[float] = field(default_factory=list)
     arrival_work: list[float] = field(default_factory=list)
+    drawing: list[float] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)
     vertices: int = 0
     problem: str = ""
@@ -123,6 +127,8 @@ def report(figures: Figures, load: float) -> str:
             f"| click to object, engine warm, median of {len(warm)} | {statistics.median(warm):.2f} s | – |",
             "| longest pause while the engine works: median of the runs, worst "
             f"| {milliseconds(figures.pauses)} | ≤ 100 ms |",
+            "| the same without any engine, only drawing the window anew "
+            f"| {milliseconds(figures.drawing)} | – |",
             "| longest pause when the head arrives (import, undo step, first drawing): median, worst "
             f"| {milliseconds(figures.arrivals)} | ≤ 300 ms |",
             f"| of that, making the object: median, worst | {milliseconds(figures.imports)} | – |",
@@ -165,7 +171,8 @@ class Watch:
         self.worked = time.thread_time()
         self.late: list[tuple[float, float, float]] = []
         self.resting = REST
-        self.running = False
+        self.drawing = REDRAWS * BEATS_A_REDRAW
+        self.running = self.noted = False
         bpy.context.preferences.edit.undo_steps = UNDO_STEPS
         self._time_imports()
 
@@ -217,14 +224,31 @@ class Watch:
             return True
         if state.message_level == "ERROR":
             raise RuntimeError(state.message)
-        if self.clicked:
+        if self.drawing:
+            self._draw()
+            return True
+        if self.clicked and not self.noted:
             self._note()
-        else:
+            # Drawing the empty scene is not to be taken for a pause of the next run.
+            self.noted, self.resting = True, REST
+            return True
+        if not self.clicked:
             self.figures.memory.append(resident())
         if len(self.figures.pauses) == self.repeats:
             return False
         self._click()
         return True
+
+    def _draw(self) -> None:
+        import bpy
+
+        if self.drawing % BEATS_A_REDRAW == 0:
+            self.late.clear()
+            for area in bpy.context.window_manager.windows[0].screen.areas:
+                area.tag_redraw()
+        self.drawing -= 1
+        if self.drawing % BEATS_A_REDRAW == 0:
+            self.figures.drawing.append(max(by for _, by, _ in self.late))
 
     def _click(self) -> None:
         import bpy
@@ -233,7 +257,7 @@ class Watch:
         area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
         region = next(region for region in area.regions if region.type == "WINDOW")
         self.late.clear()
-        self.running = True
+        self.running, self.noted = True, False
         self.clicked = time.perf_counter()
         with bpy.context.temp_override(window=window, area=area, region=region):
             bpy.ops.photobust.reconstruct("INVOKE_DEFAULT", filepath=self.photo)

@@ -24,9 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 class Client:
     """Starts a worker; sends lines and collects events."""
 
-    def __init__(self, module: str, **environment: str) -> None:
+    def __init__(self, module: str, *options: str, **environment: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-u", "-m", module],
+            [sys.executable, "-u", "-m", module, *options],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -76,8 +76,8 @@ class Client:
 def start():
     clients = []
 
-    def start(module="tests.core.stand_in_worker", **environment):
-        clients.append(Client(module, **environment))
+    def start(module="tests.core.stand_in_worker", *options, **environment):
+        clients.append(Client(module, *options, **environment))
         return clients[-1]
 
     yield start
@@ -109,6 +109,16 @@ def test_hello_and_shutdown(start):
 
 def test_it_ends_with_its_stdin(start):
     assert start("core.worker").close() == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="no niceness on this system")
+@pytest.mark.parametrize("options", [(), ("--background",)])
+def test_it_gives_way_if_told_to(start, options):
+    client = start("core.worker", *options)
+    client.send(1, "hello")
+    client.answer(1)
+    ours, its = (os.getpriority(os.PRIO_PROCESS, pid) for pid in (0, client.process.pid))
+    assert (its > ours) == bool(options)
 
 
 def test_reconstruct(start, photo, tmp_path):
