@@ -9,6 +9,7 @@ FIGURES = Figures(
     imports=[0.12, 0.1, 0.1, 0.1],
     work=[0.01, 0.01, 0.01, 0.03],
     arrival_work=[0.15, 0.1, 0.1, 0.1],
+    drawing=[0.2, 0.25],
     memory=[500_000_000, 600_000_000, 601_000_000, 602_000_000, 603_000_000],
     vertices=98_000,
 )
@@ -19,6 +20,7 @@ def test_report_tells_cold_and_warm_apart():
     assert "engine not running | 4.00 s" in text and "median of 3 | 1.00 s" in text
     assert "| 35, 50 ms | ≤ 100 ms |" in text and "| 100, 200 ms | ≤ 300 ms |" in text
     assert "in one go while the engine works: median, worst | 10, 30 ms" in text
+    assert "only drawing the window anew | 225, 250 ms" in text
     assert "500, 600, 603 MB (+3 MB)" in text and "98,000 vertices" in text
 
 
