@@ -1,6 +1,5 @@
 """The head's texture: the photo where it was seen, its mirror image, a likely filling, painted parts."""
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from core.albedo_view import (
     to_view,
     view_weights,
 )
+from core.clock import Clock
 from core.geometry import CropFrame, HeadPose
 from core.head_options import TEXTURE_SIZES
 from core.head_topology import (
@@ -111,7 +111,7 @@ class AlbedoPainter:
 
         landmarks: (478, 2 or more) as detected, photo pixels. delight: whether to take the shading out.
         """
-        clock = _Clock()
+        clock = Clock()
         seen, weight, outline = self._project(rgb, frame, pose, head.vertices)
         clock.lap("project")
         normals = vertex_normals(head.vertices, self.topology.triangles)
@@ -264,16 +264,3 @@ class AlbedoPainter:
             for name, value in (("observed", OBSERVED), ("mirrored", MIRRORED), ("filled", FILLED))
         }
         return bleed(image, atlas.texel), atlas.image(made), shares
-
-
-class _Clock:
-    """Seconds by step."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] = now - self._last
-        self._last = now

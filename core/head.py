@@ -1,11 +1,11 @@
 """The animation-ready head: the template wrapped onto the surface, its neutral and its 52 face units."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from core.clock import Clock
 from core.detection import FaceLandmarks
 from core.geometry import Camera, HeadPose
 from core.head_blink import close_lid
@@ -81,7 +81,7 @@ class HeadWrapper:
         self, surface: Surface, lifted: np.ndarray, landmarks: FaceLandmarks, camera: Camera, pose: HeadPose
     ) -> Head:
         """Wrap a surface. lifted: (V, 3) the likely head that the surface began as, head frame, metres."""
-        clock = _Clock()
+        clock = Clock()
         target = Target(surface)
         rays = landmark_rays(landmarks.points, self.template, camera, pose)
         clock.lap("prepare")
@@ -172,17 +172,3 @@ class HeadWrapper:
         hidden = np.setdiff1d(hidden, self.parts.skin)
         confidence[hidden] = 0
         return confidence
-
-
-class _Clock:
-    """Seconds by step."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        """End the step that has been going on."""
-        now = time.perf_counter()
-        self.seconds[name] = now - self._last
-        self._last = now
