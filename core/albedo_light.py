@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from core.spherical_harmonics import sh_basis
+
 #: sRGB as linear light, and the share of each channel in the luminance (Rec. 709).
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 #: How much of the shading is taken out (its power), and how far it may be from the face's middle.
@@ -26,29 +28,6 @@ def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
     return table[(np.sqrt(np.clip(linear, 0, 1)) * 4095 + 0.5).astype(np.int32)]
 
 
-def harmonics(normals: np.ndarray) -> np.ndarray:
-    """(N, 9) real spherical harmonics up to the second order of unit normals (N, 3).
-
-    They hold 99 % of what diffuse light does (Ramamoorthi and Hanrahan, An Efficient Representation for
-    Irradiance Environment Maps, SIGGRAPH 2001).
-    """
-    x, y, z = normals.astype(np.float64).T
-    return np.stack(
-        [
-            np.full_like(x, 0.282095),
-            0.488603 * y,
-            0.488603 * z,
-            0.488603 * x,
-            1.092548 * x * y,
-            1.092548 * y * z,
-            0.315392 * (3 * z * z - 1),
-            1.092548 * x * z,
-            0.546274 * (x * x - y * y),
-        ],
-        1,
-    )
-
-
 def relative_shading(normals: np.ndarray, colors: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(V,) float32: how much brighter than the face's middle the light makes each vertex, to be divided by.
 
@@ -58,7 +37,7 @@ def relative_shading(normals: np.ndarray, colors: np.ndarray, weight: np.ndarray
     pick = weight > 0.05
     if pick.sum() < FEWEST:
         return np.ones(len(normals), np.float32)
-    basis = harmonics(normals)
+    basis = sh_basis(normals.astype(np.float64))
     a, b = basis[pick], (colors[pick] @ LUMINANCE).astype(np.float64)
     first = weight[pick].astype(np.float64)
     w = first.copy()

@@ -49,8 +49,7 @@ class ResidualBlock(nn.Module):
         return functional.relu(x + self.norm2(self.conv2(y)))
 
 
-def conv_step(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
-    """Convolution, batch normalisation, ReLU."""
+def _step(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),
@@ -67,24 +66,22 @@ class VolumeRegressionNetwork(nn.Module):
         super().__init__()
         self.config = config = config or NetworkConfig()
         channels = config.channels
-        self.stem = conv_step(INPUT_CHANNELS * 4, channels[0])
+        self.stem = _step(INPUT_CHANNELS * 4, channels[0])
         self.down = nn.ModuleList()
         self.up = nn.ModuleList()
         for level, count in enumerate(config.down):
-            first = [conv_step(channels[level - 1], channels[level], stride=2)] if level else []
+            first = [_step(channels[level - 1], channels[level], stride=2)] if level else []
             self.down.append(nn.Sequential(*first, *(ResidualBlock(channels[level]) for _ in range(count))))
         for level, count in enumerate(config.up):
             self.up.append(
                 nn.ModuleDict(
                     {
-                        "lateral": conv_step(
-                            channels[level] + channels[level + 1], channels[level], kernel=1
-                        ),
+                        "lateral": _step(channels[level] + channels[level + 1], channels[level], kernel=1),
                         "blocks": nn.Sequential(*(ResidualBlock(channels[level]) for _ in range(count))),
                     }
                 )
             )
-        self.features = conv_step(channels[0], config.features)
+        self.features = _step(channels[0], config.features)
         self.head = nn.Conv2d(config.features, VOLUME_SHAPE[0] * 4, 1)
         # Nothing learned yet: the answer is the lifted template.
         nn.init.zeros_(self.head.weight)

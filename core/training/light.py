@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from core.errors import PhotobustError
-from core.training.texture_build import sh_basis
+from core.spherical_harmonics import sh_basis
 from core.training.textures import Split
 
 #: Panoramas kept for evaluation (positions in the file's sorted order).

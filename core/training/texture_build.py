@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from core.spherical_harmonics import sh_basis
 from core.training.atlas import ATLAS_SIZE, SKIN_HEIGHT, TILE_HALF, TILES, atlas_uv, corner_uv
 from core.training.face_model import FaceModel
 from core.training.portrait_fit import OUTLINE, PortraitFit
@@ -40,26 +41,6 @@ def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
         for i in range(3):
             normals[:, axis] += np.bincount(triangles[:, i], face[:, axis], len(vertices))
     return (normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-
-
-def sh_basis(normals: np.ndarray) -> np.ndarray:
-    """(..., 9) real spherical harmonics up to order 2 of unit vectors (..., 3)."""
-    x, y, z = np.moveaxis(np.asarray(normals), -1, 0)
-    one = np.full_like(x, 0.282095)
-    return np.stack(
-        [
-            one,
-            0.488603 * y,
-            0.488603 * z,
-            0.488603 * x,
-            1.092548 * x * y,
-            1.092548 * y * z,
-            0.315392 * (3 * z * z - 1),
-            1.092548 * x * z,
-            0.546274 * (x * x - y * y),
-        ],
-        -1,
-    )
 
 
 def push_pull(image: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -7,12 +7,13 @@ from core.albedo_atlas import Atlas, texel_coordinates
 from core.albedo_eyes import eye_colors, paint_eyeball
 from core.albedo_fill import Filler, likeness
 from core.albedo_finish import BLEED
-from core.albedo_light import LUMINANCE, harmonics, relative_shading, srgb_to_linear_table
+from core.albedo_light import LUMINANCE, relative_shading, srgb_to_linear_table
 from core.albedo_regions import Regions
 from core.albedo_view import sample
 from core.geometry import HeadPose
 from core.head_topology import EYE_LEFT, LASHES, SKIN, HeadTopology
 from core.mesh_normals import vertex_normals
+from core.spherical_harmonics import sh_basis
 from tests.core.head_samples import MODELS, sample_of
 from tests.core.scenes import head_pose, rotation
 
@@ -129,7 +130,7 @@ def test_painting_is_repeatable(painter, painted, astronauts):
 def test_smooth_light_is_taken_out(topology):
     regions = Regions.of(topology)
     normals = vertex_normals(topology.vertices, topology.triangles)
-    light = harmonics(normals) @ np.array([1.0, 0.1, 0.2, 0.45, 0.02, 0.0, 0.03, 0.05, 0.0])
+    light = sh_basis(normals) @ np.array([1.0, 0.1, 0.2, 0.45, 0.02, 0.0, 0.03, 0.05, 0.0])
     light = np.clip(light / np.median(light), 0.2, None)
     skin = np.array([0.4, 0.25, 0.18])
     lit = skin * light[:, None]

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from core.errors import PhotobustError
 from core.geometry import FRONTAL, Camera, HeadPose
+from core.spherical_harmonics import sh_basis
 from core.training import worn
 from core.training.appearance import Appearance, Wearer
 from core.training.atlas import ATLAS_SIZE, SKIN_HEIGHT, UNWRAP_CENTRE, corner_uv, unwrap, wrap
@@ -16,7 +17,7 @@ from core.training.damage import damage
 from core.training.light import Light, LightLibrary, rotate_harmonics
 from core.training.render import draw
 from core.training.shading import shade
-from core.training.texture_build import push_pull, sh_basis, to_linear, to_srgb
+from core.training.texture_build import push_pull, to_linear, to_srgb
 from core.training.textures import TextureLibrary, encode, fetch
 
 DATA = Path(os.environ.get("PHOTOBUST_DATA", Path(__file__).resolve().parents[4] / "shared"))
