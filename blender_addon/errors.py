@@ -59,3 +59,7 @@ class ExportError(AddonError):
 
 class RenderError(AddonError):
     """A picture could not be made."""
+
+
+class StepError(AddonError):
+    """A step of the studio could not do what it was asked for."""
