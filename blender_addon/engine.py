@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from .errors import EngineNotFoundError
 
@@ -40,19 +40,24 @@ class Engine:
 
     backend: what runs the networks, "onnx" or "torch"; None leaves that to the engine. origin: where the
     interpreter was named; it decides what is offered if something is wrong with it. background: it gives
-    way to other programs, so that Blender goes on answering.
+    way to other programs, so that Blender goes on answering. threads: of the networks, None for one a core.
     """
+
+    #: What messages call it.
+    noun: ClassVar[str] = "engine"
 
     python: Path
     root: Path = PROJECT_ROOT
     backend: str | None = None
     origin: str = CHOSEN
     background: bool = False
+    threads: int | None = None
 
     def command(self) -> list[str]:
         """Command line of the worker process."""
         options = ["--backend", self.backend] if self.backend else []
         options += ["--background"] if self.background else []
+        options += ["--threads", str(self.threads)] if self.threads else []
         return [str(self.python), "-u", "-m", "core.worker", *options]
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """One run of the engine process: its pipes, its reader threads, its end. No bpy.
 
-Used by `worker_client`, which decides what to do when a process ends.
+Used by `worker_client`, which decides what to do when a process ends. Whatever else speaks the engine's
+protocol, such as the batch's studio, is run by the same code.
 """
 
 import collections
@@ -12,10 +13,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
 
-from .engine import Engine
 from .errors import EngineDiedError
 
 #: Seconds the process may take to end by itself once it is told to.
@@ -26,6 +27,32 @@ LOG_LINES_SHOWN = 6
 Events = queue.SimpleQueue[dict[str, Any]]
 
 
+class Program(Protocol):
+    """How to start a process that speaks the engine's protocol; see `engine.Engine`."""
+
+    @property
+    def noun(self) -> str:
+        """What messages call it."""
+
+    @property
+    def python(self) -> Path:
+        """What is run, for messages."""
+
+    @property
+    def root(self) -> Path:
+        """The folder that it is started in."""
+
+    @property
+    def background(self) -> bool:
+        """Whether it gives way to other programs."""
+
+    def command(self) -> list[str]:
+        """Command line."""
+
+    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """Environment variables, made from the running process's."""
+
+
 class EngineProcess:
     """A running `core.worker`. Each request brings the queue that its events go to.
 
@@ -33,7 +60,7 @@ class EngineProcess:
     `retry` says that the engine had worked before, so that starting it again makes sense.
     """
 
-    def __init__(self, engine: Engine, log: Callable[[str], None] | None = None) -> None:
+    def __init__(self, engine: Program, log: Callable[[str], None] | None = None) -> None:
         self._engine = engine
         self._log = log
         self._lock = threading.Lock()
@@ -56,8 +83,8 @@ class EngineProcess:
             )
         except OSError as error:
             raise EngineDiedError(
-                f"The engine could not be started with {engine.python}: {error.strerror or error}. Set up the"
-                " engine again, or choose another interpreter."
+                f"The {engine.noun} could not be started with {engine.python}: {error.strerror or error}. "
+                f"Set up the {engine.noun} again, or choose another program for it."
             ) from error
         if not (self._popen.stdin and self._popen.stdout and self._popen.stderr):
             raise AssertionError("all three pipes were asked for")
@@ -161,11 +188,11 @@ class EngineProcess:
 
     def _died(self) -> dict[str, Any]:
         if self._closing:
-            return {"event": "died", "reason": "The engine was stopped.", "retry": False}
+            return {"event": "died", "reason": f"The {self._engine.noun} was stopped.", "retry": False}
         what = "stopped unexpectedly" if self._spoken else "could not start"
         code = self._popen.returncode
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        reason = f"The engine {what} ({how}, {self._engine.python})."
+        reason = f"The {self._engine.noun} {what} ({how}, {self._engine.python})."
         if "No module named" in "\n".join(self._log_tail):
             reason += " Packages are missing in that Python: set up the engine, or run `make setup`."
         last = [line for line in self._log_tail if line.strip()][-LOG_LINES_SHOWN:]

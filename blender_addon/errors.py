@@ -63,3 +63,11 @@ class RenderError(AddonError):
 
 class StepError(AddonError):
     """A step of the studio could not do what it was asked for."""
+
+
+class StudioNotFoundError(AddonError):
+    """No Blender and no bpy module was found to render and export with."""
+
+
+class BatchError(AddonError):
+    """A batch cannot begin, or cannot go on: all further photos would fail for the same reason."""

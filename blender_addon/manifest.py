@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,51 @@ FILE_NAME = "face.json"
 
 def add_file(folder: Path, name: str, description: str) -> None:
     """List the file `name`, which is in `folder`, in the folder's face.json, under the others' licence."""
-    path = folder / FILE_NAME
-    document = json.loads(path.read_text("utf-8"))
+    document = read(folder)
+    _list(document, folder, name, description)
+    write(folder, document)
+
+
+def add_step(folder: Path, step: str, files: Mapping[str, str], facts: Mapping[str, Any]) -> None:
+    """List what a step has made: `files` (name -> description), and its facts under "steps"."""
+    document = read(folder)
+    for name, description in files.items():
+        _list(document, folder, name, description)
+    if facts:
+        document.setdefault("steps", {})[step] = dict(facts)
+    write(folder, document)
+
+
+def adopt(folder: Path, older: Mapping[str, Any], files: Collection[str], steps: Collection[str]) -> None:
+    """List files and steps in the folder's face.json as `older`, an earlier face.json of it, has them."""
+    document = read(folder)
+    listed = document.setdefault("files", {})
+    listed |= {name: about for name, about in older.get("files", {}).items() if name in files}
+    facts = {name: about for name, about in older.get("steps", {}).items() if name in steps}
+    if facts:
+        document["steps"] = document.get("steps", {}) | facts
+    write(folder, document)
+
+
+def forget(folder: Path, files: Collection[str], steps: Collection[str]) -> None:
+    """Take files and steps that are no longer there off the folder's face.json."""
+    document = read(folder)
+    for part, names in (("files", files), ("steps", steps)):
+        kept = {name: about for name, about in document.get(part, {}).items() if name not in names}
+        if kept or part in document:
+            document[part] = kept
+    write(folder, document)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The folder's face.json."""
+    document = json.loads((folder / FILE_NAME).read_text("utf-8"))
+    if not isinstance(document, dict):
+        raise ValueError(f"{folder / FILE_NAME} is no JSON object")
+    return document
+
+
+def _list(document: dict[str, Any], folder: Path, name: str, description: str) -> None:
     files = document.setdefault("files", {})
     licences = [file["licence"] for file in files.values() if "licence" in file]
     data = (folder / name).read_bytes()
@@ -22,6 +66,11 @@ def add_file(folder: Path, name: str, description: str) -> None:
         "sha256": hashlib.sha256(data).hexdigest(),
         **({"licence": licences[0]} if licences else {}),
     }
+
+
+def write(folder: Path, document: dict[str, Any]) -> None:
+    """Write the folder's face.json, complete or not at all."""
+    path = folder / FILE_NAME
     partial = path.with_name(FILE_NAME + ".part")
     partial.write_text(_readable(document) + "\n", "utf-8")
     os.replace(partial, path)

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .engine import Engine
-from .engine_process import EngineProcess
+from .engine_process import EngineProcess, Program
 from .errors import EngineDiedError, EngineTimeoutError, JobCancelledError, JobFailedError
 
 #: Seconds a fresh engine may take to answer; generous, for cold disks and virus scanners.
@@ -42,9 +41,14 @@ class Progress:
 class WorkerClient:
     """Starts, talks to, restarts and stops one engine process."""
 
-    def __init__(self, engine: Engine, log: Callable[[str], None] | None = None) -> None:
-        """`log` is called with each line of the engine's log, on a reader thread."""
+    def __init__(
+        self, engine: Program, log: Callable[[str], None] | None = None, attempts: int = MAX_ATTEMPTS
+    ) -> None:
+        """`log` is called with each line of the engine's log, on a reader thread; `attempts`: how often a
+        request is sent if the engine dies of it.
+        """
         self.engine = engine
+        self.attempts = attempts
         self._log = log
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
@@ -243,8 +247,8 @@ class Job:
                 if deadline is not None and not self.done and time.monotonic() > deadline:
                     self._client.kill()
                     self._error = EngineTimeoutError(
-                        f"The engine gave no answer in {timeout:g} seconds (last: {self.progress.message}); "
-                        "it was stopped."
+                        f"The {self._client.engine.noun} gave no answer in {timeout:g} seconds "
+                        f"(last: {self.progress.message}); it was stopped."
                     )
         except KeyboardInterrupt:
             self._client.kill()
@@ -281,7 +285,7 @@ class Job:
     def _died(self, event: dict[str, Any], news: list[Progress]) -> None:
         if self._cancel_deadline is not None:
             self._error = JobCancelledError("Cancelled.")
-        elif self.attempts >= MAX_ATTEMPTS or not event["retry"]:
+        elif self.attempts >= self._client.attempts or not event["retry"]:
             self._error = EngineDiedError(event["reason"])
         else:
             self.progress = Progress("restart", 0.0, "The engine stopped unexpectedly; starting it again")
