@@ -10,6 +10,8 @@ import numpy as np
 COLOR_ATTRIBUTE = "Color"
 #: Base class of what handles files dropped into a window: since 4.1.
 FILE_HANDLER: type | None = getattr(bpy.types, "FileHandler", None)
+#: Eevee's name: the one that came with 4.2 bore another until it alone was left.
+EEVEE = "BLENDER_EEVEE_NEXT" if (4, 2, 0) <= bpy.app.version < (5, 0, 0) else "BLENDER_EEVEE"
 
 
 def set_vertex_colors(mesh: bpy.types.Mesh, colors: np.ndarray, name: str = COLOR_ATTRIBUTE) -> None:

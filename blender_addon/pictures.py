@@ -30,12 +30,17 @@ def load_picture(path: str | os.PathLike, size: int | None = None) -> np.ndarray
 
 
 def save_png(path: str | os.PathLike, rgb: np.ndarray) -> Path:
-    """Write (H, W, 3) uint8 as a PNG; the file appears under its name only when it is complete."""
+    """Write (H, W, 3) or, with straight alpha, (H, W, 4) uint8 as a PNG.
+
+    The file appears under its name only when it is complete. Raises RenderError.
+    """
     path = Path(path)
-    height, width = rgb.shape[:2]
-    image = bpy.data.images.new("photobust picture", width, height, alpha=False)
+    height, width, channels = rgb.shape
+    image = bpy.data.images.new("photobust picture", width, height, alpha=channels == 4)
     try:
-        rgba = np.concatenate([rgb[::-1], np.full((height, width, 1), 255, np.uint8)], 2)
+        rgba = rgb[::-1]
+        if channels == 3:
+            rgba = np.concatenate([rgba, np.full((height, width, 1), 255, np.uint8)], 2)
         image.pixels.foreach_set((rgba.astype(np.float32) / 255.0).ravel())
         partial = path.with_name(path.name + ".part.png")
         image.filepath_raw = str(partial)

@@ -1,14 +1,11 @@
 """Pictures of reconstructed heads. Needs bpy.
 
 A picture is made in a scene of its own, which is removed afterwards with all that was made for it: the
-user's scenes, selection and settings are not touched. Workbench is quick but needs OpenGL and takes the whole
-process down where there is none; `WorkbenchProbe` finds that out in another process. Cycles always works.
+user's scenes, selection and settings are not touched.
 """
 
 import contextlib
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,13 +15,13 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from . import compat
-from .errors import RenderError
 from .pictures import load_picture, save_png
 from .ply import SurfaceMesh, read_ply
+from .renderers import CYCLES, WORKBENCH, WorkbenchProbe, render_file
 from .surface_import import mesh_from_surface
 
-WORKBENCH = "BLENDER_WORKBENCH"
-CYCLES = "CYCLES"
+__all__ = ["CYCLES", "WORKBENCH", "WorkbenchProbe", "render_preview", "render_views", "seen_side"]
+
 #: Middle of the head in the head frame, metres: core.geometry.HEAD_CENTRE, which an add-on cannot import.
 HEAD_CENTRE = (0.0, 0.065, -0.01)
 #: Side of the square that one view shows, metres: the same for every head, so that sizes can be compared.
@@ -34,53 +31,6 @@ PREVIEW_TURNS = (0.0, 40.0, 90.0)
 BACKGROUND = (56, 58, 62)
 CYCLES_SAMPLES = 8
 SOFT_LIGHT = "paint.sl"
-PROBE_TIMEOUT = 60.0
-PROBE = """
-import bpy
-scene = bpy.context.scene
-scene.render.engine = "BLENDER_WORKBENCH"
-scene.render.resolution_x = scene.render.resolution_y = 16
-bpy.ops.render.render()
-"""
-
-
-class WorkbenchProbe:
-    """Tries Workbench in a process of its own; started at once, so that other work can go on meanwhile."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen | None = None
-        self._works = True
-        if bpy.app.background:  # with a window open, OpenGL is there
-            self._process = subprocess.Popen(
-                _probe_command(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-
-    def renderer(self) -> str:
-        """WORKBENCH, or CYCLES where Workbench cannot run. Waits for the trial to end."""
-        if self._process:
-            try:
-                self._works = self._process.wait(PROBE_TIMEOUT) == 0
-            except subprocess.TimeoutExpired:
-                self._works = False
-            self.close()
-        return WORKBENCH if self._works else CYCLES
-
-    def close(self) -> None:
-        """End the trial, finished or not."""
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
-def _probe_command() -> list[str]:
-    if compat.is_plain_python():
-        return [sys.executable, "-c", PROBE]
-    options = ["--background", "--factory-startup", "--python-exit-code", "1"]
-    return [bpy.app.binary_path, *options, "--python-expr", PROBE]
 
 
 def render_preview(
@@ -97,7 +47,7 @@ def render_preview(
     from the side; the side is the one that the photo saw better.
     """
     mesh = read_ply(surface)
-    sign = _seen_side(mesh)
+    sign = seen_side(mesh)
     views = render_views(mesh, [sign * turn for turn in PREVIEW_TURNS], size, renderer)
     pictures = [*([load_picture(photo, size)[..., :3]] if photo else []), views]
     return save_png(out, np.concatenate(pictures, 1))
@@ -121,13 +71,13 @@ def render_views(mesh: SurfaceMesh, turns: Sequence[float], size: int, renderer:
         _add_camera(scene, len(turns))
         scene.render.resolution_x, scene.render.resolution_y = size * len(turns), size
         path = Path(folder) / "views.png"
-        _render(scene, path)
+        render_file(scene, path)
         rgba = load_picture(path).astype(np.float32)
     alpha = rgba[..., 3:] / 255.0
     return np.rint(rgba[..., :3] * alpha + np.array(BACKGROUND) * (1.0 - alpha)).astype(np.uint8)
 
 
-def _seen_side(mesh: SurfaceMesh) -> float:
+def seen_side(mesh: SurfaceMesh) -> float:
     """+1 if the photo saw the subject's right side (x < 0) better, else -1."""
     if mesh.confidence is None:
         return 1.0
@@ -217,28 +167,3 @@ def _add_camera(scene: bpy.types.Scene, views: int) -> None:
     camera.rotation_euler = (np.pi / 2, 0.0, 0.0)
     scene.collection.objects.link(camera)
     scene.camera = camera
-
-
-def _render(scene: bpy.types.Scene, path: Path) -> None:
-    scene.render.filepath = str(path)
-    with _quiet():
-        result = bpy.ops.render.render(write_still=True, scene=scene.name)
-    if "FINISHED" not in result or not path.is_file():
-        raise RenderError(f"Blender made no picture with {scene.render.engine}.")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the renderer's own chatter, written by C code, off the terminal."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nothing:
-            os.dup2(nothing.fileno(), 1)
-            os.dup2(nothing.fileno(), 2)
-        yield
-    finally:
-        for number, copy in zip((1, 2), kept, strict=True):
-            os.dup2(copy, number)
-            os.close(copy)
