@@ -32,6 +32,12 @@ def set_float_attribute(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> 
     attribute.data.foreach_set("value", np.ascontiguousarray(values, np.float32))
 
 
+def set_face_sizes(mesh: bpy.types.Mesh, corners: int) -> None:
+    """Say that all faces of a mesh have so many corners; since 4.1 that follows from where they start."""
+    if bpy.app.version < (4, 1, 0):
+        mesh.polygons.foreach_set("loop_total", np.full(len(mesh.polygons), corners, np.int32))
+
+
 def shade_smooth(mesh: bpy.types.Mesh) -> None:
     """Smooth shading; the same property in every version, while operators and methods came and went."""
     mesh.polygons.foreach_set("use_smooth", np.ones(len(mesh.polygons), bool))

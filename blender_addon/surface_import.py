@@ -27,8 +27,7 @@ def mesh_from_surface(surface: SurfaceMesh, name: str) -> bpy.types.Mesh:
     mesh.loops.foreach_set("vertex_index", np.ascontiguousarray(surface.faces, np.int32).ravel())
     mesh.polygons.add(count)
     mesh.polygons.foreach_set("loop_start", np.arange(0, 3 * count, 3, dtype=np.int32))
-    if bpy.app.version < (4, 1, 0):
-        mesh.polygons.foreach_set("loop_total", np.full(count, 3, np.int32))
+    compat.set_face_sizes(mesh, 3)
     compat.shade_smooth(mesh)
     mesh.update(calc_edges=True)
     if surface.colors is not None:

@@ -1,0 +1,158 @@
+"""Which triangles and quads hang together, and how: edges, parts, borders, directions. numpy, no bpy.
+
+Faces are (M, 3) or (M, 4) int arrays of vertices throughout, counter-clockwise seen from outside. A mesh is
+*manifold* here if no edge has more than two faces, faces that share an edge go round in the same sense, and
+the faces at a vertex form one fan; it may have borders.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Edges of a mesh, in no particular direction.
+
+    vertices (E, 2) int64, smaller first. half (M, n) int64: the edge from corner k of a face to the next.
+    forward (M, n) bool: whether the face walks it from the smaller vertex to the larger. faces (E,) int64:
+    how many faces have it. twist (E,) int64: how many walk it forward, less those that walk it backward.
+    """
+
+    vertices: np.ndarray
+    half: np.ndarray
+    forward: np.ndarray
+    faces: np.ndarray
+    twist: np.ndarray
+
+
+def edges_of(faces: np.ndarray) -> Edges:
+    """The edges of a mesh."""
+    start, end = faces.astype(np.int64), np.roll(faces, -1, axis=1).astype(np.int64)
+    forward = start < end
+    low, high = np.minimum(start, end), np.maximum(start, end)
+    base = int(faces.max()) + 1 if faces.size else 1
+    keys, half = np.unique((low * base + high).ravel(), return_inverse=True)
+    half = half.reshape(faces.shape)
+    counts = np.bincount(half.ravel(), minlength=len(keys))
+    ahead = np.bincount(half.ravel(), forward.ravel(), len(keys)).astype(np.int64)
+    return Edges(np.stack([keys // base, keys % base], 1), half, forward, counts, 2 * ahead - counts)
+
+
+def neighbours(edges: Edges) -> np.ndarray:
+    """(P, 2) int64: the pairs of faces that share an edge which no third face has."""
+    order = np.argsort(edges.half.ravel(), kind="stable")
+    owners = order // edges.half.shape[1]
+    first = np.concatenate([[0], np.cumsum(edges.faces)[:-1]]).astype(np.int64)[edges.faces == 2]
+    return np.stack([owners[first], owners[first + 1]], 1)
+
+
+def components(count: int, pairs: np.ndarray) -> np.ndarray:
+    """(count,) int64: what `pairs` (P, 2) join, directly or not, gets the same label, from 0 on.
+
+    Each takes the least label that it touches, until nothing changes; labels are followed to their own
+    labels in between (pointer jumping), so that it takes about log(count) rounds.
+    """
+    label = np.arange(count)
+    a, b = (pairs[:, 0], pairs[:, 1]) if len(pairs) else (np.empty(0, np.int64),) * 2
+    while True:
+        low = np.minimum(label[a], label[b])
+        before = label.copy()
+        np.minimum.at(label, before[a], low)
+        np.minimum.at(label, before[b], low)
+        while not np.array_equal(label, label[label]):
+            label = label[label]
+        if np.array_equal(label, before):
+            return np.unique(label, return_inverse=True)[1]
+
+
+def parts(faces: np.ndarray) -> np.ndarray:
+    """(M,) int64: the connected part that each face belongs to."""
+    edges = edges_of(faces)
+    order = np.argsort(edges.half.ravel(), kind="stable")
+    owners, keys = order // faces.shape[1], edges.half.ravel()[order]
+    same = keys[1:] == keys[:-1]
+    return components(len(faces), np.stack([owners[:-1][same], owners[1:][same]], 1))
+
+
+def is_manifold(faces: np.ndarray) -> bool:
+    """Whether the mesh is manifold, borders allowed."""
+    edges = edges_of(faces)
+    if (edges.faces > 2).any() or (edges.twist[edges.faces == 2] != 0).any():
+        return False
+    return len(np.unique(cut(faces, edges)[0])) == len(np.unique(faces))
+
+
+def border_edges(faces: np.ndarray) -> int:
+    """How many edges have one face only."""
+    return int((edges_of(faces).faces == 1).sum())
+
+
+def orient(faces: np.ndarray) -> np.ndarray:
+    """The same faces, each part's in one sense as far as that can be: the sense of most of its faces."""
+    edges = edges_of(faces)
+    pairs = neighbours(edges)
+    twisted = edges.twist[edges.faces == 2] != 0
+    if not twisted.any():
+        return faces
+    # A face and its turned copy: those that agree are joined, and so are those that disagree, crosswise.
+    count = len(faces)
+    a, b = pairs.T
+    crossed = np.where(twisted, count, 0)
+    joined = np.concatenate([np.stack([a, b + crossed], 1), np.stack([a + count, b + count - crossed], 1)])
+    label = components(2 * count, joined)
+    kept, turned = label[:count], label[count:]
+    # On a one-sided surface (Moebius' band) the two are the same; it stays as it is, and is cut.
+    votes = np.bincount(kept, minlength=label.max() + 1)
+    turn = (votes[turned] > votes[kept]) | ((votes[turned] == votes[kept]) & (turned < kept))
+    result = faces.copy()
+    result[turn] = result[turn][:, ::-1]
+    return result
+
+
+def cut(faces: np.ndarray, edges: Edges | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Make a mesh manifold by cutting it open wherever it is not.
+
+    Returns faces (M, n) with vertices numbered anew, and for each of those the old one. Corners of two faces
+    stay one vertex only if the faces share an edge there that has just these two, in the same sense.
+    """
+    edges = edges or edges_of(faces)
+    n = faces.shape[1]
+    flat = edges.half.ravel()
+    good = (edges.faces == 2) & (edges.twist == 0)
+    order = np.argsort(flat, kind="stable")
+    first = np.concatenate([[0], np.cumsum(edges.faces)[:-1]]).astype(np.int64)[good]
+    one, two = order[first], order[first + 1]
+
+    def following(corner: np.ndarray) -> np.ndarray:
+        return np.where(corner % n == n - 1, corner - n + 1, corner + 1)
+
+    # The two walk their edge in opposite directions: one's start is the other's end.
+    joined = np.concatenate([np.stack([one, following(two)], 1), np.stack([following(one), two], 1)])
+    label = components(faces.size, joined)
+    origin = np.empty(int(label.max()) + 1 if faces.size else 0, np.int64)
+    origin[label] = faces.ravel()
+    return label.reshape(faces.shape), origin
+
+
+def border_loops(faces: np.ndarray) -> list[list[int]]:
+    """The borders of a manifold mesh: the vertices of each, in the direction that its faces walk."""
+    edges = edges_of(faces)
+    single = edges.faces[edges.half] == 1
+    start = faces[single]
+    end = np.roll(faces, -1, axis=1)[single]
+    following = dict(zip(start.tolist(), end.tolist(), strict=True))
+    loops = []
+    while following:
+        first, current = following.popitem()
+        loop = [first]
+        while current != first:
+            loop.append(current)
+            current = following.pop(current)
+        loops.append(loop)
+    return loops
+
+
+def triangulated(quads: np.ndarray) -> np.ndarray:
+    """(M, 4) -> (2 M, 3): quad k becomes the triangles 2 k and 2 k + 1, cut from corner 0 to corner 2."""
+    return np.stack([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]], 1).reshape(-1, 3)
