@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from .errors import SurfaceFileError
+
 FILE_NAME = "face.json"
 
 
@@ -49,10 +51,16 @@ def forget(folder: Path, files: Collection[str], steps: Collection[str]) -> None
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The folder's face.json."""
-    document = json.loads((folder / FILE_NAME).read_text("utf-8"))
-    if not isinstance(document, dict):
-        raise ValueError(f"{folder / FILE_NAME} is no JSON object")
+    """The folder's face.json. Raises SurfaceFileError."""
+    path = folder / FILE_NAME
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        if not isinstance(document, dict):
+            raise ValueError("it is no JSON object")
+    except (OSError, ValueError) as error:
+        raise SurfaceFileError(
+            f"{path} is missing or damaged ({error}). Reconstruct the photo anew."
+        ) from error
     return document
 
 

@@ -3,13 +3,15 @@
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from statistics import median
 from typing import TextIO
 
 from .record import Outcome
 
 BAR_WIDTH = 24
+#: Verdicts, from what needs another photo to what can be used as it is.
+VERDICTS = ("poor", "check", "good")
 
 
 class Console:
@@ -55,31 +57,52 @@ class Console:
             self._shown = False
 
 
-def summary(outcomes: Sequence[Outcome], out: str, engine_start: float, seconds: float) -> str:
-    """The closing words: how many, how long each step took, what failed and why, where to look."""
+def summary(
+    outcomes: Sequence[Outcome], worked: Collection[str], out: str, engine_start: float, seconds: float
+) -> str:
+    """The closing words: how many, how long each step took, what failed and why, where to look.
+
+    worked: paths of the photos for which something was done now.
+    """
     good = [o for o in outcomes if not o.error]
     heads = [head for o in outcomes for head in o.heads]
+    before = sum(o.path not in worked for o in good)
     lines = [
         "",
-        f"{len(good)} of {_count(outcomes, 'photo')} done, {_count(heads, 'head')}, "
-        f"{seconds:.1f} s in all (starting the engine {engine_start:.1f} s).",
+        f"{len(good)} of {_count(outcomes, 'photo')} done{f' ({before} before)' if before else ''}, "
+        f"{_count(heads, 'head')}, {seconds:.1f} s in all (starting the engine {engine_start:.1f} s).",
     ]
-    steps = list(dict.fromkeys(step for o in good for step in o.timings))
+    new = [o for o in good if o.path in worked]
+    steps = dict.fromkeys(step for o in new for step in o.timings)
     if steps:
-        what = "Seconds by step" if len(good) == 1 else "Seconds by step, median over the photos"
+        what = "Seconds by step" if len(new) == 1 else "Seconds by step, median over the photos"
         figures = (
-            f"{step} {median(o.timings[step] for o in good if step in o.timings):.2f}" for step in steps
+            f"{step} {median(o.timings[step] for o in new if step in o.timings):.2f}" for step in steps
         )
-        lines.append(f"{what}: {', '.join(figures)}; {median(o.seconds for o in good):.2f} a photo.")
+        lines.append(f"{what}: {', '.join(figures)}; {median(o.seconds for o in new):.2f} a photo.")
     failed = [o for o in outcomes if o.error]
     if failed:
         lines.append("Failed:")
         lines += [f"  {o.shown}: {o.error}" for o in failed]
+        if any(o.path not in worked for o in failed):
+            lines.append("Some failed in an earlier run already: --retry-failed tries them again.")
     if heads:
         lines.append("Look at:")
         shown = [f"  {out}/{h.folder}/{'preview.png' if 'preview.png' in h.files else ''}" for h in heads]
         lines += shown if len(shown) <= 5 else [*shown[:4], f"  ... and {len(shown) - 4} more folders"]
     return "\n".join(lines)
+
+
+def below(outcomes: Sequence[Outcome], verdict: str) -> list[str]:
+    """Lines about the heads whose verdict is below `verdict`; a head without one is below all."""
+    lines = []
+    for head in (head for outcome in outcomes for head in outcome.heads):
+        if head.verdict not in VERDICTS or VERDICTS.index(head.verdict) < VERDICTS.index(verdict):
+            reasons = " ".join(map(str, head.quality.get("reasons", ())))
+            lines.append(
+                f"  {head.folder}: {head.verdict or 'not judged'}{f': {reasons}' if reasons else ''}"
+            )
+    return lines
 
 
 def _count(things: Sequence, noun: str) -> str:

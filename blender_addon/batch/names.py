@@ -5,6 +5,9 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+#: Folders of the batch's own, which no photo gets.
+TAKEN = ("index_files",)
+
 
 class FolderNames:
     """Hands out folder names below `out`.
@@ -14,14 +17,15 @@ class FolderNames:
     """
 
     def __init__(self, out: Path, photos: Iterable[Path], owners: Mapping[str, Path] | None = None) -> None:
-        """`owners`: folder name -> photo, from earlier runs. `photos`: those of this run, for their stems."""
+        """`owners`: folder name -> photo, from earlier runs. `photos`: those of this run, each of which gets
+        a name reserved, so that names do not depend on which photo is done first.
+        """
         self._out = out
         self._owners = {name.casefold(): photo for name, photo in (owners or {}).items()}
         self._reserved: dict[str, Path] = {}
         for photo in photos:
-            stem = photo.stem.casefold()
-            if self._owners.get(stem, photo) == photo:
-                self._reserved.setdefault(stem, photo)
+            name = next(name for name in _candidates(photo) if self._is_free(name, photo))
+            self._reserved[name.casefold()] = photo
 
     def claim(self, photo: Path, heads: int) -> list[str]:
         """Folder names for the heads of `photo`: one without a number, several numbered from 1."""
@@ -36,6 +40,8 @@ class FolderNames:
         key = name.casefold()
         if key in self._owners:
             return self._owners[key] == photo
+        if key in TAKEN:
+            return False
         return self._reserved.get(key, photo) == photo and not _is_foreign(self._out / name)
 
 

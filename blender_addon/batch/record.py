@@ -119,7 +119,9 @@ class Record:
 
     def begin(self, out: Path, photo: Outcome, heads: Sequence[Head]) -> None:
         """Note, before anything is moved, that these heads' files and steps are about to be replaced."""
-        self._note(out, {"begin": asdict(replace(photo, heads=list(heads)))})
+        started = replace(photo, heads=list(heads))
+        self._note(out, {"begin": asdict(started)})
+        self.photos[photo.path] = self._begun(started)
 
     def finish(self, out: Path, photo: Outcome) -> None:
         """Note what came of a photo."""

@@ -1,196 +1,292 @@
-"""Takes photos through the engine and the renderer, one after the other, and files the results. No bpy."""
+"""Runs a batch: hands photos to threads that each own an engine and a studio, files the results, keeps the
+record. No bpy.
+"""
 
-import hashlib
-import os
-import tempfile
+import contextlib
+import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ..errors import AddonError, JobFailedError
-from ..manifest import add_file
-from ..worker_client import Progress, WorkerClient
+from ..errors import AddonError, BatchError, JobCancelledError
 from .console import Console
+from .filing import Filer
 from .inputs import Input
-from .names import FolderNames
+from .photo_job import PhotoDone, PhotoFailedError, PhotoJob, PhotoTask, StepDone, kind_of
+from .plan import Plan
 from .record import Head, Outcome, Record
+from .state import Todo, sha256, what_to_do
+from .workspace import Workspace
 
-#: Seconds between two savings of the record while the batch runs.
-SAVE_EVERY = 2.0
-#: Share of a photo's progress that is the engine's; the rest is the preview picture's.
-ENGINE_SHARE = 0.8
-#: A picture of the face, cut from the photo, that the engine leaves beside the surface.
-FACE_PICTURE = "photo.png"
-PREVIEW = "preview.png"
-
-#: Makes a preview picture: surface.ply, picture of the face or None, file to write.
-Previewer = Callable[[Path, Path | None, Path], None]
-#: Adds files in other formats to a result's folder.
-Exporter = Callable[[Path], None]
+#: Seconds between two savings of the record, at least; and the share of the time that they may take.
+SAVE_EVERY, SAVE_SHARE = 10.0, 0.02
+#: Seconds between two looks at whether a thread has ended.
+TICK = 0.2
+#: `error_kind` of a photo whose head is made, but not all that was asked for beside it.
+INCOMPLETE = "StepError"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked of each photo; `options` as `WorkerClient.reconstruct` takes them."""
+    """How a batch is run; what it makes is in the plan. timeout, studio_timeout: see `PhotoTask`."""
 
-    out: Path
-    focal_mm: float | None = None
-    max_faces: int = 10
     timeout: float = 300.0
-    options: dict[str, Any] = field(default_factory=dict)
+    studio_timeout: float = 600.0
+    fresh: bool = False
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a batch. outcomes: of all its photos, in their order. worked: paths of those for which
+    something was done; the others were as asked for, or have failed before.
+    """
+
+    outcomes: list[Outcome]
+    worked: set[str] = field(default_factory=set)
 
 
 class Batch:
-    """Runs photos one by one. Results are made in a hidden folder and moved to their names when complete."""
+    """Runs photos, several at a time. Results are made in hidden folders and moved to their names when
+    complete.
+    """
 
     def __init__(
         self,
-        client: WorkerClient,
+        workspace: Workspace,
+        plan: Plan,
         settings: Settings,
         console: Console,
         record: Record,
-        previewer: Previewer | None = None,
-        exporter: Exporter | None = None,
+        jobs: Sequence[PhotoJob],
+        write_page: Callable[[Path, Record], Any] | None = None,
     ) -> None:
-        self._client = client
+        """`jobs`: one for each photo in work; whoever made them closes them. The record has the versions."""
+        self._workspace = workspace
+        self._out = workspace.out
+        self._plan = plan
         self._settings = settings
         self._console = console
         self._record = record
-        self._previewer = previewer
-        self._exporter = exporter
-        self._saved = 0.0
+        self._jobs = jobs
+        self._write_page = write_page
+        self._lock = threading.RLock()
+        self._stop = threading.Event()
+        self._problem: BaseException | None = None
+        self._outcomes: dict[int, Outcome] = {}
+        self._worked: set[str] = set()
+        self._shares: dict[Path, float] = {}
+        self._next_save = 0.0
 
-    def run(self, inputs: Sequence[Input]) -> list[Outcome]:
-        """Reconstruct all; each failure is noted and passed over. Raises what concerns the whole batch."""
-        out = self._settings.out
-        names = FolderNames(out, [item.path for item in inputs if not item.problem], self._record.owners())
-        outcomes: list[Outcome] = []
-        self._record.started = _now()
+    def run(self, inputs: Sequence[Input]) -> Result:
+        """Do all photos; each failure is noted and passed over. Raises what concerns the whole batch."""
+        photos = [item.path for item in inputs if not item.problem]
+        self._filer = Filer(self._out, self._record, photos, self._lock, self._stop)
+        self._total = len(inputs)
+        self._record.started, self._record.finished = _now(), ""
+        self._next_save = time.monotonic() + SAVE_EVERY
+        queue = iter(enumerate(inputs))
+        threads = [
+            threading.Thread(target=self._work, args=(job, queue), name=f"photobust-job-{n + 1}")
+            for n, job in enumerate(self._jobs)
+        ]
         try:
-            for k, item in enumerate(inputs):
-                outcome = self._one(item, names, k, len(inputs))
-                outcomes.append(outcome)
-                self._console.line(f"[{k + 1}/{len(inputs)}] {_in_words(outcome)}")
-                self._note(outcome)
+            for thread in threads:
+                thread.start()
+            while any(thread.is_alive() for thread in threads):
+                for thread in threads:
+                    thread.join(TICK / len(threads))
+                self._save_now_and_then()
+                if self._problem:
+                    break
         finally:
-            self._console.clear()
-            self._record.finished = _now()
-            self._record.save(out)
-        return outcomes
+            self._end(threads)
+        if self._problem:
+            raise self._problem
+        return Result([self._outcomes[index] for index in sorted(self._outcomes)], self._worked)
 
-    def _note(self, outcome: Outcome) -> None:
-        self._record.photos[outcome.path] = outcome
-        if time.monotonic() - self._saved > SAVE_EVERY:
-            self._record.save(self._settings.out)
-            self._saved = time.monotonic()
+    def _end(self, threads: Sequence[threading.Thread]) -> None:
+        """Stop what is still running, wait for it, and save the record."""
+        self._stop.set()
+        while any(thread.is_alive() for thread in threads):
+            for job in self._jobs:
+                job.kill()  # again and again: a thread may just have been about to start something
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join(TICK)
+        self._console.clear()
+        self._record.finished = _now()
+        try:
+            self._record.save(self._out)
+        except OSError as error:
+            # The journal has it all. What stopped the batch is told; this is most likely the same.
+            self._problem = self._problem or self._fatal(error)
 
-    def _one(self, item: Input, names: FolderNames, index: int, total: int) -> Outcome:
+    def _work(self, job: PhotoJob, queue: Iterator[tuple[int, Input]]) -> None:
+        """What a thread does: one photo after the other."""
+        try:
+            while not self._stop.is_set():
+                with self._lock:
+                    index, item = next(queue, (-1, None))
+                if item is None:
+                    break
+                outcome, worked = self._one(job, item)
+                with self._lock:
+                    self._outcomes[index] = outcome
+                    if worked:
+                        self._worked.add(outcome.path)
+                        self._console.line(f"[{len(self._outcomes)}/{self._total}] {_in_words(outcome)}")
+        except JobCancelledError:
+            pass  # the batch was stopped
+        except BaseException as error:
+            with self._lock:
+                self._problem = self._problem or error
+            self._stop.set()
+
+    def _one(self, job: PhotoJob, item: Input) -> tuple[Outcome, bool]:
+        """(what came of a photo, whether anything was done for it)."""
         start = time.perf_counter()
-        path, digest = str(item.path), None
+        path = str(item.path)
+        before = self._record.photos.get(path)
         if item.problem:
-            return Outcome(path, item.shown, error=item.problem, error_kind="NoSuchPhoto")
+            outcome = Outcome(
+                path, item.shown, error=item.problem, error_kind="NoSuchPhoto", heads=self._heads(path)
+            )
+            self._noting(lambda: self._record.finish(self._out, outcome))
+            return outcome, True
+        digest, size, mtime_ns = sha256(item.path, before)
+        prints = self._plan.fingerprints(digest, self._record.engine, self._record.studio)
+        settings = self._settings
+        tried = "-".join([*(prints[step] for step in self._plan.engine_steps), f"{settings.timeout:g}"])
+        todo = what_to_do(
+            None if settings.fresh else before,
+            self._plan,
+            prints,
+            self._out,
+            tried=tried,
+            retry_failed=settings.retry_failed,
+        )
+        if todo is None and before is not None:
+            return replace(before, shown=item.shown), False
+        if todo is None:
+            raise AssertionError("there is something to do for a new photo")
+        outcome = self._try(
+            job, item, todo, Outcome(path, item.shown, digest, size=size, mtime_ns=mtime_ns), prints, tried
+        )
+        outcome = replace(outcome, seconds=round(time.perf_counter() - start, 4))
+        self._noting(lambda: self._record.finish(self._out, outcome))
+        return outcome, True
+
+    def _try(
+        self, job: PhotoJob, item: Input, todo: Todo, blank: Outcome, prints: dict[str, str], tried: str
+    ) -> Outcome:
+        """What comes of doing a photo, failures included, as far as they are its own."""
+        settings = self._settings
+        task = PhotoTask(
+            blank.path, self._plan, todo.reconstruct, todo.kept, settings.timeout, settings.studio_timeout
+        )
+        try:
+            return self._do(job, item, task, blank, prints)
+        except (BatchError, JobCancelledError):
+            raise
+        except PhotoFailedError as error:
+            failed = replace(blank, error_kind=error.kind, attempts=error.attempts, tried=tried)
+            problem: Exception = error
+        except (AddonError, OSError) as error:
+            failed = replace(blank, error_kind=kind_of(error))
+            problem = error
+        finally:
+            with self._lock:
+                self._shares.pop(item.path, None)
+        return replace(failed, error=str(problem), heads=self._heads(blank.path))
+
+    def _do(
+        self, job: PhotoJob, item: Input, task: PhotoTask, blank: Outcome, prints: dict[str, str]
+    ) -> Outcome:
+        """Make and file away what is to be made for a photo."""
 
         def show(fraction: float, text: str) -> None:
-            self._console.progress(index + fraction, total, f"{item.path.name}: {text}")
+            with self._lock:
+                self._shares[item.path] = fraction
+                done = len(self._outcomes) + sum(self._shares.values())
+                self._console.progress(done, self._total, f"{item.path.name}: {text}")
 
+        before = self._heads(blank.path)
         show(0.0, "")
-        heads: list[Head] = []
-        timings: dict[str, float] = {}
-        error: Exception | None = None
         try:
-            digest = _sha256(item.path)
-            self._reconstruct(item.path, names, show, heads, timings)
-        except (AddonError, OSError) as problem:
-            error = problem
-        return Outcome(
-            path,
-            item.shown,
-            digest,
-            error=None if error is None else str(error),
-            error_kind=getattr(error, "kind", type(error).__name__) if error else None,
+            with self._workspace.staging() as staging:
+                try:
+                    done = job.run(task, staging, show)
+                    self._check(done)
+                    names = self._filer.name(job, task, done, before)
+                    self._check(done)
+                    heads = self._filer.file(blank, names, done, before, prints)
+                except (AddonError, OSError) as error:
+                    self._raise_if_fatal(error)
+                    raise
+        except OSError as error:
+            self._raise_if_fatal(error)
+            raise
+        failed = {name: step.error for head in heads for name, step in head.steps.items() if step.error}
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+        problem = f"the head is made, but not all that was asked for beside it: {reasons}"
+        return replace(
+            blank,
             heads=heads,
-            timings=timings,
-            seconds=time.perf_counter() - start,
+            timings={step: round(seconds, 4) for step, seconds in done.timings.items()},
+            attempts=done.attempts,
+            error=problem if failed else None,
+            error_kind=INCOMPLETE if failed else None,
         )
 
-    def _reconstruct(
-        self,
-        photo: Path,
-        names: FolderNames,
-        show: Callable[[float, str], None],
-        heads: list[Head],
-        timings: dict[str, float],
-    ) -> None:
-        """Fills `heads` and `timings` as far as it comes: what is done stays done if the rest fails."""
-        settings = self._settings
+    def _heads(self, path: str) -> list[Head]:
+        """What is in place of a photo."""
+        with self._lock:
+            outcome = self._record.photos.get(path)
+        return list(outcome.heads) if outcome else []
 
-        loading: list[float] = []
+    def _check(self, done: PhotoDone) -> None:
+        """Stop the batch, before anything is filed away, if a step failed because of the disk."""
+        failed: list[StepDone] = [step for head in done.heads for step in head.steps.values() if step.error]
+        trouble = self._workspace.trouble(message=" ".join(str(step.error) for step in failed))
+        if trouble:
+            raise BatchError(trouble)
 
-        def on_progress(progress: Progress) -> None:
-            show(ENGINE_SHARE * progress.fraction, progress.message)
-            # The engine loads its models with its first photo, and does not count that among the steps.
-            if progress.step == "start":
-                loading.append(time.perf_counter())
-            elif loading:
-                timings["loading the models"] = time.perf_counter() - loading.pop()
+    def _raise_if_fatal(self, error: BaseException) -> None:
+        if isinstance(error, (BatchError, JobCancelledError)):
+            return
+        trouble = self._workspace.trouble(error, str(error))
+        if trouble:
+            raise BatchError(trouble) from error
 
-        with tempfile.TemporaryDirectory(prefix=".photobust-", dir=settings.out) as staging:
-            result = self._client.reconstruct(
-                photo,
-                staging,
-                focal_mm=settings.focal_mm,
-                max_faces=settings.max_faces,
-                options=settings.options,
-                timeout=settings.timeout,
-                on_progress=on_progress,
-            )
-            _add(timings, result.get("timings", {}))
-            problem = None
-            for n, face in enumerate(result["faces"]):
-                _add(timings, face.get("timings", {}))
-                show(ENGINE_SHARE + (1 - ENGINE_SHARE) * n / len(result["faces"]), "Rendering the preview")
-                try:
-                    self._export(Path(face["folder"]), timings)
-                    self._preview(Path(face["folder"]), timings)
-                except AddonError as error:
-                    problem = problem or error
-            for name, face in zip(names.claim(photo, len(result["faces"])), result["faces"], strict=True):
-                heads.append(self._file_away(Path(face["folder"]), name, face))
-            if problem:
-                raise JobFailedError(
-                    "NoPreview", f"the head is made, but not all that was asked for beside it: {problem}"
-                )
+    def _fatal(self, error: OSError) -> BatchError:
+        return BatchError(
+            self._workspace.trouble(error, str(error)) or f"the record cannot be written: {error}."
+        )
 
-    def _export(self, folder: Path, timings: dict[str, float]) -> None:
-        if self._exporter:
-            start = time.perf_counter()
-            self._exporter(folder)
-            _add(timings, {"export": time.perf_counter() - start})
+    def _noting(self, note: Callable[[], object]) -> None:
+        """Write to the record. What cannot be noted would be lost, so the batch ends."""
+        with self._lock:
+            try:
+                note()
+            except OSError as error:
+                raise self._fatal(error) from error
 
-    def _preview(self, folder: Path, timings: dict[str, float]) -> None:
-        if self._previewer:
-            start = time.perf_counter()
-            picture = folder / FACE_PICTURE
-            self._previewer(folder / "surface.ply", picture if picture.is_file() else None, folder / PREVIEW)
-            add_file(folder, PREVIEW, "the photo, and the head from the front, three-quarter and the side")
-            _add(timings, {"preview": time.perf_counter() - start})
-
-    def _file_away(self, source: Path, name: str, face: dict[str, Any]) -> Head:
-        """Move the results to their name; face.json, which says that the folder is complete, comes last."""
-        target = self._settings.out / name
-        target.mkdir(exist_ok=True)
-        files = sorted((p.name for p in source.iterdir()), key=lambda file: (file == "face.json", file))
-        for previous in self._record.photos.values():
-            for head in previous.heads:
-                if head.folder == name:
-                    for stale in set(head.files) - set(files):
-                        (target / stale).unlink(missing_ok=True)
-        for file in files:
-            os.replace(source / file, target / file)
-        return Head(name, files, int(face.get("vertices", 0)), int(face.get("faces", 0)))
+    def _save_now_and_then(self) -> None:
+        if time.monotonic() < self._next_save or self._problem:
+            return
+        start = time.monotonic()
+        with self._lock:
+            self._noting(lambda: self._record.save(self._out))
+            snapshot = replace(self._record, photos=dict(self._record.photos))
+        if self._write_page:
+            with contextlib.suppress(AddonError, OSError):  # the one at the end is told
+                self._write_page(self._out, snapshot)
+        now = time.monotonic()
+        self._next_save = now + max(SAVE_EVERY, (now - start) / SAVE_SHARE)
 
 
 def _in_words(outcome: Outcome) -> str:
@@ -199,23 +295,6 @@ def _in_words(outcome: Outcome) -> str:
     count = len(outcome.heads)
     folders = ", ".join(head.folder for head in outcome.heads)
     return f"{outcome.shown}: {count} head{'s' * (count != 1)} in {outcome.seconds:.2f} s: {folders}"
-
-
-def _add(timings: dict[str, float], more: dict[str, float]) -> None:
-    for step, seconds in more.items():
-        timings[step] = timings.get(step, 0.0) + float(seconds)
-
-
-def _sha256(path: Path) -> str | None:
-    """Fingerprint of the file, None where it cannot be read: the engine then says why."""
-    try:
-        with open(path, "rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
-            return digest.hexdigest()
-    except OSError:
-        return None
 
 
 def _now() -> str:

@@ -33,7 +33,8 @@ def batch(tmp_path, fake_engine_python):
     """Runs batch.py in plain Python without previews; gives the finished process."""
 
     def run(*arguments, out=tmp_path / "heads", timeout=60):
-        options = ["--out", str(out), "--engine-python", str(fake_engine_python), "--no-preview"]
+        options = ["--out", str(out), "--engine-python", str(fake_engine_python)]
+        options += ["--no-preview", "--no-page"]
         return subprocess.run(
             [sys.executable, str(BATCH), *map(str, arguments), *options],
             capture_output=True,
@@ -97,9 +98,19 @@ def test_the_engine_is_told_of_the_head_that_is_wanted(batch, photos):
     assert params["head"] is True and params["texture"] == 1024 and params["delight"] is False
 
 
-def test_a_plain_batch_asks_for_no_head(batch, photos):
-    batch(photos("a.jpg"))
-    assert "head" not in json.loads((batch.out / "a/face.json").read_text())["params"]
+@pytest.mark.parametrize(
+    ("arguments", "head"),
+    [
+        ([], True),
+        (["--surface"], False),
+        (["--head"], True),
+        (["--surface", "--head"], True),
+        (["--surface", "--export", "glb"], True),
+    ],
+)
+def test_surface_alone_asks_for_no_head(batch, photos, arguments, head):
+    batch(photos("a.jpg"), *arguments)
+    assert ("head" in json.loads((batch.out / "a/face.json").read_text())["params"]) is head
 
 
 def test_formats_that_do_not_exist_are_refused(batch, photos):
@@ -208,7 +219,7 @@ def test_second_run_replaces_the_first_and_leaves_nothing_stale(batch, photos):
     data["photos"][0]["heads"][0]["files"].append("preview.png")
     (batch.out / "batch.json").write_text(json.dumps(data))
     (batch.out / "a/notes.txt").write_text("the user's")
-    assert batch(folder).returncode == 0
+    assert batch(folder, "--fresh").returncode == 0
     assert not stale.exists()
     assert (batch.out / "a/notes.txt").exists()
 
@@ -237,7 +248,8 @@ def test_bar_on_a_terminal(photos, tmp_path, fake_engine_python):
         leader, follower = pty.openpty()
     except OSError as error:
         pytest.skip(f"no terminals here: {error}")
-    options = ["--out", tmp_path / "heads", "--engine-python", fake_engine_python, "--no-preview"]
+    options = ["--out", tmp_path / "heads", "--engine-python", fake_engine_python]
+    options += ["--no-preview", "--no-page"]
     with subprocess.Popen(
         [sys.executable, BATCH, photos("a.jpg", "b.jpg"), *options],
         stdout=follower,
@@ -270,8 +282,9 @@ def test_previews_in_bpy_and_in_blender(run_in_blender, photos, tmp_path, fake_e
         {} if opengl else {"LIBGL_DRIVERS_PATH": "/nonexistent", "__EGL_VENDOR_LIBRARY_DIRS": "/nonexistent"}
     )
     done = run_in_blender(
-        BATCH, folder, "--out", out, "--engine-python", fake_engine_python, "--preview-size", "64", **extra
-    )
+        BATCH, folder, "--out", out, "--engine-python", fake_engine_python, "--preview-size", "64",
+        "--no-page", **extra,
+    )  # fmt: skip
     assert done.returncode == 2, done.stdout + done.stderr
     assert folders(out) == ["a b", "two ü_1", "two ü_2"]
     for name in folders(out):
@@ -299,8 +312,9 @@ def test_exit_codes_come_through(run_in_blender, photos, tmp_path, fake_engine_p
     folder = photos("a.jpg", "noface.jpg")
     arguments = [folder / a if a.endswith(".jpg") else a for a in arguments]
     done = run_in_blender(
-        BATCH, *arguments, "--out", tmp_path / "heads", "--engine-python", fake_engine_python, "--no-preview"
-    )
+        BATCH, *arguments, "--out", tmp_path / "heads", "--engine-python", fake_engine_python, "--no-preview",
+        "--no-page",
+    )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr
 
 
@@ -310,6 +324,13 @@ def test_unexpected_exception_is_no_success(run_in_blender, photos, tmp_path, fa
     (out / "batch.json").mkdir(parents=True)  # cannot be replaced by a file
     (out / "batch.json.part").mkdir()
     done = run_in_blender(
-        BATCH, photos("a.jpg"), "--out", out, "--engine-python", fake_engine_python, "--no-preview"
+        BATCH,
+        photos("a.jpg"),
+        "--out",
+        out,
+        "--engine-python",
+        fake_engine_python,
+        "--no-preview",
+        "--no-page",
     )
     assert done.returncode == 1, done.stdout + done.stderr

@@ -1,0 +1,247 @@
+"""The options of a batch: command line, configuration file, what an earlier run was told. No bpy."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ..errors import BatchError
+from .config import PATHS, as_arguments, placed, read_config
+from .console import VERDICTS
+from .plan import AUTO_RENDERER, RENDERERS
+from .record import FILE_NAME, Record
+
+FORMATS = ("glb", "fbx", "obj", "usd")
+VIEWS = ("front", "threequarter", "side", "back")
+TEXTURES = (1024, 2048, 4096)
+#: Frames of a turntable if no number is given.
+FRAMES = 36
+#: Exit code of a command line that cannot be understood; argparse's own, 2, says that some photos failed.
+MISUSED = 1
+#: Not options of the result: not taken over by --resume, and not kept in the record.
+OF_THE_RUN = ("photos", "out", "config", "resume", "fresh", "retry_failed")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with our exit code; `source` is the file that the arguments come from, None: command line."""
+
+    source: Path | None = None
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and leave."""
+        if self.source is None:
+            self.print_usage(sys.stderr)
+        where = f"{self.source}: " if self.source else ""
+        self.exit(MISUSED, f"{self.prog}: {where}{message}\n")
+
+
+def parse(arguments: Sequence[str], about: str, epilog: str) -> argparse.Namespace:
+    """All options, from weak to strong: defaults, with --resume the record, --config, the command line.
+
+    Leaves the program if they make no sense.
+    """
+    parser = make_parser(about, epilog)
+    given = parser.parse_intermixed_args(list(arguments))
+    weaker: list[str] = []
+    photos: list[str] = []
+    for path, values in _sources(parser, given):
+        parser.source = path
+        try:
+            tokens, named = as_arguments(parser, values, path)
+        except BatchError as error:
+            parser.error(str(error))
+        parser.parse_intermixed_args(tokens)  # what is wrong in a file is told as that file's
+        weaker += tokens
+        photos = named or photos
+    parser.source = None
+    options = parser.parse_intermixed_args([*weaker, *arguments])
+    options.photos = options.photos or photos
+    _check(parser, options)
+    if options.asset_library:
+        options.asset_library = placed("asset_library", options.asset_library, Path.cwd())
+    return options
+
+
+def _sources(parser: Parser, given: argparse.Namespace) -> list[tuple[Path, dict[str, Any]]]:
+    """The files that are to be followed, the weaker one first, and what they say."""
+    sources = []
+    config: dict[str, Any] = {}
+    if given.config:
+        try:
+            config = read_config(Path(given.config))
+        except BatchError as error:
+            parser.error(str(error))
+    out = given.out or config.get("out")
+    if given.resume and out:
+        folder = Path(out) if given.out else Path(given.config).parent / out
+        record = Record.load(folder)
+        if not record.options and not given.photos and "photos" not in config:
+            parser.error(f"there is no record of an earlier run in {folder}: name the photos, too.")
+        values = {name: value for name, value in record.options.items() if value not in (None, False, [])}
+        sources.append((folder / FILE_NAME, {**values, "photos": record.inputs}))
+    if given.config:
+        sources.append((Path(given.config), config))
+    return sources
+
+
+def _check(parser: Parser, options: argparse.Namespace) -> None:
+    if not options.photos:
+        parser.error(
+            "the following arguments are required: photos (or --resume, to go on with an earlier run)"
+        )
+    if not options.out:
+        parser.error("the following arguments are required: --out")
+    for name, low, high in (
+        ("max_faces", 1, 100),
+        ("preview_size", 32, 4096),
+        ("picture_size", 32, 8192),
+        ("turntable_size", 32, 4096),
+        ("turntable", 2, 1000),
+        ("fps", 1, 240),
+        ("retopo", 100, 1_000_000),
+        ("jobs", 1, 256),
+    ):
+        value = getattr(options, name)
+        if value is not None and not low <= value <= high:
+            parser.error(f"--{name.replace('_', '-')} must be from {low} to {high}")
+    if options.fresh and options.retry_failed:
+        parser.error("--fresh makes everything anew, failed photos too: leave out --retry-failed")
+    if not options.asset_library:
+        for name in ("author", "licence", "tags", "description", "catalogue"):
+            if getattr(options, name):
+                parser.error(f"--{name} is about assets: name the folder for them with --asset-library")
+
+
+def make_parser(about: str, epilog: str) -> Parser:
+    """The command line."""
+    parser = Parser(
+        "batch.py", description=about, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    # fmt: off
+    add = parser.add_argument
+    add("photos", nargs="*", help="photos, or folders: all photos in them, and in the folders in them")
+    add("--out", metavar="FOLDER", help="where the heads go; made if need be")
+    add("--config", metavar="FILE",
+        help="TOML or JSON file with these options by their names, and photos; the command line wins over "
+        "it. Paths in it are relative to its folder")
+
+    add = parser.add_argument_group("what to make (default: surface, head, preview, page)").add_argument
+    add("--surface", action="store_true", help="the surface; alone: without a head")
+    add("--head", action="store_true",
+        help="the animation-ready head: quads, texture, 52 face shapes; head.npz and head.glb")
+    add("--texture", type=int, choices=TEXTURES, default=2048, metavar="PX",
+        help="side of the head's texture: 1024, 2048 or 4096 (default: 2048)")
+    add("--keep-light", action="store_true", help="leave the photo's light in the head's texture")
+    add("--retopo", type=int, metavar="N", help="the surface in about N quads, with its colours as a texture")
+    add("--lods", type=_ratios, default=(), metavar="LIST",
+        help="coarser versions by their share of the faces, such as 1.0,0.5,0.25")
+    add("--export", type=_names(FORMATS), default=(), metavar="LIST",
+        help="write glb, fbx, obj or usd, or several of them, such as fbx,usd: the head, and what --retopo "
+        "and --lods make (these: glb if nothing is said)")
+
+    add = parser.add_argument_group("pictures").add_argument
+    add("--no-preview", action="store_true", help="leave out preview.png")
+    add("--preview-size", type=int, default=512, metavar="PX", help="height of preview.png (default: 512)")
+    add("--render", type=_names(VIEWS), default=(), metavar="LIST",
+        help="pictures from the front, threequarter, side or back, or several of them, such as front,side")
+    add("--picture-size", type=int, default=1024, metavar="PX",
+        help="side of the pictures of --render (default: 1024)")
+    add("--turntable", type=_frames, nargs="?", const=FRAMES, metavar="N",
+        help=f"N pictures once around the head, and a film of them (default: {FRAMES})")
+    add("--turntable-size", type=int, default=512, metavar="PX", help="their side (default: 512)")
+    add("--video", choices=("auto", "ffmpeg", "blender", "none"), default="auto",
+        help="what makes the film (default: what is there)")
+    add("--fps", type=int, default=24, metavar="N", help="pictures a second of the film (default: 24)")
+    add("--renderer", choices=(AUTO_RENDERER, *RENDERERS), default=AUTO_RENDERER,
+        help="workbench is quicker but needs OpenGL (default: what works)")
+    add("--no-page", action="store_true", help="leave out index.html, the page to look through the heads")
+
+    add = parser.add_argument_group("asset library").add_argument
+    add("--asset-library", metavar="FOLDER",
+        help="put each head, as an asset in a .blend of its own, into this folder of Blender's")
+    add("--author", metavar="TEXT", help="who made the assets")
+    add("--licence", metavar="TEXT", help="their licence")
+    add("--tags", type=_texts, default=(), metavar="LIST", help="their tags, separated by commas")
+    add("--description", metavar="TEXT", help="what Blender says of them")
+    add("--catalogue", metavar="NAME", help="their catalogue; with / for one inside another")
+
+    add = parser.add_argument_group("photos").add_argument
+    add("--focal-mm", type=_positive, metavar="MM",
+        help="35 mm equivalent focal length of all photos (default: from EXIF, else 50)")
+    add("--max-faces", type=int, default=10, metavar="N",
+        help="faces taken from one photo, largest first (default: 10)")
+
+    add = parser.add_argument_group("running").add_argument
+    add("--jobs", type=int, default=1, metavar="N",
+        help="photos in work at the same time, each with an engine and a Blender (default: 1)")
+    add("--resume", action="store_true",
+        help="go on with the run that OUT/batch.json tells of: its photos and options, unless others are "
+        "named")
+    add("--fresh", action="store_true", help="make everything anew, also what is there already")
+    add("--retry-failed", action="store_true", help="try photos again that failed in an earlier run")
+    add("--fail-below", choices=VERDICTS[1:],
+        help="end with code 2 if a head's verdict is below this")
+    add("--timeout", type=_positive, default=300.0, metavar="S",
+        help="seconds the engine may take for a photo (default: 300)")
+    add("--studio-timeout", type=_positive, default=600.0, metavar="S",
+        help="seconds Blender may take for a step of a head (default: 600)")
+
+    add = parser.add_argument_group("programs").add_argument
+    add("--engine-python", metavar="PATH",
+        help="Python that has the engine's packages (default: $PHOTOBUST_PYTHON, else the Python that runs "
+        "this, else .venv beside the project)")
+    add("--blender", metavar="PATH",
+        help="Blender, or a Python with the bpy module, for pictures and exports (default: what runs this, "
+        "else .venv beside the project, else blender)")
+    add("--engine-log", metavar="FILE", help="keep the engine's log")
+    add("--studio-log", metavar="FILE", help="keep Blender's log")
+    # fmt: on
+    return parser
+
+
+def for_record(options: argparse.Namespace) -> dict[str, Any]:
+    """The options as batch.json keeps them, paths absolute."""
+    kept = {name: value for name, value in vars(options).items() if name not in OF_THE_RUN}
+    kept |= {name: placed(name, kept[name], Path.cwd()) for name in PATHS if kept.get(name)}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in kept.items()}
+
+
+def _names(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    def parse_names(text: str) -> tuple[str, ...]:
+        names = tuple(name.lower() for name in _texts(text))
+        if not names or not set(names) <= set(known):
+            raise argparse.ArgumentTypeError(f"choose from {', '.join(known)}, separated by commas")
+        return names
+
+    return parse_names
+
+
+def _texts(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def _ratios(text: str) -> tuple[float, ...]:
+    try:
+        ratios = tuple(float(part) for part in _texts(text))
+    except ValueError:
+        ratios = ()
+    if not ratios or not all(0 < ratio <= 1 for ratio in ratios):
+        raise argparse.ArgumentTypeError("name shares above 0 and up to 1, separated by commas: 1.0,0.5,0.25")
+    return ratios
+
+
+def _frames(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of pictures: write --turntable {FRAMES}, or the photos before it"
+        ) from None
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError("must be greater than 0")
+    return value

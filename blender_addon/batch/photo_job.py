@@ -1,0 +1,299 @@
+"""Takes one photo through the engine and the studio, into a staging folder. No bpy.
+
+It knows neither the record nor names nor the console: the same code runs in a thread of `scripts/batch.py`
+and on another machine. A process that hangs or dies is replaced, and what it was doing is tried once more.
+"""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import manifest
+from ..engine_process import Program
+from ..errors import (
+    AddonError,
+    EngineDiedError,
+    EngineTimeoutError,
+    JobCancelledError,
+    JobFailedError,
+)
+from ..worker_client import START_TIMEOUT, Progress, WorkerClient
+from .plan import AUTO_RENDERER, RENDERERS, SURFACE, Plan, StepPlan, files_of
+
+#: How often a photo is given to an engine, or a step to a studio, if they hang or die of it.
+ATTEMPTS = 2
+#: Share of a photo's progress that is the engine's; the rest is the studio's.
+ENGINE_SHARE = 0.6
+
+#: Told the share of the photo that is done, and what is going on.
+OnProgress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class KeptHead:
+    """A head that an earlier run has made. folder: absolute, complete. todo: the studio's steps to run on it.
+    inputs: the engine's files that they are made from. keep: further steps of the studio, which are still
+    right, and their files. stale: files of `todo`'s that are there from earlier.
+    """
+
+    folder: str
+    todo: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
+    keep: dict[str, list[str]] = field(default_factory=dict)
+    stale: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PhotoTask:
+    """What is to be done for a photo; can be sent to another process. photo: absolute path.
+
+    reconstruct: whether the engine has to run. kept: the heads of earlier runs, in the engine's order; if the
+    engine runs, what is still right of what the studio made. Empty if all is made anew. timeout,
+    studio_timeout: seconds that the engine may take, and the studio for each step.
+    """
+
+    photo: str
+    plan: Plan
+    reconstruct: bool = True
+    kept: tuple[KeptHead, ...] = ()
+    timeout: float = 300.0
+    studio_timeout: float = 600.0
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """What came of a step, as `record.StepRecord` has it."""
+
+    files: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: str | None = None
+    error_kind: str | None = None
+
+
+@dataclass(frozen=True)
+class StagedHead:
+    """A head in its staging folder: face.json and the files of `steps`, which were made now; beside them may
+    be others, which are in place already. engine: the engine's answer on it, empty if it has not run.
+    """
+
+    folder: Path
+    steps: dict[str, StepDone]
+    engine: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PhotoDone:
+    """The heads of a photo, in the engine's order. timings: seconds by step. attempts: the engine's."""
+
+    heads: list[StagedHead]
+    timings: dict[str, float]
+    attempts: int = 1
+
+
+class PhotoFailedError(AddonError):
+    """The engine gave no head. kind: the reason's name, as in `Outcome.error_kind`."""
+
+    def __init__(self, cause: AddonError, attempts: int) -> None:
+        super().__init__(str(cause))
+        self.kind = kind_of(cause)
+        self.attempts = attempts
+
+
+class RendererChoice:
+    """What to render with where that was left open; found out once for all studios of this machine."""
+
+    def __init__(self, on_found: Callable[[str], None] | None = None) -> None:
+        """`on_found` is told the renderer."""
+        self._lock = threading.Lock()
+        self._found: str | None = None
+        self._on_found = on_found
+
+    def get(self, studio: WorkerClient) -> str:
+        """Blender's name of a renderer that works."""
+        with self._lock:
+            if self._found is None:
+                found = str(studio.submit("renderer").wait(START_TIMEOUT)["renderer"])
+                if self._on_found:
+                    self._on_found(found)
+                self._found = found
+            return self._found
+
+
+class PhotoJob:
+    """Owns an engine and a studio, which start when they are first needed, and does photos one by one."""
+
+    def __init__(
+        self,
+        engine: Program,
+        studio: Program | None,
+        renderers: RendererChoice | None = None,
+        engine_log: Callable[[str], None] | None = None,
+        studio_log: Callable[[str], None] | None = None,
+    ) -> None:
+        """`studio` is None where no plan has a step for it; logs are called with each line."""
+        self.engine = WorkerClient(engine, engine_log, attempts=1)
+        self.studio = WorkerClient(studio, studio_log, attempts=1) if studio else None
+        self._renderers = renderers or RendererChoice()
+        self._stopped = False
+
+    def run(self, task: PhotoTask, staging: Path, on_progress: OnProgress = lambda _, __: None) -> PhotoDone:
+        """Do a task in `staging`, an empty folder.
+
+        Raises PhotoFailedError if the engine gave nothing; what fails after that is told by step. Raises
+        JobCancelledError after `kill`, and OSError if files cannot be copied.
+        """
+        timings: dict[str, float] = {}
+        if task.reconstruct:
+            heads, attempts = self._reconstruct(task, staging, on_progress, timings)
+        else:
+            heads, attempts = [self._unpack(head, staging) for head in task.kept], 1
+        kept = task.kept if len(task.kept) == len(heads) else ()
+        for n, head in enumerate(heads):
+            if task.reconstruct and kept:
+                _adopt(head, kept[n])
+            todo = kept[n].todo if kept else task.plan.names
+            steps = [step for step in task.plan.steps if not step.late and step.name in todo]
+            for k, step in enumerate(steps):
+                share = (n + k / len(steps)) / len(heads)
+                start = ENGINE_SHARE if task.reconstruct else 0.0
+                on_progress(start + (1 - start) * share, f"Blender: {step.name}")
+                head.steps[step.name] = done = self.run_step(
+                    head.folder, step, step.options, task.studio_timeout
+                )
+                add_seconds(timings, {step.name: done.seconds})
+        return PhotoDone(heads, timings, attempts)
+
+    def run_step(self, folder: Path, step: StepPlan, options: dict[str, Any], timeout: float) -> StepDone:
+        """Run a step of the studio on a folder. Raises JobCancelledError after `kill`."""
+        if self.studio is None:
+            raise AssertionError("a plan with steps needs a studio")
+        start = time.perf_counter()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                if "renderer" in options:
+                    options = {**options, "renderer": self._renderer(str(options["renderer"]))}
+                job = self.studio.submit("step", step=step.name, folder=str(folder), options=options)
+                answer = job.wait(timeout)
+            except (EngineDiedError, EngineTimeoutError) as error:
+                self._give_up_if_stopped()
+                self.studio.kill()
+                if attempt == ATTEMPTS:
+                    return StepDone(
+                        seconds=time.perf_counter() - start, error=str(error), error_kind=kind_of(error)
+                    )
+            except JobFailedError as error:
+                return StepDone(seconds=time.perf_counter() - start, error=str(error), error_kind=error.kind)
+            else:
+                return StepDone(list(answer["files"]), answer["facts"], time.perf_counter() - start)
+        raise AssertionError("the last attempt returns")
+
+    def close(self) -> None:
+        """End the processes in good order."""
+        for client in (self.engine, self.studio):
+            if client:
+                client.close()
+
+    def kill(self) -> None:
+        """End the processes now, from any thread; what is running gives up with JobCancelledError."""
+        self._stopped = True
+        for client in (self.engine, self.studio):
+            if client:
+                client.kill()
+
+    def _give_up_if_stopped(self) -> None:
+        if self._stopped:
+            raise JobCancelledError("Stopped.")
+
+    def _renderer(self, name: str) -> str:
+        if name == AUTO_RENDERER and self.studio:
+            return self._renderers.get(self.studio)
+        return RENDERERS.get(name, name)
+
+    def _reconstruct(
+        self, task: PhotoTask, staging: Path, on_progress: OnProgress, timings: dict[str, float]
+    ) -> tuple[list[StagedHead], int]:
+        loading: list[float] = []
+
+        def show(progress: Progress) -> None:
+            on_progress(ENGINE_SHARE * progress.fraction, progress.message)
+            # The engine loads its models with its first photo, and does not count that among the steps.
+            if progress.step == "start":
+                loading.append(time.perf_counter())
+            elif loading:
+                timings["loading the models"] = time.perf_counter() - loading.pop()
+
+        for attempt in range(1, ATTEMPTS + 1):
+            folder = staging / f"engine-{attempt}"
+            try:
+                self._give_up_if_stopped()
+                answer = self.engine.reconstruct(
+                    task.photo,
+                    folder,
+                    focal_mm=task.plan.focal_mm,
+                    max_faces=task.plan.max_faces,
+                    options=task.plan.engine,
+                    timeout=task.timeout,
+                    on_progress=show,
+                )
+                break
+            except (EngineDiedError, EngineTimeoutError) as error:
+                self._give_up_if_stopped()
+                self.engine.kill()
+                loading.clear()
+                if attempt == ATTEMPTS:
+                    raise PhotoFailedError(error, attempt) from error
+                shutil.rmtree(folder, ignore_errors=True)
+            except AddonError as error:
+                raise PhotoFailedError(error, attempt) from error
+        add_seconds(timings, answer.get("timings", {}))
+        heads = []
+        for face in answer["faces"]:
+            add_seconds(timings, face.get("timings", {}))
+            heads.append(StagedHead(Path(face["folder"]), _engine_steps(task.plan, face), face))
+        return heads, attempt
+
+    @staticmethod
+    def _unpack(head: KeptHead, staging: Path) -> StagedHead:
+        """A copy of what the steps need of a finished head. No links: what writes into a file that is there
+        would write into the finished one.
+        """
+        source, folder = Path(head.folder), staging / Path(head.folder).name
+        folder.mkdir()
+        for name in {*head.inputs, manifest.FILE_NAME}:
+            shutil.copyfile(source / name, folder / name)
+        manifest.forget(folder, head.stale, head.todo)
+        return StagedHead(folder, {})
+
+
+def _adopt(head: StagedHead, kept: KeptHead) -> None:
+    """The new face.json lists what is still right of the old one."""
+    files = [name for names in kept.keep.values() for name in names]
+    manifest.adopt(head.folder, manifest.read(Path(kept.folder)), files, list(kept.keep))
+
+
+def _engine_steps(plan: Plan, face: dict[str, Any]) -> dict[str, StepDone]:
+    """The engine's answer on a face as steps."""
+    made = sorted(path.name for path in Path(face["folder"]).iterdir())
+    return {
+        step: StepDone(
+            made if plan.engine_steps == (SURFACE,) else files_of(step, made),
+            seconds=round(sum(face.get("timings", {}).values()), 4) if step == SURFACE else 0.0,
+        )
+        for step in plan.engine_steps
+    }
+
+
+def kind_of(error: BaseException) -> str:
+    """The name of what went wrong."""
+    return getattr(error, "kind", None) or type(error).__name__
+
+
+def add_seconds(timings: dict[str, float], more: dict[str, float]) -> None:
+    """Add seconds by step."""
+    for step, seconds in more.items():
+        timings[step] = timings.get(step, 0.0) + float(seconds)

@@ -1,0 +1,146 @@
+"""What a batch makes of each photo, and from what: steps, their options, their fingerprints. No bpy.
+
+A step's fingerprint is the hash of all that its files depend on: the photo, the versions, the options that it
+reads, and the fingerprints of the steps it is made from. A file whose step has the same fingerprint as in an
+earlier run need not be made again.
+"""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+#: The engine's steps. Both are made by one request; the surface is the same with and without a head.
+SURFACE, HEAD = "surface", "head"
+#: The engine's files that are there without a head, too.
+SURFACE_FILES = ("surface.ply", "surface.glb", "landmarks.json", "photo.png", "face.json")
+#: Blender's names of the renderers, and what stands for one that works; see `photo_job`.
+RENDERERS = {"workbench": "BLENDER_WORKBENCH", "cycles": "CYCLES"}
+AUTO_RENDERER = "auto"
+#: Fingerprints are cut to this many hexadecimal digits.
+DIGITS = 16
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """A step of the studio. needs: the steps it is made from. late: it has to know the head's final name, and
+    writes outside its folder, so it runs when the head is filed away, one at a time.
+    """
+
+    name: str
+    options: dict[str, Any]
+    needs: tuple[str, ...]
+    late: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is made of each photo. engine: what the request says beside the photo, as
+    `WorkerClient.reconstruct` takes it as options. steps: in the order in which they run.
+    """
+
+    focal_mm: float | None = None
+    max_faces: int = 10
+    engine: dict[str, Any] = field(default_factory=dict)
+    steps: tuple[StepPlan, ...] = ()
+
+    @property
+    def head(self) -> bool:
+        """Whether the animation-ready head is wanted."""
+        return bool(self.engine.get("head"))
+
+    @property
+    def engine_steps(self) -> tuple[str, ...]:
+        """Which of the engine's steps are wanted."""
+        return (SURFACE, HEAD) if self.head else (SURFACE,)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All steps that are wanted."""
+        return (*self.engine_steps, *(step.name for step in self.steps))
+
+    def fingerprints(
+        self, photo: str | None, engine: Mapping[str, Any], studio: Mapping[str, Any]
+    ) -> dict[str, str]:
+        """Step -> fingerprint, for a photo's SHA-256 and what the two processes say of themselves."""
+        found = {
+            SURFACE: _digest(
+                SURFACE, photo, engine.get("version"), engine.get("models"), self.focal_mm, self.max_faces
+            )
+        }
+        if self.head:
+            found[HEAD] = _digest(HEAD, found[SURFACE], self.engine)
+        for step in self.steps:
+            versions = studio.get("version"), studio.get("blender")
+            found[step.name] = _digest(
+                step.name, versions, step.options, [found[need] for need in step.needs]
+            )
+        return found
+
+
+def files_of(step: str, made: list[str]) -> list[str]:
+    """Those of the engine's files that belong to a step of the engine's."""
+    return [name for name in made if (name in SURFACE_FILES) == (step == SURFACE)]
+
+
+def make_plan(options: argparse.Namespace) -> Plan:
+    """What the options ask for."""
+    around = options.retopo or options.lods
+    head = bool(options.head or not options.surface or (options.export and not around))
+    engine: dict[str, Any] = {}
+    if head:
+        engine = {"head": True, "texture": options.texture, "delight": not options.keep_light}
+    return Plan(options.focal_mm, options.max_faces, engine, tuple(_steps(options, head)))
+
+
+def _steps(options: argparse.Namespace, head: bool) -> list[StepPlan]:
+    renderer = options.renderer
+    formats = list(options.export) or ["glb"]
+    made = (SURFACE, HEAD) if head else (SURFACE,)
+    steps = []
+    if not options.no_preview:
+        picture = {"size": options.preview_size, "renderer": renderer}
+        steps.append(StepPlan("preview", picture, (SURFACE,)))
+    # The engine makes the GLB itself.
+    others = [name for name in options.export if name != "glb"]
+    if head and others:
+        steps.append(StepPlan("export", {"formats": others}, (HEAD,)))
+    if options.retopo:
+        steps.append(StepPlan("retopo", {"quads": options.retopo, "formats": formats}, (SURFACE,)))
+    if options.lods:
+        source = "head" if head else "surface"
+        lods = {"ratios": list(options.lods), "source": source, "formats": formats}
+        steps.append(StepPlan("lods", lods, (source,)))
+    if options.render:
+        views = {"views": list(options.render), "size": options.picture_size, "renderer": renderer}
+        steps.append(StepPlan("render", views, made))
+    if options.turntable:
+        turntable = {
+            "frames": options.turntable,
+            "size": options.turntable_size,
+            "renderer": renderer,
+            "video": options.video,
+            "fps": options.fps,
+        }
+        steps.append(StepPlan("turntable", turntable, made))
+    if not options.no_page:
+        steps.append(StepPlan("view", {}, made))
+    if options.asset_library:
+        asset = {
+            "library": options.asset_library,
+            "author": options.author or "",
+            "licence": options.licence or "",
+            "tags": list(options.tags),
+            "description": options.description or "",
+            "catalogue": options.catalogue or "",
+            "renderer": renderer,
+        }
+        steps.append(StepPlan("asset", asset, made, late=True))
+    return steps
+
+
+def _digest(*values: Any) -> str:
+    text = json.dumps(values, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:DIGITS]

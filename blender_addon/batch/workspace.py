@@ -1,0 +1,134 @@
+"""The output folder, which one run has to itself: lock, staging folders, a killed run's remains. No bpy."""
+
+import contextlib
+import errno
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO
+
+from ..errors import BatchError
+
+#: What is being made is in hidden folders, below the output folder so that moving it out needs no copying.
+STAGING_PREFIX = ".photobust-"
+LOCK_NAME = ".photobust.lock"
+#: Files beside the heads that are written under another name first.
+PARTIAL = ("batch.json.part", "index.html.part")
+#: Free bytes below which the disk counts as full: about what one head with everything needs.
+NEARLY_FULL = 32 << 20
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Workspace:
+    """Makes the folder, locks it, and cleans up what runs before have left; a context."""
+
+    def __init__(self, out: Path) -> None:
+        """Raises BatchError if it cannot be written to, or another run is at work there."""
+        self.out = out
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=out):
+                pass
+            self._lock = _lock(out / LOCK_NAME)
+        except OSError as error:
+            raise BatchError(
+                f"the output folder {out} cannot be written: {error.strerror}. Choose another with --out."
+            ) from error
+        self.clean()
+
+    def __enter__(self) -> "Workspace":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.clean()
+        # Removed while it is still locked, so that nobody else's is.
+        with contextlib.suppress(OSError):
+            (self.out / LOCK_NAME).unlink()
+        self._lock.close()
+
+    def clean(self) -> None:
+        """Remove all staging folders: whose lock this is, theirs they are, or nobody's any more."""
+        for path in self.out.glob(f"{STAGING_PREFIX}*"):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+        for name in PARTIAL:
+            with contextlib.suppress(OSError):
+                (self.out / name).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def staging(self) -> Iterator[Path]:
+        """An empty folder for one photo, removed at the end."""
+        folder = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.out))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def trouble(self, error: BaseException | None = None, message: str = "") -> str | None:
+        """Why nothing more can be written here, in words; None if it can, and `error` has another reason.
+
+        To be asked before the staging folder is gone, which would make room.
+        """
+        again = "What was finished is in place; the same command goes on from there."
+        full = f"the disk of {self.out} is full: make room, or choose another folder with --out. {again}"
+        try:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                return full
+            if any(os.strerror(number) in message for number in NO_ROOM):
+                return full
+            if shutil.disk_usage(self.out).free < NEARLY_FULL:
+                return full
+            with tempfile.TemporaryFile(dir=self.out) as file:
+                file.write(bytes(1 << 16))
+        except OSError as problem:
+            if problem.errno in NO_ROOM:
+                return full
+            return f"the output folder {self.out} cannot be written any more: {problem.strerror}. {again}"
+        return None
+
+
+def _lock(path: Path) -> IO[str]:
+    """The file at `path`, locked until it is closed or the process ends. Raises BatchError if it is now."""
+    while True:
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (it stays open)
+        try:
+            _lock_file(file)
+        except BlockingIOError:
+            file.seek(0)
+            who = file.read().strip()
+            file.close()
+            raise BatchError(
+                f"another run is writing to {path.parent} ({who or 'it does not say which'}): wait for it to "
+                "end, or choose another folder with --out."
+            ) from None
+        except OSError:
+            pass  # a file system without locks: then it has to go without
+        # The run before may have removed it since it was opened.
+        if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
+            break
+        file.close()
+    file.truncate(0)
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now}\n")
+    file.flush()
+    return file
+
+
+def _lock_file(file: IO[str]) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(1 << 20)  # beyond the text, which others then can still read
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise BlockingIOError from error
+    else:
+        import fcntl
+
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
