@@ -143,3 +143,25 @@ def known_options(operator: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Those options of an operator that this Blender knows: importers and exporters get new ones often."""
     known = {prop.identifier for prop in operator.get_rna_type().properties}
     return {name: value for name, value in options.items() if name in known}
+
+
+def image_strip(scene: bpy.types.Scene, path: Path) -> Any:
+    """A strip of pictures, the first of them at `path`, in the scene's sequencer from frame 1 on."""
+    editor = scene.sequence_editor_create()
+    strips = editor.strips if hasattr(editor, "strips") else editor.sequences  # renamed in 4.4
+    strip = strips.new_image(path.stem, str(path.absolute()), 1, 1)
+    strip.transform.scale_x = strip.transform.scale_y = 1.0
+    return strip
+
+
+def set_up_video(scene: bpy.types.Scene) -> None:
+    """Make the scene's animation an MP4 in H.264, without sound."""
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):  # since 5.0, where it decides which formats there are
+        settings.media_type = "VIDEO"
+    settings.file_format = "FFMPEG"
+    settings.color_mode = "RGB"
+    video = scene.render.ffmpeg
+    video.format, video.codec, video.audio_codec = "MPEG4", "H264", "NONE"
+    video.constant_rate_factor, video.ffmpeg_preset = "PERC_LOSSLESS", "GOOD"
+    video.gopsize, video.use_autosplit = 18, False

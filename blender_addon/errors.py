@@ -61,6 +61,10 @@ class RenderError(AddonError):
     """A picture could not be made."""
 
 
+class VideoError(RenderError):
+    """Pictures could not be made into a video."""
+
+
 class StepError(AddonError):
     """A step of the studio could not do what it was asked for."""
 
@@ -71,3 +75,7 @@ class StudioNotFoundError(AddonError):
 
 class BatchError(AddonError):
     """A batch cannot begin, or cannot go on: all further photos would fail for the same reason."""
+
+
+class PageError(AddonError):
+    """The page to look at could not be written."""

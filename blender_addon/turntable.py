@@ -1,0 +1,128 @@
+"""A full turn of a subject: numbered pictures, and a video of them. Needs bpy."""
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from . import video
+from .errors import RenderError, VideoError
+from .pictures import save_png
+from .stage import Stage
+from .subjects import Build
+
+FOLDER, VIDEO = "turntable", "turntable.mp4"
+FRAMES, SIZE, FPS = 36, 512, 18
+FEWEST, MOST = 2, 720
+
+
+class Turntable:
+    """A turn that is rendered picture by picture; to be used in a `with`, or closed.
+
+    The pictures are FOLDER/000.png and so on in `out`, the first from the front, the last one step before
+    the front comes again; the subject turns its right side to the viewer first. They appear when all of
+    them are there, in the place of an earlier turn's.
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        out: Path,
+        renderer: str,
+        *,
+        frames: int = FRAMES,
+        size: int = SIZE,
+        samples: int | None = None,
+    ) -> None:
+        self.frames, self.done = checked_frames(frames), 0
+        self._folder = out / FOLDER
+        self._partial = out / (FOLDER + ".part")
+        self._stack = contextlib.ExitStack()
+        try:
+            shutil.rmtree(self._partial, ignore_errors=True)
+            self._partial.mkdir(parents=True)
+            self._stack.callback(shutil.rmtree, self._partial, ignore_errors=True)
+            self._stage = self._stack.enter_context(Stage(build, renderer, size, samples))
+        except OSError as error:
+            raise RenderError(f"The folder {out} cannot be written: {error.strerror}.") from error
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> "Turntable":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove what is not finished."""
+        self._stack.close()
+
+    def step(self) -> bool:
+        """Render the next picture; whether there are more to come. Raises RenderError."""
+        save_png(
+            self._partial / (video.PATTERN % self.done), self._stage.shoot(self.done * 360.0 / self.frames)
+        )
+        self.done += 1
+        return self.done < self.frames
+
+    def finish(self, way: str = "auto", fps: int = FPS) -> tuple[list[Path], Path | None, str]:
+        """Put the pictures in their place and make the video.
+
+        Gives the pictures, the video (None if there is none), and by what it was made ("ffmpeg", "blender",
+        "none") or, if way is "auto" and nothing can, why not. Raises RenderError.
+        """
+        target = self._folder.parent / VIDEO
+        made: Path | None = None
+        said = "none"
+        if way != "none":
+            try:
+                said = video.encode(self._partial, self.frames, target, fps, way)
+                made = target
+            except VideoError as error:
+                if way != "auto":
+                    raise
+                said = str(error)
+        if made is None:
+            target.unlink(missing_ok=True)  # an earlier turn's
+        try:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._partial.rename(self._folder)
+        except OSError as error:
+            raise RenderError(f"{self._folder} cannot be written: {error.strerror}.") from error
+        return [self._folder / (video.PATTERN % k) for k in range(self.frames)], made, said
+
+
+def render(
+    build: Build,
+    out: Path,
+    renderer: str,
+    *,
+    frames: int = FRAMES,
+    size: int = SIZE,
+    samples: int | None = None,
+    way: str = "auto",
+    fps: int = FPS,
+    progress: Callable[[int], None] = lambda done: None,
+) -> tuple[list[Path], Path | None, str]:
+    """The same in one go; `progress` is told how many pictures there are."""
+    with Turntable(build, out, renderer, frames=frames, size=size, samples=samples) as turn:
+        more = True
+        while more:
+            more = turn.step()
+            progress(turn.done)
+        return turn.finish(way, fps)
+
+
+def checked_frames(frames: int) -> int:
+    """How many pictures a turn has, if that is possible. Raises RenderError."""
+    if not FEWEST <= int(frames) <= MOST:
+        raise RenderError(f"A turn can have {FEWEST} to {MOST} pictures, not {frames}.")
+    return int(frames)
