@@ -18,7 +18,7 @@ INSTALL := $(PIP) install --quiet --progress-bar off -c constraints.txt $(PIP_FL
 # What the wheels of bpy, OpenCV and MediaPipe link to, OpenGL without a display, and venv itself.
 SYSTEM_PACKAGES := python3-venv libegl1 libgl1 libgl1-mesa-dri libgles2 libglib2.0-0 libice6 libsm6 libx11-6 \
 	libxext6 libxfixes3 libxi6 libxkbcommon0 libxrender1
-TEST_PACKAGES := blender python3-numpy xvfb xauth xdotool imagemagick
+TEST_PACKAGES := blender python3-numpy xvfb xauth xdotool imagemagick chromium chromium-driver
 
 .PHONY: help
 help: ## list the targets

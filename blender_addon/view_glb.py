@@ -87,7 +87,8 @@ def write_glb(parts: Sequence[Part], pictures: Sequence[Picture] = (), name: str
     # One scale for all axes: normals would be skewed otherwise.
     scale = max(float((points.max(0) - low).max()), 1e-6)
     writer = _Writer()
-    primitives, materials = [], []
+    primitives: list[dict[str, Any]] = []
+    materials: list[dict[str, Any]] = []
     for part in parts:
         primitives.append({**_primitive(writer, part, low, scale), "material": len(materials)})
         materials.append(_material(part))

@@ -1,0 +1,217 @@
+"""What the page of a batch tells of each head and of each photo that failed. No bpy.
+
+From batch.json's record and the heads' face.json, both read generously: what another version did not write,
+or what has been taken away since, is left out of the page and stops nothing.
+"""
+
+import json
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..manifest import FILE_NAME
+from ..verdict import verdict
+from .record import Head, Outcome, Record
+
+#: Words of a verdict, as face.json has them or had them, and the page's for it.
+VERDICTS = {"good": "good", "check": "check", "fair": "check", "poor": "poor"}
+UNRATED, FAILED = "unrated", "failed"
+#: A PNG's first bytes: signature, length and name of its first chunk, then width and height.
+PNG_START = struct.Struct(">8s4x4sII")
+#: Not of interest to who looks at heads: the page's own model, and what is half-written.
+LEFT_OUT = ("view.js",)
+PARTIAL = ".part"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a head: `name` below the head's folder, with "/" in it if it is in a folder there."""
+
+    name: str
+    size: int
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A head, or a photo of which none came. Unknown figures are None.
+
+    title: the folder's name, or the photo's if there is no folder. verdict: good, check, poor, unrated or
+    failed. error_mm: the expected one, spread_mm its range. yaw, pitch: degrees; face_px: height of the face
+    in the photo. seconds: what the photo took, all its faces together. turntable: file names of the frames.
+    panels: how many square views preview.png has side by side, the photo among them.
+    """
+
+    title: str
+    photo: str
+    verdict: str
+    folder: str | None = None
+    problem: str | None = None
+    reasons: tuple[str, ...] = ()
+    error_mm: float | None = None
+    spread_mm: tuple[float, float] | None = None
+    yaw: float | None = None
+    pitch: float | None = None
+    face_px: float | None = None
+    figures: tuple[tuple[str, str], ...] = ()
+    timings: dict[str, float] = field(default_factory=dict)
+    seconds: float | None = None
+    files: tuple[File, ...] = ()
+    turntable: tuple[str, ...] = ()
+    has_view: bool = False
+    panels: int = 0
+
+
+def cards(out: Path, record: Record) -> list[Card]:
+    """A card for each head and each failed photo, in the record's order."""
+    found: list[Card] = []
+    for outcome in record.photos.values():
+        found += [_head_card(out, outcome, head) for head in outcome.heads]
+        if not outcome.heads:
+            problem = outcome.error or "No face came of it."
+            photo = _name(outcome.path)
+            found.append(Card(photo, photo, FAILED, problem=problem, seconds=_number(outcome.seconds)))
+    return found
+
+
+def _head_card(out: Path, outcome: Outcome, head: Head) -> Card:
+    folder = out / head.folder
+    document = _document(folder / FILE_NAME)
+    quality = _dictionary(document.get("quality")) or _dictionary(head.quality)
+    pose = _dictionary(document.get("pose"))
+    files = _files(folder, _dictionary(document.get("files")))
+    grade, reasons = _graded(quality)
+    problem = outcome.error
+    if not files:
+        problem = problem or f"The folder {head.folder} is no longer here."
+    names = {file.name for file in files}
+    return Card(
+        title=head.folder,
+        photo=str(_dictionary(document.get("input")).get("name") or _name(outcome.path)),
+        verdict=grade,
+        folder=head.folder,
+        problem=problem,
+        reasons=reasons,
+        error_mm=_number(quality.get("expected_error_mm")),
+        spread_mm=_pair(quality.get("error_spread_mm")),
+        yaw=_number(pose.get("yaw")),
+        pitch=_number(pose.get("pitch")),
+        face_px=_number(quality.get("face_height_px")),
+        figures=tuple(_figures(document, quality, outcome)),
+        timings={
+            str(k): v for k, v in ((k, _number(v)) for k, v in outcome.timings.items()) if v is not None
+        },
+        seconds=_number(outcome.seconds),
+        files=tuple(file for file in files if file.name not in LEFT_OUT and "turntable/" not in file.name),
+        turntable=tuple(sorted(name for name in names if name.startswith("turntable/"))),
+        has_view="view.js" in names,
+        panels=_panels(folder / "preview.png") if "preview.png" in names else 0,
+    )
+
+
+def _graded(quality: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The verdict in the page's word for it, and the reasons, a sentence each."""
+    reasons = quality.get("reasons", quality.get("warnings"))
+    texts = tuple(str(reason) for reason in reasons) if isinstance(reasons, (list, tuple)) else ()
+    given = VERDICTS.get(str(quality.get("verdict")))
+    if given is None:
+        try:
+            own = verdict(quality)
+        except (TypeError, ValueError):
+            own = None
+        given = VERDICTS.get(own.grade.value, UNRATED) if own else UNRATED
+    return given, texts
+
+
+def _figures(
+    document: dict[str, Any], quality: dict[str, Any], outcome: Outcome
+) -> Iterator[tuple[str, str]]:
+    """Further figures in words, for who wants to know more."""
+    photo = _dictionary(document.get("input"))
+    yield "Photo", str(photo.get("name") or _name(outcome.path))
+    width, height = _number(photo.get("width")), _number(photo.get("height"))
+    if width and height:
+        yield "Size of the photo", f"{width:.0f} × {height:.0f} px"
+    camera = _dictionary(document.get("camera"))
+    focal = _number(camera.get("focal_length_mm35"))
+    if focal:
+        yield "Focal length", f"{focal:.0f} mm ({camera.get('focal_length_source', 'unknown source')})"
+    roll = _number(_dictionary(document.get("pose")).get("roll"))
+    if roll is not None:
+        yield "Roll", f"{roll:.0f}°"
+    seen = _number(quality.get("seen_share"))
+    if seen is not None:
+        yield "Seen in the photo", f"{100 * seen:.0f} % of the head"
+    for name, part, key in (("Surface", "surface", "faces"), ("Head", "head", "quads")):
+        count = _number(_dictionary(document.get(part)).get(key))
+        if count:
+            yield name, f"{count:,.0f} {'triangles' if key == 'faces' else key}"
+    version = _dictionary(document.get("generator")).get("version")
+    if version:
+        yield "Made by", f"Photobust {version}"
+
+
+def _files(folder: Path, described: dict[str, Any]) -> list[File]:
+    """What is in the folder and in the folders in it, by name."""
+    found: list[File] = []
+    for prefix, parent in [("", folder), *_folders(folder)]:
+        for entry in _entries(parent):
+            name = prefix + entry.name
+            if entry.is_file() and not entry.name.endswith(PARTIAL):
+                about = _dictionary(described.get(name)).get("description", "")
+                found.append(File(name, entry.stat().st_size, str(about)))
+    return sorted(found, key=lambda file: file.name)
+
+
+def _folders(folder: Path) -> list[tuple[str, Path]]:
+    return [(f"{entry.name}/", Path(entry.path)) for entry in _entries(folder) if entry.is_dir()]
+
+
+def _entries(folder: Path) -> list[os.DirEntry]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError:
+        return []  # gone, or not to be read: the card says so
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        return _dictionary(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def _panels(preview: Path) -> int:
+    """Squares side by side in a PNG; 0 if it is none."""
+    try:
+        with open(preview, "rb") as file:
+            signature, chunk, width, height = PNG_START.unpack(file.read(PNG_START.size))
+    except (OSError, struct.error):
+        return 0
+    is_png = signature == b"\x89PNG\r\n\x1a\n" and chunk == b"IHDR"
+    return width // height if is_png and height and width % height == 0 else 0
+
+
+def _name(path: str) -> str:
+    """File name of a path of this or another system's."""
+    return path.replace("\\", "/").rstrip("/").rpartition("/")[2] or path
+
+
+def _dictionary(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> float | None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
+    return float(value) if is_number else None
+
+
+def _pair(value: Any) -> tuple[float, float] | None:
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        return None
+    low, high = _number(value[0]), _number(value[1])
+    return None if low is None or high is None else (low, high)
