@@ -165,3 +165,21 @@ def set_up_video(scene: bpy.types.Scene) -> None:
     video.format, video.codec, video.audio_codec = "MPEG4", "H264", "NONE"
     video.constant_rate_factor, video.ffmpeg_preset = "PERC_LOSSLESS", "GOOD"
     video.gopsize, video.use_autosplit = 18, False
+
+
+def set_licence(asset: bpy.types.AssetMetaData, licence: str) -> bool:
+    """Note an asset's licence; whether this Blender's assets have a place for it: since 3.5."""
+    if not hasattr(asset, "license"):
+        return False
+    asset.license = licence
+    return True
+
+
+def registered_properties(block: bpy.types.ID) -> Any:
+    """Where the values of properties that add-ons register are kept, as a dictionary by their names.
+
+    Since 5.0 apart from the user's own properties, among which they were before.
+    """
+    if hasattr(block, "bl_system_properties_get"):
+        return block.bl_system_properties_get(do_create=True)
+    return block

@@ -65,6 +65,10 @@ class VideoError(RenderError):
     """Pictures could not be made into a video."""
 
 
+class AssetError(AddonError):
+    """A head could not be put into an asset library."""
+
+
 class StepError(AddonError):
     """A step of the studio could not do what it was asked for."""
 

@@ -14,7 +14,7 @@ from .subjects import Build
 
 FOLDER, VIDEO = "turntable", "turntable.mp4"
 FRAMES, SIZE, FPS = 36, 512, 18
-FEWEST, MOST = 2, 720
+FEWEST, MOST = 2, 1000
 
 
 class Turntable:

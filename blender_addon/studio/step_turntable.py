@@ -17,8 +17,8 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
     way, fps = str(options.get("video") or "auto"), int(options.get("fps") or turntable.FPS)
     if way not in video.WAYS:
         raise StepError(f"A video cannot be made by {way!r}: choose from {', '.join(video.WAYS)}.")
-    if not 1 <= fps <= 120:
-        raise StepError(f"A video can have 1 to 120 pictures a second, not {fps}.")
+    if not 1 <= fps <= 240:
+        raise StepError(f"A video can have 1 to 240 pictures a second, not {fps}.")
     size = stills.checked_size(options.get("size") or turntable.SIZE)
     frames = turntable.checked_frames(options.get("frames") or turntable.FRAMES)
     renderer = renderers.named(options.get("renderer") or "auto")
