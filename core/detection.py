@@ -121,8 +121,8 @@ class FaceDetector:
         return [scaled(found, factor, offset) for found in self._look(window, view)]
 
     def look_again(self, rgb: np.ndarray, face: FaceLandmarks) -> list[tuple[float, FaceLandmarks]]:
-        """What close-ups of a face show, as it is and mirrored: distance from it in sizes of the face, infinite if
-        nothing is seen, and the landmarks.
+        """What close-ups of a face show, as it is and mirrored: how far away in sizes of the face, infinite if
+        they show none, and the landmarks.
         """
         return list(islice(self._witnesses(rgb, face), 2))
 

@@ -19,6 +19,7 @@ from core.head_export import about_head, head_ply_bytes
 from core.head_topology import head_topology
 from core.models import file_sha256, models_folder
 from core.photo import Photo
+from core.quality import quality
 from core.reconstructor import Reconstruction
 from core.surface import Surface
 
@@ -35,6 +36,7 @@ MODELS = {
         "MediaPipe's face detector for small faces, and landmarks",
     ),
     "head_template.npz": ("CC0-1.0", "MakeHuman's head"),
+    "quality_calibration.json": ("CC0-1.0", "Photobust's calibration of the expected error"),
     "landmark_lifter.safetensors": ("CC0-1.0", "Photobust's landmark lifter"),
     "volume_network.onnx": ("CC0-1.0", "Photobust's volume network, for ONNX Runtime"),
     "volume_network.safetensors": ("CC0-1.0", "Photobust's volume network"),
@@ -48,8 +50,6 @@ DESCRIPTIONS = {
     "photo.png": "the face in the photo, upright",
     **assets.DESCRIPTIONS,
 }
-#: Faces smaller than this, pixels, or turned by more than this, degrees, get a warning.
-SMALL_FACE_PX, TURNED_DEG = 96, 45
 
 
 def ply_bytes(surface: Surface) -> bytes:
@@ -91,34 +91,6 @@ def readable_json(value: Any, depth: int = 2) -> str:
         return json.dumps(value, allow_nan=False, ensure_ascii=False)
     inner = ",\n".join(f"{json.dumps(key)}: {readable_json(item, depth - 1)}" for key, item in value.items())
     return "{\n" + "\n".join(f" {line}" for line in inner.split("\n")) + "\n}"
-
-
-def quality(reconstruction: Reconstruction, photo: Photo) -> dict[str, Any]:
-    """How far to trust the head: figures, and what a person should know, in sentences."""
-    confidence = reconstruction.surface.confidence
-    yaw, pitch, _ = reconstruction.pose.angles
-    size = reconstruction.landmarks.size
-    seen = float((confidence > 0.5).mean())
-    outside = reconstruction.landmarks.box
-    warnings = []
-    if size < SMALL_FACE_PX:
-        warnings.append(f"The face is only {size:.0f} pixels high: do not expect fine shapes.")
-    if abs(yaw) > TURNED_DEG:
-        warnings.append(f"The face is turned by {abs(yaw):.0f} degrees: its far side is guessed.")
-    if abs(pitch) > TURNED_DEG:
-        warnings.append(f"The face is tilted by {abs(pitch):.0f} degrees: what is turned away is guessed.")
-    if outside[0] < 0 or outside[1] < 0 or outside[2] > photo.width - 1 or outside[3] > photo.height - 1:
-        warnings.append("The photo's edge cuts the face: what is beyond is guessed.")
-    if reconstruction.camera.source == "default":
-        warnings.append("The photo does not tell its focal length: a normal lens (50 mm) was assumed.")
-    return {
-        "face_height_px": round(size, 1),
-        "detection_score": round(reconstruction.landmarks.score, 3),
-        "seen_share": round(seen, 3),
-        "mean_confidence": round(float(confidence.mean()), 3),
-        "landmarks_on_surface": int(np.isfinite(reconstruction.landmark_points[:, 0]).sum()),
-        "warnings": warnings,
-    }
 
 
 def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, bytes]) -> dict[str, Any]:
@@ -173,7 +145,7 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
         },
         **({"head": about_head(head, head_topology(models or models_folder()))} if head else {}),
         **({"texture": assets.about_texture(reconstruction)} if reconstruction.albedo else {}),
-        "quality": quality(reconstruction, photo),
+        "quality": quality(reconstruction),
         "timings": {step: round(seconds, 4) for step, seconds in reconstruction.timings.items()},
         "files": {
             name: {

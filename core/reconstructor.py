@@ -23,6 +23,7 @@ from core.mirror import MirrorPredictor
 from core.models import models_folder
 from core.photo import Photo, load_photo
 from core.predictor import VolumePredictor, load_predictor
+from core.quality_measures import Evidence, Measures, measure
 from core.surface import Surface, extract_shape, landmarks_on_surface
 from core.surface_color import color_from_photo
 
@@ -43,8 +44,9 @@ class Reconstruction:
     landmarks: what the detector found, photo frame. landmark_points: (478, 3) float32, MediaPipe's
     landmarks on the surface, head frame, metres, NaN where the surface has none; landmark68: (68, 3), the
     same for iBUG's. timings: seconds by step; "detect" is the time for all faces of the photo. crop:
-    (192, 192, 3) uint8, what the network saw. volume: (200, 192, 192) float32 [z, y, x], the occupancy,
-    head, the template wrapped onto the surface, and albedo, its texture, if they were asked for.
+    (192, 192, 3) uint8, what the network saw. measures: what `core.quality` judges the head by. volume:
+    (200, 192, 192) float32 [z, y, x], the occupancy, head, the template wrapped onto the surface, and albedo,
+    its texture, if they were asked for.
     """
 
     face_index: int
@@ -57,6 +59,7 @@ class Reconstruction:
     landmark68: np.ndarray
     timings: dict[str, float]
     crop: np.ndarray
+    measures: Measures
     volume: np.ndarray | None = None
     models_dir: Path | None = None
     backend: str | None = None
@@ -214,6 +217,23 @@ class Reconstructor:
                     lifted.vertices[self.lifter.template.ibug68].astype(np.float64),
                 )
             )
+        with watch.step("quality", at(0.955), f"Judging the head of {which}"):
+            looks = self.detector.look_again(photo.rgb, face)
+            measures = measure(
+                Evidence(
+                    photo.rgb,
+                    camera,
+                    face,
+                    looks,
+                    self.lifter,
+                    lifted,
+                    guidance,
+                    crop,
+                    shape,
+                    confidence,
+                    points,
+                )
+            )
         surface = Surface(shape.vertices, shape.faces, colors, confidence)
         head = albedo = None
         if wrap:
@@ -234,6 +254,7 @@ class Reconstructor:
             landmark68=points68,
             timings=watch.seconds,
             crop=crop,
+            measures=measures,
             volume=volume if keep_volume else None,
             models_dir=self.models_dir,
             backend=self.backend,

@@ -156,9 +156,9 @@ def test_warnings(astronaut):
     cut = np.ascontiguousarray(astronaut[:, 205:])
     photo = Photo.from_array(cut, focal_mm35=50)
     head = stand_in_reconstructor().reconstruct(photo)[0]
-    from core.export import quality
+    from core.quality import quality
 
-    warnings = quality(head, photo)["warnings"]
+    warnings = quality(head)["warnings"]
     assert [w for w in warnings if "edge" in w] and not [w for w in warnings if "focal length" in w]
 
 

@@ -39,7 +39,7 @@ def test_a_head_comes_out(head):
     assert len(head.surface.colors) == len(head.surface.confidence) == len(mesh.vertices)
     assert head.volume.shape == (200, 192, 192) and head.crop.shape == (192, 192, 3)
     assert head.camera.source == "default" and head.face_index == 0
-    assert set(head.timings) == {"detect", "guidance", "network", "surface", "color", "landmarks"}
+    assert set(head.timings) == {"detect", "guidance", "network", "surface", "color", "landmarks", "quality"}
     assert min(head.timings.values()) >= 0
 
 
