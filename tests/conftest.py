@@ -56,6 +56,15 @@ def fake_engine_python(tmp_path):
     return program
 
 
+@pytest.fixture
+def fake_studio_python(tmp_path):
+    """A program to give as --blender, which runs the tests' own studio instead of Blender."""
+    program = tmp_path / "fake-studio-python"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT / "tests/fake_studio/studio.py"}\n')
+    program.chmod(0o755)
+    return program
+
+
 #: Names the Python of an environment that has bpy 5.0 (`pip install bpy==5.0.1`), to be tested beside 4.5.
 BPY50_VARIABLE = "PHOTOBUST_BPY50_PYTHON"
 

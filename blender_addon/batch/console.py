@@ -57,6 +57,15 @@ class Console:
             self._shown = False
 
 
+def in_words(outcome: Outcome) -> str:
+    """What came of a photo, in one line."""
+    if outcome.error:
+        return f"{outcome.shown}: FAILED: {outcome.error}"
+    count = len(outcome.heads)
+    folders = ", ".join(head.folder for head in outcome.heads)
+    return f"{outcome.shown}: {count} head{'s' * (count != 1)} in {outcome.seconds:.2f} s: {folders}"
+
+
 def summary(
     outcomes: Sequence[Outcome], worked: Collection[str], out: str, engine_start: float, seconds: float
 ) -> str:

@@ -177,7 +177,9 @@ class PhotoJob:
             try:
                 if "renderer" in options:
                     options = {**options, "renderer": self._renderer(str(options["renderer"]))}
-                job = self.studio.submit("step", step=step.name, folder=str(folder), options=options)
+                job = self.studio.submit(
+                    "step", step=step.name, folder=str(folder.absolute()), options=options
+                )
                 answer = job.wait(timeout)
             except (EngineDiedError, EngineTimeoutError) as error:
                 self._give_up_if_stopped()

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import AddonError, BatchError, JobCancelledError
-from .console import Console
+from .console import Console, in_words
 from .filing import Filer
 from .inputs import Input
 from .photo_job import PhotoDone, PhotoFailedError, PhotoJob, PhotoTask, StepDone, kind_of
 from .plan import Plan
 from .record import Head, Outcome, Record
 from .state import Todo, sha256, what_to_do
-from .workspace import Workspace
+from .workspace import NO_SPACE, Workspace
 
 #: Seconds between two savings of the record, at least; and the share of the time that they may take.
 SAVE_EVERY, SAVE_SHARE = 10.0, 0.02
@@ -138,7 +138,7 @@ class Batch:
                     self._outcomes[index] = outcome
                     if worked:
                         self._worked.add(outcome.path)
-                        self._console.line(f"[{len(self._outcomes)}/{self._total}] {_in_words(outcome)}")
+                        self._console.line(f"[{len(self._outcomes)}/{self._total}] {in_words(outcome)}")
         except JobCancelledError:
             pass  # the batch was stopped
         except BaseException as error:
@@ -251,7 +251,10 @@ class Batch:
     def _check(self, done: PhotoDone) -> None:
         """Stop the batch, before anything is filed away, if a step failed because of the disk."""
         failed: list[StepDone] = [step for head in done.heads for step in head.steps.values() if step.error]
-        trouble = self._workspace.trouble(message=" ".join(str(step.error) for step in failed))
+        trouble = self._workspace.trouble(
+            message=" ".join(str(step.error) for step in failed),
+            is_full=any(step.error_kind == NO_SPACE for step in failed),
+        )
         if trouble:
             raise BatchError(trouble)
 
@@ -287,14 +290,6 @@ class Batch:
                 self._write_page(self._out, snapshot)
         now = time.monotonic()
         self._next_save = now + max(SAVE_EVERY, (now - start) / SAVE_SHARE)
-
-
-def _in_words(outcome: Outcome) -> str:
-    if outcome.error:
-        return f"{outcome.shown}: FAILED: {outcome.error}"
-    count = len(outcome.heads)
-    folders = ", ".join(head.folder for head in outcome.heads)
-    return f"{outcome.shown}: {count} head{'s' * (count != 1)} in {outcome.seconds:.2f} s: {folders}"
 
 
 def _now() -> str:

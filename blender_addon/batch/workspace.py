@@ -22,6 +22,8 @@ PARTIAL = ("batch.json.part", "index.html.part")
 #: Free bytes below which the disk counts as full: about what one head with everything needs.
 NEARLY_FULL = 32 << 20
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: `error_kind` of a step that found no room.
+NO_SPACE = "NoSpaceError"
 
 
 class Workspace:
@@ -69,15 +71,18 @@ class Workspace:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def trouble(self, error: BaseException | None = None, message: str = "") -> str | None:
-        """Why nothing more can be written here, in words; None if it can, and `error` has another reason.
+    def trouble(
+        self, error: BaseException | None = None, message: str = "", is_full: bool = False
+    ) -> str | None:
+        """Why nothing more can be written here, in words; None if it can, and what failed has other reasons.
 
+        error, message: of what failed. is_full: whether it was for want of room, as far as that is known.
         To be asked before the staging folder is gone, which would make room.
         """
         again = "What was finished is in place; the same command goes on from there."
         full = f"the disk of {self.out} is full: make room, or choose another folder with --out. {again}"
         try:
-            if isinstance(error, OSError) and error.errno in NO_ROOM:
+            if is_full or (isinstance(error, OSError) and error.errno in NO_ROOM):
                 return full
             if any(os.strerror(number) in message for number in NO_ROOM):
                 return full
@@ -112,10 +117,16 @@ def _lock(path: Path) -> IO[str]:
         if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
             break
         file.close()
-    file.truncate(0)
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now}\n")
-    file.flush()
+    try:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now}\n")
+        file.flush()
+    except OSError:
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            file.close()
+        raise
     return file
 
 

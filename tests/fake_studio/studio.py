@@ -1,7 +1,7 @@
 """A studio that answers to order: the real server, without Blender, with steps that do as the photo is named.
 
-Orders are parts of the photo's stem: "hang-STEP", "crash-STEP", "once-STEP" (crashes the first time),
-"fail-STEP", "full-STEP" (the disk is full).
+Orders are parts of the photo's stem: "stall-STEP", "segv-STEP", "flaky-STEP" (crashes the first time),
+"refuse-STEP", "full-STEP" (the disk is full). With FAKE_STUDIO_LOG each step is noted in that file.
 """
 
 import errno
@@ -39,14 +39,13 @@ def load(name):
         if LOG:
             with open(LOG, "a") as log:
                 print(name, photo.name, file=log)
-        if f"hang-{name}" in photo.stem:
+        if f"stall-{name}" in photo.stem:
             time.sleep(600)
-        marker = Path(os.environ.get("FAKE_STUDIO_MARKERS", "/nonexistent")) / photo.stem
-        if f"crash-{name}" in photo.stem or (f"once-{name}" in photo.stem and not marker.exists()):
-            if "once" in photo.stem:
-                marker.touch()
+        marker = folder / "tried"
+        if f"segv-{name}" in photo.stem or (f"flaky-{name}" in photo.stem and not marker.exists()):
+            marker.touch()
             os.kill(os.getpid(), signal.SIGSEGV)
-        if f"fail-{name}" in photo.stem:
+        if f"refuse-{name}" in photo.stem:
             raise StepError("This head cannot be done: take another.")
         if f"full-{name}" in photo.stem:
             try:
@@ -55,9 +54,9 @@ def load(name):
                 raise RenderError("The picture cannot be written.") from error
         time.sleep(float(os.environ.get("FAKE_STUDIO_SECONDS", "0")))
         # What is made tells what it was made of, so that stale files show.
-        source = b"".join(
-            (folder / file).read_bytes() for file in ("surface.ply", "head.npz") if (folder / file).is_file()
-        )
+        made_of = {"preview": ["surface.ply"], "retopo": ["surface.ply"], "export": ["head.npz"]}
+        needed = [folder / file for file in made_of.get(name, ["surface.ply", "head.npz"])]
+        source = b"".join(path.read_bytes() for path in needed if path.is_file())
         if name == "asset":
             path = Path(options["library"]) / f"{options['name']}.blend"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,21 +14,6 @@ BATCH = ROOT / "scripts/batch.py"
 
 
 @pytest.fixture
-def photos(tmp_path):
-    """Photos, by name: what the fake engine does is in their stems."""
-    folder = tmp_path / "photos"
-
-    def make(*names):
-        for name in names:
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(name.encode())
-        return folder
-
-    return make
-
-
-@pytest.fixture
 def batch(tmp_path, fake_engine_python):
     """Runs batch.py in plain Python without previews; gives the finished process."""
 

@@ -66,6 +66,9 @@ def answer(request, event, **data):
 
 def reconstruct(request, cancelled):
     photo, out = Path(request["params"]["photo"]), Path(request["params"]["out"])
+    if os.environ.get("FAKE_ENGINE_LOG"):
+        with open(os.environ["FAKE_ENGINE_LOG"], "a") as log:
+            print(photo.name, file=log)
     for k, step in enumerate(("load", "detect", "network", "surface")):
         answer(request, "progress", step=step, fraction=k / 4, message=f"Doing {step}")
         time.sleep(0.02)
@@ -96,7 +99,7 @@ def reconstruct(request, cancelled):
             error={"type": "NoFaceError", "message": f"No face found in {photo.name}: try a closer one."},
         )
         return
-    count = 2 if "two" in photo.stem else 1
+    count = min(2 if "two" in photo.stem else 1, request["params"]["max_faces"])
     faces = []
     for n in range(count):
         folder = out / (photo.stem if count == 1 else f"{photo.stem}_{n + 1}")
@@ -105,9 +108,15 @@ def reconstruct(request, cancelled):
         write_ply(folder / "surface.ply", *surface)
         (folder / "landmarks.json").write_text(json.dumps({"points": [None] * 478}))
         (folder / "face.json").write_text(
-            json.dumps({"input": {"name": photo.name}, "params": request["params"]})
+            json.dumps({"input": {"name": photo.name}, "params": request["params"], "files": {}})
         )
-        names = ("surface.ply", "landmarks.json", "face.json")
+        names = ["surface.ply", "landmarks.json", "face.json"]
+        if request["params"].get("head"):
+            names.append("head.npz")
+            options = [request["params"].get(name) for name in ("texture", "delight")]
+            (folder / "head.npz").write_text(json.dumps(options))
+        verdict = next((word for word in ("poor", "check", "good") if word in photo.stem), None)
+        quality = {"verdict": verdict, "reasons": [f"It is {verdict}."]} if verdict else {}
         files = {name: str(folder / name) for name in names}
         faces.append(
             {
@@ -116,6 +125,7 @@ def reconstruct(request, cancelled):
                 "timings": {"network": 0.01},
                 "vertices": len(surface[0]),
                 "faces": len(surface[1]),
+                "quality": quality,
             }
         )
     answer(

@@ -1,0 +1,109 @@
+"""scripts/batch.py with an engine and a studio that answer to order."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BATCH = ROOT / "scripts/batch.py"
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Photos, by name: what the fake engine does is in their stems."""
+    folder = tmp_path / "photos"
+
+    def make(*names):
+        for name in names:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(name.encode())
+        return folder
+
+    return make
+
+
+class StudioBatch:
+    """Runs batch.py with both; what they have done is in the lists `engine` and `studio`."""
+
+    def __init__(self, folder, engine, studio):
+        self.folder, self.out = folder, folder / "heads"
+        self._programs = ["--engine-python", str(engine), "--blender", str(studio)]
+        self._logs = {"FAKE_ENGINE_LOG": folder / "engine.log", "FAKE_STUDIO_LOG": folder / "studio.log"}
+
+    def command(self, *arguments, out=None):
+        where = [] if out is False else ["--out", str(out or self.out)]
+        return [sys.executable, str(BATCH), *map(str, arguments), *where, *self._programs]
+
+    def environment(self, **extra):
+        return {**os.environ, **{name: str(path) for name, path in self._logs.items()}, **extra}
+
+    def run(self, *arguments, out=None, timeout=60, **extra):
+        for log in self._logs.values():
+            log.unlink(missing_ok=True)
+        return subprocess.run(
+            self.command(*arguments, out=out),
+            capture_output=True,
+            encoding="utf-8",
+            timeout=timeout,
+            check=False,
+            cwd=self.folder,
+            env=self.environment(**extra),
+        )
+
+    def start(self, *arguments, **extra):
+        return subprocess.Popen(
+            self.command(*arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            cwd=self.folder,
+            env=self.environment(**extra),
+        )
+
+    @property
+    def engine(self):
+        return self._read("FAKE_ENGINE_LOG")
+
+    @property
+    def studio(self):
+        return self._read("FAKE_STUDIO_LOG")
+
+    def _read(self, name):
+        log = self._logs[name]
+        return sorted(log.read_text().splitlines()) if log.exists() else []
+
+    def record(self):
+        document = json.loads((self.out / "batch.json").read_text())
+        return {Path(photo["path"]).name: photo for photo in document["photos"]}
+
+    def tree(self):
+        """Path -> content of all files, without what differs from run to run."""
+        return {
+            path.relative_to(self.out).as_posix(): timeless(path)
+            for path in sorted(self.out.rglob("*"))
+            if path.is_file() and "index_files" not in path.parts
+        }
+
+
+def timeless(path):
+    if path.name == "face.json":
+        document = json.loads(path.read_text())
+        document["params"].pop("out")
+        return document
+    if path.name == "batch.json":
+        document = json.loads(path.read_text())
+        return {
+            photo["path"]: [(head["folder"], head["files"]) for head in photo["heads"]]
+            for photo in document["photos"]
+        }
+    return None if path.name == "index.html" else path.read_bytes()
+
+
+@pytest.fixture
+def studio_batch(tmp_path, fake_engine_python, fake_studio_python):
+    return StudioBatch(tmp_path, fake_engine_python, fake_studio_python)

@@ -1,0 +1,146 @@
+"""Options of scripts/batch.py: configuration files, and what is said when they are wrong."""
+
+import json
+import sys
+
+import pytest
+
+from blender_addon.batch.config import read_config
+from blender_addon.batch.options import parse
+from blender_addon.errors import BatchError
+
+
+def options(*arguments):
+    return parse([str(argument) for argument in arguments], "about", "epilog")
+
+
+def refused(capsys, *arguments):
+    with pytest.raises(SystemExit) as info:
+        options(*arguments)
+    assert info.value.code == 1
+    return capsys.readouterr().err
+
+
+CONFIG = {
+    "photos": ["faces", "more.jpg"],
+    "out": "heads",
+    "head": True,
+    "surface": False,
+    "texture": 4096,
+    "lods": [1.0, 0.5],
+    "render": ["front", "side"],
+    "turntable": True,
+    "export": "fbx,usd",
+    "asset-library": "library",
+    "tags": ["a", "b c"],
+    "focal_mm": 85.0,
+    "engine-python": "python3",
+}
+TOML = """
+photos = ["faces", "more.jpg"]
+out = "heads"
+head = true
+surface = false
+texture = 4096
+lods = [1.0, 0.5]
+render = ["front", "side"]
+turntable = true
+export = "fbx,usd"
+asset-library = "library"
+tags = ["a", "b c"]
+focal_mm = 85.0
+engine-python = "python3"
+"""
+
+
+@pytest.fixture(params=["json", "toml"])
+def config(request, tmp_path):
+    path = tmp_path / f"heads.{request.param}"
+    if request.param == "toml":
+        pytest.importorskip("tomllib")
+    path.write_text(TOML if request.param == "toml" else json.dumps(CONFIG))
+    return path
+
+
+def test_config_and_command_line(config, tmp_path):
+    found = options("--config", config)
+    assert found.photos == [str(tmp_path / "faces"), str(tmp_path / "more.jpg")]
+    assert (found.out, found.asset_library) == (str(tmp_path / "heads"), str(tmp_path / "library"))
+    assert found.head is True and found.surface is False and found.texture == 4096
+    assert (found.lods, found.render, found.export) == ((1.0, 0.5), ("front", "side"), ("fbx", "usd"))
+    assert (found.turntable, found.tags, found.focal_mm) == (36, ("a", "b c"), 85.0)
+    assert found.engine_python == "python3"
+    found = options(
+        "other.jpg", "--config", config, "--texture", "1024", "--out", "there", "--turntable", "8"
+    )
+    assert (found.photos, found.texture, found.out, found.turntable) == (["other.jpg"], 1024, "to", 8)
+    assert found.export == ("fbx", "usd")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"textur": 1024}, "there is no option 'textur'; did you mean texture?"),
+        ({"texture": 1000}, "argument --texture: invalid choice"),
+        ({"head": "yes"}, "head has to be true or false"),
+        ({"render": {"front": 1}}, "render has to be a number, a text or a list"),
+        ({"photos": [1]}, "photos has to be a text or a list of texts"),
+        ({"config": "x.json"}, "there is no option 'config'"),
+        ({"export": ["blend"]}, "choose from glb, fbx, obj, usd"),
+    ],
+)
+def test_what_is_wrong_in_a_config_is_told_with_its_name(capsys, tmp_path, values, words):
+    path = tmp_path / "heads.json"
+    path.write_text(json.dumps(values))
+    told = refused(capsys, "a.jpg", "--out", "heads", "--config", path)
+    assert words in told and str(path) in told
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.yaml", "", "has to be a .toml or a .json file"),
+        ("a.json", "{", "cannot be understood"),
+        ("a.json", "[1]", "has to hold options by their names"),
+        ("a.toml", "x = ", "cannot be understood"),
+        (None, None, "No such file"),
+    ],
+)
+def test_configs_that_cannot_be_read(capsys, tmp_path, name, text, words):
+    path = tmp_path / (name or "missing.json")
+    if name:
+        if name.endswith("toml"):
+            pytest.importorskip("tomllib")
+        path.write_text(text)
+    assert words in refused(capsys, "a.jpg", "--out", "heads", "--config", path)
+
+
+def test_a_python_without_tomllib_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "tomllib", None)
+    path = tmp_path / "heads.toml"
+    path.write_text("head = true")
+    with pytest.raises(BatchError, match=r"cannot read TOML: write heads\.toml as JSON"):
+        read_config(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--turntable", "photos", "--out", "x"], "'photos' is no number of pictures"),
+        (["a.jpg", "--out", "x", "--lods", "2,1"], "name shares above 0 and up to 1"),
+        (["a.jpg", "--out", "x", "--render", "top"], "choose from front, threequarter, side"),
+        (["a.jpg", "--out", "x", "--jobs", "0"], "--jobs must be from 1"),
+        (["a.jpg", "--out", "x", "--author", "Ada"], "name the folder for them with --asset-library"),
+        (["a.jpg", "--out", "x", "--fail-below", "poor"], "invalid choice"),
+        (["a.jpg"], "required: --out"),
+        (["--out", "x"], "required: photos"),
+    ],
+)
+def test_command_lines_that_make_no_sense(capsys, arguments, words):
+    assert words in refused(capsys, *arguments)
+
+
+def test_photos_before_after_and_between_options():
+    assert options("a.jpg", "--turntable", "--out", "x").photos == ["a.jpg"]
+    assert options("--out", "x", "a.jpg", "b.jpg").photos == ["a.jpg", "b.jpg"]
+    assert options("a.jpg", "--out", "x", "--head", "b.jpg").photos == ["a.jpg", "b.jpg"]
