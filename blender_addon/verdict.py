@@ -4,32 +4,36 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-#: Shares of the surface that the photo saw well, below which a head is called fair, or poor.
-SEEN_FAIR, SEEN_POOR = 0.25, 0.12
+#: For heads of engines that gave no verdict. Shares of the surface that the photo saw well, below which a
+#: head is to be checked, or poor.
+SEEN_CHECK, SEEN_POOR = 0.25, 0.12
 #: Heights of faces in the photo, pixels, likewise.
-HEIGHT_FAIR, HEIGHT_POOR = 150.0, 64.0
+HEIGHT_CHECK, HEIGHT_POOR = 150.0, 64.0
 
 
 class Grade(Enum):
     """From what an artist can use as it is to what needs another photo."""
 
     GOOD = "good"
-    FAIR = "fair"
+    CHECK = "check"
     POOR = "poor"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`summary`: one sentence; `remarks`: what a person should know, a sentence each."""
+    """`summary`: one sentence. `error`: one about the millimetres by which the face may be off, empty if
+    nobody knows. `remarks`: what a person should know, a sentence each.
+    """
 
     grade: Grade
     summary: str
     remarks: tuple[str, ...]
+    error: str = ""
 
 
 SUMMARIES = {
     Grade.GOOD: "Good: the photo shows this face well.",
-    Grade.FAIR: "Fair: look at it from all sides before you build on it.",
+    Grade.CHECK: "Check: look at it from all sides before you build on it.",
     Grade.POOR: "Poor: try a larger, sharper or more frontal photo.",
 }
 
@@ -38,7 +42,7 @@ def verdict(quality: dict[str, Any]) -> Verdict | None:
     """The verdict on a head with these figures; None if there are none."""
     if not quality:
         return None
-    remarks = tuple(str(warning) for warning in quality.get("warnings") or ())
+    remarks = tuple(str(warning) for warning in quality.get("warnings") or quality.get("reasons") or ())
     given = quality.get("verdict")
     if isinstance(given, str) and given in {grade.value for grade in Grade}:
         grade = Grade(given)
@@ -47,13 +51,24 @@ def verdict(quality: dict[str, Any]) -> Verdict | None:
         # A guessed focal length alone leaves the face as it is, to a per cent or so.
         serious = [remark for remark in remarks if "focal length" not in remark]
         if serious and grade is Grade.GOOD:
-            grade = Grade.FAIR
-    return Verdict(grade, SUMMARIES[grade], remarks)
+            grade = Grade.CHECK
+    return Verdict(grade, SUMMARIES[grade], remarks, error_sentence(quality))
+
+
+def error_sentence(quality: dict[str, Any]) -> str:
+    """What to expect of the face's error, empty if these figures do not tell."""
+    error, spread = quality.get("expected_error_mm"), quality.get("error_spread_mm")
+    if not isinstance(error, int | float):
+        return ""
+    words = f"The face is probably about {error:.1f} mm off"
+    if isinstance(spread, list) and len(spread) == 2 and all(isinstance(v, int | float) for v in spread):
+        words += f" ({spread[0]:.1f} to {spread[1]:.1f})"
+    return words + "."
 
 
 def _grade(seen: float, height: float) -> Grade:
     if seen < SEEN_POOR or height < HEIGHT_POOR:
         return Grade.POOR
-    if seen < SEEN_FAIR or height < HEIGHT_FAIR:
-        return Grade.FAIR
+    if seen < SEEN_CHECK or height < HEIGHT_CHECK:
+        return Grade.CHECK
     return Grade.GOOD

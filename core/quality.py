@@ -133,7 +133,9 @@ PARTS = {
     "perspective": "The photo was taken from near: one from a metre or more away distorts the face less.",
     "focal_known": "The focal length is a guess: give the true one, and the proportions get truer.",
 }
-UNLIKE = "Nothing in particular is wrong with the photo, yet heads like this one are often off: look at it."
+UNLIKE = (
+    "No single thing is wrong with the photo, yet such heads are typically {} mm off ({} to {}): look at it."
+)
 OTHER_WEIGHTS = "The expected error was calibrated for other weights than these: take it as a rough guide."
 NO_CALIBRATION = "These weights were never calibrated: how many mm the head is off cannot be told."
 NO_FOCAL = "The photo does not tell its focal length: a normal lens (50 mm) was assumed."
@@ -182,9 +184,10 @@ def judge(measures: Measures, expected: Expected | None) -> tuple[str, list[str]
     if expected and expected.error >= CHECK_MM:
         verdict = POOR if expected.error >= POOR_MM or verdict == POOR else CHECK
         told = {name for rule in (*poor, *check) for name in rule.explains}
-        reasons += causes(expected, told) or ([] if reasons else [UNLIKE])
-        low, middle, high = (f"{value:.2g}" for value in (expected.low, expected.error, expected.high))
-        reasons.append(f"Heads like this one are typically {middle} mm off ({low} to {high}).")
+        reasons += causes(expected, told)
+        if not reasons:
+            low, middle, high = (f"{value:.2g}" for value in (expected.low, expected.error, expected.high))
+            reasons = [UNLIKE.format(middle, low, high)]
     return verdict, reasons
 
 

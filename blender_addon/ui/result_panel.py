@@ -7,7 +7,7 @@ from ..heads import active_head, is_animation_ready, record_of, the_head
 from ..verdict import Grade, verdict
 from .text import draw_text
 
-ICONS = {Grade.GOOD: "CHECKMARK", Grade.FAIR: "INFO", Grade.POOR: "ERROR"}
+ICONS = {Grade.GOOD: "CHECKMARK", Grade.CHECK: "INFO", Grade.POOR: "ERROR"}
 
 
 class PHOTOBUST_PT_result(bpy.types.Panel):
@@ -31,6 +31,8 @@ class PHOTOBUST_PT_result(bpy.types.Panel):
         if found:
             box = layout.box()
             draw_text(box, found.summary, context, ICONS[found.grade])
+            if found.error:
+                draw_text(box, found.error, context, "DRIVER_DISTANCE")
             for remark in found.remarks:
                 draw_text(box, remark, context, "DOT")
         column = layout.column(align=True)
