@@ -52,10 +52,13 @@ def what_to_do(
             return False
         if made.error is not None:
             return not retry_failed
-        outside = made.facts.get("outside", [])
-        return set(made.files) <= there[head.folder] and all(os.path.isfile(path) for path in outside)
+        return set(made.files) <= there[head.folder] and (
+            step not in outside or os.path.isfile(os.path.join(outside[step], str(made.facts.get("file"))))
+        )
 
     studio = [step.name for step in plan.steps]
+    # A late step's file is in a folder of its own.
+    outside = {step.name: str(step.options["library"]) for step in plan.steps if step.late}
     todo = {head.folder: [name for name in studio if not right(head, name)] for head in before.heads}
     listed = all(FILE_NAME in there[head.folder] for head in before.heads)
     whole = listed and all(right(head, step) for head in before.heads for step in plan.engine_steps)

@@ -61,7 +61,7 @@ def load(name):
             path = Path(options["library"]) / f"{options['name']}.blend"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(source)
-            return StepResult({}, {"outside": [str(path)]})
+            return StepResult({}, {"file": path.name})
         for file in files_of(name, options):
             (folder / file).parent.mkdir(exist_ok=True)
             (folder / file).write_bytes(json.dumps(options, sort_keys=True).encode() + source)
