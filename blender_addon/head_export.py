@@ -6,18 +6,19 @@ USD and GLB have the neutral head and all shapes; OBJ, which knows no shapes, ha
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import bpy
-from mathutils import Matrix
 
-from . import compat
 from .errors import ExportError
+from .exporters import SUFFIXES, formats, write
 from .head_file import FILE_NAME, TEXTURE, read_head
 from .head_import import build_head
 from .head_material import IMAGE_NODE
 from .manifest import add_file
+
+__all__ = ["DESCRIPTIONS", "SUFFIXES", "export_folder", "export_head", "formats", "head_image"]
 
 STEM = "head"
 DESCRIPTIONS = {
@@ -26,12 +27,6 @@ DESCRIPTIONS = {
     "usd": "the head with its 52 face units, neutral, as USD (z up, the face looks along -y)",
     "glb": "the head with its 52 face units, neutral, as glTF (y up, the face looks along +z)",
 }
-SUFFIXES = {"fbx": ".fbx", "obj": ".obj", "usd": ".usdc", "glb": ".glb"}
-
-
-def formats() -> tuple[str, ...]:
-    """The formats that this Blender can write."""
-    return tuple(name for name, (operator, _) in _exporters().items() if compat.has_operator(operator))
 
 
 def export_head(
@@ -45,19 +40,13 @@ def export_head(
 
     OBJ and USD refer to the texture, which is written beside them.
     """
-    folder = Path(folder)
-    operator, options = _exporters()[format_]
-    if not compat.has_operator(operator):
-        raise ExportError(f"This Blender cannot write {format_.upper()}: choose another format or Blender.")
-    path = folder / f"{stem}{SUFFIXES[format_]}"
+    path = Path(folder) / f"{stem}{SUFFIXES[format_]}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _alone(context, head), _texture_in(head, folder), _at_rest(head, format_ != "obj"):
-            operator(filepath=str(path), **compat.known_options(operator, options))
-    except (OSError, RuntimeError) as error:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _texture_in(head, path.parent), _at_rest(head, format_ != "obj"):
+            write(context, head, path, format_)
+    except OSError as error:
         raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
-    if not path.is_file():
-        raise ExportError(f"{path} was not written: choose another folder or format.")
     return path
 
 
@@ -79,95 +68,6 @@ def export_folder(
         if path.with_suffix(".mtl").is_file() and name == "obj":
             add_file(folder, path.with_suffix(".mtl").name, "materials of the OBJ file")
     return paths
-
-
-def _exporters() -> dict[str, tuple[Callable[..., set[str]], dict[str, object]]]:
-    """Operator and options by format."""
-    return {
-        "fbx": (
-            bpy.ops.export_scene.fbx,
-            {
-                "use_selection": True,
-                "object_types": {"MESH"},
-                # A unit is written as 100 cm, so that no program scales the head.
-                "apply_scale_options": "FBX_SCALE_ALL",
-                "axis_forward": "-Z",
-                "axis_up": "Y",
-                "bake_space_transform": True,
-                "mesh_smooth_type": "FACE",
-                "use_mesh_modifiers": False,
-                "use_custom_props": True,
-                "bake_anim": False,
-                "path_mode": "COPY",
-                "embed_textures": True,
-            },
-        ),
-        "obj": (
-            bpy.ops.wm.obj_export,
-            {
-                "export_selected_objects": True,
-                "forward_axis": "NEGATIVE_Z",
-                "up_axis": "Y",
-                "export_materials": True,
-                "export_triangulated_mesh": False,
-                "path_mode": "STRIP",  # the texture lies beside it
-            },
-        ),
-        "usd": (
-            bpy.ops.wm.usd_export,
-            {
-                "selected_objects_only": True,
-                "export_animation": False,
-                "export_uvmaps": True,
-                "export_normals": True,
-                "export_materials": True,
-                "export_shapekeys": True,
-                "generate_preview_surface": True,
-                "export_textures": False,  # until 4.1
-                "export_textures_mode": "KEEP",
-                "convert_world_material": False,
-                "relative_paths": True,
-                "root_prim_path": "/root",
-                "export_custom_properties": False,  # it knows no lists
-            },
-        ),
-        "glb": (
-            bpy.ops.export_scene.gltf,
-            {
-                "export_format": "GLB",
-                "use_selection": True,
-                "export_yup": True,
-                "export_animations": False,
-                "export_morph": True,
-                "export_morph_normal": False,
-                "export_extras": True,
-            },
-        ),
-    }
-
-
-@contextlib.contextmanager
-def _alone(context: bpy.types.Context, head: bpy.types.Object) -> Iterator[None]:
-    """Only the head is selected, shown, and at the origin."""
-    view_layer = context.view_layer
-    selected, active = list(view_layer.objects.selected), view_layer.objects.active
-    matrix, hidden = head.matrix_world.copy(), head.hide_get(view_layer=view_layer)
-    try:
-        for one in selected:
-            one.select_set(False, view_layer=view_layer)
-        head.hide_set(False, view_layer=view_layer)
-        head.matrix_world = Matrix.Identity(4)
-        head.select_set(True, view_layer=view_layer)
-        view_layer.objects.active = head
-        view_layer.update()
-        yield
-    finally:
-        head.matrix_world = matrix
-        head.hide_set(hidden, view_layer=view_layer)
-        head.select_set(False, view_layer=view_layer)
-        for one in selected:
-            one.select_set(True, view_layer=view_layer)
-        view_layer.objects.active = active
 
 
 @contextlib.contextmanager
