@@ -26,6 +26,11 @@ def set_vertex_colors(mesh: bpy.types.Mesh, colors: np.ndarray, name: str = COLO
     mesh.color_attributes.render_color_index = mesh.color_attributes.find(name)
 
 
+def to_srgb(linear: np.ndarray) -> np.ndarray:
+    """Colours in linear light, 0..1, as sRGB, 0..1."""
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055)
+
+
 def set_float_attribute(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
     """Give `mesh` a float for each vertex: `values` (N,)."""
     attribute = mesh.attributes.new(name, "FLOAT", "POINT")

@@ -1,0 +1,101 @@
+"""Which triangle covers which texel, and whether several do. numpy, no bpy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+#: A texel on an edge belongs to both triangles; one is said to be inside by this much (barycentric weight).
+INSIDE = 1e-3
+
+
+@dataclass(frozen=True)
+class TexelMap:
+    """For each of T covered texels: row and column (T,) int64, row 0 on top; triangle (T,) int64; weights
+    (T, 3) float64 of its corners.
+    """
+
+    row: np.ndarray
+    column: np.ndarray
+    triangle: np.ndarray
+    weights: np.ndarray
+
+
+def rasterize(uv: np.ndarray, size: int, inside: float = -1e-9) -> TexelMap:
+    """The texels of a `size` by `size` picture whose centres are in triangles `uv` (M, 3, 2), v up.
+
+    A texel that several triangles cover appears several times. Triangles are taken in groups whose boxes of
+    texels are alike, so that numpy can do a group at once.
+    """
+    points = np.stack([uv[..., 0] * size - 0.5, (1.0 - uv[..., 1]) * size - 0.5], -1)
+    low = np.maximum(np.ceil(points.min(1)), 0).astype(np.int64)
+    high = np.minimum(np.floor(points.max(1)), size - 1).astype(np.int64)
+    extent = high - low + 1
+    candidates = np.flatnonzero((extent > 0).all(1))
+    side = 2 ** np.ceil(np.log2(np.maximum(extent[candidates].max(1), 1))).astype(np.int64)
+    found: list[tuple[np.ndarray, ...]] = []
+    for box in np.unique(side):
+        group = candidates[side == box]
+        grid = np.stack(np.meshgrid(np.arange(box), np.arange(box)), -1).reshape(-1, 2)
+        for chunk in np.array_split(group, max(1, len(group) * len(grid) // 4_000_000 + 1)):
+            texel = low[chunk, None] + grid
+            weights = _weights(points[chunk], texel)
+            hit = (weights >= inside).all(2) & (texel <= high[chunk, None]).all(2)
+            which, where = np.nonzero(hit)
+            texel = texel[which, where]
+            found.append((texel[:, 1], texel[:, 0], chunk[which], weights[which, where]))
+    if not found:
+        empty = np.empty(0, np.int64)
+        return TexelMap(empty, empty, empty, np.empty((0, 3)))
+    return TexelMap(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def overlap(uv: np.ndarray, size: int = 1024) -> float:
+    """Share of the covered texels that more than one of the triangles (M, 3, 2) cover."""
+    texels = rasterize(uv, size, INSIDE)
+    counts = np.bincount(texels.row * size + texels.column)
+    return float((counts > 1).sum() / max((counts > 0).sum(), 1))
+
+
+def overlapping(uv: np.ndarray, size: int = 1024) -> np.ndarray:
+    """(K, 2) int64: pairs of triangles that cover the same texel, each pair once or more."""
+    texels = rasterize(uv, size, INSIDE)
+    key = texels.row * size + texels.column
+    order = np.argsort(key, kind="stable")
+    same = key[order][1:] == key[order][:-1]
+    return np.stack([texels.triangle[order][:-1][same], texels.triangle[order][1:][same]], 1)
+
+
+def spread(picture: np.ndarray, covered: np.ndarray, margin: int) -> np.ndarray:
+    """Carry the colours (H, W, C) of the covered texels (H, W) bool outwards by `margin` texels.
+
+    Whatever filters a texture then finds the same colour beyond the border of an island.
+    """
+    picture, covered = picture.copy(), covered.copy()
+    for _ in range(margin):
+        total = np.zeros(picture.shape, np.float64)
+        count = np.zeros(covered.shape, np.float64)
+        for shift, axis in ((1, 0), (-1, 0), (1, 1), (-1, 1)):
+            near = np.roll(covered, shift, axis)
+            # What comes in from the opposite border is no neighbour.
+            edge = 0 if shift == 1 else -1
+            near[(edge, slice(None)) if axis == 0 else (slice(None), edge)] = False
+            total += np.where(near[..., None], np.roll(picture, shift, axis), 0)
+            count += near
+        grow = ~covered & (count > 0)
+        picture[grow] = total[grow] / count[grow][:, None]
+        covered |= grow
+    return picture
+
+
+def _weights(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Barycentric weights (M, P, 3) of points (M, P, 2) in triangles (M, 3, 2); nan in flat ones."""
+    a, b, c = corners[:, None, 0], corners[:, None, 1], corners[:, None, 2]
+
+    def cross(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+        return p[..., 0] * q[..., 1] - p[..., 1] * q[..., 0]
+
+    area = cross(b - a, c - a)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        v = cross(points - a, c - a) / area
+        w = cross(b - a, points - a) / area
+    return np.stack([1 - v - w, v, w], -1)
