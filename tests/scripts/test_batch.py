@@ -268,7 +268,7 @@ def test_previews_in_bpy_and_in_blender(run_in_blender, photos, tmp_path, fake_e
     )
     done = run_in_blender(
         BATCH, folder, "--out", out, "--engine-python", fake_engine_python, "--preview-size", "64",
-        "--no-page", **extra,
+        "--surface", "--no-page", **extra,
     )  # fmt: skip
     assert done.returncode == 2, done.stdout + done.stderr
     assert folders(out) == ["a b", "two ü_1", "two ü_2"]

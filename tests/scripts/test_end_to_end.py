@@ -23,6 +23,8 @@ from blender_addon.worker_client import WorkerClient
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = ROOT / "scripts/batch.py"
 FILES = ["face.json", "landmarks.json", "photo.png", "preview.png", "surface.glb", "surface.ply"]
+#: What is made by default: also the head, and its light model for the page.
+ALL_FILES = sorted([*FILES, "albedo.png", "albedo_mask.png", "head.glb", "head.npz", "head.ply", "view.js"])
 #: Corner of the eye, subject's right and left, and tip of the nose among MediaPipe's landmarks.
 RIGHT_EYE, LEFT_EYE, NOSE_TIP = 33, 263, 1
 
@@ -62,7 +64,7 @@ def test_demo_says_what_it_did_and_where_to_look(demo):
     for step in ("loading the models", "detect", "network", "surface", "preview"):
         assert re.search(rf"\b{step} \d+\.\d\d\b", said), step
     assert "astronaut/preview.png" in said
-    assert sorted(p.name for p in folder.iterdir()) == FILES
+    assert sorted(p.name for p in folder.iterdir()) == ALL_FILES
 
 
 def test_demo_surface_is_a_coloured_head_of_natural_size(demo):
@@ -146,7 +148,7 @@ def test_face_json_points_to_its_own_folder_only(demo):
     assert ".photobust-" not in text
     data = json.loads(text)
     assert data["input"]["name"] == "astronaut.png"
-    assert sorted([*data["files"], "face.json"]) == FILES
+    assert sorted([*data["files"], "face.json"]) == ALL_FILES
     for name, about in data["files"].items():
         assert about["bytes"] == (demo[1] / name).stat().st_size
         assert about["licence"]
@@ -175,7 +177,8 @@ def test_same_results_and_exit_codes_in_bpy_and_in_blender(run_in_blender, engin
     good = tmp_path / "good one.png"
     good.write_bytes(astronaut.read_bytes())
     out = tmp_path / "heads"
-    done = run_in_blender(BATCH, good, bad, "--out", out, "--engine-python", engine.python)
+    options = ["--surface", "--no-page", "--engine-python", engine.python]
+    done = run_in_blender(BATCH, good, bad, "--out", out, *options)
     assert done.returncode == 2, done.stdout + done.stderr
     assert sorted(p.name for p in out.iterdir()) == ["batch.json", "good one"]
     assert sorted(p.name for p in (out / "good one").iterdir()) == FILES
