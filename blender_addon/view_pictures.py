@@ -32,7 +32,9 @@ def shrunk(texture: np.ndarray, side: int) -> np.ndarray:
 
 def jpeg(texture: np.ndarray) -> Picture:
     """The texture's colours as a JPEG."""
-    return Picture(_encoded(texture, "JPEG", ".jpg"), "image/jpeg")
+    solid = texture.copy()
+    solid[..., 3] = 255  # Blender would darken what is see-through
+    return Picture(_encoded(solid, "JPEG", ".jpg"), "image/jpeg")
 
 
 def png(texture: np.ndarray) -> Picture:

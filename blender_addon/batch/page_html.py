@@ -1,6 +1,7 @@
 """The page of a batch as HTML: everything that comes from outside is escaped here. No bpy."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
@@ -15,15 +16,15 @@ PICTURES = ("render_threequarter.png", "render_front.png")
 PREVIEW, PHOTO, VIDEO = "preview.png", "photo.png", "turntable.mp4"
 #: What the 3D view can show where there is no view.js, if the page is served.
 MODELS = ("head.glb", "surface.glb")
+#: Control characters, and lone surrogates, which stand for bytes that are no UTF-8: no file can hold them.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 #: Below so many degrees a face counts as looking straight ahead.
 STRAIGHT = 3.0
 
 
 def text(value: str) -> str:
     """Any text, file names that are none included, for between tags and for attributes in quotes."""
-    # Bytes of file names that are no UTF-8 come as lone surrogates, which no file can hold.
-    clean = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return escape("".join(c if c >= " " else "�" for c in clean))
+    return escape(UNPRINTABLE.sub("�", value))
 
 
 def link(*parts: str) -> str:

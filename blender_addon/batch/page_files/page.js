@@ -304,6 +304,7 @@
   $("close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   dialog.addEventListener("close", () => {
+    if (dialog.open) return;  // the event comes late: another head is open already
     const button = current?.querySelector(".open");
     current = null;
     release();

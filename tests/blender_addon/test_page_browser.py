@@ -1,0 +1,439 @@
+"""The page of a batch in a real Chromium, opened from disk and served: what a person would see and do."""
+
+import functools
+import http.server
+import io
+import json
+import os
+import re
+import shutil
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from blender_addon.batch.page import VIEWER_FOLDER, write_page
+from blender_addon.batch.record import Record
+from tests.blender_addon.page_samples import (
+    HOSTILE,
+    add_failure,
+    add_head,
+    document,
+    make_many,
+    write_master,
+)
+
+webdriver = pytest.importorskip(
+    "selenium.webdriver", reason="selenium is not installed (`make test` does it)"
+)
+Keys = webdriver.Keys
+
+pytestmark = pytest.mark.slow
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+OPTIONS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+#: WebGL in software: the machines that test have no graphics.
+WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+#: Seconds that a busy machine may take to show something.
+PATIENCE = 60
+
+
+def browser(folder, *options, webgl=True):
+    if not CHROMIUM or not DRIVER:
+        pytest.skip("no `chromium` and `chromedriver` here (apt-get install chromium chromium-driver)")
+    settings = webdriver.ChromeOptions()
+    settings.binary_location = CHROMIUM
+    for option in (*OPTIONS, *(WEBGL if webgl else ("--disable-3d-apis",)), *options):
+        settings.add_argument(option)
+    settings.add_argument(f"--user-data-dir={folder}")
+    settings.add_argument("--window-size=1200,900")
+    settings.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    service = webdriver.ChromeService(DRIVER, env={**os.environ, "HOME": str(folder)})
+    return webdriver.Chrome(options=settings, service=service)
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    driver = browser(tmp_path_factory.mktemp("profile"))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(chromium):
+    """A browser without an open page, and with empty logs."""
+    chromium.get("about:blank")
+    for kind in ("browser", "performance"):
+        chromium.get_log(kind)
+    return Page(chromium)
+
+
+@pytest.fixture(scope="module")
+def master(tmp_path_factory):
+    return write_master(tmp_path_factory.mktemp("master") / "head")
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory, master):
+    """Heads with hostile names and of all verdicts, and a photo without a face."""
+    out = tmp_path_factory.mktemp("out #1 ü%")
+    record = Record(started="2026-01-02T03:04:05+00:00", finished="2026-01-02T04:05:06+00:00")
+    make_many(out, record, master, 10)
+    for name in HOSTILE:
+        add_head(out, record, master, name)
+    add_failure(record, "wall <b>.jpg", "no face was found in this photo.")
+    write_page(out, record)
+    return out
+
+
+@pytest.fixture(params=["disk", "served"])
+def address(request, batch):
+    """Where the page is."""
+    if request.param == "disk":
+        yield (batch / "index.html").as_uri()
+        return
+    handler = functools.partial(Silent, directory=str(batch))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/index.html"
+        server.shutdown()
+
+
+class Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+class Page:
+    """A browser with a page of heads in it."""
+
+    def __init__(self, driver):
+        self.driver = driver
+        self.run = driver.execute_script
+
+    def open(self, address):
+        self.driver.get(address)
+        self.folder = address.rpartition("/")[0] + "/"
+
+    def wait(self, script, *arguments):
+        """Until a script gives something true; gives it back."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            found = self.run("return " + script, *arguments)
+            if found:
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"{script} stayed {found!r} for {PATIENCE} s")
+
+    def find(self, selector):
+        return self.driver.find_element("css selector", selector)
+
+    def titles(self):
+        """Of the cards that are shown, in their order."""
+        return self.run(
+            "return [...document.querySelectorAll('.card')].filter(c => c.checkVisibility())"
+            ".map(c => c.querySelector('h2').textContent)"
+        )
+
+    def look(self, title):
+        """Open a head's large view by its button."""
+        self.run(
+            "[...document.querySelectorAll('.card')]"
+            ".find(card => card.querySelector('h2').textContent === arguments[0])"
+            ".querySelector('.open').click()",
+            title,
+        )
+
+    def look_at(self, title):
+        """The same, and wait for the model."""
+        self.look(title)
+        self.loaded()
+
+    def loaded(self):
+        self.wait("document.querySelector('#stage').dataset.state === 'loaded'")
+
+    def close(self):
+        self.find("#close").click()
+        self.wait("!document.querySelector('#large').open")
+
+    def message(self):
+        self.wait("document.querySelector('#stage .message:not(.busy)')")
+        return self.find("#stage .message").text
+
+    def keys(self, *keys):
+        webdriver.ActionChains(self.driver).send_keys(*keys).perform()
+
+    def picture(self):
+        """The 3D view as (H, W, 3) float, once it has come to rest."""
+        before = None
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            png = self.find("#stage model-viewer").screenshot_as_png
+            after = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), float)
+            if before is not None and before.shape == after.shape and np.abs(before - after).mean() < 0.05:
+                return after
+            before = after
+            time.sleep(0.2)
+        raise AssertionError("the 3D view never comes to rest")
+
+    def requests(self):
+        """Addresses of all that was asked for since the browser's log was read last."""
+        entries = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        return [
+            entry["params"]["request"]["url"]
+            for entry in entries
+            if entry["method"] == "Network.requestWillBeSent"
+        ]
+
+    def complaints(self):
+        return [e["message"] for e in self.driver.get_log("browser") if e["level"] == "SEVERE"]
+
+
+def test_pictures_load_and_hostile_names_do_nothing(page, address):
+    page.open(address)
+    assert set(page.titles()) == {
+        *(f"head {k}" for k in range(10)),
+        *(name.replace("\n", "�") for name in HOSTILE),
+        "wall <b>.jpg",
+    }
+    # As a person scrolls: pictures load when they come near.
+    page.run(
+        "for (const image of document.images) image.loading = 'eager';scrollTo(0, document.body.scrollHeight)"
+    )
+    page.wait("[...document.images].every(image => image.complete)")
+    sizes = page.run("return [...document.querySelectorAll('.card img')].map(i => [i.naturalWidth, i.alt])")
+    assert len(sizes) == 2 * (10 + len(HOSTILE))
+    assert all(width > 0 and alternative for width, alternative in sizes)
+    assert page.run("return window.hacked") is None
+    assert page.complaints() == []
+
+
+def test_the_viewer_turns_and_asks_nobody(page, address):
+    page.open(address)
+    page.look_at(HOSTILE[0])
+    start = page.picture()
+    assert np.ptp(start, axis=(0, 1)).max() > 100, "the view is empty"
+    assert np.abs(page.picture() - start).mean() < 0.1, "it turns by itself"
+    viewer = page.find("#stage model-viewer")
+    webdriver.ActionChains(page.driver).drag_and_drop_by_offset(viewer, 150, 0).perform()
+    dragged = page.picture()
+    assert np.abs(dragged - start).mean() > 2
+    page.find("#views [data-orbit='-90']").click()
+    theta = "document.querySelector('model-viewer').getCameraOrbit().theta"
+    page.wait(f"Math.abs({theta} + Math.PI / 2) < 0.02")
+    page.run("document.querySelector('#large-title').focus()")
+    page.keys(Keys.ARROW_RIGHT)
+    page.wait(f"{theta} > -Math.PI / 2 + 0.2")
+    radius = "document.querySelector('model-viewer').getCameraOrbit().radius"
+    far = page.run("return " + radius)
+    page.keys("+")
+    page.wait(f"{radius} < arguments[0] * 0.9", far)
+    page.keys("n")
+    page.loaded()
+    asked = page.requests()
+    assert sum(url.endswith("view.js") for url in asked) == 2
+    strangers = [url for url in asked if not url.startswith((page.folder, "blob:", "data:"))]
+    assert strangers == []
+    assert page.run("return window.hacked") is None and page.complaints() == []
+
+
+def test_filters_search_and_order(page, address, batch):
+    page.open(address)
+    everything = page.titles()
+    assert everything[:10] == [f"head {k}" for k in np.random.default_rng(7).permutation(10)]
+    page.find("#filters [data-f='poor']").click()
+    assert set(page.titles()) == {"head 4", "head 9"}
+    assert page.find("#shown").text == f"Showing 2 of {len(everything)}."
+    page.find("#filters [data-f='failed']").click()
+    assert page.titles() == ["wall <b>.jpg"]
+    page.find("#filters [data-f='']").click()
+    assert page.titles() == everything
+
+    page.keys("/")
+    assert page.run("return document.activeElement.id") == "query"
+    page.keys("SÖHNE")
+    assert page.titles() == ["Jürgen O'Neil & Söhne"]
+    page.find("#query").send_keys(Keys.CONTROL + "a", Keys.DELETE)
+    page.keys("no such name")
+    assert page.titles() == [] and "Nothing fits" in page.find("#shown").text
+    page.driver.refresh()  # the address keeps it
+    assert page.titles() == [] and page.find("#query").get_property("value") == "no such name"
+    page.find("#query").clear()
+    page.run("document.querySelector('#query').dispatchEvent(new Event('input'))")
+
+    def figure(name, key):
+        face = json.loads((batch / name / "face.json").read_text())
+        return face["quality"]["expected_error_mm"] if key == "e" else abs(face["pose"]["yaw"])
+
+    heads = [f"head {k}" for k in range(10)]
+    page.find("#sort option[value='e']").click()
+    assert page.titles()[:10] == sorted(heads, key=lambda name: figure(name, "e"))
+    page.find("#direction").click()
+    # What has no figure stays last.
+    assert page.titles()[:10] == sorted(heads, key=lambda name: -figure(name, "e"))
+    assert page.titles()[-1] == "wall <b>.jpg"
+    page.find("#direction").click()
+    page.find("#sort option[value='y']").click()
+    shown = [name for name in page.titles() if name in heads]
+    assert shown == sorted(heads, key=lambda name: figure(name, "y"))
+    page.find("#sort option[value='n']").click()
+    assert [name for name in page.titles() if name in heads] == heads
+    page.find("#sort option[value='']").click()
+    assert page.titles() == everything
+    assert page.complaints() == []
+
+
+def test_everything_can_be_done_with_the_keyboard(page, batch):
+    page.open((batch / "index.html").as_uri())
+    first, second = page.titles()[:2]
+    page.run("document.querySelector('.open').focus()")
+    page.keys(Keys.ENTER)
+    page.wait("document.querySelector('#large').open")
+    page.loaded()
+    assert page.find("#large-title").text == first
+    page.keys("n")
+    page.loaded()
+    assert page.find("#large-title").text == second
+    assert page.run("return document.querySelectorAll('model-viewer').length") == 1
+    side = page.find("#side").text
+    assert "Files" in side and "face.json" in side and "head.npz" in side
+    slider = page.find("#pictures input[type=range]")
+    before = page.find("#pictures .turn img").get_property("src")
+    slider.send_keys(Keys.ARROW_RIGHT)
+    assert page.find("#pictures .turn img").get_property("src") == before.replace("000.png", "001.png")
+    page.run("document.querySelector('#large-title').focus()")
+    page.keys(Keys.ESCAPE)
+    page.wait("!document.querySelector('#large').open")
+    assert page.run("return document.querySelectorAll('model-viewer, #pictures img').length") == 0
+    assert (
+        page.run("return document.activeElement.closest('.card').querySelector('h2').textContent") == second
+    )
+    nameless = page.run(
+        "return [...document.querySelectorAll('button, input, select, a')]"
+        ".filter(e => !(e.textContent.trim() || e.getAttribute('aria-label'))).map(e => e.outerHTML)"
+    )
+    assert nameless == [] and page.complaints() == []
+
+
+def test_models_that_cannot_be_shown_are_told(page, tmp_path, master):
+    record = Record()
+    folders = {
+        name: add_head(tmp_path, record, master, name) for name in ("cut", "gone", "other", "never", "ok")
+    }
+    script = (folders["cut"] / "view.js").read_bytes()
+    for name in folders:
+        (folders[name] / "view.js").unlink()  # they are one file with several names
+    (folders["cut"] / "view.js").write_bytes(script[: len(script) // 2])
+    (folders["other"] / "view.js").write_bytes(
+        re.sub(rb'"model": "\w{40}', b'"model": "' + b"A" * 40, script)
+    )
+    (folders["gone"] / "view.js").write_bytes(script)
+    (folders["ok"] / "view.js").write_bytes(script)
+    (folders["never"] / "surface.glb").write_bytes(b"large")
+    write_page(tmp_path, record)
+    (folders["gone"] / "view.js").unlink()
+    page.open((tmp_path / "index.html").as_uri())
+
+    for name, words in (
+        ("cut", "damaged"),
+        ("gone", "no view.js"),
+        ("other", "damaged"),
+        ("never", "no light"),
+    ):
+        page.look(name)
+        assert words in page.message()
+        if name == "never":
+            assert page.find("#stage .message a").get_attribute("href").endswith("never/surface.glb")
+        page.close()
+    page.look_at("ok")  # and what is sound is shown after all that
+    page.close()
+    shutil.rmtree(tmp_path / VIEWER_FOLDER)
+    page.driver.refresh()
+    page.look("ok")
+    assert "index_files" in page.message()
+
+
+def test_a_browser_without_webgl_is_told(tmp_path, batch):
+    driver = browser(tmp_path / "profile", webgl=False)
+    try:
+        page = Page(driver)
+        page.open((batch / "index.html").as_uri())
+        page.find(".open").click()
+        assert "no WebGL" in page.message()
+        assert page.complaints() == []
+    finally:
+        driver.quit()
+
+
+def test_five_hundred_heads_load_few_pictures(page, tmp_path, master):
+    record = Record()
+    make_many(tmp_path, record, master, 500)
+    write_page(tmp_path, record)
+    page.open((tmp_path / "index.html").as_uri())
+    page.wait("[...document.querySelectorAll('.card img')].some(image => image.naturalWidth)")
+    asked = page.requests()
+    assert 0 < sum(url.endswith(".png") for url in asked) < 100
+    assert not any(url.endswith((".js", ".glb", ".mp4")) for url in asked)
+    page.find("#filters [data-f='check']").click()
+    assert len(page.titles()) == 100
+    page.find("#sort option[value='e']").click()
+    page.find("#filters [data-f='']").click()
+    assert len(page.titles()) == 500
+    assert page.complaints() == []
+
+
+def test_the_last_picture_of_a_long_page_comes_when_one_gets_there(page, tmp_path, master):
+    record = Record()
+    make_many(tmp_path, record, master, 120)
+    write_page(tmp_path, record)
+    page.open((tmp_path / "index.html").as_uri())
+    last = "document.querySelector('.card:last-child img')"
+    assert page.run(f"return {last}.naturalWidth") == 0
+    page.run(f"{last}.scrollIntoView()")
+    page.wait(f"{last}.naturalWidth > 0")
+
+
+def test_verdicts_are_told_in_words(page, tmp_path, master):
+    record = Record()
+    reason = "The face is turned 70° away: the far side is a guess."
+    quality = document(verdict="poor", expected_error_mm=2.6, error_spread_mm=[1.9, 3.4], reasons=[reason])
+    folder = add_head(tmp_path, record, master, "turned", quality=quality["quality"])
+    (folder / "view.js").unlink()  # words are quicker without
+    write_page(tmp_path, record)
+    page.open((tmp_path / "index.html").as_uri())
+    card = page.find(".card").text
+    assert "Poor" in card and "2.6 mm (1.9–3.4)" in card and reason in card
+    page.look("turned")
+    assert "Poor" in page.find("#large-badge").text and reason in page.find("#side").text
+
+
+def test_the_page_prints_without_its_tools(page, batch, tmp_path):
+    import base64
+
+    page.open((batch / "index.html").as_uri())
+    printed = page.driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
+    pdf = base64.b64decode(printed["data"])
+    assert pdf.startswith(b"%PDF") and len(re.findall(rb"/Type\s*/Page\b", pdf)) < 6
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert not page.find("#tools").is_displayed() and page.find(".card h2").is_displayed()
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_narrow_screens_need_no_scrolling_sideways(page, batch):
+    page.open((batch / "index.html").as_uri())
+    metrics = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        assert page.run("return document.documentElement.scrollWidth") <= 360
+        page.look("head 1")
+        assert page.run("return document.querySelector('#large-body').scrollWidth") <= 360
+        assert page.find("#close").is_displayed()
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
