@@ -188,3 +188,14 @@ def registered_properties(block: bpy.types.ID) -> Any:
     if hasattr(block, "bl_system_properties_get"):
         return block.bl_system_properties_get(do_create=True)
     return block
+
+
+def denoise(scene: bpy.types.Scene) -> bool:
+    """Let Cycles remove noise with Open Image Denoise; whether this Blender has it: Debian's has not."""
+    try:
+        scene.cycles.denoiser = "OPENIMAGEDENOISE"
+    except TypeError:
+        scene.cycles.use_denoising = False
+    else:
+        scene.cycles.use_denoising = True
+    return bool(scene.cycles.use_denoising)

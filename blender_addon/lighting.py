@@ -21,8 +21,12 @@ from .renderers import CYCLES, WORKBENCH
 
 #: sRGB greys of the backdrop, 0..255: behind the head and in the corners.
 BACKDROP_CENTRE, BACKDROP_CORNER = 146.0, 96.0
-CYCLES_SAMPLES = 48
+CYCLES_SAMPLES = 32
+#: How many times as many samples Cycles takes where it cannot remove noise.
+UNDENOISED = 3
 EEVEE_SAMPLES = 32
+#: Lamps' strength over the strength that Workbench's sources have: it takes softness for loss.
+LAMPS = 0.66
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ def _set_up_cycles(scene: bpy.types.Scene, samples: int) -> None:
     scene.cycles.device = "CPU"
     scene.cycles.samples = samples
     scene.cycles.use_adaptive_sampling = True
-    scene.cycles.use_denoising = bool(getattr(bpy.app.build_options, "openimagedenoise", False))
+    if not compat.denoise(scene):
+        scene.cycles.samples = samples * UNDENOISED
 
 
 @contextlib.contextmanager
@@ -132,11 +137,11 @@ def _add_lamps(scene: bpy.types.Scene, light: Light) -> None:
     compat.use_nodes(world)
     background = next(node for node in world.node_tree.nodes if node.type == "BACKGROUND")
     background.inputs["Color"].default_value = (1.0, 1.0, 1.0, 1.0)
-    background.inputs["Strength"].default_value = light.ambient
+    background.inputs["Strength"].default_value = LAMPS * light.ambient
     scene.world = world
     for source in light.sources:
         data = bpy.data.lights.new("photobust light", "SUN")
-        data.energy = math.pi * max(source.color)
+        data.energy = LAMPS * math.pi * max(source.color)
         data.color = [value / max(source.color) for value in source.color]
         data.angle = math.radians(source.angle)
         data.specular_factor = 1.0 if source.gloss else 0.0

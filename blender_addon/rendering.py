@@ -20,7 +20,15 @@ from .ply import SurfaceMesh, read_ply
 from .renderers import CYCLES, WORKBENCH, WorkbenchProbe, render_file
 from .surface_import import mesh_from_surface
 
-__all__ = ["CYCLES", "WORKBENCH", "WorkbenchProbe", "render_preview", "render_views", "seen_side"]
+__all__ = [
+    "CYCLES",
+    "WORKBENCH",
+    "WorkbenchProbe",
+    "better_side",
+    "render_preview",
+    "render_views",
+    "seen_side",
+]
 
 #: Middle of the head in the head frame, metres: core.geometry.HEAD_CENTRE, which an add-on cannot import.
 HEAD_CENTRE = (0.0, 0.065, -0.01)
@@ -81,7 +89,12 @@ def seen_side(mesh: SurfaceMesh) -> float:
     """+1 if the photo saw the subject's right side (x < 0) better, else -1."""
     if mesh.confidence is None:
         return 1.0
-    return 1.0 if float(np.sum(mesh.confidence * np.sign(mesh.vertices[:, 0]))) <= 0 else -1.0
+    return better_side(mesh.vertices, mesh.confidence)
+
+
+def better_side(vertices: np.ndarray, confidence: np.ndarray) -> float:
+    """+1 if a head's right side (x < 0) was seen better, else -1: vertices (N, 3), confidence (N,)."""
+    return 1.0 if float(np.sum(confidence * np.sign(vertices[:, 0]))) <= 0 else -1.0
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """What is photographed on a stage: the head or surface of a result's folder, or any object. Needs bpy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +16,9 @@ from .head_file import TEXTURE, read_head
 from .head_import import build_head
 from .materials import head_material
 from .ply import read_ply
-from .rendering import seen_side
+from .rendering import better_side, seen_side
 from .stage import Subject, distance_for
-from .surface_import import mesh_from_surface
+from .surface_import import CONFIDENCE_ATTRIBUTE, mesh_from_surface
 
 Build = Callable[[bpy.types.Collection], Subject]
 
@@ -31,19 +31,24 @@ ROUGHNESS = {"skin": 0.62, "eyes": 0.25, "mouth": 0.4, "lashes": 0.9}
 
 
 @dataclass(frozen=True)
-class FolderSubject:
-    """A result's folder's head if it has one, else its surface.
+class Sitter:
+    """Who or what is going to be photographed; `build` makes the subject on a stage.
 
-    kind: "head" or "surface". seen: +1 if the photo saw the subject's right side better, else -1.
+    kind: "head", "surface" or "object". seen: +1 if the photo saw the subject's right side better, or there
+    is no photo, else -1. faithful: Workbench shows it in its own colours.
     """
 
     kind: str
     seen: float
+    faithful: bool
     build: Build
 
 
-def of_folder(folder: Path) -> FolderSubject:
-    """What there is to show of a folder. Raises StepError, HeadFileError or SurfaceFileError."""
+def of_folder(folder: Path) -> Sitter:
+    """The head in a result's folder, or the surface if it has none.
+
+    Raises StepError, HeadFileError or SurfaceFileError.
+    """
     surface = read_ply(folder / SURFACE_FILE) if (folder / SURFACE_FILE).is_file() else None
     if (folder / HEAD_FILE).is_file():
         head = read_head(folder / HEAD_FILE)
@@ -60,9 +65,8 @@ def of_folder(folder: Path) -> FolderSubject:
             return _of_standard_size(ob, head.photo, "TEXTURE" if texture else "MATERIAL", light)
 
         if surface is not None:
-            return FolderSubject("head", seen_side(surface), build)
-        sides = float(np.sum(head.confidence * np.sign(head.photo[:, 0])))
-        return FolderSubject("head", 1.0 if sides <= 0 else -1.0, build)
+            return Sitter("head", seen_side(surface), True, build)
+        return Sitter("head", better_side(head.photo, head.confidence), True, build)
     if surface is None:
         raise StepError(f"There is neither {HEAD_FILE} nor {SURFACE_FILE} in {folder}: nothing to show.")
 
@@ -73,7 +77,7 @@ def of_folder(folder: Path) -> FolderSubject:
         collection.objects.link(ob)
         return _of_standard_size(ob, surface.vertices, "VERTEX", lighting.FLAT)
 
-    return FolderSubject("surface", seen_side(surface), build_surface)
+    return Sitter("surface", seen_side(surface), True, build_surface)
 
 
 def _of_standard_size(ob: bpy.types.Object, points: np.ndarray, color: str, light: lighting.Light) -> Subject:
@@ -82,24 +86,24 @@ def _of_standard_size(ob: bpy.types.Object, points: np.ndarray, color: str, ligh
     return Subject(ob, Matrix.Identity(4), Vector(CENTRE), distance, color, light)
 
 
-def of_object(context: bpy.types.Context, ob: bpy.types.Object) -> Build:
+def of_object(context: bpy.types.Context, ob: bpy.types.Object | None, turn: float = 0.0) -> Sitter:
     """Any mesh object as it stands in its scene, with its modifiers and materials; it is not touched.
 
-    It turns about the vertical axis through the middle of its bounding box. Raises RenderError.
+    It turns about the vertical axis through the middle of its bounding box; its front is what looks along
+    -y, after it was turned by `turn` degrees. Raises RenderError.
     """
-    if ob.type != "MESH":
-        raise RenderError(f'"{ob.name}" is no mesh: choose an object with faces.')
-    name = ob.name
+    if ob is None or ob.type != "MESH":
+        raise RenderError(f'"{ob.name}" is no mesh: choose one.' if ob else "Choose a mesh object first.")
+    if ob.mode == "EDIT":
+        ob.update_from_editmode()
+    name, frame = ob.name, context.scene.frame_current_final
 
     def build(collection: bpy.types.Collection) -> Subject:
-        original = bpy.data.objects[name]
-        mesh, matrix = _evaluated(context, original)
+        mesh, matrix = _evaluated(bpy.data.objects[name], collection, frame)
         copy = bpy.data.objects.new("photobust subject", mesh)
         collection.objects.link(copy)
-        points = np.empty(3 * len(mesh.vertices), np.float32)
-        mesh.vertices.foreach_get("co", points)
         world = np.array(matrix)
-        placed = points.reshape(-1, 3) @ world[:3, :3].T + world[:3, 3]
+        placed = _vertices(mesh) @ world[:3, :3].T + world[:3, 3]
         if not len(mesh.polygons):
             raise RenderError(f'"{name}" has no faces: there is nothing to see.')
         if not np.isfinite(placed).all():
@@ -108,46 +112,96 @@ def of_object(context: bpy.types.Context, ob: bpy.types.Object) -> Build:
         distance = distance_for(placed, centre)
         if distance <= 0:
             raise RenderError(f'"{name}" has no size: there is nothing to see.')
+        about = Matrix.Translation(centre) @ Matrix.Rotation(np.radians(turn), 4, "Z")
+        placed_matrix = about @ Matrix.Translation(-Vector(centre)) @ matrix
         color = workbench_color(mesh) or "MATERIAL"
-        return Subject(copy, matrix, Vector(centre), distance, color, lighting.PORTRAIT)
+        if color == "TEXTURE":
+            _let_alpha_show(mesh)
+        return Subject(copy, placed_matrix, Vector(centre), distance, color, lighting.PORTRAIT)
 
-    return build
+    faithful = workbench_color(ob.data, [slot.material for slot in ob.material_slots]) is not None
+    confidence = ob.data.attributes.get(CONFIDENCE_ATTRIBUTE)
+    seen = 1.0
+    if confidence is not None and len(confidence.data) == len(ob.data.vertices):
+        values = np.empty(len(confidence.data), np.float32)
+        confidence.data.foreach_get("value", values)
+        seen = better_side(_vertices(ob.data), values)
+    return Sitter("object", seen, faithful, build)
 
 
-def _evaluated(context: bpy.types.Context, ob: bpy.types.Object) -> tuple[bpy.types.Mesh, Matrix]:
-    """A mesh of the object's own with modifiers and shapes applied, and where it stands."""
-    graph = context.evaluated_depsgraph_get()
-    graph.update()
-    evaluated = ob.evaluated_get(graph)
+def _vertices(mesh: bpy.types.Mesh) -> np.ndarray:
+    """(N, 3) float32, the mesh's own frame."""
+    points = np.empty(3 * len(mesh.vertices), np.float32)
+    mesh.vertices.foreach_get("co", points)
+    return points.reshape(-1, 3)
+
+
+def _evaluated(
+    ob: bpy.types.Object, collection: bpy.types.Collection, frame: float
+) -> tuple[bpy.types.Mesh, Matrix]:
+    """A mesh of its own with the object's modifiers and shapes applied, and where the object stands."""
+    # A copy in the stage's scene: the object itself may be hidden, or in no scene, and not be worked out.
+    scene = next(scene for scene in bpy.data.scenes if scene.collection == collection)
+    scene.frame_set(int(frame), subframe=frame - int(frame))
+    copy = ob.copy()
+    copy.hide_viewport = False
+    collection.objects.link(copy)
+    layer = scene.view_layers[0]
+    layer.update()
+    graph = layer.depsgraph
+    evaluated = copy.evaluated_get(graph)
     mesh = bpy.data.meshes.new_from_object(evaluated, preserve_all_data_layers=True, depsgraph=graph)
     mesh.name = "photobust subject"
-    mesh.materials.clear()
-    for slot in ob.material_slots:  # some may be the object's, not the mesh's
-        mesh.materials.append(slot.material)
-    return mesh, evaluated.matrix_world.copy()
+    matrix = evaluated.matrix_world.copy()
+    bpy.data.objects.remove(copy)
+    for index, slot in enumerate(ob.material_slots):  # some may be the object's, not the mesh's
+        if index < len(mesh.materials):
+            mesh.materials[index] = slot.material
+        else:
+            mesh.materials.append(slot.material)
+    return mesh, matrix
 
 
-def workbench_color(mesh: bpy.types.Mesh) -> str | None:
-    """What Workbench has to show to look like the mesh's materials; None if it cannot.
+def _let_alpha_show(mesh: bpy.types.Mesh) -> None:
+    """Materials whose texture has holes get a copy of it that Workbench sees them in."""
+    for index, material in enumerate(mesh.materials):
+        nodes = material.node_tree.nodes if material and material.node_tree else []
+        for node in [node for node in nodes if node.type == "TEX_IMAGE"]:
+            image = node.image
+            if image and image.alpha_mode == "CHANNEL_PACKED" and node.outputs["Alpha"].is_linked:
+                straight = image.copy()
+                straight.name, straight.alpha_mode = "photobust texture", "STRAIGHT"
+                copy = material.copy()
+                copy.name = "photobust material"
+                copy.node_tree.nodes[node.name].image = straight
+                mesh.materials[index] = copy
+
+
+def workbench_color(
+    mesh: bpy.types.Mesh, materials: Sequence[bpy.types.Material | None] | None = None
+) -> str | None:
+    """What Workbench has to show to look like the materials (the mesh's, if not given); None if it cannot.
 
     It knows one thing for all of them: a picture, the vertex colours, or one colour a material.
     """
-    kinds = {_shown(material) for material in mesh.materials if material}
-    if len(kinds) != 1:
-        return None if kinds else ("VERTEX" if mesh.color_attributes else "MATERIAL")
-    return kinds.pop()
+    kinds = {
+        _shown(material) for material in (mesh.materials if materials is None else materials) if material
+    }
+    if not kinds:
+        return "VERTEX" if mesh.color_attributes else "MATERIAL"
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def _shown(material: bpy.types.Material) -> str | None:
-    tree = material.node_tree
+    tree = material.node_tree if material.use_nodes else None
     if tree is None:
         return "MATERIAL"
-    active = tree.nodes.active
-    colors = [node for node in tree.nodes if node.type == "BSDF_PRINCIPLED"]
-    sources = {
-        link.from_node.type for node in colors for socket in compat.base_colors(node) for link in socket.links
-    }
+    sockets = [
+        socket for node in tree.nodes if node.type == "BSDF_PRINCIPLED" for socket in compat.base_colors(node)
+    ]
+    sources = {link.from_node.type for socket in sockets for link in socket.links}
     if sources == {"TEX_IMAGE"}:
+        active = tree.nodes.active
         return "TEXTURE" if active is not None and active.type == "TEX_IMAGE" else None
     if sources and sources <= {"VERTEX_COLOR", "ATTRIBUTE"}:
         return "VERTEX"

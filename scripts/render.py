@@ -1,0 +1,157 @@
+"""Pictures and a turntable of any mesh object in a .blend.
+
+    blender -b file.blend -P scripts/render.py -- --object Face --views front,side --turntable 36 --out DIR
+    python scripts/render.py file.blend --object Face --out DIR            with the bpy module
+
+The object is shown in its own materials, as it stands in its scene, in soft light before a grey backdrop; the
+file is not changed. OUT gets render_front.png and so on, turntable/000.png and so on, turntable.mp4.
+Exit codes: 0 done, 1 not.
+"""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+DONE, FAILED, INTERRUPTED = 0, 1, 130
+ALL = ("front", "threequarter", "side", "back")
+
+
+class Parser(argparse.ArgumentParser):
+    """Leaves with 1 when it is misused."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and leave."""
+        self.print_usage(sys.stderr)
+        self.exit(FAILED, f"{self.prog}: {message}\n")
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line as options."""
+    about, _, rest = (__doc__ or "").partition("\n\n")
+    parser = Parser(
+        "render.py", description=about, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    # fmt: off
+    add("file", nargs="?", help="the .blend (default: the one that Blender has open)")
+    add("--object", metavar="NAME", help="which object (default: the active one, or the only mesh)")
+    add("--out", required=True, metavar="FOLDER", help="where the pictures go; made if need be")
+    add("--views", type=_views, metavar="LIST",
+        help=f"{', '.join(ALL)}, or several of them, separated by commas (default: the first three, unless "
+        "there is a turntable)")
+    add("--turntable", type=int, nargs="?", const=36, metavar="N",
+        help="N pictures once around, and a film of them (default: 36)")
+    add("--turn", type=float, default=0.0, metavar="DEGREES",
+        help="turn the object first, if what looks along -y is not its front")
+    add("--size", type=int, default=1024, metavar="PX", help="side of the pictures (default: 1024)")
+    add("--turntable-size", type=int, default=512, metavar="PX",
+        help="side of the turntable's pictures (default: 512)")
+    add("--transparent", action="store_true", help="no backdrop; not for the turntable")
+    add("--video", choices=("auto", "ffmpeg", "blender", "none"), default="auto",
+        help="what makes the film (default: what is there)")
+    add("--fps", type=int, default=18, metavar="N", help="pictures a second of the film (default: 18)")
+    add("--renderer", choices=("auto", "workbench", "cycles", "eevee"), default="auto",
+        help="workbench is quick but shows only textures and colours; cycles shows every material (default: "
+        "workbench where it works and shows this object's materials, else cycles)")
+    add("--samples", type=int, metavar="N", help="a pixel's samples, for cycles and eevee")
+    # fmt: on
+    options = parser.parse_args(arguments)
+    if options.samples is not None and options.samples < 1:
+        parser.error("--samples must be at least 1")
+    if not 1 <= options.fps <= 240:
+        parser.error("--fps must be from 1 to 240")
+    if options.views is None:
+        options.views = () if options.turntable else ALL[:3]
+    return options
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Render; returns the exit code."""
+    options = parse(arguments)
+    try:
+        import bpy  # noqa: F401  (asked for by name, to say what is missing)
+    except ImportError as error:
+        print(f"render.py: this needs Blender, or a Python with the bpy module ({error}).", file=sys.stderr)
+        return FAILED
+    from blender_addon.errors import AddonError
+
+    try:
+        return _render(options)
+    except AddonError as error:
+        print(f"render.py: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"render.py: {options.out} cannot be written: {error.strerror}.", file=sys.stderr)
+    return FAILED
+
+
+def _render(options: argparse.Namespace) -> int:
+    from blender_addon import renderers, stills, subjects, turntable
+    from blender_addon.blend_file import find_mesh, open_blend
+
+    size = stills.checked_size(options.size)
+    turntable_size = stills.checked_size(options.turntable_size)
+    if options.turntable is not None:
+        turntable.checked_frames(options.turntable)
+    context = open_blend(options.file)
+    ob = find_mesh(context, options.object)
+    sitter = subjects.of_object(context, ob, options.turn)
+    renderer = renderers.CYCLES
+    if options.renderer != "auto" or sitter.faithful:
+        renderer = renderers.named(options.renderer)
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    if options.views:
+        turns = {out / f"render_{view}.png": sitter.seen * stills.TURNS[view] for view in options.views}
+        stills.render(
+            sitter.build, turns, renderer, size, samples=options.samples, transparent=options.transparent
+        )
+        for path in turns:
+            print(path)
+    if options.turntable is not None:
+        pictures, film, said = turntable.render(
+            sitter.build,
+            out,
+            renderer,
+            frames=options.turntable,
+            size=turntable_size,
+            samples=options.samples,
+            way=options.video,
+            fps=options.fps,
+        )
+        print(f"{pictures[0]} to {pictures[-1].name}")
+        print(film if film else "No film." if said == "none" else f"No film: {said}")
+    return DONE
+
+
+def _views(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    if not names or set(names) - set(ALL):
+        raise argparse.ArgumentTypeError(f"choose from {', '.join(ALL)}, separated by commas")
+    return names
+
+
+def _arguments() -> list[str]:
+    # Blender hands its whole command line on: what comes after "--" is for scripts.
+    bpy = sys.modules.get("bpy")
+    if bpy is None or not bpy.app.binary_path:
+        return sys.argv[1:]
+    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+
+
+if __name__ == "__main__":
+    # Inside Blender an exception would end in exit code 0, so everything ends in a code of our own.
+    try:
+        code = main(_arguments())
+    except KeyboardInterrupt:
+        print("\nStopped.")
+        code = INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        code = FAILED
+    sys.stdout.flush()
+    sys.exit(code)
