@@ -33,6 +33,18 @@ class CleanMesh:
         return topology.border_edges(self.triangles) == 0
 
     @property
+    def parts(self) -> int:
+        """How many pieces it has that do not hang together."""
+        return int(topology.parts(self.triangles).max()) + 1
+
+    @property
+    def handles(self) -> int:
+        """How many tunnels go through it (its genus), if it is closed."""
+        edges = len(topology.edges_of(self.triangles).vertices)
+        euler = len(np.unique(self.triangles)) - edges + len(self.triangles)
+        return self.parts - euler // 2
+
+    @property
     def area(self) -> float:
         return float(np.linalg.norm(normals_of(self.vertices, self.triangles), axis=1).sum() / 2)
 
@@ -78,7 +90,7 @@ def _size(vertices: np.ndarray, triangles: np.ndarray) -> float:
         raise StepError("This mesh has no faces: there is nothing to retopologise.")
     used = vertices[np.unique(triangles)]
     if not np.isfinite(used).all():
-        raise StepError("Some vertices of this mesh are nowhere (their coordinates are no numbers): delete them.")
+        raise StepError("Some vertices of this mesh have coordinates that are no numbers: delete them.")
     size = float(np.linalg.norm(np.ptp(used, axis=0)))
     if size <= 0 or not np.linalg.norm(normals_of(vertices, triangles), axis=1).any():
         raise StepError("The faces of this mesh have no area: is its scale 0?")

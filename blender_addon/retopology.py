@@ -1,8 +1,8 @@
 """Quads for any mesh: cleaned, covered by QuadriFlow, pulled onto the original, with its colours. Needs bpy.
 
-All is measured where the object stands in the world, so a scale that was not applied does no harm, and carried
-back into the object's own frame at the end. Shape keys and modifiers are taken as they are shown; an Armature
-stays a modifier, as the vertex groups are carried over.
+All is measured where the object stands in the world, so a scale that was not applied does no harm, and
+carried back into the object's own frame at the end. Shape keys and modifiers are taken as they are shown; an
+Armature stays a modifier, as the vertex groups are carried over.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,8 @@ FLAT = 1e-6
 class Report:
     """What came of it: quads made, how often QuadriFlow was asked; distances of the original from the result
     (95 % and all of it), world units; mended: what was wrong with the original; lost: attributes that could
-    not be carried over; unwrapped: texture coordinates made anew, None if the original had some.
+    not be carried over; unwrapped: texture coordinates made anew, None if the original had some; picture: the
+    colours baked for these, (size, size, 3) uint8 sRGB, row 0 on top, if wanted.
     """
 
     quads: int
@@ -45,6 +46,18 @@ class Report:
     mended: tuple[str, ...]
     lost: tuple[str, ...]
     unwrapped: Unwrapped | None
+    picture: np.ndarray | None
+
+    def facts(self) -> dict[str, object]:
+        """What is worth keeping, as JSON can hold it; distances in thousandths of a unit."""
+        islands = {"uv_islands": self.unwrapped.islands} if self.unwrapped else {}
+        return {
+            "quads": self.quads,
+            "attempts": self.attempts,
+            "distance_mm": {"p95": round(1000 * self.near, 3), "max": round(1000 * self.farthest, 3)},
+            "mended": list(self.mended),
+            **islands,
+        }
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,7 @@ def retopologise(
 
     It has the original's transform, parent, materials, colours, texture coordinates, weights and properties.
     If the original has no texture coordinates it gets some; with `texture`, a size in pixels, the colours
-    are then baked into a picture, which `baked_image` gives. Raises StepError.
+    are then baked into a picture. Raises StepError.
     """
     if original.type != "MESH":
         raise StepError(f"{original.name} is no mesh: choose one, or convert it to one.")
@@ -86,12 +99,17 @@ def retopologise(
         flat = None if mesh.uv_layers else unwrap(context, mesh)
         new = _object_like(original, mesh)
         transfer_groups(source, original, new, vertices)
-        if flat and texture:
-            _bake(source, new, vertices, made.quads, flat, texture)
         mesh.update()
-        near, farthest = made.near / frame.scale, made.farthest / frame.scale
-        count = len(made.quads)
-        return new, Report(count, made.attempts, near, farthest, cleaned.mended, tuple(lost), flat)
+        return new, Report(
+            len(made.quads),
+            made.attempts,
+            made.near / frame.scale,
+            made.farthest / frame.scale,
+            cleaned.mended,
+            tuple(lost),
+            flat,
+            _baked(source, vertices, made.quads, flat, texture) if flat and texture else None,
+        )
     except BaseException:
         if mesh is not None:
             bpy.data.meshes.remove(mesh)  # and objects with it
@@ -105,11 +123,6 @@ def active_colors(mesh: bpy.types.Mesh) -> bpy.types.Attribute | None:
     colors = mesh.color_attributes
     index = colors.render_color_index
     return colors[index] if 0 <= index < len(colors) else None
-
-
-def baked_image(one: bpy.types.Object) -> bpy.types.Image | None:
-    """The picture that `retopologise` has baked for an object."""
-    return bpy.data.images.get(one.get("photobust_baked", ""))
 
 
 def _as_shown(original: bpy.types.Object) -> bpy.types.Mesh:
@@ -148,7 +161,7 @@ def _prepare(
 
 
 def _object_like(original: bpy.types.Object, mesh: bpy.types.Mesh) -> bpy.types.Object:
-    """An object with another mesh, but everything else of the original's; only Armatures stay as modifiers."""
+    """An object with another mesh, but all else of the original's; of the modifiers only Armatures stay."""
     new = original.copy()
     new.name = f"{original.name} quads"
     new.data = mesh
@@ -163,22 +176,12 @@ def _object_like(original: bpy.types.Object, mesh: bpy.types.Mesh) -> bpy.types.
     return new
 
 
-def _bake(
-    source: Source,
-    new: bpy.types.Object,
-    vertices: np.ndarray,
-    quads: np.ndarray,
-    flat: Unwrapped,
-    size: int,
-) -> None:
+def _baked(
+    source: Source, vertices: np.ndarray, quads: np.ndarray, flat: Unwrapped, size: int
+) -> np.ndarray | None:
     colors = active_colors(source.mesh)
     if colors is None:
-        return
+        return None
     values = read(colors.data, "color", 4, np.float32)[:, :3].astype(np.float64)
     index = source.triangles.triangles if colors.domain == "POINT" else source.triangles.corners
-    picture = bake(source.surface, compat.to_srgb(values)[index], vertices, quads, flat.uv, size)
-    rgba = np.concatenate([picture[::-1], np.full((size, size, 1), 255, np.uint8)], 2)
-    image = bpy.data.images.new(f"{new.name} colours", size, size, alpha=False)
-    image.pixels.foreach_set((rgba.astype(np.float32) / 255.0).ravel())
-    image.pack()
-    new["photobust_baked"] = image.name
+    return bake(source.surface, compat.to_srgb(values)[index], vertices, quads, flat.uv, size)

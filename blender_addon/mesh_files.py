@@ -1,0 +1,116 @@
+"""Writes meshes that are not the head's template: PLY with quads, and the formats of Blender. Needs bpy."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from . import compat
+from .errors import ExportError
+from .exporters import SUFFIXES, write
+from .head_material import IMAGE_NODE
+
+ROUGHNESS, SPECULAR = 0.6, 0.3
+
+
+def write_ply(
+    path: Path,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    colors: np.ndarray | None,
+    uv: np.ndarray | None,
+    texture: str | None = None,
+) -> None:
+    """Write a binary little-endian PLY; it appears under its name only when it is complete.
+
+    vertices (N, 3), faces (M, n), colors (N, 3) uint8 sRGB. Texture coordinates uv (M, n, 2), v up, are the
+    faces' ("texcoord", as MeshLab writes it), so that the mesh stays in one piece at seams.
+    """
+    count = faces.shape[1]
+    header = ["ply", "format binary_little_endian 1.0"]
+    header += [f"comment TextureFile {texture}"] if texture else []
+    header += [f"element vertex {len(vertices)}", *(f"property float {axis}" for axis in "xyz")]
+    vertex_fields: list[tuple] = [("co", "<f4", 3)]
+    if colors is not None:
+        header += [f"property uchar {name}" for name in ("red", "green", "blue")]
+        vertex_fields.append(("color", "u1", 3))
+    header += [f"element face {len(faces)}", "property list uchar int vertex_indices"]
+    face_fields: list[tuple] = [("n", "u1"), ("corners", "<i4", count)]
+    if uv is not None:
+        header.append("property list uchar float texcoord")
+        face_fields += [("m", "u1"), ("uv", "<f4", 2 * count)]
+    vertex = np.zeros(len(vertices), vertex_fields)
+    vertex["co"] = vertices
+    if colors is not None:
+        vertex["color"] = colors
+    face = np.zeros(len(faces), face_fields)
+    face["n"], face["corners"] = count, faces
+    if uv is not None:
+        face["m"], face["uv"] = 2 * count, uv.reshape(len(faces), -1)
+    text = "\n".join([*header, "end_header"]) + "\n"
+    partial = path.with_name(path.name + ".part")
+    try:
+        partial.write_bytes(text.encode("ascii") + vertex.tobytes() + face.tobytes())
+        os.replace(partial, path)
+    except OSError as error:
+        raise ExportError(f"{path} cannot be written: {error.strerror}. Choose another folder.") from error
+
+
+def textured_material(name: str, image: bpy.types.Image) -> bpy.types.Material:
+    """A material that shows a picture by the mesh's texture coordinates."""
+    material = bpy.data.materials.new(name)
+    compat.use_nodes(material)
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes.clear()
+    output = nodes.new("ShaderNodeOutputMaterial")
+    output.location = (400, 0)
+    principled = nodes.new("ShaderNodeBsdfPrincipled")
+    principled.location = (100, 0)
+    principled.inputs["Roughness"].default_value = ROUGHNESS
+    compat.set_specular(principled, SPECULAR)
+    texture = nodes.new("ShaderNodeTexImage")
+    texture.name = texture.label = IMAGE_NODE
+    texture.image = image
+    texture.location = (-250, 0)
+    nodes.active = texture  # what Workbench and the viewport's texture mode show
+    for socket in compat.base_colors(principled):
+        links.new(texture.outputs["Color"], socket)
+    links.new(principled.outputs["BSDF"], output.inputs["Surface"])
+    return material
+
+
+def export(
+    context: bpy.types.Context,
+    one: bpy.types.Object,
+    folder: Path,
+    stem: str,
+    formats: Sequence[str],
+    image: bpy.types.Image | None = None,
+) -> list[Path]:
+    """Write an object of the scene in several formats; files appear only when they are complete.
+
+    `image`, the texture, is a file in the folder. Exporters write more than one file (OBJ's .mtl) and refer
+    to textures from where they write, so they do it in a folder of their own, beside a copy of the texture,
+    and what they have made is moved from there.
+    """
+    made = []
+    try:
+        with tempfile.TemporaryDirectory(prefix=".photobust-", dir=folder) as name:
+            before = image.filepath if image else ""
+            if image:
+                image.filepath = shutil.copy(folder / Path(before).name, name)
+            for format_ in formats:
+                write(context, one, Path(name) / f"{stem}{SUFFIXES[format_]}", format_)
+            if image:
+                image.filepath = before
+            for suffix in (*(SUFFIXES[format_] for format_ in formats), ".mtl"):
+                if Path(name, stem + suffix).is_file():
+                    os.replace(Path(name, stem + suffix), folder / (stem + suffix))
+                    made.append(folder / (stem + suffix))
+    except OSError as error:
+        raise ExportError(f"{folder} cannot be written to: {error.strerror}.") from error
+    return made

@@ -1,0 +1,77 @@
+"""The step "retopo": the surface in quads, with vertex colours, UVs and a texture. Needs bpy."""
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from .. import compat, mesh_files
+from ..errors import StepError
+from ..exporters import formats as possible
+from ..mesh_arrays import read, read_quads
+from ..pictures import save_png
+from ..retopology import active_colors, retopologise
+from ..surface_import import import_surface
+from ..temporary import temporary_blocks
+from .result import StepResult
+
+STEM, SURFACE = "retopo", "surface.ply"
+TEXTURE = f"{STEM}.png"
+#: A surface has about 1.5 mm between its vertices: 1024 texels a side are 0.5 mm each.
+TEXTURE_SIZE = 1024
+KINDS = {
+    ".glb": "the surface in quads, textured, as glTF (which has triangles; y up, the face looks along +z)",
+    ".fbx": "the surface in quads, textured, for other 3D programs (y up, the face looks along +z)",
+    ".obj": "the surface in quads, textured (y up, the face looks along +z); with retopo.mtl",
+    ".mtl": "materials of retopo.obj",
+    ".usdc": "the surface in quads, textured, as USD (z up, the face looks along -y)",
+}
+
+
+def run(folder: Path, options: dict[str, Any]) -> StepResult:
+    """Write retopo.ply and retopo.png, and retopo.glb and so on.
+
+    Options: quads (about how many), formats (beside PLY; of glb, fbx, obj, usd), texture (its size, 1024).
+    """
+    quads, wanted = int(options["quads"]), list(options.get("formats") or ())
+    missing = sorted(set(wanted) - set(possible()))
+    if missing:
+        raise StepError(f"This Blender cannot write {', '.join(missing)}: leave it out.")
+    if not (folder / SURFACE).is_file():
+        raise StepError(f"There is no {SURFACE} in {folder}: nothing to retopologise.")
+    with temporary_blocks():
+        surface = bpy.data.objects.new(STEM, import_surface(folder / SURFACE, STEM))
+        new, report = retopologise(bpy.context, surface, quads, int(options.get("texture") or TEXTURE_SIZE))
+        files = {f"{STEM}.ply": f"the surface in {report.quads} quads, vertex colours, texture coordinates"}
+        if report.picture is not None:
+            save_png(folder / TEXTURE, report.picture)
+            files[TEXTURE] = "texture of the retopologised surface: its vertex colours"
+        _write_ply(folder / f"{STEM}.ply", new.data, report.picture is not None)
+        if wanted:
+            image = None if report.picture is None else _textured(new.data, folder)
+            bpy.context.scene.collection.objects.link(new)
+            for path in mesh_files.export(bpy.context, new, folder, STEM, wanted, image):
+                files[path.name] = KINDS[path.suffix]
+    return StepResult(files, report.facts())
+
+
+def _write_ply(path: Path, mesh: bpy.types.Mesh, textured: bool) -> None:
+    vertices, quads = read_quads(mesh)
+    colors = active_colors(mesh)
+    rgb = None
+    if colors is not None:
+        linear = read(colors.data, "color", 4, np.float32)[:, :3].astype(np.float64)
+        rgb = np.rint(compat.to_srgb(linear) * 255.0).astype(np.uint8)
+    uv = read(mesh.uv_layers.active.data, "uv", 2, np.float32).reshape(-1, 4, 2)
+    mesh_files.write_ply(path, vertices, quads, rgb, uv, TEXTURE if textured else None)
+
+
+def _textured(mesh: bpy.types.Mesh, folder: Path) -> bpy.types.Image:
+    """Give the mesh the picture's material, and take its vertex colours: they would colour it twice."""
+    image = bpy.data.images.load(str((folder / TEXTURE).absolute()))
+    mesh.materials.clear()
+    mesh.materials.append(mesh_files.textured_material(STEM, image))
+    while mesh.color_attributes:
+        mesh.color_attributes.remove(mesh.color_attributes[0])
+    return image
