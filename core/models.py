@@ -17,6 +17,6 @@ def file_sha256(path: Path) -> str:
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
-    """Name -> first twelve digits of the SHA-256 of each trained network in a folder: its version."""
-    weights = sorted([*folder.glob("*.safetensors"), *folder.glob("*.onnx")])
+    """Name -> first twelve digits of the SHA-256 of each trained file in a folder: its version."""
+    weights = sorted([*folder.glob("*.safetensors"), *folder.glob("*.onnx"), *folder.glob("*.json")])
     return {path.name: file_sha256(path)[:12] for path in weights}

@@ -148,6 +148,7 @@ def test_reconstruct(start, photo, tmp_path):
         "surface",
         "color",
         "landmarks",
+        "quality",
         "write",
     ]
     fractions = [event["fraction"] for event in progress]
