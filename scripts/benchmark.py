@@ -237,6 +237,13 @@ def machine() -> str:
     return f"{model}, {cores} cores, {platform.system()}, Python {python}, torch {torch.__version__}"
 
 
+def ensure_section(path: Path, heading: str, begin: str) -> None:
+    """Put an empty section at the end of `path` if it has none that starts with the marker `begin`."""
+    document = path.read_text("utf-8")
+    if begin not in document:
+        path.write_text(f"{document.rstrip()}\n\n{heading}", "utf-8")
+
+
 def write_section(path: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
     """Replace what stands between the markers of `path`."""
     document = path.read_text("utf-8")

@@ -152,9 +152,7 @@ def write(text: str) -> None:
     """Put the section into the document, at its end if it is not there yet."""
     from scripts import benchmark
 
-    document = benchmark.DOCUMENT.read_text("utf-8")
-    if BEGIN not in document:
-        benchmark.DOCUMENT.write_text(f"{document.rstrip()}\n\n{HEADING}", "utf-8")
+    benchmark.ensure_section(benchmark.DOCUMENT, HEADING, BEGIN)
     benchmark.write_section(benchmark.DOCUMENT, text, BEGIN, END)
 
 

@@ -92,9 +92,7 @@ class StudioBatch:
 
 def timeless(path):
     if path.name == "face.json":
-        document = json.loads(path.read_text())
-        document["params"].pop("out")
-        return document
+        return json.loads(path.read_text())
     if path.name == "batch.json":
         document = json.loads(path.read_text())
         return {
