@@ -79,7 +79,7 @@ def check_surface(folder):
     (part,) = document["meshes"][0]["primitives"]
     accessors = document["accessors"]
     triangles = accessors[part["indices"]]["count"] / 3
-    assert 3600 < triangles <= 4000, triangles
+    assert 3600 < triangles < 4400, triangles
     node = document["nodes"][0]
     position = accessors[part["attributes"]["POSITION"]]
     view = document["bufferViews"][position["bufferView"]]
@@ -87,8 +87,8 @@ def check_surface(folder):
     points = stored / 65535.0 * node["scale"][0] + node["translation"]
     surface = read_ply(folder / "surface.ply")
     low, high = surface.vertices.min(0), surface.vertices.max(0)
-    assert np.allclose(points.min(0), (low[0], low[2], -high[1]), atol=0.004)
-    assert np.allclose(points.max(0), (high[0], high[2], -low[1]), atol=0.004)
+    assert np.allclose(points.min(0), (low[0], low[2], -high[1]), atol=0.005)
+    assert np.allclose(points.max(0), (high[0], high[2], -low[1]), atol=0.005)
     # The sphere is red on one side and blue on the other, and stays so.
     view = document["bufferViews"][accessors[part["attributes"]["COLOR_0"]]["bufferView"]]
     colors = np.frombuffer(binary, np.uint16, 4 * position["count"], view["byteOffset"]).reshape(-1, 4)

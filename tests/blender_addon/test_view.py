@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blender_addon.decimation import decimated
 from blender_addon.head_file import read_head
 from blender_addon.ply import SurfaceMesh
 from blender_addon.view_glb import Part, Picture, write_glb
@@ -144,6 +145,37 @@ def test_colours_of_a_surface_are_in_linear_light():
     linear = glb.values(primitive["attributes"]["COLOR_0"])
     assert np.allclose(linear, (0.0, 0.21586, 1.0), atol=1e-4)
     assert glb.document["extensionsRequired"] == ["KHR_mesh_quantization"]
+
+
+@settings(max_examples=20)
+@given(st.integers(300, 6000), st.booleans(), st.floats(0.01, 10))
+def test_a_decimated_surface_is_where_it_was(triangles, uneven, radius):
+    points, faces = sphere()
+    colors = np.where(points[:, :1] > 0, [[200, 0, 0]], [[0, 0, 200]]).astype(np.uint8)
+    confidence = (points[:, 1] < 0).astype(np.float32) if uneven else None
+    surface = SurfaceMesh((points * radius).astype(np.float32), faces.astype(np.int32), colors, confidence)
+    small = decimated(surface, triangles)
+    assert 0.8 * triangles < len(small.faces) < 1.15 * triangles
+    assert small.faces.min() >= 0 and small.faces.max() < len(small.vertices)
+    a, b, c = (small.vertices[small.faces[:, k]].astype(float) for k in range(3))
+    assert len(np.unique(np.sort(small.faces, 1), axis=0)) == len(small.faces)
+    # Where it was, and facing outward, but for what is squeezed between cells.
+    size = radius * np.sqrt(8 * np.pi / triangles) * (3 if uneven else 1)
+    lengths = np.linalg.norm(small.vertices, axis=1)
+    assert (lengths > np.sqrt(max(radius**2 - size**2, 0)) - 1e-4 * radius).all()
+    across = np.cross(b - a, c - a)
+    outward = np.einsum("ij,ij->i", across, a + b + c) > 0
+    assert np.linalg.norm(across[~outward], axis=1).sum() < 0.03 * np.linalg.norm(across, axis=1).sum()
+    sure = np.abs(small.vertices[:, 0]) > 2 * size
+    assert np.array_equal(small.colors[sure, 0] == 200, small.vertices[sure, 0] > 0)
+    if uneven:
+        assert (small.confidence == 1).sum() > 3 * (small.confidence == 0).sum()
+
+
+def test_a_surface_that_is_small_stays_as_it_is():
+    points, faces = sphere(100)
+    surface = SurfaceMesh(points.astype(np.float32), faces.astype(np.int32), None, None)
+    assert decimated(surface, len(faces)) is surface
 
 
 def check(run_in_blender, name, folder):
