@@ -135,7 +135,15 @@ def test_reconstruct(start, photo, tmp_path):
     assert (face["vertices"], face["faces"]) == (len(mesh.vertices), len(mesh.faces))
     assert result["photo"]["name"] == photo.name and len(result["photo"]["sha256"]) == 64
     assert set(result["timings"]) == {"load", "detect"}
-    assert set(face["timings"]) == {"guidance", "network", "surface", "color", "landmarks", "quality", "write"}
+    assert set(face["timings"]) == {
+        "guidance",
+        "network",
+        "surface",
+        "color",
+        "landmarks",
+        "quality",
+        "write",
+    }
 
     assert {event["id"] for event in progress} == {1}
     steps = [event["step"] for event in progress]
