@@ -14,7 +14,7 @@ from .head_export import head_image
 from .head_file import FILE_NAME as HEAD_FILE
 from .head_file import TEXTURE, read_head
 from .head_import import build_head
-from .materials import head_material
+from .materials import SWITCH_NODE, head_material
 from .ply import read_ply
 from .rendering import better_side, seen_side
 from .stage import Subject, distance_for
@@ -117,7 +117,8 @@ def of_object(context: bpy.types.Context, ob: bpy.types.Object | None, turn: flo
         color = workbench_color(mesh) or "MATERIAL"
         if color == "TEXTURE":
             _let_alpha_show(mesh)
-        return Subject(copy, placed_matrix, Vector(centre), distance, color, lighting.PORTRAIT)
+        light = lighting.FLAT if _lit_already(mesh) else lighting.PORTRAIT
+        return Subject(copy, placed_matrix, Vector(centre), distance, color, light)
 
     faithful = workbench_color(ob.data, [slot.material for slot in ob.material_slots]) is not None
     confidence = ob.data.attributes.get(CONFIDENCE_ATTRIBUTE)
@@ -160,6 +161,12 @@ def _evaluated(
         else:
             mesh.materials.append(slot.material)
     return mesh, matrix
+
+
+def _lit_already(mesh: bpy.types.Mesh) -> bool:
+    """Whether these are the colours of a photo, as the engine's surfaces have them."""
+    trees = [material.node_tree for material in mesh.materials if material and material.node_tree]
+    return any(SWITCH_NODE in tree.nodes for tree in trees)
 
 
 def _let_alpha_show(mesh: bpy.types.Mesh) -> None:

@@ -1,6 +1,7 @@
 """A full turn of a subject: numbered pictures, and a video of them. Needs bpy."""
 
 import contextlib
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,17 +13,18 @@ from .pictures import save_png
 from .stage import Stage
 from .subjects import Build
 
-FOLDER, VIDEO = "turntable", "turntable.mp4"
+STEM = "turntable"
 FRAMES, SIZE, FPS = 36, 512, 18
 FEWEST, MOST = 2, 1000
+PICTURE = re.compile(r"\d{3}\.png")
 
 
 class Turntable:
     """A turn that is rendered picture by picture; to be used in a `with`, or closed.
 
-    The pictures are FOLDER/000.png and so on in `out`, the first from the front, the last one step before
-    the front comes again; the subject turns its right side to the viewer first. They appear when all of
-    them are there, in the place of an earlier turn's.
+    The pictures are STEM/000.png and so on in `out`, the first from the front, the last one step before the
+    front comes again; the subject turns its right side to the viewer first. They appear when all of them are
+    there, in the place of an earlier turn's; the video is STEM.mp4.
     """
 
     def __init__(
@@ -34,10 +36,11 @@ class Turntable:
         frames: int = FRAMES,
         size: int = SIZE,
         samples: int | None = None,
+        stem: str = STEM,
     ) -> None:
         self.frames, self.done = checked_frames(frames), 0
-        self._folder = out / FOLDER
-        self._partial = out / (FOLDER + ".part")
+        self._folder, self._video = out / stem, out / f"{stem}.mp4"
+        self._partial = out / f"{stem}.part"
         self._stack = contextlib.ExitStack()
         try:
             shutil.rmtree(self._partial, ignore_errors=True)
@@ -79,25 +82,33 @@ class Turntable:
         Gives the pictures, the video (None if there is none), and by what it was made ("ffmpeg", "blender",
         "none") or, if way is "auto" and nothing can, why not. Raises RenderError.
         """
-        target = self._folder.parent / VIDEO
         made: Path | None = None
         said = "none"
         if way != "none":
             try:
-                said = video.encode(self._partial, self.frames, target, fps, way)
-                made = target
+                said = video.encode(self._partial, self.frames, self._video, fps, way)
+                made = self._video
             except VideoError as error:
                 if way != "auto":
                     raise
                 said = str(error)
-        if made is None:
-            target.unlink(missing_ok=True)  # an earlier turn's
         try:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._partial.rename(self._folder)
+            if made is None:
+                self._video.unlink(missing_ok=True)  # an earlier turn's
+            return self._move(), made, said
         except OSError as error:
             raise RenderError(f"{self._folder} cannot be written: {error.strerror}.") from error
-        return [self._folder / (video.PATTERN % k) for k in range(self.frames)], made, said
+
+    def _move(self) -> list[Path]:
+        """Put the pictures in their place. Only an earlier turn's have to go, not what else may be there."""
+        self._folder.mkdir(exist_ok=True)
+        for path in self._folder.iterdir():
+            if PICTURE.fullmatch(path.name):
+                path.unlink()
+        names = [video.PATTERN % k for k in range(self.frames)]
+        for name in names:
+            (self._partial / name).rename(self._folder / name)
+        return [self._folder / name for name in names]
 
 
 def render(

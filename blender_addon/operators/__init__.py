@@ -14,6 +14,7 @@ from .reconstruct import PHOTOBUST_OT_reconstruct
 from .setup_engine import PHOTOBUST_OT_setup_engine
 from .show_confidence import PHOTOBUST_OT_show_confidence
 from .stop_engine import PHOTOBUST_OT_stop_engine
+from .turntable import PHOTOBUST_OT_turntable
 
 CLASSES = (
     PHOTOBUST_OT_cancel,
@@ -30,4 +31,5 @@ CLASSES = (
     PHOTOBUST_OT_setup_engine,
     PHOTOBUST_OT_show_confidence,
     PHOTOBUST_OT_stop_engine,
+    PHOTOBUST_OT_turntable,
 )

@@ -46,6 +46,7 @@ class PHOTOBUST_PT_result(bpy.types.Panel):
         )
         if is_animation_ready(head):
             column.operator("photobust.export_head", icon="EXPORT")
+        column.operator("photobust.turntable", icon="RENDER_ANIMATION")
         column.operator("photobust.open_folder", icon="FILE_FOLDER")
         layout.label(text=f"{head.photobust.seconds:.1f} s from the click to the head", icon="TIME")
         if record.timings:
