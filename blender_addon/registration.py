@@ -4,6 +4,7 @@ import bpy
 
 from . import engine_watch, face_choice, log, operators, preferences, properties, session, settings
 from .ui.drop import handlers
+from .ui.mesh_panel import PHOTOBUST_PT_mesh
 from .ui.photo_panel import PHOTOBUST_PT_photo
 from .ui.result_panel import PHOTOBUST_PT_result
 
@@ -14,6 +15,7 @@ CLASSES: tuple[type, ...] = (
     preferences.PhotobustPreferences,
     PHOTOBUST_PT_photo,
     PHOTOBUST_PT_result,
+    PHOTOBUST_PT_mesh,
     *handlers(),
 )
 

@@ -11,6 +11,7 @@ from .open_folder import PHOTOBUST_OT_open_folder
 from .open_log import PHOTOBUST_OT_open_log
 from .open_preferences import PHOTOBUST_OT_open_preferences
 from .reconstruct import PHOTOBUST_OT_reconstruct
+from .retopologize import PHOTOBUST_OT_retopologize
 from .setup_engine import PHOTOBUST_OT_setup_engine
 from .show_confidence import PHOTOBUST_OT_show_confidence
 from .stop_engine import PHOTOBUST_OT_stop_engine
@@ -28,6 +29,7 @@ CLASSES = (
     PHOTOBUST_OT_open_log,
     PHOTOBUST_OT_open_preferences,
     PHOTOBUST_OT_reconstruct,
+    PHOTOBUST_OT_retopologize,
     PHOTOBUST_OT_setup_engine,
     PHOTOBUST_OT_show_confidence,
     PHOTOBUST_OT_stop_engine,
