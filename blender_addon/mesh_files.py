@@ -62,6 +62,22 @@ def write_ply(
 
 def textured_material(name: str, image: bpy.types.Image) -> bpy.types.Material:
     """A material that shows a picture by the mesh's texture coordinates."""
+    material, texture = _material(name, "ShaderNodeTexImage")
+    texture.name = texture.label = IMAGE_NODE
+    texture.image = image
+    material.node_tree.nodes.active = texture  # what Workbench and the viewport's texture mode show
+    return material
+
+
+def colored_material(name: str) -> bpy.types.Material:
+    """A material that shows the mesh's vertex colours, plain enough for exporters to understand."""
+    material, color = _material(name, "ShaderNodeVertexColor")
+    color.layer_name = compat.COLOR_ATTRIBUTE
+    return material
+
+
+def _material(name: str, kind: str) -> tuple[bpy.types.Material, bpy.types.Node]:
+    """A material, and the node that its colour comes from."""
     material = bpy.data.materials.new(name)
     compat.use_nodes(material)
     nodes, links = material.node_tree.nodes, material.node_tree.links
@@ -72,15 +88,12 @@ def textured_material(name: str, image: bpy.types.Image) -> bpy.types.Material:
     principled.location = (100, 0)
     principled.inputs["Roughness"].default_value = ROUGHNESS
     compat.set_specular(principled, SPECULAR)
-    texture = nodes.new("ShaderNodeTexImage")
-    texture.name = texture.label = IMAGE_NODE
-    texture.image = image
-    texture.location = (-250, 0)
-    nodes.active = texture  # what Workbench and the viewport's texture mode show
+    color = nodes.new(kind)
+    color.location = (-250, 0)
     for socket in compat.base_colors(principled):
-        links.new(texture.outputs["Color"], socket)
+        links.new(color.outputs["Color"], socket)
     links.new(principled.outputs["BSDF"], output.inputs["Surface"])
-    return material
+    return material, color
 
 
 def export(

@@ -5,6 +5,7 @@ carried back into the object's own frame at the end. Shape keys and modifiers ar
 Armature stays a modifier, as the vertex groups are carried over.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import bpy
@@ -16,8 +17,9 @@ from .color_bake import bake
 from .errors import StepError
 from .mesh_arrays import new_mesh, normals_of, read, read_triangles
 from .mesh_cleaning import CleanMesh, clean
+from .mesh_files import textured_material
 from .surface_lookup import Surface
-from .unwrap import Unwrapped, unwrap
+from .unwrap import OVERLAP, Unwrapped, unwrap
 from .workshop import evaluated, workshop
 
 FEWEST, MOST = 50, 500_000
@@ -58,6 +60,16 @@ class Report:
             "mended": list(self.mended),
             **islands,
         }
+
+    def remarks(self) -> list[str]:
+        """What the user should know: what of the original was wrong, or is not there any more."""
+        remarks = [f"The mesh had {_listed(self.mended)}."] if self.mended else []
+        if self.lost:
+            remarks.append(f"Not carried over: {_listed(self.lost)}.")
+        if self.unwrapped and self.unwrapped.overlap > OVERLAP:
+            share = f"{100 * self.unwrapped.overlap:.1f} %"
+            remarks.append(f"The UVs made for it overlap ({share}): unwrap it by hand before painting.")
+        return remarks
 
 
 @dataclass(frozen=True)
@@ -118,6 +130,37 @@ def retopologise(
         bpy.data.meshes.remove(shown)
 
 
+def put_beside(context: bpy.types.Context, original: bpy.types.Object, new: bpy.types.Object) -> None:
+    """Put the new object into the original's collections, selected and active, and hide the original."""
+    for collection in original.users_collection:
+        collection.objects.link(new)
+    for scene in bpy.data.scenes:
+        for layer in scene.view_layers:
+            if original.name in layer.objects and layer.objects[original.name] == original:
+                original.select_set(False, view_layer=layer)
+                original.hide_set(True, view_layer=layer)
+    original.hide_render = True
+    layer = context.view_layer
+    for one in list(layer.objects.selected):
+        one.select_set(False, view_layer=layer)
+    if new.name in layer.objects:
+        new.hide_set(False, view_layer=layer)
+        new.select_set(True, view_layer=layer)
+        layer.objects.active = new
+
+
+def show_picture(new: bpy.types.Object, picture: np.ndarray) -> None:
+    """Give a retopologised object a material that shows a picture (size, size, 3) uint8 baked for it."""
+    size = len(picture)
+    image = bpy.data.images.new(f"{new.name} colours", size, size, alpha=False)
+    rgba = np.concatenate([picture[::-1], np.full((size, size, 1), 255, np.uint8)], 2)
+    image.pixels.foreach_set((rgba.astype(np.float32) / 255.0).ravel())
+    image.pack()
+    new.data.materials.clear()
+    new.data.materials.append(textured_material(new.name, image))
+    new.data.polygons.foreach_set("material_index", np.zeros(len(new.data.polygons), np.int32))
+
+
 def active_colors(mesh: bpy.types.Mesh) -> bpy.types.Attribute | None:
     """The colours that a mesh is rendered with, if it has any."""
     colors = mesh.color_attributes
@@ -165,6 +208,7 @@ def _object_like(original: bpy.types.Object, mesh: bpy.types.Mesh) -> bpy.types.
     new = original.copy()
     new.name = f"{original.name} quads"
     new.data = mesh
+    new.hide_viewport = new.hide_render = False
     for modifier in list(new.modifiers):
         if modifier.type != "ARMATURE":
             new.modifiers.remove(modifier)
@@ -185,3 +229,7 @@ def _baked(
     values = read(colors.data, "color", 4, np.float32)[:, :3].astype(np.float64)
     index = source.triangles.triangles if colors.domain == "POINT" else source.triangles.corners
     return bake(source.surface, compat.to_srgb(values)[index], vertices, quads, flat.uv, size)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
