@@ -95,7 +95,7 @@ $(STAMPS)/run: $(STAMPS)/python pyproject.toml constraints.txt | $(STAMPS)/syste
 
 $(STAMPS)/dev: $(STAMPS)/run
 	@echo "Installing what tests and training need"
-	@$(INSTALL) -e ".[blender,dev,train]"
+	@$(INSTALL) -e ".[blender,cluster,dev,train]"
 	@touch $@
 
 $(STAMPS)/test-packages: Makefile scripts/ensure_packages.sh | $(STAMPS)/python

@@ -2,6 +2,7 @@
 
     python scripts/batch.py photos/ --out heads/                    with the bpy module
     blender -b -P scripts/batch.py -- photos/ --out heads/          with Blender 3.4 or later
+    python scripts/batch.py photos/ --out heads/ --scheduler tcp://HOST:8786    on a Dask cluster
 
 Each face gets a folder with surface, head, pictures and face.json; index.html shows them all, batch.json
 tells what was done. The same command again makes what is missing, and only that. docs/batch.md tells more.
@@ -27,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from blender_addon.batch.console import Console, below, summary
 from blender_addon.batch.inputs import collect
+from blender_addon.batch.job import Job
 from blender_addon.batch.options import for_record, parse
 from blender_addon.batch.photo_job import PhotoJob, RendererChoice
 from blender_addon.batch.plan import RENDERERS, Plan, make_plan
@@ -56,9 +58,8 @@ def main(arguments: Sequence[str]) -> int:
                     console.line(f"{item.shown}: {item.problem}")
                 return NOTHING_DONE
             plan = make_plan(options)
-            jobs = _jobs(options, plan, min(options.jobs, len(inputs)), console, stack)
             record = Record.load(out)
-            _say_hello(jobs[0], plan, record)
+            jobs = _ready_jobs(options, plan, len(inputs), console, record, stack)
             record.timings["engine start"] = time.perf_counter() - start
             record.options, record.inputs = for_record(options), [os.path.abspath(p) for p in options.photos]
             settings = Settings(options.timeout, options.studio_timeout, options.fresh, options.retry_failed)
@@ -91,6 +92,35 @@ def _exit_code(options: argparse.Namespace, result: Result, console: Console) ->
     return SOME_FAILED if poor or any(outcome.error for outcome in outcomes) else ALL_DONE
 
 
+def _ready_jobs(
+    options: argparse.Namespace,
+    plan: Plan,
+    photos: int,
+    console: Console,
+    record: Record,
+    stack: contextlib.ExitStack,
+) -> Sequence[Job]:
+    """What does the photos, here or on a cluster; the record is told the versions. Raises AddonError."""
+    jobs: Sequence[Job]
+    if options.scheduler:
+        from blender_addon.batch.cluster import Cluster
+
+        here = replace(plan, steps=tuple(step for step in plan.steps if step.late))
+        (local,) = _jobs(options, here, 1, console, stack)
+        cluster = stack.enter_context(Cluster(options.scheduler, plan, local))
+        record.engine, record.studio = cluster.engine, cluster.studio
+        console.line(f"{cluster.workers} worker{'s' * (cluster.workers != 1)} at {options.scheduler}.")
+        jobs = cluster.jobs(photos)
+    else:
+        jobs = local_jobs = _jobs(options, plan, min(options.jobs, photos), console, stack)
+        _say_hello(local_jobs[0], record)
+    wanted = {name for step in plan.steps for name in step.options.get("formats", ())}
+    missing = sorted(wanted - set(record.studio.get("formats", wanted)))
+    if missing:
+        raise AddonError(f"this Blender cannot write {', '.join(missing)}: leave it out of --export.")
+    return jobs
+
+
 def _jobs(
     options: argparse.Namespace, plan: Plan, count: int, console: Console, stack: contextlib.ExitStack
 ) -> list[PhotoJob]:
@@ -112,15 +142,11 @@ def _jobs(
     return jobs
 
 
-def _say_hello(job: PhotoJob, plan: Plan, record: Record) -> None:
+def _say_hello(job: PhotoJob, record: Record) -> None:
     """Start the first engine and studio, which tell their versions. Raises AddonError."""
     asked = [client.submit("hello") for client in (job.engine, job.studio) if client]
     record.engine, *rest = [hello.wait(START_TIMEOUT) for hello in asked]
     record.studio = rest[0] if rest else {}
-    wanted = {name for step in plan.steps for name in step.options.get("formats", ())}
-    missing = sorted(wanted - set(record.studio.get("formats", wanted)))
-    if missing:
-        raise AddonError(f"this Blender cannot write {', '.join(missing)}: leave it out of --export.")
 
 
 def _write_page(out: Path, record: Record) -> Any:

@@ -47,22 +47,40 @@ def blender():
     return path
 
 
+def _program(path: Path, script: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def _fake_engine(folder: Path) -> Path:
+    script = f'cd {FAKE_ENGINE}\nPYTHONPATH={FAKE_ENGINE} exec {sys.executable} "$@"'
+    return _program(folder / "fake-engine-python", script)
+
+
+def _fake_studio(folder: Path) -> Path:
+    return _program(
+        folder / "fake-studio-python", f"exec {sys.executable} {ROOT / 'tests/fake_studio/studio.py'}"
+    )
+
+
 @pytest.fixture
 def fake_engine_python(tmp_path):
     """A program to give as --engine-python, which runs the tests' own worker instead of the engine."""
-    program = tmp_path / "fake-engine-python"
-    program.write_text(f'#!/bin/sh\ncd {FAKE_ENGINE}\nPYTHONPATH={FAKE_ENGINE} exec {sys.executable} "$@"\n')
-    program.chmod(0o755)
-    return program
+    return _fake_engine(tmp_path)
 
 
 @pytest.fixture
 def fake_studio_python(tmp_path):
     """A program to give as --blender, which runs the tests' own studio instead of Blender."""
-    program = tmp_path / "fake-studio-python"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT / "tests/fake_studio/studio.py"}\n')
-    program.chmod(0o755)
-    return program
+    return _fake_studio(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def fake_programs(tmp_path_factory):
+    """(engine, studio) as above, for what outlives a test."""
+    folder = tmp_path_factory.mktemp("programs")
+    return _fake_engine(folder), _fake_studio(folder)
 
 
 #: Names the Python of an environment that has bpy 5.0 (`pip install bpy==5.0.1`), to be tested beside 4.5.

@@ -14,8 +14,9 @@ from typing import Any
 
 from ..errors import JobCancelledError
 from ..manifest import FILE_NAME
+from .job import Job
 from .names import FolderNames
-from .photo_job import PhotoDone, PhotoJob, PhotoTask, StagedHead, StepDone, add_seconds
+from .photo_job import PhotoDone, PhotoTask, StagedHead, StepDone, add_seconds
 from .record import Head, Outcome, Record, StepRecord
 
 #: Parts of a head's quality that the record keeps; face.json has all.
@@ -37,7 +38,7 @@ class Filer:
         # Assets share a catalogue file.
         self._late_lock = threading.Lock()
 
-    def name(self, job: PhotoJob, task: PhotoTask, done: PhotoDone, before: Sequence[Head]) -> list[str]:
+    def name(self, job: Job, task: PhotoTask, done: PhotoDone, before: Sequence[Head]) -> list[str]:
         """Name the heads of a photo, then run the steps that have to know that. before: what is there."""
         if task.reconstruct:
             with self._lock:

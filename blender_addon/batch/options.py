@@ -20,7 +20,7 @@ FRAMES = 36
 #: Exit code of a command line that cannot be understood; argparse's own, 2, says that some photos failed.
 MISUSED = 1
 #: Not options of the result: not taken over by --resume, and not kept in the record.
-OF_THE_RUN = ("photos", "out", "config", "resume", "fresh", "retry_failed")
+OF_THE_RUN = ("photos", "out", "config", "resume", "fresh", "retry_failed", "scheduler")
 
 
 class Parser(argparse.ArgumentParser):
@@ -175,6 +175,9 @@ def make_parser(about: str, epilog: str) -> Parser:
     add = parser.add_argument_group("running").add_argument
     add("--jobs", type=int, default=1, metavar="N",
         help="photos in work at the same time, each with an engine and a Blender (default: 1)")
+    add("--scheduler", metavar="ADDRESS",
+        help="have the workers of a Dask cluster do the photos, such as tcp://HOST:8786; docs/batch.md tells "
+        "how to set one up")
     add("--resume", action="store_true",
         help="go on with the run that OUT/batch.json tells of: its photos and options, unless others are "
         "named")

@@ -15,7 +15,8 @@ from ..errors import AddonError, BatchError, JobCancelledError
 from .console import Console, in_words
 from .filing import Filer
 from .inputs import Input
-from .photo_job import PhotoDone, PhotoFailedError, PhotoJob, PhotoTask, StepDone, kind_of
+from .job import Job
+from .photo_job import PhotoDone, PhotoFailedError, PhotoTask, StepDone, kind_of
 from .plan import Plan
 from .record import Head, Outcome, Record
 from .state import Todo, sha256, what_to_do
@@ -61,7 +62,7 @@ class Batch:
         settings: Settings,
         console: Console,
         record: Record,
-        jobs: Sequence[PhotoJob],
+        jobs: Sequence[Job],
         write_page: Callable[[Path, Record], Any] | None = None,
     ) -> None:
         """`jobs`: one for each photo in work; whoever made them closes them. The record has the versions."""
@@ -125,7 +126,7 @@ class Batch:
             # The journal has it all. What stopped the batch is told; this is most likely the same.
             self._problem = self._problem or self._fatal(error)
 
-    def _work(self, job: PhotoJob, queue: Iterator[tuple[int, Input]]) -> None:
+    def _work(self, job: Job, queue: Iterator[tuple[int, Input]]) -> None:
         """What a thread does: one photo after the other."""
         try:
             while not self._stop.is_set():
@@ -146,7 +147,7 @@ class Batch:
                 self._problem = self._problem or error
             self._stop.set()
 
-    def _one(self, job: PhotoJob, item: Input) -> tuple[Outcome, bool]:
+    def _one(self, job: Job, item: Input) -> tuple[Outcome, bool]:
         """(what came of a photo, whether anything was done for it)."""
         start = time.perf_counter()
         path = str(item.path)
@@ -181,7 +182,7 @@ class Batch:
         return outcome, True
 
     def _try(
-        self, job: PhotoJob, item: Input, todo: Todo, blank: Outcome, prints: dict[str, str], tried: str
+        self, job: Job, item: Input, todo: Todo, blank: Outcome, prints: dict[str, str], tried: str
     ) -> Outcome:
         """What comes of doing a photo, failures included, as far as they are its own."""
         settings = self._settings
@@ -203,9 +204,7 @@ class Batch:
                 self._shares.pop(item.path, None)
         return replace(failed, error=str(problem), heads=self._heads(blank.path))
 
-    def _do(
-        self, job: PhotoJob, item: Input, task: PhotoTask, blank: Outcome, prints: dict[str, str]
-    ) -> Outcome:
+    def _do(self, job: Job, item: Input, task: PhotoTask, blank: Outcome, prints: dict[str, str]) -> Outcome:
         """Make and file away what is to be made for a photo."""
 
         def show(fraction: float, text: str) -> None:

@@ -1,0 +1,230 @@
+"""scripts/batch.py --scheduler, with a Dask cluster of two worker processes on this machine."""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import dask
+import pytest
+
+from blender_addon.batch.parcel import difference
+
+distributed = pytest.importorskip("distributed", reason="Dask is not installed (pip install -e .[cluster])")
+
+ROOT = Path(__file__).resolve().parents[2]
+BATCH = ROOT / "scripts/batch.py"
+#: A photo that kills its worker is given to one more; a worker that takes long to come back is waited for.
+SETTINGS = {"distributed.scheduler.allowed-failures": 1, "distributed.deploy.lost-worker-timeout": "10 min"}
+
+
+@contextlib.contextmanager
+def two_workers(folder, **environment):
+    """A cluster of two workers with one thread each, which have these environment variables."""
+    with (
+        dask.config.set(SETTINGS),
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            local_directory=str(folder / "scratch"),
+            env={name: str(value) for name, value in environment.items()},
+        ) as cluster,
+    ):
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def lasting_cluster(tmp_path_factory, fake_programs):
+    """With fake engines and studios; gives the cluster, the logs of these, and them."""
+    folder = tmp_path_factory.mktemp("cluster")
+    logs = {name: folder / name for name in ("FAKE_ENGINE_LOG", "FAKE_STUDIO_LOG")}
+    engine, studio = fake_programs
+    with two_workers(folder, PHOTOBUST_PYTHON=engine, PHOTOBUST_BLENDER=studio, **logs) as cluster:
+        yield cluster, logs, fake_programs
+
+
+@pytest.fixture
+def cluster(lasting_cluster, studio_batch):
+    """The cluster; `studio_batch` has the same engine and studio, and its lists tell of the cluster's."""
+    cluster, studio_batch._logs, (engine, studio) = lasting_cluster
+    studio_batch._programs = ["--engine-python", str(engine), "--blender", str(studio)]
+    for log in studio_batch._logs.values():
+        log.unlink(missing_ok=True)
+    cluster.wait_for_workers(2, timeout=60)
+    return cluster
+
+
+def ask(cluster, function):
+    """What a function says on each worker."""
+    with distributed.Client(cluster, set_as_default=False) as client:
+        return list(client.run(function).values())
+
+
+def scratch_folder(dask_worker):
+    return dask_worker.local_directory
+
+
+def comparable(tree):
+    """A tree of results without the paths of photos and folders in face.json, which the fake engine notes."""
+    for document in tree.values():
+        if isinstance(document, dict) and "params" in document:
+            document["params"].pop("photo")
+    return tree
+
+
+def outcomes(record):
+    return {
+        name: (photo["error"], photo["error_kind"], photo["attempts"], photo["tried"], photo["sha256"])
+        for name, photo in record.items()
+    }
+
+
+def test_the_results_are_those_of_a_local_run(cluster, studio_batch, photos, tmp_path):
+    names = [
+        "a.jpg",
+        "x/a.jpg",
+        "two.jpg",
+        "once.jpg",
+        "noface.jpg",
+        "hang.jpg",
+        "segv-preview.jpg",
+        "good.jpg",
+    ]
+    folder = photos(*names)
+    options = [
+        "--timeout",
+        "2",
+        "--turntable",
+        "3",
+        "--export",
+        "fbx",
+        "--asset-library",
+        tmp_path / "assets",
+    ]
+    done = studio_batch.run(folder, *options, "--scheduler", cluster.scheduler_address)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "2 workers at tcp://127.0.0.1" in done.stdout
+    assert done.stderr == ""
+    remote, remote_record = comparable(studio_batch.tree()), studio_batch.record()
+    # The same command here finds nothing to do, and a run of its own makes the same.
+    assert studio_batch.run(folder, *options).returncode == 2
+    assert studio_batch.engine == studio_batch.studio == []
+    (tmp_path / "photos/once.marker").unlink(missing_ok=True)
+    studio_batch.out = tmp_path / "local"
+    assert studio_batch.run(folder, *options).returncode == 2
+    local, local_record = comparable(studio_batch.tree()), studio_batch.record()
+    assert remote.keys() == local.keys()
+    assert remote == local
+    assert outcomes(remote_record) == outcomes(local_record)
+    assert remote_record["once.jpg"]["attempts"] == 2
+    assert not [path for folder in ask(cluster, scratch_folder) for path in Path(folder).rglob("*.jpg")]
+
+
+def test_only_what_is_missing_is_made(cluster, studio_batch, photos, tmp_path):
+    folder, assets = photos("a.jpg", "two.jpg"), ["--asset-library", tmp_path / "assets"]
+    assert studio_batch.run(folder).returncode == 0
+    there = ["--scheduler", cluster.scheduler_address]
+    assert studio_batch.run(folder, "--turntable", "2", *assets, *there).returncode == 0
+    assert studio_batch.engine == []
+    assert studio_batch.studio == sorted(
+        f"{step} {name}" for step in ("turntable", "asset") for name in ("a.jpg", "two.jpg", "two.jpg")
+    )
+    assert sorted(path.name for path in (tmp_path / "assets").iterdir()) == [
+        "a.blend",
+        "two_1.blend",
+        "two_2.blend",
+    ]
+    assert (studio_batch.out / "two_2/turntable/001.png").is_file()
+    assert (studio_batch.out / "two_2/preview.png").is_file()
+    # An asset alone is made here.
+    assert studio_batch.run(folder, "--turntable", "2", *assets, "--author", "me", *there).returncode == 0
+    assert studio_batch.studio == ["asset a.jpg", "asset two.jpg", "asset two.jpg"]
+
+
+def test_a_lost_workers_photos_are_done_by_others(cluster, studio_batch, photos):
+    names = [f"{n}.jpg" for n in range(8)]
+    victim, _ = ask(cluster, os.getpid)
+    process = studio_batch.start(
+        photos(*names), "--scheduler", cluster.scheduler_address, FAKE_STUDIO_SECONDS="0.3"
+    )
+    deadline = time.monotonic() + 60
+    while not list(studio_batch.out.glob("*/face.json")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    os.kill(victim, signal.SIGKILL)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "8 of 8 photos done" in said
+
+
+def test_a_photo_that_kills_its_worker_is_passed_over(cluster, studio_batch, photos):
+    done = studio_batch.run(
+        photos("a.jpg", "reaper.jpg", "z.jpg", "zz.jpg"),
+        "--scheduler",
+        cluster.scheduler_address,
+        timeout=120,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    failed = {name: photo["error"] for name, photo in studio_batch.record().items() if photo["error"]}
+    assert failed.keys() == {"reaper.jpg"}
+    assert "Worker after worker" in failed["reaper.jpg"]
+
+
+def test_stopped_by_ctrl_c_it_leaves_the_workers_free(cluster, studio_batch, photos):
+    there = ["--scheduler", cluster.scheduler_address]
+    process = studio_batch.start(photos("hang.jpg", "hang2.jpg", "hang3.jpg"), *there)
+    deadline = time.monotonic() + 60
+    while len(studio_batch.engine) < 2:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert not [path.name for path in studio_batch.out.iterdir() if path.name.startswith(".")]
+    # hang3 is begun by nobody, and the next batch has not to wait until the others are timed out.
+    done = studio_batch.run(photos("a.jpg") / "a.jpg", *there)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert studio_batch.engine == ["a.jpg"]
+
+
+def test_other_versions_are_refused(cluster, studio_batch, photos):
+    done = studio_batch.run(
+        photos("a.jpg"), "--engine-python", sys.executable, "--scheduler", cluster.scheduler_address
+    )
+    assert done.returncode == 1
+    assert "has Photobust fake, not" in done.stdout
+    assert "install the same on all machines" in done.stdout
+
+
+def test_a_difference_is_told_in_words():
+    have = {"Photobust": "1", "models": {"a.onnx": "x", "b.onnx": "y"}, "Blender": "4.5.1"}
+    assert difference(have, have) is None
+    assert difference(have, {"Photobust": "1"}) is None
+    assert difference(have, {**have, "Photobust": "2"}) == "has Photobust 1, not 2"
+    assert difference(have, {**have, "Blender": "4.4.0"}) == "has Blender 4.5.1, not 4.4.0"
+    other = {"Photobust": "1", "models": {"a.onnx": "x", "c.onnx": "y"}}
+    assert difference(have, other) == "has other models (b.onnx, c.onnx)"
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "tcp://127.0.0.1", "nonsense://here:1"])
+def test_a_scheduler_that_is_not_there(studio_batch, photos, address):
+    done = studio_batch.run(photos("a.jpg"), "--scheduler", address)
+    assert done.returncode == 1
+    assert f"there is no Dask scheduler at {address}" in done.stdout
+    assert done.stderr == ""
+
+
+def test_without_dask_it_says_what_to_install(studio_batch, photos, tmp_path):
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without/distributed.py").write_text("raise ModuleNotFoundError('distributed')\n")
+    done = studio_batch.run(
+        photos("a.jpg"), "--scheduler", "tcp://127.0.0.1:9", PYTHONPATH=str(tmp_path / "without")
+    )
+    assert done.returncode == 1
+    assert "pip install 'photobust[cluster]'" in done.stdout
