@@ -10,19 +10,22 @@ from core.detection import FaceLandmarks
 from core.geometry import Camera, HeadPose
 from core.head_blink import close_lid
 from core.head_expression import ExpressionFit
+from core.head_lips import Lips
 from core.head_mend import Mender
-from core.head_mesh import Target, vertex_normals
+from core.head_mesh import Target
 from core.head_parts import SIDES, Ball, HeadParts
-from core.head_topology import INNER, LASHES, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
+from core.head_settle import settle
+from core.head_sight import HeadSight
+from core.head_topology import HeadTopology
 from core.head_units import UnitTransfer
 from core.head_wrap import Wrap, landmark_rays
 from core.surface import Surface
 from core.template import HeadTemplate
 
-#: Parts that no photo is trusted to show.
-UNSEEN_PARTS = (INNER, TEETH_UPPER, TEETH_LOWER, TONGUE, LASHES)
 #: Units that move a lid by more than this, metres, are kept off the eyeballs.
 LID_MOVE = 0.0003
+#: Units that move the lips by more than this, metres, must not push one through the other.
+LIP_MOVE = 0.0005
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Head:
 
     vertices: (V, 3) float32, as photographed. neutral: (V, 3) float32, without the expression. units: (52,
     V, 3) float32, offsets from the neutral. expression: (52,) float32 weights: neutral plus the weighted
-    units is near the vertices. confidence: (V,) float32, 0 (guessed) to 1 (seen, facing the camera).
+    units is near the vertices. confidence: (V,) float32, 0 (guessed) to 1 (seen, facing the camera); what it
+    takes `core.head_sight` says.
     deviation: (V,) float32, distance to the surface. timings: seconds by step.
     """
 
@@ -57,6 +61,8 @@ class HeadWrapper:
         self.topology = topology
         self.wrap = Wrap(topology)
         self.parts = HeadParts(topology)
+        self.lips = Lips(topology, self.wrap.triangles, self.wrap.skin_triangles)
+        self.sight = HeadSight(topology, self.parts, self.wrap.triangles)
         count = self.wrap.count
         self._mean = topology.vertices[:count].astype(np.float64)
         self._mender = Mender(
@@ -93,7 +99,17 @@ class HeadWrapper:
         clock.lap("bend")
         balls = {side: self.parts.eyeball(shape, side) for side in SIDES}
         shape = self._clean(shape, self._mean, balls)
-        seen = self._confidence(shape, target)
+        clock.lap("clean")
+
+        def sure(body: np.ndarray) -> np.ndarray:
+            return self.sight.confidence(np.concatenate([body, shape[count:]]), target, camera, pose)[:count]
+
+        skin = self.wrap.skin_triangles
+        shape[:count], used = settle(shape[:count], self.wrap.triangles, skin, sure, target)
+        shape = self._clean(shape, self._mean, balls)
+        clock.lap("settle")
+        # Rims count here, too: landmarks have placed them.
+        seen = self.sight.surface_confidence(shape, target)
         gaze = self.parts.gaze_weights(self.parts.gaze(balls, landmarks.points, camera, pose))
         weights = self._expression.weights(shape, seen, gaze)
         clock.lap("expression")
@@ -102,7 +118,9 @@ class HeadWrapper:
         clock.lap("units")
         moved = neutral + np.tensordot(weights, units, 1)
         shape[count:] = moved[count:]
-        confidence = self._confidence(shape, target)
+        confidence = self.sight.confidence(shape, target, camera, pose)
+        # What the registration did not go by, it has not measured, even if it has come out into view since.
+        confidence[:count] = np.minimum(confidence[:count], used)
         deviation = target.distance(shape)
         clock.lap("measure")
         return Head(
@@ -114,6 +132,10 @@ class HeadWrapper:
             deviation=deviation.astype(np.float32),
             timings=clock.seconds,
         )
+
+    def folded(self, vertices: np.ndarray) -> np.ndarray:
+        """(k,) triangles of a head (V, 3) that look inwards where the template's look outwards."""
+        return self._mender.folded(vertices[: self.wrap.count].astype(np.float64), self._mean)
 
     def _neutral(
         self, shape: np.ndarray, weights: np.ndarray, balls: dict[str, Ball]
@@ -132,23 +154,33 @@ class HeadWrapper:
         return neutral, self.parts.units(body, balls, self.parts.mouth_scale(neutral))
 
     def _finish(self, neutral: np.ndarray, units: np.ndarray, balls: dict[str, Ball]) -> None:
-        """Close the eyes of eyeBlink, unfold units (52, V, 3), keep lids off the eyeballs; changes them."""
+        """Close the eyes of eyeBlink, unfold units (52, V, 3), keep lids off the eyeballs and lips out of one
+        another; changes them.
+        """
         count = self.wrap.count
         blinks = {self.topology.unit(f"eyeBlink{side.capitalize()}"): side for side in SIDES}
         lids = np.concatenate([self.parts.lids[side] for side in SIDES])
+        # mouthClose closes the lips over an open jaw, as Apple has it; over a closed one they have nowhere to
+        # go. It comes after jawOpen.
+        jaw, close = self.topology.unit("jawOpen"), self.topology.unit("mouthClose")
         for k, unit in enumerate(units):
-            moved = neutral + unit
+            start = neutral + units[jaw] if k == close else neutral
+            moved = start + unit
             reference = self._mean + self.topology.units[k, :count]
+            if k == close:
+                reference = reference + self.topology.units[jaw, :count]
             side = blinks.get(k)
             if side:
                 moved = close_lid(self.parts, moved, side, balls[side])
+            if np.abs(unit[self.topology.lips]).max() > LIP_MOVE:
+                moved[:count] = self.lips.parted(moved[:count])
             if side or np.abs(unit[lids]).max() > LID_MOVE:
                 moved = self._clean(moved, reference, balls, part=False)
             else:
                 moved[:count] = self._mender.mend(moved[:count], reference, part=False)
             if side:  # unfolding has moved the rims a little
                 moved = close_lid(self.parts, moved, side, balls[side])
-            unit[:count] = (moved - neutral)[:count]
+            unit[:count] = (moved - start)[:count]
             self.parts.hang_lashes(unit, self.topology.units[k])
 
     def _clean(
@@ -162,13 +194,3 @@ class HeadWrapper:
                 cleaned = self.parts.free_lids(cleaned, side, balls[side])
             cleaned[:count] = self._mender.mend(cleaned[:count], reference, part)
         return cleaned
-
-    def _confidence(self, vertices: np.ndarray, target: Target) -> np.ndarray:
-        """(V,) how well the photo saw each vertex: the surface's confidence where it is on the surface."""
-        normals = vertex_normals(vertices, self.topology.triangles)
-        found = target.match(vertices, normals, 0.006, agree=0.3)
-        confidence = np.where(found.weight > 0, found.confidence, 0)
-        hidden = self.topology.vertices_of(*UNSEEN_PARTS)
-        hidden = np.setdiff1d(hidden, self.parts.skin)
-        confidence[hidden] = 0
-        return confidence

@@ -1,0 +1,79 @@
+"""The last step of the wrap, and the size of what a volume can show, on plain shapes."""
+
+import numpy as np
+import pytest
+import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.head_mesh import Target
+from core.head_settle import BAND, settle
+from core.head_sight import FINEST, feature_size
+from core.surface import Surface
+
+
+def surface_of(mesh: trimesh.Trimesh) -> Surface:
+    count = len(mesh.vertices)
+    return Surface(
+        mesh.vertices.astype(np.float32),
+        mesh.faces.astype(np.int32),
+        np.zeros((count, 3), np.uint8),
+        np.ones(count, np.float32),
+    )
+
+
+def settled(vertices, faces, surface, confidence):
+    return settle(vertices, faces, faces, lambda _: confidence, Target(surface))
+
+
+@pytest.fixture(scope="module")
+def ball():
+    """Triangles of 2.5 mm, as in a face."""
+    return trimesh.creation.icosphere(4, 0.04)
+
+
+def test_what_is_seen_comes_to_the_surface_and_the_rest_stays(ball):
+    target = surface_of(trimesh.creation.icosphere(5, 0.0415))
+    seen = ball.vertices[:, 1] < 0
+    moved, used = settled(ball.vertices, ball.faces, target, seen.astype(float))
+    radius = np.linalg.norm(moved, axis=1)
+    np.testing.assert_array_equal(used, seen)
+    assert np.abs(radius[seen] - 0.0415).max() < BAND + 1e-4
+    assert np.abs(radius[ball.vertices[:, 1] > 0.02] - 0.04).max() < 2e-5
+
+
+def test_ripples_within_the_band_are_not_taken_over(ball):
+    fine = trimesh.creation.icosphere(5, 0.04)
+    ripple = 1 + 0.0002 / 0.04 * np.sin(fine.vertices[:, 2] / 0.0008)
+    target = surface_of(trimesh.Trimesh(fine.vertices * ripple[:, None], fine.faces, process=False))
+    moved, _ = settled(ball.vertices, ball.faces, target, np.ones(len(ball.vertices)))
+    assert np.linalg.norm(moved - ball.vertices, axis=1).max() < 2e-5
+
+
+@settings(max_examples=20)
+@given(radius=st.floats(0.2, 1.0), steps=st.integers(2, 3))
+def test_feature_size_of_a_ball_is_its_diameter(radius, steps):
+    small = trimesh.creation.icosphere(steps, radius * FINEST)
+    size = feature_size(small.vertices, small.faces)
+    if radius > 0.65:
+        assert np.isinf(size).all()
+    if radius < 0.5:
+        assert (size <= 2 * radius * FINEST).all() and (size > 0.75 * 2 * radius * FINEST).all()
+
+
+@settings(max_examples=20)
+@given(thickness=st.floats(0.2, 1.8))
+def test_feature_size_of_a_wall_is_its_thickness(thickness):
+    grid = np.arange(21) * 0.0005
+    x, y = (c.ravel() for c in np.meshgrid(grid, grid))
+    corner = (np.arange(20)[:, None] * 21 + np.arange(20)).ravel()
+    quads = np.stack([corner, corner + 1, corner + 22, corner + 21], 1)
+    sheet = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    top = np.stack([x, y, np.full(len(x), thickness * FINEST)], 1)
+    bottom = np.stack([x, y, np.zeros(len(x))], 1)
+    vertices = np.concatenate([top, bottom])
+    size = feature_size(vertices, np.concatenate([sheet, sheet[:, ::-1] + len(top)]))
+    if thickness < 0.999:
+        np.testing.assert_allclose(size, thickness * FINEST, rtol=1e-3)
+    if thickness > 1.001:
+        assert np.isinf(size).all()
