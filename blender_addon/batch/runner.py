@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ..errors import AddonError, BatchError, JobCancelledError
+from ..errors import AddonError, BatchError, EngineTimeoutError, JobCancelledError
 from .console import Console, in_words
 from .filing import Filer
 from .inputs import Input
@@ -28,6 +28,8 @@ SAVE_EVERY, SAVE_SHARE = 10.0, 0.02
 TICK = 0.2
 #: `error_kind` of a photo whose head is made, but not all that was asked for beside it.
 INCOMPLETE = "StepError"
+#: That of a photo that the engine was too slow for.
+TIMED_OUT = EngineTimeoutError.__name__
 
 
 @dataclass(frozen=True)
@@ -161,13 +163,13 @@ class Batch:
         digest, size, mtime_ns = sha256(item.path, before)
         prints = self._plan.fingerprints(digest, self._record.engine, self._record.studio)
         settings = self._settings
-        tried = "-".join([*(prints[step] for step in self._plan.engine_steps), f"{settings.timeout:g}"])
+        tried = "-".join(prints[step] for step in self._plan.engine_steps)
         todo = what_to_do(
             None if settings.fresh else before,
             self._plan,
             prints,
             self._out,
-            tried=tried,
+            tried=(tried, f"{tried}-{settings.timeout:g}"),
             retry_failed=settings.retry_failed,
         )
         if todo is None and before is not None:
@@ -194,6 +196,9 @@ class Batch:
         except (BatchError, JobCancelledError):
             raise
         except PhotoFailedError as error:
+            # A photo that took too long may be done in more time; another reason stays one.
+            if error.kind == TIMED_OUT:
+                tried = f"{tried}-{settings.timeout:g}"
             failed = replace(blank, error_kind=error.kind, attempts=error.attempts, tried=tried)
             problem: Exception = error
         except (AddonError, OSError) as error:

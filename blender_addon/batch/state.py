@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,17 +29,17 @@ def what_to_do(
     fingerprints: Mapping[str, str],
     out: Path,
     *,
-    tried: str | None = None,
+    tried: Collection[str] = (),
     retry_failed: bool = False,
 ) -> Todo | None:
     """What has to be made for a photo; None if nothing has.
 
-    before: what came of it in earlier runs. fingerprints: of the plan's steps for this photo. tried: as in
-    `Outcome`; a photo that failed on the same is passed over unless `retry_failed`.
+    before: what came of it in earlier runs. fingerprints: of the plan's steps for this photo. tried: what
+    `Outcome.tried` would be if the photo failed; one that did already is passed over unless `retry_failed`.
     """
     if before is None:
         return Todo(reconstruct=True)
-    failed = before.tried is not None and before.tried == tried and before.error_kind not in PASSING
+    failed = before.tried in tried and before.error_kind not in PASSING
     if failed and not retry_failed:
         return None
     if not before.heads:
