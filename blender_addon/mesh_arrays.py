@@ -47,6 +47,13 @@ def read_quads(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
     return read(mesh.vertices, "co", 3, np.float32).astype(np.float64), corners.reshape(-1, 4)
 
 
+def active_colors(mesh: bpy.types.Mesh) -> bpy.types.Attribute | None:
+    """The colours that a mesh is rendered with, if it has any."""
+    colors = mesh.color_attributes
+    index = colors.render_color_index
+    return colors[index] if 0 <= index < len(colors) else None
+
+
 def new_mesh(name: str, vertices: np.ndarray, faces: np.ndarray) -> bpy.types.Mesh:
     """Mesh data-block of (N, 3) vertices and (M, n) faces, all with n corners."""
     mesh = bpy.data.meshes.new(name)

@@ -13,6 +13,7 @@ from . import compat
 from .errors import ExportError
 from .exporters import SUFFIXES, write
 from .head_material import IMAGE_NODE
+from .mesh_arrays import active_colors, read, read_quads
 
 ROUGHNESS, SPECULAR = 0.6, 0.3
 
@@ -58,6 +59,22 @@ def write_ply(
         os.replace(partial, path)
     except OSError as error:
         raise ExportError(f"{path} cannot be written: {error.strerror}. Choose another folder.") from error
+
+
+def write_quads(path: Path, mesh: bpy.types.Mesh, texture: str | None = None) -> None:
+    """Write a mesh of quads, its colours and texture coordinates, as PLY; `texture` is a file beside it."""
+    vertices, quads = read_quads(mesh)
+    colors, layer = active_colors(mesh), mesh.uv_layers.active
+    rgb = None
+    if colors is not None:
+        linear = read(colors.data, "color", 4, np.float32)[:, :3].astype(np.float64)
+        rgb = np.rint(compat.to_srgb(linear) * 255.0).astype(np.uint8)
+        if colors.domain == "CORNER":
+            of_vertex = np.zeros((len(vertices), 3), np.uint8)
+            of_vertex[quads.ravel()] = rgb
+            rgb = of_vertex
+    uv = None if layer is None else read(layer.data, "uv", 2, np.float32).reshape(-1, 4, 2)
+    write_ply(path, vertices, quads, rgb, uv, texture)
 
 
 def textured_material(name: str, image: bpy.types.Image) -> bpy.types.Material:
@@ -127,3 +144,15 @@ def export(
     except OSError as error:
         raise ExportError(f"{folder} cannot be written to: {error.strerror}.") from error
     return made
+
+
+def export_to(context: bpy.types.Context, one: bpy.types.Object, path: Path) -> None:
+    """Write an object of the scene into a file whose ending says the format. Raises ExportError."""
+    for format_, suffix in SUFFIXES.items():
+        if path.suffix.lower() == suffix:
+            with tempfile.TemporaryDirectory(prefix=".photobust-", dir=path.parent) as name:
+                write(context, one, Path(name, path.name), format_)
+                for made in Path(name).iterdir():
+                    os.replace(made, path.with_name(made.name))
+            return
+    raise ExportError(f"{path.name} is no format that can be written: choose {', '.join(SUFFIXES.values())}.")

@@ -15,7 +15,7 @@ from . import compat, quadriflow
 from .attribute_transfer import Source, transfer, transfer_groups
 from .color_bake import bake
 from .errors import StepError
-from .mesh_arrays import new_mesh, normals_of, read, read_triangles
+from .mesh_arrays import active_colors, new_mesh, normals_of, read, read_triangles
 from .mesh_cleaning import CleanMesh, clean
 from .mesh_files import textured_material
 from .surface_lookup import Surface
@@ -159,13 +159,6 @@ def show_picture(new: bpy.types.Object, picture: np.ndarray) -> None:
     new.data.materials.clear()
     new.data.materials.append(textured_material(new.name, image))
     new.data.polygons.foreach_set("material_index", np.zeros(len(new.data.polygons), np.int32))
-
-
-def active_colors(mesh: bpy.types.Mesh) -> bpy.types.Attribute | None:
-    """The colours that a mesh is rendered with, if it has any."""
-    colors = mesh.color_attributes
-    index = colors.render_color_index
-    return colors[index] if 0 <= index < len(colors) else None
 
 
 def _as_shown(original: bpy.types.Object) -> bpy.types.Mesh:

@@ -4,14 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-import numpy as np
 
-from .. import compat, mesh_files
+from .. import mesh_files
 from ..errors import StepError
 from ..exporters import formats as possible
-from ..mesh_arrays import read, read_quads
 from ..pictures import save_png
-from ..retopology import active_colors, retopologise
+from ..retopology import retopologise
 from ..surface_import import import_surface
 from ..temporary import temporary_blocks
 from .result import StepResult
@@ -47,24 +45,13 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
         if report.picture is not None:
             save_png(folder / TEXTURE, report.picture)
             files[TEXTURE] = "texture of the retopologised surface: its vertex colours"
-        _write_ply(folder / f"{STEM}.ply", new.data, report.picture is not None)
+        mesh_files.write_quads(folder / f"{STEM}.ply", new.data, None if report.picture is None else TEXTURE)
         if wanted:
             image = None if report.picture is None else _textured(new.data, folder)
             bpy.context.scene.collection.objects.link(new)
             for path in mesh_files.export(bpy.context, new, folder, STEM, wanted, image):
                 files[path.name] = KINDS[path.suffix]
     return StepResult(files, report.facts())
-
-
-def _write_ply(path: Path, mesh: bpy.types.Mesh, textured: bool) -> None:
-    vertices, quads = read_quads(mesh)
-    colors = active_colors(mesh)
-    rgb = None
-    if colors is not None:
-        linear = read(colors.data, "color", 4, np.float32)[:, :3].astype(np.float64)
-        rgb = np.rint(compat.to_srgb(linear) * 255.0).astype(np.uint8)
-    uv = read(mesh.uv_layers.active.data, "uv", 2, np.float32).reshape(-1, 4, 2)
-    mesh_files.write_ply(path, vertices, quads, rgb, uv, TEXTURE if textured else None)
 
 
 def _textured(mesh: bpy.types.Mesh, folder: Path) -> bpy.types.Image:

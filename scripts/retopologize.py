@@ -1,0 +1,152 @@
+"""Make any mesh object of a .blend anew of quads, with its colours, UVs and weights.
+
+    blender -b file.blend -P scripts/retopologize.py -- --object Face --quads 5000
+    python scripts/retopologize.py file.blend --object Face --quads 5000       with the bpy module
+
+The new object lies beside the original, which is hidden, in a copy of the file: file_quads.blend, which is
+written over if it is there. --in-place saves to the file itself (Blender keeps the previous one as .blend1).
+--out names another .blend, or a .glb, .fbx, .obj, .usdc or .ply, which gets the new object alone.
+Exit codes: 0 done, 1 not.
+"""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+if TYPE_CHECKING:
+    import bpy
+
+DONE, FAILED, INTERRUPTED = 0, 1, 130
+SUFFIXES = (".blend", ".glb", ".fbx", ".obj", ".usdc", ".ply")
+
+
+class Parser(argparse.ArgumentParser):
+    """Leaves with 1 when it is misused."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and leave."""
+        self.print_usage(sys.stderr)
+        self.exit(FAILED, f"{self.prog}: {message}\n")
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line as options."""
+    about, _, rest = (__doc__ or "").partition("\n\n")
+    parser = Parser(
+        "retopologize.py",
+        description=about,
+        epilog=rest,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    # fmt: off
+    add("file", nargs="?", help="the .blend (default: the one that Blender has open)")
+    add("--object", metavar="NAME", help="which object (default: the active one, or the only mesh)")
+    add("--quads", type=int, default=5000, metavar="N", help="about how many quads (default: 5000)")
+    add("--texture", type=int, choices=(0, 1024, 2048, 4096), default=0, metavar="PX",
+        help="bake vertex colours into a texture of 1024, 2048 or 4096 pixels, if there are no UVs yet")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--out", type=Path, metavar="FILE",
+        help="what to write (default: file_quads.blend beside the file)")
+    where.add_argument("--in-place", action="store_true", help="save to the file itself")
+    # fmt: on
+    options = parser.parse_args(arguments)
+    if options.out and options.out.suffix.lower() not in SUFFIXES:
+        parser.error(f"--out must end in {', '.join(SUFFIXES)}")
+    return options
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Retopologise; returns the exit code."""
+    options = parse(arguments)
+    try:
+        import bpy  # noqa: F401  (asked for by name, to say what is missing)
+    except ImportError as error:
+        print(
+            f"retopologize.py: this needs Blender, or a Python with the bpy module ({error}).",
+            file=sys.stderr,
+        )
+        return FAILED
+    from blender_addon.errors import AddonError
+
+    try:
+        return _retopologize(options)
+    except AddonError as error:
+        print(f"retopologize.py: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"retopologize.py: {error.filename} cannot be written: {error.strerror}.", file=sys.stderr)
+    return FAILED
+
+
+def _retopologize(options: argparse.Namespace) -> int:
+    import bpy
+
+    from blender_addon import retopology
+    from blender_addon.blend_file import find_mesh, open_blend
+    from blender_addon.errors import StepError
+
+    context = open_blend(options.file)
+    original = find_mesh(context, options.object)
+    opened = Path(bpy.data.filepath)
+    if not bpy.data.filepath and (options.in_place or not options.out):
+        raise StepError("This scene was never saved: say with --out where the result goes.")
+    out = options.out or (opened if options.in_place else opened.with_name(f"{opened.stem}_quads.blend"))
+    new, report = retopology.retopologise(context, original, options.quads, options.texture)
+    retopology.put_beside(context, original, new)
+    if report.picture is not None:
+        retopology.show_picture(new, report.picture)
+    out = out.absolute()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    _write(context, new, out)
+    print(f"{original.name}: {report.quads} quads, in {new.name}")
+    for remark in report.remarks():
+        print(remark)
+    print(out)
+    return DONE
+
+
+def _write(context: "bpy.types.Context", new: "bpy.types.Object", out: Path) -> None:
+    """Write the file that is open now, or the new object alone."""
+    import bpy
+
+    from blender_addon import mesh_files
+    from blender_addon.errors import ExportError
+
+    suffix = out.suffix.lower()
+    if suffix == ".ply":
+        mesh_files.write_quads(out, new.data)
+    elif suffix == ".blend":
+        try:
+            # Blender writes it under another name first.
+            bpy.ops.wm.save_as_mainfile(filepath=str(out), check_existing=False, copy=True)
+        except RuntimeError as error:
+            raise ExportError(f"{out} cannot be written ({error}): choose another with --out.") from error
+    else:
+        mesh_files.export_to(context, new, out)
+
+
+def _arguments() -> list[str]:
+    # Blender hands its whole command line on: what comes after "--" is for scripts.
+    bpy = sys.modules.get("bpy")
+    if bpy is None or not bpy.app.binary_path:
+        return sys.argv[1:]
+    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+
+
+if __name__ == "__main__":
+    # Inside Blender an exception would end in exit code 0, so everything ends in a code of our own.
+    try:
+        code = main(_arguments())
+    except KeyboardInterrupt:
+        print("\nStopped.")
+        code = INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        code = FAILED
+    sys.stdout.flush()
+    sys.exit(code)
