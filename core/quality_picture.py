@@ -7,8 +7,8 @@ from core.spherical_harmonics import sh_basis
 
 #: Blur, crop pixels, before fine contrast is measured (of noise) and before shading is compared.
 FINE_BLUR, SHADING_BLUR = 0.7, 1.5
-#: Contrast, of 1, that even a blank wall has: keeps logarithms finite.
-LEAST = 1e-5
+#: Contrast, of 1, and share of it that is fine, which even a blank wall has: keeps logarithms finite.
+LEAST, LEAST_FINE = 1e-5, 1e-6
 #: Cosine between normal and ray from which shading is compared; rounds of its robust fit.
 FACING, ROUNDS = 0.35, 3
 #: Fewer pixels than this say nothing.
@@ -30,10 +30,10 @@ def sharpness(crop: np.ndarray, mask: np.ndarray) -> float:
     import cv2
 
     if mask.sum() < FEWEST:
-        return float(np.log10(LEAST))
+        return float(np.log10(LEAST_FINE))
     grey = cv2.GaussianBlur((crop @ LUMINANCE / 255).astype(np.float32), (0, 0), FINE_BLUR)
     fine = cv2.Laplacian(grey, cv2.CV_32F)[mask].var()
-    return float(np.log10((fine + LEAST * 0.01) / (grey[mask].var() + LEAST)))
+    return float(np.log10(fine / (grey[mask].var() + LEAST) + LEAST_FINE))
 
 
 def shading_residual(crop: np.ndarray, front: np.ndarray, mask: np.ndarray) -> float:

@@ -9,6 +9,7 @@ Random World", 2005), by expected error.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -46,6 +47,8 @@ LOW, HIGH = 0.1, 0.9
 #: Groups of rows, by expected error, that each get a spread of their own.
 SPREAD_GROUPS = 4
 YAW_BINS = (0, 30, 60, 91)
+#: Heads that are kept in the file.
+EXAMPLES = 4
 
 
 class Table:
@@ -147,7 +150,24 @@ def calibrate(
     for flaw in dict.fromkeys(table.flaw):
         if flaw != "none":
             figures[str(flaw)] = figures_of(table, predicted, inside, table.flaw == flaw)
-    return Calibration(base, terms, spread, models, {**about, "target": TARGET, "cross_validation": figures})
+    found = Calibration(base, terms, spread, models, {})
+    about = {**about, "target": TARGET, "cross_validation": figures, "examples": examples_of(table, found)}
+    return replace(found, about=about)
+
+
+def examples_of(table: Table, found: Calibration) -> list[dict[str, Any]]:
+    """Some heads, from the best to the worst, with what the calibration gives for them, to test it by."""
+    expected = np.exp(found.log_error(table.measures))
+    order = np.argsort(expected, kind="stable")
+    picked = order[np.linspace(0, len(order) - 1, EXAMPLES).round().astype(int)]
+    return [
+        {
+            "measures": {name: round(float(values[k]), 5) for name, values in table.measures.items()},
+            "expected_mm": round(float(expected[k]), 4),
+            "true_mm": round(float(table.error[k]), 4),
+        }
+        for k in picked
+    ]
 
 
 def covered_by_others(table: Table, predicted: np.ndarray) -> np.ndarray:
