@@ -98,4 +98,4 @@ def _weights(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         v = cross(points - a, c - a) / area
         w = cross(b - a, points - a) / area
-    return np.stack([1 - v - w, v, w], -1)
+        return np.stack([1 - v - w, v, w], -1)
