@@ -105,3 +105,9 @@ def timeless(path):
 @pytest.fixture
 def studio_batch(tmp_path, fake_engine_python, fake_studio_python):
     return StudioBatch(tmp_path, fake_engine_python, fake_studio_python)
+
+
+@pytest.fixture(scope="session")
+def lasting_studio_batch(tmp_path_factory, fake_programs):
+    """One for all tests, which do not change what it has made."""
+    return StudioBatch(tmp_path_factory.mktemp("lasting"), *fake_programs)

@@ -1,10 +1,31 @@
 """What scripts/batch.py makes again and what not, with an engine and a studio that answer to order."""
 
 import json
+import shutil
 
 import pytest
 
 FULL = ("--turntable", "4", "--render", "front,side", "--export", "fbx")
+NAMES = ("a.jpg", "two.jpg")
+
+
+@pytest.fixture(scope="module")
+def finished(lasting_studio_batch):
+    """(folder of NAMES, folder of what was made of them with FULL); for all to read."""
+    folder = lasting_studio_batch.folder / "photos"
+    folder.mkdir()
+    for name in NAMES:
+        (folder / name).write_bytes(name.encode())
+    assert lasting_studio_batch.run(folder, *FULL).returncode == 0
+    return folder, lasting_studio_batch.out
+
+
+@pytest.fixture
+def finished_batch(finished, studio_batch):
+    """A batch that has been there before, and its photos, which are others' too."""
+    shutil.copytree(finished[1], studio_batch.out)
+    studio_batch.photos = finished[0]
+    return studio_batch
 
 
 def steps(batch):
@@ -27,59 +48,58 @@ def test_by_default_surface_head_preview_and_page(studio_batch, photos):
     assert sorted(head["steps"]) == ["head", "preview", "surface", "view"]
 
 
-def test_the_same_again_does_nothing(studio_batch, photos):
-    folder = photos("a.jpg", "two.jpg", "noface.jpg")
-    assert studio_batch.run(folder, *FULL).returncode == 2
-    before = studio_batch.tree()
-    for arguments in ([], ["--resume"], ["--jobs", "2"]):
-        done = studio_batch.run(folder, *FULL, *arguments)
-        assert done.returncode == 2
-        assert studio_batch.engine == studio_batch.studio == []
-        assert "2 of 3 photos done (2 before), 3 heads" in done.stdout
-        assert "noface.jpg: No face found" in done.stdout
-        assert studio_batch.tree() == before
+def test_the_same_again_does_nothing(finished_batch):
+    before = finished_batch.tree()
+    for arguments in ([], ["--resume", "--jobs", "2"]):
+        done = finished_batch.run(finished_batch.photos, *FULL, *arguments)
+        assert done.returncode == 0
+        assert finished_batch.engine == finished_batch.studio == []
+        assert "2 of 2 photos done (2 before), 3 heads" in done.stdout
+        assert finished_batch.tree() == before
 
 
-def test_fresh_makes_everything_again(studio_batch, photos):
-    folder = photos("a.jpg")
-    studio_batch.run(folder)
-    assert studio_batch.run(folder, "--fresh").returncode == 0
-    assert studio_batch.engine == ["a.jpg"]
-    assert steps(studio_batch) == ["preview", "view"]
+def test_fresh_makes_everything_again(finished_batch):
+    assert finished_batch.run(finished_batch.photos, *FULL, "--fresh").returncode == 0
+    assert finished_batch.engine == list(NAMES)
+    assert steps(finished_batch) == ["export", "preview", "render", "turntable", "view"]
 
 
 @pytest.mark.parametrize(
     ("more", "engine", "expected"),
     [
-        (["--turntable", "4"], False, ["turntable"]),
+        (["--lods", "0.5"], False, ["lods"]),
         (["--preview-size", "64"], False, ["preview"]),
-        (["--texture", "1024"], True, ["view"]),
-        (["--focal-mm", "85"], True, ["preview", "view"]),
-        (["--surface"], False, ["view"]),
+        (["--texture", "1024"], True, ["export", "render", "turntable", "view"]),
+        (["--focal-mm", "85"], True, ["export", "preview", "render", "turntable", "view"]),
         (["--no-preview", "--timeout", "100", "--jobs", "2"], False, []),
-        (["--retopo", "5000"], False, ["retopo"]),
+        (["--turntable", "3"], False, ["turntable"]),
     ],
 )
-def test_a_changed_option_makes_only_what_depends_on_it(studio_batch, photos, more, engine, expected):
-    folder = photos("a.jpg", "two.jpg")
-    studio_batch.run(folder)
-    done = studio_batch.run(folder, *more)
+def test_a_changed_option_makes_only_what_depends_on_it(finished_batch, more, engine, expected):
+    done = finished_batch.run(finished_batch.photos, *FULL, *more)
     assert done.returncode == 0, done.stdout
-    assert bool(studio_batch.engine) is engine
-    assert steps(studio_batch) == expected
-    assert studio_batch.run(folder, *more).returncode == 0
-    assert studio_batch.engine == studio_batch.studio == []
+    assert bool(finished_batch.engine) is engine
+    assert steps(finished_batch) == expected
 
 
 @pytest.mark.parametrize("more", [["--texture", "1024"], ["--focal-mm", "85"], ["--turntable", "3"]])
-def test_a_changed_batch_ends_as_one_made_so_from_the_start(studio_batch, photos, tmp_path, more):
-    folder = photos("a.jpg", "two.jpg")
-    studio_batch.run(folder, *FULL)
-    studio_batch.run(folder, *FULL, *more)
-    changed = studio_batch.tree()
-    studio_batch.out = tmp_path / "fresh"
-    studio_batch.run(folder, *FULL, *more)
-    assert changed == studio_batch.tree()
+def test_a_changed_batch_ends_as_one_made_so_from_the_start(finished_batch, tmp_path, more):
+    finished_batch.run(finished_batch.photos, *FULL, *more)
+    changed = finished_batch.tree()
+    assert finished_batch.run(finished_batch.photos, *FULL, *more).returncode == 0
+    assert finished_batch.engine == finished_batch.studio == []
+    finished_batch.out = tmp_path / "fresh"
+    finished_batch.run(finished_batch.photos, *FULL, *more)
+    assert changed == finished_batch.tree()
+
+
+def test_a_head_that_is_not_asked_for_any_more_stays_while_it_fits(finished_batch):
+    out = finished_batch.out
+    assert finished_batch.run(finished_batch.photos, "--surface", "--no-page").returncode == 0
+    assert finished_batch.engine == finished_batch.studio == []
+    assert (out / "a/head.fbx").is_file()
+    finished_batch.run(finished_batch.photos, "--surface", "--no-page", "--focal-mm", "85")
+    assert not (out / "a/head.npz").exists() and not (out / "a/turntable").exists()
 
 
 def test_another_photo_of_the_same_name_is_noticed(studio_batch, photos):
@@ -97,41 +117,34 @@ def test_another_photo_of_the_same_name_is_noticed(studio_batch, photos):
         (["preview.png"], False, ["preview"]),
         (["turntable/002.png"], False, ["turntable"]),
         (["surface.ply"], True, []),
-        (["face.json"], True, ["preview", "turntable", "view"]),
+        (["face.json"], True, ["export", "preview", "render", "turntable", "view"]),
         (["head.npz", "view.js"], True, ["view"]),
     ],
 )
-def test_files_that_are_gone_are_made_again(studio_batch, photos, gone, engine, expected):
-    folder = photos("two.jpg")
-    studio_batch.run(folder, "--turntable", "4")
-    before = studio_batch.tree()
+def test_files_that_are_gone_are_made_again(finished_batch, gone, engine, expected):
+    before = finished_batch.tree()
     for name in gone:
-        (studio_batch.out / "two_2" / name).unlink()
-    studio_batch.run(folder, "--turntable", "4")
-    assert bool(studio_batch.engine) is engine
-    assert steps(studio_batch) == expected
-    assert studio_batch.tree() == before
+        (finished_batch.out / "two_2" / name).unlink()
+    finished_batch.run(finished_batch.photos, *FULL)
+    assert bool(finished_batch.engine) is engine
+    assert steps(finished_batch) == expected
+    assert finished_batch.tree() == before
 
 
-def test_fewer_frames_leave_none_of_the_old_ones(studio_batch, photos):
-    folder = photos("a.jpg")
-    studio_batch.run(folder, "--turntable", "5")
-    studio_batch.run(folder, "--turntable", "3")
-    frames = sorted(p.name for p in (studio_batch.out / "a/turntable").iterdir())
+def test_fewer_frames_leave_none_of_the_old_ones(finished_batch):
+    finished_batch.run(finished_batch.photos, "--turntable", "3")
+    frames = sorted(p.name for p in (finished_batch.out / "a/turntable").iterdir())
     assert frames == ["000.png", "001.png", "002.png"]
-    listed = json.loads((studio_batch.out / "a/face.json").read_text())["files"]
-    assert "turntable/002.png" in listed and "turntable/004.png" not in listed
+    listed = json.loads((finished_batch.out / "a/face.json").read_text())["files"]
+    assert "turntable/002.png" in listed and "turntable/003.png" not in listed
 
 
-def test_heads_that_are_no_longer_of_a_photo_are_removed_but_not_what_the_user_put_there(
-    studio_batch, photos
-):
-    folder = photos("two.jpg")
-    studio_batch.run(folder)
-    (studio_batch.out / "two_1/notes.txt").write_text("mine")
-    studio_batch.run(folder, "--max-faces", "1")
-    assert sorted(p.name for p in studio_batch.out.iterdir() if p.is_dir()) == ["index_files", "two", "two_1"]
-    assert [p.name for p in (studio_batch.out / "two_1").iterdir()] == ["notes.txt"]
+def test_heads_that_are_no_longer_of_a_photo_go_but_not_what_the_user_put_there(finished_batch):
+    out = finished_batch.out
+    (out / "two_1/notes.txt").write_text("mine")
+    finished_batch.run(finished_batch.photos, "--max-faces", "1")
+    assert sorted(p.name for p in out.iterdir() if p.is_dir()) == ["a", "index_files", "two", "two_1"]
+    assert [p.name for p in (out / "two_1").iterdir()] == ["notes.txt"]
 
 
 def test_asset_is_named_as_the_head_and_made_again_if_it_is_gone(studio_batch, photos, tmp_path):
