@@ -23,6 +23,8 @@ UNRATED, FAILED = "unrated", "failed"
 PNG_START = struct.Struct(">8s4x4sII")
 #: Not of interest to who looks at heads: the page's own model, and what is half-written.
 LEFT_OUT = ("view.js",)
+#: What a head is made for comes first among its files.
+MODELS = (".glb", ".gltf", ".fbx", ".obj", ".usd", ".usdc", ".blend")
 PARTIAL = ".part"
 
 
@@ -42,7 +44,8 @@ class Card:
     title: the folder's name, or the photo's if there is no folder. verdict: good, check, poor, unrated or
     failed. error_mm: the expected one, spread_mm its range. yaw, pitch: degrees; face_px: height of the face
     in the photo. seconds: what the photo took, all its faces together. turntable: file names of the frames.
-    panels: how many square views preview.png has side by side, the photo among them.
+    panels: how many square views preview.png has side by side, the photo among them. asset: its .blend's name
+    in an asset library, asset_path: where that is below the output folder, with "/", if it is there.
     """
 
     title: str
@@ -63,13 +66,16 @@ class Card:
     turntable: tuple[str, ...] = ()
     has_view: bool = False
     panels: int = 0
+    asset: str | None = None
+    asset_path: str | None = None
 
 
 def cards(out: Path, record: Record) -> list[Card]:
     """A card for each head and each failed photo, in the record's order."""
     found: list[Card] = []
+    library = _below(out, record.options.get("asset_library"))
     for outcome in record.photos.values():
-        found += [_head_card(out, outcome, head) for head in outcome.heads]
+        found += [_head_card(out, outcome, head, library) for head in outcome.heads]
         if not outcome.heads:
             problem = outcome.error or "No face came of it."
             photo = _name(outcome.path)
@@ -77,13 +83,15 @@ def cards(out: Path, record: Record) -> list[Card]:
     return found
 
 
-def _head_card(out: Path, outcome: Outcome, head: Head) -> Card:
+def _head_card(out: Path, outcome: Outcome, head: Head, library: str | None) -> Card:
     folder = out / head.folder
     document = _document(folder / FILE_NAME)
     quality = _dictionary(document.get("quality")) or _dictionary(head.quality)
     pose = _dictionary(document.get("pose"))
     files = _files(folder, _dictionary(document.get("files")))
     grade, reasons = _graded(quality)
+    asset = _dictionary(_dictionary(document.get("steps")).get("asset")).get("file")
+    asset = asset if isinstance(asset, str) and asset else None
     problem = outcome.error
     if not files:
         problem = problem or f"The folder {head.folder} is no longer here."
@@ -109,6 +117,8 @@ def _head_card(out: Path, outcome: Outcome, head: Head) -> Card:
         turntable=tuple(sorted(name for name in names if name.startswith("turntable/"))),
         has_view="view.js" in names,
         panels=_panels(folder / "preview.png") if "preview.png" in names else 0,
+        asset=asset,
+        asset_path=f"{library}/{asset}" if library and asset and (out / library / asset).is_file() else None,
     )
 
 
@@ -163,7 +173,7 @@ def _files(folder: Path, described: dict[str, Any]) -> list[File]:
             if entry.is_file() and not entry.name.endswith(PARTIAL):
                 about = _dictionary(described.get(name)).get("description", "")
                 found.append(File(name, entry.stat().st_size, str(about)))
-    return sorted(found, key=lambda file: file.name)
+    return sorted(found, key=lambda file: (not file.name.endswith(MODELS), file.name))
 
 
 def _folders(folder: Path) -> list[tuple[str, Path]]:
@@ -194,6 +204,14 @@ def _panels(preview: Path) -> int:
         return 0
     is_png = signature == b"\x89PNG\r\n\x1a\n" and chunk == b"IHDR"
     return width // height if is_png and height and width % height == 0 else 0
+
+
+def _below(out: Path, folder: Any) -> str | None:
+    """Where a folder is below `out`, with "/"; None if it is elsewhere, where a link would not reach it."""
+    try:
+        return Path(os.path.abspath(folder)).relative_to(os.path.abspath(out)).as_posix()
+    except (TypeError, ValueError):
+        return None
 
 
 def _name(path: str) -> str:

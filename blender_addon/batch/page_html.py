@@ -18,7 +18,7 @@ PREVIEW, PHOTO, VIDEO = "preview.png", "photo.png", "turntable.mp4"
 MODELS = ("head.glb", "surface.glb")
 #: Control characters, and lone surrogates, which stand for bytes that are no UTF-8: no file can hold them.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
-#: Below so many degrees a face counts as looking straight ahead.
+#: Below so many degrees a turn is not worth telling.
 STRAIGHT = 3.0
 
 
@@ -126,7 +126,7 @@ def _error(card: Card) -> str:
 def _meta(card: Card) -> str:
     parts = []
     if card.yaw is not None:
-        parts.append(_turned(card.yaw, "right", "left", "turned"))
+        parts.append(_turned(card.yaw, "right", "left", "turned") if abs(card.yaw) >= STRAIGHT else "frontal")
     if card.pitch is not None and abs(card.pitch) >= STRAIGHT:
         parts.append(_turned(card.pitch, "up", "down", "looks"))
     if card.face_px is not None:
@@ -135,8 +135,6 @@ def _meta(card: Card) -> str:
 
 
 def _turned(degrees: float, positive: str, negative: str, verb: str) -> str:
-    if abs(degrees) < STRAIGHT:
-        return "looks ahead"
     return f"{verb} {abs(degrees):.0f}° {positive if degrees > 0 else negative}"
 
 
@@ -171,6 +169,10 @@ def _more(card: Card) -> str:
             f'<li><a href="{link(card.folder, where)}/" data-frames="{frames}">{text(where)}/</a> '
             f"<span>{len(card.turntable)} pictures</span></li>"
         )
+    if card.asset:
+        name = text(card.asset)
+        shown = f'<a href="{link(card.asset_path)}">{name}</a>' if card.asset_path else f"<b>{name}</b>"
+        files += f"<li>{shown} <span>in the asset library</span></li>"
     listed = f'<ul class="files">{files}</ul>' if files else ""
     return f'<details class="more"><summary>Figures and files</summary><dl>{figures}</dl>{listed}</details>'
 

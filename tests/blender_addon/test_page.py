@@ -128,6 +128,20 @@ def test_a_head_is_told_with_its_figures(tmp_path, record, master):
     assert "2.5 s" in words and "network 0.60" in words and "4 pictures" in words
 
 
+def test_an_asset_is_linked_where_the_page_can_reach_it(tmp_path, record, master):
+    out = tmp_path / "out"
+    add_head(out, record, master, "one", steps={"asset": {"file": "one #1.blend"}})
+    (out / "assets/more").mkdir(parents=True)
+    (out / "assets/more/one #1.blend").write_bytes(b"BLENDER")
+    record.options["asset_library"] = str(out / "assets/more")
+    reader = read(out, record)
+    assert "assets/more/one%20%231.blend" in reader.values("href")
+    record.options["asset_library"] = str(tmp_path / "elsewhere")
+    reader = read(out, record)
+    assert "one #1.blend" in reader.texts
+    assert not any(address.endswith(".blend") for address in reader.values("href"))
+
+
 @pytest.mark.parametrize(
     "face",
     [

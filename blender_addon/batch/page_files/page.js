@@ -228,7 +228,11 @@
   // --- The large view ---------------------------------------------------------------------------------------
 
   const picture = (source, alt, wide) =>
-    make("figure", { className: wide ? "wide" : "" }, make("img", { src: source, alt, decoding: "async" }), make("figcaption", { textContent: alt }));
+    make(
+      "figure", { className: wide ? "wide" : "" },
+      make("a", { href: source, target: "_blank", title: "Full size" }, make("img", { src: source, alt, decoding: "async" })),
+      make("figcaption", { textContent: alt })
+    );
 
   const turntable = (frames) => {
     const image = make("img", { src: frames[0], alt: "The head on a turntable" });
@@ -245,7 +249,8 @@
     if (named("preview.png")) found.push(picture(named("preview.png"), `Photo and views of ${name}`, true));
     for (const link of links) {
       const view = /^render_(.+)\.png$/.exec(link.textContent);
-      if (view) found.push(picture(link.getAttribute("href"), `Rendered: ${view[1].replace(/_/g, " ")}`));
+      const words = view && view[1].replace("threequarter", "three-quarter").replace(/_/g, " ");
+      if (view) found.push(picture(link.getAttribute("href"), `Rendered: ${words}`));
     }
     const frames = card.querySelector("[data-frames]")?.dataset.frames.split(" ");
     if (named("turntable.mp4")) {
