@@ -25,9 +25,8 @@ POOR, CHECK, GOOD = "poor", "check", "good"
 VERDICTS = (POOR, CHECK, GOOD)
 #: Expected errors, mm, from which a head is to be checked, or is poor.
 CHECK_MM, POOR_MM = 4.0, 7.0
-#: A part in the expected error that is at least this (a factor of 1.15) is worth a sentence; how many are
-#: told.
-NOTABLE_PART, TOLD_PARTS = 0.14, 2
+#: What makes the expected error greater than usual by at least this (a factor of 1.1) is told, so many of it.
+NOTABLE_PART, TOLD_PARTS = 0.1, 2
 
 
 @dataclass(frozen=True)

@@ -29,13 +29,14 @@ TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 @dataclass(frozen=True)
 class Term:
     """A measure's part in the error: `weights` (K - 1,) >= 0 are what it adds between its `knots` (K,), which
-    are values of the transformed measure; beyond them it adds nothing more.
+    are values of the transformed measure; beyond them it adds nothing more. usual: what it adds on average.
     """
 
     measure: str
     transform: str
     knots: np.ndarray
     weights: np.ndarray
+    usual: float = 0.0
 
     def ramps(self, values: np.ndarray) -> np.ndarray:
         """(N, K - 1), 0..1: how far values (N,) of the measure are past each stretch between two knots."""
@@ -54,7 +55,7 @@ def ramps(values: np.ndarray, knots: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class Expected:
     """error: mm, the median of such heads' errors; low, high: mm, four of five such heads lie between them.
-    parts: what each measure adds to the log of the error beyond a head without any flaw.
+    parts: what each measure adds to the log of the error, more than it usually does.
     """
 
     error: float
@@ -87,8 +88,8 @@ class Calibration:
 
     def expected(self, measures: Mapping[str, float]) -> Expected:
         """The expected error of one head."""
-        parts = {t.measure: float(t(np.array([measures[t.measure]]))[0]) for t in self.terms}
-        log_error = np.array([self.base + sum(parts.values())])
+        log_error = self.log_error({name: np.array([value]) for name, value in measures.items()})
+        parts = {t.measure: float(t(np.array([measures[t.measure]]))[0]) - t.usual for t in self.terms}
         low, high = self.quantiles(log_error)
         error, least, most = (float(np.exp(value[0])) for value in (log_error, low, high))
         return Expected(error, least, most, parts)
@@ -106,6 +107,7 @@ class Calibration:
                 "transform": term.transform,
                 "knots": np.round(term.knots, 5).tolist(),
                 "weights": np.round(term.weights, 5).tolist(),
+                "usual": round(term.usual, 5),
             }
             for term in self.terms
         ]
@@ -124,7 +126,7 @@ class Calibration:
         """The inverse of `to_json`."""
         document = json.loads(text)
         terms = tuple(
-            Term(t["measure"], t["transform"], np.array(t["knots"]), np.array(t["weights"]))
+            Term(t["measure"], t["transform"], np.array(t["knots"]), np.array(t["weights"]), t["usual"])
             for t in document["terms"]
         )
         spread = document["spread"]

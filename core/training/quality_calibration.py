@@ -101,17 +101,23 @@ def fit_terms(table: Table, ridge: float = RIDGE) -> tuple[float, tuple[Term, ..
     a = np.vstack([columns - mean, np.sqrt(ridge) * np.eye(columns.shape[1])])
     weights, _ = nnls(a, np.append(log_error - middle, np.zeros(columns.shape[1])))
     ends = np.cumsum([len(knots) - 1 for _, _, knots in shells])
-    terms = [
-        Term(name, transform, knots, part)
-        for (name, transform, knots), part in zip(shells, np.split(weights, ends[:-1]), strict=True)
-    ]
+    terms = []
+    for (name, transform, knots), end in zip(shells, ends, strict=True):
+        own = slice(end - len(knots) + 1, end)
+        terms.append(Term(name, transform, knots, weights[own], float(weights[own] @ mean[own])))
     return float(middle - mean @ weights), tuple(term for term in terms if term.weights.max() > 1e-6)
 
 
 def spread_of(log_expected: np.ndarray, residual: np.ndarray) -> np.ndarray:
-    """(3, B) of `Calibration.spread` from residuals (N,) of left-out rows, in groups by expected error."""
-    order = np.array_split(np.argsort(log_expected, kind="stable"), SPREAD_GROUPS)
-    rows = [(log_expected[g].mean(), *np.quantile(residual[g], (LOW, HIGH))) for g in order]
+    """(3, B) of `Calibration.spread` from residuals (N,) of left-out rows, in groups by expected error.
+
+    Of n residuals the quantile (n + 1) / n times as far out is taken, as conformal prediction does.
+    """
+    rows = []
+    for group in np.array_split(np.argsort(log_expected, kind="stable"), SPREAD_GROUPS):
+        more = 1 + 1 / len(group)
+        levels = max(0.0, 1 - (1 - LOW) * more), min(1.0, HIGH * more)
+        rows.append((log_expected[group].mean(), *np.quantile(residual[group], levels)))
     return np.array(rows).T
 
 

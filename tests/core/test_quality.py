@@ -152,7 +152,7 @@ def test_expected_error_alone():
     assert judge(FINE, Expected(CHECK_MM - 0.1, 2, 6, {}))[0] == GOOD
     verdict, (reason,) = judge(FINE, Expected(CHECK_MM + 0.5, 3, 7.25, {"sharpness": 0.01}))
     assert verdict == CHECK and f"{CHECK_MM + 0.5:.2g} mm off (3 to 7.2)" in reason
-    verdict, (reason,) = judge(FINE, Expected(POOR_MM, 4, 12, {"perspective": 0.4, "sharpness": 0.1}))
+    verdict, (reason,) = judge(FINE, Expected(POOR_MM, 4, 12, {"perspective": 0.4, "sharpness": 0.05}))
     assert verdict == POOR and "from near" in reason
 
 
@@ -218,14 +218,14 @@ def test_worse_measures_never_give_a_better_error(data):
 
 
 def made_up() -> Calibration:
-    terms = (Term("yaw_deg", "absolute", np.array([0.0, 45, 90]), np.array([0.25, 1])),)
+    terms = (Term("yaw_deg", "absolute", np.array([0.0, 45, 90]), np.array([0.25, 1]), 0.1),)
     spread = np.array([[0.0, 1, 2], [-0.5, -0.6, -0.7], [0.5, 0.6, 0.7]])
     return Calibration(0.5, terms, spread, {"landmark_lifter.safetensors": "abc"}, {"heads": 3})
 
 
 def test_expected_error():
     found = made_up().expected({"yaw_deg": -67.5})
-    assert found.parts == {"yaw_deg": pytest.approx(0.75)} and found.error == pytest.approx(np.exp(1.25))
+    assert found.parts == {"yaw_deg": pytest.approx(0.65)} and found.error == pytest.approx(np.exp(1.25))
     assert found.low == pytest.approx(np.exp(1.25 - 0.625)) and found.high == pytest.approx(
         np.exp(1.25 + 0.625)
     )
