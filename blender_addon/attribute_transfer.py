@@ -1,9 +1,7 @@
 """Carries colours, UVs, weights and other attributes from a mesh to one that lies on it. Needs bpy.
 
-Vertex data is interpolated at the nearest point. Data that can jump, such as the UVs at a seam or the colours
-at a hard edge, is carried face by face: a quad lies in one *chart*, the triangles that hang together without
-a jump, namely the one under its middle, and corners that reach beyond it take its nearest point. So a quad on
-a seam is short of up to half its width of texture, but never smeared across the picture between two islands.
+Vertex data is interpolated at the nearest point. Data of corners can jump, as at a hard edge between two
+colours: it is looked up a little inside of the quad. UVs have a module of their own.
 """
 
 from dataclasses import dataclass
@@ -11,9 +9,9 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from . import mesh_topology as topology
 from .mesh_arrays import TriangleMesh, read
 from .surface_lookup import Nearest, Surface
+from .uv_transfer import transfer_uv
 
 #: What is no data of the user's, or is carried over in another way.
 SKIPPED = {"position", "material_index", "sharp_face", "shade_smooth", "sharp_edge", "custom_normal"}
@@ -27,8 +25,6 @@ NUMBERS = {
 }
 #: Attributes that are taken as they are from the nearest vertex, corner or face.
 CHOICES = {"INT": "value", "INT8": "value", "BOOLEAN": "value"}
-#: UVs of two triangles differ at their common edge from this on: far less than a texel.
-UV_JUMP = 1e-5
 #: Colours are looked up so far from a quad's corner towards its middle: on its side of a hard edge.
 INWARD = 0.05
 LEAST_WEIGHT = 1e-4
@@ -53,9 +49,13 @@ def transfer(source: Source, target: bpy.types.Mesh, vertices: np.ndarray, quads
     inside = vertices[quads] + INWARD * (middles[:, None] - vertices[quads])
     at_corners = source.surface.nearest(inside.reshape(-1, 3))
     layers = source.mesh.uv_layers
+    materials = read(source.mesh.polygons, "material_index", 1, np.int32)[source.triangles.faces]
     _transfer_faces(source, target, at_middles)
     for layer in layers:
-        _transfer_uv(source, layer, target, vertices[quads], at_middles)
+        values = read(layer.data, "uv", 2, np.float32).astype(np.float64)[source.triangles.corners]
+        made = transfer_uv(source.surface, values, materials, vertices[quads], at_middles)
+        new = target.uv_layers.new(name=layer.name)
+        new.data.foreach_set("uv", np.ascontiguousarray(made, np.float32).ravel())
     if layers:
         target.uv_layers.active = target.uv_layers[layers.active.name]
         for layer in layers:
@@ -122,48 +122,6 @@ def _transfer_one(
     new = target.attributes.new(attribute.name, kind, domain)
     new.data.foreach_set(name, np.ascontiguousarray(made, exact).ravel())
     return True
-
-
-def _transfer_uv(
-    source: Source,
-    layer: bpy.types.MeshUVLoopLayer,
-    target: bpy.types.Mesh,
-    corners: np.ndarray,
-    at_middles: Nearest,
-) -> None:
-    """Carry a layer of texture coordinates to quads whose corners (Q, 4, 3) are given."""
-    triangles = source.triangles
-    values = read(layer.data, "uv", 2, np.float32).astype(np.float64)[triangles.corners]
-    materials = read(source.mesh.polygons, "material_index", 1, np.int32)[triangles.faces]
-    chart = uv_islands(triangles.triangles, values, materials)
-    near = source.surface.nearest(corners.reshape(-1, 3))
-    made = near.mix(values)
-    wanted = np.repeat(chart[at_middles.triangle], 4)
-    beyond = chart[near.triangle] != wanted
-    for one in np.unique(wanted[beyond]):
-        some = beyond & (wanted == one)
-        own = np.flatnonzero(chart == one)
-        alone = Surface(source.surface.vertices, triangles.triangles[own])
-        made[some] = alone.nearest(corners.reshape(-1, 3)[some]).mix(values[own])
-    new = target.uv_layers.new(name=layer.name)
-    new.data.foreach_set("uv", np.ascontiguousarray(made, np.float32).ravel())
-
-
-def uv_islands(triangles: np.ndarray, uv: np.ndarray, materials: np.ndarray) -> np.ndarray:
-    """(M,) int64: the island of each triangle, in whose texture coordinates uv (M, 3, 2) nothing jumps.
-
-    Materials (M,) divide islands too: their pictures may be different ones.
-    """
-    edges = topology.edges_of(triangles)
-    flat = edges.half.ravel()
-    order = np.argsort(flat, kind="stable")
-    same = flat[order][1:] == flat[order][:-1]
-    one, two = order[:-1][same], order[1:][same]
-    ends = np.stack([uv, np.roll(uv, -1, axis=1)], 2).reshape(-1, 2, 2)  # at both ends of each half edge
-    ends = np.where(edges.forward.reshape(-1, 1, 1), ends, ends[:, ::-1])
-    joined = (np.abs(ends[one] - ends[two]) < UV_JUMP).all((1, 2))
-    joined &= materials[one // 3] == materials[two // 3]
-    return topology.components(len(triangles), np.stack([one // 3, two // 3], 1)[joined])
 
 
 def _transfer_color_choice(source: bpy.types.Mesh, target: bpy.types.Mesh) -> None:

@@ -12,9 +12,9 @@ import bpy
 import numpy as np
 
 from . import mesh_topology as topology
-from .attribute_transfer import uv_islands
 from .errors import StepError
 from .mesh_arrays import read, read_triangles
+from .uv_transfer import uv_joints
 from .workshop import evaluated, workshop
 
 #: How far the number of triangles may be from the one asked for.
@@ -96,13 +96,9 @@ def held_vertices(mesh: bpy.types.Mesh) -> np.ndarray:
         uv = np.zeros((len(triangles), 3, 2))
     else:
         uv = read(layer.data, "uv", 2, np.float32).astype(np.float64)[found.corners]
-    island = uv_islands(triangles, uv, materials)
+    _, seams = uv_joints(triangles, uv, materials)
     edges = topology.edges_of(triangles)
-    low = np.full(len(edges.vertices), np.iinfo(np.int64).max)
-    high = np.full(len(edges.vertices), -1)
-    np.minimum.at(low, edges.half.ravel(), np.repeat(island, 3))
-    np.maximum.at(high, edges.half.ravel(), np.repeat(island, 3))
-    return np.unique(edges.vertices[(low != high) | (edges.faces != 2)])
+    return np.unique(np.concatenate([seams, edges.vertices[edges.faces != 2]]))
 
 
 def _decimated(one: bpy.types.Object, ratio: float, held: np.ndarray, hold: float) -> bpy.types.Mesh:

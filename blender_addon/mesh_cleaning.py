@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-import bmesh
 import bpy
+
+import bmesh  # isort: skip  # after bpy, which brings it
 import numpy as np
 
 from . import mesh_topology as topology

@@ -67,22 +67,25 @@ def remesh(source: CleanMesh, quads: int) -> QuadMesh:
     """Cover a manifold with about `quads` quads. Raises StepError if QuadriFlow cannot."""
     surface = Surface(source.vertices, source.triangles)
     samples = surface.sample(SAMPLES)
-    wishes, problem, tried = {True: quads, False: quads}, "", 0
+    problem, tried = "it made nothing", 0
     for attempt in _attempts(source, quads):
-        tried += 1
         prepared = _prepared(source, attempt)
         if prepared is None:
             continue
-        made = run(*prepared, replace(attempt, quads=wishes[attempt.sharp]), not source.closed)
-        if made is None:
-            problem = problem or "QuadriFlow gave nothing"
-            continue
-        found = judge(made, source, surface, samples, quads)
-        if found.problem is None:
-            return replace(found, attempts=tried)
-        problem = found.problem
-        # It has its own idea of the number: ask for more or less the next time.
-        wishes[attempt.sharp] = round(wishes[attempt.sharp] * float(np.clip(quads / len(made[1]), 0.5, 2.0)))
+        wish = quads
+        for _ in range(2):
+            tried += 1
+            made = run(*prepared, replace(attempt, quads=wish), not source.closed)
+            if made is None:
+                break
+            found = judge(made, source, surface, samples, quads)
+            if found.problem is None:
+                return replace(found, attempts=tried)
+            problem = found.problem
+            if abs(len(made[1]) - quads) <= COUNT_TOLERANCE * quads:
+                break
+            # It has its own idea of the number: ask for more, or less.
+            wish = round(wish * float(np.clip(quads / len(made[1]), 0.5, 2.0)))
     raise StepError(
         f"Blender's QuadriFlow could not cover this mesh with {quads} quads: {problem}. Try another number "
         "of quads, or repair the mesh first (Remesh in Sculpt Mode makes one closed surface of it)."

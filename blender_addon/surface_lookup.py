@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import bpy  # noqa: F401  (mathutils is found only once it is there)
 import numpy as np
 from mathutils.bvhtree import BVHTree
 

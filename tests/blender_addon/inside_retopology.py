@@ -1,0 +1,429 @@
+"""Checks of retopology and levels of detail, run by test_retopology.py in a fresh process.
+
+`inside_retopology.py --check NAME FOLDER ...`. Prints "NAME passed" at the end; an assertion that fails ends
+the process with code 1.
+"""
+
+import json
+import sys
+import traceback
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+import bpy
+
+import bmesh  # isort: skip  # after bpy, which brings it
+import numpy as np
+from mathutils import Matrix
+
+from blender_addon import lods, retopology
+from blender_addon import mesh_topology as topology
+from blender_addon.compat import COLOR_ATTRIBUTE, set_float_attribute, set_vertex_colors, to_srgb
+from blender_addon.errors import StepError
+from blender_addon.mesh_arrays import read, read_quads, read_triangles
+from blender_addon.ply import read_ply
+from blender_addon.studio import step_lods, step_retopo
+from blender_addon.surface_lookup import Surface
+from blender_addon.uv_raster import overlap
+
+KINDS = ("scenes", "objects", "meshes", "materials", "images", "collections", "worlds")
+
+
+def counts():
+    return {kind: sorted(getattr(bpy.data, kind).keys()) for kind in KINDS}
+
+
+def made_by(name, build):
+    mesh = bpy.data.meshes.new(name)
+    bm = bmesh.new()
+    build(bm)
+    bm.to_mesh(mesh)
+    bm.free()
+    one = bpy.data.objects.new(name, mesh)
+    bpy.context.scene.collection.objects.link(one)
+    return one
+
+
+def checked(original, quads, parts=1, closed=True, **options):
+    """Retopologise, and hold the result against what was promised. Returns the new object and the report."""
+    bpy.context.view_layer.update()
+    before = counts()
+    new, report = retopology.retopologise(bpy.context, original, quads, **options)
+    after = counts()
+    assert set(after["meshes"]) - set(before["meshes"]) == {new.data.name}
+    assert {k: v for k, v in after.items() if k not in ("meshes", "objects")} == {
+        k: v for k, v in before.items() if k not in ("meshes", "objects")
+    }
+    vertices, corners = read_quads(new.data)  # all quads, or it fails
+    assert len(corners) == report.quads and abs(len(corners) - quads) <= 0.15 * quads, len(corners)
+    assert topology.is_manifold(corners)
+    assert (topology.border_edges(corners) == 0) == closed
+    assert topology.parts(corners).max() + 1 == parts
+    assert not new.data.validate(verbose=True), "Blender had to repair the mesh"
+    assert new.matrix_world == original.matrix_world
+    # All of it lies on the original, and all of the original under it.
+    old = read_triangles(original.data)
+    side = np.sqrt(area(old.vertices, old.triangles) / quads)
+    ours = Surface(vertices, topology.triangulated(corners))
+    theirs = Surface(old.vertices, old.triangles)
+    assert np.percentile(theirs.distance(ours.sample(2000)), 95) < 0.3 * side
+    assert np.percentile(ours.distance(theirs.sample(2000)), 95) < 0.5 * side
+    return new, report
+
+
+def area(vertices, triangles):
+    a, b, c = (vertices[triangles[:, k]] for k in range(3))
+    return np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2
+
+
+def check_crossing(folder):
+    def build(bm):
+        bmesh.ops.create_cube(bm, size=2)
+        bmesh.ops.create_cube(bm, size=2, matrix=Matrix.Translation((0.7, 0.6, 0.5)))
+
+    new, report = checked(made_by("crossing", build), 600, parts=2)
+    assert report.mended == () and report.attempts >= 1
+    # The corners of a box stay corners.
+    vertices = read_quads(new.data)[0]
+    for corner in ((-1, -1, -1), (1, -1, -1), (-1, 1, -1), (1.7, 1.6, 1.5)):
+        assert np.linalg.norm(vertices - np.array(corner), axis=1).min() < 0.02
+
+
+def check_touching(folder):
+    """Boxes that share an edge, which four faces have then."""
+
+    def build(bm):
+        bmesh.ops.create_cube(bm, size=2)
+        bmesh.ops.create_cube(bm, size=2, matrix=Matrix.Translation((2, 2, 0)))
+        bmesh.ops.remove_doubles(bm, verts=bm.verts, dist=1e-4)
+
+    _, report = checked(made_by("touching", build), 600, parts=2)
+    assert "more than two faces share" in report.mended[0]
+
+
+def check_plane(folder):
+    def build(bm):
+        bmesh.ops.create_grid(bm, x_segments=20, y_segments=20, size=1)
+
+    new, _ = checked(made_by("plane", build), 400, closed=False)
+    vertices = read_quads(new.data)[0]
+    assert np.abs(vertices[:, 2]).max() < 1e-6
+    assert np.allclose([vertices.min(0)[:2], vertices.max(0)[:2]], [(-1, -1), (1, 1)], atol=0.02)
+
+
+def check_dirty(folder):
+    """Loose vertices and edges, faces turned over, a hole, doubles, a speck, n-gons: one ball comes out."""
+
+    def build(bm):
+        bmesh.ops.create_uvsphere(bm, u_segments=32, v_segments=16, radius=1)  # with triangles at the poles
+        bmesh.ops.split_edges(bm, edges=list(bm.edges)[::7])  # doubles
+        for k in range(5):
+            bm.verts.new((3, k, 0))
+        bm.edges.new((bm.verts.new((5, 0, 0)), bm.verts.new((5, 1, 0))))
+        bmesh.ops.create_icosphere(bm, subdivisions=1, radius=0.001, matrix=Matrix.Translation((2, 0, 0)))
+        faces = list(bm.faces)
+        for face in faces[:40]:
+            face.normal_flip()
+        bmesh.ops.delete(bm, geom=[faces[100]], context="FACES")
+        bmesh.ops.dissolve_faces(bm, faces=[faces[200], faces[201]])
+
+    new, report = checked(made_by("dirty", build), 600)
+    said = ", ".join(report.mended)
+    for words in ("double", "different directions", "1 small hole", "1 part"):
+        assert words in said, said
+    vertices, corners = read_quads(new.data)
+    assert np.allclose(np.linalg.norm(vertices, axis=1), 1, atol=0.03)
+    middles = vertices[corners].mean(1)
+    a, b, c, d = (vertices[corners[:, k]] for k in range(4))
+    assert ((np.cross(c - a, d - b) * middles).sum(1) > 0).all(), "it is inside out"
+
+
+def check_scaled(folder):
+    """A scale that was not applied, mirrored and uneven; a parent; in a group of collections; hidden."""
+    parent = bpy.data.objects.new("parent", None)
+    bpy.context.scene.collection.objects.link(parent)
+    parent.rotation_euler = (0.3, 0.2, 0.1)
+
+    def build(bm):
+        bmesh.ops.create_icosphere(bm, subdivisions=5, radius=1)
+
+    one = made_by("scaled", build)
+    one.parent, one.scale, one.location = parent, (1, 3, -0.5), (5, 0, 0)
+    bpy.context.view_layer.update()
+    one.hide_viewport = True
+    new, _ = retopology.retopologise(bpy.context, one, 1000)
+    vertices, corners = read_quads(new.data)
+    assert new.parent == parent and new.matrix_basis == one.matrix_basis
+    assert np.allclose(np.linalg.norm(vertices, axis=1), 1, atol=0.02)
+    world = vertices @ np.array(one.matrix_world)[:3, :3].T
+    sides = np.linalg.norm(world[corners] - world[np.roll(corners, -1, axis=1)], axis=2)
+    # Even where it stands, not in its own frame, where they would be three to six times as long one way.
+    assert np.percentile(sides, 95) < 2.2 * np.percentile(sides, 5)
+
+
+def check_not_possible(folder):
+    """What cannot be is told in words, and leaves nothing behind."""
+    flat = made_by("flat", lambda bm: bmesh.ops.create_cube(bm, size=2))
+    flat.scale = (1, 0, 1)
+    empty = made_by("empty", lambda bm: bm.verts.new((0, 0, 0)))
+    line = made_by("line", lambda bm: bm.faces.new([bm.verts.new((k, 0, 0)) for k in range(3)]))
+    lost = made_by("lost", lambda bm: bmesh.ops.create_cube(bm, size=2))
+    lost.data.vertices[0].co = (float("nan"), 0, 0)
+    lamp = bpy.data.objects.new("lamp", bpy.data.lights.new("lamp", "POINT"))
+    bpy.context.view_layer.update()
+    before = counts()
+    for one, quads, words in (
+        (flat, 500, "scale"),
+        (empty, 500, "no faces"),
+        (line, 500, "no area"),
+        (lost, 500, "no numbers"),
+        (lamp, 500, "no mesh"),
+        (flat, 3, "Ask for"),
+    ):
+        try:
+            retopology.retopologise(bpy.context, one, quads)
+        except StepError as error:
+            assert words in str(error), (one.name, str(error))
+        else:
+            raise AssertionError(f"{one.name} has become quads")
+        assert counts() == before
+
+
+def textured_ball(folder, size=256):
+    """A ball with a picture, UVs with a seam from pole to pole, groups, attributes, two materials."""
+    one = made_by("ball", lambda bm: bmesh.ops.create_uvsphere(bm, u_segments=96, v_segments=48, radius=1))
+    mesh = one.data
+    found = read(mesh.vertices, "co", 3, np.float32).astype(float)
+    corner = read(mesh.loops, "vertex_index", 1, np.int32)
+    layer = mesh.uv_layers.new(name="map")
+    angle = np.arctan2(found[:, 1], found[:, 0]) / (2 * np.pi) + 0.5
+    uv = np.stack([angle[corner], found[corner, 2] / 2 + 0.5], 1)
+    for face in mesh.polygons:  # the seam, and the poles, where each face has an angle of its own
+        some = np.arange(face.loop_start, face.loop_start + face.loop_total)
+        points = found[corner[some]]
+        pole = np.hypot(points[:, 0], points[:, 1]) < 1e-6
+        turn = uv[some, 0]
+        if np.ptp(turn[~pole]) > 0.5:
+            turn = np.where(turn < 0.5, turn + 1, turn)
+        turn[pole] = turn[~pole].mean() if pole.any() else 0
+        uv[some, 0] = turn
+    layer.data.foreach_set("uv", np.ascontiguousarray(uv, np.float32).ravel())
+    for k in range(2):
+        mesh.materials.append(bpy.data.materials.new(f"half {k}"))
+    middles = np.array([face.center[2] for face in mesh.polygons])
+    mesh.polygons.foreach_set("material_index", (middles > 0).astype(np.int32))
+    group = one.vertex_groups.new(name="top")
+    for vertex in mesh.vertices:
+        if vertex.co.z > 0:
+            group.add([vertex.index], vertex.co.z, "REPLACE")
+    set_vertex_colors(mesh, np.rint((found * 0.5 + 0.5) * 255).astype(np.uint8))
+    set_float_attribute(mesh, "height", found[:, 2])
+    return one
+
+
+def check_carried_over(folder):
+    """UVs, colours, weights, attributes and materials at corresponding points are those of the original."""
+    one = textured_ball(folder)
+    new, report = checked(one, 1500)
+    mesh = new.data
+    vertices, corners = read_quads(mesh)
+    assert report.unwrapped is None and report.lost == (), report.lost
+    assert [layer.name for layer in mesh.uv_layers] == ["map"]
+    uv = read(mesh.uv_layers["map"].data, "uv", 2, np.float32).reshape(-1, 4, 2)
+    # A point in a quad has the texture of its place; over the seam within half a quad, and never the
+    # picture's other end in between.
+    random = np.random.default_rng(0)
+    s, t = random.random((2, len(corners), 1))
+    weights = np.stack([(1 - s) * (1 - t), s * (1 - t), s * t, (1 - s) * t], 1)
+    points = (weights * vertices[corners]).sum(1)
+    found = (weights * uv).sum(1)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    turn = np.arctan2(points[:, 1], points[:, 0]) / (2 * np.pi) + 0.5
+    off = np.abs((found[:, 0] - turn + 0.5) % 1 - 0.5) * 2 * np.pi * np.hypot(points[:, 0], points[:, 1])
+    side = np.sqrt(4 * np.pi / len(corners))
+    away = np.hypot(points[:, 0], points[:, 1]) > 0.3  # from the poles, where the map has no sense
+    assert np.percentile(off[away], 90) < 0.1 * side, np.percentile(off[away], [50, 90, 99, 100])
+    assert off[away].max() < side, off[away].max()
+    assert np.abs(found[:, 1] - (points[:, 2] / 2 + 0.5)).max() < side
+    assert (np.ptp(uv[..., 0], axis=1)[np.abs(points[:, 2]) < 0.9] < 0.2).all(), "smeared across the seam"
+
+    colors = mesh.color_attributes[COLOR_ATTRIBUTE]
+    assert mesh.color_attributes.active_color == colors
+    rgb = to_srgb(read(colors.data, "color", 4, np.float32)[:, :3].astype(float))
+    assert np.abs(rgb - (vertices * 0.5 + 0.5)).max() < 0.03
+    heights = read(mesh.attributes["height"].data, "value", 1, np.float32)
+    assert np.abs(heights - vertices[:, 2]).max() < 0.01
+    top = new.vertex_groups["top"].index
+    weights = np.array([sum(g.weight for g in v.groups if g.group == top) for v in mesh.vertices])
+    assert np.abs(weights - np.maximum(vertices[:, 2], 0)).max() < 0.08  # it ends between two vertices
+    assert [m.name for m in mesh.materials] == ["half 0", "half 1"]
+    index = read(mesh.polygons, "material_index", 1, np.int32)
+    middles = vertices[corners].mean(1)[:, 2]
+    assert (index == (middles > 0))[np.abs(middles) > 0.05].all()
+    one.vertex_groups.clear()
+
+
+def check_modifiers(folder):
+    """What is shown counts; an Armature stays one."""
+    one = made_by("one", lambda bm: bmesh.ops.create_cube(bm, size=2))
+    one.modifiers.new("smooth", "SUBSURF").levels = 3
+    one.modifiers.new("bones", "ARMATURE")
+    one.shape_key_add(name="Basis")
+    bpy.context.view_layer.update()
+    new, _ = retopology.retopologise(bpy.context, one, 500)
+    assert [modifier.type for modifier in new.modifiers] == ["ARMATURE"]
+    assert [modifier.type for modifier in one.modifiers] == ["SUBSURF", "ARMATURE"]
+    assert one.modifiers["bones"].show_viewport and one.data.shape_keys and not new.data.shape_keys
+    vertices = read_quads(new.data)[0]
+    assert np.linalg.norm(vertices, axis=1).max() < 1.3  # the box has corners at 1.73
+
+
+def check_operator(folder):
+    import addon_utils
+
+    assert addon_utils.enable("blender_addon", default_set=True)
+    one = made_by("one", lambda bm: bmesh.ops.create_icosphere(bm, subdivisions=4, radius=1))
+    set_vertex_colors(one.data, np.full((len(one.data.vertices), 3), (200, 120, 80), np.uint8))
+    other = bpy.data.collections.new("other")
+    bpy.context.scene.collection.children.link(other)
+    other.objects.link(one)
+    one.scale = (1, 1, 2)
+    bpy.context.view_layer.objects.active = None
+    assert not bpy.ops.photobust.retopologize.poll()
+    one.select_set(True)
+    bpy.context.view_layer.objects.active = one
+    bpy.ops.ed.undo_push(message="before")
+    assert bpy.ops.photobust.retopologize(quads=500, texture="1024") == {"FINISHED"}
+    new = bpy.context.active_object
+    assert new != one and new.select_get() and not one.select_get()
+    assert one.hide_get() and one.hide_render and not new.hide_get()
+    assert set(new.users_collection) == {bpy.context.scene.collection, other}
+    assert new.matrix_world == one.matrix_world and abs(len(new.data.polygons) - 500) <= 75
+    (material,) = new.data.materials
+    image = next(node.image for node in material.node_tree.nodes if node.type == "TEX_IMAGE")
+    assert image.packed_file and tuple(image.size) == (1024, 1024)
+    pixels = np.empty(4 * 1024 * 1024, np.float32)
+    image.pixels.foreach_get(pixels)
+    assert np.allclose(pixels.reshape(-1, 4)[:, :3] * 255, (200, 120, 80), atol=2)
+    bpy.ops.ed.undo_push(message="after")
+    bpy.ops.ed.undo()
+    assert "one quads" not in bpy.data.objects and not bpy.data.objects["one"].hide_get()
+    addon_utils.disable("blender_addon", default_set=True)
+
+
+def check_surface(folder, quads):
+    """The step, on a real surface."""
+    before = counts()
+    result = step_retopo.run(folder, {"quads": int(quads), "formats": ["glb", "obj"]})
+    assert counts() == before
+    assert set(result.files) == {f"retopo.{end}" for end in ("ply", "png", "glb", "obj", "mtl")}
+    json.dumps(result.facts)
+    wanted = int(quads)
+    assert abs(result.facts["quads"] - wanted) <= 0.15 * wanted
+    # It lies on the surface: 95 % nearer than half a millimetre at 5,000 quads, about 6 mm wide.
+    assert result.facts["distance_mm"]["p95"] < 0.12 * 1000 * np.sqrt(0.165 / wanted)
+    assert result.facts["uv_islands"] <= 12
+    assert not [path for path in folder.iterdir() if ".part" in path.name or path.name.startswith(".")]
+    text = (folder / "retopo.mtl").read_text()
+    assert "map_Kd retopo.png" in text, text
+
+    surface = read_ply(folder / "surface.ply")
+    bpy.ops.wm.obj_import(filepath=str(folder / "retopo.obj"), forward_axis="NEGATIVE_Z", up_axis="Y")
+    (one,) = bpy.context.selected_objects
+    vertices, corners = read_quads(one.data)
+    assert len(corners) == result.facts["quads"] and topology.is_manifold(corners)
+    assert np.allclose(vertices.min(0), surface.vertices.min(0), atol=0.004)
+    uv = read(one.data.uv_layers[0].data, "uv", 2, np.float32).reshape(-1, 4, 2).astype(float)
+    halves = topology.triangulated(np.arange(4 * len(uv)).reshape(-1, 4))
+    assert uv.min() >= 0 and uv.max() <= 1
+    assert overlap(uv.reshape(-1, 2)[halves], 2048) < 1e-3
+    # The texture at a point is the colour of the nearest vertex of the surface.
+    image = bpy.data.images.load(str(folder / "retopo.png"))
+    pixels = np.empty(4 * image.size[0] * image.size[1], np.float32)
+    image.pixels.foreach_get(pixels)
+    pixels = pixels.reshape(image.size[1], image.size[0], 4)
+    middles, at = vertices[corners].mean(1), uv.mean(1)
+    rows, columns = (at[:, 1] * image.size[1]).astype(int), (at[:, 0] * image.size[0]).astype(int)
+    near = Surface(surface.vertices.astype(float), surface.faces).nearest(middles)
+    expected = near.mix(surface.colors[surface.faces] / 255.0)
+    off = np.abs(pixels[rows, columns, :3] - expected).max(1)
+    assert np.percentile(off, 90) < 0.05 and off.mean() < 0.03, (np.percentile(off, 90), off.mean())
+
+
+def check_lods(folder, source):
+    """Levels of a real head, or surface: fewer triangles, in the same place, nothing torn off."""
+    before = counts()
+    ratios = [1.0, 0.5, 0.25] if source == "head" else [0.1]
+    result = step_lods.run(folder, {"ratios": ratios, "source": source})
+    assert counts() == before
+    assert list(result.files) == [f"lod{k}.glb" for k in range(len(ratios))]
+    for level, ratio in zip(result.facts["levels"], ratios, strict=True):
+        assert level["ratio"] == ratio
+        whole = level["triangles"] / ratio
+        assert abs(whole - (10148 if source == "head" else len(read_ply(folder / "surface.ply").faces))) < 60
+    for name in result.files:
+        check_glb(folder / name, source)
+    try:
+        step_lods.run(folder, {"ratios": [2.0], "source": source})
+    except StepError as error:
+        assert "up to 1" in str(error)
+    else:
+        raise AssertionError("a level with more triangles than there are")
+
+
+def check_glb(path, source):
+    data = path.read_bytes()
+    length = int.from_bytes(data[12:16], "little")
+    document = json.loads(data[20 : 20 + length])
+    primitives = document["meshes"][0]["primitives"]
+    attributes = primitives[0]["attributes"]
+    if source == "head":
+        assert "TEXCOORD_0" in attributes and len(document["images"]) == 1 and len(primitives) == 4
+    else:
+        assert "COLOR_0" in attributes and "images" not in document
+    assert "targets" not in primitives[0]
+
+
+def check_attached(folder):
+    """Eyes, lashes and mouth stay where they are in the face, at each level."""
+    head = step_lods._head(folder)
+    whole = read_triangles(head.data)
+    part = topology.parts(whole.triangles)
+    held = lods.held_vertices(head.data)
+    assert 0 < len(held) < 0.15 * len(head.data.vertices)
+    for ratio in (0.5, 0.25, 0.1):
+        mesh = lods.decimated(head, ratio)
+        made = read_triangles(mesh)
+        assert abs(len(made.triangles) - ratio * len(whole.triangles)) <= 0.02 * ratio * len(whole.triangles)
+        now = topology.parts(made.triangles)
+        assert now.max() == part.max(), "a part is gone, or torn"
+        assert not mesh.validate()
+        surface = Surface(made.vertices, made.triangles)
+        for one in range(part.max() + 1):
+            points = whole.vertices[np.unique(whole.triangles[part == one])]
+            limit = {0.5: 0.0015, 0.25: 0.003, 0.1: 0.006}[ratio]
+            assert np.percentile(surface.distance(points), 95) < limit, (ratio, one)
+        bpy.data.meshes.remove(mesh)
+
+
+CHECKS = {name[6:]: value for name, value in list(globals().items()) if name.startswith("check_")}
+
+
+def main():
+    arguments = sys.argv[sys.argv.index("--check") + 1 :]
+    name, folder, *more = arguments
+    try:
+        CHECKS[name](Path(folder), *more)
+        print(f"{name} passed")
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
