@@ -26,7 +26,7 @@ CYCLES_SAMPLES = 32
 UNDENOISED = 3
 EEVEE_SAMPLES = 32
 #: Lamps' strength over the strength that Workbench's sources have: it takes softness for loss.
-LAMPS = 0.66
+LAMPS = 0.76
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,10 @@ def _strong(source: Source, strength: float, gloss: float = 1.0) -> Source:
     )
 
 
-#: For what has colours of its own; and for what was lit already.
-PORTRAIT = Light(0.30, (_strong(KEY, 1.0), _strong(FILL, 0.5), _strong(RIM, 0.35)))
+#: For what has colours of its own; and for what was lit already. So strong that faces are as bright as in
+#: their photos: on six people, light and dark, brow, cheeks and chin (means over twelve landmarks, heads and
+#: surfaces, Workbench and Cycles) are within 14 of 255 in every channel, and within 6 on average.
+PORTRAIT = Light(0.33, (_strong(KEY, 1.1), _strong(FILL, 0.52), _strong(RIM, 0.35)))
 FLAT = Light(0.62, (_strong(KEY, 0.55, 0.0), _strong(FILL, 0.35, 0.0), _strong(RIM, 0.12, 0.0)))
 
 
