@@ -16,6 +16,7 @@ import errno
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import traceback
@@ -67,7 +68,9 @@ class Server:
                 break
             self._requests.put(line)
         # At once, whatever is being made: without anyone to take it away it is of no use, and Blender's own
-        # way out is a long one.
+        # way out is a long one. With what the steps have started, an encoder for example.
+        if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
         os._exit(0)
 
     def _serve(self, request: dict[str, Any]) -> None:
