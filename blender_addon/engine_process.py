@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from .errors import EngineDiedError
+from .errors import EngineStartError
 
 #: Seconds the process may take to end by itself once it is told to.
 CLOSE_GRACE = 3.0
@@ -82,7 +82,7 @@ class EngineProcess:
                 creationflags=_windows_flags(engine.background),
             )
         except OSError as error:
-            raise EngineDiedError(
+            raise EngineStartError(
                 f"The {engine.noun} could not be started with {engine.python}: {error.strerror or error}. "
                 f"Set up the {engine.noun} again, or choose another program for it."
             ) from error

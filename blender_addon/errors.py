@@ -29,6 +29,10 @@ class EngineDiedError(AddonError):
     """The engine could not start, or ended while it was working and again after a restart."""
 
 
+class EngineStartError(EngineDiedError):
+    """The engine could not start: no request has anything to do with it."""
+
+
 class EngineTimeoutError(AddonError):
     """The engine did not answer in the time it was given; it was stopped."""
 

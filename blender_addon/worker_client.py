@@ -19,7 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from .engine_process import EngineProcess, Program
-from .errors import EngineDiedError, EngineTimeoutError, JobCancelledError, JobFailedError
+from .errors import (
+    EngineDiedError,
+    EngineStartError,
+    EngineTimeoutError,
+    JobCancelledError,
+    JobFailedError,
+)
 
 #: Seconds a fresh engine may take to answer; generous, for cold disks and virus scanners.
 START_TIMEOUT = 120.0
@@ -285,7 +291,9 @@ class Job:
     def _died(self, event: dict[str, Any], news: list[Progress]) -> None:
         if self._cancel_deadline is not None:
             self._error = JobCancelledError("Cancelled.")
-        elif self.attempts >= self._client.attempts or not event["retry"]:
+        elif not event["retry"]:
+            self._error = EngineStartError(event["reason"])
+        elif self.attempts >= self._client.attempts:
             self._error = EngineDiedError(event["reason"])
         else:
             self.progress = Progress("restart", 0.0, "The engine stopped unexpectedly; starting it again")

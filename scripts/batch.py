@@ -65,8 +65,7 @@ def main(arguments: Sequence[str]) -> int:
             settings = Settings(options.timeout, options.studio_timeout, options.fresh, options.retry_failed)
             page = None if options.no_page else _write_page
             result = Batch(workspace, plan, settings, console, record, jobs, page).run(inputs)
-            if page:
-                page(out, record)
+            problem = _page_problem(page, out, record)
     except (AddonError, OSError) as error:
         console.line(f"batch.py: {error}")
         return NOTHING_DONE
@@ -75,9 +74,10 @@ def main(arguments: Sequence[str]) -> int:
         summary(result.outcomes, result.worked, options.out, record.timings["engine start"], seconds)
     )
     if page:
-        console.line(f"Page: {out / 'index.html'}")
+        console.line(problem or f"Page: {out / 'index.html'}")
     console.line(f"Record: {out / FILE_NAME}")
-    return _exit_code(options, result, console)
+    code = _exit_code(options, result, console)
+    return SOME_FAILED if problem and code == ALL_DONE else code
 
 
 def _exit_code(options: argparse.Namespace, result: Result, console: Console) -> int:
@@ -153,6 +153,16 @@ def _write_page(out: Path, record: Record) -> Any:
     from blender_addon.batch.page import write_page
 
     return write_page(out, record)
+
+
+def _page_problem(page: Callable[[Path, Record], Any] | None, out: Path, record: Record) -> str | None:
+    """Write the page, if one is wanted; what went wrong, for the heads are made all the same."""
+    try:
+        if page:
+            page(out, record)
+    except (AddonError, OSError) as error:
+        return f"The page could not be written: {error}"
+    return None
 
 
 def _log(path: str | None, stack: contextlib.ExitStack) -> Callable[[str], None] | None:

@@ -141,4 +141,5 @@ def remove_files(folder: Path, files: set[str]) -> None:
 
 def _record(done: StepDone, fingerprint: str) -> StepRecord:
     files = sorted(set(done.files) - {FILE_NAME})
-    return StepRecord(fingerprint, files, done.facts, round(done.seconds, 4), done.error)
+    seconds = round(done.seconds, 4)
+    return StepRecord(fingerprint, files, done.facts, seconds, done.error, done.error_kind)

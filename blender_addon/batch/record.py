@@ -22,7 +22,8 @@ INTERRUPTED = "Interrupted"
 @dataclass(frozen=True)
 class StepRecord:
     """One step of one head. fingerprint: of all that the step depends on (see `plan`). files: below the
-    head's folder, with "/". facts: as the step told them. error: why there are no files, None if there are.
+    head's folder, with "/". facts: as the step told them. error: why there are no files, None if there are;
+    error_kind: the reason's name.
     """
 
     fingerprint: str
@@ -30,6 +31,7 @@ class StepRecord:
     facts: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     error: str | None = None
+    error_kind: str | None = None
 
 
 @dataclass(frozen=True)

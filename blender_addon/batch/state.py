@@ -12,7 +12,10 @@ from .plan import SURFACE, Plan
 from .record import Head, Outcome
 
 #: Failures that say nothing of the photo itself: it is tried again in the next run.
-PASSING = ("OutputError", "OutOfMemory", "OSError", "NoSpaceError", "Interrupted", "NoSuchPhoto")
+PASSING = (
+    *("EngineStartError", "OutputError", "OutOfMemory", "OSError", "NoSpaceError"),
+    *("Interrupted", "NoSuchPhoto"),
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def what_to_do(
         if made is None or made.fingerprint != fingerprints[step]:
             return False
         if made.error is not None:
-            return not retry_failed
+            return not retry_failed and made.error_kind not in PASSING
         return set(made.files) <= there[head.folder] and (
             step not in outside or os.path.isfile(os.path.join(outside[step], str(made.facts.get("file"))))
         )
