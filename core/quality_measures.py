@@ -165,7 +165,8 @@ def landmark_errors(e: Evidence) -> tuple[float, float]:
     x, z = e.lifter.canonical[:, 0], e.lifter.canonical[:, 2]
     part = np.digitize(z, PARTS_Z[::-1]) * 2 + (x > 0)
     worst = max(float(away[known & (part == k)].mean()) for k in range(6) if (known & (part == k)).any())
-    return tuple(100 * float(np.sqrt(v)) / e.face.size for v in (away[known].mean(), worst))  # type: ignore[return-value]
+    to_share = 100 / e.face.size
+    return to_share * float(np.sqrt(away[known].mean())), to_share * float(np.sqrt(worst))
 
 
 def template_distance(e: Evidence) -> float:
