@@ -14,7 +14,7 @@ import bpy
 import numpy as np
 
 from . import compat
-from .asset_catalogue import catalogue_id
+from .asset_catalogue import LOCK_NAME, catalogue_id, locked
 from .errors import AssetError
 from .head_export import head_image
 from .head_file import FILE_NAME as HEAD_FILE
@@ -157,9 +157,11 @@ def _write(path: Path, blocks: set[bpy.types.ID]) -> None:
     partial = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        bpy.data.libraries.write(str(partial), blocks, compress=True)
-        partial.replace(path)
+        with locked(path.parent / LOCK_NAME):  # another run may be writing the same head
+            try:
+                bpy.data.libraries.write(str(partial), blocks, compress=True)
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:
         raise AssetError(f"The asset {path} cannot be written ({error}): choose another folder.") from error
-    finally:
-        partial.unlink(missing_ok=True)

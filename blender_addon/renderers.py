@@ -102,6 +102,8 @@ def render_linear(scene: bpy.types.Scene) -> np.ndarray:
         image = bpy.data.images.load(str(path))
         try:
             width, height = image.size
+            if not width or not height:
+                raise RenderError(f"{path} cannot be read: is the disk of temporary files full?")
             values = np.empty(width * height * 4, np.float32)
             image.pixels.foreach_get(values)
         finally:

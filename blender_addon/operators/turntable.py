@@ -50,8 +50,8 @@ class PHOTOBUST_OT_turntable(bpy.types.Operator):
     @tells_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         if self._asked:  # the file browser has closed; from here on a picture at a time
-            options = self.as_keywords()
-            return bpy.ops.photobust.turntable("INVOKE_DEFAULT", **options)
+            bpy.ops.photobust.turntable("INVOKE_DEFAULT", **self.as_keywords())
+            return {"FINISHED"}
         self._begin(context)
         try:
             while self._turn.step():
