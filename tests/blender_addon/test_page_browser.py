@@ -1,5 +1,7 @@
 """The page of a batch in a real Chromium, opened from disk and served: what a person would see and do."""
 
+import base64
+import contextlib
 import functools
 import http.server
 import io
@@ -96,8 +98,14 @@ def address(request, batch):
     """Where the page is."""
     if request.param == "disk":
         yield (batch / "index.html").as_uri()
-        return
-    handler = functools.partial(Silent, directory=str(batch))
+    else:
+        with served(batch) as address:
+            yield address
+
+
+@contextlib.contextmanager
+def served(folder):
+    handler = functools.partial(Silent, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/index.html"
@@ -358,6 +366,20 @@ def test_models_that_cannot_be_shown_are_told(page, tmp_path, master):
     assert "index_files" in page.message()
 
 
+def test_a_served_page_shows_the_large_model_where_there_is_no_light_one(page, tmp_path, master):
+    record = Record()
+    folder = add_head(tmp_path, record, master, "one #1")
+    call = (folder / "view.js").read_text()
+    (folder / "view.js").unlink()
+    (folder / "head.glb").write_bytes(base64.b64decode(re.search(r'"model": "([^"]+)"', call)[1]))
+    write_page(tmp_path, record)
+    with served(tmp_path) as address:
+        page.open(address)
+        page.look_at("one #1")
+        assert page.folder + "one%20%231/head.glb" in page.requests()
+        assert page.complaints() == []
+
+
 def test_a_browser_without_webgl_is_told(tmp_path, batch):
     driver = browser(tmp_path / "profile", webgl=False)
     try:
@@ -413,8 +435,6 @@ def test_verdicts_are_told_in_words(page, tmp_path, master):
 
 
 def test_the_page_prints_without_its_tools(page, batch, tmp_path):
-    import base64
-
     page.open((batch / "index.html").as_uri())
     printed = page.driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
     pdf = base64.b64decode(printed["data"])

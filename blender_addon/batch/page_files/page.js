@@ -110,14 +110,17 @@
       document.head.append(script);
     });
 
+  let webgl = false;
   const hasWebGL = () => {
+    if (webgl) return true;
     try {
       const context = document.createElement("canvas").getContext("webgl2");
       context?.getExtension("WEBGL_lose_context")?.loseContext();
-      return Boolean(context);
+      webgl = Boolean(context);
     } catch (refused) {
-      return false;
+      webgl = false;
     }
+    return webgl;
   };
 
   const say = (words, busy = false) => {
@@ -130,13 +133,38 @@
     stage.append(message);
   };
 
+  // Takes the model out of the viewer, and the viewer out of the page; it is kept for the next head.
   const release = () => {
-    if (viewer) viewer.remove();
-    viewer = null;
-    if (address) URL.revokeObjectURL(address);
+    viewer?.remove();
+    viewer?.removeAttribute("src");
+    if (address?.startsWith("blob:")) URL.revokeObjectURL(address);
     address = null;
+    stage.dataset.state = "";
     $("views").hidden = true;
     say("");
+  };
+
+  const makeViewer = () => {
+    const made = make("model-viewer");
+    const attributes = {
+      "camera-controls": "", "camera-orbit": START, "min-camera-orbit": "auto 15deg auto", "max-camera-orbit": "auto 165deg auto",
+      "interaction-prompt": "none", "touch-action": "none", "shadow-intensity": "0", exposure: "0.9",
+    };
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    made.addEventListener("load", (event) => {
+      if (!address || event.detail.url !== address) return;
+      made.jumpCameraToGoal();
+      say("");
+      $("views").hidden = false;
+      stage.dataset.state = "loaded";
+    });
+    made.addEventListener("error", () => {
+      if (!address) return;
+      release();
+      viewer = null;
+      say("The 3D model cannot be shown: the file is damaged, or the graphics gave up.");
+    });
+    return made;
   };
 
   const modelAddress = async (button) => {
@@ -184,34 +212,19 @@
       if (card === current) say(error.message);
       return;
     }
-    if (card !== current || viewer) {  // closed or gone on meanwhile
+    if (card !== current || address) {  // closed or gone on meanwhile
       if (source.startsWith("blob:")) URL.revokeObjectURL(source);
       return;
     }
-    if (source.startsWith("blob:")) address = source;
-    const mine = (viewer = make("model-viewer"));
-    const attributes = {
-      "camera-controls": "", "camera-orbit": START, "min-camera-orbit": "auto 15deg auto", "max-camera-orbit": "auto 165deg auto",
-      "interaction-prompt": "none", "touch-action": "none", "shadow-intensity": "0", exposure: "0.9",
-      alt: `3D model of ${card.querySelector("h2").textContent}`, src: source,
-    };
-    for (const [name, value] of Object.entries(attributes)) mine.setAttribute(name, value);
-    mine.addEventListener("load", () => {
-      if (mine !== viewer) return;
-      say("");
-      $("views").hidden = false;
-      stage.dataset.state = "loaded";
-    });
-    mine.addEventListener("error", () => {
-      if (mine !== viewer) return;
-      release();
-      say("The 3D model cannot be shown: the file is damaged, or the graphics gave up.");
-    });
-    stage.append(mine);
+    address = source;
+    viewer ??= makeViewer();
+    viewer.setAttribute("alt", `3D model of ${card.querySelector("h2").textContent}`);
+    viewer.setAttribute("src", source);
+    stage.append(viewer);
   };
 
   const turn = (sideways, closer = 1) => {
-    if (!viewer?.loaded) return;
+    if (stage.dataset.state !== "loaded") return;
     const orbit = viewer.getCameraOrbit();
     viewer.cameraOrbit = `${orbit.theta + sideways}rad ${orbit.phi}rad ${orbit.radius * closer}m`;
   };
@@ -283,9 +296,13 @@
 
   const open = (card) => {
     current = card;
-    stage.dataset.state = "";
     fill(card);
     if (!dialog.open) {
+      // From head to head the view stays, so that they can be compared; from the list it is the usual one.
+      if (viewer) {
+        viewer.cameraOrbit = START;
+        viewer.requestUpdate("cameraOrbit", "");
+      }
       dialog.showModal();
       $("large-title").focus();
     }
