@@ -121,8 +121,8 @@ class FaceDetector:
         return [scaled(found, factor, offset) for found in self._look(window, view)]
 
     def look_again(self, rgb: np.ndarray, face: FaceLandmarks) -> list[tuple[float, FaceLandmarks]]:
-        """What close-ups of a face show, as it is and mirrored: how far away in sizes of the face, infinite if
-        they show none, and the landmarks.
+        """What close-ups of a face show, as it is and mirrored: how far away, in sizes of the face (infinite:
+        they show none), and the landmarks.
         """
         return list(islice(self._witnesses(rgb, face), 2))
 
@@ -182,7 +182,7 @@ class FaceDetector:
 
         width, height = view.size
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(view.render(rgb)))
-        found = self._landmarker(view.full_range, view.confidence).detect(image).face_landmarks
+        found = self._found(image, view)
         inverse = invert_affine(view.matrix)
         determinant = float(np.linalg.det(inverse[:, :2]))
         faces = []
@@ -196,6 +196,19 @@ class FaceDetector:
             if is_plausible(face, rgb.shape):
                 faces.append(face)
         return faces
+
+    def _found(self, image: Any, view: View) -> list[Any]:
+        """MediaPipe's landmarks of an mp.Image.
+
+        On a busy machine its graphs fail now and then, once in some thousand looks ("Packet isn't the sole
+        owner of the holder"), and are of no use afterwards: a new one is asked once more.
+        """
+        try:
+            return self._landmarker(view.full_range, view.confidence).detect(image).face_landmarks
+        except RuntimeError as error:
+            logging.getLogger(__name__).warning("MediaPipe failed and is asked again: %s", error)
+            self._landmarkers.pop((os.getpid(), view.full_range, view.confidence), None)
+            return self._landmarker(view.full_range, view.confidence).detect(image).face_landmarks
 
     def _landmarker(self, full_range: bool, confidence: float) -> Any:
         """The MediaPipe task for this detector and threshold, made on first use (again after a fork)."""

@@ -3,9 +3,8 @@ some of them spoilt, beside their true errors.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -32,8 +31,6 @@ FLAWS = {"none": 0.55, "small": 0.12, "blurred": 0.1, "cut": 0.1, "covered": 0.0
 SEED = 7
 #: Faces that are made small get a height, pixels, between these.
 SMALL_PX = (42.0, 120.0)
-#: Times that MediaPipe is asked again when one of its graphs fails by chance, as it does on a busy machine.
-ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -154,7 +151,7 @@ class TableMaker:
         camera = sample.scene.assumed_camera
         known = sample.scene.assumed_focal_px == sample.scene.camera.focal_px
         camera = replace(camera, source="exif" if known else "default")
-        looks = again(partial(self.detector.look_again, sample.picture, face))
+        looks = self.detector.look_again(sample.picture, face)
         if spoilt.flaw == "wrong":
             face = replace(face, score=max(0.0, 1 - 10 * min(min(looks)[0], 0.1)))
         try:
@@ -168,7 +165,7 @@ class TableMaker:
     def _find(self, picture: np.ndarray) -> FaceLandmarks | None:
         from core.reconstructor import SMALLEST_FACE
 
-        faces = again(partial(self.detector.detect, picture, max_faces=1))
+        faces = self.detector.detect(picture, max_faces=1)
         return faces[0] if faces and faces[0].size >= SMALLEST_FACE else None
 
     def _reconstruct(
@@ -206,16 +203,6 @@ class TableMaker:
             None,
         )
         return evidence, estimate
-
-
-def again(look: Callable[[], Any]) -> Any:
-    """What a look with MediaPipe gives, tried again where one of its graphs failed by chance."""
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return look()
-        except RuntimeError:
-            continue
-    return look()
 
 
 def confidence(shape: Shape, places: np.ndarray, picture: tuple[int, ...]) -> np.ndarray:

@@ -16,7 +16,7 @@ from core.training.quality_calibration import (
     knots_of,
     left_out,
 )
-from core.training.quality_table import FLAWS, HeldOut, again, cut, misplaced, read_table, spoil
+from core.training.quality_table import FLAWS, HeldOut, cut, misplaced, read_table, spoil
 from core.training.scenes import Scene, head_rotation
 from core.training.shards import Sample, write_shard
 from tests.core.training.conftest import ROOT
@@ -161,20 +161,6 @@ def test_table_that_was_cut_off(tmp_path):
     (tmp_path / "t.jsonl").write_text('{"index": 4, "flaw": "none"}\n{"index": 5, "fl')
     assert list(read_table(tmp_path / "t.jsonl")) == [4]
     assert read_table(tmp_path / "none.jsonl") == {}
-
-
-def test_chance_failures_of_the_detector_are_tried_again():
-    tries = []
-
-    def look():
-        tries.append(1)
-        if len(tries) < 3:
-            raise RuntimeError("a graph failed")
-        return "face"
-
-    assert again(look) == "face"
-    with pytest.raises(RuntimeError):
-        again(lambda: (_ for _ in ()).throw(RuntimeError("always")))
 
 
 def test_calibration_of_these_weights_covers():
