@@ -80,7 +80,10 @@ class Workspace:
         To be asked before the staging folder is gone, which would make room.
         """
         again = "What was finished is in place; the same command goes on from there."
-        full = f"the disk of {self.out} is full: make room, or choose another folder with --out. {again}"
+        full = (
+            f"the disk of {self.out}, or that of temporary files ({tempfile.gettempdir()}), is full: make "
+            f"room, or choose another folder with --out. {again}"
+        )
         try:
             if is_full or (isinstance(error, OSError) and error.errno in NO_ROOM):
                 return full

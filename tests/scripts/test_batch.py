@@ -54,6 +54,7 @@ def test_all_done(batch, photos):
     assert folders(batch.out) == ["Zoë tür", "a", "two_1", "two_2"]
     assert sorted(p.name for p in (batch.out / "a").iterdir()) == [
         "face.json",
+        "head.npz",
         "landmarks.json",
         "surface.ply",
     ]
