@@ -24,7 +24,8 @@ FOLDER = "photobust"
 #: Where in the project what comes from, and where in the folder it goes.
 TREES = {"blender_addon": "", "core": "core", "models": "models"}
 FILES = ("LICENSE", "THIRD_PARTY.md")
-NOT_PACKED = {"core/training"}
+#: What only runs in a checkout: training, and scripts/batch.py with its page.
+NOT_PACKED = {"core/training", "blender_addon/batch", "blender_addon/studio"}
 #: Leftovers of Python, editors and interrupted runs.
 LEFTOVER = re.compile(r"(^|/)(\.|__pycache__(/|$))|(\.py[cod]|\.nb[ci]|\.part|\.orig|~)$")
 #: Zips know no earlier date.
