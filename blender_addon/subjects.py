@@ -99,7 +99,7 @@ def of_object(context: bpy.types.Context, ob: bpy.types.Object | None, turn: flo
     name, frame = ob.name, context.scene.frame_current_final
 
     def build(collection: bpy.types.Collection) -> Subject:
-        mesh, matrix = _evaluated(bpy.data.objects[name], collection, frame)
+        mesh, matrix = _evaluated(ob, collection, frame)
         copy = bpy.data.objects.new("photobust subject", mesh)
         collection.objects.link(copy)
         world = np.array(matrix)
