@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
-from ..engine import PROJECT_ROOT, environment_python
+from ..engine import ONE_BLAS_THREAD, PROJECT_ROOT, environment_python
 from ..errors import StudioNotFoundError
 
 
@@ -44,8 +44,8 @@ class Studio:
         return [str(self.python), *options, *threads, "--python", script]
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
-        """`base`; a Python finds the project in it."""
-        env = dict(base)
+        """`base`, in which a Python finds the project; as many threads as asked for."""
+        env = {**base, **ONE_BLAS_THREAD}
         if not self.is_blender:
             env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(self.root), env.get("PYTHONPATH")]))
             env["PYTHONIOENCODING"] = "utf-8"

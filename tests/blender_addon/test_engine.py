@@ -15,6 +15,7 @@ from blender_addon.engine import (
     find_root,
 )
 from blender_addon.errors import EngineNotFoundError
+from blender_addon.studio.client import Studio
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,6 +82,13 @@ def test_modules_of_the_addon_shadow_nothing():
     installed = {name for name in metadata.packages_distributions() if not name.startswith("_")}
     taken = (set(sys.stdlib_module_names) | installed) - {"blender_addon", "core"}
     assert not modules & taken
+
+
+def test_results_do_not_depend_on_the_number_of_cores(tmp_path):
+    base = {"OPENBLAS_NUM_THREADS": "8", "HOME": "/home"}
+    for program in (Engine(Path("python"), tmp_path), Studio(Path("python")), Studio(Path("blender"))):
+        assert program.environment(base)["OPENBLAS_NUM_THREADS"] == "1"
+        assert program.environment(base)["HOME"] == "/home"
 
 
 def test_links_of_virtual_environments_are_not_followed(tmp_path, program):
