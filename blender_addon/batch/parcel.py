@@ -130,12 +130,12 @@ def versions(engine: Mapping[str, Any], studio: Mapping[str, Any]) -> dict[str, 
 
 def difference(have: Mapping[str, Any], want: Mapping[str, Any]) -> str | None:
     """In words, how `have` differs from `want`, both as `versions` gives them; None if it does not."""
-    for part in want.keys() & have.keys():
-        if have[part] == want[part]:
+    for part, value in want.items():
+        if part not in have or have[part] == value:
             continue
         if part != "models":
-            return f"has {part} {have[part]}, not {want[part]}"
-        mine, theirs = have[part] or {}, want[part] or {}
+            return f"has {part} {have[part]}, not {value}"
+        mine, theirs = have[part] or {}, value or {}
         names = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
         return f"has other models ({', '.join(names)})"
     return None

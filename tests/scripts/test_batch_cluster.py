@@ -1,14 +1,18 @@
 """scripts/batch.py --scheduler, with a Dask cluster of two worker processes on this machine."""
 
 import contextlib
+import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import dask
 import pytest
+import skimage.data
+from PIL import Image
 
 from blender_addon.batch.parcel import difference
 
@@ -17,7 +21,10 @@ distributed = pytest.importorskip("distributed", reason="Dask is not installed (
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = ROOT / "scripts/batch.py"
 #: A photo that kills its worker is given to one more; a worker that takes long to come back is waited for.
-SETTINGS = {"distributed.scheduler.allowed-failures": 1, "distributed.deploy.lost-worker-timeout": "10 min"}
+SETTINGS = {
+    "distributed.scheduler.allowed-failures": 1,
+    "distributed.deploy.lost-worker-timeout": "10 minutes",
+}
 
 
 @contextlib.contextmanager
@@ -63,6 +70,13 @@ def ask(cluster, function):
     """What a function says on each worker."""
     with distributed.Client(cluster, set_as_default=False) as client:
         return list(client.run(function).values())
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
 
 
 def scratch_folder(dask_worker):
@@ -152,10 +166,7 @@ def test_a_lost_workers_photos_are_done_by_others(cluster, studio_batch, photos)
     process = studio_batch.start(
         photos(*names), "--scheduler", cluster.scheduler_address, FAKE_STUDIO_SECONDS="0.3"
     )
-    deadline = time.monotonic() + 60
-    while not list(studio_batch.out.glob("*/face.json")):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.05)
+    wait_for(lambda: list(studio_batch.out.glob("*/face.json")) or process.poll() is not None)
     os.kill(victim, signal.SIGKILL)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said
@@ -178,10 +189,7 @@ def test_a_photo_that_kills_its_worker_is_passed_over(cluster, studio_batch, pho
 def test_stopped_by_ctrl_c_it_leaves_the_workers_free(cluster, studio_batch, photos):
     there = ["--scheduler", cluster.scheduler_address]
     process = studio_batch.start(photos("hang.jpg", "hang2.jpg", "hang3.jpg"), *there)
-    deadline = time.monotonic() + 60
-    while len(studio_batch.engine) < 2:
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.05)
+    wait_for(lambda: len(studio_batch.engine) == 2 or process.poll() is not None)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 130, said
@@ -194,12 +202,62 @@ def test_stopped_by_ctrl_c_it_leaves_the_workers_free(cluster, studio_batch, pho
 
 
 def test_other_versions_are_refused(cluster, studio_batch, photos):
-    done = studio_batch.run(
-        photos("a.jpg"), "--engine-python", sys.executable, "--scheduler", cluster.scheduler_address
-    )
+    studio_batch._programs[1] = sys.executable
+    done = studio_batch.run(photos("a.jpg"), "--scheduler", cluster.scheduler_address)
     assert done.returncode == 1
     assert "has Photobust fake, not" in done.stdout
     assert "install the same on all machines" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_worker_is_lost_and_all_is_as_if_made_here(tmp_path, photos):
+    folder = photos()
+    folder.mkdir()
+    portrait = Image.fromarray(skimage.data.astronaut())
+    for n, width in enumerate((512, 480, 448, 416)):
+        portrait.crop((0, 0, width, width)).save(folder / f"portrait{n}.png")
+    # Heads take long, and are sent no differently.
+    options = ["--surface", "--no-preview", "--blender", sys.executable]
+
+    def start(out, *arguments):
+        command = [sys.executable, str(BATCH), str(folder), "--out", str(out), *options, *arguments]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")
+
+    local, remote = tmp_path / "local", tmp_path / "remote"
+    said, _ = (process := start(local)).communicate(timeout=300)
+    assert process.returncode == 0, said
+    environment = {"PHOTOBUST_PYTHON": sys.executable, "PHOTOBUST_BLENDER": sys.executable}
+    with two_workers(tmp_path, **environment) as cluster:
+        victim, _ = ask(cluster, os.getpid)
+        process = start(remote, "--scheduler", cluster.scheduler_address)
+        wait_for(lambda: list(remote.glob("*/face.json")) or process.poll() is not None, 120)
+        os.kill(victim, signal.SIGKILL)
+        said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert "4 of 4 photos done" in said
+    made = files(remote)
+    assert made == files(local)
+    assert {"portrait3/surface.ply", "portrait3/photo.png", "portrait0/view.js"} <= made.keys()
+    # The same command here has nothing left to do.
+    said, _ = start(remote).communicate(timeout=300)
+    assert "4 of 4 photos done (4 before)" in said
+
+
+def files(out):
+    """Path -> content of all that belongs to a head, times apart."""
+    return {
+        path.relative_to(out).as_posix(): (
+            without_timings(json.loads(path.read_text())) if path.name == "face.json" else path.read_bytes()
+        )
+        for path in out.glob("*/*")
+        if path.is_file() and path.parent.name != "index_files"
+    }
+
+
+def without_timings(document):
+    if not isinstance(document, dict):
+        return document
+    return {name: without_timings(value) for name, value in document.items() if name != "timings"}
 
 
 def test_a_difference_is_told_in_words():
