@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..manifest import FILE_NAME
+from .. import manifest
+from ..errors import SurfaceFileError
 from .photo_job import KeptHead
 from .plan import SURFACE, Plan
 from .record import Head, Outcome
@@ -63,7 +64,7 @@ def what_to_do(
     # A late step's file is in a folder of its own.
     outside = {step.name: str(step.options["library"]) for step in plan.steps if step.late}
     todo = {head.folder: [name for name in studio if not right(head, name)] for head in before.heads}
-    listed = all(FILE_NAME in there[head.folder] for head in before.heads)
+    listed = all(manifest.FILE_NAME in there[head.folder] for head in before.heads)
     whole = listed and all(right(head, step) for head in before.heads for step in plan.engine_steps)
     if whole and not any(todo.values()):
         return None
@@ -71,6 +72,11 @@ def what_to_do(
     surfaces = [head.steps[SURFACE].fingerprint for head in before.heads if SURFACE in head.steps]
     same = surfaces == [fingerprints[SURFACE]] * len(before.heads)
     if not (same and listed):
+        return Todo(reconstruct=True)
+    try:
+        for head in before.heads:
+            manifest.read(out / head.folder)
+    except SurfaceFileError:
         return Todo(reconstruct=True)
     kept = tuple(_kept(head, todo[head.folder], studio, plan, out) for head in before.heads)
     return Todo(reconstruct=not whole, kept=kept)

@@ -131,6 +131,15 @@ def test_files_that_are_gone_are_made_again(finished_batch, gone, engine, expect
     assert finished_batch.tree() == before
 
 
+def test_a_head_whose_face_json_is_damaged_is_made_anew(finished_batch):
+    before = finished_batch.tree()
+    (finished_batch.out / "a/face.json").write_text("{")
+    (finished_batch.out / "a/preview.png").unlink()
+    assert finished_batch.run(finished_batch.photos, *FULL).returncode == 0
+    assert finished_batch.engine == ["a.jpg"]
+    assert finished_batch.tree() == before
+
+
 def test_fewer_frames_leave_none_of_the_old_ones(finished_batch):
     finished_batch.run(finished_batch.photos, "--turntable", "3")
     frames = sorted(p.name for p in (finished_batch.out / "a/turntable").iterdir())
