@@ -49,12 +49,12 @@ FINE = Measures(
 def heads(astronaut):
     """The astronaut's head from her photo as it is and spoilt."""
     reconstructor = Reconstructor.from_pretrained(threads=1)
-    small = cv2.resize(astronaut, (220, 220), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(astronaut, (256, 256), interpolation=cv2.INTER_AREA)
     pictures = {
         "whole": astronaut,
         "again": astronaut,
         "blurred": cv2.GaussianBlur(astronaut, (0, 0), 2),
-        "very blurred": cv2.GaussianBlur(astronaut, (0, 0), 6),
+        "very blurred": cv2.GaussianBlur(astronaut, (0, 0), 4),
         "small": small,
         "cut": astronaut[:, 205:],
         "mirrored": astronaut[:, ::-1],
