@@ -5,6 +5,8 @@
 """
 
 import json
+import os
+import shutil
 import sys
 import traceback
 from pathlib import Path
@@ -16,11 +18,11 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from blender_addon import stage, stills, subjects, turntable
+from blender_addon import stage, stills, subjects, turntable, video
 from blender_addon.errors import AddonError
 from blender_addon.head_file import read_head
 from blender_addon.head_import import build_head
-from blender_addon.pictures import load_picture
+from blender_addon.pictures import load_picture, save_png
 from blender_addon.studio.steps import load_step
 from blender_addon.temporary import block_names
 
@@ -147,6 +149,33 @@ def check_turntable(folder):
     step(out, {**options, "frames": 6, "video": "auto", "fps": 10})
     assert "to 1000 pictures" in error_of(step, out, {**options, "frames": 1})
     assert "by 'magic'" in error_of(step, out, {**options, "video": "magic"})
+
+
+def check_video(folder):
+    """By ffmpeg if there is one and it works, else by Blender; a name with a per cent sign is no pattern."""
+    pictures = folder / "100% of %03d"
+    pictures.mkdir()
+    for k in range(4):
+        save_png(pictures / f"{k:03d}.png", np.full((48, 64, 3), 60 * k, np.uint8))
+    real = shutil.which("ffmpeg")
+    out = folder / "film.mp4"
+    os.environ["PATH"] = str(folder / "bin")
+    assert "no program ffmpeg" in error_of(video.encode, pictures, 4, out, 10, "ffmpeg")
+    assert video.encode(pictures, 4, out, 10) == "blender" and out.stat().st_size > 300
+    out.unlink()
+    program = folder / "bin/ffmpeg"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'Unknown encoder libx264' >&2\nexit 1\n")
+    program.chmod(0o755)
+    assert "Unknown encoder libx264" in error_of(video.encode, pictures, 4, out, 10, "ffmpeg")
+    assert not out.exists()
+    assert video.encode(pictures, 4, out, 10, "auto") == "blender", "what does not work is not insisted on"
+    assert "cannot be read" in error_of(video.encode, folder / "bin", 4, out, 10, "blender")
+    assert not list(folder.glob("*.part*"))
+    if real:
+        program.unlink()
+        program.symlink_to(real)
+        assert video.encode(pictures, 4, folder / "film.mp4", 10) == "ffmpeg"
 
 
 def check_stopped_turntable(folder):

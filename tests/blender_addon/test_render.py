@@ -88,6 +88,17 @@ def test_a_turntable_and_its_video_as_others_read_it(check, folder):
         assert away < 6, (k, away)
 
 
+def test_whichever_program_makes_the_video_it_is_readable(check, folder):
+    cv2 = pytest.importorskip("cv2")
+    check("video")
+    reader = cv2.VideoCapture(str(folder / "film.mp4"))
+    means = []
+    while (read := reader.read())[0]:
+        assert read[1].shape == (48, 64, 3)
+        means.append(read[1].mean())
+    assert np.abs(np.array(means) - [0, 60, 120, 180]).max() < 4, means
+
+
 def test_an_asset_as_another_blender_process_finds_it(check, folder, tmp_path):
     library = tmp_path / "library"
     check("asset", library)
