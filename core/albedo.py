@@ -176,6 +176,7 @@ class AlbedoPainter:
         skin_edge = (1 - scalp) * ramp(-outline, -SKIN_EDGE[1], -SKIN_EDGE[0])
         inner, _ = self._to_vertices(outline[:, None], weight)
         skin = means[(regions.plain > 0.5) & seen]
+        beardless = means[(regions.plain * (1 - regions.beard) > 0.5) & seen]
         hair = np.flatnonzero((regions.scalp > 0.8) & seen)
         if len(skin) >= FEWEST_VERTICES:
             # A high forehead is where others have hair; who has none is left with what is there.
@@ -183,7 +184,7 @@ class AlbedoPainter:
             hair = grown if len(grown) >= FEWEST_VERTICES else hair
         hair = means[hair[np.argsort(inner[hair, 0])[len(hair) // 2 :]]]  # the half further in
         for share, reference, tolerance, any_lightness in (
-            (bare, skin, 1.0, False),
+            (bare, beardless, 1.0, False),
             (skin_edge, skin, FOREIGN_SKIN, False),
             ((1 - scalp) * (1 - features), skin, FOREIGN_HUE, True),
             (hair_edge, hair, FOREIGN_HAIR, False),
@@ -218,7 +219,10 @@ class AlbedoPainter:
         mixed = (colors * weight[:, None] + mirrored * lent[:, None]) / np.maximum(known, 1e-3)[:, None]
         means, sums = self._to_vertices(mixed, known)
         regions = self.regions
-        fields = fill_colors(self.filler, means, np.minimum(sums, 1), regions.scalp, regions.plain)
+        # What is typical skin is asked of where no beard grows: a grey one would pass for skin, and make the
+        # neck grey.
+        plain = regions.plain * (1 - regions.beard)
+        fields = fill_colors(self.filler, means, np.minimum(sums, 1), regions.scalp, plain)
         skin, hair, smooth = np.split(self._at_skin(np.column_stack([*fields, means])), 3, axis=1)
         guess = skin + (hair - skin) * self._region[0][:, None]
         level = grain_level(mixed, known, smooth, self._region[0])

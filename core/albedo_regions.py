@@ -22,6 +22,9 @@ HAIRLINE_WIDTH, EAR_EDGE = 0.014, 0.006
 EAR_MIDDLE, EAR_AXES, EAR_BEGIN = np.array([0.087, -0.024]), np.array([0.027, 0.036]), 0.066
 #: The jaw's plane, from the chin to below the ear: z = offset + slope * y; below it is the neck.
 JAW_OFFSET, JAW_SLOPE, JAW_LOWEST_EAR = -0.108, 0.45, -0.062
+#: Beards grow below a plane from the nose's base to the earlobes: z = offset - slope * y; the width of its
+#: transition.
+BEARD_OFFSET, BEARD_SLOPE, BEARD_WIDTH = -0.046, 0.1, 0.01
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Regions:
     """(V,) float32 shares, 0 to 1, of each vertex in a region.
 
     scalp: where hair grows. ear, neck. features: lips, brows and lids. plain: facial skin without those.
+    beard: of the face, what beards grow on.
     depth: how far inside of mouth and eye sockets, rings of vertices from the rim, 0 on all other parts.
     """
 
@@ -37,6 +41,7 @@ class Regions:
     neck: np.ndarray
     features: np.ndarray
     plain: np.ndarray
+    beard: np.ndarray
     depth: np.ndarray
 
     @classmethod
@@ -62,10 +67,20 @@ class Regions:
         plain *= (1 - scalp) * (1 - ear) * (1 - neck) * np.clip((0.045 - y) / 0.01, 0, 1)
         depth = _rings_inside(topology)
         plain *= depth == 0
+        beard = np.clip((BEARD_OFFSET - BEARD_SLOPE * y - z) / BEARD_WIDTH + 0.5, 0, 1) * skin
+        beard *= (1 - scalp) * (1 - ear) * (1 - neck)
         return cls(
             *(
                 values.astype(np.float32)
-                for values in (scalp, ear, neck, np.clip((0.006 - features) / 0.002, 0, 1), plain, depth)
+                for values in (
+                    scalp,
+                    ear,
+                    neck,
+                    np.clip((0.006 - features) / 0.002, 0, 1),
+                    plain,
+                    beard,
+                    depth,
+                )
             )
         )
 

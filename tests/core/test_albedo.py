@@ -209,3 +209,17 @@ def test_only_lashes_have_holes(topology, painter, painted):
 def test_unusual_sizes_are_refused(topology):
     with pytest.raises(ValueError, match="1024, 2048, 4096"):
         AlbedoPainter(topology, 1000)
+
+
+def test_a_grey_beard_under_a_hat_does_not_make_the_neck_grey(painter, topology):
+    regions, height = painter.regions, topology.vertices[:, 2]
+    skin, grey = np.array([0.42, 0.22, 0.14]), np.array([0.26, 0.22, 0.2])
+    face = np.maximum(regions.plain, regions.beard) * (height < -0.01)
+    colors = skin + (grey - skin) * 0.8 * regions.beard[:, None]
+    filled, kind = painter._complete(
+        painter._at_skin(colors), np.clip(painter._at_skin(face[:, None])[:, 0], 0, 1)
+    )
+    neck = painter._at_skin((regions.neck * (height < -0.13))[:, None])[:, 0] > 0.9
+    assert (kind[neck] == FILLED).all()
+    red, _, blue = np.median(filled[neck], axis=0)
+    assert red / blue > 0.95 * skin[0] / skin[2]
