@@ -153,7 +153,8 @@ class TableMaker:
         camera = replace(camera, source="exif" if known else "default")
         looks = self.detector.look_again(sample.picture, face)
         if spoilt.flaw == "wrong":
-            face = replace(face, score=max(0.0, 1 - 10 * min(min(looks)[0], 0.1)))
+            nearest = min(distance for distance, _ in looks)  # scored as the detector scores its own finds
+            face = replace(face, score=max(0.0, 1 - 10 * nearest))
         try:
             evidence, estimate = self._reconstruct(sample, face, camera, looks)
             errors = true_errors(estimate, self.truths, sample, camera, index)
