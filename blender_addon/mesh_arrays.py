@@ -34,9 +34,11 @@ def read_triangles(mesh: bpy.types.Mesh) -> TriangleMesh:
     )
 
 
-def read(collection: bpy.types.bpy_prop_collection, name: str, width: int, kind: type, count: int = -1):
+def read(
+    collection: bpy.types.bpy_prop_collection, name: str, width: int, kind: type, count: int = -1
+) -> np.ndarray:
     """A property of all items of a collection: (count,) if `width` is 1, else (count, width)."""
-    values = np.empty(width * (len(collection) if count < 0 else count), kind)
+    values: np.ndarray = np.empty(width * (len(collection) if count < 0 else count), kind)
     collection.foreach_get(name, values)
     return values if width == 1 else values.reshape(-1, width)
 

@@ -137,7 +137,8 @@ def _close_holes(
     vertices: np.ndarray, triangles: np.ndarray, longest: float
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Close borders shorter than `longest` with a fan about their middle."""
-    fans, middles = [], []
+    fans: list[tuple[int, int, int]] = []
+    middles: list[np.ndarray] = []
     whole = topology.parts(triangles)
     owner = np.zeros(len(vertices), np.int64)
     owner[triangles] = whole[:, None]

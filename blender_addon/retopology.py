@@ -22,7 +22,7 @@ from .surface_lookup import Surface
 from .unwrap import OVERLAP, Unwrapped, unwrap
 from .workshop import evaluated, workshop
 
-FEWEST, MOST = 50, 500_000
+FEWEST, MOST = 50, 1_000_000
 #: Size of the mesh while it is worked on, and rounds of evening out: the lips of heads at 5,000 quads have
 #: folds after none, and lose shape after twenty (farthest point of the surface 3.9, 4.2, 5.1 mm at 0, 5, 20).
 WORK_SIZE, ROUNDS = 100.0, 4

@@ -322,8 +322,8 @@ def check_surface(folder, quads):
     json.dumps(result.facts)
     wanted = int(quads)
     assert abs(result.facts["quads"] - wanted) <= 0.15 * wanted
-    # It lies on the surface: 95 % nearer than half a millimetre at 5,000 quads, about 6 mm wide.
-    assert result.facts["distance_mm"]["p95"] < 0.12 * 1000 * np.sqrt(0.165 / wanted)
+    # 95 % of the surface are nearer to it than a fifth of the side of a quad, which is flat.
+    assert result.facts["distance_mm"]["p95"] < 0.2 * 1000 * np.sqrt(0.165 / wanted)
     assert result.facts["uv_islands"] <= 12
     assert not [path for path in folder.iterdir() if ".part" in path.name or path.name.startswith(".")]
     text = (folder / "retopo.mtl").read_text()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from blender_addon.engine import find_engine
 from blender_addon.worker_client import WorkerClient
 
 SCRIPT = Path(__file__).with_name("inside_retopology.py")
@@ -20,7 +21,7 @@ def reconstructed(tmp_path_factory):
     image = pytest.importorskip("PIL.Image")
     folder = tmp_path_factory.mktemp("reconstructed")
     image.fromarray(data.astronaut()).save(folder / "astronaut.jpg", quality=95)
-    with WorkerClient(sys.executable) as client:
+    with WorkerClient(find_engine(sys.executable)) as client:
         options = {"head": True, "texture": 1024}
         result = client.reconstruct(folder / "astronaut.jpg", folder / "out", options=options, timeout=300)
     (face,) = result["faces"]
