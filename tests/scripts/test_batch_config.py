@@ -70,9 +70,7 @@ def test_config_and_command_line(config, tmp_path):
     assert (found.lods, found.render, found.export) == ((1.0, 0.5), ("front", "side"), ("fbx", "usd"))
     assert (found.turntable, found.tags, found.focal_mm) == (36, ("a", "b c"), 85.0)
     assert found.engine_python == "python3"
-    found = options(
-        "other.jpg", "--config", config, "--texture", "1024", "--out", "there", "--turntable", "8"
-    )
+    found = options("other.jpg", "--config", config, "--texture", "1024", "--out", "to", "--turntable", "8")
     assert (found.photos, found.texture, found.out, found.turntable) == (["other.jpg"], 1024, "to", 8)
     assert found.export == ("fbx", "usd")
 
