@@ -1,6 +1,6 @@
 """Calibrate the quality report's expected error on held-out made heads: models/quality_calibration.json.
 
-    python scripts/calibrate_quality.py              # after training; 1,000 pictures take about 10 minutes
+    python scripts/calibrate_quality.py              # after training; 1,000 pictures take some 15 minutes
     python scripts/calibrate_quality.py --count 500  # fewer pictures, less certain
     python scripts/calibrate_quality.py --fit-only   # fit again to the rows that are there, in seconds
 
@@ -126,9 +126,7 @@ def main() -> None:
         "pictures": len(rows),
         "heads": heads,
         "flaws": dict(Counter(row["flaw"] for row in rows if "errors" in row)),
-        "not_found": dict(
-            Counter(row["flaw"] for row in rows if "errors" not in row and row["flaw"] != "turned")
-        ),
+        "no_head": dict(Counter(row["flaw"] for row in rows if "errors" not in row)),
         "unit": "mm, mean distance of the true face from the surface, both placed as the photo shows them",
     }
     calibration = calibrate(rows, weights, about)
