@@ -175,6 +175,8 @@ class PhotoJob:
         start = time.perf_counter()
         for attempt in range(1, ATTEMPTS + 1):
             try:
+                if self.studio.pid is None:
+                    self.studio.start()  # a step that ends it at once is no studio that cannot start
                 if "renderer" in options:
                     options = {**options, "renderer": self._renderer(str(options["renderer"]))}
                 job = self.studio.submit(
