@@ -8,15 +8,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
-import dask
 import pytest
 import skimage.data
 from PIL import Image
 
-from blender_addon.batch.parcel import difference
+from blender_addon.batch.parcel import difference, pack
+from blender_addon.batch.photo_job import PhotoTask
+from blender_addon.batch.plan import Plan, StepPlan
+from blender_addon.errors import JobCancelledError
 
-distributed = pytest.importorskip("distributed", reason="Dask is not installed (pip install -e .[cluster])")
+dask = pytest.importorskip("dask", reason="Dask is not installed (pip install -e '.[cluster]')")
+distributed = pytest.importorskip("distributed", reason="Dask is not installed (pip install -e '.[cluster]')")
+cluster_worker = pytest.importorskip("blender_addon.batch.cluster_worker")
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = ROOT / "scripts/batch.py"
@@ -268,6 +273,64 @@ def test_a_difference_is_told_in_words():
     assert difference(have, {**have, "Blender": "4.4.0"}) == "has Blender 4.5.1, not 4.4.0"
     other = {"Photobust": "1", "models": {"a.onnx": "x", "c.onnx": "y"}}
     assert difference(have, other) == "has other models (b.onnx, c.onnx)"
+
+
+@pytest.fixture
+def desk(tmp_path, fake_programs, monkeypatch):
+    """What a worker with three threads has, without the worker."""
+    for name, program in zip(("PHOTOBUST_PYTHON", "PHOTOBUST_BLENDER"), fake_programs, strict=True):
+        monkeypatch.setenv(name, str(program))
+    desk = cluster_worker.Desk()
+    worker = SimpleNamespace(
+        address="tcp://here", state=SimpleNamespace(nthreads=3), local_directory=str(tmp_path)
+    )
+    desk.setup(worker)
+    yield desk
+    desk.teardown(worker)
+
+
+def order(tmp_path, name, versions=None, run="run"):
+    (tmp_path / name).write_bytes(name.encode())
+    plan = Plan(steps=(StepPlan("preview", {"size": 64}, ("surface",)),))
+    return pack(PhotoTask(str(tmp_path / name), plan), versions or {"Photobust": "fake"}, run, "order")
+
+
+def do(desk, order):
+    told = []
+    return desk.do(order, lambda share, text: told.append(text)), told
+
+
+def test_a_desk_keeps_its_programs_until_there_is_nothing_to_do(desk, tmp_path, monkeypatch):
+    assert desk.hello(studio=True).keys() == {"engine", "studio"}
+    job = desk._job
+    assert "--threads" in job.engine.engine.command() and job.studio.engine.threads == 3
+    delivery, told = do(desk, order(tmp_path, "two.jpg"))
+    assert [head.name for head in delivery.heads] == ["two_1", "two_2"]
+    assert {"surface.ply", "preview.png", "face.json"} <= delivery.heads[0].files.keys()
+    assert "Blender: preview" in told
+    assert desk._job is job
+    monkeypatch.setattr(cluster_worker, "IDLE", 0.1)
+    assert do(desk, order(tmp_path, "a.jpg"))[0].heads
+    wait_for(lambda: job.engine.pid is None and job.studio.pid is None)
+    assert do(desk, order(tmp_path, "b.jpg"))[0].heads
+    # Nothing of a photo stays on the worker.
+    assert not list(tmp_path.glob("photobust-*"))
+
+
+def test_a_desk_tells_what_it_cannot_do(desk, tmp_path):
+    delivery, _ = do(desk, order(tmp_path, "noface.jpg"))
+    kind, words, attempts = delivery.failed
+    assert (kind, attempts) == ("NoFaceError", 1) and "noface.jpg" in words
+    assert (
+        "tcp://here cannot do photos: its disk is full"
+        in do(desk, order(tmp_path, "full-preview.jpg"))[0].broken
+    )
+    other = order(tmp_path, "a.jpg", {"Photobust": "2"})
+    assert "it has Photobust fake, not 2" in do(desk, other)[0].broken
+    desk.drop("stopped")
+    with pytest.raises(JobCancelledError):
+        do(desk, order(tmp_path, "a.jpg", run="stopped"))
+    assert do(desk, order(tmp_path, "a.jpg"))[0].heads
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "tcp://127.0.0.1", "nonsense://here:1"])
