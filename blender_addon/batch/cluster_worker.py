@@ -42,14 +42,11 @@ class Desk(WorkerPlugin):
     """A worker's own engine and studio, warm from photo to photo and batch to batch; one photo at a time.
 
     They share the worker's threads. They are closed with the worker, and when there was no photo for `IDLE`
-    seconds.
+    seconds. Each worker makes its own when it is first needed: a plugin that the scheduler knew would keep
+    workers without this project from joining, for ever.
     """
 
-    name = NAME
-    idempotent = True  # a second batch on the same cluster leaves the first one's alone
-
-    def setup(self, worker: Worker) -> None:
-        """Called by Dask when the worker gets this."""
+    def __init__(self, worker: Worker) -> None:
         self._address = worker.address
         self._threads = worker.state.nthreads
         self._scratch = worker.local_directory
@@ -224,7 +221,8 @@ def drop(run: str, dask_worker: Worker) -> None:
 
 
 def _desk(worker: Worker) -> Desk:
-    return cast(Desk, worker.plugins[NAME])
+    """The worker's, made now if need be."""
+    return cast(Desk, worker.plugins.setdefault(NAME, Desk(worker)))
 
 
 def _named(error: PhotoFailedError, photo: str, order: Order) -> str:

@@ -280,11 +280,10 @@ def desk(tmp_path, fake_programs, monkeypatch):
     """What a worker with three threads has, without the worker."""
     for name, program in zip(("PHOTOBUST_PYTHON", "PHOTOBUST_BLENDER"), fake_programs, strict=True):
         monkeypatch.setenv(name, str(program))
-    desk = cluster_worker.Desk()
     worker = SimpleNamespace(
         address="tcp://here", state=SimpleNamespace(nthreads=3), local_directory=str(tmp_path)
     )
-    desk.setup(worker)
+    desk = cluster_worker.Desk(worker)
     yield desk
     desk.teardown(worker)
 
