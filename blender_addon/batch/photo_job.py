@@ -179,19 +179,15 @@ class PhotoJob:
                     self.studio.start()  # a step that ends it at once is no studio that cannot start
                 if "renderer" in options:
                     options = {**options, "renderer": self._renderer(str(options["renderer"]))}
-                job = self.studio.submit(
-                    "step", step=step.name, folder=str(folder.absolute()), options=options
-                )
-                answer = job.wait(timeout)
+                params = {"step": step.name, "folder": str(folder.absolute()), "options": options}
+                answer = self.studio.submit("step", **params).wait(timeout)
             except (EngineDiedError, EngineTimeoutError) as error:
                 self._give_up_if_stopped()
                 self.studio.kill()
                 if attempt == ATTEMPTS:
-                    return StepDone(
-                        seconds=time.perf_counter() - start, error=str(error), error_kind=kind_of(error)
-                    )
+                    return _failed(error, start)
             except JobFailedError as error:
-                return StepDone(seconds=time.perf_counter() - start, error=str(error), error_kind=error.kind)
+                return _failed(error, start)
             else:
                 return StepDone(list(answer["files"]), answer["facts"], time.perf_counter() - start)
         raise AssertionError("the last attempt returns")
@@ -278,6 +274,10 @@ def _adopt(head: StagedHead, kept: KeptHead) -> None:
     """The new face.json lists what is still right of the old one."""
     files = [name for names in kept.keep.values() for name in names]
     manifest.adopt(head.folder, manifest.read(Path(kept.folder)), files, list(kept.keep))
+
+
+def _failed(error: AddonError, start: float) -> StepDone:
+    return StepDone(seconds=time.perf_counter() - start, error=str(error), error_kind=kind_of(error))
 
 
 def _engine_steps(plan: Plan, face: dict[str, Any]) -> dict[str, StepDone]:
