@@ -33,10 +33,6 @@ CONNECT_TIMEOUT, WORKERS_TIMEOUT = 10.0, 60.0
 TICK, LOOK_EVERY = 0.2, 5.0
 #: Seconds that fetching a result may take before it is asked whether the batch was stopped meanwhile.
 FETCH_TIMEOUT = 30.0
-UNPREPARED = (
-    "do not have this version of Photobust: install it, with its extra 'cluster', where they run, and start "
-    "them again"
-)
 AGAIN = "What was finished is in place; the same command goes on from there."
 MISSING = (
     f"--scheduler needs Dask, which {sys.executable} does not have: pip install 'photobust[cluster]', or in "
@@ -111,7 +107,10 @@ class Cluster:
         try:
             self._client.run(self._remote.present)
         except Exception as error:  # whatever unpickling can raise
-            raise BatchError(f"the cluster's workers {UNPREPARED} ({error}).") from error
+            raise BatchError(
+                "the cluster's workers do not have this version of Photobust: install it, with its extra "
+                f"'cluster', where they run, and start them again ({error})."
+            ) from error
         self._client.subscribe_topic(self._remote.TOPIC, self._hear)
         studio = any(not step.late for step in plan.steps)
         hellos: dict[str, dict[str, Any]] = self._client.run(self._remote.introduce, studio)
@@ -185,8 +184,6 @@ class Cluster:
                     if stopped.is_set():
                         raise JobCancelledError("Stopped.") from None
                     self._look_around()
-        except (ImportError, AttributeError) as error:  # one that has joined since
-            raise BatchError(f"some of the cluster's workers {UNPREPARED} ({error}). {AGAIN}") from error
         except (CancelledError, OSError) as error:
             raise self._lost() from error
         finally:
