@@ -17,6 +17,8 @@ MARGIN = 0.006
 #: Share of the covered texels that may be covered twice: what rasterising leaves open along edges.
 OVERLAP = 1e-4
 TRIES = 6
+#: What of a divided chart has less than this share of the area goes back to a neighbour.
+SCRAP = 0.01
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def unwrap(context: bpy.types.Context, mesh: bpy.types.Mesh) -> Unwrapped:
     label = uv_charts.charts(quads, normals, areas)
     layer = mesh.uv_layers.get(UV_LAYER) or mesh.uv_layers.new(name=UV_LAYER)
     mesh.uv_layers.active = layer
-    for _ in range(TRIES):
+    for k in range(TRIES):
         _mark(mesh, uv_charts.seams(quads, label))
         _unwrap(context, mesh)
         uv = read(mesh.uv_layers[UV_LAYER].data, "uv", 2, np.float32).reshape(-1, 4, 2).astype(np.float64)
@@ -53,6 +55,8 @@ def unwrap(context: bpy.types.Context, mesh: bpy.types.Mesh) -> Unwrapped:
         for chart in folded:
             label = uv_charts.divide(label, int(chart), normals)
         label = uv_charts.connected(quads, label)
+        if k < TRIES // 2:  # then rather many islands than one over another
+            label = uv_charts.tidied(quads, label, normals, areas, SCRAP)
     return Unwrapped(uv, int(label.max()) + 1, share)
 
 

@@ -32,7 +32,15 @@ def charts(faces: np.ndarray, normals: np.ndarray, areas: np.ndarray) -> np.ndar
         np.add.at(votes, pairs[:, 1], np.eye(6)[side[pairs[:, 0]]])
         side = (liking + HABIT * votes).argmax(1)
     label = topology.components(len(faces), pairs[side[pairs[:, 0]] == side[pairs[:, 1]]])
-    return open_up(faces, _without_scraps(label, pairs, areas, topology.parts(faces)), normals)
+    return tidied(faces, label, normals, areas, SCRAP)
+
+
+def tidied(
+    faces: np.ndarray, label: np.ndarray, normals: np.ndarray, areas: np.ndarray, scrap: float
+) -> np.ndarray:
+    """The charts without those that have less than a share `scrap` of their part's area."""
+    pairs = topology.neighbours(topology.edges_of(faces))
+    return open_up(faces, _without_scraps(label, pairs, areas, topology.parts(faces), scrap), normals)
 
 
 def open_up(faces: np.ndarray, label: np.ndarray, normals: np.ndarray) -> np.ndarray:
@@ -75,13 +83,15 @@ def seams(faces: np.ndarray, label: np.ndarray) -> np.ndarray:
     return shared[label[one] != label[two]]
 
 
-def _without_scraps(label: np.ndarray, pairs: np.ndarray, areas: np.ndarray, part: np.ndarray) -> np.ndarray:
+def _without_scraps(
+    label: np.ndarray, pairs: np.ndarray, areas: np.ndarray, part: np.ndarray, scrap: float
+) -> np.ndarray:
     """Give scraps, the smallest first, to the neighbour with which they share the most edges."""
     count = int(label.max()) + 1
     size = np.bincount(label, areas, count)
     owner = np.zeros(count, np.int64)
     owner[label] = part
-    least = SCRAP * np.bincount(part, areas)[owner]
+    least = scrap * np.bincount(part, areas)[owner]
     a, b = label[pairs[:, 0]], label[pairs[:, 1]]
     shared: list[dict[int, int]] = [{} for _ in range(count)]
     keys, lengths = np.unique(np.stack([a, b], 1)[a != b], axis=0, return_counts=True)
