@@ -4,9 +4,9 @@ The expected error is the mean distance, mm, of the true face's surface from the
 photo shows them (`core.training.evaluation_metrics`, "as placed"). It counts the shape and how the head is
 turned, as both show in a render, and not the distance from the camera, which no photo tells. Half of the
 heads judged alike are better, half are worse; four of five lie within the spread. The error of the shape
-alone, with the heads aligned, is 1.2 to 2 mm on nearly all heads, good or bad: nothing that can be measured
-on a head tells which (docs in `core.training.quality_calibration`). `core.quality_model` says how the error
-is computed, and `scripts/calibrate_quality.py` what it rests on.
+alone, with the heads aligned, is about half of that, and the measures hardly tell for which head it is more
+(docs/quality.md). `core.quality_model` says how the expected error is computed, and
+`scripts/calibrate_quality.py` what it rests on.
 """
 
 from collections.abc import Callable
