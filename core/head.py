@@ -104,9 +104,11 @@ class HeadWrapper:
         def sure(body: np.ndarray) -> np.ndarray:
             return self.sight.confidence(np.concatenate([body, shape[count:]]), target, camera, pose)[:count]
 
+        def clean(body: np.ndarray) -> np.ndarray:
+            return self._clean(np.concatenate([body, shape[count:]]), self._mean, balls)[:count]
+
         skin = self.wrap.skin_triangles
-        shape[:count], used = settle(shape[:count], self.wrap.triangles, skin, sure, target)
-        shape = self._clean(shape, self._mean, balls)
+        shape[:count], used = settle(shape[:count], self.wrap.triangles, skin, sure, target, clean)
         clock.lap("settle")
         # Rims count here, too: landmarks have placed them.
         seen = self.sight.surface_confidence(shape, target)

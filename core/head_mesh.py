@@ -104,6 +104,12 @@ class Target:
 
     def distance(self, points: np.ndarray) -> np.ndarray:
         """(N,) metres from points (N, 3) to the surface: to the triangles around the nearest vertices."""
+        return np.linalg.norm(self.nearest(points)[0] - points, axis=1)
+
+    def nearest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 3) the nearest places on the triangles around the nearest vertices of points (N, 3), and those
+        triangles (N,).
+        """
         _, nearest = self._tree.query(points, k=3)
         wanted = np.zeros(len(self.vertices), bool)
         wanted[nearest] = True
@@ -113,25 +119,32 @@ class Target:
         order = np.argsort(corner, kind="stable")
         corner, triangle = corner[order], triangle[order]
         best = np.full(len(points), np.inf)
+        place, chosen = np.zeros((len(points), 3)), np.zeros(len(points), np.int64)
         for column in nearest.T:
             first = np.searchsorted(corner, column)
             for k in range(int(np.bincount(corner).max())):
                 here = np.minimum(first + k, len(corner) - 1)
-                on = corner[here] == column
-                gap = point_triangle_distance(points[on], self.vertices[self.faces[triangle[here[on]]]])
-                best[on] = np.minimum(best[on], gap)
-        return best
+                on = np.flatnonzero(corner[here] == column)
+                tried = triangle[here[on]]
+                found = nearest_on_triangle(points[on], self.vertices[self.faces[tried]])
+                gap = np.linalg.norm(found - points[on], axis=1)
+                nearer = gap < best[on]
+                best[on[nearer]] = gap[nearer]
+                place[on[nearer]], chosen[on[nearer]] = found[nearer], tried[nearer]
+        return place, chosen
 
 
-def point_triangle_distance(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """(N,) distance of each point (N, 3) from its triangle (N, 3, 3)."""
-    best = np.full(len(points), np.inf)
+def nearest_on_triangle(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """(N, 3) the place of each triangle (N, 3, 3) that is nearest to its point (N, 3)."""
+    best, place = np.full(len(points), np.inf), np.zeros((len(points), 3))
     for k in range(3):
         a, b = corners[:, k], corners[:, (k + 1) % 3]
         edge = b - a
         t = ((points - a) * edge).sum(1) / np.maximum((edge * edge).sum(1), 1e-20)
         foot = a + np.clip(t, 0, 1)[:, None] * edge
-        best = np.minimum(best, np.linalg.norm(points - foot, axis=1))
+        gap = np.linalg.norm(points - foot, axis=1)
+        place[gap < best] = foot[gap < best]
+        best = np.minimum(best, gap)
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     normal = np.cross(b - a, c - a)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-20)
@@ -140,4 +153,4 @@ def point_triangle_distance(points: np.ndarray, corners: np.ndarray) -> np.ndarr
     inside = np.ones(len(points), bool)
     for p, q in ((a, b), (b, c), (c, a)):
         inside &= (np.cross(q - p, foot - p) * normal).sum(1) >= 0
-    return np.where(inside, np.minimum(best, np.abs(height)), best)
+    return np.where(inside[:, None], foot, place)

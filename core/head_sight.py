@@ -19,7 +19,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from core.geometry import NECK_PLANE_Z, VOXELS_PER_METRE, Camera, HeadPose
-from core.head_mesh import NECK_RIM, Target, vertex_normals
+from core.head_mesh import NECK_RIM, Target, triangle_normals, vertex_normals
 from core.head_parts import HeadParts
 from core.head_topology import INNER, LASHES, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
 from core.raster import fragments, front_map, interpolate
@@ -55,9 +55,13 @@ class HeadSight:
         found = target.match(vertices, normals, REACH, agree=AGREE)
         # The surface ends at a plane through the neck, below which the head goes on.
         there = (found.weight > 0) & (vertices[:, 2] > NECK_PLANE_Z + NECK_RIM)
-        confidence = np.where(there, found.confidence, 0)
-        confidence[self._unseen] = 0
-        return confidence
+        there[self._unseen] = False
+        # A place of a thin fold may face as the head does, and what is nearest, its other side, not.
+        index = np.flatnonzero(there)
+        _, triangle = target.nearest(vertices[index])
+        facing = triangle_normals(target.vertices, target.faces[triangle])
+        there[index[(facing * normals[index]).sum(1) <= 0]] = False
+        return np.where(there, found.confidence, 0)
 
     def confidence(self, vertices: np.ndarray, target: Target, camera: Camera, pose: HeadPose) -> np.ndarray:
         """(V,) 0 (guessed) to 1 (seen, facing the camera) of a head (V, 3), head frame, metres."""

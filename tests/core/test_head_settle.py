@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.head_mesh import Target
-from core.head_settle import BAND, settle
+from core.head_settle import BAND, MORE, OVER, settle
 from core.head_sight import FINEST, feature_size
 from core.surface import Surface
 
@@ -22,8 +22,8 @@ def surface_of(mesh: trimesh.Trimesh) -> Surface:
     )
 
 
-def settled(vertices, faces, surface, confidence):
-    return settle(vertices, faces, faces, lambda _: confidence, Target(surface))
+def settled(vertices, faces, surface, confidence, clean=lambda moved: moved):
+    return settle(vertices, faces, faces, lambda _: confidence, Target(surface), clean)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,46 @@ def test_ripples_within_the_band_are_not_taken_over(ball):
     target = surface_of(trimesh.Trimesh(fine.vertices * ripple[:, None], fine.faces, process=False))
     moved, _ = settled(ball.vertices, ball.faces, target, np.ones(len(ball.vertices)))
     assert np.linalg.norm(moved - ball.vertices, axis=1).max() < 2e-5
+
+
+def test_what_mending_moves_off_is_brought_back(ball):
+    """Mending lays a patch back; only pulling harder from round to round wins it over."""
+    target = surface_of(trimesh.creation.icosphere(5, 0.0415))
+    mended = ball.vertices[:, 1] < -0.03
+    rounds = []
+
+    def clean(moved):
+        rounds.append(1)
+        back = moved.copy()
+        back[mended] += 0.5 ** len(rounds) * (ball.vertices - moved)[mended]
+        return back
+
+    moved, _ = settled(ball.vertices, ball.faces, target, np.ones(len(ball.vertices)), clean)
+    assert 1 < len(rounds) <= 1 + MORE
+    assert np.abs(np.linalg.norm(moved, axis=1) - 0.0415).max() < OVER + 1e-4
+
+
+def test_what_the_smoothness_holds_back_is_pulled_harder(ball):
+    """A dent as narrow as the smoothing, in what the surface shows."""
+    fine = trimesh.creation.icosphere(5, 0.04)
+    deep = 0.0012 * np.exp(-(fine.vertices[:, 0] ** 2 + fine.vertices[:, 2] ** 2) / (2 * 0.0016**2))
+    dented = fine.vertices * (1 - deep / 0.04 * (fine.vertices[:, 1] < 0))[:, None]
+    target = surface_of(trimesh.Trimesh(dented, fine.faces, process=False))
+    moved, _ = settled(ball.vertices, ball.faces, target, np.ones(len(ball.vertices)))
+    assert Target(target).distance(moved).max() < OVER
+
+
+def test_the_distance_is_the_surface_s_at_an_edge_not_a_plane_s():
+    box = trimesh.creation.box((0.04, 0.04, 0.04)).subdivide_to_size(0.002)
+    target = Target(surface_of(box))
+    points = np.array([[0.0212, 0.0212, 0.0005], [0.0, 0.0, 0.0215], [0.019, 0.0, 0.0]])
+    place, triangle = target.nearest(points)
+    np.testing.assert_allclose(place, [[0.02, 0.02, 0.0005], [0, 0, 0.02], [0.02, 0, 0]], atol=1e-9)
+    np.testing.assert_allclose(
+        target.distance(points), [0.0012 * np.sqrt(2), 0.0015, 0.001], rtol=0, atol=1e-8
+    )
+    corners = target.vertices[target.faces[triangle]]
+    assert (np.abs(corners - place[:, None]).max((1, 2)) < 0.0021).all()
 
 
 @settings(max_examples=20)
