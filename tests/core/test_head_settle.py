@@ -1,5 +1,7 @@
 """The last step of the wrap, and the size of what a volume can show, on plain shapes."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import trimesh
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.head_mesh import Target
 from core.head_settle import BAND, MORE, OVER, settle
-from core.head_sight import FINEST, feature_size
+from core.head_sight import FINEST, HeadSight, feature_size
 from core.surface import Surface
 
 
@@ -75,6 +77,23 @@ def test_what_the_smoothness_holds_back_is_pulled_harder(ball):
     target = surface_of(trimesh.Trimesh(dented, fine.faces, process=False))
     moved, _ = settled(ball.vertices, ball.faces, target, np.ones(len(ball.vertices)))
     assert Target(target).distance(moved).max() < OVER
+
+
+@pytest.mark.parametrize("facing", [True, False])
+def test_what_lies_under_a_thin_fold_is_not_sure(facing):
+    """The nearest vertices face as the head does; the nearest triangle, the fold's other side, does not."""
+    middle = 0.001 * np.array([[1, 0, 0], [-0.5, 0.87, 0], [-0.5, -0.87, 0]])
+    outer = 0.006 * np.array([[1, 0, 0], [-0.5, 0.87, 0], [-0.5, -0.87, 0]])
+    top = [[k, 3 + k, 3 + (k + 1) % 3] for k in range(3)] + [
+        [k, 3 + (k + 1) % 3, (k + 1) % 3] for k in range(3)
+    ]
+    under = [0, 1, 2] if facing else [0, 2, 1]
+    fold = trimesh.Trimesh(np.concatenate([middle, outer]), [*top, under], process=False)
+    head = np.array([[0, 0, -0.0005], [0.002, 0, -0.0005], [0, 0.002, -0.0005], [-0.002, -0.002, -0.0005]])
+    triangles = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 1]])
+    sight = SimpleNamespace(_topology=SimpleNamespace(triangles=triangles), _unseen=np.zeros(0, int))
+    confidence = HeadSight.surface_confidence(sight, head, Target(surface_of(fold)))
+    assert confidence[0] == float(facing)
 
 
 def test_the_distance_is_the_surface_s_at_an_edge_not_a_plane_s():
