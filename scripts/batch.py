@@ -17,7 +17,6 @@ import os
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,8 +38,9 @@ from blender_addon.engine import find_engine
 from blender_addon.errors import AddonError
 from blender_addon.studio.client import find_studio
 from blender_addon.worker_client import START_TIMEOUT
+from scripts.command_line import DONE, FAILED, in_blender, run
 
-ALL_DONE, NOTHING_DONE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 130
+ALL_DONE, NOTHING_DONE, SOME_FAILED = DONE, FAILED, 2
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -126,7 +126,7 @@ def _jobs(
 ) -> list[PhotoJob]:
     """An engine and a studio for each photo in work, which share the processor; none is started yet."""
     threads = max(1, _cores() // count) if count > 1 else None
-    current = sys.executable if not _in_blender() else None
+    current = sys.executable if not in_blender() else None
     engine = replace(find_engine(options.engine_python, current=current), threads=threads)
     studio = replace(find_studio(options.blender), threads=threads) if plan.steps else None
 
@@ -177,19 +177,6 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _in_blender() -> bool:
-    """Whether a Blender runs this; `sys.executable` may be anything there."""
-    bpy = sys.modules.get("bpy")
-    return bool(bpy and bpy.app.binary_path)
-
-
-def _arguments() -> list[str]:
-    # Blender hands its whole command line on: what comes after "--" is for scripts.
-    if not _in_blender():
-        return sys.argv[1:]
-    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
-
-
 def _interrupt(*_: int | FrameType | None) -> None:
     # Once is enough: what comes now is tidying up.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -200,14 +187,4 @@ def _interrupt(*_: int | FrameType | None) -> None:
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    # Inside Blender an exception would end in exit code 0, so everything ends in a code of our own.
-    try:
-        code = main(_arguments())
-    except KeyboardInterrupt:
-        print("\nStopped. What was finished is in place; the same command goes on from there.")
-        code = INTERRUPTED
-    except Exception:
-        traceback.print_exc()
-        code = NOTHING_DONE
-    sys.stdout.flush()
-    sys.exit(code)
+    run(main, "Stopped. What was finished is in place; the same command goes on from there.")

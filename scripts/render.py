@@ -10,24 +10,14 @@ Exit codes: 0 done, 1 not.
 
 import argparse
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130
+from scripts.command_line import DONE, FAILED, Parser, run
+
 ALL = ("front", "threequarter", "side", "back")
-
-
-class Parser(argparse.ArgumentParser):
-    """Leaves with 1 when it is misused."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and leave."""
-        self.print_usage(sys.stderr)
-        self.exit(FAILED, f"{self.prog}: {message}\n")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -135,23 +125,5 @@ def _views(text: str) -> tuple[str, ...]:
     return names
 
 
-def _arguments() -> list[str]:
-    # Blender hands its whole command line on: what comes after "--" is for scripts.
-    bpy = sys.modules.get("bpy")
-    if bpy is None or not bpy.app.binary_path:
-        return sys.argv[1:]
-    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
-
-
 if __name__ == "__main__":
-    # Inside Blender an exception would end in exit code 0, so everything ends in a code of our own.
-    try:
-        code = main(_arguments())
-    except KeyboardInterrupt:
-        print("\nStopped.")
-        code = INTERRUPTED
-    except Exception:
-        traceback.print_exc()
-        code = FAILED
-    sys.stdout.flush()
-    sys.exit(code)
+    run(main)
