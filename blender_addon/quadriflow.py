@@ -33,6 +33,8 @@ VOXELS, DENSE, MANY = 3, 27, 4
 #: Triangles for each quad from which on voxels are tried first, no smaller than so many sides of a triangle:
 #: at 15,000 quads 36 s and one try, instead of 100 s and two from the triangles as they are.
 FINE, COARSER = 9, 1.3
+#: How much larger the voxels are where those sizes have failed.
+COARSE = 2.0
 #: Of points on the source, how far from the result 95 % and all may be at most, in lengths of a quad's side.
 NEAR, FARTHEST = 0.5, 4.0
 #: Share of the quads that may face the other way than the source.
@@ -44,12 +46,14 @@ LARGEST_HOLE = 12
 
 @dataclass(frozen=True)
 class Attempt:
-    """How QuadriFlow is asked. sharp: keep sharp edges; voxels: first make the mesh anew from voxels."""
+    """How QuadriFlow is asked. sharp: keep sharp edges; voxels: first make the mesh anew from voxels, this
+    many times as large as they are at best.
+    """
 
     quads: int
     seed: int = 0
     sharp: bool = True
-    voxels: bool = False
+    voxels: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,11 +107,14 @@ def _attempts(source: CleanMesh, quads: int) -> Iterator[Attempt]:
     """
     lone = source.closed and source.parts == 1
     voxels = lone and (source.handles > 0 or len(source.triangles) > FINE * quads)
-    yield Attempt(quads, voxels=voxels)
-    yield Attempt(quads, seed=1, voxels=voxels)
-    yield Attempt(quads, seed=2, sharp=False, voxels=voxels)
-    yield Attempt(quads, seed=3, sharp=False, voxels=source.closed and not voxels)
-    yield Attempt(quads, seed=4, sharp=False, voxels=source.closed and not voxels)
+    first, then = (1.0, 0.0) if voxels else (0.0, 1.0 if source.closed else 0.0)
+    yield Attempt(quads, voxels=first)
+    yield Attempt(quads, seed=1, voxels=first)
+    yield Attempt(quads, seed=2, sharp=False, voxels=first)
+    if source.closed:
+        # Wider tunnels go, and so does what is finer than a quad.
+        yield Attempt(quads, seed=3, sharp=False, voxels=COARSE)
+    yield Attempt(quads, seed=4, sharp=False, voxels=then)
 
 
 def _prepared(source: CleanMesh, attempt: Attempt) -> tuple[np.ndarray, np.ndarray] | None:
@@ -115,7 +122,8 @@ def _prepared(source: CleanMesh, attempt: Attempt) -> tuple[np.ndarray, np.ndarr
     if attempt.voxels:
         side = float(np.sqrt(source.area / attempt.quads))
         grain = float(np.sqrt(2 * source.area / len(source.triangles)))
-        made = _modified(source, "REMESH", mode="VOXEL", voxel_size=max(side / VOXELS, COARSER * grain))
+        size = attempt.voxels * max(side / VOXELS, COARSER * grain)
+        made = _modified(source, "REMESH", mode="VOXEL", voxel_size=size)
     elif len(source.triangles) > MANY * DENSE * attempt.quads:
         made = _modified(source, "DECIMATE", ratio=DENSE * attempt.quads / len(source.triangles))
     else:
