@@ -8,7 +8,6 @@ import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 
 import bpy
 import numpy as np
@@ -17,7 +16,7 @@ from mathutils import Matrix, Vector
 from . import compat, lighting
 from .errors import RenderError
 from .renderers import WORKBENCH, render_linear
-from .temporary import block_names, remove_blocks
+from .temporary import Closing, block_names, remove_blocks
 
 #: Half the camera's angle of view: a 105 mm lens on 36 mm of film, as portraits are taken.
 HALF_ANGLE = math.atan(18.0 / 105.0)
@@ -44,7 +43,7 @@ class Subject:
     light: lighting.Light
 
 
-class Stage:
+class Stage(Closing):
     """A scene with a subject, light and a camera; to be used in a `with`, or closed.
 
     `build` makes the subject in the collection that it is given; all that it makes is removed at the end.
@@ -80,21 +79,6 @@ class Stage:
             self._matrix = Matrix.Translation(-subject.centre) @ subject.matrix
             self._backdrop = lighting.backdrop(size, size)
             self._stack = stack.pop_all()
-
-    def __enter__(self) -> "Stage":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Remove everything."""
-        self._stack.close()
 
     def shoot(self, turn: float) -> np.ndarray:
         """A picture of the subject turned by `turn` degrees; positive turns show its right side.

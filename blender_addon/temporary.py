@@ -5,11 +5,36 @@ A reference to a data-block is worth nothing, or worse, once the user has undone
 
 import contextlib
 from collections.abc import Iterator
+from types import TracebackType
+from typing import TypeVar
 
 import bpy
 
 #: Scenes first: what is in them has no users then. Shape keys go with their mesh.
 KINDS = ("scenes", "worlds", "collections", "objects", "cameras", "lights", "meshes", "materials", "images")
+
+One = TypeVar("One", bound="Closing")
+
+
+class Closing:
+    """Has what undoes its work on `_stack`; to be used in a `with`, or closed."""
+
+    _stack: contextlib.ExitStack
+
+    def __enter__(self: One) -> One:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Undo it."""
+        self._stack.close()
 
 
 def block_names() -> set[tuple[str, str]]:

@@ -5,13 +5,13 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 from . import video
 from .errors import RenderError, VideoError
 from .pictures import save_png
 from .stage import Stage
 from .subjects import Build
+from .temporary import Closing
 
 STEM = "turntable"
 FRAMES, SIZE, FPS = 36, 512, 18
@@ -19,7 +19,7 @@ FEWEST, MOST = 2, 1000
 PICTURE = re.compile(r"\d{3}\.png")
 
 
-class Turntable:
+class Turntable(Closing):
     """A turn that is rendered picture by picture; to be used in a `with`, or closed.
 
     The pictures are STEM/000.png and so on in `out`, the first from the front, the last one step before the
@@ -52,21 +52,6 @@ class Turntable:
         except BaseException:
             self._stack.close()
             raise
-
-    def __enter__(self) -> "Turntable":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Remove what is not finished."""
-        self._stack.close()
 
     def step(self) -> bool:
         """Render the next picture; whether there are more to come. Raises RenderError."""
