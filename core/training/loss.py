@@ -11,33 +11,40 @@ import numba as nb
 import numpy as np
 import torch
 
+from core.geometry import CROP_SIZE
 from core.guidance import TEMPLATE_LOGIT
 
-#: Voxels below the front surface from which the occupancy is summed to give its depth.
+#: Voxels below the front surface from which the occupancy is summed to give its depth, at full size.
 SUM_DEPTH = 8
+#: Voxels of a head, at full size, in the band where anything is to be learned: scale of the cross-entropy.
+BAND_VOXELS = 60000
 #: Neighbouring front depths further apart than this, voxels, are an edge of the picture, not a slope.
 STEEP = 3.0
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the terms; see `volume_loss`."""
+    """Weights of the terms; see `volume_loss`. narrow: voxels where template and target are both surely
+    inside, or both surely outside, are left alone.
+    """
 
     occupancy: float = 0.25
     depth: float = 1.0
     normal: float = 3.0
+    narrow: bool = False
 
 
 @nb.njit(cache=True, fastmath=True, parallel=True)
-def _loss_and_gradient(delta, template, target, ray_weight, w_occupancy, w_depth, w_normal, grad, sums):  # type: ignore[no-untyped-def]
-    """All (B, 192, 192, 200); delta float32, template and target uint8. Fills grad; sums (B, 192, 5) per
-    row.
+def _loss_and_gradient(  # type: ignore[no-untyped-def]
+    delta, template, target, ray_weight, w_occupancy, w_depth, w_normal, narrow, voxels, below, grad, sums
+):
+    """All (B, H, W, D); delta float32, template and target uint8. below: SUM_DEPTH at this size. Fills grad;
+    sums (B, H, 5) per row.
     """
     batch, height, width, depth = delta.shape
     logit_scale = np.float32(2 * TEMPLATE_LOGIT / 255)
     inv = np.float32(1 / 255)
-    # Scale of the occupancy term: a head has about 60,000 voxels in the band where anything is to be learned.
-    band = np.float32(w_occupancy / (60000.0 * batch))
+    band = np.float32(w_occupancy / (voxels * batch))
     for b in range(batch):
         error = np.zeros((height, width), np.float32)
         start = np.full((height, width), -1, np.int32)
@@ -51,6 +58,10 @@ def _loss_and_gradient(delta, template, target, ray_weight, w_occupancy, w_depth
                         first = z
                         break
                 for z in range(depth):
+                    sure = template[b, y, x, z]
+                    if narrow and sure == target[b, y, x, z] and (sure == 0 or sure == 255):
+                        grad[b, y, x, z] = 0.0
+                        continue
                     v = delta[b, y, x, z] + template[b, y, x, z] * logit_scale - np.float32(TEMPLATE_LOGIT)
                     t = target[b, y, x, z] * inv
                     e = np.exp(-abs(v))
@@ -61,7 +72,7 @@ def _loss_and_gradient(delta, template, target, ray_weight, w_occupancy, w_depth
                     grad[b, y, x, z] = p - t
                 if first >= 0:
                     bottom = first
-                    while bottom > 0 and first - bottom < SUM_DEPTH and target[b, y, x, bottom - 1] > 127:
+                    while bottom > 0 and first - bottom < below and target[b, y, x, bottom - 1] > 127:
                         bottom -= 1
                     e_sum = np.float32(0.0)
                     t_sum = np.float32(0.0)
@@ -124,8 +135,9 @@ class _VolumeLoss(torch.autograd.Function):
     def forward(ctx, delta, template, target, rays, weights):  # type: ignore[no-untyped-def]
         columns = delta.detach().permute(0, 2, 3, 1).contiguous().float()
         grad = torch.empty_like(columns)
-        batch = len(columns)
-        sums = np.zeros((batch, columns.shape[1], 5), np.float32)
+        batch, size = columns.shape[:2]
+        sums = np.zeros((batch, size, 5), np.float32)
+        band_voxels = BAND_VOXELS * (size / CROP_SIZE) ** 3
         _loss_and_gradient(
             columns.numpy(),
             template.numpy(),
@@ -134,13 +146,16 @@ class _VolumeLoss(torch.autograd.Function):
             np.float32(weights.occupancy),
             np.float32(weights.depth),
             np.float32(weights.normal),
+            weights.narrow,
+            band_voxels,
+            max(round(SUM_DEPTH * size / CROP_SIZE), 1),
             grad.numpy(),
             sums,
         )
         ctx.save_for_backward(grad)
         ctx.dtype = delta.dtype
         counted = np.maximum(sums[..., 4].sum(1), 1)
-        occupancy = float(sums[..., 0].sum() / 60000 / batch)
+        occupancy = float(sums[..., 0].sum() / band_voxels / batch)
         depth, absolute, normal = ((sums[..., i].sum(1) / counted).mean() for i in (1, 2, 3))
         loss = weights.occupancy * occupancy + weights.depth * depth + weights.normal * normal
         return torch.tensor(loss), torch.tensor([occupancy, absolute, normal])
@@ -162,9 +177,10 @@ def volume_loss(
 
     delta: (B, 200, 192, 192) logits, [z, y, x]; template, target: (B, 192, 192, 200) uint8 columns [y, x, z]
     from `core.training.rasterize` (template 0..255 stands for -TEMPLATE_LOGIT..TEMPLATE_LOGIT). rays: (B,
-    192, 192) float32, how much each ray counts in the depth and normal terms.
+    192, 192) float32, how much each ray counts in the depth and normal terms. All may be smaller by the same
+    factor; voxels are then larger.
 
-    Returns the loss and its parts (3,): cross-entropy per 60,000 voxels, mean absolute error of the front
+    Returns the loss and its parts (3,): cross-entropy per BAND_VOXELS, mean absolute error of the front
     depth in voxels, error of the depth's differences between neighbouring rays.
     """
     return _VolumeLoss.apply(delta, template, target, rays, weights)
