@@ -8,12 +8,13 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numba as nb
 import numpy as np
 
 from core.geometry import CROP_SIZE, VOLUME_SHAPE
-from core.lifter import LandmarkLifter
+from core.lifter import LandmarkLifter, LiftedHead
 from core.training.dataset import FACE_WEIGHT, DropRates, SampleMaker
 from core.training.heads import HeadSource
 from core.training.shards import Shard
@@ -26,11 +27,15 @@ TEMPLATES = (FITTED, RIGID)
 
 
 class RigidLifter(LandmarkLifter):
-    """A lifter that finds the pose of a head and gives everybody the average shape."""
+    """A lifter's poses with the average shape for everybody."""
 
-    def shape(self, coefficients: np.ndarray) -> np.ndarray:
-        """(K,) -> (V, 3) float32 the mean, whatever the coefficients are."""
-        return self.weights["mean"]
+    def __init__(self, lifter: LandmarkLifter) -> None:
+        vars(self).update(vars(lifter))
+
+    def lift(self, *args: Any, **options: Any) -> LiftedHead:
+        """See `LandmarkLifter.lift`."""
+        mean = self.weights["mean"]
+        return replace(super().lift(*args, **options), vertices=mean, landmarks=self.template.landmarks(mean))
 
 
 @nb.njit(cache=True)
@@ -168,8 +173,7 @@ def prepare(
 ) -> Iterator[str]:
     """Prepare shards that are not prepared yet; a line for each."""
     folder.mkdir(parents=True, exist_ok=True)
-    rigid = RigidLifter(lifter.weights, lifter.template)
-    makers = {FITTED: SampleMaker(heads, lifter), RIGID: SampleMaker(heads, rigid)}
+    makers = {FITTED: SampleMaker(heads, lifter), RIGID: SampleMaker(heads, RigidLifter(lifter))}
     for path in shards:
         if not (folder / path.name).exists():
             yield f"{path.name}: {prepare_shard(Shard(path), makers, folder / path.name, turned)} samples"

@@ -223,7 +223,7 @@ def test_prepared_samples_are_the_real_ones_made_smaller(heads, lifter, tmp_path
     assert len(SmallShard(tmp_path / "unturned" / "train_00000.npz")) == 1
     for template, maker in (
         (FITTED, SampleMaker(heads, lifter)),
-        (RIGID, SampleMaker(heads, RigidLifter(lifter.weights, lifter.template))),
+        (RIGID, SampleMaker(heads, RigidLifter(lifter))),
     ):
         shard = SmallShard(folder / "train_00000.npz", template)
         full = maker.make(samples[0], np.random.default_rng(0))
