@@ -8,6 +8,8 @@ from core.errors import ModelError
 
 WEIGHTS_NAME = "volume_network.safetensors"
 ONNX_NAME = "volume_network.onnx"
+FEATURES_NAME = "face_features.safetensors"
+FEATURES_ONNX_NAME = "face_features.onnx"
 #: Backend -> the package it needs; "auto" takes the first that can run.
 BACKENDS = {"onnx": "onnxruntime", "torch": "torch"}
 AUTO = "auto"

@@ -35,6 +35,8 @@ MODELS = {
         "Apache-2.0",
         "MediaPipe's face detector for small faces, and landmarks",
     ),
+    "face_features.onnx": ("Apache-2.0", "MediaPipe's face network, for ONNX Runtime"),
+    "face_features.safetensors": ("Apache-2.0", "MediaPipe's face network"),
     "head_template.npz": ("CC0-1.0", "MakeHuman's head"),
     "quality_calibration.json": ("CC0-1.0", "Photobust's calibration of the expected error"),
     "landmark_lifter.safetensors": ("CC0-1.0", "Photobust's landmark lifter"),

@@ -1,8 +1,9 @@
 """Landmark lifter: from detected landmarks to the head they most likely belong to.
 
 A small regression, trained on pairs (detector run on a rendered head, true head), that undoes the detector's
-systematic errors of depth and knows which shapes are likely. It gives the pose, the crop and the template
-that the volume network corrects. numpy only.
+systematic errors of depth and knows which shapes are likely. Its result is then corrected by what the picture
+shows where that head would be, stage by stage (`core.lifter_stage`). It gives the pose, the crop and the
+template that the volume network corrects. numpy, but for the network whose features the stages look up.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ import numpy as np
 
 from core.detection import FaceLandmarks
 from core.errors import ModelError
+from core.face_features import FaceFeatures, FeatureNetwork, load_feature_network, look
 from core.geometry import FRONTAL, Camera, CropFrame, HeadPose, crop_frame_around
+from core.lifter_stage import Probes, Stage
 from core.pose import SeenPose, fit_pose, rotation_matrix
 from core.template import HeadTemplate
 
@@ -55,48 +58,104 @@ def features(points: np.ndarray, seen: SeenPose, canonical: np.ndarray, camera: 
 
 
 class LandmarkLifter:
-    """The trained regression. Weights: see `core.training.lifter`."""
+    """The trained regression. Weights: see `core.training.lifter` and `core.training.lifter_cascade`."""
 
-    def __init__(self, weights: dict[str, np.ndarray], template: HeadTemplate) -> None:
+    def __init__(
+        self,
+        weights: dict[str, np.ndarray],
+        template: HeadTemplate,
+        network: FeatureNetwork | None = None,
+    ) -> None:
+        """network: what the stages look at pictures with; without it there are none."""
         self.weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
         self.template = template
         self.canonical = self.weights["canonical"].astype(np.float64)
         #: (M, 3) int32, triangles of MediaPipe's face mesh: the guidance draws it.
         self.mesh = np.asarray(weights["mesh"], np.int32)
         self.layers = sum(name.startswith("layer") and name.endswith("weight") for name in self.weights)
+        self.network = network
+        count = sum(name.startswith("stage") and name.endswith("weight") for name in self.weights)
+        self.stages = [Stage.read(self.weights, k + 1) for k in range(count)] if network else []
+        if self.stages:
+            self.probes = probes_of(np.asarray(weights["probes"], np.int64), template)
 
     @classmethod
-    def from_pretrained(cls, models_dir: Path, template: HeadTemplate | None = None) -> "LandmarkLifter":
-        """Read the weights from the folder of the models."""
+    def from_pretrained(
+        cls, models_dir: Path, template: HeadTemplate | None = None, backend: str | None = None
+    ) -> "LandmarkLifter":
+        """Read the weights from the folder of the models. backend: as `core.backend.choose_backend`'s."""
         from safetensors.numpy import load_file
 
         path = Path(models_dir) / FILE_NAME
         if not path.is_file():
             raise ModelError(f"{path} is missing: get the project's models folder again")
-        return cls(load_file(path), template or HeadTemplate.load(models_dir))
+        weights = load_file(path)
+        network = load_feature_network(models_dir, backend) if "probes" in weights else None
+        return cls(weights, template or HeadTemplate.load(models_dir), network)
 
     def regress(self, x: np.ndarray) -> np.ndarray:
-        """(N, F) features -> (N, 6 + K) pose corrections and shape coefficients."""
+        """(N, F) features -> (N, 6 + K) pose corrections and shape coefficients, by the landmarks alone."""
+        return self.outputs(self.from_landmarks(self.normalised(x)))
+
+    def normalised(self, x: np.ndarray) -> np.ndarray:
+        """(N, F) features, each of mean 0 and deviation 1 over the training's faces."""
+        return np.asarray((x - self.weights["input_mean"]) / self.weights["input_scale"])
+
+    def outputs(self, z: np.ndarray) -> np.ndarray:
+        """(N, 6 + K) pose corrections and shape coefficients in their own units, from normalised ones."""
+        return np.asarray(z * self.weights["output_scale"] + self.weights["output_mean"])
+
+    def normalised_outputs(self, outputs: np.ndarray) -> np.ndarray:
+        """The inverse of `outputs`."""
+        return np.asarray((outputs - self.weights["output_mean"]) / self.weights["output_scale"], np.float32)
+
+    def from_landmarks(self, x: np.ndarray) -> np.ndarray:
+        """(N, F) or (F,) normalised features -> normalised outputs, before any picture has been looked at."""
         w = self.weights
-        x = (x - w["input_mean"]) / w["input_scale"]
-        linear = x @ w["linear.weight"].T + w["linear.bias"]
+        linear = np.asarray(x @ w["linear.weight"].T + w["linear.bias"])
         for i in range(self.layers):
             x = x @ w[f"layer{i}.weight"].T + w[f"layer{i}.bias"]
             if i < self.layers - 1:
                 x = np.maximum(x, 0)
-        return (linear + x if self.layers else linear) * w["output_scale"] + w["output_mean"]
+        return linear + x if self.layers else linear
 
     def shape(self, coefficients: np.ndarray) -> np.ndarray:
         """(K,) -> (V, 3) float32 vertices of the template, head frame, metres."""
         offset = np.tensordot(coefficients.astype(np.float32), self.weights["basis"], 1)
-        return self.weights["mean"] + offset
+        return np.asarray(self.weights["mean"] + offset)
 
-    def lift(self, landmarks: FaceLandmarks, camera: Camera) -> LiftedHead:
-        """The likely head of one face; `camera` is the photo's."""
+    def posed(self, seen: SeenPose, z: np.ndarray, camera: Camera) -> tuple[HeadPose, np.ndarray]:
+        """The pose and the vertices (V, 3) that normalised outputs (6 + K,) stand for; seen: the pose fitted
+        to the landmarks.
+        """
+        output = self.outputs(z).astype(np.float64)
+        seen = seen.corrected(rotation_matrix(output[:3]), output[3:5], float(output[5]))
+        return seen.in_camera(camera), self.shape(output[POSE_OUTPUTS:])
+
+    def stage_input(
+        self, x: np.ndarray, z: np.ndarray, seen: SeenPose, camera: Camera, looked: FaceFeatures
+    ) -> np.ndarray:
+        """(F,) float32 what a stage sees: the normalised features of the landmarks and outputs so far, the
+        whole face, and the picture where the head is believed to be.
+        """
+        pose, vertices = self.posed(seen, z, camera)
+        return np.concatenate([x, z, looked.whole, self.probes.look(looked, vertices, pose, camera)])
+
+    def lift(self, landmarks: FaceLandmarks, camera: Camera, rgb: np.ndarray) -> LiftedHead:
+        """The likely head of one face; `camera` is the photo's, rgb (H, W, 3) uint8 the photo."""
         points = landmarks.points.astype(np.float64)
         seen = fit_pose(points, self.canonical)
-        output = self.regress(features(points, seen, self.canonical, camera)[None])[0].astype(np.float64)
-        seen = seen.corrected(rotation_matrix(output[:3]), output[3:5], float(output[5]))
-        pose = seen.in_camera(camera)
-        vertices = self.shape(output[POSE_OUTPUTS:])
+        x = self.normalised(features(points, seen, self.canonical, camera))
+        z = self.from_landmarks(x)
+        if self.network and self.stages:
+            looked = look(self.network, rgb, points, seen)
+            for stage in self.stages:
+                z = z + stage(self.stage_input(x, z, seen, camera, looked))
+        pose, vertices = self.posed(seen, z, camera)
         return LiftedHead(crop_frame_around(camera, pose), pose, vertices, self.template.landmarks(vertices))
+
+
+def probes_of(vertices: np.ndarray, template: HeadTemplate) -> Probes:
+    """Probes at the vertices (N,) of the template."""
+    triangles = template.solid_triangles
+    return Probes.of(vertices, triangles[(triangles < len(template.vertices)).all(1)].astype(np.int64))

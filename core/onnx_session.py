@@ -55,7 +55,13 @@ class OnnxSession:
             )
 
     def run(self, **inputs: np.ndarray) -> np.ndarray:
-        """The network's output for inputs given by name (float32, each with a leading batch of one)."""
+        """The output of a network that has one, for inputs given by name (float32, each with a leading batch
+        of one).
+        """
+        (output,) = self.run_all(**inputs)
+        return output
+
+    def run_all(self, **inputs: np.ndarray) -> list[np.ndarray]:
+        """All outputs, in the network's order."""
         feed = {name: np.ascontiguousarray(value, np.float32) for name, value in inputs.items()}
-        (output,) = self._session.run(None, feed)
-        return np.asarray(output)
+        return [np.asarray(output) for output in self._session.run(None, feed)]

@@ -141,7 +141,7 @@ def compare_looks(e: Evidence) -> tuple[float, float, float]:
     if not e.looks:
         return 0.0, 0.0, 0.0
     disagree = 100 * float(np.mean([min(distance, UNSEEN_LOOK) for distance, _ in e.looks]))
-    seen = [e.lifter.lift(face, e.camera) for distance, face in e.looks if distance < UNSEEN_LOOK]
+    seen = [e.lifter.lift(face, e.camera, e.rgb) for distance, face in e.looks if distance < UNSEEN_LOOK]
     turns = [UNSEEN_TURN_DEG] * (len(e.looks) - len(seen))
     shapes = [UNSEEN_SHAPE_MM] * len(turns)
     for other in seen:

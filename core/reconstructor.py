@@ -125,7 +125,7 @@ class Reconstructor:
         predictor = load_predictor(folder, backend, threads)
         return cls(
             FaceDetector.from_pretrained(folder),
-            LandmarkLifter.from_pretrained(folder),
+            LandmarkLifter.from_pretrained(folder, backend=backend),
             MirrorPredictor(predictor) if mirror else predictor,
             folder,
             backend,
@@ -197,7 +197,7 @@ class Reconstructor:
             return share[0] + share[1] * part
 
         with watch.step("guidance", at(0.0), f"Fitting a likely head to {which}"):
-            lifted = self.lifter.lift(face, camera)
+            lifted = self.lifter.lift(face, camera, photo.rgb)
             frame, pose = lifted.frame, lifted.pose
             crop = cut_crop(photo.rgb, frame)
             guidance: Guidance = build_guidance(face.points, lifted, self.lifter)

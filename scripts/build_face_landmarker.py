@@ -190,6 +190,23 @@ def write_bundle(path: Path, detector: bytes, mesh: bytes) -> None:
     os.replace(temporary, path)
 
 
+def download_wheel(folder: Path) -> Path:
+    """The wheel, from PyPI. The models are the same in every one of this version: any platform's will do."""
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "-d",
+        str(folder),
+    ]
+    subprocess.run([*command, WHEEL], check=True)
+    return next(folder.glob("*.whl"))
+
+
 def main() -> None:
     """Read the wheel, write the bundles and the licence."""
     parser = argparse.ArgumentParser(
@@ -199,33 +216,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent.parent / "models")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        path = args.wheel
-        if path is None:
-            # The models are the same in every wheel of this version, so any platform's will do.
-            command = [
-                sys.executable,
-                "-m",
-                "pip",
-                "download",
-                "--no-deps",
-                "--only-binary",
-                ":all:",
-                "-d",
-                folder,
-                WHEEL,
-            ]
-            subprocess.run(command, check=True)
-            path = next(Path(folder).glob("*.whl"))
-        with zipfile.ZipFile(path) as wheel:
-            schema = load_schema(wheel)
-            mesh = merge_landmarks(schema, wheel.read(MESH))
-            short_range = GraphEditor(schema, wheel.read(SHORT_RANGE)).pack()
-            full_range = GraphEditor(schema, wheel.read(FULL_RANGE)).pack()
-            write_bundle(args.out / "face_landmarker.task", short_range, mesh)
-            write_bundle(args.out / "face_landmarker_full_range.task", full_range, mesh)
-            licence = next(n for n in wheel.namelist() if n.endswith(".dist-info/LICENSE"))
-            (args.out / "face_landmarker.LICENSE").write_bytes(wheel.read(licence))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        zipfile.ZipFile(args.wheel or download_wheel(Path(folder))) as wheel,
+    ):
+        schema = load_schema(wheel)
+        mesh = merge_landmarks(schema, wheel.read(MESH))
+        short_range = GraphEditor(schema, wheel.read(SHORT_RANGE)).pack()
+        full_range = GraphEditor(schema, wheel.read(FULL_RANGE)).pack()
+        write_bundle(args.out / "face_landmarker.task", short_range, mesh)
+        write_bundle(args.out / "face_landmarker_full_range.task", full_range, mesh)
+        licence = next(n for n in wheel.namelist() if n.endswith(".dist-info/LICENSE"))
+        (args.out / "face_landmarker.LICENSE").write_bytes(wheel.read(licence))
     print(f"wrote {args.out / 'face_landmarker.task'}")
 
 

@@ -66,10 +66,11 @@ def check(path: Path, reconstructor: "Reconstructor") -> tuple[dict[str, Any], n
     from core.photo import load_photo
     from core.training.evaluation_report import lit
 
-    made = reconstructor.reconstruct(load_photo(path), max_faces=1)[0]
+    photo = load_photo(path)
+    made = reconstructor.reconstruct(photo, max_faces=1)[0]
     surface = made.surface
     mesh = trimesh.Trimesh(surface.vertices, surface.faces, process=False)
-    lifted = reconstructor.lifter.lift(made.landmarks, made.camera)
+    lifted = reconstructor.lifter.lift(made.landmarks, made.camera, photo.rgb)
     ears = ear_reach(surface.vertices) - ear_reach(lifted.vertices)
     row = {
         "photo": path.name,

@@ -1,6 +1,7 @@
 """Train the landmark lifter or the volume network from shards made by make_shards.py.
 
 python scripts/train.py lifter            # minutes; writes models/landmark_lifter.safetensors
+python scripts/train.py cascade           # its stages that look at the picture; about 10 minutes
 python scripts/train.py network --hours 2 # resumable: run it again after a stop
 python scripts/train.py export            # averaged weights -> models/volume_network.safetensors
 """
@@ -19,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("lifter", "network", "export"))
+    parser.add_argument("what", choices=("lifter", "cascade", "network", "export"))
     parser.add_argument("--data", type=Path, default=os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared"))
     parser.add_argument(
         "--cache", type=Path, default=ROOT / "cache", help="folder of textures.npz, registration.npz"
@@ -44,6 +45,11 @@ def main() -> None:
         from core.training.lifter import train_lifter
 
         for line in train_lifter(paths, args.shards, args.models):
+            print(line, flush=True)
+    elif args.what == "cascade":
+        from core.training.lifter_cascade import train_cascade
+
+        for line in train_cascade(paths, args.shards, args.models, processes=max(args.workers, 1)):
             print(line, flush=True)
     elif args.what == "network":
         from core.training.loop import TrainConfig, train_network

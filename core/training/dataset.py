@@ -145,7 +145,9 @@ class SampleMaker:
         (192, 192) float32, their weights in the loss.
         """
         points = landmarks_as_found(sample, rng, 0.06 if self.drop else 0)
-        lifted = self.lifter.lift(FaceLandmarks(points.astype(np.float32)), sample.scene.assumed_camera)
+        lifted = self.lifter.lift(
+            FaceLandmarks(points.astype(np.float32)), sample.scene.assumed_camera, sample.picture
+        )
         maps, template = fast_guidance(points, lifted, self.lifter)
         solid, triangles = true_in_volume(sample, lifted, self.heads)
         target = columns(solid, triangles, neck_plane(lifted.frame, lifted.pose))

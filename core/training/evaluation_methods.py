@@ -77,7 +77,7 @@ class Case:
 
     @cached_property
     def lifted(self) -> Start:
-        head = self.lifter.lift(FaceLandmarks(self.points.astype(np.float32)), self.camera)
+        head = self.lifter.lift(FaceLandmarks(self.points.astype(np.float32)), self.camera, self.picture)
         return Start(self.picture, self.points, head, self.lifter)
 
     @cached_property

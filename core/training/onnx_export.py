@@ -11,7 +11,8 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from core import __version__
-from core.backend import ONNX_NAME, WEIGHTS_NAME
+from core.backend import FEATURES_NAME, FEATURES_ONNX_NAME, ONNX_NAME, WEIGHTS_NAME
+from core.face_network import load_face_network
 from core.geometry import VOLUME_SHAPE
 from core.models import file_sha256
 from core.network import INPUT_CHANNELS
@@ -41,8 +42,10 @@ def export_network(
     example: dict[str, Tensor],
     path: Path,
     source: Path,
+    outputs: tuple[str, ...] = ("output",),
 ) -> None:
-    """Write a module as ONNX. example: its inputs by name, in order, of the only shape that it will take.
+    """Write a module as ONNX. example: its inputs by name, in order, of the only shape that it will take;
+    outputs: names of what it gives.
 
     source: the weights file it was loaded from, which the result names so that the two cannot be mixed up.
     Weights are stored in half precision where that loses nothing, as in `source`, and computed with in
@@ -61,7 +64,7 @@ def export_network(
                 dynamo=False,
                 opset_version=OPSET,
                 input_names=list(example),
-                output_names=["output"],
+                output_names=list(outputs),
                 do_constant_folding=False,
             )
         model = onnx.load(str(partial))
@@ -109,5 +112,13 @@ def export_volume_network(models_dir: Path) -> Path:
     return path
 
 
+def export_face_features(models_dir: Path) -> Path:
+    """Make `face_features.onnx` of `face_features.safetensors` in a folder of models."""
+    source, path = models_dir / FEATURES_NAME, models_dir / FEATURES_ONNX_NAME
+    example = {"picture": torch.zeros(1, 3, *VOLUME_SHAPE[1:])}
+    export_network(load_face_network(source), example, path, source, ("fine", "middle", "coarse", "whole"))
+    return path
+
+
 #: Weights file -> what exports it.
-EXPORTS = {WEIGHTS_NAME: export_volume_network}
+EXPORTS = {WEIGHTS_NAME: export_volume_network, FEATURES_NAME: export_face_features}

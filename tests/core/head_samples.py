@@ -36,7 +36,7 @@ def plain_head(topology: HeadTopology, vertices: np.ndarray | None = None) -> He
 def sample_of(rgb: np.ndarray, face: FaceLandmarks, topology: HeadTopology) -> Sample:
     """The average head where a face was detected."""
     camera = Camera.from_focal_mm(50, rgb.shape[1], rgb.shape[0])
-    lifted = average_lifter().lift(face, camera)
+    lifted = average_lifter().lift(face, camera, rgb)
     vertices = lifted.vertices.astype(np.float32)
     head = plain_head(topology, vertices)
     zero = np.zeros_like(head.expression)

@@ -70,7 +70,7 @@ def test_the_guidance_of_a_mirrored_face_is_the_mirrored_guidance(astronaut):
     both = []
     for rgb in (astronaut, np.ascontiguousarray(astronaut[:, ::-1])):
         face = reconstructor.detector.detect(rgb, max_faces=1)[0]
-        lifted = reconstructor.lifter.lift(face, camera_of(as_photo(rgb), None))
+        lifted = reconstructor.lifter.lift(face, camera_of(as_photo(rgb), None), rgb)
         both.append(build_guidance(face.points, lifted, reconstructor.lifter))
     flipped = mirrored(both[0])
     for k in range(3):

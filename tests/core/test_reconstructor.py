@@ -43,12 +43,12 @@ def test_a_head_comes_out(head):
     assert min(head.timings.values()) >= 0
 
 
-def test_landmarks_are_where_the_lifted_head_has_them(reconstructor, head):
+def test_landmarks_are_where_the_lifted_head_has_them(reconstructor, head, astronaut):
     points = head.landmark_points
     found = np.isfinite(points[:, 0])
     assert found.sum() > 460
     places = head.camera.project(head.pose.head_to_camera(points[found].astype(float)))
-    lifted = reconstructor.lifter.lift(head.landmarks, head.camera)
+    lifted = reconstructor.lifter.lift(head.landmarks, head.camera, astronaut)
     expected = head.camera.project(head.pose.head_to_camera(lifted.landmarks[found]))
     off = np.linalg.norm(places - expected, axis=1)
     # Photo pixels; the outline may have moved by two of the crop's.

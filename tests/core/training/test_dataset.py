@@ -24,7 +24,7 @@ from tests.core.training.conftest import projected_sample
 def test_compiled_guidance_is_the_one_of_inference(heads, lifter, source):
     sample = projected_sample(heads, source, 1)
     points = sample.landmarks.astype(np.float64)
-    lifted = lifter.lift(FaceLandmarks(sample.landmarks), sample.scene.assumed_camera)
+    lifted = lifter.lift(FaceLandmarks(sample.landmarks), sample.scene.assumed_camera, sample.picture)
     plain = build_guidance(points, lifted, lifter)
     maps, template = fast_guidance(points, lifted, lifter)
     assert (np.abs(maps - plain.maps) > 0.01).mean() < 1e-3
@@ -51,7 +51,7 @@ def test_target_is_where_the_photo_shows_the_face(heads, lifter, factor):
     sample = projected_sample(heads, ICT, 2, noise=0.3)
     scene = replace(sample.scene, assumed_focal_px=sample.scene.camera.focal_px * factor)
     sample = replace(sample, scene=scene)
-    lifted = lifter.lift(FaceLandmarks(sample.landmarks), scene.assumed_camera)
+    lifted = lifter.lift(FaceLandmarks(sample.landmarks), scene.assumed_camera, sample.picture)
     points, _ = true_in_volume(sample, lifted, heads)
     vertices = heads.vertices(ICT, sample.identity, sample.expression)
     shown = lifted.frame.photo_to_crop(scene.camera.project(scene.pose.head_to_camera(vertices)))

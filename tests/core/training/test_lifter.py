@@ -68,7 +68,7 @@ def test_lifted_head_is_nearer_to_a_scan_than_the_average_one(data_folder):
     for path in sorted((data_folder / "scans").glob("demo_*.jpg")):
         photo = load_photo(path)
         (face,) = detector.detect(photo.rgb, max_faces=1)
-        head = lifter.lift(face, camera_of(photo, None))
+        head = lifter.lift(face, camera_of(photo, None), photo.rgb)
         lifted.append(aligned_error(head.landmarks[:468][known], scan[known]))
         plain.append(aligned_error(average[known], scan[known]))
     assert len(lifted) == 9
