@@ -42,11 +42,14 @@ def load_results(folder: Path) -> dict[str, dict]:
 
 
 def markdown(folder: Path) -> str:
-    """All tables."""
+    """All tables of what was run, and the names of what was not."""
     results = load_results(folder)
+    missing = [v.name for v in VARIANTS if v.name not in results]
     parts = []
     for question in (NOTHING, NETWORK, TEMPLATE, LOSS, WITHHELD, RATE, SIZE, INPUTS):
         rows = [v for v in VARIANTS if v.question == question and v.name in results and v is not KEPT]
+        if not rows:
+            continue
         if KEPT.name in results:
             rows = [v for v in rows if v.untrained] + [KEPT] + [v for v in rows if not v.untrained]
         lines = [_row(v.name, results) for v in rows]
@@ -56,6 +59,8 @@ def markdown(folder: Path) -> str:
     trained = {name: result for name, result in results.items() if "raw" in result}
     lines = [_averaging(name, result) for name, result in trained.items()]
     parts.append(f"### Averaged weights\n\n{_table(AVERAGE_HEADER, lines)}")
+    if missing:
+        parts.append(f"Not run: {', '.join(missing)}.")
     return "\n\n".join(parts)
 
 
