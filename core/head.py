@@ -10,10 +10,11 @@ from core.detection import FaceLandmarks
 from core.geometry import Camera, HeadPose
 from core.head_blink import close_lid
 from core.head_expression import ExpressionFit
+from core.head_lids import LidMender
 from core.head_lips import Lips
 from core.head_mend import Mender
 from core.head_mesh import Target
-from core.head_parts import SIDES, Ball, HeadParts
+from core.head_parts import DEEP, SIDES, Ball, HeadParts
 from core.head_settle import settle
 from core.head_sight import HeadSight
 from core.head_topology import HeadTopology
@@ -72,10 +73,12 @@ class HeadWrapper:
             self.wrap.rim_skin,
             self.wrap.rim_side,
         )
+        self._lids = {side: LidMender(self._mender, self.parts, self.wrap, side) for side in SIDES}
         self._transfer = UnitTransfer(
             topology.vertices[:count], topology.units[:, :count], self.wrap.triangles
         )
         counted = np.flatnonzero(self.wrap.skin & ~self.wrap.ear)
+        self._blinks = {topology.unit(f"eyeBlink{side.capitalize()}"): side for side in SIDES}
         self._expression = ExpressionFit(topology, counted[topology.vertices[counted, 2] > -0.13])
 
     @classmethod
@@ -149,9 +152,14 @@ class HeadWrapper:
         for _ in range(2):
             rest = shape[:count] - np.tensordot(weights, body, 1)
             body = self._transfer.apply(rest)
+        # What closes the eyes belongs to the units that the neutral has not, or both are not the photo's.
+        for k, side in self._blinks.items():
+            blinked = self._blinked(np.concatenate([rest + body[k], shape[count:]]), k, balls)[:count]
+            here = (self._mean[:, 0] > 0) == (side == "left")
+            body[k, here] = (blinked - rest)[here]
         neutral = shape.copy()
         neutral[:count] = shape[:count] - np.tensordot(weights, body, 1)
-        neutral = self._clean(neutral, self._mean, balls)
+        neutral = self._unfold(neutral, self._mean, balls)
         neutral = self.parts.place(neutral, balls)
         return neutral, self.parts.units(body, balls, self.parts.mouth_scale(neutral))
 
@@ -160,7 +168,6 @@ class HeadWrapper:
         another; changes them.
         """
         count = self.wrap.count
-        blinks = {self.topology.unit(f"eyeBlink{side.capitalize()}"): side for side in SIDES}
         lids = np.concatenate([self.parts.lids[side] for side in SIDES])
         # mouthClose closes the lips over an open jaw, as Apple has it; over a closed one they have nowhere to
         # go. It comes after jawOpen.
@@ -171,28 +178,56 @@ class HeadWrapper:
             reference = self._mean + self.topology.units[k, :count]
             if k == close:
                 reference = reference + self.topology.units[jaw, :count]
-            side = blinks.get(k)
-            if side:
-                moved = close_lid(self.parts, moved, side, balls[side])
             if np.abs(unit[self.topology.lips]).max() > LIP_MOVE:
                 moved[:count] = self.lips.parted(moved[:count])
-            if side or np.abs(unit[lids]).max() > LID_MOVE:
-                moved = self._clean(moved, reference, balls, part=False)
+            if np.abs(unit[lids]).max() > LID_MOVE:
+                moved = self._unfold(moved, reference, balls, part=False)
             else:
                 moved[:count] = self._mender.mend(moved[:count], reference, part=False)
-            if side:  # unfolding has moved the rims a little
-                moved = close_lid(self.parts, moved, side, balls[side])
+            if k in self._blinks:  # neutral and unfolding have moved the rims a little
+                moved = close_lid(self.parts, moved, self._blinks[k], balls[self._blinks[k]])
             unit[:count] = (moved - start)[:count]
             self.parts.hang_lashes(unit, self.topology.units[k])
 
-    def _clean(
-        self, vertices: np.ndarray, reference: np.ndarray, balls: dict[str, Ball], part: bool = True
-    ) -> np.ndarray:
+    def _blinked(self, vertices: np.ndarray, k: int, balls: dict[str, Ball]) -> np.ndarray:
+        """(V, 3) vertices, which unit k, an eyeBlink, has moved at weight 1, with the eye closed."""
+        side, count = self._blinks[k], self.wrap.count
+        reference = self._mean + self.topology.units[k, :count]
+        closed = close_lid(self.parts, vertices, side, balls[side])
+        # A lid that closes folds in many places: what the least change makes of it shows as creases.
+        for _ in range(2):
+            closed = self.parts.free_lids(closed, side, balls[side], DEEP)
+            closed[:count] = self._mender.mend(closed[:count], reference, part=False)
+        return close_lid(self.parts, closed, side, balls[side])  # unfolding has moved the rims a little
+
+    def _clean(self, vertices: np.ndarray, reference: np.ndarray, balls: dict[str, Ball]) -> np.ndarray:
         """(V, 3) vertices without folds that the reference (n, 3) has not, and with lids off the eyeballs."""
         count = self.wrap.count
         cleaned = vertices.copy()
         for _ in range(2):
             for side in SIDES:
                 cleaned = self.parts.free_lids(cleaned, side, balls[side])
-            cleaned[:count] = self._mender.mend(cleaned[:count], reference, part)
+            cleaned[:count] = self._mender.mend(cleaned[:count], reference)
         return cleaned
+
+    def _unfold(
+        self, vertices: np.ndarray, reference: np.ndarray, balls: dict[str, Ball], part: bool = True
+    ) -> np.ndarray:
+        """The same for what is made of a head without folds, from which it must not go far."""
+        count = self.wrap.count
+        unfolded = vertices.astype(np.float64)
+        if part:
+            unfolded[:count] = self._mender.parted(unfolded[:count])
+        for side in SIDES:
+            unfolded = self._lids[side].mend(unfolded, reference, balls[side])
+        # What is still folded is laid anew: by itself what the skin hides, or it would drag the skin along.
+        body = self._mender.mend(unfolded[:count], reference, part, ~self.wrap.skin)
+        # In units, folds that the skin hides do not matter. The skin comes first.
+        limit = len(self._mender.judged) if part else len(self.wrap.skin_triangles)
+        folded = (self._mender.folded(body, reference) < limit).sum()
+        if folded:
+            laid = self._mender.mend(body, reference, part)
+            if (self._mender.folded(laid, reference) < limit).sum() < folded:
+                body = laid
+        unfolded[:count] = body
+        return unfolded

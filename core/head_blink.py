@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core.head_parts import Ball, HeadParts
+from core.head_parts import DEEP, Ball, HeadParts
 
 #: A vertex belongs to the falling lid if it falls by this share of the most.
 FALLING = 0.15
@@ -34,4 +34,4 @@ def close_lid(parts: HeadParts, blinked: np.ndarray, side: str, ball: Ball) -> n
     share = np.clip((share - FALLING) / (1 - 2 * FALLING), 0, 1)
     moved = np.stack([np.interp(here, rim_x, rim_rest[:, c]) for c in range(3)], 1)
     closed[lid] += moved * share[:, None]
-    return parts.free_lids(closed, side, ball)
+    return parts.free_lids(closed, side, ball, DEEP)

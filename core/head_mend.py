@@ -35,47 +35,56 @@ class Mender:
         side: (n,) 1 for vertices by an upper rim, -1 by a lower one.
         """
         self._triangles = triangles
-        self._judged = judged
+        self.judged = judged
         self._rims = rims
         self._side = side.astype(np.float64)
         self._count = len(vertices)
         laplacian, area = cotangent_laplacian(vertices, triangles)
-        self._energy = (laplacian.T.multiply(1 / area)).tocsr() @ laplacian
+        self.energy = (laplacian.T.multiply(1 / area)).tocsr() @ laplacian
         index = triangles[:, [0, 1, 2]].ravel(), triangles[:, [1, 2, 0]].ravel()
         near = csr_matrix((np.ones(len(index[0]), bool), index), (self._count, self._count))
-        self._near = (near + near.T).tocsr()
+        self.near = (near + near.T).tocsr()
 
     def folded(self, vertices: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """(k,) indices of the judged triangles that are folded in vertices (n, 3) beside the reference."""
-        now = triangle_normals(vertices, self._judged)
-        before = triangle_normals(reference, self._judged)
+        now = triangle_normals(vertices, self.judged)
+        before = triangle_normals(reference, self.judged)
         length = np.linalg.norm(now, axis=1) * np.linalg.norm(before, axis=1)
         return np.flatnonzero((now * before).sum(1) < FOLDED * length)
 
-    def mend(self, vertices: np.ndarray, reference: np.ndarray, part: bool = True) -> np.ndarray:
+    def mend(
+        self,
+        vertices: np.ndarray,
+        reference: np.ndarray,
+        part: bool = True,
+        movable: np.ndarray | None = None,
+    ) -> np.ndarray:
         """(n, 3) vertices without folds that the reference (n, 3), the template moved alike, has not.
 
-        part: also part lids and lips where they pass through one another.
+        part: also part lids and lips where they pass through one another. movable: (n,) bool, those that may
+        be laid anew; that need not be enough.
         """
         mended = vertices.astype(np.float64).copy()
         if part:
-            mended = self._parted(mended)
+            mended = self.parted(mended)
         for rings in RINGS:
             folded = self.folded(mended, reference)
             if not len(folded):
                 break
             patch = np.zeros(self._count, bool)
-            patch[self._judged[folded]] = True
+            patch[self.judged[folded]] = True
             for _ in range(rings):
-                patch = self._near @ patch
+                patch = self.near @ patch
+            if movable is not None:
+                patch &= movable
             inside, outside = np.flatnonzero(patch), np.flatnonzero(~patch)
             shift = mended - reference
-            rows = self._energy[inside]
+            rows = self.energy[inside]
             moved = spsolve(rows[:, inside].tocsc(), -(rows[:, outside] @ shift[outside]))
             mended[inside] = reference[inside] + moved
         return mended
 
-    def _parted(self, vertices: np.ndarray) -> np.ndarray:
+    def parted(self, vertices: np.ndarray) -> np.ndarray:
         """Vertices (n, 3) with what crosses between upper and lower rims moved apart, up and down."""
         parted = vertices.copy()
         for _ in range(PUSHES):
@@ -87,7 +96,7 @@ class Mender:
             push = np.zeros(self._count)
             involved = np.unique(self._rims[pairs.ravel()])
             push[involved] = self._side[involved]
-            around = (self._near @ push) / np.maximum(self._near.sum(1).A1, 1)
+            around = (self.near @ push) / np.maximum(self.near.sum(1).A1, 1)
             push = np.where(push == 0, around, push)
             parted[:, 2] += push * PUSH
         return parted

@@ -30,6 +30,8 @@ CLEARANCE = 0.0003
 IRIS = {"left": 473, "right": 468}
 #: How far, metres, from the lids' rims skin and sockets are kept out of the eyeball.
 LID_REACH = 0.006
+#: Depth, metres, in the eyeball beyond which what the skin hides is left there, where the skin must not move.
+DEEP = 0.0015
 #: Vertices that a lash vertex hangs on.
 LASH_ROOTS = 3
 #: Radians; the iris is a few pixels, and eyes seldom turn farther.
@@ -71,6 +73,8 @@ class HeadParts:
             for side, loop in self.loops.items()
         }
         self.lids = {side: self.body[index] for side, index in near.items()}
+        #: Which of these the skin hides.
+        self.hidden = {side: ~np.isin(index, self.skin) for side, index in self.lids.items()}
         self.lashes = topology.vertices_of(LASHES)
         rim = np.concatenate([*self.loops.values()])
         self._roots = rim[cKDTree(mean[rim]).query(mean[self.lashes], LASH_ROOTS)[1]]
@@ -103,19 +107,23 @@ class HeadParts:
             centre = centre + np.linalg.lstsq(rows, rest, rcond=None)[0]
         return Ball(centre, radius)
 
-    def free_lids(self, vertices: np.ndarray, side: str, ball: Ball) -> np.ndarray:
-        """(V, 3) vertices with the lids of one side moved out of the eyeball."""
+    def free_lids(self, vertices: np.ndarray, side: str, ball: Ball, deepest: float = np.inf) -> np.ndarray:
+        """(V, 3) vertices with the lids of one side moved out of the eyeball.
+
+        deepest: depth, metres, beyond which what the skin hides is left there.
+        """
         index = self.lids[side]
         away = vertices[index] - ball.centre
         length = np.linalg.norm(away, axis=1)
-        room = self._widest[side] * ball.radius + CLEARANCE
+        room = self.widest[side] * ball.radius + CLEARANCE
         short = np.maximum(room - length, 0)
+        short[self.hidden[side] & (short > deepest)] = 0
         moved = vertices.copy()
         moved[index] += away / length[:, None] * short[:, None]
         return moved
 
     @cached_property
-    def _widest(self) -> dict[str, float]:
+    def widest(self) -> dict[str, float]:
         """Greatest distance of the eyeballs' front from their middle, in radii."""
         widest = {}
         for side, index in self.eyes.items():
