@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
-from core.geometry import CROP_SIZE
 from core.network import NetworkConfig, VolumeRegressionNetwork
 from core.training.dataset import DropRates, SampleMaker, ShardDataset
 from core.training.generate import DataPaths
@@ -22,9 +21,7 @@ LOG_FIELDS = ("step", "hours", "rate", "loss", "occupancy", "depth_voxels", "nor
 @dataclass(frozen=True)
 class TrainConfig:
     """hours: training time that the learning rate is planned for; rate: its maximum; average: decay of the
-    averaged weights a step; save_minutes: between checkpoints. window: side, pixels, of the part of each crop
-    that is looked at, another one each step: a network of convolutions learns as much from a pixel of it, and
-    takes less than half of the time. A multiple of 16; 192 is the whole crop.
+    averaged weights a step; save_minutes: between checkpoints.
     """
 
     hours: float = 1.6
@@ -35,7 +32,6 @@ class TrainConfig:
     average: float = 0.996
     workers: int = 2
     save_minutes: float = 5.0
-    window: int = 128
     seed: int = 0
     loss: LossWeights = field(default_factory=LossWeights)
     drop: DropRates = field(default_factory=DropRates)
@@ -48,15 +44,6 @@ def learning_rate(config: TrainConfig, share: float) -> float:
         return config.rate * share / config.warmup
     progress = min((share - config.warmup) / (1 - config.warmup), 1.0)
     return config.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
-
-
-def windowed(batch: dict[str, torch.Tensor], size: int, at: tuple[int, int]) -> dict[str, torch.Tensor]:
-    """The part of a batch whose first pixel is `at` (y, x)."""
-    y, x = (slice(start, start + size) for start in at)
-    return {
-        "inputs": batch["inputs"][:, :, y, x].contiguous(),
-        **{name: batch[name][:, y, x].contiguous() for name in ("template", "target", "rays")},
-    }
 
 
 class Trainer:
@@ -115,10 +102,6 @@ class Trainer:
         rate = learning_rate(self.config, self.seconds / (self.config.hours * 3600))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        if self.config.window < CROP_SIZE:
-            # In steps of what the deepest level of the network has as one pixel.
-            y, x = (16 * torch.randint((CROP_SIZE - self.config.window) // 16 + 1, (2,))).tolist()
-            batch = windowed(batch, self.config.window, (y, x))
         inputs = batch["inputs"].to(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             delta = self.network(inputs)

@@ -14,8 +14,7 @@ from core.predictor import WEIGHTS_NAME, TorchPredictor
 from core.training.dataset import DropRates, SampleMaker, ShardDataset, fast_guidance, true_in_volume
 from core.training.evaluation_methods import Case
 from core.training.heads import ICT, MAKEHUMAN
-from core.training.loop import TrainConfig, Trainer, export_weights, learning_rate, windowed
-from core.training.loss import LossWeights, volume_loss
+from core.training.loop import TrainConfig, Trainer, export_weights, learning_rate
 from core.training.shards import write_shard
 from tests.core.test_network import SMALL
 from tests.core.training.conftest import projected_sample
@@ -85,21 +84,6 @@ def test_learning_rate_rises_and_falls():
     assert rates == pytest.approx([0, 0.5, 1, 0.595, 0.01, 0.01], abs=0.05)
 
 
-def test_a_window_is_the_same_place_in_all_arrays(heads, lifter):
-    sample = SampleMaker(heads, lifter).make(projected_sample(heads, ICT, 3), np.random.default_rng(0))
-    batch = {name: torch.from_numpy(value)[None] for name, value in sample.items()}
-    part = windowed(batch, 64, (48, 32))
-    assert part["inputs"].shape == (1, 10, 64, 64) and part["target"].shape == (1, 64, 64, 200)
-    assert (part["rays"] > 1).any() and (part["template"] > 127).any()
-    for name in ("rays", "template", "target"):
-        assert torch.equal(part[name], batch[name][:, 48:112, 32:96])
-    assert torch.equal(part["inputs"], batch["inputs"][..., 48:112, 32:96])
-    delta = torch.zeros(1, 200, 64, 64, requires_grad=True)
-    loss, _ = volume_loss(delta, part["template"], part["target"], part["rays"], LossWeights())
-    loss.backward()
-    assert np.isfinite(float(loss)) and float(delta.grad.abs().sum()) > 0
-
-
 @pytest.mark.slow
 def test_training_goes_down_and_on(heads, lifter, tmp_path):
     """A few steps on a few heads lower the loss; a stopped run goes on where it was; its weights make a
@@ -111,7 +95,7 @@ def test_training_goes_down_and_on(heads, lifter, tmp_path):
     dataset = ShardDataset(tmp_path, SampleMaker(heads, lifter), seed=0)
     stream = iter(torch.utils.data.DataLoader(dataset, 2))
     batch = next(stream)
-    config = TrainConfig(hours=1.0, batch=2, rate=1e-2, warmup=0.0, window=192, network=SMALL)
+    config = TrainConfig(hours=1.0, batch=2, rate=1e-2, warmup=0.0, network=SMALL)
     trainer = Trainer(tmp_path / "run", config)
     losses = [trainer.train_batch(batch)[0] for _ in range(16)]
     assert np.mean(losses[-3:]) < 0.97 * losses[0]
