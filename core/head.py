@@ -164,8 +164,8 @@ class HeadWrapper:
         return neutral, self.parts.units(body, balls, self.parts.mouth_scale(neutral))
 
     def _finish(self, neutral: np.ndarray, units: np.ndarray, balls: dict[str, Ball]) -> None:
-        """Close the eyes of eyeBlink, unfold units (52, V, 3), keep lids off the eyeballs and lips out of one
-        another; changes them.
+        """Unfold units (52, V, 3), keep the eyes of eyeBlink closed, lids off the eyeballs and lips out of
+        one another; changes them.
         """
         count = self.wrap.count
         lids = np.concatenate([self.parts.lids[side] for side in SIDES])
