@@ -1,9 +1,8 @@
-"""The picture of a face as its landmarks place it: what is looked at before the head is known."""
+"""The frame of a face as its landmarks place it: what is looked at before the head is known."""
 
 import numpy as np
 
-from core.crop import cut_crop
-from core.geometry import CROP_CENTRE, CROP_SIZE, Camera, CropFrame
+from core.geometry import CROP_CENTRE, Camera, CropFrame
 from core.pose import SeenPose
 
 #: Pixels per cm at the head's centre: the face fills two thirds of the picture, as MediaPipe's networks know
@@ -24,8 +23,3 @@ def face_frame(points: np.ndarray, seen: SeenPose) -> CropFrame:
     upright = points[:, :2] @ linear.T
     offset = CROP_CENTRE - (upright.min(0) + upright.max(0)) / 2
     return CropFrame(Camera(1.0, 0.0, 0.0), np.column_stack([linear, offset]), 1.0)
-
-
-def cut_face(rgb: np.ndarray, points: np.ndarray, seen: SeenPose) -> np.ndarray:
-    """(H, W, 3) uint8 photo -> (192, 192, 3) uint8 picture of the face."""
-    return cut_crop(rgb, face_frame(points, seen), CROP_SIZE)

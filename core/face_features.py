@@ -12,12 +12,13 @@ from typing import Protocol
 import numpy as np
 
 from core.backend import FEATURES_NAME, FEATURES_ONNX_NAME, choose_backend
-from core.face_crop import cut_face, face_frame
+from core.crop import cut_crop
+from core.face_crop import face_frame
 from core.geometry import CROP_SIZE, CropFrame
 from core.pose import SeenPose
 
-#: Channels at 96, 48 and 24 pixels, which are looked up at points, and at 6 pixels, which are taken whole.
-POINT_CHANNELS, WHOLE = (16, 32, 64), (128, 6, 6)
+#: Channels at 96, 48 and 24 pixels, which are looked up at points.
+POINT_CHANNELS = (16, 32, 64)
 
 
 @dataclass(frozen=True)
@@ -103,5 +104,6 @@ def look(network: FeatureNetwork, rgb: np.ndarray, points: np.ndarray, seen: See
     """The features of one face of a photo. rgb: (H, W, 3) uint8; points: (478, 3) landmarks, photo frame;
     seen: the pose fitted to them.
     """
-    *maps, whole = network.run(cut_face(rgb, points, seen))
-    return FaceFeatures(face_frame(points, seen), maps, whole.ravel())
+    frame = face_frame(points, seen)
+    *maps, whole = network.run(cut_crop(rgb, frame))
+    return FaceFeatures(frame, maps, whole.ravel())

@@ -49,7 +49,7 @@ class BlazeBlock(nn.Module):
 
 
 class FaceNetwork(nn.Module):
-    """(B, 3, 192, 192) RGB in 0..1, as `core.face_crop` cuts it -> (B, 16, 96, 96), (B, 32, 48, 48),
+    """(B, 3, 192, 192) RGB in 0..1, in the frame of `core.face_crop` -> (B, 16, 96, 96), (B, 32, 48, 48),
     (B, 64, 24, 24), (B, 128, 6, 6).
     """
 

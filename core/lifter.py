@@ -76,7 +76,7 @@ class LandmarkLifter:
         self.network = network
         count = sum(name.startswith("stage") and name.endswith("weight") for name in self.weights)
         self.stages = [Stage.read(self.weights, k + 1) for k in range(count)] if network else []
-        if self.stages:
+        if "probes" in weights:
             self.probes = probes_of(np.asarray(weights["probes"], np.int64), template)
 
     @classmethod

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.face_features import load_feature_network, look
-from core.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, features, probes_of
+from core.face_features import POINT_CHANNELS, load_feature_network, look
+from core.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, features
 from core.pose import SeenPose, fit_pose
 from core.template import HeadTemplate
 from core.training.dataset import landmarks_as_found
@@ -96,7 +96,6 @@ def see(paths: DataPaths, lifter_weights: dict[str, np.ndarray], job: Job) -> li
     shards, so_far, training = job
     heads, network = paths.heads(), load_feature_network(paths.models)
     lifter = LandmarkLifter(lifter_weights, heads.template, network)
-    lifter.probes = probes_of(lifter_weights["probes"], heads.template)
     mirror = Mirror.load(paths.models) if training else None
     basis = basis_of(lifter)
     seen: list[Views] = []
@@ -259,7 +258,7 @@ def predicted(inputs: np.ndarray, mean: np.ndarray, scale: np.ndarray, solution:
 def penalty_of(lifter: LandmarkLifter, size: int) -> np.ndarray:
     """(F,) float32 penalties of a stage's inputs."""
     known = lifter.canonical.size + 12 + len(lifter.weights["output_mean"])
-    probes = len(lifter.weights["probes"]) * 112
+    probes = len(lifter.weights["probes"]) * sum(POINT_CHANNELS)
     counts = {"landmarks": known, "whole": size - known - probes, "probes": probes}
     return np.concatenate([np.full(counts[k], PENALTIES[k], np.float32) for k in counts])
 
