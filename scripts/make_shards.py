@@ -38,6 +38,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=80, help="number of shards")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--far",
+        type=float,
+        default=0,
+        help="share of pictures turned by 45 to 90 degrees, beside those that are by chance (default: none)",
+    )
     args = parser.parse_args()
 
     from core.training.generate import DataPaths
@@ -48,7 +54,7 @@ def main() -> None:
     chunks = [indices[i : i + 4] for i in range(0, len(indices), 4)]
     started = time.monotonic()
     total: Counter[str] = Counter()
-    jobs = [(paths, args.out, args.split, chunk, args.seed) for chunk in chunks]
+    jobs = [(paths, args.out, args.split, chunk, args.seed, args.far) for chunk in chunks]
     with ProcessPoolExecutor(args.processes) as pool:
         for done, counts in enumerate(pool.map(work, jobs), 1):
             total += counts

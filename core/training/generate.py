@@ -64,8 +64,9 @@ class DataPaths:
 class PictureMaker:
     """Everything that training pictures are made from, loaded once a process."""
 
-    def __init__(self, paths: DataPaths, split: Split = "train") -> None:
-        self.split = split
+    def __init__(self, paths: DataPaths, split: Split = "train", far: float = 0.0) -> None:
+        """far: see `sample_scene`."""
+        self.split, self.far = split, far
         self.heads = paths.heads()
         self.appearance = Appearance.load(paths.textures, paths.panoramas)
         self.detector = FaceDetector.from_pretrained(paths.models)
@@ -86,7 +87,7 @@ class PictureMaker:
         # The shards keep half floats: draw what will be read back.
         identity, expression = identity.astype(np.float16), expression.astype(np.float16)
         vertices = self.heads.vertices(source, identity, expression)
-        scene = sample_scene(rng)
+        scene = sample_scene(rng, far=self.far)
         drawn, camera = self.heads.drawn[source], scene.camera
         points = scene.pose.head_to_camera(vertices)
         buffers = draw(points, drawn.triangles, drawn.corner_uv, drawn.part, camera, PICTURE)
@@ -141,8 +142,11 @@ class PictureMaker:
         return (replace(truth, landmarks=face.points) if face else None), truth
 
 
-def make_shards(paths: DataPaths, folder: Path, split: Split, indices: range, seed: int) -> Counter:
-    """Write shards `split_00000.npz`... of the given indices, skipping those that exist.
+def make_shards(
+    paths: DataPaths, folder: Path, split: Split, indices: range, seed: int, far: float = 0.0
+) -> Counter:
+    """Write shards `split_00000.npz`... of the given indices, skipping those that exist. far: see
+    `sample_scene`.
 
     Each shard has its own random stream, so any number of processes makes the same ones. Returns how many
     pictures were made and found by yaw bin.
@@ -153,7 +157,7 @@ def make_shards(paths: DataPaths, folder: Path, split: Split, indices: range, se
         path = folder / f"{split}_{index:05d}.npz"
         if path.exists():
             continue
-        maker = maker or PictureMaker(paths, split)
+        maker = maker or PictureMaker(paths, split, far)
         rng = np.random.default_rng([seed, split == "eval", index])
         samples: list[Sample] = []
         while len(samples) < SHARD_SIZE:

@@ -39,9 +39,14 @@ def head_rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
     return Rotation.from_euler("z", roll, degrees=True).as_matrix() @ FRONTAL @ turn.as_matrix()
 
 
-def sample_scene(rng: np.random.Generator, max_yaw: float = 90.0) -> Scene:
-    """A random view: selfie to telephoto, frontal to profile, the head anywhere in a larger photo."""
-    yaw = rng.normal(0, 18) if rng.random() < 0.3 else rng.uniform(-max_yaw, max_yaw)
+def sample_scene(rng: np.random.Generator, max_yaw: float = 90.0, far: float = 0.0) -> Scene:
+    """A random view: selfie to telephoto, frontal to profile, the head anywhere in a larger photo. far: share
+    of views that are turned by more than half of `max_yaw`, beside those that are by chance.
+    """
+    if far and rng.random() < far:
+        yaw = rng.choice([-1, 1]) * rng.uniform(max_yaw / 2, max_yaw)
+    else:
+        yaw = rng.normal(0, 18) if rng.random() < 0.3 else rng.uniform(-max_yaw, max_yaw)
     pitch = np.clip(rng.normal(0, 14), -40, 40)
     roll = np.clip(rng.normal(0, 12), -45, 45)
     distance = np.exp(rng.uniform(np.log(0.35), np.log(4.0)))

@@ -37,6 +37,15 @@ def test_correction_leads_to_the_truth(seed):
     assert moved.scale == pytest.approx(two.scale)
 
 
+def test_share_of_far_turned_views():
+    rng = np.random.default_rng(0)
+    yaw = {far: [abs(sample_scene(rng, far=far).pose.angles[0]) for _ in range(2000)] for far in (0, 0.5)}
+    turned = {far: np.mean(np.array(angles) > 45) for far, angles in yaw.items()}
+    # 0.7 of the others are spread evenly over -90..90 degrees.
+    assert turned[0] == pytest.approx(0.36, abs=0.04)
+    assert turned[0.5] == pytest.approx(0.5 + 0.5 * 0.36, abs=0.04)
+
+
 @given(seeds)
 def test_fit_pose_finds_a_similarity(seed):
     rng = np.random.default_rng(seed)
