@@ -2,8 +2,10 @@
 
 A small regression, trained on pairs (detector run on a rendered head, true head), that undoes the detector's
 systematic errors of depth and knows which shapes are likely. Its result is then corrected by what the picture
-shows where that head would be, stage by stage (`core.lifter_stage`). It gives the pose, the crop and the
-template that the volume network corrects. numpy, but for the network whose features the stages look up.
+shows where that head would be, stage by stage (`core.lifter_stage`). The stages know only faces turned to the
+picture's right: others they see in a mirror, and those that look ahead both ways. The lifter gives the pose,
+the crop and the template that the volume network corrects. numpy, but for the network whose features the
+stages look up.
 """
 
 from dataclasses import dataclass
@@ -16,7 +18,8 @@ from core.errors import ModelError
 from core.face_features import FaceFeatures, FeatureNetwork, load_feature_network, look
 from core.geometry import FRONTAL, Camera, CropFrame, HeadPose, crop_frame_around
 from core.lifter_stage import Probes, Stage
-from core.pose import SeenPose, fit_pose, rotation_matrix
+from core.pose import SeenPose, fit_pose, mean_pose, rotation_matrix
+from core.symmetry import Mirror, mirrored_camera, mirrored_picture, mirrored_seen
 from core.template import HeadTemplate
 
 FILE_NAME = "landmark_lifter.safetensors"
@@ -25,6 +28,8 @@ FILE_NAME = "landmark_lifter.safetensors"
 POSE_OUTPUTS = 6
 #: Scale of the features, so that all are of the order of one: landmarks in cm, distances in 1/m.
 LANDMARK_UNIT = 0.01
+#: Degrees of yaw up to which the stages look at a face both ways.
+AHEAD = 20.0
 
 
 @dataclass(frozen=True)
@@ -65,15 +70,18 @@ class LandmarkLifter:
         weights: dict[str, np.ndarray],
         template: HeadTemplate,
         network: FeatureNetwork | None = None,
+        mirror: Mirror | None = None,
     ) -> None:
-        """network: what the stages look at pictures with; without it there are none."""
+        """network: what the stages look at pictures with, without it there are none; mirror: needed with
+        it.
+        """
         self.weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
         self.template = template
         self.canonical = self.weights["canonical"].astype(np.float64)
         #: (M, 3) int32, triangles of MediaPipe's face mesh: the guidance draws it.
         self.mesh = np.asarray(weights["mesh"], np.int32)
         self.layers = sum(name.startswith("layer") and name.endswith("weight") for name in self.weights)
-        self.network = network
+        self.network, self.mirror = network, mirror
         count = sum(name.startswith("stage") and name.endswith("weight") for name in self.weights)
         self.stages = [Stage.read(self.weights, k + 1) for k in range(count)] if network else []
         if "probes" in weights:
@@ -91,7 +99,8 @@ class LandmarkLifter:
             raise ModelError(f"{path} is missing: get the project's models folder again")
         weights = load_file(path)
         network = load_feature_network(models_dir, backend) if "probes" in weights else None
-        return cls(weights, template or HeadTemplate.load(models_dir), network)
+        mirror = Mirror.load(models_dir) if network else None
+        return cls(weights, template or HeadTemplate.load(models_dir), network, mirror)
 
     def regress(self, x: np.ndarray) -> np.ndarray:
         """(N, F) features -> (N, 6 + K) pose corrections and shape coefficients, by the landmarks alone."""
@@ -124,13 +133,13 @@ class LandmarkLifter:
         offset = np.tensordot(coefficients.astype(np.float32), self.weights["basis"], 1)
         return np.asarray(self.weights["mean"] + offset)
 
-    def posed(self, seen: SeenPose, z: np.ndarray, camera: Camera) -> tuple[HeadPose, np.ndarray]:
+    def posed(self, seen: SeenPose, z: np.ndarray) -> tuple[SeenPose, np.ndarray]:
         """The pose and the vertices (V, 3) that normalised outputs (6 + K,) stand for; seen: the pose fitted
         to the landmarks.
         """
         output = self.outputs(z).astype(np.float64)
         seen = seen.corrected(rotation_matrix(output[:3]), output[3:5], float(output[5]))
-        return seen.in_camera(camera), self.shape(output[POSE_OUTPUTS:])
+        return seen, self.shape(output[POSE_OUTPUTS:])
 
     def stage_input(
         self, x: np.ndarray, z: np.ndarray, seen: SeenPose, camera: Camera, looked: FaceFeatures
@@ -138,21 +147,63 @@ class LandmarkLifter:
         """(F,) float32 what a stage sees: the normalised features of the landmarks and outputs so far, the
         whole face, and the picture where the head is believed to be.
         """
-        pose, vertices = self.posed(seen, z, camera)
-        return np.concatenate([x, z, looked.whole, self.probes.look(looked, vertices, pose, camera)])
+        pose, vertices = self.posed(seen, z)
+        probed = self.probes.look(looked, vertices, pose.in_camera(camera), camera)
+        return np.concatenate([x, z, looked.whole, probed])
+
+    def seen_from(
+        self, points: np.ndarray, seen: SeenPose, camera: Camera, rgb: np.ndarray | None
+    ) -> tuple[SeenPose, np.ndarray]:
+        """The pose and the vertices (V, 3) of the likely head; points: (478, 3) landmarks; seen: the pose
+        fitted to them; rgb: (H, W, 3) uint8 what the stages look at, None for the landmarks alone.
+        """
+        x = self.normalised(features(points, seen, self.canonical, camera))
+        z = self.from_landmarks(x)
+        if self.network and rgb is not None:
+            looked = look(self.network, rgb, points, seen)
+            for stage in self.stages:
+                z = z + stage(self.stage_input(x, z, seen, camera, looked))
+        return self.posed(seen, z)
 
     def lift(self, landmarks: FaceLandmarks, camera: Camera, rgb: np.ndarray) -> LiftedHead:
         """The likely head of one face; `camera` is the photo's, rgb (H, W, 3) uint8 the photo."""
         points = landmarks.points.astype(np.float64)
         seen = fit_pose(points, self.canonical)
-        x = self.normalised(features(points, seen, self.canonical, camera))
-        z = self.from_landmarks(x)
-        if self.network and self.stages:
-            looked = look(self.network, rgb, points, seen)
-            for stage in self.stages:
-                z = z + stage(self.stage_input(x, z, seen, camera, looked))
-        pose, vertices = self.posed(seen, z, camera)
-        return LiftedHead(crop_frame_around(camera, pose), pose, vertices, self.template.landmarks(vertices))
+        if self.mirror and self.stages:
+            pose, vertices = self._seen_both_ways(points, seen, camera, rgb, self.mirror)
+        else:
+            pose, vertices = self.seen_from(points, seen, camera, None)
+        posed = pose.in_camera(camera)
+        return LiftedHead(
+            crop_frame_around(camera, posed), posed, vertices, self.template.landmarks(vertices)
+        )
+
+    def _seen_both_ways(
+        self, points: np.ndarray, seen: SeenPose, camera: Camera, rgb: np.ndarray, mirror: Mirror
+    ) -> tuple[SeenPose, np.ndarray]:
+        """`seen_from` of the picture, of its mirror image, or their mean, as the yaw would have it."""
+        share, width = share_as_it_is(seen), rgb.shape[1]
+        found = []
+        if share > 0:
+            found.append((share, *self.seen_from(points, seen, camera, rgb)))
+        if share < 1:
+            turned = mirror.points(points, width)
+            again = fit_pose(turned, self.canonical)
+            pose, vertices = self.seen_from(
+                turned, again, mirrored_camera(camera, width), mirrored_picture(rgb)
+            )
+            found.append((1 - share, mirrored_seen(pose, width), mirror.head(vertices)))
+        shares, poses, heads = zip(*found, strict=True)
+        vertices = sum(np.float32(part) * head for part, head in zip(shares, heads, strict=True))
+        return mean_pose(poses, shares), np.asarray(vertices)
+
+
+def share_as_it_is(seen: SeenPose) -> float:
+    """How much a look at the picture as it is counts, beside one into a mirror: 1 for a face turned to the
+    picture's right, 0 for one turned to the left.
+    """
+    yaw = HeadPose(seen.rotation, np.zeros(3)).angles[0]
+    return float(np.clip(0.5 + yaw / (2 * AHEAD), 0, 1))
 
 
 def probes_of(vertices: np.ndarray, template: HeadTemplate) -> Probes:

@@ -2,6 +2,7 @@
 shape.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -79,6 +80,16 @@ class SeenPose:
             centre=self.centre + self.scale * offset,
             scale=self.scale * float(np.exp(log_scale)),
         )
+
+
+def mean_pose(poses: Sequence[SeenPose], shares: Sequence[float]) -> SeenPose:
+    """The mean of poses, each with its share; shares sum up to 1. Rotations: the one nearest to the mean of
+    the matrices (M. Moakher, "Means and averaging in the group of rotations", SIAM J. Matrix Anal. 2002).
+    """
+    u, _, vt = np.linalg.svd(np.tensordot(shares, [p.rotation for p in poses], 1))
+    rotation = (u * [1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt
+    scale = float(np.exp(np.dot(shares, [np.log(p.scale) for p in poses])))
+    return SeenPose(rotation, np.tensordot(shares, [p.centre for p in poses], 1), scale)
 
 
 def fit_pose(points: np.ndarray, canonical: np.ndarray) -> SeenPose:

@@ -88,7 +88,7 @@ def synthetic(args: argparse.Namespace) -> None:
     """All figures on held-out made heads, by yaw."""
     import cv2
 
-    from core.training.evaluation import Record, judge, summary
+    from core.training.evaluation import Record, evenly, judge, summary
     from core.training.evaluation_report import Worst, markdown, write_json
     from core.training.shards import read_samples
 
@@ -96,7 +96,8 @@ def synthetic(args: argparse.Namespace) -> None:
     methods = build_methods(args, truths, lifter)
     worst = Worst(list(methods)[-1])
     records: list[Record] = []
-    samples = islice(read_samples(args.shards, "eval"), args.count)
+    samples = read_samples(args.shards, "eval")
+    samples = evenly(samples, args.per_bin) if args.per_bin else islice(samples, args.count)
     for judged in judge(samples, truths, lifter, methods):
         records += judged.records.values()
         if args.out:
@@ -107,7 +108,7 @@ def synthetic(args: argparse.Namespace) -> None:
         )
     print(markdown(summary(records)))
     if args.out:
-        write_json(args.out / "synthetic.json", records, heads_asked_for=args.count)
+        write_json(args.out / "synthetic.json", records, heads_asked_for=args.per_bin or args.count)
         cv2.imwrite(str(args.out / "worst.jpg"), worst.sheet()[..., ::-1])
 
 
@@ -177,6 +178,7 @@ def main() -> None:
         "--heads", type=Path, help="folder of the head_template.npz that the shards were made with"
     )
     parser.add_argument("--count", type=int, default=250, help="number of made heads")
+    parser.add_argument("--per-bin", type=int, help="instead: at most as many of each bin of yaw")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS[:4])
     parser.add_argument(
         "--inputs", action="store_true", help="compare the network's inputs instead of methods"

@@ -99,6 +99,15 @@ def judge(
         yield Judged(index, sample, case, true, estimates, records)
 
 
+def evenly(samples: Iterable[Sample], most: int) -> Iterator[Sample]:
+    """The first `most` samples of each bin of yaw, portraits left out, so that profiles are not a handful."""
+    counts = dict.fromkeys(YAW_BINS, 0)
+    for sample in samples:
+        if not sample.turned and counts[sample.yaw_bin] < most:
+            counts[sample.yaw_bin] += 1
+            yield sample
+
+
 def measure(estimate: Estimate, true: TrueHead, case: Case) -> dict[str, float]:
     """FIGURES of one head."""
     found = find_alignment(estimate, true.points, true.landmarks)

@@ -17,9 +17,10 @@ from torch import nn
 
 from core.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, features
 from core.pose import SeenPose, fit_pose, similarity
+from core.symmetry import Mirror
 from core.training.generate import DataPaths
 from core.training.heads import ICT, MAKEHUMAN, HeadSource
-from core.training.mirror import Mirror
+from core.training.mirror import mirrored_sample
 from core.training.shards import Sample, read_samples
 
 #: How much a MakeHuman head counts beside one of ICT-FaceKit's, whose statistics come from scans of people.
@@ -114,7 +115,7 @@ def collect(
         doubtful = sample.source == MAKEHUMAN or sample.turned
         views = [(sample, vertices)]
         if mirror is not None:
-            views.append((mirror.sample(sample), mirror.head(vertices)))
+            views.append((mirrored_sample(sample, mirror), mirror.head(vertices)))
         for view, head in views:
             x, pose = features_of(view, canonical)
             xs.append(x)

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from core.face_features import POINT_CHANNELS, load_feature_network, look
-from core.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, features
+from core.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, features, share_as_it_is
 from core.pose import SeenPose, fit_pose
+from core.symmetry import Mirror
 from core.template import HeadTemplate
 from core.training.dataset import landmarks_as_found
 from core.training.generate import DataPaths
@@ -32,7 +33,7 @@ from core.training.lifter import (
     pose_correction,
     report,
 )
-from core.training.mirror import Mirror
+from core.training.mirror import mirrored_sample
 from core.training.shards import Sample, Shard, shard_paths
 
 #: How many of the template's vertices are looked at: iBUG's 68 landmarks, and others far from one another.
@@ -43,7 +44,7 @@ BEHIND, BELOW = 0.12, -0.15
 DAMAGED = 0.1
 #: Penalties of the ridge regressions on normalised features: the landmarks' and the outputs so far; the whole
 #: face's; those of the probes.
-PENALTIES = {"landmarks": 0.03, "whole": 2.0, "probes": 4.0}
+PENALTIES = {"landmarks": 0.2, "whole": 2.0, "probes": 4.0}
 SHARDS_A_JOB = 6
 #: Pairs that are multiplied at a time.
 CHUNK = 6144
@@ -96,12 +97,15 @@ def see(paths: DataPaths, lifter_weights: dict[str, np.ndarray], job: Job) -> li
     shards, so_far, training = job
     heads, network = paths.heads(), load_feature_network(paths.models)
     lifter = LandmarkLifter(lifter_weights, heads.template, network)
-    mirror = Mirror.load(paths.models) if training else None
+    mirror = Mirror.load(paths.models)
     basis = basis_of(lifter)
     seen: list[Views] = []
     for place, path in enumerate(shards):
         shard, rng = Shard(path), np.random.default_rng(int(path.stem[-5:]))
-        rows = [see_sample(shard.sample(i), heads, lifter, mirror, rng) for i in range(len(shard))]
+        rows = [
+            see_sample(shard.sample(i), heads, lifter, mirror, rng if training else None)
+            for i in range(len(shard))
+        ]
         if so_far is not None:
             rows = [replace(row, z=z) for row, z in zip(rows, so_far[place], strict=True)]
         shapes = basis.coefficients(np.stack([row.head for row in rows]))
@@ -141,17 +145,24 @@ class Row:
 
 
 def see_sample(
-    sample: Sample, heads: HeadSource, lifter: LandmarkLifter, mirror: Mirror | None, rng: np.random.Generator
+    sample: Sample,
+    heads: HeadSource,
+    lifter: LandmarkLifter,
+    mirror: Mirror,
+    rng: np.random.Generator | None,
 ) -> Row:
-    """The row of one sample; with `mirror`, for training: every other one as a mirror shows it, and some with
-    damaged landmarks.
+    """The row of one sample, as it is or mirrored, whichever the lifter would make more of. With rng, for
+    training: a face that looks ahead is mirrored at random, and some landmarks are damaged.
     """
     head = heads.template_of(sample.source, sample.identity, sample.expression)
     doubtful = sample.source == MAKEHUMAN or sample.turned
-    if mirror is not None and rng.random() < 0.5:
-        sample, head = mirror.sample(sample), mirror.head(head)
-    scene = sample.scene
-    points = landmarks_as_found(sample, rng, DAMAGED if mirror else 0.0)
+    if rng is not None:
+        points = landmarks_as_found(sample, rng, DAMAGED)
+        sample = replace(sample, landmarks=points.astype(np.float32))
+    share = share_as_it_is(fit_pose(sample.landmarks.astype(np.float64), lifter.canonical))
+    if share < (0.5 if rng is None else rng.random()):
+        sample, head = mirrored_sample(sample, mirror), mirror.head(head)
+    points, scene = sample.landmarks.astype(np.float64), sample.scene
     seen = fit_pose(points, lifter.canonical)
     x = lifter.normalised(features(points, seen, lifter.canonical, scene.assumed_camera))
     turn = pose_correction(seen, SeenPose.of(scene.pose, scene.camera))
@@ -264,7 +275,7 @@ def penalty_of(lifter: LandmarkLifter, size: int) -> np.ndarray:
 
 
 def train_cascade(
-    paths: DataPaths, shards: Path, models: Path, stages: int = 2, processes: int = 2
+    paths: DataPaths, shards: Path, models: Path, stages: int = 3, processes: int = 2
 ) -> Iterator[str]:
     """Train the stages on top of the lifter in the models folder, and write them into its file; yield lines
     of report.
@@ -292,7 +303,7 @@ def train_cascade(
         del seen
         lifter = LandmarkLifter(weights, template)
         if number == 1:
-            yield f"{len(train.z)} pairs, half of them mirrored, {len(held_all.z)} held out"
+            yield f"{len(train.z)} pairs, {len(held_all.z)} held out"
             yield score("landmarks alone", held_all.z, held_all, lifter)
         half = np.repeat(np.arange(len(sizes)) % 2 == 0, sizes)
         stage, after = fit_stage(train, half, penalty_of(lifter, train.inputs.shape[1]))

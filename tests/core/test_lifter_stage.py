@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from core.face_crop import face_frame
 from core.face_features import FaceFeatures, OnnxFeatures, TorchFeatures, interpolate, look
-from core.geometry import Camera, HeadPose
-from core.lifter import LandmarkLifter
+from core.geometry import FRONTAL, Camera, HeadPose
+from core.landmarks import FaceLandmarks
+from core.lifter import AHEAD, LandmarkLifter, share_as_it_is
 from core.lifter_stage import Probes, Stage
-from core.pose import fit_pose
+from core.pose import SeenPose, fit_pose, rotation_matrix
+from core.symmetry import mirrored_camera, mirrored_picture, mirrored_pose
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 NOSE_TIP = 1
@@ -120,3 +122,31 @@ def test_the_picture_is_looked_at(astronaut, face, lifter):
     assert away[0].mean() < 0.03 * face.size
     again = lifter.lift(face, camera, astronaut)
     assert np.array_equal(again.vertices, heads[0].vertices)
+
+
+def test_a_mirrored_photo_shows_the_mirrored_head(astronaut, face, lifter):
+    """But for the canonical face, which is not symmetrical to the last tenth of a millimetre."""
+    width = astronaut.shape[1]
+    camera = Camera.from_focal_mm(50, width, astronaut.shape[0])
+    mirror = lifter.mirror
+    twin = FaceLandmarks(mirror.points(face.points.astype(float), width).astype(np.float32))
+    head = lifter.lift(face, camera, astronaut)
+    other = lifter.lift(twin, mirrored_camera(camera, width), mirrored_picture(astronaut))
+    assert np.abs(mirror.head(other.vertices) - head.vertices).max() < 5e-4
+    np.testing.assert_allclose(mirrored_pose(other.pose).rotation, head.pose.rotation, atol=5e-3)
+    np.testing.assert_allclose(mirrored_pose(other.pose).translation, head.pose.translation, atol=5e-3)
+
+
+def turned(yaw: float) -> np.ndarray:
+    """(3, 3) head -> camera of a face turned to the picture's right by `yaw` degrees."""
+    return FRONTAL @ rotation_matrix(np.array([0.0, 0.0, np.radians(yaw)]))
+
+
+@given(st.floats(-90, 90))
+def test_looks_change_from_one_side_to_the_other_gradually(yaw):
+    def share(degrees: float) -> float:
+        return share_as_it_is(SeenPose(turned(degrees), np.zeros(2), 1.0))
+
+    assert share(yaw) + share(-yaw) == pytest.approx(1)
+    assert abs(share(yaw + 1) - share(yaw)) < 0.6 / AHEAD
+    assert share(AHEAD + 1) == 1 and share(-AHEAD - 1) == 0

@@ -14,7 +14,7 @@ from core.geometry import HeadPose
 from core.pose import rotation_matrix
 from core.predictor import TorchPredictor
 from core.reconstructor import Reconstructor
-from core.training.evaluation import FIGURES, Record, judge, measure, summary
+from core.training.evaluation import FIGURES, Record, evenly, judge, measure, summary
 from core.training.evaluation_methods import (
     AverageHead,
     Case,
@@ -166,6 +166,11 @@ def test_small_set(heads, truths, lifter, tmp_path):
     kept = json.loads((tmp_path / "a.json").read_text())
     assert len(kept["heads"]) == 18 and kept["heads"][1]["iou"] is None and kept["made"] == "here"
     assert worst.sheet().shape == (192, 2 * 768, 3)
+
+    made = [sample for sample in samples if not sample.turned]
+    few = list(evenly(samples, 1))
+    assert [s.yaw_bin for s in few] == list(dict.fromkeys(s.yaw_bin for s in made)) and len(few) > 1
+    assert list(evenly(samples, 9)) == made
 
 
 def test_failures_are_counted(heads, truths, lifter):

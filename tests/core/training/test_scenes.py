@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.geometry import HEAD_CENTRE, HeadPose
-from core.pose import SeenPose, fit_pose, rotation_matrix, similarity
+from core.pose import SeenPose, fit_pose, mean_pose, rotation_matrix, similarity
 from core.training.lifter import pose_correction
 from core.training.scenes import PICTURE, head_rotation, sample_scene
 from core.training.shards import Sample, Shard, read_samples, shard_paths, write_shard
@@ -35,6 +35,19 @@ def test_correction_leads_to_the_truth(seed):
     np.testing.assert_allclose(moved.rotation, two.rotation, atol=1e-7)
     np.testing.assert_allclose(moved.centre, two.centre, atol=1e-6)
     assert moved.scale == pytest.approx(two.scale)
+
+
+@given(seeds, st.floats(0, 1))
+def test_mean_pose_lies_between(seed, share):
+    rng = np.random.default_rng(seed)
+    one, turn = SeenPose.of((s := sample_scene(rng)).pose, s.camera), rng.normal(0, 0.15, 3)
+    other = one.corrected(rotation_matrix(turn), np.array([0.01, -0.02]), 0.1)
+    mean = mean_pose([one, other], [1 - share, share])
+    wanted = one.corrected(rotation_matrix(turn * share), np.array([0.01, -0.02]) * share, 0.1 * share)
+    np.testing.assert_allclose(mean.rotation, wanted.rotation, atol=0.02 * np.linalg.norm(turn))
+    np.testing.assert_allclose(mean.rotation @ mean.rotation.T, np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(mean.centre, wanted.centre, atol=1e-6 * one.scale)
+    assert mean.scale == pytest.approx(wanted.scale)
 
 
 def test_share_of_far_turned_views():
