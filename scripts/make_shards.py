@@ -44,9 +44,10 @@ def main() -> None:
         default=0,
         help="share of pictures turned by 45 to 90 degrees, beside those that are by chance (default: none)",
     )
+    parser.add_argument("--clay", type=float, default=0, help="share of pictures of heads without texture")
     args = parser.parse_args()
 
-    from core.training.generate import DataPaths
+    from core.training.generate import DataPaths, Mix
 
     args.out.mkdir(parents=True, exist_ok=True)
     paths = DataPaths.under(Path(args.data), args.cache, args.models)
@@ -54,7 +55,7 @@ def main() -> None:
     chunks = [indices[i : i + 4] for i in range(0, len(indices), 4)]
     started = time.monotonic()
     total: Counter[str] = Counter()
-    jobs = [(paths, args.out, args.split, chunk, args.seed, args.far) for chunk in chunks]
+    jobs = [(paths, args.out, args.split, chunk, args.seed, Mix(args.far, args.clay)) for chunk in chunks]
     with ProcessPoolExecutor(args.processes) as pool:
         for done, counts in enumerate(pool.map(work, jobs), 1):
             total += counts

@@ -11,7 +11,7 @@ import numpy as np
 
 from core.geometry import HEAD_CENTRE, Camera, HeadPose
 from core.training import occluders, worn
-from core.training.backgrounds import background
+from core.training.backgrounds import background, plain
 from core.training.damage import damage
 from core.training.light import LightLibrary
 from core.training.rasterize import zbuffer
@@ -24,6 +24,8 @@ from core.training.textures import Split, TextureLibrary, encode, fetch
 HAIR_SHARE, SCARF_SHARE, HAT_SHARE, SHOULDERS_SHARE = 0.5, 0.07, 0.1, 0.75
 #: Linear brightness that automatic exposure aims at.
 FACE_BRIGHTNESS = 0.22
+#: How often clay stands before a plain wall.
+PLAIN_SHARE = 0.6
 GLASSES_SHARE, WISPS_SHARE, HAND_SHARE, THING_SHARE = 0.2, 0.12, 0.05, 0.05
 
 
@@ -132,12 +134,14 @@ class Appearance:
         split: Split = "train",
         wearer: Wearer | None = None,
         flawed: bool = True,
+        clay: bool = False,
     ) -> np.ndarray:
         """(H, W, 3) uint8 sRGB picture of a drawn head.
 
         camera: in the pixels of the buffers. eye_parts: the values of buffers.part that are eyeballs. wearer:
         the head again, to dress it; what is worn hides the head but leaves `buffers` as they are. flawed:
-        whether to add what cameras do to pictures.
+        whether to add what cameras do to pictures. clay: everything of one colour and matte, as sculptures
+        and scans without texture are.
         """
         light = self.lights.sample(rng, split)
         texture = self.textures.sample(rng, split)
@@ -147,11 +151,17 @@ class Appearance:
         if wearer is not None:
             for garment in self.garments(rng, wearer.skin, wearer.head):
                 self._put_on(garment, wearer.pose, camera, depth, normals, albedo, gloss)
+        if clay:
+            albedo[:] = _clay(rng)
+            gloss[:] = -rng.uniform(0.3, 1)
         centre = (camera.cx, camera.cy)
         linear = shade(albedo, normals, depth, light, rng, camera.focal_px, centre, gloss)
-        behind = background(rng, depth.shape[0], split, self.lights, self.textures, light)
+        if clay and rng.random() < PLAIN_SHARE:
+            behind = plain(rng, depth.shape[0])
+        else:
+            behind = background(rng, depth.shape[0], split, self.lights, self.textures, light)
         rgb = composite(encode(linear, _exposure(rng, linear, buffers.mask)), behind, depth > 0)
-        if wearer is not None:
+        if wearer is not None and not clay:
             self._cover(rng, rgb, depth, wearer, camera, texture)
         return damage(rgb, rng) if flawed else rgb
 
@@ -224,6 +234,12 @@ class Appearance:
                 occluders.hand(rng, rgb, at, scale, tone * rng.uniform(0.7, 1.15))
             else:
                 occluders.thing(rng, rgb, at, scale)
+
+
+def _clay(rng: np.random.Generator) -> np.ndarray:
+    """(3,) linear colour of clay, plaster, stone, bronze, or what viewers give scans."""
+    tint = np.array([1.0, rng.uniform(0.65, 1.0), rng.uniform(0.4, 1.05)])
+    return rng.uniform(0.12, 0.75) * (tint if rng.random() < 0.7 else np.ones(3))
 
 
 def _exposure(rng: np.random.Generator, linear: np.ndarray, mask: np.ndarray) -> float:

@@ -39,12 +39,13 @@ def background(
         if rng.random() < 0.5:
             picture = picture[:, ::-1]
         return cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
-    if kind < 0.9:
-        corners = _colour(rng) + rng.normal(0, 25, (2, 2, 1)) + rng.normal(0, 8, (2, 2, 3))
-        return cv2.resize(
-            np.clip(corners, 0, 255).astype(np.uint8), (size, size), interpolation=cv2.INTER_LINEAR
-        )
-    return _clutter(rng, size)
+    return plain(rng, size) if kind < 0.9 else _clutter(rng, size)
+
+
+def plain(rng: np.random.Generator, size: int) -> np.ndarray:
+    """(size, size, 3) uint8 sRGB: a studio's gradient."""
+    corners = _colour(rng) + rng.normal(0, 25, (2, 2, 1)) + rng.normal(0, 8, (2, 2, 3))
+    return cv2.resize(np.clip(corners, 0, 255).astype(np.uint8), (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def _clutter(rng: np.random.Generator, size: int) -> np.ndarray:

@@ -61,12 +61,21 @@ class DataPaths:
         return HeadSource(FaceModel(self.face_model), self.models, self.registration)
 
 
+@dataclass(frozen=True)
+class Mix:
+    """What shards have more of than the usual. far: share of heads turned by 45 to 90 degrees, see
+    `sample_scene`; clay: share of those without texture, see `Appearance.picture`.
+    """
+
+    far: float = 0.0
+    clay: float = 0.0
+
+
 class PictureMaker:
     """Everything that training pictures are made from, loaded once a process."""
 
-    def __init__(self, paths: DataPaths, split: Split = "train", far: float = 0.0) -> None:
-        """far: see `sample_scene`."""
-        self.split, self.far = split, far
+    def __init__(self, paths: DataPaths, split: Split = "train", mix: Mix | None = None) -> None:
+        self.split, self.mix = split, mix or Mix()
         self.heads = paths.heads()
         self.appearance = Appearance.load(paths.textures, paths.panoramas)
         self.detector = FaceDetector.from_pretrained(paths.models)
@@ -87,12 +96,15 @@ class PictureMaker:
         # The shards keep half floats: draw what will be read back.
         identity, expression = identity.astype(np.float16), expression.astype(np.float16)
         vertices = self.heads.vertices(source, identity, expression)
-        scene = sample_scene(rng, far=self.far)
+        scene = sample_scene(rng, far=self.mix.far)
         drawn, camera = self.heads.drawn[source], scene.camera
         points = scene.pose.head_to_camera(vertices)
         buffers = draw(points, drawn.triangles, drawn.corner_uv, drawn.part, camera, PICTURE)
         wearer = Wearer(vertices, scene.pose, self._skin[source])
-        rgb = self.appearance.picture(rng, buffers, camera, self._eye_parts, self.split, wearer=wearer)
+        clay = self.mix.clay > 0 and rng.random() < self.mix.clay
+        rgb = self.appearance.picture(
+            rng, buffers, camera, self._eye_parts, self.split, wearer=wearer, clay=clay
+        )
         template = self.heads.template_vertices(source, vertices)
         return Sample(
             rgb, self._seen(template, scene.pose, camera), source, identity, expression, scene, turned=False
@@ -143,10 +155,9 @@ class PictureMaker:
 
 
 def make_shards(
-    paths: DataPaths, folder: Path, split: Split, indices: range, seed: int, far: float = 0.0
+    paths: DataPaths, folder: Path, split: Split, indices: range, seed: int, mix: Mix | None = None
 ) -> Counter:
-    """Write shards `split_00000.npz`... of the given indices, skipping those that exist. far: see
-    `sample_scene`.
+    """Write shards `split_00000.npz`... of the given indices, skipping those that exist.
 
     Each shard has its own random stream, so any number of processes makes the same ones. Returns how many
     pictures were made and found by yaw bin.
@@ -157,7 +168,7 @@ def make_shards(
         path = folder / f"{split}_{index:05d}.npz"
         if path.exists():
             continue
-        maker = maker or PictureMaker(paths, split, far)
+        maker = maker or PictureMaker(paths, split, mix)
         rng = np.random.default_rng([seed, split == "eval", index])
         samples: list[Sample] = []
         while len(samples) < SHARD_SIZE:

@@ -44,7 +44,7 @@ BEHIND, BELOW = 0.12, -0.15
 DAMAGED = 0.1
 #: Penalties of the ridge regressions on normalised features: the landmarks' and the outputs so far; the whole
 #: face's; those of the probes.
-PENALTIES = {"landmarks": 0.2, "whole": 2.0, "probes": 4.0}
+PENALTIES = {"landmarks": 0.2, "whole": 1.0, "probes": 2.0}
 SHARDS_A_JOB = 6
 #: Pairs that are multiplied at a time.
 CHUNK = 6144

@@ -1,6 +1,7 @@
 """The look of training heads, on a ball with a made-up texture library; real data where it is at hand."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,21 @@ def scene():
     pose = HeadPose(FRONTAL, np.array([0.0, 0.0, 0.7]))
     buffers = draw(pose.head_to_camera(vertices), triangles, uv, part, camera, SIZE)
     return vertices, triangles, uv, part, camera, pose, buffers
+
+
+def test_clay_hides_the_skin(appearance, scene):
+    """Whatever the texture is, in the same light."""
+    camera, buffers = scene[4], scene[6]
+    black = np.zeros_like(appearance.textures.textures)
+    other = replace(appearance, textures=replace(appearance.textures, textures=black))
+    for clay in (True, False):
+        one, two = (
+            a.picture(np.random.default_rng(7), buffers, camera, flawed=False, clay=clay)
+            for a in (appearance, other)
+        )
+        inside = buffers.mask
+        assert (np.abs(one[inside].astype(int) - two[inside]).max() == 0) == clay
+        assert one[inside].mean() > 20
 
 
 def test_unwrapping_and_wrapping_agree():
