@@ -1,7 +1,7 @@
 """Train the landmark lifter or the volume network from shards made by make_shards.py.
 
 python scripts/train.py lifter            # minutes; writes models/landmark_lifter.safetensors
-python scripts/train.py cascade           # its stages that look at the picture; about 10 minutes
+python scripts/train.py cascade           # its stages that look at the picture; about half an hour
 python scripts/train.py network --hours 2 # resumable: run it again after a stop
 python scripts/train.py export            # averaged weights -> models/volume_network.safetensors
 """
