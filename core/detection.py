@@ -28,6 +28,7 @@ from core.detection_views import (
 from core.errors import ModelError
 from core.geometry import apply_affine, invert_affine
 from core.landmarks import FaceLandmarks, distance, is_plausible, overlap, scaled
+from core.symmetry import load_landmark_symmetry
 
 __all__ = ["FaceDetector", "FaceLandmarks"]
 
@@ -45,7 +46,7 @@ class FaceDetector:
 
     def __init__(self, models_dir: Path):
         self._models_dir = Path(models_dir)
-        self._mirror = _load_mirror(self._models_dir / "landmark_symmetry.npz")
+        self._mirror = load_landmark_symmetry(self._models_dir)
         self._landmarkers: dict[tuple[int, bool, float], Any] = {}
 
     @classmethod
@@ -248,16 +249,6 @@ def _close(landmarker: Any, pid: int) -> None:
         logging.getLogger(__name__).debug("MediaPipe's threads ended before its graph")
     finally:
         landmarker._handle = None
-
-
-def _load_mirror(path: Path) -> np.ndarray:
-    """(478,) index of each landmark's counterpart on the other side of the face."""
-    try:
-        with np.load(path) as table:
-            return table["mirror"].astype(np.intp)
-    except (OSError, KeyError, ValueError) as error:
-        hint = "make it with scripts/build_landmark_symmetry.py"
-        raise ModelError(f"{path} is missing or damaged ({error}): {hint}") from error
 
 
 def _shrink(rgb: np.ndarray, scale: float) -> np.ndarray:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.errors import ModelError
 from core.geometry import Camera, HeadPose
 from core.pose import SeenPose
 from core.template import FILE_NAME
@@ -23,11 +24,8 @@ class Mirror:
     @classmethod
     def load(cls, models_dir: Path) -> "Mirror":
         """Read the symmetry of the template and of MediaPipe's landmarks from the folder of the models."""
-        with (
-            np.load(Path(models_dir) / FILE_NAME) as template,
-            np.load(Path(models_dir) / "landmark_symmetry.npz") as marks,
-        ):
-            return cls(template["mirror"], marks["mirror"].astype(np.int64))
+        with np.load(Path(models_dir) / FILE_NAME) as template:
+            return cls(template["mirror"], load_landmark_symmetry(models_dir))
 
     def head(self, vertices: np.ndarray) -> np.ndarray:
         """(V, 3) the template's vertices of the mirrored head, head frame."""
@@ -38,9 +36,22 @@ class Mirror:
         return points[self.landmarks] * SIGN + [width - 1, 0, 0]
 
 
+def load_landmark_symmetry(models_dir: Path) -> np.ndarray:
+    """(478,) index of each landmark's counterpart on the other side of the face."""
+    path = Path(models_dir) / "landmark_symmetry.npz"
+    try:
+        with np.load(path) as table:
+            return table["mirror"].astype(np.intp)
+    except (OSError, KeyError, ValueError) as error:
+        hint = "make it with scripts/build_landmark_symmetry.py"
+        raise ModelError(f"{path} is missing or damaged ({error}): {hint}") from error
+
+
 def mirrored_picture(rgb: np.ndarray) -> np.ndarray:
-    """(H, W, 3) the picture in a mirror."""
-    return np.ascontiguousarray(rgb[:, ::-1])
+    """(H, W, 3) the picture in a mirror: a view, since copying all of a large photo takes longer than looking
+    at the face in it.
+    """
+    return rgb[:, ::-1]
 
 
 def mirrored_camera(camera: Camera, width: int) -> Camera:
