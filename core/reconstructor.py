@@ -19,6 +19,7 @@ from core.geometry import DEFAULT_FOCAL_MM, Camera, CropFrame, HeadPose
 from core.guidance import Guidance, build_guidance
 from core.head_options import HeadOptions
 from core.lifter import LandmarkLifter
+from core.likely_head import LikelyHead
 from core.mirror import MirrorPredictor
 from core.models import models_folder
 from core.photo import Photo, load_photo
@@ -204,7 +205,7 @@ class Reconstructor:
         with watch.step("network", at(0.25), f"Regressing the volume of {which}"):
             volume = self.predictor.predict(crop, guidance)
         with watch.step("surface", at(0.65), f"Finding the surface of {which}"):
-            shape = extract_shape(volume, frame, pose, guidance)
+            shape = extract_shape(volume, frame, pose, LikelyHead.of(lifted, self.lifter.template))
         with watch.step("color", at(0.8), f"Colouring {which}"):
             colors, confidence = color_from_photo(shape, photo.rgb, frame)
         with watch.step("landmarks", at(0.95), f"Placing the landmarks of {which}"):

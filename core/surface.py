@@ -4,16 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.distance_field import FAR, Box, signed_distance
 from core.errors import ReconstructionError
-from core.far_side import LikelyHead, follow, smooth_back
 from core.geometry import VOLUME_SHAPE, CropFrame, HeadPose
-from core.guidance import Guidance
-from core.implicit import LEVEL, depth_maps, implicit_function, smooth_front
-from core.runs import find_runs, largest_solid, with_runs, without_fissures
-from core.smoothing import relax_sides
+from core.likely_head import LikelyHead
+from core.seen_surface import LEVEL, blend
 
 #: Fewer voxels than this are no head (a cube of about 3 cm).
 SMALLEST_SOLID = 8000
+#: Empty voxels around the head.
+MARGIN = 3
+#: Values of voxels nearer than this to zero are moved away.
+CLEARANCE = 1e-3
 #: How far, pixels, a landmark may be moved to a column that has something in it.
 LANDMARK_REACH = 2
 
@@ -50,58 +52,62 @@ class Shape:
     front: np.ndarray
 
 
-def occupied_box(volume: np.ndarray) -> tuple[slice, slice, slice]:
-    """The smallest box [z, y, x] around all voxels of the solid and their neighbours, which shape its rim."""
-    inside = volume >= LEVEL
-    shadow = inside.any(0)
-    lines = (inside.reshape(len(volume), -1).any(1), shadow.any(1), shadow.any(0))
-    if not shadow.any():
-        raise ReconstructionError(
-            "The network found no head behind this face: try a sharper or less covered picture of it"
-        )
-    bounds = [np.flatnonzero(line) for line in lines]
-    z, y, x = (slice(max(int(b[0]) - 1, 0), int(b[-1]) + 2) for b in bounds)
-    return z, y, x
+def extract_shape(volume: np.ndarray, frame: CropFrame, pose: HeadPose, likely: LikelyHead) -> Shape:
+    """The closed surface of the head in a volume (200, 192, 192) float32 [z, y, x].
 
-
-def extract_shape(
-    volume: np.ndarray, frame: CropFrame, pose: HeadPose, guidance: Guidance | None = None
-) -> Shape:
-    """The closed surface of the largest solid in a volume (200, 192, 192) float32 [z, y, x].
-
-    guidance: what the network was told; its lifted head helps to tidy the far side.
+    likely: the lifted head that the network started from. What the camera sees well is taken from the
+    volume; the likely head, moved to fit, gives the rest, of which the network knows no more than noise.
     """
     from skimage.measure import marching_cubes
 
     if volume.shape != VOLUME_SHAPE:
         raise ValueError(f"the volume has to be {VOLUME_SHAPE}, not {volume.shape}")
-    box = occupied_box(volume)
-    # One empty voxel all around closes the surface where the solid touches the border of the volume.
-    corner = np.array([s.start - 1 for s in box])
-    found = find_runs(volume[box], LEVEL)
-    likely = LikelyHead.of(guidance, box) if guidance else None
-    runs = largest_solid(without_fissures(follow(found, likely) if likely else found))
-    values = with_runs(volume[box], found, runs)
-    if runs.voxels < SMALLEST_SOLID:
+    if np.count_nonzero(volume >= LEVEL) < SMALLEST_SOLID:
         raise ReconstructionError(
             "The network found next to nothing behind this face: try a sharper or less covered picture of it"
         )
-    runs = smooth_front(smooth_back(runs, likely) if likely else runs)
-    field = implicit_function(runs, values)
+    head = likely.moved_to(volume).refined()
+    box = box_around(head)
+    field = blend(signed_distance(head, box), volume, head, box)
+    # One empty voxel all around closes the surface where the solid touches the border of the volume.
+    field = np.pad(field, 1, constant_values=-FAR)
+    corner = np.array([side.start - 1 for side in box])
+    # At exactly zero triangles degenerate.
+    near = np.flatnonzero(np.abs(field.ravel()) < CLEARANCE)
+    field.ravel()[near] = CLEARANCE
     points, faces, _, _ = marching_cubes(field, 0.0)
     points, faces = _largest_component(points, faces)
     points = np.ascontiguousarray(points[:, ::-1])  # [z, y, x] -> (x, y, z)
-    front, back = depth_maps(runs)
-    points = relax_sides(points, faces, front, back)
     points += corner[::-1].astype(np.float32)
     vertices = pose.camera_to_head(frame.volume_to_camera(points.astype(np.float64))).astype(np.float32)
     # scikit-image's triangles are clockwise from outside in (z, y, x); the way to the head frame mirrors
     # twice.
     faces = np.ascontiguousarray(faces[:, ::-1])
-    nearest = np.full(VOLUME_SHAPE[1:], -np.inf, np.float32)
-    some = front[1:-1, 1:-1] > 0
-    nearest[box[1:]] = np.where(some, front[1:-1, 1:-1] + corner[0], -np.inf)
-    return Shape(points, vertices, faces, field, corner, nearest)
+    return Shape(points, vertices, faces, field, corner, nearest_surface(field, corner))
+
+
+def box_around(head: LikelyHead) -> Box:
+    """The part of the volume [z, y, x] that a head is in, with a margin."""
+    low = np.clip(np.floor(head.points.min(0)).astype(int) - MARGIN, 0, None)[::-1]
+    high = np.minimum(np.ceil(head.points.max(0)).astype(int) + MARGIN + 1, VOLUME_SHAPE[::-1])[::-1]
+    if (high - low < 2 * MARGIN).any():
+        raise ReconstructionError("The head is not in the picture: use one that shows more of it")
+    z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return z, y, x
+
+
+def nearest_surface(field: np.ndarray, corner: np.ndarray) -> np.ndarray:
+    """(192, 192) float32, z, volume frame, at which each column's ray first meets the solid, -inf where it
+    never does; field: (D, H, W), positive inside, empty at its border, which is at corner [z, y, x].
+    """
+    inside = field > 0
+    some = inside.any(0)
+    last = len(field) - 1 - np.argmax(inside[::-1], 0)
+    y, x = np.nonzero(some)
+    low, high = field[last[y, x], y, x], field[last[y, x] + 1, y, x]
+    front = np.full(VOLUME_SHAPE[1:], -np.inf, np.float32)
+    front[y + corner[1], x + corner[2]] = last[y, x] + low / (low - high) + corner[0]
+    return front
 
 
 def _largest_component(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from core.detection import FaceLandmarks
 from core.geometry import Camera, HeadPose
 from core.guidance import TEMPLATE_LOGIT, Guidance
 from core.lifter import LandmarkLifter, LiftedHead
+from core.likely_head import LikelyHead
 from core.pose import fit_pose
 from core.predictor import SOFTNESS, VolumePredictor
 from core.surface import extract_shape, landmarks_on_surface
@@ -121,7 +122,7 @@ def surface_estimate(volume: np.ndarray, start: Start, case: Case) -> Estimate:
     """
     lifted = start.head
     frame, pose, template = lifted.frame, lifted.pose, case.lifter.template
-    shape = extract_shape(volume, frame, pose, start.guidance)
+    shape = extract_shape(volume, frame, pose, LikelyHead.of(lifted, template))
     ibug = lifted.vertices[template.ibug68].astype(np.float64)
     places = np.concatenate([lifted.landmarks[STABLE], ibug])
     found = landmarks_on_surface(

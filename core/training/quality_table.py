@@ -16,6 +16,7 @@ from core.detection import FaceDetector, FaceLandmarks
 from core.errors import ReconstructionError
 from core.geometry import Camera
 from core.lifter import LandmarkLifter
+from core.likely_head import LikelyHead
 from core.predictor import VolumePredictor
 from core.quality_measures import Evidence, measure
 from core.surface import Shape, extract_shape, landmarks_on_surface
@@ -177,7 +178,7 @@ class TableMaker:
         lifted, guidance = start.head, start.guidance
         frame, pose = lifted.frame, lifted.pose
         volume = self.predictor.predict(start.crop, guidance)
-        shape = extract_shape(volume, frame, pose, guidance)
+        shape = extract_shape(volume, frame, pose, LikelyHead.of(lifted, self.lifter.template))
         ibug = lifted.vertices[self.lifter.template.ibug68].astype(np.float64)
         places = np.concatenate([lifted.landmarks.astype(np.float64), ibug])
         found = landmarks_on_surface(shape, camera.project(pose.head_to_camera(places)), places, frame, pose)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import trimesh
 
 from core.geometry import (
     FRONTAL,
@@ -14,6 +15,7 @@ from core.geometry import (
     HeadPose,
     crop_frame_around,
 )
+from core.likely_head import LikelyHead
 
 #: Half axes, metres: width, length, height.
 AXES = np.array([0.07, 0.09, 0.11])
@@ -25,6 +27,10 @@ class Scene:
     pose: HeadPose
     volume: np.ndarray
     size: int
+
+    def likely(self, size: float = 0.97, shift: float = 0.002) -> LikelyHead:
+        """What a lifter might take the ellipsoid for: one of another size, metres beside it."""
+        return likely_ellipsoid(self, HEAD_CENTRE + np.array([shift, -shift, shift]), AXES * size)
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """(N, 3) head frame -> (N, 2) photo frame."""
@@ -69,3 +75,10 @@ def ellipsoid_scene(
     head = pose.camera_to_head(frame.volume_to_camera(volume_points()))
     volume = np.clip(0.5 + distance_inside(head) * VOXELS_PER_METRE / 3, 0, 1).astype(np.float32)
     return Scene(frame, pose, volume, size)
+
+
+def likely_ellipsoid(scene: Scene, centre: np.ndarray, axes: np.ndarray) -> LikelyHead:
+    """An ellipsoid of the head frame as a likely head, cut off nowhere."""
+    ball = trimesh.creation.icosphere(subdivisions=4)
+    points = scene.frame.camera_to_volume(scene.pose.head_to_camera(centre + ball.vertices * axes))
+    return LikelyHead(points, ball.faces.astype(np.int32), np.array([0.0, 0.0, 0.0, 1.0]))

@@ -6,8 +6,7 @@ import trimesh
 
 from core.errors import ReconstructionError
 from core.geometry import HEAD_CENTRE, VOLUME_SHAPE, VOXELS_PER_METRE
-from core.smoothing import smooth_sides
-from core.surface import column_crossings, extract_shape, landmarks_on_surface, occupied_box
+from core.surface import column_crossings, extract_shape, landmarks_on_surface
 from core.surface_color import (
     color_from_photo,
     facing_camera,
@@ -27,7 +26,11 @@ def scene():
 
 @pytest.fixture(scope="module")
 def shape(scene):
-    return extract_shape(scene.volume, scene.frame, scene.pose)
+    return surface_of(scene)
+
+
+def surface_of(scene, volume: np.ndarray | None = None):
+    return extract_shape(scene.volume if volume is None else volume, scene.frame, scene.pose, scene.likely())
 
 
 def as_mesh(shape) -> trimesh.Trimesh:
@@ -43,19 +46,21 @@ def facing(scene, points: np.ndarray) -> np.ndarray:
 
 
 def test_surface_is_where_the_solid_ends_in_metres(scene, shape):
-    """Perspective and pose are undone: the surface of the metric ellipsoid comes back, to a tenth of a
-    millimetre where the camera sees it, to less than a voxel (1.5 mm) at the outline.
+    """Perspective and pose are undone: the surface of the metric ellipsoid comes back, to hundredths of a
+    millimetre where the camera sees it well; elsewhere the likely head, up to 5 mm away, moves there.
     """
     error, cosine = np.abs(distance_inside(shape.vertices)), facing(scene, shape.vertices)
-    assert error[cosine > 0.4].max() < 1e-4 and error[cosine > 0.4].mean() < 2e-5
-    assert error[cosine < -0.4].max() < 3e-4
-    assert error.max() < 1.2e-3 and error.mean() < 8e-5
+    assert error[cosine > 0.7].max() < 5e-5 and error[cosine > 0.7].mean() < 2e-5
+    assert error[np.abs(cosine) < 0.4].mean() < 4e-4
+    assert error.max() < 1e-3
+    likely = scene.pose.camera_to_head(scene.frame.volume_to_camera(scene.likely().points))
+    assert np.abs(distance_inside(likely)).mean() > 4 * error.mean()
 
 
 def test_surface_is_closed_and_outward(shape):
     mesh = as_mesh(shape)
     assert mesh.is_watertight and mesh.is_winding_consistent and mesh.body_count == 1
-    assert mesh.volume == pytest.approx(4 / 3 * np.pi * AXES.prod(), rel=3e-3)
+    assert mesh.volume == pytest.approx(4 / 3 * np.pi * AXES.prod(), rel=1.5e-2)
     assert len(mesh.faces) == len(shape.faces)
     assert shape.faces.dtype == np.int32 and shape.vertices.dtype == np.float32
 
@@ -64,22 +69,22 @@ def test_largest_solid_only_and_no_cavities(scene):
     volume = scene.volume.copy()
     volume[5:15, 5:15, 5:15] = 1
     volume[90:105, 90:105, 90:105] = 0  # a bubble inside
-    shape = extract_shape(volume, scene.frame, scene.pose)
+    shape = surface_of(scene, volume)
     mesh = as_mesh(shape)
     assert mesh.is_watertight and mesh.body_count == 1
-    assert mesh.volume == pytest.approx(4 / 3 * np.pi * AXES.prod(), rel=3e-3)
+    assert mesh.volume == pytest.approx(4 / 3 * np.pi * AXES.prod(), rel=1.5e-2)
     # What landmarks are looked for in has neither of them.
     inside = np.zeros(VOLUME_SHAPE, bool)
     z, y, x = np.argwhere(shape.solid > 0).T + shape.corner[:, None]
     inside[z, y, x] = True
     assert not inside[5:15, 5:15, 5:15].any() and inside[90:105, 90:105, 90:105].all()
-    assert ((scene.volume >= 0.5) == inside).mean() > 0.9997
+    assert ((scene.volume >= 0.5) == inside).mean() > 0.995
 
 
 def test_solid_cut_off_by_the_volume_is_closed(scene):
     volume = np.zeros(VOLUME_SHAPE, np.float32)
     volume[:120, 40:150, 60:] = 1
-    mesh = as_mesh(extract_shape(volume, scene.frame, scene.pose))
+    mesh = as_mesh(surface_of(scene, volume))
     assert mesh.is_watertight and mesh.volume > 0
 
 
@@ -88,7 +93,7 @@ def test_values_at_the_level_make_no_degenerate_triangles(scene):
     volume = rng.choice(np.array([0.3, 0.5, 0.5, 0.5000001, 0.7], np.float32), VOLUME_SHAPE)
     volume[:60] = volume[120:] = 0
     volume[:, :60] = volume[:, 120:] = 0
-    shape = extract_shape(volume, scene.frame, scene.pose)
+    shape = surface_of(scene, volume)
     mesh = as_mesh(shape)
     assert mesh.is_watertight
     assert len(mesh.faces) == len(shape.faces)
@@ -97,13 +102,13 @@ def test_values_at_the_level_make_no_degenerate_triangles(scene):
 
 def test_nothing_found(scene):
     with pytest.raises(ReconstructionError, match="sharper"):
-        extract_shape(np.zeros(VOLUME_SHAPE, np.float32), scene.frame, scene.pose)
+        surface_of(scene, np.zeros(VOLUME_SHAPE, np.float32))
     speck = np.zeros(VOLUME_SHAPE, np.float32)
     speck[100:110, 100:110, 100:110] = 1
     with pytest.raises(ReconstructionError, match="next to nothing"):
-        extract_shape(speck, scene.frame, scene.pose)
+        surface_of(scene, speck)
     with pytest.raises(ValueError, match="192"):
-        extract_shape(np.zeros((10, 10, 10), np.float32), scene.frame, scene.pose)
+        surface_of(scene, np.zeros((10, 10, 10), np.float32))
 
 
 def test_sides_have_no_terraces(scene):
@@ -119,36 +124,16 @@ def test_sides_have_no_terraces(scene):
     np.maximum.at(front, column, z)
     depth = np.arange(200)[:, None]
     ramp = np.clip(0.5 + np.minimum(depth - back, front - depth) / 4, 0, 1).reshape(VOLUME_SHAPE)
-    shape = extract_shape(ramp.astype(np.float32), scene.frame, scene.pose)
+    shape = surface_of(scene, ramp.astype(np.float32))
     mesh = as_mesh(shape)
     normal = (mesh.vertices - HEAD_CENTRE) / AXES**2
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     turned = np.degrees(np.arccos(np.clip((mesh.vertex_normals * normal).sum(1), -1, 1)))
     towards = scene.pose.camera_to_head(np.zeros(3)) - mesh.vertices
     cosine = (normal * towards).sum(1) / np.linalg.norm(towards, axis=1)
-    assert np.median(turned[np.abs(cosine) < 0.3]) < 3  # 5.4 without the smoothing
+    assert np.median(turned[np.abs(cosine) < 0.3]) < 1  # 5.4 of the volume's own isosurface
     assert np.median(turned[cosine > 0.7]) < 0.15
-    assert np.median(turned[cosine < -0.7]) < 0.3  # the far side is blurred
-
-
-def test_smoothing_leaves_alone_what_faces_the_camera():
-    values = np.zeros((40, 40, 40), np.float32)
-    values[5:20, 5:35, 5:35] = 1
-    values[20, 5:35, 5:35] = 0.3
-    front, back = np.full((2, 40, 40), [[[0]], [[39]]], np.float32)
-    front[5:35, 5:35], back[5:35, 5:35] = 19.5, 5
-    smooth = smooth_sides(values, front, back)
-    np.testing.assert_array_equal(smooth[14:, 12:28, 12:28], values[14:, 12:28, 12:28])
-    assert 0 < smooth[4, 20, 20] < 0.5 < smooth[5, 20, 20] < 1  # the far side
-    assert 0.2 < smooth[12, 20, 4] < 0.3 and 0.7 < smooth[12, 20, 5] < 0.8
-
-
-def test_occupied_box():
-    volume = np.zeros(VOLUME_SHAPE, np.float32)
-    volume[3:7, 10:20, 30:31] = 0.5
-    assert occupied_box(volume) == (slice(2, 8), slice(9, 21), slice(29, 32))
-    volume[0] = 1
-    assert occupied_box(volume)[0].start == 0
+    assert np.median(turned[cosine < -0.7]) < 1
 
 
 def gradient_photo(size: int) -> np.ndarray:
@@ -168,7 +153,7 @@ def test_seen_vertices_have_the_colour_of_their_place(scene, shape):
 
 def test_large_photos_are_averaged_and_stay_in_place(scene):
     large = ellipsoid_scene(yaw=35, pitch=10, roll=5, size=1920)
-    shape = extract_shape(large.volume, large.frame, large.pose)
+    shape = surface_of(large)
     photo = gradient_photo(1920)
     photo[::2, ::2, 2], photo[1::2, 1::2, 2] = 0, 154  # a pattern as fine as pixels
     colors, confidence = color_from_photo(shape, photo, large.frame)
@@ -194,7 +179,7 @@ def test_confidence(scene, shape):
 
 def test_outside_of_the_photo_nothing_is_seen():
     scene = ellipsoid_scene(distance=0.35, size=200)
-    shape = extract_shape(scene.volume, scene.frame, scene.pose)
+    shape = surface_of(scene)
     _, confidence = color_from_photo(shape, np.full((200, 120, 3), 90, np.uint8), scene.frame)
     place = scene.project(shape.vertices)
     assert (place[:, 0] > 125).any()
@@ -207,7 +192,7 @@ def test_outside_of_the_photo_nothing_is_seen():
 def test_hidden_half_takes_the_colours_of_the_seen_half():
     """Turned by 60 degrees, with a red seen cheek: the hidden cheek becomes red, the hidden chin does not."""
     scene = ellipsoid_scene(yaw=60)
-    shape = extract_shape(scene.volume, scene.frame, scene.pose)
+    shape = surface_of(scene)
     trust, _ = seen_by_camera(shape)
     side = -1 if trust[shape.vertices[:, 0] < 0].sum() > trust[shape.vertices[:, 0] > 0].sum() else 1
     on_cheek = HEAD_CENTRE + AXES * np.array([side * 0.75, -0.45, -0.1]) / np.linalg.norm([0.75, 0.45, 0.1])
@@ -230,7 +215,7 @@ def test_hidden_half_takes_the_colours_of_the_seen_half():
 
 def test_hair_spreads_over_the_hidden_scalp_and_skin_does_not():
     scene = ellipsoid_scene()
-    shape = extract_shape(scene.volume, scene.frame, scene.pose)
+    shape = surface_of(scene)
     photo = np.full((scene.size, scene.size, 3), (210, 160, 140), np.uint8)
     hairline = scene.project(HEAD_CENTRE + AXES * np.array([0, -0.75, 0.66]))
     photo[: int(hairline[1])] = (30, 20, 15)
@@ -243,7 +228,7 @@ def test_hair_spreads_over_the_hidden_scalp_and_skin_does_not():
 
 def test_front_depth_and_facing():
     scene = ellipsoid_scene()
-    shape = extract_shape(scene.volume, scene.frame, scene.pose)
+    shape = surface_of(scene)
     front = shape.front
     assert np.isneginf(front[0, 0])
     middle = scene.frame.camera_to_volume(scene.pose.head_to_camera(HEAD_CENTRE))
@@ -285,8 +270,8 @@ def test_landmarks_on_seen_and_hidden_surface(scene, shape):
     clear = cosine > 0.4
     assert clear.sum() > 150
     error = np.linalg.norm(found - true, axis=1)
-    assert error[clear].max() < 6e-4
-    assert np.abs(distance_inside(found[np.isfinite(found[:, 0])])).max() < 6e-4
+    assert error[clear].max() < 2e-3 and np.median(error[clear]) < 5e-4
+    assert np.abs(distance_inside(found[np.isfinite(found[:, 0])])).max() < 1e-3
 
 
 def test_landmarks_beside_the_surface(scene, shape):
