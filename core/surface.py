@@ -14,8 +14,10 @@ from core.seen_surface import LEVEL, blend
 SMALLEST_SOLID = 8000
 #: Empty voxels around the head.
 MARGIN = 3
-#: Values of voxels nearer than this to zero are moved away.
+#: Values of voxels nearer than this to zero are moved away: at exactly zero triangles degenerate.
 CLEARANCE = 1e-3
+#: Voxels by which thin parts are thickened, in turn, until they have no holes.
+THICKER = (0.25, 0.5, 1.0)
 #: How far, pixels, a landmark may be moved to a column that has something in it.
 LANDMARK_REACH = 2
 
@@ -58,8 +60,6 @@ def extract_shape(volume: np.ndarray, frame: CropFrame, pose: HeadPose, likely: 
     likely: the lifted head that the network started from. What the camera sees well is taken from the
     volume; the likely head, moved to fit, gives the rest, of which the network knows no more than noise.
     """
-    from skimage.measure import marching_cubes
-
     if volume.shape != VOLUME_SHAPE:
         raise ValueError(f"the volume has to be {VOLUME_SHAPE}, not {volume.shape}")
     if np.count_nonzero(volume >= LEVEL) < SMALLEST_SOLID:
@@ -72,11 +72,7 @@ def extract_shape(volume: np.ndarray, frame: CropFrame, pose: HeadPose, likely: 
     # One empty voxel all around closes the surface where the solid touches the border of the volume.
     field = np.pad(field, 1, constant_values=-FAR)
     corner = np.array([side.start - 1 for side in box])
-    # At exactly zero triangles degenerate.
-    near = np.flatnonzero(np.abs(field.ravel()) < CLEARANCE)
-    field.ravel()[near] = CLEARANCE
-    points, faces, _, _ = marching_cubes(field, 0.0)
-    points, faces = _largest_component(points, faces)
+    field, points, faces = without_pinholes(field)
     points = np.ascontiguousarray(points[:, ::-1])  # [z, y, x] -> (x, y, z)
     points += corner[::-1].astype(np.float32)
     vertices = pose.camera_to_head(frame.volume_to_camera(points.astype(np.float64))).astype(np.float32)
@@ -84,6 +80,44 @@ def extract_shape(volume: np.ndarray, frame: CropFrame, pose: HeadPose, likely: 
     # twice.
     faces = np.ascontiguousarray(faces[:, ::-1])
     return Shape(points, vertices, faces, field, corner, nearest_surface(field, corner))
+
+
+def without_pinholes(field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The field (D, H, W) float32 whose isosurface has no holes through parts as thin as ears, and that
+    surface: vertices (N, 3) float32 [z, y, x] and faces (M, 3) int32.
+
+    Where the distance is small on both sides of a voxel, the solid may lack it. If the surface has handles,
+    thin parts are thickened as little as helps.
+    """
+    from scipy.ndimage import binary_dilation, binary_opening
+
+    first = field, *_isosurface(field)
+    if not _handles(*first[1:]):
+        return first
+    cube = np.ones((3, 3, 3), bool)
+    solid = field > 0
+    thin = binary_dilation(solid & ~binary_opening(solid, cube), cube)
+    for thicker in THICKER:
+        mended = field + thin * np.float32(thicker)
+        points, faces = _isosurface(mended)
+        if not _handles(points, faces):
+            return mended, points, faces
+    return first
+
+
+def _isosurface(field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The largest closed surface on which the field is zero; moves values next to zero away from it."""
+    from skimage.measure import marching_cubes
+
+    near = np.flatnonzero(np.abs(field.ravel()) < CLEARANCE)
+    field.ravel()[near] = CLEARANCE
+    points, faces, _, _ = marching_cubes(field, 0.0)
+    return _largest_component(points, faces)
+
+
+def _handles(points: np.ndarray, faces: np.ndarray) -> int:
+    """The genus of a closed surface in one piece, by Euler's formula; it has 3/2 edges for each face."""
+    return 1 - (len(points) - len(faces) // 2) // 2
 
 
 def box_around(head: LikelyHead) -> Box:

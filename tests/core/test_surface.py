@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import trimesh
+from skimage.measure import marching_cubes
 
 from core.errors import ReconstructionError
 from core.geometry import HEAD_CENTRE, VOLUME_SHAPE, VOXELS_PER_METRE
-from core.surface import column_crossings, extract_shape, landmarks_on_surface
+from core.surface import column_crossings, extract_shape, landmarks_on_surface, without_pinholes
 from core.surface_color import (
     color_from_photo,
     facing_camera,
@@ -98,6 +99,29 @@ def test_values_at_the_level_make_no_degenerate_triangles(scene):
     assert mesh.is_watertight
     assert len(mesh.faces) == len(shape.faces)
     assert mesh.area_faces.min() > 0
+
+
+def test_pinholes_are_closed_and_the_rest_is_left_alone():
+    """A ball with a plate on it that is thinner than a voxel in places, and a ring, which has a hole."""
+    z, y, x = np.mgrid[-30:31, -30:31, -30:31].astype(np.float32)
+    ball = 18 - np.sqrt(x**2 + y**2 + z**2)
+    plate = 0.7 - np.abs(z) - 0.1 * np.hypot(y, x - 20).clip(0, 1)
+    plate[(x == 22) & (y == 0)] -= 0.65  # less than nothing is left of the middle
+    plate[(x < 0) | (x > 26) | (np.abs(y) > 9)] = -2
+    field = np.clip(np.maximum(ball, plate), -2, 2)
+    assert euler(field) == 0
+    mended, points, faces = without_pinholes(field.copy())
+    assert len(points) - len(faces) // 2 == 2
+    thick = ball > 2
+    np.testing.assert_array_equal(mended[thick], field[thick])
+    whole, points, faces = without_pinholes(ball)
+    assert whole is ball and len(points) - len(faces) // 2 == 2
+    ring = 6 - np.hypot(np.hypot(x, y) - 18, z)
+    assert without_pinholes(ring)[0] is ring  # a hole that is no mistake
+
+
+def euler(field: np.ndarray) -> int:
+    return trimesh.Trimesh(*marching_cubes(field, 0.0)[:2], process=False).euler_number
 
 
 def test_nothing_found(scene):
