@@ -9,6 +9,8 @@ from core.likely_head import LikelyHead
 LEVEL = 0.5
 #: Voxels from the likely front within which the volume's is looked for.
 REACH = 10
+#: The greatest difference, voxels, between flat triangles and the round surface they stand for.
+MOST_ROUNDING = 0.5
 #: Blur of the front, and how many voxels apart neighbours in depth are no longer one surface.
 FRONT_BLUR, FRONT_EDGE = 0.6, 2.5
 #: Blur, pixels, of the depth that the slope is taken from.
@@ -24,14 +26,18 @@ CELL, CELL_BLUR = 4, 1.5
 HIDDEN_SHARE, GRAZING, FACING = 0.15, 0.45, 0.75
 
 
-def blend(distance: np.ndarray, volume: np.ndarray, head: LikelyHead, box: Box) -> np.ndarray:
+def blend(
+    distance: np.ndarray, volume: np.ndarray, flat: LikelyHead, head: LikelyHead, box: Box
+) -> np.ndarray:
     """A function (D, H, W) float32 [z, y, x], positive inside, zero on the surface.
 
     distance: (D, H, W) float32, voxels, to the surface of the head, of a box of the volume (200, 192, 192).
+    flat: the head before it was refined, whose triangles the volume shows.
     """
     import cv2
 
     front, known = front_depth(volume, head.front)
+    front += rounding(flat.front, head.front)
     front, known = smooth_front(front)[box[1:]], known[box[1:]]
     weight = seen_share(head, box)
     weight *= known * (1 - hidden_edges(front))
@@ -63,6 +69,20 @@ def front_depth(volume: np.ndarray, likely: np.ndarray) -> tuple[np.ndarray, np.
     crossing = low + inner / np.where(known, inner - outer, 1)
     depth = np.where(known, crossing, np.where(there, likely, -REACH))
     return depth.astype(np.float32), known.astype(np.float32)
+
+
+def rounding(flat: np.ndarray, rounder: np.ndarray) -> np.ndarray:
+    """(192, 192) float32 voxels: how much nearer than the flat triangles of a head, front (192, 192), is the
+    rounder one that they stand for.
+
+    The network corrects the occupancy of flat triangles, a dozen voxels wide on the forehead: it would show.
+    """
+    import cv2
+
+    both = np.isfinite(flat) & np.isfinite(rounder)
+    nearer = np.where(both, rounder, 0) - np.where(both, flat, 0)
+    # What is more is an edge that has moved sideways.
+    return cv2.GaussianBlur(np.where(np.abs(nearer) < MOST_ROUNDING, nearer, 0), (0, 0), 1.0)
 
 
 def smooth_front(depth: np.ndarray) -> np.ndarray:

@@ -18,6 +18,8 @@ MARGIN = 3
 CLEARANCE = 1e-3
 #: Voxels by which thin parts are thickened, in turn, until they have no holes.
 THICKER = (0.25, 0.5, 1.0)
+#: Voxels of the smallest thin part.
+SMALLEST_THIN = 30
 #: How far, pixels, a landmark may be moved to a column that has something in it.
 LANDMARK_REACH = 2
 
@@ -66,9 +68,10 @@ def extract_shape(volume: np.ndarray, frame: CropFrame, pose: HeadPose, likely: 
         raise ReconstructionError(
             "The network found next to nothing behind this face: try a sharper or less covered picture of it"
         )
-    head = likely.moved_to(volume).refined()
+    flat = likely.moved_to(volume)
+    head = flat.refined()
     box = box_around(head)
-    field = blend(signed_distance(head, box), volume, head, box)
+    field = blend(signed_distance(head, box), volume, flat, head, box)
     # One empty voxel all around closes the surface where the solid touches the border of the volume.
     field = np.pad(field, 1, constant_values=-FAR)
     corner = np.array([side.start - 1 for side in box])
@@ -89,14 +92,18 @@ def without_pinholes(field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
     Where the distance is small on both sides of a voxel, the solid may lack it. If the surface has handles,
     thin parts are thickened as little as helps.
     """
-    from scipy.ndimage import binary_dilation, binary_opening
+    from scipy.ndimage import binary_dilation, binary_opening, label
 
     first = field, *_isosurface(field)
     if not _handles(*first[1:]):
         return first
     cube = np.ones((3, 3, 3), bool)
     solid = field > 0
-    thin = binary_dilation(solid & ~binary_opening(solid, cube), cube)
+    # Corners of the steps in a slope are thin, too, but small.
+    part, _ = label(solid & ~binary_opening(solid, cube), cube)
+    large = np.bincount(part.ravel()) >= SMALLEST_THIN
+    large[0] = False
+    thin = binary_dilation(large[part], cube)
     for thicker in THICKER:
         mended = field + thin * np.float32(thicker)
         points, faces = _isosurface(mended)

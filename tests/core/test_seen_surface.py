@@ -4,7 +4,7 @@ import numpy as np
 
 from core.distance_field import signed_distance
 from core.geometry import VOLUME_SHAPE
-from core.seen_surface import REACH, blend, front_depth, hidden_edges, seen_share
+from core.seen_surface import REACH, blend, front_depth, hidden_edges, rounding, seen_share
 from tests.core.test_distance_field import BOX, from_centre
 from tests.core.test_likely_head import CENTRE, ball, ball_volume
 
@@ -23,6 +23,17 @@ def test_front_is_the_crossing_nearest_to_the_likely_one():
     assert known[10, 10] == 1 and known[20, 20] == 0 and depth[20, 20] == 102
     assert known[30, 30] == 0 and depth[30, 30] == -REACH
     assert known[31, 31] == 0 and depth[31, 31] == 140  # further away than it is looked for
+
+
+def test_flat_triangles_become_round():
+    """The front of a coarse ball with what rounding adds is that of a fine one."""
+    middle = np.s_[70:122, 70:122]
+    coarse, true = ball(40, subdivisions=3), ball(40, subdivisions=5).front[middle]
+    added = rounding(coarse.front, coarse.refined().front)[middle]
+    before = np.abs(coarse.front[middle] - true)
+    after = np.abs(coarse.front[middle] + added - true)
+    assert after.mean() < 0.3 * before.mean() and after.max() < before.max()
+    assert rounding(coarse.front, coarse.front).max() == 0
 
 
 def test_hidden_edges():
@@ -52,7 +63,7 @@ def test_details_are_taken_from_where_the_camera_sees():
     dent = np.clip(0.5 + (40 - 4 - np.abs(z - CENTRE[2])) / 6, 0, 1)
     volume[:, y - 4 : y + 5, x - 4 : x + 5] = dent[:, None, None]
     head = ball(40, subdivisions=4)
-    field = blend(signed_distance(head, BOX), volume, head, BOX)
+    field = blend(signed_distance(head, BOX), volume, head, head, BOX)
     column = field[:, y - BOX[1].start, x - BOX[2].start] > 0
     solid = np.flatnonzero(column) + BOX[0].start
     assert abs(solid.max() - (CENTRE[2] + 36)) <= 1
