@@ -64,9 +64,11 @@ def extract_shape(volume: np.ndarray, frame: CropFrame, pose: HeadPose, likely: 
     """
     if volume.shape != VOLUME_SHAPE:
         raise ValueError(f"the volume has to be {VOLUME_SHAPE}, not {volume.shape}")
-    if np.count_nonzero(volume >= LEVEL) < SMALLEST_SOLID:
+    solid = np.count_nonzero(volume >= LEVEL)
+    if solid < SMALLEST_SOLID:
+        found = "next to nothing" if solid else "no head"
         raise ReconstructionError(
-            "The network found next to nothing behind this face: try a sharper or less covered picture of it"
+            f"The network found {found} behind this face: try a sharper or less covered picture of it"
         )
     flat = likely.moved_to(volume)
     head = flat.refined()

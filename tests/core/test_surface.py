@@ -125,7 +125,7 @@ def euler(field: np.ndarray) -> int:
 
 
 def test_nothing_found(scene):
-    with pytest.raises(ReconstructionError, match="sharper"):
+    with pytest.raises(ReconstructionError, match="no head"):
         surface_of(scene, np.zeros(VOLUME_SHAPE, np.float32))
     speck = np.zeros(VOLUME_SHAPE, np.float32)
     speck[100:110, 100:110, 100:110] = 1
