@@ -32,7 +32,7 @@ def signed_distance(head: LikelyHead, box: Box) -> np.ndarray:
     """
     import cv2
 
-    solid = solid_voxels(head)[box]
+    solid = solid_voxels(head, box)
     near, distance = _spread(head, solid, box)
     side = np.where(solid, np.float32(1), np.float32(-1))
     field = side * np.float32(FAR)
@@ -48,16 +48,19 @@ def signed_distance(head: LikelyHead, box: Box) -> np.ndarray:
     return field
 
 
-def solid_voxels(head: LikelyHead) -> np.ndarray:
-    """(200, 192, 192) bool [z, y, x]: which voxels are inside the mesh, wherever its plane is."""
-    depth, height, width = VOLUME_SHAPE
+def solid_voxels(head: LikelyHead, box: Box) -> np.ndarray:
+    """(D, H, W) bool [z, y, x]: which voxels of a box are inside the mesh, wherever its plane is."""
+    shape = tuple(side.stop - side.start for side in box)
     pixel, z, area = head.hits
     nowhere = np.array([0, 0, 0, 1.0])
     entry, leave, column = solid_intervals(pixel, z, np.where(area < 0, 1, -1), nowhere)
-    steps = np.zeros((depth + 1, height * width), np.int8)
-    np.add.at(steps, (np.clip(np.ceil(leave).astype(int), 0, depth), column), 1)
-    np.add.at(steps, (np.clip(np.floor(entry).astype(int) + 1, 0, depth), column), -1)
-    return np.cumsum(steps[:-1], 0, dtype=np.int8).reshape(VOLUME_SHAPE) > 0
+    row, col = column // VOLUME_SHAPE[2] - box[1].start, column % VOLUME_SHAPE[2] - box[2].start
+    some = (row >= 0) & (row < shape[1]) & (col >= 0) & (col < shape[2])
+    steps = np.zeros((shape[0] + 1, *shape[1:]), np.int8)
+    for first, step in ((np.ceil(leave), 1), (np.floor(entry) + 1, -1)):
+        place = np.clip(first[some].astype(int) - box[0].start, 0, shape[0])
+        np.add.at(steps, (place, row[some], col[some]), step)
+    return np.cumsum(steps[:-1], 0, dtype=np.int8) > 0
 
 
 def _spread(head: LikelyHead, solid: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
