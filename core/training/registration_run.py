@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from core.pose import similarity
+from core.symmetry import load_landmark_symmetry
 from core.training.face_model import FaceModel
 from core.training.registration import (
     Registration,
@@ -37,7 +38,7 @@ NOSTRIL_VIEWS, NOSTRIL_RINGS = 10, 1
 
 def face_model_landmarks(model: FaceModel, models_dir: Path) -> tuple[np.ndarray, np.ndarray]:
     """The detector's landmarks on the face model: triangles (478,) of `model.triangles` and bary (478, 3)."""
-    mirror = np.load(models_dir / "landmark_symmetry.npz")["mirror"]
+    mirror = load_landmark_symmetry(models_dir)
     positions, _ = cast_landmarks(painted_face_model(model), detector(models_dir))
     positions = symmetrise(mend_outliers(positions), mirror)
     part, names = model.triangle_part, model.part_names

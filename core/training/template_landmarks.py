@@ -245,9 +245,10 @@ def painted_template(arrays: dict[str, np.ndarray]) -> PaintedHead:
 
 def find_landmarks(arrays: dict[str, np.ndarray], models_dir: Path) -> dict[str, np.ndarray]:
     """`landmark_faces`, `landmark_bary`, `landmarks478` and `ibug68` of the template's file."""
+    from core.symmetry import load_landmark_symmetry
     from core.training.template_solid import solid_vertices
 
-    mirror = np.load(models_dir / "landmark_symmetry.npz")["mirror"]
+    mirror = load_landmark_symmetry(models_dir)
     positions, spread = cast_landmarks(painted_template(arrays), detector(models_dir))
     positions = symmetrise(mend_outliers(positions), mirror)
     lost = np.flatnonzero(np.isnan(positions[:, 0]))
