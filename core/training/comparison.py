@@ -23,7 +23,7 @@ from core.training.comparison_measure import HeadMeasure, measure
 from core.training.comparison_networks import build_network, with_twice_the_slices
 from core.training.comparison_samples import HALF_SIZE, HALF_SLICES, SmallSample, SmallShard, withheld
 from core.training.comparison_variants import CONSTANT, Variant
-from core.training.loop import TrainConfig, learning_rate
+from core.training.loop import TrainConfig, descend, learning_rate
 from core.training.loss import LossWeights, volume_loss
 from core.training.shards import shard_paths
 
@@ -117,11 +117,7 @@ class ShortRun:
             delta = self.network(batch.inputs)
         weights = in_large_voxels(self.variant.loss, batch.inputs.shape[-1])
         loss, _ = volume_loss(delta, batch.template, batch.target, batch.rays, weights)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
-        self.averaged.update_parameters(self.network)
+        descend(loss, self.network, self.optimizer, self.averaged)
         self.steps += 1
         self.samples += len(samples)
         return float(loss.detach())

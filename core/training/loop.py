@@ -46,6 +46,20 @@ def learning_rate(config: TrainConfig, share: float) -> float:
     return config.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
+def descend(
+    loss: torch.Tensor,
+    network: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    averaged: torch.optim.swa_utils.AveragedModel,
+) -> None:
+    """One step of the optimiser down the clipped gradient, and of the averaged weights."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimizer.step()
+    averaged.update_parameters(network)
+
+
 class Trainer:
     """One run in a folder: `checkpoint.pt` (everything to go on from), `log.csv`, `averaged.pt`."""
 
@@ -106,11 +120,7 @@ class Trainer:
         with torch.autocast("cpu", torch.bfloat16):
             delta = self.network(inputs)
         loss, parts = volume_loss(delta, batch["template"], batch["target"], batch["rays"], self.config.loss)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
-        self.averaged.update_parameters(self.network)
+        descend(loss, self.network, self.optimizer, self.averaged)
         self.step += 1
         return float(loss.detach()), parts.tolist()
 
