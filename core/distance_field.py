@@ -13,7 +13,7 @@ from core.likely_head import LikelyHead
 from core.raster import interpolate, solid_intervals
 
 #: Area, square voxels, that one point stands for; the spread, voxels, of what it tells.
-AREA, SPREAD = 0.7, 0.6
+AREA, SPREAD = 1.0, 0.6
 #: Distance, voxels, of all voxels further away.
 FAR = 2.0
 #: Distances up to which a voxel may seem to be on the other side than its ray says.
@@ -98,7 +98,9 @@ def _spread(head: LikelyHead, solid: np.ndarray, box: Box) -> tuple[np.ndarray, 
 
 def _points_on(head: LikelyHead) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points all over a mesh: (N, 3) places, volume frame, (N, 3) unit normals, (N,) area each stands for."""
-    corners = head.points[head.triangles]
+    above = head.points @ head.plane[:3] + head.plane[3]
+    triangles = head.triangles[above[head.triangles].max(1) > -2 * FAR]  # the rest is cut off
+    corners = head.points[triangles]
     cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     area = np.linalg.norm(cross, axis=1) / 2
     count = np.ceil(area / AREA).astype(int)
@@ -108,9 +110,9 @@ def _points_on(head: LikelyHead) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     outside = u + v > 1
     u, v = np.where(outside, 1 - u, u), np.where(outside, 1 - v, v)
     bary = np.stack([1 - u - v, u, v], 1)
-    normals = interpolate(head.normals, head.triangles, triangle, bary)
+    normals = interpolate(head.normals, triangles, triangle, bary)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-    places = interpolate(head.points, head.triangles, triangle, bary)
+    places = interpolate(head.points, triangles, triangle, bary)
     return places, normals, (area / np.maximum(count, 1))[triangle]
 
 

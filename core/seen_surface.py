@@ -1,5 +1,7 @@
 """The surface that the camera sees, from the volume, joined to the likely head where it does not see it."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from core.distance_field import FAR, Box
@@ -26,12 +28,20 @@ CELL, CELL_BLUR = 4, 1.5
 HIDDEN_SHARE, GRAZING, FACING = 0.15, 0.45, 0.75
 
 
-def blend(
-    distance: np.ndarray, volume: np.ndarray, flat: LikelyHead, head: LikelyHead, box: Box
-) -> np.ndarray:
-    """A function (D, H, W) float32 [z, y, x], positive inside, zero on the surface.
+@dataclass(frozen=True)
+class SeenSurface:
+    """What the camera sees in a box of the volume. front: (H, W) float32, z; slope: (H, W) float32, cosine
+    between its normal and the ray; share: (D, H, W) float32 [z, y, x], 0..1, how far it decides.
+    """
 
-    distance: (D, H, W) float32, voxels, to the surface of the head, of a box of the volume (200, 192, 192).
+    front: np.ndarray
+    slope: np.ndarray
+    share: np.ndarray
+
+
+def see(volume: np.ndarray, flat: LikelyHead, head: LikelyHead, box: Box) -> SeenSurface:
+    """The front of a volume (200, 192, 192) float32 [z, y, x] near that of the head.
+
     flat: the head before it was refined, whose triangles the volume shows.
     """
     import cv2
@@ -39,15 +49,22 @@ def blend(
     front, known = front_depth(volume, head.front)
     front += rounding(flat.front, head.front)
     front, known = smooth_front(front)[box[1:]], known[box[1:]]
-    weight = seen_share(head, box)
-    weight *= known * (1 - hidden_edges(front))
-    blurred = cv2.GaussianBlur(front, (0, 0), SLOPE_BLUR)
-    along_y, along_x = np.gradient(blurred)
-    cosine = 1 / np.sqrt(1 + along_x**2 + along_y**2)
-    for z, layer in enumerate(distance):
-        before = front - np.float32(z + box[0].start)
-        share = weight[z] * np.clip((DEEP - before) / (DEEP - SHALLOW), 0, 1)
-        layer += share * (np.clip(before * cosine, -FAR, FAR) - layer)
+    share = seen_share(head, box)
+    share *= known * (1 - hidden_edges(front))
+    along_y, along_x = np.gradient(cv2.GaussianBlur(front, (0, 0), SLOPE_BLUR))
+    slope = 1 / np.sqrt(1 + along_x**2 + along_y**2)
+    z = np.arange(box[0].start, box[0].stop, dtype=np.float32)
+    for layer, before in zip(share, front - z[:, None, None], strict=True):
+        layer *= np.clip((DEEP - before) / (DEEP - SHALLOW), 0, 1)
+    return SeenSurface(front, slope, share)
+
+
+def blend(distance: np.ndarray, seen: SeenSurface, box: Box) -> np.ndarray:
+    """A function (D, H, W) float32 [z, y, x], positive inside, zero on the surface: the distance from what is
+    seen, and else `distance` (D, H, W) float32, voxels, which is overwritten.
+    """
+    for z, (layer, share) in enumerate(zip(distance, seen.share, strict=True), box[0].start):
+        layer += share * (np.clip((seen.front - np.float32(z)) * seen.slope, -FAR, FAR) - layer)
     return distance
 
 

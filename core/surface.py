@@ -1,5 +1,6 @@
 """From the volume to the coloured surface in the head frame, and the landmarks on it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from core.distance_field import FAR, Box, signed_distance
 from core.errors import ReconstructionError
 from core.geometry import VOLUME_SHAPE, CropFrame, HeadPose
 from core.likely_head import LikelyHead
-from core.seen_surface import LEVEL, blend
+from core.seen_surface import LEVEL, blend, see
 
 #: Fewer voxels than this are no head (a cube of about 3 cm).
 SMALLEST_SOLID = 8000
@@ -73,7 +74,10 @@ def extract_shape(volume: np.ndarray, frame: CropFrame, pose: HeadPose, likely: 
     flat = likely.moved_to(volume)
     head = flat.refined()
     box = box_around(head)
-    field = blend(signed_distance(head, box), volume, flat, head, box)
+    with ThreadPoolExecutor(1) as pool:
+        distance = pool.submit(signed_distance, head, box)
+        seen = see(volume, flat, head, box)
+    field = blend(distance.result(), seen, box)
     # One empty voxel all around closes the surface where the solid touches the border of the volume.
     field = np.pad(field, 1, constant_values=-FAR)
     corner = np.array([side.start - 1 for side in box])

@@ -4,7 +4,7 @@ import numpy as np
 
 from core.distance_field import signed_distance
 from core.geometry import VOLUME_SHAPE
-from core.seen_surface import REACH, blend, front_depth, hidden_edges, rounding, seen_share
+from core.seen_surface import REACH, blend, front_depth, hidden_edges, rounding, see, seen_share
 from tests.core.test_distance_field import BOX, from_centre
 from tests.core.test_likely_head import CENTRE, ball, ball_volume
 
@@ -63,7 +63,7 @@ def test_details_are_taken_from_where_the_camera_sees():
     dent = np.clip(0.5 + (40 - 4 - np.abs(z - CENTRE[2])) / 6, 0, 1)
     volume[:, y - 4 : y + 5, x - 4 : x + 5] = dent[:, None, None]
     head = ball(40, subdivisions=4)
-    field = blend(signed_distance(head, BOX), volume, head, head, BOX)
+    field = blend(signed_distance(head, BOX), see(volume, head, head, BOX), BOX)
     column = field[:, y - BOX[1].start, x - BOX[2].start] > 0
     solid = np.flatnonzero(column) + BOX[0].start
     assert abs(solid.max() - (CENTRE[2] + 36)) <= 1
