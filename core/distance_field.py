@@ -99,10 +99,8 @@ def _spread(head: LikelyHead, solid: np.ndarray, box: Box) -> tuple[np.ndarray, 
 def _points_on(head: LikelyHead) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points all over a mesh: (N, 3) places, volume frame, (N, 3) unit normals, (N,) area each stands for."""
     above = head.points @ head.plane[:3] + head.plane[3]
-    triangles = head.triangles[above[head.triangles].max(1) > -2 * FAR]  # the rest is cut off
-    corners = head.points[triangles]
-    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    area = np.linalg.norm(cross, axis=1) / 2
+    kept = above[head.triangles].max(1) > -2 * FAR  # the rest is cut off
+    triangles, area = head.triangles[kept], head.areas[kept]
     count = np.ceil(area / AREA).astype(int)
     triangle = np.repeat(np.arange(len(count)), count)
     k = np.arange(len(triangle)) - np.repeat(np.cumsum(count) - count, count)

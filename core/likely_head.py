@@ -51,6 +51,12 @@ class LikelyHead:
         return -vertex_normals(self.points, self.triangles).astype(np.float64)
 
     @cached_property
+    def areas(self) -> np.ndarray:
+        """(T,) square voxels: area of each triangle."""
+        a, b, c = (self.points[self.triangles[:, k]] for k in range(3))
+        return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+
+    @cached_property
     def hits(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Where the columns' rays meet the mesh: (N,) pixel, y * 192 + x; (N,) z; (N,) twice the signed area
         of the triangle in the picture.
@@ -91,7 +97,8 @@ class LikelyHead:
         count = len(self.points)
         offset, found = self._offsets(volume)
         seen = np.clip((self.facing - GRAZING) / (FACING - GRAZING), 0, 1)
-        weight = np.where(found, np.maximum(seen, UNSEEN), 0) * self._areas()
+        area = np.bincount(self.triangles.ravel(), np.repeat(self.areas / 3, 3), count)
+        weight = np.where(found, np.maximum(seen, UNSEEN), 0) * area
         one, two = self.edges.T
         joined = coo_matrix((np.ones(len(one)), (one, two)), (count, count))
         joined = joined + joined.T
@@ -109,12 +116,6 @@ class LikelyHead:
             matrix, across.T @ (weight * offset), M=diags(1 / matrix.diagonal()), rtol=1e-3, maxiter=400
         )
         return LikelyHead(self.points + move.reshape(-1, 3), self.triangles, self.plane)
-
-    def _areas(self) -> np.ndarray:
-        """(P,) square voxels: a third of the triangles around each vertex."""
-        a, b, c = (self.points[self.triangles[:, k]] for k in range(3))
-        area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 6
-        return np.bincount(self.triangles.ravel(), np.repeat(area, 3), len(self.points))
 
     def _offsets(self, volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(P,) how far, voxels, outwards the occupancy's surface is from each vertex, along its normal; (P,)

@@ -127,17 +127,16 @@ def seen_share(head: LikelyHead, box: Box) -> np.ndarray:
     from scipy.ndimage import gaussian_filter
 
     shape = tuple(side.stop - side.start for side in box)
-    corners = head.points[head.triangles]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    middle = head.points[head.triangles].mean(1)
     facing = head.facing[head.triangles].mean(1)
     cells = tuple(-(-n // CELL) + 1 for n in shape)
     corner = np.array([side.start for side in box])
-    cell = np.round((corners.mean(1)[:, ::-1] - corner) / CELL).astype(int)
+    cell = np.round((middle[:, ::-1] - corner) / CELL).astype(int)
     some = ((cell >= 0) & (cell < cells)).all(1)
     index = np.ravel_multi_index(tuple(cell[some].T), cells)
     seen, all_ = (
         gaussian_filter(np.bincount(index, values[some], int(np.prod(cells))).reshape(cells), CELL_BLUR)
-        for values in (area * facing**2, area * np.maximum(facing, HIDDEN_SHARE))
+        for values in (head.areas * facing**2, head.areas * np.maximum(facing, HIDDEN_SHARE))
     )
     share = np.clip((seen / np.maximum(all_, 1e-6) - GRAZING) / (FACING - GRAZING), 0, 1)
     share = (share**2 * (3 - 2 * share)).astype(np.float32)
