@@ -6,7 +6,6 @@ camera, and its zero has no meaning. MediaPipe's log goes to stderr.
 
 import logging
 import os
-import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -25,9 +24,9 @@ from core.detection_views import (
     turned,
     whole,
 )
-from core.errors import ModelError
 from core.geometry import apply_affine, invert_affine
 from core.landmarks import FaceLandmarks, distance, is_plausible, overlap, scaled
+from core.mediapipe_landmarker import MediaPipeLandmarker
 from core.symmetry import load_landmark_symmetry
 
 __all__ = ["FaceDetector", "FaceLandmarks"]
@@ -42,12 +41,15 @@ CERTAINTY, AGREEMENT, WEAK_AGREEMENT = 0.02, 0.05, 0.065
 
 
 class FaceDetector:
-    """Finds faces. Cheap to make: MediaPipe's graphs are built when first needed, anew in each process."""
+    """Finds faces. Cheap to make: MediaPipe's graphs are built when first needed, anew in each process.
+
+    A context manager: `close` frees the graphs.
+    """
 
     def __init__(self, models_dir: Path):
         self._models_dir = Path(models_dir)
         self._mirror = load_landmark_symmetry(self._models_dir)
-        self._landmarkers: dict[tuple[int, bool, float], Any] = {}
+        self._landmarkers: dict[tuple[int, bool, float], MediaPipeLandmarker] = {}
 
     @classmethod
     def from_pretrained(cls, models_dir: str | Path | None = None) -> "FaceDetector":
@@ -205,50 +207,32 @@ class FaceDetector:
         owner of the holder"), and are of no use afterwards: a new one is asked once more.
         """
         try:
-            return self._landmarker(view.full_range, view.confidence).detect(image).face_landmarks
+            return self._landmarker(view.full_range, view.confidence).detect(image)
         except RuntimeError as error:
             logging.getLogger(__name__).warning("MediaPipe failed and is asked again: %s", error)
-            self._landmarkers.pop((os.getpid(), view.full_range, view.confidence), None)
-            return self._landmarker(view.full_range, view.confidence).detect(image).face_landmarks
+            failed = self._landmarkers.pop((os.getpid(), view.full_range, view.confidence), None)
+            if failed:
+                failed.close()
+            return self._landmarker(view.full_range, view.confidence).detect(image)
 
-    def _landmarker(self, full_range: bool, confidence: float) -> Any:
+    def _landmarker(self, full_range: bool, confidence: float) -> MediaPipeLandmarker:
         """The MediaPipe task for this detector and threshold, made on first use (again after a fork)."""
         key = (os.getpid(), full_range, confidence)
         if key not in self._landmarkers:
-            from mediapipe.tasks.python import BaseOptions, vision
-
             name = "face_landmarker_full_range.task" if full_range else "face_landmarker.task"
-            path = self._models_dir / name
-            if not path.is_file():
-                raise ModelError(f"{path} is missing: make it with scripts/build_face_landmarker.py")
-            options = vision.FaceLandmarkerOptions(
-                base_options=BaseOptions(model_asset_path=str(path)),
-                num_faces=20,
-                min_face_detection_confidence=confidence,
-                min_face_presence_confidence=confidence,
-            )
-            try:
-                landmarker = vision.FaceLandmarker.create_from_options(options)
-            except (ValueError, RuntimeError) as error:
-                raise ModelError(f"{path} cannot be used: {error}") from error
-            self._landmarkers[key] = landmarker
-            # MediaPipe's own destructor fails noisily while the interpreter goes down.
-            weakref.finalize(self, _close, landmarker, os.getpid())
+            self._landmarkers[key] = MediaPipeLandmarker(self._models_dir / name, confidence)
         return self._landmarkers[key]
 
+    def close(self) -> None:
+        """Free MediaPipe's graphs. The detector can still be used: it makes them anew."""
+        while self._landmarkers:
+            self._landmarkers.popitem()[1].close()
 
-def _close(landmarker: Any, pid: int) -> None:
-    """Free MediaPipe's graph; at the end of the interpreter or after a fork only keep its destructor
-    quiet.
-    """
-    try:
-        if os.getpid() == pid:
-            landmarker.close()
-    except RuntimeError:
-        # Its threads are gone because the interpreter is going down: the system frees the rest.
-        logging.getLogger(__name__).debug("MediaPipe's threads ended before its graph")
-    finally:
-        landmarker._handle = None
+    def __enter__(self) -> "FaceDetector":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _shrink(rgb: np.ndarray, scale: float) -> np.ndarray:

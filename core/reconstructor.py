@@ -89,7 +89,7 @@ class Stopwatch:
 
 
 class Reconstructor:
-    """Keeps the models and turns photos into heads. Not thread-safe."""
+    """Keeps the models and turns photos into heads. Not thread-safe. A context manager: `close` frees them."""
 
     def __init__(
         self,
@@ -262,6 +262,16 @@ class Reconstructor:
             head=head,
             albedo=albedo,
         )
+
+    def close(self) -> None:
+        """Free what MediaPipe holds: its threads and graphs."""
+        self.detector.close()
+
+    def __enter__(self) -> "Reconstructor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @cached_property
     def head_wrapper(self) -> "HeadWrapper":
