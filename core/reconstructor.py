@@ -89,7 +89,10 @@ class Stopwatch:
 
 
 class Reconstructor:
-    """Keeps the models and turns photos into heads. Not thread-safe. A context manager: `close` frees them."""
+    """Keeps the models and turns photos into heads. Not thread-safe.
+
+    A context manager: `close` frees what MediaPipe holds.
+    """
 
     def __init__(
         self,

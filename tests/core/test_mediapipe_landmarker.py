@@ -1,6 +1,6 @@
 """Landmarkers that are let go of at the worst moment: inside another one's call to its thread."""
 
-import concurrent.futures
+import concurrent.futures.thread
 import subprocess
 import sys
 from pathlib import Path
