@@ -55,15 +55,15 @@ typecheck: $(STAMPS)/dev ## check types
 
 .PHONY: benchmark
 benchmark: $(STAMPS)/dev ## measure, and write docs/benchmarks.md
-	$(BIN)/python scripts/benchmark.py
+	$(BIN)/python scripts/benchmark/engine.py
 
 .PHONY: benchmark-addon
 benchmark-addon: $(STAMPS)/dev $(STAMPS)/test-packages ## measure the add-on in a window, and write docs/benchmarks.md
-	$(BIN)/python scripts/benchmark_addon.py
+	$(BIN)/python scripts/benchmark/addon.py
 
 .PHONY: addon
 addon: $(STAMPS)/python ## pack the Blender add-on into dist/photobust-<version>.zip
-	@$(BIN)/python scripts/build_addon.py
+	@$(BIN)/python scripts/build/addon.py
 
 .PHONY: clean
 clean: ## remove what was made, but not .venv
@@ -74,8 +74,8 @@ clean: ## remove what was made, but not .venv
 distclean: clean ## remove .venv as well
 	rm -rf $(VENV)
 
-$(STAMPS)/system: Makefile scripts/ensure_packages.sh
-	@scripts/ensure_packages.sh $(SYSTEM_PACKAGES)
+$(STAMPS)/system: Makefile scripts/build/ensure_packages.sh
+	@scripts/build/ensure_packages.sh $(SYSTEM_PACKAGES)
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/python: | $(STAMPS)/system
@@ -98,6 +98,6 @@ $(STAMPS)/dev: $(STAMPS)/run
 	@$(INSTALL) -e ".[blender,cluster,dev,train]"
 	@touch $@
 
-$(STAMPS)/test-packages: Makefile scripts/ensure_packages.sh | $(STAMPS)/python
-	@scripts/ensure_packages.sh --optional $(TEST_PACKAGES)
+$(STAMPS)/test-packages: Makefile scripts/build/ensure_packages.sh | $(STAMPS)/python
+	@scripts/build/ensure_packages.sh --optional $(TEST_PACKAGES)
 	@touch $@

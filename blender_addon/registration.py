@@ -2,7 +2,9 @@
 
 import bpy
 
-from . import engine_watch, face_choice, log, operators, preferences, properties, session, settings
+from . import operators
+from .blender import log
+from .state import engine_watch, face_choice, preferences, properties, session, settings
 from .ui.drop import handlers
 from .ui.mesh_panel import PHOTOBUST_PT_mesh
 from .ui.photo_panel import PHOTOBUST_PT_photo

@@ -1,6 +1,6 @@
 """Photobust's engine: a photo in, coloured 3D heads out.
 
-    from core import Reconstructor, load_photo, write_reconstruction
+    from photobust import Reconstructor, load_photo, write_reconstruction
 
     reconstructor = Reconstructor.from_pretrained()
     photo = load_photo("portrait.jpg")
@@ -14,20 +14,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from core.errors import PhotobustError
-    from core.export import write_reconstruction
-    from core.photo import Photo, load_photo
-    from core.reconstructor import Reconstruction, Reconstructor
+    from .errors import PhotobustError
+    from .image.photo import Photo, load_photo
+    from .io.writer import write_reconstruction
+    from .reconstructor import Reconstruction, Reconstructor
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Photo": "core.photo",
-    "PhotobustError": "core.errors",
-    "Reconstruction": "core.reconstructor",
-    "Reconstructor": "core.reconstructor",
-    "load_photo": "core.photo",
-    "write_reconstruction": "core.export",
+    "Photo": ".image.photo",
+    "PhotobustError": ".errors",
+    "Reconstruction": ".reconstructor",
+    "Reconstructor": ".reconstructor",
+    "load_photo": ".image.photo",
+    "write_reconstruction": ".io.writer",
 }
 
 __all__ = ["Photo", "PhotobustError", "Reconstruction", "Reconstructor", "load_photo", "write_reconstruction"]
@@ -36,4 +36,4 @@ __all__ = ["Photo", "PhotobustError", "Reconstruction", "Reconstructor", "load_p
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOMES[name], __name__), name)

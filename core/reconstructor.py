@@ -11,26 +11,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.backend import choose_backend
-from core.crop import cut_crop
-from core.detection import FaceDetector, FaceLandmarks
-from core.errors import Cancelled, FaceTooSmallError, NoFaceError, ReconstructionError, RequestError
-from core.geometry import DEFAULT_FOCAL_MM, Camera, CropFrame, HeadPose
-from core.guidance import Guidance, build_guidance
-from core.head_options import HeadOptions
-from core.lifter import LandmarkLifter
-from core.likely_head import LikelyHead
-from core.mirror import MirrorPredictor
-from core.models import models_folder
-from core.photo import Photo, load_photo
-from core.predictor import VolumePredictor, load_predictor
-from core.quality_measures import Evidence, Measures, measure
-from core.surface import Surface, extract_shape, landmarks_on_surface
-from core.surface_color import color_from_photo
+from .detection.detector import FaceDetector, FaceLandmarks
+from .errors import Cancelled, FaceTooSmallError, NoFaceError, ReconstructionError, RequestError
+from .geometry.frames import DEFAULT_FOCAL_MM, Camera, CropFrame, HeadPose
+from .image.crop import cut_crop
+from .image.photo import Photo, load_photo
+from .inference.backend import choose_backend
+from .lifting.lifter import LandmarkLifter
+from .quality.measures import Measures, QualityInputs, measure
+from .surface.isosurface import Surface, extract_isosurface, landmarks_on_surface
+from .surface.prior_mesh import PriorMesh
+from .surface.vertex_colors import color_from_photo
+from .volume.flip_averaging import FlipAveragedPredictor
+from .volume.guidance import Guidance, build_guidance
+from .volume.predictor import VolumePredictor, load_predictor
+from .weights import models_folder
+from .wrapping.options import HeadOptions
 
 if TYPE_CHECKING:
-    from core.albedo import Albedo, AlbedoPainter
-    from core.head import Head, HeadWrapper
+    from .texture.painter import Albedo, AlbedoPainter
+    from .wrapping.head import Head, HeadWrapper
 
 #: Faces smaller than this, pixels from forehead to chin, are not tried.
 SMALLEST_FACE = 40
@@ -122,7 +122,7 @@ class Reconstructor:
 
         backend: "onnx", "torch", or "auto": ONNX Runtime if it is installed, else torch. Default:
         $PHOTOBUST_BACKEND, else "auto". threads: of ONNX Runtime (default: the available cores). mirror: look
-        at each face a second time, in a mirror, for a little less error (see `core.mirror`).
+        at each face a second time, in a mirror, for a little less error (see `core.volume.flip_averaging`).
         """
         folder = Path(models_dir) if models_dir else models_folder()
         backend = choose_backend(folder, backend)
@@ -130,7 +130,7 @@ class Reconstructor:
         return cls(
             FaceDetector.from_pretrained(folder),
             LandmarkLifter.from_pretrained(folder, backend=backend),
-            MirrorPredictor(predictor) if mirror else predictor,
+            FlipAveragedPredictor(predictor) if mirror else predictor,
             folder,
             backend,
         )
@@ -208,7 +208,7 @@ class Reconstructor:
         with watch.step("network", at(0.25), f"Regressing the volume of {which}"):
             volume = self.predictor.predict(crop, guidance)
         with watch.step("surface", at(0.65), f"Finding the surface of {which}"):
-            shape = extract_shape(volume, frame, pose, LikelyHead.of(lifted, self.lifter.template))
+            shape = extract_isosurface(volume, frame, pose, PriorMesh.of(lifted, self.lifter.template))
         with watch.step("color", at(0.8), f"Colouring {which}"):
             colors, confidence = color_from_photo(shape, photo.rgb, frame)
         with watch.step("landmarks", at(0.95), f"Placing the landmarks of {which}"):
@@ -222,9 +222,9 @@ class Reconstructor:
                 )
             )
         with watch.step("quality", at(0.955), f"Judging the head of {which}"):
-            looks = self.detector.look_again(photo.rgb, face)
+            looks = self.detector.redetect(photo.rgb, face)
             measures = measure(
-                Evidence(
+                QualityInputs(
                     photo.rgb,
                     camera,
                     face,
@@ -279,16 +279,16 @@ class Reconstructor:
     @cached_property
     def head_wrapper(self) -> "HeadWrapper":
         """What wraps heads; made when the first one is asked for."""
-        from core.head import HeadWrapper
-        from core.head_topology import head_topology
+        from .template.topology import head_topology
+        from .wrapping.head import HeadWrapper
 
         template = self.lifter.template
         return HeadWrapper(template, head_topology(self.models_dir or models_folder()))
 
     def albedo_painter(self, size: int) -> "AlbedoPainter":
         """What paints textures of a size; the last one is kept."""
-        from core.albedo import AlbedoPainter
-        from core.head_topology import head_topology
+        from .template.topology import head_topology
+        from .texture.painter import AlbedoPainter
 
         if self._painter is None or self._painter.size != size:
             self._painter = AlbedoPainter(head_topology(self.models_dir or models_folder()), size)

@@ -34,10 +34,10 @@ from blender_addon.batch.plan import RENDERERS, Plan, make_plan
 from blender_addon.batch.record import FILE_NAME, Record
 from blender_addon.batch.runner import Batch, Result, Settings
 from blender_addon.batch.workspace import Workspace
-from blender_addon.engine import find_engine
+from blender_addon.blender_worker.client import find_studio
+from blender_addon.engine.client import START_TIMEOUT
+from blender_addon.engine.locate import find_engine
 from blender_addon.errors import AddonError
-from blender_addon.studio.client import find_studio
-from blender_addon.worker_client import START_TIMEOUT
 from scripts.command_line import DONE, FAILED, in_blender, run
 
 ALL_DONE, NOTHING_DONE, SOME_FAILED = DONE, FAILED, 2

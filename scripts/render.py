@@ -80,8 +80,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _render(options: argparse.Namespace) -> int:
-    from blender_addon import renderers, stills, subjects, turntable
-    from blender_addon.blend_file import find_mesh, open_blend
+    from blender_addon.blender.blend_file import find_mesh, open_blend
+    from blender_addon.render import renderers, stills, subjects, turntable
 
     size = stills.checked_size(options.size)
     turntable_size = stills.checked_size(options.turntable_size)

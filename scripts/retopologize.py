@@ -77,9 +77,9 @@ def main(arguments: Sequence[str]) -> int:
 def _retopologize(options: argparse.Namespace) -> int:
     import bpy
 
-    from blender_addon import retopology
-    from blender_addon.blend_file import find_mesh, open_blend
+    from blender_addon.blender.blend_file import find_mesh, open_blend
     from blender_addon.errors import StepError
+    from blender_addon.mesh import retopology
 
     context = open_blend(options.file)
     original = find_mesh(context, options.object)
@@ -105,8 +105,8 @@ def _write(context: "bpy.types.Context", new: "bpy.types.Object", out: Path) -> 
     """Write the file that is open now, or the new object alone."""
     import bpy
 
-    from blender_addon import mesh_files
     from blender_addon.errors import ExportError
+    from blender_addon.mesh import files as mesh_files
 
     suffix = out.suffix.lower()
     if suffix == ".ply":

@@ -19,9 +19,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..engine.client import START_TIMEOUT
 from ..errors import BatchError, EngineDiedError, JobCancelledError, JobFailedError
-from ..worker_client import START_TIMEOUT
-from .parcel import Delivery, Order, difference, pack, receive, versions
+from .payload import Order, TaskResult, difference, pack, receive, versions
 from .photo_job import ATTEMPTS, OnProgress, PhotoDone, PhotoFailedError, PhotoJob, PhotoTask, StepDone
 from .plan import Plan, StepPlan
 
@@ -141,7 +141,7 @@ class Cluster:
 
     def send(
         self, task: PhotoTask, stopped: threading.Event, on_progress: OnProgress
-    ) -> tuple[Order, Delivery]:
+    ) -> tuple[Order, TaskResult]:
         """Have a worker do a task. Raises PhotoFailedError if it cost too many workers, BatchError if the
         cluster is lost, JobCancelledError when `stopped` is set, OSError if files cannot be read.
         """
@@ -161,7 +161,7 @@ class Cluster:
 
     def _send(
         self, order: Order, stopped: threading.Event, on_progress: OnProgress, news: "_News"
-    ) -> Delivery:
+    ) -> TaskResult:
         self._look_around()
         # One blob, so that Dask does not search it for its own objects. Not pure: never taken from a cache.
         parcel = pickle.dumps(order, pickle.HIGHEST_PROTOCOL)
@@ -178,7 +178,7 @@ class Cluster:
                     on_progress(news.share, news.text)
             while True:
                 try:
-                    delivery: Delivery = pickle.loads(future.result(timeout=FETCH_TIMEOUT))
+                    delivery: TaskResult = pickle.loads(future.result(timeout=FETCH_TIMEOUT))
                     return delivery
                 except TimeoutError:
                     if stopped.is_set():

@@ -15,12 +15,12 @@ from typing import Any, cast
 
 from distributed import Worker, WorkerPlugin, get_worker
 
-from ..engine import find_engine
+from ..blender_worker.client import find_studio
+from ..blender_worker.server import NO_SPACE
+from ..engine.client import START_TIMEOUT
+from ..engine.locate import find_engine
 from ..errors import AddonError, JobCancelledError
-from ..studio.client import find_studio
-from ..studio.server import NO_SPACE
-from ..worker_client import START_TIMEOUT
-from .parcel import Delivery, Order, deliver, difference, unpack, versions
+from .payload import Order, TaskResult, deliver, difference, unpack, versions
 from .photo_job import OnProgress, PhotoFailedError, PhotoJob, kind_of
 from .workspace import NO_ROOM
 
@@ -38,7 +38,7 @@ IDLE = 120.0
 LOGGER = logging.getLogger("distributed.worker.photobust")
 
 
-class Desk(WorkerPlugin):
+class WorkerState(WorkerPlugin):
     """A worker's own engine and studio, warm from photo to photo and batch to batch; one photo at a time.
 
     They share the worker's threads. They are closed with the worker, and when there was no photo for `IDLE`
@@ -79,7 +79,7 @@ class Desk(WorkerPlugin):
             finally:
                 self._rest()
 
-    def do(self, order: Order, on_progress: OnProgress) -> Delivery:
+    def do(self, order: Order, on_progress: OnProgress) -> TaskResult:
         """Do an order. Raises JobCancelledError after `drop`."""
         with self._lock:
             try:
@@ -104,7 +104,7 @@ class Desk(WorkerPlugin):
             if self._run == run and job:
                 job.kill()
 
-    def _do(self, order: Order, on_progress: OnProgress) -> Delivery:
+    def _do(self, order: Order, on_progress: OnProgress) -> TaskResult:
         try:
             job = self._open(studio=any(not step.late for step in order.task.plan.steps))
         except AddonError as error:
@@ -133,14 +133,14 @@ class Desk(WorkerPlugin):
                 return self._full()
             return self._failed(kind_of(error), f"the worker {self._address}: {error}", 1)
 
-    def _failed(self, kind: str, message: str, attempts: int) -> Delivery:
-        return self._full() if _no_room(kind, message) else Delivery(failed=(kind, message, attempts))
+    def _failed(self, kind: str, message: str, attempts: int) -> TaskResult:
+        return self._full() if _no_room(kind, message) else TaskResult(failed=(kind, message, attempts))
 
-    def _full(self) -> Delivery:
+    def _full(self) -> TaskResult:
         return self._broken(f"its disk is full ({self._scratch}): make room there.")
 
-    def _broken(self, reason: str) -> Delivery:
-        return Delivery(broken=f"the worker {self._address} cannot do photos: {reason}")
+    def _broken(self, reason: str) -> TaskResult:
+        return TaskResult(broken=f"the worker {self._address} cannot do photos: {reason}")
 
     def _open(self, studio: bool) -> PhotoJob:
         """Engine and, if it is needed, studio, answering. Raises AddonError. With the lock."""
@@ -184,7 +184,7 @@ class Desk(WorkerPlugin):
 
 
 def work(parcel: bytes) -> bytes:
-    """Dask's task: do a pickled `Order`; returns the pickled `Delivery`."""
+    """Dask's task: do a pickled `Order`; returns the pickled `TaskResult`."""
     worker = get_worker()
     order: Order = pickle.loads(parcel)
     desk = _desk(worker)
@@ -220,9 +220,9 @@ def drop(run: str, dask_worker: Worker) -> None:
         _desk(dask_worker).drop(run)
 
 
-def _desk(worker: Worker) -> Desk:
+def _desk(worker: Worker) -> WorkerState:
     """The worker's, made now if need be."""
-    return cast(Desk, worker.plugins.setdefault(NAME, Desk(worker)))
+    return cast(WorkerState, worker.plugins.setdefault(NAME, WorkerState(worker)))
 
 
 def _named(error: PhotoFailedError, photo: str, order: Order) -> str:

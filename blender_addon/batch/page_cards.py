@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..manifest import FILE_NAME
-from ..verdict import verdict
+from ..heads.manifest import FILE_NAME
+from ..heads.verdict import verdict
 from .record import Head, Outcome, Record
 
 #: Words of a verdict, as face.json has them or had them, and the page's for it.

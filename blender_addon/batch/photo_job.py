@@ -12,16 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import manifest
-from ..engine_process import Program
-from ..errors import (
-    AddonError,
-    EngineDiedError,
-    EngineTimeoutError,
-    JobCancelledError,
-    JobFailedError,
-)
-from ..worker_client import START_TIMEOUT, Progress, WorkerClient
+from ..engine.client import START_TIMEOUT, Progress, WorkerClient
+from ..engine.process import Program
+from ..errors import AddonError, EngineDiedError, EngineTimeoutError, JobCancelledError, JobFailedError
+from ..heads import manifest
 from .plan import AUTO_RENDERER, RENDERERS, SURFACE, Plan, StepPlan, files_of
 
 #: How often a photo is given to an engine, or a step to a studio, if they hang or die of it.

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import AddonError, BatchError, EngineTimeoutError, JobCancelledError
+from .committer import ResultCommitter
 from .console import Console, in_words
-from .filing import Filer
 from .inputs import Input
 from .job import Job
 from .photo_job import PhotoDone, PhotoFailedError, PhotoTask, StepDone, kind_of
@@ -87,7 +87,7 @@ class Batch:
     def run(self, inputs: Sequence[Input]) -> Result:
         """Do all photos; each failure is noted and passed over. Raises what concerns the whole batch."""
         photos = [item.path for item in inputs if not item.problem]
-        self._filer = Filer(self._out, self._record, photos, self._lock, self._stop)
+        self._filer = ResultCommitter(self._out, self._record, photos, self._lock, self._stop)
         self._total = len(inputs)
         self._record.started, self._record.finished = _now(), ""
         self._next_save = time.monotonic() + SAVE_EVERY

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import manifest
 from ..errors import SurfaceFileError
+from ..heads import manifest
 from .photo_job import KeptHead
 from .plan import SURFACE, Plan
 from .record import Head, Outcome

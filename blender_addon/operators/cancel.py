@@ -2,7 +2,8 @@
 
 import bpy
 
-from .. import redraw, session
+from ..blender import redraw
+from ..state import session
 
 
 class PHOTOBUST_OT_cancel(bpy.types.Operator):

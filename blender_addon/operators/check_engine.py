@@ -2,8 +2,8 @@
 
 import bpy
 
-from .. import engine_watch, settings
-from .telling import tell, tells_errors
+from ..state import engine_watch, settings
+from .reporting import reports_errors, tell
 
 
 class PHOTOBUST_OT_check_engine(bpy.types.Operator):
@@ -12,7 +12,7 @@ class PHOTOBUST_OT_check_engine(bpy.types.Operator):
     bl_idname = "photobust.check_engine"
     bl_label = "Check Again"
 
-    @tells_errors
+    @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         check = settings.check_engine(context, again=True)
         if not bpy.app.background:

@@ -4,7 +4,7 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 
 from ..errors import AddonError
-from .telling import tells_errors
+from .reporting import reports_errors
 
 
 class PHOTOBUST_OT_choose_photo(bpy.types.Operator):
@@ -28,7 +28,7 @@ class PHOTOBUST_OT_choose_photo(bpy.types.Operator):
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    @tells_errors
+    @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         path = bpy.path.abspath(self.filepath)
         if not path or bpy.path.basename(path) == "":

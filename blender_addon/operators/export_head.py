@@ -5,11 +5,11 @@ from pathlib import Path
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
-from .. import head_export
 from ..errors import AddonError
-from ..heads import active_head, is_animation_ready, the_head
+from ..heads import export as head_export
+from ..heads.lookup import active_head, is_animation_ready, the_head
 from . import needs
-from .telling import tells_errors
+from .reporting import reports_errors
 
 FORMATS = [
     ("glb", "GLB", "glTF: for the web and game engines"),
@@ -41,7 +41,7 @@ class PHOTOBUST_OT_export_head(bpy.types.Operator):
             return False
         return True
 
-    @tells_errors
+    @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         if not self.formats:
             raise AddonError("Choose at least one format.")
@@ -55,7 +55,7 @@ class PHOTOBUST_OT_export_head(bpy.types.Operator):
         self.report({"INFO"}, f"Wrote {', '.join(path.name for path in paths)} to {folder}")
         return {"FINISHED"}
 
-    @tells_errors
+    @reports_errors
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         self.directory = self.directory or the_head(context).photobust.folder
         context.window_manager.fileselect_add(self)

@@ -3,11 +3,11 @@
 import bpy
 from bpy.props import EnumProperty
 
-from .. import landmark_empties
 from ..errors import AddonError
-from ..heads import record_of, the_head
+from ..heads import landmarks as landmark_empties
+from ..heads.lookup import record_of, the_head
 from . import needs
-from .telling import tells_errors
+from .reporting import reports_errors
 
 #: Name in face.json, and number of the first, of each set of landmarks.
 SETS = {"478": ("mediapipe478", 0), "68": ("ibug68", 1)}
@@ -32,7 +32,7 @@ class PHOTOBUST_OT_landmarks(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         return needs.object_mode(cls, context) and needs.head(cls, context)
 
-    @tells_errors
+    @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         head = the_head(context)
         if landmark_empties.landmarks_of(head):

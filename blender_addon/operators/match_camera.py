@@ -5,12 +5,12 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty
 
-from .. import camera_match, view
-from ..backdrop import load_backdrop
 from ..errors import AddonError
-from ..heads import record_of, the_head
+from ..heads.lookup import record_of, the_head
+from ..viewport import camera_match, view
+from ..viewport.backdrop import load_backdrop
 from . import needs
-from .telling import tell, tells_errors
+from .reporting import reports_errors, tell
 
 #: Scales along the axes may differ by this much before a photo's view of the head is no longer the photo's.
 UNEVEN = 1e-4
@@ -37,7 +37,7 @@ class PHOTOBUST_OT_match_camera(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         return needs.object_mode(cls, context) and needs.head(cls, context)
 
-    @tells_errors
+    @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         head = the_head(context)
         record = record_of(head)

@@ -4,8 +4,8 @@ from typing import Any
 
 import bpy
 
-from .. import session
-from ..heads import active_head
+from ..heads.lookup import active_head
+from ..state import session
 
 
 def head(operator: Any, context: bpy.types.Context) -> bool:

@@ -5,9 +5,9 @@ from pathlib import Path
 import bpy
 
 from ..errors import AddonError
-from ..heads import the_head
+from ..heads.lookup import the_head
 from . import needs
-from .telling import tells_errors
+from .reporting import reports_errors
 
 
 class PHOTOBUST_OT_open_folder(bpy.types.Operator):
@@ -20,7 +20,7 @@ class PHOTOBUST_OT_open_folder(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         return needs.head(cls, context)
 
-    @tells_errors
+    @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         folder = Path(bpy.path.abspath(the_head(context).photobust.folder))
         if not folder.is_dir():

@@ -3,9 +3,9 @@
 import bpy
 from bpy.props import EnumProperty
 
-from .. import session
 from ..errors import AddonError
-from .telling import tells_errors
+from ..state import session
+from .reporting import reports_errors
 
 
 class PHOTOBUST_OT_open_log(bpy.types.Operator):
@@ -19,7 +19,7 @@ class PHOTOBUST_OT_open_log(bpy.types.Operator):
         options={"SKIP_SAVE", "HIDDEN"},
     )
 
-    @tells_errors
+    @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         now = session.current()
         path = now.setup_log if self.which == "SETUP" and now.setup_log else now.log_path

@@ -2,7 +2,7 @@
 
 import bpy
 
-from ..settings import PACKAGE
+from ..state.settings import PACKAGE
 
 
 class PHOTOBUST_OT_open_preferences(bpy.types.Operator):

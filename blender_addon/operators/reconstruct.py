@@ -5,14 +5,17 @@ from pathlib import Path
 import bpy
 from bpy.props import FloatProperty, StringProperty
 
-from .. import face_choice, redraw, results, session, settings, view
+from ..blender import redraw
+from ..engine.client import Progress
 from ..errors import AddonError, JobCancelledError
-from ..properties import MAKE
-from ..run import LoadedHead, Order, Run, parse_faces
-from ..session import Message
-from ..worker_client import Progress
+from ..heads import results
+from ..state import face_choice, session, settings
+from ..state.properties import MAKE
+from ..state.run import LoadedHead, Order, Run, parse_faces
+from ..state.session import Message
+from ..viewport import view
 from . import needs
-from .telling import tell, tell_error, tells_errors
+from .reporting import report_error, reports_errors, tell
 
 #: Seconds between looks at what the engine does.
 TICK = 0.05
@@ -59,7 +62,7 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         return needs.nothing_running(cls) and needs.object_mode(cls, context) and needs.engine(cls)
 
-    @tells_errors
+    @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         self._begin(context)
         manager = context.window_manager
@@ -76,7 +79,7 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
             return self._give_up(error)
         return self._finish(context)
 
-    @tells_errors
+    @reports_errors
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if not self.filepath and not context.scene.photobust.photo:
             bpy.ops.photobust.choose_photo("INVOKE_DEFAULT", reconstruct=True)
@@ -197,7 +200,7 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         collection = bpy.data.collections.get(self._collection)
         if collection is not None and not collection.all_objects:
             bpy.data.collections.remove(collection)
-        told = tell_error(self, error)
+        told = report_error(self, error)
         return {"FINISHED"} if self._made else told
 
     def _stop(self, context: bpy.types.Context) -> None:

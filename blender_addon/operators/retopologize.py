@@ -3,9 +3,9 @@
 import bpy
 from bpy.props import EnumProperty, IntProperty
 
-from .. import retopology
+from ..mesh import retopology
 from . import needs
-from .telling import tell, tells_errors
+from .reporting import reports_errors, tell
 
 SIZES = [
     ("0", "None", "Keep the colours in the vertices only"),
@@ -47,7 +47,7 @@ class PHOTOBUST_OT_retopologize(bpy.types.Operator):
             return False
         return True
 
-    @tells_errors
+    @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         original = context.active_object
         if context.window:

@@ -4,12 +4,13 @@ import sys
 
 import bpy
 
-from .. import compat, engine_watch, session, settings
-from ..engine import environment_folder
-from ..engine_setup import EngineSetup, SetupPlan, plan_setup
+from ..blender import compat
+from ..engine.locate import environment_folder
+from ..engine.setup import EngineSetup, SetupPlan, plan_setup
 from ..errors import AddonError
+from ..state import engine_watch, session, settings
 from . import needs
-from .telling import tell, tells_errors
+from .reporting import reports_errors, tell
 
 DIALOG_WIDTH = 640
 
@@ -29,7 +30,7 @@ class PHOTOBUST_OT_setup_engine(bpy.types.Operator):
             return False
         return needs.nothing_running(cls)
 
-    @tells_errors
+    @reports_errors
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         self._plan = _plan()
         return context.window_manager.invoke_props_dialog(self, width=DIALOG_WIDTH)
@@ -39,7 +40,7 @@ class PHOTOBUST_OT_setup_engine(bpy.types.Operator):
         for line in self._plan.lines():
             column.label(text=line)
 
-    @tells_errors
+    @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         now = session.current()
         plan = getattr(self, "_plan", None) or _plan()

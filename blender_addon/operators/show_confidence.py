@@ -2,10 +2,10 @@
 
 import bpy
 
-from .. import materials
-from ..heads import active_head, the_head
+from ..heads import surface_materials as materials
+from ..heads.lookup import active_head, the_head
 from . import needs
-from .telling import tells_errors
+from .reporting import reports_errors
 
 
 class PHOTOBUST_OT_show_confidence(bpy.types.Operator):
@@ -24,7 +24,7 @@ class PHOTOBUST_OT_show_confidence(bpy.types.Operator):
             return False
         return True
 
-    @tells_errors
+    @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         head = the_head(context)
         materials.show_confidence(head, not materials.shows_confidence(head))

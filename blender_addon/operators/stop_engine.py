@@ -2,9 +2,10 @@
 
 import bpy
 
-from .. import face_choice, redraw, session
+from ..blender import redraw
+from ..state import face_choice, session
 from . import needs
-from .telling import tells_errors
+from .reporting import reports_errors
 
 
 class PHOTOBUST_OT_stop_engine(bpy.types.Operator):
@@ -20,7 +21,7 @@ class PHOTOBUST_OT_stop_engine(bpy.types.Operator):
             return False
         return needs.nothing_running(cls)
 
-    @tells_errors
+    @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         face_choice.forget()
         session.current().stop_engine()

@@ -5,12 +5,13 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
-from .. import redraw, renderers, subjects
+from ..blender import redraw
 from ..errors import AddonError, JobCancelledError
-from ..heads import active_head
-from ..turntable import FRAMES, SIZE, Turntable
+from ..heads.lookup import active_head
+from ..render import renderers, subjects
+from ..render.turntable import FRAMES, SIZE, Turntable
 from . import needs
-from .telling import tell, tell_error, tells_errors
+from .reporting import report_error, reports_errors, tell
 
 #: Seconds between pictures in which Blender can draw and hear Esc.
 TICK = 0.02
@@ -47,7 +48,7 @@ class PHOTOBUST_OT_turntable(bpy.types.Operator):
             return False
         return needs.nothing_running(cls)
 
-    @tells_errors
+    @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         if self._asked:  # the file browser has closed; from here on a picture at a time
             bpy.ops.photobust.turntable("INVOKE_DEFAULT", **self.as_keywords())
@@ -60,7 +61,7 @@ class PHOTOBUST_OT_turntable(bpy.types.Operator):
         finally:
             self._turn.close()
 
-    @tells_errors
+    @reports_errors
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if not self.directory:
             head = active_head(context)
@@ -80,7 +81,7 @@ class PHOTOBUST_OT_turntable(bpy.types.Operator):
         # Nothing else is let through: what is being rendered must not be undone meanwhile.
         if event.type == "ESC" and event.value == "PRESS":
             self._stop(context)
-            return tell_error(self, JobCancelledError("The turntable was stopped; nothing was written."))
+            return report_error(self, JobCancelledError("The turntable was stopped; nothing was written."))
         if event.type != "TIMER":
             return {"RUNNING_MODAL"}
         try:
@@ -90,7 +91,7 @@ class PHOTOBUST_OT_turntable(bpy.types.Operator):
                 return {"RUNNING_MODAL"}
             ended = self._finish()
         except Exception as error:  # the last place before Blender shows a traceback
-            ended = tell_error(self, error)
+            ended = report_error(self, error)
         self._stop(context)
         return ended
 

@@ -2,7 +2,7 @@
 
 import bpy
 
-from .. import compat
+from ..blender import compat
 
 EXTENSIONS = ".jpg;.jpeg;.png;.webp;.tif;.tiff;.bmp;.gif;.jp2;.tga;.avif"
 

@@ -2,8 +2,9 @@
 
 import bpy
 
-from .. import compat, engine_watch, session
-from ..engine_state import Action, EngineState
+from ..blender import compat
+from ..engine.state import Action, EngineState
+from ..state import engine_watch, session
 from .text import draw_text
 
 

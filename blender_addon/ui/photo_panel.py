@@ -4,7 +4,8 @@ from typing import Any
 
 import bpy
 
-from .. import compat, face_choice
+from ..blender import compat
+from ..state import face_choice
 from . import engine_box
 from .text import draw_message, draw_text
 

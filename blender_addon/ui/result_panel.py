@@ -2,9 +2,10 @@
 
 import bpy
 
-from .. import landmark_empties, materials
-from ..heads import active_head, is_animation_ready, record_of, the_head
-from ..verdict import Grade, verdict
+from ..heads import landmarks as landmark_empties
+from ..heads import surface_materials as materials
+from ..heads.lookup import active_head, is_animation_ready, record_of, the_head
+from ..heads.verdict import Grade, verdict
 from .text import draw_text
 
 ICONS = {Grade.GOOD: "CHECKMARK", Grade.CHECK: "INFO", Grade.POOR: "ERROR"}

@@ -1,14 +1,14 @@
 """Rasteriser and voxeliser of triangle meshes, compiled by numba: what training needs ten thousand times an
 hour.
 
-`core.raster` has the same crossings in plain numpy for inference; a test holds the two together.
+`core.geometry.rasterize` has the same crossings in plain numpy for inference; a test holds the two together.
 """
 
 import numba as nb
 import numpy as np
 
-from core.geometry import VOLUME_SHAPE
-from core.raster import RAY_JITTER
+from ..geometry.frames import VOLUME_SHAPE
+from ..geometry.rasterize import RAY_JITTER
 
 #: Most surfaces that one ray may cross (an ear behind a cheek behind a nose, both ways).
 MAX_CROSSINGS = 32
@@ -227,8 +227,9 @@ def voxelize(vertices: np.ndarray, triangles: np.ndarray, plane: np.ndarray, sam
 
 
 @nb.njit(cache=True, fastmath=True)
-def fill_distance(count, zs, signs, plane, reach):  # type: ignore[no-untyped-def]
-    """`core.raster.distance_columns` from crossings, one ray a pixel, as columns (192, 192, 200) uint8 [y, x,
+def voxelize_distance(count, zs, signs, plane, reach):  # type: ignore[no-untyped-def]
+    """`core.geometry.rasterize.ray_distance_volume` from crossings, one ray a pixel, as columns (192, 192,
+    200) uint8 [y, x,
     z].
 
     0..255 stands for -reach..reach voxels.
@@ -312,9 +313,9 @@ def _bend(ray, at, weight):  # type: ignore[no-untyped-def]
 
 
 def distances(vertices: np.ndarray, triangles: np.ndarray, plane: np.ndarray, reach: int) -> np.ndarray:
-    """See `fill_distance`."""
+    """See `voxelize_distance`."""
     found = crossings(np.ascontiguousarray(vertices, np.float32), triangles, 1)
-    return fill_distance(*found, np.asarray(plane, np.float64), reach)
+    return voxelize_distance(*found, np.asarray(plane, np.float64), reach)
 
 
 @nb.njit(cache=True, fastmath=True)

@@ -28,7 +28,7 @@ def switch_on():
     import addon_utils  # found only once bpy is there
 
     assert addon_utils.enable(NAME, default_set=True), "the add-on cannot be switched on"
-    from blender_addon import session
+    from blender_addon.state import session
 
     return session.current()
 
@@ -40,7 +40,7 @@ def switch_off():
 
 
 def engine_pid():
-    from blender_addon import session
+    from blender_addon.state import session
 
     return session.current().engine_pid
 
@@ -145,7 +145,7 @@ def check_errors(folder):
     assert "Traceback" not in words and state.message
     preferences.results_folder = str(folder / "heads")
     # Of what nobody thought of, the user gets a sentence, and the log the traceback.
-    from blender_addon import results
+    from blender_addon.heads import results
 
     kept = results.head_material
     results.head_material = lambda *arguments: 1 / 0
@@ -231,7 +231,9 @@ def check_results_and_undo(folder):
 def check_setup(folder):
     """The engine's set-up as far as the add-on goes; what it downloads is another test's business."""
     now = switch_on()
-    from blender_addon import compat, engine_setup, errors
+    from blender_addon import errors
+    from blender_addon.blender import compat
+    from blender_addon.engine import setup as engine_setup
     from blender_addon.operators import setup_engine
 
     ops = bpy.ops.photobust
@@ -335,7 +337,7 @@ def check_object(head):
     mesh.attributes["confidence"].data.foreach_get("value", values)
     assert 0 <= values.min() < 0.3 and 0.7 < values.max() <= 1
     assert not mesh.validate(verbose=True)
-    from blender_addon.verdict import verdict
+    from blender_addon.heads.verdict import verdict
 
     found = verdict(record["quality"])
     assert found.summary and any("focal length" in remark for remark in found.remarks)
@@ -374,7 +376,7 @@ def projected(scene, camera, head, points):
 
 
 def check_confidence(head):
-    from blender_addon import materials
+    from blender_addon.heads import surface_materials as materials
 
     mesh = head.data
     assert bpy.ops.photobust.show_confidence() == {"FINISHED"}
@@ -431,7 +433,7 @@ def check_saved(head, folder):
 
 def check_killed(photo):
     """The engine is killed while it works: the head comes all the same, and the user is told."""
-    from blender_addon import session
+    from blender_addon.state import session
 
     now = session.current()
     first = now.engine_pid
@@ -456,7 +458,8 @@ def check_killed(photo):
 def check_turned_photos(folder):
     """Blender does not heed EXIF: the photo behind the camera has to be turned by us."""
     switch_on()
-    from blender_addon import backdrop, pictures
+    from blender_addon.blender import images as pictures
+    from blender_addon.viewport import backdrop
 
     upright = np.zeros((40, 60, 3), np.uint8)
     upright[:20, :30], upright[:20, 30:], upright[20:, :30] = (250, 0, 0), (0, 250, 0), (0, 0, 250)

@@ -14,15 +14,17 @@ sys.path.insert(0, str(ROOT))
 import bpy
 import numpy as np
 
-from blender_addon import pictures, rendering, surface_import
+from blender_addon.blender import images as pictures
 from blender_addon.errors import RenderError
-from blender_addon.ply import read_ply
+from blender_addon.heads import surface_import
+from blender_addon.heads.ply import read_ply
+from blender_addon.render import previews as rendering
 
 SKIN = (200, 150, 120)
 
 
 def fake_worker():
-    path = ROOT / "tests/fake_engine/core/worker.py"
+    path = ROOT / "tests/fake_engine/core/worker/server.py"
     spec = importlib.util.spec_from_file_location("fake_worker", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

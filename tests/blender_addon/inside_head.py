@@ -15,10 +15,10 @@ sys.path.insert(0, str(ROOT))
 import bpy
 import numpy as np
 
-from blender_addon import head_export
 from blender_addon.errors import AddonError
-from blender_addon.head_file import read_head
-from blender_addon.head_import import build_head
+from blender_addon.heads import export as head_export
+from blender_addon.heads.build import build_head
+from blender_addon.heads.head_npz import read_head
 
 #: Metres: an adult's head without the neck's end, in the template.
 HEIGHT = (0.22, 0.33)

@@ -18,13 +18,13 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from blender_addon import stage, stills, subjects, turntable, video
+from blender_addon.blender.images import load_picture, save_png
+from blender_addon.blender.temporary_data import block_names
+from blender_addon.blender_worker.steps import load_step
 from blender_addon.errors import AddonError
-from blender_addon.head_file import read_head
-from blender_addon.head_import import build_head
-from blender_addon.pictures import load_picture, save_png
-from blender_addon.studio.steps import load_step
-from blender_addon.temporary import block_names
+from blender_addon.heads.build import build_head
+from blender_addon.heads.head_npz import read_head
+from blender_addon.render import stage, stills, subjects, turntable, video
 
 WORKBENCH = "BLENDER_WORKBENCH"
 #: sRGB of the head's texture, in test_render.py.

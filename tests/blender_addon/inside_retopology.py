@@ -18,15 +18,15 @@ import bmesh  # isort: skip  # after bpy, which brings it
 import numpy as np
 from mathutils import Matrix
 
-from blender_addon import lods, retopology
-from blender_addon import mesh_topology as topology
-from blender_addon.compat import COLOR_ATTRIBUTE, set_float_attribute, set_vertex_colors, to_srgb
+from blender_addon.blender.compat import COLOR_ATTRIBUTE, set_float_attribute, set_vertex_colors, to_srgb
+from blender_addon.blender_worker.steps import lods as step_lods
+from blender_addon.blender_worker.steps import retopo as step_retopo
 from blender_addon.errors import StepError
-from blender_addon.mesh_arrays import read, read_quads, read_triangles
-from blender_addon.ply import read_ply
-from blender_addon.studio import step_lods, step_retopo
-from blender_addon.surface_lookup import Surface
-from blender_addon.uv_raster import overlap
+from blender_addon.heads.ply import read_ply
+from blender_addon.mesh import lods, retopology, topology
+from blender_addon.mesh.arrays import read, read_quads, read_triangles
+from blender_addon.mesh.closest_point import Surface
+from blender_addon.mesh.uv_raster import overlap
 
 KINDS = ("scenes", "objects", "meshes", "materials", "images", "collections", "worlds")
 

@@ -18,9 +18,9 @@ sys.path.insert(0, str(ROOT))
 import bpy
 import numpy as np
 
+from blender_addon.blender_worker.steps import load_step
 from blender_addon.errors import AddonError, StepError
-from blender_addon.ply import read_ply
-from blender_addon.studio.steps import load_step
+from blender_addon.heads.ply import read_ply
 
 run = load_step("view")
 COLLECTIONS = ("images", "meshes", "objects", "scenes", "materials")

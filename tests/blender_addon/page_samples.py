@@ -10,9 +10,9 @@ from PIL import Image
 from skimage.data import astronaut
 
 from blender_addon.batch.record import Head, Outcome, Record
-from blender_addon.head_file import read_head
-from blender_addon.view_glb import Picture
-from blender_addon.view_model import head_model, lash_window, view_script
+from blender_addon.blender_worker.preview_glb import Picture
+from blender_addon.blender_worker.preview_model import head_model, lash_window, view_script
+from blender_addon.heads.head_npz import read_head
 
 #: Names that break out of HTML, of attributes, of addresses or of the screen if they are not handled.
 HOSTILE = (
@@ -30,8 +30,8 @@ HOSTILE = (
 
 def write_master(folder: Path) -> Path:
     """A head's folder with everything that the page shows, but small."""
-    from core.head_file import head_npz_bytes
-    from core.head_topology import HeadTopology
+    from core.io.head_npz import head_npz_bytes
+    from core.template.topology import HeadTopology
     from tests.core.head_samples import MODELS, plain_head
 
     folder.mkdir()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import core
-from scripts.build_addon import FOLDER, PackagingError, build, package, stamped, write_zip
+from scripts.build.addon import FOLDER, PackagingError, build, package, stamped, write_zip
 from tests.conftest import ROOT, fresh_environment
 
 INSTALL = Path(__file__).with_name("install_in_blender.py")
@@ -68,7 +68,13 @@ def test_everything_is_in_one_folder(addon_zip):
 
 def test_artists_get_the_engine_and_its_models_but_nothing_of_the_workshop(addon_zip, names):
     for name in (
-        *("__init__.py", "blender_manifest.toml", "worker_client.py", "core/__init__.py", "core/worker.py"),
+        *(
+            "__init__.py",
+            "blender_manifest.toml",
+            "engine/client.py",
+            "core/__init__.py",
+            "core/worker/__main__.py",
+        ),
         *(
             "models/head_template.npz",
             "models/face_landmarker.task",
@@ -116,7 +122,7 @@ def test_the_addon_imports_nothing_that_blender_lacks(addon_zip, names):
 
 def test_the_same_files_make_the_same_zip(tmp_path):
     for copy in ("one", "two"):
-        for name in ("LICENSE", "THIRD_PARTY.md", "core/worker.py", "models/net.onnx"):
+        for name in ("LICENSE", "THIRD_PARTY.md", "core/worker/__main__.py", "models/net.onnx"):
             path = tmp_path / copy / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(name * 100)
@@ -185,7 +191,7 @@ def test_the_engine_starts_from_the_installed_folder(addon_zip, tmp_path, home):
     with zipfile.ZipFile(addon_zip) as archive:
         archive.extractall(tmp_path)
     code = (
-        "import pathlib, core.export, core.photo\n"
+        "import pathlib, core.io.writer, core.image.photo\n"
         "from core import Reconstructor\n"
         "Reconstructor.from_pretrained()\n"
         "print(pathlib.Path(core.__file__).parent)"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from skimage.data import astronaut as astronaut_picture
 
-from core.detection import FaceDetector
+from core.detection.detector import FaceDetector
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from core.detection import FaceLandmarks
-from core.geometry import Camera
-from core.head import Head
-from core.head_topology import HeadTopology
-from core.lifter import LiftedHead
+from core.detection.detector import FaceLandmarks
+from core.geometry.frames import Camera
+from core.lifting.lifter import HeadPrior
+from core.template.topology import HeadTopology
+from core.wrapping.head import Head
 from tests.core.stand_ins import average_lifter
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -19,7 +19,7 @@ MODELS = Path(__file__).resolve().parents[2] / "models"
 class Sample:
     rgb: np.ndarray
     face: FaceLandmarks
-    lifted: LiftedHead
+    lifted: HeadPrior
     head: Head
 
 

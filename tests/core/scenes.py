@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import trimesh
 
-from core.geometry import (
+from core.geometry.frames import (
     FRONTAL,
     HEAD_CENTRE,
     VOLUME_SHAPE,
@@ -15,7 +15,7 @@ from core.geometry import (
     HeadPose,
     crop_frame_around,
 )
-from core.likely_head import LikelyHead
+from core.surface.prior_mesh import PriorMesh
 
 #: Half axes, metres: width, length, height.
 AXES = np.array([0.07, 0.09, 0.11])
@@ -28,7 +28,7 @@ class Scene:
     volume: np.ndarray
     size: int
 
-    def likely(self, size: float = 0.97, shift: float = 0.002) -> LikelyHead:
+    def likely(self, size: float = 0.97, shift: float = 0.002) -> PriorMesh:
         """What a lifter might take the ellipsoid for: one of another size, metres beside it."""
         return likely_ellipsoid(self, HEAD_CENTRE + np.array([shift, -shift, shift]), AXES * size)
 
@@ -77,8 +77,8 @@ def ellipsoid_scene(
     return Scene(frame, pose, volume, size)
 
 
-def likely_ellipsoid(scene: Scene, centre: np.ndarray, axes: np.ndarray) -> LikelyHead:
+def likely_ellipsoid(scene: Scene, centre: np.ndarray, axes: np.ndarray) -> PriorMesh:
     """An ellipsoid of the head frame as a likely head, cut off nowhere."""
     ball = trimesh.creation.icosphere(subdivisions=4)
     points = scene.frame.camera_to_volume(scene.pose.head_to_camera(centre + ball.vertices * axes))
-    return LikelyHead(points, ball.faces.astype(np.int32), np.array([0.0, 0.0, 0.0, 1.0]))
+    return PriorMesh(points, ball.faces.astype(np.int32), np.array([0.0, 0.0, 0.0, 1.0]))

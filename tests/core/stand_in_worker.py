@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from core import worker
+from core.worker import server as worker
 from tests.core.stand_ins import stand_in_reconstructor
 
 

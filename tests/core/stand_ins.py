@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import Delaunay
 
-from core.detection import FaceDetector
-from core.guidance import Guidance
-from core.lifter import POSE_OUTPUTS, LandmarkLifter
-from core.predictor import SOFTNESS
+from core.detection.detector import FaceDetector
+from core.lifting.lifter import POSE_OUTPUTS, LandmarkLifter
 from core.reconstructor import Reconstructor
-from core.template import HeadTemplate
+from core.template.template import HeadTemplate
+from core.volume.guidance import Guidance
+from core.volume.predictor import TEMPERATURE
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
@@ -25,7 +25,7 @@ class TemplatePredictor:
         assert crop.shape == (192, 192, 3) and crop.dtype == np.uint8
         assert guidance.maps.shape == (7, 192, 192)
         self.calls += 1
-        return (1 / (1 + np.exp(-guidance.template_logits / SOFTNESS))).astype(np.float32)
+        return (1 / (1 + np.exp(-guidance.template_logits / TEMPERATURE))).astype(np.float32)
 
 
 def average_lifter() -> LandmarkLifter:

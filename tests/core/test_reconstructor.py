@@ -11,9 +11,9 @@ import trimesh
 from scipy.spatial import cKDTree
 
 from core import errors
-from core.crop import cut_crop
-from core.geometry import Camera
-from core.photo import Photo
+from core.geometry.frames import Camera
+from core.image.crop import cut_crop
+from core.image.photo import Photo
 from core.reconstructor import camera_of
 from tests.core.stand_ins import stand_in_reconstructor
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from blender_addon.blender_worker.result import StepResult
+from blender_addon.blender_worker.server import Server, take_over_streams
 from blender_addon.errors import RenderError, StepError
-from blender_addon.studio.result import StepResult
-from blender_addon.studio.server import Server, take_over_streams
 
 LOG = os.environ.get("FAKE_STUDIO_LOG")
 

@@ -14,7 +14,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from blender_addon.batch.parcel import difference, pack
+from blender_addon.batch.payload import difference, pack
 from blender_addon.batch.photo_job import PhotoTask
 from blender_addon.batch.plan import Plan, StepPlan
 from blender_addon.errors import JobCancelledError
@@ -283,7 +283,7 @@ def desk(tmp_path, fake_programs, monkeypatch):
     worker = SimpleNamespace(
         address="tcp://here", state=SimpleNamespace(nthreads=3), local_directory=str(tmp_path)
     )
-    desk = cluster_worker.Desk(worker)
+    desk = cluster_worker.WorkerState(worker)
     yield desk
     desk.teardown(worker)
 

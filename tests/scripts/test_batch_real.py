@@ -12,7 +12,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from scripts.benchmark_batch import descendants, kind_of
+from scripts.benchmark.batch import descendants, kind_of
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = ROOT / "scripts/batch.py"

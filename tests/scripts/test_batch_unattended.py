@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.benchmark_batch import descendants
+from scripts.benchmark.batch import descendants
 
 ROOT = Path(__file__).resolve().parents[2]
 

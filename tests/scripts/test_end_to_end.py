@@ -15,10 +15,10 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from blender_addon.engine import Engine
+from blender_addon.engine.client import WorkerClient
+from blender_addon.engine.locate import Engine
 from blender_addon.errors import JobCancelledError, JobFailedError
-from blender_addon.ply import read_ply
-from blender_addon.worker_client import WorkerClient
+from blender_addon.heads.ply import read_ply
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = ROOT / "scripts/batch.py"
@@ -127,7 +127,7 @@ def test_demo_preview_shows_photo_and_three_views(demo):
 
 
 def test_a_face_detector_finds_the_face_in_front_and_turned_in_the_three_quarter_view(demo):
-    from core.detection import FaceDetector
+    from core.detection.detector import FaceDetector
 
     preview = np.asarray(Image.open(demo[1] / "preview.png").convert("RGB"))
     detector = FaceDetector.from_pretrained()

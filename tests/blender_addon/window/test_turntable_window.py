@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from scripts.build_addon import build
+from scripts.build.addon import build
 from tests.blender_addon.window.test_window import (  # noqa: F401  (the fixtures)
     display,
     install,

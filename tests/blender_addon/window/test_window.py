@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.build_addon import build
+from scripts.build.addon import build
 from tests.blender_addon.window.blender_window import BlenderWindow
 from tests.blender_addon.window.display import SIZE, Display, missing_programs
 from tests.conftest import ROOT, fresh_environment

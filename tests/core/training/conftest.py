@@ -16,7 +16,7 @@ def face_model():
     path = Path(os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared")) / "face_model" / "ict_facekit.npz"
     if not path.is_file():
         pytest.skip(f"no face model at {path}: set PHOTOBUST_DATA to the folder of the training data")
-    from core.training.face_model import FaceModel
+    from core.training.face_models.ict_facekit import FaceModel
 
     return FaceModel(path)
 
@@ -24,7 +24,7 @@ def face_model():
 @pytest.fixture(scope="session")
 def registered(face_model):
     """(registration of the template to the face model, figures of its fit)."""
-    from core.training.registration_run import register
+    from core.training.face_models.registration_run import register
 
     with np.load(MODELS / "head_template.npz") as file:
         template = {name: file[name] for name in file.files}
@@ -34,7 +34,7 @@ def registered(face_model):
 @pytest.fixture(scope="session")
 def heads(face_model, registered, tmp_path_factory):
     """Both families of training heads."""
-    from core.training.heads import HeadSource
+    from core.training.face_models.heads import HeadSource
 
     path = tmp_path_factory.mktemp("cache") / "registration.npz"
     registered[0].save(path)
@@ -44,15 +44,15 @@ def heads(face_model, registered, tmp_path_factory):
 @pytest.fixture(scope="session")
 def lifter(heads):
     """The trained lifter."""
-    from core.lifter import LandmarkLifter
+    from core.lifting.lifter import LandmarkLifter
 
     return LandmarkLifter.from_pretrained(MODELS, heads.template)
 
 
 def projected_sample(heads, source: str, seed: int, noise: float = 1.0):
     """A sample with a grey picture, its landmarks the true ones plus noise, px."""
-    from core.training.scenes import PICTURE, sample_scene
-    from core.training.shards import Sample
+    from core.training.data.shards import Sample
+    from core.training.synthesis.cameras import PICTURE, sample_scene
 
     rng = np.random.default_rng(seed)
     identity, expression = (v.astype(np.float16).astype(np.float32) for v in heads.sample(rng, source))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core.training.quality_calibration import MEASURES
+from core.training.calibration.fit import MEASURES
 
 
 def made_rows(count: int, seed: int = 0) -> list[dict]:

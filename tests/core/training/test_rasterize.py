@@ -5,9 +5,9 @@ import pytest
 import trimesh
 from skimage.measure import marching_cubes
 
-from core.geometry import Camera
+from core.geometry.frames import Camera
 from core.training.rasterize import columns, voxelize
-from core.training.render import draw
+from core.training.synthesis.render import draw
 
 EVERYWHERE = np.array([0.0, 0.0, 0.0, 1.0])
 CENTRE = np.array([95.3, 96.2, 99.1])

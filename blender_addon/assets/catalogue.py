@@ -1,0 +1,122 @@
+"""The catalogues of an asset library of Blender's: blender_assets.cats.txt. No bpy.
+
+Each line is "UUID:path/of/catalogues:Simple-Name"; what others wrote, comments too, is kept as it is. The
+file is written under another name and moved into place, by one writer at a time.
+"""
+
+import contextlib
+import os
+import re
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from ..errors import AssetError
+
+FILE_NAME, LOCK_NAME = "blender_assets.cats.txt", ".photobust.lock"
+#: What catalogues' UUIDs are made from, with their path: the same path gets the same one in every library.
+NAMESPACE = uuid.UUID("5b2c0a3e-9c5f-4b7e-8c57-0d5f6f1b7a10")
+LOCK_TIMEOUT = 60.0
+VERSION = "VERSION 1"
+HEADER = f"""# This is an Asset Catalog Definition file for Blender.
+#
+# Empty lines and lines starting with `#` will be ignored.
+# The first non-ignored line should be the version indicator.
+# Other lines are of the format "UUID:catalog/path/for/assets:simple catalog name"
+
+{VERSION}
+
+"""
+
+
+def clean_path(path: str) -> str:
+    """A catalogue's path as Blender writes it: no empty parts, no colons or line breaks."""
+    parts = (re.sub(r"[:\\\s]+", " ", part).strip() for part in path.split("/"))
+    return "/".join(part for part in parts if part)
+
+
+def parse(text: str) -> dict[str, str]:
+    """Path -> UUID of the catalogues in a file's text. Raises ValueError if it is of another version."""
+    found: dict[str, str] = {}
+    version = None
+    for line in (line.strip() for line in text.splitlines()):
+        if not line or line.startswith("#"):
+            continue
+        if version is None:
+            version = line
+            if version != VERSION:
+                raise ValueError(f'it begins with "{line}" and not with "{VERSION}"')
+            continue
+        identifier, _, rest = line.partition(":")
+        with contextlib.suppress(ValueError):  # a line that Blender would pass over, too
+            found.setdefault(rest.partition(":")[0], str(uuid.UUID(identifier)))
+    return found
+
+
+def catalogue_id(library: Path, path: str) -> str:
+    """The UUID of a catalogue of a library, which is added if it is not there. Raises AssetError.
+
+    `path`: with "/" for one inside another; or the UUID of one, which is taken as it is.
+    """
+    with contextlib.suppress(ValueError):
+        return str(uuid.UUID(path))
+    cleaned = clean_path(path)
+    if not cleaned:
+        raise AssetError(f'A catalogue cannot be called "{path}": give it a name.')
+    file = library / FILE_NAME
+    try:
+        library.mkdir(parents=True, exist_ok=True)
+        with locked(library / LOCK_NAME):
+            text = file.read_text("utf-8") if file.exists() else HEADER
+            known = parse(text)
+            if cleaned in known:
+                return known[cleaned]
+            new = str(uuid.uuid5(NAMESPACE, cleaned))
+            if new in known.values():  # somebody has moved ours: its assets go where it is now
+                return new
+            if VERSION not in text:
+                text = HEADER + text
+            if not text.endswith("\n"):
+                text += "\n"
+            simple = cleaned.replace("/", "-")[-63:]
+            partial = file.with_name(FILE_NAME + ".part")
+            partial.write_text(f"{text}{new}:{cleaned}:{simple}\n", "utf-8")
+            os.replace(partial, file)
+            return new
+    except OSError as error:
+        raise AssetError(
+            f"The asset library {library} cannot be written: {error.strerror or error}."
+        ) from error
+    except ValueError as error:
+        raise AssetError(f"{file} is of a kind that this version does not know ({error}).") from error
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Nobody else is in here with the same lock file. Raises AssetError after LOCK_TIMEOUT seconds."""
+    with open(path, "a+b") as file:
+        deadline = time.monotonic() + LOCK_TIMEOUT
+        while not _lock(file):
+            if time.monotonic() > deadline:
+                raise AssetError(f"Another program has kept {path} for a minute: end it, and try again.")
+            time.sleep(0.05)
+        yield  # closing the file, or the end of the process, unlocks it
+
+
+def _lock(file: IO[bytes]) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True

@@ -1,0 +1,167 @@
+"""Heads as assets of Blender's: a .blend each, in the folder of an asset library. Needs bpy.
+
+A head's file has a name that is made from its photo's fingerprint, so that the same head made again takes its
+own place, and different ones, from whichever run, never each other's.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..blender import compat
+from ..blender.temporary_data import temporary_blocks
+from ..errors import AssetError
+from ..heads.build import PHOTO_SHAPE, PREFIX, build_head
+from ..heads.export import head_image
+from ..heads.head_npz import FILE_NAME as HEAD_FILE
+from ..heads.head_npz import TEXTURE, read_head
+from ..heads.manifest import FILE_NAME as MANIFEST
+from ..heads.record import HeadRecord
+from ..heads.surface_import import import_surface
+from ..heads.surface_materials import head_material
+from ..render.stage import Stage
+from ..render.subjects import SURFACE_FILE, of_folder
+from .catalogue import LOCK_NAME, catalogue_id, locked
+
+CATALOGUE = "Photobust/Heads"
+#: Side of the preview, pixels, the largest that Blender shows; and how far the head is turned on it, degrees.
+PREVIEW_SIZE, PREVIEW_TURN = 256, 20.0
+KINDS = {
+    "head": "Animation-ready head from one photo: texture, {shapes} face shapes",
+    "surface": "Coloured surface of a head from one photo",
+}
+
+
+@dataclass(frozen=True)
+class AssetInfo:
+    """What an asset tells of itself. catalogue: its path, with "/", or its UUID."""
+
+    name: str
+    tags: Sequence[str] = ()
+    author: str = ""
+    licence: str = ""
+    description: str = ""
+    catalogue: str = CATALOGUE
+
+
+@dataclass(frozen=True)
+class Asset:
+    """What was written. kind: "head" or "surface"; catalogue: its UUID."""
+
+    path: Path
+    kind: str
+    catalogue: str
+
+
+def add_to_library(folder: Path, library: Path, info: AssetInfo, renderer: str) -> Asset:
+    """Put the head of a result's folder, or the surface if it has none, into an asset library.
+
+    bpy.data is left as it was. Raises AssetError, or what reading and rendering raise.
+    """
+    record = HeadRecord.read(folder / MANIFEST)
+    subject = of_folder(folder)
+    with Stage(subject.build, renderer, PREVIEW_SIZE, transparent=True) as stage:
+        picture = stage.shoot(subject.seen * PREVIEW_TURN)
+    catalogue = catalogue_id(library, info.catalogue or CATALOGUE)
+    path = library / f"{bpy.path.clean_name(info.name) or 'head'}-{fingerprint(record)}.blend"
+    with _names_free(info.name), temporary_blocks():
+        scene = bpy.data.scenes.new(info.name)
+        scene.unit_settings.system = "METRIC"
+        ob = _build(folder, subject.kind, scene.collection, info.name)
+        _note(ob, record)
+        _mark(ob, subject.kind, info, catalogue, picture)
+        # With the scene, so that the file shows its head when it is opened itself.
+        _write(path, {scene, ob})
+    return Asset(path, subject.kind, catalogue)
+
+
+def fingerprint(record: HeadRecord) -> str:
+    """Eight hexadecimal digits that are this photo's this face's."""
+    photo, face = record.document.get("input") or {}, record.document.get("detection") or {}
+    key = f"{photo.get('sha256') or photo.get('name')}:{face.get('face_index', 0)}"
+    return hashlib.sha256(key.encode()).hexdigest()[:8]
+
+
+@contextlib.contextmanager
+def _names_free(name: str) -> Iterator[None]:
+    """Nothing else has that name, of which Blender would make "name.001"."""
+    blocks = [kind.get(name) for kind in (bpy.data.scenes, bpy.data.objects, bpy.data.meshes)]
+    renamed = [block for block in blocks if block is not None and not block.library]
+    try:
+        for block in renamed:
+            block.name = f"photobust {name}"[:60]
+        yield
+    finally:
+        for block in renamed:
+            block.name = name
+
+
+def _build(folder: Path, kind: str, collection: bpy.types.Collection, name: str) -> bpy.types.Object:
+    if kind == "head":
+        texture = folder / TEXTURE if (folder / TEXTURE).is_file() else None
+        head = build_head(read_head(folder / HEAD_FILE), texture, collection, name)
+        image = head_image(head)
+        if image is not None:
+            image.filepath_raw = f"//{TEXTURE}"  # it is packed; where it came from is nobody's business
+        return head
+    mesh = import_surface(folder / SURFACE_FILE, name)
+    mesh.materials.append(head_material(name))
+    surface = bpy.data.objects.new(name, mesh)
+    collection.objects.link(surface)
+    return surface
+
+
+def _note(ob: bpy.types.Object, record: HeadRecord) -> None:
+    """What the head was made of: for everybody, and for the add-on's panel, without this computer's paths."""
+    photo, generator = record.document.get("input") or {}, record.document.get("generator") or {}
+    noted = {
+        "photo": photo.get("name"),
+        "photo_sha256": photo.get("sha256"),
+        "generator": " ".join(str(generator[key]) for key in ("name", "version") if key in generator),
+    }
+    for key, value in noted.items():
+        if value and PREFIX + key not in ob:
+            ob[PREFIX + key] = value
+    values = {"is_head": True, "photo": str(photo.get("name") or ""), "manifest": record.compact()}
+    if hasattr(ob, "photobust"):
+        for key, value in values.items():
+            setattr(ob.photobust, key, value)
+    else:  # the add-on is not switched on here, but may be where the asset is used
+        compat.registered_properties(ob)["photobust"] = values
+
+
+def _mark(ob: bpy.types.Object, kind: str, info: AssetInfo, catalogue: str, picture: np.ndarray) -> None:
+    ob.asset_mark()
+    data = ob.asset_data
+    for tag in dict.fromkeys((kind, "photobust", *info.tags)):
+        if tag.strip():
+            data.tags.new(tag.strip()[:63], skip_if_exists=True)
+    keys = ob.data.shape_keys.key_blocks if ob.data.shape_keys else []
+    shapes = sum(key.name not in ("Basis", PHOTO_SHAPE) for key in keys)
+    description = info.description or KINDS[kind].format(shapes=shapes)
+    if info.licence and not compat.set_licence(data, info.licence):
+        description = f"{description}. Licence: {info.licence}"
+    data.description, data.author, data.catalog_id = description, info.author, catalogue
+    preview = ob.preview_ensure()
+    preview.image_size = picture.shape[1], picture.shape[0]
+    values = np.ascontiguousarray(picture[::-1], np.float32) / 255.0  # from the bottom up
+    preview.image_pixels_float.foreach_set(values.ravel())
+
+
+def _write(path: Path, blocks: set[bpy.types.ID]) -> None:
+    partial = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path.parent / LOCK_NAME):  # another run may be writing the same head
+            try:
+                bpy.data.libraries.write(str(partial), blocks, compress=True)
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:
+        raise AssetError(f"The asset {path} cannot be written ({error}): choose another folder.") from error

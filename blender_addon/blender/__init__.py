@@ -1,0 +1,1 @@
+"""What any part of the add-on needs of Blender."""

@@ -1,0 +1,122 @@
+"""Blender's own exporters, with options for heads: metres, upright, looking at the viewer. Needs bpy."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import bpy
+from mathutils import Matrix
+
+from ..errors import ExportError
+from . import compat
+
+SUFFIXES = {"fbx": ".fbx", "obj": ".obj", "usd": ".usdc", "glb": ".glb"}
+
+
+def formats() -> tuple[str, ...]:
+    """The formats that this Blender can write."""
+    return tuple(name for name, (operator, _) in exporters().items() if compat.has_operator(operator))
+
+
+def write(context: bpy.types.Context, one: bpy.types.Object, path: Path, format_: str) -> None:
+    """Write an object, as if it were at the origin, into a file. Raises ExportError."""
+    operator, options = exporters()[format_]
+    if not compat.has_operator(operator):
+        raise ExportError(f"This Blender cannot write {format_.upper()}: choose another format or Blender.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with alone(context, one):
+            operator(filepath=str(path), **compat.known_options(operator, options))
+    except (OSError, RuntimeError) as error:
+        raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
+    if not path.is_file():
+        raise ExportError(f"{path} was not written: choose another folder or format.")
+
+
+def exporters() -> dict[str, tuple[Callable[..., set[str]], dict[str, object]]]:
+    """Operator and options by format."""
+    return {
+        "fbx": (
+            bpy.ops.export_scene.fbx,
+            {
+                "use_selection": True,
+                "object_types": {"MESH"},
+                # A unit is written as 100 cm, so that no program scales the head.
+                "apply_scale_options": "FBX_SCALE_ALL",
+                "axis_forward": "-Z",
+                "axis_up": "Y",
+                "bake_space_transform": True,
+                "mesh_smooth_type": "FACE",
+                "use_mesh_modifiers": False,
+                "use_custom_props": True,
+                "bake_anim": False,
+                "path_mode": "COPY",
+                "embed_textures": True,
+            },
+        ),
+        "obj": (
+            bpy.ops.wm.obj_export,
+            {
+                "export_selected_objects": True,
+                "forward_axis": "NEGATIVE_Z",
+                "up_axis": "Y",
+                "export_materials": True,
+                "export_triangulated_mesh": False,
+                "path_mode": "STRIP",  # the texture lies beside it
+            },
+        ),
+        "usd": (
+            bpy.ops.wm.usd_export,
+            {
+                "selected_objects_only": True,
+                "export_animation": False,
+                "export_uvmaps": True,
+                "export_normals": True,
+                "export_materials": True,
+                "export_shapekeys": True,
+                "generate_preview_surface": True,
+                "export_textures": False,  # until 4.1
+                "export_textures_mode": "KEEP",
+                "convert_world_material": False,
+                "relative_paths": True,
+                "root_prim_path": "/root",
+                "export_custom_properties": False,  # it knows no lists
+            },
+        ),
+        "glb": (
+            bpy.ops.export_scene.gltf,
+            {
+                "export_format": "GLB",
+                "use_selection": True,
+                "export_yup": True,
+                "export_animations": False,
+                "export_morph": True,
+                "export_morph_normal": False,
+                "export_extras": True,
+            },
+        ),
+    }
+
+
+@contextlib.contextmanager
+def alone(context: bpy.types.Context, one: bpy.types.Object) -> Iterator[None]:
+    """Only this object is selected, shown, and at the origin."""
+    view_layer = context.view_layer
+    selected, active = list(view_layer.objects.selected), view_layer.objects.active
+    matrix, hidden = one.matrix_world.copy(), one.hide_get(view_layer=view_layer)
+    try:
+        for other in selected:
+            other.select_set(False, view_layer=view_layer)
+        one.hide_set(False, view_layer=view_layer)
+        one.matrix_world = Matrix.Identity(4)
+        one.select_set(True, view_layer=view_layer)
+        view_layer.objects.active = one
+        view_layer.update()
+        yield
+    finally:
+        one.matrix_world = matrix
+        one.hide_set(hidden, view_layer=view_layer)
+        one.select_set(False, view_layer=view_layer)
+        for other in selected:
+            other.select_set(True, view_layer=view_layer)
+        view_layer.objects.active = active

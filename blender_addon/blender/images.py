@@ -1,0 +1,54 @@
+"""Picture files as numpy arrays, through Blender: its Python has no imaging library. Needs bpy."""
+
+import os
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..errors import RenderError
+
+
+def load_picture(path: str | os.PathLike, size: int | None = None) -> np.ndarray:
+    """Picture file -> (H, W, 4) uint8, top row first, values as stored; scaled to (size, size) if given."""
+    try:
+        image = bpy.data.images.load(str(path))
+    except RuntimeError as error:
+        raise RenderError(f"Blender cannot read the picture {path}.") from error
+    try:
+        width, height = image.size
+        if not width or not height:  # loading only notes the name; the pixels come on first use
+            raise RenderError(f"Blender cannot read the picture {path}.")
+        if size and (width, height) != (size, size):
+            image.scale(size, size)
+            width = height = size
+        values = np.empty(width * height * 4, np.float32)
+        image.pixels.foreach_get(values)
+        return np.rint(values.reshape(height, width, 4)[::-1] * 255.0).astype(np.uint8)
+    finally:
+        bpy.data.images.remove(image)
+
+
+def save_png(path: str | os.PathLike, rgb: np.ndarray) -> Path:
+    """Write (H, W, 3) or, with straight alpha, (H, W, 4) uint8 as a PNG.
+
+    The file appears under its name only when it is complete. Raises RenderError.
+    """
+    path = Path(path)
+    height, width, channels = rgb.shape
+    image = bpy.data.images.new("photobust picture", width, height, alpha=channels == 4)
+    try:
+        rgba = rgb[::-1]
+        if channels == 3:
+            rgba = np.concatenate([rgba, np.full((height, width, 1), 255, np.uint8)], 2)
+        image.pixels.foreach_set((rgba.astype(np.float32) / 255.0).ravel())
+        partial = path.with_name(path.name + ".part.png")
+        image.filepath_raw = str(partial)
+        image.file_format = "PNG"
+        image.save()
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        raise RenderError(f"The picture {path} cannot be written: {error}.") from error
+    finally:
+        bpy.data.images.remove(image)
+    return path

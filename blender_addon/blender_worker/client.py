@@ -1,0 +1,86 @@
+"""How the batch starts a studio: with the bpy module in a Python, or with a Blender. No bpy."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+from ..engine.locate import ONE_BLAS_THREAD, PROJECT_ROOT, environment_python
+from ..errors import StudioNotFoundError
+
+
+@dataclass(frozen=True)
+class Studio:
+    """What runs the studio, as `engine_process.Program`.
+
+    python: a Python with the bpy module, or a Blender. threads: of a Blender, and of OpenGL that is drawn by
+    the processor; None for one a core.
+    """
+
+    python: Path
+    root: Path = PROJECT_ROOT
+    threads: int | None = None
+
+    noun: ClassVar[str] = "studio (Blender)"
+    background: ClassVar[bool] = False
+
+    @property
+    def is_blender(self) -> bool:
+        """Whether this is a Blender: every Python has that in its name."""
+        return "python" not in self.python.name.lower()
+
+    def command(self) -> list[str]:
+        """Command line of the process."""
+        if not self.is_blender:
+            return [str(self.python), "-u", "-m", "blender_addon.blender_worker"]
+        threads = ["--threads", str(self.threads)] if self.threads else []
+        script = str(self.root / "scripts/blender_worker.py")
+        options = ["--background", "--factory-startup", "--python-exit-code", "3"]
+        return [str(self.python), *options, *threads, "--python", script]
+
+    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """`base`, in which a Python finds the project; as many threads as asked for."""
+        env = {**base, **ONE_BLAS_THREAD}
+        if not self.is_blender:
+            env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(self.root), env.get("PYTHONPATH")]))
+            env["PYTHONIOENCODING"] = "utf-8"
+        if self.threads:
+            env["LP_NUM_THREADS"] = str(self.threads)  # Mesa's software OpenGL
+        return env
+
+
+def find_studio(explicit: str | None = None, root: Path = PROJECT_ROOT) -> Studio:
+    """The studio to use: `explicit`, else the Blender or the bpy that runs this, else .venv's bpy beside the
+    project, else the `blender` in the PATH. Raises StudioNotFoundError.
+    """
+    if explicit:
+        found = shutil.which(Path(explicit).expanduser())
+        if not found:
+            raise StudioNotFoundError(f"{explicit}, named with --blender, is no program that can be run.")
+        return Studio(Path(found).absolute(), root)
+    bpy = sys.modules.get("bpy")
+    if bpy and bpy.app.binary_path:
+        return Studio(Path(bpy.app.binary_path), root)
+    if find_spec("bpy"):
+        return Studio(Path(sys.executable), root)
+    beside = environment_python(root / ".venv")
+    if beside.is_file() and _has_bpy(beside):
+        return Studio(beside, root)
+    blender = shutil.which("blender")
+    if blender:
+        return Studio(Path(blender), root)
+    raise StudioNotFoundError(
+        f"{sys.executable} has no bpy module, and there is no `blender` in the PATH. Use .venv/bin/python "
+        "after `make setup`, name a Blender with --blender, or leave out what needs one (--no-preview "
+        "--no-page)."
+    )
+
+
+def _has_bpy(python: Path) -> bool:
+    look = "import importlib.util, sys; sys.exit(importlib.util.find_spec('bpy') is None)"
+    return subprocess.run([str(python), "-c", look], check=False, capture_output=True).returncode == 0

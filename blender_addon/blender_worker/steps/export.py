@@ -1,0 +1,27 @@
+"""The step "export": the animation-ready head in formats that the engine does not write. Needs bpy."""
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ...errors import StepError
+from ...heads.export import DESCRIPTIONS, export_folder, formats
+from ..result import StepResult
+
+
+def run(folder: Path, options: dict[str, Any]) -> StepResult:
+    """Options: formats, a list of names as `head_export.formats` gives them.
+
+    Raises StepError, HeadFileError or ExportError.
+    """
+    wanted = list(options["formats"])
+    missing = sorted(set(wanted) - set(formats()))
+    if missing:
+        raise StepError(f"This Blender cannot write {', '.join(missing)}: leave it out of --export.")
+    files: dict[str, str] = {}
+    for name, path in zip(wanted, export_folder(bpy.context, folder, wanted), strict=True):
+        files[path.name] = DESCRIPTIONS[name]
+        if name == "obj" and path.with_suffix(".mtl").is_file():
+            files[path.with_suffix(".mtl").name] = "materials of the OBJ file"
+    return StepResult(files)

@@ -1,0 +1,98 @@
+"""The step "lods": the head, or the surface, with fewer and fewer triangles. Needs bpy."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ...blender.exporters import formats as possible
+from ...blender.temporary_data import temporary_blocks
+from ...errors import StepError
+from ...heads.build import PREFIX, build_head
+from ...heads.export import head_image
+from ...heads.head_npz import FILE_NAME, TEXTURE, HeadData, read_head
+from ...heads.surface_import import import_surface
+from ...mesh import files as mesh_files
+from ...mesh import lods
+from ..result import StepResult
+
+SURFACE = "surface.ply"
+SOURCES = ("auto", "head", "surface")
+#: Custom properties of a head that name its vertices, or shapes: a level of detail has others, or none.
+OF_ITS_VERTICES = ("landmarks", "ibug68", "expression")
+
+
+def run(folder: Path, options: dict[str, Any]) -> StepResult:
+    """Write lod0.glb, lod1.glb and so on, in the order of the ratios.
+
+    Options: ratios (of the triangles, 1 is all), source ("head", as photographed, with its texture;
+    "surface", with vertex colours; "auto", the head if there is one), formats (["glb"]; of glb, fbx, obj,
+    usd).
+    """
+    ratios = lods.checked_ratios(options["ratios"])
+    wanted = list(options.get("formats") or ("glb",))
+    missing = sorted(set(wanted) - set(possible()))
+    if missing:
+        raise StepError(f"This Blender cannot write {', '.join(missing)}: leave it out.")
+    source = options.get("source") or "auto"
+    if source not in SOURCES:
+        raise StepError(
+            f"There is no source {source!r} for levels of detail: choose from {', '.join(SOURCES)}."
+        )
+    if source == "auto":
+        source = "head" if (folder / FILE_NAME).is_file() else "surface"
+    files: dict[str, str] = {}
+    counts = []
+    with temporary_blocks():
+        one = _head(folder) if source == "head" else _surface(folder)
+        image = head_image(one) if source == "head" else None
+        for k, level in enumerate(lods.levels(one, ratios)):
+            shown = bpy.data.objects.new(f"lod{k}", level.mesh)
+            for key, value in one.items():
+                if key.startswith(PREFIX):
+                    shown[key] = value
+            bpy.context.scene.collection.objects.link(shown)
+            for path in mesh_files.export(bpy.context, shown, folder, f"lod{k}", wanted, image):
+                files[path.name] = _description(path, source, level)
+            counts.append({"ratio": level.ratio, "triangles": level.triangles})
+            bpy.data.objects.remove(shown)
+    return StepResult(files, {"source": source, "levels": counts})
+
+
+def _description(path: Path, source: str, level: lods.Level) -> str:
+    if path.suffix == ".mtl":
+        return f"materials of {path.stem}.obj"
+    what = "the head as photographed" if source == "head" else "the surface"
+    if level.ratio == 1.0:
+        return f"{what}, all of its {level.triangles} triangles"
+    return f"{what} with {level.triangles} of its {level.of} triangles"
+
+
+def _head(folder: Path) -> bpy.types.Object:
+    data = read_head(folder / FILE_NAME)
+    texture = folder / TEXTURE
+    head = build_head(
+        _as_photographed(data), texture if texture.is_file() else None, bpy.context.scene.collection, "lod"
+    )
+    head.shape_key_clear()
+    for name in OF_ITS_VERTICES:
+        del head[PREFIX + name]
+    image = head_image(head)
+    if image is not None:
+        image.unpack(method="REMOVE")  # the file is there; OBJ and USD refer to it
+        image.filepath = str(texture.absolute())
+    bpy.context.scene.collection.objects.unlink(head)
+    return head
+
+
+def _as_photographed(data: HeadData) -> HeadData:
+    return dataclasses.replace(data, neutral=data.photo, units=data.units[:0], unit_names=())
+
+
+def _surface(folder: Path) -> bpy.types.Object:
+    if not (folder / SURFACE).is_file():
+        raise StepError(f"There is neither {FILE_NAME} nor {SURFACE} in {folder}: nothing to reduce.")
+    mesh = import_surface(folder / SURFACE, "lod")
+    mesh.materials.append(mesh_files.colored_material("lod"))
+    return bpy.data.objects.new("lod", mesh)

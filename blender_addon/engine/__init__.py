@@ -1,0 +1,1 @@
+"""The engine process: found, set up, started, talked to. No bpy."""

@@ -1,0 +1,74 @@
+"""The folder of the engine's private environment: marked as ours, set aside, restored, removed. No bpy."""
+
+import contextlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from ..errors import SetupError
+from .base_python import BasePython
+from .locate import MARKER_NAME, read_marker
+
+
+def remove_environment(folder: Path) -> None:
+    """Delete an environment that was made here. Raises SetupError for any other folder."""
+    if not folder.exists():
+        return
+    if read_marker(folder) is None:
+        raise SetupError(f"{folder} was not made by this add-on and is left alone.")
+    try:
+        # The marker goes last: if this is interrupted, the rest can still be removed.
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != MARKER_NAME:
+                path.unlink()
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise SetupError(f"{folder} cannot be removed ({error}): stop the engine, then try again.") from error
+
+
+def environment_size(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    size = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += os.lstat(os.path.join(parent, name)).st_size
+    return size
+
+
+def set_aside(folder: Path, previous: Path) -> None:
+    """Keep a finished environment until the new one is; remove an unfinished one."""
+    marker = read_marker(folder)
+    if not (marker or {}).get("finished"):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        remove_environment(folder)
+        return
+    remove_environment(previous)
+    try:
+        folder.rename(previous)
+    except OSError as error:
+        raise SetupError(f"{folder} is in use ({error}): stop the engine, then try again.") from error
+
+
+def restore(folder: Path, previous: Path) -> None:
+    """Remove what is half-made and bring back what was set aside."""
+    remove_environment(folder)
+    if previous.is_dir() and not folder.exists():
+        previous.rename(folder)
+
+
+def mark(folder: Path, base: BasePython, packages: tuple[str, ...], finished: bool) -> None:
+    """Note in an environment that it is ours, what it was made of, and whether it is complete."""
+    marker = {
+        "finished": finished,
+        "python": base.version_text,
+        "made_with": str(base.path),
+        "packages": list(packages),
+    }
+    partial = folder / f"{MARKER_NAME}.part"
+    partial.write_text(json.dumps(marker, indent=1), "utf-8")
+    os.replace(partial, folder / MARKER_NAME)

@@ -1,0 +1,1 @@
+"""Reconstructed heads: files read, objects and materials built, exported."""

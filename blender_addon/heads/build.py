@@ -1,0 +1,99 @@
+"""head.npz and albedo.png -> the animation-ready head as an object. Needs bpy."""
+
+import os
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..blender import compat
+from ..errors import HeadFileError
+from .head_materials import build_materials
+from .head_npz import HeadData
+
+#: Names of the shape that has the photo's expression, of the layer of texture coordinates, of attributes.
+PHOTO_SHAPE, UV_LAYER = "Photo", "UVMap"
+CONFIDENCE, DEVIATION = "confidence", "deviation"
+#: Vertex group of all landmarks' vertices, and prefix of all custom properties.
+LANDMARK_GROUP, PREFIX = "landmarks", "photobust_"
+
+
+def build_head(
+    data: HeadData, albedo: str | os.PathLike | None, collection: bpy.types.Collection, name: str
+) -> bpy.types.Object:
+    """The head as an object `name` in a collection: 1 unit is 1 m, z up, the face looks along -y.
+
+    Its shape keys are "Basis", the neutral, "Photo", the expression as photographed, which is switched on,
+    and Apple's 52. Its texture is packed. Custom properties that begin with "photobust_" say what it was
+    made of; photobust_landmarks and photobust_ibug68 are the landmarks' vertices.
+    """
+    mesh = _mesh(data, name)
+    image = None if albedo is None else load_image(albedo, f"{name} albedo")
+    for material in build_materials(data.material_names, image, name):
+        mesh.materials.append(material)
+    mesh.polygons.foreach_set("material_index", data.face_material.astype(np.int32))
+    head = bpy.data.objects.new(name, mesh)
+    collection.objects.link(head)
+    _add_shapes(head, data)
+    _add_groups(head, data)
+    for key, value in _provenance(data).items():
+        head[PREFIX + key] = value
+    return head
+
+
+def load_image(path: str | os.PathLike, name: str) -> bpy.types.Image:
+    """A picture from a file, packed into the .blend. Raises HeadFileError."""
+    try:
+        image = bpy.data.images.load(str(Path(path).absolute()))
+    except RuntimeError as error:
+        raise HeadFileError(f"The texture {path} cannot be read. Reconstruct the photo again.") from error
+    image.name = name
+    # The alpha is the lashes' alone: it must not darken colours beside it.
+    image.alpha_mode = "CHANNEL_PACKED"
+    image.pack()
+    return image
+
+
+def _mesh(data: HeadData, name: str) -> bpy.types.Mesh:
+    mesh = bpy.data.meshes.new(name)
+    mesh.from_pydata(data.neutral.tolist(), [], data.quads.tolist())
+    layer = mesh.uv_layers.new(name=UV_LAYER)
+    layer.data.foreach_set("uv", np.ascontiguousarray(data.uv[data.quad_uv], np.float32).ravel())
+    compat.shade_smooth(mesh)
+    compat.set_float_attribute(mesh, CONFIDENCE, data.confidence)
+    compat.set_float_attribute(mesh, DEVIATION, data.deviation)
+    mesh.update()
+    return mesh
+
+
+def _add_shapes(head: bpy.types.Object, data: HeadData) -> None:
+    head.shape_key_add(name="Basis", from_mix=False)
+    shapes = [(PHOTO_SHAPE, data.photo)]
+    shapes += [(name, data.neutral + unit) for name, unit in zip(data.unit_names, data.units, strict=True)]
+    for name, points in shapes:
+        key = head.shape_key_add(name=name, from_mix=False)
+        key.data.foreach_set("co", np.ascontiguousarray(points, np.float32).ravel())
+        key.slider_min, key.slider_max = 0.0, 1.0
+        key.value = 0.0  # since 5.0 new shapes are switched on
+    head.data.shape_keys.name = head.data.name
+    head.data.shape_keys.key_blocks[PHOTO_SHAPE].value = 1.0
+
+
+def _add_groups(head: bpy.types.Object, data: HeadData) -> None:
+    for index, name in enumerate(data.part_names):
+        vertices = np.unique(data.quads[data.face_part == index])
+        if len(vertices):
+            head.vertex_groups.new(name=name).add(vertices.tolist(), 1.0, "REPLACE")
+    group = head.vertex_groups.new(name=LANDMARK_GROUP)
+    group.add(np.unique(data.landmark).tolist(), 1.0, "REPLACE")
+
+
+def _provenance(data: HeadData) -> dict[str, object]:
+    """What becomes the object's custom properties: numbers, texts and lists of numbers."""
+    plain = {key: value for key, value in data.provenance.items() if isinstance(value, (str, int, float))}
+    return {
+        **plain,
+        "landmarks": data.landmark.tolist(),
+        "ibug68": data.ibug68.tolist(),
+        "expression": data.expression.astype(float).tolist(),
+    }

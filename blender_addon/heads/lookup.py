@@ -1,0 +1,37 @@
+"""Finds reconstructed heads, and what is known of them. Needs bpy."""
+
+import bpy
+
+from ..errors import AddonError
+from .record import HeadRecord
+
+
+def active_head(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The head that buttons act on: the active object, or the head that it belongs to."""
+    candidate = context.active_object
+    while candidate is not None:
+        if candidate.photobust.is_head:
+            return candidate
+        candidate = candidate.parent
+    return None
+
+
+def the_head(context: bpy.types.Context) -> bpy.types.Object:
+    """The same where there has to be one. Raises AddonError."""
+    head = active_head(context)
+    if head is None:
+        raise AddonError("Select a head that was reconstructed from a photo.")
+    return head
+
+
+def record_of(head: bpy.types.Object) -> HeadRecord:
+    """What the engine said of the head; empty if the object does not know."""
+    try:
+        return HeadRecord.parse(head.photobust.manifest)
+    except ValueError:
+        return HeadRecord({})
+
+
+def is_animation_ready(head: bpy.types.Object | None) -> bool:
+    """Whether a head is the one with shapes, not a surface."""
+    return head is not None and head.type == "MESH" and head.data.shape_keys is not None

@@ -1,0 +1,1 @@
+"""Mesh processing: cleaning, retopology, unwrapping, baking, levels of detail."""

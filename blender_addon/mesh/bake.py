@@ -1,0 +1,85 @@
+"""Bakes the colours of a surface into a picture for a mesh that lies on it. Needs bpy.
+
+Each quad is looked up on a grid as fine as the surface's own triangles, and the texels between are mixed from
+that: a nearest point for every texel would take ten times as long, and there is nothing finer to be seen.
+"""
+
+import numpy as np
+
+from . import topology, uv_raster
+from .closest_point import Surface
+
+#: Texels that an island's colours go on beyond its border.
+MARGIN = 8
+#: Samples along a side of a quad, at least and at most.
+FEWEST, MOST = 2, 8
+#: Corners of a quad in the square that its grid is in.
+SQUARE = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], float)
+
+
+def bake(
+    surface: Surface, colors: np.ndarray, vertices: np.ndarray, quads: np.ndarray, uv: np.ndarray, size: int
+) -> np.ndarray:
+    """(size, size, 3) uint8 sRGB, row 0 on top, for quads (Q, 4) with texture coordinates uv (Q, 4, 2).
+
+    colors: (M, 3, 3) float64 in 0..1, sRGB, of the corners of the surface's triangles.
+    """
+    side = np.sqrt(_area(vertices, topology.triangulated(quads)) / len(quads))
+    grain = np.sqrt(2 * _area(surface.vertices, surface.triangles) / len(surface.triangles))
+    steps = int(np.clip(np.ceil(side / grain), FEWEST, MOST))
+    grid = _grid(vertices[quads], steps)
+    found = surface.nearest(grid.reshape(-1, 3)).mix(colors).reshape(len(quads), steps + 1, steps + 1, 3)
+
+    halves = topology.triangulated(np.arange(4 * len(quads)).reshape(-1, 4))
+    texels = uv_raster.rasterize(uv.reshape(-1, 2)[halves], size)
+    places = np.tile(SQUARE, (len(quads), 1))[halves]
+    st = np.einsum("tk,tkc->tc", texels.weights, places[texels.triangle]) * steps
+    color = _bilinear(found, texels.triangle // 2, st)
+    picture = np.zeros((size, size, 3))
+    covered = np.zeros((size, size), bool)
+    picture[texels.row, texels.column] = color
+    covered[texels.row, texels.column] = True
+    mean = colors.mean((0, 1))
+    picture = uv_raster.spread(picture, covered, MARGIN)
+    # What is still empty gets a likely colour: small versions of the picture mix it in.
+    picture[~_grown(covered, MARGIN)] = mean
+    return np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def _grid(corners: np.ndarray, steps: int) -> np.ndarray:
+    """(Q, steps + 1, steps + 1, 3) points of quads (Q, 4, 3), by t and s."""
+    s, t = np.meshgrid(np.linspace(0, 1, steps + 1), np.linspace(0, 1, steps + 1))
+    # Texture coordinates are linear on each half of a quad, cut from corner 0 to corner 2: so is this.
+    lower = s >= t
+    weights = np.stack(
+        [
+            np.where(lower, 1 - s, 1 - t),
+            np.where(lower, s - t, 0),
+            np.minimum(s, t),
+            np.where(lower, 0, t - s),
+        ],
+        -1,
+    )
+    return np.einsum("tsk,qkc->qtsc", weights, corners)
+
+
+def _bilinear(grids: np.ndarray, quad: np.ndarray, st: np.ndarray) -> np.ndarray:
+    """(T, 3): the grids (Q, n, n, 3) of quads (T,) at places st (T, 2) in steps."""
+    last = grids.shape[1] - 1
+    st = np.clip(st, 0, last)
+    low = np.minimum(st.astype(np.int64), last - 1)
+    f = st - low
+    i, j = low[:, 0], low[:, 1]
+    fs, ft = f[:, :1], f[:, 1:]
+    top = grids[quad, j, i] * (1 - fs) + grids[quad, j, i + 1] * fs
+    bottom = grids[quad, j + 1, i] * (1 - fs) + grids[quad, j + 1, i + 1] * fs
+    return top * (1 - ft) + bottom * ft
+
+
+def _grown(covered: np.ndarray, margin: int) -> np.ndarray:
+    return uv_raster.spread(covered[..., None].astype(float), covered, margin)[..., 0] > 0
+
+
+def _area(vertices: np.ndarray, triangles: np.ndarray) -> float:
+    a, b, c = (vertices[triangles[:, k]] for k in range(3))
+    return float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2)

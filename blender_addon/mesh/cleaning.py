@@ -1,0 +1,174 @@
+"""Makes a manifold of any mesh, so that it can be remeshed. Needs bpy."""
+
+from dataclasses import dataclass
+
+import bpy
+
+import bmesh  # isort: skip  # after bpy, which brings it
+import numpy as np
+
+from ..errors import StepError
+from . import topology
+from .arrays import new_mesh, normals_of, read_triangles
+
+#: Vertices nearer than this share of the mesh's size are one: far below what anybody models, and above the
+#: rounding of single-precision coordinates (6e-8).
+WELD = 1e-6
+#: A triangle is a sliver, and dissolved, if its height is less than this share of the mesh's size.
+SLIVER = 1e-6
+
+
+@dataclass(frozen=True)
+class CleanMesh:
+    """A manifold, borders allowed. vertices (N, 3) float64, triangles (M, 3) int32, in the frame of the
+    source. mended: what was wrong with the source, in words, empty if nothing was.
+    """
+
+    vertices: np.ndarray
+    triangles: np.ndarray
+    mended: tuple[str, ...]
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has no border."""
+        return topology.border_edges(self.triangles) == 0
+
+    @property
+    def parts(self) -> int:
+        """How many pieces it has that do not hang together."""
+        return int(topology.parts(self.triangles).max()) + 1
+
+    @property
+    def handles(self) -> int:
+        """How many tunnels go through it (its genus), if it is closed."""
+        edges = len(topology.edges_of(self.triangles).vertices)
+        euler = len(np.unique(self.triangles)) - edges + len(self.triangles)
+        return self.parts - euler // 2
+
+    @property
+    def area(self) -> float:
+        return float(np.linalg.norm(normals_of(self.vertices, self.triangles), axis=1).sum() / 2)
+
+
+def clean(vertices: np.ndarray, triangles: np.ndarray, smallest: float, hole: float) -> CleanMesh:
+    """Make a manifold of triangles (M, 3) over vertices (N, 3).
+
+    Parts with less area than `smallest` are left out, borders shorter than `hole` are closed. Raises
+    StepError if nothing is left.
+    """
+    mended = []
+    size = _size(vertices, triangles)
+    vertices, triangles, welded = _weld(vertices, triangles, size)
+    if welded:
+        mended.append("double vertices or faces without area")
+    keys = np.sort(triangles, axis=1)
+    first = np.sort(np.unique(keys, axis=0, return_index=True)[1])
+    if len(first) < len(triangles):
+        mended.append("faces that were there twice")
+        triangles = triangles[first]
+    oriented = topology.orient(triangles)
+    if not np.array_equal(oriented, triangles):
+        mended.append("normals that point in different directions")
+        triangles = oriented
+    if not topology.is_manifold(triangles):
+        mended.append("edges or corners that more than two faces share")
+        triangles, origin = topology.cut(triangles)
+        vertices = vertices[origin]
+    vertices, triangles, closed = _close_holes(vertices, triangles, hole)
+    if closed:
+        mended.append(f"{closed} small hole{'s' * (closed != 1)}")
+    triangles, dropped = _drop_small(vertices, triangles, smallest)
+    if dropped:
+        mended.append(f"{dropped} part{'s' * (dropped != 1)} smaller than a face to be made, left out")
+    if not len(triangles):
+        raise StepError("Nothing of this mesh is large enough for so few quads: ask for more.")
+    vertices, triangles = _compact(vertices, triangles)
+    return CleanMesh(vertices, triangles.astype(np.int32), tuple(mended))
+
+
+def _size(vertices: np.ndarray, triangles: np.ndarray) -> float:
+    if not len(triangles):
+        raise StepError("This mesh has no faces: there is nothing to retopologise.")
+    used = vertices[np.unique(triangles)]
+    if not np.isfinite(used).all():
+        raise StepError("Some vertices of this mesh have coordinates that are no numbers: delete them.")
+    size = float(np.linalg.norm(np.ptp(used, axis=0)))
+    if size <= 0 or not np.linalg.norm(normals_of(vertices, triangles), axis=1).any():
+        raise StepError("The faces of this mesh have no area: is its scale 0?")
+    return size
+
+
+def _weld(vertices: np.ndarray, triangles: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Merge what lies in the same place, and dissolve faces without area, by Blender's own tools."""
+    a, b, c = (vertices[triangles[:, k]] for k in range(3))
+    longest = np.sqrt(np.max([((p - q) ** 2).sum(1) for p, q in ((a, b), (b, c), (c, a))], axis=0))
+    shortest = np.sqrt(np.min([((p - q) ** 2).sum(1) for p, q in ((a, b), (b, c), (c, a))], axis=0))
+    height = np.linalg.norm(np.cross(b - a, c - a), axis=1) / np.maximum(longest, 1e-300)
+    used = np.unique(triangles)
+    cells = np.round(vertices[used] / (WELD * size)).astype(np.int64)
+    if (
+        shortest.min() > WELD * size
+        and height.min() > SLIVER * size
+        and len(np.unique(cells, axis=0)) == len(used)
+    ):
+        return (*_compact(vertices, triangles), False)
+    mesh = new_mesh("photobust cleaning", *_compact(vertices, triangles))
+    made = bmesh.new()
+    try:
+        made.from_mesh(mesh)
+        bmesh.ops.remove_doubles(made, verts=made.verts, dist=WELD * size)
+        bmesh.ops.dissolve_degenerate(made, dist=SLIVER * size, edges=made.edges)
+        bmesh.ops.triangulate(made, faces=made.faces)
+        loose = [vertex for vertex in made.verts if not vertex.link_faces]
+        bmesh.ops.delete(made, geom=loose, context="VERTS")
+        made.to_mesh(mesh)
+        left = read_triangles(mesh)
+    finally:
+        made.free()
+        bpy.data.meshes.remove(mesh)
+    if not len(left.triangles):
+        raise StepError("The faces of this mesh have no area: is its scale 0?")
+    # What cannot be dissolved, such as a lone face without area, goes.
+    areas = np.linalg.norm(normals_of(left.vertices, left.triangles), axis=1)
+    return left.vertices, left.triangles[areas > (SLIVER * size) ** 2], True
+
+
+def _close_holes(
+    vertices: np.ndarray, triangles: np.ndarray, longest: float
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Close borders shorter than `longest` with a fan about their middle."""
+    fans: list[tuple[int, int, int]] = []
+    middles: list[np.ndarray] = []
+    whole = topology.parts(triangles)
+    owner = np.zeros(len(vertices), np.int64)
+    owner[triangles] = whole[:, None]
+    areas = np.bincount(whole, np.linalg.norm(normals_of(vertices, triangles), axis=1) / 2)
+    for loop in topology.border_loops(triangles):
+        points = vertices[loop]
+        around = float(np.linalg.norm(points - np.roll(points, -1, axis=0), axis=1).sum())
+        # A border that goes round all of a part, such as a leaf's, is no hole in it.
+        if around > longest or around**2 / (4 * np.pi) > 0.25 * areas[owner[loop[0]]]:
+            continue
+        middle = len(vertices) + len(middles)
+        middles.append(points.mean(0))
+        fans += [(end, start, middle) for start, end in zip(loop, loop[1:] + loop[:1], strict=True)]
+    if not fans:
+        return vertices, triangles, 0
+    return (
+        np.concatenate([vertices, np.array(middles)]),
+        np.concatenate([triangles, np.array(fans, triangles.dtype)]),
+        len(middles),
+    )
+
+
+def _drop_small(vertices: np.ndarray, triangles: np.ndarray, smallest: float) -> tuple[np.ndarray, int]:
+    label = topology.parts(triangles)
+    areas = np.bincount(label, np.linalg.norm(normals_of(vertices, triangles), axis=1) / 2)
+    small = areas < smallest
+    return triangles[~small[label]], int(small.sum())
+
+
+def _compact(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Leave out the vertices that no triangle has."""
+    used, index = np.unique(triangles, return_inverse=True)
+    return vertices[used], index.reshape(triangles.shape)

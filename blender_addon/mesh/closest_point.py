@@ -1,0 +1,151 @@
+"""The nearest point of a surface, for many points at once; and pulling a mesh onto it. Needs bpy."""
+
+from dataclasses import dataclass
+
+import bpy  # noqa: F401  (mathutils is found only once it is there)
+import numpy as np
+from mathutils.bvhtree import BVHTree
+
+from . import topology
+from .arrays import normals_of
+
+#: A vertex is pulled onto the surface only where both face the same way, by this cosine at least: in an ear
+#: or between lips the nearest point may be on the other side.
+FACING = 0.2
+#: How far a vertex goes towards the middle of its neighbours in one round.
+STEP = 0.5
+#: Cosine of the angle between two quads from which on their edge is a sharp one, to be kept.
+SHARP = 0.5
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """For each of P points: triangle (P,) int64, weights (P, 3) float64 of its corners, point (P, 3) float64
+    on it, distance (P,) float64.
+    """
+
+    triangle: np.ndarray
+    weights: np.ndarray
+    point: np.ndarray
+    distance: np.ndarray
+
+    def mix(self, values: np.ndarray) -> np.ndarray:
+        """Interpolate what the triangles' corners have, (M, 3, C), to (P, C)."""
+        return np.einsum("pk,pkc->pc", self.weights, values[self.triangle])
+
+
+class Surface:
+    """Triangles (M, 3) over vertices (N, 3) that can be asked for what is nearest."""
+
+    def __init__(self, vertices: np.ndarray, triangles: np.ndarray) -> None:
+        self.vertices, self.triangles = vertices, triangles
+        self._tree = BVHTree.FromPolygons(vertices.tolist(), triangles.tolist())
+        self._normals = normals_of(vertices, triangles)
+
+    def nearest(self, points: np.ndarray) -> Nearest:
+        """The nearest points on the surface to (P, 3)."""
+        find = self._tree.find_nearest
+        # Without a limit there is always one.
+        index = np.array([find(point)[2] for point in points.tolist()], np.int64).reshape(-1)
+        corners = self.vertices[self.triangles[index]]
+        weights = nearest_weights(points, corners)
+        point = np.einsum("pk,pkc->pc", weights, corners)
+        return Nearest(index, weights, point, np.linalg.norm(point - points, axis=1))
+
+    def distance(self, points: np.ndarray) -> np.ndarray:
+        """(P,) float64: how far (P, 3) points are from the surface."""
+        find = self._tree.find_nearest
+        return np.array([find(point)[3] for point in points.tolist()], np.float64).reshape(-1)
+
+    def sample(self, count: int) -> np.ndarray:
+        """(count, 3) float64: points spread evenly over the area, the same each time."""
+        random = np.random.default_rng(0)
+        areas = np.cumsum(np.linalg.norm(self._normals, axis=1))
+        chosen = np.searchsorted(areas, (np.arange(count) + 0.5) * areas[-1] / count)
+        u, v = random.random((2, count))
+        flip = u + v > 1
+        u, v = np.where(flip, 1 - u, u)[:, None], np.where(flip, 1 - v, v)[:, None]
+        a, b, c = (self.vertices[self.triangles[chosen, k]] for k in range(3))
+        return a + u * (b - a) + v * (c - a)
+
+    def normals(self, index: np.ndarray) -> np.ndarray:
+        """(P, 3) float64: unit normals of triangles `index` (P,)."""
+        normals = self._normals[index]
+        return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+
+    def settle(self, vertices: np.ndarray, quads: np.ndarray, rounds: int) -> np.ndarray:
+        """Spread the vertices (N, 3) of quads (Q, 4) evenly along the surface, and pull them onto it.
+
+        In each round a vertex goes along the surface towards the middle of its neighbours, and then to the
+        nearest point of the surface. Borders and sharp edges stay where they are, but on the surface.
+        """
+        edges = topology.edges_of(quads)
+        still = np.zeros(len(vertices), bool)
+        still[edges.vertices[edges.faces == 1]] = True
+        still[edges.vertices[edges.faces == 2][_bends(vertices, quads, edges) < SHARP]] = True
+        near_to = np.concatenate([edges.vertices, edges.vertices[:, ::-1]])
+        target, source = near_to[~still[near_to[:, 0]]].T
+        degree = np.bincount(target, minlength=len(vertices))[:, None]
+        for k in range(rounds + 1):
+            moved = vertices
+            if k:
+                middle = _sums(target, vertices[source], len(vertices)) / np.maximum(degree, 1)
+                move = np.where(degree > 0, middle - vertices, 0.0)
+                normal = vertex_normals(vertices, quads)
+                moved = vertices + STEP * (move - normal * (move * normal).sum(1, keepdims=True))
+            near = self.nearest(moved)
+            facing = (self.normals(near.triangle) * vertex_normals(moved, quads)).sum(1) > FACING
+            vertices = np.where(facing[:, None], near.point, moved)
+        return vertices
+
+
+def quad_normals(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
+    """(Q, 3) float64: unit normals of quads, from their diagonals."""
+    a, b, c, d = (vertices[quads[:, k]] for k in range(4))
+    normals = np.cross(c - a, d - b)
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+
+
+def vertex_normals(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
+    """(N, 3) float64: unit normals, the mean of the quads' around."""
+    spread = np.repeat(quad_normals(vertices, quads), 4, axis=0)
+    normals = _sums(quads.ravel(), spread, len(vertices))
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+
+
+def nearest_weights(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Barycentric weights (P, 3) of the point of triangle `corners` (P, 3, 3) that is nearest to (P, 3)."""
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    ab, ac, ap = b - a, c - a, points - a
+    d00, d01, d11 = (ab * ab).sum(1), (ab * ac).sum(1), (ac * ac).sum(1)
+    d20, d21 = (ap * ab).sum(1), (ap * ac).sum(1)
+    area = np.maximum(d00 * d11 - d01 * d01, 1e-300)
+    v, w = (d11 * d20 - d01 * d21) / area, (d00 * d21 - d01 * d20) / area
+    weights = np.stack([1 - v - w, v, w], 1)
+    outside = np.flatnonzero((weights < 0).any(1))
+    if len(outside):
+        # Then it is the nearest of the three nearest points of the sides.
+        best = np.full(len(outside), np.inf)
+        for k, n in ((0, 1), (1, 2), (2, 0)):
+            start, side = corners[outside, k], corners[outside, n] - corners[outside, k]
+            t = ((points[outside] - start) * side).sum(1) / np.maximum((side * side).sum(1), 1e-300)
+            t = np.clip(t, 0.0, 1.0)
+            far = ((start + t[:, None] * side - points[outside]) ** 2).sum(1)
+            better = far < best
+            best[better] = far[better]
+            found = np.zeros((len(outside), 3))
+            found[:, k], found[:, n] = 1 - t, t
+            weights[outside[better]] = found[better]
+    return weights
+
+
+def _bends(vertices: np.ndarray, quads: np.ndarray, edges: topology.Edges) -> np.ndarray:
+    """Cosine of the angle between the two quads of each edge that has two."""
+    normals = quad_normals(vertices, quads)
+    one, two = topology.neighbours(edges).T
+    return (normals[one] * normals[two]).sum(1)
+
+
+def _sums(index: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
+    """(count, C): the sum of the values (P, C) that have each index (P,)."""
+    return np.stack([np.bincount(index, values[:, k], count) for k in range(values.shape[1])], 1)

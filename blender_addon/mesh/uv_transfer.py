@@ -1,0 +1,109 @@
+"""Carries texture coordinates to quads that lie on a mesh, over seams without smearing. Needs bpy.
+
+At a seam the coordinates jump. A quad that lies over one belongs to the side that its middle is on: its
+corners get the nearest point of what hangs together with the triangle under its middle, without a jump, near
+the quad. So it is short of up to half its width of texture there, but never has what is between two islands.
+
+Measured on a ball that a picture is wrapped around, 1,500 quads: points in quads are off by 0.001, 0.004 and
+0.04 of its radius (95 %, 99 %, all); Blender's Data Transfer, interpolated on the nearest face, is off by
+0.001, 1.4 and 2.8: it smears the 50 quads on the seam.
+"""
+
+import bpy  # noqa: F401  (mathutils is found only once it is there)
+import numpy as np
+from mathutils.kdtree import KDTree
+
+from . import topology
+from .closest_point import Nearest, Surface, nearest_weights
+
+#: UVs of two triangles differ at their common edge from this on: far less than a texel.
+JUMP = 1e-5
+#: How far around a quad's middle triangles are looked at, in distances of its farthest corner.
+REACH = 1.5
+
+
+def transfer_uv(
+    surface: Surface, values: np.ndarray, materials: np.ndarray, corners: np.ndarray, at_middles: Nearest
+) -> np.ndarray:
+    """(Q, 4, 2): texture coordinates for quads whose corners (Q, 4, 3) are given.
+
+    values (M, 3, 2) and materials (M,) are of the surface's triangles; at_middles: what the quads' middles
+    are nearest to.
+    """
+    found = surface.nearest(corners.reshape(-1, 3)).mix(values).reshape(-1, 4, 2)
+    joined, apart = uv_joints(surface.triangles, values, materials)
+    if not len(apart):
+        return found
+    reach = np.linalg.norm(corners - corners.mean(1, keepdims=True), axis=2).max(1)
+    starts, ends = surface.vertices[apart[:, 0]], surface.vertices[apart[:, 1]]
+    longest = float(np.linalg.norm(ends - starts, axis=1).max()) / 2
+    near = KDTree(len(apart))
+    for k, point in enumerate(((starts + ends) / 2).tolist()):
+        near.insert(point, k)
+    near.balance()
+    middles = at_middles.point
+    seam = np.array([near.find(point)[2] for point in middles.tolist()])
+    around = _neighbours(len(surface.triangles), joined)
+    for quad in np.flatnonzero(seam <= REACH * reach + longest).tolist():
+        triangles = _reached(
+            surface, around, int(at_middles.triangle[quad]), middles[quad], REACH * reach[quad]
+        )
+        count = len(triangles)
+        places = surface.vertices[surface.triangles[triangles]]
+        points = np.repeat(corners[quad], count, axis=0)
+        weights = nearest_weights(points, np.tile(places, (4, 1, 1)))
+        at = np.einsum("pk,pkc->pc", weights, np.tile(places, (4, 1, 1)))
+        best = ((at - points) ** 2).sum(1).reshape(4, count).argmin(1)
+        weights = weights.reshape(4, count, 3)[np.arange(4), best]
+        found[quad] = np.einsum("ck,cku->cu", weights, values[triangles[best]])
+    return found
+
+
+def uv_joints(triangles: np.ndarray, uv: np.ndarray, materials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where texture coordinates uv (M, 3, 2) go on from triangle to triangle, and where they jump.
+
+    Returns the pairs of triangles (P, 2) between which they go on, and the edges (S, 2), as vertices, at
+    which they do not. Between two materials (M,) they never go on: their pictures may be different ones.
+    """
+    edges = topology.edges_of(triangles)
+    flat = edges.half.ravel()
+    order = np.argsort(flat, kind="stable")
+    same = flat[order][1:] == flat[order][:-1]
+    one, two = order[:-1][same], order[1:][same]
+    ends = np.stack([uv, np.roll(uv, -1, axis=1)], 2).reshape(-1, 2, 2)  # at both ends of each half edge
+    ends = np.where(edges.forward.reshape(-1, 1, 1), ends, ends[:, ::-1])
+    joined = (np.abs(ends[one] - ends[two]) < JUMP).all((1, 2))
+    joined &= materials[one // 3] == materials[two // 3]
+    pairs = np.stack([one // 3, two // 3], 1)[joined]
+    return pairs, edges.vertices[np.unique(flat[one[~joined]])]
+
+
+def _neighbours(count: int, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbours by triangle: those of k are second[first[k] : first[k + 1]]."""
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    both = both[np.argsort(both[:, 0], kind="stable")]
+    first = np.searchsorted(both[:, 0], np.arange(count + 1))
+    return first, both[:, 1]
+
+
+def _reached(
+    surface: Surface,
+    around: tuple[np.ndarray, np.ndarray],
+    start: int,
+    middle: np.ndarray,
+    reach: float,
+) -> np.ndarray:
+    """The triangles that hang together with `start` and come within `reach` of `middle`."""
+    first, second = around
+    found, seen = [np.array([start])], {start}
+    while len(found[-1]):
+        near = np.concatenate([second[first[k] : first[k + 1]] for k in found[-1]])
+        near = np.array([k for k in np.unique(near).tolist() if k not in seen], np.int64)
+        if len(near):
+            corners = surface.vertices[surface.triangles[near]]
+            points = np.tile(middle, (len(near), 1))
+            closest = np.einsum("pk,pkc->pc", nearest_weights(points, corners), corners)
+            near = near[np.linalg.norm(closest - middle, axis=1) <= reach]
+            seen.update(near.tolist())
+        found.append(near)
+    return np.concatenate(found)

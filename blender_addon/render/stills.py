@@ -1,0 +1,39 @@
+"""Pictures of one subject from several sides, as PNG files. Needs bpy."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..blender.images import save_png
+from ..errors import RenderError
+from .stage import Stage
+from .subjects import Build
+
+#: Degrees about the vertical axis; positive ones show the subject's right side.
+TURNS = {"front": 0.0, "threequarter": 40.0, "side": 90.0, "back": 180.0}
+VIEWS = ("front", "threequarter", "side")
+SMALLEST, LARGEST = 16, 8192
+
+
+def render(
+    build: Build,
+    turns: Mapping[Path, float],
+    renderer: str,
+    size: int,
+    *,
+    samples: int | None = None,
+    transparent: bool = False,
+) -> None:
+    """Write a square PNG for each file in `turns`, of the subject turned by so many degrees.
+
+    `size`: side in pixels. Raises RenderError.
+    """
+    with Stage(build, renderer, size, samples, transparent) as stage:
+        for path, turn in turns.items():
+            save_png(path, stage.shoot(turn))
+
+
+def checked_size(size: int) -> int:
+    """A picture's side in pixels, if it can be rendered. Raises RenderError."""
+    if not SMALLEST <= int(size) <= LARGEST:
+        raise RenderError(f"Pictures can be {SMALLEST} to {LARGEST} pixels high, not {size}.")
+    return int(size)

@@ -1,0 +1,216 @@
+"""What is photographed on a stage: the head or surface of a result's folder, or any object. Needs bpy."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Matrix, Vector
+
+from ..blender import compat
+from ..errors import RenderError, StepError
+from ..heads.build import build_head
+from ..heads.export import head_image
+from ..heads.head_npz import FILE_NAME as HEAD_FILE
+from ..heads.head_npz import TEXTURE, read_head
+from ..heads.ply import read_ply
+from ..heads.surface_import import CONFIDENCE_ATTRIBUTE, mesh_from_surface
+from ..heads.surface_materials import SWITCH_NODE, head_material
+from . import lighting
+from .previews import better_side, seen_side
+from .stage import Subject, distance_for
+
+Build = Callable[[bpy.types.Collection], Subject]
+
+SURFACE_FILE = "surface.ply"
+#: What the camera looks at, head frame, and from how far away, metres: the middle of head and neck; heads
+#: without hats (0.28 to 0.29 m high with the neck, on six portraits) fill the picture.
+CENTRE, DISTANCE = (0.0, 0.065, -0.03), 1.03
+#: How rough Workbench takes the head's materials to be: wet eyes catch the light.
+ROUGHNESS = {"skin": 0.62, "eyes": 0.25, "mouth": 0.4, "lashes": 0.9}
+
+
+@dataclass(frozen=True)
+class SubjectSpec:
+    """Who or what is going to be photographed; `build` makes the subject on a stage.
+
+    kind: "head", "surface" or "object". seen: +1 if the photo saw the subject's right side better, or there
+    is no photo, else -1. faithful: Workbench shows it in its own colours.
+    """
+
+    kind: str
+    seen: float
+    faithful: bool
+    build: Build
+
+
+def of_folder(folder: Path) -> SubjectSpec:
+    """The head in a result's folder, or the surface if it has none.
+
+    Raises StepError, HeadFileError or SurfaceFileError.
+    """
+    surface = read_ply(folder / SURFACE_FILE) if (folder / SURFACE_FILE).is_file() else None
+    if (folder / HEAD_FILE).is_file():
+        head = read_head(folder / HEAD_FILE)
+        texture = folder / TEXTURE if (folder / TEXTURE).is_file() else None
+
+        def build(collection: bpy.types.Collection) -> Subject:
+            ob = build_head(head, texture, collection, "photobust head")
+            for material, name in zip(ob.data.materials, head.material_names, strict=True):
+                material.roughness = ROUGHNESS[name]
+            image = head_image(ob)
+            if image is not None:
+                image.alpha_mode = "STRAIGHT"  # for Workbench, or the lashes' cards are opaque
+            light = lighting.PORTRAIT
+            return _of_standard_size(ob, head.photo, "TEXTURE" if texture else "MATERIAL", light)
+
+        if surface is not None:
+            return SubjectSpec("head", seen_side(surface), True, build)
+        return SubjectSpec("head", better_side(head.photo, head.confidence), True, build)
+    if surface is None:
+        raise StepError(f"There is neither {HEAD_FILE} nor {SURFACE_FILE} in {folder}: nothing to show.")
+
+    def build_surface(collection: bpy.types.Collection) -> Subject:
+        mesh = mesh_from_surface(surface, "photobust surface")
+        mesh.materials.append(head_material(mesh.name))
+        ob = bpy.data.objects.new(mesh.name, mesh)
+        collection.objects.link(ob)
+        return _of_standard_size(ob, surface.vertices, "VERTEX", lighting.FLAT)
+
+    return SubjectSpec("surface", seen_side(surface), True, build_surface)
+
+
+def _of_standard_size(ob: bpy.types.Object, points: np.ndarray, color: str, light: lighting.Light) -> Subject:
+    """Seen from as far away as every head, so that sizes can be compared, or from as far as it needs."""
+    distance = max(DISTANCE, distance_for(points, np.array(CENTRE)))
+    return Subject(ob, Matrix.Identity(4), Vector(CENTRE), distance, color, light)
+
+
+def of_object(context: bpy.types.Context, ob: bpy.types.Object | None, turn: float = 0.0) -> SubjectSpec:
+    """Any mesh object as it stands in its scene, with its modifiers and materials; it is not touched.
+
+    It turns about the vertical axis through the middle of its bounding box; its front is what looks along
+    -y, after it was turned by `turn` degrees. Raises RenderError.
+    """
+    if ob is None or ob.type != "MESH":
+        raise RenderError(f'"{ob.name}" is no mesh: choose one.' if ob else "Choose a mesh object first.")
+    if ob.mode == "EDIT":
+        ob.update_from_editmode()
+    name, frame = ob.name, context.scene.frame_current_final
+
+    def build(collection: bpy.types.Collection) -> Subject:
+        mesh, matrix = _evaluated(ob, collection, frame)
+        copy = bpy.data.objects.new("photobust subject", mesh)
+        collection.objects.link(copy)
+        world = np.array(matrix)
+        placed = _vertices(mesh) @ world[:3, :3].T + world[:3, 3]
+        if not len(mesh.polygons):
+            raise RenderError(f'"{name}" has no faces: there is nothing to see.')
+        if not np.isfinite(placed).all():
+            raise RenderError(f'"{name}" has vertices that are nowhere: clean the mesh up first.')
+        centre = (placed.min(0) + placed.max(0)) / 2
+        distance = distance_for(placed, centre)
+        if distance <= 0:
+            raise RenderError(f'"{name}" has no size: there is nothing to see.')
+        about = Matrix.Translation(centre) @ Matrix.Rotation(np.radians(turn), 4, "Z")
+        placed_matrix = about @ Matrix.Translation(-Vector(centre)) @ matrix
+        color = workbench_color(mesh) or "MATERIAL"
+        if color == "TEXTURE":
+            _let_alpha_show(mesh)
+        light = lighting.FLAT if _lit_already(mesh) else lighting.PORTRAIT
+        return Subject(copy, placed_matrix, Vector(centre), distance, color, light)
+
+    faithful = workbench_color(ob.data, [slot.material for slot in ob.material_slots]) is not None
+    confidence = ob.data.attributes.get(CONFIDENCE_ATTRIBUTE)
+    seen = 1.0
+    if confidence is not None and len(confidence.data) == len(ob.data.vertices):
+        values = np.empty(len(confidence.data), np.float32)
+        confidence.data.foreach_get("value", values)
+        seen = better_side(_vertices(ob.data), values)
+    return SubjectSpec("object", seen, faithful, build)
+
+
+def _vertices(mesh: bpy.types.Mesh) -> np.ndarray:
+    """(N, 3) float32, the mesh's own frame."""
+    points = np.empty(3 * len(mesh.vertices), np.float32)
+    mesh.vertices.foreach_get("co", points)
+    return points.reshape(-1, 3)
+
+
+def _evaluated(
+    ob: bpy.types.Object, collection: bpy.types.Collection, frame: float
+) -> tuple[bpy.types.Mesh, Matrix]:
+    """A mesh of its own with the object's modifiers and shapes applied, and where the object stands."""
+    # A copy in the stage's scene: the object itself may be hidden, or in no scene, and not be worked out.
+    scene = next(scene for scene in bpy.data.scenes if scene.collection == collection)
+    scene.frame_set(int(frame), subframe=frame - int(frame))
+    copy = ob.copy()
+    copy.hide_viewport = False
+    collection.objects.link(copy)
+    layer = scene.view_layers[0]
+    layer.update()
+    graph = layer.depsgraph
+    evaluated = copy.evaluated_get(graph)
+    mesh = bpy.data.meshes.new_from_object(evaluated, preserve_all_data_layers=True, depsgraph=graph)
+    mesh.name = "photobust subject"
+    matrix = evaluated.matrix_world.copy()
+    bpy.data.objects.remove(copy)
+    for index, slot in enumerate(ob.material_slots):  # some may be the object's, not the mesh's
+        if index < len(mesh.materials):
+            mesh.materials[index] = slot.material
+        else:
+            mesh.materials.append(slot.material)
+    return mesh, matrix
+
+
+def _lit_already(mesh: bpy.types.Mesh) -> bool:
+    """Whether these are the colours of a photo, as the engine's surfaces have them."""
+    trees = [material.node_tree for material in mesh.materials if material and material.node_tree]
+    return any(SWITCH_NODE in tree.nodes for tree in trees)
+
+
+def _let_alpha_show(mesh: bpy.types.Mesh) -> None:
+    """Materials whose texture has holes get a copy of it that Workbench sees them in."""
+    for index, material in enumerate(mesh.materials):
+        nodes = material.node_tree.nodes if material and material.node_tree else []
+        for node in [node for node in nodes if node.type == "TEX_IMAGE"]:
+            image = node.image
+            if image and image.alpha_mode == "CHANNEL_PACKED" and node.outputs["Alpha"].is_linked:
+                straight = image.copy()
+                straight.name, straight.alpha_mode = "photobust texture", "STRAIGHT"
+                copy = material.copy()
+                copy.name = "photobust material"
+                copy.node_tree.nodes[node.name].image = straight
+                mesh.materials[index] = copy
+
+
+def workbench_color(
+    mesh: bpy.types.Mesh, materials: Sequence[bpy.types.Material | None] | None = None
+) -> str | None:
+    """What Workbench has to show to look like the materials (the mesh's, if not given); None if it cannot.
+
+    It knows one thing for all of them: a picture, the vertex colours, or one colour a material.
+    """
+    kinds = {
+        _shown(material) for material in (mesh.materials if materials is None else materials) if material
+    }
+    if not kinds:
+        return "VERTEX" if mesh.color_attributes else "MATERIAL"
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def _shown(material: bpy.types.Material) -> str | None:
+    tree = material.node_tree if material.use_nodes else None
+    if tree is None:
+        return "MATERIAL"
+    sockets = [
+        socket for node in tree.nodes if node.type == "BSDF_PRINCIPLED" for socket in compat.base_colors(node)
+    ]
+    sources = {link.from_node.type for socket in sockets for link in socket.links}
+    if sources == {"TEX_IMAGE"}:
+        active = tree.nodes.active
+        return "TEXTURE" if active is not None and active.type == "TEX_IMAGE" else None
+    if sources and sources <= {"VERTEX_COLOR", "ATTRIBUTE"}:
+        return "VERTEX"
+    return None

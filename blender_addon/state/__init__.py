@@ -1,0 +1,1 @@
+"""What the add-on keeps: session, settings, preferences, properties."""

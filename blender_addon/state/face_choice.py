@@ -1,0 +1,142 @@
+"""Looks for the faces of the photo that was just chosen, so that the artist can choose among them. Needs bpy.
+
+This also starts the engine while the artist is still at it, and tells the focal length in the photo's EXIF
+data. It is a convenience: where the engine is not ready, or in background mode, nothing happens.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+import bpy.utils.previews
+
+from ..blender import redraw
+from ..blender.log import LOGGER
+from ..errors import AddonError
+from . import session, settings
+from .session import Look, Message
+
+TICK = 0.1
+
+_thumbnails: bpy.utils.previews.ImagePreviewCollection | None = None
+
+
+def register() -> None:
+    """Make room for thumbnails."""
+    global _thumbnails
+    _thumbnails = bpy.utils.previews.new()
+
+
+def unregister() -> None:
+    """Stop looking, and let go of the thumbnails."""
+    global _thumbnails
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    if _thumbnails is not None:
+        bpy.utils.previews.remove(_thumbnails)
+        _thumbnails = None
+
+
+def photo_changed(context: bpy.types.Context) -> None:
+    """Another photo was chosen in the scene: look for its faces."""
+    now = session.current()
+    if now.run is None:
+        now.message = Message()
+    if bpy.app.background:
+        return
+    path = chosen_photo(context.scene)
+    if path is None or not path.is_file():
+        forget()
+        return
+    check = settings.check_engine(context)
+    if check.state is None or check.state.ready:  # not checked yet: the photo is worth a try
+        start(context, path)
+
+
+def chosen_photo(scene: bpy.types.Scene) -> Path | None:
+    """The scene's photo, None if there is none yet."""
+    name = scene.photobust.photo
+    return Path(bpy.path.abspath(name)) if name else None
+
+
+def start(context: bpy.types.Context, photo: Path) -> None:
+    """Ask the engine for the photo's faces; they come into `window_manager.photobust.faces`."""
+    now = session.current()
+    forget()
+    try:
+        client = now.client(settings.engine_choice(context).find())
+        job = client.submit_detect(photo, thumbnails=now.scratch() / "faces")
+    except AddonError as error:
+        LOGGER.info("no look for faces: %s", error)
+        return
+    now.look = Look(photo, job)
+    if not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=TICK)
+
+
+def forget() -> None:
+    """No photo, no faces."""
+    session.current().look = None
+    bpy.context.window_manager.photobust.faces.clear()
+
+
+def answer_for(scene: bpy.types.Scene) -> dict[str, Any] | None:
+    """What is known of the scene's photo; None while nothing is."""
+    look = session.current().look
+    return look.answer if look and look.photo == chosen_photo(scene) else None
+
+
+def is_looking() -> bool:
+    """Whether the engine is still at it."""
+    look = session.current().look
+    return bool(look and not look.job.done)
+
+
+def chosen_faces(context: bpy.types.Context) -> tuple[int, ...] | None:
+    """The faces that are ticked; None for all, also when nothing is known of them."""
+    if not answer_for(context.scene):
+        return None
+    faces = [face for face in context.window_manager.photobust.faces if face.usable]
+    ticked = tuple(face.index for face in faces if face.use)
+    return ticked if len(ticked) < len(faces) else None
+
+
+def icon_of(face: bpy.types.PropertyGroup) -> int:
+    """Number of the face's thumbnail for the layout, 0 if it has none."""
+    preview = _thumbnails.get(str(face.index)) if _thumbnails is not None else None
+    return preview.icon_id if preview else 0
+
+
+def _tick() -> float | None:
+    look = session.current().look
+    if look is None:
+        return None
+    look.job.poll()
+    if not look.job.done:
+        return TICK
+    try:
+        look.answer = look.job.result()
+    except AddonError as error:
+        # Whoever goes on with this photo is told then; so far nothing was asked for.
+        LOGGER.info("looking for faces: %s", error)
+    else:
+        _show(look.answer)
+    redraw.sidebars()
+    return None
+
+
+def _show(answer: dict[str, Any]) -> None:
+    faces = bpy.context.window_manager.photobust.faces
+    faces.clear()
+    if _thumbnails is not None:
+        _thumbnails.clear()
+    for found in answer["faces"]:
+        face = faces.add()
+        face.index = found["index"]
+        face.usable = face.use = bool(found.get("usable", True))
+        face.label = f"{found['size']:.0f} px"
+        if found.get("thumbnail") and _thumbnails is not None:
+            _thumbnails.load(str(face.index), found["thumbnail"], "IMAGE", True)
+    problem = answer.get("problem")
+    if problem and session.current().run is None:
+        session.current().message = Message("WARNING", problem["message"])

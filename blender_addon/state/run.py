@@ -1,0 +1,159 @@
+"""One press of "Reconstruct from Photo": the request, and reading what the engine wrote. No bpy.
+
+A modal operator calls `poll` on a timer; nothing here keeps it waiting: the engine is another process, and
+its files are read on a thread.
+"""
+
+import time
+from collections.abc import Callable
+from concurrent import futures
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..engine.client import Progress, WorkerClient
+from ..errors import AddonError, JobCancelledError
+from ..heads.head_npz import FILE_NAME as HEAD_FILE
+from ..heads.head_npz import TEXTURE, HeadData, read_head
+from ..heads.ply import SurfaceMesh, read_ply
+from ..heads.record import HeadRecord
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be reconstructed, and where to put the files.
+
+    `focal_mm`: 35 mm equivalent, None to take the photo's own. `faces`: their numbers from 0 on, the largest
+    first; None for all. `head`: make the animation-ready head too; `texture`: its texture's side, texels.
+    """
+
+    photo: Path
+    out: Path
+    focal_mm: float | None = None
+    faces: tuple[int, ...] | None = None
+    head: bool = False
+    texture: int = 2048
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What only a request that wants it says, so that older engines understand the others."""
+        return {"head": True, "texture": self.texture} if self.head else {}
+
+
+@dataclass(frozen=True)
+class LoadedHead:
+    """One face's results, read from its folder; `head` and `albedo`, its texture, if they were ordered."""
+
+    photo: Path
+    folder: Path
+    surface: SurfaceMesh
+    record: HeadRecord
+    head: HeadData | None = None
+    albedo: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """After the photo, numbered if it has several faces."""
+        return self.folder.name
+
+
+class Run:
+    """An order on its way. Raises EngineDiedError if the engine cannot be started."""
+
+    def __init__(self, client: WorkerClient, order: Order) -> None:
+        self.order = order
+        self.restarted = False
+        self.cancelling = False
+        self._start = time.monotonic()
+        self._job = client.submit_reconstruct(
+            order.photo,
+            order.out,
+            focal_mm=order.focal_mm,
+            faces=order.faces,
+            options=order.options,
+        )
+        self._reading: Future[list[LoadedHead]] | None = None
+        self._error: Exception | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Since the order was given."""
+        return time.monotonic() - self._start
+
+    @property
+    def progress(self) -> Progress:
+        """The last that is known."""
+        if self.cancelling:
+            return Progress("cancel", self._job.progress.fraction, "Cancelling")
+        if self._reading:
+            return Progress("read", 0.97, "Reading the results")
+        return self._job.progress
+
+    def poll(self, wait: float = 0.0) -> bool:
+        """Take in what has happened, waiting up to `wait` seconds for news; whether it is over."""
+        if self._error:
+            return True
+        if self._reading is None:
+            news = self._job.poll(wait)
+            self.restarted = self.restarted or any(progress.step == "restart" for progress in news)
+            if not self._job.done:
+                return False
+            try:
+                answer = self._job.result()
+            except Exception as error:  # kept for `heads`, which raises it where it can be told
+                self._error = error
+                return True
+            pool = ThreadPoolExecutor(1, "photobust-files")
+            self._reading = pool.submit(_read_heads, self.order.photo, answer)
+            pool.shutdown(wait=False)
+        return bool(futures.wait([self._reading], wait).done)
+
+    def wait(self, on_progress: Callable[[Progress], None] | None = None) -> list[LoadedHead]:
+        """Wait until it is over, as a script does. Returns the heads or raises what went wrong."""
+        while not self.poll(0.05):
+            if on_progress:
+                on_progress(self.progress)
+        return self.heads()
+
+    def heads(self) -> list[LoadedHead]:
+        """The heads, the largest face first; raises what went wrong. Only when it is over."""
+        if self._error:
+            raise self._error
+        if self.cancelling:
+            raise JobCancelledError("Cancelled.")
+        if self._reading is None:
+            raise RuntimeError("the run is not over yet")
+        return self._reading.result()
+
+    def cancel(self) -> None:
+        """Stop at the engine's next step; `poll` goes on until it has stopped."""
+        self.cancelling = True
+        self._job.cancel()
+
+
+def parse_faces(text: str) -> tuple[int, ...] | None:
+    """Numbers of faces as people count them -> as the engine does, from 0; None for all.
+
+    Raises AddonError.
+    """
+    if not text.strip():
+        return None
+    try:
+        numbers = tuple(int(word) for word in text.replace(",", " ").split())
+    except ValueError:
+        numbers = ()
+    if not numbers or min(numbers) < 1:
+        raise AddonError(f'"{text}" are no numbers of faces: give them as "1, 3"; the largest face is 1.')
+    return tuple(sorted({number - 1 for number in numbers}))
+
+
+def _read_heads(photo: Path, answer: dict[str, Any]) -> list[LoadedHead]:
+    heads = []
+    for face in answer["faces"]:
+        folder, files = Path(face["folder"]), face["files"]
+        record = HeadRecord.read(Path(files["face.json"]))
+        head = read_head(files[HEAD_FILE]) if HEAD_FILE in files else None
+        albedo = Path(files[TEXTURE]) if TEXTURE in files else None
+        heads.append(LoadedHead(photo, folder, read_ply(files["surface.ply"]), record, head, albedo))
+    return heads

@@ -1,5 +1,0 @@
-"""A process beside the engine that has bpy: renders, exports and files away what the engine has made. No bpy.
-
-`python -m blender_addon.studio`, or `blender -b --factory-startup -P scripts/studio.py`, speaks the engine's
-protocol. A renderer that hangs or takes its process down costs one try there, and not the batch.
-"""

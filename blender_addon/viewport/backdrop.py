@@ -1,0 +1,73 @@
+"""The photo as an image that Blender can lay behind a camera's view. Needs bpy."""
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..errors import AddonError
+
+#: Photos that lie on their side are turned pixel by pixel; larger ones are made smaller first, to be quick.
+TURNED_SIZE = 2048
+
+
+class BackdropError(AddonError):
+    """The photo cannot be shown."""
+
+
+def load_backdrop(photo: Path, orientation: int) -> bpy.types.Image:
+    """The photo, upright. `orientation` is EXIF's number for how it lies in its file; 1 is upright.
+
+    Blender does not heed EXIF: a photo that needs turning becomes an image of its own, packed into the
+    .blend. Raises BackdropError.
+    """
+    if not photo.is_file():
+        raise BackdropError(f"The photo {photo} is not there any more: put it back, or reconstruct it anew.")
+    if orientation == 1:
+        image = bpy.data.images.load(str(photo), check_existing=True)
+        _check(image, photo)
+        return image
+    name = f"{photo.stem} upright"
+    existing = bpy.data.images.get(name)
+    if existing is not None and existing.get("photobust_source") == str(photo):
+        return existing
+    source = bpy.data.images.load(str(photo))
+    try:
+        _check(source, photo)
+        image = _turned(source, orientation, name)
+    finally:
+        bpy.data.images.remove(source)
+    image["photobust_source"] = str(photo)
+    return image
+
+
+def turn_upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W, C) as stored, top row first -> upright, by EXIF's number 1..8 (CIPA DC-008, tag 0x0112)."""
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
+
+
+def _check(image: bpy.types.Image, photo: Path) -> None:
+    if not image.size[0]:
+        raise BackdropError(f"Blender cannot show {photo.name}: save it as JPEG, and reconstruct that.")
+
+
+def _turned(source: bpy.types.Image, orientation: int, name: str) -> bpy.types.Image:
+    longest = max(source.size)
+    if longest > TURNED_SIZE:
+        source.scale(*(max(1, round(side * TURNED_SIZE / longest)) for side in source.size))
+    width, height = source.size
+    values = np.empty(width * height * 4, np.float32)
+    source.pixels.foreach_get(values)
+    # Blender's first row is the lowest.
+    upright = turn_upright(values.reshape(height, width, 4)[::-1], orientation)[::-1]
+    image = bpy.data.images.new(name, upright.shape[1], upright.shape[0], alpha=False)
+    image.pixels.foreach_set(np.ascontiguousarray(upright).ravel())
+    image.update()
+    image.pack()
+    return image

@@ -1,0 +1,1 @@
+"""Frames, cameras, poses, meshes and rasterising: nothing here knows faces or networks."""

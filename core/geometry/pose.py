@@ -1,0 +1,100 @@
+"""Rigid pose of a head from detected landmarks: where the crop is cut before anything has been learned of the
+shape.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .frames import HEAD_CENTRE, Camera, HeadPose
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """Least-squares scale, rotation (3, 3), offset (3,) with target ~ scale * rotation @ source + offset.
+
+    S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991.
+    """
+    source_mean, target_mean = source.mean(0), target.mean(0)
+    a, b = source - source_mean, target - target_mean
+    u, s, vt = np.linalg.svd(b.T @ a)
+    d = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    rotation = (u * d) @ vt
+    scale = float((s * d).sum() / (a**2).sum())
+    return scale, rotation, target_mean - scale * rotation @ source_mean
+
+
+def rotation_matrix(vector: np.ndarray) -> np.ndarray:
+    """(3, 3) rotation by |vector| radians about `vector` (Rodrigues' formula)."""
+    angle = float(np.linalg.norm(vector))
+    if angle < 1e-9:
+        return np.eye(3)
+    x, y, z = vector / angle
+    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * k @ k
+
+
+def rotation_to_ray(ray: np.ndarray) -> np.ndarray:
+    """(3, 3) smallest rotation that takes the optical axis (0, 0, 1) to the direction of `ray` (3,)."""
+    d = ray / np.linalg.norm(ray)
+    v = np.array([-d[1], d[0], 0.0])  # cross((0, 0, 1), d)
+    k = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
+    return np.eye(3) + k + k @ k / (1 + d[2])
+
+
+@dataclass(frozen=True)
+class WeakPerspectivePose:
+    """A head's pose as the picture shows it, independent of the focal length.
+
+    rotation: (3, 3) head -> camera turned to look straight at the head's centre; centre: (2,) where the
+    head's centre is in the photo frame; scale: photo pixels per metre at the head's centre.
+    """
+
+    rotation: np.ndarray
+    centre: np.ndarray
+    scale: float
+
+    def in_camera(self, camera: Camera) -> HeadPose:
+        """The metric pose under a camera: distance from the scale, rotation from the direction of the
+        head.
+        """
+        distance = camera.focal_px / self.scale
+        ray = np.append((self.centre - np.array([camera.cx, camera.cy])) / camera.focal_px, 1.0)
+        rotation = rotation_to_ray(ray) @ self.rotation
+        return HeadPose(rotation, ray * distance - rotation @ HEAD_CENTRE)
+
+    @classmethod
+    def of(cls, pose: HeadPose, camera: Camera) -> "WeakPerspectivePose":
+        """The inverse of `in_camera`."""
+        centre = pose.head_to_camera(HEAD_CENTRE)
+        ray = centre / centre[2]
+        return cls(
+            rotation_to_ray(ray).T @ pose.rotation, camera.project(centre), camera.focal_px / float(centre[2])
+        )
+
+    def corrected(self, rotation: np.ndarray, offset: np.ndarray, log_scale: float) -> "WeakPerspectivePose":
+        """This pose turned by `rotation` (3, 3) seen by the camera, moved by `offset` (2,) m and scaled."""
+        return replace(
+            self,
+            rotation=rotation @ self.rotation,
+            centre=self.centre + self.scale * offset,
+            scale=self.scale * float(np.exp(log_scale)),
+        )
+
+
+def mean_pose(poses: Sequence[WeakPerspectivePose], shares: Sequence[float]) -> WeakPerspectivePose:
+    """The mean of poses, each with its share; shares sum up to 1. Rotations: the one nearest to the mean of
+    the matrices (M. Moakher, "Means and averaging in the group of rotations", SIAM J. Matrix Anal. 2002).
+    """
+    u, _, vt = np.linalg.svd(np.tensordot(shares, [p.rotation for p in poses], 1))
+    rotation = (u * [1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt
+    scale = float(np.exp(np.dot(shares, [np.log(p.scale) for p in poses])))
+    return WeakPerspectivePose(rotation, np.tensordot(shares, [p.centre for p in poses], 1), scale)
+
+
+def fit_pose(points: np.ndarray, canonical: np.ndarray) -> WeakPerspectivePose:
+    """Similarity of canonical landmarks (N, 3), head frame, to detected ones (N, 3), px as in
+    FaceLandmarks.
+    """
+    scale, rotation, offset = similarity(canonical, points.astype(np.float64))
+    return WeakPerspectivePose(rotation, (scale * rotation @ HEAD_CENTRE + offset)[:2], scale)

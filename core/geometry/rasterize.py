@@ -1,0 +1,166 @@
+"""Rasterising triangle meshes with numpy and OpenCV alone: the network's guidance at inference.
+
+`core.training.rasterize` does the same compiled, for training; a test holds the two together.
+"""
+
+import cv2
+import numpy as np
+
+from .frames import CROP_SIZE, VOLUME_SHAPE
+
+#: Rays pass a hair beside the pixel centres so that none runs exactly along a shared edge.
+RAY_JITTER = (1.37e-4, 2.11e-4)
+
+
+def fragments(
+    points: np.ndarray, triangles: np.ndarray, size: int = CROP_SIZE
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """All (triangle, pixel) pairs where the ray of a pixel meets a triangle.
+
+    points: (V, 2 or 3) in pixels. Returns (triangle (N,), pixel (N,) = y * size + x, bary (N, 3) float64,
+    area (N,), twice the signed area of the triangle in the picture).
+    """
+    corners = points[triangles, :2].astype(np.float64) - np.array(RAY_JITTER)
+    low = np.clip(np.floor(corners.min(1)), 0, size - 1).astype(np.int64)
+    high = np.clip(np.ceil(corners.max(1)), -1, size - 1).astype(np.int64)
+    span = np.maximum(high - low + 1, 0)
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    count = np.where(np.abs(area) < 1e-12, 0, span[:, 0] * span[:, 1])
+    triangle = np.repeat(np.arange(len(triangles)), count)
+    offset = np.arange(len(triangle)) - np.repeat(np.cumsum(count) - count, count)
+    x = low[triangle, 0] + offset % span[triangle, 0]
+    y = low[triangle, 1] + offset // span[triangle, 0]
+    # The weights of corners a and b are affine in (x, y): three numbers a triangle.
+    safe = np.where(count > 0, area, 1.0)
+    wa_x, wa_y = (b[:, 1] - c[:, 1]) / safe, (c[:, 0] - b[:, 0]) / safe
+    wb_x, wb_y = (c[:, 1] - a[:, 1]) / safe, (a[:, 0] - c[:, 0]) / safe
+    wa_0 = (b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0]) / safe
+    wb_0 = (c[:, 0] * a[:, 1] - c[:, 1] * a[:, 0]) / safe
+    wa = wa_0[triangle] + wa_x[triangle] * x + wa_y[triangle] * y
+    wb = wb_0[triangle] + wb_x[triangle] * x + wb_y[triangle] * y
+    wc = 1.0 - wa - wb
+    inside = (wa >= 0) & (wb >= 0) & (wc >= 0)
+    triangle = triangle[inside]
+    bary = np.stack([wa[inside], wb[inside], wc[inside]], 1)
+    return triangle, (y * size + x)[inside], bary, area[triangle]
+
+
+def interpolate(
+    values: np.ndarray, triangles: np.ndarray, triangle: np.ndarray, bary: np.ndarray
+) -> np.ndarray:
+    """Values (V,) or (V, C) at fragments."""
+    corners = values[triangles[triangle]]
+    return np.einsum("nk,nk...->n...", bary, corners)
+
+
+def z_buffer(
+    pixel: np.ndarray, z: np.ndarray, *values: np.ndarray, size: int = CROP_SIZE
+) -> list[np.ndarray]:
+    """z-buffer: for each pixel the fragment with the greatest z.
+
+    Returns [index (size * size,) of the fragment or -1, then each of `values` at it, zero where nothing is].
+    """
+    order = np.argsort(z, kind="stable")
+    index = np.full(size * size, -1, np.int64)
+    index[pixel[order]] = order  # of several writes to one pixel the last, the nearest, stays
+    filled = index >= 0
+    maps = [index]
+    for value in values:
+        out = np.zeros((size * size, *value.shape[1:]), np.float32)
+        out[filled] = value[index[filled]]
+        maps.append(out)
+    return maps
+
+
+def ray_distance_volume(
+    points: np.ndarray, triangles: np.ndarray, plane: np.ndarray, reach: int
+) -> np.ndarray:
+    """Signed distance along the camera's rays to the surface of a closed mesh, clamped: positive inside.
+
+    points: (V, 3) volume frame; triangles outward; plane: (4,) n, d, volume frame: solid only where n . p + d
+    >= 0. Returns (200, 192, 192) float32 [z, y, x] from -reach to reach voxels, smoothed by [1 2 1] / 4 along
+    x and y.
+    """
+    depth, height, width = VOLUME_SHAPE
+    triangle, pixel, bary, area = fragments(points, triangles)
+    z = interpolate(points[:, 2].astype(np.float64), triangles, triangle, bary)
+    entry, exit_, column = ray_spans(pixel, z, np.where(area < 0, 1, -1), plane)
+    if len(column) == 0:
+        return np.full(VOLUME_SHAPE, -reach, np.float32)
+
+    top, bottom = depth - 0.5, -0.5
+    entry, exit_ = np.clip(entry, bottom, top), np.clip(exit_, bottom, top)
+    # Work on the occupied box only, with a margin for the blur.
+    ys, xs = column // width, column % width
+    y0, y1 = max(ys.min() - 1, 0), min(ys.max() + 2, height)
+    x0, x1 = max(xs.min() - 1, 0), min(xs.max() + 2, width)
+    z0, z1 = max(int(exit_.min()) - reach, 0), min(int(entry.max()) + reach + 2, depth)
+    rows, cols = y1 - y0, x1 - x0
+    cell = (ys - y0) * cols + (xs - x0)
+    # Far from all edges the distance is reach inside, -reach outside; counted from 0 as that is what lies
+    # around.
+    steps = np.zeros((z1 - z0 + 1, rows * cols), np.int8)
+    np.add.at(steps, (np.ceil(exit_).astype(np.int64) - z0, cell), 1)
+    np.add.at(steps, (np.floor(entry).astype(np.int64) + 1 - z0, cell), -1)
+    inside = np.cumsum(steps[:-1], 0, dtype=np.int8)
+    distance = inside.astype(np.float32)
+    distance *= 2 * reach
+    for edge, direction, low, high, where in _edge_spans(entry, exit_, column, reach):
+        first = np.maximum(np.ceil(edge - low).astype(np.int64), z0)
+        for k in range(2 * reach + 1):
+            z_at = first + k
+            keep = (z_at <= edge + high) & (z_at < z1)
+            z_at = z_at[keep]
+            distance[z_at - z0, cell[where[keep]]] = direction * (z_at - edge[keep]) + reach
+    out = np.full(VOLUME_SHAPE, -reach, np.float32)
+    kernel = np.array([0.25, 0.5, 0.25], np.float32)
+    for z_at, layer in enumerate(distance.reshape(-1, rows, cols), z0):
+        smooth = cv2.sepFilter2D(layer, -1, kernel, kernel, borderType=cv2.BORDER_CONSTANT)
+        np.subtract(smooth, reach, out=out[z_at, y0:y1, x0:x1])
+    return out
+
+
+def _edge_spans(
+    entry: np.ndarray, exit_: np.ndarray, column: np.ndarray, reach: int
+) -> list[tuple[np.ndarray, int, np.ndarray, np.ndarray, np.ndarray]]:
+    """The stretches of rays that are nearer to one edge than to all others and not further than `reach`.
+
+    Intervals are those of `ray_spans`, nearest first on each ray. Returns, for entries and for exits:
+    (z of the edge, direction +1 if the distance grows with z, how far the stretch goes below it, above it,
+    index of the interval).
+    """
+    same = column[1:] == column[:-1]
+    half = np.minimum(reach, (entry - exit_) / 2)
+    gap = np.full(len(column) + 1, float(reach))  # from each interval up to the next nearer one on its ray
+    gap[1:-1][same] = np.minimum(reach, (exit_[:-1] - entry[1:])[same] / 2)
+    index = np.arange(len(column))
+    return [(entry, -1, half, gap[:-1], index), (exit_, 1, gap[1:], half, index)]
+
+
+def ray_spans(
+    pixel: np.ndarray, z: np.ndarray, sign: np.ndarray, plane: np.ndarray, size: int = CROP_SIZE
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Solid stretches of each ray: where the winding number is positive and the half-space allows it.
+
+    Returns (entry z (N,), exit z (N,), pixel (N,)), entry > exit (rays run away from the camera, z grows
+    towards it).
+    """
+    order = np.lexsort((-z, pixel))
+    pixel, z, sign = pixel[order], z[order], sign[order]
+    winding = np.cumsum(sign)  # a closed mesh returns to zero at the end of each ray
+    solid = winding > 0
+    before = np.concatenate([[False], solid[:-1]])
+    entry, exit_ = z[solid & ~before], z[~solid & before]
+    column = pixel[solid & ~before]
+    n = min(len(entry), len(exit_))
+    entry, exit_, column = entry[:n], exit_[:n], column[:n]
+    rest = plane[0] * (column % size) + plane[1] * (column // size) + plane[3]
+    if abs(plane[2]) > 1e-6:
+        cut = -rest / plane[2]
+        entry = entry if plane[2] > 0 else np.minimum(entry, cut)
+        exit_ = np.maximum(exit_, cut) if plane[2] > 0 else exit_
+        keep = entry > exit_
+    else:
+        keep = rest >= 0
+    return entry[keep], exit_[keep], column[keep]

@@ -1,0 +1,1 @@
+"""Photos as arrays: loading, cropping, colour."""

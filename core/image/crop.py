@@ -1,0 +1,39 @@
+"""Cuts the crop out of a photo."""
+
+import cv2
+import numpy as np
+
+from ..geometry.frames import CROP_SIZE, CropFrame
+
+
+def cut_crop(rgb: np.ndarray, frame: CropFrame, size: int = CROP_SIZE) -> np.ndarray:
+    """(H, W, 3) uint8 photo -> (size, size, 3) uint8 picture of the crop frame, edge pixels repeated outside.
+
+    Photos larger than the crop are averaged down first, so that no aliasing is taken for detail.
+    """
+    factor = size / CROP_SIZE
+    inverse = frame.inverse
+    corners = frame.crop_to_photo(
+        np.array([[0, 0], [CROP_SIZE, 0], [0, CROP_SIZE], [CROP_SIZE, CROP_SIZE]], float) - 0.5
+    )
+    height, width = rgb.shape[:2]
+    left, top = np.clip(np.floor(corners.min(0)).astype(int) - 2, 0, [width - 1, height - 1])
+    right, bottom = np.clip(np.ceil(corners.max(0)).astype(int) + 3, [left + 1, top + 1], [width, height])
+    region = rgb[top:bottom, left:right]
+    shrink = max(1, int(1.0 / (frame.scale * factor)))
+    if shrink > 1:
+        new = (max(1, round(region.shape[1] / shrink)), max(1, round(region.shape[0] / shrink)))
+        fx, fy = region.shape[1] / new[0], region.shape[0] / new[1]
+        region = cv2.resize(region, new, interpolation=cv2.INTER_AREA)
+    else:
+        fx = fy = 1.0
+    # Crop pixel -> region pixel; pixel centres are at whole numbers in all of these frames.
+    scale = np.array([1 / fx, 1 / fy])
+    step = (1 / factor - 1) / 2
+    linear = inverse[:, :2] / factor
+    offset = inverse[:, 2] + inverse[:, :2] @ np.full(2, step) - [left, top]
+    matrix = np.column_stack([linear * scale[:, None], (offset + 0.5) * scale - 0.5])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(
+        np.ascontiguousarray(region), matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )

@@ -1,0 +1,67 @@
+"""A network in ONNX Runtime: what an artist installs instead of torch, a hundredth of its size."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ModelError
+from ..weights import file_sha256
+
+#: Metadata of an exported network: the weights it was made of (see `core.training.fitting.onnx_export`).
+SOURCE, SOURCE_SHA256 = "source", "source_sha256"
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class OnnxSession:
+    """One exported network, run on the processor with `threads` threads (default: the available cores)."""
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        """Raises ModelError if the file is missing, damaged, or made of other weights than are beside it."""
+        import onnxruntime
+
+        if not path.is_file():
+            raise ModelError(f"{path} is missing: get the project's models folder again")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or available_cores()
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Threads that wait for work are not to keep the processor busy: Blender runs beside this.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its exceptions have no common class of their own
+            reason = str(error).splitlines()[0]
+            raise ModelError(
+                f"{path} is damaged: get the project's models folder again ({reason})"
+            ) from error
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self._check_source(path)
+
+    def _check_source(self, path: Path) -> None:
+        # An installed engine has no weights beside it; a checkout must not mix two trainings.
+        source = path.with_name(self.metadata.get(SOURCE, ""))
+        if source.is_file() and file_sha256(source) != self.metadata.get(SOURCE_SHA256):
+            raise ModelError(
+                f"{path} was made of other weights than {source.name}: run scripts/training/export_onnx.py"
+            )
+
+    def run(self, **inputs: np.ndarray) -> np.ndarray:
+        """The output of a network that has one, for inputs given by name (float32, each with a leading batch
+        of one).
+        """
+        (output,) = self.run_all(**inputs)
+        return output
+
+    def run_all(self, **inputs: np.ndarray) -> list[np.ndarray]:
+        """All outputs, in the network's order."""
+        feed = {name: np.ascontiguousarray(value, np.float32) for name, value in inputs.items()}
+        return [np.asarray(output) for output in self._session.run(None, feed)]

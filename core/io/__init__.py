@@ -1,0 +1,1 @@
+"""Files that a reconstruction leaves: PLY, GLB, npz, manifest."""

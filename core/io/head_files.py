@@ -1,0 +1,82 @@
+"""The files of an animation-ready head: head.npz, head.glb, albedo.png, albedo_mask.png."""
+
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import cv2
+import numpy as np
+
+from .. import __version__
+from ..image.photo import Photo
+from ..reconstructor import Reconstruction
+from ..template.topology import HeadTopology
+from .head_glb import head_glb_bytes
+from .head_npz import FILE_NAME, head_npz_bytes
+
+DESCRIPTIONS = {
+    FILE_NAME: "the animation-ready head for the add-on: neutral, photo, 52 units, texture coordinates",
+    "head.glb": "the animation-ready head as glTF (y up, the face looks along +z): neutral, texture, morph"
+    " targets with Apple's 52 names and Photo",
+    "albedo.png": "the head's texture, sRGB; its alpha is the lashes'",
+    "albedo_mask.png": "where the texture comes from: 255 seen, 192 mirrored, 128 filled, 64 painted",
+}
+GENERATOR = f"Photobust {__version__}"
+
+
+def head_assets(
+    reconstruction: Reconstruction, photo: Photo, topology: HeadTopology, pool: Executor
+) -> "dict[str, Future[bytes]]":
+    """The files' contents, in the making. Only for a reconstruction that has a head."""
+    head, albedo = reconstruction.head, reconstruction.albedo
+    if head is None:
+        raise ValueError("the reconstruction has no head")
+    files = {FILE_NAME: pool.submit(head_npz_bytes, head, topology, provenance(reconstruction, photo))}
+    picture = None
+    if albedo is not None:
+        # Begun first, so that the GLB, which waits for it, cannot keep it from being made.
+        picture = files["albedo.png"] = pool.submit(texture_bytes, albedo.image)
+        files["albedo_mask.png"] = pool.submit(texture_bytes, albedo.mask)
+
+    def glb() -> bytes:
+        return head_glb_bytes(head, topology, picture.result() if picture else None, GENERATOR)
+
+    files["head.glb"] = pool.submit(glb)
+    return files
+
+
+def texture_bytes(picture: np.ndarray) -> bytes:
+    """(H, W) or (H, W, 4) uint8 as a PNG file."""
+    if picture.ndim == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA)
+    done, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    if not done:
+        raise ValueError("the picture cannot be encoded")
+    return data.tobytes()
+
+
+def provenance(reconstruction: Reconstruction, photo: Photo) -> dict[str, Any]:
+    """What the head was made of and by what, as it is kept in the head itself."""
+    yaw, pitch, roll = (round(float(angle), 2) for angle in reconstruction.pose.angles)
+    return {
+        "generator": GENERATOR,
+        "photo": photo.name,
+        "photo_sha256": photo.sha256,
+        "face_index": reconstruction.face_index,
+        "yaw": yaw,
+        "pitch": pitch,
+        "roll": roll,
+        "frame": "metres, z up, the face looks along -y, origin between the eyes' outer corners",
+    }
+
+
+def about_texture(reconstruction: Reconstruction) -> dict[str, Any]:
+    """What face.json says of the texture."""
+    albedo = reconstruction.albedo
+    if albedo is None:
+        return {}
+    return {
+        "size": int(albedo.mask.shape[0]),
+        "shares": {name: round(share, 4) for name, share in albedo.shares.items()},
+        "iris_from_photo": albedo.eyes.from_photo,
+        "timings": {step: round(seconds, 4) for step, seconds in albedo.timings.items()},
+    }

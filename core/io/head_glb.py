@@ -1,0 +1,98 @@
+"""Writes the animation-ready head as binary glTF 2.0: texture, materials by part, named morph targets."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..geometry.normals import vertex_normals
+from ..template.topology import HeadTopology
+from .gltf import ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
+from .head_npz import MATERIALS, PHOTO
+
+if TYPE_CHECKING:
+    from ..wrapping.head import Head
+
+#: Roughness of the materials; the lashes' texture has holes.
+ROUGHNESS = {"skin": 0.55, "eyes": 0.08, "mouth": 0.35, "lashes": 0.8}
+SEE_THROUGH = "lashes"
+
+
+def head_glb_bytes(
+    head: "Head", topology: HeadTopology, texture_png: bytes | None, generator: str, name: str = "head"
+) -> bytes:
+    """The head as a .glb file, in glTF's frame (y up, the face looks along +z), metres.
+
+    The mesh is the neutral head; its morph targets are the 52 units under Apple's names and, last, "Photo",
+    the expression as photographed. texture_png: an RGBA picture for the template's coordinates.
+    """
+    writer = GlbWriter()
+    offsets = np.concatenate([head.units, (head.vertices - head.neutral)[None]]).astype(np.float32)
+    normals = vertex_normals(head.neutral, topology.triangles)
+    primitives = []
+    for material, (_, parts) in enumerate(MATERIALS.items()):
+        triangles, vertices, uv = _corners(topology, topology.faces_of(*parts))
+        attributes = {
+            "POSITION": writer.add_array(
+                to_gltf_frame(head.neutral[vertices].astype(np.float32)), bounds=True
+            ),
+            "NORMAL": writer.add_array(to_gltf_frame(normals[vertices])),
+            "TEXCOORD_0": writer.add_array(np.stack([uv[:, 0], 1 - uv[:, 1]], 1).astype(np.float32)),
+        }
+        targets = [
+            {"POSITION": writer.add_array(to_gltf_frame(offset[vertices]), bounds=True)} for offset in offsets
+        ]
+        indices = writer.add_array(triangles.astype(np.uint32).ravel(), ELEMENT_ARRAY_BUFFER)
+        primitives.append(
+            {"attributes": attributes, "indices": indices, "material": material, "targets": targets}
+        )
+    names = [*topology.unit_names, PHOTO]
+    document: dict[str, Any] = {
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0, "name": name}],
+        "meshes": [
+            {
+                "name": name,
+                "primitives": primitives,
+                "weights": [0.0] * len(names),
+                "extras": {"targetNames": names},
+            }
+        ],
+        "materials": [_material(key, texture_png is not None) for key in MATERIALS],
+    }
+    if texture_png is not None:
+        document |= {
+            "textures": [{"source": 0, "sampler": 0}],
+            "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
+            "images": [
+                {"name": "albedo", "mimeType": "image/png", "bufferView": writer.add_file(texture_png)}
+            ],
+        }
+    return writer.finish(document, generator)
+
+
+def _material(key: str, textured: bool) -> dict[str, Any]:
+    shading: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": ROUGHNESS[key]}
+    if textured:
+        shading["baseColorTexture"] = {"index": 0}
+    else:
+        shading["baseColorFactor"] = [0.6, 0.45, 0.38, 1.0]
+    material: dict[str, Any] = {"name": key, "pbrMetallicRoughness": shading}
+    if key == SEE_THROUGH:
+        material |= {"doubleSided": True, "alphaMode": "BLEND"}
+    return material
+
+
+def _corners(topology: HeadTopology, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Triangles (2n, 3) of the quads `faces` (n,) into corners of their own, and those corners' vertices (m,)
+    and texture coordinates (m, 2): glTF has one texture coordinate a vertex.
+    """
+    quads, quad_uv = topology.quads[faces], topology.quad_uv[faces]
+    pairs, index = np.unique(
+        np.stack([quads.ravel(), quad_uv.ravel()], 1).astype(np.int64), axis=0, return_inverse=True
+    )
+    local = index.reshape(-1, 4)
+    triangles = topology.triangles.reshape(-1, 2, 3)[faces]
+    place = (quads[:, None, :, None] == triangles[:, :, None, :]).argmax(2)
+    corners = np.take_along_axis(local[:, None, :].repeat(2, 1), place, 2)
+    return corners.reshape(-1, 3), pairs[:, 0], topology.uv[pairs[:, 1]]

@@ -1,0 +1,74 @@
+"""head.npz: the wrapped head as Blender's side takes it over; numpy's format, readable without the engine.
+
+Arrays, all in the head frame, metres, V vertices in the template's order:
+
+* `neutral`, `photo` (V, 3) float32; `units` (52, V, 3) float16 offsets from the neutral; `expression` (52,)
+  float32; `confidence`, `deviation` (V,) float32; `unit_names` (52,) str.
+* `quads` (F, 4) int32; `uv` (U, 2) float32, v up; `quad_uv` (F, 4) int32; `face_material` (F,) int8 into
+  `material_names`; `face_part` (F,) int8 into `part_names`; `landmark` (478,) and `ibug68` (68,) int32
+  vertices.
+* `provenance`: a JSON text: what the head was made of and by what.
+"""
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..template.topology import (
+    EYE_LEFT,
+    EYE_RIGHT,
+    INNER,
+    LASHES,
+    SKIN,
+    TEETH_LOWER,
+    TEETH_UPPER,
+    TONGUE,
+    HeadTopology,
+)
+
+if TYPE_CHECKING:
+    from ..wrapping.head import Head
+
+FILE_NAME = "head.npz"
+FORMAT_VERSION = 1
+#: Materials and the parts that have them.
+MATERIALS = {
+    "skin": (SKIN, INNER),
+    "eyes": (EYE_LEFT, EYE_RIGHT),
+    "mouth": (TEETH_UPPER, TEETH_LOWER, TONGUE),
+    "lashes": (LASHES,),
+}
+#: Name of the shape that has the expression of the photo.
+PHOTO = "Photo"
+
+
+def head_npz_bytes(head: "Head", topology: HeadTopology, provenance: dict[str, Any]) -> bytes:
+    """The file; not compressed, as that would take longer than everything else."""
+    material = np.zeros(len(topology.quads), np.int8)
+    for index, parts in enumerate(MATERIALS.values()):
+        material[topology.faces_of(*parts)] = index
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        format_version=np.int32(FORMAT_VERSION),
+        neutral=head.neutral.astype(np.float32),
+        photo=head.vertices.astype(np.float32),
+        units=head.units.astype(np.float16),
+        expression=head.expression.astype(np.float32),
+        confidence=head.confidence.astype(np.float32),
+        deviation=head.deviation.astype(np.float32),
+        unit_names=np.array(topology.unit_names),
+        quads=topology.quads.astype(np.int32),
+        uv=topology.uv.astype(np.float32),
+        quad_uv=topology.quad_uv.astype(np.int32),
+        face_material=material,
+        material_names=np.array(list(MATERIALS)),
+        face_part=topology.face_part.astype(np.int8),
+        part_names=np.array(topology.part_names),
+        landmark=topology.landmark.astype(np.int32),
+        ibug68=topology.ibug68.astype(np.int32),
+        provenance=np.array(json.dumps(provenance, allow_nan=False)),
+    )
+    return buffer.getvalue()

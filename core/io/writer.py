@@ -1,0 +1,218 @@
+"""Writes a reconstruction to a folder: surface.ply, surface.glb, landmarks.json, photo.png, face.json."""
+
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..errors import OutputError
+from ..geometry.frames import CROP_SIZE
+from ..image.crop import cut_crop
+from ..image.photo import Photo
+from ..quality.report import quality
+from ..reconstructor import Reconstruction
+from ..surface.isosurface import Surface
+from ..template.topology import head_topology
+from ..weights import file_sha256, models_folder
+from . import head_files as assets
+from .head_ply import about_head, head_ply_bytes
+from .surface_glb import glb_bytes
+
+#: Raised whenever face.json changes so that a reader has to know.
+SCHEMA_VERSION = 1
+#: Side, pixels, of photo.png, the picture of the face that is laid beside the head.
+PICTURE_SIZE = 512
+#: The results belong to those who have the rights to the photo: the project claims none.
+RESULT_LICENCE = "no rights claimed by Photobust; those of the photo apply"
+MODELS = {
+    "face_landmarker.task": ("Apache-2.0", "MediaPipe's face detector and landmarks"),
+    "face_landmarker_full_range.task": (
+        "Apache-2.0",
+        "MediaPipe's face detector for small faces, and landmarks",
+    ),
+    "face_features.onnx": ("Apache-2.0", "MediaPipe's face network, for ONNX Runtime"),
+    "face_features.safetensors": ("Apache-2.0", "MediaPipe's face network"),
+    "head_template.npz": ("CC0-1.0", "MakeHuman's head"),
+    "quality_calibration.json": ("CC0-1.0", "Photobust's calibration of the expected error"),
+    "landmark_lifter.safetensors": ("CC0-1.0", "Photobust's landmark lifter"),
+    "volume_network.onnx": ("CC0-1.0", "Photobust's volume network, for ONNX Runtime"),
+    "volume_network.safetensors": ("CC0-1.0", "Photobust's volume network"),
+}
+DESCRIPTIONS = {
+    "surface.ply": "closed surface in the head frame (metres, z up, the face looks along -y), sRGB colours,"
+    " confidence 0..1",
+    "surface.glb": "the same surface as glTF (y up, the face looks along +z), colours, attribute _CONFIDENCE",
+    "head.ply": "the animation-ready head as photographed, in quads, head frame, confidence 0..1",
+    "landmarks.json": "MediaPipe's 478 landmarks on surface.ply, null where it has none",
+    "photo.png": "the face in the photo, upright",
+    **assets.DESCRIPTIONS,
+}
+
+
+def ply_bytes(surface: Surface) -> bytes:
+    """The surface as a binary little-endian PLY file."""
+    header = (
+        "ply\nformat binary_little_endian 1.0\n"
+        "comment Photobust: head frame, metres, z up, the face looks along -y; colours sRGB\n"
+        f"element vertex {len(surface.vertices)}\n"
+        "property float x\nproperty float y\nproperty float z\n"
+        "property uchar red\nproperty uchar green\nproperty uchar blue\nproperty float confidence\n"
+        f"element face {len(surface.faces)}\nproperty list uchar int vertex_indices\nend_header\n"
+    )
+    vertices = np.empty(len(surface.vertices), [("p", "<f4", 3), ("c", "u1", 3), ("q", "<f4")])
+    vertices["p"], vertices["c"], vertices["q"] = surface.vertices, surface.colors, surface.confidence
+    faces = np.empty(len(surface.faces), [("n", "u1"), ("i", "<i4", 3)])
+    faces["n"], faces["i"] = 3, surface.faces
+    return header.encode("ascii") + vertices.tobytes() + faces.tobytes()
+
+
+def png_bytes(rgb: np.ndarray) -> bytes:
+    """(H, W, 3) uint8 sRGB as a PNG file."""
+    import cv2
+
+    done, data = cv2.imencode(".png", rgb[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    if not done:
+        raise ValueError("the picture cannot be encoded")
+    return data.tobytes()
+
+
+def points_json(points: np.ndarray) -> list[list[float] | None]:
+    """(N, 3) points as lists, null for those that are NaN; micrometres are exact enough."""
+    rounded = np.round(points.astype(float), 6).tolist()
+    return [point if np.isfinite(row).all() else None for point, row in zip(rounded, points, strict=True)]
+
+
+def readable_json(value: Any, depth: int = 2) -> str:
+    """JSON with the outer levels spread over lines and long arrays kept on one."""
+    if depth == 0 or not isinstance(value, dict) or not value:
+        return json.dumps(value, allow_nan=False, ensure_ascii=False)
+    inner = ",\n".join(f"{json.dumps(key)}: {readable_json(item, depth - 1)}" for key, item in value.items())
+    return "{\n" + "\n".join(f" {line}" for line in inner.split("\n")) + "\n}"
+
+
+def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, bytes]) -> dict[str, Any]:
+    """face.json."""
+    camera, frame, pose = reconstruction.camera, reconstruction.frame, reconstruction.pose
+    yaw, pitch, roll = (round(angle, 2) for angle in pose.angles)
+    landmarks = reconstruction.landmarks
+    models, head = reconstruction.models_dir, reconstruction.head
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "generator": {"name": "Photobust", "version": __version__},
+        "input": {
+            "name": photo.name,
+            "sha256": photo.sha256,
+            "width": photo.width,
+            "height": photo.height,
+            "original_size": list(photo.original_size),
+            "orientation": photo.orientation,
+        },
+        "detection": {
+            "face_index": reconstruction.face_index,
+            "attempt": landmarks.attempt,
+            "box": [round(value, 1) for value in landmarks.box],
+            "landmarks_photo_px": np.round(landmarks.points.astype(float), 2).tolist(),
+        },
+        "camera": {
+            "focal_length_mm35": round(camera.focal_mm(photo.width, photo.height), 2),
+            "focal_length_source": camera.source,
+            "focal_length_px": round(camera.focal_px, 2),
+            "principal_point_px": [camera.cx, camera.cy],
+        },
+        "pose": {
+            "yaw": yaw,
+            "pitch": pitch,
+            "roll": roll,
+            "rotation_head_to_camera": pose.rotation.tolist(),
+            "translation_m": pose.translation.tolist(),
+        },
+        "crop": {
+            "size": CROP_SIZE,
+            "matrix_photo_to_crop": frame.matrix.tolist(),
+            "distance_m": frame.distance,
+        },
+        "landmarks": {
+            "frame": "head: metres, z up, the face looks along -y, origin between the eyes' outer corners",
+            "mediapipe478": points_json(reconstruction.landmark_points),
+            "ibug68": points_json(reconstruction.landmark68),
+        },
+        "surface": {
+            "vertices": len(reconstruction.surface.vertices),
+            "faces": len(reconstruction.surface.faces),
+        },
+        **({"head": about_head(head, head_topology(models or models_folder()))} if head else {}),
+        **({"texture": assets.about_texture(reconstruction)} if reconstruction.albedo else {}),
+        "quality": quality(reconstruction),
+        "timings": {step: round(seconds, 4) for step, seconds in reconstruction.timings.items()},
+        "files": {
+            name: {
+                "description": DESCRIPTIONS[name],
+                "bytes": len(data),
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "licence": RESULT_LICENCE,
+            }
+            for name, data in files.items()
+        },
+        "models": {
+            name: {"description": description, "licence": licence, "sha256": file_sha256(models / name)}
+            for name, (licence, description) in MODELS.items()
+            if models and (models / name).is_file() and has_run(models / name, reconstruction.backend)
+        },
+    }
+
+
+def has_run(path: Path, backend: str | None) -> bool:
+    """Whether a file of the models is not merely there for another backend."""
+    if backend == "onnx":
+        return path.suffix != ".safetensors" or not path.with_suffix(".onnx").is_file()
+    return backend is None or path.suffix != ".onnx"
+
+
+def write_reconstruction(reconstruction: Reconstruction, photo: Photo, folder: str | Path) -> dict[str, Path]:
+    """Write all files of a reconstruction into a folder, which is made if need be. Returns name -> path.
+
+    face.json comes last: a folder that has it is complete. Raises OutputError if something cannot be written.
+    """
+    folder = Path(folder)
+    points = {"points": points_json(reconstruction.landmark_points)}
+    surface, picture = reconstruction.surface, cut_crop(photo.rgb, reconstruction.frame, PICTURE_SIZE)
+    with ThreadPoolExecutor(2) as pool:
+        ready = {
+            "surface.ply": pool.submit(ply_bytes, surface),
+            "surface.glb": pool.submit(glb_bytes, surface, f"Photobust {__version__}"),
+            "landmarks.json": pool.submit(lambda: json.dumps(points, allow_nan=False).encode()),
+            "photo.png": pool.submit(png_bytes, picture),
+        }
+        if reconstruction.head:
+            topology = head_topology(reconstruction.models_dir or models_folder())
+            ready["head.ply"] = pool.submit(head_ply_bytes, reconstruction.head, topology)
+            ready |= assets.head_assets(reconstruction, photo, topology, pool)
+    files = {name: future.result() for name, future in ready.items()}
+    document = manifest(reconstruction, photo, files)
+    files["face.json"] = readable_json(document).encode()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            write_atomically(folder / name, data)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(
+            f"The results cannot be written to {folder} ({reason}): choose another folder, or make room in it"
+        ) from error
+    return {name: folder / name for name in files}
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that its name never stands for half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

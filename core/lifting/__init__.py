@@ -1,0 +1,1 @@
+"""From landmarks and picture to the head prior: shape, expression and pose."""

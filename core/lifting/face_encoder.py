@@ -1,0 +1,86 @@
+"""FaceNetwork: the first layers of MediaPipe's face mesh network in torch, trained on photos of people.
+
+The network is made of the blocks of BlazeFace (V. Bazarevsky et al., "BlazeFace: Sub-millisecond neural face
+detection on mobile GPUs", 2019; Y. Kartynnik et al., "Real-time facial surface geometry from monocular video
+on mobile GPUs", 2019): a depthwise 3 x 3 convolution, a pointwise one, the input added, PReLU. Its weights
+are taken over by `scripts/build/face_features.py`.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..errors import ModelError
+
+#: (output channels, stride) of the blocks, up to the last layer that all of the mesh is computed from.
+BLOCKS = (
+    *((16, 1), (16, 1), (32, 2), (32, 1), (32, 1), (64, 2), (64, 1), (64, 1)),
+    *((128, 2), (128, 1), (128, 1), (128, 2), (128, 1), (128, 1)),
+)
+STEM = 16
+#: The blocks whose results are given out: the last ones at 96, 48, 24 and 6 pixels.
+GIVEN = (1, 4, 7, 13)
+
+
+def _pad(x: Tensor, stride: int) -> Tensor:
+    # TensorFlow's "same": with a stride of two the odd pixel is added behind.
+    return functional.pad(x, (0, 1, 0, 1) if stride == 2 else (1, 1, 1, 1))
+
+
+class BlazeBlock(nn.Module):
+    """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.stride, self.more = stride, outputs - inputs
+        self.depthwise = nn.Conv2d(inputs, inputs, 3, stride, groups=inputs)
+        self.pointwise = nn.Conv2d(inputs, outputs, 1)
+        self.act = nn.PReLU(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.pointwise(self.depthwise(_pad(x, self.stride)))
+        if self.stride == 2:
+            x = functional.max_pool2d(x, 2)
+        if self.more:
+            x = functional.pad(x, (0, 0, 0, 0, 0, self.more))
+        return self.act(x + y)
+
+
+class FaceNetwork(nn.Module):
+    """(B, 3, 192, 192) RGB in 0..1, in the frame of `core.image.face_crop` -> (B, 16, 96, 96), (B, 32, 48,
+    48),
+    (B, 64, 24, 24), (B, 128, 6, 6).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, STEM, 3, 2)
+        self.act = nn.PReLU(STEM)
+        blocks, channels = [], STEM
+        for outputs, stride in BLOCKS:
+            blocks.append(BlazeBlock(channels, outputs, stride))
+            channels = outputs
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
+        x = self.act(self.stem(_pad(picture, 2)))
+        given = []
+        for place, block in enumerate(self.blocks):
+            x = block(x)
+            if place in GIVEN:
+                given.append(x)
+        return tuple(given)
+
+
+def load_face_network(path: Path) -> FaceNetwork:
+    """The network of a weights file, in float32, ready for inference."""
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise ModelError(f"{path} is missing: get the project's models folder again")
+    network = FaceNetwork()
+    network.load_state_dict({name: value.float() for name, value in load_file(path).items()})
+    network.requires_grad_(False)
+    return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

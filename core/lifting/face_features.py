@@ -1,0 +1,111 @@
+"""What MediaPipe's face network sees in a picture: features that were learned from photos of people.
+
+The lifter looks them up where it believes the parts of a head to be. The network is Google's, under the
+Apache License 2.0, like the detector's bundles that it comes from.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ..geometry.frames import CROP_SIZE, CropFrame
+from ..geometry.pose import WeakPerspectivePose
+from ..image.crop import cut_crop
+from ..image.face_crop import face_frame
+from ..inference.backend import FEATURES_NAME, FEATURES_ONNX_NAME, choose_backend
+
+#: Channels at 96, 48 and 24 pixels, which are looked up at points.
+POINT_CHANNELS = (16, 32, 64)
+
+
+@dataclass(frozen=True)
+class FaceFeatures:
+    """frame: of the picture that was looked at. maps: (16, 96, 96), (32, 48, 48), (64, 24, 24) float32.
+    whole: (4608,) float32.
+    """
+
+    frame: CropFrame
+    maps: Sequence[np.ndarray]
+    whole: np.ndarray
+
+    def at(self, points: np.ndarray) -> np.ndarray:
+        """(N, 2) photo frame -> (N, 112) float32, the features of all maps there, interpolated linearly."""
+        places = self.frame.photo_to_crop(points)
+        return np.concatenate([interpolate(one, places) for one in self.maps], 1)
+
+
+def interpolate(channels: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """(C, H, H) map of a picture of 192 px, (N, 2) x, y in that picture -> (N, C); edges go on outside."""
+    size = channels.shape[1]
+    at = np.clip((places + 0.5) * (size / CROP_SIZE) - 0.5, 0, size - 1)
+    low = np.minimum(at.astype(np.int64), size - 2)
+    share = (at - low).astype(np.float32)
+    x, y = low.T
+    right, down = share.T
+    upper = channels[:, y, x] * (1 - right) + channels[:, y, x + 1] * right
+    lower = channels[:, y + 1, x] * (1 - right) + channels[:, y + 1, x + 1] * right
+    return np.asarray((upper * (1 - down) + lower * down).T)
+
+
+class FeatureNetwork(Protocol):
+    """Runs the network; every backend gives the same within rounding."""
+
+    def run(self, picture: np.ndarray) -> Sequence[np.ndarray]:
+        """(192, 192, 3) uint8 RGB -> the maps (C, H, H) float32 at 96, 48, 24 and 6 pixels."""
+        ...
+
+
+class TorchFeatures:
+    """The reference backend."""
+
+    def __init__(self, path: Path) -> None:
+        from .face_encoder import load_face_network
+
+        self._network = load_face_network(path)
+
+    def run(self, picture: np.ndarray) -> Sequence[np.ndarray]:
+        """See `FeatureNetwork.run`."""
+        import torch
+
+        with torch.inference_mode():
+            return [one[0].contiguous().numpy() for one in self._network(torch.from_numpy(as_input(picture)))]
+
+
+class OnnxFeatures:
+    """The backend that artists have."""
+
+    def __init__(self, path: Path) -> None:
+        from ..inference.onnx_session import OnnxSession
+
+        # Too small a network for more than one thread.
+        self._session = OnnxSession(path, threads=1)
+
+    def run(self, picture: np.ndarray) -> Sequence[np.ndarray]:
+        """See `FeatureNetwork.run`."""
+        return [one[0] for one in self._session.run_all(picture=as_input(picture))]
+
+
+def as_input(picture: np.ndarray) -> np.ndarray:
+    """(192, 192, 3) uint8 RGB -> (1, 3, 192, 192) float32 in 0..1."""
+    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+
+
+def load_feature_network(models_dir: Path, backend: str | None = None) -> FeatureNetwork:
+    """The network of a folder of models with the backend that `choose_backend` chooses."""
+    if choose_backend(models_dir, backend) == "torch":
+        return TorchFeatures(Path(models_dir) / FEATURES_NAME)
+    return OnnxFeatures(Path(models_dir) / FEATURES_ONNX_NAME)
+
+
+def look(
+    network: FeatureNetwork, rgb: np.ndarray, points: np.ndarray, seen: WeakPerspectivePose
+) -> FaceFeatures:
+    """The features of one face of a photo. rgb: (H, W, 3) uint8; points: (478, 3) landmarks, photo frame;
+    seen: the pose fitted to them.
+    """
+    frame = face_frame(points, seen)
+    *maps, whole = network.run(cut_crop(rgb, frame))
+    return FaceFeatures(frame, maps, whole.ravel())

@@ -1,0 +1,1 @@
+"""From the volume to the coloured surface."""

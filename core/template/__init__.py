@@ -1,0 +1,1 @@
+"""The head template: the one topology that everything is expressed in."""

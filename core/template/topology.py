@@ -1,0 +1,124 @@
+"""What every wrapped head shares: MakeHuman's quads, texture coordinates, parts, face units, symmetry.
+
+Read from `models/head_template.npz`; `scripts/build/head_template.py` documents its arrays.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ModelError
+from .template import FILE_NAME
+
+#: Parts in the file's order; the skin's own vertices end where those that only other parts have begin.
+SKIN, INNER, EYE_LEFT, EYE_RIGHT, TEETH_UPPER, TEETH_LOWER, TONGUE, LASHES = (
+    "skin",
+    "inner",
+    "eye_left",
+    "eye_right",
+    "teeth_upper",
+    "teeth_lower",
+    "tongue",
+    "lashes",
+)
+
+
+@dataclass(frozen=True)
+class HeadTopology:
+    """The topology of all heads, and the average head's shape models.
+
+    vertices: (V, 3) float32, the average head, head frame, metres. quads: (F, 4) int32 into the vertices,
+    counterclockwise from outside. uv: (U, 2) float32, v up; quad_uv: (F, 4) int32 into uv. face_part: (F,)
+    int8 into part_names. mirror: (V,) int32, each vertex's counterpart on the other side. unit_names: 52,
+    Apple's; units: (52, V, 3) float32 offsets of the average head, metres. identity: (K, V, 3) float32
+    metres: a random MakeHuman head is vertices + sum of c_k identity[k] with c ~ N(0, 1). landmark: (478,)
+    int32, the vertex nearest to each of MediaPipe's landmarks; ibug68: (68,) int32, iBUG's. lid_left and
+    lid_right (28,), lips (38,), neck (42,): int32 loops at which the skin ends.
+    """
+
+    vertices: np.ndarray
+    quads: np.ndarray
+    uv: np.ndarray
+    quad_uv: np.ndarray
+    face_part: np.ndarray
+    part_names: tuple[str, ...]
+    mirror: np.ndarray
+    unit_names: tuple[str, ...]
+    units: np.ndarray
+    identity: np.ndarray
+    landmark: np.ndarray
+    ibug68: np.ndarray
+    lid_left: np.ndarray
+    lid_right: np.ndarray
+    lips: np.ndarray
+    neck: np.ndarray
+
+    @classmethod
+    def load(cls, models_dir: Path) -> "HeadTopology":
+        """Read `head_template.npz` from the folder of the models."""
+        path = Path(models_dir) / FILE_NAME
+        if not path.is_file():
+            raise ModelError(f"{path} is missing: get the project's models folder again")
+        with np.load(path) as data:
+            return cls(
+                vertices=data["vertices"],
+                quads=data["quads"],
+                uv=data["uv"],
+                quad_uv=data["quad_uv"],
+                face_part=data["face_part"],
+                part_names=tuple(str(name) for name in data["part_names"]),
+                mirror=data["mirror"],
+                unit_names=tuple(str(name) for name in data["unit_names"]),
+                units=data["units"].astype(np.float32),
+                identity=data["identity"].astype(np.float32) * data["identity_scale"][:, None, None],
+                landmark=data["landmarks478"],
+                ibug68=data["ibug68"],
+                lid_left=data["lid_left"],
+                lid_right=data["lid_right"],
+                lips=data["lips"],
+                neck=data["neck"],
+            )
+
+    def faces_of(self, *parts: str) -> np.ndarray:
+        """(n,) indices of the quads of these parts."""
+        return np.flatnonzero(np.isin(self.face_part, [self.part_names.index(part) for part in parts]))
+
+    def vertices_of(self, *parts: str) -> np.ndarray:
+        """(n,) indices of the vertices of these parts' quads; skin and inner share the loops between them."""
+        return np.unique(self.quads[self.faces_of(*parts)])
+
+    def unit(self, name: str) -> int:
+        """Index of a face unit by Apple's name."""
+        return self.unit_names.index(name)
+
+    @cached_property
+    def triangles(self) -> np.ndarray:
+        """(2 F, 3) int32: quad k is triangles 2 k and 2 k + 1, split alike on both sides of the face."""
+        a, b, c, d = self.quads.T
+        first = np.linalg.norm(self.vertices[a] - self.vertices[c], axis=1)
+        second = np.linalg.norm(self.vertices[b] - self.vertices[d], axis=1)
+        # Rounded, so that a quad and its mirror image fall on the same side despite rounding errors.
+        along = (np.round(first, 7) <= np.round(second, 7))[:, None]
+        one = np.where(along, np.stack([a, b, c], 1), np.stack([a, b, d], 1))
+        two = np.where(along, np.stack([a, c, d], 1), np.stack([b, c, d], 1))
+        return np.stack([one, two], 1).reshape(-1, 3)
+
+
+def rim_halves(vertices: np.ndarray, loop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Upper and lower half of a loop of vertices around an eye or the mouth, without the two corners.
+
+    vertices: (V, 3) of the average head.
+    """
+    points = vertices[loop]
+    order = np.roll(np.arange(len(loop)), -int(points[:, 0].argmax()))
+    turn = int(points[order][:, 0].argmin())
+    halves = sorted((order[1:turn], order[turn + 1 :]), key=lambda half: -points[half][:, 2].mean())
+    return loop[halves[0]], loop[halves[1]]
+
+
+@lru_cache(maxsize=2)
+def head_topology(models_dir: Path) -> HeadTopology:
+    """The topology of a folder of models, read once."""
+    return HeadTopology.load(models_dir)

@@ -1,0 +1,116 @@
+"""The texels of the head's texture: which point of the mesh each one shows, and where its mirror image is."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from ..template.topology import HeadTopology
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+#: Bits after the point in coordinates handed to OpenCV's drawing.
+SHIFT = 6
+#: Parts are drawn in this order: the skin last, so that its texels are its own where islands touch.
+DRAWN_FIRST = "inner"
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """The covered texels of a size x size texture, row by row from the top, N of them.
+
+    texel: (N,) int32, y * size + x. corners: (N, 3) int32, vertices of the triangle that it shows; bary: (N,
+    3) float32, where in it. part: (N,) int8, the topology's part. mirror: (N, 2) float32 texel coordinates
+    (x, y) of the mirrored point of the head.
+    """
+
+    size: int
+    texel: np.ndarray
+    corners: np.ndarray
+    bary: np.ndarray
+    part: np.ndarray
+    mirror: np.ndarray
+
+    @classmethod
+    def of(cls, topology: HeadTopology, size: int) -> "Atlas":
+        """Rasterise the texture coordinates of all parts."""
+        triangles, corner_uv, mirrored_uv = _corner_uvs(topology)
+        part = np.repeat(topology.face_part, 2)
+        points = texel_coordinates(corner_uv, size)
+        index = np.full((size, size), -1, np.int32)
+        fixed = np.round(points * 2**SHIFT).astype(np.int32)
+        inner = topology.part_names.index(DRAWN_FIRST)
+        for k in np.argsort(part != inner, kind="stable"):
+            cv2.fillConvexPoly(index, fixed[k], (int(k),), cv2.LINE_8, SHIFT)
+        texel = np.flatnonzero(index.ravel() >= 0).astype(np.int32)
+        triangle = index.ravel()[texel]
+        y, x = np.divmod(texel, size)
+        bary = _barycentric(points, triangle, x.astype(np.float32), y.astype(np.float32))
+        mirrored = texel_coordinates(mirrored_uv, size).astype(np.float32)
+        mirror = sum(bary[:, k, None] * mirrored[triangle, k] for k in range(3))
+        return cls(size, texel, triangles[triangle], bary, part[triangle], mirror)
+
+    def interpolation(self, chosen: np.ndarray, count: int) -> "csr_matrix":
+        """(n, count) float32: times vertex values (count, C) it gives those at the texels `chosen` (n,).
+
+        Its transpose gathers values of texels at the vertices.
+        """
+        from scipy.sparse import csr_matrix
+
+        starts = np.arange(0, 3 * len(chosen) + 1, 3, dtype=np.int32)
+        parts = (self.bary[chosen].ravel(), self.corners[chosen].ravel(), starts)
+        return csr_matrix(parts, (len(chosen), count))
+
+    def interpolate(self, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """(n,) or (n, C) float32 of vertex values (V,) or (V, C), at the texels `chosen` (n,)."""
+        return self.interpolation(chosen, len(values)) @ np.asarray(values, np.float32)
+
+    def image(self, values: np.ndarray) -> np.ndarray:
+        """(size, size) or (size, size, C) picture of texel values (N,) or (N, C), 0 where nothing is."""
+        picture = np.zeros((self.size * self.size, *values.shape[1:]), values.dtype)
+        picture[self.texel] = values
+        return picture.reshape(self.size, self.size, *values.shape[1:])
+
+
+def texel_coordinates(uv: np.ndarray, size: int) -> np.ndarray:
+    """(..., 2) float64 (x, y), the top-left texel's centre is (0, 0), of texture coordinates with v up."""
+    return np.stack([uv[..., 0] * size - 0.5, (1 - uv[..., 1].astype(np.float64)) * size - 0.5], -1)
+
+
+def _corner_uvs(topology: HeadTopology) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The topology's triangles (2F, 3), their corners' texture coordinates (2F, 3, 2) and those of the
+    mirrored corners.
+    """
+    triangles = topology.triangles
+    quads = np.repeat(topology.quads, 2, axis=0)
+    where = (quads[:, None, :] == triangles[:, :, None]).argmax(2)
+    corner_uv = topology.uv[np.take_along_axis(np.repeat(topology.quad_uv, 2, axis=0), where, 1)]
+    # The quad with the mirrored vertices; its corners are found by vertex, as it runs the other way round.
+    order = {tuple(sorted(quad)): face for face, quad in enumerate(topology.quads.tolist())}
+    mirrored = topology.mirror[topology.quads]
+    other = np.array([order[tuple(sorted(quad))] for quad in mirrored.tolist()])
+    wanted = topology.mirror[triangles]
+    there = np.repeat(topology.quads[other], 2, axis=0)
+    where = (there[:, None, :] == wanted[:, :, None]).argmax(2)
+    other_uv = np.take_along_axis(np.repeat(topology.quad_uv[other], 2, axis=0), where, 1)
+    return triangles, corner_uv, topology.uv[other_uv]
+
+
+def _barycentric(points: np.ndarray, triangle: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(N, 3) float32 weights of the corners of triangles (T, 3, 2) at (x, y); kept inside of the triangle."""
+    a, b, c = points[:, 0], points[:, 1], points[:, 2]
+    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    area = np.where(np.abs(area) < 1e-9, 1.0, area)
+    bary = np.empty((len(triangle), 3), np.float32)
+    for k, (p, q) in enumerate(((b, c), (c, a))):
+        along_x = ((p[:, 1] - q[:, 1]) / area).astype(np.float32)
+        along_y = ((q[:, 0] - p[:, 0]) / area).astype(np.float32)
+        constant = ((p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]) / area).astype(np.float32)
+        bary[:, k] = constant[triangle] + along_x[triangle] * x + along_y[triangle] * y
+    bary[:, 2] = 1 - bary[:, 0] - bary[:, 1]
+    # OpenCV draws a polygon's border, too: texels up to half a texel outside.
+    np.clip(bary, 0, 1, out=bary)
+    bary /= bary.sum(1, keepdims=True)
+    return bary

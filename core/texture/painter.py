@@ -1,0 +1,256 @@
+"""The head's texture: the photo where it was seen, its mirror image, a likely filling, painted parts."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from ..geometry.frames import CropFrame, HeadPose
+from ..geometry.normals import vertex_normals
+from ..template.regions import Regions, scalp_share
+from ..template.topology import EYE_LEFT, EYE_RIGHT, INNER, SKIN, HeadTopology
+from ..timing import Clock
+from ..wrapping.options import TEXTURE_SIZES
+from .atlas import Atlas
+from .delighting import linear_to_srgb, relative_shading, srgb_to_linear_table
+from .eyes import EyeColors, eye_colors, paint_eyeball
+from .inpainting import ALIKE, Filler, fill_colors, likeness, tone_ratio
+from .padding import bleed, grain, grain_level
+from .procedural import eye_directions, paint_inside, paint_parts
+from .projection import cosines, photo_colors, ramp, render_view, sample, to_view, view_weights
+
+if TYPE_CHECKING:
+    from ..wrapping.head import Head
+
+#: albedo_mask.png: where each texel comes from.
+NOTHING, PAINTED, FILLED, MIRRORED, OBSERVED = 0, 64, 128, 192, 255
+#: Metres from the outline over which colours have to be like those further in, the more the nearer.
+HAIR_EDGE, SKIN_EDGE = (0.025, 0.060), (0.006, 0.015)
+#: How much more than skin may differ from skin, others may: skin near the outline, the hue of a beard and
+#: brows, hair.
+FOREIGN_SKIN, FOREIGN_HUE, FOREIGN_HAIR = 1.6, 2.6, 2.5
+#: Share of a place's surroundings that has to be the head's own for it to count not at all, and fully.
+MAJORITY = (0.5, 0.95)
+#: Fewer vertices are no sample of skin or hair.
+FEWEST_VERTICES = 20
+
+
+@dataclass(frozen=True)
+class Albedo:
+    """A texture for the template's coordinates.
+
+    image: (S, S, 4) uint8 sRGB and coverage, which is below 255 only between lashes. mask: (S, S) uint8, how
+    each texel was made: NOTHING, PAINTED, FILLED, MIRRORED or OBSERVED. shares: of the skin's texels that
+    were "observed", "mirrored" and "filled"; with "face_" before it, of the face's. eyes: the
+    colours found. timings: seconds by step.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    shares: dict[str, float]
+    eyes: EyeColors
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+class AlbedoPainter:
+    """Makes textures of one size; what depends on the topology alone is worked out once."""
+
+    def __init__(self, topology: HeadTopology, size: int = 2048) -> None:
+        if size not in TEXTURE_SIZES:
+            raise ValueError(f"a texture has {', '.join(map(str, TEXTURE_SIZES))} texels a side, not {size}")
+        self.topology = topology
+        self.size = size
+        self.regions = Regions.of(topology)
+        self.atlas = Atlas.of(topology, size)
+        self.filler = Filler(topology)
+        self._linear_of = srgb_to_linear_table()
+        bare = np.maximum(self.regions.ear, self.regions.neck)
+        names = {name: k for k, name in enumerate(topology.part_names)}
+        self._of_part = {name: np.flatnonzero(self.atlas.part == k) for name, k in names.items()}
+        self._skin = np.flatnonzero(np.isin(self.atlas.part, [names[SKIN], names[INNER]]))
+        self._to_skin = self.atlas.interpolation(self._skin, len(topology.vertices))
+        self._from_skin = self._to_skin.T.tocsr()
+        # Finer than the vertices: the hairline crosses large quads.
+        scalp = scalp_share(self._at_skin(topology.vertices)).astype(np.float32)
+        self._region = (scalp, *self._at_skin(np.column_stack([self.regions.features, bare])).T.copy())
+        away = np.maximum.reduce([self.regions.scalp, self.regions.ear, self.regions.neck])
+        only_skin = self._of_part[SKIN]
+        self._face_texels = self.atlas.interpolate(away, only_skin) < 0.5
+        self._grain_field = grain(self.size)
+        self._eyeballs = {
+            name: eye_directions(topology, self.atlas, self._of_part[name], name)
+            for name in (EYE_LEFT, EYE_RIGHT)
+        }
+        self._painted = paint_parts(topology, self.atlas, self._of_part)
+
+    def paint(
+        self,
+        rgb: np.ndarray,
+        frame: CropFrame,
+        pose: HeadPose,
+        head: "Head",
+        landmarks: np.ndarray,
+        delight: bool = True,
+    ) -> Albedo:
+        """The texture of a head in the photo rgb (H, W, 3) uint8.
+
+        landmarks: (478, 2 or more) as detected, photo pixels. delight: whether to take the shading out.
+        """
+        clock = Clock()
+        seen, weight, outline = self._project(rgb, frame, pose, head.vertices)
+        clock.lap("project")
+        normals = vertex_normals(head.vertices, self.topology.triangles)
+        if delight:
+            means, sums = self._to_vertices(seen, weight)
+            shading = relative_shading(normals, means, self.regions.plain * np.minimum(sums, 1))
+            seen /= self._at_skin(shading)[:, None]
+        weight *= self._own(seen, weight, outline)
+        clock.lap("clean")
+        skin, kind = self._complete(seen, weight)
+        clock.lap("fill")
+        eyes = eye_colors(self._linear_of, rgb, landmarks)
+        image, mask, shares = self._assemble(skin, kind, eyes)
+        clock.lap("paint")
+        return Albedo(image, mask, shares, eyes, clock.seconds)
+
+    def _project(
+        self, rgb: np.ndarray, frame: CropFrame, pose: HeadPose, vertices: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Linear colours (n, 3) of the skin's texels in the photo, how well they are seen (n,), and how far
+        they are from the head's outline (n,), metres.
+        """
+        camera_points = pose.head_to_camera(vertices.astype(np.float64))
+        view, _ = render_view(self.topology, camera_points, frame)
+        normals = vertex_normals(vertices, self.topology.triangles)
+        facing = cosines(camera_points.astype(np.float32), normals, pose)
+        texels = self._at_skin(np.column_stack([camera_points, facing]))
+        points, cosine = texels[:, :3], texels[:, 3]
+        weight, outline = view_weights(view, to_view(frame, points), points[:, 2], cosine)
+        weight *= self.atlas.part[self._skin] == self.topology.part_names.index(SKIN)
+        # Photo pixels between neighbouring texels, at the head: its size in both.
+        per_texel = self._metres_per_texel(vertices) * frame.camera.focal_px / frame.distance
+        colors = np.zeros((len(self._skin), 3), np.float32)
+        some = np.flatnonzero(weight > 0)
+        places = frame.camera.project(points[some])
+        colors[some], inside = photo_colors(self._linear_of, rgb, places, float(per_texel))
+        weight[some[~inside]] = 0
+        return colors, weight, outline
+
+    def _metres_per_texel(self, vertices: np.ndarray) -> float:
+        """Typical distance of neighbouring texels of the face."""
+        t = self.topology
+        quads = np.flatnonzero((self.regions.plain[t.quads] > 0.5).all(1))
+        corners, uv = vertices[t.quads[quads]].astype(np.float64), t.uv[t.quad_uv[quads]]
+        area = np.linalg.norm(
+            np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]), axis=1
+        ).sum()
+        one, two = uv[:, 2] - uv[:, 0], uv[:, 3] - uv[:, 1]
+        texels = np.abs(one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]).sum() * self.size**2
+        return float(np.sqrt(area / max(texels, 1e-9)))
+
+    def _own(self, colors: np.ndarray, weight: np.ndarray, outline: np.ndarray) -> np.ndarray:
+        """(n,) 0 to 1: whether colours (n, 3) of the skin's texels are the head's and not of what is before
+        or behind it: hair and clothes on ears and neck, background along the outline (n,), metres away.
+        """
+        regions = self.regions
+        means, sums = self._to_vertices(colors, weight)
+        seen = sums > 0.5
+        own = np.ones(len(weight), np.float32)
+        scalp, features, bare = self._region
+        hair_edge = scalp * ramp(-outline, -HAIR_EDGE[1], -HAIR_EDGE[0])
+        skin_edge = (1 - scalp) * ramp(-outline, -SKIN_EDGE[1], -SKIN_EDGE[0])
+        inner, _ = self._to_vertices(outline[:, None], weight)
+        skin = means[(regions.plain > 0.5) & seen]
+        beardless = means[(regions.plain * (1 - regions.beard) > 0.5) & seen]
+        hair = np.flatnonzero((regions.scalp > 0.8) & seen)
+        if len(skin) >= FEWEST_VERTICES:
+            # A high forehead is where others have hair; who has none is left with what is there.
+            grown = hair[likeness(means[hair], skin, ALIKE) < 0.5]
+            hair = grown if len(grown) >= FEWEST_VERTICES else hair
+        hair = means[hair[np.argsort(inner[hair, 0])[len(hair) // 2 :]]]  # the half further in
+        for share, reference, tolerance, any_lightness in (
+            (bare, beardless, 1.0, False),
+            (skin_edge, skin, FOREIGN_SKIN, False),
+            ((1 - scalp) * (1 - features), skin, FOREIGN_HUE, True),
+            (hair_edge, hair, FOREIGN_HAIR, False),
+        ):
+            doubtful = np.flatnonzero((share > 0) & (weight > 0))
+            if len(reference) >= FEWEST_VERTICES and len(doubtful):
+                like = likeness(colors[doubtful], reference, tolerance, any_lightness)
+                own[doubtful] *= 1 - share[doubtful] * (1 - like)
+        # Single hairs on skin are its own; where most is doubtful, what is between goes, too.
+        picture = np.ones((self.size, self.size), np.float32)
+        picture.ravel()[self.atlas.texel[self._skin]] = own
+        reach = 2 * (self.size // 256) + 1
+        spread = cv2.blur(ramp(cv2.blur(picture, (reach, reach)), *MAJORITY), (reach, reach))
+        return spread.ravel()[self.atlas.texel[self._skin]]
+
+    def _at_skin(self, values: np.ndarray) -> np.ndarray:
+        """(n, C) float32 of vertex values (V, C) at the skin's texels."""
+        return self._to_skin @ np.asarray(values, np.float32)
+
+    def _to_vertices(self, values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means at the vertices of values (n, C) of the skin's texels, and how many texels, at a size of
+        1024, each stands for.
+        """
+        total = self._from_skin @ np.column_stack([values * weight[:, None], weight])
+        means = total[:, :-1] / np.maximum(total[:, -1:], 1e-9)
+        return means.astype(np.float32), total[:, -1].astype(np.float32) * (1024 / self.size) ** 2
+
+    def _complete(self, colors: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Colours (n, 3) of all of the skin's texels, and which of OBSERVED, MIRRORED and FILLED they are."""
+        mirrored, lent = self._mirrored(colors, weight)
+        known = weight + lent
+        mixed = (colors * weight[:, None] + mirrored * lent[:, None]) / np.maximum(known, 1e-3)[:, None]
+        means, sums = self._to_vertices(mixed, known)
+        regions = self.regions
+        # What is typical skin is asked of where no beard grows: a grey one would pass for skin, and make the
+        # neck grey.
+        plain = regions.plain * (1 - regions.beard)
+        fields = fill_colors(self.filler, means, np.minimum(sums, 1), regions.scalp, plain)
+        skin, hair, smooth = np.split(self._at_skin(np.column_stack([*fields, means])), 3, axis=1)
+        guess = skin + (hair - skin) * self._region[0][:, None]
+        level = grain_level(mixed, known, smooth, self._region[0])
+        guess *= np.exp(level * self._grain_field[self.atlas.texel[self._skin]])[:, None]
+        mixed = guess + (mixed - guess) * known[:, None]
+        rest = 1 - known
+        other = np.where(lent >= rest, np.uint8(MIRRORED), np.uint8(FILLED))
+        return mixed, np.where(weight >= np.maximum(lent, rest), np.uint8(OBSERVED), other)
+
+    def _mirrored(self, colors: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the other side of the head lends to the skin's texels: colours (n, 3) in this side's tone, and
+        their share (n,), at most what is lacking here.
+        """
+        means, sums = self._to_vertices(colors, weight)
+        ratio = tone_ratio(self.filler, means, np.minimum(sums, 1), self.topology.mirror)
+        picture = np.zeros((self.size, self.size, 4), np.float32)
+        picture.reshape(-1, 4)[self.atlas.texel[self._skin]] = np.column_stack(
+            [colors * weight[:, None], weight]
+        )
+        other = sample(picture, self.atlas.mirror[self._skin])
+        lent = (1 - weight) * ramp(other[:, 3], 0.05, 0.6)
+        return other[:, :3] / np.maximum(other[:, 3:], 1e-3) * self._at_skin(ratio), lent
+
+    def _assemble(
+        self, skin: np.ndarray, kind: np.ndarray, eyes: EyeColors
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+        """Paint the other parts and put everything into one picture."""
+        atlas, topology = self.atlas, self.topology
+        linear, alpha = self._painted[0].copy(), self._painted[1]
+        made = np.full(len(atlas.texel), PAINTED, np.uint8)
+        linear[self._skin], made[self._skin] = skin, kind
+        inner = self._of_part[INNER]
+        linear[inner] = paint_inside(self.regions, topology, atlas, inner, linear[inner])
+        made[inner] = PAINTED
+        for name, (direction, radius) in self._eyeballs.items():
+            linear[self._of_part[name]] = paint_eyeball(direction, radius, eyes)
+        image = atlas.image(np.column_stack([linear_to_srgb(linear), alpha]))
+        only_skin = made[self._of_part[SKIN]]
+        plain = self._face_texels
+        shares = {
+            prefix + name: float((only_skin[chosen] == value).mean())
+            for prefix, chosen in (("", slice(None)), ("face_", plain))
+            for name, value in (("observed", OBSERVED), ("mirrored", MIRRORED), ("filled", FILLED))
+        }
+        return bleed(image, atlas.texel), atlas.image(made), shares

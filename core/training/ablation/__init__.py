@@ -1,0 +1,1 @@
+"""Variants of the volume network compared at equal cost."""

@@ -1,0 +1,208 @@
+"""Trains variants of the volume network for the same CPU time on the same samples, and judges them.
+
+Everything happens at half size (`core.training.ablation.samples`) with one thread, so that a comparison
+takes minutes. `scripts/training/compare_networks.py` runs it; docs/networks.md says what came of it.
+"""
+
+import copy
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ...geometry.frames import CROP_SIZE
+from ...volume.network import INPUT_CHANNELS
+from ...volume.predictor import fold_normalisation
+from ..data.shards import shard_paths
+from ..fitting.loss import LossWeights, volume_loss
+from ..fitting.trainer import TrainConfig, descend, learning_rate
+from .measures import HeadMeasure, measure
+from .networks import build_network, with_twice_the_slices
+from .samples import HALF_SIZE, HALF_SLICES, SmallSample, SmallShard, withheld
+from .variants import CONSTANT, Variant
+
+BATCH = 8
+#: Decay of the averaged weights a step: 50 of the 500 steps that a variant makes, as 0.996 is of a long run.
+AVERAGE = 0.98
+#: Heads that a variant is judged on.
+JUDGED = 400
+
+
+def samples_in_order(folder: Path, variant: Variant) -> Iterator[SmallSample]:
+    """Endless stream of training samples, in the same order for all variants of one seed."""
+    rng = np.random.default_rng(variant.seed)
+    drawn = np.random.default_rng([variant.seed, 1])
+    paths = shard_paths(folder, "train")
+    if not paths:
+        raise FileNotFoundError(f"no prepared samples in {folder}: run `compare_networks.py prepare` first")
+    while True:
+        for k in rng.permutation(len(paths)):
+            shard = SmallShard(paths[k], variant.template)
+            for i in rng.permutation(len(shard)):
+                sample = shard[int(i)]
+                yield sample.without((*variant.without, *withheld(variant.drop, drawn)))
+
+
+def judged_samples(folder: Path, variant: Variant, count: int = JUDGED) -> Iterator[SmallSample]:
+    """The held-out samples, shown what the variant is shown."""
+    for path in shard_paths(folder, "eval"):
+        shard = SmallShard(path, variant.template)
+        for i in range(min(len(shard), count)):
+            yield shard[i].without(variant.without)
+        count -= min(len(shard), count)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tensors of some samples; see `volume_loss`."""
+
+    inputs: torch.Tensor
+    template: torch.Tensor
+    target: torch.Tensor
+    rays: torch.Tensor
+
+    @classmethod
+    def of(cls, samples: list[SmallSample]) -> "Batch":
+        names = ("inputs", "template", "target", "rays")
+        inputs, *rest = (torch.from_numpy(np.stack([getattr(s, n) for s in samples])) for n in names)
+        return cls(inputs.to(memory_format=torch.channels_last), *rest)
+
+
+class ShortRun:
+    """One variant being trained; `share` is how much of its time has passed."""
+
+    def __init__(self, variant: Variant) -> None:
+        self.variant = variant
+        torch.manual_seed(variant.seed)
+        self.coarse = variant.coarse > 0
+        self.steps = self.samples = 0
+        self._begin(build_network(variant.architecture, HALF_SLICES // 2 if self.coarse else HALF_SLICES))
+
+    def _begin(self, network: nn.Module) -> None:
+        self.network = network.train()
+        self.averaged = torch.optim.swa_utils.AveragedModel(
+            network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE), use_buffers=True
+        )
+        decay = TrainConfig.weight_decay
+        self.optimizer = torch.optim.AdamW(network.parameters(), self.variant.rate, weight_decay=decay)
+
+    def _refine(self) -> None:
+        """Go on at twice the size, with the averaged weights."""
+        finer = build_network(self.variant.architecture, HALF_SLICES)
+        finer.load_state_dict(with_twice_the_slices(self.averaged.module.state_dict()))
+        self.coarse = False
+        self._begin(finer)
+
+    def rate(self, share: float) -> float:
+        """The learning rate after this share of the time."""
+        config = TrainConfig(rate=self.variant.rate)
+        if self.variant.schedule == CONSTANT:
+            share = min(share, config.warmup)
+        return learning_rate(config, share)
+
+    def step(self, samples: list[SmallSample], share: float) -> float:
+        """One step of the optimiser; the loss."""
+        if self.coarse and share >= self.variant.coarse:
+            self._refine()
+        batch = Batch.of([s.halved() for s in samples] if self.coarse else samples)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(share)
+        with torch.autocast("cpu", torch.bfloat16):
+            delta = self.network(batch.inputs)
+        weights = in_large_voxels(self.variant.loss, batch.inputs.shape[-1])
+        loss, _ = volume_loss(delta, batch.template, batch.target, batch.rays, weights)
+        descend(loss, self.network, self.optimizer, self.averaged)
+        self.steps += 1
+        self.samples += len(samples)
+        return float(loss.detach())
+
+    def train(self, folder: Path, seconds: float) -> None:
+        """Train for so many seconds of CPU time, reading of samples included."""
+        stream = samples_in_order(folder, self.variant)
+        started = time.process_time()
+        while (passed := time.process_time() - started) < seconds:
+            self.step([next(stream) for _ in range(BATCH)], passed / seconds)
+
+
+def in_large_voxels(weights: LossWeights, size: int) -> LossWeights:
+    """The weights that say the same in voxels of a volume of this size; only depth is a length."""
+    return replace(weights, depth=weights.depth * CROP_SIZE / size)
+
+
+def judge(network: nn.Module | None, samples: Iterator[SmallSample]) -> list[tuple[int, HeadMeasure]]:
+    """(yaw bin, measure) of each sample; without a network the template is judged."""
+    results = []
+    while chunk := [s for _, s in zip(range(BATCH), samples, strict=False)]:
+        if network is None:
+            deltas = np.zeros((len(chunk), *chunk[0].target.shape), np.float32)
+        else:
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+                deltas = network.eval()(Batch.of(chunk).inputs).float().permute(0, 2, 3, 1).numpy()
+        for sample, delta in zip(chunk, deltas, strict=True):
+            results.append((sample.yaw_bin, measure(delta, sample.template, sample.target, sample.rays)))
+    return results
+
+
+def price(network: nn.Module) -> dict[str, float]:
+    """Parameters (millions), floating-point operations (1e9) and milliseconds of CPU of a forward pass at
+    half size, fp32, normalisation folded.
+    """
+    network = fold_normalisation(copy.deepcopy(network).eval())
+    inputs = torch.zeros(1, INPUT_CHANNELS, HALF_SIZE, HALF_SIZE).to(memory_format=torch.channels_last)
+    seconds = []
+    with torch.inference_mode():
+        with FlopCounterMode(display=False) as counter:
+            network(inputs)
+        for _ in range(15):
+            started = time.process_time()
+            network(inputs)
+            seconds.append(time.process_time() - started)
+    return {
+        "parameters": sum(p.numel() for p in network.parameters()) / 1e6,
+        "gflop": counter.get_total_flops() / 1e9,
+        "milliseconds": float(np.median(seconds)) * 1000,
+    }
+
+
+def compile_kernels() -> None:
+    """Have numba's kernels ready before the clock runs."""
+    byte = torch.zeros(1, 8, 8, 8, dtype=torch.uint8)
+    volume_loss(torch.zeros(1, 8, 8, 8), byte, byte, torch.ones(1, 8, 8), LossWeights())
+    rng = np.random.default_rng(0)
+    ball = rng.integers(0, 256, (8, 8, 8), dtype=np.uint8)
+    small = SmallSample(np.zeros((INPUT_CHANNELS, 8, 8), np.float32), ball, ball, np.ones((8, 8)), 0)
+    small.halved()
+
+
+def run_variant(variant: Variant, folder: Path, results: Path, seconds: float) -> str:
+    """Train and judge one variant, unless its results are there: `results/NAME.json`; a line that says so."""
+    path = results / f"{variant.name}.json"
+    if path.exists():
+        return f"{variant.name}: done before"
+    torch.set_num_threads(1)
+    compile_kernels()
+    out: dict = {"variant": asdict(variant), "seconds": 0.0 if variant.untrained else seconds}
+    run = ShortRun(variant)
+    if variant.untrained:
+        out["averaged"] = rows(judge(None, judged_samples(folder, variant)))
+    else:
+        run.train(folder, seconds)
+        out |= {"samples": run.samples, "steps": run.steps, **price(run.network)}
+        for kind, network in (("averaged", run.averaged.module), ("raw", run.network)):
+            out[kind] = rows(judge(network, judged_samples(folder, variant)))
+    results.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(out))
+    temporary.replace(path)
+    return f"{variant.name}: {run.samples} samples"
+
+
+def rows(judged: list[tuple[int, HeadMeasure]]) -> list[dict[str, float]]:
+    """What is kept of each head."""
+    return [{"yaw_bin": yaw, **one.to_dict()} for yaw, one in judged]

@@ -1,0 +1,1 @@
+"""Fitting the quality report to true errors."""

@@ -1,0 +1,278 @@
+"""The table that the quality report is calibrated on: measures of reconstructions of held-out made pictures,
+some of them spoilt, beside their true errors.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ...detection.detector import FaceDetector, FaceLandmarks
+from ...errors import ReconstructionError
+from ...geometry.frames import Camera
+from ...lifting.lifter import LandmarkLifter
+from ...quality.measures import QualityInputs, measure
+from ...surface.isosurface import Isosurface, extract_isosurface, landmarks_on_surface
+from ...surface.prior_mesh import PriorMesh
+from ...surface.vertex_colors import seen_by_camera
+from ...volume.predictor import VolumePredictor
+from ..data.shards import Sample, Shard, shard_paths
+from ..evaluation.ground_truth import TrueHeads
+from ..evaluation.methods import Case
+from ..evaluation.metrics import Estimate, find_alignment, place
+
+#: The shards keep only pictures whose face was found where it is. What else users bring: this share of the
+#: pictures is spoilt in one way each, and in the last one landmarks are put where the face is not.
+FLAWS = {"none": 0.55, "small": 0.12, "blurred": 0.1, "cut": 0.1, "covered": 0.08, "wrong": 0.05}
+SEED = 7
+#: Faces that are made small get a height, pixels, between these.
+SMALL_PX = (42.0, 120.0)
+
+
+@dataclass(frozen=True)
+class Degraded:
+    """A picture with a flaw: the sample with its changed picture and camera; amount: of the flaw, 0..1."""
+
+    flaw: str
+    amount: float
+    sample: Sample
+
+
+def spoil(sample: Sample, rng: np.random.Generator) -> Degraded:
+    """The sample with one flaw or none, at random."""
+    flaw = str(rng.choice(list(FLAWS), p=list(FLAWS.values())))
+    low, high = sample.landmarks[:, :2].min(0), sample.landmarks[:, :2].max(0)
+    size = float((high - low).max())
+    picture, camera = sample.picture, sample.scene.camera
+    amount, zoom = float(rng.random()), 1.0
+    if flaw == "small":
+        height = SMALL_PX[1] * (SMALL_PX[0] / SMALL_PX[1]) ** amount
+        picture, zoom = shrunk(picture, min(1.0, height / size))
+        camera = Camera(
+            camera.focal_px * zoom,
+            (camera.cx + 0.5) * zoom - 0.5,
+            (camera.cy + 0.5) * zoom - 0.5,
+            camera.source,
+        )
+    elif flaw == "blurred":
+        picture = cv2.GaussianBlur(picture, (0, 0), 0.01 * 8**amount * size)
+    elif flaw == "cut":
+        picture, corner = cut(picture, low, high, int(rng.integers(4)), 0.02 + 0.38 * amount)
+        camera = replace(camera, cx=camera.cx - corner[0], cy=camera.cy - corner[1])
+    elif flaw == "covered":
+        picture = covered(picture, (low + high) / 2, size, 0.15 + 0.45 * amount, rng)
+    scene = replace(sample.scene, camera=camera, assumed_focal_px=sample.scene.assumed_focal_px * zoom)
+    return Degraded(flaw, amount, replace(sample, picture=picture, scene=scene))
+
+
+def shrunk(picture: np.ndarray, zoom: float) -> tuple[np.ndarray, float]:
+    """A picture made smaller by about `zoom`, and by how much exactly."""
+    side = max(16, round(picture.shape[1] * zoom))
+    return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), side / picture.shape[1]
+
+
+def cut(
+    picture: np.ndarray, low: np.ndarray, high: np.ndarray, side: int, share: float
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """The picture without what lies beyond a share of the face's box (low, high), from one of four sides, and
+    the corner (x, y) at which it begins.
+    """
+    height, width = picture.shape[:2]
+    x0 = int(low[0] + share * (high - low)[0]) if side == 0 else 0
+    x1 = int(high[0] - share * (high - low)[0]) if side == 1 else width
+    y0 = int(low[1] + share * (high - low)[1]) if side == 2 else 0
+    y1 = int(high[1] - share * (high - low)[1]) if side == 3 else height
+    x0, y0 = max(x0, 0), max(y0, 0)
+    return np.ascontiguousarray(picture[y0 : max(y1, y0 + 16), x0 : max(x1, x0 + 16)]), (x0, y0)
+
+
+def covered(
+    picture: np.ndarray, centre: np.ndarray, size: float, share: float, rng: np.random.Generator
+) -> np.ndarray:
+    """The picture with a plain ellipse over a part of the face."""
+    angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.5) * size
+    place_ = centre + away * np.array([np.cos(angle), np.sin(angle)])
+    axes = (int(share * size / 2 * rng.uniform(0.7, 1.4)), int(share * size / 2))
+    colour = [int(v) for v in rng.integers(20, 235, 3)]
+    picture = picture.copy()
+    cv2.ellipse(
+        picture,
+        (int(place_[0]), int(place_[1])),
+        axes,
+        float(rng.uniform(0, 180)),
+        0,
+        360,
+        colour,
+        cv2.FILLED,
+    )
+    return picture
+
+
+def misplaced(face: FaceLandmarks, amount: float, rng: np.random.Generator) -> FaceLandmarks:
+    """Landmarks moved, turned in the picture and scaled away from the face that was found."""
+    points = face.points.astype(np.float64)
+    centre, size = points.mean(0), face.size
+    angle = np.radians((10 + 40 * amount) * rng.choice([-1, 1]))
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    move = np.append(rng.normal(0, 0.05 + 0.15 * amount, 2) * size, 0)
+    points = (points - centre) @ turn.T * np.exp(rng.normal(0, 0.15)) + centre + move
+    return replace(face, points=points.astype(np.float32))
+
+
+class TableBuilder:
+    """Reconstructs pictures as the engine does and writes down measures and true errors."""
+
+    def __init__(
+        self, detector: FaceDetector, lifter: LandmarkLifter, predictor: VolumePredictor, truths: TrueHeads
+    ) -> None:
+        self.detector, self.lifter, self.predictor, self.truths = detector, lifter, predictor, truths
+
+    def row(self, index: int, sample: Sample) -> dict[str, Any]:
+        """One picture: what it is and, where a head came out, its "measures" and "errors"."""
+        rng = np.random.default_rng([SEED, index])
+        spoilt = spoil(sample, rng)
+        sample = spoilt.sample
+        row: dict[str, Any] = {
+            "index": index,
+            "flaw": spoilt.flaw,
+            "amount": round(spoilt.amount, 3),
+            "source": sample.source,
+            "true_yaw": round(float(sample.scene.pose.angles[0]), 2),
+        }
+        face = self._find(sample.picture)
+        if face is None:
+            return row
+        if spoilt.flaw == "wrong":
+            face = misplaced(face, spoilt.amount, rng)
+        camera = sample.scene.assumed_camera
+        known = sample.scene.assumed_focal_px == sample.scene.camera.focal_px
+        camera = replace(camera, source="exif" if known else "default")
+        looks = self.detector.redetect(sample.picture, face)
+        if spoilt.flaw == "wrong":
+            nearest = min(distance for distance, _ in looks)  # scored as the detector scores its own finds
+            face = replace(face, score=max(0.0, 1 - 10 * nearest))
+        try:
+            evidence, estimate = self._reconstruct(sample, face, camera, looks)
+            errors = true_errors(estimate, self.truths, sample, camera, index)
+        except (ReconstructionError, ValueError) as error:
+            return {**row, "failed": str(error)}
+        measures = {name: float(value) for name, value in asdict(measure(evidence)).items()}
+        return {**row, "measures": measures, "errors": errors}
+
+    def _find(self, picture: np.ndarray) -> FaceLandmarks | None:
+        from ...reconstructor import SMALLEST_FACE
+
+        faces = self.detector.detect(picture, max_faces=1)
+        return faces[0] if faces and faces[0].size >= SMALLEST_FACE else None
+
+    def _reconstruct(
+        self, sample: Sample, face: FaceLandmarks, camera: Camera, looks: list[tuple[float, FaceLandmarks]]
+    ) -> tuple[QualityInputs, Estimate]:
+        """What `core.reconstructor` does, without colours."""
+        start = Case(sample.picture, face.points, camera, self.lifter).lifted
+        lifted, guidance = start.head, start.guidance
+        frame, pose = lifted.frame, lifted.pose
+        volume = self.predictor.predict(start.crop, guidance)
+        shape = extract_isosurface(volume, frame, pose, PriorMesh.of(lifted, self.lifter.template))
+        ibug = lifted.vertices[self.lifter.template.ibug68].astype(np.float64)
+        places = np.concatenate([lifted.landmarks.astype(np.float64), ibug])
+        found = landmarks_on_surface(shape, camera.project(pose.head_to_camera(places)), places, frame, pose)
+        landmarks, marks = found[: len(lifted.landmarks)], found[len(lifted.landmarks) :].astype(np.float64)
+        marks = np.where(np.isfinite(marks), marks, ibug)
+        evidence = QualityInputs(
+            sample.picture,
+            camera,
+            face,
+            looks,
+            self.lifter,
+            lifted,
+            guidance,
+            start.crop,
+            shape,
+            confidence(shape, lifted.frame.crop_to_photo(shape.volume_points[:, :2]), sample.picture.shape),
+            landmarks,
+        )
+        estimate = Estimate(
+            pose.head_to_camera(shape.vertices.astype(np.float64)),
+            shape.faces,
+            pose.head_to_camera(landmarks.astype(np.float64)),
+            pose.head_to_camera(marks),
+            None,
+        )
+        return evidence, estimate
+
+
+def confidence(shape: Isosurface, places: np.ndarray, picture: tuple[int, ...]) -> np.ndarray:
+    """(N,) float32: `core.surface.vertex_colors.color_from_photo`'s, but 0 for what it lends to hidden
+    vertices.
+    """
+    trust, cosine = seen_by_camera(shape)
+    inside = ((places >= -0.5) & (places <= [picture[1] - 0.5, picture[0] - 0.5])).all(1)
+    return np.where(inside, trust * (0.5 + 0.5 * cosine), np.float32(0))
+
+
+def true_errors(
+    estimate: Estimate, truths: TrueHeads, sample: Sample, camera: Camera, index: int
+) -> dict[str, float]:
+    """Mean distance of the true face from the surface, mm, as placed and aligned."""
+    true = truths.of(sample, np.random.default_rng(index))
+    found = find_alignment(estimate, true.points, true.landmarks)
+    aligned = found.mesh.nearest(found.to_mesh(true.points))[0] * found.scale * 1000
+    placed, size = place(true, estimate, camera)
+    distance = found.mesh.nearest(placed.points)[0] / size * 1000
+    return {"placed": float(distance.mean()), "aligned": float(aligned.mean())}
+
+
+class HeldOut:
+    """The held-out pictures, in the order in which they are best used.
+
+    order: (N,) numbers of those whose true heads are known, the bins of yaw in turn for as long as they last,
+    so that turned faces, which are rare among those that are found, count.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._shards = [Shard(path) for path in shard_paths(folder, "eval")]
+        self._places = [(shard, i) for shard in self._shards for i in range(len(shard))]
+        bins: dict[int, list[int]] = {}
+        for number, (shard, i) in enumerate(self._places):
+            sample = shard.sample(i, picture=False)
+            if not sample.turned:  # of portraits turned in 3D nobody knows the true head
+                bins.setdefault(sample.yaw_bin, []).append(number)
+        rounds = zip_longest(*(bins[name] for name in sorted(bins)))
+        self.order = [number for numbers in rounds for number in numbers if number is not None]
+
+    def __getitem__(self, number: int) -> Sample:
+        shard, i = self._places[number]
+        return shard.sample(i)
+
+
+def read_table(path: Path) -> dict[int, dict[str, Any]]:
+    """The rows that were written so far by number; a last line that was cut off is left out."""
+    rows = {}
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            rows[int(row["index"])] = row
+    return rows
+
+
+def write_table(path: Path, held_out: HeldOut, count: int, maker: TableBuilder) -> Iterator[int]:
+    """Write the rows of the first `count` pictures that are not there yet, and give how many there are."""
+    done = read_table(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in done.values()), encoding="utf-8")
+    with path.open("a", encoding="utf-8") as file:
+        for place, number in enumerate(held_out.order[:count], 1):
+            if number in done:
+                continue
+            file.write(json.dumps(maker.row(number, held_out[number])) + "\n")
+            file.flush()
+            yield place

@@ -1,0 +1,1 @@
+"""Training samples on disk and in memory."""

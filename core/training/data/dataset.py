@@ -1,0 +1,174 @@
+"""What the volume network trains on: samples of the shards turned into its inputs and targets."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import IterableDataset, get_worker_info
+
+from ...detection.detector import FaceLandmarks
+from ...geometry.frames import CROP_SIZE
+from ...geometry.pose import similarity
+from ...image.crop import cut_crop
+from ...lifting.lifter import HeadPrior, LandmarkLifter
+from ...volume.guidance import CANONICAL_UNIT, MAPS, TEMPLATE_REACH, depth_channel, mesh_in_crop, neck_plane
+from ...volume.predictor import picture_channels
+from ..face_models.heads import HeadSource
+from ..fitting.lifter import face_weights
+from ..rasterize import columns, distances, front_and_back
+from .shards import Sample, Shard, shard_paths
+
+#: How much more a ray through the face counts than one through the rest of the head.
+FACE_WEIGHT = 4.0
+
+
+@dataclass(frozen=True)
+class DropRates:
+    """How often an input is withheld, so that one network serves all modes and shows what each input is
+    worth.
+    """
+
+    picture: float = 0.03
+    mesh: float = 0.1
+    mesh_depth: float = 0.1
+
+
+def fast_guidance(
+    points: np.ndarray, lifted: HeadPrior, lifter: LandmarkLifter
+) -> tuple[np.ndarray, np.ndarray]:
+    """`core.volume.guidance.build_guidance` compiled: maps (7, 192, 192) float32, template columns (192,
+    192, 200)
+    uint8.
+    """
+    frame, template = lifted.frame, lifter.template
+    maps = np.zeros((MAPS, CROP_SIZE, CROP_SIZE), np.float32)
+    mesh = mesh_in_crop(points, lifter.canonical, frame)
+    index, bary, depth, _ = front_and_back(mesh.astype(np.float32), lifter.mesh, CROP_SIZE)
+    filled = index >= 0
+    corners = (lifter.canonical / CANONICAL_UNIT).astype(np.float32)[lifter.mesh[index[filled]]]
+    maps[:3, filled] = np.einsum("nk,nkc->cn", bary[filled], corners)
+    maps[3] = depth_channel(depth, filled)
+    solid = frame.camera_to_volume(
+        lifted.pose.head_to_camera(template.solid(lifted.vertices.astype(np.float64)))
+    )
+    solid = solid.astype(np.float32)
+    index, _, front, back = front_and_back(solid, template.solid_triangles, CROP_SIZE)
+    filled = index >= 0
+    maps[4], maps[5], maps[6] = depth_channel(front, filled), depth_channel(back, filled), filled
+    plane = neck_plane(frame, lifted.pose)
+    return maps, distances(solid, template.solid_triangles, plane, TEMPLATE_REACH)
+
+
+def true_in_volume(sample: Sample, lifted: HeadPrior, heads: HeadSource) -> tuple[np.ndarray, np.ndarray]:
+    """The true head as a reconstruction can know it: (points (N, 3) in the volume frame, triangles of the
+    solid).
+
+    The face is where the photo shows it and as large; it is turned as the lifted head is. Two things are
+    left out of what is learned, as they drown what can be seen: how far the face lies before the middle
+    of its head, and the few degrees by which landmarks mistake the head's rotation. Neither changes the
+    head's shape.
+    """
+    scene, frame, pose = sample.scene, lifted.frame, lifted.pose
+    vertices = heads.vertices(sample.source, sample.identity, sample.expression)
+    template = heads.template_of(sample.source, sample.identity, sample.expression).astype(np.float64)
+    weight = face_weights(heads.template.vertices)
+    face = weight > 0.5 * weight.max()
+    _, turn, _ = similarity(template[face], lifted.vertices[face].astype(np.float64))
+    middle = template[face].mean(0)
+    true_middle = scene.pose.head_to_camera(middle)
+    depth = float(pose.head_to_camera(lifted.vertices[face].mean(0).astype(np.float64))[2])
+    # Photo pixels per metre at the face: as photographed, and as the assumed camera would have it at this
+    # depth.
+    size = (scene.camera.focal_px / true_middle[2]) / (frame.camera.focal_px / depth)
+    away = (
+        scene.camera.project(true_middle) - np.array([frame.camera.cx, frame.camera.cy])
+    ) / frame.camera.focal_px
+    points, triangles = heads.solid(sample.source, vertices.astype(np.float64))
+    turned = (points - middle) @ (pose.rotation @ turn).T * size + np.append(away, 1.0) * depth
+    return frame.camera_to_volume(turned), triangles
+
+
+def landmarks_as_found(sample: Sample, rng: np.random.Generator, share: float = 0.06) -> np.ndarray:
+    """(478, 3) the detector's landmarks, now and then damaged as a failing detector would: shifted, shrunk,
+    flat.
+    """
+    points = sample.landmarks.astype(np.float64)
+    if rng.random() >= share:
+        return points
+    size = np.ptp(points[:, :2], axis=0).max()
+    centre = points.mean(0)
+    scale = np.array([*np.exp(rng.normal(0, 0.05, 2)), np.exp(rng.normal(0, 0.2))])
+    return centre + (points - centre) * scale + np.append(rng.normal(0, 0.04, 2) * size, 0)
+
+
+def shuffled_samples(
+    folder: Path, split: str, rng: np.random.Generator, worker: int = 0, workers: int = 1
+) -> Iterator[Sample]:
+    """Endless stream of the samples of a split in random order, each worker with shards of its own.
+
+    New shards are picked up as they are written, so training can begin before the last picture is made.
+    """
+    seen: dict[Path, int] = {}
+    while True:
+        paths = shard_paths(folder, split)[worker::workers]
+        fewest = min((seen.get(p, 0) for p in paths), default=0)
+        fresh = [p for p in paths if seen.get(p, 0) == fewest]
+        picked = [fresh[i] for i in rng.permutation(len(fresh))[:4]]
+        if not picked:
+            raise FileNotFoundError(f"no shards named {split}_*.npz for worker {worker} in {folder}")
+        shards = [Shard(p) for p in picked]
+        for path in picked:
+            seen[path] = seen.get(path, 0) + 1
+        order = [(s, i) for s in shards for i in range(len(s))]
+        for k in rng.permutation(len(order)):
+            shard, i = order[k]
+            yield shard.sample(i)
+
+
+class TargetBuilder:
+    """Turns samples into network inputs and targets."""
+
+    def __init__(self, heads: HeadSource, lifter: LandmarkLifter, drop: DropRates | None = None) -> None:
+        """Without `drop` nothing is withheld or damaged."""
+        self.heads, self.lifter, self.drop = heads, lifter, drop
+
+    def make(self, sample: Sample, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Inputs (10, 192, 192) float32; template and target (192, 192, 200) uint8 columns [y, x, z]; rays
+        (192, 192) float32, their weights in the loss.
+        """
+        points = landmarks_as_found(sample, rng, 0.06 if self.drop else 0)
+        lifted = self.lifter.lift(
+            FaceLandmarks(points.astype(np.float32)), sample.scene.assumed_camera, sample.picture
+        )
+        maps, template = fast_guidance(points, lifted, self.lifter)
+        solid, triangles = true_in_volume(sample, lifted, self.heads)
+        target = columns(solid, triangles, neck_plane(lifted.frame, lifted.pose))
+        rays = np.where(np.abs(maps[:3]).sum(0) > 0, np.float32(FACE_WEIGHT), np.float32(1))
+        picture = picture_channels(cut_crop(sample.picture, lifted.frame))
+        if self.drop is not None:
+            if rng.random() < self.drop.picture:
+                picture[:] = 0
+            if rng.random() < self.drop.mesh:
+                maps[:4] = 0
+            elif rng.random() < self.drop.mesh_depth:
+                maps[3] = 0
+        inputs = np.concatenate([picture, maps])
+        return {"inputs": inputs, "template": template, "target": target, "rays": rays}
+
+
+class ShardDataset(IterableDataset):
+    """Endless stream of training samples in random order, each worker with shards of its own."""
+
+    def __init__(self, folder: Path, maker: TargetBuilder, seed: int, split: str = "train") -> None:
+        super().__init__()
+        self.folder, self.maker, self.seed, self.split = Path(folder), maker, seed, split
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        torch.set_num_threads(1)
+        info = get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        rng = np.random.default_rng([self.seed, worker])
+        for sample in shuffled_samples(self.folder, self.split, rng, worker, workers):
+            yield self.maker.make(sample, rng)

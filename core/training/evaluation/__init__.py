@@ -1,0 +1,1 @@
+"""How far reconstructions are from the truth."""

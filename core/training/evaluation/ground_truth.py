@@ -1,0 +1,78 @@
+"""The true heads behind the held-out pictures, and where on them a reconstruction is measured."""
+
+import numpy as np
+
+from ...geometry.frames import HEAD_CENTRE, NECK_PLANE_Z
+from ..data.shards import Sample
+from ..face_models.heads import ICT, MAKEHUMAN, HeadSource
+from ..face_models.registration import seen_triangles
+from .metrics import TrueHead, unit
+
+#: The face: what lies within this distance, metres, of the nose's tip (of the scan it is the same), and how
+#: many points stand for it.
+FACE_RADIUS, FACE_POINTS = 0.095, 1500
+NOSE_TIP = 1
+
+
+class TrueHeads:
+    """Makes the true head of a sample; what only depends on the topology is found once."""
+
+    def __init__(self, heads: HeadSource) -> None:
+        self.heads = heads
+        nothing = np.zeros(len(heads.model.identity)), np.zeros(len(heads.model.expression_names))
+        self._outer: dict[str, np.ndarray] = {}
+        self._face: dict[str, np.ndarray] = {}
+        for source in (ICT, MAKEHUMAN):
+            vertices = heads.vertices(source, *nothing)
+            points, triangles = heads.solid(source, vertices)
+            self._outer[source] = seen_triangles(points.astype(np.float32), triangles)
+            tip = heads.template.landmarks(heads.template_vertices(source, vertices))[NOSE_TIP]
+            near = np.linalg.norm(points[triangles].mean(1) - tip, axis=1) < FACE_RADIUS
+            self._face[source] = near & self._outer[source]
+
+    def outer_triangles(self, source: str) -> np.ndarray:
+        """(T,) bool: triangles of the solid that can be seen from anywhere (no nostrils, no mouth)."""
+        return self._outer[source]
+
+    def of(self, sample: Sample, rng: np.random.Generator) -> TrueHead:
+        """The true head of a sample, in its camera's frame; rng spreads the points."""
+        heads, pose = self.heads, sample.scene.pose
+        vertices = heads.vertices(sample.source, sample.identity, sample.expression).astype(np.float64)
+        template = heads.template_of(sample.source, sample.identity, sample.expression).astype(np.float64)
+        solid, triangles = heads.solid(sample.source, vertices)
+        solid = pose.head_to_camera(solid)
+        region = self._face[sample.source]
+        points, normals = spread_points(solid, triangles[region], FACE_POINTS, rng)
+        x, y = HEAD_CENTRE[:2]
+        neck = np.array([[x, y, NECK_PLANE_Z], [x + 0.04, y, NECK_PLANE_Z], [x, y - 0.04, NECK_PLANE_Z]])
+        return TrueHead(
+            points,
+            normals,
+            solid,
+            triangles,
+            region,
+            pose.head_to_camera(heads.template.landmarks(template)),
+            pose.head_to_camera(template[heads.template.ibug68]),
+            pose.head_to_camera(np.vstack([neck, HEAD_CENTRE])),
+            sample.scene.camera,
+        )
+
+
+def spread_points(
+    vertices: np.ndarray, triangles: np.ndarray, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """(count, 3) points spread evenly over triangles, and the unit normals (count, 3) there, interpolated."""
+    corners = vertices[triangles]
+    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(vertices)
+    for k in range(3):
+        np.add.at(normals, triangles[:, k], cross)
+    normals = unit(normals)
+    areas = np.linalg.norm(cross, axis=1)
+    picked = rng.choice(len(triangles), count, p=areas / areas.sum())
+    u, v = rng.random((2, count))
+    over = u + v > 1
+    u[over], v[over] = 1 - u[over], 1 - v[over]
+    shares = np.stack([1 - u - v, u, v], 1)
+    points = np.einsum("nk,nkc->nc", shares, corners[picked])
+    return points, unit(np.einsum("nk,nkc->nc", shares, normals[triangles[picked]]))

@@ -1,0 +1,190 @@
+"""What is compared: the network, the templates that it starts from, and what one would use without them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from ...detection.detector import FaceLandmarks
+from ...geometry.frames import Camera, HeadPose
+from ...geometry.pose import fit_pose
+from ...image.crop import cut_crop
+from ...lifting.lifter import HeadPrior, LandmarkLifter
+from ...surface.isosurface import extract_isosurface, landmarks_on_surface
+from ...surface.prior_mesh import PriorMesh
+from ...volume.guidance import TEMPLATE_LOGIT, Guidance
+from ...volume.predictor import TEMPERATURE, VolumePredictor
+from ..data.dataset import fast_guidance
+from ..face_models.heads import ICT, HeadSource
+from .metrics import STABLE, Estimate
+
+
+class TemplatePredictor:
+    """The lifted template itself, as a `VolumePredictor`: what the network starts from."""
+
+    def predict(self, crop: np.ndarray, guidance: Guidance) -> np.ndarray:
+        """See `VolumePredictor.predict`; the picture is not looked at."""
+        return 1 / (1 + np.exp(-guidance.template_logits / TEMPERATURE))
+
+
+class Withheld:
+    """A predictor that is not shown some of its inputs: "picture", "mesh" (the detector's)."""
+
+    def __init__(self, predictor: VolumePredictor, inputs: set[str]) -> None:
+        self.predictor, self.inputs = predictor, inputs
+
+    def predict(self, crop: np.ndarray, guidance: Guidance) -> np.ndarray:
+        """See `VolumePredictor.predict`."""
+        if "picture" in self.inputs:
+            crop = np.full(crop.shape, 127.5, np.float32)  # 0 for the network, as in training
+        if "mesh" in self.inputs:
+            maps = guidance.maps.copy()
+            maps[:4] = 0
+            guidance = Guidance(maps, guidance.template_logits)
+        return self.predictor.predict(crop, guidance)
+
+
+@dataclass(frozen=True)
+class Start:
+    """A likely head, and what the network is told by it. picture: (H, W, 3) uint8; points: (478, 3), the
+    detector's landmarks.
+    """
+
+    picture: np.ndarray
+    points: np.ndarray
+    head: HeadPrior
+    lifter: LandmarkLifter
+
+    @cached_property
+    def crop(self) -> np.ndarray:
+        return cut_crop(self.picture, self.head.frame)
+
+    @cached_property
+    def guidance(self) -> Guidance:
+        return compiled_guidance(self.points, self.head, self.lifter)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One face as a user has it. picture: (H, W, 3) uint8; points: (478, 3), the detector's landmarks;
+    camera: with the focal length that is known or assumed.
+    """
+
+    picture: np.ndarray
+    points: np.ndarray
+    camera: Camera
+    lifter: LandmarkLifter
+
+    @cached_property
+    def lifted(self) -> Start:
+        head = self.lifter.lift(FaceLandmarks(self.points.astype(np.float32)), self.camera, self.picture)
+        return Start(self.picture, self.points, head, self.lifter)
+
+    @cached_property
+    def face_depth(self) -> float:
+        """Mean distance, metres along the optical axis, of the lifted head's 68 landmarks from the camera."""
+        head = self.lifted.head
+        return float(head.pose.head_to_camera(head.vertices[self.lifter.template.ibug68])[:, 2].mean())
+
+
+def compiled_guidance(points: np.ndarray, lifted: HeadPrior, lifter: LandmarkLifter) -> Guidance:
+    """`core.volume.guidance.build_guidance`, compiled."""
+    maps, template = fast_guidance(points.astype(np.float64), lifted, lifter)
+    logits = (template.transpose(2, 0, 1).astype(np.float32) / 255 * 2 - 1) * np.float32(TEMPLATE_LOGIT)
+    return Guidance(maps, logits)
+
+
+class Method(Protocol):
+    """Something that makes a head of a face."""
+
+    def estimate(self, case: Case) -> Estimate:
+        """The head in the camera frame of `case.camera`; ReconstructionError if there is none."""
+        ...
+
+
+class VolumeMethod:
+    """A volume predictor and all that the engine does around it."""
+
+    def __init__(self, predictor: VolumePredictor) -> None:
+        self.predictor = predictor
+
+    def estimate(self, case: Case) -> Estimate:
+        start = case.lifted
+        return surface_estimate(self.predictor.predict(start.crop, start.guidance), start, case)
+
+
+def surface_estimate(volume: np.ndarray, start: Start, case: Case) -> Estimate:
+    """The surface of a volume with its landmarks, as `core.reconstructor` makes it.
+
+    A landmark of the 68 that the surface lacks is taken from the lifted head, as somebody who needs all of
+    them would.
+    """
+    lifted = start.head
+    frame, pose, template = lifted.frame, lifted.pose, case.lifter.template
+    shape = extract_isosurface(volume, frame, pose, PriorMesh.of(lifted, template))
+    ibug = lifted.vertices[template.ibug68].astype(np.float64)
+    places = np.concatenate([lifted.landmarks[STABLE], ibug])
+    found = landmarks_on_surface(
+        shape, case.camera.project(pose.head_to_camera(places)), places, frame, pose
+    ).astype(np.float64)
+    landmarks = np.full(lifted.landmarks.shape, np.nan)
+    landmarks[STABLE] = found[: len(STABLE)]
+    marks = np.where(np.isfinite(found[len(STABLE) :]), found[len(STABLE) :], ibug)
+    return Estimate(
+        pose.head_to_camera(shape.vertices.astype(np.float64)),
+        shape.faces,
+        pose.head_to_camera(landmarks),
+        pose.head_to_camera(marks),
+        shape.faces,
+    )
+
+
+class AverageHead:
+    """The face model's average head, whoever is on the picture, posed by the landmarks."""
+
+    def __init__(self, heads: HeadSource, outer: np.ndarray) -> None:
+        """outer: (T,) bool, the triangles of its solid that are outer skin; the rest would flatter it."""
+        vertices, triangles = heads.solid(ICT, heads.model.mean.astype(np.float64))
+        template = heads.carry(heads.model.mean).astype(np.float64)
+        self._vertices, self._faces, self._solid = vertices, triangles[outer], triangles
+        self._landmarks = heads.template.landmarks(template)
+        self._marks68 = template[heads.template.ibug68]
+
+    def pose(self, case: Case) -> HeadPose:
+        return fit_pose(case.points, case.lifter.canonical).in_camera(case.camera)
+
+    def estimate(self, case: Case) -> Estimate:
+        move = self.pose(case).head_to_camera
+        return Estimate(
+            move(self._vertices), self._faces, move(self._landmarks), move(self._marks68), self._solid
+        )
+
+
+class DetectorMesh:
+    """MediaPipe's own face mesh, as far away and as large as the canonical face fitted to it, with the
+    perspective undone.
+    """
+
+    def __init__(self, lifter: LandmarkLifter) -> None:
+        """The 68 landmarks are the points of the mesh nearest to the template's, on the average face."""
+        import igl
+
+        average = lifter.weights["mean"].astype(np.float64)
+        mesh = np.ascontiguousarray(lifter.template.landmarks(average))
+        faces = np.ascontiguousarray(lifter.mesh, np.int64)
+        places = np.ascontiguousarray(average[lifter.template.ibug68])
+        _, face, closest = igl.point_mesh_squared_distance(places, mesh, faces)
+        corners = mesh[faces[face]]
+        self._corners = faces[face]
+        self._shares = np.linalg.solve(corners.transpose(0, 2, 1), closest[..., None])[..., 0]
+        self._faces = lifter.mesh
+
+    def estimate(self, case: Case) -> Estimate:
+        camera, points = case.camera, case.points.astype(np.float64)
+        seen = fit_pose(points, case.lifter.canonical)
+        depth = camera.focal_px / seen.scale + (points[:, 2] - points[:, 2].mean()) / seen.scale
+        away = (points[:, :2] - np.array([camera.cx, camera.cy])) / camera.focal_px
+        places = np.column_stack([away, np.ones(len(points))]) * depth[:, None]
+        marks = np.einsum("nk,nkc->nc", self._shares, places[self._corners])
+        return Estimate(places, self._faces, places, marks, None)

@@ -1,0 +1,101 @@
+"""Measures methods on the renders of a scanned face, as the scan's own scorer does."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...detection.detector import FaceDetector
+from ...errors import PhotobustError
+from ...image.photo import load_photo
+from ...lifting.lifter import LandmarkLifter
+from ...reconstructor import camera_of
+from .methods import Case, Method
+from .metrics import Estimate, aligned_distances
+
+#: Points of the scan that the scorer draws, and the seed of its choice.
+SCAN_POINTS, SCAN_SEED = 3000, 0
+#: Groups of views by yaw, degrees, in which figures are told.
+GROUPS = {"0-20": (0, 20), "40": (40, 40), "60": (60, 60), "all": (0, 90)}
+
+
+@dataclass(frozen=True)
+class Scan:
+    """points: (P, 3) mm, of the scored region; landmarks: (478, 3) mm, NaN for those that the scan has not;
+    pictures: its renders, named demo_y<yaw>_p<pitch>.jpg.
+    """
+
+    points: np.ndarray
+    landmarks: np.ndarray
+    pictures: list[Path]
+
+    @classmethod
+    def load(cls, folder: Path) -> "Scan":
+        """The scan of a folder with demo_face.npz."""
+        with np.load(folder / "demo_face.npz") as data:
+            points, known = data["v"][data["region"]], data["lm"]
+        order = np.random.default_rng(SCAN_SEED).permutation(len(points))
+        landmarks = np.full((478, 3), np.nan)
+        landmarks[: len(known)] = known
+        return cls(points[order[:SCAN_POINTS]], landmarks, sorted(folder.glob("demo_*.jpg")))
+
+
+def scan_cases(scan: Scan, detector: FaceDetector, lifter: LandmarkLifter) -> Iterator[tuple[str, Case]]:
+    """(name of the view, what a user has of it)."""
+    for path in scan.pictures:
+        photo = load_photo(path)
+        face = detector.detect(photo.rgb, max_faces=1)[0]
+        yield path.stem, Case(photo.rgb, face.points, camera_of(photo, None), lifter)
+
+
+def judge_scan(
+    scan: Scan, cases: list[tuple[str, Case]], methods: Mapping[str, Method], out: Path | None = None
+) -> list[dict[str, Any]]:
+    """A row {method, view, yaw, median, mean, p95} (mm, NaN where it failed) for each method and view.
+
+    out: folder in which each method's meshes are left, one folder a method, for the scan's own scorer.
+    """
+    rows = []
+    for name, method in methods.items():
+        for view, case in cases:
+            row: dict[str, Any] = {"method": name, "view": view, "yaw": abs(int(view[6:9]))}
+            try:
+                estimate = method.estimate(case)
+                distance = aligned_distances(estimate, scan.points, scan.landmarks)
+                row |= {
+                    "median": np.median(distance),
+                    "mean": distance.mean(),
+                    "p95": np.quantile(distance, 0.95),
+                }
+                if out is not None:
+                    write_for_scorer(estimate, out / name.replace(" ", "_") / view)
+            except (PhotobustError, ValueError):
+                row |= dict.fromkeys(("median", "mean", "p95"), float("nan"))
+            rows.append({k: float(v) if isinstance(v, np.floating) else v for k, v in row.items()})
+    return rows
+
+
+def write_for_scorer(estimate: Estimate, folder: Path) -> None:
+    """surface.ply and landmarks.json as the scorer reads them."""
+    import trimesh
+
+    folder.mkdir(parents=True, exist_ok=True)
+    trimesh.Trimesh(estimate.vertices, estimate.faces, process=False).export(folder / "surface.ply")
+    points = [p.tolist() if np.isfinite(p).all() else None for p in estimate.landmarks]
+    (folder / "landmarks.json").write_text(json.dumps({"points": points}))
+
+
+def scan_table(rows: list[dict[str, Any]]) -> str:
+    """Median / mean, mm, of each method by group of views, as a markdown table."""
+    lines = ["| median / mean, mm | " + " | ".join(GROUPS) + " |", "|---" * (len(GROUPS) + 1) + "|"]
+    for name in dict.fromkeys(row["method"] for row in rows):
+        cells = []
+        for low, high in GROUPS.values():
+            some = [r for r in rows if r["method"] == name and low <= r["yaw"] <= high]
+            pair = (f"{np.mean([r[k] for r in some]):.2f}" for k in ("median", "mean"))
+            cells.append(" / ".join(pair) if some else "–")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Sources of training heads, and the template made from one of them."""

@@ -1,0 +1,307 @@
+"""Runs the registration of the template to the face model: see `registration`."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ...geometry.pose import similarity
+from ...geometry.reflection import load_landmark_symmetry
+from .ict_facekit import FaceModel
+from .registration import (
+    Registration,
+    Surface,
+    bary_of,
+    edges_of,
+    fit_skin,
+    harmonic_followers,
+    match_loops,
+    painted_face_model,
+    seen_triangles,
+)
+from .template_cut import boundary_loops
+from .template_landmarks import (
+    IRIS,
+    cast_landmarks,
+    detector,
+    mend_outliers,
+    snap,
+    symmetrise,
+    vertex_normals,
+)
+from .template_solid import solid_vertices, triangulate
+
+#: Rings of the face model's skin behind the edges of its lids and where its lips meet.
+LID_RINGS, LIP_RINGS = 1, 6
+#: Nostrils: seen from fewer of 54 directions than this, and as many rings around that.
+NOSTRIL_VIEWS, NOSTRIL_RINGS = 10, 1
+
+
+def face_model_landmarks(model: FaceModel, models_dir: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The detector's landmarks on the face model: triangles (478,) of `model.triangles` and bary (478, 3)."""
+    mirror = load_landmark_symmetry(models_dir)
+    positions, _ = cast_landmarks(painted_face_model(model), detector(models_dir))
+    positions = symmetrise(mend_outliers(positions), mirror)
+    part, names = model.triangle_part, model.part_names
+    skin = np.flatnonzero(part <= 1)
+    balls = [np.flatnonzero(part == names.index(f"eyeball_{side}")) for side in ("right", "left")]
+    return snap(
+        positions,
+        model.mean.astype(np.float64),
+        model.triangles,
+        lambda k: skin if k < IRIS else balls[0 if k < IRIS + 5 else 1],
+    )
+
+
+def model_rims(model: FaceModel) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Triangle indices of the skin up to lips and lids, and the loops at which it ends, running as the
+    template's.
+
+    The face model's skin goes on behind the lids and lips; its first rings there are left out.
+    """
+    skin = np.flatnonzero(model.triangle_part <= 1)
+    inside = np.zeros(len(model.mean), bool)
+    for loop, centre in _openings(model, skin):
+        ring = np.zeros(len(model.mean), bool)
+        ring[loop] = True
+        for _ in range(LIP_RINGS if abs(centre[0]) < 0.01 else LID_RINGS):
+            inside |= ring
+            touched = ring[model.triangles[skin]].any(1)
+            ring = np.zeros(len(model.mean), bool)
+            ring[model.triangles[skin[touched]]] = True
+            ring &= ~inside
+    kept = skin[~inside[model.triangles[skin]].any(1)]
+    found = {}
+    for loop, centre in _openings(model, kept):
+        name = "lips" if abs(centre[0]) < 0.01 else "lid_left" if centre[0] > 0 else "lid_right"
+        found[name] = loop[::-1]
+    if len(found) != 3:
+        raise ValueError(
+            f"the face model's skin should be open at the mouth and both eyes, found {sorted(found)}"
+        )
+    return kept, found
+
+
+def _openings(model: FaceModel, triangles: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Open loops of the given triangles with their centres, without the neck's."""
+    loops = [(loop, model.mean[loop].mean(0)) for loop in boundary_loops(model.triangles[triangles])]
+    return [(loop, centre) for loop, centre in loops if centre[2] > -0.12]
+
+
+def register(
+    template: dict[str, np.ndarray], model: FaceModel, models_dir: Path
+) -> tuple[Registration, dict]:
+    """The registration and figures about it."""
+    target = model.mean.astype(np.float64)
+    start = template["vertices"].astype(np.float64)
+    count = len(start)
+    quads, part = template["quads"], template["face_part"]
+    solid = template["solid_triangles"]
+    landmark_face, landmark_bary = face_model_landmarks(model, models_dir)
+    seen = landmark_face >= 0
+    seen[IRIS:] = False
+    aims = (target[model.triangles[landmark_face]] * landmark_bary[..., None]).sum(1)
+    places = solid[template["landmark_faces"]]
+    extended = solid_vertices(start, template["solid_extra"])
+    marks = (extended[places] * template["landmark_bary"][..., None]).sum(1)
+    scale, rotation, shift = similarity(marks[seen], aims[seen])
+    pitch = float(np.degrees(np.arctan2(rotation[2, 1], rotation[1, 1])))
+    start = scale * start @ rotation.T + shift
+
+    skin_quads, all_quads = quads[part == 0], quads[part <= 1]
+    skin = np.zeros(count, bool)
+    skin[skin_quads.ravel()] = True
+    connected = np.zeros(count, bool)
+    connected[all_quads.ravel()] = True
+    numbers = np.flatnonzero(connected)
+    renumber = np.full(count, -1)
+    renumber[numbers] = np.arange(len(numbers))
+    rim_ids, rims = model_rims(model)
+    skin_ids = rim_ids
+    skin_ids = skin_ids[seen_triangles(target, model.triangles[skin_ids])]
+    their_skin = model.triangles[skin_ids]
+    surface = Surface(target, their_skin)
+    drawn = skin & ~nostrils(template, start)
+    hard = [match_loops(template[name], start, loop, target) for name, loop in rims.items()]
+    hard_vertices, hard_edges, hard_share = (np.concatenate([h[i] for h in hard]) for i in (0, 1, 2))
+    hard_targets = (
+        target[hard_edges[:, 0]] * (1 - hard_share[:, None]) + target[hard_edges[:, 1]] * hard_share[:, None]
+    )
+    used = np.flatnonzero(seen & (places < count).all(1))
+    fitted = start.copy()
+    fitted[numbers] = fit_skin(
+        start[numbers],
+        renumber[triangulate(all_quads, start)],
+        edges_of(renumber[all_quads]),
+        renumber[template["mirror"][numbers]],
+        drawn[numbers],
+        surface,
+        (renumber[places[used]], template["landmark_bary"][used].astype(np.float64), aims[used]),
+        (renumber[hard_vertices], hard_targets),
+    )
+
+    face, bary = np.zeros(count, np.int32), np.zeros((count, 3))
+    direct = drawn.copy()
+    direct[hard_vertices] = True
+    rows = np.flatnonzero(direct)
+    normals = vertex_normals(fitted, triangulate(all_quads, fitted))
+    nearest, closest, distance = surface.nearest(fitted[rows], normals[rows])
+    lost = ~np.isfinite(distance)
+    if lost.any():
+        nearest[lost], closest[lost], _ = surface.nearest(fitted[rows[lost]], normals[rows[lost]], -2.0)
+    face[rows], bary[rows] = skin_ids[nearest], bary_of(closest, target[their_skin[nearest]])
+    _pin_loops(face, bary, hard_vertices, hard_edges, hard_share, model, rim_ids)
+    _attach_rest(template, model, fitted, face, bary, direct)
+    on_model = (target[model.triangles[face]] * bary[..., None]).sum(1)
+    offset = np.where(direct[:, None], fitted - on_model, 0.0)
+    carry = _followers(template, fitted, direct, connected)
+    lashes = np.unique(quads[part == 7])
+    for row, col, weight in zip(*carry, strict=True):
+        if row in lashes:
+            fitted[row] += weight * (fitted[col] - start[col])
+    ict_face, ict_bary = _reverse(template, fitted, model, target)
+    registration = Registration(
+        face, bary.astype(np.float32), offset.astype(np.float32), direct, *carry,
+        fitted.astype(np.float32), ict_face, ict_bary.astype(np.float32),
+        landmark_face.astype(np.int32), landmark_bary.astype(np.float32),
+    )  # fmt: skip
+    far = np.linalg.norm(offset[rows], axis=1) * 1000
+    figures = {
+        "scale": scale,
+        "pitch_degrees": pitch,
+        "landmarks_used": len(used),
+        "without_agreeing_normal": int(lost.sum()),
+        "offset_mm_median_95_max": [round(float(x), 3) for x in np.percentile(far, (50, 95, 100))],
+    }
+    return registration, figures
+
+
+def _pin_loops(
+    face: np.ndarray,
+    bary: np.ndarray,
+    vertices: np.ndarray,
+    edges: np.ndarray,
+    share: np.ndarray,
+    model: FaceModel,
+    skin_ids: np.ndarray,
+) -> None:
+    """Loop vertices lie on an open edge of the face model's skin, which one triangle of the right lip or lid
+    has.
+    """
+    owner = {}
+    for number in skin_ids:
+        triangle = model.triangles[number]
+        for i in range(3):
+            owner[frozenset((int(triangle[i]), int(triangle[(i + 1) % 3])))] = number
+    for vertex, (a, b), t in zip(vertices, edges, share, strict=True):
+        face[vertex] = owner[frozenset((int(a), int(b)))]
+        triangle = model.triangles[face[vertex]]
+        bary[vertex] = (triangle == a) * (1 - t) + (triangle == b) * t
+
+
+def nostrils(template: dict[str, np.ndarray], vertices: np.ndarray) -> np.ndarray:
+    """(V,) bool: the template's shallow nostrils, which have no counterpart in the face model's deep ones."""
+    solid = template["solid_triangles"][np.isin(template["solid_part"], (0, 3, 4, 5))]
+    seen = seen_triangles(solid_vertices(vertices, template["solid_extra"]), solid, NOSTRIL_VIEWS)
+    pit = np.ones(len(vertices), bool)
+    pit[solid[seen & (solid < len(vertices)).all(1)]] = False
+    pit &= np.linalg.norm(vertices - vertices[template["ibug68"][33]], axis=1) < 0.02
+    for _ in range(NOSTRIL_RINGS):
+        quads = template["quads"]
+        pit[quads[pit[quads].any(1)]] = True
+    return pit
+
+
+def _attach_rest(
+    template: dict[str, np.ndarray],
+    model: FaceModel,
+    fitted: np.ndarray,
+    face: np.ndarray,
+    bary: np.ndarray,
+    direct: np.ndarray,
+) -> None:
+    """Eyeballs onto the face model's eyeballs, teeth and tongue onto its teeth; changes the arrays given."""
+    import igl
+
+    target = model.mean.astype(np.float64)
+    names = [str(n) for n in template["part_names"]]
+
+    def vertices_of(name: str) -> np.ndarray:
+        return np.unique(template["quads"][template["face_part"] == names.index(name)])
+
+    def attach(rows: np.ndarray, points: np.ndarray, candidates: np.ndarray) -> None:
+        _, found, closest = igl.point_mesh_squared_distance(
+            np.ascontiguousarray(points), target, model.triangles[candidates].astype(np.int64)
+        )[:3]
+        face[rows] = candidates[np.ravel(found)]
+        bary[rows] = bary_of(np.asarray(closest), target[model.triangles[face[rows]]])
+        direct[rows] = True
+
+    for side in ("left", "right"):
+        rows = vertices_of(f"eye_{side}")
+        triangles = np.flatnonzero(model.triangle_part == model.part_names.index(f"eyeball_{side}"))
+        ball = target[np.unique(model.triangles[triangles])]
+        theirs, ours = (ball.min(0) + ball.max(0)) / 2, (fitted[rows].min(0) + fitted[rows].max(0)) / 2
+        size = float(np.ptp(ball[:, 0]) / np.ptp(fitted[rows][:, 0]))
+        fitted[rows] = (fitted[rows] - ours) * size + theirs
+        attach(rows, fitted[rows], triangles)
+    teeth = np.flatnonzero(model.triangle_part == model.part_names.index("teeth"))
+    lower = _lower_teeth(model, teeth)
+    mouth = target[np.unique(model.triangles[teeth[~lower]])]
+    ours = fitted[vertices_of("teeth_upper")]
+    # The teeth keep their shape; the front of the upper row goes where the face model's is.
+    shift = np.array([0.0, mouth[:, 1].min() - ours[:, 1].min(), mouth[:, 2].min() - ours[:, 2].min()])
+    for name, choice in (
+        ("teeth_upper", teeth[~lower]),
+        ("teeth_lower", teeth[lower]),
+        ("tongue", teeth[lower]),
+    ):
+        rows = vertices_of(name)
+        fitted[rows] += shift
+        attach(rows, fitted[rows], choice)
+
+
+def _lower_teeth(model: FaceModel, teeth: np.ndarray) -> np.ndarray:
+    """(len(teeth),) bool: triangles of teeth that the jaw carries."""
+    jaw = model.expression[model.expression_names.index("jawOpen")]
+    return np.linalg.norm(jaw[model.triangles[teeth]], axis=2).mean(1) > 0.002
+
+
+def _followers(
+    template: dict[str, np.ndarray], fitted: np.ndarray, direct: np.ndarray, connected: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, columns and weights of the vertices that follow others; moves these in `fitted` too."""
+    from scipy.spatial import cKDTree
+
+    count = len(fitted)
+    quads, part = template["quads"], template["face_part"]
+    inner = np.flatnonzero(connected & ~direct)
+    rows, cols, weights = harmonic_followers(
+        edges_of(quads[part <= 1]), inner, np.flatnonzero(connected & direct), count
+    )
+    lashes = np.unique(quads[part == 7])
+    rims = np.concatenate([template["lid_left"], template["lid_right"]])
+    start = template["vertices"].astype(np.float64)
+    distance, near = cKDTree(start[rims]).query(start[lashes], 3)
+    share = 1 / (distance + 1e-4) ** 2
+    share /= share.sum(1, keepdims=True)
+    rows = np.r_[rows, np.repeat(lashes, 3)].astype(np.int32)
+    cols = np.r_[cols, rims[near].ravel()].astype(np.int32)
+    return rows, cols, np.r_[weights, share.ravel()].astype(np.float32)
+
+
+def _reverse(
+    template: dict[str, np.ndarray], fitted: np.ndarray, model: FaceModel, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each vertex of the face model's skin its place on the template's skin triangles."""
+    solid = solid_vertices(fitted, template["solid_extra"])
+    ids = np.flatnonzero(template["solid_part"] == 0)
+    skin = slice(0, model.skin_range.stop)
+    triangles = model.triangles[model.triangle_part <= 1]
+    normals = vertex_normals(target, triangles)[skin]
+    surface = Surface(solid, template["solid_triangles"][ids])
+    nearest, closest, distance = surface.nearest(target[skin], normals)
+    lost = ~np.isfinite(distance)
+    if lost.any():
+        nearest[lost], closest[lost], _ = surface.nearest(target[skin][lost], normals[lost], -2.0)
+    faces = ids[nearest].astype(np.int32)
+    return faces, bary_of(closest, solid[template["solid_triangles"][faces]])

@@ -1,0 +1,88 @@
+"""Closes the template's skin to a solid that can be voxelised; see `template_build` for the arrays'
+meaning.
+"""
+
+import numpy as np
+
+from .template_cut import boundary_loops
+
+
+def triangulate(quads: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """(F, 4) quads -> (2F, 3) triangles, each quad along its shorter diagonal (mirror images alike)."""
+    a, b, c, d = quads.T
+    first = np.linalg.norm(vertices[a] - vertices[c], axis=1)
+    second = np.linalg.norm(vertices[b] - vertices[d], axis=1)
+    # Rounded, so that a quad and its mirror image fall on the same side despite rounding errors.
+    along = (np.round(first, 7) <= np.round(second, 7))[:, None]
+    one = np.where(along, np.stack([a, b, c], 1), np.stack([a, b, d], 1))
+    two = np.where(along, np.stack([a, c, d], 1), np.stack([b, c, d], 1))
+    return np.stack([one, two], 1).reshape(-1, 3)
+
+
+def fan(loop: np.ndarray, centre: int) -> np.ndarray:
+    """(n, 3) triangles from each edge of the closed loop to the vertex `centre`."""
+    return np.stack([loop, np.roll(loop, -1), np.full(len(loop), centre)], 1)
+
+
+def lip_strip(loop: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """Triangles that join the upper and lower half of the loop around the mouth, which runs upper to
+    lower.
+    """
+    points = vertices[loop]
+    left = int(np.argmax(points[:, 0]))
+    loop = np.roll(loop, -left)
+    right = int(np.argmin(vertices[loop][:, 0]))
+    one, two = loop[: right + 1], np.r_[loop[right:], loop[0]][::-1]
+    triangles, i, k = [], 0, 0
+    while i < len(one) - 1 or k < len(two) - 1:
+        ahead_one = i < len(one) - 1 and (
+            k == len(two) - 1
+            or np.linalg.norm(vertices[one[i + 1]] - vertices[two[k]])
+            <= np.linalg.norm(vertices[one[i]] - vertices[two[k + 1]])
+        )
+        if ahead_one:
+            triangles.append([one[i], one[i + 1], two[k]])
+            i += 1
+        else:
+            triangles.append([one[i], two[k + 1], two[k]])
+            k += 1
+    return np.array([t for t in triangles if len(set(t)) == 3])
+
+
+def closed_solid(
+    vertices: np.ndarray, quads: np.ndarray, face_part: np.ndarray, loops: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """`solid_triangles`, `solid_part` and `solid_extra` of the template."""
+    skin = triangulate(quads[face_part == 0], vertices)
+    pieces, kinds = [skin], [np.zeros(len(skin))]
+    for part, kind in ((2, 1), (3, 2)):
+        ball = triangulate(quads[face_part == part], vertices)
+        pieces.append(ball)
+        kinds.append(np.full(len(ball), kind))
+    extras: list[np.ndarray] = []
+    for hole in boundary_loops(skin):
+        loop = np.array(hole)[::-1]  # a filling runs against the skin's boundary
+        members = set(hole)
+        if members == set(map(int, loops["lips"])):
+            filling, kind = lip_strip(loop, vertices), 4
+        else:
+            filling = fan(loop, len(vertices) + len(extras))
+            kind = 5 if members == set(map(int, loops["neck"])) else 3
+            extras.append(loop)
+        pieces.append(filling)
+        kinds.append(np.full(len(filling), kind))
+    width = max(map(len, extras))
+    table = np.full((len(extras), width), -1, np.int32)
+    for row, loop in zip(table, extras, strict=True):
+        row[: len(loop)] = loop
+    return {
+        "solid_triangles": np.concatenate(pieces).astype(np.int32),
+        "solid_part": np.concatenate(kinds).astype(np.int8),
+        "solid_extra": table,
+    }
+
+
+def solid_vertices(vertices: np.ndarray, extra: np.ndarray) -> np.ndarray:
+    """(..., V, 3) -> (..., V + E, 3): the vertices followed by the solid's extra vertices."""
+    means = [vertices[..., row[row >= 0], :].mean(-2) for row in extra]
+    return np.concatenate([vertices, np.stack(means, -2)], -2)

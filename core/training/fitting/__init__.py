@@ -1,0 +1,1 @@
+"""Fitting and training of the models, and their export."""

@@ -1,0 +1,124 @@
+"""Exports trained networks to ONNX, for `core.inference.onnx_session`. Needs torch and onnx."""
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from ... import __version__
+from ...geometry.frames import VOLUME_SHAPE
+from ...inference.backend import FEATURES_NAME, FEATURES_ONNX_NAME, ONNX_NAME, WEIGHTS_NAME
+from ...inference.onnx_session import SOURCE, SOURCE_SHA256
+from ...lifting.face_encoder import load_face_network
+from ...volume.network import INPUT_CHANNELS
+from ...volume.predictor import TEMPERATURE, load_network
+from ...weights import file_sha256
+
+#: Of ONNX's operators; old enough for every ONNX Runtime of the last years.
+OPSET = 17
+#: Arrays smaller than this stay in single precision: a cast would cost more than it saves.
+SMALLEST_HALVED = 64
+
+
+class OccupancyNetwork(nn.Module):
+    """The volume network with what comes after it: template's logits added, made into occupancies."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: Tensor, template_logits: Tensor) -> Tensor:
+        """(1, 10, 192, 192), (1, 200, 192, 192) -> (1, 200, 192, 192) occupancy."""
+        return torch.sigmoid((self.network(inputs) + template_logits) / TEMPERATURE)
+
+
+def export_network(
+    module: nn.Module,
+    example: dict[str, Tensor],
+    path: Path,
+    source: Path,
+    outputs: tuple[str, ...] = ("output",),
+) -> None:
+    """Write a module as ONNX. example: its inputs by name, in order, of the only shape that it will take;
+    outputs: names of what it gives.
+
+    source: the weights file it was loaded from, which the result names so that the two cannot be mixed up.
+    Weights are stored in half precision where that loses nothing, as in `source`, and computed with in
+    single precision: normalisations are left for ONNX Runtime to fold, which does it when it loads them.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    module = module.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    try:
+        with warnings.catch_warnings():
+            # torch would have its newer exporter used, which needs two more packages and gives the same here.
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                module,
+                tuple(example.values()),
+                str(partial),
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=list(example),
+                output_names=list(outputs),
+                do_constant_folding=False,
+            )
+        model = onnx.load(str(partial))
+        store_in_half_precision(model)
+        metadata = {
+            SOURCE: source.name,
+            SOURCE_SHA256: file_sha256(source),
+            "generator": f"Photobust {__version__}",
+        }
+        onnx.helper.set_model_props(model, metadata)
+        onnx.checker.check_model(model)
+        partial.write_bytes(model.SerializeToString(deterministic=True))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def store_in_half_precision(model: onnx.ModelProto) -> None:
+    """Store in fp16, with a cast behind it, each float32 array whose values all fit into it exactly."""
+    casts = []
+    for array in model.graph.initializer:
+        values = numpy_helper.to_array(array)
+        if values.dtype != np.float32 or values.size < SMALLEST_HALVED:
+            continue
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        if np.array_equal(half.astype(np.float32), values):
+            name = array.name
+            array.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
+            casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def export_volume_network(models_dir: Path) -> Path:
+    """Make `volume_network.onnx` of `volume_network.safetensors` in a folder of models."""
+    source, path = models_dir / WEIGHTS_NAME, models_dir / ONNX_NAME
+    side = VOLUME_SHAPE[1:]
+    example = {
+        "inputs": torch.zeros(1, INPUT_CHANNELS, *side),
+        "template_logits": torch.zeros(1, *VOLUME_SHAPE),
+    }
+    export_network(OccupancyNetwork(load_network(source)), example, path, source)
+    return path
+
+
+def export_face_features(models_dir: Path) -> Path:
+    """Make `face_features.onnx` of `face_features.safetensors` in a folder of models."""
+    source, path = models_dir / FEATURES_NAME, models_dir / FEATURES_ONNX_NAME
+    example = {"picture": torch.zeros(1, 3, *VOLUME_SHAPE[1:])}
+    export_network(load_face_network(source), example, path, source, ("fine", "middle", "coarse", "whole"))
+    return path
+
+
+#: Weights file -> what exports it.
+EXPORTS = {WEIGHTS_NAME: export_volume_network, FEATURES_NAME: export_face_features}

@@ -1,0 +1,270 @@
+"""How a training head looks: skin, light, what is worn, what is behind it, and what the camera does to it
+all.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numba
+import numpy as np
+
+from ...geometry.frames import HEAD_CENTRE, Camera, HeadPose
+from ..rasterize import zbuffer
+from . import accessories as worn
+from . import occluders
+from .backgrounds import background, plain
+from .degradations import damage
+from .lighting import LightLibrary
+from .render import Buffers, vertex_normals
+from .shading import shade
+from .textures import Split, TextureLibrary, encode, fetch
+
+#: How often a head wears hair, a scarf or a hat (it has what its skin texture shows otherwise), and what is
+#: drawn over it.
+HAIR_SHARE, SCARF_SHARE, HAT_SHARE, SHOULDERS_SHARE = 0.5, 0.07, 0.1, 0.75
+#: Linear brightness that automatic exposure aims at.
+FACE_BRIGHTNESS = 0.22
+#: How often clay stands before a plain wall.
+PLAIN_SHARE = 0.6
+GLASSES_SHARE, WISPS_SHARE, HAND_SHARE, THING_SHARE = 0.2, 0.12, 0.05, 0.05
+
+
+@numba.njit(cache=True, fastmath=True)
+def _overlay(
+    index,
+    bary,
+    depth,
+    triangles,
+    normals,
+    corner_uv,
+    cover,
+    noise,
+    fray,
+    view,
+    all_depth,
+    all_normals,
+    uv,
+    mask,
+):
+    # type: ignore[no-untyped-def]
+    """Put what a garment shows in front of the buffers so far; uv and mask are where, for its texture."""
+    focal, cx, cy = view
+    size = noise.shape[0]
+    for i in range(index.shape[0]):
+        for j in range(index.shape[1]):
+            t = index[i, j]
+            if t < 0 or (all_depth[i, j] > 0 and all_depth[i, j] <= depth[i, j]):
+                continue
+            x, y, z, u, v, seen = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+            for k in range(3):
+                w = bary[i, j, k]
+                n = triangles[t, k]
+                x += w * normals[n, 0]
+                y += w * normals[n, 1]
+                z += w * normals[n, 2]
+                u += w * corner_uv[t, k, 0]
+                v += w * corner_uv[t, k, 1]
+                seen += w * cover[n]
+            if fray > 0:
+                seen += fray * (noise[int(abs(v) * size) % size, int(abs(u) * size) % size] / 128.0 - 1.0)
+            if seen <= 0:
+                continue
+            # Both sides of cloth and hair are seen.
+            sign = -1.0 if x * (j - cx) / focal + y * (i - cy) / focal + z > 0 else 1.0
+            scale = sign / (np.sqrt(x * x + y * y + z * z) + 1e-9)
+            all_normals[i, j, 0], all_normals[i, j, 1], all_normals[i, j, 2] = x * scale, y * scale, z * scale
+            all_depth[i, j] = depth[i, j]
+            uv[i, j, 0], uv[i, j, 1] = u, v
+            mask[i, j] = True
+
+
+@dataclass(frozen=True)
+class Wearer:
+    """A head to dress: its vertices (V, 3) float32, head frame, metres; its pose; its skin from
+    `Appearance.skin`.
+    """
+
+    head: np.ndarray
+    pose: HeadPose
+    skin: worn.SkinMesh
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """Everything that a training picture needs besides the head."""
+
+    textures: TextureLibrary
+    lights: LightLibrary
+    patterns: worn.Patterns
+
+    @classmethod
+    def load(cls, textures: str | Path, panoramas: str | Path) -> "Appearance":
+        """textures: the file of `scripts/training/build_textures.py`; panoramas: an .npz of linear
+        equirectangular
+        pictures.
+        """
+        patterns = worn.Patterns.make(np.random.default_rng(0))
+        return cls(TextureLibrary.load(textures), LightLibrary.load(panoramas), patterns)
+
+    def skin(self, triangles: np.ndarray, corner_uv: np.ndarray, part: np.ndarray) -> worn.SkinMesh:
+        """The skin that hair and hats grow from, of a drawn mesh whose part (T,) is 0 or 1 there: make it
+        once.
+        """
+        return worn.SkinMesh.of(triangles, corner_uv, part, self.textures.masks["face"])
+
+    def garments(self, rng: np.random.Generator, skin: worn.SkinMesh, head: np.ndarray) -> list[worn.Garment]:
+        """Random hair, hats, scarves and clothes for a head, vertices (V, 3) float32, head frame, metres."""
+        worn_now = []
+        kind = rng.random()
+        if kind < HAIR_SHARE:
+            worn_now.append(worn.hair(rng, skin, head, self.patterns))
+        elif kind < HAIR_SHARE + SCARF_SHARE:
+            worn_now.append(worn.scarf(rng, skin, head, self.patterns))
+        if not HAIR_SHARE < kind < HAIR_SHARE + SCARF_SHARE and rng.random() < HAT_SHARE:
+            worn_now += worn.hat(rng, skin, head, self.patterns)
+        if rng.random() < SHOULDERS_SHARE:
+            worn_now.append(worn.shoulders(rng, self.patterns))
+        return worn_now
+
+    def picture(
+        self,
+        rng: np.random.Generator,
+        buffers: Buffers,
+        camera: Camera,
+        eye_parts: tuple[int, ...] = (7, 8),
+        split: Split = "train",
+        wearer: Wearer | None = None,
+        flawed: bool = True,
+        clay: bool = False,
+    ) -> np.ndarray:
+        """(H, W, 3) uint8 sRGB picture of a drawn head.
+
+        camera: in the pixels of the buffers. eye_parts: the values of buffers.part that are eyeballs. wearer:
+        the head again, to dress it; what is worn hides the head but leaves `buffers` as they are. flawed:
+        whether to add what cameras do to pictures. clay: everything of one colour and matte, as sculptures
+        and scans without texture are.
+        """
+        light = self.lights.sample(rng, split)
+        texture = self.textures.sample(rng, split)
+        albedo = fetch(texture, buffers.uv, buffers.mask)
+        depth, normals = buffers.depth.copy(), buffers.normals.copy()
+        gloss = np.isin(buffers.part, eye_parts).astype(np.float32)
+        if wearer is not None:
+            for garment in self.garments(rng, wearer.skin, wearer.head):
+                self._put_on(garment, wearer.pose, camera, depth, normals, albedo, gloss)
+        if clay:
+            albedo[:] = _clay(rng)
+            gloss[:] = -rng.uniform(0.3, 1)
+        centre = (camera.cx, camera.cy)
+        linear = shade(albedo, normals, depth, light, rng, camera.focal_px, centre, gloss)
+        if clay and rng.random() < PLAIN_SHARE:
+            behind = plain(rng, depth.shape[0])
+        else:
+            behind = background(rng, depth.shape[0], split, self.lights, self.textures, light)
+        rgb = composite(encode(linear, _exposure(rng, linear, buffers.mask)), behind, depth > 0)
+        if wearer is not None and not clay:
+            self._cover(rng, rgb, depth, wearer, camera, texture)
+        return damage(rgb, rng) if flawed else rgb
+
+    def _put_on(
+        self,
+        garment: worn.Garment,
+        pose: HeadPose,
+        camera: Camera,
+        depth: np.ndarray,
+        normals: np.ndarray,
+        albedo: np.ndarray,
+        gloss: np.ndarray,
+    ) -> None:
+        """Draw a garment into the buffers, in place, where it is nearer than what they show."""
+        vertices = pose.head_to_camera(garment.vertices).astype(np.float32)
+        screen = np.column_stack([camera.project(vertices), vertices[:, 2]]).astype(np.float32)
+        index, bary, nearest = zbuffer(screen, garment.triangles, *depth.shape)
+        mask = np.zeros(depth.shape, bool)
+        uv = np.zeros((*depth.shape, 2), np.float32)
+        facing = vertex_normals(vertices, garment.triangles)
+        view = (float(camera.focal_px), float(camera.cx), float(camera.cy))
+        noise = self.patterns.strands[0]
+        edge = (garment.cover, noise, float(garment.fray))
+        _overlay(
+            index,
+            bary,
+            nearest,
+            garment.triangles,
+            facing,
+            garment.corner_uv,
+            *edge,
+            view,
+            depth,
+            normals,
+            uv,
+            mask,
+        )
+        np.copyto(albedo, fetch(garment.texture, uv, mask), where=mask[..., None])
+        gloss[mask] = -garment.matte
+
+    def _cover(
+        self,
+        rng: np.random.Generator,
+        rgb: np.ndarray,
+        depth: np.ndarray,
+        wearer: Wearer,
+        camera: Camera,
+        texture: np.ndarray,
+    ) -> None:
+        """Glasses, wisps, hands and things over the picture, in place, each now and then."""
+        pose = wearer.pose
+        scale = camera.focal_px / float(pose.head_to_camera(HEAD_CENTRE)[2])
+        if rng.random() < GLASSES_SHARE:
+            occluders.glasses(rng, rgb, depth, wearer.head, pose, camera)
+        if rng.random() < WISPS_SHARE:
+            occluders.wisps(rng, rgb, pose, camera, scale)
+        for share, what in ((HAND_SHARE, "hand"), (THING_SHARE, "thing")):
+            if rng.random() >= share:
+                continue
+            # Around the outline of the face more often than in its middle.
+            angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(0.04, 0.11)
+            point = HEAD_CENTRE + np.array([np.cos(angle) * away, -0.06, np.sin(angle) * away * 1.2 - 0.02])
+            at = camera.project(pose.head_to_camera(point))
+            if what == "hand":
+                rows, columns = (np.array([0.4, 0.5]) * s for s in texture.shape[:2])
+                cheeks = texture[
+                    int(rows[0]) : int(rows[1]) : 6, int(0.38 * columns[1] * 2) : int(columns[1] * 1.24) : 6
+                ]
+                tone = np.median(cheeks.reshape(-1, 3), 0)
+                occluders.hand(rng, rgb, at, scale, tone * rng.uniform(0.7, 1.15))
+            else:
+                occluders.thing(rng, rgb, at, scale)
+
+
+def _clay(rng: np.random.Generator) -> np.ndarray:
+    """(3,) linear colour of clay, plaster, stone, bronze, or what viewers give scans."""
+    tint = np.array([1.0, rng.uniform(0.65, 1.0), rng.uniform(0.4, 1.05)])
+    return rng.uniform(0.12, 0.75) * (tint if rng.random() < 0.7 else np.ones(3))
+
+
+def _exposure(rng: np.random.Generator, linear: np.ndarray, mask: np.ndarray) -> float:
+    """A gain that brings the head some of the way to middle brightness, as cameras that look for faces do."""
+    head = linear[::4, ::4][mask[::4, ::4]]
+    if not len(head):
+        return 1.0
+    gain = FACE_BRIGHTNESS / max(float(head.mean()), 1e-3)
+    return float(np.clip(gain ** rng.uniform(0.2, 0.9), 0.5, 5.0))
+
+
+@numba.njit(cache=True)
+def _composite(front, behind, alpha, mask, out):  # type: ignore[no-untyped-def]
+    for i in range(mask.shape[0]):
+        for j in range(mask.shape[1]):
+            a = max(float(alpha[i, j]), 128.0) / 255.0 if mask[i, j] else 0.0
+            for c in range(3):
+                out[i, j, c] = np.uint8(behind[i, j, c] * (1 - a) + front[i, j, c] * a + 0.5)
+
+
+def composite(front: np.ndarray, behind: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Lay front (H, W, 3) uint8 over behind where mask (H, W) bool, the edge softened by half a pixel."""
+    alpha = cv2.GaussianBlur(mask.astype(np.uint8) * 255, (3, 3), 0)
+    out = np.empty_like(front)
+    _composite(front, np.ascontiguousarray(behind), alpha, mask, out)
+    return out

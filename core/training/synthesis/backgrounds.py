@@ -1,0 +1,77 @@
+"""What is behind training heads."""
+
+import cv2
+import numpy as np
+
+from .lighting import Light, LightLibrary
+from .textures import Split, TextureLibrary, encode
+
+
+def background(
+    rng: np.random.Generator,
+    size: int,
+    split: Split,
+    lights: LightLibrary,
+    textures: TextureLibrary,
+    light: Light | None = None,
+) -> np.ndarray:
+    """(size, size, 3) uint8 sRGB: a cut of a panorama (that of `light`, half of the time), what was behind a
+    portrait's person, a studio gradient or clutter.
+    """
+    kind = rng.random()
+    if kind < 0.4:
+        if light is not None and light.panorama >= 0 and rng.random() < 0.5:
+            index, rotation = light.panorama, light.rotation
+        else:
+            index = int(rng.choice(lights.indices(split)))
+            angle = rng.uniform(0, 2 * np.pi)
+            cos, sin = np.cos(angle), np.sin(angle)
+            rotation = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
+        picture = lights.cut(rng, size, index, rotation)
+        gain = np.exp(rng.normal(0, 0.5)) * 0.35 / max(float(picture[::8, ::8].mean()), 1e-4)
+        return encode(picture, gain)
+    if kind < 0.75:
+        picture = textures.backgrounds[int(rng.choice(textures.people(split)))]
+        side = picture.shape[0]
+        cut = int(rng.uniform(0.45, 1.0) * side)
+        y, x = rng.integers(0, side - cut + 1, 2)
+        picture = picture[y : y + cut, x : x + cut]
+        if rng.random() < 0.5:
+            picture = picture[:, ::-1]
+        return cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
+    return plain(rng, size) if kind < 0.9 else _clutter(rng, size)
+
+
+def plain(rng: np.random.Generator, size: int) -> np.ndarray:
+    """(size, size, 3) uint8 sRGB: a studio's gradient."""
+    corners = _colour(rng) + rng.normal(0, 25, (2, 2, 1)) + rng.normal(0, 8, (2, 2, 3))
+    return cv2.resize(np.clip(corners, 0, 255).astype(np.uint8), (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def _clutter(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Boxes, lines and blobs on noise: what a room or a street amounts to when it is out of focus."""
+    cells = int(rng.integers(3, 24))
+    base = _colour(rng)
+    small = np.clip(
+        base + rng.normal(0, rng.uniform(5, 50), (cells, cells, 1)) + rng.normal(0, 12, (cells, cells, 3)),
+        0,
+        255,
+    ).astype(np.uint8)
+    picture = cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC)
+    for _ in range(int(rng.integers(3, 16))):
+        colour = tuple(float(c) for c in np.clip(base + rng.normal(0, 50) + rng.normal(0, 20, 3), 0, 255))
+        a, b = (tuple(int(v) for v in rng.integers(-size // 4, size * 5 // 4, 2)) for _ in range(2))
+        kind = rng.random()
+        if kind < 0.5:
+            cv2.rectangle(picture, a, b, colour, -1)
+        elif kind < 0.75:
+            cv2.line(picture, a, b, colour, int(rng.integers(1, 12)))
+        else:
+            cv2.circle(picture, a, int(rng.integers(3, size // 4)), colour, -1)
+    return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 6))
+
+
+def _colour(rng: np.random.Generator) -> np.ndarray:
+    """(3,) sRGB 0..255, mostly dull."""
+    colour = rng.uniform(10, 245, 3)
+    return colour.mean() + (colour - colour.mean()) * rng.beta(1.2, 2.0)

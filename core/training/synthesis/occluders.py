@@ -1,0 +1,193 @@
+"""Things drawn over training pictures: glasses, wisps of hair, hands, microphones, telephones."""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+from ...geometry.frames import Camera, HeadPose
+from .textures import HAIR_COLOURS
+
+_SHIFT = 4  # OpenCV draws with sixteenths of a pixel
+
+
+def _fixed(points: np.ndarray) -> np.ndarray:
+    return np.round(points * (1 << _SHIFT)).astype(np.int32)
+
+
+def _stroke(layer: np.ndarray, points: np.ndarray, width: float, value: int = 255) -> None:
+    """Draw a line through points (N, 2) px, width px wide, into layer (H, W) uint8, in place."""
+    thick = max(1, round(width))
+    cv2.polylines(layer, [_fixed(points)], False, (value,), thick, cv2.LINE_AA, _SHIFT)
+
+
+def _fill(layer: np.ndarray, points: np.ndarray, value: int = 255) -> None:
+    cv2.fillPoly(layer, [_fixed(points)], (value,), cv2.LINE_AA, _SHIFT)
+
+
+def blend(rgb: np.ndarray, colour: np.ndarray, alpha: np.ndarray) -> None:
+    """Blend a colour (3,) or picture into rgb (H, W, 3) uint8 with alpha (H, W) uint8, in place, in alpha's
+    box.
+    """
+    x, y, w, h = cv2.boundingRect(alpha)
+    if w == 0:
+        return
+    box = (slice(y, y + h), slice(x, x + w))
+    a = alpha[box].astype(np.float32)[..., None] / 255
+    paint = colour[box] if np.ndim(colour) == 3 else np.asarray(colour, np.float32)
+    rgb[box] = np.clip(rgb[box] * (1 - a) + paint * a + 0.5, 0, 255).astype(np.uint8)
+
+
+def glasses(
+    rng: np.random.Generator,
+    rgb: np.ndarray,
+    depth: np.ndarray,
+    head: np.ndarray,
+    pose: HeadPose,
+    camera: Camera,
+) -> None:
+    """Spectacles or sunglasses, in place; depth (H, W) m of everything drawn so far; head (V, 3) vertices,
+    head frame.
+    """
+    bridge = head[(np.abs(head[:, 0]) < 0.006) & (np.abs(head[:, 2]) < 0.012)]
+    if not len(bridge):
+        return
+    y0 = float(bridge[:, 1].min()) - rng.uniform(0.004, 0.009)
+    half_w, half_h = rng.uniform(0.022, 0.03), rng.uniform(0.014, 0.025)
+    middle = half_w + rng.uniform(0.007, 0.01)
+    height = rng.uniform(-0.01, 0.002)
+    power = rng.uniform(2.0, 4.0)  # 2 is round, 4 a rounded box
+    t = np.linspace(0, 2 * np.pi, 37)[:-1]
+    cos, sin = np.cos(t), np.sin(t)
+    outline = np.stack(
+        [np.sign(cos) * np.abs(cos) ** (2 / power), np.sign(sin) * np.abs(sin) ** (2 / power)], 1
+    )
+    wrap = rng.uniform(1.0, 5.0)
+    lenses, polylines = [], []
+    for side in (-1, 1):
+        x = side * middle + outline[:, 0] * half_w
+        lens = np.stack([x, y0 + wrap * x**2, height + outline[:, 1] * half_h], 1)
+        lenses.append(lens)
+        polylines.append(np.concatenate([lens, lens[:1]]))
+        edge = side * (middle + half_w)
+        arm = np.array(
+            [
+                [edge, y0 + wrap * edge**2, height + 0.006],
+                [side * 0.077, 0.035, 0.006],
+                [side * 0.08, 0.1, 0.0],
+            ]
+        )
+        polylines.append(np.concatenate([np.linspace(a, b, 12) for a, b in pairwise(arm)]))
+    s = np.linspace(-1, 1, 7)
+    inner = middle - half_w
+    polylines.append(np.stack([s * inner, y0 + 0 * s, height + 0.003 + 0.003 * (1 - s**2)], 1))
+    scale = camera.focal_px / float(pose.head_to_camera(np.zeros(3))[2])
+    thick = rng.uniform(0.0012, 0.0045) * scale
+    dark = rng.random() < 0.35
+    lens_alpha = rng.uniform(0.6, 0.97) if dark else rng.uniform(0.0, 0.18)
+    lens_colour = rng.uniform(5, 60, 3) if dark else rng.uniform(150, 255, 3)
+    frame_colour = rng.uniform(5, 60, 3) if rng.random() < 0.7 else rng.uniform(40, 220, 3)
+    layer = np.zeros(rgb.shape[:2], np.uint8)
+    for lens in lenses:
+        points = pose.head_to_camera(lens)
+        if _hidden(points, depth, camera).mean() < 0.6:
+            _fill(layer, camera.project(points), int(255 * lens_alpha))
+    # Lenses never cover what lies well in front of them.
+    plane = float(pose.head_to_camera(np.array([0.0, y0, height]))[2])
+    layer[(depth > 0) & (depth < plane - 0.03)] = 0
+    blend(rgb, lens_colour, layer)
+    layer[:] = 0
+    for line in polylines:
+        points = pose.head_to_camera(line)
+        hidden = _hidden(points, depth, camera)
+        flat = camera.project(points)
+        for i in range(len(line) - 1):
+            if not (hidden[i] or hidden[i + 1]):
+                _stroke(layer, flat[i : i + 2], thick)
+    blend(rgb, frame_colour, layer)
+
+
+def _hidden(points: np.ndarray, depth: np.ndarray, camera: Camera) -> np.ndarray:
+    """(N,) bool: points (N, 3), camera frame, that lie behind what the depth map shows."""
+    xy = np.round(camera.project(points)).astype(int)
+    height, width = depth.shape
+    inside = (xy[:, 0] >= 0) & (xy[:, 0] < width) & (xy[:, 1] >= 0) & (xy[:, 1] < height)
+    shown = depth[np.clip(xy[:, 1], 0, height - 1), np.clip(xy[:, 0], 0, width - 1)]
+    return inside & (shown > 0) & (points[:, 2] > shown + 0.003)
+
+
+def wisps(rng: np.random.Generator, rgb: np.ndarray, pose: HeadPose, camera: Camera, scale: float) -> None:
+    """Strands of hair that fall over the face, in place; scale: px per metre at the head."""
+    colour = HAIR_COLOURS[rng.integers(len(HAIR_COLOURS))] * rng.uniform(0.7, 1.2)
+    layer = np.zeros(rgb.shape[:2], np.uint8)
+    side = rng.choice([-1, 1])
+    s = np.linspace(0, 1, 12)[:, None]
+    for _ in range(int(rng.integers(3, 40))):
+        start = np.array([side * rng.uniform(0.0, 0.07), rng.uniform(-0.02, 0.03), rng.uniform(0.055, 0.095)])
+        end = start + np.array(
+            [side * rng.uniform(-0.02, 0.05), rng.uniform(-0.02, 0.02), -rng.uniform(0.03, 0.15)]
+        )
+        bend = np.array([side * rng.normal(0, 0.02), -rng.uniform(0.0, 0.03), rng.normal(0, 0.01)])
+        line = start * (1 - s) + end * s + bend * np.sin(np.pi * s)
+        flat = camera.project(pose.head_to_camera(line))
+        _stroke(layer, flat, rng.uniform(0.0005, 0.0025) * scale, int(rng.uniform(90, 255)))
+    blend(rgb, colour, layer)
+
+
+def hand(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float, colour: np.ndarray) -> None:
+    """A hand of skin colour (3,) near the point `at` (x, y) px, in place: palm and fingers, softly shaded."""
+    layer = np.zeros(rgb.shape[:2], np.uint8)
+    angle = rng.uniform(0, 2 * np.pi)
+    along = np.array([np.cos(angle), np.sin(angle)])
+    across = np.array([-along[1], along[0]])
+    width = 0.019 * scale
+    spread = rng.uniform(-0.1, 0.35)
+    shade = np.zeros(rgb.shape[:2], np.uint8)
+    for i in range(4):
+        base = at + across * (i - 1.5) * width
+        length = (0.075 - 0.008 * abs(i - 1.3)) * scale * rng.uniform(0.5, 1.05)
+        turn = along + across * (i - 1.5) * spread
+        tip = base + turn / np.linalg.norm(turn) * length
+        _stroke(layer, np.stack([base, tip]), width * 0.95)
+        _stroke(shade, np.stack([base, tip]) + across * width * 0.5, width * 0.15, 150)
+    wrist = at - along * 0.16 * scale
+    palm = np.stack([at - along * 0.01 * scale, at - along * 0.055 * scale])
+    _stroke(layer, palm, width * 3.9)
+    _stroke(layer, np.stack([palm[1], wrist]), width * 2.9)
+    thumb = at - along * 0.03 * scale + across * width * 1.5 * rng.choice([-1, 1])
+    tip = (
+        thumb
+        + (along * rng.uniform(0.1, 0.8) + (thumb - at) / (np.linalg.norm(thumb - at) + 1e-6)) * 0.045 * scale
+    )
+    _stroke(layer, np.stack([thumb, tip]), width * 1.1)
+    # Rounder: darker where the layer's edge is near.
+    inner = cv2.GaussianBlur(layer, (0, 0), max(0.6, 0.3 * width)).astype(np.float32) / 255
+    inner *= 1 - cv2.GaussianBlur(shade, (0, 0), 0.7).astype(np.float32) / 400
+    blend(rgb, np.asarray(colour, np.float32) * (0.45 + 0.6 * inner[..., None]), layer)
+
+
+def thing(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float) -> None:
+    """A microphone, telephone, cup or other plain thing near the point `at` (x, y) px, in place."""
+    layer = np.zeros(rgb.shape[:2], np.uint8)
+    colour = rng.uniform(5, 90, 3) if rng.random() < 0.6 else rng.uniform(20, 240, 3)
+    angle = np.pi / 2 + rng.normal(0, 0.5)
+    along = np.array([np.cos(angle), np.sin(angle)])
+    across = np.array([-along[1], along[0]])
+    kind = rng.random()
+    if kind < 0.4:  # a microphone
+        end = at + along * 0.2 * scale
+        _stroke(layer, np.stack([at, end]), 0.022 * scale)
+        _stroke(layer, np.stack([at, at]), 0.05 * scale)
+    elif kind < 0.8:  # a box
+        length, width = rng.uniform(0.05, 0.16) * scale, rng.uniform(0.03, 0.09) * scale
+        corners = [
+            at + along * a * length / 2 + across * b * width / 2
+            for a, b in ((-1, -1), (-1, 1), (1, 1), (1, -1))
+        ]
+        _fill(layer, np.array(corners))
+    else:  # a blob
+        t = np.linspace(0, 2 * np.pi, 40)[:, None]
+        half = rng.uniform(0.02, 0.07, 2) * scale
+        _fill(layer, at + along * np.cos(t) * half[0] + across * np.sin(t) * half[1])
+    inner = cv2.GaussianBlur(layer, (0, 0), max(0.6, 0.01 * scale)).astype(np.float32) / 255
+    blend(rgb, colour * (0.6 + 0.5 * inner[..., None]), layer)

@@ -1,0 +1,233 @@
+"""Portraits turned in 3D around their fitted heads (as 300W-LP's "face profiling"): real hair, clothes and
+places.
+
+The picture around the head becomes a curved sheet: as deep as the fitted head where that is, and as deep as
+what is next to it elsewhere on the person. The sheet is turned with the head before the filled-in background;
+what the photo did not show of the head comes from its texture.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ...errors import PhotobustError
+from ...geometry.frames import HEAD_CENTRE, Camera, HeadPose
+from ..face_models.atlas import atlas_uv, corner_uv
+from ..face_models.ict_facekit import FaceModel
+from ..rasterize import zbuffer
+from .cameras import PICTURE, head_rotation
+from .render import draw
+from .texture_build import Atlas, lift_texture, push_pull
+from .texture_library import Portrait
+from .textures import Split
+
+#: Side, pixels, of the cut around each head, and of the grid of depths on it.
+CUT, GRID = 384, 128
+#: Side of the cut, metres at the head.
+CUT_WIDTH = 0.46
+TEXTURE_SIZE = 256
+#: Below this height, head frame, metres, only the sheet is drawn: people are dressed there, the face model is
+#: not.
+NECK_BOTTOM = -0.125
+#: Farthest that a turned portrait may look away, degrees of yaw; and how far it may be turned from the photo.
+MAX_YAW, MAX_TURN = 75.0, 45.0
+
+
+@dataclass(frozen=True)
+class PortraitView:
+    """A turned portrait. rgb (320, 320, 3) uint8; the head is FaceModel.head(identity, expression) at `pose`
+    before `camera`.
+    """
+
+    rgb: np.ndarray
+    identity: np.ndarray
+    expression: np.ndarray
+    camera: Camera
+    pose: HeadPose
+
+
+def build_views(
+    portraits: list[Portrait], model: FaceModel, landmark_vertices: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Arrays of the file that `PortraitViews.load` reads, one row a portrait."""
+    atlas = Atlas.of(model, landmark_vertices)
+    rows: dict[str, list[object]] = {}
+    for portrait in portraits:
+        fit, rng = portrait.fit, np.random.default_rng(portrait.index)
+        texture, seen = lift_texture(model, atlas, fit, portrait.rgb, portrait.person, rng, delight=False)
+        height, width = portrait.rgb.shape[:2]
+        pose = HeadPose(fit.rotation, fit.translation)
+        centre = pose.head_to_camera(HEAD_CENTRE)
+        whole = Camera(fit.focal, (width - 1) / 2, (height - 1) / 2)
+        scale = CUT / CUT_WIDTH * centre[2] / fit.focal  # cut pixels per photo pixel
+        offset = (CUT - 1) / 2 - whole.project(centre) * scale
+        matrix = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        cut = cv2.warpAffine(portrait.rgb, matrix, (CUT, CUT), flags=how, borderMode=cv2.BORDER_REPLICATE)
+        person = cv2.warpAffine(portrait.person, matrix, (CUT, CUT), borderMode=cv2.BORDER_REPLICATE)
+        camera = (fit.focal * scale, whole.cx * scale + offset[0], whole.cy * scale + offset[1])
+        vertices = pose.head_to_camera(model.head(fit.identity, fit.expression).vertices)
+        person, depth = _sheet(vertices, model.triangles, Camera(*camera), person, float(centre[2]))
+        row = {
+            "cuts": cut,
+            "persons": np.round(person * 255).astype(np.uint8),
+            "depths": depth,
+            "behind": _behind(cut, person),
+            "textures": cv2.resize(texture, (TEXTURE_SIZE, TEXTURE_SIZE), interpolation=cv2.INTER_AREA),
+            "seen": cv2.resize(seen, (TEXTURE_SIZE, TEXTURE_SIZE), interpolation=cv2.INTER_AREA),
+            "cameras": camera,
+            "rotations": fit.rotation,
+            "translations": fit.translation,
+            "identities": fit.identity,
+            "expressions": fit.expression,
+            "held_out": portrait.held_out,
+        }
+        for name, value in row.items():
+            rows.setdefault(name, []).append(value)
+    arrays = {name: np.array(values) for name, values in rows.items()}
+    uv = atlas_uv(model)
+    return arrays | {"corner_uv": corner_uv(uv, model.triangles)}
+
+
+def _sheet(
+    vertices: np.ndarray, triangles: np.ndarray, camera: Camera, person: np.ndarray, far: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(person (CUT, CUT) float32 with the face in it, depth (GRID, GRID) float32 m of the person)."""
+    screen = np.column_stack([camera.project(vertices), vertices[:, 2]]).astype(np.float32)
+    _, _, depth = zbuffer(screen, triangles, CUT, CUT)
+    head = (depth > 0).astype(np.float32)
+    # Hair and clothes continue the head's outline, no nearer than a little before its middle.
+    inner = cv2.erode(head, np.ones((5, 5), np.uint8))
+    outline = np.where(inner > 0, depth, 0)
+    side = np.clip(outline, far - 0.04, far + 0.06)
+    power = 2 ** int(np.ceil(np.log2(CUT)))
+    square = (power, power)
+    weight = cv2.resize(inner, square, interpolation=cv2.INTER_NEAREST)
+    around = cv2.resize(side.astype(np.float32), square, interpolation=cv2.INTER_NEAREST)
+    spread = push_pull(np.repeat(around[..., None], 3, 2), (weight > 0).astype(np.float32))[..., 0]
+    spread = cv2.resize(spread, (CUT, CUT), interpolation=cv2.INTER_AREA)
+    full = cv2.GaussianBlur(np.where(inner > 0, depth, spread).astype(np.float32), (0, 0), 1.0)
+    step = CUT // GRID
+    grid = np.ascontiguousarray(full[step // 2 :: step, step // 2 :: step])  # the points of `_grid_mesh`
+    sure = cv2.erode(head, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (31, 31)))
+    return np.maximum(person, cv2.GaussianBlur(sure, (0, 0), 3.0)).astype(np.float32), grid
+
+
+def _behind(cut: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """(CUT / 2, CUT / 2, 3) uint8: the cut with the person filled in from around."""
+    size = 256
+    small = cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
+    mask = cv2.dilate(
+        cv2.resize(person, (size, size), interpolation=cv2.INTER_AREA), np.ones((13, 13), np.uint8)
+    )
+    known = (mask < 0.1).astype(np.float32)
+    filled = push_pull(small, known) if known.mean() > 0.03 else cv2.GaussianBlur(small, (0, 0), 20)
+    return cv2.resize(
+        np.clip(filled, 0, 255).astype(np.uint8), (CUT // 2, CUT // 2), interpolation=cv2.INTER_AREA
+    )
+
+
+def _grid_mesh() -> tuple[np.ndarray, np.ndarray]:
+    """(points (GRID * GRID, 2) px of the cut, triangles)."""
+    step = CUT // GRID
+    at = np.arange(GRID) * step + (step // 2)
+    x, y = np.meshgrid(at, at)
+    i, j = (a.ravel() for a in np.meshgrid(np.arange(GRID - 1), np.arange(GRID - 1), indexing="ij"))
+    a = i * GRID + j
+    triangles = np.concatenate(
+        [np.stack([a, a + GRID, a + 1], 1), np.stack([a + 1, a + GRID, a + GRID + 1], 1)]
+    ).astype(np.int32)
+    return np.stack([x.ravel(), y.ravel()], 1).astype(np.float32), triangles
+
+
+class PortraitViews:
+    """Portraits ready to be turned."""
+
+    def __init__(self, arrays: dict[str, np.ndarray], model: FaceModel) -> None:
+        self._arrays, self._model = arrays, model
+        self._points, self._triangles = _grid_mesh()
+        self._above_chest = model.mean[model.triangles, 2].min(1) > NECK_BOTTOM
+
+    @classmethod
+    def load(cls, path: str | Path, model: FaceModel) -> "PortraitViews":
+        """Read the second file of `scripts/training/build_textures.py`."""
+        if not Path(path).is_file():
+            raise PhotobustError(
+                f"No turned portraits at {path}: make them with scripts/training/build_textures.py first."
+            )
+        with np.load(path) as data:
+            arrays = {name: data[name] for name in data.files}
+        return cls(arrays, model)
+
+    def people(self, split: Split) -> np.ndarray:
+        """Indices of the portraits of a split."""
+        held = self._arrays["held_out"].astype(bool)
+        return np.flatnonzero(held if split == "eval" else ~held)
+
+    def sample(self, rng: np.random.Generator, split: Split = "train") -> PortraitView:
+        """A random portrait turned at random, before a camera like those of `scenes.sample_scene`."""
+        k = int(rng.choice(self.people(split)))
+        pose = HeadPose(self._arrays["rotations"][k], self._arrays["translations"][k])
+        yaw, pitch, roll = pose.angles
+        turn = rng.uniform(-MAX_TURN, MAX_TURN) if rng.random() < 0.8 else rng.normal(0, 8)
+        new_yaw = float(np.clip(yaw + turn, -MAX_YAW, MAX_YAW))
+        rotation = head_rotation(
+            new_yaw, pitch + float(np.clip(rng.normal(0, 8), -20, 20)), roll + rng.normal(0, 6)
+        )
+        centre = pose.head_to_camera(HEAD_CENTRE)
+        scale = rng.uniform(700, 950)
+        camera = Camera(scale * centre[2], 0.0, 0.0)
+        shift = (PICTURE - 1) / 2 + rng.normal(0, 10, 2) - camera.project(centre)
+        camera = Camera(camera.focal_px, float(shift[0]), float(shift[1]), "exif")
+        turned = HeadPose(rotation, centre - rotation @ HEAD_CENTRE)
+        rgb = self.render(k, turned, camera)
+        return PortraitView(
+            rgb, self._arrays["identities"][k], self._arrays["expressions"][k], camera, turned
+        )
+
+    def render(self, k: int, pose: HeadPose, camera: Camera) -> np.ndarray:
+        """(PICTURE, PICTURE, 3) uint8: portrait k with its head at another pose before another camera."""
+        data = self._arrays
+        old = HeadPose(data["rotations"][k], data["translations"][k])
+        focal, cx, cy = data["cameras"][k]
+        depth = data["depths"][k].ravel().astype(np.float64)
+        rays = np.column_stack([(self._points - [cx, cy]) / focal, np.ones(len(self._points))])
+        moved = pose.head_to_camera(old.camera_to_head(rays * depth[:, None]))
+        screen = np.column_stack([camera.project(moved), moved[:, 2]]).astype(np.float32)
+        index, bary, near = zbuffer(screen, self._triangles, PICTURE, PICTURE)
+        at = np.einsum("hwk,hwkc->hwc", bary, self._points[self._triangles[index]])
+        x, y = np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1])
+        sheet = cv2.remap(data["cuts"][k], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        alpha = cv2.remap(data["persons"][k], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        alpha = np.where(index >= 0, alpha, 0).astype(np.float32)[..., None] / 255
+        picture = self._backdrop(k, camera, pose).astype(np.float32)
+        picture += (sheet - picture) * alpha
+        # What the photo did not show of the head: its texture, where that is in front.
+        vertices = self._model.head(data["identities"][k], data["expressions"][k]).vertices
+        points, part = pose.head_to_camera(vertices), self._model.triangle_part
+        keep = self._above_chest
+        mesh = (self._model.triangles[keep], data["corner_uv"][keep], part[keep])
+        drawn = draw(points, *mesh, camera, PICTURE)
+        texture, seen = data["textures"][k], data["seen"][k]
+        size = texture.shape[0]
+        u = (drawn.uv[..., 0] % 1.0) * size - 0.5
+        v = drawn.uv[..., 1] * size - 0.5
+        skin = cv2.remap(texture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        known = cv2.remap(seen, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP).astype(np.float32) / 255
+        known[drawn.part > 1] = 1.0
+        front = drawn.mask & ((index < 0) | (alpha[..., 0] < 0.5) | (drawn.depth < near + 0.006))
+        share = cv2.GaussianBlur(np.where(front, 1 - known, 0).astype(np.float32), (3, 3), 0) * drawn.mask
+        picture += (skin - picture) * share[..., None]
+        return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+
+    def _backdrop(self, k: int, camera: Camera, pose: HeadPose) -> np.ndarray:
+        """What was behind the person, at the size that suits the camera; it does not turn."""
+        behind = self._arrays["behind"][k]
+        side = behind.shape[0]
+        centre = pose.head_to_camera(HEAD_CENTRE)
+        zoom = camera.focal_px / centre[2] * CUT_WIDTH / side  # picture pixels per backdrop pixel
+        offset = camera.project(centre) - zoom * (side - 1) / 2
+        matrix = np.array([[zoom, 0, offset[0]], [0, zoom, offset[1]]])
+        return cv2.warpAffine(behind, matrix, (PICTURE, PICTURE), borderMode=cv2.BORDER_REFLECT_101)

@@ -1,0 +1,1 @@
+"""The volume network: guidance in, occupancy out."""

@@ -1,0 +1,94 @@
+"""What the network is told beside the picture: the detector's face mesh and the lifted template, drawn in the
+crop.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..geometry.frames import CROP_SIZE, HEAD_CENTRE, NECK_PLANE_Z, VOLUME_CENTRE_Z, CropFrame, HeadPose
+from ..geometry.pose import fit_pose
+from ..geometry.rasterize import fragments, interpolate, ray_distance_volume, z_buffer
+from ..lifting.lifter import HeadPrior, LandmarkLifter
+
+#: Logit of the lifted template deep inside the head; outside it is the negative.
+TEMPLATE_LOGIT = 10.0
+#: Distance along a ray, voxels, at which it gets there.
+TEMPLATE_REACH = 6
+#: Voxels that become 1.0 in the maps of depth; metres that become 1.0 in the canonical coordinates.
+DEPTH_UNIT, CANONICAL_UNIT = 60.0, 0.08
+MAPS = 7
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """maps: (7, 192, 192) float32, crop frame: canonical coordinates of the face mesh (3) and its depth, the
+    lifted template's front depth, back depth, silhouette. template_logits: (200, 192, 192) float32 [z, y, x].
+    """
+
+    maps: np.ndarray
+    template_logits: np.ndarray
+
+
+def neck_plane(frame: CropFrame, pose: HeadPose) -> np.ndarray:
+    """(4,) n, d of the plane that closes the neck, in the volume frame; the head is where n . p + d >= 0.
+
+    The perspective bends planes; the one through the images of three points near the neck is close enough.
+    """
+    x, y = HEAD_CENTRE[:2]
+    points = np.array([[x, y, 0], [x + 0.04, y, 0], [x, y - 0.04, 0]]) + np.array([0, 0, NECK_PLANE_Z])
+    a, b, c = frame.camera_to_volume(pose.head_to_camera(points))
+    normal = np.cross(b - a, c - a)
+    normal /= np.linalg.norm(normal)
+    inside = frame.camera_to_volume(pose.head_to_camera(HEAD_CENTRE))
+    if normal @ (inside - a) < 0:
+        normal = -normal
+    return np.append(normal, -normal @ a)
+
+
+def mesh_in_crop(points: np.ndarray, canonical: np.ndarray, frame: CropFrame) -> np.ndarray:
+    """Detected landmarks (478, 3), photo frame, as (478, 3) in the volume frame, the centre of the fitted
+    head at 99.5.
+
+    The detector's depth has no zero: it is that of the canonical face fitted to the landmarks.
+    """
+    seen = fit_pose(points, canonical)
+    fitted = seen.rotation @ (canonical.mean(0) - HEAD_CENTRE) * seen.scale
+    depth = points[:, 2] - points[:, 2].mean() + fitted[2]
+    return np.column_stack(
+        [frame.photo_to_crop(points[:, :2].astype(np.float64)), VOLUME_CENTRE_Z - depth * frame.scale]
+    )
+
+
+def depth_channel(z: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    """Depths in voxels as a channel of order one, zero where nothing is."""
+    return np.where(filled, (z - VOLUME_CENTRE_Z) / DEPTH_UNIT, 0).astype(np.float32)
+
+
+def build_guidance(points: np.ndarray, lifted: HeadPrior, lifter: LandmarkLifter) -> Guidance:
+    """Guidance for one face from its detected landmarks (478, 3), photo frame, and the lifted head."""
+    frame, pose, template = lifted.frame, lifted.pose, lifter.template
+    size = CROP_SIZE
+    maps = np.zeros((MAPS, size, size), np.float32)
+
+    mesh = mesh_in_crop(points, lifter.canonical, frame)
+    triangle, pixel, bary, _ = fragments(mesh, lifter.mesh)
+    z = interpolate(mesh[:, 2], lifter.mesh, triangle, bary)
+    coordinates = interpolate(lifter.canonical / CANONICAL_UNIT, lifter.mesh, triangle, bary)
+    index, coordinates, depth = z_buffer(pixel, z, coordinates, z)
+    maps[:3] = coordinates.T.reshape(3, size, size)
+    maps[3] = depth_channel(depth, index >= 0).reshape(size, size)
+
+    solid = frame.camera_to_volume(pose.head_to_camera(template.solid(lifted.vertices.astype(np.float64))))
+    plane = neck_plane(frame, pose)
+    triangle, pixel, bary, _ = fragments(solid, template.solid_triangles)
+    z = interpolate(solid[:, 2], template.solid_triangles, triangle, bary)
+    index, front = z_buffer(pixel, z, z)
+    _, back = z_buffer(pixel, -z, z)
+    filled = index >= 0
+    maps[4] = depth_channel(front, filled).reshape(size, size)
+    maps[5] = depth_channel(back, filled).reshape(size, size)
+    maps[6] = filled.reshape(size, size)
+    distance = ray_distance_volume(solid, template.solid_triangles, plane, TEMPLATE_REACH)
+    distance *= np.float32(TEMPLATE_LOGIT / TEMPLATE_REACH)
+    return Guidance(maps, distance)

@@ -1,0 +1,1 @@
+"""The engine as a process: JSON lines in, JSON lines out."""

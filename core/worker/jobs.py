@@ -1,0 +1,263 @@
+"""What the worker does for each request. The protocol is in `core.worker`."""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..errors import Cancelled, FaceTooSmallError, ModelError, NoFaceError, OutputError
+from ..inference.backend import choose_backend
+from ..weights import fingerprints, models_folder
+from .params import (
+    Params,
+    folder_name,
+    head_param,
+    max_faces_param,
+    photo_param,
+    reconstruct_params,
+    thumbnail_params,
+)
+
+if TYPE_CHECKING:
+    from ..detection.landmarks import FaceLandmarks
+    from ..image.photo import Photo
+    from ..reconstructor import Progress, Reconstruction, Reconstructor
+
+#: Raised when a client has to know; new methods and new keys are told by `CAPABILITIES` and do not raise it.
+PROTOCOL_VERSION = 1
+CAPABILITIES = ("detect", "faces", "head", "texture")
+#: A thumbnail shows the face's box, made square and this much larger.
+THUMBNAIL_MARGIN = 1.5
+
+
+@dataclass(frozen=True)
+class DetectedPhoto:
+    """The photo that `detect` has seen last; `key` tells whether a file is still the same."""
+
+    key: tuple[object, ...] | None
+    photo: "Photo"
+    faces: "Sequence[FaceLandmarks]"
+
+
+class Jobs:
+    """Keeps the models, and the photo that was looked at last."""
+
+    def __init__(self, load: "Callable[[], Reconstructor]", backend: str | None = None) -> None:
+        """`load` makes the reconstructor when it is first needed; `backend` is what it will ask for."""
+        self._load = load
+        self._backend = backend
+        self._reconstructor: Reconstructor | None = None
+        self._looked_at: DetectedPhoto | None = None
+
+    def hello(self) -> dict[str, Any]:
+        """Versions, and what this engine can do."""
+        folder = models_folder()
+        try:
+            backend = choose_backend(folder, self._backend)
+        except ModelError:
+            backend = None  # whoever asks for a head will be told why
+        return {
+            "name": "Photobust",
+            "version": __version__,
+            "protocol": PROTOCOL_VERSION,
+            "capabilities": list(CAPABILITIES),
+            "backend": backend,
+            "models": fingerprints(folder),
+            "python": platform.python_version(),
+            "pid": os.getpid(),
+        }
+
+    def detect(self, params: Params, progress: "Progress", cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Look for faces, and write a picture of each if a folder is given for them."""
+        source, max_faces = photo_param(params), max_faces_param(params)
+        folder, size = thumbnail_params(params)
+        reconstructor = self._ready(progress, cancelled)
+        from ..reconstructor import SMALLEST_FACE, check_faces
+
+        start = time.perf_counter()
+        progress("load", 0.02, "Reading the photo")
+        photo, faces = self._look_again(source, max_faces)
+        timings = {"load": time.perf_counter() - start}
+        check(cancelled)
+        start = time.perf_counter()
+        progress("detect", 0.2, "Looking for faces")
+        if faces is None:
+            faces = self._look(reconstructor, photo, source, max_faces)
+        timings["detect"] = time.perf_counter() - start
+        check(cancelled)
+        problem = None
+        try:
+            check_faces(faces, photo.name)
+        except (NoFaceError, FaceTooSmallError) as error:
+            problem = {"type": type(error).__name__, "message": str(error)}
+        pictures = write_thumbnails(photo, faces, folder, size) if folder else [None] * len(faces)
+        return {
+            "photo": about_photo(photo),
+            "faces": [
+                {
+                    "index": index,
+                    **about_face(face),
+                    "usable": face.size >= SMALLEST_FACE,
+                    "thumbnail": str(picture) if picture else None,
+                }
+                for index, (face, picture) in enumerate(zip(faces, pictures, strict=True))
+            ],
+            "problem": problem,
+            "timings": timings,
+        }
+
+    def reconstruct(
+        self, params: Params, progress: "Progress", cancelled: Callable[[], bool]
+    ) -> dict[str, Any]:
+        """Load a photo, reconstruct its faces and write them below the folder `out`."""
+        source, out, focal_mm, max_faces, chosen = reconstruct_params(params)
+        wrap = head_param(params)
+        reconstructor = self._ready(progress, cancelled)
+        from ..io.writer import write_reconstruction
+
+        start = time.perf_counter()
+        progress("load", 0.02, "Reading the photo")
+        photo, detected = self._look_again(source, max_faces)
+        timings = {"load": time.perf_counter() - start}
+        if chosen is not None and detected is None:
+            progress("detect", 0.05, "Looking for faces")
+            detected = self._look(reconstructor, photo, source, max_faces)
+        heads = reconstructor.reconstruct(
+            photo,
+            focal_mm,
+            max_faces,
+            lambda step, fraction, message: progress(step, 0.05 + 0.9 * fraction, message),
+            cancelled,
+            chosen=chosen,
+            detected=detected,
+            head=wrap or False,
+        )
+        timings["detect"] = heads[0].timings["detect"]
+        # Chosen one by one, the faces of a photo still get folders of their own.
+        several = len(heads) > 1 or (chosen is not None and len(detected or ()) > 1)
+        faces = []
+        for head in heads:
+            check(cancelled)
+            progress("write", 0.95, "Writing the results")
+            start = time.perf_counter()
+            number = f"_{head.face_index + 1}" if several else ""
+            folder = out / f"{folder_name(source)}{number}"
+            files = write_reconstruction(head, photo, folder)
+            own = {step: seconds for step, seconds in head.timings.items() if step != "detect"}
+            faces.append(
+                {
+                    "folder": str(folder),
+                    "files": {file: str(path) for file, path in files.items()},
+                    "timings": {**own, "write": time.perf_counter() - start},
+                    **about_head(head, photo),
+                }
+            )
+        return {"faces": faces, "photo": about_photo(photo), "timings": timings}
+
+    def _ready(self, progress: "Progress", cancelled: Callable[[], bool]) -> "Reconstructor":
+        """The reconstructor, loaded if need be."""
+        check(cancelled)
+        if self._reconstructor is None:
+            progress("start", 0.0, "Loading the models")
+            self._reconstructor = self._load()
+            check(cancelled)
+        return self._reconstructor
+
+    def _look(
+        self, reconstructor: "Reconstructor", photo: "Photo", source: Path, max_faces: int
+    ) -> "Sequence[FaceLandmarks]":
+        """The faces of a photo, which are remembered."""
+        faces = reconstructor.detector.detect(photo.rgb, max_faces=max_faces)
+        self._looked_at = DetectedPhoto(file_key(source, max_faces), photo, faces)
+        return faces
+
+    def _look_again(self, source: Path, max_faces: int) -> "tuple[Photo, Sequence[FaceLandmarks] | None]":
+        """A photo and, if it is the one that was looked at last, its faces."""
+        known = self._looked_at
+        if known and known.key is not None and known.key == file_key(source, max_faces):
+            return known.photo, known.faces
+        # Two large photos need not be in the memory at once.
+        self._looked_at = None
+        from ..image.photo import load_photo
+
+        return load_photo(source), None
+
+
+def check(cancelled: Callable[[], bool]) -> None:
+    """Stop if that was asked for."""
+    if cancelled():
+        raise Cancelled("The reconstruction was cancelled")
+
+
+def file_key(photo: Path, max_faces: int) -> tuple[object, ...] | None:
+    """What changes if the file does, or what was looked for in it; None if there is no such file."""
+    try:
+        status = photo.stat()
+    except (OSError, ValueError):
+        return None
+    return str(photo), status.st_mtime_ns, status.st_size, max_faces
+
+
+def about_photo(photo: "Photo") -> dict[str, Any]:
+    """A photo in an answer. Sizes are pixels, as loaded; the focal length is EXIF's or null."""
+    return {
+        "name": photo.name,
+        "sha256": photo.sha256,
+        "width": photo.width,
+        "height": photo.height,
+        "focal_mm35": photo.focal_mm35,
+    }
+
+
+def about_face(face: "FaceLandmarks") -> dict[str, Any]:
+    """A find in an answer: photo frame, pixels."""
+    return {
+        "box": [round(float(value), 1) for value in face.box],
+        "size": round(float(face.size), 1),
+        "score": round(float(face.score), 3),
+    }
+
+
+def about_head(head: "Reconstruction", photo: "Photo") -> dict[str, Any]:
+    """A head in an answer: what a panel shows without opening face.json."""
+    from ..quality.report import quality
+
+    yaw, pitch, roll = (round(float(angle), 2) for angle in head.pose.angles)
+    focal = head.camera.focal_mm(photo.width, photo.height)
+    return {
+        "index": head.face_index,
+        "vertices": len(head.surface.vertices),
+        "faces": len(head.surface.faces),
+        "detection": about_face(head.landmarks),
+        "pose": {"yaw": yaw, "pitch": pitch, "roll": roll},
+        "camera": {"focal_length_mm35": round(focal, 2), "focal_length_source": head.camera.source},
+        "quality": quality(head),
+    }
+
+
+def write_thumbnails(photo: "Photo", faces: "Sequence[FaceLandmarks]", folder: Path, size: int) -> list[Path]:
+    """Write a square PNG of `size` pixels of each face: face_1.png, face_2.png and so on."""
+    import cv2
+
+    from ..io.writer import png_bytes, write_atomically
+
+    paths = []
+    for number, face in enumerate(faces, 1):
+        left, top, right, bottom = face.box
+        side = THUMBNAIL_MARGIN * max(right - left, bottom - top)
+        # getRectSubPix repeats the edge pixels beyond the photo's edge.
+        centre = ((left + right) / 2, (top + bottom) / 2)
+        cut = cv2.getRectSubPix(photo.rgb, (max(1, round(side)),) * 2, centre)
+        shrinks = cut.shape[0] > size
+        picture = cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        paths.append(folder / f"face_{number}.png")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(paths[-1], png_bytes(picture))
+        except OSError as error:
+            raise OutputError(f"{paths[-1]} cannot be written ({error.strerror or error})") from error
+    return paths

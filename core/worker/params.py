@@ -1,0 +1,80 @@
+"""The parameters of the worker's requests. Each function raises RequestError for what it cannot use."""
+
+from pathlib import Path
+from typing import Any
+
+from ..errors import RequestError
+from ..wrapping.options import TEXTURE_SIZES, HeadOptions
+
+Params = dict[str, Any]
+
+
+def photo_param(params: Params) -> Path:
+    """The photo of a request."""
+    photo = params.get("photo")
+    if not isinstance(photo, str) or not photo:
+        raise RequestError('"photo" has to name a file')
+    return Path(photo)
+
+
+def max_faces_param(params: Params) -> int:
+    """How many faces a request wants at most."""
+    max_faces = params.get("max_faces", 10)
+    if not is_whole(max_faces) or max_faces < 1:
+        raise RequestError('"max_faces" has to be a whole number from 1 on')
+    return max_faces
+
+
+def thumbnail_params(params: Params) -> tuple[Path | None, int]:
+    """(folder or None, size) of the thumbnails that a request to detect wants."""
+    folder, size = params.get("thumbnails"), params.get("thumbnail_size", 128)
+    if folder is not None and not (isinstance(folder, str) and folder):
+        raise RequestError('"thumbnails" has to name a folder, or to be null')
+    if not is_whole(size) or not 16 <= size <= 1024:
+        raise RequestError('"thumbnail_size" has to be a number of pixels from 16 to 1024')
+    return (Path(folder) if folder else None), size
+
+
+def reconstruct_params(params: Params) -> tuple[Path, Path, float | None, int, list[int] | None]:
+    """(photo, out, focal_mm, max_faces, faces) of a request to reconstruct."""
+    photo, max_faces = photo_param(params), max_faces_param(params)
+    out, focal_mm, faces = params.get("out"), params.get("focal_mm"), params.get("faces")
+    if not isinstance(out, str) or not out:
+        raise RequestError('"out" has to name a folder')
+    if focal_mm is not None and not (is_number(focal_mm) and 1 <= focal_mm <= 10_000):
+        raise RequestError('"focal_mm" has to be a 35 mm equivalent focal length from 1 to 10000, or null')
+    if faces is not None and not (
+        isinstance(faces, list) and faces and all(is_whole(face) and face >= 0 for face in faces)
+    ):
+        raise RequestError('"faces" has to be a list of the faces\' indices, or null for all')
+    return photo, Path(out), focal_mm, max_faces, faces
+
+
+def head_param(params: Params) -> HeadOptions | None:
+    """How a request to reconstruct wants the animation-ready head, None if it does not."""
+    head, texture, delight = (
+        params.get("head", False),
+        params.get("texture", 2048),
+        params.get("delight", True),
+    )
+    if not isinstance(head, bool) or not isinstance(delight, bool):
+        raise RequestError('"head" and "delight" have to be true or false')
+    if not is_whole(texture) or texture not in (0, *TEXTURE_SIZES):
+        sizes = ", ".join(map(str, TEXTURE_SIZES))
+        raise RequestError(f'"texture" has to be one of {sizes} texels, or 0 for none')
+    return HeadOptions(texture, delight) if head else None
+
+
+def is_number(value: object) -> bool:
+    """Whether a JSON value is a number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_whole(value: object) -> bool:
+    """Whether a JSON value is a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def folder_name(photo: Path) -> str:
+    """Name of a photo's result folder: its stem, without the endings that Windows drops."""
+    return photo.stem.rstrip(". ") or "photo"

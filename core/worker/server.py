@@ -1,0 +1,210 @@
+"""The engine as a process: `python -m core.worker` reads requests and answers events, one JSON object a line.
+
+    {"id": 1, "method": "hello", "params": {}}
+    {"id": 2, "method": "detect", "params": {"photo": "a.jpg", "max_faces": 10, "thumbnails": "folder"}}
+    {"id": 3, "method": "reconstruct", "params": {"photo": "a.jpg", "out": "heads", "focal_mm": null,
+    "max_faces": 10, "faces": [0, 2], "head": true, "texture": 2048}}
+    {"id": 4, "method": "cancel", "params": {"id": 3}}
+    {"id": 5, "method": "shutdown", "params": {}}
+
+    {"id": 3, "event": "progress", "step": "detect", "fraction": 0.05, "message": "Looking for faces"}
+    {"id": 3, "event": "result", "result": {"faces": [...], "photo": {...}, "timings": {...}}}
+    {"id": 3, "event": "error", "error": {"type": "NoFaceError", "message": "No face found in a.jpg: ..."}}
+
+Requests are done in turn; `cancel` and `shutdown` act at once, on waiting requests and between the steps
+of the running one. What `detect` has found is kept until another photo comes, and the indices that it gives
+to faces are what `reconstruct` takes as `faces`. Logs, also those of libraries that print, go to stderr. The
+process ends when its stdin does.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from ..errors import PhotobustError, RequestError
+from ..inference.backend import AUTO, BACKENDS, ENVIRONMENT_VARIABLE
+from .jobs import Jobs
+
+if TYPE_CHECKING:
+    from ..reconstructor import Reconstructor
+
+Request = dict[str, Any]
+#: Seconds that the running step may still take when the client has gone.
+ORPHAN_GRACE = 10.0
+#: Unix niceness (0 to 19) of an engine that runs in the background.
+NICENESS = 4
+
+
+class Worker:
+    """Answers requests from `source` on `sink`."""
+
+    def __init__(self, source: BinaryIO, sink: BinaryIO, jobs: Jobs) -> None:
+        self._source = source
+        self._sink = sink
+        self._jobs = jobs
+        self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._cancelled: set[Any] = set()
+        self._open: set[Any] = set()
+        self._closing = threading.Event()
+        self._writing = threading.Lock()
+
+    def run(self) -> None:
+        """Serve until shutdown or the end of the source."""
+        threading.Thread(target=self._read, name="requests", daemon=True).start()
+        while (request := self._requests.get()) is not None:
+            self._serve(request)
+
+    def _read(self) -> None:
+        """Take requests off the source: at once those that concern others, the rest into the queue."""
+        for line in self._source:
+            if not line.strip():
+                continue
+            try:
+                request = parse_request(line)
+            except RequestError as error:
+                self._send(None, error_event("RequestError", str(error)))
+                continue
+            method, params = request["method"], request["params"]
+            if method == "cancel":
+                known = params.get("id") in self._open
+                if known:
+                    self._cancelled.add(params["id"])
+                self._send(request["id"], {"event": "result", "result": {"cancelled": known}})
+            elif method == "shutdown":
+                self._send(request["id"], {"event": "result", "result": {}})
+                break
+            else:
+                self._open.add(request["id"])
+                self._requests.put(request)
+        self._closing.set()
+        self._requests.put(None)
+        # A step that never ends must not keep a process that nobody talks to any more.
+        time.sleep(ORPHAN_GRACE)
+        os._exit(1)
+
+    def _serve(self, request: Request) -> None:
+        """Do one request and answer it, whatever happens."""
+        name = request["id"]
+        try:
+            answer = {"event": "result", "result": self._do(request)}
+        except PhotobustError as error:
+            answer = error_event(type(error).__name__, str(error))
+        except MemoryError:
+            traceback.print_exc()
+            answer = error_event(
+                "OutOfMemory", "The memory is full: close other programs, or make the photo smaller"
+            )
+        except Exception as error:  # the process has to go on serving
+            traceback.print_exc()
+            answer = error_event(
+                "InternalError", f"The engine failed ({type(error).__name__}: {error}); its log says more"
+            )
+        # Closed before it is answered: whoever has the answer can no longer cancel the request.
+        self._open.discard(name)
+        self._cancelled.discard(name)
+        self._send(name, answer)
+
+    def _do(self, request: Request) -> dict[str, Any]:
+        name, params = request["id"], request["params"]
+
+        def cancelled() -> bool:
+            return self._closing.is_set() or name in self._cancelled
+
+        def progress(step: str, fraction: float, message: str) -> None:
+            fraction = round(fraction, 3)
+            self._send(name, {"event": "progress", "step": step, "fraction": fraction, "message": message})
+
+        if request["method"] == "hello":
+            return self._jobs.hello()
+        if request["method"] == "detect":
+            return self._jobs.detect(params, progress, cancelled)
+        if request["method"] == "reconstruct":
+            return self._jobs.reconstruct(params, progress, cancelled)
+        raise RequestError(f"There is no method {request['method']!r}")
+
+    def _send(self, name: Any, event: dict[str, Any]) -> None:
+        line = json.dumps({"id": name, **event}).encode("ascii") + b"\n"
+        with self._writing:
+            try:
+                self._sink.write(line)
+                self._sink.flush()
+            except (OSError, ValueError):
+                # Nobody listens any more: finish.
+                self._closing.set()
+                self._requests.put(None)
+
+
+def error_event(kind: str, message: str) -> dict[str, Any]:
+    """The event that ends a request without a result."""
+    return {"event": "error", "error": {"type": kind, "message": message}}
+
+
+def parse_request(line: bytes) -> Request:
+    """One request from its line. Raises RequestError."""
+    try:
+        request = json.loads(line)
+    except ValueError as error:
+        raise RequestError(f"A request has to be a JSON object on one line: {error}") from error
+    if not isinstance(request, dict) or not isinstance(request.get("method"), str):
+        raise RequestError('A request has to be a JSON object with "id", "method" and "params"')
+    params = request.get("params") or {}
+    if not isinstance(params, dict) or not isinstance(request.get("id"), (int, str)):
+        raise RequestError('"params" has to be a JSON object and "id" a number or a text')
+    return {"id": request["id"], "method": request["method"], "params": params}
+
+
+def load_reconstructor(backend: str | None, threads: int | None) -> "Reconstructor":
+    """The reconstructor with the project's models."""
+    from ..reconstructor import Reconstructor
+
+    return Reconstructor.from_pretrained(backend=backend, threads=threads)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line as options."""
+    parser = argparse.ArgumentParser(
+        "python -m core.worker", description=(__doc__ or "").partition("\n\n")[0]
+    )
+    parser.add_argument(
+        "--backend",
+        choices=(AUTO, *BACKENDS),
+        help=f"what runs the networks (default: ${ENVIRONMENT_VARIABLE}, else {AUTO}: the first that can)",
+    )
+    parser.add_argument(
+        "--background", action="store_true", help="give way to other programs that want the processor"
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="of ONNX Runtime (default: all cores)")
+    return parser.parse_args(arguments)
+
+
+def give_way() -> None:
+    """Let other programs have the processor first: who waits for a head wants to go on working meanwhile."""
+    if hasattr(os, "nice"):  # whoever starts this on Windows sees to it
+        os.nice(NICENESS)
+    # Linux may share the processor among sessions before it looks at single processes (sched(7), autogroup).
+    # Where there is no such file, or it is not ours to write, the process's own niceness counts.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(NICENESS), "ascii")
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    """Serve stdin and stdout."""
+    options = parse(arguments)
+    if options.background:
+        give_way()
+    # Libraries print where they like: stdout is kept for the protocol, and they get stderr instead.
+    sink = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    # Unbuffered: a buffer that a thread reads from would keep the interpreter from ending.
+    jobs = Jobs(lambda: load_reconstructor(options.backend, options.threads), options.backend)
+    Worker(os.fdopen(0, "rb", buffering=0, closefd=False), sink, jobs).run()

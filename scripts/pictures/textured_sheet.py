@@ -1,0 +1,86 @@
+"""Lay out textured heads: python scripts/pictures/textured_sheet.py HEADS... --out docs/pictures/textured.jpg
+
+HEADS are folders that `scripts/batch.py --head` has made. A row a head: as photographed from the front,
+three-quarter and the side, then jawOpen, both eyeBlink and both mouthSmile at 1 on the neutral head. Needs
+the bpy wheel.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from blender_addon.blender import compat
+from blender_addon.heads.build import build_head
+from blender_addon.heads.head_npz import FILE_NAME, TEXTURE, read_head
+
+#: (degrees turned, shape keys at 1; "Photo" is the expression as photographed).
+VIEWS = (
+    (0, ("Photo",)),
+    (40, ("Photo",)),
+    (90, ("Photo",)),
+    (0, ("jawOpen",)),
+    (0, ("eyeBlinkLeft", "eyeBlinkRight")),
+    (0, ("mouthSmileLeft", "mouthSmileRight")),
+)
+#: Metres that a view shows, and the middle of the head, head frame, metres.
+WIDTH, MIDDLE = 0.30, (0.0, 0.065, -0.01)
+
+
+def render_row(folder: Path, size: int, target: Path) -> None:
+    """One head's views side by side, as a PNG."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    data, texture = read_head(folder / FILE_NAME), folder / TEXTURE
+    for k, (turn, shapes) in enumerate(VIEWS):
+        head = build_head(data, texture, scene.collection, f"{folder.name} {k}")
+        for key in head.data.shape_keys.key_blocks[1:]:
+            key.value = float(key.name in shapes)
+        place = ((k - (len(VIEWS) - 1) / 2) * WIDTH, 0, 0)
+        centre = Matrix.Translation([-c for c in MIDDLE])
+        head.matrix_world = Matrix.Translation(place) @ Matrix.Rotation(np.radians(turn), 4, "Z") @ centre
+    camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
+    camera.data.type, camera.data.ortho_scale = "ORTHO", WIDTH * len(VIEWS)
+    camera.location, camera.rotation_euler = (0, -2, 0), (np.pi / 2, 0, 0)
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    scene.world = bpy.data.worlds.new("grey")
+    scene.world.color = (0.05, 0.05, 0.05)
+    compat.set_renderer(scene, "BLENDER_WORKBENCH")
+    compat.plain_colors(scene)
+    shading = scene.display.shading
+    shading.light, shading.color_type, shading.show_backface_culling = "STUDIO", "TEXTURE", False
+    scene.render.resolution_x, scene.render.resolution_y = size * len(VIEWS), size
+    scene.render.filepath = str(target)
+    bpy.ops.render.render(write_still=True)
+
+
+def main() -> None:
+    """Read the command line, render, save."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("heads", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--size", type=int, default=200, help="side of a view, pixels")
+    options = parser.parse_args()
+    import cv2
+
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for folder in options.heads:
+            picture = Path(temporary) / f"{folder.name}.png"
+            render_row(folder, options.size, picture)
+            rows.append(cv2.imread(str(picture)))
+    cv2.imwrite(str(options.out), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 85])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""Measure the reconstruction on held-out made heads and on the scan, beside what one would use without it.
+
+    python scripts/training/evaluate.py synthetic --out out/evaluation   # by yaw; needs shards of the split
+    `eval`
+    python scripts/training/evaluate.py scan                             # mm, as the scorer beside the
+    scan's renders python scripts/training/evaluate.py synthetic --methods lifted network --count 250
+    python scripts/training/evaluate.py synthetic --inputs               # what each of the network's inputs
+    is worth
+    python scripts/training/evaluate.py recall                           # share of made pictures whose face
+    is found
+
+Methods are given what a user has: the picture, the detector's landmarks, and the focal length that EXIF or a
+guess would tell. What the figures mean is told in core/training/evaluation/metrics.py.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+if TYPE_CHECKING:
+    from core.lifting.lifter import LandmarkLifter
+    from core.training.evaluation.ground_truth import TrueHeads
+    from core.training.evaluation.methods import Method
+
+METHODS = ("average", "mediapipe", "lifted", "network", "mirror", "bfloat16")
+
+
+def load_models(args: argparse.Namespace) -> "tuple[TrueHeads, LandmarkLifter]":
+    """What all methods need."""
+    import torch
+
+    from core.lifting.lifter import LandmarkLifter
+    from core.training.evaluation.ground_truth import TrueHeads
+    from core.training.synthesis.generator import DataPaths
+
+    torch.set_num_threads(args.threads)
+    truths = TrueHeads(DataPaths.under(args.data, args.cache, args.heads or args.models).heads())
+    lifter = LandmarkLifter.from_pretrained(args.models, truths.heads.template)
+    return truths, lifter
+
+
+def build_methods(
+    args: argparse.Namespace, truths: "TrueHeads", lifter: "LandmarkLifter"
+) -> "dict[str, Method]":
+    """Name in the tables -> method, of those that were asked for."""
+    from core.training.evaluation.methods import (
+        AverageHead,
+        DetectorMesh,
+        TemplatePredictor,
+        VolumeMethod,
+        Withheld,
+    )
+    from core.training.face_models.heads import ICT
+    from core.volume.flip_averaging import FlipAveragedPredictor
+    from core.volume.predictor import TorchPredictor
+
+    def network(**options: Any) -> TorchPredictor:
+        return TorchPredictor.from_pretrained(args.models, **options)
+
+    if args.inputs:
+        predictor = network()
+        return {
+            "lifted template alone": VolumeMethod(TemplatePredictor()),
+            "network, template only": VolumeMethod(Withheld(predictor, {"picture", "mesh"})),
+            "network, picture and template": VolumeMethod(Withheld(predictor, {"mesh"})),
+            "network, mesh and template": VolumeMethod(Withheld(predictor, {"picture"})),
+            "network, all": VolumeMethod(predictor),
+        }
+    makers: dict[str, tuple[str, Callable[[], Method]]] = {
+        "average": ("average head", lambda: AverageHead(truths.heads, truths.outer_triangles(ICT))),
+        "mediapipe": ("MediaPipe's mesh", lambda: DetectorMesh(lifter)),
+        "lifted": ("lifted template", lambda: VolumeMethod(TemplatePredictor())),
+        "network": ("network", lambda: VolumeMethod(network())),
+        "mirror": ("network, mirrored too", lambda: VolumeMethod(FlipAveragedPredictor(network()))),
+        "bfloat16": ("network, bfloat16", lambda: VolumeMethod(network(bfloat16=True))),
+    }
+    return {makers[name][0]: makers[name][1]() for name in args.methods if name in makers}
+
+
+def synthetic(args: argparse.Namespace) -> None:
+    """All figures on held-out made heads, by yaw."""
+    import cv2
+
+    from core.training.data.shards import read_samples
+    from core.training.evaluation.evaluate import Record, evenly, judge, summary
+    from core.training.evaluation.report import Worst, markdown, write_json
+
+    truths, lifter = load_models(args)
+    methods = build_methods(args, truths, lifter)
+    worst = Worst(list(methods)[-1])
+    records: list[Record] = []
+    samples = read_samples(args.shards, "eval")
+    samples = evenly(samples, args.per_bin) if args.per_bin else islice(samples, args.count)
+    for judged in judge(samples, truths, lifter, methods):
+        records += judged.records.values()
+        if args.out:
+            worst.add(judged)
+    if not records:
+        raise SystemExit(
+            f"no made heads in {args.shards}: make some with scripts/training/make_shards.py --split eval"
+        )
+    print(markdown(summary(records)))
+    if args.out:
+        write_json(args.out / "synthetic.json", records, heads_asked_for=args.per_bin or args.count)
+        cv2.imwrite(str(args.out / "worst.jpg"), worst.sheet()[..., ::-1])
+
+
+def scan(args: argparse.Namespace) -> None:
+    """Distances from the scan; with --scorer by its own program."""
+    import json
+
+    from core.detection.detector import FaceDetector
+    from core.training.evaluation.scan import Scan, judge_scan, scan_cases, scan_table
+
+    truths, lifter = load_models(args)
+    methods = build_methods(args, truths, lifter)
+    seen = list(scan_cases(Scan.load(args.data / "scans"), FaceDetector.from_pretrained(args.models), lifter))
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) if args.scorer else None
+        rows = judge_scan(Scan.load(args.data / "scans"), seen, methods, out)
+        print(scan_table(rows))
+        for results in sorted(Path(folder).iterdir()):
+            scorer = [sys.executable, str(args.data / "bench" / "score_scan.py"), str(results)]
+            print(f"\n{results.name}, by the scorer:")
+            print(subprocess.run(scorer, capture_output=True, text=True, check=True).stdout, flush=True)
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / "scan.json").write_text(json.dumps(rows, indent=1).replace("NaN", "null"))
+
+
+def recall(args: argparse.Namespace) -> None:
+    """Share of made pictures in which the detector finds the face."""
+    import numpy as np
+
+    from core.training.synthesis.generator import DataPaths, ImageSynthesizer
+
+    paths = DataPaths.under(args.data, args.cache, args.heads or args.models)
+    maker, rng = ImageSynthesizer(paths, "eval"), np.random.default_rng(5)
+    made: dict[int, int] = defaultdict(int)
+    plain: dict[int, int] = defaultdict(int)
+    thorough: dict[int, int] = defaultdict(int)
+    for _ in range(args.count):
+        truth = maker.picture(rng)
+        name = truth.yaw_bin
+        made[name] += 1
+        found = maker.detect(truth, thorough=False) is not None
+        plain[name] += found
+        thorough[name] += found or maker.detect(truth, thorough=True) is not None
+    print("| yaw | pictures | found at the first look | found after all |\n|---|---|---|---|")
+    for name in sorted(made):
+        print(
+            f"| {name}+ | {made[name]} | {plain[name] / made[name]:.1%} | {thorough[name] / made[name]:.1%} |"
+        )
+
+
+def main() -> None:
+    """Parse the command line and measure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("synthetic", "scan", "recall"))
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared"))
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=ROOT / "cache", help="folder of textures.npz, registration.npz"
+    )
+    parser.add_argument("--shards", type=Path, default=ROOT / "cache" / "shards")
+    parser.add_argument("--models", type=Path, default=ROOT / "models")
+    parser.add_argument(
+        "--heads", type=Path, help="folder of the head_template.npz that the shards were made with"
+    )
+    parser.add_argument("--count", type=int, default=250, help="number of made heads")
+    parser.add_argument("--per-bin", type=int, help="instead: at most as many of each bin of yaw")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS[:4])
+    parser.add_argument(
+        "--inputs", action="store_true", help="compare the network's inputs instead of methods"
+    )
+    parser.add_argument("--scorer", action="store_true", help="scan: also run the scan's own scorer")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the network")
+    parser.add_argument(
+        "--out", type=Path, help="folder for all figures as JSON and the worst 16 as a picture"
+    )
+    args = parser.parse_args()
+    {"synthetic": synthetic, "scan": scan, "recall": recall}[args.what](args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The animation-ready head in Blender, and its way out of it: each step in a fresh process."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blender_addon.errors import HeadFileError
+from blender_addon.heads.head_npz import read_head
+
+SCRIPT = Path(__file__).parents[1] / "inside_head.py"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A result's folder with the average head."""
+    from core.io.head_files import texture_bytes
+    from core.io.head_npz import head_npz_bytes
+    from core.template.topology import HeadTopology
+    from tests.core.head_samples import MODELS, plain_head
+
+    folder = tmp_path_factory.mktemp("head")
+    topology = HeadTopology.load(MODELS)
+    (folder / "head.npz").write_bytes(head_npz_bytes(plain_head(topology), topology, {"photo": "a.jpg"}))
+    texture = np.full((64, 64, 4), 255, np.uint8)
+    texture[..., :3] = (200, 120, 80)
+    (folder / "albedo.png").write_bytes(texture_bytes(texture))
+    (folder / "face.json").write_text('{"files": {}}')
+    return folder
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    for path in made.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def run(run_in_blender, name, *arguments, **extra):
+    done = run_in_blender(SCRIPT, "--check", name, *arguments, **extra)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{name} passed" in done.stdout
+    return done.stdout
+
+
+def test_a_head_file_comes_back(made):
+    head = read_head(made / "head.npz")
+    assert head.units.shape == (52, *head.neutral.shape) and head.units.dtype == np.float32
+    assert head.material_names == ("skin", "eyes", "mouth", "lashes")
+    assert head.provenance == {"photo": "a.jpg"}
+
+
+def test_wrong_head_files_are_named(folder):
+    with pytest.raises(HeadFileError, match="There is no file"):
+        read_head(folder / "nothing.npz")
+    data = (folder / "head.npz").read_bytes()
+    (folder / "short.npz").write_bytes(data[: len(data) // 2])
+    (folder / "other.npz").write_bytes(b"not this")
+    np.savez(folder / "version.npz", format_version=99)
+    for name in ("short.npz", "other.npz", "version.npz"):
+        with pytest.raises(HeadFileError, match="Reconstruct the photo again"):
+            read_head(folder / name)
+
+
+@pytest.mark.slow
+def test_built_with_all_that_an_artist_needs(run_in_blender, folder):
+    run(run_in_blender, "build", folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fbx", "obj", "usd", "glb"])
+def test_what_is_exported_can_be_read(run_in_blender, folder, name):
+    if "not here" in run(run_in_blender, "export", folder, name):
+        pytest.skip(f"this Blender cannot write {name}")
+    run(run_in_blender, "read", folder, name)
+
+
+@pytest.mark.slow
+def test_the_engines_glb_can_be_read(run_in_blender, folder):
+    from core.io.head_glb import head_glb_bytes
+    from core.template.topology import HeadTopology
+    from tests.core.head_samples import MODELS, plain_head
+
+    topology = HeadTopology.load(MODELS)
+    texture = (folder / "albedo.png").read_bytes()
+    (folder / "head.glb").write_bytes(head_glb_bytes(plain_head(topology), topology, texture, "test"))
+    run(run_in_blender, "read", folder, "glb")
+
+
+@pytest.mark.slow
+def test_photo_to_exported_head(run_in_blender, tmp_path):
+    data = pytest.importorskip("skimage.data")
+    image = pytest.importorskip("PIL.Image")
+    photo = tmp_path / "astronaut.jpg"
+    image.fromarray(data.astronaut()).save(photo, quality=95)
+    out = tmp_path / "out"
+    out.mkdir()
+    run(run_in_blender, "real", out, photo, PHOTOBUST_PYTHON=sys.executable)

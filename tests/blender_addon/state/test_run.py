@@ -1,0 +1,137 @@
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blender_addon.engine.client import WorkerClient
+from blender_addon.engine.locate import Engine
+from blender_addon.errors import (
+    AddonError,
+    EngineDiedError,
+    JobCancelledError,
+    JobFailedError,
+    SurfaceFileError,
+)
+from blender_addon.state.run import Order, Run, parse_faces
+from blender_addon.state.session import EngineChoice, Session
+
+FAKE_ENGINE = Engine(Path(sys.executable), Path(__file__).parents[2] / "fake_engine")
+
+
+@pytest.fixture
+def client():
+    with WorkerClient(FAKE_ENGINE) as client:
+        yield client
+
+
+@pytest.fixture
+def order(tmp_path):
+    def make(stem, **more):
+        path = tmp_path / f"{stem}.jpg"
+        path.write_bytes(b"a photo")
+        return Order(path, tmp_path / "out", **more)
+
+    return make
+
+
+def test_heads_are_read(client, order, tmp_path):
+    progress = []
+    run = Run(client, order("two"))
+    heads = run.wait(progress.append)
+    assert [head.name for head in heads] == ["two_1", "two_2"]
+    assert all(head.folder.parent == tmp_path / "out" for head in heads)
+    assert len(heads[0].surface.vertices) > 1000
+    assert (heads[0].surface.colors[:, 1] > heads[1].surface.colors[:, 1]).mean() > 0.9
+    assert heads[0].record.document["input"]["name"] == "two.jpg"
+    assert not run.restarted and run.seconds > 0
+    assert np.all(np.diff([p.fraction for p in progress]) >= 0)
+
+
+def test_polling_never_waits(client, order):
+    run = Run(client, order("slow"))
+    longest, deadline = 0.0, time.monotonic() + 0.5
+    while time.monotonic() < deadline:
+        start = time.monotonic()
+        assert not run.poll()
+        longest = max(longest, time.monotonic() - start)
+        time.sleep(0.01)
+    assert longest < 0.1
+    run.cancel()
+    assert run.progress.message == "Cancelling"
+    with pytest.raises(JobCancelledError):
+        run.wait()
+
+
+def test_focal_length_and_faces_reach_the_engine(client, order):
+    heads = Run(client, order("one", focal_mm=35.0, faces=(0, 2))).wait()
+    params = heads[0].record.document["params"]
+    assert params["focal_mm"] == 35.0 and list(params["faces"]) == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("stem", "error"), [("noface", JobFailedError), ("crash", EngineDiedError), ("broken", SurfaceFileError)]
+)
+def test_what_goes_wrong_comes_with_the_heads(client, order, stem, error, monkeypatch):
+    if stem == "broken":
+        monkeypatch.setattr(
+            "blender_addon.state.run.read_ply", lambda path: _raise(SurfaceFileError("damaged"))
+        )
+    run = Run(client, order(stem))
+    while not run.poll(0.05):
+        pass
+    with pytest.raises(error):
+        run.heads()
+
+
+def _raise(error):
+    raise error
+
+
+def test_a_restart_is_noticed(client, order):
+    run = Run(client, order("once"))
+    assert len(run.wait()) == 1
+    assert run.restarted
+
+
+@pytest.mark.parametrize(
+    ("text", "faces"), [("", None), (" ", None), ("1", (0,)), ("1, 3", (0, 2)), ("3 1 3", (0, 2))]
+)
+def test_numbers_of_faces(text, faces):
+    assert parse_faces(text) == faces
+
+
+@pytest.mark.parametrize("text", ["0", "first", "1;2", "-1", ","])
+def test_what_are_no_numbers_of_faces(text):
+    with pytest.raises(AddonError, match="the largest face is 1"):
+        parse_faces(text)
+
+
+def test_session_keeps_one_engine_and_ends_it(order, tmp_path):
+    lines = []
+    session = Session(lines.append, tmp_path / "log")
+    client = session.client(FAKE_ENGINE)
+    Run(client, order("one")).wait()
+    first = session.engine_pid
+    assert session.client(FAKE_ENGINE) is client and session.engine_pid == first
+    other = Engine(Path(sys.executable).resolve(), FAKE_ENGINE.root)
+    Run(session.client(other), order("one")).wait()
+    assert session.engine_pid not in (None, first)
+    scratch = session.scratch()
+    assert scratch.is_dir() and session.scratch() == scratch
+    session.close()
+    assert session.engine_pid is None and not scratch.exists()
+    assert "fake engine up" in lines
+
+
+def test_an_engine_is_checked_once_and_again_on_demand(tmp_path):
+    session = Session(lambda line: None, tmp_path / "log")
+    assert session.engine_state is None
+    choice = EngineChoice(explicit=str(tmp_path / "no python"))
+    check = session.check_engine(choice)
+    state = check.wait()
+    assert state is not None and not state.ready and "no python" in state.message
+    assert session.check_engine(choice) is check and session.engine_state is state
+    assert session.check_engine(choice, again=True) is not check
+    assert session.check_engine(EngineChoice(explicit=str(tmp_path / "another"))).choice != choice

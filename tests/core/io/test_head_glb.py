@@ -1,0 +1,146 @@
+import io
+import json
+import struct
+
+import cv2
+import numpy as np
+import pytest
+import trimesh
+
+from core.io.head_files import texture_bytes
+from core.io.head_glb import head_glb_bytes
+from core.io.head_npz import MATERIALS, head_npz_bytes
+from core.template.topology import HeadTopology
+from tests.core.head_samples import MODELS, plain_head
+
+TYPES = {5126: "<f4", 5125: "<u4"}
+WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
+
+
+@pytest.fixture(scope="module")
+def topology():
+    return HeadTopology.load(MODELS)
+
+
+@pytest.fixture(scope="module")
+def texture():
+    rgba = np.zeros((32, 32, 4), np.uint8)
+    rgba[..., 0], rgba[..., 3] = 200, 255
+    rgba[:4, :4, 3] = 0
+    return rgba
+
+
+@pytest.fixture(scope="module")
+def glb(topology, texture):
+    return head_glb_bytes(plain_head(topology), topology, texture_bytes(texture), "test")
+
+
+def parts_of(glb):
+    """The document and the binary chunk; checks what glTF asks of the container."""
+    magic, version, size = struct.unpack_from("<4sII", glb)
+    assert (magic, version, size) == (b"glTF", 2, len(glb))
+    length, kind = struct.unpack_from("<I4s", glb, 12)
+    assert kind == b"JSON" and length % 4 == 0
+    document = json.loads(glb[20 : 20 + length])
+    binary, kind = struct.unpack_from("<I4s", glb, 20 + length)
+    assert kind == b"BIN\0" and binary == document["buffers"][0]["byteLength"]
+    return document, glb[28 + length :]
+
+
+def values(document, data, index):
+    accessor = document["accessors"][index]
+    view = document["bufferViews"][accessor["bufferView"]]
+    assert view["byteOffset"] % 4 == 0
+    array = np.frombuffer(
+        data,
+        TYPES[accessor["componentType"]],
+        accessor["count"] * WIDTHS[accessor["type"]],
+        view["byteOffset"],
+    ).reshape(accessor["count"], -1)
+    assert array.nbytes == view["byteLength"]
+    if "min" in accessor:
+        assert np.array_equal(array.min(0), np.float32(accessor["min"]))
+        assert np.array_equal(array.max(0), np.float32(accessor["max"]))
+    return array
+
+
+def test_what_the_file_says_is_true(glb, topology):
+    document, data = parts_of(glb)
+    mesh = document["meshes"][0]
+    names = mesh["extras"]["targetNames"]
+    assert names == [*topology.unit_names, "Photo"] and len(names) == 53
+    assert [material["name"] for material in document["materials"]] == list(MATERIALS)
+    triangles = 0
+    for primitive in mesh["primitives"]:
+        attributes = {k: values(document, data, v) for k, v in primitive["attributes"].items()}
+        count = len(attributes["POSITION"])
+        assert all(len(v) == count for v in attributes.values())
+        assert np.allclose(np.linalg.norm(attributes["NORMAL"], axis=1), 1, atol=1e-4)
+        assert (attributes["TEXCOORD_0"] >= 0).all() and (attributes["TEXCOORD_0"] <= 1).all()
+        indices = values(document, data, primitive["indices"])
+        assert set(np.unique(indices)) == set(range(count))
+        triangles += len(indices) // 3
+        assert len(primitive["targets"]) == len(names) == len(mesh["weights"])
+        for target in primitive["targets"]:
+            assert len(values(document, data, target["POSITION"])) == count
+    assert triangles == 2 * len(topology.quads)
+    for view in document["bufferViews"]:
+        assert view["byteOffset"] + view["byteLength"] <= len(data)
+
+
+def test_targets_are_the_units(glb, topology):
+    """The skin's highest and lowest moves by jawOpen and the photo's smile are there, in glTF's axes."""
+    document, data = parts_of(glb)
+    primitive = document["meshes"][0]["primitives"][0]
+    skin = np.unique(topology.quads[topology.faces_of(*MATERIALS["skin"])])
+    for name, offsets in (
+        ("jawOpen", topology.units[topology.unit("jawOpen")]),
+        ("Photo", plain_head(topology).vertices - topology.vertices),
+    ):
+        index = document["meshes"][0]["extras"]["targetNames"].index(name)
+        moved = values(document, data, primitive["targets"][index]["POSITION"])
+        assert np.allclose(moved.min(0), (offsets[skin] @ TO_GLTF).min(0), atol=1e-6)
+        assert np.allclose(moved.max(0), (offsets[skin] @ TO_GLTF).max(0), atol=1e-6)
+
+
+#: Head frame to glTF's: y up, the face looks along +z.
+TO_GLTF = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)
+
+
+def test_an_independent_reader_finds_the_head(glb, topology, texture):
+    scene = trimesh.load(io.BytesIO(glb), file_type="glb")
+    assert len(scene.geometry) == len(MATERIALS)
+    assert sum(len(mesh.faces) for mesh in scene.geometry.values()) == 2 * len(topology.quads)
+    low, high = scene.bounds
+    expected = topology.vertices @ TO_GLTF
+    assert np.allclose([low, high], [expected.min(0), expected.max(0)], atol=1e-5)
+    mesh = max(scene.geometry.values(), key=lambda m: len(m.faces))
+    assert np.array_equal(np.asarray(mesh.visual.material.baseColorTexture.convert("RGBA")), texture)
+    # The nose is at the front, and the faces look outwards.
+    nose = mesh.vertices[mesh.vertices[:, 2].argmax()]
+    assert abs(nose[0]) < 0.005 and -0.06 < nose[1] < 0
+    ahead = mesh.triangles_center[:, 2] > 0.0
+    assert (mesh.face_normals[ahead][:, 2] > 0).mean() > 0.7
+
+
+def test_without_texture_too(topology):
+    document, _ = parts_of(head_glb_bytes(plain_head(topology), topology, None, "test"))
+    assert "images" not in document and "textures" not in document
+
+
+def test_textures_keep_their_alpha(texture):
+    read = cv2.imdecode(np.frombuffer(texture_bytes(texture), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(cv2.cvtColor(read, cv2.COLOR_BGRA2RGBA), texture)
+
+
+def test_head_npz_keeps_the_head(topology):
+    head = plain_head(topology)
+    with np.load(io.BytesIO(head_npz_bytes(head, topology, {"photo": "a.jpg"}))) as data:
+        assert np.array_equal(data["neutral"], head.neutral)
+        assert np.array_equal(data["photo"], head.vertices)
+        assert np.abs(data["units"].astype(np.float32) - head.units).max() < 2e-5
+        assert json.loads(str(data["provenance"])) == {"photo": "a.jpg"}
+        materials = [str(name) for name in data["material_names"]]
+        assert materials == list(MATERIALS)
+        lashes = data["face_part"] == list(data["part_names"]).index("lashes")
+        assert (data["face_material"][lashes] == materials.index("lashes")).all()

@@ -1,0 +1,152 @@
+"""What the lifter's stages see: MediaPipe's features where a head's vertices are, if they face the camera."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.detection.landmarks import FaceLandmarks
+from core.geometry.frames import FRONTAL, Camera, HeadPose
+from core.geometry.pose import WeakPerspectivePose, fit_pose, rotation_matrix
+from core.geometry.reflection import mirrored_camera, mirrored_picture, mirrored_pose
+from core.image.face_crop import face_frame
+from core.lifting.cascade import Probes, Stage
+from core.lifting.face_features import FaceFeatures, OnnxFeatures, TorchFeatures, interpolate, look
+from core.lifting.lifter import AHEAD, LandmarkLifter, unflipped_weight
+
+MODELS = Path(__file__).resolve().parents[3] / "models"
+NOSE_TIP = 1
+
+
+@pytest.fixture(scope="module")
+def lifter() -> LandmarkLifter:
+    return LandmarkLifter.from_pretrained(MODELS)
+
+
+@pytest.fixture(scope="module")
+def face(astronaut, detector):
+    return detector.detect(astronaut, max_faces=1)[0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0, 191), st.floats(0, 191), st.sampled_from([24, 48, 96]))
+def test_interpolation_is_exact_on_a_slope(x, y, size):
+    """A map that grows evenly gives at each place what the place says; beyond its last pixels it stays."""
+    rows, columns = np.mgrid[:size, :size].astype(np.float32)
+    got = interpolate(np.stack([columns, rows]), np.array([[x, y]]))[0]
+    wanted = np.clip((np.array([x, y]) + 0.5) * size / 192 - 0.5, 0, size - 1)
+    np.testing.assert_allclose(got, wanted, atol=1e-3)
+
+
+def test_interpolation_is_torchs():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    channels, places = rng.normal(size=(5, 24, 24)).astype(np.float32), rng.uniform(-20, 210, (40, 2))
+    grid = torch.from_numpy(((places + 0.5) / 192 * 2 - 1).astype(np.float32))[None, None]
+    wanted = torch.nn.functional.grid_sample(
+        torch.from_numpy(channels)[None], grid, align_corners=False, padding_mode="border"
+    )[0, :, 0].T.numpy()
+    np.testing.assert_allclose(interpolate(channels, places), wanted, atol=1e-4)
+
+
+def test_both_backends_see_the_same(astronaut, face, lifter):
+    pytest.importorskip("torch")
+    points = face.points.astype(float)
+    seen = fit_pose(points, lifter.canonical)
+    networks = (
+        OnnxFeatures(MODELS / "face_features.onnx"),
+        TorchFeatures(MODELS / "face_features.safetensors"),
+    )
+    one, other = (look(network, astronaut, points, seen) for network in networks)
+    for a, b in zip([*one.maps, one.whole], [*other.maps, other.whole], strict=True):
+        assert a.shape == b.shape and np.ptp(a) > 1
+        np.testing.assert_allclose(a, b, atol=2e-4)
+
+
+def test_the_face_lies_in_the_middle_of_its_picture_upright(astronaut, face, lifter):
+    """However the photo is turned."""
+    size = len(astronaut) - 1
+    for turned in (False, True):
+        points = face.points.astype(float)
+        if turned:
+            points = np.column_stack([size - points[:, 1], points[:, 0], points[:, 2]])
+        placed = face_frame(points, fit_pose(points, lifter.canonical)).photo_to_crop(points[:, :2])
+        middle = (placed.min(0) + placed.max(0)) / 2
+        np.testing.assert_allclose(middle, 95.5, atol=0.5)
+        forehead, chin = placed[10], placed[152]
+        assert chin[1] - forehead[1] > 90 and abs(chin[0] - forehead[0]) < 15
+
+
+def test_what_looks_away_is_not_seen():
+    """A tetrahedron: the corner that points at the camera is looked at, the one behind is not."""
+    corners = np.array([[0, 0, -1], [1, 1, 1], [-1, 1, 1], [0, -1.5, 1.0]]) * 0.1
+    triangles = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]])
+    centre = corners.mean(0)
+    normal = np.cross(corners[triangles[0, 1]] - corners[0], corners[triangles[0, 2]] - corners[0])
+    if normal @ (corners[triangles[0]].mean(0) - centre) < 0:
+        triangles = triangles[:, ::-1]
+    frame = face_frame(np.random.default_rng(0).uniform(0, 192, (478, 3)), fit_pose(np.eye(3), np.eye(3)))
+    features = FaceFeatures(frame, [np.ones((c, 24, 24), np.float32) for c in (16, 32, 64)], np.zeros(4608))
+    probes = Probes.of(np.array([0, 1]), triangles)
+    pose = HeadPose(np.eye(3), np.array([0, 0, 2.0]))
+    got = probes.look(features, corners, pose, Camera(200.0, 96, 96)).reshape(2, 112)
+    assert (got[0] == 1).all() and (got[1] == 0).all()
+
+
+def test_a_stage_is_a_linear_map():
+    rng = np.random.default_rng(3)
+    weights = {"stage1.mean": rng.normal(size=5), "stage1.scale": np.full(5, 2.0)}
+    weights |= {"stage1.weight": rng.normal(size=(3, 5)), "stage1.bias": rng.normal(size=3)}
+    x = rng.normal(size=5)
+    wanted = weights["stage1.weight"] @ (x - weights["stage1.mean"]) / 2 + weights["stage1.bias"]
+    np.testing.assert_allclose(Stage.read(weights, 1)(x), wanted)
+
+
+def test_the_picture_is_looked_at(astronaut, face, lifter):
+    """The head of the same landmarks without the picture is another, and lies farther from what is seen: the
+    stages know where things are.
+    """
+    camera = Camera.from_focal_mm(50, astronaut.shape[1], astronaut.shape[0])
+    blind = LandmarkLifter({**lifter.weights, "mesh": lifter.mesh}, lifter.template)
+    assert len(lifter.stages) >= 2 and not blind.stages
+    heads = [one.lift(face, camera, astronaut) for one in (lifter, blind)]
+    away = [
+        np.linalg.norm(
+            camera.project(h.pose.head_to_camera(h.landmarks.astype(float))) - face.points[:, :2], axis=1
+        )
+        for h in heads
+    ]
+    assert np.abs(heads[0].vertices - heads[1].vertices).max() > 5e-4
+    assert away[0].mean() < 0.03 * face.size
+    again = lifter.lift(face, camera, astronaut)
+    assert np.array_equal(again.vertices, heads[0].vertices)
+
+
+def test_a_mirrored_photo_shows_the_mirrored_head(astronaut, face, lifter):
+    """But for the canonical face, which is not symmetrical to the last tenth of a millimetre."""
+    width = astronaut.shape[1]
+    camera = Camera.from_focal_mm(50, width, astronaut.shape[0])
+    mirror = lifter.mirror
+    twin = FaceLandmarks(mirror.points(face.points.astype(float), width).astype(np.float32))
+    head = lifter.lift(face, camera, astronaut)
+    other = lifter.lift(twin, mirrored_camera(camera, width), mirrored_picture(astronaut))
+    assert np.abs(mirror.head(other.vertices) - head.vertices).max() < 5e-4
+    np.testing.assert_allclose(mirrored_pose(other.pose).rotation, head.pose.rotation, atol=5e-3)
+    np.testing.assert_allclose(mirrored_pose(other.pose).translation, head.pose.translation, atol=5e-3)
+
+
+def turned(yaw: float) -> np.ndarray:
+    """(3, 3) head -> camera of a face turned to the picture's right by `yaw` degrees."""
+    return FRONTAL @ rotation_matrix(np.array([0.0, 0.0, np.radians(yaw)]))
+
+
+@given(st.floats(-90, 90))
+def test_looks_change_from_one_side_to_the_other_gradually(yaw):
+    def share(degrees: float) -> float:
+        return unflipped_weight(WeakPerspectivePose(turned(degrees), np.zeros(2), 1.0))
+
+    assert share(yaw) + share(-yaw) == pytest.approx(1)
+    assert abs(share(yaw + 1) - share(yaw)) < 0.6 / AHEAD
+    assert share(AHEAD + 1) == 1 and share(-AHEAD - 1) == 0

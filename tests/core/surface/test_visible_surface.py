@@ -1,0 +1,78 @@
+"""What is taken from the volume, and what from the likely head."""
+
+import numpy as np
+
+from core.geometry.frames import VOLUME_SHAPE
+from core.surface.signed_distance import signed_distance
+from core.surface.visible_surface import (
+    REACH,
+    blend,
+    front_depth,
+    occlusion_edges,
+    rounding,
+    see,
+    seen_share,
+)
+from tests.core.surface.test_prior_mesh import CENTRE, ball, ball_volume
+from tests.core.surface.test_signed_distance import BOX, from_centre
+
+
+def test_front_is_the_crossing_nearest_to_the_likely_one():
+    volume = np.zeros(VOLUME_SHAPE, np.float32)
+    volume[50:100] = 1
+    volume[100] = 0.3  # 0.5 is passed at 99 + 5/7
+    volume[104:106, 10, 10] = 1  # a shard before it
+    volume[:, 20, 20] = 0
+    likely = np.full(VOLUME_SHAPE[1:], 102.0, np.float32)
+    likely[30, 30], likely[31, 31], likely[32, 32] = -np.inf, 140, 101.2
+    depth, known = front_depth(volume, likely)
+    np.testing.assert_allclose(depth[10, 10], 99 + 5 / 7, rtol=1e-6)
+    np.testing.assert_allclose(depth[32, 32], 99 + 5 / 7, rtol=1e-6)
+    assert known[10, 10] == 1 and known[20, 20] == 0 and depth[20, 20] == 102
+    assert known[30, 30] == 0 and depth[30, 30] == -REACH
+    assert known[31, 31] == 0 and depth[31, 31] == 140  # further away than it is looked for
+
+
+def test_flat_triangles_become_round():
+    """The front of a coarse ball with what rounding adds is that of a fine one."""
+    middle = np.s_[70:122, 70:122]
+    coarse, true = ball(40, subdivisions=3), ball(40, subdivisions=5).front[middle]
+    added = rounding(coarse.front, coarse.refined().front)[middle]
+    before = np.abs(coarse.front[middle] - true)
+    after = np.abs(coarse.front[middle] + added - true)
+    assert after.mean() < 0.3 * before.mean() and after.max() < before.max()
+    assert rounding(coarse.front, coarse.front).max() == 0
+
+
+def test_hidden_edges():
+    front = np.full((60, 60), 50.0, np.float32)
+    front += np.arange(60) * np.float32(2)  # a slope is none
+    assert (occlusion_edges(front) == 0).all()
+    front[:, 30:] += 20
+    edges = occlusion_edges(front)
+    assert edges[30, 30] > 0.95 and (edges[:, :24] == 0).all() and (edges[:, 37:] == 0).all()
+
+
+def test_front_is_seen_and_back_is_not():
+    share = seen_share(ball(40, subdivisions=4), BOX)
+    away = from_centre()
+    shell = np.abs(np.linalg.norm(away, axis=-1) - 40) < 2
+    cosine = away[..., 2] / 40
+    assert share[shell & (cosine > 0.9)].min() > 0.95
+    assert share[shell & (cosine < 0.2)].max() < 0.05
+    assert share.min() >= 0 and share.max() <= 1 and share.dtype == np.float32
+
+
+def test_details_are_taken_from_where_the_camera_sees():
+    """A dent in the middle of the front shows in the surface, one in the back does not."""
+    volume = ball_volume(40)
+    z = np.arange(VOLUME_SHAPE[0])
+    x, y = CENTRE[:2].astype(int)
+    dent = np.clip(0.5 + (40 - 4 - np.abs(z - CENTRE[2])) / 6, 0, 1)
+    volume[:, y - 4 : y + 5, x - 4 : x + 5] = dent[:, None, None]
+    head = ball(40, subdivisions=4)
+    field = blend(signed_distance(head, BOX), see(volume, head, head, BOX), BOX)
+    column = field[:, y - BOX[1].start, x - BOX[2].start] > 0
+    solid = np.flatnonzero(column) + BOX[0].start
+    assert abs(solid.max() - (CENTRE[2] + 36)) <= 1
+    assert abs(solid.min() - (CENTRE[2] - 40)) <= 1

@@ -1,0 +1,225 @@
+import cv2
+import numpy as np
+import pytest
+
+from core.geometry.frames import HeadPose
+from core.geometry.normals import vertex_normals
+from core.geometry.spherical_harmonics import sh_basis
+from core.template.regions import Regions
+from core.template.topology import EYE_LEFT, LASHES, SKIN, HeadTopology
+from core.texture.atlas import Atlas, texel_coordinates
+from core.texture.delighting import LUMINANCE, relative_shading, srgb_to_linear_table
+from core.texture.eyes import eye_colors, paint_eyeball
+from core.texture.inpainting import Filler, likeness
+from core.texture.padding import BLEED
+from core.texture.painter import FILLED, MIRRORED, NOTHING, OBSERVED, PAINTED, AlbedoPainter
+from core.texture.projection import sample
+from tests.core.head_samples import MODELS, sample_of
+from tests.core.scenes import head_pose, rotation
+
+
+@pytest.fixture(scope="module")
+def topology():
+    return HeadTopology.load(MODELS)
+
+
+@pytest.fixture(scope="module")
+def painter(topology):
+    return AlbedoPainter(topology, 1024)
+
+
+@pytest.fixture(scope="module")
+def astronauts(astronaut, detector, topology):
+    return sample_of(astronaut, detector.detect(astronaut, max_faces=1)[0], topology)
+
+
+@pytest.fixture(scope="module")
+def painted(painter, astronauts):
+    one = astronauts
+    return painter.paint(one.rgb, one.lifted.frame, one.lifted.pose, one.head, one.face.points)
+
+
+def at_vertices(topology, picture, vertices):
+    """Values of a texture picture at one of each vertex' places."""
+    corner = np.zeros(len(topology.vertices), np.int64)
+    corner[topology.quads] = topology.quad_uv
+    places = texel_coordinates(topology.uv[corner[vertices]], picture.shape[0])
+    return sample(picture.astype(np.float32), places.astype(np.float32))
+
+
+def turned(sample_, yaw):
+    """The pose of the sample's head, turned."""
+    centre = sample_.lifted.pose.head_to_camera(np.array([0.0, 0.065, -0.01]))
+    pose: HeadPose = head_pose(rotation(yaw), centre)
+    return pose
+
+
+def test_every_texel_is_accounted_for(painted):
+    kinds = set(np.unique(painted.mask))
+    assert kinds == {NOTHING, PAINTED, FILLED, MIRRORED, OBSERVED}
+    for prefix in ("", "face_"):
+        total = sum(painted.shares[prefix + name] for name in ("observed", "mirrored", "filled"))
+        assert total == pytest.approx(1)
+    assert painted.shares["face_observed"] > 0.35
+
+
+def test_seen_skin_has_the_photos_colours(painter, topology, astronauts):
+    one = astronauts
+    flat = painter.paint(one.rgb, one.lifted.frame, one.lifted.pose, one.head, one.face.points, delight=False)
+    seen = at_vertices(topology, flat.mask, np.arange(len(topology.vertices))) == OBSERVED
+    cheeks = np.flatnonzero(seen & (painter.regions.plain > 0.99))
+    assert len(cheeks) > 150
+    places = one.lifted.frame.camera.project(
+        one.lifted.pose.head_to_camera(one.head.vertices[cheeks].astype(float))
+    )
+    photo = sample(cv2.blur(one.rgb, (3, 3)).astype(np.float32), places.astype(np.float32))
+    texture = at_vertices(topology, cv2.blur(flat.image[..., :3], (3, 3)), cheeks)
+    assert np.median(np.abs(photo - texture)) < 4
+
+
+def test_what_one_side_hides_the_other_lends(painter, astronauts):
+    one = astronauts
+    shares = {}
+    for yaw in (0, 30, 60):
+        pose = turned(one, yaw)
+        shares[yaw] = painter.paint(one.rgb, one.lifted.frame, pose, one.head, one.face.points).shares
+    mirrored = [shares[yaw]["face_mirrored"] for yaw in (0, 30, 60)]
+    assert mirrored[0] < mirrored[1] < mirrored[2]
+
+
+def test_mirrored_places_are_mirrored(topology):
+    atlas = Atlas.of(topology, 512)
+    place = atlas.interpolate(topology.vertices, np.arange(len(atlas.texel)))
+    picture = atlas.image(place)
+    skin = np.flatnonzero(atlas.part == topology.part_names.index(SKIN))
+    there = sample(picture, atlas.mirror[skin], cv2.INTER_NEAREST)
+    away = np.linalg.norm(there * [-1, 1, 1] - place[skin], axis=1)
+    assert np.quantile(away, 0.95) < 0.002
+
+
+def test_no_seams_where_the_texture_was_cut(topology, painted):
+    """Guessed colours agree on both sides of the cuts at the head's back and the neck."""
+    corners = {}
+    for vertex, corner in zip(topology.quads.ravel(), topology.quad_uv.ravel(), strict=True):
+        corners.setdefault(int(vertex), set()).add(int(corner))
+    skin = set(topology.vertices_of(SKIN).tolist())
+    cut = [sorted(c)[:2] for v, c in corners.items() if len(c) > 1 and v in skin]
+    assert len(cut) > 40
+    smooth = cv2.GaussianBlur(painted.image[..., :3], (0, 0), 2).astype(np.float32)
+    one, two = (
+        sample(smooth, texel_coordinates(topology.uv[[c[k] for c in cut]], 1024).astype(np.float32))
+        for k in (0, 1)
+    )
+    assert np.median(np.abs(one - two)) < 6
+
+
+def test_colours_bleed_over_the_islands_edges(painted):
+    covered = (painted.mask > 0).astype(np.uint8)
+    away = cv2.distanceTransform(1 - covered, cv2.DIST_L2, 5)
+    near = (away > 0) & (away <= BLEED - 1)
+    assert (painted.image[near, :3].sum(1) > 0).mean() > 0.999
+    assert not painted.image[away > BLEED + 1].any()
+
+
+def test_painting_is_repeatable(painter, painted, astronauts):
+    one = astronauts
+    again = painter.paint(one.rgb, one.lifted.frame, one.lifted.pose, one.head, one.face.points)
+    assert np.array_equal(again.image, painted.image) and np.array_equal(again.mask, painted.mask)
+
+
+def test_smooth_light_is_taken_out(topology):
+    regions = Regions.of(topology)
+    normals = vertex_normals(topology.vertices, topology.triangles)
+    light = sh_basis(normals) @ np.array([1.0, 0.1, 0.2, 0.45, 0.02, 0.0, 0.03, 0.05, 0.0])
+    light = np.clip(light / np.median(light), 0.2, None)
+    skin = np.array([0.4, 0.25, 0.18])
+    lit = skin * light[:, None]
+    dark = regions.plain * (np.abs(topology.vertices[:, 0]) < 0.004) > 0.5
+    lit[dark] *= 0.2  # a moustache of sorts must not count as shade
+    flat = lit / relative_shading(normals, lit, regions.plain)[:, None]
+    plain = (regions.plain > 0.5) & ~dark
+    before, after = (np.log(colors[plain] @ LUMINANCE).std() for colors in (lit, flat))
+    assert after < 0.5 * before
+
+
+def test_too_little_skin_leaves_the_light_in(topology):
+    normals = vertex_normals(topology.vertices, topology.triangles)
+    assert (relative_shading(normals, np.ones_like(normals), np.zeros(len(normals))) == 1).all()
+
+
+def test_filling_is_exact_where_known_and_between_elsewhere(topology):
+    filler = Filler(topology)
+    known = np.zeros(len(topology.vertices))
+    skin = topology.vertices_of(SKIN)
+    known[skin[::3]] = 1
+    values = topology.vertices[:, [2]].astype(np.float32) * known[:, None].astype(np.float32)
+    smooth = filler.smooth(values, known, stiffness=1e-4)[:, 0]
+    assert np.abs(smooth - topology.vertices[:, 2])[skin].mean() < 0.004
+
+
+@pytest.mark.parametrize(
+    ("color", "least", "most"),
+    [
+        ((0.40, 0.25, 0.18), 1, 1),  # the same
+        ((0.31, 0.195, 0.14), 0.9, 1),  # in the shade
+        ((0.05, 0.10, 0.40), 0, 0),  # a blue shirt
+        ((0.01, 0.01, 0.01), 0, 0),  # black hair
+    ],
+)
+def test_what_is_skin(color, least, most):
+    rng = np.random.default_rng(0)
+    skin = np.array([0.4, 0.25, 0.18]) * np.exp(rng.normal(0, 0.1, (100, 1)))
+    assert least <= likeness(np.array([color]), skin)[0] <= most
+
+
+def test_eyes_have_the_photos_colour(astronauts):
+    found = eye_colors(srgb_to_linear_table(), astronauts.rgb, astronauts.face.points)
+    assert found.from_photo
+    red, green, blue = found.iris
+    assert red > green > blue  # hers are brown
+    assert found.white @ LUMINANCE > 3 * (found.iris @ LUMINANCE)
+
+
+def test_eyes_that_cannot_be_seen_become_brown(astronauts):
+    points = astronauts.face.points.copy()
+    points[:, :2] += 5000
+    found = eye_colors(srgb_to_linear_table(), astronauts.rgb, points)
+    assert not found.from_photo and (found.iris > 0).all()
+
+
+def test_an_iris_is_round_and_around_the_front(astronauts):
+    colors = eye_colors(srgb_to_linear_table(), astronauts.rgb, astronauts.face.points)
+    angle = np.linspace(0, 2 * np.pi, 100)
+    light = {}
+    for r in (0.02, 0.25, 0.5):  # radians: pupil, iris, white
+        ring = [np.sin(r) * np.cos(angle), np.full(100, -np.cos(r)), np.sin(r) * np.sin(angle)]
+        light[r] = (paint_eyeball(np.stack(ring, 1), 0.0165, colors) @ LUMINANCE).mean()
+    assert light[0.02] < light[0.25] < light[0.5]
+
+
+def test_only_lashes_have_holes(topology, painter, painted):
+    alpha = painted.image[..., 3].ravel()[painter.atlas.texel]
+    lashes = painter.atlas.part == topology.part_names.index(LASHES)
+    assert (alpha[~lashes] == 255).all()
+    assert 0.15 < alpha[lashes].mean() / 255 < 0.8
+    eye = painter.atlas.part == topology.part_names.index(EYE_LEFT)
+    assert painted.mask.ravel()[painter.atlas.texel][eye].max() == PAINTED
+
+
+def test_unusual_sizes_are_refused(topology):
+    with pytest.raises(ValueError, match="1024, 2048, 4096"):
+        AlbedoPainter(topology, 1000)
+
+
+def test_a_grey_beard_under_a_hat_does_not_make_the_neck_grey(painter, topology):
+    regions, height = painter.regions, topology.vertices[:, 2]
+    skin, grey = np.array([0.42, 0.22, 0.14]), np.array([0.26, 0.22, 0.2])
+    face = np.maximum(regions.plain, regions.beard) * (height < -0.01)
+    colors = skin + (grey - skin) * 0.8 * regions.beard[:, None]
+    filled, kind = painter._complete(
+        painter._at_skin(colors), np.clip(painter._at_skin(face[:, None])[:, 0], 0, 1)
+    )
+    neck = painter._at_skin((regions.neck * (height < -0.13))[:, None])[:, 0] > 0.9
+    assert (kind[neck] == FILLED).all()
+    red, _, blue = np.median(filled[neck], axis=0)
+    assert red / blue > 0.95 * skin[0] / skin[2]

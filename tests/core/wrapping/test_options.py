@@ -1,0 +1,24 @@
+import pytest
+
+from core.errors import RequestError
+from core.worker.params import head_param
+from core.wrapping.options import HeadOptions
+
+
+def test_no_head_unless_asked_for():
+    assert head_param({}) is None
+    assert head_param({"head": False, "texture": 1024}) is None
+
+
+def test_what_is_asked_for():
+    assert head_param({"head": True}) == HeadOptions(2048, True)
+    assert head_param({"head": True, "texture": 0, "delight": False}) == HeadOptions(0, False)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"head": 1}, {"head": True, "texture": 1000}, {"head": True, "texture": True}, {"delight": None}],
+)
+def test_nonsense_is_refused(params):
+    with pytest.raises(RequestError):
+        head_param(params)
