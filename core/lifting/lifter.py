@@ -4,8 +4,8 @@ A small regression, trained on pairs (detector run on a rendered head, true head
 systematic errors of depth and knows which shapes are likely. Its result is then corrected by what the picture
 shows where that head would be, stage by stage (`core.lifting.cascade`). The stages know only faces turned to
 the picture's right: others they see in a mirror, and those that look ahead both ways. The lifter gives the
-pose, the crop and the template that the volume network corrects. numpy, but for the network whose features the
-stages look up.
+pose, the crop and the template that the volume network corrects. numpy, but for the network whose
+features the stages look up.
 """
 
 from dataclasses import dataclass

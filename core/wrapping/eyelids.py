@@ -2,8 +2,8 @@
 
 A lid is millimetres thin and rolls over into the socket: a face unit carried over, or taken away, folds a
 triangle or two of its rim or of what is hidden behind, or pushes them into the eyeball. Laying patches anew
-(`core.wrapping.fold_repair`) moves millimetres of skin for that, and neutral plus units is not the photographed
-head any more. Here the displacement d of what is around an eye minimises
+(`core.wrapping.fold_repair`) moves millimetres of skin for that, and neutral plus units is not the
+photographed head any more. Here the displacement d of what is around an eye minimises
 
     integral of s⁴ |laplacian d|² + h |d|²,  such that nothing is folded, nor in the eyeball,
 
