@@ -9,6 +9,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # More options for pip, such as --find-links FOLDER with a CPU-only wheel of torch.
 PIP_FLAGS ?=
 PYTEST_FLAGS ?=
+# How many tests run at a time.
+PYTEST_WORKERS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,19 +35,24 @@ setup: $(STAMPS)/run $(STAMPS)/system ## only make the environment in .venv
 
 .PHONY: test
 test: $(STAMPS)/dev $(STAMPS)/test-packages ## run all tests, in Debian's Blender too
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_FLAGS)
 
 .PHONY: quick
 quick: $(STAMPS)/dev ## run the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m "not slow" $(PYTEST_FLAGS)
 
 .PHONY: lint
 lint: $(STAMPS)/dev ## check style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+.PHONY: imports
+imports: $(STAMPS)/dev ## check which room imports which, and that what is imported is declared
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
 .PHONY: format
-format: $(STAMPS)/dev ## mend style
+format: $(STAMPS)/dev ## repair style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -64,6 +71,18 @@ benchmark-addon: $(STAMPS)/dev $(STAMPS)/test-packages ## measure the add-on in 
 .PHONY: addon
 addon: $(STAMPS)/python ## pack the Blender add-on into dist/photobust-<version>.zip
 	@$(BIN)/python scripts/build/addon.py
+
+.PHONY: docs
+docs: $(STAMPS)/dev ## build the site of the documentation into out/site/
+	$(BIN)/mkdocs build --strict --quiet
+
+.PHONY: wheel
+wheel: $(STAMPS)/dev ## build the Python package into dist/
+	$(BIN)/python -m build --outdir dist
+
+.PHONY: release
+release: wheel addon ## build all that is published, with SHA256SUMS, into dist/
+	cd dist && sha256sum photobust-* > SHA256SUMS && cat SHA256SUMS
 
 .PHONY: clean
 clean: ## remove what was made, but not .venv
@@ -86,9 +105,9 @@ $(STAMPS)/python: | $(STAMPS)/system
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(STAMPS)/run: $(STAMPS)/python pyproject.toml constraints.txt | $(STAMPS)/system
+$(STAMPS)/run: $(STAMPS)/python pyproject.toml setup.py constraints.txt | $(STAMPS)/system
 	@echo "Installing the engine and Blender's Python module (some minutes the first time)"
-	@$(INSTALL) -e ".[blender]"
+	@$(INSTALL) -e ".[blender,heic,jxl]"
 	@$(BIN)/python -c "import bpy, cv2, mediapipe, onnxruntime, skimage" 2>/dev/null || { \
 		$(BIN)/python -c "import bpy, cv2, mediapipe, onnxruntime, skimage"; exit 1; }
 	@touch $@

@@ -1,6 +1,5 @@
 """A process beside the engine that has bpy: renders, exports and files away what the engine has made. No bpy.
 
-`python -m blender_addon.blender_worker`, or `blender -b --factory-startup -P scripts/blender_worker.py`,
-speaks the engine's
+`python -m blender_addon.blender_worker`, or `blender -b --python start.py`, speaks the engine's
 protocol. A renderer that hangs or takes its process down costs one try there, and not the batch.
 """

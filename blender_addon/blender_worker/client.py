@@ -37,9 +37,9 @@ class Studio:
     def command(self) -> list[str]:
         """Command line of the process."""
         if not self.is_blender:
-            return [str(self.python), "-u", "-m", "blender_addon.blender_worker"]
+            return [str(self.python), "-u", "-m", __package__]
         threads = ["--threads", str(self.threads)] if self.threads else []
-        script = str(self.root / "scripts/blender_worker.py")
+        script = str(Path(__file__).with_name("start.py"))
         options = ["--background", "--factory-startup", "--python-exit-code", "3"]
         return [str(self.python), *options, *threads, "--python", script]
 

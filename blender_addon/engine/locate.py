@@ -1,4 +1,4 @@
-"""Where the engine is: which Python interpreter runs `core.worker`, and with which environment. No bpy.
+"""Where the engine is: which Python interpreter runs its worker, and with which environment. No bpy.
 
 `sys.executable` inside Blender may be Blender itself or a Python that has nothing to do with it, so the
 engine's interpreter is asked for, or the add-on's private environment (see `engine_setup`), or looked for
@@ -31,8 +31,14 @@ ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 CHOSEN, VARIABLE, PRIVATE, RUNNING, BESIDE = "chosen", "variable", "private", "running", "beside"
 
 
+#: The engine's process as a module: in a checkout and in the add-on's folder, and as the wheel installs it.
+WORKER, INSTALLED_WORKER = "core.worker", "photobust.worker"
+
+
 def find_root(addon: Path) -> Path:
-    """The folder with `core` and `models`: the add-on's own as it is installed, its parent in a checkout."""
+    """The folder with the engine's package: that of an installed add-on itself, else, in a checkout and in
+    site-packages, its parent.
+    """
     return addon if (addon / "core" / "worker" / "__main__.py").is_file() else addon.parent
 
 
@@ -41,7 +47,7 @@ PROJECT_ROOT = find_root(Path(__file__).resolve().parents[1])
 
 @dataclass(frozen=True)
 class Engine:
-    """A Python interpreter and the folder that holds the `core` package.
+    """A Python interpreter and the folder that holds the engine's package.
 
     backend: what runs the networks, "onnx" or "torch"; None leaves that to the engine. origin: where the
     interpreter was named; it decides what is offered if something is wrong with it. background: it gives
@@ -58,17 +64,27 @@ class Engine:
     background: bool = False
     threads: int | None = None
 
+    @property
+    def installed(self) -> bool:
+        """Whether `root` is a site-packages folder with the wheel's `photobust` in it."""
+        return (self.root / "photobust" / "worker" / "__main__.py").is_file()
+
     def command(self) -> list[str]:
         """Command line of the worker process."""
+        module = INSTALLED_WORKER if self.installed else WORKER
         options = ["--backend", self.backend] if self.backend else []
         options += ["--background"] if self.background else []
         options += ["--threads", str(self.threads)] if self.threads else []
-        return [str(self.python), "-u", "-m", "core.worker", *options]
+        return [str(self.python), "-u", "-m", module, *options]
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
         """`base` without what Blender's own Python would push onto another interpreter."""
         env = without_python_settings(base)
-        env["PYTHONPATH"] = str(self.root)
+        if self.installed:
+            # Another interpreter has a `photobust` of its own, and these site-packages would break it.
+            env["PYTHONSAFEPATH"] = "1"
+        else:
+            env["PYTHONPATH"] = str(self.root)
         env["PYTHONIOENCODING"] = "utf-8"
         return env | ONE_BLAS_THREAD
 

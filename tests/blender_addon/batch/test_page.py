@@ -204,4 +204,4 @@ def test_the_page_comes_with_the_package():
 
     project = Path(page.__file__).parents[2] / "pyproject.toml"
     data = tomllib.loads(project.read_text())["tool"]["setuptools"]["package-data"]
-    assert data["blender_addon.batch"] == [f"{page.SOURCES.name}/*"]
+    assert data["photobust_blender.batch"] == [f"{page.SOURCES.name}/*"]

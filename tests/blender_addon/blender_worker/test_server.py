@@ -29,7 +29,7 @@ def test_a_blender_and_a_python_are_started_each_its_way():
     command = blender.command()
     assert command[0] == "/opt/blender" and "--background" in command and "--factory-startup" in command
     assert command[command.index("--threads") + 1] == "2"
-    assert command[-2:] == ["--python", str(PROJECT_ROOT / "scripts/blender_worker.py")]
+    assert command[-2:] == ["--python", str(PROJECT_ROOT / "blender_addon/blender_worker/start.py")]
     assert "PYTHONPATH" not in blender.environment({}) and blender.environment({})["LP_NUM_THREADS"] == "2"
     python = Studio(Path("/usr/bin/python3.11"))
     assert python.command()[1:] == ["-u", "-m", "blender_addon.blender_worker"]

@@ -71,6 +71,17 @@ def test_core_is_found_in_a_checkout_and_in_an_installed_addon(tmp_path):
     assert find_root(addon) == addon
 
 
+def test_an_installed_wheel_is_run_by_its_own_name(tmp_path):
+    worker = tmp_path / "photobust/worker/__main__.py"
+    worker.parent.mkdir(parents=True)
+    worker.touch()
+    engine = Engine(tmp_path / "python", find_root(tmp_path / "photobust_blender"))
+    assert engine.command()[1:] == ["-u", "-m", "photobust.worker"]
+    # The site-packages of one Python would break another.
+    assert "PYTHONPATH" not in engine.environment({"PYTHONPATH": "/elsewhere"})
+    assert engine.environment({})["PYTHONSAFEPATH"] == "1"
+
+
 def test_backend_is_handed_on(tmp_path):
     assert Engine(tmp_path / "python").command()[1:] == ["-u", "-m", "core.worker"]
     assert Engine(tmp_path / "python", backend="torch").command()[-2:] == ["--backend", "torch"]
