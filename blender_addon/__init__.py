@@ -3,6 +3,22 @@
 Nothing here imports torch, mediapipe or `core`: those live in the engine, another process
 (`python -m core.worker`). Modules that need `bpy` say so in their first line; the others, and this one, run
 in any Python.
+
+A room imports only from those above it:
+
+    errors
+    blender      what any part needs of Blender; compat has all differences between versions
+    engine       find, set up, start and talk to the engine process
+    heads        read a result's files, build objects and materials, export
+    mesh         retopology, levels of detail, transfer of attributes, baking
+    render       stills, turntables, videos
+    assets       asset libraries
+    viewport     what the 3D view shows; the photo's camera
+    state        session, preferences' values, properties, runs in progress
+    ui           panels, preferences
+    operators    what the buttons do
+    registration
+    batch, blender_worker   scripts/batch.py and the Blender processes that it starts; not in the zip
 """
 
 import sys

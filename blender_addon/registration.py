@@ -4,17 +4,18 @@ import bpy
 
 from . import operators
 from .blender import log
-from .state import engine_watch, face_choice, preferences, properties, session, settings
+from .state import engine_monitor, face_search, properties, session, settings
 from .ui.drop import handlers
 from .ui.mesh_panel import PHOTOBUST_PT_mesh
 from .ui.photo_panel import PHOTOBUST_PT_photo
+from .ui.preferences import PhotobustPreferences
 from .ui.result_panel import PHOTOBUST_PT_result
 
 #: Order matters: panels and preferences refer to operators and properties.
 CLASSES: tuple[type, ...] = (
     *properties.CLASSES,
     *operators.CLASSES,
-    preferences.PhotobustPreferences,
+    PhotobustPreferences,
     PHOTOBUST_PT_photo,
     PHOTOBUST_PT_result,
     PHOTOBUST_PT_mesh,
@@ -28,13 +29,13 @@ def register() -> None:
     for one in CLASSES:
         bpy.utils.register_class(one)
     properties.register()
-    face_choice.register()
+    face_search.register()
 
 
 def unregister() -> None:
     """The same backwards; ends the engine."""
-    engine_watch.unregister()
-    face_choice.unregister()
+    engine_monitor.unregister()
+    face_search.unregister()
     properties.unregister()
     for one in reversed(CLASSES):
         bpy.utils.unregister_class(one)

@@ -89,22 +89,22 @@ def _render(options: argparse.Namespace) -> int:
         turntable.checked_frames(options.turntable)
     context = open_blend(options.file)
     ob = find_mesh(context, options.object)
-    sitter = subjects.of_object(context, ob, options.turn)
+    subject = subjects.of_object(context, ob, options.turn)
     renderer = renderers.CYCLES
-    if options.renderer != "auto" or sitter.faithful:
+    if options.renderer != "auto" or subject.faithful:
         renderer = renderers.named(options.renderer)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     if options.views:
-        turns = {out / f"render_{view}.png": sitter.seen * stills.TURNS[view] for view in options.views}
+        turns = {out / f"render_{view}.png": subject.seen * stills.TURNS[view] for view in options.views}
         stills.render(
-            sitter.build, turns, renderer, size, samples=options.samples, transparent=options.transparent
+            subject.build, turns, renderer, size, samples=options.samples, transparent=options.transparent
         )
         for path in turns:
             print(path)
     if options.turntable is not None:
         pictures, film, said = turntable.render(
-            sitter.build,
+            subject.build,
             out,
             renderer,
             frames=options.turntable,

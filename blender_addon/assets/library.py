@@ -18,13 +18,13 @@ from ..blender.temporary_data import temporary_blocks
 from ..errors import AssetError
 from ..heads.build import PHOTO_SHAPE, PREFIX, build_head
 from ..heads.export import head_image
+from ..heads.face_document import FaceDocument
 from ..heads.head_npz import FILE_NAME as HEAD_FILE
 from ..heads.head_npz import TEXTURE, read_head
 from ..heads.manifest import FILE_NAME as MANIFEST
-from ..heads.record import HeadRecord
 from ..heads.surface_import import import_surface
 from ..heads.surface_materials import head_material
-from ..render.stage import Stage
+from ..render.render_scene import RenderScene
 from ..render.subjects import SURFACE_FILE, of_folder
 from .catalogue import LOCK_NAME, catalogue_id, locked
 
@@ -63,10 +63,10 @@ def add_to_library(folder: Path, library: Path, info: AssetInfo, renderer: str) 
 
     bpy.data is left as it was. Raises AssetError, or what reading and rendering raise.
     """
-    record = HeadRecord.read(folder / MANIFEST)
+    record = FaceDocument.read(folder / MANIFEST)
     subject = of_folder(folder)
-    with Stage(subject.build, renderer, PREVIEW_SIZE, transparent=True) as stage:
-        picture = stage.shoot(subject.seen * PREVIEW_TURN)
+    with RenderScene(subject.build, renderer, PREVIEW_SIZE, transparent=True) as scene:
+        picture = scene.render_view(subject.seen * PREVIEW_TURN)
     catalogue = catalogue_id(library, info.catalogue or CATALOGUE)
     path = library / f"{bpy.path.clean_name(info.name) or 'head'}-{fingerprint(record)}.blend"
     with _names_free(info.name), temporary_blocks():
@@ -80,7 +80,7 @@ def add_to_library(folder: Path, library: Path, info: AssetInfo, renderer: str) 
     return Asset(path, subject.kind, catalogue)
 
 
-def fingerprint(record: HeadRecord) -> str:
+def fingerprint(record: FaceDocument) -> str:
     """Eight hexadecimal digits that are this photo's this face's."""
     photo, face = record.document.get("input") or {}, record.document.get("detection") or {}
     key = f"{photo.get('sha256') or photo.get('name')}:{face.get('face_index', 0)}"
@@ -116,7 +116,7 @@ def _build(folder: Path, kind: str, collection: bpy.types.Collection, name: str)
     return surface
 
 
-def _note(ob: bpy.types.Object, record: HeadRecord) -> None:
+def _note(ob: bpy.types.Object, record: FaceDocument) -> None:
     """What the head was made of: for everybody, and for the add-on's panel, without this computer's paths."""
     photo, generator = record.document.get("input") or {}, record.document.get("generator") or {}
     noted = {

@@ -26,7 +26,7 @@ class Studio:
     root: Path = PROJECT_ROOT
     threads: int | None = None
 
-    noun: ClassVar[str] = "studio (Blender)"
+    display_name: ClassVar[str] = "studio (Blender)"
     background: ClassVar[bool] = False
 
     @property

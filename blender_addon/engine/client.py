@@ -247,7 +247,7 @@ class Job:
                 if deadline is not None and not self.done and time.monotonic() > deadline:
                     self._client.kill()
                     self._error = EngineTimeoutError(
-                        f"The {self._client.engine.noun} gave no answer in {timeout:g} seconds "
+                        f"The {self._client.engine.display_name} gave no answer in {timeout:g} seconds "
                         f"(last: {self.progress.message}); it was stopped."
                     )
         except KeyboardInterrupt:

@@ -55,7 +55,7 @@ class Engine:
     """
 
     #: What messages call it.
-    noun: ClassVar[str] = "engine"
+    display_name: ClassVar[str] = "engine"
 
     python: Path
     root: Path = PROJECT_ROOT

@@ -31,7 +31,7 @@ class Program(Protocol):
     """How to start a process that speaks the engine's protocol; see `engine.Engine`."""
 
     @property
-    def noun(self) -> str:
+    def display_name(self) -> str:
         """What messages call it."""
 
     @property
@@ -83,8 +83,9 @@ class EngineProcess:
             )
         except OSError as error:
             raise EngineStartError(
-                f"The {engine.noun} could not be started with {engine.python}: {error.strerror or error}. "
-                f"Set up the {engine.noun} again, or choose another program for it."
+                f"The {engine.display_name} could not be started with {engine.python}: "
+                f"{error.strerror or error}. "
+                f"Set up the {engine.display_name} again, or choose another program for it."
             ) from error
         if not (self._popen.stdin and self._popen.stdout and self._popen.stderr):
             raise AssertionError("all three pipes were asked for")
@@ -188,11 +189,15 @@ class EngineProcess:
 
     def _died(self) -> dict[str, Any]:
         if self._closing:
-            return {"event": "died", "reason": f"The {self._engine.noun} was stopped.", "retry": False}
+            return {
+                "event": "died",
+                "reason": f"The {self._engine.display_name} was stopped.",
+                "retry": False,
+            }
         what = "stopped unexpectedly" if self._spoken else "could not start"
         code = self._popen.returncode
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        reason = f"The {self._engine.noun} {what} ({how}, {self._engine.python})."
+        reason = f"The {self._engine.display_name} {what} ({how}, {self._engine.python})."
         if "No module named" in "\n".join(self._log_tail):
             reason += " Packages are missing in that Python: set up the engine, or run `make setup`."
         last = [line for line in self._log_tail if line.strip()][-LOG_LINES_SHOWN:]

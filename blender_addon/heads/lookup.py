@@ -3,7 +3,7 @@
 import bpy
 
 from ..errors import AddonError
-from .record import HeadRecord
+from .face_document import FaceDocument
 
 
 def active_head(context: bpy.types.Context) -> bpy.types.Object | None:
@@ -16,7 +16,7 @@ def active_head(context: bpy.types.Context) -> bpy.types.Object | None:
     return None
 
 
-def the_head(context: bpy.types.Context) -> bpy.types.Object:
+def require_head(context: bpy.types.Context) -> bpy.types.Object:
     """The same where there has to be one. Raises AddonError."""
     head = active_head(context)
     if head is None:
@@ -24,12 +24,12 @@ def the_head(context: bpy.types.Context) -> bpy.types.Object:
     return head
 
 
-def record_of(head: bpy.types.Object) -> HeadRecord:
+def document_of(head: bpy.types.Object) -> FaceDocument:
     """What the engine said of the head; empty if the object does not know."""
     try:
-        return HeadRecord.parse(head.photobust.manifest)
+        return FaceDocument.parse(head.photobust.manifest)
     except ValueError:
-        return HeadRecord({})
+        return FaceDocument({})
 
 
 def is_animation_ready(head: bpy.types.Object | None) -> bool:

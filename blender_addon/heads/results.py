@@ -6,8 +6,8 @@ import bpy
 from mathutils import Vector
 
 from ..errors import AddonError
-from ..state.run import LoadedHead
 from .build import build_head
+from .loaded import LoadedHead
 from .surface_import import mesh_from_surface
 from .surface_materials import head_material
 

@@ -4,6 +4,7 @@ import bpy
 
 from ..blender import redraw
 from ..state import session
+from . import polls
 
 
 class PHOTOBUST_OT_cancel(bpy.types.Operator):
@@ -14,10 +15,7 @@ class PHOTOBUST_OT_cancel(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if session.current().run is None:
-            cls.poll_message_set("No photo is being reconstructed")
-            return False
-        return True
+        return polls.available(cls, context, polls.run_in_progress)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         run = session.current().run

@@ -4,6 +4,7 @@ import bpy
 
 from ..blender import redraw
 from ..state import session
+from . import polls
 
 
 class PHOTOBUST_OT_cancel_setup(bpy.types.Operator):
@@ -14,11 +15,7 @@ class PHOTOBUST_OT_cancel_setup(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        setup = session.current().setup
-        if setup is None or setup.done:
-            cls.poll_message_set("The engine is not being set up")
-            return False
-        return True
+        return polls.available(cls, context, polls.setup_in_progress)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         setup = session.current().setup

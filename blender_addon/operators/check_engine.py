@@ -2,8 +2,8 @@
 
 import bpy
 
-from ..state import engine_watch, settings
-from .reporting import reports_errors, tell
+from ..state import engine_monitor, settings
+from .reporting import report_message, reports_errors
 
 
 class PHOTOBUST_OT_check_engine(bpy.types.Operator):
@@ -16,9 +16,9 @@ class PHOTOBUST_OT_check_engine(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         check = settings.check_engine(context, again=True)
         if not bpy.app.background:
-            engine_watch.follow()
+            engine_monitor.start()
             return {"FINISHED"}
         state = check.wait()
         if state is not None:
-            tell(self, "INFO" if state.ready else "WARNING", state.message)
+            report_message(self, "INFO" if state.ready else "WARNING", state.message)
         return {"FINISHED"}

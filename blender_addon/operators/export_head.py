@@ -7,8 +7,8 @@ from bpy.props import EnumProperty, StringProperty
 
 from ..errors import AddonError
 from ..heads import export as head_export
-from ..heads.lookup import active_head, is_animation_ready, the_head
-from . import needs
+from ..heads.lookup import require_head
+from . import polls
 from .reporting import reports_errors
 
 FORMATS = [
@@ -34,18 +34,13 @@ class PHOTOBUST_OT_export_head(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not needs.head(cls, context) or not needs.object_mode(cls, context):
-            return False
-        if not is_animation_ready(active_head(context)):
-            cls.poll_message_set('This is a surface: make a "Head" of the photo to export one')
-            return False
-        return True
+        return polls.available(cls, context, polls.object_mode, polls.head, polls.animation_ready)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         if not self.formats:
             raise AddonError("Choose at least one format.")
-        head = the_head(context)
+        head = require_head(context)
         folder = Path(bpy.path.abspath(self.directory or head.photobust.folder))
         paths = [
             head_export.export_head(context, head, folder, name, bpy.path.clean_name(head.name))
@@ -57,6 +52,6 @@ class PHOTOBUST_OT_export_head(bpy.types.Operator):
 
     @reports_errors
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        self.directory = self.directory or the_head(context).photobust.folder
+        self.directory = self.directory or require_head(context).photobust.folder
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}

@@ -5,8 +5,8 @@ from bpy.props import EnumProperty
 
 from ..errors import AddonError
 from ..heads import landmarks as landmark_empties
-from ..heads.lookup import record_of, the_head
-from . import needs
+from ..heads.lookup import document_of, require_head
+from . import polls
 from .reporting import reports_errors
 
 #: Name in face.json, and number of the first, of each set of landmarks.
@@ -30,16 +30,16 @@ class PHOTOBUST_OT_landmarks(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return needs.object_mode(cls, context) and needs.head(cls, context)
+        return polls.available(cls, context, polls.object_mode, polls.head)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        head = the_head(context)
+        head = require_head(context)
         if landmark_empties.landmarks_of(head):
             landmark_empties.remove_landmarks(head)
             return {"FINISHED"}
         kind, first = SETS[self.points]
-        points = record_of(head).landmarks(kind)
+        points = document_of(head).landmarks(kind)
         if not len(points):
             raise AddonError("This head came without landmarks: reconstruct the photo again.")
         landmark_empties.add_landmarks(head, points, first)

@@ -6,11 +6,11 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty
 
 from ..errors import AddonError
-from ..heads.lookup import record_of, the_head
-from ..viewport import camera_match, view
+from ..heads.lookup import document_of, require_head
+from ..viewport import camera_match, view3d
 from ..viewport.backdrop import load_backdrop
-from . import needs
-from .reporting import reports_errors, tell
+from . import polls
+from .reporting import report_message, reports_errors
 
 #: Scales along the axes may differ by this much before a photo's view of the head is no longer the photo's.
 UNEVEN = 1e-4
@@ -35,12 +35,12 @@ class PHOTOBUST_OT_match_camera(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return needs.object_mode(cls, context) and needs.head(cls, context)
+        return polls.available(cls, context, polls.object_mode, polls.head)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        head = the_head(context)
-        record = record_of(head)
+        head = require_head(context)
+        record = document_of(head)
         camera = record.camera
         if camera is None:
             raise AddonError("This head came without its photo's camera: reconstruct the photo again.")
@@ -53,10 +53,14 @@ class PHOTOBUST_OT_match_camera(bpy.types.Operator):
         camera_match.set_background(owner.data, image, self.depth, self.alpha)
         scale = head.matrix_world.to_scale()
         if max(scale) - min(scale) > UNEVEN * max(scale):
-            tell(self, "WARNING", "The head is scaled unevenly, so the photo does not fit: clear its scale.")
+            report_message(
+                self, "WARNING", "The head is scaled unevenly, so the photo does not fit: clear its scale."
+            )
         places = (owner.matrix_world.translation, head.matrix_world.translation)
-        hiding = view.around(context, places)
+        hiding = view3d.around(context, places)
         if hiding is not None:
-            tell(self, "WARNING", f'"{hiding.name}" is around the head or its camera and hides the fit.')
-        view.through_camera(context)
+            report_message(
+                self, "WARNING", f'"{hiding.name}" is around the head or its camera and hides the fit.'
+            )
+        view3d.through_camera(context)
         return {"FINISHED"}

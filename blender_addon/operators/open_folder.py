@@ -5,8 +5,8 @@ from pathlib import Path
 import bpy
 
 from ..errors import AddonError
-from ..heads.lookup import the_head
-from . import needs
+from ..heads.lookup import require_head
+from . import polls
 from .reporting import reports_errors
 
 
@@ -18,11 +18,11 @@ class PHOTOBUST_OT_open_folder(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return needs.head(cls, context)
+        return polls.available(cls, context, polls.head)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        folder = Path(bpy.path.abspath(the_head(context).photobust.folder))
+        folder = Path(bpy.path.abspath(require_head(context).photobust.folder))
         if not folder.is_dir():
             raise AddonError(f"The folder {folder} is not there any more; reconstruct the photo again.")
         bpy.ops.wm.path_open(filepath=str(folder))

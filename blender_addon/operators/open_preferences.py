@@ -3,6 +3,7 @@
 import bpy
 
 from ..state.settings import PACKAGE
+from . import polls
 
 
 class PHOTOBUST_OT_open_preferences(bpy.types.Operator):
@@ -13,10 +14,7 @@ class PHOTOBUST_OT_open_preferences(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if PACKAGE not in context.preferences.addons:
-            cls.poll_message_set("The add-on is not switched on in the preferences")
-            return False
-        return True
+        return polls.available(cls, context, polls.has_preferences)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         bpy.ops.preferences.addon_show(module=PACKAGE)

@@ -9,13 +9,14 @@ from ..blender import redraw
 from ..engine.client import Progress
 from ..errors import AddonError, JobCancelledError
 from ..heads import results
-from ..state import face_choice, session, settings
+from ..heads.loaded import LoadedHead
+from ..state import face_search, session, settings
 from ..state.properties import MAKE
-from ..state.run import LoadedHead, Order, Run, parse_faces
+from ..state.reconstruction import ReconstructionRequest, ReconstructionRun, parse_faces
 from ..state.session import Message
-from ..viewport import view
-from . import needs
-from .reporting import report_error, reports_errors, tell
+from ..viewport import view3d
+from . import polls
+from .reporting import report_error, report_message, reports_errors
 
 #: Seconds between looks at what the engine does.
 TICK = 0.05
@@ -49,7 +50,7 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
 
-    _run: Run
+    _run: ReconstructionRun
     _pending: list[LoadedHead] | None
 
     make: StringProperty(
@@ -60,7 +61,7 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return needs.nothing_running(cls) and needs.object_mode(cls, context) and needs.engine(cls)
+        return polls.available(cls, context, polls.nothing_running, polls.object_mode, polls.engine_usable)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -122,11 +123,11 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         self._shown: Progress | None = None
         now = session.current()
         now.message = Message()
-        order = self._order(context)
+        request = self._request(context)
         self._make = self.make.upper() or context.scene.photobust.make
-        self._run = now.run = Run(now.client(settings.engine_choice(context).find()), order)
+        self._run = now.run = ReconstructionRun(now.client(settings.engine_choice(context).find()), request)
 
-    def _order(self, context: bpy.types.Context) -> Order:
+    def _request(self, context: bpy.types.Context) -> ReconstructionRequest:
         panel = context.scene.photobust
         photo = Path(bpy.path.abspath(self.filepath or panel.photo)) if self.filepath or panel.photo else None
         if photo is None:
@@ -136,7 +137,7 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         focal = self.focal_mm or (panel.focal_mm if panel.use_own_focal and not self.filepath else 0.0)
         faces = parse_faces(self.faces)
         if faces is None and not self.filepath:
-            faces = face_choice.chosen_faces(context)
+            faces = face_search.chosen_faces(context)
             if faces == ():
                 raise AddonError("No face is ticked: tick those that heads are to be made of.")
         make = self.make.upper() or panel.make
@@ -144,7 +145,7 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
             raise AddonError(f'"{self.make}" cannot be made: say SURFACE, HEAD or BOTH.')
         texture = int(panel.texture)
         folder = settings.results_folder(context)
-        return Order(photo, folder, focal or None, faces, make != "SURFACE", texture)
+        return ReconstructionRequest(photo, folder, focal or None, faces, make != "SURFACE", texture)
 
     def _tick(self, context: bpy.types.Context) -> set[str] | None:
         """Go on a little; what ends the operator, or None."""
@@ -186,13 +187,14 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         made = [there[name] for name in self._made if name in there]
         if made:
             results.select_only(context.view_layer, made)
-            view.show_heads(context, settings.current(context))
+            wanted = settings.current(context)
+            view3d.show_heads(context, show_colors=wanted.show_colors, frame=wanted.frame_head)
         what = "a head" if len(self._made) == 1 else f"{len(self._made)} heads"
         if self._run.restarted:
-            tell(self, "WARNING", RESTARTED)
+            report_message(self, "WARNING", RESTARTED)
         else:
             session.current().message = Message()
-            self.report({"INFO"}, f"Made {what} from {self._run.order.photo.name}")
+            self.report({"INFO"}, f"Made {what} from {self._run.request.photo.name}")
         return {"FINISHED"}
 
     def _give_up(self, error: Exception) -> set[str]:

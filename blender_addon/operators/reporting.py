@@ -1,4 +1,4 @@
-"""How operators tell what went wrong: a report, a line in the panel, details in the log. Needs bpy."""
+"""How operators report what went wrong: a report, a line in the panel, details in the log. Needs bpy."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from ..state.session import Message
 UNEXPECTED = "Something went wrong that nobody thought of ({}). Press Open Log, and report it with the log."
 
 
-def tell(operator: bpy.types.Operator, level: str, text: str) -> None:
+def report_message(operator: bpy.types.Operator, level: str, text: str) -> None:
     """Report `text` (`level`: INFO, WARNING, ERROR), show it in the panel and note it in the log."""
     session.current().message = Message(level, text)
     LOGGER.info("%s: %s", level, text)
@@ -23,21 +23,21 @@ def tell(operator: bpy.types.Operator, level: str, text: str) -> None:
 
 
 def report_error(operator: bpy.types.Operator, error: BaseException) -> set[str]:
-    """Tell an error as far as it is the user's business; returns what ends the operator."""
+    """Report an error as far as it is the user's business; returns what ends the operator."""
     if isinstance(error, JobCancelledError):
-        tell(operator, "INFO", str(error))
+        report_message(operator, "INFO", str(error))
     elif isinstance(error, AddonError):
-        tell(operator, "ERROR", str(error))
+        report_message(operator, "ERROR", str(error))
     else:
         LOGGER.error("unexpected", exc_info=error)
-        tell(operator, "ERROR", UNEXPECTED.format(f"{type(error).__name__}: {error}"))
+        report_message(operator, "ERROR", UNEXPECTED.format(f"{type(error).__name__}: {error}"))
     return {"CANCELLED"}
 
 
 def reports_errors(method: Callable[..., set[str]]) -> Callable[..., set[str]]:
-    """Decorator of an operator's `execute` or `invoke`: its errors are told, not raised."""
+    """Decorator of an operator's `execute` or `invoke`: its errors are reported, not raised."""
 
-    def told(operator: bpy.types.Operator, *arguments: Any) -> set[str]:
+    def reporting(operator: bpy.types.Operator, *arguments: Any) -> set[str]:
         try:
             return method(operator, *arguments)
         except Exception as error:  # the last place before Blender shows a traceback
@@ -45,5 +45,5 @@ def reports_errors(method: Callable[..., set[str]]) -> Callable[..., set[str]]:
 
     # Blender counts the arguments of what it registers, so they cannot be left open.
     if method.__name__ == "invoke":
-        return lambda self, context, event: told(self, context, event)
-    return lambda self, context: told(self, context)
+        return lambda self, context, event: reporting(self, context, event)
+    return lambda self, context: reporting(self, context)

@@ -4,8 +4,8 @@ import bpy
 from bpy.props import EnumProperty, IntProperty
 
 from ..mesh import retopology
-from . import needs
-from .reporting import reports_errors, tell
+from . import polls
+from .reporting import report_message, reports_errors
 
 SIZES = [
     ("0", "None", "Keep the colours in the vertices only"),
@@ -39,13 +39,7 @@ class PHOTOBUST_OT_retopologize(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not needs.object_mode(cls, context):
-            return False
-        active = context.active_object
-        if active is None or active.type != "MESH":
-            cls.poll_message_set("Select a mesh object")
-            return False
-        return True
+        return polls.available(cls, context, polls.object_mode, polls.mesh)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -60,7 +54,7 @@ class PHOTOBUST_OT_retopologize(bpy.types.Operator):
         finally:
             if context.window:
                 context.window.cursor_set("DEFAULT")
-        tell(self, "INFO", f"{new.name}: {report.quads} quads. {original.name} is hidden.")
+        report_message(self, "INFO", f"{new.name}: {report.quads} quads. {original.name} is hidden.")
         for text in report.remarks():
-            tell(self, "WARNING", text)
+            report_message(self, "WARNING", text)
         return {"FINISHED"}

@@ -8,9 +8,9 @@ from ..blender import compat
 from ..engine.locate import environment_folder
 from ..engine.setup import EngineSetup, SetupPlan, plan_setup
 from ..errors import AddonError
-from ..state import engine_watch, session, settings
-from . import needs
-from .reporting import reports_errors, tell
+from ..state import engine_monitor, session, settings
+from . import polls
+from .reporting import report_message, reports_errors
 
 DIALOG_WIDTH = 640
 
@@ -23,12 +23,7 @@ class PHOTOBUST_OT_setup_engine(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not compat.online_access():
-            cls.poll_message_set(
-                "Blender is set to stay offline: tick Preferences > System > Network > Allow Online Access"
-            )
-            return False
-        return needs.nothing_running(cls)
+        return polls.available(cls, context, polls.online, polls.nothing_running)
 
     @reports_errors
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -49,7 +44,7 @@ class PHOTOBUST_OT_setup_engine(bpy.types.Operator):
         setup.start()
         now.setup, now.setup_log = setup, setup.log_path
         if not bpy.app.background:
-            engine_watch.follow()
+            engine_monitor.start()
             return {"FINISHED"}
         try:
             setup.wait()
@@ -59,7 +54,7 @@ class PHOTOBUST_OT_setup_engine(bpy.types.Operator):
         state = settings.check_engine(context, again=True).wait()
         if state is None or not state.ready:
             raise AddonError(state.message if state else "The engine was set up, but cannot be checked.")
-        tell(self, "INFO", "The engine is set up.")
+        report_message(self, "INFO", "The engine is set up.")
         return {"FINISHED"}
 
 

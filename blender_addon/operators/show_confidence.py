@@ -3,8 +3,8 @@
 import bpy
 
 from ..heads import surface_materials as materials
-from ..heads.lookup import active_head, the_head
-from . import needs
+from ..heads.lookup import require_head
+from . import polls
 from .reporting import reports_errors
 
 
@@ -17,15 +17,10 @@ class PHOTOBUST_OT_show_confidence(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not (needs.object_mode(cls, context) and needs.head(cls, context)):
-            return False
-        if not materials.has_confidence(active_head(context)):
-            cls.poll_message_set("This head has lost its confidence attribute, or its own material")
-            return False
-        return True
+        return polls.available(cls, context, polls.object_mode, polls.head, polls.confidence)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        head = the_head(context)
+        head = require_head(context)
         materials.show_confidence(head, not materials.shows_confidence(head))
         return {"FINISHED"}

@@ -3,8 +3,8 @@
 import bpy
 
 from ..blender import redraw
-from ..state import face_choice, session
-from . import needs
+from ..state import face_search, session
+from . import polls
 from .reporting import reports_errors
 
 
@@ -16,14 +16,11 @@ class PHOTOBUST_OT_stop_engine(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if session.current().engine_pid is None:
-            cls.poll_message_set("The engine is not running")
-            return False
-        return needs.nothing_running(cls)
+        return polls.available(cls, context, polls.engine_running, polls.nothing_running)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        face_choice.forget()
+        face_search.forget()
         session.current().stop_engine()
         redraw.sidebars()
         return {"FINISHED"}

@@ -10,8 +10,8 @@ from ..errors import AddonError, JobCancelledError
 from ..heads.lookup import active_head
 from ..render import renderers, subjects
 from ..render.turntable import FRAMES, SIZE, Turntable
-from . import needs
-from .reporting import report_error, reports_errors, tell
+from . import polls
+from .reporting import report_error, report_message, reports_errors
 
 #: Seconds between pictures in which Blender can draw and hear Esc.
 TICK = 0.02
@@ -42,11 +42,7 @@ class PHOTOBUST_OT_turntable(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        ob = context.active_object
-        if ob is None or ob.type != "MESH":
-            cls.poll_message_set("Select a mesh object")
-            return False
-        return needs.nothing_running(cls)
+        return polls.available(cls, context, polls.mesh, polls.nothing_running)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -104,14 +100,14 @@ class PHOTOBUST_OT_turntable(bpy.types.Operator):
         if not self.directory:
             raise AddonError("Choose a folder for the pictures.")
         ob = context.active_object
-        sitter = subjects.of_object(context, ob)
+        subject = subjects.of_object(context, ob)
         renderer = renderers.CYCLES
-        if self.renderer != "auto" or sitter.faithful:
+        if self.renderer != "auto" or subject.faithful:
             renderer = renderers.named(self.renderer)
         self._folder = Path(bpy.path.abspath(self.directory))
         stem = f"{bpy.path.clean_name(ob.name)}_turntable"
         self._turn = Turntable(
-            sitter.build, self._folder, renderer, frames=self.frames, size=self.size, stem=stem
+            subject.build, self._folder, renderer, frames=self.frames, size=self.size, stem=stem
         )
 
     def _show(self, context: bpy.types.Context) -> None:
@@ -124,9 +120,9 @@ class PHOTOBUST_OT_turntable(bpy.types.Operator):
     def _finish(self) -> set[str]:
         pictures, film, said = self._turn.finish("auto" if self.film else "none")
         what = f"{len(pictures)} pictures" + (f" and {film.name}" if film else "")
-        tell(self, "INFO", f"Wrote {what} to {self._folder}")
+        report_message(self, "INFO", f"Wrote {what} to {self._folder}")
         if self.film and not film:
-            tell(self, "WARNING", f"Wrote {what}, but no film: {said}")
+            report_message(self, "WARNING", f"Wrote {what}, but no film: {said}")
         return {"FINISHED"}
 
     def _stop(self, context: bpy.types.Context) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..blender.images import save_png
 from ..errors import RenderError
-from .stage import Stage
+from .render_scene import RenderScene
 from .subjects import Build
 
 #: Degrees about the vertical axis; positive ones show the subject's right side.
@@ -27,9 +27,9 @@ def render(
 
     `size`: side in pixels. Raises RenderError.
     """
-    with Stage(build, renderer, size, samples, transparent) as stage:
+    with RenderScene(build, renderer, size, samples, transparent) as scene:
         for path, turn in turns.items():
-            save_png(path, stage.shoot(turn))
+            save_png(path, scene.render_view(turn))
 
 
 def checked_size(size: int) -> int:

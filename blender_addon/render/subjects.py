@@ -1,4 +1,4 @@
-"""What is photographed on a stage: the head or surface of a result's folder, or any object. Needs bpy."""
+"""What is rendered: the head or surface of a result's folder, or any object. Needs bpy."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from ..heads.surface_import import CONFIDENCE_ATTRIBUTE, mesh_from_surface
 from ..heads.surface_materials import SWITCH_NODE, head_material
 from . import lighting
 from .previews import better_side, seen_side
-from .stage import Subject, distance_for
+from .render_scene import Subject, distance_for
 
 Build = Callable[[bpy.types.Collection], Subject]
 
@@ -33,7 +33,7 @@ ROUGHNESS = {"skin": 0.62, "eyes": 0.25, "mouth": 0.4, "lashes": 0.9}
 
 @dataclass(frozen=True)
 class SubjectSpec:
-    """Who or what is going to be photographed; `build` makes the subject on a stage.
+    """Who or what is going to be rendered; `build` makes the subject in a collection.
 
     kind: "head", "surface" or "object". seen: +1 if the photo saw the subject's right side better, or there
     is no photo, else -1. faithful: Workbench shows it in its own colours.
@@ -142,7 +142,7 @@ def _evaluated(
     ob: bpy.types.Object, collection: bpy.types.Collection, frame: float
 ) -> tuple[bpy.types.Mesh, Matrix]:
     """A mesh of its own with the object's modifiers and shapes applied, and where the object stands."""
-    # A copy in the stage's scene: the object itself may be hidden, or in no scene, and not be worked out.
+    # A copy in the render scene: the object itself may be hidden, or in no scene, and not be worked out.
     scene = next(scene for scene in bpy.data.scenes if scene.collection == collection)
     scene.frame_set(int(frame), subframe=frame - int(frame))
     copy = ob.copy()

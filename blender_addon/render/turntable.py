@@ -10,7 +10,7 @@ from ..blender.images import save_png
 from ..blender.temporary_data import Closing
 from ..errors import RenderError, VideoError
 from . import video
-from .stage import Stage
+from .render_scene import RenderScene
 from .subjects import Build
 
 STEM = "turntable"
@@ -46,7 +46,7 @@ class Turntable(Closing):
             shutil.rmtree(self._partial, ignore_errors=True)
             self._partial.mkdir(parents=True)
             self._stack.callback(shutil.rmtree, self._partial, ignore_errors=True)
-            self._stage = self._stack.enter_context(Stage(build, renderer, size, samples))
+            self._scene = self._stack.enter_context(RenderScene(build, renderer, size, samples))
         except OSError as error:
             raise RenderError(f"The folder {out} cannot be written: {error.strerror}.") from error
         except BaseException:
@@ -56,7 +56,8 @@ class Turntable(Closing):
     def step(self) -> bool:
         """Render the next picture; whether there are more to come. Raises RenderError."""
         save_png(
-            self._partial / (video.PATTERN % self.done), self._stage.shoot(self.done * 360.0 / self.frames)
+            self._partial / (video.PATTERN % self.done),
+            self._scene.render_view(self.done * 360.0 / self.frames),
         )
         self.done += 1
         return self.done < self.frames

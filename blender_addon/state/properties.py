@@ -11,7 +11,7 @@ from bpy.props import (
     StringProperty,
 )
 
-from . import face_choice, session
+from . import face_search, session
 
 #: 35 mm equivalent focal lengths, mm, that the engine takes for credible.
 FOCAL_RANGE = (8.0, 2000.0)
@@ -33,7 +33,7 @@ class PhotobustSceneSettings(bpy.types.PropertyGroup):
         name="Photo",
         description="The photo to make a head of",
         # No FILE_PATH: its folder button shows all files; the panel has one that shows pictures.
-        update=lambda self, context: face_choice.photo_changed(context),
+        update=lambda self, context: face_search.photo_changed(context),
     )
     use_own_focal: BoolProperty(
         name="Own Focal Length",

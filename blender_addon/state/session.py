@@ -18,7 +18,7 @@ from ..engine.client import Job, WorkerClient
 from ..engine.locate import Engine, find_engine
 from ..engine.setup import EngineSetup
 from ..engine.state import EngineState, locate
-from .run import Run
+from .reconstruction import ReconstructionRun
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Message:
 
 
 @dataclass
-class Look:
+class FaceSearch:
     """Looking for the faces of a photo that was just chosen, before anything is made of it.
 
     `answer`: the engine's, None until it is there or if it failed.
@@ -88,8 +88,8 @@ class Session:
         """`log` is called with the engine's words, on another thread; they end up in `log_path`."""
         self.log_path = log_path
         self.message = Message()
-        self.run: Run | None = None
-        self.look: Look | None = None
+        self.run: ReconstructionRun | None = None
+        self.face_search: FaceSearch | None = None
         #: The engine being set up; None when that is over. `setup_log`: of the last time.
         self.setup: EngineSetup | None = None
         self.setup_log: Path | None = None

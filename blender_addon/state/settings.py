@@ -16,7 +16,7 @@ PACKAGE = (__package__ or "photobust.state").rpartition(".")[0]
 
 
 @dataclass(frozen=True)
-class Settings:
+class PreferenceValues:
     """The preferences as plain values."""
 
     engine_python: str = ""
@@ -25,13 +25,13 @@ class Settings:
     frame_head: bool = True
 
 
-def current(context: bpy.types.Context) -> Settings:
+def current(context: bpy.types.Context) -> PreferenceValues:
     """The preferences; their defaults if the add-on was registered without being switched on."""
     addon = context.preferences.addons.get(PACKAGE)
     if addon is None or addon.preferences is None:
-        return Settings()
+        return PreferenceValues()
     found = addon.preferences
-    return Settings(found.engine_python, found.results_folder, found.show_colors, found.frame_head)
+    return PreferenceValues(found.engine_python, found.results_folder, found.show_colors, found.frame_head)
 
 
 def forget_engine_python(context: bpy.types.Context) -> None:

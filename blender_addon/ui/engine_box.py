@@ -4,13 +4,13 @@ import bpy
 
 from ..blender import compat
 from ..engine.state import Action, EngineState
-from ..state import engine_watch, session
+from ..state import engine_monitor, session
 from .text import draw_text
 
 
 def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """For the preferences: always there, with all its buttons."""
-    engine_watch.ensure_checked(context)
+    engine_monitor.ensure_checked(context)
     box = layout.box()
     if _draw_setup(box, context):
         return
@@ -28,7 +28,7 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 
 def draw_if_wanting(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """For the panel: only if something has to be done, or is being done."""
-    engine_watch.ensure_checked(context)
+    engine_monitor.ensure_checked(context)
     if session.current().setup is not None:
         _draw_setup(layout.box(), context)
         return

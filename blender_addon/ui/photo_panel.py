@@ -5,7 +5,7 @@ from typing import Any
 import bpy
 
 from ..blender import compat
-from ..state import face_choice
+from ..state import face_search
 from . import engine_box
 from .text import draw_message, draw_text
 
@@ -43,14 +43,14 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     row = layout.row(align=True)
     row.prop(chosen, "photo", text="", icon="IMAGE_DATA")
     row.operator("photobust.choose_photo", text="", icon="FILEBROWSER")
-    answer = face_choice.answer_for(context.scene)
+    answer = face_search.answer_for(context.scene)
     _draw_focal(layout, chosen, answer)
     layout.row(align=True).prop(chosen, "make", expand=True)
     if chosen.make != "SURFACE":
         layout.prop(chosen, "texture")
     if answer:
         _draw_faces(layout, context)
-    elif face_choice.is_looking():
+    elif face_search.is_searching():
         layout.label(text="Looking for faces", icon="TIME")
 
 
@@ -77,7 +77,7 @@ def _draw_faces(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     for face in faces:
         cell = grid.box().column(align=True)
         cell.enabled = face.usable
-        icon = face_choice.icon_of(face)
+        icon = face_search.icon_of(face)
         if icon:
             cell.template_icon(icon, scale=THUMBNAIL_SCALE)
         cell.prop(face, "use", text=f"{face.index + 1}: {face.label}" if face.usable else "too small")

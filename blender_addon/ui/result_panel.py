@@ -4,7 +4,7 @@ import bpy
 
 from ..heads import landmarks as landmark_empties
 from ..heads import surface_materials as materials
-from ..heads.lookup import active_head, is_animation_ready, record_of, the_head
+from ..heads.lookup import active_head, document_of, is_animation_ready, require_head
 from ..heads.verdict import Grade, verdict
 from .text import draw_text
 
@@ -25,8 +25,8 @@ class PHOTOBUST_PT_result(bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        head = the_head(context)
-        record = record_of(head)
+        head = require_head(context)
+        record = document_of(head)
         layout.label(text=head.name, icon="USER")
         found = verdict(record.quality)
         if found:

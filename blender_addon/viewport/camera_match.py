@@ -5,7 +5,7 @@ import math
 import bpy
 from mathutils import Matrix, Vector
 
-from ..heads.record import PhotoCamera
+from ..heads.face_document import PhotoCamera
 
 #: Diagonal of 35 mm film, mm: with a sensor of that diagonal, Blender shows the focal length as EXIF has it.
 FILM_DIAGONAL_MM = 43.27

@@ -15,7 +15,7 @@ from blender_addon.heads.head_npz import read_head
 from blender_addon.heads.ply import SurfaceMesh
 from blender_addon.mesh.decimation import decimated
 
-SCRIPT = Path(__file__).parents[1] / "inside_view.py"
+SCRIPT = Path(__file__).with_name("inside_page_model.py")
 #: Components of glTF as numpy's, and how many a type has.
 COMPONENTS = {5120: np.int8, 5121: np.uint8, 5123: np.uint16, 5125: np.uint32}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}

@@ -9,7 +9,7 @@ import pytest
 from blender_addon.errors import HeadFileError
 from blender_addon.heads.head_npz import read_head
 
-SCRIPT = Path(__file__).parents[1] / "inside_head.py"
+SCRIPT = Path(__file__).with_name("inside_heads.py")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from blender_addon.engine.client import WorkerClient
 from blender_addon.engine.locate import find_engine
 
-SCRIPT = Path(__file__).parents[1] / "inside_retopology.py"
+SCRIPT = Path(__file__).with_name("inside_retopology.py")
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ import pytest
 from blender_addon.render.mp4 import boxes
 from tests.conftest import ROOT
 
-SCRIPT = Path(__file__).parents[1] / "inside_render.py"
+SCRIPT = Path(__file__).with_name("inside_render.py")
 
 pytestmark = pytest.mark.slow
 

@@ -153,7 +153,7 @@ def test_an_artists_first_head(window, photo, keep, tmp_path):
     start = window.ask("time.monotonic()")
     pick(window, photo)
     assert Path(window.ask("bpy.context.scene.photobust.photo")) == photo
-    looking = f"sys.modules['{module}.face_choice'].is_looking()"
+    looking = f"sys.modules['{module}.state.face_search'].is_searching()"
     window.wait_until(lambda: window.ask(f"{STATE}.engine_ready and not {looking}"), 60, "the engine")
     assert window.ask(f"{STATE}.message_level != 'ERROR'"), window.ask(f"{STATE}.message")
     times["longest pause while choosing a photo"] = window.ask(f"longest_pause({start})")
@@ -218,7 +218,7 @@ def test_an_artists_first_head(window, photo, keep, tmp_path):
     window.wait_until(lambda: window.ask(HEADS) == made, 20, "the head to be redone")
 
     # Blender is killed: the engine goes with it.
-    engine = window.ask(f"sys.modules['{module}.session'].current().engine_pid")
+    engine = window.ask(f"sys.modules['{module}.state.session'].current().engine_pid")
     assert Path(f"/proc/{engine}").exists()
     window.process.kill()
     window.wait_until(lambda: ended(engine), 20, "the engine to end with Blender")

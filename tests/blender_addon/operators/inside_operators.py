@@ -1,4 +1,6 @@
-"""Checks of the add-on, run by test_addon.py in a fresh process: `inside_addon.py --check NAME FOLDER ...`.
+"""Checks of the operators, run by test_operators.py in a fresh process.
+
+`inside_operators.py --check NAME FOLDER ...`.
 
 Prints "NAME passed" at the end; an assertion that fails ends the process with code 1. The engine's Python is
 in PHOTOBUST_PYTHON.
@@ -10,16 +12,17 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 import bpy
 import numpy as np
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Euler, Vector
+
+from tests.blender_addon.inside import main
 
 NAME = "blender_addon"
 
@@ -494,11 +497,4 @@ def check_turned_photos(folder):
 
 
 if __name__ == "__main__":
-    try:
-        check, where, *rest = sys.argv[sys.argv.index("--check") + 1 :]
-        globals()["check_" + check](Path(where), *rest)
-    except BaseException:
-        traceback.print_exc()
-        sys.stdout.flush()
-        sys.exit(1)
-    print(check, "passed")
+    main(globals())

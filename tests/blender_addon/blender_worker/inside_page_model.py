@@ -1,7 +1,7 @@
-"""Checks of the light models that the batch's page shows, run by test_view.py in a fresh process.
+"""Checks of the light models that the batch's page shows, run by test_preview_model.py in a fresh process.
 
-`inside_view.py --check head|surface|refused FOLDER`; prints "CHECK passed" at the end; an assertion that
-fails ends the process with code 1.
+`inside_page_model.py --check head|surface|refused FOLDER`; prints "CHECK passed" at the end; an assertion
+that fails ends the process with code 1.
 """
 
 import base64
@@ -9,10 +9,9 @@ import json
 import re
 import struct
 import sys
-import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 import bpy
@@ -21,6 +20,7 @@ import numpy as np
 from blender_addon.blender_worker.steps import load_step
 from blender_addon.errors import AddonError, StepError
 from blender_addon.heads.ply import read_ply
+from tests.blender_addon.inside import main
 
 run = load_step("view")
 COLLECTIONS = ("images", "meshes", "objects", "scenes", "materials")
@@ -118,16 +118,5 @@ def check_refused(folder):
     assert not (folder / "view.js").exists() and not list(folder.glob("*.part"))
 
 
-def main():
-    arguments = sys.argv[sys.argv.index("--check") + 1 :]
-    name, folder = arguments[0], Path(arguments[1])
-    try:
-        globals()[f"check_{name}"](folder)
-    except BaseException:
-        traceback.print_exc()
-        sys.stdout.flush()
-        sys.exit(1)
-    print(f"{name} passed")
-
-
-main()
+if __name__ == "__main__":
+    main(globals())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blender_addon.errors import SurfaceFileError
-from blender_addon.heads.record import HeadRecord
+from blender_addon.heads.face_document import FaceDocument
 
 DOCUMENT = {
     "schema_version": 1,
@@ -22,7 +22,7 @@ DOCUMENT = {
 
 
 def test_the_camera_projects_as_the_photo_does():
-    camera = HeadRecord(DOCUMENT).camera
+    camera = FaceDocument(DOCUMENT).camera
     # The head frame's origin is 0.5 m before the camera, on its axis; 1 cm up is 10 px up.
     np.testing.assert_allclose(
         camera.project(np.array([[0, 0, 0], [0, 0, 0.01]])), [[299.5, 199.5], [299.5, 189.5]]
@@ -30,8 +30,8 @@ def test_the_camera_projects_as_the_photo_does():
 
 
 def test_what_is_kept_in_a_blend_is_enough_and_small():
-    text = HeadRecord(DOCUMENT).compact()
-    kept = HeadRecord.parse(text)
+    text = FaceDocument(DOCUMENT).compact()
+    kept = FaceDocument.parse(text)
     assert "detection" not in kept.document and len(text) < 1000
     assert kept.camera is not None and kept.orientation == 6
     assert kept.quality == {"seen_share": 0.4} and kept.timings == {"network": 0.1}
@@ -41,22 +41,22 @@ def test_what_is_kept_in_a_blend_is_enough_and_small():
 
 @pytest.mark.parametrize("part", ["input", "camera", "pose"])
 def test_a_record_without_its_parts_has_no_camera(part):
-    assert HeadRecord({k: v for k, v in DOCUMENT.items() if k != part}).camera is None
-    assert HeadRecord({**DOCUMENT, part: {}}).camera is None
+    assert FaceDocument({k: v for k, v in DOCUMENT.items() if k != part}).camera is None
+    assert FaceDocument({**DOCUMENT, part: {}}).camera is None
 
 
 @pytest.mark.parametrize("orientation", [0, 9, "6", None])
 def test_orientations_that_do_not_exist_turn_nothing(orientation):
-    assert HeadRecord({"input": {"orientation": orientation}}).orientation == 1
+    assert FaceDocument({"input": {"orientation": orientation}}).orientation == 1
 
 
 def test_files_that_cannot_be_used_are_told(tmp_path):
     path = tmp_path / "face.json"
     with pytest.raises(SurfaceFileError, match=r"face\.json cannot be read"):
-        HeadRecord.read(path)
+        FaceDocument.read(path)
     for text in ("", "[1, 2]", '{"input": '):
         path.write_text(text)
         with pytest.raises(SurfaceFileError, match="Reconstruct the photo again"):
-            HeadRecord.read(path)
+            FaceDocument.read(path)
     path.write_text(json.dumps(DOCUMENT), "utf-8")
-    assert HeadRecord.read(path).document == DOCUMENT
+    assert FaceDocument.read(path).document == DOCUMENT

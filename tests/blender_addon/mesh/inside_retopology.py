@@ -6,10 +6,9 @@ the process with code 1.
 
 import json
 import sys
-import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 import bpy
@@ -27,6 +26,7 @@ from blender_addon.mesh import lods, retopology, topology
 from blender_addon.mesh.arrays import read, read_quads, read_triangles
 from blender_addon.mesh.closest_point import Surface
 from blender_addon.mesh.uv_raster import overlap
+from tests.blender_addon.inside import main
 
 KINDS = ("scenes", "objects", "meshes", "materials", "images", "collections", "worlds")
 
@@ -410,22 +410,5 @@ def check_attached(folder):
         bpy.data.meshes.remove(mesh)
 
 
-CHECKS = {name[6:]: value for name, value in list(globals().items()) if name.startswith("check_")}
-
-
-def main():
-    arguments = sys.argv[sys.argv.index("--check") + 1 :]
-    name, folder, *more = arguments
-    try:
-        CHECKS[name](Path(folder), *more)
-        print(f"{name} passed")
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.exit(code)
-
-
 if __name__ == "__main__":
-    main()
+    main(globals())

@@ -14,7 +14,7 @@ from ..blender import redraw
 from ..blender.log import LOGGER
 from ..errors import AddonError
 from . import session, settings
-from .session import Look, Message
+from .session import FaceSearch, Message
 
 TICK = 0.1
 
@@ -69,27 +69,27 @@ def start(context: bpy.types.Context, photo: Path) -> None:
     except AddonError as error:
         LOGGER.info("no look for faces: %s", error)
         return
-    now.look = Look(photo, job)
+    now.face_search = FaceSearch(photo, job)
     if not bpy.app.timers.is_registered(_tick):
         bpy.app.timers.register(_tick, first_interval=TICK)
 
 
 def forget() -> None:
     """No photo, no faces."""
-    session.current().look = None
+    session.current().face_search = None
     bpy.context.window_manager.photobust.faces.clear()
 
 
 def answer_for(scene: bpy.types.Scene) -> dict[str, Any] | None:
     """What is known of the scene's photo; None while nothing is."""
-    look = session.current().look
-    return look.answer if look and look.photo == chosen_photo(scene) else None
+    search = session.current().face_search
+    return search.answer if search and search.photo == chosen_photo(scene) else None
 
 
-def is_looking() -> bool:
+def is_searching() -> bool:
     """Whether the engine is still at it."""
-    look = session.current().look
-    return bool(look and not look.job.done)
+    search = session.current().face_search
+    return bool(search and not search.job.done)
 
 
 def chosen_faces(context: bpy.types.Context) -> tuple[int, ...] | None:
@@ -108,19 +108,19 @@ def icon_of(face: bpy.types.PropertyGroup) -> int:
 
 
 def _tick() -> float | None:
-    look = session.current().look
-    if look is None:
+    search = session.current().face_search
+    if search is None:
         return None
-    look.job.poll()
-    if not look.job.done:
+    search.job.poll()
+    if not search.job.done:
         return TICK
     try:
-        look.answer = look.job.result()
+        search.answer = search.job.result()
     except AddonError as error:
         # Whoever goes on with this photo is told then; so far nothing was asked for.
         LOGGER.info("looking for faces: %s", error)
     else:
-        _show(look.answer)
+        _show(search.answer)
     redraw.sidebars()
     return None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("inside_addon.py")
+SCRIPT = Path(__file__).with_name("inside_operators.py")
 
 pytestmark = pytest.mark.slow
 

@@ -3,8 +3,8 @@
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
-from ..ui import engine_box
-from . import settings
+from ..state import settings
+from . import engine_box
 
 
 def _engine_chosen(_preferences: "PhotobustPreferences", context: bpy.types.Context) -> None:

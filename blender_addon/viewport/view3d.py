@@ -6,18 +6,17 @@ import bpy
 from mathutils import Vector
 
 from ..heads.lookup import is_animation_ready
-from ..state.settings import Settings
 
 
-def show_heads(context: bpy.types.Context, settings: Settings) -> None:
+def show_heads(context: bpy.types.Context, *, show_colors: bool, frame: bool) -> None:
     """Let the view that the button was pressed in show the selected heads, as far as the user wants that."""
     space = context.space_data
     if space is None or space.type != "VIEW_3D":
         return
     solid = space.shading.type == "SOLID" and space.shading.color_type == "MATERIAL"
-    if settings.show_colors and solid:
+    if show_colors and solid:
         space.shading.color_type = "TEXTURE" if is_animation_ready(context.active_object) else "VERTEX"
-    if settings.frame_head and space.region_3d is not None and not space.region_quadviews:
+    if frame and space.region_3d is not None and not space.region_quadviews:
         region = next(region for region in context.area.regions if region.type == "WINDOW")
         with context.temp_override(area=context.area, region=region):
             bpy.ops.view3d.view_selected()

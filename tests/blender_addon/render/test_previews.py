@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("inside_blender.py")
+SCRIPT = Path(__file__).with_name("inside_previews.py")
 NO_OPENGL = {"LIBGL_DRIVERS_PATH": "/nonexistent", "__EGL_VENDOR_LIBRARY_DIRS": "/nonexistent"}
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ from blender_addon.errors import (
     JobFailedError,
     SurfaceFileError,
 )
-from blender_addon.state.run import Order, Run, parse_faces
+from blender_addon.state.reconstruction import ReconstructionRequest, ReconstructionRun, parse_faces
 from blender_addon.state.session import EngineChoice, Session
 
 FAKE_ENGINE = Engine(Path(sys.executable), Path(__file__).parents[2] / "fake_engine")
@@ -31,14 +31,14 @@ def order(tmp_path):
     def make(stem, **more):
         path = tmp_path / f"{stem}.jpg"
         path.write_bytes(b"a photo")
-        return Order(path, tmp_path / "out", **more)
+        return ReconstructionRequest(path, tmp_path / "out", **more)
 
     return make
 
 
 def test_heads_are_read(client, order, tmp_path):
     progress = []
-    run = Run(client, order("two"))
+    run = ReconstructionRun(client, order("two"))
     heads = run.wait(progress.append)
     assert [head.name for head in heads] == ["two_1", "two_2"]
     assert all(head.folder.parent == tmp_path / "out" for head in heads)
@@ -50,7 +50,7 @@ def test_heads_are_read(client, order, tmp_path):
 
 
 def test_polling_never_waits(client, order):
-    run = Run(client, order("slow"))
+    run = ReconstructionRun(client, order("slow"))
     longest, deadline = 0.0, time.monotonic() + 0.5
     while time.monotonic() < deadline:
         start = time.monotonic()
@@ -65,7 +65,7 @@ def test_polling_never_waits(client, order):
 
 
 def test_focal_length_and_faces_reach_the_engine(client, order):
-    heads = Run(client, order("one", focal_mm=35.0, faces=(0, 2))).wait()
+    heads = ReconstructionRun(client, order("one", focal_mm=35.0, faces=(0, 2))).wait()
     params = heads[0].record.document["params"]
     assert params["focal_mm"] == 35.0 and list(params["faces"]) == [0, 2]
 
@@ -76,9 +76,9 @@ def test_focal_length_and_faces_reach_the_engine(client, order):
 def test_what_goes_wrong_comes_with_the_heads(client, order, stem, error, monkeypatch):
     if stem == "broken":
         monkeypatch.setattr(
-            "blender_addon.state.run.read_ply", lambda path: _raise(SurfaceFileError("damaged"))
+            "blender_addon.state.reconstruction.read_ply", lambda path: _raise(SurfaceFileError("damaged"))
         )
-    run = Run(client, order(stem))
+    run = ReconstructionRun(client, order(stem))
     while not run.poll(0.05):
         pass
     with pytest.raises(error):
@@ -90,7 +90,7 @@ def _raise(error):
 
 
 def test_a_restart_is_noticed(client, order):
-    run = Run(client, order("once"))
+    run = ReconstructionRun(client, order("once"))
     assert len(run.wait()) == 1
     assert run.restarted
 
@@ -112,11 +112,11 @@ def test_session_keeps_one_engine_and_ends_it(order, tmp_path):
     lines = []
     session = Session(lines.append, tmp_path / "log")
     client = session.client(FAKE_ENGINE)
-    Run(client, order("one")).wait()
+    ReconstructionRun(client, order("one")).wait()
     first = session.engine_pid
     assert session.client(FAKE_ENGINE) is client and session.engine_pid == first
     other = Engine(Path(sys.executable).resolve(), FAKE_ENGINE.root)
-    Run(session.client(other), order("one")).wait()
+    ReconstructionRun(session.client(other), order("one")).wait()
     assert session.engine_pid not in (None, first)
     scratch = session.scratch()
     assert scratch.is_dir() and session.scratch() == scratch

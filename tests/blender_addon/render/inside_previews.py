@@ -1,14 +1,15 @@
-"""Checks of what needs bpy, run by test_in_blender.py in a fresh process: `inside_blender.py CHECK FOLDER`.
+"""Checks of surfaces and previews, run by test_previews.py in a fresh process.
+
+`inside_previews.py --check NAME FOLDER ...`.
 
 Prints "CHECK passed" at the end; an assertion that fails ends the process with code 1.
 """
 
 import importlib.util
 import sys
-import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 import bpy
@@ -19,12 +20,13 @@ from blender_addon.errors import RenderError
 from blender_addon.heads import surface_import
 from blender_addon.heads.ply import read_ply
 from blender_addon.render import previews as rendering
+from tests.blender_addon.inside import main
 
 SKIN = (200, 150, 120)
 
 
 def fake_worker():
-    path = ROOT / "tests/fake_engine/core/worker/server.py"
+    path = ROOT / "tests/fake_engine/core/worker.py"
     spec = importlib.util.spec_from_file_location("fake_worker", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -174,16 +176,9 @@ def check_pictures_that_cannot_be(folder):
         raise AssertionError("no error")
 
 
-def check_probe(folder):
-    assert rendering.WorkbenchProbe().renderer() == sys.argv[-1]
+def check_probe(folder, renderer):
+    assert rendering.WorkbenchProbe().renderer() == renderer
 
 
 if __name__ == "__main__":
-    try:
-        check, where = sys.argv[sys.argv.index("--check") + 1 :][:2]
-        globals()["check_" + check](Path(where))
-    except BaseException:
-        traceback.print_exc()
-        sys.stdout.flush()
-        sys.exit(1)
-    print(check, "passed")
+    main(globals())

@@ -1,4 +1,4 @@
-"""A scene of its own in which one object is turned and photographed. Needs bpy.
+"""A scene of its own in which one object is turned and rendered. Needs bpy.
 
 The scene and the object in it stay while pictures are taken, so that a turn costs only its drawing. All is
 removed at the end; the user's scenes, selection and settings are not touched.
@@ -29,7 +29,7 @@ MARGIN = 0.04
 
 @dataclass(frozen=True)
 class Subject:
-    """An object to be photographed.
+    """An object to be rendered.
 
     `matrix`: where it stands before it is turned about the world's vertical axis through `centre`; the camera
     looks at `centre` from `distance`, along +y. `color`: what Workbench shows of it ("TEXTURE", "VERTEX",
@@ -44,7 +44,7 @@ class Subject:
     light: lighting.Light
 
 
-class Stage(Closing):
+class RenderScene(Closing):
     """A scene with a subject, light and a camera; to be used in a `with`, or closed.
 
     `build` makes the subject in the collection that it is given; all that it makes is removed at the end.
@@ -81,10 +81,10 @@ class Stage(Closing):
             self._backdrop = lighting.backdrop(size, size)
             self._stack = stack.pop_all()
 
-    def shoot(self, turn: float) -> np.ndarray:
+    def render_view(self, turn: float) -> np.ndarray:
         """A picture of the subject turned by `turn` degrees; positive turns show its right side.
 
-        (size, size, 3) uint8 sRGB before the backdrop, or (size, size, 4) with straight alpha if the stage is
+        (size, size, 3) uint8 sRGB before the backdrop, or (size, size, 4) with straight alpha if the scene is
         transparent. Raises RenderError.
         """
         scene, subject = bpy.data.scenes.get(self._scene), bpy.data.objects.get(self._object)

@@ -41,13 +41,13 @@ class PhotoCamera:
 
 
 @dataclass(frozen=True)
-class HeadRecord:
+class FaceDocument:
     """A face.json. Parts that another version of the engine did not write are empty."""
 
     document: dict[str, Any]
 
     @classmethod
-    def read(cls, path: Path) -> "HeadRecord":
+    def read(cls, path: Path) -> "FaceDocument":
         """Read a face.json. Raises SurfaceFileError."""
         try:
             return cls.parse(path.read_text("utf-8"))
@@ -57,7 +57,7 @@ class HeadRecord:
             raise SurfaceFileError(f"{path} is damaged ({error}). Reconstruct the photo again.") from error
 
     @classmethod
-    def parse(cls, text: str) -> "HeadRecord":
+    def parse(cls, text: str) -> "FaceDocument":
         """From JSON. Raises ValueError."""
         document = json.loads(text)
         if not isinstance(document, dict):

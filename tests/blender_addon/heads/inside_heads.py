@@ -1,15 +1,14 @@
 """Checks of the animation-ready head in Blender, run by test_head.py in a fresh process.
 
-`inside_head.py --check build|export|read|real FOLDER ...`; FOLDER has head.npz, albedo.png and face.json.
+`inside_heads.py --check build|export|read|real FOLDER ...`; FOLDER has head.npz, albedo.png and face.json.
 Prints "CHECK passed" at the end; an assertion that fails ends the process with code 1.
 """
 
 import json
 import sys
-import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 import bpy
@@ -19,6 +18,7 @@ from blender_addon.errors import AddonError
 from blender_addon.heads import export as head_export
 from blender_addon.heads.build import build_head
 from blender_addon.heads.head_npz import read_head
+from tests.blender_addon.inside import main
 
 #: Metres: an adult's head without the neck's end, in the template.
 HEIGHT = (0.22, 0.33)
@@ -155,22 +155,5 @@ def check_real(folder, photo):
     addon_utils.disable("blender_addon", default_set=True)
 
 
-CHECKS = {"build": check_build, "export": check_export, "read": check_read, "real": check_real}
-
-
-def main():
-    arguments = sys.argv[sys.argv.index("--check") + 1 :]
-    name, folder, *more = arguments
-    try:
-        CHECKS[name](Path(folder), *more)
-        print(f"{name} passed")
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.exit(code)
-
-
 if __name__ == "__main__":
-    main()
+    main(globals())

@@ -8,10 +8,9 @@ import json
 import os
 import shutil
 import sys
-import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 import bpy
@@ -24,7 +23,8 @@ from blender_addon.blender_worker.steps import load_step
 from blender_addon.errors import AddonError
 from blender_addon.heads.build import build_head
 from blender_addon.heads.head_npz import read_head
-from blender_addon.render import stage, stills, subjects, turntable, video
+from blender_addon.render import render_scene, stills, subjects, turntable, video
+from tests.blender_addon.inside import main
 
 WORKBENCH = "BLENDER_WORKBENCH"
 #: sRGB of the head's texture, in test_render.py.
@@ -133,9 +133,9 @@ def check_turntable(folder):
         for other in frames[:k]:
             assert np.abs(one - other).max() > 60, "every picture is another"
     # Each is what a still at that angle is, so the steps are equal and the first is frontal.
-    sitter = subjects.of_folder(out)
+    subject = subjects.of_folder(out)
     turns = {folder / f"{k}.png": 45.0 * k for k in range(8)}
-    stills.render(sitter.build, turns, WORKBENCH, SIZE + 1)
+    stills.render(subject.build, turns, WORKBENCH, SIZE + 1)
     for path, frame in zip(turns, frames, strict=True):
         assert np.array_equal(rgb(path), frame)
     assert everything() == before
@@ -181,19 +181,19 @@ def check_video(folder):
 def check_stopped_turntable(folder):
     """What is not finished leaves nothing behind."""
     before = everything()
-    sitter = subjects.of_folder(folder / "surface")
-    with turntable.Turntable(sitter.build, folder / "out", WORKBENCH, frames=5, size=32) as turn:
+    subject = subjects.of_folder(folder / "surface")
+    with turntable.Turntable(subject.build, folder / "out", WORKBENCH, frames=5, size=32) as turn:
         assert turn.step() and turn.step()
         # Somebody else's data that came meanwhile stays.
         bpy.data.meshes.new("photobust surface of somebody's")
     assert list((folder / "out").iterdir()) == []
     bpy.data.meshes.remove(bpy.data.meshes["photobust surface of somebody's"])
     assert everything() == before
-    with stage.Stage(sitter.build, WORKBENCH, 32) as theatre:
+    with render_scene.RenderScene(subject.build, WORKBENCH, 32) as scene:
         bpy.data.objects.remove(
             next(ob for ob in bpy.data.objects if ob.name.startswith("photobust surface"))
         )
-        assert "is gone" in error_of(theatre.shoot, 0.0)
+        assert "is gone" in error_of(scene.render_view, 0.0)
     assert everything() == before
 
 
@@ -336,15 +336,15 @@ def check_object(folder):
 
 
 def picture_of(ob, turn=0.0):
-    sitter = subjects.of_object(bpy.context, ob, turn)
-    with stage.Stage(sitter.build, WORKBENCH, SIZE) as theatre:
-        return theatre.shoot(0.0).astype(int)
+    subject = subjects.of_object(bpy.context, ob, turn)
+    with render_scene.RenderScene(subject.build, WORKBENCH, SIZE) as scene:
+        return scene.render_view(0.0).astype(int)
 
 
 def check_transparent(folder):
-    sitter = subjects.of_folder(folder / "head")
-    with stage.Stage(sitter.build, WORKBENCH, SIZE, transparent=True) as theatre:
-        picture = theatre.shoot(0.0)
+    subject = subjects.of_folder(folder / "head")
+    with render_scene.RenderScene(subject.build, WORKBENCH, SIZE, transparent=True) as scene:
+        picture = scene.render_view(0.0)
     assert picture.shape == (SIZE, SIZE, 4)
     alpha = picture[..., 3]
     assert alpha[0, 0] == 0 and alpha[SIZE // 2, SIZE // 2] == 255
@@ -386,11 +386,4 @@ def check_operator(folder):
 
 
 if __name__ == "__main__":
-    try:
-        check, where, *rest = sys.argv[sys.argv.index("--check") + 1 :]
-        globals()["check_" + check](Path(where), *rest)
-    except BaseException:
-        traceback.print_exc()
-        sys.stdout.flush()
-        sys.exit(1)
-    print(check, "passed")
+    main(globals())

@@ -14,14 +14,11 @@ from typing import Any
 
 from ..engine.client import Progress, WorkerClient
 from ..errors import AddonError, JobCancelledError
-from ..heads.head_npz import FILE_NAME as HEAD_FILE
-from ..heads.head_npz import TEXTURE, HeadData, read_head
-from ..heads.ply import SurfaceMesh, read_ply
-from ..heads.record import HeadRecord
+from ..heads.loaded import LoadedHead, load_heads
 
 
 @dataclass(frozen=True)
-class Order:
+class ReconstructionRequest:
     """What is to be reconstructed, and where to put the files.
 
     `focal_mm`: 35 mm equivalent, None to take the photo's own. `faces`: their numbers from 0 on, the largest
@@ -41,44 +38,27 @@ class Order:
         return {"head": True, "texture": self.texture} if self.head else {}
 
 
-@dataclass(frozen=True)
-class LoadedHead:
-    """One face's results, read from its folder; `head` and `albedo`, its texture, if they were ordered."""
+class ReconstructionRun:
+    """A request on its way. Raises EngineDiedError if the engine cannot be started."""
 
-    photo: Path
-    folder: Path
-    surface: SurfaceMesh
-    record: HeadRecord
-    head: HeadData | None = None
-    albedo: Path | None = None
-
-    @property
-    def name(self) -> str:
-        """After the photo, numbered if it has several faces."""
-        return self.folder.name
-
-
-class Run:
-    """An order on its way. Raises EngineDiedError if the engine cannot be started."""
-
-    def __init__(self, client: WorkerClient, order: Order) -> None:
-        self.order = order
+    def __init__(self, client: WorkerClient, request: ReconstructionRequest) -> None:
+        self.request = request
         self.restarted = False
         self.cancelling = False
         self._start = time.monotonic()
         self._job = client.submit_reconstruct(
-            order.photo,
-            order.out,
-            focal_mm=order.focal_mm,
-            faces=order.faces,
-            options=order.options,
+            request.photo,
+            request.out,
+            focal_mm=request.focal_mm,
+            faces=request.faces,
+            options=request.options,
         )
         self._reading: Future[list[LoadedHead]] | None = None
         self._error: Exception | None = None
 
     @property
     def seconds(self) -> float:
-        """Since the order was given."""
+        """Since the request was made."""
         return time.monotonic() - self._start
 
     @property
@@ -105,7 +85,7 @@ class Run:
                 self._error = error
                 return True
             pool = ThreadPoolExecutor(1, "photobust-files")
-            self._reading = pool.submit(_read_heads, self.order.photo, answer)
+            self._reading = pool.submit(load_heads, self.request.photo, answer)
             pool.shutdown(wait=False)
         return bool(futures.wait([self._reading], wait).done)
 
@@ -146,14 +126,3 @@ def parse_faces(text: str) -> tuple[int, ...] | None:
     if not numbers or min(numbers) < 1:
         raise AddonError(f'"{text}" are no numbers of faces: give them as "1, 3"; the largest face is 1.')
     return tuple(sorted({number - 1 for number in numbers}))
-
-
-def _read_heads(photo: Path, answer: dict[str, Any]) -> list[LoadedHead]:
-    heads = []
-    for face in answer["faces"]:
-        folder, files = Path(face["folder"]), face["files"]
-        record = HeadRecord.read(Path(files["face.json"]))
-        head = read_head(files[HEAD_FILE]) if HEAD_FILE in files else None
-        albedo = Path(files[TEXTURE]) if TEXTURE in files else None
-        heads.append(LoadedHead(photo, folder, read_ply(files["surface.ply"]), record, head, albedo))
-    return heads

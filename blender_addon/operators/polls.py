@@ -1,0 +1,113 @@
+"""When operators are available, and what their greyed buttons say otherwise. Needs bpy.
+
+An operator lists its tests in its `poll`:
+
+    return polls.available(cls, context, polls.object_mode, polls.head)
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import bpy
+
+from ..blender import compat
+from ..heads import surface_materials
+from ..heads.lookup import active_head, is_animation_ready
+from ..state import session
+from ..state.settings import PACKAGE
+
+#: Why an operator is not available, as a sentence without a full stop; None if it is.
+Test = Callable[[bpy.types.Context], str | None]
+
+
+def available(operator: Any, context: bpy.types.Context, *tests: Test) -> bool:
+    """Whether an operator passes all tests; the first that fails becomes its button's message.
+
+    Args:
+        operator: The operator's class.
+        context: Blender's.
+        tests: Functions of this module, in the order in which they are asked.
+    """
+    for test in tests:
+        reason = test(context)
+        if reason:
+            operator.poll_message_set(reason)
+            return False
+    return True
+
+
+def head(context: bpy.types.Context) -> str | None:
+    """A reconstructed head is the active object."""
+    return None if active_head(context) else "Select a head that was reconstructed from a photo"
+
+
+def animation_ready(context: bpy.types.Context) -> str | None:
+    """The active head has face shapes."""
+    if is_animation_ready(active_head(context)):
+        return None
+    return 'This is a surface: reconstruct the photo as "Head" to export one'
+
+
+def confidence(context: bpy.types.Context) -> str | None:
+    """The active head has something to show of its confidence."""
+    found = active_head(context)
+    if found is not None and surface_materials.has_confidence(found):
+        return None
+    return "This head has lost its confidence attribute, or its own material"
+
+
+def mesh(context: bpy.types.Context) -> str | None:
+    """The active object is a mesh."""
+    active = context.active_object
+    return None if active is not None and active.type == "MESH" else "Select a mesh object"
+
+
+def object_mode(context: bpy.types.Context) -> str | None:
+    """Object Mode: elsewhere, adding objects could not be undone in one step."""
+    return None if context.mode == "OBJECT" else "Switch to Object Mode first"
+
+
+def nothing_running(context: bpy.types.Context) -> str | None:
+    """No photo is being reconstructed, and the engine is not being set up."""
+    now = session.current()
+    if now.run is not None:
+        return "A photo is being reconstructed: wait for it, or press Cancel"
+    if now.setup is not None and not now.setup.done:
+        return "The engine is being set up: wait until that is finished"
+    return None
+
+
+def run_in_progress(context: bpy.types.Context) -> str | None:
+    """A photo is being reconstructed."""
+    return None if session.current().run is not None else "No photo is being reconstructed"
+
+
+def setup_in_progress(context: bpy.types.Context) -> str | None:
+    """The engine is being set up."""
+    setup = session.current().setup
+    return None if setup is not None and not setup.done else "The engine is not being set up"
+
+
+def engine_usable(context: bpy.types.Context) -> str | None:
+    """The engine is not known to be unusable."""
+    state = session.current().engine_state
+    return None if state is None or state.ready else state.message
+
+
+def engine_running(context: bpy.types.Context) -> str | None:
+    """The engine process is there."""
+    return None if session.current().engine_pid is not None else "The engine is not running"
+
+
+def online(context: bpy.types.Context) -> str | None:
+    """Blender may use the network."""
+    if compat.online_access():
+        return None
+    return "Blender is set to stay offline: tick Preferences > System > Network > Allow Online Access"
+
+
+def has_preferences(context: bpy.types.Context) -> str | None:
+    """The add-on is switched on in the preferences, and not only registered by a script."""
+    if PACKAGE in context.preferences.addons:
+        return None
+    return "The add-on is not switched on in the preferences"

@@ -1,0 +1,25 @@
+"""The command line of the inside_*.py files, whose checks run in a fresh bpy or Blender process."""
+
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def main(checks: Mapping[str, Any]) -> None:
+    """Run the check that the command line names, `... --check NAME FOLDER [ARGUMENT ...]`, and exit.
+
+    Prints "NAME passed" at the end; what goes wrong is printed, and ends the process with code 1. `checks`:
+    the globals of a file with functions check_NAME(folder, *arguments).
+    """
+    name, folder, *more = sys.argv[sys.argv.index("--check") + 1 :]
+    code = 0
+    try:
+        checks[f"check_{name}"](Path(folder), *more)
+        print(name, "passed")
+    except BaseException:  # whatever it was, Blender itself would go on and end with code 0
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.exit(code)
