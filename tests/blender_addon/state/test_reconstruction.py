@@ -76,7 +76,7 @@ def test_focal_length_and_faces_reach_the_engine(client, order):
 def test_what_goes_wrong_comes_with_the_heads(client, order, stem, error, monkeypatch):
     if stem == "broken":
         monkeypatch.setattr(
-            "blender_addon.state.reconstruction.read_ply", lambda path: _raise(SurfaceFileError("damaged"))
+            "blender_addon.heads.loaded.read_ply", lambda path: _raise(SurfaceFileError("damaged"))
         )
     run = ReconstructionRun(client, order(stem))
     while not run.poll(0.05):
