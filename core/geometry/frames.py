@@ -44,6 +44,21 @@ def invert_affine(matrix: np.ndarray) -> np.ndarray:
     return np.concatenate([linear, -(linear @ matrix[:, 2])[:, None]], 1)
 
 
+def upright_map(up: np.ndarray, scale: float) -> np.ndarray:
+    """The linear part of a similarity that turns a direction upwards.
+
+    Args:
+        up: (2,), photo frame; of any length, zero for a picture that is not turned.
+        scale: Crop pixels per photo pixel.
+
+    Returns:
+        (2, 2) float64, photo -> crop.
+    """
+    angle = np.arctan2(up[0], -up[1]) if np.hypot(up[0], up[1]) > 1e-9 else 0.0  # clockwise roll in the photo
+    cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
+    return np.array([[cos, sin], [-sin, cos]])
+
+
 @dataclass(frozen=True)
 class Camera:
     """A pinhole camera without distortion; focal length and principal point in photo pixels.
@@ -104,16 +119,13 @@ class HeadPose:
 
 
 @dataclass(frozen=True)
-class CropFrame:
-    """The crop of one face and the volume behind it.
+class AffineFrame:
+    """A square picture cut out of the photo.
 
-    camera: of the photo. matrix: (2, 3) float64, photo -> crop, a similarity. distance: metres from the
-    camera to the plane z = 99.5 of the volume, measured along the optical axis.
+    matrix: (2, 3) float64, photo -> crop, a similarity.
     """
 
-    camera: Camera
     matrix: np.ndarray
-    distance: float
 
     @cached_property
     def inverse(self) -> np.ndarray:
@@ -132,6 +144,18 @@ class CropFrame:
     def crop_to_photo(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) crop frame -> (..., 2) photo frame."""
         return apply_affine(self.inverse, points)
+
+
+@dataclass(frozen=True)
+class CropFrame(AffineFrame):
+    """The crop of one face and the volume behind it.
+
+    camera: of the photo. distance: metres from the camera to the plane z = 99.5 of the volume, measured along
+    the optical axis.
+    """
+
+    camera: Camera
+    distance: float
 
     def volume_to_camera(self, points: np.ndarray) -> np.ndarray:
         """(..., 3) volume frame (x, y, z) -> (..., 3) camera frame: undoes the perspective."""
@@ -155,10 +179,6 @@ def crop_frame_around(camera: Camera, pose: HeadPose) -> CropFrame:
     scale = VOXELS_PER_METRE * distance / camera.focal_px
     # The picture of the head's up axis, projected at its centre, points up in the crop.
     up = camera.project(pose.head_to_camera(HEAD_CENTRE + np.array([0.0, 0.0, 0.01]))) - position
-    if np.hypot(*up) < 1e-9:
-        up = np.array([0.0, -1.0])
-    angle = np.arctan2(up[0], -up[1])  # clockwise roll in the photo
-    cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
-    linear = np.array([[cos, sin], [-sin, cos]])
+    linear = upright_map(up, scale)
     offset = np.array([CROP_CENTRE, CROP_CENTRE]) - linear @ position
-    return CropFrame(camera, np.concatenate([linear, offset[:, None]], 1), distance)
+    return CropFrame(np.column_stack([linear, offset]), camera, distance)

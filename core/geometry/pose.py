@@ -24,6 +24,23 @@ def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarra
     return scale, rotation, target_mean - scale * rotation @ source_mean
 
 
+def similarity_displacements(vertices: np.ndarray) -> np.ndarray:
+    """What small similarities about its centroid do to a mesh.
+
+    Args:
+        vertices: (V, 3) float64, any frame.
+
+    Returns:
+        (7, V, 3): displacements by a unit turn (radian) about each axis, a unit shift along each, and a unit
+        growth (of the logarithm of the size).
+    """
+    centred = vertices - vertices.mean(0)
+    axes = np.eye(3)
+    turns = [np.cross(axis, centred) for axis in axes]
+    shifts = [np.broadcast_to(axis, vertices.shape) for axis in axes]
+    return np.stack([*turns, *shifts, centred])
+
+
 def rotation_matrix(vector: np.ndarray) -> np.ndarray:
     """(3, 3) rotation by |vector| radians about `vector` (Rodrigues' formula)."""
     angle = float(np.linalg.norm(vector))

@@ -1,39 +1,16 @@
-"""What a mirror makes of faces: of landmarks, cameras, poses and heads."""
+"""Reflection in the plane x = 0: of landmarks, pictures, cameras and poses."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import ModelError
-from ..template.template import FILE_NAME
 from .frames import Camera, HeadPose
 from .pose import WeakPerspectivePose
 
 SIGN = np.array([-1.0, 1.0, 1.0])
 FLIP = np.diag(SIGN)
-
-
-@dataclass(frozen=True)
-class Mirror:
-    """vertices: (V,) each template vertex's counterpart on the other side; landmarks: (478,) the same."""
-
-    vertices: np.ndarray
-    landmarks: np.ndarray
-
-    @classmethod
-    def load(cls, models_dir: Path) -> "Mirror":
-        """Read the symmetry of the template and of MediaPipe's landmarks from the folder of the models."""
-        with np.load(Path(models_dir) / FILE_NAME) as template:
-            return cls(template["mirror"], load_landmark_symmetry(models_dir))
-
-    def head(self, vertices: np.ndarray) -> np.ndarray:
-        """(V, 3) the template's vertices of the mirrored head, head frame."""
-        return vertices[self.vertices] * SIGN.astype(vertices.dtype)
-
-    def points(self, points: np.ndarray, width: int) -> np.ndarray:
-        """(478, 3) landmarks of a photo `width` pixels wide -> those of the mirrored photo."""
-        return points[self.landmarks] * SIGN + [width - 1, 0, 0]
 
 
 def load_landmark_symmetry(models_dir: Path) -> np.ndarray:
@@ -64,7 +41,7 @@ def mirrored_pose(pose: HeadPose) -> HeadPose:
     return HeadPose(FLIP @ pose.rotation @ FLIP, pose.translation * SIGN)
 
 
-def mirrored_seen(seen: WeakPerspectivePose, width: int) -> WeakPerspectivePose:
+def mirrored_weak_pose(pose: WeakPerspectivePose, width: int) -> WeakPerspectivePose:
     """The pose that the mirrored photo, `width` pixels wide, shows."""
-    centre = np.array([width - 1 - seen.centre[0], seen.centre[1]])
-    return WeakPerspectivePose(FLIP @ seen.rotation @ FLIP, centre, seen.scale)
+    centre = np.array([width - 1 - pose.centre[0], pose.centre[1]])
+    return WeakPerspectivePose(FLIP @ pose.rotation @ FLIP, centre, pose.scale)

@@ -1,12 +1,17 @@
-"""Cuts the crop out of a photo."""
+"""Cuts square pictures of faces out of a photo."""
 
 import cv2
 import numpy as np
 
-from ..geometry.frames import CROP_SIZE, CropFrame
+from ..geometry.frames import CROP_CENTRE, CROP_SIZE, AffineFrame, upright_map
+from ..geometry.pose import WeakPerspectivePose
+
+#: Pixels per cm at the head's centre: the face fills two thirds of the picture, as MediaPipe's networks know
+#: it.
+FACE_PX_PER_CM = 7.2
 
 
-def cut_crop(rgb: np.ndarray, frame: CropFrame, size: int = CROP_SIZE) -> np.ndarray:
+def cut_crop(rgb: np.ndarray, frame: AffineFrame, size: int = CROP_SIZE) -> np.ndarray:
     """(H, W, 3) uint8 photo -> (size, size, 3) uint8 picture of the crop frame, edge pixels repeated outside.
 
     Photos larger than the crop are averaged down first, so that no aliasing is taken for detail.
@@ -37,3 +42,20 @@ def cut_crop(rgb: np.ndarray, frame: CropFrame, size: int = CROP_SIZE) -> np.nda
     return cv2.warpAffine(
         np.ascontiguousarray(region), matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
+
+
+def face_frame(points: np.ndarray, pose: WeakPerspectivePose) -> AffineFrame:
+    """The frame of a face as its landmarks place it: 192 px, upright, the landmarks in the middle.
+
+    Args:
+        points: (478, 3) landmarks, photo frame, px.
+        pose: Fitted to the landmarks. It gives roll and size, so that neither jumps with yaw.
+
+    Returns:
+        The frame that is used before the head is known.
+    """
+    up = pose.rotation @ np.array([0.0, 0.0, 1.0])
+    linear = upright_map(up, 100.0 * FACE_PX_PER_CM / pose.scale)
+    upright = points[:, :2] @ linear.T
+    offset = CROP_CENTRE - (upright.min(0) + upright.max(0)) / 2
+    return AffineFrame(np.column_stack([linear, offset]))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..geometry.normals import vertex_normals
+from ..geometry.mesh import shading_normals
 from ..template.topology import HeadTopology
 from .gltf import ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
 from .head_npz import MATERIALS, PHOTO
@@ -27,7 +27,7 @@ def head_glb_bytes(
     """
     writer = GlbWriter()
     offsets = np.concatenate([head.units, (head.vertices - head.neutral)[None]]).astype(np.float32)
-    normals = vertex_normals(head.neutral, topology.triangles)
+    normals = shading_normals(head.neutral, topology.triangles)
     primitives = []
     for material, (_, parts) in enumerate(MATERIALS.items()):
         triangles, vertices, uv = _corners(topology, topology.faces_of(*parts))

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry.frames import Camera, HeadPose
-from ..geometry.normals import vertex_normals
+from ..geometry.mesh import shading_normals
+from ..geometry.visibility import ray_cosines
 from .face_features import FaceFeatures
 
 #: A vertex is looked at in full if its normal and the direction to the camera have a cosine above 1 / this.
@@ -40,10 +41,10 @@ class Probes:
         none where it looks away.
         """
         around = pose.head_to_camera(head[self.used].astype(np.float64))
-        normals = vertex_normals(around, self.triangles)[self.places]
+        normals = shading_normals(around, self.triangles)[self.places]
         points = around[self.places]
-        facing = -(normals * points).sum(1) / np.linalg.norm(points, axis=1)
-        seen = np.clip(facing * FACING, 0, 1).astype(np.float32)
+        cosine = ray_cosines(points, normals)
+        seen = np.clip(cosine * FACING, 0, 1).astype(np.float32)
         return (features.at(camera.project(points)) * seen[:, None]).ravel()
 
 

@@ -49,9 +49,8 @@ class BlazeBlock(nn.Module):
 
 
 class FaceNetwork(nn.Module):
-    """(B, 3, 192, 192) RGB in 0..1, in the frame of `core.image.face_crop` -> (B, 16, 96, 96), (B, 32, 48,
-    48),
-    (B, 64, 24, 24), (B, 128, 6, 6).
+    """(B, 3, 192, 192) RGB in 0..1, in the frame of `core.image.crop.face_frame` -> maps (B, 16, 96, 96),
+    (B, 32, 48, 48), (B, 64, 24, 24) and (B, 128, 6, 6).
     """
 
     def __init__(self) -> None:

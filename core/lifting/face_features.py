@@ -11,10 +11,9 @@ from typing import Protocol
 
 import numpy as np
 
-from ..geometry.frames import CROP_SIZE, CropFrame
+from ..geometry.frames import CROP_SIZE, AffineFrame
 from ..geometry.pose import WeakPerspectivePose
-from ..image.crop import cut_crop
-from ..image.face_crop import face_frame
+from ..image.crop import cut_crop, face_frame
 from ..inference.backend import FEATURES_NAME, FEATURES_ONNX_NAME, choose_backend
 
 #: Channels at 96, 48 and 24 pixels, which are looked up at points.
@@ -27,7 +26,7 @@ class FaceFeatures:
     whole: (4608,) float32.
     """
 
-    frame: CropFrame
+    frame: AffineFrame
     maps: Sequence[np.ndarray]
     whole: np.ndarray
 

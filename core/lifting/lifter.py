@@ -17,7 +17,8 @@ from ..detection.detector import FaceLandmarks
 from ..errors import ModelError
 from ..geometry.frames import FRONTAL, Camera, CropFrame, HeadPose, crop_frame_around
 from ..geometry.pose import WeakPerspectivePose, fit_pose, mean_pose, rotation_matrix
-from ..geometry.reflection import Mirror, mirrored_camera, mirrored_picture, mirrored_seen
+from ..geometry.reflection import mirrored_camera, mirrored_picture, mirrored_weak_pose
+from ..template.symmetry import Mirror
 from ..template.template import HeadTemplate
 from .cascade import Probes, Stage
 from .face_features import FaceFeatures, FeatureNetwork, load_feature_network, look
@@ -196,7 +197,7 @@ class LandmarkLifter:
             pose, vertices = self.seen_from(
                 turned, again, mirrored_camera(camera, width), mirrored_picture(rgb)
             )
-            found.append((1 - share, mirrored_seen(pose, width), mirror.head(vertices)))
+            found.append((1 - share, mirrored_weak_pose(pose, width), mirror.head(vertices)))
         shares, poses, heads = zip(*found, strict=True)
         vertices = sum(np.float32(part) * head for part, head in zip(shares, heads, strict=True))
         return mean_pose(poses, shares), np.asarray(vertices)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ReconstructionError
+from ..geometry.closest_point import ClosestPointQuery
 from ..geometry.frames import VOLUME_SHAPE, CropFrame, HeadPose
 from .prior_mesh import PriorMesh
 from .signed_distance import FAR, Box, signed_distance
@@ -37,6 +38,10 @@ class Surface:
     faces: np.ndarray
     colors: np.ndarray
     confidence: np.ndarray
+
+    def closest_point_query(self) -> ClosestPointQuery:
+        """The surface, made ready to be wrapped."""
+        return ClosestPointQuery(self.vertices, self.faces, self.confidence)
 
 
 @dataclass(frozen=True)

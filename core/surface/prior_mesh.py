@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ..geometry.frames import CROP_SIZE
-from ..geometry.normals import vertex_normals
+from ..geometry.mesh import edges_of, shading_normals
 from ..geometry.rasterize import fragments, interpolate, z_buffer
 from ..lifting.lifter import HeadPrior
 from ..template.template import HeadTemplate
@@ -48,7 +48,7 @@ class PriorMesh:
     @cached_property
     def normals(self) -> np.ndarray:
         """(P, 3) float64, outward, volume frame, which is left-handed."""
-        return -vertex_normals(self.points, self.triangles).astype(np.float64)
+        return -shading_normals(self.points, self.triangles).astype(np.float64)
 
     @cached_property
     def areas(self) -> np.ndarray:
@@ -81,8 +81,7 @@ class PriorMesh:
     @cached_property
     def edges(self) -> np.ndarray:
         """(E, 2) int32, each edge once."""
-        sides = np.concatenate([self.triangles, self.triangles[:, [1, 2, 0]]], 1).reshape(-1, 2, 3)
-        return np.unique(np.sort(sides.transpose(0, 2, 1).reshape(-1, 2), 1), axis=0)
+        return edges_of(self.triangles)
 
     def registered_to(self, volume: np.ndarray) -> "PriorMesh":
         """The head, bent as little as possible so that it passes where the occupancy (200, 192, 192) float32

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from ..geometry.frames import CropFrame
+from ..geometry.visibility import ramp, surrounding_pixels, unoccluded
 from .isosurface import Isosurface
 
 #: Depth, voxels, that a vertex may lie behind the front surface and still be counted as seen.
@@ -61,21 +62,13 @@ def seen_by_camera(shape: Isosurface) -> tuple[np.ndarray, np.ndarray]:
     """
     front = shape.front
     cosines = facing_camera(front).ravel()
-    width = front.shape[1]
     points = shape.volume_points
-    corner = np.clip(np.floor(points[:, :2]), 0, np.array(front.shape[::-1]) - 2).astype(np.int32)
-    fx, fy = (points[:, :2] - corner).T
-    first = corner[:, 1] * width + corner[:, 0]
-    around = [first, first + 1, first + width, first + width + 1]
+    around, offset = surrounding_pixels(points[:, :2], front.shape)
+    fx, fy = offset.T
     shares = ((1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy)
     cosine = sum(cosines[index] * share for index, share in zip(around, shares, strict=True))
-    # The second farthest of the four rays around: on a steep slope they differ by many voxels.
-    a, b, c, d = (front.ravel()[index] for index in around)
-    second = np.minimum(
-        np.maximum(np.minimum(a, b), np.minimum(c, d)), np.minimum(np.maximum(a, b), np.maximum(c, d))
-    )
-    unhidden = np.clip(2.0 - (second - points[:, 2]) / FRONT_TOLERANCE, 0, 1)
-    facing = np.clip((cosine - GRAZING) / (FACING - GRAZING), 0, 1)
+    unhidden = unoccluded(-front, around, -points[:, 2], FRONT_TOLERANCE)
+    facing = ramp(cosine, GRAZING, FACING)
     return (unhidden * facing).astype(np.float32), cosine.astype(np.float32)
 
 

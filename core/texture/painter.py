@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from ..geometry.frames import CropFrame, HeadPose
-from ..geometry.normals import vertex_normals
+from ..geometry.mesh import shading_normals
 from ..template.regions import Regions, scalp_share
 from ..template.topology import EYE_LEFT, EYE_RIGHT, INNER, SKIN, HeadTopology
 from ..timing import Clock
@@ -100,7 +100,7 @@ class AlbedoPainter:
         clock = Clock()
         seen, weight, outline = self._project(rgb, frame, pose, head.vertices)
         clock.lap("project")
-        normals = vertex_normals(head.vertices, self.topology.triangles)
+        normals = shading_normals(head.vertices, self.topology.triangles)
         if delight:
             means, sums = self._to_vertices(seen, weight)
             shading = relative_shading(normals, means, self.regions.plain * np.minimum(sums, 1))
@@ -122,7 +122,7 @@ class AlbedoPainter:
         """
         camera_points = pose.head_to_camera(vertices.astype(np.float64))
         view, _ = render_view(self.topology, camera_points, frame)
-        normals = vertex_normals(vertices, self.topology.triangles)
+        normals = shading_normals(vertices, self.topology.triangles)
         facing = cosines(camera_points.astype(np.float32), normals, pose)
         texels = self._at_skin(np.column_stack([camera_points, facing]))
         points, cosine = texels[:, :3], texels[:, 3]

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ..geometry.frames import CROP_SIZE, VOXELS_PER_METRE, CropFrame, HeadPose
-from ..geometry.rasterize import fragments, interpolate, z_buffer
+from ..geometry.visibility import depth_map, front_facing, ramp, ray_cosines
 from ..template.topology import LASHES, SKIN, HeadTopology
 
 #: Side, pixels, of the depth picture of the crop.
@@ -50,16 +50,10 @@ def render_view(
     opaque = topology.face_part != topology.part_names.index(LASHES)
     triangles = topology.triangles[np.repeat(opaque, 2)]
     part = np.repeat(topology.face_part, 2)[np.repeat(opaque, 2)]
-    a, b, c = (places[triangles[:, k]] for k in range(3))
-    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    front = area < 0  # counterclockwise from outside; y points down here
+    front = front_facing(places, triangles)
     triangles, part = triangles[front], part[front]
-    triangle, pixel, bary, _ = fragments(places, triangles, VIEW_SIZE)
-    z = interpolate(-camera_points[:, 2].astype(np.float64), triangles, triangle, bary)
-    index, depth, parts = z_buffer(pixel, z, -z, part[triangle], size=VIEW_SIZE)
-    distance = np.where(index >= 0, depth, np.inf).astype(np.float32).reshape(VIEW_SIZE, VIEW_SIZE)
-    skin = topology.part_names.index(SKIN)
-    open_ = ((index >= 0) & (parts != skin)).reshape(VIEW_SIZE, VIEW_SIZE)
+    distance, triangle = depth_map(places, camera_points[:, 2].astype(np.float64), triangles, VIEW_SIZE)
+    open_ = (triangle >= 0) & (part[triangle] != topology.part_names.index(SKIN))
     return View(distance, open_), places
 
 
@@ -101,13 +95,7 @@ def view_weights(
 def cosines(camera_points: np.ndarray, normals: np.ndarray, pose: HeadPose) -> np.ndarray:
     """(N,) cosine between normals (N, 3), head frame, and the rays to points (N, 3), camera frame."""
     directions = normals @ pose.rotation.T.astype(np.float32)
-    length = np.linalg.norm(camera_points, axis=1) * np.linalg.norm(directions, axis=1)
-    return -(camera_points * directions).sum(1) / np.maximum(length, 1e-9)
-
-
-def ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """0 up to low, 1 from high on, linear between."""
-    return np.clip((values - low) / (high - low), 0, 1)
+    return ray_cosines(camera_points, directions, normalized=False)
 
 
 def sample(picture: np.ndarray, places: np.ndarray, interpolation: int = cv2.INTER_LINEAR) -> np.ndarray:

@@ -18,9 +18,17 @@ How far a vertex is from the surface plays no part.
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ..geometry.closest_point import NECK_RIM, ClosestPointQuery
 from ..geometry.frames import NECK_PLANE_Z, VOXELS_PER_METRE, Camera, HeadPose
-from ..geometry.mesh import NECK_RIM, Target, triangle_normals, vertex_normals
-from ..geometry.rasterize import fragments, interpolate, z_buffer
+from ..geometry.mesh import triangle_normals, vertex_normals
+from ..geometry.visibility import (
+    depth_map,
+    front_facing,
+    ramp,
+    ray_cosines,
+    surrounding_pixels,
+    unoccluded,
+)
 from ..surface.vertex_colors import FACING, FRONT_TOLERANCE, GRAZING
 from ..template.topology import INNER, LASHES, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
 from .rigid_parts import HeadParts
@@ -49,10 +57,10 @@ class ConfidenceEstimator:
         self._opaque = topology.triangles[np.repeat(opaque, 2)]
         self._unseen = np.setdiff1d(topology.vertices_of(*UNSEEN_PARTS), parts.skin)
 
-    def surface_confidence(self, vertices: np.ndarray, target: Target) -> np.ndarray:
+    def surface_confidence(self, vertices: np.ndarray, target: ClosestPointQuery) -> np.ndarray:
         """(V,) the surface's confidence where the vertices (V, 3) are on it, 0 elsewhere."""
         normals = vertex_normals(vertices, self._topology.triangles)
-        found = target.match(vertices, normals, REACH, agree=AGREE)
+        found = target.match(vertices, normals, REACH, min_cosine=AGREE)
         # The surface ends at a plane through the neck, below which the head goes on.
         there = (found.weight > 0) & (vertices[:, 2] > NECK_PLANE_Z + NECK_RIM)
         there[self._unseen] = False
@@ -63,7 +71,9 @@ class ConfidenceEstimator:
         there[index[(facing * normals[index]).sum(1) <= 0]] = False
         return np.where(there, found.confidence, 0)
 
-    def confidence(self, vertices: np.ndarray, target: Target, camera: Camera, pose: HeadPose) -> np.ndarray:
+    def confidence(
+        self, vertices: np.ndarray, target: ClosestPointQuery, camera: Camera, pose: HeadPose
+    ) -> np.ndarray:
         """(V,) 0 (guessed) to 1 (seen, facing the camera) of a head (V, 3), head frame, metres."""
         found = self.surface_confidence(vertices, target)
         confidence = np.minimum(found, self.seen(vertices, camera, pose))
@@ -74,8 +84,8 @@ class ConfidenceEstimator:
         """(V,) 0..1, how well the camera sees the vertices (V, 3): unhidden and not grazing."""
         points = pose.head_to_camera(vertices.astype(np.float64))
         directions = vertex_normals(vertices, self._topology.triangles) @ pose.rotation.T
-        cosine = -(points * directions).sum(1) / np.linalg.norm(points, axis=1)
-        facing = np.clip((cosine - GRAZING) / (FACING - GRAZING), 0, 1)
+        cosine = ray_cosines(points, directions)
+        facing = ramp(cosine, GRAZING, FACING)
         return self._unhidden(points, camera) * facing * (0.5 + 0.5 * cosine)
 
     def _unhidden(self, points: np.ndarray, camera: Camera) -> np.ndarray:
@@ -83,19 +93,10 @@ class ConfidenceEstimator:
         pixels = camera.project(points)
         low = pixels.min(0)
         pixels = (pixels - low) * ((PICTURE - 3) / np.ptp(pixels, axis=0).max()) + 1
-        a, b, c = pixels[self._opaque].transpose(1, 2, 0)
-        # Counterclockwise from outside; y points down here.
-        front = (b[0] - a[0]) * (c[1] - a[1]) < (b[1] - a[1]) * (c[0] - a[0])
-        facing = self._opaque[front]
-        triangle, pixel, bary, _ = fragments(pixels, facing, PICTURE)
-        near = interpolate(-points[:, 2], facing, triangle, bary)
-        index, depth = z_buffer(pixel, near, -near, size=PICTURE)
-        depth = np.where(index >= 0, depth, np.inf)
-        x, y = np.floor(pixels).astype(np.int64).T
-        around = np.stack([depth[(y + j) * PICTURE + x + i] for j in (0, 1) for i in (0, 1)])
-        # The second farthest of the four rays around: on a slope they differ.
-        behind = points[:, 2] - np.sort(around, axis=0)[2]
-        return np.clip(2 - behind / BEHIND, 0, 1)
+        facing = self._opaque[front_facing(pixels, self._opaque)]
+        depth, _ = depth_map(pixels, points[:, 2], facing, PICTURE)
+        around, _ = surrounding_pixels(pixels, depth.shape)
+        return unoccluded(depth, around, points[:, 2], BEHIND)
 
 
 def feature_size(vertices: np.ndarray, triangles: np.ndarray, widest: float = FINEST) -> np.ndarray:

@@ -7,10 +7,13 @@ what makes a neutral face look neutral.
 
 import numpy as np
 
+from ..geometry.pose import similarity_displacements
 from ..template.topology import HeadTopology, rim_halves
 
 #: Standard deviations of what the model cannot explain, metres, and of gaps.
 MISFIT, GAP_ERROR = 0.0015, 0.0005
+#: Units of the similarity: 0.1 rad about each axis, 1 cm along each, a growth of 10 %.
+SIMILARITY_UNITS = np.array([0.1] * 3 + [0.1 * 0.1] * 3 + [0.1])[:, None, None]
 #: Vertices are nearer to one another than their errors are independent.
 SPACING = 8.0
 #: Standard deviation of a unit's weight, and of those that a face's build is easily taken for.
@@ -72,7 +75,13 @@ class ExpressionFit:
         ]
         #: (2, G) vertices over and under each gap.
         self.gaps = np.concatenate([np.stack(pair) for pair in pairs], 1)
-        moves = np.concatenate([_similarities(self.mean), topology.identity, topology.units[self.free]])
+        moves = np.concatenate(
+            [
+                similarity_displacements(self.mean) * SIMILARITY_UNITS,
+                topology.identity,
+                topology.units[self.free],
+            ]
+        )
         self._rows = moves[:, self.skin].astype(np.float32)
         self._gap_rows = (moves[:, self.gaps[0]] - moves[:, self.gaps[1]])[..., 2]
         loose = np.full(7, 1e-6)  # the similarity is free
@@ -102,11 +111,3 @@ class ExpressionFit:
         weights = gaze.astype(np.float64).copy()
         weights[self.free] = np.where(found < SMALLEST, 0, found)
         return weights
-
-
-def _similarities(vertices: np.ndarray) -> np.ndarray:
-    """(7, V, 3) a turn about each axis of 0.1 rad, a shift along it of 1 cm and a growth of 10 %."""
-    centred = vertices - vertices.mean(0)
-    turns = [np.cross(axis, centred) for axis in np.eye(3)]
-    shifts = [np.broadcast_to(axis, vertices.shape) * 0.1 for axis in np.eye(3)]
-    return np.stack([*turns, *shifts, centred]) * 0.1

@@ -7,9 +7,8 @@ another are found by their edges (Moeller and Trumbore, Fast minimum storage ray
 import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import spsolve
-from scipy.spatial import cKDTree
 
-from ..geometry.mesh import cotangent_laplacian, triangle_normals
+from ..geometry.mesh import cotangent_laplacian, self_intersections, triangle_normals
 
 #: A triangle is folded if its normal turns from the template's by more than the arc cosine of this.
 FOLDED = 0.1
@@ -88,7 +87,7 @@ class FoldRepair:
         """Vertices (n, 3) with what crosses between upper and lower rims moved apart, up and down."""
         parted = vertices.copy()
         for _ in range(PUSHES):
-            pairs = crossings(parted, self._rims)
+            pairs = self_intersections(parted, self._rims)
             sides = self._side[self._rims].mean(1)[pairs]
             pairs = pairs[(sides[:, 0] > 0) != (sides[:, 1] > 0)]
             if not len(pairs):
@@ -100,35 +99,3 @@ class FoldRepair:
             push = np.where(push == 0, around, push)
             parted[:, 2] += push * PUSH
         return parted
-
-
-def crossings(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(k, 2) pairs of triangles without a common vertex of which one's edge passes through the other."""
-    points = vertices.astype(np.float64)
-    corners = points[triangles]
-    middle = corners.mean(1)
-    radius = np.linalg.norm(corners - middle[:, None], axis=2).max(1)
-    pairs = cKDTree(middle).query_pairs(2 * np.quantile(radius, 0.999), output_type="ndarray")
-    apart = np.linalg.norm(middle[pairs[:, 0]] - middle[pairs[:, 1]], axis=1)
-    pairs = pairs[apart < radius[pairs].sum(1)]
-    shared = (triangles[pairs[:, 0]][:, :, None] == triangles[pairs[:, 1]][:, None, :]).any((1, 2))
-    pairs = pairs[~shared]
-    hit = np.zeros(len(pairs), bool)
-    for one, other in ((0, 1), (1, 0)):
-        edges, faces = corners[pairs[:, one]], corners[pairs[:, other]]
-        side, far = faces[:, 1] - faces[:, 0], faces[:, 2] - faces[:, 0]
-        for k in range(3):
-            start = edges[:, k]
-            along = edges[:, (k + 1) % 3] - start
-            across = np.cross(along, far)
-            determinant = (side * across).sum(1)
-            valid = np.abs(determinant) > 1e-18
-            scale = 1 / np.where(valid, determinant, 1)
-            away = start - faces[:, 0]
-            u = (away * across).sum(1) * scale
-            turned = np.cross(away, side)
-            v = (along * turned).sum(1) * scale
-            t = (far * turned).sum(1) * scale
-            tiny = 1e-6
-            hit |= valid & (u > tiny) & (v > tiny) & (u + v < 1 - tiny) & (t > tiny) & (t < 1 - tiny)
-    return pairs[hit]

@@ -7,7 +7,6 @@ import numpy as np
 
 from ..detection.detector import FaceLandmarks
 from ..geometry.frames import Camera, HeadPose
-from ..geometry.mesh import Target
 from ..surface.isosurface import Surface
 from ..template.template import HeadTemplate
 from ..template.topology import HeadTopology
@@ -91,7 +90,7 @@ class HeadWrapper:
     ) -> Head:
         """Wrap a surface. lifted: (V, 3) the likely head that the surface began as, head frame, metres."""
         clock = Clock()
-        target = Target(surface)
+        target = surface.closest_point_query()
         rays = landmark_rays(landmarks.points, self.template, camera, pose)
         clock.lap("prepare")
         fitted = self.wrap.fit(self.wrap.ease(lifted), target, rays)

@@ -10,9 +10,9 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
+from ..geometry.mesh import self_intersections
 from ..geometry.rasterize import fragments, interpolate
 from ..template.topology import HeadTopology, rim_halves
-from .fold_repair import crossings
 
 #: How far along the skin, metres, from the line between the lips one is pushed with them, and how far from it
 #: skin can be what touches.
@@ -75,7 +75,7 @@ class Lips:
     def crossed(self, vertices: np.ndarray) -> np.ndarray:
         """(k, 2, 3) vertices of the triangles of the upper and of the lower lip that cross one another."""
         both = np.concatenate([self._upper, self._lower])
-        pairs = crossings(vertices, both)
+        pairs = self_intersections(vertices, both)
         one, other = (pairs < len(self._upper)).T
         return both[pairs[one != other]]
 

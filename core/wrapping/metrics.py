@@ -7,10 +7,9 @@ from itertools import pairwise
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..geometry.mesh import Target, corner_sum, triangle_normals
+from ..geometry.mesh import corner_sum, self_intersections, triangle_normals
 from ..io.head_ply import WELL_SEEN
 from ..surface.isosurface import Surface
-from .fold_repair import crossings
 from .head import Head, HeadWrapper
 
 #: What is allowed where a head is well seen, metres.
@@ -51,7 +50,9 @@ class HeadMeasures:
         count, skin = wrap.count, wrap.skin_triangles
         size = np.linalg.norm(triangle_normals(head.vertices, skin), axis=1) / 6
         area = corner_sum(size[:, None], skin, count)[:, 0]
-        found = self.wrapper.sight.surface_confidence(head.vertices.astype(np.float64), Target(surface))
+        found = self.wrapper.sight.surface_confidence(
+            head.vertices.astype(np.float64), surface.closest_point_query()
+        )
         self.deviation.append(head.deviation[:count])
         self.area.append(area)
         self.confidence.append(head.confidence[:count])
@@ -63,7 +64,7 @@ class HeadMeasures:
         self.flaws.append(
             [
                 sum(len(self.wrapper.folded(shape)) for shape in shapes),
-                sum(len(crossings(shape, skin)) for shape in shapes),
+                sum(len(self_intersections(shape, skin)) for shape in shapes),
                 len(self.crossed_units(head)),
                 float(gap),
             ]

@@ -19,8 +19,10 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.sparse.linalg import SuperLU, splu
 from scipy.spatial import cKDTree
 
+from ..geometry.closest_point import ClosestPointQuery, Correspondences
 from ..geometry.frames import NECK_PLANE_Z, Camera, HeadPose
-from ..geometry.mesh import Match, Target, cotangent_laplacian, vertex_normals
+from ..geometry.mesh import cotangent_laplacian, vertex_normals
+from ..geometry.pose import similarity_displacements
 from ..template.template import HeadTemplate
 from ..template.topology import INNER, SKIN, HeadTopology, rim_halves
 
@@ -174,18 +176,20 @@ class Wrap:
         eased[: self.count] = mean + self._ease.solve(self._area[:, None] * (eased[: self.count] - mean))
         return eased
 
-    def match(self, vertices: np.ndarray, target: Target, reach: float) -> Match:
+    def match(self, vertices: np.ndarray, target: ClosestPointQuery, reach: float) -> Correspondences:
         """The places on the surface of skin and inner (their normals are the skin's at the rims)."""
         normals = vertex_normals(vertices[: self.count], self.skin_triangles)
         found = target.match(vertices[: self.count], normals, reach, UNSEEN)
         above = np.clip((vertices[: self.count, 2] - NECK_PLANE_Z - 0.004) / 0.01, 0, 1)
-        return Match(found.points, found.normals, found.weight * self.share * above, found.confidence)
+        return Correspondences(
+            found.points, found.normals, found.weight * self.share * above, found.confidence
+        )
 
-    def fit(self, vertices: np.ndarray, target: Target, rays: Rays, rounds: int = 3) -> np.ndarray:
+    def fit(self, vertices: np.ndarray, target: ClosestPointQuery, rays: Rays, rounds: int = 3) -> np.ndarray:
         """(V, 3) head moved as heads vary (pose, identity, expression) towards surface and landmarks."""
         start = vertices.astype(np.float64)
         current = start
-        moves = np.concatenate([_similarities(start) * _SIMILARITY_SPREAD, self._moves])
+        moves = np.concatenate([similarity_displacements(start) * _SIMILARITY_SPREAD, self._moves])
         prior = np.eye(len(moves))
         marks = (moves[:, rays.corners] * rays.weights[..., None]).sum(2)  # (K, L, 3)
         spacing = 8.0  # vertices are nearer to one another than the surface's errors are independent
@@ -206,11 +210,11 @@ class Wrap:
             current = start + np.tensordot(weights, moves, 1)
         return current
 
-    def _landmark_trust(self, found: Match, rays: Rays) -> np.ndarray:
+    def _landmark_trust(self, found: Correspondences, rays: Rays) -> np.ndarray:
         """(L,) 0..1: landmarks that turn away from the camera are the detector's guesses."""
         return (found.confidence[rays.corners] * rays.weights).sum(1).clip(0, 1) ** 2
 
-    def bend(self, vertices: np.ndarray, target: Target, rays: Rays) -> np.ndarray:
+    def bend(self, vertices: np.ndarray, target: ClosestPointQuery, rays: Rays) -> np.ndarray:
         """(n, 3) skin and inner of a fitted head (V, 3), drawn onto the surface."""
         start = vertices[: self.count].astype(np.float64)
         laplacian, area = cotangent_laplacian(start, self.triangles)
@@ -236,7 +240,7 @@ class Wrap:
             moved = start + solver.solve(right)
         return moved
 
-    def _lengths(self, length: float, found: Match) -> np.ndarray:
+    def _lengths(self, length: float, found: Correspondences) -> np.ndarray:
         """(n,) smoothing lengths, metres."""
         unseen = 1 - found.confidence
         lengths = length * (1 + 4 * unseen)
@@ -246,12 +250,3 @@ class Wrap:
 
 
 _SIMILARITY_SPREAD = np.array([TURN] * 3 + [SHIFT] * 3 + [SIZE])[:, None, None]
-
-
-def _similarities(vertices: np.ndarray) -> np.ndarray:
-    """(7, V, 3) what a unit turn about each axis, shift along it and growth does to vertices."""
-    centred = vertices - vertices.mean(0)
-    axes = np.eye(3)
-    turns = [np.cross(axis, centred) for axis in axes]
-    shifts = [np.broadcast_to(axis, vertices.shape) for axis in axes]
-    return np.stack([*turns, *shifts, centred])

@@ -15,7 +15,8 @@ import numpy as np
 from scipy.sparse import diags
 from scipy.sparse.linalg import splu
 
-from ..geometry.mesh import Target, cotangent_laplacian, triangle_normals, vertex_normals
+from ..geometry.closest_point import ClosestPointQuery
+from ..geometry.mesh import cotangent_laplacian, triangle_normals, vertex_normals
 from .confidence import AGREE, REACH
 
 #: Distance, metres, from the surface up to which nothing is done: half of what is allowed.
@@ -35,7 +36,7 @@ def settle(
     triangles: np.ndarray,
     skin_triangles: np.ndarray,
     confidence: Callable[[np.ndarray], np.ndarray],
-    target: Target,
+    target: ClosestPointQuery,
     clean: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Vertices (n, 3) of skin and inner, head frame, metres, no farther from the surface than BAND where they
@@ -70,14 +71,14 @@ def settle(
 
 
 def _offsets(
-    vertices: np.ndarray, skin_triangles: np.ndarray, sure: np.ndarray, target: Target
+    vertices: np.ndarray, skin_triangles: np.ndarray, sure: np.ndarray, target: ClosestPointQuery
 ) -> tuple[np.ndarray, np.ndarray]:
     """(n, 3) what leads vertices (n, 3) to the surface, metres, and (n,) bool: where there is any.
 
     sure: (n,) their confidence; where it is low nothing is looked for.
     """
     normals = vertex_normals(vertices, skin_triangles)
-    found = target.match(vertices, normals, REACH, agree=AGREE)
+    found = target.match(vertices, normals, REACH, min_cosine=AGREE)
     offset = ((found.points - vertices) * found.normals).sum(1)[:, None] * found.normals
     there = (found.weight > 0) & (sure > BEGIN)
     # The plane of the nearest vertex is the surface only where that is flat, not at creases and edges.

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...geometry.reflection import Mirror, mirrored_camera, mirrored_picture, mirrored_pose
+from ...geometry.reflection import mirrored_camera, mirrored_picture, mirrored_pose
+from ...template.symmetry import Mirror
 from ..synthesis.cameras import Scene
 from .shards import Sample
 

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 from ...geometry.pose import WeakPerspectivePose, fit_pose
-from ...geometry.reflection import Mirror
 from ...lifting.face_features import POINT_CHANNELS, load_feature_network, look
 from ...lifting.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, features, unflipped_weight
+from ...template.symmetry import Mirror
 from ...template.template import HeadTemplate
 from ..data.dataset import landmarks_as_found
 from ..data.flip import mirrored_sample

@@ -16,8 +16,8 @@ from scipy.spatial.transform import Rotation
 from torch import nn
 
 from ...geometry.pose import WeakPerspectivePose, fit_pose, similarity
-from ...geometry.reflection import Mirror
 from ...lifting.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, features
+from ...template.symmetry import Mirror
 from ..data.flip import mirrored_sample
 from ..data.shards import Sample, read_samples
 from ..face_models.heads import ICT, MAKEHUMAN, HeadSource

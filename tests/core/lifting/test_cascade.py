@@ -11,7 +11,7 @@ from core.detection.landmarks import FaceLandmarks
 from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.geometry.pose import WeakPerspectivePose, fit_pose, rotation_matrix
 from core.geometry.reflection import mirrored_camera, mirrored_picture, mirrored_pose
-from core.image.face_crop import face_frame
+from core.image.crop import face_frame
 from core.lifting.cascade import Probes, Stage
 from core.lifting.face_features import FaceFeatures, OnnxFeatures, TorchFeatures, interpolate, look
 from core.lifting.lifter import AHEAD, LandmarkLifter, unflipped_weight

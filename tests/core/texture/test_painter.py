@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from core.geometry.frames import HeadPose
-from core.geometry.normals import vertex_normals
+from core.geometry.mesh import shading_normals
 from core.geometry.spherical_harmonics import sh_basis
 from core.template.regions import Regions
 from core.template.topology import EYE_LEFT, LASHES, SKIN, HeadTopology
@@ -129,7 +129,7 @@ def test_painting_is_repeatable(painter, painted, astronauts):
 
 def test_smooth_light_is_taken_out(topology):
     regions = Regions.of(topology)
-    normals = vertex_normals(topology.vertices, topology.triangles)
+    normals = shading_normals(topology.vertices, topology.triangles)
     light = sh_basis(normals) @ np.array([1.0, 0.1, 0.2, 0.45, 0.02, 0.0, 0.03, 0.05, 0.0])
     light = np.clip(light / np.median(light), 0.2, None)
     skin = np.array([0.4, 0.25, 0.18])
@@ -143,7 +143,7 @@ def test_smooth_light_is_taken_out(topology):
 
 
 def test_too_little_skin_leaves_the_light_in(topology):
-    normals = vertex_normals(topology.vertices, topology.triangles)
+    normals = shading_normals(topology.vertices, topology.triangles)
     assert (relative_shading(normals, np.ones_like(normals), np.zeros(len(normals))) == 1).all()
 
 

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import trimesh
 
-from core.geometry.mesh import triangle_normals, vertex_normals
+from core.geometry.mesh import self_intersections, triangle_normals, vertex_normals
 from core.image.photo import Photo
 from core.io.writer import write_reconstruction
 from core.reconstructor import Reconstructor
 from core.template.topology import head_topology
 from core.weights import models_folder
-from core.wrapping.fold_repair import crossings
 from core.wrapping.head import Head, HeadWrapper
 from core.wrapping.metrics import HeadMeasures
 from core.wrapping.options import HeadOptions
@@ -160,7 +159,7 @@ def test_nothing_is_folded_or_passes_through_itself(head, topology, wrapper, whi
     count = wrapper.wrap.count
     folded = wrapper._mender.folded(vertices[:count].astype(float), topology.vertices[:count].astype(float))
     assert len(folded) == 0
-    assert len(crossings(vertices, triangles_of(topology, "skin"))) <= 4
+    assert len(self_intersections(vertices, triangles_of(topology, "skin"))) <= 4
 
 
 def test_units_fold_nothing(head, topology, wrapper):

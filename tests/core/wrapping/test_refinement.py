@@ -8,7 +8,6 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.geometry.mesh import Target
 from core.surface.isosurface import Surface
 from core.wrapping.confidence import FINEST, ConfidenceEstimator, feature_size
 from core.wrapping.refinement import BAND, MORE, OVER, settle
@@ -25,7 +24,7 @@ def surface_of(mesh: trimesh.Trimesh) -> Surface:
 
 
 def settled(vertices, faces, surface, confidence, clean=lambda moved: moved):
-    return settle(vertices, faces, faces, lambda _: confidence, Target(surface), clean)
+    return settle(vertices, faces, faces, lambda _: confidence, surface.closest_point_query(), clean)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +75,7 @@ def test_what_the_smoothness_holds_back_is_pulled_harder(ball):
     dented = fine.vertices * (1 - deep / 0.04 * (fine.vertices[:, 1] < 0))[:, None]
     target = surface_of(trimesh.Trimesh(dented, fine.faces, process=False))
     moved, _ = settled(ball.vertices, ball.faces, target, np.ones(len(ball.vertices)))
-    assert Target(target).distance(moved).max() < OVER
+    assert target.closest_point_query().distance(moved).max() < OVER
 
 
 @pytest.mark.parametrize("facing", [True, False])
@@ -92,13 +91,13 @@ def test_what_lies_under_a_thin_fold_is_not_sure(facing):
     head = np.array([[0, 0, -0.0005], [0.002, 0, -0.0005], [0, 0.002, -0.0005], [-0.002, -0.002, -0.0005]])
     triangles = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 1]])
     sight = SimpleNamespace(_topology=SimpleNamespace(triangles=triangles), _unseen=np.zeros(0, int))
-    confidence = ConfidenceEstimator.surface_confidence(sight, head, Target(surface_of(fold)))
+    confidence = ConfidenceEstimator.surface_confidence(sight, head, surface_of(fold).closest_point_query())
     assert confidence[0] == float(facing)
 
 
 def test_the_distance_is_the_surface_s_at_an_edge_not_a_plane_s():
     box = trimesh.creation.box((0.04, 0.04, 0.04)).subdivide_to_size(0.002)
-    target = Target(surface_of(box))
+    target = surface_of(box).closest_point_query()
     points = np.array([[0.0212, 0.0212, 0.0005], [0.0, 0.0, 0.0215], [0.019, 0.0, 0.0]])
     place, triangle = target.nearest(points)
     np.testing.assert_allclose(place, [[0.02, 0.02, 0.0005], [0, 0, 0.02], [0.02, 0, 0]], atol=1e-9)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.geometry.reflection import Mirror
+from core.template.symmetry import Mirror
 from core.training.data.flip import mirrored_sample
 from core.training.face_models.heads import ICT
 from tests.core.training.conftest import MODELS, projected_sample

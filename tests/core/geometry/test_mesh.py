@@ -1,0 +1,65 @@
+"""Normals, Laplacian, edges and self-intersections, beside closed forms and trimesh."""
+
+import numpy as np
+import pytest
+import trimesh
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.geometry.mesh import (
+    NO_NORMAL,
+    cotangent_laplacian,
+    edges_of,
+    self_intersections,
+    shading_normals,
+    triangle_normals,
+    vertex_normals,
+)
+
+
+@pytest.fixture(scope="module")
+def ball() -> trimesh.Trimesh:
+    return trimesh.creation.icosphere(3)
+
+
+def test_normals_of_a_ball_point_outwards_and_their_lengths_are_areas(ball):
+    np.testing.assert_allclose(vertex_normals(ball.vertices, ball.faces), ball.vertices, atol=0.02)
+    length = np.linalg.norm(triangle_normals(ball.vertices, ball.faces), axis=1)
+    np.testing.assert_allclose(length / 2, ball.area_faces, rtol=1e-9)
+
+
+def test_a_vertex_without_triangles_has_no_normal_but_one_for_shading():
+    vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 5, 5]], float)
+    triangles = np.array([[0, 1, 2]])
+    assert (vertex_normals(vertices, triangles)[3] == 0).all()
+    shading = shading_normals(vertices, triangles)
+    assert shading.dtype == np.float32
+    np.testing.assert_array_equal(shading, [[0, 0, 1]] * 3 + [NO_NORMAL])
+
+
+def test_edges_are_those_of_trimesh(ball):
+    expected = np.unique(np.sort(ball.edges_unique, 1), axis=0)
+    np.testing.assert_array_equal(edges_of(np.asarray(ball.faces)), expected)
+
+
+@given(st.lists(st.floats(-3, 3), min_size=4, max_size=4))
+def test_the_laplacian_gives_the_energy_of_a_linear_function(coefficients):
+    """On a flat square the integral of the squared gradient of a linear function is known."""
+    x, y = np.meshgrid(np.linspace(0, 1, 5), np.linspace(0, 1, 5))
+    vertices = np.column_stack([x.ravel(), y.ravel(), np.zeros(25)])
+    k = np.arange(20).reshape(4, 5)[:, :4].ravel()
+    triangles = np.concatenate([np.stack([k, k + 1, k + 6], 1), np.stack([k, k + 6, k + 5], 1)])
+    laplacian, area = cotangent_laplacian(vertices, triangles)
+    a, b, c, _ = coefficients
+    values = a * vertices[:, 0] + b * vertices[:, 1] + c
+    assert values @ (laplacian @ values) == pytest.approx(a**2 + b**2, abs=1e-9)
+    assert area.sum() == pytest.approx(1)
+
+
+def test_self_intersections_are_found_and_neighbors_are_none(ball):
+    faces = np.asarray(ball.faces)
+    assert not len(self_intersections(ball.vertices, faces))
+    both = np.concatenate([ball.vertices, ball.vertices + np.array([1.0, 0.013, 0.017])])
+    pairs = self_intersections(both, np.concatenate([faces, faces + len(ball.vertices)]))
+    assert len(pairs) > 20
+    assert ((pairs < len(faces)).sum(1) == 1).all()
