@@ -74,10 +74,10 @@ class AssetError(AddonError):
 
 
 class StepError(AddonError):
-    """A step of the studio could not do what it was asked for."""
+    """A step of the Blender worker could not do what it was asked for."""
 
 
-class StudioNotFoundError(AddonError):
+class BlenderNotFoundError(AddonError):
     """No Blender and no bpy module was found to render and export with."""
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from scripts.command_line import DONE, FAILED, Parser, run
+from blender_addon.blender.entry_point import DONE, FAILED, CommandLineParser, run
 
 ALL = ("front", "threequarter", "side", "back")
 
@@ -23,7 +23,7 @@ ALL = ("front", "threequarter", "side", "back")
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line as options."""
     about, _, rest = (__doc__ or "").partition("\n\n")
-    parser = Parser(
+    parser = CommandLineParser(
         "render.py", description=about, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from scripts.command_line import DONE, FAILED, Parser, run
+from blender_addon.blender.entry_point import DONE, FAILED, CommandLineParser, run
 
 if TYPE_CHECKING:
     import bpy
@@ -28,7 +28,7 @@ SUFFIXES = (".blend", ".glb", ".fbx", ".obj", ".usdc", ".ply")
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line as options."""
     about, _, rest = (__doc__ or "").partition("\n\n")
-    parser = Parser(
+    parser = CommandLineParser(
         "retopologize.py",
         description=about,
         epilog=rest,

@@ -58,9 +58,10 @@ def _fake_engine(folder: Path) -> Path:
     return _program(folder / "fake-engine-python", script)
 
 
-def _fake_studio(folder: Path) -> Path:
+def _fake_blender_worker(folder: Path) -> Path:
     return _program(
-        folder / "fake-studio-python", f"exec {sys.executable} {ROOT / 'tests/fake_studio/studio.py'}"
+        folder / "fake-blender-worker",
+        f"exec {sys.executable} {ROOT / 'tests/fake_blender_worker/worker.py'}",
     )
 
 
@@ -71,16 +72,16 @@ def fake_engine_python(tmp_path):
 
 
 @pytest.fixture
-def fake_studio_python(tmp_path):
-    """A program to give as --blender, which runs the tests' own studio instead of Blender."""
-    return _fake_studio(tmp_path)
+def fake_blender_worker(tmp_path):
+    """A program to give as --blender, which runs the tests' own Blender worker instead of Blender."""
+    return _fake_blender_worker(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def fake_programs(tmp_path_factory):
-    """(engine, studio) as above, for what outlives a test."""
+    """(engine, Blender worker) as above, for what outlives a test."""
     folder = tmp_path_factory.mktemp("programs")
-    return _fake_engine(folder), _fake_studio(folder)
+    return _fake_engine(folder), _fake_blender_worker(folder)
 
 
 #: Names the Python of an environment that has bpy 5.0 (`pip install bpy==5.0.1`), to be tested beside 4.5.

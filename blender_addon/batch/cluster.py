@@ -21,9 +21,17 @@ from typing import Any
 
 from ..engine.client import START_TIMEOUT
 from ..errors import BatchError, EngineDiedError, JobCancelledError, JobFailedError
-from .payload import Order, TaskResult, difference, pack, receive, versions
-from .photo_job import ATTEMPTS, OnProgress, PhotoDone, PhotoFailedError, PhotoJob, PhotoTask, StepDone
-from .plan import Plan, StepPlan
+from .local_processor import (
+    ATTEMPTS,
+    LocalProcessor,
+    OnProgress,
+    PhotoFailedError,
+    PhotoResult,
+    PhotoTask,
+    StepOutcome,
+)
+from .payload import ClusterTask, TaskResult, difference, pack, receive, versions
+from .plan import BatchPlan, StepPlan
 
 #: Photos on their way, for each worker: one in work, and one that waits, so that no worker does.
 AHEAD = 2
@@ -42,11 +50,11 @@ MISSING = (
 
 class Cluster:
     """A batch's connection to a cluster; a context. workers: how many there were at the beginning. engine,
-    studio: what theirs say of themselves.
+    blender_worker: what theirs say of themselves.
     """
 
-    def __init__(self, address: str, plan: Plan, local: PhotoJob) -> None:
-        """`local` does the steps that run here; its studio is None if the plan has none of these.
+    def __init__(self, address: str, plan: BatchPlan, local: LocalProcessor) -> None:
+        """`local` does the steps that run here; its Blender worker is None if the plan has none of these.
 
         Raises BatchError if there is no such cluster, or its workers cannot do what is planned.
         """
@@ -91,11 +99,11 @@ class Cluster:
                 self._client.run(self._remote.drop, self._run, on_error="ignore")
         self._client.close(timeout=CONNECT_TIMEOUT)
 
-    def jobs(self, photos: int) -> list["ClusterJob"]:
+    def processors(self, photos: int) -> list["ClusterProcessor"]:
         """One for each photo that may be on its way."""
-        return [ClusterJob(self) for _ in range(min(AHEAD * self.workers, photos))]
+        return [ClusterProcessor(self) for _ in range(min(AHEAD * self.workers, photos))]
 
-    def _greet(self, plan: Plan) -> None:
+    def _greet(self, plan: BatchPlan) -> None:
         """Get the workers ready. Raises AddonError unless they can do the plan, all as this machine would."""
         try:
             self._client.wait_for_workers(1, timeout=WORKERS_TIMEOUT)
@@ -112,8 +120,8 @@ class Cluster:
                 f"'cluster', where they run, and start them again ({error})."
             ) from error
         self._client.subscribe_topic(self._remote.TOPIC, self._hear)
-        studio = any(not step.late for step in plan.steps)
-        hellos: dict[str, dict[str, Any]] = self._client.run(self._remote.introduce, studio)
+        blender_worker = any(not step.late for step in plan.steps)
+        hellos: dict[str, dict[str, Any]] = self._client.run(self._remote.introduce, blender_worker)
         for worker, hello in hellos.items():
             if "problem" in hello:
                 raise BatchError(f"the worker {worker} cannot do photos: {hello['problem']}")
@@ -121,27 +129,27 @@ class Cluster:
         here = self._here()
         first = next(iter(hellos.values()))
         self.engine = first["engine"]
-        self.studio = (first if studio else here).get("studio", {})
-        self._versions = versions(self.engine, self.studio)
+        self.blender_worker = (first if blender_worker else here).get("blender_worker", {})
+        self._versions = versions(self.engine, self.blender_worker)
         for worker, hello in hellos.items():
-            theirs = versions(hello["engine"], hello.get("studio", {}))
-            for right in (versions(here["engine"], here.get("studio", {})), self._versions):
+            theirs = versions(hello["engine"], hello.get("blender_worker", {}))
+            for right in (versions(here["engine"], here.get("blender_worker", {})), self._versions):
                 other = difference(theirs, right)
                 if other:
                     raise BatchError(f"the worker {worker} {other}: install the same on all machines.")
 
     def _here(self) -> dict[str, dict[str, Any]]:
-        """What this machine's engine, and studio if it is needed, say of themselves. Raises AddonError."""
+        """Versions of this machine's engine, and Blender worker if one is needed. Raises AddonError."""
         asked = {"engine": self.local.engine.submit("hello")}
-        if self.local.studio:
-            asked["studio"] = self.local.studio.submit("hello")
+        if self.local.blender_worker:
+            asked["blender_worker"] = self.local.blender_worker.submit("hello")
         hellos = {name: hello.wait(START_TIMEOUT) for name, hello in asked.items()}
         self.local.engine.close()  # it will not be needed
         return hellos
 
     def send(
         self, task: PhotoTask, stopped: threading.Event, on_progress: OnProgress
-    ) -> tuple[Order, TaskResult]:
+    ) -> tuple[ClusterTask, TaskResult]:
         """Have a worker do a task. Raises PhotoFailedError if it cost too many workers, BatchError if the
         cluster is lost, JobCancelledError when `stopped` is set, OSError if files cannot be read.
         """
@@ -160,7 +168,7 @@ class Cluster:
         raise AssertionError("the last attempt returns or raises")
 
     def _send(
-        self, order: Order, stopped: threading.Event, on_progress: OnProgress, news: "_News"
+        self, order: ClusterTask, stopped: threading.Event, on_progress: OnProgress, news: "_News"
     ) -> TaskResult:
         self._look_around()
         # One blob, so that Dask does not search it for its own objects. Not pure: never taken from a cache.
@@ -231,15 +239,15 @@ class _News:
     unread: bool = False
 
 
-class ClusterJob:
+class ClusterProcessor:
     """Sends photos one by one; a `job.Job`."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._stopped = threading.Event()
 
-    def run(self, task: PhotoTask, staging: Path, on_progress: OnProgress) -> PhotoDone:
-        """As `PhotoJob.run`, on a worker."""
+    def run(self, task: PhotoTask, staging: Path, on_progress: OnProgress) -> PhotoResult:
+        """As `LocalProcessor.run`, on a worker."""
         late = {step.name for step in task.plan.steps if step.late}
         if not task.reconstruct and all(late.issuperset(head.todo) for head in task.kept):
             return self._cluster.local.run(task, staging, on_progress)
@@ -251,12 +259,12 @@ class ClusterJob:
             raise PhotoFailedError(JobFailedError(kind, message), attempts)
         return receive(delivery, order, staging)
 
-    def run_step(self, folder: Path, step: StepPlan, options: dict[str, Any], timeout: float) -> StepDone:
-        """As `PhotoJob.run_step`, on this machine."""
+    def run_step(self, folder: Path, step: StepPlan, options: dict[str, Any], timeout: float) -> StepOutcome:
+        """As `LocalProcessor.run_step`, on this machine."""
         return self._cluster.local.run_step(folder, step, options, timeout)
 
     def kill(self) -> None:
-        """As `PhotoJob.kill`."""
+        """As `LocalProcessor.kill`."""
         self._stopped.set()
         self._cluster.local.kill()
 

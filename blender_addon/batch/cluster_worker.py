@@ -15,13 +15,13 @@ from typing import Any, cast
 
 from distributed import Worker, WorkerPlugin, get_worker
 
-from ..blender_worker.client import find_studio
+from ..blender_worker.client import find_blender
 from ..blender_worker.server import NO_SPACE
 from ..engine.client import START_TIMEOUT
 from ..engine.locate import find_engine
 from ..errors import AddonError, JobCancelledError
-from .payload import Order, TaskResult, deliver, difference, unpack, versions
-from .photo_job import OnProgress, PhotoFailedError, PhotoJob, kind_of
+from .local_processor import LocalProcessor, OnProgress, PhotoFailedError, kind_of
+from .payload import ClusterTask, TaskResult, deliver, difference, unpack, versions
 from .workspace import NO_ROOM
 
 NAME = "photobust"
@@ -31,7 +31,7 @@ TOPIC = "photobust-progress"
 TELL_EVERY = 0.5
 #: Names a worker's Blender, or its Python with bpy, where none is found by itself; as --blender does.
 BLENDER_VARIABLE = "PHOTOBUST_BLENDER"
-#: Seconds without a photo after which engine and studio make room for other work.
+#: Seconds without a photo after which engine and Blender worker make room for other work.
 IDLE = 120.0
 
 #: Below Dask's own, so that a worker's log has it.
@@ -39,7 +39,7 @@ LOGGER = logging.getLogger("distributed.worker.photobust")
 
 
 class WorkerState(WorkerPlugin):
-    """A worker's own engine and studio, warm from photo to photo and batch to batch; one photo at a time.
+    """A cluster worker's engine and Blender worker, kept running between photos; one photo at a time.
 
     They share the worker's threads. They are closed with the worker, and when there was no photo for `IDLE`
     seconds. Each worker makes its own when it is first needed: a plugin that the scheduler knew would keep
@@ -51,7 +51,7 @@ class WorkerState(WorkerPlugin):
         self._threads = worker.state.nthreads
         self._scratch = worker.local_directory
         self._lock = threading.Lock()
-        self._job: PhotoJob | None = None
+        self._job: LocalProcessor | None = None
         self._hello: dict[str, Any] = {}
         #: The batch whose photo is in work, and those that want no more; both with `_dropping`.
         self._run: str | None = None
@@ -67,19 +67,19 @@ class WorkerState(WorkerPlugin):
         if self._job:
             self._job.kill()
 
-    def hello(self, studio: bool) -> dict[str, Any]:
-        """What "engine" and, if it is needed, "studio" say of themselves. Raises AddonError."""
+    def hello(self, blender_worker: bool) -> dict[str, Any]:
+        """What "engine" and, if it is needed, "blender_worker" say of themselves. Raises AddonError."""
         known = self._hello
-        if "engine" in known and (not studio or "studio" in known):
+        if "engine" in known and (not blender_worker or "blender_worker" in known):
             return known  # without waiting for a photo in work
         with self._lock:
             try:
-                self._open(studio)
+                self._open(blender_worker)
                 return self._hello
             finally:
                 self._rest()
 
-    def do(self, order: Order, on_progress: OnProgress) -> TaskResult:
+    def do(self, order: ClusterTask, on_progress: OnProgress) -> TaskResult:
         """Do an order. Raises JobCancelledError after `drop`."""
         with self._lock:
             try:
@@ -104,12 +104,14 @@ class WorkerState(WorkerPlugin):
             if self._run == run and job:
                 job.kill()
 
-    def _do(self, order: Order, on_progress: OnProgress) -> TaskResult:
+    def _do(self, order: ClusterTask, on_progress: OnProgress) -> TaskResult:
         try:
-            job = self._open(studio=any(not step.late for step in order.task.plan.steps))
+            job = self._open(blender_worker=any(not step.late for step in order.task.plan.steps))
         except AddonError as error:
             return self._broken(str(error))
-        other = difference(versions(self._hello["engine"], self._hello.get("studio", {})), order.versions)
+        other = difference(
+            versions(self._hello["engine"], self._hello.get("blender_worker", {})), order.versions
+        )
         if other:
             return self._broken(f"it {other}: install the same on all machines.")
         try:
@@ -142,21 +144,23 @@ class WorkerState(WorkerPlugin):
     def _broken(self, reason: str) -> TaskResult:
         return TaskResult(broken=f"the worker {self._address} cannot do photos: {reason}")
 
-    def _open(self, studio: bool) -> PhotoJob:
-        """Engine and, if it is needed, studio, answering. Raises AddonError. With the lock."""
-        if self._job and (not studio or self._job.studio):
+    def _open(self, blender_worker: bool) -> LocalProcessor:
+        """Engine and, if it is needed, Blender worker, answering. Raises AddonError. With the lock."""
+        if self._job and (not blender_worker or self._job.blender_worker):
             return self._job
         self._close()
         engine = replace(find_engine(current=sys.executable), threads=self._threads)
         blender = (
-            replace(find_studio(os.environ.get(BLENDER_VARIABLE)), threads=self._threads) if studio else None
+            replace(find_blender(os.environ.get(BLENDER_VARIABLE)), threads=self._threads)
+            if blender_worker
+            else None
         )
-        job = PhotoJob(engine, blender, engine_log=LOGGER.info, studio_log=LOGGER.info)
+        job = LocalProcessor(engine, blender, engine_log=LOGGER.info, blender_log=LOGGER.info)
         self._job = job
         try:
             asked = {"engine": job.engine.submit("hello")}
-            if job.studio:
-                asked["studio"] = job.studio.submit("hello")
+            if job.blender_worker:
+                asked["blender_worker"] = job.blender_worker.submit("hello")
             self._hello = {name: hello.wait(START_TIMEOUT) for name, hello in asked.items()}
         except BaseException:
             self._close()
@@ -184,9 +188,9 @@ class WorkerState(WorkerPlugin):
 
 
 def work(parcel: bytes) -> bytes:
-    """Dask's task: do a pickled `Order`; returns the pickled `TaskResult`."""
+    """Dask's task: do a pickled `ClusterTask`; returns the pickled `TaskResult`."""
     worker = get_worker()
-    order: Order = pickle.loads(parcel)
+    order: ClusterTask = pickle.loads(parcel)
     desk = _desk(worker)
     about = {"run": order.run, "order": order.ident}
     last = float("-inf")
@@ -206,10 +210,10 @@ def present() -> bool:
     return True
 
 
-async def introduce(studio: bool, dask_worker: Worker) -> Mapping[str, Any]:
-    """What the worker's engine and studio say of themselves, or {"problem": in words}; run on workers."""
+async def introduce(blender_worker: bool, dask_worker: Worker) -> Mapping[str, Any]:
+    """Versions of the worker's engine and Blender worker, or {"problem": in words}; run on workers."""
     try:
-        return await asyncio.to_thread(_desk(dask_worker).hello, studio)
+        return await asyncio.to_thread(_desk(dask_worker).hello, blender_worker)
     except AddonError as error:
         return {"problem": str(error)}
 
@@ -225,7 +229,7 @@ def _desk(worker: Worker) -> WorkerState:
     return cast(WorkerState, worker.plugins.setdefault(NAME, WorkerState(worker)))
 
 
-def _named(error: PhotoFailedError, photo: str, order: Order) -> str:
+def _named(error: PhotoFailedError, photo: str, order: ClusterTask) -> str:
     """The reason, with the photo's path on its own machine."""
     return str(error).replace(photo, order.task.photo)
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from ..errors import JobCancelledError
 from ..heads.manifest import FILE_NAME
-from .job import Job
+from .local_processor import PhotoResult, PhotoTask, StagedHead, StepOutcome, add_seconds
 from .names import FolderNames
-from .photo_job import PhotoDone, PhotoTask, StagedHead, StepDone, add_seconds
-from .record import Head, Outcome, Record, StepRecord
+from .processor import PhotoProcessor
+from .record import BatchRecord, HeadRecord, PhotoRecord, StepRecord
 
 #: Parts of a head's quality that the record keeps; face.json has all.
 KEPT_QUALITY = ("verdict", "reasons", "expected_error_mm", "error_spread_mm")
@@ -27,7 +27,12 @@ class ResultCommitter:
     """Gives heads their names below `out`, and notes it in the record; for several threads."""
 
     def __init__(
-        self, out: Path, record: Record, photos: Iterable[Path], lock: threading.RLock, stop: threading.Event
+        self,
+        out: Path,
+        record: BatchRecord,
+        photos: Iterable[Path],
+        lock: threading.RLock,
+        stop: threading.Event,
     ) -> None:
         """`photos`: those of this run. `lock` guards the record. Nothing is moved after `stop`."""
         self._out = out
@@ -38,7 +43,9 @@ class ResultCommitter:
         # Assets share a catalogue file.
         self._late_lock = threading.Lock()
 
-    def name(self, job: Job, task: PhotoTask, done: PhotoDone, before: Sequence[Head]) -> list[str]:
+    def name(
+        self, job: PhotoProcessor, task: PhotoTask, done: PhotoResult, before: Sequence[HeadRecord]
+    ) -> list[str]:
         """Name the heads of a photo, then run the steps that have to know that. before: what is there."""
         if task.reconstruct:
             with self._lock:
@@ -52,19 +59,19 @@ class ResultCommitter:
                 if step.late and step.name in todo:
                     with self._late_lock:
                         options = {**step.options, "name": name}
-                        made = job.run_step(head.folder, step, options, task.studio_timeout)
+                        made = job.run_step(head.folder, step, options, task.blender_timeout)
                     head.steps[step.name] = made
                     add_seconds(done.timings, {step.name: made.seconds})
         return names
 
     def file(
         self,
-        photo: Outcome,
+        photo: PhotoRecord,
         names: Sequence[str],
-        done: PhotoDone,
-        before: Sequence[Head],
+        done: PhotoResult,
+        before: Sequence[HeadRecord],
         prints: Mapping[str, str],
-    ) -> list[Head]:
+    ) -> list[HeadRecord]:
         """Move the heads to their names; returns them. prints: fingerprints by step. Raises OSError."""
         there = {head.folder: head for head in before}
         pairs = [
@@ -82,7 +89,9 @@ class ResultCommitter:
         return [head for _, head in pairs]
 
 
-def new_head(name: str, staged: StagedHead, before: Head | None, prints: Mapping[str, str]) -> Head:
+def new_head(
+    name: str, staged: StagedHead, before: HeadRecord | None, prints: Mapping[str, str]
+) -> HeadRecord:
     """The record of a head that is about to be filed away as `name`. before: what is there of it."""
     made = {step: _record(done, prints[step]) for step, done in staged.steps.items()}
     old = dict(before.steps) if before else {}
@@ -100,15 +109,15 @@ def new_head(name: str, staged: StagedHead, before: Head | None, prints: Mapping
         about = {"vertices": before.vertices, "faces": before.faces, "quality": before.quality}
     steps = {**old, **made}
     files = sorted({FILE_NAME, *(file for step in steps.values() for file in step.files)})
-    return Head(name, files, steps=steps, **about)
+    return HeadRecord(name, files, steps=steps, **about)
 
 
-def begun(head: Head, staged: StagedHead) -> Head:
+def begun(head: HeadRecord, staged: StagedHead) -> HeadRecord:
     """The head as the journal is told before it is filed away: with the steps that are replaced."""
     return replace(head, steps={name: head.steps[name] for name in staged.steps})
 
 
-def move(out: Path, staged: StagedHead, head: Head, before: Head | None) -> None:
+def move(out: Path, staged: StagedHead, head: HeadRecord, before: HeadRecord | None) -> None:
     """Move what was made to its name, and remove what of `before` is no longer right. Raises OSError."""
     target = out / head.folder
     target.mkdir(exist_ok=True)
@@ -122,7 +131,7 @@ def move(out: Path, staged: StagedHead, head: Head, before: Head | None) -> None
     os.replace(staged.folder / FILE_NAME, target / FILE_NAME)
 
 
-def remove_head(out: Path, head: Head) -> None:
+def remove_head(out: Path, head: HeadRecord) -> None:
     """Remove a head that is no longer one of its photo's; what is not ours in its folder stays."""
     folder = out / head.folder
     remove_files(folder, {*head.files, FILE_NAME})
@@ -139,7 +148,7 @@ def remove_files(folder: Path, files: set[str]) -> None:
             inner.rmdir()
 
 
-def _record(done: StepDone, fingerprint: str) -> StepRecord:
+def _record(done: StepOutcome, fingerprint: str) -> StepRecord:
     files = sorted(set(done.files) - {FILE_NAME})
     seconds = round(done.seconds, 4)
     return StepRecord(fingerprint, files, done.facts, seconds, done.error, done.error_kind)

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import BatchError
 
 #: Options whose values are paths, in a file relative to its folder.
-PATHS = ("out", "asset_library", "engine_python", "blender", "engine_log", "studio_log")
+PATHS = ("out", "asset_library", "engine_python", "blender", "engine_log", "blender_log")
 PROGRAMS = ("engine_python", "blender")
 #: Options that make no sense in a file.
 REFUSED = ("config", "help")
@@ -50,7 +50,12 @@ def as_arguments(
     parser: argparse.ArgumentParser, values: Mapping[str, Any], source: Path
 ) -> tuple[list[str], list[str]]:
     """(arguments of the command line, photos) for what the file `source` says. Raises BatchError."""
-    actions = {action.dest: action for action in parser._actions if action.dest not in REFUSED}
+    actions = {
+        option.lstrip("-").replace("-", "_"): action
+        for action in parser._actions
+        if action.dest not in REFUSED
+        for option in action.option_strings or [action.dest]
+    }
     arguments: list[str] = []
     photos: list[str] = []
     for name, value in values.items():
@@ -70,7 +75,7 @@ def as_arguments(
 
 
 def _argument(action: argparse.Action, value: Any, source: Path) -> list[str]:
-    option, name = action.option_strings[-1], action.dest
+    option, name = action.option_strings[0], action.dest
     if action.nargs == 0:
         if not isinstance(value, bool):
             raise BatchError(f"{name} has to be true or false")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from statistics import median
 from typing import TextIO
 
-from .record import Outcome
+from .record import PhotoRecord
 
 BAR_WIDTH = 24
 #: Verdicts, from what needs another photo to what can be used as it is.
@@ -57,7 +57,7 @@ class Console:
             self._shown = False
 
 
-def in_words(outcome: Outcome) -> str:
+def in_words(outcome: PhotoRecord) -> str:
     """What came of a photo, in one line."""
     if outcome.error:
         return f"{outcome.shown}: FAILED: {outcome.error}"
@@ -67,7 +67,7 @@ def in_words(outcome: Outcome) -> str:
 
 
 def summary(
-    outcomes: Sequence[Outcome], worked: Collection[str], out: str, engine_start: float, seconds: float
+    outcomes: Sequence[PhotoRecord], worked: Collection[str], out: str, engine_start: float, seconds: float
 ) -> str:
     """The closing words: how many, how long each step took, what failed and why, where to look.
 
@@ -102,7 +102,7 @@ def summary(
     return "\n".join(lines)
 
 
-def below(outcomes: Sequence[Outcome], verdict: str) -> list[str]:
+def below(outcomes: Sequence[PhotoRecord], verdict: str) -> list[str]:
     """Lines about the heads whose verdict is below `verdict`; a head without one is below all."""
     lines = []
     for head in (head for outcome in outcomes for head in outcome.heads):

@@ -13,7 +13,7 @@ PHOTO_SUFFIXES = (
 
 
 @dataclass(frozen=True)
-class Input:
+class PhotoInput:
     """A photo to reconstruct, or what stands in the way: `path` absolute, `shown` as the user wrote it."""
 
     path: Path
@@ -21,12 +21,12 @@ class Input:
     problem: str | None = None
 
 
-def collect(arguments: Iterable[str | os.PathLike], out: Path) -> list[Input]:
+def collect(arguments: Iterable[str | os.PathLike], out: Path) -> list[PhotoInput]:
     """The photos named by `arguments`, files or folders (with all folders in them, by name), each once.
 
     A file named by the user is tried whatever its ending. `out` itself is never searched for photos.
     """
-    found: dict[Path, Input] = {}
+    found: dict[Path, PhotoInput] = {}
     for argument in arguments:
         path = Path(argument)
         for item in _in_folder(path, out.absolute()) if path.is_dir() else [_file(path)]:
@@ -34,17 +34,19 @@ def collect(arguments: Iterable[str | os.PathLike], out: Path) -> list[Input]:
     return list(found.values())
 
 
-def _file(path: Path) -> Input:
+def _file(path: Path) -> PhotoInput:
     problem = None if os.path.lexists(path) else "there is no such file or folder."
-    return Input(_absolute(path), str(path), problem)
+    return PhotoInput(_absolute(path), str(path), problem)
 
 
-def _in_folder(folder: Path, out: Path) -> list[Input]:
-    found: list[Input] = []
+def _in_folder(folder: Path, out: Path) -> list[PhotoInput]:
+    found: list[PhotoInput] = []
 
     def unreadable(error: OSError) -> None:
         where = Path(error.filename or folder)
-        found.append(Input(_absolute(where), str(where), f"the folder cannot be read: {error.strerror}."))
+        found.append(
+            PhotoInput(_absolute(where), str(where), f"the folder cannot be read: {error.strerror}.")
+        )
 
     for parent, folders, files in os.walk(folder, onerror=unreadable):
         here = Path(parent)
@@ -52,9 +54,9 @@ def _in_folder(folder: Path, out: Path) -> list[Input]:
         photos = (
             f for f in sorted(files) if not f.startswith(".") and Path(f).suffix.lower() in PHOTO_SUFFIXES
         )
-        found += [Input(_absolute(here / name), str(here / name)) for name in photos]
+        found += [PhotoInput(_absolute(here / name), str(here / name)) for name in photos]
     if not found:
-        found.append(Input(_absolute(folder), str(folder), "there are no photos in this folder."))
+        found.append(PhotoInput(_absolute(folder), str(folder), "there are no photos in this folder."))
     return found
 
 

@@ -10,7 +10,7 @@ from ..errors import BatchError
 from .config import PATHS, as_arguments, placed, read_config
 from .console import VERDICTS
 from .plan import AUTO_RENDERER, RENDERERS
-from .record import FILE_NAME, Record
+from .record import FILE_NAME, BatchRecord
 
 FORMATS = ("glb", "fbx", "obj", "usd")
 VIEWS = ("front", "threequarter", "side", "back")
@@ -75,7 +75,7 @@ def _sources(parser: Parser, given: argparse.Namespace) -> list[tuple[Path, dict
     out = given.out or config.get("out")
     if given.resume and out:
         folder = Path(out) if given.out else Path(given.config).parent / out
-        record = Record.load(folder)
+        record = BatchRecord.load(folder)
         if not record.options and not given.photos and "photos" not in config:
             parser.error(f"there is no record of an earlier run in {folder}: name the photos, too.")
         values = {name: value for name, value in record.options.items() if value not in (None, False, [])}
@@ -187,7 +187,7 @@ def make_parser(about: str, epilog: str) -> Parser:
         help="end with code 2 if a head's verdict is below this")
     add("--timeout", type=_positive, default=300.0, metavar="S",
         help="seconds the engine may take for a photo (default: 300)")
-    add("--studio-timeout", type=_positive, default=600.0, metavar="S",
+    add("--blender-timeout", "--studio-timeout", type=_positive, default=600.0, metavar="S",
         help="seconds Blender may take for a step of a head (default: 600)")
 
     add = parser.add_argument_group("programs").add_argument
@@ -198,7 +198,7 @@ def make_parser(about: str, epilog: str) -> Parser:
         help="Blender, or a Python with the bpy module, for pictures and exports (default: what runs this, "
         "else .venv beside the project, else blender)")
     add("--engine-log", metavar="FILE", help="keep the engine's log")
-    add("--studio-log", metavar="FILE", help="keep Blender's log")
+    add("--blender-log", "--studio-log", metavar="FILE", help="keep Blender's log")
     # fmt: on
     return parser
 

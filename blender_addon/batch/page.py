@@ -17,7 +17,7 @@ from pathlib import Path
 from ..errors import PageError
 from .page_cards import cards
 from .page_html import cards_html, filters_html, summary, text
-from .record import Record
+from .record import BatchRecord
 
 FILE_NAME = "index.html"
 #: Where the viewer goes. Windows takes an index_files beside an index.html along when that is moved.
@@ -28,7 +28,7 @@ SOURCES = Path(__file__).parent / "page_files"
 MARKER = re.compile(r"\{\{(\w+)\}\}")
 
 
-def write_page(out: Path, record: Record) -> Path:
+def write_page(out: Path, record: BatchRecord) -> Path:
     """Write OUT/index.html, complete or not at all, and what it needs beside it. Raises PageError."""
     path = out / FILE_NAME
     try:
@@ -40,7 +40,7 @@ def write_page(out: Path, record: Record) -> Path:
     return path
 
 
-def page_html(out: Path, record: Record) -> str:
+def page_html(out: Path, record: BatchRecord) -> str:
     """The page as text."""
     script = _source("page.js")
     found = cards(out, record)
@@ -77,7 +77,7 @@ def _policy(script: str) -> str:
     return "; ".join(f"{name} {sources}" for name, sources in rules.items())
 
 
-def _when(record: Record) -> str:
+def _when(record: BatchRecord) -> str:
     """When the batch ended, to the minute, or that it goes on."""
     version = record.engine.get("version") if isinstance(record.engine, dict) else None
     made = f"Photobust {version}" if version else "Photobust"
@@ -108,4 +108,4 @@ def _write(path: Path, data: bytes) -> None:
 
 if __name__ == "__main__":
     for argument in sys.argv[1:]:
-        print(write_page(Path(argument), Record.load(Path(argument))))
+        print(write_page(Path(argument), BatchRecord.load(Path(argument))))

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..heads.manifest import FILE_NAME
 from ..heads.verdict import verdict
-from .record import Head, Outcome, Record
+from .record import BatchRecord, HeadRecord, PhotoRecord
 
 #: Words of a verdict, as face.json has them or had them, and the page's for it.
 VERDICTS = {"good": "good", "check": "check", "fair": "check", "poor": "poor"}
@@ -70,7 +70,7 @@ class Card:
     asset_path: str | None = None
 
 
-def cards(out: Path, record: Record) -> list[Card]:
+def cards(out: Path, record: BatchRecord) -> list[Card]:
     """A card for each head and each failed photo, in the record's order."""
     found: list[Card] = []
     library = _below(out, record.options.get("asset_library"))
@@ -83,7 +83,7 @@ def cards(out: Path, record: Record) -> list[Card]:
     return found
 
 
-def _head_card(out: Path, outcome: Outcome, head: Head, library: str | None) -> Card:
+def _head_card(out: Path, outcome: PhotoRecord, head: HeadRecord, library: str | None) -> Card:
     folder = out / head.folder
     document = _document(folder / FILE_NAME)
     quality = _dictionary(document.get("quality")) or _dictionary(head.quality)
@@ -137,7 +137,7 @@ def _graded(quality: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
 
 
 def _figures(
-    document: dict[str, Any], quality: dict[str, Any], outcome: Outcome
+    document: dict[str, Any], quality: dict[str, Any], outcome: PhotoRecord
 ) -> Iterator[tuple[str, str]]:
     """Further figures in words, for who wants to know more."""
     photo = _dictionary(document.get("input"))

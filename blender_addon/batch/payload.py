@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..heads import manifest
-from .photo_job import KeptHead, PhotoDone, PhotoTask, StagedHead, StepDone
+from .local_processor import KeptHead, PhotoResult, PhotoTask, StagedHead, StepOutcome
 
 #: Name below a folder, with "/" -> content.
 Files = dict[str, bytes]
@@ -20,7 +20,7 @@ PATHS = ("folder", "files")
 
 
 @dataclass(frozen=True)
-class Order:
+class ClusterTask:
     """A photo that a worker is to do. task: with the sender's paths. photo: the file's content, None if the
     engine need not run. kept: name and files of each of the task's kept heads. versions: those that the
     worker has to have, as `versions` tells them. run, ident: of the batch, and of this order.
@@ -36,11 +36,11 @@ class Order:
 
 
 @dataclass(frozen=True)
-class ResultHead:
+class HeadResult:
     """A head with the files that were made, as `StagedHead`."""
 
     name: str
-    steps: dict[str, StepDone]
+    steps: dict[str, StepOutcome]
     engine: dict[str, Any]
     files: Files
 
@@ -51,22 +51,22 @@ class TaskResult:
     worker can do no photo at all.
     """
 
-    heads: list[ResultHead] = field(default_factory=list)
+    heads: list[HeadResult] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     attempts: int = 1
     failed: tuple[str, str, int] | None = None
     broken: str | None = None
 
 
-def pack(task: PhotoTask, versions: dict[str, Any], run: str, ident: str) -> Order:
+def pack(task: PhotoTask, versions: dict[str, Any], run: str, ident: str) -> ClusterTask:
     """The order for a task. Raises OSError if the photo or a kept head cannot be read."""
     photo = Path(task.photo)
     content = photo.read_bytes() if task.reconstruct else None
     kept = tuple((Path(head.folder).name, _inputs(head, task.reconstruct)) for head in task.kept)
-    return Order(task, photo.name, content, kept, versions, run, ident)
+    return ClusterTask(task, photo.name, content, kept, versions, run, ident)
 
 
-def unpack(order: Order, folder: Path) -> PhotoTask:
+def unpack(order: ClusterTask, folder: Path) -> PhotoTask:
     """The task with the worker's paths, its files written into `folder`. Raises OSError."""
     photo = folder / "photo" / order.name
     if order.photo is not None:
@@ -79,17 +79,17 @@ def unpack(order: Order, folder: Path) -> PhotoTask:
     return replace(order.task, photo=str(photo), kept=tuple(kept))
 
 
-def deliver(done: PhotoDone) -> TaskResult:
+def deliver(done: PhotoResult) -> TaskResult:
     """What was made, to be sent back. Raises OSError."""
     heads = []
     for head in done.heads:
         names = {manifest.FILE_NAME, *(file for step in head.steps.values() for file in step.files)}
         engine = {part: value for part, value in head.engine.items() if part not in PATHS}
-        heads.append(ResultHead(head.folder.name, head.steps, engine, read_files(head.folder, names)))
+        heads.append(HeadResult(head.folder.name, head.steps, engine, read_files(head.folder, names)))
     return TaskResult(heads, done.timings, done.attempts)
 
 
-def receive(delivery: TaskResult, order: Order, staging: Path) -> PhotoDone:
+def receive(delivery: TaskResult, order: ClusterTask, staging: Path) -> PhotoResult:
     """What was made, written into `staging` as if it had been made there. Raises OSError."""
     heads = []
     for n, head in enumerate(delivery.heads):
@@ -98,7 +98,7 @@ def receive(delivery: TaskResult, order: Order, staging: Path) -> PhotoDone:
         before = {} if order.task.reconstruct else order.kept[n][1]
         write_files(folder, {**before, **head.files})
         heads.append(StagedHead(folder, head.steps, head.engine))
-    return PhotoDone(heads, delivery.timings, delivery.attempts)
+    return PhotoResult(heads, delivery.timings, delivery.attempts)
 
 
 def read_files(folder: Path, names: Iterable[str]) -> Files:
@@ -120,11 +120,11 @@ def _inputs(head: KeptHead, reconstruct: bool) -> Files:
     return read_files(Path(head.folder), names)
 
 
-def versions(engine: Mapping[str, Any], studio: Mapping[str, Any]) -> dict[str, Any]:
-    """What results depend on, of what the two processes say of themselves; see `Plan.fingerprints`."""
+def versions(engine: Mapping[str, Any], blender_worker: Mapping[str, Any]) -> dict[str, Any]:
+    """What results depend on, of what the two processes say of themselves; see `BatchPlan.fingerprints`."""
     found = {"Photobust": engine.get("version"), "models": engine.get("models")}
-    if studio:
-        found |= {"add-on": studio.get("version"), "Blender": studio.get("blender")}
+    if blender_worker:
+        found |= {"add-on": blender_worker.get("version"), "Blender": blender_worker.get("blender")}
     return found
 
 

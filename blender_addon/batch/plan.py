@@ -16,7 +16,7 @@ from typing import Any
 SURFACE, HEAD = "surface", "head"
 #: The engine's files that are there without a head, too.
 SURFACE_FILES = ("surface.ply", "surface.glb", "landmarks.json", "photo.png", "face.json")
-#: Blender's names of the renderers, and what stands for one that works; see `photo_job`.
+#: Blender's names of the renderers, and what stands for one that works; see `local_processor`.
 RENDERERS = {"workbench": "BLENDER_WORKBENCH", "cycles": "CYCLES"}
 AUTO_RENDERER = "auto"
 #: Fingerprints are cut to this many hexadecimal digits.
@@ -25,8 +25,14 @@ DIGITS = 16
 
 @dataclass(frozen=True)
 class StepPlan:
-    """A step of the studio. needs: the steps it is made from. late: it has to know the head's final name, and
-    writes outside its folder, so it runs when the head is filed away, one at a time.
+    """A step of the Blender worker.
+
+    Attributes:
+        name: As `blender_worker.steps` has it.
+        options: As JSON can hold them.
+        needs: The steps it is made from.
+        late: It has to know the head's final name, and writes outside its folder, so it runs when the head
+            is committed, one at a time.
     """
 
     name: str
@@ -36,7 +42,7 @@ class StepPlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """What is made of each photo. engine: what the request says beside the photo, as
     `WorkerClient.reconstruct` takes it as options. steps: in the order in which they run.
     """
@@ -62,7 +68,7 @@ class Plan:
         return (*self.engine_steps, *(step.name for step in self.steps))
 
     def fingerprints(
-        self, photo: str | None, engine: Mapping[str, Any], studio: Mapping[str, Any]
+        self, photo: str | None, engine: Mapping[str, Any], blender_worker: Mapping[str, Any]
     ) -> dict[str, str]:
         """Step -> fingerprint, for a photo's SHA-256 and what the two processes say of themselves."""
         found = {
@@ -73,7 +79,7 @@ class Plan:
         if self.head:
             found[HEAD] = _digest(HEAD, found[SURFACE], self.engine)
         for step in self.steps:
-            versions = studio.get("version"), studio.get("blender")
+            versions = blender_worker.get("version"), blender_worker.get("blender")
             found[step.name] = _digest(
                 step.name, versions, step.options, [found[need] for need in step.needs]
             )
@@ -85,14 +91,14 @@ def files_of(step: str, made: list[str]) -> list[str]:
     return [name for name in made if (name in SURFACE_FILES) == (step == SURFACE)]
 
 
-def make_plan(options: argparse.Namespace) -> Plan:
+def make_plan(options: argparse.Namespace) -> BatchPlan:
     """What the options ask for."""
     around = options.retopo or options.lods
     head = bool(options.head or not options.surface or (options.export and not around))
     engine: dict[str, Any] = {}
     if head:
         engine = {"head": True, "texture": options.texture, "delight": not options.keep_light}
-    return Plan(options.focal_mm, options.max_faces, engine, tuple(_steps(options, head)))
+    return BatchPlan(options.focal_mm, options.max_faces, engine, tuple(_steps(options, head)))
 
 
 def _steps(options: argparse.Namespace, head: bool) -> list[StepPlan]:

@@ -15,6 +15,8 @@ from typing import Any
 SCHEMA = 2
 FILE_NAME = "batch.json"
 JOURNAL_NAME = "batch.journal"
+#: Where the file has the Blender worker's versions: its name in files of 0.1.
+BLENDER_WORKER_KEY = "studio"
 #: `error_kind` of a photo that a killed run was filing away.
 INTERRUPTED = "Interrupted"
 
@@ -35,7 +37,7 @@ class StepRecord:
 
 
 @dataclass(frozen=True)
-class Head:
+class HeadRecord:
     """One reconstructed face: its folder's name below the output folder and the files in it.
 
     steps: by name, "surface" and "head" for what the engine made. quality: what face.json says, without the
@@ -56,7 +58,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PhotoRecord:
     """What came of one photo. `timings` are seconds by step; `error` is None if all went well.
 
     size, mtime_ns: of the photo's file when `sha256` was taken. attempts: how often the photo was tried.
@@ -68,7 +70,7 @@ class Outcome:
     sha256: str | None = None
     error: str | None = None
     error_kind: str | None = None
-    heads: list[Head] = field(default_factory=list)
+    heads: list[HeadRecord] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     size: int = -1
@@ -78,29 +80,37 @@ class Outcome:
 
 
 @dataclass
-class Record:
+class BatchRecord:
     """The record of an output folder, over all the runs that wrote to it.
 
-    inputs: photos and folders as they were named, absolute. engine, studio: versions, as the processes tell
-    them. options: those of the last run, by name. started, finished: ISO 8601, UTC.
+    Attributes:
+        engine: Versions, as the engine reports them.
+        blender_worker: Versions, as the Blender worker reports them; "studio" in the file.
+        inputs: Photos and folders as they were named, absolute.
+        options: Those of the last run, by name.
+        started: ISO 8601, UTC.
+        finished: ISO 8601, UTC.
+        timings: Seconds by step.
+        photos: By path.
     """
 
     engine: dict[str, Any] = field(default_factory=dict)
-    studio: dict[str, Any] = field(default_factory=dict)
+    blender_worker: dict[str, Any] = field(default_factory=dict)
     inputs: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
     started: str = ""
     finished: str = ""
     timings: dict[str, float] = field(default_factory=dict)
-    photos: dict[str, Outcome] = field(default_factory=dict)
+    photos: dict[str, PhotoRecord] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, out: Path) -> "Record":
+    def load(cls, out: Path) -> "BatchRecord":
         """The record in `out`, an empty one if there is none that can be read."""
         record = cls()
         try:
             data = json.loads((out / FILE_NAME).read_text("utf-8"))
             if data.pop("schema") in (1, SCHEMA):
+                data["blender_worker"] = data.pop(BLENDER_WORKER_KEY, {})
                 photos = [_outcome(photo) for photo in data.pop("photos")]
                 record = cls(**data, photos={photo.path: photo for photo in photos})
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -111,6 +121,7 @@ class Record:
     def save(self, out: Path) -> Path:
         """Write the record into `out`, complete or not at all; the journal has then done its duty."""
         data = {"schema": SCHEMA, **asdict(self), "photos": [asdict(p) for p in self.photos.values()]}
+        data[BLENDER_WORKER_KEY] = data.pop("blender_worker")
         path = out / FILE_NAME
         partial = out / (FILE_NAME + ".part")
         # ASCII: a file name may hold bytes that are no text, which UTF-8 would refuse.
@@ -119,13 +130,13 @@ class Record:
         (out / JOURNAL_NAME).unlink(missing_ok=True)
         return path
 
-    def begin(self, out: Path, photo: Outcome, heads: Sequence[Head]) -> None:
+    def begin(self, out: Path, photo: PhotoRecord, heads: Sequence[HeadRecord]) -> None:
         """Note, before anything is moved, that these heads' files and steps are about to be replaced."""
         started = replace(photo, heads=list(heads))
         self._note(out, {"begin": asdict(started)})
         self.photos[photo.path] = self._begun(started)
 
-    def finish(self, out: Path, photo: Outcome) -> None:
+    def finish(self, out: Path, photo: PhotoRecord) -> None:
         """Note what came of a photo."""
         self.photos[photo.path] = photo
         self._note(out, {"photo": asdict(photo)})
@@ -156,7 +167,7 @@ class Record:
                 continue  # cut short by the kill
             self.photos[photo.path] = photo if kind == "photo" else self._begun(photo)
 
-    def _begun(self, begun: Outcome) -> Outcome:
+    def _begun(self, begun: PhotoRecord) -> PhotoRecord:
         """A photo whose heads were being filed away: the steps concerned count as not made."""
         before = self.photos.get(begun.path)
         heads = {head.folder: head for head in before.heads} if before else {}
@@ -174,10 +185,10 @@ class Record:
         )
 
 
-def _outcome(data: dict[str, Any]) -> Outcome:
-    return Outcome(**{**data, "heads": [_head(head) for head in data["heads"]]})
+def _outcome(data: dict[str, Any]) -> PhotoRecord:
+    return PhotoRecord(**{**data, "heads": [_head(head) for head in data["heads"]]})
 
 
-def _head(data: dict[str, Any]) -> Head:
+def _head(data: dict[str, Any]) -> HeadRecord:
     steps = {name: StepRecord(**step) for name, step in data.get("steps", {}).items()}
-    return Head(**{**data, "steps": steps})
+    return HeadRecord(**{**data, "steps": steps})

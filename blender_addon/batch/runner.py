@@ -1,5 +1,5 @@
-"""Runs a batch: hands photos to threads that each own an engine and a studio, files the results, keeps the
-record. No bpy.
+"""Runs a batch: hands photos to threads that each own an engine and a Blender worker, commits the results,
+keeps the record. No bpy.
 """
 
 import contextlib
@@ -14,12 +14,12 @@ from typing import Any
 from ..errors import AddonError, BatchError, EngineTimeoutError, JobCancelledError
 from .committer import ResultCommitter
 from .console import Console, in_words
-from .inputs import Input
-from .job import Job
-from .photo_job import PhotoDone, PhotoFailedError, PhotoTask, StepDone, kind_of
-from .plan import Plan
-from .record import Head, Outcome, Record
-from .state import Todo, sha256, what_to_do
+from .inputs import PhotoInput
+from .local_processor import PhotoFailedError, PhotoResult, PhotoTask, StepOutcome, kind_of
+from .pending import PendingWork, pending_work, sha256
+from .plan import BatchPlan
+from .processor import PhotoProcessor
+from .record import BatchRecord, HeadRecord, PhotoRecord
 from .workspace import NO_SPACE, Workspace
 
 #: Seconds between two savings of the record, at least; and the share of the time that they may take.
@@ -33,22 +33,22 @@ TIMED_OUT = EngineTimeoutError.__name__
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a batch is run; what it makes is in the plan. timeout, studio_timeout: see `PhotoTask`."""
+class BatchSettings:
+    """How a batch is run; what it makes is in the plan. timeout, blender_timeout: see `PhotoTask`."""
 
     timeout: float = 300.0
-    studio_timeout: float = 600.0
+    blender_timeout: float = 600.0
     fresh: bool = False
     retry_failed: bool = False
 
 
 @dataclass(frozen=True)
-class Result:
+class BatchResult:
     """What came of a batch. outcomes: of all its photos, in their order. worked: paths of those for which
     something was done; the others were as asked for, or have failed before.
     """
 
-    outcomes: list[Outcome]
+    outcomes: list[PhotoRecord]
     worked: set[str] = field(default_factory=set)
 
 
@@ -60,12 +60,12 @@ class Batch:
     def __init__(
         self,
         workspace: Workspace,
-        plan: Plan,
-        settings: Settings,
+        plan: BatchPlan,
+        settings: BatchSettings,
         console: Console,
-        record: Record,
-        jobs: Sequence[Job],
-        write_page: Callable[[Path, Record], Any] | None = None,
+        record: BatchRecord,
+        jobs: Sequence[PhotoProcessor],
+        write_page: Callable[[Path, BatchRecord], Any] | None = None,
     ) -> None:
         """`jobs`: one for each photo in work; whoever made them closes them. The record has the versions."""
         self._workspace = workspace
@@ -79,12 +79,12 @@ class Batch:
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._problem: BaseException | None = None
-        self._outcomes: dict[int, Outcome] = {}
+        self._outcomes: dict[int, PhotoRecord] = {}
         self._worked: set[str] = set()
         self._shares: dict[Path, float] = {}
         self._next_save = 0.0
 
-    def run(self, inputs: Sequence[Input]) -> Result:
+    def run(self, inputs: Sequence[PhotoInput]) -> BatchResult:
         """Do all photos; each failure is noted and passed over. Raises what concerns the whole batch."""
         photos = [item.path for item in inputs if not item.problem]
         self._filer = ResultCommitter(self._out, self._record, photos, self._lock, self._stop)
@@ -109,7 +109,7 @@ class Batch:
             self._end(threads)
         if self._problem:
             raise self._problem
-        return Result([self._outcomes[index] for index in sorted(self._outcomes)], self._worked)
+        return BatchResult([self._outcomes[index] for index in sorted(self._outcomes)], self._worked)
 
     def _end(self, threads: Sequence[threading.Thread]) -> None:
         """Stop what is still running, wait for it, and save the record."""
@@ -128,7 +128,7 @@ class Batch:
             # The journal has it all. What stopped the batch is told; this is most likely the same.
             self._problem = self._problem or self._fatal(error)
 
-    def _work(self, job: Job, queue: Iterator[tuple[int, Input]]) -> None:
+    def _work(self, job: PhotoProcessor, queue: Iterator[tuple[int, PhotoInput]]) -> None:
         """What a thread does: one photo after the other."""
         try:
             while not self._stop.is_set():
@@ -149,22 +149,22 @@ class Batch:
                 self._problem = self._problem or error
             self._stop.set()
 
-    def _one(self, job: Job, item: Input) -> tuple[Outcome, bool]:
+    def _one(self, job: PhotoProcessor, item: PhotoInput) -> tuple[PhotoRecord, bool]:
         """(what came of a photo, whether anything was done for it)."""
         start = time.perf_counter()
         path = str(item.path)
         before = self._record.photos.get(path)
         if item.problem:
-            outcome = Outcome(
+            outcome = PhotoRecord(
                 path, item.shown, error=item.problem, error_kind="NoSuchPhoto", heads=self._heads(path)
             )
             self._noting(lambda: self._record.finish(self._out, outcome))
             return outcome, True
         digest, size, mtime_ns = sha256(item.path, before)
-        prints = self._plan.fingerprints(digest, self._record.engine, self._record.studio)
+        prints = self._plan.fingerprints(digest, self._record.engine, self._record.blender_worker)
         settings = self._settings
         tried = "-".join(prints[step] for step in self._plan.engine_steps)
-        todo = what_to_do(
+        todo = pending_work(
             None if settings.fresh else before,
             self._plan,
             prints,
@@ -177,19 +177,30 @@ class Batch:
         if todo is None:
             raise AssertionError("there is something to do for a new photo")
         outcome = self._try(
-            job, item, todo, Outcome(path, item.shown, digest, size=size, mtime_ns=mtime_ns), prints, tried
+            job,
+            item,
+            todo,
+            PhotoRecord(path, item.shown, digest, size=size, mtime_ns=mtime_ns),
+            prints,
+            tried,
         )
         outcome = replace(outcome, seconds=round(time.perf_counter() - start, 4))
         self._noting(lambda: self._record.finish(self._out, outcome))
         return outcome, True
 
     def _try(
-        self, job: Job, item: Input, todo: Todo, blank: Outcome, prints: dict[str, str], tried: str
-    ) -> Outcome:
+        self,
+        job: PhotoProcessor,
+        item: PhotoInput,
+        todo: PendingWork,
+        blank: PhotoRecord,
+        prints: dict[str, str],
+        tried: str,
+    ) -> PhotoRecord:
         """What comes of doing a photo, failures included, as far as they are its own."""
         settings = self._settings
         task = PhotoTask(
-            blank.path, self._plan, todo.reconstruct, todo.kept, settings.timeout, settings.studio_timeout
+            blank.path, self._plan, todo.reconstruct, todo.kept, settings.timeout, settings.blender_timeout
         )
         try:
             return self._do(job, item, task, blank, prints)
@@ -209,7 +220,14 @@ class Batch:
                 self._shares.pop(item.path, None)
         return replace(failed, error=str(problem), heads=self._heads(blank.path))
 
-    def _do(self, job: Job, item: Input, task: PhotoTask, blank: Outcome, prints: dict[str, str]) -> Outcome:
+    def _do(
+        self,
+        job: PhotoProcessor,
+        item: PhotoInput,
+        task: PhotoTask,
+        blank: PhotoRecord,
+        prints: dict[str, str],
+    ) -> PhotoRecord:
         """Make and file away what is to be made for a photo."""
 
         def show(fraction: float, text: str) -> None:
@@ -246,15 +264,17 @@ class Batch:
             error_kind=INCOMPLETE if failed else None,
         )
 
-    def _heads(self, path: str) -> list[Head]:
+    def _heads(self, path: str) -> list[HeadRecord]:
         """What is in place of a photo."""
         with self._lock:
             outcome = self._record.photos.get(path)
         return list(outcome.heads) if outcome else []
 
-    def _check(self, done: PhotoDone) -> None:
+    def _check(self, done: PhotoResult) -> None:
         """Stop the batch, before anything is filed away, if a step failed because of the disk."""
-        failed: list[StepDone] = [step for head in done.heads for step in head.steps.values() if step.error]
+        failed: list[StepOutcome] = [
+            step for head in done.heads for step in head.steps.values() if step.error
+        ]
         trouble = self._workspace.trouble(
             message=" ".join(str(step.error) for step in failed),
             is_full=any(step.error_kind == NO_SPACE for step in failed),

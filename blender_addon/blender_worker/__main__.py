@@ -1,4 +1,4 @@
-"""`python -m blender_addon.blender_worker`: the studio in a Python that has the bpy module. Needs bpy."""
+"""`python -m blender_addon.blender_worker`, in a Python that has the bpy module. Needs bpy."""
 
 from typing import Any
 

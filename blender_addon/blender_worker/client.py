@@ -1,4 +1,4 @@
-"""How the batch starts a studio: with the bpy module in a Python, or with a Blender. No bpy."""
+"""How the batch starts a Blender worker: with the bpy module in a Python, or with a Blender. No bpy."""
 
 import os
 import shutil
@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..engine.locate import ONE_BLAS_THREAD, PROJECT_ROOT, environment_python
-from ..errors import StudioNotFoundError
+from ..errors import BlenderNotFoundError
 
 
 @dataclass(frozen=True)
-class Studio:
-    """What runs the studio, as `engine_process.Program`.
+class BlenderProgram:
+    """What runs the Blender worker, as `engine_process.Program`.
 
     python: a Python with the bpy module, or a Blender. threads: of a Blender, and of OpenGL that is drawn by
     the processor; None for one a core.
@@ -26,7 +26,7 @@ class Studio:
     root: Path = PROJECT_ROOT
     threads: int | None = None
 
-    display_name: ClassVar[str] = "studio (Blender)"
+    display_name: ClassVar[str] = "Blender worker"
     background: ClassVar[bool] = False
 
     @property
@@ -54,27 +54,32 @@ class Studio:
         return env
 
 
-def find_studio(explicit: str | None = None, root: Path = PROJECT_ROOT) -> Studio:
-    """The studio to use: `explicit`, else the Blender or the bpy that runs this, else .venv's bpy beside the
-    project, else the `blender` in the PATH. Raises StudioNotFoundError.
+def find_blender(explicit: str | None = None, root: Path = PROJECT_ROOT) -> BlenderProgram:
+    """The program to run the Blender worker with.
+
+    That is `explicit`, else the Blender or the bpy that runs this, else .venv's bpy beside the project, else
+    the `blender` in the PATH.
+
+    Raises:
+        BlenderNotFoundError: There is none, or `explicit` is no program.
     """
     if explicit:
         found = shutil.which(Path(explicit).expanduser())
         if not found:
-            raise StudioNotFoundError(f"{explicit}, named with --blender, is no program that can be run.")
-        return Studio(Path(found).absolute(), root)
+            raise BlenderNotFoundError(f"{explicit}, named with --blender, is no program that can be run.")
+        return BlenderProgram(Path(found).absolute(), root)
     bpy = sys.modules.get("bpy")
     if bpy and bpy.app.binary_path:
-        return Studio(Path(bpy.app.binary_path), root)
+        return BlenderProgram(Path(bpy.app.binary_path), root)
     if find_spec("bpy"):
-        return Studio(Path(sys.executable), root)
+        return BlenderProgram(Path(sys.executable), root)
     beside = environment_python(root / ".venv")
     if beside.is_file() and _has_bpy(beside):
-        return Studio(beside, root)
+        return BlenderProgram(beside, root)
     blender = shutil.which("blender")
     if blender:
-        return Studio(Path(blender), root)
-    raise StudioNotFoundError(
+        return BlenderProgram(Path(blender), root)
+    raise BlenderNotFoundError(
         f"{sys.executable} has no bpy module, and there is no `blender` in the PATH. Use .venv/bin/python "
         "after `make setup`, name a Blender with --blender, or leave out what needs one (--no-preview "
         "--no-page)."

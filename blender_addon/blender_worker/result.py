@@ -1,4 +1,4 @@
-"""What a step of the studio gives back. No bpy."""
+"""What a step of the Blender worker gives back. No bpy."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""Answers the studio's requests, in the engine's protocol: one JSON object a line. No bpy itself.
+"""Answers the Blender worker's requests, in the engine's protocol: one JSON object a line. No bpy itself.
 
     {"id": 1, "method": "hello", "params": {}}
     {"id": 2, "method": "renderer", "params": {}}

@@ -1,7 +1,7 @@
 """One run of the engine process: its pipes, its reader threads, its end. No bpy.
 
 Used by `worker_client`, which decides what to do when a process ends. Whatever else speaks the engine's
-protocol, such as the batch's studio, is run by the same code.
+protocol, such as the batch's Blender worker, is run by the same code.
 """
 
 import collections

@@ -34,7 +34,7 @@ BEAT = 0.5
 #: Shares of a run: what it takes to warm up, and what counts as its start and its end after that.
 WARM, PART = 0.2, 0.2
 #: What the processes are called, and what tells them in their command lines.
-KINDS = {"engine": "core.worker", "Blender": "studio"}
+KINDS = {"engine": "core.worker", "Blender": "blender_worker"}
 
 PLAIN = ("--no-preview", "--no-page")
 FULL = (

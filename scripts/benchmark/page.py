@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from blender_addon.batch.page import write_page
-from blender_addon.batch.record import Head, Outcome, Record
+from blender_addon.batch.record import BatchRecord, HeadRecord, PhotoRecord
 
 #: As the tests start it: without a window, and with WebGL in software.
 OPTIONS = (
@@ -46,12 +46,12 @@ CLICKS = {
 }
 
 
-def multiply(source: Path, out: Path, count: int) -> Record:
+def multiply(source: Path, out: Path, count: int) -> BatchRecord:
     """Fill `out` with `count` heads by hard links; each has a face.json and figures of its own."""
     originals = [head.parent for head in sorted(source.glob("*/face.json"))]
     if not originals:
         raise SystemExit(f"There is no head in {source}: name the folder of a batch.")
-    record = Record(engine={"version": "0"}, started="2000-01-01", finished="2000-01-02")
+    record = BatchRecord(engine={"version": "0"}, started="2000-01-01", finished="2000-01-02")
     for k in range(count):
         original = originals[k % len(originals)]
         name = f"{original.name}_{k:04d}"
@@ -62,7 +62,7 @@ def multiply(source: Path, out: Path, count: int) -> Record:
         (out / name / "face.json").unlink()
         (out / name / "face.json").write_text(json.dumps(face), "utf-8")
         photo = f"/photos/{name}.jpg"
-        record.photos[photo] = Outcome(photo, photo, heads=[Head(name, [], 0, 0)], seconds=1.0)
+        record.photos[photo] = PhotoRecord(photo, photo, heads=[HeadRecord(name, [], 0, 0)], seconds=1.0)
     return record
 
 

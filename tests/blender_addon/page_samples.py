@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from skimage.data import astronaut
 
-from blender_addon.batch.record import Head, Outcome, Record
+from blender_addon.batch.record import BatchRecord, HeadRecord, PhotoRecord
 from blender_addon.blender_worker.preview_glb import Picture
 from blender_addon.blender_worker.preview_model import head_model, lash_window, view_script
 from blender_addon.heads.head_npz import read_head
@@ -78,7 +78,7 @@ def document(**quality) -> dict:
     }
 
 
-def add_head(out: Path, record: Record, master: Path, name: str, **more) -> Path:
+def add_head(out: Path, record: BatchRecord, master: Path, name: str, **more) -> Path:
     """A head called `name` with the master's files; `more`: face.json's parts and the outcome's error."""
     folder = out / name
     folder.mkdir(parents=True)
@@ -92,19 +92,19 @@ def add_head(out: Path, record: Record, master: Path, name: str, **more) -> Path
     face = document() | {"input": {"name": f"{name}.jpg"}} | more
     (folder / "face.json").write_text(json.dumps(face))
     photo = f"/photos/{name}.jpg"
-    head = Head(name, sorted(path.name for path in folder.iterdir()), 100, 200)
-    record.photos[photo] = Outcome(
+    head = HeadRecord(name, sorted(path.name for path in folder.iterdir()), 100, 200)
+    record.photos[photo] = PhotoRecord(
         photo, photo, "0" * 64, error=error, heads=[head], timings={"network": 0.6}, seconds=2.5
     )
     return folder
 
 
-def add_failure(record: Record, name: str, error: str) -> None:
+def add_failure(record: BatchRecord, name: str, error: str) -> None:
     photo = f"/photos/{name}"
-    record.photos[photo] = Outcome(photo, photo, error=error, error_kind="NoFaceError")
+    record.photos[photo] = PhotoRecord(photo, photo, error=error, error_kind="NoFaceError")
 
 
-def make_many(out: Path, record: Record, master: Path, count: int) -> None:
+def make_many(out: Path, record: BatchRecord, master: Path, count: int) -> None:
     """Heads of all verdicts, in an order that no sorting gives."""
     draw = np.random.default_rng(7)
     for k in draw.permutation(count).tolist():

@@ -1,4 +1,4 @@
-"""scripts/batch.py with an engine and a studio that answer to order."""
+"""scripts/batch.py with an engine and a Blender worker that answer to order."""
 
 import json
 import os
@@ -27,13 +27,16 @@ def photos(tmp_path):
     return make
 
 
-class StudioBatch:
-    """Runs batch.py with both; what they have done is in the lists `engine` and `studio`."""
+class FakeBatch:
+    """Runs batch.py with both; what they have done is in the lists `engine` and `blender_steps`."""
 
-    def __init__(self, folder, engine, studio):
+    def __init__(self, folder, engine, blender_worker):
         self.folder, self.out = folder, folder / "heads"
-        self._programs = ["--engine-python", str(engine), "--blender", str(studio)]
-        self._logs = {"FAKE_ENGINE_LOG": folder / "engine.log", "FAKE_STUDIO_LOG": folder / "studio.log"}
+        self._programs = ["--engine-python", str(engine), "--blender", str(blender_worker)]
+        self._logs = {
+            "FAKE_ENGINE_LOG": folder / "engine.log",
+            "FAKE_BLENDER_WORKER_LOG": folder / "blender_worker.log",
+        }
 
     def command(self, *arguments, out=None):
         where = [] if out is False else ["--out", str(out or self.out)]
@@ -70,8 +73,8 @@ class StudioBatch:
         return self._read("FAKE_ENGINE_LOG")
 
     @property
-    def studio(self):
-        return self._read("FAKE_STUDIO_LOG")
+    def blender_steps(self):
+        return self._read("FAKE_BLENDER_WORKER_LOG")
 
     def _read(self, name):
         log = self._logs[name]
@@ -103,11 +106,11 @@ def timeless(path):
 
 
 @pytest.fixture
-def studio_batch(tmp_path, fake_engine_python, fake_studio_python):
-    return StudioBatch(tmp_path, fake_engine_python, fake_studio_python)
+def fake_batch(tmp_path, fake_engine_python, fake_blender_worker):
+    return FakeBatch(tmp_path, fake_engine_python, fake_blender_worker)
 
 
 @pytest.fixture(scope="session")
-def lasting_studio_batch(tmp_path_factory, fake_programs):
+def lasting_fake_batch(tmp_path_factory, fake_programs):
     """One for all tests, which do not change what it has made."""
-    return StudioBatch(tmp_path_factory.mktemp("lasting"), *fake_programs)
+    return FakeBatch(tmp_path_factory.mktemp("lasting"), *fake_programs)

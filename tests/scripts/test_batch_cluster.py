@@ -14,9 +14,9 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from blender_addon.batch.local_processor import PhotoTask
 from blender_addon.batch.payload import difference, pack
-from blender_addon.batch.photo_job import PhotoTask
-from blender_addon.batch.plan import Plan, StepPlan
+from blender_addon.batch.plan import BatchPlan, StepPlan
 from blender_addon.errors import JobCancelledError
 
 dask = pytest.importorskip("dask", reason="Dask is not installed (pip install -e '.[cluster]')")
@@ -52,20 +52,20 @@ def two_workers(folder, **environment):
 
 @pytest.fixture(scope="module")
 def lasting_cluster(tmp_path_factory, fake_programs):
-    """With fake engines and studios; gives the cluster, the logs of these, and them."""
+    """With fake engines and Blender workers; gives the cluster, the logs of these, and them."""
     folder = tmp_path_factory.mktemp("cluster")
-    logs = {name: folder / name for name in ("FAKE_ENGINE_LOG", "FAKE_STUDIO_LOG")}
-    engine, studio = fake_programs
-    with two_workers(folder, PHOTOBUST_PYTHON=engine, PHOTOBUST_BLENDER=studio, **logs) as cluster:
+    logs = {name: folder / name for name in ("FAKE_ENGINE_LOG", "FAKE_BLENDER_WORKER_LOG")}
+    engine, blender_worker = fake_programs
+    with two_workers(folder, PHOTOBUST_PYTHON=engine, PHOTOBUST_BLENDER=blender_worker, **logs) as cluster:
         yield cluster, logs, fake_programs
 
 
 @pytest.fixture
-def cluster(lasting_cluster, studio_batch):
-    """The cluster; `studio_batch` has the same engine and studio, and its lists tell of the cluster's."""
-    cluster, studio_batch._logs, (engine, studio) = lasting_cluster
-    studio_batch._programs = ["--engine-python", str(engine), "--blender", str(studio)]
-    for log in studio_batch._logs.values():
+def cluster(lasting_cluster, fake_batch):
+    """The cluster; `fake_batch` has the same programs, and its lists are those of the cluster's."""
+    cluster, fake_batch._logs, (engine, blender_worker) = lasting_cluster
+    fake_batch._programs = ["--engine-python", str(engine), "--blender", str(blender_worker)]
+    for log in fake_batch._logs.values():
         log.unlink(missing_ok=True)
     cluster.wait_for_workers(2, timeout=60)
     return cluster
@@ -103,7 +103,7 @@ def outcomes(record):
     }
 
 
-def test_the_results_are_those_of_a_local_run(cluster, studio_batch, photos, tmp_path):
+def test_the_results_are_those_of_a_local_run(cluster, fake_batch, photos, tmp_path):
     names = [
         "a.jpg",
         "x/a.jpg",
@@ -125,18 +125,18 @@ def test_the_results_are_those_of_a_local_run(cluster, studio_batch, photos, tmp
         "--asset-library",
         tmp_path / "assets",
     ]
-    done = studio_batch.run(folder, *options, "--scheduler", cluster.scheduler_address)
+    done = fake_batch.run(folder, *options, "--scheduler", cluster.scheduler_address)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "2 workers at tcp://127.0.0.1" in done.stdout
     assert done.stderr == ""
-    remote, remote_record = comparable(studio_batch.tree()), studio_batch.record()
+    remote, remote_record = comparable(fake_batch.tree()), fake_batch.record()
     # The same command here finds nothing to do, and a run of its own makes the same.
-    assert studio_batch.run(folder, *options).returncode == 2
-    assert studio_batch.engine == studio_batch.studio == []
+    assert fake_batch.run(folder, *options).returncode == 2
+    assert fake_batch.engine == fake_batch.blender_steps == []
     (tmp_path / "photos/once.marker").unlink(missing_ok=True)
-    studio_batch.out = tmp_path / "local"
-    assert studio_batch.run(folder, *options).returncode == 2
-    local, local_record = comparable(studio_batch.tree()), studio_batch.record()
+    fake_batch.out = tmp_path / "local"
+    assert fake_batch.run(folder, *options).returncode == 2
+    local, local_record = comparable(fake_batch.tree()), fake_batch.record()
     assert remote.keys() == local.keys()
     assert remote == local
     assert outcomes(remote_record) == outcomes(local_record)
@@ -144,13 +144,13 @@ def test_the_results_are_those_of_a_local_run(cluster, studio_batch, photos, tmp
     assert not [path for folder in ask(cluster, scratch_folder) for path in Path(folder).rglob("*.jpg")]
 
 
-def test_only_what_is_missing_is_made(cluster, studio_batch, photos, tmp_path):
+def test_only_what_is_missing_is_made(cluster, fake_batch, photos, tmp_path):
     folder, assets = photos("a.jpg", "two.jpg"), ["--asset-library", tmp_path / "assets"]
-    assert studio_batch.run(folder).returncode == 0
+    assert fake_batch.run(folder).returncode == 0
     there = ["--scheduler", cluster.scheduler_address]
-    assert studio_batch.run(folder, "--turntable", "2", *assets, *there).returncode == 0
-    assert studio_batch.engine == []
-    assert studio_batch.studio == sorted(
+    assert fake_batch.run(folder, "--turntable", "2", *assets, *there).returncode == 0
+    assert fake_batch.engine == []
+    assert fake_batch.blender_steps == sorted(
         f"{step} {name}" for step in ("turntable", "asset") for name in ("a.jpg", "two.jpg", "two.jpg")
     )
     assert sorted(path.name for path in (tmp_path / "assets").iterdir()) == [
@@ -158,57 +158,57 @@ def test_only_what_is_missing_is_made(cluster, studio_batch, photos, tmp_path):
         "two_1.blend",
         "two_2.blend",
     ]
-    assert (studio_batch.out / "two_2/turntable/001.png").is_file()
-    assert (studio_batch.out / "two_2/preview.png").is_file()
+    assert (fake_batch.out / "two_2/turntable/001.png").is_file()
+    assert (fake_batch.out / "two_2/preview.png").is_file()
     # An asset alone is made here.
-    assert studio_batch.run(folder, "--turntable", "2", *assets, "--author", "me", *there).returncode == 0
-    assert studio_batch.studio == ["asset a.jpg", "asset two.jpg", "asset two.jpg"]
+    assert fake_batch.run(folder, "--turntable", "2", *assets, "--author", "me", *there).returncode == 0
+    assert fake_batch.blender_steps == ["asset a.jpg", "asset two.jpg", "asset two.jpg"]
 
 
-def test_a_lost_workers_photos_are_done_by_others(cluster, studio_batch, photos):
+def test_a_lost_workers_photos_are_done_by_others(cluster, fake_batch, photos):
     names = [f"{n}.jpg" for n in range(8)]
     victim, _ = ask(cluster, os.getpid)
-    process = studio_batch.start(
-        photos(*names), "--scheduler", cluster.scheduler_address, FAKE_STUDIO_SECONDS="0.3"
+    process = fake_batch.start(
+        photos(*names), "--scheduler", cluster.scheduler_address, FAKE_BLENDER_WORKER_SECONDS="0.3"
     )
-    wait_for(lambda: list(studio_batch.out.glob("*/face.json")) or process.poll() is not None)
+    wait_for(lambda: list(fake_batch.out.glob("*/face.json")) or process.poll() is not None)
     os.kill(victim, signal.SIGKILL)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert "8 of 8 photos done" in said
 
 
-def test_a_photo_that_kills_its_worker_is_passed_over(cluster, studio_batch, photos):
-    done = studio_batch.run(
+def test_a_photo_that_kills_its_worker_is_passed_over(cluster, fake_batch, photos):
+    done = fake_batch.run(
         photos("a.jpg", "reaper.jpg", "z.jpg", "zz.jpg"),
         "--scheduler",
         cluster.scheduler_address,
         timeout=120,
     )
     assert done.returncode == 2, done.stdout + done.stderr
-    failed = {name: photo["error"] for name, photo in studio_batch.record().items() if photo["error"]}
+    failed = {name: photo["error"] for name, photo in fake_batch.record().items() if photo["error"]}
     assert failed.keys() == {"reaper.jpg"}
     assert "Worker after worker" in failed["reaper.jpg"]
 
 
-def test_stopped_by_ctrl_c_it_leaves_the_workers_free(cluster, studio_batch, photos):
+def test_stopped_by_ctrl_c_it_leaves_the_workers_free(cluster, fake_batch, photos):
     there = ["--scheduler", cluster.scheduler_address]
-    process = studio_batch.start(photos("hang.jpg", "hang2.jpg", "hang3.jpg"), *there)
-    wait_for(lambda: len(studio_batch.engine) == 2 or process.poll() is not None)
+    process = fake_batch.start(photos("hang.jpg", "hang2.jpg", "hang3.jpg"), *there)
+    wait_for(lambda: len(fake_batch.engine) == 2 or process.poll() is not None)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    assert not [path.name for path in studio_batch.out.iterdir() if path.name.startswith(".")]
+    assert not [path.name for path in fake_batch.out.iterdir() if path.name.startswith(".")]
     # hang3 is begun by nobody, and the next batch has not to wait until the others are timed out.
-    done = studio_batch.run(photos("a.jpg") / "a.jpg", *there)
+    done = fake_batch.run(photos("a.jpg") / "a.jpg", *there)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert studio_batch.engine == ["a.jpg"]
+    assert fake_batch.engine == ["a.jpg"]
 
 
-def test_other_versions_are_refused(cluster, studio_batch, photos):
-    studio_batch._programs[1] = sys.executable
-    done = studio_batch.run(photos("a.jpg"), "--scheduler", cluster.scheduler_address)
+def test_other_versions_are_refused(cluster, fake_batch, photos):
+    fake_batch._programs[1] = sys.executable
+    done = fake_batch.run(photos("a.jpg"), "--scheduler", cluster.scheduler_address)
     assert done.returncode == 1
     assert "has Photobust fake, not" in done.stdout
     assert "install the same on all machines" in done.stdout
@@ -290,7 +290,7 @@ def desk(tmp_path, fake_programs, monkeypatch):
 
 def order(tmp_path, name, versions=None, run="run"):
     (tmp_path / name).write_bytes(name.encode())
-    plan = Plan(steps=(StepPlan("preview", {"size": 64}, ("surface",)),))
+    plan = BatchPlan(steps=(StepPlan("preview", {"size": 64}, ("surface",)),))
     return pack(PhotoTask(str(tmp_path / name), plan), versions or {"Photobust": "fake"}, run, "order")
 
 
@@ -300,9 +300,9 @@ def do(desk, order):
 
 
 def test_a_desk_keeps_its_programs_until_there_is_nothing_to_do(desk, tmp_path, monkeypatch):
-    assert desk.hello(studio=True).keys() == {"engine", "studio"}
+    assert desk.hello(blender_worker=True).keys() == {"engine", "blender_worker"}
     job = desk._job
-    assert "--threads" in job.engine.engine.command() and job.studio.engine.threads == 3
+    assert "--threads" in job.engine.engine.command() and job.blender_worker.engine.threads == 3
     delivery, told = do(desk, order(tmp_path, "two.jpg"))
     assert [head.name for head in delivery.heads] == ["two_1", "two_2"]
     assert {"surface.ply", "preview.png", "face.json"} <= delivery.heads[0].files.keys()
@@ -310,7 +310,7 @@ def test_a_desk_keeps_its_programs_until_there_is_nothing_to_do(desk, tmp_path, 
     assert desk._job is job
     monkeypatch.setattr(cluster_worker, "IDLE", 0.1)
     assert do(desk, order(tmp_path, "a.jpg"))[0].heads
-    wait_for(lambda: job.engine.pid is None and job.studio.pid is None)
+    wait_for(lambda: job.engine.pid is None and job.blender_worker.pid is None)
     assert do(desk, order(tmp_path, "b.jpg"))[0].heads
     # Nothing of a photo stays on the worker.
     assert not list(tmp_path.glob("photobust-*"))
@@ -333,17 +333,17 @@ def test_a_desk_tells_what_it_cannot_do(desk, tmp_path):
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "tcp://127.0.0.1", "nonsense://here:1"])
-def test_a_scheduler_that_is_not_there(studio_batch, photos, address):
-    done = studio_batch.run(photos("a.jpg"), "--scheduler", address)
+def test_a_scheduler_that_is_not_there(fake_batch, photos, address):
+    done = fake_batch.run(photos("a.jpg"), "--scheduler", address)
     assert done.returncode == 1
     assert f"there is no Dask scheduler at {address}" in done.stdout
     assert done.stderr == ""
 
 
-def test_without_dask_it_says_what_to_install(studio_batch, photos, tmp_path):
+def test_without_dask_it_says_what_to_install(fake_batch, photos, tmp_path):
     (tmp_path / "without").mkdir()
     (tmp_path / "without/distributed.py").write_text("raise ModuleNotFoundError('distributed')\n")
-    done = studio_batch.run(
+    done = fake_batch.run(
         photos("a.jpg"), "--scheduler", "tcp://127.0.0.1:9", PYTHONPATH=str(tmp_path / "without")
     )
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""The steps that the studio knows, by name. No bpy, until one of them is loaded.
+"""The steps that the Blender worker knows, by name. No bpy, until one of them is loaded.
 
 A step is the function `run(folder, options)` of a module: it makes files of a face's complete folder
 (docs/head.md tells what is in one) in that folder, under another name first, leaves bpy.data as it found it,

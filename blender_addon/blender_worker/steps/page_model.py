@@ -1,4 +1,4 @@
-"""The studio's step "view": view.js, a light model of the head for the page of the batch. Needs bpy."""
+"""The step "view": view.js, a light model of the head for the page of the batch. Needs bpy."""
 
 import os
 from pathlib import Path

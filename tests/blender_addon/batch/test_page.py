@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from blender_addon.batch import page, page_html
 from blender_addon.batch.page_cards import cards
-from blender_addon.batch.record import Head, Outcome, Record
+from blender_addon.batch.record import BatchRecord, HeadRecord, PhotoRecord
 from blender_addon.errors import PageError
 from tests.blender_addon.page_samples import HOSTILE, add_failure, add_head, document, write_master
 
@@ -47,7 +47,7 @@ def master(tmp_path_factory):
 
 @pytest.fixture
 def record():
-    return Record(started="2026-01-02T03:04:05+00:00", finished="2026-01-02T04:05:06+00:00")
+    return BatchRecord(started="2026-01-02T03:04:05+00:00", finished="2026-01-02T04:05:06+00:00")
 
 
 def read(out, record):
@@ -163,17 +163,19 @@ def test_a_face_json_that_tells_little_stops_nothing(tmp_path, record, master, f
 
 
 def test_a_folder_that_is_gone_is_told(tmp_path, record):
-    record.photos["/a.jpg"] = Outcome("/a.jpg", "a.jpg", heads=[Head("gone", ["surface.ply"], 1, 1)])
+    record.photos["/a.jpg"] = PhotoRecord(
+        "/a.jpg", "a.jpg", heads=[HeadRecord("gone", ["surface.ply"], 1, 1)]
+    )
     words = read(tmp_path, record).texts
     assert "gone" in words and "The folder gone is no longer here." in words
 
 
 def test_an_empty_batch_has_a_page(tmp_path):
-    assert "0 heads from 0 photos" in page.page_html(tmp_path, Record())
+    assert "0 heads from 0 photos" in page.page_html(tmp_path, BatchRecord())
 
 
 def test_a_page_of_a_batch_at_work_says_so(tmp_path):
-    begun = Record(started="2026-01-02T03:04:05+00:00", finished="2026-01-01T00:00:00+00:00")
+    begun = BatchRecord(started="2026-01-02T03:04:05+00:00", finished="2026-01-01T00:00:00+00:00")
     assert "still at work" in page.page_html(tmp_path, begun)
     begun.finished = "2026-01-02T05:00:00+00:00"
     assert "still at work" not in page.page_html(tmp_path, begun)

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from blender_addon.batch.page import VIEWER_FOLDER, write_page
-from blender_addon.batch.record import Record
+from blender_addon.batch.record import BatchRecord
 from tests.blender_addon.page_samples import (
     HOSTILE,
     add_failure,
@@ -84,7 +84,7 @@ def master(tmp_path_factory):
 def batch(tmp_path_factory, master):
     """Heads with hostile names and of all verdicts, and a photo without a face."""
     out = tmp_path_factory.mktemp("out #1 ü%")
-    record = Record(started="2026-01-02T03:04:05+00:00", finished="2026-01-02T04:05:06+00:00")
+    record = BatchRecord(started="2026-01-02T03:04:05+00:00", finished="2026-01-02T04:05:06+00:00")
     make_many(out, record, master, 10)
     for name in HOSTILE:
         add_head(out, record, master, name)
@@ -329,7 +329,7 @@ def test_everything_can_be_done_with_the_keyboard(page, batch):
 
 
 def test_models_that_cannot_be_shown_are_told(page, tmp_path, master):
-    record = Record()
+    record = BatchRecord()
     folders = {
         name: add_head(tmp_path, record, master, name) for name in ("cut", "gone", "other", "never", "ok")
     }
@@ -367,7 +367,7 @@ def test_models_that_cannot_be_shown_are_told(page, tmp_path, master):
 
 
 def test_a_served_page_shows_the_large_model_where_there_is_no_light_one(page, tmp_path, master):
-    record = Record()
+    record = BatchRecord()
     folder = add_head(tmp_path, record, master, "one #1")
     call = (folder / "view.js").read_text()
     (folder / "view.js").unlink()
@@ -393,7 +393,7 @@ def test_a_browser_without_webgl_is_told(tmp_path, batch):
 
 
 def test_five_hundred_heads_load_few_pictures(page, tmp_path, master):
-    record = Record()
+    record = BatchRecord()
     make_many(tmp_path, record, master, 500)
     write_page(tmp_path, record)
     page.open((tmp_path / "index.html").as_uri())
@@ -410,7 +410,7 @@ def test_five_hundred_heads_load_few_pictures(page, tmp_path, master):
 
 
 def test_the_last_picture_of_a_long_page_comes_when_one_gets_there(page, tmp_path, master):
-    record = Record()
+    record = BatchRecord()
     make_many(tmp_path, record, master, 120)
     write_page(tmp_path, record)
     page.open((tmp_path / "index.html").as_uri())
@@ -421,7 +421,7 @@ def test_the_last_picture_of_a_long_page_comes_when_one_gets_there(page, tmp_pat
 
 
 def test_verdicts_are_told_in_words(page, tmp_path, master):
-    record = Record()
+    record = BatchRecord()
     reason = "The face is turned 70° away: the far side is a guess."
     quality = document(verdict="poor", expected_error_mm=2.6, error_spread_mm=[1.9, 3.4], reasons=[reason])
     folder = add_head(tmp_path, record, master, "turned", quality=quality["quality"])

@@ -8,11 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blender_addon.batch.options import parse
+from blender_addon.batch.pending import PendingWork, pending_work, sha256
 from blender_addon.batch.plan import make_plan
-from blender_addon.batch.record import FILE_NAME, INTERRUPTED, JOURNAL_NAME, Head, Outcome, Record, StepRecord
-from blender_addon.batch.state import Todo, sha256, what_to_do
+from blender_addon.batch.record import (
+    FILE_NAME,
+    INTERRUPTED,
+    JOURNAL_NAME,
+    BatchRecord,
+    HeadRecord,
+    PhotoRecord,
+    StepRecord,
+)
 
-HEAD = Head(
+HEAD = HeadRecord(
     "a",
     ["face.json", "preview.png", "surface.ply"],
     10,
@@ -20,60 +28,60 @@ HEAD = Head(
     {"surface": StepRecord("s1", ["surface.ply"]), "preview": StepRecord("p1", ["preview.png"], seconds=0.5)},
     {"verdict": "good"},
 )
-PHOTO = Outcome("/photos/a.jpg", "a.jpg", "00", heads=[HEAD], size=3, mtime_ns=4)
+PHOTO = PhotoRecord("/photos/a.jpg", "a.jpg", "00", heads=[HEAD], size=3, mtime_ns=4)
 
 
 def test_saved_and_loaded(tmp_path):
-    record = Record(
+    record = BatchRecord(
         {"version": "1"}, {"blender": "2"}, ["/photos"], {"head": True}, "then", "now", {"e": 1.0}
     )
     record.photos[PHOTO.path] = PHOTO
     record.save(tmp_path)
-    assert Record.load(tmp_path) == record
+    assert BatchRecord.load(tmp_path) == record
 
 
 def test_the_journal_has_what_was_not_saved(tmp_path):
-    record = Record()
+    record = BatchRecord()
     record.save(tmp_path)
     record.finish(tmp_path, PHOTO)
-    assert Record.load(tmp_path).photos == {PHOTO.path: PHOTO}
+    assert BatchRecord.load(tmp_path).photos == {PHOTO.path: PHOTO}
     record.save(tmp_path)
     assert not (tmp_path / JOURNAL_NAME).exists()
-    assert Record.load(tmp_path).photos == {PHOTO.path: PHOTO}
+    assert BatchRecord.load(tmp_path).photos == {PHOTO.path: PHOTO}
 
 
 def test_what_was_being_filed_away_counts_as_not_made(tmp_path):
-    record = Record()
+    record = BatchRecord()
     record.finish(tmp_path, PHOTO)
     newer = replace(HEAD, files=[*HEAD.files, "extra.png"], steps={"preview": StepRecord("p2")})
     record.begin(tmp_path, PHOTO, [newer])
-    loaded = Record.load(tmp_path).photos[PHOTO.path]
+    loaded = BatchRecord.load(tmp_path).photos[PHOTO.path]
     assert record.photos[PHOTO.path] == loaded
     assert loaded.error_kind == INTERRUPTED
     (head,) = loaded.heads
     assert head.steps == {"surface": HEAD.steps["surface"]}
     assert "extra.png" in head.files and "preview.png" in head.files
-    assert Record.load(tmp_path).owners().keys() == {"a"}
+    assert BatchRecord.load(tmp_path).owners().keys() == {"a"}
     record.finish(tmp_path, PHOTO)
-    assert Record.load(tmp_path).photos == {PHOTO.path: PHOTO}
+    assert BatchRecord.load(tmp_path).photos == {PHOTO.path: PHOTO}
 
 
 @given(cut=st.integers(0, 2000))
 def test_a_journal_that_was_cut_short_loses_its_last_line_only(tmp_path_factory, cut):
     folder = tmp_path_factory.mktemp("journal")
-    record = Record()
+    record = BatchRecord()
     photos = [replace(PHOTO, path=f"/photos/{n}.jpg") for n in range(3)]
     for photo in photos:
         record.finish(folder, photo)
     journal = folder / JOURNAL_NAME
     whole = journal.read_bytes()
     journal.write_bytes(whole[: len(whole) - cut])
-    left = Record.load(folder).photos
+    left = BatchRecord.load(folder).photos
     count = whole[: len(whole) - cut].count(b"\n")
     assert list(left)[:count] == [photo.path for photo in photos[:count]]
     # What comes after is not swallowed by the rest of the line.
-    Record().finish(folder, PHOTO)
-    assert Record.load(folder).photos[PHOTO.path] == PHOTO
+    BatchRecord().finish(folder, PHOTO)
+    assert BatchRecord.load(folder).photos[PHOTO.path] == PHOTO
 
 
 @pytest.mark.parametrize(
@@ -81,7 +89,7 @@ def test_a_journal_that_was_cut_short_loses_its_last_line_only(tmp_path_factory,
 )
 def test_a_record_that_cannot_be_read_is_an_empty_one(tmp_path, text):
     (tmp_path / FILE_NAME).write_text(text)
-    assert Record.load(tmp_path) == Record()
+    assert BatchRecord.load(tmp_path) == BatchRecord()
 
 
 def plan(*options):
@@ -102,7 +110,7 @@ def test_steps_of_options(options, steps):
     assert list(plan(*options).names) == steps
 
 
-ENGINE, STUDIO = {"version": "1", "models": {"n": "1"}}, {"version": "1", "blender": "4"}
+ENGINE, BLENDER = {"version": "1", "models": {"n": "1"}}, {"version": "1", "blender": "4"}
 FULL = ("--turntable", "--lods", "0.5", "--retopo", "500", "--export", "fbx")
 
 
@@ -111,7 +119,7 @@ FULL = ("--turntable", "--lods", "0.5", "--retopo", "500", "--export", "fbx")
     [
         ({"photo": "other"}, "surface head preview export retopo lods turntable view"),
         ({"engine": {**ENGINE, "models": {}}}, "surface head preview export retopo lods turntable view"),
-        ({"studio": {**STUDIO, "blender": "5"}}, "preview export retopo lods turntable view"),
+        ({"blender_worker": {**BLENDER, "blender": "5"}}, "preview export retopo lods turntable view"),
         ({"options": ["--texture", "4096"]}, "head export lods turntable view"),
         ({"options": ["--keep-light"]}, "head export lods turntable view"),
         ({"options": ["--fps", "12"]}, "turntable"),
@@ -121,8 +129,8 @@ FULL = ("--turntable", "--lods", "0.5", "--retopo", "500", "--export", "fbx")
     ],
 )
 def test_fingerprints_tell_what_depends_on_what(change, changed):
-    def prints(photo="photo", engine=ENGINE, studio=STUDIO, options=()):
-        return plan(*FULL, *options).fingerprints(photo, engine, studio)
+    def prints(photo="photo", engine=ENGINE, blender_worker=BLENDER, options=()):
+        return plan(*FULL, *options).fingerprints(photo, engine, blender_worker)
 
     one, other = prints(), prints(**change)
     assert {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)} == set(
@@ -132,13 +140,13 @@ def test_fingerprints_tell_what_depends_on_what(change, changed):
 
 def test_failures_that_are_the_photos_own_are_not_tried_again(tmp_path):
     wanted = plan("--surface", "--no-preview", "--no-page")
-    prints = wanted.fingerprints("00", ENGINE, STUDIO)
-    failed = Outcome("/a.jpg", "a.jpg", error="no", error_kind="NoFaceError", tried="x")
+    prints = wanted.fingerprints("00", ENGINE, BLENDER)
+    failed = PhotoRecord("/a.jpg", "a.jpg", error="no", error_kind="NoFaceError", tried="x")
 
     def todo(outcome, **options):
-        return what_to_do(outcome, wanted, prints, tmp_path, tried=("x", "x-300"), **options)
+        return pending_work(outcome, wanted, prints, tmp_path, tried=("x", "x-300"), **options)
 
-    again = Todo(reconstruct=True)
+    again = PendingWork(reconstruct=True)
     assert todo(failed) is None
     assert todo(failed, retry_failed=True) == again
     assert todo(replace(failed, tried="y")) == again
@@ -153,14 +161,14 @@ def test_a_photo_is_read_again_only_if_it_looks_changed(tmp_path):
     photo = tmp_path / "a.jpg"
     photo.write_bytes(b"abc")
     digest, size, mtime_ns = sha256(photo)
-    known = Outcome(str(photo), "a.jpg", "what was noted", size=size, mtime_ns=mtime_ns)
+    known = PhotoRecord(str(photo), "a.jpg", "what was noted", size=size, mtime_ns=mtime_ns)
     assert sha256(photo, known)[0] == "what was noted"
     assert sha256(photo, replace(known, mtime_ns=1))[0] == digest
     assert sha256(tmp_path / "none.jpg") == (None, -1, -1)
 
 
 def test_record_is_json_that_others_can_read(tmp_path):
-    record = Record()
+    record = BatchRecord()
     record.photos[PHOTO.path] = PHOTO
     document = json.loads(record.save(tmp_path).read_text())
     assert document["schema"] == 2

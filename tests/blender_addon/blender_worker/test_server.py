@@ -1,4 +1,4 @@
-"""The studio's parts that need no Blender: how it is started, what it answers, what face.json tells."""
+"""The Blender worker's parts that need no Blender: how it starts, what it answers, what face.json has."""
 
 import errno
 import io
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from blender_addon.blender_worker.client import Studio, find_studio
+from blender_addon.blender_worker.client import BlenderProgram, find_blender
 from blender_addon.blender_worker.result import StepResult
 from blender_addon.blender_worker.server import Server
 from blender_addon.blender_worker.steps import MODULES, load_step
 from blender_addon.engine.locate import PROJECT_ROOT
-from blender_addon.errors import RenderError, StepError, StudioNotFoundError, SurfaceFileError
+from blender_addon.errors import BlenderNotFoundError, RenderError, StepError, SurfaceFileError
 from blender_addon.heads import manifest
 
 
@@ -25,32 +25,32 @@ def program(path):
 
 
 def test_a_blender_and_a_python_are_started_each_its_way():
-    blender = Studio(Path("/opt/blender"), threads=2)
+    blender = BlenderProgram(Path("/opt/blender"), threads=2)
     command = blender.command()
     assert command[0] == "/opt/blender" and "--background" in command and "--factory-startup" in command
     assert command[command.index("--threads") + 1] == "2"
     assert command[-2:] == ["--python", str(PROJECT_ROOT / "blender_addon/blender_worker/start.py")]
     assert "PYTHONPATH" not in blender.environment({}) and blender.environment({})["LP_NUM_THREADS"] == "2"
-    python = Studio(Path("/usr/bin/python3.11"))
+    python = BlenderProgram(Path("/usr/bin/python3.11"))
     assert python.command()[1:] == ["-u", "-m", "blender_addon.blender_worker"]
     paths = python.environment({"PYTHONPATH": "/mine"})["PYTHONPATH"].split(os.pathsep)
     assert paths == [str(PROJECT_ROOT), "/mine"]
     assert "LP_NUM_THREADS" not in python.environment({})
 
 
-def test_which_studio_is_used(monkeypatch, tmp_path):
+def test_which_blender_is_used(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "bpy", None)  # as if there were none
     monkeypatch.setattr("blender_addon.blender_worker.client.find_spec", lambda _: None)
-    with pytest.raises(StudioNotFoundError, match="no bpy module"):
-        find_studio(root=tmp_path)
-    with pytest.raises(StudioNotFoundError, match="nowhere, named with --blender"):
-        find_studio("nowhere")
+    with pytest.raises(BlenderNotFoundError, match="no bpy module"):
+        find_blender(root=tmp_path)
+    with pytest.raises(BlenderNotFoundError, match="nowhere, named with --blender"):
+        find_blender("nowhere")
     blender = program(tmp_path / "blender")
-    assert find_studio(root=tmp_path).python == blender
-    assert find_studio("blender").python == blender
+    assert find_blender(root=tmp_path).python == blender
+    assert find_blender("blender").python == blender
     monkeypatch.setattr("blender_addon.blender_worker.client.find_spec", lambda _: object())
-    assert find_studio(root=tmp_path).python == Path(sys.executable)
+    assert find_blender(root=tmp_path).python == Path(sys.executable)
 
 
 def test_steps_by_name():
@@ -69,7 +69,7 @@ def folder(tmp_path):
 
 
 def answers(folder, run, *requests):
-    """What a studio with the step `run` answers."""
+    """What a Blender worker with the step `run` answers."""
     sink = io.BytesIO()
     server = Server(io.BytesIO(), sink, lambda: {"blender": "1"}, lambda: "CYCLES", lambda _: run)
     for number, request in enumerate(requests):
@@ -120,7 +120,7 @@ def raising(error, cause=None):
         (raising(RenderError("No picture."), OSError(errno.EACCES, "no")), "RenderError", "No picture."),
     ],
 )
-def test_what_goes_wrong_is_told_and_the_studio_goes_on(folder, capsys, run, kind, words):
+def test_what_goes_wrong_is_told_and_the_worker_goes_on(folder, capsys, run, kind, words):
     failed, renderer = answers(folder, run, step(folder), {"method": "renderer", "params": {}})
     assert failed["error"]["type"] == kind and words in failed["error"]["message"]
     assert renderer["event"] == "result"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from blender_addon.blender_worker.client import Studio
+from blender_addon.blender_worker.client import BlenderProgram
 from blender_addon.engine.locate import (
     MARKER_NAME,
     PROJECT_ROOT,
@@ -97,7 +97,11 @@ def test_modules_of_the_addon_shadow_nothing():
 
 def test_results_do_not_depend_on_the_number_of_cores(tmp_path):
     base = {"OPENBLAS_NUM_THREADS": "8", "HOME": "/home"}
-    for program in (Engine(Path("python"), tmp_path), Studio(Path("python")), Studio(Path("blender"))):
+    for program in (
+        Engine(Path("python"), tmp_path),
+        BlenderProgram(Path("python")),
+        BlenderProgram(Path("blender")),
+    ):
         assert program.environment(base)["OPENBLAS_NUM_THREADS"] == "1"
         assert program.environment(base)["HOME"] == "/home"
 

@@ -33,10 +33,10 @@ def test_half_written_files_are_found_but_hidden_ones_are_not_looked_at(tmp_path
     assert ".photobust-x/half.png should not be there" in differences(expected, contents(killed))
 
 
-def test_kills_and_goes_on(studio_batch, photos, tmp_path, monkeypatch, capsys):
-    for name, value in studio_batch.environment().items():
+def test_kills_and_goes_on(fake_batch, photos, tmp_path, monkeypatch, capsys):
+    for name, value in fake_batch.environment().items():
         monkeypatch.setenv(name, value)
-    command = studio_batch.command(photos("a.jpg", "two.jpg", "b.jpg", "c.jpg"), "--no-page", out=False)
+    command = fake_batch.command(photos("a.jpg", "two.jpg", "b.jpg", "c.jpg"), "--no-page", out=False)
     assert check(command, tmp_path, 3, random.Random(1)) == []
     said = capsys.readouterr().out
     assert "Kill 3: " in said

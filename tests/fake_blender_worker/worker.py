@@ -1,7 +1,7 @@
-"""A studio that answers to order: the real server, without Blender, with steps that do as the photo is named.
+"""A fake Blender worker: the real server, without Blender, with steps that do as the photo is named.
 
 Orders are parts of the photo's stem: "stall-STEP", "segv-STEP", "flaky-STEP" (crashes the first time),
-"refuse-STEP", "full-STEP" (the disk is full). With FAKE_STUDIO_LOG each step is noted in that file.
+"refuse-STEP", "full-STEP" (the disk is full). With FAKE_BLENDER_WORKER_LOG each step is noted in that file.
 """
 
 import errno
@@ -19,7 +19,7 @@ from blender_addon.blender_worker.result import StepResult
 from blender_addon.blender_worker.server import Server, take_over_streams
 from blender_addon.errors import RenderError, StepError
 
-LOG = os.environ.get("FAKE_STUDIO_LOG")
+LOG = os.environ.get("FAKE_BLENDER_WORKER_LOG")
 
 
 def files_of(name, options):
@@ -53,7 +53,7 @@ def load(name):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError as error:
                 raise RenderError("The picture cannot be written.") from error
-        time.sleep(float(os.environ.get("FAKE_STUDIO_SECONDS", "0")))
+        time.sleep(float(os.environ.get("FAKE_BLENDER_WORKER_SECONDS", "0")))
         # What is made tells what it was made of, so that stale files show.
         made_of = {"preview": ["surface.ply"], "retopo": ["surface.ply"], "export": ["head.npz"]}
         needed = [folder / file for file in made_of.get(name, ["surface.ply", "head.npz"])]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ..errors import SurfaceFileError
 from ..heads import manifest
-from .photo_job import KeptHead
-from .plan import SURFACE, Plan
-from .record import Head, Outcome
+from .local_processor import KeptHead
+from .plan import SURFACE, BatchPlan
+from .record import HeadRecord, PhotoRecord
 
 #: Failures that say nothing of the photo itself: it is tried again in the next run.
 PASSING = (
@@ -20,37 +20,37 @@ PASSING = (
 
 
 @dataclass(frozen=True)
-class Todo:
-    """What is to be done for a photo: `reconstruct` and `kept` as in `photo_job.PhotoTask`."""
+class PendingWork:
+    """What is to be done for a photo: `reconstruct` and `kept` as in `local_processor.PhotoTask`."""
 
     reconstruct: bool
     kept: tuple[KeptHead, ...] = ()
 
 
-def what_to_do(
-    before: Outcome | None,
-    plan: Plan,
+def pending_work(
+    before: PhotoRecord | None,
+    plan: BatchPlan,
     fingerprints: Mapping[str, str],
     out: Path,
     *,
     tried: Collection[str] = (),
     retry_failed: bool = False,
-) -> Todo | None:
+) -> PendingWork | None:
     """What has to be made for a photo; None if nothing has.
 
     before: what came of it in earlier runs. fingerprints: of the plan's steps for this photo. tried: what
-    `Outcome.tried` would be if the photo failed; one that did already is passed over unless `retry_failed`.
+    `PhotoRecord.tried` would be if the photo failed; one that did already is skipped unless `retry_failed`.
     """
     if before is None:
-        return Todo(reconstruct=True)
+        return PendingWork(reconstruct=True)
     failed = before.tried in tried and before.error_kind not in PASSING
     if failed and not retry_failed:
         return None
     if not before.heads:
-        return Todo(reconstruct=True)
+        return PendingWork(reconstruct=True)
     there = {head.folder: _names_in(out / head.folder) for head in before.heads}
 
-    def right(head: Head, step: str) -> bool:
+    def right(head: HeadRecord, step: str) -> bool:
         made = head.steps.get(step)
         if made is None or made.fingerprint != fingerprints[step]:
             return False
@@ -60,10 +60,10 @@ def what_to_do(
             step not in outside or os.path.isfile(os.path.join(outside[step], str(made.facts.get("file"))))
         )
 
-    studio = [step.name for step in plan.steps]
+    blender_worker = [step.name for step in plan.steps]
     # A late step's file is in a folder of its own.
     outside = {step.name: str(step.options["library"]) for step in plan.steps if step.late}
-    todo = {head.folder: [name for name in studio if not right(head, name)] for head in before.heads}
+    todo = {head.folder: [name for name in blender_worker if not right(head, name)] for head in before.heads}
     listed = all(manifest.FILE_NAME in there[head.folder] for head in before.heads)
     whole = listed and all(right(head, step) for head in before.heads for step in plan.engine_steps)
     if whole and not any(todo.values()):
@@ -72,23 +72,25 @@ def what_to_do(
     surfaces = [head.steps[SURFACE].fingerprint for head in before.heads if SURFACE in head.steps]
     same = surfaces == [fingerprints[SURFACE]] * len(before.heads)
     if not (same and listed):
-        return Todo(reconstruct=True)
+        return PendingWork(reconstruct=True)
     try:
         for head in before.heads:
             manifest.read(out / head.folder)
     except SurfaceFileError:
-        return Todo(reconstruct=True)
-    kept = tuple(_kept(head, todo[head.folder], studio, plan, out) for head in before.heads)
-    return Todo(reconstruct=not whole, kept=kept)
+        return PendingWork(reconstruct=True)
+    kept = tuple(_kept(head, todo[head.folder], blender_worker, plan, out) for head in before.heads)
+    return PendingWork(reconstruct=not whole, kept=kept)
 
 
-def _kept(head: Head, todo: list[str], studio: list[str], plan: Plan, out: Path) -> KeptHead:
+def _kept(
+    head: HeadRecord, todo: list[str], blender_worker: list[str], plan: BatchPlan, out: Path
+) -> KeptHead:
     needs = {need for step in plan.steps if step.name in todo for need in step.needs}
     return KeptHead(
         str(out / head.folder),
         tuple(todo),
         inputs=tuple(name for need in needs if need in head.steps for name in head.steps[need].files),
-        keep={name: head.steps[name].files for name in studio if name not in todo},
+        keep={name: head.steps[name].files for name in blender_worker if name not in todo},
         stale=tuple(name for step in todo if step in head.steps for name in head.steps[step].files),
     )
 
@@ -103,7 +105,7 @@ def _names_in(folder: Path) -> set[str]:
     }
 
 
-def sha256(path: Path, before: Outcome | None = None) -> tuple[str | None, int, int]:
+def sha256(path: Path, before: PhotoRecord | None = None) -> tuple[str | None, int, int]:
     """(SHA-256, size, time of change) of a photo; (None, -1, -1) if it cannot be read: the engine says why.
 
     If size and time are those of `before`, so is the rest.

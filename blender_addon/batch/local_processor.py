@@ -1,4 +1,4 @@
-"""Takes one photo through the engine and the studio, into a staging folder. No bpy.
+"""Takes one photo through the engine and the Blender worker, into a staging folder. No bpy.
 
 It knows neither the record nor names nor the console: the same code runs in a thread of `scripts/batch.py`
 and on another machine. A process that hangs or dies is replaced, and what it was doing is tried once more.
@@ -16,11 +16,11 @@ from ..engine.client import START_TIMEOUT, Progress, WorkerClient
 from ..engine.process import Program
 from ..errors import AddonError, EngineDiedError, EngineTimeoutError, JobCancelledError, JobFailedError
 from ..heads import manifest
-from .plan import AUTO_RENDERER, RENDERERS, SURFACE, Plan, StepPlan, files_of
+from .plan import AUTO_RENDERER, RENDERERS, SURFACE, BatchPlan, StepPlan, files_of
 
-#: How often a photo is given to an engine, or a step to a studio, if they hang or die of it.
+#: How often a photo is given to an engine, or a step to a Blender worker, if they hang or die of it.
 ATTEMPTS = 2
-#: Share of a photo's progress that is the engine's; the rest is the studio's.
+#: Share of a photo's progress that is the engine's; the rest is the Blender worker's.
 ENGINE_SHARE = 0.6
 
 #: Told the share of the photo that is done, and what is going on.
@@ -29,9 +29,14 @@ OnProgress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class KeptHead:
-    """A head that an earlier run has made. folder: absolute, complete. todo: the studio's steps to run on it.
-    inputs: the engine's files that they are made from. keep: further steps of the studio, which are still
-    right, and their files. stale: files of `todo`'s that are there from earlier.
+    """A head that an earlier run has made.
+
+    Attributes:
+        folder: Absolute; complete.
+        todo: The Blender worker's steps to run on it.
+        inputs: The engine's files that they are made from.
+        keep: Further steps of the Blender worker, which are still valid, and their files.
+        stale: Files of `todo`'s steps from an earlier run.
     """
 
     folder: str
@@ -46,20 +51,20 @@ class PhotoTask:
     """What is to be done for a photo; can be sent to another process. photo: absolute path.
 
     reconstruct: whether the engine has to run. kept: the heads of earlier runs, in the engine's order; if the
-    engine runs, what is still right of what the studio made. Empty if all is made anew. timeout,
-    studio_timeout: seconds that the engine may take, and the studio for each step.
+    engine runs, what is still right of what the Blender worker made. Empty if all is made anew. timeout,
+    blender_timeout: seconds that the engine may take, and the Blender worker for each step.
     """
 
     photo: str
-    plan: Plan
+    plan: BatchPlan
     reconstruct: bool = True
     kept: tuple[KeptHead, ...] = ()
     timeout: float = 300.0
-    studio_timeout: float = 600.0
+    blender_timeout: float = 600.0
 
 
 @dataclass(frozen=True)
-class StepDone:
+class StepOutcome:
     """What came of a step, as `record.StepRecord` has it."""
 
     files: list[str] = field(default_factory=list)
@@ -76,12 +81,12 @@ class StagedHead:
     """
 
     folder: Path
-    steps: dict[str, StepDone]
+    steps: dict[str, StepOutcome]
     engine: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class PhotoDone:
+class PhotoResult:
     """The heads of a photo, in the engine's order. timings: seconds by step. attempts: the engine's."""
 
     heads: list[StagedHead]
@@ -90,7 +95,7 @@ class PhotoDone:
 
 
 class PhotoFailedError(AddonError):
-    """The engine gave no head. kind: the reason's name, as in `Outcome.error_kind`."""
+    """The engine gave no head. kind: the reason's name, as in `PhotoRecord.error_kind`."""
 
     def __init__(self, cause: AddonError, attempts: int) -> None:
         super().__init__(str(cause))
@@ -99,7 +104,7 @@ class PhotoFailedError(AddonError):
 
 
 class RendererChoice:
-    """What to render with where that was left open; found out once for all studios of this machine."""
+    """The renderer where none was named; found out once for all Blender workers of this machine."""
 
     def __init__(self, on_found: Callable[[str], None] | None = None) -> None:
         """`on_found` is told the renderer."""
@@ -107,35 +112,39 @@ class RendererChoice:
         self._found: str | None = None
         self._on_found = on_found
 
-    def get(self, studio: WorkerClient) -> str:
+    def get(self, blender_worker: WorkerClient) -> str:
         """Blender's name of a renderer that works."""
         with self._lock:
             if self._found is None:
-                found = str(studio.submit("renderer").wait(START_TIMEOUT)["renderer"])
+                found = str(blender_worker.submit("renderer").wait(START_TIMEOUT)["renderer"])
                 if self._on_found:
                     self._on_found(found)
                 self._found = found
             return self._found
 
 
-class PhotoJob:
-    """Owns an engine and a studio, which start when they are first needed, and does photos one by one."""
+class LocalProcessor:
+    """Owns an engine and a Blender worker, started when first needed; reconstructs photos one by one."""
 
     def __init__(
         self,
         engine: Program,
-        studio: Program | None,
+        blender_worker: Program | None,
         renderers: RendererChoice | None = None,
         engine_log: Callable[[str], None] | None = None,
-        studio_log: Callable[[str], None] | None = None,
+        blender_log: Callable[[str], None] | None = None,
     ) -> None:
-        """`studio` is None where no plan has a step for it; logs are called with each line."""
+        """`blender_worker` is None where no plan has a step for it; logs are called with each line."""
         self.engine = WorkerClient(engine, engine_log, attempts=1)
-        self.studio = WorkerClient(studio, studio_log, attempts=1) if studio else None
+        self.blender_worker = (
+            WorkerClient(blender_worker, blender_log, attempts=1) if blender_worker else None
+        )
         self._renderers = renderers or RendererChoice()
         self._stopped = False
 
-    def run(self, task: PhotoTask, staging: Path, on_progress: OnProgress = lambda _, __: None) -> PhotoDone:
+    def run(
+        self, task: PhotoTask, staging: Path, on_progress: OnProgress = lambda _, __: None
+    ) -> PhotoResult:
         """Do a task in `staging`, an empty folder.
 
         Raises PhotoFailedError if the engine gave nothing; what fails after that is told by step. Raises
@@ -157,45 +166,45 @@ class PhotoJob:
                 start = ENGINE_SHARE if task.reconstruct else 0.0
                 on_progress(start + (1 - start) * share, f"Blender: {step.name}")
                 head.steps[step.name] = done = self.run_step(
-                    head.folder, step, step.options, task.studio_timeout
+                    head.folder, step, step.options, task.blender_timeout
                 )
                 add_seconds(timings, {step.name: done.seconds})
-        return PhotoDone(heads, timings, attempts)
+        return PhotoResult(heads, timings, attempts)
 
-    def run_step(self, folder: Path, step: StepPlan, options: dict[str, Any], timeout: float) -> StepDone:
-        """Run a step of the studio on a folder. Raises JobCancelledError after `kill`."""
-        if self.studio is None:
-            raise AssertionError("a plan with steps needs a studio")
+    def run_step(self, folder: Path, step: StepPlan, options: dict[str, Any], timeout: float) -> StepOutcome:
+        """Run a step of the Blender worker on a folder. Raises JobCancelledError after `kill`."""
+        if self.blender_worker is None:
+            raise AssertionError("a plan with steps needs a Blender worker")
         start = time.perf_counter()
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                if self.studio.pid is None:
-                    self.studio.start()  # a step that ends it at once is no studio that cannot start
+                if self.blender_worker.pid is None:
+                    self.blender_worker.start()  # so that a step that kills it at once is no failed start
                 if "renderer" in options:
                     options = {**options, "renderer": self._renderer(str(options["renderer"]))}
                 params = {"step": step.name, "folder": str(folder.absolute()), "options": options}
-                answer = self.studio.submit("step", **params).wait(timeout)
+                answer = self.blender_worker.submit("step", **params).wait(timeout)
             except (EngineDiedError, EngineTimeoutError) as error:
                 self._give_up_if_stopped()
-                self.studio.kill()
+                self.blender_worker.kill()
                 if attempt == ATTEMPTS:
                     return _failed(error, start)
             except JobFailedError as error:
                 return _failed(error, start)
             else:
-                return StepDone(list(answer["files"]), answer["facts"], time.perf_counter() - start)
+                return StepOutcome(list(answer["files"]), answer["facts"], time.perf_counter() - start)
         raise AssertionError("the last attempt returns")
 
     def close(self) -> None:
         """End the processes in good order."""
-        for client in (self.engine, self.studio):
+        for client in (self.engine, self.blender_worker):
             if client:
                 client.close()
 
     def kill(self) -> None:
         """End the processes now, from any thread; what is running gives up with JobCancelledError."""
         self._stopped = True
-        for client in (self.engine, self.studio):
+        for client in (self.engine, self.blender_worker):
             if client:
                 client.kill()
 
@@ -204,8 +213,8 @@ class PhotoJob:
             raise JobCancelledError("Stopped.")
 
     def _renderer(self, name: str) -> str:
-        if name == AUTO_RENDERER and self.studio:
-            return self._renderers.get(self.studio)
+        if name == AUTO_RENDERER and self.blender_worker:
+            return self._renderers.get(self.blender_worker)
         return RENDERERS.get(name, name)
 
     def _reconstruct(
@@ -270,15 +279,15 @@ def _adopt(head: StagedHead, kept: KeptHead) -> None:
     manifest.adopt(head.folder, manifest.read(Path(kept.folder)), files, list(kept.keep))
 
 
-def _failed(error: AddonError, start: float) -> StepDone:
-    return StepDone(seconds=time.perf_counter() - start, error=str(error), error_kind=kind_of(error))
+def _failed(error: AddonError, start: float) -> StepOutcome:
+    return StepOutcome(seconds=time.perf_counter() - start, error=str(error), error_kind=kind_of(error))
 
 
-def _engine_steps(plan: Plan, face: dict[str, Any]) -> dict[str, StepDone]:
+def _engine_steps(plan: BatchPlan, face: dict[str, Any]) -> dict[str, StepOutcome]:
     """The engine's answer on a face as steps."""
     made = sorted(path.name for path in Path(face["folder"]).iterdir())
     return {
-        step: StepDone(
+        step: StepOutcome(
             made if plan.engine_steps == (SURFACE,) else files_of(step, made),
             seconds=round(sum(face.get("timings", {}).values()), 4) if step == SURFACE else 0.0,
         )

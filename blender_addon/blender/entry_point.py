@@ -1,4 +1,4 @@
-"""What the scripts that run inside Blender and outside of it share: their arguments, and how they end."""
+"""What command lines share that run inside Blender and in a plain Python: arguments, exit codes. No bpy."""
 
 import argparse
 import sys
@@ -6,14 +6,19 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130
+#: Exit code: all that was asked for is done.
+DONE = 0
+#: Exit code: nothing was done, or the command line cannot be understood.
+FAILED = 1
+#: Exit code after Ctrl-C or SIGTERM: 128 + SIGINT, as shells have it.
+INTERRUPTED = 130
 
 
-class Parser(argparse.ArgumentParser):
+class CommandLineParser(argparse.ArgumentParser):
     """argparse, whose own exit code for misuse is 2, leaves with FAILED."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and leave."""
+        """Print the usage and the message, and leave."""
         self.print_usage(sys.stderr)
         self.exit(FAILED, f"{self.prog}: {message}\n")
 
@@ -32,9 +37,13 @@ def script_arguments() -> list[str]:
 
 
 def run(main: Callable[[Sequence[str]], int], stopped: str = "Stopped.") -> NoReturn:
-    """Run a script and leave with its exit code; after Ctrl-C say `stopped`.
+    """Run a command line and leave with its exit code.
 
     Inside Blender an exception would end in exit code 0, so everything ends in a code of our own.
+
+    Args:
+        main: Takes the arguments, returns the exit code.
+        stopped: What to print after Ctrl-C.
     """
     try:
         code = main(script_arguments())
