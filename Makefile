@@ -74,7 +74,7 @@ addon: $(STAMPS)/python ## pack the Blender add-on into dist/photobust-<version>
 
 .PHONY: docs
 docs: $(STAMPS)/dev ## build the site of the documentation into out/site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 .PHONY: wheel
 wheel: $(STAMPS)/dev ## build the Python package into dist/
