@@ -53,7 +53,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Retopologise; returns the exit code."""
+    """Retopologize; returns the exit code."""
     options = parse(arguments)
     try:
         import bpy  # noqa: F401  (asked for by name, to say what is missing)
@@ -87,7 +87,7 @@ def _retopologize(options: argparse.Namespace) -> int:
     if not bpy.data.filepath and (options.in_place or not options.out):
         raise StepError("This scene was never saved: say with --out where the result goes.")
     out = options.out or (opened if options.in_place else opened.with_name(f"{opened.stem}_quads.blend"))
-    new, report = retopology.retopologise(context, original, options.quads, options.texture)
+    new, report = retopology.retopologize(context, original, options.quads, options.texture)
     retopology.put_beside(context, original, new)
     if report.picture is not None:
         retopology.show_picture(new, report.picture)

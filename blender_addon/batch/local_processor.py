@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.client import START_TIMEOUT, Progress, WorkerClient
-from ..engine.process import Program
+from ..engine.process import EngineProgram
 from ..errors import AddonError, EngineDiedError, EngineTimeoutError, JobCancelledError, JobFailedError
 from ..heads import manifest
 from .plan import AUTO_RENDERER, RENDERERS, SURFACE, BatchPlan, StepPlan, files_of
@@ -128,8 +128,8 @@ class LocalProcessor:
 
     def __init__(
         self,
-        engine: Program,
-        blender_worker: Program | None,
+        engine: EngineProgram,
+        blender_worker: EngineProgram | None,
         renderers: RendererChoice | None = None,
         engine_log: Callable[[str], None] | None = None,
         blender_log: Callable[[str], None] | None = None,

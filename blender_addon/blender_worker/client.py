@@ -16,7 +16,7 @@ from ..errors import BlenderNotFoundError
 
 @dataclass(frozen=True)
 class BlenderProgram:
-    """What runs the Blender worker, as `engine_process.Program`.
+    """What runs the Blender worker, as `engine.process.EngineProgram`.
 
     python: a Python with the bpy module, or a Blender. threads: of a Blender, and of OpenGL that is drawn by
     the processor; None for one a core.

@@ -12,11 +12,14 @@ from pathlib import Path
 from ..errors import SetupError
 from .locate import without_python_settings
 
-#: Versions that all of the engine's packages have wheels for.
-LOWEST, HIGHEST = (3, 10), (3, 13)
-ASK_TIMEOUT = 20.0
+#: Oldest version that all of the engine's packages have wheels for.
+LOWEST = (3, 10)
+#: Newest version that they all have wheels for.
+HIGHEST = (3, 13)
+#: Seconds an interpreter may take to say what it is; generous, for cold disks.
+PROBE_TIMEOUT = 20.0
 
-_QUESTION = """
+_PROBE_SCRIPT = """
 import importlib.util, json, platform, struct, sys
 have = all(importlib.util.find_spec(name) for name in ("venv", "ensurepip"))
 bits = struct.calcsize("P") * 8
@@ -81,11 +84,11 @@ def _candidates(embedded: str | None) -> Iterator[tuple[Path, str]]:
 def _checked(path: Path, origin: str) -> BasePython:
     try:
         done = subprocess.run(
-            [str(path), "-I", "-c", _QUESTION],
+            [str(path), "-I", "-c", _PROBE_SCRIPT],
             env=without_python_settings(os.environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=ASK_TIMEOUT,
+            timeout=PROBE_TIMEOUT,
             check=True,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) if sys.platform == "win32" else 0,
         )

@@ -1,11 +1,11 @@
 """Client of the engine process `python -m core.worker`: JSON lines over its stdin and stdout. No bpy.
 
-A `WorkerClient` owns at most one engine process. `submit` returns a `Job` at once; a modal operator calls
-`job.poll()` on a timer, a script calls `job.wait()`. Events arrive on a reader thread, which only puts them
-into the job's queue: everything else, callbacks included, happens on the thread that polls.
+A `WorkerClient` owns at most one engine process. `submit` returns an `EngineRequest` at once; a modal
+operator calls its `poll()` on a timer, a script its `wait()`. Events arrive on a reader thread, which only
+puts them into the request's queue: everything else, callbacks included, happens on the thread that polls.
 
-If the process dies, each unfinished job starts it again and repeats its request, once. The process ends when
-its stdin closes, so it cannot outlive its client, however that ends.
+If the process dies, each unfinished request starts it again and is sent once more. The process ends when its
+stdin closes, so it cannot outlive its client, however that ends.
 """
 
 import itertools
@@ -19,19 +19,19 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EngineDiedError, EngineStartError, EngineTimeoutError, JobCancelledError, JobFailedError
-from .process import EngineProcess, Program
+from .process import EngineProcess, EngineProgram
 
 #: Seconds a fresh engine may take to answer; generous, for cold disks and virus scanners.
 START_TIMEOUT = 120.0
-#: Seconds a cancelled job may take to stop by itself before the process is killed.
+#: Seconds a cancelled request may take to stop by itself before the process is killed.
 CANCEL_GRACE = 10.0
-#: How often a job may be sent: once, and once more if the engine died of something.
+#: How often a request may be sent: once, and once more if the engine died of something.
 MAX_ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a job is doing: a step's name, the share done in 0..1, and a sentence for people."""
+    """What a request is doing: a step's name, the fraction done, 0..1, and a sentence for people."""
 
     step: str
     fraction: float
@@ -42,7 +42,7 @@ class WorkerClient:
     """Starts, talks to, restarts and stops one engine process."""
 
     def __init__(
-        self, engine: Program, log: Callable[[str], None] | None = None, attempts: int = MAX_ATTEMPTS
+        self, engine: EngineProgram, log: Callable[[str], None] | None = None, attempts: int = MAX_ATTEMPTS
     ) -> None:
         """`log` is called with each line of the engine's log, on a reader thread; `attempts`: how often a
         request is sent if the engine dies of it.
@@ -70,11 +70,11 @@ class WorkerClient:
         """Start the engine if need be and wait until it answers. Returns its versions."""
         return self.submit("hello").wait(timeout)
 
-    def submit(self, method: str, **params: Any) -> "Job":
+    def submit(self, method: str, **params: Any) -> "EngineRequest":
         """Send a request and return at once."""
-        job = Job(self, next(self._ids), method, params)
-        self._send(job)
-        return job
+        request = EngineRequest(self, next(self._ids), method, params)
+        self._send(request)
+        return request
 
     def reconstruct(
         self,
@@ -94,10 +94,10 @@ class WorkerClient:
         are the indices that `detect` gives to the faces that are wanted, None for all. `options`: what else
         the request says, such as {"head": True, "texture": 4096}; see `core.worker`.
         """
-        job = self.submit_reconstruct(
+        request = self.submit_reconstruct(
             photo, out, focal_mm=focal_mm, max_faces=max_faces, faces=faces, options=options
         )
-        return job.wait(timeout, on_progress)
+        return request.wait(timeout, on_progress)
 
     def submit_reconstruct(
         self,
@@ -108,7 +108,7 @@ class WorkerClient:
         max_faces: int = 10,
         faces: Sequence[int] | None = None,
         options: Mapping[str, Any] | None = None,
-    ) -> "Job":
+    ) -> "EngineRequest":
         """As `reconstruct`, without waiting."""
         return self.submit(
             "reconstruct",
@@ -135,10 +135,10 @@ class WorkerClient:
         `thumbnails` is a folder for a square picture of each face, None if none are wanted. To reconstruct
         the same photo next is quicker for it.
         """
-        job = self.submit_detect(
+        request = self.submit_detect(
             photo, max_faces=max_faces, thumbnails=thumbnails, thumbnail_size=thumbnail_size
         )
-        return job.wait(timeout, on_progress)
+        return request.wait(timeout, on_progress)
 
     def submit_detect(
         self,
@@ -147,7 +147,7 @@ class WorkerClient:
         max_faces: int = 10,
         thumbnails: str | os.PathLike | None = None,
         thumbnail_size: int = 128,
-    ) -> "Job":
+    ) -> "EngineRequest":
         """As `detect`, without waiting."""
         return self.submit(
             "detect",
@@ -171,24 +171,24 @@ class WorkerClient:
         if process:
             process.kill()
 
-    def _send(self, job: "Job") -> None:
+    def _send(self, request: "EngineRequest") -> None:
         with self._lock:
             if self._process is None or not self._process.alive:
                 self._process = EngineProcess(self.engine, self._log)
-            job.attempts += 1
-            self._process.send(job.id, job.method, job.params, job.events)
+            request.attempts += 1
+            self._process.send(request.id, request.method, request.params, request.events)
 
-    def _send_cancel(self, job: "Job") -> None:
+    def _send_cancel(self, request: "EngineRequest") -> None:
         with self._lock:
             if self._process and self._process.alive:
-                self._process.send(next(self._ids), "cancel", {"id": job.id})
+                self._process.send(next(self._ids), "cancel", {"id": request.id})
 
 
-class Job:
+class EngineRequest:
     """One request to the engine and what has come back for it so far."""
 
-    def __init__(self, client: WorkerClient, job_id: int, method: str, params: dict[str, Any]) -> None:
-        self.id = job_id
+    def __init__(self, client: WorkerClient, request_id: int, method: str, params: dict[str, Any]) -> None:
+        self.id = request_id
         self.method = method
         self.params = params
         self.progress = Progress("queued", 0.0, "Waiting for the engine")
@@ -224,11 +224,11 @@ class Job:
         return news
 
     def result(self) -> dict[str, Any]:
-        """The engine's answer; raises what went wrong. Only for a job that is done."""
+        """The engine's answer; raises what went wrong. Only for a request that is done."""
         if self._error is not None:
             raise self._error
         if self._result is None:
-            raise RuntimeError("the job is not done yet")
+            raise RuntimeError("the request is not done yet")
         return self._result
 
     def wait(

@@ -1,7 +1,7 @@
 """Where the engine is: which Python interpreter runs its worker, and with which environment. No bpy.
 
 `sys.executable` inside Blender may be Blender itself or a Python that has nothing to do with it, so the
-engine's interpreter is asked for, or the add-on's private environment (see `engine_setup`), or looked for
+engine's interpreter is asked for, or the add-on's private environment (see `setup`), or looked for
 beside the project.
 """
 
@@ -28,7 +28,11 @@ MARKER_NAME = "photobust-engine.json"
 ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 
 # Where an Engine's interpreter was named.
-CHOSEN, VARIABLE, PRIVATE, RUNNING, BESIDE = "chosen", "variable", "private", "running", "beside"
+CHOSEN = "chosen"
+VARIABLE = "variable"
+PRIVATE = "private"
+RUNNING = "running"
+BESIDE = "beside"
 
 
 #: The engine's process as a module: in a checkout and in the add-on's folder, and as the wheel installs it.
@@ -106,7 +110,7 @@ def environment_python(folder: Path) -> Path:
 
 
 def read_marker(folder: Path) -> dict[str, Any] | None:
-    """What `engine_setup` noted in the environment it makes; None if the folder is not one of its."""
+    """What `setup` noted in the environment it makes; None if the folder is not one of its."""
     try:
         marker = json.loads((folder / MARKER_NAME).read_text("utf-8"))
     except (OSError, ValueError):

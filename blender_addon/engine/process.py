@@ -1,6 +1,6 @@
 """One run of the engine process: its pipes, its reader threads, its end. No bpy.
 
-Used by `worker_client`, which decides what to do when a process ends. Whatever else speaks the engine's
+Used by `client`, which decides what to do when a process ends. Whatever else speaks the engine's
 protocol, such as the batch's Blender worker, is run by the same code.
 """
 
@@ -27,8 +27,8 @@ LOG_LINES_SHOWN = 6
 Events = queue.SimpleQueue[dict[str, Any]]
 
 
-class Program(Protocol):
-    """How to start a process that speaks the engine's protocol; see `engine.Engine`."""
+class EngineProgram(Protocol):
+    """How to start a process that speaks the engine's protocol; see `locate.Engine`."""
 
     @property
     def display_name(self) -> str:
@@ -60,7 +60,7 @@ class EngineProcess:
     `retry` says that the engine had worked before, so that starting it again makes sense.
     """
 
-    def __init__(self, engine: Program, log: Callable[[str], None] | None = None) -> None:
+    def __init__(self, engine: EngineProgram, log: Callable[[str], None] | None = None) -> None:
         self._engine = engine
         self._log = log
         self._lock = threading.Lock()

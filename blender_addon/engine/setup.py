@@ -144,7 +144,7 @@ class EngineSetup:
         folder = self.plan.folder
         previous, downloads = self._beside("previous"), self._beside("downloads")
         try:
-            self._tell("prepare", 0.0, "Making a place for the engine")
+            self._report("prepare", 0.0, "Making a place for the engine")
             set_aside(folder, previous)
             folder.mkdir(parents=True)
             mark(folder, self.plan.base, self.plan.packages, finished=False)
@@ -163,7 +163,7 @@ class EngineSetup:
         else:
             shutil.rmtree(previous, ignore_errors=True)
             shutil.rmtree(downloads, ignore_errors=True)
-            self._tell("check", 1.0, "The engine is ready")
+            self._report("check", 1.0, "The engine is ready")
             self._engine = engine
 
     def _beside(self, what: str) -> Path:
@@ -199,10 +199,10 @@ class EngineSetup:
             *self._options,
         ]
         if self._installer:
-            self._tell("pip", STARTS["pip"], "Getting the installer")
+            self._report("pip", STARTS["pip"], "Getting the installer")
             self._call(log, [*pip, "--upgrade", self._installer], "The installer could not be downloaded")
             pip += ["--progress-bar", "raw"]
-        self._tell("download", STARTS["download"], "Downloading packages")
+        self._report("download", STARTS["download"], "Downloading packages")
         reader = PipReader(self.plan.download_bytes, len(self.plan.packages))
         self._call(
             log,
@@ -211,7 +211,7 @@ class EngineSetup:
             lambda line: self._follow_pip(reader, line),
             lambda: self._follow_installation(reader),
         )
-        self._tell("check", STARTS["check"], "Checking that everything works")
+        self._report("check", STARTS["check"], "Checking that everything works")
         self._call(log, [python, *ISOLATED, "-c", IMPORTS], "The installed packages do not work here")
         engine = Engine(python, self._root, origin=PRIVATE)
         state = probe(engine)
@@ -253,7 +253,7 @@ class EngineSetup:
         if reader.read(line) and not reader.installing:
             span = STARTS["install"] - STARTS["download"]
             message = f"Downloading {reader.name}, {reader.downloaded / 1e6:.0f} MB so far"
-            self._tell("download", STARTS["download"] + span * reader.fraction, message)
+            self._report("download", STARTS["download"] + span * reader.fraction, message)
 
     def _follow_installation(self, reader: PipReader) -> None:
         # pip says nothing while it unpacks; what it has finished with has a folder of its own.
@@ -262,9 +262,9 @@ class EngineSetup:
             count = max(len(list(site.glob("*.dist-info"))) - 1, 0) if site else 0
             span = STARTS["check"] - STARTS["install"]
             message = f"Installing packages, {count} of {reader.packages}"
-            self._tell("install", STARTS["install"] + span * min(count / reader.packages, 1.0), message)
+            self._report("install", STARTS["install"] + span * min(count / reader.packages, 1.0), message)
 
-    def _tell(self, step: str, fraction: float, message: str) -> None:
+    def _report(self, step: str, fraction: float, message: str) -> None:
         self._news.put(SetupProgress(step, round(fraction, 4), message))
 
 

@@ -1,4 +1,4 @@
-"""Whether the engine can be used, and which button mends it if not. No bpy.
+"""Whether the engine can be used, and which button repairs it if not. No bpy.
 
 The interpreter is asked in a process of its own, which looks at what is installed and imports none of it.
 """
@@ -31,7 +31,7 @@ PROBE_TIMEOUT = 20.0
 LOWEST_PYTHON = (3, 10)
 
 
-class Status(str, Enum):
+class EngineStatus(str, Enum):
     """What is the matter with the engine."""
 
     READY = "ready"
@@ -43,8 +43,8 @@ class Status(str, Enum):
     FILES_MISSING = "files_missing"
 
 
-class Action(str, Enum):
-    """What mends it."""
+class EngineAction(str, Enum):
+    """What repairs it."""
 
     SET_UP = "set_up"
     CHOOSE_PYTHON = "choose_python"
@@ -52,7 +52,7 @@ class Action(str, Enum):
 
 
 @dataclass(frozen=True)
-class Requirement:
+class EngineRequirement:
     """A package that the engine needs: pip's name for it, its module, and the versions that will do."""
 
     name: str
@@ -63,24 +63,24 @@ class Requirement:
 
 #: As in pyproject.toml. OpenCV comes by several names, so only its module is asked for.
 REQUIREMENTS = (
-    Requirement("mediapipe", "mediapipe", "1.2", "2"),
-    Requirement("numpy", "numpy", "1.26", "3"),
-    Requirement("pillow", "PIL", "10.3"),
-    Requirement("safetensors", "safetensors", "0.4.3"),
-    Requirement("scikit-image", "skimage", "0.24"),
-    Requirement("scipy", "scipy", "1.13"),
-    Requirement("", "cv2", "0"),
+    EngineRequirement("mediapipe", "mediapipe", "1.2", "2"),
+    EngineRequirement("numpy", "numpy", "1.26", "3"),
+    EngineRequirement("pillow", "PIL", "10.3"),
+    EngineRequirement("safetensors", "safetensors", "0.4.3"),
+    EngineRequirement("scikit-image", "skimage", "0.24"),
+    EngineRequirement("scipy", "scipy", "1.13"),
+    EngineRequirement("", "cv2", "0"),
 )
 #: One of these is needed, or the one that was asked for.
 BACKENDS = {
-    "onnx": Requirement("onnxruntime", "onnxruntime", "1.18", "2"),
-    "torch": Requirement("torch", "torch", "2.4", "3"),
+    "onnx": EngineRequirement("onnxruntime", "onnxruntime", "1.18", "2"),
+    "torch": EngineRequirement("torch", "torch", "2.4", "3"),
 }
 #: Without these the engine would start and then fail.
 FILES = ("core/worker/__main__.py", "models/face_landmarker.task", "models/head_template.npz")
 
 # Runs in the engine's interpreter: which modules there are, and their packages' versions.
-_QUESTION = """
+_PROBE_SCRIPT = """
 import importlib.util, json, sys
 from importlib import metadata
 found = {}
@@ -97,11 +97,11 @@ print(json.dumps({"python": list(sys.version_info[:3]), "found": found}))
 
 @dataclass(frozen=True)
 class EngineState:
-    """What a panel needs to know: whether the engine can be used, a sentence, and what would mend it."""
+    """What a panel needs to know: whether the engine can be used, a sentence, and what would repair it."""
 
-    status: Status
+    status: EngineStatus
     message: str
-    action: Action | None = None
+    action: EngineAction | None = None
     missing: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
     python: Path | None = None
@@ -110,7 +110,7 @@ class EngineState:
     @property
     def ready(self) -> bool:
         """Whether a photo can be reconstructed."""
-        return self.status is Status.READY
+        return self.status is EngineStatus.READY
 
 
 def locate(
@@ -133,24 +133,24 @@ def no_engine(private: Path | None = None, reason: str | None = None, chosen: bo
     """The state when there is no engine at all; `chosen`: because what was chosen is none."""
     if private and read_marker(private) is not None:
         message = "Setting up the engine was not finished: do it again."
-        return EngineState(Status.UNFINISHED, message, Action.SET_UP)
-    action = Action.CHOOSE_PYTHON if chosen else Action.SET_UP
-    return EngineState(Status.NO_PYTHON, reason or "The engine is not set up yet.", action)
+        return EngineState(EngineStatus.UNFINISHED, message, EngineAction.SET_UP)
+    action = EngineAction.CHOOSE_PYTHON if chosen else EngineAction.SET_UP
+    return EngineState(EngineStatus.NO_PYTHON, reason or "The engine is not set up yet.", action)
 
 
 def probe(engine: Engine, timeout: float = PROBE_TIMEOUT) -> EngineState:
     """Ask the engine's interpreter what it has."""
-    absent = [name for name in FILES if not (engine.root / name).is_file()]
-    if absent:
-        which = ", ".join(absent)
+    missing_files = [name for name in FILES if not (engine.root / name).is_file()]
+    if missing_files:
+        which = ", ".join(missing_files)
         message = f"Files of the engine are missing in {engine.root} ({which}): install Photobust again."
-        return EngineState(Status.FILES_MISSING, message, python=engine.python)
+        return EngineState(EngineStatus.FILES_MISSING, message, python=engine.python)
     backends = [BACKENDS[engine.backend]] if engine.backend in BACKENDS else list(BACKENDS.values())
     question = json.dumps([(r.name, r.module) for r in (*REQUIREMENTS, *backends)])
     try:
         # Not beside `core`: nothing there is to be taken for an installed package.
         done = subprocess.run(
-            [str(engine.python), "-c", _QUESTION, question],
+            [str(engine.python), "-c", _PROBE_SCRIPT, question],
             env={**engine.environment(os.environ), "PYTHONPATH": ""},
             cwd=engine.python.parent,
             stdin=subprocess.DEVNULL,
@@ -174,20 +174,22 @@ def probe(engine: Engine, timeout: float = PROBE_TIMEOUT) -> EngineState:
             else f"{engine.python} cannot be used"
         )
         advice = _advice(engine)
-        return EngineState(Status.BROKEN, f"{what}: {reason}. {advice[1]}", advice[0], python=engine.python)
-    return _judge(engine, answer, backends)
+        return EngineState(
+            EngineStatus.BROKEN, f"{what}: {reason}. {advice[1]}", advice[0], python=engine.python
+        )
+    return _assess(engine, answer, backends)
 
 
-def _judge(engine: Engine, answer: dict[str, Any], backends: list[Requirement]) -> EngineState:
+def _assess(engine: Engine, answer: dict[str, Any], backends: list[EngineRequirement]) -> EngineState:
     version, found = tuple(answer["python"]), answer["found"]
     action, advice = _advice(engine)
     text = ".".join(map(str, version))
 
-    def state(status: Status, message: str, **more: Any) -> EngineState:
+    def state(status: EngineStatus, message: str, **more: Any) -> EngineState:
         return EngineState(
             status,
             message,
-            None if status is Status.READY else action,
+            None if status is EngineStatus.READY else action,
             python=engine.python,
             python_version=text,
             **more,
@@ -196,34 +198,37 @@ def _judge(engine: Engine, answer: dict[str, Any], backends: list[Requirement]) 
     if version < LOWEST_PYTHON:
         needed = ".".join(map(str, LOWEST_PYTHON))
         return state(
-            Status.WRONG_VERSION, f"{engine.python} is Python {text}; at least {needed} is needed. {advice}"
+            EngineStatus.WRONG_VERSION,
+            f"{engine.python} is Python {text}; at least {needed} is needed. {advice}",
         )
     needed_here = [*REQUIREMENTS, *([b for b in backends if b.module in found][:1] or backends[:1])]
     missing = tuple(r.name or "opencv-contrib-python" for r in needed_here if r.module not in found)
     if missing:
         message = f"Packages are missing in {engine.python}: {', '.join(missing)}. {advice}"
-        return state(Status.PACKAGES_MISSING, message, missing=missing)
+        return state(EngineStatus.PACKAGES_MISSING, message, missing=missing)
     wrong = tuple(filter(None, (_complaint(r, found[r.module]) for r in needed_here)))
     if wrong:
-        return state(Status.WRONG_VERSION, f"In {engine.python}: {'; '.join(wrong)}. {advice}", wrong=wrong)
-    return state(Status.READY, f"The engine is ready (Python {text}, {needed_here[-1].name}).")
+        return state(
+            EngineStatus.WRONG_VERSION, f"In {engine.python}: {'; '.join(wrong)}. {advice}", wrong=wrong
+        )
+    return state(EngineStatus.READY, f"The engine is ready (Python {text}, {needed_here[-1].name}).")
 
 
-def _advice(engine: Engine) -> tuple[Action, str]:
-    """What mends this engine, and the sentence that says so."""
+def _advice(engine: Engine) -> tuple[EngineAction, str]:
+    """What repairs this engine, and the sentence that says so."""
     if engine.origin == PRIVATE:
-        return Action.REINSTALL, "Set up the engine again."
+        return EngineAction.REINSTALL, "Set up the engine again."
     if engine.origin in (CHOSEN, VARIABLE):
         return (
-            Action.CHOOSE_PYTHON,
+            EngineAction.CHOOSE_PYTHON,
             "Choose another interpreter, or none, and let the add-on set up its own engine.",
         )
     if engine.origin == BESIDE:
-        return Action.SET_UP, f"Run `make setup` in {engine.root}, or set up the engine."
-    return Action.SET_UP, "Set up the engine."
+        return EngineAction.SET_UP, f"Run `make setup` in {engine.root}, or set up the engine."
+    return EngineAction.SET_UP, "Set up the engine."
 
 
-def _complaint(requirement: Requirement, found: str) -> str | None:
+def _complaint(requirement: EngineRequirement, found: str) -> str | None:
     """What is wrong with a package's version; None if it fits or is not known."""
     if not found:
         return None

@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 
 from .arrays import TriangleMesh, read
-from .closest_point import Nearest, Surface
+from .closest_point import ClosestPoints, SurfaceQuery
 from .uv_transfer import transfer_uv
 
 #: What is no data of the user's, or is carried over in another way.
@@ -25,29 +25,32 @@ NUMBERS = {
 }
 #: Attributes that are taken as they are from the nearest vertex, corner or face.
 CHOICES = {"INT": "value", "INT8": "value", "BOOLEAN": "value"}
-#: Colours are looked up so far from a quad's corner towards its middle: on its side of a hard edge.
-INWARD = 0.05
-LEAST_WEIGHT = 1e-4
+#: Colors are taken this fraction of the way from a quad's corner to its middle: on its side of a hard edge.
+INWARD_FRACTION = 0.05
+#: Vertex weights below this are left out.
+MIN_WEIGHT = 1e-4
 
 
 @dataclass(frozen=True)
-class Source:
+class AttributeSource:
     """A mesh that attributes come from: its data-block, its triangles in the frame of `surface`."""
 
     mesh: bpy.types.Mesh
     triangles: TriangleMesh
-    surface: Surface
+    surface: SurfaceQuery
 
 
-def transfer(source: Source, target: bpy.types.Mesh, vertices: np.ndarray, quads: np.ndarray) -> list[str]:
+def transfer(
+    source: AttributeSource, target: bpy.types.Mesh, vertices: np.ndarray, quads: np.ndarray
+) -> list[str]:
     """Carry all that can be carried to `target`, which has `vertices` (N, 3), in the surface's frame, and
     `quads` (Q, 4). Returns the names of what could not be.
     """
-    at_vertices = source.surface.nearest(vertices)
+    at_vertices = source.surface.closest(vertices)
     middles = vertices[quads].mean(1)
-    at_middles = source.surface.nearest(middles)
-    inside = vertices[quads] + INWARD * (middles[:, None] - vertices[quads])
-    at_corners = source.surface.nearest(inside.reshape(-1, 3))
+    at_middles = source.surface.closest(middles)
+    inside = vertices[quads] + INWARD_FRACTION * (middles[:, None] - vertices[quads])
+    at_corners = source.surface.closest(inside.reshape(-1, 3))
     layers = source.mesh.uv_layers
     materials = read(source.mesh.polygons, "material_index", 1, np.int32)[source.triangles.faces]
     _transfer_faces(source, target, at_middles)
@@ -72,7 +75,7 @@ def transfer(source: Source, target: bpy.types.Mesh, vertices: np.ndarray, quads
 
 
 def transfer_groups(
-    source: Source, groups: bpy.types.Object, target: bpy.types.Object, vertices: np.ndarray
+    source: AttributeSource, groups: bpy.types.Object, target: bpy.types.Object, vertices: np.ndarray
 ) -> None:
     """Carry the vertex groups of the object `groups` over to `target`, whose vertices (N, 3) are given."""
     names = [group.name for group in groups.vertex_groups]
@@ -85,14 +88,16 @@ def transfer_groups(
         for one in vertex.groups:
             if one.group < len(names):
                 weights[vertex.index, one.group] = one.weight
-    mixed = source.surface.nearest(vertices).mix(weights[source.triangles.triangles].astype(np.float64))
+    mixed = source.surface.closest(vertices).interpolate(
+        weights[source.triangles.triangles].astype(np.float64)
+    )
     for k, name in enumerate(names):
         group = target.vertex_groups.new(name=name)
-        for vertex in np.flatnonzero(mixed[:, k] > LEAST_WEIGHT).tolist():
+        for vertex in np.flatnonzero(mixed[:, k] > MIN_WEIGHT).tolist():
             group.add([vertex], float(mixed[vertex, k]), "REPLACE")
 
 
-def _transfer_faces(source: Source, target: bpy.types.Mesh, near: Nearest) -> None:
+def _transfer_faces(source: AttributeSource, target: bpy.types.Mesh, near: ClosestPoints) -> None:
     """Materials, and whether faces are smooth."""
     for material in source.mesh.materials:
         target.materials.append(material)
@@ -102,7 +107,7 @@ def _transfer_faces(source: Source, target: bpy.types.Mesh, near: Nearest) -> No
 
 
 def _transfer_one(
-    source: Source, attribute: bpy.types.Attribute, target: bpy.types.Mesh, near: Nearest
+    source: AttributeSource, attribute: bpy.types.Attribute, target: bpy.types.Mesh, near: ClosestPoints
 ) -> bool:
     kind, domain = attribute.data_type, attribute.domain
     if kind not in NUMBERS and kind not in CHOICES:

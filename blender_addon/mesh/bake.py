@@ -7,18 +7,25 @@ that: a nearest point for every texel would take ten times as long, and there is
 import numpy as np
 
 from . import topology, uv_raster
-from .closest_point import Surface
+from .closest_point import SurfaceQuery
 
 #: Texels that an island's colours go on beyond its border.
-MARGIN = 8
-#: Samples along a side of a quad, at least and at most.
-FEWEST, MOST = 2, 8
+MARGIN_TEXELS = 8
+#: Fewest samples along a side of a quad.
+MIN_STEPS = 2
+#: Most samples along a side of a quad.
+MAX_STEPS = 8
 #: Corners of a quad in the square that its grid is in.
 SQUARE = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], float)
 
 
 def bake(
-    surface: Surface, colors: np.ndarray, vertices: np.ndarray, quads: np.ndarray, uv: np.ndarray, size: int
+    surface: SurfaceQuery,
+    colors: np.ndarray,
+    vertices: np.ndarray,
+    quads: np.ndarray,
+    uv: np.ndarray,
+    size: int,
 ) -> np.ndarray:
     """(size, size, 3) uint8 sRGB, row 0 on top, for quads (Q, 4) with texture coordinates uv (Q, 4, 2).
 
@@ -26,23 +33,25 @@ def bake(
     """
     side = np.sqrt(_area(vertices, topology.triangulated(quads)) / len(quads))
     grain = np.sqrt(2 * _area(surface.vertices, surface.triangles) / len(surface.triangles))
-    steps = int(np.clip(np.ceil(side / grain), FEWEST, MOST))
+    steps = int(np.clip(np.ceil(side / grain), MIN_STEPS, MAX_STEPS))
     grid = _grid(vertices[quads], steps)
-    found = surface.nearest(grid.reshape(-1, 3)).mix(colors).reshape(len(quads), steps + 1, steps + 1, 3)
+    found = (
+        surface.closest(grid.reshape(-1, 3)).interpolate(colors).reshape(len(quads), steps + 1, steps + 1, 3)
+    )
 
     halves = topology.triangulated(np.arange(4 * len(quads)).reshape(-1, 4))
     texels = uv_raster.rasterize(uv.reshape(-1, 2)[halves], size)
-    places = np.tile(SQUARE, (len(quads), 1))[halves]
-    st = np.einsum("tk,tkc->tc", texels.weights, places[texels.triangle]) * steps
+    corner_st = np.tile(SQUARE, (len(quads), 1))[halves]
+    st = np.einsum("tk,tkc->tc", texels.weights, corner_st[texels.triangle]) * steps
     color = _bilinear(found, texels.triangle // 2, st)
     picture = np.zeros((size, size, 3))
     covered = np.zeros((size, size), bool)
     picture[texels.row, texels.column] = color
     covered[texels.row, texels.column] = True
     mean = colors.mean((0, 1))
-    picture = uv_raster.spread(picture, covered, MARGIN)
-    # What is still empty gets a likely colour: small versions of the picture mix it in.
-    picture[~_grown(covered, MARGIN)] = mean
+    picture = uv_raster.spread(picture, covered, MARGIN_TEXELS)
+    # What is still empty gets the mean colour: small versions of the picture mix it in.
+    picture[~_grown(covered, MARGIN_TEXELS)] = mean
     return np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
@@ -64,7 +73,7 @@ def _grid(corners: np.ndarray, steps: int) -> np.ndarray:
 
 
 def _bilinear(grids: np.ndarray, quad: np.ndarray, st: np.ndarray) -> np.ndarray:
-    """(T, 3): the grids (Q, n, n, 3) of quads (T,) at places st (T, 2) in steps."""
+    """(T, 3): the grids (Q, n, n, 3) of quads (T,) at positions st (T, 2) in steps."""
     last = grids.shape[1] - 1
     st = np.clip(st, 0, last)
     low = np.minimum(st.astype(np.int64), last - 1)

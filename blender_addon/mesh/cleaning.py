@@ -11,39 +11,39 @@ from ..errors import StepError
 from . import topology
 from .arrays import new_mesh, normals_of, read_triangles
 
-#: Vertices nearer than this share of the mesh's size are one: far below what anybody models, and above the
+#: Vertices nearer than this fraction of the mesh's size are one: far below what anybody models, and above the
 #: rounding of single-precision coordinates (6e-8).
-WELD = 1e-6
-#: A triangle is a sliver, and dissolved, if its height is less than this share of the mesh's size.
-SLIVER = 1e-6
+WELD_FRACTION = 1e-6
+#: A triangle is a sliver, and dissolved, if its height is less than this fraction of the mesh's size.
+SLIVER_FRACTION = 1e-6
 
 
 @dataclass(frozen=True)
 class CleanMesh:
     """A manifold, borders allowed. vertices (N, 3) float64, triangles (M, 3) int32, in the frame of the
-    source. mended: what was wrong with the source, in words, empty if nothing was.
+    source. repairs: what was wrong with the source, in words, empty if nothing was.
     """
 
     vertices: np.ndarray
     triangles: np.ndarray
-    mended: tuple[str, ...]
+    repairs: tuple[str, ...]
 
     @property
     def closed(self) -> bool:
         """Whether it has no border."""
-        return topology.border_edges(self.triangles) == 0
+        return topology.count_border_edges(self.triangles) == 0
 
     @property
-    def parts(self) -> int:
-        """How many pieces it has that do not hang together."""
-        return int(topology.parts(self.triangles).max()) + 1
+    def component_count(self) -> int:
+        """How many connected components it has."""
+        return int(topology.face_components(self.triangles).max()) + 1
 
     @property
-    def handles(self) -> int:
-        """How many tunnels go through it (its genus), if it is closed."""
+    def genus(self) -> int:
+        """How many tunnels go through it, if it is closed: components - Euler characteristic / 2."""
         edges = len(topology.edges_of(self.triangles).vertices)
         euler = len(np.unique(self.triangles)) - edges + len(self.triangles)
-        return self.parts - euler // 2
+        return self.component_count - euler // 2
 
     @property
     def area(self) -> float:
@@ -53,42 +53,48 @@ class CleanMesh:
 def clean(vertices: np.ndarray, triangles: np.ndarray, smallest: float, hole: float) -> CleanMesh:
     """Make a manifold of triangles (M, 3) over vertices (N, 3).
 
-    Parts with less area than `smallest` are left out, borders shorter than `hole` are closed. Raises
-    StepError if nothing is left.
+    Args:
+        vertices: (N, 3) float64, any frame and unit.
+        triangles: (M, 3) int.
+        smallest: Area, in that unit squared, below which a connected component is removed.
+        hole: Length of a border, in that unit, below which it is closed.
+
+    Raises:
+        StepError: There is nothing to work on, or nothing is left.
     """
-    mended = []
+    repairs = []
     size = _size(vertices, triangles)
     vertices, triangles, welded = _weld(vertices, triangles, size)
     if welded:
-        mended.append("double vertices or faces without area")
+        repairs.append("double vertices or faces without area")
     keys = np.sort(triangles, axis=1)
     first = np.sort(np.unique(keys, axis=0, return_index=True)[1])
     if len(first) < len(triangles):
-        mended.append("faces that were there twice")
+        repairs.append("faces that were there twice")
         triangles = triangles[first]
     oriented = topology.orient(triangles)
     if not np.array_equal(oriented, triangles):
-        mended.append("normals that point in different directions")
+        repairs.append("normals that point in different directions")
         triangles = oriented
     if not topology.is_manifold(triangles):
-        mended.append("edges or corners that more than two faces share")
+        repairs.append("edges or corners that more than two faces share")
         triangles, origin = topology.cut(triangles)
         vertices = vertices[origin]
     vertices, triangles, closed = _close_holes(vertices, triangles, hole)
     if closed:
-        mended.append(f"{closed} small hole{'s' * (closed != 1)}")
+        repairs.append(f"{closed} small hole{'s' * (closed != 1)}")
     triangles, dropped = _drop_small(vertices, triangles, smallest)
     if dropped:
-        mended.append(f"{dropped} part{'s' * (dropped != 1)} smaller than a face to be made, left out")
+        repairs.append(f"{dropped} part{'s' * (dropped != 1)} smaller than a face to be made, left out")
     if not len(triangles):
         raise StepError("Nothing of this mesh is large enough for so few quads: ask for more.")
     vertices, triangles = _compact(vertices, triangles)
-    return CleanMesh(vertices, triangles.astype(np.int32), tuple(mended))
+    return CleanMesh(vertices, triangles.astype(np.int32), tuple(repairs))
 
 
 def _size(vertices: np.ndarray, triangles: np.ndarray) -> float:
     if not len(triangles):
-        raise StepError("This mesh has no faces: there is nothing to retopologise.")
+        raise StepError("This mesh has no faces: there is nothing to retopologize.")
     used = vertices[np.unique(triangles)]
     if not np.isfinite(used).all():
         raise StepError("Some vertices of this mesh have coordinates that are no numbers: delete them.")
@@ -105,10 +111,10 @@ def _weld(vertices: np.ndarray, triangles: np.ndarray, size: float) -> tuple[np.
     shortest = np.sqrt(np.min([((p - q) ** 2).sum(1) for p, q in ((a, b), (b, c), (c, a))], axis=0))
     height = np.linalg.norm(np.cross(b - a, c - a), axis=1) / np.maximum(longest, 1e-300)
     used = np.unique(triangles)
-    cells = np.round(vertices[used] / (WELD * size)).astype(np.int64)
+    cells = np.round(vertices[used] / (WELD_FRACTION * size)).astype(np.int64)
     if (
-        shortest.min() > WELD * size
-        and height.min() > SLIVER * size
+        shortest.min() > WELD_FRACTION * size
+        and height.min() > SLIVER_FRACTION * size
         and len(np.unique(cells, axis=0)) == len(used)
     ):
         return (*_compact(vertices, triangles), False)
@@ -116,8 +122,8 @@ def _weld(vertices: np.ndarray, triangles: np.ndarray, size: float) -> tuple[np.
     made = bmesh.new()
     try:
         made.from_mesh(mesh)
-        bmesh.ops.remove_doubles(made, verts=made.verts, dist=WELD * size)
-        bmesh.ops.dissolve_degenerate(made, dist=SLIVER * size, edges=made.edges)
+        bmesh.ops.remove_doubles(made, verts=made.verts, dist=WELD_FRACTION * size)
+        bmesh.ops.dissolve_degenerate(made, dist=SLIVER_FRACTION * size, edges=made.edges)
         bmesh.ops.triangulate(made, faces=made.faces)
         loose = [vertex for vertex in made.verts if not vertex.link_faces]
         bmesh.ops.delete(made, geom=loose, context="VERTS")
@@ -130,7 +136,7 @@ def _weld(vertices: np.ndarray, triangles: np.ndarray, size: float) -> tuple[np.
         raise StepError("The faces of this mesh have no area: is its scale 0?")
     # What cannot be dissolved, such as a lone face without area, goes.
     areas = np.linalg.norm(normals_of(left.vertices, left.triangles), axis=1)
-    return left.vertices, left.triangles[areas > (SLIVER * size) ** 2], True
+    return left.vertices, left.triangles[areas > (SLIVER_FRACTION * size) ** 2], True
 
 
 def _close_holes(
@@ -139,10 +145,10 @@ def _close_holes(
     """Close borders shorter than `longest` with a fan about their middle."""
     fans: list[tuple[int, int, int]] = []
     middles: list[np.ndarray] = []
-    whole = topology.parts(triangles)
+    component = topology.face_components(triangles)
     owner = np.zeros(len(vertices), np.int64)
-    owner[triangles] = whole[:, None]
-    areas = np.bincount(whole, np.linalg.norm(normals_of(vertices, triangles), axis=1) / 2)
+    owner[triangles] = component[:, None]
+    areas = np.bincount(component, np.linalg.norm(normals_of(vertices, triangles), axis=1) / 2)
     for loop in topology.border_loops(triangles):
         points = vertices[loop]
         around = float(np.linalg.norm(points - np.roll(points, -1, axis=0), axis=1).sum())
@@ -162,7 +168,7 @@ def _close_holes(
 
 
 def _drop_small(vertices: np.ndarray, triangles: np.ndarray, smallest: float) -> tuple[np.ndarray, int]:
-    label = topology.parts(triangles)
+    label = topology.face_components(triangles)
     areas = np.bincount(label, np.linalg.norm(normals_of(vertices, triangles), axis=1) / 2)
     small = areas < smallest
     return triangles[~small[label]], int(small.sum())

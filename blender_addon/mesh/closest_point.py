@@ -1,4 +1,4 @@
-"""The nearest point of a surface, for many points at once; and pulling a mesh onto it. Needs bpy."""
+"""The closest point of a surface, for many points at once; relaxing a mesh onto it. Needs bpy."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,24 @@ from mathutils.bvhtree import BVHTree
 from . import topology
 from .arrays import normals_of
 
-#: A vertex is pulled onto the surface only where both face the same way, by this cosine at least: in an ear
-#: or between lips the nearest point may be on the other side.
-FACING = 0.2
-#: How far a vertex goes towards the middle of its neighbours in one round.
-STEP = 0.5
-#: Cosine of the angle between two quads from which on their edge is a sharp one, to be kept.
-SHARP = 0.5
+#: A vertex is projected onto the surface only where the cosine between the normals of both is at least this:
+#: in an ear or between lips the nearest point may be on the other side.
+MIN_NORMAL_COSINE = 0.2
+#: Fraction of the way to the mean of its neighbours that a vertex goes in one round.
+RELAXATION = 0.5
+#: An edge is sharp, and kept, if the cosine between the normals of its two quads is below this.
+SHARP_COSINE = 0.5
 
 
 @dataclass(frozen=True)
-class Nearest:
-    """For each of P points: triangle (P,) int64, weights (P, 3) float64 of its corners, point (P, 3) float64
-    on it, distance (P,) float64.
+class ClosestPoints:
+    """The closest points on a surface to P query points.
+
+    Attributes:
+        triangle: (P,) int64, index of the triangle that each lies on.
+        weights: (P, 3) float64, its barycentric weights there.
+        point: (P, 3) float64, frame and unit of the surface.
+        distance: (P,) float64, from the query point.
     """
 
     triangle: np.ndarray
@@ -29,28 +34,28 @@ class Nearest:
     point: np.ndarray
     distance: np.ndarray
 
-    def mix(self, values: np.ndarray) -> np.ndarray:
+    def interpolate(self, values: np.ndarray) -> np.ndarray:
         """Interpolate what the triangles' corners have, (M, 3, C), to (P, C)."""
         return np.einsum("pk,pkc->pc", self.weights, values[self.triangle])
 
 
-class Surface:
-    """Triangles (M, 3) over vertices (N, 3) that can be asked for what is nearest."""
+class SurfaceQuery:
+    """Triangles (M, 3) over vertices (N, 3) that answers which of its points is closest."""
 
     def __init__(self, vertices: np.ndarray, triangles: np.ndarray) -> None:
         self.vertices, self.triangles = vertices, triangles
         self._tree = BVHTree.FromPolygons(vertices.tolist(), triangles.tolist())
         self._normals = normals_of(vertices, triangles)
 
-    def nearest(self, points: np.ndarray) -> Nearest:
-        """The nearest points on the surface to (P, 3)."""
+    def closest(self, points: np.ndarray) -> ClosestPoints:
+        """The points on the surface that are closest to points (P, 3)."""
         find = self._tree.find_nearest
         # Without a limit there is always one.
         index = np.array([find(point)[2] for point in points.tolist()], np.int64).reshape(-1)
         corners = self.vertices[self.triangles[index]]
-        weights = nearest_weights(points, corners)
+        weights = closest_point_weights(points, corners)
         point = np.einsum("pk,pkc->pc", weights, corners)
-        return Nearest(index, weights, point, np.linalg.norm(point - points, axis=1))
+        return ClosestPoints(index, weights, point, np.linalg.norm(point - points, axis=1))
 
     def distance(self, points: np.ndarray) -> np.ndarray:
         """(P,) float64: how far (P, 3) points are from the surface."""
@@ -73,28 +78,35 @@ class Surface:
         normals = self._normals[index]
         return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
 
-    def settle(self, vertices: np.ndarray, quads: np.ndarray, rounds: int) -> np.ndarray:
-        """Spread the vertices (N, 3) of quads (Q, 4) evenly along the surface, and pull them onto it.
+    def relax(self, vertices: np.ndarray, quads: np.ndarray, rounds: int) -> np.ndarray:
+        """Tangential Laplacian relaxation, with projection onto the surface after each round.
 
-        In each round a vertex goes along the surface towards the middle of its neighbours, and then to the
-        nearest point of the surface. Borders and sharp edges stay where they are, but on the surface.
+        Args:
+            vertices: (N, 3) float64, frame of the surface.
+            quads: (Q, 4) int.
+            rounds: How many; with 0 the vertices are only projected.
+
+        Returns:
+            (N, 3) float64. Vertices on borders and sharp edges move only onto the surface.
         """
         edges = topology.edges_of(quads)
-        still = np.zeros(len(vertices), bool)
-        still[edges.vertices[edges.faces == 1]] = True
-        still[edges.vertices[edges.faces == 2][_bends(vertices, quads, edges) < SHARP]] = True
-        near_to = np.concatenate([edges.vertices, edges.vertices[:, ::-1]])
-        target, source = near_to[~still[near_to[:, 0]]].T
+        fixed = np.zeros(len(vertices), bool)
+        fixed[edges.vertices[edges.faces == 1]] = True
+        fixed[edges.vertices[edges.faces == 2][_dihedral_cosines(vertices, quads, edges) < SHARP_COSINE]] = (
+            True
+        )
+        links = np.concatenate([edges.vertices, edges.vertices[:, ::-1]])
+        target, source = links[~fixed[links[:, 0]]].T
         degree = np.bincount(target, minlength=len(vertices))[:, None]
         for k in range(rounds + 1):
             moved = vertices
             if k:
-                middle = _sums(target, vertices[source], len(vertices)) / np.maximum(degree, 1)
-                move = np.where(degree > 0, middle - vertices, 0.0)
+                mean = _sums(target, vertices[source], len(vertices)) / np.maximum(degree, 1)
+                offset = np.where(degree > 0, mean - vertices, 0.0)
                 normal = vertex_normals(vertices, quads)
-                moved = vertices + STEP * (move - normal * (move * normal).sum(1, keepdims=True))
-            near = self.nearest(moved)
-            facing = (self.normals(near.triangle) * vertex_normals(moved, quads)).sum(1) > FACING
+                moved = vertices + RELAXATION * (offset - normal * (offset * normal).sum(1, keepdims=True))
+            near = self.closest(moved)
+            facing = (self.normals(near.triangle) * vertex_normals(moved, quads)).sum(1) > MIN_NORMAL_COSINE
             vertices = np.where(facing[:, None], near.point, moved)
         return vertices
 
@@ -113,7 +125,7 @@ def vertex_normals(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
     return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
 
 
-def nearest_weights(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
+def closest_point_weights(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """Barycentric weights (P, 3) of the point of triangle `corners` (P, 3, 3) that is nearest to (P, 3)."""
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     ab, ac, ap = b - a, c - a, points - a
@@ -139,10 +151,10 @@ def nearest_weights(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
     return weights
 
 
-def _bends(vertices: np.ndarray, quads: np.ndarray, edges: topology.Edges) -> np.ndarray:
+def _dihedral_cosines(vertices: np.ndarray, quads: np.ndarray, edges: topology.Edges) -> np.ndarray:
     """Cosine of the angle between the two quads of each edge that has two."""
     normals = quad_normals(vertices, quads)
-    one, two = topology.neighbours(edges).T
+    one, two = topology.adjacent_faces(edges).T
     return (normals[one] * normals[two]).sum(1)
 
 

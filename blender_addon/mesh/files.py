@@ -15,7 +15,9 @@ from ..errors import ExportError
 from ..heads.head_materials import IMAGE_NODE
 from .arrays import active_colors, read, read_quads
 
-ROUGHNESS, SPECULAR = 0.6, 0.3
+#: Of the materials made here: skin in soft light.
+ROUGHNESS = 0.6
+SPECULAR = 0.3
 
 
 def write_ply(

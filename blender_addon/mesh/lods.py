@@ -20,15 +20,16 @@ from .uv_transfer import uv_joints
 #: How far the number of triangles may be from the one asked for.
 TOLERANCE = 0.05
 GROUP = "photobust held"
-#: Seams and borders are held, by this factor of the modifier, while they have no more than this share of the
-#: vertices that are to be left. On an animation-ready head (400 of 5208 vertices), held and not held: at 0.25
-#: 95 % of the points moved less than 5.7 and 6.5 texels of 2048, and lie nearer than 0.59 and 0.52 mm; at 0.1
-#: it is 2.9 and 1.5 mm.
-HOLD, MOST_HELD = 20.0, 1 / 3
+#: Factor of the Decimate modifier by which seams and borders are held. On an animation-ready head (400 of
+#: 5208 vertices), held and not held: at 0.25 95 % of the points moved less than 5.7 and 6.5 texels of 2048,
+#: and lie nearer than 0.59 and 0.52 mm; at 0.1 it is 2.9 and 1.5 mm.
+HOLD_FACTOR = 20.0
+#: They are held while they have no more than this fraction of the vertices that are to be left.
+MAX_HELD_FRACTION = 1 / 3
 
 
 @dataclass(frozen=True)
-class Level:
+class DetailLevel:
     """A level of detail: ratio asked for, mesh (to be removed by who has it), triangles, and how many of the
     undecimated mesh.
     """
@@ -49,7 +50,7 @@ def checked_ratios(ratios: Sequence[float]) -> list[float]:
     return values
 
 
-def levels(one: bpy.types.Object, ratios: Sequence[float]) -> Iterator[Level]:
+def levels(one: bpy.types.Object, ratios: Sequence[float]) -> Iterator[DetailLevel]:
     """The mesh of an object with each of the ratios of its triangles; 1 is the mesh as it is.
 
     Raises StepError if a number of triangles cannot be reached.
@@ -57,10 +58,10 @@ def levels(one: bpy.types.Object, ratios: Sequence[float]) -> Iterator[Level]:
     whole = triangles_of(one.data)
     for ratio in checked_ratios(ratios):
         if ratio == 1.0:
-            yield Level(ratio, one.data.copy(), whole, whole)
+            yield DetailLevel(ratio, one.data.copy(), whole, whole)
         else:
             mesh = decimated(one, ratio)
-            yield Level(ratio, mesh, triangles_of(mesh), whole)
+            yield DetailLevel(ratio, mesh, triangles_of(mesh), whole)
 
 
 def triangles_of(mesh: bpy.types.Mesh) -> int:
@@ -73,8 +74,8 @@ def decimated(one: bpy.types.Object, ratio: float) -> bpy.types.Mesh:
     whole = triangles_of(one.data)
     wanted = ratio * whole
     held = held_vertices(one.data)
-    few = len(held) <= MOST_HELD * ratio * len(one.data.vertices)
-    for hold in (HOLD, 0.0) if few and len(held) else (0.0,):
+    few = len(held) <= MAX_HELD_FRACTION * ratio * len(one.data.vertices)
+    for hold in (HOLD_FACTOR, 0.0) if few and len(held) else (0.0,):
         mesh = _decimated(one, ratio, held, hold)
         count = triangles_of(mesh)
         if abs(count - wanted) <= max(TOLERANCE * wanted, 2.0):

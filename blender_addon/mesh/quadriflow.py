@@ -8,8 +8,9 @@ unless told otherwise, and cuts the mesh at its own zero.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 import bpy
 import numpy as np
@@ -19,122 +20,183 @@ from ..errors import StepError
 from . import topology
 from .arrays import new_mesh, read_quads, read_triangles
 from .cleaning import CleanMesh
-from .closest_point import Surface, quad_normals
+from .closest_point import SurfaceQuery, quad_normals
 
 #: Largest side of the mesh that QuadriFlow gets: its edges are longer than the 1e-4 above.
 WORK_SIZE = 1000.0
 #: How far the number of quads may be from the one wished for.
 COUNT_TOLERANCE = 0.15
-#: Voxels along the side of a quad. Triangles for each quad that are plenty, and how many times more are
-#: thinned out. Heads of 200,000 triangles at 5,000 quads, processor seconds: as they are 8.0, thinned out to
-#: 80,000 11.1, from voxels 7.6, and these alone left no hole at the first try; 95 % of the surface were
-#: nearer to the result than 0.57, 0.47 and 0.55 mm.
-VOXELS, DENSE, MANY = 3, 27, 4
-#: Triangles for each quad from which on voxels are tried first, no smaller than so many sides of a triangle:
-#: at 15,000 quads 36 s and one try, instead of 100 s and two from the triangles as they are.
-FINE, COARSER = 9, 1.3
+#: Voxels along the side of a quad. Heads of 200,000 triangles at 5,000 quads, processor seconds: as they are
+#: 8.0, decimated to 80,000 11.1, from voxels 7.6, and these alone left no hole at the first attempt; 95 % of
+#: the surface were nearer to the result than 0.57, 0.47 and 0.55 mm.
+VOXELS_PER_SIDE = 3
+#: Triangles for each quad that a mesh is decimated to ...
+DECIMATED_TRIANGLES_PER_QUAD = 27
+#: ... if it has more than this many for each.
+MAX_TRIANGLES_PER_QUAD = 108
+#: Triangles for each quad from which on voxels are tried first: at 15,000 quads 36 s and one attempt, instead
+#: of 100 s and two from the triangles as they are.
+VOXELS_FIRST_TRIANGLES_PER_QUAD = 9
+#: Smallest side of a voxel, in mean sides of the mesh's triangles.
+MIN_VOXEL_TRIANGLE_SIDES = 1.3
 #: How much larger the voxels are where those sizes have failed.
-COARSE = 2.0
-#: Of points on the source, how far from the result 95 % and all may be at most, in lengths of a quad's side.
-NEAR, FARTHEST = 0.5, 4.0
-#: Share of the quads that may face the other way than the source.
-TURNED = 0.05
+COARSE_VOXEL_FACTOR = 2.0
+#: How far 95 % of the points on the source may be from the result, in lengths of a quad's side.
+MAX_P95_DISTANCE_SIDES = 0.5
+#: How far each point on the source may be from the result, in lengths of a quad's side.
+MAX_DISTANCE_SIDES = 4.0
+#: Fraction of the quads that may face the other way than the source.
+MAX_FLIPPED_FRACTION = 0.05
+#: Points on the source whose distance from the result is measured.
 SAMPLES = 8000
-#: Corners of the largest hole in its work that is closed here. Seen: 4 and 6.
-LARGEST_HOLE = 12
+#: Corners of the largest hole in its result that is closed here. Seen: 4 and 6.
+MAX_HOLE_CORNERS = 12
+#: Other numbers of quads, as factors of the one asked for, nearest first, to try where that one fails: which
+#: of them QuadriFlow fails at is chance (a neutral head failed at 5,000 and not at 4,000 or 3,000).
+OTHER_DENSITIES = (0.9, 1.1, 0.8, 1.25, 0.6, 1.6)
+#: Attempts at each of these.
+ATTEMPTS_PER_OTHER_DENSITY = 2
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """How QuadriFlow is asked. sharp: keep sharp edges; voxels: first make the mesh anew from voxels, this
-    many times as large as they are at best.
-    """
+class QuadriflowAttempt:
+    """How QuadriFlow is called once."""
 
     quads: int
+    """Number of quads to ask for."""
     seed: int = 0
-    sharp: bool = True
-    voxels: float = 0.0
+    keep_sharp: bool = True
+    """Whether sharp edges are kept."""
+    voxel_factor: float = 0.0
+    """First rebuild the mesh from voxels, this many times as large as they are at best; 0: do not."""
 
 
 @dataclass(frozen=True)
 class QuadMesh:
-    """vertices (N, 3) float64, frame of the source; quads (Q, 4) int32; attempts: how often it was tried;
-    distances to the source in its units, of 95 % and of all points; problem: None, or why it is no good.
+    """What QuadriFlow made.
+
+    Attributes:
+        vertices: (N, 3) float64, frame and unit of the source.
+        quads: (Q, 4) int32.
+        attempts: How often QuadriFlow was called for it.
+        p95_distance, max_distance: Of points on the source from the quads, unit of the source.
+        problem: None, or why it is no good, as the end of a sentence.
     """
 
     vertices: np.ndarray
     quads: np.ndarray
     attempts: int = 1
-    near: float = 0.0
-    farthest: float = 0.0
+    p95_distance: float = 0.0
+    max_distance: float = 0.0
     problem: str | None = None
 
 
-def remesh(source: CleanMesh, quads: int) -> QuadMesh:
-    """Cover a manifold with about `quads` quads. Raises StepError if QuadriFlow cannot."""
-    surface = Surface(source.vertices, source.triangles)
-    samples = surface.sample(SAMPLES)
-    problem, tried = "it made nothing", 0
-    for attempt in _attempts(source, quads):
-        prepared = _prepared(source, attempt)
-        if prepared is None:
+def remesh(
+    source: CleanMesh, quads: int, on_attempt: Callable[[int], object] = lambda number: None
+) -> QuadMesh:
+    """Cover a manifold with about `quads` quads.
+
+    Args:
+        source: The mesh to cover.
+        quads: How many are wanted. If QuadriFlow fails at that, others are tried (OTHER_DENSITIES).
+        on_attempt: Called with the number of each attempt, from 1, before it begins.
+
+    Raises:
+        StepError: QuadriFlow fails at all of them.
+    """
+    trial = _Trial(source, on_attempt)
+    problem = None
+    for attempt in chain(_attempts(source, quads), _other_attempts(source, quads)):
+        found = trial.run(attempt)
+        if found is None:
             continue
-        wish = quads
-        for _ in range(2):
-            tried += 1
-            made = run(*prepared, replace(attempt, quads=wish), not source.closed)
-            if made is None:
-                break
-            found = judge(made, source, surface, samples, quads)
-            if found.problem is None:
-                return replace(found, attempts=tried)
-            problem = found.problem
-            if abs(len(made[1]) - quads) <= COUNT_TOLERANCE * quads:
-                break
-            # It has its own idea of the number: ask for more, or less.
-            wish = round(wish * float(np.clip(quads / len(made[1]), 0.5, 2.0)))
+        if found.problem is None:
+            return found
+        problem = problem or found.problem
     raise StepError(
-        f"Blender's QuadriFlow could not cover this mesh with {quads} quads: {problem}. Try another number "
-        "of quads, or repair the mesh first (Remesh in Sculpt Mode makes one closed surface of it)."
+        f"Blender's QuadriFlow could not cover this mesh with {quads} quads, nor with more or fewer: "
+        f"{problem or 'it made nothing'}. Repair the mesh first (Remesh in Sculpt Mode makes one closed "
+        "surface of it), then try again."
     )
 
 
-def _attempts(source: CleanMesh, quads: int) -> Iterator[Attempt]:
-    """What to try, the likeliest first.
+class _Trial:
+    """Calls QuadriFlow on one source, and counts how often."""
+
+    def __init__(self, source: CleanMesh, on_attempt: Callable[[int], object]) -> None:
+        self._source = source
+        self._surface = SurfaceQuery(source.vertices, source.triangles)
+        self._samples = self._surface.sample(SAMPLES)
+        self._on_attempt = on_attempt
+        self._count = 0
+
+    def run(self, attempt: QuadriflowAttempt) -> QuadMesh | None:
+        """The mesh of an attempt, assessed; None if there is none."""
+        prepared = _prepared(self._source, attempt)
+        if prepared is None:
+            return None
+        found, asked = None, attempt.quads
+        for _ in range(2):
+            self._count += 1
+            self._on_attempt(self._count)
+            made = run(*prepared, replace(attempt, quads=asked), not self._source.closed)
+            if made is None:
+                break
+            found = assess(made, self._source, self._surface, self._samples, attempt.quads)
+            found = replace(found, attempts=self._count)
+            if found.problem is None or abs(len(made[1]) - attempt.quads) <= COUNT_TOLERANCE * attempt.quads:
+                break
+            # It has its own idea of the number: ask for more, or fewer.
+            asked = round(asked * float(np.clip(attempt.quads / len(made[1]), 0.5, 2.0)))
+        return found
+
+
+def _attempts(source: CleanMesh, quads: int) -> Iterator[QuadriflowAttempt]:
+    """What to try for one number of quads, the most promising first.
 
     Voxels rid one closed surface of tunnels that no quad of this size can go through, where QuadriFlow leaves
-    holes, and make fewer triangles of many. They would fuse several parts, or thicken sheets.
+    holes, and make fewer triangles of many. They would fuse several components, or thicken sheets.
     """
-    lone = source.closed and source.parts == 1
-    voxels = lone and (source.handles > 0 or len(source.triangles) > FINE * quads)
-    first, then = (1.0, 0.0) if voxels else (0.0, 1.0 if source.closed else 0.0)
-    yield Attempt(quads, voxels=first)
-    yield Attempt(quads, seed=1, voxels=first)
-    yield Attempt(quads, seed=2, sharp=False, voxels=first)
+    single = source.closed and source.component_count == 1
+    dense = len(source.triangles) > VOXELS_FIRST_TRIANGLES_PER_QUAD * quads
+    first, then = (
+        (1.0, 0.0) if single and (source.genus > 0 or dense) else (0.0, 1.0 if source.closed else 0.0)
+    )
+    yield QuadriflowAttempt(quads, voxel_factor=first)
+    yield QuadriflowAttempt(quads, seed=1, voxel_factor=first)
+    yield QuadriflowAttempt(quads, seed=2, keep_sharp=False, voxel_factor=first)
     if source.closed:
         # Wider tunnels go, and so does what is finer than a quad.
-        yield Attempt(quads, seed=3, sharp=False, voxels=COARSE)
-    yield Attempt(quads, seed=4, sharp=False, voxels=then)
+        yield QuadriflowAttempt(quads, seed=3, keep_sharp=False, voxel_factor=COARSE_VOXEL_FACTOR)
+    yield QuadriflowAttempt(quads, seed=4, keep_sharp=False, voxel_factor=then)
 
 
-def _prepared(source: CleanMesh, attempt: Attempt) -> tuple[np.ndarray, np.ndarray] | None:
-    """What QuadriFlow gets: the source, made anew from voxels or thinned out; None if nothing is left."""
-    if attempt.voxels:
+def _other_attempts(source: CleanMesh, quads: int) -> Iterator[QuadriflowAttempt]:
+    """What to try where `quads` cannot be had: other numbers."""
+    for factor in OTHER_DENSITIES:
+        yield from islice(_attempts(source, round(factor * quads)), ATTEMPTS_PER_OTHER_DENSITY)
+
+
+def _prepared(source: CleanMesh, attempt: QuadriflowAttempt) -> tuple[np.ndarray, np.ndarray] | None:
+    """What QuadriFlow gets: the source, rebuilt from voxels or decimated; None if nothing is left."""
+    if attempt.voxel_factor:
         side = float(np.sqrt(source.area / attempt.quads))
         grain = float(np.sqrt(2 * source.area / len(source.triangles)))
-        size = attempt.voxels * max(side / VOXELS, COARSER * grain)
+        size = attempt.voxel_factor * max(side / VOXELS_PER_SIDE, MIN_VOXEL_TRIANGLE_SIDES * grain)
         made = _modified(source, "REMESH", mode="VOXEL", voxel_size=size)
-    elif len(source.triangles) > MANY * DENSE * attempt.quads:
-        made = _modified(source, "DECIMATE", ratio=DENSE * attempt.quads / len(source.triangles))
+    elif len(source.triangles) > MAX_TRIANGLES_PER_QUAD * attempt.quads:
+        made = _modified(
+            source, "DECIMATE", ratio=DECIMATED_TRIANGLES_PER_QUAD * attempt.quads / len(source.triangles)
+        )
     else:
         return source.vertices, source.triangles
     if not len(made[1]) or not topology.is_manifold(made[1]):
-        return None if attempt.voxels else (source.vertices, source.triangles)
+        return None if attempt.voxel_factor else (source.vertices, source.triangles)
     return made
 
 
 def run(
-    vertices: np.ndarray, triangles: np.ndarray, attempt: Attempt, borders: bool
+    vertices: np.ndarray, triangles: np.ndarray, attempt: QuadriflowAttempt, borders: bool
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Vertices and quads that QuadriFlow makes of triangles, or None if it makes nothing."""
     middle = (vertices.max(0) + vertices.min(0)) / 2
@@ -149,7 +211,7 @@ def run(
                 target_faces=attempt.quads,
                 seed=attempt.seed,
                 use_mesh_symmetry=False,
-                use_preserve_sharp=attempt.sharp,
+                use_preserve_sharp=attempt.keep_sharp,
                 use_preserve_boundary=borders,
             )
         mesh = worker.data
@@ -165,11 +227,26 @@ def run(
         bpy.data.meshes.remove(mesh)
 
 
-def judge(
-    made: tuple[np.ndarray, np.ndarray], source: CleanMesh, surface: Surface, samples: np.ndarray, wanted: int
+def assess(
+    made: tuple[np.ndarray, np.ndarray],
+    source: CleanMesh,
+    surface: SurfaceQuery,
+    samples: np.ndarray,
+    wanted: int,
 ) -> QuadMesh:
-    """What QuadriFlow made, with what is wrong with it."""
-    vertices, quads = _without_strays(*made)
+    """Measure what QuadriFlow made against its source.
+
+    Args:
+        made: Vertices (N, 3) float64 and quads (Q, 4), in the frame of the source.
+        source: What was to be covered.
+        surface: The same, for queries.
+        samples: (P, 3) points on the source.
+        wanted: Number of quads asked for.
+
+    Returns:
+        The mesh, small holes closed; its `problem` says what is wrong with it.
+    """
+    vertices, quads = _without_unused_vertices(*made)
     if source.closed:
         quads = close_holes(quads)
     count = len(quads)
@@ -177,20 +254,20 @@ def judge(
         return QuadMesh(vertices, quads, problem=f"it made {count} quads")
     if not topology.is_manifold(quads):
         return QuadMesh(vertices, quads, problem="its quads do not join to one sheet")
-    if source.closed and topology.border_edges(quads):
+    if source.closed and topology.count_border_edges(quads):
         return QuadMesh(vertices, quads, problem="it left holes")
     side = float(np.sqrt(source.area / count))
-    distances = Surface(vertices, topology.triangulated(quads)).distance(samples)
-    near, farthest = float(np.percentile(distances, 95)), float(distances.max())
+    distances = SurfaceQuery(vertices, topology.triangulated(quads)).distance(samples)
+    p95, farthest = float(np.percentile(distances, 95)), float(distances.max())
     problem = None
-    if near > NEAR * side or farthest > FARTHEST * side:
+    if p95 > MAX_P95_DISTANCE_SIDES * side or farthest > MAX_DISTANCE_SIDES * side:
         problem = "it left parts of the mesh uncovered"
     else:
         middles = vertices[quads].mean(1)
-        facing = (surface.normals(surface.nearest(middles).triangle) * quad_normals(vertices, quads)).sum(1)
-        if (facing < 0).mean() > TURNED:
+        cosine = (surface.normals(surface.closest(middles).triangle) * quad_normals(vertices, quads)).sum(1)
+        if (cosine < 0).mean() > MAX_FLIPPED_FRACTION:
             problem = "many of its quads are folded over"
-    return QuadMesh(vertices, quads, near=near, farthest=farthest, problem=problem)
+    return QuadMesh(vertices, quads, p95_distance=p95, max_distance=farthest, problem=problem)
 
 
 def close_holes(quads: np.ndarray) -> np.ndarray:
@@ -199,15 +276,15 @@ def close_holes(quads: np.ndarray) -> np.ndarray:
         return quads
     more = []
     for loop in topology.border_loops(quads):
-        if len(loop) % 2 == 0 and len(loop) <= LARGEST_HOLE:
+        if len(loop) % 2 == 0 and len(loop) <= MAX_HOLE_CORNERS:
             back = loop[::-1]  # the new faces walk the border the other way than those that are there
             more += [(back[0], *back[k : k + 3]) for k in range(1, len(back) - 2, 2)]
     closed = np.concatenate([quads, np.array(more, quads.dtype).reshape(-1, 4)])
     return closed if topology.is_manifold(closed) else quads
 
 
-def _without_strays(vertices: np.ndarray, quads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Leave out vertices that no quad has."""
+def _without_unused_vertices(vertices: np.ndarray, quads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Remove vertices that no quad uses."""
     used, index = np.unique(quads, return_inverse=True)
     return vertices[used], index.reshape(quads.shape).astype(np.int32)
 

@@ -5,7 +5,7 @@ carried back into the object's own frame at the end. Shape keys and modifiers ar
 Armature stays a modifier, as the vertex groups are carried over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import bpy
@@ -16,61 +16,31 @@ from ..blender.scratch_scene import evaluated, scratch_scene
 from ..errors import StepError
 from . import quadriflow
 from .arrays import active_colors, new_mesh, normals_of, read, read_triangles
-from .attribute_transfer import Source, transfer, transfer_groups
+from .attribute_transfer import AttributeSource, transfer, transfer_groups
 from .bake import bake
 from .cleaning import CleanMesh, clean
-from .closest_point import Surface
+from .closest_point import SurfaceQuery
 from .files import textured_material
-from .unwrap import OVERLAP, Unwrapped, unwrap
+from .retopology_report import MAX_QUADS, MIN_QUADS, RetopologyReport
+from .unwrap import Unwrapped, unwrap
 
-FEWEST, MOST = 50, 1_000_000
-#: Size of the mesh while it is worked on, and rounds of evening out: the lips of heads at 5,000 quads have
-#: folds after none, and lose shape after twenty (farthest point of the surface 3.9, 4.2, 5.1 mm at 0, 5, 20).
-WORK_SIZE, ROUNDS = 100.0, 4
-#: Areas of parts and lengths of borders, in quads and in their sides, up to which parts are left out and
-#: holes are closed: quads of this size cannot show them.
-SMALLEST_PART, LONGEST_HOLE = 2.0, 6.0
-#: A scale smaller than this share of the largest is none.
-FLAT = 1e-6
+#: Largest extent of the mesh while it is worked on, units.
+WORK_SIZE = 100.0
+#: Rounds of relaxation: the lips of heads at 5,000 quads have folds after none, and lose shape after twenty
+#: (farthest point of the surface 3.9, 4.2, 5.1 mm at 0, 5, 20).
+RELAXATION_ROUNDS = 4
+#: Components with less area than so many quads are removed: quads of this size cannot show them.
+MIN_COMPONENT_QUADS = 2.0
+#: Borders shorter than so many sides of a quad are closed.
+MAX_HOLE_SIDES = 6.0
+#: An object whose smallest scale is less than this fraction of its largest is flat.
+MIN_SCALE_FRACTION = 1e-6
+#: Where the calls of QuadriFlow, by far the longest step, begin and end in the progress.
+QUADRIFLOW_START = 0.1
+QUADRIFLOW_END = 0.75
 
-
-@dataclass(frozen=True)
-class Report:
-    """What came of it: quads made, how often QuadriFlow was asked; distances of the original from the result
-    (95 % and all of it), world units; mended: what was wrong with the original; lost: attributes that could
-    not be carried over; unwrapped: texture coordinates made anew, None if the original had some; picture: the
-    colours baked for these, (size, size, 3) uint8 sRGB, row 0 on top, if wanted.
-    """
-
-    quads: int
-    attempts: int
-    near: float
-    farthest: float
-    mended: tuple[str, ...]
-    lost: tuple[str, ...]
-    unwrapped: Unwrapped | None
-    picture: np.ndarray | None
-
-    def facts(self) -> dict[str, object]:
-        """What is worth keeping, as JSON can hold it; distances in thousandths of a unit."""
-        islands = {"uv_islands": self.unwrapped.islands} if self.unwrapped else {}
-        return {
-            "quads": self.quads,
-            "attempts": self.attempts,
-            "distance_mm": {"p95": round(1000 * self.near, 3), "max": round(1000 * self.farthest, 3)},
-            "mended": list(self.mended),
-            **islands,
-        }
-
-    def remarks(self) -> list[str]:
-        """What the user should know: what of the original was wrong, or is not there any more."""
-        remarks = [f"The mesh had {_listed(self.mended)}."] if self.mended else []
-        if self.lost:
-            remarks.append(f"Not carried over: {_listed(self.lost)}.")
-        if self.unwrapped and self.unwrapped.overlap > OVERLAP:
-            share = f"{100 * self.unwrapped.overlap:.1f} %"
-            remarks.append(f"The UVs made for it overlap ({share}): unwrap it by hand before painting.")
-        return remarks
+#: Called with the fraction done, 0..1, and a sentence for people.
+ProgressCallback = Callable[[float, str], object]
 
 
 @dataclass(frozen=True)
@@ -88,40 +58,64 @@ class _Frame:
         return (points / self.scale + self.middle) @ np.linalg.inv(self.linear).T
 
 
-def retopologise(
-    context: bpy.types.Context, original: bpy.types.Object, quads: int, texture: int = 0
-) -> tuple[bpy.types.Object, Report]:
+def retopologize(
+    context: bpy.types.Context,
+    original: bpy.types.Object,
+    quads: int,
+    texture: int = 0,
+    on_progress: ProgressCallback = lambda fraction, message: None,
+) -> tuple[bpy.types.Object, RetopologyReport]:
     """A new object, in no collection yet, that looks like `original` but is made of about `quads` quads.
 
-    It has the original's transform, parent, materials, colours, texture coordinates, weights and properties.
-    If the original has no texture coordinates it gets some; with `texture`, a size in pixels, the colours
-    are then baked into a picture. Raises StepError.
+    It has the original's transform, parent, materials, colors, texture coordinates, weights and properties.
+    If the original has no texture coordinates it gets some. Runs for seconds to a minute; where a window is
+    open use `retopology_process`, which neither blocks it nor minds an Esc pressed in it.
+
+    Args:
+        context: Blender's.
+        original: Any mesh object; its modifiers and shape keys count as they are shown.
+        quads: About how many.
+        texture: Side in pixels of a picture to bake the colors into, for texture coordinates made here; 0:
+            none.
+        on_progress: Called as it goes on.
+
+    Returns:
+        The object, and what came of it.
+
+    Raises:
+        StepError: It cannot be; nothing is left behind.
     """
-    if original.type != "MESH":
-        raise StepError(f"{original.name} is no mesh: choose one, or convert it to one.")
-    if not FEWEST <= quads <= MOST:
-        raise StepError(f"Ask for {FEWEST} to {MOST:,} quads.")
-    shown = _as_shown(original)
+    check_request(original, quads)
+    on_progress(0.0, "Reading the mesh")
+    shown = as_shown(original)
     mesh = None
     try:
+        on_progress(0.03, "Cleaning the mesh")
         frame, source, cleaned = _prepare(original, shown, quads)
-        made = quadriflow.remesh(cleaned, quads)
-        vertices = source.surface.settle(made.vertices, made.quads, ROUNDS)
+        made = quadriflow.remesh(cleaned, quads, lambda number: on_progress(*_attempt_progress(number)))
+        on_progress(QUADRIFLOW_END, "Fitting the quads to the surface")
+        vertices = source.surface.relax(made.vertices, made.quads, RELAXATION_ROUNDS)
         mesh = new_mesh(f"{original.name} quads", frame.back(vertices), made.quads)
+        on_progress(0.82, "Carrying over colors, UVs and weights")
         lost = transfer(source, mesh, vertices, made.quads)
-        flat = None if mesh.uv_layers else unwrap(context, mesh)
-        new = _object_like(original, mesh)
+        on_progress(0.9, "Unwrapping")
+        unwrapped = None if mesh.uv_layers else unwrap(context, mesh)
+        new = object_like(original, mesh)
         transfer_groups(source, original, new, vertices)
         mesh.update()
-        return new, Report(
-            len(made.quads),
-            made.attempts,
-            made.near / frame.scale,
-            made.farthest / frame.scale,
-            cleaned.mended,
-            tuple(lost),
-            flat,
-            _baked(source, vertices, made.quads, flat, texture) if flat and texture else None,
+        on_progress(0.95, "Baking colors")
+        picture = _baked(source, vertices, made.quads, unwrapped, texture) if unwrapped and texture else None
+        return new, RetopologyReport(
+            quads=len(made.quads),
+            wanted=quads,
+            attempts=made.attempts,
+            p95_distance=made.p95_distance / frame.scale,
+            max_distance=made.max_distance / frame.scale,
+            repairs=cleaned.repairs,
+            lost=tuple(lost),
+            uv_islands=unwrapped.islands if unwrapped else None,
+            uv_overlap=unwrapped.overlap if unwrapped else 0.0,
+            picture=picture,
         )
     except BaseException:
         if mesh is not None:
@@ -129,6 +123,14 @@ def retopologise(
         raise
     finally:
         bpy.data.meshes.remove(shown)
+
+
+def check_request(original: bpy.types.Object, quads: int) -> None:
+    """Raise StepError if this cannot be retopologized, as far as can be told at once."""
+    if original.type != "MESH":
+        raise StepError(f"{original.name} is no mesh: choose one, or convert it to one.")
+    if not MIN_QUADS <= quads <= MAX_QUADS:
+        raise StepError(f"Ask for {MIN_QUADS} to {MAX_QUADS:,} quads.")
 
 
 def put_beside(context: bpy.types.Context, original: bpy.types.Object, new: bpy.types.Object) -> None:
@@ -151,9 +153,9 @@ def put_beside(context: bpy.types.Context, original: bpy.types.Object, new: bpy.
 
 
 def show_picture(new: bpy.types.Object, picture: np.ndarray) -> None:
-    """Give a retopologised object a material that shows a picture (size, size, 3) uint8 baked for it."""
+    """Give a retopologized object a material that shows a picture (size, size, 3) uint8 baked for it."""
     size = len(picture)
-    image = bpy.data.images.new(f"{new.name} colours", size, size, alpha=False)
+    image = bpy.data.images.new(f"{new.name} colors", size, size, alpha=False)
     rgba = np.concatenate([picture[::-1], np.full((size, size, 1), 255, np.uint8)], 2)
     image.pixels.foreach_set((rgba.astype(np.float32) / 255.0).ravel())
     image.pack()
@@ -162,7 +164,7 @@ def show_picture(new: bpy.types.Object, picture: np.ndarray) -> None:
     new.data.polygons.foreach_set("material_index", np.zeros(len(new.data.polygons), np.int32))
 
 
-def _as_shown(original: bpy.types.Object) -> bpy.types.Mesh:
+def as_shown(original: bpy.types.Object) -> bpy.types.Mesh:
     """The mesh with its modifiers, but for Armatures, also of an object that is hidden."""
     with scratch_scene() as scene:
         copy = original.copy()
@@ -176,13 +178,13 @@ def _as_shown(original: bpy.types.Object) -> bpy.types.Mesh:
 
 def _prepare(
     original: bpy.types.Object, shown: bpy.types.Mesh, quads: int
-) -> tuple[_Frame, Source, CleanMesh]:
+) -> tuple[_Frame, AttributeSource, CleanMesh]:
     triangles = read_triangles(shown)
     if not len(triangles.triangles):
-        raise StepError(f"{original.name} has no faces: there is nothing to retopologise.")
+        raise StepError(f"{original.name} has no faces: there is nothing to retopologize.")
     linear = np.array(original.matrix_world, np.float64)[:3, :3]
     stretch = np.linalg.svd(linear, compute_uv=False)
-    if not np.isfinite(linear).all() or stretch[-1] <= FLAT * stretch[0] or stretch[0] == 0:
+    if not np.isfinite(linear).all() or stretch[-1] <= MIN_SCALE_FRACTION * stretch[0] or stretch[0] == 0:
         raise StepError(f"{original.name} is scaled to nothing along an axis: clear its scale.")
     world = triangles.vertices @ linear.T
     used = world[np.unique(triangles.triangles)]
@@ -190,14 +192,16 @@ def _prepare(
     scale = WORK_SIZE / size if np.isfinite(size) and size > 0 else 1.0
     frame = _Frame(linear, (used.max(0) + used.min(0)) / 2 if np.isfinite(size) else used[0] * 0, scale)
     points = frame.into(triangles.vertices)
-    # The area of what is meshed twice, or inside, counts too: the parts all get their quads.
+    # The area of what is meshed twice, or inside, counts too: each component gets its quads.
     area = float(np.linalg.norm(normals_of(points, triangles.triangles), axis=1).sum() / 2)
     each = area / quads if np.isfinite(area) else 1.0
-    cleaned = clean(points, triangles.triangles, SMALLEST_PART * each, LONGEST_HOLE * float(np.sqrt(each)))
-    return frame, Source(shown, triangles, Surface(points, triangles.triangles)), cleaned
+    cleaned = clean(
+        points, triangles.triangles, MIN_COMPONENT_QUADS * each, MAX_HOLE_SIDES * float(np.sqrt(each))
+    )
+    return frame, AttributeSource(shown, triangles, SurfaceQuery(points, triangles.triangles)), cleaned
 
 
-def _object_like(original: bpy.types.Object, mesh: bpy.types.Mesh) -> bpy.types.Object:
+def object_like(original: bpy.types.Object, mesh: bpy.types.Mesh) -> bpy.types.Object:
     """An object with another mesh, but all else of the original's; of the modifiers only Armatures stay."""
     new = original.copy()
     new.name = f"{original.name} quads"
@@ -215,7 +219,7 @@ def _object_like(original: bpy.types.Object, mesh: bpy.types.Mesh) -> bpy.types.
 
 
 def _baked(
-    source: Source, vertices: np.ndarray, quads: np.ndarray, flat: Unwrapped, size: int
+    source: AttributeSource, vertices: np.ndarray, quads: np.ndarray, flat: Unwrapped, size: int
 ) -> np.ndarray | None:
     colors = active_colors(source.mesh)
     if colors is None:
@@ -225,5 +229,7 @@ def _baked(
     return bake(source.surface, compat.to_srgb(values)[index], vertices, quads, flat.uv, size)
 
 
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+def _attempt_progress(number: int) -> tuple[float, str]:
+    """Progress when an attempt begins: how many will follow is not known, so each gets half of the rest."""
+    fraction = QUADRIFLOW_END - (QUADRIFLOW_END - QUADRIFLOW_START) * 0.5 ** (number - 1)
+    return fraction, "Laying out quads" + (f", attempt {number}" if number > 1 else "")

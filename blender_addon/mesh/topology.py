@@ -16,14 +16,14 @@ class Edges:
 
     vertices (E, 2) int64, smaller first. half (M, n) int64: the edge from corner k of a face to the next.
     forward (M, n) bool: whether the face walks it from the smaller vertex to the larger. faces (E,) int64:
-    how many faces have it. twist (E,) int64: how many walk it forward, less those that walk it backward.
+    how many faces have it. winding (E,) int64: how many walk it forward, less those that walk it backward.
     """
 
     vertices: np.ndarray
     half: np.ndarray
     forward: np.ndarray
     faces: np.ndarray
-    twist: np.ndarray
+    winding: np.ndarray
 
 
 def edges_of(faces: np.ndarray) -> Edges:
@@ -39,7 +39,7 @@ def edges_of(faces: np.ndarray) -> Edges:
     return Edges(np.stack([keys // base, keys % base], 1), half, forward, counts, 2 * ahead - counts)
 
 
-def neighbours(edges: Edges) -> np.ndarray:
+def adjacent_faces(edges: Edges) -> np.ndarray:
     """(P, 2) int64: the pairs of faces that share an edge which no third face has."""
     order = np.argsort(edges.half.ravel(), kind="stable")
     owners = order // edges.half.shape[1]
@@ -66,7 +66,7 @@ def components(count: int, pairs: np.ndarray) -> np.ndarray:
             return np.unique(label, return_inverse=True)[1]
 
 
-def parts(faces: np.ndarray) -> np.ndarray:
+def face_components(faces: np.ndarray) -> np.ndarray:
     """(M,) int64: the connected part that each face belongs to."""
     edges = edges_of(faces)
     order = np.argsort(edges.half.ravel(), kind="stable")
@@ -78,12 +78,12 @@ def parts(faces: np.ndarray) -> np.ndarray:
 def is_manifold(faces: np.ndarray) -> bool:
     """Whether the mesh is manifold, borders allowed."""
     edges = edges_of(faces)
-    if (edges.faces > 2).any() or (edges.twist[edges.faces == 2] != 0).any():
+    if (edges.faces > 2).any() or (edges.winding[edges.faces == 2] != 0).any():
         return False
     return len(np.unique(cut(faces, edges)[0])) == len(np.unique(faces))
 
 
-def border_edges(faces: np.ndarray) -> int:
+def count_border_edges(faces: np.ndarray) -> int:
     """How many edges have one face only."""
     return int((edges_of(faces).faces == 1).sum())
 
@@ -91,14 +91,14 @@ def border_edges(faces: np.ndarray) -> int:
 def orient(faces: np.ndarray) -> np.ndarray:
     """The same faces, each part's in one sense as far as that can be: the sense of most of its faces."""
     edges = edges_of(faces)
-    pairs = neighbours(edges)
-    twisted = edges.twist[edges.faces == 2] != 0
-    if not twisted.any():
+    pairs = adjacent_faces(edges)
+    opposed = edges.winding[edges.faces == 2] != 0
+    if not opposed.any():
         return faces
     # A face and its turned copy: those that agree are joined, and so are those that disagree, crosswise.
     count = len(faces)
     a, b = pairs.T
-    crossed = np.where(twisted, count, 0)
+    crossed = np.where(opposed, count, 0)
     joined = np.concatenate([np.stack([a, b + crossed], 1), np.stack([a + count, b + count - crossed], 1)])
     label = components(2 * count, joined)
     kept, turned = label[:count], label[count:]
@@ -119,7 +119,7 @@ def cut(faces: np.ndarray, edges: Edges | None = None) -> tuple[np.ndarray, np.n
     edges = edges or edges_of(faces)
     n = faces.shape[1]
     flat = edges.half.ravel()
-    good = (edges.faces == 2) & (edges.twist == 0)
+    good = (edges.faces == 2) & (edges.winding == 0)
     order = np.argsort(flat, kind="stable")
     first = np.concatenate([[0], np.cumsum(edges.faces)[:-1]]).astype(np.int64)[good]
     one, two = order[first], order[first + 1]

@@ -11,18 +11,19 @@ from .arrays import read, read_quads
 from .closest_point import quad_normals
 
 UV_LAYER = "UVMap"
-#: Space between islands, share of the picture: 6 texels of 1024.
+#: Space between islands, fraction of the picture: 6 texels of 1024.
 MARGIN = 0.006
-#: Share of the covered texels that may be covered twice: what rasterising leaves open along edges.
-OVERLAP = 1e-4
-TRIES = 6
-#: What of a divided chart has less than this share of the area goes back to a neighbour.
-SCRAP = 0.01
+#: Fraction of the covered texels that may be covered twice: what rasterising leaves open along edges.
+MAX_OVERLAP = 1e-4
+#: Rounds of dividing charts and unwrapping again.
+ROUNDS = 6
+#: What of a divided chart has less than this fraction of the area is merged into a neighbor.
+MIN_CHART_FRACTION = 0.01
 
 
 @dataclass(frozen=True)
 class Unwrapped:
-    """uv (Q, 4, 2) float64, v up, in 0..1; islands: how many; overlap: share of the texels covered twice."""
+    """uv (Q, 4, 2) float64, v up, in 0..1; islands: how many; overlap: fraction of texels covered twice."""
 
     uv: np.ndarray
     islands: int
@@ -41,22 +42,22 @@ def unwrap(context: bpy.types.Context, mesh: bpy.types.Mesh) -> Unwrapped:
     label = uv_charts.charts(quads, normals, areas)
     layer = mesh.uv_layers.get(UV_LAYER) or mesh.uv_layers.new(name=UV_LAYER)
     mesh.uv_layers.active = layer
-    for k in range(TRIES):
+    for k in range(ROUNDS):
         _mark(mesh, uv_charts.seams(quads, label))
         _unwrap(context, mesh)
         uv = read(mesh.uv_layers[UV_LAYER].data, "uv", 2, np.float32).reshape(-1, 4, 2).astype(np.float64)
         halves = topology.triangulated(np.arange(uv.shape[0] * 4).reshape(-1, 4))
         corners = uv.reshape(-1, 2)[halves]
-        share = uv_raster.overlap(corners)
-        if share <= OVERLAP:
+        overlap = uv_raster.overlap(corners)
+        if overlap <= MAX_OVERLAP:
             break
         folded = np.unique(label[uv_raster.overlapping(corners) // 2])
         for chart in folded:
             label = uv_charts.divide(label, int(chart), normals)
         label = uv_charts.connected(quads, label)
-        if k < TRIES // 2:  # then rather many islands than one over another
-            label = uv_charts.tidied(quads, label, normals, areas, SCRAP)
-    return Unwrapped(uv, int(label.max()) + 1, share)
+        if k < ROUNDS // 2:  # then rather many islands than one over another
+            label = uv_charts.merge_small(quads, label, normals, areas, MIN_CHART_FRACTION)
+    return Unwrapped(uv, int(label.max()) + 1, overlap)
 
 
 def _mark(mesh: bpy.types.Mesh, seams: np.ndarray) -> None:

@@ -1,21 +1,24 @@
 """Where to cut a surface open so that it can be laid flat: a few charts, few cuts in a face. numpy, no bpy.
 
-Each face is given the side of a box that it looks to; the front, where a face is (-y), and the back reach
-farthest round. Then single faces follow their neighbours, and scraps go to the chart that they border on
-most.
+Each face is given the side of a box that it faces; the front, where a face is (-y), and the back reach
+farthest round. Then single faces follow their neighbors, and small charts are merged into the one that they
+border on most.
 """
 
 import numpy as np
 
 from . import topology
 
-#: The sides, and how strongly each attracts: front and back reach 59 degrees round (atan(1 / 0.6)).
+#: Outward normals of the sides of the box.
 SIDES = np.array([(0, -1, 0), (0, 1, 0), (1, 0, 0), (-1, 0, 0), (0, 0, 1), (0, 0, -1)], float)
-PULLS = np.array([1.0, 1.0, 0.6, 0.6, 0.6, 0.6])
-#: How much a face cares for what its neighbours do, and how many times all of them are asked.
-HABIT, ROUNDS = 0.35, 8
-#: A chart with less than this share of its part's area is a scrap.
-SCRAP = 0.04
+#: Weight of each side: front and back reach 59 degrees round (atan(1 / 0.6)).
+SIDE_WEIGHTS = np.array([1.0, 1.0, 0.6, 0.6, 0.6, 0.6])
+#: Weight of each neighbour's side in a face's choice.
+NEIGHBOR_WEIGHT = 0.35
+#: Rounds in which every face chooses again.
+ROUNDS = 8
+#: A chart with less than this fraction of its component's area is merged into a neighbor.
+MIN_CHART_FRACTION = 0.04
 
 
 def charts(faces: np.ndarray, normals: np.ndarray, areas: np.ndarray) -> np.ndarray:
@@ -23,30 +26,30 @@ def charts(faces: np.ndarray, normals: np.ndarray, areas: np.ndarray) -> np.ndar
 
     `normals` (M, 3) are unit vectors, `areas` (M,) in any unit. A chart is connected and has a border.
     """
-    pairs = topology.neighbours(topology.edges_of(faces))
-    liking = normals @ SIDES.T * PULLS
-    side = liking.argmax(1)
+    pairs = topology.adjacent_faces(topology.edges_of(faces))
+    score_by_side = normals @ SIDES.T * SIDE_WEIGHTS
+    side = score_by_side.argmax(1)
     for _ in range(ROUNDS):
-        votes = np.zeros_like(liking)
+        votes = np.zeros_like(score_by_side)
         np.add.at(votes, pairs[:, 0], np.eye(6)[side[pairs[:, 1]]])
         np.add.at(votes, pairs[:, 1], np.eye(6)[side[pairs[:, 0]]])
-        side = (liking + HABIT * votes).argmax(1)
+        side = (score_by_side + NEIGHBOR_WEIGHT * votes).argmax(1)
     label = topology.components(len(faces), pairs[side[pairs[:, 0]] == side[pairs[:, 1]]])
-    return tidied(faces, label, normals, areas, SCRAP)
+    return merge_small(faces, label, normals, areas, MIN_CHART_FRACTION)
 
 
-def tidied(
-    faces: np.ndarray, label: np.ndarray, normals: np.ndarray, areas: np.ndarray, scrap: float
+def merge_small(
+    faces: np.ndarray, label: np.ndarray, normals: np.ndarray, areas: np.ndarray, least: float
 ) -> np.ndarray:
-    """The charts without those that have less than a share `scrap` of their part's area."""
-    pairs = topology.neighbours(topology.edges_of(faces))
-    return open_up(faces, _without_scraps(label, pairs, areas, topology.parts(faces), scrap), normals)
+    """Merge charts that have less than the fraction `least` of ttarget component's area into neighbors."""
+    pairs = topology.adjacent_faces(topology.edges_of(faces))
+    return cut_closed(faces, _merged(label, pairs, areas, topology.face_components(faces), least), normals)
 
 
-def open_up(faces: np.ndarray, label: np.ndarray, normals: np.ndarray) -> np.ndarray:
+def cut_closed(faces: np.ndarray, label: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """Divide charts that cannot be laid flat because they have no border."""
     edges = topology.edges_of(faces)
-    one, two = topology.neighbours(edges).T
+    one, two = topology.adjacent_faces(edges).T
     has_border = np.zeros(int(label.max()) + 1, bool)
     has_border[label[one[label[one] != label[two]]]] = True
     has_border[label[two[label[one] != label[two]]]] = True
@@ -71,7 +74,7 @@ def divide(label: np.ndarray, chart: int, normals: np.ndarray) -> np.ndarray:
 
 def connected(faces: np.ndarray, label: np.ndarray) -> np.ndarray:
     """The same charts, those that fall apart as several."""
-    pairs = topology.neighbours(topology.edges_of(faces))
+    pairs = topology.adjacent_faces(topology.edges_of(faces))
     return topology.components(len(faces), pairs[label[pairs[:, 0]] == label[pairs[:, 1]]])
 
 
@@ -79,36 +82,36 @@ def seams(faces: np.ndarray, label: np.ndarray) -> np.ndarray:
     """(S, 2) int64: the edges, as vertices, between different charts."""
     edges = topology.edges_of(faces)
     shared = edges.vertices[edges.faces == 2]
-    one, two = topology.neighbours(edges).T
+    one, two = topology.adjacent_faces(edges).T
     return shared[label[one] != label[two]]
 
 
-def _without_scraps(
-    label: np.ndarray, pairs: np.ndarray, areas: np.ndarray, part: np.ndarray, scrap: float
+def _merged(
+    label: np.ndarray, pairs: np.ndarray, areas: np.ndarray, component: np.ndarray, least: float
 ) -> np.ndarray:
-    """Give scraps, the smallest first, to the neighbour with which they share the most edges."""
+    """Merge small charts, the smallest first, into the neighbor with which they share the most edges."""
     count = int(label.max()) + 1
     size = np.bincount(label, areas, count)
     owner = np.zeros(count, np.int64)
-    owner[label] = part
-    least = scrap * np.bincount(part, areas)[owner]
+    owner[label] = component
+    smallest = least * np.bincount(component, areas)[owner]
     a, b = label[pairs[:, 0]], label[pairs[:, 1]]
     shared: list[dict[int, int]] = [{} for _ in range(count)]
     keys, lengths = np.unique(np.stack([a, b], 1)[a != b], axis=0, return_counts=True)
     for (x, y), length in zip(keys.tolist(), lengths.tolist(), strict=True):
         shared[x][y] = shared[x].get(y, 0) + length
         shared[y][x] = shared[y].get(x, 0) + length
-    goes_to = np.arange(count)
+    merged_into = np.arange(count)
     for chart in np.argsort(size).tolist():
-        if size[chart] >= least[chart] or not shared[chart]:
+        if size[chart] >= smallest[chart] or not shared[chart]:
             continue
-        heir = max(shared[chart], key=lambda one: (shared[chart][one], -one))
-        goes_to[goes_to == chart] = heir
-        size[heir] += size[chart]
+        target = max(shared[chart], key=lambda one: (shared[chart][one], -one))
+        merged_into[merged_into == chart] = target
+        size[target] += size[chart]
         size[chart] = 0.0
         for other, length in shared[chart].items():
             del shared[other][chart]
-            if other != heir:
-                shared[heir][other] = shared[heir].get(other, 0) + length
-                shared[other][heir] = shared[other].get(heir, 0) + length
-    return np.unique(goes_to[label], return_inverse=True)[1]
+            if other != target:
+                shared[target][other] = shared[target].get(other, 0) + length
+                shared[other][target] = shared[other].get(target, 0) + length
+    return np.unique(merged_into[label], return_inverse=True)[1]

@@ -14,23 +14,27 @@ import numpy as np
 from mathutils.kdtree import KDTree
 
 from . import topology
-from .closest_point import Nearest, Surface, nearest_weights
+from .closest_point import ClosestPoints, SurfaceQuery, closest_point_weights
 
 #: UVs of two triangles differ at their common edge from this on: far less than a texel.
-JUMP = 1e-5
+MAX_UV_STEP = 1e-5
 #: How far around a quad's middle triangles are looked at, in distances of its farthest corner.
-REACH = 1.5
+REACH_FACTOR = 1.5
 
 
 def transfer_uv(
-    surface: Surface, values: np.ndarray, materials: np.ndarray, corners: np.ndarray, at_middles: Nearest
+    surface: SurfaceQuery,
+    values: np.ndarray,
+    materials: np.ndarray,
+    corners: np.ndarray,
+    at_middles: ClosestPoints,
 ) -> np.ndarray:
     """(Q, 4, 2): texture coordinates for quads whose corners (Q, 4, 3) are given.
 
     values (M, 3, 2) and materials (M,) are of the surface's triangles; at_middles: what the quads' middles
     are nearest to.
     """
-    found = surface.nearest(corners.reshape(-1, 3)).mix(values).reshape(-1, 4, 2)
+    found = surface.closest(corners.reshape(-1, 3)).interpolate(values).reshape(-1, 4, 2)
     joined, apart = uv_joints(surface.triangles, values, materials)
     if not len(apart):
         return found
@@ -43,16 +47,16 @@ def transfer_uv(
     near.balance()
     middles = at_middles.point
     seam = np.array([near.find(point)[2] for point in middles.tolist()])
-    around = _neighbours(len(surface.triangles), joined)
-    for quad in np.flatnonzero(seam <= REACH * reach + longest).tolist():
+    adjacency = _adjacency(len(surface.triangles), joined)
+    for quad in np.flatnonzero(seam <= REACH_FACTOR * reach + longest).tolist():
         triangles = _reached(
-            surface, around, int(at_middles.triangle[quad]), middles[quad], REACH * reach[quad]
+            surface, adjacency, int(at_middles.triangle[quad]), middles[quad], REACH_FACTOR * reach[quad]
         )
         count = len(triangles)
-        places = surface.vertices[surface.triangles[triangles]]
+        triangle_corners = surface.vertices[surface.triangles[triangles]]
         points = np.repeat(corners[quad], count, axis=0)
-        weights = nearest_weights(points, np.tile(places, (4, 1, 1)))
-        at = np.einsum("pk,pkc->pc", weights, np.tile(places, (4, 1, 1)))
+        weights = closest_point_weights(points, np.tile(triangle_corners, (4, 1, 1)))
+        at = np.einsum("pk,pkc->pc", weights, np.tile(triangle_corners, (4, 1, 1)))
         best = ((at - points) ** 2).sum(1).reshape(4, count).argmin(1)
         weights = weights.reshape(4, count, 3)[np.arange(4), best]
         found[quad] = np.einsum("ck,cku->cu", weights, values[triangles[best]])
@@ -72,13 +76,13 @@ def uv_joints(triangles: np.ndarray, uv: np.ndarray, materials: np.ndarray) -> t
     one, two = order[:-1][same], order[1:][same]
     ends = np.stack([uv, np.roll(uv, -1, axis=1)], 2).reshape(-1, 2, 2)  # at both ends of each half edge
     ends = np.where(edges.forward.reshape(-1, 1, 1), ends, ends[:, ::-1])
-    joined = (np.abs(ends[one] - ends[two]) < JUMP).all((1, 2))
+    joined = (np.abs(ends[one] - ends[two]) < MAX_UV_STEP).all((1, 2))
     joined &= materials[one // 3] == materials[two // 3]
     pairs = np.stack([one // 3, two // 3], 1)[joined]
     return pairs, edges.vertices[np.unique(flat[one[~joined]])]
 
 
-def _neighbours(count: int, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _adjacency(count: int, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Neighbours by triangle: those of k are second[first[k] : first[k + 1]]."""
     both = np.concatenate([pairs, pairs[:, ::-1]])
     both = both[np.argsort(both[:, 0], kind="stable")]
@@ -87,14 +91,14 @@ def _neighbours(count: int, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _reached(
-    surface: Surface,
-    around: tuple[np.ndarray, np.ndarray],
+    surface: SurfaceQuery,
+    adjacency: tuple[np.ndarray, np.ndarray],
     start: int,
     middle: np.ndarray,
     reach: float,
 ) -> np.ndarray:
     """The triangles that hang together with `start` and come within `reach` of `middle`."""
-    first, second = around
+    first, second = adjacency
     found, seen = [np.array([start])], {start}
     while len(found[-1]):
         near = np.concatenate([second[first[k] : first[k + 1]] for k in found[-1]])
@@ -102,7 +106,7 @@ def _reached(
         if len(near):
             corners = surface.vertices[surface.triangles[near]]
             points = np.tile(middle, (len(near), 1))
-            closest = np.einsum("pk,pkc->pc", nearest_weights(points, corners), corners)
+            closest = np.einsum("pk,pkc->pc", closest_point_weights(points, corners), corners)
             near = near[np.linalg.norm(closest - middle, axis=1) <= reach]
             seen.update(near.tolist())
         found.append(near)

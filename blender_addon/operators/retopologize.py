@@ -3,7 +3,7 @@
 import bpy
 from bpy.props import EnumProperty, IntProperty
 
-from ..mesh import retopology
+from ..mesh import retopology, retopology_report
 from . import polls
 from .reporting import report_message, reports_errors
 
@@ -19,15 +19,15 @@ class PHOTOBUST_OT_retopologize(bpy.types.Operator):
     """Make the active mesh anew of even quads, with its colours, UVs and weights, and hide the original"""
 
     bl_idname = "photobust.retopologize"
-    bl_label = "Retopologise"
+    bl_label = "Retopologize"
     bl_options = {"REGISTER", "UNDO"}
 
     quads: IntProperty(
         name="Quads",
         description="About how many quads to make",
         default=5000,
-        min=retopology.FEWEST,
-        max=retopology.MOST,
+        min=retopology_report.MIN_QUADS,
+        max=retopology_report.MAX_QUADS,
         soft_max=50_000,
     )
     texture: EnumProperty(
@@ -47,7 +47,7 @@ class PHOTOBUST_OT_retopologize(bpy.types.Operator):
         if context.window:
             context.window.cursor_set("WAIT")
         try:
-            new, report = retopology.retopologise(context, original, self.quads, int(self.texture))
+            new, report = retopology.retopologize(context, original, self.quads, int(self.texture))
             retopology.put_beside(context, original, new)
             if report.picture is not None:
                 retopology.show_picture(new, report.picture)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..engine.client import Job, WorkerClient
+from ..engine.client import EngineRequest, WorkerClient
 from ..engine.locate import Engine, find_engine
 from ..engine.setup import EngineSetup
 from ..engine.state import EngineState, locate
@@ -55,7 +55,7 @@ class FaceSearch:
     """
 
     photo: Path
-    job: Job
+    job: EngineRequest
     answer: dict[str, Any] | None = field(default=None)
 
 

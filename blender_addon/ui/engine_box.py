@@ -1,9 +1,9 @@
-"""The state of the engine, in words, with the button that mends it. Needs bpy."""
+"""The state of the engine, in words, with the button that repairs it. Needs bpy."""
 
 import bpy
 
 from ..blender import compat
-from ..engine.state import Action, EngineState
+from ..engine.state import EngineAction, EngineState
 from ..state import engine_monitor, session
 from .text import draw_text
 
@@ -26,7 +26,7 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         row.operator("photobust.open_log", icon="TEXT", text="Open Set-up Log").which = "SETUP"
 
 
-def draw_if_wanting(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+def draw_if_needed(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """For the panel: only if something has to be done, or is being done."""
     engine_monitor.ensure_checked(context)
     if session.current().setup is not None:
@@ -37,7 +37,7 @@ def draw_if_wanting(layout: bpy.types.UILayout, context: bpy.types.Context) -> N
         return
     box = layout.box()
     draw_text(box, state.message, context, "ERROR")
-    if state.action is Action.CHOOSE_PYTHON:
+    if state.action is EngineAction.CHOOSE_PYTHON:
         box.operator("photobust.open_preferences", icon="PREFERENCES")
     else:
         box.operator("photobust.setup_engine", icon="IMPORT", text=_setup_label(state))
@@ -73,5 +73,5 @@ def _icon(state: EngineState | None) -> str:
 
 
 def _setup_label(state: EngineState | None) -> str:
-    again = state is not None and (state.ready or state.action is Action.REINSTALL)
+    again = state is not None and (state.ready or state.action is EngineAction.REINSTALL)
     return "Set Up Engine Again" if again else "Set Up Engine"

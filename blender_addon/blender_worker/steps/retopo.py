@@ -11,7 +11,7 @@ from ...blender.temporary_data import temporary_blocks
 from ...errors import StepError
 from ...heads.surface_import import import_surface
 from ...mesh import files as mesh_files
-from ...mesh.retopology import retopologise
+from ...mesh.retopology import retopologize
 from ..result import StepResult
 
 STEM, SURFACE = "retopo", "surface.ply"
@@ -37,14 +37,14 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
     if missing:
         raise StepError(f"This Blender cannot write {', '.join(missing)}: leave it out.")
     if not (folder / SURFACE).is_file():
-        raise StepError(f"There is no {SURFACE} in {folder}: nothing to retopologise.")
+        raise StepError(f"There is no {SURFACE} in {folder}: nothing to retopologize.")
     with temporary_blocks():
         surface = bpy.data.objects.new(STEM, import_surface(folder / SURFACE, STEM))
-        new, report = retopologise(bpy.context, surface, quads, int(options.get("texture") or TEXTURE_SIZE))
+        new, report = retopologize(bpy.context, surface, quads, int(options.get("texture") or TEXTURE_SIZE))
         files = {f"{STEM}.ply": f"the surface in {report.quads} quads, vertex colours, texture coordinates"}
         if report.picture is not None:
             save_png(folder / TEXTURE, report.picture)
-            files[TEXTURE] = "texture of the retopologised surface: its vertex colours"
+            files[TEXTURE] = "texture of the retopologized surface: its vertex colours"
         mesh_files.write_quads(folder / f"{STEM}.ply", new.data, None if report.picture is None else TEXTURE)
         if wanted:
             image = None if report.picture is None else _textured(new.data, folder)

@@ -29,7 +29,7 @@ from blender_addon.engine.locate import (
 from blender_addon.engine.pip_output import PipReader, failure_reason
 from blender_addon.engine.setup import EngineSetup, environment_size, remove_environment
 from blender_addon.engine.setup_plan import plan_setup
-from blender_addon.engine.state import EngineState, Status
+from blender_addon.engine.state import EngineState, EngineStatus
 from blender_addon.errors import NoSpaceError, OfflineError, SetupCancelledError, SetupError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,7 +55,7 @@ def folder(tmp_path):
 def small(folder, tmp_path, monkeypatch):
     """Makes a set-up of small packages that needs no network."""
     monkeypatch.setattr(engine_setup, "IMPORTS", "import photobust_one, photobust_two")
-    monkeypatch.setattr(engine_setup, "probe", lambda engine: EngineState(Status.READY, "fine"))
+    monkeypatch.setattr(engine_setup, "probe", lambda engine: EngineState(EngineStatus.READY, "fine"))
     for name in ("one", "two"):
         wheel(tmp_path / "wheels", f"photobust_{name}")
 

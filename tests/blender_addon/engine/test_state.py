@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from blender_addon.engine.locate import MARKER_NAME, PROJECT_ROOT, Engine, environment_python
-from blender_addon.engine.state import Action, Status, locate, no_engine, probe
+from blender_addon.engine.state import EngineAction, EngineStatus, locate, no_engine, probe
 
 HERE = Path(sys.executable)
 
@@ -43,7 +43,7 @@ WHOLE = {
 
 def test_this_interpreter_is_ready_and_asking_is_quick():
     state = probe(Engine(HERE))
-    assert state.ready and state.status is Status.READY and state.action is None, state
+    assert state.ready and state.status is EngineStatus.READY and state.action is None, state
     assert state.python_version == ".".join(map(str, sys.version_info[:3]))
     assert "onnxruntime" in state.message
     seconds = []
@@ -59,11 +59,11 @@ def test_this_interpreter_is_ready_and_asking_is_quick():
 def test_missing_packages_are_named(answering):
     lacking = {k: v for k, v in WHOLE.items() if k not in ("cv2", "onnxruntime", "PIL")}
     state = probe(Engine(answering(**lacking)))
-    assert state.status is Status.PACKAGES_MISSING and state.action is Action.CHOOSE_PYTHON
+    assert state.status is EngineStatus.PACKAGES_MISSING and state.action is EngineAction.CHOOSE_PYTHON
     assert state.missing == ("pillow", "opencv-contrib-python", "onnxruntime")
     assert "pillow, opencv-contrib-python, onnxruntime" in state.message
-    assert probe(Engine(answering(**lacking), origin="private")).action is Action.REINSTALL
-    assert probe(Engine(answering(**lacking), origin="running")).action is Action.SET_UP
+    assert probe(Engine(answering(**lacking), origin="private")).action is EngineAction.REINSTALL
+    assert probe(Engine(answering(**lacking), origin="running")).action is EngineAction.SET_UP
 
 
 def test_either_backend_will_do_unless_one_is_asked_for(answering):
@@ -85,50 +85,53 @@ def test_either_backend_will_do_unless_one_is_asked_for(answering):
 )
 def test_wrong_versions_are_named(answering, found, words):
     state = probe(Engine(answering(**{**WHOLE, **found})))
-    assert state.status is Status.WRONG_VERSION and state.wrong == (words,) and words in state.message
+    assert state.status is EngineStatus.WRONG_VERSION and state.wrong == (words,) and words in state.message
 
 
 def test_old_python_is_named(answering):
     state = probe(Engine(answering(python=(3, 9, 2), **WHOLE)))
-    assert state.status is Status.WRONG_VERSION and "Python 3.9.2; at least 3.10" in state.message
+    assert state.status is EngineStatus.WRONG_VERSION and "Python 3.9.2; at least 3.10" in state.message
 
 
 def test_programs_that_are_no_python(answering, tmp_path):
     silent = answering()
     silent.write_text("#!/bin/sh\necho 'a library is gone' >&2; exit 3\n")
     state = probe(Engine(silent))
-    assert (state.status, state.action) == (Status.BROKEN, Action.CHOOSE_PYTHON)
+    assert (state.status, state.action) == (EngineStatus.BROKEN, EngineAction.CHOOSE_PYTHON)
     assert "a library is gone" in state.message
     silent.write_text("#!/bin/sh\necho hello\n")
-    assert probe(Engine(silent)).status is Status.BROKEN
+    assert probe(Engine(silent)).status is EngineStatus.BROKEN
     silent.write_text("#!/bin/sh\nexec sleep 60\n")
     assert "no answer in 0.2 seconds" in probe(Engine(silent), timeout=0.2).message
     gone = probe(Engine(tmp_path / "gone/bin/python", origin="private"))
-    assert (gone.status, gone.action) == (Status.BROKEN, Action.REINSTALL)
+    assert (gone.status, gone.action) == (EngineStatus.BROKEN, EngineAction.REINSTALL)
 
 
 def test_missing_files_are_told(tmp_path):
     state = probe(Engine(HERE, tmp_path))
-    assert state.status is Status.FILES_MISSING and "core/worker/__main__.py" in state.message
+    assert state.status is EngineStatus.FILES_MISSING and "core/worker/__main__.py" in state.message
     assert state.action is None
 
 
 def test_locate_finds_and_judges(answering, tmp_path):
     # No .venv beside `tmp_path`, so nothing is found there.
     engine, state = locate(environ={}, root=tmp_path, private=tmp_path / "engine")
-    assert engine is None and (state.status, state.action) == (Status.NO_PYTHON, Action.SET_UP)
+    assert engine is None and (state.status, state.action) == (EngineStatus.NO_PYTHON, EngineAction.SET_UP)
     assert "press Set up engine" in state.message
     private = tmp_path / "engine"
     program = answering(name=str(environment_python(private).relative_to(tmp_path)), **WHOLE)
     (private / MARKER_NAME).write_text('{"finished": false}')
     engine, state = locate(environ={}, root=tmp_path, private=private)
-    assert engine is None and (state.status, state.action) == (Status.UNFINISHED, Action.SET_UP)
+    assert engine is None and (state.status, state.action) == (EngineStatus.UNFINISHED, EngineAction.SET_UP)
     (private / MARKER_NAME).write_text('{"finished": true}')
     engine, state = locate(environ={}, private=private)
     assert engine == Engine(program, PROJECT_ROOT, origin="private") and state.ready
     program.unlink()
-    assert locate(environ={}, private=private)[1].action is Action.REINSTALL
+    assert locate(environ={}, private=private)[1].action is EngineAction.REINSTALL
     engine, state = locate(explicit=tmp_path / "nothing", environ={}, private=private)
-    assert engine is None and (state.status, state.action) == (Status.NO_PYTHON, Action.CHOOSE_PYTHON)
+    assert engine is None and (state.status, state.action) == (
+        EngineStatus.NO_PYTHON,
+        EngineAction.CHOOSE_PYTHON,
+    )
     assert str(tmp_path / "nothing") in state.message
-    assert no_engine().action is Action.SET_UP
+    assert no_engine().action is EngineAction.SET_UP

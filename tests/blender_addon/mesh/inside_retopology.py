@@ -24,7 +24,7 @@ from blender_addon.errors import StepError
 from blender_addon.heads.ply import read_ply
 from blender_addon.mesh import lods, retopology, topology
 from blender_addon.mesh.arrays import read, read_quads, read_triangles
-from blender_addon.mesh.closest_point import Surface
+from blender_addon.mesh.closest_point import SurfaceQuery
 from blender_addon.mesh.uv_raster import overlap
 from tests.blender_addon.inside import main
 
@@ -47,10 +47,10 @@ def made_by(name, build):
 
 
 def checked(original, quads, parts=1, closed=True, **options):
-    """Retopologise, and hold the result against what was promised. Returns the new object and the report."""
+    """Retopologize, and hold the result against what was promised. Returns the new object and the report."""
     bpy.context.view_layer.update()
     before = counts()
-    new, report = retopology.retopologise(bpy.context, original, quads, **options)
+    new, report = retopology.retopologize(bpy.context, original, quads, **options)
     after = counts()
     assert set(after["meshes"]) - set(before["meshes"]) == {new.data.name}
     assert {k: v for k, v in after.items() if k not in ("meshes", "objects")} == {
@@ -59,15 +59,15 @@ def checked(original, quads, parts=1, closed=True, **options):
     vertices, corners = read_quads(new.data)  # all quads, or it fails
     assert len(corners) == report.quads and abs(len(corners) - quads) <= 0.15 * quads, len(corners)
     assert topology.is_manifold(corners)
-    assert (topology.border_edges(corners) == 0) == closed
-    assert topology.parts(corners).max() + 1 == parts
+    assert (topology.count_border_edges(corners) == 0) == closed
+    assert topology.face_components(corners).max() + 1 == parts
     assert not new.data.validate(verbose=True), "Blender had to repair the mesh"
     assert new.matrix_world == original.matrix_world
     # All of it lies on the original, and all of the original under it.
     old = read_triangles(original.data)
     side = np.sqrt(area(old.vertices, old.triangles) / quads)
-    ours = Surface(vertices, topology.triangulated(corners))
-    theirs = Surface(old.vertices, old.triangles)
+    ours = SurfaceQuery(vertices, topology.triangulated(corners))
+    theirs = SurfaceQuery(old.vertices, old.triangles)
     assert np.percentile(theirs.distance(ours.sample(2000)), 95) < 0.3 * side
     assert np.percentile(ours.distance(theirs.sample(2000)), 95) < 0.5 * side
     return new, report
@@ -84,7 +84,7 @@ def check_crossing(folder):
         bmesh.ops.create_cube(bm, size=2, matrix=Matrix.Translation((0.7, 0.6, 0.5)))
 
     new, report = checked(made_by("crossing", build), 600, parts=2)
-    assert report.mended == () and report.attempts >= 1
+    assert report.repairs == () and report.attempts >= 1
     # The corners of a box stay corners.
     vertices = read_quads(new.data)[0]
     for corner in ((-1, -1, -1), (1, -1, -1), (-1, 1, -1), (1.7, 1.6, 1.5)):
@@ -100,7 +100,7 @@ def check_touching(folder):
         bmesh.ops.remove_doubles(bm, verts=bm.verts, dist=1e-4)
 
     _, report = checked(made_by("touching", build), 600, parts=2)
-    assert "more than two faces share" in report.mended[0]
+    assert "more than two faces share" in report.repairs[0]
 
 
 def check_plane(folder):
@@ -130,7 +130,7 @@ def check_dirty(folder):
         bmesh.ops.dissolve_faces(bm, faces=[faces[200], faces[201]])
 
     new, report = checked(made_by("dirty", build), 600)
-    said = ", ".join(report.mended)
+    said = ", ".join(report.repairs)
     for words in ("double", "different directions", "1 small hole", "1 part"):
         assert words in said, said
     vertices, corners = read_quads(new.data)
@@ -153,7 +153,7 @@ def check_scaled(folder):
     one.parent, one.scale, one.location = parent, (1, 3, -0.5), (5, 0, 0)
     bpy.context.view_layer.update()
     one.hide_viewport = True
-    new, _ = retopology.retopologise(bpy.context, one, 1000)
+    new, _ = retopology.retopologize(bpy.context, one, 1000)
     vertices, corners = read_quads(new.data)
     assert new.parent == parent and new.matrix_basis == one.matrix_basis
     assert np.allclose(np.linalg.norm(vertices, axis=1), 1, atol=0.02)
@@ -183,7 +183,7 @@ def check_not_possible(folder):
         (flat, 3, "Ask for"),
     ):
         try:
-            retopology.retopologise(bpy.context, one, quads)
+            retopology.retopologize(bpy.context, one, quads)
         except StepError as error:
             assert words in str(error), (one.name, str(error))
         else:
@@ -229,7 +229,7 @@ def check_carried_over(folder):
     new, report = checked(one, 1500)
     mesh = new.data
     vertices, corners = read_quads(mesh)
-    assert report.unwrapped is None and report.lost == (), report.lost
+    assert report.uv_islands is None and report.lost == (), report.lost
     assert [layer.name for layer in mesh.uv_layers] == ["map"]
     uv = read(mesh.uv_layers["map"].data, "uv", 2, np.float32).reshape(-1, 4, 2)
     # A point in a quad has the texture of its place; over the seam within half a quad, and never the
@@ -272,7 +272,7 @@ def check_modifiers(folder):
     one.modifiers.new("bones", "ARMATURE")
     one.shape_key_add(name="Basis")
     bpy.context.view_layer.update()
-    new, _ = retopology.retopologise(bpy.context, one, 500)
+    new, _ = retopology.retopologize(bpy.context, one, 500)
     assert [modifier.type for modifier in new.modifiers] == ["ARMATURE"]
     assert [modifier.type for modifier in one.modifiers] == ["SUBSURF", "ARMATURE"]
     assert one.modifiers["bones"].show_viewport and one.data.shape_keys and not new.data.shape_keys
@@ -348,8 +348,8 @@ def check_surface(folder, quads):
     pixels = pixels.reshape(image.size[1], image.size[0], 4)
     middles, at = vertices[corners].mean(1), uv.mean(1)
     rows, columns = (at[:, 1] * image.size[1]).astype(int), (at[:, 0] * image.size[0]).astype(int)
-    near = Surface(surface.vertices.astype(float), surface.faces).nearest(middles)
-    expected = near.mix(surface.colors[surface.faces] / 255.0)
+    near = SurfaceQuery(surface.vertices.astype(float), surface.faces).closest(middles)
+    expected = near.interpolate(surface.colors[surface.faces] / 255.0)
     off = np.abs(pixels[rows, columns, :3] - expected).max(1)
     assert np.percentile(off, 90) < 0.05 and off.mean() < 0.03, (np.percentile(off, 90), off.mean())
 
@@ -392,17 +392,17 @@ def check_attached(folder):
     """Eyes, lashes and mouth stay where they are in the face, at each level."""
     head = step_lods._head(folder)
     whole = read_triangles(head.data)
-    part = topology.parts(whole.triangles)
+    part = topology.face_components(whole.triangles)
     held = lods.held_vertices(head.data)
     assert 0 < len(held) < 0.15 * len(head.data.vertices)
     for ratio in (0.5, 0.25, 0.1):
         mesh = lods.decimated(head, ratio)
         made = read_triangles(mesh)
         assert abs(len(made.triangles) - ratio * len(whole.triangles)) <= 0.02 * ratio * len(whole.triangles)
-        now = topology.parts(made.triangles)
+        now = topology.face_components(made.triangles)
         assert now.max() == part.max(), "a part is gone, or torn"
         assert not mesh.validate()
-        surface = Surface(made.vertices, made.triangles)
+        surface = SurfaceQuery(made.vertices, made.triangles)
         for one in range(part.max() + 1):
             points = whole.vertices[np.unique(whole.triangles[part == one])]
             limit = {0.5: 0.0015, 0.25: 0.003, 0.1: 0.006}[ratio]

@@ -53,7 +53,7 @@ def test_orient_undoes_any_flips(width, height, random):
     flipped[some] = flipped[some][:, ::-1]
     oriented = topology.orient(flipped)
     edges = topology.edges_of(oriented)
-    assert (edges.twist[edges.faces == 2] == 0).all()
+    assert (edges.winding[edges.faces == 2] == 0).all()
     # The larger share had it right.
     if some.mean() < 0.5:
         assert {tuple(np.roll(f, -f.argmin())) for f in oriented} == {
@@ -84,13 +84,13 @@ def test_components_are_what_a_flood_finds(count, pairs):
 
 def test_box_sheet_and_two_boxes():
     box = cube()
-    assert topology.is_manifold(box) and topology.border_edges(box) == 0 and euler(box) == 2
+    assert topology.is_manifold(box) and topology.count_border_edges(box) == 0 and euler(box) == 2
     sheet = grid(4, 3)
-    assert topology.is_manifold(sheet) and topology.border_edges(sheet) == 10
+    assert topology.is_manifold(sheet) and topology.count_border_edges(sheet) == 10
     (loop,) = topology.border_loops(sheet)
     assert sorted(loop) == [0, 1, 2, 3, 4, 7, 8, 9, 10, 11]
     both = np.concatenate([box, cube(8)])
-    assert topology.parts(both).max() == 1 and topology.is_manifold(both)
+    assert topology.face_components(both).max() == 1 and topology.is_manifold(both)
 
 
 @pytest.mark.parametrize("shared", [[0], [0, 1]])
@@ -102,8 +102,8 @@ def test_boxes_that_touch_are_cut_apart(shared):
     both = np.concatenate([cube(), other])
     assert not topology.is_manifold(both)
     made, origin = topology.cut(both)
-    assert topology.is_manifold(made) and topology.border_edges(made) == 0
-    assert topology.parts(made).max() == 1 and len(origin) == 16
+    assert topology.is_manifold(made) and topology.count_border_edges(made) == 0
+    assert topology.face_components(made).max() == 1 and len(origin) == 16
 
 
 def test_three_sheets_at_an_edge():

@@ -74,14 +74,14 @@ def ball(steps=24):
 
 def test_charts_of_a_ball_are_few_connected_and_open():
     points, quads = ball()
-    assert topology.is_manifold(quads) and topology.border_edges(quads) == 0
+    assert topology.is_manifold(quads) and topology.count_border_edges(quads) == 0
     normals = points[quads].mean(1)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     label = uv_charts.charts(quads, normals, np.ones(len(quads)))
     assert 2 <= label.max() + 1 <= 8
     assert np.array_equal(np.unique(uv_charts.connected(quads, label)), np.unique(label))
     for chart in range(label.max() + 1):
-        assert topology.border_edges(quads[label == chart]) > 0
+        assert topology.count_border_edges(quads[label == chart]) > 0
     # The face, which looks along -y, is in one piece: 45 degrees round in all directions and more.
     assert len(np.unique(label[normals[:, 1] < -0.75])) == 1
     seams = uv_charts.seams(quads, label)
@@ -91,5 +91,5 @@ def test_charts_of_a_ball_are_few_connected_and_open():
 def test_chart_without_border_is_opened():
     _, quads = ball(8)
     normals = np.tile([0.0, 0.0, 1.0], (len(quads), 1))
-    label = uv_charts.open_up(quads, np.zeros(len(quads), np.int64), normals)
+    label = uv_charts.cut_closed(quads, np.zeros(len(quads), np.int64), normals)
     assert label.max() >= 1
