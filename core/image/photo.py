@@ -4,6 +4,7 @@ noted.
 
 import hashlib
 import io
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,13 +86,18 @@ def load_photo(path: str | Path) -> Photo:
             # Pillow warns of pictures from 89 megapixels on and refuses them from 179 on: the latter is
             # enough.
             warnings.simplefilter("ignore")
-            return _decode(data, path.name)
+            return _decode(data, _displayable(path.name))
     except PhotoError:
         raise
     except MemoryError as error:
         raise PhotoTooLargeError(f"{path.name} does not fit into memory: make it smaller") from error
     except Exception as error:  # decoders raise all kinds of errors on damaged files
         raise PhotoFormatError(_damage(data, path.name, error)) from error
+
+
+def _displayable(name: str) -> str:
+    """A file name as Unicode text: bytes that are not UTF-8 become U+FFFD, since face.json is UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _read(path: Path) -> bytes:

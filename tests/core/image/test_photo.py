@@ -1,7 +1,9 @@
 """Every kind of file that an artist may drop in: good ones load, bad ones give a sentence that helps."""
 
 import io
+import os
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -57,6 +59,12 @@ def test_common_files(tmp_path, name):
     assert photo.rgb.shape == (256, 256, 3) and photo.rgb.dtype == np.uint8
     assert photo.name == name and len(photo.sha256) == 64 and photo.original_size == (256, 256)
     assert difference(photo.rgb, np.asarray(FACE)) < 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text elsewhere")
+def test_a_name_that_is_not_utf8_is_kept_as_text(tmp_path):
+    path = save(FACE, tmp_path / "face.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    assert load_photo(path).name == "caf\ufffd.png"
 
 
 def test_grey(tmp_path):
