@@ -84,7 +84,7 @@ class Jobs:
         timings = {"load": time.perf_counter() - start}
         check(cancelled)
         start = time.perf_counter()
-        progress("detect", 0.2, "Looking for faces")
+        progress("detect", 0.2, "Finding the faces")
         if faces is None:
             faces = self._look(reconstructor, photo, source, max_faces)
         timings["detect"] = time.perf_counter() - start
@@ -124,7 +124,7 @@ class Jobs:
         photo, detected = self._look_again(source, max_faces)
         timings = {"load": time.perf_counter() - start}
         if chosen is not None and detected is None:
-            progress("detect", 0.05, "Looking for faces")
+            progress("detect", 0.05, "Finding the faces")
             detected = self._look(reconstructor, photo, source, max_faces)
         heads = reconstructor.reconstruct(
             photo,

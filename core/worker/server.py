@@ -7,7 +7,7 @@
     {"id": 4, "method": "cancel", "params": {"id": 3}}
     {"id": 5, "method": "shutdown", "params": {}}
 
-    {"id": 3, "event": "progress", "step": "detect", "fraction": 0.05, "message": "Looking for faces"}
+    {"id": 3, "event": "progress", "step": "detect", "fraction": 0.05, "message": "Finding the faces"}
     {"id": 3, "event": "result", "result": {"faces": [...], "photo": {...}, "timings": {...}}}
     {"id": 3, "event": "error", "error": {"type": "NoFaceError", "message": "No face found in a.jpg: ..."}}
 

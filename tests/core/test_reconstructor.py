@@ -14,7 +14,7 @@ from core import errors
 from core.geometry.frames import Camera
 from core.image.crop import cut_crop
 from core.image.photo import Photo
-from core.reconstructor import camera_of
+from core.reconstructor import STEP_SECONDS, camera_of, step_starts
 from tests.core.stand_ins import stand_in_reconstructor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -175,3 +175,13 @@ def test_missing_weights_are_named(tmp_path):
 
     with pytest.raises(errors.ModelError, match=str(tmp_path)):
         Reconstructor.from_pretrained(tmp_path)
+
+
+def test_progress_is_shared_out_by_time():
+    starts = step_starts((0.1, 0.9), head=True, texture=True)
+    assert list(starts) == list(STEP_SECONDS) and starts["guidance"] == 0.1
+    values = list(starts.values())
+    assert values == sorted(values) and values[-1] < 1.0
+    # The steps that take longest have the longest stretches of the bar.
+    assert starts["texture"] - starts["head"] > 0.4 and 1.0 - starts["texture"] > 0.2
+    assert list(step_starts((0.0, 1.0), head=False, texture=False)) == list(STEP_SECONDS)[:6]
