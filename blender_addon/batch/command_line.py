@@ -27,7 +27,7 @@ from ..blender.entry_point import DONE, FAILED, in_blender, run
 from ..blender_worker.client import find_blender
 from ..engine.client import START_TIMEOUT
 from ..engine.locate import find_engine
-from ..errors import AddonError
+from ..errors import AddonError, BlenderNotFoundError
 from .console import Console, below, summary
 from .inputs import collect
 from .local_processor import LocalProcessor, RendererChoice
@@ -40,6 +40,8 @@ from .workspace import Workspace
 
 #: Exit code: some photos failed, or are below --fail-below.
 SOME_FAILED = 2
+#: Steps of the Blender worker that are planned though no option asks for them.
+DEFAULT_STEPS = ("preview", "view")
 STOPPED = "Stopped. What was finished is in place; the same command goes on from there."
 
 
@@ -71,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
                 for item in inputs:
                     console.line(f"{item.shown}: {item.problem}")
                 return FAILED
-            plan = make_plan(options)
+            plan = _possible_plan(options, console)
             record = BatchRecord.load(out)
             processors = _make_processors(options, plan, len(inputs), console, record, stack)
             record.timings["engine start"] = time.perf_counter() - start
@@ -83,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
             result = Batch(workspace, plan, settings, console, record, processors, page).run(inputs)
             problem = _page_problem(page, out, record)
     except (AddonError, OSError) as error:
-        console.line(f"batch.py: {error}")
+        console.line(f"{Path(sys.argv[0]).name}: {error}")
         return FAILED
     seconds = time.perf_counter() - start
     console.line(
@@ -94,6 +96,23 @@ def main(arguments: Sequence[str]) -> int:
     console.line(f"Record: {out / FILE_NAME}")
     code = _exit_code(options, result, console)
     return SOME_FAILED if problem and code == DONE else code
+
+
+def _possible_plan(options: argparse.Namespace, console: Console) -> BatchPlan:
+    """What the options ask for; where there is no Blender, without the pictures that are made by default."""
+    plan = make_plan(options)
+    by_default = all(step.name in DEFAULT_STEPS for step in plan.steps)
+    if not plan.steps or not by_default or options.blender or options.scheduler:
+        return plan
+    try:
+        find_blender()
+    except BlenderNotFoundError:
+        console.line(
+            "There is no Blender here, so the heads come without pictures. For these: pip install bpy, or "
+            "name a Blender with --blender."
+        )
+        return replace(plan, steps=())
+    return plan
 
 
 def _exit_code(options: argparse.Namespace, result: BatchResult, console: Console) -> int:

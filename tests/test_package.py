@@ -1,0 +1,191 @@
+"""The wheel: what is in it, and that it works in an environment that has nothing else of the project."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+
+import pytest
+from skimage import data, io
+
+import core
+from tests.conftest import ROOT, fresh_environment
+
+MEGABYTE = 1_000_000
+LARGEST = 60 * MEGABYTE
+#: What a head's folder has without a Blender.
+MADE = {"surface.ply", "surface.glb", "landmarks.json", "face.json", "head.glb", "head.npz", "albedo.png"}
+
+pytestmark = pytest.mark.xdist_group("wheel")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Built as `make wheel` does, from a copy of what git knows or would add."""
+    source, dist = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        encoding="utf-8",
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if not name.startswith(("docs/", "tests/")) and (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, source / name)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(dist), str(source)],
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    (path,) = dist.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """Runs a program of an environment with nothing but the wheel (and Dask), far from the checkout."""
+    folder = tmp_path_factory.mktemp("empty")
+    home = tmp_path_factory.mktemp("home")
+    (folder / "path").mkdir()
+    for name in ("sh", "env", "uname"):
+        (folder / "path" / name).symlink_to(shutil.which(name))
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+    programs = folder / "venv/bin"
+    subprocess.run(
+        [
+            *(programs / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+            *("-c", ROOT / "constraints.txt", f"photobust[cluster] @ {wheel.as_uri()}"),
+        ],
+        check=True,
+        timeout=500,
+        cwd=folder,
+    )
+    # No `blender` in the PATH: only what the wheel brings.
+    env = fresh_environment(home, PATH=f"{programs}{os.pathsep}{folder / 'path'}")
+
+    def run(program, *arguments, start=False):
+        command = [str(programs / program), *map(str, arguments)]
+        if start:
+            return subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, encoding="utf-8")
+        done = subprocess.run(
+            command, cwd=folder, env=env, capture_output=True, encoding="utf-8", timeout=300, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run.folder = folder
+    yield run
+    shutil.rmtree(folder / "venv")  # pytest keeps the folders of three runs, and this is almost a gigabyte
+
+
+@pytest.fixture(scope="module")
+def portrait(tmp_path_factory):
+    path = tmp_path_factory.mktemp("photos") / "portrait.png"
+    io.imsave(path, data.astronaut(), check_contrast=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(installed, portrait):
+    """(what the command said, the folder that it made)."""
+    return installed("photobust", portrait, "--out", "heads"), installed.folder / "heads"
+
+
+def test_the_wheel_carries_models_data_and_types(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert wheel.name.startswith(f"photobust-{core.__version__}-py3-none-any")
+    assert names >= {
+        "photobust/py.typed",
+        "photobust/worker/__main__.py",
+        "photobust/models/LICENSE",
+        "photobust_blender/batch/page_files/page.js",
+        "photobust_blender/blender_worker/start.py",
+    }
+    for path in (ROOT / "models").iterdir():
+        twin = path.suffix == ".safetensors" and path.with_suffix(".onnx").exists()
+        assert (f"photobust/models/{path.name}" in names) != twin, path.name
+    modules = {name for name in names if name.endswith(".py")}
+    for folder, package in (("core", "photobust"), ("blender_addon", "photobust_blender")):
+        for path in (ROOT / folder).rglob("*.py"):
+            inside = path.relative_to(ROOT / folder).as_posix()
+            assert (f"{package}/{inside}" in modules) != (folder == "core" and inside.startswith("training/"))
+    tops = {name.split("/")[0] for name in names}
+    assert tops == {"photobust", "photobust_blender", f"photobust-{core.__version__}.dist-info"}
+    size = wheel.stat().st_size
+    print(f"\n{wheel.name}: {size / MEGABYTE:.1f} MB")
+    assert size <= LARGEST
+
+
+@pytest.mark.slow
+def test_the_command_makes_surface_and_head(made):
+    said, out = made
+    assert {path.name for path in (out / "portrait").iterdir()} >= MADE
+    assert "no Blender here" in said
+    assert (out / "index.html").is_file()
+
+
+@pytest.mark.slow
+def test_importing_is_cheap_and_stays_inside_the_wheel(installed):
+    code = (
+        "import sys, photobust\n"
+        "from photobust import Reconstructor, load_photo, write_reconstruction\n"
+        "print(photobust.__file__, *(name for name in ('torch', 'mediapipe', 'core') if name in sys.modules))"
+    )
+    (file,) = installed("python", "-c", code).split()
+    assert file.startswith(str(installed.folder))
+
+
+@pytest.mark.slow
+def test_examples_run_as_they_stand(installed, portrait):
+    examples = ROOT / "examples"
+    installed("python", examples / "reconstruct_photo.py", portrait, "example")
+    assert {path.name for path in (installed.folder / "example/face_1").iterdir()} >= MADE
+    said = installed("python", examples / "measure_face.py", portrait)
+    pupils = float(re.search(r"([\d.]+) mm  between the pupils", said)[1])
+    assert 50 < pupils < 75, "as between grown-up people's"
+    broken = portrait.with_name("a_broken.jpg")
+    broken.write_bytes(b"no picture")
+    try:
+        said = installed("python", examples / "reconstruct_folder.py", portrait.parent, "folder")
+    finally:
+        broken.unlink()
+    assert "no head: a_broken.jpg" in said
+    assert [path.name for path in (installed.folder / "folder").iterdir()] == ["portrait"]
+    assert len(list(examples.glob("*.py"))) == 3, "another example is not run here"
+
+
+@pytest.mark.slow
+def test_a_dask_worker_serves_a_batch(installed, portrait, made):
+    address_file = installed.folder / "scheduler.json"
+    scheduler = installed(
+        *("dask", "scheduler", "--host", "127.0.0.1", "--port", 0, "--no-dashboard"),
+        *("--scheduler-file", address_file),
+        start=True,
+    )
+    processes = [scheduler]
+    try:
+        for _ in range(600):
+            if address_file.exists() and address_file.stat().st_size:
+                break
+            time.sleep(0.1)
+        address = json.loads(address_file.read_text())["address"]
+        processes.append(installed("dask", "worker", address, "--nworkers", 1, "--no-dashboard", start=True))
+        said = installed(
+            "photobust", portrait, "--out", "cluster", "--scheduler", address, "--no-preview", "--no-page"
+        )
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.communicate(timeout=60)
+    assert f"1 worker at {address}" in said
+    cluster, here = installed.folder / "cluster/portrait", made[1] / "portrait"
+    for name in ("surface.ply", "head.npz", "head.glb", "albedo.png"):
+        assert (cluster / name).read_bytes() == (here / name).read_bytes(), name
