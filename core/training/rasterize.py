@@ -1,7 +1,6 @@
-"""Rasteriser and voxeliser of triangle meshes, compiled by numba: what training needs ten thousand times an
-hour.
+"""Rasterizer and voxelizer of triangle meshes, compiled by numba: training calls them all the time.
 
-`core.geometry.rasterize` has the same crossings in plain numpy for inference; a test holds the two together.
+`core.geometry.rasterize` finds the same intersections in plain numpy, for inference; a test compares the two.
 """
 
 import numba as nb
@@ -11,7 +10,7 @@ from ..geometry.frames import VOLUME_SHAPE
 from ..geometry.rasterize import RAY_JITTER
 
 #: Most surfaces that one ray may cross (an ear behind a cheek behind a nose, both ways).
-MAX_CROSSINGS = 32
+MAX_INTERSECTIONS = 32
 
 
 @nb.njit(cache=True, fastmath=True)
@@ -58,7 +57,7 @@ def zbuffer(vertices, triangles, height, width):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, fastmath=True)
-def crossings(vertices, triangles, samples):  # type: ignore[no-untyped-def]
+def ray_intersections(vertices, triangles, samples):  # type: ignore[no-untyped-def]
     """Where rays along z cross a mesh given in the volume frame; `samples` x `samples` rays a pixel.
 
     Returns (count (R, R) int32, z (R, R, K) float32 descending, sign (R, R, K) int8, +1 where the ray, going
@@ -66,8 +65,8 @@ def crossings(vertices, triangles, samples):  # type: ignore[no-untyped-def]
     """
     size = VOLUME_SHAPE[1] * samples
     count = np.zeros((size, size), np.int32)
-    zs = np.zeros((size, size, MAX_CROSSINGS), np.float32)
-    signs = np.zeros((size, size, MAX_CROSSINGS), np.int8)
+    zs = np.zeros((size, size, MAX_INTERSECTIONS), np.float32)
+    signs = np.zeros((size, size, MAX_INTERSECTIONS), np.int8)
     shift = (samples - 1) / 2.0
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
@@ -93,7 +92,7 @@ def crossings(vertices, triangles, samples):  # type: ignore[no-untyped-def]
                 if wa < 0 or wb < 0 or wc < 0:
                     continue
                 n = count[iy, ix]
-                if n >= MAX_CROSSINGS:
+                if n >= MAX_INTERSECTIONS:
                     continue
                 z = wa * az + wb * bz + wc * cz
                 k = n
@@ -122,8 +121,8 @@ def leaking_rays(count, signs):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, fastmath=True)
-def fill(count, zs, signs, samples, plane, kernel):  # type: ignore[no-untyped-def]
-    """Smoothed occupancy from crossings, as columns (192, 192, 200) uint8 [y, x, z], 255 = solid.
+def voxelize_occupancy(count, zs, signs, samples, plane, kernel):  # type: ignore[no-untyped-def]
+    """Smoothed occupancy from `ray_intersections`, as columns (192, 192, 200) uint8 [y, x, z], 255 = solid.
 
     A point is solid where the winding number is positive and n . p + d >= 0 for plane = (n, d), volume frame.
     Coverage is exact along z, averaged over `samples`² rays, and smoothed by [1 2 1] / 4 along x and y and by
@@ -142,14 +141,14 @@ def fill(count, zs, signs, samples, plane, kernel):  # type: ignore[no-untyped-d
             n = count[iy, ix]
             if n == 0:
                 continue
-            rest = plane[0] * ((ix - shift) / samples) + plane[1] * ((iy - shift) / samples) + plane[3]
+            residual = plane[0] * ((ix - shift) / samples) + plane[1] * ((iy - shift) / samples) + plane[3]
             low, high = -1e9, 1e9
             if abs(plane[2]) > 1e-6:  # the half-space cuts the ray at one z
                 if plane[2] > 0:
-                    low = -rest / plane[2]
+                    low = -residual / plane[2]
                 else:
-                    high = -rest / plane[2]
-            elif rest < 0:
+                    high = -residual / plane[2]
+            elif residual < 0:
                 continue
             winding = 0
             top = 0.0
@@ -184,11 +183,11 @@ def _add_step(rate, x, y, z, weight, kernel, step, pad):  # type: ignore[no-unty
     z = min(max(z, -0.5), rows - 2 * pad - 0.5)
     k = int(np.floor(z + 0.5))
     covered = np.float32((k + 0.5 - z) * weight)
-    rest = np.float32(weight) - covered
+    uncovered = np.float32(weight) - covered
     step[:] = 0
     for i in range(len(kernel)):
         step[i] += kernel[i] * covered
-        step[i + 1] += kernel[i] * rest
+        step[i + 1] += kernel[i] * uncovered
     start = k - len(kernel) // 2 + pad
     for dy in range(-1, 2):
         if y + dy < 0 or y + dy >= height:
@@ -204,7 +203,7 @@ def _add_step(rate, x, y, z, weight, kernel, step, pad):  # type: ignore[no-unty
 TARGET_KERNEL = np.array([0.25, 0.5, 0.25], np.float32)
 
 
-def columns(
+def occupancy_columns(
     vertices: np.ndarray,
     triangles: np.ndarray,
     plane: np.ndarray,
@@ -215,42 +214,40 @@ def columns(
     solid.
 
     plane: (4,) n, d in the volume frame, where the neck is cut. With the default kernel this is the training
-    target (hard voxels would teach the network ridges: see `fill`).
+    target (hard voxels would teach the network ridges: see `voxelize_occupancy`).
     """
-    found = crossings(np.ascontiguousarray(vertices, np.float32), triangles, samples)
-    return fill(*found, samples, np.asarray(plane, np.float64), kernel)
+    count, zs, signs = ray_intersections(np.ascontiguousarray(vertices, np.float32), triangles, samples)
+    return voxelize_occupancy(count, zs, signs, samples, np.asarray(plane, np.float64), kernel)
 
 
 def voxelize(vertices: np.ndarray, triangles: np.ndarray, plane: np.ndarray, samples: int = 2) -> np.ndarray:
     """Soft occupancy (200, 192, 192) float32 [z, y, x] of a closed mesh in the volume frame."""
-    return columns(vertices, triangles, plane, samples).transpose(2, 0, 1).astype(np.float32) / 255
+    return occupancy_columns(vertices, triangles, plane, samples).transpose(2, 0, 1).astype(np.float32) / 255
 
 
 @nb.njit(cache=True, fastmath=True)
 def voxelize_distance(count, zs, signs, plane, reach):  # type: ignore[no-untyped-def]
-    """`core.geometry.rasterize.ray_distance_volume` from crossings, one ray a pixel, as columns (192, 192,
-    200) uint8 [y, x,
-    z].
+    """`core.geometry.rasterize.ray_distance_volume`, compiled, from `ray_intersections` of one ray a pixel.
 
-    0..255 stands for -reach..reach voxels.
+    Returns columns (192, 192, 200) uint8 [y, x, z]; 0..255 stands for -reach..reach voxels.
     """
     depth, height, width = VOLUME_SHAPE
     pad = reach + 2
     top, bottom = depth - 0.5, -0.5
     second = np.zeros((height, width, depth + 2 * pad), np.float32)
-    edges = np.zeros(MAX_CROSSINGS + 2, np.float64)
+    edges = np.zeros(MAX_INTERSECTIONS + 2, np.float64)
     for y in range(height):
         for x in range(width):
             if count[y, x] == 0:
                 continue
-            rest = plane[0] * x + plane[1] * y + plane[3]
+            residual = plane[0] * x + plane[1] * y + plane[3]
             low, high = -1e9, 1e9
             if abs(plane[2]) > 1e-6:
                 if plane[2] > 0:
-                    low = -rest / plane[2]
+                    low = -residual / plane[2]
                 else:
-                    high = -rest / plane[2]
-            elif rest < 0:
+                    high = -residual / plane[2]
+            elif residual < 0:
                 continue
             # Edges from the nearest to the farthest: entry, exit, entry, exit ...
             n = 0
@@ -277,17 +274,17 @@ def voxelize_distance(count, zs, signs, plane, reach):  # type: ignore[no-untype
                         continue
                     w = (2 - abs(dy)) * (2 - abs(dx)) / 16.0
                     ray = second[y + dy, x + dx]
-                    _bend(ray, edges[0] + pad, -w)
-                    _bend(ray, edges[0] + reach + pad, w)
-                    _bend(ray, edges[n - 1] - reach + pad, w)
-                    _bend(ray, edges[n - 1] + pad, -w)
+                    _add_slope_change(ray, edges[0] + pad, -w)
+                    _add_slope_change(ray, edges[0] + reach + pad, w)
+                    _add_slope_change(ray, edges[n - 1] - reach + pad, w)
+                    _add_slope_change(ray, edges[n - 1] + pad, -w)
                     for k in range(n - 1):
                         half = min(float(reach), (edges[k] - edges[k + 1]) / 2)
                         s = w if k % 2 == 0 else -w
-                        _bend(ray, edges[k + 1] + pad, s)
-                        _bend(ray, edges[k + 1] + half + pad, -s)
-                        _bend(ray, edges[k] - half + pad, -s)
-                        _bend(ray, edges[k] + pad, s)
+                        _add_slope_change(ray, edges[k + 1] + pad, s)
+                        _add_slope_change(ray, edges[k + 1] + half + pad, -s)
+                        _add_slope_change(ray, edges[k] - half + pad, -s)
+                        _add_slope_change(ray, edges[k] + pad, s)
     out = np.zeros((height, width, depth), np.uint8)
     scale = np.float32(255.0 / (2 * reach))
     for y in range(height):
@@ -298,24 +295,28 @@ def voxelize_distance(count, zs, signs, plane, reach):  # type: ignore[no-untype
                 slope += second[y, x, z]
                 value += slope
             for z in range(depth):
-                out[y, x, z] = np.uint8(min(max(value * scale + np.float32(0.5), 0.0), 255.0))
+                out[y, x, z] = np.uint8(
+                    min(max(value * scale + np.float32(0.5), np.float32(0.0)), np.float32(255.0))
+                )
                 slope += second[y, x, z + pad]
                 value += slope
     return out
 
 
 @nb.njit(cache=True, fastmath=True, inline="always")
-def _bend(ray, at, weight):  # type: ignore[no-untyped-def]
-    """Share a change of slope between the two voxels around it."""
+def _add_slope_change(ray, at, weight):  # type: ignore[no-untyped-def]
+    """Split a change of slope between the two voxels around it."""
     k = int(np.floor(at))
     ray[k] += np.float32(weight * (1 - (at - k)))
     ray[k + 1] += np.float32(weight * (at - k))
 
 
-def distances(vertices: np.ndarray, triangles: np.ndarray, plane: np.ndarray, reach: int) -> np.ndarray:
+def distance_columns(
+    vertices: np.ndarray, triangles: np.ndarray, plane: np.ndarray, reach: int
+) -> np.ndarray:
     """See `voxelize_distance`."""
-    found = crossings(np.ascontiguousarray(vertices, np.float32), triangles, 1)
-    return voxelize_distance(*found, np.asarray(plane, np.float64), reach)
+    count, zs, signs = ray_intersections(np.ascontiguousarray(vertices, np.float32), triangles, 1)
+    return voxelize_distance(count, zs, signs, np.asarray(plane, np.float64), reach)
 
 
 @nb.njit(cache=True, fastmath=True)

@@ -7,6 +7,7 @@ the logits of the lifted template so that what is learned is a correction.
 """
 
 from dataclasses import asdict, dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -84,8 +85,8 @@ class VolumeRegressionNetwork(nn.Module):
         self.features = _step(channels[0], config.features)
         self.head = nn.Conv2d(config.features, VOLUME_SHAPE[0] * 4, 1)
         # Nothing learned yet: the answer is the lifted template.
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, inputs: Tensor) -> Tensor:
         x = self.stem(functional.pixel_unshuffle(inputs, 2))
@@ -95,6 +96,7 @@ class VolumeRegressionNetwork(nn.Module):
             skips.append(x)
         for level in reversed(range(len(self.up))):
             x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
-            x = self.up[level]["lateral"](torch.cat([skips[level], x], 1))
-            x = self.up[level]["blocks"](x)
+            expand = cast(nn.ModuleDict, self.up[level])
+            x = expand["lateral"](torch.cat([skips[level], x], 1))
+            x = expand["blocks"](x)
         return functional.pixel_shuffle(self.head(self.features(x)), 2)

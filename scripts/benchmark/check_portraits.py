@@ -45,7 +45,7 @@ def ear_reach(points: np.ndarray) -> np.ndarray:
 
 
 def bend(vertices: np.ndarray, faces: np.ndarray) -> dict[str, float]:
-    """Root mean square angle, degrees, between neighbouring triangles, on the front, the sides, the back."""
+    """Root mean square angle, degrees, between neighboring triangles, on the front, the sides, the back."""
     corners = vertices[faces].astype(np.float64)
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-15)
@@ -64,7 +64,7 @@ def check(path: Path, reconstructor: "Reconstructor") -> tuple[dict[str, Any], n
     import trimesh
 
     from core.image.photo import load_photo
-    from core.training.evaluation.report import lit
+    from core.training.evaluation.report import render_shaded
 
     photo = load_photo(path)
     made = reconstructor.reconstruct(photo, max_faces=1)[0]
@@ -86,7 +86,7 @@ def check(path: Path, reconstructor: "Reconstructor") -> tuple[dict[str, Any], n
         a = np.radians(yaw)
         x, y, z = (surface.vertices - np.array([0, 0.06, -0.02])).T * 720
         turned = np.stack([95.5 + np.cos(a) * x - np.sin(a) * y, 95.5 - z, -np.sin(a) * x - np.cos(a) * y], 1)
-        views.append(lit(turned, surface.faces))
+        views.append(render_shaded(turned, surface.faces))
     return row, np.hstack([made.crop, *views])
 
 
@@ -103,7 +103,7 @@ def report(rows: list[dict[str, Any]]) -> str:
         "",
         f"{len(rows)} portraits: {closed} closed and in one piece, {simple} without handles, {ears} with",
     ]
-    lines += [f"both ears; angle between neighbouring triangles, degrees: {bends}"]
+    lines += [f"both ears; angle between neighboring triangles, degrees: {bends}"]
     return "\n".join(lines)
 
 

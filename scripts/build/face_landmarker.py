@@ -49,13 +49,17 @@ EYE_ON_THE_RIGHT = (
 )
 EYE_CONTOUR = 16  # the first points of each eye: an iris gets the mean depth of its eye's contour
 MESH_POINTS, POINTS = 468, 478
-ALIGNMENT = 64
+ALIGNMENT = 64  # bytes
+LOCAL_HEADER_SIZE = 30  # bytes of a zip file's header before each name
+EXTRA_HEADER_SIZE = 4  # bytes of an extra field before its data
 
 
 def load_schema(wheel: zipfile.ZipFile) -> ModuleType:
     """The TensorFlow Lite flatbuffer classes that come with the wheel."""
     with tempfile.TemporaryDirectory() as folder:
         spec = importlib.util.spec_from_file_location("tflite_schema", wheel.extract(SCHEMA, folder))
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{SCHEMA} in the wheel cannot be imported")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     return module
@@ -179,14 +183,16 @@ def write_bundle(path: Path, detector: bytes, mesh: bytes) -> None:
     """
     temporary = path.with_name(path.name + ".tmp")
     with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as bundle:
+        offset = 0
         for name, data in (("face_detector.tflite", detector), ("face_landmarks_detector.tflite", mesh)):
             info = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
             # The runtime maps the models in place and copies what is not aligned: pad the header with an
             # extra field.
-            start = bundle.fp.tell() + zipfile.sizeFileHeader + len(name) + 4
+            start = offset + LOCAL_HEADER_SIZE + len(name) + EXTRA_HEADER_SIZE
             padding = -start % ALIGNMENT
             info.extra = struct.pack("<HH", 0xD935, padding) + bytes(padding)
             bundle.writestr(info, data)
+            offset = start + padding + len(data)
     os.replace(temporary, path)
 
 

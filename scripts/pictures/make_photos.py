@@ -33,9 +33,10 @@ def main() -> None:
     import numpy as np
     from PIL import Image
 
-    from core.training.synthesis.generator import DataPaths, ImageSynthesizer
+    from core.training.paths import DataPaths
+    from core.training.synthesis.synthesizer import ImageSynthesizer
 
-    maker = ImageSynthesizer(DataPaths.under(Path(args.data), args.cache, ROOT / "models"), "eval")
+    maker = ImageSynthesizer(DataPaths(Path(args.data), args.cache, ROOT / "models"), "eval")
     rng = np.random.default_rng(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
     made = 0

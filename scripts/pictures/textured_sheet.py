@@ -44,14 +44,14 @@ def render_row(folder: Path, size: int, target: Path) -> None:
         for key in head.data.shape_keys.key_blocks[1:]:
             key.value = float(key.name in shapes)
         place = ((k - (len(VIEWS) - 1) / 2) * WIDTH, 0, 0)
-        centre = Matrix.Translation([-c for c in MIDDLE])
-        head.matrix_world = Matrix.Translation(place) @ Matrix.Rotation(np.radians(turn), 4, "Z") @ centre
+        center = Matrix.Translation([-c for c in MIDDLE])
+        head.matrix_world = Matrix.Translation(place) @ Matrix.Rotation(np.radians(turn), 4, "Z") @ center
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
     camera.data.type, camera.data.ortho_scale = "ORTHO", WIDTH * len(VIEWS)
     camera.location, camera.rotation_euler = (0, -2, 0), (np.pi / 2, 0, 0)
     scene.collection.objects.link(camera)
     scene.camera = camera
-    scene.world = bpy.data.worlds.new("grey")
+    scene.world = bpy.data.worlds.new("gray")
     scene.world.color = (0.05, 0.05, 0.05)
     compat.set_renderer(scene, "BLENDER_WORKBENCH")
     compat.plain_colors(scene)

@@ -14,9 +14,9 @@ import numpy as np
 from core.detection.detector import FaceDetector
 from core.errors import PhotobustError
 from core.training.face_models.ict_facekit import FaceModel
-from core.training.face_models.registration import Registration
-from core.training.synthesis.portraits import build_views
-from core.training.synthesis.texture_library import build_library, fit_portraits, save_library
+from core.training.face_models.registration.correspondence import Registration
+from core.training.synthesis.face_profiling import build_views
+from core.training.synthesis.portrait_library import build_library, fit_portraits, save_library
 
 
 def main() -> None:

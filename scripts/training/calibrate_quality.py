@@ -57,7 +57,8 @@ def fill_table(args: argparse.Namespace, path: Path) -> None:
     from core.training.calibration.table import HeldOut, TableBuilder, write_table
     from core.training.data.shards import shard_paths
     from core.training.evaluation.ground_truth import TrueHeads
-    from core.training.synthesis.generator import DataPaths
+    from core.training.face_models.heads import HeadSource
+    from core.training.paths import DataPaths
     from core.volume.predictor import load_predictor
 
     if not shard_paths(args.shards, "eval"):
@@ -66,7 +67,7 @@ def fill_table(args: argparse.Namespace, path: Path) -> None:
             "scripts/training/make_shards.py --split eval --count 4 makes them"
         )
     cv2.setNumThreads(args.threads)
-    truths = TrueHeads(DataPaths.under(args.data, args.cache, args.models).heads())
+    truths = TrueHeads(HeadSource.from_paths(DataPaths(args.data, args.cache, args.models)))
     backend = choose_backend(args.models, None)
     maker = TableBuilder(
         FaceDetector.from_pretrained(args.models),

@@ -21,10 +21,11 @@ def prepare(args: argparse.Namespace) -> None:
     from core.lifting.lifter import LandmarkLifter
     from core.training.ablation.samples import prepare
     from core.training.data.shards import shard_paths
-    from core.training.synthesis.generator import DataPaths
+    from core.training.face_models.heads import HeadSource
+    from core.training.paths import DataPaths
 
-    paths = DataPaths.under(Path(args.data), args.cache, args.models)
-    heads = paths.heads()
+    paths = DataPaths(Path(args.data), args.cache, args.models)
+    heads = HeadSource.from_paths(paths)
     lifter = LandmarkLifter.from_pretrained(args.models, heads.template)
     # Turned portraits have no true shape to be judged by.
     for split, count, turned in (("eval", args.eval_shards, False), ("train", args.train_shards, True)):
@@ -33,7 +34,7 @@ def prepare(args: argparse.Namespace) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train and judge variants, each in a process of its own with one thread."""
+    """Train and evaluate variants, each in a process of its own with one thread."""
     from core.training.ablation.variants import VARIANTS
 
     environment = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def one(args: argparse.Namespace) -> None:
-    """Train and judge one variant here."""
+    """Train and evaluate one variant here."""
     from core.training.ablation.runs import run_variant
     from core.training.ablation.variants import variant
 

@@ -41,10 +41,11 @@ def load_models(args: argparse.Namespace) -> "tuple[TrueHeads, LandmarkLifter]":
 
     from core.lifting.lifter import LandmarkLifter
     from core.training.evaluation.ground_truth import TrueHeads
-    from core.training.synthesis.generator import DataPaths
+    from core.training.face_models.heads import HeadSource
+    from core.training.paths import DataPaths
 
     torch.set_num_threads(args.threads)
-    truths = TrueHeads(DataPaths.under(args.data, args.cache, args.heads or args.models).heads())
+    truths = TrueHeads(HeadSource.from_paths(DataPaths(args.data, args.cache, args.heads or args.models)))
     lifter = LandmarkLifter.from_pretrained(args.models, truths.heads.template)
     return truths, lifter
 
@@ -58,7 +59,7 @@ def build_methods(
         DetectorMesh,
         TemplatePredictor,
         VolumeMethod,
-        Withheld,
+        WithheldInputs,
     )
     from core.training.face_models.heads import ICT
     from core.volume.flip_averaging import FlipAveragedPredictor
@@ -71,9 +72,9 @@ def build_methods(
         predictor = network()
         return {
             "lifted template alone": VolumeMethod(TemplatePredictor()),
-            "network, template only": VolumeMethod(Withheld(predictor, {"picture", "mesh"})),
-            "network, picture and template": VolumeMethod(Withheld(predictor, {"mesh"})),
-            "network, mesh and template": VolumeMethod(Withheld(predictor, {"picture"})),
+            "network, template only": VolumeMethod(WithheldInputs(predictor, {"picture", "mesh"})),
+            "network, picture and template": VolumeMethod(WithheldInputs(predictor, {"mesh"})),
+            "network, mesh and template": VolumeMethod(WithheldInputs(predictor, {"picture"})),
             "network, all": VolumeMethod(predictor),
         }
     makers: dict[str, tuple[str, Callable[[], Method]]] = {
@@ -92,7 +93,7 @@ def synthetic(args: argparse.Namespace) -> None:
     import cv2
 
     from core.training.data.shards import read_samples
-    from core.training.evaluation.evaluate import Record, evenly, judge, summary
+    from core.training.evaluation.evaluate import Record, evaluate, evenly, summary
     from core.training.evaluation.report import Worst, markdown, write_json
 
     truths, lifter = load_models(args)
@@ -101,7 +102,7 @@ def synthetic(args: argparse.Namespace) -> None:
     records: list[Record] = []
     samples = read_samples(args.shards, "eval")
     samples = evenly(samples, args.per_bin) if args.per_bin else islice(samples, args.count)
-    for judged in judge(samples, truths, lifter, methods):
+    for judged in evaluate(samples, truths, lifter, methods):
         records += judged.records.values()
         if args.out:
             worst.add(judged)
@@ -120,14 +121,14 @@ def scan(args: argparse.Namespace) -> None:
     import json
 
     from core.detection.detector import FaceDetector
-    from core.training.evaluation.scan import Scan, judge_scan, scan_cases, scan_table
+    from core.training.evaluation.scan import Scan, evaluate_scan, scan_cases, scan_table
 
     truths, lifter = load_models(args)
     methods = build_methods(args, truths, lifter)
     seen = list(scan_cases(Scan.load(args.data / "scans"), FaceDetector.from_pretrained(args.models), lifter))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) if args.scorer else None
-        rows = judge_scan(Scan.load(args.data / "scans"), seen, methods, out)
+        rows = evaluate_scan(Scan.load(args.data / "scans"), seen, methods, out)
         print(scan_table(rows))
         for results in sorted(Path(folder).iterdir()):
             scorer = [sys.executable, str(args.data / "bench" / "score_scan.py"), str(results)]
@@ -142,9 +143,10 @@ def recall(args: argparse.Namespace) -> None:
     """Share of made pictures in which the detector finds the face."""
     import numpy as np
 
-    from core.training.synthesis.generator import DataPaths, ImageSynthesizer
+    from core.training.paths import DataPaths
+    from core.training.synthesis.synthesizer import ImageSynthesizer
 
-    paths = DataPaths.under(args.data, args.cache, args.heads or args.models)
+    paths = DataPaths(args.data, args.cache, args.heads or args.models)
     maker, rng = ImageSynthesizer(paths, "eval"), np.random.default_rng(5)
     made: dict[int, int] = defaultdict(int)
     plain: dict[int, int] = defaultdict(int)

@@ -18,7 +18,7 @@ def work(job: tuple) -> Counter:
     """Make some shards in a process of its own."""
     import cv2
 
-    from core.training.synthesis.generator import make_shards
+    from core.training.data.generation import make_shards
 
     cv2.setNumThreads(1)
     return make_shards(*job)
@@ -47,10 +47,11 @@ def main() -> None:
     parser.add_argument("--clay", type=float, default=0, help="share of pictures of heads without texture")
     args = parser.parse_args()
 
-    from core.training.synthesis.generator import DataPaths, Mix
+    from core.training.paths import DataPaths
+    from core.training.synthesis.synthesizer import Mix
 
     args.out.mkdir(parents=True, exist_ok=True)
-    paths = DataPaths.under(Path(args.data), args.cache, args.models)
+    paths = DataPaths(Path(args.data), args.cache, args.models)
     indices = range(args.first, args.first + args.count)
     chunks = [indices[i : i + 4] for i in range(0, len(indices), 4)]
     started = time.monotonic()

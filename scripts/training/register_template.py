@@ -13,7 +13,7 @@ import numpy as np
 
 from core.errors import PhotobustError
 from core.training.face_models.ict_facekit import FaceModel
-from core.training.face_models.registration_run import register
+from core.training.face_models.registration.register import register
 
 
 def main() -> None:

@@ -37,9 +37,9 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    from core.training.synthesis.generator import DataPaths
+    from core.training.paths import DataPaths
 
-    paths = DataPaths.under(Path(args.data), args.cache, args.models)
+    paths = DataPaths(Path(args.data), args.cache, args.models)
     options = {"workers": args.workers} | ({"hours": args.hours} if args.hours else {})
     if args.what == "lifter":
         from core.training.fitting.lifter import train_lifter

@@ -57,14 +57,14 @@ def _fronts(delta, template, target):  # type: ignore[no-untyped-def]
     return found, true, both, either
 
 
-def _neighbours(depth: np.ndarray) -> np.ndarray:
+def _neighbors(depth: np.ndarray) -> np.ndarray:
     """(H, W) -> (4, H - 2, W - 2): the rays below, above, right, left of the inner ones."""
     return np.stack([depth[2:, 1:-1], depth[:-2, 1:-1], depth[1:-1, 2:], depth[1:-1, :-2]])
 
 
 def _normals(depth: np.ndarray) -> np.ndarray:
     """(H, W) depths -> (H - 2, W - 2, 3) unit normals, from central differences."""
-    below, above, right, left = _neighbours(depth)
+    below, above, right, left = _neighbors(depth)
     normal = np.stack([(left - right) / 2, (above - below) / 2, np.ones_like(left)], -1)
     return normal / np.linalg.norm(normal, axis=-1, keepdims=True)
 
@@ -74,9 +74,9 @@ def measure(delta: np.ndarray, template: np.ndarray, target: np.ndarray, rays: n
     template, target: (H, W, D) uint8 columns; rays: (H, W), greater than 1 on the face.
     """
     found, true, both, either = _fronts(np.ascontiguousarray(delta), template, target)
-    steps = np.abs(_neighbours(true) - true[1:-1, 1:-1]).max(0)
+    steps = np.abs(_neighbors(true) - true[1:-1, 1:-1]).max(0)
     with np.errstate(invalid="ignore"):
-        face = (rays[1:-1, 1:-1] > 1) & (steps <= STEEP)  # not so where a neighbour is NaN
+        face = (rays[1:-1, 1:-1] > 1) & (steps <= STEEP)  # not so where a neighbor is NaN
     factor = 192 / len(true)
     error = (found - true)[1:-1, 1:-1][face] * factor
     error = np.clip(np.where(np.isnan(error), MOST, error), -MOST, MOST)

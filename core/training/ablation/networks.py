@@ -1,4 +1,4 @@
-"""Networks that the product's could have been, of like size and price; only compared, never shipped.
+"""Networks that the product's could have been, of similar size and cost; only compared, never shipped.
 
 All take the product's inputs at any size and start by answering with the template.
 """
@@ -15,7 +15,7 @@ UNET, HOURGLASS, CONVNEXT = "u-net", "hourglass", "convnext"
 
 class ConvNextBlock(nn.Module):
     """Depthwise 7 x 7, then a wide layer of each pixel alone (Liu et al., "A ConvNet for the 2020s", CVPR
-    2022). Batch normalisation in the place of theirs over channels, since it folds; starts as the identity.
+    2022). Batch normalization in the place of theirs over channels, since it folds; starts as the identity.
     """
 
     def __init__(self, channels: int) -> None:
@@ -80,7 +80,7 @@ def build_network(architecture: str, slices: int, config: NetworkConfig | None =
         for module in list(network.modules()):
             if isinstance(module, nn.Sequential):
                 for name, block in module.named_children():
-                    if isinstance(block, ResidualBlock):  # two have the price and the parameters of one
+                    if isinstance(block, ResidualBlock):  # two have the cost and the parameters of one
                         channels = block.conv1.in_channels
                         module[int(name)] = nn.Sequential(ConvNextBlock(channels), ConvNextBlock(channels))
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

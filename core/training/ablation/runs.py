@@ -21,7 +21,7 @@ from ...volume.network import INPUT_CHANNELS
 from ...volume.predictor import fold_normalisation
 from ..data.shards import shard_paths
 from ..fitting.loss import LossWeights, volume_loss
-from ..fitting.trainer import TrainConfig, descend, learning_rate
+from ..fitting.trainer import TrainConfig, learning_rate, training_step
 from .measures import HeadMeasure, measure
 from .networks import build_network, with_twice_the_slices
 from .samples import HALF_SIZE, HALF_SLICES, SmallSample, SmallShard, withheld
@@ -31,7 +31,7 @@ BATCH = 8
 #: Decay of the averaged weights a step: 50 of the 500 steps that a variant makes, as 0.996 is of a long run.
 AVERAGE = 0.98
 #: Heads that a variant is judged on.
-JUDGED = 400
+EVALUATION_HEADS = 400
 
 
 def samples_in_order(folder: Path, variant: Variant) -> Iterator[SmallSample]:
@@ -49,7 +49,9 @@ def samples_in_order(folder: Path, variant: Variant) -> Iterator[SmallSample]:
                 yield sample.without((*variant.without, *withheld(variant.drop, drawn)))
 
 
-def judged_samples(folder: Path, variant: Variant, count: int = JUDGED) -> Iterator[SmallSample]:
+def evaluation_samples(
+    folder: Path, variant: Variant, count: int = EVALUATION_HEADS
+) -> Iterator[SmallSample]:
     """The held-out samples, shown what the variant is shown."""
     for path in shard_paths(folder, "eval"):
         shard = SmallShard(path, variant.template)
@@ -117,7 +119,7 @@ class ShortRun:
             delta = self.network(batch.inputs)
         weights = in_large_voxels(self.variant.loss, batch.inputs.shape[-1])
         loss, _ = volume_loss(delta, batch.template, batch.target, batch.rays, weights)
-        descend(loss, self.network, self.optimizer, self.averaged)
+        training_step(loss, self.network, self.optimizer, self.averaged)
         self.steps += 1
         self.samples += len(samples)
         return float(loss.detach())
@@ -135,7 +137,7 @@ def in_large_voxels(weights: LossWeights, size: int) -> LossWeights:
     return replace(weights, depth=weights.depth * CROP_SIZE / size)
 
 
-def judge(network: nn.Module | None, samples: Iterator[SmallSample]) -> list[tuple[int, HeadMeasure]]:
+def evaluate(network: nn.Module | None, samples: Iterator[SmallSample]) -> list[tuple[int, HeadMeasure]]:
     """(yaw bin, measure) of each sample; without a network the template is judged."""
     results = []
     while chunk := [s for _, s in zip(range(BATCH), samples, strict=False)]:
@@ -149,9 +151,9 @@ def judge(network: nn.Module | None, samples: Iterator[SmallSample]) -> list[tup
     return results
 
 
-def price(network: nn.Module) -> dict[str, float]:
+def cost_of(network: nn.Module) -> dict[str, float]:
     """Parameters (millions), floating-point operations (1e9) and milliseconds of CPU of a forward pass at
-    half size, fp32, normalisation folded.
+    half size, fp32, normalization folded.
     """
     network = fold_normalisation(copy.deepcopy(network).eval())
     inputs = torch.zeros(1, INPUT_CHANNELS, HALF_SIZE, HALF_SIZE).to(memory_format=torch.channels_last)
@@ -181,7 +183,7 @@ def compile_kernels() -> None:
 
 
 def run_variant(variant: Variant, folder: Path, results: Path, seconds: float) -> str:
-    """Train and judge one variant, unless its results are there: `results/NAME.json`; a line that says so."""
+    """Train and evaluate one variant, unless `results/NAME.json` exists; returns a line of report."""
     path = results / f"{variant.name}.json"
     if path.exists():
         return f"{variant.name}: done before"
@@ -190,12 +192,12 @@ def run_variant(variant: Variant, folder: Path, results: Path, seconds: float) -
     out: dict = {"variant": asdict(variant), "seconds": 0.0 if variant.untrained else seconds}
     run = ShortRun(variant)
     if variant.untrained:
-        out["averaged"] = rows(judge(None, judged_samples(folder, variant)))
+        out["averaged"] = rows(evaluate(None, evaluation_samples(folder, variant)))
     else:
         run.train(folder, seconds)
-        out |= {"samples": run.samples, "steps": run.steps, **price(run.network)}
+        out |= {"samples": run.samples, "steps": run.steps, **cost_of(run.network)}
         for kind, network in (("averaged", run.averaged.module), ("raw", run.network)):
-            out[kind] = rows(judge(network, judged_samples(folder, variant)))
+            out[kind] = rows(evaluate(network, evaluation_samples(folder, variant)))
     results.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(out))

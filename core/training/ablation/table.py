@@ -20,7 +20,7 @@ HEADER = (
     "IoU, %",
     "samples",
 )
-PRICE_HEADER = ("", "parameters, million", "GFLOP", "forward pass, ms")
+COST_HEADER = ("", "parameters, million", "GFLOP", "forward pass, ms")
 AVERAGE_HEADER = ("", "depth, averaged", "raw", "normals, averaged", "raw")
 
 
@@ -44,7 +44,7 @@ def markdown(folder: Path) -> str:
         lines = [_row(v.name, results) for v in rows]
         parts.append(f"### {question}\n\n{_table(HEADER, lines)}")
         if question == NETWORK:
-            parts.append(_table(PRICE_HEADER, [_price(v.name, results[v.name]) for v in rows]))
+            parts.append(_table(COST_HEADER, [_cost(v.name, results[v.name]) for v in rows]))
     trained = {name: result for name, result in results.items() if "raw" in result}
     lines = [_averaging(name, result) for name, result in trained.items()]
     parts.append(f"### Averaged weights\n\n{_table(AVERAGE_HEADER, lines)}")
@@ -83,7 +83,7 @@ def _row(name: str, results: dict[str, dict]) -> list[str]:
     ]
 
 
-def _price(name: str, result: dict) -> list[str]:
+def _cost(name: str, result: dict) -> list[str]:
     return [
         name,
         f"{result['parameters']:.1f}",

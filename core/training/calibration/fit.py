@@ -149,10 +149,10 @@ def calibrate(
     inside = covered_by_others(table, predicted)
     figures = {"all": figures_of(table, predicted, inside, np.ones(len(table), bool))}
     plain = table.flaw == "none"
-    figures["unspoilt"] = figures_of(table, predicted, inside, plain)
+    figures["undegraded"] = figures_of(table, predicted, inside, plain)
     for low, high in pairwise(YAW_BINS):
         picked = plain & (abs(table.yaw) >= low) & (abs(table.yaw) < high)
-        figures[f"unspoilt, yaw {low}-{min(high, 90)}"] = figures_of(table, predicted, inside, picked)
+        figures[f"undegraded, yaw {low}-{min(high, 90)}"] = figures_of(table, predicted, inside, picked)
     for flaw in dict.fromkeys(table.flaw):
         if flaw != "none":
             figures[str(flaw)] = figures_of(table, predicted, inside, table.flaw == flaw)

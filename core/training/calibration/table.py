@@ -21,10 +21,11 @@ from ...surface.isosurface import Isosurface, extract_isosurface, landmarks_on_s
 from ...surface.prior_mesh import PriorMesh
 from ...surface.vertex_colors import seen_by_camera
 from ...volume.predictor import VolumePredictor
-from ..data.shards import Sample, Shard, shard_paths
+from ..data.shards import Shard, shard_paths
 from ..evaluation.ground_truth import TrueHeads
 from ..evaluation.methods import Case
 from ..evaluation.metrics import Estimate, find_alignment, place
+from ..synthesis.sample import Sample
 
 #: The shards keep only pictures whose face was found where it is. What else users bring: this share of the
 #: pictures is spoilt in one way each, and in the last one landmarks are put where the face is not.
@@ -43,7 +44,7 @@ class Degraded:
     sample: Sample
 
 
-def spoil(sample: Sample, rng: np.random.Generator) -> Degraded:
+def degrade(sample: Sample, rng: np.random.Generator) -> Degraded:
     """The sample with one flaw or none, at random."""
     flaw = str(rng.choice(list(FLAWS), p=list(FLAWS.values())))
     low, high = sample.landmarks[:, :2].min(0), sample.landmarks[:, :2].max(0)
@@ -92,13 +93,13 @@ def cut(
 
 
 def covered(
-    picture: np.ndarray, centre: np.ndarray, size: float, share: float, rng: np.random.Generator
+    picture: np.ndarray, center: np.ndarray, size: float, share: float, rng: np.random.Generator
 ) -> np.ndarray:
     """The picture with a plain ellipse over a part of the face."""
     angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.5) * size
-    place_ = centre + away * np.array([np.cos(angle), np.sin(angle)])
+    place_ = center + away * np.array([np.cos(angle), np.sin(angle)])
     axes = (int(share * size / 2 * rng.uniform(0.7, 1.4)), int(share * size / 2))
-    colour = [int(v) for v in rng.integers(20, 235, 3)]
+    color = [int(v) for v in rng.integers(20, 235, 3)]
     picture = picture.copy()
     cv2.ellipse(
         picture,
@@ -107,7 +108,7 @@ def covered(
         float(rng.uniform(0, 180)),
         0,
         360,
-        colour,
+        color,
         cv2.FILLED,
     )
     return picture
@@ -116,11 +117,11 @@ def covered(
 def misplaced(face: FaceLandmarks, amount: float, rng: np.random.Generator) -> FaceLandmarks:
     """Landmarks moved, turned in the picture and scaled away from the face that was found."""
     points = face.points.astype(np.float64)
-    centre, size = points.mean(0), face.size
+    center, size = points.mean(0), face.size
     angle = np.radians((10 + 40 * amount) * rng.choice([-1, 1]))
     turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
     move = np.append(rng.normal(0, 0.05 + 0.15 * amount, 2) * size, 0)
-    points = (points - centre) @ turn.T * np.exp(rng.normal(0, 0.15)) + centre + move
+    points = (points - center) @ turn.T * np.exp(rng.normal(0, 0.15)) + center + move
     return replace(face, points=points.astype(np.float32))
 
 
@@ -135,7 +136,7 @@ class TableBuilder:
     def row(self, index: int, sample: Sample) -> dict[str, Any]:
         """One picture: what it is and, where a head came out, its "measures" and "errors"."""
         rng = np.random.default_rng([SEED, index])
-        spoilt = spoil(sample, rng)
+        spoilt = degrade(sample, rng)
         sample = spoilt.sample
         row: dict[str, Any] = {
             "index": index,
@@ -173,7 +174,7 @@ class TableBuilder:
     def _reconstruct(
         self, sample: Sample, face: FaceLandmarks, camera: Camera, looks: list[tuple[float, FaceLandmarks]]
     ) -> tuple[QualityInputs, Estimate]:
-        """What `core.reconstructor` does, without colours."""
+        """What `core.reconstructor` does, without colors."""
         start = Case(sample.picture, face.points, camera, self.lifter).lifted
         lifted, guidance = start.head, start.guidance
         frame, pose = lifted.frame, lifted.pose

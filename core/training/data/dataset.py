@@ -15,10 +15,11 @@ from ...image.crop import cut_crop
 from ...lifting.lifter import HeadPrior, LandmarkLifter
 from ...volume.guidance import CANONICAL_UNIT, MAPS, TEMPLATE_REACH, depth_channel, mesh_in_crop, neck_plane
 from ...volume.predictor import picture_channels
+from ..face_models.face_weights import face_weights
 from ..face_models.heads import HeadSource
-from ..fitting.lifter import face_weights
-from ..rasterize import columns, distances, front_and_back
-from .shards import Sample, Shard, shard_paths
+from ..rasterize import distance_columns, front_and_back, occupancy_columns
+from ..synthesis.sample import Sample
+from .shards import Shard, shard_paths
 
 #: How much more a ray through the face counts than one through the rest of the head.
 FACE_WEIGHT = 4.0
@@ -35,7 +36,7 @@ class DropRates:
     mesh_depth: float = 0.1
 
 
-def fast_guidance(
+def compiled_guidance_maps(
     points: np.ndarray, lifted: HeadPrior, lifter: LandmarkLifter
 ) -> tuple[np.ndarray, np.ndarray]:
     """`core.volume.guidance.build_guidance` compiled: maps (7, 192, 192) float32, template columns (192,
@@ -58,10 +59,12 @@ def fast_guidance(
     filled = index >= 0
     maps[4], maps[5], maps[6] = depth_channel(front, filled), depth_channel(back, filled), filled
     plane = neck_plane(frame, lifted.pose)
-    return maps, distances(solid, template.solid_triangles, plane, TEMPLATE_REACH)
+    return maps, distance_columns(solid, template.solid_triangles, plane, TEMPLATE_REACH)
 
 
-def true_in_volume(sample: Sample, lifted: HeadPrior, heads: HeadSource) -> tuple[np.ndarray, np.ndarray]:
+def true_head_in_volume(
+    sample: Sample, lifted: HeadPrior, heads: HeadSource
+) -> tuple[np.ndarray, np.ndarray]:
     """The true head as a reconstruction can know it: (points (N, 3) in the volume frame, triangles of the
     solid).
 
@@ -90,7 +93,7 @@ def true_in_volume(sample: Sample, lifted: HeadPrior, heads: HeadSource) -> tupl
     return frame.camera_to_volume(turned), triangles
 
 
-def landmarks_as_found(sample: Sample, rng: np.random.Generator, share: float = 0.06) -> np.ndarray:
+def detected_landmarks(sample: Sample, rng: np.random.Generator, share: float = 0.06) -> np.ndarray:
     """(478, 3) the detector's landmarks, now and then damaged as a failing detector would: shifted, shrunk,
     flat.
     """
@@ -98,9 +101,9 @@ def landmarks_as_found(sample: Sample, rng: np.random.Generator, share: float = 
     if rng.random() >= share:
         return points
     size = np.ptp(points[:, :2], axis=0).max()
-    centre = points.mean(0)
+    center = points.mean(0)
     scale = np.array([*np.exp(rng.normal(0, 0.05, 2)), np.exp(rng.normal(0, 0.2))])
-    return centre + (points - centre) * scale + np.append(rng.normal(0, 0.04, 2) * size, 0)
+    return center + (points - center) * scale + np.append(rng.normal(0, 0.04, 2) * size, 0)
 
 
 def shuffled_samples(
@@ -138,13 +141,13 @@ class TargetBuilder:
         """Inputs (10, 192, 192) float32; template and target (192, 192, 200) uint8 columns [y, x, z]; rays
         (192, 192) float32, their weights in the loss.
         """
-        points = landmarks_as_found(sample, rng, 0.06 if self.drop else 0)
+        points = detected_landmarks(sample, rng, 0.06 if self.drop else 0)
         lifted = self.lifter.lift(
             FaceLandmarks(points.astype(np.float32)), sample.scene.assumed_camera, sample.picture
         )
-        maps, template = fast_guidance(points, lifted, self.lifter)
-        solid, triangles = true_in_volume(sample, lifted, self.heads)
-        target = columns(solid, triangles, neck_plane(lifted.frame, lifted.pose))
+        maps, template = compiled_guidance_maps(points, lifted, self.lifter)
+        solid, triangles = true_head_in_volume(sample, lifted, self.heads)
+        target = occupancy_columns(solid, triangles, neck_plane(lifted.frame, lifted.pose))
         rays = np.where(np.abs(maps[:3]).sum(0) > 0, np.float32(FACE_WEIGHT), np.float32(1))
         picture = picture_channels(cut_crop(sample.picture, lifted.frame))
         if self.drop is not None:

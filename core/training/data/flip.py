@@ -6,8 +6,7 @@ import numpy as np
 
 from ...geometry.reflection import mirrored_camera, mirrored_picture, mirrored_pose
 from ...template.symmetry import Mirror
-from ..synthesis.cameras import Scene
-from .shards import Sample
+from ..synthesis.sample import Sample, Scene
 
 
 def mirrored_sample(sample: Sample, mirror: Mirror) -> Sample:

@@ -3,39 +3,15 @@ order.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from ...geometry.frames import Camera, HeadPose
-from ..synthesis.cameras import Scene
+from ..synthesis.sample import Sample, Scene
 
 JPEG_QUALITY = 93
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One picture and the truth behind it.
-
-    picture: (320, 320, 3) uint8 RGB. landmarks: (478, 3) float32, photo frame, as the detector gave them.
-    source: which model the head comes from ("ict" or "makehuman"); identity and expression: its coefficients,
-    float32. turned: a portrait turned in 3D, whose head was only fitted to landmarks.
-    """
-
-    picture: np.ndarray
-    landmarks: np.ndarray
-    source: str
-    identity: np.ndarray
-    expression: np.ndarray
-    scene: Scene
-    turned: bool = False
-
-    @property
-    def yaw_bin(self) -> int:
-        """0, 30 or 60: the bin of 30 degrees that the head's yaw falls into."""
-        return min(int(abs(self.scene.pose.angles[0]) // 30) * 30, 60)
 
 
 def write_shard(path: Path, samples: Sequence[Sample]) -> None:
@@ -75,13 +51,14 @@ class Shard:
     def scene(self, i: int) -> Scene:
         d = self.data
         pose = HeadPose(d["rotation"][i], d["translation"][i])
-        return Scene(Camera(*(float(v) for v in d["camera"][i])), pose, float(d["assumed_focal"][i]))
+        focal, cx, cy = (float(v) for v in d["camera"][i])
+        return Scene(Camera(focal, cx, cy), pose, float(d["assumed_focal"][i]))
 
     def sample(self, i: int, picture: bool = True) -> Sample:
         """Sample i; without its picture (an empty array) if that is not needed."""
         d = self.data
         start = int(d["jpeg_end"][i - 1]) if i else 0
-        image = np.zeros((0, 0, 3), np.uint8)
+        image: np.ndarray = np.zeros((0, 0, 3), np.uint8)
         if picture:
             image = cv2.imdecode(d["jpeg"][start : int(d["jpeg_end"][i])], cv2.IMREAD_COLOR)[..., ::-1]
         return Sample(

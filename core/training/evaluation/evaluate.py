@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import ReconstructionError
 from ...lifting.lifter import LandmarkLifter
-from ..data.shards import Sample
+from ..synthesis.sample import Sample
 from .ground_truth import TrueHeads
 from .methods import Case, Method
 from .metrics import Estimate, TrueHead, align, compare_placed, find_alignment, landmark_error
@@ -49,7 +49,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluatedHead:
     """A sample with its true head and what each method made of it (None where it failed)."""
 
     index: int
@@ -60,12 +60,12 @@ class Judged:
     records: dict[str, Record]
 
 
-def judge(
+def evaluate(
     samples: Iterable[Sample],
     truths: TrueHeads,
     lifter: LandmarkLifter,
     methods: Mapping[str, Method],
-) -> Iterator[Judged]:
+) -> Iterator[EvaluatedHead]:
     """Each sample by each method. Turned portraits are left out: of their heads only a fit is known."""
     made = (sample for sample in samples if not sample.turned)
     for index, sample in enumerate(made):
@@ -89,7 +89,7 @@ def judge(
                 estimate is None,
                 figures,
             )
-        yield Judged(index, sample, case, true, estimates, records)
+        yield EvaluatedHead(index, sample, case, true, estimates, records)
 
 
 def evenly(samples: Iterable[Sample], most: int) -> Iterator[Sample]:

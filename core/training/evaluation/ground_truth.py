@@ -3,9 +3,9 @@
 import numpy as np
 
 from ...geometry.frames import HEAD_CENTRE, NECK_PLANE_Z
-from ..data.shards import Sample
 from ..face_models.heads import ICT, MAKEHUMAN, HeadSource
-from ..face_models.registration import seen_triangles
+from ..face_models.visibility import visible_triangles
+from ..synthesis.sample import Sample
 from .metrics import TrueHead, unit
 
 #: The face: what lies within this distance, metres, of the nose's tip (of the scan it is the same), and how
@@ -25,7 +25,7 @@ class TrueHeads:
         for source in (ICT, MAKEHUMAN):
             vertices = heads.vertices(source, *nothing)
             points, triangles = heads.solid(source, vertices)
-            self._outer[source] = seen_triangles(points.astype(np.float32), triangles)
+            self._outer[source] = visible_triangles(points.astype(np.float32), triangles)
             tip = heads.template.landmarks(heads.template_vertices(source, vertices))[NOSE_TIP]
             near = np.linalg.norm(points[triangles].mean(1) - tip, axis=1) < FACE_RADIUS
             self._face[source] = near & self._outer[source]

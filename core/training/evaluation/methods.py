@@ -15,7 +15,7 @@ from ...surface.isosurface import extract_isosurface, landmarks_on_surface
 from ...surface.prior_mesh import PriorMesh
 from ...volume.guidance import TEMPLATE_LOGIT, Guidance
 from ...volume.predictor import TEMPERATURE, VolumePredictor
-from ..data.dataset import fast_guidance
+from ..data.dataset import compiled_guidance_maps
 from ..face_models.heads import ICT, HeadSource
 from .metrics import STABLE, Estimate
 
@@ -28,7 +28,7 @@ class TemplatePredictor:
         return 1 / (1 + np.exp(-guidance.template_logits / TEMPERATURE))
 
 
-class Withheld:
+class WithheldInputs:
     """A predictor that is not shown some of its inputs: "picture", "mesh" (the detector's)."""
 
     def __init__(self, predictor: VolumePredictor, inputs: set[str]) -> None:
@@ -90,7 +90,7 @@ class Case:
 
 def compiled_guidance(points: np.ndarray, lifted: HeadPrior, lifter: LandmarkLifter) -> Guidance:
     """`core.volume.guidance.build_guidance`, compiled."""
-    maps, template = fast_guidance(points.astype(np.float64), lifted, lifter)
+    maps, template = compiled_guidance_maps(points.astype(np.float64), lifted, lifter)
     logits = (template.transpose(2, 0, 1).astype(np.float32) / 255 * 2 - 1) * np.float32(TEMPLATE_LOGIT)
     return Guidance(maps, logits)
 

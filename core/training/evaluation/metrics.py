@@ -18,7 +18,7 @@ import numpy as np
 
 from ...geometry.frames import CROP_SIZE, VOXELS_PER_METRE, Camera, CropFrame
 from ...geometry.pose import similarity
-from ..rasterize import columns, front_and_back
+from ..rasterize import front_and_back, occupancy_columns
 
 #: MediaPipe's landmarks that a face keeps whatever it expresses (of the scan's scorer).
 STABLE = np.array(
@@ -223,7 +223,9 @@ def compare_placed(
     if estimate.solid_faces is not None:
         plane = plane_through(frame.camera_to_volume(placed.neck * zoom))
         solids = ((mine, estimate.solid_faces), (theirs, true.triangles))
-        a, b = (columns(vertices, triangles, plane, samples=1) > 127 for vertices, triangles in solids)
+        a, b = (
+            occupancy_columns(vertices, triangles, plane, samples=1) > 127 for vertices, triangles in solids
+        )
         iou = float((a & b).sum() / max((a | b).sum(), 1))
     _, turn, _ = similarity(placed.marks68, estimate.marks68)
     angle = np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...geometry.frames import CROP_SIZE
 from ..rasterize import front_and_back
-from .evaluate import FIGURES, Judged, Record, summary
+from .evaluate import FIGURES, EvaluatedHead, Record, summary
 from .metrics import align
 
 #: Columns of the table and how many digits each gets.
@@ -27,7 +27,7 @@ DIGITS = {
     "nme": 2,
     "nme3d": 2,
 }
-#: Distance, mm, that is drawn in the hottest colour.
+#: Distance, mm, that is drawn in the hottest color.
 HOT = 4.0
 
 
@@ -59,7 +59,7 @@ class Worst:
         self.method, self.count = method, count
         self._heap: list[tuple[float, int, np.ndarray]] = []
 
-    def add(self, judged: Judged) -> None:
+    def add(self, judged: EvaluatedHead) -> None:
         """Draw and keep this head if it is among the worst so far."""
         record = judged.records[self.method]
         error = np.inf if record.failed else record.figures["median"]
@@ -75,22 +75,22 @@ class Worst:
         return np.vstack([np.hstack(pictures[i : i + 2]) for i in range(0, len(pictures), 2)])
 
 
-def case_picture(judged: Judged, method: str) -> np.ndarray:
+def case_picture(judged: EvaluatedHead, method: str) -> np.ndarray:
     """(192, 768, 3) uint8 RGB: the picture, with the true 68 landmarks in green and the method's in red; its
-    shape, lit; the true shape; the distance of the true face from it, blue 0 to red `HOT` mm.
+    shape, render_shaded; the true shape; the distance of the true face from it, blue 0 to red `HOT` mm.
     """
     case, true, estimate = judged.case, judged.true, judged.estimates[method]
     frame, picture = case.lifted.head.frame, case.lifted.crop.copy()
-    _draw_marks(picture, frame.photo_to_crop(true.camera.project(true.marks68)), (0, 255, 0))
+    _draw_landmarks(picture, frame.photo_to_crop(true.camera.project(true.marks68)), (0, 255, 0))
     panels = [picture]
     flat = np.zeros_like(picture)
     # Where its own camera saw it; its depth only decides what hides what.
     true_xy = frame.photo_to_crop(true.camera.project(true.vertices))
     true_points = np.column_stack([true_xy, -(true.vertices[:, 2] - true.vertices[:, 2].mean()) * 650])
     if estimate is None:
-        panels += [flat, lit(true_points, true.triangles), flat]
+        panels += [flat, render_shaded(true_points, true.triangles), flat]
     else:
-        _draw_marks(picture, frame.photo_to_crop(case.camera.project(estimate.marks68)), (255, 0, 0))
+        _draw_landmarks(picture, frame.photo_to_crop(case.camera.project(estimate.marks68)), (255, 0, 0))
         error = align(estimate, true).distance
         hot = flat.copy()
         places = frame.photo_to_crop(true.camera.project(true.points))
@@ -101,8 +101,8 @@ def case_picture(judged: Judged, method: str) -> np.ndarray:
         for (x, y), color in zip(places[facing], colors[facing].tolist(), strict=True):
             cv2.circle(hot, (round(x), round(y)), 1, color, -1)
         panels += [
-            lit(frame.camera_to_volume(estimate.vertices), estimate.faces),
-            lit(true_points, true.triangles),
+            render_shaded(frame.camera_to_volume(estimate.vertices), estimate.faces),
+            render_shaded(true_points, true.triangles),
             hot,
         ]
     figures = judged.records[method].figures
@@ -112,7 +112,7 @@ def case_picture(judged: Judged, method: str) -> np.ndarray:
     return sheet
 
 
-def lit(points: np.ndarray, faces: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
+def render_shaded(points: np.ndarray, faces: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
     """(size, size, 3) uint8: a mesh in the volume frame, flat-shaded by a light from the upper left."""
     points = np.ascontiguousarray(points, np.float32)
     index = front_and_back(points, faces, size)[0]
@@ -123,10 +123,10 @@ def lit(points: np.ndarray, faces: np.ndarray, size: int = CROP_SIZE) -> np.ndar
     normals *= np.where(normals[:, 2:] < 0, -1, 1)
     light = np.array([-0.5, -0.5, 0.7]) / np.linalg.norm([0.5, 0.5, 0.7])
     shade = np.clip(normals @ light, 0, 1) * 215 + 25
-    grey = np.where(index >= 0, shade[index], 0).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, 2)
+    gray = np.where(index >= 0, shade[index], 0).astype(np.uint8)
+    return np.repeat(gray[..., None], 3, 2)
 
 
-def _draw_marks(picture: np.ndarray, places: np.ndarray, color: tuple[int, int, int]) -> None:
+def _draw_landmarks(picture: np.ndarray, places: np.ndarray, color: tuple[int, int, int]) -> None:
     for x, y in places:
         cv2.circle(picture, (round(float(x)), round(float(y))), 1, color, -1)

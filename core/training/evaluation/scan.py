@@ -51,7 +51,7 @@ def scan_cases(scan: Scan, detector: FaceDetector, lifter: LandmarkLifter) -> It
         yield path.stem, Case(photo.rgb, face.points, camera_of(photo, None), lifter)
 
 
-def judge_scan(
+def evaluate_scan(
     scan: Scan, cases: list[tuple[str, Case]], methods: Mapping[str, Method], out: Path | None = None
 ) -> list[dict[str, Any]]:
     """A row {method, view, yaw, median, mean, p95} (mm, NaN where it failed) for each method and view.

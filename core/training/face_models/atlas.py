@@ -11,7 +11,7 @@ from .ict_facekit import FaceModel
 ATLAS_SIZE = 512
 #: Point from which the skin is unwrapped, head frame, metres: low enough to see the base of the nose and
 #: below the chin.
-UNWRAP_CENTRE = np.array([0.0, 0.058, -0.073])
+UNWRAP_CENTER = np.array([0.0, 0.058, -0.073])
 #: The share of the atlas' height that is skin.
 SKIN_HEIGHT = 0.875
 #: Centres (u, v) of the tiles below the skin.
@@ -36,16 +36,16 @@ def unwrap(positions: np.ndarray) -> np.ndarray:
     """Atlas coordinates of skin points: (..., 3) m on the average head, head frame -> (..., 2) u (wraps at
     1), v down.
     """
-    d = np.asarray(positions, np.float64) - UNWRAP_CENTRE
+    d = np.asarray(positions, np.float64) - UNWRAP_CENTER
     longitude = np.arctan2(d[..., 0], -d[..., 1]) / np.pi  # -1..1, 0 in front
     latitude = np.arctan2(d[..., 2], np.hypot(d[..., 0], d[..., 1])) / (np.pi / 2)  # -1..1, 1 at the top
     u = 0.5 + 0.5 * longitude / (_FRONT_GAIN + (1 - _FRONT_GAIN) * np.abs(longitude))
-    v = (0.98 - latitude) / 1.93 * SKIN_HEIGHT  # nothing lies straight below the centre
+    v = (0.98 - latitude) / 1.93 * SKIN_HEIGHT  # nothing lies straight below the center
     return np.stack([u, np.clip(v, 0.002, SKIN_HEIGHT - 0.004)], -1)
 
 
 def wrap(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """(..., 3) unit vectors, head frame, from the unwrapping centre to texels: the inverse of `unwrap`."""
+    """(..., 3) unit vectors, head frame, from the unwrapping center to texels: the inverse of `unwrap`."""
     s = (np.asarray(u) % 1.0 - 0.5) * 2
     longitude = np.pi * s * _FRONT_GAIN / (1 - (1 - _FRONT_GAIN) * np.abs(s))
     latitude = (0.98 - np.asarray(v) / SKIN_HEIGHT * 1.93) * np.pi / 2
@@ -57,13 +57,13 @@ def wrap(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 def atlas_uv(model: FaceModel) -> np.ndarray:
     """(V, 2) float32: where each vertex of the face model lies in the atlas."""
     uv = unwrap(model.mean)
-    for name, centre in TILES.items():
+    for name, center in TILES.items():
         start, stop = model.part_ranges[model.part_names.index(name)]
         points = model.mean[start:stop][:, [0, 2]].astype(np.float64)
         low, high = points.min(0), points.max(0)
         half = np.full(2, EYE_TILE_RADIUS) if name.startswith("eyeball") else (high - low) / 2
         offset = np.clip((points - (low + high) / 2) / half, -1, 1) * [1, -1]
-        uv[start:stop] = np.array(centre) + offset * TILE_HALF
+        uv[start:stop] = np.array(center) + offset * TILE_HALF
     return uv.astype(np.float32)
 
 

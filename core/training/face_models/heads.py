@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from ...errors import PhotobustError
 from ...template.template import FILE_NAME, HeadTemplate
+from ..paths import DataPaths
 from .atlas import EYE_TILE_RADIUS, TILE_HALF, TILES, atlas_uv, corner_uv, unwrap
 from .ict_facekit import OUTER_EYE_CORNERS, FaceModel
-from .registration import Registration
+from .registration.correspondence import Registration
 
 ICT, MAKEHUMAN = "ict", "makehuman"
 #: Parts of the template that are drawn, and the atlas tile of each that is not skin.
-DRAWN_PARTS = {
+RENDERED_PARTS = {
     "skin": None,
     "inner": "mouth_socket",
     "eye_left": "eyeball_left",
@@ -25,7 +27,7 @@ DRAWN_PARTS = {
 
 
 @dataclass(frozen=True)
-class DrawnMesh:
+class RenderMesh:
     """triangles (T, 3) int32, corner_uv (T, 3, 2) float32 atlas, part (T,) int8: what the renderer needs."""
 
     triangles: np.ndarray
@@ -34,7 +36,27 @@ class DrawnMesh:
 
 
 class HeadSource:
-    """Heads of both models: random ones, and those of a sample's coefficients."""
+    """Heads of both models: random ones, and those of a sample's coefficients.
+
+    Args:
+        model: ICT-FaceKit.
+        models_dir: folder with the template.
+        registration: file of the template's registration to the face model.
+    """
+
+    @classmethod
+    def from_paths(cls, paths: DataPaths) -> "HeadSource":
+        """The heads of the files in their usual folders.
+
+        Raises:
+            PhotobustError: the face model or the registration is missing; says what makes it.
+        """
+        if not paths.registration.is_file():
+            raise PhotobustError(
+                f"There is no registration at {paths.registration}. Make it with "
+                "scripts/training/register_template.py first."
+            )
+        return cls(FaceModel(paths.face_model), paths.models, paths.registration)
 
     def __init__(self, model: FaceModel, models_dir: Path, registration: Path) -> None:
         self.model = model
@@ -49,15 +71,17 @@ class HeadSource:
         self._skin = np.unique(quads[quad_part == part_names.index("skin")])
         self._corners = self.template.ibug68[list(OUTER_EYE_CORNERS)]
         self.drawn = {
-            ICT: DrawnMesh(model.triangles, corner_uv(atlas_uv(model), model.triangles), model.triangle_part),
+            ICT: RenderMesh(
+                model.triangles, corner_uv(atlas_uv(model), model.triangles), model.triangle_part
+            ),
             MAKEHUMAN: self._drawn_template(quads, quad_part, part_names),
         }
 
-    def _drawn_template(self, quads: np.ndarray, quad_part: np.ndarray, part_names: list[str]) -> DrawnMesh:
+    def _drawn_template(self, quads: np.ndarray, quad_part: np.ndarray, part_names: list[str]) -> RenderMesh:
         fitted = self.carry(self.model.mean)
         uv = unwrap(fitted).astype(np.float32)
-        keep = np.isin(quad_part, [part_names.index(n) for n in DRAWN_PARTS])
-        for name, tile in DRAWN_PARTS.items():
+        keep = np.isin(quad_part, [part_names.index(n) for n in RENDERED_PARTS])
+        for name, tile in RENDERED_PARTS.items():
             if tile is None:
                 continue
             used = np.setdiff1d(np.unique(quads[quad_part == part_names.index(name)]), self._skin)
@@ -71,11 +95,11 @@ class HeadSource:
         # Parts are numbered as the face model's: 0 and 1 skin, others by what they show.
         numbers = np.array(
             [
-                0 if DRAWN_PARTS.get(n) is None else self.model.part_names.index(DRAWN_PARTS[n])
-                for n in part_names
+                0 if (tile := RENDERED_PARTS.get(name)) is None else self.model.part_names.index(tile)
+                for name in part_names
             ]
         )
-        return DrawnMesh(triangles, corner_uv(uv, triangles), np.tile(numbers[quad_part], 2).astype(np.int8))
+        return RenderMesh(triangles, corner_uv(uv, triangles), np.tile(numbers[quad_part], 2).astype(np.int8))
 
     def carry(self, vertices: np.ndarray) -> np.ndarray:
         """(V_model, 3) vertices of a face model head -> (V, 3) float32 the template in its shape, head

@@ -1,4 +1,4 @@
-"""ICT-FaceKit as a source of training heads: closed solid, coloured surface, identities and expressions.
+"""ICT-FaceKit as a source of training heads: closed solid, colored surface, identities and expressions.
 
 The face model's file is given by path and never shipped. Vertices are brought to the head frame (metres, z
 up, face along -y) and every head is scaled to the size of the average one: a single photo cannot tell a large
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .template_cut import boundary_loops
+from .mesh_topology import boundary_loops
 
 #: iBUG indices of the outer eye corners, subject's right and left.
 OUTER_EYE_CORNERS = (36, 45)
@@ -79,13 +79,13 @@ class FaceModel:
         self.corners = self.landmarks68[list(OUTER_EYE_CORNERS)]
         self.mean -= self.mean[self.corners].mean(0)
         self.skin_range = skin = slice(0, int(self.part_ranges[1][1]))
-        centred = self.mean[skin] - self.mean[skin].mean(0)
+        centered = self.mean[skin] - self.mean[skin].mean(0)
         moves = (self.identity[:, skin] - self.identity[:, skin].mean(1, keepdims=True)).reshape(
             len(self.identity), -1
         )
         # Products of skin coordinates from which the size of any identity follows without its vertices.
-        self._mean_mean = float((centred**2).sum())
-        self._mean_move = moves @ centred.ravel()
+        self._mean_mean = float((centered**2).sum())
+        self._mean_move = moves @ centered.ravel()
         self._move_move = moves @ moves.T
         self.solid = self._close()
 

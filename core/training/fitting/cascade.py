@@ -22,19 +22,21 @@ from ...lifting.face_features import POINT_CHANNELS, load_feature_network, look
 from ...lifting.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, features, unflipped_weight
 from ...template.symmetry import Mirror
 from ...template.template import HeadTemplate
-from ..data.dataset import landmarks_as_found
+from ..data.dataset import detected_landmarks
 from ..data.flip import mirrored_sample
-from ..data.shards import Sample, Shard, shard_paths
+from ..data.shards import Shard, shard_paths
+from ..face_models.face_weights import face_weights
 from ..face_models.heads import MAKEHUMAN, HeadSource
-from ..synthesis.generator import DataPaths
-from .lifter import MAKEHUMAN_WEIGHT, Pairs, ShapeBasis, face_weights, pose_correction, report
+from ..paths import DataPaths
+from ..synthesis.sample import Sample
+from .lifter import MAKEHUMAN_WEIGHT, Pairs, ShapeBasis, pose_correction, report
 
 #: How many of the template's vertices are looked at: iBUG's 68 landmarks, and others far from one another.
-PROBES = 140
+FEATURE_SITES = 140
 #: Vertices further back or down than this, metres, head frame, are not looked at.
 BEHIND, BELOW = 0.12, -0.15
 #: Share of training pairs whose landmarks are damaged as a failing detector's would be.
-DAMAGED = 0.1
+DEGRADED_FRACTION = 0.1
 #: Penalties of the ridge regressions on normalised features: the landmarks' and the outputs so far; the whole
 #: face's; those of the probes.
 PENALTIES = {"landmarks": 0.2, "whole": 1.0, "probes": 2.0}
@@ -43,7 +45,7 @@ SHARDS_A_JOB = 6
 CHUNK = 6144
 
 
-def choose_probes(template: HeadTemplate, count: int = PROBES) -> np.ndarray:
+def choose_feature_sites(template: HeadTemplate, count: int = FEATURE_SITES) -> np.ndarray:
     """(count,) int64 vertices of the skin: iBUG's landmarks, then always the one farthest from all so far."""
     triangles = template.solid_triangles
     skin = np.unique(triangles[(triangles < len(template.vertices)).all(1)])
@@ -88,7 +90,7 @@ def see(paths: DataPaths, lifter_weights: dict[str, np.ndarray], job: Job) -> li
     """What a stage sees of shards."""
     torch.set_num_threads(1)
     shards, so_far, training = job
-    heads, network = paths.heads(), load_feature_network(paths.models)
+    heads, network = HeadSource.from_paths(paths), load_feature_network(paths.models)
     lifter = LandmarkLifter(lifter_weights, heads.template, network)
     mirror = Mirror.load(paths.models)
     basis = basis_of(lifter)
@@ -150,7 +152,7 @@ def see_sample(
     head = heads.template_of(sample.source, sample.identity, sample.expression)
     doubtful = sample.source == MAKEHUMAN or sample.turned
     if rng is not None:
-        points = landmarks_as_found(sample, rng, DAMAGED)
+        points = detected_landmarks(sample, rng, DEGRADED_FRACTION)
         sample = replace(sample, landmarks=points.astype(np.float32))
     share = unflipped_weight(fit_pose(sample.landmarks.astype(np.float64), lifter.canonical))
     if share < (0.5 if rng is None else rng.random()):
@@ -281,7 +283,7 @@ def train_cascade(
     with safe_open(file, "np") as opened:
         metadata = opened.metadata() or {}
     template = HeadTemplate.load(models)
-    weights["probes"] = choose_probes(template).astype(np.int32)
+    weights["probes"] = choose_feature_sites(template).astype(np.int32)
     train_paths, held_paths = shard_paths(shards, "train"), shard_paths(shards, "eval")
     so_far: list[np.ndarray] | None = None
     held_so_far: list[np.ndarray] | None = None

@@ -2,7 +2,7 @@
 
 Shapes are expressed in principal components of the template carried over to random training heads. The loss
 is in metres: the error of the template's vertices, plus that of the pose at the distance of the face from the
-head's centre.
+head's center.
 """
 
 import itertools
@@ -19,14 +19,17 @@ from ...geometry.pose import WeakPerspectivePose, fit_pose, similarity
 from ...lifting.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, features
 from ...template.symmetry import Mirror
 from ..data.flip import mirrored_sample
-from ..data.shards import Sample, read_samples
+from ..data.shards import read_samples
+from ..face_models.face_weights import face_weights
 from ..face_models.heads import ICT, MAKEHUMAN, HeadSource
-from ..synthesis.generator import DataPaths
+from ..face_models.mesh_landmarks import face_mesh_triangles
+from ..paths import DataPaths
+from ..synthesis.sample import Sample
 
 #: How much a MakeHuman head counts beside one of ICT-FaceKit's, whose statistics come from scans of people.
 MAKEHUMAN_WEIGHT = 0.15
 #: Metres of surface error that one radian, one metre of offset and one unit of log scale stand for.
-POSE_LEVERS = np.array([0.08, 0.08, 0.08, 1.0, 1.0, 0.1])
+POSE_LEVERS_M = np.array([0.08, 0.08, 0.08, 1.0, 1.0, 0.1])
 
 
 #: The last features, which come from the focal length: the perspective and the direction of the head.
@@ -51,24 +54,16 @@ class ShapeBasis:
         return offset.reshape(len(offset), -1) @ self.components.reshape(len(self.components), -1).T
 
 
-def face_weights(mean: np.ndarray) -> np.ndarray:
-    """(V,) weights of the template's vertices, sum 1: the face counts eight times the back of the head."""
-    front = 1 / (1 + np.exp((mean[:, 1] - 0.045) / 0.012))
-    height = 1 / (1 + np.exp((-0.135 - mean[:, 2]) / 0.008))
-    weight = 0.125 + front * height
-    return weight / weight.sum()
-
-
 def build_basis(vertices: np.ndarray, count: int) -> ShapeBasis:
     """Principal components of heads (N, V, 3) float32, head frame, metres."""
     mean = vertices.mean(0)
     weight = face_weights(mean)
     root = np.sqrt(weight)[:, None]
-    centred = ((vertices - mean) * root).reshape(len(vertices), -1)
+    centered = ((vertices - mean) * root).reshape(len(vertices), -1)
     # The Gram matrix is small: heads are fewer than coordinates.
-    values, vectors = np.linalg.eigh(centred @ centred.T)
+    values, vectors = np.linalg.eigh(centered @ centered.T)
     top = np.argsort(values)[::-1][:count]
-    components = (vectors[:, top].T @ centred) / np.sqrt(values[top])[:, None]
+    components = (vectors[:, top].T @ centered) / np.sqrt(values[top])[:, None]
     components = components.reshape(count, -1, 3) / root
     return ShapeBasis(mean, components.astype(np.float32), weight.astype(np.float32))
 
@@ -140,13 +135,13 @@ def features_of(sample: Sample, canonical: np.ndarray) -> tuple[np.ndarray, np.n
     )
 
 
-def normalisation(pairs: Pairs) -> dict[str, np.ndarray]:
+def normalization(pairs: Pairs) -> dict[str, np.ndarray]:
     """Means and scales of inputs and outputs; all shape coefficients share one scale: errors stay in
     metres.
     """
     scale = np.maximum(pairs.x.std(0), 0.05)
     shape = np.sqrt((pairs.y[:, POSE_OUTPUTS:].var(0)).sum())
-    out_scale = np.concatenate([shape / POSE_LEVERS, np.full(pairs.y.shape[1] - POSE_OUTPUTS, shape)])
+    out_scale = np.concatenate([shape / POSE_LEVERS_M, np.full(pairs.y.shape[1] - POSE_OUTPUTS, shape)])
     return {
         "input_mean": pairs.x.mean(0),
         "input_scale": scale,
@@ -193,7 +188,8 @@ def fit_mlp(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, epochs * batches)
     tx, ty, tw = (torch.from_numpy(v) for v in (x, y, sample_weight))
     hx, hy, hw = (torch.from_numpy(v) for v in held)
-    best, kept = float("inf"), [(layer.weight, layer.bias) for layer in layers]
+    best = float("inf")
+    kept: list[tuple[torch.Tensor, torch.Tensor]] = [(layer.weight, layer.bias) for layer in layers]
     for _ in range(epochs):
         net.train()
         order = torch.randperm(len(x))
@@ -279,21 +275,11 @@ def lifter_weights(
     return {name: np.ascontiguousarray(value) for name, value in weights.items()}
 
 
-def face_mesh_triangles() -> np.ndarray:
-    """(852, 3) int32 triangles of MediaPipe's face mesh, whose tessellation lists three edges a triangle."""
-    from mediapipe.tasks.python.vision import FaceLandmarksConnections
-
-    edges = FaceLandmarksConnections.FACE_LANDMARKS_TESSELATION
-    return np.array(
-        [[edges[i].start, edges[i + 1].start, edges[i + 2].start] for i in range(0, len(edges), 3)], np.int32
-    )
-
-
 def train_lifter(paths: DataPaths, shards: Path, models: Path, components: int = 100) -> Iterator[str]:
     """Fit the basis, the ridge and the MLP; write the better to the models folder; yield lines of report."""
     from safetensors.numpy import save_file
 
-    heads = paths.heads()
+    heads = HeadSource.from_paths(paths)
     rng = np.random.default_rng(0)
     drawn = []
     for i in range(2500):
@@ -308,7 +294,7 @@ def train_lifter(paths: DataPaths, shards: Path, models: Path, components: int =
     train = collect(shards, "train", heads, basis, canonical, Mirror.load(models))
     held = collect(shards, "eval", heads, basis, canonical)
     yield f"{len(train.x)} pairs (each picture twice, once mirrored), {len(held.x)} held out"
-    norms = normalisation(train)
+    norms = normalization(train)
     x, hx = ((p.x - norms["input_mean"]) / norms["input_scale"] for p in (train, held))
     y, hy = ((p.y - norms["output_mean"]) / norms["output_scale"] for p in (train, held))
 

@@ -181,6 +181,6 @@ def volume_loss(
     factor; voxels are then larger.
 
     Returns the loss and its parts (3,): cross-entropy per BAND_VOXELS, mean absolute error of the front
-    depth in voxels, error of the depth's differences between neighbouring rays.
+    depth in voxels, error of the depth's differences between neighboring rays.
     """
     return _VolumeLoss.apply(delta, template, target, rays, weights)

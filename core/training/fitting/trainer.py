@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from ...volume.network import NetworkConfig, VolumeRegressionNetwork
 from ..data.dataset import DropRates, ShardDataset, TargetBuilder
-from ..synthesis.generator import DataPaths
+from ..paths import DataPaths
 from .loss import LossWeights, volume_loss
 
 LOG_FIELDS = ("step", "hours", "rate", "loss", "occupancy", "depth_voxels", "normal")
@@ -46,7 +46,7 @@ def learning_rate(config: TrainConfig, share: float) -> float:
     return config.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def descend(
+def training_step(
     loss: torch.Tensor,
     network: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -67,7 +67,9 @@ class Trainer:
         self.folder, self.config = Path(folder), config
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
-        self.network = VolumeRegressionNetwork(config.network).to(memory_format=torch.channels_last)
+        self.network = VolumeRegressionNetwork(config.network)
+        # torch declares no `memory_format` for modules.
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = torch.optim.swa_utils.AveragedModel(
             self.network,
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average),
@@ -120,7 +122,7 @@ class Trainer:
         with torch.autocast("cpu", torch.bfloat16):
             delta = self.network(inputs)
         loss, parts = volume_loss(delta, batch["template"], batch["target"], batch["rays"], self.config.loss)
-        descend(loss, self.network, self.optimizer, self.averaged)
+        training_step(loss, self.network, self.optimizer, self.averaged)
         self.step += 1
         return float(loss.detach()), parts.tolist()
 
@@ -167,8 +169,9 @@ def train_network(
     A new run begins with the weights of `start`, if given.
     """
     from ...lifting.lifter import LandmarkLifter
+    from ..face_models.heads import HeadSource
 
-    heads = paths.heads()
+    heads = HeadSource.from_paths(paths)
     lifter = LandmarkLifter.from_pretrained(paths.models, heads.template)
     trainer = Trainer(folder, config)
     if start and trainer.step == 0:

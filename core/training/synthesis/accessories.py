@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .textures import HAIR_COLOURS
+from .texture_library import HAIR_COLORS
 
 #: Middle of the skull: shells grow away from it.
-SKULL_CENTRE = np.array([0.0, 0.068, 0.02], np.float32)
+SKULL_CENTER = np.array([0.0, 0.068, 0.02], np.float32)
 #: How far back (y), and the height of the average hairline there: forehead, temple, sideburn, over the ear,
 #: nape.
 _LINE_Y = np.array([0.0, 0.02, 0.05, 0.06, 0.1, 0.115, 0.13])
@@ -68,7 +68,7 @@ class Garment:
 
 @dataclass(frozen=True)
 class Patterns:
-    """Grey patterns to be coloured: cloth, (S, S) uint8 each, and strands of hair that run down the atlas and
+    """Gray patterns to be colored: cloth, (S, S) uint8 each, and strands of hair that run down the atlas and
     wrap.
     """
 
@@ -77,26 +77,26 @@ class Patterns:
 
     @classmethod
     def make(cls, rng: np.random.Generator, count: int = 40) -> "Patterns":
-        """A fixed set of patterns; pictures differ by their colours and by where they lie."""
+        """A fixed set of patterns; pictures differ by their colors and by where they lie."""
         sizes = ((0.8, 20.0), (1.2, 8.0), (1.5, 2.5), (2.5, 12.0))
         return cls(tuple(_cloth(rng) for _ in range(count)), tuple(_strands(rng, *s) for s in sizes))
 
     def dye_cloth(self, rng: np.random.Generator) -> np.ndarray:
-        """(S, S, 3) uint8 sRGB: cloth in random colours."""
+        """(S, S, 3) uint8 sRGB: cloth in random colors."""
         one, two = (_dull(rng.uniform(10, 245, 3), rng.beta(1.2, 1.6)) for _ in range(2))
         return _dye(self.cloth[rng.integers(len(self.cloth))], one, two)
 
     def dye_hair(self, rng: np.random.Generator) -> np.ndarray:
-        """(S, S, 3) uint8 sRGB: hair of a random colour."""
-        colour = HAIR_COLOURS[rng.choice(len(HAIR_COLOURS), p=[0.3, 0.22, 0.15, 0.1, 0.07, 0.11, 0.05])]
-        colour = colour * rng.uniform(0.7, 1.2)
+        """(S, S, 3) uint8 sRGB: hair of a random color."""
+        color = HAIR_COLORS[rng.choice(len(HAIR_COLORS), p=[0.3, 0.22, 0.15, 0.1, 0.07, 0.11, 0.05])]
+        color = color * rng.uniform(0.7, 1.2)
         spread = rng.uniform(0.3, 0.9)
         strand = self.strands[rng.integers(len(self.strands))]
-        return _dye(strand, colour * (1 - spread) + 2, colour * (1 + spread) + 6)
+        return _dye(strand, color * (1 - spread) + 2, color * (1 + spread) + 6)
 
 
-def _dull(colour: np.ndarray, share: float) -> np.ndarray:
-    return colour * share + colour.mean() * (1 - share)
+def _dull(color: np.ndarray, share: float) -> np.ndarray:
+    return color * share + color.mean() * (1 - share)
 
 
 def _dye(pattern: np.ndarray, dark: np.ndarray, light: np.ndarray) -> np.ndarray:
@@ -162,7 +162,7 @@ def _shell(
 def hair(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns) -> Garment:
     """Short to long hair, straight to curly, with a random hairline. head: (V, 3) vertices of the head."""
     p = head[skin.vertices]
-    away = p - SKULL_CENTRE
+    away = p - SKULL_CENTER
     direction = away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
     x, y, z = p.T
     ragged = _waves(rng, direction, rng.uniform(4, 14))
@@ -186,8 +186,8 @@ def hair(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: P
         wide = 0.078 + 0.6 * thick + np.clip(-z, 0, 0.2) * rng.uniform(-0.05, 0.3)
         target = np.maximum(radius, wide * (1 + 0.4 * curls))
         stretch = (target / np.maximum(radius, 1e-3))[:, None]
-        centre = np.array([0.0, 0.065, 0.0], np.float32)
-        curtain = centre + (p - centre) * np.concatenate([stretch, stretch, np.ones_like(stretch)], 1)
+        center = np.array([0.0, 0.065, 0.0], np.float32)
+        curtain = center + (p - center) * np.concatenate([stretch, stretch, np.ones_like(stretch)], 1)
         falls = np.minimum((angle - opening) * 0.08, np.minimum(line + 0.03 - z, z + length - 0.02 * ragged))
         # From the cap to the curtain over three centimetres of height.
         share = np.clip((line + 0.03 - z) / 0.03, 0, 1)[:, None]
@@ -201,7 +201,7 @@ def hair(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: P
 def hat(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns) -> list[Garment]:
     """A knitted cap, or a cap with a peak."""
     p = head[skin.vertices]
-    away = p - SKULL_CENTRE
+    away = p - SKULL_CENTER
     direction = away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
     height = rng.uniform(0.03, 0.07)
     tilt = rng.uniform(-0.5, 0.15)
@@ -234,7 +234,7 @@ def hat(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Pa
 def scarf(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns) -> Garment:
     """A headscarf or hood: everything but the face, or but the face and the neck."""
     p = head[skin.vertices]
-    away = p - SKULL_CENTRE
+    away = p - SKULL_CENTER
     direction = away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
     folds = _waves(rng, direction, rng.uniform(6, 25))
     neck = rng.random() < 0.7
@@ -243,9 +243,9 @@ def scarf(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: 
         cover = np.minimum(cover, np.maximum(p[:, 2] + 0.06, p[:, 1] - 0.06))
     radius = np.hypot(p[:, 0], p[:, 1] - 0.065)[:, None]
     wide = np.maximum(radius, np.where(p[:, 2] > -0.13, 0.08, 0.02)[:, None])
-    centre = np.array([0.0, 0.065, 0.0], np.float32)
+    center = np.array([0.0, 0.065, 0.0], np.float32)
     stretch = np.where((p[:, 2:] < 0.03) & (p[:, 1:2] > 0.0), wide / np.maximum(radius, 1e-3), 1.0)
-    moved = centre + (p - centre) * np.concatenate([stretch, stretch, np.ones_like(stretch)], 1)
+    moved = center + (p - center) * np.concatenate([stretch, stretch, np.ones_like(stretch)], 1)
     thick = rng.uniform(0.004, 0.025) * (1 + 0.35 * folds)
     return _shell(skin, moved + direction * thick[:, None], cover, patterns.dye_cloth(rng), 0.0, 0.95)
 

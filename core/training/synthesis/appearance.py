@@ -14,20 +14,20 @@ from ..rasterize import zbuffer
 from . import accessories as worn
 from . import occluders
 from .backgrounds import background, plain
-from .degradations import damage
+from .degradations import degrade
 from .lighting import LightLibrary
 from .render import Buffers, vertex_normals
 from .shading import shade
-from .textures import Split, TextureLibrary, encode, fetch
+from .texture_library import Split, TextureLibrary, encode, fetch
 
 #: How often a head wears hair, a scarf or a hat (it has what its skin texture shows otherwise), and what is
 #: drawn over it.
-HAIR_SHARE, SCARF_SHARE, HAT_SHARE, SHOULDERS_SHARE = 0.5, 0.07, 0.1, 0.75
+HAIR_FRACTION, SCARF_FRACTION, HAT_FRACTION, SHOULDERS_FRACTION = 0.5, 0.07, 0.1, 0.75
 #: Linear brightness that automatic exposure aims at.
 FACE_BRIGHTNESS = 0.22
 #: How often clay stands before a plain wall.
-PLAIN_SHARE = 0.6
-GLASSES_SHARE, WISPS_SHARE, HAND_SHARE, THING_SHARE = 0.2, 0.12, 0.05, 0.05
+PLAIN_FRACTION = 0.6
+GLASSES_FRACTION, WISPS_FRACTION, HAND_FRACTION, OBJECT_FRACTION = 0.2, 0.12, 0.05, 0.05
 
 
 @numba.njit(cache=True, fastmath=True)
@@ -80,7 +80,7 @@ def _overlay(
 
 
 @dataclass(frozen=True)
-class Wearer:
+class DressedHead:
     """A head to dress: its vertices (V, 3) float32, head frame, metres; its pose; its skin from
     `Appearance.skin`.
     """
@@ -117,13 +117,13 @@ class Appearance:
         """Random hair, hats, scarves and clothes for a head, vertices (V, 3) float32, head frame, metres."""
         worn_now = []
         kind = rng.random()
-        if kind < HAIR_SHARE:
+        if kind < HAIR_FRACTION:
             worn_now.append(worn.hair(rng, skin, head, self.patterns))
-        elif kind < HAIR_SHARE + SCARF_SHARE:
+        elif kind < HAIR_FRACTION + SCARF_FRACTION:
             worn_now.append(worn.scarf(rng, skin, head, self.patterns))
-        if not HAIR_SHARE < kind < HAIR_SHARE + SCARF_SHARE and rng.random() < HAT_SHARE:
+        if not HAIR_FRACTION < kind < HAIR_FRACTION + SCARF_FRACTION and rng.random() < HAT_FRACTION:
             worn_now += worn.hat(rng, skin, head, self.patterns)
-        if rng.random() < SHOULDERS_SHARE:
+        if rng.random() < SHOULDERS_FRACTION:
             worn_now.append(worn.shoulders(rng, self.patterns))
         return worn_now
 
@@ -134,15 +134,15 @@ class Appearance:
         camera: Camera,
         eye_parts: tuple[int, ...] = (7, 8),
         split: Split = "train",
-        wearer: Wearer | None = None,
+        dressed: DressedHead | None = None,
         flawed: bool = True,
         clay: bool = False,
     ) -> np.ndarray:
         """(H, W, 3) uint8 sRGB picture of a drawn head.
 
-        camera: in the pixels of the buffers. eye_parts: the values of buffers.part that are eyeballs. wearer:
+        camera: in the pixels of the buffers. eye_parts: values of buffers.part that are eyeballs. dressed:
         the head again, to dress it; what is worn hides the head but leaves `buffers` as they are. flawed:
-        whether to add what cameras do to pictures. clay: everything of one colour and matte, as sculptures
+        whether to add what cameras do to pictures. clay: everything of one color and matte, as sculptures
         and scans without texture are.
         """
         light = self.lights.sample(rng, split)
@@ -150,24 +150,24 @@ class Appearance:
         albedo = fetch(texture, buffers.uv, buffers.mask)
         depth, normals = buffers.depth.copy(), buffers.normals.copy()
         gloss = np.isin(buffers.part, eye_parts).astype(np.float32)
-        if wearer is not None:
-            for garment in self.garments(rng, wearer.skin, wearer.head):
-                self._put_on(garment, wearer.pose, camera, depth, normals, albedo, gloss)
+        if dressed is not None:
+            for garment in self.garments(rng, dressed.skin, dressed.head):
+                self._draw_garment(garment, dressed.pose, camera, depth, normals, albedo, gloss)
         if clay:
             albedo[:] = _clay(rng)
             gloss[:] = -rng.uniform(0.3, 1)
-        centre = (camera.cx, camera.cy)
-        linear = shade(albedo, normals, depth, light, rng, camera.focal_px, centre, gloss)
-        if clay and rng.random() < PLAIN_SHARE:
+        center = (camera.cx, camera.cy)
+        linear = shade(albedo, normals, depth, light, rng, camera.focal_px, center, gloss)
+        if clay and rng.random() < PLAIN_FRACTION:
             behind = plain(rng, depth.shape[0])
         else:
             behind = background(rng, depth.shape[0], split, self.lights, self.textures, light)
         rgb = composite(encode(linear, _exposure(rng, linear, buffers.mask)), behind, depth > 0)
-        if wearer is not None and not clay:
-            self._cover(rng, rgb, depth, wearer, camera, texture)
-        return damage(rgb, rng) if flawed else rgb
+        if dressed is not None and not clay:
+            self._draw_occluders(rng, rgb, depth, dressed, camera, texture)
+        return degrade(rgb, rng) if flawed else rgb
 
-    def _put_on(
+    def _draw_garment(
         self,
         garment: worn.Garment,
         pose: HeadPose,
@@ -204,23 +204,23 @@ class Appearance:
         np.copyto(albedo, fetch(garment.texture, uv, mask), where=mask[..., None])
         gloss[mask] = -garment.matte
 
-    def _cover(
+    def _draw_occluders(
         self,
         rng: np.random.Generator,
         rgb: np.ndarray,
         depth: np.ndarray,
-        wearer: Wearer,
+        dressed: DressedHead,
         camera: Camera,
         texture: np.ndarray,
     ) -> None:
         """Glasses, wisps, hands and things over the picture, in place, each now and then."""
-        pose = wearer.pose
+        pose = dressed.pose
         scale = camera.focal_px / float(pose.head_to_camera(HEAD_CENTRE)[2])
-        if rng.random() < GLASSES_SHARE:
-            occluders.glasses(rng, rgb, depth, wearer.head, pose, camera)
-        if rng.random() < WISPS_SHARE:
+        if rng.random() < GLASSES_FRACTION:
+            occluders.glasses(rng, rgb, depth, dressed.head, pose, camera)
+        if rng.random() < WISPS_FRACTION:
             occluders.wisps(rng, rgb, pose, camera, scale)
-        for share, what in ((HAND_SHARE, "hand"), (THING_SHARE, "thing")):
+        for share, what in ((HAND_FRACTION, "hand"), (OBJECT_FRACTION, "thing")):
             if rng.random() >= share:
                 continue
             # Around the outline of the face more often than in its middle.
@@ -239,7 +239,7 @@ class Appearance:
 
 
 def _clay(rng: np.random.Generator) -> np.ndarray:
-    """(3,) linear colour of clay, plaster, stone, bronze, or what viewers give scans."""
+    """(3,) linear color of clay, plaster, stone, bronze, or what viewers give scans."""
     tint = np.array([1.0, rng.uniform(0.65, 1.0), rng.uniform(0.4, 1.05)])
     return rng.uniform(0.12, 0.75) * (tint if rng.random() < 0.7 else np.ones(3))
 

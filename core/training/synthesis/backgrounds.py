@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from .lighting import Light, LightLibrary
-from .textures import Split, TextureLibrary, encode
+from .texture_library import Split, TextureLibrary, encode
 
 
 def background(
@@ -44,14 +44,14 @@ def background(
 
 def plain(rng: np.random.Generator, size: int) -> np.ndarray:
     """(size, size, 3) uint8 sRGB: a studio's gradient."""
-    corners = _colour(rng) + rng.normal(0, 25, (2, 2, 1)) + rng.normal(0, 8, (2, 2, 3))
+    corners = _color(rng) + rng.normal(0, 25, (2, 2, 1)) + rng.normal(0, 8, (2, 2, 3))
     return cv2.resize(np.clip(corners, 0, 255).astype(np.uint8), (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def _clutter(rng: np.random.Generator, size: int) -> np.ndarray:
     """Boxes, lines and blobs on noise: what a room or a street amounts to when it is out of focus."""
     cells = int(rng.integers(3, 24))
-    base = _colour(rng)
+    base = _color(rng)
     small = np.clip(
         base + rng.normal(0, rng.uniform(5, 50), (cells, cells, 1)) + rng.normal(0, 12, (cells, cells, 3)),
         0,
@@ -59,19 +59,19 @@ def _clutter(rng: np.random.Generator, size: int) -> np.ndarray:
     ).astype(np.uint8)
     picture = cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC)
     for _ in range(int(rng.integers(3, 16))):
-        colour = tuple(float(c) for c in np.clip(base + rng.normal(0, 50) + rng.normal(0, 20, 3), 0, 255))
+        color = tuple(float(c) for c in np.clip(base + rng.normal(0, 50) + rng.normal(0, 20, 3), 0, 255))
         a, b = (tuple(int(v) for v in rng.integers(-size // 4, size * 5 // 4, 2)) for _ in range(2))
         kind = rng.random()
         if kind < 0.5:
-            cv2.rectangle(picture, a, b, colour, -1)
+            cv2.rectangle(picture, a, b, color, -1)
         elif kind < 0.75:
-            cv2.line(picture, a, b, colour, int(rng.integers(1, 12)))
+            cv2.line(picture, a, b, color, int(rng.integers(1, 12)))
         else:
-            cv2.circle(picture, a, int(rng.integers(3, size // 4)), colour, -1)
+            cv2.circle(picture, a, int(rng.integers(3, size // 4)), color, -1)
     return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 6))
 
 
-def _colour(rng: np.random.Generator) -> np.ndarray:
+def _color(rng: np.random.Generator) -> np.ndarray:
     """(3,) sRGB 0..255, mostly dull."""
-    colour = rng.uniform(10, 245, 3)
-    return colour.mean() + (colour - colour.mean()) * rng.beta(1.2, 2.0)
+    color = rng.uniform(10, 245, 3)
+    return color.mean() + (color - color.mean()) * rng.beta(1.2, 2.0)

@@ -1,29 +1,10 @@
 """Random cameras and poses, and the compact record of one training picture."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ...geometry.frames import FRONTAL, HEAD_CENTRE, Camera, HeadPose
-
-#: Side of a training picture, pixels.
-PICTURE = 320
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A head before a camera. assumed_focal_px: what the reconstruction will be told or guess of the focal
-    length.
-    """
-
-    camera: Camera
-    pose: HeadPose
-    assumed_focal_px: float
-
-    @property
-    def assumed_camera(self) -> Camera:
-        return Camera(self.assumed_focal_px, self.camera.cx, self.camera.cy)
+from .sample import PICTURE_SIZE, Scene
 
 
 def head_rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
@@ -47,11 +28,12 @@ def sample_scene(rng: np.random.Generator, max_yaw: float = 90.0, far: float = 0
     distance = np.exp(rng.uniform(np.log(0.35), np.log(4.0)))
     scale = rng.uniform(620, 900) if rng.random() < 0.85 else rng.uniform(280, 620)
     focal = scale * distance
-    centre = (PICTURE - 1) / 2 + rng.normal(0, 10, 2)
-    # The picture is a window of a larger photo: its optical centre lies elsewhere, up to some 15 degrees
+    center = (PICTURE_SIZE - 1) / 2 + rng.normal(0, 10, 2)
+    # The picture is a window of a larger photo: its optical center lies elsewhere, up to some 15 degrees
     # away.
     away = np.tan(np.radians(np.clip(rng.normal(0, 5, 2), -15, 15))) * focal
-    camera = Camera(focal, *(centre - away), source="exif")
+    x, y = center - away
+    camera = Camera(focal, float(x), float(y), source="exif")
     ray = np.append(away / focal, 1.0)
     rotation = head_rotation(yaw, pitch, roll)
     pose = HeadPose(rotation, ray * distance - rotation @ HEAD_CENTRE)

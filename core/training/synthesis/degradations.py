@@ -1,4 +1,4 @@
-"""What cameras, apps and messengers do to pictures: blur, noise, JPEG, small sizes, colour casts, grey."""
+"""What cameras, apps and messengers do to pictures: blur, noise, JPEG, small sizes, color casts, gray."""
 
 import cv2
 import numpy as np
@@ -34,9 +34,9 @@ def _noise(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     # OpenCV's generator is many times faster than numpy's; it is seeded from ours.
     cv2.setRNGSeed(int(rng.integers(1 << 31)))
     if rng.random() < 0.3:
-        grey = np.empty((height, width), np.int16)
-        cv2.randn(grey, spread[0][:1], spread[1][:1])
-        noise[:] = grey[..., None]
+        gray = np.empty((height, width), np.int16)
+        cv2.randn(gray, spread[0][:1], spread[1][:1])
+        noise[:] = gray[..., None]
     else:
         cv2.randn(noise, *spread)
     if rng.random() < 0.4:
@@ -66,14 +66,14 @@ def _vignette(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return cv2.multiply(rgb, cv2.merge([fall] * 3), dtype=cv2.CV_8U)
 
 
-def _grey(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _gray(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     weights = rng.dirichlet([3.0, 6.0, 2.0])
-    grey = (rgb @ weights.astype(np.float32))[..., None]
+    gray = (rgb @ weights.astype(np.float32))[..., None]
     tint = np.array([1.08, 1.0, 0.84]) if rng.random() < 0.15 else np.ones(3)
-    return np.clip(grey * tint, 0, 255).astype(np.uint8)
+    return np.clip(gray * tint, 0, 255).astype(np.uint8)
 
 
-def damage(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def degrade(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(H, W, 3) uint8 sRGB -> the same size: each flaw at random, in the order in which cameras make them."""
     steps = (
         (0.25, _vignette),
@@ -81,7 +81,7 @@ def damage(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         (0.25, _resample),
         (0.55, _noise),
         (0.75, _tone),
-        (0.10, _grey),
+        (0.10, _gray),
         (0.55, _jpeg),
     )
     for share, step in steps:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import PhotobustError
 from ...geometry.spherical_harmonics import sh_basis
-from .textures import Split
+from .texture_library import Split
 
 #: Panoramas kept for evaluation (positions in the file's sorted order).
 EVAL_PANORAMAS = (3, 9, 15)
@@ -36,13 +36,13 @@ def panorama_directions(height: int, width: int) -> np.ndarray:
 @dataclass(frozen=True)
 class Light:
     """Light in the camera frame. coefficients (9, 3): what a white matte surface reflects, by its normal;
-    key_direction (3,) towards the key light and key_colour (3,) what it adds to a matte white surface facing
+    key_direction (3,) towards the key light and key_color (3,) what it adds to a matte white surface facing
     it; rotation (3, 3): panorama -> camera; panorama: its index, -1 for none.
     """
 
     coefficients: np.ndarray
     key_direction: np.ndarray
-    key_colour: np.ndarray
+    key_color: np.ndarray
     rotation: np.ndarray
     panorama: int
 
@@ -72,7 +72,7 @@ class LightLibrary:
         sin = np.sin((np.arange(height) + 0.5) / height * np.pi)[:, None]
         area = np.broadcast_to(sin * (np.pi / height) * (2 * np.pi / width), (height, width))
         basis = sh_basis(directions)
-        coefficients, keys, colours = [], [], []
+        coefficients, keys, colors = [], [], []
         for i, picture in enumerate(pictures):
             luminance = picture @ np.array([0.25, 0.6, 0.15], np.float32)
             level = _KEY_LEVEL * float((luminance * area).sum() / area.sum())
@@ -82,11 +82,11 @@ class LightLibrary:
             pictures[i] = soft * share + luminance[..., None] * share * (1 - share)
             radiance = np.einsum("hwk,hwc,hw->kc", basis, soft, area)
             coefficients.append(radiance * _COSINE_LOBE[:, None])
-            centre = (directions * (sharp.mean(-1) * area)[..., None]).sum((0, 1))
-            length = np.linalg.norm(centre)
-            keys.append(centre / length if length > 1e-6 else np.array([0.0, -1.0, 0.0]))
-            colours.append((sharp * area[..., None]).sum((0, 1)) / np.pi)
-        return cls(pictures, np.array(coefficients), np.array(keys), np.array(colours), names)
+            center = (directions * (sharp.mean(-1) * area)[..., None]).sum((0, 1))
+            length = np.linalg.norm(center)
+            keys.append(center / length if length > 1e-6 else np.array([0.0, -1.0, 0.0]))
+            colors.append((sharp * area[..., None]).sum((0, 1)) / np.pi)
+        return cls(pictures, np.array(coefficients), np.array(keys), np.array(colors), names)
 
     def indices(self, split: Split) -> np.ndarray:
         """Panoramas of a split."""
@@ -94,36 +94,36 @@ class LightLibrary:
         return np.flatnonzero(held if split == "eval" else ~held)
 
     def sample(self, rng: np.random.Generator, split: Split = "train") -> Light:
-        """A panorama turned at random about the vertical and a little about the rest, exposure and colour
+        """A panorama turned at random about the vertical and a little about the rest, exposure and color
         evened out.
         """
         index = int(rng.choice(self.indices(split)))
         rotation = _turn(rng.uniform(0, 2 * np.pi), rng.normal(0, 0.2), rng.normal(0, 0.1))
         coefficients = rotate_harmonics(self.coefficients[index], rotation)
         key = rotation @ self.key_directions[index]
-        colour = self.key_colours[index] * rng.choice([0.0, 0.5, 1.0, 1.0])
+        color = self.key_colours[index] * rng.choice([0.0, 0.5, 1.0, 1.0])
         kind = rng.random()
         if kind < 0.3:  # a lamp or window in front of or beside the face
             key = np.array([rng.uniform(-1.2, 1.2), rng.uniform(-1.2, 0.3), -rng.uniform(0.1, 1.2)])
             warm = np.array([1.0, 0.9, 0.78]) if rng.random() < 0.5 else np.array([0.95, 1.0, 1.05])
-            colour = warm * rng.uniform(0.1, 1.5) * float(coefficients[0].mean()) * 0.28
+            color = warm * rng.uniform(0.1, 1.5) * float(coefficients[0].mean()) * 0.28
         elif kind < 0.37:  # a flash at the camera
             key = np.array([rng.uniform(-0.1, 0.1), rng.uniform(-0.2, 0.0), -1.0])
-            colour = np.ones(3) * rng.uniform(0.5, 2.5) * float(coefficients[0].mean()) * 0.28
+            color = np.ones(3) * rng.uniform(0.5, 2.5) * float(coefficients[0].mean()) * 0.28
         key = key / np.linalg.norm(key)
         # Even out what a face turned to the camera would receive, as an automatic exposure does.
         views = np.array([[0, 0, -1], [0.6, 0, -0.8], [-0.6, 0, -0.8], [0, -0.6, -0.8], [0, 0.5, -0.866]])
-        received = (sh_basis(views) @ coefficients).clip(0) + np.clip(views @ key, 0, None)[:, None] * colour
+        received = (sh_basis(views) @ coefficients).clip(0) + np.clip(views @ key, 0, None)[:, None] * color
         mean = received.mean(0) + 1e-6
         white = (mean / mean.mean()) ** -rng.uniform(0.3, 1.0)
         gain = np.exp(rng.normal(0, 0.25)) / mean.mean() * white
-        colour = (
-            colour * 0.6 + colour.mean() * 0.4
+        color = (
+            color * 0.6 + color.mean() * 0.4
         )  # a setting sun tints less than a camera's white balance takes out
         return Light(
             (coefficients * gain).astype(np.float32),
             key.astype(np.float32),
-            (colour * gain).astype(np.float32),
+            (color * gain).astype(np.float32),
             rotation.astype(np.float32),
             index,
         )
@@ -155,16 +155,16 @@ def _turn(yaw: float, pitch: float, roll: float) -> np.ndarray:
     return about_z @ about_x @ about_y
 
 
-def _probe_directions() -> np.ndarray:
+def _sample_directions() -> np.ndarray:
     i = np.arange(40) + 0.5
     z, phi = 1 - 2 * i / 40, i * np.pi * (3 - np.sqrt(5))
     return np.stack([np.sqrt(1 - z * z) * np.cos(phi), np.sqrt(1 - z * z) * np.sin(phi), z], 1)
 
 
-_PROBES = _probe_directions()
-_PROBE_INVERSE = np.linalg.pinv(sh_basis(_PROBES))
+_SAMPLE_DIRECTIONS = _sample_directions()
+_SAMPLE_INVERSE = np.linalg.pinv(sh_basis(_SAMPLE_DIRECTIONS))
 
 
 def rotate_harmonics(coefficients: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     """(9, C) of the function turned by rotation (3, 3): g(d) = f(rotation^T d). Exact for orders up to 2."""
-    return _PROBE_INVERSE @ (sh_basis(_PROBES @ rotation) @ coefficients)
+    return _SAMPLE_INVERSE @ (sh_basis(_SAMPLE_DIRECTIONS @ rotation) @ coefficients)

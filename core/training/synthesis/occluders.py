@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ...geometry.frames import Camera, HeadPose
-from .textures import HAIR_COLOURS
+from .texture_library import HAIR_COLORS
 
 _SHIFT = 4  # OpenCV draws with sixteenths of a pixel
 
@@ -25,8 +25,8 @@ def _fill(layer: np.ndarray, points: np.ndarray, value: int = 255) -> None:
     cv2.fillPoly(layer, [_fixed(points)], (value,), cv2.LINE_AA, _SHIFT)
 
 
-def blend(rgb: np.ndarray, colour: np.ndarray, alpha: np.ndarray) -> None:
-    """Blend a colour (3,) or picture into rgb (H, W, 3) uint8 with alpha (H, W) uint8, in place, in alpha's
+def blend(rgb: np.ndarray, color: np.ndarray, alpha: np.ndarray) -> None:
+    """Blend a color (3,) or picture into rgb (H, W, 3) uint8 with alpha (H, W) uint8, in place, in alpha's
     box.
     """
     x, y, w, h = cv2.boundingRect(alpha)
@@ -34,7 +34,7 @@ def blend(rgb: np.ndarray, colour: np.ndarray, alpha: np.ndarray) -> None:
         return
     box = (slice(y, y + h), slice(x, x + w))
     a = alpha[box].astype(np.float32)[..., None] / 255
-    paint = colour[box] if np.ndim(colour) == 3 else np.asarray(colour, np.float32)
+    paint = color[box] if np.ndim(color) == 3 else np.asarray(color, np.float32)
     rgb[box] = np.clip(rgb[box] * (1 - a) + paint * a + 0.5, 0, 255).astype(np.uint8)
 
 
@@ -85,8 +85,8 @@ def glasses(
     thick = rng.uniform(0.0012, 0.0045) * scale
     dark = rng.random() < 0.35
     lens_alpha = rng.uniform(0.6, 0.97) if dark else rng.uniform(0.0, 0.18)
-    lens_colour = rng.uniform(5, 60, 3) if dark else rng.uniform(150, 255, 3)
-    frame_colour = rng.uniform(5, 60, 3) if rng.random() < 0.7 else rng.uniform(40, 220, 3)
+    lens_color = rng.uniform(5, 60, 3) if dark else rng.uniform(150, 255, 3)
+    frame_color = rng.uniform(5, 60, 3) if rng.random() < 0.7 else rng.uniform(40, 220, 3)
     layer = np.zeros(rgb.shape[:2], np.uint8)
     for lens in lenses:
         points = pose.head_to_camera(lens)
@@ -95,7 +95,7 @@ def glasses(
     # Lenses never cover what lies well in front of them.
     plane = float(pose.head_to_camera(np.array([0.0, y0, height]))[2])
     layer[(depth > 0) & (depth < plane - 0.03)] = 0
-    blend(rgb, lens_colour, layer)
+    blend(rgb, lens_color, layer)
     layer[:] = 0
     for line in polylines:
         points = pose.head_to_camera(line)
@@ -104,7 +104,7 @@ def glasses(
         for i in range(len(line) - 1):
             if not (hidden[i] or hidden[i + 1]):
                 _stroke(layer, flat[i : i + 2], thick)
-    blend(rgb, frame_colour, layer)
+    blend(rgb, frame_color, layer)
 
 
 def _hidden(points: np.ndarray, depth: np.ndarray, camera: Camera) -> np.ndarray:
@@ -118,7 +118,7 @@ def _hidden(points: np.ndarray, depth: np.ndarray, camera: Camera) -> np.ndarray
 
 def wisps(rng: np.random.Generator, rgb: np.ndarray, pose: HeadPose, camera: Camera, scale: float) -> None:
     """Strands of hair that fall over the face, in place; scale: px per metre at the head."""
-    colour = HAIR_COLOURS[rng.integers(len(HAIR_COLOURS))] * rng.uniform(0.7, 1.2)
+    color = HAIR_COLORS[rng.integers(len(HAIR_COLORS))] * rng.uniform(0.7, 1.2)
     layer = np.zeros(rgb.shape[:2], np.uint8)
     side = rng.choice([-1, 1])
     s = np.linspace(0, 1, 12)[:, None]
@@ -131,11 +131,11 @@ def wisps(rng: np.random.Generator, rgb: np.ndarray, pose: HeadPose, camera: Cam
         line = start * (1 - s) + end * s + bend * np.sin(np.pi * s)
         flat = camera.project(pose.head_to_camera(line))
         _stroke(layer, flat, rng.uniform(0.0005, 0.0025) * scale, int(rng.uniform(90, 255)))
-    blend(rgb, colour, layer)
+    blend(rgb, color, layer)
 
 
-def hand(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float, colour: np.ndarray) -> None:
-    """A hand of skin colour (3,) near the point `at` (x, y) px, in place: palm and fingers, softly shaded."""
+def hand(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float, color: np.ndarray) -> None:
+    """A hand of skin color (3,) near the point `at` (x, y) px, in place: palm and fingers, softly shaded."""
     layer = np.zeros(rgb.shape[:2], np.uint8)
     angle = rng.uniform(0, 2 * np.pi)
     along = np.array([np.cos(angle), np.sin(angle)])
@@ -163,13 +163,13 @@ def hand(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float
     # Rounder: darker where the layer's edge is near.
     inner = cv2.GaussianBlur(layer, (0, 0), max(0.6, 0.3 * width)).astype(np.float32) / 255
     inner *= 1 - cv2.GaussianBlur(shade, (0, 0), 0.7).astype(np.float32) / 400
-    blend(rgb, np.asarray(colour, np.float32) * (0.45 + 0.6 * inner[..., None]), layer)
+    blend(rgb, np.asarray(color, np.float32) * (0.45 + 0.6 * inner[..., None]), layer)
 
 
 def thing(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float) -> None:
     """A microphone, telephone, cup or other plain thing near the point `at` (x, y) px, in place."""
     layer = np.zeros(rgb.shape[:2], np.uint8)
-    colour = rng.uniform(5, 90, 3) if rng.random() < 0.6 else rng.uniform(20, 240, 3)
+    color = rng.uniform(5, 90, 3) if rng.random() < 0.6 else rng.uniform(20, 240, 3)
     angle = np.pi / 2 + rng.normal(0, 0.5)
     along = np.array([np.cos(angle), np.sin(angle)])
     across = np.array([-along[1], along[0]])
@@ -190,4 +190,4 @@ def thing(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: floa
         half = rng.uniform(0.02, 0.07, 2) * scale
         _fill(layer, at + along * np.cos(t) * half[0] + across * np.sin(t) * half[1])
     inner = cv2.GaussianBlur(layer, (0, 0), max(0.6, 0.01 * scale)).astype(np.float32) / 255
-    blend(rgb, colour * (0.6 + 0.5 * inner[..., None]), layer)
+    blend(rgb, color * (0.6 + 0.5 * inner[..., None]), layer)

@@ -17,7 +17,7 @@ def _shade(
     gloss_map,
     sh,
     key,
-    colour,
+    color,
     focal,
     cx,
     cy,
@@ -71,9 +71,9 @@ def _shade(
                 direct = max((nl + wrap) / (1 + wrap), 0.0) * lit
                 depth = occluded if c > 0 else np.sqrt(occluded)
                 shine = specular * (0.7 + 0.5 * wet) * (1 - dry)
-                value = albedo[i, j, c] * (max(soft, 0.02) * depth + colour[c] * direct)
+                value = albedo[i, j, c] * (max(soft, 0.02) * depth + color[c] * direct)
                 value += shine * (
-                    max(gloss, 0.0) * edge * occluded + colour[c] * lobe * fresnel * max(nl, 0.0) * lit * 3
+                    max(gloss, 0.0) * edge * occluded + color[c] * lobe * fresnel * max(nl, 0.0) * lit * 3
                 )
                 out[i, j, c] = value
 
@@ -114,20 +114,20 @@ def shade(
     light: Light,
     rng: np.random.Generator,
     focal_px: float,
-    centre: tuple[float, float],
+    center: tuple[float, float],
     gloss: np.ndarray | None = None,
 ) -> np.ndarray:
     """Linear (H, W, 3) float32 picture of a surface.
 
     albedo (H, W, 3) linear float32; normals (H, W, 3) float32 unit, camera frame, towards the camera; depth
-    (H, W) float32 m, 0 where nothing; focal_px and centre (cx, cy) of the camera in these pixels; gloss (H,
+    (H, W) float32 m, 0 where nothing; focal_px and center (cx, cy) of the camera in these pixels; gloss (H,
     W): 0 on skin, 1 on wet things (eyeballs), down to -1 on matte ones.
     """
     mask = depth > 0
     half = np.ascontiguousarray(depth[::2, ::2])
     shadow: np.ndarray = np.ones(half.shape, np.float32)
-    if light.key_colour.max() > 0.02:
-        _cast(half, light.key_direction, focal_px / 2, centre[0] / 2, centre[1] / 2, 20, 0.16, shadow)
+    if light.key_color.max() > 0.02:
+        _cast(half, light.key_direction, focal_px / 2, center[0] / 2, center[1] / 2, 20, 0.16, shadow)
     size = (depth.shape[1], depth.shape[0])
     soft = cv2.GaussianBlur(shadow, (0, 0), rng.uniform(0.5, 1.6))
     lit = cv2.resize(soft, size, interpolation=cv2.INTER_LINEAR)
@@ -137,10 +137,10 @@ def shade(
     args = (
         light.coefficients,
         light.key_direction,
-        light.key_colour,
+        light.key_color,
         float(focal_px),
-        float(centre[0]),
-        float(centre[1]),
+        float(center[0]),
+        float(center[1]),
     )
     _shade(
         albedo,

@@ -1,207 +1,251 @@
-"""Makes the texture library from a folder of portraits: detect, fit, lift, and keep what was behind the
-people.
+"""Skin textures for training heads: a library lifted from portraits, endlessly varied, and purely painted
+ones.
 """
 
-import logging
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import cv2
+import numba
 import numpy as np
 
 from ...errors import PhotobustError
-from ..face_models.atlas import ATLAS_SIZE, atlas_uv
-from ..face_models.ict_facekit import FaceModel
-from ..rasterize import zbuffer
-from .portrait_fit import PortraitFit, fit_portrait
-from .texture_build import Atlas, lift_texture, push_pull
+from ..face_models.atlas import ATLAS_SIZE, SKIN_HEIGHT
 
-#: Fits whose inner landmarks err by more than this share of the distance between the outer eye corners are
-#: left out.
-MAX_ERROR = 0.028
-#: Every how many portraits one is kept for evaluation.
-HOLD_OUT = 10
-BACKGROUND_SIZE = 128
-_WORK_SIZE = 256
-_UPPER_LIP = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
-_LOWER_LIP = (375, 321, 405, 314, 17, 84, 181, 91, 146)
-_BROWS = ((70, 63, 105, 66, 107, 55, 65, 52, 53, 46), (300, 293, 334, 296, 336, 285, 295, 282, 283, 276))
-_LIDS = (
-    (33, 247, 30, 29, 27, 28, 56, 190, 133, 173, 157, 158, 159, 160, 161, 246),
-    (263, 467, 260, 259, 257, 258, 286, 414, 362, 398, 384, 385, 386, 387, 388, 466),
+Split = Literal["train", "eval"]
+#: Share of purely painted skins, and of mixes of two people.
+PROCEDURAL_FRACTION, MIX_FRACTION = 0.06, 0.5
+#: Skin tones, sRGB, from light to dark.
+_TONES = np.array(
+    [[238, 200, 180], [224, 178, 150], [198, 146, 112], [160, 108, 78], [112, 72, 50], [70, 44, 34]]
 )
-_BEARD = (
-    58,
-    172,
-    136,
-    150,
-    149,
-    176,
-    148,
-    152,
-    377,
-    400,
-    378,
-    379,
-    365,
-    397,
-    288,
-    435,
-    436,
-    426,
-    327,
-    2,
-    98,
-    206,
-    216,
-    215,
+#: Hair, sRGB: black, brown, lighter, fair, blond, gray, red.
+HAIR_COLORS = np.array(
+    [[24, 20, 18], [48, 34, 26], [86, 60, 40], [140, 104, 66], [196, 166, 116], [150, 148, 146], [96, 46, 26]]
 )
-
-#: rgb (H, W, 3) uint8 -> landmarks (478, 3) px, or None where there is no face.
-Detect = Callable[[np.ndarray], np.ndarray | None]
-
-logger = logging.getLogger(__name__)
+_LUT_SIZE = 4096
 
 
-def person_mask(model: FaceModel, fit: PortraitFit, rgb: np.ndarray) -> np.ndarray:
-    """(H, W) float32, 1 where a portrait shows the person: GrabCut that starts from the fitted head."""
-    height, width = rgb.shape[:2]
-    small = cv2.resize(rgb, (_WORK_SIZE, _WORK_SIZE), interpolation=cv2.INTER_AREA)
-    points = fit.project(model.head(fit.identity, fit.expression).vertices, width, height)
-    points[:, 0] *= _WORK_SIZE / width
-    points[:, 1] *= _WORK_SIZE / height
-    index, _, _ = zbuffer(points, model.triangles, _WORK_SIZE, _WORK_SIZE)
-    head = (index >= 0).astype(np.uint8)
-    size = float(np.sqrt(head.sum()))
-    around = cv2.dilate(head, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (int(0.7 * size) | 1,) * 2))
-    inner = cv2.erode(head, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (int(0.2 * size) | 1,) * 2))
-    labels = np.full(head.shape, cv2.GC_BGD, np.uint8)
-    labels[around > 0] = cv2.GC_PR_BGD
-    bottom = np.flatnonzero(head.any(1)).max() if head.any() else _WORK_SIZE - 1
-    labels[int(min(bottom, 0.97 * _WORK_SIZE)) :] = cv2.GC_PR_FGD
-    labels[head > 0] = cv2.GC_PR_FGD
-    labels[inner > 0] = cv2.GC_FGD
-    cv2.setRNGSeed(0)
-    try:
-        models = np.zeros((1, 65)), np.zeros((1, 65))
-        cv2.grabCut(small, labels, (0, 0, 1, 1), *models, 4, cv2.GC_INIT_WITH_MASK)
-    except cv2.error as error:  # no background sample at all: the head fills the picture
-        logger.warning("No background to tell the person from: %s", error)
-        return np.ones((height, width), np.float32)
-    sharp = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
-    mask = cv2.resize(cv2.GaussianBlur(sharp, (0, 0), 1.0), (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(mask, np.float32)
+def _linear_table() -> np.ndarray:
+    s = np.arange(256) / 255.0
+    return np.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
-def behind_person(rgb: np.ndarray, person: np.ndarray) -> np.ndarray:
-    """(BACKGROUND_SIZE, BACKGROUND_SIZE, 3) uint8: the portrait with the person filled in from around, as out
-    of focus.
+def _srgb_table() -> np.ndarray:
+    """SRGB bytes of the square root of linear values: finer in the dark, where the curve is steep."""
+    x = (np.arange(_LUT_SIZE) / (_LUT_SIZE - 1)) ** 2
+    s = np.where(x <= 0.0031308, x * 12.92, 1.055 * x ** (1 / 2.4) - 0.055)
+    return (s * 255 + 0.5).astype(np.uint8)
+
+
+LINEAR = _linear_table()
+_SRGB = _srgb_table()
+
+
+@numba.njit(cache=True, fastmath=True)
+def _encode(linear, table, gain, out):  # type: ignore[no-untyped-def]
+    top = len(table) - 1
+    for i in range(linear.shape[0]):
+        for j in range(linear.shape[1]):
+            for c in range(3):
+                x = linear[i, j, c] * gain
+                if x > 0.7:  # a soft shoulder instead of hard clipping
+                    x = 0.7 + 0.3 * (1.0 - np.exp(-(x - 0.7) / 0.3))
+                out[i, j, c] = table[int(np.sqrt(max(x, 0.0)) * top + 0.5)]
+
+
+def encode(linear: np.ndarray, gain: float = 1.0) -> np.ndarray:
+    """Linear (H, W, 3) float32 -> sRGB uint8, highlights rolled off softly."""
+    out = np.empty(linear.shape, np.uint8)
+    _encode(np.ascontiguousarray(linear, np.float32), _SRGB, np.float32(gain), out)
+    return out
+
+
+@numba.njit(cache=True, fastmath=True)
+def _fetch(texture, u, v, mask, table, out):  # type: ignore[no-untyped-def]
+    h, w = texture.shape[0], texture.shape[1]
+    for i in range(mask.shape[0]):
+        for j in range(mask.shape[1]):
+            if not mask[i, j]:
+                continue
+            x = u[i, j] * w - 0.5
+            y = min(max(v[i, j] * h - 0.5, 0.0), h - 1.001)
+            x0, y0 = int(np.floor(x)), int(y)
+            fx, fy = x - x0, y - y0
+            a, b = x0 % w, (x0 + 1) % w
+            for c in range(3):
+                top = table[texture[y0, a, c]] * (1 - fx) + table[texture[y0, b, c]] * fx
+                low = table[texture[y0 + 1, a, c]] * (1 - fx) + table[texture[y0 + 1, b, c]] * fx
+                out[i, j, c] = top * (1 - fy) + low * fy
+
+
+def fetch(texture: np.ndarray, uv: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Look an sRGB texture (S, S, 3) uint8 up at atlas coordinates uv (H, W, 2) where mask (H, W) bool is
+    set.
+
+    Returns linear (H, W, 3) float32, 0 outside the mask; u wraps.
     """
-    size = (BACKGROUND_SIZE, BACKGROUND_SIZE)
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    away = (
-        cv2.dilate(cv2.resize(person, size, interpolation=cv2.INTER_AREA), np.ones((13, 13), np.uint8)) < 0.05
-    )
-    if away.mean() < 0.05:
-        return np.clip(cv2.GaussianBlur(small, (0, 0), 12), 0, 255).astype(np.uint8)
-    return np.clip(push_pull(small, away.astype(np.float32)), 0, 255).astype(np.uint8)
-
-
-def region_masks(model: FaceModel, landmark_vertices: np.ndarray) -> dict[str, np.ndarray]:
-    """Name -> (S, S) float32 soft masks in the atlas: lips, brows, lids, beard."""
-    uv = atlas_uv(model)[landmark_vertices] * ATLAS_SIZE
-    groups = {"lips": (_UPPER_LIP + _LOWER_LIP,), "brows": _BROWS, "lids": _LIDS, "beard": (_BEARD,)}
-    masks: dict[str, np.ndarray] = {}
-    for name, rings in groups.items():
-        mask = np.zeros((ATLAS_SIZE, ATLAS_SIZE), np.uint8)
-        for ring in rings:
-            cv2.fillPoly(mask, [np.round(uv[list(ring)]).astype(np.int32)], (255,))
-        sigma = {"lips": 1.5, "brows": 2.0, "lids": 3.0, "beard": 8.0}[name]
-        masks[name] = cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), sigma)
-    masks["beard"] = masks["beard"] * (1 - masks["lips"])
-    return masks
+    out = np.zeros((*mask.shape, 3), np.float32)
+    _fetch(texture, uv[..., 0], uv[..., 1], mask, LINEAR, out)
+    return out
 
 
 @dataclass(frozen=True)
-class Portrait:
-    """A fitted portrait: rgb (H, W, 3) uint8; person (H, W) float32, 1 on the person; held_out: kept for
-    evaluation.
+class TextureLibrary:
+    """Textures (N, S, S, 3) uint8 sRGB in the atlas; low (N, S/8, S/8, 3) uint8 their low frequencies;
+    held_out (N,) bool; masks: name -> (S, S) uint8 (face, scalp, ears, lips, brows, beard, lids); noise: a
+    few (2S, 2S) float32 fields; backgrounds (N, B, B, 3) uint8: what was behind the people.
     """
 
-    name: str
-    index: int
-    rgb: np.ndarray
-    fit: PortraitFit
-    person: np.ndarray
+    textures: np.ndarray
+    low: np.ndarray
+    held_out: np.ndarray
+    masks: dict[str, np.ndarray]
+    noise: tuple[np.ndarray, ...]
+    backgrounds: np.ndarray
 
-    @property
-    def held_out(self) -> bool:
-        """Whether it is kept for evaluation."""
-        return self.index % HOLD_OUT == 0
-
-
-def fit_portraits(
-    paths: list[Path], model: FaceModel, landmark_vertices: np.ndarray, detect: Detect
-) -> list[Portrait]:
-    """Detect and fit; portraits without a face or with a bad fit are left out.
-
-    landmark_vertices: (478,) vertices of the model.
-    """
-    portraits = []
-    for index, path in enumerate(paths):
-        picture = cv2.imread(str(path))
-        if picture is None:
+    @classmethod
+    def load(cls, path: str | Path) -> "TextureLibrary":
+        """Read the file that `scripts/training/build_textures.py` wrote."""
+        if not Path(path).is_file():
             raise PhotobustError(
-                f"{path} cannot be read as a picture. Remove it from the folder of portraits."
+                f"No texture library at {path}: make it with scripts/training/build_textures.py first."
             )
-        rgb = np.ascontiguousarray(picture[..., ::-1])
-        points = detect(rgb)
-        if points is None:
-            logger.warning("No face found in %s: left out.", path.name)
-            continue
-        height, width = rgb.shape[:2]
-        fit = fit_portrait(model, landmark_vertices, points, width, height)
-        if fit.error > MAX_ERROR:
-            logger.warning("The fit to %s errs by %.1f %%: left out.", path.name, 100 * fit.error)
-            continue
-        portraits.append(Portrait(path.stem, index, rgb, fit, person_mask(model, fit, rgb)))
-    if not portraits:
-        raise PhotobustError("No portrait gave a texture: check the folder of portraits.")
-    return portraits
+        with np.load(path) as data:
+            textures = data["textures"]
+            masks = {k[:-5]: _to_byte(data[k]) for k in data.files if k.endswith("_mask")}
+            held_out = data["held_out"].astype(bool)
+            backgrounds = data["backgrounds"] if "backgrounds" in data else textures[:, :64, :64]
+        small = ATLAS_SIZE // 8
+        low = np.stack([_low_frequencies(t, small) for t in textures])
+        rng = np.random.default_rng(0)
+        noise = tuple(_noise(rng, 2 * ATLAS_SIZE, sigma) for sigma in (0.8, 2.0, 6.0, 24.0))
+        return cls(textures, low, held_out, masks, noise, backgrounds)
+
+    def people(self, split: Split) -> np.ndarray:
+        """Indices of the people of a split."""
+        return np.flatnonzero(self.held_out if split == "eval" else ~self.held_out)
+
+    def sample(self, rng: np.random.Generator, split: Split = "train") -> np.ndarray:
+        """(S, S, 3) uint8 sRGB: a person's skin, or a mix, or a painted one, varied in tone and marks."""
+        people = self.people(split)
+        if rng.random() < PROCEDURAL_FRACTION:
+            texture = self._painted(rng, int(rng.choice(people)))
+        else:
+            one = int(rng.choice(people))
+            texture = self.textures[one]
+            if rng.random() < MIX_FRACTION:
+                texture = self._mix(rng, one, int(rng.choice(people)))
+        texture = self._recolor(rng, texture)
+        if rng.random() < 0.5:
+            texture = np.ascontiguousarray(texture[:, ::-1])
+            self._keep_tiles(texture)
+        self._mark(rng, texture)
+        return texture
+
+    def _mix(self, rng: np.random.Generator, one: int, two: int) -> np.ndarray:
+        """Details of one person on the colors of another."""
+        share = rng.uniform(0.3, 1.0)
+        size = (ATLAS_SIZE, ATLAS_SIZE)
+        shift = cv2.addWeighted(self.low[two], 0.5 * share, self.low[one], -0.5 * share, 128)
+        shift = cv2.resize(shift, size, interpolation=cv2.INTER_LINEAR)
+        mixed = cv2.addWeighted(self.textures[one], 1.0, shift, 2.0, -256.0)
+        tiles = int(SKIN_HEIGHT * ATLAS_SIZE)
+        mixed[tiles:] = self.textures[two][tiles:]
+        return mixed
+
+    def _recolor(self, rng: np.random.Generator, texture: np.ndarray) -> np.ndarray:
+        """Tone, warmth and contrast through one table a channel."""
+        x = np.arange(256)[:, None] / 255.0
+        gamma = np.exp(rng.normal(0, 0.22)) * np.exp(rng.normal(0, 0.05, 3))
+        gain = np.exp(rng.normal(0, 0.06)) * np.exp(rng.normal(0, 0.03, 3))
+        y = np.clip(x**gamma * gain, 0, 1)
+        table = (y * 255 + 0.5).astype(np.uint8).reshape(1, 256, 3)
+        out = cv2.LUT(texture, table)
+        tiles = int(SKIN_HEIGHT * ATLAS_SIZE)
+        out[tiles:] = texture[tiles:]
+        return out
+
+    @staticmethod
+    def _keep_tiles(texture: np.ndarray) -> None:
+        """After a flip, bring the tiles below the skin back to their places (in place)."""
+        tiles = int(SKIN_HEIGHT * ATLAS_SIZE)
+        texture[tiles:] = texture[tiles:, ::-1].copy()
+
+    def _field(self, rng: np.random.Generator, which: int, height: int, width: int) -> np.ndarray:
+        y, x = rng.integers(0, 2 * ATLAS_SIZE - height + 1), rng.integers(0, 2 * ATLAS_SIZE - width + 1)
+        return self.noise[which][y : y + height, x : x + width]
+
+    def _tint(
+        self, texture: np.ndarray, mask: np.ndarray, color: np.ndarray, strength: np.ndarray | float
+    ) -> None:
+        """Blend a color into the mask's bounding box, in place."""
+        x, y, w, h = cv2.boundingRect(mask)
+        if w == 0:
+            return
+        box = (slice(y, y + h), slice(x, x + w))
+        alpha = (mask[box].astype(np.float32) / 255 * strength)[..., None]
+        texture[box] = (texture[box] * (1 - alpha) + np.asarray(color, np.float32) * alpha).astype(np.uint8)
+
+    def _box_field(self, rng: np.random.Generator, name: str, which: int) -> np.ndarray:
+        _, _, w, h = cv2.boundingRect(self.masks[name])
+        return self._field(rng, which, h, w)
+
+    def _mark(self, rng: np.random.Generator, texture: np.ndarray) -> None:
+        """Beard, brows, make-up, freckles and pores, in place, each now and then."""
+        hair = HAIR_COLORS[rng.integers(len(HAIR_COLORS))] * rng.uniform(0.7, 1.1)
+        if "beard" in self.masks and rng.random() < 0.12:
+            rough = np.clip(self._box_field(rng, "beard", 0) * 0.35 + rng.uniform(0.25, 0.9), 0, 1)
+            self._tint(texture, self.masks["beard"], hair, rough)
+        if "brows" in self.masks and rng.random() < 0.2:
+            rough = np.clip(self._box_field(rng, "brows", 0) * 0.3 + rng.uniform(0.2, 0.8), 0, 0.95)
+            self._tint(texture, self.masks["brows"], hair, rough)
+        if "lips" in self.masks and rng.random() < 0.2:
+            color = np.array([rng.uniform(90, 200), rng.uniform(20, 90), rng.uniform(30, 110)])
+            self._tint(texture, self.masks["lips"], color, rng.uniform(0.2, 0.7))
+        if "lids" in self.masks and rng.random() < 0.1:
+            self._tint(texture, self.masks["lids"], rng.uniform(20, 160, 3), rng.uniform(0.15, 0.5))
+        if rng.random() < 0.08:
+            spots = np.clip(self._box_field(rng, "face", 1) - rng.uniform(1.0, 1.8), 0, 1)
+            self._tint(texture, self.masks["face"], np.array([110, 62, 44]), spots * rng.uniform(0.3, 0.9))
+        if "scalp" in self.masks and rng.random() < 0.25:
+            rough = np.clip(self._box_field(rng, "scalp", 0) * 0.2 + rng.uniform(0.5, 1.0), 0, 1)
+            self._tint(texture, self.masks["scalp"], hair, rough)
+
+    def _painted(self, rng: np.random.Generator, person: int) -> np.ndarray:
+        """A skin that comes from nobody: one tone with blotches, painted lips, brows and scalp."""
+        size = ATLAS_SIZE
+        place = rng.uniform(0, len(_TONES) - 1)
+        low = int(min(place, len(_TONES) - 2))
+        tone = _TONES[low] * (1 - (place - low)) + _TONES[low + 1] * (place - low)
+        field = 1 + 0.05 * self._field(rng, 3, size, size) + 0.03 * self._field(rng, 1, size, size)
+        texture = np.clip(tone.astype(np.float32) * field[..., None], 0, 255).astype(np.uint8)
+        tiles = int(SKIN_HEIGHT * size)
+        texture[tiles:] = self.textures[person][tiles:]
+        hair = HAIR_COLORS[rng.integers(len(HAIR_COLORS))]
+        for name, color, strength in (
+            ("ears", tone * [1.0, 0.8, 0.8], 0.6),
+            ("lips", tone * [0.85, 0.55, 0.55], 0.8),
+            ("lids", tone * [0.75, 0.65, 0.65], 0.4),
+            ("brows", hair, 0.75),
+            ("scalp", hair, 0.95),
+        ):
+            if name in self.masks:
+                self._tint(texture, self.masks[name], color, strength)
+        return texture
 
 
-def build_library(
-    portraits: list[Portrait], model: FaceModel, landmark_vertices: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Arrays of the texture library's file.
-
-    textures (N, 512, 512, 3) uint8 sRGB; seen (N, 512, 512) uint8; backgrounds; held_out (N,) bool; names;
-    masks.
-    """
-    atlas = Atlas.of(model, landmark_vertices)
-    rows: dict[str, list[object]] = {}
-    for portrait in portraits:
-        rng = np.random.default_rng(portrait.index)
-        texture, seen = lift_texture(model, atlas, portrait.fit, portrait.rgb, portrait.person, rng)
-        row = {
-            "textures": texture,
-            "seen": seen,
-            "backgrounds": behind_person(portrait.rgb, portrait.person),
-            "held_out": portrait.held_out,
-            "names": portrait.name,
-        }
-        for name, value in row.items():
-            rows.setdefault(name, []).append(value)
-    arrays = {name: np.array(values) for name, values in rows.items()}
-    masks = region_masks(model, landmark_vertices)
-    masks |= {"face": atlas.face, "scalp": atlas.scalp, "ears": atlas.ears}
-    return arrays | {f"{name}_mask": mask.astype(np.float16) for name, mask in masks.items()}
+def _to_byte(mask: np.ndarray) -> np.ndarray:
+    return np.clip(mask.astype(np.float32) * 255, 0, 255).astype(np.uint8)
 
 
-def save_library(arrays: dict[str, np.ndarray], path: Path) -> None:
-    """Write the library's file in one go."""
-    unfinished = path.with_suffix(".tmp.npz")
-    np.savez(unfinished, **arrays)
-    os.replace(unfinished, path)
+def _low_frequencies(texture: np.ndarray, size: int) -> np.ndarray:
+    small = cv2.resize(texture, (size, size), interpolation=cv2.INTER_AREA)
+    padded = np.concatenate([small[:, -8:], small, small[:, :8]], 1)
+    return cv2.GaussianBlur(padded, (0, 0), 2.5)[:, 8:-8]
+
+
+def _noise(rng: np.random.Generator, size: int, sigma: float) -> np.ndarray:
+    field = cv2.GaussianBlur(rng.normal(size=(size, size)).astype(np.float32), (0, 0), sigma)
+    return field / field.std()

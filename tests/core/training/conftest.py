@@ -24,7 +24,7 @@ def face_model():
 @pytest.fixture(scope="session")
 def registered(face_model):
     """(registration of the template to the face model, figures of its fit)."""
-    from core.training.face_models.registration_run import register
+    from core.training.face_models.registration.register import register
 
     with np.load(MODELS / "head_template.npz") as file:
         template = {name: file[name] for name in file.files}
@@ -50,9 +50,9 @@ def lifter(heads):
 
 
 def projected_sample(heads, source: str, seed: int, noise: float = 1.0):
-    """A sample with a grey picture, its landmarks the true ones plus noise, px."""
-    from core.training.data.shards import Sample
-    from core.training.synthesis.cameras import PICTURE, sample_scene
+    """A sample with a gray picture, its landmarks the true ones plus noise, px."""
+    from core.training.synthesis.cameras import PICTURE_SIZE, sample_scene
+    from core.training.synthesis.sample import Sample
 
     rng = np.random.default_rng(seed)
     identity, expression = (v.astype(np.float16).astype(np.float32) for v in heads.sample(rng, source))
@@ -61,5 +61,5 @@ def projected_sample(heads, source: str, seed: int, noise: float = 1.0):
     points = scene.pose.head_to_camera(heads.template.landmarks(heads.template_vertices(source, vertices)))
     depth = (points[:, 2] - points[:, 2].mean()) * scene.camera.focal_px / points[:, 2].mean()
     landmarks = np.column_stack([scene.camera.project(points), depth]) + rng.normal(0, noise, (478, 3))
-    picture = np.full((PICTURE, PICTURE, 3), 128, np.uint8)
+    picture = np.full((PICTURE_SIZE, PICTURE_SIZE, 3), 128, np.uint8)
     return Sample(picture, landmarks.astype(np.float32), source, identity, expression, scene)

@@ -5,7 +5,7 @@ import numpy as np
 from core.training.calibration.fit import MEASURES
 
 
-def made_rows(count: int, seed: int = 0) -> list[dict]:
+def synthetic_rows(count: int, seed: int = 0) -> list[dict]:
     """Rows whose log error is a rising function of two measures and noise of 0.3."""
     rng = np.random.default_rng(seed)
     rows = []

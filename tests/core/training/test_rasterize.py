@@ -6,7 +6,7 @@ import trimesh
 from skimage.measure import marching_cubes
 
 from core.geometry.frames import Camera
-from core.training.rasterize import columns, voxelize
+from core.training.rasterize import occupancy_columns, voxelize
 from core.training.synthesis.render import draw
 
 EVERYWHERE = np.array([0.0, 0.0, 0.0, 1.0])
@@ -37,7 +37,7 @@ def test_isosurface_of_a_ball_is_below_a_tenth_of_a_voxel(radius):
 def test_neck_plane_cuts():
     vertices, triangles = ball(40)
     plane = np.array([0, -1, 0, CENTRE[1] + 10.0])  # y below 106.2 remains
-    volume = columns(vertices, triangles, plane)
+    volume = occupancy_columns(vertices, triangles, plane)
     solid = np.flatnonzero((volume > 127).any((1, 2)))
     assert solid.min() == pytest.approx(CENTRE[1] - 40, abs=1.5)
     assert solid.max() == pytest.approx(CENTRE[1] + 10, abs=1.5)

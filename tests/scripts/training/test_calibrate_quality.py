@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from core.quality.calibration import Calibration
-from tests.core.training.quality_rows import made_rows
+from tests.core.training.quality_rows import synthetic_rows
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -24,10 +24,10 @@ def run(*arguments):
 
 def test_fit_only(tmp_path):
     table = tmp_path / "table.jsonl"
-    table.write_text("".join(json.dumps(row) + "\n" for row in made_rows(120)))
+    table.write_text("".join(json.dumps(row) + "\n" for row in synthetic_rows(120)))
     done = run("--fit-only", "--table", table, "--out", tmp_path / "made.json")
     assert done.returncode == 0, done.stderr
-    assert "| all | 120 |" in done.stdout and "| unspoilt, yaw 60-90 |" in done.stdout
+    assert "| all | 120 |" in done.stdout and "| undegraded, yaw 60-90 |" in done.stdout
     found = Calibration.from_json((tmp_path / "made.json").read_text())
     assert found.about["heads"] == 120 and found.about["no_head"] == {"cut": 1}
     assert set(found.models) >= {"landmark_lifter.safetensors", "volume_network.onnx"}

@@ -13,9 +13,9 @@ from core.training.ablation.measures import measure
 from core.training.ablation.networks import CONVNEXT, HOURGLASS, UNET, build_network, with_twice_the_slices
 from core.training.ablation.runs import (
     ShortRun,
+    cost_of,
+    evaluation_samples,
     in_large_voxels,
-    judged_samples,
-    price,
     run_variant,
     samples_in_order,
 )
@@ -106,8 +106,8 @@ def test_networks_are_of_like_size_and_start_as_the_template(architecture):
     with torch.no_grad():
         out = network(inputs)
     assert out.shape == (1, HALF_SLICES, HALF_SIZE, HALF_SIZE) and not out.any()
-    figures = price(network)
-    kept = price(build_network(UNET, HALF_SLICES))
+    figures = cost_of(network)
+    kept = cost_of(build_network(UNET, HALF_SLICES))
     assert figures["gflop"] == pytest.approx(kept["gflop"], rel=0.1)
     assert figures["parameters"] == pytest.approx(kept["parameters"], rel=0.15)
 
@@ -268,7 +268,7 @@ def test_results_are_kept_and_tabled(tmp_path, monkeypatch):
     monkeypatch.setattr(comparison, "build_network", partial(build_network, config=SMALL))
     ball_shard(tmp_path / "train_00000.npz")
     ball_shard(tmp_path / "eval_00000.npz")
-    assert len(list(judged_samples(tmp_path, KEPT, 2))) == 2
+    assert len(list(evaluation_samples(tmp_path, KEPT, 2))) == 2
     results = tmp_path / "results"
     for name in ("fitted template alone", "as now", "rigid template"):
         run_variant(variant(name), tmp_path, results, 0.2)

@@ -8,16 +8,17 @@ import pytest
 from core.detection.detector import FaceLandmarks
 from core.geometry.frames import Camera, HeadPose
 from core.training.calibration.fit import FOLDS, Table, calibrate, fit_terms, folds_of, knots_of, left_out
-from core.training.calibration.table import FLAWS, HeldOut, cut, misplaced, read_table, spoil
-from core.training.data.shards import Sample, write_shard
-from core.training.synthesis.cameras import Scene, head_rotation
+from core.training.calibration.table import FLAWS, HeldOut, cut, degrade, misplaced, read_table
+from core.training.data.shards import write_shard
+from core.training.synthesis.cameras import head_rotation
+from core.training.synthesis.sample import Sample, Scene
 from tests.core.training.conftest import ROOT
-from tests.core.training.quality_rows import made_rows
+from tests.core.training.quality_rows import synthetic_rows
 
 
 @pytest.fixture(scope="module")
 def rows():
-    return made_rows(600)
+    return synthetic_rows(600)
 
 
 def test_fit_finds_what_matters(rows):
@@ -31,10 +32,10 @@ def test_fit_finds_what_matters(rows):
     figures = found.about["cross_validation"]
     assert (
         figures["all"]["heads"] == 600
-        and figures["unspoilt"]["heads"] == 400 == 600 - figures["cut"]["heads"]
+        and figures["undegraded"]["heads"] == 400 == 600 - figures["cut"]["heads"]
     )
     assert figures["all"]["spearman"] > 0.6 and 0.75 < figures["all"]["in_spread"] < 0.85
-    by_yaw = [figures[f"unspoilt, yaw {bin_}"] for bin_ in ("0-30", "30-60", "60-90")]
+    by_yaw = [figures[f"undegraded, yaw {bin_}"] for bin_ in ("0-30", "30-60", "60-90")]
     assert sum(figure["heads"] for figure in by_yaw) == 400
     assert all(0.65 < figure["in_spread"] < 0.95 for figure in by_yaw)
     assert by_yaw[0]["expected_mm"] < by_yaw[1]["expected_mm"] < by_yaw[2]["expected_mm"]
@@ -46,7 +47,7 @@ def test_fit_again_gives_the_same(rows):
 
 def test_noise_predicts_nothing():
     """Where the error has nothing to do with the measures, left-out people are not ranked by chance."""
-    rows = made_rows(300)
+    rows = synthetic_rows(300)
     rng = np.random.default_rng(1)
     for row in rows[:-1]:
         row["errors"] = {"placed": float(np.exp(rng.normal(1, 0.3)))}
@@ -82,7 +83,7 @@ def test_measures_that_never_change_are_left_out(rows):
 
 @pytest.fixture(scope="module")
 def sample():
-    """A grey picture of nothing, 320 px, with a face of 160 px in its middle; metres of its head at 0.6 m."""
+    """A gray picture of nothing, 320 px, with a face of 160 px in its middle; metres of its head at 0.6 m."""
     rng = np.random.default_rng(0)
     places = np.column_stack([rng.uniform(80, 240, (478, 2)), rng.normal(0, 20, 478)]).astype(np.float32)
     pose = HeadPose(head_rotation(10, 0, 0), np.array([0.0, 0, 0.6]))
@@ -96,7 +97,7 @@ def test_spoilt_pictures_keep_their_geometry(sample):
     seen = {}
     point = np.array([0.02, -0.01, 0.6])
     for seed in range(200):
-        spoilt = spoil(sample, np.random.default_rng(seed))
+        spoilt = degrade(sample, np.random.default_rng(seed))
         scene = spoilt.sample.scene
         assert scene.camera.focal_px / scene.assumed_focal_px == pytest.approx(500 / 450)
         zoom = scene.camera.focal_px / 500
@@ -111,7 +112,7 @@ def test_spoilt_pictures_keep_their_geometry(sample):
 
 
 def test_same_seed_spoils_alike(sample):
-    one, other = (spoil(sample, np.random.default_rng(12)) for _ in range(2))
+    one, other = (degrade(sample, np.random.default_rng(12)) for _ in range(2))
     np.testing.assert_array_equal(one.sample.picture, other.sample.picture)
 
 

@@ -9,7 +9,13 @@ import torch
 from core.detection.detector import FaceLandmarks
 from core.geometry.frames import crop_frame_around
 from core.lifting.lifter import HeadPrior
-from core.training.data.dataset import DropRates, ShardDataset, TargetBuilder, fast_guidance, true_in_volume
+from core.training.data.dataset import (
+    DropRates,
+    ShardDataset,
+    TargetBuilder,
+    compiled_guidance_maps,
+    true_head_in_volume,
+)
 from core.training.data.shards import write_shard
 from core.training.evaluation.methods import Case
 from core.training.face_models.heads import ICT, MAKEHUMAN
@@ -26,7 +32,7 @@ def test_compiled_guidance_is_the_one_of_inference(heads, lifter, source):
     points = sample.landmarks.astype(np.float64)
     lifted = lifter.lift(FaceLandmarks(sample.landmarks), sample.scene.assumed_camera, sample.picture)
     plain = build_guidance(points, lifted, lifter)
-    maps, template = fast_guidance(points, lifted, lifter)
+    maps, template = compiled_guidance_maps(points, lifted, lifter)
     assert (np.abs(maps - plain.maps) > 0.01).mean() < 1e-3
     logits = (template.transpose(2, 0, 1) / 255 * 2 - 1) * TEMPLATE_LOGIT
     assert (np.abs(logits - plain.template_logits) > 0.1).mean() < 1e-3
@@ -39,7 +45,7 @@ def test_a_head_lifted_without_error_is_its_own_target(heads, lifter):
     vertices = heads.vertices(MAKEHUMAN, sample.identity, sample.expression)
     frame = crop_frame_around(scene.camera, scene.pose)
     lifted = HeadPrior(frame, scene.pose, vertices, lifter.template.landmarks(vertices))
-    points, triangles = true_in_volume(replace(sample, scene=scene), lifted, heads)
+    points, triangles = true_head_in_volume(replace(sample, scene=scene), lifted, heads)
     solid, _ = heads.solid(MAKEHUMAN, vertices.astype(np.float64))
     np.testing.assert_allclose(points, frame.camera_to_volume(scene.pose.head_to_camera(solid)), atol=0.01)
     assert triangles is heads.template.solid_triangles
@@ -52,7 +58,7 @@ def test_target_is_where_the_photo_shows_the_face(heads, lifter, factor):
     scene = replace(sample.scene, assumed_focal_px=sample.scene.camera.focal_px * factor)
     sample = replace(sample, scene=scene)
     lifted = lifter.lift(FaceLandmarks(sample.landmarks), scene.assumed_camera, sample.picture)
-    points, _ = true_in_volume(sample, lifted, heads)
+    points, _ = true_head_in_volume(sample, lifted, heads)
     vertices = heads.vertices(ICT, sample.identity, sample.expression)
     shown = lifted.frame.photo_to_crop(scene.camera.project(scene.pose.head_to_camera(vertices)))
     face = heads.model.landmarks68

@@ -14,7 +14,7 @@ from core.geometry.frames import HeadPose
 from core.geometry.pose import rotation_matrix
 from core.reconstructor import Reconstructor
 from core.training.data.shards import read_samples, shard_paths
-from core.training.evaluation.evaluate import FIGURES, Record, evenly, judge, measure, summary
+from core.training.evaluation.evaluate import FIGURES, Record, evaluate, evenly, measure, summary
 from core.training.evaluation.ground_truth import FACE_RADIUS, TrueHeads
 from core.training.evaluation.methods import (
     AverageHead,
@@ -22,11 +22,11 @@ from core.training.evaluation.methods import (
     DetectorMesh,
     TemplatePredictor,
     VolumeMethod,
-    Withheld,
+    WithheldInputs,
 )
 from core.training.evaluation.metrics import STABLE, Estimate, align, landmark_error, place
 from core.training.evaluation.report import Worst, markdown, write_json
-from core.training.evaluation.scan import Scan, judge_scan, scan_cases, scan_table
+from core.training.evaluation.scan import Scan, evaluate_scan, scan_cases, scan_table
 from core.training.face_models.heads import ICT, MAKEHUMAN
 from core.volume.predictor import TorchPredictor
 from tests.core.training.conftest import MODELS, ROOT, projected_sample
@@ -149,7 +149,7 @@ def test_small_set(heads, truths, lifter, tmp_path):
     }
     worst = Worst("lifted", 2)
     records: list[Record] = []
-    for judged in judge(samples, truths, lifter, methods):
+    for judged in evaluate(samples, truths, lifter, methods):
         records += judged.records.values()
         worst.add(judged)
     rows = {row["method"]: row for row in summary(records) if row["yaw"] == "mean"}
@@ -180,7 +180,7 @@ def test_failures_are_counted(heads, truths, lifter):
 
     sample = projected_sample(heads, ICT, 3)
     worst = Worst("nothing")
-    (judged,) = judge([sample], truths, lifter, {"nothing": VolumeMethod(Nothing())})
+    (judged,) = evaluate([sample], truths, lifter, {"nothing": VolumeMethod(Nothing())})
     worst.add(judged)
     (_, row) = summary(judged.records.values())
     assert row["failed"] == 1 and np.isnan(row["median"])
@@ -196,9 +196,9 @@ def test_withheld_inputs_do_not_reach_the_network(lifter, known):
             shown["crop"], shown["maps"] = crop, guidance.maps
             return crop
 
-    Withheld(Looks(), {"picture", "mesh"}).predict(case.lifted.crop, case.lifted.guidance)
+    WithheldInputs(Looks(), {"picture", "mesh"}).predict(case.lifted.crop, case.lifted.guidance)
     assert (shown["crop"] == 127.5).all() and not shown["maps"][:4].any() and shown["maps"][4:].any()
-    Withheld(Looks(), set()).predict(case.lifted.crop, case.lifted.guidance)
+    WithheldInputs(Looks(), set()).predict(case.lifted.crop, case.lifted.guidance)
     assert shown["crop"] is case.lifted.crop and shown["maps"][:4].any()
 
 
@@ -224,7 +224,7 @@ def test_the_scan_is_scored_as_by_its_scorer(scan_folder, lifter, detector):
     one = replace(scan, pictures=[p for p in scan.pictures if "y+40" in p.stem])
     cases = list(scan_cases(one, detector, lifter))
     methods = {"mediapipe": DetectorMesh(lifter), "lifted": VolumeMethod(TemplatePredictor())}
-    rows = judge_scan(scan, cases, methods)
+    rows = evaluate_scan(scan, cases, methods)
     data = dict(np.load(scan_folder / "scans" / "demo_face.npz"))
     for row, method in zip(rows, methods.values(), strict=True):
         estimate = method.estimate(cases[0][1])
@@ -263,7 +263,7 @@ def test_full_set(heads, truths, lifter):
         "network": VolumeMethod(TorchPredictor.from_pretrained(MODELS)),
     }
     records: list[Record] = []
-    for judged in judge(islice(read_samples(folder, "eval"), 60), truths, lifter, methods):
+    for judged in evaluate(islice(read_samples(folder, "eval"), 60), truths, lifter, methods):
         records += judged.records.values()
     rows = {row["method"]: row for row in summary(records) if row["yaw"] == "mean"}
     assert rows["network"]["failed"] == 0

@@ -9,8 +9,8 @@ import trimesh
 from core.geometry.frames import crop_frame_around
 from core.training.face_models.heads import ICT, MAKEHUMAN
 from core.training.face_models.ict_facekit import zip_loop
-from core.training.face_models.template_cut import boundary_loops
-from core.training.rasterize import crossings, leaking_rays
+from core.training.face_models.mesh_topology import boundary_loops
+from core.training.rasterize import leaking_rays, ray_intersections
 from core.training.synthesis.cameras import sample_scene
 
 
@@ -54,7 +54,7 @@ def count_leaks(heads, count: int) -> int:
         points, triangles = heads.solid(source, vertices)
         frame = crop_frame_around(scene.camera, scene.pose)
         volume_points = frame.camera_to_volume(scene.pose.head_to_camera(points.astype(np.float64)))
-        number, _, sign = crossings(volume_points.astype(np.float32), triangles, 2)
+        number, _, sign = ray_intersections(volume_points.astype(np.float32), triangles, 2)
         leaks += leaking_rays(number, sign)
     return leaks
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from core.geometry.frames import NECK_PLANE_Z
-from core.training.face_models.template_cut import boundary_loops
-from core.training.face_models.template_solid import fan, lip_strip, solid_vertices, triangulate
+from core.training.face_models.mesh_topology import boundary_loops, triangulate
+from core.training.face_models.template.solid import fan, lip_strip, solid_vertices
 
 ROOT = Path(__file__).resolve().parents[4]
 TEMPLATE = ROOT / "models" / "head_template.npz"
@@ -243,7 +243,7 @@ def test_expressions_come_along(registered, template, face_model):
 
 
 def test_saved_registration_comes_back(registered, tmp_path):
-    from core.training.face_models.registration import Registration
+    from core.training.face_models.registration.correspondence import Registration
 
     carried_by, _ = registered
     carried_by.save(tmp_path / "cache.npz")

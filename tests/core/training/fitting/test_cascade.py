@@ -3,11 +3,11 @@
 import numpy as np
 
 from core.template.template import HeadTemplate
-from core.training.fitting.cascade import BEHIND, BELOW, Views, choose_probes, fit_stage, predicted
+from core.training.fitting.cascade import BEHIND, BELOW, Views, choose_feature_sites, fit_stage, predicted
 from tests.core.training.conftest import MODELS
 
 
-def made_views(rng: np.random.Generator, count: int = 1500) -> Views:
+def synthetic_stage_data(rng: np.random.Generator, count: int = 1500) -> Views:
     """Pairs of which a linear map explains all but a little noise."""
     x = rng.normal(2, 3, (count, 40)).astype(np.float16)
     truth = ((x - 2.0) @ rng.normal(size=(40, 4)) + 0.05 * rng.normal(size=(count, 4)) + 1).astype(np.float32)
@@ -15,7 +15,7 @@ def made_views(rng: np.random.Generator, count: int = 1500) -> Views:
 
 
 def test_a_stage_finds_what_is_left():
-    views = made_views(np.random.default_rng(0))
+    views = synthetic_stage_data(np.random.default_rng(0))
     half = np.arange(1500) % 2 == 0
     penalty = np.full(40, 1e-4, np.float32)
     penalty[:4] = 0.03
@@ -30,7 +30,7 @@ def test_a_stage_finds_what_is_left():
 def test_no_pair_is_corrected_by_a_regression_that_knows_it():
     """Worthless inputs: what was fitted seems to explain the truth, what was not does not."""
     rng = np.random.default_rng(1)
-    views = made_views(rng, 60)
+    views = synthetic_stage_data(rng, 60)
     noise = Views(views.inputs, views.z, rng.normal(size=(60, 4)).astype(np.float32), views.yaw, views.weight)
     stage, after = fit_stage(noise, np.arange(60) < 30, np.full(40, 0.01, np.float32))
     guess = (
@@ -42,7 +42,7 @@ def test_no_pair_is_corrected_by_a_regression_that_knows_it():
 
 def test_probes_are_spread_over_the_skin_that_cameras_see():
     template = HeadTemplate.load(MODELS)
-    probes = choose_probes(template)
+    probes = choose_feature_sites(template)
     assert len(probes) == len(set(probes.tolist())) == 140
     assert set(template.ibug68.tolist()) <= set(probes.tolist())
     others = template.vertices[probes[len(set(template.ibug68.tolist())) :]]

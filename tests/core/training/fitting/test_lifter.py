@@ -8,7 +8,9 @@ from core.image.photo import load_photo
 from core.lifting.lifter import LandmarkLifter
 from core.reconstructor import camera_of
 from core.template.template import HeadTemplate
-from core.training.fitting.lifter import build_basis, face_mesh_triangles, face_weights, fit_mlp, fit_ridge
+from core.training.face_models.face_weights import face_weights
+from core.training.face_models.mesh_landmarks import face_mesh_triangles
+from core.training.fitting.lifter import build_basis, fit_mlp, fit_ridge
 from tests.core.training.conftest import MODELS
 
 

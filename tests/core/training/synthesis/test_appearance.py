@@ -11,15 +11,15 @@ from scipy.spatial.transform import Rotation
 from core.errors import PhotobustError
 from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.geometry.spherical_harmonics import sh_basis
-from core.training.face_models.atlas import ATLAS_SIZE, SKIN_HEIGHT, UNWRAP_CENTRE, corner_uv, unwrap, wrap
+from core.training.face_models.atlas import ATLAS_SIZE, SKIN_HEIGHT, UNWRAP_CENTER, corner_uv, unwrap, wrap
 from core.training.synthesis import accessories as worn
-from core.training.synthesis.appearance import Appearance, Wearer
-from core.training.synthesis.degradations import damage
+from core.training.synthesis.appearance import Appearance, DressedHead
+from core.training.synthesis.degradations import degrade
 from core.training.synthesis.lighting import Light, LightLibrary, rotate_harmonics
 from core.training.synthesis.render import draw
 from core.training.synthesis.shading import shade
-from core.training.synthesis.texture_build import push_pull, to_linear, to_srgb
-from core.training.synthesis.textures import TextureLibrary, encode, fetch
+from core.training.synthesis.texture_extraction import push_pull, to_linear, to_srgb
+from core.training.synthesis.texture_library import TextureLibrary, encode, fetch
 
 DATA = Path(os.environ.get("PHOTOBUST_DATA", Path(__file__).resolve().parents[5] / "shared"))
 SIZE = 96
@@ -96,11 +96,11 @@ def test_unwrapping_and_wrapping_agree():
     directions = rng.normal(size=(500, 3))
     directions[:, 2] = np.abs(directions[:, 2]) - 0.3
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    uv = unwrap(UNWRAP_CENTRE + 0.1 * directions)
+    uv = unwrap(UNWRAP_CENTER + 0.1 * directions)
     inside = (uv[:, 1] > 0.01) & (uv[:, 1] < SKIN_HEIGHT - 0.01)
     assert inside.mean() > 0.8
     np.testing.assert_allclose(wrap(uv[inside, 0], uv[inside, 1]), directions[inside], atol=1e-9)
-    mirrored = unwrap(UNWRAP_CENTRE + 0.1 * directions * [-1, 1, 1])
+    mirrored = unwrap(UNWRAP_CENTER + 0.1 * directions * [-1, 1, 1])
     np.testing.assert_allclose(mirrored, np.stack([1 - uv[:, 0], uv[:, 1]], 1), atol=1e-9)
 
 
@@ -136,8 +136,8 @@ def test_fetch_interpolates_across_the_seam_and_leaves_the_rest_alone():
     texture = np.zeros((8, 8, 3), np.uint8)
     texture[:, 0] = 255
     uv = np.array([[[1.0, 0.5], [0.5, 0.5]]], np.float32)  # between the last and the first column; far away
-    colour = fetch(texture, uv, np.array([[True, True]]))
-    np.testing.assert_allclose(colour[0, :, 0], [0.5, 0.0], atol=1e-6)
+    color = fetch(texture, uv, np.array([[True, True]]))
+    np.testing.assert_allclose(color[0, :, 0], [0.5, 0.0], atol=1e-6)
     assert fetch(texture, uv, np.array([[False, True]]))[0, 0].max() == 0
 
 
@@ -160,10 +160,10 @@ def test_key_light_lights_its_side_and_casts_shadows(scene):
         -1,
     )
     albedo = np.full((SIZE, SIZE, 3), 0.5, np.float32)
-    centre = (camera.cx, camera.cy)
+    center = (camera.cx, camera.cy)
 
     def lit(depth: np.ndarray) -> np.ndarray:
-        return shade(albedo, buffers.normals, depth, light, np.random.default_rng(0), camera.focal_px, centre)
+        return shade(albedo, buffers.normals, depth, light, np.random.default_rng(0), camera.focal_px, center)
 
     picture = lit(buffers.depth)
     assert picture[~buffers.mask].max() == 0
@@ -180,9 +180,9 @@ def test_pictures_are_reproducible_and_leave_the_truth_alone(appearance, scene):
     skin = appearance.skin(triangles, uv, part)
     pictures = []
     for seed in (*range(12), 0):
-        wearer = Wearer(vertices, pose, skin)
+        dressed = DressedHead(vertices, pose, skin)
         rng = np.random.default_rng(seed)
-        pictures.append(appearance.picture(rng, buffers, camera, (7, 8), "train", wearer))
+        pictures.append(appearance.picture(rng, buffers, camera, (7, 8), "train", dressed))
         assert pictures[-1].shape == (SIZE, SIZE, 3) and pictures[-1].dtype == np.uint8
         assert pictures[-1].std() > 2
     np.testing.assert_array_equal(pictures[0], pictures[-1])
@@ -209,13 +209,13 @@ def test_what_is_worn_lies_outside_the_head(scene):
     vertices, triangles, uv, part, *_ = scene
     skin = worn.SkinMesh.of(triangles, uv, part, np.zeros((ATLAS_SIZE, ATLAS_SIZE), np.uint8))
     patterns = worn.Patterns.make(np.random.default_rng(0), 2)
-    centre = np.array([0, 0.065, -0.01])
+    center = np.array([0, 0.065, -0.01])
     for seed in range(10):
         rng = np.random.default_rng(seed)
         for garment in (worn.hair(rng, skin, vertices, patterns), worn.scarf(rng, skin, vertices, patterns)):
             seen = np.unique(garment.triangles)
             assert len(seen) > 50
-            away = np.linalg.norm(garment.vertices[seen] - centre, axis=1)
+            away = np.linalg.norm(garment.vertices[seen] - center, axis=1)
             assert away.min() > 0.097 and away.max() < 0.3
 
 
@@ -224,9 +224,9 @@ def test_damage_keeps_shape_input_and_seed():
     before = rgb.copy()
     seen = set()
     for seed in range(15):
-        out = damage(rgb, np.random.default_rng(seed))
+        out = degrade(rgb, np.random.default_rng(seed))
         assert out.shape == rgb.shape and out.dtype == np.uint8
-        np.testing.assert_array_equal(out, damage(rgb, np.random.default_rng(seed)))
+        np.testing.assert_array_equal(out, degrade(rgb, np.random.default_rng(seed)))
         seen.add(out.tobytes())
     np.testing.assert_array_equal(rgb, before)
     assert len(seen) > 12
@@ -246,6 +246,6 @@ def test_panoramas_give_even_exposures():
     for seed in range(30):
         light = lights.sample(np.random.default_rng(seed))
         soft = (sh_basis(views) @ light.coefficients).clip(0)
-        direct = np.clip(views @ light.key_direction, 0, None)[:, None] * light.key_colour
+        direct = np.clip(views @ light.key_direction, 0, None)[:, None] * light.key_color
         assert 0.25 < (soft + direct).mean() < 4
         assert np.linalg.norm(light.key_direction) == pytest.approx(1, abs=1e-5)

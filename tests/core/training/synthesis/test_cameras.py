@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from core.geometry.frames import HEAD_CENTRE, HeadPose
 from core.geometry.pose import WeakPerspectivePose, fit_pose, mean_pose, rotation_matrix, similarity
-from core.training.data.shards import Sample, Shard, read_samples, shard_paths, write_shard
+from core.training.data.shards import Shard, read_samples, shard_paths, write_shard
 from core.training.fitting.lifter import pose_correction
-from core.training.synthesis.cameras import PICTURE, head_rotation, sample_scene
+from core.training.synthesis.cameras import PICTURE_SIZE, head_rotation, sample_scene
+from core.training.synthesis.sample import Sample
 
 seeds = st.integers(0, 10_000)
 
@@ -85,10 +86,10 @@ def test_angles_of_a_turned_head(yaw):
 
 def test_shards_come_back(tmp_path):
     rng = np.random.default_rng(0)
-    ramp = np.linspace(0, 255, PICTURE).astype(np.uint8)
+    ramp = np.linspace(0, 255, PICTURE_SIZE).astype(np.uint8)
     samples = []
     for i in range(3):
-        picture = np.repeat(np.repeat(ramp[None, :, None], PICTURE, 0), 3, 2) // (i + 1)
+        picture = np.repeat(np.repeat(ramp[None, :, None], PICTURE_SIZE, 0), 3, 2) // (i + 1)
         coefficients = rng.normal(size=100), rng.random(57)
         landmarks = rng.normal(size=(478, 3)).astype(np.float32)
         samples.append(Sample(picture, landmarks, "ict", *coefficients, sample_scene(rng)))

@@ -11,10 +11,10 @@ from scipy.spatial.transform import Rotation
 
 from core.geometry.frames import Camera, HeadPose
 from core.training.face_models.ict_facekit import FaceModel
-from core.training.synthesis.cameras import PICTURE, head_rotation
-from core.training.synthesis.portrait_fit import PortraitFit, fit_portrait
-from core.training.synthesis.portraits import PortraitViews, build_views
-from core.training.synthesis.texture_library import Portrait, behind_person, person_mask
+from core.training.synthesis.cameras import PICTURE_SIZE, head_rotation
+from core.training.synthesis.face_model_fitting import PortraitFit, fit_portrait
+from core.training.synthesis.face_profiling import PortraitViews, build_views
+from core.training.synthesis.portrait_library import Portrait, behind_person, person_mask
 
 DATA = Path(os.environ.get("PHOTOBUST_DATA", Path(__file__).resolve().parents[5] / "shared"))
 
@@ -54,27 +54,27 @@ def test_portrait_turned_by_nothing_is_itself(model):
         np.zeros(100), np.zeros(57), head_rotation(5, 0, 0), np.array([0.0, 0.0, 0.9]), 900.0, 0.0
     )
     y, x = np.mgrid[0:512, 0:512]
-    rgb = np.stack([x // 2, y // 2, np.full_like(x, 90)], -1).astype(np.uint8)  # colour tells the place
+    rgb = np.stack([x // 2, y // 2, np.full_like(x, 90)], -1).astype(np.uint8)  # color tells the place
     person = np.zeros((512, 512), np.float32)
     person[60:, 120:400] = 1
     marks = np.resize(model.landmarks68, 478)
     views = PortraitViews(build_views([Portrait("x", 1, rgb, fit, person)], model, marks), model)
     pose = HeadPose(fit.rotation, fit.translation)
     zoom = 0.8
-    offset = (PICTURE - 1) / 2 - 255.5 * zoom
+    offset = (PICTURE_SIZE - 1) / 2 - 255.5 * zoom
     camera = Camera(900 * zoom, 255.5 * zoom + offset, 255.5 * zoom + offset)
     picture = views.render(0, pose, camera)
     nose = pose.head_to_camera(model.mean[model.landmarks68[30]])
     u, v = np.round(camera.project(nose)).astype(int)
     expected = (np.array([u, v]) - offset) / zoom / 2
     np.testing.assert_allclose(picture[v, u, :2], expected, atol=3)
-    # Turned, the nose is where the pose says, and still has the nose's colour.
+    # Turned, the nose is where the pose says, and still has the nose's color.
     turned = HeadPose(head_rotation(30, 0, 0), pose.translation)
     at = np.round(camera.project(turned.head_to_camera(model.mean[model.landmarks68[30]]))).astype(int)
     assert at[0] - u > 10
     np.testing.assert_allclose(views.render(0, turned, camera)[at[1], at[0], :2], expected, atol=8)
     sample = views.sample(np.random.default_rng(0), "train")
-    assert sample.rgb.shape == (PICTURE, PICTURE, 3)
+    assert sample.rgb.shape == (PICTURE_SIZE, PICTURE_SIZE, 3)
     with pytest.raises(ValueError):
         views.sample(np.random.default_rng(0), "eval")
 

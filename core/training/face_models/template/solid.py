@@ -4,24 +4,12 @@ meaning.
 
 import numpy as np
 
-from .template_cut import boundary_loops
+from ..mesh_topology import boundary_loops, triangulate
 
 
-def triangulate(quads: np.ndarray, vertices: np.ndarray) -> np.ndarray:
-    """(F, 4) quads -> (2F, 3) triangles, each quad along its shorter diagonal (mirror images alike)."""
-    a, b, c, d = quads.T
-    first = np.linalg.norm(vertices[a] - vertices[c], axis=1)
-    second = np.linalg.norm(vertices[b] - vertices[d], axis=1)
-    # Rounded, so that a quad and its mirror image fall on the same side despite rounding errors.
-    along = (np.round(first, 7) <= np.round(second, 7))[:, None]
-    one = np.where(along, np.stack([a, b, c], 1), np.stack([a, b, d], 1))
-    two = np.where(along, np.stack([a, c, d], 1), np.stack([b, c, d], 1))
-    return np.stack([one, two], 1).reshape(-1, 3)
-
-
-def fan(loop: np.ndarray, centre: int) -> np.ndarray:
-    """(n, 3) triangles from each edge of the closed loop to the vertex `centre`."""
-    return np.stack([loop, np.roll(loop, -1), np.full(len(loop), centre)], 1)
+def fan(loop: np.ndarray, center: int) -> np.ndarray:
+    """(n, 3) triangles from each edge of the closed loop to the vertex `center`."""
+    return np.stack([loop, np.roll(loop, -1), np.full(len(loop), center)], 1)
 
 
 def lip_strip(loop: np.ndarray, vertices: np.ndarray) -> np.ndarray:

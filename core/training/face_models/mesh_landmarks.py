@@ -11,23 +11,22 @@ from pathlib import Path
 
 import numpy as np
 
-PICTURE_SIZE = 640
-#: MediaPipe's indices of the points that iBUG's 68 correspond to, iBUG's order.
-IBUG68_OF_478 = (
-    *(127, 234, 93, 58, 172, 136, 150, 176, 152, 400, 379, 365, 397, 288, 323, 454, 356),
-    *(70, 63, 105, 66, 107, 336, 296, 334, 293, 300),
-    *(168, 197, 5, 4, 75, 97, 2, 326, 305),
-    *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),
-    *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),
-    *(78, 82, 13, 312, 308, 317, 14, 87),
-)
+from ...geometry.mesh import vertex_normals
+
+RENDER_SIZE = 640
 #: First of the ten iris landmarks: five on the subject's right eyeball, then five on the left one.
 IRIS = 468
-#: The lower lip's inner rim, from the right corner to the left one.
-INNER_LOWER_LIP = (95, 88, 178, 87, 14, 317, 402, 318, 324)
-#: Brows of the template, subject's left, head frame x and z in metres.
-_BROW = np.array([(0.014, 0.0157), (0.023, 0.0206), (0.0325, 0.0233), (0.042, 0.0206), (0.050, 0.014)])
 _IRIS_ANGLE, _PUPIL_ANGLE = np.radians(26.0), np.radians(11.0)
+
+
+def face_mesh_triangles() -> np.ndarray:
+    """(852, 3) int32 triangles of MediaPipe's face mesh, whose tessellation lists three edges a triangle."""
+    from mediapipe.tasks.python.vision import FaceLandmarksConnections
+
+    edges = FaceLandmarksConnections.FACE_LANDMARKS_TESSELATION
+    return np.array(
+        [[edges[i].start, edges[i + 1].start, edges[i + 2].start] for i in range(0, len(edges), 3)], np.int32
+    )
 
 
 @dataclass(frozen=True)
@@ -44,26 +43,26 @@ class PaintedHead:
     lip: np.ndarray
     brows: list[np.ndarray]
 
-    def colours(self, index: np.ndarray, bary: np.ndarray, points: np.ndarray) -> np.ndarray:
+    def colors(self, index: np.ndarray, bary: np.ndarray, points: np.ndarray) -> np.ndarray:
         """(M, 3) linear-ish RGB 0..1 of surface points given by triangle and barycentric coordinates."""
-        colour = np.tile([0.80, 0.60, 0.50], (len(index), 1))
+        color = np.tile([0.80, 0.60, 0.50], (len(index), 1))
         lip = (self.lip[self.triangles[index]] * bary).sum(1)[:, None]
-        colour = colour * (1 - lip) + lip * np.array([0.62, 0.32, 0.31])
+        color = color * (1 - lip) + lip * np.array([0.62, 0.32, 0.31])
         for brow in self.brows:
             near = _distance_to_polyline(points[:, [0, 2]], brow)
             share = (np.clip((0.0045 - near) / 0.002, 0, 1) * (points[:, 1] < 0.02) * 0.8)[:, None]
-            colour = colour * (1 - share) + share * np.array([0.16, 0.10, 0.07])
+            color = color * (1 - share) + share * np.array([0.16, 0.10, 0.07])
         for side in (1, 2):
             on = self.eyeball[index] == side
             if not on.any():
                 continue
             ball = np.unique(self.triangles[self.eyeball == side])
-            centre = (self.vertices[ball].min(0) + self.vertices[ball].max(0)) / 2
-            ray = points[on] - centre
+            center = (self.vertices[ball].min(0) + self.vertices[ball].max(0)) / 2
+            ray = points[on] - center
             angle = np.arccos(np.clip(-ray[:, 1] / np.linalg.norm(ray, axis=1), -1, 1))[:, None]
             eye = np.where(angle < _IRIS_ANGLE, [0.25, 0.15, 0.08], [0.88, 0.86, 0.84])
-            colour[on] = np.where(angle < _PUPIL_ANGLE, 0.03, eye)
-        return colour
+            color[on] = np.where(angle < _PUPIL_ANGLE, 0.03, eye)
+        return color
 
 
 def _distance_to_polyline(points: np.ndarray, line: np.ndarray) -> np.ndarray:
@@ -72,16 +71,6 @@ def _distance_to_polyline(points: np.ndarray, line: np.ndarray) -> np.ndarray:
         t = np.clip((points - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)[:, None]
         best = np.minimum(best, np.linalg.norm(points - a - t * (b - a), axis=1))
     return best
-
-
-def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(N, 3) unit normals, averaged over the triangles by area."""
-    p = vertices[triangles]
-    cross = np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0])
-    normals = np.zeros_like(vertices)
-    for i in range(3):
-        np.add.at(normals, triangles[:, i], cross)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 @dataclass(frozen=True)
@@ -107,22 +96,22 @@ def render(
     light = np.array([0.3, -1.0, 0.5]) if light is None else light
     middle = np.array([0.0, 0.05, -0.02])
     turned = (head.vertices - middle) @ rotation.T
-    focal = PICTURE_SIZE * distance / 0.36
+    focal = RENDER_SIZE * distance / 0.36
     depth = distance + turned[:, 1]
-    half = (PICTURE_SIZE - 1) / 2
+    half = (RENDER_SIZE - 1) / 2
     screen = np.stack([half + focal * turned[:, 0] / depth, half - focal * turned[:, 2] / depth, depth], 1)
-    index, bary, _ = zbuffer(screen.astype(np.float32), head.triangles, PICTURE_SIZE, PICTURE_SIZE)
-    picture = np.full((PICTURE_SIZE, PICTURE_SIZE, 3), 0.55)
+    index, bary, _ = zbuffer(screen.astype(np.float32), head.triangles, RENDER_SIZE, RENDER_SIZE)
+    picture = np.full((RENDER_SIZE, RENDER_SIZE, 3), 0.55)
     hit = index >= 0
     corners, weights = head.triangles[index[hit]], bary[hit]
     points = (head.vertices[corners] * weights[..., None]).sum(1)
     normals = vertex_normals(turned, head.triangles)
     normal = (normals[corners] * weights[..., None]).sum(1)
     shade = 0.45 + 0.55 * np.clip(normal @ (light / np.linalg.norm(light)), 0, 1)
-    picture[hit] = head.colours(index[hit], weights, points) * shade[:, None]
+    picture[hit] = head.colors(index[hit], weights, points) * shade[:, None]
     balls = np.flatnonzero(head.eyeball)
     eye_index, eye_bary, _ = zbuffer(
-        screen.astype(np.float32), head.triangles[balls], PICTURE_SIZE, PICTURE_SIZE
+        screen.astype(np.float32), head.triangles[balls], RENDER_SIZE, RENDER_SIZE
     )
     eye_index = np.where(eye_index >= 0, balls[eye_index], -1)
     return Shot((np.clip(picture, 0, 1) * 255).astype(np.uint8), index, bary, eye_index, eye_bary)
@@ -157,7 +146,7 @@ def cast_landmarks(
         pictures += 1
         pixels = np.round(landmarks[:, :2]).astype(int)
         for k, (x, y) in enumerate(pixels):
-            if not (0 <= x < PICTURE_SIZE and 0 <= y < PICTURE_SIZE):
+            if not (0 <= x < RENDER_SIZE and 0 <= y < RENDER_SIZE):
                 continue
             iris = k >= IRIS
             triangle = (shot.eye_index if iris else shot.index)[y, x]
@@ -175,7 +164,7 @@ def cast_landmarks(
     return positions, spread
 
 
-def symmetrise(positions: np.ndarray, mirror: np.ndarray) -> np.ndarray:
+def symmetrize(positions: np.ndarray, mirror: np.ndarray) -> np.ndarray:
     """(478, 3) positions averaged with the mirror images of their counterparts; NaN where both are."""
     both = np.stack([positions, positions[mirror] * np.array([-1, 1, 1])])
     valid = np.isfinite(both)
@@ -202,13 +191,13 @@ def snap(
     return faces, bary
 
 
-def mend_outliers(positions: np.ndarray, limit: float = 0.04) -> np.ndarray:
-    """Landmarks (478, 3) further than `limit`, metres, from the median of their neighbours on the detector's
+def replace_outliers(positions: np.ndarray, limit: float = 0.04) -> np.ndarray:
+    """Landmarks (478, 3) further than `limit`, metres, from the median of their neighbors on the detector's
     mesh, moved there.
 
     A ray through the slit between lid and eyeball passes through the head and hits its other side.
     """
-    from ..fitting.lifter import face_mesh_triangles
+    from .mesh_landmarks import face_mesh_triangles
 
     triangles = face_mesh_triangles()
     mended = positions.copy()
@@ -225,106 +214,6 @@ def barycentric(point: np.ndarray, corners: np.ndarray) -> np.ndarray:
     weights = np.linalg.lstsq(np.vstack([corners.T, np.ones(3)]), np.r_[point, 1.0], rcond=None)[0]
     weights = np.clip(weights, 0, None)
     return weights / weights.sum()
-
-
-def painted_template(arrays: dict[str, np.ndarray]) -> PaintedHead:
-    """The template as the detector is shown it."""
-    from .template_solid import solid_vertices
-
-    vertices = solid_vertices(arrays["vertices"].astype(np.float64), arrays["solid_extra"])
-    triangles, part = arrays["solid_triangles"], arrays["solid_part"]
-    lip = np.zeros(len(vertices))
-    lip[arrays["lips"]] = 1
-    skin = arrays["quads"][arrays["face_part"] == 0]
-    for _ in range(4):
-        lip[skin[lip[skin].max(1) > 0]] = 1
-    seen = np.isin(part, (0, 1, 2, 4))
-    eyeball = np.where(part == 1, 1, np.where(part == 2, 2, 0))
-    return PaintedHead(vertices, triangles[seen], eyeball[seen], lip, [_BROW, _BROW * [-1, 1]])
-
-
-def find_landmarks(arrays: dict[str, np.ndarray], models_dir: Path) -> dict[str, np.ndarray]:
-    """`landmark_faces`, `landmark_bary`, `landmarks478` and `ibug68` of the template's file."""
-    from ...geometry.reflection import load_landmark_symmetry
-    from .template_solid import solid_vertices
-
-    mirror = load_landmark_symmetry(models_dir)
-    positions, spread = cast_landmarks(painted_template(arrays), detector(models_dir))
-    positions = symmetrise(mend_outliers(positions), mirror)
-    lost = np.flatnonzero(np.isnan(positions[:, 0]))
-    print(f"landmarks: spread {np.nanmedian(spread) * 1000:.2f} mm, seen too seldom: {lost.tolist()}")
-    vertices = solid_vertices(arrays["vertices"].astype(np.float64), arrays["solid_extra"])
-    part = arrays["solid_part"]
-    kinds = {0: np.flatnonzero(part == 0), 1: np.flatnonzero(part == 1), 2: np.flatnonzero(part == 2)}
-    lower_lip = np.flatnonzero(on_lower_lip(arrays))
-
-    def allowed(k: int) -> np.ndarray:
-        if k in INNER_LOWER_LIP:
-            return lower_lip
-        return kinds[0 if k < IRIS else 2 if k < IRIS + 5 else 1]
-
-    faces, bary = snap(positions, vertices, arrays["solid_triangles"], allowed)
-    if len(lost):
-        raise ValueError(f"landmarks {lost.tolist()} were not found on the template")
-    corners = arrays["solid_triangles"][faces]
-    nearest = corners[np.arange(478), bary.argmax(1)].astype(np.int32)
-    return {
-        "landmark_faces": faces,
-        "landmark_bary": bary.astype(np.float32),
-        "landmarks478": nearest,
-        "ibug68": ibug68(arrays, (vertices[corners] * bary[..., None]).sum(1)),
-    }
-
-
-def on_lower_lip(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """(S,) which of the solid's triangles are the lower lip's skin near the mouth's opening.
-
-    On a closed mouth both lips are where the landmarks of the lower one's inner rim are seen.
-    """
-    triangles, vertices = arrays["solid_triangles"], arrays["vertices"].astype(np.float64)
-    loop = np.roll(arrays["lips"], -int(np.argmax(vertices[arrays["lips"], 0])))
-    turn = int(np.argmin(vertices[loop, 0]))
-    halves = sorted((loop[1:turn], loop[turn + 1 :]), key=lambda half: _inner_height(half, arrays))
-    skin = arrays["solid_part"] == 0
-    near = []
-    for half in halves:
-        ring = np.isin(triangles, half).any(1) & skin
-        near.append(np.isin(triangles, np.unique(triangles[ring])).any(1) & skin)
-    return near[0] & ~near[1]
-
-
-def ibug68(arrays: dict[str, np.ndarray], positions: np.ndarray) -> np.ndarray:
-    """(68,) vertices: eyes on the lids' rims and the inner mouth on the lips' loop, the rest on the skin."""
-    vertices = arrays["vertices"].astype(np.float64)
-    skin = np.unique(arrays["quads"][arrays["face_part"] == 0])
-    loop = np.roll(arrays["lips"], -int(np.argmax(vertices[arrays["lips"], 0])))
-    turn = int(np.argmin(vertices[loop, 0]))
-    halves = sorted((loop[1:turn], loop[turn + 1 :]), key=lambda half: -_inner_height(half, arrays))
-    found = np.zeros(68, np.int32)
-    for k, landmark in enumerate(IBUG68_OF_478):
-        if 61 <= k <= 63 or k >= 65:
-            pool = halves[0 if k <= 63 else 1]
-            found[k] = pool[np.argmin(np.abs(vertices[pool, 0] - positions[landmark, 0]))]
-            continue
-        pool = skin if k < 36 or k >= 48 else arrays["lid_right" if k < 42 else "lid_left"]
-        found[k] = pool[np.argmin(np.linalg.norm(vertices[pool] - positions[landmark], axis=1))]
-    for name, outer, inner in (("lid_right", 36, 39), ("lid_left", 45, 42)):
-        x = np.abs(vertices[arrays[name], 0])
-        found[outer], found[inner] = arrays[name][x.argmax()], arrays[name][x.argmin()]
-    x = vertices[arrays["lips"], 0]
-    found[60], found[64] = arrays["lips"][np.argmin(x)], arrays["lips"][np.argmax(x)]
-    return found
-
-
-def _inner_height(half: np.ndarray, arrays: dict[str, np.ndarray]) -> float:
-    """Mean height, metres, of the skin beside one half of the lips' loop: closed lips lie at the same
-    height.
-    """
-    skin = arrays["quads"][arrays["face_part"] == 0]
-    ring = set(map(int, half))
-    for _ in range(3):
-        ring |= {int(v) for quad in skin if ring & set(map(int, quad)) for v in quad}
-    return float(arrays["vertices"][list(ring), 2].mean())
 
 
 def detector(models_dir: Path) -> Callable[[np.ndarray], np.ndarray | None]:

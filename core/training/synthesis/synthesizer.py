@@ -1,64 +1,32 @@
-"""Makes training pictures: a random head, textured, lit, before a random camera, then detected like any
-photo.
+"""Synthesizes training pictures: a random head, textured and lit, before a random camera, then detected like
+any photo.
 """
 
-from collections import Counter
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from ...detection.detector import FaceDetector, FaceLandmarks
 from ...geometry.frames import Camera, HeadPose
-from ..data.shards import Sample, write_shard
 from ..face_models.heads import ICT, MAKEHUMAN, HeadSource
-from ..face_models.ict_facekit import FaceModel
-from .appearance import Appearance, Wearer
-from .cameras import PICTURE, Scene, sample_assumed_focal, sample_scene
-from .degradations import damage
-from .portraits import PortraitViews
+from ..paths import DataPaths
+from .appearance import Appearance, DressedHead
+from .cameras import PICTURE_SIZE, sample_assumed_focal, sample_scene
+from .degradations import degrade
+from .face_profiling import PortraitViews
 from .render import draw
-from .textures import Split
+from .sample import Sample, Scene
+from .texture_library import Split
 
 #: Share of pictures that are portraits turned in 3D; share of the other heads that are MakeHuman's, which
 #: artists made: more of them teach less of people (docs/training.md).
-TURNED_SHARE, MAKEHUMAN_SHARE = 0.1, 0.15
+TURNED_FRACTION, MAKEHUMAN_FRACTION = 0.1, 0.15
 #: Share of pictures on which the detector may search again when the first look fails: that costs as much as
 #: five other pictures.
 THOROUGH = 0.12
 #: Finds whose landmarks lie, on average, further than this share of the face's size from the truth are thrown
 #: away: the detector saw something else.
 MAX_DETECTION_ERROR = 0.25
-SHARD_SIZE = 250
-
-
-@dataclass(frozen=True)
-class DataPaths:
-    """Where the training data lies: face model, panoramas, the caches made from portraits and template, the
-    models.
-    """
-
-    face_model: Path
-    panoramas: Path
-    textures: Path
-    registration: Path
-    models: Path
-    views: Path
-
-    @classmethod
-    def under(cls, data: Path, cache: Path, models: Path) -> "DataPaths":
-        """The usual places below the data folder, the cache folder and the project's models."""
-        return cls(
-            data / "face_model" / "ict_facekit.npz",
-            data / "light" / "panoramas.npz",
-            cache / "textures.npz",
-            cache / "registration.npz",
-            models,
-            cache / "portrait_views.npz",
-        )
-
-    def heads(self) -> HeadSource:
-        return HeadSource(FaceModel(self.face_model), self.models, self.registration)
 
 
 @dataclass(frozen=True)
@@ -76,7 +44,7 @@ class ImageSynthesizer:
 
     def __init__(self, paths: DataPaths, split: Split = "train", mix: Mix | None = None) -> None:
         self.split, self.mix = split, mix or Mix()
-        self.heads = paths.heads()
+        self.heads = HeadSource.from_paths(paths)
         self.appearance = Appearance.load(paths.textures, paths.panoramas)
         self.detector = FaceDetector.from_pretrained(paths.models)
         self.views = PortraitViews.load(paths.views, self.heads.model)
@@ -89,9 +57,9 @@ class ImageSynthesizer:
 
     def picture(self, rng: np.random.Generator) -> Sample:
         """A random picture; its `landmarks` are the true ones, z as the detector's, smaller = nearer."""
-        if rng.random() < TURNED_SHARE:
+        if rng.random() < TURNED_FRACTION:
             return self._turned_portrait(rng)
-        source = MAKEHUMAN if rng.random() < MAKEHUMAN_SHARE else ICT
+        source = MAKEHUMAN if rng.random() < MAKEHUMAN_FRACTION else ICT
         identity, expression = self.heads.sample(rng, source)
         # The shards keep half floats: draw what will be read back.
         identity, expression = identity.astype(np.float16), expression.astype(np.float16)
@@ -99,11 +67,11 @@ class ImageSynthesizer:
         scene = sample_scene(rng, far=self.mix.far)
         drawn, camera = self.heads.drawn[source], scene.camera
         points = scene.pose.head_to_camera(vertices)
-        buffers = draw(points, drawn.triangles, drawn.corner_uv, drawn.part, camera, PICTURE)
-        wearer = Wearer(vertices, scene.pose, self._skin[source])
+        buffers = draw(points, drawn.triangles, drawn.corner_uv, drawn.part, camera, PICTURE_SIZE)
+        dressed = DressedHead(vertices, scene.pose, self._skin[source])
         clay = self.mix.clay > 0 and rng.random() < self.mix.clay
         rgb = self.appearance.picture(
-            rng, buffers, camera, self._eye_parts, self.split, wearer=wearer, clay=clay
+            rng, buffers, camera, self._eye_parts, self.split, dressed=dressed, clay=clay
         )
         template = self.heads.template_vertices(source, vertices)
         return Sample(
@@ -118,7 +86,7 @@ class ImageSynthesizer:
         template = self.heads.template_of(ICT, identity.astype(np.float32), expression.astype(np.float32))
         scene = Scene(camera, pose, sample_assumed_focal(rng, camera.focal_px))
         return Sample(
-            damage(view.rgb, rng),
+            degrade(view.rgb, rng),
             self._seen(template, pose, camera),
             ICT,
             identity,
@@ -152,30 +120,3 @@ class ImageSynthesizer:
         truth = self.picture(rng)
         face = self.detect(truth, rng.random() < thorough)
         return (replace(truth, landmarks=face.points) if face else None), truth
-
-
-def make_shards(
-    paths: DataPaths, folder: Path, split: Split, indices: range, seed: int, mix: Mix | None = None
-) -> Counter:
-    """Write shards `split_00000.npz`... of the given indices, skipping those that exist.
-
-    Each shard has its own random stream, so any number of processes makes the same ones. Returns how many
-    pictures were made and found by yaw bin.
-    """
-    maker = None
-    counts: Counter[str] = Counter()
-    for index in indices:
-        path = folder / f"{split}_{index:05d}.npz"
-        if path.exists():
-            continue
-        maker = maker or ImageSynthesizer(paths, split, mix)
-        rng = np.random.default_rng([seed, split == "eval", index])
-        samples: list[Sample] = []
-        while len(samples) < SHARD_SIZE:
-            found, truth = maker.sample(rng)
-            counts[f"made {truth.yaw_bin}"] += 1
-            if found is not None:
-                counts[f"found {truth.yaw_bin}"] += 1
-                samples.append(found)
-        write_shard(path, samples)
-    return counts

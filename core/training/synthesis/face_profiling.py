@@ -17,11 +17,12 @@ from ...geometry.frames import HEAD_CENTRE, Camera, HeadPose
 from ..face_models.atlas import atlas_uv, corner_uv
 from ..face_models.ict_facekit import FaceModel
 from ..rasterize import zbuffer
-from .cameras import PICTURE, head_rotation
+from .cameras import head_rotation
+from .portrait_library import Portrait
 from .render import draw
-from .texture_build import Atlas, lift_texture, push_pull
-from .texture_library import Portrait
-from .textures import Split
+from .sample import PICTURE_SIZE
+from .texture_extraction import Atlas, extract_texture, push_pull
+from .texture_library import Split
 
 #: Side, pixels, of the cut around each head, and of the grid of depths on it.
 CUT, GRID = 384, 128
@@ -56,20 +57,20 @@ def build_views(
     rows: dict[str, list[object]] = {}
     for portrait in portraits:
         fit, rng = portrait.fit, np.random.default_rng(portrait.index)
-        texture, seen = lift_texture(model, atlas, fit, portrait.rgb, portrait.person, rng, delight=False)
+        texture, seen = extract_texture(model, atlas, fit, portrait.rgb, portrait.person, rng, delight=False)
         height, width = portrait.rgb.shape[:2]
         pose = HeadPose(fit.rotation, fit.translation)
-        centre = pose.head_to_camera(HEAD_CENTRE)
+        center = pose.head_to_camera(HEAD_CENTRE)
         whole = Camera(fit.focal, (width - 1) / 2, (height - 1) / 2)
-        scale = CUT / CUT_WIDTH * centre[2] / fit.focal  # cut pixels per photo pixel
-        offset = (CUT - 1) / 2 - whole.project(centre) * scale
+        scale = CUT / CUT_WIDTH * center[2] / fit.focal  # cut pixels per photo pixel
+        offset = (CUT - 1) / 2 - whole.project(center) * scale
         matrix = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         cut = cv2.warpAffine(portrait.rgb, matrix, (CUT, CUT), flags=how, borderMode=cv2.BORDER_REPLICATE)
         person = cv2.warpAffine(portrait.person, matrix, (CUT, CUT), borderMode=cv2.BORDER_REPLICATE)
         camera = (fit.focal * scale, whole.cx * scale + offset[0], whole.cy * scale + offset[1])
         vertices = pose.head_to_camera(model.head(fit.identity, fit.expression).vertices)
-        person, depth = _sheet(vertices, model.triangles, Camera(*camera), person, float(centre[2]))
+        person, depth = _sheet(vertices, model.triangles, Camera(*camera), person, float(center[2]))
         row = {
             "cuts": cut,
             "persons": np.round(person * 255).astype(np.uint8),
@@ -176,19 +177,19 @@ class PortraitViews:
         rotation = head_rotation(
             new_yaw, pitch + float(np.clip(rng.normal(0, 8), -20, 20)), roll + rng.normal(0, 6)
         )
-        centre = pose.head_to_camera(HEAD_CENTRE)
+        center = pose.head_to_camera(HEAD_CENTRE)
         scale = rng.uniform(700, 950)
-        camera = Camera(scale * centre[2], 0.0, 0.0)
-        shift = (PICTURE - 1) / 2 + rng.normal(0, 10, 2) - camera.project(centre)
+        camera = Camera(scale * center[2], 0.0, 0.0)
+        shift = (PICTURE_SIZE - 1) / 2 + rng.normal(0, 10, 2) - camera.project(center)
         camera = Camera(camera.focal_px, float(shift[0]), float(shift[1]), "exif")
-        turned = HeadPose(rotation, centre - rotation @ HEAD_CENTRE)
+        turned = HeadPose(rotation, center - rotation @ HEAD_CENTRE)
         rgb = self.render(k, turned, camera)
         return PortraitView(
             rgb, self._arrays["identities"][k], self._arrays["expressions"][k], camera, turned
         )
 
     def render(self, k: int, pose: HeadPose, camera: Camera) -> np.ndarray:
-        """(PICTURE, PICTURE, 3) uint8: portrait k with its head at another pose before another camera."""
+        """(320, 320, 3) uint8: portrait k with its head at another pose before another camera."""
         data = self._arrays
         old = HeadPose(data["rotations"][k], data["translations"][k])
         focal, cx, cy = data["cameras"][k]
@@ -196,7 +197,7 @@ class PortraitViews:
         rays = np.column_stack([(self._points - [cx, cy]) / focal, np.ones(len(self._points))])
         moved = pose.head_to_camera(old.camera_to_head(rays * depth[:, None]))
         screen = np.column_stack([camera.project(moved), moved[:, 2]]).astype(np.float32)
-        index, bary, near = zbuffer(screen, self._triangles, PICTURE, PICTURE)
+        index, bary, near = zbuffer(screen, self._triangles, PICTURE_SIZE, PICTURE_SIZE)
         at = np.einsum("hwk,hwkc->hwc", bary, self._points[self._triangles[index]])
         x, y = np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1])
         sheet = cv2.remap(data["cuts"][k], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -209,7 +210,7 @@ class PortraitViews:
         points, part = pose.head_to_camera(vertices), self._model.triangle_part
         keep = self._above_chest
         mesh = (self._model.triangles[keep], data["corner_uv"][keep], part[keep])
-        drawn = draw(points, *mesh, camera, PICTURE)
+        drawn = draw(points, *mesh, camera, PICTURE_SIZE)
         texture, seen = data["textures"][k], data["seen"][k]
         size = texture.shape[0]
         u = (drawn.uv[..., 0] % 1.0) * size - 0.5
@@ -226,8 +227,8 @@ class PortraitViews:
         """What was behind the person, at the size that suits the camera; it does not turn."""
         behind = self._arrays["behind"][k]
         side = behind.shape[0]
-        centre = pose.head_to_camera(HEAD_CENTRE)
-        zoom = camera.focal_px / centre[2] * CUT_WIDTH / side  # picture pixels per backdrop pixel
-        offset = camera.project(centre) - zoom * (side - 1) / 2
+        center = pose.head_to_camera(HEAD_CENTRE)
+        zoom = camera.focal_px / center[2] * CUT_WIDTH / side  # picture pixels per backdrop pixel
+        offset = camera.project(center) - zoom * (side - 1) / 2
         matrix = np.array([[zoom, 0, offset[0]], [0, zoom, offset[1]]])
-        return cv2.warpAffine(behind, matrix, (PICTURE, PICTURE), borderMode=cv2.BORDER_REFLECT_101)
+        return cv2.warpAffine(behind, matrix, (PICTURE_SIZE, PICTURE_SIZE), borderMode=cv2.BORDER_REFLECT_101)

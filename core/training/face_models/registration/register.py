@@ -4,31 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ...geometry.pose import similarity
-from ...geometry.reflection import load_landmark_symmetry
-from .ict_facekit import FaceModel
-from .registration import (
-    Registration,
-    Surface,
-    bary_of,
-    edges_of,
-    fit_skin,
-    harmonic_followers,
-    match_loops,
-    painted_face_model,
-    seen_triangles,
-)
-from .template_cut import boundary_loops
-from .template_landmarks import (
-    IRIS,
-    cast_landmarks,
-    detector,
-    mend_outliers,
-    snap,
-    symmetrise,
-    vertex_normals,
-)
-from .template_solid import solid_vertices, triangulate
+from ....geometry.mesh import vertex_normals
+from ....geometry.pose import similarity
+from ....geometry.reflection import load_landmark_symmetry
+from ..ict_facekit import FaceModel
+from ..mesh_landmarks import IRIS, PaintedHead, cast_landmarks, detector, replace_outliers, snap, symmetrize
+from ..mesh_topology import boundary_loops, edges_of, triangulate
+from ..template.solid import solid_vertices
+from ..visibility import visible_triangles
+from .correspondence import Registration
+from .nonrigid_icp import Surface, bary_of, fit_skin, harmonic_followers, match_loops
 
 #: Rings of the face model's skin behind the edges of its lids and where its lips meet.
 LID_RINGS, LIP_RINGS = 1, 6
@@ -36,11 +21,27 @@ LID_RINGS, LIP_RINGS = 1, 6
 NOSTRIL_VIEWS, NOSTRIL_RINGS = 10, 1
 
 
+def painted_face_model(model: FaceModel) -> PaintedHead:
+    """The face model's neutral head as the detector is shown it."""
+    from matplotlib.path import Path as Polygon
+
+    part, names = model.triangle_part, model.part_names
+    balls = [names.index("eyeball_left"), names.index("eyeball_right")]
+    seen = (part <= 1) | np.isin(part, balls)
+    marks = model.mean[model.landmarks68].astype(np.float64)
+    vertices = model.mean.astype(np.float64)
+    inside = Polygon(marks[48:60][:, [0, 2]]).contains_points(vertices[:, [0, 2]])
+    lip = (inside & (vertices[:, 1] < 0.0)).astype(float)
+    eyeball = np.where(part == balls[0], 1, np.where(part == balls[1], 2, 0))
+    brows = [marks[17:22][:, [0, 2]], marks[22:27][:, [0, 2]]]
+    return PaintedHead(vertices, model.triangles[seen], eyeball[seen], lip, brows)
+
+
 def face_model_landmarks(model: FaceModel, models_dir: Path) -> tuple[np.ndarray, np.ndarray]:
     """The detector's landmarks on the face model: triangles (478,) of `model.triangles` and bary (478, 3)."""
     mirror = load_landmark_symmetry(models_dir)
     positions, _ = cast_landmarks(painted_face_model(model), detector(models_dir))
-    positions = symmetrise(mend_outliers(positions), mirror)
+    positions = symmetrize(replace_outliers(positions), mirror)
     part, names = model.triangle_part, model.part_names
     skin = np.flatnonzero(part <= 1)
     balls = [np.flatnonzero(part == names.index(f"eyeball_{side}")) for side in ("right", "left")]
@@ -60,10 +61,10 @@ def model_rims(model: FaceModel) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """
     skin = np.flatnonzero(model.triangle_part <= 1)
     inside = np.zeros(len(model.mean), bool)
-    for loop, centre in _openings(model, skin):
+    for loop, center in _openings(model, skin):
         ring = np.zeros(len(model.mean), bool)
         ring[loop] = True
-        for _ in range(LIP_RINGS if abs(centre[0]) < 0.01 else LID_RINGS):
+        for _ in range(LIP_RINGS if abs(center[0]) < 0.01 else LID_RINGS):
             inside |= ring
             touched = ring[model.triangles[skin]].any(1)
             ring = np.zeros(len(model.mean), bool)
@@ -71,8 +72,8 @@ def model_rims(model: FaceModel) -> tuple[np.ndarray, dict[str, np.ndarray]]:
             ring &= ~inside
     kept = skin[~inside[model.triangles[skin]].any(1)]
     found = {}
-    for loop, centre in _openings(model, kept):
-        name = "lips" if abs(centre[0]) < 0.01 else "lid_left" if centre[0] > 0 else "lid_right"
+    for loop, center in _openings(model, kept):
+        name = "lips" if abs(center[0]) < 0.01 else "lid_left" if center[0] > 0 else "lid_right"
         found[name] = loop[::-1]
     if len(found) != 3:
         raise ValueError(
@@ -82,9 +83,11 @@ def model_rims(model: FaceModel) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 
 
 def _openings(model: FaceModel, triangles: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Open loops of the given triangles with their centres, without the neck's."""
-    loops = [(loop, model.mean[loop].mean(0)) for loop in boundary_loops(model.triangles[triangles])]
-    return [(loop, centre) for loop, centre in loops if centre[2] > -0.12]
+    """Open loops of the given triangles with their centers, without the neck's."""
+    loops = [
+        (loop, model.mean[loop].mean(0)) for loop in map(np.array, boundary_loops(model.triangles[triangles]))
+    ]
+    return [(loop, center) for loop, center in loops if center[2] > -0.12]
 
 
 def register(
@@ -117,7 +120,7 @@ def register(
     renumber[numbers] = np.arange(len(numbers))
     rim_ids, rims = model_rims(model)
     skin_ids = rim_ids
-    skin_ids = skin_ids[seen_triangles(target, model.triangles[skin_ids])]
+    skin_ids = skin_ids[visible_triangles(target, model.triangles[skin_ids])]
     their_skin = model.triangles[skin_ids]
     surface = Surface(target, their_skin)
     drawn = skin & ~nostrils(template, start)
@@ -201,7 +204,7 @@ def _pin_loops(
 def nostrils(template: dict[str, np.ndarray], vertices: np.ndarray) -> np.ndarray:
     """(V,) bool: the template's shallow nostrils, which have no counterpart in the face model's deep ones."""
     solid = template["solid_triangles"][np.isin(template["solid_part"], (0, 3, 4, 5))]
-    seen = seen_triangles(solid_vertices(vertices, template["solid_extra"]), solid, NOSTRIL_VIEWS)
+    seen = visible_triangles(solid_vertices(vertices, template["solid_extra"]), solid, NOSTRIL_VIEWS)
     pit = np.ones(len(vertices), bool)
     pit[solid[seen & (solid < len(vertices)).all(1)]] = False
     pit &= np.linalg.norm(vertices - vertices[template["ibug68"][33]], axis=1) < 0.02

@@ -5,95 +5,25 @@ landmarks; every vertex then keeps its place on the face model's surface. A cach
 `Registration`).
 """
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
-
 import numpy as np
+from scipy.sparse import coo_matrix, csr_matrix, diags, vstack
+from scipy.sparse.linalg import splu, spsolve
+from scipy.spatial import cKDTree
 
-from .ict_facekit import FaceModel
-from .template_landmarks import PaintedHead, vertex_normals
+from ....geometry.mesh import vertex_normals
+from ..mesh_topology import graph_laplacian
 
 #: Stiffness of the skin from the first to the last rounds.
 STIFFNESS = (30.0, 10.0, 4.0, 1.5, 0.6, 0.25)
 ROUNDS_EACH = 6
 #: Correspondences are searched up to this far, metres, and where normals agree at least this much.
 REACH, AGREEMENT = 0.02, 0.5
-#: A triangle seen from fewer of 54 directions is taken to lie in a nostril or a fold of an ear.
-MIN_VIEWS = 7
-
-
-@dataclass(frozen=True)
-class Registration:
-    """Where the template's V vertices lie on the face model; triangles index `FaceModel.triangles`.
-
-    face (V,) int32, bary (V, 3), offset (V, 3) metres: a vertex is its place on the sampled head plus the
-    offset. direct (V,) bool: false where there is no such place (inside of mouth and sockets, lashes); those
-    follow the direct ones: carry_row, carry_col (nnz,) int32 and carry_weight (nnz,) give vertex[row] =
-    fitted[row] + sum of weight * (vertex[col] - fitted[col]). fitted (V, 3): the template on the neutral
-    head. ict_face (N,) int32, ict_bary (N, 3): for each vertex of the face model's skin its place on the
-    template's `solid_triangles`. ict_landmark_face (478,), ict_landmark_bary (478, 3): the detector's
-    landmarks on the face model.
-    """
-
-    face: np.ndarray
-    bary: np.ndarray
-    offset: np.ndarray
-    direct: np.ndarray
-    carry_row: np.ndarray
-    carry_col: np.ndarray
-    carry_weight: np.ndarray
-    fitted: np.ndarray
-    ict_face: np.ndarray
-    ict_bary: np.ndarray
-    ict_landmark_face: np.ndarray
-    ict_landmark_bary: np.ndarray
-
-    def save(self, path: Path) -> None:
-        np.savez_compressed(path, **asdict(self))
-
-    @classmethod
-    def load(cls, path: Path) -> "Registration":
-        with np.load(path) as data:
-            return cls(**{name: data[name] for name in data.files})
-
-    def carry(self, heads: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-        """Heads (..., N, 3) of the face model -> the template's vertices (..., V, 3), both in the head
-        frame.
-        """
-        from scipy.sparse import csr_matrix
-
-        corners = heads[..., triangles[self.face], :]
-        vertices = (corners * self.bary[..., None]).sum(-2) + self.offset
-        count = len(self.face)
-        matrix = csr_matrix((self.carry_weight, (self.carry_row, self.carry_col)), (count, count))
-        moved = (vertices - self.fitted).reshape(-1, count, 3)
-        followers = np.flatnonzero(~self.direct)
-        for move in moved:
-            move[followers] = (matrix @ move)[followers]
-        return (moved.reshape(vertices.shape) + self.fitted).astype(heads.dtype)
-
-
-def painted_face_model(model: FaceModel) -> PaintedHead:
-    """The face model's neutral head as the detector is shown it."""
-    from matplotlib.path import Path as Polygon
-
-    part, names = model.triangle_part, model.part_names
-    balls = [names.index("eyeball_left"), names.index("eyeball_right")]
-    seen = (part <= 1) | np.isin(part, balls)
-    marks = model.mean[model.landmarks68].astype(np.float64)
-    vertices = model.mean.astype(np.float64)
-    inside = Polygon(marks[48:60][:, [0, 2]]).contains_points(vertices[:, [0, 2]])
-    lip = (inside & (vertices[:, 1] < 0.0)).astype(float)
-    eyeball = np.where(part == balls[0], 1, np.where(part == balls[1], 2, 0))
-    brows = [marks[17:22][:, [0, 2]], marks[22:27][:, [0, 2]]]
-    return PaintedHead(vertices, model.triangles[seen], eyeball[seen], lip, brows)
 
 
 class Surface:
     """Nearest points on a mesh, only where the normals agree."""
 
     def __init__(self, vertices: np.ndarray, triangles: np.ndarray) -> None:
-        from scipy.spatial import cKDTree
 
         self.vertices, self.triangles = vertices, triangles
         corners = vertices[triangles]
@@ -116,32 +46,6 @@ class Surface:
         best = distance.argmin(1)
         rows = np.arange(count)
         return found[rows, best], closest[rows, best], distance[rows, best]
-
-
-def seen_triangles(
-    vertices: np.ndarray, triangles: np.ndarray, min_views: int = MIN_VIEWS, size: int = 512
-) -> np.ndarray:
-    """(T,) bool: seen from enough of 54 directions around a head; what is not lies in a nostril or a fold of
-    an ear.
-    """
-    from scipy.spatial.transform import Rotation
-
-    from ..rasterize import zbuffer
-
-    views = np.zeros(len(triangles), int)
-    middle = (vertices.min(0) + vertices.max(0)) / 2
-    reach = np.linalg.norm(vertices - middle, axis=1).max()
-    for yaw in range(0, 360, 20):
-        for pitch in (-50, -10, 30):
-            turn = Rotation.from_euler("xz", [pitch, yaw], degrees=True).as_matrix()
-            points = (vertices - middle) @ turn.T / reach
-            half = (size - 1) / 2
-            # Far away: as good as parallel.
-            depth = 100 + points[:, 1]
-            screen = np.stack([half + half * points[:, 0], half - half * points[:, 2], depth], 1)
-            index = zbuffer(screen.astype(np.float32), triangles, size, size)[0]
-            views[np.unique(index[index >= 0])] += 1
-    return views >= min_views
 
 
 def bary_of(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
@@ -183,25 +87,6 @@ def match_loops(
     return np.concatenate(vertices), np.concatenate(edges), np.concatenate(shares)
 
 
-def edges_of(polygons: np.ndarray) -> np.ndarray:
-    """(E, 2) unique undirected edges of (F, n) polygons."""
-    pairs = np.concatenate(
-        [np.stack([polygons[:, i], np.roll(polygons, -1, 1)[:, i]], 1) for i in range(polygons.shape[1])]
-    )
-    return np.unique(np.sort(pairs, 1), axis=0)
-
-
-def laplacian(edges: np.ndarray, count: int):  # type: ignore[no-untyped-def]
-    """Sparse (count, count) graph Laplacian, rows divided by the vertex's degree."""
-    from scipy.sparse import csr_matrix, diags
-
-    ones = np.ones(len(edges))
-    adjacent = csr_matrix((ones, (edges[:, 0], edges[:, 1])), (count, count))
-    adjacent = adjacent + adjacent.T
-    degree = np.maximum(np.asarray(adjacent.sum(1)).ravel(), 1)
-    return diags((degree > 0).astype(float)) - diags(1 / degree) @ adjacent
-
-
 def fit_skin(
     start: np.ndarray,
     triangles: np.ndarray,
@@ -218,11 +103,8 @@ def fit_skin(
     surface. soft: places as triangles (k, 3), bary (k, 3) and targets (k, 3). hard: vertices (m,) and
     targets (m, 3).
     """
-    from scipy.sparse import csr_matrix, diags, vstack
-    from scipy.sparse.linalg import splu
-
     count = len(start)
-    smooth = laplacian(edges, count)
+    smooth = graph_laplacian(edges, count)
     rows = np.repeat(np.arange(len(soft[0])), 3)
     marks = csr_matrix((soft[1].ravel(), (rows, soft[0].ravel())), (len(soft[0]), count))
     fixed = csr_matrix((np.ones(len(hard[0])), (np.arange(len(hard[0])), hard[0])), (len(hard[0]), count))
@@ -257,10 +139,7 @@ def harmonic_followers(edges: np.ndarray, followers: np.ndarray, leaders: np.nda
     """Sparse (count, count): each follower's displacement as a harmonic mean of the leaders' it is joined
     to.
     """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.linalg import spsolve
-
-    smooth = laplacian(edges, count).tocsr()
+    smooth = graph_laplacian(edges, count)
     inside = smooth[followers][:, followers].tocsc()
     weights = -spsolve(inside, smooth[followers][:, leaders].tocsc())
     weights = coo_matrix(weights)

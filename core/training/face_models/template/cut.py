@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .makehuman import BaseMesh
+from ..makehuman import BaseMesh
+from ..mesh_topology import boundary_loops
 
 #: MakeHuman's average face is small and held a little high beside face models made from scans: turned about
 #: x and scaled by what the registration to ICT-FaceKit finds (a similarity over 468 landmarks).
@@ -34,39 +35,23 @@ HELPERS = {
 }
 
 
-def boundary_loops(quads: np.ndarray) -> list[list[int]]:
-    """Closed loops of vertices along the edges that only one polygon has, in the polygons' direction."""
-    count = quads.shape[1]
-    edges = {(int(q[i]), int(q[(i + 1) % count])) for q in quads for i in range(count)}
-    follow = {a: b for a, b in edges if (b, a) not in edges}
-    loops = []
-    while follow:
-        start, current = follow.popitem()
-        loop = [start]
-        while current != start:
-            loop.append(current)
-            current = follow.pop(current)
-        loops.append(loop)
-    return loops
-
-
 class _Rings:
     """Walks along edge loops and down columns of a quad mesh."""
 
     def __init__(self, quads: np.ndarray) -> None:
         self.faces: dict[int, set[int]] = {}
-        self.neighbours: dict[int, set[int]] = {}
+        self.neighbors: dict[int, set[int]] = {}
         for k, quad in enumerate(quads):
             for i in range(4):
                 self.faces.setdefault(int(quad[i]), set()).add(k)
-                self.neighbours.setdefault(int(quad[i]), set()).update(
+                self.neighbors.setdefault(int(quad[i]), set()).update(
                     (int(quad[(i + 1) % 4]), int(quad[(i - 1) % 4]))
                 )
 
     def opposite(self, a: int, b: int) -> int:
         """The vertex that goes straight on from edge a -> b."""
         beside = self.faces[a] & self.faces[b]
-        for c in self.neighbours[b]:
+        for c in self.neighbors[b]:
             if c != a and not (self.faces[b] & self.faces[c] & beside):
                 return c
         raise ValueError(f"no edge goes on from {a} to {b}")
@@ -134,11 +119,11 @@ def cut_head(base: BaseMesh, cavity: np.ndarray, average: np.ndarray) -> HeadMes
     rings = _Rings(base.quads[body])
     loops = []
     for front in NECK_RINGS:
-        side = max(rings.neighbours[front], key=lambda v: average[v, 0])
+        side = max(rings.neighbors[front], key=lambda v: average[v, 0])
         loops.append(rings.loop(front, side))
     columns = np.array(loops)  # (rings, 42), column by column below one another
     for upper, lower in itertools.pairwise(loops):
-        if any(b not in rings.neighbours[a] for a, b in zip(upper, lower, strict=True)):
+        if any(b not in rings.neighbors[a] for a, b in zip(upper, lower, strict=True)):
             raise ValueError("the rings of the neck are not below one another")
     combine = lil_matrix((len(average), len(average)))
     combine.setdiag(1.0)
@@ -158,7 +143,7 @@ def cut_head(base: BaseMesh, cavity: np.ndarray, average: np.ndarray) -> HeadMes
     todo = [int(v) for v in loops[0]]
     seen = set(todo) | blocked
     while todo:
-        for v in rings.neighbours[todo.pop()]:
+        for v in rings.neighbors[todo.pop()]:
             if v not in seen:
                 seen.add(v)
                 todo.append(v)

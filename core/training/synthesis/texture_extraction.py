@@ -11,7 +11,7 @@ from ...geometry.spherical_harmonics import sh_basis
 from ..face_models.atlas import ATLAS_SIZE, SKIN_HEIGHT, TILE_HALF, TILES, atlas_uv, corner_uv
 from ..face_models.ict_facekit import FaceModel
 from ..rasterize import zbuffer
-from .portrait_fit import OUTLINE, PortraitFit
+from .face_model_fitting import OUTLINE, PortraitFit
 
 #: A texel counts as seen when the surface there is within this many metres of what the z-buffer shows.
 DEPTH_TOLERANCE = 0.004
@@ -52,9 +52,9 @@ def push_pull(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
         return image * weight[..., None] + mean * (1 - weight[..., None])
     h, w = image.shape[0] // 2, image.shape[1] // 2
     total = cv2.resize(weight, (w, h), interpolation=cv2.INTER_AREA)
-    colour = cv2.resize(image * weight[..., None], (w, h), interpolation=cv2.INTER_AREA)
-    colour = colour / np.maximum(total, 1e-6)[..., None]
-    coarse = push_pull(colour, np.minimum(1.0, total * 4))
+    color = cv2.resize(image * weight[..., None], (w, h), interpolation=cv2.INTER_AREA)
+    color = color / np.maximum(total, 1e-6)[..., None]
+    coarse = push_pull(color, np.minimum(1.0, total * 4))
     padded = np.concatenate([coarse[:, -2:], coarse, coarse[:, :2]], 1)
     fine = cv2.resize(padded, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)[: image.shape[0]]
     fine = cv2.GaussianBlur(fine, (0, 0), 1.2)[:, 4:-4]
@@ -113,7 +113,7 @@ class Atlas:
         )
 
 
-def lift_texture(
+def extract_texture(
     model: FaceModel,
     atlas: Atlas,
     fit: PortraitFit,
@@ -138,7 +138,7 @@ def lift_texture(
     texels = atlas.interpolate(model, packed.astype(np.float32))
     x, y, z = (np.ascontiguousarray(texels[..., i]) for i in range(3))
     linear = to_linear(rgb / np.float32(255))
-    colour = cv2.remap(linear, x, y, cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+    color = cv2.remap(linear, x, y, cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
     shown = cv2.remap(np.where(depth > 0, depth, 9.0).astype(np.float32), x, y, cv2.INTER_NEAREST)
     is_person = cv2.remap(person, x, y, cv2.INTER_LINEAR)
     inside = (x > 1) & (x < width - 2) & (y > 1) & (y < height - 2)
@@ -149,15 +149,15 @@ def lift_texture(
     weight = np.minimum(weight, cv2.GaussianBlur(weight, (0, 0), 2.5))
     weight[int(SKIN_HEIGHT * ATLAS_SIZE) :] = 0
     if delight:
-        colour = _delight(colour, texels[..., 3:6], weight * atlas.face)
+        color = _delight(color, texels[..., 3:6], weight * atlas.face)
         weight *= 1 - atlas.ears  # hair and background show through there too often
-    mirrored, other = colour[:, ::-1], weight[:, ::-1]
+    mirrored, other = color[:, ::-1], weight[:, ::-1]
     # The mirrored half is made as bright as the half it goes into.
     both = (weight > 0.5) & (other > 0.5)
     both &= (weight < other) | (np.arange(ATLAS_SIZE) < ATLAS_SIZE // 2)
-    gain = (colour[both].mean(0) + 1e-3) / (mirrored[both].mean(0) + 1e-3) if both.sum() > 500 else np.ones(3)
+    gain = (color[both].mean(0) + 1e-3) / (mirrored[both].mean(0) + 1e-3) if both.sum() > 500 else np.ones(3)
     part = weight[..., None]
-    filled = (colour * part + mirrored * np.clip(gain, 0.6, 1.6) * (1 - part)).astype(np.float32)
+    filled = (color * part + mirrored * np.clip(gain, 0.6, 1.6) * (1 - part)).astype(np.float32)
     solid = np.clip(weight + other, 0, 1)
     solid = _constrain(filled, solid, atlas)
     texture = push_pull(filled, solid)
@@ -168,8 +168,8 @@ def lift_texture(
     return image, (weight * 255).astype(np.uint8)
 
 
-def _constrain(colour: np.ndarray, solid: np.ndarray, atlas: Atlas) -> np.ndarray:
-    """Give unseen scalp the colour above the forehead and unseen ears the cheeks' (in place); returns the
+def _constrain(color: np.ndarray, solid: np.ndarray, atlas: Atlas) -> np.ndarray:
+    """Give unseen scalp the color above the forehead and unseen ears the cheeks' (in place); returns the
     weights.
     """
     rows = np.arange(ATLAS_SIZE)[:, None]
@@ -180,24 +180,24 @@ def _constrain(colour: np.ndarray, solid: np.ndarray, atlas: Atlas) -> np.ndarra
     for mask, source, tint in ((atlas.scalp, hair, [1, 1, 1]), (atlas.ears, cheeks, [0.95, 0.82, 0.8])):
         if source.sum() < 200:
             continue
-        value = np.median(colour[source], 0) * tint
+        value = np.median(color[source], 0) * tint
         weight = 0.7 * np.clip(mask * 1.5 - 0.5, 0, 1) * (1 - solid)
         total = solid + weight
         blend = (weight / np.maximum(total, 1e-6))[..., None]
-        colour[:] = colour * (1 - blend) + value * blend
+        color[:] = color * (1 - blend) + value * blend
         solid = np.minimum(total, 1)
     return solid
 
 
-def _delight(colour: np.ndarray, normals: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Divide linear colours (H, W, 3) by most of the smooth shading that explains their brightness on the
+def _delight(color: np.ndarray, normals: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Divide linear colors (H, W, 3) by most of the smooth shading that explains their brightness on the
     face.
     """
     basis = sh_basis(normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6))
-    luminance = colour @ np.array([0.25, 0.6, 0.15], np.float32)
+    luminance = color @ np.array([0.25, 0.6, 0.15], np.float32)
     pick = weight > 0.3
     if pick.sum() < 1000:
-        return colour
+        return color
     a, b, w = basis[pick], luminance[pick], weight[pick].copy()
     for _ in range(5):  # robust: brows, lips and beard should not count as shade
         aw = a * w[:, None]
@@ -208,7 +208,7 @@ def _delight(colour: np.ndarray, normals: np.ndarray, weight: np.ndarray) -> np.
     shading = basis @ coefficients
     middle = float(np.median(shading[pick]))
     relative = np.clip(shading / middle, 0.45, 1.8) ** 0.8
-    return (colour / relative[..., None]).astype(np.float32)
+    return (color / relative[..., None]).astype(np.float32)
 
 
 def paint_tiles(image: np.ndarray, rng: np.random.Generator) -> None:
@@ -231,11 +231,11 @@ def paint_tiles(image: np.ndarray, rng: np.random.Generator) -> None:
             vein = cv2.GaussianBlur(rng.normal(size=r.shape).astype(np.float32), (0, 0), 2)[..., None]
             tile = white * (1 - 0.25 * np.clip(r - 0.45, 0, 1)[..., None] * [0.4, 1.0, 1.0]) + vein * 14
             spokes = 1 + 0.22 * np.sin(np.arctan2(gy, gx) * 23 + 5 * r)
-            coloured = iris * (spokes * (0.75 + 0.9 * (r / radius) * (1 - r / radius)))[..., None]
+            colored = iris * (spokes * (0.75 + 0.9 * (r / radius) * (1 - r / radius)))[..., None]
             ring = np.clip((r - (radius - 0.06)) / 0.06, 0, 1)[..., None]
-            coloured = coloured * (1 - 0.55 * ring)
+            colored = colored * (1 - 0.55 * ring)
             edge = np.clip((radius - r) / 0.04 + 0.5, 0, 1)[..., None]
-            tile = tile * (1 - edge) + coloured * edge
+            tile = tile * (1 - edge) + colored * edge
             hole = np.clip((pupil - r) / 0.04 + 0.5, 0, 1)[..., None]
             tile = tile * (1 - hole) + 8 * hole
         elif name == "teeth":

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-#: Where the eyeballs' fronts, seen from the front, lie: centres (u, v) of the left and the right one; radius.
+#: Where the eyeballs' fronts, seen from the front, lie: centers (u, v) of the left and the right one; radius.
 #: The subject's left is on the right, as in a photo.
 EYE_CENTRES, EYE_RADIUS = ((0.49, 0.62), (0.31, 0.62)), 0.08
 #: The same of their backs, which nobody sees.
@@ -42,11 +42,11 @@ def relaid_uv(
         direction = points - (points.min(0) + points.max(0)) / 2
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
         front = _front_island(quad_uv[faces], members, direction)
-        for chosen, centre, radius, sign in (
+        for chosen, center, radius, sign in (
             (front, EYE_CENTRES[side], EYE_RADIUS, 1.0),
             (~front, BACK_CENTRES[side], BACK_RADIUS, -1.0),
         ):
-            result[members[chosen]] = np.array(centre) + radius * direction[chosen][:, [0, 2]] * [sign, 1.0]
+            result[members[chosen]] = np.array(center) + radius * direction[chosen][:, [0, 2]] * [sign, 1.0]
     for name, (middle, scale) in OTHER_PARTS.items():
         members = np.unique(quad_uv[face_part == part_names.index(name)])
         low, high = uv[members].min(0), uv[members].max(0)

@@ -25,11 +25,11 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ...wrapping.rigid_parts import fit_sphere
-from .makehuman import BaseMesh, MakeHuman, blend_macros
-from .template_cut import PART_NAMES, HeadMesh, cut_head, eye_corner_origin, to_head_frame
-from .template_solid import closed_solid
-from .template_uv import relaid_uv
+from ....wrapping.rigid_parts import fit_sphere
+from ..makehuman import BaseMesh, MakeHuman, blend_macros
+from .cut import PART_NAMES, HeadMesh, cut_head, eye_corner_origin, to_head_frame
+from .solid import closed_solid
+from .uv import relaid_uv
 
 #: Lids close a little more than their rims need: a slit would show where the rims' vertices do not meet.
 BLINK_MARGIN = 1.06

@@ -51,7 +51,7 @@ def fit_portrait(
     mean = model.mean[vertices].astype(np.float64)
     basis = np.concatenate([model.identity[:, vertices], model.expression[:, vertices]]).astype(np.float64)
     target = points[:, :2].astype(np.float64)
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    center = np.array([(width - 1) / 2, (height - 1) / 2])
     eyes = float(np.linalg.norm(target[33] - target[263])) / max(np.cos(np.radians(20)), 0.1)
     weight = np.ones(len(vertices))
     weight[list(OUTLINE)] = 0.3
@@ -60,7 +60,7 @@ def fit_portrait(
     focal = _FOCAL_GUESS * width
     rotation = FRONTAL.copy()
     depth = focal * np.linalg.norm(mean[33] - mean[263]) / eyes
-    offset = (target[[33, 263]].mean(0) - centre) / focal * depth
+    offset = (target[[33, 263]].mean(0) - center) / focal * depth
     translation = np.array([*offset, depth]) - rotation @ mean[[33, 263]].mean(0)
     weights = np.zeros(n_id + n_ex)
     prior = np.concatenate([np.ones(n_id), np.full(n_ex, 1 / 0.35)])
@@ -70,7 +70,7 @@ def fit_portrait(
         turned = shape @ rotation.T
         camera = turned + translation
         z = camera[:, 2:]
-        residual = target - (camera[:, :2] / z * focal + centre)
+        residual = target - (camera[:, :2] / z * focal + center)
         # d(pixel)/d(camera point): (N, 2, 3)
         d = np.zeros((len(z), 2, 3))
         d[:, 0, 0] = d[:, 1, 1] = focal / z[:, 0]
@@ -89,7 +89,7 @@ def fit_portrait(
         # Landmarks that disagree with the rest (behind a fringe, or badly placed on the model) count less.
         far = (residual**2).sum(1) / (4 * sigma) ** 2
         robust = weight / np.sqrt(1 + far) if step >= 5 else weight
-        w = (robust / sigma)[:, None] / np.sqrt(6.0)  # neighbouring landmarks err together: six count as one
+        w = (robust / sigma)[:, None] / np.sqrt(6.0)  # neighboring landmarks err together: six count as one
         rows, rhs = (jac * w[..., None]).reshape(-1, free), (residual * w).ravel()
         normal, gradient = rows.T @ rows, rows.T @ rhs
         normal[6, 6] += _FOCAL_SPREAD**-2 if step >= 6 else 1e9

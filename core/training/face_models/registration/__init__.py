@@ -1,0 +1,1 @@
+"""Registration of the head template to the face model."""

@@ -1,0 +1,1 @@
+"""Building of the head template from MakeHuman's base mesh."""

@@ -1,0 +1,126 @@
+"""The detector's 478 landmarks and iBUG's 68 on the template; see `build` for the arrays."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ....geometry.reflection import load_landmark_symmetry
+from ..mesh_landmarks import (
+    IRIS,
+    PaintedHead,
+    cast_landmarks,
+    detector,
+    replace_outliers,
+    snap,
+    symmetrize,
+)
+from .solid import solid_vertices
+
+#: MediaPipe's indices of the points that iBUG's 68 correspond to, iBUG's order.
+IBUG68_OF_478 = (
+    *(127, 234, 93, 58, 172, 136, 150, 176, 152, 400, 379, 365, 397, 288, 323, 454, 356),
+    *(70, 63, 105, 66, 107, 336, 296, 334, 293, 300),
+    *(168, 197, 5, 4, 75, 97, 2, 326, 305),
+    *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),
+    *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),
+    *(78, 82, 13, 312, 308, 317, 14, 87),
+)
+#: The lower lip's inner rim, from the right corner to the left one.
+INNER_LOWER_LIP = (95, 88, 178, 87, 14, 317, 402, 318, 324)
+#: Brows of the template, subject's left, head frame x and z in metres.
+_BROW = np.array([(0.014, 0.0157), (0.023, 0.0206), (0.0325, 0.0233), (0.042, 0.0206), (0.050, 0.014)])
+
+
+def painted_template(arrays: dict[str, np.ndarray]) -> PaintedHead:
+    """The template as the detector is shown it."""
+    vertices = solid_vertices(arrays["vertices"].astype(np.float64), arrays["solid_extra"])
+    triangles, part = arrays["solid_triangles"], arrays["solid_part"]
+    lip = np.zeros(len(vertices))
+    lip[arrays["lips"]] = 1
+    skin = arrays["quads"][arrays["face_part"] == 0]
+    for _ in range(4):
+        lip[skin[lip[skin].max(1) > 0]] = 1
+    seen = np.isin(part, (0, 1, 2, 4))
+    eyeball = np.where(part == 1, 1, np.where(part == 2, 2, 0))
+    return PaintedHead(vertices, triangles[seen], eyeball[seen], lip, [_BROW, _BROW * [-1, 1]])
+
+
+def find_landmarks(arrays: dict[str, np.ndarray], models_dir: Path) -> dict[str, np.ndarray]:
+    """`landmark_faces`, `landmark_bary`, `landmarks478` and `ibug68` of the template's file."""
+    mirror = load_landmark_symmetry(models_dir)
+    positions, spread = cast_landmarks(painted_template(arrays), detector(models_dir))
+    positions = symmetrize(replace_outliers(positions), mirror)
+    lost = np.flatnonzero(np.isnan(positions[:, 0]))
+    print(f"landmarks: spread {np.nanmedian(spread) * 1000:.2f} mm, seen too seldom: {lost.tolist()}")
+    vertices = solid_vertices(arrays["vertices"].astype(np.float64), arrays["solid_extra"])
+    part = arrays["solid_part"]
+    kinds = {0: np.flatnonzero(part == 0), 1: np.flatnonzero(part == 1), 2: np.flatnonzero(part == 2)}
+    lower_lip = np.flatnonzero(on_lower_lip(arrays))
+
+    def allowed(k: int) -> np.ndarray:
+        if k in INNER_LOWER_LIP:
+            return lower_lip
+        return kinds[0 if k < IRIS else 2 if k < IRIS + 5 else 1]
+
+    faces, bary = snap(positions, vertices, arrays["solid_triangles"], allowed)
+    if len(lost):
+        raise ValueError(f"landmarks {lost.tolist()} were not found on the template")
+    corners = arrays["solid_triangles"][faces]
+    nearest = corners[np.arange(478), bary.argmax(1)].astype(np.int32)
+    return {
+        "landmark_faces": faces,
+        "landmark_bary": bary.astype(np.float32),
+        "landmarks478": nearest,
+        "ibug68": ibug68(arrays, (vertices[corners] * bary[..., None]).sum(1)),
+    }
+
+
+def on_lower_lip(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """(S,) which of the solid's triangles are the lower lip's skin near the mouth's opening.
+
+    On a closed mouth both lips are where the landmarks of the lower one's inner rim are seen.
+    """
+    triangles, vertices = arrays["solid_triangles"], arrays["vertices"].astype(np.float64)
+    loop = np.roll(arrays["lips"], -int(np.argmax(vertices[arrays["lips"], 0])))
+    turn = int(np.argmin(vertices[loop, 0]))
+    halves = sorted((loop[1:turn], loop[turn + 1 :]), key=lambda half: _inner_height(half, arrays))
+    skin = arrays["solid_part"] == 0
+    near = []
+    for half in halves:
+        ring = np.isin(triangles, half).any(1) & skin
+        near.append(np.isin(triangles, np.unique(triangles[ring])).any(1) & skin)
+    return near[0] & ~near[1]
+
+
+def ibug68(arrays: dict[str, np.ndarray], positions: np.ndarray) -> np.ndarray:
+    """(68,) vertices: eyes on the lids' rims and the inner mouth on the lips' loop, the rest on the skin."""
+    vertices = arrays["vertices"].astype(np.float64)
+    skin = np.unique(arrays["quads"][arrays["face_part"] == 0])
+    loop = np.roll(arrays["lips"], -int(np.argmax(vertices[arrays["lips"], 0])))
+    turn = int(np.argmin(vertices[loop, 0]))
+    halves = sorted((loop[1:turn], loop[turn + 1 :]), key=lambda half: -_inner_height(half, arrays))
+    found = np.zeros(68, np.int32)
+    for k, landmark in enumerate(IBUG68_OF_478):
+        if 61 <= k <= 63 or k >= 65:
+            pool = halves[0 if k <= 63 else 1]
+            found[k] = pool[np.argmin(np.abs(vertices[pool, 0] - positions[landmark, 0]))]
+            continue
+        pool = skin if k < 36 or k >= 48 else arrays["lid_right" if k < 42 else "lid_left"]
+        found[k] = pool[np.argmin(np.linalg.norm(vertices[pool] - positions[landmark], axis=1))]
+    for name, outer, inner in (("lid_right", 36, 39), ("lid_left", 45, 42)):
+        x = np.abs(vertices[arrays[name], 0])
+        found[outer], found[inner] = arrays[name][x.argmax()], arrays[name][x.argmin()]
+    x = vertices[arrays["lips"], 0]
+    found[60], found[64] = arrays["lips"][np.argmin(x)], arrays["lips"][np.argmax(x)]
+    return found
+
+
+def _inner_height(half: np.ndarray, arrays: dict[str, np.ndarray]) -> float:
+    """Mean height, metres, of the skin beside one half of the lips' loop: closed lips lie at the same
+    height.
+    """
+    skin = arrays["quads"][arrays["face_part"] == 0]
+    ring = set(map(int, half))
+    for _ in range(3):
+        ring |= {int(v) for quad in skin if ring & set(map(int, quad)) for v in quad}
+    return float(arrays["vertices"][list(ring), 2].mean())

@@ -1,0 +1,31 @@
+"""Which triangles of a head are visible from outside: none in nostrils, in the mouth, in folds of ears."""
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from ..rasterize import zbuffer
+
+#: A triangle seen from fewer of 54 directions is taken to lie in a nostril or a fold of an ear.
+MIN_VIEWS = 7
+
+
+def visible_triangles(
+    vertices: np.ndarray, triangles: np.ndarray, min_views: int = MIN_VIEWS, size: int = 512
+) -> np.ndarray:
+    """(T,) bool: seen from enough of 54 directions around a head; what is not lies in a nostril or a fold of
+    an ear.
+    """
+    views = np.zeros(len(triangles), int)
+    middle = (vertices.min(0) + vertices.max(0)) / 2
+    reach = np.linalg.norm(vertices - middle, axis=1).max()
+    for yaw in range(0, 360, 20):
+        for pitch in (-50, -10, 30):
+            turn = Rotation.from_euler("xz", [pitch, yaw], degrees=True).as_matrix()
+            points = (vertices - middle) @ turn.T / reach
+            half = (size - 1) / 2
+            # Far away: as good as parallel.
+            depth = 100 + points[:, 1]
+            screen = np.stack([half + half * points[:, 0], half - half * points[:, 2], depth], 1)
+            index = zbuffer(screen.astype(np.float32), triangles, size, size)[0]
+            views[np.unique(index[index >= 0])] += 1
+    return views >= min_views

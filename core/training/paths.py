@@ -1,0 +1,71 @@
+"""Where training reads from and writes to."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+#: Environment variable with the folder of the training data.
+DATA_VARIABLE = "PHOTOBUST_DATA"
+
+
+def default_data_folder(root: Path) -> Path:
+    """The training data's folder: the environment variable's, else `shared` beside the checkout at `root`."""
+    return Path(os.environ.get(DATA_VARIABLE) or root.parent / "shared")
+
+
+@dataclass(frozen=True)
+class DataPaths:
+    """All inputs of training.
+
+    data: folder of what is downloaded (face model, portraits, panoramas, scan); cache: folder of what is
+    made from it; models: folder of the template, the detector's models and the weights.
+    """
+
+    data: Path
+    cache: Path
+    models: Path
+
+    @property
+    def face_model(self) -> Path:
+        """ICT-FaceKit, see `face_models.ict_facekit`."""
+        return self.data / "face_model" / "ict_facekit.npz"
+
+    @property
+    def portraits(self) -> Path:
+        """Folder of JPEG files, from which skin textures are extracted."""
+        return self.data / "portraits"
+
+    @property
+    def panoramas(self) -> Path:
+        """Linear equirectangular pictures, see `synthesis.lighting`."""
+        return self.data / "light" / "panoramas.npz"
+
+    @property
+    def scans(self) -> Path:
+        """Folder of the scan and its renders, see `evaluation.scan`."""
+        return self.data / "scans"
+
+    @property
+    def registration(self) -> Path:
+        """The template registered to the face model, see `face_models.registration`."""
+        return self.cache / "registration.npz"
+
+    @property
+    def textures(self) -> Path:
+        """The texture library, see `synthesis.texture_library`."""
+        return self.cache / "textures.npz"
+
+    @property
+    def views(self) -> Path:
+        """Portraits prepared for turning, see `synthesis.face_profiling`."""
+        return self.cache / "portrait_views.npz"
+
+    @property
+    def shards(self) -> Path:
+        """Folder of the synthetic pictures, see `data.shards`."""
+        return self.cache / "shards"
+
+    @property
+    def quality(self) -> Path:
+        """Folder of the tables that the quality report is calibrated on, see `calibration.table`."""
+        return self.cache / "quality"
