@@ -20,7 +20,7 @@ def boundary_loops(quads: np.ndarray) -> list[list[int]]:
     return loops
 
 
-def edges_of(polygons: np.ndarray) -> np.ndarray:
+def polygon_edges(polygons: np.ndarray) -> np.ndarray:
     """(E, 2) unique undirected edges of (F, n) polygons."""
     pairs = np.concatenate(
         [np.stack([polygons[:, i], np.roll(polygons, -1, 1)[:, i]], 1) for i in range(polygons.shape[1])]

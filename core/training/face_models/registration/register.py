@@ -9,7 +9,7 @@ from ....geometry.pose import similarity
 from ....geometry.reflection import load_landmark_symmetry
 from ..ict_facekit import FaceModel
 from ..mesh_landmarks import IRIS, PaintedHead, cast_landmarks, detector, replace_outliers, snap, symmetrize
-from ..mesh_topology import boundary_loops, edges_of, triangulate
+from ..mesh_topology import boundary_loops, polygon_edges, triangulate
 from ..template.solid import solid_vertices
 from ..visibility import visible_triangles
 from .correspondence import Registration
@@ -134,7 +134,7 @@ def register(
     fitted[numbers] = fit_skin(
         start[numbers],
         renumber[triangulate(all_quads, start)],
-        edges_of(renumber[all_quads]),
+        polygon_edges(renumber[all_quads]),
         renumber[template["mirror"][numbers]],
         drawn[numbers],
         surface,
@@ -279,7 +279,7 @@ def _followers(
     quads, part = template["quads"], template["face_part"]
     inner = np.flatnonzero(connected & ~direct)
     rows, cols, weights = harmonic_followers(
-        edges_of(quads[part <= 1]), inner, np.flatnonzero(connected & direct), count
+        polygon_edges(quads[part <= 1]), inner, np.flatnonzero(connected & direct), count
     )
     lashes = np.unique(quads[part == 7])
     rims = np.concatenate([template["lid_left"], template["lid_right"]])
