@@ -288,7 +288,7 @@ def _engine_steps(plan: BatchPlan, face: dict[str, Any]) -> dict[str, StepOutcom
     made = sorted(path.name for path in Path(face["folder"]).iterdir())
     return {
         step: StepOutcome(
-            made if plan.engine_steps == (SURFACE,) else files_of(step, made),
+            files_of(step, made, plan.engine_steps),
             seconds=round(sum(face.get("timings", {}).values()), 4) if step == SURFACE else 0.0,
         )
         for step in plan.engine_steps

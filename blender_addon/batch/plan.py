@@ -12,10 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-#: The engine's steps. Both are made by one request; the surface is the same with and without a head.
-SURFACE, HEAD = "surface", "head"
+#: The engine's steps, all made by one request; the surface is the same with and without the others. "view" is
+#: the small model that the page shows.
+SURFACE, HEAD, VIEW = "surface", "head", "view"
 #: The engine's files that are there without a head, too.
 SURFACE_FILES = ("surface.ply", "surface.glb", "landmarks.json", "photo.png", "face.json")
+VIEW_FILES = ("view.js",)
+#: What the request says of the head.
+HEAD_OPTIONS = ("head", "texture", "delight")
 #: Blender's names of the renderers, and what stands for one that works; see `local_processor`.
 RENDERERS = {"workbench": "BLENDER_WORKBENCH", "cycles": "CYCLES"}
 AUTO_RENDERER = "auto"
@@ -60,7 +64,8 @@ class BatchPlan:
     @property
     def engine_steps(self) -> tuple[str, ...]:
         """Which of the engine's steps are wanted."""
-        return (SURFACE, HEAD) if self.head else (SURFACE,)
+        wanted = {SURFACE: True, HEAD: self.head, VIEW: bool(self.engine.get("preview_model"))}
+        return tuple(step for step in wanted if wanted[step])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,7 +82,10 @@ class BatchPlan:
             )
         }
         if self.head:
-            found[HEAD] = _digest(HEAD, found[SURFACE], self.engine)
+            options = {name: self.engine[name] for name in HEAD_OPTIONS if name in self.engine}
+            found[HEAD] = _digest(HEAD, found[SURFACE], options)
+        if VIEW in self.engine_steps:
+            found[VIEW] = _digest(VIEW, found[SURFACE], found.get(HEAD))
         for step in self.steps:
             versions = blender_worker.get("version"), blender_worker.get("blender")
             found[step.name] = _digest(
@@ -86,9 +94,15 @@ class BatchPlan:
         return found
 
 
-def files_of(step: str, made: list[str]) -> list[str]:
-    """Those of the engine's files that belong to a step of the engine's."""
-    return [name for name in made if (name in SURFACE_FILES) == (step == SURFACE)]
+def files_of(step: str, made: list[str], steps: tuple[str, ...]) -> list[str]:
+    """Those of the engine's files that belong to one of the engine's steps that have run."""
+    return [name for name in made if _step_of(name, steps) == step]
+
+
+def _step_of(name: str, steps: tuple[str, ...]) -> str:
+    if name in VIEW_FILES and VIEW in steps:
+        return VIEW
+    return HEAD if HEAD in steps and name not in SURFACE_FILES else SURFACE
 
 
 def make_plan(options: argparse.Namespace) -> BatchPlan:
@@ -98,6 +112,8 @@ def make_plan(options: argparse.Namespace) -> BatchPlan:
     engine: dict[str, Any] = {}
     if head:
         engine = {"head": True, "texture": options.texture, "delight": not options.keep_light}
+    if not options.no_page:
+        engine["preview_model"] = True
     return BatchPlan(options.focal_mm, options.max_faces, engine, tuple(_steps(options, head)))
 
 
@@ -131,8 +147,6 @@ def _steps(options: argparse.Namespace, head: bool) -> list[StepPlan]:
             "fps": options.fps,
         }
         steps.append(StepPlan("turntable", turntable, made))
-    if not options.no_page:
-        steps.append(StepPlan("view", {}, made))
     if options.asset_library:
         asset = {
             "library": options.asset_library,

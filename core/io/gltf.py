@@ -9,7 +9,7 @@ import numpy as np
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
 JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 #: glTF's component types.
-COMPONENTS = {"uint8": 5121, "uint16": 5123, "uint32": 5125, "float32": 5126}
+COMPONENTS = {"int8": 5120, "uint8": 5121, "uint16": 5123, "uint32": 5125, "float32": 5126}
 SHAPES = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4"}
 
 
@@ -25,10 +25,20 @@ class GlbWriter:
     def add_array(
         self, values: np.ndarray, target: int = ARRAY_BUFFER, bounds: bool = False, normalized: bool = False
     ) -> int:
-        """Index of a new accessor to values (N,) or (N, C); bounds: note the extent, as positions need."""
+        """Add an array.
+
+        Args:
+            values: (N,) or (N, C) of one of the types in COMPONENTS.
+            target: What the buffer view is used as; rows of attributes are padded to four bytes.
+            bounds: Note the extent, as positions need.
+            normalized: Integers stand for 0 to 1, or -1 to 1.
+
+        Returns:
+            Index of the new accessor.
+        """
         values = np.ascontiguousarray(values)
         accessor: dict[str, Any] = {
-            "bufferView": self._add_block(values.tobytes(), target),
+            "bufferView": self._add_rows(values, target),
             "componentType": COMPONENTS[values.dtype.name],
             "count": len(values),
             "type": SHAPES[values.shape[1:]],
@@ -42,12 +52,19 @@ class GlbWriter:
 
     def add_file(self, data: bytes) -> int:
         """Index of a new buffer view that holds a file, such as a picture."""
-        return self._add_block(data, None)
+        return self._add_block(data)
 
-    def _add_block(self, data: bytes, target: int | None) -> int:
-        view: dict[str, Any] = {"buffer": 0, "byteOffset": self._size, "byteLength": len(data)}
-        if target is not None:
-            view["target"] = target
+    def _add_rows(self, values: np.ndarray, target: int) -> int:
+        row = values.nbytes // max(len(values), 1)
+        padding = -row % 4
+        if target != ARRAY_BUFFER or not padding:
+            return self._add_block(values.tobytes(), target=target)
+        rows = np.zeros((len(values), row + padding), np.uint8)
+        rows[:, :row] = values.view(np.uint8).reshape(len(values), row)
+        return self._add_block(rows.tobytes(), byteStride=row + padding, target=target)
+
+    def _add_block(self, data: bytes, **properties: int) -> int:
+        view = {"buffer": 0, "byteOffset": self._size, "byteLength": len(data), **properties}
         self._views.append(view)
         padded = data + bytes(-len(data) % 4)  # accessors have to start at multiples of their component
         self._blocks.append(padded)

@@ -30,7 +30,7 @@ def head_glb_bytes(
     normals = shading_normals(head.neutral, topology.triangles)
     primitives = []
     for material, (_, parts) in enumerate(MATERIALS.items()):
-        triangles, vertices, uv = _corners(topology, topology.faces_of(*parts))
+        triangles, vertices, uv = textured_corners(topology, topology.faces_of(*parts))
         attributes = {
             "POSITION": writer.add_array(
                 to_gltf_frame(head.neutral[vertices].astype(np.float32)), bounds=True
@@ -83,9 +83,16 @@ def _material(key: str, textured: bool) -> dict[str, Any]:
     return material
 
 
-def _corners(topology: HeadTopology, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Triangles (2n, 3) of the quads `faces` (n,) into corners of their own, and those corners' vertices (m,)
-    and texture coordinates (m, 2): glTF has one texture coordinate a vertex.
+def textured_corners(topology: HeadTopology, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Split vertices where they have several texture coordinates: glTF has one a vertex.
+
+    Args:
+        topology: The head's.
+        faces: (n,) int indices of quads.
+
+    Returns:
+        Triangles (2n, 3) of the quads into the corners, the corners' vertices (m,), and their texture
+        coordinates (m, 2), v up.
     """
     quads, quad_uv = topology.quads[faces], topology.quad_uv[faces]
     pairs, index = np.unique(

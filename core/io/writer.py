@@ -20,6 +20,7 @@ from ..surface.isosurface import Surface
 from ..template.topology import head_topology
 from ..weights import file_sha256, models_folder
 from . import head_files as assets
+from . import preview_glb as preview
 from .head_ply import about_head, head_ply_bytes
 from .surface_glb import glb_bytes
 
@@ -51,6 +52,7 @@ DESCRIPTIONS = {
     "landmarks.json": "MediaPipe's 478 landmarks on surface.ply, null where it has none",
     "photo.png": "the face in the photo, upright",
     **assets.DESCRIPTIONS,
+    **preview.DESCRIPTIONS,
 }
 
 
@@ -173,10 +175,22 @@ def has_run(path: Path, backend: str | None) -> bool:
     return backend is None or path.suffix != ".onnx"
 
 
-def write_reconstruction(reconstruction: Reconstruction, photo: Photo, folder: str | Path) -> dict[str, Path]:
-    """Write all files of a reconstruction into a folder, which is made if need be. Returns name -> path.
+def write_reconstruction(
+    reconstruction: Reconstruction, photo: Photo, folder: str | Path, preview_model: bool = False
+) -> dict[str, Path]:
+    """Write all files of a reconstruction; face.json comes last: a folder that has it is complete.
 
-    face.json comes last: a folder that has it is complete. Raises OutputError if something cannot be written.
+    Args:
+        reconstruction: What is written.
+        photo: The photo it was made from.
+        folder: Where; made if need be.
+        preview_model: Also write view.js, the small model that a batch's page shows.
+
+    Returns:
+        Name -> path of the files.
+
+    Raises:
+        OutputError: If something cannot be written.
     """
     folder = Path(folder)
     points = {"points": points_json(reconstruction.landmark_points)}
@@ -192,6 +206,8 @@ def write_reconstruction(reconstruction: Reconstruction, photo: Photo, folder: s
             topology = head_topology(reconstruction.models_dir or models_folder())
             ready["head.ply"] = pool.submit(head_ply_bytes, reconstruction.head, topology)
             ready |= assets.head_assets(reconstruction, photo, topology, pool)
+        if preview_model:
+            ready[preview.FILE_NAME] = pool.submit(_preview_model, reconstruction)
     files = {name: future.result() for name, future in ready.items()}
     document = manifest(reconstruction, photo, files)
     files["face.json"] = readable_json(document).encode()
@@ -205,6 +221,13 @@ def write_reconstruction(reconstruction: Reconstruction, photo: Photo, folder: s
             f"The results cannot be written to {folder} ({reason}): choose another folder, or make room in it"
         ) from error
     return {name: folder / name for name in files}
+
+
+def _preview_model(reconstruction: Reconstruction) -> bytes:
+    if reconstruction.head is None:
+        return preview.surface_preview(reconstruction.surface, assets.GENERATOR)
+    topology = head_topology(reconstruction.models_dir or models_folder())
+    return preview.head_preview(reconstruction.head, topology, reconstruction.albedo, assets.GENERATOR)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -18,6 +18,7 @@ from .params import (
     head_param,
     max_faces_param,
     photo_param,
+    preview_model_param,
     reconstruct_params,
     thumbnail_params,
 )
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 #: Raised when a client has to know; new methods and new keys are told by `CAPABILITIES` and do not raise it.
 PROTOCOL_VERSION = 1
-CAPABILITIES = ("detect", "faces", "head", "texture")
+CAPABILITIES = ("detect", "faces", "head", "texture", "preview_model")
 #: A thumbnail shows the face's box, made square and this much larger.
 THUMBNAIL_MARGIN = 1.5
 
@@ -115,7 +116,7 @@ class Jobs:
     ) -> dict[str, Any]:
         """Load a photo, reconstruct its faces and write them below the folder `out`."""
         source, out, focal_mm, max_faces, chosen = reconstruct_params(params)
-        wrap = head_param(params)
+        wrap, preview_model = head_param(params), preview_model_param(params)
         reconstructor = self._ready(progress, cancelled)
         from ..io.writer import write_reconstruction
 
@@ -146,7 +147,7 @@ class Jobs:
             start = time.perf_counter()
             number = f"_{head.face_index + 1}" if several else ""
             folder = out / f"{folder_name(source)}{number}"
-            files = write_reconstruction(head, photo, folder)
+            files = write_reconstruction(head, photo, folder, preview_model)
             own = {step: seconds for step, seconds in head.timings.items() if step != "detect"}
             faces.append(
                 {

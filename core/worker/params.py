@@ -65,6 +65,14 @@ def head_param(params: Params) -> HeadOptions | None:
     return HeadOptions(texture, delight) if head else None
 
 
+def preview_model_param(params: Params) -> bool:
+    """Whether a request to reconstruct wants view.js, the small model for a batch's page."""
+    wanted = params.get("preview_model", False)
+    if not isinstance(wanted, bool):
+        raise RequestError('"preview_model" has to be true or false')
+    return wanted
+
+
 def is_number(value: object) -> bool:
     """Whether a JSON value is a number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -3,7 +3,7 @@
     {"id": 1, "method": "hello", "params": {}}
     {"id": 2, "method": "detect", "params": {"photo": "a.jpg", "max_faces": 10, "thumbnails": "folder"}}
     {"id": 3, "method": "reconstruct", "params": {"photo": "a.jpg", "out": "heads", "focal_mm": null,
-    "max_faces": 10, "faces": [0, 2], "head": true, "texture": 2048}}
+    "max_faces": 10, "faces": [0, 2], "head": true, "texture": 2048, "preview_model": false}}
     {"id": 4, "method": "cancel", "params": {"id": 3}}
     {"id": 5, "method": "shutdown", "params": {}}
 

@@ -10,9 +10,6 @@ from PIL import Image
 from skimage.data import astronaut
 
 from blender_addon.batch.record import BatchRecord, HeadRecord, PhotoRecord
-from blender_addon.blender_worker.preview_glb import Picture
-from blender_addon.blender_worker.preview_model import head_model, lash_window, view_script
-from blender_addon.heads.head_npz import read_head
 
 #: Names that break out of HTML, of attributes, of addresses or of the screen if they are not handled.
 HOSTILE = (
@@ -31,29 +28,31 @@ HOSTILE = (
 def write_master(folder: Path) -> Path:
     """A head's folder with everything that the page shows, but small."""
     from core.io.head_npz import head_npz_bytes
+    from core.io.preview_glb import EncodedImage, head_preview_glb, lash_window, preview_script
     from core.template.topology import HeadTopology
     from tests.core.head_samples import MODELS, plain_head
 
     folder.mkdir()
     topology = HeadTopology.load(MODELS)
-    (folder / "head.npz").write_bytes(head_npz_bytes(plain_head(topology), topology, {"photo": "a.jpg"}))
+    head = plain_head(topology)
+    (folder / "head.npz").write_bytes(head_npz_bytes(head, topology, {"photo": "a.jpg"}))
     face = Image.fromarray(astronaut()).crop((130, 0, 330, 200))
     face.save(folder / "photo.png")
     strip = Image.new("RGB", (256, 64))
     for k, color in enumerate(["red", "green", "blue", "yellow"]):
         strip.paste(color, (64 * k, 0, 64 * k + 64, 64))
     strip.save(folder / "preview.png")
-    data = read_head(folder / "head.npz")
-    left, top, right, bottom = lash_window(data, 256)
-    model = head_model(
-        data,
-        Picture(encoded(face.resize((256, 256)), "JPEG"), "image/jpeg"),
-        Picture(
-            encoded(Image.new("RGBA", (right - left, bottom - top), (40, 20, 10, 128)), "PNG"), "image/png"
-        ),
+    left, top, right, bottom = lash_window(topology, 256)
+    lashes = Image.new("RGBA", (right - left, bottom - top), (40, 20, 10, 128))
+    model = head_preview_glb(
+        head.vertices,
+        topology,
+        "test",
+        EncodedImage(encoded(face.resize((256, 256)), "JPEG"), "image/jpeg"),
+        EncodedImage(encoded(lashes, "PNG"), "image/png"),
         (left / 256, top / 256, right / 256, bottom / 256),
     )
-    (folder / "view.js").write_bytes(view_script(model))
+    (folder / "view.js").write_bytes(preview_script(model))
     (folder / "turntable").mkdir()
     for k in range(4):
         face.rotate(90 * k).save(folder / f"turntable/{k:03d}.png")

@@ -29,9 +29,7 @@ def files_of(name, options):
         return [f"render_{view}.png" for view in options["views"]]
     if name == "export":
         return [f"head.{name}" for name in options["formats"]]
-    return {"preview": ["preview.png"], "view": ["view.js"], "retopo": ["retopo.ply", "retopo.glb"]}.get(
-        name, [f"{name}.out"]
-    )
+    return {"preview": ["preview.png"], "retopo": ["retopo.ply", "retopo.glb"]}.get(name, [f"{name}.out"])
 
 
 def load(name):

@@ -36,13 +36,13 @@ def steps(batch):
 def test_by_default_surface_head_preview_and_page(fake_batch, photos):
     done = fake_batch.run(photos("a.jpg", "two.jpg"))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert steps(fake_batch) == ["preview", "view"]
+    assert steps(fake_batch) == ["preview"]
     assert sorted(p.name for p in (fake_batch.out / "two_1").iterdir()) == [
         "face.json", "head.npz", "landmarks.json", "preview.png", "surface.ply", "view.js",
     ]  # fmt: skip
     face = json.loads((fake_batch.out / "a/face.json").read_text())
     assert face["files"]["preview.png"]["bytes"] == (fake_batch.out / "a/preview.png").stat().st_size
-    assert face["steps"] == {"preview": {"fake": "preview"}, "view": {"fake": "view"}}
+    assert face["steps"] == {"preview": {"fake": "preview"}}
     assert (fake_batch.out / "index.html").is_file()
     (head,) = fake_batch.record()["a.jpg"]["heads"]
     assert sorted(head["steps"]) == ["head", "preview", "surface", "view"]
@@ -61,7 +61,7 @@ def test_the_same_again_does_nothing(finished_batch):
 def test_fresh_makes_everything_again(finished_batch):
     assert finished_batch.run(finished_batch.photos, *FULL, "--fresh").returncode == 0
     assert finished_batch.engine == list(NAMES)
-    assert steps(finished_batch) == ["export", "preview", "render", "turntable", "view"]
+    assert steps(finished_batch) == ["export", "preview", "render", "turntable"]
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_fresh_makes_everything_again(finished_batch):
     [
         (["--lods", "0.5"], False, ["lods"]),
         (["--preview-size", "64"], False, ["preview"]),
-        (["--texture", "1024"], True, ["export", "render", "turntable", "view"]),
-        (["--focal-mm", "85"], True, ["export", "preview", "render", "turntable", "view"]),
+        (["--texture", "1024"], True, ["export", "render", "turntable"]),
+        (["--focal-mm", "85"], True, ["export", "preview", "render", "turntable"]),
         (["--no-preview", "--timeout", "100", "--jobs", "2"], False, []),
         (["--turntable", "3"], False, ["turntable"]),
     ],
@@ -108,7 +108,7 @@ def test_another_photo_of_the_same_name_is_noticed(fake_batch, photos):
     (folder / "a.jpg").write_bytes(b"someone else")
     fake_batch.run(folder)
     assert fake_batch.engine == ["a.jpg"]
-    assert fake_batch.blender_steps == ["preview a.jpg", "view a.jpg"]
+    assert fake_batch.blender_steps == ["preview a.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ def test_another_photo_of_the_same_name_is_noticed(fake_batch, photos):
         (["preview.png"], False, ["preview"]),
         (["turntable/002.png"], False, ["turntable"]),
         (["surface.ply"], True, []),
-        (["face.json"], True, ["export", "preview", "render", "turntable", "view"]),
-        (["head.npz", "view.js"], True, ["view"]),
+        (["face.json"], True, ["export", "preview", "render", "turntable"]),
+        (["head.npz", "view.js"], True, []),
     ],
 )
 def test_files_that_are_gone_are_made_again(finished_batch, gone, engine, expected):

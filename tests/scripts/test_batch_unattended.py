@@ -31,26 +31,33 @@ def left_behind(out):
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_a_blender_worker_that_hangs_or_crashes_costs_one_step_of_one_head(fake_batch, photos, jobs):
-    names = ["a.jpg", "segv-preview.jpg", "flaky-view.jpg", "stall-view.jpg", "refuse-preview.jpg", "z.jpg"]
-    done = fake_batch.run(photos(*names), "--jobs", jobs, "--blender-timeout", "3")
+    names = [
+        "a.jpg",
+        "segv-preview.jpg",
+        "flaky-render.jpg",
+        "stall-render.jpg",
+        "refuse-preview.jpg",
+        "z.jpg",
+    ]
+    done = fake_batch.run(photos(*names), "--render", "front", "--jobs", jobs, "--blender-timeout", "3")
     assert done.returncode == 2, done.stdout + done.stderr
     record = fake_batch.record()
     failed = {name: photo["error"] for name, photo in record.items() if photo["error"]}
-    assert sorted(failed) == ["refuse-preview.jpg", "segv-preview.jpg", "stall-view.jpg"]
+    assert sorted(failed) == ["refuse-preview.jpg", "segv-preview.jpg", "stall-render.jpg"]
     assert "signal 11" in failed["segv-preview.jpg"]
-    assert "no answer in 3 seconds" in failed["stall-view.jpg"]
+    assert "no answer in 3 seconds" in failed["stall-render.jpg"]
     assert "take another" in failed["refuse-preview.jpg"]
     # Tried twice what hung or crashed, once what was refused.
     for step, photo, times in (
         ("preview", "segv-preview.jpg", 2),
-        ("view", "stall-view.jpg", 2),
-        ("view", "flaky-view.jpg", 2),
+        ("render", "stall-render.jpg", 2),
+        ("render", "flaky-render.jpg", 2),
         ("preview", "refuse-preview.jpg", 1),
     ):
         assert fake_batch.blender_steps.count(f"{step} {photo}") == times
     for name in names:  # the head and the other step's file are there
         files = {path.name for path in (fake_batch.out / Path(name).stem).iterdir()}
-        assert {"surface.ply", "face.json"} <= files and files & {"preview.png", "view.js"}
+        assert {"surface.ply", "face.json"} <= files and files & {"preview.png", "render_front.png"}
     assert not left_behind(fake_batch.out)
 
 

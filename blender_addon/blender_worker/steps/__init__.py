@@ -24,7 +24,6 @@ MODULES = {
     "retopo": ".retopo",
     "lods": ".lods",
     "export": ".export",
-    "view": ".page_model",
     "asset": ".asset",
 }
 

@@ -99,7 +99,7 @@ def plan(*options):
 @pytest.mark.parametrize(
     ("options", "steps"),
     [
-        ([], ["surface", "head", "preview", "view"]),
+        ([], ["surface", "head", "view", "preview"]),
         (["--surface", "--no-page"], ["surface", "preview"]),
         (["--no-preview", "--no-page", "--export", "glb"], ["surface", "head"]),
         (["--surface", "--retopo", "5000", "--export", "fbx", "--no-page"], ["surface", "preview", "retopo"]),
@@ -119,7 +119,7 @@ FULL = ("--turntable", "--lods", "0.5", "--retopo", "500", "--export", "fbx")
     [
         ({"photo": "other"}, "surface head preview export retopo lods turntable view"),
         ({"engine": {**ENGINE, "models": {}}}, "surface head preview export retopo lods turntable view"),
-        ({"blender_worker": {**BLENDER, "blender": "5"}}, "preview export retopo lods turntable view"),
+        ({"blender_worker": {**BLENDER, "blender": "5"}}, "preview export retopo lods turntable"),
         ({"options": ["--texture", "4096"]}, "head export lods turntable view"),
         ({"options": ["--keep-light"]}, "head export lods turntable view"),
         ({"options": ["--fps", "12"]}, "turntable"),

@@ -43,6 +43,12 @@ def test_files(files):
     assert sorted(os.listdir(folder)) == sorted(files)  # no temporary file is left
 
 
+def test_the_model_for_the_page_is_written_where_it_is_wanted(head, photo, tmp_path):
+    files = write_reconstruction(head, photo, tmp_path, preview_model=True)
+    assert files["view.js"].read_bytes().startswith(b"photobustView(")
+    assert "view.js" in json.loads(files["face.json"].read_text(encoding="utf-8"))["files"]
+
+
 def test_ply(files, head):
     mesh = trimesh.load(files["surface.ply"], process=False)
     np.testing.assert_array_equal(mesh.vertices.astype(np.float32), head.surface.vertices)

@@ -118,6 +118,10 @@ def reconstruct(request, cancelled):
             names.append("head.npz")
             options = [request["params"].get(name) for name in ("texture", "delight")]
             (folder / "head.npz").write_text(json.dumps(options))
+        if request["params"].get("preview_model"):
+            names.append("view.js")
+            made_of = [folder / name for name in ("surface.ply", "head.npz")]
+            (folder / "view.js").write_bytes(b"".join(p.read_bytes() for p in made_of if p.is_file()))
         verdict = next((word for word in ("poor", "check", "good") if word in photo.stem), None)
         quality = {"verdict": verdict, "reasons": [f"It is {verdict}."]} if verdict else {}
         files = {name: str(folder / name) for name in names}

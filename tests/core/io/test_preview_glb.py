@@ -1,37 +1,58 @@
-"""The light models that the batch's page shows: what is in them, and that Blender makes them."""
+"""The small models that the batch's page shows."""
 
+import base64
+import io
 import json
+import re
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from blender_addon.blender_worker.preview_glb import Part, Picture, write_glb
-from blender_addon.blender_worker.preview_model import head_model, lash_window, surface_model, vertex_normals
-from blender_addon.heads.head_npz import read_head
-from blender_addon.heads.ply import SurfaceMesh
-from blender_addon.mesh.decimation import decimated
+from core.geometry.mesh import vertex_normals
+from core.io.head_npz import MATERIALS
+from core.io.preview_glb import (
+    EncodedImage,
+    PreviewPrimitive,
+    block_means,
+    decimated_surface,
+    head_preview,
+    head_preview_glb,
+    lash_window,
+    preview_glb,
+    surface_preview,
+    surface_preview_glb,
+)
+from core.surface.isosurface import Surface
+from core.template.topology import HeadTopology
+from core.texture.eyes import EyeColors
+from core.texture.painter import Albedo
+from tests.core.head_samples import MODELS, plain_head
 
-SCRIPT = Path(__file__).with_name("inside_page_model.py")
 #: Components of glTF as numpy's, and how many a type has.
 COMPONENTS = {5120: np.int8, 5121: np.uint8, 5123: np.uint16, 5125: np.uint32}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
 
 
 @pytest.fixture(scope="module")
-def head(tmp_path_factory):
-    """The average head, with a smile."""
-    from core.io.head_npz import head_npz_bytes
-    from core.template.topology import HeadTopology
-    from tests.core.head_samples import MODELS, plain_head
+def topology():
+    return HeadTopology.load(MODELS)
 
-    path = tmp_path_factory.mktemp("head") / "head.npz"
-    topology = HeadTopology.load(MODELS)
-    path.write_bytes(head_npz_bytes(plain_head(topology), topology, {"photo": "a.jpg"}))
-    return read_head(path)
+
+@pytest.fixture(scope="module")
+def head(topology):
+    """The average head, with a smile."""
+    return plain_head(topology)
+
+
+def glb_of(script):
+    """view.js -> what is in its GLB."""
+    data = json.loads(re.fullmatch(r"photobustView\((.*)\);\n", script.decode("ascii")).group(1))
+    assert data["version"] == 1
+    return Glb(base64.b64decode(data["model"]))
 
 
 class Glb:
@@ -66,6 +87,13 @@ class Glb:
     def triangles(self, primitive):
         return self.values(primitive["indices"]).reshape(-1, 3)
 
+    def images(self):
+        """MIME type -> picture."""
+        for image in self.document.get("images", []):
+            view = self.document["bufferViews"][image["bufferView"]]
+            data = self.binary[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
+            yield image["mimeType"], Image.open(io.BytesIO(data))
+
 
 def sphere(count=4000):
     """(N, 3) points of a sphere and its triangles: the convex hull of a spiral."""
@@ -89,7 +117,7 @@ def test_quantised_points_are_where_they_were(size, shift, seed):
     triangles = draw.permutation(50)[:48].reshape(-1, 3)
     uv, colors = draw.random((50, 2)), draw.random((50, 3))
     normals = vertex_normals(points, triangles)
-    glb = Glb(write_glb([Part(points, normals, triangles, uv, colors)]))
+    glb = Glb(preview_glb([PreviewPrimitive(points, normals, triangles, uv, colors)], (), "test"))
     (primitive,) = glb.mesh["primitives"]
     step = np.ptp(points, axis=0).max() / 65535
     assert np.abs(glb.positions(primitive) - points).max() <= 0.51 * step + 1e-12
@@ -99,28 +127,23 @@ def test_quantised_points_are_where_they_were(size, shift, seed):
     assert np.abs(glb.values(primitive["attributes"]["COLOR_0"]) - colors).max() < 1e-5
 
 
-def test_normals_of_a_sphere_point_outward():
-    points, triangles = sphere()
-    assert np.abs(vertex_normals(points, triangles) - points).max() < 0.05
-
-
-def test_a_head_keeps_its_shape_as_photographed(head):
-    texture, lashes = Picture(b"\xff\xd8 jpeg", "image/jpeg"), Picture(b"png!", "image/png")
-    left, top, right, bottom = lash_window(head, 1024)
-    data = head_model(head, texture, lashes, (left / 1024, top / 1024, right / 1024, bottom / 1024))
+def test_a_head_keeps_its_shape_as_photographed(head, topology):
+    texture, lashes = EncodedImage(b"\xff\xd8 jpeg", "image/jpeg"), EncodedImage(b"png!", "image/png")
+    window = np.array(lash_window(topology, 1024)) / 1024
+    data = head_preview_glb(head.vertices, topology, "test", texture, lashes, window)
     glb = Glb(data)
     assert len(data) < 250_000
-    wanted = head.photo[:, [0, 2, 1]] * (1, 1, -1)
+    wanted = head.vertices[:, [0, 2, 1]] * (1, 1, -1)
     found = np.concatenate([glb.positions(primitive) for primitive in glb.mesh["primitives"]])
-    used = np.unique(head.quads)
+    used = np.unique(topology.quads)
     nearest = np.array([np.abs(found - wanted[v]).max(1).min() for v in used[::25]])
     assert nearest.max() < 1e-5
-    assert sum(len(glb.triangles(p)) for p in glb.mesh["primitives"]) == 2 * len(head.quads)
+    assert sum(len(glb.triangles(p)) for p in glb.mesh["primitives"]) == 2 * len(topology.quads)
     assert [image["mimeType"] for image in glb.document["images"]] == ["image/jpeg", "image/png"]
     for primitive in glb.mesh["primitives"]:
         uv = glb.values(primitive["attributes"]["TEXCOORD_0"])
         assert uv.min() >= 0 and uv.max() <= 1
-    lash = glb.document["materials"][head.material_names.index("lashes")]
+    lash = glb.document["materials"][list(MATERIALS).index("lashes")]
     assert lash["alphaMode"] == "BLEND"
     assert lash["pbrMetallicRoughness"]["baseColorTexture"] == {"index": 1}
     # The face looks along +z: its front is where the nose is.
@@ -128,33 +151,92 @@ def test_a_head_keeps_its_shape_as_photographed(head):
     assert np.abs(skin[skin[:, 2].argmax(), 0]) < 0.01
 
 
-def test_lashes_find_their_texels_in_their_window(head):
+def test_a_head_with_its_texture_and_without(head, topology):
+    texture = np.full((256, 256, 4), 255, np.uint8)
+    texture[..., :3] = (200, 120, 80)
+    texture[::2, ::2, 3] = 0  # the colors there count all the same
+    none = np.zeros(3)
+    albedo = Albedo(texture, texture[..., 0], {}, EyeColors(none, none, False))
+    script = head_preview(head, topology, albedo, "test")
+    assert len(script) < 400_000
+    glb = glb_of(script)
+    assert len(glb.mesh["primitives"]) == 4
+    images = dict(glb.images())
+    assert sorted(images) == ["image/jpeg", "image/png"]
+    assert images["image/jpeg"].size == (256, 256)
+    assert np.abs(np.asarray(images["image/jpeg"], int) - (200, 120, 80)).max() < 6
+    left, top, right, bottom = lash_window(topology, 256)
+    assert np.array_equal(np.asarray(images["image/png"]), texture[top:bottom, left:right])
+    bare = glb_of(head_preview(head, topology, None, "test"))
+    # The lashes need alpha.
+    assert "images" not in bare.document and len(bare.mesh["primitives"]) == 3
+
+
+@given(st.integers(1, 90), st.integers(1, 90))
+def test_a_texture_is_reduced_by_means_of_blocks(size, side):
+    image = np.random.default_rng(size).integers(0, 256, (size, size, 3)).astype(np.uint8)
+    small = block_means(image, side)
+    step = max(size // side, 1)
+    count = size // step
+    blocks = image[: count * step, : count * step].reshape(count, step, count, step, 3)
+    assert small.shape == (count, count, 3)
+    assert np.abs(small - blocks.mean((1, 3))).max() <= 0.51
+
+
+def test_lashes_find_their_texels_in_their_window(topology):
     side = 512
-    left, top, right, bottom = lash_window(head, side)
-    faces = head.face_material == head.material_names.index("lashes")
-    texels = head.uv[head.quad_uv[faces]].reshape(-1, 2) * (side, -side) + (0, side)
+    left, top, right, bottom = lash_window(topology, side)
+    faces = topology.faces_of(*MATERIALS["lashes"])
+    texels = topology.uv[topology.quad_uv[faces]].reshape(-1, 2) * (side, -side) + (0, side)
     assert (texels >= (left, top)).all() and (texels <= (right, bottom)).all()
     assert (right - left) * (bottom - top) < 0.1 * side**2
 
 
-def test_colours_of_a_surface_are_in_linear_light():
+def surface_of(points, triangles, colors=None, confidence=None):
+    ones = np.ones(len(points), np.float32)
+    grey = np.full((len(points), 3), 128, np.uint8)
+    return Surface(
+        points.astype(np.float32),
+        triangles.astype(np.int32),
+        grey if colors is None else colors,
+        ones if confidence is None else confidence.astype(np.float32),
+    )
+
+
+def test_colors_of_a_surface_are_in_linear_light():
     points, triangles = sphere(200)
     colors = np.tile(np.array([[0, 128, 255]], np.uint8), (200, 1))
-    glb = Glb(surface_model(SurfaceMesh(points.astype(np.float32), triangles.astype(np.int32), colors, None)))
+    glb = Glb(surface_preview_glb(surface_of(points, triangles, colors), "test"))
     (primitive,) = glb.mesh["primitives"]
     linear = glb.values(primitive["attributes"]["COLOR_0"])
     assert np.allclose(linear, (0.0, 0.21586, 1.0), atol=1e-4)
     assert glb.document["extensionsRequired"] == ["KHR_mesh_quantization"]
 
 
+def test_a_surface_is_reduced_most_where_the_photo_saw_nothing():
+    points, triangles = sphere(20_000)
+    colors = np.where(points[:, :1] > 0, [[200, 0, 0]], [[0, 0, 200]]).astype(np.uint8)
+    seen = np.clip(-points[:, 1], 0, 1)  # from the front, where -y is
+    glb = glb_of(surface_preview(surface_of(points * 0.1, triangles, colors, seen), "test", 4000))
+    (primitive,) = glb.mesh["primitives"]
+    assert 3600 < len(glb.triangles(primitive)) < 4400
+    found = glb.positions(primitive)
+    assert np.allclose(found.min(0), -0.1, atol=0.005) and np.allclose(found.max(0), 0.1, atol=0.005)
+    # The sphere is red on one side and blue on the other, and stays so.
+    red = glb.values(primitive["attributes"]["COLOR_0"])[:, 0] > 0.3
+    clear = np.abs(found[:, 0]) > 0.02
+    assert np.array_equal(red[clear], found[clear, 0] > 0)
+    assert (found[:, 2] > 0).sum() > 1.5 * (found[:, 2] < 0).sum()
+
+
 @settings(max_examples=20)
+@example(318, False, 1.0)
 @given(st.integers(300, 6000), st.booleans(), st.floats(0.01, 10))
 def test_a_decimated_surface_is_where_it_was(triangles, uneven, radius):
     points, faces = sphere()
     colors = np.where(points[:, :1] > 0, [[200, 0, 0]], [[0, 0, 200]]).astype(np.uint8)
     confidence = (points[:, 1] < 0).astype(np.float32) if uneven else None
-    surface = SurfaceMesh((points * radius).astype(np.float32), faces.astype(np.int32), colors, confidence)
-    small = decimated(surface, triangles)
+    small = decimated_surface(surface_of(points * radius, faces, colors, confidence), triangles)
     assert 0.8 * triangles < len(small.faces) < 1.15 * triangles
     assert small.faces.min() >= 0 and small.faces.max() < len(small.vertices)
     a, b, c = (small.vertices[small.faces[:, k]].astype(float) for k in range(3))
@@ -174,52 +256,5 @@ def test_a_decimated_surface_is_where_it_was(triangles, uneven, radius):
 
 def test_a_surface_that_is_small_stays_as_it_is():
     points, faces = sphere(100)
-    surface = SurfaceMesh(points.astype(np.float32), faces.astype(np.int32), None, None)
-    assert decimated(surface, len(faces)) is surface
-
-
-def check(run_in_blender, name, folder):
-    done = run_in_blender(SCRIPT, "--check", name, folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{name} passed" in done.stdout
-
-
-@pytest.mark.slow
-def test_blender_makes_a_head(run_in_blender, tmp_path):
-    from core.io.head_files import texture_bytes
-    from core.io.head_npz import head_npz_bytes
-    from core.template.topology import HeadTopology
-    from tests.core.head_samples import MODELS, plain_head
-
-    topology = HeadTopology.load(MODELS)
-    (tmp_path / "head.npz").write_bytes(head_npz_bytes(plain_head(topology), topology, {}))
-    texture = np.full((256, 256, 4), 255, np.uint8)
-    texture[..., :3] = (200, 120, 80)
-    texture[::2, ::2, 3] = 0  # the colours there count all the same
-    (tmp_path / "albedo.png").write_bytes(texture_bytes(texture))
-    check(run_in_blender, "head", tmp_path)
-
-
-@pytest.mark.slow
-def test_blender_makes_a_surface(run_in_blender, tmp_path):
-    points, triangles = sphere(20_000)
-    vertices = (points * 0.1).astype("<f4")
-    colors = np.where(points[:, :1] > 0, [[200, 0, 0]], [[0, 0, 200]]).astype(np.uint8)
-    seen = np.clip(-points[:, 1], 0, 1).astype("<f4")  # from the front, where -y is
-    header = (
-        f"ply\nformat binary_little_endian 1.0\nelement vertex {len(points)}\n"
-        "property float x\nproperty float y\nproperty float z\n"
-        "property uchar red\nproperty uchar green\nproperty uchar blue\nproperty float confidence\n"
-        f"element face {len(triangles)}\nproperty list uchar int vertex_indices\nend_header\n"
-    )
-    rows = np.zeros(len(points), [("p", "<f4", 3), ("c", "u1", 3), ("s", "<f4")])
-    rows["p"], rows["c"], rows["s"] = vertices, colors, seen
-    faces = np.zeros(len(triangles), [("n", "u1"), ("v", "<i4", 3)])
-    faces["n"], faces["v"] = 3, triangles
-    (tmp_path / "surface.ply").write_bytes(header.encode() + rows.tobytes() + faces.tobytes())
-    check(run_in_blender, "surface", tmp_path)
-
-
-@pytest.mark.slow
-def test_what_cannot_be_shown_is_refused(run_in_blender, tmp_path):
-    check(run_in_blender, "refused", tmp_path)
+    surface = surface_of(points, faces)
+    assert decimated_surface(surface, len(faces)) is surface
