@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..geometry.decimation import cluster_vertices
-from ..geometry.mesh import vertex_normals
+from ..geometry.mesh import shading_normals
 from ..surface.isosurface import Surface
 from ..template.topology import HeadTopology
 from .gltf import ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
@@ -152,7 +152,7 @@ def surface_preview_glb(surface: Surface, generator: str) -> bytes:
     """GLB of a small surface with its colors."""
     primitive = PreviewPrimitive(
         positions=to_gltf_frame(surface.vertices.astype(np.float64)),
-        normals=to_gltf_frame(vertex_normals(surface.vertices, surface.faces)),
+        normals=to_gltf_frame(shading_normals(surface.vertices, surface.faces)),
         triangles=surface.faces,
         colors=srgb_to_linear(surface.colors),
         roughness=SURFACE_ROUGHNESS,
@@ -182,7 +182,7 @@ def head_preview_glb(
         The file.
     """
     points = to_gltf_frame(vertices.astype(np.float64))
-    normals = to_gltf_frame(vertex_normals(vertices, topology.triangles))
+    normals = to_gltf_frame(shading_normals(vertices, topology.triangles))
     images = [image for image in (texture, lashes) if image]
     primitives = []
     for name, parts in MATERIALS.items():

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.geometry.mesh import vertex_normals
+from core.geometry.mesh import shading_normals
 from core.io.head_npz import MATERIALS
 from core.io.preview_glb import (
     EncodedImage,
@@ -116,7 +116,7 @@ def test_quantised_points_are_where_they_were(size, shift, seed):
     points = draw.normal(size=(50, 3)) * size + shift
     triangles = draw.permutation(50)[:48].reshape(-1, 3)
     uv, colors = draw.random((50, 2)), draw.random((50, 3))
-    normals = vertex_normals(points, triangles)
+    normals = shading_normals(points, triangles)
     glb = Glb(preview_glb([PreviewPrimitive(points, normals, triangles, uv, colors)], (), "test"))
     (primitive,) = glb.mesh["primitives"]
     step = np.ptp(points, axis=0).max() / 65535
