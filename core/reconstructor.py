@@ -22,9 +22,10 @@ from .quality.measures import Measures, QualityInputs, measure
 from .surface.isosurface import Surface, extract_isosurface, landmarks_on_surface
 from .surface.prior_mesh import PriorMesh
 from .surface.vertex_colors import color_from_photo
+from .volume import load_predictor
 from .volume.flip_averaging import FlipAveragedPredictor
 from .volume.guidance import Guidance, build_guidance
-from .volume.predictor import VolumePredictor, load_predictor
+from .volume.predictor import VolumePredictor
 from .weights import models_folder
 from .wrapping.options import HeadOptions
 

@@ -1,4 +1,4 @@
-"""Faces in a photo: MediaPipe's 478 landmarks, searched for again when the first look finds nothing.
+"""Faces in a photo: MediaPipe's 478 landmarks, searched for again where the first view has none.
 
 Landmark x and y are pixel positions in the photo frame; z has the same scale, smaller is nearer to the
 camera, and its zero has no meaning. MediaPipe's log goes to stderr.
@@ -19,17 +19,27 @@ from ..geometry.reflection import load_landmark_symmetry
 from ..weights import models_folder
 from .landmarks import FaceLandmarks, distance, is_plausible, overlap, scaled
 from .mediapipe_landmarker import MediaPipeLandmarker
-from .views import PLAIN_CONFIDENCE, View, close_ups, retries, tile_levels, tiles, turned, whole
+from .views import PLAIN_CONFIDENCE, View, close_ups, retries, rotated, tile_levels, tiles, whole
 
 __all__ = ["FaceDetector", "FaceLandmarks"]
 
-#: Longest side, pixels, of the picture given to the detector (its networks look at 128 to 192 px).
+#: Longest side, pixels, of the picture given to the detector (its networks' inputs are 128 to 192 px).
 SEARCH_SIZE = 1024
-#: If no face covers this part of the picture's short side, there may be more, in tiles.
+#: If no face covers this fraction of the picture's short side, there may be more, in tiles.
 SMALL_FACE = 0.2
-#: Mean distance of two finds of a face, in sizes of the face, up to which they leave no doubt, agree,
-#: hardly agree.
-CERTAINTY, AGREEMENT, WEAK_AGREEMENT = 0.02, 0.05, 0.065
+#: Mean distance of a face's landmarks in two views, in sizes of the face, up to which they confirm each other
+#: beyond question, ...
+CERTAINTY = 0.02
+#: ... confirm each other, ...
+AGREEMENT = 0.05
+#: ... and nearly do.
+WEAK_AGREEMENT = 0.065
+#: Overlap of two boxes above which they are one face's, fraction of the smaller one.
+SAME_FACE_OVERLAP = 0.5
+#: What close-ups are taken from: this much around a face's center, in sizes of the face, ...
+WINDOW_REACH = 1.8
+#: ... with the face at most so large, pixels.
+WINDOW_FACE_SIZE = 256
 
 
 class FaceDetector:
@@ -51,18 +61,24 @@ class FaceDetector:
     def detect(self, rgb: np.ndarray, max_faces: int = 10, thorough: bool = True) -> list[FaceLandmarks]:
         """Faces in an (H, W, 3) uint8 photo, largest first.
 
-        With `thorough`, every find is checked, a photo without one is searched again padded, enlarged,
-        mirrored and turned, and further, smaller faces are looked for, if need be in tiles. Without it:
-        one look, 4 ms.
+        Args:
+            rgb: (H, W, 3) uint8.
+            max_faces: The most faces to return; with 1, further ones are not searched for.
+            thorough: Verify every detection, search a photo without one again padded, enlarged, mirrored and
+                rotated, and search for further, smaller faces, if need be in tiles. Without it: one view,
+                4 ms.
+
+        Returns:
+            Landmarks in the photo frame.
         """
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise ValueError(f"detect wants an (H, W, 3) uint8 array, not {rgb.dtype} {rgb.shape}")
         rgb = np.ascontiguousarray(rgb)
         base = _shrink(rgb, SEARCH_SIZE / max(rgb.shape[:2]))
         plain = whole(base.shape, "plain", PLAIN_CONFIDENCE)
-        faces = [scaled(face, rgb.shape[1] / base.shape[1]) for face in self._look(base, plain)]
+        faces = [scaled(face, rgb.shape[1] / base.shape[1]) for face in self._landmarks(base, plain)]
         if thorough:
-            faces = [settled for face in faces if (settled := self._verified(rgb, face))]
+            faces = [verified for face in faces if (verified := self._verified(rgb, face))]
             if max_faces > 1:
                 faces = self._search(
                     rgb, base, whole(base.shape, "full range", PLAIN_CONFIDENCE, True), faces
@@ -78,16 +94,16 @@ class FaceDetector:
         return sorted(faces, key=lambda face: -face.size)[:max_faces]
 
     def averaged(self, rgb: np.ndarray, face: FaceLandmarks) -> FaceLandmarks | None:
-        """A find averaged with what its mirror image shows, or None if these hardly agree."""
+        """A face averaged with its detection in the mirror image, or None if these do not agree closely."""
         error, again = next(self._redetections(rgb, face, only_mirrored=True))
         if error >= CERTAINTY:
             return None
-        # What both looks see is truer than either: on held-out heads the lifted head's rotation is off by
-        # 4.2 instead of 4.6 degrees, its landmarks by 2.4 instead of 2.7 % of the face.
+        # The mean is better than either: on held-out heads the lifted head's rotation is off by 4.2 instead
+        # of 4.6 degrees, its landmarks by 2.4 instead of 2.7 % of the face.
         return replace(face, points=(face.points + again.points) / 2, score=_score(error))
 
     def _verified(self, rgb: np.ndarray, face: FaceLandmarks) -> FaceLandmarks | None:
-        """A find of the first look, set right if its mirror image contradicts it, or None if it is no face.
+        """A face of the first view, corrected if its mirror image contradicts it, or None if it is no face.
 
         The detector takes a face that is upside down for an upright one, but never the same way twice.
         """
@@ -96,41 +112,51 @@ class FaceDetector:
             return certain
         candidates = [face]
         for degrees in (180, 90, -90):
-            for found in self._look_around(rgb, face, degrees):
+            for found in self._rotated_detections(rgb, face, degrees):
                 if distance(face, found) > 3 * AGREEMENT:  # another reading, not the same one again
                     candidates.append(found)
         best, error = None, 2 * AGREEMENT
         for candidate in candidates:
-            # Looks at a lying head miss a little, all in the same way: close-ups are upright.
+            # Detections of a lying head are off a little, all in the same way: close-ups are upright.
             close = next(self._redetections(rgb, candidate))[1]
-            doubt = sorted(witness[0] for witness in self._redetections(rgb, close))[1]
-            if doubt < error:
-                best, error = replace(close, score=_score(doubt), attempt=candidate.attempt), doubt
+            distance_to_others = sorted(found[0] for found in self._redetections(rgb, close))[1]
+            if distance_to_others < error:
+                best = replace(close, score=_score(distance_to_others), attempt=candidate.attempt)
+                error = distance_to_others
         return best
 
-    def _look_around(self, rgb: np.ndarray, face: FaceLandmarks, degrees: float) -> list[FaceLandmarks]:
-        """What the face's surroundings show when they are turned."""
+    def _rotated_detections(
+        self, rgb: np.ndarray, face: FaceLandmarks, degrees: float
+    ) -> list[FaceLandmarks]:
+        """Faces in a face's surroundings, rotated clockwise."""
         window, offset, factor = _window(rgb, face)
         centre = (face.points[:, :2].mean(0) - offset) / factor
-        view = turned(centre, 1.0, degrees, max(window.shape), "rotated")
-        return [scaled(found, factor, offset) for found in self._look(window, view)]
+        view = rotated(centre, 1.0, degrees, max(window.shape), "rotated")
+        return [scaled(found, factor, offset) for found in self._landmarks(window, view)]
 
     def redetect(self, rgb: np.ndarray, face: FaceLandmarks) -> list[tuple[float, FaceLandmarks]]:
-        """What close-ups of a face show, as it is and mirrored: how far away, in sizes of the face (infinite:
-        they show none), and the landmarks.
+        """Detect a face again in close-ups, as it is and mirrored.
+
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+            face: Landmarks in the photo frame.
+
+        Returns:
+            For each of the two, the mean distance of the landmarks in sizes of the face (infinite if the
+            close-up shows no face), and the landmarks, photo frame.
         """
         return list(islice(self._redetections(rgb, face), 2))
 
     def _retry(self, rgb: np.ndarray, base: np.ndarray) -> list[FaceLandmarks]:
-        """Faces of the first retry that finds one for sure, else the likeliest."""
-        doubtful: list[FaceLandmarks] = []
+        """Faces of the first retry with a confirmed one, else the most probable."""
+        unconfirmed: list[FaceLandmarks] = []
         for view in retries(base.shape):
             found = self._search(rgb, base, view, [], WEAK_AGREEMENT)
-            sure = [face for face in found if face.score > _score(AGREEMENT)]
-            if sure:
-                return sure
-            doubtful += found
-        return sorted(doubtful, key=lambda face: -face.score)[:1]
+            confirmed = [face for face in found if face.score > _score(AGREEMENT)]
+            if confirmed:
+                return confirmed
+            unconfirmed += found
+        return sorted(unconfirmed, key=lambda face: -face.score)[:1]
 
     def _search(
         self,
@@ -142,37 +168,39 @@ class FaceDetector:
     ) -> list[FaceLandmarks]:
         """`known` and the further faces that a view of `picture`, a smaller copy of the photo `rgb`, shows.
 
-        A face counts, and is taken from a close-up, if enough close-ups agree with the find.
+        A face counts, and is taken from a close-up, if enough close-ups confirm the detection.
         """
         faces = list(known)
-        for found in self._look(picture, view):
+        for found in self._landmarks(picture, view):
             face = scaled(found, rgb.shape[1] / picture.shape[1])
-            if any(overlap(face, other) > 0.5 for other in faces):
+            if any(overlap(face, other) > SAME_FACE_OVERLAP for other in faces):
                 continue
-            witnesses = list(self._redetections(rgb, face))
-            distances = sorted(witness[0] for witness in witnesses)
-            if distances[view.witnesses - 1] < agreement:
-                refined = next(refined for error, refined in witnesses if error < agreement)
-                score = _score(distances[view.witnesses - 1])
+            redetections = list(self._redetections(rgb, face))
+            error = sorted(found[0] for found in redetections)[view.confirmations - 1]
+            if error < agreement:
+                refined = next(again for off, again in redetections if off < agreement)
+                score = _score(error)
                 faces.append(replace(refined, score=score, attempt=face.attempt))
         return faces
 
     def _redetections(
         self, rgb: np.ndarray, face: FaceLandmarks, only_mirrored: bool = False
     ) -> Iterator[tuple[float, FaceLandmarks]]:
-        """Distance of a face to what each close-up sees (infinite if nothing), and that."""
+        """The face nearest to a face in each close-up, after its distance (infinite, and the face itself, if
+        there is none).
+        """
         window, offset, factor = _window(rgb, face)
         views = close_ups((face.points[:, :2] - offset) / factor)
         for view in views[1:2] if only_mirrored else views:
-            seen = [scaled(found, factor, offset) for found in self._look(window, view)]
+            faces = [scaled(found, factor, offset) for found in self._landmarks(window, view)]
             yield min(
-                ((distance(face, again), again) for again in seen),
+                ((distance(face, again), again) for again in faces),
                 key=lambda pair: pair[0],
                 default=(np.inf, face),
             )
 
-    def _look(self, rgb: np.ndarray, view: View) -> list[FaceLandmarks]:
-        """Faces seen in one view, in the frame of `rgb`."""
+    def _landmarks(self, rgb: np.ndarray, view: View) -> list[FaceLandmarks]:
+        """Faces in one view, in the frame of `rgb`."""
         import mediapipe as mp
 
         width, height = view.size
@@ -195,7 +223,7 @@ class FaceDetector:
     def _found(self, image: Any, view: View) -> list[Any]:
         """MediaPipe's landmarks of an mp.Image.
 
-        On a busy machine its graphs fail now and then, once in some thousand looks ("Packet isn't the sole
+        On a busy machine its graphs fail now and then, once in some thousand calls ("Packet isn't the sole
         owner of the holder"), and are of no use afterwards: a new one is asked once more.
         """
         try:
@@ -242,16 +270,16 @@ def _window(rgb: np.ndarray, face: FaceLandmarks) -> tuple[np.ndarray, np.ndarra
     the photo.
     """
     left, top, right, bottom = face.box
-    centre, reach = np.array([(left + right) / 2, (top + bottom) / 2]), 1.8 * face.size
+    centre, reach = np.array([(left + right) / 2, (top + bottom) / 2]), WINDOW_REACH * face.size
     size = np.array([rgb.shape[1], rgb.shape[0]])
     x0, y0 = np.clip(centre - reach, 0, size - 1).astype(int)
     x1, y1 = np.clip(centre + reach + 1, 1, size).astype(int)
     cut = rgb[y0:y1, x0:x1]
-    window = np.ascontiguousarray(_shrink(cut, 256 / face.size))
+    window = np.ascontiguousarray(_shrink(cut, WINDOW_FACE_SIZE / face.size))
     factor = cut.shape[1] / window.shape[1]
     return window, np.array([x0, y0]) + (factor - 1) / 2, factor
 
 
 def _score(mean_distance: float) -> float:
-    """1 for looks that agree perfectly, 0 for a mean distance of a tenth of the face."""
+    """1 for detections that agree perfectly, 0 for a mean distance of a tenth of the face."""
     return max(0.0, 1.0 - 10.0 * mean_distance)

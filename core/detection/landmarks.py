@@ -1,4 +1,4 @@
-"""The landmarks of one face, and how two finds compare."""
+"""The landmarks of one face, and how two detections compare."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,8 +10,8 @@ import numpy as np
 class FaceLandmarks:
     """One face. points: (478, 3) float32, photo frame, px.
 
-    score: how well the looks at it agree, 1 if there was only one (MediaPipe's API gives no confidence).
-    attempt: the look that found it.
+    score: how well its detections in several views agree, 0 to 1, 1 if there was only one (MediaPipe's API
+    gives no confidence). attempt: the view that showed it.
     """
 
     points: np.ndarray
@@ -54,12 +54,12 @@ def is_plausible(face: FaceLandmarks, shape: tuple[int, ...]) -> bool:
 
 
 def distance(a: FaceLandmarks, b: FaceLandmarks) -> float:
-    """Mean distance of two faces' landmarks in sizes of the first."""
+    """Mean distance of two faces' landmarks, in sizes of the first."""
     return float(np.linalg.norm(a.points[:, :2] - b.points[:, :2], axis=1).mean()) / a.size
 
 
 def overlap(a: FaceLandmarks, b: FaceLandmarks) -> float:
-    """Common area of the two boxes over the smaller one's."""
+    """Common area of the two boxes as a fraction of the smaller one's."""
     x = min(a.box[2], b.box[2]) - max(a.box[0], b.box[0])
     y = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])
     smaller = min((f.box[2] - f.box[0]) * (f.box[3] - f.box[1]) for f in (a, b))

@@ -1,5 +1,5 @@
-"""The looks that the face detector takes at a photo: whole, zoomed, turned, mirrored, in tiles, or at one
-face.
+"""The views of a photo that the face detector is run on: whole, zoomed, rotated, mirrored, in tiles, or of
+one face.
 """
 
 from collections.abc import Iterator
@@ -8,25 +8,38 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..geometry.frames import apply_affine
+from .mediapipe_topology import CHIN, FOREHEAD
 
-#: The first look is strict. A later one is a last chance, and what it finds is checked again.
-PLAIN_CONFIDENCE, RETRY_CONFIDENCE = 0.5, 0.3
-#: Side, pixels, of a tile as the detector gets it, and of the close-up by which a find is checked.
-TILE_SIZE, CLOSE_UP_SIZE = 512, 320
-#: Tiles overlap by this part, so that a face as large as the overlap is whole in one of them.
+#: MediaPipe's least confidence in the first view.
+PLAIN_CONFIDENCE = 0.5
+#: The same in later ones, a last chance: what they find is verified.
+RETRY_CONFIDENCE = 0.3
+#: The same in the last ones.
+LAST_CONFIDENCE = 0.15
+#: Side of a tile as the detector gets it, pixels.
+TILE_SIZE = 512
+#: Side of the close-up by which a detection is verified, pixels.
+CLOSE_UP_SIZE = 320
+#: Fraction of a close-up's side that the face covers: for the short-range detector, ...
+CLOSE_UP_FILL = 0.55
+#: ... and for the full-range one.
+FAR_CLOSE_UP_FILL = 0.4
+#: Fraction by which tiles overlap, so that a face as large as the overlap is whole in one of them.
 TILE_OVERLAP = 0.25
-#: The full-range detector sees faces from 5 % of its picture on: below this many photo pixels, tiles
-#: bring nothing.
+#: The full-range detector sees faces from 5 % of its picture on: tiles of fewer
+#: photo pixels than these bring nothing.
 SMALLEST_TILE = 500
+#: How often tiles are halved at most.
 TILE_LEVELS = 3
 
 
 @dataclass(frozen=True)
 class View:
-    """A look at a picture.
+    """A similarity of a picture, and how the detector is run on it.
 
-    matrix: (2, 3) similarity, picture -> view. size: (width, height) of the view. attempt: what to call it.
-    witnesses: how many of the four close-ups have to confirm what is found.
+    matrix: (2, 3) similarity, picture -> view. size: (width, height) of the view. attempt: its name.
+    confidence: MediaPipe's least. full_range: whether to use the detector of small faces. confirmations: how
+    many of the four close-ups have to confirm a detection.
     """
 
     matrix: np.ndarray
@@ -34,7 +47,7 @@ class View:
     attempt: str
     confidence: float = RETRY_CONFIDENCE
     full_range: bool = False
-    witnesses: int = 2
+    confirmations: int = 2
 
     def render(self, rgb: np.ndarray) -> np.ndarray:
         """What the view shows, grey where it leaves the picture."""
@@ -52,10 +65,10 @@ def whole(shape: tuple[int, ...], attempt: str, confidence: float, full_range: b
     return View(np.eye(2, 3), (shape[1], shape[0]), attempt, confidence, full_range)
 
 
-def turned(
+def rotated(
     centre: np.ndarray, zoom: float, degrees: float, side: int, attempt: str, full_range: bool = False
 ) -> View:
-    """The surroundings of a point, zoomed and turned clockwise, in a square of `side` px."""
+    """The surroundings of a point, zoomed and rotated clockwise, in a square of `side` px."""
     angle = np.radians(degrees)
     linear = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     offset = (side - 1) / 2 - linear @ centre
@@ -63,7 +76,7 @@ def turned(
 
 
 def mirrored(view: View) -> View:
-    """The view seen in a mirror."""
+    """The mirror image of a view."""
     flip = np.array([[-1.0, 0.0, view.size[0] - 1], [0.0, 1.0, 0.0]])
     offset = apply_affine(flip, view.matrix[:, 2])
     matrix = np.concatenate([flip[:, :2] @ view.matrix[:, :2], offset[:, None]], 1)
@@ -71,9 +84,7 @@ def mirrored(view: View) -> View:
 
 
 def retries(shape: tuple[int, ...]) -> Iterator[View]:
-    """Looks at the whole picture, to take one after the other until one finds a face: the most fruitful
-    first.
-    """
+    """Views of the whole picture, to try in turn until one shows a face: the most fruitful first."""
     height, width = shape[:2]
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
     side, diagonal = max(height, width), round(float(np.hypot(height, width)))
@@ -84,31 +95,35 @@ def retries(shape: tuple[int, ...]) -> Iterator[View]:
     yield short
     yield mirrored(short)
     for full_range in (True, False):
-        yield turned(centre, 0.6, 0, side, "padded", full_range)
-        yield turned(centre, 1.5, 0, side, "enlarged", full_range)
+        yield rotated(centre, 0.6, 0, side, "padded", full_range)
+        yield rotated(centre, 1.5, 0, side, "enlarged", full_range)
     for degrees in (30, -30):
-        yield turned(centre, 1.0, degrees, diagonal, "rotated", True)
+        yield rotated(centre, 1.0, degrees, diagonal, "rotated", True)
     for degrees in (90, -90, 180, 60, -60):
-        # Clay-like profiles look like faces upside down to the detector: be stricter.
-        yield replace(turned(centre, 1.0, degrees, diagonal, "rotated"), witnesses=3)
+        # The detector takes clay-like profiles for faces upside down.
+        yield replace(rotated(centre, 1.0, degrees, diagonal, "rotated"), confirmations=3)
     for view in (full, short):
-        yield replace(view, attempt="insistent", confidence=0.15)
-        yield replace(mirrored(view), confidence=0.15)
+        yield replace(view, attempt="insistent", confidence=LAST_CONFIDENCE)
+        yield replace(mirrored(view), confidence=LAST_CONFIDENCE)
 
 
 def close_ups(points: np.ndarray) -> list[View]:
-    """Looks at one supposed face, upright and filling the view, by which to check and refine it.
+    """Views of one detected face, upright and filling the picture, by which to verify and refine it.
 
-    points: (478, 3) landmarks, px. Near and far, as it is and mirrored; the first is the one to take the
-    result from.
+    Args:
+        points: (478, 2 or 3) landmarks, px.
+
+    Returns:
+        Four: as it is and mirrored, for the short-range and for the full-range detector. The first one's
+        landmarks are the best.
     """
     low, high = points[:, :2].min(0), points[:, :2].max(0)
-    up = points[10, :2] - points[152, :2]  # forehead, chin
+    up = points[FOREHEAD, :2] - points[CHIN, :2]
     degrees = -float(np.degrees(np.arctan2(up[0], -up[1])))
     views = []
-    for part, full_range in ((0.55, False), (0.4, True)):
-        zoom = part * CLOSE_UP_SIZE / max(float((high - low).max()), 1e-6)
-        view = turned((low + high) / 2, zoom, degrees, CLOSE_UP_SIZE, "close-up", full_range)
+    for fill, full_range in ((CLOSE_UP_FILL, False), (FAR_CLOSE_UP_FILL, True)):
+        zoom = fill * CLOSE_UP_SIZE / max(float((high - low).max()), 1e-6)
+        view = rotated((low + high) / 2, zoom, degrees, CLOSE_UP_SIZE, "close-up", full_range)
         views += [view, mirrored(view)]
     return views
 

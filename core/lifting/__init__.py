@@ -1,1 +1,1 @@
-"""From landmarks and picture to the head prior: shape, expression and pose."""
+"""Lifting: from detected landmarks and the picture to the head that they most probably show."""

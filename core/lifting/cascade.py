@@ -1,8 +1,9 @@
-"""One stage of the lifter's cascade: looks at the picture where the head is believed to be, and corrects it.
+"""One stage of the lifter's cascade: reads the picture where the head is estimated to be, and corrects it.
 
-A cascade of linear regressions, each on features taken where the one before it has put the parts of the head,
-is the supervised descent method (X. Xiong and F. De la Torre, "Supervised descent method and its applications
-to face alignment", CVPR 2013), here for a head's shape and pose, with features learned from photos.
+A cascade of linear regressions, each on features sampled where the one before it has placed the head's
+vertices, is the supervised descent method (X. Xiong and F. De la Torre, "Supervised descent method and its
+applications to face alignment", CVPR 2013), here for a head's shape and pose, with features learned from
+photos.
 """
 
 from dataclasses import dataclass
@@ -11,46 +12,60 @@ import numpy as np
 
 from ..geometry.frames import Camera, HeadPose
 from ..geometry.mesh import shading_normals
-from ..geometry.visibility import ray_cosines
+from ..geometry.visibility import ramp, ray_cosines
 from .face_features import FaceFeatures
 
-#: A vertex is looked at in full if its normal and the direction to the camera have a cosine above 1 / this.
-FACING = 4.0
+#: Cosine between a vertex's normal and its ray from which on its features count fully; facing away they count
+#: nothing. The stages were trained with this.
+FULL_FEATURE_COSINE = 0.25
 
 
 @dataclass(frozen=True)
-class Probes:
-    """The template's vertices at which pictures are looked at. vertices: (N,) int64; triangles: (T, 3) int64,
-    those around them, into `used`: (U,) int64 vertices; places: (N,) int64, where in `used` the first are.
+class FeatureSites:
+    """The template's vertices at which features are sampled.
+
+    vertices: (N,) int64, into the template's. used: (U,) int64, the vertices of the triangles around them.
+    triangles: (T, 3) int64, those triangles, into `used`. positions: (N,) int64, of the sites in `used`.
     """
 
     vertices: np.ndarray
     used: np.ndarray
     triangles: np.ndarray
-    places: np.ndarray
+    positions: np.ndarray
 
     @classmethod
-    def of(cls, vertices: np.ndarray, triangles: np.ndarray) -> "Probes":
-        """Probes at vertices (N,) of a mesh with triangles (T, 3)."""
+    def of(cls, vertices: np.ndarray, triangles: np.ndarray) -> "FeatureSites":
+        """Sites at vertices (N,) of a mesh with triangles (T, 3)."""
         around = triangles[np.isin(triangles, vertices).any(1)]
         used, corners = np.unique(around, return_inverse=True)
         return cls(vertices, used, corners.reshape(-1, 3), np.searchsorted(used, vertices))
 
-    def look(self, features: FaceFeatures, head: np.ndarray, pose: HeadPose, camera: Camera) -> np.ndarray:
-        """(N * 112,) float32 features of a head (V, 3), head frame, where it is seen; less where it grazes,
-        none where it looks away.
+    def sample(self, features: FaceFeatures, head: np.ndarray, pose: HeadPose, camera: Camera) -> np.ndarray:
+        """The features where a head's sites are in the picture.
+
+        Args:
+            features: Of the picture.
+            head: (V, 3), the template's vertices, head frame, metres.
+            pose: Of the head.
+            camera: Of the photo.
+
+        Returns:
+            (N * 112,) float32, faded where a site is seen at a grazing angle, zero where it faces away.
         """
         around = pose.head_to_camera(head[self.used].astype(np.float64))
-        normals = shading_normals(around, self.triangles)[self.places]
-        points = around[self.places]
+        normals = shading_normals(around, self.triangles)[self.positions]
+        points = around[self.positions]
         cosine = ray_cosines(points, normals)
-        seen = np.clip(cosine * FACING, 0, 1).astype(np.float32)
-        return (features.at(camera.project(points)) * seen[:, None]).ravel()
+        weight = ramp(cosine, 0.0, FULL_FEATURE_COSINE).astype(np.float32)
+        return (features.at(camera.project(points)) * weight[:, None]).ravel()
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A linear regression: mean, scale (F,) of what it sees; weight (O, F), bias (O,)."""
+    """A linear regression of standardized inputs.
+
+    mean, scale: (F,) float32, of the inputs. weight: (O, F) float32. bias: (O,) float32.
+    """
 
     mean: np.ndarray
     scale: np.ndarray
@@ -58,7 +73,7 @@ class Stage:
     bias: np.ndarray
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """(F,) -> (O,) what is to be added to the lifter's outputs."""
+        """(F,) float32 inputs -> (O,) what to add to the lifter's normalized outputs."""
         return np.asarray(self.weight @ ((x - self.mean) / self.scale) + self.bias)
 
     @classmethod

@@ -1,6 +1,6 @@
-"""What MediaPipe's face network sees in a picture: features that were learned from photos of people.
+"""Features of a face from the first layers of MediaPipe's face network, trained on photos of people.
 
-The lifter looks them up where it believes the parts of a head to be. The network is Google's, under the
+The lifter samples them where it estimates the vertices of a head to be. The network is Google's, under the
 Apache License 2.0, like the detector's bundles that it comes from.
 """
 
@@ -16,34 +16,44 @@ from ..geometry.pose import WeakPerspectivePose
 from ..image.crop import cut_crop, face_frame
 from ..inference.backend import FEATURES_NAME, FEATURES_ONNX_NAME, choose_backend
 
-#: Channels at 96, 48 and 24 pixels, which are looked up at points.
+#: Channels of the maps at 96, 48 and 24 pixels, which are sampled at points.
 POINT_CHANNELS = (16, 32, 64)
 
 
 @dataclass(frozen=True)
 class FaceFeatures:
-    """frame: of the picture that was looked at. maps: (16, 96, 96), (32, 48, 48), (64, 24, 24) float32.
-    whole: (4608,) float32.
+    """Features of one face.
+
+    frame: of the picture. maps: (16, 96, 96), (32, 48, 48), (64, 24, 24) float32. global_features: (4608,)
+    float32, the map at 6 pixels.
     """
 
     frame: AffineFrame
     maps: Sequence[np.ndarray]
-    whole: np.ndarray
+    global_features: np.ndarray
 
     def at(self, points: np.ndarray) -> np.ndarray:
         """(N, 2) photo frame -> (N, 112) float32, the features of all maps there, interpolated linearly."""
-        places = self.frame.photo_to_crop(points)
-        return np.concatenate([interpolate(one, places) for one in self.maps], 1)
+        pixels = self.frame.photo_to_crop(points)
+        return np.concatenate([sample_map(channels, pixels) for channels in self.maps], 1)
 
 
-def interpolate(channels: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """(C, H, H) map of a picture of 192 px, (N, 2) x, y in that picture -> (N, C); edges go on outside."""
+def sample_map(channels: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Sample a map of a picture bilinearly; its border is repeated outside.
+
+    Args:
+        channels: (C, H, H) float32, a map of a picture of 192 px.
+        pixels: (N, 2), x and y in that picture.
+
+    Returns:
+        (N, C) float32.
+    """
     size = channels.shape[1]
-    at = np.clip((places + 0.5) * (size / CROP_SIZE) - 0.5, 0, size - 1)
+    at = np.clip((pixels + 0.5) * (size / CROP_SIZE) - 0.5, 0, size - 1)
     low = np.minimum(at.astype(np.int64), size - 2)
-    share = (at - low).astype(np.float32)
+    fraction = (at - low).astype(np.float32)
     x, y = low.T
-    right, down = share.T
+    right, down = fraction.T
     upper = channels[:, y, x] * (1 - right) + channels[:, y, x + 1] * right
     lower = channels[:, y + 1, x] * (1 - right) + channels[:, y + 1, x + 1] * right
     return np.asarray((upper * (1 - down) + lower * down).T)
@@ -58,7 +68,7 @@ class FeatureNetwork(Protocol):
 
 
 class TorchFeatures:
-    """The reference backend."""
+    """Torch, the reference backend."""
 
     def __init__(self, path: Path) -> None:
         from .face_encoder import load_face_network
@@ -74,7 +84,7 @@ class TorchFeatures:
 
 
 class OnnxFeatures:
-    """The backend that artists have."""
+    """ONNX Runtime, the backend that artists have."""
 
     def __init__(self, path: Path) -> None:
         from ..inference.onnx_session import OnnxSession
@@ -99,12 +109,20 @@ def load_feature_network(models_dir: Path, backend: str | None = None) -> Featur
     return OnnxFeatures(Path(models_dir) / FEATURES_ONNX_NAME)
 
 
-def look(
-    network: FeatureNetwork, rgb: np.ndarray, points: np.ndarray, seen: WeakPerspectivePose
+def extract_features(
+    network: FeatureNetwork, rgb: np.ndarray, points: np.ndarray, pose: WeakPerspectivePose
 ) -> FaceFeatures:
-    """The features of one face of a photo. rgb: (H, W, 3) uint8; points: (478, 3) landmarks, photo frame;
-    seen: the pose fitted to them.
+    """The features of one face of a photo.
+
+    Args:
+        network: What computes them.
+        rgb: (H, W, 3) uint8, the photo.
+        points: (478, 3) landmarks, photo frame, px.
+        pose: Fitted to the landmarks.
+
+    Returns:
+        Features in the frame that `face_frame` gives.
     """
-    frame = face_frame(points, seen)
-    *maps, whole = network.run(cut_crop(rgb, frame))
-    return FaceFeatures(frame, maps, whole.ravel())
+    frame = face_frame(points, pose)
+    *maps, last = network.run(cut_crop(rgb, frame))
+    return FaceFeatures(frame, maps, last.ravel())

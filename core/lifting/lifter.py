@@ -1,11 +1,11 @@
-"""Landmark lifter: from detected landmarks to the head they most likely belong to.
+"""Landmark lifter: from detected landmarks to the head that they most probably belong to.
 
-A small regression, trained on pairs (detector run on a rendered head, true head), that undoes the detector's
-systematic errors of depth and knows which shapes are likely. Its result is then corrected by what the picture
-shows where that head would be, stage by stage (`core.lifting.cascade`). The stages know only faces turned to
-the picture's right: others they see in a mirror, and those that look ahead both ways. The lifter gives the
-pose, the crop and the template that the volume network corrects. numpy, but for the network whose
-features the stages look up.
+A small regression, trained on pairs (detector run on a rendered head, true head), undoes the detector's
+systematic errors of depth and knows how probable shapes are. Its result is then corrected by features of the
+picture sampled where that head would be, stage by stage (`core.lifting.cascade`). The stages know only faces
+turned to the picture's right: others are lifted in the mirror image, and frontal ones both ways. The lifter
+gives the pose, the crop and the template that the volume network corrects. numpy, but for the network whose
+features the stages sample.
 """
 
 from dataclasses import dataclass
@@ -13,29 +13,33 @@ from pathlib import Path
 
 import numpy as np
 
-from ..detection.detector import FaceLandmarks
+from ..detection.landmarks import FaceLandmarks
 from ..errors import ModelError
 from ..geometry.frames import FRONTAL, Camera, CropFrame, HeadPose, crop_frame_around
 from ..geometry.pose import WeakPerspectivePose, fit_pose, mean_pose, rotation_matrix
 from ..geometry.reflection import mirrored_camera, mirrored_picture, mirrored_weak_pose
 from ..template.symmetry import Mirror
 from ..template.template import HeadTemplate
-from .cascade import Probes, Stage
-from .face_features import FaceFeatures, FeatureNetwork, load_feature_network, look
+from .cascade import FeatureSites, Stage
+from .face_features import FaceFeatures, FeatureNetwork, extract_features, load_feature_network
 
 FILE_NAME = "landmark_lifter.safetensors"
 #: Corrections of the pose that the regression gives: rotation vector (3), offset of the centre (2), log of
 #: the scale.
 POSE_OUTPUTS = 6
-#: Scale of the features, so that all are of the order of one: landmarks in cm, distances in 1/m.
+#: Unit of the landmarks' coordinates in the features, metres, so that they are of the order of one.
 LANDMARK_UNIT = 0.01
-#: Degrees of yaw up to which the stages look at a face both ways.
-AHEAD = 20.0
+#: Yaw, degrees, up to which a face counts as frontal and is lifted both ways.
+FRONTAL_YAW_DEG = 20.0
 
 
 @dataclass(frozen=True)
 class HeadPrior:
-    """The likely head: vertices (V, 3) float32 of the template and landmarks (478, 3), head frame, metres."""
+    """The head that the landmarks and the picture suggest: what the volume network starts from.
+
+    vertices: (V, 3) float32, the template's, head frame, metres. landmarks: (478, 3), MediaPipe's on it, head
+    frame, metres.
+    """
 
     frame: CropFrame
     pose: HeadPose
@@ -43,31 +47,39 @@ class HeadPrior:
     landmarks: np.ndarray
 
 
-def features(
-    points: np.ndarray, seen: WeakPerspectivePose, canonical: np.ndarray, camera: Camera
+def landmark_features(
+    points: np.ndarray, pose: WeakPerspectivePose, canonical: np.ndarray, camera: Camera
 ) -> np.ndarray:
-    """What the regression sees of one face: (1446,) float32.
+    """The input of the regression.
 
-    The landmarks in the head frame relative to the canonical ones, cm; the rotation; the perspective
-    (1/distance, 1/m); the direction of the head in the photo.
+    Args:
+        points: (478, 3) landmarks, photo frame, px.
+        pose: Fitted to them.
+        canonical: (478, 3) landmarks of the average face, head frame, metres.
+        camera: Of the photo.
+
+    Returns:
+        (1446,) float32: the landmarks in the head frame relative to the canonical ones, cm; the rotation
+        (9); the perspective, 1 / distance, 1/m; the direction of the head from the camera (2).
     """
     centre = points.mean(0)
-    aligned = (points - centre) / seen.scale @ seen.rotation
+    aligned = (points - centre) / pose.scale @ pose.rotation
     aligned += canonical.mean(0)
-    away = (seen.centre - np.array([camera.cx, camera.cy])) / camera.focal_px
+    direction = (pose.centre - np.array([camera.cx, camera.cy])) / camera.focal_px
     return np.concatenate(
         [
             ((aligned - canonical) / LANDMARK_UNIT).ravel(),
-            (seen.rotation @ FRONTAL.T).ravel(),
-            [seen.scale / camera.focal_px],
-            away,
+            (pose.rotation @ FRONTAL.T).ravel(),
+            [pose.scale / camera.focal_px],
+            direction,
         ]
     ).astype(np.float32)
 
 
 class LandmarkLifter:
-    """The trained regression. Weights: see `core.training.fitting.lifter` and
-    `core.training.fitting.cascade`.
+    """The trained regression and its stages.
+
+    Its weights are made by `core.training.fitting.lifter` and `core.training.fitting.cascade`.
     """
 
     def __init__(
@@ -77,8 +89,13 @@ class LandmarkLifter:
         network: FeatureNetwork | None = None,
         mirror: Mirror | None = None,
     ) -> None:
-        """network: what the stages look at pictures with, without it there are none; mirror: needed with
-        it.
+        """Take the weights.
+
+        Args:
+            weights: The arrays of the weights file.
+            template: What the shapes are shapes of.
+            network: Gives the features that the stages need; without it there are no stages.
+            mirror: The template's symmetry, needed with `network`.
         """
         self.weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
         self.template = template
@@ -90,14 +107,21 @@ class LandmarkLifter:
         count = sum(name.startswith("stage") and name.endswith("weight") for name in self.weights)
         self.stages = [Stage.read(self.weights, k + 1) for k in range(count)] if network else []
         if "probes" in weights:
-            self.probes = probes_of(np.asarray(weights["probes"], np.int64), template)
+            self.sites = feature_sites(np.asarray(weights["probes"], np.int64), template)
 
     @classmethod
     def from_pretrained(
         cls, models_dir: Path, template: HeadTemplate | None = None, backend: str | None = None
     ) -> "LandmarkLifter":
-        """Read the weights from the folder of the models. backend: as
-        `core.inference.backend.choose_backend`'s.
+        """The lifter of a folder of models.
+
+        Args:
+            models_dir: The folder.
+            template: Its template, if it was read already.
+            backend: See `core.inference.backend.choose_backend`.
+
+        Raises:
+            ModelError: A file is missing or damaged.
         """
         from safetensors.numpy import load_file
 
@@ -111,22 +135,22 @@ class LandmarkLifter:
 
     def regress(self, x: np.ndarray) -> np.ndarray:
         """(N, F) features -> (N, 6 + K) pose corrections and shape coefficients, by the landmarks alone."""
-        return self.outputs(self.from_landmarks(self.normalised(x)))
+        return self.outputs(self.from_landmarks(self.normalized(x)))
 
-    def normalised(self, x: np.ndarray) -> np.ndarray:
-        """(N, F) features, each of mean 0 and deviation 1 over the training's faces."""
+    def normalized(self, x: np.ndarray) -> np.ndarray:
+        """(N, F) features, each of mean 0 and standard deviation 1 over the training's faces."""
         return np.asarray((x - self.weights["input_mean"]) / self.weights["input_scale"])
 
     def outputs(self, z: np.ndarray) -> np.ndarray:
-        """(N, 6 + K) pose corrections and shape coefficients in their own units, from normalised ones."""
+        """(N, 6 + K) pose corrections and shape coefficients in their own units, from normalized ones."""
         return np.asarray(z * self.weights["output_scale"] + self.weights["output_mean"])
 
-    def normalised_outputs(self, outputs: np.ndarray) -> np.ndarray:
+    def normalized_outputs(self, outputs: np.ndarray) -> np.ndarray:
         """The inverse of `outputs`."""
         return np.asarray((outputs - self.weights["output_mean"]) / self.weights["output_scale"], np.float32)
 
     def from_landmarks(self, x: np.ndarray) -> np.ndarray:
-        """(N, F) or (F,) normalised features -> normalised outputs, before any picture has been looked at."""
+        """(N, F) or (F,) normalized features -> normalized outputs of the regression, before any stage."""
         w = self.weights
         linear = np.asarray(x @ w["linear.weight"].T + w["linear.bias"])
         for i in range(self.layers):
@@ -140,78 +164,109 @@ class LandmarkLifter:
         offset = np.tensordot(coefficients.astype(np.float32), self.weights["basis"], 1)
         return np.asarray(self.weights["mean"] + offset)
 
-    def posed(self, seen: WeakPerspectivePose, z: np.ndarray) -> tuple[WeakPerspectivePose, np.ndarray]:
-        """The pose and the vertices (V, 3) that normalised outputs (6 + K,) stand for; seen: the pose fitted
-        to the landmarks.
+    def posed(self, pose: WeakPerspectivePose, z: np.ndarray) -> tuple[WeakPerspectivePose, np.ndarray]:
+        """The pose and the vertices (V, 3) float32 that outputs stand for.
+
+        Args:
+            pose: Fitted to the landmarks.
+            z: (6 + K,) normalized outputs.
         """
         output = self.outputs(z).astype(np.float64)
-        seen = seen.corrected(rotation_matrix(output[:3]), output[3:5], float(output[5]))
-        return seen, self.shape(output[POSE_OUTPUTS:])
+        corrected = pose.corrected(rotation_matrix(output[:3]), output[3:5], float(output[5]))
+        return corrected, self.shape(output[POSE_OUTPUTS:])
 
     def stage_input(
-        self, x: np.ndarray, z: np.ndarray, seen: WeakPerspectivePose, camera: Camera, looked: FaceFeatures
+        self, x: np.ndarray, z: np.ndarray, pose: WeakPerspectivePose, camera: Camera, features: FaceFeatures
     ) -> np.ndarray:
-        """(F,) float32 what a stage sees: the normalised features of the landmarks and outputs so far, the
-        whole face, and the picture where the head is believed to be.
-        """
-        pose, vertices = self.posed(seen, z)
-        probed = self.probes.look(looked, vertices, pose.in_camera(camera), camera)
-        return np.concatenate([x, z, looked.whole, probed])
+        """The input of a stage.
 
-    def seen_from(
-        self, points: np.ndarray, seen: WeakPerspectivePose, camera: Camera, rgb: np.ndarray | None
-    ) -> tuple[WeakPerspectivePose, np.ndarray]:
-        """The pose and the vertices (V, 3) of the likely head; points: (478, 3) landmarks; seen: the pose
-        fitted to them; rgb: (H, W, 3) uint8 what the stages look at, None for the landmarks alone.
+        Args:
+            x: (1446,) normalized features of the landmarks.
+            z: (6 + K,) normalized outputs so far.
+            pose: Fitted to the landmarks.
+            camera: Of the photo.
+            features: Of the picture.
+
+        Returns:
+            (F,) float32: x, z, the global features, those sampled where the head is estimated to be.
         """
-        x = self.normalised(features(points, seen, self.canonical, camera))
+        estimate, vertices = self.posed(pose, z)
+        sampled = self.sites.sample(features, vertices, estimate.in_camera(camera), camera)
+        return np.concatenate([x, z, features.global_features, sampled])
+
+    def estimate(
+        self, points: np.ndarray, pose: WeakPerspectivePose, camera: Camera, rgb: np.ndarray | None
+    ) -> tuple[WeakPerspectivePose, np.ndarray]:
+        """Estimate pose and shape from one view of a face.
+
+        Args:
+            points: (478, 3) float64 landmarks, photo frame, px.
+            pose: Fitted to the landmarks.
+            camera: Of the photo.
+            rgb: (H, W, 3) uint8, the photo; None to use the landmarks alone.
+
+        Returns:
+            The pose, and (V, 3) float32 vertices of the template, head frame, metres.
+        """
+        x = self.normalized(landmark_features(points, pose, self.canonical, camera))
         z = self.from_landmarks(x)
         if self.network and rgb is not None:
-            looked = look(self.network, rgb, points, seen)
+            features = extract_features(self.network, rgb, points, pose)
             for stage in self.stages:
-                z = z + stage(self.stage_input(x, z, seen, camera, looked))
-        return self.posed(seen, z)
+                z = z + stage(self.stage_input(x, z, pose, camera, features))
+        return self.posed(pose, z)
 
     def lift(self, landmarks: FaceLandmarks, camera: Camera, rgb: np.ndarray) -> HeadPrior:
-        """The likely head of one face; `camera` is the photo's, rgb (H, W, 3) uint8 the photo."""
+        """The most probable head of one face.
+
+        Args:
+            landmarks: Of the face, photo frame.
+            camera: Of the photo.
+            rgb: (H, W, 3) uint8, the photo.
+        """
         points = landmarks.points.astype(np.float64)
-        seen = fit_pose(points, self.canonical)
+        fitted = fit_pose(points, self.canonical)
         if self.mirror and self.stages:
-            pose, vertices = self._seen_both_ways(points, seen, camera, rgb, self.mirror)
+            weak_pose, vertices = self._estimate_both_ways(points, fitted, camera, rgb, self.mirror)
         else:
-            pose, vertices = self.seen_from(points, seen, camera, None)
-        posed = pose.in_camera(camera)
-        return HeadPrior(crop_frame_around(camera, posed), posed, vertices, self.template.landmarks(vertices))
+            weak_pose, vertices = self.estimate(points, fitted, camera, None)
+        pose = weak_pose.in_camera(camera)
+        return HeadPrior(crop_frame_around(camera, pose), pose, vertices, self.template.landmarks(vertices))
 
-    def _seen_both_ways(
-        self, points: np.ndarray, seen: WeakPerspectivePose, camera: Camera, rgb: np.ndarray, mirror: Mirror
+    def _estimate_both_ways(
+        self, points: np.ndarray, pose: WeakPerspectivePose, camera: Camera, rgb: np.ndarray, mirror: Mirror
     ) -> tuple[WeakPerspectivePose, np.ndarray]:
-        """`seen_from` of the picture, of its mirror image, or their mean, as the yaw would have it."""
-        share, width = unflipped_weight(seen), rgb.shape[1]
-        found = []
-        if share > 0:
-            found.append((share, *self.seen_from(points, seen, camera, rgb)))
-        if share < 1:
-            turned = mirror.points(points, width)
-            again = fit_pose(turned, self.canonical)
-            pose, vertices = self.seen_from(
-                turned, again, mirrored_camera(camera, width), mirrored_picture(rgb)
+        """`estimate` from the picture, from its mirror image, or their mean, as the yaw demands."""
+        weight, width = unflipped_weight(pose), rgb.shape[1]
+        estimates = []
+        if weight > 0:
+            estimates.append((weight, *self.estimate(points, pose, camera, rgb)))
+        if weight < 1:
+            flipped = mirror.points(points, width)
+            flipped_pose, flipped_vertices = self.estimate(
+                flipped,
+                fit_pose(flipped, self.canonical),
+                mirrored_camera(camera, width),
+                mirrored_picture(rgb),
             )
-            found.append((1 - share, mirrored_weak_pose(pose, width), mirror.head(vertices)))
-        shares, poses, heads = zip(*found, strict=True)
-        vertices = sum(np.float32(part) * head for part, head in zip(shares, heads, strict=True))
-        return mean_pose(poses, shares), np.asarray(vertices)
+            unflipped = mirrored_weak_pose(flipped_pose, width), mirror.head(flipped_vertices)
+            estimates.append((1 - weight, *unflipped))
+        weights, poses, heads = zip(*estimates, strict=True)
+        vertices = sum(np.float32(part) * head for part, head in zip(weights, heads, strict=True))
+        return mean_pose(poses, weights), np.asarray(vertices)
 
 
-def unflipped_weight(seen: WeakPerspectivePose) -> float:
-    """How much a look at the picture as it is counts, beside one into a mirror: 1 for a face turned to the
-    picture's right, 0 for one turned to the left.
+def unflipped_weight(pose: WeakPerspectivePose) -> float:
+    """How much the estimate from the picture counts, beside that from its mirror image.
+
+    Returns:
+        1 for a face turned to the picture's right, 0 for one turned to the left, between for frontal ones.
     """
-    yaw = HeadPose(seen.rotation, np.zeros(3)).angles[0]
-    return float(np.clip(0.5 + yaw / (2 * AHEAD), 0, 1))
+    yaw = HeadPose(pose.rotation, np.zeros(3)).angles[0]
+    return float(np.clip(0.5 + yaw / (2 * FRONTAL_YAW_DEG), 0, 1))
 
 
-def probes_of(vertices: np.ndarray, template: HeadTemplate) -> Probes:
-    """Probes at the vertices (N,) of the template."""
+def feature_sites(vertices: np.ndarray, template: HeadTemplate) -> FeatureSites:
+    """Sites at vertices (N,) of the template."""
     triangles = template.solid_triangles
-    return Probes.of(vertices, triangles[(triangles < len(template.vertices)).all(1)].astype(np.int64))
+    return FeatureSites.of(vertices, triangles[(triangles < len(template.vertices)).all(1)].astype(np.int64))

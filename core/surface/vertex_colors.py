@@ -8,6 +8,7 @@ import numpy as np
 
 from ..geometry.frames import CropFrame
 from ..geometry.visibility import ramp, surrounding_pixels, unoccluded
+from ..template.regions import EAR_SURROUNDINGS, scalp_half_space
 from .isosurface import Isosurface
 
 #: Depth, voxels, that a vertex may lie behind the front surface and still be counted as seen.
@@ -28,11 +29,6 @@ MIRROR_REACH = 0.006
 CELL, SPREADS, FADE = 0.01, (0.8, 1.6, 3.2, 6.4), 1e-3
 #: Share of a colour at its mirrored place, while it spreads.
 MIRROR_SHARE = 0.2
-#: Where an adult's scalp begins, head frame: plane (normal, offset, m) from the hairline to the nape, and
-#: the width of the transition; box (low, high) around the ear of positive x. Hair spreads over hidden
-#: scalp, and skin does not.
-SCALP_NORMAL, SCALP_OFFSET, SCALP_EDGE = np.array([0.0, 0.79, 0.61], np.float32), 0.068, 0.02
-EAR = np.array([[0.06, 0.06, -0.065], [0.12, 0.125, 0.035]], np.float32)
 #: Fewer seen vertices say nothing about their kind.
 FEWEST_LENDERS = 100
 
@@ -161,14 +157,6 @@ def mirror_colors(
     return lent, lent_trust
 
 
-def scalp(vertices: np.ndarray) -> np.ndarray:
-    """(N,) float32, 0 (face, neck) to 1 (scalp), of points in the head frame: where an average head has
-    hair.
-    """
-    height = vertices @ SCALP_NORMAL - SCALP_OFFSET
-    return np.clip(height / SCALP_EDGE + 0.5, 0, 1).astype(np.float32)
-
-
 def spread_colors(
     vertices: np.ndarray, colors: np.ndarray, trust: np.ndarray, lenders: np.ndarray, needy: np.ndarray
 ) -> np.ndarray:
@@ -185,12 +173,12 @@ def spread_colors(
 
     used, places = lenders, vertices[lenders]
     folded = np.abs(places * np.array([1, 0, 0], np.float32)) + places * np.array([0, 1, 1], np.float32)
-    ear = ((folded > EAR[0]) & (folded < EAR[1])).all(1)
+    ear = ((folded > EAR_SURROUNDINGS[0]) & (folded < EAR_SURROUNDINGS[1])).all(1)
     if (~ear).sum() > FEWEST_LENDERS:
         used, places = used[~ear], places[~ear]
     cell = np.round((places - low) / CELL).astype(np.int32)
     flat = np.ravel_multi_index(tuple(cell.T), shape)
-    kind = scalp(places)
+    kind = scalp_half_space(places)
     shares = [trust[used] * (1 - kind), trust[used] * kind]
     grids = [
         _blurred_grid(np.column_stack([colors[used] * share[:, None], share]), flat, shape)
@@ -199,7 +187,7 @@ def spread_colors(
     ]
     if len(grids) == 2:
         cells = np.moveaxis(np.indices(shape), 0, -1).reshape(-1, 3) * CELL + low
-        is_scalp = scalp(cells.astype(np.float32)).reshape(shape)
+        is_scalp = scalp_half_space(cells.astype(np.float32)).reshape(shape)
         grid = grids[0] * (1 - is_scalp) + grids[1] * is_scalp
     else:
         grid = grids[0] if grids else np.broadcast_to(colors[used].mean(0)[:, None, None, None], (3, *shape))

@@ -4,32 +4,62 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..detection.mediapipe_topology import BROWS, LIPS
 from .topology import INNER, SKIN, HeadTopology
 
-#: MediaPipe's landmarks on the brows and around the lips.
-BROWS = (70, 63, 105, 66, 107, 46, 53, 52, 65, 55, 300, 293, 334, 296, 336, 276, 283, 282, 295, 285)
-LIPS = (
-    *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
-    *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
-)
 #: Hairline of an average adult, head frame, metres: height above the eyes by how far back it is (forehead,
-#: temple, sideburn, above and behind the ear, nape), and the width of its transition.
+#: temple, sideburn, above and behind the ear, nape).
 HAIRLINE_Y = (0.0, 0.02, 0.045, 0.060, 0.070, 0.100, 0.112, 0.130, 0.150)
 HAIRLINE_Z = (0.066, 0.06, 0.025, -0.005, 0.010, 0.012, -0.025, -0.060, -0.075)
-HAIRLINE_WIDTH, EAR_EDGE = 0.014, 0.006
-#: The ears of the average head: ellipse seen from the side, middle and half axes (y, z), and how far out they
-#: begin.
-EAR_MIDDLE, EAR_AXES, EAR_BEGIN = np.array([0.087, -0.024]), np.array([0.027, 0.036]), 0.066
+#: Width of the hairline's transition, metres.
+HAIRLINE_WIDTH = 0.014
+#: The average scalp in one plane from the hairline to the nape, head frame: unit normal and offset, metres.
+#: For surfaces, whose hair stands away from the head.
+SCALP_NORMAL = np.array([0.0, 0.79, 0.61], np.float32)
+SCALP_OFFSET = 0.068
+#: Width of that plane's transition, metres.
+SCALP_WIDTH = 0.02
+#: The ears of the average head: ellipse seen from the side, (y, z) of its middle and half axes, head frame,
+#: metres.
+EAR_MIDDLE = np.array([0.087, -0.024])
+EAR_AXES = np.array([0.027, 0.036])
+#: Distance from the plane of symmetry at which the ears begin, metres.
+EAR_BEGIN = 0.066
+#: Width of the ear's transition, metres.
+EAR_WIDTH = 0.006
+#: Low and high corner of a box around the average head's left ear, head frame, metres.
+EAR_BOX = np.array([[0.0675, 0.050, -0.060], [0.1, 0.118, 0.040]])
+#: The same around the left ear of any head.
+EAR_SURROUNDINGS = np.array([[0.06, 0.06, -0.065], [0.12, 0.125, 0.035]], np.float32)
 #: The jaw's plane, from the chin to below the ear: z = offset + slope * y; below it is the neck.
-JAW_OFFSET, JAW_SLOPE, JAW_LOWEST_EAR = -0.108, 0.45, -0.062
-#: Beards grow below a plane from the nose's base to the earlobes: z = offset - slope * y; the width of its
-#: transition.
-BEARD_OFFSET, BEARD_SLOPE, BEARD_WIDTH = -0.046, 0.1, 0.01
+JAW_OFFSET = -0.108
+JAW_SLOPE = 0.45
+#: Height of the plane below the ear, metres; it rises no further behind.
+JAW_AT_EAR = -0.062
+#: Beards grow below a plane from the nose's base to the earlobes: z = offset - slope * y, metres.
+BEARD_OFFSET = -0.046
+BEARD_SLOPE = 0.1
+#: Width of that plane's transition, metres.
+BEARD_WIDTH = 0.01
+#: Height over which face turns into neck, metres.
+NECK_WIDTH = 0.012
+#: Margins around brows and lids that still belong to them, metres.
+BROW_MARGIN = 0.004
+LID_MARGIN = 0.002
+#: Distance from the features at which their region ends, and the width of its transition, metres.
+FEATURE_END = 0.006
+FEATURE_WIDTH = 0.002
+#: Distance from the features at which plain skin begins, and the width of its transition, metres.
+PLAIN_DISTANCE = 0.003
+PLAIN_WIDTH = 0.003
+#: How far back plain skin goes, y in the head frame, and the width of its end, metres.
+PLAIN_BACK = 0.045
+PLAIN_BACK_WIDTH = 0.01
 
 
 @dataclass(frozen=True)
 class Regions:
-    """(V,) float32 shares, 0 to 1, of each vertex in a region.
+    """How far each vertex of the template is in a region: (V,) float32, 0 to 1.
 
     scalp: where hair grows. ear, neck. features: lips, brows and lids. plain: facial skin without those.
     beard: of the face, what beards grow on.
@@ -50,21 +80,21 @@ class Regions:
         _, y, z = topology.vertices.T.astype(np.float64)
         skin = np.zeros(len(y), bool)
         skin[topology.vertices_of(SKIN, INNER)] = True
-        ear = ear_share(topology.vertices) * skin
-        scalp = scalp_share(topology.vertices) * skin
-        jaw = np.minimum(JAW_OFFSET + JAW_SLOPE * y, JAW_LOWEST_EAR)
-        neck = np.clip((jaw - z) / 0.012 + 0.5, 0, 1) * skin * (1 - scalp)
+        ear = ear_weight(topology.vertices) * skin
+        scalp = scalp_weight(topology.vertices) * skin
+        jaw = np.minimum(JAW_OFFSET + JAW_SLOPE * y, JAW_AT_EAR)
+        neck = np.clip((jaw - z) / NECK_WIDTH + 0.5, 0, 1) * skin * (1 - scalp)
         lids = np.concatenate([topology.lid_left, topology.lid_right])
         to_lips = _distance(topology.vertices, topology.vertices[topology.landmark[list(LIPS)]])
         features = np.minimum.reduce(
             [
-                _distance(topology.vertices, topology.vertices[topology.landmark[list(BROWS)]]) - 0.004,
+                _distance(topology.vertices, topology.vertices[topology.landmark[list(BROWS)]]) - BROW_MARGIN,
                 to_lips,
-                _distance(topology.vertices, topology.vertices[lids]) - 0.002,
+                _distance(topology.vertices, topology.vertices[lids]) - LID_MARGIN,
             ]
         )
-        plain = np.clip((features - 0.003) / 0.003, 0, 1) * skin
-        plain *= (1 - scalp) * (1 - ear) * (1 - neck) * np.clip((0.045 - y) / 0.01, 0, 1)
+        plain = np.clip((features - PLAIN_DISTANCE) / PLAIN_WIDTH, 0, 1) * skin
+        plain *= (1 - scalp) * (1 - ear) * (1 - neck) * np.clip((PLAIN_BACK - y) / PLAIN_BACK_WIDTH, 0, 1)
         depth = _rings_inside(topology)
         plain *= depth == 0
         beard = np.clip((BEARD_OFFSET - BEARD_SLOPE * y - z) / BEARD_WIDTH + 0.5, 0, 1) * skin
@@ -76,7 +106,7 @@ class Regions:
                     scalp,
                     ear,
                     neck,
-                    np.clip((0.006 - features) / 0.002, 0, 1),
+                    np.clip((FEATURE_END - features) / FEATURE_WIDTH, 0, 1),
                     plain,
                     beard,
                     depth,
@@ -85,18 +115,31 @@ class Regions:
         )
 
 
-def ear_share(points: np.ndarray) -> np.ndarray:
-    """(N,) 0 to 1: whether points (N, 3) of the average head's skin are the ears'."""
-    away = np.linalg.norm((points[:, 1:] - EAR_MIDDLE) / EAR_AXES, axis=1)
-    inside = np.minimum((1 - away) * EAR_AXES.min(), np.abs(points[:, 0]) - EAR_BEGIN)
-    return np.clip(inside / EAR_EDGE + 0.5, 0, 1)
+def ear_weight(points: np.ndarray) -> np.ndarray:
+    """How far points (N, 3) of the average head's skin, head frame, metres, are in the ears: (N,) 0 to 1."""
+    radius = np.linalg.norm((points[:, 1:] - EAR_MIDDLE) / EAR_AXES, axis=1)
+    inside = np.minimum((1 - radius) * EAR_AXES.min(), np.abs(points[:, 0]) - EAR_BEGIN)
+    return np.clip(inside / EAR_WIDTH + 0.5, 0, 1)
 
 
-def scalp_share(points: np.ndarray) -> np.ndarray:
-    """(N,) 0 to 1: whether points (N, 3) of the average head's skin have hair."""
+def scalp_weight(points: np.ndarray) -> np.ndarray:
+    """How far points (N, 3) of the average head's skin, head frame, metres, have hair: (N,) 0 to 1."""
     line = np.interp(points[:, 1], HAIRLINE_Y, HAIRLINE_Z)
     above = np.clip((points[:, 2] - line) / HAIRLINE_WIDTH + 0.5, 0, 1)
-    return above * (1 - ear_share(points))
+    return above * (1 - ear_weight(points))
+
+
+def scalp_half_space(points: np.ndarray) -> np.ndarray:
+    """How far points of any head are on its scalp, by one plane: coarser than `scalp_weight`.
+
+    Args:
+        points: (N, 3) float32, head frame, metres.
+
+    Returns:
+        (N,) float32, 0 (face, neck) to 1 (scalp).
+    """
+    height = points @ SCALP_NORMAL - SCALP_OFFSET
+    return np.clip(height / SCALP_WIDTH + 0.5, 0, 1).astype(np.float32)
 
 
 def _distance(points: np.ndarray, others: np.ndarray) -> np.ndarray:

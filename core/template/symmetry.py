@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..geometry.reflection import SIGN, load_landmark_symmetry
-from .template import FILE_NAME
+from .template import read_template
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,7 @@ class Mirror:
     @classmethod
     def load(cls, models_dir: Path) -> "Mirror":
         """Read the symmetry of the template and of MediaPipe's landmarks from the folder of the models."""
-        with np.load(Path(models_dir) / FILE_NAME) as template:
-            return cls(template["mirror"], load_landmark_symmetry(models_dir))
+        return cls(read_template(models_dir)["mirror"], load_landmark_symmetry(models_dir))
 
     def head(self, vertices: np.ndarray) -> np.ndarray:
         """(V, 3) the template's vertices of the mirrored head, head frame."""

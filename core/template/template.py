@@ -3,14 +3,38 @@
 `models/head_template.npz` is built by `scripts/build/head_template.py`, which documents all its arrays.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
+from zipfile import BadZipFile
 
 import numpy as np
 
 from ..errors import ModelError
 
 FILE_NAME = "head_template.npz"
+
+
+@lru_cache(maxsize=2)
+def read_template(models_dir: Path) -> Mapping[str, np.ndarray]:
+    """All arrays of a folder's `head_template.npz`, read once. They must not be changed.
+
+    Raises:
+        ModelError: The file is missing or damaged.
+    """
+    path = Path(models_dir) / FILE_NAME
+    if not path.is_file():
+        raise ModelError(f"{path} is missing: get the project's models folder again")
+    try:
+        with np.load(path) as file:
+            arrays = dict(file)
+    except (OSError, ValueError, BadZipFile) as error:
+        raise ModelError(f"{path} is damaged ({error}): get the project's models folder again") from error
+    for array in arrays.values():
+        array.flags.writeable = False
+    return MappingProxyType(arrays)
 
 
 @dataclass(frozen=True)
@@ -33,19 +57,16 @@ class HeadTemplate:
     @classmethod
     def load(cls, models_dir: Path) -> "HeadTemplate":
         """Read `head_template.npz` from the folder of the models."""
-        path = Path(models_dir) / FILE_NAME
-        if not path.is_file():
-            raise ModelError(f"{path} is missing: get the project's models folder again")
-        with np.load(path) as data:
-            triangles = data["solid_triangles"]
-            return cls(
-                data["vertices"],
-                triangles,
-                data["solid_extra"],
-                triangles[data["landmark_faces"]],
-                data["landmark_bary"].astype(np.float32),
-                data["ibug68"],
-            )
+        data = read_template(models_dir)
+        triangles = data["solid_triangles"]
+        return cls(
+            data["vertices"],
+            triangles,
+            data["solid_extra"],
+            triangles[data["landmark_faces"]],
+            data["landmark_bary"].astype(np.float32),
+            data["ibug68"],
+        )
 
     def solid(self, vertices: np.ndarray) -> np.ndarray:
         """(V, 3) vertices of a shaped template -> (V + E, 3), those that `solid_triangles` refers to."""

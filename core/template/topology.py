@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelError
-from .template import FILE_NAME
+from .template import read_template
 
 #: Parts in the file's order; the skin's own vertices end where those that only other parts have begin.
 SKIN, INNER, EYE_LEFT, EYE_RIGHT, TEETH_UPPER, TEETH_LOWER, TONGUE, LASHES = (
@@ -58,28 +57,25 @@ class HeadTopology:
     @classmethod
     def load(cls, models_dir: Path) -> "HeadTopology":
         """Read `head_template.npz` from the folder of the models."""
-        path = Path(models_dir) / FILE_NAME
-        if not path.is_file():
-            raise ModelError(f"{path} is missing: get the project's models folder again")
-        with np.load(path) as data:
-            return cls(
-                vertices=data["vertices"],
-                quads=data["quads"],
-                uv=data["uv"],
-                quad_uv=data["quad_uv"],
-                face_part=data["face_part"],
-                part_names=tuple(str(name) for name in data["part_names"]),
-                mirror=data["mirror"],
-                unit_names=tuple(str(name) for name in data["unit_names"]),
-                units=data["units"].astype(np.float32),
-                identity=data["identity"].astype(np.float32) * data["identity_scale"][:, None, None],
-                landmark=data["landmarks478"],
-                ibug68=data["ibug68"],
-                lid_left=data["lid_left"],
-                lid_right=data["lid_right"],
-                lips=data["lips"],
-                neck=data["neck"],
-            )
+        data = read_template(models_dir)
+        return cls(
+            vertices=data["vertices"],
+            quads=data["quads"],
+            uv=data["uv"],
+            quad_uv=data["quad_uv"],
+            face_part=data["face_part"],
+            part_names=tuple(str(name) for name in data["part_names"]),
+            mirror=data["mirror"],
+            unit_names=tuple(str(name) for name in data["unit_names"]),
+            units=data["units"].astype(np.float32),
+            identity=data["identity"].astype(np.float32) * data["identity_scale"][:, None, None],
+            landmark=data["landmarks478"],
+            ibug68=data["ibug68"],
+            lid_left=data["lid_left"],
+            lid_right=data["lid_right"],
+            lips=data["lips"],
+            neck=data["neck"],
+        )
 
     def faces_of(self, *parts: str) -> np.ndarray:
         """(n,) indices of the quads of these parts."""

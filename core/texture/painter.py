@@ -8,7 +8,7 @@ import numpy as np
 
 from ..geometry.frames import CropFrame, HeadPose
 from ..geometry.mesh import shading_normals
-from ..template.regions import Regions, scalp_share
+from ..template.regions import Regions, scalp_weight
 from ..template.topology import EYE_LEFT, EYE_RIGHT, INNER, SKIN, HeadTopology
 from ..timing import Clock
 from ..wrapping.options import TEXTURE_SIZES
@@ -72,7 +72,7 @@ class AlbedoPainter:
         self._to_skin = self.atlas.interpolation(self._skin, len(topology.vertices))
         self._from_skin = self._to_skin.T.tocsr()
         # Finer than the vertices: the hairline crosses large quads.
-        scalp = scalp_share(self._at_skin(topology.vertices)).astype(np.float32)
+        scalp = scalp_weight(self._at_skin(topology.vertices)).astype(np.float32)
         self._region = (scalp, *self._at_skin(np.column_stack([self.regions.features, bare])).T.copy())
         away = np.maximum.reduce([self.regions.scalp, self.regions.ear, self.regions.neck])
         only_skin = self._of_part[SKIN]

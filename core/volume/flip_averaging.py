@@ -1,4 +1,4 @@
-"""Test-time mirror averaging: the network looks twice, the second time into a mirror."""
+"""Test-time flip averaging: the network is run twice, the second time on the mirror image."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from .predictor import VolumePredictor
 
 class FlipAveragedPredictor:
     """The mean of a predictor's volumes of the face and of its mirror image: twice the time for a little less
-    error, as the two looks err differently.
+    error, as the two err differently.
     """
 
     def __init__(self, predictor: VolumePredictor) -> None:
@@ -22,9 +22,7 @@ class FlipAveragedPredictor:
 
 
 def mirrored(guidance: Guidance) -> Guidance:
-    """The guidance of the face in a mirror: everything else stands on its other side, and so do the canonical
-    coordinates, whose x is the first map.
-    """
+    """The guidance of the mirrored face: all maps reversed, and the first, the canonical x, negated."""
     maps = np.ascontiguousarray(guidance.maps[:, :, ::-1])
     maps[0] *= -1
     return Guidance(maps, np.ascontiguousarray(guidance.template_logits[:, :, ::-1]))

@@ -1,6 +1,4 @@
-"""What the network is told beside the picture: the detector's face mesh and the lifted template, drawn in the
-crop.
-"""
+"""The volume network's input beside the picture: face mesh and prior head, drawn in the crop."""
 
 from dataclasses import dataclass
 
@@ -11,19 +9,25 @@ from ..geometry.pose import fit_pose
 from ..geometry.rasterize import fragments, interpolate, ray_distance_volume, z_buffer
 from ..lifting.lifter import HeadPrior, LandmarkLifter
 
-#: Logit of the lifted template deep inside the head; outside it is the negative.
+#: Logit of the prior deep inside the head; outside it is the negative.
 TEMPLATE_LOGIT = 10.0
-#: Distance along a ray, voxels, at which it gets there.
+#: Distance from the surface along a ray at which it gets there, voxels.
 TEMPLATE_REACH = 6
-#: Voxels that become 1.0 in the maps of depth; metres that become 1.0 in the canonical coordinates.
-DEPTH_UNIT, CANONICAL_UNIT = 60.0, 0.08
+#: Unit of the depth maps, voxels.
+DEPTH_UNIT = 60.0
+#: Unit of the canonical coordinates, metres.
+CANONICAL_UNIT = 0.08
+#: Number of maps.
 MAPS = 7
 
 
 @dataclass(frozen=True)
 class Guidance:
-    """maps: (7, 192, 192) float32, crop frame: canonical coordinates of the face mesh (3) and its depth, the
-    lifted template's front depth, back depth, silhouette. template_logits: (200, 192, 192) float32 [z, y, x].
+    """What guides the volume network.
+
+    maps: (7, 192, 192) float32, crop frame: canonical coordinates of the face mesh (3) and its depth, the
+    prior's front depth, back depth, silhouette. template_logits: (200, 192, 192) float32 [z, y, x], volume
+    frame, of the prior's occupancy: what the network corrects.
     """
 
     maps: np.ndarray
@@ -31,9 +35,12 @@ class Guidance:
 
 
 def neck_plane(frame: CropFrame, pose: HeadPose) -> np.ndarray:
-    """(4,) n, d of the plane that closes the neck, in the volume frame; the head is where n . p + d >= 0.
+    """The plane that closes the neck.
 
     The perspective bends planes; the one through the images of three points near the neck is close enough.
+
+    Returns:
+        (4,) float64 n, d, volume frame; the head is where n . p + d >= 0.
     """
     x, y = HEAD_CENTRE[:2]
     points = np.array([[x, y, 0], [x + 0.04, y, 0], [x, y - 0.04, 0]]) + np.array([0, 0, NECK_PLANE_Z])
@@ -47,13 +54,20 @@ def neck_plane(frame: CropFrame, pose: HeadPose) -> np.ndarray:
 
 
 def mesh_in_crop(points: np.ndarray, canonical: np.ndarray, frame: CropFrame) -> np.ndarray:
-    """Detected landmarks (478, 3), photo frame, as (478, 3) in the volume frame, the centre of the fitted
-    head at 99.5.
+    """Detected landmarks in the volume frame.
 
     The detector's depth has no zero: it is that of the canonical face fitted to the landmarks.
+
+    Args:
+        points: (478, 3), photo frame, px.
+        canonical: (478, 3) landmarks of the average face, head frame, metres.
+        frame: Of the crop.
+
+    Returns:
+        (478, 3) float64, the centre of the fitted head at z = 99.5.
     """
-    seen = fit_pose(points, canonical)
-    fitted = seen.rotation @ (canonical.mean(0) - HEAD_CENTRE) * seen.scale
+    pose = fit_pose(points, canonical)
+    fitted = pose.rotation @ (canonical.mean(0) - HEAD_CENTRE) * pose.scale
     depth = points[:, 2] - points[:, 2].mean() + fitted[2]
     return np.column_stack(
         [frame.photo_to_crop(points[:, :2].astype(np.float64)), VOLUME_CENTRE_Z - depth * frame.scale]
@@ -65,9 +79,15 @@ def depth_channel(z: np.ndarray, filled: np.ndarray) -> np.ndarray:
     return np.where(filled, (z - VOLUME_CENTRE_Z) / DEPTH_UNIT, 0).astype(np.float32)
 
 
-def build_guidance(points: np.ndarray, lifted: HeadPrior, lifter: LandmarkLifter) -> Guidance:
-    """Guidance for one face from its detected landmarks (478, 3), photo frame, and the lifted head."""
-    frame, pose, template = lifted.frame, lifted.pose, lifter.template
+def build_guidance(points: np.ndarray, prior: HeadPrior, lifter: LandmarkLifter) -> Guidance:
+    """Guidance for one face.
+
+    Args:
+        points: (478, 3) detected landmarks, photo frame, px.
+        prior: The lifted head.
+        lifter: What lifted it: its template and face mesh are drawn.
+    """
+    frame, pose, template = prior.frame, prior.pose, lifter.template
     size = CROP_SIZE
     maps = np.zeros((MAPS, size, size), np.float32)
 
@@ -79,7 +99,7 @@ def build_guidance(points: np.ndarray, lifted: HeadPrior, lifter: LandmarkLifter
     maps[:3] = coordinates.T.reshape(3, size, size)
     maps[3] = depth_channel(depth, index >= 0).reshape(size, size)
 
-    solid = frame.camera_to_volume(pose.head_to_camera(template.solid(lifted.vertices.astype(np.float64))))
+    solid = frame.camera_to_volume(pose.head_to_camera(template.solid(prior.vertices.astype(np.float64))))
     plane = neck_plane(frame, pose)
     triangle, pixel, bary, _ = fragments(solid, template.solid_triangles)
     z = interpolate(solid[:, 2], template.solid_triangles, triangle, bary)

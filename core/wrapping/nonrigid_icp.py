@@ -19,23 +19,15 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.sparse.linalg import SuperLU, splu
 from scipy.spatial import cKDTree
 
+from ..detection.mediapipe_topology import BROWS, EYES, LIPS
 from ..geometry.closest_point import ClosestPointQuery, Correspondences
 from ..geometry.frames import NECK_PLANE_Z, Camera, HeadPose
 from ..geometry.mesh import cotangent_laplacian, vertex_normals
 from ..geometry.pose import similarity_displacements
+from ..template.regions import EAR_BOX
 from ..template.template import HeadTemplate
 from ..template.topology import INNER, SKIN, HeadTopology, rim_halves
 
-#: MediaPipe's landmarks around eyes and lips, and on the brows: what the photo shows sharply.
-EYES = (
-    *(33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
-    *(263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
-)
-LIPS = (
-    *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
-    *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
-)
-BROWS = (*(70, 63, 105, 66, 107, 46, 53, 52, 65, 55), *(300, 293, 334, 296, 336, 276, 283, 282, 295, 285))
 #: Standard deviations, metres: of the landmarks across their rays, and of the surface along its normal.
 LANDMARK_ERRORS = ((EYES, 0.0010), (LIPS, 0.0010), (BROWS, 0.0025))
 SURFACE_ERROR = 0.0010
@@ -57,8 +49,6 @@ FADE_LENGTH = 0.004
 UNSEEN = 0.03
 #: Area, square metres, that a landmark of a millimetre's error stands for.
 LANDMARK_AREA = 1e-5
-#: Box of the left ear on the average head, metres: low and high corner.
-EAR_BOX = np.array([[0.0675, 0.050, -0.060], [0.1, 0.118, 0.040]])
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ..detection.mediapipe_topology import IRIS_CENTERS
 from ..geometry.frames import Camera, HeadPose
 from ..template.topology import (
     EYE_LEFT,
@@ -26,8 +27,6 @@ from ..template.topology import (
 SIDES = ("left", "right")
 #: Room between eyeball and lid, metres.
 CLEARANCE = 0.0003
-#: MediaPipe's landmarks of the middles of the irises.
-IRIS = {"left": 473, "right": 468}
 #: How far, metres, from the lids' rims skin and sockets are kept out of the eyeball.
 LID_REACH = 0.006
 #: Depth, metres, in the eyeball beyond which what the skin hides is left there, where the skin must not move.
@@ -189,7 +188,7 @@ class HeadParts:
         total = np.zeros(3)
         for side in SIDES:
             ball = balls[side]
-            pixel = points[IRIS[side], :2].astype(np.float64)
+            pixel = points[IRIS_CENTERS[side], :2].astype(np.float64)
             ray = np.append((pixel - (camera.cx, camera.cy)) / camera.focal_px, 1.0) @ pose.rotation
             ray /= np.linalg.norm(ray)
             to = ball.centre - origin

@@ -37,7 +37,7 @@ def pictures(sources: list[Path], count: int) -> list[Path]:
 
 def ear_reach(points: np.ndarray) -> np.ndarray:
     """(2,) how far, mm, points in the head frame reach to either side where ears are."""
-    from core.surface.vertex_colors import EAR
+    from core.template.regions import EAR_SURROUNDINGS as EAR
 
     near = ((points[:, 1:] > EAR[0, 1:]) & (points[:, 1:] < EAR[1, 1:])).all(1)
     x = points[near, 0] * 1000

@@ -150,9 +150,9 @@ def measure_networks(repeats: int) -> list[NetworkFigures]:
     from core.inference.backend import ONNX_NAME, WEIGHTS_NAME
     from core.inference.onnx_session import OnnxSession
     from core.training.evaluation.vrn_baseline import VrnBaseline
-    from core.volume.predictor import fold_normalisation, load_network
+    from core.volume.torch_predictor import fold_normalization, load_network
 
-    ours = fold_normalisation(load_network(ROOT / "models" / WEIGHTS_NAME))
+    ours = fold_normalization(load_network(ROOT / "models" / WEIGHTS_NAME))
     vrn = VrnBaseline().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     candidates = {"this project's network": (ours, 10), "VRN's architecture, random weights": (vrn, 3)}
     runs: dict[str, Callable[[], object]] = {}

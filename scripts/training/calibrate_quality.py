@@ -59,7 +59,7 @@ def fill_table(args: argparse.Namespace, path: Path) -> None:
     from core.training.evaluation.ground_truth import TrueHeads
     from core.training.face_models.heads import HeadSource
     from core.training.paths import DataPaths
-    from core.volume.predictor import load_predictor
+    from core.volume import load_predictor
 
     if not shard_paths(args.shards, "eval"):
         raise SystemExit(

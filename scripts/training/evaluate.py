@@ -63,7 +63,7 @@ def build_methods(
     )
     from core.training.face_models.heads import ICT
     from core.volume.flip_averaging import FlipAveragedPredictor
-    from core.volume.predictor import TorchPredictor
+    from core.volume.torch_predictor import TorchPredictor
 
     def network(**options: Any) -> TorchPredictor:
         return TorchPredictor.from_pretrained(args.models, **options)

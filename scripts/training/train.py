@@ -56,8 +56,8 @@ def main() -> None:
 
         train_network(paths, args.shards, args.run, TrainConfig(**options), args.start)
     else:
+        from core.inference.backend import WEIGHTS_NAME
         from core.training.fitting.trainer import export_weights
-        from core.volume.predictor import WEIGHTS_NAME
 
         export_weights(args.run / "checkpoint.pt", args.models / WEIGHTS_NAME)
 

@@ -20,7 +20,7 @@ class ConvNextBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        # Three modules, so that `fold_normalisation` knows them.
+        # Three modules, so that `fold_normalization` knows them.
         self.spread = nn.Sequential(
             nn.Conv2d(channels, channels, 7, padding=3, groups=channels, bias=False),
             nn.BatchNorm2d(channels),

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ...geometry.frames import CROP_SIZE
 from ...volume.network import INPUT_CHANNELS
-from ...volume.predictor import fold_normalisation
+from ...volume.torch_predictor import fold_normalization
 from ..data.shards import shard_paths
 from ..fitting.loss import LossWeights, volume_loss
 from ..fitting.trainer import TrainConfig, learning_rate, training_step
@@ -155,7 +155,7 @@ def cost_of(network: nn.Module) -> dict[str, float]:
     """Parameters (millions), floating-point operations (1e9) and milliseconds of CPU of a forward pass at
     half size, fp32, normalization folded.
     """
-    network = fold_normalisation(copy.deepcopy(network).eval())
+    network = fold_normalization(copy.deepcopy(network).eval())
     inputs = torch.zeros(1, INPUT_CHANNELS, HALF_SIZE, HALF_SIZE).to(memory_format=torch.channels_last)
     seconds = []
     with torch.inference_mode():

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import PhotobustError
-from ...template.template import FILE_NAME, HeadTemplate
+from ...template.template import HeadTemplate, read_template
 from ..paths import DataPaths
 from .atlas import EYE_TILE_RADIUS, TILE_HALF, TILES, atlas_uv, corner_uv, unwrap
 from .ict_facekit import OUTER_EYE_CORNERS, FaceModel
@@ -62,12 +62,12 @@ class HeadSource:
         self.model = model
         self.template = HeadTemplate.load(models_dir)
         self._registration = Registration.load(registration)
-        with np.load(Path(models_dir) / FILE_NAME) as data:
-            self._identity = data["identity"].astype(np.float32) * data["identity_scale"][:, None, None]
-            self._units = data["units"].astype(np.float32)
-            self.unit_names = [str(n) for n in data["unit_names"]]
-            quads, quad_part = data["quads"], data["face_part"]
-            part_names = [str(n) for n in data["part_names"]]
+        data = read_template(models_dir)
+        self._identity = data["identity"].astype(np.float32) * data["identity_scale"][:, None, None]
+        self._units = data["units"].astype(np.float32)
+        self.unit_names = [str(n) for n in data["unit_names"]]
+        quads, quad_part = data["quads"], data["face_part"]
+        part_names = [str(n) for n in data["part_names"]]
         self._skin = np.unique(quads[quad_part == part_names.index("skin")])
         self._corners = self.template.ibug68[list(OUTER_EYE_CORNERS)]
         self.drawn = {

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from ...geometry.pose import WeakPerspectivePose, fit_pose
-from ...lifting.face_features import POINT_CHANNELS, load_feature_network, look
-from ...lifting.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, features, unflipped_weight
+from ...lifting.face_features import POINT_CHANNELS, extract_features, load_feature_network
+from ...lifting.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, landmark_features, unflipped_weight
 from ...template.symmetry import Mirror
 from ...template.template import HeadTemplate
 from ..data.dataset import detected_landmarks
@@ -108,7 +108,7 @@ def see(paths: DataPaths, lifter_weights: dict[str, np.ndarray], job: Job) -> li
             Views(
                 np.stack([row.input(lifter) for row in rows]),
                 np.stack([row.z for row in rows]).astype(np.float32),
-                lifter.normalised_outputs(np.concatenate([np.stack([r.turn for r in rows]), shapes], 1)),
+                lifter.normalized_outputs(np.concatenate([np.stack([r.turn for r in rows]), shapes], 1)),
                 np.array([row.sample.scene.pose.angles[0] for row in rows], np.float32),
                 np.array([row.weight for row in rows], np.float32),
             )
@@ -134,7 +134,7 @@ class Row:
     def input(self, lifter: LandmarkLifter) -> np.ndarray:
         """(F,) float16."""
         assert lifter.network is not None
-        looked = look(lifter.network, self.sample.picture, self.points, self.seen)
+        looked = extract_features(lifter.network, self.sample.picture, self.points, self.seen)
         camera = self.sample.scene.assumed_camera
         return lifter.stage_input(self.x, self.z, self.seen, camera, looked).astype(np.float16)
 
@@ -159,7 +159,7 @@ def see_sample(
         sample, head = mirrored_sample(sample, mirror), mirror.head(head)
     points, scene = sample.landmarks.astype(np.float64), sample.scene
     seen = fit_pose(points, lifter.canonical)
-    x = lifter.normalised(features(points, seen, lifter.canonical, scene.assumed_camera))
+    x = lifter.normalized(landmark_features(points, seen, lifter.canonical, scene.assumed_camera))
     turn = pose_correction(seen, WeakPerspectivePose.of(scene.pose, scene.camera))
     weight = MAKEHUMAN_WEIGHT if doubtful else 1.0
     return Row(sample, points, seen, x, lifter.from_landmarks(x), turn, head, weight)

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from torch import nn
 
 from ...geometry.pose import WeakPerspectivePose, fit_pose, similarity
-from ...lifting.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, features
+from ...lifting.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, landmark_features
 from ...template.symmetry import Mirror
 from ..data.flip import mirrored_sample
 from ..data.shards import read_samples
@@ -130,7 +130,7 @@ def features_of(sample: Sample, canonical: np.ndarray) -> tuple[np.ndarray, np.n
     scene = sample.scene
     points = sample.landmarks.astype(np.float64)
     seen = fit_pose(points, canonical)
-    return features(points, seen, canonical, scene.assumed_camera), pose_correction(
+    return landmark_features(points, seen, canonical, scene.assumed_camera), pose_correction(
         seen, WeakPerspectivePose.of(scene.pose, scene.camera)
     )
 

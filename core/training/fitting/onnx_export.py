@@ -16,7 +16,8 @@ from ...inference.backend import FEATURES_NAME, FEATURES_ONNX_NAME, ONNX_NAME, W
 from ...inference.onnx_session import SOURCE, SOURCE_SHA256
 from ...lifting.face_encoder import load_face_network
 from ...volume.network import INPUT_CHANNELS
-from ...volume.predictor import TEMPERATURE, load_network
+from ...volume.predictor import TEMPERATURE
+from ...volume.torch_predictor import load_network
 from ...weights import file_sha256
 
 #: Of ONNX's operators; old enough for every ONNX Runtime of the last years.

@@ -88,7 +88,7 @@ class Trainer:
 
     def start_from(self, weights: Path) -> None:
         """Begin with the weights of an earlier version."""
-        from ...volume.predictor import load_network
+        from ...volume.torch_predictor import load_network
 
         state = load_network(weights).state_dict()
         self.network.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""The face detector on real pictures, turned and hidden in every way, and the maps between its looks."""
+"""The face detector on real pictures, rotated and hidden in every way, and the maps between its views."""
 
 import multiprocessing
 import subprocess
@@ -14,7 +14,7 @@ from skimage import data
 
 from core.detection.detector import FaceDetector, FaceLandmarks
 from core.detection.landmarks import distance, is_plausible, overlap, scaled
-from core.detection.views import mirrored, retries, tile_levels, tiles, turned
+from core.detection.views import mirrored, retries, rotated, tile_levels, tiles
 from core.errors import ModelError
 from core.geometry.frames import apply_affine, invert_affine
 from core.image.photo import load_photo
@@ -28,7 +28,7 @@ def face(detector, astronaut) -> FaceLandmarks:
     return detector.detect(astronaut, thorough=False)[0]
 
 
-def test_one_look(face):
+def test_one_view(face):
     assert face.points.shape == (478, 3) and face.points.dtype == np.float32
     assert face.attempt == "plain"
     points = face.points
@@ -40,7 +40,7 @@ def test_one_look(face):
     assert points[NOSE_TIP, 2] < points[[RIGHT_EYE, LEFT_EYE], 2].min() - 10
 
 
-def test_thorough_look_agrees(detector, astronaut, face):
+def test_thorough_detection_agrees(detector, astronaut, face):
     faces = detector.detect(astronaut)
     assert len(faces) == 1
     assert faces[0].score > 0.8 and distance(face, faces[0]) < 0.01
@@ -48,7 +48,7 @@ def test_thorough_look_agrees(detector, astronaut, face):
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_turned_photos(detector, astronaut, face, turns):
-    """Also upside down, where the first look sees a wrong, upright face."""
+    """Also upside down, where the first view shows a wrong, upright face."""
     found = detector.detect(np.ascontiguousarray(np.rot90(astronaut, turns)), max_faces=1)[0]
     expected = face.points.copy()
     for _ in range(turns):  # a quarter turn counterclockwise
@@ -192,7 +192,7 @@ points = st.lists(st.tuples(st.floats(-500, 2000), st.floats(-500, 2000)), min_s
     st.tuples(st.floats(0, 999), st.floats(0, 999)),
 )
 def test_views_are_similarities(points, zoom, degrees, side, flip, centre):
-    view = turned(np.array(centre), zoom, degrees, side, "rotated")
+    view = rotated(np.array(centre), zoom, degrees, side, "rotated")
     view = mirrored(view) if flip else view
     linear = view.matrix[:, :2]
     np.testing.assert_allclose(linear @ linear.T, np.eye(2) * zoom**2, atol=1e-9)

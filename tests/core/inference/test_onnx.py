@@ -15,7 +15,8 @@ from core.errors import ModelError
 from core.inference.backend import ONNX_NAME, WEIGHTS_NAME, choose_backend
 from core.inference.onnx_session import OnnxSession
 from core.volume.onnx_predictor import OnnxPredictor
-from core.volume.predictor import TEMPERATURE, TorchPredictor
+from core.volume.predictor import TEMPERATURE
+from core.volume.torch_predictor import TorchPredictor
 from core.weights import file_sha256
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -133,7 +134,7 @@ def test_export_is_exact_and_says_what_it_was_made_of(tmp_path):
     torch.manual_seed(1)
     inputs, logits = torch.randn(1, 10, 192, 192), 3 * torch.randn(1, 200, 192, 192)
     with torch.inference_mode():
-        from core.volume.predictor import load_network
+        from core.volume.torch_predictor import load_network
 
         expected = torch.sigmoid(
             (load_network(tmp_path / WEIGHTS_NAME)(inputs) + logits) / TEMPERATURE

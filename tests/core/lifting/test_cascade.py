@@ -12,9 +12,9 @@ from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.geometry.pose import WeakPerspectivePose, fit_pose, rotation_matrix
 from core.geometry.reflection import mirrored_camera, mirrored_picture, mirrored_pose
 from core.image.crop import face_frame
-from core.lifting.cascade import Probes, Stage
-from core.lifting.face_features import FaceFeatures, OnnxFeatures, TorchFeatures, interpolate, look
-from core.lifting.lifter import AHEAD, LandmarkLifter, unflipped_weight
+from core.lifting.cascade import FeatureSites, Stage
+from core.lifting.face_features import FaceFeatures, OnnxFeatures, TorchFeatures, extract_features, sample_map
+from core.lifting.lifter import FRONTAL_YAW_DEG, LandmarkLifter, unflipped_weight
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
 NOSE_TIP = 1
@@ -35,7 +35,7 @@ def face(astronaut, detector):
 def test_interpolation_is_exact_on_a_slope(x, y, size):
     """A map that grows evenly gives at each place what the place says; beyond its last pixels it stays."""
     rows, columns = np.mgrid[:size, :size].astype(np.float32)
-    got = interpolate(np.stack([columns, rows]), np.array([[x, y]]))[0]
+    got = sample_map(np.stack([columns, rows]), np.array([[x, y]]))[0]
     wanted = np.clip((np.array([x, y]) + 0.5) * size / 192 - 0.5, 0, size - 1)
     np.testing.assert_allclose(got, wanted, atol=1e-3)
 
@@ -48,7 +48,7 @@ def test_interpolation_is_torchs():
     wanted = torch.nn.functional.grid_sample(
         torch.from_numpy(channels)[None], grid, align_corners=False, padding_mode="border"
     )[0, :, 0].T.numpy()
-    np.testing.assert_allclose(interpolate(channels, places), wanted, atol=1e-4)
+    np.testing.assert_allclose(sample_map(channels, places), wanted, atol=1e-4)
 
 
 def test_both_backends_see_the_same(astronaut, face, lifter):
@@ -59,8 +59,8 @@ def test_both_backends_see_the_same(astronaut, face, lifter):
         OnnxFeatures(MODELS / "face_features.onnx"),
         TorchFeatures(MODELS / "face_features.safetensors"),
     )
-    one, other = (look(network, astronaut, points, seen) for network in networks)
-    for a, b in zip([*one.maps, one.whole], [*other.maps, other.whole], strict=True):
+    one, other = (extract_features(network, astronaut, points, seen) for network in networks)
+    for a, b in zip([*one.maps, one.global_features], [*other.maps, other.global_features], strict=True):
         assert a.shape == b.shape and np.ptp(a) > 1
         np.testing.assert_allclose(a, b, atol=2e-4)
 
@@ -89,9 +89,9 @@ def test_what_looks_away_is_not_seen():
         triangles = triangles[:, ::-1]
     frame = face_frame(np.random.default_rng(0).uniform(0, 192, (478, 3)), fit_pose(np.eye(3), np.eye(3)))
     features = FaceFeatures(frame, [np.ones((c, 24, 24), np.float32) for c in (16, 32, 64)], np.zeros(4608))
-    probes = Probes.of(np.array([0, 1]), triangles)
+    sites = FeatureSites.of(np.array([0, 1]), triangles)
     pose = HeadPose(np.eye(3), np.array([0, 0, 2.0]))
-    got = probes.look(features, corners, pose, Camera(200.0, 96, 96)).reshape(2, 112)
+    got = sites.sample(features, corners, pose, Camera(200.0, 96, 96)).reshape(2, 112)
     assert (got[0] == 1).all() and (got[1] == 0).all()
 
 
@@ -148,5 +148,5 @@ def test_looks_change_from_one_side_to_the_other_gradually(yaw):
         return unflipped_weight(WeakPerspectivePose(turned(degrees), np.zeros(2), 1.0))
 
     assert share(yaw) + share(-yaw) == pytest.approx(1)
-    assert abs(share(yaw + 1) - share(yaw)) < 0.6 / AHEAD
-    assert share(AHEAD + 1) == 1 and share(-AHEAD - 1) == 0
+    assert abs(share(yaw + 1) - share(yaw)) < 0.6 / FRONTAL_YAW_DEG
+    assert share(FRONTAL_YAW_DEG + 1) == 1 and share(-FRONTAL_YAW_DEG - 1) == 0

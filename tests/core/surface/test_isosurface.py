@@ -8,7 +8,8 @@ from skimage.measure import marching_cubes
 from core.errors import ReconstructionError
 from core.geometry.frames import HEAD_CENTRE, VOLUME_SHAPE, VOXELS_PER_METRE
 from core.surface.isosurface import close_handles, column_crossings, extract_isosurface, landmarks_on_surface
-from core.surface.vertex_colors import color_from_photo, facing_camera, mirror_colors, scalp, seen_by_camera
+from core.surface.vertex_colors import color_from_photo, facing_camera, mirror_colors, seen_by_camera
+from core.template.regions import scalp_half_space
 from tests.core.scenes import AXES, distance_inside, ellipsoid_scene
 
 VOXEL = 1 / VOXELS_PER_METRE
@@ -243,7 +244,7 @@ def test_hair_spreads_over_the_hidden_scalp_and_skin_does_not():
     back = np.argmin(np.linalg.norm(shape.vertices - (HEAD_CENTRE + AXES * [0, 1, 0]), axis=1))
     nape = np.argmin(np.linalg.norm(shape.vertices - (HEAD_CENTRE + AXES * [0, 0.3, -0.95]), axis=1))
     assert colors[back].max() < 60 and colors[nape].min() > 100
-    assert scalp(np.array([[0, 0, 0], [0, 0.17, 0.05]], np.float32)).tolist() == [0, 1]
+    assert scalp_half_space(np.array([[0, 0, 0], [0, 0.17, 0.05]], np.float32)).tolist() == [0, 1]
 
 
 def test_front_depth_and_facing():

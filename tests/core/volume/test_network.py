@@ -7,7 +7,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from core.volume.guidance import MAPS, Guidance
 from core.volume.network import INPUT_CHANNELS, NetworkConfig, VolumeRegressionNetwork
-from core.volume.predictor import TEMPERATURE, TorchPredictor, fold_normalisation, network_input
+from core.volume.predictor import TEMPERATURE, network_input
+from core.volume.torch_predictor import TorchPredictor, fold_normalization
 
 SMALL = NetworkConfig(channels=(8, 12, 16, 16), down=(1, 1, 1, 1), up=(1, 1, 1), features=8)
 
@@ -47,7 +48,7 @@ def test_folding_the_normalisation_changes_nothing(crop, guidance):
     inputs = torch.from_numpy(network_input(crop, guidance))[None]
     with torch.no_grad():
         before = network(inputs)
-        after = fold_normalisation(network)(inputs)
+        after = fold_normalization(network)(inputs)
     assert float(before.std()) > 0.01
     torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-4)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())

@@ -40,7 +40,7 @@ from core.training.face_models.heads import ICT
 from core.training.fitting.loss import LossWeights, volume_loss
 from core.volume.guidance import TEMPLATE_LOGIT
 from core.volume.network import INPUT_CHANNELS
-from core.volume.predictor import fold_normalisation
+from core.volume.torch_predictor import fold_normalization
 from tests.core.training.conftest import projected_sample
 from tests.core.volume.test_network import SMALL
 
@@ -122,7 +122,7 @@ def test_folding_knows_the_blocks_of_convnext():
     inputs = torch.randn(1, INPUT_CHANNELS, 32, 32)
     with torch.no_grad():
         before = network(inputs)
-        after = fold_normalisation(network)(inputs)
+        after = fold_normalization(network)(inputs)
     assert float(before.std()) > 0.01
     torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-4)
 

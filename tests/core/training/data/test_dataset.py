@@ -8,6 +8,7 @@ import torch
 
 from core.detection.detector import FaceLandmarks
 from core.geometry.frames import crop_frame_around
+from core.inference.backend import WEIGHTS_NAME
 from core.lifting.lifter import HeadPrior
 from core.training.data.dataset import (
     DropRates,
@@ -21,7 +22,7 @@ from core.training.evaluation.methods import Case
 from core.training.face_models.heads import ICT, MAKEHUMAN
 from core.training.fitting.trainer import TrainConfig, Trainer, export_weights, learning_rate
 from core.volume.guidance import TEMPLATE_LOGIT, build_guidance
-from core.volume.predictor import WEIGHTS_NAME, TorchPredictor
+from core.volume.torch_predictor import TorchPredictor
 from tests.core.training.conftest import projected_sample
 from tests.core.volume.test_network import SMALL
 

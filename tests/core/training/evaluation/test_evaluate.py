@@ -28,7 +28,7 @@ from core.training.evaluation.metrics import STABLE, Estimate, align, landmark_e
 from core.training.evaluation.report import Worst, markdown, write_json
 from core.training.evaluation.scan import Scan, evaluate_scan, scan_cases, scan_table
 from core.training.face_models.heads import ICT, MAKEHUMAN
-from core.volume.predictor import TorchPredictor
+from core.volume.torch_predictor import TorchPredictor
 from tests.core.training.conftest import MODELS, ROOT, projected_sample
 
 
