@@ -65,7 +65,7 @@ def z_buffer(
     index = np.full(size * size, -1, np.int64)
     index[pixel[order]] = order  # of several writes to one pixel the last, the nearest, stays
     filled = index >= 0
-    maps = [index]
+    maps: list[np.ndarray] = [index]
     for value in values:
         out = np.zeros((size * size, *value.shape[1:]), np.float32)
         out[filled] = value[index[filled]]
