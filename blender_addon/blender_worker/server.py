@@ -17,7 +17,6 @@ import json
 import os
 import queue
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -96,12 +95,3 @@ def _error(kind: str, message: str, cause: BaseException | None) -> dict[str, An
     if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
         kind = NO_SPACE
     return {"event": "error", "error": {"type": kind, "message": message}}
-
-
-def take_over_streams() -> tuple[BinaryIO, BinaryIO]:
-    """The protocol's streams, stdin and stdout: whatever prints, C code too, gets stderr instead."""
-    sink = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
-    # Unbuffered: a buffer that a thread reads from would keep the interpreter from ending.
-    return os.fdopen(0, "rb", buffering=0, closefd=False), sink

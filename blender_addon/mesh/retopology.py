@@ -64,6 +64,7 @@ def retopologize(
     quads: int,
     texture: int = 0,
     on_progress: ProgressCallback = lambda fraction, message: None,
+    matrix: np.ndarray | None = None,
 ) -> tuple[bpy.types.Object, RetopologyReport]:
     """A new object, in no collection yet, that looks like `original` but is made of about `quads` quads.
 
@@ -78,6 +79,7 @@ def retopologize(
         texture: Side in pixels of a picture to bake the colors into, for texture coordinates made here; 0:
             none.
         on_progress: Called as it goes on.
+        matrix: (3, 3) float64, from the object's frame to the world's, if not as `original` stands.
 
     Returns:
         The object, and what came of it.
@@ -91,7 +93,7 @@ def retopologize(
     mesh = None
     try:
         on_progress(0.03, "Cleaning the mesh")
-        frame, source, cleaned = _prepare(original, shown, quads)
+        frame, source, cleaned = _prepare(original, shown, quads, matrix)
         made = quadriflow.remesh(cleaned, quads, lambda number: on_progress(*_attempt_progress(number)))
         on_progress(QUADRIFLOW_END, "Fitting the quads to the surface")
         vertices = source.surface.relax(made.vertices, made.quads, RELAXATION_ROUNDS)
@@ -177,12 +179,12 @@ def as_shown(original: bpy.types.Object) -> bpy.types.Mesh:
 
 
 def _prepare(
-    original: bpy.types.Object, shown: bpy.types.Mesh, quads: int
+    original: bpy.types.Object, shown: bpy.types.Mesh, quads: int, matrix: np.ndarray | None
 ) -> tuple[_Frame, AttributeSource, CleanMesh]:
     triangles = read_triangles(shown)
     if not len(triangles.triangles):
         raise StepError(f"{original.name} has no faces: there is nothing to retopologize.")
-    linear = np.array(original.matrix_world, np.float64)[:3, :3]
+    linear = np.array(original.matrix_world, np.float64)[:3, :3] if matrix is None else matrix
     stretch = np.linalg.svd(linear, compute_uv=False)
     if not np.isfinite(linear).all() or stretch[-1] <= MIN_SCALE_FRACTION * stretch[0] or stretch[0] == 0:
         raise StepError(f"{original.name} is scaled to nothing along an axis: clear its scale.")

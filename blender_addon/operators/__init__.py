@@ -11,7 +11,7 @@ from .open_folder import PHOTOBUST_OT_open_folder
 from .open_log import PHOTOBUST_OT_open_log
 from .open_preferences import PHOTOBUST_OT_open_preferences
 from .reconstruct import PHOTOBUST_OT_reconstruct
-from .retopologize import PHOTOBUST_OT_retopologize
+from .retopologize import PHOTOBUST_OT_cancel_retopology, PHOTOBUST_OT_retopologize
 from .setup_engine import PHOTOBUST_OT_setup_engine
 from .show_confidence import PHOTOBUST_OT_show_confidence
 from .stop_engine import PHOTOBUST_OT_stop_engine
@@ -19,6 +19,7 @@ from .turntable import PHOTOBUST_OT_turntable
 
 CLASSES = (
     PHOTOBUST_OT_cancel,
+    PHOTOBUST_OT_cancel_retopology,
     PHOTOBUST_OT_cancel_setup,
     PHOTOBUST_OT_check_engine,
     PHOTOBUST_OT_choose_photo,

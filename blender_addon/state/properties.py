@@ -110,6 +110,17 @@ class PhotobustState(bpy.types.PropertyGroup):
         get=lambda self: 100.0 * _setup_progress("fraction", 0.0),
     )
 
+    retopologizing: BoolProperty(get=lambda self: session.current().retopology is not None)
+    retopology_step: StringProperty(get=lambda self: _retopology_progress("message", ""))
+    retopology_percent: FloatProperty(
+        name="Progress",
+        subtype="PERCENTAGE",
+        min=0,
+        max=100,
+        precision=0,
+        get=lambda self: 100.0 * _retopology_progress("fraction", 0.0),
+    )
+
 
 def _run_progress(name, nothing):
     run = session.current().run
@@ -119,6 +130,11 @@ def _run_progress(name, nothing):
 def _setup_progress(name, nothing):
     setup = session.current().setup
     return getattr(setup.progress, name) if setup else nothing
+
+
+def _retopology_progress(name, nothing):
+    run = session.current().retopology
+    return getattr(run.progress, name) if run else nothing
 
 
 CLASSES = (PhotobustSceneSettings, PhotobustHead, PhotobustFaceChoice, PhotobustState)

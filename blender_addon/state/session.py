@@ -18,6 +18,7 @@ from ..engine.client import EngineRequest, WorkerClient
 from ..engine.locate import Engine, find_engine
 from ..engine.setup import EngineSetup
 from ..engine.state import EngineState, locate
+from ..mesh.retopology_process import RetopologyRun
 from .reconstruction import ReconstructionRun
 
 
@@ -90,6 +91,7 @@ class Session:
         self.message = Message()
         self.run: ReconstructionRun | None = None
         self.face_search: FaceSearch | None = None
+        self.retopology: RetopologyRun | None = None
         #: The engine being set up; None when that is over. `setup_log`: of the last time.
         self.setup: EngineSetup | None = None
         self.setup_log: Path | None = None
@@ -136,6 +138,8 @@ class Session:
         """End everything."""
         if self.setup and not self.setup.done:
             self.setup.cancel()
+        if self.retopology:
+            self.retopology.close()
         self.stop_engine()
         if self._scratch:
             shutil.rmtree(self._scratch, ignore_errors=True)

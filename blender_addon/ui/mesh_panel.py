@@ -2,6 +2,9 @@
 
 import bpy
 
+from ..blender import compat
+from .text import draw_text
+
 
 class PHOTOBUST_PT_mesh(bpy.types.Panel):
     """Tools for the active mesh."""
@@ -18,4 +21,10 @@ class PHOTOBUST_PT_mesh(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         column = self.layout.column(align=True)
         column.scale_y = 1.2
-        column.operator("photobust.retopologize", icon="MOD_REMESH")
+        shown = context.window_manager.photobust
+        if shown.retopologizing:
+            draw_text(column, f"Retopologizing: {shown.retopology_step}", context, "MOD_REMESH")
+            compat.draw_progress(column, shown, "retopology_percent")
+            column.operator("photobust.cancel_retopology", icon="X")
+        else:
+            column.operator("photobust.retopologize", icon="MOD_REMESH")
