@@ -125,10 +125,11 @@ def test_the_wheel_carries_models_data_and_types(wheel):
 
 
 @pytest.mark.slow
-def test_the_command_makes_surface_and_head(made):
+def test_the_command_makes_surface_and_head(made, installed):
     said, out = made
     assert {path.name for path in (out / "portrait").iterdir()} >= MADE
     assert "no Blender here" in said
+    assert "usage: photobust" in installed("photobust", "--help")
     assert (out / "index.html").is_file()
 
 

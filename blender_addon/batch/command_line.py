@@ -1,6 +1,7 @@
 """Photos in, coloured 3D heads out, unattended.
 
-    python scripts/batch.py photos/ --out heads/                    with the bpy module
+    photobust photos/ --out heads/                                  where the Python package is installed
+    python scripts/batch.py photos/ --out heads/                    in a checkout, with the bpy module
     blender -b -P scripts/batch.py -- photos/ --out heads/          with Blender 3.4 or later
     python scripts/batch.py photos/ --out heads/ --scheduler tcp://HOST:8786    on a Dask cluster
 
@@ -31,7 +32,7 @@ from ..errors import AddonError, BlenderNotFoundError
 from .console import Console, below, summary
 from .inputs import collect
 from .local_processor import LocalProcessor, RendererChoice
-from .options import for_record, parse
+from .options import for_record, parse, program_name
 from .plan import RENDERERS, BatchPlan, make_plan
 from .processor import PhotoProcessor
 from .record import FILE_NAME, BatchRecord
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
             result = Batch(workspace, plan, settings, console, record, processors, page).run(inputs)
             problem = _page_problem(page, out, record)
     except (AddonError, OSError) as error:
-        console.line(f"{Path(sys.argv[0]).name}: {error}")
+        console.line(f"{program_name()}: {error}")
         return FAILED
     seconds = time.perf_counter() - start
     console.line(

@@ -23,6 +23,11 @@ MISUSED = 1
 OF_THE_RUN = ("photos", "out", "config", "resume", "fresh", "retry_failed", "scheduler")
 
 
+def program_name() -> str:
+    """What messages call the program: as it was started, inside Blender and in a plain Python."""
+    return "photobust" if Path(sys.argv[0]).stem == "photobust" else "batch.py"
+
+
 class Parser(argparse.ArgumentParser):
     """argparse with our exit code; `source` is the file that the arguments come from, None: command line."""
 
@@ -116,7 +121,7 @@ def _check(parser: Parser, options: argparse.Namespace) -> None:
 def make_parser(about: str, epilog: str) -> Parser:
     """The command line."""
     parser = Parser(
-        "batch.py", description=about, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+        program_name(), description=about, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     # fmt: off
     add = parser.add_argument
