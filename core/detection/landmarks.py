@@ -1,9 +1,12 @@
 """The landmarks of one face, and how two detections compare."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+
+from .mediapipe_topology import CHIN, FOREHEAD
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,17 @@ class FaceLandmarks:
         return max(right - left, bottom - top)
 
 
+class DetectedFaces(list[FaceLandmarks]):
+    """The faces of a photo, largest first.
+
+    omitted: how many further, smaller ones were found but left out, as they were more than asked for.
+    """
+
+    def __init__(self, faces: Iterable[FaceLandmarks] = (), omitted: int = 0) -> None:
+        super().__init__(faces)
+        self.omitted = omitted
+
+
 def scaled(face: FaceLandmarks, factor: float, offset: np.ndarray | None = None) -> FaceLandmarks:
     """The face in a picture enlarged by `factor`; there the first pixel lies at `offset` (default:
     corners coincide).
@@ -56,6 +70,17 @@ def is_plausible(face: FaceLandmarks, shape: tuple[int, ...]) -> bool:
 def distance(a: FaceLandmarks, b: FaceLandmarks) -> float:
     """Mean distance of two faces' landmarks, in sizes of the first."""
     return float(np.linalg.norm(a.points[:, :2] - b.points[:, :2], axis=1).mean()) / a.size
+
+
+def roll(face: FaceLandmarks) -> float:
+    """How far the face is turned clockwise in the photo, degrees, from -180 to 180."""
+    up = face.points[FOREHEAD, :2] - face.points[CHIN, :2]
+    return float(np.degrees(np.arctan2(up[0], -up[1])))
+
+
+def turn_between(a: FaceLandmarks, b: FaceLandmarks) -> float:
+    """How far the second face is turned clockwise against the first in the photo, degrees, -180 to 180."""
+    return (roll(b) - roll(a) + 180.0) % 360.0 - 180.0
 
 
 def overlap(a: FaceLandmarks, b: FaceLandmarks) -> float:

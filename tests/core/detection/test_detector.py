@@ -23,11 +23,6 @@ ROOT = Path(__file__).resolve().parents[3]
 NOSE_TIP, FOREHEAD, CHIN, RIGHT_EYE, LEFT_EYE = 1, 10, 152, 33, 263
 
 
-@pytest.fixture(scope="module")
-def face(detector, astronaut) -> FaceLandmarks:
-    return detector.detect(astronaut, thorough=False)[0]
-
-
 def test_one_view(face):
     assert face.points.shape == (478, 3) and face.points.dtype == np.float32
     assert face.attempt == "plain"
@@ -91,7 +86,25 @@ def test_several_faces_largest_first(detector, astronaut):
     found = detector.detect(row)
     assert len(found) == 2
     assert found[0].size > found[1].size and found[0].points[0, 0] > 900 > found[1].points[0, 0]
-    assert len(detector.detect(row, max_faces=1)) == 1
+    only = detector.detect(row, max_faces=1)
+    assert len(only) == 1 and found.omitted == 0
+    # What was left out is counted, as far as it was found: with one face asked for, none is searched for.
+    assert only.omitted <= 1
+    assert detector.detect(np.hstack([astronaut, astronaut]), max_faces=1).omitted == 1
+
+
+def test_small_faces_beside_a_larger_one(detector, astronaut):
+    """A group photo: the nearest face covers 0.23 of the short side, the others 0.03."""
+    group = np.full((1600, 2400, 3), 110, np.uint8)
+    scale = 0.23 * 1600 / detector.detect(astronaut)[0].size
+    near = cv2.resize(astronaut[:300, 80:370], None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
+    group[40 : 40 + near.shape[0], 40 : 40 + near.shape[1]] = near
+    small = cv2.resize(astronaut, (256, 256), interpolation=cv2.INTER_AREA)
+    for k in range(6):
+        group[1300:1556, 60 + 370 * k : 316 + 370 * k] = small
+    assert len(detector.detect(group, max_faces=20)) == 7
+    some = detector.detect(group, max_faces=4)
+    assert (len(some), some.omitted) == (4, 3)
 
 
 @pytest.mark.parametrize("name", ["coffee", "brick", "grass", "gravel"])
