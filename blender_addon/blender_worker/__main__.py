@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from .server import Server, take_over_streams
+from ..engine.protocol_streams import take_over_streams
+from .server import Server
 
 
 def main() -> None:

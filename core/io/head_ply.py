@@ -5,12 +5,11 @@ from typing import Any
 import numpy as np
 
 from ..template.topology import EYE_LEFT, EYE_RIGHT, SKIN, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
+from ..wrapping.confidence import WELL_SEEN
 from ..wrapping.head import Head
 
 #: What a photo could see: no lashes, nothing inside mouth and sockets but what shows through the openings.
 PLAIN_PARTS = (SKIN, EYE_LEFT, EYE_RIGHT, TEETH_UPPER, TEETH_LOWER, TONGUE)
-#: Confidence from which on the surface is said to be well seen.
-WELL_SEEN = 0.6
 
 
 def head_ply_bytes(head: Head, topology: HeadTopology) -> bytes:

@@ -11,14 +11,31 @@ alone, with the heads aligned, is about half of that, and the measures hardly te
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Protocol
 
+from ..geometry.frames import Camera
+from ..surface.isosurface import Surface
 from ..weights import fingerprints, models_folder
 from .calibration import Expected, load_calibration
 from .measures import LANDMARKS, Measures
 
-if TYPE_CHECKING:
-    from ..reconstructor import Reconstruction
+
+class Judged(Protocol):
+    """What is asked of a `core.reconstructor.Reconstruction`."""
+
+    @property
+    def measures(self) -> Measures: ...
+
+    @property
+    def camera(self) -> Camera: ...
+
+    @property
+    def surface(self) -> Surface: ...
+
+    @property
+    def models_dir(self) -> Path | None: ...
+
 
 #: The verdicts, worst first.
 POOR, CHECK, GOOD = "poor", "check", "good"
@@ -140,7 +157,7 @@ NO_CALIBRATION = "These weights were never calibrated: how many mm the head is o
 NO_FOCAL = "The photo does not tell its focal length: a normal lens (50 mm) was assumed."
 
 
-def quality(reconstruction: "Reconstruction") -> dict[str, Any]:
+def quality(reconstruction: Judged) -> dict[str, Any]:
     """How far to trust the head, for face.json: figures, and what a person should know, in sentences.
 
     verdict: "good", "check" or "poor". reasons: why it is not good, a sentence each, the weightiest first.

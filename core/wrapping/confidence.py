@@ -33,6 +33,8 @@ from ..surface.vertex_colors import FACING, FRONT_TOLERANCE, GRAZING
 from ..template.topology import INNER, LASHES, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
 from .rigid_parts import HeadParts
 
+#: Confidence from which on a place of the head counts as well seen.
+WELL_SEEN = 0.6
 #: Parts that no photo is trusted to show.
 UNSEEN_PARTS = (INNER, TEETH_UPPER, TEETH_LOWER, TONGUE, LASHES)
 #: Farthest place of the surface that a vertex may belong to, metres, and least cosine between the normals.

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..geometry.mesh import corner_sum, self_intersections, triangle_normals
-from ..io.head_ply import WELL_SEEN
 from ..surface.isosurface import Surface
+from .confidence import WELL_SEEN
 from .head import Head, HeadWrapper
 
 #: What is allowed where a head is well seen, metres.

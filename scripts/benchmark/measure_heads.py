@@ -29,7 +29,7 @@ def table(rows: list[list[str]]) -> str:
 
 def report(measures: "HeadMeasures") -> str:
     """All tables."""
-    from core.io.head_ply import WELL_SEEN
+    from core.wrapping.confidence import WELL_SEEN
     from core.wrapping.metrics import ALLOWED, HEADINGS
 
     flaws, wide = np.array(measures.flaws), np.array(measures.wide)

@@ -197,8 +197,6 @@ def replace_outliers(positions: np.ndarray, limit: float = 0.04) -> np.ndarray:
 
     A ray through the slit between lid and eyeball passes through the head and hits its other side.
     """
-    from .mesh_landmarks import face_mesh_triangles
-
     triangles = face_mesh_triangles()
     mended = positions.copy()
     for k in np.unique(triangles):
