@@ -81,6 +81,10 @@ class BlenderNotFoundError(AddonError):
     """No Blender and no bpy module was found to render and export with."""
 
 
+class UnsafePathError(AddonError):
+    """A name that came from a file or another machine would lead out of its folder."""
+
+
 class BatchError(AddonError):
     """A batch cannot begin, or cannot go on: all further photos would fail for the same reason."""
 

@@ -69,7 +69,10 @@ def main(arguments: Sequence[str]) -> int:
     out = Path(options.out)
     try:
         with Workspace(out) as workspace, contextlib.ExitStack() as stack:
-            inputs = collect(options.photos, out)
+            found = collect(options.photos, out)
+            inputs, note = found.photos, found.note()
+            if note:
+                console.line(note)
             if all(item.problem for item in inputs):
                 for item in inputs:
                     console.line(f"{item.shown}: {item.problem}")
@@ -80,7 +83,11 @@ def main(arguments: Sequence[str]) -> int:
             record.timings["engine start"] = time.perf_counter() - start
             record.options, record.inputs = for_record(options), [os.path.abspath(p) for p in options.photos]
             settings = BatchSettings(
-                options.timeout, options.blender_timeout, options.fresh, options.retry_failed
+                options.timeout,
+                options.blender_timeout,
+                options.fresh,
+                options.retry_failed,
+                options.verify,
             )
             page = None if options.no_page else _write_page
             result = Batch(workspace, plan, settings, console, record, processors, page).run(inputs)

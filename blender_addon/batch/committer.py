@@ -1,26 +1,48 @@
 """Moves finished heads from their staging folder to their names. No bpy.
 
-Each file is moved when it is complete. face.json, which says that the folder is, is taken away first where
-the engine has made a new head, and comes back last. The record's journal is told before and after.
+Each file is on the disk before it is moved. face.json, which says that the folder is complete, is removed
+first where the engine has made a new head, and comes back last. The record's journal has a line before and
+one after.
 """
 
 import contextlib
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import JobCancelledError
+from ..errors import JobCancelledError, UnsafePathError
 from ..heads.manifest import FILE_NAME
 from .local_processor import PhotoResult, PhotoTask, StagedHead, StepOutcome, add_seconds
 from .names import FolderNames
+from .pending import BYTES_FACT, FILE_FACT
 from .processor import PhotoProcessor
 from .record import BatchRecord, HeadRecord, PhotoRecord, StepRecord
+from .storage import contained, contained_folder, is_plain_name, sync_file, sync_folder
 
 #: Parts of a head's quality that the record keeps; face.json has all.
 KEPT_QUALITY = ("verdict", "reasons", "expected_error_mm", "error_spread_mm")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What is to be committed for a photo.
+
+    Attributes:
+        photo: Its record, still without heads.
+        names: Folder names of the heads, in the engine's order.
+        result: The heads.
+        before: What is in place.
+        fingerprints: By step.
+    """
+
+    photo: PhotoRecord
+    names: Sequence[str]
+    result: PhotoResult
+    before: Sequence[HeadRecord]
+    fingerprints: Mapping[str, str]
 
 
 class ResultCommitter:
@@ -34,71 +56,102 @@ class ResultCommitter:
         lock: threading.RLock,
         stop: threading.Event,
     ) -> None:
-        """`photos`: those of this run. `lock` guards the record. Nothing is moved after `stop`."""
+        """Make one for a run.
+
+        Args:
+            out: The output folder.
+            record: What runs before have made.
+            photos: Those of this run.
+            lock: Guards the record.
+            stop: Nothing is moved once it is set.
+        """
         self._out = out
         self._record = record
         self._names = FolderNames(out, photos, record.owners())
         self._lock = lock
         self._stop = stop
-        # Assets share a catalogue file.
+        # Assets of one library have one catalogue file.
         self._late_lock = threading.Lock()
 
     def name(
-        self, job: PhotoProcessor, task: PhotoTask, done: PhotoResult, before: Sequence[HeadRecord]
+        self, processor: PhotoProcessor, task: PhotoTask, result: PhotoResult, before: Sequence[HeadRecord]
     ) -> list[str]:
-        """Name the heads of a photo, then run the steps that have to know that. before: what is there."""
+        """Name the heads of a photo, then run the steps that need the name.
+
+        Args:
+            processor: Runs these steps.
+            task: What was to be done.
+            result: What came of it; gets the outcomes of the steps.
+            before: What is in place of the photo.
+
+        Returns:
+            The heads' folder names.
+        """
         if task.reconstruct:
             with self._lock:
-                names = self._names.claim(Path(task.photo), len(done.heads))
+                names = self._names.claim(Path(task.photo), len(result.heads))
         else:
             names = [head.folder for head in before]
-        several = len(task.kept) == len(names)
-        for n, (name, head) in enumerate(zip(names, done.heads, strict=True)):
-            todo = task.kept[n].todo if several else task.plan.names
+        have_kept = len(task.kept) == len(names)
+        for n, (name, head) in enumerate(zip(names, result.heads, strict=True)):
+            todo = task.kept[n].todo if have_kept else task.plan.names
             for step in task.plan.steps:
                 if step.late and step.name in todo:
                     with self._late_lock:
                         options = {**step.options, "name": name}
-                        made = job.run_step(head.folder, step, options, task.blender_timeout)
-                    head.steps[step.name] = made
-                    add_seconds(done.timings, {step.name: made.seconds})
+                        made = processor.run_step(head.folder, step, options, task.blender_timeout)
+                    head.steps[step.name] = _with_size(made, step.options)
+                    add_seconds(result.timings, {step.name: made.seconds})
         return names
 
-    def file(
-        self,
-        photo: PhotoRecord,
-        names: Sequence[str],
-        done: PhotoResult,
-        before: Sequence[HeadRecord],
-        prints: Mapping[str, str],
-    ) -> list[HeadRecord]:
-        """Move the heads to their names; returns them. prints: fingerprints by step. Raises OSError."""
-        there = {head.folder: head for head in before}
+    def commit(self, commit: Commit) -> list[HeadRecord]:
+        """Move the heads of a photo to their names.
+
+        Returns:
+            Their records.
+
+        Raises:
+            OSError: Something cannot be moved.
+            UnsafePathError: A link leads out of the output folder.
+            JobCancelledError: The batch is being stopped.
+        """
+        existing = {head.folder: head for head in commit.before}
         pairs = [
-            (staged, new_head(name, staged, there.get(name), prints))
-            for name, staged in zip(names, done.heads, strict=True)
+            (staged, new_head(name, staged, existing.get(name), commit.fingerprints))
+            for name, staged in zip(commit.names, commit.result.heads, strict=True)
         ]
+        # Not under the lock, which the other threads wait for: on slow disks this takes its time.
+        for staged, _ in pairs:
+            sync_staged(staged)
         with self._lock:
             if self._stop.is_set():
                 raise JobCancelledError("Stopped.")
-            self._record.begin(self._out, photo, [begun(head, staged) for staged, head in pairs])
+            self._record.begin(self._out, commit.photo, [begun(head, staged) for staged, head in pairs])
             for staged, head in pairs:
-                move(self._out, staged, head, there.get(head.folder))
-            for name in there.keys() - set(names):
-                remove_head(self._out, there[name])
+                move(self._out, staged, head, existing.get(head.folder))
+            for name in existing.keys() - set(commit.names):
+                remove_head(self._out, existing[name])
+            sync_folder(self._out)
         return [head for _, head in pairs]
 
 
 def new_head(
-    name: str, staged: StagedHead, before: HeadRecord | None, prints: Mapping[str, str]
+    name: str, staged: StagedHead, before: HeadRecord | None, fingerprints: Mapping[str, str]
 ) -> HeadRecord:
-    """The record of a head that is about to be filed away as `name`. before: what is there of it."""
-    made = {step: _record(done, prints[step]) for step, done in staged.steps.items()}
+    """The record of a head that is about to be committed.
+
+    Args:
+        name: Its folder's.
+        staged: What was made now.
+        before: What is in place of it.
+        fingerprints: By step.
+    """
+    made = {step: _record(outcome, fingerprints[step]) for step, outcome in staged.steps.items()}
     old = dict(before.steps) if before else {}
     about: dict[str, Any] = {}
     if staged.engine:
-        # Of what was there, only what was known to fit the new head has been kept.
-        old = {step: record for step, record in old.items() if prints.get(step) == record.fingerprint}
+        # Of what is in place, only what was known to fit the new head has been kept.
+        old = {step: record for step, record in old.items() if fingerprints.get(step) == record.fingerprint}
         quality = staged.engine.get("quality") or {}
         about = {
             "vertices": int(staged.engine.get("vertices", 0)),
@@ -113,42 +166,81 @@ def new_head(
 
 
 def begun(head: HeadRecord, staged: StagedHead) -> HeadRecord:
-    """The head as the journal is told before it is filed away: with the steps that are replaced."""
+    """The head as the journal has it before it is committed: with the steps that are replaced."""
     return replace(head, steps={name: head.steps[name] for name in staged.steps})
 
 
+def sync_staged(staged: StagedHead) -> None:
+    """Have what was made on the disk. Raises OSError, UnsafePathError."""
+    for file in {FILE_NAME, *staged.files}:
+        sync_file(contained(staged.folder, file))
+
+
 def move(out: Path, staged: StagedHead, head: HeadRecord, before: HeadRecord | None) -> None:
-    """Move what was made to its name, and remove what of `before` is no longer right. Raises OSError."""
-    target = out / head.folder
+    """Move what was made to its name, and remove what of `before` is no longer valid.
+
+    Raises:
+        OSError: Something cannot be moved.
+        UnsafePathError: A link leads out of the output folder.
+    """
+    target = contained_folder(out, head.folder)
     target.mkdir(exist_ok=True)
-    made = {file for done in staged.steps.values() for file in done.files}
     if staged.engine:
         (target / FILE_NAME).unlink(missing_ok=True)
+        # The absence has to be on the disk before files are replaced that the old face.json describes.
+        sync_folder(target)
     remove_files(target, set(before.files if before else ()) - set(head.files))
-    for file in sorted(made - {FILE_NAME}):
-        (target / file).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(staged.folder / file, target / file)
+    folders = {target}
+    for file in sorted(staged.files - {FILE_NAME}):
+        path = contained(target, file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(contained(staged.folder, file), path)
+        folders.add(path.parent)
+    for folder in folders:
+        sync_folder(folder)
     os.replace(staged.folder / FILE_NAME, target / FILE_NAME)
+    sync_folder(target)
 
 
 def remove_head(out: Path, head: HeadRecord) -> None:
     """Remove a head that is no longer one of its photo's; what is not ours in its folder stays."""
-    folder = out / head.folder
+    try:
+        folder = contained_folder(out, head.folder)
+    except UnsafePathError:
+        return  # not a folder of ours any more
     remove_files(folder, {*head.files, FILE_NAME})
     with contextlib.suppress(OSError):
         folder.rmdir()
 
 
-def remove_files(folder: Path, files: set[str]) -> None:
-    """Remove files below a folder, and folders in it that are empty then."""
+def remove_files(folder: Path, files: Iterable[str]) -> None:
+    """Remove files below a folder, and folders in it that are empty then. Raises OSError."""
+    folders = set()
     for file in files:
-        (folder / file).unlink(missing_ok=True)
-    for inner in {(folder / file).parent for file in files} - {folder}:
+        try:
+            path = contained(folder, file)
+        except UnsafePathError:
+            continue  # what a link leads to is not ours
+        path.unlink(missing_ok=True)
+        folders.add(path.parent)
+    for inner in folders - {folder}:
         with contextlib.suppress(OSError):
             inner.rmdir()
 
 
-def _record(done: StepOutcome, fingerprint: str) -> StepRecord:
-    files = sorted(set(done.files) - {FILE_NAME})
-    seconds = round(done.seconds, 4)
-    return StepRecord(fingerprint, files, done.facts, seconds, done.error, done.error_kind)
+def _with_size(made: StepOutcome, options: Mapping[str, Any]) -> StepOutcome:
+    """The outcome of a late step, with the size of the file that it wrote outside the head's folder."""
+    name = made.facts.get(FILE_FACT)
+    if made.error or not is_plain_name(name):
+        return made
+    try:
+        size = (Path(str(options["library"])) / str(name)).stat().st_size
+    except OSError:
+        return made
+    return replace(made, facts={**made.facts, BYTES_FACT: size})
+
+
+def _record(outcome: StepOutcome, fingerprint: str) -> StepRecord:
+    files = sorted(set(outcome.files) - {FILE_NAME})
+    seconds = round(outcome.seconds, 4)
+    return StepRecord(fingerprint, files, outcome.facts, seconds, outcome.error, outcome.error_kind)

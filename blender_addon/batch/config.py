@@ -3,32 +3,36 @@
 import argparse
 import difflib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import BatchError
+from .storage import read_regular
 
-#: Options whose values are paths, in a file relative to its folder.
-PATHS = ("out", "asset_library", "engine_python", "blender", "engine_log", "blender_log")
-PROGRAMS = ("engine_python", "blender")
+#: Options whose values are paths, in a file relative to its folder, and inside of it.
+PATHS = ("out", "asset_library")
 #: Options that make no sense in a file.
 REFUSED = ("config", "help")
+#: Options that a file cannot set, for it may come from somebody else: they start programs, overwrite files or
+#: send photos elsewhere.
+COMMAND_LINE_ONLY = ("engine_python", "blender", "engine_log", "blender_log", "scheduler")
+#: Larger files are not read.
+MAX_BYTES = 16 << 20
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """What the file says, its names with "_" for "-". Raises BatchError."""
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_regular(path, MAX_BYTES).decode("utf-8")
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise BatchError(f"the configuration {path} cannot be read: {reason}.") from error
     if path.suffix.lower() not in (".toml", ".json"):
         raise BatchError(f"the configuration {path} has to be a .toml or a .json file.")
     try:
         values = json.loads(text) if path.suffix.lower() == ".json" else _toml(path, text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BatchError(f"the configuration {path} cannot be understood: {error}.") from error
     if not isinstance(values, dict):
         raise BatchError(f"the configuration {path} has to hold options by their names.")
@@ -49,7 +53,19 @@ def _toml(path: Path, text: str) -> dict[str, Any]:
 def as_arguments(
     parser: argparse.ArgumentParser, values: Mapping[str, Any], source: Path
 ) -> tuple[list[str], list[str]]:
-    """(arguments of the command line, photos) for what the file `source` says. Raises BatchError."""
+    """What a file says, as arguments of the command line.
+
+    Args:
+        parser: Knows the options.
+        values: Options by name.
+        source: The file.
+
+    Returns:
+        (arguments, photos)
+
+    Raises:
+        BatchError: An option does not exist, may not stand in a file, or has a value that makes no sense.
+    """
     actions = {
         option.lstrip("-").replace("-", "_"): action
         for action in parser._actions
@@ -64,11 +80,13 @@ def as_arguments(
             near = difflib.get_close_matches(name, actions, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise BatchError(f"there is no option {name!r}{hint}")
+        if action.dest in COMMAND_LINE_ONLY:
+            raise BatchError(f"{name} can be named on the command line only: a file may come from anybody")
         if name == "photos":
             listed = [value] if isinstance(value, str) else value
             if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
                 raise BatchError("photos has to be a text or a list of texts")
-            photos = [str(source.parent / one) for one in listed]
+            photos = [_inside(source.parent, "photos", one) for one in listed]
         else:
             arguments += _argument(action, value, source)
     return arguments, photos
@@ -89,13 +107,24 @@ def _argument(action: argparse.Action, value: Any, source: Path) -> list[str]:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise BatchError(f"{name} has to be a number, a text or a list of them")
     if name in PATHS:
-        # A bare name of a program is looked for in the PATH.
-        value = placed(name, str(value), source.parent)
+        value = _inside(source.parent, name, str(value))
     return [f"{option}={value}"]
 
 
-def placed(name: str, value: str, folder: Path) -> str:
-    """The path of the option `name`, relative to `folder`; a program's bare name stays one, for the PATH."""
-    if name in PROGRAMS and os.path.basename(value) == value:
-        return value
-    return str(folder / Path(value).expanduser())
+def _inside(folder: Path, name: str, value: str) -> str:
+    """The path `value` of the option `name`, which has to be in `folder`. Raises BatchError."""
+    path = Path(value)
+    if path.is_absolute() or ".." in path.parts or "\0" in value or not is_inside(folder, folder / path):
+        raise BatchError(
+            f"{name} has to be inside the folder of the file, and {value!r} leads out of it: name it on the "
+            "command line"
+        )
+    return str(folder / path)
+
+
+def is_inside(folder: Path, path: Path) -> bool:
+    """Whether `path` is `folder` or below it, links resolved."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
+        return False

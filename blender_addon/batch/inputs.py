@@ -1,46 +1,127 @@
-"""Which photos a batch is about. No bpy."""
+"""Which photos a batch is about. No bpy.
+
+Only regular files are taken: a pipe or a device would block whoever opens it. Folders that the batch has made
+are never searched for photos.
+"""
 
 import os
+import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-#: Endings taken for photos inside a folder. Not every engine reads them all: better told than skipped.
-PHOTO_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
-    *(".ppm", ".pgm", ".tga", ".jp2", ".avif", ".heic", ".heif"),
+from ..heads.manifest import FILE_NAME as HEAD_MARK
+from .page import VIEWER_FOLDER
+from .record import FILE_NAME as BATCH_MARK
+
+#: Endings taken for photos inside a folder. Not every engine reads them all: it names those that it cannot.
+PHOTO_SUFFIXES = frozenset(
+    (
+        *(
+            ".jpg",
+            ".jpeg",
+            ".jpe",
+            ".jfif",
+            ".mpo",
+            ".png",
+            ".apng",
+            ".webp",
+            ".tif",
+            ".tiff",
+            ".bmp",
+            ".dib",
+        ),
+        *(".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
+        *(".psd", ".avif", ".heic", ".heics", ".heif", ".heifs", ".hif", ".jxl"),
+    )
 )
+#: Endings of photos that no engine reads; inside a folder they are named, not tried. Cameras write them
+#: beside a JPEG of the same shot.
+UNREAD_SUFFIXES = frozenset(
+    (
+        *(".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".exr", ".hdr", ".iiq", ".kdc", ".mef", ".mrw"),
+        *(".nef", ".nrw", ".orf", ".pef", ".psb", ".raf", ".raw", ".rw2", ".sr2", ".srw", ".x3f", ".xcf"),
+    )
+)
+#: How many photos that are not read are named, each with its path.
+NAMED = 5
 
 
 @dataclass(frozen=True)
 class PhotoInput:
-    """A photo to reconstruct, or what stands in the way: `path` absolute, `shown` as the user wrote it."""
+    """A photo to reconstruct, or what stands in the way.
+
+    Attributes:
+        path: Absolute, without links resolved: the photo keeps the name that the user knows it by.
+        shown: As the user wrote it.
+        problem: Why it is none that can be tried.
+    """
 
     path: Path
     shown: str
     problem: str | None = None
 
 
-def collect(arguments: Iterable[str | os.PathLike], out: Path) -> list[PhotoInput]:
-    """The photos named by `arguments`, files or folders (with all folders in them, by name), each once.
+@dataclass
+class CollectedInputs:
+    """What was found.
 
-    A file named by the user is tried whatever its ending. `out` itself is never searched for photos.
+    Attributes:
+        photos: In the order in which they were named, those of a folder by name.
+        unread: Paths of photos in formats that no engine reads.
     """
-    found: dict[Path, PhotoInput] = {}
+
+    photos: list[PhotoInput] = field(default_factory=list)
+    unread: list[Path] = field(default_factory=list)
+
+    def note(self) -> str | None:
+        """A sentence about photos that are not read; None if there are none."""
+        if not self.unread:
+            return None
+        more = len(self.unread) - NAMED
+        named = ", ".join(map(str, self.unread[:NAMED])) + (f" and {more} more" if more > 0 else "")
+        return f"Not read: {named}. Export camera raw photos and the like as JPEG or PNG."
+
+
+def collect(arguments: Iterable[str | os.PathLike], out: Path) -> CollectedInputs:
+    """The photos that arguments name, each once.
+
+    Args:
+        arguments: Files, tried whatever their ending; or folders, with all folders in them.
+        out: The output folder. What is a result in it, or anywhere, is no photo.
+    """
+    found = CollectedInputs()
+    photos: dict[Path, PhotoInput] = {}
     for argument in arguments:
         path = Path(argument)
-        for item in _in_folder(path, out.absolute()) if path.is_dir() else [_file(path)]:
-            found.setdefault(item.path, item)
-    return list(found.values())
+        for item in _in_folder(path, out, found.unread) if _is_folder(path) else [_file(path)]:
+            photos.setdefault(item.path, item)
+    found.photos += photos.values()
+    return found
 
 
 def _file(path: Path) -> PhotoInput:
-    problem = None if os.path.lexists(path) else "there is no such file or folder."
-    return PhotoInput(_absolute(path), str(path), problem)
+    return PhotoInput(_absolute(path), str(path), _problem(path))
 
 
-def _in_folder(folder: Path, out: Path) -> list[PhotoInput]:
+def _problem(path: Path) -> str | None:
+    """Why this is no file that can be opened without danger; None if it is."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "the link leads nowhere." if path.is_symlink() else "there is no such file or folder."
+    except OSError as error:
+        return f"the file cannot be read: {error.strerror}."
+    except ValueError:
+        return "this is no name of a file."
+    return None if stat.S_ISREG(mode) else "this is no file, but a device, a pipe or a socket."
+
+
+def _in_folder(folder: Path, out: Path, unread: list[Path]) -> list[PhotoInput]:
     found: list[PhotoInput] = []
+    unread_before = len(unread)
+    if _is_at(folder / HEAD_MARK):
+        return [PhotoInput(_absolute(folder), str(folder), "this folder is a head that was made of a photo.")]
 
     def unreadable(error: OSError) -> None:
         where = Path(error.filename or folder)
@@ -50,16 +131,48 @@ def _in_folder(folder: Path, out: Path) -> list[PhotoInput]:
 
     for parent, folders, files in os.walk(folder, onerror=unreadable):
         here = Path(parent)
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and _absolute(here / f) != out)
-        photos = (
-            f for f in sorted(files) if not f.startswith(".") and Path(f).suffix.lower() in PHOTO_SUFFIXES
-        )
-        found += [PhotoInput(_absolute(here / name), str(here / name)) for name in photos]
+        folders[:] = sorted(name for name in folders if not _is_left_out(here / name, out))
+        for name in sorted(files):
+            suffix = Path(name).suffix.lower()
+            if name.startswith("."):
+                continue
+            if suffix in PHOTO_SUFFIXES:
+                found.append(_file(here / name))
+            elif suffix in UNREAD_SUFFIXES:
+                unread.append(here / name)
     if not found:
-        found.append(PhotoInput(_absolute(folder), str(folder), "there are no photos in this folder."))
+        which = " that can be read" if len(unread) > unread_before else ""
+        found.append(
+            PhotoInput(_absolute(folder), str(folder), f"there are no photos{which} in this folder.")
+        )
     return found
 
 
+def _is_left_out(folder: Path, out: Path) -> bool:
+    """Whether a folder below a named one is hidden, or a result."""
+    if folder.name.startswith(".") or folder.name == VIEWER_FOLDER:
+        return True
+    return _is_at(folder / HEAD_MARK) or _is_at(folder / BATCH_MARK) or _is_same(folder, out)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_at(path: Path) -> bool:
+    return os.path.lexists(path)
+
+
+def _is_same(folder: Path, other: Path) -> bool:
+    """Whether both are one folder, whatever links lead to it."""
+    try:
+        return folder.samefile(other)
+    except OSError:
+        return False
+
+
 def _absolute(path: Path) -> Path:
-    # Without resolving links: the photo keeps the name that the user knows it by.
     return Path(os.path.normpath(path.absolute()))

@@ -14,16 +14,25 @@ from typing import Any
 
 from ..engine.client import START_TIMEOUT, Progress, WorkerClient
 from ..engine.process import EngineProgram
-from ..errors import AddonError, EngineDiedError, EngineTimeoutError, JobCancelledError, JobFailedError
+from ..errors import (
+    AddonError,
+    EngineDiedError,
+    EngineTimeoutError,
+    JobCancelledError,
+    JobFailedError,
+    StepError,
+    UnsafePathError,
+)
 from ..heads import manifest
 from .plan import AUTO_RENDERER, RENDERERS, SURFACE, BatchPlan, StepPlan, files_of
+from .storage import contained, contained_folder, is_safe_name, open_regular
 
 #: How often a photo is given to an engine, or a step to a Blender worker, if they hang or die of it.
 ATTEMPTS = 2
-#: Share of a photo's progress that is the engine's; the rest is the Blender worker's.
-ENGINE_SHARE = 0.6
+#: Fraction of a photo's progress that is the engine's; the rest is the Blender worker's.
+ENGINE_FRACTION = 0.6
 
-#: Told the share of the photo that is done, and what is going on.
+#: Called with the fraction of the photo that is done, and what is going on.
 OnProgress = Callable[[float, str], None]
 
 
@@ -48,11 +57,16 @@ class KeptHead:
 
 @dataclass(frozen=True)
 class PhotoTask:
-    """What is to be done for a photo; can be sent to another process. photo: absolute path.
+    """What is to be done for a photo; can be sent to another process.
 
-    reconstruct: whether the engine has to run. kept: the heads of earlier runs, in the engine's order; if the
-    engine runs, what is still right of what the Blender worker made. Empty if all is made anew. timeout,
-    blender_timeout: seconds that the engine may take, and the Blender worker for each step.
+    Attributes:
+        photo: Absolute path.
+        plan: What is wanted.
+        reconstruct: Whether the engine has to run.
+        kept: The heads of earlier runs, in the engine's order; if the engine runs, what is still valid of
+            what the Blender worker made. Empty if all is made again.
+        timeout: Seconds that the engine may take.
+        blender_timeout: Seconds that the Blender worker may take for each step.
     """
 
     photo: str
@@ -76,18 +90,33 @@ class StepOutcome:
 
 @dataclass(frozen=True)
 class StagedHead:
-    """A head in its staging folder: face.json and the files of `steps`, which were made now; beside them may
-    be others, which are in place already. engine: the engine's answer on it, empty if it has not run.
+    """A head in its staging folder.
+
+    Attributes:
+        folder: Has face.json and the files of `steps`; beside them may be others, which are in place already.
+        steps: What was made now, by step.
+        engine: The engine's answer on the head, empty if it has not run.
     """
 
     folder: Path
     steps: dict[str, StepOutcome]
     engine: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def files(self) -> set[str]:
+        """What was made now, below the folder, with "/"."""
+        return {file for outcome in self.steps.values() for file in outcome.files}
+
 
 @dataclass(frozen=True)
 class PhotoResult:
-    """The heads of a photo, in the engine's order. timings: seconds by step. attempts: the engine's."""
+    """The heads of a photo.
+
+    Attributes:
+        heads: In the engine's order.
+        timings: Seconds by step.
+        attempts: How often the engine was tried.
+    """
 
     heads: list[StagedHead]
     timings: dict[str, float]
@@ -95,7 +124,12 @@ class PhotoResult:
 
 
 class PhotoFailedError(AddonError):
-    """The engine gave no head. kind: the reason's name, as in `PhotoRecord.error_kind`."""
+    """The engine gave no head.
+
+    Attributes:
+        kind: The reason's name, as in `PhotoRecord.error_kind`.
+        attempts: How often it was tried.
+    """
 
     def __init__(self, cause: AddonError, attempts: int) -> None:
         super().__init__(str(cause))
@@ -154,7 +188,7 @@ class LocalProcessor:
         if task.reconstruct:
             heads, attempts = self._reconstruct(task, staging, on_progress, timings)
         else:
-            heads, attempts = [self._unpack(head, staging) for head in task.kept], 1
+            heads, attempts = [self._copy_kept(head, staging) for head in task.kept], 1
         kept = task.kept if len(task.kept) == len(heads) else ()
         for n, head in enumerate(heads):
             if task.reconstruct and kept:
@@ -163,7 +197,7 @@ class LocalProcessor:
             steps = [step for step in task.plan.steps if not step.late and step.name in todo]
             for k, step in enumerate(steps):
                 share = (n + k / len(steps)) / len(heads)
-                start = ENGINE_SHARE if task.reconstruct else 0.0
+                start = ENGINE_FRACTION if task.reconstruct else 0.0
                 on_progress(start + (1 - start) * share, f"Blender: {step.name}")
                 head.steps[step.name] = done = self.run_step(
                     head.folder, step, step.options, task.blender_timeout
@@ -192,7 +226,7 @@ class LocalProcessor:
             except JobFailedError as error:
                 return _failed(error, start)
             else:
-                return StepOutcome(list(answer["files"]), answer["facts"], time.perf_counter() - start)
+                return _step_outcome(answer, start)
         raise AssertionError("the last attempt returns")
 
     def close(self) -> None:
@@ -223,7 +257,7 @@ class LocalProcessor:
         loading: list[float] = []
 
         def show(progress: Progress) -> None:
-            on_progress(ENGINE_SHARE * progress.fraction, progress.message)
+            on_progress(ENGINE_FRACTION * progress.fraction, progress.message)
             # The engine loads its models with its first photo, and does not count that among the steps.
             if progress.step == "start":
                 loading.append(time.perf_counter())
@@ -255,20 +289,26 @@ class LocalProcessor:
                 raise PhotoFailedError(error, attempt) from error
         add_seconds(timings, answer.get("timings", {}))
         heads = []
-        for face in answer["faces"]:
+        for n, face in enumerate(answer["faces"]):
             add_seconds(timings, face.get("timings", {}))
-            heads.append(StagedHead(Path(face["folder"]), _engine_steps(task.plan, face), face))
+            # Under a name that every program takes, whatever the photo is called.
+            head = staging / f"head-{n + 1}"
+            _engine_folder(face, folder).rename(head)
+            heads.append(StagedHead(head, _engine_steps(task.plan, face, head), face))
         return heads, attempt
 
     @staticmethod
-    def _unpack(head: KeptHead, staging: Path) -> StagedHead:
+    def _copy_kept(head: KeptHead, staging: Path) -> StagedHead:
         """A copy of what the steps need of a finished head. No links: what writes into a file that is there
         would write into the finished one.
         """
         source, folder = Path(head.folder), staging / Path(head.folder).name
         folder.mkdir()
         for name in {*head.inputs, manifest.FILE_NAME}:
-            shutil.copyfile(source / name, folder / name)
+            target = contained(folder, name)
+            target.parent.mkdir(exist_ok=True)
+            with open_regular(contained(source, name), follow_links=False) as file, target.open("xb") as copy:
+                shutil.copyfileobj(file, copy)
         manifest.forget(folder, head.stale, head.todo)
         return StagedHead(folder, {})
 
@@ -283,9 +323,28 @@ def _failed(error: AddonError, start: float) -> StepOutcome:
     return StepOutcome(seconds=time.perf_counter() - start, error=str(error), error_kind=kind_of(error))
 
 
-def _engine_steps(plan: BatchPlan, face: dict[str, Any]) -> dict[str, StepOutcome]:
-    """The engine's answer on a face as steps."""
-    made = sorted(path.name for path in Path(face["folder"]).iterdir())
+def _engine_folder(face: dict[str, Any], out: Path) -> Path:
+    """The folder of a face that the engine names, which has to be in `out`. Raises UnsafePathError."""
+    folder = Path(str(face.get("folder")))
+    if folder.parent != out.absolute():
+        raise UnsafePathError(
+            f"The engine names a folder outside of its own, {folder}. Set the engine up again."
+        )
+    return contained_folder(out, folder.name)
+
+
+def _step_outcome(answer: dict[str, Any], start: float) -> StepOutcome:
+    """The Blender worker's answer, as far as it makes sense."""
+    files, facts = answer.get("files"), answer.get("facts")
+    names = list(files) if isinstance(files, (dict, list)) else []
+    if not all(map(is_safe_name, names)) or not isinstance(facts, dict):
+        return _failed(StepError("The Blender worker's answer makes no sense: try again."), start)
+    return StepOutcome(names, facts, time.perf_counter() - start)
+
+
+def _engine_steps(plan: BatchPlan, face: dict[str, Any], folder: Path) -> dict[str, StepOutcome]:
+    """The engine's answer on a face, whose files are in `folder`, as steps."""
+    made = sorted(path.name for path in folder.iterdir())
     return {
         step: StepOutcome(
             files_of(step, made, plan.engine_steps),

@@ -2,11 +2,24 @@
 
 import hashlib
 import itertools
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-#: Folders of the batch's own, which no photo gets.
-TAKEN = ("index_files",)
+#: Names that the batch itself uses in the output folder, which no photo gets; in lower case.
+TAKEN = ("index_files", "index.html", "batch.json", "batch.journal", "batch.json.part", "index.html.part")
+#: Longest stem of a folder's name, bytes of UTF-8. File systems take 255 (eCryptfs 143); a number, the
+#: photo's folder and a hash come behind it, ".blend" behind that in an asset library.
+MAX_STEM_BYTES = 100
+#: Longest name with all of that, without a number.
+MAX_NAME_BYTES = 125
+#: Hexadecimal digits of the hash that tells apart what was shortened.
+HASH_DIGITS = 8
+#: What no name may hold on some system, or in an address.
+FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/\\]" if os.name != "nt" else r'[\x00-\x1f\x7f/\\<>:"|?*]')
+#: Names of devices on Windows, with any ending.
+DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
 class FolderNames:
@@ -17,8 +30,12 @@ class FolderNames:
     """
 
     def __init__(self, out: Path, photos: Iterable[Path], owners: Mapping[str, Path] | None = None) -> None:
-        """`owners`: folder name -> photo, from earlier runs. `photos`: those of this run, each of which gets
-        a name reserved, so that names do not depend on which photo is done first.
+        """Reserve a name for each photo, so that names do not depend on which is done first.
+
+        Args:
+            out: The output folder.
+            photos: Those of this run.
+            owners: Folder name -> photo, from earlier runs.
         """
         self._out = out
         self._owners = {name.casefold(): photo for name, photo in (owners or {}).items()}
@@ -45,20 +62,51 @@ class FolderNames:
         return self._reserved.get(key, photo) == photo and not _is_foreign(self._out / name)
 
 
+def folder_name(text: str) -> str:
+    """`text` as the name of a folder that every file system takes, and that is not hidden.
+
+    Bytes that are no UTF-8 become "_", for Blender and face.json take text only; a long name is cut, with a
+    hash of the whole at its end.
+    """
+    name = os.fsencode(text).decode("utf-8", "replace").replace("\ufffd", "_")
+    name = FORBIDDEN.sub("_", name)
+    if name.startswith("."):
+        name = f"_{name[1:]}"
+    if os.name == "nt":
+        name = name.rstrip(". ")
+    name = f"_{name}" if not name or DEVICES.fullmatch(name) else name
+    return _shortened(name, text, MAX_STEM_BYTES)
+
+
+def _shortened(name: str, source: str, limit: int) -> str:
+    """`name`, cut to `limit` bytes of UTF-8, with a hash of `source` at its end if it was cut."""
+    data = name.encode("utf-8")
+    if len(data) <= limit:
+        return name
+    return f"{data[: limit - HASH_DIGITS - 1].decode('utf-8', 'ignore')}-{_hash(source)}"
+
+
 def _candidates(photo: Path) -> Iterator[str]:
-    stem, suffix, parent = photo.stem, photo.suffix.lstrip(".").lower(), photo.parent.name
+    stem, suffix = folder_name(photo.stem), folder_name(photo.suffix.lstrip(".").lower())
     yield stem
-    if parent:
-        yield f"{stem}-{parent}"
-        yield f"{stem}-{parent}-{suffix}"
-    digest = hashlib.sha256(str(photo).encode("utf-8", "surrogateescape")).hexdigest()
-    yield f"{stem}-{digest[:8]}"
+    if photo.parent.name:
+        parent = folder_name(photo.parent.name)
+        yield _shortened(f"{stem}-{parent}", f"{stem}-{parent}", MAX_NAME_BYTES)
+        yield _shortened(f"{stem}-{parent}-{suffix}", f"{stem}-{parent}-{suffix}", MAX_NAME_BYTES)
+    digest = _hash(str(photo))
+    yield f"{stem}-{digest}"
     for n in itertools.count(2):
-        yield f"{stem}-{digest[:8]}-{n}"
+        yield f"{stem}-{digest}-{n}"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:HASH_DIGITS]
 
 
 def _is_foreign(folder: Path) -> bool:
     """Whether something of the user's is there that is no reconstruction."""
+    if folder.is_symlink():
+        return True
     if not folder.is_dir():
         return folder.exists()
     return not (folder / "face.json").is_file() and any(folder.iterdir())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import BatchError
-from .config import PATHS, as_arguments, placed, read_config
+from .config import as_arguments, is_inside, read_config
 from .console import VERDICTS
 from .plan import AUTO_RENDERER, RENDERERS
 from .record import FILE_NAME, BatchRecord
@@ -19,8 +19,14 @@ TEXTURES = (1024, 2048, 4096)
 FRAMES = 36
 #: Exit code of a command line that cannot be understood; argparse's own, 2, says that some photos failed.
 MISUSED = 1
-#: Not options of the result: not taken over by --resume, and not kept in the record.
-OF_THE_RUN = ("photos", "out", "config", "resume", "fresh", "retry_failed", "scheduler")
+#: Options of the result: these alone are kept in the record, and taken from it by --resume. A record may come
+#: from anybody, so it names no programs, logs or addresses, nor how long something may take.
+OF_THE_RESULT = (
+    *("surface", "head", "texture", "keep_light", "retopo", "lods", "export"),
+    *("no_preview", "preview_size", "render", "picture_size", "turntable", "turntable_size", "video", "fps"),
+    *("renderer", "no_page", "focal_mm", "max_faces", "fail_below"),
+    *("asset_library", "author", "licence", "tags", "description", "catalogue"),
+)
 
 
 def program_name() -> str:
@@ -45,12 +51,18 @@ def parse(arguments: Sequence[str], about: str, epilog: str) -> argparse.Namespa
     """All options, from weak to strong: defaults, with --resume the record, --config, the command line.
 
     Leaves the program if they make no sense.
+
+    Args:
+        arguments: Of the command line.
+        about: What the help says first.
+        epilog: What it says last.
     """
     parser = make_parser(about, epilog)
     given = parser.parse_intermixed_args(list(arguments))
     weaker: list[str] = []
     photos: list[str] = []
-    for path, values in _sources(parser, given):
+    sources, recorded = _sources(parser, given)
+    for path, values in sources:
         parser.source = path
         try:
             tokens, named = as_arguments(parser, values, path)
@@ -61,16 +73,19 @@ def parse(arguments: Sequence[str], about: str, epilog: str) -> argparse.Namespa
         photos = named or photos
     parser.source = None
     options = parser.parse_intermixed_args([*weaker, *arguments])
-    options.photos = options.photos or photos
+    options.photos = options.photos or photos or recorded
     _check(parser, options)
     if options.asset_library:
-        options.asset_library = placed("asset_library", options.asset_library, Path.cwd())
+        options.asset_library = str(Path.cwd() / Path(options.asset_library).expanduser())
     return options
 
 
-def _sources(parser: Parser, given: argparse.Namespace) -> list[tuple[Path, dict[str, Any]]]:
-    """The files that are to be followed, the weaker one first, and what they say."""
+def _sources(
+    parser: Parser, given: argparse.Namespace
+) -> tuple[list[tuple[Path, dict[str, Any]]], list[str]]:
+    """The files that are to be followed, the weaker one first, with what they say; and a record's photos."""
     sources = []
+    recorded: list[str] = []
     config: dict[str, Any] = {}
     if given.config:
         try:
@@ -78,16 +93,40 @@ def _sources(parser: Parser, given: argparse.Namespace) -> list[tuple[Path, dict
         except BatchError as error:
             parser.error(str(error))
     out = given.out or config.get("out")
-    if given.resume and out:
+    if given.resume and isinstance(out, str):
         folder = Path(out) if given.out else Path(given.config).parent / out
         record = BatchRecord.load(folder)
         if not record.options and not given.photos and "photos" not in config:
             parser.error(f"there is no record of an earlier run in {folder}: name the photos, too.")
-        values = {name: value for name, value in record.options.items() if value not in (None, False, [])}
-        sources.append((folder / FILE_NAME, {**values, "photos": record.inputs}))
+        recorded = record.inputs
+        named = given.asset_library or config.get("asset_library")
+        sources.append((folder / FILE_NAME, _recorded(parser, folder, record, bool(named))))
     if given.config:
         sources.append((Path(given.config), config))
-    return sources
+    return sources, recorded
+
+
+def _recorded(parser: Parser, folder: Path, record: BatchRecord, has_library: bool) -> dict[str, Any]:
+    """The options of the result that a record has, without its photos.
+
+    An asset library outside of the output folder has to be named again (`has_library`): files would be
+    written there.
+    """
+    values = {
+        name: value
+        for name, value in record.options.items()
+        if name in OF_THE_RESULT and value not in (None, False, [])
+    }
+    library = values.pop("asset_library", None)
+    if library is None or has_library:
+        return values
+    path = folder / str(library)
+    if not is_inside(folder, path):
+        parser.error(
+            f"the earlier run put assets into {library}, outside of {folder}: to go on with that, name the "
+            "folder again with --asset-library"
+        )
+    return {**values, "asset_library": path.resolve().relative_to(folder.resolve()).as_posix()}
 
 
 def _check(parser: Parser, options: argparse.Namespace) -> None:
@@ -186,6 +225,9 @@ def make_parser(about: str, epilog: str) -> Parser:
     add("--resume", action="store_true",
         help="go on with the run that OUT/batch.json tells of: its photos and options, unless others are "
         "named")
+    add("--verify", action="store_true",
+        help="compare photos and results with what is recorded of them by their hashes, not only by size and "
+        "time")
     add("--fresh", action="store_true", help="make everything anew, also what is there already")
     add("--retry-failed", action="store_true", help="try photos again that failed in an earlier run")
     add("--fail-below", choices=VERDICTS[1:],
@@ -209,9 +251,8 @@ def make_parser(about: str, epilog: str) -> Parser:
 
 
 def for_record(options: argparse.Namespace) -> dict[str, Any]:
-    """The options as batch.json keeps them, paths absolute."""
-    kept = {name: value for name, value in vars(options).items() if name not in OF_THE_RUN}
-    kept |= {name: placed(name, kept[name], Path.cwd()) for name in PATHS if kept.get(name)}
+    """The options as batch.json keeps them."""
+    kept = {name: value for name, value in vars(options).items() if name in OF_THE_RESULT}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in kept.items()}
 
 

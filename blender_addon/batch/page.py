@@ -9,7 +9,6 @@ policy (Content-Security-Policy) forbids it to.
 
 import base64
 import hashlib
-import os
 import re
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from ..errors import PageError
 from .page_cards import cards
 from .page_html import cards_html, filters_html, summary, text
 from .record import BatchRecord
+from .storage import is_regular, write_file
 
 FILE_NAME = "index.html"
 #: Where the viewer goes. Windows takes an index_files beside an index.html along when that is moved.
@@ -33,8 +33,8 @@ def write_page(out: Path, record: BatchRecord) -> Path:
     path = out / FILE_NAME
     try:
         page = page_html(out, record)
-        _lay_out_viewer(out / VIEWER_FOLDER)
-        _write(path, page.encode("utf-8"))
+        _write_viewer(out / VIEWER_FOLDER)
+        write_file(path, page.encode("utf-8"))
     except OSError as error:
         raise PageError(f"The page {path} cannot be written: {error.strerror}.") from error
     return path
@@ -90,20 +90,16 @@ def _source(name: str) -> str:
     return (SOURCES / name).read_text("utf-8")
 
 
-def _lay_out_viewer(folder: Path) -> None:
-    """The viewer beside the page, unless it is there already."""
+def _write_viewer(folder: Path) -> None:
+    """Write the viewer beside the page, unless it is there already. Raises OSError, PageError."""
+    if folder.is_symlink():
+        raise PageError(f"{folder} is a link: remove it, so that the page's viewer can be written there.")
     folder.mkdir(exist_ok=True)
     for name in VIEWER_FILES:
         data = (SOURCES / name).read_bytes()
         path = folder / name
-        if not path.is_file() or path.read_bytes() != data:
-            _write(path, data)
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(data)
-    os.replace(partial, path)
+        if not is_regular(path) or path.read_bytes() != data:
+            write_file(path, data)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 from ..heads.manifest import FILE_NAME
 from ..heads.verdict import verdict
 from .record import BatchRecord, HeadRecord, PhotoRecord
+from .storage import is_plain_name, open_regular, read_regular
 
 #: Words of a verdict, as face.json has them or had them, and the page's for it.
 VERDICTS = {"good": "good", "check": "check", "fair": "check", "poor": "poor"}
@@ -26,6 +27,8 @@ LEFT_OUT = ("view.js",)
 #: What a head is made for comes first among its files.
 MODELS = (".glb", ".gltf", ".fbx", ".obj", ".usd", ".usdc", ".blend")
 PARTIAL = ".part"
+#: Larger ones are not read.
+MAX_FACE_JSON_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def _head_card(out: Path, outcome: PhotoRecord, head: HeadRecord, library: str |
     files = _files(folder, _dictionary(document.get("files")))
     grade, reasons = _graded(quality)
     asset = _dictionary(_dictionary(document.get("steps")).get("asset")).get("file")
-    asset = asset if isinstance(asset, str) and asset else None
+    asset = str(asset) if is_plain_name(asset) else None
     problem = outcome.error
     if not files:
         problem = problem or f"The folder {head.folder} is no longer here."
@@ -170,14 +173,18 @@ def _files(folder: Path, described: dict[str, Any]) -> list[File]:
     for prefix, parent in [("", folder), *_folders(folder)]:
         for entry in _entries(parent):
             name = prefix + entry.name
-            if entry.is_file() and not entry.name.endswith(PARTIAL):
+            if entry.is_file(follow_symlinks=False) and not entry.name.endswith(PARTIAL):
                 about = _dictionary(described.get(name)).get("description", "")
-                found.append(File(name, entry.stat().st_size, str(about)))
+                found.append(File(name, entry.stat(follow_symlinks=False).st_size, str(about)))
     return sorted(found, key=lambda file: (not file.name.endswith(MODELS), file.name))
 
 
 def _folders(folder: Path) -> list[tuple[str, Path]]:
-    return [(f"{entry.name}/", Path(entry.path)) for entry in _entries(folder) if entry.is_dir()]
+    return [
+        (f"{entry.name}/", Path(entry.path))
+        for entry in _entries(folder)
+        if entry.is_dir(follow_symlinks=False)
+    ]
 
 
 def _entries(folder: Path) -> list[os.DirEntry]:
@@ -190,15 +197,15 @@ def _entries(folder: Path) -> list[os.DirEntry]:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        return _dictionary(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError):
+        return _dictionary(json.loads(read_regular(path, MAX_FACE_JSON_BYTES)))
+    except (OSError, ValueError, RecursionError):
         return {}
 
 
 def _panels(preview: Path) -> int:
     """Squares side by side in a PNG; 0 if it is none."""
     try:
-        with open(preview, "rb") as file:
+        with open_regular(preview) as file:
             signature, chunk, width, height = PNG_START.unpack(file.read(PNG_START.size))
     except (OSError, struct.error):
         return 0

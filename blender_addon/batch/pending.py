@@ -1,22 +1,25 @@
-"""What of a photo's heads is still right, and what has to be made. No bpy."""
+"""What of a photo's heads is still valid, and what has to be made. No bpy."""
 
-import hashlib
-import os
+import stat
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from ..errors import SurfaceFileError
+from ..errors import AddonError, SurfaceFileError
 from ..heads import manifest
 from .local_processor import KeptHead
 from .plan import SURFACE, BatchPlan
-from .record import HeadRecord, PhotoRecord
+from .record import HeadRecord, PhotoRecord, StepRecord
+from .storage import contained, is_plain_name, is_regular, sha256_of
 
 #: Failures that say nothing of the photo itself: it is tried again in the next run.
 PASSING = (
-    *("EngineStartError", "OutputError", "OutOfMemory", "OSError", "NoSpaceError"),
-    *("Interrupted", "NoSuchPhoto"),
+    *("EngineStartError", "OutputError", "OutOfMemory", "OSError", "NoSpaceError", "ModelError"),
+    *("Interrupted", "NoSuchPhoto", "UnsafePathError"),
 )
+#: Where a step that writes outside the head's folder notes what it wrote: name and size.
+FILE_FACT, BYTES_FACT = "file", "bytes"
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,68 @@ class PendingWork:
     kept: tuple[KeptHead, ...] = ()
 
 
+@dataclass(frozen=True)
+class HeadOnDisk:
+    """A head's folder as it is now, against what its face.json says.
+
+    Attributes:
+        folder: Absolute.
+        document: Its face.json; None if that is missing or damaged.
+        verify: Whether hashes are compared, beside sizes.
+    """
+
+    folder: Path
+    document: dict[str, Any] | None
+    verify: bool = False
+    _checked: dict[str, bool] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path, verify: bool = False) -> "HeadOnDisk":
+        """The head in `folder`."""
+        document = None
+        if is_regular(folder / manifest.FILE_NAME):
+            try:
+                document = manifest.read(folder)
+            except (SurfaceFileError, RecursionError):
+                document = None
+        if document is not None and not _is_sound(document):
+            document = None
+        return cls(folder, document, verify)
+
+    def has(self, name: str) -> bool:
+        """Whether a file is there as it was made: of the size, and with `verify` the hash, in face.json."""
+        if name not in self._checked:
+            self._checked[name] = self._has(name)
+        return self._checked[name]
+
+    def _has(self, name: str) -> bool:
+        if self.document is None:
+            return False
+        if name == manifest.FILE_NAME:
+            return True
+        about = self.document.get("files", {}).get(name)
+        try:
+            path = contained(self.folder, name)
+            status = path.lstat()
+            if not isinstance(about, dict) or not stat.S_ISREG(status.st_mode):
+                return False
+            if status.st_size != about.get("bytes") or not status.st_size:
+                return False
+            return not self.verify or sha256_of(path) == about.get("sha256")
+        except (AddonError, OSError):
+            return False
+
+
+def _is_sound(document: Mapping[str, Any]) -> bool:
+    """Whether the parts of a face.json that are relied on are of their types."""
+    files, steps = document.get("files", {}), document.get("steps", {})
+    return (
+        isinstance(steps, dict)
+        and isinstance(files, dict)
+        and all(isinstance(f, dict) for f in files.values())
+    )
+
+
 def pending_work(
     before: PhotoRecord | None,
     plan: BatchPlan,
@@ -35,11 +100,22 @@ def pending_work(
     *,
     tried: Collection[str] = (),
     retry_failed: bool = False,
+    verify: bool = False,
 ) -> PendingWork | None:
-    """What has to be made for a photo; None if nothing has.
+    """What has to be made for a photo.
 
-    before: what came of it in earlier runs. fingerprints: of the plan's steps for this photo. tried: what
-    `PhotoRecord.tried` would be if the photo failed; one that did already is skipped unless `retry_failed`.
+    Args:
+        before: What came of it in earlier runs.
+        plan: What is wanted.
+        fingerprints: Of the plan's steps for this photo.
+        out: The output folder.
+        tried: What `PhotoRecord.tried` would be if the photo failed; one that did already is skipped unless
+            `retry_failed`.
+        retry_failed: Whether failed photos and steps are tried again.
+        verify: Whether files are compared by their hashes, beside their sizes.
+
+    Returns:
+        None if nothing has to be made.
     """
     if before is None:
         return PendingWork(reconstruct=True)
@@ -48,77 +124,78 @@ def pending_work(
         return None
     if not before.heads:
         return PendingWork(reconstruct=True)
-    there = {head.folder: _names_in(out / head.folder) for head in before.heads}
+    existing = {head.folder: HeadOnDisk.read(out / head.folder, verify) for head in before.heads}
+    # A late step's file is in a folder of its own.
+    outside = {step.name: Path(str(step.options["library"])) for step in plan.steps if step.late}
 
-    def right(head: HeadRecord, step: str) -> bool:
+    def is_valid(head: HeadRecord, step: str) -> bool:
         made = head.steps.get(step)
         if made is None or made.fingerprint != fingerprints[step]:
             return False
         if made.error is not None:
             return not retry_failed and made.error_kind not in PASSING
-        return set(made.files) <= there[head.folder] and (
-            step not in outside or os.path.isfile(os.path.join(outside[step], str(made.facts.get("file"))))
-        )
+        if step in outside and not _is_outside_file_valid(outside[step], made):
+            return False
+        return all(map(existing[head.folder].has, made.files))
 
-    blender_worker = [step.name for step in plan.steps]
-    # A late step's file is in a folder of its own.
-    outside = {step.name: str(step.options["library"]) for step in plan.steps if step.late}
-    todo = {head.folder: [name for name in blender_worker if not right(head, name)] for head in before.heads}
-    listed = all(manifest.FILE_NAME in there[head.folder] for head in before.heads)
-    whole = listed and all(right(head, step) for head in before.heads for step in plan.engine_steps)
-    if whole and not any(todo.values()):
+    blender_steps = [step.name for step in plan.steps]
+    todo = {
+        head.folder: [name for name in blender_steps if not is_valid(head, name)] for head in before.heads
+    }
+    listed = all(existing[head.folder].document is not None for head in before.heads)
+    complete = listed and all(is_valid(head, step) for head in before.heads for step in plan.engine_steps)
+    if complete and not any(todo.values()):
         return None
     # Another photo, or another version: nothing fits the new surface.
     surfaces = [head.steps[SURFACE].fingerprint for head in before.heads if SURFACE in head.steps]
     same = surfaces == [fingerprints[SURFACE]] * len(before.heads)
     if not (same and listed):
         return PendingWork(reconstruct=True)
-    try:
-        for head in before.heads:
-            manifest.read(out / head.folder)
-    except SurfaceFileError:
-        return PendingWork(reconstruct=True)
-    kept = tuple(_kept(head, todo[head.folder], blender_worker, plan, out) for head in before.heads)
-    return PendingWork(reconstruct=not whole, kept=kept)
+    kept = tuple(_kept(head, todo[head.folder], blender_steps, plan, out) for head in before.heads)
+    return PendingWork(reconstruct=not complete, kept=kept)
+
+
+def _is_outside_file_valid(folder: Path, made: StepRecord) -> bool:
+    """Whether the file that a late step wrote into `folder` is there, of the size that was noted."""
+    name, size = made.facts.get(FILE_FACT), made.facts.get(BYTES_FACT)
+    if not is_plain_name(name):
+        return False
+    path = folder / str(name)
+    return is_regular(path) and (size is None or path.stat().st_size == size)
 
 
 def _kept(
-    head: HeadRecord, todo: list[str], blender_worker: list[str], plan: BatchPlan, out: Path
+    head: HeadRecord, todo: list[str], blender_steps: list[str], plan: BatchPlan, out: Path
 ) -> KeptHead:
     needs = {need for step in plan.steps if step.name in todo for need in step.needs}
     return KeptHead(
         str(out / head.folder),
         tuple(todo),
         inputs=tuple(name for need in needs if need in head.steps for name in head.steps[need].files),
-        keep={name: head.steps[name].files for name in blender_worker if name not in todo},
+        keep={name: head.steps[name].files for name in blender_steps if name not in todo},
         stale=tuple(name for step in todo if step in head.steps for name in head.steps[step].files),
     )
 
 
-def _names_in(folder: Path) -> set[str]:
-    """Files below a folder, with "/", that are not empty."""
-    paths = (os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names)
-    return {
-        os.path.relpath(path, folder).replace(os.sep, "/")
-        for path in paths
-        if os.path.isfile(path) and os.path.getsize(path)
-    }
+def photo_hash(
+    path: Path, before: PhotoRecord | None = None, verify: bool = False
+) -> tuple[str | None, int, int]:
+    """A photo's SHA-256, size in bytes, and time of change in ns.
 
+    Args:
+        path: The photo.
+        before: Its record. If size and time are those of the record, so is the hash, and the photo is not
+            read.
+        verify: Whether it is read all the same.
 
-def sha256(path: Path, before: PhotoRecord | None = None) -> tuple[str | None, int, int]:
-    """(SHA-256, size, time of change) of a photo; (None, -1, -1) if it cannot be read: the engine says why.
-
-    If size and time are those of `before`, so is the rest.
+    Returns:
+        (None, -1, -1) if it cannot be read: the engine says why.
     """
     try:
         status = path.stat()
         stamp = status.st_size, status.st_mtime_ns
-        if before and before.sha256 and (before.size, before.mtime_ns) == stamp:
+        if not verify and before and before.sha256 and (before.size, before.mtime_ns) == stamp:
             return before.sha256, *stamp
-        digest = hashlib.sha256()
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest(), *stamp
+        return sha256_of(path), *stamp
     except OSError:
         return None, -1, -1

@@ -2,14 +2,29 @@
 
 Between two savings each photo is one line of batch.journal, so that a kill loses nothing that was finished
 and a batch of thousands does not rewrite the whole record for each of them.
+
+A record may come from anybody: types are checked as it is read, and heads whose names lead out of the output
+folder, by themselves or through a link, count as not made.
 """
 
 import json
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from ..errors import UnsafePathError
+from .storage import (
+    contained_folder,
+    is_plain_name,
+    is_safe_name,
+    read_regular,
+    sync_folder,
+    write_all,
+    write_file,
+)
 
 #: 2: steps with fingerprints. Files of 1 are read too; their heads count as made by unknown options.
 SCHEMA = 2
@@ -17,15 +32,23 @@ FILE_NAME = "batch.json"
 JOURNAL_NAME = "batch.journal"
 #: Where the file has the Blender worker's versions: its name in files of 0.1.
 BLENDER_WORKER_KEY = "studio"
-#: `error_kind` of a photo that a killed run was filing away.
+#: `error_kind` of a photo whose heads a killed run was committing.
 INTERRUPTED = "Interrupted"
+#: Larger records are not read, bytes: a photo takes about 10 kB.
+MAX_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One step of one head. fingerprint: of all that the step depends on (see `plan`). files: below the
-    head's folder, with "/". facts: as the step told them. error: why there are no files, None if there are;
-    error_kind: the reason's name.
+    """One step of one head.
+
+    Attributes:
+        fingerprint: Of all that the step depends on; see `plan`.
+        files: Below the head's folder, with "/".
+        facts: What the step reported, as JSON.
+        seconds: How long it took.
+        error: Why there are no files, None if there are.
+        error_kind: The reason's name.
     """
 
     fingerprint: str
@@ -38,10 +61,16 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class HeadRecord:
-    """One reconstructed face: its folder's name below the output folder and the files in it.
+    """One reconstructed face.
 
-    steps: by name, "surface" and "head" for what the engine made. quality: what face.json says, without the
-    measures: "verdict", "reasons", "expected_error_mm", "error_spread_mm"; empty if the engine judges none.
+    Attributes:
+        folder: Its folder's name below the output folder.
+        files: All files in it, with "/".
+        vertices: Of the surface.
+        faces: Of the surface.
+        steps: By name, "surface" and "head" for what the engine made.
+        quality: What face.json has, without the measures: "verdict", "reasons", "expected_error_mm",
+            "error_spread_mm"; empty if the engine estimates none.
     """
 
     folder: str
@@ -59,10 +88,21 @@ class HeadRecord:
 
 @dataclass(frozen=True)
 class PhotoRecord:
-    """What came of one photo. `timings` are seconds by step; `error` is None if all went well.
+    """What came of one photo.
 
-    size, mtime_ns: of the photo's file when `sha256` was taken. attempts: how often the photo was tried.
-    tried: fingerprint of what was asked for when it failed. heads: what is in place, also from earlier runs.
+    Attributes:
+        path: Absolute.
+        shown: As the user wrote it.
+        sha256: Of the file, None if it could not be read.
+        error: None if all went well.
+        error_kind: The reason's name.
+        heads: What is in place, also from earlier runs.
+        timings: Seconds by step.
+        seconds: All together.
+        size: Of the file when `sha256` was computed, bytes.
+        mtime_ns: Its time of change then.
+        attempts: How often the photo was tried.
+        tried: Fingerprint of what was asked for when it failed.
     """
 
     path: str
@@ -87,7 +127,7 @@ class BatchRecord:
         engine: Versions, as the engine reports them.
         blender_worker: Versions, as the Blender worker reports them; "studio" in the file.
         inputs: Photos and folders as they were named, absolute.
-        options: Those of the last run, by name.
+        options: Those of the last run that concern its results, by name.
         started: ISO 8601, UTC.
         finished: ISO 8601, UTC.
         timings: Seconds by step.
@@ -105,28 +145,28 @@ class BatchRecord:
 
     @classmethod
     def load(cls, out: Path) -> "BatchRecord":
-        """The record in `out`, an empty one if there is none that can be read."""
-        record = cls()
+        """The record in `out`; an empty one if there is none that can be read."""
         try:
-            data = json.loads((out / FILE_NAME).read_text("utf-8"))
-            if data.pop("schema") in (1, SCHEMA):
-                data["blender_worker"] = data.pop(BLENDER_WORKER_KEY, {})
-                photos = [_outcome(photo) for photo in data.pop("photos")]
-                record = cls(**data, photos={photo.path: photo for photo in photos})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            record = _record(_parse(read_regular(out / FILE_NAME, MAX_BYTES)), out)
+        except (OSError, ValueError):
             record = cls()
         record._replay(out)
         return record
 
     def save(self, out: Path) -> Path:
-        """Write the record into `out`, complete or not at all; the journal has then done its duty."""
+        """Write the record into `out`, complete or not at all; then the journal is no longer needed.
+
+        Returns:
+            The file's path.
+
+        Raises:
+            OSError: It cannot be written.
+        """
         data = {"schema": SCHEMA, **asdict(self), "photos": [asdict(p) for p in self.photos.values()]}
         data[BLENDER_WORKER_KEY] = data.pop("blender_worker")
         path = out / FILE_NAME
-        partial = out / (FILE_NAME + ".part")
         # ASCII: a file name may hold bytes that are no text, which UTF-8 would refuse.
-        partial.write_text(json.dumps(data, indent=1) + "\n", "ascii")
-        os.replace(partial, path)
+        write_file(path, (json.dumps(data, indent=1) + "\n").encode("ascii"))
         (out / JOURNAL_NAME).unlink(missing_ok=True)
         return path
 
@@ -146,29 +186,43 @@ class BatchRecord:
         return {head.folder: Path(photo.path) for photo in self.photos.values() for head in photo.heads}
 
     def _note(self, out: Path, entry: dict[str, Any]) -> None:
-        # A line that a kill cuts short must not swallow the next one.
-        with open(out / JOURNAL_NAME, "a+b") as file:
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":
-                    file.write(b"\n")
-            file.write(json.dumps(entry).encode("ascii") + b"\n")
+        """Append a line to the journal, and have it on the disk. Raises OSError."""
+        path = out / JOURNAL_NAME
+        flags = (
+            os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        )
+        descriptor = os.open(path, flags, 0o666)
+        try:
+            end = os.lseek(descriptor, 0, os.SEEK_END)
+            line = json.dumps(entry).encode("ascii") + b"\n"
+            if end:
+                # A line that a kill cut short must not swallow this one.
+                os.lseek(descriptor, end - 1, os.SEEK_SET)
+                line = line if os.read(descriptor, 1) == b"\n" else b"\n" + line
+            write_all(descriptor, line)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if not end:
+            sync_folder(out)
 
     def _replay(self, out: Path) -> None:
         try:
-            lines = (out / JOURNAL_NAME).read_bytes().splitlines()
+            lines = read_regular(out / JOURNAL_NAME, MAX_BYTES).split(b"\n")
         except OSError:
             return
         for line in lines:
             try:
-                ((kind, data),) = json.loads(line).items()
-                photo = _outcome(data)
-            except (ValueError, KeyError, TypeError, AttributeError):
+                entry = _parse(line)
+                ((kind, data),) = entry.items()
+                photo = _photo(data, out)
+            except ValueError:
                 continue  # cut short by the kill
-            self.photos[photo.path] = photo if kind == "photo" else self._begun(photo)
+            if kind in ("photo", "begin"):
+                self.photos[photo.path] = photo if kind == "photo" else self._begun(photo)
 
     def _begun(self, begun: PhotoRecord) -> PhotoRecord:
-        """A photo whose heads were being filed away: the steps concerned count as not made."""
+        """A photo whose heads were being committed: the steps concerned count as not made."""
         before = self.photos.get(begun.path)
         heads = {head.folder: head for head in before.heads} if before else {}
         for head in begun.heads:
@@ -179,16 +233,156 @@ class BatchRecord:
         return replace(
             before or begun,
             heads=list(heads.values()),
-            error="an earlier run was ended while it filed this photo away.",
+            error="an earlier run was ended while it moved this photo's results into place.",
             error_kind=INTERRUPTED,
             tried=None,
         )
 
 
-def _outcome(data: dict[str, Any]) -> PhotoRecord:
-    return PhotoRecord(**{**data, "heads": [_head(head) for head in data["heads"]]})
+def _parse(text: bytes) -> dict[str, Any]:
+    """A JSON object; numbers in it that are not finite become None. Raises ValueError."""
+
+    def finite(digits: str) -> float | None:
+        value = float(digits)
+        return value if math.isfinite(value) else None
+
+    try:
+        data = json.loads(text, parse_constant=lambda _: None, parse_float=finite)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    return _mapping(data)
 
 
-def _head(data: dict[str, Any]) -> HeadRecord:
-    steps = {name: StepRecord(**step) for name, step in data.get("steps", {}).items()}
-    return HeadRecord(**{**data, "steps": steps})
+def _record(data: dict[str, Any], out: Path) -> BatchRecord:
+    """The record that a file has; photos that make no sense are left out. Raises ValueError."""
+    if data.get("schema") not in (1, SCHEMA):
+        raise ValueError("another version wrote it")
+    photos: dict[str, PhotoRecord] = {}
+    for entry in _list(data.get("photos")):
+        try:
+            photo = _photo(entry, out)
+        except ValueError:
+            continue
+        photos[photo.path] = photo
+    inputs = _list(data.get("inputs", []))
+    return BatchRecord(
+        engine=_mapping(data.get("engine", {})),
+        blender_worker=_mapping(data.get(BLENDER_WORKER_KEY, {})),
+        inputs=[_text(path) for path in inputs],
+        options=_mapping(data.get("options", {})),
+        started=_text(data.get("started", "")),
+        finished=_text(data.get("finished", "")),
+        timings=_timings(data.get("timings", {})),
+        photos=photos,
+    )
+
+
+def _photo(entry: object, out: Path) -> PhotoRecord:
+    """A photo's record; heads outside of `out` are left out. Raises ValueError."""
+    data = _mapping(entry)
+    heads = [_head(head) for head in _list(data.get("heads"))]
+    return PhotoRecord(
+        path=_text(data.get("path")),
+        shown=_text(data.get("shown")),
+        sha256=_optional_text(data.get("sha256")),
+        error=_optional_text(data.get("error")),
+        error_kind=_optional_text(data.get("error_kind")),
+        heads=[head for head in heads if _is_inside(out, head)],
+        timings=_timings(data.get("timings", {})),
+        seconds=_number(data.get("seconds", 0.0)),
+        size=_whole(data.get("size", -1)),
+        mtime_ns=_whole(data.get("mtime_ns", -1)),
+        attempts=_whole(data.get("attempts", 1)),
+        tried=_optional_text(data.get("tried")),
+    )
+
+
+def _head(entry: object) -> HeadRecord:
+    data = _mapping(entry)
+    steps = _mapping(data.get("steps", {}))
+    if not is_plain_name(data.get("folder")):
+        raise ValueError("a head's folder is no plain name")
+    quality = _mapping(data.get("quality", {}))
+    for part, kind in (("verdict", str), ("reasons", list)):
+        if not isinstance(quality.get(part), kind):
+            quality.pop(part, None)
+    return HeadRecord(
+        folder=_text(data.get("folder")),
+        files=_names(data.get("files")),
+        vertices=_whole(data.get("vertices")),
+        faces=_whole(data.get("faces")),
+        steps={name: _step(step) for name, step in steps.items()},
+        quality=quality,
+    )
+
+
+def _step(entry: object) -> StepRecord:
+    data = _mapping(entry)
+    return StepRecord(
+        fingerprint=_text(data.get("fingerprint")),
+        files=_names(data.get("files", [])),
+        facts=_mapping(data.get("facts", {})),
+        seconds=_number(data.get("seconds", 0.0)),
+        error=_optional_text(data.get("error")),
+        error_kind=_optional_text(data.get("error_kind")),
+    )
+
+
+def _is_inside(out: Path, head: HeadRecord) -> bool:
+    try:
+        contained_folder(out, head.folder)
+    except (UnsafePathError, OSError):
+        return False
+    return True
+
+
+def _names(value: object) -> list[str]:
+    names = _list(value)
+    if not all(map(is_safe_name, names)):
+        raise ValueError("a file's name leads out of its folder")
+    return names
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("it is no JSON object")
+    return value
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError("it is no JSON array")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("it is no text")
+    return value
+
+
+def _optional_text(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError("it is no number")
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise ValueError("it is no finite number") from error
+    if not math.isfinite(number):
+        raise ValueError("it is no finite number")
+    return number
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 1 << 63:
+        raise ValueError("it is no whole number")
+    return value
+
+
+def _timings(value: object) -> dict[str, float]:
+    timings: Mapping[str, Any] = _mapping(value)
+    return {step: _number(seconds) for step, seconds in timings.items()}

@@ -5,27 +5,29 @@ keeps the record. No bpy.
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ..errors import AddonError, BatchError, EngineTimeoutError, JobCancelledError
-from .committer import ResultCommitter
+from .committer import Commit, ResultCommitter
 from .console import Console, in_words
 from .inputs import PhotoInput
 from .local_processor import PhotoFailedError, PhotoResult, PhotoTask, StepOutcome, kind_of
-from .pending import PendingWork, pending_work, sha256
+from .pending import PendingWork, pending_work, photo_hash
 from .plan import BatchPlan
 from .processor import PhotoProcessor
 from .record import BatchRecord, HeadRecord, PhotoRecord
 from .workspace import NO_SPACE, Workspace
 
-#: Seconds between two savings of the record, at least; and the share of the time that they may take.
-SAVE_EVERY, SAVE_SHARE = 10.0, 0.02
-#: Seconds between two looks at whether a thread has ended.
-TICK = 0.2
+#: Seconds between two savings of the record, at least.
+SAVE_INTERVAL_S = 10.0
+#: Fraction of the time that saving the record may take.
+SAVE_FRACTION = 0.02
+#: Seconds between two checks whether a thread has ended.
+TICK_S = 0.2
 #: `error_kind` of a photo whose head is made, but not all that was asked for beside it.
 INCOMPLETE = "StepError"
 #: That of a photo that the engine was too slow for.
@@ -34,18 +36,30 @@ TIMED_OUT = EngineTimeoutError.__name__
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """How a batch is run; what it makes is in the plan. timeout, blender_timeout: see `PhotoTask`."""
+    """How a batch is run; what it makes is in the plan.
+
+    Attributes:
+        timeout: Seconds that the engine may take for a photo.
+        blender_timeout: Seconds that the Blender worker may take for a step of a head.
+        fresh: Make everything again.
+        retry_failed: Try photos and steps again that failed in an earlier run.
+        verify: Compare photos and results by their hashes, instead of size and time.
+    """
 
     timeout: float = 300.0
     blender_timeout: float = 600.0
     fresh: bool = False
     retry_failed: bool = False
+    verify: bool = False
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What came of a batch. outcomes: of all its photos, in their order. worked: paths of those for which
-    something was done; the others were as asked for, or have failed before.
+    """What came of a batch.
+
+    Attributes:
+        outcomes: Of all its photos, in their order.
+        worked: Paths of those for which something was done; the others were as asked for, or failed before.
     """
 
     outcomes: list[PhotoRecord]
@@ -64,44 +78,58 @@ class Batch:
         settings: BatchSettings,
         console: Console,
         record: BatchRecord,
-        jobs: Sequence[PhotoProcessor],
+        processors: Sequence[PhotoProcessor],
         write_page: Callable[[Path, BatchRecord], Any] | None = None,
     ) -> None:
-        """`jobs`: one for each photo in work; whoever made them closes them. The record has the versions."""
+        """Prepare a batch.
+
+        Args:
+            workspace: The output folder, locked.
+            plan: What is made of each photo.
+            settings: How.
+            console: Where progress is shown.
+            record: What runs before have made, with the versions of this run's programs.
+            processors: One for each photo in work; the caller closes them.
+            write_page: Writes the page; None if none is wanted.
+        """
         self._workspace = workspace
         self._out = workspace.out
         self._plan = plan
         self._settings = settings
         self._console = console
         self._record = record
-        self._jobs = jobs
+        self._processors = processors
         self._write_page = write_page
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._problem: BaseException | None = None
         self._outcomes: dict[int, PhotoRecord] = {}
         self._worked: set[str] = set()
-        self._shares: dict[Path, float] = {}
+        self._fractions: dict[Path, float] = {}
         self._next_save = 0.0
 
     def run(self, inputs: Sequence[PhotoInput]) -> BatchResult:
-        """Do all photos; each failure is noted and passed over. Raises what concerns the whole batch."""
+        """Do all photos; each failure is noted and passed over.
+
+        Raises:
+            BatchError: All further photos would fail for the same reason.
+        """
         photos = [item.path for item in inputs if not item.problem]
-        self._filer = ResultCommitter(self._out, self._record, photos, self._lock, self._stop)
+        self._committer = ResultCommitter(self._out, self._record, photos, self._lock, self._stop)
         self._total = len(inputs)
         self._record.started, self._record.finished = _now(), ""
-        self._next_save = time.monotonic() + SAVE_EVERY
+        self._next_save = time.monotonic() + SAVE_INTERVAL_S
         queue = iter(enumerate(inputs))
         threads = [
-            threading.Thread(target=self._work, args=(job, queue), name=f"photobust-job-{n + 1}")
-            for n, job in enumerate(self._jobs)
+            threading.Thread(target=self._work, args=(processor, queue), name=f"photobust-photo-{n + 1}")
+            for n, processor in enumerate(self._processors)
         ]
         try:
             for thread in threads:
                 thread.start()
             while any(thread.is_alive() for thread in threads):
                 for thread in threads:
-                    thread.join(TICK / len(threads))
+                    thread.join(TICK_S / len(threads))
                 self._save_now_and_then()
                 if self._problem:
                     break
@@ -115,20 +143,20 @@ class Batch:
         """Stop what is still running, wait for it, and save the record."""
         self._stop.set()
         while any(thread.is_alive() for thread in threads):
-            for job in self._jobs:
-                job.kill()  # again and again: a thread may just have been about to start something
+            for processor in self._processors:
+                processor.kill()  # again and again: a thread may just have been about to start something
             for thread in threads:
                 if thread.ident is not None:
-                    thread.join(TICK)
+                    thread.join(TICK_S)
         self._console.clear()
         self._record.finished = _now()
         try:
             self._record.save(self._out)
         except OSError as error:
-            # The journal has it all. What stopped the batch is told; this is most likely the same.
+            # The journal has it all. What stopped the batch is reported; this is most likely the same.
             self._problem = self._problem or self._fatal(error)
 
-    def _work(self, job: PhotoProcessor, queue: Iterator[tuple[int, PhotoInput]]) -> None:
+    def _work(self, processor: PhotoProcessor, queue: Iterator[tuple[int, PhotoInput]]) -> None:
         """What a thread does: one photo after the other."""
         try:
             while not self._stop.is_set():
@@ -136,7 +164,7 @@ class Batch:
                     index, item = next(queue, (-1, None))
                 if item is None:
                     break
-                outcome, worked = self._one(job, item)
+                outcome, worked = self._one(processor, item)
                 with self._lock:
                     self._outcomes[index] = outcome
                     if worked:
@@ -149,7 +177,7 @@ class Batch:
                 self._problem = self._problem or error
             self._stop.set()
 
-    def _one(self, job: PhotoProcessor, item: PhotoInput) -> tuple[PhotoRecord, bool]:
+    def _one(self, processor: PhotoProcessor, item: PhotoInput) -> tuple[PhotoRecord, bool]:
         """(what came of a photo, whether anything was done for it)."""
         start = time.perf_counter()
         path = str(item.path)
@@ -160,41 +188,36 @@ class Batch:
             )
             self._noting(lambda: self._record.finish(self._out, outcome))
             return outcome, True
-        digest, size, mtime_ns = sha256(item.path, before)
-        prints = self._plan.fingerprints(digest, self._record.engine, self._record.blender_worker)
         settings = self._settings
-        tried = "-".join(prints[step] for step in self._plan.engine_steps)
+        digest, size, mtime_ns = photo_hash(item.path, before, settings.verify)
+        fingerprints = self._plan.fingerprints(digest, self._record.engine, self._record.blender_worker)
+        tried = "-".join(fingerprints[step] for step in self._plan.engine_steps)
         todo = pending_work(
             None if settings.fresh else before,
             self._plan,
-            prints,
+            fingerprints,
             self._out,
             tried=(tried, f"{tried}-{settings.timeout:g}"),
             retry_failed=settings.retry_failed,
+            verify=settings.verify,
         )
         if todo is None and before is not None:
             return replace(before, shown=item.shown), False
         if todo is None:
             raise AssertionError("there is something to do for a new photo")
-        outcome = self._try(
-            job,
-            item,
-            todo,
-            PhotoRecord(path, item.shown, digest, size=size, mtime_ns=mtime_ns),
-            prints,
-            tried,
-        )
+        blank = PhotoRecord(path, item.shown, digest, size=size, mtime_ns=mtime_ns)
+        outcome = self._try(processor, item, todo, blank, fingerprints, tried)
         outcome = replace(outcome, seconds=round(time.perf_counter() - start, 4))
         self._noting(lambda: self._record.finish(self._out, outcome))
         return outcome, True
 
     def _try(
         self,
-        job: PhotoProcessor,
+        processor: PhotoProcessor,
         item: PhotoInput,
         todo: PendingWork,
         blank: PhotoRecord,
-        prints: dict[str, str],
+        fingerprints: Mapping[str, str],
         tried: str,
     ) -> PhotoRecord:
         """What comes of doing a photo, failures included, as far as they are its own."""
@@ -203,7 +226,7 @@ class Batch:
             blank.path, self._plan, todo.reconstruct, todo.kept, settings.timeout, settings.blender_timeout
         )
         try:
-            return self._do(job, item, task, blank, prints)
+            return self._do(processor, item, task, blank, fingerprints)
         except (BatchError, JobCancelledError):
             raise
         except PhotoFailedError as error:
@@ -217,23 +240,23 @@ class Batch:
             problem = error
         finally:
             with self._lock:
-                self._shares.pop(item.path, None)
+                self._fractions.pop(item.path, None)
         return replace(failed, error=str(problem), heads=self._heads(blank.path))
 
     def _do(
         self,
-        job: PhotoProcessor,
+        processor: PhotoProcessor,
         item: PhotoInput,
         task: PhotoTask,
         blank: PhotoRecord,
-        prints: dict[str, str],
+        fingerprints: Mapping[str, str],
     ) -> PhotoRecord:
-        """Make and file away what is to be made for a photo."""
+        """Make and commit what is to be made for a photo."""
 
         def show(fraction: float, text: str) -> None:
             with self._lock:
-                self._shares[item.path] = fraction
-                done = len(self._outcomes) + sum(self._shares.values())
+                self._fractions[item.path] = fraction
+                done = len(self._outcomes) + sum(self._fractions.values())
                 self._console.progress(done, self._total, f"{item.path.name}: {text}")
 
         before = self._heads(blank.path)
@@ -241,11 +264,11 @@ class Batch:
         try:
             with self._workspace.staging() as staging:
                 try:
-                    done = job.run(task, staging, show)
-                    self._check(done)
-                    names = self._filer.name(job, task, done, before)
-                    self._check(done)
-                    heads = self._filer.file(blank, names, done, before, prints)
+                    result = processor.run(task, staging, show)
+                    self._check(result)
+                    names = self._committer.name(processor, task, result, before)
+                    self._check(result)
+                    heads = self._committer.commit(Commit(blank, names, result, before, fingerprints))
                 except (AddonError, OSError) as error:
                     self._raise_if_fatal(error)
                     raise
@@ -258,8 +281,8 @@ class Batch:
         return replace(
             blank,
             heads=heads,
-            timings={step: round(seconds, 4) for step, seconds in done.timings.items()},
-            attempts=done.attempts,
+            timings={step: round(seconds, 4) for step, seconds in result.timings.items()},
+            attempts=result.attempts,
             error=problem if failed else None,
             error_kind=INCOMPLETE if failed else None,
         )
@@ -270,28 +293,28 @@ class Batch:
             outcome = self._record.photos.get(path)
         return list(outcome.heads) if outcome else []
 
-    def _check(self, done: PhotoResult) -> None:
-        """Stop the batch, before anything is filed away, if a step failed because of the disk."""
+    def _check(self, result: PhotoResult) -> None:
+        """Stop the batch, before anything is committed, if a step failed because of the disk."""
         failed: list[StepOutcome] = [
-            step for head in done.heads for step in head.steps.values() if step.error
+            step for head in result.heads for step in head.steps.values() if step.error
         ]
-        trouble = self._workspace.trouble(
+        problem = self._workspace.fatal_problem(
             message=" ".join(str(step.error) for step in failed),
             is_full=any(step.error_kind == NO_SPACE for step in failed),
         )
-        if trouble:
-            raise BatchError(trouble)
+        if problem:
+            raise BatchError(problem)
 
     def _raise_if_fatal(self, error: BaseException) -> None:
         if isinstance(error, (BatchError, JobCancelledError)):
             return
-        trouble = self._workspace.trouble(error, str(error))
-        if trouble:
-            raise BatchError(trouble) from error
+        problem = self._workspace.fatal_problem(error, str(error))
+        if problem:
+            raise BatchError(problem) from error
 
     def _fatal(self, error: OSError) -> BatchError:
         return BatchError(
-            self._workspace.trouble(error, str(error)) or f"the record cannot be written: {error}."
+            self._workspace.fatal_problem(error, str(error)) or f"the record cannot be written: {error}."
         )
 
     def _noting(self, note: Callable[[], object]) -> None:
@@ -310,10 +333,10 @@ class Batch:
             self._noting(lambda: self._record.save(self._out))
             snapshot = replace(self._record, photos=dict(self._record.photos))
         if self._write_page:
-            with contextlib.suppress(AddonError, OSError):  # the one at the end is told
+            with contextlib.suppress(AddonError, OSError):  # the one at the end is reported
                 self._write_page(self._out, snapshot)
         now = time.monotonic()
-        self._next_save = now + max(SAVE_EVERY, (now - start) / SAVE_SHARE)
+        self._next_save = now + max(SAVE_INTERVAL_S, (now - start) / SAVE_FRACTION)
 
 
 def _now() -> str:

@@ -1,4 +1,4 @@
-"""The output folder, which one run has to itself: lock, staging folders, a killed run's remains. No bpy."""
+"""The output folder, which one run has to itself: lock, staging folders, a killed run's leftovers. No bpy."""
 
 import contextlib
 import errno
@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import BatchError
+from .storage import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, is_regular, is_temporary
 
-#: What is being made is in hidden folders, below the output folder so that moving it out needs no copying.
-STAGING_PREFIX = ".photobust-"
 LOCK_NAME = ".photobust.lock"
-#: Files beside the heads that are written under another name first.
-PARTIAL = ("batch.json.part", "index.html.part")
+#: What versions until 0.1 wrote batch.json and index.html to first.
+OLD_PARTIAL_FILES = ("batch.json.part", "index.html.part")
 #: Free bytes below which the disk counts as full: about what one head with everything needs.
-NEARLY_FULL = 32 << 20
+NEARLY_FULL_BYTES = 32 << 20
+#: What the system answers when there is no room.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: `error_kind` of a step that found no room.
 NO_SPACE = "NoSpaceError"
@@ -54,30 +54,47 @@ class Workspace:
         self._lock.close()
 
     def clean(self) -> None:
-        """Remove all staging folders: whose lock this is, theirs they are, or nobody's any more."""
-        for path in self.out.glob(f"{STAGING_PREFIX}*"):
+        """Remove temporary files and folders: whoever has the lock owns them, or nobody does any more."""
+        for path in self.out.iterdir():
+            if not is_temporary(path.name):
+                continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
-        for name in PARTIAL:
-            with contextlib.suppress(OSError):
-                (self.out / name).unlink(missing_ok=True)
+            elif path.name.endswith(TEMPORARY_SUFFIX):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        for name in OLD_PARTIAL_FILES:
+            path = self.out / name
+            if is_regular(path):
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Path]:
-        """An empty folder for one photo, removed at the end."""
-        folder = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self.out))
+        """An empty folder that only this user can read, removed at the end.
+
+        Below the output folder, so that moving files out of it needs no copying.
+        """
+        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=self.out))
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def trouble(
+    def fatal_problem(
         self, error: BaseException | None = None, message: str = "", is_full: bool = False
     ) -> str | None:
-        """Why nothing more can be written here, in words; None if it can, and what failed has other reasons.
+        """Why nothing more can be written here.
 
-        error, message: of what failed. is_full: whether it was for want of room, as far as that is known.
         To be asked before the staging folder is gone, which would make room.
+
+        Args:
+            error: What failed.
+            message: What it said.
+            is_full: Whether it is known that it failed for want of room.
+
+        Returns:
+            A sentence; None if files can be written, so that what failed has other reasons.
         """
         again = "What was finished is in place; the same command goes on from there."
         full = (
@@ -89,7 +106,7 @@ class Workspace:
                 return full
             if any(os.strerror(number) in message for number in NO_ROOM):
                 return full
-            if shutil.disk_usage(self.out).free < NEARLY_FULL:
+            if shutil.disk_usage(self.out).free < NEARLY_FULL_BYTES:
                 return full
             with tempfile.TemporaryFile(dir=self.out) as file:
                 file.write(bytes(1 << 16))

@@ -225,7 +225,8 @@ def test_file_name_that_is_no_text(batch, photos):
     os.rename(folder / "a.jpg", os.fsencode(folder) + b"/caf\xe9.jpg")
     done = batch(folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert os.listdir(os.fsencode(batch.out)).count(b"caf\xe9") == 1
+    # Blender and face.json take text only.
+    assert folders(batch.out) == ["caf_"]
 
 
 def test_bar_on_a_terminal(photos, tmp_path, fake_engine_python):

@@ -34,7 +34,6 @@ CONFIG = {
     "asset-library": "library",
     "tags": ["a", "b c"],
     "focal_mm": 85.0,
-    "engine-python": "python3",
 }
 TOML = """
 photos = ["faces", "more.jpg"]
@@ -49,7 +48,6 @@ export = "fbx,usd"
 asset-library = "library"
 tags = ["a", "b c"]
 focal_mm = 85.0
-engine-python = "python3"
 """
 
 
@@ -69,7 +67,6 @@ def test_config_and_command_line(config, tmp_path):
     assert found.head is True and found.surface is False and found.texture == 4096
     assert (found.lods, found.render, found.export) == ((1.0, 0.5), ("front", "side"), ("fbx", "usd"))
     assert (found.turntable, found.tags, found.focal_mm) == (36, ("a", "b c"), 85.0)
-    assert found.engine_python == "python3"
     found = options("other.jpg", "--config", config, "--texture", "1024", "--out", "to", "--turntable", "8")
     assert (found.photos, found.texture, found.out, found.turntable) == (["other.jpg"], 1024, "to", 8)
     assert found.export == ("fbx", "usd")
@@ -84,12 +81,23 @@ def test_config_and_command_line(config, tmp_path):
         ({"render": {"front": 1}}, "render has to be a number, a text or a list"),
         ({"photos": [1]}, "photos has to be a text or a list of texts"),
         ({"config": "x.json"}, "there is no option 'config'"),
+        ({"engine-python": "evil"}, "engine_python can be named on the command line only"),
+        ({"blender": "./evil"}, "blender can be named on the command line only"),
+        ({"studio-log": "a.jpg"}, "can be named on the command line only"),
+        ({"engine-log": "a.jpg"}, "can be named on the command line only"),
+        ({"scheduler": "tcp://evil:1"}, "can be named on the command line only"),
+        ({"out": "../victim"}, "out has to be inside the folder of the file"),
+        ({"out": "/victim"}, "out has to be inside the folder of the file"),
+        ({"asset-library": "a/../../victim"}, "asset_library has to be inside"),
+        ({"photos": ["../private"]}, "photos has to be inside"),
+        ({"out": "link/heads"}, "out has to be inside"),
         ({"export": ["blend"]}, "choose from glb, fbx, obj, usd"),
     ],
 )
 def test_what_is_wrong_in_a_config_is_told_with_its_name(capsys, tmp_path, values, words):
     path = tmp_path / "heads.json"
     path.write_text(json.dumps(values))
+    (tmp_path / "link").symlink_to("/")
     told = refused(capsys, "a.jpg", "--out", "heads", "--config", path)
     assert words in told and str(path) in told
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blender_addon.batch.options import parse
-from blender_addon.batch.pending import PendingWork, pending_work, sha256
+from blender_addon.batch.pending import PendingWork, pending_work, photo_hash
 from blender_addon.batch.plan import make_plan
 from blender_addon.batch.record import (
     FILE_NAME,
@@ -160,11 +160,11 @@ def test_failures_that_are_the_photos_own_are_not_tried_again(tmp_path):
 def test_a_photo_is_read_again_only_if_it_looks_changed(tmp_path):
     photo = tmp_path / "a.jpg"
     photo.write_bytes(b"abc")
-    digest, size, mtime_ns = sha256(photo)
+    digest, size, mtime_ns = photo_hash(photo)
     known = PhotoRecord(str(photo), "a.jpg", "what was noted", size=size, mtime_ns=mtime_ns)
-    assert sha256(photo, known)[0] == "what was noted"
-    assert sha256(photo, replace(known, mtime_ns=1))[0] == digest
-    assert sha256(tmp_path / "none.jpg") == (None, -1, -1)
+    assert photo_hash(photo, known)[0] == "what was noted"
+    assert photo_hash(photo, replace(known, mtime_ns=1))[0] == digest
+    assert photo_hash(tmp_path / "none.jpg") == (None, -1, -1)
 
 
 def test_record_is_json_that_others_can_read(tmp_path):

@@ -1,5 +1,6 @@
 """A worker that does what the photo's name says: crash, hang, die once, find no face, find two..."""
 
+import hashlib
 import json
 import os
 import queue
@@ -60,6 +61,11 @@ def write_ply(path, vertices, faces, colors, confidence):
             file.write(struct.pack("<B3i", 3, *f))
 
 
+def described(path):
+    data = path.read_bytes()
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
 def answer(request, event, **data):
     print(json.dumps({"id": request["id"], "event": event, **data}), flush=True)
 
@@ -110,10 +116,7 @@ def reconstruct(request, cancelled):
         surface = ball((200, 150 - 60 * n, 120))
         write_ply(folder / "surface.ply", *surface)
         (folder / "landmarks.json").write_text(json.dumps({"points": [None] * 478}))
-        (folder / "face.json").write_text(
-            json.dumps({"input": {"name": photo.name}, "params": told, "files": {}})
-        )
-        names = ["surface.ply", "landmarks.json", "face.json"]
+        names = ["surface.ply", "landmarks.json"]
         if request["params"].get("head"):
             names.append("head.npz")
             options = [request["params"].get(name) for name in ("texture", "delight")]
@@ -122,6 +125,12 @@ def reconstruct(request, cancelled):
             names.append("view.js")
             made_of = [folder / name for name in ("surface.ply", "head.npz")]
             (folder / "view.js").write_bytes(b"".join(p.read_bytes() for p in made_of if p.is_file()))
+        name = os.fsencode(photo.name).decode("utf-8", "replace")
+        listed = {file: described(folder / file) for file in names}
+        (folder / "face.json").write_text(
+            json.dumps({"input": {"name": name}, "params": told, "files": listed})
+        )
+        names.append("face.json")
         verdict = next((word for word in ("poor", "check", "good") if word in photo.stem), None)
         quality = {"verdict": verdict, "reasons": [f"It is {verdict}."]} if verdict else {}
         files = {name: str(folder / name) for name in names}

@@ -1,0 +1,134 @@
+"""Names that stay inside their folder, regular files only, writes that are complete or not there."""
+
+import os
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blender_addon.batch.storage import (
+    contained,
+    contained_folder,
+    is_plain_name,
+    is_safe_name,
+    is_temporary,
+    open_regular,
+    read_regular,
+    sha256_of,
+    write_file,
+)
+from blender_addon.errors import UnsafePathError
+
+UNSAFE = [
+    "",
+    ".",
+    "..",
+    "../a",
+    "a/../b",
+    "/a",
+    "a//b",
+    "a/",
+    "./a",
+    "a\0b",
+    "a\\b",
+    "x" * 2000,
+    None,
+    3,
+    ["a"],
+]
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_names_that_lead_out_are_refused(tmp_path, name):
+    assert not is_safe_name(name) and not is_plain_name(name)
+    if isinstance(name, str):
+        with pytest.raises(UnsafePathError):
+            contained(tmp_path, name)
+
+
+@given(st.text(max_size=60))
+def test_a_safe_name_never_leaves_its_folder(tmp_path_factory, name):
+    folder = tmp_path_factory.getbasetemp()
+    if is_safe_name(name):
+        path = os.path.normpath(folder / name)
+        assert os.path.commonpath([folder, path]) == str(folder) and path != str(folder)
+
+
+def test_names_inside_are_paths_below_the_folder(tmp_path):
+    assert contained(tmp_path, "turntable/000.png") == tmp_path / "turntable/000.png"
+    assert is_plain_name("Zoë tür..x") and not is_plain_name("a/b")
+
+
+def test_links_that_lead_out_are_refused(tmp_path):
+    folder, elsewhere = tmp_path / "heads", tmp_path / "elsewhere"
+    folder.mkdir(), elsewhere.mkdir()
+    (folder / "a").symlink_to(elsewhere)
+    with pytest.raises(UnsafePathError, match="leads out"):
+        contained(folder, "a/surface.ply")
+    with pytest.raises(UnsafePathError, match="is a link"):
+        contained_folder(folder, "a")
+    # The folder itself may be reached through a link.
+    (tmp_path / "link").symlink_to(folder)
+    assert contained(tmp_path / "link", "b/c") == tmp_path / "link/b/c"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_only_regular_files_are_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as server:
+        os.chdir(tmp_path)
+        server.bind("socket")
+        for name in ("pipe", "zero", "socket", "."):
+            with pytest.raises(OSError):
+                open_regular(tmp_path / name).close()
+    (tmp_path / "file").write_bytes(b"abc")
+    (tmp_path / "link").symlink_to("file")
+    assert read_regular(tmp_path / "link") == b"abc"
+    with pytest.raises(OSError):
+        read_regular(tmp_path / "link", follow_links=False)
+    with pytest.raises(OSError, match="too large"):
+        read_regular(tmp_path / "file", limit=2)
+    # printf abc | sha256sum
+    assert sha256_of(tmp_path / "file").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    write_file(path, b"old")
+    write = os.write
+
+    def failing(descriptor, data):
+        write(descriptor, bytes(data)[:2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", failing)
+    with pytest.raises(OSError, match="No space"):
+        write_file(path, b"newer")
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["a.json"]
+    write_file(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_what_is_written_follows_no_link(tmp_path):
+    (tmp_path / "victim").write_bytes(b"mine")
+    (tmp_path / "a.json").symlink_to(tmp_path / "victim")
+    write_file(tmp_path / "a.json", b"new")
+    assert (tmp_path / "victim").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (".photobust-abcd_012", True),
+        (".photobust-0123abcd.part", True),
+        (".photobust-x", False),
+        (".photobust-x.jpg", False),
+        (".photobust.lock", False),
+        ("batch.json.part", False),
+    ],
+)
+def test_which_names_are_temporary(name, expected):
+    assert is_temporary(name) is expected
