@@ -16,7 +16,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from blender_addon.blender_worker.result import StepResult
-from blender_addon.blender_worker.server import Server, take_over_streams
+from blender_addon.blender_worker.server import Server
+from blender_addon.engine.protocol_streams import take_over_streams
 from blender_addon.errors import RenderError, StepError
 
 LOG = os.environ.get("FAKE_BLENDER_WORKER_LOG")
