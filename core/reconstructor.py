@@ -15,7 +15,7 @@ from .detection.detector import FaceDetector, FaceLandmarks
 from .errors import Cancelled, FaceTooSmallError, NoFaceError, ReconstructionError, RequestError
 from .geometry.frames import DEFAULT_FOCAL_MM, Camera, CropFrame, HeadPose
 from .image.crop import cut_crop
-from .image.photo import Photo, load_photo
+from .image.photo import Photo, load_photo, search_frames
 from .inference.backend import choose_backend
 from .lifting.lifter import LandmarkLifter
 from .quality.measures import Measures, QualityInputs, measure
@@ -169,13 +169,13 @@ class Reconstructor:
         Raises NoFaceError if there is none, FaceTooSmallError if all are too small, RequestError if a chosen
         one is not there, Cancelled if `cancelled` says so between two steps.
         """
-        photo = as_photo(photo)
+        given, photo = photo, as_photo(photo)
         camera = camera_of(photo, focal_mm)
         wrap = HeadOptions() if head is True else head or None
         watch = Stopwatch(progress, cancelled)
         with watch.step("detect", 0.0, "Finding the faces"):
             if detected is None:
-                detected = self.detector.detect(photo.rgb, max_faces=max_faces)
+                photo, detected = self._detect(photo, given, max_faces)
         check_faces(detected, photo.name)
         faces = usable_faces(detected, chosen, photo.name)
         heads: list[Reconstruction] = []
@@ -274,6 +274,18 @@ class Reconstructor:
             head=head,
             albedo=albedo,
         )
+
+    def _detect(
+        self, photo: Photo, given: Photo | str | Path | np.ndarray, max_faces: int
+    ) -> tuple[Photo, Sequence[FaceLandmarks]]:
+        """The faces of a photo; of an animation that was given as a file, the first frame with faces."""
+
+        def find(frame: Photo) -> Sequence[FaceLandmarks]:
+            return self.detector.detect(frame.rgb, max_faces=max_faces)
+
+        if isinstance(given, (str, Path)):
+            return search_frames(photo, given, find)
+        return photo, find(photo)
 
     def close(self) -> None:
         """Free what MediaPipe holds: its threads and graphs."""

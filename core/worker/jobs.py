@@ -1,4 +1,4 @@
-"""What the worker does for each request. The protocol is in `core.worker`."""
+"""What the worker does for each request. The protocol is in `core.worker.server`."""
 
 import os
 import platform
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import Cancelled, FaceTooSmallError, ModelError, NoFaceError, OutputError
+from ..image.formats import readable_suffixes, unreadable_suffixes
 from ..inference.backend import choose_backend
 from ..weights import fingerprints, models_folder
 from .params import (
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ..image.photo import Photo
     from ..reconstructor import Progress, Reconstruction, Reconstructor
 
-#: Raised when a client has to know; new methods and new keys are told by `CAPABILITIES` and do not raise it.
+#: Raised when a client has to know; new methods and keys are listed in `CAPABILITIES` and do not raise it.
 PROTOCOL_VERSION = 1
 CAPABILITIES = ("detect", "faces", "head", "texture", "preview_model")
 #: A thumbnail shows the face's box, made square and this much larger.
@@ -37,7 +38,13 @@ THUMBNAIL_MARGIN = 1.5
 
 @dataclass(frozen=True)
 class DetectedPhoto:
-    """The photo that `detect` has seen last; `key` tells whether a file is still the same."""
+    """A photo and what the detector found in it.
+
+    Attributes:
+        key: What `file_key` gave for its file; None if there was no such file any more.
+        photo: The photo; of an animation, the frame with faces.
+        faces: The faces, the largest first, photo frame.
+    """
 
     key: tuple[object, ...] | None
     photo: "Photo"
@@ -45,14 +52,14 @@ class DetectedPhoto:
 
 
 class Jobs:
-    """Keeps the models, and the photo that was looked at last."""
+    """Does requests. Keeps the models, and the last photo with its faces."""
 
     def __init__(self, load: "Callable[[], Reconstructor]", backend: str | None = None) -> None:
         """`load` makes the reconstructor when it is first needed; `backend` is what it will ask for."""
         self._load = load
         self._backend = backend
         self._reconstructor: Reconstructor | None = None
-        self._looked_at: DetectedPhoto | None = None
+        self._last: DetectedPhoto | None = None
 
     def hello(self) -> dict[str, Any]:
         """Versions, and what this engine can do."""
@@ -60,7 +67,7 @@ class Jobs:
         try:
             backend = choose_backend(folder, self._backend)
         except ModelError:
-            backend = None  # whoever asks for a head will be told why
+            backend = None  # whoever asks for a head gets the reason
         return {
             "name": "Photobust",
             "version": __version__,
@@ -68,12 +75,14 @@ class Jobs:
             "capabilities": list(CAPABILITIES),
             "backend": backend,
             "models": fingerprints(folder),
+            "photo_suffixes": list(readable_suffixes()),
+            "unreadable_suffixes": list(unreadable_suffixes()),
             "python": platform.python_version(),
             "pid": os.getpid(),
         }
 
     def detect(self, params: Params, progress: "Progress", cancelled: Callable[[], bool]) -> dict[str, Any]:
-        """Look for faces, and write a picture of each if a folder is given for them."""
+        """Detect faces, and write a picture of each if a folder is given for them."""
         source, max_faces = photo_param(params), max_faces_param(params)
         folder, size = thumbnail_params(params)
         reconstructor = self._ready(progress, cancelled)
@@ -81,13 +90,13 @@ class Jobs:
 
         start = time.perf_counter()
         progress("load", 0.02, "Reading the photo")
-        photo, faces = self._look_again(source, max_faces)
+        photo, faces = self._load_photo(source, max_faces)
         timings = {"load": time.perf_counter() - start}
         check(cancelled)
         start = time.perf_counter()
         progress("detect", 0.2, "Finding the faces")
         if faces is None:
-            faces = self._look(reconstructor, photo, source, max_faces)
+            photo, faces = self._detect(reconstructor, photo, source, max_faces)
         timings["detect"] = time.perf_counter() - start
         check(cancelled)
         problem = None
@@ -122,11 +131,11 @@ class Jobs:
 
         start = time.perf_counter()
         progress("load", 0.02, "Reading the photo")
-        photo, detected = self._look_again(source, max_faces)
+        photo, detected = self._load_photo(source, max_faces)
         timings = {"load": time.perf_counter() - start}
-        if chosen is not None and detected is None:
+        if detected is None and (chosen is not None or photo.is_animated):
             progress("detect", 0.05, "Finding the faces")
-            detected = self._look(reconstructor, photo, source, max_faces)
+            photo, detected = self._detect(reconstructor, photo, source, max_faces)
         heads = reconstructor.reconstruct(
             photo,
             focal_mm,
@@ -168,28 +177,32 @@ class Jobs:
             check(cancelled)
         return self._reconstructor
 
-    def _look(
+    def _detect(
         self, reconstructor: "Reconstructor", photo: "Photo", source: Path, max_faces: int
-    ) -> "Sequence[FaceLandmarks]":
-        """The faces of a photo, which are remembered."""
-        faces = reconstructor.detector.detect(photo.rgb, max_faces=max_faces)
-        self._looked_at = DetectedPhoto(file_key(source, max_faces), photo, faces)
-        return faces
+    ) -> "tuple[Photo, Sequence[FaceLandmarks]]":
+        """A photo, of an animation the frame with faces, and its faces, which are remembered."""
+        from ..image.photo import search_frames
 
-    def _look_again(self, source: Path, max_faces: int) -> "tuple[Photo, Sequence[FaceLandmarks] | None]":
-        """A photo and, if it is the one that was looked at last, its faces."""
-        known = self._looked_at
+        photo, faces = search_frames(
+            photo, source, lambda frame: reconstructor.detector.detect(frame.rgb, max_faces=max_faces)
+        )
+        self._last = DetectedPhoto(file_key(source, max_faces), photo, faces)
+        return photo, faces
+
+    def _load_photo(self, source: Path, max_faces: int) -> "tuple[Photo, Sequence[FaceLandmarks] | None]":
+        """A photo and, if it is the last one, its faces."""
+        known = self._last
         if known and known.key is not None and known.key == file_key(source, max_faces):
             return known.photo, known.faces
         # Two large photos need not be in the memory at once.
-        self._looked_at = None
+        self._last = None
         from ..image.photo import load_photo
 
         return load_photo(source), None
 
 
 def check(cancelled: Callable[[], bool]) -> None:
-    """Stop if that was asked for."""
+    """Raise Cancelled if that was asked for."""
     if cancelled():
         raise Cancelled("The reconstruction was cancelled")
 
@@ -215,7 +228,7 @@ def about_photo(photo: "Photo") -> dict[str, Any]:
 
 
 def about_face(face: "FaceLandmarks") -> dict[str, Any]:
-    """A find in an answer: photo frame, pixels."""
+    """A detected face in an answer: photo frame, pixels."""
     return {
         "box": [round(float(value), 1) for value in face.box],
         "size": round(float(face.size), 1),

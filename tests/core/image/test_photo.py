@@ -13,7 +13,8 @@ from PIL import Image, ImageCms
 from skimage.data import astronaut
 
 from core import errors
-from core.image.photo import BACKDROP, WORKING_PIXELS, Photo, load_photo
+from core.image.decoding import BACKDROP, WORKING_PIXELS
+from core.image.photo import Photo, load_photo
 
 FACE = Image.fromarray(astronaut()).crop((100, 0, 356, 256))
 RED = (200, 30, 20)
@@ -205,7 +206,7 @@ def test_hundred_megapixels_are_made_smaller(tmp_path):
 
 
 def test_large_png_keeps_its_orientation(tmp_path, monkeypatch):
-    monkeypatch.setattr("core.image.photo.WORKING_PIXELS", 10_000)
+    monkeypatch.setattr("core.image.decoding.WORKING_PIXELS", 10_000)
     exif = Image.Exif()
     exif[0x0112] = 6
     stored = FACE.resize((256, 192)).transpose(Image.Transpose.ROTATE_90)
@@ -271,11 +272,11 @@ def test_damage_inside_the_file(tmp_path):
 def test_no_read_permission(tmp_path, monkeypatch):
     path = save(FACE, tmp_path / "secret.png")
 
-    def refuse(self):
+    def refuse(self, mode):
         raise PermissionError(13, "Permission denied")
 
     # Tests may run as root, whom no permission stops.
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(errors.PhotoPermissionError, match="may not be read"):
         load_photo(path)
 
@@ -290,7 +291,7 @@ def test_out_of_memory(tmp_path, monkeypatch):
     def exhaust(*_):
         raise MemoryError
 
-    monkeypatch.setattr("core.image.photo._to_srgb", exhaust)
+    monkeypatch.setattr("core.image.decoding._to_srgb", exhaust)
     with pytest.raises(errors.PhotoTooLargeError, match="memory"):
         load_photo(save(FACE, tmp_path / "a.png"))
 

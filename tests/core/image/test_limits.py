@@ -1,0 +1,143 @@
+"""Files that are made to take minutes or gigabytes, and things that are no files."""
+
+import io
+import os
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core import errors
+from core.image import isolated_decoding, limits
+from core.image.photo import load_photo
+
+#: Seconds of processor time, this process and its children, that no file may take.
+MOST_SECONDS = 12.0
+
+
+def encoded(format_: str, image: Image.Image, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format_, **options)
+    return buffer.getvalue()
+
+
+def jpeg_of_many_scans(side: int, scans: int) -> bytes:
+    """A progressive JPEG whose last scan stands in it again and again."""
+    data = encoded("JPEG", Image.new("RGB", (side, side), (90, 80, 70)), progressive=True)
+    return data[:-2] + data[data.rindex(b"\xff\xda") : -2] * scans + b"\xff\xd9"
+
+
+def seconds_of(path) -> float:
+    """Processor time that loading takes, whatever comes of it."""
+    before = os.times()
+    try:
+        load_photo(path)
+    except errors.PhotoError as error:
+        assert path.name in str(error)
+    after = os.times()
+    return sum(after[:4]) - sum(before[:4])
+
+
+def bombs() -> dict[str, bytes]:
+    values = np.random.default_rng(0).integers(0, 256, 3000 * 3000)
+    return {
+        "plain.pgm": b"P2 3000 3000 255\n" + b" ".join(b"%d" % value for value in values),
+        "plain.pbm": b"P1 6000 6000\n" + (np.tile(values, 4) % 2 + 48).astype(np.uint8).tobytes(),
+        "thousand.ppm": b"P6 6000 6000 1000\n" + np.tile(values, 12).astype(">u2").tobytes(),
+        "scans.jpg": jpeg_of_many_scans(1000, 5000),
+        "large scans.jpg": jpeg_of_many_scans(10000, 1500),
+        "claims.pgm": b"P2 13000 13000 255\n1 2 3",
+    }
+
+
+@pytest.mark.slow
+def test_no_file_takes_long(tmp_path):
+    for name, data in bombs().items():
+        (tmp_path / name).write_bytes(data)
+        assert seconds_of(tmp_path / name) < MOST_SECONDS, name
+
+
+def webp_header(width: int, height: int) -> bytes:
+    size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    body = b"VP8X" + (10).to_bytes(4, "little") + bytes(4) + size
+    return b"RIFF" + (4 + len(body)).to_bytes(4, "little") + b"WEBP" + body
+
+
+def test_too_many_pixels_are_refused_before_decoding(tmp_path):
+    real = encoded("WEBP", Image.new("RGB", (64, 48)))
+    assert limits.pixels_of_webp(real) == 64 * 48
+    assert limits.pixels_of_webp(encoded("WEBP", Image.new("RGB", (64, 48)), lossless=True)) == 64 * 48
+    assert limits.pixels_of_jpeg(encoded("JPEG", Image.new("RGB", (64, 48)))) == 64 * 48
+    for name, data in {
+        "a.webp": webp_header(13300, 13300),
+        "a.ppm": b"P6 20000 20000 255\n",
+        "a.pgm": b"P2 9000 9000 255\n1 2 3",
+    }.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(errors.PhotoTooLargeError, match=name):
+            load_photo(tmp_path / name)
+
+
+def test_only_files_that_may_be_slow_get_a_process_of_their_own():
+    picture = Image.new("RGB", (64, 48))
+    for format_ in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"):
+        assert not limits.is_slow(encoded(format_, picture)), format_
+    large = Image.new("RGB", (6000, 4000))
+    assert not limits.is_slow(encoded("JPEG", large, progressive=True))
+    assert limits.is_slow(jpeg_of_many_scans(1000, 5000))
+    assert limits.is_slow(encoded("JPEG2000", picture)) and limits.is_slow(encoded("AVIF", picture))
+    assert limits.is_slow(b"II*\0garbage")
+
+
+@pytest.fixture
+def jpeg2000(tmp_path):
+    path = tmp_path / "a.jp2"
+    path.write_bytes(encoded("JPEG2000", Image.new("RGB", (64, 48), (200, 30, 20))))
+    return path
+
+
+def test_a_process_that_takes_too_long_is_ended(jpeg2000, monkeypatch):
+    monkeypatch.setattr(isolated_decoding, "DEADLINE_SECONDS", 0.01)
+    with pytest.raises(errors.PhotoFormatError, match="too long"):
+        load_photo(jpeg2000)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no limit of processor time on this system")
+def test_a_process_that_works_too_long_is_ended(jpeg2000, monkeypatch):
+    start = "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 3))\nwhile True: pass"
+    monkeypatch.setattr(isolated_decoding, "START", start)
+    with pytest.raises(errors.PhotoFormatError, match="too long"):
+        load_photo(jpeg2000)
+
+
+@pytest.mark.parametrize("crash", ["import os; os.abort()", "import os; os._exit(3)", "print()", "1 / 0"])
+def test_a_decoder_that_crashes_is_a_damaged_photo(jpeg2000, monkeypatch, crash):
+    monkeypatch.setattr(isolated_decoding, "START", crash)
+    with pytest.raises(errors.PhotoFormatError, match="decoder has failed"):
+        load_photo(jpeg2000)
+
+
+def test_without_a_second_process_it_is_decoded_in_the_first(jpeg2000, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(isolated_decoding.subprocess, "Popen", refuse)
+    assert load_photo(jpeg2000).rgb.shape == (48, 64, 3)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders on this system")
+def test_only_regular_files_are_opened(tmp_path):
+    """Opening a pipe waits for a writer; /dev/zero never ends."""
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    for name in ("pipe.jpg", "zero.jpg"):
+        start = time.monotonic()
+        with pytest.raises(errors.PhotoNotFoundError, match=name):
+            load_photo(tmp_path / name)
+        assert time.monotonic() - start < 5
+
+
+def test_a_link_to_a_photo_is_a_photo(tmp_path, jpeg2000):
+    (tmp_path / "link.jp2").symlink_to(jpeg2000)
+    assert load_photo(tmp_path / "link.jp2").width == 64
