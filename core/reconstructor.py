@@ -18,7 +18,8 @@ from .image.crop import cut_crop
 from .image.photo import Photo, load_photo, search_frames
 from .inference.backend import choose_backend
 from .lifting.lifter import LandmarkLifter
-from .quality.measures import Measures, QualityInputs, measure
+from .quality.measures import QualityInputs, measure
+from .quality.report import QualityReport, quality_report
 from .surface.isosurface import Surface, extract_isosurface, landmarks_on_surface
 from .surface.prior_mesh import PriorMesh
 from .surface.vertex_colors import color_from_photo
@@ -30,6 +31,7 @@ from .weights import models_folder
 from .wrapping.options import HeadOptions
 
 if TYPE_CHECKING:
+    from .template.topology import HeadTopology
     from .texture.painter import Albedo, AlbedoPainter
     from .wrapping.head import Head, HeadWrapper
 
@@ -54,12 +56,24 @@ Progress = Callable[[str, float, str], None]
 class Reconstruction:
     """One face's head.
 
-    landmarks: what the detector found, photo frame. landmark_points: (478, 3) float32, MediaPipe's
-    landmarks on the surface, head frame, metres, NaN where the surface has none; landmark68: (68, 3), the
-    same for iBUG's. timings: seconds by step; "detect" is the time for all faces of the photo. crop:
-    (192, 192, 3) uint8, what the network saw. measures: what `core.quality` judges the head by. volume:
-    (200, 192, 192) float32 [z, y, x], the occupancy, head, the template wrapped onto the surface, and albedo,
-    its texture, if they were asked for.
+    Attributes:
+        face_index: The face's place among those of the photo, the largest first, from 0 on.
+        landmarks: What the detector found, photo frame.
+        frame: The crop.
+        pose: Of the head.
+        camera: Of the photo.
+        surface: The colored surface, head frame, metres.
+        landmark_points: (478, 3) float32, MediaPipe's landmarks on the surface, head frame, metres, NaN where
+            the surface has none.
+        landmark68: (68, 3) float32, the same for iBUG's.
+        timings: Seconds by step; "detect" is the time for all faces of the photo.
+        crop: (192, 192, 3) uint8, what the network saw.
+        quality: How far to trust the head.
+        volume: (200, 192, 192) float32 [z, y, x], the occupancy, if it was asked for.
+        models_dir: Folder of the weights.
+        backend: What ran them.
+        head: The template wrapped onto the surface, if it was asked for.
+        albedo: Its texture, if it was asked for.
     """
 
     face_index: int
@@ -72,7 +86,7 @@ class Reconstruction:
     landmark68: np.ndarray
     timings: dict[str, float]
     crop: np.ndarray
-    measures: Measures
+    quality: QualityReport
     volume: np.ndarray | None = None
     models_dir: Path | None = None
     backend: str | None = None
@@ -231,13 +245,13 @@ class Reconstructor:
                 )
             )
         with watch.step("quality", starts["quality"], f"Checking the result for {which}"):
-            looks = self.detector.redetect(photo.rgb, face)
+            redetections = self.detector.redetect(photo.rgb, face)
             measures = measure(
                 QualityInputs(
                     photo.rgb,
                     camera,
                     face,
-                    looks,
+                    redetections,
                     self.lifter,
                     lifted,
                     guidance,
@@ -247,6 +261,8 @@ class Reconstructor:
                     points,
                 )
             )
+            folder = self.models_dir or models_folder()
+            quality = quality_report(measures, float(confidence.mean()), folder)
         surface = Surface(shape.vertices, shape.faces, colors, confidence)
         head = albedo = None
         if wrap:
@@ -267,7 +283,7 @@ class Reconstructor:
             landmark68=points68,
             timings=watch.seconds,
             crop=crop,
-            measures=measures,
+            quality=quality,
             volume=volume if keep_volume else None,
             models_dir=self.models_dir,
             backend=self.backend,
@@ -300,19 +316,23 @@ class Reconstructor:
     @cached_property
     def head_wrapper(self) -> "HeadWrapper":
         """What wraps heads; made when the first one is asked for."""
-        from .template.topology import head_topology
         from .wrapping.head import HeadWrapper
 
-        template = self.lifter.template
-        return HeadWrapper(template, head_topology(self.models_dir or models_folder()))
+        return HeadWrapper(self.lifter.template, self.topology)
+
+    @cached_property
+    def topology(self) -> "HeadTopology":
+        """What all wrapped heads share; read when the first one is asked for."""
+        from .template.topology import HeadTopology
+
+        return HeadTopology.load(self.models_dir or models_folder())
 
     def albedo_painter(self, size: int) -> "AlbedoPainter":
         """What paints textures of a size; the last one is kept."""
-        from .template.topology import head_topology
         from .texture.painter import AlbedoPainter
 
         if self._painter is None or self._painter.size != size:
-            self._painter = AlbedoPainter(head_topology(self.models_dir or models_folder()), size)
+            self._painter = AlbedoPainter(self.topology, size)
         return self._painter
 
 

@@ -1,6 +1,10 @@
-"""Spherical harmonics, in which smooth light is told."""
+"""Smooth light in spherical harmonics."""
 
 import numpy as np
+
+#: Scale of Cauchy's weights, in medians of the absolute residuals, and the least one, linear brightness.
+RESIDUAL_SCALE = 1.5
+SMALLEST_SCALE = 1e-5
 
 
 def sh_basis(normals: np.ndarray) -> np.ndarray:
@@ -24,3 +28,33 @@ def sh_basis(normals: np.ndarray) -> np.ndarray:
         ],
         -1,
     )
+
+
+def fit_lighting(
+    basis: np.ndarray, brightness: np.ndarray, weight: np.ndarray, regularization: np.ndarray, rounds: int
+) -> np.ndarray:
+    """Find the smooth light that explains a brightness, by iteratively reweighted least squares.
+
+    Residuals count less the greater they are (Cauchy's weights, scaled by their median), so that brows, beard
+    and moles are no shade.
+
+    Args:
+        basis: (N, 9) float64, `sh_basis` of the normals.
+        brightness: (N,) float64, linear.
+        weight: (N,) float64, how much each point counts.
+        regularization: (9,) resistance of each coefficient, as a fraction of the total weight.
+        rounds: How often the weights are found anew.
+
+    Returns:
+        (9,) float64 coefficients.
+    """
+    current = weight.copy()
+    coefficients = np.zeros(basis.shape[1])
+    for _ in range(rounds):
+        weighted = basis * current[:, None]
+        matrix = weighted.T @ basis + np.diag(regularization * current.sum())
+        coefficients = np.linalg.solve(matrix, weighted.T @ brightness)
+        residual = brightness - basis @ coefficients
+        scale = RESIDUAL_SCALE * np.median(np.abs(residual)) + SMALLEST_SCALE
+        current = weight / (1 + (residual / scale) ** 2)
+    return coefficients

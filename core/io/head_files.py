@@ -76,7 +76,7 @@ def about_texture(reconstruction: Reconstruction) -> dict[str, Any]:
         return {}
     return {
         "size": int(albedo.mask.shape[0]),
-        "shares": {name: round(share, 4) for name, share in albedo.shares.items()},
+        "shares": {name: round(fraction, 4) for name, fraction in albedo.fractions.items()},
         "iris_from_photo": albedo.eyes.from_photo,
         "timings": {step: round(seconds, 4) for step, seconds in albedo.timings.items()},
     }

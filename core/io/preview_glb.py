@@ -15,12 +15,12 @@ import numpy as np
 
 from ..geometry.decimation import cluster_vertices
 from ..geometry.mesh import shading_normals
+from ..image.color import linear_of_bytes
 from ..surface.isosurface import Surface
 from ..template.topology import HeadTopology
 from .gltf import ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
 from .head_glb import textured_corners
 from .head_npz import MATERIALS
-from .surface_glb import srgb_to_linear
 
 if TYPE_CHECKING:
     from ..texture.painter import Albedo
@@ -154,7 +154,7 @@ def surface_preview_glb(surface: Surface, generator: str) -> bytes:
         positions=to_gltf_frame(surface.vertices.astype(np.float64)),
         normals=to_gltf_frame(shading_normals(surface.vertices, surface.faces)),
         triangles=surface.faces,
-        colors=srgb_to_linear(surface.colors),
+        colors=linear_of_bytes()[surface.colors],
         roughness=SURFACE_ROUGHNESS,
     )
     return preview_glb([primitive], (), generator, "surface")

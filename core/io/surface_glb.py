@@ -2,22 +2,16 @@
 
 import numpy as np
 
+from ..image.color import linear_of_bytes
 from ..surface.isosurface import Surface
 from .gltf import ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
-
-
-def srgb_to_linear(colors: np.ndarray) -> np.ndarray:
-    """uint8 sRGB -> float64 linear, 0..1: glTF's vertex colours are linear."""
-    value = np.arange(256) / 255
-    table = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    return table[colors]
 
 
 def glb_bytes(surface: Surface, generator: str) -> bytes:
     """The surface as a .glb file, in glTF's frame (y up, the face looks along +z), metres."""
     # 16 bits: in eight, linear colours show bands in the dark.
     color = np.full((len(surface.vertices), 4), 65535, np.uint16)
-    color[:, :3] = (srgb_to_linear(surface.colors) * 65535).round()
+    color[:, :3] = (linear_of_bytes()[surface.colors] * 65535).round()
     writer = GlbWriter()
     attributes = {
         "POSITION": writer.add_array(to_gltf_frame(surface.vertices), bounds=True),

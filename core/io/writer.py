@@ -14,7 +14,6 @@ from ..errors import OutputError
 from ..geometry.frames import CROP_SIZE
 from ..image.crop import cut_crop
 from ..image.photo import Photo
-from ..quality.report import quality
 from ..reconstructor import Reconstruction
 from ..surface.isosurface import Surface
 from ..template.topology import head_topology
@@ -149,7 +148,7 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
         },
         **({"head": about_head(head, head_topology(models or models_folder()))} if head else {}),
         **({"texture": assets.about_texture(reconstruction)} if reconstruction.albedo else {}),
-        "quality": quality(reconstruction),
+        "quality": reconstruction.quality.document(),
         "timings": {step: round(seconds, 4) for step, seconds in reconstruction.timings.items()},
         "files": {
             name: {

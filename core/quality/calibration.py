@@ -1,5 +1,6 @@
-"""The calibration: from a head's measures to its expected error. Made by
-`scripts/training/calibrate_quality.py`.
+"""The calibration: from a head's measures to its expected error.
+
+`scripts/training/calibrate_quality.py` makes it.
 
 log(error) = base + the sum of monotone piecewise linear functions, one for each measure: the worse a measure,
 the greater the error, never less. numpy only; the file is JSON, which anybody can read.
@@ -15,22 +16,31 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
+from .measures import file_key, measure_name
 
 FILE_NAME = "quality_calibration.json"
-#: What makes a greater value of each transform a worse one.
+#: Logarithms are of at least this.
+SMALLEST = 1e-6
+#: What is done to a measure so that a greater value is a worse one.
 TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "as it is": lambda value: value,
     "negative": lambda value: -value,
     "absolute": np.abs,
-    "log": lambda value: np.log(np.maximum(value, 1e-6)),
-    "negative log": lambda value: -np.log(np.maximum(value, 1e-6)),
+    "log": lambda value: np.log(np.maximum(value, SMALLEST)),
+    "negative log": lambda value: -np.log(np.maximum(value, SMALLEST)),
 }
 
 
 @dataclass(frozen=True)
 class Term:
-    """A measure's part in the error: `weights` (K - 1,) >= 0 are what it adds between its `knots` (K,), which
-    are values of the transformed measure; beyond them it adds nothing more. usual: what it adds on average.
+    """A measure's contribution to the error; beyond its knots it adds nothing more.
+
+    Attributes:
+        measure: The measure's name.
+        transform: One of TRANSFORMS.
+        knots: (K,) rising values of the transformed measure.
+        weights: (K - 1,) >= 0, what it adds to the log of the error between two knots.
+        usual: What it adds on average.
     """
 
     measure: str
@@ -40,36 +50,55 @@ class Term:
     usual: float = 0.0
 
     def ramps(self, values: np.ndarray) -> np.ndarray:
-        """(N, K - 1), 0..1: how far values (N,) of the measure are past each stretch between two knots."""
+        """(N, K - 1), 0..1: how far values (N,) of the measure are past each interval between two knots."""
         return ramps(TRANSFORMS[self.transform](np.asarray(values, np.float64)), self.knots)
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """(N,) what values (N,) of the measure add to the log of the error."""
+        """(N,) what values (N,) of the measure add to the log of the error, mm."""
         return self.ramps(values) @ self.weights
 
 
 def ramps(values: np.ndarray, knots: np.ndarray) -> np.ndarray:
-    """(N, K - 1): for values (N,) and rising knots (K,), 0 below a stretch, 1 above it, straight between."""
+    """Piecewise linear basis functions.
+
+    Args:
+        values: (N,).
+        knots: (K,), rising.
+
+    Returns:
+        (N, K - 1): 0 below an interval between two knots, 1 above it, linear in it.
+    """
     return np.clip((values[:, None] - knots[:-1]) / np.maximum(np.diff(knots), 1e-9), 0, 1)
 
 
 @dataclass(frozen=True)
-class Expected:
-    """error: mm, the median of such heads' errors; low, high: mm, four of five such heads lie between them.
-    parts: what each measure adds to the log of the error, more than it usually does.
+class ExpectedError:
+    """The error of heads that measure alike.
+
+    Attributes:
+        error: Their median, mm.
+        low: 10 % quantile, mm.
+        high: 90 % quantile, mm.
+        contributions: What each measure adds to the log of the error, beyond what it usually does.
     """
 
     error: float
     low: float
     high: float
-    parts: dict[str, float]
+    contributions: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """base: log mm of a head without any flaw. spread: (3, B) log of the expected error, mm, and at it the 10
-    and 90 % quantiles of log(true error / expected error). models: fingerprints of the weights that it was
-    made for. about: how it was made, and its cross-validated figures.
+    """What the file holds.
+
+    Attributes:
+        base: Log of the error, mm, of a head without any flaw.
+        terms: What measures add to it.
+        spread: (3, B) log of the expected error, mm, and at it the 10 and 90 % quantiles of log(true error /
+            expected error).
+        models: Fingerprints of the weights that it was made for.
+        about: How it was made, and its cross-validated figures.
     """
 
     base: float
@@ -79,24 +108,34 @@ class Calibration:
     about: dict[str, Any]
 
     def log_error(self, measures: Mapping[str, np.ndarray]) -> np.ndarray:
-        """(N,) log of the expected error, mm; measures: arrays (N,) by name."""
+        """The expected error of several heads.
+
+        Args:
+            measures: Arrays (N,) by measure.
+
+        Returns:
+            (N,) log of the errors, mm.
+        """
         return self.base + np.sum([term(measures[term.measure]) for term in self.terms], axis=0)
 
     def quantiles(self, log_error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Logs (N,), mm, between which four of five true errors lie."""
+        """Logs (N,), mm, of the 10 and 90 % quantiles of the true errors, for expected ones (N,)."""
         at, low, high = self.spread
         return log_error + np.interp(log_error, at, low), log_error + np.interp(log_error, at, high)
 
-    def expected(self, measures: Mapping[str, float]) -> Expected:
+    def expected(self, measures: Mapping[str, float]) -> ExpectedError:
         """The expected error of one head."""
         log_error = self.log_error({name: np.array([value]) for name, value in measures.items()})
-        parts = {t.measure: float(t(np.array([measures[t.measure]]))[0]) - t.usual for t in self.terms}
+        contributions = {
+            term.measure: float(term(np.array([measures[term.measure]]))[0]) - term.usual
+            for term in self.terms
+        }
         low, high = self.quantiles(log_error)
         error, least, most = (float(np.exp(value[0])) for value in (log_error, low, high))
-        return Expected(error, least, most, parts)
+        return ExpectedError(error, least, most, contributions)
 
     def made_for(self, models: Mapping[str, str]) -> bool:
-        """Whether these are the weights, by `core.weights.fingerprints`; what is not there does not count."""
+        """Whether these are the weights, by `core.weights.fingerprints`; what is missing does not count."""
         both = self.models.keys() & models.keys()
         return bool(both) and all(self.models[name] == models[name] for name in both)
 
@@ -104,7 +143,7 @@ class Calibration:
         """The file."""
         terms = [
             {
-                "measure": term.measure,
+                "measure": file_key(term.measure),
                 "transform": term.transform,
                 "knots": np.round(term.knots, 5).tolist(),
                 "weights": np.round(term.weights, 5).tolist(),
@@ -127,8 +166,14 @@ class Calibration:
         """The inverse of `to_json`."""
         document = json.loads(text)
         terms = tuple(
-            Term(t["measure"], t["transform"], np.array(t["knots"]), np.array(t["weights"]), t["usual"])
-            for t in document["terms"]
+            Term(
+                measure_name(term["measure"]),
+                term["transform"],
+                np.array(term["knots"]),
+                np.array(term["weights"]),
+                term["usual"],
+            )
+            for term in document["terms"]
         )
         spread = document["spread"]
         table = np.array([spread["log_mm"], spread["low"], spread["high"]])
@@ -137,7 +182,17 @@ class Calibration:
 
 @lru_cache(maxsize=4)
 def load_calibration(models_dir: Path) -> Calibration | None:
-    """The calibration in a folder of models; None if there is none, as beside fresh weights."""
+    """Read the calibration of a folder of models.
+
+    Args:
+        models_dir: The folder.
+
+    Returns:
+        The calibration; None if there is none, as beside fresh weights.
+
+    Raises:
+        ModelError: If the file is damaged.
+    """
     path = models_dir / FILE_NAME
     if not path.is_file():
         return None

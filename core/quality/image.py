@@ -1,72 +1,95 @@
-"""How good the picture of a face is, and how well light explains it: sharpness, shading, what is cut off."""
+"""How good the picture of a face is, and how well light explains it: sharpness, shading, truncation."""
 
 import numpy as np
 
-from ..geometry.spherical_harmonics import sh_basis
-from ..texture.delighting import LUMINANCE, srgb_to_linear_table
+from ..geometry.spherical_harmonics import fit_lighting, sh_basis
+from ..image.color import LUMINANCE, linear_of_bytes_float32
 
-#: Blur, crop pixels, before fine contrast is measured (of noise) and before shading is compared.
-FINE_BLUR, SHADING_BLUR = 0.7, 1.5
-#: Contrast, of 1, and share of it that is fine, which even a blank wall has: keeps logarithms finite.
-LEAST, LEAST_FINE = 1e-5, 1e-6
-#: Cosine between normal and ray from which shading is compared; rounds of its robust fit.
-FACING, ROUNDS = 0.35, 3
+#: Standard deviation of the blur, crop pixels, before fine contrast is measured: takes out noise.
+FINE_BLUR = 0.7
+#: The same, before shading is compared.
+SHADING_BLUR = 1.5
+#: Variance of the brightness, and fine fraction of it, that even a blank wall has: keeps logarithms finite.
+MIN_VARIANCE = 1e-5
+MIN_FINE_FRACTION = 1e-6
+#: Cosine between normal and ray from which on shading is compared.
+MIN_COSINE = 0.35
+#: Rounds of the robust fit of the light, and its regularization, as a fraction of the total weight.
+ROUNDS = 3
+REGULARIZATION = np.full(9, 1e-3)
 #: Fewer pixels than this say nothing.
-FEWEST = 200
+MIN_PIXELS = 200
+#: A face darker than that, linear, is compared as if it were as bright.
+MIN_BRIGHTNESS = 1e-3
 
 
 def luminance(rgb: np.ndarray) -> np.ndarray:
     """(H, W) float32, 0..1, linear light of (H, W, 3) uint8 sRGB."""
-    return srgb_to_linear_table()[rgb] @ LUMINANCE
+    return linear_of_bytes_float32()[rgb] @ LUMINANCE
 
 
 def sharpness(crop: np.ndarray, mask: np.ndarray) -> float:
-    """Log10 of the variance of the Laplacian over the variance of the brightness, in the face.
+    """How sharp the face is: variance of the Laplacian over the variance of the brightness.
 
-    crop: (192, 192, 3) uint8, 6.5 px per cm whatever the photo's size, so that a small face counts as blurred
-    too; mask: (192, 192) bool. J. L. Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy: a
-    comparative study", ICPR 2000, for the variance of the Laplacian.
+    The variance of the Laplacian is from J. L. Pech-Pacheco et al., "Diatom autofocusing in brightfield
+    microscopy: a comparative study", ICPR 2000.
+
+    Args:
+        crop: (192, 192, 3) uint8, 6.5 px per cm whatever the photo's size: small faces count as blurred.
+        mask: (192, 192) bool, the face.
+
+    Returns:
+        Log10 of the fraction.
     """
     import cv2
 
-    if mask.sum() < FEWEST:
-        return float(np.log10(LEAST_FINE))
-    grey = cv2.GaussianBlur((crop @ LUMINANCE / 255).astype(np.float32), (0, 0), FINE_BLUR)
-    fine = cv2.Laplacian(grey, cv2.CV_32F)[mask].var()
-    return float(np.log10(fine / (grey[mask].var() + LEAST) + LEAST_FINE))
+    if mask.sum() < MIN_PIXELS:
+        return float(np.log10(MIN_FINE_FRACTION))
+    gray = cv2.GaussianBlur((crop @ LUMINANCE / 255).astype(np.float32), (0, 0), FINE_BLUR)
+    fine = cv2.Laplacian(gray, cv2.CV_32F)[mask].var()
+    return float(np.log10(fine / (gray[mask].var() + MIN_VARIANCE) + MIN_FINE_FRACTION))
 
 
 def shading_residual(crop: np.ndarray, front: np.ndarray, mask: np.ndarray) -> float:
-    """Root mean square of what smooth light on the surface leaves unexplained over the mean brightness, 0..1.
+    """What smooth light on the surface leaves unexplained of the face's brightness.
 
-    crop: (192, 192, 3) uint8; front: (192, 192) float32, z of the surface, -inf where there is none; mask:
-    (192, 192) bool, the face.
+    Args:
+        crop: (192, 192, 3) uint8.
+        front: (192, 192) float32, z of the surface, voxels, -inf where there is none.
+        mask: (192, 192) bool, the face.
+
+    Returns:
+        Root mean square of the residual over the mean brightness, 0..1; 1 if too little is known.
     """
     import cv2
 
-    some = np.isfinite(front)
-    if not some.any():
+    valid = np.isfinite(front)
+    if not valid.any():
         return 1.0
-    depth = cv2.GaussianBlur(np.where(some, front, front[some].min()), (0, 0), SHADING_BLUR)
+    depth = cv2.GaussianBlur(np.where(valid, front, front[valid].min()), (0, 0), SHADING_BLUR)
     along_y, along_x = np.gradient(depth)
     length = np.sqrt(1 + along_x**2 + along_y**2)
-    pick = mask & some & (1 / length > FACING)
-    if pick.sum() < FEWEST:
+    pick = mask & valid & (1 / length > MIN_COSINE)
+    if pick.sum() < MIN_PIXELS:
         return 1.0
     normals = np.stack([-along_x[pick], -along_y[pick], np.ones(int(pick.sum()))], 1) / length[pick, None]
     bright = cv2.GaussianBlur(luminance(crop), (0, 0), SHADING_BLUR)[pick].astype(np.float64)
     basis = sh_basis(normals.astype(np.float64))
-    weight = np.ones(len(bright))
-    for _ in range(ROUNDS):
-        weighted = basis * weight[:, None]
-        light = np.linalg.solve(weighted.T @ basis + 1e-3 * weight.sum() * np.eye(9), weighted.T @ bright)
-        residual = bright - basis @ light
-        weight = 1 / (1 + (residual / (1.5 * np.median(np.abs(residual)) + 1e-5)) ** 2)
-    return float(min(1.0, np.sqrt(np.square(residual).mean()) / max(bright.mean(), 1e-3)))
+    light = fit_lighting(basis, bright, np.ones(len(bright)), REGULARIZATION, ROUNDS)
+    residual = bright - basis @ light
+    return float(min(1.0, np.sqrt(np.square(residual).mean()) / max(bright.mean(), MIN_BRIGHTNESS)))
 
 
-def cut_share(box: tuple[float, float, float, float], shape: tuple[int, ...]) -> float:
-    """Share of a box (left, top, right, bottom), photo frame, that lies outside a photo of this shape."""
+def truncation(box: tuple[float, float, float, float], shape: tuple[int, ...]) -> float:
+    """How much of a face lies beyond the photo's edge.
+
+    Args:
+        box: (left, top, right, bottom), photo frame, pixels.
+        shape: Height and width of the photo, pixels.
+
+    Returns:
+        Fraction of the box's area, 0..1.
+    """
     left, top, right, bottom = box
     height, width = shape[:2]
     inside_x = max(0.0, min(right, width - 0.5) - max(left, -0.5))

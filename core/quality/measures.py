@@ -1,5 +1,5 @@
-"""What can be measured of one head without knowing the truth: how well picture, landmarks, lifted head and
-surface agree. Nothing here is a judgement; `core.quality.report` makes one of it.
+"""What can be measured of one head without knowing the truth: how well photo, landmarks, prior and surface
+agree. `core.quality.report` classifies heads by it.
 """
 
 from collections.abc import Sequence
@@ -13,35 +13,68 @@ from ..geometry.pose import similarity
 from ..lifting.lifter import HeadPrior, LandmarkLifter
 from ..surface.isosurface import Isosurface
 from ..volume.guidance import DEPTH_UNIT, Guidance
-from .image import cut_share, shading_residual, sharpness
+from .image import shading_residual, sharpness, truncation
 
-#: What a look that sees no face counts as: this share of the face's size away, turned and shaped so
-#: differently (about what the worst of the looks that do see it give).
-UNSEEN_LOOK, UNSEEN_TURN_DEG, UNSEEN_SHAPE_MM = 0.1, 15.0, 3.0
-#: How many landmarks a face has.
-LANDMARKS = 478
-#: Heights in the head frame, metres, between the upper, middle and lower part of the face.
-PARTS_Z = (0.005, -0.045)
+#: What a redetection that finds no face counts as, about the worst of those that find it: fraction of the
+#: face's size, degrees, and mm.
+MISSED_ERROR = 0.1
+MISSED_TURN_DEG = 15.0
+MISSED_SHAPE_MM = 3.0
+#: Heights in the head frame, metres, between upper, middle and lower face.
+FACE_BANDS_Z = (0.005, -0.045)
+#: Errors where nothing can be compared: % of the face's size, and mm.
+NO_LANDMARKS_ERROR = 100.0
+NO_FACE_MM = 1000.0
+#: Confidence from which on a vertex of the surface counts as visible.
+VISIBLE_CONFIDENCE = 0.5
+#: Names of measures in face.json and quality_calibration.json, where they are others.
+FILE_KEYS = {
+    "redetection_error": "looks_disagree",
+    "redetection_turn_deg": "looks_turn_deg",
+    "redetection_shape_mm": "looks_shape_mm",
+    "visible_fraction": "seen_share",
+    "truncation": "cut_share",
+}
+_NAMES = {key: name for name, key in FILE_KEYS.items()}
+
+
+def file_key(name: str) -> str:
+    """A measure's name in files."""
+    return FILE_KEYS.get(name, name)
+
+
+def measure_name(key: str) -> str:
+    """The inverse of `file_key`."""
+    return _NAMES.get(key, key)
 
 
 @dataclass(frozen=True)
 class QualityInputs:
     """All that is known when a head has been made.
 
-    rgb: (H, W, 3) uint8, the photo; looks: (distance in sizes of the face, what it saw) of each further look
-    at the face; crop: (192, 192, 3) uint8; confidence: (N,) float32 of the surface's vertices;
-    landmark_points: (478, 3) float32 on the surface, head frame, metres, NaN where it has none.
+    Attributes:
+        rgb: (H, W, 3) uint8, the photo.
+        camera: Its camera.
+        face: The landmarks that the head was made from.
+        redetections: (distance in sizes of the face, landmarks) of each further detection of the face.
+        lifter: What lifts landmarks.
+        prior: The head that it gave.
+        guidance: The maps that the network saw.
+        crop: (192, 192, 3) uint8, the crop.
+        isosurface: The surface.
+        confidence: (N,) float32, 0..1, of its vertices.
+        landmark_points: (478, 3) float32 on the surface, head frame, metres, NaN where it has none.
     """
 
     rgb: np.ndarray
     camera: Camera
     face: FaceLandmarks
-    looks: Sequence[tuple[float, FaceLandmarks]]
+    redetections: Sequence[tuple[float, FaceLandmarks]]
     lifter: LandmarkLifter
-    lifted: HeadPrior
+    prior: HeadPrior
     guidance: Guidance
     crop: np.ndarray
-    shape: Isosurface
+    isosurface: Isosurface
     confidence: np.ndarray
     landmark_points: np.ndarray
 
@@ -50,29 +83,39 @@ class QualityInputs:
 class Measures:
     """Figures of one head.
 
-    face_height_px: longer side of the landmarks' box, photo pixels. detection_score: 0..1, how well the
-    detector's own looks agree. looks_disagree: mean distance of further looks' landmarks from those used, %
-    of the face's size, a tenth of it where a look saw no face. looks_turn_deg, looks_shape_mm: how much the
-    heads lifted from these looks are turned against this one, mean, degrees, and how far their vertices are
-    from its, mean, mm, in the head frame. landmark_error, landmark_error_worst: root mean square distance of
-    the surface's landmarks, projected into the photo, from the detected ones, % of the face's size, and the
-    same in the worst sixth of the face. template_distance_mm: root mean square distance of the detected
-    landmarks, with their depth, from the lifted head's after a similarity, mm. network_moved_mm: mean
-    distance by which the network moved the face's surface along the rays, mm. silhouette_iou: of the
-    surface's outline and the lifted head's, 0..1. face_region_iou: of the outlines of the detected landmarks
-    and of the surface's, 0..1. shading_residual: what smooth light on this surface leaves unexplained of the
-    face's brightness, in parts of its mean, 0..1. sharpness: log10 of the crop's fine contrast over its
-    contrast, see `core.quality.image`. yaw_deg, pitch_deg, roll_deg: of the lifted pose. seen_share: of the
-    surface's vertices, 0..1. cut_share: of the box of the face beyond the photo's edge, 0..1. focal_known: 1
-    if the focal length comes from EXIF or the user, else 0. perspective: 1 / distance of the camera, 1/m.
-    landmarks_on_surface: how many of the 478.
+    Attributes:
+        face_height_px: Longer side of the landmarks' box, photo pixels.
+        detection_score: 0..1, how well the detector's own detections agree.
+        redetection_error: Mean distance of further detections' landmarks from those used, % of the face's
+            size, a tenth of it where no face was found.
+        redetection_turn_deg: Turn of the heads lifted from these detections against this one, mean, degrees.
+        redetection_shape_mm: How far their vertices are from its, mean, mm, in the head frame.
+        landmark_error: Root mean square distance of the surface's landmarks, projected into the photo, from
+            the detected ones, % of the face's size.
+        landmark_error_worst: The same in the worst sixth of the face.
+        template_distance_mm: Root mean square distance of the detected landmarks, with their depth, from the
+            prior's after a similarity, mm.
+        network_moved_mm: Mean distance by which the network moved the face's surface along the rays, mm.
+        silhouette_iou: Of the surface's outline and the prior's, 0..1.
+        face_region_iou: Of the outlines of the detected landmarks and of the surface's, 0..1.
+        shading_residual: What smooth light on this surface leaves unexplained of the face's brightness, of
+            its mean, 0..1.
+        sharpness: Log10 of the crop's fine contrast over its contrast, see `core.quality.image`.
+        yaw_deg: Of the head, degrees.
+        pitch_deg: Of the head, degrees.
+        roll_deg: Of the head, degrees.
+        visible_fraction: Of the surface's vertices, 0..1.
+        truncation: Fraction of the face's box beyond the photo's edge, 0..1.
+        focal_known: 1 if the focal length comes from EXIF or the user, else 0.
+        perspective: 1 / distance of the camera, 1/m.
+        landmarks_on_surface: How many of the 478.
     """
 
     face_height_px: float
     detection_score: float
-    looks_disagree: float
-    looks_turn_deg: float
-    looks_shape_mm: float
+    redetection_error: float
+    redetection_turn_deg: float
+    redetection_shape_mm: float
     landmark_error: float
     landmark_error_worst: float
     template_distance_mm: float
@@ -84,50 +127,55 @@ class Measures:
     yaw_deg: float
     pitch_deg: float
     roll_deg: float
-    seen_share: float
-    cut_share: float
+    visible_fraction: float
+    truncation: float
     focal_known: float
     perspective: float
     landmarks_on_surface: float
 
     @classmethod
     def names(cls) -> list[str]:
+        """The measures' names in the code."""
         return [field.name for field in fields(cls)]
 
+    def document(self) -> dict[str, float]:
+        """All measures under the names that files have for them."""
+        return {file_key(name): float(value) for name, value in asdict(self).items()}
+
     def rounded(self) -> dict[str, float]:
-        """For JSON."""
-        return {name: round(float(value), 4) for name, value in asdict(self).items()}
+        """`document`, rounded."""
+        return {key: round(value, 4) for key, value in self.document().items()}
 
 
-def measure(e: QualityInputs) -> Measures:
-    """All figures of one head."""
-    yaw, pitch, roll = e.lifted.pose.angles
-    size = e.face.size
-    disagree, turn, differ = compare_looks(e)
-    error, worst = landmark_errors(e)
-    moved, silhouette = compare_template(e)
+def measure(inputs: QualityInputs) -> Measures:
+    """Measure one head."""
+    prior, face = inputs.prior, inputs.face
+    yaw, pitch, roll = prior.pose.angles
+    redetection_error, turn, shape = compare_redetections(inputs)
+    error, worst = landmark_errors(inputs)
+    moved, silhouette = compare_prior(inputs)
     return Measures(
-        face_height_px=size,
-        detection_score=e.face.score,
-        looks_disagree=disagree,
-        looks_turn_deg=turn,
-        looks_shape_mm=differ,
+        face_height_px=face.size,
+        detection_score=face.score,
+        redetection_error=redetection_error,
+        redetection_turn_deg=turn,
+        redetection_shape_mm=shape,
         landmark_error=error,
         landmark_error_worst=worst,
-        template_distance_mm=template_distance(e),
+        template_distance_mm=template_distance(inputs),
         network_moved_mm=moved,
         silhouette_iou=silhouette,
-        face_region_iou=face_region_iou(e),
-        shading_residual=shading_residual(e.crop, e.shape.front, face_mask(e.guidance)),
-        sharpness=sharpness(e.crop, face_mask(e.guidance)),
+        face_region_iou=face_region_iou(inputs),
+        shading_residual=shading_residual(inputs.crop, inputs.isosurface.front, face_mask(inputs.guidance)),
+        sharpness=sharpness(inputs.crop, face_mask(inputs.guidance)),
         yaw_deg=yaw,
         pitch_deg=pitch,
         roll_deg=roll,
-        seen_share=float((e.confidence > 0.5).mean()),
-        cut_share=cut_share(e.face.box, e.rgb.shape),
-        focal_known=float(e.camera.source != "default"),
-        perspective=1.0 / e.lifted.frame.distance,
-        landmarks_on_surface=float(np.isfinite(e.landmark_points[:, 0]).sum()),
+        visible_fraction=float((inputs.confidence > VISIBLE_CONFIDENCE).mean()),
+        truncation=truncation(face.box, inputs.rgb.shape),
+        focal_known=float(inputs.camera.source != "default"),
+        perspective=1.0 / prior.frame.distance,
+        landmarks_on_surface=float(np.isfinite(inputs.landmark_points[:, 0]).sum()),
     )
 
 
@@ -136,18 +184,23 @@ def face_mask(guidance: Guidance) -> np.ndarray:
     return np.asarray(np.abs(guidance.maps[:3]).sum(0) > 0)
 
 
-def compare_looks(e: QualityInputs) -> tuple[float, float, float]:
-    """(looks_disagree, looks_turn_deg, looks_shape_mm), see `Measures`."""
-    if not e.looks:
+def compare_redetections(inputs: QualityInputs) -> tuple[float, float, float]:
+    """(redetection_error, redetection_turn_deg, redetection_shape_mm), see `Measures`."""
+    redetections, prior = inputs.redetections, inputs.prior
+    if not redetections:
         return 0.0, 0.0, 0.0
-    disagree = 100 * float(np.mean([min(distance, UNSEEN_LOOK) for distance, _ in e.looks]))
-    seen = [e.lifter.lift(face, e.camera, e.rgb) for distance, face in e.looks if distance < UNSEEN_LOOK]
-    turns = [UNSEEN_TURN_DEG] * (len(e.looks) - len(seen))
-    shapes = [UNSEEN_SHAPE_MM] * len(turns)
-    for other in seen:
-        turns.append(angle_between(other.pose.rotation, e.lifted.pose.rotation))
-        shapes.append(1000 * float(np.linalg.norm(other.vertices - e.lifted.vertices, axis=1).mean()))
-    return disagree, float(np.mean(turns)), float(np.mean(shapes))
+    error = 100 * float(np.mean([min(distance, MISSED_ERROR) for distance, _ in redetections]))
+    lifted = [
+        inputs.lifter.lift(face, inputs.camera, inputs.rgb)
+        for distance, face in redetections
+        if distance < MISSED_ERROR
+    ]
+    turns = [MISSED_TURN_DEG] * (len(redetections) - len(lifted))
+    shapes = [MISSED_SHAPE_MM] * len(turns)
+    for other in lifted:
+        turns.append(angle_between(other.pose.rotation, prior.pose.rotation))
+        shapes.append(1000 * float(np.linalg.norm(other.vertices - prior.vertices, axis=1).mean()))
+    return error, float(np.mean(turns)), float(np.mean(shapes))
 
 
 def angle_between(one: np.ndarray, other: np.ndarray) -> float:
@@ -155,53 +208,54 @@ def angle_between(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.degrees(np.arccos(np.clip((np.trace(one.T @ other) - 1) / 2, -1, 1))))
 
 
-def landmark_errors(e: QualityInputs) -> tuple[float, float]:
+def landmark_errors(inputs: QualityInputs) -> tuple[float, float]:
     """(landmark_error, landmark_error_worst), see `Measures`."""
-    points = e.lifted.pose.head_to_camera(e.landmark_points.astype(np.float64))
-    away = np.square(e.camera.project(points) - e.face.points[:, :2]).sum(1)
-    known = np.isfinite(away)
+    points = inputs.prior.pose.head_to_camera(inputs.landmark_points.astype(np.float64))
+    square = np.square(inputs.camera.project(points) - inputs.face.points[:, :2]).sum(1)
+    known = np.isfinite(square)
     if not known.any():
-        return 100.0, 100.0
-    x, z = e.lifter.canonical[:, 0], e.lifter.canonical[:, 2]
-    part = np.digitize(z, PARTS_Z[::-1]) * 2 + (x > 0)
-    worst = max(float(away[known & (part == k)].mean()) for k in range(6) if (known & (part == k)).any())
-    to_share = 100 / e.face.size
-    return to_share * float(np.sqrt(away[known].mean())), to_share * float(np.sqrt(worst))
+        return NO_LANDMARKS_ERROR, NO_LANDMARKS_ERROR
+    x, z = inputs.lifter.canonical[:, 0], inputs.lifter.canonical[:, 2]
+    sixth = np.digitize(z, FACE_BANDS_Z[::-1]) * 2 + (x > 0)
+    worst = max(float(square[known & (sixth == k)].mean()) for k in range(6) if (known & (sixth == k)).any())
+    percent = 100 / inputs.face.size
+    return percent * float(np.sqrt(square[known].mean())), percent * float(np.sqrt(worst))
 
 
-def template_distance(e: QualityInputs) -> float:
+def template_distance(inputs: QualityInputs) -> float:
     """template_distance_mm, see `Measures`."""
-    points = e.face.points.astype(np.float64)
-    places = e.lifted.landmarks.astype(np.float64)
-    scale, rotation, offset = similarity(points, places)
-    return 1000 * float(np.sqrt(np.square(scale * points @ rotation.T + offset - places).sum(1).mean()))
+    detected = inputs.face.points.astype(np.float64)
+    points = inputs.prior.landmarks.astype(np.float64)
+    scale, rotation, offset = similarity(detected, points)
+    return 1000 * float(np.sqrt(np.square(scale * detected @ rotation.T + offset - points).sum(1).mean()))
 
 
-def compare_template(e: QualityInputs) -> tuple[float, float]:
+def compare_prior(inputs: QualityInputs) -> tuple[float, float]:
     """(network_moved_mm, silhouette_iou), see `Measures`."""
-    there, before = np.isfinite(e.shape.front), e.guidance.maps[6] > 0
-    iou = (there & before).sum() / max((there | before).sum(), 1)
-    both = face_mask(e.guidance) & there & before
+    maps, front = inputs.guidance.maps, inputs.isosurface.front
+    covered, before = np.isfinite(front), maps[6] > 0
+    iou = (covered & before).sum() / max((covered | before).sum(), 1)
+    both = face_mask(inputs.guidance) & covered & before
     if not both.any():
-        return 1000.0, float(iou)
-    template = e.guidance.maps[4][both] * DEPTH_UNIT + VOLUME_CENTRE_Z
-    moved = np.abs(e.shape.front[both] - template).mean() / VOXELS_PER_METRE
+        return NO_FACE_MM, float(iou)
+    prior = maps[4][both] * DEPTH_UNIT + VOLUME_CENTRE_Z
+    moved = np.abs(front[both] - prior).mean() / VOXELS_PER_METRE
     return 1000 * float(moved), float(iou)
 
 
-def face_region_iou(e: QualityInputs) -> float:
+def face_region_iou(inputs: QualityInputs) -> float:
     """face_region_iou, see `Measures`: convex outlines, drawn in the crop."""
     import cv2
 
-    known = np.isfinite(e.landmark_points[:, 0])
+    known = np.isfinite(inputs.landmark_points[:, 0])
     if known.sum() < 3:
         return 0.0
-    points = e.lifted.pose.head_to_camera(e.landmark_points[known].astype(np.float64))
+    points = inputs.prior.pose.head_to_camera(inputs.landmark_points[known].astype(np.float64))
     masks = []
-    for places in (e.camera.project(points), e.face.points[:, :2].astype(np.float64)):
-        hull = cv2.convexHull(e.lifted.frame.photo_to_crop(places).astype(np.float32))
-        mask = np.zeros(e.crop.shape[:2], np.uint8)
+    for pixels in (inputs.camera.project(points), inputs.face.points[:, :2].astype(np.float64)):
+        hull = cv2.convexHull(inputs.prior.frame.photo_to_crop(pixels).astype(np.float32))
+        mask = np.zeros(inputs.crop.shape[:2], np.uint8)
         cv2.fillConvexPoly(mask, np.round(hull * 16).astype(np.int32), (1,), shift=4)
         masks.append(mask > 0)
-    mine, theirs = masks[0], masks[1]
-    return float((mine & theirs).sum() / max((mine | theirs).sum(), 1))
+    surface, detected = masks
+    return float((surface & detected).sum() / max((surface | detected).sum(), 1))

@@ -1,57 +1,49 @@
-"""How far to trust a head: measured on the head itself, calibrated into one expected error, told in words.
+"""How far to trust a head: measured on the head itself, calibrated into one expected error, put into words.
 
 The expected error is the mean distance, mm, of the true face's surface from the head's, both placed as the
 photo shows them (`core.training.evaluation.metrics`, "as placed"). It counts the shape and how the head is
-turned, as both show in a render, and not the distance from the camera, which no photo tells. Half of the
-heads judged alike are better, half are worse; four of five lie within the spread. The error of the shape
-alone, with the heads aligned, is about half of that, and the measures hardly tell for which head it is more
-(docs/quality.md). `core.quality.calibration` says how the expected error is computed, and
+turned, as both show in a render, and not the distance from the camera, which no photo shows. Half of the
+heads that measure alike are better, half are worse; four of five lie within the spread. The error of the
+shape alone, with the heads aligned, is about half of that, and the measures hardly predict for which head it
+is more (docs/quality.md). `core.quality.calibration` says how the expected error is computed, and
 `scripts/training/calibrate_quality.py` what it rests on.
 """
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from ..geometry.frames import Camera
-from ..surface.isosurface import Surface
-from ..weights import fingerprints, models_folder
-from .calibration import Expected, load_calibration
-from .measures import LANDMARKS, Measures
-
-
-class Judged(Protocol):
-    """What is asked of a `core.reconstructor.Reconstruction`."""
-
-    @property
-    def measures(self) -> Measures: ...
-
-    @property
-    def camera(self) -> Camera: ...
-
-    @property
-    def surface(self) -> Surface: ...
-
-    @property
-    def models_dir(self) -> Path | None: ...
-
+from ..detection.mediapipe_topology import LANDMARK_COUNT
+from ..weights import fingerprints
+from .calibration import ExpectedError, load_calibration
+from .measures import Measures
 
 #: The verdicts, worst first.
-POOR, CHECK, GOOD = "poor", "check", "good"
+POOR = "poor"
+CHECK = "check"
+GOOD = "good"
 VERDICTS = (POOR, CHECK, GOOD)
-#: Expected errors, mm, from which a head is to be checked, or is poor.
-CHECK_MM, POOR_MM = 4.0, 7.0
-#: What makes the expected error greater than usual by at least this (a factor of 1.1) is told, so many of it.
-NOTABLE_PART, TOLD_PARTS = 0.1, 2
+#: Expected error, mm, from which on a head is to be checked.
+CHECK_MM = 4.0
+#: Expected error, mm, from which on a head is poor.
+POOR_MM = 7.0
+#: Least contribution to the log of the error that is reported as a cause: a factor of 1.1.
+MIN_CONTRIBUTION = 0.1
+#: How many causes are reported at most.
+MAX_CAUSES = 2
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A flaw that calls for a look whatever the expected error.
+    """A flaw that lowers the verdict whatever the expected error.
 
-    value: of the measures, the greater the worse; from `check` on the head is to be checked, from `poor` on
-    it is poor. sentence: what is wrong, and what to do. explains: measures about which it says enough.
+    Attributes:
+        value: Of the measures, the greater the worse.
+        check: Value from which on the head is to be checked.
+        poor: Value from which on it is poor.
+        sentence: What is wrong, and what to do.
+        explains: Measures about which it says enough.
     """
 
     value: Callable[[Measures], float]
@@ -68,7 +60,7 @@ RULES = (
         45,
         70,
         lambda m: f"The face is turned {abs(m.yaw_deg):.0f} degrees away: the far side is a guess.",
-        ("yaw_deg", "looks_turn_deg", "landmark_error_worst"),
+        ("yaw_deg", "redetection_turn_deg", "landmark_error_worst"),
     ),
     Rule(
         lambda m: abs(m.pitch_deg),
@@ -78,7 +70,7 @@ RULES = (
             f"The face is tilted {abs(m.pitch_deg):.0f} degrees {'up' if m.pitch_deg > 0 else 'down'}:"
             " what is turned away is a guess."
         ),
-        ("pitch_deg", "looks_turn_deg"),
+        ("pitch_deg", "redetection_turn_deg"),
     ),
     Rule(
         lambda m: -m.face_height_px,
@@ -98,23 +90,23 @@ RULES = (
         ("sharpness",),
     ),
     Rule(
-        lambda m: m.cut_share,
+        lambda m: m.truncation,
         0.02,
         0.2,
         lambda m: (
             "The photo's edge cuts the face: what is beyond is a guess. Take a photo of the whole face."
         ),
-        ("cut_share",),
+        ("truncation",),
     ),
     Rule(
-        lambda m: m.looks_disagree,
+        lambda m: m.redetection_error,
         4.0,
         7.0,
         lambda m: (
             "Looked at again, the features are elsewhere: something may cover them, or this is no face."
             " See whether the head lies on it."
         ),
-        ("looks_disagree", "looks_turn_deg", "looks_shape_mm", "detection_score"),
+        ("redetection_error", "redetection_turn_deg", "redetection_shape_mm", "detection_score"),
     ),
     Rule(
         lambda m: m.landmark_error_worst,
@@ -124,7 +116,7 @@ RULES = (
         ("landmark_error", "landmark_error_worst", "face_region_iou"),
     ),
     Rule(
-        lambda m: LANDMARKS - m.landmarks_on_surface,
+        lambda m: LANDMARK_COUNT - m.landmarks_on_surface,
         15,
         100,
         lambda m: "Parts of the face are missing on the surface: look at it from all sides.",
@@ -132,16 +124,16 @@ RULES = (
     ),
 )
 #: What can raise the expected error, and what to do, where no rule says so.
-PARTS = {
+CAUSES = {
     "yaw_deg": "The face is turned away: a more frontal photo shows more of it.",
     "pitch_deg": "The face is tilted: a photo from its own height shows more of it.",
     "sharpness": "The picture of the face is soft: take a sharper or larger one.",
     "face_height_px": "The face is small in the photo: take a larger picture of it.",
-    "cut_share": "The face touches the photo's edge: take a photo of the whole face.",
+    "truncation": "The face touches the photo's edge: take a photo of the whole face.",
     "detection_score": "The face was hard to find: something may cover it, or the light is poor.",
-    "looks_disagree": "The features are hard to place: something may cover them, or the light is poor.",
-    "looks_turn_deg": "It is not certain how far the face is turned: see whether the head lies on it.",
-    "looks_shape_mm": "The shape is not certain: compare it with another photo of this face.",
+    "redetection_error": "The features are hard to place: something may cover them, or the light is poor.",
+    "redetection_turn_deg": "It is not certain how far the face is turned: see whether the head lies on it.",
+    "redetection_shape_mm": "The shape is not certain: compare it with another photo of this face.",
     "landmark_error": "Features and head agree only roughly: see whether the head lies on the face.",
     "landmark_error_worst": "Features and head agree only roughly: see whether the head lies on the face.",
     "face_region_iou": "Features and head agree only roughly: see whether the head lies on the face.",
@@ -153,64 +145,109 @@ UNLIKE = (
     "No single thing is wrong with the photo, yet such heads are typically {} mm off ({} to {}): look at it."
 )
 OTHER_WEIGHTS = "The expected error was calibrated for other weights than these: take it as a rough guide."
-NO_CALIBRATION = "These weights were never calibrated: how many mm the head is off cannot be told."
-NO_FOCAL = "The photo does not tell its focal length: a normal lens (50 mm) was assumed."
+NO_CALIBRATION = "These weights were never calibrated: how many mm the head is off is not known."
+NO_FOCAL = "The photo does not say its focal length: a normal lens (50 mm) was assumed."
 
 
-def quality(reconstruction: Judged) -> dict[str, Any]:
-    """How far to trust the head, for face.json: figures, and what a person should know, in sentences.
+@dataclass(frozen=True)
+class QualityReport:
+    """How far to trust a head.
 
-    verdict: "good", "check" or "poor". reasons: why it is not good, a sentence each, the weightiest first.
-    warnings: these and what else a person should know. expected_error_mm, error_spread_mm [low, high]: see
-    above, None without a calibration. measures: see `core.quality.measures.Measures`.
+    Attributes:
+        verdict: GOOD, CHECK or POOR.
+        reasons: Why it is not good, a sentence each, the weightiest first.
+        notes: What else a person should know, a sentence each.
+        expected: The expected error; None without a calibration.
+        calibrated: Whether the calibration was made for the weights that have run.
+        measures: What the report rests on.
+        mean_confidence: Of the surface's vertices, 0..1.
     """
-    measures = reconstruction.measures
-    folder = reconstruction.models_dir or models_folder()
-    calibration = load_calibration(folder)
+
+    verdict: str
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    expected: ExpectedError | None
+    calibrated: bool
+    measures: Measures
+    mean_confidence: float
+
+    def document(self) -> dict[str, Any]:
+        """The report for face.json and the worker's answers."""
+        measures, expected = self.measures, self.expected
+        return {
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "expected_error_mm": round(expected.error, 2) if expected else None,
+            "error_spread_mm": [round(expected.low, 2), round(expected.high, 2)] if expected else None,
+            "calibrated_for_these_weights": self.calibrated,
+            "face_height_px": round(measures.face_height_px, 1),
+            "detection_score": round(measures.detection_score, 3),
+            "seen_share": round(measures.visible_fraction, 3),
+            "mean_confidence": round(self.mean_confidence, 3),
+            "landmarks_on_surface": int(measures.landmarks_on_surface),
+            "measures": measures.rounded(),
+            "warnings": [*self.reasons, *self.notes],
+        }
+
+
+def quality_report(measures: Measures, mean_confidence: float, models_dir: Path) -> QualityReport:
+    """Classify a head.
+
+    Args:
+        measures: Of the head.
+        mean_confidence: Of its surface's vertices, 0..1.
+        models_dir: Folder of the weights that have run, and of their calibration.
+
+    Returns:
+        The report.
+
+    Raises:
+        ModelError: If the calibration is damaged.
+    """
+    calibration = load_calibration(models_dir)
     expected = calibration.expected(asdict(measures)) if calibration else None
-    verdict, reasons = judge(measures, expected)
+    verdict, reasons = classify(measures, expected)
     notes = []
-    if reconstruction.camera.source == "default":
+    if not measures.focal_known:
         notes.append(NO_FOCAL)
-    fits = calibration is not None and calibration.made_for(fingerprints(folder))
-    if not fits:
+    calibrated = calibration is not None and calibration.made_for(fingerprints(models_dir))
+    if not calibrated:
         notes.append(OTHER_WEIGHTS if calibration else NO_CALIBRATION)
-    return {
-        "verdict": verdict,
-        "reasons": reasons,
-        "expected_error_mm": round(expected.error, 2) if expected else None,
-        "error_spread_mm": [round(expected.low, 2), round(expected.high, 2)] if expected else None,
-        "calibrated_for_these_weights": fits,
-        "face_height_px": round(measures.face_height_px, 1),
-        "detection_score": round(measures.detection_score, 3),
-        "seen_share": round(measures.seen_share, 3),
-        "mean_confidence": round(float(reconstruction.surface.confidence.mean()), 3),
-        "landmarks_on_surface": int(measures.landmarks_on_surface),
-        "measures": measures.rounded(),
-        "warnings": [*reasons, *notes],
-    }
+    return QualityReport(
+        verdict, tuple(reasons), tuple(notes), expected, calibrated, measures, mean_confidence
+    )
 
 
-def judge(measures: Measures, expected: Expected | None) -> tuple[str, list[str]]:
-    """(verdict, reasons): the worst of what flaws and expected error say. A good head has no reasons."""
+def classify(measures: Measures, expected: ExpectedError | None) -> tuple[str, list[str]]:
+    """The worst of what flaws and expected error say.
+
+    Args:
+        measures: Of the head.
+        expected: Its expected error, if there is a calibration.
+
+    Returns:
+        The verdict, and the reasons, of which a good head has none.
+    """
     poor = [rule for rule in RULES if rule.value(measures) >= rule.poor]
     check = [rule for rule in RULES if rule.check <= rule.value(measures) < rule.poor]
     reasons = [rule.sentence(measures) for rule in (*poor, *check)]
     verdict = POOR if poor else CHECK if check else GOOD
     if expected and expected.error >= CHECK_MM:
         verdict = POOR if expected.error >= POOR_MM or verdict == POOR else CHECK
-        told = {name for rule in (*poor, *check) for name in rule.explains}
-        reasons += causes(expected, told)
+        explained = {name for rule in (*poor, *check) for name in rule.explains}
+        reasons += causes(expected, explained)
         if not reasons:
             low, middle, high = (f"{value:.2g}" for value in (expected.low, expected.error, expected.high))
             reasons = [UNLIKE.format(middle, low, high)]
     return verdict, reasons
 
 
-def causes(expected: Expected, told: set[str]) -> list[str]:
-    """What most of the expected error comes from, a sentence each, beyond what was `told` about measures."""
-    parts = sorted(expected.parts.items(), key=lambda part: -part[1])
+def causes(expected: ExpectedError, explained: set[str]) -> list[str]:
+    """What most of the expected error comes from, a sentence each, without measures that are explained."""
+    contributions = sorted(expected.contributions.items(), key=lambda item: -item[1])
     notable = [
-        PARTS[name] for name, part in parts if part >= NOTABLE_PART and name in PARTS and name not in told
+        CAUSES[name]
+        for name, value in contributions
+        if value >= MIN_CONTRIBUTION and name in CAUSES and name not in explained
     ]
-    return list(dict.fromkeys(notable))[:TOLD_PARTS]
+    return list(dict.fromkeys(notable))[:MAX_CAUSES]

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..geometry.frames import CropFrame
 from ..geometry.visibility import ramp, surrounding_pixels, unoccluded
+from ..image.sampling import sample_photo
 from ..template.regions import EAR_SURROUNDINGS, scalp_half_space
 from .isosurface import Isosurface
 
@@ -66,38 +67,6 @@ def seen_by_camera(shape: Isosurface) -> tuple[np.ndarray, np.ndarray]:
     unhidden = unoccluded(-front, around, -points[:, 2], FRONT_TOLERANCE)
     facing = ramp(cosine, GRAZING, FACING)
     return (unhidden * facing).astype(np.float32), cosine.astype(np.float32)
-
-
-def sample_photo(rgb: np.ndarray, points: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 3) float32 colours at photo points (N, 2), bilinear, and which points are in the photo.
-
-    spacing: distance of neighbouring points, photo pixels: a photo that is finer is averaged down to it
-    first.
-    """
-    import cv2
-
-    height, width = rgb.shape[:2]
-    inside = ((points >= -0.5) & (points <= [width - 0.5, height - 0.5])).all(1)
-    if not inside.any():
-        return np.zeros((len(points), 3), np.float32), inside
-    low = np.maximum(np.floor(points[inside].min(0)).astype(int) - 2, 0)
-    high = np.minimum(np.ceil(points[inside].max(0)).astype(int) + 3, [width, height])
-    region = rgb[low[1] : high[1], low[0] : high[0]]
-    step = np.array([1.0, 1.0])
-    if spacing >= 2:
-        size = np.maximum((np.array(region.shape[1::-1]) / int(spacing)).round().astype(int), 1)
-        step = np.array(region.shape[1::-1]) / size
-        region = cv2.resize(region, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
-    limit = np.array(region.shape[1::-1]) - 1
-    x, y = np.clip((points - low + 0.5) / step - 0.5, 0, limit).astype(np.float32).T
-    x0, y0 = x.astype(np.int32), y.astype(np.int32)
-    x1, y1 = np.minimum(x0 + 1, limit[0]), np.minimum(y0 + 1, limit[1])
-    fx, fy = (x - x0)[:, None], (y - y0)[:, None]
-    flat = region.reshape(-1, 3)
-    stride = region.shape[1]
-    top = flat[y0 * stride + x0] * (1 - fx) + flat[y0 * stride + x1] * fx
-    bottom = flat[y1 * stride + x0] * (1 - fx) + flat[y1 * stride + x1] * fx
-    return (top * (1 - fy) + bottom * fy).astype(np.float32), inside
 
 
 def color_from_photo(shape: Isosurface, rgb: np.ndarray, frame: CropFrame) -> tuple[np.ndarray, np.ndarray]:

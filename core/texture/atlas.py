@@ -1,4 +1,4 @@
-"""The texels of the head's texture: which point of the mesh each one shows, and where its mirror image is."""
+"""The texels of the head's texture: the point of the mesh that each one shows, and its mirror image."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,19 +11,25 @@ from ..template.topology import HeadTopology
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-#: Bits after the point in coordinates handed to OpenCV's drawing.
+#: Fractional bits of coordinates handed to OpenCV's drawing.
 SHIFT = 6
-#: Parts are drawn in this order: the skin last, so that its texels are its own where islands touch.
+#: The part that is drawn first, so that the skin's texels are its own where islands touch.
 DRAWN_FIRST = "inner"
+#: Triangles with less area, square texels, are treated as having one of 1.
+DEGENERATE = 1e-9
 
 
 @dataclass(frozen=True)
 class Atlas:
-    """The covered texels of a size x size texture, row by row from the top, N of them.
+    """The covered texels of a texture, row by row from the top, N of them.
 
-    texel: (N,) int32, y * size + x. corners: (N, 3) int32, vertices of the triangle that it shows; bary: (N,
-    3) float32, where in it. part: (N,) int8, the topology's part. mirror: (N, 2) float32 texel coordinates
-    (x, y) of the mirrored point of the head.
+    Attributes:
+        size: Side of the square texture, texels.
+        texel: (N,) int32, y * size + x.
+        corners: (N, 3) int32, vertices of the triangle that the texel shows.
+        bary: (N, 3) float32, barycentric coordinates in it.
+        part: (N,) int8, the topology's part.
+        mirror: (N, 2) float32 texel coordinates (x, y) of the mirrored point of the head.
     """
 
     size: int
@@ -35,7 +41,15 @@ class Atlas:
 
     @classmethod
     def of(cls, topology: HeadTopology, size: int) -> "Atlas":
-        """Rasterise the texture coordinates of all parts."""
+        """Rasterize the texture coordinates of all parts.
+
+        Args:
+            topology: The head's.
+            size: Side of the texture, texels.
+
+        Returns:
+            The covered texels.
+        """
         triangles, corner_uv, mirrored_uv = _corner_uvs(topology)
         part = np.repeat(topology.face_part, 2)
         points = texel_coordinates(corner_uv, size)
@@ -53,29 +67,58 @@ class Atlas:
         return cls(size, texel, triangles[triangle], bary, part[triangle], mirror)
 
     def interpolation(self, chosen: np.ndarray, count: int) -> "csr_matrix":
-        """(n, count) float32: times vertex values (count, C) it gives those at the texels `chosen` (n,).
+        """The matrix that interpolates vertex values at texels; its transpose gathers texels at vertices.
 
-        Its transpose gathers values of texels at the vertices.
+        Args:
+            chosen: (n,) int indices of texels.
+            count: Number of vertices.
+
+        Returns:
+            (n, count) float32.
         """
         from scipy.sparse import csr_matrix
 
         starts = np.arange(0, 3 * len(chosen) + 1, 3, dtype=np.int32)
-        parts = (self.bary[chosen].ravel(), self.corners[chosen].ravel(), starts)
-        return csr_matrix(parts, (len(chosen), count))
+        return csr_matrix(
+            (self.bary[chosen].ravel(), self.corners[chosen].ravel(), starts), (len(chosen), count)
+        )
 
     def interpolate(self, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """(n,) or (n, C) float32 of vertex values (V,) or (V, C), at the texels `chosen` (n,)."""
+        """Interpolate vertex values.
+
+        Args:
+            values: (V,) or (V, C).
+            chosen: (n,) int indices of texels.
+
+        Returns:
+            (n,) or (n, C) float32.
+        """
         return self.interpolation(chosen, len(values)) @ np.asarray(values, np.float32)
 
     def image(self, values: np.ndarray) -> np.ndarray:
-        """(size, size) or (size, size, C) picture of texel values (N,) or (N, C), 0 where nothing is."""
+        """Lay values of texels out as a picture.
+
+        Args:
+            values: (N,) or (N, C).
+
+        Returns:
+            (size, size) or (size, size, C) of the same type, 0 where nothing is.
+        """
         picture = np.zeros((self.size * self.size, *values.shape[1:]), values.dtype)
         picture[self.texel] = values
         return picture.reshape(self.size, self.size, *values.shape[1:])
 
 
 def texel_coordinates(uv: np.ndarray, size: int) -> np.ndarray:
-    """(..., 2) float64 (x, y), the top-left texel's centre is (0, 0), of texture coordinates with v up."""
+    """Texture coordinates as texels.
+
+    Args:
+        uv: (..., 2), v up.
+        size: Side of the texture, texels.
+
+    Returns:
+        (..., 2) float64 (x, y); the centre of the top-left texel is (0, 0).
+    """
     return np.stack([uv[..., 0] * size - 0.5, (1 - uv[..., 1].astype(np.float64)) * size - 0.5], -1)
 
 
@@ -92,8 +135,8 @@ def _corner_uvs(topology: HeadTopology) -> tuple[np.ndarray, np.ndarray, np.ndar
     mirrored = topology.mirror[topology.quads]
     other = np.array([order[tuple(sorted(quad))] for quad in mirrored.tolist()])
     wanted = topology.mirror[triangles]
-    there = np.repeat(topology.quads[other], 2, axis=0)
-    where = (there[:, None, :] == wanted[:, :, None]).argmax(2)
+    opposite = np.repeat(topology.quads[other], 2, axis=0)
+    where = (opposite[:, None, :] == wanted[:, :, None]).argmax(2)
     other_uv = np.take_along_axis(np.repeat(topology.quad_uv[other], 2, axis=0), where, 1)
     return triangles, corner_uv, topology.uv[other_uv]
 
@@ -102,7 +145,7 @@ def _barycentric(points: np.ndarray, triangle: np.ndarray, x: np.ndarray, y: np.
     """(N, 3) float32 weights of the corners of triangles (T, 3, 2) at (x, y); kept inside of the triangle."""
     a, b, c = points[:, 0], points[:, 1], points[:, 2]
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    area = np.where(np.abs(area) < 1e-9, 1.0, area)
+    area = np.where(np.abs(area) < DEGENERATE, 1.0, area)
     bary = np.empty((len(triangle), 3), np.float32)
     for k, (p, q) in enumerate(((b, c), (c, a))):
         along_x = ((p[:, 1] - q[:, 1]) / area).astype(np.float32)

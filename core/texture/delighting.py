@@ -1,54 +1,48 @@
-"""Takes the photo's light out of the skin's colours, gently: what smooth light explains, no more."""
+"""Takes the photo's light out of the skin's colors, gently: what smooth light explains, no more."""
 
 import numpy as np
 
-from ..geometry.spherical_harmonics import sh_basis
+from ..geometry.spherical_harmonics import fit_lighting, sh_basis
+from ..image.color import LUMINANCE
+from .settings import TextureSettings
 
-#: sRGB as linear light, and the share of each channel in the luminance (Rec. 709).
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
-#: How much of the shading is taken out (its power), and how far it may be from the face's middle.
-STRENGTH, DARKEST, BRIGHTEST = 0.75, 0.4, 1.8
-#: Resistance of the fit, in shares of its weight, for linear and quadratic harmonics.
-RESISTANCE = np.array([0.0, *[0.005] * 3, *[0.03] * 5])
+#: Regularization of the fit, fractions of its total weight, for constant, linear and quadratic harmonics.
+REGULARIZATION = np.array([0.0, *[0.005] * 3, *[0.03] * 5])
+ROUNDS = 8
+#: Weight of plain skin from which a vertex takes part in the fit.
+MIN_WEIGHT = 0.05
 #: Fewer vertices of plain skin say nothing about the light.
-FEWEST = 60
+MIN_VERTICES = 60
+#: A median shading as dark as that, linear, is no light.
+DARK = 1e-4
 
 
-def srgb_to_linear_table() -> np.ndarray:
-    """(256,) float32: linear light of sRGB's bytes."""
-    value = np.arange(256) / 255
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).astype(np.float32)
+def relative_shading(
+    normals: np.ndarray,
+    colors: np.ndarray,
+    weight: np.ndarray,
+    settings: TextureSettings = TextureSettings(),  # noqa: B008 (frozen)
+) -> np.ndarray:
+    """How much brighter than the face's median the light makes each vertex, to be divided by.
 
+    Args:
+        normals: (V, 3) unit normals, any frame.
+        colors: (V, 3) linear, as photographed.
+        weight: (V,) 0..1, how much each vertex says about plain skin.
+        settings: How much of the light is taken out.
 
-def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
-    """uint8 sRGB of linear light, through a table that is fine where the curve is steep."""
-    steps = np.linspace(0, 1, 4096) ** 2
-    srgb = np.where(steps <= 0.0031308, steps * 12.92, 1.055 * steps ** (1 / 2.4) - 0.055)
-    table = np.round(srgb * 255).astype(np.uint8)
-    return table[(np.sqrt(np.clip(linear, 0, 1)) * 4095 + 0.5).astype(np.int32)]
-
-
-def relative_shading(normals: np.ndarray, colors: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(V,) float32: how much brighter than the face's middle the light makes each vertex, to be divided by.
-
-    normals: (V, 3); colors: (V, 3) linear, as photographed; weight: (V,) how much each says about plain skin.
-    All ones if there is too little skin. The fit is robust: brows, beard and moles are no shade.
+    Returns:
+        (V,) float32; all ones if there is too little skin.
     """
-    pick = weight > 0.05
-    if pick.sum() < FEWEST:
+    used = weight > MIN_WEIGHT
+    if used.sum() < MIN_VERTICES:
         return np.ones(len(normals), np.float32)
     basis = sh_basis(normals.astype(np.float64))
-    a, b = basis[pick], (colors[pick] @ LUMINANCE).astype(np.float64)
-    first = weight[pick].astype(np.float64)
-    w = first.copy()
-    for _ in range(8):
-        weighted = a * w[:, None]
-        coefficients = np.linalg.solve(weighted.T @ a + np.diag(RESISTANCE * w.sum()), weighted.T @ b)
-        residual = b - a @ coefficients
-        scale = 1.5 * np.median(np.abs(residual)) + 1e-5
-        w = first / (1 + (residual / scale) ** 2)
-    shading = basis @ coefficients
-    middle = float(np.median(shading[pick]))
-    if middle <= 1e-4:
+    brightness = (colors[used] @ LUMINANCE).astype(np.float64)
+    light = fit_lighting(basis[used], brightness, weight[used].astype(np.float64), REGULARIZATION, ROUNDS)
+    shading = basis @ light
+    median = float(np.median(shading[used]))
+    if median <= DARK:
         return np.ones(len(normals), np.float32)
-    return (np.clip(shading / middle, DARKEST, BRIGHTEST) ** STRENGTH).astype(np.float32)
+    relative = np.clip(shading / median, settings.min_shading, settings.max_shading)
+    return (relative**settings.delight_strength).astype(np.float32)

@@ -1,37 +1,70 @@
-"""The last touches of a texture: grain on what was guessed, and colours that go on beyond the islands."""
+"""Grain on completed texels, and colors that go on beyond the islands."""
 
 import cv2
 import numpy as np
 
-#: Texels around each island that its colours go on for, so that filtering does not bring in the background.
-BLEED = 16
-#: Grain of filled places, as a share of what seen ones have; its size, texels of a texture of 2048.
-GRAIN_SHARE, GRAIN_SIZE = 0.5, 1.3
-#: Natural logarithm: the grain where none was seen, and the most, of skin and of hair; side of the pattern
-#: that is repeated.
-PLAIN_GRAIN, MOST_GRAIN, GRAIN_TILE = 0.03, (0.06, 0.25), 512
+from .settings import TextureSettings
+
+#: Standard deviation of the grain's blur, texels of a texture of 2048.
+GRAIN_BLUR = 1.3
+#: Grain, natural logarithm, where too little was observed to measure it.
+DEFAULT_GRAIN = 0.03
+#: Greatest grain, natural logarithm.
+MAX_SKIN_GRAIN = 0.06
+MAX_HAIR_GRAIN = 0.25
+#: Side, texels, of the pattern that is repeated.
+GRAIN_TILE = 512
+#: Every so many-th texel is measured.
+STRIDE = 7
+#: Weight from which on a texel counts as observed, and how many make a sample.
+OBSERVED_WEIGHT = 0.95
+MIN_TEXELS = 200
+#: Linear light below which logarithms say nothing.
+DARK = 2e-3
 
 
-def grain_level(colors: np.ndarray, known: np.ndarray, smooth: np.ndarray, scalp: np.ndarray) -> np.ndarray:
-    """(n,) float32: how strong the grain has to be for as much fine structure as seen skin and scalp have.
+def grain_level(
+    colors: np.ndarray,
+    known: np.ndarray,
+    smooth: np.ndarray,
+    scalp: np.ndarray,
+    fraction: float = TextureSettings.grain_fraction,
+) -> np.ndarray:
+    """How strong the grain of completed texels is, from the fine structure of observed skin and scalp.
 
-    colors: (n, 3) linear; known: (n,) how well each is known; smooth: (n, 3) the same without fine structure;
-    scalp: (n,) share of hair.
+    Args:
+        colors: (n, 3) linear.
+        known: (n,) 0..1, how well each is known.
+        smooth: (n, 3) the same without fine structure.
+        scalp: (n,) 0..1, where hair grows.
+        fraction: Strength, of what was observed.
+
+    Returns:
+        (n,) float32, natural logarithm.
     """
-    few = slice(None, None, 7)
-    detail = np.log(np.maximum(colors[few].mean(1), 2e-3) / np.maximum(smooth[few].mean(1), 2e-3))
+    some = slice(None, None, STRIDE)
+    detail = np.log(np.maximum(colors[some].mean(1), DARK) / np.maximum(smooth[some].mean(1), DARK))
     amplitude = [
-        float(np.median(np.abs(detail[chosen]))) if chosen.sum() > 200 else PLAIN_GRAIN
-        for chosen in ((known[few] > 0.95) & kind for kind in (scalp[few] < 0.5, scalp[few] >= 0.5))
+        float(np.median(np.abs(detail[chosen]))) if chosen.sum() > MIN_TEXELS else DEFAULT_GRAIN
+        for chosen in (
+            (known[some] > OBSERVED_WEIGHT) & kind for kind in (scalp[some] < 0.5, scalp[some] >= 0.5)
+        )
     ]
-    skin, hair = (GRAIN_SHARE * min(pair) for pair in zip(amplitude, MOST_GRAIN, strict=True))
+    limits = (MAX_SKIN_GRAIN, MAX_HAIR_GRAIN)
+    skin, hair = (fraction * min(pair) for pair in zip(amplitude, limits, strict=True))
     return skin + (hair - skin) * scalp
 
 
-def bleed(image: np.ndarray, texel: np.ndarray, reach: int = BLEED) -> np.ndarray:
-    """(S, S, C) picture whose covered texels (N,) go on for some texels around, in place.
+def dilate_texels(image: np.ndarray, texel: np.ndarray, reach: int = TextureSettings.padding) -> np.ndarray:
+    """Let covered texels go on around the islands: each free one takes the nearest covered one's color.
 
-    Each free texel takes the nearest covered one's colour.
+    Args:
+        image: (S, S, C), changed in place.
+        texel: (N,) int, the covered ones.
+        reach: How far, texels.
+
+    Returns:
+        The image.
     """
     free = np.ones(image.shape[:2], np.uint8)
     free.ravel()[texel] = 0
@@ -45,8 +78,8 @@ def bleed(image: np.ndarray, texel: np.ndarray, reach: int = BLEED) -> np.ndarra
 
 
 def grain(size: int) -> np.ndarray:
-    """(size * size,) float32: smooth noise of variance 1 for the texels of a picture."""
+    """(size * size,) float32: smooth noise of variance 1 for the texels of a texture."""
     noise = np.random.default_rng(0).standard_normal((GRAIN_TILE, GRAIN_TILE)).astype(np.float32)
-    tile = cv2.GaussianBlur(noise, (0, 0), GRAIN_SIZE * size / 2048, borderType=cv2.BORDER_REFLECT)
+    tile = cv2.GaussianBlur(noise, (0, 0), GRAIN_BLUR * size / 2048, borderType=cv2.BORDER_REFLECT)
     repeated = np.tile(tile / tile.std(), (size // GRAIN_TILE, size // GRAIN_TILE))
     return repeated.ravel()

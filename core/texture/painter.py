@@ -1,4 +1,4 @@
-"""The head's texture: the photo where it was seen, its mirror image, a likely filling, painted parts."""
+"""The head's texture: the photo where it was observed, its mirror image, completion, painted parts."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -8,63 +8,101 @@ import numpy as np
 
 from ..geometry.frames import CropFrame, HeadPose
 from ..geometry.mesh import shading_normals
+from ..geometry.visibility import ramp
+from ..image.color import linear_to_bytes
+from ..image.sampling import sample_image, sample_photo_linear
 from ..template.regions import Regions, scalp_weight
 from ..template.topology import EYE_LEFT, EYE_RIGHT, INNER, SKIN, HeadTopology
 from ..timing import Clock
 from ..wrapping.options import TEXTURE_SIZES
 from .atlas import Atlas
-from .delighting import linear_to_srgb, relative_shading, srgb_to_linear_table
+from .delighting import relative_shading
 from .eyes import EyeColors, eye_colors, paint_eyeball
-from .inpainting import ALIKE, Filler, fill_colors, likeness, tone_ratio
-from .padding import bleed, grain, grain_level
+from .inpainting import SKIN_TOLERANCE, SmoothCompletion, color_match, complete_colors, tone_ratio
+from .padding import dilate_texels, grain, grain_level
 from .procedural import eye_directions, paint_inside, paint_parts
-from .projection import cosines, photo_colors, ramp, render_view, sample, to_view, view_weights
+from .projection import cosines, render_view, to_view, view_weights
+from .settings import TextureSettings
 
 if TYPE_CHECKING:
     from ..wrapping.head import Head
 
 #: albedo_mask.png: where each texel comes from.
-NOTHING, PAINTED, FILLED, MIRRORED, OBSERVED = 0, 64, 128, 192, 255
-#: Metres from the outline over which colours have to be like those further in, the more the nearer.
-HAIR_EDGE, SKIN_EDGE = (0.025, 0.060), (0.006, 0.015)
-#: How much more than skin may differ from skin, others may: skin near the outline, the hue of a beard and
+EMPTY = 0
+PAINTED = 64
+COMPLETED = 128
+MIRRORED = 192
+OBSERVED = 255
+#: Metres from the outline up to which colors have to match those further in fully, and from which on not.
+HAIR_EDGE = (0.025, 0.060)
+SKIN_EDGE = (0.006, 0.015)
+#: Tolerances of the match, of what skin may differ from skin: skin near the outline, the hue of beard and
 #: brows, hair.
-FOREIGN_SKIN, FOREIGN_HUE, FOREIGN_HAIR = 1.6, 2.6, 2.5
-#: Share of a place's surroundings that has to be the head's own for it to count not at all, and fully.
+OUTLINE_TOLERANCE = 1.6
+HUE_TOLERANCE = 2.6
+HAIR_TOLERANCE = 2.5
+#: Fraction of a texel's surroundings that has to be the head's own for it to count not at all, and fully.
 MAJORITY = (0.5, 0.95)
 #: Fewer vertices are no sample of skin or hair.
-FEWEST_VERTICES = 20
+MIN_VERTICES = 20
+#: Values of regions from which on vertices are examples.
+PLAIN_EXAMPLE = 0.5
+SCALP_EXAMPLE = 0.8
+#: Weight, of a texel's at a size of 1024, from which on a vertex is observed.
+OBSERVED_SUM = 0.5
+#: Weights of the mirror image from which on it is used, and used fully.
+MIRROR_RANGE = (0.05, 0.6)
+#: Side of the texture that weights at vertices refer to.
+REFERENCE_SIZE = 1024
 
 
 @dataclass(frozen=True)
 class Albedo:
     """A texture for the template's coordinates.
 
-    image: (S, S, 4) uint8 sRGB and coverage, which is below 255 only between lashes. mask: (S, S) uint8, how
-    each texel was made: NOTHING, PAINTED, FILLED, MIRRORED or OBSERVED. shares: of the skin's texels that
-    were "observed", "mirrored" and "filled"; with "face_" before it, of the face's. eyes: the
-    colours found. timings: seconds by step.
+    Attributes:
+        image: (S, S, 4) uint8 sRGB and coverage, which is below 255 only between lashes.
+        mask: (S, S) uint8, how each texel was made: EMPTY, PAINTED, COMPLETED, MIRRORED or OBSERVED.
+        fractions: Of the skin's texels that are "observed", "mirrored" and "filled" (completed); with "face_"
+            before it, of the face's.
+        eyes: The colors found.
+        timings: Seconds by step.
     """
 
     image: np.ndarray
     mask: np.ndarray
-    shares: dict[str, float]
+    fractions: dict[str, float]
     eyes: EyeColors
     timings: dict[str, float] = field(default_factory=dict)
 
 
 class AlbedoPainter:
-    """Makes textures of one size; what depends on the topology alone is worked out once."""
+    """Makes textures of one size; what depends on the topology alone is computed once."""
 
-    def __init__(self, topology: HeadTopology, size: int = 2048) -> None:
+    def __init__(
+        self,
+        topology: HeadTopology,
+        size: int = 2048,
+        settings: TextureSettings = TextureSettings(),  # noqa: B008 (frozen)
+    ) -> None:
+        """Prepare what does not depend on the photo.
+
+        Args:
+            topology: Of the heads.
+            size: Side of the textures, texels, one of TEXTURE_SIZES.
+            settings: What can be set.
+
+        Raises:
+            ValueError: If it is another size.
+        """
         if size not in TEXTURE_SIZES:
             raise ValueError(f"a texture has {', '.join(map(str, TEXTURE_SIZES))} texels a side, not {size}")
         self.topology = topology
         self.size = size
         self.regions = Regions.of(topology)
         self.atlas = Atlas.of(topology, size)
-        self.filler = Filler(topology)
-        self._linear_of = srgb_to_linear_table()
+        self.settings = settings
+        self.completion = SmoothCompletion(topology)
         bare = np.maximum(self.regions.ear, self.regions.neck)
         names = {name: k for k, name in enumerate(topology.part_names)}
         self._of_part = {name: np.flatnonzero(self.atlas.part == k) for name, k in names.items()}
@@ -74,9 +112,9 @@ class AlbedoPainter:
         # Finer than the vertices: the hairline crosses large quads.
         scalp = scalp_weight(self._at_skin(topology.vertices)).astype(np.float32)
         self._region = (scalp, *self._at_skin(np.column_stack([self.regions.features, bare])).T.copy())
-        away = np.maximum.reduce([self.regions.scalp, self.regions.ear, self.regions.neck])
+        beside_face = np.maximum.reduce([self.regions.scalp, self.regions.ear, self.regions.neck])
         only_skin = self._of_part[SKIN]
-        self._face_texels = self.atlas.interpolate(away, only_skin) < 0.5
+        self._face_texels = self.atlas.interpolate(beside_face, only_skin) < 0.5
         self._grain_field = grain(self.size)
         self._eyeballs = {
             name: eye_directions(topology, self.atlas, self._of_part[name], name)
@@ -93,32 +131,42 @@ class AlbedoPainter:
         landmarks: np.ndarray,
         delight: bool = True,
     ) -> Albedo:
-        """The texture of a head in the photo rgb (H, W, 3) uint8.
+        """Make the texture of a head.
 
-        landmarks: (478, 2 or more) as detected, photo pixels. delight: whether to take the shading out.
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+            frame: The crop.
+            pose: Of the head.
+            head: The wrapped head.
+            landmarks: (478, 2 or more) as detected, photo pixels.
+            delight: Whether to take the shading out.
+
+        Returns:
+            The texture.
         """
         clock = Clock()
-        seen, weight, outline = self._project(rgb, frame, pose, head.vertices)
+        observed, weight, outline = self._project(rgb, frame, pose, head.vertices)
         clock.lap("project")
         normals = shading_normals(head.vertices, self.topology.triangles)
         if delight:
-            means, sums = self._to_vertices(seen, weight)
-            shading = relative_shading(normals, means, self.regions.plain * np.minimum(sums, 1))
-            seen /= self._at_skin(shading)[:, None]
-        weight *= self._own(seen, weight, outline)
+            means, sums = self._to_vertices(observed, weight)
+            plain = self.regions.plain * np.minimum(sums, 1)
+            shading = relative_shading(normals, means, plain, self.settings)
+            observed /= self._at_skin(shading)[:, None]
+        weight *= self._own(observed, weight, outline)
         clock.lap("clean")
-        skin, kind = self._complete(seen, weight)
+        skin, kind = self._complete(observed, weight)
         clock.lap("fill")
-        eyes = eye_colors(self._linear_of, rgb, landmarks)
-        image, mask, shares = self._assemble(skin, kind, eyes)
+        eyes = eye_colors(rgb, landmarks)
+        image, mask, fractions = self._assemble(skin, kind, eyes)
         clock.lap("paint")
-        return Albedo(image, mask, shares, eyes, clock.seconds)
+        return Albedo(image, mask, fractions, eyes, clock.seconds)
 
     def _project(
         self, rgb: np.ndarray, frame: CropFrame, pose: HeadPose, vertices: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Linear colours (n, 3) of the skin's texels in the photo, how well they are seen (n,), and how far
-        they are from the head's outline (n,), metres.
+        """Linear colors (n, 3) of the skin's texels in the photo, how well it shows each (n,), 0..1, and the
+        distance from the head's outline (n,), metres.
         """
         camera_points = pose.head_to_camera(vertices.astype(np.float64))
         view, _ = render_view(self.topology, camera_points, frame)
@@ -132,8 +180,7 @@ class AlbedoPainter:
         per_texel = self._metres_per_texel(vertices) * frame.camera.focal_px / frame.distance
         colors = np.zeros((len(self._skin), 3), np.float32)
         some = np.flatnonzero(weight > 0)
-        places = frame.camera.project(points[some])
-        colors[some], inside = photo_colors(self._linear_of, rgb, places, float(per_texel))
+        colors[some], inside = sample_photo_linear(rgb, frame.camera.project(points[some]), float(per_texel))
         weight[some[~inside]] = 0
         return colors, weight, outline
 
@@ -150,36 +197,36 @@ class AlbedoPainter:
         return float(np.sqrt(area / max(texels, 1e-9)))
 
     def _own(self, colors: np.ndarray, weight: np.ndarray, outline: np.ndarray) -> np.ndarray:
-        """(n,) 0 to 1: whether colours (n, 3) of the skin's texels are the head's and not of what is before
+        """(n,) 0 to 1: whether colors (n, 3) of the skin's texels are the head's and not of what is before
         or behind it: hair and clothes on ears and neck, background along the outline (n,), metres away.
         """
         regions = self.regions
         means, sums = self._to_vertices(colors, weight)
-        seen = sums > 0.5
+        seen = sums > OBSERVED_SUM
         own = np.ones(len(weight), np.float32)
         scalp, features, bare = self._region
         hair_edge = scalp * ramp(-outline, -HAIR_EDGE[1], -HAIR_EDGE[0])
         skin_edge = (1 - scalp) * ramp(-outline, -SKIN_EDGE[1], -SKIN_EDGE[0])
         inner, _ = self._to_vertices(outline[:, None], weight)
-        skin = means[(regions.plain > 0.5) & seen]
-        beardless = means[(regions.plain * (1 - regions.beard) > 0.5) & seen]
-        hair = np.flatnonzero((regions.scalp > 0.8) & seen)
-        if len(skin) >= FEWEST_VERTICES:
-            # A high forehead is where others have hair; who has none is left with what is there.
-            grown = hair[likeness(means[hair], skin, ALIKE) < 0.5]
-            hair = grown if len(grown) >= FEWEST_VERTICES else hair
+        skin = means[(regions.plain > PLAIN_EXAMPLE) & seen]
+        beardless = means[(regions.plain * (1 - regions.beard) > PLAIN_EXAMPLE) & seen]
+        hair = np.flatnonzero((regions.scalp > SCALP_EXAMPLE) & seen)
+        if len(skin) >= MIN_VERTICES:
+            # A high forehead is where others have hair; who has none keeps what the photo shows.
+            grown = hair[color_match(means[hair], skin, SKIN_TOLERANCE) < 0.5]
+            hair = grown if len(grown) >= MIN_VERTICES else hair
         hair = means[hair[np.argsort(inner[hair, 0])[len(hair) // 2 :]]]  # the half further in
-        for share, reference, tolerance, any_lightness in (
+        for region, reference, tolerance, any_lightness in (
             (bare, beardless, 1.0, False),
-            (skin_edge, skin, FOREIGN_SKIN, False),
-            ((1 - scalp) * (1 - features), skin, FOREIGN_HUE, True),
-            (hair_edge, hair, FOREIGN_HAIR, False),
+            (skin_edge, skin, OUTLINE_TOLERANCE, False),
+            ((1 - scalp) * (1 - features), skin, HUE_TOLERANCE, True),
+            (hair_edge, hair, HAIR_TOLERANCE, False),
         ):
-            doubtful = np.flatnonzero((share > 0) & (weight > 0))
-            if len(reference) >= FEWEST_VERTICES and len(doubtful):
-                like = likeness(colors[doubtful], reference, tolerance, any_lightness)
-                own[doubtful] *= 1 - share[doubtful] * (1 - like)
-        # Single hairs on skin are its own; where most is doubtful, what is between goes, too.
+            doubtful = np.flatnonzero((region > 0) & (weight > 0))
+            if len(reference) >= MIN_VERTICES and len(doubtful):
+                match = color_match(colors[doubtful], reference, tolerance, any_lightness)
+                own[doubtful] *= 1 - region[doubtful] * (1 - match)
+        # Single hairs on skin are its own; where most is doubtful, what is between is too.
         picture = np.ones((self.size, self.size), np.float32)
         picture.ravel()[self.atlas.texel[self._skin]] = own
         reach = 2 * (self.size // 256) + 1
@@ -191,51 +238,52 @@ class AlbedoPainter:
         return self._to_skin @ np.asarray(values, np.float32)
 
     def _to_vertices(self, values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Means at the vertices of values (n, C) of the skin's texels, and how many texels, at a size of
-        1024, each stands for.
+        """Means at the vertices of values (n, C) of the skin's texels, and how many texels, at
+        REFERENCE_SIZE, each stands for.
         """
         total = self._from_skin @ np.column_stack([values * weight[:, None], weight])
         means = total[:, :-1] / np.maximum(total[:, -1:], 1e-9)
-        return means.astype(np.float32), total[:, -1].astype(np.float32) * (1024 / self.size) ** 2
+        return means.astype(np.float32), total[:, -1].astype(np.float32) * (REFERENCE_SIZE / self.size) ** 2
 
     def _complete(self, colors: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Colours (n, 3) of all of the skin's texels, and which of OBSERVED, MIRRORED and FILLED they are."""
-        mirrored, lent = self._mirrored(colors, weight)
-        known = weight + lent
-        mixed = (colors * weight[:, None] + mirrored * lent[:, None]) / np.maximum(known, 1e-3)[:, None]
+        """Colors (n, 3) of the skin's texels, and which of OBSERVED, MIRRORED and COMPLETED they are."""
+        mirrored, mirror_weight = self._mirrored(colors, weight)
+        known = weight + mirror_weight
+        mixed = (colors * weight[:, None] + mirrored * mirror_weight[:, None]) / np.maximum(known, 1e-3)[
+            :, None
+        ]
         means, sums = self._to_vertices(mixed, known)
         regions = self.regions
-        # What is typical skin is asked of where no beard grows: a grey one would pass for skin, and make the
-        # neck grey.
+        # Typical skin is where no beard grows: a grey one would pass for skin, and make the neck grey.
         plain = regions.plain * (1 - regions.beard)
-        fields = fill_colors(self.filler, means, np.minimum(sums, 1), regions.scalp, plain)
+        fields = complete_colors(self.completion, means, np.minimum(sums, 1), regions.scalp, plain)
         skin, hair, smooth = np.split(self._at_skin(np.column_stack([*fields, means])), 3, axis=1)
         guess = skin + (hair - skin) * self._region[0][:, None]
-        level = grain_level(mixed, known, smooth, self._region[0])
+        level = grain_level(mixed, known, smooth, self._region[0], self.settings.grain_fraction)
         guess *= np.exp(level * self._grain_field[self.atlas.texel[self._skin]])[:, None]
         mixed = guess + (mixed - guess) * known[:, None]
-        rest = 1 - known
-        other = np.where(lent >= rest, np.uint8(MIRRORED), np.uint8(FILLED))
-        return mixed, np.where(weight >= np.maximum(lent, rest), np.uint8(OBSERVED), other)
+        completed = 1 - known
+        other = np.where(mirror_weight >= completed, np.uint8(MIRRORED), np.uint8(COMPLETED))
+        return mixed, np.where(weight >= np.maximum(mirror_weight, completed), np.uint8(OBSERVED), other)
 
     def _mirrored(self, colors: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What the other side of the head lends to the skin's texels: colours (n, 3) in this side's tone, and
-        their share (n,), at most what is lacking here.
+        """Colors (n, 3) of the skin's texels from the other side of the head, in this side's tone, and their
+        weights (n,), at most what this side lacks.
         """
         means, sums = self._to_vertices(colors, weight)
-        ratio = tone_ratio(self.filler, means, np.minimum(sums, 1), self.topology.mirror)
+        ratio = tone_ratio(self.completion, means, np.minimum(sums, 1), self.topology.mirror)
         picture = np.zeros((self.size, self.size, 4), np.float32)
         picture.reshape(-1, 4)[self.atlas.texel[self._skin]] = np.column_stack(
             [colors * weight[:, None], weight]
         )
-        other = sample(picture, self.atlas.mirror[self._skin])
-        lent = (1 - weight) * ramp(other[:, 3], 0.05, 0.6)
-        return other[:, :3] / np.maximum(other[:, 3:], 1e-3) * self._at_skin(ratio), lent
+        other = sample_image(picture, self.atlas.mirror[self._skin])
+        mirror_weight = (1 - weight) * ramp(other[:, 3], *MIRROR_RANGE)
+        return other[:, :3] / np.maximum(other[:, 3:], 1e-3) * self._at_skin(ratio), mirror_weight
 
     def _assemble(
         self, skin: np.ndarray, kind: np.ndarray, eyes: EyeColors
     ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
-        """Paint the other parts and put everything into one picture."""
+        """Paint the other parts and put everything into one image."""
         atlas, topology = self.atlas, self.topology
         linear, alpha = self._painted[0].copy(), self._painted[1]
         made = np.full(len(atlas.texel), PAINTED, np.uint8)
@@ -245,12 +293,12 @@ class AlbedoPainter:
         made[inner] = PAINTED
         for name, (direction, radius) in self._eyeballs.items():
             linear[self._of_part[name]] = paint_eyeball(direction, radius, eyes)
-        image = atlas.image(np.column_stack([linear_to_srgb(linear), alpha]))
+        image = atlas.image(np.column_stack([linear_to_bytes(linear), alpha]))
         only_skin = made[self._of_part[SKIN]]
         plain = self._face_texels
-        shares = {
+        fractions = {
             prefix + name: float((only_skin[chosen] == value).mean())
             for prefix, chosen in (("", slice(None)), ("face_", plain))
-            for name, value in (("observed", OBSERVED), ("mirrored", MIRRORED), ("filled", FILLED))
+            for name, value in (("observed", OBSERVED), ("mirrored", MIRRORED), ("filled", COMPLETED))
         }
-        return bleed(image, atlas.texel), atlas.image(made), shares
+        return dilate_texels(image, atlas.texel, self.settings.padding), atlas.image(made), fractions

@@ -1,34 +1,61 @@
-"""Painted parts, which a photo shows badly or not at all: teeth, gums, tongue, inside of the mouth, lashes.
+"""Painted parts, which photos show badly or not at all: teeth, gums, tongue, inside of the mouth, lashes.
 
-All shapes are those of the average head, which every head shares the topology with; colours are linear light.
+All shapes are those of the average head, which every head shares the topology with; colors are linear light.
 """
 
 import itertools
 
 import numpy as np
 
+from ..geometry.visibility import ramp
 from ..template.regions import Regions
 from ..template.topology import LASHES, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
 from .atlas import Atlas
-from .projection import ramp
 
 #: Widths of the teeth from the middle to the back, metres (Wheeler's Dental Anatomy, mesiodistal diameters).
 UPPER_TEETH = (0.0085, 0.0065, 0.0075, 0.007, 0.007, 0.010, 0.009)
 LOWER_TEETH = (0.005, 0.0055, 0.007, 0.007, 0.007, 0.011, 0.0105)
-#: Length of the crowns from the edge to the gums, metres, and how far the gums rise between two teeth.
-UPPER_CROWN, LOWER_CROWN, GUM_RISE = 0.0100, 0.0088, 0.0016
-ENAMEL, GUMS = np.array([0.78, 0.72, 0.62]), np.array([0.38, 0.13, 0.12])
-TONGUE_COLOR, TONGUE_ROOT = np.array([0.40, 0.15, 0.14]), np.array([0.16, 0.04, 0.04])
-CAVITY, THROAT = np.array([0.30, 0.09, 0.08]), np.array([0.035, 0.008, 0.008])
-#: Rings of vertices over which lips and lids turn into the inside, and over which that gets dark.
-INWARD_RINGS, THROAT_RINGS = 4.0, 14.0
+#: Length of the crowns from the edge to the gums, metres.
+UPPER_CROWN = 0.0100
+LOWER_CROWN = 0.0088
+#: How far the gums rise between two teeth, metres.
+GUM_RISE = 0.0016
+#: Width of the dark gap between two teeth, and of the gums' edge, metres.
+GAP_WIDTH = 0.00035
+GUM_EDGE = 0.0004
+#: Linear colors.
+ENAMEL = np.array([0.78, 0.72, 0.62])
+GUMS = np.array([0.38, 0.13, 0.12])
+TONGUE_COLOR = np.array([0.40, 0.15, 0.14])
+TONGUE_ROOT = np.array([0.16, 0.04, 0.04])
+CAVITY = np.array([0.30, 0.09, 0.08])
+THROAT = np.array([0.035, 0.008, 0.008])
 LASH_COLOR = np.array([0.010, 0.007, 0.006])
-#: Strands of lashes on an upper and a lower lid, and the share of the card that the lower ones reach.
-STRANDS, LOWER_REACH = (64, 44), 0.75
+#: Rings of vertices over which lips and lids turn into the inside.
+INWARD_RINGS = 4.0
+#: Rings of vertices over which the inside gets dark.
+THROAT_RINGS = 14.0
+#: Heights, metres, head frame, between which the eye sockets begin above the mouth.
+SOCKET_RANGE = (-0.04, -0.03)
+#: Strands of lashes on an upper and a lower lid.
+UPPER_STRANDS = 64
+LOWER_STRANDS = 44
+#: Fraction of the card that the lower lashes reach.
+LOWER_REACH = 0.75
 
 
 def paint_teeth(topology: HeadTopology, atlas: Atlas, chosen: np.ndarray, name: str) -> np.ndarray:
-    """(n, 3) float32 colours of the texels `chosen` (n,) of the teeth `name`."""
+    """Paint teeth and their gums.
+
+    Args:
+        topology: The head's.
+        atlas: The texels.
+        chosen: (n,) int, those of the teeth.
+        name: The part: TEETH_UPPER or TEETH_LOWER.
+
+    Returns:
+        (n, 3) float32 linear colors.
+    """
     vertices = topology.vertices_of(name)
     points = topology.vertices[vertices]
     # The arch, seen from above: arc length from the middle, as a function of how far to the side.
@@ -43,8 +70,8 @@ def paint_teeth(topology: HeadTopology, atlas: Atlas, chosen: np.ndarray, name: 
     )
     middle = (bins[1:] + bins[:-1]) / 2
     length = np.concatenate([[0], np.cumsum(np.hypot(np.diff(middle), np.diff(front)))]) + middle[0]
-    place = atlas.interpolate(topology.vertices, chosen)
-    along = np.interp(np.abs(place[:, 0]), np.r_[0, middle], np.r_[0, length])
+    position = atlas.interpolate(topology.vertices, chosen)
+    along = np.interp(np.abs(position[:, 0]), np.r_[0, middle], np.r_[0, length])
     upper = name == TEETH_UPPER
     widths = np.array(UPPER_TEETH if upper else LOWER_TEETH)
     gaps = np.concatenate([[0], np.cumsum(widths)]) * min(1.0, length[-1] / widths.sum())
@@ -52,22 +79,32 @@ def paint_teeth(topology: HeadTopology, atlas: Atlas, chosen: np.ndarray, name: 
     index = np.clip(np.searchsorted(gaps, along) - 1, 0, len(widths) - 1)
     within = np.abs(along - (gaps[index] + gaps[index + 1]) / 2) / ((gaps[index + 1] - gaps[index]) / 2)
     edge = points[:, 2].min() if upper else points[:, 2].max()
-    height = np.abs(place[:, 2] - edge)
+    height = np.abs(position[:, 2] - edge)
     crown = (UPPER_CROWN if upper else LOWER_CROWN) - GUM_RISE * within**2
-    gum = ramp(height - crown, -0.0004, 0.0004)[:, None]
-    dark = 1 - 0.4 * np.exp(-((to_gap / 0.00035) ** 2)) * (1 - gum[:, 0])
+    gum = ramp(height - crown, -GUM_EDGE, GUM_EDGE)[:, None]
+    dark = 1 - 0.4 * np.exp(-((to_gap / GAP_WIDTH) ** 2)) * (1 - gum[:, 0])
     back = 1 - 0.35 * ramp(along, 0.015, 0.05)
     tooth = ENAMEL * (0.88 + 0.12 * ramp(height, 0.0, 0.006) - 0.1 * ramp(height / crown, 0.7, 1.0))[:, None]
     return ((tooth * (1 - gum) + GUMS * gum) * (dark * back)[:, None]).astype(np.float32)
 
 
 def paint_tongue(topology: HeadTopology, atlas: Atlas, chosen: np.ndarray, seed: int = 1) -> np.ndarray:
-    """(n, 3) float32 colours of the tongue's texels."""
+    """Paint the tongue.
+
+    Args:
+        topology: The head's.
+        atlas: The texels.
+        chosen: (n,) int, those of the tongue.
+        seed: Of the grain.
+
+    Returns:
+        (n, 3) float32 linear colors.
+    """
     points = topology.vertices[topology.vertices_of(TONGUE)]
-    place = atlas.interpolate(topology.vertices, chosen)
-    back = ramp(place[:, 1], points[:, 1].min() + 0.01, points[:, 1].max())[:, None]
-    groove = 1 - 0.15 * np.exp(-((place[:, 0] / 0.0012) ** 2))
-    grain = 1 + 0.06 * np.random.default_rng(seed).standard_normal(len(place))
+    position = atlas.interpolate(topology.vertices, chosen)
+    back = ramp(position[:, 1], points[:, 1].min() + 0.01, points[:, 1].max())[:, None]
+    groove = 1 - 0.15 * np.exp(-((position[:, 0] / 0.0012) ** 2))
+    grain = 1 + 0.06 * np.random.default_rng(seed).standard_normal(len(position))
     color = TONGUE_COLOR * (1 - back) + TONGUE_ROOT * back
     return (color * (groove * grain)[:, None]).astype(np.float32)
 
@@ -75,27 +112,48 @@ def paint_tongue(topology: HeadTopology, atlas: Atlas, chosen: np.ndarray, seed:
 def paint_inside(
     regions: Regions, topology: HeadTopology, atlas: Atlas, chosen: np.ndarray, rim: np.ndarray
 ) -> np.ndarray:
-    """(n, 3) float32 colours of the inside of mouth and eye sockets.
+    """Paint the inside of mouth and eye sockets.
 
-    rim: (n, 3) linear colours that go on inwards from lips and lids.
+    Args:
+        regions: Of the topology.
+        topology: The head's.
+        atlas: The texels.
+        chosen: (n,) int, those of the inside.
+        rim: (n, 3) linear colors that go on inwards from lips and lids.
+
+    Returns:
+        (n, 3) float32 linear colors.
     """
     depth = atlas.interpolate(regions.depth, chosen)
     inward = ramp(depth, 0.5, INWARD_RINGS)[:, None]
     deep = ramp(depth, INWARD_RINGS, THROAT_RINGS)[:, None]
-    socket = ramp(atlas.interpolate(topology.vertices[:, 2], chosen), -0.04, -0.03)[:, None]
+    socket = ramp(atlas.interpolate(topology.vertices[:, 2], chosen), *SOCKET_RANGE)[:, None]
     cavity = CAVITY * (1 - deep) + THROAT * deep
     cavity = cavity * (1 - socket) + (0.5 * CAVITY + 0.4 * rim) * socket
     return (rim * (1 - inward) + cavity * inward).astype(np.float32)
 
 
 def lash_coverage(topology: HeadTopology, atlas: Atlas, chosen: np.ndarray, seed: int = 2) -> np.ndarray:
-    """(n,) float32, 0 to 1: how much of the lashes' texels single lashes cover."""
+    """How much of their texels single lashes cover.
+
+    Args:
+        topology: The head's.
+        atlas: The texels.
+        chosen: (n,) int, those of the lashes.
+        seed: Of their lengths and directions.
+
+    Returns:
+        (n,) float32, 0 to 1.
+    """
     grid, upper = _lash_grid(topology)
     column, row = atlas.interpolate(grid, chosen).T
     is_upper = atlas.interpolate(upper.astype(np.float32), chosen) > 0.5
     rng = np.random.default_rng(seed)
     result = np.zeros(len(chosen), np.float32)
-    for strip, count, reach in ((is_upper, STRANDS[0], 1.0), (~is_upper, STRANDS[1], LOWER_REACH)):
+    for strip, count, reach in (
+        (is_upper, UPPER_STRANDS, 1.0),
+        (~is_upper, LOWER_STRANDS, LOWER_REACH),
+    ):
         if not strip.any():
             continue
         last = float(column[strip].max())
@@ -152,9 +210,15 @@ def _lash_grid(topology: HeadTopology) -> tuple[np.ndarray, np.ndarray]:
 def paint_parts(
     topology: HeadTopology, atlas: Atlas, of_part: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Linear colours (N, 3) float32 and coverage (N,) uint8 of all texels, as far as no photo matters.
+    """Paint all that does not depend on the photo.
 
-    of_part: the texels of each part.
+    Args:
+        topology: The head's.
+        atlas: The texels.
+        of_part: The texels of each part.
+
+    Returns:
+        Linear colors (N, 3) float32 and coverage (N,) uint8 of all texels.
     """
     linear = np.zeros((len(atlas.texel), 3), np.float32)
     for name in (TEETH_UPPER, TEETH_LOWER):
@@ -169,8 +233,16 @@ def paint_parts(
 def eye_directions(
     topology: HeadTopology, atlas: Atlas, chosen: np.ndarray, name: str
 ) -> tuple[np.ndarray, float]:
-    """Unit vectors (n, 3) from the middle of the eyeball `name` to its texels `chosen` (n,), and its radius,
-    metres.
+    """Where the texels of an eyeball are on it.
+
+    Args:
+        topology: The head's.
+        atlas: The texels.
+        chosen: (n,) int, those of the eyeball.
+        name: The part.
+
+    Returns:
+        Unit vectors (n, 3) from the eyeball's centre, and its radius, metres.
     """
     points = topology.vertices[topology.vertices_of(name)]
     middle = (points.min(0) + points.max(0)) / 2

@@ -238,8 +238,6 @@ def about_face(face: "FaceLandmarks") -> dict[str, Any]:
 
 def about_head(head: "Reconstruction", photo: "Photo") -> dict[str, Any]:
     """A head in an answer: what a panel shows without opening face.json."""
-    from ..quality.report import quality
-
     yaw, pitch, roll = (round(float(angle), 2) for angle in head.pose.angles)
     focal = head.camera.focal_mm(photo.width, photo.height)
     return {
@@ -249,7 +247,7 @@ def about_head(head: "Reconstruction", photo: "Photo") -> dict[str, Any]:
         "detection": about_face(head.landmarks),
         "pose": {"yaw": yaw, "pitch": pitch, "roll": roll},
         "camera": {"focal_length_mm35": round(focal, 2), "focal_length_source": head.camera.source},
-        "quality": quality(head),
+        "quality": head.quality.document(),
     }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...quality.calibration import TRANSFORMS, Calibration, Term, ramps
+from ...quality.measures import file_key
 
 #: The error that is predicted, of the table's.
 TARGET = "placed"
@@ -27,11 +28,11 @@ LEAST_MM, MOST_MM = 0.5, 40.0
 MEASURES = {
     "yaw_deg": "absolute",
     "sharpness": "negative",
-    "cut_share": "as it is",
+    "truncation": "as it is",
     "detection_score": "negative",
-    "looks_disagree": "log",
-    "looks_turn_deg": "log",
-    "looks_shape_mm": "log",
+    "redetection_error": "log",
+    "redetection_turn_deg": "log",
+    "redetection_shape_mm": "log",
     "landmark_error": "log",
     "face_region_iou": "negative",
     "perspective": "log",
@@ -60,7 +61,9 @@ class Table:
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], target: str = TARGET) -> None:
         rows = [row for row in rows if "errors" in row]
-        self.measures = {name: np.array([row["measures"][name] for row in rows]) for name in MEASURES}
+        self.measures = {
+            name: np.array([row["measures"][file_key(name)] for row in rows]) for name in MEASURES
+        }
         self.error = np.clip([row["errors"][target] for row in rows], LEAST_MM, MOST_MM)
         self.yaw = np.array([row["true_yaw"] for row in rows])
         self.flaw = np.array([row["flaw"] for row in rows])
@@ -168,7 +171,9 @@ def examples_of(table: Table, found: Calibration) -> list[dict[str, Any]]:
     picked = order[np.linspace(0, len(order) - 1, EXAMPLES).round().astype(int)]
     return [
         {
-            "measures": {name: round(float(values[k]), 5) for name, values in table.measures.items()},
+            "measures": {
+                file_key(name): round(float(values[k]), 5) for name, values in table.measures.items()
+            },
             "expected_mm": round(float(expected[k]), 4),
             "true_mm": round(float(table.error[k]), 4),
         }

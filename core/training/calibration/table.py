@@ -4,7 +4,7 @@ some of them spoilt, beside their true errors.
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ class TableBuilder:
             errors = true_errors(estimate, self.truths, sample, camera, index)
         except (ReconstructionError, ValueError) as error:
             return {**row, "failed": str(error)}
-        measures = {name: float(value) for name, value in asdict(measure(evidence)).items()}
+        measures = measure(evidence).document()
         return {**row, "measures": measures, "errors": errors}
 
     def _find(self, picture: np.ndarray) -> FaceLandmarks | None:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from ...geometry.spherical_harmonics import sh_basis
+from ...image.color import linear_to_srgb, srgb_to_linear
 from ..face_models.atlas import ATLAS_SIZE, SKIN_HEIGHT, TILE_HALF, TILES, atlas_uv, corner_uv
 from ..face_models.ict_facekit import FaceModel
 from ..rasterize import zbuffer
@@ -18,18 +19,6 @@ DEPTH_TOLERANCE = 0.004
 #: Cosines between surface normal and view at which a texel begins to count, and counts fully.
 GRAZING = (0.2, 0.5)
 _PAD = 64
-
-
-def to_linear(srgb: np.ndarray) -> np.ndarray:
-    """SRGB 0..1 -> linear 0..1 (float32)."""
-    s = np.asarray(srgb, np.float32)
-    return np.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def to_srgb(linear: np.ndarray) -> np.ndarray:
-    """Linear 0..1 -> sRGB 0..1 (float32)."""
-    x = np.clip(linear, 0, None).astype(np.float32)
-    return np.where(x <= 0.0031308, x * 12.92, 1.055 * x ** (1 / 2.4) - 0.055).astype(np.float32)
 
 
 def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
@@ -137,7 +126,7 @@ def extract_texture(
     packed = np.concatenate([projected, normals, facing[:, None]], 1)
     texels = atlas.interpolate(model, packed.astype(np.float32))
     x, y, z = (np.ascontiguousarray(texels[..., i]) for i in range(3))
-    linear = to_linear(rgb / np.float32(255))
+    linear = srgb_to_linear(rgb / np.float32(255))
     color = cv2.remap(linear, x, y, cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
     shown = cv2.remap(np.where(depth > 0, depth, 9.0).astype(np.float32), x, y, cv2.INTER_NEAREST)
     is_person = cv2.remap(person, x, y, cv2.INTER_LINEAR)
@@ -163,7 +152,7 @@ def extract_texture(
     texture = push_pull(filled, solid)
     rough = cv2.GaussianBlur(rng.normal(size=solid.shape).astype(np.float32), (0, 0), 1.0)
     texture *= 1 + (1 - solid[..., None]) * 0.25 * rough[..., None]
-    image = (np.clip(to_srgb(texture), 0, 1) * 255 + 0.5).astype(np.uint8)
+    image = (np.clip(linear_to_srgb(np.clip(texture, 0, None)), 0, 1) * 255 + 0.5).astype(np.uint8)
     paint_tiles(image, rng)
     return image, (weight * 255).astype(np.uint8)
 

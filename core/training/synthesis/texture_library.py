@@ -11,6 +11,7 @@ import numba
 import numpy as np
 
 from ...errors import PhotobustError
+from ...image.color import linear_of_bytes_float32, linear_to_srgb
 from ..face_models.atlas import ATLAS_SIZE, SKIN_HEIGHT
 
 Split = Literal["train", "eval"]
@@ -27,19 +28,12 @@ HAIR_COLORS = np.array(
 _LUT_SIZE = 4096
 
 
-def _linear_table() -> np.ndarray:
-    s = np.arange(256) / 255.0
-    return np.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
 def _srgb_table() -> np.ndarray:
     """SRGB bytes of the square root of linear values: finer in the dark, where the curve is steep."""
-    x = (np.arange(_LUT_SIZE) / (_LUT_SIZE - 1)) ** 2
-    s = np.where(x <= 0.0031308, x * 12.92, 1.055 * x ** (1 / 2.4) - 0.055)
-    return (s * 255 + 0.5).astype(np.uint8)
+    return (linear_to_srgb((np.arange(_LUT_SIZE) / (_LUT_SIZE - 1)) ** 2) * 255 + 0.5).astype(np.uint8)
 
 
-LINEAR = _linear_table()
+LINEAR = linear_of_bytes_float32().copy()  # numba compiles anew for what cannot be written to
 _SRGB = _srgb_table()
 
 

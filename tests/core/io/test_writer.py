@@ -12,7 +12,6 @@ from PIL import Image
 
 from core import errors
 from core.image.photo import Photo
-from core.io.surface_glb import srgb_to_linear
 from core.io.writer import points_json, write_atomically, write_reconstruction
 from tests.core.stand_ins import stand_in_reconstructor
 
@@ -103,12 +102,6 @@ def test_glb_is_read_by_others(files):
     assert mesh.bounds[1][2] < 0.08 and mesh.bounds[0][2] < -0.15 and mesh.bounds[1][1] > 0.08
 
 
-def test_linear_colours():
-    np.testing.assert_allclose(
-        srgb_to_linear(np.array([0, 10, 188, 255])), [0, 0.003035, 0.5029, 1], atol=1e-4
-    )
-
-
 def test_landmarks(files, head):
     points = json.loads(files["landmarks.json"].read_text())["points"]
     assert len(points) == 478
@@ -162,9 +155,7 @@ def test_warnings(astronaut):
     cut = np.ascontiguousarray(astronaut[:, 205:])
     photo = Photo.from_array(cut, focal_mm35=50)
     head = stand_in_reconstructor().reconstruct(photo)[0]
-    from core.quality.report import quality
-
-    warnings = quality(head)["warnings"]
+    warnings = head.quality.document()["warnings"]
     assert [w for w in warnings if "edge" in w] and not [w for w in warnings if "focal length" in w]
 
 

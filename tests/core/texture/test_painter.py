@@ -5,15 +5,16 @@ import pytest
 from core.geometry.frames import HeadPose
 from core.geometry.mesh import shading_normals
 from core.geometry.spherical_harmonics import sh_basis
+from core.image.color import LUMINANCE
+from core.image.sampling import sample_image
 from core.template.regions import Regions
 from core.template.topology import EYE_LEFT, LASHES, SKIN, HeadTopology
 from core.texture.atlas import Atlas, texel_coordinates
-from core.texture.delighting import LUMINANCE, relative_shading, srgb_to_linear_table
+from core.texture.delighting import relative_shading
 from core.texture.eyes import eye_colors, paint_eyeball
-from core.texture.inpainting import Filler, likeness
-from core.texture.padding import BLEED
-from core.texture.painter import FILLED, MIRRORED, NOTHING, OBSERVED, PAINTED, AlbedoPainter
-from core.texture.projection import sample
+from core.texture.inpainting import SmoothCompletion, color_match
+from core.texture.painter import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, AlbedoPainter
+from core.texture.settings import TextureSettings
 from tests.core.head_samples import MODELS, sample_of
 from tests.core.scenes import head_pose, rotation
 
@@ -44,7 +45,7 @@ def at_vertices(topology, picture, vertices):
     corner = np.zeros(len(topology.vertices), np.int64)
     corner[topology.quads] = topology.quad_uv
     places = texel_coordinates(topology.uv[corner[vertices]], picture.shape[0])
-    return sample(picture.astype(np.float32), places.astype(np.float32))
+    return sample_image(picture.astype(np.float32), places.astype(np.float32))
 
 
 def turned(sample_, yaw):
@@ -56,11 +57,11 @@ def turned(sample_, yaw):
 
 def test_every_texel_is_accounted_for(painted):
     kinds = set(np.unique(painted.mask))
-    assert kinds == {NOTHING, PAINTED, FILLED, MIRRORED, OBSERVED}
+    assert kinds == {EMPTY, PAINTED, COMPLETED, MIRRORED, OBSERVED}
     for prefix in ("", "face_"):
-        total = sum(painted.shares[prefix + name] for name in ("observed", "mirrored", "filled"))
+        total = sum(painted.fractions[prefix + name] for name in ("observed", "mirrored", "filled"))
         assert total == pytest.approx(1)
-    assert painted.shares["face_observed"] > 0.35
+    assert painted.fractions["face_observed"] > 0.35
 
 
 def test_seen_skin_has_the_photos_colours(painter, topology, astronauts):
@@ -72,18 +73,18 @@ def test_seen_skin_has_the_photos_colours(painter, topology, astronauts):
     places = one.lifted.frame.camera.project(
         one.lifted.pose.head_to_camera(one.head.vertices[cheeks].astype(float))
     )
-    photo = sample(cv2.blur(one.rgb, (3, 3)).astype(np.float32), places.astype(np.float32))
+    photo = sample_image(cv2.blur(one.rgb, (3, 3)).astype(np.float32), places.astype(np.float32))
     texture = at_vertices(topology, cv2.blur(flat.image[..., :3], (3, 3)), cheeks)
     assert np.median(np.abs(photo - texture)) < 4
 
 
-def test_what_one_side_hides_the_other_lends(painter, astronauts):
+def test_what_one_side_hides_is_mirrored(painter, astronauts):
     one = astronauts
-    shares = {}
+    fractions = {}
     for yaw in (0, 30, 60):
         pose = turned(one, yaw)
-        shares[yaw] = painter.paint(one.rgb, one.lifted.frame, pose, one.head, one.face.points).shares
-    mirrored = [shares[yaw]["face_mirrored"] for yaw in (0, 30, 60)]
+        fractions[yaw] = painter.paint(one.rgb, one.lifted.frame, pose, one.head, one.face.points).fractions
+    mirrored = [fractions[yaw]["face_mirrored"] for yaw in (0, 30, 60)]
     assert mirrored[0] < mirrored[1] < mirrored[2]
 
 
@@ -92,7 +93,7 @@ def test_mirrored_places_are_mirrored(topology):
     place = atlas.interpolate(topology.vertices, np.arange(len(atlas.texel)))
     picture = atlas.image(place)
     skin = np.flatnonzero(atlas.part == topology.part_names.index(SKIN))
-    there = sample(picture, atlas.mirror[skin], cv2.INTER_NEAREST)
+    there = sample_image(picture, atlas.mirror[skin], cv2.INTER_NEAREST)
     away = np.linalg.norm(there * [-1, 1, 1] - place[skin], axis=1)
     assert np.quantile(away, 0.95) < 0.002
 
@@ -107,18 +108,19 @@ def test_no_seams_where_the_texture_was_cut(topology, painted):
     assert len(cut) > 40
     smooth = cv2.GaussianBlur(painted.image[..., :3], (0, 0), 2).astype(np.float32)
     one, two = (
-        sample(smooth, texel_coordinates(topology.uv[[c[k] for c in cut]], 1024).astype(np.float32))
+        sample_image(smooth, texel_coordinates(topology.uv[[c[k] for c in cut]], 1024).astype(np.float32))
         for k in (0, 1)
     )
     assert np.median(np.abs(one - two)) < 6
 
 
-def test_colours_bleed_over_the_islands_edges(painted):
+def test_colors_go_on_beyond_the_islands_edges(painted):
+    padding = TextureSettings().padding
     covered = (painted.mask > 0).astype(np.uint8)
     away = cv2.distanceTransform(1 - covered, cv2.DIST_L2, 5)
-    near = (away > 0) & (away <= BLEED - 1)
+    near = (away > 0) & (away <= padding - 1)
     assert (painted.image[near, :3].sum(1) > 0).mean() > 0.999
-    assert not painted.image[away > BLEED + 1].any()
+    assert not painted.image[away > padding + 1].any()
 
 
 def test_painting_is_repeatable(painter, painted, astronauts):
@@ -147,13 +149,13 @@ def test_too_little_skin_leaves_the_light_in(topology):
     assert (relative_shading(normals, np.ones_like(normals), np.zeros(len(normals))) == 1).all()
 
 
-def test_filling_is_exact_where_known_and_between_elsewhere(topology):
-    filler = Filler(topology)
+def test_completion_is_exact_where_known_and_between_elsewhere(topology):
+    completion = SmoothCompletion(topology)
     known = np.zeros(len(topology.vertices))
     skin = topology.vertices_of(SKIN)
     known[skin[::3]] = 1
     values = topology.vertices[:, [2]].astype(np.float32) * known[:, None].astype(np.float32)
-    smooth = filler.smooth(values, known, stiffness=1e-4)[:, 0]
+    smooth = completion.smooth(values, known, stiffness=1e-4)[:, 0]
     assert np.abs(smooth - topology.vertices[:, 2])[skin].mean() < 0.004
 
 
@@ -169,26 +171,26 @@ def test_filling_is_exact_where_known_and_between_elsewhere(topology):
 def test_what_is_skin(color, least, most):
     rng = np.random.default_rng(0)
     skin = np.array([0.4, 0.25, 0.18]) * np.exp(rng.normal(0, 0.1, (100, 1)))
-    assert least <= likeness(np.array([color]), skin)[0] <= most
+    assert least <= color_match(np.array([color]), skin)[0] <= most
 
 
 def test_eyes_have_the_photos_colour(astronauts):
-    found = eye_colors(srgb_to_linear_table(), astronauts.rgb, astronauts.face.points)
+    found = eye_colors(astronauts.rgb, astronauts.face.points)
     assert found.from_photo
     red, green, blue = found.iris
     assert red > green > blue  # hers are brown
     assert found.white @ LUMINANCE > 3 * (found.iris @ LUMINANCE)
 
 
-def test_eyes_that_cannot_be_seen_become_brown(astronauts):
+def test_eyes_that_the_photo_does_not_show_are_brown(astronauts):
     points = astronauts.face.points.copy()
     points[:, :2] += 5000
-    found = eye_colors(srgb_to_linear_table(), astronauts.rgb, points)
+    found = eye_colors(astronauts.rgb, points)
     assert not found.from_photo and (found.iris > 0).all()
 
 
 def test_an_iris_is_round_and_around_the_front(astronauts):
-    colors = eye_colors(srgb_to_linear_table(), astronauts.rgb, astronauts.face.points)
+    colors = eye_colors(astronauts.rgb, astronauts.face.points)
     angle = np.linspace(0, 2 * np.pi, 100)
     light = {}
     for r in (0.02, 0.25, 0.5):  # radians: pupil, iris, white
@@ -206,6 +208,20 @@ def test_only_lashes_have_holes(topology, painter, painted):
     assert painted.mask.ravel()[painter.atlas.texel][eye].max() == PAINTED
 
 
+def test_settings_change_what_they_name(topology, astronauts):
+    one = astronauts
+    normals = shading_normals(topology.vertices, topology.triangles)
+    colors = 0.3 + 0.2 * normals[:, :1].repeat(3, 1)
+    plain = Regions.of(topology).plain
+    assert (relative_shading(normals, colors, plain, TextureSettings(delight_strength=0.0)) == 1).all()
+    settings = TextureSettings(min_shading=0.9, max_shading=1.1, delight_strength=1.0)
+    shading = relative_shading(normals, colors, plain, settings)
+    np.testing.assert_allclose([shading.min(), shading.max()], [0.9, 1.1], rtol=1e-6)
+    bare = AlbedoPainter(topology, 1024, TextureSettings(padding=0))
+    image = bare.paint(one.rgb, one.lifted.frame, one.lifted.pose, one.head, one.face.points)
+    assert not image.image[image.mask == 0].any()
+
+
 def test_unusual_sizes_are_refused(topology):
     with pytest.raises(ValueError, match="1024, 2048, 4096"):
         AlbedoPainter(topology, 1000)
@@ -216,10 +232,10 @@ def test_a_grey_beard_under_a_hat_does_not_make_the_neck_grey(painter, topology)
     skin, grey = np.array([0.42, 0.22, 0.14]), np.array([0.26, 0.22, 0.2])
     face = np.maximum(regions.plain, regions.beard) * (height < -0.01)
     colors = skin + (grey - skin) * 0.8 * regions.beard[:, None]
-    filled, kind = painter._complete(
+    completed, kind = painter._complete(
         painter._at_skin(colors), np.clip(painter._at_skin(face[:, None])[:, 0], 0, 1)
     )
     neck = painter._at_skin((regions.neck * (height < -0.13))[:, None])[:, 0] > 0.9
-    assert (kind[neck] == FILLED).all()
-    red, _, blue = np.median(filled[neck], axis=0)
+    assert (kind[neck] == COMPLETED).all()
+    red, _, blue = np.median(completed[neck], axis=0)
     assert red / blue > 0.95 * skin[0] / skin[2]

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from core.errors import PhotobustError
 from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.geometry.spherical_harmonics import sh_basis
+from core.image.color import linear_to_srgb, srgb_to_linear
 from core.training.face_models.atlas import ATLAS_SIZE, SKIN_HEIGHT, UNWRAP_CENTER, corner_uv, unwrap, wrap
 from core.training.synthesis import accessories as worn
 from core.training.synthesis.appearance import Appearance, DressedHead
@@ -18,7 +19,7 @@ from core.training.synthesis.degradations import degrade
 from core.training.synthesis.lighting import Light, LightLibrary, rotate_harmonics
 from core.training.synthesis.render import draw
 from core.training.synthesis.shading import shade
-from core.training.synthesis.texture_extraction import push_pull, to_linear, to_srgb
+from core.training.synthesis.texture_extraction import push_pull
 from core.training.synthesis.texture_library import TextureLibrary, encode, fetch
 
 DATA = Path(os.environ.get("PHOTOBUST_DATA", Path(__file__).resolve().parents[5] / "shared"))
@@ -125,9 +126,9 @@ def test_harmonics_turn_exactly():
 
 def test_colours_survive_linear_light_and_back():
     srgb = np.linspace(0, 1, 256)
-    np.testing.assert_allclose(to_srgb(to_linear(srgb)), srgb, atol=1e-5)
+    np.testing.assert_allclose(linear_to_srgb(srgb_to_linear(srgb)), srgb, atol=1e-5)
     picture = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, 2)
-    again = encode(to_linear(picture / 255))
+    again = encode(srgb_to_linear(picture / 255))
     dark = picture < 200  # brighter ones are rolled off on purpose
     assert np.abs(again.astype(int) - picture)[dark].max() <= 1
 

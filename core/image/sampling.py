@@ -1,0 +1,104 @@
+"""Colors of pictures between their pixels."""
+
+import cv2
+import numpy as np
+
+from .color import linear_of_bytes_float32
+
+#: Rows of cv2.remap's maps are at most this long.
+MAP_WIDTH = 1024
+#: Distance of neighbouring points, pixels, from which on a picture is averaged down before it is sampled.
+REDUCE_BYTES_FROM = 2.0
+REDUCE_LINEAR_FROM = 1.5
+#: Pixels around the points that bilinear and bicubic interpolation may touch.
+BILINEAR_MARGIN = 2
+BICUBIC_MARGIN = 4
+
+
+def sample_image(image: np.ndarray, points: np.ndarray, interpolation: int = cv2.INTER_LINEAR) -> np.ndarray:
+    """Values of a picture between its pixels.
+
+    Args:
+        image: (H, W) or (H, W, C) float32.
+        points: (N, 2) pixels (x, y), the centre of the top-left one is (0, 0).
+        interpolation: OpenCV's number of the method.
+
+    Returns:
+        (N,) or (N, C) float32; the border goes on outside.
+    """
+    count = len(points)
+    rows = max(-(-count // MAP_WIDTH), 1)
+    maps = np.zeros((rows * MAP_WIDTH, 2), np.float32)
+    maps[:count] = points
+    x, y = (np.ascontiguousarray(maps[:, k]).reshape(rows, MAP_WIDTH) for k in (0, 1))
+    result = cv2.remap(image, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE)
+    return result.reshape(rows * MAP_WIDTH, *image.shape[2:])[:count]
+
+
+def sample_photo(rgb: np.ndarray, points: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:
+    """Colors of a photo as it stores them, in sRGB, bilinear.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        points: (N, 2) photo frame, pixels.
+        spacing: Distance of neighbouring points, pixels: a finer photo is averaged down to it first.
+
+    Returns:
+        (N, 3) float32, 0..255, 0 if no point is in the photo; and (N,) bool, which points are.
+    """
+    height, width = rgb.shape[:2]
+    inside = ((points >= -0.5) & (points <= [width - 0.5, height - 0.5])).all(1)
+    if not inside.any():
+        return np.zeros((len(points), 3), np.float32), inside
+    region, low = _region(rgb, points[inside], BILINEAR_MARGIN)
+    step = np.ones(2)
+    if spacing >= REDUCE_BYTES_FROM:
+        region, step = _reduced(region, int(spacing))
+    limit = np.array(region.shape[1::-1]) - 1
+    x, y = np.clip((points - low + 0.5) / step - 0.5, 0, limit).astype(np.float32).T
+    x0, y0 = x.astype(np.int32), y.astype(np.int32)
+    x1, y1 = np.minimum(x0 + 1, limit[0]), np.minimum(y0 + 1, limit[1])
+    fx, fy = (x - x0)[:, None], (y - y0)[:, None]
+    flat = region.reshape(-1, 3)
+    stride = region.shape[1]
+    top = flat[y0 * stride + x0] * (1 - fx) + flat[y0 * stride + x1] * fx
+    bottom = flat[y1 * stride + x0] * (1 - fx) + flat[y1 * stride + x1] * fx
+    return (top * (1 - fy) + bottom * fy).astype(np.float32), inside
+
+
+def sample_photo_linear(rgb: np.ndarray, points: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:
+    """Linear colors of a photo, bicubic.
+
+    Args:
+        rgb: (H, W, 3) uint8 sRGB.
+        points: (N, 2) photo frame, pixels.
+        spacing: Distance of neighbouring points, pixels: a finer photo is averaged down to it first.
+
+    Returns:
+        (N, 3) float32, 0..1, 0 if no point is in the photo; and (N,) bool, which points are.
+    """
+    height, width = rgb.shape[:2]
+    inside = ((points >= 0) & (points <= [width - 1, height - 1])).all(1)
+    if not inside.any():
+        return np.zeros((len(points), 3), np.float32), inside
+    region, low = _region(rgb, points[inside], BICUBIC_MARGIN)
+    region = cv2.LUT(np.ascontiguousarray(region), linear_of_bytes_float32())
+    step = np.ones(2)
+    if spacing > REDUCE_LINEAR_FROM:
+        region, step = _reduced(region, spacing)
+    return np.maximum(sample_image(region, (points - low + 0.5) / step - 0.5, cv2.INTER_CUBIC), 0), inside
+
+
+def _region(rgb: np.ndarray, points: np.ndarray, margin: int) -> tuple[np.ndarray, np.ndarray]:
+    """The part of a photo around points, and the pixel (x, y) at its top left."""
+    height, width = rgb.shape[:2]
+    low = np.maximum(np.floor(points.min(0)).astype(int) - margin, 0)
+    high = np.minimum(np.ceil(points.max(0)).astype(int) + margin + 1, [width, height])
+    return rgb[low[1] : high[1], low[0] : high[0]], low
+
+
+def _reduced(image: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
+    """A picture averaged down by a factor, and how many of its pixels (x, y) a new one stands for."""
+    shape = np.array(image.shape[1::-1])
+    size = np.maximum((shape / factor).round().astype(int), 1)
+    return cv2.resize(image, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA), shape / size

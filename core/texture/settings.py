@@ -1,0 +1,22 @@
+"""What can be set of a head's texture."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TextureSettings:
+    """Settings of an AlbedoPainter.
+
+    Attributes:
+        delight_strength: Power of the shading that the colors are divided by, 0 (none) to 1 (all).
+        min_shading: Least shading, relative to the face's median.
+        max_shading: Greatest shading, relative to the face's median.
+        grain_fraction: Strength of the grain of completed texels, of that of observed ones.
+        padding: Texels around each island that its colors go on for, so that filtering shows no background.
+    """
+
+    delight_strength: float = 0.75
+    min_shading: float = 0.4
+    max_shading: float = 1.8
+    grain_fraction: float = 0.5
+    padding: int = 16
