@@ -9,6 +9,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # More options for pip, such as --find-links FOLDER with a CPU-only wheel of torch.
 PIP_FLAGS ?=
 PYTEST_FLAGS ?=
+# `make addon OFFLINE=linux-x64` packs the engine's wheels for that platform, too.
+OFFLINE ?=
 # How many tests run at a time.
 PYTEST_WORKERS ?= 2
 
@@ -69,8 +71,8 @@ benchmark-addon: $(STAMPS)/dev $(STAMPS)/test-packages ## measure the add-on in 
 	$(BIN)/python scripts/benchmark/addon.py
 
 .PHONY: addon
-addon: $(STAMPS)/python ## pack the Blender add-on into dist/photobust-<version>.zip
-	@$(BIN)/python scripts/build/addon.py
+addon: $(STAMPS)/python ## pack the Blender add-on into dist/; OFFLINE=linux-x64, windows-x64 or macos-arm64: with the engine's wheels
+	@$(BIN)/python scripts/build/addon.py $(if $(OFFLINE),--offline $(OFFLINE))
 
 .PHONY: docs
 docs: $(STAMPS)/dev ## build the site of the documentation into out/site/
@@ -107,6 +109,7 @@ $(STAMPS)/python: | $(STAMPS)/system
 
 $(STAMPS)/run: $(STAMPS)/python pyproject.toml setup.py constraints.txt | $(STAMPS)/system
 	@echo "Installing the engine and Blender's Python module (some minutes the first time)"
+	@$(BIN)/python -m blender_addon.engine.package_sources
 	@$(INSTALL) -e ".[blender,heic,jxl]"
 	@$(BIN)/python -c "import bpy, cv2, mediapipe, onnxruntime, skimage" 2>/dev/null || { \
 		$(BIN)/python -c "import bpy, cv2, mediapipe, onnxruntime, skimage"; exit 1; }

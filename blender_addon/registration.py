@@ -26,6 +26,7 @@ CLASSES: tuple[type, ...] = (
 def register() -> None:
     """Everything that Blender has to know."""
     session.open_session(log.log_engine_line, log.open_log(settings.user_folder()))
+    engine_monitor.remove_leftovers()
     for one in CLASSES:
         bpy.utils.register_class(one)
     properties.register()

@@ -1,6 +1,5 @@
 """Every difference between the Blenders from 3.4 to 5.0 that the add-on meets. Needs bpy."""
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,8 @@ def user_folder(package: str) -> Path:
         return Path(bpy.utils.extension_path_user(package, create=True))
     folder = bpy.utils.user_resource("DATAFILES", path="photobust", create=True)
     # Where the user's folder cannot be written to, Blender gives an empty name.
-    return Path(folder or Path(tempfile.gettempdir(), "photobust"))
+    # Nothing is run from a folder that others can write to, as the one for temporary files is.
+    return Path(folder or Path.home() / ".photobust")
 
 
 def online_access() -> bool:

@@ -8,7 +8,49 @@ from pathlib import Path
 
 from ..errors import SetupError
 from .base_python import BasePython
+from .file_lock import held_lock
 from .locate import MARKER_NAME, read_marker
+
+#: Seconds that a set-up waits for another Blender that is tidying up.
+LOCK_TIMEOUT = 120.0
+
+
+def lock_path(folder: Path) -> Path:
+    """The file that is held by who changes the environment in `folder`."""
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def previous_folder(folder: Path) -> Path:
+    """Where the former environment is while another is made."""
+    return folder.with_name(f"{folder.name}.previous")
+
+
+def downloads_folder(folder: Path) -> Path:
+    """What pip has downloaded for it."""
+    return folder.with_name(f"{folder.name}.downloads")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Put right what a set-up that was killed has left; nothing if one is going on.
+
+    A half-made environment and what was downloaded for it are removed, the former environment comes back.
+
+    Raises:
+        SetupError: Something cannot be removed.
+    """
+    previous, downloads = previous_folder(folder), downloads_folder(folder)
+    unfinished = (read_marker(folder) or {"finished": True}).get("finished") is not True
+    if not unfinished and not previous.exists() and not downloads.exists():
+        return
+    with held_lock(lock_path(folder)) as held:
+        if not held:
+            return
+        if (read_marker(folder) or {"finished": True}).get("finished") is not True:
+            remove_environment(folder)
+        if previous.is_dir() and not folder.exists():
+            previous.rename(folder)
+        remove_environment(previous)
+        shutil.rmtree(downloads, ignore_errors=True)
 
 
 def remove_environment(folder: Path) -> None:

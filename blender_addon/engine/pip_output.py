@@ -20,6 +20,10 @@ _REASONS = (
         "the connection to the package index is not trusted: a proxy or virus scanner may be in between",
     ),
     (
+        r"PACKAGES DO NOT MATCH THE HASHES[^\n]*\n\s*(\S+)",
+        "{0} is not the file that Photobust was tested with: the package index or a proxy has another one",
+    ),
+    (
         r"Permission denied|Access is denied|WinError 5",
         "files cannot be written or are in use: stop the engine",
     ),

@@ -22,7 +22,18 @@ from pathlib import Path
 
 from ..errors import NoSpaceError, OfflineError, SetupCancelledError, SetupError
 from .client import Progress as SetupProgress
-from .environment import environment_size, mark, remove_environment, restore, set_aside
+from .environment import (
+    LOCK_TIMEOUT,
+    downloads_folder,
+    environment_size,
+    lock_path,
+    mark,
+    previous_folder,
+    remove_environment,
+    restore,
+    set_aside,
+)
+from .file_lock import held_lock
 from .locate import PRIVATE, PROJECT_ROOT, Engine, environment_python
 from .pip_output import PipReader, failure_reason, is_disk_full
 from .process_group import ProcessGroup
@@ -60,18 +71,26 @@ class EngineSetup:
         online: bool,
         log_path: Path | None = None,
         pip_options: tuple[str, ...] = (),
-        installer: str | None = PIP,
+        upgrade_pip: bool = True,
         root: Path = PROJECT_ROOT,
     ) -> None:
-        """online: whether the network may be used. pip_options: such as `--find-links FOLDER`. installer: the
-        pip to install with; None: the one that comes with the interpreter, which may tell less.
+        """Prepare it.
+
+        Args:
+            plan: What to do.
+            online: Whether the network may be used.
+            log_path: Where everything that happens is written down; else beside the environment.
+            pip_options: More options, such as `--find-links FOLDER`.
+            upgrade_pip: Install with the pip that is locked; else with the one that comes with the
+                interpreter, which may say less about how far it is.
+            root: The folder that holds `core`.
         """
         self.plan = plan
         self.log_path = log_path or plan.folder.parent / LOG_NAME
         self.progress = SetupProgress("prepare", 0.0, "Preparing")
         self._online = online
         self._options = pip_options
-        self._installer = installer
+        self._upgrade_pip = upgrade_pip
         self._root = root
         self._news: queue.SimpleQueue[SetupProgress] = queue.SimpleQueue()
         self._group = ProcessGroup()
@@ -82,7 +101,7 @@ class EngineSetup:
 
     def start(self) -> None:
         """Begin, on a thread. Raises OfflineError or NoSpaceError at once."""
-        if not self._online:
+        if not self._online and not self.plan.wheels:
             raise OfflineError(
                 "Blender is set to stay offline: allow online access in Preferences, System, or choose a"
                 " Python that has the engine's packages already."
@@ -141,8 +160,21 @@ class EngineSetup:
         self._group.kill()
 
     def _run(self) -> None:
+        try:
+            with held_lock(lock_path(self.plan.folder), LOCK_TIMEOUT) as held:
+                if held:
+                    self._replace()
+                else:
+                    self._error = SetupError(
+                        "Another Blender is setting up the engine: wait until it has finished."
+                    )
+        except OSError as error:
+            self._error = self._problem(error)
+
+    def _replace(self) -> None:
+        """Make the environment; what was there before is kept aside until it is complete."""
         folder = self.plan.folder
-        previous, downloads = self._beside("previous"), self._beside("downloads")
+        previous, downloads = previous_folder(folder), downloads_folder(folder)
         try:
             self._report("prepare", 0.0, "Making a place for the engine")
             set_aside(folder, previous)
@@ -165,9 +197,6 @@ class EngineSetup:
             shutil.rmtree(downloads, ignore_errors=True)
             self._report("check", 1.0, "The engine is ready")
             self._engine = engine
-
-    def _beside(self, what: str) -> Path:
-        return self.plan.folder.with_name(f"{self.plan.folder.name}.{what}")
 
     def _problem(self, error: Exception) -> Exception:
         """The error to tell: a cancelled run fails in all kinds of ways, a full disk in two."""
@@ -195,18 +224,26 @@ class EngineSetup:
             "--only-binary",
             ":all:",
             "--cache-dir",
-            self._beside("downloads"),
+            downloads_folder(folder),
+            "--require-hashes",
+            *(["--no-index", "--find-links", self.plan.wheels] if self.plan.wheels else []),
             *self._options,
         ]
-        if self._installer:
+        if self._upgrade_pip:
             self._report("pip", STARTS["pip"], "Getting the installer")
-            self._call(log, [*pip, "--upgrade", self._installer], "The installer could not be downloaded")
+            self._call(
+                log, [*pip, "--upgrade", "-r", self.plan.installer_lock], "The installer could not be had"
+            )
             pip += ["--progress-bar", "raw"]
-        self._report("download", STARTS["download"], "Downloading packages")
+        self._report(
+            "download",
+            STARTS["download"],
+            "Unpacking packages" if self.plan.wheels else "Downloading packages",
+        )
         reader = PipReader(self.plan.download_bytes, len(self.plan.packages))
         self._call(
             log,
-            [*pip, *self.plan.packages],
+            [*pip, "-r", self.plan.lock],
             "The packages could not be installed",
             lambda line: self._follow_pip(reader, line),
             lambda: self._follow_installation(reader),

@@ -4,18 +4,20 @@ import os
 import re
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from ..errors import SetupError
 from .base_python import BasePython, find_base_python
-from .locate import read_marker
+from .locate import PROJECT_ROOT, read_marker
+from .package_sources import PackageSources, package_sources
+from .wheel_lock import INSTALLER_LOCK, bundled_wheels, lock_file, read_lock
 
 REQUIREMENTS_FILE = Path(__file__).resolve().parents[1] / "engine_requirements.txt"
-#: Bytes, as measured on Linux with Python 3.11 (other systems and versions: some 30 % more or less).
-DOWNLOAD_BYTES, DISK_BYTES = 237_000_000, 800_000_000
-DEFAULT_SOURCE = "pypi.org"
+#: Bytes to download, as measured on Linux with Python 3.11 (other systems and versions: 30 % more or less).
+DOWNLOAD_BYTES = 237_000_000
+#: Bytes that the engine takes, measured in the same way.
+DISK_BYTES = 800_000_000
 
 _LINE = re.compile(r"^(?P<pin>[\w.-]+==[\w.+]+)\s*(?:;\s*(?P<marker>.+))?$")
 _CLAUSE = re.compile(r"^(python_version|sys_platform) (<|>=|==) \"([\w.]+)\"$")
@@ -23,27 +25,47 @@ _CLAUSE = re.compile(r"^(python_version|sys_platform) (<|>=|==) \"([\w.]+)\"$")
 
 @dataclass(frozen=True)
 class SetupPlan:
-    """All that a person should agree to. Sizes are bytes; download and disk are estimates."""
+    """All that a person should agree to. Sizes are bytes; download and disk are estimates.
+
+    Attributes:
+        folder: Where the environment goes.
+        base: The interpreter that it is made with.
+        packages: What is installed, "name==version".
+        lock: The file that pip installs from, with the SHA-256 of each wheel.
+        installer_lock: The same for pip itself.
+        download_bytes, disk_bytes, free_bytes: What is downloaded, what it takes, and what is free.
+        sources: Where pip downloads from.
+        wheels: The folder of an offline add-on that all wheels are in: then nothing is downloaded.
+    """
 
     folder: Path
     base: BasePython
     packages: tuple[str, ...]
+    lock: Path
+    installer_lock: Path
     download_bytes: int
     disk_bytes: int
     free_bytes: int
-    source: str
+    sources: PackageSources = field(default_factory=PackageSources)
+    wheels: Path | None = None
 
     @property
     def needed_bytes(self) -> int:
         """What has to be free: pip keeps what it has downloaded until it is installed."""
-        return self.disk_bytes + self.download_bytes
+        return self.disk_bytes + (0 if self.wheels else self.download_bytes)
 
     def lines(self) -> list[str]:
         """The plan in words, a line each."""
         names = ", ".join(re.split("==", package)[0] for package in self.packages if _is_known(package))
+        if self.wheels:
+            origin = [f"Installs from {self.wheels}; nothing is downloaded:"]
+        else:
+            origin = [f"Downloads about {_megabytes(self.download_bytes)} from {self.sources.name}:"]
         return [
-            f"Downloads about {_megabytes(self.download_bytes)} from {self.source}:",
+            *origin,
             f"{names} and what they need ({len(self.packages)} Python packages).",
+            *([] if self.wheels else self.sources.lines()),
+            "Each file is checked against the SHA-256 that Photobust was tested with.",
             f"They take about {_megabytes(self.disk_bytes)} in {self.folder}",
             f"({_megabytes(self.free_bytes)} are free there). Nothing else on this computer is changed.",
             f"Uses {self.base.origin} Python {self.base.version_text}, {self.base.path}.",
@@ -55,12 +77,19 @@ def plan_setup(
     *,
     python: str | os.PathLike | None = None,
     embedded: str | None = None,
-    requirements: Path = REQUIREMENTS_FILE,
+    root: Path = PROJECT_ROOT,
 ) -> SetupPlan:
     """Plan an environment in `folder`, which setting it up makes anew.
 
-    python: the interpreter to make it with; else Blender's own, `embedded`, else one of the system's.
-    Raises SetupError if there is none, or the folder is somebody else's or cannot be written.
+    Args:
+        folder: Where it goes.
+        python: The interpreter to make it with; else Blender's own, `embedded`, else one of the system's.
+        embedded: Blender's own interpreter, if it is known.
+        root: The add-on's folder; an offline one has the wheels in it.
+
+    Raises:
+        SetupError: There is no interpreter, the engine is not made for this computer, or the folder is
+            somebody else's or cannot be written.
     """
     folder = Path(folder).expanduser().absolute()
     if (
@@ -77,14 +106,20 @@ def plan_setup(
             f"{parent} cannot be written: ask for the permission to, or use another user folder."
         )
     base = find_base_python(python, embedded)
+    lock = lock_file(base.version)
+    packages = read_lock(lock)
+    wheels = bundled_wheels(root, [*packages, *read_lock(lock.with_name(INSTALLER_LOCK))])
     return SetupPlan(
         folder=folder,
         base=base,
-        packages=tuple(read_requirements(requirements, base.version)),
+        packages=tuple(package.pin for package in packages),
+        lock=lock,
+        installer_lock=lock.with_name(INSTALLER_LOCK),
         download_bytes=DOWNLOAD_BYTES,
         disk_bytes=DISK_BYTES,
         free_bytes=shutil.disk_usage(parent).free,
-        source=package_source(),
+        sources=PackageSources() if wheels else package_sources(base.path),
+        wheels=wheels,
     )
 
 
@@ -103,12 +138,6 @@ def read_requirements(path: Path, python: tuple[int, ...], platform: str = sys.p
         ):
             pins.append(match["pin"])
     return pins
-
-
-def package_source() -> str:
-    """Host of the package index, as pip's variables name it."""
-    named = os.environ.get("PIP_INDEX_URL")
-    return (urlsplit(named).hostname or named) if named else DEFAULT_SOURCE
 
 
 def _holds(clause: str, python: tuple[int, ...], platform: str) -> bool:

@@ -11,6 +11,8 @@ from typing import Any
 import bpy
 
 from ..blender import compat
+from ..engine.locate import PROJECT_ROOT
+from ..engine.wheel_lock import WHEELS_FOLDER
 from ..heads import surface_materials
 from ..heads.lookup import active_head, is_animation_ready
 from ..state import session
@@ -104,6 +106,11 @@ def online(context: bpy.types.Context) -> str | None:
     if compat.online_access():
         return None
     return "Blender is set to stay offline: tick Preferences > System > Network > Allow Online Access"
+
+
+def online_or_offline_addon(context: bpy.types.Context) -> str | None:
+    """Blender may use the network, or the add-on has the engine's packages in it."""
+    return None if (PROJECT_ROOT / WHEELS_FOLDER).is_dir() else online(context)
 
 
 def has_preferences(context: bpy.types.Context) -> str | None:

@@ -16,14 +16,14 @@ DIALOG_WIDTH = 640
 
 
 class PHOTOBUST_OT_setup_engine(bpy.types.Operator):
-    """Download what the engine needs into a folder of its own; asks before it does"""
+    """Install what the engine needs into a folder of its own; tells what and from where, and asks first"""
 
     bl_idname = "photobust.setup_engine"
     bl_label = "Set Up Engine"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.online, polls.nothing_running)
+        return polls.available(cls, context, polls.online_or_offline_addon, polls.nothing_running)
 
     @reports_errors
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:

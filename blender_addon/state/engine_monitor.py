@@ -1,9 +1,13 @@
 """Follows the engine's set-up and checks from a timer, while no operator is there to do it. Needs bpy."""
 
+import threading
+
 import bpy
 
 from ..blender import redraw
 from ..blender.log import LOGGER
+from ..engine import environment
+from ..engine.locate import environment_folder
 from ..errors import AddonError, SetupCancelledError
 from . import session, settings
 from .session import Message
@@ -15,6 +19,19 @@ def follow() -> None:
     """Keep panels up to date until nothing goes on any more."""
     if not bpy.app.timers.is_registered(_tick):
         bpy.app.timers.register(_tick, first_interval=TICK, persistent=True)
+
+
+def remove_leftovers() -> None:
+    """Remove what a killed set-up has left, on a thread: it may be most of a gigabyte."""
+    folder = environment_folder(settings.user_folder())
+
+    def remove() -> None:
+        try:
+            environment.remove_leftovers(folder)
+        except (AddonError, OSError) as error:
+            LOGGER.warning("leftovers of a set-up: %s", error)
+
+    threading.Thread(target=remove, name="photobust-leftovers", daemon=True).start()
 
 
 def unregister() -> None:

@@ -4,20 +4,25 @@ Blender 4.2 and later take a zip whose only folder holds blender_manifest.toml (
 zip whose only folder holds __init__.py with bl_info (a legacy add-on). This one is both. Beside the add-on's
 own modules the folder has what the engine process needs: core/ without training, and models/.
 
+With --offline PLATFORM the zip also has the engine's wheels, each checked against its lock file, from which
+Set Up Engine works without a network: dist/photobust-<version>-offline-<platform>.zip.
+
 The same files give the same zip, byte for byte.
 """
 
 import argparse
 import re
+import shutil
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import core
+from blender_addon.engine.wheel_lock import PLATFORMS, PYTHONS, WHEELS_FOLDER
 
 #: Name of the folder in the zip: the module's name in legacy Blenders, the extension's id in later ones.
 FOLDER = "photobust"
@@ -77,8 +82,8 @@ def package(root: Path, version: str) -> dict[str, bytes]:
     return {name: stamped(name, path.read_bytes(), version) for name, path in sorted(packed_files(root))}
 
 
-def write_zip(contents: dict[str, bytes], path: Path) -> None:
-    """Write `contents` into the one folder of the zip `path`, without dates and users."""
+def write_zip(contents: dict[str, bytes], path: Path, wheels: Sequence[Path] = ()) -> None:
+    """Write `contents` and the engine's wheels into the one folder of a zip, without dates and users."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
@@ -86,6 +91,12 @@ def write_zip(contents: dict[str, bytes], path: Path) -> None:
         archive.writestr(_entry(f"{FOLDER}/", 0o40755), b"")
         for name, data in contents.items():
             archive.writestr(_entry(f"{FOLDER}/{name}", 0o100644), data)
+        for wheel in wheels:
+            entry = _entry(f"{FOLDER}/{WHEELS_FOLDER}/{wheel.name}", 0o100644)
+            entry.compress_type = zipfile.ZIP_STORED  # it is a zip
+            entry.file_size = wheel.stat().st_size
+            with archive.open(entry, "w") as target, wheel.open("rb") as source:
+                shutil.copyfileobj(source, target, 1 << 20)
     partial.replace(path)
 
 
@@ -97,7 +108,7 @@ def _entry(name: str, mode: int) -> zipfile.ZipInfo:
     return entry
 
 
-def write_folder(contents: dict[str, bytes], folder: Path) -> None:
+def write_folder(contents: dict[str, bytes], folder: Path, wheels: Sequence[Path] = ()) -> None:
     """Lay `contents` out in `folder`, new or empty, for `blender --command extension build`."""
     if folder.exists() and any(folder.iterdir()):
         raise PackagingError(f"{folder} is not empty; name a new folder.")
@@ -105,13 +116,42 @@ def write_folder(contents: dict[str, bytes], folder: Path) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+    for wheel in wheels:
+        (folder / WHEELS_FOLDER).mkdir(exist_ok=True)
+        shutil.copyfile(wheel, folder / WHEELS_FOLDER / wheel.name)
 
 
-def build(out: Path, root: Path = ROOT, version: str = core.__version__) -> Path:
-    """Pack the add-on into the folder `out`; returns the zip's path."""
-    path = out / f"{FOLDER}-{version}.zip"
-    write_zip(package(root, version), path)
+def build(
+    out: Path,
+    root: Path = ROOT,
+    version: str = core.__version__,
+    offline: str | None = None,
+    wheels: Sequence[Path] = (),
+) -> Path:
+    """Pack the add-on.
+
+    Args:
+        out: The folder that the zip goes to.
+        root: The project.
+        version: Of the add-on.
+        offline: The platform whose wheels go in as well, for the zip's name.
+        wheels: These wheels.
+
+    Returns:
+        The zip's path.
+    """
+    path = out / f"{FOLDER}-{version}{f'-offline-{offline}' if offline else ''}.zip"
+    write_zip(package(root, version), path, wheels)
     return path
+
+
+def _wheels(platform: str, pythons: Sequence[str] | None) -> list[Path]:
+    from scripts.build import engine_wheels
+
+    try:
+        return engine_wheels.wheels(platform, ROOT / "build/wheels", pythons or engine_wheels.BLENDER_PYTHONS)
+    except engine_wheels.LockError as error:
+        raise PackagingError(str(error)) from error
 
 
 def main() -> int:
@@ -119,11 +159,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder for the zip (default: dist)")
     parser.add_argument("--folder", type=Path, help="also lay the add-on's folder out here, unpacked")
+    parser.add_argument("--offline", choices=PLATFORMS, help="put the engine's wheels for this platform in")
+    parser.add_argument(
+        "--python", choices=PYTHONS, action="append", help="Pythons that they are for (default: Blender's)"
+    )
     options = parser.parse_args()
     try:
-        path = build(options.out)
+        wheels = _wheels(options.offline, options.python) if options.offline else []
+        path = build(options.out, offline=options.offline, wheels=wheels)
         if options.folder:
-            write_folder(package(ROOT, core.__version__), options.folder)
+            write_folder(package(ROOT, core.__version__), options.folder, wheels)
     except (PackagingError, OSError) as error:
         print(f"The add-on was not packed: {error}", file=sys.stderr)
         return 1

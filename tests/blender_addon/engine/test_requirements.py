@@ -11,8 +11,18 @@ import tomllib
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from blender_addon.engine.setup import PIP
 from blender_addon.engine.setup_plan import REQUIREMENTS_FILE, read_requirements
 from blender_addon.engine.state import BACKENDS, REQUIREMENTS
+from blender_addon.engine.wheel_lock import (
+    INSTALLER_LOCK,
+    LOCKS,
+    PLATFORMS,
+    PYTHONS,
+    lock_file,
+    read_lock,
+    this_platform,
+)
 from blender_addon.errors import SetupError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -36,6 +46,62 @@ def test_pins_fit_the_projects_ranges(minor, platform):
     found = pins((3, minor, 1), platform)
     assert all(name in found and found[name] in allowed for name, allowed in RANGES.items())
     assert "torch" not in found
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_locks_are_of_these_pins(platform, python):
+    """scripts/build/lock_engine.py has been run since the pins were changed."""
+    version = tuple(map(int, python.split(".")))
+    packages = read_lock(lock_file(version, platform))
+    assert [p.pin for p in packages] == read_requirements(REQUIREMENTS_FILE, version, PLATFORMS[platform])
+    assert all(p.sha256 for p in packages)
+
+
+def test_locks_name_no_place():
+    """A lock says what a file is, not where it comes from."""
+    for path in LOCKS.iterdir():
+        assert not re.search(r"//|www|\.(org|com|net)\b", path.read_text("utf-8")), path.name
+        assert read_lock(path)
+    (installer,) = read_lock(LOCKS / INSTALLER_LOCK)
+    assert installer.pin == PIP
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "numpy==2.2.6",
+        "numpy>=2 --hash=sha256:" + "0" * 64,
+        "numpy==2.2.6 --hash=md5:" + "0" * 32,
+        "numpy @ https://files.example/numpy.whl --hash=sha256:" + "0" * 64,
+        "--index-url https://files.example/simple",
+    ],
+)
+def test_a_lock_holds_names_versions_and_hashes_only(tmp_path, line):
+    path = tmp_path / "lock.txt"
+    path.write_text(f"# comment\n{line}\n")
+    with pytest.raises(SetupError, match="not understood"):
+        read_lock(path)
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "name"),
+    [
+        ("linux", "x86_64", "linux-x64"),
+        ("win32", "AMD64", "windows-x64"),
+        ("darwin", "arm64", "macos-arm64"),
+    ],
+)
+def test_platforms(system, machine, name):
+    assert this_platform(system, machine) == name
+
+
+@pytest.mark.parametrize(
+    ("system", "machine"), [("darwin", "x86_64"), ("win32", "ARM64"), ("linux", "aarch64")]
+)
+def test_platforms_without_wheels(system, machine):
+    with pytest.raises(SetupError, match="not made for this computer"):
+        this_platform(system, machine)
 
 
 def test_pins_are_complete():

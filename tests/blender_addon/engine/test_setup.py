@@ -19,6 +19,14 @@ from skimage.data import astronaut
 from blender_addon.engine import setup as engine_setup
 from blender_addon.engine.base_python import BasePython, find_base_python
 from blender_addon.engine.client import WorkerClient
+from blender_addon.engine.environment import (
+    downloads_folder,
+    lock_path,
+    mark,
+    previous_folder,
+    remove_leftovers,
+)
+from blender_addon.engine.file_lock import held_lock
 from blender_addon.engine.locate import (
     MARKER_NAME,
     Engine,
@@ -30,6 +38,7 @@ from blender_addon.engine.pip_output import PipReader, failure_reason
 from blender_addon.engine.setup import EngineSetup, environment_size, remove_environment
 from blender_addon.engine.setup_plan import plan_setup
 from blender_addon.engine.state import EngineState, EngineStatus
+from blender_addon.engine.wheel_lock import WHEELS_FOLDER, LockedPackage, sha256_of
 from blender_addon.errors import NoSpaceError, OfflineError, SetupCancelledError, SetupError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -61,9 +70,14 @@ def small(folder, tmp_path, monkeypatch):
 
     def make(**options):
         plan = plan_setup(folder, python=sys.executable)
-        plan = replace(plan, packages=("photobust_one==1.0", "photobust_two==1.0"), download_bytes=2000)
+        names = ("photobust_one", "photobust_two")
+        hashes = [sha256_of(tmp_path / f"wheels/{name}-1.0-py3-none-any.whl") for name in names]
+        packages = [LockedPackage(name, "1.0", (one,)) for name, one in zip(names, hashes, strict=True)]
+        lock = tmp_path / "lock.txt"
+        lock.write_text("".join(f"{package.line()}\n" for package in packages))
+        plan = replace(plan, packages=tuple(p.pin for p in packages), lock=lock, download_bytes=2000)
         pip_options = ("--no-index", "--find-links", str(tmp_path / "wheels"))
-        settings = {"online": True, "installer": None, "pip_options": pip_options, **options}
+        settings = {"online": True, "upgrade_pip": False, "pip_options": pip_options, **options}
         return EngineSetup(plan, **settings)
 
     return make
@@ -74,18 +88,27 @@ def finished(folder):
 
 
 def test_plan_says_what_will_happen(folder, monkeypatch):
-    monkeypatch.delenv("PIP_INDEX_URL", raising=False)
+    monkeypatch.setenv("PIP_INDEX_URL", "https://me:secret@mirror.example/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://other.example:8080/simple")
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "other.example")
     plan = plan_setup(folder, python=sys.executable)
     assert plan.base.version == sys.version_info[:3] and plan.base.origin == "chosen"
     assert any(package.startswith("onnxruntime==") for package in plan.packages)
     assert not any(package.startswith("torch") for package in plan.packages)
     assert plan.download_bytes <= 300e6 and plan.free_bytes > 0
     text = "\n".join(plan.lines())
-    for words in ("237 MB from pypi.org", str(folder), "mediapipe", f"{len(plan.packages)} Python packages"):
+    for words in (
+        "237 MB from mirror.example:",
+        "Also from other.example:8080 (extra index)",
+        "not checked for other.example",
+        "SHA-256",
+        str(folder),
+        "mediapipe",
+        f"{len(plan.packages)} Python packages",
+    ):
         assert words in text
+    assert "secret" not in text
     assert not folder.parent.exists()  # planning changes nothing
-    monkeypatch.setenv("PIP_INDEX_URL", "https://me:secret@mirror.example/simple")
-    assert plan_setup(folder, python=sys.executable).source == "mirror.example"
 
 
 def test_folder_of_somebody_else_is_left_alone(folder):
@@ -214,9 +237,82 @@ def test_environment_is_made_kept_on_failure_and_made_anew(small, folder, tmp_pa
     again = small()
     again.start()
     assert again.wait(120) == engine and not (folder / "first").exists()
-    assert sorted(path.name for path in folder.parent.iterdir()) == ["engine", "engine_setup.log"]
+    assert sorted(path.name for path in folder.parent.iterdir()) == [
+        "engine",
+        "engine.lock",
+        "engine_setup.log",
+    ]
     remove_environment(folder)
     assert not folder.exists()
+
+
+@pytest.mark.slow
+def test_a_wheel_that_is_not_the_locked_one_is_refused(small, folder, tmp_path):
+    setup = small()
+    wheel(tmp_path / "wheels", "photobust_two", code="print('another')")
+    setup.start()
+    with pytest.raises(SetupError, match=r"photobust.two.*not the file that Photobust was tested with"):
+        setup.wait(120)
+    assert not folder.exists()
+
+
+@pytest.mark.slow
+def test_offline_addon_needs_no_network(small, folder, tmp_path, monkeypatch):
+    """Every way out is closed, and Blender told to stay offline."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    setup = small(online=False, pip_options=())
+    setup.plan = replace(setup.plan, wheels=tmp_path / "wheels")
+    text = "\n".join(setup.plan.lines())
+    assert "nothing is downloaded" in text and "127.0.0.1" not in text
+    setup.start()
+    assert setup.wait(120).python.is_file() and finished(folder)
+
+
+def test_wheels_in_the_addon_are_found(folder, tmp_path):
+    plan = plan_setup(folder, python=sys.executable, root=tmp_path)
+    assert plan.wheels is None and plan.needed_bytes > plan.disk_bytes
+    wheels = tmp_path / WHEELS_FOLDER
+    wheels.mkdir()
+    for package in (*plan.packages, engine_setup.PIP):
+        (wheels / f"{package.replace('-', '_').replace('==', '-')}-py3-none-any.whl").touch()
+    plan = plan_setup(folder, python=sys.executable, root=tmp_path)
+    assert plan.wheels == wheels and plan.needed_bytes == plan.disk_bytes
+    (wheels / f"{plan.packages[0].replace('-', '_').replace('==', '-')}-py3-none-any.whl").unlink()
+    assert plan_setup(folder, python=sys.executable, root=tmp_path).wheels is None
+
+
+def environment_in(folder, finished):
+    folder.mkdir(parents=True)
+    (folder / "file").write_text(folder.name)
+    mark(folder, BasePython(Path(sys.executable), (3, 11, 0), "chosen"), (), finished=finished)
+
+
+def test_leftovers_of_a_killed_setup_are_removed(folder):
+    remove_leftovers(folder)
+    assert not folder.parent.exists()
+    # Killed while the new one was made: the former one comes back.
+    environment_in(folder, finished=False)
+    environment_in(previous_folder(folder), finished=True)
+    downloads_folder(folder).mkdir()
+    with held_lock(lock_path(folder)) as held:
+        assert held
+        remove_leftovers(folder)  # somebody is at it
+        assert previous_folder(folder).exists()
+    remove_leftovers(folder)
+    assert finished(folder) and (folder / "file").read_text() == "engine.previous"
+    assert {path.name for path in folder.parent.iterdir()} == {"engine", "engine.lock"}
+    # Killed when the new one was complete: it stays.
+    environment_in(previous_folder(folder), finished=True)
+    remove_leftovers(folder)
+    assert {path.name for path in folder.parent.iterdir()} == {"engine", "engine.lock"}
+    # A folder of somebody else's is left alone.
+    downloads_folder(folder).mkdir()
+    previous_folder(folder).mkdir()
+    with pytest.raises(SetupError, match="left alone"):
+        remove_leftovers(folder)
 
 
 @pytest.mark.slow
@@ -235,7 +331,7 @@ def test_cancel_removes_what_is_half_made(small, folder, monkeypatch, tmp_path):
         setup.wait(20)
     assert time.monotonic() - start < 10
     assert not folder.exists() and not alive(int(note.read_text()))
-    assert [path.name for path in folder.parent.iterdir()] == ["engine_setup.log"]
+    assert {path.name for path in folder.parent.iterdir()} == {"engine.lock", "engine_setup.log"}
     # Again, from the start.
     monkeypatch.setattr(engine_setup, "IMPORTS", "pass")
     setup = small()
@@ -254,6 +350,8 @@ def alive(pid):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_nothing_goes_on_when_blender_is_killed(folder, tmp_path):
     """Killed while pip downloads from a server that never ends."""
+    lock = tmp_path / "lock.txt"
+    lock.write_text(LockedPackage("numpy", "1.0", ("0" * 64,)).line() + "\n")
     script = textwrap.dedent(
         f"""
         import sys, threading, http.server
@@ -270,8 +368,8 @@ def test_nothing_goes_on_when_blender_is_killed(folder, tmp_path):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endless)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         index = f"http://127.0.0.1:{{server.server_port}}/simple"
-        plan = replace(plan_setup(Path({str(folder)!r}), python=sys.executable), packages=("numpy==1.0",))
-        setup = EngineSetup(plan, online=True, installer=None, pip_options=("--index-url", index))
+        plan = replace(plan_setup(Path({str(folder)!r}), python=sys.executable), lock=Path({str(lock)!r}))
+        setup = EngineSetup(plan, online=True, upgrade_pip=False, pip_options=("--index-url", index))
         setup.start()
         setup.wait()
         """
