@@ -84,24 +84,33 @@ def fake_programs(tmp_path_factory):
     return _fake_engine(folder), _fake_blender_worker(folder)
 
 
-#: Names the Python of an environment that has bpy 5.0 (`pip install bpy==5.0.1`), to be tested beside 4.5.
-BPY50_VARIABLE = "PHOTOBUST_BPY50_PYTHON"
+#: Names Pythons of environments that have other versions of bpy, to be tested beside the one installed here;
+#: separated as in PATH. docs/release.md says which.
+BPY_PYTHONS_VARIABLE = "PHOTOBUST_BPY_PYTHONS"
+OTHER_BPYS = [path for path in os.environ.get(BPY_PYTHONS_VARIABLE, "").split(os.pathsep) if path]
+#: What tests of the add-on run in: the bpy module, others, Debian's Blender.
+BLENDERS = ["bpy", *(OTHER_BPYS or ["other bpy"]), "blender"]
 
 
-@pytest.fixture(params=["bpy", "bpy50", "blender"])
+def python_with_bpy(name):
+    """The Python that has the bpy module of this name in BLENDERS."""
+    if name == "bpy":
+        pytest.importorskip("bpy", reason="the bpy module is not installed (make setup)")
+        return sys.executable
+    if name not in OTHER_BPYS:
+        pytest.skip(f"{BPY_PYTHONS_VARIABLE} names no Python with another bpy")
+    return name
+
+
+@pytest.fixture(params=BLENDERS)
 def run_in_blender(request, home):
-    """Runs a script in a fresh bpy process, of two versions, and in Debian's Blender; gives the finished
+    """Runs a script in a fresh bpy process, of several versions, and in Debian's Blender; gives the finished
     process.
     """
-    if request.param == "bpy":
-        pytest.importorskip("bpy", reason="the bpy module is not installed (make setup)")
-        command = [sys.executable]
-    elif request.param == "bpy50":
-        if not os.environ.get(BPY50_VARIABLE):
-            pytest.skip(f"{BPY50_VARIABLE} names no Python with bpy 5.0")
-        command = [os.environ[BPY50_VARIABLE]]
-    else:
+    if request.param == "blender":
         command = [request.getfixturevalue("blender"), "-b", "-P"]
+    else:
+        command = [python_with_bpy(request.param)]
 
     def run(script, *arguments, timeout=300, **extra):
         dashes = ["--"] if request.param == "blender" else []

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import SetupError
 from .locate import without_python_settings
+from .process_tree import no_window
 
 #: Oldest version that all of the engine's packages have wheels for.
 LOWEST = (3, 10)
@@ -67,16 +68,17 @@ def _candidates(embedded: str | None) -> Iterator[tuple[Path, str]]:
     own = [Path(embedded)] if embedded else []
     if embedded:
         # Where `sys.executable` is not Blender's Python, this is where it may be.
-        names = ["python.exe"] if sys.platform == "win32" else [f"bin/python{_text(sys.version_info[:2])}"]
+        posix = [f"bin/python{_text(sys.version_info[:2])}"]
+        names = ["bin/python.exe", "python.exe"] if sys.platform == "win32" else posix
         own += [Path(sys.base_prefix) / name for name in names]
-    system = [shutil.which(f"python3.{minor}") for minor in range(HIGHEST[1], LOWEST[1] - 1, -1)]
-    system += [shutil.which("python3"), shutil.which("python")]
-    for path, origin in [
-        *((p, "Blender's") for p in own),
-        *((Path(p), "the system's") for p in system if p),
-    ]:
-        # Run with options, Blender itself would open a window.
-        if path not in seen and path.name.lower().startswith("python") and path.is_file():
+    minors = range(HIGHEST[1], LOWEST[1] - 1, -1)
+    found = map(shutil.which, [*(f"python3.{minor}" for minor in minors), "python3", "python"])
+    system = [Path(path) for path in found if path]
+    for path, origin in [*((p, "Blender's") for p in own), *((p, "the system's") for p in system)]:
+        # Run with options, Blender itself would open a window. Windows looks for programs in the current
+        # folder first, and a PATH may name it too: what lies beside a photo or a .blend is not to be run.
+        named_python = path.is_absolute() and path.name.lower().startswith("python")
+        if path not in seen and named_python and path.is_file():
             seen.add(path)
             yield path, origin
 
@@ -90,7 +92,7 @@ def _checked(path: Path, origin: str) -> BasePython:
             capture_output=True,
             timeout=PROBE_TIMEOUT,
             check=True,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) if sys.platform == "win32" else 0,
+            creationflags=no_window(),
         )
         version, complete, bits, system, machine = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from .locate import without_python_settings
+from .process_tree import no_window
 
 #: Seconds that pip may take to answer; generous, for cold disks.
 ASK_TIMEOUT = 30.0
@@ -94,7 +95,7 @@ def package_sources(python: str | os.PathLike = sys.executable) -> PackageSource
             timeout=ASK_TIMEOUT,
             check=True,
             encoding="utf-8",
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) if sys.platform == "win32" else 0,
+            creationflags=no_window(),
         )
         values = json.loads(done.stdout.splitlines()[-1])
         return PackageSources(

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import EngineStartError
+from .process_tree import kill_tree, no_window
 
 #: Seconds the process may take to end by itself once it is told to.
 CLOSE_GRACE = 3.0
@@ -141,11 +141,7 @@ class EngineProcess:
 
     def _kill_all(self) -> None:
         # With the children it may have, which would hold its pipes open.
-        if hasattr(os, "killpg"):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._popen.pid, signal.SIGKILL)
-        else:
-            self._popen.kill()
+        kill_tree(self._popen)
 
     def _finish(self) -> None:
         self._popen.wait()
@@ -210,5 +206,5 @@ def _windows_flags(background: bool) -> int:
     """How Windows is to start the engine; nothing elsewhere, where the engine sees to its priority itself."""
     if sys.platform != "win32":
         return 0
-    flags = subprocess.CREATE_NO_WINDOW
+    flags = no_window()
     return flags | subprocess.BELOW_NORMAL_PRIORITY_CLASS if background else flags

@@ -1,13 +1,13 @@
 """Runs programs whose children end with them. No bpy."""
 
 import contextlib
-import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
+
+from .process_tree import kill_tree, no_window
 
 TICK = 0.5
 
@@ -41,7 +41,7 @@ class ProcessGroup:
                 stderr=subprocess.STDOUT,
                 env=environment,
                 start_new_session=True,
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) if sys.platform == "win32" else 0,
+                creationflags=no_window(),
             )
         lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         stdout = popen.stdout
@@ -80,10 +80,5 @@ class ProcessGroup:
         popen = self._popen
         if popen is None or popen.poll() is not None:
             return
-        if sys.platform == "win32":
-            # Windows knows no groups to kill; taskkill follows the tree.
-            subprocess.run(["taskkill", "/F", "/T", "/PID", str(popen.pid)], capture_output=True, check=False)
-        else:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(popen.pid, signal.SIGKILL)
+        kill_tree(popen)
         popen.wait()

@@ -6,7 +6,6 @@ The interpreter is asked in a process of its own, which looks at what is install
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -25,6 +24,7 @@ from .locate import (
     find_engine,
     read_marker,
 )
+from .process_tree import no_window
 
 #: Seconds an interpreter may take to say what it has; generous, for cold disks.
 PROBE_TIMEOUT = 20.0
@@ -159,7 +159,7 @@ def probe(engine: Engine, timeout: float = PROBE_TIMEOUT) -> EngineState:
             check=False,
             encoding="utf-8",
             errors="replace",
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) if sys.platform == "win32" else 0,
+            creationflags=no_window(),
         )
         answer = json.loads(done.stdout) if done.returncode == 0 else None
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]

@@ -69,7 +69,7 @@ class RetopologyReport:
         if self.lost:
             remarks.append(f"Not carried over: {_listed(self.lost)}.")
         if self.uv_overlap > MAX_UV_OVERLAP:
-            overlap = f"{100 * self.uv_overlap:.1f} %"
+            overlap = f"{100 * self.uv_overlap:.2g} %"
             remarks.append(f"The UVs made for it overlap ({overlap}): unwrap it by hand before painting.")
         return remarks
 

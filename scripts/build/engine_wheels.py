@@ -55,7 +55,7 @@ def _download(packages: list[LockedPackage], platform: str, python: str, folder:
     missing = [package for package in packages if _wheel_of(package, folder) is None]
     tags: tuple[str, ...] = ()
     for generation in GENERATIONS[platform]:
-        tags += generation
+        tags = generation + tags
         _pip_download(missing, python, tags, folder)
         missing = [package for package in missing if _wheel_of(package, folder) is None]
     if missing:

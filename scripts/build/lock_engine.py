@@ -34,21 +34,19 @@ from blender_addon.engine.wheel_lock import (
     normalized,
 )
 
-#: Platform -> generations of it, oldest first, each as pip's platform tags. A wheel for an older one does for
-#: newer ones, so pip is asked for each alone and all its predecessors.
+#: Platform -> generations of it, oldest first, each as pip's platform tags, newest first. A system takes the
+#: newest wheel that it can, so pip is asked once for each generation with all its predecessors.
 GENERATIONS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "linux-x64": (
-        ("manylinux1_x86_64", "manylinux2010_x86_64", "manylinux2014_x86_64", "manylinux_2_17_x86_64"),
-        ("manylinux_2_24_x86_64", "manylinux_2_26_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64"),
-        ("manylinux_2_31_x86_64", "manylinux_2_34_x86_64", "manylinux_2_35_x86_64"),
+        ("manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"),
+        ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_26_x86_64", "manylinux_2_24_x86_64"),
+        ("manylinux_2_35_x86_64", "manylinux_2_34_x86_64", "manylinux_2_31_x86_64"),
     ),
     "windows-x64": (("win_amd64",),),
     "macos-arm64": (
         ("macosx_11_0_arm64", "macosx_11_0_universal2", "macosx_10_9_universal2"),
-        ("macosx_12_0_arm64", "macosx_12_0_universal2"),
-        ("macosx_13_0_arm64", "macosx_13_0_universal2"),
-        ("macosx_14_0_arm64", "macosx_14_0_universal2"),
-        ("macosx_15_0_arm64", "macosx_15_0_universal2"),
+        ("macosx_13_0_arm64", "macosx_13_0_universal2", "macosx_12_0_arm64", "macosx_12_0_universal2"),
+        ("macosx_15_0_arm64", "macosx_15_0_universal2", "macosx_14_0_arm64", "macosx_14_0_universal2"),
     ),
 }
 #: What pip says of a package without a wheel.
@@ -69,7 +67,7 @@ def lock(pins: Iterable[str], python: str, platform: str) -> list[LockedPackage]
     hashes: dict[str, set[str]] = defaultdict(set)
     tags: tuple[str, ...] = ()
     for generation in GENERATIONS[platform]:
-        tags += generation
+        tags = generation + tags
         for name, digest in report(list(pins), python, tags).items():
             hashes[name].add(digest)
     packages = []

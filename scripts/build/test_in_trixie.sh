@@ -13,7 +13,8 @@ set -euo pipefail
 
 project=$(cd "$(dirname "$0")/../.." && pwd)
 root=${XDG_CACHE_HOME:-$HOME/.cache}/photobust/trixie
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+# Debian's mirror: as named, else as apt here has it, which may be for another Debian, or an Ubuntu.
+mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -E '/debian/?$' | head -n 1 || true)}
 if [ "${1:-}" = --root ]; then
     root=$2
     shift 2
@@ -28,6 +29,8 @@ fail() {
 for program in debootstrap unshare chroot; do
     command -v $program >/dev/null || fail "There is no $program: apt-get install debootstrap util-linux"
 done
+
+[ -n "$mirror" ] || fail "apt names no mirror of Debian here: DEBIAN_MIRROR=URL $0"
 
 if [ -z "${PHOTOBUST_UNSHARED:-}" ]; then
     exec env PHOTOBUST_UNSHARED=1 unshare --mount --propagation private "$0" --root "$root" "$@"
@@ -85,7 +88,8 @@ fi
 say "Installing the engine and pytest"
 [ -x "$root/opt/engine/bin/python" ] || inside python3 -m venv /opt/engine
 pip=(inside /opt/engine/bin/python -m pip install --quiet --disable-pip-version-check --root-user-action ignore)
-"${pip[@]}" --no-deps -r /project/blender_addon/engine_requirements.txt || fail "pip failed."
+"${pip[@]}" --no-deps --require-hashes -r /project/blender_addon/engine_locks/linux-x64-python3.13.txt ||
+    fail "pip failed."
 "${pip[@]}" pytest hypothesis || fail "pip failed."
 
 say "$(inside blender --version | head -n 1), $(inside /opt/engine/bin/python --version)"

@@ -12,7 +12,7 @@ import pytest
 
 import core
 from scripts.build.addon import FOLDER, PackagingError, build, package, stamped, write_zip
-from tests.conftest import ROOT, fresh_environment
+from tests.conftest import BLENDERS, ROOT, fresh_environment, python_with_bpy
 
 INSTALL = Path(__file__).with_name("install_in_blender.py")
 #: What comes with Blender or with Python.
@@ -209,20 +209,12 @@ def test_the_engine_starts_from_the_installed_folder(addon_zip, tmp_path, home):
     assert done.stdout.strip() == str(tmp_path / FOLDER / "core")
 
 
-BPY_50 = "PHOTOBUST_BPY50_PYTHON"
-
-
-@pytest.fixture(params=["bpy", "bpy 5.0", "blender"])
+@pytest.fixture(params=BLENDERS)
 def blender_command(request):
     """The start of a command line that runs a script in a Blender."""
     if request.param == "blender":
         return [request.getfixturevalue("blender"), "--background", "--python-exit-code", "1", "--python"]
-    if request.param == "bpy":
-        pytest.importorskip("bpy", reason="the bpy module is not installed (make setup)")
-        return [sys.executable]
-    if not os.environ.get(BPY_50):
-        pytest.skip(f"{BPY_50} names no Python with bpy 5.0")
-    return [os.environ[BPY_50]]
+    return [python_with_bpy(request.param)]
 
 
 @pytest.mark.slow

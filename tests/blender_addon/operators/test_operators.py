@@ -1,4 +1,4 @@
-"""The add-on in the bpy module, Debian's Blender, and the bpy that PHOTOBUST_BPY50_PYTHON names."""
+"""The add-on in the bpy module, Debian's Blender, and the bpys that PHOTOBUST_BPY_PYTHONS names."""
 
 import os
 import sys
