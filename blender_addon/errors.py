@@ -85,6 +85,10 @@ class UnsafePathError(AddonError):
     """A name that came from a file or another machine would lead out of its folder."""
 
 
+class PayloadError(AddonError):
+    """What a machine of a cluster sent is not what it should be."""
+
+
 class BatchError(AddonError):
     """A batch cannot begin, or cannot go on: all further photos would fail for the same reason."""
 

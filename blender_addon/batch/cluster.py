@@ -1,13 +1,13 @@
 """Sends photos to the workers of a Dask cluster. No bpy; Dask is imported when a cluster is asked for.
 
-The photo travels to a worker and the finished files travel back (`parcel`), since no shared disk is assumed;
-they are then filed away as those of a local run. What becomes of a lost worker's photos is Dask's business:
-it keeps the orders until their results are fetched, and gives them to other workers. What writes outside the
-result folder, the asset library, runs here.
+The photo travels to a worker and the finished files travel back (`payload`), since no shared disk is assumed;
+they are then committed as those of a local run. What becomes of a lost worker's photos is Dask's business: it
+keeps the tasks until their results are fetched, and gives them to other workers. What writes outside the
+result folder, the asset library, runs here. From workers come data and no objects (`inert_pickles`).
 """
 
+import contextlib
 import logging
-import pickle
 import sys
 import threading
 import time
@@ -20,7 +20,8 @@ from types import ModuleType
 from typing import Any
 
 from ..engine.client import START_TIMEOUT
-from ..errors import BatchError, EngineDiedError, JobCancelledError, JobFailedError
+from ..errors import BatchError, EngineDiedError, JobCancelledError, JobFailedError, PayloadError
+from . import checked_json
 from .local_processor import (
     ATTEMPTS,
     LocalProcessor,
@@ -30,17 +31,30 @@ from .local_processor import (
     PhotoTask,
     StepOutcome,
 )
-from .payload import ClusterTask, TaskResult, difference, pack, receive, versions
+from .payload import (
+    ClusterTask,
+    TaskResult,
+    decode_result,
+    difference,
+    encode_task,
+    pack_task,
+    unpack_result,
+    versions,
+)
 from .plan import BatchPlan, StepPlan
 
 #: Photos on their way, for each worker: one in work, and one that waits, so that no worker does.
-AHEAD = 2
-#: Seconds to reach the scheduler; for the first worker to come, or for another one if all are lost.
-CONNECT_TIMEOUT, WORKERS_TIMEOUT = 10.0, 60.0
-#: Seconds between two looks at an order's state, and between two at which workers there are.
-TICK, LOOK_EVERY = 0.2, 5.0
+TASKS_PER_WORKER = 2
+#: Seconds to reach the scheduler.
+CONNECT_TIMEOUT_S = 10.0
+#: Seconds for the first worker to come, or for another one if all are lost.
+WORKERS_TIMEOUT_S = 60.0
+#: Seconds between two checks of a task's state.
+TICK_S = 0.2
+#: Seconds between two checks of the connection and of which workers there are.
+CHECK_INTERVAL_S = 5.0
 #: Seconds that fetching a result may take before it is asked whether the batch was stopped meanwhile.
-FETCH_TIMEOUT = 30.0
+FETCH_TIMEOUT_S = 30.0
 AGAIN = "What was finished is in place; the same command goes on from there."
 MISSING = (
     f"--scheduler needs Dask, which {sys.executable} does not have: pip install 'photobust[cluster]', or in "
@@ -49,39 +63,56 @@ MISSING = (
 
 
 class Cluster:
-    """A batch's connection to a cluster; a context. workers: how many there were at the beginning. engine,
-    blender_worker: what theirs say of themselves.
+    """A batch's connection to a cluster; a context.
+
+    Attributes:
+        workers: How many there were at the beginning.
+        engine: Versions, as the workers' engines report them.
+        blender_worker: Versions, as the workers' Blender workers report them.
     """
 
     def __init__(self, address: str, plan: BatchPlan, local: LocalProcessor) -> None:
-        """`local` does the steps that run here; its Blender worker is None if the plan has none of these.
+        """Connect to a cluster.
 
-        Raises BatchError if there is no such cluster, or its workers cannot do what is planned.
+        Args:
+            address: The scheduler's, such as tcp://HOST:8786.
+            plan: What is made of each photo.
+            local: Does the steps that run here; its Blender worker is None if the plan has none of these.
+
+        Raises:
+            BatchError: There is no such cluster, or its workers cannot do what is planned.
         """
         distributed = _dask()
         from . import cluster_worker
+        from .inert_pickles import data_only
 
         self.local = local
         self._remote = cluster_worker
         self._killed_worker: type[Exception] = distributed.KilledWorker
         self._run = uuid.uuid4().hex
         self._address = address
-        self._news: dict[str, _News] = {}
-        self._looking = threading.Lock()
+        self._status: dict[str, _TaskStatus] = {}
+        self._checking = threading.Lock()
         self._workers_seen = time.monotonic()
-        self._next_look = self._workers_seen + LOOK_EVERY
+        self._next_check = self._workers_seen + CHECK_INTERVAL_S
+        self._stack = contextlib.ExitStack()
+        self._stack.enter_context(data_only())
         try:
             distributed.comm.get_address_host_port(address, strict=True)  # the client would not end cleanly
             self._client = distributed.Client(
-                address, timeout=CONNECT_TIMEOUT, set_as_default=False, name="photobust-batch"
+                address, timeout=CONNECT_TIMEOUT_S, set_as_default=False, name="photobust-batch"
             )
         except (OSError, ValueError) as error:  # OSError: TimeoutError, too
+            self._stack.close()
             raise BatchError(
                 f"there is no Dask scheduler at {address} ({error}): is it running, and can this machine "
                 "reach it? `dask scheduler` says its address, such as tcp://192.168.0.2:8786."
             ) from error
+        except BaseException:
+            self._stack.close()
+            raise
         try:
-            self._greet(plan)
+            self._prepare_workers(plan)
         except BaseException:
             self.close()
             raise
@@ -94,51 +125,52 @@ class Cluster:
 
     def close(self) -> None:
         """Leave the cluster; the workers give up what this batch has left unfinished."""
-        if self._client.status == "running":
-            with suppress(Exception):  # as a courtesy: what has been made is here
-                self._client.run(self._remote.drop, self._run, on_error="ignore")
-        self._client.close(timeout=CONNECT_TIMEOUT)
+        try:
+            if self._client.status == "running":
+                with suppress(Exception):  # as a courtesy: what has been made is here
+                    self._client.run(self._remote.drop, self._run, on_error="ignore")
+            self._client.close(timeout=CONNECT_TIMEOUT_S)
+        finally:
+            self._stack.close()
 
     def processors(self, photos: int) -> list["ClusterProcessor"]:
         """One for each photo that may be on its way."""
-        return [ClusterProcessor(self) for _ in range(min(AHEAD * self.workers, photos))]
+        return [ClusterProcessor(self) for _ in range(min(TASKS_PER_WORKER * self.workers, photos))]
 
-    def _greet(self, plan: BatchPlan) -> None:
+    def _prepare_workers(self, plan: BatchPlan) -> None:
         """Get the workers ready. Raises AddonError unless they can do the plan, all as this machine would."""
         try:
-            self._client.wait_for_workers(1, timeout=WORKERS_TIMEOUT)
+            self._client.wait_for_workers(1, timeout=WORKERS_TIMEOUT_S)
         except TimeoutError as error:
             raise BatchError(
                 f"the cluster at {self._address} has no workers: start some with "
                 f"`dask worker {self._address}`."
             ) from error
         try:
-            self._client.run(self._remote.present)
-        except Exception as error:  # whatever unpickling can raise
+            self._client.run(self._remote.is_installed)
+        except Exception as error:  # whatever a worker without the project raises
             raise BatchError(
                 "the cluster's workers do not have this version of Photobust: install it, with its extra "
-                f"'cluster', where they run, and start them again ({error})."
+                "'cluster', where they run, and start them again."
             ) from error
-        self._client.subscribe_topic(self._remote.TOPIC, self._hear)
-        blender_worker = any(not step.late for step in plan.steps)
-        hellos: dict[str, dict[str, Any]] = self._client.run(self._remote.introduce, blender_worker)
-        for worker, hello in hellos.items():
-            if "problem" in hello:
-                raise BatchError(f"the worker {worker} cannot do photos: {hello['problem']}")
+        self._client.subscribe_topic(self._remote.TOPIC, self._on_event)
+        needs_blender = any(not step.late for step in plan.steps)
+        answers = self._client.run(self._remote.worker_versions, needs_blender)
+        hellos = {str(worker): _hello(worker, answer, needs_blender) for worker, answer in answers.items()}
         self.workers = len(hellos)
-        here = self._here()
+        here = self._versions_here()
         first = next(iter(hellos.values()))
         self.engine = first["engine"]
-        self.blender_worker = (first if blender_worker else here).get("blender_worker", {})
+        self.blender_worker = (first if needs_blender else here).get("blender_worker", {})
         self._versions = versions(self.engine, self.blender_worker)
         for worker, hello in hellos.items():
             theirs = versions(hello["engine"], hello.get("blender_worker", {}))
-            for right in (versions(here["engine"], here.get("blender_worker", {})), self._versions):
-                other = difference(theirs, right)
+            for wanted in (versions(here["engine"], here.get("blender_worker", {})), self._versions):
+                other = difference(theirs, wanted)
                 if other:
                     raise BatchError(f"the worker {worker} {other}: install the same on all machines.")
 
-    def _here(self) -> dict[str, dict[str, Any]]:
+    def _versions_here(self) -> dict[str, dict[str, Any]]:
         """Versions of this machine's engine, and Blender worker if one is needed. Raises AddonError."""
         asked = {"engine": self.local.engine.submit("hello")}
         if self.local.blender_worker:
@@ -150,97 +182,132 @@ class Cluster:
     def send(
         self, task: PhotoTask, stopped: threading.Event, on_progress: OnProgress
     ) -> tuple[ClusterTask, TaskResult]:
-        """Have a worker do a task. Raises PhotoFailedError if it cost too many workers, BatchError if the
-        cluster is lost, JobCancelledError when `stopped` is set, OSError if files cannot be read.
+        """Have a worker do a task.
+
+        Args:
+            task: What is to be done.
+            stopped: Gives up when it is set.
+            on_progress: Called with the worker's progress.
+
+        Returns:
+            What was sent, and what came of it.
+
+        Raises:
+            PhotoFailedError: It cost too many workers.
+            BatchError: The cluster is lost.
+            PayloadError: A worker's answer makes no sense.
+            JobCancelledError: `stopped` is set.
+            OSError: Files cannot be read.
         """
         for attempt in range(1, ATTEMPTS + 1):
-            order = pack(task, self._versions, self._run, uuid.uuid4().hex)
-            news = self._news[order.ident] = _News()
+            packed = pack_task(task, self._versions, self._run, uuid.uuid4().hex)
+            status = self._status[packed.ident] = _TaskStatus()
             try:
-                return order, self._send(order, stopped, on_progress, news)
+                return packed, self._send(packed, stopped, on_progress, status)
             except self._killed_worker as error:
                 # Dask blames a worker's waiting photos for its death, too: what was not begun goes again.
-                if len(news.workers) > 1 or attempt == ATTEMPTS:
+                if len(status.workers) > 1 or attempt == ATTEMPTS:
                     died = EngineDiedError("Worker after worker of the cluster was lost with this photo.")
                     raise PhotoFailedError(died, attempt) from error
             finally:
-                del self._news[order.ident]
+                del self._status[packed.ident]
         raise AssertionError("the last attempt returns or raises")
 
     def _send(
-        self, order: ClusterTask, stopped: threading.Event, on_progress: OnProgress, news: "_News"
+        self, packed: ClusterTask, stopped: threading.Event, on_progress: OnProgress, status: "_TaskStatus"
     ) -> TaskResult:
-        self._look_around()
-        # One blob, so that Dask does not search it for its own objects. Not pure: never taken from a cache.
-        parcel = pickle.dumps(order, pickle.HIGHEST_PROTOCOL)
-        future = self._client.submit(self._remote.work, parcel, key=f"photobust-{order.ident}", pure=False)
+        self._check_connection()
+        # Not pure: never taken from a cache.
+        future = self._client.submit(
+            self._remote.work, encode_task(packed), key=f"photobust-{packed.ident}", pure=False
+        )
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
         try:
-            while not done.wait(TICK):
+            while not done.wait(TICK_S):
                 if stopped.is_set():
                     raise JobCancelledError("Stopped.")
-                self._look_around()
-                if news.unread:
-                    news.unread = False
-                    on_progress(news.share, news.text)
-            while True:
-                try:
-                    delivery: TaskResult = pickle.loads(future.result(timeout=FETCH_TIMEOUT))
-                    return delivery
-                except TimeoutError:
-                    if stopped.is_set():
-                        raise JobCancelledError("Stopped.") from None
-                    self._look_around()
+                self._check_connection()
+                if status.unread:
+                    status.unread = False
+                    on_progress(status.fraction, status.text)
+            return decode_result(self._fetch(future, stopped))
         except (CancelledError, OSError) as error:
             raise self._lost() from error
         finally:
             future.release()  # an unfinished one is cancelled by that
 
-    def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
-        """What a worker tells of a photo; on Dask's thread."""
-        _, about = event
-        news = self._news.get(about["order"]) if about["run"] == self._run else None
-        if news:
-            news.workers.add(about["worker"])
-            news.share, news.text, news.unread = about["share"], about["text"], True
+    def _fetch(self, future: Any, stopped: threading.Event) -> Any:
+        """The bytes that a finished task has returned. Raises what the task raised."""
+        from .inert_pickles import Inert
 
-    def _look_around(self) -> None:
+        while True:
+            try:
+                return future.result(timeout=FETCH_TIMEOUT_S)
+            except TimeoutError:
+                if stopped.is_set():
+                    raise JobCancelledError("Stopped.") from None
+                self._check_connection()
+            except Inert as error:
+                raise PayloadError(
+                    "A worker of the cluster failed with this photo; its log says why."
+                ) from error
+
+    def _on_event(self, event: Any) -> None:
+        """A worker's progress with a photo; on Dask's thread."""
+        try:
+            _, about = event
+            status = self._status.get(about["task"]) if about["run"] == self._run else None
+            if status:
+                status.workers.add(checked_json.text(about["worker"]))
+                status.fraction = min(max(checked_json.number(about["fraction"]), 0.0), 1.0)
+                status.text, status.unread = checked_json.text(about["text"]), True
+        except (TypeError, ValueError, KeyError):
+            return  # from a worker that says something else
+
+    def _check_connection(self) -> None:
         """Raise BatchError if the scheduler is lost, or all workers are and none comes back."""
         if self._client.status != "running":
             raise self._lost()
-        if not self._looking.acquire(blocking=False):
+        if not self._checking.acquire(blocking=False):
             return  # another thread does
         try:
             now = time.monotonic()
-            if now < self._next_look:
+            if now < self._next_check:
                 return
-            self._next_look = now + LOOK_EVERY
+            self._next_check = now + CHECK_INTERVAL_S
             if self._client.nthreads():
                 self._workers_seen = now
-            elif now > self._workers_seen + WORKERS_TIMEOUT:
+            elif now > self._workers_seen + WORKERS_TIMEOUT_S:
                 raise BatchError(f"all workers of the cluster are lost. {AGAIN}")
         except OSError as error:
             raise self._lost() from error
         finally:
-            self._looking.release()
+            self._checking.release()
 
     def _lost(self) -> BatchError:
         return BatchError(f"the connection to the Dask scheduler at {self._address} is lost. {AGAIN}")
 
 
 @dataclass
-class _News:
-    """What is heard of an order. workers: those that have begun it."""
+class _TaskStatus:
+    """What is known of a task.
+
+    Attributes:
+        workers: Addresses of those that have begun it.
+        fraction: How much of it is done.
+        text: What is going on.
+        unread: Whether that is news.
+    """
 
     workers: set[str] = field(default_factory=set)
-    share: float = 0.0
+    fraction: float = 0.0
     text: str = ""
     unread: bool = False
 
 
 class ClusterProcessor:
-    """Sends photos one by one; a `job.Job`."""
+    """Sends photos one by one; a `processor.PhotoProcessor`."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -251,13 +318,13 @@ class ClusterProcessor:
         late = {step.name for step in task.plan.steps if step.late}
         if not task.reconstruct and all(late.issuperset(head.todo) for head in task.kept):
             return self._cluster.local.run(task, staging, on_progress)
-        order, delivery = self._cluster.send(task, self._stopped, on_progress)
-        if delivery.broken:
-            raise BatchError(delivery.broken)
-        if delivery.failed:
-            kind, message, attempts = delivery.failed
+        packed, result = self._cluster.send(task, self._stopped, on_progress)
+        if result.broken:
+            raise BatchError(result.broken)
+        if result.failed:
+            kind, message, attempts = result.failed
             raise PhotoFailedError(JobFailedError(kind, message), attempts)
-        return receive(delivery, order, staging)
+        return unpack_result(result, packed, staging)
 
     def run_step(self, folder: Path, step: StepPlan, options: dict[str, Any], timeout: float) -> StepOutcome:
         """As `LocalProcessor.run_step`, on this machine."""
@@ -269,17 +336,33 @@ class ClusterProcessor:
         self._cluster.local.kill()
 
 
+def _hello(worker: object, answer: object, needs_blender: bool) -> dict[str, dict[str, Any]]:
+    """Versions that a worker has sent, by program. Raises BatchError."""
+    try:
+        if not isinstance(answer, bytes):
+            raise ValueError("it is no bytes")
+        data = checked_json.parse(answer)
+        problem = checked_json.optional_text(data.pop("problem", None))
+        if problem is not None:
+            raise BatchError(f"the worker {worker} cannot do photos: {problem}")
+        hellos = {name: checked_json.mapping(hello) for name, hello in data.items()}
+        checked_json.mapping(hellos["engine"].get("models") or {})
+        if needs_blender:
+            checked_json.texts(hellos["blender_worker"].get("formats", []))
+    except (ValueError, KeyError) as error:
+        raise BatchError(f"what the worker {worker} says of itself makes no sense: {error}.") from error
+    return hellos
+
+
 def _dask() -> ModuleType:
-    """Dask, which only says what is told here, and takes photos for what is sent with orders."""
+    """Dask, which only says what is said here, and sends photos without a warning."""
     try:
         import dask
         import distributed
     except ModuleNotFoundError as error:
         raise BatchError(MISSING) from error
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"})
-    for name in (
-        "distributed",
-        *filter(lambda name: name.startswith("distributed."), logging.root.manager.loggerDict),
-    ):
+    loggers = [name for name in logging.root.manager.loggerDict if name.startswith("distributed.")]
+    for name in ("distributed", *loggers):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return distributed

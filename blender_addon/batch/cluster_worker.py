@@ -1,14 +1,13 @@
 """What a batch does on a worker of a Dask cluster. Needs Dask, and is imported only where that is. No bpy."""
 
 import asyncio
+import json
 import logging
 import os
-import pickle
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -21,18 +20,29 @@ from ..engine.client import START_TIMEOUT
 from ..engine.locate import find_engine
 from ..errors import AddonError, JobCancelledError
 from .local_processor import LocalProcessor, OnProgress, PhotoFailedError, kind_of
-from .payload import ClusterTask, TaskResult, deliver, difference, unpack, versions
+from .payload import (
+    ClusterTask,
+    TaskResult,
+    decode_task,
+    difference,
+    encode_result,
+    pack_result,
+    unpack_task,
+    versions,
+)
+from .private_program import PrivateProgram
 from .workspace import NO_ROOM
 
+#: The worker's plugin.
 NAME = "photobust"
-#: Events with this topic tell a batch how far its photos are.
+#: Events with this topic report to a batch how far its photos are.
 TOPIC = "photobust-progress"
 #: Seconds between two of them, at least.
-TELL_EVERY = 0.5
+REPORT_INTERVAL_S = 0.5
 #: Names a worker's Blender, or its Python with bpy, where none is found by itself; as --blender does.
 BLENDER_VARIABLE = "PHOTOBUST_BLENDER"
 #: Seconds without a photo after which engine and Blender worker make room for other work.
-IDLE = 120.0
+IDLE_S = 120.0
 
 #: Below Dask's own, so that a worker's log has it.
 LOGGER = logging.getLogger("distributed.worker.photobust")
@@ -41,7 +51,7 @@ LOGGER = logging.getLogger("distributed.worker.photobust")
 class WorkerState(WorkerPlugin):
     """A cluster worker's engine and Blender worker, kept running between photos; one photo at a time.
 
-    They share the worker's threads. They are closed with the worker, and when there was no photo for `IDLE`
+    They share the worker's threads. They are closed with the worker, and when there was no photo for `IDLE_S`
     seconds. Each worker makes its own when it is first needed: a plugin that the scheduler knew would keep
     workers without this project from joining, for ever.
     """
@@ -51,83 +61,87 @@ class WorkerState(WorkerPlugin):
         self._threads = worker.state.nthreads
         self._scratch = worker.local_directory
         self._lock = threading.Lock()
-        self._job: LocalProcessor | None = None
+        self._processor: LocalProcessor | None = None
         self._hello: dict[str, Any] = {}
+        self._temporary: tempfile.TemporaryDirectory | None = None
         #: The batch whose photo is in work, and those that want no more; both with `_dropping`.
         self._run: str | None = None
         self._dropped: set[str] = set()
         self._dropping = threading.Lock()
         self._idle: threading.Timer | None = None
-        self._rests = 0
+        self._idle_periods = 0
 
     def teardown(self, worker: Worker) -> None:
         """Called by Dask when the worker ends."""
         if self._idle:
             self._idle.cancel()
-        if self._job:
-            self._job.kill()
+        processor = self._processor
+        if processor:
+            processor.kill()
+        if self._temporary:
+            self._temporary.cleanup()
 
-    def hello(self, blender_worker: bool) -> dict[str, Any]:
-        """What "engine" and, if it is needed, "blender_worker" say of themselves. Raises AddonError."""
+    def hello(self, needs_blender: bool) -> dict[str, Any]:
+        """Versions of engine and, if it is needed, Blender worker, by program. Raises AddonError."""
         known = self._hello
-        if "engine" in known and (not blender_worker or "blender_worker" in known):
+        if "engine" in known and (not needs_blender or "blender_worker" in known):
             return known  # without waiting for a photo in work
         with self._lock:
             try:
-                self._open(blender_worker)
+                self._open(needs_blender)
                 return self._hello
             finally:
-                self._rest()
+                self._schedule_close()
 
-    def do(self, order: ClusterTask, on_progress: OnProgress) -> TaskResult:
-        """Do an order. Raises JobCancelledError after `drop`."""
+    def do(self, packed: ClusterTask, on_progress: OnProgress) -> TaskResult:
+        """Do a task. Raises JobCancelledError after `drop`."""
         with self._lock:
             try:
                 with self._dropping:
-                    if order.run in self._dropped:
+                    if packed.run in self._dropped:
                         raise JobCancelledError("Stopped.")
-                    self._run = order.run
+                    self._run = packed.run
                 on_progress(0.0, "")
-                return self._do(order, on_progress)
+                return self._do(packed, on_progress)
             finally:
                 with self._dropping:
                     self._run = None
-                if order.run in self._dropped:
+                if packed.run in self._dropped:
                     self._close()
-                self._rest()
+                self._schedule_close()
 
     def drop(self, run: str) -> None:
         """Give up a batch's photos, from any thread."""
         with self._dropping:
             self._dropped.add(run)
-            job = self._job
-            if self._run == run and job:
-                job.kill()
+            processor = self._processor
+            if self._run == run and processor:
+                processor.kill()
 
-    def _do(self, order: ClusterTask, on_progress: OnProgress) -> TaskResult:
+    def _do(self, packed: ClusterTask, on_progress: OnProgress) -> TaskResult:
         try:
-            job = self._open(blender_worker=any(not step.late for step in order.task.plan.steps))
+            processor = self._open(needs_blender=any(not step.late for step in packed.task.plan.steps))
         except AddonError as error:
             return self._broken(str(error))
         other = difference(
-            versions(self._hello["engine"], self._hello.get("blender_worker", {})), order.versions
+            versions(self._hello["engine"], self._hello.get("blender_worker", {})), packed.versions
         )
         if other:
             return self._broken(f"it {other}: install the same on all machines.")
         try:
             with tempfile.TemporaryDirectory(prefix="photobust-", dir=self._scratch) as scratch:
                 folder = Path(scratch)
-                task = unpack(order, folder)
+                task = unpack_task(packed, folder)
                 staging = folder / "heads"
                 staging.mkdir()
                 try:
-                    done = job.run(task, staging, on_progress)
+                    result = processor.run(task, staging, on_progress)
                 except PhotoFailedError as error:
-                    return self._failed(error.kind, _named(error, task.photo, order), error.attempts)
-                steps = [step for head in done.heads for step in head.steps.values()]
+                    return self._failed(error.kind, _message(error, task.photo, packed), error.attempts)
+                steps = [step for head in result.heads for step in head.steps.values()]
                 if any(_no_room(step.error_kind, step.error or "") for step in steps):
                     return self._full()
-                return deliver(done)
+                return pack_result(result)
         except JobCancelledError:
             raise
         except (AddonError, OSError) as error:
@@ -144,94 +158,108 @@ class WorkerState(WorkerPlugin):
     def _broken(self, reason: str) -> TaskResult:
         return TaskResult(broken=f"the worker {self._address} cannot do photos: {reason}")
 
-    def _open(self, blender_worker: bool) -> LocalProcessor:
+    def _open(self, needs_blender: bool) -> LocalProcessor:
         """Engine and, if it is needed, Blender worker, answering. Raises AddonError. With the lock."""
-        if self._job and (not blender_worker or self._job.blender_worker):
-            return self._job
+        if self._processor and (not needs_blender or self._processor.blender_worker):
+            return self._processor
         self._close()
+        self._temporary = tempfile.TemporaryDirectory(prefix="programs-", dir=self._scratch)
+        temporary = Path(self._temporary.name)
         engine = replace(find_engine(current=sys.executable), threads=self._threads)
-        blender = (
-            replace(find_blender(os.environ.get(BLENDER_VARIABLE)), threads=self._threads)
-            if blender_worker
-            else None
+        blender = None
+        if needs_blender:
+            found = find_blender(os.environ.get(BLENDER_VARIABLE))
+            blender = PrivateProgram(replace(found, threads=self._threads), temporary)
+        processor = LocalProcessor(
+            PrivateProgram(engine, temporary), blender, engine_log=LOGGER.info, blender_log=LOGGER.info
         )
-        job = LocalProcessor(engine, blender, engine_log=LOGGER.info, blender_log=LOGGER.info)
-        self._job = job
+        self._processor = processor
         try:
-            asked = {"engine": job.engine.submit("hello")}
-            if job.blender_worker:
-                asked["blender_worker"] = job.blender_worker.submit("hello")
+            asked = {"engine": processor.engine.submit("hello")}
+            if processor.blender_worker:
+                asked["blender_worker"] = processor.blender_worker.submit("hello")
             self._hello = {name: hello.wait(START_TIMEOUT) for name, hello in asked.items()}
         except BaseException:
             self._close()
             raise
-        return job
+        return processor
 
     def _close(self) -> None:
-        job, self._job, self._hello = self._job, None, {}
-        if job:
-            job.close()
+        processor, self._processor, self._hello = self._processor, None, {}
+        if processor:
+            processor.close()
+        temporary, self._temporary = self._temporary, None
+        if temporary:
+            temporary.cleanup()
 
-    def _rest(self) -> None:
+    def _schedule_close(self) -> None:
         """With the lock: close all some time from now, unless there is a photo before that."""
         if self._idle:
             self._idle.cancel()
-        self._rests += 1
-        self._idle = threading.Timer(IDLE, self._close_if_idle, [self._rests])
+        self._idle_periods += 1
+        self._idle = threading.Timer(IDLE_S, self._close_if_idle, [self._idle_periods])
         self._idle.daemon = True
         self._idle.start()
 
-    def _close_if_idle(self, rest: int) -> None:
+    def _close_if_idle(self, period: int) -> None:
         with self._lock:
-            if self._rests == rest:  # no photo has come while this waited for the lock
+            if self._idle_periods == period:  # no photo has come while this waited for the lock
                 self._close()
 
 
-def work(parcel: bytes) -> bytes:
-    """Dask's task: do a pickled `ClusterTask`; returns the pickled `TaskResult`."""
+def work(payload: bytes) -> bytes:
+    """Dask's task.
+
+    Args:
+        payload: A `ClusterTask`, as `encode_task` makes it.
+
+    Returns:
+        A `TaskResult`, as `encode_result` makes it.
+    """
     worker = get_worker()
-    order: ClusterTask = pickle.loads(parcel)
-    desk = _desk(worker)
-    about = {"run": order.run, "order": order.ident}
+    packed = decode_task(payload)
+    about = {"run": packed.run, "task": packed.ident}
     last = float("-inf")
 
-    def tell(share: float, text: str) -> None:
+    def report(fraction: float, text: str) -> None:
         nonlocal last
         now = time.monotonic()
-        if now >= last + TELL_EVERY:
+        if now >= last + REPORT_INTERVAL_S:
             last = now
-            worker.log_event(TOPIC, {**about, "share": share, "text": text, "worker": worker.address})
+            event = {**about, "fraction": fraction, "text": text, "worker": worker.address}
+            worker.log_event(TOPIC, event)
 
-    return pickle.dumps(desk.do(order, tell), pickle.HIGHEST_PROTOCOL)
+    return encode_result(_state(worker).do(packed, report))
 
 
-def present() -> bool:
+def is_installed() -> bool:
     """Whether the worker has this project; run there, it fails if it has not."""
     return True
 
 
-async def introduce(blender_worker: bool, dask_worker: Worker) -> Mapping[str, Any]:
-    """Versions of the worker's engine and Blender worker, or {"problem": in words}; run on workers."""
+async def worker_versions(needs_blender: bool, dask_worker: Worker) -> bytes:
+    """Versions of a worker's programs, or {"problem": in words}, as JSON; run on workers."""
     try:
-        return await asyncio.to_thread(_desk(dask_worker).hello, blender_worker)
+        answer = await asyncio.to_thread(_state(dask_worker).hello, needs_blender)
     except AddonError as error:
-        return {"problem": str(error)}
+        answer = {"problem": str(error)}
+    return json.dumps(answer).encode("ascii")
 
 
 def drop(run: str, dask_worker: Worker) -> None:
     """Give up a batch's photos; run on workers."""
     if NAME in dask_worker.plugins:
-        _desk(dask_worker).drop(run)
+        _state(dask_worker).drop(run)
 
 
-def _desk(worker: Worker) -> WorkerState:
+def _state(worker: Worker) -> WorkerState:
     """The worker's, made now if need be."""
     return cast(WorkerState, worker.plugins.setdefault(NAME, WorkerState(worker)))
 
 
-def _named(error: PhotoFailedError, photo: str, order: ClusterTask) -> str:
+def _message(error: PhotoFailedError, photo: str, packed: ClusterTask) -> str:
     """The reason, with the photo's path on its own machine."""
-    return str(error).replace(photo, order.task.photo)
+    return str(error).replace(photo, packed.task.photo)
 
 
 def _no_room(kind: str | None, message: str) -> bool:

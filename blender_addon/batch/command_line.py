@@ -34,6 +34,7 @@ from .inputs import collect
 from .local_processor import LocalProcessor, RendererChoice
 from .options import for_record, parse, program_name
 from .plan import RENDERERS, BatchPlan, make_plan
+from .private_program import PrivateProgram
 from .processor import PhotoProcessor
 from .record import FILE_NAME, BatchRecord
 from .runner import Batch, BatchResult, BatchSettings
@@ -79,7 +80,9 @@ def main(arguments: Sequence[str]) -> int:
                 return FAILED
             plan = _possible_plan(options, console)
             record = BatchRecord.load(out)
-            processors = _make_processors(options, plan, len(inputs), console, record, stack)
+            processors = _make_processors(
+                options, plan, len(inputs), console, record, workspace.temporary, stack
+            )
             record.timings["engine start"] = time.perf_counter() - start
             record.options, record.inputs = for_record(options), [os.path.abspath(p) for p in options.photos]
             settings = BatchSettings(
@@ -141,6 +144,7 @@ def _make_processors(
     photos: int,
     console: Console,
     record: BatchRecord,
+    temporary: Path,
     stack: contextlib.ExitStack,
 ) -> Sequence[PhotoProcessor]:
     """What reconstructs the photos, here or on a cluster; sets the record's versions. Raises AddonError."""
@@ -149,14 +153,14 @@ def _make_processors(
         from .cluster import Cluster
 
         here = replace(plan, steps=tuple(step for step in plan.steps if step.late))
-        (local,) = _local_processors(options, here, 1, console, stack)
+        (local,) = _local_processors(options, here, 1, console, temporary, stack)
         cluster = stack.enter_context(Cluster(options.scheduler, plan, local))
         record.engine, record.blender_worker = cluster.engine, cluster.blender_worker
         console.line(f"{cluster.workers} worker{'s' * (cluster.workers != 1)} at {options.scheduler}.")
         processors = cluster.processors(photos)
     else:
         count = min(options.jobs, photos)
-        processors = local_processors = _local_processors(options, plan, count, console, stack)
+        processors = local_processors = _local_processors(options, plan, count, console, temporary, stack)
         _ask_versions(local_processors[0], record)
     wanted = {name for step in plan.steps for name in step.options.get("formats", ())}
     missing = sorted(wanted - set(record.blender_worker.get("formats", wanted)))
@@ -166,13 +170,20 @@ def _make_processors(
 
 
 def _local_processors(
-    options: argparse.Namespace, plan: BatchPlan, count: int, console: Console, stack: contextlib.ExitStack
+    options: argparse.Namespace,
+    plan: BatchPlan,
+    count: int,
+    console: Console,
+    temporary: Path,
+    stack: contextlib.ExitStack,
 ) -> list[LocalProcessor]:
     """`count` pairs of engine and Blender worker, which divide the CPU's cores; none is started yet."""
     threads = max(1, _cores() // count) if count > 1 else None
     current = sys.executable if not in_blender() else None
-    engine = replace(find_engine(options.engine_python, current=current), threads=threads)
-    blender = replace(find_blender(options.blender), threads=threads) if plan.steps else None
+    found = replace(find_engine(options.engine_python, current=current), threads=threads)
+    engine, blender = PrivateProgram(found, temporary), None
+    if plan.steps:
+        blender = PrivateProgram(replace(find_blender(options.blender), threads=threads), temporary)
 
     def report(renderer: str) -> None:
         if renderer == RENDERERS["cycles"]:

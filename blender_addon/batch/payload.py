@@ -1,29 +1,50 @@
-"""What travels between a batch and the workers of a cluster, who share no disk: a photo and what was made
-of it, files included. No bpy, no Dask.
+"""What travels between a batch and the workers of a cluster, who have no disk in common: a photo and what was
+made of it, files included. No bpy, no Dask.
 
-Only names travel, no paths: the two machines may be of different kinds.
+A payload is the length of a JSON text (8 bytes, big endian), the text, and the files' contents one after the
+other; the text has their names and lengths. It is data and nothing else: reading it runs nothing, whatever a
+stranger may have put into it. Only names travel, no paths, for the machines may be of different kinds.
 """
 
+import json
 import os
+import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..errors import PayloadError
 from ..heads import manifest
+from . import checked_json
 from .local_processor import KeptHead, PhotoResult, PhotoTask, StagedHead, StepOutcome
+from .plan import BatchPlan, StepPlan
+from .storage import contained, is_plain_name, open_regular, write_all
 
 #: Name below a folder, with "/" -> content.
 Files = dict[str, bytes]
 #: Parts of the engine's answer on a face that are paths of the worker's.
 PATHS = ("folder", "files")
+#: Length of the JSON text.
+LENGTH = struct.Struct(">Q")
+#: Permissions of a copy of a photo or head on a worker: nobody else's business.
+PRIVATE_MODE = 0o600
+#: Permissions of results, less the umask.
+RESULT_MODE = 0o666
 
 
 @dataclass(frozen=True)
 class ClusterTask:
-    """A photo that a worker is to do. task: with the sender's paths. photo: the file's content, None if the
-    engine need not run. kept: name and files of each of the task's kept heads. versions: those that the
-    worker has to have, as `versions` tells them. run, ident: of the batch, and of this order.
+    """A photo that a worker is to do.
+
+    Attributes:
+        task: With the sender's paths.
+        name: The photo's.
+        photo: The file's content, None if the engine need not run.
+        kept: Name and files of each of the task's kept heads.
+        versions: Those that the worker has to have, as `versions` gives them.
+        run: Names the batch.
+        ident: Names this task.
     """
 
     task: PhotoTask
@@ -47,8 +68,14 @@ class HeadResult:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What came of an order. failed: kind, words and attempts, if the photo gave no head. broken: why this
-    worker can do no photo at all.
+    """What came of a task.
+
+    Attributes:
+        heads: In the engine's order.
+        timings: Seconds by step.
+        attempts: How often the engine was tried.
+        failed: (kind, message, attempts), if the photo gave no head.
+        broken: Why this worker can do no photo at all.
     """
 
     heads: list[HeadResult] = field(default_factory=list)
@@ -58,66 +85,168 @@ class TaskResult:
     broken: str | None = None
 
 
-def pack(task: PhotoTask, versions: dict[str, Any], run: str, ident: str) -> ClusterTask:
-    """The order for a task. Raises OSError if the photo or a kept head cannot be read."""
+def pack_task(task: PhotoTask, versions: dict[str, Any], run: str, ident: str) -> ClusterTask:
+    """A task with the files that it needs. Raises OSError if the photo or a kept head cannot be read."""
     photo = Path(task.photo)
-    content = photo.read_bytes() if task.reconstruct else None
+    content = _read(photo) if task.reconstruct else None
     kept = tuple((Path(head.folder).name, _inputs(head, task.reconstruct)) for head in task.kept)
-    return ClusterTask(task, photo.name, content, kept, versions, run, ident)
+    # As text that is a name on other systems, too.
+    name = os.fsencode(photo.name).decode("utf-8", "replace").replace("\\", "_")
+    return ClusterTask(task, name, content, kept, versions, run, ident)
 
 
-def unpack(order: ClusterTask, folder: Path) -> PhotoTask:
-    """The task with the worker's paths, its files written into `folder`. Raises OSError."""
-    photo = folder / "photo" / order.name
-    if order.photo is not None:
-        write_files(photo.parent, {order.name: order.photo})
+def unpack_task(packed: ClusterTask, folder: Path) -> PhotoTask:
+    """The task with the worker's paths, its files written into `folder`. Raises OSError, UnsafePathError."""
+    photo = contained(folder / "photo", packed.name)
+    if packed.photo is not None:
+        write_files(photo.parent, {packed.name: packed.photo}, PRIVATE_MODE)
     kept = []
-    for n, (head, (name, files)) in enumerate(zip(order.task.kept, order.kept, strict=True)):
-        home = folder / f"kept-{n}" / name
-        write_files(home, files)
+    for n, (head, (name, files)) in enumerate(zip(packed.task.kept, packed.kept, strict=True)):
+        home = contained(folder / f"kept-{n}", name)
+        write_files(home, files, PRIVATE_MODE)
         kept.append(replace(head, folder=str(home)))
-    return replace(order.task, photo=str(photo), kept=tuple(kept))
+    return replace(packed.task, photo=str(photo), kept=tuple(kept))
 
 
-def deliver(done: PhotoResult) -> TaskResult:
+def pack_result(result: PhotoResult) -> TaskResult:
     """What was made, to be sent back. Raises OSError."""
     heads = []
-    for head in done.heads:
-        names = {manifest.FILE_NAME, *(file for step in head.steps.values() for file in step.files)}
+    for head in result.heads:
         engine = {part: value for part, value in head.engine.items() if part not in PATHS}
-        heads.append(HeadResult(head.folder.name, head.steps, engine, read_files(head.folder, names)))
-    return TaskResult(heads, done.timings, done.attempts)
+        files = read_files(head.folder, {manifest.FILE_NAME, *head.files})
+        heads.append(HeadResult(head.folder.name, head.steps, engine, files))
+    return TaskResult(heads, result.timings, result.attempts)
 
 
-def receive(delivery: TaskResult, order: ClusterTask, staging: Path) -> PhotoResult:
-    """What was made, written into `staging` as if it had been made there. Raises OSError."""
+def unpack_result(result: TaskResult, packed: ClusterTask, staging: Path) -> PhotoResult:
+    """What was made, written into `staging` as if it had been made there.
+
+    Raises:
+        OSError: It cannot be written.
+        PayloadError: It is not what the task was about.
+    """
+    if not packed.task.reconstruct and len(result.heads) != len(packed.kept):
+        raise PayloadError("A worker sent other heads than it was asked for: try again.")
     heads = []
-    for n, head in enumerate(delivery.heads):
-        folder = staging / head.name
+    for n, head in enumerate(result.heads):
+        folder = contained(staging, head.name)
         # Where the engine has not run, steps that run here need what the others were made from.
-        before = {} if order.task.reconstruct else order.kept[n][1]
-        write_files(folder, {**before, **head.files})
+        before = {} if packed.task.reconstruct else packed.kept[n][1]
+        files = {**before, **head.files}
+        made = {manifest.FILE_NAME, *(file for step in head.steps.values() for file in step.files)}
+        if not made <= files.keys() or folder.exists():
+            raise PayloadError("A worker sent a head without the files that it names: try again.")
+        write_files(folder, files, RESULT_MODE)
         heads.append(StagedHead(folder, head.steps, head.engine))
-    return PhotoResult(heads, delivery.timings, delivery.attempts)
+    return PhotoResult(heads, result.timings, result.attempts)
+
+
+def encode_task(packed: ClusterTask) -> bytes:
+    """A task as bytes."""
+    blobs: list[bytes] = []
+    document = {
+        "task": asdict(packed.task),
+        "name": packed.name,
+        "photo": None if packed.photo is None else _add(blobs, {packed.name: packed.photo}),
+        "kept": [{"name": name, "files": _add(blobs, files)} for name, files in packed.kept],
+        "versions": packed.versions,
+        "run": packed.run,
+        "ident": packed.ident,
+    }
+    return _encode(document, blobs)
+
+
+def decode_task(data: bytes) -> ClusterTask:
+    """A task from bytes. Raises PayloadError."""
+    try:
+        document, blobs = _decode(data)
+        photo = None if document.get("photo") is None else _take(blobs, document["photo"])
+        if not is_plain_name(document.get("name")):
+            raise ValueError("the photo's name is no name")
+        kept = []
+        for head in checked_json.array(document.get("kept")):
+            if not is_plain_name(checked_json.mapping(head).get("name")):
+                raise ValueError("a head's name is no name")
+            kept.append((checked_json.text(head["name"]), _take(blobs, head.get("files"))))
+        return ClusterTask(
+            _task(document.get("task")),
+            checked_json.text(document["name"]),
+            None if photo is None else photo[document["name"]],
+            tuple(kept),
+            checked_json.mapping(document.get("versions")),
+            checked_json.text(document.get("run")),
+            checked_json.text(document.get("ident")),
+        )
+    except (ValueError, KeyError) as error:
+        raise PayloadError(f"What a batch sent makes no sense: {error}.") from error
+
+
+def encode_result(result: TaskResult) -> bytes:
+    """A result as bytes."""
+    blobs: list[bytes] = []
+    document = {
+        "heads": [
+            {
+                "name": head.name,
+                "steps": {name: asdict(step) for name, step in head.steps.items()},
+                "engine": head.engine,
+                "files": _add(blobs, head.files),
+            }
+            for head in result.heads
+        ],
+        "timings": result.timings,
+        "attempts": result.attempts,
+        "failed": result.failed,
+        "broken": result.broken,
+    }
+    return _encode(document, blobs)
+
+
+def decode_result(data: object) -> TaskResult:
+    """A result from what a worker has sent. Raises PayloadError."""
+    if not isinstance(data, bytes):
+        raise PayloadError("What a worker sent makes no sense: it is no bytes.")
+    try:
+        document, blobs = _decode(data)
+        failed = document.get("failed")
+        if failed is not None:
+            kind, message, attempts = checked_json.array(failed)
+            failed = checked_json.text(kind), checked_json.text(message), checked_json.whole(attempts)
+        return TaskResult(
+            [_head_result(head, blobs) for head in checked_json.array(document.get("heads"))],
+            checked_json.timings(document.get("timings")),
+            checked_json.whole(document.get("attempts")),
+            failed,
+            checked_json.optional_text(document.get("broken")),
+        )
+    except (ValueError, KeyError) as error:
+        raise PayloadError(f"What a worker sent makes no sense: {error}.") from error
 
 
 def read_files(folder: Path, names: Iterable[str]) -> Files:
-    """Files below a folder. Raises OSError."""
-    return {name: (folder / name).read_bytes() for name in sorted(names)}
+    """Files below a folder. Raises OSError, UnsafePathError."""
+    return {name: _read(contained(folder, name)) for name in sorted(names)}
 
 
-def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files below a folder, which nobody else looks into yet. Raises OSError."""
+def write_files(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
+    """Write new files below a new folder that only this user can enter. Raises OSError, UnsafePathError."""
+    _make_private(folder)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     for name, content in files.items():
-        path = folder / name
-        os.makedirs(path.parent, exist_ok=True)
-        path.write_bytes(content)
+        path = contained(folder, name)
+        _make_private(path.parent)
+        descriptor = os.open(path, flags, mode)
+        try:
+            write_all(descriptor, content)
+        finally:
+            os.close(descriptor)
 
 
-def _inputs(head: KeptHead, reconstruct: bool) -> Files:
-    """What is needed of a kept head; if the engine runs, only what tells what is still right of it."""
-    names = {manifest.FILE_NAME} if reconstruct else {manifest.FILE_NAME, *head.inputs}
-    return read_files(Path(head.folder), names)
+def _make_private(folder: Path) -> None:
+    """Make a folder, and those above it, for this user alone. Raises OSError."""
+    if not folder.is_dir():
+        _make_private(folder.parent)  # Path.mkdir has a mode for the last one only
+        folder.mkdir(mode=0o700)
 
 
 def versions(engine: Mapping[str, Any], blender_worker: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,3 +268,129 @@ def difference(have: Mapping[str, Any], want: Mapping[str, Any]) -> str | None:
         names = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
         return f"has other models ({', '.join(names)})"
     return None
+
+
+def _inputs(head: KeptHead, reconstruct: bool) -> Files:
+    """What is needed of a kept head; if the engine runs, only what says what is still valid of it."""
+    names = {manifest.FILE_NAME} if reconstruct else {manifest.FILE_NAME, *head.inputs}
+    return read_files(Path(head.folder), names)
+
+
+def _read(path: Path) -> bytes:
+    with open_regular(path) as file:
+        return file.read()
+
+
+def _encode(document: dict[str, Any], blobs: list[bytes]) -> bytes:
+    text = json.dumps(document).encode("ascii")
+    return b"".join([LENGTH.pack(len(text)), text, *blobs])
+
+
+def _decode(data: bytes) -> tuple[dict[str, Any], memoryview]:
+    """The JSON object, and the files' contents one after the other. Raises ValueError."""
+    if len(data) < LENGTH.size:
+        raise ValueError("it is too short")
+    (length,) = LENGTH.unpack_from(data)
+    end = LENGTH.size + length
+    if end > len(data):
+        raise ValueError("it is too short")
+    return checked_json.parse(data[LENGTH.size : end]), memoryview(data)[end:]
+
+
+def _add(blobs: list[bytes], files: Files) -> dict[str, list[int]]:
+    """Add files' contents; returns where each begins, and its length."""
+    where = {}
+    start = sum(map(len, blobs))
+    for name, content in files.items():
+        where[name] = [start, len(content)]
+        blobs.append(content)
+        start += len(content)
+    return where
+
+
+def _take(blobs: memoryview, where: object) -> Files:
+    """Files by name, from what `_add` returned. Raises ValueError."""
+    files = {}
+    for name, position in checked_json.mapping(where).items():
+        start, length = map(checked_json.whole, checked_json.array(position))
+        checked_json.names([name])
+        if start < 0 or length < 0 or start + length > len(blobs):
+            raise ValueError("it is too short")
+        files[name] = bytes(blobs[start : start + length])
+    return files
+
+
+def _head_result(value: object, blobs: memoryview) -> HeadResult:
+    data = checked_json.mapping(value)
+    if not is_plain_name(data.get("name")):
+        raise ValueError("a head's name is no name")
+    steps = checked_json.mapping(data.get("steps"))
+    return HeadResult(
+        checked_json.text(data["name"]),
+        {name: _step_outcome(step) for name, step in steps.items()},
+        _engine_answer(data.get("engine")),
+        _take(blobs, data.get("files")),
+    )
+
+
+def _engine_answer(value: object) -> dict[str, Any]:
+    data = checked_json.mapping(value)
+    for part in ("vertices", "faces"):
+        checked_json.whole(data.get(part, 0))
+    checked_json.mapping(data.get("quality") or {})
+    return data
+
+
+def _step_outcome(value: object) -> StepOutcome:
+    data = checked_json.mapping(value)
+    return StepOutcome(
+        checked_json.names(data.get("files")),
+        checked_json.mapping(data.get("facts")),
+        checked_json.number(data.get("seconds")),
+        checked_json.optional_text(data.get("error")),
+        checked_json.optional_text(data.get("error_kind")),
+    )
+
+
+def _task(value: object) -> PhotoTask:
+    data = checked_json.mapping(value)
+    return PhotoTask(
+        checked_json.text(data.get("photo")),
+        _plan(data.get("plan")),
+        checked_json.boolean(data.get("reconstruct")),
+        tuple(map(_kept_head, checked_json.array(data.get("kept")))),
+        checked_json.number(data.get("timeout")),
+        checked_json.number(data.get("blender_timeout")),
+    )
+
+
+def _plan(value: object) -> BatchPlan:
+    data = checked_json.mapping(value)
+    steps = []
+    for step in map(checked_json.mapping, checked_json.array(data.get("steps"))):
+        steps.append(
+            StepPlan(
+                checked_json.text(step.get("name")),
+                checked_json.mapping(step.get("options")),
+                tuple(checked_json.texts(step.get("needs"))),
+                checked_json.boolean(step.get("late")),
+            )
+        )
+    return BatchPlan(
+        checked_json.optional_number(data.get("focal_mm")),
+        checked_json.whole(data.get("max_faces")),
+        checked_json.mapping(data.get("engine")),
+        tuple(steps),
+    )
+
+
+def _kept_head(value: object) -> KeptHead:
+    data = checked_json.mapping(value)
+    keep = checked_json.mapping(data.get("keep"))
+    return KeptHead(
+        checked_json.text(data.get("folder")),
+        tuple(checked_json.texts(data.get("todo"))),
+        tuple(checked_json.names(data.get("inputs"))),
+        {name: checked_json.names(files) for name, files in keep.items()},
+        tuple(checked_json.names(data.get("stale"))),
+    )

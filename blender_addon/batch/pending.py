@@ -16,7 +16,7 @@ from .storage import contained, is_plain_name, is_regular, sha256_of
 #: Failures that say nothing of the photo itself: it is tried again in the next run.
 PASSING = (
     *("EngineStartError", "OutputError", "OutOfMemory", "OSError", "NoSpaceError", "ModelError"),
-    *("Interrupted", "NoSuchPhoto", "UnsafePathError"),
+    *("Interrupted", "NoSuchPhoto", "UnsafePathError", "PayloadError"),
 )
 #: Where a step that writes outside the head's folder notes what it wrote: name and size.
 FILE_FACT, BYTES_FACT = "file", "bytes"

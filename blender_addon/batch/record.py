@@ -8,18 +8,17 @@ folder, by themselves or through a link, count as not made.
 """
 
 import json
-import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import UnsafePathError
+from . import checked_json
 from .storage import (
     contained_folder,
     is_plain_name,
-    is_safe_name,
     read_regular,
     sync_folder,
     write_all,
@@ -147,7 +146,7 @@ class BatchRecord:
     def load(cls, out: Path) -> "BatchRecord":
         """The record in `out`; an empty one if there is none that can be read."""
         try:
-            record = _record(_parse(read_regular(out / FILE_NAME, MAX_BYTES)), out)
+            record = _record(checked_json.parse(read_regular(out / FILE_NAME, MAX_BYTES)), out)
         except (OSError, ValueError):
             record = cls()
         record._replay(out)
@@ -213,7 +212,7 @@ class BatchRecord:
             return
         for line in lines:
             try:
-                entry = _parse(line)
+                entry = checked_json.parse(line)
                 ((kind, data),) = entry.items()
                 photo = _photo(data, out)
             except ValueError:
@@ -239,92 +238,78 @@ class BatchRecord:
         )
 
 
-def _parse(text: bytes) -> dict[str, Any]:
-    """A JSON object; numbers in it that are not finite become None. Raises ValueError."""
-
-    def finite(digits: str) -> float | None:
-        value = float(digits)
-        return value if math.isfinite(value) else None
-
-    try:
-        data = json.loads(text, parse_constant=lambda _: None, parse_float=finite)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    return _mapping(data)
-
-
 def _record(data: dict[str, Any], out: Path) -> BatchRecord:
     """The record that a file has; photos that make no sense are left out. Raises ValueError."""
     if data.get("schema") not in (1, SCHEMA):
         raise ValueError("another version wrote it")
     photos: dict[str, PhotoRecord] = {}
-    for entry in _list(data.get("photos")):
+    for entry in checked_json.array(data.get("photos")):
         try:
             photo = _photo(entry, out)
         except ValueError:
             continue
         photos[photo.path] = photo
-    inputs = _list(data.get("inputs", []))
+    inputs = checked_json.array(data.get("inputs", []))
     return BatchRecord(
-        engine=_mapping(data.get("engine", {})),
-        blender_worker=_mapping(data.get(BLENDER_WORKER_KEY, {})),
-        inputs=[_text(path) for path in inputs],
-        options=_mapping(data.get("options", {})),
-        started=_text(data.get("started", "")),
-        finished=_text(data.get("finished", "")),
-        timings=_timings(data.get("timings", {})),
+        engine=checked_json.mapping(data.get("engine", {})),
+        blender_worker=checked_json.mapping(data.get(BLENDER_WORKER_KEY, {})),
+        inputs=[checked_json.text(path) for path in inputs],
+        options=checked_json.mapping(data.get("options", {})),
+        started=checked_json.text(data.get("started", "")),
+        finished=checked_json.text(data.get("finished", "")),
+        timings=checked_json.timings(data.get("timings", {})),
         photos=photos,
     )
 
 
 def _photo(entry: object, out: Path) -> PhotoRecord:
     """A photo's record; heads outside of `out` are left out. Raises ValueError."""
-    data = _mapping(entry)
-    heads = [_head(head) for head in _list(data.get("heads"))]
+    data = checked_json.mapping(entry)
+    heads = [_head(head) for head in checked_json.array(data.get("heads"))]
     return PhotoRecord(
-        path=_text(data.get("path")),
-        shown=_text(data.get("shown")),
-        sha256=_optional_text(data.get("sha256")),
-        error=_optional_text(data.get("error")),
-        error_kind=_optional_text(data.get("error_kind")),
+        path=checked_json.text(data.get("path")),
+        shown=checked_json.text(data.get("shown")),
+        sha256=checked_json.optional_text(data.get("sha256")),
+        error=checked_json.optional_text(data.get("error")),
+        error_kind=checked_json.optional_text(data.get("error_kind")),
         heads=[head for head in heads if _is_inside(out, head)],
-        timings=_timings(data.get("timings", {})),
-        seconds=_number(data.get("seconds", 0.0)),
-        size=_whole(data.get("size", -1)),
-        mtime_ns=_whole(data.get("mtime_ns", -1)),
-        attempts=_whole(data.get("attempts", 1)),
-        tried=_optional_text(data.get("tried")),
+        timings=checked_json.timings(data.get("timings", {})),
+        seconds=checked_json.number(data.get("seconds", 0.0)),
+        size=checked_json.whole(data.get("size", -1)),
+        mtime_ns=checked_json.whole(data.get("mtime_ns", -1)),
+        attempts=checked_json.whole(data.get("attempts", 1)),
+        tried=checked_json.optional_text(data.get("tried")),
     )
 
 
 def _head(entry: object) -> HeadRecord:
-    data = _mapping(entry)
-    steps = _mapping(data.get("steps", {}))
+    data = checked_json.mapping(entry)
+    steps = checked_json.mapping(data.get("steps", {}))
     if not is_plain_name(data.get("folder")):
         raise ValueError("a head's folder is no plain name")
-    quality = _mapping(data.get("quality", {}))
+    quality = checked_json.mapping(data.get("quality", {}))
     for part, kind in (("verdict", str), ("reasons", list)):
         if not isinstance(quality.get(part), kind):
             quality.pop(part, None)
     return HeadRecord(
-        folder=_text(data.get("folder")),
-        files=_names(data.get("files")),
-        vertices=_whole(data.get("vertices")),
-        faces=_whole(data.get("faces")),
+        folder=checked_json.text(data.get("folder")),
+        files=checked_json.names(data.get("files")),
+        vertices=checked_json.whole(data.get("vertices")),
+        faces=checked_json.whole(data.get("faces")),
         steps={name: _step(step) for name, step in steps.items()},
         quality=quality,
     )
 
 
 def _step(entry: object) -> StepRecord:
-    data = _mapping(entry)
+    data = checked_json.mapping(entry)
     return StepRecord(
-        fingerprint=_text(data.get("fingerprint")),
-        files=_names(data.get("files", [])),
-        facts=_mapping(data.get("facts", {})),
-        seconds=_number(data.get("seconds", 0.0)),
-        error=_optional_text(data.get("error")),
-        error_kind=_optional_text(data.get("error_kind")),
+        fingerprint=checked_json.text(data.get("fingerprint")),
+        files=checked_json.names(data.get("files", [])),
+        facts=checked_json.mapping(data.get("facts", {})),
+        seconds=checked_json.number(data.get("seconds", 0.0)),
+        error=checked_json.optional_text(data.get("error")),
+        error_kind=checked_json.optional_text(data.get("error_kind")),
     )
 
 
@@ -334,55 +319,3 @@ def _is_inside(out: Path, head: HeadRecord) -> bool:
     except (UnsafePathError, OSError):
         return False
     return True
-
-
-def _names(value: object) -> list[str]:
-    names = _list(value)
-    if not all(map(is_safe_name, names)):
-        raise ValueError("a file's name leads out of its folder")
-    return names
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError("it is no JSON object")
-    return value
-
-
-def _list(value: object) -> list[Any]:
-    if not isinstance(value, list):
-        raise ValueError("it is no JSON array")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or "\0" in value:
-        raise ValueError("it is no text")
-    return value
-
-
-def _optional_text(value: object) -> str | None:
-    return None if value is None else _text(value)
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError("it is no number")
-    try:
-        number = float(value)
-    except OverflowError as error:
-        raise ValueError("it is no finite number") from error
-    if not math.isfinite(number):
-        raise ValueError("it is no finite number")
-    return number
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 1 << 63:
-        raise ValueError("it is no whole number")
-    return value
-
-
-def _timings(value: object) -> dict[str, float]:
-    timings: Mapping[str, Any] = _mapping(value)
-    return {step: _number(seconds) for step, seconds in timings.items()}

@@ -42,6 +42,14 @@ class Workspace:
                 f"the output folder {out} cannot be written: {error.strerror}. Choose another with --out."
             ) from error
         self.clean()
+        self._temporary: Path | None = None
+
+    @property
+    def temporary(self) -> Path:
+        """A folder for the temporary files of engines and Blender workers, which only this user can enter."""
+        if self._temporary is None:
+            self._temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=self.out))
+        return self._temporary
 
     def __enter__(self) -> "Workspace":
         return self
@@ -97,10 +105,7 @@ class Workspace:
             A sentence; None if files can be written, so that what failed has other reasons.
         """
         again = "What was finished is in place; the same command goes on from there."
-        full = (
-            f"the disk of {self.out}, or that of temporary files ({tempfile.gettempdir()}), is full: make "
-            f"room, or choose another folder with --out. {again}"
-        )
+        full = f"the disk of {self.out} is full: make room, or choose another folder with --out. {again}"
         try:
             if is_full or (isinstance(error, OSError) and error.errno in NO_ROOM):
                 return full

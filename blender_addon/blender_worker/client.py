@@ -10,16 +10,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
-from ..engine.locate import ONE_BLAS_THREAD, PROJECT_ROOT, environment_python
+from ..engine.locate import ONE_BLAS_THREAD, PROJECT_ROOT, TWO_HEAPS, environment_python
 from ..errors import BlenderNotFoundError
 
 
 @dataclass(frozen=True)
 class BlenderProgram:
-    """What runs the Blender worker, as `engine.process.EngineProgram`.
+    """What runs the Blender worker; an `EngineProgram`.
 
-    python: a Python with the bpy module, or a Blender. threads: of a Blender, and of OpenGL that is drawn by
-    the processor; None for one a core.
+    Attributes:
+        python: A Python with the bpy module, or a Blender.
+        root: The folder that it is started in.
+        threads: Of a Blender, and of OpenGL that the CPU draws; None for one a core.
     """
 
     python: Path
@@ -45,7 +47,7 @@ class BlenderProgram:
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
         """`base`, in which a Python finds the project; as many threads as asked for."""
-        env = {**base, **ONE_BLAS_THREAD}
+        env = {**TWO_HEAPS, **base, **ONE_BLAS_THREAD}
         if not self.is_blender:
             env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(self.root), env.get("PYTHONPATH")]))
             env["PYTHONIOENCODING"] = "utf-8"

@@ -15,7 +15,7 @@ import skimage.data
 from PIL import Image
 
 from blender_addon.batch.local_processor import PhotoTask
-from blender_addon.batch.payload import difference, pack
+from blender_addon.batch.payload import difference, pack_task
 from blender_addon.batch.plan import BatchPlan, StepPlan
 from blender_addon.errors import JobCancelledError
 
@@ -276,60 +276,126 @@ def test_a_difference_is_told_in_words():
 
 
 @pytest.fixture
-def desk(tmp_path, fake_programs, monkeypatch):
+def state(tmp_path, fake_programs, monkeypatch):
     """What a worker with three threads has, without the worker."""
     for name, program in zip(("PHOTOBUST_PYTHON", "PHOTOBUST_BLENDER"), fake_programs, strict=True):
         monkeypatch.setenv(name, str(program))
     worker = SimpleNamespace(
         address="tcp://here", state=SimpleNamespace(nthreads=3), local_directory=str(tmp_path)
     )
-    desk = cluster_worker.WorkerState(worker)
-    yield desk
-    desk.teardown(worker)
+    state = cluster_worker.WorkerState(worker)
+    yield state
+    state.teardown(worker)
+    assert not list(tmp_path.glob("programs-*"))
 
 
-def order(tmp_path, name, versions=None, run="run"):
+def packed(tmp_path, name, versions=None, run="run"):
     (tmp_path / name).write_bytes(name.encode())
     plan = BatchPlan(steps=(StepPlan("preview", {"size": 64}, ("surface",)),))
-    return pack(PhotoTask(str(tmp_path / name), plan), versions or {"Photobust": "fake"}, run, "order")
+    return pack_task(PhotoTask(str(tmp_path / name), plan), versions or {"Photobust": "fake"}, run, "task")
 
 
-def do(desk, order):
-    told = []
-    return desk.do(order, lambda share, text: told.append(text)), told
+def do(state, task):
+    said = []
+    return state.do(task, lambda fraction, text: said.append(text)), said
 
 
-def test_a_desk_keeps_its_programs_until_there_is_nothing_to_do(desk, tmp_path, monkeypatch):
-    assert desk.hello(blender_worker=True).keys() == {"engine", "blender_worker"}
-    job = desk._job
-    assert "--threads" in job.engine.engine.command() and job.blender_worker.engine.threads == 3
-    delivery, told = do(desk, order(tmp_path, "two.jpg"))
-    assert [head.name for head in delivery.heads] == ["two_1", "two_2"]
-    assert {"surface.ply", "preview.png", "face.json"} <= delivery.heads[0].files.keys()
-    assert "Blender: preview" in told
-    assert desk._job is job
-    monkeypatch.setattr(cluster_worker, "IDLE", 0.1)
-    assert do(desk, order(tmp_path, "a.jpg"))[0].heads
-    wait_for(lambda: job.engine.pid is None and job.blender_worker.pid is None)
-    assert do(desk, order(tmp_path, "b.jpg"))[0].heads
+def test_a_worker_keeps_its_programs_until_there_is_nothing_to_do(state, tmp_path, monkeypatch):
+    assert state.hello(needs_blender=True).keys() == {"engine", "blender_worker"}
+    processor = state._processor
+    assert "--threads" in processor.engine.engine.command()
+    assert processor.blender_worker.engine.program.threads == 3
+    result, said = do(state, packed(tmp_path, "two.jpg"))
+    assert [head.name for head in result.heads] == ["head-1", "head-2"]
+    assert {"surface.ply", "preview.png", "face.json"} <= result.heads[0].files.keys()
+    assert "Blender: preview" in said
+    assert state._processor is processor
+    monkeypatch.setattr(cluster_worker, "IDLE_S", 0.1)
+    assert do(state, packed(tmp_path, "a.jpg"))[0].heads
+    wait_for(lambda: processor.engine.pid is None and processor.blender_worker.pid is None)
+    assert do(state, packed(tmp_path, "b.jpg"))[0].heads
     # Nothing of a photo stays on the worker.
     assert not list(tmp_path.glob("photobust-*"))
 
 
-def test_a_desk_tells_what_it_cannot_do(desk, tmp_path):
-    delivery, _ = do(desk, order(tmp_path, "noface.jpg"))
-    kind, words, attempts = delivery.failed
+def test_a_worker_says_what_it_cannot_do(state, tmp_path):
+    result, _ = do(state, packed(tmp_path, "noface.jpg"))
+    kind, words, attempts = result.failed
     assert (kind, attempts) == ("NoFaceError", 1) and "noface.jpg" in words
-    assert (
-        "tcp://here cannot do photos: its disk is full"
-        in do(desk, order(tmp_path, "full-preview.jpg"))[0].broken
-    )
-    other = order(tmp_path, "a.jpg", {"Photobust": "2"})
-    assert "it has Photobust fake, not 2" in do(desk, other)[0].broken
-    desk.drop("stopped")
+    full = do(state, packed(tmp_path, "full-preview.jpg"))[0]
+    assert "tcp://here cannot do photos: its disk is full" in full.broken
+    other = packed(tmp_path, "a.jpg", {"Photobust": "2"})
+    assert "it has Photobust fake, not 2" in do(state, other)[0].broken
+    state.drop("stopped")
     with pytest.raises(JobCancelledError):
-        do(desk, order(tmp_path, "a.jpg", run="stopped"))
-    assert do(desk, order(tmp_path, "a.jpg"))[0].heads
+        do(state, packed(tmp_path, "a.jpg", run="stopped"))
+    assert do(state, packed(tmp_path, "a.jpg"))[0].heads
+
+
+#: Run as a process of its own, as a batch is: sends tasks whose results, and errors, run something where they
+#: are unpickled, and prints what arrives. Arguments: the scheduler's address, a file that gets the ids of the
+#: processes that ran it, whether to be protected.
+VICTIM = """
+import contextlib, os, sys
+import distributed
+from blender_addon.batch.inert_pickles import Inert, data_only
+
+address, path, protected = sys.argv[1:]
+
+
+def note(path):
+    with open(path, "a") as file:
+        print(os.getpid(), file=file)
+    return ValueError("harmless")
+
+
+class Evil(Exception):
+    def __reduce__(self):
+        return note, (path,)
+
+
+def send():
+    return Evil()
+
+
+def fail():
+    raise Evil()
+
+
+def data():
+    return {"a": {"b": [1, 2.5, None, "x"]}, "c": b"y" * 1000}
+
+
+with data_only() if protected == "yes" else contextlib.nullcontext():
+    with distributed.Client(address, set_as_default=False) as client:
+        for function in (send, fail):
+            try:
+                answer = client.submit(function, pure=False).result(timeout=60)
+            except BaseException as error:
+                answer = error
+            print(type(answer).__name__)
+        client.run(send, on_error="ignore")
+        assert client.submit(data, pure=False).result(timeout=60) == data()
+print("taken in" if str(os.getpid()) in open(path).read().split() else "safe")
+"""
+
+
+@pytest.mark.parametrize(("protected", "expected"), [("yes", "safe"), ("no", "taken in")])
+def test_nothing_that_a_worker_sends_is_run(cluster, tmp_path, protected, expected):
+    path = tmp_path / "run"
+    path.touch()
+    done = subprocess.run(
+        [sys.executable, "-c", VICTIM, cluster.scheduler_address, str(path), protected],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=100,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == expected
+    if protected == "yes":
+        assert done.stdout.splitlines()[:2] == ["Inert", "Inert"]
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "tcp://127.0.0.1", "nonsense://here:1"])

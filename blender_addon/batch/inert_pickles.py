@@ -1,0 +1,83 @@
+"""Keeps a client of Dask from running what the machines of a cluster send: they may send data, no objects.
+
+Dask unpickles whatever a message says is pickled, which runs whatever its sender wants. Here a pickle's
+classes and functions are replaced by `Inert`, which does nothing, so that numbers, text, lists and
+dictionaries arrive and everything else is harmless. Needs Dask, and is imported only where that is. No bpy.
+"""
+
+import contextlib
+import io
+import pickle
+from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import distributed.client
+import distributed.protocol.pickle as dask_pickle
+from distributed.scheduler import KilledWorker
+
+#: What a pickle may name: types of data, and what the scheduler says of a task that killed its workers.
+ALLOWED: dict[tuple[str, str], Any] = {
+    ("builtins", "bytes"): bytes,
+    ("builtins", "bytearray"): bytearray,
+    ("builtins", "set"): set,
+    ("distributed.scheduler", "KilledWorker"): KilledWorker,
+}
+#: Makes a traceback, of which there has to be a real one or none.
+TRACEBACK = "unpickle_traceback"
+
+
+class Inert(Exception):
+    """What is there instead of an object of a class that is not allowed; takes everything, does nothing.
+
+    An exception, for that is what Dask wants to raise where a worker has failed.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__("A machine of the cluster sent an object instead of data.")
+
+    def __setstate__(self, state: Any) -> None:
+        """Ignore the state."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> "Inert":
+        """Stand in for what a function would return."""
+        return Inert()
+
+    def append(self, item: Any) -> None:
+        """Ignore an item."""
+
+    def extend(self, items: Iterable[Any]) -> None:
+        """Ignore items."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Ignore an item."""
+
+
+class DataUnpickler(pickle.Unpickler):
+    """Unpickles data; imports nothing and calls nothing that a pickle names."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """A stand-in for the class or function, unless it is one of `ALLOWED`."""
+        if name == TRACEBACK:
+            return lambda *_: None
+        return ALLOWED.get((module, name), Inert)
+
+
+def loads(data: bytes | bytearray | memoryview, *, buffers: Iterable[Any] = ()) -> Any:
+    """Unpickle data, as `pickle.loads` does it with objects, too; what makes no sense is an `Inert`."""
+    try:
+        return DataUnpickler(io.BytesIO(data), buffers=buffers or None).load()
+    except Exception:  # whatever a pickle can raise; an exception here would end the connection
+        return Inert()
+
+
+@contextlib.contextmanager
+def data_only() -> Iterator[None]:
+    """Have Dask, in this process, unpickle data only while the context lasts.
+
+    Dask has no option for that. The batch's process uses it for nothing else.
+    """
+    stand_in = SimpleNamespace(loads=loads, dumps=pickle.dumps)
+    with patch.object(dask_pickle, "loads", loads), patch.object(distributed.client, "pickle", stand_in):
+        yield
