@@ -37,11 +37,11 @@ setup: $(STAMPS)/run $(STAMPS)/system ## only make the environment in .venv
 
 .PHONY: test
 test: $(STAMPS)/dev $(STAMPS)/test-packages ## run all tests, in Debian's Blender too
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal $(PYTEST_FLAGS)
 
 .PHONY: quick
 quick: $(STAMPS)/dev ## run the tests that take seconds
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m "not slow" $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not slow" $(PYTEST_FLAGS)
 
 .PHONY: lint
 lint: $(STAMPS)/dev ## check style

@@ -1,11 +1,22 @@
+import fcntl
 import os
+import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import settings
+
+Made = TypeVar("Made")
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # As many tests run at a time as there are cores: more threads would only wait for one another.
+    for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(_variable, "1")
 
 # Timings are not asserted: on a busy machine the first example alone can take longer than hypothesis allows.
 settings.register_profile("photobust", deadline=None)
@@ -29,6 +40,32 @@ def fresh_environment(home: Path, **extra: str) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         **extra,
     }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what takes long to prepare first, so that xdist never splits it between workers that steal work."""
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[], Made]], Made]:
+    """`made_once(name, make)`: what `make()` returns, made by the first of xdist's workers that asks for it.
+
+    The others unpickle it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+
+    def get(name: str, make: Callable[[], Made]) -> Made:
+        path = folder / f"{name}.pickle"
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                path.write_bytes(pickle.dumps(make()))
+        return pickle.loads(path.read_bytes())
+
+    return get
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ LARGEST = 60 * MEGABYTE
 #: What a head's folder has without a Blender.
 MADE = {"surface.ply", "surface.glb", "landmarks.json", "face.json", "head.glb", "head.npz", "albedo.png"}
 
-pytestmark = pytest.mark.xdist_group("wheel")
+pytestmark = pytest.mark.first
 
 
 @pytest.fixture(scope="module")

@@ -22,13 +22,13 @@ def face_model():
 
 
 @pytest.fixture(scope="session")
-def registered(face_model):
+def registered(face_model, made_once):
     """(registration of the template to the face model, figures of its fit)."""
     from core.training.face_models.registration.register import register
 
     with np.load(MODELS / "head_template.npz") as file:
         template = {name: file[name] for name in file.files}
-    return register(template, face_model, MODELS)
+    return made_once("registered", lambda: register(template, face_model, MODELS))
 
 
 @pytest.fixture(scope="session")

@@ -26,8 +26,8 @@ def reconstructor():
 
 
 @pytest.fixture(scope="module")
-def made(reconstructor, astronaut):
-    (made,) = reconstructor.reconstruct(astronaut, max_faces=1, head=True)
+def made(reconstructor, astronaut, made_once):
+    (made,) = made_once("head", lambda: reconstructor.reconstruct(astronaut, max_faces=1, head=True))
     return made
 
 
