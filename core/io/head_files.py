@@ -9,28 +9,37 @@ import numpy as np
 from .. import __version__
 from ..image.photo import Photo
 from ..reconstructor import Reconstruction
-from ..template.topology import HeadTopology
 from .head_glb import head_glb_bytes
 from .head_npz import FILE_NAME, head_npz_bytes
 
 DESCRIPTIONS = {
-    FILE_NAME: "the animation-ready head for the add-on: neutral, photo, 52 units, texture coordinates",
+    FILE_NAME: "the animation-ready head for the add-on: neutral, photo, 52 blendshapes, texture coordinates",
     "head.glb": "the animation-ready head as glTF (y up, the face looks along +z): neutral, texture, morph"
     " targets with Apple's 52 names and Photo",
     "albedo.png": "the head's texture, sRGB; its alpha is the lashes'",
-    "albedo_mask.png": "where the texture comes from: 255 seen, 192 mirrored, 128 filled, 64 painted",
+    "albedo_mask.png": "where the texture comes from: 255 observed, 192 mirrored, 128 completed, 64 painted",
 }
 GENERATOR = f"Photobust {__version__}"
 
 
-def head_assets(
-    reconstruction: Reconstruction, photo: Photo, topology: HeadTopology, pool: Executor
-) -> "dict[str, Future[bytes]]":
-    """The files' contents, in the making. Only for a reconstruction that has a head."""
+def head_assets(reconstruction: Reconstruction, photo: Photo, pool: Executor) -> "dict[str, Future[bytes]]":
+    """The files' contents, in the making.
+
+    Args:
+        reconstruction: One that has a head.
+        photo: What it was made from.
+        pool: Where they are made.
+
+    Returns:
+        Name -> content.
+
+    Raises:
+        ValueError: If there is no head.
+    """
     head, albedo = reconstruction.head, reconstruction.albedo
     if head is None:
         raise ValueError("the reconstruction has no head")
-    files = {FILE_NAME: pool.submit(head_npz_bytes, head, topology, provenance(reconstruction, photo))}
+    files = {FILE_NAME: pool.submit(head_npz_bytes, head, provenance(reconstruction, photo))}
     picture = None
     if albedo is not None:
         # Begun first, so that the GLB, which waits for it, cannot keep it from being made.
@@ -38,7 +47,7 @@ def head_assets(
         files["albedo_mask.png"] = pool.submit(texture_bytes, albedo.mask)
 
     def glb() -> bytes:
-        return head_glb_bytes(head, topology, picture.result() if picture else None, GENERATOR)
+        return head_glb_bytes(head, picture.result() if picture else None, GENERATOR)
 
     files["head.glb"] = pool.submit(glb)
     return files

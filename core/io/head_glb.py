@@ -14,19 +14,27 @@ if TYPE_CHECKING:
 
 #: Roughness of the materials; the lashes' texture has holes.
 ROUGHNESS = {"skin": 0.55, "eyes": 0.08, "mouth": 0.35, "lashes": 0.8}
-SEE_THROUGH = "lashes"
+TRANSPARENT = "lashes"
 
 
-def head_glb_bytes(
-    head: "Head", topology: HeadTopology, texture_png: bytes | None, generator: str, name: str = "head"
-) -> bytes:
+def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name: str = "head") -> bytes:
     """The head as a .glb file, in glTF's frame (y up, the face looks along +z), metres.
 
-    The mesh is the neutral head; its morph targets are the 52 units under Apple's names and, last, "Photo",
-    the expression as photographed. texture_png: an RGBA picture for the template's coordinates.
+    The mesh is the neutral head; its morph targets are the 52 blendshapes under Apple's names and, last,
+    "Photo", the expression as photographed.
+
+    Args:
+        head: The head.
+        texture_png: An RGBA picture for the template's texture coordinates, or None.
+        generator: What the file says has made it.
+        name: Of the node and the mesh.
+
+    Returns:
+        The file.
     """
+    topology = head.topology
     writer = GlbWriter()
-    offsets = np.concatenate([head.units, (head.vertices - head.neutral)[None]]).astype(np.float32)
+    offsets = np.concatenate([head.blendshapes, (head.vertices - head.neutral)[None]]).astype(np.float32)
     normals = shading_normals(head.neutral, topology.triangles)
     primitives = []
     for material, (_, parts) in enumerate(MATERIALS.items()):
@@ -45,7 +53,7 @@ def head_glb_bytes(
         primitives.append(
             {"attributes": attributes, "indices": indices, "material": material, "targets": targets}
         )
-    names = [*topology.unit_names, PHOTO]
+    names = [*topology.blendshape_names, PHOTO]
     document: dict[str, Any] = {
         "scene": 0,
         "scenes": [{"nodes": [0]}],
@@ -78,7 +86,7 @@ def _material(key: str, textured: bool) -> dict[str, Any]:
     else:
         shading["baseColorFactor"] = [0.6, 0.45, 0.38, 1.0]
     material: dict[str, Any] = {"name": key, "pbrMetallicRoughness": shading}
-    if key == SEE_THROUGH:
+    if key == TRANSPARENT:
         material |= {"doubleSided": True, "alphaMode": "BLEND"}
     return material
 
@@ -100,6 +108,6 @@ def textured_corners(topology: HeadTopology, faces: np.ndarray) -> tuple[np.ndar
     )
     local = index.reshape(-1, 4)
     triangles = topology.triangles.reshape(-1, 2, 3)[faces]
-    place = (quads[:, None, :, None] == triangles[:, :, None, :]).argmax(2)
-    corners = np.take_along_axis(local[:, None, :].repeat(2, 1), place, 2)
+    corner = (quads[:, None, :, None] == triangles[:, :, None, :]).argmax(2)
+    corners = np.take_along_axis(local[:, None, :].repeat(2, 1), corner, 2)
     return corners.reshape(-1, 3), pairs[:, 0], topology.uv[pairs[:, 1]]

@@ -25,7 +25,6 @@ from ..template.topology import (
     TEETH_LOWER,
     TEETH_UPPER,
     TONGUE,
-    HeadTopology,
 )
 
 if TYPE_CHECKING:
@@ -44,8 +43,17 @@ MATERIALS = {
 PHOTO = "Photo"
 
 
-def head_npz_bytes(head: "Head", topology: HeadTopology, provenance: dict[str, Any]) -> bytes:
-    """The file; not compressed, as that would take longer than everything else."""
+def head_npz_bytes(head: "Head", provenance: dict[str, Any]) -> bytes:
+    """The head as an .npz file; not compressed, as that would take longer than everything else.
+
+    Args:
+        head: The head.
+        provenance: What the head was made of and by what.
+
+    Returns:
+        The file.
+    """
+    topology = head.topology
     material = np.zeros(len(topology.quads), np.int8)
     for index, parts in enumerate(MATERIALS.values()):
         material[topology.faces_of(*parts)] = index
@@ -55,11 +63,11 @@ def head_npz_bytes(head: "Head", topology: HeadTopology, provenance: dict[str, A
         format_version=np.int32(FORMAT_VERSION),
         neutral=head.neutral.astype(np.float32),
         photo=head.vertices.astype(np.float32),
-        units=head.units.astype(np.float16),
+        units=head.blendshapes.astype(np.float16),
         expression=head.expression.astype(np.float32),
         confidence=head.confidence.astype(np.float32),
         deviation=head.deviation.astype(np.float32),
-        unit_names=np.array(topology.unit_names),
+        unit_names=np.array(topology.blendshape_names),
         quads=topology.quads.astype(np.int32),
         uv=topology.uv.astype(np.float32),
         quad_uv=topology.quad_uv.astype(np.int32),

@@ -86,18 +86,18 @@ class PreviewPrimitive:
     transparent: bool = False
 
 
-def head_preview(head: "Head", topology: HeadTopology, albedo: "Albedo | None", generator: str) -> bytes:
+def head_preview(head: "Head", albedo: "Albedo | None", generator: str) -> bytes:
     """The small model of a head.
 
     Args:
         head: The head; it is shown as photographed.
-        topology: The head's.
         albedo: Its texture, or None, which leaves out the lashes too, as their shape is in the alpha.
         generator: What the file says has made it.
 
     Returns:
         view.js.
     """
+    topology = head.topology
     if albedo is None:
         return preview_script(head_preview_glb(head.vertices, topology, generator))
     size = len(albedo.image)

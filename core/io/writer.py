@@ -15,12 +15,11 @@ from ..geometry.frames import CROP_SIZE
 from ..image.crop import cut_crop
 from ..image.photo import Photo
 from ..reconstructor import Reconstruction
-from ..surface.isosurface import Surface
-from ..template.topology import head_topology
-from ..weights import file_sha256, models_folder
+from ..weights import file_sha256
 from . import head_files as assets
 from . import preview_glb as preview
 from .head_ply import about_head, head_ply_bytes
+from .ply import ply_bytes
 from .surface_glb import glb_bytes
 
 #: Raised whenever face.json changes so that a reader has to know.
@@ -53,23 +52,6 @@ DESCRIPTIONS = {
     **assets.DESCRIPTIONS,
     **preview.DESCRIPTIONS,
 }
-
-
-def ply_bytes(surface: Surface) -> bytes:
-    """The surface as a binary little-endian PLY file."""
-    header = (
-        "ply\nformat binary_little_endian 1.0\n"
-        "comment Photobust: head frame, metres, z up, the face looks along -y; colours sRGB\n"
-        f"element vertex {len(surface.vertices)}\n"
-        "property float x\nproperty float y\nproperty float z\n"
-        "property uchar red\nproperty uchar green\nproperty uchar blue\nproperty float confidence\n"
-        f"element face {len(surface.faces)}\nproperty list uchar int vertex_indices\nend_header\n"
-    )
-    vertices = np.empty(len(surface.vertices), [("p", "<f4", 3), ("c", "u1", 3), ("q", "<f4")])
-    vertices["p"], vertices["c"], vertices["q"] = surface.vertices, surface.colors, surface.confidence
-    faces = np.empty(len(surface.faces), [("n", "u1"), ("i", "<i4", 3)])
-    faces["n"], faces["i"] = 3, surface.faces
-    return header.encode("ascii") + vertices.tobytes() + faces.tobytes()
 
 
 def png_bytes(rgb: np.ndarray) -> bytes:
@@ -146,7 +128,7 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
             "vertices": len(reconstruction.surface.vertices),
             "faces": len(reconstruction.surface.faces),
         },
-        **({"head": about_head(head, head_topology(models or models_folder()))} if head else {}),
+        **({"head": about_head(head)} if head else {}),
         **({"texture": assets.about_texture(reconstruction)} if reconstruction.albedo else {}),
         "quality": reconstruction.quality.document(),
         "timings": {step: round(seconds, 4) for step, seconds in reconstruction.timings.items()},
@@ -196,15 +178,16 @@ def write_reconstruction(
     surface, picture = reconstruction.surface, cut_crop(photo.rgb, reconstruction.frame, PICTURE_SIZE)
     with ThreadPoolExecutor(2) as pool:
         ready = {
-            "surface.ply": pool.submit(ply_bytes, surface),
+            "surface.ply": pool.submit(
+                ply_bytes, surface.vertices, surface.faces, surface.confidence, surface.colors
+            ),
             "surface.glb": pool.submit(glb_bytes, surface, f"Photobust {__version__}"),
             "landmarks.json": pool.submit(lambda: json.dumps(points, allow_nan=False).encode()),
             "photo.png": pool.submit(png_bytes, picture),
         }
         if reconstruction.head:
-            topology = head_topology(reconstruction.models_dir or models_folder())
-            ready["head.ply"] = pool.submit(head_ply_bytes, reconstruction.head, topology)
-            ready |= assets.head_assets(reconstruction, photo, topology, pool)
+            ready["head.ply"] = pool.submit(head_ply_bytes, reconstruction.head)
+            ready |= assets.head_assets(reconstruction, photo, pool)
         if preview_model:
             ready[preview.FILE_NAME] = pool.submit(_preview_model, reconstruction)
     files = {name: future.result() for name, future in ready.items()}
@@ -225,8 +208,7 @@ def write_reconstruction(
 def _preview_model(reconstruction: Reconstruction) -> bytes:
     if reconstruction.head is None:
         return preview.surface_preview(reconstruction.surface, assets.GENERATOR)
-    topology = head_topology(reconstruction.models_dir or models_folder())
-    return preview.head_preview(reconstruction.head, topology, reconstruction.albedo, assets.GENERATOR)
+    return preview.head_preview(reconstruction.head, reconstruction.albedo, assets.GENERATOR)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What every wrapped head shares: MakeHuman's quads, texture coordinates, parts, face units, symmetry.
+"""What every wrapped head shares: MakeHuman's quads, texture coordinates, parts, blendshapes, symmetry.
 
 Read from `models/head_template.npz`; `scripts/build/head_template.py` documents its arrays.
 """
@@ -28,13 +28,24 @@ SKIN, INNER, EYE_LEFT, EYE_RIGHT, TEETH_UPPER, TEETH_LOWER, TONGUE, LASHES = (
 class HeadTopology:
     """The topology of all heads, and the average head's shape models.
 
-    vertices: (V, 3) float32, the average head, head frame, metres. quads: (F, 4) int32 into the vertices,
-    counterclockwise from outside. uv: (U, 2) float32, v up; quad_uv: (F, 4) int32 into uv. face_part: (F,)
-    int8 into part_names. mirror: (V,) int32, each vertex's counterpart on the other side. unit_names: 52,
-    Apple's; units: (52, V, 3) float32 offsets of the average head, metres. identity: (K, V, 3) float32
-    metres: a random MakeHuman head is vertices + sum of c_k identity[k] with c ~ N(0, 1). landmark: (478,)
-    int32, the vertex nearest to each of MediaPipe's landmarks; ibug68: (68,) int32, iBUG's. lid_left and
-    lid_right (28,), lips (38,), neck (42,): int32 loops at which the skin ends.
+    Attributes:
+        vertices: (V, 3) float32, the average head, head frame, metres.
+        quads: (F, 4) int32 into the vertices, counterclockwise from outside.
+        uv: (U, 2) float32, v up.
+        quad_uv: (F, 4) int32 into uv.
+        face_part: (F,) int8 into part_names.
+        part_names: Names of the parts.
+        mirror: (V,) int32, each vertex's counterpart on the other side.
+        blendshape_names: 52, Apple's.
+        blendshapes: (52, V, 3) float32 offsets of the average head, metres.
+        identity: (K, V, 3) float32 metres: a random MakeHuman head is vertices + sum of c_k identity[k] with
+            c ~ N(0, 1).
+        landmark: (478,) int32, the vertex nearest to each of MediaPipe's landmarks.
+        ibug68: (68,) int32, iBUG's landmarks.
+        lid_left: (28,) int32, a loop at which the skin ends.
+        lid_right: (28,) int32, the same.
+        lips: (38,) int32, the same.
+        neck: (42,) int32, the same.
     """
 
     vertices: np.ndarray
@@ -44,8 +55,8 @@ class HeadTopology:
     face_part: np.ndarray
     part_names: tuple[str, ...]
     mirror: np.ndarray
-    unit_names: tuple[str, ...]
-    units: np.ndarray
+    blendshape_names: tuple[str, ...]
+    blendshapes: np.ndarray
     identity: np.ndarray
     landmark: np.ndarray
     ibug68: np.ndarray
@@ -66,8 +77,8 @@ class HeadTopology:
             face_part=data["face_part"],
             part_names=tuple(str(name) for name in data["part_names"]),
             mirror=data["mirror"],
-            unit_names=tuple(str(name) for name in data["unit_names"]),
-            units=data["units"].astype(np.float32),
+            blendshape_names=tuple(str(name) for name in data["unit_names"]),
+            blendshapes=data["units"].astype(np.float32),
             identity=data["identity"].astype(np.float32) * data["identity_scale"][:, None, None],
             landmark=data["landmarks478"],
             ibug68=data["ibug68"],
@@ -85,9 +96,9 @@ class HeadTopology:
         """(n,) indices of the vertices of these parts' quads; skin and inner share the loops between them."""
         return np.unique(self.quads[self.faces_of(*parts)])
 
-    def unit(self, name: str) -> int:
-        """Index of a face unit by Apple's name."""
-        return self.unit_names.index(name)
+    def blendshape_index(self, name: str) -> int:
+        """Index of a blendshape by Apple's name."""
+        return self.blendshape_names.index(name)
 
     @cached_property
     def triangles(self) -> np.ndarray:

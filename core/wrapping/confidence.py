@@ -1,16 +1,16 @@
-"""How well the photo shows each place of a wrapped head: the head's confidence.
+"""How well the photo shows each vertex of a wrapped head: the head's confidence.
 
-A vertex is as sure as the place of the surface that it lies on, and no surer than the head itself allows:
+A vertex has the confidence of the point of the surface that it lies on, and no more than the head allows:
 
 * The camera must see it. The surface's own rule (`core.surface.vertex_colors.seen_by_camera`), applied to the
-  head: not hidden behind another part of it, not grazing. The back of an ear, the inside of a nostril, the
+  head: not occluded by another part of it, not grazing. The back of an ear, the inside of a nostril, the
   inner side of a lid lie near a surface that was seen, but were not.
 * The volume must be able to show it. Structures narrower than two voxels are beyond what samples a voxel
   apart can represent (Shannon), so the largest ball that touches the head at the vertex, from inside or
   outside, without containing other parts of it, must be at least two voxels wide. Its diameter is the local
   feature size; Ma, Bae and Choi, 3D medial axis point approximation using nearest neighbors and the normal
   field (2012). The rims of lids, lips and nostrils and the edges of ears are narrower: there the head's shape
-  is the template's, held by landmarks, and "the nearest place on the surface" means nothing.
+  is the template's, held by landmarks, and "the closest point of the surface" means nothing.
 
 How far a vertex is from the surface plays no part.
 """
@@ -31,94 +31,142 @@ from ..geometry.visibility import (
 )
 from ..surface.vertex_colors import FACING, FRONT_TOLERANCE, GRAZING
 from ..template.topology import INNER, LASHES, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
-from .rigid_parts import HeadParts
+from .rigid_parts import RigidParts
 
-#: Confidence from which on a place of the head counts as well seen.
-WELL_SEEN = 0.6
+#: Confidence above which the photo shows a vertex well.
+RELIABLE_CONFIDENCE = 0.6
 #: Parts that no photo is trusted to show.
-UNSEEN_PARTS = (INNER, TEETH_UPPER, TEETH_LOWER, TONGUE, LASHES)
-#: Farthest place of the surface that a vertex may belong to, metres, and least cosine between the normals.
-REACH, AGREE = 0.006, 0.3
-#: Narrowest structure that the volume shows, metres.
-FINEST = 2 / VOXELS_PER_METRE
-#: Side, pixels, of the picture of depths, in which the head is as large as fits.
-PICTURE = 240
-#: Metres that a vertex may lie behind that picture and still be seen fully.
-BEHIND = FRONT_TOLERANCE / VOXELS_PER_METRE
+INVISIBLE_PARTS = (INNER, TEETH_UPPER, TEETH_LOWER, TONGUE, LASHES)
+#: Farthest point of the surface that a vertex may correspond to, metres.
+MAX_DISTANCE = 0.006
+#: Least cosine between the normals of a vertex and of the point that it corresponds to.
+MIN_COSINE = 0.3
+#: Narrowest structure that the volume can represent, metres.
+MIN_FEATURE_SIZE = 2 / VOXELS_PER_METRE
+#: Side, pixels, of the depth map, in which the head is as large as fits.
+DEPTH_MAP_SIZE = 240
+#: Metres that a vertex may lie behind the depth map and still be visible fully.
+OCCLUSION_TOLERANCE = FRONT_TOLERANCE / VOXELS_PER_METRE
+#: Points nearer than this, metres, are one, and heights below the other are none.
+COINCIDENT = 1e-6
+MIN_HEIGHT = 1e-9
 
 
 class ConfidenceEstimator:
     """Confidence of heads of one topology."""
 
-    def __init__(self, topology: HeadTopology, parts: HeadParts, body: np.ndarray) -> None:
-        """body: (T, 3) triangles of skin and inner, whose vertices come first."""
+    def __init__(self, topology: HeadTopology, parts: RigidParts, body: np.ndarray) -> None:
+        """Prepare what depends on the topology alone.
+
+        Args:
+            topology: Of the heads.
+            parts: Of the topology.
+            body: (T, 3) int, triangles of skin and inner, whose vertices come first.
+        """
         self._topology = topology
         self._body = body
         self._count = int(body.max()) + 1
         opaque = topology.face_part != topology.part_names.index(LASHES)
         self._opaque = topology.triangles[np.repeat(opaque, 2)]
-        self._unseen = np.setdiff1d(topology.vertices_of(*UNSEEN_PARTS), parts.skin)
+        self._invisible = np.setdiff1d(topology.vertices_of(*INVISIBLE_PARTS), parts.skin)
 
     def surface_confidence(self, vertices: np.ndarray, target: ClosestPointQuery) -> np.ndarray:
-        """(V,) the surface's confidence where the vertices (V, 3) are on it, 0 elsewhere."""
+        """The surface's confidence at the vertices of a head.
+
+        Args:
+            vertices: (V, 3) float64, head frame, metres.
+            target: The surface.
+
+        Returns:
+            (V,) 0..1, 0 where the vertices are not on the surface.
+        """
         normals = vertex_normals(vertices, self._topology.triangles)
-        found = target.match(vertices, normals, REACH, min_cosine=AGREE)
+        found = target.match(vertices, normals, MAX_DISTANCE, min_cosine=MIN_COSINE)
         # The surface ends at a plane through the neck, below which the head goes on.
-        there = (found.weight > 0) & (vertices[:, 2] > NECK_PLANE_Z + NECK_RIM)
-        there[self._unseen] = False
-        # A place of a thin fold may face as the head does, and what is nearest, its other side, not.
-        index = np.flatnonzero(there)
+        valid = (found.weight > 0) & (vertices[:, 2] > NECK_PLANE_Z + NECK_RIM)
+        valid[self._invisible] = False
+        # A vertex of a thin fold may face as the head does, and the closest triangle, its other side, not.
+        index = np.flatnonzero(valid)
         _, triangle = target.nearest(vertices[index])
         facing = triangle_normals(target.vertices, target.faces[triangle])
-        there[index[(facing * normals[index]).sum(1) <= 0]] = False
-        return np.where(there, found.confidence, 0)
+        valid[index[(facing * normals[index]).sum(1) <= 0]] = False
+        return np.where(valid, found.confidence, 0)
 
     def confidence(
         self, vertices: np.ndarray, target: ClosestPointQuery, camera: Camera, pose: HeadPose
     ) -> np.ndarray:
-        """(V,) 0 (guessed) to 1 (seen, facing the camera) of a head (V, 3), head frame, metres."""
+        """The confidence of a head.
+
+        Args:
+            vertices: (V, 3) float64, head frame, metres.
+            target: The surface that it was wrapped onto.
+            camera: Of the photo.
+            pose: Of the head.
+
+        Returns:
+            (V,) 0 (guessed) to 1 (visible, facing the camera).
+        """
         found = self.surface_confidence(vertices, target)
-        confidence = np.minimum(found, self.seen(vertices, camera, pose))
-        confidence[: self._count][feature_size(vertices[: self._count], self._body) < FINEST] = 0
+        confidence = np.minimum(found, self.visibility(vertices, camera, pose))
+        confidence[: self._count][feature_size(vertices[: self._count], self._body) < MIN_FEATURE_SIZE] = 0
         return confidence
 
-    def seen(self, vertices: np.ndarray, camera: Camera, pose: HeadPose) -> np.ndarray:
-        """(V,) 0..1, how well the camera sees the vertices (V, 3): unhidden and not grazing."""
+    def visibility(self, vertices: np.ndarray, camera: Camera, pose: HeadPose) -> np.ndarray:
+        """How well the camera sees the vertices of a head: unoccluded and not grazing.
+
+        Args:
+            vertices: (V, 3), head frame, metres.
+            camera: Of the photo.
+            pose: Of the head.
+
+        Returns:
+            (V,) 0..1.
+        """
         points = pose.head_to_camera(vertices.astype(np.float64))
         directions = vertex_normals(vertices, self._topology.triangles) @ pose.rotation.T
         cosine = ray_cosines(points, directions)
         facing = ramp(cosine, GRAZING, FACING)
-        return self._unhidden(points, camera) * facing * (0.5 + 0.5 * cosine)
+        return self._unoccluded(points, camera) * facing * (0.5 + 0.5 * cosine)
 
-    def _unhidden(self, points: np.ndarray, camera: Camera) -> np.ndarray:
+    def _unoccluded(self, points: np.ndarray, camera: Camera) -> np.ndarray:
         """(V,) 0..1 of points (V, 3), camera frame: 1 in front, 0 well behind what is in front."""
         pixels = camera.project(points)
         low = pixels.min(0)
-        pixels = (pixels - low) * ((PICTURE - 3) / np.ptp(pixels, axis=0).max()) + 1
+        pixels = (pixels - low) * ((DEPTH_MAP_SIZE - 3) / np.ptp(pixels, axis=0).max()) + 1
         facing = self._opaque[front_facing(pixels, self._opaque)]
-        depth, _ = depth_map(pixels, points[:, 2], facing, PICTURE)
+        depth, _ = depth_map(pixels, points[:, 2], facing, DEPTH_MAP_SIZE)
         around, _ = surrounding_pixels(pixels, depth.shape)
-        return unoccluded(depth, around, points[:, 2], BEHIND)
+        return unoccluded(depth, around, points[:, 2], OCCLUSION_TOLERANCE)
 
 
-def feature_size(vertices: np.ndarray, triangles: np.ndarray, widest: float = FINEST) -> np.ndarray:
-    """(n,) diameter, metres, of the largest ball that touches a mesh (n, 3) at each vertex and contains no
-    other place of it; inf where that is wider than `widest`. Up to a fifth too small, as normals of vertices
-    are means.
+def feature_size(
+    vertices: np.ndarray, triangles: np.ndarray, max_size: float = MIN_FEATURE_SIZE
+) -> np.ndarray:
+    """The local feature size: diameter of the largest ball that touches a mesh at a vertex and is empty.
+
+    Up to a fifth too small, as normals of vertices are means.
+
+    Args:
+        vertices: (n, 3) metres.
+        triangles: (T, 3) int.
+        max_size: Metres; what is larger is not measured.
+
+    Returns:
+        (n,) metres, inf where that is larger than `max_size`.
     """
     normals = vertex_normals(vertices, triangles)
     corners = vertices[triangles]
-    # Middles too: triangles are as large as what is looked for. They lie under a round surface by half of
-    # what they lie under its tangent planes at the corners.
-    middles = corners.mean(1)
-    under = (normals[triangles] * (corners - middles[:, None])).sum(2, keepdims=True)
-    places = np.concatenate([vertices, middles + (under * normals[triangles]).mean(1) / 2])
-    # A ball narrower than `widest` has all its points within `widest` of the vertex.
-    pairs = cKDTree(places).sparse_distance_matrix(cKDTree(vertices), widest, output_type="ndarray")
-    pairs = pairs[pairs["v"] > 1e-6]
-    place, vertex, apart = pairs["i"], pairs["j"], pairs["v"]
-    # The ball through a place that touches the tangent plane of the vertex.
-    height = np.abs((normals[vertex] * (places[place] - vertices[vertex])).sum(1))
+    # Triangles' centroids too: triangles are as large as what is measured. They lie under a round surface by
+    # half of what they lie under its tangent planes at the corners.
+    centroids = corners.mean(1)
+    under = (normals[triangles] * (corners - centroids[:, None])).sum(2, keepdims=True)
+    points = np.concatenate([vertices, centroids + (under * normals[triangles]).mean(1) / 2])
+    # A ball smaller than `max_size` has all its points within `max_size` of the vertex.
+    pairs = cKDTree(points).sparse_distance_matrix(cKDTree(vertices), max_size, output_type="ndarray")
+    pairs = pairs[pairs["v"] > COINCIDENT]
+    point, vertex, distance = pairs["i"], pairs["j"], pairs["v"]
+    # The ball through a point that touches the tangent plane of the vertex.
+    height = np.abs((normals[vertex] * (points[point] - vertices[vertex])).sum(1))
     size = np.full(len(vertices), np.inf)
-    np.minimum.at(size, vertex, apart**2 / np.maximum(height, 1e-9))
-    return np.where(size < widest, size, np.inf)
+    np.minimum.at(size, vertex, distance**2 / np.maximum(height, MIN_HEIGHT))
+    return np.where(size < max_size, size, np.inf)

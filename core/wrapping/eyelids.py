@@ -1,9 +1,9 @@
-"""Unfolds the lids of an eye, and keeps them off its eyeball, by the least change of the head.
+"""Unfolds the lids of an eye, keeps them off its eyeball, and makes eyeBlink close them.
 
-A lid is millimetres thin and rolls over into the socket: a face unit carried over, or taken away, folds a
-triangle or two of its rim or of what is hidden behind, or pushes them into the eyeball. Laying patches anew
-(`core.wrapping.fold_repair`) moves millimetres of skin for that, and neutral plus units is not the
-photographed head any more. Here the displacement d of what is around an eye minimises
+A lid is millimetres thin and rolls over into the socket: a blendshape that is transferred, or subtracted,
+folds a triangle or two of its rim or of what is hidden behind, or pushes them into the eyeball. Replacing
+patches (`core.wrapping.fold_repair`) moves millimetres of skin for that, and neutral plus blendshapes is not
+the photographed head any more. Here the displacement d of what is around an eye minimizes
 
     integral of s⁴ |laplacian d|² + h |d|²,  such that nothing is folded, nor in the eyeball,
 
@@ -17,58 +17,91 @@ import numpy as np
 from scipy.optimize import nnls
 
 from ..geometry.mesh import cotangent_laplacian, triangle_normals
-from .fold_repair import FOLDED, FoldRepair
-from .nonrigid_icp import Wrap
-from .rigid_parts import CLEARANCE, DEEP, HeadParts, Sphere
+from .fold_repair import FOLD_COSINE, FoldRepair
+from .nonrigid_icp import TemplateRegistration
+from .rigid_parts import CLEARANCE, DEEP_IN_EYEBALL, RigidParts, Sphere
 
-#: Smoothing length s, metres; weights h of the skin off the rim, of the rim, and of what the skin hides.
-LENGTH, SKIN, RIM, HIDDEN = 0.002, 1.0, 0.3, 0.02
+#: Smoothing length s, metres.
+SMOOTHING_LENGTH = 0.002
+#: Weights h of the skin off the rim, of the rim, and of what the skin hides.
+SKIN_WEIGHT = 1.0
+RIM_WEIGHT = 0.3
+HIDDEN_WEIGHT = 0.02
 #: Rings of vertices around the rim that may move.
 RINGS = 6
-#: Cosine to the reference's normal below which a triangle is kept, or turned, up to as much.
-TURNED = 0.2
-#: Most rounds, and after how many each goes only half the way, lest they alternate between two solutions.
-ROUNDS, WHOLE = 8, 2
+#: Cosine to the reference's normal below which a triangle is constrained, and which it is brought to.
+CONSTRAINED_COSINE = 0.2
+#: Most rounds.
+ROUNDS = 8
+#: Rounds after which each goes only half the way, lest they alternate between two solutions.
+FULL_STEPS = 2
 #: Depth, metres, in the eyeball that does not matter.
-SLIGHT = 1e-5
-#: How far constraints give way, beside what they move by as much push: all, and that what the skin hides
-#: stays off the eyeball. The latter is never seen, and enforced it costs a millimetre of lid.
-HARD, SOFT = 1e-4, 10.0
+NEGLIGIBLE_DEPTH = 1e-5
+#: How far constraints give way, beside what they move by as much push.
+HARD = 1e-4
+#: The same for what the skin hides and should be off the eyeball: it is never visible, and enforcing it
+#: costs a millimetre of lid.
+SOFT = 10.0
+#: A vertex belongs to the falling lid if eyeBlink moves it by this fraction of the most.
+FALLING_FRACTION = 0.15
+#: Falls below this, metres, are none.
+MIN_FALL = 1e-5
 
 
 class EyelidRepair:
     """Unfolds the lids of one eye of heads of one topology."""
 
-    def __init__(self, mender: FoldRepair, parts: HeadParts, wrap: Wrap, side: str) -> None:
-        mean = parts.mean[: wrap.count]
-        near = np.zeros(wrap.count, bool)
+    def __init__(
+        self, fold_repair: FoldRepair, parts: RigidParts, registration: TemplateRegistration, side: str
+    ) -> None:
+        """Prepare the response of the skin around the eye.
+
+        Args:
+            fold_repair: Of the topology.
+            parts: Of the topology.
+            registration: Of the topology.
+            side: "left" or "right", the subject's.
+        """
+        mean = parts.mean[: registration.count]
+        near = np.zeros(registration.count, bool)
         near[parts.loops[side]] = True
         for _ in range(RINGS):
-            near = mender.near @ near
+            near = fold_repair.adjacency @ near
         self._index = np.flatnonzero(near)
-        local = np.full(wrap.count, -1)
+        local = np.full(registration.count, -1)
         local[self._index] = np.arange(len(self._index))
-        _, area = cotangent_laplacian(mean, wrap.triangles)
-        hold = np.select([~wrap.skin, wrap.from_rim == 0], [HIDDEN, RIM], SKIN) * area
-        energy = mender.energy[self._index][:, self._index].toarray()
+        _, area = cotangent_laplacian(mean, registration.triangles)
+        conditions = [~registration.skin, registration.rim_distance == 0]
+        hold = np.select(conditions, [HIDDEN_WEIGHT, RIM_WEIGHT], SKIN_WEIGHT) * area
+        energy = fold_repair.energy[self._index][:, self._index].toarray()
         #: (m, m): how far each vertex goes when one is pushed.
-        self._response = np.linalg.inv(LENGTH**4 * energy + np.diag(hold[self._index]))
-        judged = mender.judged[near[mender.judged].all(1)]
-        _, first = np.unique(np.sort(judged, 1), axis=0, return_index=True)  # rims are there twice
-        self._judged = judged[first]
-        self._triangles = local[self._judged]
+        self._response = np.linalg.inv(SMOOTHING_LENGTH**4 * energy + np.diag(hold[self._index]))
+        checked = fold_repair.checked[near[fold_repair.checked].all(1)]
+        _, first = np.unique(np.sort(checked, 1), axis=0, return_index=True)  # rims are in it twice
+        self._checked = checked[first]
+        self._triangles = local[self._checked]
         self._lid, self._hidden = local[parts.lids[side]], parts.hidden[side]
-        self._widest = parts.widest[side]
+        self._max_radius = parts.max_radius[side]
 
-    def mend(self, vertices: np.ndarray, reference: np.ndarray, ball: Sphere) -> np.ndarray:
-        """(V, 3) vertices without folds around the eye that the reference (n, 3), the template moved alike,
-        has not, with the lids off the ball; as far as that goes, which `FoldRepair.folded` tells.
+    def repair(self, vertices: np.ndarray, reference: np.ndarray, eyeball: Sphere) -> np.ndarray:
+        """Unfold the lids and move them off the eyeball.
+
+        Args:
+            vertices: (V, 3) a head, head frame, metres.
+            reference: (n, 3) the template moved alike.
+            eyeball: The eye's.
+
+        Returns:
+            (V, 3) float64 without folds that the reference does not have; `FoldRepair.folded` finds what is
+            still folded.
         """
         start = vertices[self._index].astype(np.float64)
-        facing = triangle_normals(reference, self._judged)
+        facing = triangle_normals(reference, self._checked)
         facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-12)
-        room = self._widest * ball.radius + CLEARANCE
-        left = self._hidden & (room - np.linalg.norm(start[self._lid] - ball.centre, axis=1) > DEEP)
+        room = self._max_radius * eyeball.radius + CLEARANCE
+        left = self._hidden & (
+            room - np.linalg.norm(start[self._lid] - eyeball.center, axis=1) > DEEP_IN_EYEBALL
+        )
         move = np.zeros_like(start)
         turned, pushed = np.zeros(len(self._triangles), bool), np.zeros(len(self._lid), bool)
         for number in range(ROUNDS):
@@ -76,33 +109,35 @@ class EyelidRepair:
             normal = triangle_normals(now, self._triangles)
             size = np.maximum(np.linalg.norm(normal, axis=1), 1e-12)
             toward = (normal * facing).sum(1)
-            away = now[self._lid] - ball.centre
-            far = np.linalg.norm(away, axis=1)
-            inside = (room - far > SLIGHT) & ~left
-            # What is hidden is pushed out once: it need not get there.
-            if not (toward < FOLDED * size).any() and not inside[~self._hidden | (number == 0)].any():
+            outward = now[self._lid] - eyeball.center
+            distance = np.linalg.norm(outward, axis=1)
+            inside = (room - distance > NEGLIGIBLE_DEPTH) & ~left
+            # What is hidden is pushed out once: it need not get all the way.
+            if not (toward < FOLD_COSINE * size).any() and not inside[~self._hidden | (number == 0)].any():
                 break
             # What has once been in the way stays a constraint: it would be again.
-            turned |= toward < TURNED * size
+            turned |= toward < CONSTRAINED_COSINE * size
             pushed |= inside
             t, p = np.flatnonzero(turned), np.flatnonzero(pushed)
             rows = np.zeros((len(t) + len(p), len(start), 3))
             # By the root of the triangles' areas all rows are lengths.
-            turn = (facing[t] - TURNED * normal[t] / size[t, None]) / np.sqrt(size[t, None])
+            turn = (facing[t] - CONSTRAINED_COSINE * normal[t] / size[t, None]) / np.sqrt(size[t, None])
             corners = now[self._triangles[t]]
             for k in range(3):
                 opposite = corners[:, (k + 2) % 3] - corners[:, (k + 1) % 3]
                 rows[np.arange(len(t)), self._triangles[t, k]] = np.cross(turn, opposite)
-            rows[np.arange(len(t), len(rows)), self._lid[p]] = away[p] / far[p, None]
-            missing = np.concatenate([(TURNED * size - toward)[t] / np.sqrt(size[t]), room - far[p]])
+            rows[np.arange(len(t), len(rows)), self._lid[p]] = outward[p] / distance[p, None]
+            missing = np.concatenate(
+                [(CONSTRAINED_COSINE * size - toward)[t] / np.sqrt(size[t]), room - distance[p]]
+            )
             soft = np.concatenate([np.full(len(t), HARD), np.where(self._hidden[p], SOFT, HARD)])
-            solved = self._least(rows, missing + np.tensordot(rows, move, 2), soft)
-            move = solved if number < WHOLE else (move + solved) / 2
-        mended = vertices.astype(np.float64)
-        mended[self._index] = start + move
-        return mended
+            solved = self._least_displacement(rows, missing + np.tensordot(rows, move, 2), soft)
+            move = solved if number < FULL_STEPS else (move + solved) / 2
+        repaired = vertices.astype(np.float64)
+        repaired[self._index] = start + move
+        return repaired
 
-    def _least(self, rows: np.ndarray, goal: np.ndarray, soft: np.ndarray) -> np.ndarray:
+    def _least_displacement(self, rows: np.ndarray, goal: np.ndarray, soft: np.ndarray) -> np.ndarray:
         """(m, 3) the least displacement by which all rows (k, m, 3) reach at least their goals (k,), metres,
         but for what their softness (k,) gives way.
         """
@@ -113,3 +148,42 @@ class EyelidRepair:
         factor = np.linalg.cholesky(matrix)
         push, _ = nnls(factor.T, np.linalg.solve(factor, goal), maxiter=50 * len(goal))
         return self._response[:, used] @ (push @ some).T
+
+
+def close_eyelid(parts: RigidParts, blinked: np.ndarray, side: str, eyeball: Sphere) -> np.ndarray:
+    """Close an eye: the upper lid's rim comes to lie on the lower one's, off the eyeball.
+
+    Args:
+        parts: Of the topology.
+        blinked: (V, 3) the head with the transferred eyeBlink, head frame, metres.
+        side: "left" or "right", the subject's.
+        eyeball: The eye's.
+
+    Returns:
+        (V, 3) float64 the head with the eye closed.
+    """
+    loop = parts.loops[side]
+    source = parts.topology.blendshapes[parts.topology.blendshape_index(f"eyeBlink{side.capitalize()}")]
+    fall = -source[loop, 2]
+    falling = fall > FALLING_FRACTION * fall.max()
+    upper, lower = loop[falling], loop[~falling]
+    closed = blinked.astype(np.float64)
+    order = lower[np.argsort(closed[lower, 0])]
+    across = closed[order, 0]
+    x = closed[upper, 0]
+    # What is missing to the lower rim, over the width of the eye; the corners are met already.
+    target = np.stack([np.interp(x, across, closed[order, c]) for c in range(3)], 1)
+    residual = target - closed[upper]
+    residual[:, 0] = 0
+    # Each vertex of the lid goes along with the rim below it, as much as it falls beside it.
+    lid = np.flatnonzero(-source[:, 2] > FALLING_FRACTION * fall.max())
+    lid = lid[lid < len(parts.body)]
+    sorted_rim = np.argsort(x)
+    rim_x, rim_residual, rim_fall = x[sorted_rim], residual[sorted_rim], fall[falling][sorted_rim]
+    lid_x = closed[lid, 0]
+    fraction = -source[lid, 2] / np.maximum(np.interp(lid_x, rim_x, rim_fall), MIN_FALL)
+    fraction = np.clip(fraction, 0, 1)
+    fraction = np.clip((fraction - FALLING_FRACTION) / (1 - 2 * FALLING_FRACTION), 0, 1)
+    moved = np.stack([np.interp(lid_x, rim_x, rim_residual[:, c]) for c in range(3)], 1)
+    closed[lid] += moved * fraction[:, None]
+    return parts.free_lids(closed, side, eyeball, DEEP_IN_EYEBALL)

@@ -1,7 +1,7 @@
-"""Mends what a registration has folded or pushed through itself.
+"""Repairs what a registration has folded or pushed through itself.
 
-Folded are triangles that look inwards where the template's look outwards. Lids and lips that pass through one
-another are found by their edges (Moeller and Trumbore, Fast minimum storage ray/triangle intersection, 1997).
+Folded are triangles that face inwards where the template's face outwards. Lids and lips that pass through one
+another are found by their self-intersections (`core.geometry.mesh.self_intersections`).
 """
 
 import numpy as np
@@ -11,83 +11,111 @@ from scipy.sparse.linalg import spsolve
 from ..geometry.mesh import cotangent_laplacian, self_intersections, triangle_normals
 
 #: A triangle is folded if its normal turns from the template's by more than the arc cosine of this.
-FOLDED = 0.1
-#: Rings of vertices around a folded triangle that are laid anew, growing from try to try.
+FOLD_COSINE = 0.1
+#: Rings of vertices around a folded triangle that are replaced, growing from attempt to attempt.
 RINGS = (1, 2, 3, 4, 6)
-#: How often, and how far, metres, lids and lips that cross are moved apart.
-PUSHES, PUSH = 12, 0.00015
+#: How often lids and lips that intersect are moved apart at most.
+SEPARATION_ROUNDS = 12
+#: How far they are moved in each round, metres.
+SEPARATION_STEP = 0.00015
 
 
 class FoldRepair:
-    """Lays small patches of a head anew, as smoothly displaced from the template as their rims allow."""
+    """Replaces small patches of a head by the template, as smoothly displaced as their borders allow."""
 
     def __init__(
         self,
         vertices: np.ndarray,
         triangles: np.ndarray,
-        judged: np.ndarray,
+        checked: np.ndarray,
         rims: np.ndarray,
         side: np.ndarray,
     ) -> None:
-        """vertices: (n, 3) of the template; triangles: (T, 3) of all that hangs together; judged: (J, 3)
-        those that must not be folded; rims: (R, 3) those of them that must not cross one another;
-        side: (n,) 1 for vertices by an upper rim, -1 by a lower one.
+        """Prepare the bending energy.
+
+        Args:
+            vertices: (n, 3) of the template, metres.
+            triangles: (T, 3) int, of all that is connected.
+            checked: (J, 3) int, those that must not be folded.
+            rims: (R, 3) int, those of them that must not intersect one another.
+            side: (n,) 1 for vertices by an upper rim, -1 by a lower one.
         """
         self._triangles = triangles
-        self.judged = judged
+        self.checked = checked
         self._rims = rims
         self._side = side.astype(np.float64)
         self._count = len(vertices)
         laplacian, area = cotangent_laplacian(vertices, triangles)
         self.energy = (laplacian.T.multiply(1 / area)).tocsr() @ laplacian
         index = triangles[:, [0, 1, 2]].ravel(), triangles[:, [1, 2, 0]].ravel()
-        near = csr_matrix((np.ones(len(index[0]), bool), index), (self._count, self._count))
-        self.near = (near + near.T).tocsr()
+        edges = csr_matrix((np.ones(len(index[0]), bool), index), (self._count, self._count))
+        self.adjacency = (edges + edges.T).tocsr()
 
     def folded(self, vertices: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """(k,) indices of the judged triangles that are folded in vertices (n, 3) beside the reference."""
-        now = triangle_normals(vertices, self.judged)
-        before = triangle_normals(reference, self.judged)
-        length = np.linalg.norm(now, axis=1) * np.linalg.norm(before, axis=1)
-        return np.flatnonzero((now * before).sum(1) < FOLDED * length)
+        """Find folded triangles.
 
-    def mend(
+        Args:
+            vertices: (n, 3) of a head, metres.
+            reference: (n, 3) of the template, moved alike.
+
+        Returns:
+            (k,) int indices into the checked triangles.
+        """
+        now = triangle_normals(vertices, self.checked)
+        before = triangle_normals(reference, self.checked)
+        length = np.linalg.norm(now, axis=1) * np.linalg.norm(before, axis=1)
+        return np.flatnonzero((now * before).sum(1) < FOLD_COSINE * length)
+
+    def repair(
         self,
         vertices: np.ndarray,
         reference: np.ndarray,
-        part: bool = True,
+        separate: bool = True,
         movable: np.ndarray | None = None,
     ) -> np.ndarray:
-        """(n, 3) vertices without folds that the reference (n, 3), the template moved alike, has not.
+        """Unfold a head.
 
-        part: also part lids and lips where they pass through one another. movable: (n,) bool, those that may
-        be laid anew; that need not be enough.
+        Args:
+            vertices: (n, 3) of a head, metres.
+            reference: (n, 3) of the template, moved alike.
+            separate: Also separate lids and lips where they pass through one another.
+            movable: (n,) bool, vertices that may move; that need not be enough.
+
+        Returns:
+            (n, 3) float64 without folds that the reference does not have, as far as that is possible.
         """
-        mended = vertices.astype(np.float64).copy()
-        if part:
-            mended = self.parted(mended)
+        repaired = vertices.astype(np.float64).copy()
+        if separate:
+            repaired = self.separate_rims(repaired)
         for rings in RINGS:
-            folded = self.folded(mended, reference)
+            folded = self.folded(repaired, reference)
             if not len(folded):
                 break
             patch = np.zeros(self._count, bool)
-            patch[self.judged[folded]] = True
+            patch[self.checked[folded]] = True
             for _ in range(rings):
-                patch = self.near @ patch
+                patch = self.adjacency @ patch
             if movable is not None:
                 patch &= movable
             inside, outside = np.flatnonzero(patch), np.flatnonzero(~patch)
-            shift = mended - reference
+            shift = repaired - reference
             rows = self.energy[inside]
             moved = spsolve(rows[:, inside].tocsc(), -(rows[:, outside] @ shift[outside]))
-            mended[inside] = reference[inside] + moved
-        return mended
+            repaired[inside] = reference[inside] + moved
+        return repaired
 
-    def parted(self, vertices: np.ndarray) -> np.ndarray:
-        """Vertices (n, 3) with what crosses between upper and lower rims moved apart, up and down."""
-        parted = vertices.copy()
-        for _ in range(PUSHES):
-            pairs = self_intersections(parted, self._rims)
+    def separate_rims(self, vertices: np.ndarray) -> np.ndarray:
+        """Move upper and lower rims that intersect apart, up and down.
+
+        Args:
+            vertices: (n, 3) of a head, metres.
+
+        Returns:
+            (n, 3) the moved vertices.
+        """
+        separated = vertices.copy()
+        for _ in range(SEPARATION_ROUNDS):
+            pairs = self_intersections(separated, self._rims)
             sides = self._side[self._rims].mean(1)[pairs]
             pairs = pairs[(sides[:, 0] > 0) != (sides[:, 1] > 0)]
             if not len(pairs):
@@ -95,7 +123,7 @@ class FoldRepair:
             push = np.zeros(self._count)
             involved = np.unique(self._rims[pairs.ravel()])
             push[involved] = self._side[involved]
-            around = (self.near @ push) / np.maximum(self.near.sum(1).A1, 1)
+            around = (self.adjacency @ push) / np.maximum(self.adjacency.sum(1).A1, 1)
             push = np.where(push == 0, around, push)
-            parted[:, 2] += push * PUSH
-        return parted
+            separated[:, 2] += push * SEPARATION_STEP
+        return separated

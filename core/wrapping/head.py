@@ -1,4 +1,4 @@
-"""The animation-ready head: the template wrapped onto the surface, its neutral and its 52 face units."""
+"""The animation-ready head: the template wrapped onto the surface, its neutral and its 52 blendshapes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,34 +14,41 @@ from ..timing import Clock
 from .confidence import ConfidenceEstimator
 from .deformation_transfer import DeformationTransfer
 from .expression import ExpressionFit
-from .eyelid_closing import close_eyelid
-from .eyelids import EyelidRepair
+from .eyelids import EyelidRepair, close_eyelid
 from .fold_repair import FoldRepair
-from .lips import Lips
-from .nonrigid_icp import Wrap, landmark_rays
-from .refinement import settle
-from .rigid_parts import DEEP, SIDES, HeadParts, Sphere
+from .lips import LipSeparation
+from .nonrigid_icp import TemplateRegistration, landmark_rays
+from .refinement import refine
+from .rigid_parts import DEEP_IN_EYEBALL, SIDES, RigidParts, Sphere
+from .settings import WrapSettings
 
-#: Units that move a lid by more than this, metres, are kept off the eyeballs.
+#: Blendshapes that move a lid by more than this, metres, are kept off the eyeballs.
 LID_MOVE = 0.0003
-#: Units that move the lips by more than this, metres, must not push one through the other.
+#: Blendshapes that move the lips by more than this, metres, must not push one through the other.
 LIP_MOVE = 0.0005
+#: Height, metres, head frame, above which the skin says something about the expression.
+EXPRESSION_MIN_Z = -0.13
 
 
 @dataclass(frozen=True)
 class Head:
-    """A wrapped head; its topology is `core.template.topology.HeadTopology`. All in the head frame, metres.
+    """A wrapped head. All in the head frame, metres.
 
-    vertices: (V, 3) float32, as photographed. neutral: (V, 3) float32, without the expression. units: (52,
-    V, 3) float32, offsets from the neutral. expression: (52,) float32 weights: neutral plus the weighted
-    units is near the vertices. confidence: (V,) float32, 0 (guessed) to 1 (seen, facing the camera); what it
-    takes `core.wrapping.confidence` says.
-    deviation: (V,) float32, distance to the surface. timings: seconds by step.
+    Attributes:
+        topology: Quads, texture coordinates, parts, names of the blendshapes.
+        vertices: (V, 3) float32, as photographed.
+        neutral: (V, 3) float32, without the expression.
+        blendshapes: (52, V, 3) float32, offsets from the neutral.
+        expression: (52,) float32 weights: neutral plus the weighted blendshapes is near the vertices.
+        confidence: (V,) float32, 0 (guessed) to 1 (visible, facing the camera).
+        deviation: (V,) float32, distance to the surface.
+        timings: Seconds by step.
     """
 
+    topology: HeadTopology
     vertices: np.ndarray
     neutral: np.ndarray
-    units: np.ndarray
+    blendshapes: np.ndarray
     expression: np.ndarray
     confidence: np.ndarray
     deviation: np.ndarray
@@ -49,36 +56,51 @@ class Head:
 
     @property
     def photo(self) -> np.ndarray:
-        """(V, 3) float32: the neutral with the photo's expression, what the units make of it."""
-        return self.neutral + np.tensordot(self.expression, self.units, 1).astype(np.float32)
+        """(V, 3) float32: the neutral with the photo's expression, by the blendshapes."""
+        return self.neutral + np.tensordot(self.expression, self.blendshapes, 1).astype(np.float32)
 
 
 class HeadWrapper:
     """Wraps heads of one topology; keeps what does not depend on the photo. Takes half a second to make."""
 
-    def __init__(self, template: HeadTemplate, topology: HeadTopology) -> None:
+    def __init__(
+        self,
+        template: HeadTemplate,
+        topology: HeadTopology,
+        settings: WrapSettings = WrapSettings(),  # noqa: B008 (frozen)
+    ) -> None:
+        """Prepare what depends on the template alone.
+
+        Args:
+            template: The template.
+            topology: The same template's.
+            settings: What can be set.
+        """
+        self.settings = settings
         self.template = template
         self.topology = topology
-        self.wrap = Wrap(topology)
-        self.parts = HeadParts(topology)
-        self.lips = Lips(topology, self.wrap.triangles, self.wrap.skin_triangles)
-        self.sight = ConfidenceEstimator(topology, self.parts, self.wrap.triangles)
-        count = self.wrap.count
+        self.registration = TemplateRegistration(topology, settings)
+        self.parts = RigidParts(topology)
+        self.lips = LipSeparation(topology, self.registration.triangles, self.registration.skin_triangles)
+        self.confidence_estimator = ConfidenceEstimator(topology, self.parts, self.registration.triangles)
+        count = self.registration.count
         self._mean = topology.vertices[:count].astype(np.float64)
-        self._mender = FoldRepair(
+        self._fold_repair = FoldRepair(
             self._mean,
-            self.wrap.triangles,
-            np.concatenate([self.wrap.skin_triangles, self.wrap.rim_triangles]),
-            self.wrap.rim_skin,
-            self.wrap.rim_side,
+            self.registration.triangles,
+            np.concatenate([self.registration.skin_triangles, self.registration.rim_triangles]),
+            self.registration.rim_skin,
+            self.registration.rim_side,
         )
-        self._lids = {side: EyelidRepair(self._mender, self.parts, self.wrap, side) for side in SIDES}
+        self._lids = {
+            side: EyelidRepair(self._fold_repair, self.parts, self.registration, side) for side in SIDES
+        }
         self._transfer = DeformationTransfer(
-            topology.vertices[:count], topology.units[:, :count], self.wrap.triangles
+            topology.vertices[:count], topology.blendshapes[:, :count], self.registration.triangles
         )
-        counted = np.flatnonzero(self.wrap.skin & ~self.wrap.ear)
-        self._blinks = {topology.unit(f"eyeBlink{side.capitalize()}"): side for side in SIDES}
-        self._expression = ExpressionFit(topology, counted[topology.vertices[counted, 2] > -0.13])
+        skin = np.flatnonzero(self.registration.skin & ~self.registration.ear)
+        self._blinks = {topology.blendshape_index(f"eyeBlink{side.capitalize()}"): side for side in SIDES}
+        self._expression = ExpressionFit(topology, skin[topology.vertices[skin, 2] > EXPRESSION_MIN_Z])
 
     @classmethod
     def from_pretrained(cls, models_dir: str | Path) -> "HeadWrapper":
@@ -86,51 +108,72 @@ class HeadWrapper:
         return cls(HeadTemplate.load(Path(models_dir)), HeadTopology.load(Path(models_dir)))
 
     def __call__(
-        self, surface: Surface, lifted: np.ndarray, landmarks: FaceLandmarks, camera: Camera, pose: HeadPose
+        self, surface: Surface, prior: np.ndarray, landmarks: FaceLandmarks, camera: Camera, pose: HeadPose
     ) -> Head:
-        """Wrap a surface. lifted: (V, 3) the likely head that the surface began as, head frame, metres."""
+        """Wrap a surface.
+
+        Args:
+            surface: The surface.
+            prior: (V, 3) the head that the landmarks were lifted to, head frame, metres.
+            landmarks: As detected.
+            camera: Of the photo.
+            pose: Of the head.
+
+        Returns:
+            The head.
+        """
         clock = Clock()
         target = surface.closest_point_query()
         rays = landmark_rays(landmarks.points, self.template, camera, pose)
         clock.lap("prepare")
-        fitted = self.wrap.fit(self.wrap.ease(lifted), target, rays)
-        clock.lap("fit")
-        count = self.wrap.count
+        smooth = self.registration.smooth_prior(prior)
+        fitted = self.registration.fit_linear_model(smooth, target, rays)
+        clock.lap("linear model")
+        count = self.registration.count
         shape = fitted.copy()
-        shape[:count] = self.wrap.bend(fitted, target, rays)
-        clock.lap("bend")
-        balls = {side: self.parts.eyeball(shape, side) for side in SIDES}
-        shape = self._clean(shape, self._mean, balls)
-        clock.lap("clean")
+        shape[:count] = self.registration.nonrigid_icp(fitted, target, rays)
+        clock.lap("non-rigid ICP")
+        eyeballs = {side: self.parts.fit_eyeball(shape, side) for side in SIDES}
+        shape = self._clean(shape, self._mean, eyeballs)
+        clock.lap("fold repair")
 
-        def sure(body: np.ndarray) -> np.ndarray:
-            return self.sight.confidence(np.concatenate([body, shape[count:]]), target, camera, pose)[:count]
+        def confidence_of(body: np.ndarray) -> np.ndarray:
+            whole = np.concatenate([body, shape[count:]])
+            return self.confidence_estimator.confidence(whole, target, camera, pose)[:count]
 
         def clean(body: np.ndarray) -> np.ndarray:
-            return self._clean(np.concatenate([body, shape[count:]]), self._mean, balls)[:count]
+            return self._clean(np.concatenate([body, shape[count:]]), self._mean, eyeballs)[:count]
 
-        skin = self.wrap.skin_triangles
-        shape[:count], used = settle(shape[:count], self.wrap.triangles, skin, sure, target, clean)
-        clock.lap("settle")
+        shape[:count], used = refine(
+            shape[:count],
+            self.registration.triangles,
+            self.registration.skin_triangles,
+            confidence_of,
+            target,
+            clean,
+            self.settings,
+        )
+        clock.lap("refinement")
         # Rims count here, too: landmarks have placed them.
-        seen = self.sight.surface_confidence(shape, target)
-        gaze = self.parts.gaze_weights(self.parts.gaze(balls, landmarks.points, camera, pose))
-        weights = self._expression.weights(shape, seen, gaze)
+        visible = self.confidence_estimator.surface_confidence(shape, target)
+        gaze = self.parts.gaze_weights(self.parts.gaze(eyeballs, landmarks.points, camera, pose))
+        weights = self._expression.weights(shape, visible, gaze)
         clock.lap("expression")
-        neutral, units = self._neutral(shape, weights, balls)
-        self._finish(neutral, units, balls)
-        clock.lap("units")
-        moved = neutral + np.tensordot(weights, units, 1)
+        neutral, blendshapes = self._neutral(shape, weights, eyeballs)
+        self._finish(neutral, blendshapes, eyeballs)
+        clock.lap("blendshapes")
+        moved = neutral + np.tensordot(weights, blendshapes, 1)
         shape[count:] = moved[count:]
-        confidence = self.sight.confidence(shape, target, camera, pose)
+        confidence = self.confidence_estimator.confidence(shape, target, camera, pose)
         # What the registration did not go by, it has not measured, even if it has come out into view since.
         confidence[:count] = np.minimum(confidence[:count], used)
         deviation = target.distance(shape)
         clock.lap("measure")
         return Head(
+            topology=self.topology,
             vertices=shape.astype(np.float32),
             neutral=neutral.astype(np.float32),
-            units=units.astype(np.float32),
+            blendshapes=blendshapes.astype(np.float32),
             expression=weights.astype(np.float32),
             confidence=confidence.astype(np.float32),
             deviation=deviation.astype(np.float32),
@@ -138,95 +181,107 @@ class HeadWrapper:
         )
 
     def folded(self, vertices: np.ndarray) -> np.ndarray:
-        """(k,) triangles of a head (V, 3) that look inwards where the template's look outwards."""
-        return self._mender.folded(vertices[: self.wrap.count].astype(np.float64), self._mean)
+        """Find folded triangles.
+
+        Args:
+            vertices: (V, 3) a head, head frame, metres.
+
+        Returns:
+            (k,) int indices of triangles that face inwards where the template's face outwards.
+        """
+        return self._fold_repair.folded(vertices[: self.registration.count].astype(np.float64), self._mean)
 
     def _neutral(
-        self, shape: np.ndarray, weights: np.ndarray, balls: dict[str, Sphere]
+        self, shape: np.ndarray, weights: np.ndarray, eyeballs: dict[str, Sphere]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Neutral (V, 3) and units (52, V, 3) of a photographed head (V, 3)."""
-        count = self.wrap.count
-        # The units depend on the neutral, which depends on the units, but little: two rounds settle it.
-        body = self.topology.units[:, :count]
+        """Neutral (V, 3) and blendshapes (52, V, 3) of a photographed head (V, 3)."""
+        count = self.registration.count
+        # The blendshapes depend on the neutral, which depends on them, but little: two rounds are enough.
+        body = self.topology.blendshapes[:, :count]
         for _ in range(2):
-            rest = shape[:count] - np.tensordot(weights, body, 1)
-            body = self._transfer.apply(rest)
-        # What closes the eyes belongs to the units that the neutral has not, or both are not the photo's.
+            neutral_body = shape[:count] - np.tensordot(weights, body, 1)
+            body = self._transfer.apply(neutral_body)
+        # What closes the eyes belongs to the blendshapes and not to the neutral, or both are not the photo's.
         for k, side in self._blinks.items():
-            blinked = self._blinked(np.concatenate([rest + body[k], shape[count:]]), k, balls)[:count]
-            here = (self._mean[:, 0] > 0) == (side == "left")
-            body[k, here] = (blinked - rest)[here]
+            transferred = np.concatenate([neutral_body + body[k], shape[count:]])
+            blinked = self._blinked(transferred, k, eyeballs)[:count]
+            own_side = (self._mean[:, 0] > 0) == (side == "left")
+            body[k, own_side] = (blinked - neutral_body)[own_side]
         neutral = shape.copy()
         neutral[:count] = shape[:count] - np.tensordot(weights, body, 1)
-        neutral = self._unfold(neutral, self._mean, balls)
-        neutral = self.parts.place(neutral, balls)
-        return neutral, self.parts.units(body, balls, self.parts.mouth_scale(neutral))
+        neutral = self._unfold(neutral, self._mean, eyeballs)
+        neutral = self.parts.assemble(neutral, eyeballs)
+        return neutral, self.parts.blendshapes(body, eyeballs, self.parts.mouth_scale(neutral))
 
-    def _finish(self, neutral: np.ndarray, units: np.ndarray, balls: dict[str, Sphere]) -> None:
-        """Unfold units (52, V, 3), keep the eyes of eyeBlink closed, lids off the eyeballs and lips out of
-        one another; changes them.
+    def _finish(self, neutral: np.ndarray, blendshapes: np.ndarray, eyeballs: dict[str, Sphere]) -> None:
+        """Unfold blendshapes (52, V, 3), keep the eyes of eyeBlink closed, lids off the eyeballs and lips out
+        of one another; changes them.
         """
-        count = self.wrap.count
+        count = self.registration.count
         lids = np.concatenate([self.parts.lids[side] for side in SIDES])
         # mouthClose closes the lips over an open jaw, as Apple has it; over a closed one they have nowhere to
         # go. It comes after jawOpen.
-        jaw, close = self.topology.unit("jawOpen"), self.topology.unit("mouthClose")
-        for k, unit in enumerate(units):
-            start = neutral + units[jaw] if k == close else neutral
-            moved = start + unit
-            reference = self._mean + self.topology.units[k, :count]
+        jaw, close = self.topology.blendshape_index("jawOpen"), self.topology.blendshape_index("mouthClose")
+        for k, blendshape in enumerate(blendshapes):
+            start = neutral + blendshapes[jaw] if k == close else neutral
+            moved = start + blendshape
+            reference = self._mean + self.topology.blendshapes[k, :count]
             if k == close:
-                reference = reference + self.topology.units[jaw, :count]
-            if np.abs(unit[self.topology.lips]).max() > LIP_MOVE:
-                moved[:count] = self.lips.parted(moved[:count])
-            if np.abs(unit[lids]).max() > LID_MOVE:
-                moved = self._unfold(moved, reference, balls, part=False)
+                reference = reference + self.topology.blendshapes[jaw, :count]
+            if np.abs(blendshape[self.topology.lips]).max() > LIP_MOVE:
+                moved[:count] = self.lips.separate(moved[:count])
+            if np.abs(blendshape[lids]).max() > LID_MOVE:
+                moved = self._unfold(moved, reference, eyeballs, separate=False)
             else:
-                moved[:count] = self._mender.mend(moved[:count], reference, part=False)
+                moved[:count] = self._fold_repair.repair(moved[:count], reference, separate=False)
             if k in self._blinks:  # neutral and unfolding have moved the rims a little
-                moved = close_eyelid(self.parts, moved, self._blinks[k], balls[self._blinks[k]])
-            unit[:count] = (moved - start)[:count]
-            self.parts.attach_lashes(unit, self.topology.units[k])
+                moved = close_eyelid(self.parts, moved, self._blinks[k], eyeballs[self._blinks[k]])
+            blendshape[:count] = (moved - start)[:count]
+            self.parts.attach_lashes(blendshape, self.topology.blendshapes[k])
 
-    def _blinked(self, vertices: np.ndarray, k: int, balls: dict[str, Sphere]) -> np.ndarray:
-        """(V, 3) vertices, which unit k, an eyeBlink, has moved at weight 1, with the eye closed."""
-        side, count = self._blinks[k], self.wrap.count
-        reference = self._mean + self.topology.units[k, :count]
-        closed = close_eyelid(self.parts, vertices, side, balls[side])
-        # A lid that closes folds in many places: what the least change makes of it shows as creases.
+    def _blinked(self, vertices: np.ndarray, k: int, eyeballs: dict[str, Sphere]) -> np.ndarray:
+        """(V, 3) vertices, which blendshape k, an eyeBlink, has moved at weight 1, with the eye closed."""
+        side, count = self._blinks[k], self.registration.count
+        reference = self._mean + self.topology.blendshapes[k, :count]
+        closed = close_eyelid(self.parts, vertices, side, eyeballs[side])
+        # A lid that closes folds in many triangles: what the least change makes of it shows as creases.
         for _ in range(2):
-            closed = self.parts.free_lids(closed, side, balls[side], DEEP)
-            closed[:count] = self._mender.mend(closed[:count], reference, part=False)
-        return close_eyelid(self.parts, closed, side, balls[side])  # unfolding has moved the rims a little
+            closed = self.parts.free_lids(closed, side, eyeballs[side], DEEP_IN_EYEBALL)
+            closed[:count] = self._fold_repair.repair(closed[:count], reference, separate=False)
+        return close_eyelid(self.parts, closed, side, eyeballs[side])  # unfolding has moved the rims a little
 
-    def _clean(self, vertices: np.ndarray, reference: np.ndarray, balls: dict[str, Sphere]) -> np.ndarray:
-        """(V, 3) vertices without folds that the reference (n, 3) has not, and with lids off the eyeballs."""
-        count = self.wrap.count
+    def _clean(self, vertices: np.ndarray, reference: np.ndarray, eyeballs: dict[str, Sphere]) -> np.ndarray:
+        """(V, 3) vertices without folds that the reference (n, 3) does not have, lids off the eyeballs."""
+        count = self.registration.count
         cleaned = vertices.copy()
         for _ in range(2):
             for side in SIDES:
-                cleaned = self.parts.free_lids(cleaned, side, balls[side])
-            cleaned[:count] = self._mender.mend(cleaned[:count], reference)
+                cleaned = self.parts.free_lids(cleaned, side, eyeballs[side])
+            cleaned[:count] = self._fold_repair.repair(cleaned[:count], reference)
         return cleaned
 
     def _unfold(
-        self, vertices: np.ndarray, reference: np.ndarray, balls: dict[str, Sphere], part: bool = True
+        self,
+        vertices: np.ndarray,
+        reference: np.ndarray,
+        eyeballs: dict[str, Sphere],
+        separate: bool = True,
     ) -> np.ndarray:
         """The same for what is made of a head without folds, from which it must not go far."""
-        count = self.wrap.count
+        count = self.registration.count
         unfolded = vertices.astype(np.float64)
-        if part:
-            unfolded[:count] = self._mender.parted(unfolded[:count])
+        if separate:
+            unfolded[:count] = self._fold_repair.separate_rims(unfolded[:count])
         for side in SIDES:
-            unfolded = self._lids[side].mend(unfolded, reference, balls[side])
-        # What is still folded is laid anew: by itself what the skin hides, or it would drag the skin along.
-        body = self._mender.mend(unfolded[:count], reference, part, ~self.wrap.skin)
-        # In units, folds that the skin hides do not matter. The skin comes first.
-        limit = len(self._mender.judged) if part else len(self.wrap.skin_triangles)
-        folded = (self._mender.folded(body, reference) < limit).sum()
+            unfolded = self._lids[side].repair(unfolded, reference, eyeballs[side])
+        # What is still folded is replaced: by itself what the skin hides, or it would drag the skin along.
+        body = self._fold_repair.repair(unfolded[:count], reference, separate, ~self.registration.skin)
+        # In blendshapes, folds that the skin hides do not matter. The skin comes first.
+        limit = len(self._fold_repair.checked) if separate else len(self.registration.skin_triangles)
+        folded = (self._fold_repair.folded(body, reference) < limit).sum()
         if folded:
-            laid = self._mender.mend(body, reference, part)
-            if (self._mender.folded(laid, reference) < limit).sum() < folded:
-                body = laid
+            replaced = self._fold_repair.repair(body, reference, separate)
+            if (self._fold_repair.folded(replaced, reference) < limit).sum() < folded:
+                body = replaced
         unfolded[:count] = body
         return unfolded

@@ -1,12 +1,12 @@
-"""Wraps the template onto a surface: first by what heads are like, then freely, stiff where nothing was seen.
+"""Registers the template to a surface: first as heads vary, then freely, stiff where nothing is visible.
 
-Non-rigid registration in the manner of Amberg, Romdhani and Vetter, Optimal step nonrigid ICP algorithms for
+Non-rigid ICP in the manner of Amberg, Romdhani and Vetter, Optimal step nonrigid ICP algorithms for
 surface registration (2007), with a thin-plate energy in place of their affine one: the displacement d of the
-skin minimises, with ever smaller lengths s,
+skin minimizes, with ever smaller lengths s,
 
     sum of weight area |d - t|²  +  integral of s⁴ |laplacian d|² + b² |grad d|²  +  landmarks,
 
-where t leads each vertex onto the tangent plane of the nearest place on the surface, so that it may slide.
+where t leads each vertex onto the tangent plane of the closest point of the surface: so it may slide.
 On the astronaut `trimesh.registration.nricp_amberg` took 2.6 s of one core and folded 28 triangles of the
 skin, this 0.6 s and 6; loose enough to follow lips, the former follows the voxels' ridges too.
 """
@@ -27,36 +27,65 @@ from ..geometry.pose import similarity_displacements
 from ..template.regions import EAR_BOX
 from ..template.template import HeadTemplate
 from ..template.topology import INNER, SKIN, HeadTopology, rim_halves
+from .settings import WrapSettings
 
-#: Standard deviations, metres: of the landmarks across their rays, and of the surface along its normal.
+#: Landmarks and their standard deviations across their rays, metres.
 LANDMARK_ERRORS = ((EYES, 0.0010), (LIPS, 0.0010), (BROWS, 0.0025))
-SURFACE_ERROR = 0.0010
-#: Corrections to the lifted head: standard deviations of turn (radians), shift (metres), log size, the
-#: identity's coefficients and the units' weights.
-TURN, SHIFT, SIZE, IDENTITY, WEIGHT = 0.03, 0.005, 0.02, 0.5, 0.2
-#: (smoothing length, reach) of the free steps, metres.
-STEPS = ((0.016, 0.015), (0.010, 0.010), (0.006, 0.008), (0.004, 0.006), (0.003, 0.005), (0.002, 0.005))
-#: Smoothing length of ears, of what the skin hides, and of the lids' and lips' rims, metres.
-EAR_LENGTH, INNER_LENGTH, RIM_LENGTH = 0.025, 0.008, 0.003
-#: Lengths, metres, over which the lifted head's differences from the average head are smoothed: at the rims,
-#: elsewhere, and around the ears, where it brings creases along.
-EASE_RIM, EASE, EASE_EAR = 0.0015, 0.003, 0.008
-#: How far, metres, the ears' surroundings reach.
+#: Standard deviations of the linear model's corrections: turn (radians), shift (metres), log size.
+TURN_SPREAD = 0.03
+SHIFT_SPREAD = 0.005
+SIZE_SPREAD = 0.02
+#: Standard deviations of the identity's coefficients and the blendshapes' weights.
+IDENTITY_SPREAD = 0.5
+BLENDSHAPE_SPREAD = 0.2
+#: Greatest distance of correspondences, metres, of the linear model.
+LINEAR_DISTANCE = 0.02
+#: Vertices whose errors count as one: they are nearer to one another than errors are independent.
+CORRELATED_VERTICES = 8.0
+#: Least smoothing lengths of the non-rigid ICP, metres: of ears, of what the skin hides, of the rims of lids
+#: and lips.
+EAR_LENGTH = 0.025
+INNER_LENGTH = 0.008
+RIM_LENGTH = 0.003
+#: How much longer the smoothing length is where nothing is visible.
+UNSEEN_STIFFNESS = 4
+#: Lengths, metres, over which the prior's differences from the average head are smoothed.
+PRIOR_LENGTH = 0.003
+#: The same, at the rims.
+PRIOR_RIM_LENGTH = 0.0015
+#: The same, around the ears, where the prior has creases.
+PRIOR_EAR_LENGTH = 0.008
+#: How far the ears' surroundings reach, metres.
 EAR_REACH = 0.025
-#: Length over which a pull fades where there is no surface to follow, metres.
+#: Length over which an attraction fades where there is no surface to follow, metres.
 FADE_LENGTH = 0.004
-#: Weight of places that the photo did not see, where the surface is the network's guess.
-UNSEEN = 0.03
-#: Area, square metres, that a landmark of a millimetre's error stands for.
+#: Area that a landmark of LANDMARK_SCALE's error stands for, m².
 LANDMARK_AREA = 1e-5
+#: Error of a landmark, metres, that LANDMARK_AREA refers to.
+LANDMARK_SCALE = 0.001
+#: Height over the neck's plane, metres, at which the surface begins to count, and over which it grows.
+NECK_BEGIN = 0.004
+NECK_WIDTH = 0.01
+#: Rings of vertices, from the rims, that are told apart.
+RIM_RINGS = 4
+#: Weights of the surface at ears, and at the ring beside the rims.
+EAR_WEIGHT = 0.1
+RIM_RING_WEIGHT = 0.5
+#: Weight of staying, of a vertex's area, so that the system is not singular.
+DAMPING = 1e-4
 
 
 @dataclass(frozen=True)
 class Rays:
     """Landmarks as the photo shows them.
 
-    corners: (L, 3) int, vertices, weights: (L, 3), that a landmark lies between; points: (L, 2) photo frame,
-    px; error: (L,) metres.
+    Attributes:
+        corners: (L, 3) int, vertices that a landmark lies between.
+        weights: (L, 3) barycentric coordinates.
+        points: (L, 2) photo frame, pixels.
+        error: (L,) standard deviation across the ray, metres.
+        camera: Of the photo.
+        pose: Of the head.
     """
 
     corners: np.ndarray
@@ -67,20 +96,37 @@ class Rays:
     pose: HeadPose
 
     def offsets(self, vertices: np.ndarray) -> np.ndarray:
-        """(L, 3) head frame, metres: what brings each landmark of vertices (V, 3) onto its ray."""
-        places = (vertices[self.corners] * self.weights[..., None]).sum(1)
-        seen = self.pose.head_to_camera(places)
-        across = (self.points - self.camera.project(seen)) * seen[:, 2:] / self.camera.focal_px
+        """What brings each landmark onto its ray.
+
+        Args:
+            vertices: (V, 3) a head, head frame, metres.
+
+        Returns:
+            (L, 3) head frame, metres.
+        """
+        landmarks = (vertices[self.corners] * self.weights[..., None]).sum(1)
+        in_camera = self.pose.head_to_camera(landmarks)
+        across = (self.points - self.camera.project(in_camera)) * in_camera[:, 2:] / self.camera.focal_px
         return np.concatenate([across, np.zeros((len(across), 1))], 1) @ self.pose.rotation
 
     def matrix(self, count: int) -> csr_matrix:
-        """(L, count) landmarks from vertices."""
+        """(L, count) sparse: interpolates landmarks from vertices."""
         row = np.repeat(np.arange(len(self.corners)), 3)
         return csr_matrix((self.weights.ravel(), (row, self.corners.ravel())), (len(self.corners), count))
 
 
 def landmark_rays(points: np.ndarray, template: HeadTemplate, camera: Camera, pose: HeadPose) -> Rays:
-    """The landmarks (478, 3) px of a face that a head is held to."""
+    """The landmarks that a head is registered to.
+
+    Args:
+        points: (478, 3) as detected, photo frame, pixels.
+        template: Where they are on the head.
+        camera: Of the photo.
+        pose: Of the head.
+
+    Returns:
+        Those around eyes and lips and on the brows.
+    """
     index = np.concatenate([np.array(group) for group, _ in LANDMARK_ERRORS])
     error = np.concatenate([np.full(len(group), value) for group, value in LANDMARK_ERRORS])
     # Corners beyond the vertices are the solid's extra ones, which no landmark of the skin refers to.
@@ -94,17 +140,43 @@ def landmark_rays(points: np.ndarray, template: HeadTemplate, camera: Camera, po
     )
 
 
-class Wrap:
-    """The wrap of one topology; keeps what does not depend on the photo."""
+class TemplateRegistration:
+    """Registers heads of one topology; keeps what does not depend on the photo.
 
-    def __init__(self, topology: HeadTopology) -> None:
+    Attributes:
+        topology: Of the heads.
+        settings: What can be set.
+        triangles: (T, 3) int, of skin and inner.
+        skin_triangles: (S, 3) int, of the skin.
+        count: Number of vertices of skin and inner, which come first.
+        skin: (count,) bool.
+        ear: (count,) bool.
+        rim_distance: (count,) int, how many edges, up to RIM_RINGS, each vertex is from the rims.
+        rim_side: (count,) 1 for vertices nearer, along edges, to an upper half of a rim, -1 for the others.
+        rim_triangles: (R, 3) int, of skin and inner, around lids and lips.
+        rim_skin: (Q, 3) int, those of the skin alone, which must not intersect itself. What intersects inside
+            a closed mouth is never visible, and separating it would open the lips.
+        surface_weight: (count,) 0..1, how much the surface counts.
+    """
+
+    def __init__(
+        self,
+        topology: HeadTopology,
+        settings: WrapSettings = WrapSettings(),  # noqa: B008 (frozen)
+    ) -> None:
+        """Prepare what depends on the topology alone.
+
+        Args:
+            topology: Of the heads.
+            settings: What can be set.
+        """
+        self.settings = settings
         self.topology = topology
         body = topology.faces_of(SKIN, INNER)
         self.triangles = topology.triangles[np.concatenate([2 * body, 2 * body + 1])]
         self.skin_triangles = topology.triangles[
             np.concatenate([2 * (f := topology.faces_of(SKIN)), 2 * f + 1])
         ]
-        #: Skin and inner come first in the numbering.
         self.count = int(self.triangles.max()) + 1
         vertices = topology.vertices[: self.count]
         self.skin = np.zeros(self.count, bool)
@@ -113,25 +185,23 @@ class Wrap:
         self.ear = ((sided > EAR_BOX[0]) & (sided < EAR_BOX[1])).all(1) & self.skin
         rim = np.zeros(self.count, bool)
         rim[np.concatenate([topology.lid_left, topology.lid_right, topology.lips])] = True
-        #: How many edges, up to 4, each vertex is from the rims.
-        self.from_rim = np.where(rim, 0, 4)
+        self.rim_distance = np.where(rim, 0, RIM_RINGS)
         quads = topology.quads[body]
-        for ring in range(1, 4):
-            near = np.unique(quads[(self.from_rim[quads] < ring).any(1)])
-            self.from_rim[near] = np.minimum(self.from_rim[near], ring)
-        #: 1 for vertices nearer, along edges, to an upper half of a rim, -1 for the others.
+        for ring in range(1, RIM_RINGS):
+            near = np.unique(quads[(self.rim_distance[quads] < ring).any(1)])
+            self.rim_distance[near] = np.minimum(self.rim_distance[near], ring)
         self.rim_side = self._rim_side(quads)
-        #: Skin and inner around lids and lips; and the skin alone, which must not cross itself. What crosses
-        #: inside a closed mouth nobody sees, and parting it would open the lips.
-        self.rim_triangles = self.triangles[self.from_rim[self.triangles].min(1) < 4]
-        self.rim_skin = self.skin_triangles[self.from_rim[self.skin_triangles].min(1) < 4]
-        self.share = np.select(
-            [~self.skin, self.ear, self.from_rim == 0, self.from_rim == 1],
-            [0.0, 0.1, 0.0, 0.5],
+        self.rim_triangles = self.triangles[self.rim_distance[self.triangles].min(1) < RIM_RINGS]
+        self.rim_skin = self.skin_triangles[self.rim_distance[self.skin_triangles].min(1) < RIM_RINGS]
+        self.surface_weight = np.select(
+            [~self.skin, self.ear, self.rim_distance == 0, self.rim_distance == 1],
+            [0.0, EAR_WEIGHT, 0.0, RIM_RING_WEIGHT],
             1.0,
         )
-        self._ease = self._easing(vertices.astype(np.float64))
-        self._moves = np.concatenate([topology.identity * IDENTITY, topology.units * WEIGHT])
+        self._smoothing = self._smoothing_solver(vertices.astype(np.float64))
+        self._modes = np.concatenate(
+            [topology.identity * IDENTITY_SPREAD, topology.blendshapes * BLENDSHAPE_SPREAD]
+        )
 
     def _rim_side(self, quads: np.ndarray) -> np.ndarray:
         """(n,) the side of each vertex; quads: (F, 4) of skin and inner."""
@@ -148,84 +218,121 @@ class Wrap:
         )
         return np.where(above < below, 1, -1)
 
-    def _easing(self, vertices: np.ndarray) -> SuperLU:
-        """The equations that smooth displacements of the average head (n, 3)."""
+    def _smoothing_solver(self, vertices: np.ndarray) -> SuperLU:
+        """The factorized system that smooths displacements of the average head (n, 3)."""
         laplacian, area = cotangent_laplacian(vertices, self.triangles)
-        far, _ = cKDTree(vertices[self.ear]).query(vertices)
-        near = np.clip(1 - far / EAR_REACH, 0, 1)
-        lengths = EASE + near * (EASE_EAR - EASE)
-        lengths = np.where(self.from_rim < 4, EASE_RIM, lengths)
+        distance, _ = cKDTree(vertices[self.ear]).query(vertices)
+        nearness = np.clip(1 - distance / EAR_REACH, 0, 1)
+        lengths = PRIOR_LENGTH + nearness * (PRIOR_EAR_LENGTH - PRIOR_LENGTH)
+        lengths = np.where(self.rim_distance < RIM_RINGS, PRIOR_RIM_LENGTH, lengths)
         self._area = area
         matrix = diags(area) + laplacian.T @ diags(lengths**4 / area) @ laplacian
         return splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
 
-    def ease(self, vertices: np.ndarray) -> np.ndarray:
-        """(V, 3) a head without the creases that being carried over from another topology has left in it."""
-        mean = self.topology.vertices[: self.count].astype(np.float64)
-        eased = vertices.astype(np.float64)
-        eased[: self.count] = mean + self._ease.solve(self._area[:, None] * (eased[: self.count] - mean))
-        return eased
+    def smooth_prior(self, vertices: np.ndarray) -> np.ndarray:
+        """Take out the creases that the transfer from another topology has left in the prior.
 
-    def match(self, vertices: np.ndarray, target: ClosestPointQuery, reach: float) -> Correspondences:
-        """The places on the surface of skin and inner (their normals are the skin's at the rims)."""
+        Args:
+            vertices: (V, 3) the prior, head frame, metres.
+
+        Returns:
+            (V, 3) float64.
+        """
+        mean = self.topology.vertices[: self.count].astype(np.float64)
+        smooth = vertices.astype(np.float64)
+        offset = self._area[:, None] * (smooth[: self.count] - mean)
+        smooth[: self.count] = mean + self._smoothing.solve(offset)
+        return smooth
+
+    def match(self, vertices: np.ndarray, target: ClosestPointQuery, max_distance: float) -> Correspondences:
+        """Find the correspondences of skin and inner, whose normals are the skin's at the rims.
+
+        Args:
+            vertices: (V, 3) a head, head frame, metres.
+            target: The surface.
+            max_distance: Greatest distance, metres.
+
+        Returns:
+            The correspondences of the first `count` vertices.
+        """
         normals = vertex_normals(vertices[: self.count], self.skin_triangles)
-        found = target.match(vertices[: self.count], normals, reach, UNSEEN)
-        above = np.clip((vertices[: self.count, 2] - NECK_PLANE_Z - 0.004) / 0.01, 0, 1)
+        found = target.match(vertices[: self.count], normals, max_distance, self.settings.unseen_weight)
+        above = np.clip((vertices[: self.count, 2] - NECK_PLANE_Z - NECK_BEGIN) / NECK_WIDTH, 0, 1)
         return Correspondences(
-            found.points, found.normals, found.weight * self.share * above, found.confidence
+            found.points, found.normals, found.weight * self.surface_weight * above, found.confidence
         )
 
-    def fit(self, vertices: np.ndarray, target: ClosestPointQuery, rays: Rays, rounds: int = 3) -> np.ndarray:
-        """(V, 3) head moved as heads vary (pose, identity, expression) towards surface and landmarks."""
+    def fit_linear_model(self, vertices: np.ndarray, target: ClosestPointQuery, rays: Rays) -> np.ndarray:
+        """Fit pose, identity and expression to surface and landmarks.
+
+        Args:
+            vertices: (V, 3) the prior, head frame, metres.
+            target: The surface.
+            rays: The landmarks.
+
+        Returns:
+            (V, 3) float64.
+        """
         start = vertices.astype(np.float64)
         current = start
-        moves = np.concatenate([similarity_displacements(start) * _SIMILARITY_SPREAD, self._moves])
-        prior = np.eye(len(moves))
-        marks = (moves[:, rays.corners] * rays.weights[..., None]).sum(2)  # (K, L, 3)
-        spacing = 8.0  # vertices are nearer to one another than the surface's errors are independent
-        for _ in range(rounds):
-            found = self.match(current, target, 0.02)
+        modes = np.concatenate([similarity_displacements(start) * _SIMILARITY_SPREAD, self._modes])
+        prior = np.eye(len(modes))
+        marks = (modes[:, rays.corners] * rays.weights[..., None]).sum(2)  # (K, L, 3)
+        for _ in range(self.settings.linear_rounds):
+            found = self.match(current, target, LINEAR_DISTANCE)
             used = np.flatnonzero(found.weight > 0)
-            root = np.sqrt(found.weight[used] / spacing) / SURFACE_ERROR
+            root = np.sqrt(found.weight[used] / CORRELATED_VERTICES) / self.settings.surface_error
             normal = found.normals[used]
-            rows = np.einsum("knc,nc->nk", moves[:, used], normal) * root[:, None]
+            rows = np.einsum("knc,nc->nk", modes[:, used], normal) * root[:, None]
             goal = ((found.points[used] - start[used]) * normal).sum(1) * root
             trust = np.sqrt(self._landmark_trust(found, rays)) / rays.error
             base = (start[rays.corners] * rays.weights[..., None]).sum(1)
-            place = (current[rays.corners] * rays.weights[..., None]).sum(1)
-            rows_m = (marks * trust[:, None]).reshape(len(moves), -1).T
-            goal_m = ((place + rays.offsets(current) - base) * trust[:, None]).ravel()
+            now = (current[rays.corners] * rays.weights[..., None]).sum(1)
+            rows_m = (marks * trust[:, None]).reshape(len(modes), -1).T
+            goal_m = ((now + rays.offsets(current) - base) * trust[:, None]).ravel()
             matrix = prior + rows.T @ rows + rows_m.T @ rows_m
             weights = np.linalg.solve(matrix, rows.T @ goal + rows_m.T @ goal_m)
-            current = start + np.tensordot(weights, moves, 1)
+            current = start + np.tensordot(weights, modes, 1)
         return current
 
     def _landmark_trust(self, found: Correspondences, rays: Rays) -> np.ndarray:
         """(L,) 0..1: landmarks that turn away from the camera are the detector's guesses."""
         return (found.confidence[rays.corners] * rays.weights).sum(1).clip(0, 1) ** 2
 
-    def bend(self, vertices: np.ndarray, target: ClosestPointQuery, rays: Rays) -> np.ndarray:
-        """(n, 3) skin and inner of a fitted head (V, 3), drawn onto the surface."""
+    def nonrigid_icp(self, vertices: np.ndarray, target: ClosestPointQuery, rays: Rays) -> np.ndarray:
+        """Move skin and inner onto the surface.
+
+        Args:
+            vertices: (V, 3) the fitted head, head frame, metres.
+            target: The surface.
+            rays: The landmarks.
+
+        Returns:
+            (n, 3) float64, skin and inner.
+        """
         start = vertices[: self.count].astype(np.float64)
         laplacian, area = cotangent_laplacian(start, self.triangles)
         marks = rays.matrix(self.count)
         moved = start.copy()
-        for length, reach in STEPS:
-            found = self.match(moved, target, reach)
+        for length, max_distance in self.settings.steps:
+            found = self.match(moved, target, max_distance)
             lengths = self._lengths(length, found)
             data = area * found.weight
-            trust = self._landmark_trust(found, rays) * LANDMARK_AREA * (0.001 / rays.error) ** 2
+            trust = self._landmark_trust(found, rays) * LANDMARK_AREA * (LANDMARK_SCALE / rays.error) ** 2
             goal = (
                 moved - start + ((found.points - moved) * found.normals).sum(1, keepdims=True) * found.normals
             )
             goal_m = marks @ (moved - start) + rays.offsets(moved)
             smooth = laplacian.T @ diags(lengths**4 / area) @ laplacian
             matrix = (
-                diags(data) + smooth + FADE_LENGTH**2 * UNSEEN * laplacian + marks.T @ diags(trust) @ marks
+                diags(data)
+                + smooth
+                + FADE_LENGTH**2 * self.settings.unseen_weight * laplacian
+                + marks.T @ diags(trust) @ marks
             )
             right = data[:, None] * goal + marks.T @ (trust[:, None] * goal_m)
-            # Where nothing pulls at all the matrix would be singular.
-            matrix = matrix + diags(area * 1e-4)
+            # Where nothing attracts at all the matrix would be singular.
+            matrix = matrix + diags(area * DAMPING)
             solver = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
             moved = start + solver.solve(right)
         return moved
@@ -233,10 +340,10 @@ class Wrap:
     def _lengths(self, length: float, found: Correspondences) -> np.ndarray:
         """(n,) smoothing lengths, metres."""
         unseen = 1 - found.confidence
-        lengths = length * (1 + 4 * unseen)
+        lengths = length * (1 + UNSEEN_STIFFNESS * unseen)
         lengths = np.where(self.skin, lengths, np.maximum(lengths, INNER_LENGTH))
         lengths = np.where(self.ear, np.maximum(lengths, EAR_LENGTH), lengths)
-        return np.where(self.from_rim <= 2, np.maximum(lengths, RIM_LENGTH), lengths)
+        return np.where(self.rim_distance <= 2, np.maximum(lengths, RIM_LENGTH), lengths)
 
 
-_SIMILARITY_SPREAD = np.array([TURN] * 3 + [SHIFT] * 3 + [SIZE])[:, None, None]
+_SIMILARITY_SPREAD = np.array([TURN_SPREAD] * 3 + [SHIFT_SPREAD] * 3 + [SIZE_SPREAD])[:, None, None]

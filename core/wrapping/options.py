@@ -8,8 +8,11 @@ TEXTURE_SIZES = (1024, 2048, 4096)
 
 @dataclass(frozen=True)
 class HeadOptions:
-    """texture: side of the head's texture, texels, one of TEXTURE_SIZES or 0 for none. delight: whether to
-    take the photo's light out of it.
+    """How a head is made.
+
+    Attributes:
+        texture: Side of the texture, texels, one of TEXTURE_SIZES or 0 for none.
+        delight: Whether to take the photo's light out of it.
     """
 
     texture: int = 2048

@@ -1,12 +1,12 @@
-"""The last step of the wrap: what is well seen and still off the surface is brought near it.
+"""The last step of the wrap: what is visible and still off the surface is brought near it.
 
-The free registration is smooth over millimetres and leaves ears, lids and lips to the template, so that some
-of what was seen stays off the surface. Here the distance is all that counts, and only what exceeds a band:
-inside it the head is left as smooth as it is, for the surface's finest relief is the voxels', not the face's
-(epsilon-insensitive, as in V. Vapnik's support vector regression). What is added is smooth by the same
-thin-plate energy as before, so that neighbours and rims go along. Where that holds a vertex back, or mending
-folds moves it off again, it is pulled harder from round to round (the penalty method for bounds; Nocedal and
-Wright, Numerical optimization, 17.1).
+The non-rigid ICP is smooth over millimetres and leaves ears, lids and lips to the template, so that some of
+what the photo shows stays off the surface. Here the distance is all that counts, and only what exceeds a
+tolerance: inside it the head is left as smooth as it is, for the surface's finest relief is the voxels', not
+the face's (epsilon-insensitive, as in V. Vapnik's support vector regression). What is added is smooth by the
+same thin-plate energy as before, so that neighbours and rims go along. Where that holds a vertex back, or the
+repair of folds moves it off again, its penalty grows from round to round (the penalty method for bounds;
+Nocedal and Wright, Numerical optimization, 17.1).
 """
 
 from collections.abc import Callable
@@ -17,74 +17,89 @@ from scipy.sparse.linalg import splu
 
 from ..geometry.closest_point import ClosestPointQuery
 from ..geometry.mesh import cotangent_laplacian, triangle_normals, vertex_normals
-from .confidence import AGREE, REACH
+from ..geometry.visibility import ramp
+from .confidence import MAX_DISTANCE, MIN_COSINE
+from .settings import WrapSettings
 
-#: Distance, metres, from the surface up to which nothing is done: half of what is allowed.
-BAND = 0.00025
-#: Smoothing length, metres, of what is added, and how often it is.
-LENGTH, ROUNDS = 0.0015, 4
-#: Weights, beside the smoothness, of the pull, and of staying.
-PULL, STAY = 6.0, 0.05
-#: Confidence at which a place begins to be pulled, and is pulled fully.
-BEGIN, FULL = 0.3, 0.6
-#: Distance, metres, over which a place is pulled again, by how much harder, and in how many rounds at most.
-OVER, HARDER, MORE = 0.00045, 3.0, 6
+#: Weights, beside the smoothness, of the attraction to the surface, and of staying.
+ATTRACTION = 6.0
+DAMPING = 0.05
+#: Confidence at which a vertex begins to be attracted.
+MIN_CONFIDENCE = 0.3
+#: Confidence from which on it is attracted fully.
+FULL_CONFIDENCE = 0.6
+#: Distance, metres, beyond which a vertex is attracted in further rounds.
+MAX_RESIDUAL = 0.00045
+#: Factor by which its attraction grows from round to round.
+PENALTY_GROWTH = 3.0
+#: Distances below this, metres, have no direction.
+DEGENERATE = 1e-12
 
 
-def settle(
+def refine(
     vertices: np.ndarray,
     triangles: np.ndarray,
     skin_triangles: np.ndarray,
-    confidence: Callable[[np.ndarray], np.ndarray],
+    confidence_of: Callable[[np.ndarray], np.ndarray],
     target: ClosestPointQuery,
     clean: Callable[[np.ndarray], np.ndarray],
+    settings: WrapSettings = WrapSettings(),  # noqa: B008 (frozen)
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (n, 3) of skin and inner, head frame, metres, no farther from the surface than BAND where they
-    are well seen, and the confidence (n,) that the last round has gone by.
+    """Bring vertices within the tolerance of the surface where the photo shows them.
 
-    triangles: (T, 3) of all vertices; skin_triangles: (S, 3), those whose normals must agree with the
-    surface's; confidence: gives (n,) for moved vertices: what comes out from behind something counts from
-    then on; clean: gives (n, 3) for moved vertices without folds, the last word.
+    Args:
+        vertices: (n, 3) of skin and inner, head frame, metres.
+        triangles: (T, 3) int, of all vertices.
+        skin_triangles: (S, 3) int, those whose normals must agree with the surface's.
+        confidence_of: Gives (n,) 0..1 for moved vertices: what comes into view counts from then on.
+        target: The surface.
+        clean: Gives (n, 3) for moved vertices without folds, the last word.
+        settings: Tolerance, length and rounds.
+
+    Returns:
+        (n, 3) float64 the moved vertices, and (n,) the confidence that the last round has used.
     """
-    settled, used = vertices.astype(np.float64), np.zeros(len(vertices))
-    harder = np.ones(len(vertices))
-    for number in range(ROUNDS + MORE):
-        sure = confidence(settled)
-        offset, there = _offsets(settled, skin_triangles, sure, target)
-        gap = np.linalg.norm(offset, axis=1)
-        if number >= ROUNDS:
-            over = (gap > OVER) & (np.minimum(sure, used) > FULL)
-            if not over.any():
+    refined, used = vertices.astype(np.float64), np.zeros(len(vertices))
+    penalty = np.ones(len(vertices))
+    for number in range(settings.refinement_rounds + settings.extra_rounds):
+        confidence = confidence_of(refined)
+        offset, valid = _offsets(refined, skin_triangles, confidence, target)
+        distance = np.linalg.norm(offset, axis=1)
+        if number >= settings.refinement_rounds:
+            far = (distance > MAX_RESIDUAL) & (np.minimum(confidence, used) > FULL_CONFIDENCE)
+            if not far.any():
                 break
-            harder[over] *= HARDER
-        used = sure
-        excess = offset * (np.maximum(gap - BAND, 0) / np.maximum(gap, 1e-12))[:, None]
-        trust = np.clip((sure - BEGIN) / (FULL - BEGIN), 0, 1)
-        laplacian, area = cotangent_laplacian(settled, triangles)
-        pull = PULL * harder * area * trust * there * (gap > BAND)
-        matrix = diags(pull + STAY * area) + LENGTH**4 * (laplacian.T @ diags(1 / area) @ laplacian)
+            penalty[far] *= PENALTY_GROWTH
+        used = confidence
+        tolerance = settings.tolerance
+        excess = offset * (np.maximum(distance - tolerance, 0) / np.maximum(distance, DEGENERATE))[:, None]
+        trust = ramp(confidence, MIN_CONFIDENCE, FULL_CONFIDENCE)
+        laplacian, area = cotangent_laplacian(refined, triangles)
+        attraction = ATTRACTION * penalty * area * trust * valid * (distance > tolerance)
+        smoothness = settings.refinement_length**4 * (laplacian.T @ diags(1 / area) @ laplacian)
+        matrix = diags(attraction + DAMPING * area) + smoothness
         solver = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        settled = settled + solver.solve(pull[:, None] * excess)
-        if number >= ROUNDS - 1:
-            settled = clean(settled)
-    return settled, used
+        refined = refined + solver.solve(attraction[:, None] * excess)
+        if number >= settings.refinement_rounds - 1:
+            refined = clean(refined)
+    return refined, used
 
 
 def _offsets(
-    vertices: np.ndarray, skin_triangles: np.ndarray, sure: np.ndarray, target: ClosestPointQuery
+    vertices: np.ndarray, skin_triangles: np.ndarray, confidence: np.ndarray, target: ClosestPointQuery
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 3) what leads vertices (n, 3) to the surface, metres, and (n,) bool: where there is any.
+    """(n, 3) the offsets of the surface from vertices (n, 3), metres, and (n,) bool, which are valid.
 
-    sure: (n,) their confidence; where it is low nothing is looked for.
+    confidence: (n,) of the vertices; where it is low there is no offset.
     """
     normals = vertex_normals(vertices, skin_triangles)
-    found = target.match(vertices, normals, REACH, min_cosine=AGREE)
+    found = target.match(vertices, normals, MAX_DISTANCE, min_cosine=MIN_COSINE)
     offset = ((found.points - vertices) * found.normals).sum(1)[:, None] * found.normals
-    there = (found.weight > 0) & (sure > BEGIN)
-    # The plane of the nearest vertex is the surface only where that is flat, not at creases and edges.
-    index = np.flatnonzero(there)
-    place, triangle = target.nearest(vertices[index])
+    valid = (found.weight > 0) & (confidence > MIN_CONFIDENCE)
+    # The plane of the closest vertex is the surface only where that is flat, not at creases and edges.
+    index = np.flatnonzero(valid)
+    point, triangle = target.nearest(vertices[index])
     facing = triangle_normals(target.vertices, target.faces[triangle])
     agrees = (facing * normals[index]).sum(1) > 0
-    offset[index[agrees]] = (place - vertices[index])[agrees]
-    return offset, there
+    offset[index[agrees]] = (point - vertices[index])[agrees]
+    return offset, valid

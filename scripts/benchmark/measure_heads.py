@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 
 if TYPE_CHECKING:
-    from core.wrapping.metrics import HeadMeasures
+    from core.training.evaluation.head_metrics import HeadMetrics
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -27,29 +27,29 @@ def table(rows: list[list[str]]) -> str:
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
 
 
-def report(measures: "HeadMeasures") -> str:
+def report(measures: "HeadMetrics") -> str:
     """All tables."""
-    from core.wrapping.confidence import WELL_SEEN
-    from core.wrapping.metrics import ALLOWED, HEADINGS
+    from core.training.evaluation.head_metrics import HEADINGS, TOLERANCE
+    from core.wrapping.confidence import RELIABLE_CONFIDENCE
 
-    flaws, wide = np.array(measures.flaws), np.array(measures.wide)
+    faults, area = np.array(measures.faults), np.array(measures.reliable_area)
     seconds = {
         step: float(np.median([timings[step] for timings in measures.seconds]))
         for step in measures.seconds[0]
     }
     return "\n\n".join(
         [
-            f"{len(flaws)} heads. Distance from the surface, mm, of skin with a confidence above {WELL_SEEN};"
-            f" over means over {1000 * ALLOWED} mm.",
+            f"{len(faults)} heads. Distance from the surface, mm, of skin with a confidence above"
+            f" {RELIABLE_CONFIDENCE}; over means over {1000 * TOLERANCE} mm.",
             table([list(HEADINGS), *measures.by_region()]),
             "All skin, by confidence:",
             table([list(HEADINGS), *measures.by_confidence()]),
-            f"Skin with a confidence above {WELL_SEEN}, mean: {wide[:, 1].mean():.0f} cm²; where the surface"
-            f" has it: {wide[:, 0].mean():.0f} cm².",
-            "Photo and neutral: {:.0f} folded triangles, {:.0f} crossings of the skin with itself. Units in"
-            " which the lips cross: {:.0f} of {}.".format(*flaws[:, :3].sum(0), 52 * len(flaws)),
-            f"Photo beside neutral plus expression, greatest gap, mm: median {np.median(flaws[:, 3]):.2f},"
-            f" 90 % {np.quantile(flaws[:, 3], 0.9):.2f}, max {flaws[:, 3].max():.2f}.",
+            f"Skin with a confidence above {RELIABLE_CONFIDENCE}, mean: {area[:, 1].mean():.0f} cm²;"
+            f" where the surface has it: {area[:, 0].mean():.0f} cm².",
+            "Photo and neutral: {:.0f} folded triangles, {:.0f} self-intersections of the skin. Blendshapes"
+            " in which the lips intersect: {:.0f} of {}.".format(*faults[:, :3].sum(0), 52 * len(faults)),
+            f"Photo beside neutral plus expression, greatest gap, mm: median {np.median(faults[:, 3]):.2f},"
+            f" 90 % {np.quantile(faults[:, 3], 0.9):.2f}, max {faults[:, 3].max():.2f}.",
             f"Seconds, median: {sum(seconds.values()):.2f} ("
             + ", ".join(f"{step} {value:.2f}" for step, value in seconds.items())
             + ").",
@@ -70,7 +70,7 @@ def main() -> None:
 
     from core.errors import ReconstructionError
     from core.reconstructor import Reconstructor
-    from core.wrapping.metrics import HeadMeasures
+    from core.training.evaluation.head_metrics import HeadMetrics
     from core.wrapping.options import HeadOptions
 
     sources = (sorted(s.iterdir()) if s.is_dir() else [s] for s in options.photos)
@@ -79,7 +79,7 @@ def main() -> None:
         raise SystemExit("no pictures found: name photos or folders with photos")
     places = np.linspace(0, len(found) - 1, min(options.count, len(found))).round().astype(int)
     reconstructor = Reconstructor.from_pretrained(options.models)
-    measures = HeadMeasures(reconstructor.head_wrapper)
+    measures = HeadMetrics(reconstructor.head_wrapper)
     heads = {}
     for photo in (found[k] for k in places):
         try:
@@ -90,7 +90,7 @@ def main() -> None:
         if made.head is None:
             raise ValueError("no head was made")
         measures.add(made.head, made.surface)
-        heads[photo.name] = {"flaws": measures.flaws[-1], "seconds": measures.seconds[-1]}
+        heads[photo.name] = {"faults": measures.faults[-1], "seconds": measures.seconds[-1]}
     if not heads:
         raise SystemExit("no face was found in any of the pictures")
     text = report(measures)

@@ -46,7 +46,7 @@ def vertex_colors(topology: "HeadTopology") -> np.ndarray:
         if part.startswith("eye"):
             points = topology.vertices[index].astype(float)
             ball = fit_sphere(points)
-            ahead = -(points - ball.centre)[:, 1] / ball.radius
+            ahead = -(points - ball.center)[:, 1] / ball.radius
             colors[index[ahead > IRIS]] = IRIS_COLOR
     return colors
 
@@ -61,7 +61,7 @@ def row(head: "Head", topology: "HeadTopology", size: int) -> np.ndarray:
     colors = vertex_colors(topology)
     shapes = [(head.vertices, TURNS), (head.neutral, TURNS[:1])]
     for names in UNITS:
-        moved = head.neutral + sum(head.units[topology.unit(name)] for name in names)
+        moved = head.neutral + sum(head.blendshapes[topology.blendshape_index(name)] for name in names)
         shapes.append((moved, TURNS[:1]))
     pictures = [
         render_views(SurfaceMesh(vertices, triangles, colors, None), turns, size, "BLENDER_WORKBENCH")
@@ -102,7 +102,7 @@ def main() -> None:
         if head is None:
             raise ValueError("no head was made")
         topology = reconstructor.head_wrapper.topology
-        distance = about_head(head, topology)["deviation_mm"]
+        distance = about_head(head)["deviation_mm"]
         print(f"{photo.name}: {distance}", flush=True)
         made.append((distance["p95"], photo.name, head))
     made.sort(key=lambda item: item[:2])

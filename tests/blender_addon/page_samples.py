@@ -35,7 +35,7 @@ def write_master(folder: Path) -> Path:
     folder.mkdir()
     topology = HeadTopology.load(MODELS)
     head = plain_head(topology)
-    (folder / "head.npz").write_bytes(head_npz_bytes(head, topology, {"photo": "a.jpg"}))
+    (folder / "head.npz").write_bytes(head_npz_bytes(head, {"photo": "a.jpg"}))
     face = Image.fromarray(astronaut()).crop((130, 0, 330, 200))
     face.save(folder / "photo.png")
     strip = Image.new("RGB", (256, 64))

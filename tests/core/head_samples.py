@@ -26,11 +26,13 @@ class Sample:
 def plain_head(topology: HeadTopology, vertices: np.ndarray | None = None) -> Head:
     """A head with a little of a smile in its photo."""
     neutral = (topology.vertices if vertices is None else vertices).astype(np.float32)
-    weights = np.zeros(len(topology.unit_names), np.float32)
-    weights[topology.unit("mouthSmileLeft")] = weights[topology.unit("mouthSmileRight")] = 0.5
-    photo = neutral + np.tensordot(weights, topology.units, 1).astype(np.float32)
+    weights = np.zeros(len(topology.blendshape_names), np.float32)
+    weights[topology.blendshape_index("mouthSmileLeft")] = weights[
+        topology.blendshape_index("mouthSmileRight")
+    ] = 0.5
+    photo = neutral + np.tensordot(weights, topology.blendshapes, 1).astype(np.float32)
     ones = np.ones(len(neutral), np.float32)
-    return Head(photo, neutral, topology.units, weights, ones, 0 * ones, {})
+    return Head(topology, photo, neutral, topology.blendshapes, weights, ones, 0 * ones, {})
 
 
 def sample_of(rgb: np.ndarray, face: FaceLandmarks, topology: HeadTopology) -> Sample:
@@ -41,5 +43,8 @@ def sample_of(rgb: np.ndarray, face: FaceLandmarks, topology: HeadTopology) -> S
     head = plain_head(topology, vertices)
     zero = np.zeros_like(head.expression)
     return Sample(
-        rgb, face, lifted, Head(vertices, vertices, head.units, zero, head.confidence, head.deviation, {})
+        rgb,
+        face,
+        lifted,
+        Head(topology, vertices, vertices, head.blendshapes, zero, head.confidence, head.deviation, {}),
     )

@@ -22,7 +22,7 @@ def made(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("head")
     topology = HeadTopology.load(MODELS)
-    (folder / "head.npz").write_bytes(head_npz_bytes(plain_head(topology), topology, {"photo": "a.jpg"}))
+    (folder / "head.npz").write_bytes(head_npz_bytes(plain_head(topology), {"photo": "a.jpg"}))
     texture = np.full((64, 64, 4), 255, np.uint8)
     texture[..., :3] = (200, 120, 80)
     (folder / "albedo.png").write_bytes(texture_bytes(texture))
@@ -84,7 +84,7 @@ def test_the_engines_glb_can_be_read(run_in_blender, folder):
 
     topology = HeadTopology.load(MODELS)
     texture = (folder / "albedo.png").read_bytes()
-    (folder / "head.glb").write_bytes(head_glb_bytes(plain_head(topology), topology, texture, "test"))
+    (folder / "head.glb").write_bytes(head_glb_bytes(plain_head(topology), texture, "test"))
     run(run_in_blender, "read", folder, "glb")
 
 

@@ -30,7 +30,7 @@ def made(tmp_path_factory):
     surface.mkdir()
     topology = HeadTopology.load(MODELS)
     provenance = {"photo": "head.jpg", "photo_sha256": "0" * 64}
-    (head / "head.npz").write_bytes(head_npz_bytes(plain_head(topology), topology, provenance))
+    (head / "head.npz").write_bytes(head_npz_bytes(plain_head(topology), provenance))
     texture = np.full((64, 64, 4), 255, np.uint8)
     texture[..., :3] = (200, 120, 80)
     (head / "albedo.png").write_bytes(texture_bytes(texture))

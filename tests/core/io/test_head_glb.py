@@ -32,7 +32,7 @@ def texture():
 
 @pytest.fixture(scope="module")
 def glb(topology, texture):
-    return head_glb_bytes(plain_head(topology), topology, texture_bytes(texture), "test")
+    return head_glb_bytes(plain_head(topology), texture_bytes(texture), "test")
 
 
 def parts_of(glb):
@@ -68,7 +68,7 @@ def test_what_the_file_says_is_true(glb, topology):
     document, data = parts_of(glb)
     mesh = document["meshes"][0]
     names = mesh["extras"]["targetNames"]
-    assert names == [*topology.unit_names, "Photo"] and len(names) == 53
+    assert names == [*topology.blendshape_names, "Photo"] and len(names) == 53
     assert [material["name"] for material in document["materials"]] == list(MATERIALS)
     triangles = 0
     for primitive in mesh["primitives"]:
@@ -94,7 +94,7 @@ def test_targets_are_the_units(glb, topology):
     primitive = document["meshes"][0]["primitives"][0]
     skin = np.unique(topology.quads[topology.faces_of(*MATERIALS["skin"])])
     for name, offsets in (
-        ("jawOpen", topology.units[topology.unit("jawOpen")]),
+        ("jawOpen", topology.blendshapes[topology.blendshape_index("jawOpen")]),
         ("Photo", plain_head(topology).vertices - topology.vertices),
     ):
         index = document["meshes"][0]["extras"]["targetNames"].index(name)
@@ -124,7 +124,7 @@ def test_an_independent_reader_finds_the_head(glb, topology, texture):
 
 
 def test_without_texture_too(topology):
-    document, _ = parts_of(head_glb_bytes(plain_head(topology), topology, None, "test"))
+    document, _ = parts_of(head_glb_bytes(plain_head(topology), None, "test"))
     assert "images" not in document and "textures" not in document
 
 
@@ -135,10 +135,10 @@ def test_textures_keep_their_alpha(texture):
 
 def test_head_npz_keeps_the_head(topology):
     head = plain_head(topology)
-    with np.load(io.BytesIO(head_npz_bytes(head, topology, {"photo": "a.jpg"}))) as data:
+    with np.load(io.BytesIO(head_npz_bytes(head, {"photo": "a.jpg"}))) as data:
         assert np.array_equal(data["neutral"], head.neutral)
         assert np.array_equal(data["photo"], head.vertices)
-        assert np.abs(data["units"].astype(np.float32) - head.units).max() < 2e-5
+        assert np.abs(data["units"].astype(np.float32) - head.blendshapes).max() < 2e-5
         assert json.loads(str(data["provenance"])) == {"photo": "a.jpg"}
         materials = [str(name) for name in data["material_names"]]
         assert materials == list(MATERIALS)

@@ -157,7 +157,7 @@ def test_a_head_with_its_texture_and_without(head, topology):
     texture[::2, ::2, 3] = 0  # the colors there count all the same
     none = np.zeros(3)
     albedo = Albedo(texture, texture[..., 0], {}, EyeColors(none, none, False))
-    script = head_preview(head, topology, albedo, "test")
+    script = head_preview(head, albedo, "test")
     assert len(script) < 400_000
     glb = glb_of(script)
     assert len(glb.mesh["primitives"]) == 4
@@ -167,7 +167,7 @@ def test_a_head_with_its_texture_and_without(head, topology):
     assert np.abs(np.asarray(images["image/jpeg"], int) - (200, 120, 80)).max() < 6
     left, top, right, bottom = lash_window(topology, 256)
     assert np.array_equal(np.asarray(images["image/png"]), texture[top:bottom, left:right])
-    bare = glb_of(head_preview(head, topology, None, "test"))
+    bare = glb_of(head_preview(head, None, "test"))
     # The lashes need alpha.
     assert "images" not in bare.document and len(bare.mesh["primitives"]) == 3
 

@@ -11,9 +11,9 @@ from core.image.photo import Photo
 from core.io.writer import write_reconstruction
 from core.reconstructor import Reconstructor
 from core.template.topology import head_topology
+from core.training.evaluation.head_metrics import HeadMetrics
 from core.weights import models_folder
 from core.wrapping.head import Head, HeadWrapper
-from core.wrapping.metrics import HeadMeasures
 from core.wrapping.options import HeadOptions
 from core.wrapping.rigid_parts import fit_sphere
 
@@ -47,7 +47,7 @@ def topology():
 
 
 def shaped(head, topology, *names):
-    return head.neutral + sum(head.units[topology.unit(name)] for name in names)
+    return head.neutral + sum(head.blendshapes[topology.blendshape_index(name)] for name in names)
 
 
 def triangles_of(topology, part):
@@ -56,29 +56,33 @@ def triangles_of(topology, part):
 
 
 def test_topology_is_complete_and_symmetric(topology):
-    assert len(topology.unit_names) == 52 == len(set(topology.unit_names))
-    assert {"jawOpen", "eyeBlinkLeft", "mouthSmileRight", "tongueOut"} <= set(topology.unit_names)
+    assert len(topology.blendshape_names) == 52 == len(set(topology.blendshape_names))
+    assert {"jawOpen", "eyeBlinkLeft", "mouthSmileRight", "tongueOut"} <= set(topology.blendshape_names)
     mirrored = topology.vertices[topology.mirror] * [-1, 1, 1]
     np.testing.assert_allclose(mirrored, topology.vertices, atol=1e-6)
-    left, right = (topology.units[topology.unit(f"eyeBlink{side}")] for side in ("Left", "Right"))
+    left, right = (
+        topology.blendshapes[topology.blendshape_index(f"eyeBlink{side}")] for side in ("Left", "Right")
+    )
     np.testing.assert_allclose(left[topology.mirror] * [-1, 1, 1], right, atol=1e-5)
     assert all(len(topology.faces_of(part)) for part in topology.part_names)
     assert (models_folder() / "head_template.npz").stat().st_size < 5e6
 
 
-def test_gaze_units_turn_the_eyes_about_their_middles(topology):
+def test_gaze_blendshapes_turn_the_eyes_about_their_middles(topology):
     for side in ("left", "right"):
         index = topology.vertices_of(f"eye_{side}")
         before = fit_sphere(topology.vertices[index].astype(float))
         for direction in ("Up", "Down", "In", "Out"):
-            unit = topology.units[topology.unit(f"eyeLook{direction}{side.capitalize()}")]
-            after = fit_sphere((topology.vertices + unit)[index].astype(float))
-            assert np.linalg.norm(after.centre - before.centre) < 1e-4
+            blendshape = topology.blendshapes[
+                topology.blendshape_index(f"eyeLook{direction}{side.capitalize()}")
+            ]
+            after = fit_sphere((topology.vertices + blendshape)[index].astype(float))
+            assert np.linalg.norm(after.center - before.center) < 1e-4
             assert abs(after.radius - before.radius) < 1e-4
 
 
 def test_lower_lip_landmarks_go_with_the_jaw(wrapper, topology):
-    jaw = topology.units[topology.unit("jawOpen")]
+    jaw = topology.blendshapes[topology.blendshape_index("jawOpen")]
     moved = wrapper.template.landmarks(topology.vertices + jaw) - wrapper.template.landmarks(
         topology.vertices
     )
@@ -126,7 +130,7 @@ def test_deviation_is_the_distance_to_the_surface(head, made):
 
 def test_photo_is_neutral_and_expression(head, wrapper):
     gap = np.linalg.norm(head.photo - head.vertices, axis=1)
-    seen = np.flatnonzero(wrapper.wrap.skin & (wrapper.wrap.from_rim > 0))
+    seen = np.flatnonzero(wrapper.registration.skin & (wrapper.registration.rim_distance > 0))
     assert gap[seen].max() < 0.0005  # a millimetre is what is allowed
     assert gap.max() < 0.003  # inside the mouth, where lips were parted
     assert head.expression.min() >= 0 and head.expression.max() <= 1
@@ -140,15 +144,15 @@ def test_photo_is_neutral_and_expression_around_narrowed_eyes(reconstructor, dat
     if not path.is_file():
         pytest.skip(f"{path} is not there")
     (made,) = reconstructor.reconstruct(path, max_faces=1, head=HeadOptions(texture=0))
-    measures = HeadMeasures(reconstructor.head_wrapper)
+    measures = HeadMetrics(reconstructor.head_wrapper)
     measures.add(made.head, made.surface)
-    ((folded, crossed, _, gap),) = measures.flaws
+    ((folded, crossed, _, gap),) = measures.faults
     assert folded == crossed == 0
     assert gap < 1  # mm
 
 
 def test_smile_of_the_photo_is_found(head, topology):
-    weight = dict(zip(topology.unit_names, head.expression, strict=True))
+    weight = dict(zip(topology.blendshape_names, head.expression, strict=True))
     assert weight["mouthSmileLeft"] + weight["mouthSmileRight"] > 0.4
     assert weight["eyeBlinkLeft"] < 0.4 and weight["tongueOut"] == 0
 
@@ -156,47 +160,54 @@ def test_smile_of_the_photo_is_found(head, topology):
 @pytest.mark.parametrize("which", ["vertices", "neutral"])
 def test_nothing_is_folded_or_passes_through_itself(head, topology, wrapper, which):
     vertices = getattr(head, which)
-    count = wrapper.wrap.count
-    folded = wrapper._mender.folded(vertices[:count].astype(float), topology.vertices[:count].astype(float))
+    count = wrapper.registration.count
+    folded = wrapper._fold_repair.folded(
+        vertices[:count].astype(float), topology.vertices[:count].astype(float)
+    )
     assert len(folded) == 0
     assert len(self_intersections(vertices, triangles_of(topology, "skin"))) <= 4
 
 
-def test_units_fold_nothing(head, topology, wrapper):
-    count = wrapper.wrap.count
+def test_blendshapes_fold_nothing(head, topology, wrapper):
+    count = wrapper.registration.count
     mean = topology.vertices[:count].astype(float)
-    for k, name in enumerate(topology.unit_names):
-        moved = (head.neutral + head.units[k])[:count].astype(float)
-        reference = mean + topology.units[k, :count]
+    for k, name in enumerate(topology.blendshape_names):
+        moved = (head.neutral + head.blendshapes[k])[:count].astype(float)
+        reference = mean + topology.blendshapes[k, :count]
         if name == "mouthClose":  # what it closes is an open jaw
-            jaw = topology.unit("jawOpen")
-            moved, reference = moved + head.units[jaw, :count], reference + topology.units[jaw, :count]
-        folded = wrapper._mender.folded(moved, reference)
-        folded = folded[folded < len(wrapper.wrap.skin_triangles)]  # the skin comes first
+            jaw = topology.blendshape_index("jawOpen")
+            moved, reference = (
+                moved + head.blendshapes[jaw, :count],
+                reference + topology.blendshapes[jaw, :count],
+            )
+        folded = wrapper._fold_repair.folded(moved, reference)
+        folded = folded[folded < len(wrapper.registration.skin_triangles)]  # the skin comes first
         # Closed lids lie on one another, where the template's do not quite.
         assert len(folded) <= (14 if name.startswith("eyeBlink") else 0), (name, len(folded))
 
 
 def test_lips_do_not_pass_through_one_another(head, topology, wrapper):
-    measures = HeadMeasures(wrapper)
-    assert measures.crossed_units(head) == []
-    count = wrapper.wrap.count
+    measures = HeadMetrics(wrapper)
+    assert measures.intersecting_blendshapes(head) == []
+    count = wrapper.registration.count
     # The template's own lips do, and are parted by little.
-    shape = (topology.vertices + topology.units[topology.unit("mouthShrugLower")])[:count].astype(float)
-    assert len(wrapper.lips.crossed(shape)) > 10
-    parted = wrapper.lips.parted(shape)
-    assert len(wrapper.lips.crossed(parted)) == 0
+    shape = (topology.vertices + topology.blendshapes[topology.blendshape_index("mouthShrugLower")])[
+        :count
+    ].astype(float)
+    assert len(wrapper.lips.intersections(shape)) > 10
+    parted = wrapper.lips.separate(shape)
+    assert len(wrapper.lips.intersections(parted)) == 0
     assert 0 < np.abs(parted - shape).max() * MM < 3
     np.testing.assert_array_equal(parted[:, :2], shape[:, :2])
 
 
 def test_lips_that_do_not_touch_are_left_alone(topology, wrapper):
-    shape = topology.vertices[: wrapper.wrap.count].astype(float)
-    np.testing.assert_array_equal(wrapper.lips.parted(shape), shape)
+    shape = topology.vertices[: wrapper.registration.count].astype(float)
+    np.testing.assert_array_equal(wrapper.lips.separate(shape), shape)
 
 
 def test_measures_are_those_of_the_head(head, made, wrapper, topology):
-    measures = HeadMeasures(wrapper)
+    measures = HeadMetrics(wrapper)
     measures.add(head, made.surface)
     skin = topology.vertices_of("skin")
     seen = skin[head.confidence[skin] > 0.6]
@@ -208,41 +219,45 @@ def test_measures_are_those_of_the_head(head, made, wrapper, topology):
     regions = np.stack([measures.regions[name] for name in list(measures.regions)[:-1]])
     np.testing.assert_array_equal(regions.sum(0), measures.regions["all skin"])
     assert sum(int(row[1]) for row in measures.by_confidence()) <= len(skin)
-    (flaws,) = measures.flaws
-    assert flaws[:3] == [0, 0, 0]
-    ((surface, own),) = measures.wide
+    (faults,) = measures.faults
+    assert faults[:3] == [0, 0, 0]
+    ((surface, own),) = measures.reliable_area
     assert own <= surface < 1.2 * own
 
 
-def test_folds_are_mended(wrapper, topology):
-    count = wrapper.wrap.count
+def test_folds_are_repaired(wrapper, topology):
+    count = wrapper.registration.count
     reference = topology.vertices[:count].astype(float)
     folded = reference.copy()
     folded[topology.ibug68[30]] += [0, 0.02, 0]  # the nose's tip pushed through the nose
-    assert len(wrapper._mender.folded(folded, reference)) > 2
-    mended = wrapper._mender.mend(folded, reference)
-    assert len(wrapper._mender.folded(mended, reference)) == 0
+    assert len(wrapper._fold_repair.folded(folded, reference)) > 2
+    repaired = wrapper._fold_repair.repair(folded, reference)
+    assert len(wrapper._fold_repair.folded(repaired, reference)) == 0
     far = np.linalg.norm(reference - reference[topology.ibug68[30]], axis=1) > 0.05
-    np.testing.assert_array_equal(mended[far], folded[far])
+    np.testing.assert_array_equal(repaired[far], folded[far])
 
 
 @pytest.mark.parametrize("place", [10, 20, 24])
 def test_lids_are_unfolded_and_freed_by_little(wrapper, topology, place):
-    wrap, lid, ball = wrapper.wrap, topology.lid_left, wrapper.parts.balls["left"]
-    mean, mender, skin = topology.vertices.astype(float), wrapper._mender, np.flatnonzero(wrapper.wrap.skin)
+    wrap, lid, ball = wrapper.registration, topology.lid_left, wrapper.parts.eyeballs["left"]
+    mean, fold_repair, skin = (
+        topology.vertices.astype(float),
+        wrapper._fold_repair,
+        np.flatnonzero(wrapper.registration.skin),
+    )
     reference = mean[: wrap.count]
-    sound = wrapper._lids["left"].mend(mean, reference, ball)
+    sound = wrapper._lids["left"].repair(mean, reference, ball)
     assert np.linalg.norm(sound - mean, axis=1)[skin].max() * MM < 0.6  # the template's are nearly free
-    spoilt = sound.copy()
-    spoilt[lid[place]] += 1.3 * (spoilt[lid[place + 1]] - spoilt[lid[place]])  # past its neighbour
-    spoilt[lid[14]] += 0.09 * (ball.centre - spoilt[lid[14]])
-    assert len(mender.folded(spoilt[: wrap.count], reference)) > 2
-    assert np.linalg.norm(spoilt[lid[14]] - ball.centre) < ball.radius
-    mended = wrapper._lids["left"].mend(spoilt, reference, ball)
-    assert len(mender.folded(mended[: wrap.count], reference)) == 0
-    assert (np.linalg.norm(mended[lid] - ball.centre, axis=1) > ball.radius).all()
-    moved = np.linalg.norm(mended - spoilt, axis=1)
-    assert moved[: wrap.count][wrap.skin & (wrap.from_rim > 1)].max() * MM < 1.5
+    damaged = sound.copy()
+    damaged[lid[place]] += 1.3 * (damaged[lid[place + 1]] - damaged[lid[place]])  # past its neighbour
+    damaged[lid[14]] += 0.09 * (ball.center - damaged[lid[14]])
+    assert len(fold_repair.folded(damaged[: wrap.count], reference)) > 2
+    assert np.linalg.norm(damaged[lid[14]] - ball.center) < ball.radius
+    repaired = wrapper._lids["left"].repair(damaged, reference, ball)
+    assert len(fold_repair.folded(repaired[: wrap.count], reference)) == 0
+    assert (np.linalg.norm(repaired[lid] - ball.center, axis=1) > ball.radius).all()
+    moved = np.linalg.norm(repaired - damaged, axis=1)
+    assert moved[: wrap.count][wrap.skin & (wrap.rim_distance > 1)].max() * MM < 1.5
     assert moved[np.linalg.norm(mean - mean[lid].mean(0), axis=1) > 0.05].max() == 0
 
 
@@ -254,11 +269,11 @@ def test_eyeballs_stay_balls_behind_the_lids(head, topology):
         scale = ball.radius / model.radius
         assert 0.8 < scale < 1.25
         np.testing.assert_allclose(
-            head.neutral[index] - ball.centre, (template - model.centre) * scale, atol=1e-5
+            head.neutral[index] - ball.center, (template - model.center) * scale, atol=1e-5
         )
         loop = getattr(topology, f"lid_{side}")
         for shape in (head.neutral, head.vertices):
-            room = np.linalg.norm(shape[loop] - ball.centre, axis=1) - ball.radius
+            room = np.linalg.norm(shape[loop] - ball.center, axis=1) - ball.radius
             assert room.min() > 0 and np.median(room) < 0.003
 
 
@@ -266,17 +281,17 @@ def test_blinking_closes_the_eyes(head, topology):
     closed = shaped(head, topology, "eyeBlinkLeft", "eyeBlinkRight")
     for side in ("left", "right"):
         loop = getattr(topology, f"lid_{side}")
-        fall = -topology.units[topology.unit(f"eyeBlink{side.capitalize()}"), loop, 2]
+        fall = -topology.blendshapes[topology.blendshape_index(f"eyeBlink{side.capitalize()}"), loop, 2]
         upper, lower = loop[fall > 0.15 * fall.max()], loop[fall <= 0.15 * fall.max()]
         lower = lower[np.argsort(closed[lower, 0])]
         slit = closed[upper, 2] - np.interp(closed[upper, 0], closed[lower, 0], closed[lower, 2])
         assert np.abs(slit).max() * MM < 0.2
         ball = fit_sphere(head.neutral[topology.vertices_of(f"eye_{side}")].astype(float))
-        assert (np.linalg.norm(closed[loop] - ball.centre, axis=1) > ball.radius).all()
+        assert (np.linalg.norm(closed[loop] - ball.center, axis=1) > ball.radius).all()
 
 
 def test_jaw_takes_teeth_and_tongue_along_and_does_not_tear(head, topology):
-    jaw = head.units[topology.unit("jawOpen")]
+    jaw = head.blendshapes[topology.blendshape_index("jawOpen")]
     lower, upper, tongue = (topology.vertices_of(p) for p in ("teeth_lower", "teeth_upper", "tongue"))
     chin = topology.ibug68[8]
     assert np.linalg.norm(jaw[lower], axis=1).min() > 0.3 * np.linalg.norm(jaw[chin])
@@ -289,7 +304,9 @@ def test_jaw_takes_teeth_and_tongue_along_and_does_not_tear(head, topology):
         return np.linalg.norm(v[edges[:, 0]] - v[edges[:, 1]], axis=1)
 
     own = lengths(shaped(head, topology, "jawOpen")) / lengths(head.neutral)
-    model = lengths(topology.vertices + topology.units[topology.unit("jawOpen")]) / lengths(topology.vertices)
+    model = lengths(topology.vertices + topology.blendshapes[topology.blendshape_index("jawOpen")]) / lengths(
+        topology.vertices
+    )
     assert np.quantile(own / model, 0.999) < 1.6
 
 
@@ -326,7 +343,12 @@ def test_wrapping_a_template_gives_the_template(wrapper, topology, made):
     skin = topology.vertices_of(SKIN)
     gap = np.linalg.norm(head.vertices - vertices, axis=1)[skin] * MM
     assert np.median(gap) < 0.1 and np.quantile(gap, 0.95) < 0.6
-    assert head.expression[[topology.unit("jawOpen"), topology.unit("mouthSmileLeft")]].max() < 0.1
+    assert (
+        head.expression[
+            [topology.blendshape_index("jawOpen"), topology.blendshape_index("mouthSmileLeft")]
+        ].max()
+        < 0.1
+    )
 
 
 def test_it_is_written(made, topology, astronaut, tmp_path):

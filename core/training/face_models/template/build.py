@@ -117,7 +117,7 @@ def turned_eyes(
     there. eyes: the vertices of "Left" and "Right".
     """
     for side, index in eyes.items():
-        middle = fit_sphere(vertices[index]).centre
+        middle = fit_sphere(vertices[index]).center
         away = vertices[index] - middle
         front = int(away[:, 1].argmin())
         for direction in ("Up", "Down", "In", "Out"):

@@ -1,4 +1,4 @@
-"""Measures wrapped heads: how near they are to their surfaces, region by region, and how sound they are."""
+"""Metrics of wrapped heads: their distance from the surface, region by region, and faults of the meshes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,38 +7,50 @@ from itertools import pairwise
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..geometry.mesh import corner_sum, self_intersections, triangle_normals
-from ..surface.isosurface import Surface
-from .confidence import WELL_SEEN
-from .head import Head, HeadWrapper
+from ...geometry.mesh import corner_sum, self_intersections, triangle_normals
+from ...surface.isosurface import Surface
+from ...wrapping.confidence import RELIABLE_CONFIDENCE
+from ...wrapping.head import Head, HeadWrapper
 
-#: What is allowed where a head is well seen, metres.
-ALLOWED = 0.0005
+#: Distance from the surface, metres, that is allowed where the confidence is reliable.
+TOLERANCE = 0.0005
+#: Quantiles of the distance that are reported.
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
-BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-#: Edges from their rims that lids and lips reach; metres around iBUG's landmarks of the nostrils.
-RINGS, NOSTRIL = 3, 0.010
+#: Limits of the bins of confidence.
+CONFIDENCE_BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+#: Edges from their rims that lids and lips reach.
+RINGS = 3
+#: Metres around iBUG's landmarks of the nostrils that belong to them.
+NOSTRIL_RADIUS = 0.010
 NOSTRIL_POINTS = range(31, 36)
-#: Height, metres, below which the neck begins, and how far back the back of the head, average head.
-NECK_Z, BACK_Y = -0.12, 0.06
+#: Height of the average head, metres, below which the neck begins.
+NECK_Z = -0.12
+#: How far back the back of the average head begins, metres.
+BACK_Y = 0.06
 
 
 @dataclass
-class HeadMeasures:
+class HeadMetrics:
     """Figures of many heads of one topology; `add` them, then ask for tables.
 
-    deviation: metres, area: m², confidence: one array (n,) a head, of skin and inner. flaws: a row a head:
-    folded triangles of photo and neutral, crossings of the skin with itself in either, units whose lips cross
-    (mouthClose with jawOpen), greatest difference between Photo and what the units make of it, mm. wide:
-    a row a head, cm² of skin where the surface alone, and where the head, is well seen. seconds: by step.
+    Attributes:
+        wrapper: What made the heads.
+        deviation: One array (n,) a head, of skin and inner, metres.
+        area: The same, m².
+        confidence: The same, 0..1.
+        faults: A row a head: folded triangles of photo and neutral, self-intersections of the skin in either,
+            blendshapes whose lips intersect (mouthClose with jawOpen), greatest difference between Photo and
+            neutral plus expression, mm.
+        reliable_area: A row a head, cm² of skin where the surface alone, and where the head, is reliable.
+        seconds: By step, one a head.
     """
 
     wrapper: HeadWrapper
     deviation: list[np.ndarray] = field(default_factory=list)
     area: list[np.ndarray] = field(default_factory=list)
     confidence: list[np.ndarray] = field(default_factory=list)
-    flaws: list[list[float]] = field(default_factory=list)
-    wide: list[list[float]] = field(default_factory=list)
+    faults: list[list[float]] = field(default_factory=list)
+    reliable_area: list[list[float]] = field(default_factory=list)
     seconds: list[dict[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -46,45 +58,47 @@ class HeadMeasures:
 
     def add(self, head: Head, surface: Surface) -> None:
         """Measure one more head."""
-        wrap = self.wrapper.wrap
-        count, skin = wrap.count, wrap.skin_triangles
+        registration = self.wrapper.registration
+        count, skin = registration.count, registration.skin_triangles
         size = np.linalg.norm(triangle_normals(head.vertices, skin), axis=1) / 6
         area = corner_sum(size[:, None], skin, count)[:, 0]
-        found = self.wrapper.sight.surface_confidence(
+        found = self.wrapper.confidence_estimator.surface_confidence(
             head.vertices.astype(np.float64), surface.closest_point_query()
         )
         self.deviation.append(head.deviation[:count])
         self.area.append(area)
         self.confidence.append(head.confidence[:count])
-        self.wide.append([1e4 * area[c[:count] > WELL_SEEN].sum() for c in (found, head.confidence)])
+        self.reliable_area.append(
+            [1e4 * area[c[:count] > RELIABLE_CONFIDENCE].sum() for c in (found, head.confidence)]
+        )
         # The rims of lids and lips belong to the mouth and to the sockets, too.
-        judged = wrap.skin & (wrap.from_rim > 0)
-        gap = np.linalg.norm(head.photo - head.vertices, axis=1)[:count][judged].max() * 1000
+        off_rims = registration.skin & (registration.rim_distance > 0)
+        gap = np.linalg.norm(head.photo - head.vertices, axis=1)[:count][off_rims].max() * 1000
         shapes = (head.vertices, head.neutral)
-        self.flaws.append(
+        self.faults.append(
             [
                 sum(len(self.wrapper.folded(shape)) for shape in shapes),
                 sum(len(self_intersections(shape, skin)) for shape in shapes),
-                len(self.crossed_units(head)),
+                len(self.intersecting_blendshapes(head)),
                 float(gap),
             ]
         )
         self.seconds.append(head.timings)
 
-    def crossed_units(self, head: Head) -> list[str]:
-        """Names of the units in which one lip passes through the other."""
+    def intersecting_blendshapes(self, head: Head) -> list[str]:
+        """Names of the blendshapes in which one lip passes through the other."""
         topology = self.wrapper.topology
-        jaw = head.units[topology.unit("jawOpen")]
+        jaw = head.blendshapes[topology.blendshape_index("jawOpen")]
         found = []
-        for name, unit in zip(topology.unit_names, head.units, strict=True):
-            shape = head.neutral + unit + (jaw if name == "mouthClose" else 0)
-            if len(self.wrapper.lips.crossed(shape[: self.wrapper.wrap.count])):
+        for name, offset in zip(topology.blendshape_names, head.blendshapes, strict=True):
+            shape = head.neutral + offset + (jaw if name == "mouthClose" else 0)
+            if len(self.wrapper.lips.intersections(shape[: self.wrapper.registration.count])):
                 found.append(name)
         return found
 
     def by_region(self) -> list[list[str]]:
-        """Rows: region, vertices, share of the well-seen area, quantiles in mm, shares over ALLOWED."""
-        seen = [c > WELL_SEEN for c in self.confidence]
+        """Rows: region, vertices, % of the reliable area, quantiles in mm, % over TOLERANCE."""
+        seen = [c > RELIABLE_CONFIDENCE for c in self.confidence]
         return [
             [name, *self._figures([region & s for s in seen], seen)] for name, region in self.regions.items()
         ]
@@ -93,8 +107,10 @@ class HeadMeasures:
         """The same rows by confidence, for all the skin."""
         skin = self.regions["all skin"]
         rows = []
-        for low, high in pairwise(BINS):
-            inside = [skin & (c >= low) & ((c < high) | (high == BINS[-1])) for c in self.confidence]
+        for low, high in pairwise(CONFIDENCE_BINS):
+            inside = [
+                skin & (c >= low) & ((c < high) | (high == CONFIDENCE_BINS[-1])) for c in self.confidence
+            ]
             rows.append([f"{low:.1f} to {high:.1f}", *self._figures(inside, [skin] * len(inside))])
         return rows
 
@@ -107,7 +123,7 @@ class HeadMeasures:
         )
         if not len(far):
             return ["0", "0.0", *["-"] * (len(QUANTILES) + 2)]
-        over = far > ALLOWED
+        over = far > TOLERANCE
         return [
             str(len(far)),
             f"{100 * area.sum() / total:.1f}",
@@ -133,23 +149,23 @@ HEADINGS = (
 
 def head_regions(wrapper: HeadWrapper) -> dict[str, np.ndarray]:
     """Regions of the skin by name, (n,) bool each, of skin and inner; "all skin" is the last."""
-    topology, wrap = wrapper.topology, wrapper.wrap
-    mean = topology.vertices[: wrap.count].astype(np.float64)
+    topology, registration = wrapper.topology, wrapper.registration
+    mean = topology.vertices[: registration.count].astype(np.float64)
     to_lids = cKDTree(mean[np.concatenate([topology.lid_left, topology.lid_right])]).query(mean)[0]
     to_lips = cKDTree(mean[topology.lips]).query(mean)[0]
     to_nostrils = cKDTree(mean[topology.ibug68[NOSTRIL_POINTS]]).query(mean)[0]
-    rings = wrap.from_rim
+    rings = registration.rim_distance
     conditions = {
         "lids": (rings <= RINGS) & (to_lids < to_lips),
         "lips": (rings <= RINGS) & (to_lips < to_lids),
-        "nostrils": to_nostrils < NOSTRIL,
-        "ears": wrap.ear,
+        "nostrils": to_nostrils < NOSTRIL_RADIUS,
+        "ears": registration.ear,
         "neck": mean[:, 2] < NECK_Z,
         "back": mean[:, 1] > BACK_Y,
-        "rest of the face": np.ones(wrap.count, bool),
+        "rest of the face": np.ones(registration.count, bool),
     }
-    left, regions = wrap.skin.copy(), {}
+    left, regions = registration.skin.copy(), {}
     for name, condition in conditions.items():
         regions[name] = left & condition
         left &= ~condition
-    return {**regions, "all skin": wrap.skin}
+    return {**regions, "all skin": registration.skin}
