@@ -126,11 +126,13 @@ class ResultCommitter:
         with self._lock:
             if self._stop.is_set():
                 raise JobCancelledError("Stopped.")
-            self._record.begin(self._out, commit.photo, [begun(head, staged) for staged, head in pairs])
+            removed = [existing[name] for name in existing.keys() - set(commit.names)]
+            changed = [*(begun(head, staged) for staged, head in pairs), *removed]
+            self._record.begin(self._out, commit.photo, changed)
             for staged, head in pairs:
                 move(self._out, staged, head, existing.get(head.folder))
-            for name in existing.keys() - set(commit.names):
-                remove_head(self._out, existing[name])
+            for head in removed:
+                remove_head(self._out, head)
             sync_folder(self._out)
         return [head for _, head in pairs]
 

@@ -45,7 +45,7 @@ class KeptHead:
         todo: The Blender worker's steps to run on it.
         inputs: The engine's files that they are made from.
         keep: Further steps of the Blender worker, which are still valid, and their files.
-        stale: Files of `todo`'s steps from an earlier run.
+        stale: Files from an earlier run that are no longer valid.
     """
 
     folder: str

@@ -168,12 +168,14 @@ def _kept(
     head: HeadRecord, todo: list[str], blender_steps: list[str], plan: BatchPlan, out: Path
 ) -> KeptHead:
     needs = {need for step in plan.steps if step.name in todo for need in step.needs}
+    current = {file for name, step in head.steps.items() if name not in todo for file in step.files}
     return KeptHead(
         str(out / head.folder),
         tuple(todo),
         inputs=tuple(name for need in needs if need in head.steps for name in head.steps[need].files),
         keep={name: head.steps[name].files for name in blender_steps if name not in todo},
-        stale=tuple(name for step in todo if step in head.steps for name in head.steps[step].files),
+        # Not only what the record has of `todo`: of a step whose committing was cut short it has nothing.
+        stale=tuple(file for file in head.files if file not in current and file != manifest.FILE_NAME),
     )
 
 
