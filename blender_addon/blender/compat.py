@@ -1,4 +1,4 @@
-"""Every difference between the Blenders from 3.4 to 5.0 that the add-on meets. Needs bpy."""
+"""Every difference between the Blenders from 3.4 to 5.3 that the add-on meets. Needs bpy."""
 
 from pathlib import Path
 from typing import Any
