@@ -22,7 +22,7 @@ from blender_addon.blender_worker.steps import lods as step_lods
 from blender_addon.blender_worker.steps import retopo as step_retopo
 from blender_addon.errors import StepError
 from blender_addon.heads.ply import read_ply
-from blender_addon.mesh import lods, retopology, topology
+from blender_addon.mesh import lods, quadriflow, retopology, topology
 from blender_addon.mesh.arrays import read, read_quads, read_triangles
 from blender_addon.mesh.closest_point import SurfaceQuery
 from blender_addon.mesh.uv_raster import overlap
@@ -310,6 +310,93 @@ def check_operator(folder):
     bpy.ops.ed.undo_push(message="after")
     bpy.ops.ed.undo()
     assert "one quads" not in bpy.data.objects and not bpy.data.objects["one"].hide_get()
+    addon_utils.disable("blender_addon", default_set=True)
+
+
+def check_other_density(folder):
+    """Where QuadriFlow fails at the number asked for, it is asked for others, and the report says so."""
+    ask = quadriflow.run
+    asked = []
+
+    def run_if_few(vertices, triangles, attempt, borders):
+        asked.append(attempt.quads)
+        return None if attempt.quads > 500 else ask(vertices, triangles, attempt, borders)
+
+    quadriflow.run = run_if_few
+    one = made_by("one", lambda bm: bmesh.ops.create_icosphere(bm, subdivisions=4, radius=1))
+    bpy.context.view_layer.update()
+    new, report = retopology.retopologize(bpy.context, one, 600)
+    assert asked[:5] == [600] * 5 and {540, 660} <= set(asked) and asked[-1] == 480, asked
+    assert abs(len(new.data.polygons) - 480) <= 72 and report.attempts == len(asked)
+    assert "could not cover this mesh with about 600" in report.remarks()[0], report.remarks()
+    quadriflow.run = lambda *_: None
+    before = counts()
+    try:
+        retopology.retopologize(bpy.context, one, 600)
+    except StepError as error:
+        assert "nor with more or fewer: it made nothing" in str(error), error
+    else:
+        raise AssertionError("it was covered with nothing")
+    assert counts() == before
+    quadriflow.run = ask
+
+
+def check_process(folder):
+    """What comes back from the process has all that the original has, also where it is sheared."""
+    import addon_utils
+
+    assert addon_utils.enable("blender_addon", default_set=True)
+    one = textured_ball(folder)
+    parent = bpy.data.objects.new("parent", None)
+    bpy.context.scene.collection.objects.link(parent)
+    parent.scale, one.parent, one.rotation_euler = (1, 1, 3), parent, (0.5, 0.3, 0.2)
+    one["note"] = "kept"
+    one.modifiers.new("bones", "ARMATURE")
+    one.material_slots[1].link = "OBJECT"
+    one.material_slots[1].material = bpy.data.materials.new("own")
+    one.select_set(True)
+    bpy.context.view_layer.objects.active = one
+    bpy.context.view_layer.update()
+    before = counts()
+    assert bpy.ops.photobust.retopologize(quads=1500) == {"FINISHED"}
+    new, mesh = bpy.context.active_object, bpy.context.active_object.data
+    bpy.context.view_layer.update()
+    after = counts()
+    assert set(after["meshes"]) - set(before["meshes"]) == {mesh.name} and not bpy.data.libraries
+    assert {k: v for k, v in after.items() if k not in ("meshes", "objects")} == {
+        k: v for k, v in before.items() if k not in ("meshes", "objects")
+    }
+    assert new.parent == parent and new.matrix_world == one.matrix_world and new["note"] == "kept"
+    assert [modifier.type for modifier in new.modifiers] == ["ARMATURE"]
+    vertices, corners = read_quads(mesh)
+    assert np.allclose(np.linalg.norm(vertices, axis=1), 1, atol=0.02)
+    world = vertices @ np.array(one.matrix_world)[:3, :3].T
+    sides = np.linalg.norm(world[corners] - world[np.roll(corners, -1, axis=1)], axis=2)
+    assert np.percentile(sides, 95) < 2.2 * np.percentile(sides, 5), "even where it stands"
+    assert [layer.name for layer in mesh.uv_layers] == ["map"]
+    assert [m.name for m in mesh.materials] == ["half 0", "half 1"]
+    assert [slot.material.name for slot in new.material_slots] == ["half 0", "own"]
+    index = read(mesh.polygons, "material_index", 1, np.int32)
+    middles = vertices[corners].mean(1)[:, 2]
+    assert (index == (middles > 0))[np.abs(middles) > 0.05].all()
+    heights = read(mesh.attributes["height"].data, "value", 1, np.float32)
+    assert np.abs(heights - vertices[:, 2]).max() < 0.01
+    assert COLOR_ATTRIBUTE in mesh.color_attributes
+    top = new.vertex_groups["top"].index
+    weights = np.array([sum(g.weight for g in v.groups if g.group == top) for v in mesh.vertices])
+    assert np.abs(weights - np.maximum(vertices[:, 2], 0)).max() < 0.08
+    # What cannot be is said, and leaves nothing.
+    one.hide_set(False)
+    bpy.context.view_layer.objects.active = one
+    before = counts()
+    one.data.clear_geometry()
+    try:
+        bpy.ops.photobust.retopologize(quads=1500)
+    except RuntimeError as error:
+        assert "no faces" in str(error), error
+    else:
+        raise AssertionError("nothing was covered with quads")
+    assert counts() == before
     addon_utils.disable("blender_addon", default_set=True)
 
 
