@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from ..errors import NoSpaceError, OfflineError, SetupCancelledError, SetupError
 from .client import Progress as SetupProgress
@@ -212,7 +213,7 @@ class EngineSetup:
             f"The engine could not be set up ({type(error).__name__}: {error}); see {self.log_path}."
         )
 
-    def _make(self, log) -> Engine:
+    def _make(self, log: IO[str]) -> Engine:
         folder, base = self.plan.folder, self.plan.base
         python = environment_python(folder)
         # The marker is already in the folder, so it is not to be cleared.
@@ -258,7 +259,7 @@ class EngineSetup:
 
     def _call(
         self,
-        log,
+        log: IO[str],
         command: list,
         failure: str,
         on_line: Callable[[str], object] | None = None,

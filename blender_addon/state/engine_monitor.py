@@ -8,6 +8,7 @@ from ..blender import redraw
 from ..blender.log import LOGGER
 from ..engine import environment
 from ..engine.locate import environment_folder
+from ..engine.setup import EngineSetup
 from ..errors import AddonError, SetupCancelledError
 from . import session, settings
 from .session import Message
@@ -61,7 +62,7 @@ def _tick() -> float | None:
     return None if check.done else TICK
 
 
-def _tell_end(setup) -> None:
+def _tell_end(setup: EngineSetup) -> None:
     try:
         setup.result()
     except SetupCancelledError as error:

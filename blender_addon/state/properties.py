@@ -1,5 +1,7 @@
 """What the add-on keeps in a scene, in its heads, and beside them while Blender runs. Needs bpy."""
 
+from typing import Any
+
 import bpy
 from bpy.props import (
     BoolProperty,
@@ -122,17 +124,17 @@ class PhotobustState(bpy.types.PropertyGroup):
     )
 
 
-def _run_progress(name, nothing):
+def _run_progress(name: str, nothing: float | str) -> Any:
     run = session.current().run
     return getattr(run.progress, name) if run else nothing
 
 
-def _setup_progress(name, nothing):
+def _setup_progress(name: str, nothing: float | str) -> Any:
     setup = session.current().setup
     return getattr(setup.progress, name) if setup else nothing
 
 
-def _retopology_progress(name, nothing):
+def _retopology_progress(name: str, nothing: float | str) -> Any:
     run = session.current().retopology
     return getattr(run.progress, name) if run else nothing
 

@@ -76,7 +76,7 @@ class FaceDetector:
     A context manager: `close` frees the graphs.
     """
 
-    def __init__(self, models_dir: Path):
+    def __init__(self, models_dir: Path) -> None:
         self._models_dir = Path(models_dir)
         self._mirror = load_landmark_symmetry(self._models_dir)
         self._landmarkers: dict[tuple[int, bool, float], MediaPipeLandmarker] = {}

@@ -14,7 +14,9 @@ MAX_INTERSECTIONS = 32
 
 
 @nb.njit(cache=True, fastmath=True)
-def zbuffer(vertices, triangles, height, width):  # type: ignore[no-untyped-def]
+def zbuffer(
+    vertices: np.ndarray, triangles: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Nearest triangle of each pixel; vertices (V, 3): x, y in pixels and z, smaller = nearer (camera
     metres).
 
@@ -57,7 +59,9 @@ def zbuffer(vertices, triangles, height, width):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, fastmath=True)
-def ray_intersections(vertices, triangles, samples):  # type: ignore[no-untyped-def]
+def ray_intersections(
+    vertices: np.ndarray, triangles: np.ndarray, samples: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where rays along z cross a mesh given in the volume frame; `samples` x `samples` rays a pixel.
 
     Returns (count (R, R) int32, z (R, R, K) float32 descending, sign (R, R, K) int8, +1 where the ray, going
@@ -107,7 +111,7 @@ def ray_intersections(vertices, triangles, samples):  # type: ignore[no-untyped-
 
 
 @nb.njit(cache=True, fastmath=True)
-def leaking_rays(count, signs):  # type: ignore[no-untyped-def]
+def leaking_rays(count: np.ndarray, signs: np.ndarray) -> int:
     """Number of rays whose winding number does not return to zero: 0 for a closed mesh."""
     leaks = 0
     for y in range(count.shape[0]):
@@ -121,7 +125,9 @@ def leaking_rays(count, signs):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, fastmath=True)
-def voxelize_occupancy(count, zs, signs, samples, plane, kernel):  # type: ignore[no-untyped-def]
+def voxelize_occupancy(
+    count: np.ndarray, zs: np.ndarray, signs: np.ndarray, samples: int, plane: np.ndarray, kernel: np.ndarray
+) -> np.ndarray:
     """Smoothed occupancy from `ray_intersections`, as columns (192, 192, 200) uint8 [y, x, z], 255 = solid.
 
     A point is solid where the winding number is positive and n . p + d >= 0 for plane = (n, d), volume frame.
@@ -177,7 +183,9 @@ def voxelize_occupancy(count, zs, signs, samples, plane, kernel):  # type: ignor
 
 
 @nb.njit(cache=True, fastmath=True)
-def _add_step(rate, x, y, z, weight, kernel, step, pad):  # type: ignore[no-untyped-def]
+def _add_step(
+    rate: np.ndarray, x: int, y: int, z: float, weight: float, kernel: np.ndarray, step: np.ndarray, pad: int
+) -> None:
     """Add a step up at z: covers voxel [k - 0.5, k + 0.5] by its part above z, smoothed by the kernels."""
     height, width, rows = rate.shape
     z = min(max(z, -0.5), rows - 2 * pad - 0.5)
@@ -226,7 +234,9 @@ def voxelize(vertices: np.ndarray, triangles: np.ndarray, plane: np.ndarray, sam
 
 
 @nb.njit(cache=True, fastmath=True)
-def voxelize_distance(count, zs, signs, plane, reach):  # type: ignore[no-untyped-def]
+def voxelize_distance(
+    count: np.ndarray, zs: np.ndarray, signs: np.ndarray, plane: np.ndarray, reach: int
+) -> np.ndarray:
     """`core.geometry.rasterize.ray_distance_volume`, compiled, from `ray_intersections` of one ray a pixel.
 
     Returns columns (192, 192, 200) uint8 [y, x, z]; 0..255 stands for -reach..reach voxels.
@@ -304,7 +314,7 @@ def voxelize_distance(count, zs, signs, plane, reach):  # type: ignore[no-untype
 
 
 @nb.njit(cache=True, fastmath=True, inline="always")
-def _add_slope_change(ray, at, weight):  # type: ignore[no-untyped-def]
+def _add_slope_change(ray: np.ndarray, at: float, weight: float) -> None:
     """Split a change of slope between the two voxels around it."""
     k = int(np.floor(at))
     ray[k] += np.float32(weight * (1 - (at - k)))
@@ -320,7 +330,9 @@ def distance_columns(
 
 
 @nb.njit(cache=True, fastmath=True)
-def front_and_back(vertices, triangles, size):  # type: ignore[no-untyped-def]
+def front_and_back(
+    vertices: np.ndarray, triangles: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Nearest and farthest surface of each pixel, vertices (V, 3) in the volume frame (greater z = nearer).
 
     Returns (index (size, size) int32 of the front triangle or -1, bary (size, size, 3) float32, front, back

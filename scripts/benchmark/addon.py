@@ -18,6 +18,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -179,7 +180,7 @@ class Watch:
 
         build = results.build_surface_object
 
-        def timed(*arguments):
+        def timed(*arguments: Any) -> Any:
             start = time.perf_counter()
             head = build(*arguments)
             self.built = start
@@ -188,7 +189,7 @@ class Watch:
             self.figures.vertices = len(head.data.vertices)
             return head
 
-        results.build_surface_object = timed
+        results.build_surface_object = timed  # type: ignore[assignment]
 
     def beat(self) -> float | None:
         """Called by Blender's timer."""

@@ -68,7 +68,7 @@ def load_schema(wheel: zipfile.ZipFile) -> ModuleType:
 class GraphEditor:
     """Appends operators to the first subgraph of a TensorFlow Lite model."""
 
-    def __init__(self, schema: ModuleType, data: bytes):
+    def __init__(self, schema: ModuleType, data: bytes) -> None:
         self.schema = schema
         self.model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
         self.graph = self.model.subgraphs[0]

@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from scipy.optimize import linear_sum_assignment
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-def landmarks_of(landmarker, rgb: np.ndarray) -> np.ndarray | None:
+def landmarks_of(landmarker: Any, rgb: np.ndarray) -> np.ndarray | None:
     """(478, 3) px of the only face in the picture, or None."""
     import mediapipe as mp
 

@@ -30,7 +30,9 @@ class HeadMeasure:
 
 
 @nb.njit(cache=True, fastmath=False)
-def _fronts(delta, template, target):  # type: ignore[no-untyped-def]
+def _fronts(
+    delta: np.ndarray, template: np.ndarray, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, int, int]:
     """(H, W, D) logits' correction float32, template and target uint8 -> front depths of prediction and
     target (H, W) float32, NaN where there is none; voxels in both and in either.
     """

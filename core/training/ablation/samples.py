@@ -39,7 +39,7 @@ class RigidLifter(LandmarkLifter):
 
 
 @nb.njit(cache=True)
-def halve_columns(columns):  # type: ignore[no-untyped-def]
+def halve_columns(columns: np.ndarray) -> np.ndarray:
     """(H, W, D) uint8 -> (H / 2, W / 2, D / 2) uint8, means of 2 x 2 x 2 voxels."""
     height, width, depth = columns.shape
     out = np.zeros((height // 2, width // 2, depth // 2), np.uint8)

@@ -6,6 +6,7 @@ checks the gradient against finite differences.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numba as nb
 import numpy as np
@@ -35,9 +36,20 @@ class LossWeights:
 
 
 @nb.njit(cache=True, fastmath=True, parallel=True)
-def _loss_and_gradient(  # type: ignore[no-untyped-def]
-    delta, template, target, ray_weight, w_occupancy, w_depth, w_normal, narrow, voxels, below, grad, sums
-):
+def _loss_and_gradient(
+    delta: np.ndarray,
+    template: np.ndarray,
+    target: np.ndarray,
+    ray_weight: np.ndarray,
+    w_occupancy: np.float32,
+    w_depth: np.float32,
+    w_normal: np.float32,
+    narrow: float,
+    voxels: float,
+    below: int,
+    grad: np.ndarray,
+    sums: np.ndarray,
+) -> None:
     """All (B, H, W, D); delta float32, template and target uint8. below: SUM_DEPTH at this size. Fills grad;
     sums (B, H, 5) per row.
     """
@@ -132,7 +144,14 @@ def _loss_and_gradient(  # type: ignore[no-untyped-def]
 
 class _VolumeLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, delta, template, target, rays, weights):  # type: ignore[no-untyped-def]
+    def forward(
+        ctx: Any,
+        delta: torch.Tensor,
+        template: torch.Tensor,
+        target: torch.Tensor,
+        rays: torch.Tensor,
+        weights: LossWeights,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         columns = delta.detach().permute(0, 2, 3, 1).contiguous().float()
         grad = torch.empty_like(columns)
         batch, size = columns.shape[:2]
@@ -161,7 +180,9 @@ class _VolumeLoss(torch.autograd.Function):
         return torch.tensor(loss), torch.tensor([occupancy, absolute, normal])
 
     @staticmethod
-    def backward(ctx, grad_loss, grad_parts):  # type: ignore[no-untyped-def]
+    def backward(
+        ctx: Any, grad_loss: torch.Tensor, grad_parts: torch.Tensor
+    ) -> tuple[torch.Tensor | None, ...]:
         (grad,) = ctx.saved_tensors
         return (grad * grad_loss).permute(0, 3, 1, 2).to(ctx.dtype), None, None, None, None
 

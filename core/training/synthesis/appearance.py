@@ -32,22 +32,21 @@ GLASSES_FRACTION, WISPS_FRACTION, HAND_FRACTION, OBJECT_FRACTION = 0.2, 0.12, 0.
 
 @numba.njit(cache=True, fastmath=True)
 def _overlay(
-    index,
-    bary,
-    depth,
-    triangles,
-    normals,
-    corner_uv,
-    cover,
-    noise,
-    fray,
-    view,
-    all_depth,
-    all_normals,
-    uv,
-    mask,
-):
-    # type: ignore[no-untyped-def]
+    index: np.ndarray,
+    bary: np.ndarray,
+    depth: np.ndarray,
+    triangles: np.ndarray,
+    normals: np.ndarray,
+    corner_uv: np.ndarray,
+    cover: np.ndarray,
+    noise: np.ndarray,
+    fray: float,
+    view: tuple[float, float, float],
+    all_depth: np.ndarray,
+    all_normals: np.ndarray,
+    uv: np.ndarray,
+    mask: np.ndarray,
+) -> None:
     """Put what a garment shows in front of the buffers so far; uv and mask are where, for its texture."""
     focal, cx, cy = view
     size = noise.shape[0]
@@ -254,7 +253,9 @@ def _exposure(rng: np.random.Generator, linear: np.ndarray, mask: np.ndarray) ->
 
 
 @numba.njit(cache=True)
-def _composite(front, behind, alpha, mask, out):  # type: ignore[no-untyped-def]
+def _composite(
+    front: np.ndarray, behind: np.ndarray, alpha: np.ndarray, mask: np.ndarray, out: np.ndarray
+) -> None:
     for i in range(mask.shape[0]):
         for j in range(mask.shape[1]):
             a = max(float(alpha[i, j]), 128.0) / 255.0 if mask[i, j] else 0.0

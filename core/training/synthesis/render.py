@@ -27,7 +27,7 @@ class Buffers:
 
 
 @nb.njit(cache=True, fastmath=True)
-def vertex_normals(vertices, triangles):  # type: ignore[no-untyped-def]
+def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """(V, 3) float32 area-weighted unit normals."""
     normals = np.zeros(vertices.shape, np.float32)
     for t in range(triangles.shape[0]):
@@ -54,7 +54,15 @@ def vertex_normals(vertices, triangles):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True, fastmath=True)
-def _gather(index, bary, triangles, corner_uv, normals, out_normals, out_uv):  # type: ignore[no-untyped-def]
+def _gather(
+    index: np.ndarray,
+    bary: np.ndarray,
+    triangles: np.ndarray,
+    corner_uv: np.ndarray,
+    normals: np.ndarray,
+    out_normals: np.ndarray,
+    out_uv: np.ndarray,
+) -> None:
     height, width = index.shape
     for y in range(height):
         for x in range(width):

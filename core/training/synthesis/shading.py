@@ -9,23 +9,23 @@ from .lighting import Light
 
 @numba.njit(cache=True, fastmath=True)
 def _shade(
-    albedo,
-    normals,
-    shadow,
-    ambient,
-    mask,
-    gloss_map,
-    sh,
-    key,
-    color,
-    focal,
-    cx,
-    cy,
-    roughness,
-    specular,
-    out,
-):
-    # type: ignore[no-untyped-def]
+    albedo: np.ndarray,
+    normals: np.ndarray,
+    shadow: np.ndarray,
+    ambient: np.ndarray,
+    mask: np.ndarray,
+    gloss_map: np.ndarray,
+    sh: np.ndarray,
+    key: np.ndarray,
+    color: np.ndarray,
+    focal: float,
+    cx: float,
+    cy: float,
+    roughness: float,
+    specular: float,
+    out: np.ndarray,
+) -> None:
+
     for i in range(mask.shape[0]):
         for j in range(mask.shape[1]):
             if not mask[i, j]:
@@ -79,7 +79,16 @@ def _shade(
 
 
 @numba.njit(cache=True, fastmath=True)
-def _cast(depth, key, focal, cx, cy, steps, length, out):  # type: ignore[no-untyped-def]
+def _cast(
+    depth: np.ndarray,
+    key: np.ndarray,
+    focal: float,
+    cx: float,
+    cy: float,
+    steps: int,
+    length: float,
+    out: np.ndarray,
+) -> None:
     """Soft shadows of the key light, marched through the depth map; depth (H, W) m, 0 where nothing."""
     h, w = depth.shape
     for i in range(h):

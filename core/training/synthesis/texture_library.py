@@ -38,7 +38,7 @@ _SRGB = _srgb_table()
 
 
 @numba.njit(cache=True, fastmath=True)
-def _encode(linear, table, gain, out):  # type: ignore[no-untyped-def]
+def _encode(linear: np.ndarray, table: np.ndarray, gain: np.float32, out: np.ndarray) -> None:
     top = len(table) - 1
     for i in range(linear.shape[0]):
         for j in range(linear.shape[1]):
@@ -57,7 +57,9 @@ def encode(linear: np.ndarray, gain: float = 1.0) -> np.ndarray:
 
 
 @numba.njit(cache=True, fastmath=True)
-def _fetch(texture, u, v, mask, table, out):  # type: ignore[no-untyped-def]
+def _fetch(
+    texture: np.ndarray, u: np.ndarray, v: np.ndarray, mask: np.ndarray, table: np.ndarray, out: np.ndarray
+) -> None:
     h, w = texture.shape[0], texture.shape[1]
     for i in range(mask.shape[0]):
         for j in range(mask.shape[1]):

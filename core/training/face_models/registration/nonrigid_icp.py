@@ -135,7 +135,9 @@ def fit_skin(
     return moved
 
 
-def harmonic_followers(edges: np.ndarray, followers: np.ndarray, leaders: np.ndarray, count: int):  # type: ignore[no-untyped-def]
+def harmonic_followers(
+    edges: np.ndarray, followers: np.ndarray, leaders: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sparse (count, count): each follower's displacement as a harmonic mean of the leaders' it is joined
     to.
     """
