@@ -2,7 +2,7 @@
 
 Vertices in the same cell of a grid become one, their mean: J. Rossignac and P. Borrel, Multi-resolution 3D
 approximations for rendering complex scenes (1993). Edge collapse gives a better mesh for its size, but takes
-seconds for a surface of 200,000 triangles; this one is for models to be looked at.
+seconds for a surface of 200,000 triangles; this one is for previews.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Puts a binary glTF 2.0 file together: arrays become accessors, everything else is JSON."""
+"""Writes binary glTF 2.0: arrays become accessors, everything else is JSON."""
 
 import json
 import struct
@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 
-ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
-JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942
+#: What glTF's buffer views are used as: attributes, indices.
+ARRAY_BUFFER = 34962
+ELEMENT_ARRAY_BUFFER = 34963
+#: Types of the chunks of a GLB.
+JSON_CHUNK = 0x4E4F534A
+BINARY_CHUNK = 0x004E4942
 #: glTF's component types.
 COMPONENTS = {"int8": 5120, "uint8": 5121, "uint16": 5123, "uint32": 5125, "float32": 5126}
 SHAPES = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4"}
@@ -17,6 +21,7 @@ class GlbWriter:
     """Collects arrays and files, then writes them behind a document that refers to them by index."""
 
     def __init__(self) -> None:
+        """Begin an empty file."""
         self._accessors: list[dict[str, Any]] = []
         self._views: list[dict[str, Any]] = []
         self._blocks: list[bytes] = []
@@ -72,7 +77,15 @@ class GlbWriter:
         return len(self._views) - 1
 
     def finish(self, document: dict[str, Any], generator: str) -> bytes:
-        """The file: `document` with asset, accessors and buffers added."""
+        """Put the file together.
+
+        Args:
+            document: Scenes, nodes, meshes and materials, with the indices that were given out.
+            generator: What the file says has made it.
+
+        Returns:
+            The .glb file.
+        """
         document = {
             "asset": {"version": "2.0", "generator": generator},
             **document,
@@ -88,5 +101,12 @@ class GlbWriter:
 
 
 def to_gltf_frame(vectors: np.ndarray) -> np.ndarray:
-    """(..., 3) head frame -> glTF's: y up, the face looks along +z."""
+    """Turn vectors from the head frame into glTF's: y up, the face looks along +z.
+
+    Args:
+        vectors: (..., 3) float.
+
+    Returns:
+        (..., 3) of the same type.
+    """
     return np.ascontiguousarray(vectors[..., [0, 2, 1]] * np.array([1, 1, -1], vectors.dtype))

@@ -8,7 +8,15 @@ from .gltf import ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
 
 
 def glb_bytes(surface: Surface, generator: str) -> bytes:
-    """The surface as a .glb file, in glTF's frame (y up, the face looks along +z), metres."""
+    """The surface as a .glb file, in glTF's frame (y up, the face looks along +z), metres.
+
+    Args:
+        surface: The surface.
+        generator: What the file says has made it.
+
+    Returns:
+        The file.
+    """
     # 16 bits: in eight, linear colours show bands in the dark.
     color = np.full((len(surface.vertices), 4), 65535, np.uint16)
     color[:, :3] = (linear_of_bytes()[surface.colors] * 65535).round()

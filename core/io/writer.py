@@ -71,7 +71,15 @@ def points_json(points: np.ndarray) -> list[list[float] | None]:
 
 
 def readable_json(value: Any, depth: int = 2) -> str:
-    """JSON with the outer levels spread over lines and long arrays kept on one."""
+    """JSON with the outer levels spread over lines and long arrays kept on one.
+
+    Args:
+        value: What JSON can hold, without NaN and infinities.
+        depth: How many levels are spread.
+
+    Returns:
+        The text.
+    """
     if depth == 0 or not isinstance(value, dict) or not value:
         return json.dumps(value, allow_nan=False, ensure_ascii=False)
     inner = ",\n".join(f"{json.dumps(key)}: {readable_json(item, depth - 1)}" for key, item in value.items())
@@ -79,7 +87,16 @@ def readable_json(value: Any, depth: int = 2) -> str:
 
 
 def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, bytes]) -> dict[str, Any]:
-    """face.json."""
+    """What face.json says.
+
+    Args:
+        reconstruction: One face's.
+        photo: What it was made from.
+        files: Name -> content of the other files.
+
+    Returns:
+        The document, as JSON can hold it.
+    """
     camera, frame, pose = reconstruction.camera, reconstruction.frame, reconstruction.pose
     yaw, pitch, roll = (round(angle, 2) for angle in pose.angles)
     landmarks = reconstruction.landmarks
@@ -212,11 +229,19 @@ def _preview_model(reconstruction: Reconstruction) -> bytes:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that its name never stands for half of it."""
+    """Write a file under another name and move it to its own when it is complete.
+
+    Args:
+        path: The file.
+        data: Its content.
+
+    Raises:
+        OSError: If it cannot be written; nothing is left of it then.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(data)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -53,7 +53,7 @@ class Rule:
     explains: tuple[str, ...]
 
 
-#: What a person can see, and often change.
+#: Flaws that a person can recognize, and often avoid.
 RULES = (
     Rule(
         lambda m: abs(m.yaw_deg),

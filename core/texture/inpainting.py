@@ -28,7 +28,7 @@ HUE_SPREAD = (0.17, 0.3)
 SPREAD_FACTOR = 1.5
 #: Distances, in spreads, up to which a color matches fully, and from which on it does not.
 MATCH_RANGE = (1.0, 1.7)
-#: Tolerance for skin in other places of the face.
+#: Tolerance for skin in other regions of the face.
 SKIN_TOLERANCE = 1.2
 #: Linear light below which logarithms say nothing.
 DARK = 4e-3

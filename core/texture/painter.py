@@ -202,15 +202,15 @@ class AlbedoPainter:
         """
         regions = self.regions
         means, sums = self._to_vertices(colors, weight)
-        seen = sums > OBSERVED_SUM
+        observed = sums > OBSERVED_SUM
         own = np.ones(len(weight), np.float32)
         scalp, features, bare = self._region
         hair_edge = scalp * ramp(-outline, -HAIR_EDGE[1], -HAIR_EDGE[0])
         skin_edge = (1 - scalp) * ramp(-outline, -SKIN_EDGE[1], -SKIN_EDGE[0])
         inner, _ = self._to_vertices(outline[:, None], weight)
-        skin = means[(regions.plain > PLAIN_EXAMPLE) & seen]
-        beardless = means[(regions.plain * (1 - regions.beard) > PLAIN_EXAMPLE) & seen]
-        hair = np.flatnonzero((regions.scalp > SCALP_EXAMPLE) & seen)
+        skin = means[(regions.plain > PLAIN_EXAMPLE) & observed]
+        beardless = means[(regions.plain * (1 - regions.beard) > PLAIN_EXAMPLE) & observed]
+        hair = np.flatnonzero((regions.scalp > SCALP_EXAMPLE) & observed)
         if len(skin) >= MIN_VERTICES:
             # A high forehead is where others have hair; who has none keeps what the photo shows.
             grown = hair[color_match(means[hair], skin, SKIN_TOLERANCE) < 0.5]
@@ -258,13 +258,13 @@ class AlbedoPainter:
         plain = regions.plain * (1 - regions.beard)
         fields = complete_colors(self.completion, means, np.minimum(sums, 1), regions.scalp, plain)
         skin, hair, smooth = np.split(self._at_skin(np.column_stack([*fields, means])), 3, axis=1)
-        guess = skin + (hair - skin) * self._region[0][:, None]
+        completed = skin + (hair - skin) * self._region[0][:, None]
         level = grain_level(mixed, known, smooth, self._region[0], self.settings.grain_fraction)
-        guess *= np.exp(level * self._grain_field[self.atlas.texel[self._skin]])[:, None]
-        mixed = guess + (mixed - guess) * known[:, None]
-        completed = 1 - known
-        other = np.where(mirror_weight >= completed, np.uint8(MIRRORED), np.uint8(COMPLETED))
-        return mixed, np.where(weight >= np.maximum(mirror_weight, completed), np.uint8(OBSERVED), other)
+        completed *= np.exp(level * self._grain_field[self.atlas.texel[self._skin]])[:, None]
+        mixed = completed + (mixed - completed) * known[:, None]
+        missing = 1 - known
+        other = np.where(mirror_weight >= missing, np.uint8(MIRRORED), np.uint8(COMPLETED))
+        return mixed, np.where(weight >= np.maximum(mirror_weight, missing), np.uint8(OBSERVED), other)
 
     def _mirrored(self, colors: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Colors (n, 3) of the skin's texels from the other side of the head, in this side's tone, and their

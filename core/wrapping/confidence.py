@@ -4,12 +4,12 @@ A vertex has the confidence of the point of the surface that it lies on, and no 
 
 * The camera must see it. The surface's own rule (`core.surface.vertex_colors.seen_by_camera`), applied to the
   head: not occluded by another part of it, not grazing. The back of an ear, the inside of a nostril, the
-  inner side of a lid lie near a surface that was seen, but were not.
+  inner side of a lid lie near a surface that was visible, but were not.
 * The volume must be able to show it. Structures narrower than two voxels are beyond what samples a voxel
   apart can represent (Shannon), so the largest ball that touches the head at the vertex, from inside or
   outside, without containing other parts of it, must be at least two voxels wide. Its diameter is the local
   feature size; Ma, Bae and Choi, 3D medial axis point approximation using nearest neighbors and the normal
-  field (2012). The rims of lids, lips and nostrils and the edges of ears are narrower: there the head's shape
+  field (2012). The rims of lids, lips and nostrils and the edges of ears are narrower: the head's shape there
   is the template's, held by landmarks, and "the closest point of the surface" means nothing.
 
 How far a vertex is from the surface plays no part.

@@ -66,7 +66,7 @@ LANDMARK_SCALE = 0.001
 #: Height over the neck's plane, metres, at which the surface begins to count, and over which it grows.
 NECK_BEGIN = 0.004
 NECK_WIDTH = 0.01
-#: Rings of vertices, from the rims, that are told apart.
+#: Rings of vertices, from the rims, that are distinguished.
 RIM_RINGS = 4
 #: Weights of the surface at ears, and at the ring beside the rims.
 EAR_WEIGHT = 0.1

@@ -29,7 +29,7 @@ SIDES = ("left", "right")
 CLEARANCE = 0.0003
 #: How far, metres, from the lids' rims skin and sockets are kept out of the eyeball.
 LID_REACH = 0.006
-#: Depth, metres, in the eyeball beyond which what the skin hides is left there, where the skin must not move.
+#: Depth, metres, in the eyeball beyond which what the skin hides stays, where the skin must not move.
 DEEP_IN_EYEBALL = 0.0015
 #: Vertices that a lash vertex hangs on.
 LASH_ROOTS = 3

@@ -98,9 +98,10 @@ class HeadMetrics:
 
     def by_region(self) -> list[list[str]]:
         """Rows: region, vertices, % of the reliable area, quantiles in mm, % over TOLERANCE."""
-        seen = [c > RELIABLE_CONFIDENCE for c in self.confidence]
+        reliable = [c > RELIABLE_CONFIDENCE for c in self.confidence]
         return [
-            [name, *self._figures([region & s for s in seen], seen)] for name, region in self.regions.items()
+            [name, *self._figures([region & r for r in reliable], reliable)]
+            for name, region in self.regions.items()
         ]
 
     def by_confidence(self) -> list[list[str]]:

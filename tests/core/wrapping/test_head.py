@@ -1,13 +1,16 @@
 """The wrapped head of a real photo, made with the project's models."""
 
+import base64
 import json
+import os
 
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 
 from core.geometry.mesh import self_intersections, triangle_normals, vertex_normals
-from core.image.photo import Photo
+from core.image.photo import Photo, load_photo
 from core.io.writer import write_reconstruction
 from core.reconstructor import Reconstructor
 from core.template.topology import head_topology
@@ -349,6 +352,20 @@ def test_wrapping_a_template_gives_the_template(wrapper, topology, made):
         ].max()
         < 0.1
     )
+
+
+def test_no_file_holds_a_path_of_the_user(made, astronaut, tmp_path):
+    """What is handed on must not say where on whose machine it was made."""
+    Image.fromarray(astronaut).save(tmp_path / "portrait.png")
+    photo = load_photo(tmp_path / "portrait.png")
+    files = write_reconstruction(made, photo, tmp_path / "out", preview_model=True)
+    assert {"head.glb", "head.npz", "head.ply", "face.json", "view.js"} <= files.keys()
+    for path in files.values():
+        data = path.read_bytes()
+        if path.name == "view.js":
+            data = base64.b64decode(data.split(b'"')[-2])
+        for secret in (tmp_path, models_folder()):
+            assert os.fsencode(secret) not in data, path.name
 
 
 def test_it_is_written(made, topology, astronaut, tmp_path):
