@@ -161,7 +161,7 @@ class Reconstructor:
             backend,
         )
 
-    def reconstruct(
+    def reconstruct(  # noqa: PLR0913 (options with defaults, given by name)
         self,
         photo: Photo | str | Path | np.ndarray,
         focal_mm: float | None = None,
@@ -209,7 +209,7 @@ class Reconstructor:
             raise problem
         return heads
 
-    def _head(
+    def _head(  # noqa: PLR0913 (options with defaults, given by name)
         self,
         photo: Photo,
         camera: Camera,

@@ -5,7 +5,6 @@ file is written under another name and moved into place, by one writer at a time
 """
 
 import contextlib
-import os
 import re
 import sys
 import time
@@ -84,7 +83,7 @@ def catalogue_id(library: Path, path: str) -> str:
             simple = cleaned.replace("/", "-")[-63:]
             partial = file.with_name(FILE_NAME + ".part")
             partial.write_text(f"{text}{new}:{cleaned}:{simple}\n", "utf-8")
-            os.replace(partial, file)
+            partial.replace(file)
             return new
     except OSError as error:
         raise AssetError(
@@ -97,7 +96,7 @@ def catalogue_id(library: Path, path: str) -> str:
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Nobody else is in here with the same lock file. Raises AssetError after LOCK_TIMEOUT seconds."""
-    with open(path, "a+b") as file:
+    with path.open("a+b") as file:
         deadline = time.monotonic() + LOCK_TIMEOUT
         while not _lock(file):
             if time.monotonic() > deadline:

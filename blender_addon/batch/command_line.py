@@ -84,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
                 options, plan, len(inputs), console, record, workspace.temporary, stack
             )
             record.timings["engine start"] = time.perf_counter() - start
-            record.options, record.inputs = for_record(options), [os.path.abspath(p) for p in options.photos]
+            record.options, record.inputs = for_record(options), [os.path.abspath(p) for p in options.photos]  # noqa: PTH100 (resolve() would follow links)
             settings = BatchSettings(
                 options.timeout,
                 options.blender_timeout,

@@ -6,7 +6,6 @@ one after.
 """
 
 import contextlib
-import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -196,11 +195,11 @@ def move(out: Path, staged: StagedHead, head: HeadRecord, before: HeadRecord | N
     for file in sorted(staged.files - {FILE_NAME}):
         path = contained(target, file)
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(contained(staged.folder, file), path)
+        contained(staged.folder, file).replace(path)
         folders.add(path.parent)
     for folder in folders:
         sync_folder(folder)
-    os.replace(staged.folder / FILE_NAME, target / FILE_NAME)
+    (staged.folder / FILE_NAME).replace(target / FILE_NAME)
     sync_folder(target)
 
 

@@ -68,7 +68,7 @@ def loads(data: bytes | bytearray | memoryview, *, buffers: Iterable[Any] = ()) 
     """Unpickle data, as `pickle.loads` does it with objects, too; what makes no sense is an `Inert`."""
     try:
         return DataUnpickler(io.BytesIO(data), buffers=buffers or None).load()
-    except Exception:  # whatever a pickle can raise; an exception here would end the connection
+    except Exception:  # noqa: BLE001 (whatever a pickle can raise; an exception here would end the connection)
         return Inert()
 
 

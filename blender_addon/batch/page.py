@@ -104,4 +104,4 @@ def _write_viewer(folder: Path) -> None:
 
 if __name__ == "__main__":
     for argument in sys.argv[1:]:
-        print(write_page(Path(argument), BatchRecord.load(Path(argument))))
+        print(write_page(Path(argument), BatchRecord.load(Path(argument))))  # noqa: T201 (the command line)

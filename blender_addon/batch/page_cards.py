@@ -216,7 +216,7 @@ def _panels(preview: Path) -> int:
 def _below(out: Path, folder: Any) -> str | None:
     """Where a folder is below `out`, with "/"; None if it is elsewhere, where a link would not reach it."""
     try:
-        return Path(os.path.abspath(folder)).relative_to(os.path.abspath(out)).as_posix()
+        return Path(os.path.abspath(folder)).relative_to(os.path.abspath(out)).as_posix()  # noqa: PTH100 (resolve() would follow links)
     except (TypeError, ValueError):
         return None
 

@@ -172,7 +172,7 @@ class Batch:
                         self._console.line(f"[{len(self._outcomes)}/{self._total}] {in_words(outcome)}")
         except JobCancelledError:
             pass  # the batch was stopped
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (raised again by `run`)
             with self._lock:
                 self._problem = self._problem or error
             self._stop.set()

@@ -145,10 +145,10 @@ def write_file(path: Path, data: bytes) -> None:
             _fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(partial, path)
+        Path(partial).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(partial)
+            Path(partial).unlink()
         raise
     sync_folder(path.parent)
 

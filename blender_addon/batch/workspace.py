@@ -125,7 +125,7 @@ class Workspace:
 def _lock(path: Path) -> IO[str]:
     """The file at `path`, locked until it is closed or the process ends. Raises BatchError if it is now."""
     while True:
-        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (it stays open)
+        file = Path(path).open("a+", encoding="utf-8")  # noqa: SIM115 (it stays open)
         try:
             _lock_file(file)
         except BlockingIOError:

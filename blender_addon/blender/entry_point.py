@@ -48,9 +48,9 @@ def run(main: Callable[[Sequence[str]], int], stopped: str = "Stopped.") -> NoRe
     try:
         code = main(script_arguments())
     except KeyboardInterrupt:
-        print(f"\n{stopped}")
+        print(f"\n{stopped}")  # noqa: T201 (the command line)
         code = INTERRUPTED
-    except Exception:
+    except Exception:  # noqa: BLE001 (Blender would end with code 0)
         traceback.print_exc()
         code = FAILED
     sys.stdout.flush()

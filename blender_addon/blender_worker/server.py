@@ -78,7 +78,7 @@ class Server:
         except AddonError as error:
             # Blender's exporters report a full disk in words of their own, with the reason as their cause.
             answer = _error(type(error).__name__, str(error), error.__cause__)
-        except Exception as error:  # the process has to go on serving
+        except Exception as error:  # noqa: BLE001 (the process has to go on serving)
             traceback.print_exc()
             answer = _error("InternalError", f"Blender failed: {type(error).__name__}: {error}", error)
         self._sink.write(json.dumps({"id": request["id"], **answer}).encode("ascii") + b"\n")

@@ -77,7 +77,7 @@ def environment_size(folder: Path) -> int:
     for parent, _, names in os.walk(folder):
         for name in names:
             with contextlib.suppress(OSError):
-                size += os.lstat(os.path.join(parent, name)).st_size
+                size += Path(parent, name).lstat().st_size
     return size
 
 
@@ -113,4 +113,4 @@ def mark(folder: Path, base: BasePython, packages: tuple[str, ...], finished: bo
     }
     partial = folder / f"{MARKER_NAME}.part"
     partial.write_text(json.dumps(marker, indent=1), "utf-8")
-    os.replace(partial, folder / MARKER_NAME)
+    partial.replace(folder / MARKER_NAME)

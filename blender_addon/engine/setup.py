@@ -181,10 +181,10 @@ class EngineSetup:
             set_aside(folder, previous)
             folder.mkdir(parents=True)
             mark(folder, self.plan.base, self.plan.packages, finished=False)
-            with open(self.log_path, "w", encoding="utf-8") as log:
+            with self.log_path.open("w", encoding="utf-8") as log:
                 engine = self._make(log)
             mark(folder, self.plan.base, self.plan.packages, finished=True)
-        except Exception as error:  # whatever happens, whoever polls has to learn of it
+        except Exception as error:  # noqa: BLE001 (whatever happens, whoever polls has to learn of it)
             problem = self._problem(error)
             try:
                 restore(folder, previous)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,7 +80,7 @@ def write(folder: Path, document: dict[str, Any]) -> None:
     path = folder / FILE_NAME
     partial = path.with_name(FILE_NAME + ".part")
     partial.write_text(_readable(document) + "\n", "utf-8")
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def _readable(document: dict[str, Any]) -> str:

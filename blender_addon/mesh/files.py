@@ -1,6 +1,5 @@
 """Writes meshes that are not the head's template: PLY with quads, and the formats of Blender. Needs bpy."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -58,7 +57,7 @@ def write_ply(
     partial = path.with_name(path.name + ".part")
     try:
         partial.write_bytes(text.encode("ascii") + vertex.tobytes() + face.tobytes())
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         raise ExportError(f"{path} cannot be written: {error.strerror}. Choose another folder.") from error
 
@@ -141,7 +140,7 @@ def export(
                 image.filepath = before
             for suffix in (*(SUFFIXES[format_] for format_ in formats), ".mtl"):
                 if Path(name, stem + suffix).is_file():
-                    os.replace(Path(name, stem + suffix), folder / (stem + suffix))
+                    Path(name, stem + suffix).replace(folder / (stem + suffix))
                     made.append(folder / (stem + suffix))
     except OSError as error:
         raise ExportError(f"{folder} cannot be written to: {error.strerror}.") from error
@@ -155,6 +154,6 @@ def export_to(context: bpy.types.Context, one: bpy.types.Object, path: Path) -> 
             with tempfile.TemporaryDirectory(prefix=".photobust-", dir=path.parent) as name:
                 write(context, one, Path(name, path.name), format_)
                 for made in Path(name).iterdir():
-                    os.replace(made, path.with_name(made.name))
+                    made.replace(path.with_name(made.name))
             return
     raise ExportError(f"{path.name} is no format that can be written: choose {', '.join(SUFFIXES.values())}.")

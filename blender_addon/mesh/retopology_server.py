@@ -69,7 +69,7 @@ def answer(request: dict[str, Any], sink: BinaryIO) -> None:
         send({"event": "result", "result": result})
     except errors.AddonError as error:
         send({"event": "error", "error": {"type": type(error).__name__, "message": str(error)}})
-    except Exception as error:  # told to the user by the Blender that asked
+    except Exception as error:  # noqa: BLE001 (told to the user by the Blender that asked)
         traceback.print_exc()
         message = f"Blender failed: {type(error).__name__}: {error}"
         send({"event": "error", "error": {"type": "InternalError", "message": message}})

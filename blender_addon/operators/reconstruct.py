@@ -76,7 +76,7 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         try:
             while self._pending:
                 self._add_next(context, self._pending)
-        except Exception as error:  # told; but what is there already has to be undoable
+        except Exception as error:  # noqa: BLE001 (told; but what is there already has to be undoable)
             return self._give_up(error)
         return self._finish(context)
 
@@ -100,7 +100,7 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
             return {"PASS_THROUGH"}
         try:
             ended = self._tick(context)
-        except Exception as error:  # the last place before Blender shows a traceback
+        except Exception as error:  # noqa: BLE001 (the last place before Blender shows a traceback)
             ended = self._give_up(error)
         if ended is None:
             return {"PASS_THROUGH"}

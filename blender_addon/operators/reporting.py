@@ -40,7 +40,7 @@ def reports_errors(method: Callable[..., set[str]]) -> Callable[..., set[str]]:
     def reporting(operator: bpy.types.Operator, *arguments: Any) -> set[str]:
         try:
             return method(operator, *arguments)
-        except Exception as error:  # the last place before Blender shows a traceback
+        except Exception as error:  # noqa: BLE001 (the last place before Blender shows a traceback)
             return report_error(operator, error)
 
     # Blender counts the arguments of what it registers, so they cannot be left open.

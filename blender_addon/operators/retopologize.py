@@ -100,7 +100,7 @@ class PHOTOBUST_OT_retopologize(bpy.types.Operator):
             return {"PASS_THROUGH"}
         try:
             ended = self._tick(context)
-        except Exception as error:  # the last place before Blender shows a traceback
+        except Exception as error:  # noqa: BLE001 (the last place before Blender shows a traceback)
             ended = report_error(self, error)
         if ended is None:
             return {"PASS_THROUGH"}

@@ -86,7 +86,7 @@ class PHOTOBUST_OT_turntable(bpy.types.Operator):
             if more:
                 return {"RUNNING_MODAL"}
             ended = self._finish()
-        except Exception as error:  # the last place before Blender shows a traceback
+        except Exception as error:  # noqa: BLE001 (the last place before Blender shows a traceback)
             ended = report_error(self, error)
         self._stop(context)
         return ended

@@ -130,7 +130,7 @@ def quiet() -> Iterator[None]:
     sys.stderr.flush()
     kept = os.dup(1), os.dup(2)
     try:
-        with open(os.devnull, "wb") as nothing:
+        with Path(os.devnull).open("wb") as nothing:
             os.dup2(nothing.fileno(), 1)
             os.dup2(nothing.fileno(), 2)
         yield

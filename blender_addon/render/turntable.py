@@ -97,7 +97,7 @@ class Turntable(Closing):
         return [self._folder / name for name in names]
 
 
-def render(
+def render(  # noqa: PLR0913 (options with defaults, given by name)
     build: Build,
     out: Path,
     renderer: str,

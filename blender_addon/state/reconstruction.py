@@ -81,7 +81,7 @@ class ReconstructionRun:
                 return False
             try:
                 answer = self._job.result()
-            except Exception as error:  # kept for `heads`, which raises it where it can be told
+            except Exception as error:  # noqa: BLE001 (kept for `heads`, which raises it where it can be told)
                 self._error = error
                 return True
             pool = ThreadPoolExecutor(1, "photobust-files")

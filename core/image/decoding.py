@@ -192,7 +192,7 @@ def _decode_deep_tiff(data: bytes, read: "Callable[[], np.ndarray]") -> DecodedP
     try:
         tags.load(data)  # EXIF data are laid out as a TIFF
         tags.get_ifd(EXIF_IFD)
-    except Exception:  # Pillow's parser raises all kinds of errors on damaged data
+    except Exception:  # noqa: BLE001 (Pillow's parser raises all kinds of errors on damaged data)
         exif = None
     profile = tags.get(ICC_PROFILE)
     pixels = read()

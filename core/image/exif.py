@@ -34,7 +34,7 @@ def read_exif(image: "Image.Image") -> "Image.Exif | None":
     try:
         exif = image.getexif()
         exif.get_ifd(EXIF_IFD)
-    except Exception:  # Pillow's parser raises all kinds of errors on damaged data
+    except Exception:  # noqa: BLE001 (Pillow's parser raises all kinds of errors on damaged data)
         return None
     return exif
 

@@ -234,7 +234,7 @@ def voxelize(vertices: np.ndarray, triangles: np.ndarray, plane: np.ndarray, sam
 
 
 @nb.njit(cache=True, fastmath=True)
-def voxelize_distance(
+def voxelize_distance(  # noqa: C901 (one nest of loops for numba)
     count: np.ndarray, zs: np.ndarray, signs: np.ndarray, plane: np.ndarray, reach: int
 ) -> np.ndarray:
     """`core.geometry.rasterize.ray_distance_volume`, compiled, from `ray_intersections` of one ray a pixel.

@@ -103,7 +103,7 @@ class Worker:
             answer = error_event(
                 "OutOfMemory", "The memory is full: close other programs, or make the photo smaller"
             )
-        except Exception as error:  # the process has to go on serving
+        except Exception as error:  # noqa: BLE001 (the process has to go on serving)
             traceback.print_exc()
             answer = error_event(
                 "InternalError", f"The engine failed ({type(error).__name__}: {error}); its log says more"

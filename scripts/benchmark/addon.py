@@ -200,7 +200,7 @@ class Watch:
         going_on = True
         try:
             going_on = self._step()
-        except Exception as error:  # tell it outside, rather than sit there with an open window
+        except Exception as error:  # noqa: BLE001 (tell it outside, rather than sit there with an open window)
             self.figures.problem = f"{type(error).__name__}: {error}"
             going_on = False
         if not going_on:

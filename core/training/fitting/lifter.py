@@ -162,7 +162,7 @@ def fit_ridge(
     return solution[:-1].T, solution[-1]
 
 
-def fit_mlp(
+def fit_mlp(  # noqa: PLR0913 (hyperparameters with defaults)
     x: np.ndarray,
     y: np.ndarray,
     sample_weight: np.ndarray,

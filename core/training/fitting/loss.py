@@ -36,7 +36,7 @@ class LossWeights:
 
 
 @nb.njit(cache=True, fastmath=True, parallel=True)
-def _loss_and_gradient(
+def _loss_and_gradient(  # noqa: C901, PLR0913 (one nest of loops for numba, which takes flat arguments)
     delta: np.ndarray,
     template: np.ndarray,
     target: np.ndarray,

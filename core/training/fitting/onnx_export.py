@@ -78,7 +78,7 @@ def export_network(
         onnx.helper.set_model_props(model, metadata)
         onnx.checker.check_model(model)
         partial.write_bytes(model.SerializeToString(deterministic=True))
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 

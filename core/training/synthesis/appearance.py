@@ -31,7 +31,7 @@ GLASSES_FRACTION, WISPS_FRACTION, HAND_FRACTION, OBJECT_FRACTION = 0.2, 0.12, 0.
 
 
 @numba.njit(cache=True, fastmath=True)
-def _overlay(
+def _overlay(  # noqa: PLR0913 (numba takes flat arguments)
     index: np.ndarray,
     bary: np.ndarray,
     depth: np.ndarray,

@@ -3,7 +3,6 @@ people.
 """
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,4 +203,4 @@ def save_library(arrays: dict[str, np.ndarray], path: Path) -> None:
     """Write the library's file in one go."""
     unfinished = path.with_suffix(".tmp.npz")
     np.savez(unfinished, **arrays)
-    os.replace(unfinished, path)
+    unfinished.replace(path)

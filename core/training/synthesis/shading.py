@@ -8,7 +8,7 @@ from .lighting import Light
 
 
 @numba.njit(cache=True, fastmath=True)
-def _shade(
+def _shade(  # noqa: PLR0913 (numba takes flat arguments)
     albedo: np.ndarray,
     normals: np.ndarray,
     shadow: np.ndarray,

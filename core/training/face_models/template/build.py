@@ -152,7 +152,7 @@ def build_template(package: Path) -> dict[str, np.ndarray]:
     eyes = {side: mesh.part_vertices(f"eye_{side.lower()}") for side in ("Left", "Right")}
     turned_eyes(vertices, offsets, names, eyes)
     basis, scale, explained = identity_basis(mesh, macros, source.details(count), corners)
-    print(f"{len(vertices)} vertices, {len(mesh.quads)} quads; {len(scale)} components hold {explained:.1%}")
+    print(f"{len(vertices)} vertices, {len(mesh.quads)} quads; {len(scale)} components hold {explained:.1%}")  # noqa: T201 (a script's output)
     solid = closed_solid(vertices, mesh.quads, mesh.face_part, mesh.loops)
     return {
         "vertices": vertices.astype(np.float32),

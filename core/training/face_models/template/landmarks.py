@@ -51,7 +51,7 @@ def find_landmarks(arrays: dict[str, np.ndarray], models_dir: Path) -> dict[str,
     positions, spread = cast_landmarks(painted_template(arrays), detector(models_dir))
     positions = symmetrize(replace_outliers(positions), mirror)
     lost = np.flatnonzero(np.isnan(positions[:, 0]))
-    print(f"landmarks: spread {np.nanmedian(spread) * 1000:.2f} mm, seen too seldom: {lost.tolist()}")
+    print(f"landmarks: spread {np.nanmedian(spread) * 1000:.2f} mm, seen too seldom: {lost.tolist()}")  # noqa: T201 (a script's output)
     vertices = solid_vertices(arrays["vertices"].astype(np.float64), arrays["solid_extra"])
     part = arrays["solid_part"]
     kinds = {0: np.flatnonzero(part == 0), 1: np.flatnonzero(part == 1), 2: np.flatnonzero(part == 2)}
