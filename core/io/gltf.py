@@ -55,6 +55,34 @@ class GlbWriter:
         self._accessors.append(accessor)
         return len(self._accessors) - 1
 
+    def add_sparse_array(self, values: np.ndarray) -> int:
+        """Add an array of which most rows are zero, as a sparse accessor.
+
+        Args:
+            values: (N,) or (N, C) of one of the types in COMPONENTS.
+
+        Returns:
+            Index of the new accessor.
+        """
+        accessor: dict[str, Any] = {
+            "componentType": COMPONENTS[values.dtype.name],
+            "count": len(values),
+            "type": SHAPES[values.shape[1:]],
+        }
+        index = np.flatnonzero(values.reshape(len(values), -1).any(1))
+        if len(index):  # without it, all are zero
+            index = index.astype(np.uint16 if len(values) <= np.iinfo(np.uint16).max else np.uint32)
+            accessor["sparse"] = {
+                "count": len(index),
+                "indices": {
+                    "bufferView": self._add_block(index.tobytes()),
+                    "componentType": COMPONENTS[index.dtype.name],
+                },
+                "values": {"bufferView": self._add_block(np.ascontiguousarray(values[index]).tobytes())},
+            }
+        self._accessors.append(accessor)
+        return len(self._accessors) - 1
+
     def add_file(self, data: bytes) -> int:
         """Index of a new buffer view that holds a file, such as a picture."""
         return self._add_block(data)

@@ -1,5 +1,6 @@
 """Writes the animation-ready head as binary glTF 2.0: texture, materials by part, named morph targets."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 #: Roughness of the materials; the lashes' texture has holes.
 ROUGHNESS = {"skin": 0.55, "eyes": 0.08, "mouth": 0.35, "lashes": 0.8}
 TRANSPARENT = "lashes"
+#: Change of a normal, of its length, that no shading shows: a sixth of a degree.
+MIN_NORMAL_CHANGE = 0.003
 
 
 def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name: str = "head") -> bytes:
@@ -36,6 +39,7 @@ def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name
     writer = GlbWriter()
     offsets = np.concatenate([head.blendshapes, (head.vertices - head.neutral)[None]]).astype(np.float32)
     normals = shading_normals(head.neutral, topology.triangles)
+    turns = list(_normal_offsets(head.neutral, offsets, normals, topology.triangles))
     primitives = []
     for material, (_, parts) in enumerate(MATERIALS.items()):
         triangles, vertices, uv = textured_corners(topology, topology.faces_of(*parts))
@@ -47,7 +51,11 @@ def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name
             "TEXCOORD_0": writer.add_array(np.stack([uv[:, 0], 1 - uv[:, 1]], 1).astype(np.float32)),
         }
         targets = [
-            {"POSITION": writer.add_array(to_gltf_frame(offset[vertices]), bounds=True)} for offset in offsets
+            {
+                "POSITION": writer.add_array(to_gltf_frame(offset[vertices]), bounds=True),
+                "NORMAL": writer.add_sparse_array(to_gltf_frame(turn[vertices])),
+            }
+            for offset, turn in zip(offsets, turns, strict=True)
         ]
         indices = writer.add_array(triangles.astype(np.uint32).ravel(), ELEMENT_ARRAY_BUFFER)
         primitives.append(
@@ -77,6 +85,16 @@ def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name
             ],
         }
     return writer.finish(document, generator)
+
+
+def _normal_offsets(
+    neutral: np.ndarray, offsets: np.ndarray, normals: np.ndarray, triangles: np.ndarray
+) -> Iterator[np.ndarray]:
+    """For each of the offsets (K, V, 3), what it changes of the normals, (V, 3) float32."""
+    for offset in offsets:
+        change = shading_normals(neutral + offset, triangles) - normals
+        change[np.linalg.norm(change, axis=1) < MIN_NORMAL_CHANGE] = 0
+        yield change
 
 
 def _material(key: str, textured: bool) -> dict[str, Any]:

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import trimesh
 
+from core.geometry.mesh import shading_normals
 from core.io.head_files import texture_bytes
 from core.io.head_glb import head_glb_bytes
 from core.io.head_npz import MATERIALS, head_npz_bytes
 from core.template.topology import HeadTopology
 from tests.core.head_samples import MODELS, plain_head
 
-TYPES = {5126: "<f4", 5125: "<u4"}
+TYPES = {5126: "<f4", 5125: "<u4", 5123: "<u2"}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
 
 
@@ -49,6 +50,8 @@ def parts_of(glb):
 
 def values(document, data, index):
     accessor = document["accessors"][index]
+    if "bufferView" not in accessor:
+        return sparse_values(document, data, accessor)
     view = document["bufferViews"][accessor["bufferView"]]
     assert view["byteOffset"] % 4 == 0
     array = np.frombuffer(
@@ -61,6 +64,25 @@ def values(document, data, index):
     if "min" in accessor:
         assert np.array_equal(array.min(0), np.float32(accessor["min"]))
         assert np.array_equal(array.max(0), np.float32(accessor["max"]))
+    return array
+
+
+def sparse_values(document, data, accessor):
+    array = np.zeros((accessor["count"], WIDTHS[accessor["type"]]), TYPES[accessor["componentType"]])
+    if "sparse" not in accessor:
+        return array
+    sparse, views = accessor["sparse"], document["bufferViews"]
+
+    def read(part, kind):
+        view = views[sparse[part]["bufferView"]]
+        return np.frombuffer(data, kind, view["byteLength"] // np.dtype(kind).itemsize, view["byteOffset"])
+
+    index = read("indices", TYPES[sparse["indices"]["componentType"]])
+    assert len(index) == sparse["count"] > 0 and (np.diff(index.astype(int)) > 0).all()
+    assert index[-1] < accessor["count"] and views[sparse["indices"]["bufferView"]].keys() == {
+        "buffer", "byteOffset", "byteLength",
+    }  # fmt: skip
+    array[index] = read("values", array.dtype).reshape(len(index), -1)
     return array
 
 
@@ -83,12 +105,13 @@ def test_what_the_file_says_is_true(glb, topology):
         assert len(primitive["targets"]) == len(names) == len(mesh["weights"])
         for target in primitive["targets"]:
             assert len(values(document, data, target["POSITION"])) == count
+            assert len(values(document, data, target["NORMAL"])) == count
     assert triangles == 2 * len(topology.quads)
     for view in document["bufferViews"]:
         assert view["byteOffset"] + view["byteLength"] <= len(data)
 
 
-def test_targets_are_the_units(glb, topology):
+def test_targets_are_the_blendshapes(glb, topology):
     """The skin's highest and lowest moves by jawOpen and the photo's smile are there, in glTF's axes."""
     document, data = parts_of(glb)
     primitive = document["meshes"][0]["primitives"][0]
@@ -101,6 +124,29 @@ def test_targets_are_the_units(glb, topology):
         moved = values(document, data, primitive["targets"][index]["POSITION"])
         assert np.allclose(moved.min(0), (offsets[skin] @ TO_GLTF).min(0), atol=1e-6)
         assert np.allclose(moved.max(0), (offsets[skin] @ TO_GLTF).max(0), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["jawOpen", "eyeBlinkLeft", "mouthSmileRight", "Photo"])
+def test_targets_bring_their_normals(glb, name):
+    """At weight 1 the normals are those of the moved mesh, which the neutral's are up to 90 degrees off."""
+    document, data = parts_of(glb)
+    k = document["meshes"][0]["extras"]["targetNames"].index(name)
+    primitive = document["meshes"][0]["primitives"][0]
+    target = primitive["targets"][k]
+    points = values(document, data, primitive["attributes"]["POSITION"])
+    offset = values(document, data, target["POSITION"])
+    before = values(document, data, primitive["attributes"]["NORMAL"])
+    normals = before + values(document, data, target["NORMAL"])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    # Corners of one vertex, which a texture's seam has parted, are one vertex again.
+    _, vertex = np.unique(points, axis=0, return_inverse=True)
+    triangles = vertex.ravel()[values(document, data, primitive["indices"]).reshape(-1, 3)]
+    first = np.unique(vertex, return_index=True)[1]
+    wanted = shading_normals((points + offset)[first], triangles)[vertex.ravel()]
+    angles = np.degrees(np.arccos(np.clip((normals * wanted).sum(1), -1, 1)))
+    moved = np.linalg.norm(offset, axis=1) > 2e-4
+    stale = np.degrees(np.arccos(np.clip((before * wanted).sum(1), -1, 1)))
+    assert np.quantile(angles[moved], 0.9) < 0.5 and np.quantile(stale[moved], 0.9) > 5
 
 
 #: Head frame to glTF's: y up, the face looks along +z.
