@@ -268,6 +268,8 @@ class LocalProcessor:
             folder = staging / f"engine-{attempt}"
             try:
                 self._give_up_if_stopped()
+                if self.engine.pid is None:
+                    self.engine.start()  # which is not the photo's time
                 answer = self.engine.reconstruct(
                     task.photo,
                     folder,

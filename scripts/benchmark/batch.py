@@ -29,10 +29,12 @@ BEGIN, END = "<!-- benchmark_batch.py: begin -->", "<!-- benchmark_batch.py: end
 HEADING = f"## Batch\n\n{BEGIN}\n{END}\n"
 BATCH = ROOT / "scripts/batch.py"
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
-#: Seconds between two looks at the memory.
-BEAT = 0.5
-#: Shares of a run: what it takes to warm up, and what counts as its start and its end after that.
-WARM, PART = 0.2, 0.2
+#: Seconds between two measurements of the memory.
+SAMPLE_INTERVAL_S = 0.5
+#: Fraction of a run that it takes to warm up.
+WARM_UP = 0.2
+#: Fraction of a run that counts as its start, after that, and as its end.
+EDGE = 0.2
 #: What the processes are called, and what tells them in their command lines.
 KINDS = {"engine": "core.worker", "Blender": "blender_worker"}
 
@@ -57,8 +59,16 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Figures:
-    """One run. seconds: of it all. memory: by kind of process, bytes, all of that kind together: (peak,
-    median at the start, at the end). steps: median seconds by step.
+    """One run.
+
+    Attributes:
+        photos: How many there were.
+        found: In how many of them a face was found.
+        heads: How many were made.
+        failed: Photos with heads of which not all was made.
+        seconds: The whole run.
+        memory: By kind of process, bytes, all of that kind together: (peak, median at the start, at the end).
+        steps: Median seconds by step.
     """
 
     photos: int
@@ -112,15 +122,15 @@ def pick(sources: Sequence[Path], count: int | None) -> list[Path]:
 
 
 def measure(photos: Sequence[Path], out: Path, jobs: int, options: Sequence[str]) -> Figures:
-    """Run the batch and watch it."""
+    """Run the batch and measure it."""
     options = [str(out.parent / "library") if option == "LIBRARY" else option for option in options]
     command = [sys.executable, str(BATCH), *map(str, photos), "--out", str(out), "--jobs", str(jobs)]
     start = time.monotonic()
     process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
-    watch = Watch(process.pid)
+    monitor = MemoryMonitor(process.pid)
     process.wait()
     seconds = time.monotonic() - start
-    memory = watch.stop()
+    memory = monitor.stop()
     if process.returncode not in (0, 2):
         raise SystemExit(f"the batch ended with {process.returncode}")
     record = json.loads((out / "batch.json").read_text("utf-8"))["photos"]
@@ -140,14 +150,14 @@ def measure(photos: Sequence[Path], out: Path, jobs: int, options: Sequence[str]
     )
 
 
-class Watch:
-    """Looks at the memory of a batch and its processes from another thread, until `stop`."""
+class MemoryMonitor:
+    """Measures the memory of a batch and its processes from another thread, until `stop`."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._samples: list[dict[str, int]] = []
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._measure, daemon=True)
         self._thread.start()
 
     def stop(self) -> dict[str, tuple[int, int, int]]:
@@ -156,8 +166,8 @@ class Watch:
         self._thread.join()
         samples = [sample for sample in self._samples if sample["all"]]
         count = len(samples)
-        first = samples[int(WARM * count) : int((WARM + PART) * count) + 1]
-        last = samples[int((1 - PART) * count) :]
+        first = samples[int(WARM_UP * count) : int((WARM_UP + EDGE) * count) + 1]
+        last = samples[int((1 - EDGE) * count) :]
         return {
             kind: (
                 max(sample.get(kind, 0) for sample in samples),
@@ -167,8 +177,8 @@ class Watch:
             for kind in ("batch", *KINDS, "all")
         }
 
-    def _look(self) -> None:
-        while not self._over.wait(BEAT):
+    def _measure(self) -> None:
+        while not self._over.wait(SAMPLE_INTERVAL_S):
             sample = {"batch": resident(self._pid)}
             for child in descendants(self._pid):
                 kind = kind_of(child)
@@ -177,15 +187,21 @@ class Watch:
             self._samples.append({**sample, "all": sum(sample.values())})
 
 
-def descendants(pid: int) -> list[int]:
-    """The processes that a process has started, and theirs."""
-    children: list[int] = []
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    found: list[int] = []
     try:
         for task in Path(f"/proc/{pid}/task").iterdir():
-            children += map(int, (task / "children").read_text().split())
+            found += map(int, (task / "children").read_text().split())
     except OSError:
         return []  # it has ended meanwhile
-    return children + [one for child in children for one in descendants(child)]
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started, and theirs."""
+    found = children(pid)
+    return found + [one for child in found for one in descendants(child)]
 
 
 def kind_of(pid: int) -> str | None:

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -414,3 +416,52 @@ def test_without_dask_it_says_what_to_install(fake_batch, photos, tmp_path):
     )
     assert done.returncode == 1
     assert "pip install 'photobust[cluster]'" in done.stdout
+
+
+@contextlib.contextmanager
+def running_in(folder, *command, environment):
+    """A process in a folder, which is ended at the end."""
+    with open(folder / "dask.log", "a") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command], cwd=folder, env=environment, stdout=log, stderr=log
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+def test_the_recipe_for_certificates(fake_batch, photos, tmp_path):
+    (recipe,) = re.findall(r"```sh\n(.*?openssl.*?)```", (ROOT / "docs/batch.md").read_text(), re.DOTALL)
+    done = subprocess.run(
+        ["bash", "-ec", f"{recipe}\nenv -0 > environment"], cwd=tmp_path, capture_output=True, check=True
+    )
+    assert done.returncode == 0
+    pairs = (tmp_path / "environment").read_text().split("\0")
+    environment = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    programs = dict(zip(fake_batch._programs[::2], fake_batch._programs[1::2], strict=True))
+    environment["PHOTOBUST_PYTHON"] = programs["--engine-python"]
+    environment["PHOTOBUST_BLENDER"] = programs["--blender"]
+    secure = {name: value for name, value in environment.items() if name.startswith("DASK_")}
+    # Workers need not find the project in the folder that they are started in.
+    environment["PYTHONPATH"] = str(ROOT)
+    listening = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", "scheduler.json"]
+    worker = ["--nthreads", "1", "--no-dashboard", "--local-directory", "scratch"]
+    with running_in(
+        tmp_path, "distributed.cli.dask_scheduler", "--protocol", "tls", *listening, environment=environment
+    ):
+        wait_for((tmp_path / "scheduler.json").exists)
+        address = json.loads((tmp_path / "scheduler.json").read_text())["address"]
+        assert address.startswith("tls://127.0.0.1:")
+        with running_in(tmp_path, "distributed.cli.dask_worker", address, *worker, environment=environment):
+            folder = photos("a.jpg", "two.jpg")
+            done = fake_batch.run(folder, "--scheduler", address, timeout=120, **secure)
+            assert done.returncode == 0, done.stdout + done.stderr + (tmp_path / "dask.log").read_text()
+            assert "3 heads" in done.stdout
+            # Without the certificate nobody comes in, nor without encryption.
+            for other in (address, address.replace("tls://", "tcp://")):
+                done = fake_batch.run(folder, "--scheduler", other, timeout=120)
+                assert done.returncode == 1, done.stdout

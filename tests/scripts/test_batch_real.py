@@ -12,7 +12,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from scripts.benchmark.batch import descendants, kind_of
+from scripts.benchmark.batch import children, kind_of
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = ROOT / "scripts/batch.py"
@@ -37,6 +37,13 @@ MADE = {
 }
 
 pytestmark = pytest.mark.slow
+
+
+def wait_for(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
@@ -78,16 +85,13 @@ def test_killed_in_the_middle_it_is_started_again(photo, tmp_path, victim):
     pytest.importorskip("bpy")
     command = [sys.executable, BATCH, photo, "--out", tmp_path / "heads", "--surface", "--no-page"]
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, encoding="utf-8")
-    deadline = time.monotonic() + 60
-    # When there is a folder for the photo, both have said hello, and one is at work.
-    while not (started := [path for path in tmp_path.glob("heads/.photobust-*") if path.is_dir()]):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    if victim == "Blender":
-        while not list(started[0].rglob("face.json")):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-    (pid,) = (pid for pid in descendants(process.pid) if kind_of(pid) == victim)
+    # The first hidden folder is for temporary files. When there is one for the photo, too, both have said
+    # hello, and the engine is at work; when the head is there, Blender is.
+    sign = "heads/.photobust-*/head-1/face.json" if victim == "Blender" else "heads/.photobust-*"
+    wait_for(lambda: len(list(tmp_path.glob(sign))) == (1 if victim == "Blender" else 2))
+    # Not further down: what Blender has just started has Blender's command line until it is another program.
+    wait_for(lambda: len([pid for pid in children(process.pid) if kind_of(pid) == victim]) == 1)
+    (pid,) = (pid for pid in children(process.pid) if kind_of(pid) == victim)
     os.kill(pid, signal.SIGKILL)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output

@@ -1,15 +1,13 @@
 """scripts/batch.py on records, folders and files that mean harm or are damaged."""
 
-import hashlib
 import json
 import os
 import shutil
+import stat
+import time
+from pathlib import Path
 
 import pytest
-
-
-def listed(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.fixture
@@ -214,3 +212,23 @@ def test_what_cannot_be_read_is_named(fake_batch, photos):
     assert done.returncode == 0
     assert sorted(fake_batch.engine) == ["a.jpg", "b.psd", "c.jxl"]
     assert "Not read:" in done.stdout and "d.dng" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no permissions of that kind")
+def test_temporary_files_are_private_and_do_not_outlive_the_next_run(fake_batch, photos):
+    engine = Path(fake_batch._programs[1])
+    note = f'touch "$TMPDIR/face.png"; echo "$TMPDIR" >> {fake_batch.folder}/temporary'
+    engine.write_text(engine.read_text().replace("exec", f"{note}\nPYTHONUNBUFFERED=1 exec", 1))
+    process = fake_batch.start(photos("stall-preview.jpg"))
+    deadline = time.monotonic() + 60
+    while "preview stall-preview.jpg" not in fake_batch.blender_steps:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    (temporary,) = set((fake_batch.folder / "temporary").read_text().splitlines())
+    assert Path(temporary).parent == fake_batch.out and (Path(temporary) / "face.png").exists()
+    for folder in [path for path in fake_batch.out.iterdir() if path.name.startswith(".") and path.is_dir()]:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert fake_batch.run(photos("a.jpg") / "a.jpg").returncode == 0
+    assert not [path.name for path in fake_batch.out.iterdir() if path.name.startswith(".")]
