@@ -9,7 +9,7 @@ from scripts.benchmark.batch import (
     END,
     HEADING,
     Figures,
-    Watch,
+    MemoryMonitor,
     descendants,
     kind_of,
     pick,
@@ -66,7 +66,7 @@ def test_watch_sees_what_a_process_and_its_children_take():
     assert process.stdout.readline() == "up\n"
     (pid,) = descendants(process.pid)
     assert kind_of(pid) == "engine" and kind_of(os.getpid()) != "engine"
-    watch = Watch(process.pid)
+    watch = MemoryMonitor(process.pid)
     time.sleep(1.2)
     memory = watch.stop()
     process.communicate("\n")
