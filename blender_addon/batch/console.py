@@ -9,7 +9,10 @@ from typing import TextIO
 
 from .record import PhotoRecord
 
+#: Width of the progress bar, characters.
 BAR_WIDTH = 24
+#: How many results are named in the summary.
+MAX_NAMED = 5
 #: Verdicts, from what needs another photo to what can be used as it is.
 VERDICTS = ("poor", "check", "good")
 
@@ -37,8 +40,7 @@ class Console:
         """Redraw the bar: `done` of `total` photos, in fractions of a photo, and what is going on."""
         if not self._has_bar:
             return
-        share = done / max(total, 1)
-        filled = int(share * BAR_WIDTH)
+        filled = int(done / max(total, 1) * BAR_WIDTH)
         left = ""
         if done >= 1:
             seconds = (time.monotonic() - self._start) * (total - done) / done
@@ -69,9 +71,14 @@ def in_words(outcome: PhotoRecord) -> str:
 def summary(
     outcomes: Sequence[PhotoRecord], worked: Collection[str], out: str, engine_start: float, seconds: float
 ) -> str:
-    """The closing words: how many, how long each step took, what failed and why, where to look.
+    """The closing words: how many, how long each step took, what failed and why, where the results are.
 
-    worked: paths of the photos for which something was done now.
+    Args:
+        outcomes: Of all photos.
+        worked: Paths of the photos for which something was done now.
+        out: The output folder, as the user named it.
+        engine_start: Seconds until the engine answered.
+        seconds: Of the whole run.
     """
     good = [o for o in outcomes if not o.error]
     heads = [head for o in outcomes for head in o.heads]
@@ -97,8 +104,9 @@ def summary(
             lines.append("Some failed in an earlier run already: --retry-failed tries them again.")
     if heads:
         lines.append("Look at:")
+        more = f"  ... and {len(heads) - MAX_NAMED + 1} more folders"
         shown = [f"  {out}/{h.folder}/{'preview.png' if 'preview.png' in h.files else ''}" for h in heads]
-        lines += shown if len(shown) <= 5 else [*shown[:4], f"  ... and {len(shown) - 4} more folders"]
+        lines += shown if len(shown) <= MAX_NAMED else [*shown[: MAX_NAMED - 1], more]
     return "\n".join(lines)
 
 
@@ -108,9 +116,7 @@ def below(outcomes: Sequence[PhotoRecord], verdict: str) -> list[str]:
     for head in (head for outcome in outcomes for head in outcome.heads):
         if head.verdict not in VERDICTS or VERDICTS.index(head.verdict) < VERDICTS.index(verdict):
             reasons = " ".join(map(str, head.quality.get("reasons", ())))
-            lines.append(
-                f"  {head.folder}: {head.verdict or 'not judged'}{f': {reasons}' if reasons else ''}"
-            )
+            lines.append(f"  {head.folder}: {head.verdict or 'not rated'}{f': {reasons}' if reasons else ''}")
     return lines
 
 

@@ -141,7 +141,7 @@ class RendererChoice:
     """The renderer where none was named; found out once for all Blender workers of this machine."""
 
     def __init__(self, on_found: Callable[[str], None] | None = None) -> None:
-        """`on_found` is told the renderer."""
+        """`on_found` is called with the renderer, once it is known."""
         self._lock = threading.Lock()
         self._found: str | None = None
         self._on_found = on_found
@@ -168,7 +168,15 @@ class LocalProcessor:
         engine_log: Callable[[str], None] | None = None,
         blender_log: Callable[[str], None] | None = None,
     ) -> None:
-        """`blender_worker` is None where no plan has a step for it; logs are called with each line."""
+        """Prepare the processes; none is started.
+
+        Args:
+            engine: How to start the engine.
+            blender_worker: How to start the Blender worker; None where no plan has a step for it.
+            renderers: Finds out what to render with.
+            engine_log: Called with each line of the engine's log.
+            blender_log: Called with each line of the Blender worker's log.
+        """
         self.engine = WorkerClient(engine, engine_log, attempts=1)
         self.blender_worker = (
             WorkerClient(blender_worker, blender_log, attempts=1) if blender_worker else None
@@ -181,8 +189,19 @@ class LocalProcessor:
     ) -> PhotoResult:
         """Do a task in `staging`, an empty folder.
 
-        Raises PhotoFailedError if the engine gave nothing; what fails after that is told by step. Raises
-        JobCancelledError after `kill`, and OSError if files cannot be copied.
+        Args:
+            task: What is to be done.
+            staging: Where.
+            on_progress: Called with the fraction that is done, and what is going on.
+
+        Returns:
+            The heads; of a step that failed, the reason.
+
+        Raises:
+            PhotoFailedError: The engine gave nothing.
+            JobCancelledError: `kill` was called.
+            OSError: Files cannot be copied.
+            UnsafePathError: A kept head has links that lead out of it.
         """
         timings: dict[str, float] = {}
         if task.reconstruct:
@@ -196,13 +215,13 @@ class LocalProcessor:
             todo = kept[n].todo if kept else task.plan.names
             steps = [step for step in task.plan.steps if not step.late and step.name in todo]
             for k, step in enumerate(steps):
-                share = (n + k / len(steps)) / len(heads)
+                fraction = (n + k / len(steps)) / len(heads)
                 start = ENGINE_FRACTION if task.reconstruct else 0.0
-                on_progress(start + (1 - start) * share, f"Blender: {step.name}")
-                head.steps[step.name] = done = self.run_step(
+                on_progress(start + (1 - start) * fraction, f"Blender: {step.name}")
+                head.steps[step.name] = outcome = self.run_step(
                     head.folder, step, step.options, task.blender_timeout
                 )
-                add_seconds(timings, {step.name: done.seconds})
+                add_seconds(timings, {step.name: outcome.seconds})
         return PhotoResult(heads, timings, attempts)
 
     def run_step(self, folder: Path, step: StepPlan, options: dict[str, Any], timeout: float) -> StepOutcome:
@@ -230,7 +249,7 @@ class LocalProcessor:
         raise AssertionError("the last attempt returns")
 
     def close(self) -> None:
-        """End the processes in good order."""
+        """Let the processes end by themselves."""
         for client in (self.engine, self.blender_worker):
             if client:
                 client.close()
@@ -316,7 +335,7 @@ class LocalProcessor:
 
 
 def _adopt(head: StagedHead, kept: KeptHead) -> None:
-    """The new face.json lists what is still right of the old one."""
+    """Have the new face.json list what is still valid of the old one."""
     files = [name for names in kept.keep.values() for name in names]
     manifest.adopt(head.folder, manifest.read(Path(kept.folder)), files, list(kept.keep))
 

@@ -1,4 +1,4 @@
-"""The options of a batch: command line, configuration file, what an earlier run was told. No bpy."""
+"""The options of a batch: command line, configuration file, record of an earlier run. No bpy."""
 
 import argparse
 import sys
@@ -68,7 +68,7 @@ def parse(arguments: Sequence[str], about: str, epilog: str) -> argparse.Namespa
             tokens, named = as_arguments(parser, values, path)
         except BatchError as error:
             parser.error(str(error))
-        parser.parse_intermixed_args(tokens)  # what is wrong in a file is told as that file's
+        parser.parse_intermixed_args(tokens)  # so that an error names the file
         weaker += tokens
         photos = named or photos
     parser.source = None
@@ -179,7 +179,7 @@ def make_parser(about: str, epilog: str) -> Parser:
     add("--keep-light", action="store_true", help="leave the photo's light in the head's texture")
     add("--retopo", type=int, metavar="N", help="the surface in about N quads, with its colours as a texture")
     add("--lods", type=_ratios, default=(), metavar="LIST",
-        help="coarser versions by their share of the faces, such as 1.0,0.5,0.25")
+        help="coarser versions with these fractions of the faces, such as 1.0,0.5,0.25")
     add("--export", type=_names(FORMATS), default=(), metavar="LIST",
         help="write glb, fbx, obj or usd, or several of them, such as fbx,usd: the head, and what --retopo "
         "and --lods make (these: glb if nothing is said)")
@@ -220,11 +220,11 @@ def make_parser(about: str, epilog: str) -> Parser:
     add("--jobs", type=int, default=1, metavar="N",
         help="photos in work at the same time, each with an engine and a Blender (default: 1)")
     add("--scheduler", metavar="ADDRESS",
-        help="have the workers of a Dask cluster do the photos, such as tcp://HOST:8786; docs/batch.md tells "
+        help="have the workers of a Dask cluster do the photos, such as tcp://HOST:8786; docs/batch.md says "
         "how to set one up")
     add("--resume", action="store_true",
-        help="go on with the run that OUT/batch.json tells of: its photos and options, unless others are "
-        "named")
+        help="go on with the run that OUT/batch.json records: its photos and what it made of them, unless "
+        "others are named")
     add("--verify", action="store_true",
         help="compare photos and results with what is recorded of them by their hashes, not only by size and "
         "time")
@@ -276,7 +276,9 @@ def _ratios(text: str) -> tuple[float, ...]:
     except ValueError:
         ratios = ()
     if not ratios or not all(0 < ratio <= 1 for ratio in ratios):
-        raise argparse.ArgumentTypeError("name shares above 0 and up to 1, separated by commas: 1.0,0.5,0.25")
+        raise argparse.ArgumentTypeError(
+            "name fractions above 0 and up to 1, separated by commas: 1.0,0.5,0.25"
+        )
     return ratios
 
 

@@ -1,4 +1,4 @@
-"""What the page of a batch tells of each head and of each photo that failed. No bpy.
+"""What the page of a batch shows of each head and of each photo that failed. No bpy.
 
 From batch.json's record and the heads' face.json, both read generously: what another version did not write,
 or what has been taken away since, is left out of the page and stops nothing.
@@ -22,7 +22,7 @@ VERDICTS = {"good": "good", "check": "check", "fair": "check", "poor": "poor"}
 UNRATED, FAILED = "unrated", "failed"
 #: A PNG's first bytes: signature, length and name of its first chunk, then width and height.
 PNG_START = struct.Struct(">8s4x4sII")
-#: Not of interest to who looks at heads: the page's own model, and what is half-written.
+#: Files that are of no interest to people: the page's own model.
 LEFT_OUT = ("view.js",)
 #: What a head is made for comes first among its files.
 MODELS = (".glb", ".gltf", ".fbx", ".obj", ".usd", ".usdc", ".blend")
@@ -44,11 +44,27 @@ class File:
 class Card:
     """A head, or a photo of which none came. Unknown figures are None.
 
-    title: the folder's name, or the photo's if there is no folder. verdict: good, check, poor, unrated or
-    failed. error_mm: the expected one, spread_mm its range. yaw, pitch: degrees; face_px: height of the face
-    in the photo. seconds: what the photo took, all its faces together. turntable: file names of the frames.
-    panels: how many square views preview.png has side by side, the photo among them. asset: its .blend's name
-    in an asset library, asset_path: where that is below the output folder, with "/", if it is there.
+    Attributes:
+        title: The folder's name, or the photo's if there is no folder.
+        photo: The photo's file name.
+        verdict: good, check, poor, unrated or failed.
+        folder: Below the output folder.
+        problem: What went wrong.
+        reasons: Of the verdict, a sentence each.
+        error_mm: The expected error of the shape.
+        spread_mm: Its range.
+        yaw: Degrees, positive if the face is turned to the right of the photo.
+        pitch: Degrees, positive upwards.
+        face_px: Height of the face in the photo.
+        figures: Further ones: (name, value) in words.
+        timings: Seconds by step.
+        seconds: What the photo took, all its faces together.
+        files: In the folder.
+        turntable: File names of the frames.
+        has_view: Whether there is a model for the page's 3D view.
+        panels: How many square views preview.png has side by side, the photo among them.
+        asset: The .blend's name in an asset library.
+        asset_path: Where that is below the output folder, with "/", if it is there.
     """
 
     title: str

@@ -47,8 +47,13 @@ class StepPlan:
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """What is made of each photo. engine: what the request says beside the photo, as
-    `WorkerClient.reconstruct` takes it as options. steps: in the order in which they run.
+    """What is made of each photo.
+
+    Attributes:
+        focal_mm: 35 mm equivalent focal length of all photos, None for what their EXIF data say.
+        max_faces: How many faces are taken from a photo, largest first.
+        engine: What the request says beside the photo, as `WorkerClient.reconstruct` takes it as options.
+        steps: Of the Blender worker, in the order in which they run.
     """
 
     focal_mm: float | None = None
@@ -75,7 +80,16 @@ class BatchPlan:
     def fingerprints(
         self, photo: str | None, engine: Mapping[str, Any], blender_worker: Mapping[str, Any]
     ) -> dict[str, str]:
-        """Step -> fingerprint, for a photo's SHA-256 and what the two processes say of themselves."""
+        """Fingerprints of all steps.
+
+        Args:
+            photo: The photo's SHA-256.
+            engine: Versions, as the engine reports them.
+            blender_worker: Versions, as the Blender worker reports them.
+
+        Returns:
+            Step -> fingerprint.
+        """
         found = {
             SURFACE: _digest(
                 SURFACE, photo, engine.get("version"), engine.get("models"), self.focal_mm, self.max_faces

@@ -14,8 +14,8 @@ TEMPORARY_VARIABLES = ("TMPDIR", "TEMP", "TMP")
 class PrivateProgram:
     """An `EngineProgram` that keeps its temporary files, pictures of faces among them, in one folder.
 
-    The caller removes the folder, also after the program was killed, and nobody else can enter it. The usual
-    folder is everybody's, and what a killed program leaves there stays.
+    The caller removes the folder, also after the program was killed, and no other user can enter it. The
+    usual folder is open to all users, and what a killed program leaves there stays.
 
     Attributes:
         program: How to start it.

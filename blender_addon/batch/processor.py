@@ -1,4 +1,4 @@
-"""What `runner` and `committer` need of whoever makes a photo's heads, here or elsewhere. No bpy."""
+"""What `runner` and `committer` need of what reconstructs photos, here or elsewhere. No bpy."""
 
 from pathlib import Path
 from typing import Any, Protocol

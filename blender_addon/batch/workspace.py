@@ -30,7 +30,11 @@ class Workspace:
     """Makes the folder, locks it, and cleans up what runs before have left; a context."""
 
     def __init__(self, out: Path) -> None:
-        """Raises BatchError if it cannot be written to, or another run is at work there."""
+        """Make and lock the folder.
+
+        Raises:
+            BatchError: It cannot be written to, or another run is at work there.
+        """
         self.out = out
         try:
             out.mkdir(parents=True, exist_ok=True)

@@ -89,5 +89,5 @@ def find_blender(explicit: str | None = None, root: Path = PROJECT_ROOT) -> Blen
 
 
 def _has_bpy(python: Path) -> bool:
-    look = "import importlib.util, sys; sys.exit(importlib.util.find_spec('bpy') is None)"
-    return subprocess.run([str(python), "-c", look], check=False, capture_output=True).returncode == 0
+    probe = "import importlib.util, sys; sys.exit(importlib.util.find_spec('bpy') is None)"
+    return subprocess.run([str(python), "-c", probe], check=False, capture_output=True).returncode == 0

@@ -8,9 +8,11 @@ from typing import Any
 class StepResult:
     """What a step has made of a face's folder.
 
-    files: what it has written into the folder: name (with "/" if it is in a folder in it) -> description, one
-    line, as face.json tells it. facts: what is worth knowing about it, as JSON can hold it; kept in face.json
-    under "steps" and in batch.json.
+    Attributes:
+        files: What it has written into the folder: name (with "/" if it is in a folder in it) -> description,
+            one line, for face.json.
+        facts: What is worth knowing about it, as JSON can hold it; kept in face.json under "steps" and in
+            batch.json.
     """
 
     files: dict[str, str] = field(default_factory=dict)

@@ -9,7 +9,7 @@
     {"id": 3, "event": "error", "error": {"type": "RenderError", "message": "..."}}
 
 What a step has made is listed in the folder's face.json when its answer comes. The process ends at once when
-nobody listens any more.
+stdin closes.
 """
 
 import errno
@@ -43,7 +43,15 @@ class Server:
         renderer: Callable[[], str],
         load: Callable[[str], Step] = load_step,
     ) -> None:
-        """`hello` tells versions, `renderer` what pictures can be rendered with here, `load` gives steps."""
+        """Prepare to serve.
+
+        Args:
+            source: Requests come from here, one a line.
+            sink: Answers go here.
+            hello: Returns versions.
+            renderer: Returns Blender's name of a renderer that works here.
+            load: Returns the step of a name.
+        """
         self._source = source
         self._sink = sink
         self._load = load
@@ -66,8 +74,8 @@ class Server:
             if b'"shutdown"' in line and json.loads(line)["method"] == "shutdown":
                 break
             self._requests.put(line)
-        # At once, whatever is being made: without anyone to take it away it is of no use, and Blender's own
-        # way out is a long one. With what the steps have started, an encoder for example.
+        # At once, whatever is being made, for nobody waits for it any more, and Blender takes long to end by
+        # itself. With what the steps have started, an encoder for example.
         if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
             os.killpg(0, signal.SIGKILL)
         os._exit(0)

@@ -1,4 +1,4 @@
-"""Measures scripts/batch.py on a folder of photos: heads an hour, memory over the run, share of faces found.
+"""Measures scripts/batch.py on a folder of photos: heads an hour, memory, fraction of faces found.
 
     python scripts/benchmark/batch.py photos/ --jobs 2
 
@@ -35,7 +35,7 @@ SAMPLE_INTERVAL_S = 0.5
 WARM_UP = 0.2
 #: Fraction of a run that counts as its start, after that, and as its end.
 EDGE = 0.2
-#: What the processes are called, and what tells them in their command lines.
+#: What the processes are called, and what their command lines contain.
 KINDS = {"engine": "core.worker", "Blender": "blender_worker"}
 
 PLAIN = ("--no-preview", "--no-page")
@@ -81,7 +81,7 @@ class Figures:
 
 
 def main() -> int:
-    """Measure, print, and write the document unless told not to."""
+    """Measure, print, and write the document unless --dry-run is given."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

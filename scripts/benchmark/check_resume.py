@@ -29,7 +29,7 @@ TIMES = ("timings", "seconds", "started", "finished", "pid", "attempts")
 
 
 def main() -> int:
-    """Run, kill, compare, tell."""
+    """Run, kill, compare, report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -41,28 +41,30 @@ def main() -> int:
     own, batch = _split(sys.argv[1:])
     options = parser.parse_args(own)
     with tempfile.TemporaryDirectory() as temporary:
-        place = options.out or Path(temporary)
+        folder = options.out or Path(temporary)
         command = [sys.executable, str(ROOT / "scripts/batch.py"), *options.photos, *batch]
         command += ["--jobs", str(options.jobs)]
-        problems = check(command, place, options.kills, random.Random(options.seed))
+        problems = check(command, folder, options.kills, random.Random(options.seed))
     for problem in problems:
         print(problem, file=sys.stderr)
     print("Not the same." if problems else "The same.")
     return 1 if problems else 0
 
 
-def check(command: Sequence[str], place: Path, kills: int, rng: random.Random) -> list[str]:
+def check(command: Sequence[str], folder: Path, kills: int, rng: random.Random) -> list[str]:
     """What is wrong, in lines; none if nothing is."""
-    calm, killed = place / "undisturbed", place / "killed"
+    undisturbed, killed = folder / "undisturbed", folder / "killed"
     began = time.monotonic()
-    code = subprocess.run([*command, "--out", str(calm)], check=False, stdout=subprocess.DEVNULL).returncode
+    code = subprocess.run(
+        [*command, "--out", str(undisturbed)], check=False, stdout=subprocess.DEVNULL
+    ).returncode
     print(f"Undisturbed: {time.monotonic() - began:.0f} s, exit code {code}.", flush=True)
     if code not in (0, 2):
         return [f"the undisturbed run ended with {code}"]
-    record = json.loads((calm / "batch.json").read_text("utf-8"))
+    record = json.loads((undisturbed / "batch.json").read_text("utf-8"))
     start = record["timings"]["engine start"] / 2
     a_photo = statistics.median(photo["seconds"] for photo in record["photos"])
-    expected = contents(calm)
+    expected = contents(undisturbed)
     problems: list[str] = []
     done = 0
     while done < kills:

@@ -1,7 +1,7 @@
 """The steps that the Blender worker knows, by name. No bpy, until one of them is loaded.
 
 A step is the function `run(folder, options)` of a module: it makes files of a face's complete folder
-(docs/head.md tells what is in one) in that folder, under another name first, leaves bpy.data as it found it,
+(docs/head.md lists what is in one) in that folder, under another name first, leaves bpy.data as it found it,
 and says what it has made. It raises an AddonError, StepError if there is none that fits better.
 """
 
@@ -29,7 +29,7 @@ MODULES = {
 
 
 def load_step(name: str) -> Step:
-    """The step of that name. Raises StepError if this project has none."""
+    """The step of that name. Raises StepError if there is none."""
     module = MODULES.get(name)
     if module is None:
         raise StepError(f"There is no step {name!r}: choose from {', '.join(MODULES)}.")
