@@ -23,12 +23,14 @@ from .quality.report import QualityReport, quality_report
 from .surface.isosurface import Surface, extract_isosurface, landmarks_on_surface
 from .surface.prior_mesh import PriorMesh
 from .surface.vertex_colors import color_from_photo
+from .texture.settings import TextureSettings
 from .volume import load_predictor
 from .volume.flip_averaging import FlipAveragedPredictor
 from .volume.guidance import Guidance, build_guidance
 from .volume.predictor import VolumePredictor
 from .weights import models_folder
 from .wrapping.options import HeadOptions
+from .wrapping.settings import WrapSettings
 
 if TYPE_CHECKING:
     from .template.topology import HeadTopology
@@ -127,8 +129,22 @@ class Reconstructor:
         predictor: VolumePredictor,
         models_dir: Path | None = None,
         backend: str | None = None,
+        wrap_settings: WrapSettings = WrapSettings(),  # noqa: B008 (frozen)
+        texture_settings: TextureSettings = TextureSettings(),  # noqa: B008 (frozen)
     ) -> None:
-        """`models_dir` and `backend` are only noted, for the manifest of the results."""
+        """Take the models; `from_pretrained` loads them.
+
+        Args:
+            detector: Finds faces.
+            lifter: Lifts their landmarks.
+            predictor: Regresses volumes.
+            models_dir: Folder of the models, for topology, calibration and the manifest of the results.
+            backend: Only noted, for the manifest.
+            wrap_settings: What can be set of the wrap.
+            texture_settings: What can be set of the texture.
+        """
+        self.wrap_settings = wrap_settings
+        self.texture_settings = texture_settings
         self.models_dir = models_dir
         self.backend = backend
         self.detector = detector
@@ -143,12 +159,26 @@ class Reconstructor:
         backend: str | None = None,
         threads: int | None = None,
         mirror: bool = False,
+        wrap_settings: WrapSettings = WrapSettings(),  # noqa: B008 (frozen)
+        texture_settings: TextureSettings = TextureSettings(),  # noqa: B008 (frozen)
     ) -> "Reconstructor":
-        """The reconstructor with the models of a folder (default: the project's).
+        """Load the models of a folder.
 
-        backend: "onnx", "torch", or "auto": ONNX Runtime if it is installed, else torch. Default:
-        $PHOTOBUST_BACKEND, else "auto". threads: of ONNX Runtime (default: the available cores). mirror: look
-        at each face a second time, in a mirror, for a little less error (see `core.volume.flip_averaging`).
+        Args:
+            models_dir: The folder (default: the project's).
+            backend: "onnx", "torch", or "auto": ONNX Runtime if it is installed, else torch. Default:
+                $PHOTOBUST_BACKEND, else "auto".
+            threads: Of ONNX Runtime (default: the available cores).
+            mirror: Average the volume with that of the mirrored photo, for a little less error (see
+                `core.volume.flip_averaging`).
+            wrap_settings: What can be set of the wrap.
+            texture_settings: What can be set of the texture.
+
+        Returns:
+            The reconstructor.
+
+        Raises:
+            ModelError: If a model is missing or damaged.
         """
         folder = Path(models_dir) if models_dir else models_folder()
         backend = choose_backend(folder, backend)
@@ -159,6 +189,8 @@ class Reconstructor:
             FlipAveragedPredictor(predictor) if mirror else predictor,
             folder,
             backend,
+            wrap_settings,
+            texture_settings,
         )
 
     def reconstruct(  # noqa: PLR0913 (options with defaults, given by name)
@@ -318,7 +350,7 @@ class Reconstructor:
         """What wraps heads; made when the first one is asked for."""
         from .wrapping.head import HeadWrapper
 
-        return HeadWrapper(self.lifter.template, self.topology)
+        return HeadWrapper(self.lifter.template, self.topology, self.wrap_settings)
 
     @cached_property
     def topology(self) -> "HeadTopology":
@@ -332,7 +364,7 @@ class Reconstructor:
         from .texture.painter import AlbedoPainter
 
         if self._painter is None or self._painter.size != size:
-            self._painter = AlbedoPainter(self.topology, size)
+            self._painter = AlbedoPainter(self.topology, size, self.texture_settings)
         return self._painter
 
 

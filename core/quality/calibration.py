@@ -16,11 +16,15 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
-from .measures import file_key, measure_name
+from .measures import Measures, file_key, measure_name
 
 FILE_NAME = "quality_calibration.json"
 #: Logarithms are of at least this.
 SMALLEST = 1e-6
+#: No figure of the file is as large.
+LARGEST = 1e6
+#: Logarithms of errors, mm, beyond this are none.
+MAX_LOG = 100.0
 #: What is done to a measure so that a greater value is a worse one.
 TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "as it is": lambda value: value,
@@ -165,19 +169,35 @@ class Calibration:
     def from_json(cls, text: str) -> "Calibration":
         """The inverse of `to_json`."""
         document = json.loads(text)
-        terms = tuple(
-            Term(
-                measure_name(term["measure"]),
-                term["transform"],
-                np.array(term["knots"]),
-                np.array(term["weights"]),
-                term["usual"],
-            )
-            for term in document["terms"]
-        )
+        terms = tuple(_term(term) for term in document["terms"])
         spread = document["spread"]
-        table = np.array([spread["log_mm"], spread["low"], spread["high"]])
-        return cls(float(document["base"]), terms, table, dict(document["models"]), dict(document["about"]))
+        table = np.stack([_numbers(spread[key]) for key in ("log_mm", "low", "high")])
+        if not table.size or (np.diff(table[0]) < 0).any() or (table[1] > table[2]).any():
+            raise ValueError("the spread does not rise")
+        base = _numbers([document["base"]])[0]
+        greatest = abs(base) + sum(term.weights.sum() for term in terms) + np.abs(table).max()
+        if not terms or greatest > MAX_LOG:
+            raise ValueError("it gives no error that a head can have")
+        return cls(float(base), terms, table, dict(document["models"]), dict(document["about"]))
+
+
+def _term(document: Mapping[str, Any]) -> Term:
+    """A term of the file. Raises ValueError if it cannot be used."""
+    name = measure_name(document["measure"])
+    if name not in Measures.names() or document["transform"] not in TRANSFORMS:
+        raise ValueError(f"the measure {name} or its transform is unknown")
+    knots, weights = _numbers(document["knots"]), _numbers(document["weights"])
+    if len(weights) != len(knots) - 1 or (weights < 0).any() or (np.diff(knots) < 0).any():
+        raise ValueError(f"the knots or weights of {name} do not fit")
+    return Term(name, document["transform"], knots, weights, float(_numbers([document["usual"]])[0]))
+
+
+def _numbers(values: Any) -> np.ndarray:
+    """(N,) float64 of a list of finite numbers of moderate size. Raises ValueError if it is none."""
+    array = np.asarray(values)
+    if array.ndim != 1 or array.dtype.kind not in "iuf" or not (np.abs(array) < LARGEST).all():
+        raise ValueError("a list of numbers is expected")
+    return array.astype(np.float64)
 
 
 @lru_cache(maxsize=4)
@@ -198,7 +218,7 @@ def load_calibration(models_dir: Path) -> Calibration | None:
         return None
     try:
         return Calibration.from_json(path.read_text(encoding="utf-8"))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ModelError(
             f"{path} is damaged ({error}): get it again or make it: scripts/training/calibrate_quality.py"
         ) from error

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ...geometry.spherical_harmonics import sh_basis
+from ...geometry.spherical_harmonics import fit_lighting, sh_basis
 from ...image.color import linear_to_srgb, srgb_to_linear
 from ..face_models.atlas import ATLAS_SIZE, SKIN_HEIGHT, TILE_HALF, TILES, atlas_uv, corner_uv
 from ..face_models.ict_facekit import FaceModel
@@ -187,14 +187,8 @@ def _delight(color: np.ndarray, normals: np.ndarray, weight: np.ndarray) -> np.n
     pick = weight > 0.3
     if pick.sum() < 1000:
         return color
-    a, b, w = basis[pick], luminance[pick], weight[pick].copy()
-    for _ in range(5):  # robust: brows, lips and beard should not count as shade
-        aw = a * w[:, None]
-        coefficients = np.linalg.solve(aw.T @ a + np.diag([0] + [0.02 * w.sum()] * 8), aw.T @ b)
-        residual: np.ndarray = b - a @ coefficients
-        scale = 1.5 * np.median(np.abs(residual)) + 1e-4
-        w = weight[pick] / (1 + (residual / scale) ** 2)
-    shading = basis @ coefficients
+    regularization = np.array([0.0, *[0.02] * 8])
+    shading = basis @ fit_lighting(basis[pick], luminance[pick], weight[pick], regularization, rounds=5)
     middle = float(np.median(shading[pick]))
     relative = np.clip(shading / middle, 0.45, 1.8) ** 0.8
     return (color / relative[..., None]).astype(np.float32)

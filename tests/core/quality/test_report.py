@@ -265,6 +265,37 @@ def test_damaged_file(tmp_path):
         load_calibration(tmp_path)
 
 
+#: What a damaged or hostile file may hold in place of what belongs there.
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=3),
+    st.lists(st.floats(), max_size=3),
+    st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
+)
+
+
+@given(data=st.data())
+def test_a_calibration_with_anything_in_it_is_used_or_refused(data):
+    document = json.loads((MODELS / FILE_NAME).read_text(encoding="utf-8"))
+    holder, key = document, data.draw(st.sampled_from(["base", "terms", "spread", "models", "about"]))
+    while isinstance(holder[key], (dict, list)) and holder[key] and data.draw(st.booleans()):
+        holder = holder[key]
+        key = data.draw(
+            st.sampled_from(sorted(holder)) if isinstance(holder, dict) else st.integers(0, len(holder) - 1)
+        )
+    holder[key] = data.draw(JUNK)
+    try:
+        found = Calibration.from_json(json.dumps(document))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return
+    expected = found.expected(asdict(FINE))
+    assert np.isfinite([expected.error, expected.low, expected.high]).all()
+    assert expected.low <= expected.high
+
+
 @pytest.mark.slow
 def test_other_weights(heads, tmp_path):
     """Without a calibration there is still a verdict; with that of other weights the report says so."""
