@@ -7,7 +7,7 @@ _UNITS = {"bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 _FILE = re.compile(r"^\s*(?:Downloading|Using cached) (\S+?)(\.metadata)? \(([\d.]+) (bytes|kB|MB|GB)\)")
 _RAW = re.compile(r"^Progress (\d+) of (\d+)")
 _INSTALLING = re.compile(r"^\s*Installing collected packages: (.+)")
-#: What pip says -> what a person is told.
+#: What pip prints -> what a person reads.
 _REASONS = (
     (r"No space left on device|not enough space on the disk", "the disk is full: make room"),
     (

@@ -117,7 +117,7 @@ class EngineProcess:
                 return
             if events is not None:
                 self._pending[request_id] = events
-            # If the pipe is broken the process has ended, and the reader is about to tell all who wait.
+            # If the pipe is broken the process has ended, and the reader is about to inform all who wait.
             with contextlib.suppress(OSError, ValueError):
                 self._stdin.write(line.encode("ascii"))
                 self._stdin.flush()

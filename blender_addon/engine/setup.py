@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 LOG_NAME = "engine_setup.log"
-#: A recent pip, so that it tells how far a download is, whichever one the interpreter brings.
+#: A recent pip, that reports how far a download is, whichever one the interpreter brings.
 PIP = "pip==26.3"
 #: Python that minds no variables and no folder but its own, and says at once what it has to say.
 ISOLATED = ("-I", "-u", "-X", "utf8")
@@ -200,7 +200,7 @@ class EngineSetup:
             self._engine = engine
 
     def _problem(self, error: Exception) -> Exception:
-        """The error to tell: a cancelled run fails in all kinds of ways, a full disk in two."""
+        """The error to report: a cancelled run fails in all kinds of ways, a full disk in two."""
         if self._cancelled.is_set():
             return SetupCancelledError("Setting up the engine was cancelled; nothing of it is left behind.")
         if isinstance(error, SetupError):

@@ -1,4 +1,4 @@
-"""Carries colours, UVs, weights and other attributes from a mesh to one that lies on it. Needs bpy.
+"""Transfers colors, UVs, weights and other attributes from a mesh to one that lies on it. Needs bpy.
 
 Vertex data is interpolated at the nearest point. Data of corners can jump, as at a hard edge between two
 colours: it is looked up a little inside of the quad. UVs have a module of their own.
@@ -43,8 +43,16 @@ class AttributeSource:
 def transfer(
     source: AttributeSource, target: bpy.types.Mesh, vertices: np.ndarray, quads: np.ndarray
 ) -> list[str]:
-    """Carry all that can be carried to `target`, which has `vertices` (N, 3), in the surface's frame, and
-    `quads` (Q, 4). Returns the names of what could not be.
+    """Transfer all attributes that can be transferred.
+
+    Args:
+        source: The mesh that has them.
+        target: The mesh of quads that gets them.
+        vertices: (N, 3) float64, its vertices in the source's frame.
+        quads: (Q, 4) int.
+
+    Returns:
+        The names of attributes that were left out.
     """
     at_vertices = source.surface.closest(vertices)
     middles = vertices[quads].mean(1)
@@ -77,7 +85,7 @@ def transfer(
 def transfer_groups(
     source: AttributeSource, groups: bpy.types.Object, target: bpy.types.Object, vertices: np.ndarray
 ) -> None:
-    """Carry the vertex groups of the object `groups` over to `target`, whose vertices (N, 3) are given."""
+    """Transfer the vertex groups of the object `groups` to `target`, whose vertices (N, 3) are given."""
     names = [group.name for group in groups.vertex_groups]
     for group in list(target.vertex_groups):
         target.vertex_groups.remove(group)

@@ -1,4 +1,4 @@
-"""Bakes the colours of a surface into a picture for a mesh that lies on it. Needs bpy.
+"""Bakes the colors of a surface into a picture for a mesh that lies on it. Needs bpy.
 
 Each quad is looked up on a grid as fine as the surface's own triangles, and the texels between are mixed from
 that: a nearest point for every texel would take ten times as long, and there is nothing finer to be seen.
@@ -27,9 +27,18 @@ def bake(
     uv: np.ndarray,
     size: int,
 ) -> np.ndarray:
-    """(size, size, 3) uint8 sRGB, row 0 on top, for quads (Q, 4) with texture coordinates uv (Q, 4, 2).
+    """Bake a picture.
 
-    colors: (M, 3, 3) float64 in 0..1, sRGB, of the corners of the surface's triangles.
+    Args:
+        surface: The mesh that has the colors.
+        colors: (M, 3, 3) float64, sRGB in 0..1, of the corners of its triangles.
+        vertices: (N, 3) float64, of the mesh that gets the picture, in the surface's frame.
+        quads: (Q, 4) int.
+        uv: (Q, 4, 2) float64, v up, in 0..1.
+        size: Side of the picture, pixels.
+
+    Returns:
+        (size, size, 3) uint8 sRGB, row 0 on top.
     """
     side = np.sqrt(_area(vertices, topology.triangulated(quads)) / len(quads))
     grain = np.sqrt(2 * _area(surface.vertices, surface.triangles) / len(surface.triangles))

@@ -45,7 +45,7 @@ def checked_ratios(ratios: Sequence[float]) -> list[float]:
     values = [float(ratio) for ratio in ratios]
     if not values or not all(0.0 < value <= 1.0 for value in values):
         raise StepError(
-            "Levels of detail are shares of the triangles, above 0 up to 1, such as 1.0,0.5,0.25."
+            "Levels of detail are fractions of the triangles, above 0 up to 1, such as 1.0,0.5,0.25."
         )
     return values
 
@@ -70,7 +70,7 @@ def triangles_of(mesh: bpy.types.Mesh) -> int:
 
 
 def decimated(one: bpy.types.Object, ratio: float) -> bpy.types.Mesh:
-    """A new mesh with a share of the object's triangles. Raises StepError if that cannot be."""
+    """A new mesh with a fraction of the object's triangles. Raises StepError if that cannot be."""
     whole = triangles_of(one.data)
     wanted = ratio * whole
     held = held_vertices(one.data)

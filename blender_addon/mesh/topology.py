@@ -1,7 +1,7 @@
-"""Which triangles and quads hang together, and how: edges, parts, borders, directions. numpy, no bpy.
+"""Connectivity of triangles and quads: edges, components, borders, orientation. numpy, no bpy.
 
 Faces are (M, 3) or (M, 4) int arrays of vertices throughout, counter-clockwise seen from outside. A mesh is
-*manifold* here if no edge has more than two faces, faces that share an edge go round in the same sense, and
+*manifold* here if no edge has more than two faces, faces that share an edge are oriented alike, and
 the faces at a vertex form one fan; it may have borders.
 """
 
@@ -12,11 +12,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Edges:
-    """Edges of a mesh, in no particular direction.
+    """The undirected edges of a mesh.
 
-    vertices (E, 2) int64, smaller first. half (M, n) int64: the edge from corner k of a face to the next.
-    forward (M, n) bool: whether the face walks it from the smaller vertex to the larger. faces (E,) int64:
-    how many faces have it. winding (E,) int64: how many walk it forward, less those that walk it backward.
+    Attributes:
+        vertices: (E, 2) int64, the smaller first.
+        half: (M, n) int64, the edge from corner k of a face to the next.
+        forward: (M, n) bool, whether the face walks it from the smaller vertex to the larger.
+        faces: (E,) int64, how many faces have it.
+        winding: (E,) int64, how many walk it forward, less those that walk it backward.
     """
 
     vertices: np.ndarray
@@ -40,7 +43,7 @@ def edges_of(faces: np.ndarray) -> Edges:
 
 
 def adjacent_faces(edges: Edges) -> np.ndarray:
-    """(P, 2) int64: the pairs of faces that share an edge which no third face has."""
+    """(P, 2) int64: the pairs of faces on both sides of each edge that has exactly two."""
     order = np.argsort(edges.half.ravel(), kind="stable")
     owners = order // edges.half.shape[1]
     first = np.concatenate([[0], np.cumsum(edges.faces)[:-1]]).astype(np.int64)[edges.faces == 2]
@@ -67,7 +70,7 @@ def components(count: int, pairs: np.ndarray) -> np.ndarray:
 
 
 def face_components(faces: np.ndarray) -> np.ndarray:
-    """(M,) int64: the connected part that each face belongs to."""
+    """(M,) int64: the connected component that each face belongs to."""
     edges = edges_of(faces)
     order = np.argsort(edges.half.ravel(), kind="stable")
     owners, keys = order // faces.shape[1], edges.half.ravel()[order]
@@ -89,7 +92,7 @@ def count_border_edges(faces: np.ndarray) -> int:
 
 
 def orient(faces: np.ndarray) -> np.ndarray:
-    """The same faces, each part's in one sense as far as that can be: the sense of most of its faces."""
+    """The same faces, oriented alike within each component where that is possible: as most of them are."""
     edges = edges_of(faces)
     pairs = adjacent_faces(edges)
     opposed = edges.winding[edges.faces == 2] != 0
@@ -113,8 +116,15 @@ def orient(faces: np.ndarray) -> np.ndarray:
 def cut(faces: np.ndarray, edges: Edges | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Make a mesh manifold by cutting it open wherever it is not.
 
-    Returns faces (M, n) with vertices numbered anew, and for each of those the old one. Corners of two faces
-    stay one vertex only if the faces share an edge there that has just these two, in the same sense.
+    Corners of two faces stay one vertex only if the faces share an edge there that has just these two,
+    oriented alike.
+
+    Args:
+        faces: (M, n) int.
+        edges: Its edges, if they are known.
+
+    Returns:
+        (M, n) int64, the faces with vertices numbered anew; (N,) int64, the old number of each vertex.
     """
     edges = edges or edges_of(faces)
     n = faces.shape[1]

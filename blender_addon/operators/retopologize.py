@@ -20,7 +20,7 @@ from ..state.session import Message
 from . import polls
 from .reporting import report_error, report_message, reports_errors
 
-#: Seconds between looks at what the process does.
+#: Seconds between two polls of the process.
 TICK_SECONDS = 0.1
 TEXTURE_SIZES = [
     ("0", "None", "Keep the colors in the vertices only"),
