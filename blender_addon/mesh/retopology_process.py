@@ -79,6 +79,11 @@ class RetopologyRun:
         """What it is doing."""
         return self._request.progress
 
+    @property
+    def pid(self) -> int | None:
+        """Process id, None if it is not running."""
+        return self._client.pid
+
     def poll(self) -> bool:
         """Take in what has come; whether it is over."""
         self._request.poll()

@@ -36,7 +36,13 @@ if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null || give_up "Some Debian packages are missing, and there is no sudo to install them."
     as_root=(sudo)
 fi
-echo "Installing Debian packages: ${missing[*]}"
+# Where they come from is apt's configuration, and told as that has it, without passwords.
+origins=()
+while read -r origin; do
+    origin=${origin/\/\/*@/\/\/}
+    [[ " ${origins[*]-} " == *" $origin "* ]] || origins+=("$origin")
+done < <(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null || true)
+echo "Installing Debian packages: ${missing[*]}${origins[*]:+ (from ${origins[*]})}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! { "${as_root[@]}" apt-get update &&

@@ -1,6 +1,8 @@
 """Where packages would come from: what pip says, with its files and variables."""
 
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from blender_addon.engine import package_sources as module
 from blender_addon.engine.package_sources import PackageSources, main, package_sources, shown_url
+from tests.conftest import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -91,3 +94,15 @@ def test_command_line(capsys, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "https://files.example/simple")
     assert main([sys.executable]) == 0
     assert capsys.readouterr().out == "Packages come from files.example.\n"
+
+
+def test_no_file_of_the_project_names_pips_index():
+    host = package_sources().name
+    assert host
+    git = shutil.which("git")
+    if not git or not (ROOT / ".git").exists():
+        pytest.skip("this is no checkout")
+    done = subprocess.run(
+        [git, "grep", "-Il", "--fixed-strings", host], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout == ""

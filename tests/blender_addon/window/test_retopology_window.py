@@ -5,6 +5,7 @@ import pytest
 from scripts.build.addon import build
 from tests.blender_addon.window.test_window import (  # noqa: F401  (the fixtures)
     display,
+    ended,
     install,
     open_sidebar,
     window,
@@ -30,7 +31,7 @@ bpy.ops.ed.undo_push(message='ball')
 
 
 def test_quads_from_the_panel(window, tmp_path):  # noqa: F811
-    install(window, build(tmp_path))
+    module = install(window, build(tmp_path))
     window.tell(BALL)
     before = window.ask(MESHES)
     open_sidebar(window)
@@ -75,6 +76,14 @@ def test_quads_from_the_panel(window, tmp_path):  # noqa: F811
     window.wait_until(lambda: not window.ask(RUNNING), 10, "it to stop")
     assert window.ask(MESHES) == meshes and window.ask(BLOCKS) == blocks
     assert "ancelled" in window.ask(MESSAGE), window.ask(MESSAGE)
+
+    # Blender is killed: the process ends with it.
+    press(window, quads=100_000)
+    window.wait_until(lambda: window.ask(f"{STATE}.retopology_percent") > 5, 60, "it to begin")
+    process = window.ask(f"sys.modules['{module}.state.session'].current().retopology.pid")
+    assert not ended(process)
+    window.process.kill()
+    window.wait_until(lambda: ended(process), 20, "the process to end with Blender")
     log = window.log.read_text(errors="replace")
     assert not any(word in log for word in ("Traceback", 'File "')), log
 

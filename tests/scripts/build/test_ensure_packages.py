@@ -15,7 +15,7 @@ def ensure(tmp_path):
     """Runs the script among the given programs; gives the finished process and what apt-get was told."""
     calls = tmp_path / "calls"
 
-    def run(*arguments, installed=(), user=0, apt="exit 0", sudo=False):
+    def run(*arguments, installed=(), user=0, apt="exit 0", sudo=False, origins=()):
         programs = tmp_path / "bin"
         shutil.rmtree(programs, ignore_errors=True)
         programs.mkdir()
@@ -25,7 +25,10 @@ def ensure(tmp_path):
         cases = "".join(f'*" {name} "*) echo -n "install ok installed" ;;\n' for name in installed)
         scripts = {"dpkg-query": f'case " $* " in\n{cases}*) exit 1 ;;\nesac', "id": f"echo {user}"}
         if apt:
-            scripts["apt-get"] = f'echo "apt-get $*" >> {calls}\n{apt}'
+            told = "".join(f"echo {origin}; " for origin in origins)
+            scripts["apt-get"] = (
+                f'[ "$1" = indextargets ] && {{ {told} exit 0; }}\necho "apt-get $*" >> {calls}\n{apt}'
+            )
         if sudo:
             scripts["sudo"] = f'echo "sudo" >> {calls}\nexec "$@"'
         for name, text in scripts.items():
@@ -55,6 +58,18 @@ def test_only_what_is_missing_is_installed(ensure):
     assert done.returncode == 0, done.stderr
     assert calls == ["apt-get update", "apt-get install -y --no-install-recommends libgl1 libsm6"]
     assert "Installing Debian packages: libgl1 libsm6" in done.stdout
+
+
+def test_where_packages_come_from_is_told(ensure):
+    origins = (
+        "https://me:secret@files.example/debian/",
+        "https://files.example/debian/",
+        "http://b.example/",
+    )
+    done, _ = ensure("libgl1", origins=origins)
+    assert done.stdout == (
+        "Installing Debian packages: libgl1 (from https://files.example/debian/ http://b.example/)\n"
+    )
 
 
 def test_sudo_is_used_by_others_than_root(ensure):
