@@ -28,7 +28,7 @@ from .volume import load_predictor
 from .volume.flip_averaging import FlipAveragedPredictor
 from .volume.guidance import Guidance, build_guidance
 from .volume.predictor import VolumePredictor
-from .weights import models_folder
+from .weights import models_folder, verify_models
 from .wrapping.options import HeadOptions
 from .wrapping.settings import WrapSettings
 
@@ -182,6 +182,7 @@ class Reconstructor:
         """
         folder = Path(models_dir) if models_dir else models_folder()
         backend = choose_backend(folder, backend)
+        verify_models(folder, backend)
         predictor = load_predictor(folder, backend, threads)
         return cls(
             FaceDetector.from_pretrained(folder),

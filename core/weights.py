@@ -1,24 +1,90 @@
 """The files of models/: where they are, and which ones exactly. Imports nothing heavy."""
 
 import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
+from .errors import ModelError
+from .pinned_models import PINNED_MODELS
 
-def models_folder() -> Path:
+#: The environment variable that names a folder of models of one's own; these are not checked.
+ENVIRONMENT_VARIABLE = "PHOTOBUST_MODELS"
+#: Backend -> suffix of its copy of a network that stands in two formats.
+BACKEND_SUFFIXES = {"onnx": ".onnx", "torch": ".safetensors"}
+#: Suffixes of the files that results depend on.
+MODEL_SUFFIXES = (".json", ".npz", ".onnx", ".safetensors", ".task")
+#: Hashing lets other threads run; more threads than this wait for the disk.
+HASHING_THREADS = 4
+
+
+def packaged_models() -> Path:
     """The project's models: in the installed package, else beside `core` (in a checkout, in the add-on)."""
     package = Path(__file__).resolve().parent
     inside = package / "models"
     return inside if inside.is_dir() else package.parent / "models"
 
 
-@lru_cache(maxsize=32)
+def models_folder() -> Path:
+    """The folder that $PHOTOBUST_MODELS names, else the project's models."""
+    own = os.environ.get(ENVIRONMENT_VARIABLE)
+    return Path(own) if own else packaged_models()
+
+
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file that does not change while the program runs."""
+    """SHA-256 of a file; computed again only when its size or its date has changed."""
+    status = path.stat()
+    return _sha256(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, size: int, modified: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def model_files(folder: Path) -> list[Path]:
+    """The files of a folder that results depend on, by name."""
+    return sorted(path for path in folder.glob("*") if path.suffix in MODEL_SUFFIXES and path.is_file())
+
+
 def fingerprints(folder: Path) -> dict[str, str]:
-    """Name -> first twelve digits of the SHA-256 of each trained file in a folder: its version."""
-    weights = sorted([*folder.glob("*.safetensors"), *folder.glob("*.onnx"), *folder.glob("*.json")])
-    return {path.name: file_sha256(path)[:12] for path in weights}
+    """Name -> first twelve digits of the SHA-256 of each file that results depend on: its version."""
+    paths = model_files(folder)
+    with ThreadPoolExecutor(HASHING_THREADS) as pool:
+        return {path.name: sha[:12] for path, sha in zip(paths, pool.map(file_sha256, paths), strict=True)}
+
+
+def verify_models(folder: Path, backend: str) -> None:
+    """Check the project's models against the list that comes with the program.
+
+    Args:
+        folder: The models that are about to be loaded; others than the project's own are not checked. A file
+            that is missing is left to whatever needs it.
+        backend: "onnx" or "torch"; the other one's copies of the networks are not checked.
+
+    Raises:
+        ModelError: A file is another than the one that belongs to this version.
+    """
+    if folder.resolve() != packaged_models():
+        return
+    names = [name for name in PINNED_MODELS if not _is_for_another_backend(name, backend)]
+    paths = [path for name in names if (path := folder / name).is_file()]
+    with ThreadPoolExecutor(HASHING_THREADS) as pool:
+        try:
+            found = list(pool.map(file_sha256, paths))
+        except OSError as error:
+            raise ModelError(f"The models in {folder} cannot be read ({error.strerror or error})") from error
+    for path, sha256 in zip(paths, found, strict=True):
+        if sha256 != PINNED_MODELS[path.name]:
+            raise ModelError(
+                f"{path} is damaged, or not the file of this version: get the project's models folder again"
+                f" (or name a folder of your own in {ENVIRONMENT_VARIABLE})"
+            )
+
+
+def _is_for_another_backend(name: str, backend: str) -> bool:
+    """Whether a file is a network's copy for a backend that does not run."""
+    path = Path(name)
+    twins = [path.with_suffix(suffix).name in PINNED_MODELS for suffix in BACKEND_SUFFIXES.values()]
+    return all(twins) and path.suffix != BACKEND_SUFFIXES[backend]

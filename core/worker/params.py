@@ -1,18 +1,21 @@
 """The parameters of the worker's requests. Each function raises RequestError for what it cannot use."""
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..errors import RequestError
 from ..wrapping.options import TEXTURE_SIZES, HeadOptions
 
 Params = dict[str, Any]
+#: Faces that are searched for at most, however many a request allows.
+MOST_FACES = 1000
 
 
 def photo_param(params: Params) -> Path:
     """The photo of a request."""
     photo = params.get("photo")
-    if not isinstance(photo, str) or not photo:
+    if not is_path(photo):
         raise RequestError('"photo" has to name a file')
     return Path(photo)
 
@@ -22,13 +25,13 @@ def max_faces_param(params: Params) -> int:
     max_faces = params.get("max_faces", 10)
     if not is_whole(max_faces) or max_faces < 1:
         raise RequestError('"max_faces" has to be a whole number from 1 on')
-    return max_faces
+    return min(max_faces, MOST_FACES)
 
 
 def thumbnail_params(params: Params) -> tuple[Path | None, int]:
     """(folder or None, size) of the thumbnails that a request to detect wants."""
     folder, size = params.get("thumbnails"), params.get("thumbnail_size", 128)
-    if folder is not None and not (isinstance(folder, str) and folder):
+    if folder is not None and not is_path(folder):
         raise RequestError('"thumbnails" has to name a folder, or to be null')
     if not is_whole(size) or not 16 <= size <= 1024:
         raise RequestError('"thumbnail_size" has to be a number of pixels from 16 to 1024')
@@ -39,7 +42,7 @@ def reconstruct_params(params: Params) -> tuple[Path, Path, float | None, int, l
     """(photo, out, focal_mm, max_faces, faces) of a request to reconstruct."""
     photo, max_faces = photo_param(params), max_faces_param(params)
     out, focal_mm, faces = params.get("out"), params.get("focal_mm"), params.get("faces")
-    if not isinstance(out, str) or not out:
+    if not is_path(out):
         raise RequestError('"out" has to name a folder')
     if focal_mm is not None and not (is_number(focal_mm) and 1 <= focal_mm <= 10_000):
         raise RequestError('"focal_mm" has to be a 35 mm equivalent focal length from 1 to 10000, or null')
@@ -71,6 +74,17 @@ def preview_model_param(params: Params) -> bool:
     if not isinstance(wanted, bool):
         raise RequestError('"preview_model" has to be true or false')
     return wanted
+
+
+def is_path(value: object) -> TypeGuard[str]:
+    """Whether a JSON value can be the path of a file or folder that the system can have."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        return False
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:  # surrogates that stand for no byte
+        return False
+    return True
 
 
 def is_number(value: object) -> bool:

@@ -26,7 +26,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -38,6 +38,12 @@ if TYPE_CHECKING:
     from ..reconstructor import Reconstructor
 
 Request = dict[str, Any]
+#: Bytes that a request has less than; those of a photo with long paths have some thousand.
+MAX_LINE_BYTES = 1_000_000
+#: Requests that may wait; clients send some at a time.
+MAX_OPEN_REQUESTS = 10_000
+#: Bytes read at once.
+READ_BYTES = 65536
 #: Seconds that the running step may still take when the client has gone.
 ORPHAN_GRACE = 10.0
 #: Unix niceness (0 to 19) of an engine that runs in the background.
@@ -64,32 +70,44 @@ class Worker:
             self._serve(request)
 
     def _read(self) -> None:
-        """Take requests off the source: at once those that concern others, the rest into the queue."""
-        for line in self._source:
-            if not line.strip():
-                continue
-            try:
-                request = parse_request(line)
-            except RequestError as error:
-                self._send(None, error_event("RequestError", str(error)))
-                continue
-            method, params = request["method"], request["params"]
-            if method == "cancel":
-                known = params.get("id") in self._open
-                if known:
-                    self._cancelled.add(params["id"])
-                self._send(request["id"], {"event": "result", "result": {"cancelled": known}})
-            elif method == "shutdown":
-                self._send(request["id"], {"event": "result", "result": {}})
-                break
-            else:
-                self._open.add(request["id"])
-                self._requests.put(request)
+        """Take requests off the source until shutdown or its end; then see to it that the process ends."""
+        try:
+            for line in read_lines(self._source):
+                if not self._accept(line):
+                    break
+        except Exception:  # whatever has happened, a worker that cannot be reached must not stay
+            traceback.print_exc()
         self._closing.set()
         self._requests.put(None)
         # A step that never ends must not keep a process that nobody talks to any more.
         time.sleep(ORPHAN_GRACE)
         os._exit(1)
+
+    def _accept(self, line: bytes | None) -> bool:
+        """Act on a line at once, or put its request into the queue; whether to go on reading."""
+        try:
+            if line is None:
+                raise RequestError(f"A request has to be shorter than {MAX_LINE_BYTES} bytes")
+            request = parse_request(line)
+            if len(self._open) >= MAX_OPEN_REQUESTS:
+                raise RequestError(f"There are {MAX_OPEN_REQUESTS} requests already: wait for their answers")
+        except RequestError as error:
+            self._send(None, error_event("RequestError", str(error)))
+            return True
+        name, method = request["id"], request["method"]
+        if method == "shutdown":
+            self._send(name, {"event": "result", "result": {}})
+            return False
+        if method == "cancel":
+            other = request["params"].get("id")
+            known = is_request_id(other) and other in self._open
+            if known:
+                self._cancelled.add(other)
+            self._send(name, {"event": "result", "result": {"cancelled": known}})
+        else:
+            self._open.add(name)
+            self._requests.put(request)
+        return True
 
     def _serve(self, request: Request) -> None:
         """Do one request and answer it, whatever happens."""
@@ -148,16 +166,47 @@ def error_event(kind: str, message: str) -> dict[str, Any]:
     return {"event": "error", "error": {"type": kind, "message": message}}
 
 
+def read_lines(source: BinaryIO) -> Iterator[bytes | None]:
+    """The lines of a source, without empty ones; None in place of one that has MAX_LINE_BYTES or more.
+
+    Args:
+        source: Unbuffered, so that a read returns what is there instead of waiting for more.
+    """
+    parts: list[bytes] = []
+    length = 0
+    while chunk := source.read(READ_BYTES):
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            # Of a line that is too long, only the beginning is kept.
+            line, length = b"".join([*parts, end]), length + len(end)
+            parts, too_long, length = [], length >= MAX_LINE_BYTES, 0
+            if too_long:
+                yield None
+            elif line.strip():
+                yield line
+        length += len(rest)
+        if length < MAX_LINE_BYTES:
+            parts.append(rest)
+    line = b"".join(parts)
+    if length < MAX_LINE_BYTES and line.strip():
+        yield line
+
+
+def is_request_id(value: object) -> bool:
+    """Whether a JSON value can name a request."""
+    return isinstance(value, (int, str)) and not isinstance(value, bool)
+
+
 def parse_request(line: bytes) -> Request:
     """One request from its line. Raises RequestError."""
     try:
         request = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"A request has to be a JSON object on one line: {error}") from error
     if not isinstance(request, dict) or not isinstance(request.get("method"), str):
         raise RequestError('A request has to be a JSON object with "id", "method" and "params"')
     params = request.get("params") or {}
-    if not isinstance(params, dict) or not isinstance(request.get("id"), (int, str)):
+    if not isinstance(params, dict) or not is_request_id(request.get("id")):
         raise RequestError('"params" has to be a JSON object and "id" a number or a text')
     return {"id": request["id"], "method": request["method"], "params": params}
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 import trimesh
 from PIL import Image
 
+from core.worker.server import Worker, read_lines
 from tests.core.image.test_photo import bad_files
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -347,6 +349,75 @@ def test_malformed_requests(start, photo, tmp_path):
         assert error["type"] == "RequestError" and next(iter(bad)) in error["message"]
     client.send(3, "hello")
     assert client.answer(3)["event"] == "result"
+
+
+def test_hostile_lines_do_not_stop_it(start, photo, tmp_path):
+    client = start("core.worker")
+    for line in (
+        b"[" * 100_000,
+        b'{"id": 1, "method": "hello", "params": ' + b'{"a":' * 50_000,
+        b'{"id": true, "method": "hello"}',
+        b"x" * 10_000_000,
+        b"\xff\xfe\x00",
+    ):
+        client.send_raw(line)
+        event = client.event(timeout=10)
+        assert event["id"] is None and event["error"]["type"] == "RequestError"
+    for other in ([1], {}, None, 1.5, True):
+        client.send("c", "cancel", id=other)
+        assert client.answer("c")["result"] == {"cancelled": False}
+    good = {"photo": str(photo), "out": str(tmp_path / "out"), "thumbnails": str(tmp_path / "pictures")}
+    for name in good:
+        for path in ("a\0b", "\ud800", "", 3, ["a"]):
+            method = "reconstruct" if name == "out" else "detect"
+            client.send(2, method, **{**good, name: path})
+            error = client.answer(2)["error"]
+            assert error["type"] == "RequestError" and name in error["message"]
+    client.send(3, "hello")
+    assert client.answer(3)["event"] == "result"
+    assert client.close() == 0
+    assert "Traceback" not in "".join(client.log)
+
+
+class Chunks:
+    """An unbuffered source that gives what it likes."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self.chunks = list(chunks)
+
+    def read(self, size: int) -> bytes:
+        return self.chunks.pop(0) if self.chunks else b""
+
+
+def test_lines_are_read_in_whatever_pieces_they_come(monkeypatch):
+    assert list(read_lines(Chunks(b"one\ntw", b"o\n\n  \nth", b"ree", b"\nrest"))) == [
+        *(b"one", b"two", b"three", b"rest")
+    ]
+    monkeypatch.setattr("core.worker.server.MAX_LINE_BYTES", 5)
+    assert list(read_lines(Chunks(b"1234\n12345\n1", b"2345", b"6789\nok\n12", b"34567"))) == [
+        *(b"1234", None, None, b"ok")
+    ]
+
+
+def test_a_reader_that_fails_ends_the_process(monkeypatch):
+    """Nobody can reach a worker whose reader is gone: it must not outlive its client."""
+    ended = threading.Event()
+    monkeypatch.setattr("core.worker.server.ORPHAN_GRACE", 0)
+    monkeypatch.setattr("core.worker.server.os._exit", lambda code: ended.set())
+    monkeypatch.setattr("core.worker.server.parse_request", lambda line: 1 / 0)
+    Worker(Chunks(b"{}\n"), io.BytesIO(), None).run()
+    assert ended.wait(10)
+
+
+def test_waiting_requests_are_limited(monkeypatch):
+    monkeypatch.setattr("core.worker.server.MAX_OPEN_REQUESTS", 2)
+    monkeypatch.setattr("core.worker.server.os._exit", lambda code: None)
+    sink = io.BytesIO()
+    worker = Worker(Chunks(), sink, None)
+    for name in (1, 2, 3):
+        assert worker._accept(json.dumps({"id": name, "method": "hello"}).encode())
+    (answer,) = sink.getvalue().splitlines()
+    assert "2 requests" in json.loads(answer)["error"]["message"]
 
 
 def test_bugs_and_full_memory_are_reported(start, photo, tmp_path):

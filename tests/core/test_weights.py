@@ -1,0 +1,93 @@
+"""Models are those that belong to this version, or are refused."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from core import weights
+from core.errors import ModelError
+from core.pinned_models import PINNED_MODELS
+from core.worker.jobs import Jobs
+from scripts.build.pin_models import pinned_source
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch) -> Path:
+    """A copy of the project's models that counts as the project's own."""
+    folder = tmp_path / "models"
+    shutil.copytree(ROOT / "models", folder)
+    monkeypatch.setattr(weights, "packaged_models", lambda: folder)
+    return folder
+
+
+def test_the_list_is_up_to_date():
+    text = (ROOT / "core/pinned_models.py").read_text("utf-8")
+    assert text == pinned_source(ROOT / "models"), "run scripts/build/pin_models.py"
+    assert {Path(name).suffix for name in PINNED_MODELS} == {*weights.MODEL_SUFFIXES}
+
+
+@pytest.mark.parametrize("name", sorted(PINNED_MODELS))
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "empty"])
+def test_damaged_models_are_refused(copied, name, damage):
+    path = copied / name
+    good = path.read_bytes()
+    middle = len(good) // 2
+    bad = {
+        "flipped": good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :],
+        "truncated": good[:middle],
+        "empty": b"",
+    }[damage]
+    path.write_bytes(bad)
+    backend = "torch" if name in ("face_features.safetensors", "volume_network.safetensors") else "onnx"
+    with pytest.raises(ModelError, match=name):
+        weights.verify_models(copied, backend)
+    path.write_bytes(good)
+    weights.verify_models(copied, backend)
+
+
+def test_what_the_other_backend_runs_is_not_checked(copied):
+    (copied / "volume_network.safetensors").write_bytes(b"")
+    weights.verify_models(copied, "onnx")
+    with pytest.raises(ModelError, match="volume_network"):
+        weights.verify_models(copied, "torch")
+
+
+def test_missing_models_are_left_to_what_needs_them(copied):
+    (copied / "volume_network.safetensors").unlink()
+    weights.verify_models(copied, "torch")
+
+
+def test_models_of_ones_own_are_not_checked(tmp_path, monkeypatch):
+    monkeypatch.setenv(weights.ENVIRONMENT_VARIABLE, str(tmp_path))
+    (tmp_path / "volume_network.onnx").write_bytes(b"trained by somebody")
+    assert weights.models_folder() == tmp_path
+    weights.verify_models(tmp_path, "onnx")
+
+
+def test_all_kinds_of_models_have_fingerprints(copied):
+    before = weights.fingerprints(copied)
+    assert {"head_template.npz", "face_landmarker.task", "volume_network.onnx"} <= before.keys()
+    template = copied / "head_template.npz"
+    data = template.read_bytes()
+    template.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert weights.fingerprints(copied)["head_template.npz"] != before["head_template.npz"]
+
+
+def test_a_repaired_model_serves_the_next_request(copied, monkeypatch):
+    """The engine keeps running: its next request loads the models again."""
+    path = copied / "landmark_lifter.safetensors"
+    good = path.read_bytes()
+    path.write_bytes(good[:-1] + b"?")
+
+    def load():
+        weights.verify_models(weights.models_folder(), "onnx")
+        return object()
+
+    jobs = Jobs(load)
+    with pytest.raises(ModelError, match="landmark_lifter"):
+        jobs._ready(lambda *_: None, lambda: False)
+    path.write_bytes(good)
+    assert jobs._ready(lambda *_: None, lambda: False) is not None
