@@ -75,7 +75,7 @@ class Worker:
             for line in read_lines(self._source):
                 if not self._accept(line):
                     break
-        except Exception:  # whatever has happened, a worker that cannot be reached must not stay
+        except Exception:  # noqa: BLE001 (whatever it is: nobody could reach this process any more)
             traceback.print_exc()
         self._closing.set()
         self._requests.put(None)
