@@ -1,0 +1,74 @@
+"""Arrays in GLB files, read as the standard says."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.io.gltf import COMPONENTS, ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
+
+WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
+TYPES = {number: np.dtype(name) for name, number in COMPONENTS.items()}
+
+
+def read(glb):
+    """All arrays of a file."""
+    magic, version, size, length, kind = struct.unpack_from("<4sIII4s", glb)
+    assert (magic, version, size, kind) == (b"glTF", 2, len(glb), b"JSON")
+    document = json.loads(glb[20 : 20 + length])
+    binary = glb[28 + length :]
+    assert len(binary) == document["buffers"][0]["byteLength"] and len(binary) % 4 == 0
+
+    def rows(view, dtype, width, count):
+        view = document["bufferViews"][view]
+        row = view.get("byteStride", dtype.itemsize * width)
+        assert (
+            view["byteOffset"] % 4 == 0 and view["byteLength"] >= row * (count - 1) + dtype.itemsize * width
+        )
+        return np.ndarray((count, width), dtype, binary, view["byteOffset"], (row, dtype.itemsize))
+
+    for accessor in document["accessors"]:
+        dtype, width = TYPES[accessor["componentType"]], WIDTHS[accessor["type"]]
+        found = np.zeros((accessor["count"], width), dtype)
+        if "bufferView" in accessor:
+            found = rows(accessor["bufferView"], dtype, width, accessor["count"])
+        if sparse := accessor.get("sparse"):
+            kind = TYPES[sparse["indices"]["componentType"]]
+            index = rows(sparse["indices"]["bufferView"], kind, 1, sparse["count"])[:, 0]
+            found[index] = rows(sparse["values"]["bufferView"], dtype, width, sparse["count"])
+        yield found
+
+
+@given(
+    count=st.integers(1, 30),
+    width=st.sampled_from([1, 2, 3, 4]),
+    name=st.sampled_from(sorted(COMPONENTS)),
+    zero=st.floats(0, 1),
+    seed=st.integers(0, 1000),
+)
+def test_arrays_are_found_again(count, width, name, zero, seed):
+    draw = np.random.default_rng(seed)
+    values = (draw.normal(size=(count, width)) * 50).astype(np.float32)
+    values = values if name == "float32" else np.abs(values).astype(name)
+    values[draw.random(count) < zero] = 0
+    indices = draw.integers(0, count, 7).astype(np.uint16)
+    writer = GlbWriter()
+    shaped = values[:, 0] if width == 1 else values
+    assert writer.add_array(shaped) == 0
+    assert writer.add_sparse_array(shaped) == 1
+    assert writer.add_array(indices, ELEMENT_ARRAY_BUFFER) == 2
+    dense, sparse, found = read(writer.finish({}, "test"))
+    np.testing.assert_array_equal(dense, values)
+    np.testing.assert_array_equal(sparse, values)
+    np.testing.assert_array_equal(found[:, 0], indices)
+
+
+@pytest.mark.parametrize(
+    ("head", "gltf"), [((0, -1, 0), (0, 0, 1)), ((0, 0, 1), (0, 1, 0)), ((1, 0, 0), (1, 0, 0))]
+)
+def test_axes(head, gltf):
+    """Forward, up and the subject's left."""
+    np.testing.assert_array_equal(to_gltf_frame(np.array(head, np.float32)), gltf)
