@@ -43,7 +43,7 @@ from .workspace import Workspace
 #: Exit code: some photos failed, or are below --fail-below.
 SOME_FAILED = 2
 #: Steps of the Blender worker that are planned though no option asks for them.
-DEFAULT_STEPS = ("preview", "view")
+DEFAULT_STEPS = ("preview",)
 STOPPED = "Stopped. What was finished is in place; the same command goes on from there."
 
 

@@ -27,5 +27,5 @@ def test_a_photo_is_measured_and_no_photo_is_an_error(tmp_path):
     text = (out / "heads.md").read_text()
     assert "1 heads" in text and "| ears |" in text and text.strip() in done.stdout
     tables = json.loads((out / "heads.json").read_text())
-    assert tables["heads"]["astronaut.png"]["flaws"][:3] == [0, 0, 0]
+    assert tables["heads"]["astronaut.png"]["faults"][:3] == [0, 0, 0]
     assert [row[0] for row in tables["regions"]][-1] == "all skin"
