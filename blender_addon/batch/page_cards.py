@@ -14,6 +14,7 @@ from typing import Any
 
 from ..heads.manifest import FILE_NAME
 from ..heads.verdict import verdict
+from . import checked_json
 from .record import BatchRecord, HeadRecord, PhotoRecord
 from .storage import is_plain_name, open_regular, read_regular
 
@@ -149,7 +150,7 @@ def _graded(quality: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     if given is None:
         try:
             own = verdict(quality)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             own = None
         given = VERDICTS.get(own.grade.value, UNRATED) if own else UNRATED
     return given, texts
@@ -233,7 +234,7 @@ def _below(out: Path, folder: Any) -> str | None:
     """Where a folder is below `out`, with "/"; None if it is elsewhere, where a link would not reach it."""
     try:
         return Path(os.path.abspath(folder)).relative_to(os.path.abspath(out)).as_posix()  # noqa: PTH100 (resolve() would follow links)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -247,8 +248,10 @@ def _dictionary(value: Any) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
-    return float(value) if is_number else None
+    try:
+        return checked_json.number(value)
+    except ValueError:
+        return None
 
 
 def _pair(value: Any) -> tuple[float, float] | None:

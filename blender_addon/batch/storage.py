@@ -41,6 +41,10 @@ def is_safe_name(name: object) -> bool:
         return False
     if "\0" in name or "\\" in name or (os.name == "nt" and ":" in name):
         return False
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
     parts = name.split("/")
     return not any(part in ("", ".", "..") for part in parts) and not PurePosixPath(name).is_absolute()
 

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from blender_addon.batch.inputs import PHOTO_SUFFIXES, UNREAD_SUFFIXES, collect
+from core.image import formats
 
 
 @pytest.fixture
@@ -86,6 +87,15 @@ def test_every_kind_of_photo_is_taken_or_named(tmp_path):
     assert "Not read:" in found.note() and "and 19 more" in found.note()
     wanted = ".mpo .j2k .jpx .pnm .pbm .dib .apng .hif .heics .jxl .dng .psd"
     assert set(wanted.split(" ")) <= PHOTO_SUFFIXES | UNREAD_SUFFIXES
+
+
+def test_the_engines_formats_are_known():
+    drawings = {suffix for suffix, kind in formats.UNREADABLE.items() if kind == "drawing"}
+    assert {
+        *formats.readable_suffixes(),
+        *formats.unreadable_suffixes(),
+    } - drawings == PHOTO_SUFFIXES | UNREAD_SUFFIXES
+    assert not UNREAD_SUFFIXES & set(formats.readable_suffixes())
 
 
 def test_a_folder_of_raw_photos_says_that_they_are_not_read(tmp_path):

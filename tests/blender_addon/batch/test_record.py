@@ -152,7 +152,7 @@ def test_failures_that_are_the_photos_own_are_not_tried_again(tmp_path):
     assert todo(replace(failed, tried="y")) == again
     assert todo(replace(failed, tried="x-300", error_kind="EngineTimeoutError")) is None
     assert todo(replace(failed, tried=None)) == again
-    for kind in ("OutputError", "EngineStartError", INTERRUPTED):
+    for kind in ("OutputError", "EngineStartError", "ModelError", "PayloadError", INTERRUPTED):
         assert todo(replace(failed, error_kind=kind)) == again
     assert todo(None) == again
 
