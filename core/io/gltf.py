@@ -14,6 +14,8 @@ JSON_CHUNK = 0x4E4F534A
 BINARY_CHUNK = 0x004E4942
 #: glTF's component types.
 COMPONENTS = {"int8": 5120, "uint8": 5121, "uint16": 5123, "uint32": 5125, "float32": 5126}
+#: Bytes that an index of a sparse accessor takes at most.
+INDEX_BYTES = 4
 SHAPES = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4"}
 
 
@@ -55,21 +57,27 @@ class GlbWriter:
         self._accessors.append(accessor)
         return len(self._accessors) - 1
 
-    def add_sparse_array(self, values: np.ndarray) -> int:
-        """Add an array of which most rows are zero, as a sparse accessor.
+    def add_sparse_array(self, values: np.ndarray, bounds: bool = False) -> int:
+        """Add an array of which many rows are zero, as a sparse accessor if that is smaller.
 
         Args:
             values: (N,) or (N, C) of one of the types in COMPONENTS.
+            bounds: Note the extent, as positions need.
 
         Returns:
             Index of the new accessor.
         """
+        index = np.flatnonzero(values.reshape(len(values), -1).any(1))
+        row = values.nbytes // len(values)
+        if len(index) * (row + INDEX_BYTES) >= len(values) * row:
+            return self.add_array(values, bounds=bounds)
         accessor: dict[str, Any] = {
             "componentType": COMPONENTS[values.dtype.name],
             "count": len(values),
             "type": SHAPES[values.shape[1:]],
         }
-        index = np.flatnonzero(values.reshape(len(values), -1).any(1))
+        if bounds:
+            accessor |= {"min": values.min(0).tolist(), "max": values.max(0).tolist()}
         if len(index):  # without it, all are zero
             index = index.astype(np.uint16 if len(values) <= np.iinfo(np.uint16).max else np.uint32)
             accessor["sparse"] = {

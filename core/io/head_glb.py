@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: Roughness of the materials; the lashes' texture has holes.
 ROUGHNESS = {"skin": 0.55, "eyes": 0.08, "mouth": 0.35, "lashes": 0.8}
 TRANSPARENT = "lashes"
+#: Offset of a morph target, metres, that is none.
+MIN_OFFSET = 2e-6
 #: Change of a normal, of its length, that no shading shows: a sixth of a degree.
 MIN_NORMAL_CHANGE = 0.003
 
@@ -38,6 +40,7 @@ def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name
     topology = head.topology
     writer = GlbWriter()
     offsets = np.concatenate([head.blendshapes, (head.vertices - head.neutral)[None]]).astype(np.float32)
+    offsets[np.linalg.norm(offsets, axis=2) < MIN_OFFSET] = 0
     normals = shading_normals(head.neutral, topology.triangles)
     turns = list(_normal_offsets(head.neutral, offsets, normals, topology.triangles))
     primitives = []
@@ -52,7 +55,7 @@ def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name
         }
         targets = [
             {
-                "POSITION": writer.add_array(to_gltf_frame(offset[vertices]), bounds=True),
+                "POSITION": writer.add_sparse_array(to_gltf_frame(offset[vertices]), bounds=True),
                 "NORMAL": writer.add_sparse_array(to_gltf_frame(turn[vertices])),
             }
             for offset, turn in zip(offsets, turns, strict=True)

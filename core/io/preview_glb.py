@@ -1,6 +1,6 @@
 """The small model of a head that a batch's page shows: a quantized GLB inside of view.js.
 
-A head.glb has five megabytes, of which a page of five hundred heads needs a tenth to look right: the head as
+A head.glb has four megabytes, of which a page of five hundred heads needs a tenth to look right: the head as
 photographed without morph targets, and a smaller texture. Positions take 16 bits an axis, normals 8, texture
 coordinates and colors 16 (glTF's KHR_mesh_quantization): on a head that is a step of 5 micrometres.
 """
