@@ -12,7 +12,39 @@ from typing import Any
 import numpy as np
 
 from ..errors import SurfaceFileError
+from .checked_file import read_regular
 
+#: Parts that have to be JSON objects.
+OBJECTS = (
+    *(
+        "input",
+        "generator",
+        "detection",
+        "camera",
+        "pose",
+        "landmarks",
+        "quality",
+        "timings",
+        "files",
+        "steps",
+    ),
+)
+#: Sets of landmarks.
+LANDMARKS = ("mediapipe478", "ibug68")
+#: Figures of the quality that are calculated with or shown, and what stands in lists.
+QUALITY_NUMBERS = ("seen_share", "face_height_px", "expected_error_mm")
+QUALITY_LISTS = ("warnings", "reasons", "error_spread_mm")
+MAX_FILE_BYTES = 20_000_000
+#: More than any set of landmarks has.
+MAX_LANDMARKS = 10_000
+#: Metres from the head's origin.
+MAX_COORDINATE = 10.0
+#: What 32-bit floating point holds, as Blender keeps numbers.
+MAX_NUMBER = 3e38
+MAX_PIXELS_OF_A_SIDE = 1_000_000
+MAX_FOCAL_PX = 1e8
+#: How far a matrix may be from a rotation; face.json has six digits.
+ROTATION_TOLERANCE = 1e-3
 #: Parts of face.json that are kept in a .blend; the rest is bulky and of no use there.
 KEPT = ("schema_version", "generator", "input", "camera", "pose", "landmarks", "quality", "timings")
 
@@ -50,7 +82,7 @@ class FaceDocument:
     def read(cls, path: Path) -> "FaceDocument":
         """Read a face.json. Raises SurfaceFileError."""
         try:
-            return cls.parse(path.read_text("utf-8"))
+            return cls.parse(read_regular(path, MAX_FILE_BYTES).decode("utf-8"))
         except OSError as error:
             raise SurfaceFileError(f"{path} cannot be read: {error.strerror}.") from error
         except ValueError as error:
@@ -58,11 +90,23 @@ class FaceDocument:
 
     @classmethod
     def parse(cls, text: str) -> "FaceDocument":
-        """From JSON. Raises ValueError."""
-        document = json.loads(text)
+        """From JSON. Raises ValueError if it is none, or a part of it is of another kind than it should be."""
+        try:
+            document = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
         if not isinstance(document, dict):
             raise ValueError("not a JSON object")
-        return cls(document)
+        for name in OBJECTS:
+            if not isinstance(document.get(name), dict | None):
+                raise ValueError(f"{name} is no JSON object")
+        record = cls(document)
+        for kind in LANDMARKS:
+            record.landmarks(kind)
+        if not all(_is_number(seconds) for seconds in record.timings.values()):
+            raise ValueError("timings that are no numbers")
+        _check_quality(record.quality)
+        return record
 
     def compact(self) -> str:
         """JSON of the parts worth keeping in a .blend."""
@@ -75,7 +119,7 @@ class FaceDocument:
         try:
             photo, camera, pose = (self.document[name] for name in ("input", "camera", "pose"))
             cx, cy = camera["principal_point_px"]
-            return PhotoCamera(
+            found = PhotoCamera(
                 width=int(photo["width"]),
                 height=int(photo["height"]),
                 focal_px=float(camera["focal_length_px"]),
@@ -84,14 +128,15 @@ class FaceDocument:
                 rotation=np.array(pose["rotation_head_to_camera"], float).reshape(3, 3),
                 translation=np.array(pose["translation_m"], float).reshape(3),
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
+        return found if _is_possible(found) else None
 
     @property
     def orientation(self) -> int:
         """EXIF's number, 1..8, for how the photo's file has to be turned to be upright; 1: it is."""
-        value = self.document.get("input", {}).get("orientation", 1)
-        return value if value in range(1, 9) else 1
+        value = (self.document.get("input") or {}).get("orientation", 1)
+        return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
     @property
     def quality(self) -> dict[str, Any]:
@@ -106,8 +151,49 @@ class FaceDocument:
     def landmarks(self, kind: str) -> np.ndarray:
         """(N, 3) float64, head frame, metres, NaN where there is none; `kind` as in face.json.
 
-        Empty (0, 3) if the file has none of that kind.
+        Empty (0, 3) if the file has none of that kind. Raises ValueError if they are no points.
         """
-        points = self.document.get("landmarks", {}).get(kind) or []
+        points = (self.document.get("landmarks") or {}).get(kind) or []
+        if not isinstance(points, list) or len(points) > MAX_LANDMARKS:
+            raise ValueError(f"landmarks {kind} are no list of points")
+        for point in points:
+            if point is not None and not (
+                isinstance(point, list)
+                and len(point) == 3
+                and all(_is_number(value) and abs(value) <= MAX_COORDINATE for value in point)
+            ):
+                raise ValueError(f"landmarks {kind} have a point that is none")
         rows = [point if point is not None else (np.nan, np.nan, np.nan) for point in points]
         return np.array(rows, float).reshape(-1, 3)
+
+
+def _is_number(value: object) -> bool:
+    """Whether a JSON value is a number that a float can hold."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= MAX_NUMBER
+
+
+def _check_quality(quality: dict[str, Any]) -> None:
+    """Raises ValueError if figures that are shown are no numbers, or remarks no list."""
+    for name in QUALITY_NUMBERS:
+        if quality.get(name) is not None and not _is_number(quality[name]):
+            raise ValueError(f"{name} is no number")
+    for name in QUALITY_LISTS:
+        if not isinstance(quality.get(name) or [], list):
+            raise ValueError(f"{name} is no list")
+    spread = quality.get("error_spread_mm") or []
+    if not all(_is_number(value) for value in spread):
+        raise ValueError("error_spread_mm has something that is no number")
+
+
+def _is_possible(camera: PhotoCamera) -> bool:
+    """Whether a camera can have taken a photo: a picture of some size, a rotation, a head somewhere near."""
+    numbers = (camera.focal_px, camera.cx, camera.cy, *camera.translation)
+    rotation = camera.rotation
+    return (
+        min(camera.width, camera.height) >= 1
+        and max(camera.width, camera.height) <= MAX_PIXELS_OF_A_SIDE
+        and bool(np.isfinite(numbers).all() and np.isfinite(rotation).all())
+        and 0 < camera.focal_px <= MAX_FOCAL_PX
+        and bool(np.abs(rotation @ rotation.T - np.eye(3)).max() < ROTATION_TOLERANCE)
+        and bool(np.linalg.det(rotation) > 0)
+    )

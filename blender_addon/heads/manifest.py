@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SurfaceFileError
+from .checked_file import read_regular
 
 FILE_NAME = "face.json"
+MAX_FILE_BYTES = 20_000_000
 
 
 def add_file(folder: Path, name: str, description: str) -> None:
@@ -53,10 +55,14 @@ def read(folder: Path) -> dict[str, Any]:
     """The folder's face.json. Raises SurfaceFileError."""
     path = folder / FILE_NAME
     try:
-        document = json.loads(path.read_text("utf-8"))
+        document = json.loads(read_regular(path, MAX_FILE_BYTES).decode("utf-8"))
         if not isinstance(document, dict):
             raise ValueError("it is no JSON object")
-    except (OSError, ValueError) as error:
+        for name in ("files", "steps"):
+            part = document.get(name) or {}
+            if not isinstance(part, dict) or not all(isinstance(about, dict) for about in part.values()):
+                raise ValueError(f"{name} is no JSON object of objects")
+    except (OSError, ValueError, RecursionError) as error:
         raise SurfaceFileError(
             f"{path} is missing or damaged ({error}). Reconstruct the photo anew."
         ) from error

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import SurfaceFileError
+from .checked_file import read_regular
 
 #: PLY's scalar types as numpy's, little-endian.
 TYPES = {
@@ -18,6 +19,13 @@ TYPES = {
     "ushort": "<u2", "uint16": "<u2", "int": "<i4", "int32": "<i4", "uint": "<u4", "uint32": "<u4",
     "float": "<f4", "float32": "<f4", "double": "<f8", "float64": "<f8",
 }  # fmt: skip
+#: The types that count corners and name them.
+WHOLE_TYPES = frozenset(name for name, code in TYPES.items() if "f" not in code)
+#: A surface of 200,000 vertices takes 9 MB.
+MAX_FILE_BYTES = 1_000_000_000
+MAX_HEADER_BYTES = 100_000
+#: Metres from the origin within which a surface lies; a head is about 0.23 m high.
+MAX_COORDINATE = 10.0
 END_OF_HEADER = b"end_header\n"
 
 
@@ -25,8 +33,11 @@ END_OF_HEADER = b"end_header\n"
 class SurfaceMesh:
     """A coloured triangle mesh.
 
-    `vertices` (N, 3) float32, head frame, metres; `faces` (M, 3) int32, counter-clockwise seen from outside;
-    `colors` (N, 3) uint8 sRGB or None; `confidence` (N,) float32 in 0..1 or None.
+    Attributes:
+        vertices: (N, 3) float32, head frame, metres.
+        faces: (M, 3) int32, counter-clockwise seen from outside.
+        colors: (N, 3) uint8 sRGB, or None.
+        confidence: (N,) float32 in 0..1, or None.
     """
 
     vertices: np.ndarray
@@ -39,12 +50,10 @@ def read_ply(path: str | os.PathLike) -> SurfaceMesh:
     """Read a binary little-endian PLY of triangles. Raises SurfaceFileError."""
     path = Path(path)
     try:
-        data = path.read_bytes()
+        return _parse(read_regular(path, MAX_FILE_BYTES))
     except OSError as error:
         raise SurfaceFileError(f"{path} cannot be read: {error.strerror}.") from error
-    try:
-        return _parse(data)
-    except (ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, OverflowError, MemoryError) as error:
         raise SurfaceFileError(
             f"{path.name} is no surface written by the engine, or damaged ({error}). "
             "Reconstruct the photo again."
@@ -52,7 +61,7 @@ def read_ply(path: str | os.PathLike) -> SurfaceMesh:
 
 
 def _parse(data: bytes) -> SurfaceMesh:
-    end = data.find(END_OF_HEADER)
+    end = data.find(END_OF_HEADER, 0, MAX_HEADER_BYTES)
     if not data.startswith(b"ply\n") or end < 0:
         raise ValueError("not a PLY file")
     lines = data[:end].decode("ascii").splitlines()
@@ -67,6 +76,8 @@ def _parse(data: bytes) -> SurfaceMesh:
             counts[element] = int(words[2])
             fields[element] = []
         elif words[0] == "property" and words[1] == "list":
+            if not {words[2], words[3]} <= WHOLE_TYPES:
+                raise ValueError("corners that are no whole numbers")
             # Every face of a surface is a triangle: a list of three has a fixed size like any other field.
             fields[element] += [("count", TYPES[words[2]]), ("corners", "3" + TYPES[words[3]])]
         elif words[0] == "property":
@@ -74,6 +85,8 @@ def _parse(data: bytes) -> SurfaceMesh:
     if list(counts) != ["vertex", "face"]:
         raise ValueError("other elements than vertex and face")
 
+    if min(counts.values()) < 1:
+        raise ValueError("no faces")
     vertex_type, face_type = np.dtype(fields["vertex"]), np.dtype(fields["face"])
     start = end + len(END_OF_HEADER)
     middle = start + counts["vertex"] * vertex_type.itemsize
@@ -81,15 +94,32 @@ def _parse(data: bytes) -> SurfaceMesh:
         raise ValueError("cut short, or not made of triangles")
     vertex = np.frombuffer(data, vertex_type, counts["vertex"], start)
     face = np.frombuffer(data, face_type, counts["face"], middle)
-    faces = face["corners"].astype(np.int32)
-    if len(face) and ((face["count"] != 3).any() or faces.min() < 0 or faces.max() >= len(vertex)):
+    corners = face["corners"]
+    # Compared in their own type: as int32, an index of 32 bits might become another one.
+    if (face["count"] != 3).any() or (corners < 0).any() or (corners >= len(vertex)).any():
         raise ValueError("faces that are no triangles, or corners that do not exist")
-    names = vertex_type.names or ()
-    return SurfaceMesh(
-        np.stack([vertex[axis] for axis in "xyz"], 1).astype(np.float32),
-        faces,
-        np.stack([vertex[c] for c in ("red", "green", "blue")], 1).astype(np.uint8)
-        if "red" in names
-        else None,
-        vertex["confidence"].astype(np.float32) if "confidence" in names else None,
-    )
+    faces = corners.astype(np.int32)
+    if (faces == np.roll(faces, 1, axis=1)).any():
+        raise ValueError("faces that have a corner twice")
+    vertices = np.stack([vertex[axis] for axis in "xyz"], 1).astype(np.float32)
+    if not (np.abs(vertices) <= MAX_COORDINATE).all():  # false for NaN, too
+        raise ValueError("vertices that are nowhere")
+    return SurfaceMesh(vertices, faces, _colors(vertex), _confidence(vertex))
+
+
+def _colors(vertex: np.ndarray) -> np.ndarray | None:
+    if "red" not in (vertex.dtype.names or ()):
+        return None
+    colors = np.stack([vertex[c] for c in ("red", "green", "blue")], 1)
+    if colors.dtype != np.uint8:
+        raise ValueError("colours that are no bytes")
+    return colors
+
+
+def _confidence(vertex: np.ndarray) -> np.ndarray | None:
+    if "confidence" not in (vertex.dtype.names or ()):
+        return None
+    confidence = vertex["confidence"].astype(np.float32)
+    if not ((confidence >= 0) & (confidence <= 1)).all():
+        raise ValueError("a confidence beyond 0 to 1")
+    return confidence

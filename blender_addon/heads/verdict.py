@@ -47,7 +47,7 @@ def verdict(quality: dict[str, Any]) -> Verdict | None:
     if isinstance(given, str) and given in {grade.value for grade in Grade}:
         grade = Grade(given)
     else:
-        grade = _grade(float(quality.get("seen_share", 1.0)), float(quality.get("face_height_px", 1e9)))
+        grade = _grade(_number(quality, "seen_share", 1.0), _number(quality, "face_height_px", 1e9))
         # A guessed focal length alone leaves the face as it is, to a per cent or so.
         serious = [remark for remark in remarks if "focal length" not in remark]
         if serious and grade is Grade.GOOD:
@@ -64,6 +64,12 @@ def error_sentence(quality: dict[str, Any]) -> str:
     if isinstance(spread, list) and len(spread) == 2 and all(isinstance(v, int | float) for v in spread):
         words += f" ({spread[0]:.1f} to {spread[1]:.1f})"
     return words + "."
+
+
+def _number(quality: dict[str, Any], name: str, default: float) -> float:
+    """A figure; the default if there is none, or something else."""
+    value = quality.get(name)
+    return float(value) if isinstance(value, int | float) else default
 
 
 def _grade(seen: float, height: float) -> Grade:

@@ -1,0 +1,60 @@
+"""Small files of a head that are right, to be damaged."""
+
+import io
+import json
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def head_arrays() -> dict[str, np.ndarray]:
+    """A sheet of 9 vertices and 4 quads, with all that a head.npz has."""
+    grid = np.stack(np.meshgrid(np.arange(3), np.arange(3)), -1).reshape(-1, 2)
+    neutral = np.column_stack([grid * 0.1, np.zeros(9)]).astype(np.float32)
+    quads = np.array([[0, 1, 4, 3], [1, 2, 5, 4], [3, 4, 7, 6], [4, 5, 8, 7]], np.int32)
+    return {
+        "format_version": np.int32(1),
+        "neutral": neutral,
+        "photo": neutral + np.float32(0.01),
+        "units": np.full((2, 9, 3), 0.01, np.float16),
+        "unit_names": np.array(["jawOpen", "browInnerUp"]),
+        "expression": np.array([0.2, 0.0], np.float32),
+        "confidence": np.linspace(0, 1, 9, dtype=np.float32),
+        "deviation": np.zeros(9, np.float32),
+        "quads": quads,
+        "uv": (grid / 2).astype(np.float32),
+        "quad_uv": quads.copy(),
+        "face_material": np.array([0, 0, 1, 1], np.int8),
+        "material_names": np.array(["skin", "eyes"]),
+        "face_part": np.array([0, 0, 1, 1], np.int8),
+        "part_names": np.array(["skin", "eye"]),
+        "landmark": np.arange(478, dtype=np.int32) % 9,
+        "ibug68": np.arange(68, dtype=np.int32) % 9,
+        "provenance": np.array(json.dumps({"photo": "a.jpg", "focal": 50})),
+    }
+
+
+def npz(arrays: dict[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def ply_bytes(
+    vertices: Sequence[Sequence[float]] = ((0, 0, 0), (1, 0, 0), (0, 1, 0)),
+    faces: Sequence[Sequence[int]] = ((0, 1, 2),),
+    confidence: Sequence[float] = (0, 0.5, 1),
+    corner: str = "int",
+    count: int | None = None,
+) -> bytes:
+    """A PLY as the engine writes it. `count`: of vertices, as the header claims."""
+    header = (
+        f"ply\nformat binary_little_endian 1.0\nelement vertex {len(vertices) if count is None else count}\n"
+        "property float x\nproperty float y\nproperty float z\nproperty uchar red\nproperty uchar green\n"
+        f"property uchar blue\nproperty float confidence\nelement face {len(faces)}\n"
+        f"property list uchar {corner} vertex_indices\nend_header\n"
+    )
+    body = b"".join(struct.pack("<3f3Bf", *v, 9, 9, 9, c) for v, c in zip(vertices, confidence, strict=True))
+    code = {"int": "i", "uint": "I", "float": "f"}[corner]
+    return header.encode() + body + b"".join(struct.pack(f"<B3{code}", 3, *f) for f in faces)

@@ -1,0 +1,226 @@
+"""Files of a head that somebody else has made: what is wrong is named, and never reaches Blender."""
+
+import io
+import json
+import os
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blender_addon.errors import HeadFileError, SurfaceFileError
+from blender_addon.heads import manifest
+from blender_addon.heads.face_document import FaceDocument
+from blender_addon.heads.head_npz import read_head
+from blender_addon.heads.ply import read_ply
+from blender_addon.heads.verdict import verdict
+from tests.blender_addon.heads.head_file_samples import head_arrays, npz, ply_bytes
+
+
+def refused(folder, arrays) -> str:
+    (folder / "head.npz").write_bytes(npz(arrays))
+    with pytest.raises(HeadFileError, match="Reconstruct the photo again") as caught:
+        read_head(folder / "head.npz")
+    return str(caught.value)
+
+
+def test_the_sample_is_a_head(tmp_path):
+    (tmp_path / "head.npz").write_bytes(npz(head_arrays()))
+    head = read_head(tmp_path / "head.npz")
+    assert head.quads.dtype == np.int32 and head.units.dtype == np.float32
+    assert head.provenance == {"photo": "a.jpg", "focal": 50}
+
+
+@pytest.mark.parametrize("name", ["quads", "quad_uv", "face_material", "face_part", "landmark", "ibug68"])
+@pytest.mark.parametrize("value", [-1, 10**6, 2**31 - 1, -(2**31)])
+def test_indices_that_do_not_exist(tmp_path, name, value):
+    arrays = head_arrays()
+    arrays[name] = arrays[name].astype(np.int64)
+    arrays[name].flat[3] = value
+    assert name in refused(tmp_path, arrays)
+
+
+@pytest.mark.parametrize("name", ["neutral", "photo", "units", "expression", "confidence", "deviation", "uv"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+def test_numbers_that_make_no_sense(tmp_path, name, value):
+    arrays = head_arrays()
+    arrays[name] = arrays[name].astype(np.float64)
+    arrays[name].flat[-1] = value
+    assert name in refused(tmp_path, arrays)
+
+
+@pytest.mark.parametrize("name", sorted(set(head_arrays()) - {"format_version", "provenance"}))
+def test_shapes_and_types_that_do_not_fit(tmp_path, name):
+    good = head_arrays()[name]
+    wrong = [
+        good[None],
+        good[:-1],
+        good.astype(bytes),
+        good.astype(complex) if good.dtype.kind != "U" else good[:0],
+    ]
+    wrong += [good.astype("f4" if good.dtype.kind in "iu" else "i4")] if good.dtype.kind != "U" else []
+    for bad in wrong:
+        refused(tmp_path, {**head_arrays(), name: bad})
+    arrays = head_arrays()
+    del arrays[name]
+    refused(tmp_path, arrays)
+
+
+@pytest.mark.parametrize("names", [["a", "a"], ["", "b"], ["a\0b", "c"], ["\ud800", "c"], ["x" * 64, "c"]])
+def test_names_that_blender_cannot_have(tmp_path, names):
+    refused(tmp_path, {**head_arrays(), "unit_names": np.array(names)})
+
+
+def test_faces_with_a_corner_twice(tmp_path):
+    arrays = head_arrays()
+    arrays["quads"][0, 1] = arrays["quads"][0, 0]
+    assert "twice" in refused(tmp_path, arrays)
+    arrays = head_arrays()
+    arrays["quads"][1] = arrays["quads"][0][::-1]
+    assert "twice" in refused(tmp_path, arrays)
+
+
+def test_provenance_that_blender_cannot_hold(tmp_path):
+    odd = {
+        "big": 2**40,
+        "nan": float("nan"),
+        "list": [1],
+        "text": "a\0b",
+        "half": "\ud800",
+        "k" * 80: 1,
+        "fine": 3,
+    }
+    (tmp_path / "head.npz").write_bytes(npz({**head_arrays(), "provenance": np.array(json.dumps(odd))}))
+    assert read_head(tmp_path / "head.npz").provenance == {"fine": 3}
+    for text in ("[]", "{", "[" * 100_000):
+        refused(tmp_path, {**head_arrays(), "provenance": np.array(text)})
+
+
+def test_archives_that_unpack_to_too_much(tmp_path):
+    buffer = io.BytesIO(npz(head_arrays()))
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("more.npy", bytes(250_000_000))
+    (tmp_path / "head.npz").write_bytes(buffer.getvalue())
+    with pytest.raises(HeadFileError, match="too large"):
+        read_head(tmp_path / "head.npz")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders on this system")
+def test_pipes_are_not_opened(tmp_path):
+    for name in ("head.npz", "surface.ply", "face.json"):
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(HeadFileError):
+        read_head(tmp_path / "head.npz")
+    for read in (
+        lambda: read_ply(tmp_path / "surface.ply"),
+        lambda: FaceDocument.read(tmp_path / "face.json"),
+        lambda: manifest.read(tmp_path),
+    ):
+        with pytest.raises(SurfaceFileError):
+            read()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"vertices": [(0, 0, 0), (1, 0, 0), (0, np.nan, 0)]},
+        {"vertices": [(0, 0, 0), (1, 0, 0), (0, 1e30, 0)]},
+        {"faces": [(0, 1, 1)]},
+        {"faces": []},
+        {"faces": [(0, 1, 2**31)], "corner": "uint"},
+        {"confidence": [0, 1, 2]},
+        {"confidence": [0, 1, np.nan]},
+        {"count": -1},
+        {"count": 10**18},
+        {"corner": "float"},
+    ],
+)
+def test_surfaces_that_are_wrong(tmp_path, options):
+    (tmp_path / "surface.ply").write_bytes(ply_bytes())
+    assert len(read_ply(tmp_path / "surface.ply").faces) == 1
+    (tmp_path / "surface.ply").write_bytes(ply_bytes(**options))
+    with pytest.raises(SurfaceFileError, match="Reconstruct the photo again"):
+        read_ply(tmp_path / "surface.ply")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [],
+        {"input": 3},
+        {"camera": []},
+        {"landmarks": {"ibug68": [[0, 0]]}},
+        {"landmarks": {"mediapipe478": [[0, 0, "x"]]}},
+        {"landmarks": {"mediapipe478": "all"}},
+        {"landmarks": {"mediapipe478": [[0, 0, 1e9]]}},
+        {"quality": {"seen_share": "much"}},
+        {"quality": {"warnings": 3}},
+        {"quality": {"error_spread_mm": [1, None]}},
+        {"timings": {"network": "long"}},
+    ],
+)
+def test_face_documents_that_are_wrong(tmp_path, document):
+    (tmp_path / "face.json").write_text(json.dumps(document), "utf-8")
+    with pytest.raises(SurfaceFileError, match="Reconstruct the photo again"):
+        FaceDocument.read(tmp_path / "face.json")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[" * 200_000, '{"a":' * 100_000, "\ufeff{}", "NaN", '{"timings": {"a": 1e999}}']
+)
+def test_texts_that_are_no_face_document(tmp_path, text):
+    (tmp_path / "face.json").write_text(text, "utf-8")
+    with pytest.raises(SurfaceFileError):
+        FaceDocument.read(tmp_path / "face.json")
+
+
+CAMERA = {
+    "input": {"width": 640, "height": 480},
+    "camera": {"focal_length_px": 700.0, "principal_point_px": [319.5, 239.5]},
+    "pose": {"rotation_head_to_camera": np.eye(3).tolist(), "translation_m": [0, 0, 0.6]},
+}
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("input", "width", 0),
+        ("input", "height", 1e999),
+        ("input", "height", 10**9),
+        ("camera", "focal_length_px", -1),
+        ("camera", "focal_length_px", float("nan")),
+        ("camera", "principal_point_px", [0, float("inf")]),
+        ("camera", "principal_point_px", 3),
+        ("pose", "rotation_head_to_camera", np.zeros((3, 3)).tolist()),
+        ("pose", "rotation_head_to_camera", np.diag([1, 1, -1]).tolist()),
+        ("pose", "translation_m", [0, 0, None]),
+    ],
+)
+def test_cameras_that_cannot_be(part, name, value):
+    assert FaceDocument.parse(json.dumps(CAMERA)).camera is not None
+    document = {**CAMERA, part: {**CAMERA[part], name: value}}
+    assert FaceDocument.parse(json.dumps(document)).camera is None
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(part=st.sampled_from(["input", "camera", "pose", "landmarks", "quality", "timings"]), value=VALUES)
+def test_no_value_gives_a_traceback(part, value):
+    """Whatever stands in a part, the document is refused, or everything that is read from it can be read."""
+    try:
+        record = FaceDocument.parse(json.dumps({**CAMERA, part: value}))
+    except ValueError:
+        return
+    assert record.camera is None or record.camera.width > 0
+    assert record.orientation in range(1, 9)
+    assert record.landmarks("ibug68").shape[1] == 3
+    assert isinstance(record.timings, dict) and json.loads(record.compact()) is not None
+    verdict(record.quality)
