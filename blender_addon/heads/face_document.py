@@ -90,7 +90,7 @@ class FaceDocument:
 
     @classmethod
     def parse(cls, text: str) -> "FaceDocument":
-        """From JSON. Raises ValueError if it is none, or a part of it is of another kind than it should be."""
+        """From JSON. Raises ValueError if it is none, or a part of it is of the wrong kind."""
         try:
             document = json.loads(text)
         except RecursionError as error:
