@@ -83,12 +83,14 @@ wheel: $(STAMPS)/dev ## build the Python package into dist/
 	$(BIN)/python -m build --outdir dist
 
 .PHONY: release
-release: wheel addon ## build all that is published, with SHA256SUMS, into dist/
+release: $(STAMPS)/dev ## build all that is published, with SHA256SUMS, into dist/
+	rm -rf dist
+	$(MAKE) --no-print-directory wheel addon
 	cd dist && sha256sum photobust-* > SHA256SUMS && cat SHA256SUMS
 
 .PHONY: clean
 clean: ## remove what was made, but not .venv
-	rm -rf out build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache tests/artifacts
+	rm -rf out build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache tests/artifacts
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 .PHONY: distclean

@@ -32,7 +32,7 @@ if "bl_info" in globals():
 bl_info = {
     "name": "Photobust",
     "author": "The Photobust authors",
-    "version": (0, 1, 0),
+    "version": (0, 2, 0),
     "blender": (3, 4, 0),
     "location": "3D View > Sidebar > Photobust",
     "description": "One photo in, a coloured 3D head out",

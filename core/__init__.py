@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .io.writer import write_reconstruction
     from .reconstructor import Reconstruction, Reconstructor
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Photo": ".image.photo",

@@ -10,8 +10,10 @@ import time
 import zipfile
 
 import pytest
+import tomllib
 from skimage import data, io
 
+import blender_addon
 import core
 from tests.conftest import ROOT, fresh_environment
 
@@ -131,6 +133,14 @@ def test_the_wheel_carries_models_data_and_types(wheel):
     size = wheel.stat().st_size
     print(f"\n{wheel.name}: {size / MEGABYTE:.1f} MB")
     assert size <= LARGEST
+
+
+def test_the_version_is_the_same_wherever_it_is_written():
+    manifest = tomllib.loads((ROOT / "blender_addon/blender_manifest.toml").read_text("utf-8"))
+    assert manifest["version"] == ".".join(map(str, blender_addon.bl_info["version"])) == core.__version__
+    assert re.search(
+        rf"^## ({re.escape(core.__version__)}\b|Unreleased)", (ROOT / "CHANGELOG.md").read_text(), re.M
+    )
 
 
 @pytest.mark.slow
