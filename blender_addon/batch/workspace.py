@@ -129,7 +129,7 @@ class Workspace:
 def _lock(path: Path) -> IO[str]:
     """The file at `path`, locked until it is closed or the process ends. Raises BatchError if it is now."""
     while True:
-        file = Path(path).open("a+", encoding="utf-8")  # noqa: SIM115 (it stays open)
+        file = _open_lock(path)
         try:
             _lock_file(file)
         except BlockingIOError:
@@ -157,6 +157,12 @@ def _lock(path: Path) -> IO[str]:
             file.close()
         raise
     return file
+
+
+def _open_lock(path: Path) -> IO[str]:
+    """The lock's file, made if need be; a link is not followed, since the file is emptied. Raises OSError."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+    return os.fdopen(os.open(path, flags, 0o666), "a+", encoding="utf-8")
 
 
 def _lock_file(file: IO[str]) -> None:

@@ -146,6 +146,13 @@ def test_command_lines_that_make_no_sense(capsys, arguments, words):
     assert words in refused(capsys, *arguments)
 
 
+def test_names_of_before_still_work(tmp_path):
+    (tmp_path / "heads.json").write_text(json.dumps({"studio-timeout": 7}))
+    assert options("a.jpg", "--out", "x", "--config", tmp_path / "heads.json").blender_timeout == 7
+    found = options("a.jpg", "--out", "x", "--studio-timeout", "8", "--studio-log", "log")
+    assert (found.blender_timeout, found.blender_log) == (8, "log")
+
+
 def test_photos_before_after_and_between_options():
     assert options("a.jpg", "--turntable", "--out", "x").photos == ["a.jpg"]
     assert options("--out", "x", "a.jpg", "b.jpg").photos == ["a.jpg", "b.jpg"]

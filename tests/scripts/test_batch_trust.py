@@ -77,6 +77,21 @@ def test_links_do_not_lead_a_batch_elsewhere(fake_batch, made, tmp_path):
     assert before == {path: path.read_bytes() for path in elsewhere.rglob("*") if path.is_file()}
 
 
+def test_the_batchs_own_files_are_written_through_no_link(fake_batch, photos, tmp_path):
+    folder = photos("a.jpg")
+    fake_batch.out.mkdir()
+    victims = {}
+    for name in (".photobust.lock", "batch.json", "batch.journal", "index.html"):
+        victims[name] = tmp_path / f"victim{len(victims)}"
+        victims[name].write_text("mine")
+        (fake_batch.out / name).unlink(missing_ok=True)
+        (fake_batch.out / name).symlink_to(victims[name])
+        fake_batch.run(folder, "--fresh")
+        (fake_batch.out / name).unlink(missing_ok=True)
+    assert [path.read_text() for path in victims.values()] == ["mine"] * 4
+    assert fake_batch.run(folder).returncode == 0
+
+
 def test_resume_starts_no_program_that_a_record_names(fake_batch, made, tmp_path):
     _, change = made
     evil = tmp_path / "evil"

@@ -103,6 +103,9 @@ def test_results_do_not_depend_on_the_number_of_cores(tmp_path):
         BlenderProgram(Path("blender")),
     ):
         assert program.environment(base)["OPENBLAS_NUM_THREADS"] == "1"
+        # Nor does memory grow with it; who knows better is heard.
+        assert program.environment(base)["MALLOC_ARENA_MAX"] == "2"
+        assert program.environment({"MALLOC_ARENA_MAX": "9"})["MALLOC_ARENA_MAX"] == "9"
         assert program.environment(base)["HOME"] == "/home"
 
 
