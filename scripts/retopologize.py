@@ -1,4 +1,4 @@
-"""Make any mesh object of a .blend anew of quads, with its colours, UVs and weights.
+"""Rebuild any mesh object of a .blend from even quads, with its colors, UVs and weights.
 
     blender -b file.blend -P scripts/retopologize.py -- --object Face --quads 5000
     python scripts/retopologize.py file.blend --object Face --quads 5000       with the bpy module

@@ -6,13 +6,11 @@ file is written under another name and moved into place, by one writer at a time
 
 import contextlib
 import re
-import sys
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
+from ..engine.file_lock import held_lock
 from ..errors import AssetError
 
 FILE_NAME, LOCK_NAME = "blender_assets.cats.txt", ".photobust.lock"
@@ -96,26 +94,7 @@ def catalogue_id(library: Path, path: str) -> str:
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Nobody else is in here with the same lock file. Raises AssetError after LOCK_TIMEOUT seconds."""
-    with path.open("a+b") as file:
-        deadline = time.monotonic() + LOCK_TIMEOUT
-        while not _lock(file):
-            if time.monotonic() > deadline:
-                raise AssetError(f"Another program has kept {path} for a minute: end it, and try again.")
-            time.sleep(0.05)
-        yield  # closing the file, or the end of the process, unlocks it
-
-
-def _lock(file: IO[bytes]) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
+    with held_lock(path, LOCK_TIMEOUT) as held:
+        if not held:
+            raise AssetError(f"Another program has kept {path} for a minute: end it, and try again.")
+        yield
