@@ -4,8 +4,21 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import PhotobustError
+
 #: Environment variable with the folder of the training data.
 DATA_VARIABLE = "PHOTOBUST_DATA"
+
+MISSING_DATA = (
+    f"Give the folder of the training data with --data or {DATA_VARIABLE}; "
+    "docs/training.md lists what belongs there."
+)
+#: What makes the inputs that are not downloaded.
+MISSING = {
+    "registration": "Make it with scripts/training/register_template.py.",
+    "textures": "Make it with scripts/training/build_textures.py.",
+    "views": "Make it with scripts/training/build_textures.py.",
+}
 
 
 def default_data_folder(root: Path) -> Path:
@@ -69,3 +82,17 @@ class DataPaths:
     def quality(self) -> Path:
         """Folder of the tables that the quality report is calibrated on, see `calibration.table`."""
         return self.cache / "quality"
+
+    def require(self, *names: str) -> None:
+        """Check that inputs are there before anything is computed.
+
+        Args:
+            names: of properties of this class, such as "face_model".
+
+        Raises:
+            PhotobustError: one of them is missing.
+        """
+        for name in names:
+            path: Path = getattr(self, name)
+            if not path.exists():
+                raise PhotobustError(f"{path} is missing. {MISSING.get(name, MISSING_DATA)}")

@@ -36,12 +36,12 @@ def main() -> None:
     from core.training.paths import DataPaths
     from core.training.synthesis.synthesizer import ImageSynthesizer
 
-    maker = ImageSynthesizer(DataPaths(Path(args.data), args.cache, ROOT / "models"), "eval")
+    builder = ImageSynthesizer(DataPaths(Path(args.data), args.cache, ROOT / "models"), "eval")
     rng = np.random.default_rng(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
     made = 0
     while made < args.count:
-        sample = maker.picture(rng)
+        sample = builder.picture(rng)
         yaw = sample.scene.pose.angles[0]
         if abs(yaw) < args.least_yaw:
             continue

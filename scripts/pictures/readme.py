@@ -15,7 +15,7 @@ GAP = 8
 BACKGROUND = (29, 29, 29)
 #: Height of the panel in pictures in which it is all that is shown, pixels.
 PANEL_HEIGHT = 184
-#: Share of the view's height that has the head, seen from the front.
+#: Fraction of the view's height that has the head, seen from the front.
 HEAD_SHARE = 0.8
 LARGEST = 200_000
 

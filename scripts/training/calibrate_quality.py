@@ -1,4 +1,4 @@
-"""Calibrate the quality report's expected error on held-out made heads: models/quality_calibration.json.
+"""Calibrate the quality report's expected error on held-out synthetic heads: models/quality_calibration.json.
 
     python scripts/training/calibrate_quality.py              # after training; 1,000 pictures take some 15
     minutes python scripts/training/calibrate_quality.py --count 500  # fewer pictures, less certain
@@ -6,9 +6,9 @@
     seconds
 
 Needs shards of the split `eval` (scripts/training/make_shards.py --split eval --count 4), whose people, skins
-and light no training has seen. Each picture is reconstructed as the engine does it, some of them spoilt first
-(made small, blurred, cut, covered, with misplaced landmarks), measured and held against its true head. The
-rows are kept in cache/quality/, one file for each set of weights, so that a run that was stopped goes on
+and light no training has seen. Each picture is reconstructed as the engine does it, some of them degraded
+first (made small, blurred, cut, covered, with misplaced landmarks), measured and held against its true head.
+The rows are kept in cache/quality/, one file for each set of weights, so that a run that was stopped goes on
 where it was.
 
 The file records which weights it was made for; with others, reports say so. How good it is on people that it
@@ -17,7 +17,6 @@ was not fitted to is printed and kept in it. `core/training/calibration/fit.py` 
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections import Counter
@@ -27,6 +26,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+
+from core.errors import PhotobustError
+from scripts.training.arguments import data_paths, run_main, training_parser
 
 #: Raised when measures or flaws change, so that old rows are not used with new ones.
 TABLE_VERSION = 1
@@ -55,28 +57,23 @@ def fill_table(args: argparse.Namespace, path: Path) -> None:
     from core.inference.backend import choose_backend
     from core.lifting.lifter import LandmarkLifter
     from core.training.calibration.table import HeldOut, TableBuilder, write_table
-    from core.training.data.shards import shard_paths
+    from core.training.data.shards import require_shards
     from core.training.evaluation.ground_truth import TrueHeads
     from core.training.face_models.heads import HeadSource
-    from core.training.paths import DataPaths
     from core.volume import load_predictor
 
-    if not shard_paths(args.shards, "eval"):
-        raise SystemExit(
-            f"no held-out pictures in {args.shards}: "
-            "scripts/training/make_shards.py --split eval --count 4 makes them"
-        )
+    require_shards(args.shards, "eval")
     cv2.setNumThreads(args.threads)
-    truths = TrueHeads(HeadSource.from_paths(DataPaths(args.data, args.cache, args.models)))
+    truths = TrueHeads(HeadSource.from_paths(data_paths(args)))
     backend = choose_backend(args.models, None)
-    maker = TableBuilder(
+    builder = TableBuilder(
         FaceDetector.from_pretrained(args.models),
         LandmarkLifter.from_pretrained(args.models, truths.heads.template),
         load_predictor(args.models, backend, args.threads),
         truths,
     )
     start = time.perf_counter()
-    rows = write_table(path, HeldOut(args.shards), args.count, maker)
+    rows = write_table(path, HeldOut(args.shards), args.count, builder)
     for made, place in enumerate(rows, 1):
         if made % 50 == 0:
             pace = (time.perf_counter() - start) / made
@@ -95,34 +92,31 @@ def show(about: Mapping[str, Any]) -> str:
 
 def main() -> None:
     """Parse the command line, fill the table, fit, and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared"))
-    )
-    parser.add_argument("--cache", type=Path, default=ROOT / "cache", help="folder of registration.npz")
-    parser.add_argument("--shards", type=Path, default=ROOT / "cache" / "shards")
-    parser.add_argument("--models", type=Path, default=ROOT / "models")
-    parser.add_argument("--table", type=Path, help="file of the rows; default: one in cache/quality/")
+    parser = training_parser(__doc__)
+    parser.add_argument("--shards", type=Path, help="default: shards/ in the cache folder")
+    parser.add_argument("--table", type=Path, help="file of the rows; default: one in quality/ in the cache")
     parser.add_argument("--out", type=Path, help="default: quality_calibration.json in the models' folder")
     parser.add_argument("--count", type=int, default=1000, help="number of pictures")
+    parser.add_argument("--fewest", type=int, default=FEWEST, help="heads without which nothing is fitted")
     parser.add_argument("--threads", type=int, default=1, help="threads of the network")
-    parser.add_argument("--fit-only", action="store_true", help="use the rows that are there")
+    parser.add_argument("--fit-only", action="store_true", help="fit to the rows that are there")
     args = parser.parse_args()
+    args.shards = args.shards or data_paths(args).shards
 
     from core.quality.calibration import FILE_NAME
     from core.training.calibration.fit import calibrate
     from core.training.calibration.table import read_table
 
     weights = weights_of(args.models)
-    path = args.table or table_path(args.cache / "quality", weights)
+    path = args.table or table_path(data_paths(args).quality, weights)
     if not args.fit_only:
         fill_table(args, path)
     rows = list(read_table(path).values())
     heads = sum("errors" in row for row in rows)
-    if heads < FEWEST:
-        raise SystemExit(f"{path} has {heads} heads, {FEWEST} are needed: run this without --fit-only first")
+    if heads < args.fewest:
+        raise PhotobustError(
+            f"{path} has {heads} heads, {args.fewest} are needed. Run this without --fit-only first."
+        )
     about = {
         "licence": "CC0-1.0",
         "made_by": "scripts/training/calibrate_quality.py",
@@ -143,4 +137,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

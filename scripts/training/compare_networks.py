@@ -15,6 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from scripts.training.arguments import data_paths, run_main, training_parser
+
 
 def prepare(args: argparse.Namespace) -> None:
     """Make the samples."""
@@ -22,9 +24,8 @@ def prepare(args: argparse.Namespace) -> None:
     from core.training.ablation.samples import prepare
     from core.training.data.shards import shard_paths
     from core.training.face_models.heads import HeadSource
-    from core.training.paths import DataPaths
 
-    paths = DataPaths(Path(args.data), args.cache, args.models)
+    paths = data_paths(args)
     heads = HeadSource.from_paths(paths)
     lifter = LandmarkLifter.from_pretrained(args.models, heads.template)
     # Turned portraits have no true shape to be judged by.
@@ -69,16 +70,11 @@ def table(args: argparse.Namespace) -> None:
 
 def main() -> None:
     """Parse the command line and do what it says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = training_parser(__doc__)
     parser.add_argument(
         "what", choices=("prepare", "run", "one", "table"), help="one: run without a new process"
     )
-    parser.add_argument("--data", type=Path, default=os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared"))
-    parser.add_argument("--cache", type=Path, default=ROOT / "cache", help="folder of registration.npz")
-    parser.add_argument("--models", type=Path, default=ROOT / "models")
-    parser.add_argument("--shards", type=Path, default=ROOT / "cache" / "shards")
+    parser.add_argument("--shards", type=Path, help="default: shards/ in the cache folder")
     parser.add_argument("--samples", type=Path, default=ROOT / "cache" / "comparison")
     parser.add_argument("--results", type=Path, default=ROOT / "cache" / "comparison" / "results")
     parser.add_argument("--train-shards", type=int, default=18, help="of 250 samples")
@@ -87,8 +83,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", nargs="+", help="names of variants (default: all)")
     args = parser.parse_args()
+    args.shards = args.shards or data_paths(args).shards
     {"prepare": prepare, "run": run, "one": one, "table": table}[args.what](args)
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

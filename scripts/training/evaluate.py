@@ -1,20 +1,18 @@
-"""Measure the reconstruction on held-out made heads and on the scan, beside what one would use without it.
+"""Measure the reconstruction on held-out synthetic heads and on the scan, beside what one would use without
+it.
 
     python scripts/training/evaluate.py synthetic --out out/evaluation   # by yaw; needs shards of the split
-    `eval`
-    python scripts/training/evaluate.py scan                             # mm, as the scorer beside the
-    scan's renders python scripts/training/evaluate.py synthetic --methods lifted network --count 250
-    python scripts/training/evaluate.py synthetic --inputs               # what each of the network's inputs
-    is worth
-    python scripts/training/evaluate.py recall                           # share of made pictures whose face
-    is found
+    `eval` python scripts/training/evaluate.py scan                             # mm, as the scorer beside the
+    scan's renders python scripts/training/evaluate.py synthetic --methods lifted network --count 250 python
+    scripts/training/evaluate.py synthetic --inputs               # what each of the network's inputs is worth
+    python scripts/training/evaluate.py recall                           # fraction of synthetic pictures
+    whose face is found
 
 Methods are given what a user has: the picture, the detector's landmarks, and the focal length that EXIF or a
 guess would tell. What the figures mean is told in core/training/evaluation/metrics.py.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+
+from core.errors import PhotobustError
+from core.training.paths import DataPaths
+from scripts.training.arguments import data_paths, run_main, training_parser
 
 if TYPE_CHECKING:
     from core.lifting.lifter import LandmarkLifter
@@ -42,7 +44,6 @@ def load_models(args: argparse.Namespace) -> "tuple[TrueHeads, LandmarkLifter]":
     from core.lifting.lifter import LandmarkLifter
     from core.training.evaluation.ground_truth import TrueHeads
     from core.training.face_models.heads import HeadSource
-    from core.training.paths import DataPaths
 
     torch.set_num_threads(args.threads)
     truths = TrueHeads(HeadSource.from_paths(DataPaths(args.data, args.cache, args.heads or args.models)))
@@ -77,7 +78,7 @@ def build_methods(
             "network, mesh and template": VolumeMethod(WithheldInputs(predictor, {"picture"})),
             "network, all": VolumeMethod(predictor),
         }
-    makers: dict[str, tuple[str, Callable[[], Method]]] = {
+    builders: dict[str, tuple[str, Callable[[], Method]]] = {
         "average": ("average head", lambda: AverageHead(truths.heads, truths.outer_triangles(ICT))),
         "mediapipe": ("MediaPipe's mesh", lambda: DetectorMesh(lifter)),
         "lifted": ("lifted template", lambda: VolumeMethod(TemplatePredictor())),
@@ -85,11 +86,11 @@ def build_methods(
         "mirror": ("network, mirrored too", lambda: VolumeMethod(FlipAveragedPredictor(network()))),
         "bfloat16": ("network, bfloat16", lambda: VolumeMethod(network(bfloat16=True))),
     }
-    return {makers[name][0]: makers[name][1]() for name in args.methods if name in makers}
+    return {builders[name][0]: builders[name][1]() for name in args.methods if name in builders}
 
 
 def synthetic(args: argparse.Namespace) -> None:
-    """All figures on held-out made heads, by yaw."""
+    """All figures on held-out synthetic heads, by yaw."""
     import cv2
 
     from core.training.data.shards import read_samples
@@ -107,8 +108,9 @@ def synthetic(args: argparse.Namespace) -> None:
         if args.out:
             worst.add(judged)
     if not records:
-        raise SystemExit(
-            f"no made heads in {args.shards}: make some with scripts/training/make_shards.py --split eval"
+        raise PhotobustError(
+            f"There are no heads to measure in {args.shards}. Make some with "
+            "scripts/training/make_shards.py --split eval."
         )
     print(markdown(summary(records)))
     if args.out:
@@ -125,10 +127,12 @@ def scan(args: argparse.Namespace) -> None:
 
     truths, lifter = load_models(args)
     methods = build_methods(args, truths, lifter)
-    seen = list(scan_cases(Scan.load(args.data / "scans"), FaceDetector.from_pretrained(args.models), lifter))
+    target = Scan.load(data_paths(args).scans)
+    views = scan_cases(target, FaceDetector.from_pretrained(args.models), lifter)
+    cases = list(islice(views, args.views))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) if args.scorer else None
-        rows = evaluate_scan(Scan.load(args.data / "scans"), seen, methods, out)
+        rows = evaluate_scan(target, cases, methods, out)
         print(scan_table(rows))
         for results in sorted(Path(folder).iterdir()):
             scorer = [sys.executable, str(args.data / "bench" / "score_scan.py"), str(results)]
@@ -140,24 +144,23 @@ def scan(args: argparse.Namespace) -> None:
 
 
 def recall(args: argparse.Namespace) -> None:
-    """Share of made pictures in which the detector finds the face."""
+    """Fraction of synthetic pictures in which the detector finds the face."""
     import numpy as np
 
-    from core.training.paths import DataPaths
     from core.training.synthesis.synthesizer import ImageSynthesizer
 
     paths = DataPaths(args.data, args.cache, args.heads or args.models)
-    maker, rng = ImageSynthesizer(paths, "eval"), np.random.default_rng(5)
+    builder, rng = ImageSynthesizer(paths, "eval"), np.random.default_rng(5)
     made: dict[int, int] = defaultdict(int)
     plain: dict[int, int] = defaultdict(int)
     thorough: dict[int, int] = defaultdict(int)
     for _ in range(args.count):
-        truth = maker.picture(rng)
+        truth = builder.picture(rng)
         name = truth.yaw_bin
         made[name] += 1
-        found = maker.detect(truth, thorough=False) is not None
+        found = builder.detect(truth, thorough=False) is not None
         plain[name] += found
-        thorough[name] += found or maker.detect(truth, thorough=True) is not None
+        thorough[name] += found or builder.detect(truth, thorough=True) is not None
     print("| yaw | pictures | found at the first look | found after all |\n|---|---|---|---|")
     for name in sorted(made):
         print(
@@ -165,37 +168,33 @@ def recall(args: argparse.Namespace) -> None:
         )
 
 
+COMMANDS = {"synthetic": synthetic, "scan": scan, "recall": recall}
+
+
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("what", choices=("synthetic", "scan", "recall"))
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared"))
-    )
-    parser.add_argument(
-        "--cache", type=Path, default=ROOT / "cache", help="folder of textures.npz, registration.npz"
-    )
-    parser.add_argument("--shards", type=Path, default=ROOT / "cache" / "shards")
-    parser.add_argument("--models", type=Path, default=ROOT / "models")
+    parser = training_parser(__doc__)
+    parser.add_argument("what", choices=COMMANDS)
+    parser.add_argument("--shards", type=Path, help="default: shards/ in the cache folder")
     parser.add_argument(
         "--heads", type=Path, help="folder of the head_template.npz that the shards were made with"
     )
-    parser.add_argument("--count", type=int, default=250, help="number of made heads")
+    parser.add_argument("--count", type=int, default=250, help="number of synthetic heads")
     parser.add_argument("--per-bin", type=int, help="instead: at most as many of each bin of yaw")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS[:4])
     parser.add_argument(
         "--inputs", action="store_true", help="compare the network's inputs instead of methods"
     )
+    parser.add_argument("--views", type=int, help="scan: number of renders (default: all)")
     parser.add_argument("--scorer", action="store_true", help="scan: also run the scan's own scorer")
     parser.add_argument("--threads", type=int, default=1, help="threads of the network")
     parser.add_argument(
         "--out", type=Path, help="folder for all figures as JSON and the worst 16 as a picture"
     )
     args = parser.parse_args()
-    {"synthetic": synthetic, "scan": scan, "recall": recall}[args.what](args)
+    args.shards = args.shards or data_paths(args).shards
+    COMMANDS[args.what](args)
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

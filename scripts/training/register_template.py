@@ -1,6 +1,8 @@
-"""Register models/head_template.npz to ICT-FaceKit's neutral head and write the cache that training reads."""
+"""Register models/head_template.npz to ICT-FaceKit's neutral head, and write cache/registration.npz.
 
-import argparse
+It takes about half a minute. Training reads the file; it is no part of the project.
+"""
+
 import json
 import os
 import sys
@@ -11,36 +13,29 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np
 
-from core.errors import PhotobustError
 from core.training.face_models.ict_facekit import FaceModel
 from core.training.face_models.registration.register import register
+from scripts.training.arguments import data_paths, run_main, training_parser
 
 
 def main() -> None:
-    """Read the options and do it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared"))
-    )
-    parser.add_argument("--template", type=Path, default=ROOT / "models" / "head_template.npz")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="the cache to write (.npz); not part of the project"
-    )
+    """Parse the command line, register, and write."""
+    parser = training_parser(__doc__)
+    parser.add_argument("--template", type=Path, help="default: head_template.npz in the folder of models")
+    parser.add_argument("--out", type=Path, help="default: registration.npz in the cache folder")
     options = parser.parse_args()
-    path = options.data / "face_model" / "ict_facekit.npz"
-    if not path.is_file():
-        raise PhotobustError(f"No face model at {path}. Give the folder that holds face_model/ with --data.")
-    with np.load(options.template) as file:
+    paths = data_paths(options)
+    paths.require("face_model")
+    out = options.out or paths.registration
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with np.load(options.template or options.models / "head_template.npz") as file:
         template = {name: file[name] for name in file.files}
-    registration, figures = register(template, FaceModel(path), ROOT / "models")
-    unfinished = options.out.with_suffix(".tmp.npz")
-    registration.save(unfinished)
-    unfinished.replace(options.out)
+    registration, figures = register(template, FaceModel(paths.face_model), options.models)
+    temporary = out.with_suffix(f".{os.getpid()}.tmp.npz")
+    registration.save(temporary)
+    temporary.replace(out)
     print(json.dumps(figures))
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except PhotobustError as error:
-        sys.exit(str(error))
+    run_main(main)

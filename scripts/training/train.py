@@ -1,66 +1,94 @@
-"""Train the landmark lifter or the volume network from shards made by make_shards.py.
+"""Train the landmark lifter or the volume network from the shards that make_shards.py makes.
 
-python scripts/training/train.py lifter            # minutes; writes models/landmark_lifter.safetensors
-python scripts/training/train.py cascade           # its stages that look at the picture; about half an hour
-python scripts/training/train.py network --hours 2 # resumable: run it again after a stop
-python scripts/training/train.py export            # averaged weights -> models/volume_network.safetensors
+    python scripts/training/train.py lifter             # minutes
+    python scripts/training/train.py cascade            # its stages on the picture; about half an hour
+    python scripts/training/train.py network --hours 2  # resumable: run it again after a stop
+    python scripts/training/train.py export             # averaged weights, for both backends
+
+All results go to the folder of the run (--run, default runs/default), which begins with a copy of the models
+that ship. scripts/training/promote.py puts them in place of those if they are better.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from scripts.training.arguments import RUN, data_paths, run_main, training_parser
+
+
+def train_lifter(args: argparse.Namespace) -> None:
+    """Train the part of the lifter that uses landmarks alone."""
+    from core.training.fitting.lifter import LifterConfig, train_lifter
+
+    config = LifterConfig(args.basis_heads) if args.basis_heads else LifterConfig()
+    for line in train_lifter(data_paths(args), args.shards, args.models, config):
+        print(line, flush=True)
+
+
+def train_cascade(args: argparse.Namespace) -> None:
+    """Train the stages of the lifter that use the picture."""
+    from core.training.fitting.cascade import CascadeConfig, train_cascade
+
+    given = {"stages": args.stages, "sites": args.sites, "processes": max(args.workers, 1)}
+    config = CascadeConfig(**{name: value for name, value in given.items() if value})
+    for line in train_cascade(data_paths(args), args.shards, args.models, config):
+        print(line, flush=True)
+
+
+def train_network(args: argparse.Namespace) -> None:
+    """Train the volume network."""
+    from core.training.fitting.trainer import TrainConfig, train_network
+
+    given = {"hours": args.hours, "batch": args.batch}
+    config = TrainConfig(workers=args.workers, **{name: value for name, value in given.items() if value})
+    train_network(data_paths(args), args.shards, args.run / "network", config, args.start)
+
+
+def export(args: argparse.Namespace) -> None:
+    """Write the network's averaged weights, for both backends."""
+    from core.errors import PhotobustError
+    from core.inference.backend import WEIGHTS_NAME
+    from core.training.fitting.onnx_export import export_volume_network
+    from core.training.fitting.trainer import CHECKPOINT_NAME, export_weights
+
+    checkpoint = args.run / "network" / CHECKPOINT_NAME
+    if not checkpoint.is_file():
+        raise PhotobustError(f"There is no {checkpoint}. Run `train.py network` first.")
+    export_weights(checkpoint, args.models / WEIGHTS_NAME)
+    path = export_volume_network(args.models)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+STEPS = {"lifter": train_lifter, "cascade": train_cascade, "network": train_network, "export": export}
+
 
 def main() -> None:
     """Parse the command line and train."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("what", choices=("lifter", "cascade", "network", "export"))
-    parser.add_argument("--data", type=Path, default=os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared"))
-    parser.add_argument(
-        "--cache", type=Path, default=ROOT / "cache", help="folder of textures.npz, registration.npz"
-    )
-    parser.add_argument("--shards", type=Path, default=ROOT / "cache" / "shards")
-    parser.add_argument(
-        "--run", type=Path, default=ROOT / "cache" / "run", help="folder of checkpoint and log"
-    )
-    parser.add_argument("--models", type=Path, default=ROOT / "models")
-    parser.add_argument("--hours", type=float, help="training time (default: the training's own)")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument(
-        "--start", type=Path, help="weights (.safetensors) that a new run of the network starts from"
-    )
+    parser = training_parser(__doc__)
+    parser.add_argument("what", choices=STEPS)
+    parser.add_argument("--shards", type=Path, help="default: shards/ in the cache folder")
+    parser.add_argument("--run", type=Path, default=RUN, help="folder of the results (default: runs/default)")
+    parser.add_argument("--workers", type=int, default=2, help="processes that prepare samples")
+    lifter = parser.add_argument_group("lifter")
+    lifter.add_argument("--basis-heads", type=int, help="random heads that the basis of shapes is made from")
+    cascade = parser.add_argument_group("cascade")
+    cascade.add_argument("--stages", type=int, help="number of regressions")
+    cascade.add_argument("--sites", type=int, help="vertices at which the picture's features are sampled")
+    network = parser.add_argument_group("network")
+    network.add_argument("--hours", type=float, help="training time, for which the learning rate is planned")
+    network.add_argument("--batch", type=int, help="heads in a step")
+    network.add_argument("--start", type=Path, help="weights (.safetensors) that a new run starts from")
     args = parser.parse_args()
+    from core.training.fitting.candidate import prepare_candidate
 
-    from core.training.paths import DataPaths
-
-    paths = DataPaths(Path(args.data), args.cache, args.models)
-    options = {"workers": args.workers} | ({"hours": args.hours} if args.hours else {})
-    if args.what == "lifter":
-        from core.training.fitting.lifter import train_lifter
-
-        for line in train_lifter(paths, args.shards, args.models):
-            print(line, flush=True)
-    elif args.what == "cascade":
-        from core.training.fitting.cascade import train_cascade
-
-        for line in train_cascade(paths, args.shards, args.models, processes=max(args.workers, 1)):
-            print(line, flush=True)
-    elif args.what == "network":
-        from core.training.fitting.trainer import TrainConfig, train_network
-
-        train_network(paths, args.shards, args.run, TrainConfig(**options), args.start)
-    else:
-        from core.inference.backend import WEIGHTS_NAME
-        from core.training.fitting.trainer import export_weights
-
-        export_weights(args.run / "checkpoint.pt", args.models / WEIGHTS_NAME)
+    prepare_candidate(args.models, args.run / "models")
+    args.models = args.run / "models"
+    args.shards = args.shards or data_paths(args).shards
+    STEPS[args.what](args)
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

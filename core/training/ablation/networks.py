@@ -87,7 +87,7 @@ def build_network(architecture: str, slices: int, config: NetworkConfig | None =
 
 
 def with_twice_the_slices(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a U-Net for volumes of twice the size: each slice's share of the head goes to the two that
+    """Weights of a U-Net for volumes of twice the size: each slice's part of the head goes to the two that
     take its place; all other layers fit any size.
     """
     doubled = dict(state)

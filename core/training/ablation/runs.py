@@ -24,7 +24,7 @@ from ..fitting.loss import LossWeights, volume_loss
 from ..fitting.trainer import TrainConfig, learning_rate, training_step
 from .measures import HeadMeasure, measure
 from .networks import build_network, with_twice_the_slices
-from .samples import HALF_SIZE, HALF_SLICES, SmallSample, SmallShard, withheld
+from .samples import HALF_SIZE, HALF_SLICES, SmallSample, SmallShard
 from .variants import CONSTANT, Variant
 
 BATCH = 8
@@ -46,7 +46,7 @@ def samples_in_order(folder: Path, variant: Variant) -> Iterator[SmallSample]:
             shard = SmallShard(paths[k], variant.template)
             for i in rng.permutation(len(shard)):
                 sample = shard[int(i)]
-                yield sample.without((*variant.without, *withheld(variant.drop, drawn)))
+                yield sample.without((*variant.without, *variant.drop.sample(drawn)))
 
 
 def evaluation_samples(
@@ -77,7 +77,7 @@ class Batch:
 
 
 class ShortRun:
-    """One variant being trained; `share` is how much of its time has passed."""
+    """One variant being trained; `fraction` is the fraction of its time that has passed."""
 
     def __init__(self, variant: Variant) -> None:
         self.variant = variant
@@ -101,20 +101,20 @@ class ShortRun:
         self.coarse = False
         self._begin(finer)
 
-    def rate(self, share: float) -> float:
-        """The learning rate after this share of the time."""
+    def rate(self, fraction: float) -> float:
+        """The learning rate after this fraction of the time."""
         config = TrainConfig(rate=self.variant.rate)
         if self.variant.schedule == CONSTANT:
-            share = min(share, config.warmup)
-        return learning_rate(config, share)
+            fraction = min(fraction, config.warmup)
+        return learning_rate(config, fraction)
 
-    def step(self, samples: list[SmallSample], share: float) -> float:
-        """One step of the optimiser; the loss."""
-        if self.coarse and share >= self.variant.coarse:
+    def step(self, samples: list[SmallSample], fraction: float) -> float:
+        """One step of the optimizer; the loss."""
+        if self.coarse and fraction >= self.variant.coarse:
             self._refine()
         batch = Batch.of([s.halved() for s in samples] if self.coarse else samples)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate(share)
+            group["lr"] = self.rate(fraction)
         with torch.autocast("cpu", torch.bfloat16):
             delta = self.network(batch.inputs)
         weights = in_large_voxels(self.variant.loss, batch.inputs.shape[-1])

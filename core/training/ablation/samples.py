@@ -15,7 +15,7 @@ import numpy as np
 
 from ...geometry.frames import CROP_SIZE, VOLUME_SHAPE
 from ...lifting.lifter import HeadPrior, LandmarkLifter
-from ..data.dataset import FACE_WEIGHT, DropRates, TargetBuilder
+from ..data.dataset import FACE_WEIGHT, TargetBuilder
 from ..data.shards import Shard
 from ..face_models.heads import HeadSource
 
@@ -91,14 +91,6 @@ def ray_weights(inputs: np.ndarray) -> np.ndarray:
     return np.where(np.abs(inputs[3:6]).sum(0) > 0, np.float32(FACE_WEIGHT), np.float32(1))
 
 
-def withheld(drop: DropRates, rng: np.random.Generator) -> tuple[int, ...]:
-    """Channels of the inputs that are withheld from one sample, as `TargetBuilder` does it."""
-    picture = (0, 1, 2) if rng.random() < drop.picture else ()
-    if rng.random() < drop.mesh:
-        return (*picture, 3, 4, 5, 6)
-    return (*picture, 6) if rng.random() < drop.mesh_depth else picture
-
-
 def pack(columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Columns one after the other, compressed: (bytes (N,) uint8, where each of them ends)."""
     packed = [zlib.compress(np.ascontiguousarray(c).data, 1) for c in columns]
@@ -135,20 +127,20 @@ class SmallShard:
 STORED = ("maps", "template", "template_end", "target", "target_end")
 
 
-def prepare_shard(shard: Shard, makers: dict[str, TargetBuilder], path: Path, turned: bool = True) -> int:
+def prepare_shard(shard: Shard, builders: dict[str, TargetBuilder], path: Path, turned: bool = True) -> int:
     """Write the samples of a shard at half size, without turned portraits if they are not wanted; how
     many.
     """
     rng = np.random.default_rng(0)  # nothing is withheld, so nothing is drawn
     rows: dict[str, list] = {"picture": [], "mesh": [], "yaw_bin": []}
-    for name in makers:
+    for name in builders:
         rows |= {f"{name}_maps": [], f"{name}_template": [], f"{name}_target": []}
     for i in range(len(shard)):
         sample = shard.sample(i)
         if sample.turned and not turned:
             continue
-        for name, maker in makers.items():
-            made = maker.make(sample, rng)
+        for name, builder in builders.items():
+            made = builder.make(sample, rng)
             inputs = halve_maps(made["inputs"])
             rows[f"{name}_maps"].append(inputs[7:].astype(np.float16))
             for kind in ("template", "target"):
@@ -173,7 +165,7 @@ def prepare(
 ) -> Iterator[str]:
     """Prepare shards that are not prepared yet; a line for each."""
     folder.mkdir(parents=True, exist_ok=True)
-    makers = {FITTED: TargetBuilder(heads, lifter), RIGID: TargetBuilder(heads, RigidLifter(lifter))}
+    builders = {FITTED: TargetBuilder(heads, lifter), RIGID: TargetBuilder(heads, RigidLifter(lifter))}
     for path in shards:
         if not (folder / path.name).exists():
-            yield f"{path.name}: {prepare_shard(Shard(path), makers, folder / path.name, turned)} samples"
+            yield f"{path.name}: {prepare_shard(Shard(path), builders, folder / path.name, turned)} samples"

@@ -28,7 +28,7 @@ class Variant:
     """One way of building and training the network.
 
     question: the table that it stands in. untrained: the template alone is judged. without: channels of the
-    inputs that it never sees. coarse: share of the time at a quarter of the full size, before half size.
+    inputs that it never gets. coarse: fraction of the time at a quarter of the full size, before half size.
     """
 
     name: str

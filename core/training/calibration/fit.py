@@ -43,7 +43,7 @@ KNOTS = (0.05, 0.5, 0.85, 0.98)
 #: Strength of the ridge, in rows that say that a weight is zero; from 1 to 12 it hardly matters.
 RIDGE = 4.0
 FOLDS, FOLD_SEED = 10, 0
-#: The spread holds this share of the true errors.
+#: The spread holds this fraction of the true errors.
 LOW, HIGH = 0.1, 0.9
 #: Groups of rows, by expected error, that each get a spread of their own.
 SPREAD_GROUPS = 4
@@ -56,7 +56,7 @@ class Table:
     """Rows that came to a head, as columns.
 
     measures: (N,) by name; error: (N,) mm; yaw: (N,) true, degrees; flaw: (N,) names; index: (N,), which also
-    tells the person: every picture shows another one.
+    identifies the person: every picture shows another one.
     """
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], target: str = TARGET) -> None:
@@ -196,7 +196,8 @@ def covered_by_others(table: Table, predicted: np.ndarray) -> np.ndarray:
 
 def figures_of(table: Table, predicted: np.ndarray, inside: np.ndarray, which: np.ndarray) -> dict[str, Any]:
     """How good left-out predictions are on some rows: how many; Spearman's rank correlation with the truth;
-    share of the variance of the log error that they explain; share of errors inside the spread; medians, mm.
+    fraction of the variance of the log error that they explain; fraction of errors inside the spread;
+    medians, mm.
     """
     from scipy.stats import spearmanr
 

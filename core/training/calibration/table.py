@@ -1,5 +1,5 @@
-"""The table that the quality report is calibrated on: measures of reconstructions of held-out made pictures,
-some of them spoilt, beside their true errors.
+"""The table that the quality report is calibrated on: measures of reconstructions of held-out synthetic
+pictures, some of them degraded, beside their true errors.
 """
 
 import json
@@ -27,8 +27,8 @@ from ..evaluation.methods import Case
 from ..evaluation.metrics import Estimate, find_alignment, place
 from ..synthesis.sample import Sample
 
-#: The shards keep only pictures whose face was found where it is. What else users bring: this share of the
-#: pictures is spoilt in one way each, and in the last one landmarks are put where the face is not.
+#: The shards keep only pictures whose face was found where it is. For what else users bring, this fraction of
+#: the pictures is degraded in one way each, and in the last one landmarks are put where the face is not.
 FLAWS = {"none": 0.55, "small": 0.12, "blurred": 0.1, "cut": 0.1, "covered": 0.08, "wrong": 0.05}
 SEED = 7
 #: Faces that are made small get a height, pixels, between these.
@@ -78,32 +78,32 @@ def shrunk(picture: np.ndarray, zoom: float) -> tuple[np.ndarray, float]:
 
 
 def cut(
-    picture: np.ndarray, low: np.ndarray, high: np.ndarray, side: int, share: float
+    picture: np.ndarray, low: np.ndarray, high: np.ndarray, side: int, fraction: float
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    """The picture without what lies beyond a share of the face's box (low, high), from one of four sides, and
-    the corner (x, y) at which it begins.
+    """The picture without what lies beyond a fraction of the face's box (low, high), from one of four sides,
+    and the corner (x, y) at which it begins.
     """
     height, width = picture.shape[:2]
-    x0 = int(low[0] + share * (high - low)[0]) if side == 0 else 0
-    x1 = int(high[0] - share * (high - low)[0]) if side == 1 else width
-    y0 = int(low[1] + share * (high - low)[1]) if side == 2 else 0
-    y1 = int(high[1] - share * (high - low)[1]) if side == 3 else height
+    x0 = int(low[0] + fraction * (high - low)[0]) if side == 0 else 0
+    x1 = int(high[0] - fraction * (high - low)[0]) if side == 1 else width
+    y0 = int(low[1] + fraction * (high - low)[1]) if side == 2 else 0
+    y1 = int(high[1] - fraction * (high - low)[1]) if side == 3 else height
     x0, y0 = max(x0, 0), max(y0, 0)
     return np.ascontiguousarray(picture[y0 : max(y1, y0 + 16), x0 : max(x1, x0 + 16)]), (x0, y0)
 
 
 def covered(
-    picture: np.ndarray, center: np.ndarray, size: float, share: float, rng: np.random.Generator
+    picture: np.ndarray, center: np.ndarray, size: float, fraction: float, rng: np.random.Generator
 ) -> np.ndarray:
     """The picture with a plain ellipse over a part of the face."""
     angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.5) * size
-    place_ = center + away * np.array([np.cos(angle), np.sin(angle)])
-    axes = (int(share * size / 2 * rng.uniform(0.7, 1.4)), int(share * size / 2))
+    true_pixels = center + away * np.array([np.cos(angle), np.sin(angle)])
+    axes = (int(fraction * size / 2 * rng.uniform(0.7, 1.4)), int(fraction * size / 2))
     color = [int(v) for v in rng.integers(20, 235, 3)]
     picture = picture.copy()
     cv2.ellipse(
         picture,
-        (int(place_[0]), int(place_[1])),
+        (int(true_pixels[0]), int(true_pixels[1])),
         axes,
         float(rng.uniform(0, 180)),
         0,
@@ -136,25 +136,25 @@ class TableBuilder:
     def row(self, index: int, sample: Sample) -> dict[str, Any]:
         """One picture: what it is and, where a head came out, its "measures" and "errors"."""
         rng = np.random.default_rng([SEED, index])
-        spoilt = degrade(sample, rng)
-        sample = spoilt.sample
+        degraded = degrade(sample, rng)
+        sample = degraded.sample
         row: dict[str, Any] = {
             "index": index,
-            "flaw": spoilt.flaw,
-            "amount": round(spoilt.amount, 3),
+            "flaw": degraded.flaw,
+            "amount": round(degraded.amount, 3),
             "source": sample.source,
             "true_yaw": round(float(sample.scene.pose.angles[0]), 2),
         }
         face = self._find(sample.picture)
         if face is None:
             return row
-        if spoilt.flaw == "wrong":
-            face = misplaced(face, spoilt.amount, rng)
+        if degraded.flaw == "wrong":
+            face = misplaced(face, degraded.amount, rng)
         camera = sample.scene.assumed_camera
         known = sample.scene.assumed_focal_px == sample.scene.camera.focal_px
         camera = replace(camera, source="exif" if known else "default")
         looks = self.detector.redetect(sample.picture, face)
-        if spoilt.flaw == "wrong":
+        if degraded.flaw == "wrong":
             nearest = min(distance for distance, _ in looks)  # scored as the detector scores its own finds
             face = replace(face, score=max(0.0, 1 - 10 * nearest))
         try:
@@ -265,7 +265,7 @@ def read_table(path: Path) -> dict[int, dict[str, Any]]:
     return rows
 
 
-def write_table(path: Path, held_out: HeldOut, count: int, maker: TableBuilder) -> Iterator[int]:
+def write_table(path: Path, held_out: HeldOut, count: int, builder: TableBuilder) -> Iterator[int]:
     """Write the rows of the first `count` pictures that are not there yet, and give how many there are."""
     done = read_table(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -274,6 +274,6 @@ def write_table(path: Path, held_out: HeldOut, count: int, maker: TableBuilder) 
         for place, number in enumerate(held_out.order[:count], 1):
             if number in done:
                 continue
-            file.write(json.dumps(maker.row(number, held_out[number])) + "\n")
+            file.write(json.dumps(builder.row(number, held_out[number])) + "\n")
             file.flush()
             yield place

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...errors import PhotobustError
 from ...geometry.frames import Camera, HeadPose
 from ..synthesis.sample import Sample, Scene
 
@@ -75,6 +76,21 @@ class Shard:
 def shard_paths(folder: Path, split: str) -> list[Path]:
     """Finished shards of a split, in order."""
     return sorted(p for p in Path(folder).glob(f"{split}_*.npz") if ".tmp" not in p.name)
+
+
+def require_shards(folder: Path, split: str) -> list[Path]:
+    """`shard_paths`, of which there has to be one.
+
+    Raises:
+        PhotobustError: there is none; says how to make some.
+    """
+    paths = shard_paths(folder, split)
+    if not paths:
+        raise PhotobustError(
+            f"There are no pictures of the split {split!r} in {folder}. Make some with "
+            f"scripts/training/make_shards.py --split {split} first."
+        )
+    return paths
 
 
 def read_samples(folder: Path, split: str, picture: bool = True) -> Iterator[Sample]:

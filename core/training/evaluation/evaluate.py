@@ -1,4 +1,4 @@
-"""Measures reconstructions of held-out made heads, each method by the same figures."""
+"""Measures reconstructions of held-out synthetic heads, each method by the same figures."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -106,7 +106,7 @@ def measure(estimate: Estimate, true: TrueHead, case: Case) -> dict[str, float]:
     found = find_alignment(estimate, true.points, true.landmarks)
     aligned = align(estimate, true, found)
     placed = compare_placed(estimate, true, case.lifted.head.frame, case.face_depth, found.mesh)
-    flat, full = landmark_error(estimate.marks68, true, case.camera)
+    flat, full = landmark_error(estimate.landmarks68, true, case.camera)
     return {
         "median": float(np.median(aligned.distance)),
         "mean": float(aligned.distance.mean()),

@@ -73,6 +73,6 @@ def spread_points(
     u, v = rng.random((2, count))
     over = u + v > 1
     u[over], v[over] = 1 - u[over], 1 - v[over]
-    shares = np.stack([1 - u - v, u, v], 1)
-    points = np.einsum("nk,nkc->nc", shares, corners[picked])
-    return points, unit(np.einsum("nk,nkc->nc", shares, normals[triangles[picked]]))
+    fractions = np.stack([1 - u - v, u, v], 1)
+    points = np.einsum("nk,nkc->nc", fractions, corners[picked])
+    return points, unit(np.einsum("nk,nkc->nc", fractions, normals[triangles[picked]]))

@@ -24,7 +24,7 @@ class TemplatePredictor:
     """The lifted template itself, as a `VolumePredictor`: what the network starts from."""
 
     def predict(self, crop: np.ndarray, guidance: Guidance) -> np.ndarray:
-        """See `VolumePredictor.predict`; the picture is not looked at."""
+        """See `VolumePredictor.predict`; the picture is not used."""
         return 1 / (1 + np.exp(-guidance.template_logits / TEMPERATURE))
 
 
@@ -47,8 +47,8 @@ class WithheldInputs:
 
 @dataclass(frozen=True)
 class Start:
-    """A likely head, and what the network is told by it. picture: (H, W, 3) uint8; points: (478, 3), the
-    detector's landmarks.
+    """A head prior, and the inputs that the network gets from it. picture: (H, W, 3) uint8; points: (478, 3),
+    the detector's landmarks.
     """
 
     picture: np.ndarray
@@ -149,7 +149,7 @@ class AverageHead:
         template = heads.carry(heads.model.mean).astype(np.float64)
         self._vertices, self._faces, self._solid = vertices, triangles[outer], triangles
         self._landmarks = heads.template.landmarks(template)
-        self._marks68 = template[heads.template.ibug68]
+        self._landmarks68 = template[heads.template.ibug68]
 
     def pose(self, case: Case) -> HeadPose:
         return fit_pose(case.points, case.lifter.canonical).in_camera(case.camera)
@@ -157,7 +157,7 @@ class AverageHead:
     def estimate(self, case: Case) -> Estimate:
         move = self.pose(case).head_to_camera
         return Estimate(
-            move(self._vertices), self._faces, move(self._landmarks), move(self._marks68), self._solid
+            move(self._vertices), self._faces, move(self._landmarks), move(self._landmarks68), self._solid
         )
 
 
@@ -177,7 +177,7 @@ class DetectorMesh:
         _, face, closest = igl.point_mesh_squared_distance(places, mesh, faces)
         corners = mesh[faces[face]]
         self._corners = faces[face]
-        self._shares = np.linalg.solve(corners.transpose(0, 2, 1), closest[..., None])[..., 0]
+        self._fractions = np.linalg.solve(corners.transpose(0, 2, 1), closest[..., None])[..., 0]
         self._faces = lifter.mesh
 
     def estimate(self, case: Case) -> Estimate:
@@ -186,5 +186,5 @@ class DetectorMesh:
         depth = camera.focal_px / seen.scale + (points[:, 2] - points[:, 2].mean()) / seen.scale
         away = (points[:, :2] - np.array([camera.cx, camera.cy])) / camera.focal_px
         places = np.column_stack([away, np.ones(len(points))]) * depth[:, None]
-        marks = np.einsum("nk,nkc->nc", self._shares, places[self._corners])
+        marks = np.einsum("nk,nkc->nc", self._fractions, places[self._corners])
         return Estimate(places, self._faces, places, marks, None)

@@ -5,7 +5,7 @@ Two conventions, both used by the tables of `scripts/training/evaluate.py`:
 * aligned (as NoW does, and as the scan's scorer): a similarity from 23 stable landmarks, then similarity ICP
   on the true face region, then the distance from each point of the region to the mesh. Shape only.
 * placed: nothing is fitted. Both heads are where and as large as the photo shows them and turned as they
-  are; only the distance from the camera, which no photo tells, is taken from the reconstruction: the mean
+  are; only the distance from the camera, which no photo shows, is taken from the reconstruction: the mean
   depth of the 68 landmarks. Shape and pose.
 
 S. Sanyal et al., "Learning to Regress 3D Face Shape and Expression from an Image without 3D Supervision",
@@ -29,7 +29,7 @@ ICP_ROUNDS, ICP_KEPT = 20, 0.95
 ICP_STILL = 2e-5
 #: Fewer landmarks than this on a mesh cannot align it.
 FEWEST_LANDMARKS = 8
-#: Share of the true points' extent, around them, within which triangles of the mesh are looked at.
+#: Fraction of the true points' extent, around them, within which triangles of the mesh are searched.
 REACH = 0.2
 
 
@@ -38,14 +38,14 @@ class Estimate:
     """A reconstructed head in the camera frame of the camera that was assumed, metres.
 
     vertices: (N, 3) float64; faces: (M, 3) int32, outward, what is measured; solid_faces: those of the closed
-    mesh, None where there is no such mesh. landmarks: (478, 3) float64, NaN where the mesh has none; marks68:
-    (68, 3) float64.
+    mesh, None where there is no such mesh. landmarks: (478, 3) float64, NaN where the mesh has none;
+    landmarks68: (68, 3) float64.
     """
 
     vertices: np.ndarray
     faces: np.ndarray
     landmarks: np.ndarray
-    marks68: np.ndarray
+    landmarks68: np.ndarray
     solid_faces: np.ndarray | None
 
 
@@ -54,9 +54,9 @@ class TrueHead:
     """The true head in the true camera's frame, metres.
 
     points: (P, 3) float64, evenly spread over the face region, with normals (P, 3). vertices (V, 3) and
-    triangles (T, 3): the closed head; region: (T,) bool, the face's triangles. landmarks: (478, 3); marks68:
-    (68, 3). neck: (4, 3) three points of the plane that cuts the neck, then one of the head. camera: the true
-    one.
+    triangles (T, 3): the closed head; region: (T,) bool, the face's triangles. landmarks: (478, 3);
+    landmarks68: (68, 3). neck: (4, 3) three points of the plane that cuts the neck, then one of the head.
+    camera: the true one.
     """
 
     points: np.ndarray
@@ -65,7 +65,7 @@ class TrueHead:
     triangles: np.ndarray
     region: np.ndarray
     landmarks: np.ndarray
-    marks68: np.ndarray
+    landmarks68: np.ndarray
     neck: np.ndarray
     camera: Camera
 
@@ -188,14 +188,14 @@ def align(estimate: Estimate, true: TrueHead, found: Alignment | None = None) ->
 
 def place(true: TrueHead, estimate: Estimate, camera: Camera) -> tuple[TrueHead, float]:
     """The true head in the frame of the assumed camera, and the factor by which that enlarged it."""
-    middle, depth = true.marks68.mean(0), float(estimate.marks68[:, 2].mean())
+    middle, depth = true.landmarks68.mean(0), float(estimate.landmarks68[:, 2].mean())
     size = (true.camera.focal_px / middle[2]) / (camera.focal_px / depth)
     away = (true.camera.project(middle) - np.array([camera.cx, camera.cy])) / camera.focal_px
 
     def moved(points: np.ndarray) -> np.ndarray:
         return (points - middle) * size + np.append(away, 1.0) * depth
 
-    places = ("points", "vertices", "landmarks", "marks68", "neck")
+    places = ("points", "vertices", "landmarks", "landmarks68", "neck")
     placed = replace(true, camera=camera, **{name: moved(getattr(true, name)) for name in places})
     return placed, size
 
@@ -210,7 +210,7 @@ def compare_placed(
     """
     placed, size = place(true, estimate, frame.camera)
     distance = mesh.nearest(placed.points)[0] / size * 1000
-    zoom = face_depth / float(estimate.marks68[:, 2].mean())
+    zoom = face_depth / float(estimate.landmarks68[:, 2].mean())
     mine, theirs = (
         np.ascontiguousarray(frame.camera_to_volume(v * zoom), np.float32)
         for v in (estimate.vertices, placed.vertices)
@@ -227,7 +227,7 @@ def compare_placed(
             occupancy_columns(vertices, triangles, plane, samples=1) > 127 for vertices, triangles in solids
         )
         iou = float((a & b).sum() / max((a | b).sum(), 1))
-    _, turn, _ = similarity(placed.marks68, estimate.marks68)
+    _, turn, _ = similarity(placed.landmarks68, estimate.landmarks68)
     angle = np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))
     return PlacedError(distance, float(depth.mean()) if len(depth) else float("nan"), iou, float(angle))
 
@@ -240,23 +240,23 @@ def plane_through(points: np.ndarray) -> np.ndarray:
     return np.append(normal, -normal @ points[0])
 
 
-def landmark_error(marks68: np.ndarray, true: TrueHead, camera: Camera) -> tuple[float, float]:
-    """Normalised mean error, %, of 68 landmarks (68, 3) in the frame of the assumed camera: of their places
+def landmark_error(landmarks68: np.ndarray, true: TrueHead, camera: Camera) -> tuple[float, float]:
+    """Normalized mean error, %, of 68 landmarks (68, 3) in the frame of the assumed camera: of their places
     in the picture, and with their depth.
 
     Divided by the root of the area of the true landmarks' box, hidden ones included, as on AFLW2000-3D
     (X. Zhu et al., "Face Alignment Across Large Poses: A 3D Solution", CVPR 2016). Depths in pixels at the
     face's distance, their mean taken off.
     """
-    place_, seen = true.camera.project(true.marks68), camera.project(marks68)
-    width, height = np.ptp(place_, axis=0)
-    flat = seen - place_
+    true_pixels, seen = true.camera.project(true.landmarks68), camera.project(landmarks68)
+    width, height = np.ptp(true_pixels, axis=0)
+    flat = seen - true_pixels
 
     def depths(points: np.ndarray, focal: float) -> np.ndarray:
         z = points[:, 2]
         return (z - z.mean()) * focal / z.mean()
 
-    deep = depths(marks68, camera.focal_px) - depths(true.marks68, true.camera.focal_px)
+    deep = depths(landmarks68, camera.focal_px) - depths(true.landmarks68, true.camera.focal_px)
     box = np.sqrt(width * height) / 100
     full = np.column_stack([flat, deep])
     return float(np.linalg.norm(flat, axis=1).mean() / box), float(np.linalg.norm(full, axis=1).mean() / box)

@@ -81,7 +81,7 @@ def case_picture(judged: EvaluatedHead, method: str) -> np.ndarray:
     """
     case, true, estimate = judged.case, judged.true, judged.estimates[method]
     frame, picture = case.lifted.head.frame, case.lifted.crop.copy()
-    _draw_landmarks(picture, frame.photo_to_crop(true.camera.project(true.marks68)), (0, 255, 0))
+    _draw_landmarks(picture, frame.photo_to_crop(true.camera.project(true.landmarks68)), (0, 255, 0))
     panels = [picture]
     flat = np.zeros_like(picture)
     # Where its own camera saw it; its depth only decides what hides what.
@@ -90,7 +90,7 @@ def case_picture(judged: EvaluatedHead, method: str) -> np.ndarray:
     if estimate is None:
         panels += [flat, render_shaded(true_points, true.triangles), flat]
     else:
-        _draw_landmarks(picture, frame.photo_to_crop(case.camera.project(estimate.marks68)), (255, 0, 0))
+        _draw_landmarks(picture, frame.photo_to_crop(case.camera.project(estimate.landmarks68)), (255, 0, 0))
         error = align(estimate, true).distance
         hot = flat.copy()
         places = frame.photo_to_crop(true.camera.project(true.points))

@@ -12,7 +12,7 @@ ATLAS_SIZE = 512
 #: Point from which the skin is unwrapped, head frame, metres: low enough to see the base of the nose and
 #: below the chin.
 UNWRAP_CENTER = np.array([0.0, 0.058, -0.073])
-#: The share of the atlas' height that is skin.
+#: The fraction of the atlas' height that is skin.
 SKIN_HEIGHT = 0.875
 #: Centres (u, v) of the tiles below the skin.
 TILES = {

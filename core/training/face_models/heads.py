@@ -138,7 +138,7 @@ class HeadSource:
         return (vertices - neutral[self._corners].mean(0) * size).astype(np.float32)
 
     def solid(self, source: str, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(vertices, triangles) of the closed head, same frame as `vertices`: what is voxelised."""
+        """(vertices, triangles) of the closed head, same frame as `vertices`: what is voxelized."""
         if source == ICT:
             return vertices, self.model.solid
         return self.template.solid(vertices), self.template.solid_triangles

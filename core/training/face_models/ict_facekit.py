@@ -1,8 +1,8 @@
 """ICT-FaceKit as a source of training heads: closed solid, colored surface, identities and expressions.
 
 The face model's file is given by path and never shipped. Vertices are brought to the head frame (metres, z
-up, face along -y) and every head is scaled to the size of the average one: a single photo cannot tell a large
-head from a near one, so the size is taken out of what is learned.
+up, face along -y) and every head is scaled to the size of the average one: a single photo cannot distinguish
+a large head from a near one, so the size is taken out of what is learned.
 """
 
 from dataclasses import dataclass
@@ -133,8 +133,8 @@ class FaceModel:
             if name[-2:] in ("_L", "_R") and rng.random() < 0.8:
                 other = name[:-1] + ("R" if name.endswith("L") else "L")
                 weights[names.index(other)] = value * rng.uniform(0.8, 1.0)
-        for pair, share in (("mouthSmile", 0.3), ("eyeBlink", 0.12)):
-            if rng.random() < share:
+        for pair, fraction in (("mouthSmile", 0.3), ("eyeBlink", 0.12)):
+            if rng.random() < fraction:
                 value = rng.uniform(0.2, 1.0)
                 for side in "LR":
                     weights[names.index(f"{pair}_{side}")] = value

@@ -50,8 +50,8 @@ class PaintedHead:
         color = color * (1 - lip) + lip * np.array([0.62, 0.32, 0.31])
         for brow in self.brows:
             near = _distance_to_polyline(points[:, [0, 2]], brow)
-            share = (np.clip((0.0045 - near) / 0.002, 0, 1) * (points[:, 1] < 0.02) * 0.8)[:, None]
-            color = color * (1 - share) + share * np.array([0.16, 0.10, 0.07])
+            fraction = (np.clip((0.0045 - near) / 0.002, 0, 1) * (points[:, 1] < 0.02) * 0.8)[:, None]
+            color = color * (1 - fraction) + fraction * np.array([0.16, 0.10, 0.07])
         for side in (1, 2):
             on = self.eyeball[index] == side
             if not on.any():
@@ -198,13 +198,13 @@ def replace_outliers(positions: np.ndarray, limit: float = 0.04) -> np.ndarray:
     A ray through the slit between lid and eyeball passes through the head and hits its other side.
     """
     triangles = face_mesh_triangles()
-    mended = positions.copy()
+    corrected = positions.copy()
     for k in np.unique(triangles):
         around = np.setdiff1d(triangles[(triangles == k).any(1)], k)
         middle = np.nanmedian(positions[around], 0)
         if np.linalg.norm(positions[k] - middle) > limit:
-            mended[k] = middle
-    return mended
+            corrected[k] = middle
+    return corrected
 
 
 def barycentric(point: np.ndarray, corners: np.ndarray) -> np.ndarray:

@@ -1,5 +1,5 @@
-"""Training of the lifter's stages that look at the picture: ridge regressions, each on what the picture shows
-where the stage before it has put the head.
+"""Training of the lifter's stages that use the picture: ridge regressions on features of the picture, sampled
+where the stage before has put the head (the supervised descent method, Xiong and De la Torre, CVPR 2013).
 
 Closed forms on features that were learned from photos find in some ten thousand pictures what gradients do
 not: see docs/training.md. A stage is trained on what the stages before it make of pictures that they have
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ...errors import PhotobustError
 from ...geometry.pose import WeakPerspectivePose, fit_pose
 from ...lifting.face_features import POINT_CHANNELS, extract_features, load_feature_network
 from ...lifting.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, landmark_features, unflipped_weight
@@ -24,22 +25,25 @@ from ...template.symmetry import Mirror
 from ...template.template import HeadTemplate
 from ..data.dataset import detected_landmarks
 from ..data.flip import mirrored_sample
-from ..data.shards import Shard, shard_paths
+from ..data.shards import Shard, require_shards
 from ..face_models.face_weights import face_weights
 from ..face_models.heads import MAKEHUMAN, HeadSource
 from ..paths import DataPaths
 from ..synthesis.sample import Sample
 from .lifter import MAKEHUMAN_WEIGHT, Pairs, ShapeBasis, pose_correction, report
 
-#: How many of the template's vertices are looked at: iBUG's 68 landmarks, and others far from one another.
+#: Vertices of the template at which features are sampled: iBUG's 68 landmarks, and others far from one
+#: another.
 FEATURE_SITES = 140
-#: Vertices further back or down than this, metres, head frame, are not looked at.
-BEHIND, BELOW = 0.12, -0.15
-#: Share of training pairs whose landmarks are damaged as a failing detector's would be.
+#: Features are sampled at vertices no further back (y) than this, head frame, metres.
+BEHIND = 0.12
+#: And no lower (z) than this, head frame, metres.
+BELOW = -0.15
+#: Fraction of training pairs whose landmarks are degraded as a failing detector's would be.
 DEGRADED_FRACTION = 0.1
-#: Penalties of the ridge regressions on normalised features: the landmarks' and the outputs so far; the whole
-#: face's; those of the probes.
-PENALTIES = {"landmarks": 0.2, "whole": 1.0, "probes": 2.0}
+#: Penalties of the ridge regressions on normalized features: the landmarks' and the outputs so far; the global
+#: features; those sampled at the sites.
+PENALTIES = {"landmarks": 0.2, "global": 1.0, "sampled": 2.0}
 SHARDS_A_JOB = 6
 #: Pairs that are multiplied at a time.
 CHUNK = 6144
@@ -52,7 +56,7 @@ def choose_feature_sites(template: HeadTemplate, count: int = FEATURE_SITES) -> 
     places = template.vertices[skin].astype(np.float64)
     able = (places[:, 1] < BEHIND) & (places[:, 2] > BELOW)
     skin, places = skin[able], places[able]
-    # What lies further back is looked at more coarsely.
+    # Further back the sites are sparser.
     density = np.where(places[:, 1] < 0.045, 1.0, 0.6)
     chosen = list(dict.fromkeys(int(v) for v in template.ibug68))[:count]
     away = np.min([np.linalg.norm(places - template.vertices[v], axis=1) for v in chosen], axis=0) * density
@@ -64,9 +68,11 @@ def choose_feature_sites(template: HeadTemplate, count: int = FEATURE_SITES) -> 
 
 
 @dataclass(frozen=True)
-class Views:
-    """What a regression learns from: inputs (N, F) float16; z (N, O) float32 normalised outputs so far;
-    truth: (N, O) float32, normalised; yaw, weight: as in `Pairs`.
+class StageData:
+    """What a regression is fitted to.
+
+    inputs: (N, F) float16. z: (N, O) float32, the normalized outputs so far. truth: (N, O) float32,
+    normalized. yaw, weight: as in `Pairs`.
     """
 
     inputs: np.ndarray
@@ -76,93 +82,111 @@ class Views:
     weight: np.ndarray
 
     @classmethod
-    def joined(cls, parts: Sequence["Views"]) -> "Views":
+    def joined(cls, parts: Sequence["StageData"]) -> "StageData":
+        """The pairs of all parts, in order."""
         columns = zip(*((p.inputs, p.z, p.truth, p.yaw, p.weight) for p in parts), strict=True)
         return cls(*(np.concatenate(column) for column in columns))
 
 
-#: Shards; the normalised outputs so far (n, O) for each, or None where only landmarks have been looked at;
-#: whether this is for training.
-Job = tuple[list[Path], list[np.ndarray] | None, bool]
+@dataclass(frozen=True)
+class Job:
+    """Shards that one process turns into stage data.
+
+    outputs: (n, O) normalized outputs so far of each shard, or None before the first stage; training: whether
+    faces are mirrored and landmarks degraded at random.
+    """
+
+    shards: list[Path]
+    outputs: list[np.ndarray] | None
+    training: bool
 
 
-def see(paths: DataPaths, lifter_weights: dict[str, np.ndarray], job: Job) -> list[Views]:
-    """What a stage sees of shards."""
+def stage_data(paths: DataPaths, lifter_weights: dict[str, np.ndarray], job: Job) -> list[StageData]:
+    """Inputs and targets of a stage for each shard of a job."""
     torch.set_num_threads(1)
-    shards, so_far, training = job
     heads, network = HeadSource.from_paths(paths), load_feature_network(paths.models)
     lifter = LandmarkLifter(lifter_weights, heads.template, network)
     mirror = Mirror.load(paths.models)
     basis = basis_of(lifter)
-    seen: list[Views] = []
-    for place, path in enumerate(shards):
+    parts: list[StageData] = []
+    for number, path in enumerate(job.shards):
         shard, rng = Shard(path), np.random.default_rng(int(path.stem[-5:]))
         rows = [
-            see_sample(shard.sample(i), heads, lifter, mirror, rng if training else None)
+            observation_of(shard.sample(i), heads, lifter, mirror, rng if job.training else None)
             for i in range(len(shard))
         ]
-        if so_far is not None:
-            rows = [replace(row, z=z) for row, z in zip(rows, so_far[place], strict=True)]
+        if job.outputs is not None:
+            rows = [replace(row, z=z) for row, z in zip(rows, job.outputs[number], strict=True)]
         shapes = basis.coefficients(np.stack([row.head for row in rows]))
-        seen.append(
-            Views(
+        corrections = np.stack([row.correction for row in rows])
+        parts.append(
+            StageData(
                 np.stack([row.input(lifter) for row in rows]),
                 np.stack([row.z for row in rows]).astype(np.float32),
-                lifter.normalized_outputs(np.concatenate([np.stack([r.turn for r in rows]), shapes], 1)),
+                lifter.normalized_outputs(np.concatenate([corrections, shapes], 1)),
                 np.array([row.sample.scene.pose.angles[0] for row in rows], np.float32),
                 np.array([row.weight for row in rows], np.float32),
             )
         )
-    return seen
+    return parts
 
 
 @dataclass(frozen=True)
-class Row:
-    """One view on the way to being seen. x: normalised features of the landmarks; z: normalised outputs so
-    far; turn: (6,) what corrects the pose; head: (V, 3).
+class Observation:
+    """One sample as a stage gets it.
+
+    points: (478, 3) landmarks, photo frame. pose: fitted to them. x: normalized features of the landmarks. z:
+    normalized outputs so far. correction: (6,) from this pose to the true one. head: (V, 3) the true
+    template, head frame, metres. weight: as in `Pairs`.
     """
 
     sample: Sample
     points: np.ndarray
-    seen: WeakPerspectivePose
+    pose: WeakPerspectivePose
     x: np.ndarray
     z: np.ndarray
-    turn: np.ndarray
+    correction: np.ndarray
     head: np.ndarray
     weight: float
 
     def input(self, lifter: LandmarkLifter) -> np.ndarray:
         """(F,) float16."""
         assert lifter.network is not None
-        looked = extract_features(lifter.network, self.sample.picture, self.points, self.seen)
+        features = extract_features(lifter.network, self.sample.picture, self.points, self.pose)
         camera = self.sample.scene.assumed_camera
-        return lifter.stage_input(self.x, self.z, self.seen, camera, looked).astype(np.float16)
+        return lifter.stage_input(self.x, self.z, self.pose, camera, features).astype(np.float16)
 
 
-def see_sample(
+def observation_of(
     sample: Sample,
     heads: HeadSource,
     lifter: LandmarkLifter,
     mirror: Mirror,
     rng: np.random.Generator | None,
-) -> Row:
-    """The row of one sample, as it is or mirrored, whichever the lifter would make more of. With rng, for
-    training: a face that looks ahead is mirrored at random, and some landmarks are damaged.
+) -> Observation:
+    """One sample, as it is or mirrored, whichever way the lifter would weigh more.
+
+    Args:
+        sample: with the detector's landmarks.
+        heads: both families of heads.
+        lifter: with the stages so far.
+        mirror: symmetry of template and landmarks.
+        rng: for training: frontal faces are mirrored at random, and some landmarks are degraded.
     """
     head = heads.template_of(sample.source, sample.identity, sample.expression)
-    doubtful = sample.source == MAKEHUMAN or sample.turned
+    only_fitted = sample.source == MAKEHUMAN or sample.turned
     if rng is not None:
         points = detected_landmarks(sample, rng, DEGRADED_FRACTION)
         sample = replace(sample, landmarks=points.astype(np.float32))
-    share = unflipped_weight(fit_pose(sample.landmarks.astype(np.float64), lifter.canonical))
-    if share < (0.5 if rng is None else rng.random()):
+    unflipped = unflipped_weight(fit_pose(sample.landmarks.astype(np.float64), lifter.canonical))
+    if unflipped < (0.5 if rng is None else rng.random()):
         sample, head = mirrored_sample(sample, mirror), mirror.head(head)
     points, scene = sample.landmarks.astype(np.float64), sample.scene
-    seen = fit_pose(points, lifter.canonical)
-    x = lifter.normalized(landmark_features(points, seen, lifter.canonical, scene.assumed_camera))
-    turn = pose_correction(seen, WeakPerspectivePose.of(scene.pose, scene.camera))
-    weight = MAKEHUMAN_WEIGHT if doubtful else 1.0
-    return Row(sample, points, seen, x, lifter.from_landmarks(x), turn, head, weight)
+    pose = fit_pose(points, lifter.canonical)
+    x = lifter.normalized(landmark_features(points, pose, lifter.canonical, scene.assumed_camera))
+    correction = pose_correction(pose, WeakPerspectivePose.of(scene.pose, scene.camera))
+    weight = MAKEHUMAN_WEIGHT if only_fitted else 1.0
+    return Observation(sample, points, pose, x, lifter.from_landmarks(x), correction, head, weight)
 
 
 def basis_of(lifter: LandmarkLifter) -> ShapeBasis:
@@ -172,9 +196,9 @@ def basis_of(lifter: LandmarkLifter) -> ShapeBasis:
 
 
 @dataclass(frozen=True)
-class Normal:
+class NormalEquations:
     """The normal equations of a part of the pairs: gram (F, F), moment (F, O) float32, sums of weighted
-    products of normalised inputs, and of those with what is to be learned; total: the weights' sum.
+    products of normalized inputs, and of those with what is to be learned; total: the weights' sum.
     """
 
     gram: torch.Tensor
@@ -192,59 +216,60 @@ class Normal:
 
 def normal_equations(
     inputs: np.ndarray,
-    rest: np.ndarray,
+    residual: np.ndarray,
     weight: np.ndarray,
     mean: np.ndarray,
     scale: np.ndarray,
-    exact: int,
-) -> Normal:
-    """Normal equations of inputs (N, F) float16 and what is to be learned of them (N, O) float32; exact: how
-    many of the inputs, the first ones, are multiplied in single precision.
+    exact_columns: int,
+) -> NormalEquations:
+    """Normal equations of inputs (N, F) float16 and what is to be learned of them (N, O) float32;
+    exact_columns: how many of the inputs, the first ones, are multiplied in single precision.
     """
     size = inputs.shape[1]
-    gram, moment = torch.zeros(size, size), torch.zeros(size, rest.shape[1])
+    gram, moment = torch.zeros(size, size), torch.zeros(size, residual.shape[1])
     for start in range(0, len(inputs), CHUNK):
         part = slice(start, start + CHUNK)
         root = torch.from_numpy(np.sqrt(weight[part])[:, None])
         x = torch.from_numpy((inputs[part] - mean) / scale) * root
-        moment.addmm_(x.T, torch.from_numpy(rest[part]) * root)
-        # Half precision takes a fraction of the time; its errors are small beside the probes' penalty, but
-        # not beside the landmarks'.
-        gram[:exact].addmm_(x[:, :exact].T, x)
-        half = x[:, exact:].bfloat16()
-        gram[exact:, exact:] += half.T.contiguous() @ half
-    gram[exact:, :exact] = gram[:exact, exact:].T
-    return Normal(gram, moment, float(weight.sum()))
+        moment.addmm_(x.T, torch.from_numpy(residual[part]) * root)
+        # Half precision takes a fraction of the time; its errors are small beside the penalty of sampled features,
+        # but not beside the landmarks'.
+        gram[:exact_columns].addmm_(x[:, :exact_columns].T, x)
+        half = x[:, exact_columns:].bfloat16()
+        gram[exact_columns:, exact_columns:] += half.T.contiguous() @ half
+    gram[exact_columns:, :exact_columns] = gram[:exact_columns, exact_columns:].T
+    return NormalEquations(gram, moment, float(weight.sum()))
 
 
 def fit_stage(
-    train: Views, half: np.ndarray, penalty: np.ndarray
+    train: StageData, half: np.ndarray, penalty: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """A stage's weights, and (N, O) the outputs after it for training pairs, each from a regression on the
     other half. half: (N,) bool.
     """
-    mean = average(train.inputs, train.weight)
-    scale = np.sqrt(average(train.inputs, train.weight, mean))
+    mean = weighted_mean(train.inputs, train.weight)
+    scale = np.sqrt(weighted_mean(train.inputs, train.weight, mean))
     scale = np.maximum(scale, 0.02 * np.median(scale) + 1e-6).astype(np.float32)
-    rest = train.truth - train.z
-    bias = np.average(rest, axis=0, weights=train.weight).astype(np.float32)
-    rest = (rest - bias).astype(np.float32)
-    lasting, exact = torch.from_numpy(penalty), int((penalty == PENALTIES["landmarks"]).sum())
+    residual = train.truth - train.z
+    bias = np.average(residual, axis=0, weights=train.weight).astype(np.float32)
+    residual = (residual - bias).astype(np.float32)
+    penalties, exact_columns = torch.from_numpy(penalty), int((penalty == PENALTIES["landmarks"]).sum())
     parts = [
-        normal_equations(train.inputs[h], rest[h], train.weight[h], mean, scale, exact) for h in (half, ~half)
+        normal_equations(train.inputs[h], residual[h], train.weight[h], mean, scale, exact_columns)
+        for h in (half, ~half)
     ]
     after = train.z + bias
     for part, other in zip(parts, (~half, half), strict=True):
-        after[other] += predicted(train.inputs[other], mean, scale, part.solved(lasting).numpy())
-    both = Normal(
+        after[other] += predicted(train.inputs[other], mean, scale, part.solved(penalties).numpy())
+    both = NormalEquations(
         parts[0].gram.add_(parts[1].gram), parts[0].moment + parts[1].moment, float(train.weight.sum())
     )
     del parts
-    weight = both.solved(lasting).numpy().T
+    weight = both.solved(penalties).numpy().T
     return {"mean": mean, "scale": scale, "weight": np.ascontiguousarray(weight), "bias": bias}, after
 
 
-def average(inputs: np.ndarray, weight: np.ndarray, around: np.ndarray | None = None) -> np.ndarray:
+def weighted_mean(inputs: np.ndarray, weight: np.ndarray, around: np.ndarray | None = None) -> np.ndarray:
     """(F,) float32 weighted mean of (N, F), or of the squared distance from `around`."""
     total = np.zeros(inputs.shape[1], np.float64)
     for start in range(0, len(inputs), CHUNK):
@@ -261,56 +286,81 @@ def predicted(inputs: np.ndarray, mean: np.ndarray, scale: np.ndarray, solution:
     return np.concatenate([((chunk - mean) / scale) @ solution for chunk in chunks])
 
 
-def penalty_of(lifter: LandmarkLifter, size: int) -> np.ndarray:
-    """(F,) float32 penalties of a stage's inputs."""
+def penalties_of(lifter: LandmarkLifter, size: int) -> np.ndarray:
+    """(F,) float32 penalties of a stage's inputs: of landmarks and outputs, global features, sampled
+    features.
+    """
     known = lifter.canonical.size + 12 + len(lifter.weights["output_mean"])
-    probes = len(lifter.weights["probes"]) * sum(POINT_CHANNELS)
-    counts = {"landmarks": known, "whole": size - known - probes, "probes": probes}
+    sampled = len(lifter.weights["probes"]) * sum(POINT_CHANNELS)
+    counts = {"landmarks": known, "global": size - known - sampled, "sampled": sampled}
     return np.concatenate([np.full(counts[k], PENALTIES[k], np.float32) for k in counts])
 
 
+@dataclass(frozen=True)
+class CascadeConfig:
+    """stages: number of regressions; sites: vertices at which the picture's features are sampled; processes:
+    that compute features.
+    """
+
+    stages: int = 3
+    sites: int = FEATURE_SITES
+    processes: int = 2
+
+
 def train_cascade(
-    paths: DataPaths, shards: Path, models: Path, stages: int = 3, processes: int = 2
+    paths: DataPaths, shards: Path, models: Path, config: CascadeConfig | None = None
 ) -> Iterator[str]:
-    """Train the stages on top of the lifter in the models folder, and write them into its file; yield lines
-    of report.
+    """Train the stages on top of the lifter in the models folder, and write them into its file.
+
+    Args:
+        paths: where the face model, the registration and the template are.
+        shards: folder of shards of both splits.
+        models: folder with the lifter, which is rewritten after each stage.
+        config: size of the training.
+
+    Yields:
+        Lines of report.
+
+    Raises:
+        PhotobustError: there are too few shards.
     """
     from safetensors import safe_open
     from safetensors.numpy import load_file, save_file
 
+    config = config or CascadeConfig()
+    train_paths, held_paths = (require_shards(shards, split) for split in ("train", "eval"))
+    if len(train_paths) < 2:
+        raise PhotobustError(
+            "The cascade needs two shards of training pictures: each half tests the other's fit."
+        )
     file = models / FILE_NAME
     weights = {k: v for k, v in load_file(file).items() if not k.startswith(("stage", "probes"))}
     with safe_open(file, "np") as opened:
         metadata = opened.metadata() or {}
     template = HeadTemplate.load(models)
-    weights["probes"] = choose_feature_sites(template).astype(np.int32)
-    train_paths, held_paths = shard_paths(shards, "train"), shard_paths(shards, "eval")
-    so_far: list[np.ndarray] | None = None
-    held_so_far: list[np.ndarray] | None = None
-    sizes = [0]
-    for number in range(1, stages + 1):
-        with ProcessPoolExecutor(processes) as pool:
-            work = partial(see, paths, weights)
-            held = list(chain(*pool.map(work, jobs(held_paths, held_so_far, False))))
-            seen = list(chain(*pool.map(work, jobs(train_paths, so_far, True))))
-        train, held_all = Views.joined(seen), Views.joined(held)
-        sizes = [len(v.z) for v in seen]
-        del seen
+    weights["probes"] = choose_feature_sites(template, config.sites).astype(np.int32)
+    outputs: list[np.ndarray] | None = None
+    held_outputs: list[np.ndarray] | None = None
+    for number in range(1, config.stages + 1):
+        with ProcessPoolExecutor(config.processes) as pool:
+            work = partial(stage_data, paths, weights)
+            held_parts = list(chain(*pool.map(work, jobs(held_paths, held_outputs, False))))
+            parts = list(chain(*pool.map(work, jobs(train_paths, outputs, True))))
+        train, held = StageData.joined(parts), StageData.joined(held_parts)
+        sizes, held_sizes = ([len(part.z) for part in some] for some in (parts, held_parts))
+        del parts
         lifter = LandmarkLifter(weights, template)
         if number == 1:
-            yield f"{len(train.z)} pairs, {len(held_all.z)} held out"
-            yield score("landmarks alone", held_all.z, held_all, lifter)
+            yield f"{len(train.z)} pairs, {len(held.z)} held out"
+            yield score("landmarks alone", held.z, held, lifter)
         half = np.repeat(np.arange(len(sizes)) % 2 == 0, sizes)
-        stage, after = fit_stage(train, half, penalty_of(lifter, train.inputs.shape[1]))
-        so_far = np.split(after, np.cumsum(sizes)[:-1])
+        stage, after = fit_stage(train, half, penalties_of(lifter, train.inputs.shape[1]))
+        outputs = np.split(after, np.cumsum(sizes)[:-1])
         del train
-        guess = (
-            held_all.z
-            + stage["bias"]
-            + predicted(held_all.inputs, stage["mean"], stage["scale"], stage["weight"].T)
-        )
-        held_so_far = np.split(guess, np.cumsum([len(v.z) for v in held])[:-1])
-        yield score(f"stage {number}", guess, held_all, lifter)
+        held_after = held.z + stage["bias"]
+        held_after += predicted(held.inputs, stage["mean"], stage["scale"], stage["weight"].T)
+        held_outputs = np.split(held_after, np.cumsum(held_sizes)[:-1])
+        yield score(f"stage {number}", held_after, held, lifter)
         stage["weight"] = stage["weight"].astype(np.float16)
         weights |= {f"stage{number}.{name}": value for name, value in stage.items()}
         temporary = file.with_name(FILE_NAME + ".tmp")
@@ -318,15 +368,15 @@ def train_cascade(
         temporary.replace(file)
 
 
-def jobs(paths: list[Path], so_far: list[np.ndarray] | None, training: bool) -> list[Job]:
-    """Work for `see`, some shards at a time."""
+def jobs(paths: list[Path], outputs: list[np.ndarray] | None, training: bool) -> list[Job]:
+    """Work for `stage_data`, some shards at a time."""
     parts = [slice(i, i + SHARDS_A_JOB) for i in range(0, len(paths), SHARDS_A_JOB)]
-    return [(paths[part], so_far[part] if so_far else None, training) for part in parts]
+    return [Job(paths[part], outputs[part] if outputs else None, training) for part in parts]
 
 
-def score(name: str, z: np.ndarray, held: Views, lifter: LandmarkLifter) -> str:
-    """A line of report on held-out pairs: millimetres and degrees, then squared errors in units of the
-    shape's variance.
+def score(name: str, z: np.ndarray, held: StageData, lifter: LandmarkLifter) -> str:
+    """A line of report on held-out pairs: mm and degrees, then squared errors in units of the shape's
+    variance.
     """
     error = np.square(z - held.truth)
     pose, shape = (

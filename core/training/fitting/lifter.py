@@ -7,7 +7,7 @@ head's center.
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from ...geometry.pose import WeakPerspectivePose, fit_pose, similarity
 from ...lifting.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, landmark_features
 from ...template.symmetry import Mirror
 from ..data.flip import mirrored_sample
-from ..data.shards import read_samples
+from ..data.shards import read_samples, require_shards
 from ..face_models.face_weights import face_weights
 from ..face_models.heads import ICT, MAKEHUMAN, HeadSource
 from ..face_models.mesh_landmarks import face_mesh_triangles
@@ -34,8 +34,14 @@ POSE_LEVERS_M = np.array([0.08, 0.08, 0.08, 1.0, 1.0, 0.1])
 
 #: The last features, which come from the focal length: the perspective and the direction of the head.
 FOCAL_FEATURES = 3
-#: Standard deviation, cm, of the independent noise by which a regression's trust in fine ripples is judged.
-DOUBT = 0.05
+#: Standard deviation, cm, of the noise on landmarks by which overfitting to the detector's output is found.
+LANDMARK_NOISE_CM = 0.05
+#: Penalties of the ridge regression that are tried.
+PENALTIES = (0.0003, 0.001, 0.003, 0.01, 0.03)
+#: Standard deviation of the noise on the MLP's normalized inputs.
+MLP_INPUT_NOISE = 0.15
+#: Pairs in a batch of the MLP's training, at most.
+MLP_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,7 @@ def normalization(pairs: Pairs) -> dict[str, np.ndarray]:
 def fit_ridge(
     x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray, penalty: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weight (Out, F), bias (Out,) of the ridge regression of normalised pairs."""
+    """Weight (Out, F), bias (Out,) of the ridge regression of normalized pairs."""
     x1 = np.concatenate([x, np.ones((len(x), 1), np.float32)], 1).astype(np.float64)
     weighted = x1 * (sample_weight / sample_weight.sum())[:, None]
     gram = weighted.T @ x1
@@ -173,7 +179,7 @@ def fit_mlp(  # noqa: PLR0913 (hyperparameters with defaults)
     noise: float = 0.05,
     seed: int = 0,
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], float]:
-    """Layers [(weight, bias)] of an MLP on normalised pairs, and its best mean squared error on `held`."""
+    """Layers [(weight, bias)] of an MLP on normalized pairs, and its best mean squared error on `held`."""
     torch.manual_seed(seed)
     sizes = (x.shape[1], *hidden, y.shape[1])
     layers = [nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
@@ -184,7 +190,8 @@ def fit_mlp(  # noqa: PLR0913 (hyperparameters with defaults)
         modules += [layer, nn.ReLU()]
     net = nn.Sequential(*modules[:-1])
     optimizer = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=weight_decay)
-    batches = len(x) // 256
+    size = min(MLP_BATCH, len(x))
+    batches = len(x) // size
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, epochs * batches)
     tx, ty, tw = (torch.from_numpy(v) for v in (x, y, sample_weight))
     hx, hy, hw = (torch.from_numpy(v) for v in held)
@@ -194,7 +201,7 @@ def fit_mlp(  # noqa: PLR0913 (hyperparameters with defaults)
         net.train()
         order = torch.randperm(len(x))
         for i in range(batches):
-            index = order[i * 256 : (i + 1) * 256]
+            index = order[i * size : (i + 1) * size]
             inputs = tx[index]
             error = (net(inputs + noise * torch.randn_like(inputs)) - ty[index]).square().sum(1)
             loss = (error * tw[index]).mean()
@@ -244,8 +251,8 @@ def report(name: str, predicted: np.ndarray, pairs: Pairs, basis: ShapeBasis) ->
             a, b = (basis.mean[face] + (c @ components).reshape(-1, 3) for c in (guess, truth))
             scale, rotation_, offset = similarity(a.astype(np.float64), b.astype(np.float64))
             distances.append(np.linalg.norm(scale * a @ rotation_.T + offset - b, axis=1).mean())
-        shape[label] = float(np.mean(distances) * 1000)
-        rotation[label] = float(np.degrees(turn[chosen].magnitude()).mean())
+        shape[label] = float(np.mean(distances) * 1000) if chosen.any() else float("nan")
+        rotation[label] = float(np.degrees(turn[chosen].magnitude()).mean()) if chosen.any() else float("nan")
     return LifterReport(name, shape, rotation)
 
 
@@ -275,67 +282,124 @@ def lifter_weights(
     return {name: np.ascontiguousarray(value) for name, value in weights.items()}
 
 
-def train_lifter(paths: DataPaths, shards: Path, models: Path, components: int = 100) -> Iterator[str]:
-    """Fit the basis, the ridge and the MLP; write the better to the models folder; yield lines of report."""
+@dataclass(frozen=True)
+class LifterConfig:
+    """Size of the lifter's training.
+
+    basis_heads: random heads whose principal components make the basis of shapes; components: how many of
+    these are kept; epochs: of the MLP over the pairs.
+    """
+
+    basis_heads: int = 2500
+    components: int = 100
+    epochs: int = 40
+
+
+@dataclass(frozen=True)
+class NormalizedPairs:
+    """Training and held-out pairs, normalized: x (N, F), y (N, 6 + K), weight (N,), all float32."""
+
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def of(cls, pairs: Pairs, norms: dict[str, np.ndarray]) -> "NormalizedPairs":
+        """Apply the means and scales of `normalization`."""
+        x = (pairs.x - norms["input_mean"]) / norms["input_scale"]
+        y = (pairs.y - norms["output_mean"]) / norms["output_scale"]
+        return cls(x, y, pairs.weight)
+
+    def error(self, weight: np.ndarray, bias: np.ndarray) -> float:
+        """Weighted mean squared error of a linear map (Out, F), (Out,)."""
+        residual = self.x @ weight.T + bias - self.y
+        return float(np.average(np.square(residual).sum(1), weights=self.weight))
+
+
+def sample_basis(heads: HeadSource, config: LifterConfig, rng: np.random.Generator) -> ShapeBasis:
+    """The basis of shapes from random heads, a fifth of them MakeHuman's."""
+    vertices = []
+    for i in range(config.basis_heads):
+        source = MAKEHUMAN if i % 10 < 2 else ICT
+        vertices.append(heads.template_of(source, *heads.sample(rng, source)))
+    return build_basis(np.stack(vertices), config.components)
+
+
+def choose_ridge(
+    train: NormalizedPairs, held: NormalizedPairs, noise: np.ndarray
+) -> tuple[float, tuple[np.ndarray, np.ndarray], float]:
+    """The penalty of `PENALTIES` with the least error on held-out pairs: (penalty, (weight, bias), error).
+
+    Real pictures differ from synthetic ones in ways that held-out synthetic ones do not. So half of the score
+    is on landmarks with noise (N, F); otherwise the choice falls on weights that fit the finest ripples of
+    the detector's output.
+    """
+    noisy = replace(held, x=(held.x + noise).astype(np.float32))
+    ridges = {penalty: fit_ridge(train.x, train.y, train.weight, penalty) for penalty in PENALTIES}
+    errors = {
+        p: float(np.mean([pairs.error(*ridge) for pairs in (held, noisy)])) for p, ridge in ridges.items()
+    }
+    penalty = min(errors, key=errors.__getitem__)
+    return penalty, ridges[penalty], errors[penalty]
+
+
+def train_lifter(
+    paths: DataPaths, shards: Path, models: Path, config: LifterConfig | None = None
+) -> Iterator[str]:
+    """Fit the basis, the ridge and the MLP, and write `landmark_lifter.safetensors`.
+
+    Args:
+        paths: where the face model, the registration and the template are.
+        shards: folder of shards of both splits.
+        models: folder that the lifter is written to; it has to hold the template and the landmarks' symmetry.
+        config: size of the training.
+
+    Yields:
+        Lines of report.
+
+    Raises:
+        PhotobustError: there are no shards of one of the splits.
+    """
     from safetensors.numpy import save_file
 
+    config = config or LifterConfig()
+    for split in ("train", "eval"):
+        require_shards(shards, split)
     heads = HeadSource.from_paths(paths)
     rng = np.random.default_rng(0)
-    drawn = []
-    for i in range(2500):
-        source = MAKEHUMAN if i % 10 < 2 else ICT
-        drawn.append(heads.template_of(source, *heads.sample(rng, source)))
-    basis = build_basis(np.stack(drawn), components)
-    del drawn
+    basis = sample_basis(heads, config, rng)
     average = heads.template_of(
         ICT, np.zeros(len(heads.model.identity)), np.zeros(len(heads.model.expression))
     )
     canonical = heads.template.landmarks(average).astype(np.float64)
-    train = collect(shards, "train", heads, basis, canonical, Mirror.load(models))
-    held = collect(shards, "eval", heads, basis, canonical)
-    yield f"{len(train.x)} pairs (each picture twice, once mirrored), {len(held.x)} held out"
-    norms = normalization(train)
-    x, hx = ((p.x - norms["input_mean"]) / norms["input_scale"] for p in (train, held))
-    y, hy = ((p.y - norms["output_mean"]) / norms["output_scale"] for p in (train, held))
+    train_pairs = collect(shards, "train", heads, basis, canonical, Mirror.load(models))
+    held_pairs = collect(shards, "eval", heads, basis, canonical)
+    yield f"{len(train_pairs.x)} pairs (each picture and its mirror image), {len(held_pairs.x)} held out"
+    norms = normalization(train_pairs)
+    train, held = (NormalizedPairs.of(pairs, norms) for pairs in (train_pairs, held_pairs))
 
-    def back(values: np.ndarray) -> np.ndarray:
-        return values * norms["output_scale"] + norms["output_mean"]
+    def line(name: str, outputs: np.ndarray) -> str:
+        return str(report(name, outputs * norms["output_scale"] + norms["output_mean"], held_pairs, basis))
 
-    yield str(report("average head", back(np.zeros_like(hy)), held, basis))
-    # Real pictures are unlike the made ones in ways that the held-out ones are not: half of the score is on
-    # landmarks shaken by DOUBT, or the choice falls on weights that live on the finest ripples of the
-    # detector's output.
-    shaken = hx.copy()
-    shaken[:, : canonical.size] += (
-        rng.normal(size=(len(hx), canonical.size)) * DOUBT / norms["input_scale"][: canonical.size]
+    yield line("average head", np.zeros_like(held.y))
+    noise = np.zeros_like(held.x)
+    noise[:, : canonical.size] = rng.normal(size=(len(held.x), canonical.size)) * LANDMARK_NOISE_CM
+    penalty, (weight, bias), error = choose_ridge(train, held, noise / norms["input_scale"])
+    yield line(f"ridge, penalty {penalty}", held.x @ weight.T + bias)
+    known = np.append(np.ones(train.x.shape[1] - FOCAL_FEATURES), np.zeros(FOCAL_FEATURES)).astype(np.float32)
+    without_focal = fit_ridge(train.x * known, train.y, train.weight, penalty)
+    yield line("ridge without focal length", held.x * known @ without_focal[0].T + without_focal[1])
+    residual, held_residual = (
+        (pairs.y - (pairs.x @ weight.T + bias)).astype(np.float32) for pairs in (train, held)
     )
-    shaken = shaken.astype(np.float32)
-    ridges = {
-        penalty: fit_ridge(x, y, train.weight, penalty) for penalty in (0.0003, 0.001, 0.003, 0.01, 0.03)
-    }
-    errors = {
-        p: float(
-            np.mean(
-                [np.average(np.square(v @ w.T + b - hy).sum(1), weights=held.weight) for v in (hx, shaken)]
-            )
-        )
-        for p, (w, b) in ridges.items()
-    }
-    penalty = min(errors, key=errors.__getitem__)
-    weight, bias = ridges[penalty]
-    yield str(report(f"ridge, penalty {penalty}", back(hx @ weight.T + bias), held, basis))
-    blind = np.append(np.ones(x.shape[1] - FOCAL_FEATURES), np.zeros(FOCAL_FEATURES)).astype(np.float32)
-    blind_weight, blind_bias = fit_ridge(x * blind, y, train.weight, penalty)
-    yield str(
-        report("ridge without focal length", back(hx * blind @ blind_weight.T + blind_bias), held, basis)
+    held_out = (held.x, held_residual, held.weight)
+    layers, mlp_error = fit_mlp(
+        train.x, residual, train.weight, held_out, epochs=config.epochs, noise=MLP_INPUT_NOISE
     )
-    rest, held_rest = (y - (x @ weight.T + bias)), (hy - (hx @ weight.T + bias))
-    held_out = (hx, held_rest.astype(np.float32), held.weight)
-    layers, error = fit_mlp(x, rest.astype(np.float32), train.weight, held_out, noise=0.15)
-    yield f"mean squared error, normalised: ridge {errors[penalty]:.4f}, with MLP {error:.4f}"
+    yield f"mean squared error, normalized: ridge {error:.4f}, with MLP {mlp_error:.4f}"
     weights = lifter_weights(basis, canonical, face_mesh_triangles(), norms, (weight, bias), layers)
     temporary = models / (FILE_NAME + ".tmp")
     save_file(weights, temporary, {"pairs": str(len(train.x)), "ridge_penalty": str(penalty)})
     temporary.replace(models / FILE_NAME)
     lifter = LandmarkLifter.from_pretrained(models, heads.template)
-    yield str(report("ridge and MLP", lifter.regress(held.x), held, basis))
+    yield str(report("ridge and MLP", lifter.regress(held_pairs.x), held_pairs, basis))

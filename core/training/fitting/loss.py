@@ -129,10 +129,10 @@ def _loss_and_gradient(  # noqa: C901, PLR0913 (one nest of loops for numba, whi
         rays = np.float32(0.0)
         for y in range(height):
             rays += sums[b, y, 4]
-        share = np.float32(1.0) / (max(rays, np.float32(1.0)) * batch)
+        fraction = np.float32(1.0) / (max(rays, np.float32(1.0)) * batch)
         for y in nb.prange(height):
             for x in range(width):
-                pull = slope[y, x] * share
+                pull = slope[y, x] * fraction
                 for z in range(depth):
                     difference = grad[b, y, x, z]
                     value = difference * band

@@ -3,18 +3,27 @@
 import csv
 import json
 import math
+import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader
+from tqdm import tqdm
 
 from ...volume.network import NetworkConfig, VolumeRegressionNetwork
 from ..data.dataset import DropRates, ShardDataset, TargetBuilder
+from ..data.shards import require_shards
 from ..paths import DataPaths
 from .loss import LossWeights, volume_loss
 
+SECONDS_PER_HOUR = 3600
+CHECKPOINT_NAME = "checkpoint.pt"
+#: Steps whose means make a row of the log.
+ROW_STEPS = 25
+#: Seconds between updates of the progress bar where stderr is no terminal.
+NON_INTERACTIVE_SECONDS = 30.0
 LOG_FIELDS = ("step", "hours", "rate", "loss", "occupancy", "depth_voxels", "normal")
 
 
@@ -38,11 +47,11 @@ class TrainConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
 
 
-def learning_rate(config: TrainConfig, share: float) -> float:
-    """Warm-up, then a half cosine down to a hundredth, by the share of the planned time that has passed."""
-    if share < config.warmup:
-        return config.rate * share / config.warmup
-    progress = min((share - config.warmup) / (1 - config.warmup), 1.0)
+def learning_rate(config: TrainConfig, fraction: float) -> float:
+    """The learning rate after a fraction of the planned time: warm-up, then a half cosine to a hundredth."""
+    if fraction < config.warmup:
+        return config.rate * fraction / config.warmup
+    progress = min((fraction - config.warmup) / (1 - config.warmup), 1.0)
     return config.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
@@ -52,7 +61,7 @@ def training_step(
     optimizer: torch.optim.Optimizer,
     averaged: torch.optim.swa_utils.AveragedModel,
 ) -> None:
-    """One step of the optimiser down the clipped gradient, and of the averaged weights."""
+    """One step of the optimizer with the clipped gradient, then an update of the averaged weights."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -97,7 +106,7 @@ class Trainer:
 
     @property
     def checkpoint(self) -> Path:
-        return self.folder / "checkpoint.pt"
+        return self.folder / CHECKPOINT_NAME
 
     def save(self) -> None:
         """Write the checkpoint under a temporary name and move it into place."""
@@ -114,8 +123,8 @@ class Trainer:
         temporary.replace(self.checkpoint)
 
     def train_batch(self, batch: dict[str, torch.Tensor]) -> tuple[float, list[float]]:
-        """One step of the optimiser; the loss and its parts."""
-        rate = learning_rate(self.config, self.seconds / (self.config.hours * 3600))
+        """One step of the optimizer; the loss and its parts."""
+        rate = learning_rate(self.config, self.seconds / (self.config.hours * SECONDS_PER_HOUR))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         inputs = batch["inputs"].to(memory_format=torch.channels_last)
@@ -126,59 +135,117 @@ class Trainer:
         self.step += 1
         return float(loss.detach()), parts.tolist()
 
-    def run(self, dataset: ShardDataset) -> None:
-        """Train until the planned hours are over."""
+    def run(self, dataset: ShardDataset, show_progress: bool = True) -> None:
+        """Train until the planned hours are over; nothing happens if they are already.
+
+        Args:
+            dataset: the stream of training samples.
+            show_progress: whether to draw a progress bar with step, loss, learning rate and remaining time on
+                stderr.
+        """
         config = self.config
-        loader = DataLoader(dataset, config.batch, num_workers=config.workers, prefetch_factor=2)
-        log = self.folder / "log.csv"
-        fresh = not log.exists()
-        with log.open("a", newline="") as stream:
-            writer = csv.writer(stream)
-            if fresh:
-                writer.writerow(LOG_FIELDS)
+        planned = config.hours * SECONDS_PER_HOUR
+        if self.seconds >= planned:
+            return
+        loader = DataLoader(
+            dataset, config.batch, num_workers=config.workers, prefetch_factor=2 if config.workers else None
+        )
+        with TrainingLog(self.folder / "log.csv", planned, self.seconds, show_progress) as log:
             self.network.train()
             last = saved = time.monotonic()
-            window: list[list[float]] = []
             for batch in loader:
                 loss, parts = self.train_batch(batch)
-                window.append([loss, *parts])
                 now = time.monotonic()
                 self.seconds += now - last
                 last = now
-                over = self.seconds >= config.hours * 3600
-                if self.step % 25 == 0:
-                    means = [sum(column) / len(window) for column in zip(*window, strict=True)]
-                    rate = self.optimizer.param_groups[0]["lr"]
-                    writer.writerow(
-                        [self.step, f"{self.seconds / 3600:.4f}", f"{rate:.2e}", *(f"{m:.4f}" for m in means)]
-                    )
-                    stream.flush()
-                    window.clear()
-                if over or now - saved > config.save_minutes * 60:
+                finished = self.seconds >= planned
+                log.add(self.step, self.seconds, self.optimizer.param_groups[0]["lr"], [loss, *parts])
+                if finished or now - saved > config.save_minutes * 60:
                     self.save()
                     saved = now
-                if over:
+                if finished:
                     return
+
+
+class TrainingLog:
+    """The log of a run: a row of means every `ROW_STEPS` steps, the first one at once, and a progress bar."""
+
+    def __init__(self, path: Path, planned: float, passed: float, show_progress: bool) -> None:
+        """Open the log.
+
+        Args:
+            path: the CSV file, which is continued if it exists.
+            planned: duration of the whole training, seconds.
+            passed: how much of that is over, seconds.
+            show_progress: whether to draw the bar.
+        """
+        fresh = not path.exists()
+        self._stream = path.open("a", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._stream)
+        if fresh:
+            self._writer.writerow(LOG_FIELDS)
+        self._window: list[list[float]] = []
+        self._rows = 0
+        interactive = sys.stderr.isatty()
+        self._bar = tqdm(
+            total=round(planned),
+            initial=round(passed),
+            disable=not show_progress,
+            desc="training",
+            bar_format="{desc} {percentage:3.0f} %|{bar:20}| {elapsed}, {remaining} left{postfix}",
+            mininterval=1.0 if interactive else NON_INTERACTIVE_SECONDS,
+        )
+
+    def __enter__(self) -> "TrainingLog":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.close()
+        self._stream.close()
+
+    def add(self, step: int, seconds: float, rate: float, values: list[float]) -> None:
+        """Record a step: its number, the seconds passed so far, the learning rate, loss and its parts."""
+        self._window.append(values)
+        if self._rows == 0 or step % ROW_STEPS == 0:
+            means = [sum(column) / len(self._window) for column in zip(*self._window, strict=True)]
+            row = [step, f"{seconds / SECONDS_PER_HOUR:.4f}", f"{rate:.2e}", *(f"{m:.4f}" for m in means)]
+            self._writer.writerow(row)
+            self._stream.flush()
+            self._window.clear()
+            self._rows += 1
+        self._bar.set_postfix_str(f"step {step}, loss {values[0]:.3f}, rate {rate:.1e}", refresh=False)
+        self._bar.update(min(round(seconds), self._bar.total) - self._bar.n)
 
 
 def train_network(
     paths: DataPaths, shards: Path, folder: Path, config: TrainConfig, start: Path | None = None
 ) -> None:
-    """Train, or go on training, the volume network from shards; needs the lifter in the models folder.
+    """Train, or go on training, the volume network from shards.
 
-    A new run begins with the weights of `start`, if given.
+    Args:
+        paths: where the face model, the registration and, in `models`, the lifter are.
+        shards: folder of the training shards.
+        folder: the run's folder; a run that was stopped goes on where its checkpoint was.
+        config: hours, batch and so on.
+        start: weights file that a new run begins with; without it all weights are random.
+
+    Raises:
+        PhotobustError: there are no shards.
     """
     from ...lifting.lifter import LandmarkLifter
     from ..face_models.heads import HeadSource
 
+    count = len(require_shards(shards, "train"))
+    # A worker reads shards of its own.
+    config = replace(config, workers=min(config.workers, count))
     heads = HeadSource.from_paths(paths)
     lifter = LandmarkLifter.from_pretrained(paths.models, heads.template)
     trainer = Trainer(folder, config)
     if start and trainer.step == 0:
         trainer.start_from(start)
     # Another seed after each stop, so that a resumed run does not see the same pictures first again.
-    maker = TargetBuilder(heads, lifter, config.drop)
-    trainer.run(ShardDataset(shards, maker, config.seed + trainer.step))
+    targets = TargetBuilder(heads, lifter, config.drop)
+    trainer.run(ShardDataset(shards, targets, config.seed + trainer.step))
 
 
 def export_weights(checkpoint: Path, path: Path) -> None:

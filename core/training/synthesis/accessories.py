@@ -52,7 +52,7 @@ class SkinMesh:
 @dataclass(frozen=True)
 class Garment:
     """A mesh to draw: vertices (V, 3) float32 head frame; triangles (T, 3) int32; corner_uv (T, 3, 2)
-    float32; texture (S, S, 3) uint8 sRGB looked up at corner_uv; cover (V,) float32: seen where it
+    float32; texture (S, S, 3) uint8 sRGB sampled at corner_uv; cover (V,) float32: visible where it
     interpolates to more than 0, its edge frayed by `fray` times the noise of the hair patterns; matte: 0
     reflects like skin, 1 not at all.
     """
@@ -95,8 +95,8 @@ class Patterns:
         return _dye(strand, color * (1 - spread) + 2, color * (1 + spread) + 6)
 
 
-def _dull(color: np.ndarray, share: float) -> np.ndarray:
-    return color * share + color.mean() * (1 - share)
+def _dull(color: np.ndarray, fraction: float) -> np.ndarray:
+    return color * fraction + color.mean() * (1 - fraction)
 
 
 def _dye(pattern: np.ndarray, dark: np.ndarray, light: np.ndarray) -> np.ndarray:
@@ -190,8 +190,8 @@ def hair(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: P
         curtain = center + (p - center) * np.concatenate([stretch, stretch, np.ones_like(stretch)], 1)
         falls = np.minimum((angle - opening) * 0.08, np.minimum(line + 0.03 - z, z + length - 0.02 * ragged))
         # From the cap to the curtain over three centimetres of height.
-        share = np.clip((line + 0.03 - z) / 0.03, 0, 1)[:, None]
-        moved = np.where(falls[:, None] > -0.01, moved * (1 - share) + curtain * share, moved)
+        fraction = np.clip((line + 0.03 - z) / 0.03, 0, 1)[:, None]
+        moved = np.where(falls[:, None] > -0.01, moved * (1 - fraction) + curtain * fraction, moved)
         cover = np.maximum(cover, falls)
     return _shell(
         skin, moved, cover, patterns.dye_hair(rng), rng.uniform(0.002, 0.016), rng.uniform(0.3, 0.9)

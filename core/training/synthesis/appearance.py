@@ -1,5 +1,5 @@
-"""How a training head looks: skin, light, what is worn, what is behind it, and what the camera does to it
-all.
+"""The appearance of a training head: skin, light, accessories, background, occluders and the camera's
+degradations.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,7 @@ import numpy as np
 
 from ...geometry.frames import HEAD_CENTRE, Camera, HeadPose
 from ..rasterize import zbuffer
-from . import accessories as worn
-from . import occluders
+from . import accessories, occluders
 from .backgrounds import background, plain
 from .degradations import degrade
 from .lighting import LightLibrary
@@ -20,14 +19,23 @@ from .render import Buffers, vertex_normals
 from .shading import shade
 from .texture_library import Split, TextureLibrary, encode, fetch
 
-#: How often a head wears hair, a scarf or a hat (it has what its skin texture shows otherwise), and what is
-#: drawn over it.
-HAIR_FRACTION, SCARF_FRACTION, HAT_FRACTION, SHOULDERS_FRACTION = 0.5, 0.07, 0.1, 0.75
+#: Fraction of heads with a mesh of hair; the others have what their skin texture shows.
+HAIR_FRACTION = 0.5
+#: Fraction of heads with a scarf instead.
+SCARF_FRACTION = 0.07
+#: Fraction of the heads without a scarf that have a hat.
+HAT_FRACTION = 0.1
+#: Fraction of heads with clothed shoulders.
+SHOULDERS_FRACTION = 0.75
 #: Linear brightness that automatic exposure aims at.
 FACE_BRIGHTNESS = 0.22
-#: How often clay stands before a plain wall.
+#: Fraction of clay heads before a plain wall.
 PLAIN_FRACTION = 0.6
-GLASSES_FRACTION, WISPS_FRACTION, HAND_FRACTION, OBJECT_FRACTION = 0.2, 0.12, 0.05, 0.05
+#: Fractions of heads with things in front of them.
+GLASSES_FRACTION = 0.2
+WISPS_FRACTION = 0.12
+HAND_FRACTION = 0.05
+OBJECT_FRACTION = 0.05
 
 
 @numba.njit(cache=True, fastmath=True)
@@ -47,7 +55,7 @@ def _overlay(  # noqa: PLR0913 (numba takes flat arguments)
     uv: np.ndarray,
     mask: np.ndarray,
 ) -> None:
-    """Put what a garment shows in front of the buffers so far; uv and mask are where, for its texture."""
+    """Draw a garment into the buffers where it is nearer; uv and mask say where its texture is sampled."""
     focal, cx, cy = view
     size = noise.shape[0]
     for i in range(index.shape[0]):
@@ -69,7 +77,7 @@ def _overlay(  # noqa: PLR0913 (numba takes flat arguments)
                 seen += fray * (noise[int(abs(v) * size) % size, int(abs(u) * size) % size] / 128.0 - 1.0)
             if seen <= 0:
                 continue
-            # Both sides of cloth and hair are seen.
+            # Both sides of cloth and hair are visible.
             sign = -1.0 if x * (j - cx) / focal + y * (i - cy) / focal + z > 0 else 1.0
             scale = sign / (np.sqrt(x * x + y * y + z * z) + 1e-9)
             all_normals[i, j, 0], all_normals[i, j, 1], all_normals[i, j, 2] = x * scale, y * scale, z * scale
@@ -86,7 +94,7 @@ class DressedHead:
 
     head: np.ndarray
     pose: HeadPose
-    skin: worn.SkinMesh
+    skin: accessories.SkinMesh
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ class Appearance:
 
     textures: TextureLibrary
     lights: LightLibrary
-    patterns: worn.Patterns
+    patterns: accessories.Patterns
 
     @classmethod
     def load(cls, textures: str | Path, panoramas: str | Path) -> "Appearance":
@@ -103,28 +111,30 @@ class Appearance:
         equirectangular
         pictures.
         """
-        patterns = worn.Patterns.make(np.random.default_rng(0))
+        patterns = accessories.Patterns.make(np.random.default_rng(0))
         return cls(TextureLibrary.load(textures), LightLibrary.load(panoramas), patterns)
 
-    def skin(self, triangles: np.ndarray, corner_uv: np.ndarray, part: np.ndarray) -> worn.SkinMesh:
+    def skin(self, triangles: np.ndarray, corner_uv: np.ndarray, part: np.ndarray) -> accessories.SkinMesh:
         """The skin that hair and hats grow from, of a drawn mesh whose part (T,) is 0 or 1 there: make it
         once.
         """
-        return worn.SkinMesh.of(triangles, corner_uv, part, self.textures.masks["face"])
+        return accessories.SkinMesh.of(triangles, corner_uv, part, self.textures.masks["face"])
 
-    def garments(self, rng: np.random.Generator, skin: worn.SkinMesh, head: np.ndarray) -> list[worn.Garment]:
+    def garments(
+        self, rng: np.random.Generator, skin: accessories.SkinMesh, head: np.ndarray
+    ) -> list[accessories.Garment]:
         """Random hair, hats, scarves and clothes for a head, vertices (V, 3) float32, head frame, metres."""
-        worn_now = []
+        garments = []
         kind = rng.random()
         if kind < HAIR_FRACTION:
-            worn_now.append(worn.hair(rng, skin, head, self.patterns))
+            garments.append(accessories.hair(rng, skin, head, self.patterns))
         elif kind < HAIR_FRACTION + SCARF_FRACTION:
-            worn_now.append(worn.scarf(rng, skin, head, self.patterns))
+            garments.append(accessories.scarf(rng, skin, head, self.patterns))
         if not HAIR_FRACTION < kind < HAIR_FRACTION + SCARF_FRACTION and rng.random() < HAT_FRACTION:
-            worn_now += worn.hat(rng, skin, head, self.patterns)
+            garments += accessories.hat(rng, skin, head, self.patterns)
         if rng.random() < SHOULDERS_FRACTION:
-            worn_now.append(worn.shoulders(rng, self.patterns))
-        return worn_now
+            garments.append(accessories.shoulders(rng, self.patterns))
+        return garments
 
     def picture(
         self,
@@ -140,7 +150,7 @@ class Appearance:
         """(H, W, 3) uint8 sRGB picture of a drawn head.
 
         camera: in the pixels of the buffers. eye_parts: values of buffers.part that are eyeballs. dressed:
-        the head again, to dress it; what is worn hides the head but leaves `buffers` as they are. flawed:
+        the head again, to dress it; accessories hide the head but leaves `buffers` as they are. flawed:
         whether to add what cameras do to pictures. clay: everything of one color and matte, as sculptures
         and scans without texture are.
         """
@@ -168,7 +178,7 @@ class Appearance:
 
     def _draw_garment(
         self,
-        garment: worn.Garment,
+        garment: accessories.Garment,
         pose: HeadPose,
         camera: Camera,
         depth: np.ndarray,
@@ -212,21 +222,21 @@ class Appearance:
         camera: Camera,
         texture: np.ndarray,
     ) -> None:
-        """Glasses, wisps, hands and things over the picture, in place, each now and then."""
+        """Glasses, strands of hair, hands and objects over the picture, in place, each at random."""
         pose = dressed.pose
         scale = camera.focal_px / float(pose.head_to_camera(HEAD_CENTRE)[2])
         if rng.random() < GLASSES_FRACTION:
             occluders.glasses(rng, rgb, depth, dressed.head, pose, camera)
         if rng.random() < WISPS_FRACTION:
             occluders.wisps(rng, rgb, pose, camera, scale)
-        for share, what in ((HAND_FRACTION, "hand"), (OBJECT_FRACTION, "thing")):
-            if rng.random() >= share:
+        for fraction, kind in ((HAND_FRACTION, "hand"), (OBJECT_FRACTION, "object")):
+            if rng.random() >= fraction:
                 continue
             # Around the outline of the face more often than in its middle.
             angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(0.04, 0.11)
             point = HEAD_CENTRE + np.array([np.cos(angle) * away, -0.06, np.sin(angle) * away * 1.2 - 0.02])
             at = camera.project(pose.head_to_camera(point))
-            if what == "hand":
+            if kind == "hand":
                 rows, columns = (np.array([0.4, 0.5]) * s for s in texture.shape[:2])
                 cheeks = texture[
                     int(rows[0]) : int(rows[1]) : 6, int(0.38 * columns[1] * 2) : int(columns[1] * 1.24) : 6
@@ -234,7 +244,7 @@ class Appearance:
                 tone = np.median(cheeks.reshape(-1, 3), 0)
                 occluders.hand(rng, rgb, at, scale, tone * rng.uniform(0.7, 1.15))
             else:
-                occluders.thing(rng, rgb, at, scale)
+                occluders.handheld_object(rng, rgb, at, scale)
 
 
 def _clay(rng: np.random.Generator) -> np.ndarray:
@@ -244,7 +254,7 @@ def _clay(rng: np.random.Generator) -> np.ndarray:
 
 
 def _exposure(rng: np.random.Generator, linear: np.ndarray, mask: np.ndarray) -> float:
-    """A gain that brings the head some of the way to middle brightness, as cameras that look for faces do."""
+    """A gain that brings the head some of the way to middle brightness, as cameras with face detection do."""
     head = linear[::4, ::4][mask[::4, ::4]]
     if not len(head):
         return 1.0

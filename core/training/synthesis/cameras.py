@@ -16,8 +16,8 @@ def head_rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
 
 
 def sample_scene(rng: np.random.Generator, max_yaw: float = 90.0, far: float = 0.0) -> Scene:
-    """A random view: selfie to telephoto, frontal to profile, the head anywhere in a larger photo. far: share
-    of views that are turned by more than half of `max_yaw`, beside those that are by chance.
+    """A random view: selfie to telephoto, frontal to profile, the head anywhere in a larger photo. far:
+    fraction of views that are turned by more than half of `max_yaw`, beside those that are by chance.
     """
     if far and rng.random() < far:
         yaw = rng.choice([-1, 1]) * rng.uniform(max_yaw / 2, max_yaw)
@@ -41,6 +41,6 @@ def sample_scene(rng: np.random.Generator, max_yaw: float = 90.0, far: float = 0
 
 
 def sample_assumed_focal(rng: np.random.Generator, focal: float) -> float:
-    """The focal length that EXIF data tell, or the guess where they tell nothing; pixels."""
+    """The focal length of the EXIF data, or the guess where these have none; pixels."""
     known = rng.random() < 0.7
     return float(focal if known else focal * np.exp(np.clip(rng.normal(0, 0.35), -0.9, 0.9)))

@@ -84,7 +84,7 @@ def degrade(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         (0.10, _gray),
         (0.55, _jpeg),
     )
-    for share, step in steps:
-        if rng.random() < share:
+    for fraction, step in steps:
+        if rng.random() < fraction:
             rgb = step(rgb, rng)
     return np.ascontiguousarray(rgb)

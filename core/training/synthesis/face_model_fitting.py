@@ -1,4 +1,4 @@
-"""Fits the face model to the landmarks found in a portrait: regularised Gauss-Newton on the reprojection."""
+"""Fits the face model to the landmarks found in a portrait: regularized Gauss-Newton on the reprojection."""
 
 from dataclasses import dataclass, replace
 
@@ -23,7 +23,7 @@ class PortraitFit:
     point is the picture's middle.
 
     identity (100,), expression (57,), rotation (3, 3), translation (3,) m, focal px; error: RMS of the inner
-    landmarks' reprojection as a share of the distance between the outer corners of the eyes.
+    landmarks' reprojection as a fraction of the distance between the outer corners of the eyes.
     """
 
     identity: np.ndarray

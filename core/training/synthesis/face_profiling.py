@@ -32,8 +32,10 @@ TEXTURE_SIZE = 256
 #: Below this height, head frame, metres, only the sheet is drawn: people are dressed there, the face model is
 #: not.
 NECK_BOTTOM = -0.125
-#: Farthest that a turned portrait may look away, degrees of yaw; and how far it may be turned from the photo.
-MAX_YAW, MAX_TURN = 75.0, 45.0
+#: Greatest yaw of a turned portrait, degrees.
+MAX_YAW = 75.0
+#: Greatest difference of its yaw from the photo's, degrees.
+MAX_TURN = 45.0
 
 
 @dataclass(frozen=True)
@@ -219,8 +221,8 @@ class PortraitViews:
         known = cv2.remap(seen, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP).astype(np.float32) / 255
         known[drawn.part > 1] = 1.0
         front = drawn.mask & ((index < 0) | (alpha[..., 0] < 0.5) | (drawn.depth < near + 0.006))
-        share = cv2.GaussianBlur(np.where(front, 1 - known, 0).astype(np.float32), (3, 3), 0) * drawn.mask
-        picture += (skin - picture) * share[..., None]
+        fraction = cv2.GaussianBlur(np.where(front, 1 - known, 0).astype(np.float32), (3, 3), 0) * drawn.mask
+        picture += (skin - picture) * fraction[..., None]
         return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
 
     def _backdrop(self, k: int, camera: Camera, pose: HeadPose) -> np.ndarray:

@@ -76,10 +76,10 @@ class LightLibrary:
         for i, picture in enumerate(pictures):
             luminance = picture @ np.array([0.25, 0.6, 0.15], np.float32)
             level = _KEY_LEVEL * float((luminance * area).sum() / area.sum())
-            share = np.minimum(1, level / np.maximum(luminance, 1e-6))[..., None]
-            soft, sharp = picture * share, picture * (1 - share)
+            fraction = np.minimum(1, level / np.maximum(luminance, 1e-6))[..., None]
+            soft, sharp = picture * fraction, picture * (1 - fraction)
             # What is left of a lamp in backgrounds is as bright as it may be, and white.
-            pictures[i] = soft * share + luminance[..., None] * share * (1 - share)
+            pictures[i] = soft * fraction + luminance[..., None] * fraction * (1 - fraction)
             radiance = np.einsum("hwk,hwc,hw->kc", basis, soft, area)
             coefficients.append(radiance * _COSINE_LOBE[:, None])
             center = (directions * (sharp.mean(-1) * area)[..., None]).sum((0, 1))

@@ -1,4 +1,4 @@
-"""Things drawn over training pictures: glasses, wisps of hair, hands, microphones, telephones."""
+"""Occluders drawn over training pictures: glasses, wisps of hair, hands, microphones, telephones."""
 
 from itertools import pairwise
 
@@ -166,8 +166,8 @@ def hand(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float
     blend(rgb, np.asarray(color, np.float32) * (0.45 + 0.6 * inner[..., None]), layer)
 
 
-def thing(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float) -> None:
-    """A microphone, telephone, cup or other plain thing near the point `at` (x, y) px, in place."""
+def handheld_object(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float) -> None:
+    """A microphone, telephone, cup or other plain object near the point `at` (x, y) px, in place."""
     layer = np.zeros(rgb.shape[:2], np.uint8)
     color = rng.uniform(5, 90, 3) if rng.random() < 0.6 else rng.uniform(20, 240, 3)
     angle = np.pi / 2 + rng.normal(0, 0.5)

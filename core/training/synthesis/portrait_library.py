@@ -17,7 +17,7 @@ from ..rasterize import zbuffer
 from .face_model_fitting import PortraitFit, fit_portrait
 from .texture_extraction import Atlas, extract_texture, push_pull
 
-#: Fits whose inner landmarks err by more than this share of the distance between the outer eye corners are
+#: Fits whose inner landmarks err by more than this fraction of the distance between the outer eye corners are
 #: left out.
 MAX_ERROR = 0.028
 #: Every how many portraits one is kept for evaluation.
@@ -87,7 +87,7 @@ def person_mask(model: FaceModel, fit: PortraitFit, rgb: np.ndarray) -> np.ndarr
         models = np.zeros((1, 65)), np.zeros((1, 65))
         cv2.grabCut(small, labels, (0, 0, 1, 1), *models, 4, cv2.GC_INIT_WITH_MASK)
     except cv2.error as error:  # no background sample at all: the head fills the picture
-        logger.warning("No background to tell the person from: %s", error)
+        logger.warning("The background cannot be separated from the person: %s", error)
         return np.ones((height, width), np.float32)
     sharp = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
     mask = cv2.resize(cv2.GaussianBlur(sharp, (0, 0), 1.0), (width, height), interpolation=cv2.INTER_LINEAR)

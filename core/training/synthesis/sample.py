@@ -12,8 +12,9 @@ PICTURE_SIZE = 320
 
 @dataclass(frozen=True)
 class Scene:
-    """A head before a camera. assumed_focal_px: what the reconstruction will be told or guess of the focal
-    length.
+    """A head before a camera.
+
+    assumed_focal_px: the focal length that the reconstruction reads from EXIF data or guesses.
     """
 
     camera: Camera

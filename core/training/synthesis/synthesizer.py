@@ -18,21 +18,21 @@ from .render import draw
 from .sample import Sample, Scene
 from .texture_library import Split
 
-#: Share of pictures that are portraits turned in 3D; share of the other heads that are MakeHuman's, which
-#: artists made: more of them teach less of people (docs/training.md).
+#: Fraction of pictures that are portraits turned in 3D; fraction of the other heads that are MakeHuman's,
+#: which artists made: more of them teach less of people (docs/training.md).
 TURNED_FRACTION, MAKEHUMAN_FRACTION = 0.1, 0.15
-#: Share of pictures on which the detector may search again when the first look fails: that costs as much as
-#: five other pictures.
+#: Fraction of pictures on which the detector may search again when its first search fails: that costs as
+#: much as five other pictures.
 THOROUGH = 0.12
-#: Finds whose landmarks lie, on average, further than this share of the face's size from the truth are thrown
-#: away: the detector saw something else.
+#: Detections whose landmarks lie, on average, further than this fraction of the face's size from the truth
+#: are of something else and discarded.
 MAX_DETECTION_ERROR = 0.25
 
 
 @dataclass(frozen=True)
 class Mix:
-    """What shards have more of than the usual. far: share of heads turned by 45 to 90 degrees, see
-    `sample_scene`; clay: share of those without texture, see `Appearance.picture`.
+    """What shards have more of than the usual. far: fraction of heads turned by 45 to 90 degrees, see
+    `sample_scene`; clay: fraction of those without texture, see `Appearance.picture`.
     """
 
     far: float = 0.0
@@ -105,7 +105,7 @@ class ImageSynthesizer:
         """The detector's find that matches the true landmarks, if there is one."""
         size = np.ptp(sample.landmarks[:, :2], axis=0).max()
         for face in self.detector.detect(sample.picture, max_faces=1, thorough=thorough):
-            if not thorough:  # photos are always looked at in a mirror too
+            if not thorough:  # landmarks of photos are always averaged with those of the mirror image
                 face = self.detector.averaged(sample.picture, face) or face
             error = np.linalg.norm(face.points[:, :2] - sample.landmarks[:, :2], axis=1).mean() / size
             if error < MAX_DETECTION_ERROR:
@@ -115,7 +115,7 @@ class ImageSynthesizer:
     def sample(self, rng: np.random.Generator, thorough: float = THOROUGH) -> tuple[Sample | None, Sample]:
         """(the sample with the detector's landmarks, or None where it fails; the sample with the true ones).
 
-        thorough: share of pictures on which the detector may search again when the first look fails.
+        thorough: fraction of pictures on which the detector may search again when its first search fails.
         """
         truth = self.picture(rng)
         face = self.detect(truth, rng.random() < thorough)

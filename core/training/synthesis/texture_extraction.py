@@ -65,7 +65,7 @@ class Atlas:
 
     @classmethod
     def of(cls, model: FaceModel, landmark_vertices: np.ndarray) -> "Atlas":
-        """Rasterise the skin into the atlas; where layers overlap (ears, lips) the outer one wins."""
+        """Rasterize the skin into the atlas; where layers overlap (ears, lips) the outer one wins."""
         size = ATLAS_SIZE
         uv = atlas_uv(model)
         skin = np.flatnonzero(model.triangle_part <= 1)

@@ -15,7 +15,7 @@ from ...image.color import linear_of_bytes_float32, linear_to_srgb
 from ..face_models.atlas import ATLAS_SIZE, SKIN_HEIGHT
 
 Split = Literal["train", "eval"]
-#: Share of purely painted skins, and of mixes of two people.
+#: Fraction of purely painted skins, and of mixes of two people.
 PROCEDURAL_FRACTION, MIX_FRACTION = 0.06, 0.5
 #: Skin tones, sRGB, from light to dark.
 _TONES = np.array(
@@ -77,7 +77,7 @@ def _fetch(
 
 
 def fetch(texture: np.ndarray, uv: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Look an sRGB texture (S, S, 3) uint8 up at atlas coordinates uv (H, W, 2) where mask (H, W) bool is
+    """Sample an sRGB texture (S, S, 3) uint8 at atlas coordinates uv (H, W, 2) where mask (H, W) bool is
     set.
 
     Returns linear (H, W, 3) float32, 0 outside the mask; u wraps.
@@ -142,9 +142,9 @@ class TextureLibrary:
 
     def _mix(self, rng: np.random.Generator, one: int, two: int) -> np.ndarray:
         """Details of one person on the colors of another."""
-        share = rng.uniform(0.3, 1.0)
+        fraction = rng.uniform(0.3, 1.0)
         size = (ATLAS_SIZE, ATLAS_SIZE)
-        shift = cv2.addWeighted(self.low[two], 0.5 * share, self.low[one], -0.5 * share, 128)
+        shift = cv2.addWeighted(self.low[two], 0.5 * fraction, self.low[one], -0.5 * fraction, 128)
         shift = cv2.resize(shift, size, interpolation=cv2.INTER_LINEAR)
         mixed = cv2.addWeighted(self.textures[one], 1.0, shift, 2.0, -256.0)
         tiles = int(SKIN_HEIGHT * ATLAS_SIZE)

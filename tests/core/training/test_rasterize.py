@@ -48,7 +48,7 @@ def test_two_overlapping_balls_are_one_solid():
     both = np.vstack([one, one + np.array([15, 0, 0])]), np.vstack([faces, faces + len(one)])
     volume = voxelize(*both, EVERYWHERE)
     assert volume.max() <= 1
-    lens = 1 - (15 / 60) * 1.5 + 0.5 * (15 / 60) ** 3  # share of one ball that lies in the other
+    lens = 1 - (15 / 60) * 1.5 + 0.5 * (15 / 60) ** 3  # fraction of one ball that lies in the other
     assert volume.sum() == pytest.approx(4 / 3 * np.pi * 30**3 * (2 - lens), rel=0.01)
 
 

@@ -67,12 +67,12 @@ def _chains(loop: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def match_loops(
     ours: np.ndarray, our_points: np.ndarray, theirs: np.ndarray, their_points: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where our loop's vertices lie on their loop: at the same share of the length of its halves.
+    """Where our loop's vertices lie on their loop: at the same fraction of the length of its halves.
 
     Both loops run the same way round; points: all vertices of either mesh. Returns our vertices (m,), the
     edges (m, 2) of their loop and how far along these (m,).
     """
-    vertices, edges, shares = [], [], []
+    vertices, edges, fractions = [], [], []
     mine = _chains(ours, our_points[ours, 0])
     other = _chains(theirs, their_points[theirs, 0])
     for number, (a, b) in enumerate(zip(mine, other, strict=True)):
@@ -83,8 +83,8 @@ def match_loops(
         ends = slice(None) if number == 0 else slice(1, -1)
         vertices.append(a[ends])
         edges.append(np.stack([b[k], b[k + 1]], 1)[ends])
-        shares.append(((at - lb[k]) / (lb[k + 1] - lb[k]))[ends])
-    return np.concatenate(vertices), np.concatenate(edges), np.concatenate(shares)
+        fractions.append(((at - lb[k]) / (lb[k + 1] - lb[k]))[ends])
+    return np.concatenate(vertices), np.concatenate(edges), np.concatenate(fractions)
 
 
 def fit_skin(

@@ -183,7 +183,7 @@ def _pin_loops(
     bary: np.ndarray,
     vertices: np.ndarray,
     edges: np.ndarray,
-    share: np.ndarray,
+    fraction: np.ndarray,
     model: FaceModel,
     skin_ids: np.ndarray,
 ) -> None:
@@ -195,7 +195,7 @@ def _pin_loops(
         triangle = model.triangles[number]
         for i in range(3):
             owner[frozenset((int(triangle[i]), int(triangle[(i + 1) % 3])))] = number
-    for vertex, (a, b), t in zip(vertices, edges, share, strict=True):
+    for vertex, (a, b), t in zip(vertices, edges, fraction, strict=True):
         face[vertex] = owner[frozenset((int(a), int(b)))]
         triangle = model.triangles[face[vertex]]
         bary[vertex] = (triangle == a) * (1 - t) + (triangle == b) * t
@@ -285,11 +285,11 @@ def _followers(
     rims = np.concatenate([template["lid_left"], template["lid_right"]])
     start = template["vertices"].astype(np.float64)
     distance, near = cKDTree(start[rims]).query(start[lashes], 3)
-    share = 1 / (distance + 1e-4) ** 2
-    share /= share.sum(1, keepdims=True)
+    fraction = 1 / (distance + 1e-4) ** 2
+    fraction /= fraction.sum(1, keepdims=True)
     rows = np.r_[rows, np.repeat(lashes, 3)].astype(np.int32)
     cols = np.r_[cols, rims[near].ravel()].astype(np.int32)
-    return rows, cols, np.r_[weights, share.ravel()].astype(np.float32)
+    return rows, cols, np.r_[weights, fraction.ravel()].astype(np.float32)
 
 
 def _reverse(

@@ -1,7 +1,7 @@
-"""Builds `models/head_template.npz`, the head that everything in Photobust shares, from MakeHuman's CC0 data.
+"""Builds `models/head_template.npz`, the head that all of Photobust uses, from MakeHuman's CC0 data.
 
 All arrays are in the head frame (`core.geometry.frames`: metres, z up, face along -y, +x the subject's
-left, origin between the eyes' outer corners) and share one vertex numbering of V vertices. The file holds
+left, origin between the eyes' outer corners) with one vertex numbering of V vertices. The file holds
 
 * `vertices` (V, 3) float32: the average adult head; `mirror` (V,) int32: each vertex's counterpart on the
   other side.
@@ -54,7 +54,7 @@ def identity_basis(
     """Principal components of random, mirror-symmetrical MakeHuman heads.
 
     Returns the components (count, V, 3) float32 with maximum 1, their standard deviations (count,) metres,
-    and the share of the variance they explain.
+    and the fraction of the variance they explain.
     """
     rng = np.random.default_rng(seed)
     kept = {key: mesh.combine @ value for key, value in macros.items()}

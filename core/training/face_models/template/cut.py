@@ -198,9 +198,9 @@ def _slide_columns(placed: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray,
         shift[col] = NECK_CUT_Z - path[last, 2]
         for row, at in enumerate(np.linspace(0, end, NECK_ROWS + 1)):
             k = min(int(np.searchsorted(lengths, at, side="right")) - 1, rings - 2)
-            share = (at - lengths[k]) / (lengths[k + 1] - lengths[k])
-            weights[row, k, col] += 1 - share
-            weights[row, k + 1, col] += share
+            fraction = (at - lengths[k]) / (lengths[k + 1] - lengths[k])
+            weights[row, k, col] += 1 - fraction
+            weights[row, k + 1, col] += fraction
     return weights, shift
 
 

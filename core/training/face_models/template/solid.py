@@ -1,4 +1,4 @@
-"""Closes the template's skin to a solid that can be voxelised; see `template_build` for the arrays'
+"""Closes the template's skin to a solid that can be voxelized; see `template_build` for the arrays'
 meaning.
 """
 

@@ -30,7 +30,6 @@ from core.training.ablation.samples import (
     halve_columns,
     pack,
     prepare,
-    withheld,
 )
 from core.training.ablation.table import markdown
 from core.training.ablation.variants import KEPT, VARIANTS, variant
@@ -215,12 +214,12 @@ def test_prepared_samples_are_the_real_ones_made_smaller(heads, lifter, tmp_path
     assert list(prepare(shards, folder, heads, lifter)) == []  # resumable
     list(prepare(shards, tmp_path / "unturned", heads, lifter, turned=False))
     assert len(SmallShard(tmp_path / "unturned" / "train_00000.npz")) == 1
-    for template, maker in (
+    for template, builder in (
         (FITTED, TargetBuilder(heads, lifter)),
         (RIGID, TargetBuilder(heads, RigidLifter(lifter))),
     ):
         shard = SmallShard(folder / "train_00000.npz", template)
-        full = maker.make(samples[0], np.random.default_rng(0))
+        full = builder.make(samples[0], np.random.default_rng(0))
         small = shard[0]
         assert len(shard) == 2 and small.yaw_bin == samples[0].yaw_bin
         means = full["inputs"].reshape(INPUT_CHANNELS, HALF_SIZE, 2, HALF_SIZE, 2).mean((2, 4))
@@ -242,7 +241,8 @@ def test_halved_columns_are_means():
 
 def test_inputs_are_withheld_at_their_rates():
     rng = np.random.default_rng(0)
-    drawn = [withheld(DropRates(picture=0.03, mesh=0.1, mesh_depth=0.1), rng) for _ in range(4000)]
+    rates = DropRates(picture=0.03, mesh=0.1, mesh_depth=0.1)
+    drawn = [rates.sample(rng) for _ in range(4000)]
     assert np.mean([0 in d for d in drawn]) == pytest.approx(0.03, abs=0.01)
     assert np.mean([3 in d for d in drawn]) == pytest.approx(0.1, abs=0.02)
     assert np.mean([6 in d and 3 not in d for d in drawn]) == pytest.approx(0.09, abs=0.02)

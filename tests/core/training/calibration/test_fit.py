@@ -1,4 +1,4 @@
-"""The calibration's fit on rows whose truth is known; how pictures are spoilt, and their order."""
+"""The calibration's fit on rows whose truth is known; how pictures are degraded, and their order."""
 
 from dataclasses import replace
 
@@ -97,15 +97,15 @@ def test_spoilt_pictures_keep_their_geometry(sample):
     seen = {}
     point = np.array([0.02, -0.01, 0.6])
     for seed in range(200):
-        spoilt = degrade(sample, np.random.default_rng(seed))
-        scene = spoilt.sample.scene
+        degraded = degrade(sample, np.random.default_rng(seed))
+        scene = degraded.sample.scene
         assert scene.camera.focal_px / scene.assumed_focal_px == pytest.approx(500 / 450)
         zoom = scene.camera.focal_px / 500
         moved = scene.camera.project(point) + 0.5
         corner = sample.scene.camera.project(point) * 1.0 + 0.5 - moved / zoom
-        height, width = spoilt.sample.picture.shape[:2]
+        height, width = degraded.sample.picture.shape[:2]
         assert (corner > -1e-6).all() and (np.array([width, height]) / zoom + corner < 320.5).all()
-        seen.setdefault(spoilt.flaw, []).append(zoom)
+        seen.setdefault(degraded.flaw, []).append(zoom)
     assert set(seen) == set(FLAWS)
     assert 0.2 < min(seen["small"]) < max(seen["small"]) < 0.8 and set(seen["none"]) == {1.0}
     assert len(seen["none"]) > 80

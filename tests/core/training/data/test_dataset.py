@@ -87,7 +87,7 @@ def test_withheld_inputs(heads, lifter):
 
 def test_learning_rate_rises_and_falls():
     config = TrainConfig(rate=1.0, warmup=0.1)
-    rates = [learning_rate(config, share) for share in (0, 0.05, 0.1, 0.5, 1.0, 1.5)]
+    rates = [learning_rate(config, fraction) for fraction in (0, 0.05, 0.1, 0.5, 1.0, 1.5)]
     assert rates == pytest.approx([0, 0.5, 1, 0.595, 0.01, 0.01], abs=0.05)
 
 

@@ -46,12 +46,12 @@ def known(request, heads, truths, lifter):
     """(true head, the same as an estimate, the case)."""
     sample = known_focal(projected_sample(heads, request.param, 3, noise=0.3))
     true = truths.of(sample, np.random.default_rng(0))
-    exact = Estimate(true.vertices, true.triangles, true.landmarks, true.marks68, true.triangles)
+    exact = Estimate(true.vertices, true.triangles, true.landmarks, true.landmarks68, true.triangles)
     return true, exact, Case(sample.picture, sample.landmarks, sample.scene.assumed_camera, lifter)
 
 
 def moved(estimate: Estimate, move) -> Estimate:
-    names = ("vertices", "landmarks", "marks68")
+    names = ("vertices", "landmarks", "landmarks68")
     return replace(estimate, **{name: move(getattr(estimate, name)) for name in names})
 
 
@@ -92,10 +92,10 @@ def test_distance_from_the_camera_does_not_matter_to_the_placed_figures(known):
 def test_errors_of_known_size(known):
     true, exact, case = known
     camera = case.camera
-    pixel = true.marks68[:, 2].mean() / camera.focal_px
-    width, height = np.ptp(camera.project(true.marks68), axis=0)
+    pixel = true.landmarks68[:, 2].mean() / camera.focal_px
+    width, height = np.ptp(camera.project(true.landmarks68), axis=0)
     flat, full = landmark_error(
-        true.marks68 + np.outer(true.marks68[:, 2], [5 / camera.focal_px, 0, 0]), true, camera
+        true.landmarks68 + np.outer(true.landmarks68[:, 2], [5 / camera.focal_px, 0, 0]), true, camera
     )
     assert flat == pytest.approx(500 / np.sqrt(width * height)) and full == pytest.approx(flat)
 
@@ -103,7 +103,7 @@ def test_errors_of_known_size(known):
     assert sideways["median"] < 1e-3 and sideways["iou"] < 0.99
     assert 0.1 < sideways["placed_mean"] < 5000 * pixel and sideways["depth"] > sideways["placed_mean"]
 
-    middle = true.marks68.mean(0)
+    middle = true.landmarks68.mean(0)
     angle = rotation_matrix(np.radians([0.0, 10.0, 0.0]))
     turned = measure(moved(exact, lambda p: (p - middle) @ angle.T + middle), true, case)
     assert turned["rotation"] == pytest.approx(10, abs=1e-6)
@@ -119,10 +119,10 @@ def test_errors_of_known_size(known):
 def test_a_wrong_focal_length_is_placed_as_large_as_it_was_seen(known):
     true, exact, case = known
     camera = replace(case.camera, focal_px=case.camera.focal_px * 1.4)
-    farther = moved(exact, lambda p: p + np.array([0, 0, 0.4 * true.marks68[:, 2].mean()]))
+    farther = moved(exact, lambda p: p + np.array([0, 0, 0.4 * true.landmarks68[:, 2].mean()]))
     placed, size = place(true, farther, camera)
     assert size == pytest.approx(1.0, abs=1e-6)
-    seen, before = camera.project(placed.marks68), true.camera.project(true.marks68)
+    seen, before = camera.project(placed.landmarks68), true.camera.project(true.landmarks68)
     np.testing.assert_allclose(np.ptp(seen, axis=0), np.ptp(before, axis=0), rtol=0.1)
     np.testing.assert_allclose(seen.mean(0), before.mean(0), atol=3)
 
@@ -247,14 +247,14 @@ def test_the_network_is_measured_as_the_engine_works(astronaut, detector):
 
     gap = cKDTree(made.surface.vertices).query(mine)[0]
     assert np.median(gap) < 2e-5 and np.quantile(gap, 0.99) < 4e-4
-    marks = pose.camera_to_head(estimate.marks68)
+    marks = pose.camera_to_head(estimate.landmarks68)
     there = np.isfinite(made.landmark68[:, 0])
     assert np.linalg.norm(marks - made.landmark68, axis=1)[there].max() < 5e-4
 
 
 @pytest.mark.slow
 def test_full_set(heads, truths, lifter):
-    """On made heads that nobody was trained on the network is better than what it starts from."""
+    """On synthetic heads that nobody was trained on the network is better than what it starts from."""
     folder = Path(os.environ.get("PHOTOBUST_SHARDS", ROOT / "cache" / "shards"))
     if not shard_paths(folder, "eval"):
         pytest.skip(f"no shards of the split eval in {folder}: set PHOTOBUST_SHARDS, see docs/training.md")

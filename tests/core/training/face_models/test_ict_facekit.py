@@ -1,4 +1,4 @@
-"""The solids that are voxelised are closed, whatever the shape; heads are of one size and in the head
+"""The solids that are voxelized are closed, whatever the shape; heads are of one size and in the head
 frame.
 """
 

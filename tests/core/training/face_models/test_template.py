@@ -179,7 +179,7 @@ def test_closing_an_open_box():
 
 def test_template_agrees_with_the_face_models_frame(registered):
     _, figures = registered
-    # The similarity was baked into the template once; landmarks mended since make it 1.6 % small, 0.5
+    # The similarity was baked into the template once; landmarks corrected since make it 1.6 % small, 0.5
     # degrees off.
     assert figures["scale"] == pytest.approx(1, abs=0.025)
     assert abs(figures["pitch_degrees"]) < 1

@@ -55,7 +55,8 @@ def test_gradient_matches_finite_differences(ball: tuple[torch.Tensor, ...], wei
     delta = delta.clone().requires_grad_()
     loss, _ = volume_loss(delta, template, target, RAYS, weights)
     loss.backward()
-    # Along the gradient itself the loss must grow by step * |gradient|²: one number that all voxels share in.
+    # Along the gradient itself the loss must grow by step * |gradient|²: one number that all voxels fraction
+    # in.
     gradient = delta.grad
     assert gradient is not None
     scale = 0.2 / float(gradient.abs().max())

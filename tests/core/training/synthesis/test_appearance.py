@@ -13,7 +13,7 @@ from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.geometry.spherical_harmonics import sh_basis
 from core.image.color import linear_to_srgb, srgb_to_linear
 from core.training.face_models.atlas import ATLAS_SIZE, SKIN_HEIGHT, UNWRAP_CENTER, corner_uv, unwrap, wrap
-from core.training.synthesis import accessories as worn
+from core.training.synthesis import accessories
 from core.training.synthesis.appearance import Appearance, DressedHead
 from core.training.synthesis.degradations import degrade
 from core.training.synthesis.lighting import Light, LightLibrary, rotate_harmonics
@@ -63,7 +63,7 @@ def appearance() -> Appearance:
     lights = LightLibrary(
         panoramas, coefficients, np.tile([0.0, -1.0, 0.0], (18, 1)), np.full((18, 3), 0.5), ("x",) * 18
     )
-    return Appearance(library, lights, worn.Patterns.make(rng, 3))
+    return Appearance(library, lights, accessories.Patterns.make(rng, 3))
 
 
 @pytest.fixture(scope="module")
@@ -208,12 +208,13 @@ def test_splits_share_no_people_and_no_panoramas(appearance):
 
 def test_what_is_worn_lies_outside_the_head(scene):
     vertices, triangles, uv, part, *_ = scene
-    skin = worn.SkinMesh.of(triangles, uv, part, np.zeros((ATLAS_SIZE, ATLAS_SIZE), np.uint8))
-    patterns = worn.Patterns.make(np.random.default_rng(0), 2)
+    skin = accessories.SkinMesh.of(triangles, uv, part, np.zeros((ATLAS_SIZE, ATLAS_SIZE), np.uint8))
+    patterns = accessories.Patterns.make(np.random.default_rng(0), 2)
     center = np.array([0, 0.065, -0.01])
     for seed in range(10):
         rng = np.random.default_rng(seed)
-        for garment in (worn.hair(rng, skin, vertices, patterns), worn.scarf(rng, skin, vertices, patterns)):
+        for make in (accessories.hair, accessories.scarf):
+            garment = make(rng, skin, vertices, patterns)
             seen = np.unique(garment.triangles)
             assert len(seen) > 50
             away = np.linalg.norm(garment.vertices[seen] - center, axis=1)

@@ -41,12 +41,13 @@ def test_correction_leads_to_the_truth(seed):
 
 
 @given(seeds, st.floats(0, 1))
-def test_mean_pose_lies_between(seed, share):
+def test_mean_pose_lies_between(seed, fraction):
     rng = np.random.default_rng(seed)
     one, turn = WeakPerspectivePose.of((s := sample_scene(rng)).pose, s.camera), rng.normal(0, 0.15, 3)
     other = one.corrected(rotation_matrix(turn), np.array([0.01, -0.02]), 0.1)
-    mean = mean_pose([one, other], [1 - share, share])
-    wanted = one.corrected(rotation_matrix(turn * share), np.array([0.01, -0.02]) * share, 0.1 * share)
+    mean = mean_pose([one, other], [1 - fraction, fraction])
+    offset = np.array([0.01, -0.02]) * fraction
+    wanted = one.corrected(rotation_matrix(turn * fraction), offset, 0.1 * fraction)
     np.testing.assert_allclose(mean.rotation, wanted.rotation, atol=0.02 * np.linalg.norm(turn))
     np.testing.assert_allclose(mean.rotation @ mean.rotation.T, np.eye(3), atol=1e-9)
     np.testing.assert_allclose(mean.centre, wanted.centre, atol=1e-6 * one.scale)
