@@ -41,8 +41,8 @@ BEHIND = 0.12
 BELOW = -0.15
 #: Fraction of training pairs whose landmarks are degraded as a failing detector's would be.
 DEGRADED_FRACTION = 0.1
-#: Penalties of the ridge regressions on normalized features: the landmarks' and the outputs so far; the global
-#: features; those sampled at the sites.
+#: Penalties of the ridge regressions on normalized features: the landmarks' and the outputs so far; the
+#: global features; those sampled at the sites.
 PENALTIES = {"landmarks": 0.2, "global": 1.0, "sampled": 2.0}
 SHARDS_A_JOB = 6
 #: Pairs that are multiplied at a time.
@@ -232,8 +232,8 @@ def normal_equations(
         root = torch.from_numpy(np.sqrt(weight[part])[:, None])
         x = torch.from_numpy((inputs[part] - mean) / scale) * root
         moment.addmm_(x.T, torch.from_numpy(residual[part]) * root)
-        # Half precision takes a fraction of the time; its errors are small beside the penalty of sampled features,
-        # but not beside the landmarks'.
+        # Half precision takes a fraction of the time; its errors are small beside the penalty of sampled
+        # features, but not beside the landmarks'.
         gram[:exact_columns].addmm_(x[:, :exact_columns].T, x)
         half = x[:, exact_columns:].bfloat16()
         gram[exact_columns:, exact_columns:] += half.T.contiguous() @ half

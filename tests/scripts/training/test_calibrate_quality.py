@@ -42,4 +42,8 @@ def test_too_few_heads(tmp_path):
 
 def test_no_pictures(tmp_path):
     done = run("--shards", tmp_path, "--out", tmp_path / "made.json")
-    assert done.returncode == 1 and "no pictures of the split 'eval'" in done.stderr and "make_shards.py" in done.stderr
+    assert (
+        done.returncode == 1
+        and "no pictures of the split 'eval'" in done.stderr
+        and "make_shards.py" in done.stderr
+    )
