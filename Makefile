@@ -9,6 +9,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # More options for pip, such as --find-links FOLDER with a CPU-only wheel of torch.
 PIP_FLAGS ?=
 PYTEST_FLAGS ?=
+# More options for scripts/training/pipeline.py.
+TRAIN_FLAGS ?=
 # `make addon OFFLINE=linux-x64` packs the engine's wheels for that platform, too.
 OFFLINE ?=
 # How many tests run at a time.
@@ -73,6 +75,10 @@ benchmark-addon: $(STAMPS)/dev $(STAMPS)/test-packages ## measure the add-on in 
 .PHONY: addon
 addon: $(STAMPS)/python ## pack the Blender add-on into dist/; OFFLINE=linux-x64, windows-x64 or macos-arm64: with the engine's wheels
 	@$(BIN)/python scripts/build/addon.py $(if $(OFFLINE),--offline $(OFFLINE))
+
+.PHONY: train
+train: $(STAMPS)/dev ## train all models from the folder DATA, the network for HOURS; run it again to go on
+	$(BIN)/python scripts/training/pipeline.py $(if $(DATA),--data $(DATA)) $(if $(HOURS),--hours $(HOURS)) $(TRAIN_FLAGS)
 
 .PHONY: docs
 docs: $(STAMPS)/dev ## build the site of the documentation into out/site/

@@ -2,7 +2,7 @@
 where the stage before has put the head (the supervised descent method, Xiong and De la Torre, CVPR 2013).
 
 Closed forms on features that were learned from photos find in some ten thousand pictures what gradients do
-not: see docs/training.md. A stage is trained on what the stages before it make of pictures that they have
+not: see docs/diary.md. A stage is trained on what the stages before it make of pictures that they have
 not been fitted to (two halves of the pictures, each by the other's regression), or it would correct errors
 smaller than it will meet.
 """
