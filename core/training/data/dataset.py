@@ -141,17 +141,17 @@ def shuffled_samples(
 
     New shards are picked up as they are written, so training can begin before the last picture is made.
     """
-    seen: dict[Path, int] = {}
+    times_read: dict[Path, int] = {}
     while True:
         paths = shard_paths(folder, split)[worker::workers]
-        fewest = min((seen.get(p, 0) for p in paths), default=0)
-        fresh = [p for p in paths if seen.get(p, 0) == fewest]
+        fewest = min((times_read.get(p, 0) for p in paths), default=0)
+        fresh = [p for p in paths if times_read.get(p, 0) == fewest]
         picked = [fresh[i] for i in rng.permutation(len(fresh))[:4]]
         if not picked:
             raise FileNotFoundError(f"no shards named {split}_*.npz for worker {worker} in {folder}")
         shards = [Shard(p) for p in picked]
         for path in picked:
-            seen[path] = seen.get(path, 0) + 1
+            times_read[path] = times_read.get(path, 0) + 1
         order = [(s, i) for s in shards for i in range(len(s))]
         for k in rng.permutation(len(order)):
             shard, i = order[k]

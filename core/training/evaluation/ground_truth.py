@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...geometry.frames import HEAD_CENTRE, NECK_PLANE_Z
+from ...geometry.mesh import triangle_normals, vertex_normals
 from ..face_models.heads import ICT, MAKEHUMAN, HeadSource
 from ..face_models.visibility import visible_triangles
 from ..synthesis.sample import Sample
@@ -31,7 +32,7 @@ class TrueHeads:
             self._face[source] = near & self._outer[source]
 
     def outer_triangles(self, source: str) -> np.ndarray:
-        """(T,) bool: triangles of the solid that can be seen from anywhere (no nostrils, no mouth)."""
+        """(T,) bool: triangles of the solid that are visible from outside (no nostrils, no mouth)."""
         return self._outer[source]
 
     def of(self, sample: Sample, rng: np.random.Generator) -> TrueHead:
@@ -63,12 +64,8 @@ def spread_points(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(count, 3) points spread evenly over triangles, and the unit normals (count, 3) there, interpolated."""
     corners = vertices[triangles]
-    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros_like(vertices)
-    for k in range(3):
-        np.add.at(normals, triangles[:, k], cross)
-    normals = unit(normals)
-    areas = np.linalg.norm(cross, axis=1)
+    normals = vertex_normals(vertices, triangles)
+    areas = np.linalg.norm(triangle_normals(vertices, triangles), axis=1)
     picked = rng.choice(len(triangles), count, p=areas / areas.sum())
     u, v = rng.random((2, count))
     over = u + v > 1

@@ -117,34 +117,33 @@ class VolumeMethod:
 def surface_estimate(volume: np.ndarray, start: Start, case: Case) -> Estimate:
     """The surface of a volume with its landmarks, as `core.reconstructor` makes it.
 
-    A landmark of the 68 that the surface lacks is taken from the lifted head, as somebody who needs all of
-    them would.
+    A landmark of the 68 that the surface lacks is taken from the head prior, since users need all of them.
     """
-    lifted = start.head
-    frame, pose, template = lifted.frame, lifted.pose, case.lifter.template
-    shape = extract_isosurface(volume, frame, pose, PriorMesh.of(lifted, template))
-    ibug = lifted.vertices[template.ibug68].astype(np.float64)
-    places = np.concatenate([lifted.landmarks[STABLE], ibug])
+    prior = start.head
+    frame, pose, template = prior.frame, prior.pose, case.lifter.template
+    surface = extract_isosurface(volume, frame, pose, PriorMesh.of(prior, template))
+    ibug = prior.vertices[template.ibug68].astype(np.float64)
+    wanted = np.concatenate([prior.landmarks[STABLE], ibug])
     found = landmarks_on_surface(
-        shape, case.camera.project(pose.head_to_camera(places)), places, frame, pose
+        surface, case.camera.project(pose.head_to_camera(wanted)), wanted, frame, pose
     ).astype(np.float64)
-    landmarks = np.full(lifted.landmarks.shape, np.nan)
+    landmarks = np.full(prior.landmarks.shape, np.nan)
     landmarks[STABLE] = found[: len(STABLE)]
-    marks = np.where(np.isfinite(found[len(STABLE) :]), found[len(STABLE) :], ibug)
+    landmarks68 = np.where(np.isfinite(found[len(STABLE) :]), found[len(STABLE) :], ibug)
     return Estimate(
-        pose.head_to_camera(shape.vertices.astype(np.float64)),
-        shape.faces,
+        pose.head_to_camera(surface.vertices.astype(np.float64)),
+        surface.faces,
         pose.head_to_camera(landmarks),
-        pose.head_to_camera(marks),
-        shape.faces,
+        pose.head_to_camera(landmarks68),
+        surface.faces,
     )
 
 
 class AverageHead:
-    """The face model's average head, whoever is on the picture, posed by the landmarks."""
+    """The face model's average head for everybody, posed by the landmarks."""
 
     def __init__(self, heads: HeadSource, outer: np.ndarray) -> None:
-        """outer: (T,) bool, the triangles of its solid that are outer skin; the rest would flatter it."""
+        """outer: (T,) bool, the triangles of its solid that are outer skin; others would lower its error."""
         vertices, triangles = heads.solid(ICT, heads.model.mean.astype(np.float64))
         template = heads.carry(heads.model.mean).astype(np.float64)
         self._vertices, self._faces, self._solid = vertices, triangles[outer], triangles
@@ -162,8 +161,8 @@ class AverageHead:
 
 
 class DetectorMesh:
-    """MediaPipe's own face mesh, as far away and as large as the canonical face fitted to it, with the
-    perspective undone.
+    """MediaPipe's own face mesh without perspective, at the distance and the size of the canonical face that
+    is fitted to it.
     """
 
     def __init__(self, lifter: LandmarkLifter) -> None:
@@ -173,18 +172,19 @@ class DetectorMesh:
         average = lifter.weights["mean"].astype(np.float64)
         mesh = np.ascontiguousarray(lifter.template.landmarks(average))
         faces = np.ascontiguousarray(lifter.mesh, np.int64)
-        places = np.ascontiguousarray(average[lifter.template.ibug68])
-        _, face, closest = igl.point_mesh_squared_distance(places, mesh, faces)
+        landmarks68 = np.ascontiguousarray(average[lifter.template.ibug68])
+        _, face, closest = igl.point_mesh_squared_distance(landmarks68, mesh, faces)
         corners = mesh[faces[face]]
         self._corners = faces[face]
-        self._fractions = np.linalg.solve(corners.transpose(0, 2, 1), closest[..., None])[..., 0]
+        self._barycentric = np.linalg.solve(corners.transpose(0, 2, 1), closest[..., None])[..., 0]
         self._faces = lifter.mesh
 
     def estimate(self, case: Case) -> Estimate:
-        camera, points = case.camera, case.points.astype(np.float64)
-        seen = fit_pose(points, case.lifter.canonical)
-        depth = camera.focal_px / seen.scale + (points[:, 2] - points[:, 2].mean()) / seen.scale
-        away = (points[:, :2] - np.array([camera.cx, camera.cy])) / camera.focal_px
-        places = np.column_stack([away, np.ones(len(points))]) * depth[:, None]
-        marks = np.einsum("nk,nkc->nc", self._fractions, places[self._corners])
-        return Estimate(places, self._faces, places, marks, None)
+        """See `Method.estimate`."""
+        camera, pixels = case.camera, case.points.astype(np.float64)
+        pose = fit_pose(pixels, case.lifter.canonical)
+        depth = camera.focal_px / pose.scale + (pixels[:, 2] - pixels[:, 2].mean()) / pose.scale
+        rays = (pixels[:, :2] - np.array([camera.cx, camera.cy])) / camera.focal_px
+        points = np.column_stack([rays, np.ones(len(pixels))]) * depth[:, None]
+        landmarks68 = np.einsum("nk,nkc->nc", self._barycentric, points[self._corners])
+        return Estimate(points, self._faces, points, landmarks68, None)

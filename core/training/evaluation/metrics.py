@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...geometry.frames import CROP_SIZE, VOXELS_PER_METRE, Camera, CropFrame
+from ...geometry.mesh import vertex_normals
 from ...geometry.pose import similarity
 from ..rasterize import front_and_back, occupancy_columns
 
@@ -115,19 +116,15 @@ class MeshDistance:
 
     def normals(self, face: np.ndarray, closest: np.ndarray) -> np.ndarray:
         """(P, 3) unit normals of the mesh at points (P, 3) of triangles (P,), interpolated."""
-        corners = self.vertices[self.faces]
-        cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        normals = np.zeros_like(self.vertices)
-        for k in range(3):
-            np.add.at(normals, self.faces[:, k], cross)
-        picked = corners[face]
+        normals = vertex_normals(self.vertices, self.faces)
+        picked = self.vertices[self.faces[face]]
         areas = [
             np.linalg.norm(
                 np.cross(picked[:, (k + 1) % 3] - closest, picked[:, (k + 2) % 3] - closest), axis=1
             )
             for k in range(3)
         ]
-        mixed = sum(a[:, None] * unit(normals[self.faces[face, k]]) for k, a in enumerate(areas))
+        mixed = sum(a[:, None] * normals[self.faces[face, k]] for k, a in enumerate(areas))
         return unit(mixed)
 
 
@@ -186,17 +183,17 @@ def align(estimate: Estimate, true: TrueHead, found: Alignment | None = None) ->
     return AlignedError(distance * found.scale * 1000, np.degrees(np.arccos(np.clip(cosine, 0, 1))))
 
 
-def place(true: TrueHead, estimate: Estimate, camera: Camera) -> tuple[TrueHead, float]:
+def place_true_head(true: TrueHead, estimate: Estimate, camera: Camera) -> tuple[TrueHead, float]:
     """The true head in the frame of the assumed camera, and the factor by which that enlarged it."""
     middle, depth = true.landmarks68.mean(0), float(estimate.landmarks68[:, 2].mean())
     size = (true.camera.focal_px / middle[2]) / (camera.focal_px / depth)
-    away = (true.camera.project(middle) - np.array([camera.cx, camera.cy])) / camera.focal_px
+    ray_offset = (true.camera.project(middle) - np.array([camera.cx, camera.cy])) / camera.focal_px
 
     def moved(points: np.ndarray) -> np.ndarray:
-        return (points - middle) * size + np.append(away, 1.0) * depth
+        return (points - middle) * size + np.append(ray_offset, 1.0) * depth
 
-    places = ("points", "vertices", "landmarks", "landmarks68", "neck")
-    placed = replace(true, camera=camera, **{name: moved(getattr(true, name)) for name in places})
+    moving = ("points", "vertices", "landmarks", "landmarks68", "neck")
+    placed = replace(true, camera=camera, **{name: moved(getattr(true, name)) for name in moving})
     return placed, size
 
 
@@ -208,7 +205,7 @@ def compare_placed(
     Fronts and solids are compared in a crop, for which both heads are moved, along the rays and growing with
     their distance, until the face is face_depth (m) from the camera: no picture would show it.
     """
-    placed, size = place(true, estimate, frame.camera)
+    placed, size = place_true_head(true, estimate, frame.camera)
     distance = mesh.nearest(placed.points)[0] / size * 1000
     zoom = face_depth / float(estimate.landmarks68[:, 2].mean())
     mine, theirs = (
@@ -241,16 +238,16 @@ def plane_through(points: np.ndarray) -> np.ndarray:
 
 
 def landmark_error(landmarks68: np.ndarray, true: TrueHead, camera: Camera) -> tuple[float, float]:
-    """Normalized mean error, %, of 68 landmarks (68, 3) in the frame of the assumed camera: of their places
+    """Normalized mean error, %, of 68 landmarks (68, 3) in the frame of the assumed camera: of their pixels
     in the picture, and with their depth.
 
     Divided by the root of the area of the true landmarks' box, hidden ones included, as on AFLW2000-3D
     (X. Zhu et al., "Face Alignment Across Large Poses: A 3D Solution", CVPR 2016). Depths in pixels at the
     face's distance, their mean taken off.
     """
-    true_pixels, seen = true.camera.project(true.landmarks68), camera.project(landmarks68)
+    true_pixels, pixels = true.camera.project(true.landmarks68), camera.project(landmarks68)
     width, height = np.ptp(true_pixels, axis=0)
-    flat = seen - true_pixels
+    flat = pixels - true_pixels
 
     def depths(points: np.ndarray, focal: float) -> np.ndarray:
         z = points[:, 2]

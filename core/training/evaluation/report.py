@@ -93,12 +93,12 @@ def case_picture(judged: EvaluatedHead, method: str) -> np.ndarray:
         _draw_landmarks(picture, frame.photo_to_crop(case.camera.project(estimate.landmarks68)), (255, 0, 0))
         error = align(estimate, true).distance
         hot = flat.copy()
-        places = frame.photo_to_crop(true.camera.project(true.points))
+        pixels = frame.photo_to_crop(true.camera.project(true.points))
         facing = (true.normals * true.points).sum(1) < 0
         colors = cv2.applyColorMap(
             np.clip(error / HOT * 255, 0, 255).astype(np.uint8)[:, None], cv2.COLORMAP_JET
         )[:, 0, ::-1]
-        for (x, y), color in zip(places[facing], colors[facing].tolist(), strict=True):
+        for (x, y), color in zip(pixels[facing], colors[facing].tolist(), strict=True):
             cv2.circle(hot, (round(x), round(y)), 1, color, -1)
         panels += [
             render_shaded(frame.camera_to_volume(estimate.vertices), estimate.faces),
@@ -119,7 +119,7 @@ def render_shaded(points: np.ndarray, faces: np.ndarray, size: int = CROP_SIZE) 
     corners = points[faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    # Meshes of either winding: what is seen faces the camera.
+    # Meshes of either winding: what is visible faces the camera.
     normals *= np.where(normals[:, 2:] < 0, -1, 1)
     light = np.array([-0.5, -0.5, 0.7]) / np.linalg.norm([0.5, 0.5, 0.7])
     shade = np.clip(normals @ light, 0, 1) * 215 + 25
@@ -127,6 +127,6 @@ def render_shaded(points: np.ndarray, faces: np.ndarray, size: int = CROP_SIZE) 
     return np.repeat(gray[..., None], 3, 2)
 
 
-def _draw_landmarks(picture: np.ndarray, places: np.ndarray, color: tuple[int, int, int]) -> None:
-    for x, y in places:
+def _draw_landmarks(picture: np.ndarray, pixels: np.ndarray, color: tuple[int, int, int]) -> None:
+    for x, y in pixels:
         cv2.circle(picture, (round(float(x)), round(float(y))), 1, color, -1)

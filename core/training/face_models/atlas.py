@@ -9,8 +9,8 @@ import numpy as np
 from .ict_facekit import FaceModel
 
 ATLAS_SIZE = 512
-#: Point from which the skin is unwrapped, head frame, metres: low enough to see the base of the nose and
-#: below the chin.
+#: Point from which the skin is unwrapped, head frame, metres: low enough for the base of the nose and the
+#: underside of the chin.
 UNWRAP_CENTER = np.array([0.0, 0.058, -0.073])
 #: The fraction of the atlas' height that is skin.
 SKIN_HEIGHT = 0.875

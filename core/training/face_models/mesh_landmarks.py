@@ -31,7 +31,7 @@ def face_mesh_triangles() -> np.ndarray:
 
 @dataclass(frozen=True)
 class PaintedHead:
-    """A head to show the detector. Head frame, metres.
+    """A head to render for the detector. Head frame, metres.
 
     vertices (N, 3); triangles (T, 3) outward; eyeball (T,) int: 0 none, 1 left, 2 right; lip (N,) 0..1: how
     red; brows: list of (n, 2) polylines in x, z.
@@ -74,7 +74,7 @@ def _distance_to_polyline(points: np.ndarray, line: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Shot:
+class Rendering:
     """One picture: rgb (H, W, 3) uint8; index (H, W) int32 triangle or -1; bary (H, W, 3).
 
     eye_index and eye_bary are the same without the skin: lids hide a part of each iris that landmarks lie on.
@@ -89,8 +89,8 @@ class Shot:
 
 def render(
     head: PaintedHead, rotation: np.ndarray, distance: float = 0.9, light: np.ndarray | None = None
-) -> Shot:
-    """The head turned by rotation (3, 3), head frame to head frame, seen from the front (-y)."""
+) -> Rendering:
+    """The head rotated by (3, 3), head frame to head frame, rendered from the front (-y)."""
     from ..rasterize import zbuffer
 
     light = np.array([0.3, -1.0, 0.5]) if light is None else light
@@ -114,7 +114,7 @@ def render(
         screen.astype(np.float32), head.triangles[balls], RENDER_SIZE, RENDER_SIZE
     )
     eye_index = np.where(eye_index >= 0, balls[eye_index], -1)
-    return Shot((np.clip(picture, 0, 1) * 255).astype(np.uint8), index, bary, eye_index, eye_bary)
+    return Rendering((np.clip(picture, 0, 1) * 255).astype(np.uint8), index, bary, eye_index, eye_bary)
 
 
 def small_rotations(count: int, seed: int = 0) -> Iterator[np.ndarray]:
@@ -131,16 +131,16 @@ def small_rotations(count: int, seed: int = 0) -> Iterator[np.ndarray]:
 
 
 def cast_landmarks(
-    head: PaintedHead, detect: Callable[[np.ndarray], np.ndarray | None], count: int = 40, min_seen: int = 5
+    head: PaintedHead, detect: Callable[[np.ndarray], np.ndarray | None], count: int = 40, min_hits: int = 5
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean position (478, 3) metres of each landmark on the head, NaN if hardly seen, and its spread (478,)
-    metres.
+    """Mean position (478, 3) metres of each landmark on the head, NaN if rarely visible, and its spread
+    (478,) metres.
     """
-    seen: list[list[np.ndarray]] = [[] for _ in range(478)]
+    hits: list[list[np.ndarray]] = [[] for _ in range(478)]
     pictures = 0
     for rotation in small_rotations(count):
-        shot = render(head, rotation)
-        landmarks = detect(shot.rgb)
+        rendering = render(head, rotation)
+        landmarks = detect(rendering.rgb)
         if landmarks is None:
             continue
         pictures += 1
@@ -149,16 +149,16 @@ def cast_landmarks(
             if not (0 <= x < RENDER_SIZE and 0 <= y < RENDER_SIZE):
                 continue
             iris = k >= IRIS
-            triangle = (shot.eye_index if iris else shot.index)[y, x]
+            triangle = (rendering.eye_index if iris else rendering.index)[y, x]
             if triangle < 0 or iris != bool(head.eyeball[triangle]):
                 continue
-            bary = (shot.eye_bary if iris else shot.bary)[y, x]
-            seen[k].append(bary @ head.vertices[head.triangles[triangle]])
+            bary = (rendering.eye_bary if iris else rendering.bary)[y, x]
+            hits[k].append(bary @ head.vertices[head.triangles[triangle]])
     if not pictures:
         raise ValueError("the detector finds no face on the painted head")
     positions, spread = np.full((478, 3), np.nan), np.full(478, np.nan)
-    for k, points in enumerate(seen):
-        if len(points) >= min_seen:
+    for k, points in enumerate(hits):
+        if len(points) >= min_hits:
             positions[k] = np.median(points, axis=0)
             spread[k] = np.median(np.linalg.norm(np.array(points) - positions[k], axis=1))
     return positions, spread

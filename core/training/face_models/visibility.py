@@ -5,15 +5,15 @@ from scipy.spatial.transform import Rotation
 
 from ..rasterize import zbuffer
 
-#: A triangle seen from fewer of 54 directions is taken to lie in a nostril or a fold of an ear.
+#: A triangle visible from fewer of 54 directions is taken to lie in a nostril or a fold of an ear.
 MIN_VIEWS = 7
 
 
 def visible_triangles(
     vertices: np.ndarray, triangles: np.ndarray, min_views: int = MIN_VIEWS, size: int = 512
 ) -> np.ndarray:
-    """(T,) bool: seen from enough of 54 directions around a head; what is not lies in a nostril or a fold of
-    an ear.
+    """(T,) bool: visible from enough of 54 directions around a head; what is not lies in a nostril or a fold
+    of an ear.
     """
     views = np.zeros(len(triangles), int)
     middle = (vertices.min(0) + vertices.max(0)) / 2

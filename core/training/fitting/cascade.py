@@ -50,20 +50,24 @@ CHUNK = 6144
 
 
 def choose_feature_sites(template: HeadTemplate, count: int = FEATURE_SITES) -> np.ndarray:
-    """(count,) int64 vertices of the skin: iBUG's landmarks, then always the one farthest from all so far."""
+    """(count,) int64 vertices of the skin: iBUG's landmarks, then repeatedly the one farthest from those so
+    far (farthest point sampling).
+    """
     triangles = template.solid_triangles
     skin = np.unique(triangles[(triangles < len(template.vertices)).all(1)])
-    places = template.vertices[skin].astype(np.float64)
-    able = (places[:, 1] < BEHIND) & (places[:, 2] > BELOW)
-    skin, places = skin[able], places[able]
+    points = template.vertices[skin].astype(np.float64)
+    allowed = (points[:, 1] < BEHIND) & (points[:, 2] > BELOW)
+    skin, points = skin[allowed], points[allowed]
     # Further back the sites are sparser.
-    density = np.where(places[:, 1] < 0.045, 1.0, 0.6)
+    density = np.where(points[:, 1] < 0.045, 1.0, 0.6)
     chosen = list(dict.fromkeys(int(v) for v in template.ibug68))[:count]
-    away = np.min([np.linalg.norm(places - template.vertices[v], axis=1) for v in chosen], axis=0) * density
+    distance = (
+        np.min([np.linalg.norm(points - template.vertices[v], axis=1) for v in chosen], axis=0) * density
+    )
     while len(chosen) < count:
-        farthest = int(away.argmax())
+        farthest = int(distance.argmax())
         chosen.append(int(skin[farthest]))
-        away = np.minimum(away, np.linalg.norm(places - places[farthest], axis=1) * density)
+        distance = np.minimum(distance, np.linalg.norm(points - points[farthest], axis=1) * density)
     return np.array(chosen, np.int64)
 
 

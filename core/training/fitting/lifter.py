@@ -74,11 +74,11 @@ def build_basis(vertices: np.ndarray, count: int) -> ShapeBasis:
     return ShapeBasis(mean, components.astype(np.float32), weight.astype(np.float32))
 
 
-def pose_correction(seen: WeakPerspectivePose, truth: WeakPerspectivePose) -> np.ndarray:
-    """(6,) what `WeakPerspectivePose.corrected` needs to turn `seen` into `truth`."""
-    rotation = Rotation.from_matrix(truth.rotation @ seen.rotation.T).as_rotvec()
-    offset = (truth.centre - seen.centre) / seen.scale
-    return np.concatenate([rotation, offset, [np.log(truth.scale / seen.scale)]])
+def pose_correction(estimate: WeakPerspectivePose, truth: WeakPerspectivePose) -> np.ndarray:
+    """(6,) what `WeakPerspectivePose.corrected` needs to turn `estimate` into `truth`."""
+    rotation = Rotation.from_matrix(truth.rotation @ estimate.rotation.T).as_rotvec()
+    offset = (truth.centre - estimate.centre) / estimate.scale
+    return np.concatenate([rotation, offset, [np.log(truth.scale / estimate.scale)]])
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def collect(
     for sample in read_samples(folder, split, picture=False):
         vertices = heads.template_of(sample.source, sample.identity, sample.expression)
         # A turned portrait's shape was only fitted to landmarks: what it teaches of shapes is the prior.
-        doubtful = sample.source == MAKEHUMAN or sample.turned
+        only_fitted = sample.source == MAKEHUMAN or sample.turned
         views = [(sample, vertices)]
         if mirror is not None:
             views.append((mirrored_sample(sample, mirror), mirror.head(vertices)))
@@ -122,7 +122,7 @@ def collect(
             xs.append(x)
             poses.append(pose)
             yaws.append(view.scene.pose.angles[0])
-            weights.append(MAKEHUMAN_WEIGHT if doubtful else 1.0)
+            weights.append(MAKEHUMAN_WEIGHT if only_fitted else 1.0)
             batch.append(head)
         if len(batch) >= 500:
             flush()
@@ -135,9 +135,9 @@ def features_of(sample: Sample, canonical: np.ndarray) -> tuple[np.ndarray, np.n
     """Features (F,) as the reconstruction would have them, and the pose correction (6,), of one sample."""
     scene = sample.scene
     points = sample.landmarks.astype(np.float64)
-    seen = fit_pose(points, canonical)
-    return landmark_features(points, seen, canonical, scene.assumed_camera), pose_correction(
-        seen, WeakPerspectivePose.of(scene.pose, scene.camera)
+    pose = fit_pose(points, canonical)
+    return landmark_features(points, pose, canonical, scene.assumed_camera), pose_correction(
+        pose, WeakPerspectivePose.of(scene.pose, scene.camera)
     )
 
 

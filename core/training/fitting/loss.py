@@ -25,8 +25,8 @@ STEEP = 3.0
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the terms; see `volume_loss`. narrow: voxels where template and target are both surely
-    inside, or both surely outside, are left alone.
+    """Weights of the terms; see `volume_loss`. narrow: voxels where template and target are both fully
+    inside, or both fully outside, are left alone.
     """
 
     occupancy: float = 0.25
@@ -70,8 +70,8 @@ def _loss_and_gradient(  # noqa: C901, PLR0913 (one nest of loops for numba, whi
                         first = z
                         break
                 for z in range(depth):
-                    sure = template[b, y, x, z]
-                    if narrow and sure == target[b, y, x, z] and (sure == 0 or sure == 255):
+                    base = template[b, y, x, z]
+                    if narrow and base == target[b, y, x, z] and (base == 0 or base == 255):
                         grad[b, y, x, z] = 0.0
                         continue
                     v = delta[b, y, x, z] + template[b, y, x, z] * logit_scale - np.float32(TEMPLATE_LOGIT)

@@ -63,7 +63,7 @@ def _overlay(  # noqa: PLR0913 (numba takes flat arguments)
             t = index[i, j]
             if t < 0 or (all_depth[i, j] > 0 and all_depth[i, j] <= depth[i, j]):
                 continue
-            x, y, z, u, v, seen = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+            x, y, z, u, v, coverage = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
             for k in range(3):
                 w = bary[i, j, k]
                 n = triangles[t, k]
@@ -72,10 +72,10 @@ def _overlay(  # noqa: PLR0913 (numba takes flat arguments)
                 z += w * normals[n, 2]
                 u += w * corner_uv[t, k, 0]
                 v += w * corner_uv[t, k, 1]
-                seen += w * cover[n]
+                coverage += w * cover[n]
             if fray > 0:
-                seen += fray * (noise[int(abs(v) * size) % size, int(abs(u) * size) % size] / 128.0 - 1.0)
-            if seen <= 0:
+                coverage += fray * (noise[int(abs(v) * size) % size, int(abs(u) * size) % size] / 128.0 - 1.0)
+            if coverage <= 0:
                 continue
             # Both sides of cloth and hair are visible.
             sign = -1.0 if x * (j - cx) / focal + y * (i - cy) / focal + z > 0 else 1.0
@@ -233,8 +233,10 @@ class Appearance:
             if rng.random() >= fraction:
                 continue
             # Around the outline of the face more often than in its middle.
-            angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(0.04, 0.11)
-            point = HEAD_CENTRE + np.array([np.cos(angle) * away, -0.06, np.sin(angle) * away * 1.2 - 0.02])
+            angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.04, 0.11)
+            point = HEAD_CENTRE + np.array(
+                [np.cos(angle) * distance, -0.06, np.sin(angle) * distance * 1.2 - 0.02]
+            )
             at = camera.project(pose.head_to_camera(point))
             if kind == "hand":
                 rows, columns = (np.array([0.4, 0.5]) * s for s in texture.shape[:2])

@@ -31,10 +31,10 @@ def sample_scene(rng: np.random.Generator, max_yaw: float = 90.0, far: float = 0
     center = (PICTURE_SIZE - 1) / 2 + rng.normal(0, 10, 2)
     # The picture is a window of a larger photo: its optical center lies elsewhere, up to some 15 degrees
     # away.
-    away = np.tan(np.radians(np.clip(rng.normal(0, 5, 2), -15, 15))) * focal
-    x, y = center - away
+    principal_offset = np.tan(np.radians(np.clip(rng.normal(0, 5, 2), -15, 15))) * focal
+    x, y = center - principal_offset
     camera = Camera(focal, float(x), float(y), source="exif")
-    ray = np.append(away / focal, 1.0)
+    ray = np.append(principal_offset / focal, 1.0)
     rotation = head_rotation(yaw, pitch, roll)
     pose = HeadPose(rotation, ray * distance - rotation @ HEAD_CENTRE)
     return Scene(camera, pose, sample_assumed_focal(rng, focal))

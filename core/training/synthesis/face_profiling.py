@@ -59,18 +59,20 @@ def build_views(
     rows: dict[str, list[object]] = {}
     for portrait in portraits:
         fit, rng = portrait.fit, np.random.default_rng(portrait.index)
-        texture, seen = extract_texture(model, atlas, fit, portrait.rgb, portrait.person, rng, delight=False)
+        texture, visibility = extract_texture(
+            model, atlas, fit, portrait.rgb, portrait.person, rng, delight=False
+        )
         height, width = portrait.rgb.shape[:2]
         pose = HeadPose(fit.rotation, fit.translation)
         center = pose.head_to_camera(HEAD_CENTRE)
-        whole = Camera(fit.focal, (width - 1) / 2, (height - 1) / 2)
+        photo_camera = Camera(fit.focal, (width - 1) / 2, (height - 1) / 2)
         scale = CUT / CUT_WIDTH * center[2] / fit.focal  # cut pixels per photo pixel
-        offset = (CUT - 1) / 2 - whole.project(center) * scale
+        offset = (CUT - 1) / 2 - photo_camera.project(center) * scale
         matrix = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         cut = cv2.warpAffine(portrait.rgb, matrix, (CUT, CUT), flags=how, borderMode=cv2.BORDER_REPLICATE)
         person = cv2.warpAffine(portrait.person, matrix, (CUT, CUT), borderMode=cv2.BORDER_REPLICATE)
-        camera = (fit.focal * scale, whole.cx * scale + offset[0], whole.cy * scale + offset[1])
+        camera = (fit.focal * scale, photo_camera.cx * scale + offset[0], photo_camera.cy * scale + offset[1])
         vertices = pose.head_to_camera(model.head(fit.identity, fit.expression).vertices)
         person, depth = _sheet(vertices, model.triangles, Camera(*camera), person, float(center[2]))
         row = {
@@ -79,7 +81,7 @@ def build_views(
             "depths": depth,
             "behind": _behind(cut, person),
             "textures": cv2.resize(texture, (TEXTURE_SIZE, TEXTURE_SIZE), interpolation=cv2.INTER_AREA),
-            "seen": cv2.resize(seen, (TEXTURE_SIZE, TEXTURE_SIZE), interpolation=cv2.INTER_AREA),
+            "seen": cv2.resize(visibility, (TEXTURE_SIZE, TEXTURE_SIZE), interpolation=cv2.INTER_AREA),
             "cameras": camera,
             "rotations": fit.rotation,
             "translations": fit.translation,
@@ -114,8 +116,8 @@ def _sheet(
     full = cv2.GaussianBlur(np.where(inner > 0, depth, spread).astype(np.float32), (0, 0), 1.0)
     step = CUT // GRID
     grid = np.ascontiguousarray(full[step // 2 :: step, step // 2 :: step])  # the points of `_grid_mesh`
-    sure = cv2.erode(head, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (31, 31)))
-    return np.maximum(person, cv2.GaussianBlur(sure, (0, 0), 3.0)).astype(np.float32), grid
+    inner_head = cv2.erode(head, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (31, 31)))
+    return np.maximum(person, cv2.GaussianBlur(inner_head, (0, 0), 3.0)).astype(np.float32), grid
 
 
 def _behind(cut: np.ndarray, person: np.ndarray) -> np.ndarray:
@@ -213,12 +215,14 @@ class PortraitViews:
         keep = self._above_chest
         mesh = (self._model.triangles[keep], data["corner_uv"][keep], part[keep])
         drawn = draw(points, *mesh, camera, PICTURE_SIZE)
-        texture, seen = data["textures"][k], data["seen"][k]
+        texture, visibility = data["textures"][k], data["seen"][k]
         size = texture.shape[0]
         u = (drawn.uv[..., 0] % 1.0) * size - 0.5
         v = drawn.uv[..., 1] * size - 0.5
         skin = cv2.remap(texture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-        known = cv2.remap(seen, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP).astype(np.float32) / 255
+        known = (
+            cv2.remap(visibility, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP).astype(np.float32) / 255
+        )
         known[drawn.part > 1] = 1.0
         front = drawn.mask & ((index < 0) | (alpha[..., 0] < 0.5) | (drawn.depth < near + 0.006))
         fraction = cv2.GaussianBlur(np.where(front, 1 - known, 0).astype(np.float32), (3, 3), 0) * drawn.mask

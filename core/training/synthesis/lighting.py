@@ -129,7 +129,7 @@ class LightLibrary:
         )
 
     def cut(self, rng: np.random.Generator, size: int, index: int, rotation: np.ndarray) -> np.ndarray:
-        """(size, size, 3) float32 linear: what a camera in a panorama sees, with a random field of view."""
+        """(size, size, 3) float32 linear: the view of a camera in a panorama, with a random field of view."""
         tangent = np.tan(np.radians(rng.uniform(15, 40)))
         grid = (np.arange(size, dtype=np.float32) - (size - 1) / 2) / (size / 2) * tangent
         gx, gy = np.meshgrid(grid, grid)

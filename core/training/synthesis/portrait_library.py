@@ -100,12 +100,12 @@ def behind_person(rgb: np.ndarray, person: np.ndarray) -> np.ndarray:
     """
     size = (BACKGROUND_SIZE, BACKGROUND_SIZE)
     small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    away = (
+    background = (
         cv2.dilate(cv2.resize(person, size, interpolation=cv2.INTER_AREA), np.ones((13, 13), np.uint8)) < 0.05
     )
-    if away.mean() < 0.05:
+    if background.mean() < 0.05:
         return np.clip(cv2.GaussianBlur(small, (0, 0), 12), 0, 255).astype(np.uint8)
-    return np.clip(push_pull(small, away.astype(np.float32)), 0, 255).astype(np.uint8)
+    return np.clip(push_pull(small, background.astype(np.float32)), 0, 255).astype(np.uint8)
 
 
 def region_masks(model: FaceModel, landmark_vertices: np.ndarray) -> dict[str, np.ndarray]:
@@ -176,8 +176,8 @@ def build_library(
 ) -> dict[str, np.ndarray]:
     """Arrays of the texture library's file.
 
-    textures (N, 512, 512, 3) uint8 sRGB; seen (N, 512, 512) uint8; backgrounds; held_out (N,) bool; names;
-    masks.
+    textures (N, 512, 512, 3) uint8 sRGB; seen (N, 512, 512) uint8, how far the portrait shows a texel;
+    backgrounds; held_out (N,) bool; names; masks.
     """
     atlas = Atlas.of(model, landmark_vertices)
     rows: dict[str, list[object]] = {}

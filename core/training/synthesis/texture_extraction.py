@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ...geometry.mesh import vertex_normals
 from ...geometry.spherical_harmonics import fit_lighting, sh_basis
 from ...image.color import linear_to_srgb, srgb_to_linear
 from ..face_models.atlas import ATLAS_SIZE, SKIN_HEIGHT, TILE_HALF, TILES, atlas_uv, corner_uv
@@ -14,22 +15,11 @@ from ..face_models.ict_facekit import FaceModel
 from ..rasterize import zbuffer
 from .face_model_fitting import OUTLINE, PortraitFit
 
-#: A texel counts as seen when the surface there is within this many metres of what the z-buffer shows.
+#: A texel counts as visible when the surface there is within this many metres of what the z-buffer shows.
 DEPTH_TOLERANCE = 0.004
 #: Cosines between surface normal and view at which a texel begins to count, and counts fully.
 GRAZING = (0.2, 0.5)
 _PAD = 64
-
-
-def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(V, 3) float32 unit normals, area-weighted."""
-    a, b, c = (vertices[triangles[:, i]].astype(np.float64) for i in range(3))
-    face = np.cross(b - a, c - a)
-    normals = np.zeros(vertices.shape)
-    for axis in range(3):
-        for i in range(3):
-            normals[:, axis] += np.bincount(triangles[:, i], face[:, axis], len(vertices))
-    return (normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 
 def push_pull(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -84,8 +74,8 @@ class Atlas:
         cv2.fillPoly(face, [np.round(outline).astype(np.int32)], (255,))
         mask = cv2.GaussianBlur(face.astype(np.float32) / 255, (0, 0), 5)
         triangle = np.where(index >= 0, skin[index], -1).astype(np.int32)
-        place = np.einsum("hwk,hwkc->hwc", bary, model.mean[model.triangles[triangle]])
-        x, y, z = np.moveaxis(place, -1, 0)
+        points = np.einsum("hwk,hwkc->hwc", bary, model.mean[model.triangles[triangle]])
+        x, y, z = np.moveaxis(points, -1, 0)
         # Hairline, metres above the eyes, by how far back: forehead, temple, sideburn, above the ear, nape.
         line = np.interp(
             y, [0.0, 0.02, 0.05, 0.06, 0.1, 0.115, 0.13], [0.066, 0.06, 0.02, 0.035, 0.045, 0.0, -0.06]
@@ -111,7 +101,8 @@ def extract_texture(
     rng: np.random.Generator,
     delight: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(texture (S, S, 3) uint8 sRGB, seen (S, S) uint8 0..255) of a fitted portrait rgb (H, W, 3) uint8.
+    """(texture (S, S, 3) uint8 sRGB, visibility (S, S) uint8 0..255) of a fitted portrait rgb (H, W, 3)
+    uint8.
 
     person: (H, W) float32, 1 where the picture shows the person rather than the background; delight: whether
     to take the shading out.
@@ -121,7 +112,7 @@ def extract_texture(
     projected = fit.project(vertices, width, height)
     _, _, depth = zbuffer(projected, model.triangles, height, width)
     camera = vertices @ fit.rotation.T.astype(np.float32) + fit.translation.astype(np.float32)
-    normals = vertex_normals(vertices, model.triangles) @ fit.rotation.T.astype(np.float32)
+    normals = vertex_normals(vertices, model.triangles).astype(np.float32) @ fit.rotation.T.astype(np.float32)
     facing = -(normals * camera).sum(1) / np.linalg.norm(camera, axis=1)
     packed = np.concatenate([projected, normals, facing[:, None]], 1)
     texels = atlas.interpolate(model, packed.astype(np.float32))
@@ -131,8 +122,8 @@ def extract_texture(
     shown = cv2.remap(np.where(depth > 0, depth, 9.0).astype(np.float32), x, y, cv2.INTER_NEAREST)
     is_person = cv2.remap(person, x, y, cv2.INTER_LINEAR)
     inside = (x > 1) & (x < width - 2) & (y > 1) & (y < height - 2)
-    seen = (np.abs(shown - z) < DEPTH_TOLERANCE) & inside & (atlas.triangle >= 0)
-    weight = np.clip((texels[..., 6] - GRAZING[0]) / (GRAZING[1] - GRAZING[0]), 0, 1) * seen
+    visible = (np.abs(shown - z) < DEPTH_TOLERANCE) & inside & (atlas.triangle >= 0)
+    weight = np.clip((texels[..., 6] - GRAZING[0]) / (GRAZING[1] - GRAZING[0]), 0, 1) * visible
     weight *= np.maximum(np.clip(is_person * 2 - 0.7, 0, 1), atlas.face)
     weight = cv2.erode(weight.astype(np.float32), np.ones((3, 3), np.uint8))
     weight = np.minimum(weight, cv2.GaussianBlur(weight, (0, 0), 2.5))
@@ -158,13 +149,13 @@ def extract_texture(
 
 
 def _constrain(color: np.ndarray, solid: np.ndarray, atlas: Atlas) -> np.ndarray:
-    """Give unseen scalp the color above the forehead and unseen ears the cheeks' (in place); returns the
-    weights.
+    """Give unobserved scalp the color above the forehead and unobserved ears the cheeks' (in place); returns
+    the weights.
     """
     rows = np.arange(ATLAS_SIZE)[:, None]
-    seen = solid > 0.5
-    hair = seen & (atlas.scalp > 0.5)
-    cheeks = seen & (atlas.face > 0.9) & (rows > 0.4 * ATLAS_SIZE) & (rows < 0.55 * ATLAS_SIZE)
+    observed = solid > 0.5
+    hair = observed & (atlas.scalp > 0.5)
+    cheeks = observed & (atlas.face > 0.9) & (rows > 0.4 * ATLAS_SIZE) & (rows < 0.55 * ATLAS_SIZE)
     solid = solid.copy()
     for mask, source, tint in ((atlas.scalp, hair, [1, 1, 1]), (atlas.ears, cheeks, [0.95, 0.82, 0.8])):
         if source.sum() < 200:

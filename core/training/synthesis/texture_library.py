@@ -189,7 +189,7 @@ class TextureLibrary:
         return self._field(rng, which, h, w)
 
     def _mark(self, rng: np.random.Generator, texture: np.ndarray) -> None:
-        """Beard, brows, make-up, freckles and pores, in place, each now and then."""
+        """Beard, brows, make-up, freckles and pores, in place, each at random."""
         hair = HAIR_COLORS[rng.integers(len(HAIR_COLORS))] * rng.uniform(0.7, 1.1)
         if "beard" in self.masks and rng.random() < 0.12:
             rough = np.clip(self._box_field(rng, "beard", 0) * 0.35 + rng.uniform(0.25, 0.9), 0, 1)
@@ -210,11 +210,11 @@ class TextureLibrary:
             self._tint(texture, self.masks["scalp"], hair, rough)
 
     def _painted(self, rng: np.random.Generator, person: int) -> np.ndarray:
-        """A skin that comes from nobody: one tone with blotches, painted lips, brows and scalp."""
+        """A skin from no portrait: one tone with blotches, painted lips, brows and scalp."""
         size = ATLAS_SIZE
-        place = rng.uniform(0, len(_TONES) - 1)
-        low = int(min(place, len(_TONES) - 2))
-        tone = _TONES[low] * (1 - (place - low)) + _TONES[low + 1] * (place - low)
+        position = rng.uniform(0, len(_TONES) - 1)
+        low = int(min(position, len(_TONES) - 2))
+        tone = _TONES[low] * (1 - (position - low)) + _TONES[low + 1] * (position - low)
         field = 1 + 0.05 * self._field(rng, 3, size, size) + 0.03 * self._field(rng, 1, size, size)
         texture = np.clip(tone.astype(np.float32) * field[..., None], 0, 255).astype(np.uint8)
         tiles = int(SKIN_HEIGHT * size)

@@ -10,11 +10,11 @@ import numpy as np
 class Registration:
     """Where the template's V vertices lie on the face model; triangles index `FaceModel.triangles`.
 
-    face (V,) int32, bary (V, 3), offset (V, 3) metres: a vertex is its place on the sampled head plus the
-    offset. direct (V,) bool: false where there is no such place (inside of mouth and sockets, lashes); those
+    face (V,) int32, bary (V, 3), offset (V, 3) metres: a vertex is its point on the sampled head plus the
+    offset. direct (V,) bool: false where there is no such point (inside of mouth and sockets, lashes); those
     follow the direct ones: carry_row, carry_col (nnz,) int32 and carry_weight (nnz,) give vertex[row] =
     fitted[row] + sum of weight * (vertex[col] - fitted[col]). fitted (V, 3): the template on the neutral
-    head. ict_face (N,) int32, ict_bary (N, 3): for each vertex of the face model's skin its place on the
+    head. ict_face (N,) int32, ict_bary (N, 3): for each vertex of the face model's skin its point on the
     template's `solid_triangles`. ict_landmark_face (478,), ict_landmark_bary (478, 3): the detector's
     landmarks on the face model.
     """

@@ -1,7 +1,7 @@
 """Registers the template to ICT-FaceKit, so that its sampled heads can be carried over to the template.
 
 The template's skin is fitted to the face model's neutral head once, by non-rigid ICP that starts from
-landmarks; every vertex then keeps its place on the face model's surface. A cache, never shipped (see
+landmarks; every vertex then keeps its point on the face model's surface. A cache, never shipped (see
 `Registration`).
 """
 
@@ -100,7 +100,7 @@ def fit_skin(
     """Non-rigid ICP of `start` (n, 3): smooth displacement, nearest points with agreeing normals, landmarks.
 
     triangles (t, 3), edges (e, 2), mirror (n,): of the moving mesh; skin (n,) bool: what is drawn to the
-    surface. soft: places as triangles (k, 3), bary (k, 3) and targets (k, 3). hard: vertices (m,) and
+    surface. soft: points as triangles (k, 3), bary (k, 3) and targets (k, 3). hard: vertices (m,) and
     targets (m, 3).
     """
     count = len(start)

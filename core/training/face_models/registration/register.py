@@ -17,24 +17,24 @@ from .nonrigid_icp import Surface, bary_of, fit_skin, harmonic_followers, match_
 
 #: Rings of the face model's skin behind the edges of its lids and where its lips meet.
 LID_RINGS, LIP_RINGS = 1, 6
-#: Nostrils: seen from fewer of 54 directions than this, and as many rings around that.
+#: Nostrils: visible from fewer of 54 directions than this, and as many rings around that.
 NOSTRIL_VIEWS, NOSTRIL_RINGS = 10, 1
 
 
 def painted_face_model(model: FaceModel) -> PaintedHead:
-    """The face model's neutral head as the detector is shown it."""
+    """The face model's neutral head as it is rendered for the detector."""
     from matplotlib.path import Path as Polygon
 
     part, names = model.triangle_part, model.part_names
     balls = [names.index("eyeball_left"), names.index("eyeball_right")]
-    seen = (part <= 1) | np.isin(part, balls)
+    drawn = (part <= 1) | np.isin(part, balls)
     marks = model.mean[model.landmarks68].astype(np.float64)
     vertices = model.mean.astype(np.float64)
     inside = Polygon(marks[48:60][:, [0, 2]]).contains_points(vertices[:, [0, 2]])
     lip = (inside & (vertices[:, 1] < 0.0)).astype(float)
     eyeball = np.where(part == balls[0], 1, np.where(part == balls[1], 2, 0))
     brows = [marks[17:22][:, [0, 2]], marks[22:27][:, [0, 2]]]
-    return PaintedHead(vertices, model.triangles[seen], eyeball[seen], lip, brows)
+    return PaintedHead(vertices, model.triangles[drawn], eyeball[drawn], lip, brows)
 
 
 def face_model_landmarks(model: FaceModel, models_dir: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -295,7 +295,7 @@ def _followers(
 def _reverse(
     template: dict[str, np.ndarray], fitted: np.ndarray, model: FaceModel, target: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each vertex of the face model's skin its place on the template's skin triangles."""
+    """For each vertex of the face model's skin its point on the template's skin triangles."""
     solid = solid_vertices(fitted, template["solid_extra"])
     ids = np.flatnonzero(template["solid_part"] == 0)
     skin = slice(0, model.skin_range.stop)

@@ -7,7 +7,7 @@ left, origin between the eyes' outer corners) with one vertex numbering of V ver
   other side.
 * `quads` (F, 4) int32 outward; `uv` (U, 2) float32 and `quad_uv` (F, 4) int32: texture coordinates,
   MakeHuman's for the skin, enlarged islands for the rest; `part_names` (P,) str and `face_part` (F,) int8:
-  "skin" (what is seen of head and neck), "inner" (the skin's continuation into the mouth and the eye
+  "skin" (what is visible of head and neck), "inner" (the skin's continuation into the mouth and the eye
   sockets), "eye_left", "eye_right", "teeth_upper", "teeth_lower", "tongue", "lashes".
 * `unit_names` (52,) str, Apple's ARKit names; `units` (52, V, 3) float16 offsets, metres.
 * `identity` (K, V, 3) float16 with maximum 1 and `identity_scale` (K,) float32 metres: a random MakeHuman
@@ -20,6 +20,7 @@ left, origin between the eyes' outer corners) with one vertex numbering of V ver
 * `lid_left`, `lid_right` (28,) int32, `lips` (38,) int32, `neck` (42,) int32: the loops at which these begin.
 """
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ from ..makehuman import BaseMesh, MakeHuman, blend_macros
 from .cut import PART_NAMES, HeadMesh, cut_head, eye_corner_origin, to_head_frame
 from .solid import closed_solid
 from .uv import relaid_uv
+
+logger = logging.getLogger(__name__)
 
 #: Lids close a little more than their rims need: a slit would show where the rims' vertices do not meet.
 BLINK_MARGIN = 1.06
@@ -118,16 +121,16 @@ def turned_eyes(
     """
     for side, index in eyes.items():
         middle = fit_sphere(vertices[index]).center
-        away = vertices[index] - middle
-        front = int(away[:, 1].argmin())
+        offset = vertices[index] - middle
+        front = int(offset[:, 1].argmin())
         for direction in ("Up", "Down", "In", "Out"):
             unit = units[names.index(f"eyeLook{direction}{side}")]
-            moved = away[front] + unit[index[front]] - [0, unit[index[front]][1], 0]
-            a = away[front] / np.linalg.norm(away[front])
-            b = np.array([moved[0], 0, moved[2]]) - [away[front][0], 0, away[front][2]]
-            b = a + b / np.linalg.norm(away[front])
+            moved = offset[front] + unit[index[front]] - [0, unit[index[front]][1], 0]
+            a = offset[front] / np.linalg.norm(offset[front])
+            b = np.array([moved[0], 0, moved[2]]) - [offset[front][0], 0, offset[front][2]]
+            b = a + b / np.linalg.norm(offset[front])
             turn, _ = Rotation.align_vectors([b / np.linalg.norm(b)], [a])
-            unit[index] = turn.apply(away) - away
+            unit[index] = turn.apply(offset) - offset
 
 
 def build_template(package: Path) -> dict[str, np.ndarray]:
@@ -152,7 +155,8 @@ def build_template(package: Path) -> dict[str, np.ndarray]:
     eyes = {side: mesh.part_vertices(f"eye_{side.lower()}") for side in ("Left", "Right")}
     turned_eyes(vertices, offsets, names, eyes)
     basis, scale, explained = identity_basis(mesh, macros, source.details(count), corners)
-    print(f"{len(vertices)} vertices, {len(mesh.quads)} quads; {len(scale)} components hold {explained:.1%}")  # noqa: T201 (a script's output)
+    counts = len(vertices), len(mesh.quads), len(scale), 100 * explained
+    logger.info("%d vertices, %d quads; %d components hold %.1f %% of the variance", *counts)
     solid = closed_solid(vertices, mesh.quads, mesh.face_part, mesh.loops)
     return {
         "vertices": vertices.astype(np.float32),

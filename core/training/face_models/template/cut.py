@@ -14,7 +14,7 @@ PITCH_DEGREES = -2.4
 SCALE = 1.085
 #: Height (head frame, metres) at which the neck is cut.
 NECK_CUT_Z = -0.172
-#: The cut keeps this near (metres, seen from above) to the neck's middle, so that no shoulders are left.
+#: The cut keeps this near (metres, horizontally) to the neck's middle, so that no shoulders are left.
 NECK_RADIUS = 0.09
 #: Mid-front vertices of MakeHuman's rings around the neck, from the highest down; the first one stays in
 #: place.
@@ -141,15 +141,15 @@ def cut_head(base: BaseMesh, cavity: np.ndarray, average: np.ndarray) -> HeadMes
     keep = np.zeros(len(base.quads), bool)
     blocked = set(map(int, kept_rings[-1]))
     todo = [int(v) for v in loops[0]]
-    seen = set(todo) | blocked
+    reached = set(todo) | blocked
     while todo:
         for v in rings.neighbors[todo.pop()]:
-            if v not in seen:
-                seen.add(v)
+            if v not in reached:
+                reached.add(v)
                 todo.append(v)
-    seen_mask = np.zeros(len(average), bool)
-    seen_mask[list(seen)] = True
-    keep[body] = seen_mask[base.quads[body]].all(1)
+    reached_mask = np.zeros(len(average), bool)
+    reached_mask[list(reached)] = True
+    keep[body] = reached_mask[base.quads[body]].all(1)
     part = np.full(len(base.quads), -1)
     part[keep] = np.where(inner[keep], 1, 0)
     for group, number in HELPERS.items():

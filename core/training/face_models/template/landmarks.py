@@ -1,5 +1,6 @@
 """The detector's 478 landmarks and iBUG's 68 on the template; see `build` for the arrays."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from ..mesh_landmarks import (
     symmetrize,
 )
 from .solid import solid_vertices
+
+logger = logging.getLogger(__name__)
 
 #: MediaPipe's indices of the points that iBUG's 68 correspond to, iBUG's order.
 IBUG68_OF_478 = (
@@ -32,7 +35,7 @@ _BROW = np.array([(0.014, 0.0157), (0.023, 0.0206), (0.0325, 0.0233), (0.042, 0.
 
 
 def painted_template(arrays: dict[str, np.ndarray]) -> PaintedHead:
-    """The template as the detector is shown it."""
+    """The template as it is rendered for the detector."""
     vertices = solid_vertices(arrays["vertices"].astype(np.float64), arrays["solid_extra"])
     triangles, part = arrays["solid_triangles"], arrays["solid_part"]
     lip = np.zeros(len(vertices))
@@ -40,9 +43,9 @@ def painted_template(arrays: dict[str, np.ndarray]) -> PaintedHead:
     skin = arrays["quads"][arrays["face_part"] == 0]
     for _ in range(4):
         lip[skin[lip[skin].max(1) > 0]] = 1
-    seen = np.isin(part, (0, 1, 2, 4))
+    drawn = np.isin(part, (0, 1, 2, 4))
     eyeball = np.where(part == 1, 1, np.where(part == 2, 2, 0))
-    return PaintedHead(vertices, triangles[seen], eyeball[seen], lip, [_BROW, _BROW * [-1, 1]])
+    return PaintedHead(vertices, triangles[drawn], eyeball[drawn], lip, [_BROW, _BROW * [-1, 1]])
 
 
 def find_landmarks(arrays: dict[str, np.ndarray], models_dir: Path) -> dict[str, np.ndarray]:
@@ -51,7 +54,9 @@ def find_landmarks(arrays: dict[str, np.ndarray], models_dir: Path) -> dict[str,
     positions, spread = cast_landmarks(painted_template(arrays), detector(models_dir))
     positions = symmetrize(replace_outliers(positions), mirror)
     lost = np.flatnonzero(np.isnan(positions[:, 0]))
-    print(f"landmarks: spread {np.nanmedian(spread) * 1000:.2f} mm, seen too seldom: {lost.tolist()}")  # noqa: T201 (a script's output)
+    logger.info(
+        "Landmarks: spread %.2f mm, too rarely visible: %s", np.nanmedian(spread) * 1000, lost.tolist()
+    )
     vertices = solid_vertices(arrays["vertices"].astype(np.float64), arrays["solid_extra"])
     part = arrays["solid_part"]
     kinds = {0: np.flatnonzero(part == 0), 1: np.flatnonzero(part == 1), 2: np.flatnonzero(part == 2)}
@@ -78,7 +83,7 @@ def find_landmarks(arrays: dict[str, np.ndarray], models_dir: Path) -> dict[str,
 def on_lower_lip(arrays: dict[str, np.ndarray]) -> np.ndarray:
     """(S,) which of the solid's triangles are the lower lip's skin near the mouth's opening.
 
-    On a closed mouth both lips are where the landmarks of the lower one's inner rim are seen.
+    On a closed mouth both lips are where the landmarks of the lower one's inner rim appear.
     """
     triangles, vertices = arrays["solid_triangles"], arrays["vertices"].astype(np.float64)
     loop = np.roll(arrays["lips"], -int(np.argmax(vertices[arrays["lips"], 0])))

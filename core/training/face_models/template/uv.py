@@ -11,9 +11,11 @@ from scipy.sparse.csgraph import connected_components
 
 #: Where the eyeballs' fronts, seen from the front, lie: centers (u, v) of the left and the right one; radius.
 #: The subject's left is on the right, as in a photo.
-EYE_CENTRES, EYE_RADIUS = ((0.49, 0.62), (0.31, 0.62)), 0.08
-#: The same of their backs, which nobody sees.
-BACK_CENTRES, BACK_RADIUS = ((0.44, 0.50), (0.36, 0.50)), 0.03
+EYE_CENTERS = ((0.49, 0.62), (0.31, 0.62))
+EYE_RADIUS = 0.08
+#: The same of their backs, which are never visible.
+BACK_CENTERS = ((0.44, 0.50), (0.36, 0.50))
+BACK_RADIUS = 0.03
 #: Where the middle of the other parts goes and how many times larger they are drawn.
 OTHER_PARTS = {
     "teeth_upper": ((0.40, 0.405), 4.5),
@@ -43,8 +45,8 @@ def relaid_uv(
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
         front = _front_island(quad_uv[faces], members, direction)
         for chosen, center, radius, sign in (
-            (front, EYE_CENTRES[side], EYE_RADIUS, 1.0),
-            (~front, BACK_CENTRES[side], BACK_RADIUS, -1.0),
+            (front, EYE_CENTERS[side], EYE_RADIUS, 1.0),
+            (~front, BACK_CENTERS[side], BACK_RADIUS, -1.0),
         ):
             result[members[chosen]] = np.array(center) + radius * direction[chosen][:, [0, 2]] * [sign, 1.0]
     for name, (middle, scale) in OTHER_PARTS.items():

@@ -24,7 +24,7 @@ from core.training.evaluation.methods import (
     VolumeMethod,
     WithheldInputs,
 )
-from core.training.evaluation.metrics import STABLE, Estimate, align, landmark_error, place
+from core.training.evaluation.metrics import STABLE, Estimate, align, landmark_error, place_true_head
 from core.training.evaluation.report import Worst, markdown, write_json
 from core.training.evaluation.scan import Scan, evaluate_scan, scan_cases, scan_table
 from core.training.face_models.heads import ICT, MAKEHUMAN
@@ -120,7 +120,7 @@ def test_a_wrong_focal_length_is_placed_as_large_as_it_was_seen(known):
     true, exact, case = known
     camera = replace(case.camera, focal_px=case.camera.focal_px * 1.4)
     farther = moved(exact, lambda p: p + np.array([0, 0, 0.4 * true.landmarks68[:, 2].mean()]))
-    placed, size = place(true, farther, camera)
+    placed, size = place_true_head(true, farther, camera)
     assert size == pytest.approx(1.0, abs=1e-6)
     seen, before = camera.project(placed.landmarks68), true.camera.project(true.landmarks68)
     np.testing.assert_allclose(np.ptp(seen, axis=0), np.ptp(before, axis=0), rtol=0.1)
