@@ -35,7 +35,7 @@ bl_info = {
     "version": (0, 2, 0),
     "blender": (3, 4, 0),
     "location": "3D View > Sidebar > Photobust",
-    "description": "One photo in, a coloured 3D head out",
+    "description": "One photo in, a colored 3D head out",
     "category": "Import-Export",
 }
 

@@ -3,9 +3,11 @@
 import bpy
 
 from . import operators
-from .blender import log
-from .state import engine_monitor, face_search, properties, session, settings
+from .blender import log, redraw
+from .state import engine_monitor, face_search, file_change, properties, session, settings, thumbnails
+from .ui import menus
 from .ui.drop import handlers
+from .ui.help_panel import PHOTOBUST_PT_help
 from .ui.mesh_panel import PHOTOBUST_PT_mesh
 from .ui.photo_panel import PHOTOBUST_PT_photo
 from .ui.preferences import PhotobustPreferences
@@ -19,6 +21,7 @@ CLASSES: tuple[type, ...] = (
     PHOTOBUST_PT_photo,
     PHOTOBUST_PT_result,
     PHOTOBUST_PT_mesh,
+    PHOTOBUST_PT_help,
     *handlers(),
 )
 
@@ -30,13 +33,19 @@ def register() -> None:
     for one in CLASSES:
         bpy.utils.register_class(one)
     properties.register()
-    face_search.register()
+    thumbnails.register()
+    file_change.register()
+    menus.register()
 
 
 def unregister() -> None:
     """The same backwards; ends the engine."""
+    menus.unregister()
+    file_change.unregister()
     engine_monitor.unregister()
     face_search.unregister()
+    redraw.unregister()
+    thumbnails.unregister()
     properties.unregister()
     for one in reversed(CLASSES):
         bpy.utils.unregister_class(one)

@@ -23,7 +23,7 @@ from ..heads.head_npz import FILE_NAME as HEAD_FILE
 from ..heads.head_npz import TEXTURE, read_head
 from ..heads.manifest import FILE_NAME as MANIFEST
 from ..heads.surface_import import import_surface
-from ..heads.surface_materials import head_material
+from ..heads.surface_materials import surface_material
 from ..render.render_scene import RenderScene
 from ..render.subjects import SURFACE_FILE, of_folder
 from .catalogue import LOCK_NAME, catalogue_id, locked
@@ -33,7 +33,7 @@ CATALOGUE = "Photobust/Heads"
 PREVIEW_SIZE, PREVIEW_TURN = 256, 20.0
 KINDS = {
     "head": "Animation-ready head from one photo: texture, {shapes} face shapes",
-    "surface": "Coloured surface of a head from one photo",
+    "surface": "Colored surface of a head from one photo",
 }
 
 
@@ -110,7 +110,7 @@ def _build(folder: Path, kind: str, collection: bpy.types.Collection, name: str)
             image.filepath_raw = f"//{TEXTURE}"  # it is packed; where it came from is nobody's business
         return head
     mesh = import_surface(folder / SURFACE_FILE, name)
-    mesh.materials.append(head_material(name))
+    mesh.materials.append(surface_material(name))
     surface = bpy.data.objects.new(name, mesh)
     collection.objects.link(surface)
     return surface

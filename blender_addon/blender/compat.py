@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import blf
 import bpy
 import numpy as np
 
@@ -90,6 +91,15 @@ def draw_progress(layout: bpy.types.UILayout, owner: bpy.types.bpy_struct, name:
         layout.progress(factor=percent / 100.0, text=f"{percent:.0f}%")
     else:
         layout.prop(owner, name, text="", slider=True)
+
+
+def text_width(text: str, points: float) -> float:
+    """Width of a text in Blender's interface font at so many points, pixels at scale 1."""
+    if bpy.app.version < (4, 0, 0):
+        blf.size(0, points, 72)  # dots per inch; later versions take pixels only
+    else:
+        blf.size(0, points)
+    return float(blf.dimensions(0, text)[0])
 
 
 def use_nodes(material: bpy.types.Material) -> None:

@@ -8,7 +8,7 @@ import bpy
 from mathutils import Matrix
 
 from ..errors import ExportError
-from . import compat
+from . import compat, fbx_file
 
 SUFFIXES = {"fbx": ".fbx", "obj": ".obj", "usd": ".usdc", "glb": ".glb"}
 
@@ -18,19 +18,46 @@ def formats() -> tuple[str, ...]:
     return tuple(name for name, (operator, _) in exporters().items() if compat.has_operator(operator))
 
 
-def write(context: bpy.types.Context, one: bpy.types.Object, path: Path, format_: str) -> None:
-    """Write an object, as if it were at the origin, into a file. Raises ExportError."""
+def write(
+    context: bpy.types.Context, one: bpy.types.Object, path: Path, format_: str, scale: float = 1.0
+) -> None:
+    """Write an object, as if it were at the origin, into a file.
+
+    An FBX is the same from run to run, and tells nothing of this computer.
+
+    Args:
+        context: Blender's.
+        one: A mesh object, 1 unit is 1 m.
+        path: The file.
+        format_: One of `formats()`.
+        scale: Units of the file for a meter.
+
+    Raises:
+        ExportError: This Blender has no such exporter, or the file cannot be written.
+    """
     operator, options = exporters()[format_]
     if not compat.has_operator(operator):
         raise ExportError(f"This Blender cannot write {format_.upper()}: choose another format or Blender.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with alone(context, one):
+        with alone(context, one, scale):
             operator(filepath=str(path), **compat.known_options(operator, options))
     except (OSError, RuntimeError) as error:
         raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
     if not path.is_file():
         raise ExportError(f"{path} was not written: choose another folder or format.")
+    if format_ == "fbx":
+        _clean_fbx(path)
+
+
+def _clean_fbx(path: Path) -> None:
+    partial = path.with_name(path.name + ".part")
+    try:
+        partial.write_bytes(fbx_file.cleaned(path.read_bytes()))
+        partial.replace(path)
+    except (OSError, ValueError) as error:
+        partial.unlink(missing_ok=True)
+        raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
 
 
 def exporters() -> dict[str, tuple[Callable[..., set[str]], dict[str, object]]]:
@@ -99,8 +126,8 @@ def exporters() -> dict[str, tuple[Callable[..., set[str]], dict[str, object]]]:
 
 
 @contextlib.contextmanager
-def alone(context: bpy.types.Context, one: bpy.types.Object) -> Iterator[None]:
-    """Only this object is selected, shown, and at the origin."""
+def alone(context: bpy.types.Context, one: bpy.types.Object, scale: float = 1.0) -> Iterator[None]:
+    """Only this object is selected, shown, and at the origin, `scale` times as large."""
     view_layer = context.view_layer
     selected, active = list(view_layer.objects.selected), view_layer.objects.active
     matrix, hidden = one.matrix_world.copy(), one.hide_get(view_layer=view_layer)
@@ -108,7 +135,7 @@ def alone(context: bpy.types.Context, one: bpy.types.Object) -> Iterator[None]:
         for other in selected:
             other.select_set(False, view_layer=view_layer)
         one.hide_set(False, view_layer=view_layer)
-        one.matrix_world = Matrix.Identity(4)
+        one.matrix_world = Matrix.Scale(scale, 4)
         one.select_set(True, view_layer=view_layer)
         view_layer.objects.active = one
         view_layer.update()

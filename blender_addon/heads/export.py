@@ -6,21 +6,34 @@ USD and GLB have the neutral head and all shapes; OBJ, which knows no shapes, ha
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 
 from ..blender.exporters import SUFFIXES, formats, write
 from ..errors import ExportError
+from . import confidence
 from .build import build_head
 from .head_materials import IMAGE_NODE
 from .head_npz import FILE_NAME, TEXTURE, read_head
 from .manifest import add_file
 
-__all__ = ["DESCRIPTIONS", "SUFFIXES", "export_folder", "export_head", "formats", "head_image"]
+__all__ = [
+    "DESCRIPTIONS",
+    "SUFFIXES",
+    "ExportOptions",
+    "export_folder",
+    "export_head",
+    "formats",
+    "head_image",
+]
 
 STEM = "head"
+#: Formats that refer to the texture as a file of its own.
+TEXTURE_BESIDE = ("obj", "usd")
 DESCRIPTIONS = {
     "fbx": "the head with its 52 face units, neutral, for other 3D programs (y up, the face looks along +z)",
     "obj": "the head as photographed, without shapes (y up, the face looks along +z); with head.mtl",
@@ -29,25 +42,68 @@ DESCRIPTIONS = {
 }
 
 
+@dataclass(frozen=True)
+class ExportOptions:
+    """What becomes of a head in a file."""
+
+    scale: float = 1.0
+    """Units of the file for a meter."""
+    shapes: bool = True
+    """Write the neutral head with all face shapes, where the format knows such; else as it stands."""
+    apply_modifiers: bool = True
+    """Write the head with its modifiers; only without shapes, which Blender's exporters would lose."""
+    textures: bool = True
+    """Write the texture too: into the file where the format can hold it, else beside it."""
+
+
+DEFAULT_OPTIONS = ExportOptions()
+
+
 def export_head(
     context: bpy.types.Context,
     head: bpy.types.Object,
     folder: str | os.PathLike,
     format_: str,
     stem: str = STEM,
-) -> Path:
-    """Write a head object, as build_head makes it, into a folder; returns the file. Raises ExportError.
+    texture: str = TEXTURE,
+    options: ExportOptions = DEFAULT_OPTIONS,
+) -> list[Path]:
+    """Write a head object, as build_head makes it, into a folder.
 
-    OBJ and USD refer to the texture, which is written beside them.
+    Args:
+        context: Blender's.
+        head: The object; it is left as it is.
+        folder: Where the files go; it is made if need be.
+        format_: One of `formats()`.
+        stem: Name of the file without its ending.
+        texture: Name of the texture's file, to which OBJ and USD refer.
+        options: What is written.
+
+    Returns:
+        The files, the head's first, then what belongs to it.
+
+    Raises:
+        ExportError: The files cannot be written.
     """
-    path = Path(folder) / f"{stem}{SUFFIXES[format_]}"
+    folder = Path(folder)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _texture_in(head, path.parent), _at_rest(head, format_ != "obj"):
-            write(context, head, path, format_)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(prefix=".photobust-", dir=folder) as temporary,
+            _confidence_hidden(head),
+            _without_shape_values(head, options.shapes and format_ != "obj"),
+            _texture_file(head, Path(temporary) / texture if options.textures else None),
+            _copy_to_export(context, head, options, format_) as copy,
+        ):
+            first = Path(temporary) / f"{stem}{SUFFIXES[format_]}"
+            write(context, copy, first, format_, options.scale)
+            # FBX and GLB hold the texture, in a result's folder it is there already.
+            beside = {path.name for path in Path(temporary).iterdir()} - {first.name}
+            if format_ not in TEXTURE_BESIDE:
+                beside.discard(texture)
+            return [_moved(Path(temporary) / name, folder) for name in (first.name, *sorted(beside))]
     except OSError as error:
-        raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
-    return path
+        raise ExportError(f"{folder / stem} cannot be written ({error}): choose another folder.") from error
 
 
 def export_folder(
@@ -62,7 +118,7 @@ def export_folder(
     data = read_head(folder / FILE_NAME)
     with _temporary_data():
         head = build_head(data, texture if texture.is_file() else None, context.scene.collection, stem)
-        paths = [export_head(context, head, folder, name, stem) for name in wanted]
+        paths = [export_head(context, head, folder, name, stem)[0] for name in wanted]
     for name, path in zip(wanted, paths, strict=True):
         add_file(folder, path.name, DESCRIPTIONS[name])
         if path.with_suffix(".mtl").is_file() and name == "obj":
@@ -70,21 +126,68 @@ def export_folder(
     return paths
 
 
+def _moved(path: Path, folder: Path) -> Path:
+    """The file in its place; one that is there with the same content stays."""
+    target = folder / path.name
+    if not (target.is_file() and target.read_bytes() == path.read_bytes()):
+        path.replace(target)
+    return target
+
+
 @contextlib.contextmanager
-def _texture_in(head: bpy.types.Object, folder: Path) -> Iterator[None]:
-    """The texture is a file in the folder, which the materials show while the exporters look at them."""
+def _copy_to_export(
+    context: bpy.types.Context, head: bpy.types.Object, options: ExportOptions, format_: str
+) -> Iterator[bpy.types.Object]:
+    """A copy of the head that bears its name, without what the add-on notes for itself, such as folders."""
+    name, mesh_name = head.name, head.data.name
+    with _modifiers_off(head, options.shapes or not options.apply_modifiers):
+        copy = head.copy()
+        if not options.shapes or format_ == "obj":
+            graph = context.evaluated_depsgraph_get()
+            graph.update()
+            evaluated = head.evaluated_get(graph)
+            copy.data = bpy.data.meshes.new_from_object(
+                evaluated, preserve_all_data_layers=True, depsgraph=graph
+            )
+            copy.modifiers.clear()
+    made = copy.data if copy.data != head.data else None
+    if "photobust" in copy:  # before 5.0, properties of add-ons are among the user's
+        del copy["photobust"]
+    context.scene.collection.objects.link(copy)
+    try:
+        head.name, copy.name = "photobust original", name
+        if made is not None:
+            head.data.name, made.name = "photobust original", mesh_name
+        yield copy
+    finally:
+        bpy.data.objects.remove(copy)
+        if made is not None:
+            bpy.data.meshes.remove(made)
+        head.name, head.data.name = name, mesh_name
+
+
+@contextlib.contextmanager
+def _modifiers_off(head: bpy.types.Object, wanted: bool) -> Iterator[None]:
+    """The head's modifiers do nothing, if that is wanted."""
+    shown = [modifier for modifier in head.modifiers if modifier.show_viewport] if wanted else []
+    try:
+        for modifier in shown:
+            modifier.show_viewport = False
+        yield
+    finally:
+        for modifier in shown:
+            modifier.show_viewport = True
+
+
+@contextlib.contextmanager
+def _texture_file(head: bpy.types.Object, path: Path | None) -> Iterator[None]:
+    """The materials show a file with the texture while exporters read them; none if there is no path."""
     packed = head_image(head)
     if packed is None:
         yield
         return
-    path = folder / TEXTURE
-    if packed.packed_file is not None and not _same(path, packed.packed_file.data):
-        partial = path.with_name(path.name + ".part")
-        partial.write_bytes(packed.packed_file.data)
-        partial.replace(path)
     nodes = [node for node in _image_nodes(head) if node.image == packed]
-    image = bpy.data.images.load(str(path.absolute()))
-    image.alpha_mode = packed.alpha_mode
+    image = _written(packed, path) if path is not None else None
     try:
         for node in nodes:
             node.image = image
@@ -92,15 +195,40 @@ def _texture_in(head: bpy.types.Object, folder: Path) -> Iterator[None]:
     finally:
         for node in nodes:
             node.image = packed
-        bpy.data.images.remove(image)
+        if image is not None and image != packed:
+            bpy.data.images.remove(image)
 
 
-def _same(path: Path, data: bytes) -> bool:
-    return path.is_file() and path.read_bytes() == data
+def _written(packed: bpy.types.Image, path: Path) -> bpy.types.Image:
+    """The image as a file, and as an image that refers to it."""
+    if packed.packed_file is not None:
+        path.write_bytes(packed.packed_file.data)
+    else:  # somebody has put a picture of their own there
+        source = Path(bpy.path.abspath(packed.filepath))
+        if not source.is_file():
+            return packed
+        path = path.with_suffix(source.suffix)
+        path.write_bytes(source.read_bytes())
+    image = bpy.data.images.load(str(path.absolute()))
+    image.alpha_mode = packed.alpha_mode
+    return image
 
 
 @contextlib.contextmanager
-def _at_rest(head: bpy.types.Object, wanted: bool) -> Iterator[None]:
+def _confidence_hidden(head: bpy.types.Object) -> Iterator[None]:
+    """The head shows its own colors, which are what is exported."""
+    shown = confidence.shows_confidence(head)
+    try:
+        if shown:
+            confidence.show_confidence(head, False)
+        yield
+    finally:
+        if shown:
+            confidence.show_confidence(head, True)
+
+
+@contextlib.contextmanager
+def _without_shape_values(head: bpy.types.Object, wanted: bool) -> Iterator[None]:
     """All shapes are off, if that is wanted."""
     keys = head.data.shape_keys.key_blocks if wanted and head.data.shape_keys else []
     values = [key.value for key in keys]

@@ -31,7 +31,7 @@ END_OF_HEADER = b"end_header\n"
 
 @dataclass(frozen=True)
 class SurfaceMesh:
-    """A coloured triangle mesh.
+    """A colored triangle mesh.
 
     Attributes:
         vertices: (N, 3) float32, head frame, metres.

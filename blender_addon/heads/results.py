@@ -9,10 +9,7 @@ from ..errors import AddonError
 from .build import build_head
 from .loaded import LoadedHead
 from .surface_import import mesh_from_surface
-from .surface_materials import head_material
-
-#: Heads of one photo stand side by side, this far apart, metres; the largest face's is at the 3D cursor.
-SPACING = 0.30
+from .surface_materials import surface_material
 
 
 def new_collection(scene: bpy.types.Scene, name: str) -> bpy.types.Collection:
@@ -25,45 +22,68 @@ def new_collection(scene: bpy.types.Scene, name: str) -> bpy.types.Collection:
 def build_objects(
     loaded: LoadedHead,
     collection: bpy.types.Collection,
-    cursor: Vector,
-    count: int,
-    make: str,
+    places: Sequence[Vector],
+    product: str,
     seconds: float,
 ) -> list[bpy.types.Object]:
-    """What is wanted of one face, "SURFACE", "HEAD" or "BOTH"; what is shown comes first.
+    """Make the objects of one face.
 
-    `count`: objects of the photo that stand there already, from `cursor` on. A surface that is not wanted
-    is kept, hidden, where the head is. Raises AddonError.
+    Args:
+        loaded: The face's results.
+        collection: Where the objects go; a scene's, or in one.
+        places: Where what is shown stands, in the world: `places_needed(product)` of them.
+        product: "SURFACE", "HEAD" or "BOTH". With "HEAD" the surface is kept, hidden, where the head is.
+        seconds: What it took since the click, for the panel.
+
+    Returns:
+        The objects, what is shown first.
+
+    Raises:
+        AddonError: The engine made no head.
     """
-    if make == "SURFACE":
-        return [build_surface_object(loaded, collection, place_of(cursor, count), seconds)]
+    if product == "SURFACE":
+        return [build_surface_object(loaded, collection, places[0], seconds)]
     if loaded.head is None:
         raise AddonError("The engine made no head: set it up again, it is of another version.")
     head = build_head(loaded.head, loaded.albedo, collection, loaded.name)
-    head.location = place_of(cursor, count)
+    head.location = places[0]
     _note(head, loaded, seconds)
-    shown = make == "BOTH"
-    surface = build_surface_object(loaded, collection, place_of(cursor, count + shown), seconds)
+    surface = build_surface_object(loaded, collection, places[-1], seconds)
     surface.name = f"{loaded.name} surface"
-    surface.hide_render = not shown
-    surface.hide_viewport = not shown
+    if product == "HEAD":
+        surface.hide_render = True
+        hide(surface)
     return [head, surface]
+
+
+def places_needed(product: str) -> int:
+    """How many objects of a face are shown side by side."""
+    return 2 if product == "BOTH" else 1
+
+
+def hide(ob: bpy.types.Object) -> None:
+    """Hide an object with the eye, as H does, in all view layers that have it: Alt-H shows it again."""
+    for scene in bpy.data.scenes:
+        for layer in scene.view_layers:
+            layer.update()  # it may have been linked a moment ago
+            if ob.name in layer.objects and layer.objects[ob.name] == ob:
+                ob.hide_set(True, view_layer=layer)
 
 
 def build_surface_object(
     loaded: LoadedHead, collection: bpy.types.Collection, location: Vector, seconds: float
 ) -> bpy.types.Object:
-    """The coloured surface as an object, 1 unit is 1 m, its face looking along -y; `location` in the world.
+    """The colored surface as an object, 1 unit is 1 m, its face looking along -y; `location` in the world.
 
     `seconds`: what it took since the click, for the panel.
     """
     mesh = mesh_from_surface(loaded.surface, loaded.name)
-    mesh.materials.append(head_material(loaded.name))
-    head = bpy.data.objects.new(loaded.name, mesh)
-    head.location = location
-    _note(head, loaded, seconds)
-    collection.objects.link(head)
-    return head
+    mesh.materials.append(surface_material(loaded.name))
+    surface = bpy.data.objects.new(loaded.name, mesh)
+    surface.location = location
+    _note(surface, loaded, seconds)
+    collection.objects.link(surface)
+    return surface
 
 
 def _note(head: bpy.types.Object, loaded: LoadedHead, seconds: float) -> None:
@@ -73,11 +93,6 @@ def _note(head: bpy.types.Object, loaded: LoadedHead, seconds: float) -> None:
     note.photo = str(loaded.photo)
     note.manifest = loaded.record.compact()
     note.seconds = seconds
-
-
-def place_of(cursor: Vector, index: int) -> Vector:
-    """Where the photo's head number `index` stands."""
-    return cursor + Vector((index * SPACING, 0.0, 0.0))
 
 
 def select_only(view_layer: bpy.types.ViewLayer, objects: Sequence[bpy.types.Object]) -> None:

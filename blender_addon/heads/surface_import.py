@@ -1,4 +1,4 @@
-"""surface.ply -> a Blender mesh with colours and confidence. Needs bpy."""
+"""surface.ply -> a Blender mesh with colors and confidence. Needs bpy."""
 
 import os
 from pathlib import Path

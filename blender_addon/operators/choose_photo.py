@@ -1,7 +1,7 @@
 """Choose the photo. Needs bpy."""
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ..errors import AddonError
 from .reporting import reports_errors
@@ -17,6 +17,17 @@ class PHOTOBUST_OT_choose_photo(bpy.types.Operator):
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     reconstruct: BoolProperty(
         name="Reconstruct", description="Start reconstructing it at once", options={"SKIP_SAVE", "HIDDEN"}
+    )
+    # Blender's file browser reads these three.
+    display_type: EnumProperty(
+        items=[
+            ("DEFAULT", "Default", "", 0),
+            ("LIST_VERTICAL", "Vertical List", "", 1),
+            ("LIST_HORIZONTAL", "Horizontal List", "", 2),
+            ("THUMBNAIL", "Thumbnails", "", 3),
+        ],
+        default="THUMBNAIL",
+        options={"HIDDEN", "SKIP_SAVE"},
     )
     filter_image: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import bpy
-from bpy.props import EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
+from bpy_extras.io_utils import ExportHelper
 
 from ..errors import AddonError
-from ..heads import export as head_export
+from ..heads.export import SUFFIXES, ExportOptions, export_head
 from ..heads.lookup import require_head
 from . import polls
-from .reporting import reports_errors
+from .reporting import report_message, reports_errors
 
 FORMATS = [
     ("glb", "GLB", "glTF: for the web and game engines"),
@@ -19,39 +20,111 @@ FORMATS = [
 ]
 
 
-class PHOTOBUST_OT_export_head(bpy.types.Operator):
+class PHOTOBUST_OT_export_head(bpy.types.Operator, ExportHelper):
     """Write the head with its texture and face shapes for other programs"""
 
     bl_idname = "photobust.export_head"
     bl_label = "Export Head"
+    bl_options = {"PRESET"}
 
+    filename_ext = ".glb"
+    # The file's ending follows from the formats, which may be several.
+    check_extension = None
+
+    filter_glob: StringProperty(default="*.glb;*.fbx;*.obj;*.usdc", options={"HIDDEN"})
     directory: StringProperty(
-        name="Folder", description="Where the files go", subtype="DIR_PATH", options={"SKIP_SAVE"}
+        name="Folder",
+        description="Where the files go, under the head's name, if no file is given",
+        subtype="DIR_PATH",
+        options={"SKIP_SAVE", "HIDDEN"},
     )
     formats: EnumProperty(
         name="Formats", description="What to write", items=FORMATS, options={"ENUM_FLAG"}, default={"glb"}
+    )
+    scale: FloatProperty(
+        name="Scale",
+        description="Units in the file for a meter: 1 for meters, 100 for centimeters",
+        default=1.0,
+        min=0.001,
+        max=1000.0,
+        soft_max=100.0,
+    )
+    shapes: BoolProperty(
+        name="Face Shapes",
+        description="Write the neutral head with its 52 face shapes (not OBJ); else the head as it stands",
+        default=True,
+    )
+    apply_modifiers: BoolProperty(
+        name="Apply Modifiers",
+        description="Write the head with its modifiers; only without face shapes, which would be lost",
+        default=True,
+    )
+    textures: BoolProperty(
+        name="Texture",
+        description="Write the texture: into GLB and FBX files, beside OBJ and USD files",
+        default=True,
     )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         return polls.available(cls, context, polls.object_mode, polls.head, polls.animation_ready)
 
+    def draw(self, context: bpy.types.Context) -> None:
+        column = self.layout.column()
+        column.label(text="Formats")
+        column.prop(self, "formats")
+        column.separator()
+        column.prop(self, "scale")
+        column.prop(self, "shapes")
+        row = column.row()
+        row.enabled = not self.shapes or "obj" in self.formats
+        row.prop(self, "apply_modifiers")
+        column.prop(self, "textures")
+
+    @reports_errors
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        head = require_head(context)
+        folder = Path(bpy.path.abspath(self.directory or head.photobust.folder))
+        if not folder.is_dir():
+            folder = Path(bpy.path.abspath("//")) if bpy.data.filepath else Path.home()
+        self.filepath = str(folder / f"{bpy.path.clean_name(head.name)}{self._suffix()}")
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def check(self, context: bpy.types.Context) -> bool:
+        """Let the file's ending follow the formats that are chosen."""
+        path = Path(self.filepath)
+        if path.suffix.lower() not in SUFFIXES.values() or not path.stem:
+            return False
+        wanted = str(path.with_suffix(self._suffix()))
+        changed = wanted != self.filepath
+        self.filepath = wanted
+        return changed
+
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         if not self.formats:
             raise AddonError("Choose at least one format.")
         head = require_head(context)
-        folder = Path(bpy.path.abspath(self.directory or head.photobust.folder))
-        paths = [
-            head_export.export_head(context, head, folder, name, bpy.path.clean_name(head.name))
-            for name, *_ in FORMATS
-            if name in self.formats
-        ]
-        self.report({"INFO"}, f"Wrote {', '.join(path.name for path in paths)} to {folder}")
+        folder, stem = self._target(head)
+        options = ExportOptions(self.scale, self.shapes, self.apply_modifiers, self.textures)
+        written: list[Path] = []
+        for name, *_ in FORMATS:
+            if name in self.formats:
+                # Textures bear the head's name: other heads may be exported into the same folder.
+                written += export_head(context, head, folder, name, stem, f"{stem}_albedo.png", options)
+        names = ", ".join(dict.fromkeys(path.name for path in written))
+        report_message(self, "INFO", f"Wrote {names} to {folder}")
         return {"FINISHED"}
 
-    @reports_errors
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        self.directory = self.directory or require_head(context).photobust.folder
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
+    def _target(self, head: bpy.types.Object) -> tuple[Path, str]:
+        """The folder, and the name of the files without endings."""
+        if self.filepath:
+            path = Path(bpy.path.abspath(self.filepath))
+            stem = path.stem if path.suffix.lower() in SUFFIXES.values() else path.name
+            return path.parent, stem
+        folder = Path(bpy.path.abspath(self.directory or head.photobust.folder))
+        return folder, bpy.path.clean_name(head.name)
+
+    def _suffix(self) -> str:
+        return next((SUFFIXES[name] for name, *_ in FORMATS if name in self.formats), ".glb")

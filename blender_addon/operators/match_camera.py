@@ -56,8 +56,8 @@ class PHOTOBUST_OT_match_camera(bpy.types.Operator):
             report_message(
                 self, "WARNING", "The head is scaled unevenly, so the photo does not fit: clear its scale."
             )
-        places = (owner.matrix_world.translation, head.matrix_world.translation)
-        hiding = view3d.around(context, places)
+        points = (owner.matrix_world.translation, head.matrix_world.translation)
+        hiding = view3d.enclosing(context, points)
         if hiding is not None:
             report_message(
                 self, "WARNING", f'"{hiding.name}" is around the head or its camera and hides the fit.'

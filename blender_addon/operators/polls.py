@@ -13,7 +13,7 @@ import bpy
 from ..blender import compat
 from ..engine.locate import PROJECT_ROOT
 from ..engine.wheel_lock import WHEELS_FOLDER
-from ..heads import surface_materials
+from ..heads import confidence as confidence_display
 from ..heads.lookup import active_head, is_animation_ready
 from ..state import session
 from ..state.settings import PACKAGE
@@ -53,7 +53,7 @@ def animation_ready(context: bpy.types.Context) -> str | None:
 def confidence(context: bpy.types.Context) -> str | None:
     """The active head has something to show of its confidence."""
     found = active_head(context)
-    if found is not None and surface_materials.has_confidence(found):
+    if found is not None and confidence_display.has_confidence(found):
         return None
     return "This head has lost its confidence attribute, or its own material"
 

@@ -1,17 +1,18 @@
-"""The button that it is all about. Needs bpy."""
+"""Reconstruct a photo: the main button. Needs bpy."""
 
 from pathlib import Path
 
 import bpy
 from bpy.props import FloatProperty, StringProperty
+from mathutils import Vector
 
 from ..blender import redraw
 from ..engine.client import Progress
 from ..errors import AddonError, JobCancelledError
-from ..heads import results
+from ..heads import placement, results
 from ..heads.loaded import LoadedHead
 from ..state import face_search, session, settings
-from ..state.properties import MAKE
+from ..state.properties import PLACEMENTS, PRODUCTS
 from ..state.reconstruction import ReconstructionRequest, ReconstructionRun, parse_faces
 from ..state.session import Message
 from ..viewport import view3d
@@ -24,7 +25,7 @@ RESTARTED = "The engine stopped unexpectedly and was started again; the head is 
 
 
 class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
-    """Make a 3D head of each face in the photo, at the 3D cursor"""
+    """Make a 3D head of each face in the photo, at the 3D cursor or beside heads that stand there"""
 
     # From a panel it runs beside Blender (invoke, modal); from a script, in one go (execute). The two only
     # differ in who waits. Not REGISTER: "Adjust Last Operation" would run it again, and make Blender wait.
@@ -50,14 +51,19 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
 
-    _run: ReconstructionRun
-    _pending: list[LoadedHead] | None
-
     make: StringProperty(
         name="Make",
         description='"SURFACE", "HEAD" (animation-ready) or "BOTH"; empty for what the panel says',
         options={"SKIP_SAVE"},
     )
+    placement: StringProperty(
+        name="Placement",
+        description='"BESIDE" other heads or "CURSOR"; empty for what the panel says',
+        options={"SKIP_SAVE"},
+    )
+
+    _run: ReconstructionRun
+    _pending: list[LoadedHead] | None
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -118,13 +124,13 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         self._pending = None
         # Names, not objects: an undo while this goes on would leave references to nothing.
         self._made: list[str] = []
-        self._places = 0  # where something stands
         self._collection = ""
         self._shown: Progress | None = None
         now = session.current()
         now.message = Message()
         request = self._request(context)
-        self._make = self.make.upper() or context.scene.photobust.make
+        self._product = self.make.upper() or context.scene.photobust.make
+        self._placement = self.placement.upper() or context.scene.photobust.placement
         self._run = now.run = ReconstructionRun(now.client(settings.engine_choice(context).find()), request)
 
     def _request(self, context: bpy.types.Context) -> ReconstructionRequest:
@@ -141,8 +147,10 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
             if faces == ():
                 raise AddonError("No face is ticked: tick those that heads are to be made of.")
         make = self.make.upper() or panel.make
-        if make not in {kind for kind, *_ in MAKE}:
+        if make not in {kind for kind, *_ in PRODUCTS}:
             raise AddonError(f'"{self.make}" cannot be made: say SURFACE, HEAD or BOTH.')
+        if self.placement and self.placement.upper() not in {kind for kind, *_ in PLACEMENTS}:
+            raise AddonError(f'"{self.placement}" is no placement: say BESIDE or CURSOR.')
         texture = int(panel.texture)
         folder = settings.results_folder(context)
         return ReconstructionRequest(photo, folder, focal or None, faces, make != "SURFACE", texture)
@@ -176,34 +184,60 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
             scene = bpy.data.scenes.get(self._scene_name) or context.scene
             collection = results.new_collection(scene, loaded.photo.stem)
             self._collection = collection.name
-        made = results.build_objects(
-            loaded, collection, self._cursor, self._places, self._make, self._run.seconds
-        )
-        self._places += sum(not one.hide_render for one in made)
+        places = self._places(context)
+        made = results.build_objects(loaded, collection, places, self._product, self._run.seconds)
         self._made.append(made[0].name)
 
+    def _places(self, context: bpy.types.Context) -> list[Vector]:
+        """Where the next face's objects stand: clear of each other, and of other heads if that is wanted."""
+        scene = bpy.data.scenes.get(self._scene_name) or context.scene
+        count = results.places_needed(self._product)
+        if self._placement == "CURSOR":
+            first = len(self._made) * count
+            return [placement.beside(self._cursor, first + k) for k in range(count)]
+        context.view_layer.update()  # heads that were made a moment ago
+        return placement.free_places(scene, self._cursor, count)
+
     def _finish(self, context: bpy.types.Context) -> set[str]:
-        there = context.scene.objects  # without them if the user went on in another scene
-        made = [there[name] for name in self._made if name in there]
+        found = context.scene.objects  # without them if the user went on in another scene
+        made = [found[name] for name in self._made if name in found]
+        note = ""
         if made:
             results.select_only(context.view_layer, made)
-            wanted = settings.current(context)
-            view3d.show_heads(context, show_colors=wanted.show_colors, frame=wanted.frame_head)
+            note = self._show(context, made)
         what = "a head" if len(self._made) == 1 else f"{len(self._made)} heads"
         if self._run.restarted:
             report_message(self, "WARNING", RESTARTED)
         else:
-            session.current().message = Message()
-            self.report({"INFO"}, f"Made {what} from {self._run.request.photo.name}")
+            report_message(self, "INFO", f"Made {what} from {self._run.request.photo.name}.{note}")
         return {"FINISHED"}
+
+    def _show(self, context: bpy.types.Context, made: list[bpy.types.Object]) -> str:
+        """Let the view show the new heads, as far as the user wants that; what there is to say of it."""
+        wanted = settings.current(context)
+        if wanted.show_colors:
+            view3d.show_colors(context, made[0], always=False)
+        if not wanted.frame_head:
+            return ""
+        context.view_layer.update()
+        around = view3d.enclosing(context, [one.matrix_world.translation for one in made])
+        if (around or view3d.in_local_view(context)) and view3d.show_alone(context, made):
+            view3d.frame_from_front(context)
+            return (
+                f' "{around.name}" is around it, so this view is in Local View: / leaves it.'
+                if around
+                else ""
+            )
+        view3d.frame_from_front(context)
+        return ""
 
     def _give_up(self, error: Exception) -> set[str]:
         """Tell the error. What was made before it stays, as something that can be undone."""
         collection = bpy.data.collections.get(self._collection)
         if collection is not None and not collection.all_objects:
             bpy.data.collections.remove(collection)
-        told = report_error(self, error)
-        return {"FINISHED"} if self._made else told
+        ended = report_error(self, error)
+        return {"FINISHED"} if self._made else ended
 
     def _stop(self, context: bpy.types.Context) -> None:
         context.window_manager.event_timer_remove(self._timer)

@@ -15,11 +15,23 @@ UNEXPECTED = "Something went wrong that nobody thought of ({}). Press Open Log, 
 
 
 def report_message(operator: bpy.types.Operator, level: str, text: str) -> None:
-    """Report `text` (`level`: INFO, WARNING, ERROR), show it in the panel and note it in the log."""
-    session.current().message = Message(level, text)
+    """Say something: in Blender's status bar, below the operator's button, and in the log.
+
+    Args:
+        operator: Who says it.
+        level: INFO, WARNING or ERROR.
+        text: A sentence.
+    """
+    session.current().message = Message(level, text, dotted_name(operator))
     LOGGER.info("%s: %s", level, text)
     redraw.sidebars()
     operator.report({level}, text)
+
+
+def dotted_name(operator: bpy.types.Operator) -> str:
+    """The operator's name as buttons have it, photobust.cancel, of Blender's PHOTOBUST_OT_cancel."""
+    module, _, name = operator.bl_idname.partition("_OT_")
+    return f"{module.lower()}.{name}" if name else module
 
 
 def report_error(operator: bpy.types.Operator, error: BaseException) -> set[str]:

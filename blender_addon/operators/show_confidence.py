@@ -2,14 +2,15 @@
 
 import bpy
 
-from ..heads import surface_materials as materials
+from ..heads import confidence
 from ..heads.lookup import require_head
+from ..viewport import view3d
 from . import polls
 from .reporting import reports_errors
 
 
 class PHOTOBUST_OT_show_confidence(bpy.types.Operator):
-    """Colour the head by how well the photo saw each spot, yellow well and purple not at all; or as before"""
+    """Color the head by how well the photo saw each spot, yellow well and purple not at all; or as before"""
 
     bl_idname = "photobust.show_confidence"
     bl_label = "Show Confidence"
@@ -22,5 +23,6 @@ class PHOTOBUST_OT_show_confidence(bpy.types.Operator):
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         head = require_head(context)
-        materials.show_confidence(head, not materials.shows_confidence(head))
+        confidence.show_confidence(head, not confidence.shows_confidence(head))
+        view3d.show_colors(context, head)
         return {"FINISHED"}

@@ -17,7 +17,7 @@ from .reporting import report_error, report_message, reports_errors
 TICK = 0.02
 RENDERERS = [
     ("auto", "Automatic", "Workbench where it shows the object's materials, else Cycles"),
-    ("workbench", "Workbench", "Quick; shows only textures and colours"),
+    ("workbench", "Workbench", "Quick; shows only textures and colors"),
     ("cycles", "Cycles", "Slow; shows every material"),
     ("eevee", "Eevee", "Shows most materials; needs a graphics card to be quick"),
 ]

@@ -11,12 +11,13 @@ from mathutils import Matrix, Vector
 from ..blender import compat
 from ..errors import RenderError, StepError
 from ..heads.build import build_head
+from ..heads.confidence import SWITCH_NODE, tree_shows_confidence
 from ..heads.export import head_image
 from ..heads.head_npz import FILE_NAME as HEAD_FILE
 from ..heads.head_npz import TEXTURE, read_head
 from ..heads.ply import read_ply
 from ..heads.surface_import import CONFIDENCE_ATTRIBUTE, mesh_from_surface
-from ..heads.surface_materials import SWITCH_NODE, head_material
+from ..heads.surface_materials import surface_material
 from . import lighting
 from .previews import better_side, seen_side
 from .render_scene import Subject, distance_for
@@ -73,7 +74,7 @@ def of_folder(folder: Path) -> SubjectSpec:
 
     def build_surface(collection: bpy.types.Collection) -> Subject:
         mesh = mesh_from_surface(surface, "photobust surface")
-        mesh.materials.append(head_material(mesh.name))
+        mesh.materials.append(surface_material(mesh.name))
         ob = bpy.data.objects.new(mesh.name, mesh)
         collection.objects.link(ob)
         return _of_standard_size(ob, surface.vertices, "VERTEX", lighting.FLAT)
@@ -204,6 +205,8 @@ def _shown(material: bpy.types.Material) -> str | None:
     tree = material.node_tree if material.use_nodes else None
     if tree is None:
         return "MATERIAL"
+    if tree_shows_confidence(tree):
+        return "VERTEX"
     sockets = [
         socket for node in tree.nodes if node.type == "BSDF_PRINCIPLED" for socket in compat.base_colors(node)
     ]

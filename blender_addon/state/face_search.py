@@ -1,6 +1,6 @@
-"""Looks for the faces of the photo that was just chosen, so that the artist can choose among them. Needs bpy.
+"""Searches the photo that was just chosen for faces, so that the artist can choose among them. Needs bpy.
 
-This also starts the engine while the artist is still at it, and tells the focal length in the photo's EXIF
+This also starts the engine while the artist is still at it, and finds the focal length in the photo's EXIF
 data. It is a convenience: where the engine is not ready, or in background mode, nothing happens.
 """
 
@@ -8,37 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-import bpy.utils.previews
 
 from ..blender import redraw
 from ..blender.log import LOGGER
 from ..errors import AddonError
-from . import session, settings
+from . import session, settings, thumbnails
 from .session import FaceSearch, Message
 
 TICK = 0.1
 
-_thumbnails: bpy.utils.previews.ImagePreviewCollection | None = None
-
-
-def register() -> None:
-    """Make room for thumbnails."""
-    global _thumbnails
-    _thumbnails = bpy.utils.previews.new()
-
 
 def unregister() -> None:
-    """Stop looking, and let go of the thumbnails."""
-    global _thumbnails
+    """Stop searching."""
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
-    if _thumbnails is not None:
-        bpy.utils.previews.remove(_thumbnails)
-        _thumbnails = None
 
 
 def photo_changed(context: bpy.types.Context) -> None:
-    """Another photo was chosen in the scene: look for its faces."""
+    """Another photo was chosen in the scene: search it for faces."""
     now = session.current()
     if now.run is None:
         now.message = Message()
@@ -67,7 +54,7 @@ def start(context: bpy.types.Context, photo: Path) -> None:
         client = now.client(settings.engine_choice(context).find())
         job = client.submit_detect(photo, thumbnails=now.scratch() / "faces")
     except AddonError as error:
-        LOGGER.info("no look for faces: %s", error)
+        LOGGER.info("no search for faces: %s", error)
         return
     now.face_search = FaceSearch(photo, job)
     if not bpy.app.timers.is_registered(_tick):
@@ -101,12 +88,6 @@ def chosen_faces(context: bpy.types.Context) -> tuple[int, ...] | None:
     return ticked if len(ticked) < len(faces) else None
 
 
-def icon_of(face: bpy.types.PropertyGroup) -> int:
-    """Number of the face's thumbnail for the layout, 0 if it has none."""
-    preview = _thumbnails.get(str(face.index)) if _thumbnails is not None else None
-    return preview.icon_id if preview else 0
-
-
 def _tick() -> float | None:
     search = session.current().face_search
     if search is None:
@@ -118,7 +99,7 @@ def _tick() -> float | None:
         search.answer = search.job.result()
     except AddonError as error:
         # Whoever goes on with this photo is told then; so far nothing was asked for.
-        LOGGER.info("looking for faces: %s", error)
+        LOGGER.info("searching for faces: %s", error)
     else:
         _show(search.answer)
     redraw.sidebars()
@@ -128,15 +109,14 @@ def _tick() -> float | None:
 def _show(answer: dict[str, Any]) -> None:
     faces = bpy.context.window_manager.photobust.faces
     faces.clear()
-    if _thumbnails is not None:
-        _thumbnails.clear()
+    thumbnails.forget_faces()
     for found in answer["faces"]:
         face = faces.add()
         face.index = found["index"]
         face.usable = face.use = bool(found.get("usable", True))
         face.label = f"{found['size']:.0f} px"
-        if found.get("thumbnail") and _thumbnails is not None:
-            _thumbnails.load(str(face.index), found["thumbnail"], "IMAGE", True)
+        if found.get("thumbnail"):
+            thumbnails.add_face(face.index, found["thumbnail"])
     problem = answer.get("problem")
     if problem and session.current().run is None:
         session.current().message = Message("WARNING", problem["message"])

@@ -8,24 +8,32 @@ from bpy.props import (
     CollectionProperty,
     EnumProperty,
     FloatProperty,
+    FloatVectorProperty,
     IntProperty,
     PointerProperty,
     StringProperty,
 )
 
+from ..heads import confidence
 from . import face_search, session
 
 #: 35 mm equivalent focal lengths, mm, that the engine takes for credible.
 FOCAL_RANGE = (8.0, 2000.0)
 LEVELS = [(level, level.title(), "") for level in ("INFO", "WARNING", "ERROR")]
-
-
-MAKE = [
-    ("SURFACE", "Surface", "The coloured surface: the shape that the photo shows, in triangles"),
-    ("HEAD", "Head", "The animation-ready head: quads, texture, 52 face shapes; the surface is kept, hidden"),
-    ("BOTH", "Both", "The animation-ready head, and the surface beside it"),
+#: The numbers are those that files keep; the first that is listed stands first in the panel.
+PRODUCTS = [
+    ("HEAD", "Head", "Animation-ready head: quads, texture, 52 face shapes; the surface is kept, hidden", 1),
+    ("SURFACE", "Surface", "Colored surface: the shape that the photo shows, in triangles", 0),
+    ("BOTH", "Both", "The animation-ready head, and the surface beside it", 2),
 ]
-TEXTURES = [(str(size), str(size), f"{size} x {size} pixels") for size in (1024, 2048, 4096)]
+TEXTURES = [
+    (str(size), f"{size} px Texture", f"{size} x {size} pixels", number)
+    for number, size in enumerate((1024, 2048, 4096))
+]
+PLACEMENTS = [
+    ("BESIDE", "Beside Other Heads", "At the 3D cursor, or beside the heads that stand there already"),
+    ("CURSOR", "At the 3D Cursor", "At the 3D cursor, whatever stands there"),
+]
 
 
 class PhotobustSceneSettings(bpy.types.PropertyGroup):
@@ -51,7 +59,8 @@ class PhotobustSceneSettings(bpy.types.PropertyGroup):
         soft_max=200.0,
         subtype="DISTANCE_CAMERA",
     )
-    make: EnumProperty(name="Make", description="What to make of each face", items=MAKE)
+    make: EnumProperty(name="Make", description="What to make of each face", items=PRODUCTS, default="HEAD")
+    placement: EnumProperty(name="Place", description="Where new heads stand", items=PLACEMENTS)
     texture: EnumProperty(
         name="Texture", description="Size of the head's texture", items=TEXTURES, default="2048"
     )
@@ -98,6 +107,16 @@ class PhotobustState(bpy.types.PropertyGroup):
     message_level: EnumProperty(
         items=LEVELS, get=lambda self: [level[0] for level in LEVELS].index(session.current().message.level)
     )
+    # The legend of Show Confidence, one color a stop of its ramp.
+    legend_0: FloatVectorProperty(
+        name=confidence.LEGEND[0], subtype="COLOR_GAMMA", get=lambda self: _legend_color(0)
+    )
+    legend_1: FloatVectorProperty(
+        name=confidence.LEGEND[1], subtype="COLOR_GAMMA", get=lambda self: _legend_color(1)
+    )
+    legend_2: FloatVectorProperty(
+        name=confidence.LEGEND[2], subtype="COLOR_GAMMA", get=lambda self: _legend_color(2)
+    )
     engine_ready: BoolProperty(
         get=lambda self: bool((state := session.current().engine_state) and state.ready)
     )
@@ -122,6 +141,10 @@ class PhotobustState(bpy.types.PropertyGroup):
         precision=0,
         get=lambda self: 100.0 * _retopology_progress("fraction", 0.0),
     )
+
+
+def _legend_color(stop: int) -> tuple[float, ...]:
+    return tuple(value / 255.0 for value in confidence.RAMP[stop][1])
 
 
 def _run_progress(name: str, nothing: float | str) -> Any:

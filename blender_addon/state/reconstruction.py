@@ -4,6 +4,7 @@ A modal operator calls `poll` on a timer; nothing here keeps it waiting: the eng
 its files are read on a thread.
 """
 
+import math
 import time
 from collections.abc import Callable
 from concurrent import futures
@@ -38,6 +39,34 @@ class ReconstructionRequest:
         return {"head": True, "texture": self.texture} if self.head else {}
 
 
+class ProgressEstimate:
+    """Goes on between the engine's words, which come at the beginning of each step.
+
+    It assumes that the work goes on at the rate so far, slows down towards the end, which it never reaches by
+    itself, and never goes back.
+    """
+
+    def __init__(self) -> None:
+        self._known, self._since, self._shown = 0.0, 0.0, 0.0
+
+    def at(self, known: float, seconds: float) -> float:
+        """The progress to show.
+
+        Args:
+            known: What the engine said last, 0..1.
+            seconds: Since the beginning.
+        """
+        if known != self._known:
+            self._known, self._since = known, seconds
+        rate = self._known / self._since if self._since > 0.0 else 0.0
+        rest = 1.0 - self._known
+        guess = self._known
+        if rest > 0.0:
+            guess += rest * (1.0 - math.exp(-rate * (seconds - self._since) / rest))
+        self._shown = max(self._shown, min(guess, 1.0))
+        return self._shown
+
+
 class ReconstructionRun:
     """A request on its way. Raises EngineDiedError if the engine cannot be started."""
 
@@ -46,6 +75,7 @@ class ReconstructionRun:
         self.restarted = False
         self.cancelling = False
         self._start = time.monotonic()
+        self._estimate = ProgressEstimate()
         self._job = client.submit_reconstruct(
             request.photo,
             request.out,
@@ -67,8 +97,9 @@ class ReconstructionRun:
         if self.cancelling:
             return Progress("cancel", self._job.progress.fraction, "Cancelling")
         if self._reading:
-            return Progress("read", 0.97, "Reading the results")
-        return self._job.progress
+            return Progress("read", max(0.97, self._job.progress.fraction), "Reading the results")
+        told = self._job.progress
+        return Progress(told.step, self._estimate.at(told.fraction, self.seconds), told.message)
 
     def poll(self, wait: float = 0.0) -> bool:
         """Take in what has happened, waiting up to `wait` seconds for news; whether it is over."""

@@ -42,10 +42,15 @@ class EngineChoice:
 
 @dataclass(frozen=True)
 class Message:
-    """A line of the panel; `level` is one of Blender's: INFO, WARNING, ERROR."""
+    """A line of a panel.
+
+    level: one of Blender's: INFO, WARNING, ERROR. operator: the operator that says it, such as
+    "photobust.export_head": its button has the message below it; empty for the panel as a whole.
+    """
 
     level: str = "INFO"
     text: str = ""
+    operator: str = ""
 
 
 @dataclass

@@ -9,6 +9,7 @@ import bpy
 from ..blender import compat
 from ..engine.locate import environment_folder
 from . import session
+from .documents import documents_folder
 from .session import EngineChoice
 
 #: What Blender calls this add-on: depends on how it was installed.
@@ -62,11 +63,15 @@ def check_engine(context: bpy.types.Context, again: bool = False) -> session.Eng
 
 
 def results_folder(context: bpy.types.Context) -> Path:
-    """Where results go: as chosen, else beside the .blend, else with the add-on's own data."""
+    """Where results go: as chosen, else beside the .blend, else into the user's documents.
+
+    Where those cannot be found or written to, with the add-on's own data.
+    """
     chosen = current(context).results_folder
     # "//heads" is beside the .blend file, which may not be saved yet.
     if chosen and not (chosen.startswith("//") and not bpy.data.filepath):
         return Path(bpy.path.abspath(chosen))
     if bpy.data.filepath:
         return Path(bpy.data.filepath).parent / "photobust"
-    return user_folder() / "results"
+    documents = documents_folder()
+    return documents / "Photobust" if documents else user_folder() / "results"

@@ -3,7 +3,7 @@
 import bpy
 
 from ..blender import compat
-from .text import draw_text
+from .text import draw_button, draw_text
 
 
 class PHOTOBUST_PT_mesh(bpy.types.Panel):
@@ -20,11 +20,11 @@ class PHOTOBUST_PT_mesh(bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         column = self.layout.column(align=True)
-        column.scale_y = 1.2
         shown = context.window_manager.photobust
         if shown.retopologizing:
             draw_text(column, f"Retopologizing: {shown.retopology_step}", context, "MOD_REMESH")
             compat.draw_progress(column, shown, "retopology_percent")
             column.operator("photobust.cancel_retopology", icon="X")
         else:
-            column.operator("photobust.retopologize", icon="MOD_REMESH")
+            draw_button(column, context, "photobust.retopologize", "MOD_REMESH")
+        draw_button(column, context, "photobust.turntable", "RENDER_ANIMATION")

@@ -5,12 +5,23 @@ from typing import Any
 import bpy
 
 from ..blender import compat
-from ..state import face_search
+from ..state import face_search, session, thumbnails
 from . import engine_box
 from .text import draw_message, draw_text
 
-FACES_A_ROW = 3
-THUMBNAIL_SCALE = 4.0
+FACES_PER_ROW = 3
+#: Heights of pictures, in rows.
+FACE_SCALE, PHOTO_SCALE = 4.0, 6.0
+#: Height of the main button, and of the progress in its place, in rows.
+BUTTON_SCALE = 1.6
+#: Operators whose messages stand below buttons of other panels.
+ELSEWHERE = frozenset(
+    f"photobust.{name}"
+    for name in (
+        *("match_camera", "show_confidence", "show_colors", "landmarks", "export_head", "open_folder"),
+        *("turntable", "retopologize"),
+    )
+)
 
 
 class PHOTOBUST_PT_photo(bpy.types.Panel):
@@ -24,7 +35,7 @@ class PHOTOBUST_PT_photo(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         shown = context.window_manager.photobust
-        engine_box.draw_if_needed(layout, context)
+        engine_box.draw_if_wanting(layout, context)
         inputs = layout.column()
         inputs.enabled = not shown.running
         _draw_photo(inputs, context)
@@ -32,14 +43,18 @@ class PHOTOBUST_PT_photo(bpy.types.Panel):
             _draw_run(layout, context)
         else:
             row = layout.row()
-            row.scale_y = 1.6
+            row.scale_y = BUTTON_SCALE
             row.operator("photobust.reconstruct", icon="USER")
-        if shown.message:
-            draw_message(layout, context, shown.message_level, shown.message)
+        message = session.current().message
+        if message.text and message.operator not in ELSEWHERE:
+            draw_message(layout, context, message.level, message.text)
 
 
 def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     chosen = context.scene.photobust
+    icon = thumbnails.photo_icon(face_search.chosen_photo(context.scene))
+    if icon:
+        layout.template_icon(icon, scale=PHOTO_SCALE)
     row = layout.row(align=True)
     row.prop(chosen, "photo", text="", icon="IMAGE_DATA")
     row.operator("photobust.choose_photo", text="", icon="FILEBROWSER")
@@ -47,11 +62,10 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     _draw_focal(layout, chosen, answer)
     layout.row(align=True).prop(chosen, "make", expand=True)
     if chosen.make != "SURFACE":
-        layout.prop(chosen, "texture")
+        layout.prop(chosen, "texture", text="")
+    layout.prop(chosen, "placement", text="")
     if answer:
         _draw_faces(layout, context)
-    elif face_search.is_searching():
-        layout.label(text="Looking for faces", icon="TIME")
 
 
 def _draw_focal(
@@ -61,11 +75,15 @@ def _draw_focal(
     row.prop(chosen, "use_own_focal", text="")
     field = row.row(align=True)
     field.enabled = chosen.use_own_focal
-    if chosen.use_own_focal or not answer:
+    if chosen.use_own_focal:
         field.prop(chosen, "focal_mm")
-        return
-    noted = answer["photo"].get("focal_mm35")
-    field.label(text=f"Lens: {noted:.0f} mm (EXIF)" if noted else "Lens: 50 mm (assumed)")
+    elif face_search.is_searching():
+        field.label(text="Finding the faces")
+    elif answer:
+        noted = answer["photo"].get("focal_mm35")
+        field.label(text=f"Lens: {noted:.0f} mm (EXIF)" if noted else "Lens: 50 mm (assumed)")
+    else:
+        field.label(text="Lens: as in the photo")
 
 
 def _draw_faces(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -73,20 +91,21 @@ def _draw_faces(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     if len(faces) < 2:
         return
     layout.label(text=f"{len(faces)} faces. Make heads of:")
-    grid = layout.grid_flow(row_major=True, columns=FACES_A_ROW, even_columns=True, align=True)
+    grid = layout.grid_flow(row_major=True, columns=FACES_PER_ROW, even_columns=True, align=True)
     for face in faces:
         cell = grid.box().column(align=True)
         cell.enabled = face.usable
-        icon = face_search.icon_of(face)
+        icon = thumbnails.face_icon(face.index)
         if icon:
-            cell.template_icon(icon, scale=THUMBNAIL_SCALE)
-        cell.prop(face, "use", text=f"{face.index + 1}: {face.label}" if face.usable else "too small")
+            cell.template_icon(icon, scale=FACE_SCALE)
+        cell.prop(face, "use", text=f"{face.index + 1}: {face.label}" if face.usable else "Too small")
 
 
 def _draw_run(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """The progress, where the button was and as high, so that nothing below it moves far."""
     shown = context.window_manager.photobust
-    compat.draw_progress(layout, shown, "percent")
-    draw_text(layout, shown.step, context, "TIME")
-    row = layout.row()
-    row.scale_y = 1.3
-    row.operator("photobust.cancel", text="Cancel (Esc)", icon="X")
+    row = layout.row(align=True)
+    row.scale_y = BUTTON_SCALE
+    compat.draw_progress(row, shown, "percent")
+    row.operator("photobust.cancel", text="", icon="X")
+    draw_text(layout, f"{shown.step} (Esc cancels)", context, "TIME")

@@ -4,7 +4,7 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 
 from ..state import settings
-from . import engine_box
+from . import engine_box, help_panel
 
 
 def _engine_chosen(_preferences: "PhotobustPreferences", context: bpy.types.Context) -> None:
@@ -25,20 +25,19 @@ class PhotobustPreferences(bpy.types.AddonPreferences):
     )
     results_folder: StringProperty(
         name="Results",
-        description="Folder for the files of reconstructed heads; empty: beside the .blend file, or with the"
-        " add-on's own data while there is none",
+        description="Folder for the files of reconstructed heads; empty: beside the .blend file, or in your"
+        " documents while there is none",
         subtype="DIR_PATH",
     )
     show_colors: BoolProperty(
-        name="Show Colours after a Run",
-        description="Let the Solid view that the button was pressed in show vertex colours, so that the head"
-        " has the photo's",
+        name="Show Colors after a Run",
+        description="Let the Solid view that the button was pressed in show the head's colors",
         default=True,
     )
 
     frame_head: BoolProperty(
-        name="Look at the Head after a Run",
-        description="Turn the view that the button was pressed in to the head",
+        name="View the Head after a Run",
+        description="Turn the view that the button was pressed in to the head's front",
         default=True,
     )
 
@@ -53,3 +52,4 @@ class PhotobustPreferences(bpy.types.AddonPreferences):
             column.label(text=f"Now: {settings.results_folder(context)}")
         column.prop(self, "show_colors")
         column.prop(self, "frame_head")
+        help_panel.draw_links(self.layout.row())

@@ -2,11 +2,12 @@
 
 import bpy
 
+from ..heads import confidence
 from ..heads import landmarks as landmark_empties
-from ..heads import surface_materials as materials
 from ..heads.lookup import active_head, document_of, is_animation_ready, require_head
 from ..heads.verdict import Grade, verdict
-from .text import draw_text
+from ..viewport import view3d
+from .text import draw_button, draw_text
 
 ICONS = {Grade.GOOD: "CHECKMARK", Grade.CHECK: "INFO", Grade.POOR: "ERROR"}
 
@@ -26,31 +27,44 @@ class PHOTOBUST_PT_result(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         head = require_head(context)
-        record = document_of(head)
-        layout.label(text=head.name, icon="USER")
-        found = verdict(record.quality)
-        if found:
-            box = layout.box()
-            draw_text(box, found.summary, context, ICONS[found.grade])
-            if found.error:
-                draw_text(box, found.error, context, "DRIVER_DISTANCE")
-            for remark in found.remarks:
-                draw_text(box, remark, context, "DOT")
+        row = layout.row()
+        row.label(text=head.name, icon="USER")
+        if view3d.in_local_view(context):
+            row.operator("view3d.localview", text="Leave Local View")
+        _draw_verdict(layout, context, head)
         column = layout.column(align=True)
-        column.scale_y = 1.2
-        column.operator("photobust.match_camera", icon="CAMERA_DATA")
-        column.operator(
-            "photobust.show_confidence", icon="HIDE_OFF", depress=materials.shows_confidence(head)
-        )
-        column.operator(
-            "photobust.landmarks", icon="EMPTY_DATA", depress=bool(landmark_empties.landmarks_of(head))
-        )
+        if view3d.hides_colors(context, head):
+            draw_button(column, context, "photobust.show_colors", "COLOR")
+        draw_button(column, context, "photobust.match_camera", "CAMERA_DATA")
+        shown = confidence.shows_confidence(head)
+        draw_button(column, context, "photobust.show_confidence", "HIDE_OFF", depress=shown)
+        if shown:
+            _draw_legend(column, context)
+        landmarks = bool(landmark_empties.landmarks_of(head))
+        draw_button(column, context, "photobust.landmarks", "EMPTY_DATA", depress=landmarks)
         if is_animation_ready(head):
-            column.operator("photobust.export_head", icon="EXPORT")
-        column.operator("photobust.turntable", icon="RENDER_ANIMATION")
-        column.operator("photobust.open_folder", icon="FILE_FOLDER")
-        layout.label(text=f"{head.photobust.seconds:.1f} s from the click to the head", icon="TIME")
-        if record.timings:
-            steps = sorted(record.timings.items(), key=lambda item: -item[1])[:3]
-            words = ", ".join(f"{step} {seconds:.2f} s" for step, seconds in steps)
-            draw_text(layout, f"Longest steps: {words}", context)
+            draw_button(column, context, "photobust.export_head", "EXPORT")
+        draw_button(column, context, "photobust.open_folder", "FILE_FOLDER")
+        if head.photobust.seconds:
+            layout.label(text=f"Made in {head.photobust.seconds:.0f} s", icon="TIME")
+
+
+def _draw_verdict(layout: bpy.types.UILayout, context: bpy.types.Context, head: bpy.types.Object) -> None:
+    found = verdict(document_of(head).quality)
+    if not found:
+        return
+    box = layout.box()
+    draw_text(box, found.summary, context, ICONS[found.grade])
+    if found.error:
+        draw_text(box, found.error, context, "DRIVER_DISTANCE")
+    for remark in found.remarks:
+        draw_text(box, remark, context, "DOT")
+
+
+def _draw_legend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    shown = context.window_manager.photobust
+    row = layout.box().row(align=True)
+    for number, word in enumerate(confidence.LEGEND):
+        cell = row.column(align=True)
+        cell.prop(shown, f"legend_{number}", text="")
+        cell.label(text=word)

@@ -1,12 +1,17 @@
-"""Sentences in panels. Needs bpy."""
-
-import textwrap
+"""Sentences, messages and buttons in panels. Needs bpy."""
 
 import bpy
 
-#: Width of an average character of Blender's interface font at scale 1, pixels, and of a panel's margins.
-CHARACTER, MARGIN = 6.3, 60.0
-NARROWEST = 16
+from ..blender import compat
+from ..state import session
+from .line_breaks import wrapped
+
+#: What a line of text cannot have of a region's width, units of the interface: margins, icon, scroll bar.
+MARGIN = 68.0
+#: The least that it has, in narrow regions.
+NARROWEST = 90.0
+#: Width where no region says one, units of the interface.
+DEFAULT_WIDTH = 300.0
 ICONS = {"INFO": "INFO", "WARNING": "ERROR", "ERROR": "CANCEL"}
 
 
@@ -15,10 +20,12 @@ def draw_text(
 ) -> None:
     """A sentence over as many lines as the region's width asks for; Blender's labels do not wrap."""
     scale = context.preferences.system.ui_scale
-    width = context.region.width / scale if context.region else 300.0
+    width = context.region.width / scale if context.region else DEFAULT_WIDTH
+    points = context.preferences.ui_styles[0].widget.points
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for number, line in enumerate(textwrap.wrap(text, max(NARROWEST, int((width - MARGIN) / CHARACTER)))):
+    lines = wrapped(text, max(NARROWEST, width - MARGIN), lambda line: compat.text_width(line, points))
+    for number, line in enumerate(lines):
         column.label(text=line, icon="BLANK1" if number else icon)
 
 
@@ -29,3 +36,20 @@ def draw_message(layout: bpy.types.UILayout, context: bpy.types.Context, level: 
     draw_text(box, text, context, ICONS[level])
     if level == "ERROR":
         box.operator("photobust.open_log", icon="TEXT")
+
+
+def draw_button(
+    layout: bpy.types.UILayout,
+    context: bpy.types.Context,
+    operator: str,
+    icon: str,
+    depress: bool = False,
+    scale: float = 1.2,
+) -> None:
+    """An operator's button, with what the operator said last below it."""
+    row = layout.row(align=True)
+    row.scale_y = scale
+    row.operator(operator, icon=icon, depress=depress)
+    message = session.current().message
+    if message.text and message.operator == operator:
+        draw_message(layout, context, message.level, message.text)

@@ -3,34 +3,83 @@
 from collections.abc import Sequence
 
 import bpy
-from mathutils import Vector
+from mathutils import Quaternion, Vector
 
+from ..heads.confidence import shows_confidence
 from ..heads.lookup import is_animation_ready
 
+#: Blender's front view, along +y: what looks along -y, as heads do, looks at the viewer.
+FRONT = Quaternion((1.0, 0.0, 0.0), 1.5707963267948966)
+#: Colors of the Solid view that show a head or not, depending on its kind; the others are the user's wish.
+SWITCHED = ("MATERIAL", "VERTEX", "TEXTURE")
 
-def show_heads(context: bpy.types.Context, *, show_colors: bool, frame: bool) -> None:
-    """Let the view that the button was pressed in show the selected heads, as far as the user wants that."""
-    space = context.space_data
-    if space is None or space.type != "VIEW_3D":
+
+def color_type(head: bpy.types.Object) -> str:
+    """The colors that the Solid view has to show for a head to have its own."""
+    return "TEXTURE" if is_animation_ready(head) and not shows_confidence(head) else "VERTEX"
+
+
+def hides_colors(context: bpy.types.Context, head: bpy.types.Object) -> bool:
+    """Whether the view is a Solid one that shows other colors than the head's."""
+    space = _space(context)
+    return (
+        space is not None and space.shading.type == "SOLID" and space.shading.color_type != color_type(head)
+    )
+
+
+def show_colors(context: bpy.types.Context, head: bpy.types.Object, always: bool = True) -> None:
+    """Let a Solid view show the head's own colors; unless `always`, only instead of those in `SWITCHED`."""
+    space = _space(context)
+    if space is None or space.shading.type != "SOLID":
         return
-    solid = space.shading.type == "SOLID" and space.shading.color_type == "MATERIAL"
-    if show_colors and solid:
-        space.shading.color_type = "TEXTURE" if is_animation_ready(context.active_object) else "VERTEX"
-    if frame and space.region_3d is not None and not space.region_quadviews:
-        region = next(region for region in context.area.regions if region.type == "WINDOW")
-        with context.temp_override(area=context.area, region=region):
-            bpy.ops.view3d.view_selected()
+    if always or space.shading.color_type in SWITCHED:
+        space.shading.color_type = color_type(head)
+
+
+def frame_from_front(context: bpy.types.Context) -> None:
+    """Turn the view to the front, and to the selected objects."""
+    space = _space(context)
+    if space is None or space.region_3d is None or space.region_quadviews:
+        return
+    view = space.region_3d
+    if view.view_perspective == "CAMERA":
+        view.view_perspective = "PERSP"
+    view.view_rotation = FRONT
+    region = next(region for region in context.area.regions if region.type == "WINDOW")
+    with context.temp_override(area=context.area, region=region):
+        bpy.ops.view3d.view_selected()
+
+
+def show_alone(context: bpy.types.Context, objects: Sequence[bpy.types.Object]) -> bool:
+    """Show only these, which are selected, in Local View; hides nothing for other views. Whether it did."""
+    space = _space(context)
+    if space is None or space.region_quadviews:
+        return False
+    if space.local_view is not None:
+        for one in objects:
+            one.local_view_set(space, True)
+        return True
+    region = next(region for region in context.area.regions if region.type == "WINDOW")
+    with context.temp_override(area=context.area, region=region):
+        bpy.ops.view3d.localview(frame_selected=False)
+    return space.local_view is not None
+
+
+def in_local_view(context: bpy.types.Context) -> bool:
+    """Whether the view shows only some objects."""
+    space = _space(context)
+    return space is not None and space.local_view is not None
 
 
 def through_camera(context: bpy.types.Context) -> None:
     """Let the view look through the scene's camera."""
-    space = context.space_data
-    if space is not None and space.type == "VIEW_3D" and space.region_3d is not None:
+    space = _space(context)
+    if space is not None and space.region_3d is not None:
         space.region_3d.view_perspective = "CAMERA"
 
 
-def around(context: bpy.types.Context, places: Sequence[Vector]) -> bpy.types.Object | None:
-    """A visible object whose box has one of `places` (world) inside, such as the default cube; else None."""
+def enclosing(context: bpy.types.Context, points: Sequence[Vector]) -> bpy.types.Object | None:
+    """A visible object whose box has one of `points` (world) inside, such as the default cube; else None."""
     for candidate in context.visible_objects:
         if candidate.type != "MESH" or candidate.photobust.is_head:
             continue
@@ -38,7 +87,13 @@ def around(context: bpy.types.Context, places: Sequence[Vector]) -> bpy.types.Ob
             continue
         inverse = candidate.matrix_world.inverted()
         corners = [Vector(corner) for corner in candidate.bound_box]
-        for place in (inverse @ place for place in places):
-            if all(min(c[k] for c in corners) < place[k] < max(c[k] for c in corners) for k in range(3)):
+        for point in (inverse @ point for point in points):
+            if all(min(c[k] for c in corners) < point[k] < max(c[k] for c in corners) for k in range(3)):
                 return candidate
     return None
+
+
+def _space(context: bpy.types.Context) -> bpy.types.SpaceView3D | None:
+    """The 3D view that the button was pressed in."""
+    space = context.space_data
+    return space if space is not None and space.type == "VIEW_3D" else None

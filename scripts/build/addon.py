@@ -45,6 +45,7 @@ def packed_files(root: Path) -> Iterator[tuple[str, Path]]:
     """Name inside the add-on's folder, and path, of each file that is packed, in no special order."""
     for name in FILES:
         yield name, root / name
+    yield "documentation.md", root / "docs" / "addon.md"
     for tree, target in TREES.items():
         for path in (root / tree).rglob("*"):
             inside = path.relative_to(root)

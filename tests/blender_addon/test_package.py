@@ -81,7 +81,7 @@ def test_artists_get_the_engine_and_its_models_but_nothing_of_the_workshop(addon
             "models/LICENSE",
             "models/MODEL_CARD.md",
         ),
-        *("LICENSE", "THIRD_PARTY.md"),
+        *("LICENSE", "THIRD_PARTY.md", "documentation.md"),
     ):
         assert name in names
     assert not [
@@ -122,7 +122,13 @@ def test_the_addon_imports_nothing_that_blender_lacks(addon_zip, names):
 
 def test_the_same_files_make_the_same_zip(tmp_path):
     for copy in ("one", "two"):
-        for name in ("LICENSE", "THIRD_PARTY.md", "core/worker/__main__.py", "models/net.onnx"):
+        for name in (
+            "LICENSE",
+            "THIRD_PARTY.md",
+            "docs/addon.md",
+            "core/worker/__main__.py",
+            "models/net.onnx",
+        ):
             path = tmp_path / copy / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(name * 100)
@@ -151,6 +157,7 @@ def test_leftovers_stay_out(tmp_path):
         *(
             "LICENSE",
             "THIRD_PARTY.md",
+            "docs/addon.md",
             "core/a.py",
             "core/training/b.py",
             "core/__pycache__/a.cpython-311.pyc",
@@ -172,6 +179,7 @@ def test_leftovers_stay_out(tmp_path):
             "THIRD_PARTY.md",
             "core/a.py",
             "deep/c.py",
+            "documentation.md",
             "models/lifter.safetensors",
             "models/net.onnx",
         ),

@@ -137,17 +137,133 @@ def check_read(folder, name):
     assert np.allclose(pixels.reshape(64, 64, 4)[32, 32, :3], [200 / 255, 120 / 255, 80 / 255], atol=0.02)
 
 
+def check_write(folder, name):
+    """Write the head of a folder into its folder "out", as the button does."""
+    switch_on()
+    head = named_head(folder, "Ann")
+    assert bpy.ops.photobust.export_head(directory=str(folder / "out"), formats={name}) == {"FINISHED"}
+    assert head.name == "Ann" and head.photobust.is_head
+
+
+def switch_on():
+    import addon_utils
+
+    assert addon_utils.enable("blender_addon", default_set=True)
+
+
+def named_head(folder, name, color=None):
+    """A head object as the add-on makes it, active."""
+    texture = folder / "albedo.png"
+    if color:
+        from blender_addon.blender.images import save_png
+
+        texture = save_png(folder / f"{name}.color.png", np.full((16, 16, 3), color, np.uint8))
+    head = build_head(read_head(folder / "head.npz"), texture, bpy.context.scene.collection, name)
+    note = head.photobust
+    note.is_head, note.folder, note.photo = True, str(folder), str(folder / "photo.jpg")
+    bpy.context.view_layer.objects.active = head
+    return head
+
+
+def obj_points(path):
+    lines = path.read_text().splitlines()
+    return np.array([line.split()[1:4] for line in lines if line.startswith("v ")], float)
+
+
+def glb_json(path):
+    data = path.read_bytes()
+    return json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
+
+
+def check_two_heads(folder):
+    """Two heads in one folder keep their textures; the options do what they say; nothing is changed."""
+    switch_on()
+    if "bool" not in dir(np):
+        np.bool = bool  # Debian 12's glTF exporter is older than its numpy
+    export, out = bpy.ops.photobust.export_head, folder / "out"
+    before = None
+    for name, color in (("Ann", (200, 40, 40)), ("Bob", (40, 40, 200))):
+        named_head(folder, name, color)
+        before = before or counts()
+        assert export(directory=str(out), formats={"obj", "glb"}) == {"FINISHED"}
+        message = bpy.context.window_manager.photobust.message
+        assert f"Wrote {name}.glb, {name}.obj, {name}.mtl, {name}_albedo.png to" in message, message
+        assert f"{name}_albedo.png" in (out / f"{name}.mtl").read_text()
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        f"{name}{end}" for name in ("Ann", "Bob") for end in (".glb", ".mtl", ".obj", "_albedo.png")
+    )
+    assert (out / "Ann_albedo.png").read_bytes() != (out / "Bob_albedo.png").read_bytes()
+
+    head = bpy.data.objects["Bob"]
+    before, points = counts(), obj_points(out / "Bob.obj")
+    target = str(out / "large.obj")
+    assert export(filepath=target, formats={"obj"}, scale=100.0, textures=False) == {"FINISHED"}
+    assert np.allclose(obj_points(Path(target)), 100.0 * points, atol=1e-3)
+    assert not (out / "large_albedo.png").exists() and "map_Kd" not in (out / "large.mtl").read_text()
+    modifier = head.modifiers.new("Subdivision", "SUBSURF")
+    modifier.levels = 1
+    target = str(out / "plain.glb")
+    assert export(filepath=target, formats={"glb"}, shapes=False, textures=False) == {"FINISHED"}
+    plain, full = glb_json(Path(target)), glb_json(out / "Bob.glb")
+    assert "targets" not in plain["meshes"][0]["primitives"][0] and "images" not in plain
+    assert len(full["meshes"][0]["primitives"][0]["targets"]) == 53 and "images" in full
+    assert plain["nodes"][0]["name"] == full["nodes"][0]["name"] == "Bob"
+    assert triangles(plain) == 4 * triangles(full), "the modifier is applied"
+    target = str(out / "bare.glb")
+    export(filepath=target, formats={"glb"}, shapes=False, apply_modifiers=False)
+    assert triangles(glb_json(Path(target))) == triangles(full)
+    assert counts() == before and modifier.show_viewport
+    assert head.data.shape_keys.key_blocks["Photo"].value == 1.0
+
+
+def counts():
+    kinds = ("objects", "meshes", "materials", "images")
+    return {kind: sorted(getattr(bpy.data, kind).keys()) for kind in kinds}
+
+
+def triangles(document):
+    primitives = [part for mesh in document["meshes"] for part in mesh["primitives"]]
+    return sum(document["accessors"][part["indices"]]["count"] for part in primitives) // 3
+
+
+def check_confidence(folder):
+    """Show Confidence works for heads, leaves nothing behind, and is not exported."""
+    switch_on()
+    if "bool" not in dir(np):
+        np.bool = bool
+    head = named_head(folder, "Ann")
+    mesh, out = head.data, folder / "out"
+    nodes = {material.name: sorted(material.node_tree.nodes.keys()) for material in mesh.materials}
+    assert bpy.ops.photobust.export_head(directory=str(out), formats={"glb"}) == {"FINISHED"}
+    assert bpy.ops.photobust.show_confidence() == {"FINISHED"}
+    assert mesh.color_attributes.active_color.name == "Confidence"
+    skin = next(material for material in mesh.materials if material.name.endswith("skin"))
+    output = next(node for node in skin.node_tree.nodes if node.type == "OUTPUT_MATERIAL")
+    assert output.inputs["Surface"].links[0].from_node.type == "EMISSION"
+    legend = [tuple(getattr(bpy.context.window_manager.photobust, f"legend_{k}")) for k in range(3)]
+    assert legend[0][2] > legend[0][1] and legend[2][0] > 0.9 > legend[2][2]  # from purple to yellow
+    assert bpy.ops.photobust.export_head(filepath=str(out / "shown" / "Ann.glb")) == {"FINISHED"}
+    assert (out / "shown" / "Ann.glb").read_bytes() == (out / "Ann.glb").read_bytes()
+    assert mesh.color_attributes.active_color.name == "Confidence"
+    assert bpy.ops.photobust.show_confidence() == {"FINISHED"}
+    assert {m.name: sorted(m.node_tree.nodes.keys()) for m in mesh.materials} == nodes
+    assert output.inputs["Surface"].links[0].from_node.type == "BSDF_PRINCIPLED"
+    assert "Confidence" not in mesh.color_attributes and "confidence" in mesh.attributes
+
+
 def check_real(folder, photo):
     """The operator makes the head, and the buttons that come after it work."""
     import addon_utils
 
-    assert addon_utils.enable("blender_addon", default_set=True)
+    switch_on()
     done = bpy.ops.photobust.reconstruct(filepath=str(photo), make="HEAD")
     assert done == {"FINISHED"}
     head = bpy.context.active_object
     assert head.photobust.is_head and len(head.data.shape_keys.key_blocks) == 54
     (surface,) = [one for one in head.users_collection[0].objects if one != head]
-    assert surface.hide_render and surface.hide_viewport and surface.photobust.is_head
+    # Hidden with the eye, so that Alt-H shows it.
+    assert surface.hide_render and surface.hide_get() and not surface.hide_viewport
+    assert surface.photobust.is_head
     assert bpy.ops.photobust.export_head(directory=str(folder), formats={"obj", "glb"}) == {"FINISHED"}
     assert sorted(path.suffix for path in folder.glob("*.*")) == [".glb", ".mtl", ".obj", ".png"]
     assert bpy.ops.photobust.match_camera() == {"FINISHED"}

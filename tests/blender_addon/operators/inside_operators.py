@@ -33,6 +33,8 @@ def switch_on():
     assert addon_utils.enable(NAME, default_set=True), "the add-on cannot be switched on"
     from blender_addon.state import session
 
+    # The stand-in for the engine makes surfaces only.
+    bpy.context.scene.photobust.make = "SURFACE"
     return session.current()
 
 
@@ -113,7 +115,8 @@ def check_registration(folder):
         assert alive(pid)
         # Panels have something to say of all states, and of what was typed.
         state = bpy.context.window_manager.photobust
-        assert not state.running and state.step == "" and state.message == "" and not state.setting_up
+        assert not state.running and state.step == "" and not state.setting_up
+        assert state.message_level == "INFO"
         scene = bpy.context.scene.photobust
         scene.focal_mm = 3.0
         assert scene.focal_mm == 8.0
@@ -150,10 +153,10 @@ def check_errors(folder):
     # Of what nobody thought of, the user gets a sentence, and the log the traceback.
     from blender_addon.heads import results
 
-    kept = results.head_material
-    results.head_material = lambda *arguments: 1 / 0
+    kept = results.surface_material
+    results.surface_material = lambda *arguments: 1 / 0
     words = error_of(ops.reconstruct, filepath=make_photo(folder, "fine"))
-    results.head_material = kept
+    results.surface_material = kept
     assert "ZeroDivisionError" in words and "Open Log" in words and "Traceback" not in words
     assert "Traceback" in now.log_path.read_text()
     bpy.data.meshes.remove(bpy.data.meshes["fine"])  # in no scene, so not saved either
@@ -229,6 +232,72 @@ def check_results_and_undo(folder):
     preferences.results_folder = "//heads"
     ops.reconstruct(filepath=make_photo(folder, "chosen"))
     assert Path(active().photobust.folder) == blend.parent / "heads" / "chosen"
+
+
+def check_placement(folder):
+    """Heads stand beside those that are there already, or at the cursor if that is wanted."""
+    switch_on()
+    ops = bpy.ops.photobust
+    cursor = Vector((1.0, 2.0, 0.5))
+    bpy.context.scene.cursor.location = cursor
+    properties = bpy.context.scene.photobust.bl_rna.properties
+    assert properties["make"].default == "HEAD" and properties["placement"].default == "BESIDE"
+    xs = []
+    for name in ("one", "two faces", "three"):
+        ops.reconstruct(filepath=make_photo(folder, name))
+        xs += sorted(ob.location.x for ob in bpy.context.selected_objects)
+    np.testing.assert_allclose(xs, [1.0, 1.3, 1.6, 1.9], rtol=1e-6)
+    # A place that was left is free again; what is no head does not count.
+    bpy.data.objects["one"].location.x = 9.0
+    ops.reconstruct(filepath=make_photo(folder, "four"))
+    assert (active().location - cursor).length < 1e-6
+    ops.reconstruct(filepath=make_photo(folder, "five"), placement="CURSOR")
+    assert (active().location - cursor).length < 1e-6
+    assert "no placement" in error_of(ops.reconstruct, filepath=make_photo(folder, "x"), placement="moon")
+    assert bpy.context.window_manager.photobust.message_level == "ERROR"
+
+
+def check_messages(folder):
+    """A message stands below its operator's button, and is forgotten with its file."""
+    now = switch_on()
+    ops = bpy.ops.photobust
+    ops.reconstruct(filepath=make_photo(folder, "one"))
+    assert (now.message.operator, now.message.text) == (
+        "photobust.reconstruct",
+        "Made a head from one.jpg.",
+    )
+    assert "without landmarks" in error_of(ops.landmarks)
+    assert now.message.operator == "photobust.landmarks" and now.message.level == "ERROR"
+    bpy.ops.wm.read_homefile(use_empty=True)
+    assert now.message.text == "" and bpy.context.window_manager.photobust.message == ""
+    bpy.context.scene.photobust.make = "SURFACE"
+
+    # What goes into a bug report names neither the user nor this computer's folders.
+    ops.report_bug()
+    assert "clipboard" in now.message.text
+    from blender_addon.state import links
+
+    report = links.bug_report(bpy.app.version_string, now.log_path)
+    assert "Photobust " in report and bpy.app.version_string in report and "Made a head" in report
+    assert str(Path.home()) not in report
+    assert links.documentation_file().is_file()
+
+    # Blender's own menus have the add-on's entries.
+    for menu in (bpy.types.TOPBAR_MT_file_export, bpy.types.VIEW3D_MT_mesh_add):
+        assert any("blender_addon" in draw.__module__ for draw in menu._dyn_ui_initialize())
+
+
+def check_results_folder(folder):
+    """Without a .blend, results go into the user's documents, if there is such a folder."""
+    switch_on()
+    from blender_addon.state import settings
+
+    assert settings.results_folder(bpy.context) == settings.user_folder() / "results"
+    documents = Path.home() / "Documents"
+    documents.mkdir()
+    assert settings.results_folder(bpy.context) == documents / "Photobust"
+    bpy.ops.photobust.reconstruct(filepath=make_photo(folder, "one"))
+    assert Path(active().photobust.folder) == documents / "Photobust" / "one"
 
 
 def check_setup(folder):
@@ -379,7 +448,7 @@ def projected(scene, camera, head, points):
 
 
 def check_confidence(head):
-    from blender_addon.heads import surface_materials as materials
+    from blender_addon.heads import confidence as materials
 
     mesh = head.data
     assert bpy.ops.photobust.show_confidence() == {"FINISHED"}

@@ -22,7 +22,13 @@ def check(run_in_blender, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("name", ["registration", "errors", "results_and_undo", "turned_photos", "setup"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("registration", "errors", "results_and_undo", "turned_photos", "setup"),
+        *("placement", "messages", "results_folder"),
+    ],
+)
 def test_with_a_stand_in_for_the_engine(check, fake_engine_python, name):
     check(name, engine=fake_engine_python)
 

@@ -14,7 +14,12 @@ from blender_addon.errors import (
     JobFailedError,
     SurfaceFileError,
 )
-from blender_addon.state.reconstruction import ReconstructionRequest, ReconstructionRun, parse_faces
+from blender_addon.state.reconstruction import (
+    ProgressEstimate,
+    ReconstructionRequest,
+    ReconstructionRun,
+    parse_faces,
+)
 from blender_addon.state.session import EngineChoice, Session
 
 FAKE_ENGINE = Engine(Path(sys.executable), Path(__file__).parents[2] / "fake_engine")
@@ -135,3 +140,13 @@ def test_an_engine_is_checked_once_and_again_on_demand(tmp_path):
     assert session.check_engine(choice) is check and session.engine_state is state
     assert session.check_engine(choice, again=True) is not check
     assert session.check_engine(EngineChoice(explicit=str(tmp_path / "another"))).choice != choice
+
+
+def test_progress_goes_on_within_a_step():
+    estimate = ProgressEstimate()
+    said = [(0.05, second) for second in (1, 2)] + [(0.4, second) for second in range(3, 60)]
+    shown = [estimate.at(known, float(second)) for known, second in said]
+    assert shown == sorted(shown) and shown[-1] < 1.0
+    assert shown[3] > shown[2] >= 0.4, "it moves though the engine says nothing new"
+    assert all(value >= known for value, (known, _) in zip(shown, said, strict=True))
+    assert estimate.at(1.0, 61.0) == 1.0

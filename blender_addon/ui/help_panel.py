@@ -1,0 +1,23 @@
+"""The panel's last part: documentation, and what to do about faults. Needs bpy."""
+
+import bpy
+
+
+class PHOTOBUST_PT_help(bpy.types.Panel):
+    """Where to read, and where to complain."""
+
+    bl_label = "Help"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Photobust"
+    bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 100
+
+    def draw(self, context: bpy.types.Context) -> None:
+        draw_links(self.layout.column(align=True))
+
+
+def draw_links(layout: bpy.types.UILayout) -> None:
+    """The links, for the panel and the preferences."""
+    layout.operator("photobust.open_documentation", icon="HELP")
+    layout.operator("photobust.report_bug", icon="URL")
