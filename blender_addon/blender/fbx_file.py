@@ -119,7 +119,8 @@ def parse(data: bytes) -> tuple[int, list[FbxNode], bytes]:
     if not data.startswith(MAGIC):
         raise ValueError("it is no binary FBX file")
     (version,) = struct.unpack_from("<I", data, len(MAGIC))
-    nodes, position = [], len(MAGIC) + 4
+    nodes: list[FbxNode] = []
+    position = len(MAGIC) + 4
     while True:
         node, position = _read_node(data, position, version >= WIDE_VERSION)
         if node is None:

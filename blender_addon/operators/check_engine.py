@@ -16,7 +16,7 @@ class PHOTOBUST_OT_check_engine(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         check = settings.check_engine(context, again=True)
         if not bpy.app.background:
-            engine_monitor.follow()
+            engine_monitor.start()
             return {"FINISHED"}
         state = check.wait()
         if state is not None:

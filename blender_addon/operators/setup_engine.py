@@ -44,7 +44,7 @@ class PHOTOBUST_OT_setup_engine(bpy.types.Operator):
         setup.start()
         now.setup, now.setup_log = setup, setup.log_path
         if not bpy.app.background:
-            engine_monitor.follow()
+            engine_monitor.start()
             return {"FINISHED"}
         try:
             setup.wait()

@@ -6,8 +6,11 @@ import bpy
 
 from ..blender import redraw
 from ..blender.log import LOGGER
+<<<<<<< HEAD
 from ..engine import environment
 from ..engine.locate import environment_folder
+=======
+>>>>>>> bf2fb23 (Start the engine's monitor by the name that it has)
 from ..engine.setup import EngineSetup
 from ..errors import AddonError, SetupCancelledError
 from . import session, settings
@@ -16,7 +19,7 @@ from .session import Message
 TICK = 0.1
 
 
-def follow() -> None:
+def start() -> None:
     """Keep panels up to date until nothing goes on any more."""
     if not bpy.app.timers.is_registered(_tick):
         bpy.app.timers.register(_tick, first_interval=TICK, persistent=True)
@@ -45,7 +48,7 @@ def ensure_checked(context: bpy.types.Context) -> None:
     """Have the engine checked if it was not yet; called while panels are drawn, so it must not wait."""
     check = settings.check_engine(context)
     if not check.done:
-        follow()
+        start()
 
 
 def _tick() -> float | None:
@@ -57,12 +60,16 @@ def _tick() -> float | None:
         if not setup.done:
             return TICK
         now.setup = None
-        _tell_end(setup)
+        _show_end(setup)
     check = settings.check_engine(bpy.context)
     return None if check.done else TICK
 
 
+<<<<<<< HEAD
 def _tell_end(setup: EngineSetup) -> None:
+=======
+def _show_end(setup: EngineSetup) -> None:
+>>>>>>> bf2fb23 (Start the engine's monitor by the name that it has)
     try:
         setup.result()
     except SetupCancelledError as error:

@@ -35,7 +35,7 @@ class PHOTOBUST_PT_photo(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         shown = context.window_manager.photobust
-        engine_box.draw_if_wanting(layout, context)
+        engine_box.draw_if_needed(layout, context)
         inputs = layout.column()
         inputs.enabled = not shown.running
         _draw_photo(inputs, context)
