@@ -6,11 +6,8 @@ import bpy
 
 from ..blender import redraw
 from ..blender.log import LOGGER
-<<<<<<< HEAD
 from ..engine import environment
 from ..engine.locate import environment_folder
-=======
->>>>>>> bf2fb23 (Start the engine's monitor by the name that it has)
 from ..engine.setup import EngineSetup
 from ..errors import AddonError, SetupCancelledError
 from . import session, settings
@@ -65,11 +62,7 @@ def _tick() -> float | None:
     return None if check.done else TICK
 
 
-<<<<<<< HEAD
-def _tell_end(setup: EngineSetup) -> None:
-=======
 def _show_end(setup: EngineSetup) -> None:
->>>>>>> bf2fb23 (Start the engine's monitor by the name that it has)
     try:
         setup.result()
     except SetupCancelledError as error:
