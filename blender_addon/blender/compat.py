@@ -18,12 +18,16 @@ def set_vertex_colors(mesh: bpy.types.Mesh, colors: np.ndarray, name: str = COLO
     """Give `mesh` the colours (N, 3) uint8 sRGB, as the colour attribute that is shown and rendered."""
     attribute = mesh.color_attributes.new(name, "BYTE_COLOR", "POINT")
     # Blender stores the bytes in sRGB and takes them in linear light. (`color_srgb` came later than 3.4.)
-    srgb = colors.astype(np.float32) / 255.0
-    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    linear = to_linear(colors.astype(np.float32) / 255.0)
     rgba = np.concatenate([linear, np.ones((len(linear), 1))], 1).astype(np.float32)
     attribute.data.foreach_set("color", rgba.ravel())
     mesh.color_attributes.active_color = attribute
     mesh.color_attributes.render_color_index = mesh.color_attributes.find(name)
+
+
+def to_linear(srgb: np.ndarray) -> np.ndarray:
+    """Colors in sRGB, 0..1, in linear light, 0..1."""
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 
 
 def to_srgb(linear: np.ndarray) -> np.ndarray:

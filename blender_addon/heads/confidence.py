@@ -83,7 +83,7 @@ def confidence_colors(values: np.ndarray) -> np.ndarray:
     """
     stops = [stop for stop, _ in RAMP]
     # The ramp mixes in linear light; so does this.
-    linear_stops = np.array([_linear(color) for _, color in RAMP])
+    linear_stops = np.array([compat.to_linear(np.array(color) / 255.0) for _, color in RAMP])
     linear = np.stack([np.interp(values, stops, linear_stops[:, k]) for k in range(3)], 1)
     return np.rint(compat.to_srgb(linear) * 255.0).astype(np.uint8)
 
@@ -97,7 +97,7 @@ def add_ramp(nodes: bpy.types.Nodes, links: bpy.types.NodeLinks, x: float, y: fl
         ramp.color_ramp.elements.new(1.0)
     for element, (stop, color) in zip(ramp.color_ramp.elements, RAMP, strict=True):
         element.position = stop
-        element.color = (*_linear(color), 1.0)
+        element.color = (*compat.to_linear(np.array(color) / 255.0), 1.0)
     emission = nodes.new("ShaderNodeEmission")
     for node, offset in ((attribute, 0.0), (ramp, 200.0), (emission, 500.0)):
         node.location = (x + offset, y)
@@ -127,11 +127,6 @@ def _remove(tree: bpy.types.NodeTree) -> None:
     principled, output = _principled(tree), _output(tree)
     if made and principled is not None and output is not None:
         tree.links.new(principled.outputs["BSDF"], output.inputs["Surface"])
-
-
-def _linear(color: tuple[int, int, int]) -> np.ndarray:
-    srgb = np.array(color) / 255.0
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 
 
 def _trees(head: bpy.types.Object) -> Iterator[bpy.types.NodeTree]:

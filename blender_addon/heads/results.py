@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import bpy
 from mathutils import Vector
 
+from ..blender import compat
 from ..errors import AddonError
 from .build import build_head
 from .loaded import LoadedHead
@@ -78,7 +79,11 @@ def build_surface_object(
     `seconds`: what it took since the click, for the panel.
     """
     mesh = mesh_from_surface(loaded.surface, loaded.name)
-    mesh.materials.append(surface_material(loaded.name))
+    material = surface_material(loaded.name)
+    if loaded.surface.colors is not None:
+        # For Solid views that show textures, of which it has none: its average color instead of grey.
+        material.diffuse_color = (*compat.to_linear(loaded.surface.colors.mean(0) / 255.0), 1.0)
+    mesh.materials.append(material)
     surface = bpy.data.objects.new(loaded.name, mesh)
     surface.location = location
     _note(surface, loaded, seconds)

@@ -221,18 +221,15 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
             return ""
         context.view_layer.update()
         around = view3d.enclosing(context, [one.matrix_world.translation for one in made])
-        if (around or view3d.in_local_view(context)) and view3d.show_alone(context, made):
-            view3d.frame_from_front(context)
-            return (
-                f' "{around.name}" is around it, so this view is in Local View: / leaves it.'
-                if around
-                else ""
-            )
         view3d.frame_from_front(context)
+        if view3d.in_local_view(context):
+            view3d.show_alone(context, made)
+        elif around and view3d.show_alone(context, made):
+            return f' "{around.name}" is around it, so this view is in Local View: / leaves it.'
         return ""
 
     def _give_up(self, error: Exception) -> set[str]:
-        """Tell the error. What was made before it stays, as something that can be undone."""
+        """Report the error. What was made before it stays, as something that can be undone."""
         collection = bpy.data.collections.get(self._collection)
         if collection is not None and not collection.all_objects:
             bpy.data.collections.remove(collection)

@@ -11,7 +11,7 @@ from .text import draw_message, draw_text
 
 FACES_PER_ROW = 3
 #: Heights of pictures, in rows.
-FACE_SCALE, PHOTO_SCALE = 4.0, 6.0
+FACE_SCALE, PHOTO_SCALE = 4.0, 4.5
 #: Height of the main button, and of the progress in its place, in rows.
 BUTTON_SCALE = 1.6
 #: Operators whose messages stand below buttons of other panels.
@@ -52,12 +52,12 @@ class PHOTOBUST_PT_photo(bpy.types.Panel):
 
 def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     chosen = context.scene.photobust
-    icon = thumbnails.photo_icon(face_search.chosen_photo(context.scene))
+    photo = face_search.chosen_photo(context.scene)
+    icon = thumbnails.photo_icon(photo)
     if icon:
         layout.template_icon(icon, scale=PHOTO_SCALE)
-    row = layout.row(align=True)
-    row.prop(chosen, "photo", text="", icon="IMAGE_DATA")
-    row.operator("photobust.choose_photo", text="", icon="FILEBROWSER")
+    # The name, not the path, of which a narrow panel shows the least telling part.
+    layout.operator("photobust.choose_photo", text=photo.name if photo else "Choose Photo", icon="IMAGE_DATA")
     answer = face_search.answer_for(context.scene)
     _draw_focal(layout, chosen, answer)
     layout.row(align=True).prop(chosen, "make", expand=True)

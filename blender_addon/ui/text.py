@@ -6,10 +6,10 @@ from ..blender import compat
 from ..state import session
 from .line_breaks import wrapped
 
-#: What a line of text cannot have of a region's width, units of the interface: margins, icon, scroll bar.
-MARGIN = 68.0
+#: What a line of text cannot have of a region's width, units of the interface: tabs, margins, box, icon.
+MARGIN = 94.0
 #: The least that it has, in narrow regions.
-NARROWEST = 90.0
+NARROWEST = 80.0
 #: Width where no region says one, units of the interface.
 DEFAULT_WIDTH = 300.0
 ICONS = {"INFO": "INFO", "WARNING": "ERROR", "ERROR": "CANCEL"}

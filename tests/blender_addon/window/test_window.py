@@ -122,8 +122,8 @@ def sidebar(window):
 
 
 def pick(window, photo):
-    """Press the folder button, type the photo's path into the file browser, accept."""
-    window.display.click(*window.find_button("photobust.choose_photo", across=0.87))
+    """Press the photo's button, type the photo's path into the file browser, accept."""
+    window.display.click(*window.find_button("photobust.choose_photo"))
     window.wait_until(
         lambda: any(place["area"] == "FILE_BROWSER" for place in window.ask("places()")), 20, "a file browser"
     )
@@ -151,6 +151,7 @@ def test_an_artists_first_head(window, photo, keep, tmp_path):
 
     # The photo. The engine starts and looks for faces; the button is there meanwhile.
     start = window.ask("time.monotonic()")
+    window.tell("bpy.context.scene.photobust.make = 'SURFACE'")
     pick(window, photo)
     assert Path(window.ask("bpy.context.scene.photobust.photo")) == photo
     looking = f"sys.modules['{module}.state.face_search'].is_searching()"
