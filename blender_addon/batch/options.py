@@ -6,19 +6,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..blender.entry_point import FAILED, CommandLineParser
 from ..errors import BatchError
 from .config import as_arguments, is_inside, read_config
 from .console import VERDICTS
 from .plan import AUTO_RENDERER, RENDERERS
 from .record import FILE_NAME, BatchRecord
 
+#: Formats that heads can be exported in.
 FORMATS = ("glb", "fbx", "obj", "usd")
+#: Views that pictures can be rendered from.
 VIEWS = ("front", "threequarter", "side", "back")
+#: Sides that a head's texture can have, texels.
 TEXTURES = (1024, 2048, 4096)
 #: Frames of a turntable if no number is given.
 FRAMES = 36
-#: Exit code of a command line that cannot be understood; argparse's own, 2, says that some photos failed.
-MISUSED = 1
 #: Options of the result: these alone are kept in the record, and taken from it by --resume. A record may come
 #: from anybody, so it names no programs, logs or addresses, nor how long something may take.
 OF_THE_RESULT = (
@@ -34,17 +36,20 @@ def program_name() -> str:
     return "photobust" if Path(sys.argv[0]).stem == "photobust" else "batch.py"
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse with our exit code; `source` is the file that the arguments come from, None: command line."""
+class BatchParser(CommandLineParser):
+    """A parser of arguments that may come from a file.
+
+    Attributes:
+        source: The file; None for the command line.
+    """
 
     source: Path | None = None
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and leave."""
+        """Say what is wrong, in which file, and leave."""
         if self.source is None:
-            self.print_usage(sys.stderr)
-        where = f"{self.source}: " if self.source else ""
-        self.exit(MISUSED, f"{self.prog}: {where}{message}\n")
+            super().error(message)
+        self.exit(FAILED, f"{self.prog}: {self.source}: {message}\n")
 
 
 def parse(arguments: Sequence[str], about: str, epilog: str) -> argparse.Namespace:
@@ -81,7 +86,7 @@ def parse(arguments: Sequence[str], about: str, epilog: str) -> argparse.Namespa
 
 
 def _sources(
-    parser: Parser, given: argparse.Namespace
+    parser: BatchParser, given: argparse.Namespace
 ) -> tuple[list[tuple[Path, dict[str, Any]]], list[str]]:
     """The files that are to be followed, the weaker one first, with what they say; and a record's photos."""
     sources = []
@@ -106,7 +111,7 @@ def _sources(
     return sources, recorded
 
 
-def _recorded(parser: Parser, folder: Path, record: BatchRecord, has_library: bool) -> dict[str, Any]:
+def _recorded(parser: BatchParser, folder: Path, record: BatchRecord, has_library: bool) -> dict[str, Any]:
     """The options of the result that a record has, without its photos.
 
     An asset library outside of the output folder has to be named again (`has_library`): files would be
@@ -129,7 +134,7 @@ def _recorded(parser: Parser, folder: Path, record: BatchRecord, has_library: bo
     return {**values, "asset_library": path.resolve().relative_to(folder.resolve()).as_posix()}
 
 
-def _check(parser: Parser, options: argparse.Namespace) -> None:
+def _check(parser: BatchParser, options: argparse.Namespace) -> None:
     if not options.photos:
         parser.error(
             "the following arguments are required: photos (or --resume, to go on with an earlier run)"
@@ -157,9 +162,9 @@ def _check(parser: Parser, options: argparse.Namespace) -> None:
                 parser.error(f"--{name} is about assets: name the folder for them with --asset-library")
 
 
-def make_parser(about: str, epilog: str) -> Parser:
+def make_parser(about: str, epilog: str) -> BatchParser:
     """The command line."""
-    parser = Parser(
+    parser = BatchParser(
         program_name(), description=about, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     # fmt: off

@@ -1,7 +1,7 @@
 """What the page of a batch shows of each head and of each photo that failed. No bpy.
 
-From batch.json's record and the heads' face.json, both read generously: what another version did not write,
-or what has been taken away since, is left out of the page and stops nothing.
+From batch.json's record and the heads' face.json. What another version did not write, what has been removed
+since, and what is of another type than it should be is left out of the page and stops nothing.
 """
 
 import json
@@ -20,13 +20,17 @@ from .storage import is_plain_name, open_regular, read_regular
 
 #: Words of a verdict, as face.json has them or had them, and the page's for it.
 VERDICTS = {"good": "good", "check": "check", "fair": "check", "poor": "poor"}
-UNRATED, FAILED = "unrated", "failed"
+#: Verdict of a head that has none.
+UNRATED = "unrated"
+#: Verdict of a photo of which no head came.
+FAILED = "failed"
 #: A PNG's first bytes: signature, length and name of its first chunk, then width and height.
 PNG_START = struct.Struct(">8s4x4sII")
 #: Files that are of no interest to people: the page's own model.
 LEFT_OUT = ("view.js",)
-#: What a head is made for comes first among its files.
+#: Endings of models, which come first among a head's files.
 MODELS = (".glb", ".gltf", ".fbx", ".obj", ".usd", ".usdc", ".blend")
+#: Ending of files that are being written.
 PARTIAL = ".part"
 #: Larger ones are not read.
 MAX_FACE_JSON_BYTES = 64 << 20
@@ -34,7 +38,7 @@ MAX_FACE_JSON_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class File:
-    """A file of a head: `name` below the head's folder, with "/" in it if it is in a folder there."""
+    """A file of a head; `name` is below the head's folder, with "/"."""
 
     name: str
     size: int

@@ -11,15 +11,18 @@ from .page_cards import FAILED, UNRATED, Card, File
 
 #: The page's words for verdicts, in the order of its filters.
 WORDS = {"good": "Good", "check": "Check", "poor": "Poor", UNRATED: "Not rated", FAILED: "Failed"}
-#: What the head's picture on a card is taken from, best first.
+#: Which file a card shows of the head, best first.
 PICTURES = ("render_threequarter.png", "render_front.png")
-PREVIEW, PHOTO, VIDEO = "preview.png", "photo.png", "turntable.mp4"
+#: The views of a head side by side, the photo's first.
+PREVIEW = "preview.png"
+#: The face in the photo.
+PHOTO = "photo.png"
 #: What the 3D view can show where there is no view.js, if the page is served.
 MODELS = ("head.glb", "surface.glb")
 #: Control characters, and lone surrogates, which stand for bytes that are no UTF-8: no file can hold them.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
-#: Below so many degrees a turn is not worth telling.
-STRAIGHT = 3.0
+#: Smaller angles of the head are not shown, degrees.
+STRAIGHT_DEG = 3.0
 
 
 def text(value: str) -> str:
@@ -126,8 +129,10 @@ def _error(card: Card) -> str:
 def _meta(card: Card) -> str:
     parts = []
     if card.yaw is not None:
-        parts.append(_turned(card.yaw, "right", "left", "turned") if abs(card.yaw) >= STRAIGHT else "frontal")
-    if card.pitch is not None and abs(card.pitch) >= STRAIGHT:
+        parts.append(
+            _turned(card.yaw, "right", "left", "turned") if abs(card.yaw) >= STRAIGHT_DEG else "frontal"
+        )
+    if card.pitch is not None and abs(card.pitch) >= STRAIGHT_DEG:
         parts.append(_turned(card.pitch, "up", "down", "looks"))
     if card.face_px is not None:
         parts.append(f"face {card.face_px:.0f} px")

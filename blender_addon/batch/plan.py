@@ -14,14 +14,17 @@ from typing import Any
 
 #: The engine's steps, all made by one request; the surface is the same with and without the others. "view" is
 #: the small model that the page shows.
-SURFACE, HEAD, VIEW = "surface", "head", "view"
+SURFACE = "surface"
+HEAD = "head"
+VIEW = "view"
 #: The engine's files that are there without a head, too.
 SURFACE_FILES = ("surface.ply", "surface.glb", "landmarks.json", "photo.png", "face.json")
 VIEW_FILES = ("view.js",)
 #: What the request says of the head.
 HEAD_OPTIONS = ("head", "texture", "delight")
-#: Blender's names of the renderers, and what stands for one that works; see `local_processor`.
+#: Blender's names of the renderers.
 RENDERERS = {"workbench": "BLENDER_WORKBENCH", "cycles": "CYCLES"}
+#: Stands for a renderer that works here; see `local_processor.RendererChoice`.
 AUTO_RENDERER = "auto"
 #: Fingerprints are cut to this many hexadecimal digits.
 DIGITS = 16

@@ -1,4 +1,4 @@
-"""Kill a batch at random moments, let it go on, and compare what comes of it with an undisturbed run.
+"""Kills a batch at random moments, lets it go on, and compares the results with those of an undisturbed run.
 
     python scripts/benchmark/check_resume.py photos/ --kills 20 --jobs 2 -- --turntable 8 --render front
 
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Exporters and encoders write the date, or numbers drawn at random, into these: their size, to a per mille,
-#: has to do.
+#: Exporters and encoders write the date, or random numbers, into these: their sizes are compared, to a per
+#: mille.
 DATED = (".fbx", ".mp4", ".usdc", ".blend")
 #: What differs from run to run in face.json and batch.json: times, and the fingerprints of dated files.
 TIMES = ("timings", "seconds", "started", "finished", "pid", "attempts")

@@ -1,4 +1,4 @@
-"""Measure the page of a large batch in Chromium: writing it, opening it, filtering, sorting, the 3D view.
+"""Measures the page of a large batch in Chromium: writing it, opening it, filtering, sorting, the 3D view.
 
     python scripts/benchmark/page.py heads/ --heads 500
 
@@ -29,8 +29,9 @@ OPTIONS = (
     *("--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
 )
 VERDICTS = ("good", "good", "good", "check", "poor")
-PATIENCE = 120.0
-#: Runs a click and the two frames after it, which have it on the screen; gives the milliseconds.
+#: Seconds that the browser may take for anything.
+TIMEOUT_S = 120.0
+#: Runs a click and the two frames after it, after which it is on the screen; returns the milliseconds.
 TIMED = """
 const done = arguments[arguments.length - 1], start = performance.now();
 %s;
@@ -110,7 +111,7 @@ def _measured(driver: Any, page: Path) -> dict[str, Any]:
             "document.querySelector(document.querySelector('#large').open ? '#next' : '.open').click()"
         )
         while driver.execute_script("return document.querySelector('#stage').dataset.state") != "loaded":
-            if time.perf_counter() - start > PATIENCE:
+            if time.perf_counter() - start > TIMEOUT_S:
                 raise SystemExit("The 3D view does not load: has the batch been made with the step view?")
             time.sleep(0.02)
         found[name] = 1000 * (time.perf_counter() - start)
