@@ -43,7 +43,11 @@ test: $(STAMPS)/dev $(STAMPS)/test-packages ## run all tests, in Debian's Blende
 
 .PHONY: quick
 quick: $(STAMPS)/dev ## run the tests that take seconds
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not slow" $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not slow and not fuzz" $(PYTEST_FLAGS)
+
+.PHONY: fuzz
+fuzz: $(STAMPS)/dev ## feed hostile bytes to all that reads files, for half an hour
+	PHOTOBUST_FUZZ_SECONDS=1800 $(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m fuzz tests/fuzz $(PYTEST_FLAGS)
 
 .PHONY: lint
 lint: $(STAMPS)/dev ## check style

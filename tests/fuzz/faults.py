@@ -1,0 +1,121 @@
+"""Faults that were found once, each made anew: no large files."""
+
+import json
+import struct
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from tests.blender_addon.heads.head_file_samples import head_arrays, npz, ply_bytes
+from tests.fuzz.targets import batch_record, encoded
+
+
+def jpeg_of_many_scans(side: int, scans: int) -> bytes:
+    data = encoded("JPEG", Image.new("RGB", (side, side), (90, 80, 70)), progressive=True)
+    return data[:-2] + data[data.rindex(b"\xff\xda") : -2] * scans + b"\xff\xd9"
+
+
+def png_with_iccp_bomb() -> bytes:
+    png = encoded("PNG")
+    body = b"x\0\0" + zlib.compress(bytes(20_000_000))
+    chunk = b"iCCP" + body
+    return png[:33] + struct.pack(">I", len(body)) + chunk + struct.pack(">I", zlib.crc32(chunk)) + png[33:]
+
+
+def webp_claiming(width: int, height: int) -> bytes:
+    size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    body = b"VP8X" + (10).to_bytes(4, "little") + bytes(4) + size
+    return b"RIFF" + (4 + len(body)).to_bytes(4, "little") + b"WEBP" + body
+
+
+def plain(magic: bytes, side: int) -> bytes:
+    values = np.random.default_rng(0).integers(0, 2, side * side) + ord("0")
+    text = values.astype(np.uint8).tobytes()
+    header = magic + b" %d %d\n" % (side, side)
+    return header + text if magic == b"P1" else header + b"255\n" + b" ".join(bytes([c]) for c in text)
+
+
+def changed(name: str, index: int, value: int) -> bytes:
+    """A head.npz with a wrong index."""
+    arrays = head_arrays()
+    arrays[name] = arrays[name].astype(np.int64)
+    arrays[name].flat[index] = value
+    return npz(arrays)
+
+
+def face(part: str, value: object) -> bytes:
+    return json.dumps({part: value}).encode()
+
+
+def request(method: str, **params: object) -> bytes:
+    return json.dumps({"id": 1, "method": method, "params": params}).encode() + b"\n"
+
+
+def float_npz(value: float) -> bytes:
+    arrays = head_arrays()
+    arrays["neutral"][0, 0] = value
+    return npz(arrays)
+
+
+FAULTS: dict[str, dict[str, Callable[[], bytes]]] = {
+    "photo": {
+        "plain PBM of 16 megapixels": lambda: plain(b"P1", 4000),
+        "plain PGM of 9 megapixels": lambda: plain(b"P2", 3000),
+        "plain PGM that claims 169 megapixels": lambda: b"P2 13000 13000 255\n1 2 3",
+        "PPM whose white is 1000": lambda: b"P6 3000 3000 1000\n" + bytes(3000 * 3000 * 6),
+        "WebP that claims 177 megapixels": lambda: webp_claiming(13300, 13300),
+        "profile that unpacks to 20 MB": png_with_iccp_bomb,
+        "EXIF that leads out of the file": lambda: encoded("JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"),
+    },
+    "slow photo": {
+        "JPEG of 5,000 scans": lambda: jpeg_of_many_scans(1000, 5000),
+        "HEIC of nothing": lambda: b"\0\0\0\x18ftypheic" + bytes(200),
+        "JPEG XL of nothing": lambda: b"\xff\x0a" + bytes(200),
+        "TIFF of nothing": lambda: b"II*\0\x08\0\0\0",
+    },
+    "worker lines": {
+        "cancel of a list": lambda: request("cancel", id=[1]),
+        "cancel of an object": lambda: request("cancel", id={}),
+        "100,000 brackets": lambda: b"[" * 100_000 + b"\n",
+        "a line of 10 MB": lambda: b"x" * 10_000_000 + b"\n",
+        "NUL in out": lambda: request("reconstruct", photo="a", out="a\0b"),
+        "surrogate in out": lambda: request("reconstruct", photo="a", out="\ud800"),
+        "NUL in thumbnails": lambda: request("detect", photo="a", thumbnails="a\0b"),
+        "surrogate in photo": lambda: request("detect", photo="\ud800"),
+        "endless faces": lambda: request("detect", photo="a", max_faces=10**100),
+    },
+    "head.npz": {
+        "quads beyond the vertices": lambda: changed("quads", 3, 10**6),
+        "quads before the vertices": lambda: changed("quads", 3, -1),
+        "texture coordinates that do not exist": lambda: changed("quad_uv", 0, 99),
+        "materials that do not exist": lambda: changed("face_material", 0, 9),
+        "parts that do not exist": lambda: changed("face_part", 0, -3),
+        "landmarks that do not exist": lambda: changed("landmark", 5, 2**31),
+        "a vertex nowhere": lambda: float_npz(float("nan")),
+        "a vertex far away": lambda: float_npz(3e38),
+    },
+    "surface.ply": {
+        "minus one vertex": lambda: ply_bytes(count=-1),
+        "corners that do not exist": lambda: ply_bytes(faces=[(0, 1, 2**31)], corner="uint"),
+        "a vertex nowhere": lambda: ply_bytes(vertices=[(0, 0, 0), (1, 0, 0), (0, float("nan"), 0)]),
+    },
+    "face.json": {
+        "landmarks that are no points": lambda: face("landmarks", {"ibug68": [[0, 0]]}),
+        "orientation of a list": lambda: face("input", {"orientation": [6]}),
+        "input of a number": lambda: face("input", 3),
+        "quality of texts": lambda: face("quality", {"seen_share": "x"}),
+        "brackets": lambda: b"[" * 200_000,
+    },
+    "batch record": {
+        "a folder outside": lambda: batch_record(folder="../victim"),
+        "a file outside": lambda: batch_record(files=["../../victim.txt"]),
+        "an absolute path": lambda: batch_record(folder="/etc", files=["passwd"]),
+        "brackets": lambda: b"[" * 200_000,
+    },
+    "configuration": {
+        "brackets": lambda: b"[" * 200_000,
+        "a number beyond all": lambda: b'{"max_faces": 1e999}',
+    },
+}
