@@ -59,6 +59,12 @@ def upright_map(up: np.ndarray, scale: float) -> np.ndarray:
     return np.array([[cos, sin], [-sin, cos]])
 
 
+def compose_affine(second: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """The (2, 3) affine matrix of `first`, then `second`."""
+    linear = second[:, :2] @ first[:, :2]
+    return np.column_stack([linear, second[:, :2] @ first[:, 2] + second[:, 2]])
+
+
 @dataclass(frozen=True)
 class Camera:
     """A pinhole camera without distortion; focal length and principal point in photo pixels.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .frames import HEAD_CENTRE, Camera, HeadPose
+from .frames import HEAD_CENTRE, Camera, HeadPose, apply_affine
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -88,6 +88,21 @@ class WeakPerspectivePose:
         return cls(
             rotation_to_ray(ray).T @ pose.rotation, camera.project(centre), camera.focal_px / float(centre[2])
         )
+
+    @property
+    def up(self) -> np.ndarray:
+        """(2,) the head's up axis in the photo, its length the sine of its angle to the ray."""
+        return np.asarray(self.rotation[:2, 2])
+
+    def mapped(self, affine: np.ndarray) -> "WeakPerspectivePose":
+        """The pose in the photo turned about the camera's principal point.
+
+        Args:
+            affine: (2, 3) rotation of the photo.
+        """
+        turn = np.eye(3)
+        turn[:2, :2] = affine[:, :2]
+        return replace(self, rotation=turn @ self.rotation, centre=apply_affine(affine, self.centre))
 
     def corrected(self, rotation: np.ndarray, offset: np.ndarray, log_scale: float) -> "WeakPerspectivePose":
         """This pose turned by `rotation` (3, 3) seen by the camera, moved by `offset` (2,) m and scaled."""

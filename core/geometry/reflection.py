@@ -41,7 +41,7 @@ def mirrored_pose(pose: HeadPose) -> HeadPose:
     return HeadPose(FLIP @ pose.rotation @ FLIP, pose.translation * SIGN)
 
 
-def mirrored_weak_pose(pose: WeakPerspectivePose, width: int) -> WeakPerspectivePose:
+def mirrored_weak_pose(pose: WeakPerspectivePose, width: float) -> WeakPerspectivePose:
     """The pose that the mirrored photo, `width` pixels wide, shows."""
     centre = np.array([width - 1 - pose.centre[0], pose.centre[1]])
     return WeakPerspectivePose(FLIP @ pose.rotation @ FLIP, centre, pose.scale)

@@ -54,8 +54,7 @@ def face_frame(points: np.ndarray, pose: WeakPerspectivePose) -> AffineFrame:
     Returns:
         The frame that is used before the head is known.
     """
-    up = pose.rotation @ np.array([0.0, 0.0, 1.0])
-    linear = upright_map(up, 100.0 * FACE_PX_PER_CM / pose.scale)
+    linear = upright_map(pose.up, 100.0 * FACE_PX_PER_CM / pose.scale)
     upright = points[:, :2] @ linear.T
     offset = CROP_CENTRE - (upright.min(0) + upright.max(0)) / 2
     return AffineFrame(np.column_stack([linear, offset]))

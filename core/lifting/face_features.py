@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..geometry.frames import CROP_SIZE, AffineFrame
+from ..geometry.frames import CROP_SIZE, AffineFrame, compose_affine
 from ..geometry.pose import WeakPerspectivePose
 from ..image.crop import cut_crop, face_frame
 from ..inference.backend import FEATURES_NAME, FEATURES_ONNX_NAME, choose_backend
@@ -110,19 +110,25 @@ def load_feature_network(models_dir: Path, backend: str | None = None) -> Featur
 
 
 def extract_features(
-    network: FeatureNetwork, rgb: np.ndarray, points: np.ndarray, pose: WeakPerspectivePose
+    network: FeatureNetwork,
+    rgb: np.ndarray,
+    points: np.ndarray,
+    pose: WeakPerspectivePose,
+    view: np.ndarray | None = None,
 ) -> FaceFeatures:
     """The features of one face of a photo.
 
     Args:
         network: What computes them.
         rgb: (H, W, 3) uint8, the photo.
-        points: (478, 3) landmarks, photo frame, px.
+        points: (478, 3) landmarks, px, in the photo frame or the view.
         pose: Fitted to the landmarks.
+        view: (2, 3) similarity, photo -> view: the photo turned or mirrored.
 
     Returns:
-        Features in the frame that `face_frame` gives.
+        Features in the frame that `face_frame` gives, a crop of what the landmarks are in.
     """
     frame = face_frame(points, pose)
-    *maps, last = network.run(cut_crop(rgb, frame))
+    crop = frame if view is None else AffineFrame(compose_affine(frame.matrix, view))
+    *maps, last = network.run(cut_crop(rgb, crop))
     return FaceFeatures(frame, maps, last.ravel())

@@ -15,9 +15,19 @@ import numpy as np
 
 from ..detection.landmarks import FaceLandmarks
 from ..errors import ModelError
-from ..geometry.frames import FRONTAL, Camera, CropFrame, HeadPose, crop_frame_around
+from ..geometry.frames import (
+    FRONTAL,
+    Camera,
+    CropFrame,
+    HeadPose,
+    apply_affine,
+    compose_affine,
+    crop_frame_around,
+    invert_affine,
+    upright_map,
+)
 from ..geometry.pose import WeakPerspectivePose, fit_pose, mean_pose, rotation_matrix
-from ..geometry.reflection import mirrored_camera, mirrored_picture, mirrored_weak_pose
+from ..geometry.reflection import mirrored_weak_pose
 from ..template.symmetry import Mirror
 from ..template.template import HeadTemplate
 from .cascade import FeatureSites, Stage
@@ -195,23 +205,28 @@ class LandmarkLifter:
         return np.concatenate([x, z, features.global_features, sampled])
 
     def estimate(
-        self, points: np.ndarray, pose: WeakPerspectivePose, camera: Camera, rgb: np.ndarray | None
+        self,
+        points: np.ndarray,
+        camera: Camera,
+        rgb: np.ndarray | None = None,
+        view: np.ndarray | None = None,
     ) -> tuple[WeakPerspectivePose, np.ndarray]:
         """Estimate pose and shape from one view of a face.
 
         Args:
-            points: (478, 3) float64 landmarks, photo frame, px.
-            pose: Fitted to the landmarks.
-            camera: Of the photo.
+            points: (478, 3) float64 landmarks, px, in the photo frame or the view.
+            camera: Of the photo or the view.
             rgb: (H, W, 3) uint8, the photo; None to use the landmarks alone.
+            view: (2, 3) similarity, photo -> view: the photo turned or mirrored.
 
         Returns:
             The pose, and (V, 3) float32 vertices of the template, head frame, metres.
         """
+        pose = fit_pose(points, self.canonical)
         x = self.normalized(landmark_features(points, pose, self.canonical, camera))
         z = self.from_landmarks(x)
         if self.network and rgb is not None:
-            features = extract_features(self.network, rgb, points, pose)
+            features = extract_features(self.network, rgb, points, pose, view)
             for stage in self.stages:
                 z = z + stage(self.stage_input(x, z, pose, camera, features))
         return self.posed(pose, z)
@@ -219,41 +234,58 @@ class LandmarkLifter:
     def lift(self, landmarks: FaceLandmarks, camera: Camera, rgb: np.ndarray) -> HeadPrior:
         """The most probable head of one face.
 
+        The face is lifted upright, as those were that the lifter was trained on: the photo is turned about
+        its principal point, which turns the camera about its axis, and the pose is turned back.
+
         Args:
             landmarks: Of the face, photo frame.
             camera: Of the photo.
             rgb: (H, W, 3) uint8, the photo.
         """
         points = landmarks.points.astype(np.float64)
-        fitted = fit_pose(points, self.canonical)
+        view = upright_view(fit_pose(points, self.canonical), camera)
+        upright = np.column_stack([apply_affine(view, points[:, :2]), points[:, 2]])
         if self.mirror and self.stages:
-            weak_pose, vertices = self._estimate_both_ways(points, fitted, camera, rgb, self.mirror)
+            weak_pose, vertices = self._estimate_both_ways(upright, camera, rgb, view, self.mirror)
         else:
-            weak_pose, vertices = self.estimate(points, fitted, camera, None)
-        pose = weak_pose.in_camera(camera)
+            weak_pose, vertices = self.estimate(upright, camera)
+        pose = weak_pose.mapped(invert_affine(view)).in_camera(camera)
         return HeadPrior(crop_frame_around(camera, pose), pose, vertices, self.template.landmarks(vertices))
 
     def _estimate_both_ways(
-        self, points: np.ndarray, pose: WeakPerspectivePose, camera: Camera, rgb: np.ndarray, mirror: Mirror
+        self, points: np.ndarray, camera: Camera, rgb: np.ndarray, view: np.ndarray, mirror: Mirror
     ) -> tuple[WeakPerspectivePose, np.ndarray]:
-        """`estimate` from the picture, from its mirror image, or their mean, as the yaw demands."""
-        weight, width = unflipped_weight(pose), rgb.shape[1]
+        """`estimate` from a view, from its mirror image, or their mean, as the yaw demands."""
+        weight = unflipped_weight(fit_pose(points, self.canonical))
         estimates = []
         if weight > 0:
-            estimates.append((weight, *self.estimate(points, pose, camera, rgb)))
+            estimates.append((weight, *self.estimate(points, camera, rgb, view)))
         if weight < 1:
-            flipped = mirror.points(points, width)
-            flipped_pose, flipped_vertices = self.estimate(
-                flipped,
-                fit_pose(flipped, self.canonical),
-                mirrored_camera(camera, width),
-                mirrored_picture(rgb),
+            # Mirrored at the principal point, so that the camera stays as it is.
+            width = 2 * camera.cx + 1
+            flip = np.array([[-1.0, 0.0, width - 1], [0.0, 1.0, 0.0]])
+            pose, vertices = self.estimate(
+                mirror.points(points, width), camera, rgb, compose_affine(flip, view)
             )
-            unflipped = mirrored_weak_pose(flipped_pose, width), mirror.head(flipped_vertices)
-            estimates.append((1 - weight, *unflipped))
+            estimates.append((1 - weight, mirrored_weak_pose(pose, width), mirror.head(vertices)))
         weights, poses, heads = zip(*estimates, strict=True)
         vertices = sum(np.float32(part) * head for part, head in zip(weights, heads, strict=True))
         return mean_pose(poses, weights), np.asarray(vertices)
+
+
+def upright_view(pose: WeakPerspectivePose, camera: Camera) -> np.ndarray:
+    """The rotation of a photo about its principal point in which a head is upright.
+
+    Args:
+        pose: The head's.
+        camera: The photo's.
+
+    Returns:
+        (2, 3) float64, photo -> view.
+    """
+    linear = upright_map(pose.up, 1.0)
+    principal = np.array([camera.cx, camera.cy])
+    return np.column_stack([linear, principal - linear @ principal])
 
 
 def unflipped_weight(pose: WeakPerspectivePose) -> float:

@@ -25,6 +25,6 @@ class Mirror:
         """(V, 3) the template's vertices of the mirrored head, head frame."""
         return vertices[self.vertices] * SIGN.astype(vertices.dtype)
 
-    def points(self, points: np.ndarray, width: int) -> np.ndarray:
+    def points(self, points: np.ndarray, width: float) -> np.ndarray:
         """(478, 3) landmarks of a photo `width` pixels wide -> those of the mirrored photo."""
         return points[self.landmarks] * SIGN + [width - 1, 0, 0]
