@@ -1,9 +1,7 @@
-"""The whole way from a photo to coloured heads."""
+"""The whole way from a photo to colored heads."""
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,21 +10,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .detection.detector import FaceDetector, FaceLandmarks
-from .errors import Cancelled, FaceTooSmallError, NoFaceError, ReconstructionError, RequestError
+from .errors import FaceTooSmallError, NoFaceError, ReconstructionError, RequestError
 from .geometry.frames import DEFAULT_FOCAL_MM, Camera, CropFrame, HeadPose
 from .image.crop import cut_crop
 from .image.photo import Photo, load_photo, search_frames
 from .inference.backend import choose_backend
-from .lifting.lifter import LandmarkLifter
+from .lifting.lifter import HeadPrior, LandmarkLifter
 from .quality.measures import QualityInputs, measure
 from .quality.report import QualityReport, quality_report
-from .surface.isosurface import Surface, extract_isosurface, landmarks_on_surface
+from .surface.isosurface import Isosurface, Surface, extract_isosurface
+from .surface.landmarks import landmarks_on_surface
 from .surface.prior_mesh import PriorMesh
+from .surface.settings import DEFAULT_SETTINGS, SurfaceSettings
 from .surface.vertex_colors import color_from_photo
 from .texture.settings import TextureSettings
+from .timing import Progress, Stopwatch
 from .volume import load_predictor
 from .volume.flip_averaging import FlipAveragedPredictor
-from .volume.guidance import Guidance, build_guidance
+from .volume.guidance import build_guidance
 from .volume.predictor import VolumePredictor
 from .weights import models_folder, verify_models
 from .wrapping.options import HeadOptions
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 #: Faces smaller than this, pixels from forehead to chin, are not tried.
 SMALLEST_FACE = 40
+#: Fraction of the progress that detection is.
+DETECTION_FRACTION = 0.1
 #: Seconds that the steps take for a face in a 512-pixel photo on two cores: they share out the progress.
 STEP_SECONDS = {
     "guidance": 0.4,
@@ -50,8 +53,6 @@ STEP_SECONDS = {
     "head": 6.5,
     "texture": 3.1,
 }
-#: Called with a step's name, the share done in 0..1 and a sentence for people.
-Progress = Callable[[str, float, str], None]
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Reconstruction:
         backend: What ran them.
         head: The template wrapped onto the surface, if it was asked for.
         albedo: Its texture, if it was asked for.
+        faces_omitted: How many further faces the photo shows that were more than asked for.
     """
 
     face_index: int
@@ -94,26 +96,32 @@ class Reconstruction:
     backend: str | None = None
     head: "Head | None" = None
     albedo: "Albedo | None" = None
+    faces_omitted: int = 0
 
 
-class Stopwatch:
-    """Seconds by step; says what goes on, and stops between steps if it was asked to."""
+@dataclass(frozen=True)
+class FaceTask:
+    """One face of a photo that is to become a head.
 
-    def __init__(self, progress: Progress | None, cancelled: Callable[[], bool] | None) -> None:
-        self.seconds: dict[str, float] = {}
-        self._progress = progress
-        self._cancelled = cancelled
+    Attributes:
+        photo: The photo.
+        camera: Of the photo.
+        face: What the detector found, photo frame.
+        index: The face's place among those of the photo, the largest first, from 0 on.
+        name: What to call it in messages.
+        wrap: How to wrap the template onto the surface, None if not at all.
+        keep_volume: Whether the reconstruction keeps the volume.
+        faces_omitted: How many further faces of the photo were left out.
+    """
 
-    @contextmanager
-    def step(self, name: str, fraction: float, message: str) -> Iterator[None]:
-        """Time a block. Raises Cancelled before it if the work was cancelled."""
-        if self._cancelled and self._cancelled():
-            raise Cancelled("The reconstruction was cancelled")
-        if self._progress:
-            self._progress(name, fraction, message)
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+    photo: Photo
+    camera: Camera
+    face: FaceLandmarks
+    index: int
+    name: str
+    wrap: HeadOptions | None = None
+    keep_volume: bool = False
+    faces_omitted: int = 0
 
 
 class Reconstructor:
@@ -129,6 +137,7 @@ class Reconstructor:
         predictor: VolumePredictor,
         models_dir: Path | None = None,
         backend: str | None = None,
+        surface_settings: SurfaceSettings = DEFAULT_SETTINGS,
         wrap_settings: WrapSettings = WrapSettings(),  # noqa: B008 (frozen)
         texture_settings: TextureSettings = TextureSettings(),  # noqa: B008 (frozen)
     ) -> None:
@@ -137,12 +146,14 @@ class Reconstructor:
         Args:
             detector: Finds faces.
             lifter: Lifts their landmarks.
-            predictor: Regresses volumes.
+            predictor: Runs the volume network.
             models_dir: Folder of the models, for topology, calibration and the manifest of the results.
             backend: Only noted, for the manifest.
+            surface_settings: How prior and volume make the surface.
             wrap_settings: What can be set of the wrap.
             texture_settings: What can be set of the texture.
         """
+        self.surface_settings = surface_settings
         self.wrap_settings = wrap_settings
         self.texture_settings = texture_settings
         self.models_dir = models_dir
@@ -159,6 +170,7 @@ class Reconstructor:
         backend: str | None = None,
         threads: int | None = None,
         mirror: bool = False,
+        surface_settings: SurfaceSettings = DEFAULT_SETTINGS,
         wrap_settings: WrapSettings = WrapSettings(),  # noqa: B008 (frozen)
         texture_settings: TextureSettings = TextureSettings(),  # noqa: B008 (frozen)
     ) -> "Reconstructor":
@@ -171,6 +183,7 @@ class Reconstructor:
             threads: Of ONNX Runtime (default: the available cores).
             mirror: Average the volume with that of the mirrored photo, for a little less error (see
                 `core.volume.flip_averaging`).
+            surface_settings: How prior and volume make the surface.
             wrap_settings: What can be set of the wrap.
             texture_settings: What can be set of the texture.
 
@@ -190,6 +203,7 @@ class Reconstructor:
             FlipAveragedPredictor(predictor) if mirror else predictor,
             folder,
             backend,
+            surface_settings,
             wrap_settings,
             texture_settings,
         )
@@ -206,15 +220,28 @@ class Reconstructor:
         detected: Sequence[FaceLandmarks] | None = None,
         head: bool | HeadOptions = False,
     ) -> list[Reconstruction]:
-        """Heads of the faces in a photo, the largest face first.
+        """Reconstruct the heads of the faces in a photo.
 
-        focal_mm: 35 mm equivalent focal length, instead of the one that the photo's EXIF data give.
-        chosen: indices of the faces to reconstruct, by size from 0 on (default: all). detected: what
-        `detector.detect` has found in this photo, if it was run already. head: also wrap the animation-ready
-        head onto each surface and paint its texture, in the usual way or as the options say.
+        Args:
+            photo: The photo, its path, or (H, W, 3) uint8 sRGB.
+            focal_mm: 35 mm equivalent focal length, instead of the one that the photo's EXIF data give.
+            max_faces: The most faces to reconstruct, the largest first.
+            progress: Called at the beginning of each step.
+            cancelled: Whether to stop, asked between two steps.
+            keep_volume: Whether the results keep the volume, 30 MB each.
+            chosen: Indices of the faces to reconstruct, by size from 0 on (default: all).
+            detected: What `detector.detect` has found in this photo, if it was run already.
+            head: Also wrap the animation-ready head onto each surface and paint its texture, in the usual way
+                or as the options say.
 
-        Raises NoFaceError if there is none, FaceTooSmallError if all are too small, RequestError if a chosen
-        one is not there, Cancelled if `cancelled` says so between two steps.
+        Returns:
+            The heads, the largest face first.
+
+        Raises:
+            NoFaceError: The photo shows no face.
+            FaceTooSmallError: All faces are too small.
+            RequestError: A chosen face is not there.
+            Cancelled: `cancelled` said so.
         """
         given, photo = photo, as_photo(photo)
         camera = camera_of(photo, focal_mm)
@@ -224,92 +251,68 @@ class Reconstructor:
             if detected is None:
                 photo, detected = self._detect(photo, given, max_faces)
         check_faces(detected, photo.name)
+        omitted = getattr(detected, "omitted", 0)
+        if omitted:
+            logging.getLogger(__name__).warning("%s: %s", photo.name, omitted_message(omitted))
         faces = usable_faces(detected, chosen, photo.name)
         heads: list[Reconstruction] = []
         problem: ReconstructionError | None = None
-        for place, (index, face) in enumerate(faces):
-            which = "the face" if len(faces) == 1 else f"face {place + 1} of {len(faces)}"
-            share = (0.1 + 0.9 * place / len(faces), 0.9 / len(faces))
-            one = Stopwatch(progress, cancelled)
-            one.seconds.update(watch.seconds)
+        for number, (index, face) in enumerate(faces):
+            name = "the face" if len(faces) == 1 else f"face {number + 1} of {len(faces)}"
+            task = FaceTask(photo, camera, face, index, name, wrap, keep_volume, omitted)
+            start = DETECTION_FRACTION + (1 - DETECTION_FRACTION) * number / len(faces)
+            length = (1 - DETECTION_FRACTION) / len(faces)
             try:
-                heads.append(self._head(photo, camera, face, index, one, share, which, keep_volume, wrap))
+                watch_face = Stopwatch(progress, cancelled, start, length, watch.seconds)
+                heads.append(self._reconstruct_face(task, watch_face))
             except ReconstructionError as error:
                 # One face in the background must not cost the others their heads.
-                logging.getLogger(__name__).warning("%s: no head for %s: %s", photo.name, which, error)
+                logging.getLogger(__name__).warning("%s: no head for %s: %s", photo.name, name, error)
                 problem = problem or error
         if problem and not heads:
             raise problem
         return heads
 
-    def _head(  # noqa: PLR0913 (options with defaults, given by name)
-        self,
-        photo: Photo,
-        camera: Camera,
-        face: FaceLandmarks,
-        index: int,
-        watch: Stopwatch,
-        share: tuple[float, float],
-        which: str,
-        keep_volume: bool,
-        wrap: HeadOptions | None,
-    ) -> Reconstruction:
-        """One head; `share` is the (start, length) of the progress that falls to it."""
-        starts = step_starts(share, bool(wrap), bool(wrap and wrap.texture))
-        with watch.step("guidance", starts["guidance"], f"Estimating the proportions of {which}"):
-            lifted = self.lifter.lift(face, camera, photo.rgb)
-            frame, pose = lifted.frame, lifted.pose
-            crop = cut_crop(photo.rgb, frame)
-            guidance: Guidance = build_guidance(face.points, lifted, self.lifter)
-        with watch.step("network", starts["network"], f"Working out the shape of {which}"):
+    def _reconstruct_face(self, task: FaceTask, watch: Stopwatch) -> Reconstruction:
+        """One head; the watch's progress is that of this face."""
+        photo, camera, face, name = task.photo, task.camera, task.face, task.name
+        starts = step_starts(bool(task.wrap), bool(task.wrap and task.wrap.texture))
+        with watch.step("guidance", starts["guidance"], f"Estimating the proportions of {name}"):
+            prior = self.lifter.lift(face, camera, photo.rgb)
+            crop = cut_crop(photo.rgb, prior.frame)
+            guidance = build_guidance(face.points, prior, self.lifter)
+        with watch.step("network", starts["network"], f"Working out the shape of {name}"):
             volume = self.predictor.predict(crop, guidance)
-        with watch.step("surface", starts["surface"], f"Building the surface of {which}"):
-            shape = extract_isosurface(volume, frame, pose, PriorMesh.of(lifted, self.lifter.template))
-        with watch.step("color", starts["color"], f"Coloring {which}"):
-            colors, confidence = color_from_photo(shape, photo.rgb, frame)
-        with watch.step("landmarks", starts["landmarks"], f"Placing the landmarks of {which}"):
-            # Where the lifted head has them: nearer to the truth than where the detector saw them, most of
-            # all on turned heads (held-out heads, yaw over 60 degrees: 5.8 against 8.5 pixels of the crop).
-            points, points68 = (
-                landmarks_on_surface(shape, camera.project(pose.head_to_camera(places)), places, frame, pose)
-                for places in (
-                    lifted.landmarks,
-                    lifted.vertices[self.lifter.template.ibug68].astype(np.float64),
-                )
-            )
-        with watch.step("quality", starts["quality"], f"Checking the result for {which}"):
-            redetections = self.detector.redetect(photo.rgb, face)
-            measures = measure(
-                QualityInputs(
-                    photo.rgb,
-                    camera,
-                    face,
-                    redetections,
-                    self.lifter,
-                    lifted,
-                    guidance,
-                    crop,
-                    shape,
-                    confidence,
-                    points,
-                )
+        with watch.step("surface", starts["surface"], f"Building the surface of {name}"):
+            mesh = PriorMesh.of(prior, self.lifter.template)
+            isosurface = extract_isosurface(volume, prior.frame, prior.pose, mesh, self.surface_settings)
+        with watch.step("color", starts["color"], f"Coloring {name}"):
+            colors, confidence = color_from_photo(isosurface, photo.rgb, prior.frame)
+            surface = Surface(isosurface.vertices, isosurface.faces, colors, confidence)
+        with watch.step("landmarks", starts["landmarks"], f"Placing the landmarks of {name}"):
+            points, points68 = self._landmarks(isosurface, prior, camera)
+        with watch.step("quality", starts["quality"], f"Checking the result for {name}"):
+            inputs = QualityInputs(
+                photo.rgb,
+                camera,
+                face,
+                self.detector.redetect(photo.rgb, face),
+                self.lifter,
+                prior,
+                guidance,
+                crop,
+                isosurface,
+                confidence,
+                points,
             )
             folder = self.models_dir or models_folder()
-            quality = quality_report(measures, float(confidence.mean()), folder)
-        surface = Surface(shape.vertices, shape.faces, colors, confidence)
-        head = albedo = None
-        if wrap:
-            with watch.step("head", starts["head"], f"Fitting the quad mesh to {which}"):
-                head = self.head_wrapper(surface, lifted.vertices, face, camera, pose)
-        if head and wrap and wrap.texture:
-            with watch.step("texture", starts["texture"], f"Painting the texture of {which}"):
-                painter = self.albedo_painter(wrap.texture)
-                albedo = painter.paint(photo.rgb, frame, pose, head, face.points, wrap.delight)
+            quality = quality_report(measure(inputs), float(confidence.mean()), folder)
+        head, albedo = self._wrap(task, prior, surface, watch, starts)
         return Reconstruction(
-            face_index=index,
+            face_index=task.index,
             landmarks=face,
-            frame=frame,
-            pose=pose,
+            frame=prior.frame,
+            pose=prior.pose,
             camera=camera,
             surface=surface,
             landmark_points=points,
@@ -317,12 +320,49 @@ class Reconstructor:
             timings=watch.seconds,
             crop=crop,
             quality=quality,
-            volume=volume if keep_volume else None,
+            volume=volume if task.keep_volume else None,
             models_dir=self.models_dir,
             backend=self.backend,
             head=head,
             albedo=albedo,
+            faces_omitted=task.faces_omitted,
         )
+
+    def _landmarks(
+        self, isosurface: Isosurface, prior: HeadPrior, camera: Camera
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """MediaPipe's (478, 3) and iBUG's (68, 3) landmarks on the surface, head frame, metres.
+
+        Along the rays on which the prior has them: nearer to the truth than where the detector found them,
+        most of all on turned heads (held-out heads, yaw over 60 degrees: 5.8 against 8.5 pixels of the crop).
+        """
+        ibug68 = prior.vertices[self.lifter.template.ibug68].astype(np.float64)
+        on_surface = []
+        for expected in (prior.landmarks, ibug68):
+            pixels = camera.project(prior.pose.head_to_camera(expected))
+            on_surface.append(landmarks_on_surface(isosurface, pixels, expected, prior.frame, prior.pose))
+        return on_surface[0], on_surface[1]
+
+    def _wrap(
+        self,
+        task: FaceTask,
+        prior: HeadPrior,
+        surface: Surface,
+        watch: Stopwatch,
+        starts: Mapping[str, float],
+    ) -> "tuple[Head | None, Albedo | None]":
+        """The template wrapped onto the surface, and its texture, as far as they are asked for."""
+        wrap, photo, face = task.wrap, task.photo, task.face
+        if not wrap:
+            return None, None
+        with watch.step("head", starts["head"], f"Fitting the quad mesh to {task.name}"):
+            head = self.head_wrapper(surface, prior.vertices, face, task.camera, prior.pose)
+        if not wrap.texture:
+            return head, None
+        with watch.step("texture", starts["texture"], f"Painting the texture of {task.name}"):
+            painter = self.albedo_painter(wrap.texture)
+            albedo = painter.paint(photo.rgb, prior.frame, prior.pose, head, face.points, wrap.delight)
+        return head, albedo
 
     def _detect(
         self, photo: Photo, given: Photo | str | Path | np.ndarray, max_faces: int
@@ -369,11 +409,10 @@ class Reconstructor:
         return self._painter
 
 
-def step_starts(share: tuple[float, float], head: bool, texture: bool) -> dict[str, float]:
+def step_starts(head: bool, texture: bool) -> dict[str, float]:
     """The progress at which each step of a face begins, in proportion to the time that the steps take.
 
     Args:
-        share: Start and length of the face's part of the progress, in 0..1.
         head: Whether the animation-ready head is made too.
         texture: Whether its texture is painted too.
 
@@ -388,7 +427,7 @@ def step_starts(share: tuple[float, float], head: bool, texture: bool) -> dict[s
     total = sum(seconds for _, seconds in steps)
     starts, passed = {}, 0.0
     for name, seconds in steps:
-        starts[name] = share[0] + share[1] * passed / total
+        starts[name] = passed / total
         passed += seconds
     return starts
 
@@ -425,6 +464,12 @@ def usable_faces(
             f"{name} has {len(usable)} faces that can be used, and {asked} was chosen: choose again"
         )
     return [(i, face) for i, face in usable if i in chosen]
+
+
+def omitted_message(count: int) -> str:
+    """What to tell about faces that were more than asked for."""
+    faces = "1 further, smaller face is" if count == 1 else f"{count} further, smaller faces are"
+    return f"{faces} left out: allow more with --max-faces"
 
 
 def check_faces(faces: Sequence[FaceLandmarks], name: str) -> None:

@@ -65,7 +65,11 @@ def in_words(outcome: PhotoRecord) -> str:
         return f"{outcome.shown}: FAILED: {outcome.error}"
     count = len(outcome.heads)
     folders = ", ".join(head.folder for head in outcome.heads)
-    return f"{outcome.shown}: {count} head{'s' * (count != 1)} in {outcome.seconds:.2f} s: {folders}"
+    line = f"{outcome.shown}: {count} head{'s' * (count != 1)} in {outcome.seconds:.2f} s: {folders}"
+    omitted = outcome.faces_omitted
+    if omitted:
+        line += f" ({omitted} smaller face{'s' * (omitted != 1)} left out: allow more with --max-faces)"
+    return line
 
 
 def summary(

@@ -102,6 +102,7 @@ class PhotoRecord:
         mtime_ns: Its time of change then.
         attempts: How often the photo was tried.
         tried: Fingerprint of what was asked for when it failed.
+        faces_omitted: Further faces that were found, but more than asked for.
     """
 
     path: str
@@ -116,6 +117,7 @@ class PhotoRecord:
     mtime_ns: int = -1
     attempts: int = 1
     tried: str | None = None
+    faces_omitted: int = 0
 
 
 @dataclass
@@ -279,6 +281,7 @@ def _photo(entry: object, out: Path) -> PhotoRecord:
         mtime_ns=checked_json.whole(data.get("mtime_ns", -1)),
         attempts=checked_json.whole(data.get("attempts", 1)),
         tried=checked_json.optional_text(data.get("tried")),
+        faces_omitted=checked_json.whole(data.get("faces_omitted", 0)),
     )
 
 

@@ -283,6 +283,7 @@ class Batch:
             heads=heads,
             timings={step: round(seconds, 4) for step, seconds in result.timings.items()},
             attempts=result.attempts,
+            faces_omitted=faces_omitted(result, self._record.photos.get(blank.path)),
             error=problem if failed else None,
             error_kind=INCOMPLETE if failed else None,
         )
@@ -337,6 +338,14 @@ class Batch:
                 self._write_page(self._out, snapshot)
         now = time.monotonic()
         self._next_save = now + max(SAVE_INTERVAL_S, (now - start) / SAVE_FRACTION)
+
+
+def faces_omitted(result: PhotoResult, before: PhotoRecord | None) -> int:
+    """How many faces of a photo the engine left out, as it says or, where it did not run, said before."""
+    said = [head.engine.get("faces_omitted", 0) for head in result.heads if head.engine]
+    if not said:
+        return before.faces_omitted if before else 0
+    return max((count for count in said if type(count) is int and count > 0), default=0)
 
 
 def _now() -> str:

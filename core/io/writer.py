@@ -116,6 +116,7 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
             "face_index": reconstruction.face_index,
             "attempt": landmarks.attempt,
             "box": [round(value, 1) for value in landmarks.box],
+            **({"faces_omitted": omitted} if (omitted := reconstruction.faces_omitted) else {}),
             "landmarks_photo_px": np.round(landmarks.points.astype(float), 2).tolist(),
         },
         "camera": {

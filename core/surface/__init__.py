@@ -1,1 +1,1 @@
-"""From the volume to the coloured surface."""
+"""The surface: from the volume to a colored mesh in the head frame, with its landmarks."""

@@ -1,4 +1,4 @@
-"""The lifted head as a solid in the volume, and how it moves to where the network sees the surface."""
+"""The lifted head as a closed mesh in the volume, and its registration to the predicted occupancy."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,28 +8,37 @@ import numpy as np
 from ..geometry.frames import CROP_SIZE
 from ..geometry.mesh import edges_of, shading_normals
 from ..geometry.rasterize import fragments, interpolate, z_buffer
+from ..geometry.visibility import ramp
 from ..lifting.lifter import HeadPrior
 from ..template.template import HeadTemplate
 from ..volume.guidance import neck_plane
+from .settings import DEFAULT_SETTINGS, SurfaceSettings
 
-#: Voxels from the likely surface within which the network's is looked for, and the steps of the search.
-REACH, STEP = 8.0, 0.5
-#: Voxels that a vertex may lie behind the nearest surface and still be seen.
-HIDDEN = 3.0
-#: Cosines between normal and ray from which on the network's surface counts, and counts fully; how much it
-#: counts where no camera has seen it; voxels over which the head gives way where it counts fully.
-GRAZING, FACING, UNSEEN, GIVES = 0.1, 0.5, 0.05, 2.5
-#: Weight of an edge's squared difference in the integral of the squared gradient, in even triangles.
-EVEN = 1 / np.sqrt(3)
-#: How much of the way to the tangent planes the middles of edges go (Boubekeur and Alexa, "Phong
-#: Tessellation", SIGGRAPH Asia 2008): those of a ball come to lie on it.
-PHONG = 0.5
+#: Distance from the prior's surface within which the network's is searched for, voxels.
+SEARCH_REACH = 8.0
+#: Step of that search, voxels.
+SEARCH_STEP = 0.5
+#: Depth behind the nearest surface up to which a vertex is seen, voxels.
+OCCLUSION_TOLERANCE = 3.0
+#: Cosine between normal and ray from which on the network's surface counts.
+MIN_COSINE = 0.1
+#: Cosine from which on it counts fully.
+FULL_COSINE = 0.5
+#: Weight of the network's surface where the camera does not see it.
+UNSEEN_WEIGHT = 0.05
+#: Weight of an edge's squared difference in the integral of the squared gradient, for equilateral triangles.
+EQUILATERAL_WEIGHT = 1 / np.sqrt(3)
+#: Fraction of the way to the tangent planes that the middles of edges go (T. Boubekeur and M. Alexa, "Phong
+#: tessellation", SIGGRAPH Asia 2008): those of a sphere come to lie on it.
+PHONG_FRACTION = 0.5
 
 
 @dataclass(frozen=True)
 class PriorMesh:
-    """A closed mesh in the volume. points: (P, 3) float64, volume frame; triangles: (T, 3) int32,
-    counterclockwise from outside; plane: (4,) n, d, volume frame: it is solid only where n . p + d >= 0.
+    """A closed mesh in the volume.
+
+    points: (P, 3) float64, volume frame. triangles: (T, 3) int32, counterclockwise from outside. plane: (4,)
+    n, d, volume frame: the head is only where n . p + d >= 0.
     """
 
     points: np.ndarray
@@ -37,10 +46,10 @@ class PriorMesh:
     plane: np.ndarray
 
     @classmethod
-    def of(cls, lifted: HeadPrior, template: HeadTemplate) -> "PriorMesh":
+    def of(cls, prior: HeadPrior, template: HeadTemplate) -> "PriorMesh":
         """The lifted head where the photo shows it."""
-        frame, pose = lifted.frame, lifted.pose
-        solid = template.solid(lifted.vertices.astype(np.float64))
+        frame, pose = prior.frame, prior.pose
+        solid = template.solid(prior.vertices.astype(np.float64))
         used, triangles = np.unique(template.solid_triangles, return_inverse=True)
         points = frame.camera_to_volume(pose.head_to_camera(solid[used]))
         return cls(points, triangles.reshape(-1, 3).astype(np.int32), neck_plane(frame, pose))
@@ -57,9 +66,12 @@ class PriorMesh:
         return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
 
     @cached_property
-    def hits(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Where the columns' rays meet the mesh: (N,) pixel, y * 192 + x; (N,) z; (N,) twice the signed area
-        of the triangle in the picture.
+    def ray_intersections(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where the columns' rays meet the mesh.
+
+        Returns:
+            (N,) int pixel, y * 192 + x; (N,) z, volume frame; (N,) twice the signed area of the triangle in
+            the picture, square pixels.
         """
         triangle, pixel, bary, area = fragments(self.points, self.triangles)
         return pixel, interpolate(self.points[:, 2], self.triangles, triangle, bary), area
@@ -67,15 +79,15 @@ class PriorMesh:
     @cached_property
     def front(self) -> np.ndarray:
         """(192, 192) float32 z at which each column's ray first meets the mesh, -inf where never."""
-        pixel, z, _ = self.hits
+        pixel, z, _ = self.ray_intersections
         index, front = z_buffer(pixel, z, z)
         return np.where(index >= 0, front, -np.inf).astype(np.float32).reshape(CROP_SIZE, CROP_SIZE)
 
     @cached_property
-    def facing(self) -> np.ndarray:
+    def cos_incidence(self) -> np.ndarray:
         """(P,) float64: cosine between normal and ray of the vertices that the camera sees, else 0."""
         x, y = np.clip(np.round(self.points[:, :2]).astype(int), 0, CROP_SIZE - 1).T
-        seen = self.points[:, 2] >= self.front[y, x] - HIDDEN
+        seen = self.points[:, 2] >= self.front[y, x] - OCCLUSION_TOLERANCE
         return np.where(seen, np.maximum(self.normals[:, 2], 0), 0)
 
     @cached_property
@@ -83,21 +95,24 @@ class PriorMesh:
         """(E, 2) int32, each edge once."""
         return edges_of(self.triangles)
 
-    def registered_to(self, volume: np.ndarray) -> "PriorMesh":
-        """The head, bent as little as possible so that it passes where the occupancy (200, 192, 192) float32
-        [z, y, x] is 0.5.
+    def registered_to(self, volume: np.ndarray, settings: SurfaceSettings = DEFAULT_SETTINGS) -> "PriorMesh":
+        """The mesh, bent as little as possible so that it passes where an occupancy is 0.5.
 
-        What the camera sees counts, across the surface; the rest goes along with its neighbours: the least of
-        integral of weight (normal . move - offset)² + GIVES² |gradient of the move|².
+        What the camera sees counts, along the normals; the rest follows its neighbors. Minimizes the integral
+        of weight (normal . move - offset)² + bending_length² |gradient of the move|².
+
+        Args:
+            volume: (200, 192, 192) float32 [z, y, x], occupancy 0..1.
+            settings: Give the bending length.
         """
         from scipy.sparse import coo_matrix, csr_matrix, diags, identity, kron
         from scipy.sparse.linalg import cg
 
         count = len(self.points)
         offset, found = self._offsets(volume)
-        seen = np.clip((self.facing - GRAZING) / (FACING - GRAZING), 0, 1)
+        visibility = ramp(self.cos_incidence, MIN_COSINE, FULL_COSINE)
         area = np.bincount(self.triangles.ravel(), np.repeat(self.areas / 3, 3), count)
-        weight = np.where(found, np.maximum(seen, UNSEEN), 0) * area
+        weight = np.where(found, np.maximum(visibility, UNSEEN_WEIGHT), 0) * area
         one, two = self.edges.T
         joined = coo_matrix((np.ones(len(one)), (one, two)), (count, count))
         joined = joined + joined.T
@@ -105,10 +120,10 @@ class PriorMesh:
         across = csr_matrix(
             (self.normals.ravel(), np.arange(3 * count), np.arange(0, 3 * count + 1, 3)), (count, 3 * count)
         )
-        # The last term holds a head that is not found at all where it is.
+        # The last term keeps a mesh in place whose surface is nowhere found.
         matrix = (
             across.T @ diags(weight) @ across
-            + EVEN * GIVES**2 * kron(laplacian, identity(3))
+            + EQUILATERAL_WEIGHT * settings.bending_length**2 * kron(laplacian, identity(3))
             + 1e-4 * identity(3 * count)
         ).tocsr()
         move, _ = cg(
@@ -117,33 +132,35 @@ class PriorMesh:
         return PriorMesh(self.points + move.reshape(-1, 3), self.triangles, self.plane)
 
     def _offsets(self, volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(P,) how far, voxels, outwards the occupancy's surface is from each vertex, along its normal; (P,)
-        bool whether there is one.
+        """Distance of the occupancy's surface from each vertex along its normal.
+
+        Returns:
+            (P,) voxels, positive outwards; (P,) bool, whether it was found.
         """
         from scipy.ndimage import map_coordinates
 
-        steps = np.arange(-REACH, REACH + STEP, STEP)
-        places = self.points[:, None] + steps[:, None] * self.normals[:, None]
-        values = map_coordinates(volume, places.reshape(-1, 3).T[::-1], order=1, mode="nearest")
+        steps = np.arange(-SEARCH_REACH, SEARCH_REACH + SEARCH_STEP, SEARCH_STEP)
+        samples = self.points[:, None] + steps[:, None] * self.normals[:, None]
+        values = map_coordinates(volume, samples.reshape(-1, 3).T[::-1], order=1, mode="nearest")
         values = values.reshape(len(self.points), -1) - 0.5
         leaving = (values[:, :-1] > 0) & (values[:, 1:] <= 0)
-        distance = np.where(leaving, np.abs(steps[:-1] + STEP / 2), np.inf)
+        distance = np.where(leaving, np.abs(steps[:-1] + SEARCH_STEP / 2), np.inf)
         nearest = distance.argmin(1)
         row = np.arange(len(nearest))
         found = np.isfinite(distance[row, nearest])
         inner, outer = values[row, nearest], values[row, nearest + 1]
-        share = inner / np.where(found, inner - outer, 1)
-        return np.where(found, steps[nearest] + STEP * share, 0), found
+        fraction = inner / np.where(found, inner - outer, 1)
+        return np.where(found, steps[nearest] + SEARCH_STEP * fraction, 0), found
 
-    def refined(self) -> "PriorMesh":
-        """The head with every triangle divided into four, and rounder."""
+    def phong_subdivided(self) -> "PriorMesh":
+        """The mesh with every triangle divided into four and rounded by Phong tessellation."""
         a, b = self.points[self.edges[:, 0]], self.points[self.edges[:, 1]]
         middle = (a + b) / 2
-        rounder = np.zeros_like(middle)
+        rounded = np.zeros_like(middle)
         for end, index in ((a, self.edges[:, 0]), (b, self.edges[:, 1])):
             normal = self.normals[index]
-            rounder += (middle - ((middle - end) * normal).sum(1, keepdims=True) * normal) / 2
-        points = np.concatenate([self.points, middle + PHONG * (rounder - middle)])
+            rounded += (middle - ((middle - end) * normal).sum(1, keepdims=True) * normal) / 2
+        points = np.concatenate([self.points, middle + PHONG_FRACTION * (rounded - middle)])
         # Edges are sorted: where one is found by its number.
         key = self.edges[:, 0].astype(np.int64) * len(self.points) + self.edges[:, 1]
         corners = [self.triangles[:, k] for k in range(3)]

@@ -1,6 +1,4 @@
-"""Colours of the surface: from the photo where it was seen, else from the other side of the head or from
-nearby.
-"""
+"""Colors of the surface: from the photo where it shows it, else from the other side of the head or nearby."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,126 +10,187 @@ from ..image.sampling import sample_photo
 from ..template.regions import EAR_SURROUNDINGS, scalp_half_space
 from .isosurface import Isosurface
 
-#: Depth, voxels, that a vertex may lie behind the front surface and still be counted as seen.
-FRONT_TOLERANCE = 1.5
-#: Cosine between normal and ray up to which a colour is not trusted at all / from which on it is trusted
-#: fully.
-GRAZING, FACING = 0.1, 0.35
-#: Blur, voxels, of the depth that normals are taken from.
-BLUR = 1.0
-#: Trust in the photo above which a vertex may lend its colour to others.
-LENDER = 0.5
-#: Confidence of a colour from the mirrored place, in parts of that place's own, and of a guess.
-MIRRORED, GUESSED = 0.3, 0.05
-#: Metres from the mirrored place within which a seen vertex counts as the same place.
+#: Depth behind the front surface up to which a vertex is fully visible, voxels.
+OCCLUSION_TOLERANCE = 1.5
+#: Cosine between normal and ray from which on a color counts.
+GRAZING_COSINE = 0.1
+#: Cosine from which on it counts fully.
+FACING_COSINE = 0.35
+#: Standard deviation of the smoothing of the depth that normals are taken from, voxels.
+DEPTH_SIGMA = 1.0
+#: Visibility above which a vertex is a source of color for others.
+SOURCE_VISIBILITY = 0.5
+#: Visibility from which on a vertex's color is left as it is.
+FULL_VISIBILITY = 0.98
+#: Confidence of a color from the other side of the head, as a fraction of the source's visibility.
+MIRRORED_CONFIDENCE = 0.3
+#: Confidence of a color from nearby.
+SPREAD_CONFIDENCE = 0.05
+#: Distance from the mirrored point within which a source counts as the same point, metres.
 MIRROR_REACH = 0.006
-#: Cell, metres, of the grid in which colours spread, and the spreads, in cells: each counts far less than
-#: the one before.
-CELL, SPREADS, FADE = 0.01, (0.8, 1.6, 3.2, 6.4), 1e-3
-#: Share of a colour at its mirrored place, while it spreads.
-MIRROR_SHARE = 0.2
-#: Fewer seen vertices say nothing about their kind.
-FEWEST_LENDERS = 100
+#: Size of the cells of the grid in which colors spread, metres.
+CELL = 0.01
+#: Standard deviations of the spreading, cells.
+SPREAD_SIGMAS = (0.8, 1.6, 3.2, 6.4)
+#: Weight of each spreading as a fraction of the one before: far less, so that it counts only where that has
+#: nothing.
+SPREAD_WEIGHT = 1e-3
+#: Weight of a color at its mirrored point while it spreads.
+MIRROR_WEIGHT = 0.2
+#: Fewer sources say nothing about the color of face or scalp.
+MIN_SOURCES = 100
+#: Color where the photo shows nothing, sRGB.
+GRAY = 128
 
 
-def facing_camera(front: np.ndarray) -> np.ndarray:
-    """(192, 192) float32: cosine between the front surface's normal and the ray, 0 where there is no surface.
+def front_cosines(front: np.ndarray) -> np.ndarray:
+    """Cosines between the front surface's normals and the rays.
 
-    Taken from the depth, slightly blurred, not from the mesh, whose normals show the steps of the voxels.
-    It is small along the head's outline and where one part hides another: colours from there may belong
+    Taken from the depth, slightly smoothed, not from the mesh, whose normals show the steps of the voxels.
+    They are small along the head's outline and where one part occludes another: colors from there may belong
     to what is behind.
+
+    Args:
+        front: (192, 192) float32, z, -inf where there is no surface.
+
+    Returns:
+        (192, 192) float32, 0 where there is no surface.
     """
     from scipy.ndimage import gaussian_filter
 
-    some = np.isfinite(front)
-    if not some.any():
+    valid = np.isfinite(front)
+    if not valid.any():
         return np.zeros_like(front)
-    depth = gaussian_filter(np.where(some, front, front[some].min()), BLUR)
+    depth = gaussian_filter(np.where(valid, front, front[valid].min()), DEPTH_SIGMA)
     along_y, along_x = np.gradient(depth)
-    return np.where(some, 1 / np.sqrt(1 + along_x**2 + along_y**2), 0).astype(np.float32)
+    return np.where(valid, 1 / np.sqrt(1 + along_x**2 + along_y**2), 0).astype(np.float32)
 
 
-def seen_by_camera(shape: Isosurface) -> tuple[np.ndarray, np.ndarray]:
+def vertex_visibility(isosurface: Isosurface) -> tuple[np.ndarray, np.ndarray]:
     """How well the camera sees each vertex.
 
-    Returns (trust, cosine), (N,) float32 each: 0..1, unhidden and not at a grazing angle; and cosine
-    between the surface's normal and the ray.
+    Returns:
+        (N,) float32 visibility, 0..1: not occluded and not at a grazing angle; and (N,) float32 cosine
+        between the surface's normal and the ray.
     """
-    front = shape.front
-    cosines = facing_camera(front).ravel()
-    points = shape.volume_points
+    front = isosurface.front
+    cosines = front_cosines(front).ravel()
+    points = isosurface.volume_points
     around, offset = surrounding_pixels(points[:, :2], front.shape)
     fx, fy = offset.T
-    shares = ((1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy)
-    cosine = sum(cosines[index] * share for index, share in zip(around, shares, strict=True))
-    unhidden = unoccluded(-front, around, -points[:, 2], FRONT_TOLERANCE)
-    facing = ramp(cosine, GRAZING, FACING)
-    return (unhidden * facing).astype(np.float32), cosine.astype(np.float32)
+    weights = ((1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy)
+    cosine = sum(cosines[index] * weight for index, weight in zip(around, weights, strict=True))
+    visibility = unoccluded(-front, around, -points[:, 2], OCCLUSION_TOLERANCE)
+    visibility = visibility * ramp(cosine, GRAZING_COSINE, FACING_COSINE)
+    return visibility.astype(np.float32), cosine.astype(np.float32)
 
 
-def color_from_photo(shape: Isosurface, rgb: np.ndarray, frame: CropFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Colours (N, 3) uint8 sRGB and confidence (N,) float32 of the vertices, from an (H, W, 3) uint8
-    photo.
+def color_from_photo(
+    isosurface: Isosurface, rgb: np.ndarray, frame: CropFrame
+) -> tuple[np.ndarray, np.ndarray]:
+    """Color the surface.
+
+    Args:
+        isosurface: Of the head.
+        rgb: (H, W, 3) uint8, the photo.
+        frame: Of the crop.
+
+    Returns:
+        (N, 3) uint8 sRGB colors of the vertices, and their confidence (N,) float32, 0..1.
     """
-    trust, cosine = seen_by_camera(shape)
-    seen = np.flatnonzero(trust > 0)
-    places = frame.crop_to_photo(shape.volume_points[seen, :2])
-    sampled, inside = sample_photo(rgb, places, 1.0 / frame.scale)
-    trust[seen[~inside]] = 0
-    lenders = np.flatnonzero(trust > LENDER)
-    if not len(lenders):
-        return np.full((len(trust), 3), 128, np.uint8), np.zeros(len(trust), np.float32)
-    colors = np.zeros((len(trust), 3), np.float32)
+    visibility, cosine = vertex_visibility(isosurface)
+    seen = np.flatnonzero(visibility > 0)
+    pixels = frame.crop_to_photo(isosurface.volume_points[seen, :2])
+    sampled, inside = sample_photo(rgb, pixels, 1.0 / frame.scale)
+    visibility[seen[~inside]] = 0
+    sources = np.flatnonzero(visibility > SOURCE_VISIBILITY)
+    if not len(sources):
+        return np.full((len(visibility), 3), GRAY, np.uint8), np.zeros(len(visibility), np.float32)
+    colors = np.zeros((len(visibility), 3), np.float32)
     colors[seen] = sampled
-    confidence = trust * (0.5 + 0.5 * cosine)
-    needy = np.flatnonzero(trust < 0.98)
+    confidence = visibility * (0.5 + 0.5 * cosine)
+    unobserved = np.flatnonzero(visibility < FULL_VISIBILITY)
     with ThreadPoolExecutor(1) as pool:
-        mirrored = pool.submit(mirror_colors, shape.vertices, colors, trust, lenders, needy)
-        guess = spread_colors(shape.vertices, colors, trust, lenders, needy)
-    lent, lent_trust = mirrored.result()
-    guess += (lent - guess) * lent_trust[:, None]
-    colors[needy] = guess + (colors[needy] - guess) * trust[needy, None]
-    confidence[needy] = np.maximum(confidence[needy], GUESSED + (MIRRORED - GUESSED) * lent_trust)
+        job = pool.submit(mirror_colors, isosurface.vertices, colors, visibility, sources, unobserved)
+        others = spread_colors(isosurface.vertices, colors, visibility, sources, unobserved)
+    mirrored, mirrored_weight = job.result()
+    others += (mirrored - others) * mirrored_weight[:, None]
+    colors[unobserved] = others + (colors[unobserved] - others) * visibility[unobserved, None]
+    confidence[unobserved] = np.maximum(
+        confidence[unobserved],
+        SPREAD_CONFIDENCE + (MIRRORED_CONFIDENCE - SPREAD_CONFIDENCE) * mirrored_weight,
+    )
     return np.clip(colors + 0.5, 0, 255).astype(np.uint8), confidence
 
 
 def mirror_colors(
-    vertices: np.ndarray, colors: np.ndarray, trust: np.ndarray, lenders: np.ndarray, needy: np.ndarray
+    vertices: np.ndarray,
+    colors: np.ndarray,
+    visibility: np.ndarray,
+    sources: np.ndarray,
+    unobserved: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Colours (K, 3) for the vertices `needy` (K,) from lenders on the other side, and trust in them."""
+    """Colors from the other side of the head.
+
+    Args:
+        vertices: (N, 3) float32, head frame, metres.
+        colors: (N, 3) float32.
+        visibility: (N,) float32, 0..1.
+        sources: (S,) int, vertices that give color.
+        unobserved: (K,) int, vertices that need it.
+
+    Returns:
+        (K, 3) float32 colors and (K,) float32 weights, 0 where the other side is not seen either.
+    """
     from scipy.spatial import cKDTree
 
-    lent, lent_trust = np.zeros((len(needy), 3), np.float32), np.zeros(len(needy), np.float32)
-    mirrored = vertices[needy] * np.array([-1, 1, 1], np.float32)
-    # Most of the hidden vertices have hidden counterparts, too: a coarse grid tells which have not.
-    low, high = vertices[lenders].min(0) - MIRROR_REACH, vertices[lenders].max(0) + MIRROR_REACH
+    found_colors = np.zeros((len(unobserved), 3), np.float32)
+    weights = np.zeros(len(unobserved), np.float32)
+    mirrored = vertices[unobserved] * np.array([-1, 1, 1], np.float32)
+    # Most of the hidden vertices have hidden counterparts, too: a coarse grid shows which have not.
+    low, high = vertices[sources].min(0) - MIRROR_REACH, vertices[sources].max(0) + MIRROR_REACH
     near = np.flatnonzero(((mirrored > low) & (mirrored < high)).all(1))
     cells = np.zeros(tuple(((high - low) / MIRROR_REACH).astype(int) + 3), bool)
-    x, y, z = ((vertices[lenders] - low) / MIRROR_REACH).astype(np.int32).T + 1
+    x, y, z = ((vertices[sources] - low) / MIRROR_REACH).astype(np.int32).T + 1
     for step in np.ndindex(3, 3, 3):
         cells[x + step[0] - 1, y + step[1] - 1, z + step[2] - 1] = True
     x, y, z = ((mirrored[near] - low) / MIRROR_REACH).astype(np.int32).T + 1
     near = near[cells[x, y, z]]
     if not len(near):
-        return lent, lent_trust
-    tree = cKDTree(vertices[lenders], balanced_tree=False, compact_nodes=False)
+        return found_colors, weights
+    tree = cKDTree(vertices[sources], balanced_tree=False, compact_nodes=False)
     distance, index = tree.query(mirrored[near], k=3, distance_upper_bound=MIRROR_REACH)
     found = np.isfinite(distance)
     weight = np.where(found, 1 / (np.where(found, distance, 1) + 5e-4), 0)
-    source = lenders[np.where(found, index, 0)]
+    source = sources[np.where(found, index, 0)]
     total = np.maximum(weight.sum(1), 1e-9)
-    lent[near] = np.einsum("nk,nkc->nc", weight, colors[source]) / total[:, None]
+    found_colors[near] = np.einsum("nk,nkc->nc", weight, colors[source]) / total[:, None]
     nearness = np.clip(2 - 2 * distance[:, 0] / MIRROR_REACH, 0, 1)
-    lent_trust[near] = np.where(found[:, 0], nearness * trust[source[:, 0]], 0)
-    return lent, lent_trust
+    weights[near] = np.where(found[:, 0], nearness * visibility[source[:, 0]], 0)
+    return found_colors, weights
 
 
 def spread_colors(
-    vertices: np.ndarray, colors: np.ndarray, trust: np.ndarray, lenders: np.ndarray, needy: np.ndarray
+    vertices: np.ndarray,
+    colors: np.ndarray,
+    visibility: np.ndarray,
+    sources: np.ndarray,
+    unobserved: np.ndarray,
 ) -> np.ndarray:
-    """Colours (K, 3) for the vertices `needy` (K,) from the `lenders` around, the nearer the more.
+    """Colors from the surface around, the nearer the more.
 
-    Ears give none, and scalp and face each get theirs from their own kind, if there is enough of it.
+    Ears give none, and scalp and face each get theirs from their own, if there is enough of it: hair spreads
+    over hidden scalp, and skin does not.
+
+    Args:
+        vertices: (N, 3) float32, head frame, metres.
+        colors: (N, 3) float32.
+        visibility: (N,) float32, 0..1.
+        sources: (S,) int, vertices that give color.
+        unobserved: (K,) int, vertices that need it.
+
+    Returns:
+        (K, 3) float32.
     """
     from scipy.ndimage import map_coordinates
 
@@ -140,19 +199,19 @@ def spread_colors(
     high = np.array([reach, *vertices[:, 1:].max(0)]) + CELL
     shape = tuple(np.ceil((high - low) / CELL).astype(int) + 1)
 
-    used, places = lenders, vertices[lenders]
-    folded = np.abs(places * np.array([1, 0, 0], np.float32)) + places * np.array([0, 1, 1], np.float32)
+    used, points = sources, vertices[sources]
+    folded = np.abs(points * np.array([1, 0, 0], np.float32)) + points * np.array([0, 1, 1], np.float32)
     ear = ((folded > EAR_SURROUNDINGS[0]) & (folded < EAR_SURROUNDINGS[1])).all(1)
-    if (~ear).sum() > FEWEST_LENDERS:
-        used, places = used[~ear], places[~ear]
-    cell = np.round((places - low) / CELL).astype(np.int32)
+    if (~ear).sum() > MIN_SOURCES:
+        used, points = used[~ear], points[~ear]
+    cell = np.round((points - low) / CELL).astype(np.int32)
     flat = np.ravel_multi_index(tuple(cell.T), shape)
-    kind = scalp_half_space(places)
-    shares = [trust[used] * (1 - kind), trust[used] * kind]
+    on_scalp = scalp_half_space(points)
+    weights = [visibility[used] * (1 - on_scalp), visibility[used] * on_scalp]
     grids = [
-        _blurred_grid(np.column_stack([colors[used] * share[:, None], share]), flat, shape)
-        for share in shares
-        if share.sum() > FEWEST_LENDERS
+        _blurred_grid(np.column_stack([colors[used] * weight[:, None], weight]), flat, shape)
+        for weight in weights
+        if weight.sum() > MIN_SOURCES
     ]
     if len(grids) == 2:
         cells = np.moveaxis(np.indices(shape), 0, -1).reshape(-1, 3) * CELL + low
@@ -160,27 +219,34 @@ def spread_colors(
         grid = grids[0] * (1 - is_scalp) + grids[1] * is_scalp
     else:
         grid = grids[0] if grids else np.broadcast_to(colors[used].mean(0)[:, None, None, None], (3, *shape))
-    place = ((vertices[needy] - low) / CELL).T
-    return np.stack([map_coordinates(channel, place, order=1) for channel in grid], 1).astype(np.float32)
+    positions = ((vertices[unobserved] - low) / CELL).T
+    return np.stack([map_coordinates(channel, positions, order=1) for channel in grid], 1).astype(np.float32)
 
 
 def _blurred_grid(values: np.ndarray, flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """(3, *shape) colours everywhere, from weighted colours with their weights (N, 4) in the cells `flat`
-    (N,).
+    """Colors everywhere in a grid, from those in some of its cells.
 
-    The grid, and a little of its mirror image, is blurred more and more: the least blurred one that has
-    something to say at a place prevails there.
+    The grid, and a little of its mirror image, is blurred more and more: the least blurred one that has a
+    color in a cell prevails there.
+
+    Args:
+        values: (N, 4), weighted colors and their weights.
+        flat: (N,) int, their cells.
+        shape: Of the grid.
+
+    Returns:
+        (3, *shape).
     """
     from scipy.ndimage import gaussian_filter
 
     grid = np.stack([np.bincount(flat, values[:, k], np.prod(shape)).reshape(shape) for k in range(4)])
-    grid += MIRROR_SHARE * grid[:, ::-1]
+    grid += MIRROR_WEIGHT * grid[:, ::-1]
     mixed = np.zeros_like(grid)
     done = 0.0
-    for level, spread in enumerate(SPREADS):
+    for level, spread in enumerate(SPREAD_SIGMAS):
         sigma = np.sqrt(spread**2 - done**2)
         grid = gaussian_filter(grid, (0, sigma, sigma, sigma), mode="constant", truncate=3)
-        mixed += FADE**level * grid
+        mixed += SPREAD_WEIGHT**level * grid
         done = spread
     mean = values[:, :3].sum(0) / values[:, 3].sum()
     known = mixed[3] > 1e-30

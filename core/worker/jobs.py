@@ -27,7 +27,8 @@ from .params import (
 if TYPE_CHECKING:
     from ..detection.landmarks import FaceLandmarks
     from ..image.photo import Photo
-    from ..reconstructor import Progress, Reconstruction, Reconstructor
+    from ..reconstructor import Reconstruction, Reconstructor
+    from ..timing import Progress
 
 #: Raised when a client has to know; new methods and keys are listed in `CAPABILITIES` and do not raise it.
 PROTOCOL_VERSION = 1
@@ -248,6 +249,7 @@ def about_head(head: "Reconstruction", photo: "Photo") -> dict[str, Any]:
         "pose": {"yaw": yaw, "pitch": pitch, "roll": roll},
         "camera": {"focal_length_mm35": round(focal, 2), "focal_length_source": head.camera.source},
         "quality": head.quality.document(),
+        "faces_omitted": head.faces_omitted,
     }
 
 

@@ -2,8 +2,8 @@
 
 A vertex has the confidence of the point of the surface that it lies on, and no more than the head allows:
 
-* The camera must see it. The surface's own rule (`core.surface.vertex_colors.seen_by_camera`), applied to the
-  head: not occluded by another part of it, not grazing. The back of an ear, the inside of a nostril, the
+* The camera must see it. The surface's own rule (`core.surface.vertex_colors.vertex_visibility`), applied to
+  the head: not occluded by another part of it, not grazing. The back of an ear, the inside of a nostril, the
   inner side of a lid lie near a surface that was visible, but were not.
 * The volume must be able to show it. Structures narrower than two voxels are beyond what samples a voxel
   apart can represent (Shannon), so the largest ball that touches the head at the vertex, from inside or
@@ -29,7 +29,7 @@ from ..geometry.visibility import (
     surrounding_pixels,
     unoccluded,
 )
-from ..surface.vertex_colors import FACING, FRONT_TOLERANCE, GRAZING
+from ..surface.vertex_colors import FACING_COSINE, GRAZING_COSINE, OCCLUSION_TOLERANCE
 from ..template.topology import INNER, LASHES, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
 from .rigid_parts import RigidParts
 
@@ -46,7 +46,7 @@ MIN_FEATURE_SIZE = 2 / VOXELS_PER_METRE
 #: Side, pixels, of the depth map, in which the head is as large as fits.
 DEPTH_MAP_SIZE = 240
 #: Metres that a vertex may lie behind the depth map and still be visible fully.
-OCCLUSION_TOLERANCE = FRONT_TOLERANCE / VOXELS_PER_METRE
+OCCLUSION_TOLERANCE_M = OCCLUSION_TOLERANCE / VOXELS_PER_METRE
 #: Points nearer than this, metres, are one, and heights below the other are none.
 COINCIDENT = 1e-6
 MIN_HEIGHT = 1e-9
@@ -125,7 +125,7 @@ class ConfidenceEstimator:
         points = pose.head_to_camera(vertices.astype(np.float64))
         directions = vertex_normals(vertices, self._topology.triangles) @ pose.rotation.T
         cosine = ray_cosines(points, directions)
-        facing = ramp(cosine, GRAZING, FACING)
+        facing = ramp(cosine, GRAZING_COSINE, FACING_COSINE)
         return self._unoccluded(points, camera) * facing * (0.5 + 0.5 * cosine)
 
     def _unoccluded(self, points: np.ndarray, camera: Camera) -> np.ndarray:
@@ -136,7 +136,7 @@ class ConfidenceEstimator:
         facing = self._opaque[front_facing(pixels, self._opaque)]
         depth, _ = depth_map(pixels, points[:, 2], facing, DEPTH_MAP_SIZE)
         around, _ = surrounding_pixels(pixels, depth.shape)
-        return unoccluded(depth, around, points[:, 2], OCCLUSION_TOLERANCE)
+        return unoccluded(depth, around, points[:, 2], OCCLUSION_TOLERANCE_M)
 
 
 def feature_size(

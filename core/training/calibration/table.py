@@ -17,9 +17,10 @@ from ...errors import ReconstructionError
 from ...geometry.frames import Camera
 from ...lifting.lifter import LandmarkLifter
 from ...quality.measures import QualityInputs, measure
-from ...surface.isosurface import Isosurface, extract_isosurface, landmarks_on_surface
+from ...surface.isosurface import Isosurface, extract_isosurface
+from ...surface.landmarks import landmarks_on_surface
 from ...surface.prior_mesh import PriorMesh
-from ...surface.vertex_colors import seen_by_camera
+from ...surface.vertex_colors import vertex_visibility
 from ...volume.predictor import VolumePredictor
 from ..data.shards import Shard, shard_paths
 from ..evaluation.ground_truth import TrueHeads
@@ -217,7 +218,7 @@ def confidence(shape: Isosurface, points: np.ndarray, picture: tuple[int, ...]) 
     """(N,) float32: `core.surface.vertex_colors.color_from_photo`'s, but 0 for what it copies to hidden
     vertices.
     """
-    trust, cosine = seen_by_camera(shape)
+    trust, cosine = vertex_visibility(shape)
     inside = ((points >= -0.5) & (points <= [picture[1] - 0.5, picture[0] - 0.5])).all(1)
     return np.where(inside, trust * (0.5 + 0.5 * cosine), np.float32(0))
 

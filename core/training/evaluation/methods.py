@@ -11,7 +11,8 @@ from ...geometry.frames import Camera, HeadPose
 from ...geometry.pose import fit_pose
 from ...image.crop import cut_crop
 from ...lifting.lifter import HeadPrior, LandmarkLifter
-from ...surface.isosurface import extract_isosurface, landmarks_on_surface
+from ...surface.isosurface import extract_isosurface
+from ...surface.landmarks import landmarks_on_surface
 from ...surface.prior_mesh import PriorMesh
 from ...volume.guidance import TEMPLATE_LOGIT, Guidance
 from ...volume.predictor import TEMPERATURE, VolumePredictor

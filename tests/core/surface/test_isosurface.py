@@ -7,8 +7,9 @@ from skimage.measure import marching_cubes
 
 from core.errors import ReconstructionError
 from core.geometry.frames import HEAD_CENTRE, VOLUME_SHAPE, VOXELS_PER_METRE
-from core.surface.isosurface import close_handles, column_crossings, extract_isosurface, landmarks_on_surface
-from core.surface.vertex_colors import color_from_photo, facing_camera, mirror_colors, seen_by_camera
+from core.surface.isosurface import close_handles, extract_isosurface
+from core.surface.landmarks import column_crossings, landmarks_on_surface
+from core.surface.vertex_colors import color_from_photo, front_cosines, mirror_colors, vertex_visibility
 from core.template.regions import scalp_half_space
 from tests.core.scenes import AXES, distance_inside, ellipsoid_scene
 
@@ -73,7 +74,7 @@ def test_largest_solid_only_and_no_cavities(scene):
     assert mesh.volume == pytest.approx(4 / 3 * np.pi * AXES.prod(), rel=1.5e-2)
     # What landmarks are looked for in has neither of them.
     inside = np.zeros(VOLUME_SHAPE, bool)
-    z, y, x = np.argwhere(shape.solid > 0).T + shape.corner[:, None]
+    z, y, x = np.argwhere(shape.sdf > 0).T + shape.origin[:, None]
     inside[z, y, x] = True
     assert not inside[5:15, 5:15, 5:15].any() and inside[90:105, 90:105, 90:105].all()
     assert ((scene.volume >= 0.5) == inside).mean() > 0.995
@@ -107,10 +108,10 @@ def test_pinholes_are_closed_and_the_rest_is_left_alone():
     plate[(x < 0) | (x > 26) | (np.abs(y) > 9)] = -2
     field = np.clip(np.maximum(ball, plate), -2, 2)
     assert euler(field) == 0
-    mended, points, faces = close_handles(field.copy())
+    thickened, points, faces = close_handles(field.copy())
     assert len(points) - len(faces) // 2 == 2
     thick = ball > 2
-    np.testing.assert_array_equal(mended[thick], field[thick])
+    np.testing.assert_array_equal(thickened[thick], field[thick])
     whole, points, faces = close_handles(ball)
     assert whole is ball and len(points) - len(faces) // 2 == 2
     ring = 6 - np.hypot(np.hypot(x, y) - 18, z)
@@ -214,8 +215,10 @@ def test_hidden_half_takes_the_colours_of_the_seen_half():
     """Turned by 60 degrees, with a red seen cheek: the hidden cheek becomes red, the hidden chin does not."""
     scene = ellipsoid_scene(yaw=60)
     shape = surface_of(scene)
-    trust, _ = seen_by_camera(shape)
-    side = -1 if trust[shape.vertices[:, 0] < 0].sum() > trust[shape.vertices[:, 0] > 0].sum() else 1
+    visibility, _ = vertex_visibility(shape)
+    side = (
+        -1 if visibility[shape.vertices[:, 0] < 0].sum() > visibility[shape.vertices[:, 0] > 0].sum() else 1
+    )
     on_cheek = HEAD_CENTRE + AXES * np.array([side * 0.75, -0.45, -0.1]) / np.linalg.norm([0.75, 0.45, 0.1])
     photo = np.full((scene.size, scene.size, 3), (120, 200, 120), np.uint8)
     y, x = np.indices(photo.shape[:2])
@@ -256,17 +259,17 @@ def test_front_depth_and_facing():
     x, y = middle[:2].round().astype(int)
     nearest = shape.volume_points[np.hypot(*(shape.volume_points[:, :2] - [x, y]).T) < 0.8, 2].max()
     assert front[y, x] == pytest.approx(nearest, abs=0.1)
-    cosine = facing_camera(front)
+    cosine = front_cosines(front)
     assert cosine[y, x] > 0.95 and cosine[0, 0] == 0
-    assert (facing_camera(np.full((192, 192), -np.inf, np.float32)) == 0).all()
+    assert (front_cosines(np.full((192, 192), -np.inf, np.float32)) == 0).all()
 
 
 def test_mirror_colors_only_reach_the_same_place():
     vertices = np.array([[0.03, 0, 0], [-0.031, 0, 0], [-0.05, 0, 0]], np.float32)
     colors = np.array([[10, 20, 30], [0, 0, 0], [0, 0, 0]], np.float32)
     seen = np.array([1, 0, 0], np.float32)
-    lent, trust = mirror_colors(vertices, colors, seen, np.array([0]), np.array([1, 2]))
-    assert np.allclose(lent[0], [10, 20, 30]) and trust[0] > 0.9 and trust[1] == 0
+    lent, visibility = mirror_colors(vertices, colors, seen, np.array([0]), np.array([1, 2]))
+    assert np.allclose(lent[0], [10, 20, 30]) and visibility[0] > 0.9 and visibility[1] == 0
 
 
 def test_crossings():

@@ -29,8 +29,8 @@ def test_normals_and_front():
     assert ((head.normals * away).sum(1) > 0.99).all()
     assert head.front[96, 95] == pytest.approx(140, abs=0.5)
     assert np.isneginf(head.front[96, 95 + 42]) and np.isneginf(head.front[0, 0])
-    np.testing.assert_allclose(head.facing[away[:, 2] > 0.2], away[away[:, 2] > 0.2, 2], atol=0.05)
-    assert (head.facing[away[:, 2] < -0.2] == 0).all()
+    np.testing.assert_allclose(head.cos_incidence[away[:, 2] > 0.2], away[away[:, 2] > 0.2, 2], atol=0.05)
+    assert (head.cos_incidence[away[:, 2] < -0.2] == 0).all()
 
 
 def test_hidden_parts_do_not_face_the_camera():
@@ -41,13 +41,13 @@ def test_hidden_parts_do_not_face_the_camera():
         EVERYWHERE,
     )
     covered = np.hypot(*(behind.points - CENTRE)[:, :2].T) < 18
-    assert (both.facing[: len(behind.points)][covered] == 0).all()
-    assert both.facing[len(behind.points) :].max() > 0.95
+    assert (both.cos_incidence[: len(behind.points)][covered] == 0).all()
+    assert both.cos_incidence[len(behind.points) :].max() > 0.95
 
 
 def test_refined_is_rounder_and_closed():
     head = ball(40, subdivisions=2)
-    fine = head.refined()
+    fine = head.phong_subdivided()
     mesh = trimesh.Trimesh(fine.points, fine.triangles, process=False)
     assert mesh.is_watertight and mesh.is_winding_consistent and mesh.euler_number == 2
     assert len(fine.triangles) == 4 * len(head.triangles)
@@ -62,7 +62,7 @@ def test_moves_to_where_the_volume_ends():
     target = CENTRE + np.array([2, -1, 1.5])
     moved = ball(40).registered_to(ball_volume(43, target))
     error = np.abs(np.linalg.norm(moved.points - target, axis=1) - 43)
-    seen = moved.facing > 0.5
+    seen = moved.cos_incidence > 0.5
     assert error[seen].max() < 0.3 and np.median(error[seen]) < 0.1
     assert np.median(error) < 0.6 and error.max() < 2  # 4.5 before
     assert moved.triangles is not None and len(moved.points) == len(moved.normals)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from skimage.measure import marching_cubes
 
 from core.surface.prior_mesh import PriorMesh
-from core.surface.signed_distance import FAR, signed_distance, solid_voxels
+from core.surface.signed_distance import FAR, inside_voxels, signed_distance
 from tests.core.surface.test_prior_mesh import CENTRE, EVERYWHERE, ball
 
 BOX = (slice(50, 150), slice(46, 146), slice(45, 145))
@@ -30,14 +30,14 @@ def test_distance_to_a_ball():
     assert np.abs(field).max() < 1.1 * FAR and field.dtype == np.float32
 
 
-def test_solid_voxels():
+def test_inside_voxels():
     true = np.linalg.norm(from_centre(), axis=-1)
     head = ball(40, subdivisions=4)
-    solid = solid_voxels(head, BOX)
+    solid = inside_voxels(head, BOX)
     assert solid[true < 39.9].all() and not solid[true > 40.1].any()
     part = (slice(70, 90), slice(46, 96), slice(80, 130))  # cuts through the ball on all sides but two
     inner = tuple(slice(p.start - b.start, p.stop - b.start) for p, b in zip(part, BOX, strict=True))
-    np.testing.assert_array_equal(solid_voxels(head, part), solid[inner])
+    np.testing.assert_array_equal(inside_voxels(head, part), solid[inner])
 
 
 def test_plane_cuts_the_solid():

@@ -5,13 +5,13 @@ import numpy as np
 from core.geometry.frames import VOLUME_SHAPE
 from core.surface.signed_distance import signed_distance
 from core.surface.visible_surface import (
-    REACH,
+    SEARCH_REACH,
     blend,
     front_depth,
+    mean_visibility,
     occlusion_edges,
     rounding,
-    see,
-    seen_share,
+    visible_surface,
 )
 from tests.core.surface.test_prior_mesh import CENTRE, ball, ball_volume
 from tests.core.surface.test_signed_distance import BOX, from_centre
@@ -29,7 +29,7 @@ def test_front_is_the_crossing_nearest_to_the_likely_one():
     np.testing.assert_allclose(depth[10, 10], 99 + 5 / 7, rtol=1e-6)
     np.testing.assert_allclose(depth[32, 32], 99 + 5 / 7, rtol=1e-6)
     assert known[10, 10] == 1 and known[20, 20] == 0 and depth[20, 20] == 102
-    assert known[30, 30] == 0 and depth[30, 30] == -REACH
+    assert known[30, 30] == 0 and depth[30, 30] == -SEARCH_REACH
     assert known[31, 31] == 0 and depth[31, 31] == 140  # further away than it is looked for
 
 
@@ -37,7 +37,7 @@ def test_flat_triangles_become_round():
     """The front of a coarse ball with what rounding adds is that of a fine one."""
     middle = np.s_[70:122, 70:122]
     coarse, true = ball(40, subdivisions=3), ball(40, subdivisions=5).front[middle]
-    added = rounding(coarse.front, coarse.refined().front)[middle]
+    added = rounding(coarse.front, coarse.phong_subdivided().front)[middle]
     before = np.abs(coarse.front[middle] - true)
     after = np.abs(coarse.front[middle] + added - true)
     assert after.mean() < 0.3 * before.mean() and after.max() < before.max()
@@ -54,13 +54,13 @@ def test_hidden_edges():
 
 
 def test_front_is_seen_and_back_is_not():
-    share = seen_share(ball(40, subdivisions=4), BOX)
+    visibility = mean_visibility(ball(40, subdivisions=4), BOX)
     away = from_centre()
     shell = np.abs(np.linalg.norm(away, axis=-1) - 40) < 2
     cosine = away[..., 2] / 40
-    assert share[shell & (cosine > 0.9)].min() > 0.95
-    assert share[shell & (cosine < 0.2)].max() < 0.05
-    assert share.min() >= 0 and share.max() <= 1 and share.dtype == np.float32
+    assert visibility[shell & (cosine > 0.9)].min() > 0.95
+    assert visibility[shell & (cosine < 0.2)].max() < 0.05
+    assert visibility.min() >= 0 and visibility.max() <= 1 and visibility.dtype == np.float32
 
 
 def test_details_are_taken_from_where_the_camera_sees():
@@ -71,7 +71,7 @@ def test_details_are_taken_from_where_the_camera_sees():
     dent = np.clip(0.5 + (40 - 4 - np.abs(z - CENTRE[2])) / 6, 0, 1)
     volume[:, y - 4 : y + 5, x - 4 : x + 5] = dent[:, None, None]
     head = ball(40, subdivisions=4)
-    field = blend(signed_distance(head, BOX), see(volume, head, head, BOX), BOX)
+    field = blend(signed_distance(head, BOX), visible_surface(volume, head, head, BOX), BOX)
     column = field[:, y - BOX[1].start, x - BOX[2].start] > 0
     solid = np.flatnonzero(column) + BOX[0].start
     assert abs(solid.max() - (CENTRE[2] + 36)) <= 1
