@@ -1,4 +1,4 @@
-"""Write core/pinned_models.py: the SHA-256 of each file in models/ that results depend on.
+"""Write core/weights/pinned_models.py: the SHA-256 of each file in models/ that results depend on.
 
     python scripts/build/pin_models.py
 
@@ -19,7 +19,7 @@ PINNED_MODELS = {
 
 
 def pinned_source(folder: Path) -> str:
-    """The text of core/pinned_models.py for a folder of models."""
+    """The text of core/weights/pinned_models.py for a folder of models."""
     from core.weights import file_sha256, model_files
 
     return (
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("--models", type=Path, default=ROOT / "models", help="default: the project's")
     options = parser.parse_args(arguments)
-    (ROOT / "core" / "pinned_models.py").write_text(pinned_source(options.models), encoding="utf-8")
+    (ROOT / "core/weights/pinned_models.py").write_text(pinned_source(options.models), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
-from .errors import ModelError
+from ..errors import ModelError
 from .pinned_models import PINNED_MODELS
 
 #: The environment variable that names a folder of models of one's own; these are not checked.
@@ -21,7 +21,7 @@ HASHING_THREADS = 4
 
 def packaged_models() -> Path:
     """The project's models: in the installed package, else beside `core` (in a checkout, in the add-on)."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     inside = package / "models"
     return inside if inside.is_dir() else package.parent / "models"
 
