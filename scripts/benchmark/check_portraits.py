@@ -1,8 +1,8 @@
-"""Reconstruct many portraits and check every surface: closed, one piece, no handles, smooth, ears in place.
+"""Reconstruct many portraits and check every surface: closed, one piece, no handles, smooth, ears present.
 
     python scripts/benchmark/check_portraits.py PHOTO_OR_FOLDER... --out out/check
 
-Writes a table to look through (check.md, check.json) and the heads from four sides (check.jpg). Ends with an
+Writes a table (check.md, check.json) and the heads from four sides (check.jpg). Ends with an
 error if a surface is open, falls apart or has lost an ear.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from core.reconstructor import Reconstructor
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
-#: Ears that reach this much less far to the side than the lifted head's, mm, are lost.
+#: Ears that reach this much less far to the side than the head prior's, mm, are lost.
 LOST_EAR_MM = 8.0
 #: Head frame, metres: faces before, behind and between are front, back and sides.
 FRONT_Y, BACK_Y = 0.0, 0.1
@@ -44,7 +44,7 @@ def ear_reach(points: np.ndarray) -> np.ndarray:
     return np.array([x.max(), -x.min()]) if near.any() else np.zeros(2)
 
 
-def bend(vertices: np.ndarray, faces: np.ndarray) -> dict[str, float]:
+def dihedral_angles(vertices: np.ndarray, faces: np.ndarray) -> dict[str, float]:
     """Root mean square angle, degrees, between neighboring triangles, on the front, the sides, the back."""
     corners = vertices[faces].astype(np.float64)
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -67,19 +67,19 @@ def check(path: Path, reconstructor: "Reconstructor") -> tuple[dict[str, Any], n
     from core.training.evaluation.report import render_shaded
 
     photo = load_photo(path)
-    made = reconstructor.reconstruct(photo, max_faces=1)[0]
-    surface = made.surface
+    result = reconstructor.reconstruct(photo, max_faces=1)[0]
+    surface = result.surface
     mesh = trimesh.Trimesh(surface.vertices, surface.faces, process=False)
-    lifted = reconstructor.lifter.lift(made.landmarks, made.camera, photo.rgb)
-    ears = ear_reach(surface.vertices) - ear_reach(lifted.vertices)
+    prior = reconstructor.lifter.lift(result.landmarks, result.camera, photo.rgb)
+    ears = ear_reach(surface.vertices) - ear_reach(prior.vertices)
     row = {
         "photo": path.name,
-        "yaw": round(made.pose.angles[0]),
+        "yaw": round(result.pose.angles[0]),
         "watertight": bool(mesh.is_watertight),
         "pieces": int(mesh.body_count),
         "handles": int(1 - mesh.euler_number / 2),
         "ears_mm": [round(float(e), 1) for e in ears],
-        **{f"bend_{k}": round(v, 2) for k, v in bend(surface.vertices, surface.faces).items()},
+        **{f"angle_{k}": round(v, 2) for k, v in dihedral_angles(surface.vertices, surface.faces).items()},
     }
     views = []
     for yaw in SIDES:
@@ -87,7 +87,7 @@ def check(path: Path, reconstructor: "Reconstructor") -> tuple[dict[str, Any], n
         x, y, z = (surface.vertices - np.array([0, 0.06, -0.02])).T * 720
         turned = np.stack([95.5 + np.cos(a) * x - np.sin(a) * y, 95.5 - z, -np.sin(a) * x - np.cos(a) * y], 1)
         views.append(render_shaded(turned, surface.faces))
-    return row, np.hstack([made.crop, *views])
+    return row, np.hstack([result.crop, *views])
 
 
 def report(rows: list[dict[str, Any]]) -> str:
@@ -97,13 +97,13 @@ def report(rows: list[dict[str, Any]]) -> str:
     lines += ["| " + " | ".join(str(row[k]) for k in head) + " |" for row in rows]
     closed = sum(r["watertight"] and r["pieces"] == 1 for r in rows)
     ears = sum(min(r["ears_mm"]) > -LOST_EAR_MM for r in rows)
-    bends = ", ".join(f"{k[5:]} {np.mean([r[k] for r in rows]):.1f}" for k in head if k.startswith("bend"))
+    angles = ", ".join(f"{k[6:]} {np.mean([r[k] for r in rows]):.1f}" for k in head if k.startswith("angle_"))
     simple = sum(r["handles"] == 0 for r in rows)
     lines += [
         "",
         f"{len(rows)} portraits: {closed} closed and in one piece, {simple} without handles, {ears} with",
     ]
-    lines += [f"both ears; angle between neighboring triangles, degrees: {bends}"]
+    lines += [f"both ears; angle between neighboring triangles, degrees: {angles}"]
     return "\n".join(lines)
 
 
@@ -137,7 +137,7 @@ def main() -> int:
         r["photo"] for r in rows if not r["watertight"] or r["pieces"] > 1 or min(r["ears_mm"]) < -LOST_EAR_MM
     ]
     if bad:
-        print("Look at: " + ", ".join(bad), file=sys.stderr)
+        print("Faulty: " + ", ".join(bad), file=sys.stderr)
     return 1 if bad else 0
 
 

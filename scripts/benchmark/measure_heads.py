@@ -77,27 +77,27 @@ def main() -> None:
     found = [p for source in sources for p in source if p.suffix.lower() in PICTURES]
     if not found:
         raise SystemExit("no pictures found: name photos or folders with photos")
-    places = np.linspace(0, len(found) - 1, min(options.count, len(found))).round().astype(int)
+    chosen = np.linspace(0, len(found) - 1, min(options.count, len(found))).round().astype(int)
     reconstructor = Reconstructor.from_pretrained(options.models)
     measures = HeadMetrics(reconstructor.head_wrapper)
-    heads = {}
-    for photo in (found[k] for k in places):
+    figures = {}
+    for photo in (found[k] for k in chosen):
         try:
-            (made,) = reconstructor.reconstruct(photo, max_faces=1, head=HeadOptions(texture=0))
+            (result,) = reconstructor.reconstruct(photo, max_faces=1, head=HeadOptions(texture=0))
         except ReconstructionError as error:
             print(f"{photo.name}: {error}", file=sys.stderr)
             continue
-        if made.head is None:
-            raise ValueError("no head was made")
-        measures.add(made.head, made.surface)
-        heads[photo.name] = {"faults": measures.faults[-1], "seconds": measures.seconds[-1]}
-    if not heads:
+        if result.head is None:
+            raise ValueError("the reconstruction has no head")
+        measures.add(result.head, result.surface)
+        figures[photo.name] = {"faults": measures.faults[-1], "seconds": measures.seconds[-1]}
+    if not figures:
         raise SystemExit("no face was found in any of the pictures")
     text = report(measures)
     print(text)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "heads.md").write_text(text + "\n")
-    tables = {"regions": measures.by_region(), "confidence": measures.by_confidence(), "heads": heads}
+    tables = {"regions": measures.by_region(), "confidence": measures.by_confidence(), "heads": figures}
     (options.out / "heads.json").write_text(json.dumps(tables, indent=1))
 
 

@@ -1,12 +1,12 @@
 """Build models/face_features.safetensors from the face mesh inside MediaPipe's PyPI wheel.
 
-    python scripts/build/face_features.py [--wheel FILE] [--out models]; python
-    scripts/training/export_onnx.py
+    python scripts/build/face_features.py [--wheel FILE] [--out models]
+    python scripts/training/export_onnx.py
 
 The wheels up to 0.10.21 carry the mesh network as a TensorFlow Lite file. Its first layers, from which all
-landmarks are computed, were trained on photos of many people, and see in a picture what a network trained on
-made pictures alone would not. Without --wheel, pip downloads the wheel. Apache License 2.0, as the bundles of
-scripts/build/face_landmarker.py.
+landmarks are computed, were trained on photos of many people, and respond to what a network trained on
+synthetic pictures alone would miss. Without --wheel, pip downloads the wheel. Apache License 2.0, as the
+bundles of scripts/build/face_landmarker.py.
 """
 
 import argparse

@@ -1,5 +1,6 @@
-"""Lay out training pictures from the shards: python scripts/pictures/contact_sheet.py SHARDS
-docs/pictures/samples.jpg
+"""Lay out training pictures from the shards.
+
+python scripts/pictures/contact_sheet.py SHARDS docs/pictures/samples.jpg
 """
 
 import argparse

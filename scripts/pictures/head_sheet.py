@@ -1,5 +1,6 @@
-"""Lay out wrapped heads without texture: python scripts/pictures/head_sheet.py PHOTOS... --out
-docs/pictures/heads.jpg
+"""Lay out wrapped heads without texture.
+
+    python scripts/pictures/head_sheet.py PHOTOS... --out docs/pictures/heads.jpg
 
 A row a photo: the head as photographed from the front, three-quarter and the side, its neutral, then jawOpen,
 both eyeBlink and both mouthSmile at 1. Needs the bpy wheel. With --best and --worst only the photos whose
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 UNITS = (("jawOpen",), ("eyeBlinkLeft", "eyeBlinkRight"), ("mouthSmileLeft", "mouthSmileRight"))
 TURNS = (0.0, 40.0, 90.0)
-#: sRGB of the parts; the iris is what looks ahead of an eyeball.
+#: sRGB of the parts; the iris is the front of an eyeball.
 COLORS = {
     "skin": (196, 158, 138),
     "inner": (150, 70, 70),
@@ -100,7 +101,7 @@ def main() -> None:
             continue
         head = found.head
         if head is None:
-            raise ValueError("no head was made")
+            raise ValueError("the reconstruction has no head")
         topology = reconstructor.head_wrapper.topology
         distance = about_head(head)["deviation_mm"]
         print(f"{photo.name}: {distance}", flush=True)

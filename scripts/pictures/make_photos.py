@@ -1,8 +1,9 @@
-"""Make photos of held-out heads at hard poses, to try a batch on: python scripts/pictures/make_photos.py
-FOLDER
+"""Synthesize photos of held-out heads at hard poses, to try a batch on.
 
-They are drawn as training pictures are, but of people, skins and places that training never saw; the focal
-length is in their EXIF data. The same command makes the same photos.
+    python scripts/pictures/make_photos.py FOLDER
+
+They are drawn as training pictures are, but of people, skins and panoramas that training does not use; the
+focal length is in their EXIF data. The same command makes the same photos.
 """
 
 import argparse
@@ -18,9 +19,9 @@ EXIF_BLOCK, FOCAL_35MM = 0x8769, 0xA405
 
 
 def main() -> None:
-    """Parse the command line and make photos."""
+    """Parse the command line and synthesize photos."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path, help="folder to write them to; made if need be")
+    parser.add_argument("out", type=Path, help="folder to write them to; created if missing")
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--least-yaw", type=float, default=30.0, help="degrees (default: 30)")
     parser.add_argument("--data", type=Path, default=os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared"))

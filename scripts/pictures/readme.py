@@ -15,19 +15,19 @@ GAP = 8
 BACKGROUND = (29, 29, 29)
 #: Height of the panel in pictures in which it is all that is shown, pixels.
 PANEL_HEIGHT = 184
-#: Fraction of the view's height that has the head, seen from the front.
+#: Fraction of the view's height that the head fills from the front.
 HEAD_SHARE = 0.8
 LARGEST = 200_000
 
 
-def region(folder: Path, name: str, place: str) -> tuple[int, int, int, int]:
+def region(folder: Path, name: str, area: str) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of the "view" or the "sidebar" in a screenshot."""
-    return tuple(json.loads((folder / f"{name}.json").read_text("utf-8"))[place])
+    return tuple(json.loads((folder / f"{name}.json").read_text("utf-8"))[area])
 
 
-def crop(folder: Path, name: str, place: str) -> Image.Image:
+def crop(folder: Path, name: str, area: str) -> Image.Image:
     """The part of a screenshot that a region covers."""
-    return Image.open(folder / f"{name}.png").convert("RGB").crop(region(folder, name, place))
+    return Image.open(folder / f"{name}.png").convert("RGB").crop(region(folder, name, area))
 
 
 def compose(folder: Path) -> Image.Image:
@@ -38,7 +38,7 @@ def compose(folder: Path) -> Image.Image:
     width = max(panel.width for panel in panels)
     head = crop(folder, "result", "view")
     size = width, view.height - 2 * (PANEL_HEIGHT + GAP)
-    # As much as there is left of the sidebar and still has the head.
+    # The widest cut left of the sidebar that holds the head.
     height = int(HEAD_SHARE * head.height)
     right = region(folder, "result", "sidebar")[0] - region(folder, "result", "view")[0]
     box = right - height * size[0] // size[1], (head.height - height) // 2, right, (head.height + height) // 2

@@ -1,6 +1,8 @@
-"""Lay out textured heads: python scripts/pictures/textured_sheet.py HEADS... --out docs/pictures/textured.jpg
+"""Lay out textured heads.
 
-HEADS are folders that `scripts/batch.py --head` has made. A row a head: as photographed from the front,
+    python scripts/pictures/textured_sheet.py HEADS... --out docs/pictures/textured.jpg
+
+HEADS are folders that `scripts/batch.py --head` wrote. A row a head: as photographed from the front,
 three-quarter and the side, then jawOpen, both eyeBlink and both mouthSmile at 1 on the neutral head. Needs
 the bpy wheel.
 """
@@ -30,8 +32,10 @@ VIEWS = (
     (0, ("eyeBlinkLeft", "eyeBlinkRight")),
     (0, ("mouthSmileLeft", "mouthSmileRight")),
 )
-#: Metres that a view shows, and the middle of the head, head frame, metres.
-WIDTH, MIDDLE = 0.30, (0.0, 0.065, -0.01)
+#: Width of a view, metres.
+WIDTH = 0.30
+#: Middle of the head, head frame, metres.
+MIDDLE = (0.0, 0.065, -0.01)
 
 
 def render_row(folder: Path, size: int, target: Path) -> None:
@@ -43,9 +47,9 @@ def render_row(folder: Path, size: int, target: Path) -> None:
         head = build_head(data, texture, scene.collection, f"{folder.name} {k}")
         for key in head.data.shape_keys.key_blocks[1:]:
             key.value = float(key.name in shapes)
-        place = ((k - (len(VIEWS) - 1) / 2) * WIDTH, 0, 0)
+        offset = ((k - (len(VIEWS) - 1) / 2) * WIDTH, 0, 0)
         center = Matrix.Translation([-c for c in MIDDLE])
-        head.matrix_world = Matrix.Translation(place) @ Matrix.Rotation(np.radians(turn), 4, "Z") @ center
+        head.matrix_world = Matrix.Translation(offset) @ Matrix.Rotation(np.radians(turn), 4, "Z") @ center
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
     camera.data.type, camera.data.ortho_scale = "ORTHO", WIDTH * len(VIEWS)
     camera.location, camera.rotation_euler = (0, -2, 0), (np.pi / 2, 0, 0)

@@ -1,15 +1,14 @@
-"""Calibrate the quality report's expected error on held-out synthetic heads: models/quality_calibration.json.
+"""Calibrate the quality report's expected error on held-out synthetic heads: quality_calibration.json.
 
-    python scripts/training/calibrate_quality.py              # after training; 1,000 pictures take some 15
-    minutes python scripts/training/calibrate_quality.py --count 500  # fewer pictures, less certain
-    python scripts/training/calibrate_quality.py --fit-only   # fit again to the rows that are there, in
-    seconds
+    python scripts/training/calibrate_quality.py --models runs/default/models  # 1,000 pictures, 15 minutes
+    python scripts/training/calibrate_quality.py --count 500                   # fewer pictures, less certain
+    python scripts/training/calibrate_quality.py --fit-only                    # fit to existing rows, seconds
 
 Needs shards of the split `eval` (scripts/training/make_shards.py --split eval --count 4), whose people, skins
-and light no training has seen. Each picture is reconstructed as the engine does it, some of them degraded
-first (made small, blurred, cut, covered, with misplaced landmarks), measured and held against its true head.
-The rows are kept in cache/quality/, one file for each set of weights, so that a run that was stopped goes on
-where it was.
+and light training does not use. Each picture is reconstructed as the engine does it, some of them degraded
+first (shrunk, blurred, truncated, covered, with misplaced landmarks), measured and compared with its true
+head. The rows are kept in cache/quality/, one file for each set of weights, so that a run that was stopped
+goes on where it was.
 
 The file records which weights it was made for; with others, reports say so. How good it is on people that it
 was not fitted to is printed and kept in it. `core/training/calibration/fit.py` says how the fit works.

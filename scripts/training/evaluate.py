@@ -1,15 +1,13 @@
-"""Measure the reconstruction on held-out synthetic heads and on the scan, beside what one would use without
-it.
+"""Measure the reconstruction on held-out synthetic heads and on the scan, beside simpler methods.
 
-    python scripts/training/evaluate.py synthetic --out out/evaluation   # by yaw; needs shards of the split
-    `eval` python scripts/training/evaluate.py scan                             # mm, as the scorer beside the
-    scan's renders python scripts/training/evaluate.py synthetic --methods lifted network --count 250 python
-    scripts/training/evaluate.py synthetic --inputs               # what each of the network's inputs is worth
-    python scripts/training/evaluate.py recall                           # fraction of synthetic pictures
-    whose face is found
+    python scripts/training/evaluate.py synthetic --out out/evaluation  # by yaw
+    python scripts/training/evaluate.py scan                            # mm, as the scorer of the scan measures
+    python scripts/training/evaluate.py synthetic --methods lifted network --count 250
+    python scripts/training/evaluate.py synthetic --inputs              # worth of the network's inputs
+    python scripts/training/evaluate.py recall                          # in how many pictures the face is found
 
-Methods are given what a user has: the picture, the detector's landmarks, and the focal length that EXIF or a
-guess would tell. What the figures mean is told in core/training/evaluation/metrics.py.
+Methods get what a user has: the picture, the detector's landmarks, and the focal length of EXIF data or a
+guess. The figures are explained in core/training/evaluation/metrics.py.
 """
 
 import argparse
@@ -94,15 +92,15 @@ def synthetic(args: argparse.Namespace) -> None:
     import cv2
 
     from core.training.data.shards import read_samples
-    from core.training.evaluation.evaluate import Record, evaluate, evenly, summary
-    from core.training.evaluation.report import Worst, markdown, write_json
+    from core.training.evaluation.evaluate import EvaluationRecord, balanced_by_yaw, evaluate, summary
+    from core.training.evaluation.report import WorstHeads, markdown, write_json
 
     truths, lifter = load_models(args)
     methods = build_methods(args, truths, lifter)
-    worst = Worst(list(methods)[-1])
-    records: list[Record] = []
+    worst = WorstHeads(list(methods)[-1])
+    records: list[EvaluationRecord] = []
     samples = read_samples(args.shards, "eval")
-    samples = evenly(samples, args.per_bin) if args.per_bin else islice(samples, args.count)
+    samples = balanced_by_yaw(samples, args.per_bin) if args.per_bin else islice(samples, args.count)
     for judged in evaluate(samples, truths, lifter, methods):
         records += judged.records.values()
         if args.out:
@@ -161,7 +159,7 @@ def recall(args: argparse.Namespace) -> None:
         found = builder.detect(truth, thorough=False) is not None
         plain[name] += found
         thorough[name] += found or builder.detect(truth, thorough=True) is not None
-    print("| yaw | pictures | found at the first look | found after all |\n|---|---|---|---|")
+    print("| yaw | pictures | found by the first search | found after all |\n|---|---|---|---|")
     for name in sorted(made):
         print(
             f"| {name}+ | {made[name]} | {plain[name] / made[name]:.1%} | {thorough[name] / made[name]:.1%} |"

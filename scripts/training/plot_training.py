@@ -1,5 +1,6 @@
-"""Plot the log of a training run: python scripts/training/plot_training.py cache/run/log.csv
-docs/pictures/training.png
+"""Plot the log of a training run.
+
+python scripts/training/plot_training.py runs/default/network/log.csv docs/pictures/training.png
 """
 
 import argparse

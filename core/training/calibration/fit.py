@@ -144,7 +144,17 @@ def left_out(table: Table, ridge: float = RIDGE) -> np.ndarray:
 def calibrate(
     rows: Sequence[Mapping[str, Any]], models: dict[str, str], about: dict[str, Any], ridge: float = RIDGE
 ) -> Calibration:
-    """The calibration with its cross-validated figures; `about` gets further entries."""
+    """Fit the calibration, and cross-validate it.
+
+    Args:
+        rows: of the table, see `table`.
+        models: fingerprints of the weights that the rows were made with.
+        about: what is kept in the file; it gets further entries.
+        ridge: strength of the penalty.
+
+    Returns:
+        The calibration with its cross-validated figures.
+    """
     table = Table(rows)
     base, terms = fit_terms(table, ridge)
     predicted = left_out(table, ridge)

@@ -181,7 +181,7 @@ class TableBuilder:
         redetections: list[tuple[float, FaceLandmarks]],
     ) -> tuple[QualityInputs, Estimate]:
         """What `core.reconstructor` does, without colors."""
-        start = Case(sample.picture, face.points, camera, self.lifter).lifted
+        start = Case(sample.picture, face.points, camera, self.lifter).start
         lifted, guidance = start.head, start.guidance
         frame, pose = lifted.frame, lifted.pose
         volume = self.predictor.predict(start.crop, guidance)

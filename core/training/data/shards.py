@@ -16,7 +16,12 @@ JPEG_QUALITY = 93
 
 
 def write_shard(path: Path, samples: Sequence[Sample]) -> None:
-    """Write samples under a temporary name and move them into place."""
+    """Write samples under a temporary name and move them into place.
+
+    Args:
+        path: the shard's file.
+        samples: pictures are stored as JPEG, coefficients in half precision.
+    """
     pictures = [
         cv2.imencode(".jpg", s.picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
         for s in samples

@@ -10,7 +10,7 @@ import numpy as np
 from ..data.shards import read_samples, require_shards
 from ..face_models.heads import HeadSource
 from ..paths import DataPaths
-from .evaluate import Record, evaluate, evenly, summary
+from .evaluate import EvaluationRecord, balanced_by_yaw, evaluate, summary
 from .ground_truth import TrueHeads
 from .methods import VolumeMethod
 from .scan import Scan, evaluate_scan, scan_cases
@@ -78,8 +78,8 @@ def measure_models(
     lifter = LandmarkLifter.from_pretrained(paths.models, heads.template)
     methods = {"network": VolumeMethod(TorchPredictor.from_pretrained(paths.models))}
     report(f"{paths.models}: up to {3 * per_bin} held-out heads")
-    records: list[Record] = []
-    samples = evenly(read_samples(shards, "eval"), per_bin)
+    records: list[EvaluationRecord] = []
+    samples = balanced_by_yaw(read_samples(shards, "eval"), per_bin)
     for evaluated in evaluate(samples, TrueHeads(heads), lifter, methods):
         records += evaluated.records.values()
     failed = sum(record.failed for record in records)

@@ -30,7 +30,7 @@ FIGURES = {
 
 
 @dataclass(frozen=True)
-class Record:
+class EvaluationRecord:
     """What one method made of one head; figures as in FIGURES, NaN where the method failed or has none."""
 
     method: str
@@ -57,7 +57,7 @@ class EvaluatedHead:
     case: Case
     true: TrueHead
     estimates: dict[str, Estimate | None]
-    records: dict[str, Record]
+    records: dict[str, EvaluationRecord]
 
 
 def evaluate(
@@ -66,13 +66,23 @@ def evaluate(
     lifter: LandmarkLifter,
     methods: Mapping[str, Method],
 ) -> Iterator[EvaluatedHead]:
-    """Each sample by each method. Turned portraits are left out: of their heads only a fit is known."""
+    """Reconstruct samples by each method, and measure.
+
+    Args:
+        samples: synthetic pictures; turned portraits are left out, as of their heads only a fit is known.
+        truths: makes their true heads.
+        lifter: for the head prior that all methods start from.
+        methods: by the names that tables show.
+
+    Yields:
+        Each sample with its true head, the estimates and their errors.
+    """
     made = (sample for sample in samples if not sample.turned)
     for index, sample in enumerate(made):
         true = truths.of(sample, np.random.default_rng(index))
         case = Case(sample.picture, sample.landmarks, sample.scene.assumed_camera, lifter)
         estimates: dict[str, Estimate | None] = {}
-        records: dict[str, Record] = {}
+        records: dict[str, EvaluationRecord] = {}
         for name, method in methods.items():
             try:
                 estimate = method.estimate(case)
@@ -80,7 +90,7 @@ def evaluate(
             except (ReconstructionError, ValueError):
                 estimate, figures = None, dict.fromkeys(FIGURES, float("nan"))
             estimates[name] = estimate
-            records[name] = Record(
+            records[name] = EvaluationRecord(
                 name,
                 index,
                 sample.source,
@@ -92,7 +102,7 @@ def evaluate(
         yield EvaluatedHead(index, sample, case, true, estimates, records)
 
 
-def evenly(samples: Iterable[Sample], most: int) -> Iterator[Sample]:
+def balanced_by_yaw(samples: Iterable[Sample], most: int) -> Iterator[Sample]:
     """The first `most` samples of each bin of yaw, portraits left out, so that profiles are not a handful."""
     counts = dict.fromkeys(YAW_BINS, 0)
     for sample in samples:
@@ -105,7 +115,7 @@ def measure(estimate: Estimate, true: TrueHead, case: Case) -> dict[str, float]:
     """FIGURES of one head."""
     found = find_alignment(estimate, true.points, true.landmarks)
     aligned = align(estimate, true, found)
-    placed = compare_placed(estimate, true, case.lifted.head.frame, case.face_depth, found.mesh)
+    placed = compare_placed(estimate, true, case.start.head.frame, case.face_depth, found.mesh)
     flat, full = landmark_error(estimate.landmarks68, true, case.camera)
     return {
         "median": float(np.median(aligned.distance)),
@@ -121,11 +131,11 @@ def measure(estimate: Estimate, true: TrueHead, case: Case) -> dict[str, float]:
     }
 
 
-def summary(records: Iterable[Record]) -> list[dict[str, Any]]:
+def summary(records: Iterable[EvaluationRecord]) -> list[dict[str, Any]]:
     """A row for each method and yaw bin: means over heads; "mean" is the mean of the bins, so that profiles
     count as much as frontal faces.
     """
-    by_method: dict[str, list[Record]] = {}
+    by_method: dict[str, list[EvaluationRecord]] = {}
     for record in records:
         by_method.setdefault(record.method, []).append(record)
     rows: list[dict[str, Any]] = []

@@ -47,7 +47,7 @@ class WithheldInputs:
 
 
 @dataclass(frozen=True)
-class Start:
+class LiftedCase:
     """A head prior, and the inputs that the network gets from it. picture: (H, W, 3) uint8; points: (478, 3),
     the detector's landmarks.
     """
@@ -78,14 +78,14 @@ class Case:
     lifter: LandmarkLifter
 
     @cached_property
-    def lifted(self) -> Start:
+    def start(self) -> LiftedCase:
         head = self.lifter.lift(FaceLandmarks(self.points.astype(np.float32)), self.camera, self.picture)
-        return Start(self.picture, self.points, head, self.lifter)
+        return LiftedCase(self.picture, self.points, head, self.lifter)
 
     @cached_property
     def face_depth(self) -> float:
         """Mean distance, metres along the optical axis, of the lifted head's 68 landmarks from the camera."""
-        head = self.lifted.head
+        head = self.start.head
         return float(head.pose.head_to_camera(head.vertices[self.lifter.template.ibug68])[:, 2].mean())
 
 
@@ -111,11 +111,11 @@ class VolumeMethod:
         self.predictor = predictor
 
     def estimate(self, case: Case) -> Estimate:
-        start = case.lifted
+        start = case.start
         return surface_estimate(self.predictor.predict(start.crop, start.guidance), start, case)
 
 
-def surface_estimate(volume: np.ndarray, start: Start, case: Case) -> Estimate:
+def surface_estimate(volume: np.ndarray, start: LiftedCase, case: Case) -> Estimate:
     """The surface of a volume with its landmarks, as `core.reconstructor` makes it.
 
     A landmark of the 68 that the surface lacks is taken from the head prior, since users need all of them.
@@ -146,7 +146,7 @@ class AverageHead:
     def __init__(self, heads: HeadSource, outer: np.ndarray) -> None:
         """outer: (T,) bool, the triangles of its solid that are outer skin; others would lower its error."""
         vertices, triangles = heads.solid(ICT, heads.model.mean.astype(np.float64))
-        template = heads.carry(heads.model.mean).astype(np.float64)
+        template = heads.to_template(heads.model.mean).astype(np.float64)
         self._vertices, self._faces, self._solid = vertices, triangles[outer], triangles
         self._landmarks = heads.template.landmarks(template)
         self._landmarks68 = template[heads.template.ibug68]

@@ -148,10 +148,22 @@ class Alignment:
 
 
 def find_alignment(estimate: Estimate, points: np.ndarray, landmarks: np.ndarray) -> Alignment:
-    """The similarity that brings a mesh to true points (P, 3), landmarks (478, 3) where to begin.
+    """The similarity that brings a mesh to true points: landmarks first, then ICP.
 
     The scan's scorer moves the mesh to the points; here the points are moved to the mesh, whose search tree
-    then lasts for all rounds. ValueError if the mesh has too few of the stable landmarks.
+    then
+    lasts for all rounds.
+
+    Args:
+        estimate: the reconstructed head.
+        points: (P, 3) of the true face, any frame and unit.
+        landmarks: (478, 3) of the true head, in the same.
+
+    Returns:
+        The alignment with the mesh's search tree.
+
+    Raises:
+        ValueError: the mesh has too few of the stable landmarks.
     """
     ids = STABLE[np.isfinite(estimate.landmarks[STABLE]).all(1) & np.isfinite(landmarks[STABLE]).all(1)]
     if len(ids) < FEWEST_LANDMARKS:
@@ -200,10 +212,21 @@ def place_true_head(true: TrueHead, estimate: Estimate, camera: Camera) -> tuple
 def compare_placed(
     estimate: Estimate, true: TrueHead, frame: CropFrame, face_depth: float, mesh: MeshDistance
 ) -> PlacedError:
-    """Error of shape and pose together; mesh: of the estimate.
+    """Error of shape and pose together.
 
-    Fronts and solids are compared in a crop, for which both heads are moved, along the rays and growing with
-    their distance, until the face is face_depth (m) from the camera: no picture would show it.
+    Fronts and solids are compared in a crop, for which both heads are moved along the rays, growing with
+    their
+    distance, until the face is `face_depth` from the camera; no picture would show that.
+
+    Args:
+        estimate: the reconstructed head.
+        true: the true head.
+        frame: the crop.
+        face_depth: distance of the face from the camera in the crop's frame, metres.
+        mesh: of the estimate.
+
+    Returns:
+        Distances, depth and rotation errors, and the overlap of the solids.
     """
     placed, size = place_true_head(true, estimate, frame.camera)
     distance = mesh.nearest(placed.points)[0] / size * 1000
@@ -238,12 +261,20 @@ def plane_through(points: np.ndarray) -> np.ndarray:
 
 
 def landmark_error(landmarks68: np.ndarray, true: TrueHead, camera: Camera) -> tuple[float, float]:
-    """Normalized mean error, %, of 68 landmarks (68, 3) in the frame of the assumed camera: of their pixels
-    in the picture, and with their depth.
+    """Normalized mean error of 68 landmarks.
 
-    Divided by the root of the area of the true landmarks' box, hidden ones included, as on AFLW2000-3D
-    (X. Zhu et al., "Face Alignment Across Large Poses: A 3D Solution", CVPR 2016). Depths in pixels at the
-    face's distance, their mean taken off.
+    Divided by the root of the area of the true landmarks' box, hidden ones included, as on AFLW2000-3D (X.
+    Zhu et
+    al., "Face Alignment Across Large Poses: A 3D Solution", CVPR 2016). Depths are in pixels at the face's
+    distance, their mean taken off.
+
+    Args:
+        landmarks68: (68, 3), frame of the assumed camera, metres.
+        true: the true head.
+        camera: the assumed one.
+
+    Returns:
+        The error, %, of their pixels, and that with their depths.
     """
     true_pixels, pixels = true.camera.project(true.landmarks68), camera.project(landmarks68)
     width, height = np.ptp(true_pixels, axis=0)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...geometry.frames import CROP_SIZE
 from ..rasterize import front_and_back
-from .evaluate import FIGURES, EvaluatedHead, Record, summary
+from .evaluate import FIGURES, EvaluatedHead, EvaluationRecord, summary
 from .metrics import align
 
 #: Columns of the table and how many digits each gets.
@@ -43,7 +43,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def write_json(path: Path, records: Iterable[Record], **about: Any) -> None:
+def write_json(path: Path, records: Iterable[EvaluationRecord], **about: Any) -> None:
     """All figures of all heads, their summary, and what was measured."""
     records = list(records)
     rows = [{k: None if v != v else v for k, v in row.items()} for row in summary(records)]
@@ -52,7 +52,7 @@ def write_json(path: Path, records: Iterable[Record], **about: Any) -> None:
     path.write_text(json.dumps(value, indent=1, allow_nan=False))
 
 
-class Worst:
+class WorstHeads:
     """Keeps the heads with the greatest aligned error of one method."""
 
     def __init__(self, method: str, count: int = 16) -> None:
@@ -80,7 +80,7 @@ def case_picture(judged: EvaluatedHead, method: str) -> np.ndarray:
     shape, render_shaded; the true shape; the distance of the true face from it, blue 0 to red `HOT` mm.
     """
     case, true, estimate = judged.case, judged.true, judged.estimates[method]
-    frame, picture = case.lifted.head.frame, case.lifted.crop.copy()
+    frame, picture = case.start.head.frame, case.start.crop.copy()
     _draw_landmarks(picture, frame.photo_to_crop(true.camera.project(true.landmarks68)), (0, 255, 0))
     panels = [picture]
     flat = np.zeros_like(picture)

@@ -78,7 +78,7 @@ class HeadSource:
         }
 
     def _drawn_template(self, quads: np.ndarray, quad_part: np.ndarray, part_names: list[str]) -> RenderMesh:
-        fitted = self.carry(self.model.mean)
+        fitted = self.to_template(self.model.mean)
         uv = unwrap(fitted).astype(np.float32)
         keep = np.isin(quad_part, [part_names.index(n) for n in RENDERED_PARTS])
         for name, tile in RENDERED_PARTS.items():
@@ -101,14 +101,27 @@ class HeadSource:
         )
         return RenderMesh(triangles, corner_uv(uv, triangles), np.tile(numbers[quad_part], 2).astype(np.int8))
 
-    def carry(self, vertices: np.ndarray) -> np.ndarray:
-        """(V_model, 3) vertices of a face model head -> (V, 3) float32 the template in its shape, head
-        frame.
+    def to_template(self, vertices: np.ndarray) -> np.ndarray:
+        """The template in the shape of a head of the face model.
+
+        Args:
+            vertices: (V_model, 3) vertices of a head of the face model, head frame, metres.
+
+        Returns:
+            (V, 3) float32 vertices of the template, head frame, metres.
         """
-        return self._registration.carry(vertices[None], self.model.triangles)[0].astype(np.float32)
+        return self._registration.to_template(vertices[None], self.model.triangles)[0].astype(np.float32)
 
     def sample(self, rng: np.random.Generator, source: str) -> tuple[np.ndarray, np.ndarray]:
-        """Random (identity (100,), expression (57,)) coefficients; MakeHuman uses the first 60 and 52."""
+        """Random coefficients of a head.
+
+        Args:
+            rng: random numbers.
+            source: `ICT` or `MAKEHUMAN`.
+
+        Returns:
+            Identity (100,) and expression (57,) coefficients; MakeHuman uses the first 60 and 52.
+        """
         if source == ICT:
             identity = rng.normal(size=len(self.model.identity)) * rng.choice([0.7, 1.0, 1.15])
             return identity, self.model.sample_expression(rng)
@@ -125,7 +138,16 @@ class HeadSource:
         return identity, expression
 
     def vertices(self, source: str, identity: np.ndarray, expression: np.ndarray) -> np.ndarray:
-        """(V, 3) float32 vertices of the head's own model, head frame, metres, at the average head's size."""
+        """The vertices of a head in its own model's numbering.
+
+        Args:
+            source: `ICT` or `MAKEHUMAN`.
+            identity: (100,) coefficients.
+            expression: (57,) coefficients.
+
+        Returns:
+            (V, 3) float32, head frame, metres, at the average head's size.
+        """
         if source == ICT:
             return self.model.head(identity, expression).vertices
         mean = self.template.vertices
@@ -145,28 +167,36 @@ class HeadSource:
 
     def template_vertices(self, source: str, vertices: np.ndarray) -> np.ndarray:
         """(V, 3) float32 the template in the shape of a head's own vertices, head frame, metres."""
-        return self.carry(vertices) if source == ICT else vertices
+        return self.to_template(vertices) if source == ICT else vertices
 
     @cached_property
-    def _carried(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _template_basis(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Carrying is affine: its constant (V, 3), and what it makes of the face model's mean and of its
         moves.
         """
-        constant = self.carry(np.zeros_like(self.model.mean))
+        constant = self.to_template(np.zeros_like(self.model.mean))
         moves = np.concatenate([self.model.identity, self.model.expression])
         return (
             constant,
-            self.carry(self.model.mean) - constant,
-            np.stack([self.carry(m) - constant for m in moves]),
+            self.to_template(self.model.mean) - constant,
+            np.stack([self.to_template(m) - constant for m in moves]),
         )
 
     def template_of(self, source: str, identity: np.ndarray, expression: np.ndarray) -> np.ndarray:
-        """`template_vertices` of `vertices`, ten times faster for the many heads that the lifter learns
-        from.
+        """`template_vertices` of `vertices`, ten times faster: for the many heads that the lifter is fitted
+        to.
+
+        Args:
+            source: `ICT` or `MAKEHUMAN`.
+            identity: (100,) coefficients.
+            expression: (57,) coefficients.
+
+        Returns:
+            (V, 3) float32 vertices of the template, head frame, metres.
         """
         if source != ICT:
             return self.vertices(source, identity, expression)
-        constant, mean, moves = self._carried
+        constant, mean, moves = self._template_basis
         weights = np.concatenate([identity, expression]).astype(np.float32)
         corners = self.model.mean[self.model.corners].mean(0)
         corners = corners + np.tensordot(

@@ -93,7 +93,7 @@ class StageData:
 
 
 @dataclass(frozen=True)
-class Job:
+class StageJob:
     """Shards that one process turns into stage data.
 
     outputs: (n, O) normalized outputs so far of each shard, or None before the first stage; training: whether
@@ -105,7 +105,7 @@ class Job:
     training: bool
 
 
-def stage_data(paths: DataPaths, lifter_weights: dict[str, np.ndarray], job: Job) -> list[StageData]:
+def stage_data(paths: DataPaths, lifter_weights: dict[str, np.ndarray], job: StageJob) -> list[StageData]:
     """Inputs and targets of a stage for each shard of a job."""
     torch.set_num_threads(1)
     heads, network = HeadSource.from_paths(paths), load_feature_network(paths.models)
@@ -348,8 +348,8 @@ def train_cascade(
     for number in range(1, config.stages + 1):
         with ProcessPoolExecutor(config.processes) as pool:
             work = partial(stage_data, paths, weights)
-            held_parts = list(chain(*pool.map(work, jobs(held_paths, held_outputs, False))))
-            parts = list(chain(*pool.map(work, jobs(train_paths, outputs, True))))
+            held_parts = list(chain(*pool.map(work, stage_jobs(held_paths, held_outputs, False))))
+            parts = list(chain(*pool.map(work, stage_jobs(train_paths, outputs, True))))
         train, held = StageData.joined(parts), StageData.joined(held_parts)
         sizes, held_sizes = ([len(part.z) for part in some] for some in (parts, held_parts))
         del parts
@@ -372,10 +372,10 @@ def train_cascade(
         temporary.replace(file)
 
 
-def jobs(paths: list[Path], outputs: list[np.ndarray] | None, training: bool) -> list[Job]:
+def stage_jobs(paths: list[Path], outputs: list[np.ndarray] | None, training: bool) -> list[StageJob]:
     """Work for `stage_data`, some shards at a time."""
     parts = [slice(i, i + SHARDS_A_JOB) for i in range(0, len(paths), SHARDS_A_JOB)]
-    return [Job(paths[part], outputs[part] if outputs else None, training) for part in parts]
+    return [StageJob(paths[part], outputs[part] if outputs else None, training) for part in parts]
 
 
 def score(name: str, z: np.ndarray, held: StageData, lifter: LandmarkLifter) -> str:

@@ -17,7 +17,7 @@ from .degradations import degrade
 from .lighting import LightLibrary
 from .render import Buffers, vertex_normals
 from .shading import shade
-from .texture_library import Split, TextureLibrary, encode, fetch
+from .texture_library import Split, TextureLibrary, encode_srgb, sample_texture
 
 #: Fraction of heads with a mesh of hair; the others have what their skin texture shows.
 HAIR_FRACTION = 0.5
@@ -156,7 +156,7 @@ class Appearance:
         """
         light = self.lights.sample(rng, split)
         texture = self.textures.sample(rng, split)
-        albedo = fetch(texture, buffers.uv, buffers.mask)
+        albedo = sample_texture(texture, buffers.uv, buffers.mask)
         depth, normals = buffers.depth.copy(), buffers.normals.copy()
         gloss = np.isin(buffers.part, eye_parts).astype(np.float32)
         if dressed is not None:
@@ -171,7 +171,7 @@ class Appearance:
             behind = plain(rng, depth.shape[0])
         else:
             behind = background(rng, depth.shape[0], split, self.lights, self.textures, light)
-        rgb = composite(encode(linear, _exposure(rng, linear, buffers.mask)), behind, depth > 0)
+        rgb = composite(encode_srgb(linear, _exposure(rng, linear, buffers.mask)), behind, depth > 0)
         if dressed is not None and not clay:
             self._draw_occluders(rng, rgb, depth, dressed, camera, texture)
         return degrade(rgb, rng) if flawed else rgb
@@ -210,7 +210,7 @@ class Appearance:
             uv,
             mask,
         )
-        np.copyto(albedo, fetch(garment.texture, uv, mask), where=mask[..., None])
+        np.copyto(albedo, sample_texture(garment.texture, uv, mask), where=mask[..., None])
         gloss[mask] = -garment.matte
 
     def _draw_occluders(

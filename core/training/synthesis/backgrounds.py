@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from .lighting import Light, LightLibrary
-from .texture_library import Split, TextureLibrary, encode
+from .texture_library import Split, TextureLibrary, encode_srgb
 
 
 def background(
@@ -29,7 +29,7 @@ def background(
             rotation = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
         picture = lights.cut(rng, size, index, rotation)
         gain = np.exp(rng.normal(0, 0.5)) * 0.35 / max(float(picture[::8, ::8].mean()), 1e-4)
-        return encode(picture, gain)
+        return encode_srgb(picture, gain)
     if kind < 0.75:
         picture = textures.backgrounds[int(rng.choice(textures.people(split)))]
         side = picture.shape[0]

@@ -43,9 +43,18 @@ class PortraitFit:
 def fit_portrait(
     model: FaceModel, vertices: np.ndarray, points: np.ndarray, width: int, height: int, iterations: int = 25
 ) -> PortraitFit:
-    """Fit pose, focal length, identity and expression to landmarks.
+    """Fit pose, focal length, identity and expression to landmarks: damped, robust Gauss-Newton.
 
-    vertices: (478,) face model vertex of each landmark; points: (478, 2+) px in a `width` x `height` picture.
+    Args:
+        model: the face model.
+        vertices: (478,) its vertex at each landmark.
+        points: (478, 2 or more) pixels of the landmarks.
+        width: of the picture, pixels.
+        height: of the picture, pixels.
+        iterations: of Gauss-Newton.
+
+    Returns:
+        The fit with its error.
     """
     n_id, n_ex = len(model.identity), len(model.expression)
     mean = model.mean[vertices].astype(np.float64)

@@ -91,8 +91,18 @@ def draw(
     camera: Camera,
     size: int,
 ) -> Buffers:
-    """Buffers of a size x size picture of vertices (V, 3) in the camera frame; corner_uv (T, 3, 2)
-    float32.
+    """Rasterize a head before a camera.
+
+    Args:
+        vertices: (V, 3), camera frame, metres.
+        triangles: (T, 3) int32.
+        corner_uv: (T, 3, 2) float32 atlas coordinates of their corners.
+        triangle_part: (T,) int8 the part that each belongs to.
+        camera: in pixels of the picture.
+        size: side of the picture, pixels.
+
+    Returns:
+        The buffers of a (size, size) picture.
     """
     vertices = np.ascontiguousarray(vertices, np.float32)
     projected = np.column_stack([camera.project(vertices), vertices[:, 2]]).astype(np.float32)

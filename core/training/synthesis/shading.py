@@ -126,11 +126,20 @@ def shade(
     center: tuple[float, float],
     gloss: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Linear (H, W, 3) float32 picture of a surface.
+    """Shade a surface: smooth light, a key light with soft shadows, ambient occlusion, reflections.
 
-    albedo (H, W, 3) linear float32; normals (H, W, 3) float32 unit, camera frame, towards the camera; depth
-    (H, W) float32 m, 0 where nothing; focal_px and center (cx, cy) of the camera in these pixels; gloss (H,
-    W): 0 on skin, 1 on wet things (eyeballs), down to -1 on matte ones.
+    Args:
+        albedo: (H, W, 3) float32, linear.
+        normals: (H, W, 3) float32 unit vectors, camera frame, towards the camera.
+        depth: (H, W) float32 metres, 0 where there is nothing.
+        light: in the camera frame.
+        rng: random numbers, for roughness and shadows.
+        focal_px: of the camera.
+        center: (cx, cy) of the camera.
+        gloss: (H, W) 0 on skin, 1 on wet surfaces (eyeballs), down to -1 on matte ones.
+
+    Returns:
+        (H, W, 3) float32, linear.
     """
     mask = depth > 0
     half = np.ascontiguousarray(depth[::2, ::2])

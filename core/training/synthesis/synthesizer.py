@@ -113,9 +113,15 @@ class ImageSynthesizer:
         return None
 
     def sample(self, rng: np.random.Generator, thorough: float = THOROUGH) -> tuple[Sample | None, Sample]:
-        """(the sample with the detector's landmarks, or None where it fails; the sample with the true ones).
+        """A random picture with its landmarks.
 
-        thorough: fraction of pictures on which the detector may search again when its first search fails.
+        Args:
+            rng: random numbers.
+            thorough: fraction of pictures on which the detector may search again when its first search fails.
+
+        Returns:
+            The sample with the detector's landmarks, or None where it fails, and the one with the true
+            landmarks.
         """
         truth = self.picture(rng)
         face = self.detect(truth, rng.random() < thorough)

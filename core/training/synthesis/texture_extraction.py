@@ -101,11 +101,19 @@ def extract_texture(
     rng: np.random.Generator,
     delight: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(texture (S, S, 3) uint8 sRGB, visibility (S, S) uint8 0..255) of a fitted portrait rgb (H, W, 3)
-    uint8.
+    """The texture that a fitted portrait shows, completed by its mirror image and its surroundings.
 
-    person: (H, W) float32, 1 where the picture shows the person rather than the background; delight: whether
-    to take the shading out.
+    Args:
+        model: the face model.
+        atlas: its texels.
+        fit: of the face model to the portrait.
+        rgb: (H, W, 3) uint8, the portrait.
+        person: (H, W) float32, 1 where the picture shows the person rather than the background.
+        rng: random numbers, for eyes and roughness.
+        delight: whether to divide by the shading.
+
+    Returns:
+        The texture (S, S, 3) uint8 sRGB, and how far the portrait shows each texel, (S, S) uint8 0..255.
     """
     height, width = rgb.shape[:2]
     vertices = model.head(fit.identity, fit.expression).vertices

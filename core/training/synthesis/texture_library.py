@@ -38,7 +38,7 @@ _SRGB = _srgb_table()
 
 
 @numba.njit(cache=True, fastmath=True)
-def _encode(linear: np.ndarray, table: np.ndarray, gain: np.float32, out: np.ndarray) -> None:
+def _encode_srgb(linear: np.ndarray, table: np.ndarray, gain: np.float32, out: np.ndarray) -> None:
     top = len(table) - 1
     for i in range(linear.shape[0]):
         for j in range(linear.shape[1]):
@@ -49,15 +49,15 @@ def _encode(linear: np.ndarray, table: np.ndarray, gain: np.float32, out: np.nda
                 out[i, j, c] = table[int(np.sqrt(max(x, 0.0)) * top + 0.5)]
 
 
-def encode(linear: np.ndarray, gain: float = 1.0) -> np.ndarray:
+def encode_srgb(linear: np.ndarray, gain: float = 1.0) -> np.ndarray:
     """Linear (H, W, 3) float32 -> sRGB uint8, highlights rolled off softly."""
     out = np.empty(linear.shape, np.uint8)
-    _encode(np.ascontiguousarray(linear, np.float32), _SRGB, np.float32(gain), out)
+    _encode_srgb(np.ascontiguousarray(linear, np.float32), _SRGB, np.float32(gain), out)
     return out
 
 
 @numba.njit(cache=True, fastmath=True)
-def _fetch(
+def _sample_texture(
     texture: np.ndarray, u: np.ndarray, v: np.ndarray, mask: np.ndarray, table: np.ndarray, out: np.ndarray
 ) -> None:
     h, w = texture.shape[0], texture.shape[1]
@@ -76,14 +76,14 @@ def _fetch(
                 out[i, j, c] = top * (1 - fy) + low * fy
 
 
-def fetch(texture: np.ndarray, uv: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def sample_texture(texture: np.ndarray, uv: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Sample an sRGB texture (S, S, 3) uint8 at atlas coordinates uv (H, W, 2) where mask (H, W) bool is
     set.
 
     Returns linear (H, W, 3) float32, 0 outside the mask; u wraps.
     """
     out = np.zeros((*mask.shape, 3), np.float32)
-    _fetch(texture, uv[..., 0], uv[..., 1], mask, LINEAR, out)
+    _sample_texture(texture, uv[..., 0], uv[..., 1], mask, LINEAR, out)
     return out
 
 

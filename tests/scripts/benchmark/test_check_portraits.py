@@ -21,15 +21,15 @@ check_portraits = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(check_portraits)
 
 
-def test_bend_grows_with_ripples():
+def test_angles_grow_with_ripples():
     sphere = trimesh.creation.icosphere(4, 0.1)
     vertices = np.asarray(sphere.vertices) + np.array([0, 0.06, 0])
-    smooth = check_portraits.bend(vertices, np.asarray(sphere.faces))
+    smooth = check_portraits.dihedral_angles(vertices, np.asarray(sphere.faces))
     assert set(smooth) == {"front", "sides", "back"} and max(smooth.values()) < 5
     rippled = vertices.copy()
     behind = vertices[:, 1] > 0.1
     rippled[behind, 1] += 0.002 * np.sin(vertices[behind, 2] / 0.002)
-    bent = check_portraits.bend(rippled, np.asarray(sphere.faces))
+    bent = check_portraits.dihedral_angles(rippled, np.asarray(sphere.faces))
     assert bent["back"] > 3 * smooth["back"] and bent["front"] == smooth["front"]
 
 
@@ -56,6 +56,6 @@ def test_astronaut(tmp_path, monkeypatch, capsys):
     (row,) = json.loads((out / "check.json").read_text())
     assert row["watertight"] and row["pieces"] == 1 and row["handles"] < 10
     assert max(abs(e) for e in row["ears_mm"]) < 8
-    assert row["bend_front"] < 6 and row["bend_sides"] < 9 and row["bend_back"] < 15
+    assert row["angle_front"] < 6 and row["angle_sides"] < 9 and row["angle_back"] < 15
     assert "1 closed and in one piece" in capsys.readouterr().out
     assert (out / "check.jpg").stat().st_size > 5000

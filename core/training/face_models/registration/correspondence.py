@@ -40,7 +40,7 @@ class Registration:
         with np.load(path) as data:
             return cls(**{name: data[name] for name in data.files})
 
-    def carry(self, heads: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    def to_template(self, heads: np.ndarray, triangles: np.ndarray) -> np.ndarray:
         """Heads (..., N, 3) of the face model -> the template's vertices (..., V, 3), both in the head
         frame.
         """

@@ -20,7 +20,7 @@ ROUNDS_EACH = 6
 REACH, AGREEMENT = 0.02, 0.5
 
 
-class Surface:
+class ClosestPointSurface:
     """Nearest points on a mesh, only where the normals agree."""
 
     def __init__(self, vertices: np.ndarray, triangles: np.ndarray) -> None:
@@ -48,7 +48,7 @@ class Surface:
         return found[rows, best], closest[rows, best], distance[rows, best]
 
 
-def bary_of(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
+def barycentric_coordinates(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """(n, 3) barycentric coordinates of points (n, 3) in triangles (n, 3, 3), clipped to the triangles."""
     from trimesh.triangles import points_to_barycentric
 
@@ -93,15 +93,30 @@ def fit_skin(
     edges: np.ndarray,
     mirror: np.ndarray,
     skin: np.ndarray,
-    surface: Surface,
+    surface: ClosestPointSurface,
     soft: tuple[np.ndarray, np.ndarray, np.ndarray],
     hard: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
-    """Non-rigid ICP of `start` (n, 3): smooth displacement, nearest points with agreeing normals, landmarks.
+    """Non-rigid ICP: a smooth displacement towards nearest points with agreeing normals, and landmarks.
 
-    triangles (t, 3), edges (e, 2), mirror (n,): of the moving mesh; skin (n,) bool: what is drawn to the
-    surface. soft: points as triangles (k, 3), bary (k, 3) and targets (k, 3). hard: vertices (m,) and
-    targets (m, 3).
+    B. Amberg et al., "Optimal Step Nonrigid ICP Algorithms for Surface Registration", CVPR 2007, with a
+    Laplacian
+    in the place of affine transformations.
+
+    Args:
+        start: (n, 3) vertices of the moving mesh, metres.
+        triangles: (t, 3) of the moving mesh.
+        edges: (e, 2) of the moving mesh.
+        mirror: (n,) each vertex's counterpart on the other side.
+        skin: (n,) bool, the vertices that are drawn to the surface.
+        surface: the fixed mesh.
+        soft: points of the moving mesh as vertices (k, 3) and barycentric coordinates (k, 3), and their
+            targets
+            (k, 3).
+        hard: vertices (m,) and their targets (m, 3).
+
+    Returns:
+        (n, 3) the fitted vertices, symmetric.
     """
     count = len(start)
     smooth = graph_laplacian(edges, count)

@@ -13,7 +13,13 @@ from ..mesh_topology import boundary_loops, polygon_edges, triangulate
 from ..template.solid import solid_vertices
 from ..visibility import visible_triangles
 from .correspondence import Registration
-from .nonrigid_icp import Surface, bary_of, fit_skin, harmonic_followers, match_loops
+from .nonrigid_icp import (
+    ClosestPointSurface,
+    barycentric_coordinates,
+    fit_skin,
+    harmonic_followers,
+    match_loops,
+)
 
 #: Rings of the face model's skin behind the edges of its lids and where its lips meet.
 LID_RINGS, LIP_RINGS = 1, 6
@@ -122,7 +128,7 @@ def register(
     skin_ids = rim_ids
     skin_ids = skin_ids[visible_triangles(target, model.triangles[skin_ids])]
     their_skin = model.triangles[skin_ids]
-    surface = Surface(target, their_skin)
+    surface = ClosestPointSurface(target, their_skin)
     drawn = skin & ~nostrils(template, start)
     hard = [match_loops(template[name], start, loop, target) for name, loop in rims.items()]
     hard_vertices, hard_edges, hard_share = (np.concatenate([h[i] for h in hard]) for i in (0, 1, 2))
@@ -151,7 +157,7 @@ def register(
     lost = ~np.isfinite(distance)
     if lost.any():
         nearest[lost], closest[lost], _ = surface.nearest(fitted[rows[lost]], normals[rows[lost]], -2.0)
-    face[rows], bary[rows] = skin_ids[nearest], bary_of(closest, target[their_skin[nearest]])
+    face[rows], bary[rows] = skin_ids[nearest], barycentric_coordinates(closest, target[their_skin[nearest]])
     _pin_loops(face, bary, hard_vertices, hard_edges, hard_share, model, rim_ids)
     _attach_rest(template, model, fitted, face, bary, direct)
     on_model = (target[model.triangles[face]] * bary[..., None]).sum(1)
@@ -236,7 +242,7 @@ def _attach_rest(
             np.ascontiguousarray(points), target, model.triangles[candidates].astype(np.int64)
         )[:3]
         face[rows] = candidates[np.ravel(found)]
-        bary[rows] = bary_of(np.asarray(closest), target[model.triangles[face[rows]]])
+        bary[rows] = barycentric_coordinates(np.asarray(closest), target[model.triangles[face[rows]]])
         direct[rows] = True
 
     for side in ("left", "right"):
@@ -301,10 +307,10 @@ def _reverse(
     skin = slice(0, model.skin_range.stop)
     triangles = model.triangles[model.triangle_part <= 1]
     normals = vertex_normals(target, triangles)[skin]
-    surface = Surface(solid, template["solid_triangles"][ids])
+    surface = ClosestPointSurface(solid, template["solid_triangles"][ids])
     nearest, closest, distance = surface.nearest(target[skin], normals)
     lost = ~np.isfinite(distance)
     if lost.any():
         nearest[lost], closest[lost], _ = surface.nearest(target[skin][lost], normals[lost], -2.0)
     faces = ids[nearest].astype(np.int32)
-    return faces, bary_of(closest, solid[template["solid_triangles"][faces]])
+    return faces, barycentric_coordinates(closest, solid[template["solid_triangles"][faces]])

@@ -114,5 +114,5 @@ def test_training_goes_down_and_on(heads, lifter, tmp_path):
     export_weights(tmp_path / "run" / "checkpoint.pt", tmp_path / WEIGHTS_NAME)
     predictor = TorchPredictor.from_pretrained(tmp_path)
     sample = projected_sample(heads, ICT, 1)
-    start = Case(sample.picture, sample.landmarks, sample.scene.assumed_camera, lifter).lifted
+    start = Case(sample.picture, sample.landmarks, sample.scene.assumed_camera, lifter).start
     assert predictor.predict(start.crop, start.guidance).shape == (200, 192, 192)

@@ -14,7 +14,14 @@ from core.geometry.frames import HeadPose
 from core.geometry.pose import rotation_matrix
 from core.reconstructor import Reconstructor
 from core.training.data.shards import read_samples, shard_paths
-from core.training.evaluation.evaluate import FIGURES, Record, evaluate, evenly, measure, summary
+from core.training.evaluation.evaluate import (
+    FIGURES,
+    EvaluationRecord,
+    balanced_by_yaw,
+    evaluate,
+    measure,
+    summary,
+)
 from core.training.evaluation.ground_truth import FACE_RADIUS, TrueHeads
 from core.training.evaluation.methods import (
     AverageHead,
@@ -25,7 +32,7 @@ from core.training.evaluation.methods import (
     WithheldInputs,
 )
 from core.training.evaluation.metrics import STABLE, Estimate, align, landmark_error, place_true_head
-from core.training.evaluation.report import Worst, markdown, write_json
+from core.training.evaluation.report import WorstHeads, markdown, write_json
 from core.training.evaluation.scan import Scan, evaluate_scan, scan_cases, scan_table
 from core.training.face_models.heads import ICT, MAKEHUMAN
 from core.volume.torch_predictor import TorchPredictor
@@ -147,8 +154,8 @@ def test_small_set(heads, truths, lifter, tmp_path):
         "mediapipe": DetectorMesh(lifter),
         "lifted": VolumeMethod(TemplatePredictor()),
     }
-    worst = Worst("lifted", 2)
-    records: list[Record] = []
+    worst = WorstHeads("lifted", 2)
+    records: list[EvaluationRecord] = []
     for judged in evaluate(samples, truths, lifter, methods):
         records += judged.records.values()
         worst.add(judged)
@@ -168,9 +175,9 @@ def test_small_set(heads, truths, lifter, tmp_path):
     assert worst.sheet().shape == (192, 2 * 768, 3)
 
     made = [sample for sample in samples if not sample.turned]
-    few = list(evenly(samples, 1))
+    few = list(balanced_by_yaw(samples, 1))
     assert [s.yaw_bin for s in few] == list(dict.fromkeys(s.yaw_bin for s in made)) and len(few) > 1
-    assert list(evenly(samples, 9)) == made
+    assert list(balanced_by_yaw(samples, 9)) == made
 
 
 def test_failures_are_counted(heads, truths, lifter):
@@ -179,7 +186,7 @@ def test_failures_are_counted(heads, truths, lifter):
             return np.zeros((200, 192, 192), np.float32)
 
     sample = projected_sample(heads, ICT, 3)
-    worst = Worst("nothing")
+    worst = WorstHeads("nothing")
     (judged,) = evaluate([sample], truths, lifter, {"nothing": VolumeMethod(Nothing())})
     worst.add(judged)
     (_, row) = summary(judged.records.values())
@@ -196,10 +203,10 @@ def test_withheld_inputs_do_not_reach_the_network(lifter, known):
             shown["crop"], shown["maps"] = crop, guidance.maps
             return crop
 
-    WithheldInputs(Looks(), {"picture", "mesh"}).predict(case.lifted.crop, case.lifted.guidance)
+    WithheldInputs(Looks(), {"picture", "mesh"}).predict(case.start.crop, case.start.guidance)
     assert (shown["crop"] == 127.5).all() and not shown["maps"][:4].any() and shown["maps"][4:].any()
-    WithheldInputs(Looks(), set()).predict(case.lifted.crop, case.lifted.guidance)
-    assert shown["crop"] is case.lifted.crop and shown["maps"][:4].any()
+    WithheldInputs(Looks(), set()).predict(case.start.crop, case.start.guidance)
+    assert shown["crop"] is case.start.crop and shown["maps"][:4].any()
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +269,7 @@ def test_full_set(heads, truths, lifter):
         "average": AverageHead(heads, truths.outer_triangles(ICT)),
         "network": VolumeMethod(TorchPredictor.from_pretrained(MODELS)),
     }
-    records: list[Record] = []
+    records: list[EvaluationRecord] = []
     for judged in evaluate(islice(read_samples(folder, "eval"), 60), truths, lifter, methods):
         records += judged.records.values()
     rows = {row["method"]: row for row in summary(records) if row["yaw"] == "mean"}

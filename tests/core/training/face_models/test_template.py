@@ -203,7 +203,7 @@ def distances(points, vertices, triangles):
 def test_carried_heads_lie_on_the_sampled_ones(registered, template, face_model):
     carried_by, _ = registered
     sample = random_head(face_model, np.random.default_rng(5))
-    carried = carried_by.carry(sample.vertices, face_model.triangles)
+    carried = carried_by.to_template(sample.vertices, face_model.triangles)
     assert carried.shape == template["vertices"].shape and np.isfinite(carried).all()
     skin = np.flatnonzero(carried_by.direct)
     skin = skin[np.isin(skin, part(template, "skin"))]
@@ -218,8 +218,8 @@ def test_carry_of_many_heads_is_the_carry_of_each(registered, face_model):
     carried_by, _ = registered
     rng = np.random.default_rng(1)
     heads = np.stack([random_head(face_model, rng).vertices for _ in range(2)])
-    both = carried_by.carry(heads, face_model.triangles)
-    np.testing.assert_allclose(both[1], carried_by.carry(heads[1], face_model.triangles), atol=1e-6)
+    both = carried_by.to_template(heads, face_model.triangles)
+    np.testing.assert_allclose(both[1], carried_by.to_template(heads[1], face_model.triangles), atol=1e-6)
 
 
 def test_expressions_come_along(registered, template, face_model):
@@ -230,7 +230,7 @@ def test_expressions_come_along(registered, template, face_model):
         weights = np.zeros(len(names))
         weights[[names.index(u) for u in units]] = 1
         head = face_model.head(np.zeros(len(face_model.identity)), weights)
-        return carried_by.carry(head.vertices, face_model.triangles).astype(np.float64)
+        return carried_by.to_template(head.vertices, face_model.triangles).astype(np.float64)
 
     neutral, jaw = carried(), carried("jawOpen")
     assert jaw[ibug[62], 2] - jaw[ibug[66], 2] > 0.02

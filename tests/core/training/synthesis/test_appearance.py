@@ -20,7 +20,7 @@ from core.training.synthesis.lighting import Light, LightLibrary, rotate_harmoni
 from core.training.synthesis.render import draw
 from core.training.synthesis.shading import shade
 from core.training.synthesis.texture_extraction import push_pull
-from core.training.synthesis.texture_library import TextureLibrary, encode, fetch
+from core.training.synthesis.texture_library import TextureLibrary, encode_srgb, sample_texture
 
 DATA = Path(os.environ.get("PHOTOBUST_DATA", Path(__file__).resolve().parents[5] / "shared"))
 SIZE = 96
@@ -128,7 +128,7 @@ def test_colours_survive_linear_light_and_back():
     srgb = np.linspace(0, 1, 256)
     np.testing.assert_allclose(linear_to_srgb(srgb_to_linear(srgb)), srgb, atol=1e-5)
     picture = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, 2)
-    again = encode(srgb_to_linear(picture / 255))
+    again = encode_srgb(srgb_to_linear(picture / 255))
     dark = picture < 200  # brighter ones are rolled off on purpose
     assert np.abs(again.astype(int) - picture)[dark].max() <= 1
 
@@ -137,9 +137,9 @@ def test_fetch_interpolates_across_the_seam_and_leaves_the_rest_alone():
     texture = np.zeros((8, 8, 3), np.uint8)
     texture[:, 0] = 255
     uv = np.array([[[1.0, 0.5], [0.5, 0.5]]], np.float32)  # between the last and the first column; far away
-    color = fetch(texture, uv, np.array([[True, True]]))
+    color = sample_texture(texture, uv, np.array([[True, True]]))
     np.testing.assert_allclose(color[0, :, 0], [0.5, 0.0], atol=1e-6)
-    assert fetch(texture, uv, np.array([[False, True]]))[0, 0].max() == 0
+    assert sample_texture(texture, uv, np.array([[False, True]]))[0, 0].max() == 0
 
 
 def test_push_pull_keeps_what_is_known_and_spreads_it():
