@@ -1,10 +1,10 @@
 """Measure the reconstruction on held-out synthetic heads and on the scan, beside simpler methods.
 
     python scripts/training/evaluate.py synthetic --out out/evaluation  # by yaw
-    python scripts/training/evaluate.py scan                            # mm, as the scorer of the scan measures
+    python scripts/training/evaluate.py scan                            # mm, as the scan's scorer measures
     python scripts/training/evaluate.py synthetic --methods lifted network --count 250
-    python scripts/training/evaluate.py synthetic --inputs              # worth of the network's inputs
-    python scripts/training/evaluate.py recall                          # in how many pictures the face is found
+    python scripts/training/evaluate.py synthetic --inputs              # worth of each of the inputs
+    python scripts/training/evaluate.py recall                          # how often the face is found
 
 Methods get what a user has: the picture, the detector's landmarks, and the focal length of EXIF data or a
 guess. The figures are explained in core/training/evaluation/metrics.py.

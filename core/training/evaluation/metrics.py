@@ -151,8 +151,7 @@ def find_alignment(estimate: Estimate, points: np.ndarray, landmarks: np.ndarray
     """The similarity that brings a mesh to true points: landmarks first, then ICP.
 
     The scan's scorer moves the mesh to the points; here the points are moved to the mesh, whose search tree
-    then
-    lasts for all rounds.
+    then lasts for all rounds.
 
     Args:
         estimate: the reconstructed head.
@@ -215,8 +214,7 @@ def compare_placed(
     """Error of shape and pose together.
 
     Fronts and solids are compared in a crop, for which both heads are moved along the rays, growing with
-    their
-    distance, until the face is `face_depth` from the camera; no picture would show that.
+    their distance, until the face is `face_depth` from the camera; no picture would show that.
 
     Args:
         estimate: the reconstructed head.
@@ -264,8 +262,7 @@ def landmark_error(landmarks68: np.ndarray, true: TrueHead, camera: Camera) -> t
     """Normalized mean error of 68 landmarks.
 
     Divided by the root of the area of the true landmarks' box, hidden ones included, as on AFLW2000-3D (X.
-    Zhu et
-    al., "Face Alignment Across Large Poses: A 3D Solution", CVPR 2016). Depths are in pixels at the face's
+    Zhu et al., "Face Alignment Across Large Poses: A 3D Solution", CVPR 2016). Depths are in pixels at the face's
     distance, their mean taken off.
 
     Args:

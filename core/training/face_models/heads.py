@@ -183,8 +183,7 @@ class HeadSource:
         )
 
     def template_of(self, source: str, identity: np.ndarray, expression: np.ndarray) -> np.ndarray:
-        """`template_vertices` of `vertices`, ten times faster: for the many heads that the lifter is fitted
-        to.
+        """`template_vertices` of `vertices`, ten times faster, for the many heads of the lifter's fit.
 
         Args:
             source: `ICT` or `MAKEHUMAN`.

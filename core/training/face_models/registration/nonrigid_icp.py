@@ -100,8 +100,7 @@ def fit_skin(
     """Non-rigid ICP: a smooth displacement towards nearest points with agreeing normals, and landmarks.
 
     B. Amberg et al., "Optimal Step Nonrigid ICP Algorithms for Surface Registration", CVPR 2007, with a
-    Laplacian
-    in the place of affine transformations.
+    Laplacian in the place of affine transformations.
 
     Args:
         start: (n, 3) vertices of the moving mesh, metres.
@@ -111,8 +110,7 @@ def fit_skin(
         skin: (n,) bool, the vertices that are drawn to the surface.
         surface: the fixed mesh.
         soft: points of the moving mesh as vertices (k, 3) and barycentric coordinates (k, 3), and their
-            targets
-            (k, 3).
+            targets (k, 3).
         hard: vertices (m,) and their targets (m, 3).
 
     Returns:
