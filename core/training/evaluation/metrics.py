@@ -262,8 +262,8 @@ def landmark_error(landmarks68: np.ndarray, true: TrueHead, camera: Camera) -> t
     """Normalized mean error of 68 landmarks.
 
     Divided by the root of the area of the true landmarks' box, hidden ones included, as on AFLW2000-3D (X.
-    Zhu et al., "Face Alignment Across Large Poses: A 3D Solution", CVPR 2016). Depths are in pixels at the face's
-    distance, their mean taken off.
+    Zhu et al., "Face Alignment Across Large Poses: A 3D Solution", CVPR 2016). Depths are in pixels at the
+    face's distance, their mean taken off.
 
     Args:
         landmarks68: (68, 3), frame of the assumed camera, metres.
