@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import SurfaceFileError
 from .face_document import FaceDocument
 from .head_npz import FILE_NAME as HEAD_FILE
 from .head_npz import TEXTURE, HeadData, read_head
@@ -28,6 +29,26 @@ class LoadedHead:
         return self.folder.name
 
 
+def _folders(answer: Mapping[str, Any]) -> list[tuple[Path, dict[str, str]]]:
+    """(folder, files) of each face in an answer. Raises SurfaceFileError if it is none."""
+    faces = answer.get("faces")
+    found = []
+    for face in faces if isinstance(faces, list) else [None]:
+        folder, files = (face.get("folder"), face.get("files")) if isinstance(face, dict) else (None, None)
+        if (
+            not isinstance(folder, str)
+            or not isinstance(files, dict)
+            or not {"face.json", "surface.ply"} <= files.keys()
+        ):
+            raise SurfaceFileError(
+                "The engine's answer is incomplete: it may be of another version. Set it up again."
+            )
+        if not all(isinstance(path, str) for path in files.values()):
+            raise SurfaceFileError("The engine's answer names no files: it may be of another version.")
+        found.append((Path(folder), files))
+    return found
+
+
 def load_heads(photo: Path, answer: Mapping[str, Any]) -> list[LoadedHead]:
     """Read what the engine wrote for each face.
 
@@ -43,8 +64,7 @@ def load_heads(photo: Path, answer: Mapping[str, Any]) -> list[LoadedHead]:
         SurfaceFileError: The same for a surface or a face.json.
     """
     heads = []
-    for face in answer["faces"]:
-        folder, files = Path(face["folder"]), face["files"]
+    for folder, files in _folders(answer):
         record = FaceDocument.read(Path(files["face.json"]))
         head = read_head(files[HEAD_FILE]) if HEAD_FILE in files else None
         albedo = Path(files[TEXTURE]) if TEXTURE in files else None

@@ -4,7 +4,7 @@ import bpy
 
 from ..blender import compat
 
-EXTENSIONS = ".jpg;.jpeg;.png;.webp;.tif;.tiff;.bmp;.gif;.jp2;.tga;.avif"
+EXTENSIONS = ".jpg;.jpeg;.png;.webp;.heic;.heif;.hif;.tif;.tiff;.bmp;.gif;.jp2;.jxl;.tga;.avif;.psd;.mpo"
 
 
 def handlers() -> tuple[type, ...]:

@@ -1,6 +1,9 @@
 """The photo as an image that Blender can lay behind a camera's view. Needs bpy."""
 
+import struct
+from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import bpy
 import numpy as np
@@ -52,6 +55,38 @@ def turn_upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return pixels
 
 
+def unflip_tiff(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W, C) as libtiff's TIFFReadRGBAImage gives them, top row first -> as stored in the file.
+
+    libtiff flips rows and columns by the first row and column that the orientation names, and never exchanges
+    them.
+    """
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
+
+
+@lru_cache(maxsize=1)
+def _flips_tiff() -> bool:
+    """Whether this Blender reads TIFFs through libtiff's TIFFReadRGBAImage, as 3.4 does: tried out."""
+    # Width, height, bits, compression, gray, offset, mirrored, samples, rows, bytes (TIFF 6.0).
+    tags = (256, 257, 258, 259, 262, 273, 274, 277, 278, 279)
+    fields = list(zip(tags, (2, 1, 8, 1, 1, 8, 2, 1, 1, 2), strict=True))
+    entries = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in fields)
+    # Two pixels, white and black.
+    data = b"II*\0" + struct.pack("<I", 10) + b"\xff\0" + struct.pack("<H", len(fields)) + entries + bytes(4)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "probe.tif"
+        path.write_bytes(data)
+        image = bpy.data.images.load(str(path))
+        try:
+            return bool(image.size[0]) and image.pixels[0] < 0.5
+        finally:
+            bpy.data.images.remove(image)
+
+
 def _check(image: bpy.types.Image, photo: Path) -> None:
     if not image.size[0]:
         raise BackdropError(f"Blender cannot show {photo.name}: save it as JPEG, and reconstruct that.")
@@ -65,7 +100,10 @@ def _turned(source: bpy.types.Image, orientation: int, name: str) -> bpy.types.I
     values = np.empty(width * height * 4, np.float32)
     source.pixels.foreach_get(values)
     # Blender's first row is the lowest.
-    upright = turn_upright(values.reshape(height, width, 4)[::-1], orientation)[::-1]
+    stored = values.reshape(height, width, 4)[::-1]
+    if source.file_format == "TIFF" and _flips_tiff():
+        stored = unflip_tiff(stored, orientation)
+    upright = turn_upright(stored, orientation)[::-1]
     image = bpy.data.images.new(name, upright.shape[1], upright.shape[0], alpha=False)
     image.pixels.foreach_set(np.ascontiguousarray(upright).ravel())
     image.update()

@@ -9,6 +9,7 @@ in PHOTOBUST_PYTHON.
 import json
 import os
 import signal
+import struct
 import sys
 import threading
 import time
@@ -527,6 +528,27 @@ def check_killed(photo):
     assert state.message_level == "WARNING" and "started again" in state.message
 
 
+def tiff_bytes(pixels, orientation):
+    """A TIFF of one strip that says how it lies."""
+    height, width = pixels.shape[:2]
+    fields = [
+        (256, width),
+        (257, height),
+        (259, 1),
+        (262, 2),
+        (273, 8),
+        (274, orientation),
+        (277, 3),
+        (278, height),
+    ]
+    bits_at = 8 + pixels.nbytes
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in [*fields, (279, pixels.nbytes)]]
+    entries.insert(2, struct.pack("<HHII", 258, 3, 3, bits_at))
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    bits = struct.pack("<3H", 8, 8, 8)
+    return b"II*\0" + struct.pack("<I", bits_at + 6) + pixels.tobytes() + bits + directory
+
+
 def check_turned_photos(folder):
     """Blender does not heed EXIF: the photo behind the camera has to be turned by us."""
     switch_on()
@@ -546,8 +568,14 @@ def check_turned_photos(folder):
         7: upright[::-1, ::-1].transpose(1, 0, 2),
         8: np.rot90(upright, -1),
     }
+    paths = []
     for orientation, pixels in stored.items():
-        path = pictures.save_png(folder / f"lies {orientation}.png", np.ascontiguousarray(pixels))
+        pixels = np.ascontiguousarray(pixels)
+        paths.append((orientation, pictures.save_png(folder / f"lies {orientation}.png", pixels)))
+        # Some Blenders flip a TIFF by its own tag, and never by more than that.
+        paths.append((orientation, folder / f"tiff {orientation}.tif"))
+        paths[-1][1].write_bytes(tiff_bytes(pixels, orientation))
+    for orientation, path in paths:
         image = backdrop.load_backdrop(path, orientation)
         assert tuple(image.size) == (60, 40), orientation
         values = np.empty(60 * 40 * 4, np.float32)
