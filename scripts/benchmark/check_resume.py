@@ -10,6 +10,7 @@ have to be the same as the undisturbed run's, but for times. Ends with 1 and the
 import argparse
 import hashlib
 import json
+import math
 import random
 import statistics
 import subprocess
@@ -35,6 +36,7 @@ def main() -> int:
     )
     parser.add_argument("photos", nargs="+", help="photos and folders, as scripts/batch.py takes them")
     parser.add_argument("--kills", type=int, default=20, help="how often (default: 20)")
+    parser.add_argument("--minutes", type=float, default=60.0, help="no kill after that (default: 60)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: 0)")
     parser.add_argument("--jobs", type=int, default=2, help="photos in work at the same time (default: 2)")
     parser.add_argument("--out", type=Path, help="keep the two folders in here (default: a temporary one)")
@@ -44,15 +46,29 @@ def main() -> int:
         folder = options.out or Path(temporary)
         command = [sys.executable, str(ROOT / "scripts/batch.py"), *options.photos, *batch]
         command += ["--jobs", str(options.jobs)]
-        problems = check(command, folder, options.kills, random.Random(options.seed))
+        end = time.monotonic() + 60 * options.minutes
+        problems = check(command, folder, options.kills, random.Random(options.seed), end)
     for problem in problems:
         print(problem, file=sys.stderr)
     print("Not the same." if problems else "The same.")
     return 1 if problems else 0
 
 
-def check(command: Sequence[str], folder: Path, kills: int, rng: random.Random) -> list[str]:
-    """What is wrong, in lines; none if nothing is."""
+def check(
+    command: Sequence[str], folder: Path, kills: int, rng: random.Random, end: float = math.inf
+) -> list[str]:
+    """Run undisturbed, then kill and go on, and compare.
+
+    Args:
+        command: Of the batch, without the output folder.
+        folder: Gets both outputs.
+        kills: How many, at most.
+        rng: Draws the moments.
+        end: No kill after that, of `time.monotonic`.
+
+    Returns:
+        What is wrong, in lines; none if nothing is.
+    """
     undisturbed, killed = folder / "undisturbed", folder / "killed"
     began = time.monotonic()
     code = subprocess.run(
@@ -67,7 +83,7 @@ def check(command: Sequence[str], folder: Path, kills: int, rng: random.Random) 
     expected = contents(undisturbed)
     problems: list[str] = []
     done = 0
-    while done < kills:
+    while done < kills and time.monotonic() < end:
         process = subprocess.Popen([*command, "--out", str(killed)], stdout=subprocess.DEVNULL)
         try:
             # Each run has the time for a photo or two, its start paid for each time.
