@@ -75,6 +75,7 @@ def add_to_library(folder: Path, library: Path, info: AssetInfo, renderer: str) 
         ob = _build(folder, subject.kind, scene.collection, info.name)
         _note(ob, record)
         _mark(ob, subject.kind, info, catalogue, picture)
+        compat.sync_layers(scene)
         # With the scene, so that the file shows its head when it is opened itself.
         _write(path, {scene, ob})
     return Asset(path, subject.kind, catalogue)

@@ -68,6 +68,12 @@ def set_renderer(scene: bpy.types.Scene, renderer: str) -> None:
     scene.render.engine = renderer
 
 
+def sync_layers(scene: bpy.types.Scene) -> None:
+    """Make a new scene ready to be written: 5.2 crashes on one whose view layers were never updated."""
+    for layer in scene.view_layers:
+        layer.update()
+
+
 def is_plain_python() -> bool:
     """Whether this is the bpy module in an ordinary Python, and not Blender with a Python inside."""
     return not bpy.app.binary_path
