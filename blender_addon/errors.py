@@ -2,7 +2,7 @@
 
 
 class AddonError(Exception):
-    """Root of the errors that are told to the user as one sentence, without a traceback."""
+    """Root of the errors that are reported to the user as one sentence, without a traceback."""
 
 
 class EngineNotFoundError(AddonError):
@@ -14,7 +14,7 @@ class SetupError(AddonError):
 
 
 class OfflineError(SetupError):
-    """Blender is told to stay offline."""
+    """Blender is set to stay offline."""
 
 
 class NoSpaceError(SetupError):

@@ -39,7 +39,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class AssetInfo:
-    """What an asset tells of itself. catalogue: its path, with "/", or its UUID."""
+    """An asset's metadata. catalogue: its path, with "/", or its UUID."""
 
     name: str
     tags: Sequence[str] = ()

@@ -147,7 +147,7 @@ def base_colors(principled: bpy.types.Node) -> list[bpy.types.NodeSocket]:
 
 
 def let_light_through(material: bpy.types.Material) -> None:
-    """Draw the material's alpha in Eevee; Cycles and, since 4.2, Eevee's default do without being told."""
+    """Draw the material's alpha in Eevee; Cycles and, since 4.2, Eevee's default need no setting."""
     if hasattr(material, "surface_render_method"):
         material.surface_render_method = "DITHERED"
     else:

@@ -23,7 +23,7 @@ def write(
 ) -> None:
     """Write an object, as if it were at the origin, into a file.
 
-    An FBX is the same from run to run, and tells nothing of this computer.
+    An FBX is the same from run to run, and contains nothing about this computer.
 
     Args:
         context: Blender's.

@@ -1,4 +1,4 @@
-"""Binary FBX files without what differs from run to run, or tells of this computer. No bpy.
+"""Binary FBX files without run-dependent data and paths of this computer. No bpy.
 
 Blender's exporter writes the time of day, numbers that it makes of Python's hashes, which are others in each
 process, and absolute paths of pictures. A file that is read, cleaned and written here has none of them: the

@@ -16,7 +16,7 @@ from .surface_import import CONFIDENCE_ATTRIBUTE
 SWITCH_NODE = "Show Confidence"
 #: Prefix of the nodes that a head's material has while confidence is shown.
 NODE_PREFIX = "Photobust Confidence"
-#: Colors for confidences 0, 0.5 and 1: dark to bright, and told apart by color-blind eyes too. sRGB,
+#: Colors for confidences 0, 0.5 and 1: dark to bright, distinguishable for color-blind eyes too. sRGB,
 #: 0..255; three stops of matplotlib's viridis (CC0).
 RAMP = ((0.0, (68, 1, 84)), (0.5, (33, 145, 140)), (1.0, (253, 231, 37)))
 #: What the stops mean, for the panel.

@@ -115,7 +115,7 @@ class FaceDocument:
 
     @property
     def camera(self) -> PhotoCamera | None:
-        """The photo's camera, None if the file does not tell it."""
+        """The photo's camera, None if the file does not have it."""
         try:
             photo, camera, pose = (self.document[name] for name in ("input", "camera", "pose"))
             cx, cy = camera["principal_point_px"]

@@ -56,7 +56,7 @@ def verdict(quality: dict[str, Any]) -> Verdict | None:
 
 
 def error_sentence(quality: dict[str, Any]) -> str:
-    """What to expect of the face's error, empty if these figures do not tell."""
+    """What to expect of the face's error, empty if these figures do not say it."""
     error, spread = quality.get("expected_error_mm"), quality.get("error_spread_mm")
     if not isinstance(error, int | float):
         return ""

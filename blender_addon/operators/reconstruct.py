@@ -82,7 +82,7 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         try:
             while self._pending:
                 self._add_next(context, self._pending)
-        except Exception as error:  # noqa: BLE001 (told; but what is there already has to be undoable)
+        except Exception as error:  # noqa: BLE001 (reported; what was made before has to be undoable)
             return self._give_up(error)
         return self._finish(context)
 

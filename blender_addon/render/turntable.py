@@ -109,7 +109,7 @@ def render(  # noqa: PLR0913 (options with defaults, given by name)
     fps: int = FPS,
     progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[list[Path], Path | None, str]:
-    """The same in one go; `progress` is told how many pictures there are."""
+    """The same in one go; `progress` is called with the number of pictures so far."""
     with Turntable(build, out, renderer, frames=frames, size=size, samples=samples) as turn:
         more = True
         while more:

@@ -98,7 +98,7 @@ def _tick() -> float | None:
     try:
         search.answer = search.job.result()
     except AddonError as error:
-        # Whoever goes on with this photo is told then; so far nothing was asked for.
+        # Reconstructing the photo will report it; so far the user asked for nothing.
         LOGGER.info("searching for faces: %s", error)
     else:
         _show(search.answer)

@@ -98,8 +98,8 @@ class ReconstructionRun:
             return Progress("cancel", self._job.progress.fraction, "Cancelling")
         if self._reading:
             return Progress("read", max(0.97, self._job.progress.fraction), "Reading the results")
-        told = self._job.progress
-        return Progress(told.step, self._estimate.at(told.fraction, self.seconds), told.message)
+        last = self._job.progress
+        return Progress(last.step, self._estimate.at(last.fraction, self.seconds), last.message)
 
     def poll(self, wait: float = 0.0) -> bool:
         """Take in what has happened, waiting up to `wait` seconds for news; whether it is over."""
@@ -112,7 +112,7 @@ class ReconstructionRun:
                 return False
             try:
                 answer = self._job.result()
-            except Exception as error:  # noqa: BLE001 (kept for `heads`, which raises it where it can be told)
+            except Exception as error:  # noqa: BLE001 (kept for `heads`, which raises it where it can be reported)
                 self._error = error
                 return True
             pool = ThreadPoolExecutor(1, "photobust-files")
