@@ -61,7 +61,20 @@ class Asset:
 def add_to_library(folder: Path, library: Path, info: AssetInfo, renderer: str) -> Asset:
     """Put the head of a result's folder, or the surface if it has none, into an asset library.
 
-    bpy.data is left as it was. Raises AssetError, or what reading and rendering raise.
+    bpy.data is left as it was.
+
+    Args:
+        folder: The result's folder.
+        library: The asset library's folder; it is made if need be.
+        info: The asset's metadata.
+        renderer: What renders its preview: WORKBENCH, CYCLES or EEVEE of `render.renderers`.
+
+    Returns:
+        What was written.
+
+    Raises:
+        AssetError: The library cannot be written.
+        HeadFileError, SurfaceFileError, StepError, RenderError: As `render.subjects.of_folder` and rendering.
     """
     record = FaceDocument.read(folder / MANIFEST)
     subject = of_folder(folder)

@@ -21,11 +21,23 @@ LANDMARK_GROUP, PREFIX = "landmarks", "photobust_"
 def build_head(
     data: HeadData, albedo: str | os.PathLike | None, collection: bpy.types.Collection, name: str
 ) -> bpy.types.Object:
-    """The head as an object `name` in a collection: 1 unit is 1 m, z up, the face looks along -y.
+    """Build the head as an object: 1 unit is 1 m, z up, the face looks along -y.
 
     Its shape keys are "Basis", the neutral, "Photo", the expression as photographed, which is switched on,
-    and Apple's 52. Its texture is packed. Custom properties that begin with "photobust_" say what it was
-    made of; photobust_landmarks and photobust_ibug68 are the landmarks' vertices.
+    and Apple's 52. Custom properties that begin with "photobust_" say what it was made of;
+    photobust_landmarks and photobust_ibug68 are the landmarks' vertices.
+
+    Args:
+        data: The head, as `read_head` gives it.
+        albedo: Its texture's file, which is packed; None for none.
+        collection: Where the object goes.
+        name: The object's, and the beginning of its mesh's, materials' and image's.
+
+    Returns:
+        The object.
+
+    Raises:
+        HeadFileError: The texture cannot be read.
     """
     mesh = _mesh(data, name)
     image = None if albedo is None else load_image(albedo, f"{name} albedo")

@@ -14,9 +14,15 @@ def landmarks_of(head: bpy.types.Object) -> list[bpy.types.Object]:
 
 
 def add_landmarks(head: bpy.types.Object, points: np.ndarray, first: int) -> bpy.types.Collection:
-    """Empties at `points` (N, 3), head frame, metres, NaN for those that are missing, numbered from `first`.
+    """Add a head's landmarks as empties that are its children.
 
-    They come into a collection of their own inside the head's, which is returned.
+    Args:
+        head: The head.
+        points: (N, 3) float64, head frame, meters; NaN for those that are missing.
+        first: The first landmark's number.
+
+    Returns:
+        The empties' collection, inside the head's.
     """
     name = f"{head.name} landmarks"
     collection = bpy.data.collections.new(name)

@@ -23,9 +23,18 @@ def render(
     samples: int | None = None,
     transparent: bool = False,
 ) -> None:
-    """Write a square PNG for each file in `turns`, of the subject turned by so many degrees.
+    """Write square PNG files of a subject from several sides.
 
-    `size`: side in pixels. Raises RenderError.
+    Args:
+        build: Makes the subject in a collection.
+        turns: Degrees about the vertical axis by file; positive ones show the subject's right side.
+        renderer: WORKBENCH, CYCLES or EEVEE of `render.renderers`.
+        size: Side of the pictures, pixels.
+        samples: Per pixel, where the renderer takes any; None for its default.
+        transparent: Leave out the backdrop.
+
+    Raises:
+        RenderError: A picture cannot be rendered or written.
     """
     with RenderScene(build, renderer, size, samples, transparent) as scene:
         for path, turn in turns.items():

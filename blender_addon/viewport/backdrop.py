@@ -19,10 +19,16 @@ class BackdropError(AddonError):
 
 
 def load_backdrop(photo: Path, orientation: int) -> bpy.types.Image:
-    """The photo, upright. `orientation` is EXIF's number for how it lies in its file; 1 is upright.
+    """Load the photo, upright.
 
-    Blender does not heed EXIF: a photo that needs turning becomes an image of its own, packed into the
-    .blend. Raises BackdropError.
+    Blender ignores EXIF: a photo that needs turning becomes an image of its own, packed into the .blend.
+
+    Args:
+        photo: The file.
+        orientation: EXIF's number, 1..8, for how the photo lies in its file; 1 is upright.
+
+    Raises:
+        BackdropError: The file is gone, or Blender cannot read it.
     """
     if not photo.is_file():
         raise BackdropError(f"The photo {photo} is not there any more: put it back, or reconstruct it anew.")

@@ -16,9 +16,14 @@ CLIP_RANGE = (0.05, 100.0)
 
 
 def camera_matrix(head_world: Matrix, camera: PhotoCamera) -> Matrix:
-    """World matrix of the camera that took the photo of a head that stands at `head_world`.
+    """World matrix of the camera that took the photo.
 
-    The head may be moved, turned and scaled alike in all directions.
+    Args:
+        head_world: The head's world matrix: moved, turned, and scaled alike in all directions.
+        camera: The photo's camera, in the head frame.
+
+    Returns:
+        The matrix, of a camera in Blender's axes: it looks along its -z, y is up.
     """
     rotation = Matrix(camera.rotation.tolist())
     # camera = rotation @ head + translation, solved for the camera's own place and axes in the head frame.
@@ -64,7 +69,17 @@ def set_background(data: bpy.types.Camera, image: bpy.types.Image, depth: str, a
 def match_camera(
     scene: bpy.types.Scene, head: bpy.types.Object, camera: PhotoCamera, image: bpy.types.Image
 ) -> bpy.types.Object:
-    """Make (or set right) the head's camera and let the scene use it. The head stays where it is."""
+    """Give a head its photo's camera, and let the scene use it. The head stays where it is.
+
+    Args:
+        scene: Its camera and its resolution are set.
+        head: The head; a camera that it has already is set anew.
+        camera: The photo's camera.
+        image: The photo, which is laid behind the view.
+
+    Returns:
+        The camera's object.
+    """
     owner = head.photobust.camera
     if owner is None or owner.type != "CAMERA":
         name = f"{head.name} camera"
