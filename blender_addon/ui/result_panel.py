@@ -27,10 +27,9 @@ class PHOTOBUST_PT_result(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         head = require_head(context)
-        row = layout.row()
-        row.label(text=head.name, icon="USER")
+        layout.label(text=head.name, icon="USER")
         if view3d.in_local_view(context):
-            row.operator("view3d.localview", text="Leave Local View")
+            layout.operator("view3d.localview", text="Leave Local View")
         _draw_verdict(layout, context, head)
         column = layout.column(align=True)
         if view3d.hides_colors(context, head):
