@@ -1,6 +1,6 @@
-"""Make the README's picture of the add-on from what the window test left in tests/artifacts.
+"""Make the README's picture of the add-on from what the window test of two heads left in tests/artifacts.
 
-It shows the panel with a photo, the panel during a run, the head, and the view after Match Camera.
+It shows the view with a head and its panel, the panel during a run, and the panel with the confidence's legend.
 """
 
 import argparse
@@ -13,10 +13,6 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 GAP = 8
 BACKGROUND = (29, 29, 29)
-#: Height of the panel in pictures in which it is all that is shown, pixels.
-PANEL_HEIGHT = 184
-#: Fraction of the view's height that the head fills from the front.
-HEAD_SHARE = 0.8
 LARGEST = 200_000
 
 
@@ -31,22 +27,18 @@ def crop(folder: Path, name: str, area: str) -> Image.Image:
 
 
 def compose(folder: Path) -> Image.Image:
-    """Pictures of a test run in one: two panels and the head, left of the photo's view."""
-    panels = [crop(folder, name, "sidebar") for name in ("ready", "running")]
-    panels = [panel.crop((0, 0, panel.width, PANEL_HEIGHT)) for panel in panels]
-    view = crop(folder, "match_camera", "view")
-    width = max(panel.width for panel in panels)
-    head = crop(folder, "result", "view")
-    size = width, view.height - 2 * (PANEL_HEIGHT + GAP)
-    # The widest cut left of the sidebar that holds the head.
-    height = int(HEAD_SHARE * head.height)
-    right = region(folder, "result", "sidebar")[0] - region(folder, "result", "view")[0]
-    box = right - height * size[0] // size[1], (head.height - height) // 2, right, (head.height + height) // 2
-    panels.append(head.crop(box).resize(size, Image.Resampling.LANCZOS))
-    picture = Image.new("RGB", (width + GAP + view.width, view.height), BACKGROUND)
-    for row, panel in enumerate(panels):
-        picture.paste(panel, (0, row * (PANEL_HEIGHT + GAP)))
-    picture.paste(view, (width + GAP, 0))
+    """Pictures of a test run side by side: the view with its panel, and two more panels."""
+    parts = [
+        crop(folder, "panel_head", "view"),
+        crop(folder, "panel_running", "sidebar"),
+        crop(folder, "panel_confidence", "sidebar"),
+    ]
+    width = sum(part.width for part in parts) + GAP * (len(parts) - 1)
+    picture = Image.new("RGB", (width, max(part.height for part in parts)), BACKGROUND)
+    left = 0
+    for part in parts:
+        picture.paste(part, (left, 0))
+        left += part.width + GAP
     return picture
 
 
