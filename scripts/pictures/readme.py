@@ -1,6 +1,6 @@
 """Make the README's picture of the add-on from what the window test of two heads left in tests/artifacts.
 
-It shows the view with a head and its panel, the panel during a run, and the panel with the confidence's legend.
+It shows the view with a head and its panel, the panel during a run, and the panel with confidence and legend.
 """
 
 import argparse
