@@ -221,10 +221,7 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
             return ""
         context.view_layer.update()
         around = view3d.enclosing(context, [one.matrix_world.translation for one in made])
-        view3d.frame_from_front(context)
-        if view3d.in_local_view(context):
-            view3d.show_alone(context, made)
-        elif around and view3d.show_alone(context, made):
+        if view3d.frame_from_front(context, made, alone=around is not None) and around is not None:
             return f' "{around.name}" is around it, so this view is in Local View: / leaves it.'
         return ""
 

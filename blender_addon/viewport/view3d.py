@@ -36,33 +36,35 @@ def show_colors(context: bpy.types.Context, head: bpy.types.Object, always: bool
         space.shading.color_type = color_type(head)
 
 
-def frame_from_front(context: bpy.types.Context) -> None:
-    """Turn the view to the front, and to the selected objects."""
+def frame_from_front(context: bpy.types.Context, objects: Sequence[bpy.types.Object], alone: bool) -> bool:
+    """Turn the view to the front of the selected objects.
+
+    Args:
+        context: Blender's, with the view that the button was pressed in.
+        objects: The selected objects. A view that is in Local View gets them too.
+        alone: Show only these, in Local View; nothing is hidden for other views.
+
+    Returns:
+        Whether the view is in Local View.
+    """
     space = _space(context)
     if space is None or space.region_3d is None or space.region_quadviews:
-        return
+        return False
     view = space.region_3d
     if view.view_perspective == "CAMERA":
         view.view_perspective = "PERSP"
     view.view_rotation = FRONT
     region = next(region for region in context.area.regions if region.type == "WINDOW")
+    # In one go: Blender 3.4 forgets the view of a timer's context once it was overridden.
     with context.temp_override(area=context.area, region=region):
         bpy.ops.view3d.view_selected()
-
-
-def show_alone(context: bpy.types.Context, objects: Sequence[bpy.types.Object]) -> bool:
-    """Show only these, which are selected, in Local View; hides nothing for other views. Whether it did."""
-    space = _space(context)
-    if space is None or space.region_quadviews:
+        if alone and space.local_view is None:
+            bpy.ops.view3d.localview(frame_selected=False)
+    if space.local_view is None:
         return False
-    if space.local_view is not None:
-        for one in objects:
-            one.local_view_set(space, True)
-        return True
-    region = next(region for region in context.area.regions if region.type == "WINDOW")
-    with context.temp_override(area=context.area, region=region):
-        bpy.ops.view3d.localview(frame_selected=False)
-    return space.local_view is not None
+    for one in objects:
+        one.local_view_set(space, True)
+    return True
 
 
 def in_local_view(context: bpy.types.Context) -> bool:
