@@ -94,6 +94,7 @@ def reconstruct(window, module, path, product, picture=None):  # noqa: F811
     )
     searching = f"sys.modules['{module}.state.face_search'].is_searching()"
     window.wait_until(lambda: window.ask(f"{STATE}.engine_ready and not {searching}"), 120, "the engine")
+    window.settle()  # rows have come and gone
     window.display.click(*window.find_button("photobust.reconstruct"))
     window.wait_until(lambda: window.ask(f"{STATE}.running"), 10, "the run to begin")
     if picture is not None:
