@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .color import linear_of_bytes, linear_to_bytes
+
 if TYPE_CHECKING:
     from PIL import Image, ImageCms
 
@@ -77,11 +79,9 @@ def _convert(image: "Image.Image", source: "ImageCms.ImageCmsProfile") -> "Image
 
 def p3_to_srgb(rgb: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 Display P3 -> uint8 sRGB; colors outside of sRGB are clipped."""
-    levels = np.arange(256) / 255
-    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    linear = linear_of_bytes()
     result = np.empty_like(rgb)
     for start in range(0, len(rgb), ROWS_PER_BLOCK):
-        block = np.clip(linear[rgb[start : start + ROWS_PER_BLOCK]] @ P3_TO_SRGB.T, 0, 1)
-        encoded = np.where(block <= 0.0031308, 12.92 * block, 1.055 * block ** (1 / 2.4) - 0.055)
-        result[start : start + ROWS_PER_BLOCK] = (encoded * 255).round()
+        block = linear[rgb[start : start + ROWS_PER_BLOCK]] @ P3_TO_SRGB.T
+        result[start : start + ROWS_PER_BLOCK] = linear_to_bytes(block)
     return result

@@ -12,6 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+MODELS = ROOT / "models"
+PINNED = ROOT / "core/weights/pinned_models.py"
 HEADER = '''"""SHA-256 of the project's models. Made by scripts/build/pin_models.py: do not edit."""
 
 PINNED_MODELS = {
@@ -29,12 +31,17 @@ def pinned_source(folder: Path) -> str:
     )
 
 
+def pin_models(folder: Path) -> None:
+    """Write the list if these are the project's own models; it says nothing of others."""
+    if folder.resolve() == MODELS:
+        PINNED.write_text(pinned_source(folder), encoding="utf-8")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
-    parser.add_argument("--models", type=Path, default=ROOT / "models", help="default: the project's")
-    options = parser.parse_args(arguments)
-    (ROOT / "core/weights/pinned_models.py").write_text(pinned_source(options.models), encoding="utf-8")
+    parser.parse_args(arguments)
+    pin_models(MODELS)
 
 
 if __name__ == "__main__":

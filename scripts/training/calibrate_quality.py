@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.errors import PhotobustError
+from scripts.build.pin_models import pin_models
 from scripts.training.arguments import data_paths, run_main, training_parser
 
 #: Raised when measures or flaws change, so that old rows are not used with new ones.
@@ -130,6 +131,7 @@ def main() -> None:
     temporary = out.with_name(f".{out.name}.tmp")
     temporary.write_text(calibration.to_json(), encoding="utf-8")
     temporary.replace(out)
+    pin_models(out.parent)
     print(show(calibration.about))
     print(json.dumps({term.measure: round(float(term.weights.sum()), 3) for term in calibration.terms}))
     print(f"{out}: {heads} heads")

@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from scripts.build.pin_models import pin_models
 from scripts.training.arguments import RUN, data_paths, run_main, training_parser
 
 
@@ -67,6 +68,7 @@ def main() -> int:
         )
         return 1
     print(f"Promoted into {options.models}: {', '.join(promote(candidate, options.models))}")
+    pin_models(options.models)
     return 0
 
 
