@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 #: Ears that reach this much less far to the side than the head prior's, mm, are lost.
 LOST_EAR_MM = 8.0
-#: Head frame, metres: faces before, behind and between are front, back and sides.
-FRONT_Y, BACK_Y = 0.0, 0.1
+#: Triangles before this plane, head frame, metres, are the front.
+FRONT_Y = 0.0
+#: Triangles behind this plane, head frame, metres, are the back; those between, the sides.
+BACK_Y = 0.1
 SIDES = (0, 45, 90, 180)
 
 

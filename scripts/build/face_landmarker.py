@@ -47,7 +47,8 @@ EYE_ON_THE_RIGHT = (
     "265 353 276 283 282 295 372 340 346 347 348 349 350 357 465 383 300 293 334 296 336 285 417"
 )
 EYE_CONTOUR = 16  # the first points of each eye: an iris gets the mean depth of its eye's contour
-MESH_POINTS, POINTS = 468, 478
+MESH_POINTS = 468
+POINTS = 478  # with the irises'
 ALIGNMENT = 64  # bytes
 LOCAL_HEADER_SIZE = 30  # bytes of a zip file's header before each name
 EXTRA_HEADER_SIZE = 4  # bytes of an extra field before its data

@@ -33,7 +33,9 @@ COLORS = {
     "teeth_lower": (240, 236, 220),
     "tongue": (180, 80, 90),
 }
-IRIS, IRIS_COLOR = 0.9, (70, 55, 45)
+#: Cosine, from the front of the eyeball, beyond which it is iris.
+IRIS = 0.9
+IRIS_COLOR = (70, 55, 45)
 
 
 def vertex_colors(topology: "HeadTopology") -> np.ndarray:

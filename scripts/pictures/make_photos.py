@@ -14,8 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-#: EXIF's block of the camera's settings, and in it the 35 mm equivalent focal length.
-EXIF_BLOCK, FOCAL_35MM = 0x8769, 0xA405
+#: EXIF's block of the camera's settings.
+EXIF_BLOCK = 0x8769
+#: The tag of the 35 mm equivalent focal length in it.
+FOCAL_35MM = 0xA405
 
 
 def main() -> None:

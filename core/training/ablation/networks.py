@@ -10,7 +10,10 @@ from torch.nn import functional
 from ...volume.network import INPUT_CHANNELS, NetworkConfig, ResidualBlock, VolumeRegressionNetwork
 from ..evaluation.vrn_baseline import Bottleneck, Hourglass
 
-UNET, HOURGLASS, CONVNEXT = "u-net", "hourglass", "convnext"
+#: Architectures.
+UNET = "u-net"
+HOURGLASS = "hourglass"
+CONVNEXT = "convnext"
 
 
 class ConvNextBlock(nn.Module):

@@ -19,10 +19,13 @@ from ..data.dataset import FACE_WEIGHT, TargetBuilder
 from ..data.shards import Shard
 from ..face_models.heads import HeadSource
 
-#: Side of the crop and slices of the volume at half size.
-HALF_SIZE, HALF_SLICES = CROP_SIZE // 2, VOLUME_SHAPE[0] // 2
+#: Side of the crop at half size, pixels.
+HALF_SIZE = CROP_SIZE // 2
+#: Slices of the volume at half size.
+HALF_SLICES = VOLUME_SHAPE[0] // 2
 #: The templates that a network can start from: fitted to the landmarks, or the average head in the same pose.
-FITTED, RIGID = "fitted", "rigid"
+FITTED = "fitted"
+RIGID = "rigid"
 TEMPLATES = (FITTED, RIGID)
 
 

@@ -7,9 +7,13 @@ from ..fitting.loss import LossWeights
 from .networks import CONVNEXT, HOURGLASS, UNET
 from .samples import FITTED, RIGID
 
-#: Channels of the inputs: the picture, and everything drawn of landmarks and template.
-PICTURE, GUIDANCE = (0, 1, 2), (3, 4, 5, 6, 7, 8, 9)
-COSINE, CONSTANT = "cosine", "constant"
+#: Channels of the inputs: the picture.
+PICTURE = (0, 1, 2)
+#: And everything that is drawn of landmarks and template.
+GUIDANCE = (3, 4, 5, 6, 7, 8, 9)
+#: Schedules of the learning rate.
+COSINE = "cosine"
+CONSTANT = "constant"
 #: The questions, in the order of the tables.
 NOTHING, NETWORK, TEMPLATE, LOSS, WITHHELD, RATE, SIZE, INPUTS = (
     "Nothing: the noise of the comparison",

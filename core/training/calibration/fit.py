@@ -20,8 +20,10 @@ from ...quality.measures import file_key
 
 #: The error that is predicted, of the table's.
 TARGET = "placed"
-#: True errors, mm, beyond these count as these: a head that misses the face misses it.
-LEAST_MM, MOST_MM = 0.5, 40.0
+#: Smaller true errors, mm, count as this one.
+LEAST_MM = 0.5
+#: Greater true errors, mm, count as this one: of heads that miss the face, the distance says nothing.
+MOST_MM = 40.0
 #: Measures that the error is predicted from, and what makes a greater value of them a worse one. On 234 heads
 #: more of them (shading, the network's movement, the distance from the template, pitch) predicted left-out
 #: people worse, with a rank correlation of 0.57 instead of 0.59.
@@ -42,9 +44,13 @@ MEASURES = {
 KNOTS = (0.05, 0.5, 0.85, 0.98)
 #: Strength of the ridge, in rows that say that a weight is zero; from 1 to 12 it hardly matters.
 RIDGE = 4.0
-FOLDS, FOLD_SEED = 10, 0
-#: The spread holds this fraction of the true errors.
-LOW, HIGH = 0.1, 0.9
+#: Folds of the cross-validation.
+FOLDS = 10
+#: Seed of their choice.
+FOLD_SEED = 0
+#: Quantiles of the true errors between which the spread lies.
+LOW = 0.1
+HIGH = 0.9
 #: Groups of rows, by expected error, that each get a spread of their own.
 SPREAD_GROUPS = 4
 YAW_BINS = (0, 30, 60, 91)

@@ -9,9 +9,10 @@ from ..face_models.visibility import visible_triangles
 from ..synthesis.sample import Sample
 from .metrics import TrueHead, unit
 
-#: The face: what lies within this distance, metres, of the nose's tip (of the scan it is the same), and how
-#: many points stand for it.
-FACE_RADIUS, FACE_POINTS = 0.095, 1500
+#: Radius of the face around the tip of the nose, metres, as on the scan.
+FACE_RADIUS = 0.095
+#: Points of a face at which errors are measured.
+FACE_POINTS = 1500
 NOSE_TIP = 1
 
 

@@ -25,7 +25,10 @@ from ..rasterize import front_and_back, occupancy_columns
 STABLE = np.array(
     [33, 133, 362, 263, 1, 168, 61, 291, 152, 10, 234, 454, 98, 327, 70, 300, 4, 5, 6, 199, 175, 0, 17]
 )
-ICP_ROUNDS, ICP_KEPT = 20, 0.95
+#: Rounds of ICP, at most.
+ICP_ROUNDS = 20
+#: Fraction of the points, the nearest ones, that a round uses.
+ICP_KEPT = 0.95
 #: Change of scale and rotation in a round below which the rest of the rounds would change nothing.
 ICP_STILL = 2e-5
 #: Fewer landmarks than this on a mesh cannot align it.

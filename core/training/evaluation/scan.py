@@ -16,8 +16,10 @@ from ...reconstructor import camera_of
 from .methods import Case, Method
 from .metrics import Estimate, aligned_distances
 
-#: Points of the scan that the scorer draws, and the seed of its choice.
-SCAN_POINTS, SCAN_SEED = 3000, 0
+#: Points of the scan that the scorer draws.
+SCAN_POINTS = 3000
+#: Seed with which the scorer draws them.
+SCAN_SEED = 0
 #: Groups of views by yaw, degrees, by which figures are grouped.
 GROUPS = {"0-20": (0, 20), "40": (40, 40), "60": (60, 60), "all": (0, 90)}
 

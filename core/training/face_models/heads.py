@@ -13,7 +13,9 @@ from .atlas import EYE_TILE_RADIUS, TILE_HALF, TILES, atlas_uv, corner_uv, unwra
 from .ict_facekit import OUTER_EYE_CORNERS, FaceModel
 from .registration.correspondence import Registration
 
-ICT, MAKEHUMAN = "ict", "makehuman"
+#: The families of heads.
+ICT = "ict"
+MAKEHUMAN = "makehuman"
 #: Parts of the template that are drawn, and the atlas tile of each that is not skin.
 RENDERED_PARTS = {
     "skin": None,

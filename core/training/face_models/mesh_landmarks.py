@@ -16,7 +16,9 @@ from ...geometry.mesh import vertex_normals
 RENDER_SIZE = 640
 #: First of the ten iris landmarks: five on the subject's right eyeball, then five on the left one.
 IRIS = 468
-_IRIS_ANGLE, _PUPIL_ANGLE = np.radians(26.0), np.radians(11.0)
+#: Half angles, from the eyeball's center, of the painted iris and pupil, radians.
+_IRIS_ANGLE = np.radians(26.0)
+_PUPIL_ANGLE = np.radians(11.0)
 
 
 def face_mesh_triangles() -> np.ndarray:

@@ -24,8 +24,10 @@ from .sample import PICTURE_SIZE
 from .texture_extraction import Atlas, extract_texture, push_pull
 from .texture_library import Split
 
-#: Side, pixels, of the cut around each head, and of the grid of depths on it.
-CUT, GRID = 384, 128
+#: Side of the cut around each head, pixels.
+CUT = 384
+#: Side of the grid of depths on it, points.
+GRID = 128
 #: Side of the cut, metres at the head.
 CUT_WIDTH = 0.46
 TEXTURE_SIZE = 256

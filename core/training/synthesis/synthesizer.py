@@ -18,9 +18,11 @@ from .render import draw
 from .sample import Sample, Scene
 from .texture_library import Split
 
-#: Fraction of pictures that are portraits turned in 3D; fraction of the other heads that are MakeHuman's,
-#: which artists made: more of them teach less of people (docs/diary.md).
-TURNED_FRACTION, MAKEHUMAN_FRACTION = 0.1, 0.15
+#: Fraction of pictures that are portraits turned in 3D.
+TURNED_FRACTION = 0.1
+#: Fraction of the other heads that are MakeHuman's, which artists modeled: more of them make the lifter worse
+#: on people (docs/diary.md).
+MAKEHUMAN_FRACTION = 0.15
 #: Fraction of pictures on which the detector may search again when its first search fails: that costs as
 #: much as five other pictures.
 THOROUGH = 0.12

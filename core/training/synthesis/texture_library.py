@@ -15,8 +15,10 @@ from ...image.color import linear_of_bytes_float32, linear_to_srgb
 from ..face_models.atlas import ATLAS_SIZE, SKIN_HEIGHT
 
 Split = Literal["train", "eval"]
-#: Fraction of purely painted skins, and of mixes of two people.
-PROCEDURAL_FRACTION, MIX_FRACTION = 0.06, 0.5
+#: Fraction of skins that are purely procedural.
+PROCEDURAL_FRACTION = 0.06
+#: Fraction of the others that mix two people.
+MIX_FRACTION = 0.5
 #: Skin tones, sRGB, from light to dark.
 _TONES = np.array(
     [[238, 200, 180], [224, 178, 150], [198, 146, 112], [160, 108, 78], [112, 72, 50], [70, 44, 34]]

@@ -15,9 +15,12 @@ from ..mesh_topology import graph_laplacian
 
 #: Stiffness of the skin from the first to the last rounds.
 STIFFNESS = (30.0, 10.0, 4.0, 1.5, 0.6, 0.25)
+#: Rounds with each stiffness.
 ROUNDS_EACH = 6
-#: Correspondences are searched up to this far, metres, and where normals agree at least this much.
-REACH, AGREEMENT = 0.02, 0.5
+#: Greatest distance of a correspondence, metres.
+REACH = 0.02
+#: Least cosine between the normals of a correspondence.
+AGREEMENT = 0.5
 
 
 class ClosestPointSurface:

@@ -21,10 +21,14 @@ from .nonrigid_icp import (
     match_loops,
 )
 
-#: Rings of the face model's skin behind the edges of its lids and where its lips meet.
-LID_RINGS, LIP_RINGS = 1, 6
-#: Nostrils: visible from fewer of 54 directions than this, and as many rings around that.
-NOSTRIL_VIEWS, NOSTRIL_RINGS = 10, 1
+#: Rings of the face model's skin behind the edges of its lids.
+LID_RINGS = 1
+#: Rings of the face model's skin behind the line where its lips meet.
+LIP_RINGS = 6
+#: Skin that is visible from fewer of 54 directions lies in a nostril.
+NOSTRIL_VIEWS = 10
+#: Rings around that skin that belong to the nostril too.
+NOSTRIL_RINGS = 1
 
 
 def painted_face_model(model: FaceModel) -> PaintedHead:
