@@ -143,11 +143,11 @@ def prepare_shard(shard: Shard, builders: dict[str, TargetBuilder], path: Path, 
         if sample.turned and not turned:
             continue
         for name, builder in builders.items():
-            made = builder.make(sample, rng)
-            inputs = halve_maps(made["inputs"])
+            targets = builder.build(sample, rng)
+            inputs = halve_maps(targets["inputs"])
             rows[f"{name}_maps"].append(inputs[7:].astype(np.float16))
             for kind in ("template", "target"):
-                rows[f"{name}_{kind}"].append(halve_columns(made[kind]))
+                rows[f"{name}_{kind}"].append(halve_columns(targets[kind]))
         rows["picture"].append(np.round((inputs[:3] + 1) * 127.5).astype(np.uint8))
         rows["mesh"].append(inputs[3:7].astype(np.float16))
         rows["yaw_bin"].append(sample.yaw_bin)

@@ -165,7 +165,7 @@ class TargetBuilder:
         """Without `drop` no input is dropped and no landmarks are degraded."""
         self.heads, self.lifter, self.drop = heads, lifter, drop
 
-    def make(self, sample: Sample, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def build(self, sample: Sample, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Inputs (10, 192, 192) float32; template and target (192, 192, 200) uint8 columns [y, x, z]; rays
         (192, 192) float32, their weights in the loss.
         """
@@ -197,4 +197,4 @@ class ShardDataset(IterableDataset):
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         rng = np.random.default_rng([self.seed, worker])
         for sample in shuffled_samples(self.folder, self.split, rng, worker, workers):
-            yield self.builder.make(sample, rng)
+            yield self.builder.build(sample, rng)

@@ -219,7 +219,7 @@ def test_prepared_samples_are_the_real_ones_made_smaller(heads, lifter, tmp_path
         (RIGID, TargetBuilder(heads, RigidLifter(lifter))),
     ):
         shard = SmallShard(folder / "train_00000.npz", template)
-        full = builder.make(samples[0], np.random.default_rng(0))
+        full = builder.build(samples[0], np.random.default_rng(0))
         small = shard[0]
         assert len(shard) == 2 and small.yaw_bin == samples[0].yaw_bin
         means = full["inputs"].reshape(INPUT_CHANNELS, HALF_SIZE, 2, HALF_SIZE, 2).mean((2, 4))

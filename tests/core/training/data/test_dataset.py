@@ -78,11 +78,13 @@ def test_target_is_where_the_photo_shows_the_face(heads, lifter, factor):
 
 def test_withheld_inputs(heads, lifter):
     sample = projected_sample(heads, ICT, 4)
-    made = TargetBuilder(heads, lifter, DropRates(picture=1, mesh=1)).make(sample, np.random.default_rng(0))
-    assert not made["inputs"][:7].any() and made["inputs"][7:].any()
-    made = TargetBuilder(heads, lifter).make(sample, np.random.default_rng(0))
-    assert made["inputs"][:7].any(axis=(1, 2)).all()
-    assert made["rays"].min() == 1 and made["rays"].max() > 1
+    targets = TargetBuilder(heads, lifter, DropRates(picture=1, mesh=1)).build(
+        sample, np.random.default_rng(0)
+    )
+    assert not targets["inputs"][:7].any() and targets["inputs"][7:].any()
+    targets = TargetBuilder(heads, lifter).build(sample, np.random.default_rng(0))
+    assert targets["inputs"][:7].any(axis=(1, 2)).all()
+    assert targets["rays"].min() == 1 and targets["rays"].max() > 1
 
 
 def test_learning_rate_rises_and_falls():
