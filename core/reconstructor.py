@@ -336,7 +336,7 @@ class Reconstructor:
         Along the rays on which the prior has them: nearer to the truth than where the detector found them,
         most of all on turned heads (held-out heads, yaw over 60 degrees: 5.8 against 8.5 pixels of the crop).
         """
-        ibug68 = prior.vertices[self.lifter.template.ibug68].astype(np.float64)
+        ibug68 = self.lifter.template.landmarks68(prior.vertices.astype(np.float64))
         on_surface = []
         for expected in (prior.landmarks, ibug68):
             pixels = camera.project(prior.pose.head_to_camera(expected))

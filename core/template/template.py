@@ -44,7 +44,9 @@ class HeadTemplate:
     vertices: (V, 3) float32, head frame, metres. solid_triangles: (S, 3) int32 into the vertices followed by
     len(solid_extra) extra ones, closed, outward. solid_extra: (E, n) int32, vertices whose mean an extra
     vertex is, -1 where there are fewer. landmark_triangles: (478, 3) int32 and landmark_bary: (478, 3)
-    float32: MediaPipe's landmarks on the template. ibug68: (68,) int32 vertices.
+    float32: MediaPipe's landmarks on the template. ibug68: (68,) int32,
+    the vertices nearest to iBUG's landmarks. ibug68_triangles: (68, 3) int32 and ibug68_bary: (68, 3)
+    float32: those landmarks themselves, where ICT-FaceKit has them.
     """
 
     vertices: np.ndarray
@@ -53,6 +55,8 @@ class HeadTemplate:
     landmark_triangles: np.ndarray
     landmark_bary: np.ndarray
     ibug68: np.ndarray
+    ibug68_triangles: np.ndarray
+    ibug68_bary: np.ndarray
 
     @classmethod
     def load(cls, models_dir: Path) -> "HeadTemplate":
@@ -66,6 +70,8 @@ class HeadTemplate:
             triangles[data["landmark_faces"]],
             data["landmark_bary"].astype(np.float32),
             data["ibug68"],
+            triangles[data["ibug68_faces"]],
+            data["ibug68_bary"].astype(np.float32),
         )
 
     def solid(self, vertices: np.ndarray) -> np.ndarray:
@@ -77,3 +83,7 @@ class HeadTemplate:
     def landmarks(self, vertices: np.ndarray) -> np.ndarray:
         """(478, 3) MediaPipe's landmarks on a shaped template (V, 3), in the same frame."""
         return np.einsum("nk,nkc->nc", self.landmark_bary, self.solid(vertices)[self.landmark_triangles])
+
+    def landmarks68(self, vertices: np.ndarray) -> np.ndarray:
+        """(68, 3) iBUG's landmarks on a shaped template (V, 3), in the same frame."""
+        return np.einsum("nk,nkc->nc", self.ibug68_bary, self.solid(vertices)[self.ibug68_triangles])

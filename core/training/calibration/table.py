@@ -186,7 +186,7 @@ class TableBuilder:
         frame, pose = lifted.frame, lifted.pose
         volume = self.predictor.predict(start.crop, guidance)
         shape = extract_isosurface(volume, frame, pose, PriorMesh.of(lifted, self.lifter.template))
-        ibug = lifted.vertices[self.lifter.template.ibug68].astype(np.float64)
+        ibug = self.lifter.template.landmarks68(lifted.vertices.astype(np.float64))
         points = np.concatenate([lifted.landmarks.astype(np.float64), ibug])
         found = landmarks_on_surface(shape, camera.project(pose.head_to_camera(points)), points, frame, pose)
         landmarks, marks = found[: len(lifted.landmarks)], found[len(lifted.landmarks) :].astype(np.float64)

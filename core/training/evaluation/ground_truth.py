@@ -54,7 +54,7 @@ class TrueHeads:
             triangles,
             region,
             pose.head_to_camera(heads.template.landmarks(template)),
-            pose.head_to_camera(template[heads.template.ibug68]),
+            pose.head_to_camera(heads.template.landmarks68(template)),
             pose.head_to_camera(np.vstack([neck, HEAD_CENTRE])),
             sample.scene.camera,
         )

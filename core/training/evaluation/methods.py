@@ -86,7 +86,7 @@ class Case:
     def face_depth(self) -> float:
         """Mean distance, metres along the optical axis, of the lifted head's 68 landmarks from the camera."""
         head = self.start.head
-        return float(head.pose.head_to_camera(head.vertices[self.lifter.template.ibug68])[:, 2].mean())
+        return float(head.pose.head_to_camera(self.lifter.template.landmarks68(head.vertices))[:, 2].mean())
 
 
 def compiled_guidance(points: np.ndarray, lifted: HeadPrior, lifter: LandmarkLifter) -> Guidance:
@@ -123,7 +123,7 @@ def surface_estimate(volume: np.ndarray, start: LiftedCase, case: Case) -> Estim
     prior = start.head
     frame, pose, template = prior.frame, prior.pose, case.lifter.template
     surface = extract_isosurface(volume, frame, pose, PriorMesh.of(prior, template))
-    ibug = prior.vertices[template.ibug68].astype(np.float64)
+    ibug = template.landmarks68(prior.vertices.astype(np.float64))
     wanted = np.concatenate([prior.landmarks[STABLE], ibug])
     found = landmarks_on_surface(
         surface, case.camera.project(pose.head_to_camera(wanted)), wanted, frame, pose
@@ -149,7 +149,7 @@ class AverageHead:
         template = heads.to_template(heads.model.mean).astype(np.float64)
         self._vertices, self._faces, self._solid = vertices, triangles[outer], triangles
         self._landmarks = heads.template.landmarks(template)
-        self._landmarks68 = template[heads.template.ibug68]
+        self._landmarks68 = heads.template.landmarks68(template)
 
     def pose(self, case: Case) -> HeadPose:
         return fit_pose(case.points, case.lifter.canonical).in_camera(case.camera)
@@ -173,7 +173,7 @@ class DetectorMesh:
         average = lifter.weights["mean"].astype(np.float64)
         mesh = np.ascontiguousarray(lifter.template.landmarks(average))
         faces = np.ascontiguousarray(lifter.mesh, np.int64)
-        landmarks68 = np.ascontiguousarray(average[lifter.template.ibug68])
+        landmarks68 = np.ascontiguousarray(lifter.template.landmarks68(average))
         _, face, closest = igl.point_mesh_squared_distance(landmarks68, mesh, faces)
         corners = mesh[faces[face]]
         self._corners = faces[face]

@@ -28,6 +28,15 @@ IBUG68_OF_478 = (
     *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),
     *(78, 82, 13, 312, 308, 317, 14, 87),
 )
+#: iBUG's indices of each point's counterpart on the other side.
+IBUG68_MIRROR = (
+    *range(16, -1, -1),
+    *range(26, 16, -1),
+    *(27, 28, 29, 30, 35, 34, 33, 32, 31),
+    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
+    *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),
+    *(64, 63, 62, 61, 60, 67, 66, 65),
+)
 #: The lower lip's inner rim, from the right corner to the left one.
 INNER_LOWER_LIP = (95, 88, 178, 87, 14, 317, 402, 318, 324)
 #: Brows of the template, subject's left, head frame x and z in metres.
@@ -76,7 +85,8 @@ def find_landmarks(arrays: dict[str, np.ndarray], models_dir: Path) -> dict[str,
         "landmark_faces": faces,
         "landmark_bary": bary.astype(np.float32),
         "landmarks478": nearest,
-        "ibug68": ibug68(arrays, (vertices[corners] * bary[..., None]).sum(1)),
+        # MediaPipe has no such points: these are near. `scripts/build/ibug_landmarks.py` moves them.
+        **carried_ibug68(arrays, faces[list(IBUG68_OF_478)], bary[list(IBUG68_OF_478)]),
     }
 
 
@@ -98,26 +108,61 @@ def on_lower_lip(arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def ibug68(arrays: dict[str, np.ndarray], positions: np.ndarray) -> np.ndarray:
-    """(68,) vertices: eyes on the lids' rims and the inner mouth on the lips' loop, the rest on the skin."""
+    """The vertices nearest to iBUG's landmarks.
+
+    Args:
+        arrays: Of the template's file.
+        positions: (68, 3) the landmarks on the average head, head frame, metres.
+
+    Returns:
+        (68,) int32: eyes on the lids' rims and the inner mouth on the lips' loop, the rest on the skin.
+    """
     vertices = arrays["vertices"].astype(np.float64)
     skin = np.unique(arrays["quads"][arrays["face_part"] == 0])
     loop = np.roll(arrays["lips"], -int(np.argmax(vertices[arrays["lips"], 0])))
     turn = int(np.argmin(vertices[loop, 0]))
     halves = sorted((loop[1:turn], loop[turn + 1 :]), key=lambda half: -_inner_height(half, arrays))
     found = np.zeros(68, np.int32)
-    for k, landmark in enumerate(IBUG68_OF_478):
+    for k, position in enumerate(positions):
         if 61 <= k <= 63 or k >= 65:
             pool = halves[0 if k <= 63 else 1]
-            found[k] = pool[np.argmin(np.abs(vertices[pool, 0] - positions[landmark, 0]))]
+            found[k] = pool[np.argmin(np.abs(vertices[pool, 0] - position[0]))]
             continue
         pool = skin if k < 36 or k >= 48 else arrays["lid_right" if k < 42 else "lid_left"]
-        found[k] = pool[np.argmin(np.linalg.norm(vertices[pool] - positions[landmark], axis=1))]
+        found[k] = pool[np.argmin(np.linalg.norm(vertices[pool] - position, axis=1))]
     for name, outer, inner in (("lid_right", 36, 39), ("lid_left", 45, 42)):
         x = np.abs(vertices[arrays[name], 0])
         found[outer], found[inner] = arrays[name][x.argmax()], arrays[name][x.argmin()]
     x = vertices[arrays["lips"], 0]
     found[60], found[64] = arrays["lips"][np.argmin(x)], arrays["lips"][np.argmax(x)]
     return found
+
+
+def carried_ibug68(
+    arrays: dict[str, np.ndarray], faces: np.ndarray, bary: np.ndarray
+) -> dict[str, np.ndarray]:
+    """`ibug68_faces`, `ibug68_bary` and `ibug68` of the template's file, from where a face model has them.
+
+    Made symmetrical: each landmark is the mean of itself and its mirrored counterpart.
+
+    Args:
+        arrays: Of the template's file.
+        faces: (68,) int32, into `solid_triangles`, on which the face model's landmarks lie.
+        bary: (68, 3) float64, where on them.
+    """
+    from .solid import solid_vertices
+
+    vertices = solid_vertices(arrays["vertices"].astype(np.float64), arrays["solid_extra"])
+    triangles = arrays["solid_triangles"]
+    positions = (vertices[triangles[faces]] * bary[..., None]).sum(1)
+    positions = (positions + positions[list(IBUG68_MIRROR)] * [-1, 1, 1]) / 2
+    skin = np.flatnonzero(arrays["solid_part"] == 0)
+    faces, bary = snap(positions, vertices, triangles, lambda _: skin)
+    return {
+        "ibug68_faces": faces.astype(np.int32),
+        "ibug68_bary": bary.astype(np.float32),
+        "ibug68": ibug68(arrays, positions),
+    }
 
 
 def _inner_height(half: np.ndarray, arrays: dict[str, np.ndarray]) -> float:
