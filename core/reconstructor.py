@@ -32,6 +32,7 @@ from .volume.predictor import VolumePredictor
 from .weights import models_folder, verify_models
 from .wrapping.options import HeadOptions
 from .wrapping.settings import WrapSettings
+from .wrapping.skeleton import load_rig_model
 
 if TYPE_CHECKING:
     from .template.topology import HeadTopology
@@ -357,6 +358,8 @@ class Reconstructor:
             return None, None
         with watch.step("head", starts["head"], f"Fitting the quad mesh to {task.name}"):
             head = self.head_wrapper(surface, prior.vertices, face, task.camera, prior.pose)
+            if wrap.rig:
+                head = head.rigged(load_rig_model(self.models_dir or models_folder()))
         if not wrap.texture:
             return head, None
         with watch.step("texture", starts["texture"], f"Painting the texture of {task.name}"):

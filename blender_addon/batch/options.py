@@ -24,7 +24,7 @@ FRAMES = 36
 #: Options of the result: these alone are kept in the record, and taken from it by --resume. A record may come
 #: from anybody, so it names no programs, logs or addresses, nor how long something may take.
 OF_THE_RESULT = (
-    *("surface", "head", "texture", "keep_light", "retopo", "lods", "export"),
+    *("surface", "head", "texture", "keep_light", "no_rig", "retopo", "lods", "export"),
     *("no_preview", "preview_size", "render", "picture_size", "turntable", "turntable_size", "video", "fps"),
     *("renderer", "no_page", "focal_mm", "max_faces", "fail_below"),
     *("asset_library", "author", "licence", "tags", "description", "catalogue"),
@@ -182,6 +182,7 @@ def make_parser(about: str, epilog: str) -> BatchParser:
     add("--texture", type=int, choices=TEXTURES, default=2048, metavar="PX",
         help="side of the head's texture: 1024, 2048 or 4096 (default: 2048)")
     add("--keep-light", action="store_true", help="leave the photo's light in the head's texture")
+    add("--no-rig", action="store_true", help="a head without bones")
     add("--retopo", type=int, metavar="N", help="the surface in about N quads, with its colours as a texture")
     add("--lods", type=_ratios, default=(), metavar="LIST",
         help="coarser versions with these fractions of the faces, such as 1.0,0.5,0.25")

@@ -21,7 +21,7 @@ VIEW = "view"
 SURFACE_FILES = ("surface.ply", "surface.glb", "landmarks.json", "photo.png", "face.json")
 VIEW_FILES = ("view.js",)
 #: What the request says of the head.
-HEAD_OPTIONS = ("head", "texture", "delight")
+HEAD_OPTIONS = ("head", "texture", "delight", "rig")
 #: Blender's names of the renderers.
 RENDERERS = {"workbench": "BLENDER_WORKBENCH", "cycles": "CYCLES"}
 #: Stands for a renderer that works here; see `local_processor.RendererChoice`.
@@ -128,7 +128,12 @@ def make_plan(options: argparse.Namespace) -> BatchPlan:
     head = bool(options.head or not options.surface or (options.export and not around))
     engine: dict[str, Any] = {}
     if head:
-        engine = {"head": True, "texture": options.texture, "delight": not options.keep_light}
+        engine = {
+            "head": True,
+            "texture": options.texture,
+            "delight": not options.keep_light,
+            "rig": not options.no_rig,
+        }
     if not options.no_page:
         engine["preview_model"] = True
     return BatchPlan(options.focal_mm, options.max_faces, engine, tuple(_steps(options, head)))

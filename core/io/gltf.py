@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-#: What glTF's buffer views are used as: attributes, indices.
+#: What glTF's buffer views are used as: attributes, indices, anything else.
 ARRAY_BUFFER = 34962
 ELEMENT_ARRAY_BUFFER = 34963
+NO_TARGET = None
 #: Types of the chunks of a GLB.
 JSON_CHUNK = 0x4E4F534A
 BINARY_CHUNK = 0x004E4942
@@ -16,7 +17,7 @@ BINARY_CHUNK = 0x004E4942
 COMPONENTS = {"int8": 5120, "uint8": 5121, "uint16": 5123, "uint32": 5125, "float32": 5126}
 #: Bytes that an index of a sparse accessor takes at most.
 INDEX_BYTES = 4
-SHAPES = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4"}
+SHAPES = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4", (16,): "MAT4"}
 
 
 class GlbWriter:
@@ -30,7 +31,11 @@ class GlbWriter:
         self._size = 0
 
     def add_array(
-        self, values: np.ndarray, target: int = ARRAY_BUFFER, bounds: bool = False, normalized: bool = False
+        self,
+        values: np.ndarray,
+        target: int | None = ARRAY_BUFFER,
+        bounds: bool = False,
+        normalized: bool = False,
     ) -> int:
         """Add an array.
 
@@ -95,9 +100,11 @@ class GlbWriter:
         """Index of a new buffer view that holds a file, such as a picture."""
         return self._add_block(data)
 
-    def _add_rows(self, values: np.ndarray, target: int) -> int:
+    def _add_rows(self, values: np.ndarray, target: int | None) -> int:
         row = values.nbytes // max(len(values), 1)
         padding = -row % 4
+        if target is None:
+            return self._add_block(values.tobytes())
         if target != ARRAY_BUFFER or not padding:
             return self._add_block(values.tobytes(), target=target)
         rows = np.zeros((len(values), row + padding), np.uint8)

@@ -7,7 +7,9 @@ import numpy as np
 
 from ..geometry.mesh import shading_normals
 from ..template.topology import HeadTopology
-from .gltf import ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
+from ..wrapping.skeleton import Rig
+from ..wrapping.visemes import VISEME_NAMES, compose_visemes
+from .gltf import ELEMENT_ARRAY_BUFFER, NO_TARGET, GlbWriter, to_gltf_frame
 from .head_npz import MATERIALS, PHOTO
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ MIN_NORMAL_CHANGE = 0.003
 def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name: str = "head") -> bytes:
     """The head as a .glb file, in glTF's frame (y up, the face looks along +z), metres.
 
-    The mesh is the neutral head; its morph targets are the 52 blendshapes under Apple's names and, last,
-    "Photo", the expression as photographed.
+    The mesh is the neutral head; its morph targets are the 52 blendshapes under Apple's names, the 15 visemes
+    under Oculus' and, last, "Photo", the expression as photographed. A head with a rig is a skinned mesh.
 
     Args:
         head: The head.
@@ -39,7 +41,9 @@ def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name
     """
     topology = head.topology
     writer = GlbWriter()
-    offsets = np.concatenate([head.blendshapes, (head.vertices - head.neutral)[None]]).astype(np.float32)
+    visemes = compose_visemes(head.blendshapes, topology.blendshape_names)
+    photo = (head.vertices - head.neutral)[None]
+    offsets = np.concatenate([head.blendshapes, visemes, photo]).astype(np.float32)
     offsets[np.linalg.norm(offsets, axis=2) < MIN_OFFSET] = 0
     normals = shading_normals(head.neutral, topology.triangles)
     turns = list(_normal_offsets(head.neutral, offsets, normals, topology.triangles))
@@ -53,6 +57,11 @@ def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name
             "NORMAL": writer.add_array(to_gltf_frame(normals[vertices])),
             "TEXCOORD_0": writer.add_array(np.stack([uv[:, 0], 1 - uv[:, 1]], 1).astype(np.float32)),
         }
+        if head.rig:
+            attributes |= {
+                "JOINTS_0": writer.add_array(head.rig.joints[vertices]),
+                "WEIGHTS_0": writer.add_array(head.rig.weights[vertices]),
+            }
         targets = [
             {
                 "POSITION": writer.add_sparse_array(to_gltf_frame(offset[vertices]), bounds=True),
@@ -64,7 +73,7 @@ def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name
         primitives.append(
             {"attributes": attributes, "indices": indices, "material": material, "targets": targets}
         )
-    names = [*topology.blendshape_names, PHOTO]
+    names = [*topology.blendshape_names, *VISEME_NAMES, PHOTO]
     document: dict[str, Any] = {
         "scene": 0,
         "scenes": [{"nodes": [0]}],
@@ -79,6 +88,8 @@ def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name
         ],
         "materials": [_material(key, texture_png is not None) for key in MATERIALS],
     }
+    if head.rig:
+        _add_skin(document, writer, head.rig)
     if texture_png is not None:
         document |= {
             "textures": [{"source": 0, "sampler": 0}],
@@ -88,6 +99,33 @@ def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name
             ],
         }
     return writer.finish(document, generator)
+
+
+def _add_skin(document: dict[str, Any], writer: GlbWriter, rig: Rig) -> None:
+    """Add the bones as nodes behind the mesh's, and the skin that binds it to them.
+
+    The joints' frames are glTF's own: a bone at rest is a translation from its parent.
+    """
+    joints = to_gltf_frame(rig.heads.astype(np.float32))
+    first = len(document["nodes"])
+    for bone, (name, parent) in enumerate(zip(rig.names, rig.parents, strict=True)):
+        above = joints[parent] if parent >= 0 else np.zeros(3, np.float32)
+        node: dict[str, Any] = {"name": name, "translation": (joints[bone] - above).tolist()}
+        children = [first + int(child) for child in np.flatnonzero(rig.parents == bone)]
+        if children:
+            node["children"] = children
+        document["nodes"].append(node)
+    inverse = np.tile(np.eye(4, dtype=np.float32).ravel(), (len(joints), 1))
+    inverse[:, 12:15] = -joints  # columns come one after another
+    document["skins"] = [
+        {
+            "joints": [first + bone for bone in range(len(joints))],
+            "skeleton": first,
+            "inverseBindMatrices": writer.add_array(inverse, NO_TARGET),
+        }
+    ]
+    document["nodes"][0]["skin"] = 0
+    document["scenes"][0]["nodes"].append(first)
 
 
 def _normal_offsets(

@@ -7,6 +7,10 @@ Arrays, all in the head frame, metres, V vertices in the template's order:
 * `quads` (F, 4) int32; `uv` (U, 2) float32, v up; `quad_uv` (F, 4) int32; `face_material` (F,) int8 into
   `material_names`; `face_part` (F,) int8 into `part_names`; `landmark` (478,) and `ibug68` (68,) int32
   vertices.
+* `viseme_names` (15,) str and `viseme_weights` (15, 52) float32: each viseme, composed from the units.
+* Where the head has a rig of B bones: `bone_names` (B,) str; `bone_parents` (B,) int32, -1 for the root;
+  `bone_heads`, `bone_tails` (B, 3) float32; `bone_joints` (V, 4) uint8, the bones that move each vertex;
+  `bone_weights` (V, 4) float32, how much.
 * `provenance`: a JSON text: what the head was made of and by what.
 """
 
@@ -26,6 +30,7 @@ from ..template.topology import (
     TEETH_UPPER,
     TONGUE,
 )
+from ..wrapping.visemes import VISEME_NAMES, viseme_weights
 
 if TYPE_CHECKING:
     from ..wrapping.head import Head
@@ -57,6 +62,16 @@ def head_npz_bytes(head: "Head", provenance: dict[str, Any]) -> bytes:
     material = np.zeros(len(topology.quads), np.int8)
     for index, parts in enumerate(MATERIALS.values()):
         material[topology.faces_of(*parts)] = index
+    rig = {}
+    if head.rig:
+        rig = {
+            "bone_names": np.array(head.rig.names),
+            "bone_parents": head.rig.parents.astype(np.int32),
+            "bone_heads": head.rig.heads.astype(np.float32),
+            "bone_tails": head.rig.tails.astype(np.float32),
+            "bone_joints": head.rig.joints.astype(np.uint8),
+            "bone_weights": head.rig.weights.astype(np.float32),
+        }
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -77,6 +92,9 @@ def head_npz_bytes(head: "Head", provenance: dict[str, Any]) -> bytes:
         part_names=np.array(topology.part_names),
         landmark=topology.landmark.astype(np.int32),
         ibug68=topology.ibug68.astype(np.int32),
+        viseme_names=np.array(VISEME_NAMES),
+        viseme_weights=viseme_weights(topology.blendshape_names),
+        **rig,
         provenance=np.array(json.dumps(provenance, allow_nan=False)),
     )
     return buffer.getvalue()

@@ -37,6 +37,7 @@ MODELS = {
     "face_features.onnx": ("Apache-2.0", "MediaPipe's face network, for ONNX Runtime"),
     "face_features.safetensors": ("Apache-2.0", "MediaPipe's face network"),
     "head_template.npz": ("CC0-1.0", "MakeHuman's head"),
+    "head_rig.npz": ("CC0-1.0", "MakeHuman's rig"),
     "quality_calibration.json": ("CC0-1.0", "Photobust's calibration of the expected error"),
     "landmark_lifter.safetensors": ("CC0-1.0", "Photobust's landmark lifter"),
     "volume_network.onnx": ("CC0-1.0", "Photobust's volume network, for ONNX Runtime"),

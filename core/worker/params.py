@@ -55,17 +55,18 @@ def reconstruct_params(params: Params) -> tuple[Path, Path, float | None, int, l
 
 def head_param(params: Params) -> HeadOptions | None:
     """How a request to reconstruct wants the animation-ready head, None if it does not."""
-    head, texture, delight = (
+    head, texture, delight, rig = (
         params.get("head", False),
         params.get("texture", 2048),
         params.get("delight", True),
+        params.get("rig", True),
     )
-    if not isinstance(head, bool) or not isinstance(delight, bool):
-        raise RequestError('"head" and "delight" have to be true or false')
+    if not all(isinstance(value, bool) for value in (head, delight, rig)):
+        raise RequestError('"head", "delight" and "rig" have to be true or false')
     if not is_whole(texture) or texture not in (0, *TEXTURE_SIZES):
         sizes = ", ".join(map(str, TEXTURE_SIZES))
         raise RequestError(f'"texture" has to be one of {sizes} texels, or 0 for none')
-    return HeadOptions(texture, delight) if head else None
+    return HeadOptions(texture, delight, rig) if head else None
 
 
 def preview_model_param(params: Params) -> bool:

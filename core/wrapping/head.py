@@ -1,6 +1,6 @@
 """The animation-ready head: the template wrapped onto the surface, its neutral and its 52 blendshapes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from .nonrigid_icp import TemplateRegistration, landmark_rays
 from .refinement import refine
 from .rigid_parts import DEEP_IN_EYEBALL, SIDES, RigidParts, Sphere
 from .settings import WrapSettings
+from .skeleton import Rig, RigModel
 
 #: Blendshapes that move a lid by more than this, metres, are kept off the eyeballs.
 LID_MOVE = 0.0003
@@ -43,6 +44,7 @@ class Head:
         confidence: (V,) float32, 0 (guessed) to 1 (visible, facing the camera).
         deviation: (V,) float32, distance to the surface.
         timings: Seconds by step.
+        rig: Bones inside the neutral head, if they were asked for.
     """
 
     topology: HeadTopology
@@ -53,11 +55,16 @@ class Head:
     confidence: np.ndarray
     deviation: np.ndarray
     timings: dict[str, float]
+    rig: Rig | None = None
 
     @property
     def photo(self) -> np.ndarray:
         """(V, 3) float32: the neutral with the photo's expression, by the blendshapes."""
         return self.neutral + np.tensordot(self.expression, self.blendshapes, 1).astype(np.float32)
+
+    def rigged(self, model: RigModel) -> "Head":
+        """The head with bones."""
+        return replace(self, rig=model.fit(self.neutral))
 
 
 class HeadWrapper:

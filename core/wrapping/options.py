@@ -13,7 +13,9 @@ class HeadOptions:
     Attributes:
         texture: Side of the texture, texels, one of TEXTURE_SIZES or 0 for none.
         delight: Whether to take the photo's light out of it.
+        rig: Whether the head gets bones.
     """
 
     texture: int = 2048
     delight: bool = True
+    rig: bool = True

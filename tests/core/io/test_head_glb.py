@@ -12,10 +12,12 @@ from core.io.head_files import texture_bytes
 from core.io.head_glb import head_glb_bytes
 from core.io.head_npz import MATERIALS, head_npz_bytes
 from core.template.topology import HeadTopology
+from core.wrapping.skeleton import BONES, RigModel
+from core.wrapping.visemes import VISEME_NAMES
 from tests.core.head_samples import MODELS, plain_head
 
-TYPES = {5126: "<f4", 5125: "<u4", 5123: "<u2"}
-WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
+TYPES = {5126: "<f4", 5125: "<u4", 5123: "<u2", 5121: "u1"}
+WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +92,7 @@ def test_what_the_file_says_is_true(glb, topology):
     document, data = parts_of(glb)
     mesh = document["meshes"][0]
     names = mesh["extras"]["targetNames"]
-    assert names == [*topology.blendshape_names, "Photo"] and len(names) == 53
+    assert names == [*topology.blendshape_names, *VISEME_NAMES, "Photo"] and len(names) == 52 + 15 + 1
     assert [material["name"] for material in document["materials"]] == list(MATERIALS)
     triangles = 0
     for primitive in mesh["primitives"]:
@@ -109,6 +111,42 @@ def test_what_the_file_says_is_true(glb, topology):
     assert triangles == 2 * len(topology.quads)
     for view in document["bufferViews"]:
         assert view["byteOffset"] + view["byteLength"] <= len(data)
+
+
+def test_a_head_with_a_rig_is_skinned(topology):
+    """The bones as glTF poses them: their matrices times the inverse bind matrices move no vertex at rest."""
+    head = plain_head(topology).rigged(RigModel.load(MODELS))
+    document, data = parts_of(head_glb_bytes(head, None, "test"))
+    (skin,) = document["skins"]
+    nodes = document["nodes"]
+    assert [nodes[joint]["name"] for joint in skin["joints"]] == list(BONES)
+    assert nodes[0]["skin"] == 0 and document["scenes"][0]["nodes"] == [0, skin["skeleton"]]
+    inverse = values(document, data, skin["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1)
+
+    def world(node, above):
+        matrix = np.eye(4)
+        matrix[:3, 3] = nodes[node]["translation"]
+        matrix = above @ matrix
+        yield node, matrix
+        for child in nodes[node].get("children", []):
+            yield from world(child, matrix)
+
+    places = dict(world(skin["skeleton"], np.eye(4)))
+    assert sorted(places) == skin["joints"]
+    for index, joint in enumerate(skin["joints"]):
+        assert np.allclose(places[joint] @ inverse[index], np.eye(4), atol=1e-6)
+        assert np.allclose(places[joint][:3, 3], head.rig.heads[index] @ TO_GLTF, atol=1e-6)
+    for primitive in document["meshes"][0]["primitives"]:
+        joints = values(document, data, primitive["attributes"]["JOINTS_0"])
+        weights = values(document, data, primitive["attributes"]["WEIGHTS_0"])
+        assert joints.max() < len(BONES) and np.allclose(weights.sum(1), 1, atol=1e-6)
+        assert (joints[weights == 0] == 0).all()
+
+
+def test_a_head_without_a_rig_has_no_skin(glb):
+    document, _ = parts_of(glb)
+    assert "skins" not in document and len(document["nodes"]) == 1
+    assert not any("JOINTS_0" in primitive["attributes"] for primitive in document["meshes"][0]["primitives"])
 
 
 def test_targets_are_the_blendshapes(glb, topology):

