@@ -60,7 +60,7 @@ def load_image(path: str | os.PathLike, name: str) -> bpy.types.Image:
     except RuntimeError as error:
         raise HeadFileError(f"The texture {path} cannot be read. Reconstruct the photo again.") from error
     image.name = name
-    # The alpha is the lashes' alone: it must not darken colours beside it.
+    # The alpha is the lashes' alone: it must not darken colors beside it.
     image.alpha_mode = "CHANNEL_PACKED"
     image.pack()
     return image

@@ -1,7 +1,7 @@
 """Reads the engine's surface.ply. numpy, no bpy.
 
 Blender's own importers differ from version to version (3.4 drops custom properties, 4.x renames the
-colours), so the few lines that the engine's files need are here.
+colors), so the few lines that the engine's files need are here.
 """
 
 import os
@@ -112,7 +112,7 @@ def _colors(vertex: np.ndarray) -> np.ndarray | None:
         return None
     colors = np.stack([vertex[c] for c in ("red", "green", "blue")], 1)
     if colors.dtype != np.uint8:
-        raise ValueError("colours that are no bytes")
+        raise ValueError("colors that are no bytes")
     return colors
 
 

@@ -1,1 +1,1 @@
-"""Photos as arrays: loading, cropping, colour."""
+"""Photos as arrays: loading, cropping, color."""
