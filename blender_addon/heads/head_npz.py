@@ -8,7 +8,7 @@ import io
 import json
 import os
 import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,65 @@ MAX_UV = 100.0
 #: What a property of a Blender object can hold, and what a text in it should not exceed.
 MAX_INTEGER = 2**31 - 1
 MAX_TEXT = 10_000
+#: Bones that one byte can number.
+MAX_BONES = 256
+#: The most bones that move one vertex.
+MAX_INFLUENCES = 4
+#: Blender removes bones that are shorter than this, metres.
+MIN_BONE = 1e-5
+#: How far the sum of a vertex's bone weights may be from 1.
+WEIGHT_TOLERANCE = 1e-3
+#: Largest weight of a unit in a viseme.
+MAX_VISEME_WEIGHT = 2.0
+#: The least and the most that a jaw may turn, degrees, for jawOpen at 1.
+JAW_OPEN_RANGE_DEG = (1.0, 90.0)
+#: Arrays that a file has all of, or, if it is from an older engine or without a rig, none.
+VISEME_ARRAYS = ("viseme_names", "viseme_weights")
+BONE_ARRAYS = (
+    "bone_names",
+    "bone_parents",
+    "bone_heads",
+    "bone_tails",
+    "bone_joints",
+    "bone_weights",
+    "jaw_open_deg",
+)
+
+
+@dataclass(frozen=True)
+class Visemes:
+    """Shapes for speech, composed from the units.
+
+    Attributes:
+        names: Oculus' names.
+        weights: (len(names), 52) float32 weights of the units.
+    """
+
+    names: tuple[str, ...]
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class HeadRig:
+    """The bones in a head, B of them; head frame, metres.
+
+    Attributes:
+        names: The bones, parents before their children.
+        parents: (B,) int32 into names, -1 for none.
+        heads: (B, 3) float32, the joints that the bones turn about.
+        tails: (B, 3) float32, the bones' other ends.
+        joints: (V, K) int32 into names, the bones that move each vertex; K is at most 4.
+        weights: (V, K) float32, how much; each row sums to 1.
+        jaw_open_deg: How far the jaw turns for what the unit jawOpen does at 1, degrees.
+    """
+
+    names: tuple[str, ...]
+    parents: np.ndarray
+    heads: np.ndarray
+    tails: np.ndarray
+    joints: np.ndarray
+    weights: np.ndarray
+    jaw_open_deg: float
 
 
 @dataclass(frozen=True)
@@ -57,6 +116,8 @@ class HeadData:
         landmark: (478,) int32 vertices, MediaPipe's landmarks.
         ibug68: (68,) int32 vertices, iBUG's.
         provenance: What the head was made of and by what: texts and numbers.
+        visemes: The shapes for speech, if the file has them.
+        rig: The bones, if the file has them.
     """
 
     neutral: np.ndarray
@@ -76,6 +137,8 @@ class HeadData:
     landmark: np.ndarray
     ibug68: np.ndarray
     provenance: dict[str, Any]
+    visemes: Visemes | None = None
+    rig: HeadRig | None = None
 
 
 def read_head(path: str | os.PathLike) -> HeadData:
@@ -102,7 +165,11 @@ def _arrays(data: bytes) -> dict[str, np.ndarray]:
         version = int(arrays["format_version"])
         if version != FORMAT_VERSION:
             raise ValueError(f"format {version} instead of {FORMAT_VERSION}")
-        return {field.name: arrays[field.name] for field in fields(HeadData)}
+        needed = [field.name for field in fields(HeadData) if field.default is MISSING]
+        for group in (VISEME_ARRAYS, BONE_ARRAYS):
+            if any(name in arrays.files for name in group):
+                needed += group
+        return {name: arrays[name] for name in needed}
 
 
 def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
@@ -127,12 +194,54 @@ def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
         landmark=_indices("landmark", arrays, (478,), vertices),
         ibug68=_indices("ibug68", arrays, (68,), vertices),
         provenance=_provenance(arrays["provenance"]),
+        visemes=_visemes(arrays, lists["unit_names"]),
+        rig=_rig(arrays, vertices),
         **lists,
     )
     corners = np.sort(head.quads, axis=1)
     if (corners[:, 1:] == corners[:, :-1]).any() or len(np.unique(corners, axis=0)) < quads:
         raise ValueError("quads has a corner or a face twice")
     return head
+
+
+def _visemes(arrays: dict[str, np.ndarray], unit_names: tuple[str, ...]) -> Visemes | None:
+    if "viseme_names" not in arrays:
+        return None
+    names = _names("viseme_names", arrays)
+    if set(names) & set(unit_names):
+        raise ValueError("viseme_names has names of units")
+    shape = len(names), len(unit_names)
+    return Visemes(names, _floats("viseme_weights", arrays, shape, MAX_VISEME_WEIGHT))
+
+
+def _rig(arrays: dict[str, np.ndarray], vertices: int) -> HeadRig | None:
+    if "bone_names" not in arrays:
+        return None
+    names = _names("bone_names", arrays)
+    bones = len(names)
+    if bones > MAX_BONES:
+        raise ValueError(f"bone_names has {bones} bones instead of at most {MAX_BONES}")
+    influences = arrays["bone_joints"].shape[-1] if arrays["bone_joints"].ndim else 0
+    if not 1 <= influences <= MAX_INFLUENCES:
+        raise ValueError(f"bone_joints has {influences} bones a vertex instead of 1 to {MAX_INFLUENCES}")
+    shape = vertices, influences
+    least, most = JAW_OPEN_RANGE_DEG
+    rig = HeadRig(
+        names,
+        _indices("bone_parents", arrays, (bones,), bones, -1),
+        _floats("bone_heads", arrays, (bones, 3), MAX_COORDINATE),
+        _floats("bone_tails", arrays, (bones, 3), MAX_COORDINATE),
+        _indices("bone_joints", arrays, shape, bones),
+        _floats("bone_weights", arrays, shape, 1.0, 0.0),
+        _floats("jaw_open_deg", arrays, (), most, least).item(),
+    )
+    if (rig.parents >= np.arange(bones)).any():
+        raise ValueError("bone_parents has children before their parents")
+    if (np.linalg.norm(rig.tails - rig.heads, axis=1) < MIN_BONE).any():
+        raise ValueError("bone_tails has bones without length")
+    if (np.abs(rig.weights.sum(1) - 1) > WEIGHT_TOLERANCE).any():
+        raise ValueError("bone_weights has vertices whose weights do not sum to 1")
+    return rig
 
 
 def _floats(
@@ -148,12 +257,14 @@ def _floats(
     return np.ascontiguousarray(values, np.float32)
 
 
-def _indices(name: str, arrays: dict[str, np.ndarray], shape: tuple[int, ...], count: int) -> np.ndarray:
-    """An array as int32. Its numbers have to be indices of something that has `count` elements."""
+def _indices(
+    name: str, arrays: dict[str, np.ndarray], shape: tuple[int, ...], count: int, least: int = 0
+) -> np.ndarray:
+    """An array as int32. Its numbers have to lie between `least` and `count`, which is left out."""
     values = arrays[name]
     if values.dtype.kind not in "iu" or values.shape != shape:
         raise ValueError(f"{name} is {values.dtype} {values.shape} instead of whole numbers {shape}")
-    if not ((values >= 0) & (values < count)).all():
+    if not ((values >= least) & (values < count)).all():
         raise ValueError(f"{name} has indices that do not exist")
     return np.ascontiguousarray(values, np.int32)
 

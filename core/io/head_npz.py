@@ -10,7 +10,7 @@ Arrays, all in the head frame, metres, V vertices in the template's order:
 * `viseme_names` (15,) str and `viseme_weights` (15, 52) float32: each viseme, composed from the units.
 * Where the head has a rig of B bones: `bone_names` (B,) str; `bone_parents` (B,) int32, -1 for the root;
   `bone_heads`, `bone_tails` (B, 3) float32; `bone_joints` (V, 4) uint8, the bones that move each vertex;
-  `bone_weights` (V, 4) float32, how much.
+  `bone_weights` (V, 4) float32, how much; `jaw_open_deg` float32, how far the jaw turns for jawOpen 1.
 * `provenance`: a JSON text: what the head was made of and by what.
 """
 
@@ -71,6 +71,7 @@ def head_npz_bytes(head: "Head", provenance: dict[str, Any]) -> bytes:
             "bone_tails": head.rig.tails.astype(np.float32),
             "bone_joints": head.rig.joints.astype(np.uint8),
             "bone_weights": head.rig.weights.astype(np.float32),
+            "jaw_open_deg": np.float32(head.rig.jaw_open_deg),
         }
     buffer = io.BytesIO()
     np.savez(

@@ -67,6 +67,7 @@ class Rig:
         tails: (B, 3) float32, the bones' other ends.
         joints: (V, 4) uint8, the bones that move each vertex, those with weight 0 last.
         weights: (V, 4) float32, how much; each row sums to 1.
+        jaw_open_deg: How far the jaw turns, degrees, for what the blendshape jawOpen does at 1.
     """
 
     names: tuple[str, ...]
@@ -75,6 +76,7 @@ class Rig:
     tails: np.ndarray
     joints: np.ndarray
     weights: np.ndarray
+    jaw_open_deg: float
 
     def dense_weights(self) -> np.ndarray:
         """The weights as (V, B) float32."""
@@ -167,6 +169,7 @@ class RigModel:
             ends[:, 1],
             self.joints,
             self.weights,
+            self.jaw_open_deg,
         )
 
 

@@ -35,6 +35,25 @@ def head_arrays() -> dict[str, np.ndarray]:
     }
 
 
+def rigged_arrays() -> dict[str, np.ndarray]:
+    """The same with visemes and three bones, which only newer files have."""
+    weights = np.zeros((9, 4), np.float32)
+    weights[:, 0] = 1
+    weights[4] = 0.25, 0.75, 0, 0
+    return {
+        **head_arrays(),
+        "viseme_names": np.array(["viseme_sil", "viseme_aa"]),
+        "viseme_weights": np.array([[0, 0], [0.5, 0.1]], np.float32),
+        "bone_names": np.array(["root", "head", "jaw"]),
+        "bone_parents": np.array([-1, 0, 1], np.int32),
+        "bone_heads": np.array([[0.1, 0, 0], [0.1, 0.1, 0], [0.1, 0.1, 0]], np.float32),
+        "bone_tails": np.array([[0.1, 0.1, 0], [0.1, 0.2, 0], [0.1, 0, -0.1]], np.float32),
+        "bone_joints": np.tile(np.array([1, 2, 0, 0], np.uint8), (9, 1)),
+        "bone_weights": weights,
+        "jaw_open_deg": np.float32(28.0),
+    }
+
+
 def npz(arrays: dict[str, np.ndarray]) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)

@@ -16,7 +16,7 @@ from blender_addon.heads.face_document import FaceDocument
 from blender_addon.heads.head_npz import read_head
 from blender_addon.heads.ply import read_ply
 from blender_addon.heads.verdict import verdict
-from tests.blender_addon.heads.head_file_samples import head_arrays, npz, ply_bytes
+from tests.blender_addon.heads.head_file_samples import head_arrays, npz, ply_bytes, rigged_arrays
 
 
 def refused(folder, arrays) -> str:
@@ -80,6 +80,81 @@ def test_faces_with_a_corner_twice(tmp_path):
     arrays = head_arrays()
     arrays["quads"][1] = arrays["quads"][0][::-1]
     assert "twice" in refused(tmp_path, arrays)
+
+
+def test_the_sample_with_bones_is_a_head(tmp_path):
+    (tmp_path / "head.npz").write_bytes(npz(rigged_arrays()))
+    head = read_head(tmp_path / "head.npz")
+    assert head.visemes.names == ("viseme_sil", "viseme_aa") and head.visemes.weights.shape == (2, 2)
+    assert head.rig.names == ("root", "head", "jaw") and head.rig.parents.tolist() == [-1, 0, 1]
+    assert head.rig.joints.dtype == np.int32 and head.rig.jaw_open_deg == 28
+
+
+def test_older_files_have_neither_visemes_nor_bones(tmp_path):
+    (tmp_path / "head.npz").write_bytes(npz(head_arrays()))
+    head = read_head(tmp_path / "head.npz")
+    assert head.visemes is None and head.rig is None
+
+
+@pytest.mark.parametrize("name", sorted(set(rigged_arrays()) - set(head_arrays())))
+def test_bones_and_visemes_that_do_not_fit(tmp_path, name):
+    good = np.asarray(rigged_arrays()[name])
+    wrong = [good[None], good.astype(bytes)]
+    if good.dtype.kind != "U":
+        wrong += [good.astype(complex), good.astype("f4" if good.dtype.kind in "iu" else "i4")]
+    if good.ndim:
+        wrong += [good[:-1], good[:0]]
+    for bad in wrong:
+        refused(tmp_path, {**rigged_arrays(), name: bad})
+    arrays = rigged_arrays()
+    del arrays[name]
+    refused(tmp_path, arrays)
+
+
+@pytest.mark.parametrize(
+    "name", ["viseme_weights", "bone_heads", "bone_tails", "bone_weights", "jaw_open_deg"]
+)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e30, 1e30])
+def test_numbers_of_bones_that_make_no_sense(tmp_path, name, value):
+    arrays = rigged_arrays()
+    arrays[name] = np.array(arrays[name], np.float64)
+    arrays[name].flat[-1] = value
+    assert name in refused(tmp_path, arrays)
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "value"),
+    [
+        ("bone_joints", (2, 1), 3),
+        ("bone_joints", (2, 1), -1),
+        ("bone_parents", 1, 3),
+        ("bone_parents", 1, -2),
+        ("bone_parents", 0, 0),
+        ("bone_parents", 1, 2),
+        ("bone_weights", (3, 0), 0.5),
+        ("bone_weights", (4, 2), -0.1),
+        ("bone_tails", 2, [0.1, 0.1, 0]),
+        ("bone_names", 1, "jaw"),
+        ("bone_names", 1, ""),
+        ("viseme_names", 0, "jawOpen"),
+        ("viseme_names", 0, "viseme_aa"),
+    ],
+)
+def test_bones_and_visemes_that_blender_cannot_have(tmp_path, name, index, value):
+    arrays = rigged_arrays()
+    if name in ("bone_joints", "bone_parents"):
+        arrays[name] = arrays[name].astype(np.int64)
+    arrays[name][index] = value
+    assert name in refused(tmp_path, arrays)
+
+
+def test_more_bones_than_a_byte_can_number(tmp_path):
+    arrays, count = rigged_arrays(), 257
+    arrays["bone_names"] = np.array([f"bone {k}" for k in range(count)])
+    arrays["bone_parents"] = np.arange(-1, count - 1, dtype=np.int32)
+    arrays["bone_heads"] = np.zeros((count, 3), np.float32)
+    arrays["bone_tails"] = np.ones((count, 3), np.float32)
+    assert "at most 256" in refused(tmp_path, arrays)
 
 
 def test_provenance_that_blender_cannot_hold(tmp_path):
