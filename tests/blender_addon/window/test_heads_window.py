@@ -3,6 +3,8 @@
 Pictures are left in tests/artifacts/window-<version>/, or below PHOTOBUST_ARTIFACTS.
 """
 
+import time
+
 import pytest
 
 from scripts.build.addon import build
@@ -74,7 +76,7 @@ def test_a_surface_and_then_a_head(window, photo, keep, tmp_path):  # noqa: F811
         if window.ask(NAMES) == objects:
             break
         window.display.key("ctrl+z")
-        window.settle()
+        time.sleep(1.0)
     assert window.ask(NAMES) == objects
     window.wait_until(lambda: window.ask(f"{SPACE}.local_view is None"), 10, "Local View to end")
 
