@@ -82,7 +82,8 @@ def test_a_surface_and_then_a_head(window, photo, keep, tmp_path):  # noqa: F811
 
     # Photos are chosen by their pictures.
     window.tell("bpy.ops.photobust.choose_photo('INVOKE_DEFAULT')")
-    browser = "next((a for a in bpy.context.window.screen.areas if a.type == 'FILE_BROWSER'), None)"
+    areas = "(a for w in bpy.context.window_manager.windows for a in w.screen.areas)"
+    browser = f"next((a for a in {areas} if a.type == 'FILE_BROWSER'), None)"
     window.wait_until(lambda: window.ask(f"{browser} is not None"), 20, "a file browser")
     assert window.ask(f"{browser}.spaces.active.params.display_type") == "THUMBNAIL"
     keep("panel_browser")
