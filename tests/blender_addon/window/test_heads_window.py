@@ -86,7 +86,7 @@ def test_a_surface_and_then_a_head(window, photo, keep, tmp_path):  # noqa: F811
     browser = f"next((a for a in {areas} if a.type == 'FILE_BROWSER'), None)"
     window.wait_until(lambda: window.ask(f"{browser} is not None"), 20, "a file browser")
     assert window.ask(f"{browser}.spaces.active.params.display_type") == "THUMBNAIL"
-    keep("panel_browser")
+    window.settle()
     log = window.log.read_text(errors="replace")
     assert not any(word in log for word in ("Traceback", 'File "')), log
 
