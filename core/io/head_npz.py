@@ -62,7 +62,7 @@ def head_npz_bytes(head: "Head", provenance: dict[str, Any]) -> bytes:
     material = np.zeros(len(topology.quads), np.int8)
     for index, parts in enumerate(MATERIALS.values()):
         material[topology.faces_of(*parts)] = index
-    rig = {}
+    rig: dict[str, np.ndarray] = {}
     if head.rig:
         rig = {
             "bone_names": np.array(head.rig.names),
