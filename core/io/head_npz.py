@@ -71,7 +71,7 @@ def head_npz_bytes(head: "Head", provenance: dict[str, Any]) -> bytes:
             "bone_tails": head.rig.tails.astype(np.float32),
             "bone_joints": head.rig.joints.astype(np.uint8),
             "bone_weights": head.rig.weights.astype(np.float32),
-            "jaw_open_deg": np.float32(head.rig.jaw_open_deg),
+            "jaw_open_deg": np.array(head.rig.jaw_open_deg, np.float32),
         }
     buffer = io.BytesIO()
     np.savez(
