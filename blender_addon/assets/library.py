@@ -16,11 +16,12 @@ import numpy as np
 from ..blender import compat
 from ..blender.temporary_data import temporary_blocks
 from ..errors import AssetError
+from ..heads.armature import armature_name, rig_of
 from ..heads.build import PHOTO_SHAPE, PREFIX, build_head
 from ..heads.export import head_image
 from ..heads.face_document import FaceDocument
 from ..heads.head_npz import FILE_NAME as HEAD_FILE
-from ..heads.head_npz import TEXTURE, read_head
+from ..heads.head_npz import TEXTURE, VISEME_PREFIX, read_head
 from ..heads.manifest import FILE_NAME as MANIFEST
 from ..heads.surface_import import import_surface
 from ..heads.surface_materials import surface_material
@@ -32,7 +33,7 @@ CATALOGUE = "Photobust/Heads"
 #: Side of the preview, pixels, the largest that Blender shows; and how far the head is turned on it, degrees.
 PREVIEW_SIZE, PREVIEW_TURN = 256, 20.0
 KINDS = {
-    "head": "Animation-ready head from one photo: texture, {shapes} face shapes",
+    "head": "Animation-ready head from one photo: texture, {shapes}",
     "surface": "Colored surface of a head from one photo",
 }
 
@@ -103,16 +104,18 @@ def fingerprint(record: FaceDocument) -> str:
 
 @contextlib.contextmanager
 def _names_free(name: str) -> Iterator[None]:
-    """Nothing else has that name, of which Blender would make "name.001"."""
-    blocks = [kind.get(name) for kind in (bpy.data.scenes, bpy.data.objects, bpy.data.meshes)]
-    renamed = [block for block in blocks if block is not None and not block.library]
+    """Nothing else has that name or its armature's, of which Blender would make "name.001"."""
+    kinds = (bpy.data.scenes, bpy.data.objects, bpy.data.meshes, bpy.data.armatures)
+    wanted = (name, armature_name(name))
+    found = [(block, one) for kind in kinds for one in wanted if (block := kind.get(one)) is not None]
+    renamed = [(block, one) for block, one in found if not block.library]
     try:
-        for block in renamed:
-            block.name = f"photobust {name}"[:60]
+        for block, one in renamed:
+            block.name = f"photobust {one}"[:60]
         yield
     finally:
-        for block in renamed:
-            block.name = name
+        for block, one in renamed:
+            block.name = one
 
 
 def _build(folder: Path, kind: str, collection: bpy.types.Collection, name: str) -> bpy.types.Object:
@@ -155,9 +158,7 @@ def _mark(ob: bpy.types.Object, kind: str, info: AssetInfo, catalogue: str, pict
     for tag in dict.fromkeys((kind, "photobust", *info.tags)):
         if tag.strip():
             data.tags.new(tag.strip()[:63], skip_if_exists=True)
-    keys = ob.data.shape_keys.key_blocks if ob.data.shape_keys else []
-    shapes = sum(key.name not in ("Basis", PHOTO_SHAPE) for key in keys)
-    description = info.description or KINDS[kind].format(shapes=shapes)
+    description = info.description or KINDS[kind].format(shapes=_shapes(ob))
     if info.licence and not compat.set_licence(data, info.licence):
         description = f"{description}. Licence: {info.licence}"
     data.description, data.author, data.catalog_id = description, info.author, catalogue
@@ -165,6 +166,16 @@ def _mark(ob: bpy.types.Object, kind: str, info: AssetInfo, catalogue: str, pict
     preview.image_size = picture.shape[1], picture.shape[0]
     values = np.ascontiguousarray(picture[::-1], np.float32) / 255.0  # from the bottom up
     preview.image_pixels_float.foreach_set(values.ravel())
+
+
+def _shapes(ob: bpy.types.Object) -> str:
+    """What there is to animate, in words."""
+    keys = ob.data.shape_keys.key_blocks if ob.data.shape_keys else []
+    visemes = sum(key.name.startswith(VISEME_PREFIX) for key in keys)
+    units = sum(key.name not in ("Basis", PHOTO_SHAPE) for key in keys) - visemes
+    rig = rig_of(ob)
+    found = [(units, "face shapes"), (visemes, "visemes"), (len(rig.data.bones) if rig else 0, "bones")]
+    return ", ".join(f"{count} {what}" for count, what in found if count)
 
 
 def _write(path: Path, blocks: set[bpy.types.ID]) -> None:

@@ -27,7 +27,7 @@ def write(
 
     Args:
         context: Blender's.
-        one: A mesh object, 1 unit is 1 m.
+        one: A mesh object, 1 unit is 1 m. If its parent is an armature, this is written too.
         path: The file.
         format_: One of `formats()`.
         scale: Units of the file for a meter.
@@ -67,7 +67,8 @@ def exporters() -> dict[str, tuple[Callable[..., set[str]], dict[str, object]]]:
             bpy.ops.export_scene.fbx,
             {
                 "use_selection": True,
-                "object_types": {"MESH"},
+                "object_types": {"MESH", "ARMATURE"},
+                "add_leaf_bones": False,
                 # A unit is written as 100 cm, so that no program scales the head.
                 "apply_scale_options": "FBX_SCALE_ALL",
                 "axis_forward": "-Z",
@@ -127,23 +128,29 @@ def exporters() -> dict[str, tuple[Callable[..., set[str]], dict[str, object]]]:
 
 @contextlib.contextmanager
 def alone(context: bpy.types.Context, one: bpy.types.Object, scale: float = 1.0) -> Iterator[None]:
-    """Only this object is selected, shown, and at the origin, `scale` times as large."""
+    """Only this object, and its armature, is selected, shown, and at the origin, `scale` times as large."""
     view_layer = context.view_layer
     selected, active = list(view_layer.objects.selected), view_layer.objects.active
-    matrix, hidden = one.matrix_world.copy(), one.hide_get(view_layer=view_layer)
+    armature = one.parent if one.parent is not None and one.parent.type == "ARMATURE" else None
+    shown = [one] if armature is None else [armature, one]  # what the other's place depends on comes first
+    before = [(ob, ob.matrix_world.copy(), ob.hide_get(view_layer=view_layer)) for ob in shown]
     try:
         for other in selected:
             other.select_set(False, view_layer=view_layer)
-        one.hide_set(False, view_layer=view_layer)
-        one.matrix_world = Matrix.Scale(scale, 4)
-        one.select_set(True, view_layer=view_layer)
+        for ob in shown:
+            ob.hide_set(False, view_layer=view_layer)
+            ob.matrix_world = Matrix.Scale(scale, 4)
+            view_layer.update()
+            ob.select_set(True, view_layer=view_layer)
         view_layer.objects.active = one
         view_layer.update()
         yield
     finally:
-        one.matrix_world = matrix
-        one.hide_set(hidden, view_layer=view_layer)
-        one.select_set(False, view_layer=view_layer)
+        for ob, matrix, hidden in before:
+            ob.matrix_world = matrix
+            view_layer.update()
+            ob.hide_set(hidden, view_layer=view_layer)
+            ob.select_set(False, view_layer=view_layer)
         for other in selected:
             other.select_set(True, view_layer=view_layer)
         view_layer.objects.active = active

@@ -11,7 +11,18 @@ from typing import TypeVar
 import bpy
 
 #: Scenes first: what is in them has no users then. Shape keys go with their mesh.
-KINDS = ("scenes", "worlds", "collections", "objects", "cameras", "lights", "meshes", "materials", "images")
+KINDS = (
+    "scenes",
+    "worlds",
+    "collections",
+    "objects",
+    "armatures",
+    "cameras",
+    "lights",
+    "meshes",
+    "materials",
+    "images",
+)
 
 One = TypeVar("One", bound="Closing")
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..blender import compat
 from ..errors import HeadFileError
+from .armature import build_armature
 from .head_materials import build_materials
 from .head_npz import HeadData
 
@@ -24,8 +25,9 @@ def build_head(
     """Build the head as an object: 1 unit is 1 m, z up, the face looks along -y.
 
     Its shape keys are "Basis", the neutral, "Photo", the expression as photographed, which is switched on,
-    and Apple's 52. Custom properties that begin with "photobust_" say what it was made of;
-    photobust_landmarks and photobust_ibug68 are the landmarks' vertices.
+    Apple's 52 and the visemes. If there are bones, an armature is its parent (`armature.rig_of`). Custom
+    properties that begin with "photobust_" say what it was made of; photobust_landmarks and photobust_ibug68
+    are the landmarks' vertices.
 
     Args:
         data: The head, as `read_head` gives it.
@@ -50,6 +52,8 @@ def build_head(
     _add_groups(head, data)
     for key, value in _provenance(data).items():
         head[PREFIX + key] = value
+    if data.rig is not None:
+        build_armature(head, data, data.rig, collection)
     return head
 
 
@@ -82,6 +86,9 @@ def _add_shapes(head: bpy.types.Object, data: HeadData) -> None:
     head.shape_key_add(name="Basis", from_mix=False)
     shapes = [(PHOTO_SHAPE, data.photo)]
     shapes += [(name, data.neutral + unit) for name, unit in zip(data.unit_names, data.units, strict=True)]
+    if data.visemes is not None:
+        offsets = np.tensordot(data.visemes.weights, data.units, 1)
+        shapes += [(name, data.neutral + one) for name, one in zip(data.visemes.names, offsets, strict=True)]
     for name, points in shapes:
         key = head.shape_key_add(name=name, from_mix=False)
         key.data.foreach_set("co", np.ascontiguousarray(points, np.float32).ravel())

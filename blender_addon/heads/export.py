@@ -1,7 +1,8 @@
 """The animation-ready head as FBX, OBJ, USD and GLB, by Blender's own exporters. Needs bpy.
 
 All have the head at the origin, in metres, upright and looking at the viewer in the format's own axes. FBX,
-USD and GLB have the neutral head and all shapes; OBJ, which knows no shapes, has it as it stands in Blender.
+USD and GLB have the neutral head, all shapes and the bones at rest; OBJ, which knows no shapes, has it as it
+stands in Blender.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ import bpy
 from ..blender.exporters import SUFFIXES, formats, write
 from ..errors import ExportError
 from . import confidence
+from .armature import MARK, bones_not_driving, rig_of
 from .build import build_head
 from .head_materials import IMAGE_NODE
 from .head_npz import FILE_NAME, TEXTURE, read_head
@@ -35,10 +37,10 @@ STEM = "head"
 #: Formats that refer to the texture as a file of its own.
 TEXTURE_BESIDE = ("obj", "usd")
 DESCRIPTIONS = {
-    "fbx": "the head with its 52 face units, neutral, for other 3D programs (y up, the face looks along +z)",
+    "fbx": "the head with face shapes and bones, neutral, for other 3D programs (y up, the face along +z)",
     "obj": "the head as photographed, without shapes (y up, the face looks along +z); with head.mtl",
-    "usd": "the head with its 52 face units, neutral, as USD (z up, the face looks along -y)",
-    "glb": "the head with its 52 face units, neutral, as glTF (y up, the face looks along +z)",
+    "usd": "the head with face shapes and bones, neutral, as USD (z up, the face looks along -y)",
+    "glb": "the head with face shapes and bones, neutral, as glTF (y up, the face looks along +z)",
 }
 
 
@@ -91,6 +93,7 @@ def export_head(
         with (
             tempfile.TemporaryDirectory(prefix=".photobust-", dir=folder) as temporary,
             _confidence_hidden(head),
+            bones_not_driving(head),
             _without_shape_values(head, options.shapes and format_ != "obj"),
             _texture_file(head, Path(temporary) / texture if options.textures else None),
             _copy_to_export(context, head, options, format_) as copy,
@@ -151,9 +154,12 @@ def _copy_to_export(
             )
             copy.modifiers.clear()
     made = copy.data if copy.data != head.data else None
+    rig = rig_of(head) if made is None else None
+    copy.parent = None
     if "photobust" in copy:  # before 5.0, properties of add-ons are among the user's
         del copy["photobust"]
     context.scene.collection.objects.link(copy)
+    rig_copy = None if rig is None else _bound_copy(context, copy, rig)
     try:
         head.name, copy.name = "photobust original", name
         if made is not None:
@@ -161,9 +167,34 @@ def _copy_to_export(
         yield copy
     finally:
         bpy.data.objects.remove(copy)
+        if rig is not None and rig_copy is not None:
+            rig_name = rig_copy.name
+            bpy.data.objects.remove(rig_copy)
+            rig.name = rig_name
         if made is not None:
             bpy.data.meshes.remove(made)
         head.name, head.data.name = name, mesh_name
+
+
+def _bound_copy(
+    context: bpy.types.Context, copy: bpy.types.Object, rig: bpy.types.Object
+) -> bpy.types.Object:
+    """A copy of an armature, at rest, that bears its name and bends a copy of the head."""
+    name = rig.name
+    bones = rig.copy()
+    for key in [key for key in bones.keys() if key != MARK]:  # noqa: SIM118 (no Python dict)
+        del bones[key]
+    rig.name, bones.name = "photobust original rig", name
+    for bone in bones.pose.bones:
+        bone.matrix_basis.identity()
+    context.scene.collection.objects.link(bones)
+    copy.parent = bones
+    copy.matrix_parent_inverse.identity()
+    copy.matrix_basis.identity()
+    for modifier in copy.modifiers:
+        if modifier.type == "ARMATURE" and modifier.object == rig:
+            modifier.object, modifier.show_viewport = bones, True
+    return bones
 
 
 @contextlib.contextmanager
@@ -254,7 +285,7 @@ def _image_nodes(head: bpy.types.Object) -> list[bpy.types.Node]:
 @contextlib.contextmanager
 def _temporary_data() -> Iterator[None]:
     """What is made inside is removed at the end."""
-    kinds = ("objects", "meshes", "materials", "images")
+    kinds = ("objects", "armatures", "meshes", "materials", "images")
     before = {kind: {block.as_pointer() for block in getattr(bpy.data, kind)} for kind in kinds}
     try:
         yield

@@ -33,6 +33,8 @@ MAX_UV = 100.0
 #: What a property of a Blender object can hold, and what a text in it should not exceed.
 MAX_INTEGER = 2**31 - 1
 MAX_TEXT = 10_000
+#: What the names of Oculus' visemes begin with.
+VISEME_PREFIX = "viseme_"
 #: Bones that one byte can number.
 MAX_BONES = 256
 #: The most bones that move one vertex.

@@ -7,6 +7,7 @@ from mathutils import Vector
 
 from ..blender import compat
 from ..errors import AddonError
+from .armature import base_of
 from .build import build_head
 from .loaded import LoadedHead
 from .surface_import import mesh_from_surface
@@ -47,7 +48,7 @@ def build_objects(
     if loaded.head is None:
         raise AddonError("The engine made no head: set it up again, it is of another version.")
     head = build_head(loaded.head, loaded.albedo, collection, loaded.name)
-    head.location = places[0]
+    base_of(head).location = places[0]
     _note(head, loaded, seconds)
     surface = build_surface_object(loaded, collection, places[-1], seconds)
     surface.name = f"{loaded.name} surface"

@@ -1,5 +1,6 @@
 """What the buttons do, one operator a file. Needs bpy."""
 
+from .bones_drive_shapes import PHOTOBUST_OT_bones_drive_shapes
 from .cancel import PHOTOBUST_OT_cancel
 from .cancel_setup import PHOTOBUST_OT_cancel_setup
 from .check_engine import PHOTOBUST_OT_check_engine
@@ -21,6 +22,7 @@ from .stop_engine import PHOTOBUST_OT_stop_engine
 from .turntable import PHOTOBUST_OT_turntable
 
 CLASSES = (
+    PHOTOBUST_OT_bones_drive_shapes,
     PHOTOBUST_OT_cancel,
     PHOTOBUST_OT_cancel_retopology,
     PHOTOBUST_OT_cancel_setup,

@@ -14,6 +14,7 @@ from ..blender import compat
 from ..engine.locate import PROJECT_ROOT
 from ..engine.wheel_lock import WHEELS_FOLDER
 from ..heads import confidence as confidence_display
+from ..heads.armature import rig_of
 from ..heads.lookup import active_head, is_animation_ready
 from ..state import session
 from ..state.settings import PACKAGE
@@ -48,6 +49,15 @@ def animation_ready(context: bpy.types.Context) -> str | None:
     if is_animation_ready(active_head(context)):
         return None
     return 'This is a surface: reconstruct the photo as "Head" to export one'
+
+
+def bones(context: bpy.types.Context) -> str | None:
+    """The active head has bones, and is not being edited."""
+    found = active_head(context)
+    if found is None or rig_of(found) is None:
+        return "This head has no bones: reconstruct the photo again"
+    # Weights cannot be changed while a mesh is in Edit Mode; bones may be posed.
+    return None if context.mode in ("OBJECT", "POSE") else "Switch to Object Mode or Pose Mode first"
 
 
 def confidence(context: bpy.types.Context) -> str | None:

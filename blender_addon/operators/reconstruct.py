@@ -10,6 +10,7 @@ from ..blender import redraw
 from ..engine.client import Progress
 from ..errors import AddonError, JobCancelledError
 from ..heads import placement, results
+from ..heads.armature import with_rigs
 from ..heads.loaded import LoadedHead
 from ..state import face_search, session, settings
 from ..state.properties import PLACEMENTS, PRODUCTS
@@ -203,7 +204,8 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         made = [found[name] for name in self._made if name in found]
         note = ""
         if made:
-            results.select_only(context.view_layer, made)
+            # With their armatures, so that moving and deleting do not leave these behind.
+            results.select_only(context.view_layer, with_rigs(made))
             note = self._show(context, made)
         what = "a head" if len(self._made) == 1 else f"{len(self._made)} heads"
         if self._run.restarted:
@@ -221,7 +223,7 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
             return ""
         context.view_layer.update()
         around = view3d.enclosing(context, [one.matrix_world.translation for one in made])
-        if view3d.frame_from_front(context, made, alone=around is not None) and around is not None:
+        if view3d.frame_from_front(context, with_rigs(made), alone=around is not None) and around is not None:
             return f' "{around.name}" is around it, so this view is in Local View: / leaves it.'
         return ""
 

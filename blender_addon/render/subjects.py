@@ -1,5 +1,6 @@
 """What is rendered: the head or surface of a result's folder, or any object. Needs bpy."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ def of_folder(folder: Path) -> SubjectSpec:
     """
     surface = read_ply(folder / SURFACE_FILE) if (folder / SURFACE_FILE).is_file() else None
     if (folder / HEAD_FILE).is_file():
-        head = read_head(folder / HEAD_FILE)
+        head = dataclasses.replace(read_head(folder / HEAD_FILE), visemes=None, rig=None)
         texture = folder / TEXTURE if (folder / TEXTURE).is_file() else None
 
         def build(collection: bpy.types.Collection) -> Subject:

@@ -19,7 +19,7 @@ ELSEWHERE = frozenset(
     f"photobust.{name}"
     for name in (
         *("match_camera", "show_confidence", "show_colors", "landmarks", "export_head", "open_folder"),
-        *("turntable", "retopologize"),
+        *("bones_drive_shapes", "turntable", "retopologize"),
     )
 )
 

@@ -4,6 +4,7 @@ import bpy
 
 from ..heads import confidence
 from ..heads import landmarks as landmark_empties
+from ..heads.armature import drives_shapes, rig_of
 from ..heads.lookup import active_head, document_of, is_animation_ready, require_head
 from ..heads.verdict import Grade, verdict
 from ..viewport import view3d
@@ -41,6 +42,10 @@ class PHOTOBUST_PT_result(bpy.types.Panel):
             _draw_legend(column, context)
         landmarks = bool(landmark_empties.landmarks_of(head))
         draw_button(column, context, "photobust.landmarks", "EMPTY_DATA", depress=landmarks)
+        rig = rig_of(head)
+        if rig is not None:
+            driving = drives_shapes(rig)
+            draw_button(column, context, "photobust.bones_drive_shapes", "BONE_DATA", depress=driving)
         if is_animation_ready(head):
             draw_button(column, context, "photobust.export_head", "EXPORT")
         draw_button(column, context, "photobust.open_folder", "FILE_FOLDER")

@@ -10,6 +10,7 @@ from core.geometry.frames import Camera
 from core.lifting.lifter import HeadPrior
 from core.template.topology import HeadTopology
 from core.wrapping.head import Head
+from core.wrapping.skeleton import load_rig_model
 from tests.core.stand_ins import average_lifter
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -33,6 +34,11 @@ def plain_head(topology: HeadTopology, vertices: np.ndarray | None = None) -> He
     photo = neutral + np.tensordot(weights, topology.blendshapes, 1).astype(np.float32)
     ones = np.ones(len(neutral), np.float32)
     return Head(topology, photo, neutral, topology.blendshapes, weights, ones, 0 * ones, {})
+
+
+def rigged_head(topology: HeadTopology) -> Head:
+    """The same with bones."""
+    return plain_head(topology).rigged(load_rig_model(MODELS))
 
 
 def sample_of(rgb: np.ndarray, face: FaceLandmarks, topology: HeadTopology) -> Sample:

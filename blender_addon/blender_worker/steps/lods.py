@@ -87,7 +87,9 @@ def _head(folder: Path) -> bpy.types.Object:
 
 
 def _as_photographed(data: HeadData) -> HeadData:
-    return dataclasses.replace(data, neutral=data.photo, units=data.units[:0], unit_names=())
+    return dataclasses.replace(
+        data, neutral=data.photo, units=data.units[:0], unit_names=(), visemes=None, rig=None
+    )
 
 
 def _surface(folder: Path) -> bpy.types.Object:

@@ -13,9 +13,12 @@ sys.path.insert(0, str(ROOT))
 
 import bpy
 import numpy as np
+from mathutils import Quaternion, Vector
 
 from blender_addon.errors import AddonError
+from blender_addon.heads import armature, lookup
 from blender_addon.heads import export as head_export
+from blender_addon.heads.armature import rig_of
 from blender_addon.heads.build import build_head
 from blender_addon.heads.head_npz import read_head
 from tests.blender_addon.inside import main
@@ -45,7 +48,8 @@ def check_build(folder):
     assert all(len(face.vertices) == 4 for face in mesh.polygons)
     assert all(face.use_smooth for face in mesh.polygons)
     keys = mesh.shape_keys.key_blocks
-    assert [key.name for key in keys] == ["Basis", "Photo", *data.unit_names] and len(keys) == 54
+    assert [key.name for key in keys] == ["Basis", "Photo", *data.unit_names, *data.visemes.names]
+    assert len(keys) == 54 + 15
     assert np.array_equal(coordinates(keys["Basis"].data, count), data.neutral)
     assert np.array_equal(coordinates(keys["Photo"].data, count), data.photo)
     jaw = data.units[data.unit_names.index("jawOpen")]
@@ -55,7 +59,7 @@ def check_build(folder):
     mesh.uv_layers.active.data.foreach_get("uv", uv)
     assert np.array_equal(uv.reshape(-1, 2), data.uv[data.quad_uv].reshape(-1, 2))
     names = {group.name for group in head.vertex_groups}
-    assert names == {*data.part_names, "landmarks"}
+    assert names == {*data.part_names, "landmarks", *data.rig.names}
     assert list(head["photobust_landmarks"]) == data.landmark.tolist()
     assert head["photobust_photo"] == data.provenance["photo"]
     assert len(mesh.materials) == 4 and all(m.node_tree for m in mesh.materials)
@@ -67,12 +71,15 @@ def check_build(folder):
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "head.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(folder / "head.blend"))
     head = bpy.data.objects["somebody"]
-    assert len(head.data.shape_keys.key_blocks) == 54
+    assert len(head.data.shape_keys.key_blocks) == 54 + 15 and len(rig_of(head).data.bones) == 10
     assert head_export.head_image(head).packed_file
 
 
 def check_export(folder, name):
-    before = {kind: len(getattr(bpy.data, kind)) for kind in ("objects", "meshes", "materials", "images")}
+    before = {
+        kind: len(getattr(bpy.data, kind))
+        for kind in ("objects", "meshes", "armatures", "materials", "images")
+    }
     possible = head_export.formats()
     assert {"fbx", "obj", "glb"} <= set(possible)
     if name not in possible:
@@ -100,8 +107,8 @@ def check_read(folder, name):
     if "bool" not in dir(np):
         np.bool = bool  # Debian 12's glTF importer is older than its numpy
     IMPORTERS[name](str(folder / f"head{head_export.SUFFIXES.get(name, '.glb')}"))
-    heads = [one for one in bpy.context.scene.objects if one.type == "MESH"]
-    assert len(heads) == 1, heads
+    heads = [one for one in bpy.context.scene.objects if one.type == "MESH" and one.data.materials]
+    assert len(heads) == 1, heads  # beside the shape that glTF's importer draws bones with
     (head,) = heads
     mesh = head.data
     if name == "glb":  # glTF has triangles, and splits vertices where texture coordinates differ
@@ -206,8 +213,9 @@ def check_two_heads(folder):
     assert export(filepath=target, formats={"glb"}, shapes=False, textures=False) == {"FINISHED"}
     plain, full = glb_json(Path(target)), glb_json(out / "Bob.glb")
     assert "targets" not in plain["meshes"][0]["primitives"][0] and "images" not in plain
-    assert len(full["meshes"][0]["primitives"][0]["targets"]) == 53 and "images" in full
-    assert plain["nodes"][0]["name"] == full["nodes"][0]["name"] == "Bob"
+    assert len(full["meshes"][0]["primitives"][0]["targets"]) == 53 + 15 and "images" in full
+    assert [node["name"] for node in plain["nodes"]] == ["Bob"] and "skins" not in plain
+    assert {"Bob", "Bob rig", *rig_of(head).data.bones.keys()} == {node["name"] for node in full["nodes"]}
     assert triangles(plain) == 4 * triangles(full), "the modifier is applied"
     target = str(out / "bare.glb")
     export(filepath=target, formats={"glb"}, shapes=False, apply_modifiers=False)
@@ -217,7 +225,7 @@ def check_two_heads(folder):
 
 
 def counts():
-    kinds = ("objects", "meshes", "materials", "images")
+    kinds = ("objects", "meshes", "armatures", "materials", "images")
     return {kind: sorted(getattr(bpy.data, kind).keys()) for kind in kinds}
 
 
@@ -252,6 +260,272 @@ def check_confidence(folder):
     assert "Confidence" not in mesh.color_attributes and "confidence" in mesh.attributes
 
 
+def shown_points(head):
+    """(V, 3): where the head's vertices are, world."""
+    bpy.context.view_layer.update()
+    evaluated = head.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    mesh = evaluated.to_mesh()
+    world = np.array(evaluated.matrix_world)
+    points = coordinates(mesh.vertices, len(mesh.vertices)) @ world[:3, :3].T + world[:3, 3]
+    evaluated.to_mesh_clear()
+    return points
+
+
+def neutral_head(folder):
+    """What was read, the head without its expression, and its armature."""
+    data = read_head(folder / "head.npz")
+    head = build_head(data, None, bpy.context.scene.collection, "somebody")
+    head.data.shape_keys.key_blocks["Photo"].value = 0.0
+    return data, head, rig_of(head)
+
+
+def unit(data, name):
+    return data.neutral + data.units[data.unit_names.index(name)]
+
+
+def turn(rig, bone, axis, radians):
+    setattr(rig.pose.bones[bone].rotation_euler, axis, radians)
+    rig.update_tag()
+
+
+def check_pose(folder):
+    """Bones bend the head as the engine's skinning does; nothing moves at rest."""
+    data, head, rig = neutral_head(folder)
+    assert rig.name == "somebody rig" and head.parent == rig
+    assert tuple(rig.data.bones.keys()) != () and set(rig.data.bones.keys()) == set(data.rig.names)
+    for name, parent, start, end in zip(
+        data.rig.names, data.rig.parents, data.rig.heads, data.rig.tails, strict=True
+    ):
+        bone = rig.data.bones[name]
+        assert (bone.parent.name if bone.parent else None) == (
+            data.rig.names[parent] if parent >= 0 else None
+        )
+        assert np.allclose(bone.head_local, start, atol=1e-6) and np.allclose(bone.tail_local, end, atol=1e-6)
+        assert np.allclose(bone.x_axis, (1, 0, 0), atol=2e-2), "turning about x nods"
+    assert not rig.data.bones["jaw"].use_connect and not rig.data.bones["eye.L"].use_connect
+    assert np.allclose(shown_points(head), data.neutral, atol=1e-6)
+    weights = np.zeros((len(data.neutral), len(data.rig.names)))
+    np.add.at(weights, (np.arange(len(weights))[:, None], data.rig.joints), data.rig.weights)
+    angle = np.radians(data.rig.jaw_open_deg)
+    turn(rig, "jaw", "x", angle)
+    jaw, tongue = (data.rig.names.index(name) for name in ("jaw", "tongue_01"))
+    pivot, (c, s) = data.rig.heads[jaw], (np.cos(angle), np.sin(angle))
+    turned = (data.neutral - pivot) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]).T + pivot
+    follows = weights[:, [jaw, tongue, tongue + 1, tongue + 2]].sum(1, keepdims=True)
+    expected = data.neutral + follows * (turned - data.neutral)
+    # With Preserve Volume, which engines do not have, what lies between two bones goes along an arc.
+    assert np.abs(shown_points(head) - expected).max() < 0.004
+    head.modifiers["Armature"].use_deform_preserve_volume = False
+    assert np.allclose(shown_points(head), expected, atol=2e-5)
+    rig.location = (1.0, 2.0, 3.0)
+    assert np.allclose(shown_points(head), expected + np.array([1, 2, 3]), atol=2e-5), (
+        "it moves with its armature"
+    )
+
+
+def check_drive(folder):
+    """Bones drive Apple's shapes, nothing counts twice, and the sliders are on the armature."""
+    data, head, rig = neutral_head(folder)
+    keys = head.data.shape_keys.key_blocks
+    groups = weights_of(head)
+    keys["jawOpen"].value = 0.25
+    switch_on()
+    head.photobust.is_head = True
+    bpy.context.view_layer.objects.active = rig
+    assert lookup.active_head(bpy.context) == head, "the armature's buttons are the head's"
+    assert bpy.ops.photobust.bones_drive_shapes() == {"FINISHED"} and armature.drives_shapes(rig)
+    assert np.allclose(shown_points(head), 0.75 * data.neutral + 0.25 * unit(data, "jawOpen"), atol=1e-6), (
+        "what was set is kept"
+    )
+    rig["jawOpen"] = 0.0
+    eye = np.radians(armature.EYE_LOOK_DEG)
+    # x nods; about z, which points down, they look to the head's right.
+    poses = [
+        ("jaw", "x", np.radians(data.rig.jaw_open_deg), "jawOpen"),
+        ("eye.L", "x", eye, "eyeLookDownLeft"),
+        ("eye.R", "x", -eye, "eyeLookUpRight"),
+        ("eye.L", "z", eye, "eyeLookInLeft"),
+        ("eye.L", "z", -eye, "eyeLookOutLeft"),
+        ("eye.R", "z", eye, "eyeLookOutRight"),
+        ("eye.R", "z", -eye, "eyeLookInRight"),
+    ]
+    for bone, axis, angle, shape in poses:
+        turn(rig, bone, axis, angle)
+        assert np.allclose(shown_points(head), unit(data, shape), atol=1e-4), shape
+        turn(rig, bone, axis, angle * 2)
+        assert np.allclose(shown_points(head), unit(data, shape), atol=1e-4), f"{shape} ends at 1"
+        turn(rig, bone, axis, 0.0)
+    for shape in ("jawLeft", "jawRight"):
+        turn(rig, "jaw", "z", rig[armature.TRAVEL + shape])
+        assert np.allclose(shown_points(head), unit(data, shape), atol=1e-4), shape
+    turn(rig, "jaw", "z", 0.0)
+    rig.pose.bones["jaw"].location.y = rig[armature.TRAVEL + "jawForward"]
+    assert np.allclose(shown_points(head), unit(data, "jawForward"), atol=1e-4)
+    rig.pose.bones["jaw"].location.y = 0.0
+    # By hand: the custom property is added to what the bone does.
+    rig["jawOpen"] = 0.5
+    turn(rig, "jaw", "x", np.radians(data.rig.jaw_open_deg) / 4)
+    assert np.allclose(shown_points(head), 0.25 * data.neutral + 0.75 * unit(data, "jawOpen"), atol=1e-4)
+    drivers = head.data.shape_keys.animation_data.drivers
+    assert len(drivers) == 12 and all(curve.driver.is_simple_expression for curve in drivers)
+    # What the jaw and the eyes carried turns with the head, as it did.
+    turn(rig, "jaw", "x", 0.0)
+    rig["jawOpen"] = 0.0
+    turn(rig, "head", "y", 0.7)
+    driven = shown_points(head)
+    assert bpy.ops.photobust.bones_drive_shapes() == {"FINISHED"}
+    assert np.allclose(shown_points(head), driven, atol=1e-5)
+    assert not head.data.shape_keys.animation_data.drivers and "jawOpen" not in rig
+    assert np.allclose(weights_of(head), groups, atol=1e-6)
+    assert all(bone.use_deform for bone in rig.data.bones)
+
+
+def weights_of(head):
+    weights = np.zeros((len(head.data.vertices), len(head.vertex_groups)))
+    for vertex in head.data.vertices:
+        for one in vertex.groups:
+            weights[vertex.index, one.group] = one.weight
+    return weights
+
+
+def check_neck(folder):
+    """A head that is turned by 45 degrees, or nods by 30, keeps the volume of its neck."""
+    data, head, rig = neutral_head(folder)
+    skin = data.quads[data.face_part == data.part_names.index("skin")]
+    top = data.rig.heads[data.rig.names.index("neck_02")][2]
+    low = data.neutral[:, 2].min()
+
+    def volume(points):
+        """Of what the skin below the head encloses with its axis, m3: thin where it collapses."""
+        chosen = skin[
+            (data.neutral[skin, 2] > low + 0.01).all(1) & (data.neutral[skin, 2] < top + 0.06).all(1)
+        ]
+        corners = points[chosen]
+        centre = points[np.unique(chosen)].mean(0)
+        a, b, c, d = (corners[:, k] - centre for k in range(4))
+        first, second = (a * np.cross(b, c)).sum(1), (a * np.cross(c, d)).sum(1)
+        return abs(first.sum() + second.sum()) / 6
+
+    rest = volume(shown_points(head))
+    for axis, angle in (("y", 45), ("y", -45), ("x", 30), ("x", -30)):
+        for bone, fraction in (("neck_01", 0.25), ("neck_02", 0.25), ("head", 0.5)):
+            turn(rig, bone, axis, np.radians(angle * fraction))
+        posed = volume(shown_points(head))
+        print(axis, angle, f"neck's volume {100 * posed / rest - 100:+.1f} %")
+        assert abs(posed / rest - 1) < 0.05
+        for bone in ("neck_01", "neck_02", "head"):
+            turn(rig, bone, axis, 0.0)
+
+
+def check_no_rig(folder):
+    """A file without bones and visemes makes what it made before there were any."""
+    import dataclasses
+
+    data = dataclasses.replace(read_head(folder / "head.npz"), rig=None, visemes=None)
+    head = build_head(data, None, bpy.context.scene.collection, "plain")
+    assert head.parent is None and not head.modifiers and rig_of(head) is None
+    assert len(head.data.shape_keys.key_blocks) == 54 and not bpy.data.armatures
+    assert {group.name for group in head.vertex_groups} == {*data.part_names, "landmarks"}
+    armature.set_bones_drive_shapes(head, True)  # does nothing
+    assert not bpy.data.armatures
+
+
+def check_rig_files(folder, name):
+    """From a head that is posed, driven and elsewhere: bones and weights at rest, and it stays as it is."""
+    if "bool" not in dir(np):
+        np.bool = bool
+    for one in list(bpy.data.objects):
+        bpy.data.objects.remove(one)
+    data, head, rig = neutral_head(folder)
+    rig.location = (1.0, 2.0, 3.0)
+    armature.set_bones_drive_shapes(head, True)
+    turn(rig, "jaw", "x", 0.2)
+    turn(rig, "head", "y", 0.3)
+    before = shown_points(head)
+    (path, *_) = head_export.export_head(bpy.context, head, folder / "out", name)
+    assert np.allclose(shown_points(head), before, atol=1e-6) and armature.drives_shapes(rig)
+    assert (head.name, rig.name, head.parent) == ("somebody", "somebody rig", rig)
+    assert len(bpy.data.objects) == 2 and len(bpy.data.armatures) == 1
+    for one in (head, rig):
+        bpy.data.objects.remove(one)
+    IMPORTERS[name](str(path))
+    bpy.context.view_layer.update()
+    objects = bpy.context.scene.objects
+    (bones,) = [one for one in objects if one.type == "ARMATURE"]
+    (head,) = [one for one in objects if one.type == "MESH" and one.data.shape_keys]
+    known = [bone.replace(".", "_") if name == "usd" else bone for bone in data.rig.names]  # USD has no dots
+    assert set(bones.data.bones.keys()) == set(known)
+    for k, bone in enumerate(known):
+        found = bones.data.bones[bone]
+        assert np.allclose(bones.matrix_world @ found.head_local, data.rig.heads[k], atol=2e-5), bone
+        assert (known.index(found.parent.name) if found.parent else -1) == data.rig.parents[k]
+    shapes = [key.name for key in head.data.shape_keys.key_blocks if key.name not in ("Basis", "Photo")]
+    assert sorted(shapes) == sorted([*data.unit_names, *data.visemes.names])
+    rest = shown_points(head)
+    assert np.allclose([rest.min(0), rest.max(0)], [data.neutral.min(0), data.neutral.max(0)], atol=2e-5)
+    # Opening the mouth by the bone moves it as skinning does.
+    jaw = bones.pose.bones["jaw"]
+    jaw.rotation_mode = "QUATERNION"
+    axis = (bones.matrix_world @ jaw.bone.matrix_local).to_3x3().inverted() @ Vector((1.0, 0.0, 0.0))
+    jaw.rotation_quaternion = Quaternion(axis, np.radians(data.rig.jaw_open_deg))
+    moved = np.linalg.norm(shown_points(head) - rest, axis=1)
+    opened = np.linalg.norm(unit(data, "jawOpen") - data.neutral, axis=1)
+    assert abs(moved.max() - opened.max()) < 0.003, (moved.max(), opened.max())
+
+
+def check_rig_objects(folder):
+    """Where it stands, what is removed, and what undo brings back."""
+    from types import SimpleNamespace
+
+    from blender_addon.heads import placement
+    from blender_addon.heads.results import select_only
+
+    switch_on()
+    _, head, rig = neutral_head(folder)
+    head.photobust.is_head = True
+    rig.location = (0.3, 0.0, 0.0)
+    bpy.context.view_layer.update()
+    (place,) = placement.free_places(bpy.context.scene, Vector((0.3, 0.0, 0.0)), 1)
+    assert abs(place.x - 0.6) < 1e-6
+    assert armature.base_of(head) == rig and armature.with_rigs([head]) == [head, rig]
+    select_only(bpy.context.view_layer, armature.with_rigs([head]))
+    assert lookup.active_head(SimpleNamespace(active_object=rig)) == head
+    assert bpy.ops.object.delete() == {"FINISHED"}
+    assert not {"somebody", "somebody rig"} & set(bpy.context.scene.objects.keys())
+
+
+def check_rig_retopology(folder):
+    """A retopologized head hangs on the same bones, and follows them."""
+    from blender_addon.mesh.attribute_transfer import AttributeSource
+    from blender_addon.mesh.retopology import as_shown, object_like
+
+    data, head, rig = neutral_head(folder)
+    turn(rig, "head", "y", 0.5)
+    mesh = as_shown(head)
+    points = coordinates(mesh.vertices, len(mesh.vertices))
+    assert np.allclose(points, data.neutral, atol=1e-6), "at rest, whatever the pose"
+    new = object_like(head, mesh)
+    bpy.context.scene.collection.objects.link(new)
+    assert new.parent == rig and new.modifiers[0].object == rig and AttributeSource is not None
+    assert np.allclose(shown_points(new), shown_points(head), atol=1e-5)
+    armature.set_bones_drive_shapes(head, True)
+    assert np.allclose(shown_points(new), shown_points(head), atol=1e-5), "its weights follow, too"
+
+
+def check_rig_append(folder):
+    """Appended into another file, the head brings its armature into the scene."""
+    neutral_head(folder)
+    path = folder / "head.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.wm.append(directory=str(path / "Object") + "/", filename="somebody")
+    head = bpy.context.scene.objects["somebody"]
+    assert rig_of(head) is not None and rig_of(head).name in bpy.context.scene.objects
+    data = read_head(folder / "head.npz")
+    turn(rig_of(head), "jaw", "x", 0.3)
+    assert np.linalg.norm(shown_points(head) - data.neutral, axis=1).max() > 0.01
+
+
 def check_real(folder, photo):
     """The operator makes the head, and the buttons that come after it work."""
     import addon_utils
@@ -260,8 +534,9 @@ def check_real(folder, photo):
     done = bpy.ops.photobust.reconstruct(filepath=str(photo), make="HEAD")
     assert done == {"FINISHED"}
     head = bpy.context.active_object
-    assert head.photobust.is_head and len(head.data.shape_keys.key_blocks) == 54
-    (surface,) = [one for one in head.users_collection[0].objects if one != head]
+    assert head.photobust.is_head and len(head.data.shape_keys.key_blocks) == 54 + 15
+    (surface,) = [one for one in head.users_collection[0].objects if one not in (head, head.parent)]
+    assert set(bpy.context.selected_objects) == {head, head.parent}
     # Hidden with the eye, so that Alt-H shows it.
     assert surface.hide_render and surface.hide_get() and not surface.hide_viewport
     assert surface.photobust.is_head

@@ -19,11 +19,11 @@ def made(tmp_path_factory):
     from core.io.head_files import texture_bytes
     from core.io.head_npz import head_npz_bytes
     from core.template.topology import HeadTopology
-    from tests.core.head_samples import MODELS, plain_head
+    from tests.core.head_samples import MODELS, rigged_head
 
     folder = tmp_path_factory.mktemp("head")
     topology = HeadTopology.load(MODELS)
-    (folder / "head.npz").write_bytes(head_npz_bytes(plain_head(topology), {"photo": "a.jpg"}))
+    (folder / "head.npz").write_bytes(head_npz_bytes(rigged_head(topology), {"photo": "a.jpg"}))
     texture = np.full((64, 64, 4), 255, np.uint8)
     texture[..., :3] = (200, 120, 80)
     (folder / "albedo.png").write_bytes(texture_bytes(texture))
@@ -50,6 +50,8 @@ def test_a_head_file_comes_back(made):
     assert head.units.shape == (52, *head.neutral.shape) and head.units.dtype == np.float32
     assert head.material_names == ("skin", "eyes", "mouth", "lashes")
     assert head.provenance == {"photo": "a.jpg"}
+    assert len(head.visemes.names) == 15 and head.visemes.weights.shape == (15, 52)
+    assert len(head.rig.names) == 10 and 20 < head.rig.jaw_open_deg < 35
 
 
 def test_wrong_head_files_are_named(folder):
@@ -111,6 +113,22 @@ def without_normals(data):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["pose", "drive", "neck", "no_rig", "rig_objects", "rig_retopology", "rig_append"]
+)
+def test_bones(run_in_blender, folder, name):
+    run(run_in_blender, name, folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fbx", "usd", "glb"])
+def test_bones_come_back_from_files(run_in_blender, folder, name):
+    if name == "usd" and run_in_blender.kind == "blender":
+        pytest.skip("Debian's Blender has no USD")
+    run(run_in_blender, "rig_files", folder, name)
+
+
+@pytest.mark.slow
 def test_two_heads_in_one_folder(run_in_blender, folder):
     run(run_in_blender, "two_heads", folder)
 
@@ -124,11 +142,11 @@ def test_confidence_of_a_head(run_in_blender, folder):
 def test_the_engines_glb_can_be_read(run_in_blender, folder):
     from core.io.head_glb import head_glb_bytes
     from core.template.topology import HeadTopology
-    from tests.core.head_samples import MODELS, plain_head
+    from tests.core.head_samples import MODELS, rigged_head
 
     topology = HeadTopology.load(MODELS)
     texture = (folder / "albedo.png").read_bytes()
-    (folder / "head.glb").write_bytes(head_glb_bytes(plain_head(topology), texture, "test"))
+    (folder / "head.glb").write_bytes(head_glb_bytes(rigged_head(topology), texture, "test"))
     run(run_in_blender, "read", folder, "glb")
 
 

@@ -242,7 +242,8 @@ def check_asset_read(folder, library):
                 assert bpy.context.evaluated_depsgraph_get().objects[ob.name].data.vertices
         # Opened itself, the file shows its head and needs no other.
         bpy.ops.wm.open_mainfile(filepath=path)
-        assert [one.asset_data is not None for one in bpy.context.scene.objects] == [True]
+        shown = [one for one in bpy.context.scene.objects if one.type == "MESH"]
+        assert [one.asset_data is not None for one in shown] == [True]
         assert not bpy.utils.blend_paths(absolute=True, packed=False)
     text = (Path(library) / "blender_assets.cats.txt").read_text("utf-8")
     assert f"{facts['catalogue']}:Mine/Surfaces:Mine-Surfaces" in text
@@ -254,11 +255,13 @@ def check_asset_object(ob, kind, facts):
     licence = getattr(data, "license", None)  # since 3.5
     assert licence == "CC-BY-4.0" or (licence is None and "CC-BY-4.0" in data.description)
     assert kind in data.tags and "photobust" in data.tags
-    assert ("52 face shapes" if kind == "head" else "As it is") in data.description
+    assert ("52 face shapes, 15 visemes, 10 bones" if kind == "head" else "As it is") in data.description
     assert ob["photobust_photo"] == f"{kind}.jpg" and ob["photobust_photo_sha256"]
     assert ob.photobust.is_head and json.loads(ob.photobust.manifest)["input"]["name"] == f"{kind}.jpg"
     if kind == "head":
-        assert len(ob.data.shape_keys.key_blocks) == 54
+        assert len(ob.data.shape_keys.key_blocks) == 54 + 15
+        assert ob.parent.name == "somebody rig" and ob.modifiers[0].object == ob.parent
+        assert len(ob.parent.data.bones) == 10
         images = {n.image for m in ob.data.materials for n in m.node_tree.nodes if n.type == "TEX_IMAGE"}
         # (Blender makes the path relative to the file that the image is appended to.)
         assert images and all(image.packed_file and image.size[0] == 64 for image in images)

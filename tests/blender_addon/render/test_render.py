@@ -21,7 +21,7 @@ def made(tmp_path_factory):
     from core.io.head_files import texture_bytes
     from core.io.head_npz import head_npz_bytes
     from core.template.topology import HeadTopology
-    from tests.core.head_samples import MODELS, plain_head
+    from tests.core.head_samples import MODELS, rigged_head
     from tests.fake_engine.core import worker
 
     folder = tmp_path_factory.mktemp("render")
@@ -30,7 +30,7 @@ def made(tmp_path_factory):
     surface.mkdir()
     topology = HeadTopology.load(MODELS)
     provenance = {"photo": "head.jpg", "photo_sha256": "0" * 64}
-    (head / "head.npz").write_bytes(head_npz_bytes(plain_head(topology), provenance))
+    (head / "head.npz").write_bytes(head_npz_bytes(rigged_head(topology), provenance))
     texture = np.full((64, 64, 4), 255, np.uint8)
     texture[..., :3] = (200, 120, 80)
     (head / "albedo.png").write_bytes(texture_bytes(texture))

@@ -1,0 +1,27 @@
+"""Let bones drive face shapes. Needs bpy."""
+
+import bpy
+
+from ..heads import armature
+from ..heads.lookup import require_head
+from . import polls
+from .reporting import reports_errors
+
+
+class PHOTOBUST_OT_bones_drive_shapes(bpy.types.Operator):
+    """Let the jaw and eye bones drive face shapes, whose sliders move to the armature; or as before"""
+
+    bl_idname = "photobust.bones_drive_shapes"
+    bl_label = "Bones Drive Shapes"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return polls.available(cls, context, polls.head, polls.bones)
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        head = require_head(context)
+        rig = armature.rig_of(head)
+        armature.set_bones_drive_shapes(head, rig is not None and not armature.drives_shapes(rig))
+        return {"FINISHED"}
