@@ -481,6 +481,7 @@ def check_rig_objects(folder):
     from blender_addon.heads.results import select_only
 
     switch_on()
+    bpy.ops.ed.undo_push(message="before")
     _, head, rig = neutral_head(folder)
     head.photobust.is_head = True
     rig.location = (0.3, 0.0, 0.0)
@@ -490,8 +491,19 @@ def check_rig_objects(folder):
     assert armature.base_of(head) == rig and armature.with_rigs([head]) == [head, rig]
     select_only(bpy.context.view_layer, armature.with_rigs([head]))
     assert lookup.active_head(SimpleNamespace(active_object=rig)) == head
-    assert bpy.ops.object.delete() == {"FINISHED"}
-    assert not {"somebody", "somebody rig"} & set(bpy.context.scene.objects.keys())
+    bpy.ops.ed.undo_push(message="made")
+    assert bpy.ops.photobust.bones_drive_shapes("EXEC_DEFAULT", True) == {"FINISHED"}
+    assert bpy.ops.object.delete("EXEC_DEFAULT", True) == {"FINISHED"}
+    both = {"somebody", "somebody rig"}
+    assert not both & set(bpy.context.scene.objects.keys())
+    for driving, count in ((True, 12), (False, 0)):
+        assert bpy.ops.ed.undo() == {"FINISHED"}
+        head = bpy.context.scene.objects["somebody"]
+        assert armature.drives_shapes(rig_of(head)) == driving
+        animation = head.data.shape_keys.animation_data
+        assert len(animation.drivers if animation else ()) == count
+    assert bpy.ops.ed.undo() == {"FINISHED"}
+    assert not both & set(bpy.context.scene.objects.keys()) and not bpy.data.armatures
 
 
 def check_rig_retopology(folder):
