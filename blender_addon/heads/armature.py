@@ -64,7 +64,6 @@ def build_armature(
     armature = bpy.data.armatures.new(name)
     armature.display_type = "STICK"
     owner = bpy.data.objects.new(name, armature)
-    owner.show_in_front = True
     owner[MARK] = True
     with _edited(owner):
         _add_bones(armature, rig)

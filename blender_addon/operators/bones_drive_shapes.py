@@ -23,5 +23,8 @@ class PHOTOBUST_OT_bones_drive_shapes(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         head = require_head(context)
         rig = armature.rig_of(head)
-        armature.set_bones_drive_shapes(head, rig is not None and not armature.drives_shapes(rig))
+        if rig is not None:
+            wanted = not armature.drives_shapes(rig)
+            armature.set_bones_drive_shapes(head, wanted)
+            rig.show_in_front = wanted  # they are inside the head, and now there to be turned
         return {"FINISHED"}

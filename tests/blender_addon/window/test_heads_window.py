@@ -48,7 +48,10 @@ def test_a_surface_and_then_a_head(window, photo, keep, tmp_path):  # noqa: F811
     # The second stands beside it, in its own colors, seen from the front; its surface comes back with Alt-H.
     reconstruct(window, module, other, "HEAD", keep)
     assert window.ask(f"{SPACE}.shading.color_type") == "TEXTURE"
-    assert abs(window.ask("bpy.context.object.location.x") - 0.3) < 1e-6 and window.ask(TURNED) < 1e-3
+    assert (
+        abs(window.ask("bpy.context.object.matrix_world.translation.x") - 0.3) < 1e-6
+        and window.ask(TURNED) < 1e-3
+    )
     assert window.ask("bpy.context.object.visible_get(viewport=bpy.context.space_data)")
     hidden = "bpy.data.objects['colleague surface'].hide_get()"
     assert window.ask(hidden)
