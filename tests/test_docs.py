@@ -5,6 +5,7 @@ import re
 import pytest
 
 import core
+from core.weights import MODEL_SUFFIXES
 from tests.conftest import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "models/MODEL_CARD.md"])
@@ -24,6 +25,36 @@ MADE = "tests/artifacts"
 def test_files_that_are_named_are_there(page):
     names = {name for name in NAMED.findall(page.read_text("utf-8")) if not name.startswith(MADE)}
     assert not {name for name in names if not (ROOT / name).exists()}
+
+
+@pytest.mark.parametrize("folder", ["core", "blender_addon", "scripts", "examples"])
+def test_files_that_docstrings_name_are_there(folder):
+    missing = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for name in re.findall(r"\b(?:scripts|tests)/[\w./-]*\w\.(?:py|sh)\b", path.read_text("utf-8")):
+            if not (ROOT / name).exists():
+                missing.add((path.relative_to(ROOT).as_posix(), name))
+    assert not missing
+
+
+def test_every_model_has_its_license_and_its_source():
+    license_text = (ROOT / "models/LICENSE").read_text("utf-8")
+    for path in (ROOT / "models").iterdir():
+        if path.suffix in MODEL_SUFFIXES:
+            assert path.name in license_text, path.name
+    named = re.findall(r"models/[*\w]+\.\w+", (ROOT / "THIRD_PARTY.md").read_text("utf-8"))
+    covered = {path.name for pattern in named for path in ROOT.glob(pattern)}
+    assert {path.name for path in (ROOT / "models").iterdir() if path.suffix in MODEL_SUFFIXES} <= covered
+    for name in re.findall(r"scripts/[\w./-]*\w", license_text):
+        assert (ROOT / name).exists(), name
+
+
+def test_the_python_guide_includes_the_examples():
+    """As the site's extension reads it: a formatter once put spaces into the marks."""
+    included = re.findall(
+        r'^--8<-- "(examples/\w+\.py)"$', (ROOT / "docs/python.md").read_text("utf-8"), re.M
+    )
+    assert sorted(included) == sorted(f"examples/{path.name}" for path in (ROOT / "examples").glob("*.py"))
 
 
 def test_every_page_is_in_the_navigation():
