@@ -1,8 +1,8 @@
 """Loss of the volume: soft cross-entropy, and the front surface's depth and normals along the camera's rays.
 
 Written as one pass over memory in numba with its own gradient: a volume has 7.4 million voxels, and the same
-in torch's elementwise operations takes longer than the network itself. `tests/core/training/fitting/test_loss.py`
-checks the gradient against finite differences.
+in torch's elementwise operations takes longer than the network itself.
+`tests/core/training/fitting/test_loss.py` checks the gradient against finite differences.
 """
 
 from dataclasses import dataclass
