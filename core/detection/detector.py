@@ -171,8 +171,8 @@ class FaceDetector:
     ) -> list[FaceLandmarks]:
         """Faces in a face's surroundings, rotated clockwise."""
         window, offset, factor = _window(rgb, face)
-        centre = (face.points[:, :2].mean(0) - offset) / factor
-        view = rotated(centre, 1.0, degrees, max(window.shape), "rotated")
+        center = (face.points[:, :2].mean(0) - offset) / factor
+        view = rotated(center, 1.0, degrees, max(window.shape), "rotated")
         return [scaled(found, factor, offset) for found in self._landmarks(window, view)]
 
     def redetect(self, rgb: np.ndarray, face: FaceLandmarks) -> list[tuple[float, FaceLandmarks]]:
@@ -343,10 +343,10 @@ def _window(rgb: np.ndarray, face: FaceLandmarks) -> tuple[np.ndarray, np.ndarra
     the photo.
     """
     left, top, right, bottom = face.box
-    centre, reach = np.array([(left + right) / 2, (top + bottom) / 2]), WINDOW_REACH * face.size
+    center, reach = np.array([(left + right) / 2, (top + bottom) / 2]), WINDOW_REACH * face.size
     size = np.array([rgb.shape[1], rgb.shape[0]])
-    x0, y0 = np.clip(centre - reach, 0, size - 1).astype(int)
-    x1, y1 = np.clip(centre + reach + 1, 1, size).astype(int)
+    x0, y0 = np.clip(center - reach, 0, size - 1).astype(int)
+    x1, y1 = np.clip(center + reach + 1, 1, size).astype(int)
     cut = rgb[y0:y1, x0:x1]
     window = np.ascontiguousarray(_shrink(cut, WINDOW_FACE_SIZE / face.size))
     factor = cut.shape[1] / window.shape[1]

@@ -66,12 +66,12 @@ def whole(shape: tuple[int, ...], attempt: str, confidence: float, full_range: b
 
 
 def rotated(
-    centre: np.ndarray, zoom: float, degrees: float, side: int, attempt: str, full_range: bool = False
+    center: np.ndarray, zoom: float, degrees: float, side: int, attempt: str, full_range: bool = False
 ) -> View:
     """The surroundings of a point, zoomed and rotated clockwise, in a square of `side` px."""
     angle = np.radians(degrees)
     linear = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    offset = (side - 1) / 2 - linear @ centre
+    offset = (side - 1) / 2 - linear @ center
     return View(np.concatenate([linear, offset[:, None]], 1), (side, side), attempt, full_range=full_range)
 
 
@@ -86,7 +86,7 @@ def mirrored(view: View) -> View:
 def retries(shape: tuple[int, ...]) -> Iterator[View]:
     """Views of the whole picture, to try in turn until one shows a face: the most fruitful first."""
     height, width = shape[:2]
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    center = np.array([(width - 1) / 2, (height - 1) / 2])
     side, diagonal = max(height, width), round(float(np.hypot(height, width)))
     full = whole(shape, "full range", RETRY_CONFIDENCE, True)
     short = whole(shape, "insistent", RETRY_CONFIDENCE)
@@ -95,13 +95,13 @@ def retries(shape: tuple[int, ...]) -> Iterator[View]:
     yield short
     yield mirrored(short)
     for full_range in (True, False):
-        yield rotated(centre, 0.6, 0, side, "padded", full_range)
-        yield rotated(centre, 1.5, 0, side, "enlarged", full_range)
+        yield rotated(center, 0.6, 0, side, "padded", full_range)
+        yield rotated(center, 1.5, 0, side, "enlarged", full_range)
     for degrees in (30, -30):
-        yield rotated(centre, 1.0, degrees, diagonal, "rotated", True)
+        yield rotated(center, 1.0, degrees, diagonal, "rotated", True)
     for degrees in (90, -90, 180, 60, -60):
         # The detector takes clay-like profiles for faces upside down.
-        yield replace(rotated(centre, 1.0, degrees, diagonal, "rotated"), confirmations=3)
+        yield replace(rotated(center, 1.0, degrees, diagonal, "rotated"), confirmations=3)
     for view in (full, short):
         yield replace(view, attempt="insistent", confidence=LAST_CONFIDENCE)
         yield replace(mirrored(view), confidence=LAST_CONFIDENCE)

@@ -19,11 +19,11 @@ import numpy as np
 CROP_SIZE = 192
 VOLUME_SHAPE = (200, 192, 192)
 CROP_PX_PER_CM = 6.5
-VOXELS_PER_METRE = 100.0 * CROP_PX_PER_CM
-CROP_CENTRE = (CROP_SIZE - 1) / 2
-VOLUME_CENTRE_Z = (VOLUME_SHAPE[0] - 1) / 2
+VOXELS_PER_METER = 100.0 * CROP_PX_PER_CM
+CROP_CENTER = (CROP_SIZE - 1) / 2
+VOLUME_CENTER_Z = (VOLUME_SHAPE[0] - 1) / 2
 #: Middle of the whole head in the head frame, metres: what the crop and the volume are centred on.
-HEAD_CENTRE = np.array([0.0, 0.065, -0.01])
+HEAD_CENTER = np.array([0.0, 0.065, -0.01])
 #: Height in the head frame, metres, of the plane below the chin that closes the neck.
 NECK_PLANE_Z = -0.155
 #: Rotation head -> camera of a face that looks straight into the camera.
@@ -166,25 +166,25 @@ class CropFrame(AffineFrame):
     def volume_to_camera(self, points: np.ndarray) -> np.ndarray:
         """(..., 3) volume frame (x, y, z) -> (..., 3) camera frame: undoes the perspective."""
         photo = self.crop_to_photo(points[..., :2])
-        depth = self.distance - (points[..., 2:] - VOLUME_CENTRE_Z) / VOXELS_PER_METRE
+        depth = self.distance - (points[..., 2:] - VOLUME_CENTER_Z) / VOXELS_PER_METER
         xy = (photo - np.array([self.camera.cx, self.camera.cy])) / self.camera.focal_px * depth
         return np.concatenate([xy, depth], -1)
 
     def camera_to_volume(self, points: np.ndarray) -> np.ndarray:
         """(..., 3) camera frame -> (..., 3) volume frame (x, y, z)."""
         xy = self.photo_to_crop(self.camera.project(points))
-        z = VOLUME_CENTRE_Z + (self.distance - points[..., 2:]) * VOXELS_PER_METRE
+        z = VOLUME_CENTER_Z + (self.distance - points[..., 2:]) * VOXELS_PER_METER
         return np.concatenate([xy, z], -1)
 
 
 def crop_frame_around(camera: Camera, pose: HeadPose) -> CropFrame:
     """The crop of a head whose metric pose is known: roll removed, 6.5 px per cm at the head's centre."""
-    centre = pose.head_to_camera(HEAD_CENTRE)
-    distance = float(centre[2])
-    position = camera.project(centre)
-    scale = VOXELS_PER_METRE * distance / camera.focal_px
+    center = pose.head_to_camera(HEAD_CENTER)
+    distance = float(center[2])
+    position = camera.project(center)
+    scale = VOXELS_PER_METER * distance / camera.focal_px
     # The picture of the head's up axis, projected at its centre, points up in the crop.
-    up = camera.project(pose.head_to_camera(HEAD_CENTRE + np.array([0.0, 0.0, 0.01]))) - position
+    up = camera.project(pose.head_to_camera(HEAD_CENTER + np.array([0.0, 0.0, 0.01]))) - position
     linear = upright_map(up, scale)
-    offset = np.array([CROP_CENTRE, CROP_CENTRE]) - linear @ position
+    offset = np.array([CROP_CENTER, CROP_CENTER]) - linear @ position
     return CropFrame(np.column_stack([linear, offset]), camera, distance)

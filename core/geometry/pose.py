@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .frames import HEAD_CENTRE, Camera, HeadPose, apply_affine
+from .frames import HEAD_CENTER, Camera, HeadPose, apply_affine
 
 
-def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+def umeyama(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """Least-squares scale, rotation (3, 3), offset (3,) with target ~ scale * rotation @ source + offset.
 
     S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991.
@@ -34,11 +34,11 @@ def similarity_displacements(vertices: np.ndarray) -> np.ndarray:
         (7, V, 3): displacements by a unit turn (radian) about each axis, a unit shift along each, and a unit
         growth (of the logarithm of the size).
     """
-    centred = vertices - vertices.mean(0)
+    centered = vertices - vertices.mean(0)
     axes = np.eye(3)
-    turns = [np.cross(axis, centred) for axis in axes]
+    turns = [np.cross(axis, centered) for axis in axes]
     shifts = [np.broadcast_to(axis, vertices.shape) for axis in axes]
-    return np.stack([*turns, *shifts, centred])
+    return np.stack([*turns, *shifts, centered])
 
 
 def rotation_matrix(vector: np.ndarray) -> np.ndarray:
@@ -68,7 +68,7 @@ class WeakPerspectivePose:
     """
 
     rotation: np.ndarray
-    centre: np.ndarray
+    center: np.ndarray
     scale: float
 
     def in_camera(self, camera: Camera) -> HeadPose:
@@ -76,17 +76,17 @@ class WeakPerspectivePose:
         head.
         """
         distance = camera.focal_px / self.scale
-        ray = np.append((self.centre - np.array([camera.cx, camera.cy])) / camera.focal_px, 1.0)
+        ray = np.append((self.center - np.array([camera.cx, camera.cy])) / camera.focal_px, 1.0)
         rotation = rotation_to_ray(ray) @ self.rotation
-        return HeadPose(rotation, ray * distance - rotation @ HEAD_CENTRE)
+        return HeadPose(rotation, ray * distance - rotation @ HEAD_CENTER)
 
     @classmethod
     def of(cls, pose: HeadPose, camera: Camera) -> "WeakPerspectivePose":
         """The inverse of `in_camera`."""
-        centre = pose.head_to_camera(HEAD_CENTRE)
-        ray = centre / centre[2]
+        center = pose.head_to_camera(HEAD_CENTER)
+        ray = center / center[2]
         return cls(
-            rotation_to_ray(ray).T @ pose.rotation, camera.project(centre), camera.focal_px / float(centre[2])
+            rotation_to_ray(ray).T @ pose.rotation, camera.project(center), camera.focal_px / float(center[2])
         )
 
     @property
@@ -102,14 +102,14 @@ class WeakPerspectivePose:
         """
         turn = np.eye(3)
         turn[:2, :2] = affine[:, :2]
-        return replace(self, rotation=turn @ self.rotation, centre=apply_affine(affine, self.centre))
+        return replace(self, rotation=turn @ self.rotation, center=apply_affine(affine, self.center))
 
     def corrected(self, rotation: np.ndarray, offset: np.ndarray, log_scale: float) -> "WeakPerspectivePose":
         """This pose turned by `rotation` (3, 3) seen by the camera, moved by `offset` (2,) m and scaled."""
         return replace(
             self,
             rotation=rotation @ self.rotation,
-            centre=self.centre + self.scale * offset,
+            center=self.center + self.scale * offset,
             scale=self.scale * float(np.exp(log_scale)),
         )
 
@@ -121,12 +121,12 @@ def mean_pose(poses: Sequence[WeakPerspectivePose], shares: Sequence[float]) -> 
     u, _, vt = np.linalg.svd(np.tensordot(shares, [p.rotation for p in poses], 1))
     rotation = (u * [1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt
     scale = float(np.exp(np.dot(shares, [np.log(p.scale) for p in poses])))
-    return WeakPerspectivePose(rotation, np.tensordot(shares, [p.centre for p in poses], 1), scale)
+    return WeakPerspectivePose(rotation, np.tensordot(shares, [p.center for p in poses], 1), scale)
 
 
 def fit_pose(points: np.ndarray, canonical: np.ndarray) -> WeakPerspectivePose:
     """Similarity of canonical landmarks (N, 3), head frame, to detected ones (N, 3), px as in
     FaceLandmarks.
     """
-    scale, rotation, offset = similarity(canonical, points.astype(np.float64))
-    return WeakPerspectivePose(rotation, (scale * rotation @ HEAD_CENTRE + offset)[:2], scale)
+    scale, rotation, offset = umeyama(canonical, points.astype(np.float64))
+    return WeakPerspectivePose(rotation, (scale * rotation @ HEAD_CENTER + offset)[:2], scale)

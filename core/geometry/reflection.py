@@ -43,5 +43,5 @@ def mirrored_pose(pose: HeadPose) -> HeadPose:
 
 def mirrored_weak_pose(pose: WeakPerspectivePose, width: float) -> WeakPerspectivePose:
     """The pose that the mirrored photo, `width` pixels wide, shows."""
-    centre = np.array([width - 1 - pose.centre[0], pose.centre[1]])
-    return WeakPerspectivePose(FLIP @ pose.rotation @ FLIP, centre, pose.scale)
+    center = np.array([width - 1 - pose.center[0], pose.center[1]])
+    return WeakPerspectivePose(FLIP @ pose.rotation @ FLIP, center, pose.scale)

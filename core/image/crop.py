@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from ..geometry.frames import CROP_CENTRE, CROP_SIZE, AffineFrame, upright_map
+from ..geometry.frames import CROP_CENTER, CROP_SIZE, AffineFrame, upright_map
 from ..geometry.pose import WeakPerspectivePose
 
 #: Pixels per cm at the head's centre: the face fills two thirds of the picture, as MediaPipe's networks know
@@ -56,5 +56,5 @@ def face_frame(points: np.ndarray, pose: WeakPerspectivePose) -> AffineFrame:
     """
     linear = upright_map(pose.up, 100.0 * FACE_PX_PER_CM / pose.scale)
     upright = points[:, :2] @ linear.T
-    offset = CROP_CENTRE - (upright.min(0) + upright.max(0)) / 2
+    offset = CROP_CENTER - (upright.min(0) + upright.max(0)) / 2
     return AffineFrame(np.column_stack([linear, offset]))

@@ -27,7 +27,7 @@ SCHEMA_VERSION = 1
 #: Side, pixels, of photo.png, the picture of the face that is laid beside the head.
 PICTURE_SIZE = 512
 #: The results belong to those who have the rights to the photo: the project claims none.
-RESULT_LICENCE = "no rights claimed by Photobust; those of the photo apply"
+RESULT_LICENSE = "no rights claimed by Photobust; those of the photo apply"
 MODELS = {
     "face_landmarker.task": ("Apache-2.0", "MediaPipe's face detector and landmarks"),
     "face_landmarker_full_range.task": (
@@ -156,13 +156,13 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
                 "description": DESCRIPTIONS[name],
                 "bytes": len(data),
                 "sha256": hashlib.sha256(data).hexdigest(),
-                "licence": RESULT_LICENCE,
+                "licence": RESULT_LICENSE,
             }
             for name, data in files.items()
         },
         "models": {
-            name: {"description": description, "licence": licence, "sha256": file_sha256(models / name)}
-            for name, (licence, description) in MODELS.items()
+            name: {"description": description, "licence": license_name, "sha256": file_sha256(models / name)}
+            for name, (license_name, description) in MODELS.items()
             if models and (models / name).is_file() and has_run(models / name, reconstruction.backend)
         },
     }

@@ -72,10 +72,10 @@ def landmark_features(
         (1446,) float32: the landmarks in the head frame relative to the canonical ones, cm; the rotation
         (9); the perspective, 1 / distance, 1/m; the direction of the head from the camera (2).
     """
-    centre = points.mean(0)
-    aligned = (points - centre) / pose.scale @ pose.rotation
+    center = points.mean(0)
+    aligned = (points - center) / pose.scale @ pose.rotation
     aligned += canonical.mean(0)
-    direction = (pose.centre - np.array([camera.cx, camera.cy])) / camera.focal_px
+    direction = (pose.center - np.array([camera.cx, camera.cy])) / camera.focal_px
     return np.concatenate(
         [
             ((aligned - canonical) / LANDMARK_UNIT).ravel(),

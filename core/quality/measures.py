@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 
 from ..detection.detector import FaceLandmarks
-from ..geometry.frames import VOLUME_CENTRE_Z, VOXELS_PER_METRE, Camera
-from ..geometry.pose import similarity
+from ..geometry.frames import VOLUME_CENTER_Z, VOXELS_PER_METER, Camera
+from ..geometry.pose import umeyama
 from ..lifting.lifter import HeadPrior, LandmarkLifter
 from ..surface.isosurface import Isosurface
 from ..volume.guidance import DEPTH_UNIT, Guidance
@@ -226,7 +226,7 @@ def template_distance(inputs: QualityInputs) -> float:
     """template_distance_mm, see `Measures`."""
     detected = inputs.face.points.astype(np.float64)
     points = inputs.prior.landmarks.astype(np.float64)
-    scale, rotation, offset = similarity(detected, points)
+    scale, rotation, offset = umeyama(detected, points)
     return 1000 * float(np.sqrt(np.square(scale * detected @ rotation.T + offset - points).sum(1).mean()))
 
 
@@ -238,8 +238,8 @@ def compare_prior(inputs: QualityInputs) -> tuple[float, float]:
     both = face_mask(inputs.guidance) & covered & before
     if not both.any():
         return NO_FACE_MM, float(iou)
-    prior = maps[4][both] * DEPTH_UNIT + VOLUME_CENTRE_Z
-    moved = np.abs(front[both] - prior).mean() / VOXELS_PER_METRE
+    prior = maps[4][both] * DEPTH_UNIT + VOLUME_CENTER_Z
+    moved = np.abs(front[both] - prior).mean() / VOXELS_PER_METER
     return 1000 * float(moved), float(iou)
 
 

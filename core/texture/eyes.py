@@ -73,8 +73,8 @@ def eye_colors(rgb: np.ndarray, landmarks: np.ndarray) -> EyeColors:
     points = landmarks[:, :2].astype(np.float64)
     iris_pixels, white_pixels = [], []
     for outline, iris in zip(OUTLINES, IRISES, strict=True):
-        opening, centre = points[list(outline)], points[iris[0]]
-        radius = float(np.linalg.norm(points[list(iris[1:])] - centre, axis=1).mean())
+        opening, center = points[list(outline)], points[iris[0]]
+        radius = float(np.linalg.norm(points[list(iris[1:])] - center, axis=1).mean())
         low = np.floor(opening.min(0) - 2).astype(int)
         high = np.ceil(opening.max(0) + 3).astype(int)
         if (low < 0).any() or (high > rgb.shape[1::-1]).any() or radius < MIN_IRIS_PX:
@@ -85,7 +85,7 @@ def eye_colors(rgb: np.ndarray, landmarks: np.ndarray) -> EyeColors:
         rim = max(round(RIM_WIDTH * radius), 1)
         inside = cv2.erode(mask, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8), borderValue=(0,))
         y, x = np.nonzero(inside)
-        distance = np.hypot(x + low[0] - centre[0], y + low[1] - centre[1]) / radius
+        distance = np.hypot(x + low[0] - center[0], y + low[1] - center[1]) / radius
         colors = linear_of_bytes_float32()[rgb[low[1] : high[1], low[0] : high[0]][y, x]]
         iris_pixels.append(colors[(distance > SAMPLED_RING[0]) & (distance < SAMPLED_RING[1])])
         white_pixels.append(colors[distance > WHITE_BEGIN])

@@ -177,14 +177,14 @@ class AlbedoPainter:
         weight, outline = view_weights(view, to_view(frame, points), points[:, 2], cosine)
         weight *= self.atlas.part[self._skin] == self.topology.part_names.index(SKIN)
         # Photo pixels between neighbouring texels, at the head: its size in both.
-        per_texel = self._metres_per_texel(vertices) * frame.camera.focal_px / frame.distance
+        per_texel = self._meters_per_texel(vertices) * frame.camera.focal_px / frame.distance
         colors = np.zeros((len(self._skin), 3), np.float32)
         some = np.flatnonzero(weight > 0)
         colors[some], inside = sample_photo_linear(rgb, frame.camera.project(points[some]), float(per_texel))
         weight[some[~inside]] = 0
         return colors, weight, outline
 
-    def _metres_per_texel(self, vertices: np.ndarray) -> float:
+    def _meters_per_texel(self, vertices: np.ndarray) -> float:
         """Typical distance of neighbouring texels of the face."""
         t = self.topology
         quads = np.flatnonzero((self.regions.plain[t.quads] > 0.5).all(1))

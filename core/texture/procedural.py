@@ -163,9 +163,9 @@ def lash_coverage(topology: HeadTopology, atlas: Atlas, chosen: np.ndarray, seed
             reach * rng.uniform(0.6, 1.0, count) * np.clip(np.minimum(roots, last - roots) / 1.5, 0.35, 1)
         )
         up = row[strip, None] / np.maximum(lengths, 1e-3)
-        centre = roots + (tips - roots) * up**2
+        center = roots + (tips - roots) * up**2
         half = 0.075 * (1 - np.clip(up, 0, 1)) + 0.008
-        cover = np.clip((half - np.abs(column[strip, None] - centre)) / 0.03 + 0.5, 0, 1) * (up < 1)
+        cover = np.clip((half - np.abs(column[strip, None] - center)) / 0.03 + 0.5, 0, 1) * (up < 1)
         result[strip] = cover.max(1)
     return result
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..geometry.frames import CROP_SIZE, VOXELS_PER_METRE, CropFrame, HeadPose
+from ..geometry.frames import CROP_SIZE, VOXELS_PER_METER, CropFrame, HeadPose
 from ..geometry.visibility import depth_map, front_facing, ramp, ray_cosines
 from ..image.sampling import sample_image
 from ..template.topology import LASHES, SKIN, HeadTopology
 
 #: Side, pixels, of the depth map of the crop.
 VIEW_SIZE = 480
-PX_PER_METRE = VOXELS_PER_METRE * VIEW_SIZE / CROP_SIZE
+PX_PER_METER = VOXELS_PER_METER * VIEW_SIZE / CROP_SIZE
 #: Cosine between normal and ray at which a texel begins to count.
 MIN_COSINE = 0.15
 #: The same, at which it counts fully.
@@ -103,13 +103,13 @@ def view_weights(
     depth = np.where(solid, view.distance, far).astype(np.float32)
     kernel = np.ones((2 * DISCONTINUITY_REACH + 1, 2 * DISCONTINUITY_REACH + 1), np.uint8)
     nearest, farthest = cv2.erode(depth, kernel), cv2.dilate(np.where(solid, depth, 0), kernel)
-    outline = cv2.distanceTransform(solid.astype(np.uint8), cv2.DIST_L2, 5) / PX_PER_METRE
-    opening = cv2.distanceTransform(1 - view.opening.astype(np.uint8), cv2.DIST_L2, 5) / PX_PER_METRE
+    outline = cv2.distanceTransform(solid.astype(np.uint8), cv2.DIST_L2, 5) / PX_PER_METER
+    opening = cv2.distanceTransform(1 - view.opening.astype(np.uint8), cv2.DIST_L2, 5) / PX_PER_METER
     layers = np.stack([depth, nearest, farthest, outline], -1).astype(np.float32)
     shown, nearest, farthest, outline = sample_image(layers, points).T
     opening = sample_image(opening.astype(np.float32), points)
     # A steep surface passes through some depth within a pixel, and more of it within the edges' reach.
-    slope = np.sqrt(1 / np.clip(cosine, 0.1, 1) ** 2 - 1) / PX_PER_METRE
+    slope = np.sqrt(1 / np.clip(cosine, 0.1, 1) ** 2 - 1) / PX_PER_METER
     weight = ramp(cosine, MIN_COSINE, FULL_COSINE) * ramp(outline, *OUTLINE) * ramp(opening, *OPENING)
     weight *= ramp(shown + DEPTH_TOLERANCE + slope - distance, 0.0, DEPTH_FADE)
     behind = distance - nearest - slope * DISCONTINUITY_REACH

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..geometry.frames import CROP_SIZE, HEAD_CENTRE, NECK_PLANE_Z, VOLUME_CENTRE_Z, CropFrame, HeadPose
+from ..geometry.frames import CROP_SIZE, HEAD_CENTER, NECK_PLANE_Z, VOLUME_CENTER_Z, CropFrame, HeadPose
 from ..geometry.pose import fit_pose
 from ..geometry.rasterize import fragments, interpolate, ray_distance_volume, z_buffer
 from ..lifting.lifter import HeadPrior, LandmarkLifter
@@ -42,12 +42,12 @@ def neck_plane(frame: CropFrame, pose: HeadPose) -> np.ndarray:
     Returns:
         (4,) float64 n, d, volume frame; the head is where n . p + d >= 0.
     """
-    x, y = HEAD_CENTRE[:2]
+    x, y = HEAD_CENTER[:2]
     points = np.array([[x, y, 0], [x + 0.04, y, 0], [x, y - 0.04, 0]]) + np.array([0, 0, NECK_PLANE_Z])
     a, b, c = frame.camera_to_volume(pose.head_to_camera(points))
     normal = np.cross(b - a, c - a)
     normal /= np.linalg.norm(normal)
-    inside = frame.camera_to_volume(pose.head_to_camera(HEAD_CENTRE))
+    inside = frame.camera_to_volume(pose.head_to_camera(HEAD_CENTER))
     if normal @ (inside - a) < 0:
         normal = -normal
     return np.append(normal, -normal @ a)
@@ -67,16 +67,16 @@ def mesh_in_crop(points: np.ndarray, canonical: np.ndarray, frame: CropFrame) ->
         (478, 3) float64, the centre of the fitted head at z = 99.5.
     """
     pose = fit_pose(points, canonical)
-    fitted = pose.rotation @ (canonical.mean(0) - HEAD_CENTRE) * pose.scale
+    fitted = pose.rotation @ (canonical.mean(0) - HEAD_CENTER) * pose.scale
     depth = points[:, 2] - points[:, 2].mean() + fitted[2]
     return np.column_stack(
-        [frame.photo_to_crop(points[:, :2].astype(np.float64)), VOLUME_CENTRE_Z - depth * frame.scale]
+        [frame.photo_to_crop(points[:, :2].astype(np.float64)), VOLUME_CENTER_Z - depth * frame.scale]
     )
 
 
 def depth_channel(z: np.ndarray, filled: np.ndarray) -> np.ndarray:
     """Depths in voxels as a channel of order one, zero where nothing is."""
-    return np.where(filled, (z - VOLUME_CENTRE_Z) / DEPTH_UNIT, 0).astype(np.float32)
+    return np.where(filled, (z - VOLUME_CENTER_Z) / DEPTH_UNIT, 0).astype(np.float32)
 
 
 def build_guidance(points: np.ndarray, prior: HeadPrior, lifter: LandmarkLifter) -> Guidance:

@@ -264,8 +264,8 @@ def write_thumbnails(photo: "Photo", faces: "Sequence[FaceLandmarks]", folder: P
         left, top, right, bottom = face.box
         side = THUMBNAIL_MARGIN * max(right - left, bottom - top)
         # getRectSubPix repeats the edge pixels beyond the photo's edge.
-        centre = ((left + right) / 2, (top + bottom) / 2)
-        cut = cv2.getRectSubPix(photo.rgb, (max(1, round(side)),) * 2, centre)
+        center = ((left + right) / 2, (top + bottom) / 2)
+        cut = cv2.getRectSubPix(photo.rgb, (max(1, round(side)),) * 2, center)
         shrinks = cut.shape[0] > size
         picture = cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
         paths.append(folder / f"face_{number}.png")

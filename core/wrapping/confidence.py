@@ -19,7 +19,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..geometry.closest_point import NECK_RIM, ClosestPointQuery
-from ..geometry.frames import NECK_PLANE_Z, VOXELS_PER_METRE, Camera, HeadPose
+from ..geometry.frames import NECK_PLANE_Z, VOXELS_PER_METER, Camera, HeadPose
 from ..geometry.mesh import triangle_normals, vertex_normals
 from ..geometry.visibility import (
     depth_map,
@@ -42,11 +42,11 @@ MAX_DISTANCE = 0.006
 #: Least cosine between the normals of a vertex and of the point that it corresponds to.
 MIN_COSINE = 0.3
 #: Narrowest structure that the volume can represent, metres.
-MIN_FEATURE_SIZE = 2 / VOXELS_PER_METRE
+MIN_FEATURE_SIZE = 2 / VOXELS_PER_METER
 #: Side, pixels, of the depth map, in which the head is as large as fits.
 DEPTH_MAP_SIZE = 240
 #: Metres that a vertex may lie behind the depth map and still be visible fully.
-OCCLUSION_TOLERANCE_M = OCCLUSION_TOLERANCE / VOXELS_PER_METRE
+OCCLUSION_TOLERANCE_M = OCCLUSION_TOLERANCE / VOXELS_PER_METER
 #: Points nearer than this, metres, are one, and heights below the other are none.
 COINCIDENT = 1e-6
 MIN_HEIGHT = 1e-9

@@ -232,8 +232,8 @@ def main() -> None:
         full_range = GraphEditor(schema, wheel.read(FULL_RANGE)).pack()
         write_bundle(args.out / "face_landmarker.task", short_range, mesh)
         write_bundle(args.out / "face_landmarker_full_range.task", full_range, mesh)
-        licence = next(n for n in wheel.namelist() if n.endswith(".dist-info/LICENSE"))
-        (args.out / "face_landmarker.LICENSE").write_bytes(wheel.read(licence))
+        license_name = next(n for n in wheel.namelist() if n.endswith(".dist-info/LICENSE"))
+        (args.out / "face_landmarker.LICENSE").write_bytes(wheel.read(license_name))
     print(f"wrote {args.out / 'face_landmarker.task'}")
 
 

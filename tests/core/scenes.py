@@ -7,9 +7,9 @@ import trimesh
 
 from core.geometry.frames import (
     FRONTAL,
-    HEAD_CENTRE,
+    HEAD_CENTER,
     VOLUME_SHAPE,
-    VOXELS_PER_METRE,
+    VOXELS_PER_METER,
     Camera,
     CropFrame,
     HeadPose,
@@ -30,7 +30,7 @@ class Scene:
 
     def likely(self, size: float = 0.97, shift: float = 0.002) -> PriorMesh:
         """What a lifter might take the ellipsoid for: one of another size, metres beside it."""
-        return likely_ellipsoid(self, HEAD_CENTRE + np.array([shift, -shift, shift]), AXES * size)
+        return likely_ellipsoid(self, HEAD_CENTER + np.array([shift, -shift, shift]), AXES * size)
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """(N, 3) head frame -> (N, 2) photo frame."""
@@ -46,17 +46,17 @@ def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
     return FRONTAL @ ry @ rx @ rz
 
 
-def head_pose(rotated: np.ndarray, centre: np.ndarray) -> HeadPose:
+def head_pose(rotated: np.ndarray, center: np.ndarray) -> HeadPose:
     """The pose that puts the head's centre at a point of the camera frame."""
-    return HeadPose(rotated, centre - rotated @ HEAD_CENTRE)
+    return HeadPose(rotated, center - rotated @ HEAD_CENTER)
 
 
 def distance_inside(
-    points: np.ndarray, axes: np.ndarray = AXES, centre: np.ndarray = HEAD_CENTRE
+    points: np.ndarray, axes: np.ndarray = AXES, center: np.ndarray = HEAD_CENTER
 ) -> np.ndarray:
     """(...,) about how far, metres, points of the head frame are inside an ellipsoid."""
-    scaled = np.linalg.norm((points - centre) / axes, axis=-1)
-    gradient = np.linalg.norm((points - centre) / axes**2, axis=-1)
+    scaled = np.linalg.norm((points - center) / axes, axis=-1)
+    gradient = np.linalg.norm((points - center) / axes**2, axis=-1)
     return scaled * (1 - scaled) / np.maximum(gradient, 1e-9)
 
 
@@ -73,12 +73,12 @@ def ellipsoid_scene(
     pose = head_pose(rotation(yaw, pitch, roll), np.array([0.04, -0.03, distance]))
     frame = crop_frame_around(Camera.from_focal_mm(50, size, size), pose)
     head = pose.camera_to_head(frame.volume_to_camera(volume_points()))
-    volume = np.clip(0.5 + distance_inside(head) * VOXELS_PER_METRE / 3, 0, 1).astype(np.float32)
+    volume = np.clip(0.5 + distance_inside(head) * VOXELS_PER_METER / 3, 0, 1).astype(np.float32)
     return Scene(frame, pose, volume, size)
 
 
-def likely_ellipsoid(scene: Scene, centre: np.ndarray, axes: np.ndarray) -> PriorMesh:
+def likely_ellipsoid(scene: Scene, center: np.ndarray, axes: np.ndarray) -> PriorMesh:
     """An ellipsoid of the head frame as a likely head, cut off nowhere."""
     ball = trimesh.creation.icosphere(subdivisions=4)
-    points = scene.frame.camera_to_volume(scene.pose.head_to_camera(centre + ball.vertices * axes))
+    points = scene.frame.camera_to_volume(scene.pose.head_to_camera(center + ball.vertices * axes))
     return PriorMesh(points, ball.faces.astype(np.int32), np.array([0.0, 0.0, 0.0, 1.0]))

@@ -63,7 +63,7 @@ def test_landmarks_are_where_the_lifted_head_has_them(reconstructor, head, astro
     assert np.linalg.norm(head.landmark68[30] - points[NOSE_TIP]) < 0.012  # the tip of the nose in both
 
 
-def test_colours_are_the_photos(head, astronaut):
+def test_colors_are_the_photos(head, astronaut):
     surface = head.surface
     places = head.camera.project(head.pose.head_to_camera(surface.vertices.astype(float)))
     seen = surface.confidence > 0.95

@@ -67,7 +67,7 @@ def test_demo_says_what_it_did_and_where_to_look(demo):
     assert sorted(p.name for p in folder.iterdir()) == ALL_FILES
 
 
-def test_demo_surface_is_a_coloured_head_of_natural_size(demo):
+def test_demo_surface_is_a_colored_head_of_natural_size(demo):
     trimesh = pytest.importorskip("trimesh")
     surface = read_ply(demo[1] / "surface.ply")
     size = np.ptp(surface.vertices, axis=0)

@@ -10,7 +10,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from ...detection.detector import FaceLandmarks
 from ...geometry.frames import CROP_SIZE
-from ...geometry.pose import similarity
+from ...geometry.pose import umeyama
 from ...image.crop import cut_crop
 from ...lifting.lifter import HeadPrior, LandmarkLifter
 from ...volume.guidance import CANONICAL_UNIT, MAPS, TEMPLATE_REACH, depth_channel, mesh_in_crop, neck_plane
@@ -97,7 +97,7 @@ def true_head_in_volume(sample: Sample, prior: HeadPrior, heads: HeadSource) -> 
     template = heads.template_of(sample.source, sample.identity, sample.expression).astype(np.float64)
     weight = face_weights(heads.template.vertices)
     face = weight > 0.5 * weight.max()
-    _, rotation, _ = similarity(template[face], prior.vertices[face].astype(np.float64))
+    _, rotation, _ = umeyama(template[face], prior.vertices[face].astype(np.float64))
     middle = template[face].mean(0)
     true_middle = scene.pose.head_to_camera(middle)
     depth = float(pose.head_to_camera(prior.vertices[face].mean(0).astype(np.float64))[2])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...geometry.frames import HEAD_CENTRE, NECK_PLANE_Z
+from ...geometry.frames import HEAD_CENTER, NECK_PLANE_Z
 from ...geometry.mesh import triangle_normals, vertex_normals
 from ..face_models.heads import ICT, MAKEHUMAN, HeadSource
 from ..face_models.visibility import visible_triangles
@@ -45,7 +45,7 @@ class TrueHeads:
         solid = pose.head_to_camera(solid)
         region = self._face[sample.source]
         points, normals = spread_points(solid, triangles[region], FACE_POINTS, rng)
-        x, y = HEAD_CENTRE[:2]
+        x, y = HEAD_CENTER[:2]
         neck = np.array([[x, y, NECK_PLANE_Z], [x + 0.04, y, NECK_PLANE_Z], [x, y - 0.04, NECK_PLANE_Z]])
         return TrueHead(
             points,
@@ -55,7 +55,7 @@ class TrueHeads:
             region,
             pose.head_to_camera(heads.template.landmarks(template)),
             pose.head_to_camera(heads.template.landmarks68(template)),
-            pose.head_to_camera(np.vstack([neck, HEAD_CENTRE])),
+            pose.head_to_camera(np.vstack([neck, HEAD_CENTER])),
             sample.scene.camera,
         )
 

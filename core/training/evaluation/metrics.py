@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...geometry.frames import CROP_SIZE, VOXELS_PER_METRE, Camera, CropFrame
+from ...geometry.frames import CROP_SIZE, VOXELS_PER_METER, Camera, CropFrame
 from ...geometry.mesh import vertex_normals
-from ...geometry.pose import similarity
+from ...geometry.pose import umeyama
 from ..rasterize import front_and_back, occupancy_columns
 
 #: MediaPipe's landmarks that a face keeps whatever it expresses (of the scan's scorer).
@@ -170,14 +170,14 @@ def find_alignment(estimate: Estimate, points: np.ndarray, landmarks: np.ndarray
     ids = STABLE[np.isfinite(estimate.landmarks[STABLE]).all(1) & np.isfinite(landmarks[STABLE]).all(1)]
     if len(ids) < FEWEST_LANDMARKS:
         raise ValueError(f"only {len(ids)} of {len(STABLE)} stable landmarks are on the mesh")
-    fit = similarity(estimate.landmarks[ids], landmarks[ids])
+    fit = umeyama(estimate.landmarks[ids], landmarks[ids])
     near = (points - fit[2]) @ fit[1] / fit[0]
     found = Alignment(*fit, MeshDistance(estimate.vertices, estimate.faces, near))
     for _ in range(ICP_ROUNDS):
         distance, _, closest = found.mesh.nearest(found.to_mesh(points))
         keep = distance < np.quantile(distance, ICP_KEPT)
         before = found.scale * found.rotation
-        found = Alignment(*similarity(closest[keep], points[keep]), found.mesh)
+        found = Alignment(*umeyama(closest[keep], points[keep]), found.mesh)
         if np.abs(found.scale * found.rotation - before).max() < ICP_STILL * found.scale:
             break
     return found
@@ -239,7 +239,7 @@ def compare_placed(
     index, _, my_front, _ = front_and_back(mine, estimate.faces, CROP_SIZE)
     their_index, _, their_front, _ = front_and_back(theirs, true.triangles, CROP_SIZE)
     both = (index >= 0) & (their_index >= 0) & true.region[their_index]
-    depth = np.abs(my_front - their_front)[both] / VOXELS_PER_METRE / (size * zoom) * 1000
+    depth = np.abs(my_front - their_front)[both] / VOXELS_PER_METER / (size * zoom) * 1000
     iou = float("nan")
     if estimate.solid_faces is not None:
         plane = plane_through(frame.camera_to_volume(placed.neck * zoom))
@@ -248,7 +248,7 @@ def compare_placed(
             occupancy_columns(vertices, triangles, plane, samples=1) > 127 for vertices, triangles in solids
         )
         iou = float((a & b).sum() / max((a | b).sum(), 1))
-    _, turn, _ = similarity(placed.landmarks68, estimate.landmarks68)
+    _, turn, _ = umeyama(placed.landmarks68, estimate.landmarks68)
     angle = np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))
     return PlacedError(distance, float(depth.mean()) if len(depth) else float("nan"), iou, float(angle))
 

@@ -15,7 +15,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import nn
 
-from ...geometry.pose import WeakPerspectivePose, fit_pose, similarity
+from ...geometry.pose import WeakPerspectivePose, fit_pose, umeyama
 from ...lifting.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, landmark_features
 from ...template.symmetry import Mirror
 from ..data.flip import mirrored_sample
@@ -77,7 +77,7 @@ def build_basis(vertices: np.ndarray, count: int) -> ShapeBasis:
 def pose_correction(estimate: WeakPerspectivePose, truth: WeakPerspectivePose) -> np.ndarray:
     """(6,) what `WeakPerspectivePose.corrected` needs to turn `estimate` into `truth`."""
     rotation = Rotation.from_matrix(truth.rotation @ estimate.rotation.T).as_rotvec()
-    offset = (truth.centre - estimate.centre) / estimate.scale
+    offset = (truth.center - estimate.center) / estimate.scale
     return np.concatenate([rotation, offset, [np.log(truth.scale / estimate.scale)]])
 
 
@@ -249,7 +249,7 @@ def report(name: str, predicted: np.ndarray, pairs: Pairs, basis: ShapeBasis) ->
             predicted[chosen, POSE_OUTPUTS:], pairs.y[chosen, POSE_OUTPUTS:], strict=True
         ):
             a, b = (basis.mean[face] + (c @ components).reshape(-1, 3) for c in (guess, truth))
-            scale, rotation_, offset = similarity(a.astype(np.float64), b.astype(np.float64))
+            scale, rotation_, offset = umeyama(a.astype(np.float64), b.astype(np.float64))
             distances.append(np.linalg.norm(scale * a @ rotation_.T + offset - b, axis=1).mean())
         shape[label] = float(np.mean(distances) * 1000) if chosen.any() else float("nan")
         rotation[label] = float(np.degrees(turn[chosen].magnitude()).mean()) if chosen.any() else float("nan")

@@ -9,7 +9,7 @@ import cv2
 import numba
 import numpy as np
 
-from ...geometry.frames import HEAD_CENTRE, Camera, HeadPose
+from ...geometry.frames import HEAD_CENTER, Camera, HeadPose
 from ..rasterize import zbuffer
 from . import accessories, occluders
 from .backgrounds import background, plain
@@ -224,7 +224,7 @@ class Appearance:
     ) -> None:
         """Glasses, strands of hair, hands and objects over the picture, in place, each at random."""
         pose = dressed.pose
-        scale = camera.focal_px / float(pose.head_to_camera(HEAD_CENTRE)[2])
+        scale = camera.focal_px / float(pose.head_to_camera(HEAD_CENTER)[2])
         if rng.random() < GLASSES_FRACTION:
             occluders.glasses(rng, rgb, depth, dressed.head, pose, camera)
         if rng.random() < WISPS_FRACTION:
@@ -234,7 +234,7 @@ class Appearance:
                 continue
             # Around the outline of the face more often than in its middle.
             angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.04, 0.11)
-            point = HEAD_CENTRE + np.array(
+            point = HEAD_CENTER + np.array(
                 [np.cos(angle) * distance, -0.06, np.sin(angle) * distance * 1.2 - 0.02]
             )
             at = camera.project(pose.head_to_camera(point))

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ...geometry.frames import FRONTAL, HEAD_CENTRE, Camera, HeadPose
+from ...geometry.frames import FRONTAL, HEAD_CENTER, Camera, HeadPose
 from .sample import PICTURE_SIZE, Scene
 
 
@@ -36,7 +36,7 @@ def sample_scene(rng: np.random.Generator, max_yaw: float = 90.0, far: float = 0
     camera = Camera(focal, float(x), float(y), source="exif")
     ray = np.append(principal_offset / focal, 1.0)
     rotation = head_rotation(yaw, pitch, roll)
-    pose = HeadPose(rotation, ray * distance - rotation @ HEAD_CENTRE)
+    pose = HeadPose(rotation, ray * distance - rotation @ HEAD_CENTER)
     return Scene(camera, pose, sample_assumed_focal(rng, focal))
 
 

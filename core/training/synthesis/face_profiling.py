@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from ...errors import PhotobustError
-from ...geometry.frames import HEAD_CENTRE, Camera, HeadPose
+from ...geometry.frames import HEAD_CENTER, Camera, HeadPose
 from ..face_models.atlas import atlas_uv, corner_uv
 from ..face_models.ict_facekit import FaceModel
 from ..rasterize import zbuffer
@@ -66,7 +66,7 @@ def build_views(
         )
         height, width = portrait.rgb.shape[:2]
         pose = HeadPose(fit.rotation, fit.translation)
-        center = pose.head_to_camera(HEAD_CENTRE)
+        center = pose.head_to_camera(HEAD_CENTER)
         photo_camera = Camera(fit.focal, (width - 1) / 2, (height - 1) / 2)
         scale = CUT / CUT_WIDTH * center[2] / fit.focal  # cut pixels per photo pixel
         offset = (CUT - 1) / 2 - photo_camera.project(center) * scale
@@ -183,12 +183,12 @@ class PortraitViews:
         rotation = head_rotation(
             new_yaw, pitch + float(np.clip(rng.normal(0, 8), -20, 20)), roll + rng.normal(0, 6)
         )
-        center = pose.head_to_camera(HEAD_CENTRE)
+        center = pose.head_to_camera(HEAD_CENTER)
         scale = rng.uniform(700, 950)
         camera = Camera(scale * center[2], 0.0, 0.0)
         shift = (PICTURE_SIZE - 1) / 2 + rng.normal(0, 10, 2) - camera.project(center)
         camera = Camera(camera.focal_px, float(shift[0]), float(shift[1]), "exif")
-        turned = HeadPose(rotation, center - rotation @ HEAD_CENTRE)
+        turned = HeadPose(rotation, center - rotation @ HEAD_CENTER)
         rgb = self.render(k, turned, camera)
         return PortraitView(
             rgb, self._arrays["identities"][k], self._arrays["expressions"][k], camera, turned
@@ -235,7 +235,7 @@ class PortraitViews:
         """What was behind the person, at the size that suits the camera; it does not turn."""
         behind = self._arrays["behind"][k]
         side = behind.shape[0]
-        center = pose.head_to_camera(HEAD_CENTRE)
+        center = pose.head_to_camera(HEAD_CENTER)
         zoom = camera.focal_px / center[2] * CUT_WIDTH / side  # picture pixels per backdrop pixel
         offset = camera.project(center) - zoom * (side - 1) / 2
         matrix = np.array([[zoom, 0, offset[0]], [0, zoom, offset[1]]])

@@ -119,9 +119,9 @@ def test_tiny_and_odd_pictures(detector):
         assert detector.detect(np.zeros(shape, np.uint8)) == []
 
 
-def test_grey_and_dark(detector, astronaut, face):
-    grey = np.repeat(astronaut.mean(2, keepdims=True), 3, 2)
-    for picture in (grey, grey * 0.25):
+def test_gray_and_dark(detector, astronaut, face):
+    gray = np.repeat(astronaut.mean(2, keepdims=True), 3, 2)
+    for picture in (gray, gray * 0.25):
         found = detector.detect(picture.astype(np.uint8), max_faces=1)
         assert distance(face, found[0]) < 0.05
 
@@ -204,15 +204,15 @@ points = st.lists(st.tuples(st.floats(-500, 2000), st.floats(-500, 2000)), min_s
     st.booleans(),
     st.tuples(st.floats(0, 999), st.floats(0, 999)),
 )
-def test_views_are_similarities(points, zoom, degrees, side, flip, centre):
-    view = rotated(np.array(centre), zoom, degrees, side, "rotated")
+def test_views_are_similarities(points, zoom, degrees, side, flip, center):
+    view = rotated(np.array(center), zoom, degrees, side, "rotated")
     view = mirrored(view) if flip else view
     linear = view.matrix[:, :2]
     np.testing.assert_allclose(linear @ linear.T, np.eye(2) * zoom**2, atol=1e-9)
     assert np.sign(np.linalg.det(linear)) == (-1 if flip else 1)
     back = apply_affine(invert_affine(view.matrix), apply_affine(view.matrix, points))
     np.testing.assert_allclose(back, points, atol=1e-6)
-    np.testing.assert_allclose(apply_affine(view.matrix, np.array(centre)), (side - 1) / 2, atol=1e-9)
+    np.testing.assert_allclose(apply_affine(view.matrix, np.array(center)), (side - 1) / 2, atol=1e-9)
 
 
 def test_view_shows_what_its_matrix_says(astronaut):
@@ -225,9 +225,9 @@ def test_view_shows_what_its_matrix_says(astronaut):
         shown = view.render(picture)[..., 0].astype(float)
         shown[shown < 140] = 0  # the grey around the picture
         y, x = np.indices(shown.shape)
-        centre = np.array([(x * shown).sum(), (y * shown).sum()]) / shown.sum()
+        center = np.array([(x * shown).sum(), (y * shown).sum()]) / shown.sum()
         assert shown.shape == view.size[::-1]
-        np.testing.assert_allclose(centre, apply_affine(view.matrix, np.array([150.0, 200.0])), atol=0.3)
+        np.testing.assert_allclose(center, apply_affine(view.matrix, np.array([150.0, 200.0])), atol=0.3)
 
 
 @given(st.integers(200, 9000), st.integers(200, 9000))

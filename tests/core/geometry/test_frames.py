@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.geometry.frames import (
-    CROP_CENTRE,
+    CROP_CENTER,
     FRONTAL,
-    HEAD_CENTRE,
-    VOLUME_CENTRE_Z,
-    VOXELS_PER_METRE,
+    HEAD_CENTER,
+    VOLUME_CENTER_Z,
+    VOXELS_PER_METER,
     Camera,
     CropFrame,
     HeadPose,
@@ -81,23 +81,23 @@ def test_head_and_camera_and_photo(frame_and_pose, head):
 
 
 @given(frames())
-def test_crop_is_centred_upright_and_to_scale(frame_and_pose):
+def test_crop_is_centered_upright_and_to_scale(frame_and_pose):
     frame, pose = frame_and_pose
-    centre = frame.camera_to_volume(pose.head_to_camera(HEAD_CENTRE))
-    np.testing.assert_allclose(centre, [CROP_CENTRE, CROP_CENTRE, VOLUME_CENTRE_Z], atol=1e-6)
+    center = frame.camera_to_volume(pose.head_to_camera(HEAD_CENTER))
+    np.testing.assert_allclose(center, [CROP_CENTER, CROP_CENTER, VOLUME_CENTER_Z], atol=1e-6)
     # A centimetre across the ray at the head's centre is 6.5 crop pixels, towards the camera 6.5 voxels.
-    camera = pose.head_to_camera(HEAD_CENTRE)
+    camera = pose.head_to_camera(HEAD_CENTER)
     steps = camera + 1e-4 * np.array([[1, 0, 0], [0, 1, 0]])
-    moved = frame.camera_to_volume(steps) - centre
-    np.testing.assert_allclose(np.linalg.norm(moved[:, :2], axis=1), 1e-4 * VOXELS_PER_METRE, rtol=1e-6)
-    nearer = frame.camera_to_volume(camera - np.array([0, 0, 0.01])) - centre
-    np.testing.assert_allclose(nearer[2], 0.01 * VOXELS_PER_METRE, rtol=1e-6)
+    moved = frame.camera_to_volume(steps) - center
+    np.testing.assert_allclose(np.linalg.norm(moved[:, :2], axis=1), 1e-4 * VOXELS_PER_METER, rtol=1e-6)
+    nearer = frame.camera_to_volume(camera - np.array([0, 0, 0.01])) - center
+    np.testing.assert_allclose(nearer[2], 0.01 * VOXELS_PER_METER, rtol=1e-6)
     # A similarity without reflection.
     linear = frame.matrix[:, :2]
     np.testing.assert_allclose(linear @ linear.T, np.eye(2) * frame.scale**2, atol=1e-9 * frame.scale**2)
     assert np.linalg.det(linear) > 0
     # The head's up axis points up in the crop, unless it points along the ray.
-    up = frame.camera_to_volume(pose.head_to_camera(HEAD_CENTRE + np.array([0, 0, 0.01]))) - centre
+    up = frame.camera_to_volume(pose.head_to_camera(HEAD_CENTER + np.array([0, 0, 0.01]))) - center
     if np.hypot(up[0], up[1]) > 0.01:
         assert up[1] < 0 and abs(up[0]) < 1e-3 * abs(up[1]) + 1e-6
 
@@ -143,8 +143,8 @@ def test_directions_of_a_frontal_head():
     pose = head_pose(FRONTAL, np.array([0, 0, 0.8]))
     camera = Camera.from_focal_mm(50, 600, 400)
     left, up = camera.project(pose.head_to_camera(np.array([[0.05, 0, 0], [0, 0, 0.05]])))
-    centre = camera.project(pose.head_to_camera(np.zeros(3)))
-    assert left[0] > centre[0] and up[1] < centre[1]
+    center = camera.project(pose.head_to_camera(np.zeros(3)))
+    assert left[0] > center[0] and up[1] < center[1]
     nose, ear = pose.head_to_camera(np.array([[0, -0.03, -0.03], [0.07, 0.09, 0]]))
     assert nose[2] < ear[2]
     assert HeadPose(rotation(30), np.zeros(3)).angles[0] == pytest.approx(30)

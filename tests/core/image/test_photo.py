@@ -68,7 +68,7 @@ def test_a_name_that_is_not_utf8_is_kept_as_text(tmp_path):
     assert load_photo(path).name == "caf\ufffd.png"
 
 
-def test_grey(tmp_path):
+def test_gray(tmp_path):
     photo = load_photo(save(FACE.convert("L"), tmp_path / "grey.jpg"))
     assert photo.rgb.shape == (256, 256, 3)
     assert (photo.rgb[..., 0] == photo.rgb[..., 2]).all()
@@ -76,19 +76,19 @@ def test_grey(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_sixteen_bit_grey(tmp_path, suffix):
-    grey = np.asarray(FACE.convert("L")).astype(np.uint16) * 257
-    photo = load_photo(save(Image.fromarray(grey), tmp_path / f"deep.{suffix}"))
-    assert difference(photo.rgb[..., 1], grey / 257) < 1
+def test_sixteen_bit_gray(tmp_path, suffix):
+    gray = np.asarray(FACE.convert("L")).astype(np.uint16) * 257
+    photo = load_photo(save(Image.fromarray(gray), tmp_path / f"deep.{suffix}"))
+    assert difference(photo.rgb[..., 1], gray / 257) < 1
 
 
 def test_floating_point_tiff(tmp_path):
-    grey = np.asarray(FACE.convert("L")).astype(np.float32) / 255
-    photo = load_photo(save(Image.fromarray(grey), tmp_path / "float.tif"))
-    assert difference(photo.rgb[..., 1], grey * 255) < 1
+    gray = np.asarray(FACE.convert("L")).astype(np.float32) / 255
+    photo = load_photo(save(Image.fromarray(gray), tmp_path / "float.tif"))
+    assert difference(photo.rgb[..., 1], gray * 255) < 1
 
 
-def test_sixteen_bit_colour_png(tmp_path):
+def test_sixteen_bit_color_png(tmp_path):
     import cv2
 
     bgr = np.asarray(FACE)[..., ::-1].astype(np.uint16) * 257
@@ -133,7 +133,7 @@ def swapped_profile() -> bytes:
     return bytes(data).replace("sRGB".encode("utf-16-be"), "ours".encode("utf-16-be"))
 
 
-def test_colour_profile_becomes_srgb(tmp_path):
+def test_color_profile_becomes_srgb(tmp_path):
     rgb = np.asarray(FACE)
     photo = load_photo(save(FACE, tmp_path / "other.png", icc_profile=swapped_profile()))
     assert difference(photo.rgb, rgb[..., ::-1]) < 1.5
@@ -189,7 +189,7 @@ def test_focal_length_of_a_photo_cut_to_another_shape(tmp_path):
 
 
 def test_first_frame_of_an_animation(tmp_path):
-    frames = [Image.new("RGB", (40, 30), colour) for colour in (RED, (0, 0, 255), (0, 255, 0))]
+    frames = [Image.new("RGB", (40, 30), color) for color in (RED, (0, 0, 255), (0, 255, 0))]
     path = tmp_path / "moving.gif"
     frames[0].save(path, save_all=True, append_images=frames[1:])
     assert difference(load_photo(path).rgb, np.full((30, 40, 3), RED)) < 2

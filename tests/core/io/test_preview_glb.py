@@ -111,7 +111,7 @@ def sphere(count=4000):
 
 @settings(max_examples=30)
 @given(st.floats(1e-3, 10), st.floats(-5, 5), st.integers(0, 2**32 - 1))
-def test_quantised_points_are_where_they_were(size, shift, seed):
+def test_quantized_points_are_where_they_were(size, shift, seed):
     draw = np.random.default_rng(seed)
     points = draw.normal(size=(50, 3)) * size + shift
     triangles = draw.permutation(50)[:48].reshape(-1, 3)
@@ -194,11 +194,11 @@ def test_lashes_find_their_texels_in_their_window(topology):
 
 def surface_of(points, triangles, colors=None, confidence=None):
     ones = np.ones(len(points), np.float32)
-    grey = np.full((len(points), 3), 128, np.uint8)
+    gray = np.full((len(points), 3), 128, np.uint8)
     return Surface(
         points.astype(np.float32),
         triangles.astype(np.int32),
-        grey if colors is None else colors,
+        gray if colors is None else colors,
         ones if confidence is None else confidence.astype(np.float32),
     )
 

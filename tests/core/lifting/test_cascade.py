@@ -84,9 +84,9 @@ def test_what_looks_away_is_not_seen():
     """A tetrahedron: the corner that points at the camera is looked at, the one behind is not."""
     corners = np.array([[0, 0, -1], [1, 1, 1], [-1, 1, 1], [0, -1.5, 1.0]]) * 0.1
     triangles = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]])
-    centre = corners.mean(0)
+    center = corners.mean(0)
     normal = np.cross(corners[triangles[0, 1]] - corners[0], corners[triangles[0, 2]] - corners[0])
-    if normal @ (corners[triangles[0]].mean(0) - centre) < 0:
+    if normal @ (corners[triangles[0]].mean(0) - center) < 0:
         triangles = triangles[:, ::-1]
     frame = face_frame(np.random.default_rng(0).uniform(0, 192, (478, 3)), fit_pose(np.eye(3), np.eye(3)))
     features = FaceFeatures(frame, [np.ones((c, 24, 24), np.float32) for c in (16, 32, 64)], np.zeros(4608))

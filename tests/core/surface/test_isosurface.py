@@ -6,14 +6,14 @@ import trimesh
 from skimage.measure import marching_cubes
 
 from core.errors import ReconstructionError
-from core.geometry.frames import HEAD_CENTRE, VOLUME_SHAPE, VOXELS_PER_METRE
+from core.geometry.frames import HEAD_CENTER, VOLUME_SHAPE, VOXELS_PER_METER
 from core.surface.isosurface import close_handles, extract_isosurface
 from core.surface.landmarks import column_crossings, landmarks_on_surface
 from core.surface.vertex_colors import color_from_photo, front_cosines, mirror_colors, vertex_visibility
 from core.template.regions import scalp_half_space
 from tests.core.scenes import AXES, distance_inside, ellipsoid_scene
 
-VOXEL = 1 / VOXELS_PER_METRE
+VOXEL = 1 / VOXELS_PER_METER
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def as_mesh(shape) -> trimesh.Trimesh:
 
 def facing(scene, points: np.ndarray) -> np.ndarray:
     """(N,) cosine between the ellipsoid's normal at points, head frame, and the way to the camera."""
-    normal = (points - HEAD_CENTRE) / AXES**2
+    normal = (points - HEAD_CENTER) / AXES**2
     towards = scene.pose.camera_to_head(np.zeros(3)) - points
     lengths = np.linalg.norm(normal, axis=1) * np.linalg.norm(towards, axis=1)
     return (normal * towards).sum(1) / lengths
@@ -148,7 +148,7 @@ def test_sides_have_no_terraces(scene):
     ramp = np.clip(0.5 + np.minimum(depth - back, front - depth) / 4, 0, 1).reshape(VOLUME_SHAPE)
     shape = surface_of(scene, ramp.astype(np.float32))
     mesh = as_mesh(shape)
-    normal = (mesh.vertices - HEAD_CENTRE) / AXES**2
+    normal = (mesh.vertices - HEAD_CENTER) / AXES**2
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     turned = np.degrees(np.arccos(np.clip((mesh.vertex_normals * normal).sum(1), -1, 1)))
     towards = scene.pose.camera_to_head(np.zeros(3)) - mesh.vertices
@@ -164,7 +164,7 @@ def gradient_photo(size: int) -> np.ndarray:
     return np.stack([x * 255 / size, y * 255 / size, np.full_like(x, 77)], -1).astype(np.uint8)
 
 
-def test_seen_vertices_have_the_colour_of_their_place(scene, shape):
+def test_seen_vertices_have_the_color_of_their_place(scene, shape):
     colors, confidence = color_from_photo(shape, gradient_photo(scene.size), scene.frame)
     seen = confidence > 0.9
     assert seen.mean() > 0.1
@@ -189,13 +189,13 @@ def test_confidence(scene, shape):
     _, confidence = color_from_photo(shape, gradient_photo(scene.size), scene.frame)
     towards = -scene.pose.head_to_camera(shape.vertices.astype(float))
     towards /= np.linalg.norm(towards, axis=1, keepdims=True)
-    normal = (shape.vertices - HEAD_CENTRE) / AXES**2
+    normal = (shape.vertices - HEAD_CENTER) / AXES**2
     normal = normal @ scene.pose.rotation.T
     cosine = np.einsum("nc,nc->n", normal / np.linalg.norm(normal, axis=1, keepdims=True), towards)
     assert confidence.min() >= 0 and confidence.max() <= 1
     assert confidence[cosine > 0.8].min() > 0.8
     assert confidence[cosine < -0.1].max() < 0.35
-    back = HEAD_CENTRE - scene.pose.rotation.T @ np.array([0, 0, -1]) * AXES.min()
+    back = HEAD_CENTER - scene.pose.rotation.T @ np.array([0, 0, -1]) * AXES.min()
     assert confidence[np.argmin(np.linalg.norm(shape.vertices - back, axis=1))] < 0.1
 
 
@@ -211,7 +211,7 @@ def test_outside_of_the_photo_nothing_is_seen():
     assert (colors == colors[0]).all() and confidence.max() == 0
 
 
-def test_hidden_half_takes_the_colours_of_the_seen_half():
+def test_hidden_half_takes_the_colors_of_the_seen_half():
     """Turned by 60 degrees, with a red seen cheek: the hidden cheek becomes red, the hidden chin does not."""
     scene = ellipsoid_scene(yaw=60)
     shape = surface_of(scene)
@@ -219,7 +219,7 @@ def test_hidden_half_takes_the_colours_of_the_seen_half():
     side = (
         -1 if visibility[shape.vertices[:, 0] < 0].sum() > visibility[shape.vertices[:, 0] > 0].sum() else 1
     )
-    on_cheek = HEAD_CENTRE + AXES * np.array([side * 0.75, -0.45, -0.1]) / np.linalg.norm([0.75, 0.45, 0.1])
+    on_cheek = HEAD_CENTER + AXES * np.array([side * 0.75, -0.45, -0.1]) / np.linalg.norm([0.75, 0.45, 0.1])
     photo = np.full((scene.size, scene.size, 3), (120, 200, 120), np.uint8)
     y, x = np.indices(photo.shape[:2])
     place = scene.project(on_cheek)
@@ -233,7 +233,7 @@ def test_hidden_half_takes_the_colours_of_the_seen_half():
     seen, hidden = at(on_cheek), at(on_cheek * [-1, 1, 1])
     assert seen[0][0] > 200 and seen[0][1] < 40 and seen[1] > 0.6
     assert hidden[0][0] > 200 and hidden[0][1] < 60 and 0.05 < hidden[1] < 0.301
-    other = at(HEAD_CENTRE + AXES * np.array([-side * 0.6, -0.3, -0.74]))
+    other = at(HEAD_CENTER + AXES * np.array([-side * 0.6, -0.3, -0.74]))
     assert other[0][1] > 150
 
 
@@ -241,11 +241,11 @@ def test_hair_spreads_over_the_hidden_scalp_and_skin_does_not():
     scene = ellipsoid_scene()
     shape = surface_of(scene)
     photo = np.full((scene.size, scene.size, 3), (210, 160, 140), np.uint8)
-    hairline = scene.project(HEAD_CENTRE + AXES * np.array([0, -0.75, 0.66]))
+    hairline = scene.project(HEAD_CENTER + AXES * np.array([0, -0.75, 0.66]))
     photo[: int(hairline[1])] = (30, 20, 15)
     colors, _ = color_from_photo(shape, photo, scene.frame)
-    back = np.argmin(np.linalg.norm(shape.vertices - (HEAD_CENTRE + AXES * [0, 1, 0]), axis=1))
-    nape = np.argmin(np.linalg.norm(shape.vertices - (HEAD_CENTRE + AXES * [0, 0.3, -0.95]), axis=1))
+    back = np.argmin(np.linalg.norm(shape.vertices - (HEAD_CENTER + AXES * [0, 1, 0]), axis=1))
+    nape = np.argmin(np.linalg.norm(shape.vertices - (HEAD_CENTER + AXES * [0, 0.3, -0.95]), axis=1))
     assert colors[back].max() < 60 and colors[nape].min() > 100
     assert scalp_half_space(np.array([[0, 0, 0], [0, 0.17, 0.05]], np.float32)).tolist() == [0, 1]
 
@@ -255,7 +255,7 @@ def test_front_depth_and_facing():
     shape = surface_of(scene)
     front = shape.front
     assert np.isneginf(front[0, 0])
-    middle = scene.frame.camera_to_volume(scene.pose.head_to_camera(HEAD_CENTRE))
+    middle = scene.frame.camera_to_volume(scene.pose.head_to_camera(HEAD_CENTER))
     x, y = middle[:2].round().astype(int)
     nearest = shape.volume_points[np.hypot(*(shape.volume_points[:, :2] - [x, y]).T) < 0.8, 2].max()
     assert front[y, x] == pytest.approx(nearest, abs=0.1)
@@ -284,7 +284,7 @@ def test_landmarks_on_seen_and_hidden_surface(scene, shape):
     rng = np.random.default_rng(0)
     direction = rng.normal(size=(300, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    true = HEAD_CENTRE + AXES * direction
+    true = HEAD_CENTER + AXES * direction
     normal = direction / AXES
     normal = normal / np.linalg.norm(normal, axis=1, keepdims=True) @ scene.pose.rotation.T
     view = scene.pose.head_to_camera(true)
@@ -303,6 +303,6 @@ def test_landmarks_beside_the_surface(scene, shape):
     outline = scene.frame.photo_to_crop(scene.project(shape.vertices.astype(float)))
     left = outline[np.argmin(outline[:, 0])]
     place = scene.frame.crop_to_photo(left - np.array([[1.2, 0], [4.5, 0], [500, 0]]))
-    found = landmarks_on_surface(shape, place, np.tile(HEAD_CENTRE, (3, 1)), scene.frame, scene.pose)
+    found = landmarks_on_surface(shape, place, np.tile(HEAD_CENTER, (3, 1)), scene.frame, scene.pose)
     assert np.isfinite(found[0]).all() and np.isnan(found[1:]).all()
     assert np.abs(distance_inside(found[:1])).max() < 5e-4

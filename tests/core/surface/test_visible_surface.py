@@ -13,8 +13,8 @@ from core.surface.visible_surface import (
     rounding,
     visible_surface,
 )
-from tests.core.surface.test_prior_mesh import CENTRE, ball, ball_volume
-from tests.core.surface.test_signed_distance import BOX, from_centre
+from tests.core.surface.test_prior_mesh import CENTER, ball, ball_volume
+from tests.core.surface.test_signed_distance import BOX, from_center
 
 
 def test_front_is_the_crossing_nearest_to_the_likely_one():
@@ -55,7 +55,7 @@ def test_hidden_edges():
 
 def test_front_is_seen_and_back_is_not():
     visibility = mean_visibility(ball(40, subdivisions=4), BOX)
-    away = from_centre()
+    away = from_center()
     shell = np.abs(np.linalg.norm(away, axis=-1) - 40) < 2
     cosine = away[..., 2] / 40
     assert visibility[shell & (cosine > 0.9)].min() > 0.95
@@ -67,12 +67,12 @@ def test_details_are_taken_from_where_the_camera_sees():
     """A dent in the middle of the front shows in the surface, one in the back does not."""
     volume = ball_volume(40)
     z = np.arange(VOLUME_SHAPE[0])
-    x, y = CENTRE[:2].astype(int)
-    dent = np.clip(0.5 + (40 - 4 - np.abs(z - CENTRE[2])) / 6, 0, 1)
+    x, y = CENTER[:2].astype(int)
+    dent = np.clip(0.5 + (40 - 4 - np.abs(z - CENTER[2])) / 6, 0, 1)
     volume[:, y - 4 : y + 5, x - 4 : x + 5] = dent[:, None, None]
     head = ball(40, subdivisions=4)
     field = blend(signed_distance(head, BOX), visible_surface(volume, head, head, BOX), BOX)
     column = field[:, y - BOX[1].start, x - BOX[2].start] > 0
     solid = np.flatnonzero(column) + BOX[0].start
-    assert abs(solid.max() - (CENTRE[2] + 36)) <= 1
-    assert abs(solid.min() - (CENTRE[2] - 40)) <= 1
+    assert abs(solid.max() - (CENTER[2] + 36)) <= 1
+    assert abs(solid.min() - (CENTER[2] - 40)) <= 1

@@ -50,8 +50,8 @@ def at_vertices(topology, picture, vertices):
 
 def turned(sample_, yaw):
     """The pose of the sample's head, turned."""
-    centre = sample_.lifted.pose.head_to_camera(np.array([0.0, 0.065, -0.01]))
-    pose: HeadPose = head_pose(rotation(yaw), centre)
+    center = sample_.lifted.pose.head_to_camera(np.array([0.0, 0.065, -0.01]))
+    pose: HeadPose = head_pose(rotation(yaw), center)
     return pose
 
 
@@ -64,7 +64,7 @@ def test_every_texel_is_accounted_for(painted):
     assert painted.fractions["face_observed"] > 0.35
 
 
-def test_seen_skin_has_the_photos_colours(painter, topology, astronauts):
+def test_seen_skin_has_the_photos_colors(painter, topology, astronauts):
     one = astronauts
     flat = painter.paint(one.rgb, one.lifted.frame, one.lifted.pose, one.head, one.face.points, delight=False)
     seen = at_vertices(topology, flat.mask, np.arange(len(topology.vertices))) == OBSERVED
@@ -174,7 +174,7 @@ def test_what_is_skin(color, least, most):
     assert least <= color_match(np.array([color]), skin)[0] <= most
 
 
-def test_eyes_have_the_photos_colour(astronauts):
+def test_eyes_have_the_photos_color(astronauts):
     found = eye_colors(astronauts.rgb, astronauts.face.points)
     assert found.from_photo
     red, green, blue = found.iris
@@ -227,11 +227,11 @@ def test_unusual_sizes_are_refused(topology):
         AlbedoPainter(topology, 1000)
 
 
-def test_a_grey_beard_under_a_hat_does_not_make_the_neck_grey(painter, topology):
+def test_a_gray_beard_under_a_hat_does_not_make_the_neck_gray(painter, topology):
     regions, height = painter.regions, topology.vertices[:, 2]
-    skin, grey = np.array([0.42, 0.22, 0.14]), np.array([0.26, 0.22, 0.2])
+    skin, gray = np.array([0.42, 0.22, 0.14]), np.array([0.26, 0.22, 0.2])
     face = np.maximum(regions.plain, regions.beard) * (height < -0.01)
-    colors = skin + (grey - skin) * 0.8 * regions.beard[:, None]
+    colors = skin + (gray - skin) * 0.8 * regions.beard[:, None]
     completed, kind = painter._complete(
         painter._at_skin(colors), np.clip(painter._at_skin(face[:, None])[:, 0], 0, 1)
     )

@@ -10,7 +10,7 @@ from core.training.rasterize import occupancy_columns, voxelize
 from core.training.synthesis.render import draw
 
 EVERYWHERE = np.array([0.0, 0.0, 0.0, 1.0])
-CENTRE = np.array([95.3, 96.2, 99.1])
+CENTER = np.array([95.3, 96.2, 99.1])
 
 
 def ball(radius: float) -> tuple[np.ndarray, np.ndarray]:
@@ -18,7 +18,7 @@ def ball(radius: float) -> tuple[np.ndarray, np.ndarray]:
     flip.
     """
     mesh = trimesh.creation.icosphere(5, radius)
-    return np.asarray(mesh.vertices) * [1, -1, 1] + CENTRE, np.asarray(mesh.faces, np.int32)
+    return np.asarray(mesh.vertices) * [1, -1, 1] + CENTER, np.asarray(mesh.faces, np.int32)
 
 
 @pytest.mark.parametrize("radius", [8.0, 40.0])
@@ -28,7 +28,7 @@ def test_isosurface_of_a_ball_is_below_a_tenth_of_a_voxel(radius):
     """
     volume = voxelize(*ball(radius), EVERYWHERE)
     points, _, _, _ = marching_cubes(volume, 0.5)
-    distance = np.linalg.norm(points[:, ::-1] - CENTRE, axis=1) - radius
+    distance = np.linalg.norm(points[:, ::-1] - CENTER, axis=1) - radius
     # Blurring a ball by a variance of v moves its surface inwards by v / radius.
     assert distance.mean() == pytest.approx(-0.7 / radius, abs=0.08)
     assert distance.std() < 0.1
@@ -36,11 +36,11 @@ def test_isosurface_of_a_ball_is_below_a_tenth_of_a_voxel(radius):
 
 def test_neck_plane_cuts():
     vertices, triangles = ball(40)
-    plane = np.array([0, -1, 0, CENTRE[1] + 10.0])  # y below 106.2 remains
+    plane = np.array([0, -1, 0, CENTER[1] + 10.0])  # y below 106.2 remains
     volume = occupancy_columns(vertices, triangles, plane)
     solid = np.flatnonzero((volume > 127).any((1, 2)))
-    assert solid.min() == pytest.approx(CENTRE[1] - 40, abs=1.5)
-    assert solid.max() == pytest.approx(CENTRE[1] + 10, abs=1.5)
+    assert solid.min() == pytest.approx(CENTER[1] - 40, abs=1.5)
+    assert solid.max() == pytest.approx(CENTER[1] + 10, abs=1.5)
 
 
 def test_two_overlapping_balls_are_one_solid():

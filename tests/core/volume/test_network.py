@@ -43,7 +43,7 @@ def test_untrained_network_answers_with_the_template(crop, guidance):
     np.testing.assert_allclose(volume, 1 / (1 + np.exp(-guidance.template_logits / TEMPERATURE)), atol=1e-6)
 
 
-def test_folding_the_normalisation_changes_nothing(crop, guidance):
+def test_folding_the_normalization_changes_nothing(crop, guidance):
     network = lively(VolumeRegressionNetwork(SMALL))
     inputs = torch.from_numpy(network_input(crop, guidance))[None]
     with torch.no_grad():

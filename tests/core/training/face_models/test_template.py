@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.geometry.frames import NECK_PLANE_Z
-from core.geometry.pose import similarity
+from core.geometry.pose import umeyama
 from core.template.template import HeadTemplate
 from core.training.face_models.mesh_topology import boundary_loops, triangulate
 from core.training.face_models.template.landmarks import IBUG68_MIRROR
@@ -173,7 +173,7 @@ def test_ibug_landmarks_are_where_the_face_model_has_them(face_model):
     shape = HeadTemplate.load(ROOT / "models")
     expected = face_model.mean[face_model.landmarks68].astype(np.float64)
     landmarks = shape.landmarks68(shape.vertices.astype(np.float64))
-    scale, rotation, offset = similarity(landmarks, expected)
+    scale, rotation, offset = umeyama(landmarks, expected)
     error = np.linalg.norm(scale * landmarks @ rotation.T + offset - expected, axis=1)
     assert error.mean() < 0.003 and error[:17].mean() < 0.003  # the jaw was 8.7 mm off
 

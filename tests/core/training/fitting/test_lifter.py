@@ -79,7 +79,7 @@ def test_lifted_head_is_nearer_to_a_scan_than_the_average_one(data_folder):
 
 def aligned_error(points: np.ndarray, truth: np.ndarray) -> float:
     """Mean distance, in units of the truth, after the best similarity."""
-    from core.geometry.pose import similarity
+    from core.geometry.pose import umeyama
 
-    scale, rotation, offset = similarity(points.astype(np.float64), truth.astype(np.float64))
+    scale, rotation, offset = umeyama(points.astype(np.float64), truth.astype(np.float64))
     return float(np.linalg.norm(scale * points @ rotation.T + offset - truth, axis=1).mean())

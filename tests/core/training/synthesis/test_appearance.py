@@ -124,7 +124,7 @@ def test_harmonics_turn_exactly():
     np.testing.assert_allclose(turned, sh_basis(directions @ rotation) @ coefficients, atol=1e-9)
 
 
-def test_colours_survive_linear_light_and_back():
+def test_colors_survive_linear_light_and_back():
     srgb = np.linspace(0, 1, 256)
     np.testing.assert_allclose(linear_to_srgb(srgb_to_linear(srgb)), srgb, atol=1e-5)
     picture = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, 2)

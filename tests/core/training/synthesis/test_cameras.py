@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.geometry.frames import HEAD_CENTRE, HeadPose
-from core.geometry.pose import WeakPerspectivePose, fit_pose, mean_pose, rotation_matrix, similarity
+from core.geometry.frames import HEAD_CENTER, HeadPose
+from core.geometry.pose import WeakPerspectivePose, fit_pose, mean_pose, rotation_matrix, umeyama
 from core.training.data.shards import Shard, read_samples, shard_paths, write_shard
 from core.training.fitting.lifter import pose_correction
 from core.training.synthesis.cameras import PICTURE_SIZE, head_rotation, sample_scene
@@ -16,7 +16,7 @@ seeds = st.integers(0, 10_000)
 
 
 def cloud(rng: np.random.Generator, count: int = 60) -> np.ndarray:
-    return rng.uniform(-0.1, 0.1, (count, 3)) + HEAD_CENTRE
+    return rng.uniform(-0.1, 0.1, (count, 3)) + HEAD_CENTER
 
 
 @given(seeds)
@@ -36,7 +36,7 @@ def test_correction_leads_to_the_truth(seed):
     c = pose_correction(one, two)
     moved = one.corrected(rotation_matrix(c[:3]), c[3:5], float(c[5]))
     np.testing.assert_allclose(moved.rotation, two.rotation, atol=1e-7)
-    np.testing.assert_allclose(moved.centre, two.centre, atol=1e-6)
+    np.testing.assert_allclose(moved.center, two.center, atol=1e-6)
     assert moved.scale == pytest.approx(two.scale)
 
 
@@ -50,7 +50,7 @@ def test_mean_pose_lies_between(seed, fraction):
     wanted = one.corrected(rotation_matrix(turn * fraction), offset, 0.1 * fraction)
     np.testing.assert_allclose(mean.rotation, wanted.rotation, atol=0.02 * np.linalg.norm(turn))
     np.testing.assert_allclose(mean.rotation @ mean.rotation.T, np.eye(3), atol=1e-9)
-    np.testing.assert_allclose(mean.centre, wanted.centre, atol=1e-6 * one.scale)
+    np.testing.assert_allclose(mean.center, wanted.center, atol=1e-6 * one.scale)
     assert mean.scale == pytest.approx(wanted.scale)
 
 
@@ -68,12 +68,12 @@ def test_fit_pose_finds_a_similarity(seed):
     rng = np.random.default_rng(seed)
     canonical, scene = cloud(rng), sample_scene(rng)
     seen = WeakPerspectivePose.of(scene.pose, scene.camera)
-    points = (canonical - HEAD_CENTRE) @ seen.rotation.T * seen.scale + np.append(seen.centre, 0)
+    points = (canonical - HEAD_CENTER) @ seen.rotation.T * seen.scale + np.append(seen.center, 0)
     found = fit_pose(points, canonical)
     np.testing.assert_allclose(found.rotation, seen.rotation, atol=1e-7)
-    np.testing.assert_allclose(found.centre, seen.centre, atol=1e-5)
+    np.testing.assert_allclose(found.center, seen.center, atol=1e-5)
     assert found.scale == pytest.approx(seen.scale)
-    scale, _, _ = similarity(points, canonical)
+    scale, _, _ = umeyama(points, canonical)
     assert scale == pytest.approx(1 / seen.scale)
 
 
