@@ -6,6 +6,8 @@ LANDMARK_COUNT = 478
 FIRST_IRIS = 468
 #: Landmarks at the irises' centers, by the subject's side.
 IRIS_CENTERS = {"left": 473, "right": 468}
+#: The tip of the nose.
+NOSE_TIP = 1
 #: The middle of the hairline, and of the chin: upper and lower end of the face.
 FOREHEAD = 10
 CHIN = 152

@@ -14,7 +14,7 @@ MAX_INTERSECTIONS = 32
 
 
 @nb.njit(cache=True, fastmath=True)
-def zbuffer(
+def z_buffer(
     vertices: np.ndarray, triangles: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Nearest triangle of each pixel; vertices (V, 3): x, y in pixels and z, smaller = nearer (camera
@@ -108,20 +108,6 @@ def ray_intersections(
                 signs[iy, ix, k] = sign
                 count[iy, ix] = n + 1
     return count, zs, signs
-
-
-@nb.njit(cache=True, fastmath=True)
-def leaking_rays(count: np.ndarray, signs: np.ndarray) -> int:
-    """Number of rays whose winding number does not return to zero: 0 for a closed mesh."""
-    leaks = 0
-    for y in range(count.shape[0]):
-        for x in range(count.shape[1]):
-            total = 0
-            for k in range(count[y, x]):
-                total += signs[y, x, k]
-            if total != 0:
-                leaks += 1
-    return leaks
 
 
 @nb.njit(cache=True, fastmath=True)
@@ -228,11 +214,6 @@ def occupancy_columns(
     return voxelize_occupancy(count, zs, signs, samples, np.asarray(plane, np.float64), kernel)
 
 
-def voxelize(vertices: np.ndarray, triangles: np.ndarray, plane: np.ndarray, samples: int = 2) -> np.ndarray:
-    """Soft occupancy (200, 192, 192) float32 [z, y, x] of a closed mesh in the volume frame."""
-    return occupancy_columns(vertices, triangles, plane, samples).transpose(2, 0, 1).astype(np.float32) / 255
-
-
 @nb.njit(cache=True, fastmath=True)
 def voxelize_distance(  # noqa: C901 (one nest of loops for numba)
     count: np.ndarray, zs: np.ndarray, signs: np.ndarray, plane: np.ndarray, reach: int
@@ -321,10 +302,21 @@ def _add_slope_change(ray: np.ndarray, at: float, weight: float) -> None:
     ray[k + 1] += np.float32(weight * (at - k))
 
 
-def distance_columns(
+def ray_distance_columns(
     vertices: np.ndarray, triangles: np.ndarray, plane: np.ndarray, reach: int
 ) -> np.ndarray:
-    """See `voxelize_distance`."""
+    """Truncated distances along rays through a closed mesh, compiled: as
+    `core.geometry.rasterize.ray_distance_volume`.
+
+    Args:
+        vertices: (V, 3) volume frame, voxels.
+        triangles: (T, 3) int32, outward.
+        plane: (4,) n, d in the volume frame, where the neck is cut: kept where n . p + d >= 0.
+        reach: greatest distance, voxels.
+
+    Returns:
+        (192, 192, 200) uint8 columns [y, x, z]; 0..255 stands for -reach..reach voxels, positive inside.
+    """
     count, zs, signs = ray_intersections(np.ascontiguousarray(vertices, np.float32), triangles, 1)
     return voxelize_distance(count, zs, signs, np.asarray(plane, np.float64), reach)
 

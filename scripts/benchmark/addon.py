@@ -23,16 +23,19 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-BEGIN, END = "<!-- benchmark_addon.py: begin -->", "<!-- benchmark_addon.py: end -->"
+BEGIN = "<!-- benchmark_addon.py: begin -->"
+END = "<!-- benchmark_addon.py: end -->"
 HEADING = f"## In Blender\n\n{BEGIN}\n{END}\n"
 SCREEN = "1600x900x24"
 TIMEOUT = 600.0
 #: Seconds between two beats of the watch inside Blender.
 BEAT = 0.01
-#: Beats between two runs, for Blender to draw and settle.
+#: Beats between two runs, for Blender to finish drawing.
 REST = 50
-#: How often the window is drawn to see what that alone takes, and how many beats that is given.
-REDRAWS, BEATS_A_REDRAW = 10, 20
+#: How often the window is drawn to see what that alone takes.
+REDRAWS = 10
+#: Beats that each of these drawings is given.
+BEATS_A_REDRAW = 20
 #: Undo steps keep meshes; with few of them, memory shows leaks and not history.
 UNDO_STEPS = 2
 

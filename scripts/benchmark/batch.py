@@ -25,7 +25,8 @@ sys.path.insert(0, str(ROOT))
 
 from scripts.benchmark import engine as benchmark
 
-BEGIN, END = "<!-- benchmark_batch.py: begin -->", "<!-- benchmark_batch.py: end -->"
+BEGIN = "<!-- benchmark_batch.py: begin -->"
+END = "<!-- benchmark_batch.py: end -->"
 HEADING = f"## Batch\n\n{BEGIN}\n{END}\n"
 BATCH = ROOT / "scripts/batch.py"
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")

@@ -23,7 +23,8 @@ from blender_addon.engine.client import Progress, WorkerClient
 from blender_addon.engine.locate import Engine
 
 DOCUMENT = ROOT / "docs/benchmarks.md"
-BEGIN, END = "<!-- benchmark.py: begin -->", "<!-- benchmark.py: end -->"
+BEGIN = "<!-- benchmark.py: begin -->"
+END = "<!-- benchmark.py: end -->"
 WARM_UP = 3
 COLD_STARTS = 3
 

@@ -18,8 +18,9 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGE, VERSION = "@google/model-viewer", "4.4.0"
-#: npm's integrity of the package, sha512 in base64: what `npm view` tells, and lock files pin.
+PACKAGE = "@google/model-viewer"
+VERSION = "4.4.0"
+#: npm's integrity of the package, sha512 in base64: what `npm view` prints, and lock files pin.
 INTEGRITY = "sha512-8z1SB5sPlzKoak5mdx/D31brBakPYm3Qi31EfAucHAUrtrHHCbabypkKvSwReYhUpPaxyJ46oT47uWE/hrs1Zw=="
 FOLDER = ROOT / "blender_addon/batch/page_files"
 #: In the package -> here. The classic script, not the module: browsers refuse modules from disk.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from core.template.topology import HeadTopology
     from core.wrapping.head import Head
 
-UNITS = (("jawOpen",), ("eyeBlinkLeft", "eyeBlinkRight"), ("mouthSmileLeft", "mouthSmileRight"))
+BLENDSHAPES = (("jawOpen",), ("eyeBlinkLeft", "eyeBlinkRight"), ("mouthSmileLeft", "mouthSmileRight"))
 TURNS = (0.0, 40.0, 90.0)
 #: sRGB of the parts; the iris is the front of an eyeball.
 COLORS = {
@@ -63,7 +63,7 @@ def row(head: "Head", topology: "HeadTopology", size: int) -> np.ndarray:
     triangles = topology.triangles[np.stack([2 * faces, 2 * faces + 1], 1).ravel()]
     colors = vertex_colors(topology)
     shapes = [(head.vertices, TURNS), (head.neutral, TURNS[:1])]
-    for names in UNITS:
+    for names in BLENDSHAPES:
         moved = head.neutral + sum(head.blendshapes[topology.blendshape_index(name)] for name in names)
         shapes.append((moved, TURNS[:1]))
     pictures = [

@@ -28,7 +28,7 @@ def prepare(args: argparse.Namespace) -> None:
     paths = data_paths(args)
     heads = HeadSource.from_paths(paths)
     lifter = LandmarkLifter.from_pretrained(args.models, heads.template)
-    # Turned portraits have no true shape to be judged by.
+    # Turned portraits have no true shape to be measured against.
     for split, count, turned in (("eval", args.eval_shards, False), ("train", args.train_shards, True)):
         for line in prepare(shard_paths(args.shards, split)[:count], args.samples, heads, lifter, turned):
             print(line, flush=True)

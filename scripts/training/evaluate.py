@@ -101,10 +101,10 @@ def synthetic(args: argparse.Namespace) -> None:
     records: list[EvaluationRecord] = []
     samples = read_samples(args.shards, "eval")
     samples = balanced_by_yaw(samples, args.per_bin) if args.per_bin else islice(samples, args.count)
-    for judged in evaluate(samples, truths, lifter, methods):
-        records += judged.records.values()
+    for evaluated in evaluate(samples, truths, lifter, methods):
+        records += evaluated.records.values()
         if args.out:
-            worst.add(judged)
+            worst.add(evaluated)
     if not records:
         raise PhotobustError(
             f"There are no heads to measure in {args.shards}. Make some with "

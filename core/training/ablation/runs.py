@@ -30,7 +30,7 @@ from .variants import CONSTANT, Variant
 BATCH = 8
 #: Decay of the averaged weights a step: 50 of the 500 steps that a variant makes, as 0.996 is of a long run.
 AVERAGE = 0.98
-#: Heads that a variant is judged on.
+#: Heads that a variant is measured on.
 EVALUATION_HEADS = 400
 
 
@@ -61,7 +61,7 @@ def evaluation_samples(
 
 
 @dataclass(frozen=True)
-class Batch:
+class SampleBatch:
     """Tensors of some samples; see `volume_loss`."""
 
     inputs: torch.Tensor
@@ -70,7 +70,7 @@ class Batch:
     rays: torch.Tensor
 
     @classmethod
-    def of(cls, samples: list[SmallSample]) -> "Batch":
+    def of(cls, samples: list[SmallSample]) -> "SampleBatch":
         names = ("inputs", "template", "target", "rays")
         inputs, *rest = (torch.from_numpy(np.stack([getattr(s, n) for s in samples])) for n in names)
         return cls(inputs.to(memory_format=torch.channels_last), *rest)
@@ -112,7 +112,7 @@ class ShortRun:
         """One step of the optimizer; the loss."""
         if self.coarse and fraction >= self.variant.coarse:
             self._refine()
-        batch = Batch.of([s.halved() for s in samples] if self.coarse else samples)
+        batch = SampleBatch.of([s.halved() for s in samples] if self.coarse else samples)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(fraction)
         with torch.autocast("cpu", torch.bfloat16):
@@ -138,14 +138,14 @@ def in_large_voxels(weights: LossWeights, size: int) -> LossWeights:
 
 
 def evaluate(network: nn.Module | None, samples: Iterator[SmallSample]) -> list[tuple[int, HeadMeasure]]:
-    """(yaw bin, measure) of each sample; without a network the template is judged."""
+    """(yaw bin, measure) of each sample; without a network the template is measured."""
     results = []
     while chunk := [s for _, s in zip(range(BATCH), samples, strict=False)]:
         if network is None:
             deltas = np.zeros((len(chunk), *chunk[0].target.shape), np.float32)
         else:
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-                deltas = network.eval()(Batch.of(chunk).inputs).float().permute(0, 2, 3, 1).numpy()
+                deltas = network.eval()(SampleBatch.of(chunk).inputs).float().permute(0, 2, 3, 1).numpy()
         for sample, delta in zip(chunk, deltas, strict=True):
             results.append((sample.yaw_bin, measure(delta, sample.template, sample.target, sample.rays)))
     return results
@@ -205,6 +205,6 @@ def run_variant(variant: Variant, folder: Path, results: Path, seconds: float) -
     return f"{variant.name}: {run.samples} samples"
 
 
-def rows(judged: list[tuple[int, HeadMeasure]]) -> list[dict[str, float]]:
+def rows(measured: list[tuple[int, HeadMeasure]]) -> list[dict[str, float]]:
     """What is kept of each head."""
-    return [{"yaw_bin": yaw, **one.to_dict()} for yaw, one in judged]
+    return [{"yaw_bin": yaw, **one.to_dict()} for yaw, one in measured]

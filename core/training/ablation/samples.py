@@ -26,7 +26,6 @@ HALF_SLICES = VOLUME_SHAPE[0] // 2
 #: The templates that a network can start from: fitted to the landmarks, or the average head in the same pose.
 FITTED = "fitted"
 RIGID = "rigid"
-TEMPLATES = (FITTED, RIGID)
 
 
 class RigidLifter(LandmarkLifter):

@@ -31,7 +31,7 @@ NOTHING, NETWORK, TEMPLATE, LOSS, WITHHELD, RATE, SIZE, INPUTS = (
 class Variant:
     """One way of building and training the network.
 
-    question: the table that it stands in. untrained: the template alone is judged. without: channels of the
+    question: the table that it stands in. untrained: the template alone is measured. without: channels of the
     inputs that it never gets. coarse: fraction of the time at a quarter of the full size, before half size.
     """
 

@@ -45,7 +45,7 @@ class Degraded:
     sample: Sample
 
 
-def degrade(sample: Sample, rng: np.random.Generator) -> Degraded:
+def degrade_sample(sample: Sample, rng: np.random.Generator) -> Degraded:
     """The sample with one flaw or none, at random."""
     flaw = str(rng.choice(list(FLAWS), p=list(FLAWS.values())))
     low, high = sample.landmarks[:, :2].min(0), sample.landmarks[:, :2].max(0)
@@ -137,7 +137,7 @@ class TableBuilder:
     def row(self, index: int, sample: Sample) -> dict[str, Any]:
         """One picture: what it is and, where a head came out, its "measures" and "errors"."""
         rng = np.random.default_rng([SEED, index])
-        degraded = degrade(sample, rng)
+        degraded = degrade_sample(sample, rng)
         sample = degraded.sample
         row: dict[str, Any] = {
             "index": index,

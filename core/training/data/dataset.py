@@ -17,7 +17,7 @@ from ...volume.guidance import CANONICAL_UNIT, MAPS, TEMPLATE_REACH, depth_chann
 from ...volume.predictor import picture_channels
 from ..face_models.face_weights import face_weights
 from ..face_models.heads import HeadSource
-from ..rasterize import distance_columns, front_and_back, occupancy_columns
+from ..rasterize import front_and_back, occupancy_columns, ray_distance_columns
 from ..synthesis.sample import Sample
 from .shards import Shard, shard_paths
 
@@ -73,7 +73,7 @@ def compiled_guidance_maps(
     filled = index >= 0
     maps[4], maps[5], maps[6] = depth_channel(front, filled), depth_channel(back, filled), filled
     plane = neck_plane(frame, prior.pose)
-    return maps, distance_columns(solid, template.solid_triangles, plane, TEMPLATE_REACH)
+    return maps, ray_distance_columns(solid, template.solid_triangles, plane, TEMPLATE_REACH)
 
 
 def true_head_in_volume(sample: Sample, prior: HeadPrior, heads: HeadSource) -> tuple[np.ndarray, np.ndarray]:

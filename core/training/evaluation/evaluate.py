@@ -157,6 +157,6 @@ def summary(records: Iterable[EvaluationRecord]) -> list[dict[str, Any]]:
 
 
 def _mean(values: list[float]) -> float:
-    """Mean of those that are there."""
-    there = [v for v in values if not np.isnan(v)]
-    return float(np.mean(there)) if there else float("nan")
+    """Mean of the values that are not NaN."""
+    valid = [v for v in values if not np.isnan(v)]
+    return float(np.mean(valid)) if valid else float("nan")

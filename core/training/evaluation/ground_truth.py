@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...detection.mediapipe_topology import NOSE_TIP
 from ...geometry.frames import HEAD_CENTER, NECK_PLANE_Z
 from ...geometry.mesh import triangle_normals, vertex_normals
 from ..face_models.heads import ICT, MAKEHUMAN, HeadSource
@@ -13,7 +14,6 @@ from .metrics import TrueHead, unit
 FACE_RADIUS = 0.095
 #: Points of a face at which errors are measured.
 FACE_POINTS = 1500
-NOSE_TIP = 1
 
 
 class TrueHeads:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from ...geometry.frames import CROP_SIZE
+from ...geometry.mesh import triangle_normals
 from ..rasterize import front_and_back
 from .evaluate import FIGURES, EvaluatedHead, EvaluationRecord, summary
 from .metrics import align
@@ -59,13 +60,13 @@ class WorstHeads:
         self.method, self.count = method, count
         self._heap: list[tuple[float, int, np.ndarray]] = []
 
-    def add(self, judged: EvaluatedHead) -> None:
+    def add(self, evaluated: EvaluatedHead) -> None:
         """Draw and keep this head if it is among the worst so far."""
-        record = judged.records[self.method]
+        record = evaluated.records[self.method]
         error = np.inf if record.failed else record.figures["median"]
         if len(self._heap) == self.count and error <= self._heap[0][0]:
             return
-        entry = (error, judged.index, case_picture(judged, self.method))
+        entry = (error, evaluated.index, case_picture(evaluated, self.method))
         (heapq.heappush if len(self._heap) < self.count else heapq.heapreplace)(self._heap, entry)
 
     def sheet(self) -> np.ndarray:
@@ -75,11 +76,11 @@ class WorstHeads:
         return np.vstack([np.hstack(pictures[i : i + 2]) for i in range(0, len(pictures), 2)])
 
 
-def case_picture(judged: EvaluatedHead, method: str) -> np.ndarray:
+def case_picture(evaluated: EvaluatedHead, method: str) -> np.ndarray:
     """(192, 768, 3) uint8 RGB: the picture, with the true 68 landmarks in green and the method's in red; its
     shape, render_shaded; the true shape; the distance of the true face from it, blue 0 to red `HOT` mm.
     """
-    case, true, estimate = judged.case, judged.true, judged.estimates[method]
+    case, true, estimate = evaluated.case, evaluated.true, evaluated.estimates[method]
     frame, picture = case.start.head.frame, case.start.crop.copy()
     _draw_landmarks(picture, frame.photo_to_crop(true.camera.project(true.landmarks68)), (0, 255, 0))
     panels = [picture]
@@ -105,8 +106,8 @@ def case_picture(judged: EvaluatedHead, method: str) -> np.ndarray:
             render_shaded(true_points, true.triangles),
             hot,
         ]
-    figures = judged.records[method].figures
-    text = f"{judged.index}  {figures['median']:.2f} mm  NME {figures['nme']:.1f} %"
+    figures = evaluated.records[method].figures
+    text = f"{evaluated.index}  {figures['median']:.2f} mm  NME {figures['nme']:.1f} %"
     sheet = np.ascontiguousarray(np.hstack(panels))
     cv2.putText(sheet, text, (4, 188), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 0), 1, cv2.LINE_AA)
     return sheet
@@ -116,8 +117,7 @@ def render_shaded(points: np.ndarray, faces: np.ndarray, size: int = CROP_SIZE) 
     """(size, size, 3) uint8: a mesh in the volume frame, flat-shaded by a light from the upper left."""
     points = np.ascontiguousarray(points, np.float32)
     index = front_and_back(points, faces, size)[0]
-    corners = points[faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = triangle_normals(points, faces)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     # Meshes of either winding: what is visible faces the camera.
     normals *= np.where(normals[:, 2:] < 0, -1, 1)

@@ -66,8 +66,8 @@ class HeadSource:
         self._registration = Registration.load(registration)
         data = read_template(models_dir)
         self._identity = data["identity"].astype(np.float32) * data["identity_scale"][:, None, None]
-        self._units = data["units"].astype(np.float32)
-        self.unit_names = [str(n) for n in data["unit_names"]]
+        self._blendshapes = data["units"].astype(np.float32)
+        self.blendshape_names = [str(n) for n in data["unit_names"]]
         quads, quad_part = data["quads"], data["face_part"]
         part_names = [str(n) for n in data["part_names"]]
         self._skin = np.unique(quads[quad_part == part_names.index("skin")])
@@ -133,9 +133,9 @@ class HeadSource:
         weights = self.model.sample_expression(rng)
         for name, weight in zip(self.model.expression_names, weights, strict=True):
             apple = name.replace("_L", "Left").replace("_R", "Right")
-            apple = apple if apple in self.unit_names else name[:-2]
-            if apple in self.unit_names:
-                index = self.unit_names.index(apple)
+            apple = apple if apple in self.blendshape_names else name[:-2]
+            if apple in self.blendshape_names:
+                index = self.blendshape_names.index(apple)
                 expression[index] = max(expression[index], weight)
         return identity, expression
 
@@ -156,9 +156,9 @@ class HeadSource:
         neutral = mean + np.tensordot(identity[: len(self._identity)].astype(np.float32), self._identity, 1)
         a, b = neutral[self._skin] - neutral[self._skin].mean(0), mean[self._skin] - mean[self._skin].mean(0)
         size = np.float32((a * b).sum() / (a * a).sum())
-        active = np.flatnonzero(expression[: len(self._units)])
+        active = np.flatnonzero(expression[: len(self._blendshapes)])
         weights = expression[active].astype(np.float32)
-        vertices = (neutral + np.tensordot(weights, self._units[active], 1)) * size
+        vertices = (neutral + np.tensordot(weights, self._blendshapes[active], 1)) * size
         return (vertices - neutral[self._corners].mean(0) * size).astype(np.float32)
 
     def solid(self, source: str, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -113,8 +113,8 @@ class MakeHuman:
         offsets[table[:, 0].astype(int)] = table[:, 1:]
         return offsets
 
-    def units(self, count: int) -> tuple[list[str], np.ndarray]:
-        """Names of the 52 ARKit face units and their offsets (52, count, 3) float32 dm."""
+    def blendshapes(self, count: int) -> tuple[list[str], np.ndarray]:
+        """Names of ARKit's 52 blendshapes and their offsets (52, count, 3) float32 dm."""
         paths = sorted((self.data / "faceunits01/targets/faceunits").glob("*.target"))
         return [p.stem for p in paths], np.stack([self.target(p, count) for p in paths])
 

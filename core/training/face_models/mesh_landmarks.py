@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ...detection.mediapipe_topology import FIRST_IRIS, LANDMARK_COUNT
 from ...geometry.mesh import vertex_normals
 
 RENDER_SIZE = 640
-#: First of the ten iris landmarks: five on the subject's right eyeball, then five on the left one.
-IRIS = 468
 #: Half angles, from the eyeball's center, of the painted iris and pupil, radians.
 _IRIS_ANGLE = np.radians(26.0)
 _PUPIL_ANGLE = np.radians(11.0)
@@ -93,7 +92,7 @@ def render(
     head: PaintedHead, rotation: np.ndarray, distance: float = 0.9, light: np.ndarray | None = None
 ) -> Rendering:
     """The head rotated by (3, 3), head frame to head frame, rendered from the front (-y)."""
-    from ..rasterize import zbuffer
+    from ..rasterize import z_buffer
 
     light = np.array([0.3, -1.0, 0.5]) if light is None else light
     middle = np.array([0.0, 0.05, -0.02])
@@ -102,7 +101,7 @@ def render(
     depth = distance + turned[:, 1]
     half = (RENDER_SIZE - 1) / 2
     screen = np.stack([half + focal * turned[:, 0] / depth, half - focal * turned[:, 2] / depth, depth], 1)
-    index, bary, _ = zbuffer(screen.astype(np.float32), head.triangles, RENDER_SIZE, RENDER_SIZE)
+    index, bary, _ = z_buffer(screen.astype(np.float32), head.triangles, RENDER_SIZE, RENDER_SIZE)
     picture = np.full((RENDER_SIZE, RENDER_SIZE, 3), 0.55)
     hit = index >= 0
     corners, weights = head.triangles[index[hit]], bary[hit]
@@ -112,7 +111,7 @@ def render(
     shade = 0.45 + 0.55 * np.clip(normal @ (light / np.linalg.norm(light)), 0, 1)
     picture[hit] = head.colors(index[hit], weights, points) * shade[:, None]
     balls = np.flatnonzero(head.eyeball)
-    eye_index, eye_bary, _ = zbuffer(
+    eye_index, eye_bary, _ = z_buffer(
         screen.astype(np.float32), head.triangles[balls], RENDER_SIZE, RENDER_SIZE
     )
     eye_index = np.where(eye_index >= 0, balls[eye_index], -1)
@@ -133,12 +132,15 @@ def small_rotations(count: int, seed: int = 0) -> Iterator[np.ndarray]:
 
 
 def cast_landmarks(
-    head: PaintedHead, detect: Callable[[np.ndarray], np.ndarray | None], count: int = 40, min_hits: int = 5
+    head: PaintedHead,
+    detect: Callable[[np.ndarray], np.ndarray | None],
+    count: int = 40,
+    min_intersections: int = 5,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean position (478, 3) metres of each landmark on the head, NaN if rarely visible, and its spread
     (478,) metres.
     """
-    hits: list[list[np.ndarray]] = [[] for _ in range(478)]
+    intersections: list[list[np.ndarray]] = [[] for _ in range(LANDMARK_COUNT)]
     pictures = 0
     for rotation in small_rotations(count):
         rendering = render(head, rotation)
@@ -150,17 +152,17 @@ def cast_landmarks(
         for k, (x, y) in enumerate(pixels):
             if not (0 <= x < RENDER_SIZE and 0 <= y < RENDER_SIZE):
                 continue
-            iris = k >= IRIS
+            iris = k >= FIRST_IRIS
             triangle = (rendering.eye_index if iris else rendering.index)[y, x]
             if triangle < 0 or iris != bool(head.eyeball[triangle]):
                 continue
             bary = (rendering.eye_bary if iris else rendering.bary)[y, x]
-            hits[k].append(bary @ head.vertices[head.triangles[triangle]])
+            intersections[k].append(bary @ head.vertices[head.triangles[triangle]])
     if not pictures:
         raise ValueError("the detector finds no face on the painted head")
-    positions, spread = np.full((478, 3), np.nan), np.full(478, np.nan)
-    for k, points in enumerate(hits):
-        if len(points) >= min_hits:
+    positions, spread = np.full((LANDMARK_COUNT, 3), np.nan), np.full(LANDMARK_COUNT, np.nan)
+    for k, points in enumerate(intersections):
+        if len(points) >= min_intersections:
             positions[k] = np.median(points, axis=0)
             spread[k] = np.median(np.linalg.norm(np.array(points) - positions[k], axis=1))
     return positions, spread
@@ -197,7 +199,7 @@ def replace_outliers(positions: np.ndarray, limit: float = 0.04) -> np.ndarray:
     """Landmarks (478, 3) further than `limit`, metres, from the median of their neighbors on the detector's
     mesh, moved there.
 
-    A ray through the slit between lid and eyeball passes through the head and hits its other side.
+    A ray through the slit between lid and eyeball passes through the head and meets its other side.
     """
     triangles = face_mesh_triangles()
     corrected = positions.copy()

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ..rasterize import zbuffer
+from ..rasterize import z_buffer
 
 #: A triangle visible from fewer of 54 directions is taken to lie in a nostril or a fold of an ear.
 MIN_VIEWS = 7
@@ -26,6 +26,6 @@ def visible_triangles(
             # Far away: as good as parallel.
             depth = 100 + points[:, 1]
             screen = np.stack([half + half * points[:, 0], half - half * points[:, 2], depth], 1)
-            index = zbuffer(screen.astype(np.float32), triangles, size, size)[0]
+            index = z_buffer(screen.astype(np.float32), triangles, size, size)[0]
             views[np.unique(index[index >= 0])] += 1
     return views >= min_views

@@ -162,8 +162,8 @@ def _shell(
 def hair(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns) -> Garment:
     """Short to long hair, straight to curly, with a random hairline. head: (V, 3) vertices of the head."""
     p = head[skin.vertices]
-    away = p - SKULL_CENTER
-    direction = away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
+    offset = p - SKULL_CENTER
+    direction = offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
     x, y, z = p.T
     ragged = _waves(rng, direction, rng.uniform(4, 14))
     line = np.interp(y, _LINE_Y, _LINE_Z + np.array([1, 1, 0.5, 0.5, 0.2, 0.2, 0.2]) * rng.normal(0, 0.008))
@@ -201,8 +201,8 @@ def hair(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: P
 def hat(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns) -> list[Garment]:
     """A knitted cap, or a cap with a peak."""
     p = head[skin.vertices]
-    away = p - SKULL_CENTER
-    direction = away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
+    offset = p - SKULL_CENTER
+    direction = offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
     height = rng.uniform(0.03, 0.07)
     tilt = rng.uniform(-0.5, 0.15)
     cover = p[:, 2] - height - tilt * p[:, 1]
@@ -234,8 +234,8 @@ def hat(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Pa
 def scarf(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns) -> Garment:
     """A headscarf or hood: everything but the face, or but the face and the neck."""
     p = head[skin.vertices]
-    away = p - SKULL_CENTER
-    direction = away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
+    offset = p - SKULL_CENTER
+    direction = offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
     folds = _waves(rng, direction, rng.uniform(6, 25))
     neck = rng.random() < 0.7
     cover = (rng.uniform(0.05, 0.6) - skin.face) * 0.02

@@ -10,10 +10,10 @@ import numba
 import numpy as np
 
 from ...geometry.frames import HEAD_CENTER, Camera, HeadPose
-from ..rasterize import zbuffer
+from ..rasterize import z_buffer
 from . import accessories, occluders
 from .backgrounds import background, plain
-from .degradations import degrade
+from .degradations import degrade_picture
 from .lighting import LightLibrary
 from .render import Buffers, vertex_normals
 from .shading import shade
@@ -174,7 +174,7 @@ class Appearance:
         rgb = composite(encode_srgb(linear, _exposure(rng, linear, buffers.mask)), behind, depth > 0)
         if dressed is not None and not clay:
             self._draw_occluders(rng, rgb, depth, dressed, camera, texture)
-        return degrade(rgb, rng) if flawed else rgb
+        return degrade_picture(rgb, rng) if flawed else rgb
 
     def _draw_garment(
         self,
@@ -189,7 +189,7 @@ class Appearance:
         """Draw a garment into the buffers, in place, where it is nearer than what they show."""
         vertices = pose.head_to_camera(garment.vertices).astype(np.float32)
         screen = np.column_stack([camera.project(vertices), vertices[:, 2]]).astype(np.float32)
-        index, bary, nearest = zbuffer(screen, garment.triangles, *depth.shape)
+        index, bary, nearest = z_buffer(screen, garment.triangles, *depth.shape)
         mask = np.zeros(depth.shape, bool)
         uv = np.zeros((*depth.shape, 2), np.float32)
         facing = vertex_normals(vertices, garment.triangles)

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from .lighting import Light, LightLibrary
+from .lighting import LightLibrary, SceneLight
 from .texture_library import Split, TextureLibrary, encode_srgb
 
 
@@ -13,7 +13,7 @@ def background(
     split: Split,
     lights: LightLibrary,
     textures: TextureLibrary,
-    light: Light | None = None,
+    light: SceneLight | None = None,
 ) -> np.ndarray:
     """(size, size, 3) uint8 sRGB: a cut of a panorama (that of `light`, half of the time), what was behind a
     portrait's person, a studio gradient or clutter.

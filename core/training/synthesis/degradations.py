@@ -73,7 +73,7 @@ def _gray(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(gray * tint, 0, 255).astype(np.uint8)
 
 
-def degrade(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def degrade_picture(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(H, W, 3) uint8 sRGB -> the same size: each flaw at random, in the order in which cameras make them."""
     steps = (
         (0.25, _vignette),

@@ -16,12 +16,12 @@ from ...errors import PhotobustError
 from ...geometry.frames import HEAD_CENTER, Camera, HeadPose
 from ..face_models.atlas import atlas_uv, corner_uv
 from ..face_models.ict_facekit import FaceModel
-from ..rasterize import zbuffer
+from ..rasterize import z_buffer
 from .cameras import head_rotation
 from .portrait_library import Portrait
 from .render import draw
 from .sample import PICTURE_SIZE
-from .texture_extraction import Atlas, extract_texture, push_pull
+from .texture_extraction import AtlasRaster, extract_texture, push_pull
 from .texture_library import Split
 
 #: Side of the cut around each head, pixels.
@@ -57,7 +57,7 @@ def build_views(
     portraits: list[Portrait], model: FaceModel, landmark_vertices: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Arrays of the file that `PortraitViews.load` reads, one row a portrait."""
-    atlas = Atlas.of(model, landmark_vertices)
+    atlas = AtlasRaster.of(model, landmark_vertices)
     rows: dict[str, list[object]] = {}
     for portrait in portraits:
         fit, rng = portrait.fit, np.random.default_rng(portrait.index)
@@ -103,7 +103,7 @@ def _sheet(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(person (CUT, CUT) float32 with the face in it, depth (GRID, GRID) float32 m of the person)."""
     screen = np.column_stack([camera.project(vertices), vertices[:, 2]]).astype(np.float32)
-    _, _, depth = zbuffer(screen, triangles, CUT, CUT)
+    _, _, depth = z_buffer(screen, triangles, CUT, CUT)
     head = (depth > 0).astype(np.float32)
     # Hair and clothes continue the head's outline, no nearer than a little before its middle.
     inner = cv2.erode(head, np.ones((5, 5), np.uint8))
@@ -203,7 +203,7 @@ class PortraitViews:
         rays = np.column_stack([(self._points - [cx, cy]) / focal, np.ones(len(self._points))])
         moved = pose.head_to_camera(old.camera_to_head(rays * depth[:, None]))
         screen = np.column_stack([camera.project(moved), moved[:, 2]]).astype(np.float32)
-        index, bary, near = zbuffer(screen, self._triangles, PICTURE_SIZE, PICTURE_SIZE)
+        index, bary, near = z_buffer(screen, self._triangles, PICTURE_SIZE, PICTURE_SIZE)
         at = np.einsum("hwk,hwkc->hwc", bary, self._points[self._triangles[index]])
         x, y = np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1])
         sheet = cv2.remap(data["cuts"][k], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

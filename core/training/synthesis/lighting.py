@@ -34,7 +34,7 @@ def panorama_directions(height: int, width: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Light:
+class SceneLight:
     """Light in the camera frame. coefficients (9, 3): what a white matte surface reflects, by its normal;
     key_direction (3,) towards the key light and key_color (3,) what it adds to a matte white surface facing
     it; rotation (3, 3): panorama -> camera; panorama: its index, -1 for none.
@@ -93,7 +93,7 @@ class LightLibrary:
         held = np.isin(np.arange(len(self.panoramas)), EVAL_PANORAMAS)
         return np.flatnonzero(held if split == "eval" else ~held)
 
-    def sample(self, rng: np.random.Generator, split: Split = "train") -> Light:
+    def sample(self, rng: np.random.Generator, split: Split = "train") -> SceneLight:
         """A panorama turned at random about the vertical and a little about the rest, exposure and color
         evened out.
         """
@@ -120,7 +120,7 @@ class LightLibrary:
         color = (
             color * 0.6 + color.mean() * 0.4
         )  # a setting sun tints less than a camera's white balance takes out
-        return Light(
+        return SceneLight(
             (coefficients * gain).astype(np.float32),
             key.astype(np.float32),
             (color * gain).astype(np.float32),

@@ -13,9 +13,9 @@ import numpy as np
 from ...errors import PhotobustError
 from ..face_models.atlas import ATLAS_SIZE, atlas_uv
 from ..face_models.ict_facekit import FaceModel
-from ..rasterize import zbuffer
+from ..rasterize import z_buffer
 from .face_model_fitting import PortraitFit, fit_portrait
-from .texture_extraction import Atlas, extract_texture, push_pull
+from .texture_extraction import AtlasRaster, extract_texture, push_pull
 
 #: Fits whose inner landmarks err by more than this fraction of the distance between the outer eye corners are
 #: left out.
@@ -71,7 +71,7 @@ def person_mask(model: FaceModel, fit: PortraitFit, rgb: np.ndarray) -> np.ndarr
     points = fit.project(model.head(fit.identity, fit.expression).vertices, width, height)
     points[:, 0] *= _WORK_SIZE / width
     points[:, 1] *= _WORK_SIZE / height
-    index, _, _ = zbuffer(points, model.triangles, _WORK_SIZE, _WORK_SIZE)
+    index, _, _ = z_buffer(points, model.triangles, _WORK_SIZE, _WORK_SIZE)
     head = (index >= 0).astype(np.uint8)
     size = float(np.sqrt(head.sum()))
     around = cv2.dilate(head, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (int(0.7 * size) | 1,) * 2))
@@ -179,7 +179,7 @@ def build_library(
     textures (N, 512, 512, 3) uint8 sRGB; seen (N, 512, 512) uint8, how far the portrait shows a texel;
     backgrounds; held_out (N,) bool; names; masks.
     """
-    atlas = Atlas.of(model, landmark_vertices)
+    atlas = AtlasRaster.of(model, landmark_vertices)
     rows: dict[str, list[object]] = {}
     for portrait in portraits:
         rng = np.random.default_rng(portrait.index)

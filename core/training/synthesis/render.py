@@ -6,7 +6,7 @@ import numba as nb
 import numpy as np
 
 from ...geometry.frames import Camera
-from ..rasterize import zbuffer
+from ..rasterize import z_buffer
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def draw(
     """
     vertices = np.ascontiguousarray(vertices, np.float32)
     projected = np.column_stack([camera.project(vertices), vertices[:, 2]]).astype(np.float32)
-    index, bary, depth = zbuffer(projected, triangles, size, size)
+    index, bary, depth = z_buffer(projected, triangles, size, size)
     normals = np.zeros((size, size, 3), np.float32)
     uv = np.zeros((size, size, 2), np.float32)
     _gather(index, bary, triangles, corner_uv, vertex_normals(vertices, triangles), normals, uv)

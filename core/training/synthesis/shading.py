@@ -4,7 +4,7 @@ import cv2
 import numba
 import numpy as np
 
-from .lighting import Light
+from .lighting import SceneLight
 
 
 @numba.njit(cache=True, fastmath=True)
@@ -120,7 +120,7 @@ def shade(
     albedo: np.ndarray,
     normals: np.ndarray,
     depth: np.ndarray,
-    light: Light,
+    light: SceneLight,
     rng: np.random.Generator,
     focal_px: float,
     center: tuple[float, float],

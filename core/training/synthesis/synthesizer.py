@@ -12,7 +12,7 @@ from ..face_models.heads import ICT, MAKEHUMAN, HeadSource
 from ..paths import DataPaths
 from .appearance import Appearance, DressedHead
 from .cameras import PICTURE_SIZE, sample_assumed_focal, sample_scene
-from .degradations import degrade
+from .degradations import degrade_picture
 from .face_profiling import PortraitViews
 from .render import draw
 from .sample import Sample, Scene
@@ -88,7 +88,7 @@ class ImageSynthesizer:
         template = self.heads.template_of(ICT, identity.astype(np.float32), expression.astype(np.float32))
         scene = Scene(camera, pose, sample_assumed_focal(rng, camera.focal_px))
         return Sample(
-            degrade(view.rgb, rng),
+            degrade_picture(view.rgb, rng),
             self._seen(template, pose, camera),
             ICT,
             identity,

@@ -12,7 +12,7 @@ from ...geometry.spherical_harmonics import fit_lighting, sh_basis
 from ...image.color import linear_to_srgb, srgb_to_linear
 from ..face_models.atlas import ATLAS_SIZE, SKIN_HEIGHT, TILE_HALF, TILES, atlas_uv, corner_uv
 from ..face_models.ict_facekit import FaceModel
-from ..rasterize import zbuffer
+from ..rasterize import z_buffer
 from .face_model_fitting import OUTLINE, PortraitFit
 
 #: A texel counts as visible when the surface there is within this many metres of what the z-buffer shows.
@@ -41,7 +41,7 @@ def push_pull(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Atlas:
+class AtlasRaster:
     """The atlas' texels on the face model: triangle (S, S) int32 (-1: no skin), bary (S, S, 3), face (S, S)
     float32 mask of the inside of the face's outline, feathered, and likewise scalp (where hair grows) and
     ears.
@@ -54,7 +54,7 @@ class Atlas:
     ears: np.ndarray
 
     @classmethod
-    def of(cls, model: FaceModel, landmark_vertices: np.ndarray) -> "Atlas":
+    def of(cls, model: FaceModel, landmark_vertices: np.ndarray) -> "AtlasRaster":
         """Rasterize the skin into the atlas; where layers overlap (ears, lips) the outer one wins."""
         size = ATLAS_SIZE
         uv = atlas_uv(model)
@@ -62,7 +62,7 @@ class Atlas:
         corners = corner_uv(uv, model.triangles[skin]) * size - 0.5
         radius = np.linalg.norm(model.mean - model.mean.mean(0), axis=1)[model.triangles[skin]]
         points = np.concatenate([corners, 2.0 - radius[..., None]], -1).reshape(-1, 3).astype(np.float32)
-        index, bary, _ = zbuffer(
+        index, bary, _ = z_buffer(
             points, np.arange(len(points), dtype=np.int32).reshape(-1, 3), size, size + _PAD
         )
         empty = index[:, :_PAD] < 0
@@ -94,7 +94,7 @@ class Atlas:
 
 def extract_texture(
     model: FaceModel,
-    atlas: Atlas,
+    atlas: AtlasRaster,
     fit: PortraitFit,
     rgb: np.ndarray,
     person: np.ndarray,
@@ -118,7 +118,7 @@ def extract_texture(
     height, width = rgb.shape[:2]
     vertices = model.head(fit.identity, fit.expression).vertices
     projected = fit.project(vertices, width, height)
-    _, _, depth = zbuffer(projected, model.triangles, height, width)
+    _, _, depth = z_buffer(projected, model.triangles, height, width)
     camera = vertices @ fit.rotation.T.astype(np.float32) + fit.translation.astype(np.float32)
     normals = vertex_normals(vertices, model.triangles).astype(np.float32) @ fit.rotation.T.astype(np.float32)
     facing = -(normals * camera).sum(1) / np.linalg.norm(camera, axis=1)
@@ -156,7 +156,7 @@ def extract_texture(
     return image, (weight * 255).astype(np.uint8)
 
 
-def _constrain(color: np.ndarray, solid: np.ndarray, atlas: Atlas) -> np.ndarray:
+def _constrain(color: np.ndarray, solid: np.ndarray, atlas: AtlasRaster) -> np.ndarray:
     """Give unobserved scalp the color above the forehead and unobserved ears the cheeks' (in place); returns
     the weights.
     """

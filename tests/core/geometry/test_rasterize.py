@@ -56,7 +56,7 @@ def test_same_as_compiled(solid: tuple[np.ndarray, np.ndarray]) -> None:
     rasterize = pytest.importorskip("core.training.rasterize", reason="the compiled rasteriser needs numba")
     vertices, triangles = solid
     plane = np.array([0.05, -1, 0.2, 110.0])
-    compiled = rasterize.distance_columns(vertices, triangles, plane, TEMPLATE_REACH).transpose(2, 0, 1)
+    compiled = rasterize.ray_distance_columns(vertices, triangles, plane, TEMPLATE_REACH).transpose(2, 0, 1)
     plain = ray_distance_volume(vertices, triangles, plane, TEMPLATE_REACH)
     step = 2 * TEMPLATE_REACH / 255
     assert np.abs(compiled * step - TEMPLATE_REACH - plain).max() < step

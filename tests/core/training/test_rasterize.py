@@ -1,4 +1,4 @@
-"""The voxeliser and the renderer on shapes whose answer is known."""
+"""The voxelizer and the renderer on shapes whose answer is known."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import trimesh
 from skimage.measure import marching_cubes
 
 from core.geometry.frames import Camera
-from core.training.rasterize import occupancy_columns, voxelize
+from core.training.rasterize import occupancy_columns
 from core.training.synthesis.render import draw
 
 EVERYWHERE = np.array([0.0, 0.0, 0.0, 1.0])
@@ -26,7 +26,7 @@ def test_isosurface_of_a_ball_is_below_a_tenth_of_a_voxel(radius):
     """Soft targets: the surface lies between the voxels, at any slope, and shrinks with the blur only where
     it is curved.
     """
-    volume = voxelize(*ball(radius), EVERYWHERE)
+    volume = occupancy_columns(*ball(radius), EVERYWHERE).transpose(2, 0, 1) / np.float32(255)
     points, _, _, _ = marching_cubes(volume, 0.5)
     distance = np.linalg.norm(points[:, ::-1] - CENTER, axis=1) - radius
     # Blurring a ball by a variance of v moves its surface inwards by v / radius.
@@ -46,7 +46,7 @@ def test_neck_plane_cuts():
 def test_two_overlapping_balls_are_one_solid():
     one, faces = ball(30)
     both = np.vstack([one, one + np.array([15, 0, 0])]), np.vstack([faces, faces + len(one)])
-    volume = voxelize(*both, EVERYWHERE)
+    volume = occupancy_columns(*both, EVERYWHERE) / np.float32(255)
     assert volume.max() <= 1
     lens = 1 - (15 / 60) * 1.5 + 0.5 * (15 / 60) ** 3  # fraction of one ball that lies in the other
     assert volume.sum() == pytest.approx(4 / 3 * np.pi * 30**3 * (2 - lens), rel=0.01)

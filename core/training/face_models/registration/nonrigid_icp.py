@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix, csr_matrix, diags, vstack
 from scipy.sparse.linalg import splu, spsolve
 from scipy.spatial import cKDTree
 
-from ....geometry.mesh import vertex_normals
+from ....geometry.mesh import triangle_normals, vertex_normals
 from ..mesh_topology import graph_laplacian
 
 #: Stiffness of the skin from the first to the last rounds.
@@ -27,12 +27,10 @@ class ClosestPointSurface:
     """Nearest points on a mesh, only where the normals agree."""
 
     def __init__(self, vertices: np.ndarray, triangles: np.ndarray) -> None:
-
         self.vertices, self.triangles = vertices, triangles
-        corners = vertices[triangles]
-        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        normal = triangle_normals(vertices, triangles)
         self.normals = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-15)
-        self.tree = cKDTree(corners.mean(1))
+        self.tree = cKDTree(vertices[triangles].mean(1))
 
     def nearest(
         self, points: np.ndarray, normals: np.ndarray, agreement: float = AGREEMENT, candidates: int = 48

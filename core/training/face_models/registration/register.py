@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ....detection.mediapipe_topology import FIRST_IRIS
 from ....geometry.mesh import vertex_normals
 from ....geometry.pose import umeyama
 from ....geometry.reflection import load_landmark_symmetry
 from ..ict_facekit import FaceModel
-from ..mesh_landmarks import IRIS, PaintedHead, cast_landmarks, detector, replace_outliers, snap, symmetrize
+from ..mesh_landmarks import PaintedHead, cast_landmarks, detector, replace_outliers, snap, symmetrize
 from ..mesh_topology import boundary_loops, polygon_edges, triangulate
 from ..template.solid import solid_vertices
 from ..visibility import visible_triangles
@@ -59,7 +60,7 @@ def face_model_landmarks(model: FaceModel, models_dir: Path) -> tuple[np.ndarray
         positions,
         model.mean.astype(np.float64),
         model.triangles,
-        lambda k: skin if k < IRIS else balls[0 if k < IRIS + 5 else 1],
+        lambda k: skin if k < FIRST_IRIS else balls[0 if k < FIRST_IRIS + 5 else 1],
     )
 
 
@@ -111,7 +112,7 @@ def register(
     solid = template["solid_triangles"]
     landmark_face, landmark_bary = face_model_landmarks(model, models_dir)
     seen = landmark_face >= 0
-    seen[IRIS:] = False
+    seen[FIRST_IRIS:] = False
     aims = (target[model.triangles[landmark_face]] * landmark_bary[..., None]).sum(1)
     places = solid[template["landmark_faces"]]
     extended = solid_vertices(start, template["solid_extra"])
@@ -135,9 +136,10 @@ def register(
     surface = ClosestPointSurface(target, their_skin)
     drawn = skin & ~nostrils(template, start)
     hard = [match_loops(template[name], start, loop, target) for name, loop in rims.items()]
-    hard_vertices, hard_edges, hard_share = (np.concatenate([h[i] for h in hard]) for i in (0, 1, 2))
+    hard_vertices, hard_edges, hard_fraction = (np.concatenate([h[i] for h in hard]) for i in (0, 1, 2))
     hard_targets = (
-        target[hard_edges[:, 0]] * (1 - hard_share[:, None]) + target[hard_edges[:, 1]] * hard_share[:, None]
+        target[hard_edges[:, 0]] * (1 - hard_fraction[:, None])
+        + target[hard_edges[:, 1]] * hard_fraction[:, None]
     )
     used = np.flatnonzero(seen & (places < count).all(1))
     fitted = start.copy()
@@ -162,7 +164,7 @@ def register(
     if lost.any():
         nearest[lost], closest[lost], _ = surface.nearest(fitted[rows[lost]], normals[rows[lost]], -2.0)
     face[rows], bary[rows] = skin_ids[nearest], barycentric_coordinates(closest, target[their_skin[nearest]])
-    _pin_loops(face, bary, hard_vertices, hard_edges, hard_share, model, rim_ids)
+    _pin_loops(face, bary, hard_vertices, hard_edges, hard_fraction, model, rim_ids)
     _attach_rest(template, model, fitted, face, bary, direct)
     on_model = (target[model.triangles[face]] * bary[..., None]).sum(1)
     offset = np.where(direct[:, None], fitted - on_model, 0.0)

@@ -97,24 +97,24 @@ def identity_basis(
 
 
 def meeting_blink(vertices: np.ndarray, blink: np.ndarray, loop: np.ndarray) -> np.ndarray:
-    """The unit `blink` (V, 3), scaled so that the upper lid's rim comes down to the lower one's.
+    """The blendshape `blink` (V, 3), scaled so that the upper lid's rim comes down to the lower one's.
 
-    MakeHuman's unit is made for a wide open eye and pushes the lid millimetres past on an average one.
+    MakeHuman's blendshape is made for a wide open eye and pushes the lid millimetres past on an average one.
     loop: (n,) vertices of the rims of both lids.
     """
     points, moves = vertices[loop], blink[loop]
     falling = np.abs(moves[:, 2]) > 0.3 * np.abs(moves[:, 2]).max()
     order = np.argsort(points[~falling, 0])
     lower = points[~falling][order]
-    rest = points[falling, 2] - np.interp(points[falling, 0], lower[:, 0], lower[:, 2])
+    gap = points[falling, 2] - np.interp(points[falling, 0], lower[:, 0], lower[:, 2])
     down = -moves[falling, 2]
-    return blink * float(BLINK_MARGIN * (down * rest).sum() / (down**2).sum())
+    return blink * float(BLINK_MARGIN * (down * gap).sum() / (down**2).sum())
 
 
 def turned_eyes(
-    vertices: np.ndarray, units: np.ndarray, names: list[str], eyes: dict[str, np.ndarray]
+    vertices: np.ndarray, blendshapes: np.ndarray, names: list[str], eyes: dict[str, np.ndarray]
 ) -> None:
-    """Make the gaze units (52, V, 3) turn the eyeballs about their middles; changes `units`.
+    """Make the gaze blendshapes (52, V, 3) turn the eyeballs about their middles; changes `blendshapes`.
 
     MakeHuman's turn them about a point behind and so push them through the lids. The pupil goes as far as
     there. eyes: the vertices of "Left" and "Right".
@@ -124,13 +124,13 @@ def turned_eyes(
         offset = vertices[index] - middle
         front = int(offset[:, 1].argmin())
         for direction in ("Up", "Down", "In", "Out"):
-            unit = units[names.index(f"eyeLook{direction}{side}")]
-            moved = offset[front] + unit[index[front]] - [0, unit[index[front]][1], 0]
+            gaze = blendshapes[names.index(f"eyeLook{direction}{side}")]
+            moved = offset[front] + gaze[index[front]] - [0, gaze[index[front]][1], 0]
             a = offset[front] / np.linalg.norm(offset[front])
             b = np.array([moved[0], 0, moved[2]]) - [offset[front][0], 0, offset[front][2]]
             b = a + b / np.linalg.norm(offset[front])
             turn, _ = Rotation.align_vectors([b / np.linalg.norm(b)], [a])
-            unit[index] = turn.apply(offset) - offset
+            gaze[index] = turn.apply(offset) - offset
 
 
 def build_template(package: Path) -> dict[str, np.ndarray]:
@@ -147,8 +147,8 @@ def build_template(package: Path) -> dict[str, np.ndarray]:
     )
     corners = (left, right)
     vertices = eye_corner_origin(vertices, corners)
-    names, units = source.units(count)
-    offsets = np.stack([to_head_frame(mesh.combine @ unit) for unit in units])
+    names, blendshapes = source.blendshapes(count)
+    offsets = np.stack([to_head_frame(mesh.combine @ blendshape) for blendshape in blendshapes])
     for side in ("left", "right"):
         k = names.index(f"eyeBlink{side.capitalize()}")
         offsets[k] = meeting_blink(vertices, offsets[k], mesh.loops[f"lid_{side}"])

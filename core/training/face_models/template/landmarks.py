@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ....detection.mediapipe_topology import FIRST_IRIS
 from ....geometry.reflection import load_landmark_symmetry
 from ..mesh_landmarks import (
-    IRIS,
     PaintedHead,
     cast_landmarks,
     detector,
@@ -74,7 +74,7 @@ def find_landmarks(arrays: dict[str, np.ndarray], models_dir: Path) -> dict[str,
     def allowed(k: int) -> np.ndarray:
         if k in INNER_LOWER_LIP:
             return lower_lip
-        return kinds[0 if k < IRIS else 2 if k < IRIS + 5 else 1]
+        return kinds[0 if k < FIRST_IRIS else 2 if k < FIRST_IRIS + 5 else 1]
 
     faces, bary = snap(positions, vertices, arrays["solid_triangles"], allowed)
     if len(lost):

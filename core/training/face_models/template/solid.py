@@ -1,5 +1,5 @@
-"""Closes the template's skin to a solid that can be voxelized; see `template_build` for the arrays'
-meaning.
+"""Closes the template's skin to a solid that can be voxelized; see `build` for the meaning of
+the arrays.
 """
 
 import numpy as np

@@ -8,7 +8,7 @@ import pytest
 from core.detection.detector import FaceLandmarks
 from core.geometry.frames import Camera, HeadPose
 from core.training.calibration.fit import FOLDS, Table, calibrate, fit_terms, folds_of, knots_of, left_out
-from core.training.calibration.table import FLAWS, HeldOut, cut, degrade, misplaced, read_table
+from core.training.calibration.table import FLAWS, HeldOut, cut, degrade_sample, misplaced, read_table
 from core.training.data.shards import write_shard
 from core.training.synthesis.cameras import head_rotation
 from core.training.synthesis.sample import Sample, Scene
@@ -97,7 +97,7 @@ def test_spoilt_pictures_keep_their_geometry(sample):
     seen = {}
     point = np.array([0.02, -0.01, 0.6])
     for seed in range(200):
-        degraded = degrade(sample, np.random.default_rng(seed))
+        degraded = degrade_sample(sample, np.random.default_rng(seed))
         scene = degraded.sample.scene
         assert scene.camera.focal_px / scene.assumed_focal_px == pytest.approx(500 / 450)
         zoom = scene.camera.focal_px / 500
@@ -112,7 +112,7 @@ def test_spoilt_pictures_keep_their_geometry(sample):
 
 
 def test_same_seed_spoils_alike(sample):
-    one, other = (degrade(sample, np.random.default_rng(12)) for _ in range(2))
+    one, other = (degrade_sample(sample, np.random.default_rng(12)) for _ in range(2))
     np.testing.assert_array_equal(one.sample.picture, other.sample.picture)
 
 

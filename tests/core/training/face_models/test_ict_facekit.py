@@ -10,7 +10,7 @@ from core.geometry.frames import crop_frame_around
 from core.training.face_models.heads import ICT, MAKEHUMAN
 from core.training.face_models.ict_facekit import zip_loop
 from core.training.face_models.mesh_topology import boundary_loops
-from core.training.rasterize import leaking_rays, ray_intersections
+from core.training.rasterize import ray_intersections
 from core.training.synthesis.cameras import sample_scene
 
 
@@ -42,6 +42,12 @@ def test_size_is_taken_out(face_model):
         a, b = skin - skin.mean(0), mean - mean.mean(0)
         assert (a * b).sum() / (a * a).sum() == pytest.approx(1, abs=1e-3)
         assert np.abs(head[face_model.corners].mean(0)).max() < 1e-4
+
+
+def leaking_rays(number: np.ndarray, sign: np.ndarray) -> int:
+    """How many rays do not leave what they enter: 0 for a closed mesh."""
+    intersected = np.arange(sign.shape[2]) < number[..., None]
+    return int(np.count_nonzero(np.where(intersected, sign, 0).sum(2)))
 
 
 def count_leaks(heads, count: int) -> int:

@@ -23,7 +23,7 @@ def template():
         return {name: file[name] for name in file.files}
 
 
-def unit(template, name):
+def blendshape(template, name):
     return template["units"][list(template["unit_names"]).index(name)].astype(np.float64)
 
 
@@ -89,16 +89,16 @@ def test_units_are_apples(template):
         names
     )
     for name in names:
-        largest = np.linalg.norm(unit(template, name), axis=1).max()
+        largest = np.linalg.norm(blendshape(template, name), axis=1).max()
         assert 0.001 < largest < 0.06, name
         if name.endswith("Left") and name not in SIDED:
-            moved = np.linalg.norm(unit(template, name), axis=1)
+            moved = np.linalg.norm(blendshape(template, name), axis=1)
             assert (moved * template["vertices"][:, 0]).sum() > 0, f"{name} moves the wrong side"
 
 
 def test_blink_closes_the_left_eye_only(template):
     v, ibug = template["vertices"].astype(np.float64), template["ibug68"]
-    closed = v + unit(template, "eyeBlinkLeft")
+    closed = v + blendshape(template, "eyeBlinkLeft")
 
     def opening(points, upper, lower):
         return points[ibug[upper], 2].mean() - points[ibug[lower], 2].mean()
@@ -109,7 +109,7 @@ def test_blink_closes_the_left_eye_only(template):
 
 
 def test_jaw_takes_lower_teeth_and_tongue_along(template):
-    jaw = unit(template, "jawOpen")
+    jaw = blendshape(template, "jawOpen")
     assert (jaw[part(template, "teeth_lower"), 2] < -0.005).all()
     assert jaw[part(template, "tongue"), 2].mean() < -0.003
     assert np.abs(jaw[part(template, "teeth_upper")]).max() == 0
@@ -121,9 +121,9 @@ def test_looking_turns_the_eyeball(template):
     v = template["vertices"].astype(np.float64)
     ball = part(template, "eye_left")
     front = ball[v[ball, 1].argmin()]
-    assert unit(template, "eyeLookUpLeft")[front, 2] > 0.001
-    assert unit(template, "eyeLookOutLeft")[front, 0] > 0.002
-    assert unit(template, "eyeLookInLeft")[front, 0] < -0.002
+    assert blendshape(template, "eyeLookUpLeft")[front, 2] > 0.001
+    assert blendshape(template, "eyeLookOutLeft")[front, 0] > 0.002
+    assert blendshape(template, "eyeLookInLeft")[front, 0] < -0.002
 
 
 def test_identity_keeps_the_frame_and_the_symmetry(template):
@@ -251,9 +251,9 @@ def test_expressions_come_along(registered, template, face_model):
     carried_by, _ = registered
     names, ibug = face_model.expression_names, template["ibug68"]
 
-    def carried(*units):
+    def carried(*blendshapes):
         weights = np.zeros(len(names))
-        weights[[names.index(u) for u in units]] = 1
+        weights[[names.index(b) for b in blendshapes]] = 1
         head = face_model.head(np.zeros(len(face_model.identity)), weights)
         return carried_by.to_template(head.vertices, face_model.triangles).astype(np.float64)
 

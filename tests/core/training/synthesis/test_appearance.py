@@ -15,8 +15,8 @@ from core.image.color import linear_to_srgb, srgb_to_linear
 from core.training.face_models.atlas import ATLAS_SIZE, SKIN_HEIGHT, UNWRAP_CENTER, corner_uv, unwrap, wrap
 from core.training.synthesis import accessories
 from core.training.synthesis.appearance import Appearance, DressedHead
-from core.training.synthesis.degradations import degrade
-from core.training.synthesis.lighting import Light, LightLibrary, rotate_harmonics
+from core.training.synthesis.degradations import degrade_picture
+from core.training.synthesis.lighting import LightLibrary, SceneLight, rotate_harmonics
 from core.training.synthesis.render import draw
 from core.training.synthesis.shading import shade
 from core.training.synthesis.texture_extraction import push_pull
@@ -153,7 +153,7 @@ def test_push_pull_keeps_what_is_known_and_spreads_it():
 
 def test_key_light_lights_its_side_and_casts_shadows(scene):
     *_, camera, _, buffers = scene
-    light = Light(
+    light = SceneLight(
         np.zeros((9, 3), np.float32),
         np.array([1.0, 0.0, 0.0], np.float32),
         np.ones(3, np.float32),
@@ -226,9 +226,9 @@ def test_damage_keeps_shape_input_and_seed():
     before = rgb.copy()
     seen = set()
     for seed in range(15):
-        out = degrade(rgb, np.random.default_rng(seed))
+        out = degrade_picture(rgb, np.random.default_rng(seed))
         assert out.shape == rgb.shape and out.dtype == np.uint8
-        np.testing.assert_array_equal(out, degrade(rgb, np.random.default_rng(seed)))
+        np.testing.assert_array_equal(out, degrade_picture(rgb, np.random.default_rng(seed)))
         seen.add(out.tobytes())
     np.testing.assert_array_equal(rgb, before)
     assert len(seen) > 12
