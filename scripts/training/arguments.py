@@ -46,7 +46,7 @@ def data_paths(options: argparse.Namespace) -> DataPaths:
 
 
 def run_main(main: Callable[[], int | None]) -> NoReturn:
-    """Run a command line; what a user can repair is reported in a sentence, other errors keep their traceback."""
+    """Run a command line; what a user can repair is reported in a sentence, the rest keeps its traceback."""
     try:
         sys.exit(main() or 0)
     except PhotobustError as error:
