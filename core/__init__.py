@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .image.photo import Photo, load_photo
     from .io.writer import write_reconstruction
     from .reconstructor import Reconstruction, Reconstructor
+    from .surface.settings import SurfaceSettings
+    from .texture.settings import TextureSettings
+    from .wrapping.settings import WrapSettings
 
 __version__ = "0.2.0"
 
@@ -26,11 +29,24 @@ _HOMES = {
     "PhotobustError": ".errors",
     "Reconstruction": ".reconstructor",
     "Reconstructor": ".reconstructor",
+    "SurfaceSettings": ".surface.settings",
+    "TextureSettings": ".texture.settings",
+    "WrapSettings": ".wrapping.settings",
     "load_photo": ".image.photo",
     "write_reconstruction": ".io.writer",
 }
 
-__all__ = ["Photo", "PhotobustError", "Reconstruction", "Reconstructor", "load_photo", "write_reconstruction"]
+__all__ = [
+    "Photo",
+    "PhotobustError",
+    "Reconstruction",
+    "Reconstructor",
+    "SurfaceSettings",
+    "TextureSettings",
+    "WrapSettings",
+    "load_photo",
+    "write_reconstruction",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,3 +23,6 @@ LIPS = (
 )
 #: Subject's right brow, then left.
 BROWS = (*(70, 63, 105, 66, 107, 46, 53, 52, 65, 55), *(300, 293, 334, 296, 336, 276, 283, 282, 295, 285))
+#: Outer corners of the eyes, by the subject's side.
+RIGHT_EYE_OUTER = 33
+LEFT_EYE_OUTER = 263

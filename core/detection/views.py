@@ -37,9 +37,13 @@ TILE_LEVELS = 3
 class View:
     """A similarity of a picture, and how the detector is run on it.
 
-    matrix: (2, 3) similarity, picture -> view. size: (width, height) of the view. attempt: its name.
-    confidence: MediaPipe's least. full_range: whether to use the detector of small faces. confirmations: how
-    many of the four close-ups have to confirm a detection.
+    Attributes:
+        matrix: (2, 3) similarity, picture -> view.
+        size: (width, height) of the view, pixels.
+        attempt: Its name.
+        confidence: MediaPipe's least confidence, 0..1.
+        full_range: Whether to use the detector of small faces.
+        confirmations: How many of the four close-ups have to confirm a detection.
     """
 
     matrix: np.ndarray
@@ -50,7 +54,14 @@ class View:
     confirmations: int = 2
 
     def render(self, rgb: np.ndarray) -> np.ndarray:
-        """What the view shows, grey where it leaves the picture."""
+        """Draw what the view shows, grey where it leaves the picture.
+
+        Args:
+            rgb: (H, W, 3) uint8, the picture.
+
+        Returns:
+            (height, width, 3) uint8; the picture itself if the view is all of it.
+        """
         import cv2
 
         if np.array_equal(self.matrix, np.eye(2, 3)) and self.size == (rgb.shape[1], rgb.shape[0]):
@@ -61,14 +72,30 @@ class View:
 
 
 def whole(shape: tuple[int, ...], attempt: str, confidence: float, full_range: bool = False) -> View:
-    """The picture as it is."""
+    """The picture as it is.
+
+    Args:
+        shape: (height, width, ...) of the picture, pixels.
+        attempt: The view's name.
+        confidence: MediaPipe's least confidence, 0..1.
+        full_range: Whether to use the detector of small faces.
+    """
     return View(np.eye(2, 3), (shape[1], shape[0]), attempt, confidence, full_range)
 
 
 def rotated(
     center: np.ndarray, zoom: float, degrees: float, side: int, attempt: str, full_range: bool = False
 ) -> View:
-    """The surroundings of a point, zoomed and rotated clockwise, in a square of `side` px."""
+    """The surroundings of a point, zoomed and rotated, in a square.
+
+    Args:
+        center: (2,) the point, pixels of the picture.
+        zoom: Pixels of the view per pixel of the picture.
+        degrees: Rotation, clockwise.
+        side: Of the square, pixels.
+        attempt: The view's name.
+        full_range: Whether to use the detector of small faces.
+    """
     angle = np.radians(degrees)
     linear = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     offset = (side - 1) / 2 - linear @ center

@@ -18,9 +18,12 @@ COSINE_FADE = 0.2
 class Correspondences:
     """Points of a surface, one for each point of a query.
 
-    points: (N, 3) float64, metres, on the surface. normals: (N, 3) float64, the surface's unit normals there.
-    weight: (N,) float64, 0..1, how much the correspondence counts: the confidence, faded with distance and
-    angle, 0 where the surface has nothing that fits. confidence: (N,) float64, 0..1, the surface's alone.
+    Attributes:
+        points: (N, 3) float64, metres, on the surface.
+        normals: (N, 3) float64, the surface's unit normals there.
+        weight: (N,) float64, 0..1, how much the correspondence counts: the confidence, faded with distance
+            and angle, 0 where the surface has nothing that fits.
+        confidence: (N,) float64, 0..1, the surface's alone.
     """
 
     points: np.ndarray
@@ -88,7 +91,14 @@ class ClosestPointQuery:
         return Correspondences(points + offset[:, None] * normal, normal, weight, confidence)
 
     def distance(self, points: np.ndarray) -> np.ndarray:
-        """Distances (N,), metres, of points (N, 3) from the triangles around the nearest vertices."""
+        """Distances of points from the triangles around the nearest vertices.
+
+        Args:
+            points: (N, 3) float64, head frame, metres.
+
+        Returns:
+            (N,) float64, metres.
+        """
         return np.linalg.norm(self.nearest(points)[0] - points, axis=1)
 
     def nearest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,11 +16,17 @@ from functools import cached_property
 
 import numpy as np
 
+#: Side of the crop, pixels: what VRN and its successors use, and what the networks were trained at.
 CROP_SIZE = 192
-VOLUME_SHAPE = (200, 192, 192)
+#: Voxels of the volume along z, y and x; x and y are the crop's pixels.
+VOLUME_SHAPE = (200, CROP_SIZE, CROP_SIZE)
+#: Scale of the crop at the head's centre, pixels per cm: 29.5 cm fit in, so that every head is whole.
 CROP_PX_PER_CM = 6.5
+#: Scale of the volume, voxels per metre.
 VOXELS_PER_METER = 100.0 * CROP_PX_PER_CM
+#: Middle of the crop, x and y, pixels; pixel centres are at whole numbers.
 CROP_CENTER = (CROP_SIZE - 1) / 2
+#: Middle of the volume, z, voxels: where the head's centre is.
 VOLUME_CENTER_Z = (VOLUME_SHAPE[0] - 1) / 2
 #: Middle of the whole head in the head frame, metres: what the crop and the volume are centred on.
 HEAD_CENTER = np.array([0.0, 0.065, -0.01])
@@ -30,16 +36,32 @@ NECK_PLANE_Z = -0.155
 FRONTAL = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 #: Diagonal of 35 mm film, mm: EXIF's "focal length in 35 mm film" refers to it.
 FILM_DIAGONAL_MM = 43.27
+#: Focal length of a normal lens, mm, 35 mm equivalent: assumed of photos without EXIF.
 DEFAULT_FOCAL_MM = 50.0
 
 
 def apply_affine(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Map (..., 2) points by a (2, 3) affine matrix."""
+    """Map points by an affine matrix.
+
+    Args:
+        matrix: (2, 3) float.
+        points: (..., 2) float, in the frame that the matrix maps from.
+
+    Returns:
+        (..., 2), in the frame that it maps to.
+    """
     return points @ matrix[:, :2].T + matrix[:, 2]
 
 
 def invert_affine(matrix: np.ndarray) -> np.ndarray:
-    """The (2, 3) inverse of a (2, 3) affine matrix."""
+    """Invert an affine matrix.
+
+    Args:
+        matrix: (2, 3) float, not singular.
+
+    Returns:
+        (2, 3) float64.
+    """
     linear = np.linalg.inv(matrix[:, :2])
     return np.concatenate([linear, -(linear @ matrix[:, 2])[:, None]], 1)
 
@@ -60,7 +82,15 @@ def upright_map(up: np.ndarray, scale: float) -> np.ndarray:
 
 
 def compose_affine(second: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """The (2, 3) affine matrix of `first`, then `second`."""
+    """Chain two affine matrices.
+
+    Args:
+        second: (2, 3) float, applied last.
+        first: (2, 3) float, applied first.
+
+    Returns:
+        (2, 3) float64.
+    """
     linear = second[:, :2] @ first[:, :2]
     return np.column_stack([linear, second[:, :2] @ first[:, 2] + second[:, 2]])
 
@@ -79,7 +109,14 @@ class Camera:
 
     @classmethod
     def from_focal_mm(cls, focal_mm: float, width: int, height: int, source: str = "default") -> "Camera":
-        """Camera of a `width` x `height` photo from its 35 mm equivalent focal length (by the diagonal)."""
+        """Camera of a photo from its 35 mm equivalent focal length (by the diagonal).
+
+        Args:
+            focal_mm: Focal length, mm.
+            width: Of the photo, pixels.
+            height: Of the photo, pixels.
+            source: Where the focal length is from.
+        """
         focal_px = focal_mm / FILM_DIAGONAL_MM * float(np.hypot(width, height))
         return cls(focal_px, (width - 1) / 2, (height - 1) / 2, source)
 
@@ -88,23 +125,49 @@ class Camera:
         return self.focal_px * FILM_DIAGONAL_MM / float(np.hypot(width, height))
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """(..., 3) camera frame -> (..., 2) photo frame."""
+        """Project points into the photo.
+
+        Args:
+            points: (..., 3) camera frame, metres, in front of the camera.
+
+        Returns:
+            (..., 2) photo frame, pixels.
+        """
         return points[..., :2] / points[..., 2:] * self.focal_px + np.array([self.cx, self.cy])
 
 
 @dataclass(frozen=True)
 class HeadPose:
-    """Where the head is: camera = rotation @ head + translation (metres)."""
+    """Where the head is: camera = rotation @ head + translation.
+
+    Attributes:
+        rotation: (3, 3) float64.
+        translation: (3,) float64, metres.
+    """
 
     rotation: np.ndarray
     translation: np.ndarray
 
     def head_to_camera(self, points: np.ndarray) -> np.ndarray:
-        """(..., 3) head frame -> (..., 3) camera frame."""
+        """Map points.
+
+        Args:
+            points: (..., 3) head frame, metres.
+
+        Returns:
+            (..., 3) camera frame, metres.
+        """
         return points @ self.rotation.T + self.translation
 
     def camera_to_head(self, points: np.ndarray) -> np.ndarray:
-        """(..., 3) camera frame -> (..., 3) head frame."""
+        """Map points.
+
+        Args:
+            points: (..., 3) camera frame, metres.
+
+        Returns:
+            (..., 3) head frame, metres.
+        """
         return (points - self.translation) @ self.rotation
 
     @cached_property
@@ -128,7 +191,8 @@ class HeadPose:
 class AffineFrame:
     """A square picture cut out of the photo.
 
-    matrix: (2, 3) float64, photo -> crop, a similarity.
+    Attributes:
+        matrix: (2, 3) float64, photo -> crop, a similarity.
     """
 
     matrix: np.ndarray
@@ -144,11 +208,25 @@ class AffineFrame:
         return float(np.sqrt(abs(np.linalg.det(self.matrix[:, :2]))))
 
     def photo_to_crop(self, points: np.ndarray) -> np.ndarray:
-        """(..., 2) photo frame -> (..., 2) crop frame."""
+        """Map points.
+
+        Args:
+            points: (..., 2) photo frame, pixels.
+
+        Returns:
+            (..., 2) crop frame, pixels.
+        """
         return apply_affine(self.matrix, points)
 
     def crop_to_photo(self, points: np.ndarray) -> np.ndarray:
-        """(..., 2) crop frame -> (..., 2) photo frame."""
+        """Map points.
+
+        Args:
+            points: (..., 2) crop frame, pixels.
+
+        Returns:
+            (..., 2) photo frame, pixels.
+        """
         return apply_affine(self.inverse, points)
 
 
@@ -156,22 +234,37 @@ class AffineFrame:
 class CropFrame(AffineFrame):
     """The crop of one face and the volume behind it.
 
-    camera: of the photo. distance: metres from the camera to the plane z = 99.5 of the volume, measured along
-    the optical axis.
+    Attributes:
+        camera: Of the photo.
+        distance: Metres from the camera to the plane z = 99.5 of the volume, along the optical axis.
     """
 
     camera: Camera
     distance: float
 
     def volume_to_camera(self, points: np.ndarray) -> np.ndarray:
-        """(..., 3) volume frame (x, y, z) -> (..., 3) camera frame: undoes the perspective."""
+        """Map points; undoes the perspective.
+
+        Args:
+            points: (..., 3) volume frame (x, y, z), voxels.
+
+        Returns:
+            (..., 3) camera frame, metres.
+        """
         photo = self.crop_to_photo(points[..., :2])
         depth = self.distance - (points[..., 2:] - VOLUME_CENTER_Z) / VOXELS_PER_METER
         xy = (photo - np.array([self.camera.cx, self.camera.cy])) / self.camera.focal_px * depth
         return np.concatenate([xy, depth], -1)
 
     def camera_to_volume(self, points: np.ndarray) -> np.ndarray:
-        """(..., 3) camera frame -> (..., 3) volume frame (x, y, z)."""
+        """Map points; applies the perspective.
+
+        Args:
+            points: (..., 3) camera frame, metres.
+
+        Returns:
+            (..., 3) volume frame (x, y, z), voxels.
+        """
         xy = self.photo_to_crop(self.camera.project(points))
         z = VOLUME_CENTER_Z + (self.distance - points[..., 2:]) * VOXELS_PER_METER
         return np.concatenate([xy, z], -1)

@@ -11,9 +11,16 @@ from .frames import HEAD_CENTER, Camera, HeadPose, apply_affine
 
 
 def umeyama(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Least-squares scale, rotation (3, 3), offset (3,) with target ~ scale * rotation @ source + offset.
+    """Find the similarity between two sets of points by least squares.
 
     S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991.
+
+    Args:
+        source: (N, 3) float, any frame and unit; not all in one point.
+        target: (N, 3) float, any frame and unit, the same points there.
+
+    Returns:
+        scale, rotation (3, 3) and offset (3,), with target ~ scale * rotation @ source + offset.
     """
     source_mean, target_mean = source.mean(0), target.mean(0)
     a, b = source - source_mean, target - target_mean
@@ -42,7 +49,14 @@ def similarity_displacements(vertices: np.ndarray) -> np.ndarray:
 
 
 def rotation_matrix(vector: np.ndarray) -> np.ndarray:
-    """(3, 3) rotation by |vector| radians about `vector` (Rodrigues' formula)."""
+    """The rotation about an axis (Rodrigues' formula).
+
+    Args:
+        vector: (3,) the axis, as long as the angle in radians.
+
+    Returns:
+        (3, 3) float64.
+    """
     angle = float(np.linalg.norm(vector))
     if angle < 1e-9:
         return np.eye(3)
@@ -52,7 +66,14 @@ def rotation_matrix(vector: np.ndarray) -> np.ndarray:
 
 
 def rotation_to_ray(ray: np.ndarray) -> np.ndarray:
-    """(3, 3) smallest rotation that takes the optical axis (0, 0, 1) to the direction of `ray` (3,)."""
+    """The smallest rotation that takes the optical axis (0, 0, 1) to a ray.
+
+    Args:
+        ray: (3,) camera frame, of any length, not straight backwards.
+
+    Returns:
+        (3, 3) float64.
+    """
     d = ray / np.linalg.norm(ray)
     v = np.array([-d[1], d[0], 0.0])  # cross((0, 0, 1), d)
     k = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
@@ -63,8 +84,10 @@ def rotation_to_ray(ray: np.ndarray) -> np.ndarray:
 class WeakPerspectivePose:
     """A head's pose as the picture shows it, independent of the focal length.
 
-    rotation: (3, 3) head -> camera turned to look straight at the head's centre; centre: (2,) where the
-    head's centre is in the photo frame; scale: photo pixels per metre at the head's centre.
+    Attributes:
+        rotation: (3, 3) head -> camera turned to look straight at the head's centre.
+        center: (2,) where the head's centre is in the photo frame, pixels.
+        scale: Photo pixels per metre at the head's centre.
     """
 
     rotation: np.ndarray
@@ -105,7 +128,13 @@ class WeakPerspectivePose:
         return replace(self, rotation=turn @ self.rotation, center=apply_affine(affine, self.center))
 
     def corrected(self, rotation: np.ndarray, offset: np.ndarray, log_scale: float) -> "WeakPerspectivePose":
-        """This pose turned by `rotation` (3, 3) seen by the camera, moved by `offset` (2,) m and scaled."""
+        """This pose turned, moved and scaled.
+
+        Args:
+            rotation: (3, 3), seen by the camera.
+            offset: (2,), right and down in the photo, metres at the head's centre.
+            log_scale: Logarithm of the factor of the scale.
+        """
         return replace(
             self,
             rotation=rotation @ self.rotation,
@@ -114,19 +143,28 @@ class WeakPerspectivePose:
         )
 
 
-def mean_pose(poses: Sequence[WeakPerspectivePose], shares: Sequence[float]) -> WeakPerspectivePose:
-    """The mean of poses, each with its share; shares sum up to 1. Rotations: the one nearest to the mean of
-    the matrices (M. Moakher, "Means and averaging in the group of rotations", SIAM J. Matrix Anal. 2002).
+def mean_pose(poses: Sequence[WeakPerspectivePose], weights: Sequence[float]) -> WeakPerspectivePose:
+    """The weighted mean of poses.
+
+    The rotation is the one nearest to the mean of the matrices (M. Moakher, "Means and averaging in the group
+    of rotations", SIAM J. Matrix Anal. 2002).
+
+    Args:
+        poses: Of one head in one photo.
+        weights: One a pose; they sum up to 1.
     """
-    u, _, vt = np.linalg.svd(np.tensordot(shares, [p.rotation for p in poses], 1))
+    u, _, vt = np.linalg.svd(np.tensordot(weights, [p.rotation for p in poses], 1))
     rotation = (u * [1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt
-    scale = float(np.exp(np.dot(shares, [np.log(p.scale) for p in poses])))
-    return WeakPerspectivePose(rotation, np.tensordot(shares, [p.center for p in poses], 1), scale)
+    scale = float(np.exp(np.dot(weights, [np.log(p.scale) for p in poses])))
+    return WeakPerspectivePose(rotation, np.tensordot(weights, [p.center for p in poses], 1), scale)
 
 
 def fit_pose(points: np.ndarray, canonical: np.ndarray) -> WeakPerspectivePose:
-    """Similarity of canonical landmarks (N, 3), head frame, to detected ones (N, 3), px as in
-    FaceLandmarks.
+    """Find the pose of a head by its landmarks alone, with the similarity from canonical to detected ones.
+
+    Args:
+        points: (N, 3) detected landmarks, photo frame, px, z as in FaceLandmarks.
+        canonical: (N, 3) the same landmarks of the average head, head frame, metres.
     """
     scale, rotation, offset = umeyama(canonical, points.astype(np.float64))
     return WeakPerspectivePose(rotation, (scale * rotation @ HEAD_CENTER + offset)[:2], scale)

@@ -15,10 +15,16 @@ RAY_JITTER = (1.37e-4, 2.11e-4)
 def fragments(
     points: np.ndarray, triangles: np.ndarray, size: int = CROP_SIZE
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """All (triangle, pixel) pairs where the ray of a pixel meets a triangle.
+    """Find all (triangle, pixel) pairs where the ray of a pixel meets a triangle.
 
-    points: (V, 2 or 3) in pixels. Returns (triangle (N,), pixel (N,) = y * size + x, bary (N, 3) float64,
-    area (N,), twice the signed area of the triangle in the picture).
+    Args:
+        points: (V, 2 or more), x and y in pixels of the picture; further columns are ignored.
+        triangles: (T, 3) int.
+        size: Side of the picture, pixels.
+
+    Returns:
+        For N fragments: triangle (N,) int64; pixel (N,) int64, y * size + x; barycentric coordinates (N, 3)
+        float64; and area (N,) float64, twice the signed area of the triangle in the picture, square pixels.
     """
     corners = points[triangles, :2].astype(np.float64) - np.array(RAY_JITTER)
     low = np.clip(np.floor(corners.min(1)), 0, size - 1).astype(np.int64)
@@ -49,7 +55,17 @@ def fragments(
 def interpolate(
     values: np.ndarray, triangles: np.ndarray, triangle: np.ndarray, bary: np.ndarray
 ) -> np.ndarray:
-    """Values (V,) or (V, C) at fragments."""
+    """Interpolate the values of vertices at fragments.
+
+    Args:
+        values: (V,) or (V, C).
+        triangles: (T, 3) int.
+        triangle: (N,) int, of `fragments`.
+        bary: (N, 3) float64, of `fragments`.
+
+    Returns:
+        (N,) or (N, C).
+    """
     corners = values[triangles[triangle]]
     return np.einsum("nk,nk...->n...", bary, corners)
 
@@ -57,9 +73,17 @@ def interpolate(
 def z_buffer(
     pixel: np.ndarray, z: np.ndarray, *values: np.ndarray, size: int = CROP_SIZE
 ) -> list[np.ndarray]:
-    """z-buffer: for each pixel the fragment with the greatest z.
+    """For each pixel, take the fragment with the greatest z.
 
-    Returns [index (size * size,) of the fragment or -1, then each of `values` at it, zero where nothing is].
+    Args:
+        pixel: (N,) int, y * size + x, of `fragments`.
+        z: (N,), growing towards the camera.
+        values: Each (N,) or (N, C), of the fragments.
+        size: Side of the picture, pixels.
+
+    Returns:
+        First (size * size,) int64, the index of the fragment or -1, then each of `values` at it,
+        (size * size,) or (size * size, C) float32, zero where nothing is.
     """
     order = np.argsort(z, kind="stable")
     index = np.full(size * size, -1, np.int64)
@@ -78,9 +102,14 @@ def ray_distance_volume(
 ) -> np.ndarray:
     """Signed distance along the camera's rays to the surface of a closed mesh, clamped: positive inside.
 
-    points: (V, 3) volume frame; triangles outward; plane: (4,) n, d, volume frame: solid only where n . p + d
-    >= 0. Returns (200, 192, 192) float32 [z, y, x] from -reach to reach voxels, smoothed by [1 2 1] / 4 along
-    x and y.
+    Args:
+        points: (V, 3) volume frame, voxels.
+        triangles: (T, 3) int, outward.
+        plane: (4,) n, d, volume frame: solid only where n . p + d >= 0.
+        reach: Distance, voxels, at which it is clamped.
+
+    Returns:
+        (200, 192, 192) float32 [z, y, x], -reach to reach, voxels, smoothed by [1 2 1] / 4 along x and y.
     """
     depth, height, width = VOLUME_SHAPE
     triangle, pixel, bary, area = fragments(points, triangles)
@@ -143,8 +172,16 @@ def ray_spans(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Solid stretches of each ray: where the winding number is positive and the half-space allows it.
 
-    Returns (entry z (N,), exit z (N,), pixel (N,)), entry > exit (rays run away from the camera, z grows
-    towards it).
+    Args:
+        pixel: (N,) int, y * size + x: the ray of each intersection.
+        z: (N,) float64, volume frame, where the ray meets the surface.
+        sign: (N,) int, 1 where the ray enters the solid, -1 where it leaves it.
+        plane: (4,) n, d, volume frame: solid only where n . p + d >= 0.
+        size: Side of the picture, pixels.
+
+    Returns:
+        For M stretches: entry z (M,), exit z (M,), pixel (M,); entry > exit, as rays run away from the camera
+        and z grows towards it.
     """
     order = np.lexsort((-z, pixel))
     pixel, z, sign = pixel[order], z[order], sign[order]

@@ -14,7 +14,17 @@ FLIP = np.diag(SIGN)
 
 
 def load_landmark_symmetry(models_dir: Path) -> np.ndarray:
-    """(478,) index of each landmark's counterpart on the other side of the face."""
+    """Read which landmark is which on the other side of the face.
+
+    Args:
+        models_dir: The folder of the models.
+
+    Returns:
+        (478,) int, the index of each landmark's counterpart.
+
+    Raises:
+        ModelError: The file is missing or damaged.
+    """
     path = Path(models_dir) / "landmark_symmetry.npz"
     try:
         with np.load(path) as table:
@@ -25,8 +35,13 @@ def load_landmark_symmetry(models_dir: Path) -> np.ndarray:
 
 
 def mirrored_picture(rgb: np.ndarray) -> np.ndarray:
-    """(H, W, 3) the picture in a mirror: a view, since copying all of a large photo takes longer than looking
-    at the face in it.
+    """The picture in a mirror.
+
+    Args:
+        rgb: (H, W, 3).
+
+    Returns:
+        (H, W, 3), a view: copying all of a large photo takes longer than detecting the face in it.
     """
     return rgb[:, ::-1]
 

@@ -8,10 +8,16 @@ SMALLEST_SCALE = 1e-5
 
 
 def sh_basis(normals: np.ndarray) -> np.ndarray:
-    """(..., 9) real spherical harmonics up to the second order of unit vectors (..., 3), in their precision.
+    """Real spherical harmonics up to the second order.
 
     They hold 99 % of what diffuse light does (Ramamoorthi and Hanrahan, An Efficient Representation for
     Irradiance Environment Maps, SIGGRAPH 2001).
+
+    Args:
+        normals: (..., 3) unit vectors.
+
+    Returns:
+        (..., 9), in the normals' precision.
     """
     x, y, z = np.moveaxis(np.asarray(normals), -1, 0)
     return np.stack(

@@ -9,7 +9,16 @@ from .rasterize import fragments, interpolate, z_buffer
 
 
 def ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """0 up to `low`, 1 from `high` on, linear between; falling if `high` is less than `low`."""
+    """Rise linearly from 0 to 1 between two values.
+
+    Args:
+        values: Of any shape.
+        low: Up to here, 0.
+        high: From here on, 1; if it is less than `low`, the ramp falls.
+
+    Returns:
+        Of the values' shape, 0..1.
+    """
     return np.clip((values - low) / (high - low), 0, 1)
 
 

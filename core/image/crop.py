@@ -12,9 +12,17 @@ FACE_PX_PER_CM = 7.2
 
 
 def cut_crop(rgb: np.ndarray, frame: AffineFrame, size: int = CROP_SIZE) -> np.ndarray:
-    """(H, W, 3) uint8 photo -> (size, size, 3) uint8 picture of the crop frame, edge pixels repeated outside.
+    """Cut a picture out of the photo; edge pixels are repeated outside.
 
     Photos larger than the crop are averaged down first, so that no aliasing is taken for detail.
+
+    Args:
+        rgb: (H, W, 3) uint8, the photo.
+        frame: What to cut.
+        size: Side of the result, pixels: that of the crop, or a finer or coarser raster of the same square.
+
+    Returns:
+        (size, size, 3) uint8.
     """
     factor = size / CROP_SIZE
     inverse = frame.inverse

@@ -9,7 +9,8 @@ from ..errors import ModelError
 from ..weights import file_sha256
 
 #: Metadata of an exported network: the weights it was made of (see `core.training.fitting.onnx_export`).
-SOURCE, SOURCE_SHA256 = "source", "source_sha256"
+SOURCE = "source"
+SOURCE_SHA256 = "source_sha256"
 
 
 def available_cores() -> int:

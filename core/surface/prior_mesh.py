@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ..geometry.frames import CROP_SIZE
-from ..geometry.mesh import edges_of, shading_normals
+from ..geometry.mesh import edges_of, shading_normals, triangle_normals
 from ..geometry.rasterize import fragments, interpolate, z_buffer
 from ..geometry.visibility import ramp
 from ..lifting.lifter import HeadPrior
@@ -62,8 +62,7 @@ class PriorMesh:
     @cached_property
     def areas(self) -> np.ndarray:
         """(T,) square voxels: area of each triangle."""
-        a, b, c = (self.points[self.triangles[:, k]] for k in range(3))
-        return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+        return np.asarray(np.linalg.norm(triangle_normals(self.points, self.triangles), axis=1) / 2)
 
     @cached_property
     def ray_intersections(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

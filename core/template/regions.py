@@ -61,9 +61,14 @@ PLAIN_BACK_WIDTH = 0.01
 class Regions:
     """How far each vertex of the template is in a region: (V,) float32, 0 to 1.
 
-    scalp: where hair grows. ear, neck. features: lips, brows and lids. plain: facial skin without those.
-    beard: of the face, what beards grow on.
-    depth: how far inside of mouth and eye sockets, rings of vertices from the rim, 0 on all other parts.
+    Attributes:
+        scalp: Where hair grows.
+        ear: The ears.
+        neck: Below the jaw.
+        features: Lips, brows and lids.
+        plain: Facial skin without those.
+        beard: Of the face, what beards grow on.
+        depth: How far inside of mouth and eye sockets, rings of vertices from the rim, 0 on all other parts.
     """
 
     scalp: np.ndarray
@@ -116,14 +121,28 @@ class Regions:
 
 
 def ear_weight(points: np.ndarray) -> np.ndarray:
-    """How far points (N, 3) of the average head's skin, head frame, metres, are in the ears: (N,) 0 to 1."""
+    """How far points are in the ears.
+
+    Args:
+        points: (N, 3) on the average head's skin, head frame, metres.
+
+    Returns:
+        (N,) float64, 0 to 1.
+    """
     radius = np.linalg.norm((points[:, 1:] - EAR_MIDDLE) / EAR_AXES, axis=1)
     inside = np.minimum((1 - radius) * EAR_AXES.min(), np.abs(points[:, 0]) - EAR_BEGIN)
     return np.clip(inside / EAR_WIDTH + 0.5, 0, 1)
 
 
 def scalp_weight(points: np.ndarray) -> np.ndarray:
-    """How far points (N, 3) of the average head's skin, head frame, metres, have hair: (N,) 0 to 1."""
+    """How far points are where hair grows.
+
+    Args:
+        points: (N, 3) on the average head's skin, head frame, metres.
+
+    Returns:
+        (N,) float64, 0 to 1.
+    """
     line = np.interp(points[:, 1], HAIRLINE_Y, HAIRLINE_Z)
     above = np.clip((points[:, 2] - line) / HAIRLINE_WIDTH + 0.5, 0, 1)
     return above * (1 - ear_weight(points))

@@ -11,7 +11,12 @@ from .template import read_template
 
 @dataclass(frozen=True)
 class Mirror:
-    """vertices: (V,) each template vertex's counterpart on the other side; landmarks: (478,) the same."""
+    """Who is whose counterpart on the other side.
+
+    Attributes:
+        vertices: (V,) int, of each of the template's vertices.
+        landmarks: (478,) int, of each landmark.
+    """
 
     vertices: np.ndarray
     landmarks: np.ndarray
@@ -22,9 +27,24 @@ class Mirror:
         return cls(read_template(models_dir)["mirror"], load_landmark_symmetry(models_dir))
 
     def head(self, vertices: np.ndarray) -> np.ndarray:
-        """(V, 3) the template's vertices of the mirrored head, head frame."""
+        """Mirror a shaped template.
+
+        Args:
+            vertices: (V, 3) head frame, metres.
+
+        Returns:
+            (V, 3), the template's vertices of the mirrored head, in the same precision.
+        """
         return vertices[self.vertices] * SIGN.astype(vertices.dtype)
 
     def points(self, points: np.ndarray, width: float) -> np.ndarray:
-        """(478, 3) landmarks of a photo `width` pixels wide -> those of the mirrored photo."""
+        """Mirror landmarks together with their photo.
+
+        Args:
+            points: (478, 3) photo frame, px.
+            width: Of the photo, pixels.
+
+        Returns:
+            (478, 3), landmarks of the mirrored photo.
+        """
         return points[self.landmarks] * SIGN + [width - 1, 0, 0]

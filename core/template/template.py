@@ -41,12 +41,17 @@ def read_template(models_dir: Path) -> Mapping[str, np.ndarray]:
 class HeadTemplate:
     """The part of the template that the reconstruction needs.
 
-    vertices: (V, 3) float32, head frame, metres. solid_triangles: (S, 3) int32 into the vertices followed by
-    len(solid_extra) extra ones, closed, outward. solid_extra: (E, n) int32, vertices whose mean an extra
-    vertex is, -1 where there are fewer. landmark_triangles: (478, 3) int32 and landmark_bary: (478, 3)
-    float32: MediaPipe's landmarks on the template. ibug68: (68,) int32,
-    the vertices nearest to iBUG's landmarks. ibug68_triangles: (68, 3) int32 and ibug68_bary: (68, 3)
-    float32: those landmarks themselves, where ICT-FaceKit has them.
+    Attributes:
+        vertices: (V, 3) float32, head frame, metres.
+        solid_triangles: (S, 3) int32 into the vertices followed by len(solid_extra) extra ones, closed,
+            outward.
+        solid_extra: (E, n) int32, vertices whose mean an extra vertex is, -1 where there are fewer.
+        landmark_triangles: (478, 3) int32, the triangles that MediaPipe's landmarks are on.
+        landmark_bary: (478, 3) float32, where on them.
+        ibug68: (68,) int32, the vertices nearest to iBUG's landmarks.
+        ibug68_triangles: (68, 3) int32, the triangles of those landmarks themselves, where ICT-FaceKit has
+            them.
+        ibug68_bary: (68, 3) float32, where on them.
     """
 
     vertices: np.ndarray
@@ -75,15 +80,36 @@ class HeadTemplate:
         )
 
     def solid(self, vertices: np.ndarray) -> np.ndarray:
-        """(V, 3) vertices of a shaped template -> (V + E, 3), those that `solid_triangles` refers to."""
+        """Add the extra vertices that close a shaped template.
+
+        Args:
+            vertices: (V, 3), any frame and unit.
+
+        Returns:
+            (V + E, 3), those that `solid_triangles` refers to, in the same frame and precision.
+        """
         used = self.solid_extra >= 0
         sums = (vertices[np.where(used, self.solid_extra, 0)] * used[..., None]).sum(1)
         return np.concatenate([vertices, (sums / used.sum(1, keepdims=True)).astype(vertices.dtype)])
 
     def landmarks(self, vertices: np.ndarray) -> np.ndarray:
-        """(478, 3) MediaPipe's landmarks on a shaped template (V, 3), in the same frame."""
+        """MediaPipe's landmarks on a shaped template.
+
+        Args:
+            vertices: (V, 3), any frame and unit.
+
+        Returns:
+            (478, 3), in the same frame.
+        """
         return np.einsum("nk,nkc->nc", self.landmark_bary, self.solid(vertices)[self.landmark_triangles])
 
     def landmarks68(self, vertices: np.ndarray) -> np.ndarray:
-        """(68, 3) iBUG's landmarks on a shaped template (V, 3), in the same frame."""
+        """IBUG's landmarks on a shaped template.
+
+        Args:
+            vertices: (V, 3), any frame and unit.
+
+        Returns:
+            (68, 3), in the same frame.
+        """
         return np.einsum("nk,nkc->nc", self.ibug68_bary, self.solid(vertices)[self.ibug68_triangles])

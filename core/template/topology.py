@@ -4,7 +4,7 @@ Read from `models/head_template.npz`; `scripts/build/head_template.py` documents
 """
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +12,14 @@ import numpy as np
 from .template import read_template
 
 #: Parts in the file's order; the skin's own vertices end where those that only other parts have begin.
-SKIN, INNER, EYE_LEFT, EYE_RIGHT, TEETH_UPPER, TEETH_LOWER, TONGUE, LASHES = (
-    "skin",
-    "inner",
-    "eye_left",
-    "eye_right",
-    "teeth_upper",
-    "teeth_lower",
-    "tongue",
-    "lashes",
-)
+SKIN = "skin"
+INNER = "inner"
+EYE_LEFT = "eye_left"
+EYE_RIGHT = "eye_right"
+TEETH_UPPER = "teeth_upper"
+TEETH_LOWER = "teeth_lower"
+TONGUE = "tongue"
+LASHES = "lashes"
 
 
 @dataclass(frozen=True)
@@ -114,18 +112,17 @@ class HeadTopology:
 
 
 def rim_halves(vertices: np.ndarray, loop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Upper and lower half of a loop of vertices around an eye or the mouth, without the two corners.
+    """Split a loop of vertices around an eye or the mouth in its upper and its lower half.
 
-    vertices: (V, 3) of the average head.
+    Args:
+        vertices: (V, 3) of the average head, head frame, metres.
+        loop: (L,) int, in order around the opening.
+
+    Returns:
+        The vertices of the upper and of the lower half, without the two corners.
     """
     points = vertices[loop]
     order = np.roll(np.arange(len(loop)), -int(points[:, 0].argmax()))
     turn = int(points[order][:, 0].argmin())
     halves = sorted((order[1:turn], order[turn + 1 :]), key=lambda half: -points[half][:, 2].mean())
     return loop[halves[0]], loop[halves[1]]
-
-
-@lru_cache(maxsize=2)
-def head_topology(models_dir: Path) -> HeadTopology:
-    """The topology of a folder of models, read once."""
-    return HeadTopology.load(models_dir)

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.sparse.linalg import splu
 
+from ..geometry.mesh import triangle_normals
 from ..geometry.visibility import ramp
 
 #: Vertices that no blendshape moves by more than this, metres, are fixed.
@@ -36,7 +37,7 @@ def gradients(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, 
         (T, 3, 3) float64, one row a corner, 1/m; and the areas (T,), m².
     """
     p = vertices[triangles].astype(np.float64)
-    normal = np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0])
+    normal = triangle_normals(vertices, triangles)
     square = np.maximum((normal * normal).sum(1), DEGENERATE)[:, None]
     hats = [np.cross(normal, p[:, (k + 2) % 3] - p[:, (k + 1) % 3]) / square for k in range(3)]
     return np.stack(hats, 1), np.sqrt(square[:, 0]) / 2
@@ -46,7 +47,7 @@ def _frames(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """(T, 3, 3) two edges and the normal, as long as the root of twice the area, in columns."""
     p = vertices[triangles].astype(np.float64)
     a, b = p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]
-    normal = np.cross(a, b)
+    normal = triangle_normals(vertices, triangles)
     length = np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-16)
     return np.stack([a, b, normal / np.sqrt(length)], 2)
 

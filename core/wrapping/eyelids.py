@@ -23,9 +23,11 @@ from .rigid_parts import CLEARANCE, DEEP_IN_EYEBALL, RigidParts, Sphere
 
 #: Smoothing length s, metres.
 SMOOTHING_LENGTH = 0.002
-#: Weights h of the skin off the rim, of the rim, and of what the skin hides.
+#: Weight h, without unit, of the skin off the rim.
 SKIN_WEIGHT = 1.0
+#: The same of the rim.
 RIM_WEIGHT = 0.3
+#: The same of what the skin hides, which gives way first.
 HIDDEN_WEIGHT = 0.02
 #: Rings of vertices around the rim that may move.
 RINGS = 6

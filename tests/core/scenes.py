@@ -28,9 +28,9 @@ class Scene:
     volume: np.ndarray
     size: int
 
-    def likely(self, size: float = 0.97, shift: float = 0.002) -> PriorMesh:
+    def prior(self, size: float = 0.97, shift: float = 0.002) -> PriorMesh:
         """What a lifter might take the ellipsoid for: one of another size, metres beside it."""
-        return likely_ellipsoid(self, HEAD_CENTER + np.array([shift, -shift, shift]), AXES * size)
+        return prior_ellipsoid(self, HEAD_CENTER + np.array([shift, -shift, shift]), AXES * size)
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """(N, 3) head frame -> (N, 2) photo frame."""
@@ -77,8 +77,8 @@ def ellipsoid_scene(
     return Scene(frame, pose, volume, size)
 
 
-def likely_ellipsoid(scene: Scene, center: np.ndarray, axes: np.ndarray) -> PriorMesh:
-    """An ellipsoid of the head frame as a likely head, cut off nowhere."""
+def prior_ellipsoid(scene: Scene, center: np.ndarray, axes: np.ndarray) -> PriorMesh:
+    """An ellipsoid of the head frame as a prior, cut off nowhere."""
     ball = trimesh.creation.icosphere(subdivisions=4)
     points = scene.frame.camera_to_volume(scene.pose.head_to_camera(center + ball.vertices * axes))
     return PriorMesh(points, ball.faces.astype(np.int32), np.array([0.0, 0.0, 0.0, 1.0]))

@@ -11,6 +11,7 @@ import trimesh
 from scipy.spatial import cKDTree
 
 from core import errors
+from core.detection.mediapipe_topology import CHIN, LEFT_EYE_OUTER, NOSE_TIP, RIGHT_EYE_OUTER
 from core.geometry.frames import Camera
 from core.image.crop import cut_crop
 from core.image.photo import Photo
@@ -18,7 +19,6 @@ from core.reconstructor import STEP_SECONDS, camera_of, step_starts
 from tests.core.stand_ins import stand_in_reconstructor
 
 ROOT = Path(__file__).resolve().parents[2]
-NOSE_TIP, CHIN, RIGHT_EYE, LEFT_EYE = 1, 152, 33, 263
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,8 @@ def test_landmarks_are_where_the_lifted_head_has_them(reconstructor, head, astro
     assert np.median(off) < 0.05 and off.max() < 2.5
     # Even the average head, fitted to a face of 106 pixels, lies near what the detector saw.
     assert np.median(np.linalg.norm(places - head.landmarks.points[found, :2], axis=1)) < 5
-    assert points[NOSE_TIP, 1] < points[[RIGHT_EYE, LEFT_EYE], 1].min() - 0.01
-    assert points[LEFT_EYE, 0] > 0.03 and points[RIGHT_EYE, 0] < -0.03 and points[CHIN, 2] < -0.08
+    assert points[NOSE_TIP, 1] < points[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER], 1].min() - 0.01
+    assert points[LEFT_EYE_OUTER, 0] > 0.03 and points[RIGHT_EYE_OUTER, 0] < -0.03 and points[CHIN, 2] < -0.08
     # Voxels are 1.5 mm wide: on the surface, there is always a vertex nearer than that.
     assert cKDTree(head.surface.vertices).query(points[found])[0].max() < 1.5e-3
     assert head.landmark68.shape == (68, 3) and np.isfinite(head.landmark68[:, 0]).sum() > 60

@@ -19,14 +19,13 @@ from blender_addon.engine.client import WorkerClient
 from blender_addon.engine.locate import Engine
 from blender_addon.errors import JobCancelledError, JobFailedError
 from blender_addon.heads.ply import read_ply
+from core.detection.mediapipe_topology import LEFT_EYE_OUTER, NOSE_TIP, RIGHT_EYE_OUTER
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = ROOT / "scripts/batch.py"
 FILES = ["face.json", "landmarks.json", "photo.png", "preview.png", "surface.glb", "surface.ply"]
 #: What is made by default: also the head, and its light model for the page.
 ALL_FILES = sorted([*FILES, "albedo.png", "albedo_mask.png", "head.glb", "head.npz", "head.ply", "view.js"])
-#: Corner of the eye, subject's right and left, and tip of the nose among MediaPipe's landmarks.
-RIGHT_EYE, LEFT_EYE, NOSE_TIP = 33, 263, 1
 
 pytestmark = pytest.mark.slow
 
@@ -105,7 +104,7 @@ def test_demo_landmarks_lie_on_the_surface_where_they_should(demo):
     points = json.loads((demo[1] / "landmarks.json").read_text())["points"]
     assert len(points) == 478
     assert sum(p is None for p in points) < 10
-    right, left, nose = (np.array(points[k]) for k in (RIGHT_EYE, LEFT_EYE, NOSE_TIP))
+    right, left, nose = (np.array(points[k]) for k in (RIGHT_EYE_OUTER, LEFT_EYE_OUTER, NOSE_TIP))
     assert left[0] > right[0] + 0.06
     assert np.abs((left + right) / 2).max() < 0.015  # the origin is between the eyes
     assert nose[1] < -0.015  # the face looks along -y
@@ -134,7 +133,7 @@ def test_a_face_detector_finds_the_face_in_front_and_turned_in_the_three_quarter
     turned = []
     for k in (1, 2):
         (face,) = detector.detect(np.ascontiguousarray(preview[:, 512 * k : 512 * (k + 1)]))
-        right, left, nose = (face.points[n, :2] for n in (RIGHT_EYE, LEFT_EYE, NOSE_TIP))
+        right, left, nose = (face.points[n, :2] for n in (RIGHT_EYE_OUTER, LEFT_EYE_OUTER, NOSE_TIP))
         assert left[0] > right[0] + 40
         assert np.abs((left + right) / 2 - 256).max() < 120
         assert nose[1] > right[1] + 20

@@ -14,13 +14,13 @@ from skimage import data
 
 from core.detection.detector import FaceDetector, FaceLandmarks
 from core.detection.landmarks import distance, is_plausible, overlap, scaled
+from core.detection.mediapipe_topology import CHIN, FOREHEAD, LEFT_EYE_OUTER, NOSE_TIP, RIGHT_EYE_OUTER
 from core.detection.views import mirrored, retries, rotated, tile_levels, tiles
 from core.errors import ModelError
 from core.geometry.frames import apply_affine, invert_affine
 from core.image.photo import load_photo
 
 ROOT = Path(__file__).resolve().parents[3]
-NOSE_TIP, FOREHEAD, CHIN, RIGHT_EYE, LEFT_EYE = 1, 10, 152, 33, 263
 
 
 def test_one_view(face):
@@ -32,7 +32,7 @@ def test_one_view(face):
     assert np.linalg.norm(points[473, :2] - [246.5, 103]) < 2.5
     assert points[FOREHEAD, 1] < points[NOSE_TIP, 1] < points[CHIN, 1]
     # Smaller z is nearer.
-    assert points[NOSE_TIP, 2] < points[[RIGHT_EYE, LEFT_EYE], 2].min() - 10
+    assert points[NOSE_TIP, 2] < points[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER], 2].min() - 10
 
 
 def test_thorough_detection_agrees(detector, astronaut, face):
@@ -63,7 +63,12 @@ def test_mirror_table(detector):
     assert sorted(mirror) == list(range(478))
     assert (mirror[mirror] == np.arange(478)).all()
     assert (mirror == np.arange(478)).sum() == 28  # on the midline
-    assert mirror[RIGHT_EYE] == LEFT_EYE and mirror[61] == 291 and mirror[468] == 473 and mirror[469] == 476
+    assert (
+        mirror[RIGHT_EYE_OUTER] == LEFT_EYE_OUTER
+        and mirror[61] == 291
+        and mirror[468] == 473
+        and mirror[469] == 476
+    )
 
 
 def test_small_face_in_a_big_photo(detector, astronaut, face):

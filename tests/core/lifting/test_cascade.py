@@ -18,7 +18,6 @@ from core.lifting.face_features import FaceFeatures, OnnxFeatures, TorchFeatures
 from core.lifting.lifter import FRONTAL_YAW_DEG, LandmarkLifter, unflipped_weight
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
-NOSE_TIP = 1
 
 
 @pytest.fixture(scope="module")

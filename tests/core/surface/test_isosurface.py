@@ -28,7 +28,7 @@ def shape(scene):
 
 def surface_of(scene, volume: np.ndarray | None = None):
     return extract_isosurface(
-        scene.volume if volume is None else volume, scene.frame, scene.pose, scene.likely()
+        scene.volume if volume is None else volume, scene.frame, scene.pose, scene.prior()
     )
 
 
@@ -46,14 +46,14 @@ def facing(scene, points: np.ndarray) -> np.ndarray:
 
 def test_surface_is_where_the_solid_ends_in_metres(scene, shape):
     """Perspective and pose are undone: the surface of the metric ellipsoid comes back, to hundredths of a
-    millimetre where the camera sees it well; elsewhere the likely head, up to 5 mm away, moves there.
+    millimetre where the camera sees it well; elsewhere the prior, up to 5 mm away, moves there.
     """
     error, cosine = np.abs(distance_inside(shape.vertices)), facing(scene, shape.vertices)
     assert error[cosine > 0.7].max() < 8e-5 and error[cosine > 0.7].mean() < 5e-5
     assert error[np.abs(cosine) < 0.4].mean() < 4e-4
     assert error.max() < 1e-3
-    likely = scene.pose.camera_to_head(scene.frame.volume_to_camera(scene.likely().points))
-    assert np.abs(distance_inside(likely)).mean() > 4 * error.mean()
+    prior = scene.pose.camera_to_head(scene.frame.volume_to_camera(scene.prior().points))
+    assert np.abs(distance_inside(prior)).mean() > 4 * error.mean()
 
 
 def test_surface_is_closed_and_outward(shape):
@@ -268,8 +268,8 @@ def test_mirror_colors_only_reach_the_same_place():
     vertices = np.array([[0.03, 0, 0], [-0.031, 0, 0], [-0.05, 0, 0]], np.float32)
     colors = np.array([[10, 20, 30], [0, 0, 0], [0, 0, 0]], np.float32)
     seen = np.array([1, 0, 0], np.float32)
-    lent, visibility = mirror_colors(vertices, colors, seen, np.array([0]), np.array([1, 2]))
-    assert np.allclose(lent[0], [10, 20, 30]) and visibility[0] > 0.9 and visibility[1] == 0
+    mirrored, visibility = mirror_colors(vertices, colors, seen, np.array([0]), np.array([1, 2]))
+    assert np.allclose(mirrored[0], [10, 20, 30]) and visibility[0] > 0.9 and visibility[1] == 0
 
 
 def test_crossings():

@@ -1,4 +1,4 @@
-"""The likely head on balls: what is seen of it, how it is refined, where it moves."""
+"""The prior on balls: what is seen of it, how it is refined, where it moves."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is taken from the volume, and what from the likely head."""
+"""What is taken from the volume, and what from the prior."""
 
 import numpy as np
 
@@ -17,15 +17,15 @@ from tests.core.surface.test_prior_mesh import CENTER, ball, ball_volume
 from tests.core.surface.test_signed_distance import BOX, from_center
 
 
-def test_front_is_the_crossing_nearest_to_the_likely_one():
+def test_front_is_the_crossing_nearest_to_the_priors():
     volume = np.zeros(VOLUME_SHAPE, np.float32)
     volume[50:100] = 1
     volume[100] = 0.3  # 0.5 is passed at 99 + 5/7
     volume[104:106, 10, 10] = 1  # a shard before it
     volume[:, 20, 20] = 0
-    likely = np.full(VOLUME_SHAPE[1:], 102.0, np.float32)
-    likely[30, 30], likely[31, 31], likely[32, 32] = -np.inf, 140, 101.2
-    depth, known = front_depth(volume, likely)
+    prior = np.full(VOLUME_SHAPE[1:], 102.0, np.float32)
+    prior[30, 30], prior[31, 31], prior[32, 32] = -np.inf, 140, 101.2
+    depth, known = front_depth(volume, prior)
     np.testing.assert_allclose(depth[10, 10], 99 + 5 / 7, rtol=1e-6)
     np.testing.assert_allclose(depth[32, 32], 99 + 5 / 7, rtol=1e-6)
     assert known[10, 10] == 1 and known[20, 20] == 0 and depth[20, 20] == 102

@@ -53,7 +53,7 @@ def test_what_ignores_sides_is_left_alone(guidance):
     )
 
 
-def test_both_looks_count_in_their_place(guidance):
+def test_both_predictions_count_where_they_belong(guidance):
     """A predictor that answers with what it sees: the mean is symmetric where the input is."""
 
     class Red:
@@ -62,7 +62,7 @@ def test_both_looks_count_in_their_place(guidance):
 
     crop = np.random.default_rng(1).integers(0, 255, (192, 192, 3), dtype=np.uint8)
     volume = FlipAveragedPredictor(Red()).predict(crop, guidance)
-    # Every pixel is seen by exactly one of the looks, as x changes its sign between them.
+    # Every pixel is seen by exactly one of the predictions, as x changes its sign between them.
     np.testing.assert_allclose(volume[7], crop[..., 0] * 0.5)
 
 

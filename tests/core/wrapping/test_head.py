@@ -13,7 +13,7 @@ from core.geometry.mesh import self_intersections, triangle_normals, vertex_norm
 from core.image.photo import Photo, load_photo
 from core.io.writer import write_reconstruction
 from core.reconstructor import Reconstructor
-from core.template.topology import head_topology
+from core.template.topology import HeadTopology
 from core.training.evaluation.head_metrics import HeadMetrics
 from core.weights import models_folder
 from core.wrapping.head import Head, HeadWrapper
@@ -46,7 +46,7 @@ def wrapper(reconstructor, made) -> HeadWrapper:
 
 @pytest.fixture(scope="module")
 def topology():
-    return head_topology(models_folder())
+    return HeadTopology.load(models_folder())
 
 
 def shaped(head, topology, *names):
