@@ -17,11 +17,17 @@ MAX_INTERSECTIONS = 32
 def z_buffer(
     vertices: np.ndarray, triangles: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Nearest triangle of each pixel; vertices (V, 3): x, y in pixels and z, smaller = nearer (camera
-    metres).
+    """The nearest triangle of each pixel, seen by a perspective camera.
 
-    Returns (index (H, W) int32, -1 = none; bary (H, W, 3) float32, perspective-correct; depth (H, W)
-    float32).
+    Args:
+        vertices: (V, 3) float32: x, y in pixels, and z in metres from the camera (smaller = nearer).
+        triangles: (T, 3) int32; those with a vertex at z <= 0 are left out.
+        height: rows of the picture, pixels.
+        width: columns of the picture, pixels.
+
+    Returns:
+        index (height, width) int32 of the nearest triangle, -1 = none; bary (height, width, 3) float32, its
+        perspective-correct barycentric coordinates; depth (height, width) float32 metres, 0 = none.
     """
     index = np.full((height, width), -1, np.int32)
     bary = np.zeros((height, width, 3), np.float32)
@@ -62,10 +68,17 @@ def z_buffer(
 def ray_intersections(
     vertices: np.ndarray, triangles: np.ndarray, samples: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where rays along z cross a mesh given in the volume frame; `samples` x `samples` rays a pixel.
+    """Where rays along z cross a mesh.
 
-    Returns (count (R, R) int32, z (R, R, K) float32 descending, sign (R, R, K) int8, +1 where the ray, going
-    away from the camera, enters the solid), R = 192 * samples.
+    Args:
+        vertices: (V, 3) float32 volume frame, voxels.
+        triangles: (T, 3) int32, outward.
+        samples: rays a pixel, along x and along y.
+
+    Returns:
+        count (R, R) int32 of the intersections of each ray, R = 192 * samples; z (R, R, K) float32 voxels,
+        descending; sign (R, R, K) int8, +1 where the ray, going away from the camera, enters the solid, -1
+        where it leaves it. K = `MAX_INTERSECTIONS`; what is beyond is left out.
     """
     size = VOLUME_SHAPE[1] * samples
     count = np.zeros((size, size), np.int32)
@@ -114,12 +127,23 @@ def ray_intersections(
 def voxelize_occupancy(
     count: np.ndarray, zs: np.ndarray, signs: np.ndarray, samples: int, plane: np.ndarray, kernel: np.ndarray
 ) -> np.ndarray:
-    """Smoothed occupancy from `ray_intersections`, as columns (192, 192, 200) uint8 [y, x, z], 255 = solid.
+    """Smoothed occupancy of the solid that `ray_intersections` found.
 
-    A point is solid where the winding number is positive and n . p + d >= 0 for plane = (n, d), volume frame.
-    Coverage is exact along z, averaged over `samples`² rays, and smoothed by [1 2 1] / 4 along x and y and by
-    `kernel` (odd length, sum 1) along z. All of this is linear, so it is done on the sparse derivative along
-    z, which is summed up at the end: five times faster than blurring the volume.
+    A point is solid where the winding number is positive and n . p + d >= 0 for plane = (n, d). Coverage is
+    exact along z, averaged over `samples`² rays, and smoothed by [1 2 1] / 4 along x and y and by `kernel`
+    along z. All of this is linear, so it is done on the sparse derivative along z, which is summed up at the
+    end: five times faster than blurring the volume.
+
+    Args:
+        count: (R, R) int32 of `ray_intersections`, R = 192 * samples.
+        zs: (R, R, K) float32 of the same, voxels.
+        signs: (R, R, K) int8 of the same.
+        samples: rays a pixel, along x and along y.
+        plane: (4,) float64 n, d in the volume frame, where the neck is cut.
+        kernel: (odd,) float32, sum 1.
+
+    Returns:
+        (192, 192, 200) uint8 columns [y, x, z], 255 = solid.
     """
     depth, height, width = VOLUME_SHAPE
     half = len(kernel) // 2
@@ -204,11 +228,20 @@ def occupancy_columns(
     samples: int = 2,
     kernel: np.ndarray = TARGET_KERNEL,
 ) -> np.ndarray:
-    """Soft occupancy of a closed mesh given in the volume frame, (192, 192, 200) uint8 [y, x, z], 255 =
-    solid.
+    """Soft occupancy of a closed mesh.
 
-    plane: (4,) n, d in the volume frame, where the neck is cut. With the default kernel this is the training
-    target (hard voxels would teach the network ridges: see `voxelize_occupancy`).
+    With the default kernel this is the training target (hard voxels would teach the network ridges: see
+    `voxelize_occupancy`).
+
+    Args:
+        vertices: (V, 3) volume frame, voxels.
+        triangles: (T, 3) int32, outward.
+        plane: (4,) n, d in the volume frame, where the neck is cut: kept where n . p + d >= 0.
+        samples: rays a pixel, along x and along y.
+        kernel: (odd,) float32, sum 1, by which the occupancy is smoothed along z.
+
+    Returns:
+        (192, 192, 200) uint8 columns [y, x, z], 255 = solid.
     """
     count, zs, signs = ray_intersections(np.ascontiguousarray(vertices, np.float32), triangles, samples)
     return voxelize_occupancy(count, zs, signs, samples, np.asarray(plane, np.float64), kernel)
@@ -220,7 +253,15 @@ def voxelize_distance(  # noqa: C901 (one nest of loops for numba)
 ) -> np.ndarray:
     """`core.geometry.rasterize.ray_distance_volume`, compiled, from `ray_intersections` of one ray a pixel.
 
-    Returns columns (192, 192, 200) uint8 [y, x, z]; 0..255 stands for -reach..reach voxels.
+    Args:
+        count: (192, 192) int32 of `ray_intersections`.
+        zs: (192, 192, K) float32 of the same, voxels.
+        signs: (192, 192, K) int8 of the same.
+        plane: (4,) float64 n, d in the volume frame, where the neck is cut: kept where n . p + d >= 0.
+        reach: greatest distance, voxels.
+
+    Returns:
+        (192, 192, 200) uint8 columns [y, x, z]; 0..255 stands for -reach..reach voxels, positive inside.
     """
     depth, height, width = VOLUME_SHAPE
     pad = reach + 2
@@ -325,10 +366,16 @@ def ray_distance_columns(
 def front_and_back(
     vertices: np.ndarray, triangles: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Nearest and farthest surface of each pixel, vertices (V, 3) in the volume frame (greater z = nearer).
+    """Nearest and farthest surface of each pixel, along z.
 
-    Returns (index (size, size) int32 of the front triangle or -1, bary (size, size, 3) float32, front, back
-    (size, size) float32).
+    Args:
+        vertices: (V, 3) float32 volume frame, voxels; greater z = nearer.
+        triangles: (T, 3) int32.
+        size: side of the picture, pixels.
+
+    Returns:
+        index (size, size) int32 of the front triangle, -1 = none; bary (size, size, 3) float32 on it; front
+        and back (size, size) float32, z in voxels, 0 = none.
     """
     index = np.full((size, size), -1, np.int32)
     bary = np.zeros((size, size, 3), np.float32)

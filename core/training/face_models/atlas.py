@@ -33,8 +33,13 @@ _FRONT_GAIN = 0.4
 
 
 def unwrap(positions: np.ndarray) -> np.ndarray:
-    """Atlas coordinates of skin points: (..., 3) m on the average head, head frame -> (..., 2) u (wraps at
-    1), v down.
+    """Atlas coordinates of skin points.
+
+    Args:
+        positions: (..., 3) on the average head, head frame, metres.
+
+    Returns:
+        (..., 2) float64: u in 0..1, wraps at 1; v in 0..1, down.
     """
     d = np.asarray(positions, np.float64) - UNWRAP_CENTER
     longitude = np.arctan2(d[..., 0], -d[..., 1]) / np.pi  # -1..1, 0 in front
@@ -45,7 +50,15 @@ def unwrap(positions: np.ndarray) -> np.ndarray:
 
 
 def wrap(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """(..., 3) unit vectors, head frame, from the unwrapping center to texels: the inverse of `unwrap`."""
+    """Directions of texels: the inverse of `unwrap`.
+
+    Args:
+        u: (...) atlas coordinates, wrap at 1.
+        v: (...) atlas coordinates, down.
+
+    Returns:
+        (..., 3) unit vectors from the unwrapping center, head frame.
+    """
     s = (np.asarray(u) % 1.0 - 0.5) * 2
     longitude = np.pi * s * _FRONT_GAIN / (1 - (1 - _FRONT_GAIN) * np.abs(s))
     latitude = (0.98 - np.asarray(v) / SKIN_HEIGHT * 1.93) * np.pi / 2
@@ -68,8 +81,14 @@ def atlas_uv(model: FaceModel) -> np.ndarray:
 
 
 def corner_uv(uv: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(T, 3, 2) float32: atlas coordinates of triangle corners; u exceeds 1 where a triangle crosses the
-    seam.
+    """Atlas coordinates of triangle corners.
+
+    Args:
+        uv: (V, 2) of the vertices.
+        triangles: (T, 3) int.
+
+    Returns:
+        (T, 3, 2), as `uv`; u exceeds 1 where a triangle crosses the seam.
     """
     corners = uv[triangles].copy()
     wraps = np.ptp(corners[..., 0], axis=1) > 0.5

@@ -162,13 +162,29 @@ class HeadSource:
         return (vertices - neutral[self._corners].mean(0) * size).astype(np.float32)
 
     def solid(self, source: str, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(vertices, triangles) of the closed head, same frame as `vertices`: what is voxelized."""
+        """The closed head: what is voxelized.
+
+        Args:
+            source: `ICT` or `MAKEHUMAN`.
+            vertices: (N, 3) of a head in its own model's numbering, any frame and unit.
+
+        Returns:
+            Vertices (N', 3), in the same frame, and triangles (S, 3) int32, outward.
+        """
         if source == ICT:
             return vertices, self.model.solid
         return self.template.solid(vertices), self.template.solid_triangles
 
     def template_vertices(self, source: str, vertices: np.ndarray) -> np.ndarray:
-        """(V, 3) float32 the template in the shape of a head's own vertices, head frame, metres."""
+        """The template in the shape of a head.
+
+        Args:
+            source: `ICT` or `MAKEHUMAN`.
+            vertices: (N, 3) float32 of the head in its own model's numbering, head frame, metres.
+
+        Returns:
+            (V, 3) float32 vertices of the template, head frame, metres.
+        """
         return self.to_template(vertices) if source == ICT else vertices
 
     @cached_property

@@ -26,9 +26,16 @@ class HeadSample:
 
 
 def zip_loop(loop: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Triangles (n - 2, 3) that close a loop, sewn from its left to its right end like a zip.
+    """Close a loop with triangles, sewn from its left to its right end like a zip.
 
-    x: (n,) coordinate along the slit. Unlike a fan, this stays between the lips when they meet.
+    Unlike a fan, this stays between the lips when they meet.
+
+    Args:
+        loop: (n,) int, vertices in order.
+        x: (n,) float, their coordinates along the slit.
+
+    Returns:
+        (n - 2, 3) int32 triangles.
     """
     n = len(loop)
     left, right = int(np.argmin(x)), int(np.argmax(x))
@@ -106,7 +113,15 @@ class FaceModel:
         return np.concatenate(pieces).astype(np.int32)
 
     def head(self, identity: np.ndarray, expression: np.ndarray) -> HeadSample:
-        """The head of identity (100,) and expression (57,) coefficients, at the average head's size."""
+        """The head of some coefficients, at the average head's size.
+
+        Args:
+            identity: (100,) coefficients, in standard deviations.
+            expression: (57,) weights, 0..1.
+
+        Returns:
+            The head, its vertices in the head frame, metres.
+        """
         neutral = self.mean + np.tensordot(identity.astype(np.float32), self.identity, 1)
         size = np.float32(self.size(identity))
         vertices = (neutral + np.tensordot(expression.astype(np.float32), self.expression, 1)) * size
@@ -114,7 +129,14 @@ class FaceModel:
         return HeadSample(identity, expression, vertices.astype(np.float32))
 
     def size(self, identity: np.ndarray) -> float:
-        """The factor that brings the neutral head of an identity (100,) to the average head's size."""
+        """The factor that brings the neutral head of an identity to the average head's size.
+
+        Args:
+            identity: (100,) coefficients, in standard deviations.
+
+        Returns:
+            The factor.
+        """
         along = float(identity @ self._mean_move)
         return (self._mean_mean + along) / (
             self._mean_mean + 2 * along + float(identity @ self._move_move @ identity)

@@ -166,7 +166,19 @@ class MakeHuman:
 def blend_macros(
     macros: dict[tuple, np.ndarray], race: np.ndarray, male: float, old: float, muscle: float, weight: float
 ) -> np.ndarray:
-    """Offsets of a person: race (3,) weights, male and old 0..1, muscle and weight -1..1."""
+    """Offsets of a person from the base mesh.
+
+    Args:
+        macros: offsets (N, 3) float32 dm by their attributes, of `MakeHuman.macros`.
+        race: (3,) weights, in the order of `RACES`.
+        male: 0 female .. 1 male.
+        old: 0 young .. 1 old.
+        muscle: -1 little .. 1 much.
+        weight: -1 light .. 1 heavy.
+
+    Returns:
+        (N, 3) float32 offsets, MakeHuman's frame, dm.
+    """
 
     def levels(value: float) -> dict[str, float]:
         return {"min": max(-value, 0.0), "average": 1.0 - abs(value), "max": max(value, 0.0)}

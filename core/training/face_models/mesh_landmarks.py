@@ -45,7 +45,16 @@ class PaintedHead:
     brows: list[np.ndarray]
 
     def colors(self, index: np.ndarray, bary: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """(M, 3) linear-ish RGB 0..1 of surface points given by triangle and barycentric coordinates."""
+        """Colors of points of the surface.
+
+        Args:
+            index: (M,) int triangles.
+            bary: (M, 3) barycentric coordinates on them.
+            points: (M, 3) where these are, head frame, metres.
+
+        Returns:
+            (M, 3) RGB 0..1, about linear.
+        """
         color = np.tile([0.80, 0.60, 0.50], (len(index), 1))
         lip = (self.lip[self.triangles[index]] * bary).sum(1)[:, None]
         color = color * (1 - lip) + lip * np.array([0.62, 0.32, 0.31])
@@ -91,7 +100,17 @@ class Rendering:
 def render(
     head: PaintedHead, rotation: np.ndarray, distance: float = 0.9, light: np.ndarray | None = None
 ) -> Rendering:
-    """The head rotated by (3, 3), head frame to head frame, rendered from the front (-y)."""
+    """Render a head from the front (-y).
+
+    Args:
+        head: the head.
+        rotation: (3, 3) by which it is rotated in the head frame.
+        distance: of the camera from the head's middle, metres.
+        light: (3,) towards the light, head frame; None: from above, the front and the subject's left.
+
+    Returns:
+        The picture and what each of its pixels shows.
+    """
     from ..rasterize import z_buffer
 
     light = np.array([0.3, -1.0, 0.5]) if light is None else light
@@ -137,8 +156,20 @@ def cast_landmarks(
     count: int = 40,
     min_intersections: int = 5,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean position (478, 3) metres of each landmark on the head, NaN if rarely visible, and its spread
-    (478,) metres.
+    """Where a detector's landmarks lie on a head, over pictures of it in some poses.
+
+    Args:
+        head: the head.
+        detect: maps rgb (H, W, 3) uint8 to landmarks (478, 2 or more), pixels, or to None.
+        count: pictures.
+        min_intersections: in how many pictures a landmark has to lie on the head.
+
+    Returns:
+        Median positions (478, 3), head frame, metres, NaN where a landmark was found too rarely, and their
+        median distances (478,) from these, metres.
+
+    Raises:
+        ValueError: the detector finds no face in any picture.
     """
     intersections: list[list[np.ndarray]] = [[] for _ in range(LANDMARK_COUNT)]
     pictures = 0
@@ -169,7 +200,15 @@ def cast_landmarks(
 
 
 def symmetrize(positions: np.ndarray, mirror: np.ndarray) -> np.ndarray:
-    """(478, 3) positions averaged with the mirror images of their counterparts; NaN where both are."""
+    """Average landmarks with the mirror images of their counterparts.
+
+    Args:
+        positions: (478, 3) head frame, metres; NaN where unknown.
+        mirror: (478,) int, each landmark's counterpart on the other side.
+
+    Returns:
+        (478, 3) head frame, metres; NaN where both are.
+    """
     both = np.stack([positions, positions[mirror] * np.array([-1, 1, 1])])
     valid = np.isfinite(both)
     return np.where(valid, both, 0).sum(0) / np.where(valid.any(0), valid.sum(0), np.nan)
@@ -178,8 +217,16 @@ def symmetrize(positions: np.ndarray, mirror: np.ndarray) -> np.ndarray:
 def snap(
     positions: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, allowed: Callable[[int], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest triangle (478,) and barycentric coordinates (478, 3); allowed(k): triangles landmark k may lie
-    on.
+    """Nearest points of a mesh to landmarks.
+
+    Args:
+        positions: (L, 3), NaN where unknown.
+        vertices: (V, 3) float64, in the same frame.
+        triangles: (T, 3) int.
+        allowed: maps a landmark's number to the triangles (n,) int that it may lie on.
+
+    Returns:
+        Triangles (L,) int32, -1 where unknown, and barycentric coordinates (L, 3) float32.
     """
     import igl
 
@@ -196,10 +243,16 @@ def snap(
 
 
 def replace_outliers(positions: np.ndarray, limit: float = 0.04) -> np.ndarray:
-    """Landmarks (478, 3) further than `limit`, metres, from the median of their neighbors on the detector's
-    mesh, moved there.
+    """Move landmarks that lie far from their neighbors on the detector's mesh to these neighbors' median.
 
     A ray through the slit between lid and eyeball passes through the head and meets its other side.
+
+    Args:
+        positions: (478, 3) head frame, metres.
+        limit: greatest distance from the neighbors' median, metres.
+
+    Returns:
+        (478, 3) the corrected positions.
     """
     triangles = face_mesh_triangles()
     corrected = positions.copy()
@@ -212,7 +265,15 @@ def replace_outliers(positions: np.ndarray, limit: float = 0.04) -> np.ndarray:
 
 
 def barycentric(point: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """(3,) weights of the corners (3, 3) for a point in their plane, clipped to the triangle."""
+    """Barycentric coordinates of a point in a triangle's plane, clipped to the triangle.
+
+    Args:
+        point: (3,), any frame and unit.
+        corners: (3, 3), a corner a row.
+
+    Returns:
+        (3,) weights of the corners, sum 1.
+    """
     weights = np.linalg.lstsq(np.vstack([corners.T, np.ones(3)]), np.r_[point, 1.0], rcond=None)[0]
     weights = np.clip(weights, 0, None)
     return weights / weights.sum()

@@ -5,7 +5,14 @@ from scipy.sparse import csr_matrix, diags
 
 
 def boundary_loops(quads: np.ndarray) -> list[list[int]]:
-    """Closed loops of vertices along the edges that only one polygon has, in the polygons' direction."""
+    """Closed loops along the edges that only one polygon has.
+
+    Args:
+        quads: (F, n) int polygons.
+
+    Returns:
+        The vertices of each loop, in the polygons' direction.
+    """
     count = quads.shape[1]
     edges = {(int(q[i]), int(q[(i + 1) % count])) for q in quads for i in range(count)}
     follow = {a: b for a, b in edges if (b, a) not in edges}
@@ -21,7 +28,14 @@ def boundary_loops(quads: np.ndarray) -> list[list[int]]:
 
 
 def polygon_edges(polygons: np.ndarray) -> np.ndarray:
-    """(E, 2) unique undirected edges of (F, n) polygons."""
+    """Undirected edges of polygons.
+
+    Args:
+        polygons: (F, n) int.
+
+    Returns:
+        (E, 2) int, each edge once, its smaller vertex first.
+    """
     pairs = np.concatenate(
         [np.stack([polygons[:, i], np.roll(polygons, -1, 1)[:, i]], 1) for i in range(polygons.shape[1])]
     )
@@ -29,7 +43,15 @@ def polygon_edges(polygons: np.ndarray) -> np.ndarray:
 
 
 def graph_laplacian(edges: np.ndarray, count: int) -> csr_matrix:
-    """Sparse (count, count) graph Laplacian, rows divided by the vertex's degree."""
+    """The graph Laplacian, rows divided by the vertex's degree.
+
+    Args:
+        edges: (E, 2) int, each undirected edge once.
+        count: number of vertices.
+
+    Returns:
+        Sparse (count, count).
+    """
     ones = np.ones(len(edges))
     adjacent = csr_matrix((ones, (edges[:, 0], edges[:, 1])), (count, count))
     adjacent = adjacent + adjacent.T
@@ -38,7 +60,15 @@ def graph_laplacian(edges: np.ndarray, count: int) -> csr_matrix:
 
 
 def triangulate(quads: np.ndarray, vertices: np.ndarray) -> np.ndarray:
-    """(F, 4) quads -> (2F, 3) triangles, each quad along its shorter diagonal (mirror images alike)."""
+    """Split quads along their shorter diagonals, mirror images alike.
+
+    Args:
+        quads: (F, 4) int.
+        vertices: (V, 3), metres.
+
+    Returns:
+        (2F, 3) int triangles, the two of each quad after one another.
+    """
     a, b, c, d = quads.T
     first = np.linalg.norm(vertices[a] - vertices[c], axis=1)
     second = np.linalg.norm(vertices[b] - vertices[d], axis=1)

@@ -12,8 +12,16 @@ MIN_VIEWS = 7
 def visible_triangles(
     vertices: np.ndarray, triangles: np.ndarray, min_views: int = MIN_VIEWS, size: int = 512
 ) -> np.ndarray:
-    """(T,) bool: visible from enough of 54 directions around a head; what is not lies in a nostril or a fold
-    of an ear.
+    """Which triangles of a head are visible from outside; the others lie in a nostril or a fold of an ear.
+
+    Args:
+        vertices: (V, 3) float, head frame, metres.
+        triangles: (T, 3) int32, outward.
+        min_views: of 54 directions around the head, from how many a visible triangle has to be seen.
+        size: side of the pictures in which this is tested, pixels.
+
+    Returns:
+        (T,) bool.
     """
     views = np.zeros(len(triangles), int)
     middle = (vertices.min(0) + vertices.max(0)) / 2

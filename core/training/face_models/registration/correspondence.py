@@ -41,8 +41,14 @@ class Registration:
             return cls(**{name: data[name] for name in data.files})
 
     def to_template(self, heads: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-        """Heads (..., N, 3) of the face model -> the template's vertices (..., V, 3), both in the head
-        frame.
+        """The template in the shapes of heads of the face model.
+
+        Args:
+            heads: (..., N, 3) vertices of the heads, head frame, metres.
+            triangles: (T, 3) int32 of the face model.
+
+        Returns:
+            (..., V, 3) vertices of the template, head frame, metres, of the type of `heads`.
         """
         from scipy.sparse import csr_matrix
 

@@ -35,7 +35,17 @@ class ClosestPointSurface:
     def nearest(
         self, points: np.ndarray, normals: np.ndarray, agreement: float = AGREEMENT, candidates: int = 48
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Triangle (n,), closest point (n, 3) and distance (n,), inf where no triangle near agrees."""
+        """Closest points of the surface whose normals agree.
+
+        Args:
+            points: (n, 3), the surface's frame and unit.
+            normals: (n, 3) unit normals at the points.
+            agreement: least cosine between these and the surface's.
+            candidates: triangles, those with the nearest centers, that are tried for each point.
+
+        Returns:
+            Triangles (n,), closest points (n, 3), and distances (n,), inf where no triangle near agrees.
+        """
         from trimesh.triangles import closest_point
 
         found = self.tree.query(points, candidates)[1]
@@ -50,7 +60,15 @@ class ClosestPointSurface:
 
 
 def barycentric_coordinates(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """(n, 3) barycentric coordinates of points (n, 3) in triangles (n, 3, 3), clipped to the triangles."""
+    """Barycentric coordinates of points in triangles, clipped to these.
+
+    Args:
+        points: (n, 3), any frame and unit.
+        corners: (n, 3, 3), the corners of each point's triangle.
+
+    Returns:
+        (n, 3) weights of the corners, sum 1.
+    """
     from trimesh.triangles import points_to_barycentric
 
     weights = np.nan_to_num(points_to_barycentric(corners, points, method="cramer"), nan=1 / 3)
@@ -70,8 +88,16 @@ def match_loops(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where our loop's vertices lie on their loop: at the same fraction of the length of its halves.
 
-    Both loops run the same way round; points: all vertices of either mesh. Returns our vertices (m,), the
-    edges (m, 2) of their loop and how far along these (m,).
+    Both loops run the same way round.
+
+    Args:
+        ours: (a,) int, vertices of our loop in order.
+        our_points: (n, 3) all vertices of our mesh, head frame, metres.
+        theirs: (b,) int, vertices of their loop in order.
+        their_points: (N, 3) all vertices of their mesh, head frame, metres.
+
+    Returns:
+        Our vertices (m,), the edges (m, 2) of their loop, and how far along these, (m,) 0..1.
     """
     vertices, edges, fractions = [], [], []
     mine = _chains(ours, our_points[ours, 0])
@@ -152,8 +178,16 @@ def fit_skin(
 def harmonic_followers(
     edges: np.ndarray, followers: np.ndarray, leaders: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sparse (count, count): each follower's displacement as a harmonic mean of the leaders' it is joined
-    to.
+    """Each follower's displacement as a harmonic mean of the displacements of the leaders it is joined to.
+
+    Args:
+        edges: (E, 2) int of the mesh.
+        followers: (f,) int vertices.
+        leaders: (l,) int vertices.
+        count: number of vertices.
+
+    Returns:
+        Rows (k,) int32, columns (k,) int32 and values (k,) of a sparse (count, count) matrix, rows of sum 1.
     """
     smooth = graph_laplacian(edges, count)
     inside = smooth[followers][:, followers].tocsc()

@@ -104,7 +104,16 @@ def _openings(model: FaceModel, triangles: np.ndarray) -> list[tuple[np.ndarray,
 def register(
     template: dict[str, np.ndarray], model: FaceModel, models_dir: Path
 ) -> tuple[Registration, dict]:
-    """The registration and figures about it."""
+    """Register the template to the face model's neutral head.
+
+    Args:
+        template: arrays of the template's file.
+        model: the face model.
+        models_dir: folder with the face detector and the landmarks' symmetry.
+
+    Returns:
+        The registration and figures about it.
+    """
     target = model.mean.astype(np.float64)
     start = template["vertices"].astype(np.float64)
     count = len(start)
@@ -214,7 +223,15 @@ def _pin_loops(
 
 
 def nostrils(template: dict[str, np.ndarray], vertices: np.ndarray) -> np.ndarray:
-    """(V,) bool: the template's shallow nostrils, which have no counterpart in the face model's deep ones."""
+    """The template's shallow nostrils, which have no counterpart in the face model's deep ones.
+
+    Args:
+        template: arrays of the template's file.
+        vertices: (V, 3) of the template, head frame, metres.
+
+    Returns:
+        (V,) bool.
+    """
     solid = template["solid_triangles"][np.isin(template["solid_part"], (0, 3, 4, 5))]
     seen = visible_triangles(solid_vertices(vertices, template["solid_extra"]), solid, NOSTRIL_VIEWS)
     pit = np.ones(len(vertices), bool)

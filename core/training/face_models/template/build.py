@@ -39,7 +39,16 @@ BLINK_MARGIN = 1.06
 
 
 def average_adult(source: MakeHuman, base: BaseMesh, macros: dict[tuple, np.ndarray]) -> np.ndarray:
-    """(19158, 3) MakeHuman's frame: midway between the sexes and origins, about 35 years old, symmetrical."""
+    """The average adult: midway between the sexes and origins, about 35 years old, symmetrical.
+
+    Args:
+        source: MakeHuman's data.
+        base: its base mesh.
+        macros: offsets (N, 3) float32 dm by their attributes, of `MakeHuman.macros`.
+
+    Returns:
+        (19158, 3) vertices, MakeHuman's frame, dm.
+    """
     person = base.vertices + blend_macros(macros, np.full(3, 1 / 3), 0.5, 0.15, 0.0, 0.0)
     mirrored = person[base.mirror] * np.array([-1, 1, 1])
     return (person + mirrored) / 2
@@ -56,8 +65,18 @@ def identity_basis(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Principal components of random, mirror-symmetrical MakeHuman heads.
 
-    Returns the components (count, V, 3) float32 with maximum 1, their standard deviations (count,) metres,
-    and the fraction of the variance they explain.
+    Args:
+        mesh: what the template keeps of MakeHuman's mesh.
+        macros: offsets (N, 3) float32 dm by their attributes, of `MakeHuman.macros`.
+        details: modifiers of the head, of `MakeHuman.details`.
+        corners: vertices at the eyes' outer corners, between which the origin lies.
+        count: components that are kept.
+        samples: random heads.
+        seed: of these.
+
+    Returns:
+        The components (count, V, 3) float32 with maximum 1, their standard deviations (count,) metres, and
+        the fraction of the variance they explain.
     """
     rng = np.random.default_rng(seed)
     kept = {key: mesh.combine @ value for key, value in macros.items()}
@@ -97,10 +116,17 @@ def identity_basis(
 
 
 def meeting_blink(vertices: np.ndarray, blink: np.ndarray, loop: np.ndarray) -> np.ndarray:
-    """The blendshape `blink` (V, 3), scaled so that the upper lid's rim comes down to the lower one's.
+    """The blink, scaled so that the upper lid's rim comes down to the lower one's.
 
     MakeHuman's blendshape is made for a wide open eye and pushes the lid millimetres past on an average one.
-    loop: (n,) vertices of the rims of both lids.
+
+    Args:
+        vertices: (V, 3) neutral head, head frame, metres.
+        blink: (V, 3) offsets of the blendshape, metres.
+        loop: (n,) int, vertices of the rims of both lids.
+
+    Returns:
+        (V, 3) the scaled offsets, metres.
     """
     points, moves = vertices[loop], blink[loop]
     falling = np.abs(moves[:, 2]) > 0.3 * np.abs(moves[:, 2]).max()
@@ -114,10 +140,16 @@ def meeting_blink(vertices: np.ndarray, blink: np.ndarray, loop: np.ndarray) -> 
 def turned_eyes(
     vertices: np.ndarray, blendshapes: np.ndarray, names: list[str], eyes: dict[str, np.ndarray]
 ) -> None:
-    """Make the gaze blendshapes (52, V, 3) turn the eyeballs about their middles; changes `blendshapes`.
+    """Make the gaze blendshapes turn the eyeballs about their middles; changes `blendshapes`.
 
     MakeHuman's turn them about a point behind and so push them through the lids. The pupil goes as far as
-    there. eyes: the vertices of "Left" and "Right".
+    there.
+
+    Args:
+        vertices: (V, 3) neutral head, head frame, metres.
+        blendshapes: (52, V, 3) offsets, metres; changed in place.
+        names: their 52 names, ARKit's.
+        eyes: (n,) int vertices of the eyeballs "Left" and "Right".
     """
     for side, index in eyes.items():
         middle = fit_sphere(vertices[index]).center

@@ -88,8 +88,13 @@ class HeadMesh:
 
 
 def to_head_frame(points: np.ndarray) -> np.ndarray:
-    """Directions or points of MakeHuman's frame (dm) in the head frame's axes and metres, origin
-    untouched.
+    """MakeHuman's axes and unit to the head frame's, origin untouched.
+
+    Args:
+        points: (..., 3) points or directions, MakeHuman's frame, dm.
+
+    Returns:
+        (..., 3) in the head frame's axes, metres.
     """
     angle = np.radians(PITCH_DEGREES)
     cos, sin = np.cos(angle), np.sin(angle)
@@ -99,13 +104,33 @@ def to_head_frame(points: np.ndarray) -> np.ndarray:
 
 
 def eye_corner_origin(points: np.ndarray, corners: tuple[int, int]) -> np.ndarray:
-    """(..., V, 3) moved so that the middle between the two vertices is the origin."""
+    """Move vertices so that the middle between two of them is the origin.
+
+    Args:
+        points: (..., V, 3), any unit.
+        corners: the two vertices: the eyes' outer corners.
+
+    Returns:
+        (..., V, 3) the moved vertices.
+    """
     middle = (points[..., corners[0], :] + points[..., corners[1], :]) / 2
     return points - middle[..., None, :]
 
 
 def cut_head(base: BaseMesh, cavity: np.ndarray, average: np.ndarray) -> HeadMesh:
-    """Cut the head out of the base mesh. average: (19158, 3) the average person in MakeHuman's frame."""
+    """Cut the head out of the base mesh.
+
+    Args:
+        base: MakeHuman's base mesh.
+        cavity: (n,) int faces inside the mouth and the eye sockets, of `MakeHuman.cavity_faces`.
+        average: (19158, 3) the average person, MakeHuman's frame, dm.
+
+    Returns:
+        What the template keeps.
+
+    Raises:
+        ValueError: the mesh isn't the one that the neck's rings were found on.
+    """
     from scipy.sparse import lil_matrix
 
     body = base.groups == "body"

@@ -44,7 +44,14 @@ _BROW = np.array([(0.014, 0.0157), (0.023, 0.0206), (0.0325, 0.0233), (0.042, 0.
 
 
 def painted_template(arrays: dict[str, np.ndarray]) -> PaintedHead:
-    """The template as it is rendered for the detector."""
+    """The template as it is rendered for the detector.
+
+    Args:
+        arrays: of the template's file.
+
+    Returns:
+        The painted head, head frame, metres.
+    """
     vertices = solid_vertices(arrays["vertices"].astype(np.float64), arrays["solid_extra"])
     triangles, part = arrays["solid_triangles"], arrays["solid_part"]
     lip = np.zeros(len(vertices))
@@ -58,7 +65,19 @@ def painted_template(arrays: dict[str, np.ndarray]) -> PaintedHead:
 
 
 def find_landmarks(arrays: dict[str, np.ndarray], models_dir: Path) -> dict[str, np.ndarray]:
-    """`landmark_faces`, `landmark_bary`, `landmarks478` and `ibug68` of the template's file."""
+    """Find the detector's landmarks on the template, and from these iBUG's.
+
+    Args:
+        arrays: of the template's file.
+        models_dir: folder with the face detector and the landmarks' symmetry.
+
+    Returns:
+        `landmark_faces`, `landmark_bary`, `landmarks478` and those of `carried_ibug68`, of the template's
+        file.
+
+    Raises:
+        ValueError: some landmarks were not found.
+    """
     mirror = load_landmark_symmetry(models_dir)
     positions, spread = cast_landmarks(painted_template(arrays), detector(models_dir))
     positions = symmetrize(replace_outliers(positions), mirror)
@@ -91,9 +110,15 @@ def find_landmarks(arrays: dict[str, np.ndarray], models_dir: Path) -> dict[str,
 
 
 def on_lower_lip(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """(S,) which of the solid's triangles are the lower lip's skin near the mouth's opening.
+    """Which of the solid's triangles are the lower lip's skin near the mouth's opening.
 
     On a closed mouth both lips are where the landmarks of the lower one's inner rim appear.
+
+    Args:
+        arrays: of the template's file.
+
+    Returns:
+        (S,) bool.
     """
     triangles, vertices = arrays["solid_triangles"], arrays["vertices"].astype(np.float64)
     loop = np.roll(arrays["lips"], -int(np.argmax(vertices[arrays["lips"], 0])))

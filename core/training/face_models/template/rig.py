@@ -97,9 +97,12 @@ def jaw_hinge(template: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, 
     Minimizes, over the hinge's place and angle, what a linear blend of hinge and rest leaves of jawOpen: the
     fourth power mean at the lips' rim (its worst place counts) plus the root mean square at the lower teeth.
 
+    Args:
+        template: arrays of the template's file.
+
     Returns:
-        (3,) a point of the hinge's axis, which is parallel to x, metres; (V,) weights in 0..1; the angle of
-        jawOpen at 1, degrees.
+        (3,) a point of the hinge's axis, which is parallel to x, head frame, metres; (V,) weights in 0..1;
+        the angle of jawOpen at 1, degrees.
     """
     vertices = template["vertices"].astype(np.float64)
     opening = template["units"][list(template["unit_names"]).index("jawOpen")].astype(np.float64)

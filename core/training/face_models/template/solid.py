@@ -8,13 +8,27 @@ from ..mesh_topology import boundary_loops, triangulate
 
 
 def fan(loop: np.ndarray, center: int) -> np.ndarray:
-    """(n, 3) triangles from each edge of the closed loop to the vertex `center`."""
+    """Triangles from each edge of a closed loop to one vertex.
+
+    Args:
+        loop: (n,) int, vertices in order.
+        center: the vertex.
+
+    Returns:
+        (n, 3) int.
+    """
     return np.stack([loop, np.roll(loop, -1), np.full(len(loop), center)], 1)
 
 
 def lip_strip(loop: np.ndarray, vertices: np.ndarray) -> np.ndarray:
-    """Triangles that join the upper and lower half of the loop around the mouth, which runs upper to
-    lower.
+    """Triangles that join the upper and lower half of the loop around the mouth.
+
+    Args:
+        loop: (n,) int, vertices in order.
+        vertices: (V, 3) head frame, metres.
+
+    Returns:
+        (n - 2, 3) int, as the loop runs.
     """
     points = vertices[loop]
     left = int(np.argmax(points[:, 0]))
@@ -40,7 +54,17 @@ def lip_strip(loop: np.ndarray, vertices: np.ndarray) -> np.ndarray:
 def closed_solid(
     vertices: np.ndarray, quads: np.ndarray, face_part: np.ndarray, loops: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """`solid_triangles`, `solid_part` and `solid_extra` of the template."""
+    """Close the template's skin.
+
+    Args:
+        vertices: (V, 3) head frame, metres.
+        quads: (F, 4) int32, outward.
+        face_part: (F,) int8, each quad's part.
+        loops: int vertices of "lips" and "neck", in any order.
+
+    Returns:
+        `solid_triangles`, `solid_part` and `solid_extra` of the template's file.
+    """
     skin = triangulate(quads[face_part == 0], vertices)
     pieces, kinds = [skin], [np.zeros(len(skin))]
     for part, kind in ((2, 1), (3, 2)):
@@ -71,6 +95,14 @@ def closed_solid(
 
 
 def solid_vertices(vertices: np.ndarray, extra: np.ndarray) -> np.ndarray:
-    """(..., V, 3) -> (..., V + E, 3): the vertices followed by the solid's extra vertices."""
+    """The vertices followed by the solid's extra vertices.
+
+    Args:
+        vertices: (..., V, 3), any frame and unit.
+        extra: (E, n) int32, -1 padded: `solid_extra` of the template's file.
+
+    Returns:
+        (..., V + E, 3).
+    """
     means = [vertices[..., row[row >= 0], :].mean(-2) for row in extra]
     return np.concatenate([vertices, np.stack(means, -2)], -2)

@@ -33,7 +33,19 @@ def relaid_uv(
     face_part: np.ndarray,
     part_names: list[str],
 ) -> np.ndarray:
-    """(U, 2) float32 texture coordinates with the loose parts' islands moved and enlarged."""
+    """Move and enlarge the islands of the loose parts.
+
+    Args:
+        vertices: (V, 3) head frame, metres.
+        quads: (F, 4) int32, into `vertices`.
+        uv: (U, 2) texture coordinates, 0..1.
+        quad_uv: (F, 4) int32, into `uv`.
+        face_part: (F,) int8, each quad's part.
+        part_names: the parts' names.
+
+    Returns:
+        (U, 2) float32 texture coordinates.
+    """
     result = uv.astype(np.float64)
     vertex = np.zeros(len(uv), np.int64)
     vertex[quad_uv] = quads
