@@ -436,7 +436,14 @@ def step_starts(head: bool, texture: bool) -> dict[str, float]:
 
 
 def as_photo(photo: Photo | str | Path | np.ndarray) -> Photo:
-    """A photo from whatever was given."""
+    """A photo from whatever was given.
+
+    Args:
+        photo: A photo, the path of one, or (H, W, 3) uint8, sRGB.
+
+    Raises:
+        PhotoError: It cannot be read, or is no picture.
+    """
     if isinstance(photo, Photo):
         return photo
     return Photo.from_array(photo) if isinstance(photo, np.ndarray) else load_photo(photo)

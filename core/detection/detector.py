@@ -61,8 +61,11 @@ WINDOW_FACE_SIZE = 256
 class Reading:
     """One way to see a face: this way up or another.
 
-    face: landmarks, photo frame. valid: whether close-ups confirm it at all. doubt: mean distance, at most
-    2 * AGREEMENT, of its landmarks from those of the close-ups, in sizes of the face.
+    Attributes:
+        face: Landmarks, photo frame.
+        valid: Whether close-ups confirm it at all.
+        doubt: Mean distance, at most 2 * AGREEMENT, of its landmarks from those of the close-ups, in sizes
+            of the face.
     """
 
     face: FaceLandmarks
@@ -123,7 +126,15 @@ class FaceDetector:
         return DetectedFaces(faces[:max_faces], omitted=max(0, len(faces) - max_faces))
 
     def averaged(self, rgb: np.ndarray, face: FaceLandmarks) -> FaceLandmarks | None:
-        """A face averaged with its detection in the mirror image, or None if these do not agree closely."""
+        """Average a face with its detection in the mirror image.
+
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+            face: Detected in it.
+
+        Returns:
+            The mean, or None if the two do not agree closely.
+        """
         return _averaged(face, *next(self._redetections(rgb, face, only_mirrored=True)))
 
     def _verified(self, rgb: np.ndarray, face: FaceLandmarks) -> FaceLandmarks | None:

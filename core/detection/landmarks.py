@@ -11,10 +11,13 @@ from .mediapipe_topology import CHIN, FOREHEAD
 
 @dataclass(frozen=True)
 class FaceLandmarks:
-    """One face. points: (478, 3) float32, photo frame, px.
+    """The landmarks of one face.
 
-    score: how well its detections in several views agree, 0 to 1, 1 if there was only one (MediaPipe's API
-    gives no confidence). attempt: the view that showed it.
+    Attributes:
+        points: (478, 3) float32, photo frame, px.
+        score: How well its detections in several views agree, 0 to 1, 1 if there was only one (MediaPipe's
+            API gives no confidence).
+        attempt: The view that showed it.
     """
 
     points: np.ndarray
@@ -46,8 +49,12 @@ class DetectedFaces(list[FaceLandmarks]):
 
 
 def scaled(face: FaceLandmarks, factor: float, offset: np.ndarray | None = None) -> FaceLandmarks:
-    """The face in a picture enlarged by `factor`; there the first pixel lies at `offset` (default:
-    corners coincide).
+    """The face in an enlarged picture.
+
+    Args:
+        face: In the picture as it is.
+        factor: Pixels of the enlarged picture per pixel.
+        offset: (2,) where the first pixel lies in the enlarged picture; by default the corners coincide.
     """
     if factor == 1.0 and offset is None:
         return face

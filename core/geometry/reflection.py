@@ -9,6 +9,7 @@ from ..errors import ModelError
 from .frames import Camera, HeadPose
 from .pose import WeakPerspectivePose
 
+#: Factors of a point's coordinates, and the same as a matrix.
 SIGN = np.array([-1.0, 1.0, 1.0])
 FLIP = np.diag(SIGN)
 

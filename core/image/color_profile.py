@@ -78,7 +78,14 @@ def _convert(image: "Image.Image", source: "ImageCms.ImageCmsProfile") -> "Image
 
 
 def p3_to_srgb(rgb: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 Display P3 -> uint8 sRGB; colors outside of sRGB are clipped."""
+    """Turn Display P3 into sRGB; colors outside of sRGB are clipped.
+
+    Args:
+        rgb: (H, W, 3) uint8, Display P3.
+
+    Returns:
+        (H, W, 3) uint8, sRGB.
+    """
     linear = linear_of_bytes()
     result = np.empty_like(rgb)
     for start in range(0, len(rgb), ROWS_PER_BLOCK):

@@ -10,7 +10,11 @@ BRIGHTEST_HIGHLIGHT = 16.0
 
 
 def white_level(values: np.ndarray) -> float:
-    """The value of white: the smallest usual one that no value exceeds."""
+    """The value of white: the smallest usual one that no value exceeds.
+
+    Args:
+        values: A picture of any shape and number type.
+    """
     highest = float(values.max(initial=0))
     if values.dtype.kind == "f" and highest <= BRIGHTEST_HIGHLIGHT:
         return 1.0
@@ -18,9 +22,14 @@ def white_level(values: np.ndarray) -> float:
 
 
 def to_8_bits(values: np.ndarray, white: float | None = None) -> np.ndarray:
-    """Values of any number type -> uint8 of the same shape; 0 is black, `white` or what is found is 255.
+    """Turn a picture into one of 8 bits a channel; what is not finite becomes black.
 
-    What is not finite becomes black.
+    Args:
+        values: (H, W, ...), of any number type; 0 is black.
+        white: The value of white; by default `white_level` finds it.
+
+    Returns:
+        uint8 of the same shape.
     """
     if values.dtype.kind == "f":
         values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)

@@ -46,7 +46,15 @@ def orientation(exif: "Image.Exif | None") -> int:
 
 
 def upright(pixels: np.ndarray, number: int) -> np.ndarray:
-    """(H, W, ...) pixels as they lie in the file -> upright, by EXIF's orientation (CIPA DC-008, 4.6.4)."""
+    """Turn a picture by EXIF's orientation (CIPA DC-008, 4.6.4).
+
+    Args:
+        pixels: (H, W, ...) as they lie in the file.
+        number: EXIF's orientation, 1 to 8.
+
+    Returns:
+        (H, W, ...) or (W, H, ...), a view.
+    """
     if number >= 5:
         pixels = pixels.swapaxes(0, 1)
     if number in (2, 3, 6, 7):

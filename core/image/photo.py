@@ -61,7 +61,16 @@ class Photo:
 
     @classmethod
     def from_array(cls, rgb: np.ndarray, name: str = "picture", focal_mm35: float | None = None) -> "Photo":
-        """A photo from an (H, W, 3) uint8 sRGB array. Raises PhotoError if it is none."""
+        """A photo from an array.
+
+        Args:
+            rgb: (H, W, 3) uint8, sRGB.
+            name: What messages call it.
+            focal_mm35: 35 mm equivalent focal length by the diagonal, mm, if it is known.
+
+        Raises:
+            PhotoError: The array is no such picture.
+        """
         rgb = np.ascontiguousarray(rgb)
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or rgb.size == 0:
             raise PhotoError(f"A picture has to be an (H, W, 3) array of uint8, not {rgb.dtype} {rgb.shape}")

@@ -54,7 +54,11 @@ def head_assets(reconstruction: Reconstruction, photo: Photo, pool: Executor) ->
 
 
 def texture_bytes(picture: np.ndarray) -> bytes:
-    """(H, W) or (H, W, 4) uint8 as a PNG file."""
+    """Encode a texture as a PNG file.
+
+    Args:
+        picture: (H, W) or (H, W, 4) uint8, RGBA in sRGB.
+    """
     if picture.ndim == 3:
         picture = cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA)
     done, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])

@@ -218,7 +218,16 @@ def lash_window(topology: HeadTopology, side: int) -> tuple[int, int, int, int]:
 
 
 def block_means(image: np.ndarray, side: int) -> np.ndarray:
-    """(S, S, C) uint8 -> at most about (side, side, C): means of blocks of whole pixels."""
+    """Shrink a picture by the means of blocks of whole pixels.
+
+    Args:
+        image: (S, S, C) uint8.
+        side: Aimed at, pixels: the result has at least that and less than twice that, or S where the picture
+            is smaller.
+
+    Returns:
+        (n, n, C) uint8.
+    """
     import cv2
 
     step = max(image.shape[0] // side, 1)
@@ -228,14 +237,22 @@ def block_means(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def jpeg_image(rgb: np.ndarray) -> EncodedImage:
-    """(H, W, 3) uint8 sRGB as a JPEG."""
+    """Encode a picture as a JPEG.
+
+    Args:
+        rgb: (H, W, 3) uint8, sRGB.
+    """
     import cv2
 
     return _encoded(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY], "image/jpeg")
 
 
 def png_image(rgba: np.ndarray) -> EncodedImage:
-    """(H, W, 4) uint8 sRGB with its alpha as a PNG."""
+    """Encode a picture with its alpha as a PNG.
+
+    Args:
+        rgba: (H, W, 4) uint8, sRGB.
+    """
     return _encoded(".png", rgba[..., [2, 1, 0, 3]], [], "image/png")
 
 

@@ -56,7 +56,14 @@ DESCRIPTIONS = {
 
 
 def png_bytes(rgb: np.ndarray) -> bytes:
-    """(H, W, 3) uint8 sRGB as a PNG file."""
+    """Encode a picture as a PNG file.
+
+    Args:
+        rgb: (H, W, 3) uint8, sRGB.
+
+    Raises:
+        ValueError: It cannot be encoded.
+    """
     import cv2
 
     done, data = cv2.imencode(".png", rgb[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
@@ -66,7 +73,14 @@ def png_bytes(rgb: np.ndarray) -> bytes:
 
 
 def points_json(points: np.ndarray) -> list[list[float] | None]:
-    """(N, 3) points as lists, null for those that are NaN; micrometres are exact enough."""
+    """Points as JSON holds them; micrometres are exact enough.
+
+    Args:
+        points: (N, 3) float, metres.
+
+    Returns:
+        A list of three numbers a point, None for those that are NaN.
+    """
     rounded = np.round(points.astype(float), 6).tolist()
     return [point if np.isfinite(row).all() else None for point, row in zip(rounded, points, strict=True)]
 

@@ -24,8 +24,11 @@ FULL_FEATURE_COSINE = 0.25
 class FeatureSites:
     """The template's vertices at which features are sampled.
 
-    vertices: (N,) int64, into the template's. used: (U,) int64, the vertices of the triangles around them.
-    triangles: (T, 3) int64, those triangles, into `used`. positions: (N,) int64, of the sites in `used`.
+    Attributes:
+        vertices: (N,) int64, into the template's.
+        used: (U,) int64, the vertices of the triangles around them.
+        triangles: (T, 3) int64, those triangles, into `used`.
+        positions: (N,) int64, of the sites in `used`.
     """
 
     vertices: np.ndarray
@@ -35,7 +38,12 @@ class FeatureSites:
 
     @classmethod
     def of(cls, vertices: np.ndarray, triangles: np.ndarray) -> "FeatureSites":
-        """Sites at vertices (N,) of a mesh with triangles (T, 3)."""
+        """Sites at vertices of a mesh.
+
+        Args:
+            vertices: (N,) int.
+            triangles: (T, 3) int64, the mesh.
+        """
         around = triangles[np.isin(triangles, vertices).any(1)]
         used, corners = np.unique(around, return_inverse=True)
         return cls(vertices, used, corners.reshape(-1, 3), np.searchsorted(used, vertices))
@@ -64,7 +72,11 @@ class FeatureSites:
 class Stage:
     """A linear regression of standardized inputs.
 
-    mean, scale: (F,) float32, of the inputs. weight: (O, F) float32. bias: (O,) float32.
+    Attributes:
+        mean: (F,) float32, of the inputs.
+        scale: (F,) float32, of the inputs.
+        weight: (O, F) float32.
+        bias: (O,) float32.
     """
 
     mean: np.ndarray
@@ -78,6 +90,11 @@ class Stage:
 
     @classmethod
     def read(cls, weights: dict[str, np.ndarray], number: int) -> "Stage":
-        """Stage `number`, from 1 on, of a lifter's weights."""
+        """Take one stage out of a lifter's weights.
+
+        Args:
+            weights: All arrays of the file, by name.
+            number: Of the stage, from 1 on.
+        """
         names = ("mean", "scale", "weight", "bias")
         return cls(*(weights[f"stage{number}.{name}"] for name in names))

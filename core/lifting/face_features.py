@@ -24,8 +24,10 @@ POINT_CHANNELS = (16, 32, 64)
 class FaceFeatures:
     """Features of one face.
 
-    frame: of the picture. maps: (16, 96, 96), (32, 48, 48), (64, 24, 24) float32. global_features: (4608,)
-    float32, the map at 6 pixels.
+    Attributes:
+        frame: Of the picture.
+        maps: (16, 96, 96), (32, 48, 48), (64, 24, 24) float32.
+        global_features: (4608,) float32, the map at 6 pixels.
     """
 
     frame: AffineFrame
@@ -33,7 +35,14 @@ class FaceFeatures:
     global_features: np.ndarray
 
     def at(self, points: np.ndarray) -> np.ndarray:
-        """(N, 2) photo frame -> (N, 112) float32, the features of all maps there, interpolated linearly."""
+        """The features of all maps at points, interpolated linearly.
+
+        Args:
+            points: (N, 2) photo frame, pixels.
+
+        Returns:
+            (N, 112) float32.
+        """
         pixels = self.frame.photo_to_crop(points)
         return np.concatenate([sample_map(channels, pixels) for channels in self.maps], 1)
 
@@ -63,7 +72,14 @@ class FeatureNetwork(Protocol):
     """Runs the network; every backend gives the same within rounding."""
 
     def run(self, picture: np.ndarray) -> Sequence[np.ndarray]:
-        """(192, 192, 3) uint8 RGB -> the maps (C, H, H) float32 at 96, 48, 24 and 6 pixels."""
+        """Compute the maps of a picture.
+
+        Args:
+            picture: (192, 192, 3) uint8, RGB.
+
+        Returns:
+            (C, H, H) float32 at 96, 48, 24 and 6 pixels.
+        """
         ...
 
 
@@ -98,7 +114,14 @@ class OnnxFeatures:
 
 
 def as_input(picture: np.ndarray) -> np.ndarray:
-    """(192, 192, 3) uint8 RGB -> (1, 3, 192, 192) float32 in 0..1."""
+    """A picture as the network takes it.
+
+    Args:
+        picture: (192, 192, 3) uint8, RGB.
+
+    Returns:
+        (1, 3, 192, 192) float32, 0..1.
+    """
     return np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
 
 

@@ -47,8 +47,11 @@ FRONTAL_YAW_DEG = 20.0
 class HeadPrior:
     """The head that the landmarks and the picture suggest: what the volume network starts from.
 
-    vertices: (V, 3) float32, the template's, head frame, metres. landmarks: (478, 3), MediaPipe's on it, head
-    frame, metres.
+    Attributes:
+        frame: Of the crop and the volume.
+        pose: Of the head.
+        vertices: (V, 3) float32, the template's, head frame, metres.
+        landmarks: (478, 3), MediaPipe's on it, head frame, metres.
     """
 
     frame: CropFrame
@@ -144,23 +147,58 @@ class LandmarkLifter:
         return cls(weights, template or HeadTemplate.load(models_dir), network, mirror)
 
     def regress(self, x: np.ndarray) -> np.ndarray:
-        """(N, F) features -> (N, 6 + K) pose corrections and shape coefficients, by the landmarks alone."""
+        """Find pose and shape by the landmarks alone.
+
+        Args:
+            x: (N, F) features of the landmarks.
+
+        Returns:
+            (N, 6 + K) pose corrections and shape coefficients.
+        """
         return self.outputs(self.from_landmarks(self.normalized(x)))
 
     def normalized(self, x: np.ndarray) -> np.ndarray:
-        """(N, F) features, each of mean 0 and standard deviation 1 over the training's faces."""
+        """Normalize features by the training's faces.
+
+        Args:
+            x: (N, F) or (F,).
+
+        Returns:
+            Of the same shape, each feature of mean 0 and standard deviation 1 over the training's faces.
+        """
         return np.asarray((x - self.weights["input_mean"]) / self.weights["input_scale"])
 
     def outputs(self, z: np.ndarray) -> np.ndarray:
-        """(N, 6 + K) pose corrections and shape coefficients in their own units, from normalized ones."""
+        """Give normalized outputs their own units.
+
+        Args:
+            z: (N, 6 + K) or (6 + K,) normalized.
+
+        Returns:
+            Of the same shape, pose corrections and shape coefficients.
+        """
         return np.asarray(z * self.weights["output_scale"] + self.weights["output_mean"])
 
     def normalized_outputs(self, outputs: np.ndarray) -> np.ndarray:
-        """The inverse of `outputs`."""
+        """The inverse of `outputs`.
+
+        Args:
+            outputs: (N, 6 + K) or (6 + K,) pose corrections and shape coefficients.
+
+        Returns:
+            Of the same shape, float32, normalized.
+        """
         return np.asarray((outputs - self.weights["output_mean"]) / self.weights["output_scale"], np.float32)
 
     def from_landmarks(self, x: np.ndarray) -> np.ndarray:
-        """(N, F) or (F,) normalized features -> normalized outputs of the regression, before any stage."""
+        """Run the regression before any stage.
+
+        Args:
+            x: (N, F) or (F,) normalized features.
+
+        Returns:
+            (N, 6 + K) or (6 + K,) normalized outputs.
+        """
         w = self.weights
         linear = np.asarray(x @ w["linear.weight"].T + w["linear.bias"])
         for i in range(self.layers):
@@ -170,7 +208,14 @@ class LandmarkLifter:
         return linear + x if self.layers else linear
 
     def shape(self, coefficients: np.ndarray) -> np.ndarray:
-        """(K,) -> (V, 3) float32 vertices of the template, head frame, metres."""
+        """Shape the template.
+
+        Args:
+            coefficients: (K,) of the shape's basis.
+
+        Returns:
+            (V, 3) float32, head frame, metres.
+        """
         offset = np.tensordot(coefficients.astype(np.float32), self.weights["basis"], 1)
         return np.asarray(self.weights["mean"] + offset)
 
@@ -299,6 +344,11 @@ def unflipped_weight(pose: WeakPerspectivePose) -> float:
 
 
 def feature_sites(vertices: np.ndarray, template: HeadTemplate) -> FeatureSites:
-    """Sites at vertices (N,) of the template."""
+    """Sites at vertices of the template.
+
+    Args:
+        vertices: (N,) int.
+        template: The template.
+    """
     triangles = template.solid_triangles
     return FeatureSites.of(vertices, triangles[(triangles < len(template.vertices)).all(1)].astype(np.int64))

@@ -54,11 +54,25 @@ class Term:
     usual: float = 0.0
 
     def ramps(self, values: np.ndarray) -> np.ndarray:
-        """(N, K - 1), 0..1: how far values (N,) of the measure are past each interval between two knots."""
+        """How far values of the measure are past each interval between two knots.
+
+        Args:
+            values: (N,) in the measure's unit.
+
+        Returns:
+            (N, K - 1) float64, 0..1.
+        """
         return ramps(TRANSFORMS[self.transform](np.asarray(values, np.float64)), self.knots)
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """(N,) what values (N,) of the measure add to the log of the error, mm."""
+        """What the measure adds to the log of the error.
+
+        Args:
+            values: (N,) in the measure's unit.
+
+        Returns:
+            (N,) float64, log of mm.
+        """
         return self.ramps(values) @ self.weights
 
 
@@ -123,7 +137,14 @@ class Calibration:
         return self.base + np.sum([term(measures[term.measure]) for term in self.terms], axis=0)
 
     def quantiles(self, log_error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Logs (N,), mm, of the 10 and 90 % quantiles of the true errors, for expected ones (N,)."""
+        """The interval that holds 80 % of the true errors.
+
+        Args:
+            log_error: (N,) log of the expected errors, mm.
+
+        Returns:
+            (N,) and (N,), logs of the 10 and 90 % quantiles, mm.
+        """
         at, low, high = self.spread
         return log_error + np.interp(log_error, at, low), log_error + np.interp(log_error, at, high)
 

@@ -24,7 +24,14 @@ MIN_BRIGHTNESS = 1e-3
 
 
 def luminance(rgb: np.ndarray) -> np.ndarray:
-    """(H, W) float32, 0..1, linear light of (H, W, 3) uint8 sRGB."""
+    """Linear light of a picture.
+
+    Args:
+        rgb: (H, W, 3) uint8, sRGB.
+
+    Returns:
+        (H, W) float32, 0..1.
+    """
     return linear_of_bytes_float32()[rgb] @ LUMINANCE
 
 

@@ -204,7 +204,15 @@ def compare_redetections(inputs: QualityInputs) -> tuple[float, float, float]:
 
 
 def angle_between(one: np.ndarray, other: np.ndarray) -> float:
-    """Degrees between two rotations (3, 3)."""
+    """The angle between two rotations.
+
+    Args:
+        one: (3, 3).
+        other: (3, 3).
+
+    Returns:
+        Degrees.
+    """
     return float(np.degrees(np.arccos(np.clip((np.trace(one.T @ other) - 1) / 2, -1, 1))))
 
 

@@ -29,8 +29,11 @@ MIN_THIN_VOXELS = 30
 class Surface:
     """A closed triangle mesh.
 
-    vertices: (N, 3) float32, head frame, metres. faces: (M, 3) int32, counterclockwise from outside.
-    colors: (N, 3) uint8 sRGB. confidence: (N,) float32, 0 (guessed) to 1 (seen, facing the camera).
+    Attributes:
+        vertices: (N, 3) float32, head frame, metres.
+        faces: (M, 3) int32, counterclockwise from outside.
+        colors: (N, 3) uint8, sRGB.
+        confidence: (N,) float32, 0 (guessed) to 1 (visible, facing the camera).
     """
 
     vertices: np.ndarray
@@ -45,12 +48,16 @@ class Surface:
 
 @dataclass(frozen=True)
 class Isosurface:
-    """The isosurface before it is coloured.
+    """The isosurface before it is colored.
 
-    volume_points: (N, 3) float32 (x, y, z), volume frame. vertices: (N, 3) float32, head frame, metres.
-    faces: (M, 3) int32, counterclockwise from outside. sdf: (D, H, W) float32 [z, y, x], voxels, positive
-    inside, of the box of the volume that begins at voxel origin (3,) int [z, y, x]. front: (192, 192)
-    float32, z, volume frame, at which each column's ray first meets the surface, -inf where never.
+    Attributes:
+        volume_points: (N, 3) float32 (x, y, z), volume frame.
+        vertices: (N, 3) float32, head frame, metres.
+        faces: (M, 3) int32, counterclockwise from outside.
+        sdf: (D, H, W) float32 [z, y, x], voxels, positive inside, of a box of the volume.
+        origin: (3,) int [z, y, x], the voxel at which that box begins.
+        front: (192, 192) float32, z, volume frame, at which each column's ray first meets the surface, -inf
+            where never.
     """
 
     volume_points: np.ndarray
@@ -155,7 +162,12 @@ def _isosurface(sdf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def genus(points: np.ndarray, faces: np.ndarray) -> int:
-    """The number of handles of a closed surface in one piece, by Euler's formula; it has 3/2 edges a face."""
+    """The number of handles of a closed surface in one piece, by Euler's formula; it has 3/2 edges a face.
+
+    Args:
+        points: (V, 3), without any that no face uses.
+        faces: (F, 3) int.
+    """
     return 1 - (len(points) - len(faces) // 2) // 2
 
 

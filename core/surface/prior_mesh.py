@@ -37,8 +37,10 @@ PHONG_FRACTION = 0.5
 class PriorMesh:
     """A closed mesh in the volume.
 
-    points: (P, 3) float64, volume frame. triangles: (T, 3) int32, counterclockwise from outside. plane: (4,)
-    n, d, volume frame: the head is only where n . p + d >= 0.
+    Attributes:
+        points: (P, 3) float64, volume frame.
+        triangles: (T, 3) int32, counterclockwise from outside.
+        plane: (4,) n, d, volume frame: the head is only where n . p + d >= 0.
     """
 
     points: np.ndarray

@@ -37,8 +37,10 @@ UNSEEN_WEIGHT = 0.15
 class VisibleSurface:
     """What the camera sees in a box of the volume.
 
-    front: (H, W) float32, z, volume frame. slope: (H, W) float32, cosine between its normal and the ray.
-    visibility: (D, H, W) float32 [z, y, x], 0..1, how far it decides where the surface is.
+    Attributes:
+        front: (H, W) float32, z, volume frame.
+        slope: (H, W) float32, cosine between its normal and the ray.
+        visibility: (D, H, W) float32 [z, y, x], 0..1, how far it decides where the surface is.
     """
 
     front: np.ndarray
@@ -142,15 +144,28 @@ def rounding(flat: np.ndarray, rounded: np.ndarray) -> np.ndarray:
 
 
 def smooth_front(depth: np.ndarray, sigma: float) -> np.ndarray:
-    """A depth (H, W) float32 smoothed a little, but not across steps; sigma: standard deviation, voxels."""
+    """Smooth a depth a little, but not across steps.
+
+    Args:
+        depth: (H, W) float32, z in voxels.
+        sigma: Standard deviation, voxels.
+
+    Returns:
+        (H, W) float32.
+    """
     import cv2
 
     return cv2.bilateralFilter(depth, 2 * int(np.ceil(2 * sigma)) + 1, FRONT_STEP, sigma)
 
 
 def occlusion_edges(front: np.ndarray) -> np.ndarray:
-    """How near the steps of a front (H, W) are, where one part of the head occludes another: (H, W),
-    0..1. The depth says nothing of what is behind.
+    """Find where one part of the head occludes another: the depth says nothing of what is behind.
+
+    Args:
+        front: (H, W) float32, z of the front, voxels.
+
+    Returns:
+        (H, W) float32, 0..1, how near its steps are.
     """
     import cv2
 

@@ -25,9 +25,11 @@ MAPS = 7
 class Guidance:
     """What guides the volume network.
 
-    maps: (7, 192, 192) float32, crop frame: canonical coordinates of the face mesh (3) and its depth, the
-    prior's front depth, back depth, silhouette. template_logits: (200, 192, 192) float32 [z, y, x], volume
-    frame, of the prior's occupancy: what the network corrects.
+    Attributes:
+        maps: (7, 192, 192) float32, crop frame: canonical coordinates of the face mesh (3) and its depth, the
+            prior's front depth, back depth, silhouette.
+        template_logits: (200, 192, 192) float32 [z, y, x], volume frame, of the prior's occupancy: what the
+            network corrects.
     """
 
     maps: np.ndarray
@@ -75,7 +77,15 @@ def mesh_in_crop(points: np.ndarray, canonical: np.ndarray, frame: CropFrame) ->
 
 
 def depth_channel(z: np.ndarray, filled: np.ndarray) -> np.ndarray:
-    """Depths in voxels as a channel of order one, zero where nothing is."""
+    """Depths as a channel of the network: of order one, zero where nothing is.
+
+    Args:
+        z: (N,), volume frame, voxels.
+        filled: (N,) bool, where there is a depth.
+
+    Returns:
+        (N,) float32.
+    """
     return np.where(filled, (z - VOLUME_CENTER_Z) / DEPTH_UNIT, 0).astype(np.float32)
 
 

@@ -29,10 +29,25 @@ class VolumePredictor(Protocol):
 
 
 def picture_channels(crop: np.ndarray) -> np.ndarray:
-    """(192, 192, 3) uint8 RGB -> (3, 192, 192) float32 in -1..1: the picture as the network is given it."""
+    """The picture as the network is given it.
+
+    Args:
+        crop: (192, 192, 3) uint8, RGB.
+
+    Returns:
+        (3, 192, 192) float32, -1..1.
+    """
     return (crop.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)
 
 
 def network_input(crop: np.ndarray, guidance: Guidance) -> np.ndarray:
-    """(10, 192, 192) float32: RGB in -1..1, then the maps of the guidance."""
+    """All that the network is given.
+
+    Args:
+        crop: (192, 192, 3) uint8, RGB, crop frame.
+        guidance: In the same frame.
+
+    Returns:
+        (10, 192, 192) float32: RGB in -1..1, then the maps of the guidance.
+    """
     return np.concatenate([picture_channels(crop), guidance.maps])

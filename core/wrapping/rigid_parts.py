@@ -199,7 +199,11 @@ class RigidParts:
         return placed
 
     def mouth_scale(self, neutral: np.ndarray) -> float:
-        """Size of teeth and tongue, of the template's, for a neutral (V, 3), metres."""
+        """Size of teeth and tongue, relative to the template's.
+
+        Args:
+            neutral: (V, 3) float64, head frame, metres.
+        """
         carriers = np.concatenate([index for _, index in self._mouth])
         now, before = neutral[carriers], self.mean[carriers]
         return float(np.clip(np.sqrt(now.var(0).sum() / before.var(0).sum()), *MOUTH_SCALE))
@@ -272,7 +276,14 @@ class RigidParts:
         return np.clip(angles, -MAX_GAZE, MAX_GAZE)
 
     def gaze_weights(self, gaze: np.ndarray) -> np.ndarray:
-        """(52,) weights of the gaze's blendshapes for angles (2,) to the left and up, radians."""
+        """Weights of the gaze's blendshapes.
+
+        Args:
+            gaze: (2,) angles to the left and up, radians.
+
+        Returns:
+            (52,) float64, 0..1.
+        """
         weights = np.zeros(len(self.topology.blendshape_names))
         left, up = gaze
         for side in SIDES:
