@@ -53,9 +53,15 @@ class DropRates:
 def compiled_guidance_maps(
     points: np.ndarray, prior: HeadPrior, lifter: LandmarkLifter
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`core.volume.guidance.build_guidance` compiled: maps (7, 192, 192) float32, template columns (192,
-    192, 200)
-    uint8.
+    """`core.volume.guidance.build_guidance`, compiled.
+
+    Args:
+        points: (478, 3) float64 the detector's landmarks, photo frame, pixels.
+        prior: the head prior.
+        lifter: that made it.
+
+    Returns:
+        Maps (7, 192, 192) float32, and the template's columns (192, 192, 200) uint8 [y, x, z].
     """
     frame, template = prior.frame, lifter.template
     maps = np.zeros((MAPS, CROP_SIZE, CROP_SIZE), np.float32)

@@ -63,7 +63,17 @@ class TrueHeads:
 def spread_points(
     vertices: np.ndarray, triangles: np.ndarray, count: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(count, 3) points spread evenly over triangles, and the unit normals (count, 3) there, interpolated."""
+    """Random points, spread evenly over triangles.
+
+    Args:
+        vertices: (V, 3), any frame and unit.
+        triangles: (T, 3) int, outward.
+        count: points.
+        rng: random numbers.
+
+    Returns:
+        Points (count, 3) and the interpolated unit normals (count, 3) there.
+    """
     corners = vertices[triangles]
     normals = vertex_normals(vertices, triangles)
     areas = np.linalg.norm(triangle_normals(vertices, triangles), axis=1)

@@ -25,7 +25,15 @@ class TemplatePredictor:
     """The lifted template itself, as a `VolumePredictor`: what the network starts from."""
 
     def predict(self, crop: np.ndarray, guidance: Guidance) -> np.ndarray:
-        """See `VolumePredictor.predict`; the picture is not used."""
+        """See `VolumePredictor.predict`.
+
+        Args:
+            crop: (192, 192, 3) uint8 RGB, crop frame; not used.
+            guidance: of the lifted head.
+
+        Returns:
+            (200, 192, 192) occupancy [z, y, x].
+        """
         return 1 / (1 + np.exp(-guidance.template_logits / TEMPERATURE))
 
 
@@ -36,7 +44,15 @@ class WithheldInputs:
         self.predictor, self.inputs = predictor, inputs
 
     def predict(self, crop: np.ndarray, guidance: Guidance) -> np.ndarray:
-        """See `VolumePredictor.predict`."""
+        """See `VolumePredictor.predict`.
+
+        Args:
+            crop: (192, 192, 3) uint8 RGB, crop frame.
+            guidance: of the lifted head.
+
+        Returns:
+            (200, 192, 192) occupancy [z, y, x].
+        """
         if "picture" in self.inputs:
             crop = np.full(crop.shape, 127.5, np.float32)  # 0 for the network, as in training
         if "mesh" in self.inputs:
@@ -90,7 +106,16 @@ class Case:
 
 
 def compiled_guidance(points: np.ndarray, lifted: HeadPrior, lifter: LandmarkLifter) -> Guidance:
-    """`core.volume.guidance.build_guidance`, compiled."""
+    """`core.volume.guidance.build_guidance`, compiled.
+
+    Args:
+        points: (478, 3) the detector's landmarks, photo frame, pixels.
+        lifted: the head prior.
+        lifter: that made it.
+
+    Returns:
+        The guidance.
+    """
     maps, template = compiled_guidance_maps(points.astype(np.float64), lifted, lifter)
     logits = (template.transpose(2, 0, 1).astype(np.float32) / 255 * 2 - 1) * np.float32(TEMPLATE_LOGIT)
     return Guidance(maps, logits)
@@ -119,6 +144,14 @@ def surface_estimate(volume: np.ndarray, start: LiftedCase, case: Case) -> Estim
     """The surface of a volume with its landmarks, as `core.reconstructor` makes it.
 
     A landmark of the 68 that the surface lacks is taken from the head prior, since users need all of them.
+
+    Args:
+        volume: (200, 192, 192) occupancy [z, y, x].
+        start: the head prior whose crop the volume lies in.
+        case: the picture.
+
+    Returns:
+        The head in the camera frame of `case.camera`, metres.
     """
     prior = start.head
     frame, pose, template = prior.frame, prior.pose, case.lifter.template

@@ -111,14 +111,29 @@ class MeshDistance:
         self.tree.init(self.vertices, self.faces)
 
     def nearest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Distance (P,), triangle (P,) and closest point (P, 3)."""
+        """Nearest points of the mesh.
+
+        Args:
+            points: (P, 3), the mesh's frame and unit.
+
+        Returns:
+            Distances (P,), triangles (P,) int and closest points (P, 3).
+        """
         squared, face, closest = self.tree.squared_distance(
             self.vertices, self.faces, np.ascontiguousarray(points, np.float64)
         )
         return np.sqrt(squared), face, closest
 
     def normals(self, face: np.ndarray, closest: np.ndarray) -> np.ndarray:
-        """(P, 3) unit normals of the mesh at points (P, 3) of triangles (P,), interpolated."""
+        """Normals of the mesh, interpolated.
+
+        Args:
+            face: (P,) int triangles.
+            closest: (P, 3) points on these, the mesh's frame and unit.
+
+        Returns:
+            (P, 3) unit normals.
+        """
         normals = vertex_normals(self.vertices, self.faces)
         picked = self.vertices[self.faces[face]]
         areas = [
@@ -132,7 +147,14 @@ class MeshDistance:
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """(..., 3) vectors at length 1."""
+    """Scale vectors to length 1.
+
+    Args:
+        vectors: (..., 3).
+
+    Returns:
+        (..., 3).
+    """
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-15)
 
 
@@ -146,7 +168,14 @@ class Alignment:
     mesh: MeshDistance
 
     def to_mesh(self, points: np.ndarray) -> np.ndarray:
-        """(P, 3) points of the true head in the mesh's frame."""
+        """Move points of the true head into the mesh's frame.
+
+        Args:
+            points: (P, 3), the true head's frame and unit.
+
+        Returns:
+            (P, 3), the mesh's frame and unit.
+        """
         return (points - self.offset) @ self.rotation / self.scale
 
 
@@ -184,7 +213,19 @@ def find_alignment(estimate: Estimate, points: np.ndarray, landmarks: np.ndarray
 
 
 def aligned_distances(estimate: Estimate, points: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """(P,) distances of true points from the aligned mesh, in the points' unit."""
+    """Distances of true points from the aligned mesh.
+
+    Args:
+        estimate: the reconstructed head.
+        points: (P, 3) of the true face, any frame and unit.
+        landmarks: (478, 3) of the true head, in the same.
+
+    Returns:
+        (P,) in the points' unit.
+
+    Raises:
+        ValueError: the mesh has too few of the stable landmarks.
+    """
     found = find_alignment(estimate, points, landmarks)
     return found.mesh.nearest(found.to_mesh(points))[0] * found.scale
 
@@ -254,7 +295,14 @@ def compare_placed(
 
 
 def plane_through(points: np.ndarray) -> np.ndarray:
-    """(4,) n, d of the plane through the first three of (4, 3) points, with the fourth at n . p + d > 0."""
+    """The plane through three points.
+
+    Args:
+        points: (4, 3), the last one on the plane's positive side.
+
+    Returns:
+        (4,) n, d, with n of length 1 and n . p + d > 0 at the fourth point.
+    """
     normal = unit(np.cross(points[1] - points[0], points[2] - points[0]))
     if normal @ (points[3] - points[0]) < 0:
         normal = -normal

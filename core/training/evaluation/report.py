@@ -114,7 +114,16 @@ def case_picture(evaluated: EvaluatedHead, method: str) -> np.ndarray:
 
 
 def render_shaded(points: np.ndarray, faces: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
-    """(size, size, 3) uint8: a mesh in the volume frame, flat-shaded by a light from the upper left."""
+    """Render a mesh, flat-shaded by a light from the upper left.
+
+    Args:
+        points: (N, 3) vertices, volume frame, voxels.
+        faces: (M, 3) int32, of either winding.
+        size: side of the picture, pixels.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
     points = np.ascontiguousarray(points, np.float32)
     index = front_and_back(points, faces, size)[0]
     normals = triangle_normals(points, faces)

@@ -106,7 +106,16 @@ class StageJob:
 
 
 def stage_data(paths: DataPaths, lifter_weights: dict[str, np.ndarray], job: StageJob) -> list[StageData]:
-    """Inputs and targets of a stage for each shard of a job."""
+    """Inputs and targets of a stage for each shard of a job.
+
+    Args:
+        paths: where the face model, the registration, the template and the feature network are.
+        lifter_weights: arrays of the lifter's file, with the stages so far.
+        job: the shards.
+
+    Returns:
+        The data of each shard.
+    """
     torch.set_num_threads(1)
     heads, network = HeadSource.from_paths(paths), load_feature_network(paths.models)
     lifter = LandmarkLifter(lifter_weights, heads.template, network)
@@ -210,7 +219,14 @@ class NormalEquations:
     total: float
 
     def solved(self, penalty: torch.Tensor) -> torch.Tensor:
-        """(F, O) the ridge regression."""
+        """The ridge regression.
+
+        Args:
+            penalty: (F,) of each input's squared weights.
+
+        Returns:
+            (F, O) float32 weights.
+        """
         system = self.gram / self.total
         system.diagonal().add_(penalty)
         factor = torch.linalg.cholesky(system)
@@ -226,8 +242,18 @@ def normal_equations(
     scale: np.ndarray,
     exact_columns: int,
 ) -> NormalEquations:
-    """Normal equations of inputs (N, F) float16 and what is to be learned of them (N, O) float32;
-    exact_columns: how many of the inputs, the first ones, are multiplied in single precision.
+    """Sum up the normal equations of weighted pairs.
+
+    Args:
+        inputs: (N, F) float16.
+        residual: (N, O) float32, what is to be learned.
+        weight: (N,) float32, how much each pair counts.
+        mean: (F,) float32 of the inputs.
+        scale: (F,) float32 of the inputs.
+        exact_columns: how many of the inputs, the first ones, are multiplied in single precision.
+
+    Returns:
+        The equations.
     """
     size = inputs.shape[1]
     gram, moment = torch.zeros(size, size), torch.zeros(size, residual.shape[1])
@@ -248,8 +274,16 @@ def normal_equations(
 def fit_stage(
     train: StageData, half: np.ndarray, penalty: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """A stage's weights, and (N, O) the outputs after it for training pairs, each from a regression on the
-    other half. half: (N,) bool.
+    """Fit a stage.
+
+    Args:
+        train: the pairs.
+        half: (N,) bool, the pairs of one half.
+        penalty: (F,) float32 of each input's squared weights.
+
+    Returns:
+        The stage's weights by name, and (N, O) float32 the outputs after it for the training pairs, each from
+        a regression on the other half.
     """
     mean = weighted_mean(train.inputs, train.weight)
     scale = np.sqrt(weighted_mean(train.inputs, train.weight, mean))
@@ -274,7 +308,16 @@ def fit_stage(
 
 
 def weighted_mean(inputs: np.ndarray, weight: np.ndarray, around: np.ndarray | None = None) -> np.ndarray:
-    """(F,) float32 weighted mean of (N, F), or of the squared distance from `around`."""
+    """Weighted mean of inputs, or of their squared distances from a point.
+
+    Args:
+        inputs: (N, F) float16.
+        weight: (N,) how much each row counts.
+        around: (F,) the point, if distances are meant.
+
+    Returns:
+        (F,) float32.
+    """
     total = np.zeros(inputs.shape[1], np.float64)
     for start in range(0, len(inputs), CHUNK):
         part = inputs[start : start + CHUNK].astype(np.float32)
@@ -285,7 +328,17 @@ def weighted_mean(inputs: np.ndarray, weight: np.ndarray, around: np.ndarray | N
 
 
 def predicted(inputs: np.ndarray, mean: np.ndarray, scale: np.ndarray, solution: np.ndarray) -> np.ndarray:
-    """(N, O) of inputs (N, F) float16 and a solution (F, O)."""
+    """What a regression gives.
+
+    Args:
+        inputs: (N, F) float16.
+        mean: (F,) float32 of the inputs.
+        scale: (F,) float32 of the inputs.
+        solution: (F, O) float32 weights.
+
+    Returns:
+        (N, O) float32.
+    """
     chunks = (inputs[i : i + CHUNK] for i in range(0, len(inputs), CHUNK))
     return np.concatenate([((chunk - mean) / scale) @ solution for chunk in chunks])
 
@@ -373,14 +426,31 @@ def train_cascade(
 
 
 def stage_jobs(paths: list[Path], outputs: list[np.ndarray] | None, training: bool) -> list[StageJob]:
-    """Work for `stage_data`, some shards at a time."""
+    """Work for `stage_data`, some shards at a time.
+
+    Args:
+        paths: shards.
+        outputs: (n, O) normalized outputs so far of each shard, or None before the first stage.
+        training: whether faces are mirrored and landmarks degraded at random.
+
+    Returns:
+        The jobs.
+    """
     parts = [slice(i, i + SHARDS_A_JOB) for i in range(0, len(paths), SHARDS_A_JOB)]
     return [StageJob(paths[part], outputs[part] if outputs else None, training) for part in parts]
 
 
 def score(name: str, z: np.ndarray, held: StageData, lifter: LandmarkLifter) -> str:
-    """A line of report on held-out pairs: mm and degrees, then squared errors in units of the shape's
-    variance.
+    """A line of report on held-out pairs.
+
+    Args:
+        name: of the stage.
+        z: (N, O) its normalized outputs.
+        held: the pairs.
+        lifter: whose outputs these are.
+
+    Returns:
+        mm and degrees, then squared errors in units of the shape's variance.
     """
     error = np.square(z - held.truth)
     pose, shape = (

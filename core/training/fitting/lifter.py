@@ -55,13 +55,28 @@ class ShapeBasis:
     weight: np.ndarray
 
     def coefficients(self, vertices: np.ndarray) -> np.ndarray:
-        """(N, V, 3) -> (N, K)."""
+        """Project heads onto the basis.
+
+        Args:
+            vertices: (N, V, 3) of the template, head frame, metres.
+
+        Returns:
+            (N, K) coefficients.
+        """
         offset = (vertices - self.mean) * self.weight[:, None]
         return offset.reshape(len(offset), -1) @ self.components.reshape(len(self.components), -1).T
 
 
 def build_basis(vertices: np.ndarray, count: int) -> ShapeBasis:
-    """Principal components of heads (N, V, 3) float32, head frame, metres."""
+    """Principal components of heads.
+
+    Args:
+        vertices: (N, V, 3) float32 of the template, head frame, metres.
+        count: components that are kept.
+
+    Returns:
+        The basis.
+    """
     mean = vertices.mean(0)
     weight = face_weights(mean)
     root = np.sqrt(weight)[:, None]
@@ -101,7 +116,19 @@ def collect(
     canonical: np.ndarray,
     mirror: Mirror | None = None,
 ) -> Pairs:
-    """Features and targets of all samples of a split; with `mirror`, also of each as a mirror shows it."""
+    """Features and targets of all samples of a split.
+
+    Args:
+        folder: of shards.
+        split: "train" or "eval".
+        heads: both families of heads.
+        basis: in which shapes are expressed.
+        canonical: (478, 3) landmarks of the average head, head frame, metres.
+        mirror: symmetry of template and landmarks: each sample is then also taken as a mirror shows it.
+
+    Returns:
+        The pairs.
+    """
     xs, poses, yaws, weights, shapes = [], [], [], [], []
     batch: list[np.ndarray] = []
 
@@ -132,7 +159,15 @@ def collect(
 
 
 def features_of(sample: Sample, canonical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Features (F,) as the reconstruction would have them, and the pose correction (6,), of one sample."""
+    """One sample's features, as the reconstruction would have them, and its pose correction.
+
+    Args:
+        sample: with the detector's landmarks.
+        canonical: (478, 3) landmarks of the average head, head frame, metres.
+
+    Returns:
+        Features (F,), and the correction (6,) of the pose that is fitted to the landmarks.
+    """
     scene = sample.scene
     points = sample.landmarks.astype(np.float64)
     pose = fit_pose(points, canonical)
@@ -159,7 +194,17 @@ def normalization(pairs: Pairs) -> dict[str, np.ndarray]:
 def fit_ridge(
     x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray, penalty: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weight (Out, F), bias (Out,) of the ridge regression of normalized pairs."""
+    """Ridge regression of normalized pairs.
+
+    Args:
+        x: (N, F) float32 inputs.
+        y: (N, Out) float32 outputs.
+        sample_weight: (N,) how much each pair counts.
+        penalty: of the squared weights; the bias has none.
+
+    Returns:
+        Weight (Out, F) and bias (Out,), float32.
+    """
     x1 = np.concatenate([x, np.ones((len(x), 1), np.float32)], 1).astype(np.float64)
     weighted = x1 * (sample_weight / sample_weight.sum())[:, None]
     gram = weighted.T @ x1
@@ -179,7 +224,22 @@ def fit_mlp(  # noqa: PLR0913 (hyperparameters with defaults)
     noise: float = 0.05,
     seed: int = 0,
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], float]:
-    """Layers [(weight, bias)] of an MLP on normalized pairs, and its best mean squared error on `held`."""
+    """Train an MLP on normalized pairs.
+
+    Args:
+        x: (N, F) float32 inputs.
+        y: (N, Out) float32 outputs.
+        sample_weight: (N,) float32, how much each pair counts.
+        held: x, y and weights of held-out pairs, by which the best epoch is chosen.
+        hidden: widths of the hidden layers.
+        epochs: passes over the pairs.
+        weight_decay: AdamW's.
+        noise: standard deviation of the noise on the inputs.
+        seed: of weights, order and noise.
+
+    Returns:
+        The layers [(weight (Out, In), bias (Out,))], and the best weighted mean squared error on `held`.
+    """
     torch.manual_seed(seed)
     sizes = (x.shape[1], *hidden, y.shape[1])
     layers = [nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
@@ -237,7 +297,17 @@ class LifterReport:
 
 
 def report(name: str, predicted: np.ndarray, pairs: Pairs, basis: ShapeBasis) -> LifterReport:
-    """Errors of predicted (N, 6 + K) outputs on the heads of full weight, by yaw bin."""
+    """Errors on the heads of full weight, by yaw bin.
+
+    Args:
+        name: of the method.
+        predicted: (N, 6 + K) pose corrections and shape coefficients.
+        pairs: with the true ones.
+        basis: of the shapes.
+
+    Returns:
+        The errors.
+    """
     face = basis.weight > 0.5 * basis.weight.max()
     components = basis.components[:, face].reshape(len(basis.components), -1)
     turn = Rotation.from_rotvec(predicted[:, :3]) * Rotation.from_rotvec(pairs.y[:, :3]).inv()
@@ -264,9 +334,18 @@ def lifter_weights(
     ridge: tuple[np.ndarray, np.ndarray],
     layers: list[tuple[np.ndarray, np.ndarray]],
 ) -> dict[str, np.ndarray]:
-    """The arrays of `core.lifting.lifter.LandmarkLifter`'s file; all in half precision but the small and
-    the integer
-    ones.
+    """The arrays of `core.lifting.lifter.LandmarkLifter`'s file, large float ones in half precision.
+
+    Args:
+        basis: of the shapes.
+        canonical: (478, 3) landmarks of the average head, head frame, metres.
+        mesh: (T, 3) int, triangles of the landmarks.
+        norms: of `normalization`.
+        ridge: weight (Out, F) and bias (Out,) of the linear part.
+        layers: [(weight (Out, In), bias (Out,))] of the MLP.
+
+    Returns:
+        The arrays by name.
     """
     half = {"basis": basis.components, "linear.weight": ridge[0]}
     half |= {f"layer{i}.weight": weight for i, (weight, _) in enumerate(layers)}
@@ -305,13 +384,29 @@ class NormalizedPairs:
 
     @classmethod
     def of(cls, pairs: Pairs, norms: dict[str, np.ndarray]) -> "NormalizedPairs":
-        """Apply the means and scales of `normalization`."""
+        """Apply the means and scales of `normalization`.
+
+        Args:
+            pairs: as collected.
+            norms: of `normalization`.
+
+        Returns:
+            The normalized pairs.
+        """
         x = (pairs.x - norms["input_mean"]) / norms["input_scale"]
         y = (pairs.y - norms["output_mean"]) / norms["output_scale"]
         return cls(x, y, pairs.weight)
 
     def error(self, weight: np.ndarray, bias: np.ndarray) -> float:
-        """Weighted mean squared error of a linear map (Out, F), (Out,)."""
+        """Weighted mean squared error of a linear map.
+
+        Args:
+            weight: (Out, F).
+            bias: (Out,).
+
+        Returns:
+            The error, summed over the outputs.
+        """
         residual = self.x @ weight.T + bias - self.y
         return float(np.average(np.square(residual).sum(1), weights=self.weight))
 
@@ -328,11 +423,19 @@ def sample_basis(heads: HeadSource, config: LifterConfig, rng: np.random.Generat
 def choose_ridge(
     train: NormalizedPairs, held: NormalizedPairs, noise: np.ndarray
 ) -> tuple[float, tuple[np.ndarray, np.ndarray], float]:
-    """The penalty of `PENALTIES` with the least error on held-out pairs: (penalty, (weight, bias), error).
+    """The penalty of `PENALTIES` with the least error on held-out pairs.
 
     Real pictures differ from synthetic ones in ways that held-out synthetic ones do not. So half of the score
-    is on landmarks with noise (N, F); otherwise the choice falls on weights that fit the finest ripples of
-    the detector's output.
+    is on landmarks with noise; otherwise the choice falls on weights that fit the finest ripples of the
+    detector's output.
+
+    Args:
+        train: pairs to fit.
+        held: pairs to choose by.
+        noise: (N, F) that is added to the held-out inputs, normalized.
+
+    Returns:
+        The penalty, weight (Out, F) and bias (Out,), and the error.
     """
     noisy = replace(held, x=(held.x + noise).astype(np.float32))
     ridges = {penalty: fit_ridge(train.x, train.y, train.weight, penalty) for penalty in PENALTIES}

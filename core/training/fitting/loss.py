@@ -196,12 +196,18 @@ def volume_loss(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Loss of the logits `template + delta` against a soft target.
 
-    delta: (B, 200, 192, 192) logits, [z, y, x]; template, target: (B, 192, 192, 200) uint8 columns [y, x, z]
-    from `core.training.rasterize` (template 0..255 stands for -TEMPLATE_LOGIT..TEMPLATE_LOGIT). rays: (B,
-    192, 192) float32, how much each ray counts in the depth and normal terms. All may be smaller by the same
-    factor; voxels are then larger.
+    All arrays may be smaller by the same factor; voxels are then larger.
 
-    Returns the loss and its parts (3,): cross-entropy per BAND_VOXELS, mean absolute error of the front
-    depth in voxels, error of the depth's differences between neighboring rays.
+    Args:
+        delta: (B, 200, 192, 192) logits, [z, y, x], volume frame.
+        template: (B, 192, 192, 200) uint8 columns [y, x, z] from `core.training.rasterize`; 0..255 stands for
+            -TEMPLATE_LOGIT..TEMPLATE_LOGIT.
+        target: (B, 192, 192, 200) uint8 columns [y, x, z], 255 = solid.
+        rays: (B, 192, 192) float32, how much each ray counts in the depth and normal terms.
+        weights: of the terms.
+
+    Returns:
+        The loss and its parts (3,): cross-entropy per BAND_VOXELS, mean absolute error of the front depth in
+        voxels, error of the depth's differences between neighboring rays.
     """
     return _VolumeLoss.apply(delta, template, target, rays, weights)

@@ -34,7 +34,15 @@ class OccupancyNetwork(nn.Module):
         self.network = network
 
     def forward(self, inputs: Tensor, template_logits: Tensor) -> Tensor:
-        """(1, 10, 192, 192), (1, 200, 192, 192) -> (1, 200, 192, 192) occupancy."""
+        """Occupancy of a picture.
+
+        Args:
+            inputs: (1, 10, 192, 192) picture and guidance maps.
+            template_logits: (1, 200, 192, 192), [z, y, x].
+
+        Returns:
+            (1, 200, 192, 192) 0..1, [z, y, x].
+        """
         return torch.sigmoid((self.network(inputs) + template_logits) / TEMPERATURE)
 
 
@@ -45,12 +53,18 @@ def export_network(
     source: Path,
     outputs: tuple[str, ...] = ("output",),
 ) -> None:
-    """Write a module as ONNX. example: its inputs by name, in order, of the only shape that it will take;
-    outputs: names of what it gives.
+    """Write a module as ONNX.
 
-    source: the weights file it was loaded from, which the result names so that the two cannot be mixed up.
     Weights are stored in half precision where that loses nothing, as in `source`, and computed with in
-    single precision: normalisations are left for ONNX Runtime to fold, which does it when it loads them.
+    single precision: normalizations are left for ONNX Runtime to fold, which does it when it loads them.
+
+    Args:
+        module: the network.
+        example: its inputs by name, in order, of the only shape that it will take.
+        path: of the file to write.
+        source: the weights file it was loaded from, which the result names so that the two cannot be mixed
+            up.
+        outputs: names of what it gives.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     module = module.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]

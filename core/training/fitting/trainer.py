@@ -61,7 +61,14 @@ def training_step(
     optimizer: torch.optim.Optimizer,
     averaged: torch.optim.swa_utils.AveragedModel,
 ) -> None:
-    """One step of the optimizer with the clipped gradient, then an update of the averaged weights."""
+    """One step of the optimizer with the clipped gradient, then an update of the averaged weights.
+
+    Args:
+        loss: a scalar with its graph.
+        network: whose gradient is clipped.
+        optimizer: of its weights.
+        averaged: its averaged copy.
+    """
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -123,7 +130,14 @@ class Trainer:
         temporary.replace(self.checkpoint)
 
     def train_batch(self, batch: dict[str, torch.Tensor]) -> tuple[float, list[float]]:
-        """One step of the optimizer; the loss and its parts."""
+        """One step of the optimizer.
+
+        Args:
+            batch: "inputs" (B, 10, 192, 192) float32, and "template", "target" and "rays" of `volume_loss`.
+
+        Returns:
+            The loss and its three parts.
+        """
         rate = learning_rate(self.config, self.seconds / (self.config.hours * SECONDS_PER_HOUR))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
