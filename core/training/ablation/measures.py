@@ -72,8 +72,16 @@ def _normals(depth: np.ndarray) -> np.ndarray:
 
 
 def measure(delta: np.ndarray, template: np.ndarray, target: np.ndarray, rays: np.ndarray) -> HeadMeasure:
-    """Compare a prediction with the truth. delta: (H, W, D) float32, what is added to the template's logits;
-    template, target: (H, W, D) uint8 columns; rays: (H, W), greater than 1 on the face.
+    """Compare a prediction with the truth.
+
+    Args:
+        delta: (H, W, D) float32, what is added to the template's logits.
+        template: (H, W, D) uint8 columns [y, x, z].
+        target: (H, W, D) uint8 columns [y, x, z].
+        rays: (H, W) weights, greater than 1 on the face.
+
+    Returns:
+        The errors, at full size.
     """
     found, true, both, either = _fronts(np.ascontiguousarray(delta), template, target)
     steps = np.abs(_neighbors(true) - true[1:-1, 1:-1]).max(0)

@@ -90,8 +90,15 @@ def build_network(architecture: str, slices: int, config: NetworkConfig | None =
 
 
 def with_twice_the_slices(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a U-Net for volumes of twice the size: each slice's part of the head goes to the two that
-    take its place; all other layers fit any size.
+    """Weights of a U-Net for volumes of twice the size.
+
+    Each slice's part of the head goes to the two that take its place; all other layers fit any size.
+
+    Args:
+        state: tensors by name, of `state_dict`.
+
+    Returns:
+        The same for the larger network.
     """
     doubled = dict(state)
     for name in ("head.weight", "head.bias"):

@@ -42,7 +42,14 @@ class RigidLifter(LandmarkLifter):
 
 @nb.njit(cache=True)
 def halve_columns(columns: np.ndarray) -> np.ndarray:
-    """(H, W, D) uint8 -> (H / 2, W / 2, D / 2) uint8, means of 2 x 2 x 2 voxels."""
+    """Means of 2 x 2 x 2 voxels.
+
+    Args:
+        columns: (H, W, D) uint8.
+
+    Returns:
+        (H / 2, W / 2, D / 2) uint8.
+    """
     height, width, depth = columns.shape
     out = np.zeros((height // 2, width // 2, depth // 2), np.uint8)
     for y in range(height // 2):
@@ -58,7 +65,14 @@ def halve_columns(columns: np.ndarray) -> np.ndarray:
 
 
 def halve_maps(maps: np.ndarray) -> np.ndarray:
-    """(C, H, W) -> (C, H / 2, W / 2), means of 2 x 2 pixels."""
+    """Means of 2 x 2 pixels.
+
+    Args:
+        maps: (C, H, W).
+
+    Returns:
+        (C, H / 2, W / 2).
+    """
     c, h, w = maps.shape
     return maps.reshape(c, h // 2, 2, w // 2, 2).mean((2, 4))
 
@@ -89,12 +103,26 @@ class SmallSample:
 
 
 def ray_weights(inputs: np.ndarray) -> np.ndarray:
-    """(10, H, W) inputs -> (H, W) float32, as `TargetBuilder` weighs rays."""
+    """Weights of the rays in the loss, as `TargetBuilder` weighs them.
+
+    Args:
+        inputs: (10, H, W) of the network.
+
+    Returns:
+        (H, W) float32.
+    """
     return np.where(np.abs(inputs[3:6]).sum(0) > 0, np.float32(FACE_WEIGHT), np.float32(1))
 
 
 def pack(columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Columns one after the other, compressed: (bytes (N,) uint8, where each of them ends)."""
+    """Compress columns, one after the other.
+
+    Args:
+        columns: (H, W, D) uint8 each.
+
+    Returns:
+        Bytes (N,) uint8, and (n,) int where each of them ends.
+    """
     packed = [zlib.compress(np.ascontiguousarray(c).data, 1) for c in columns]
     return np.frombuffer(b"".join(packed), np.uint8), np.cumsum([len(p) for p in packed])
 

@@ -79,7 +79,14 @@ class Table:
         return len(self.error)
 
     def some(self, which: np.ndarray) -> "Table":
-        """Rows by index (n,) or (N,) bool."""
+        """Some of the rows.
+
+        Args:
+            which: (n,) int indices, or (N,) bool.
+
+        Returns:
+            The table of these.
+        """
         table = Table([])
         table.measures = {name: values[which] for name, values in self.measures.items()}
         for name in ("error", "yaw", "flaw", "index"):
@@ -88,7 +95,15 @@ class Table:
 
 
 def knots_of(values: np.ndarray, transform: str) -> np.ndarray:
-    """(K,) rising knots for the values (N,) of a measure."""
+    """Knots for the ramps of a measure.
+
+    Args:
+        values: (N,) of the measure.
+        transform: its key in `TRANSFORMS`.
+
+    Returns:
+        (K,) rising, transformed.
+    """
     knots = np.quantile(TRANSFORMS[transform](values), KNOTS)
     return np.unique(np.round(knots, 5))
 
@@ -118,9 +133,16 @@ def fit_terms(table: Table, ridge: float = RIDGE) -> tuple[float, tuple[Term, ..
 
 
 def spread_of(log_expected: np.ndarray, residual: np.ndarray) -> np.ndarray:
-    """(3, B) of `Calibration.spread` from residuals (N,) of left-out rows, in groups by expected error.
+    """The spread of errors around the expected ones, in groups by expected error.
 
     Of n residuals the quantile (n + 1) / n times as far out is taken, as conformal prediction does.
+
+    Args:
+        log_expected: (N,) log of the expected errors, mm, of left-out rows.
+        residual: (N,) log of the true errors, minus these.
+
+    Returns:
+        (3, B) of `Calibration.spread`.
     """
     rows = []
     for group in np.array_split(np.argsort(log_expected, kind="stable"), SPREAD_GROUPS):
@@ -131,7 +153,14 @@ def spread_of(log_expected: np.ndarray, residual: np.ndarray) -> np.ndarray:
 
 
 def folds_of(index: np.ndarray) -> np.ndarray:
-    """(N,) which fold each row is left out in: by person, at random, the same each time."""
+    """Which fold each row is left out in: by person, at random, the same each time.
+
+    Args:
+        index: (N,) int, the rows' persons.
+
+    Returns:
+        (N,) int.
+    """
     people, row = np.unique(index, return_inverse=True)
     return (np.random.default_rng(FOLD_SEED).permutation(len(people)) % FOLDS)[row]
 
@@ -198,7 +227,15 @@ def examples_of(table: Table, found: Calibration) -> list[dict[str, Any]]:
 
 
 def covered_by_others(table: Table, predicted: np.ndarray) -> np.ndarray:
-    """(N,) bool: whether each true error lies in the spread that the other folds' residuals give."""
+    """Whether each true error lies in the spread that the other folds' residuals give.
+
+    Args:
+        table: the rows.
+        predicted: (N,) log of the expected errors, mm, of `left_out`.
+
+    Returns:
+        (N,) bool.
+    """
     fold = folds_of(table.index)
     residual = np.log(table.error) - predicted
     inside = np.zeros(len(table), bool)
@@ -211,9 +248,17 @@ def covered_by_others(table: Table, predicted: np.ndarray) -> np.ndarray:
 
 
 def figures_of(table: Table, predicted: np.ndarray, inside: np.ndarray, which: np.ndarray) -> dict[str, Any]:
-    """How good left-out predictions are on some rows: how many; Spearman's rank correlation with the truth;
-    fraction of the variance of the log error that they explain; fraction of errors inside the spread;
-    medians, mm.
+    """How good left-out predictions are on some rows.
+
+    Args:
+        table: the rows.
+        predicted: (N,) log of the expected errors, mm, of `left_out`.
+        inside: (N,) bool, of `covered_by_others`.
+        which: (N,) bool, the rows that count.
+
+    Returns:
+        How many; Spearman's rank correlation with the truth; fraction of the variance of the log error that
+        they explain; fraction of errors inside the spread; medians, mm.
     """
     from scipy.stats import spearmanr
 

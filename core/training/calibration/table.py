@@ -73,7 +73,15 @@ def degrade_sample(sample: Sample, rng: np.random.Generator) -> Degraded:
 
 
 def shrunk(picture: np.ndarray, zoom: float) -> tuple[np.ndarray, float]:
-    """A picture made smaller by about `zoom`, and by how much exactly."""
+    """A picture made smaller.
+
+    Args:
+        picture: (H, W, 3) uint8, square.
+        zoom: by about which factor, at most 1.
+
+    Returns:
+        (h, h, 3) uint8, and the exact factor.
+    """
     side = max(16, round(picture.shape[1] * zoom))
     return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), side / picture.shape[1]
 
@@ -81,8 +89,17 @@ def shrunk(picture: np.ndarray, zoom: float) -> tuple[np.ndarray, float]:
 def cut(
     picture: np.ndarray, low: np.ndarray, high: np.ndarray, side: int, fraction: float
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    """The picture without what lies beyond a fraction of the face's box (low, high), from one of four sides,
-    and the corner (x, y) at which it begins.
+    """The picture without what lies beyond a fraction of the face's box, from one of four sides.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        low: (2,) the box's smallest x and y, pixels.
+        high: (2,) its greatest.
+        side: 0 left, 1 right, 2 top, 3 bottom.
+        fraction: of the box that is cut off.
+
+    Returns:
+        (h, w, 3) uint8, and the corner (x, y) of the picture at which it begins.
     """
     height, width = picture.shape[:2]
     x0 = int(low[0] + fraction * (high - low)[0]) if side == 0 else 0
@@ -96,7 +113,18 @@ def cut(
 def covered(
     picture: np.ndarray, center: np.ndarray, size: float, fraction: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """The picture with a plain ellipse over a part of the face."""
+    """The picture with a plain ellipse over a part of the face.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        center: (2,) of the face, pixels.
+        size: of the face, pixels.
+        fraction: of this, about the ellipse's axes.
+        rng: random numbers.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
     angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.5) * size
     middle = center + distance * np.array([np.cos(angle), np.sin(angle)])
     axes = (int(fraction * size / 2 * rng.uniform(0.7, 1.4)), int(fraction * size / 2))
@@ -215,8 +243,15 @@ class TableBuilder:
 
 
 def confidence(shape: Isosurface, points: np.ndarray, picture: tuple[int, ...]) -> np.ndarray:
-    """(N,) float32: `core.surface.vertex_colors.color_from_photo`'s, but 0 for what it copies to hidden
-    vertices.
+    """As `core.surface.vertex_colors.color_from_photo`'s, but 0 for what it copies to hidden vertices.
+
+    Args:
+        shape: the surface.
+        points: (N, 2) its vertices, photo frame, pixels.
+        picture: height and width, pixels, first.
+
+    Returns:
+        (N,) float32 0..1.
     """
     trust, cosine = vertex_visibility(shape)
     inside = ((points >= -0.5) & (points <= [picture[1] - 0.5, picture[0] - 0.5])).all(1)

@@ -37,7 +37,17 @@ class SkinMesh:
     def of(
         cls, triangles: np.ndarray, corner_uv: np.ndarray, part: np.ndarray, face_mask: np.ndarray
     ) -> "SkinMesh":
-        """From a drawn mesh: part (T,) is 0 or 1 on skin; face_mask (S, S) uint8 in the atlas."""
+        """The outer skin of a drawn mesh.
+
+        Args:
+            triangles: (T, 3) int32 of the mesh.
+            corner_uv: (T, 3, 2) float32 atlas coordinates of the triangles' corners.
+            part: (T,) int8, 0 or 1 on skin.
+            face_mask: (S, S) uint8 in the atlas, 255 inside the face's outline.
+
+        Returns:
+            The skin.
+        """
         skin = part <= 1
         used, local = np.unique(triangles[skin], return_inverse=True)
         local = local.reshape(-1, 3).astype(np.int32)
@@ -160,7 +170,17 @@ def _shell(
 
 
 def hair(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns) -> Garment:
-    """Short to long hair, straight to curly, with a random hairline. head: (V, 3) vertices of the head."""
+    """Short to long hair, straight to curly, with a random hairline.
+
+    Args:
+        rng: random numbers.
+        skin: of the head.
+        head: (V, 3) float32 vertices of the head, head frame, metres.
+        patterns: of hair.
+
+    Returns:
+        The hair, head frame, metres.
+    """
     p = head[skin.vertices]
     offset = p - SKULL_CENTER
     direction = offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
@@ -199,7 +219,17 @@ def hair(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: P
 
 
 def hat(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns) -> list[Garment]:
-    """A knitted cap, or a cap with a peak."""
+    """A knitted cap, or a cap with a peak.
+
+    Args:
+        rng: random numbers.
+        skin: of the head.
+        head: (V, 3) float32 vertices of the head, head frame, metres.
+        patterns: of cloth.
+
+    Returns:
+        The cap and, if it has one, its peak, head frame, metres.
+    """
     p = head[skin.vertices]
     offset = p - SKULL_CENTER
     direction = offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
@@ -232,7 +262,17 @@ def hat(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Pa
 
 
 def scarf(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns) -> Garment:
-    """A headscarf or hood: everything but the face, or but the face and the neck."""
+    """A headscarf or hood: everything but the face, or but the face and the neck.
+
+    Args:
+        rng: random numbers.
+        skin: of the head.
+        head: (V, 3) float32 vertices of the head, head frame, metres.
+        patterns: of cloth.
+
+    Returns:
+        The scarf, head frame, metres.
+    """
     p = head[skin.vertices]
     offset = p - SKULL_CENTER
     direction = offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)

@@ -115,15 +115,31 @@ class Appearance:
         return cls(TextureLibrary.load(textures), LightLibrary.load(panoramas), patterns)
 
     def skin(self, triangles: np.ndarray, corner_uv: np.ndarray, part: np.ndarray) -> accessories.SkinMesh:
-        """The skin that hair and hats grow from, of a drawn mesh whose part (T,) is 0 or 1 there: make it
-        once.
+        """The skin that hair and hats grow from: make it once for each mesh that is drawn.
+
+        Args:
+            triangles: (T, 3) int32 of the mesh.
+            corner_uv: (T, 3, 2) float32 atlas coordinates of the triangles' corners.
+            part: (T,) int8, 0 or 1 on skin.
+
+        Returns:
+            The skin.
         """
         return accessories.SkinMesh.of(triangles, corner_uv, part, self.textures.masks["face"])
 
     def garments(
         self, rng: np.random.Generator, skin: accessories.SkinMesh, head: np.ndarray
     ) -> list[accessories.Garment]:
-        """Random hair, hats, scarves and clothes for a head, vertices (V, 3) float32, head frame, metres."""
+        """Random hair, hats, scarves and clothes for a head.
+
+        Args:
+            rng: random numbers.
+            skin: of the head.
+            head: (V, 3) float32 vertices of the head, head frame, metres.
+
+        Returns:
+            The garments, head frame, metres.
+        """
         garments = []
         kind = rng.random()
         if kind < HAIR_FRACTION:
@@ -276,7 +292,16 @@ def _composite(
 
 
 def composite(front: np.ndarray, behind: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Lay front (H, W, 3) uint8 over behind where mask (H, W) bool, the edge softened by half a pixel."""
+    """Lay one picture over another, the edge softened by half a pixel.
+
+    Args:
+        front: (H, W, 3) uint8.
+        behind: (H, W, 3) uint8.
+        mask: (H, W) bool, where the front is.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
     alpha = cv2.GaussianBlur(mask.astype(np.uint8) * 255, (3, 3), 0)
     out = np.empty_like(front)
     _composite(front, np.ascontiguousarray(behind), alpha, mask, out)

@@ -74,7 +74,15 @@ def _gray(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def degrade_picture(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(H, W, 3) uint8 sRGB -> the same size: each flaw at random, in the order in which cameras make them."""
+    """Give a picture each flaw at random, in the order in which cameras make them.
+
+    Args:
+        rgb: (H, W, 3) uint8 sRGB.
+        rng: random numbers.
+
+    Returns:
+        (H, W, 3) uint8 sRGB.
+    """
     steps = (
         (0.25, _vignette),
         (0.35, _blur),

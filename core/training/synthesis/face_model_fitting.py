@@ -34,7 +34,16 @@ class PortraitFit:
     error: float
 
     def project(self, vertices: np.ndarray, width: int, height: int) -> np.ndarray:
-        """(N, 3) m, head frame -> (N, 3) float32: x, y px and depth m."""
+        """Project vertices into the portrait.
+
+        Args:
+            vertices: (N, 3) head frame, metres.
+            width: of the portrait, pixels.
+            height: of the portrait, pixels.
+
+        Returns:
+            (N, 3) float32: x and y, photo frame, pixels, and depth, metres.
+        """
         camera = vertices @ self.rotation.T + self.translation
         xy = camera[:, :2] / camera[:, 2:] * self.focal + np.array([(width - 1) / 2, (height - 1) / 2])
         return np.concatenate([xy, camera[:, 2:]], 1).astype(np.float32)

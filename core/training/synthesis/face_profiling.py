@@ -56,7 +56,16 @@ class PortraitView:
 def build_views(
     portraits: list[Portrait], model: FaceModel, landmark_vertices: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Arrays of the file that `PortraitViews.load` reads, one row a portrait."""
+    """Arrays of the file that `PortraitViews.load` reads.
+
+    Args:
+        portraits: the fitted portraits.
+        model: the face model.
+        landmark_vertices: (478,) int, the model's vertex at each landmark.
+
+    Returns:
+        Arrays with one row a portrait.
+    """
     atlas = AtlasRaster.of(model, landmark_vertices)
     rows: dict[str, list[object]] = {}
     for portrait in portraits:

@@ -129,7 +129,17 @@ class LightLibrary:
         )
 
     def cut(self, rng: np.random.Generator, size: int, index: int, rotation: np.ndarray) -> np.ndarray:
-        """(size, size, 3) float32 linear: the view of a camera in a panorama, with a random field of view."""
+        """The view of a camera in a panorama, with a random field of view.
+
+        Args:
+            rng: random numbers.
+            size: side of the view, pixels.
+            index: of the panorama.
+            rotation: (3, 3) from the panorama's axes to the camera's.
+
+        Returns:
+            (size, size, 3) float32 linear RGB.
+        """
         tangent = np.tan(np.radians(rng.uniform(15, 40)))
         grid = (np.arange(size, dtype=np.float32) - (size - 1) / 2) / (size / 2) * tangent
         gx, gy = np.meshgrid(grid, grid)
@@ -166,5 +176,13 @@ _SAMPLE_INVERSE = np.linalg.pinv(sh_basis(_SAMPLE_DIRECTIONS))
 
 
 def rotate_harmonics(coefficients: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """(9, C) of the function turned by rotation (3, 3): g(d) = f(rotation^T d). Exact for orders up to 2."""
+    """Rotate a function of directions, g(d) = f(rotation^T d). Exact for orders up to 2.
+
+    Args:
+        coefficients: (9, C) of the function's spherical harmonics.
+        rotation: (3, 3).
+
+    Returns:
+        (9, C) of the rotated function.
+    """
     return _SAMPLE_INVERSE @ (sh_basis(_SAMPLE_DIRECTIONS @ rotation) @ coefficients)

@@ -26,8 +26,12 @@ def _fill(layer: np.ndarray, points: np.ndarray, value: int = 255) -> None:
 
 
 def blend(rgb: np.ndarray, color: np.ndarray, alpha: np.ndarray) -> None:
-    """Blend a color (3,) or picture into rgb (H, W, 3) uint8 with alpha (H, W) uint8, in place, in alpha's
-    box.
+    """Blend a color or a picture into a picture, in place.
+
+    Args:
+        rgb: (H, W, 3) uint8, changed in place.
+        color: (3,) or (H, W, 3), 0..255.
+        alpha: (H, W) uint8, 255 = opaque.
     """
     x, y, w, h = cv2.boundingRect(alpha)
     if w == 0:
@@ -46,8 +50,15 @@ def glasses(
     pose: HeadPose,
     camera: Camera,
 ) -> None:
-    """Spectacles or sunglasses, in place; depth (H, W) m of everything drawn so far; head (V, 3) vertices,
-    head frame.
+    """Draw spectacles or sunglasses, in place.
+
+    Args:
+        rng: random numbers.
+        rgb: (H, W, 3) uint8, changed in place.
+        depth: (H, W) metres, of everything drawn so far, 0 = nothing.
+        head: (V, 3) vertices, head frame, metres.
+        pose: of the head.
+        camera: of the picture.
     """
     bridge = head[(np.abs(head[:, 0]) < 0.006) & (np.abs(head[:, 2]) < 0.012)]
     if not len(bridge):
@@ -117,7 +128,15 @@ def _hidden(points: np.ndarray, depth: np.ndarray, camera: Camera) -> np.ndarray
 
 
 def wisps(rng: np.random.Generator, rgb: np.ndarray, pose: HeadPose, camera: Camera, scale: float) -> None:
-    """Strands of hair that fall over the face, in place; scale: px per metre at the head."""
+    """Draw strands of hair that fall over the face, in place.
+
+    Args:
+        rng: random numbers.
+        rgb: (H, W, 3) uint8, changed in place.
+        pose: of the head.
+        camera: of the picture.
+        scale: pixels per metre at the head.
+    """
     color = HAIR_COLORS[rng.integers(len(HAIR_COLORS))] * rng.uniform(0.7, 1.2)
     layer = np.zeros(rgb.shape[:2], np.uint8)
     side = rng.choice([-1, 1])
@@ -135,7 +154,15 @@ def wisps(rng: np.random.Generator, rgb: np.ndarray, pose: HeadPose, camera: Cam
 
 
 def hand(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float, color: np.ndarray) -> None:
-    """A hand of skin color (3,) near the point `at` (x, y) px, in place: palm and fingers, softly shaded."""
+    """Draw a hand, palm and fingers, softly shaded, in place.
+
+    Args:
+        rng: random numbers.
+        rgb: (H, W, 3) uint8, changed in place.
+        at: (2,) point near which it lies, pixels.
+        scale: pixels per metre at the head.
+        color: (3,) of the skin, 0..255.
+    """
     layer = np.zeros(rgb.shape[:2], np.uint8)
     angle = rng.uniform(0, 2 * np.pi)
     along = np.array([np.cos(angle), np.sin(angle)])
@@ -167,7 +194,14 @@ def hand(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float
 
 
 def handheld_object(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float) -> None:
-    """A microphone, telephone, cup or other plain object near the point `at` (x, y) px, in place."""
+    """Draw a microphone, telephone, cup or other plain object, in place.
+
+    Args:
+        rng: random numbers.
+        rgb: (H, W, 3) uint8, changed in place.
+        at: (2,) point near which it lies, pixels.
+        scale: pixels per metre at the head.
+    """
     layer = np.zeros(rgb.shape[:2], np.uint8)
     color = rng.uniform(5, 90, 3) if rng.random() < 0.6 else rng.uniform(20, 240, 3)
     angle = np.pi / 2 + rng.normal(0, 0.5)

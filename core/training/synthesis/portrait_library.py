@@ -65,7 +65,16 @@ logger = logging.getLogger(__name__)
 
 
 def person_mask(model: FaceModel, fit: PortraitFit, rgb: np.ndarray) -> np.ndarray:
-    """(H, W) float32, 1 where a portrait shows the person: GrabCut that starts from the fitted head."""
+    """Where a portrait shows the person: GrabCut that starts from the fitted head.
+
+    Args:
+        model: the face model.
+        fit: of the face model to the portrait.
+        rgb: (H, W, 3) uint8, the portrait.
+
+    Returns:
+        (H, W) float32, 1 on the person.
+    """
     height, width = rgb.shape[:2]
     small = cv2.resize(rgb, (_WORK_SIZE, _WORK_SIZE), interpolation=cv2.INTER_AREA)
     points = fit.project(model.head(fit.identity, fit.expression).vertices, width, height)
@@ -95,8 +104,14 @@ def person_mask(model: FaceModel, fit: PortraitFit, rgb: np.ndarray) -> np.ndarr
 
 
 def behind_person(rgb: np.ndarray, person: np.ndarray) -> np.ndarray:
-    """(BACKGROUND_SIZE, BACKGROUND_SIZE, 3) uint8: the portrait with the person filled in from around, as out
-    of focus.
+    """The portrait with the person filled in from around, as out of focus.
+
+    Args:
+        rgb: (H, W, 3) uint8, the portrait.
+        person: (H, W) float32, 1 on the person.
+
+    Returns:
+        (BACKGROUND_SIZE, BACKGROUND_SIZE, 3) uint8.
     """
     size = (BACKGROUND_SIZE, BACKGROUND_SIZE)
     small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -109,7 +124,15 @@ def behind_person(rgb: np.ndarray, person: np.ndarray) -> np.ndarray:
 
 
 def region_masks(model: FaceModel, landmark_vertices: np.ndarray) -> dict[str, np.ndarray]:
-    """Name -> (S, S) float32 soft masks in the atlas: lips, brows, lids, beard."""
+    """Soft masks of the face's regions in the atlas.
+
+    Args:
+        model: the face model.
+        landmark_vertices: (478,) int, the model's vertex at each landmark.
+
+    Returns:
+        (S, S) float32 0..1 by name: lips, brows, lids, beard.
+    """
     uv = atlas_uv(model)[landmark_vertices] * ATLAS_SIZE
     groups = {"lips": (_UPPER_LIP + _LOWER_LIP,), "brows": _BROWS, "lids": _LIDS, "beard": (_BEARD,)}
     masks: dict[str, np.ndarray] = {}
@@ -146,7 +169,17 @@ def fit_portraits(
 ) -> list[Portrait]:
     """Detect and fit; portraits without a face or with a bad fit are left out.
 
-    landmark_vertices: (478,) vertices of the model.
+    Args:
+        paths: of the portraits.
+        model: the face model.
+        landmark_vertices: (478,) int, the model's vertex at each landmark.
+        detect: the face detector.
+
+    Returns:
+        The fitted portraits.
+
+    Raises:
+        PhotobustError: a portrait cannot be read, or none could be fitted.
     """
     portraits = []
     for index, path in enumerate(paths):
@@ -176,8 +209,15 @@ def build_library(
 ) -> dict[str, np.ndarray]:
     """Arrays of the texture library's file.
 
-    textures (N, 512, 512, 3) uint8 sRGB; seen (N, 512, 512) uint8, how far the portrait shows a texel;
-    backgrounds; held_out (N,) bool; names; masks.
+    Args:
+        portraits: the fitted portraits.
+        model: the face model.
+        landmark_vertices: (478,) int, the model's vertex at each landmark.
+
+    Returns:
+        textures (N, 512, 512, 3) uint8 sRGB; seen (N, 512, 512) uint8, how far the portrait shows a texel;
+        backgrounds (N, BACKGROUND_SIZE, BACKGROUND_SIZE, 3) uint8; held_out (N,) bool; names (N,); masks
+        (512, 512) float16.
     """
     atlas = AtlasRaster.of(model, landmark_vertices)
     rows: dict[str, list[object]] = {}
@@ -200,7 +240,12 @@ def build_library(
 
 
 def save_library(arrays: dict[str, np.ndarray], path: Path) -> None:
-    """Write the library's file in one go."""
+    """Write the library's file in one go.
+
+    Args:
+        arrays: of `build_library`.
+        path: of the .npz file.
+    """
     unfinished = path.with_suffix(".tmp.npz")
     np.savez(unfinished, **arrays)
     unfinished.replace(path)

@@ -28,7 +28,15 @@ class Buffers:
 
 @nb.njit(cache=True, fastmath=True)
 def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """`core.geometry.mesh.vertex_normals`, compiled, as every picture needs them: (V, 3) float32."""
+    """`core.geometry.mesh.vertex_normals`, compiled, as every picture needs them.
+
+    Args:
+        vertices: (V, 3) float32, any frame and unit.
+        triangles: (T, 3) int32, outward.
+
+    Returns:
+        (V, 3) float32 unit normals.
+    """
     normals = np.zeros(vertices.shape, np.float32)
     for t in range(triangles.shape[0]):
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]

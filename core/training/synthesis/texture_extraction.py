@@ -23,8 +23,14 @@ _PAD = 64
 
 
 def push_pull(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Fill (H, W, 3) float32 where weight (H, W) is 0 with the smoothly spread surroundings; columns wrap
-    around.
+    """Fill what is unknown with the smoothly spread surroundings; columns wrap around.
+
+    Args:
+        image: (H, W, 3) float32.
+        weight: (H, W) float32, 0 where unknown .. 1 where kept.
+
+    Returns:
+        (H, W, 3) float32.
     """
     if image.shape[0] <= 4 or weight.min() >= 1:
         mean = (image * weight[..., None]).sum((0, 1)) / max(float(weight.sum()), 1e-6)
@@ -55,7 +61,15 @@ class AtlasRaster:
 
     @classmethod
     def of(cls, model: FaceModel, landmark_vertices: np.ndarray) -> "AtlasRaster":
-        """Rasterize the skin into the atlas; where layers overlap (ears, lips) the outer one wins."""
+        """Rasterize the skin into the atlas; where layers overlap (ears, lips) the outer one wins.
+
+        Args:
+            model: the face model.
+            landmark_vertices: (478,) int, the model's vertex at each landmark.
+
+        Returns:
+            The raster.
+        """
         size = ATLAS_SIZE
         uv = atlas_uv(model)
         skin = np.flatnonzero(model.triangle_part <= 1)
@@ -86,7 +100,15 @@ class AtlasRaster:
         return cls(triangle, bary, mask, *smooth)
 
     def interpolate(self, model: FaceModel, values: np.ndarray) -> np.ndarray:
-        """(S, S, C) float32 of vertex values (V, C); meaningless where triangle < 0."""
+        """Interpolate values of vertices over the atlas.
+
+        Args:
+            model: the face model.
+            values: (V, C) of its vertices.
+
+        Returns:
+            (S, S, C) float32; meaningless where triangle < 0.
+        """
         return np.einsum("hwk,hwkc->hwc", self.bary, values[model.triangles[self.triangle]]).astype(
             np.float32
         )
@@ -194,7 +216,12 @@ def _delight(color: np.ndarray, normals: np.ndarray, weight: np.ndarray) -> np.n
 
 
 def paint_tiles(image: np.ndarray, rng: np.random.Generator) -> None:
-    """Paint eyeballs, teeth and the inside of the mouth into an atlas image (S, S, 3) uint8, in place."""
+    """Paint eyeballs, teeth and the inside of the mouth into an atlas image, in place.
+
+    Args:
+        image: (S, S, 3) uint8 sRGB, changed in place.
+        rng: random numbers.
+    """
     size = image.shape[0]
     image[int(SKIN_HEIGHT * size) :] = (120, 60, 55)
     irises = [(62, 40, 26), (80, 52, 30), (104, 76, 44), (98, 104, 66), (94, 122, 136), (110, 116, 120)]

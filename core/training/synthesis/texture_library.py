@@ -52,7 +52,15 @@ def _encode_srgb(linear: np.ndarray, table: np.ndarray, gain: np.float32, out: n
 
 
 def encode_srgb(linear: np.ndarray, gain: float = 1.0) -> np.ndarray:
-    """Linear (H, W, 3) float32 -> sRGB uint8, highlights rolled off softly."""
+    """Encode linear colors, highlights rolled off softly.
+
+    Args:
+        linear: (H, W, 3) float32 linear RGB, 1 = white.
+        gain: by which they are multiplied.
+
+    Returns:
+        (H, W, 3) uint8 sRGB.
+    """
     out = np.empty(linear.shape, np.uint8)
     _encode_srgb(np.ascontiguousarray(linear, np.float32), _SRGB, np.float32(gain), out)
     return out
@@ -79,10 +87,15 @@ def _sample_texture(
 
 
 def sample_texture(texture: np.ndarray, uv: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Sample an sRGB texture (S, S, 3) uint8 at atlas coordinates uv (H, W, 2) where mask (H, W) bool is
-    set.
+    """Sample an sRGB texture, bilinearly; u wraps.
 
-    Returns linear (H, W, 3) float32, 0 outside the mask; u wraps.
+    Args:
+        texture: (S, S, 3) uint8 sRGB.
+        uv: (H, W, 2) float32 atlas coordinates.
+        mask: (H, W) bool, where to sample.
+
+    Returns:
+        (H, W, 3) float32 linear RGB, 0 outside the mask.
     """
     out = np.zeros((*mask.shape, 3), np.float32)
     _sample_texture(texture, uv[..., 0], uv[..., 1], mask, LINEAR, out)
