@@ -1,4 +1,4 @@
-"""Photobust's engine: a photo in, coloured 3D heads out.
+"""Photobust's engine: a photo in, colored 3D heads out.
 
     from photobust import Reconstructor, load_photo, write_reconstruction
 

@@ -1,4 +1,4 @@
-"""Writes a surface as binary glTF 2.0: one mesh with vertex colours and the confidence as an attribute."""
+"""Writes a surface as binary glTF 2.0: one mesh with vertex colors and the confidence as an attribute."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def glb_bytes(surface: Surface, generator: str) -> bytes:
     Returns:
         The file.
     """
-    # 16 bits: in eight, linear colours show bands in the dark.
+    # 16 bits: in eight, linear colors show bands in the dark.
     color = np.full((len(surface.vertices), 4), 65535, np.uint16)
     color[:, :3] = (linear_of_bytes()[surface.colors] * 65535).round()
     writer = GlbWriter()

@@ -27,7 +27,7 @@ def processor_seconds() -> float:
 
 @pytest.mark.parametrize(("target", "name"), [(t, name) for t, cases in FAULTS.items() for name in cases])
 def test_known_faults(target, name, tmp_path):
-    """What was found once stays mended."""
+    """What was found once stays fixed."""
     began = processor_seconds()
     TARGETS[target].check(FAULTS[target][name](), tmp_path)
     assert processor_seconds() - began < MOST_SECONDS

@@ -1,4 +1,4 @@
-"""Which way up a face is: masks hide what tells, and must not turn a face upside down."""
+"""Which way up a face is: masks hide most of the evidence, and must not turn a face upside down."""
 
 from dataclasses import replace
 

@@ -68,7 +68,7 @@ def glb_parts(data: bytes) -> tuple[dict, bytes]:
 
 
 def test_glb(files, head):
-    """glTF's rules by the letter: frame, alignment, bounds, linear colours."""
+    """glTF's rules by the letter: frame, alignment, bounds, linear colors."""
     document, binary = glb_parts(files["surface.glb"].read_bytes())
     primitive = document["meshes"][0]["primitives"][0]
     assert document["buffers"][0]["byteLength"] == len(binary)

@@ -1,4 +1,4 @@
-"""Marching cubes, colours and landmarks on ellipsoids whose every point is known."""
+"""Marching cubes, colors and landmarks on ellipsoids whose every point is known."""
 
 import numpy as np
 import pytest
@@ -159,18 +159,18 @@ def test_sides_have_no_terraces(scene):
 
 
 def gradient_photo(size: int) -> np.ndarray:
-    """Red grows to the right, green downwards: a colour tells the place it was taken from."""
+    """Red grows to the right, green downwards: a color stands for the place it was taken from."""
     y, x = np.indices((size, size))
     return np.stack([x * 255 / size, y * 255 / size, np.full_like(x, 77)], -1).astype(np.uint8)
 
 
-def test_seen_vertices_have_the_color_of_their_place(scene, shape):
+def test_visible_vertices_have_the_color_of_their_place(scene, shape):
     colors, confidence = color_from_photo(shape, gradient_photo(scene.size), scene.frame)
-    seen = confidence > 0.9
-    assert seen.mean() > 0.1
-    place = scene.project(shape.vertices[seen])
-    expected = np.column_stack([place * 255 / scene.size, np.full(seen.sum(), 77)])
-    assert np.abs(colors[seen] - expected).max() < 2
+    visible = confidence > 0.9
+    assert visible.mean() > 0.1
+    place = scene.project(shape.vertices[visible])
+    expected = np.column_stack([place * 255 / scene.size, np.full(visible.sum(), 77)])
+    assert np.abs(colors[visible] - expected).max() < 2
 
 
 def test_large_photos_are_averaged_and_stay_in_place(scene):
@@ -179,10 +179,10 @@ def test_large_photos_are_averaged_and_stay_in_place(scene):
     photo = gradient_photo(1920)
     photo[::2, ::2, 2], photo[1::2, 1::2, 2] = 0, 154  # a pattern as fine as pixels
     colors, confidence = color_from_photo(shape, photo, large.frame)
-    seen = confidence > 0.9
-    expected = large.project(shape.vertices[seen]) * 255 / 1920
-    assert np.abs(colors[seen, :2] - expected).max() < 2
-    assert np.abs(colors[seen, 2].astype(float) - 77).max() < 6
+    visible = confidence > 0.9
+    expected = large.project(shape.vertices[visible]) * 255 / 1920
+    assert np.abs(colors[visible, :2] - expected).max() < 2
+    assert np.abs(colors[visible, 2].astype(float) - 77).max() < 6
 
 
 def test_confidence(scene, shape):
@@ -199,7 +199,7 @@ def test_confidence(scene, shape):
     assert confidence[np.argmin(np.linalg.norm(shape.vertices - back, axis=1))] < 0.1
 
 
-def test_outside_of_the_photo_nothing_is_seen():
+def test_outside_of_the_photo_nothing_is_visible():
     scene = ellipsoid_scene(distance=0.35, size=200)
     shape = surface_of(scene)
     _, confidence = color_from_photo(shape, np.full((200, 120, 3), 90, np.uint8), scene.frame)
@@ -211,8 +211,8 @@ def test_outside_of_the_photo_nothing_is_seen():
     assert (colors == colors[0]).all() and confidence.max() == 0
 
 
-def test_hidden_half_takes_the_colors_of_the_seen_half():
-    """Turned by 60 degrees, with a red seen cheek: the hidden cheek becomes red, the hidden chin does not."""
+def test_hidden_half_takes_the_colors_of_the_visible_half():
+    """Turned by 60 degrees, with a red visible cheek: the hidden one becomes red, the hidden chin does not."""
     scene = ellipsoid_scene(yaw=60)
     shape = surface_of(scene)
     visibility, _ = vertex_visibility(shape)
@@ -230,8 +230,8 @@ def test_hidden_half_takes_the_colors_of_the_seen_half():
         k = np.argmin(np.linalg.norm(shape.vertices - point, axis=1))
         return colors[k].astype(int), confidence[k]
 
-    seen, hidden = at(on_cheek), at(on_cheek * [-1, 1, 1])
-    assert seen[0][0] > 200 and seen[0][1] < 40 and seen[1] > 0.6
+    visible, hidden = at(on_cheek), at(on_cheek * [-1, 1, 1])
+    assert visible[0][0] > 200 and visible[0][1] < 40 and visible[1] > 0.6
     assert hidden[0][0] > 200 and hidden[0][1] < 60 and 0.05 < hidden[1] < 0.301
     other = at(HEAD_CENTER + AXES * np.array([-side * 0.6, -0.3, -0.74]))
     assert other[0][1] > 150
@@ -267,8 +267,8 @@ def test_front_depth_and_facing():
 def test_mirror_colors_only_reach_the_same_place():
     vertices = np.array([[0.03, 0, 0], [-0.031, 0, 0], [-0.05, 0, 0]], np.float32)
     colors = np.array([[10, 20, 30], [0, 0, 0], [0, 0, 0]], np.float32)
-    seen = np.array([1, 0, 0], np.float32)
-    mirrored, visibility = mirror_colors(vertices, colors, seen, np.array([0]), np.array([1, 2]))
+    visible = np.array([1, 0, 0], np.float32)
+    mirrored, visibility = mirror_colors(vertices, colors, visible, np.array([0]), np.array([1, 2]))
     assert np.allclose(mirrored[0], [10, 20, 30]) and visibility[0] > 0.9 and visibility[1] == 0
 
 

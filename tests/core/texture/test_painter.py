@@ -99,7 +99,7 @@ def test_mirrored_places_are_mirrored(topology):
 
 
 def test_no_seams_where_the_texture_was_cut(topology, painted):
-    """Guessed colours agree on both sides of the cuts at the head's back and the neck."""
+    """Guessed colors agree on both sides of the cuts at the head's back and the neck."""
     corners = {}
     for vertex, corner in zip(topology.quads.ravel(), topology.quad_uv.ravel(), strict=True):
         corners.setdefault(int(vertex), set()).add(int(corner))

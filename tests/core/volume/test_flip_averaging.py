@@ -14,7 +14,7 @@ from core.volume.guidance import MAPS, Guidance, build_guidance
 from tests.core.stand_ins import TemplatePredictor, stand_in_reconstructor
 
 ROOT = Path(__file__).resolve().parents[3]
-#: Prints the hash of a head's surface, landmarks and colours; argument: threads.
+#: Prints the hash of a head's surface, landmarks and colors; argument: threads.
 ONCE = """
 import hashlib, sys
 import skimage.data
