@@ -212,7 +212,7 @@ def test_outside_of_the_photo_nothing_is_visible():
 
 
 def test_hidden_half_takes_the_colors_of_the_visible_half():
-    """Turned by 60 degrees, with a red visible cheek: the hidden one becomes red, the hidden chin does not."""
+    """Turned by 60 degrees, with a red visible cheek: the hidden one becomes red, its chin does not."""
     scene = ellipsoid_scene(yaw=60)
     shape = surface_of(scene)
     visibility, _ = vertex_visibility(shape)
