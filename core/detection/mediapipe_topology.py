@@ -21,8 +21,23 @@ LIPS = (
     *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
     *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
 )
+#: The lower lip's inner rim, from the right corner to the left one.
+INNER_LOWER_LIP = LIPS[21:30]
 #: Subject's right brow, then left.
 BROWS = (*(70, 63, 105, 66, 107, 46, 53, 52, 65, 55), *(300, 293, 334, 296, 336, 276, 283, 282, 295, 285))
 #: Outer corners of the eyes, by the subject's side.
 RIGHT_EYE_OUTER = 33
 LEFT_EYE_OUTER = 263
+#: Outlines of the brows, of the lids up to the crease above the eye, and of where a beard grows.
+BROW_OUTLINES = (
+    (70, 63, 105, 66, 107, 55, 65, 52, 53, 46),
+    (300, 293, 334, 296, 336, 285, 295, 282, 283, 276),
+)
+LID_OUTLINES = (
+    (33, 247, 30, 29, 27, 28, 56, 190, 133, 173, 157, 158, 159, 160, 161, 246),
+    (263, 467, 260, 259, 257, 258, 286, 414, 362, 398, 384, 385, 386, 387, 388, 466),
+)
+BEARD_OUTLINE = (
+    *(58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379),
+    *(365, 397, 288, 435, 436, 426, 327, 2, 98, 206, 216, 215),
+)

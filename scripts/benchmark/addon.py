@@ -23,8 +23,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-BEGIN = "<!-- benchmark_addon.py: begin -->"
-END = "<!-- benchmark_addon.py: end -->"
+BEGIN = "<!-- scripts/benchmark/addon.py: begin -->"
+END = "<!-- scripts/benchmark/addon.py: end -->"
 HEADING = f"## In Blender\n\n{BEGIN}\n{END}\n"
 SCREEN = "1600x900x24"
 TIMEOUT = 600.0
@@ -203,7 +203,7 @@ class Watch:
         going_on = True
         try:
             going_on = self._step()
-        except Exception as error:  # noqa: BLE001 (tell it outside, rather than sit there with an open window)
+        except Exception as error:  # noqa: BLE001 (report it outside, rather than sit there with an open window)
             self.figures.problem = f"{type(error).__name__}: {error}"
             going_on = False
         if not going_on:

@@ -25,11 +25,10 @@ sys.path.insert(0, str(ROOT))
 
 from scripts.benchmark import engine as benchmark
 
-BEGIN = "<!-- benchmark_batch.py: begin -->"
-END = "<!-- benchmark_batch.py: end -->"
+BEGIN = "<!-- scripts/benchmark/batch.py: begin -->"
+END = "<!-- scripts/benchmark/batch.py: end -->"
 HEADING = f"## Batch\n\n{BEGIN}\n{END}\n"
 BATCH = ROOT / "scripts/batch.py"
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 #: Seconds between two measurements of the memory.
 SAMPLE_INTERVAL_S = 0.5
 #: Fraction of a run that it takes to warm up.
@@ -116,7 +115,7 @@ def main() -> int:
 def pick(sources: Sequence[Path], count: int | None) -> list[Path]:
     """The photos of files and folders; `count` of them, evenly picked."""
     found = [path for s in sources for path in (sorted(s.rglob("*")) if s.is_dir() else [s])]
-    found = [path.absolute() for path in found if path.suffix.lower() in PICTURES]
+    found = [path.absolute() for path in found if path.suffix.lower() in benchmark.PICTURE_SUFFIXES]
     if not count or count >= len(found):
         return found
     return [found[k * len(found) // count] for k in range(count)]

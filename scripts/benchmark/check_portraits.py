@@ -17,10 +17,11 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np
 
+from scripts.benchmark.engine import PICTURE_SUFFIXES
+
 if TYPE_CHECKING:
     from core.reconstructor import Reconstructor
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 #: Ears that reach this much less far to the side than the head prior's, mm, are lost.
 LOST_EAR_MM = 8.0
 #: Triangles before this plane, head frame, metres, are the front.
@@ -33,7 +34,7 @@ SIDES = (0, 45, 90, 180)
 def pictures(sources: list[Path], count: int) -> list[Path]:
     """The first `count` pictures of files and folders, evenly picked."""
     found = [p for s in sources for p in (sorted(s.iterdir()) if s.is_dir() else [s])]
-    found = [p for p in found if p.suffix.lower() in PICTURES]
+    found = [p for p in found if p.suffix.lower() in PICTURE_SUFFIXES]
     return [found[i] for i in np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int)]
 
 

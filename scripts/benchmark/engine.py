@@ -22,9 +22,11 @@ sys.path.insert(0, str(ROOT))
 from blender_addon.engine.client import Progress, WorkerClient
 from blender_addon.engine.locate import Engine
 
+#: Files of a folder that are taken for photos, by suffix.
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 DOCUMENT = ROOT / "docs/benchmarks.md"
-BEGIN = "<!-- benchmark.py: begin -->"
-END = "<!-- benchmark.py: end -->"
+BEGIN = "<!-- scripts/benchmark/engine.py: begin -->"
+END = "<!-- scripts/benchmark/engine.py: end -->"
 WARM_UP = 3
 COLD_STARTS = 3
 
@@ -138,7 +140,7 @@ def peak_memory(pid: int | None) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
-    raise RuntimeError("this system does not tell a process's peak memory")
+    raise RuntimeError("this system does not report a process's peak memory")
 
 
 def measure_networks(repeats: int) -> list[NetworkFigures]:

@@ -15,10 +15,10 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np
 
+from scripts.benchmark.engine import PICTURE_SUFFIXES
+
 if TYPE_CHECKING:
     from core.training.evaluation.head_metrics import HeadMetrics
-
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 def table(rows: list[list[str]]) -> str:
@@ -74,7 +74,7 @@ def main() -> None:
     from core.wrapping.options import HeadOptions
 
     sources = (sorted(s.iterdir()) if s.is_dir() else [s] for s in options.photos)
-    found = [p for source in sources for p in source if p.suffix.lower() in PICTURES]
+    found = [p for source in sources for p in source if p.suffix.lower() in PICTURE_SUFFIXES]
     if not found:
         raise SystemExit("no pictures found: name photos or folders with photos")
     chosen = np.linspace(0, len(found) - 1, min(options.count, len(found))).round().astype(int)

@@ -1,4 +1,4 @@
-"""Trains variants of the volume network for the same CPU time on the same samples, and judges them.
+"""Trains variants of the volume network for the same CPU time on the same samples, and measures them.
 
 Everything happens at half size (`core.training.ablation.samples`) with one thread, so that a comparison
 takes minutes. `scripts/training/compare_networks.py` runs it; docs/networks.md says what came of it.

@@ -15,16 +15,14 @@ GUIDANCE = (3, 4, 5, 6, 7, 8, 9)
 COSINE = "cosine"
 CONSTANT = "constant"
 #: The questions, in the order of the tables.
-NOTHING, NETWORK, TEMPLATE, LOSS, WITHHELD, RATE, SIZE, INPUTS = (
-    "Nothing: the noise of the comparison",
-    "Architecture",
-    "Template",
-    "Loss",
-    "Guidance withheld at random",
-    "Learning rate",
-    "Coarse first",
-    "What each input is worth",
-)
+NOTHING = "Nothing: the noise of the comparison"
+NETWORK = "Architecture"
+TEMPLATE = "Template"
+LOSS = "Loss"
+WITHHELD = "Guidance withheld at random"
+RATE = "Learning rate"
+SIZE = "Coarse first"
+INPUTS = "What each input is worth"
 
 
 @dataclass(frozen=True)

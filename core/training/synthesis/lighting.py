@@ -49,14 +49,14 @@ class SceneLight:
 
 @dataclass(frozen=True)
 class LightLibrary:
-    """panoramas (N, H, W, 3) float32 linear; coefficients (N, 9, 3), key_directions (N, 3), key_colours (N,
+    """panoramas (N, H, W, 3) float32 linear; coefficients (N, 9, 3), key_directions (N, 3), key_colors (N,
     3) in the panoramas' own axes.
     """
 
     panoramas: np.ndarray
     coefficients: np.ndarray
     key_directions: np.ndarray
-    key_colours: np.ndarray
+    key_colors: np.ndarray
     names: tuple[str, ...]
 
     @classmethod
@@ -101,7 +101,7 @@ class LightLibrary:
         rotation = _turn(rng.uniform(0, 2 * np.pi), rng.normal(0, 0.2), rng.normal(0, 0.1))
         coefficients = rotate_harmonics(self.coefficients[index], rotation)
         key = rotation @ self.key_directions[index]
-        color = self.key_colours[index] * rng.choice([0.0, 0.5, 1.0, 1.0])
+        color = self.key_colors[index] * rng.choice([0.0, 0.5, 1.0, 1.0])
         kind = rng.random()
         if kind < 0.3:  # a lamp or window in front of or beside the face
             key = np.array([rng.uniform(-1.2, 1.2), rng.uniform(-1.2, 0.3), -rng.uniform(0.1, 1.2)])

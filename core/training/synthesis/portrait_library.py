@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...detection.mediapipe_topology import BEARD_OUTLINE, BROW_OUTLINES, LID_OUTLINES, LIPS
 from ...errors import PhotobustError
 from ..face_models.atlas import ATLAS_SIZE, atlas_uv
 from ..face_models.ict_facekit import FaceModel
@@ -24,39 +25,6 @@ MAX_ERROR = 0.028
 HOLD_OUT = 10
 BACKGROUND_SIZE = 128
 _WORK_SIZE = 256
-_UPPER_LIP = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
-_LOWER_LIP = (375, 321, 405, 314, 17, 84, 181, 91, 146)
-_BROWS = ((70, 63, 105, 66, 107, 55, 65, 52, 53, 46), (300, 293, 334, 296, 336, 285, 295, 282, 283, 276))
-_LIDS = (
-    (33, 247, 30, 29, 27, 28, 56, 190, 133, 173, 157, 158, 159, 160, 161, 246),
-    (263, 467, 260, 259, 257, 258, 286, 414, 362, 398, 384, 385, 386, 387, 388, 466),
-)
-_BEARD = (
-    58,
-    172,
-    136,
-    150,
-    149,
-    176,
-    148,
-    152,
-    377,
-    400,
-    378,
-    379,
-    365,
-    397,
-    288,
-    435,
-    436,
-    426,
-    327,
-    2,
-    98,
-    206,
-    216,
-    215,
-)
 
 #: rgb (H, W, 3) uint8 -> landmarks (478, 3) px, or None where there is no face.
 Detect = Callable[[np.ndarray], np.ndarray | None]
@@ -134,7 +102,7 @@ def region_masks(model: FaceModel, landmark_vertices: np.ndarray) -> dict[str, n
         (S, S) float32 0..1 by name: lips, brows, lids, beard.
     """
     uv = atlas_uv(model)[landmark_vertices] * ATLAS_SIZE
-    groups = {"lips": (_UPPER_LIP + _LOWER_LIP,), "brows": _BROWS, "lids": _LIDS, "beard": (_BEARD,)}
+    groups = {"lips": (LIPS[:20],), "brows": BROW_OUTLINES, "lids": LID_OUTLINES, "beard": (BEARD_OUTLINE,)}
     masks: dict[str, np.ndarray] = {}
     for name, rings in groups.items():
         mask = np.zeros((ATLAS_SIZE, ATLAS_SIZE), np.uint8)

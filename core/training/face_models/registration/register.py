@@ -120,13 +120,13 @@ def register(
     quads, part = template["quads"], template["face_part"]
     solid = template["solid_triangles"]
     landmark_face, landmark_bary = face_model_landmarks(model, models_dir)
-    seen = landmark_face >= 0
-    seen[FIRST_IRIS:] = False
+    visible = landmark_face >= 0
+    visible[FIRST_IRIS:] = False
     aims = (target[model.triangles[landmark_face]] * landmark_bary[..., None]).sum(1)
     places = solid[template["landmark_faces"]]
     extended = solid_vertices(start, template["solid_extra"])
     marks = (extended[places] * template["landmark_bary"][..., None]).sum(1)
-    scale, rotation, shift = umeyama(marks[seen], aims[seen])
+    scale, rotation, shift = umeyama(marks[visible], aims[visible])
     pitch = float(np.degrees(np.arctan2(rotation[2, 1], rotation[1, 1])))
     start = scale * start @ rotation.T + shift
 
@@ -150,7 +150,7 @@ def register(
         target[hard_edges[:, 0]] * (1 - hard_fraction[:, None])
         + target[hard_edges[:, 1]] * hard_fraction[:, None]
     )
-    used = np.flatnonzero(seen & (places < count).all(1))
+    used = np.flatnonzero(visible & (places < count).all(1))
     fitted = start.copy()
     fitted[numbers] = fit_skin(
         start[numbers],
@@ -233,9 +233,9 @@ def nostrils(template: dict[str, np.ndarray], vertices: np.ndarray) -> np.ndarra
         (V,) bool.
     """
     solid = template["solid_triangles"][np.isin(template["solid_part"], (0, 3, 4, 5))]
-    seen = visible_triangles(solid_vertices(vertices, template["solid_extra"]), solid, NOSTRIL_VIEWS)
+    visible = visible_triangles(solid_vertices(vertices, template["solid_extra"]), solid, NOSTRIL_VIEWS)
     pit = np.ones(len(vertices), bool)
-    pit[solid[seen & (solid < len(vertices)).all(1)]] = False
+    pit[solid[visible & (solid < len(vertices)).all(1)]] = False
     pit &= np.linalg.norm(vertices - vertices[template["ibug68"][33]], axis=1) < 0.02
     for _ in range(NOSTRIL_RINGS):
         quads = template["quads"]

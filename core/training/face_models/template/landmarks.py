@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....detection.mediapipe_topology import FIRST_IRIS
+from ....detection.mediapipe_topology import FIRST_IRIS, INNER_LOWER_LIP
 from ....geometry.reflection import load_landmark_symmetry
 from ..mesh_landmarks import (
     PaintedHead,
@@ -37,8 +37,6 @@ IBUG68_MIRROR = (
     *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),
     *(64, 63, 62, 61, 60, 67, 66, 65),
 )
-#: The lower lip's inner rim, from the right corner to the left one.
-INNER_LOWER_LIP = (95, 88, 178, 87, 14, 317, 402, 318, 324)
 #: Brows of the template, subject's left, head frame x and z in metres.
 _BROW = np.array([(0.014, 0.0157), (0.023, 0.0206), (0.0325, 0.0233), (0.042, 0.0206), (0.050, 0.014)])
 

@@ -156,9 +156,9 @@ def test_small_set(heads, truths, lifter, tmp_path):
     }
     worst = WorstHeads("lifted", 2)
     records: list[EvaluationRecord] = []
-    for judged in evaluate(samples, truths, lifter, methods):
-        records += judged.records.values()
-        worst.add(judged)
+    for evaluated in evaluate(samples, truths, lifter, methods):
+        records += evaluated.records.values()
+        worst.add(evaluated)
     rows = {row["method"]: row for row in summary(records) if row["yaw"] == "mean"}
     assert {row["heads"] for row in rows.values()} == {6}  # the turned portrait has no true head
     assert rows["lifted"]["failed"] == 0
@@ -187,11 +187,11 @@ def test_failures_are_counted(heads, truths, lifter):
 
     sample = projected_sample(heads, ICT, 3)
     worst = WorstHeads("nothing")
-    (judged,) = evaluate([sample], truths, lifter, {"nothing": VolumeMethod(Nothing())})
-    worst.add(judged)
-    (_, row) = summary(judged.records.values())
+    (evaluated,) = evaluate([sample], truths, lifter, {"nothing": VolumeMethod(Nothing())})
+    worst.add(evaluated)
+    (_, row) = summary(evaluated.records.values())
     assert row["failed"] == 1 and np.isnan(row["median"])
-    assert judged.records["nothing"].row()["median"] is None
+    assert evaluated.records["nothing"].row()["median"] is None
     assert worst.sheet().any()
 
 
@@ -270,8 +270,8 @@ def test_full_set(heads, truths, lifter):
         "network": VolumeMethod(TorchPredictor.from_pretrained(MODELS)),
     }
     records: list[EvaluationRecord] = []
-    for judged in evaluate(islice(read_samples(folder, "eval"), 60), truths, lifter, methods):
-        records += judged.records.values()
+    for evaluated in evaluate(islice(read_samples(folder, "eval"), 60), truths, lifter, methods):
+        records += evaluated.records.values()
     rows = {row["method"]: row for row in summary(records) if row["yaw"] == "mean"}
     assert rows["network"]["failed"] == 0
     for figure in ("median", "placed_median", "nme", "nme3d", "rotation"):

@@ -169,7 +169,7 @@ def test_key_light_lights_its_side_and_casts_shadows(scene):
     picture = lit(buffers.depth)
     assert picture[~buffers.mask].max() == 0
     assert picture[48, 60].mean() > 4 * picture[48, 36].mean()
-    # A wall to the right of the ball, reaching towards the camera, takes the light away.
+    # A wall to the right of the ball, reaching towards the camera, takes the light distance.
     walled = buffers.depth.copy()
     walled[:, 74:78] = buffers.depth[48, 60] - 0.02
     assert lit(walled)[48, 64].mean() < 0.7 * picture[48, 64].mean()
@@ -206,7 +206,7 @@ def test_splits_share_no_people_and_no_panoramas(appearance):
             assert texture[1] - texture[0] > 40
 
 
-def test_what_is_worn_lies_outside_the_head(scene):
+def test_accessories_lie_outside_the_head(scene):
     vertices, triangles, uv, part, *_ = scene
     skin = accessories.SkinMesh.of(triangles, uv, part, np.zeros((ATLAS_SIZE, ATLAS_SIZE), np.uint8))
     patterns = accessories.Patterns.make(np.random.default_rng(0), 2)
@@ -217,11 +217,11 @@ def test_what_is_worn_lies_outside_the_head(scene):
             garment = make(rng, skin, vertices, patterns)
             seen = np.unique(garment.triangles)
             assert len(seen) > 50
-            away = np.linalg.norm(garment.vertices[seen] - center, axis=1)
-            assert away.min() > 0.097 and away.max() < 0.3
+            distance = np.linalg.norm(garment.vertices[seen] - center, axis=1)
+            assert distance.min() > 0.097 and distance.max() < 0.3
 
 
-def test_damage_keeps_shape_input_and_seed():
+def test_degradations_keep_shape_input_and_seed():
     rgb = np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
     before = rgb.copy()
     seen = set()
