@@ -13,9 +13,13 @@ from pathlib import Path
 from ..engine.file_lock import held_lock
 from ..errors import AssetError
 
-FILE_NAME, LOCK_NAME = "blender_assets.cats.txt", ".photobust.lock"
+#: Blender's file of a library's catalogues.
+FILE_NAME = "blender_assets.cats.txt"
+#: What whoever writes to a library holds meanwhile.
+LOCK_NAME = ".photobust.lock"
 #: What catalogues' UUIDs are made from, with their path: the same path gets the same one in every library.
 NAMESPACE = uuid.UUID("5b2c0a3e-9c5f-4b7e-8c57-0d5f6f1b7a10")
+#: Seconds to wait for the lock.
 LOCK_TIMEOUT = 60.0
 VERSION = "VERSION 1"
 HEADER = f"""# This is an Asset Catalog Definition file for Blender.

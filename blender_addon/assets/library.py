@@ -30,8 +30,10 @@ from ..render.subjects import SURFACE_FILE, of_folder
 from .catalogue import LOCK_NAME, catalogue_id, locked
 
 CATALOGUE = "Photobust/Heads"
-#: Side of the preview, pixels, the largest that Blender shows; and how far the head is turned on it, degrees.
-PREVIEW_SIZE, PREVIEW_TURN = 256, 20.0
+#: Side of the preview, pixels: the largest that Blender shows.
+PREVIEW_SIZE = 256
+#: How far the head is turned on the preview, degrees about the vertical axis.
+PREVIEW_TURN = 20.0
 KINDS = {
     "head": "Animation-ready head from one photo: texture, {shapes}",
     "surface": "Colored surface of a head from one photo",
@@ -45,7 +47,7 @@ class AssetInfo:
     name: str
     tags: Sequence[str] = ()
     author: str = ""
-    licence: str = ""
+    license: str = ""
     description: str = ""
     catalogue: str = CATALOGUE
 
@@ -159,8 +161,8 @@ def _mark(ob: bpy.types.Object, kind: str, info: AssetInfo, catalogue: str, pict
         if tag.strip():
             data.tags.new(tag.strip()[:63], skip_if_exists=True)
     description = info.description or KINDS[kind].format(shapes=_shapes(ob))
-    if info.licence and not compat.set_licence(data, info.licence):
-        description = f"{description}. Licence: {info.licence}"
+    if info.license and not compat.set_license(data, info.license):
+        description = f"{description}. License: {info.license}"
     data.description, data.author, data.catalog_id = description, info.author, catalogue
     preview = ob.preview_ensure()
     preview.image_size = picture.shape[1], picture.shape[0]

@@ -37,7 +37,7 @@ from .plan import RENDERERS, BatchPlan, make_plan
 from .private_program import PrivateProgram
 from .processor import PhotoProcessor
 from .record import FILE_NAME, BatchRecord
-from .runner import Batch, BatchResult, BatchSettings
+from .runner import BatchResult, BatchRunner, BatchSettings
 from .workspace import Workspace
 
 #: Exit code: some photos failed, or are below --fail-below.
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
                 options.verify,
             )
             page = None if options.no_page else _write_page
-            result = Batch(workspace, plan, settings, console, record, processors, page).run(inputs)
+            result = BatchRunner(workspace, plan, settings, console, record, processors, page).run(inputs)
             problem = _page_problem(page, out, record)
     except (AddonError, OSError) as error:
         console.line(f"{program_name()}: {error}")

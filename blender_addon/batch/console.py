@@ -124,5 +124,5 @@ def below(outcomes: Sequence[PhotoRecord], verdict: str) -> list[str]:
     return lines
 
 
-def _count(things: Sequence, noun: str) -> str:
-    return f"{len(things)} {noun}{'s' * (len(things) != 1)}"
+def _count(things: Sequence, singular: str) -> str:
+    return f"{len(things)} {singular}{'s' * (len(things) != 1)}"

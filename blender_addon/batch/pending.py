@@ -18,8 +18,10 @@ PASSING = (
     *("EngineStartError", "OutputError", "OutOfMemory", "OSError", "NoSpaceError", "ModelError"),
     *("Interrupted", "NoSuchPhoto", "UnsafePathError", "PayloadError"),
 )
-#: Where a step that writes outside the head's folder notes what it wrote: name and size.
-FILE_FACT, BYTES_FACT = "file", "bytes"
+#: Where a step that writes outside the head's folder notes the name of what it wrote.
+FILE_FACT = "file"
+#: Where it notes its size.
+BYTES_FACT = "bytes"
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class BatchResult:
     worked: set[str] = field(default_factory=set)
 
 
-class Batch:
+class BatchRunner:
     """Runs photos, several at a time. Results are made in hidden folders and moved to their names when
     complete.
     """

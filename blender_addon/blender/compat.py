@@ -7,6 +7,8 @@ import blf
 import bpy
 import numpy as np
 
+from .srgb import srgb_to_linear
+
 COLOR_ATTRIBUTE = "Color"
 #: Base class of what handles files dropped into a window: since 4.1.
 FILE_HANDLER: type | None = getattr(bpy.types, "FileHandler", None)
@@ -15,24 +17,14 @@ EEVEE = "BLENDER_EEVEE_NEXT" if (4, 2, 0) <= bpy.app.version < (5, 0, 0) else "B
 
 
 def set_vertex_colors(mesh: bpy.types.Mesh, colors: np.ndarray, name: str = COLOR_ATTRIBUTE) -> None:
-    """Give `mesh` the colours (N, 3) uint8 sRGB, as the colour attribute that is shown and rendered."""
+    """Give `mesh` the colors (N, 3) uint8 sRGB, as the color attribute that is shown and rendered."""
     attribute = mesh.color_attributes.new(name, "BYTE_COLOR", "POINT")
     # Blender stores the bytes in sRGB and takes them in linear light. (`color_srgb` came later than 3.4.)
-    linear = to_linear(colors.astype(np.float32) / 255.0)
+    linear = srgb_to_linear(colors.astype(np.float32) / 255.0)
     rgba = np.concatenate([linear, np.ones((len(linear), 1))], 1).astype(np.float32)
     attribute.data.foreach_set("color", rgba.ravel())
     mesh.color_attributes.active_color = attribute
     mesh.color_attributes.render_color_index = mesh.color_attributes.find(name)
-
-
-def to_linear(srgb: np.ndarray) -> np.ndarray:
-    """Colors in sRGB, 0..1, in linear light, 0..1."""
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-
-
-def to_srgb(linear: np.ndarray) -> np.ndarray:
-    """Colours in linear light, 0..1, as sRGB, 0..1."""
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055)
 
 
 def set_float_attribute(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
@@ -53,7 +45,7 @@ def shade_smooth(mesh: bpy.types.Mesh) -> None:
 
 
 def plain_colors(scene: bpy.types.Scene) -> None:
-    """Show colours as they are: no film-like tone curve (Filmic before 4.0, AgX since)."""
+    """Show colors as they are: no film-like tone curve (Filmic before 4.0, AgX since)."""
     scene.display_settings.display_device = "sRGB"
     scene.view_settings.view_transform = "Standard"
     scene.view_settings.look = "None"
@@ -125,9 +117,9 @@ def set_specular(principled: bpy.types.Node, value: float) -> None:
 
 
 def set_subsurface(principled: bpy.types.Node, weight: float, radius: tuple[float, float, float]) -> None:
-    """Let light go into the Principled shader's material, `radius` metres deep by channel.
+    """Let light go into the Principled shader's material, `radius` meters deep by channel.
 
-    Until 3.6 the weight also scaled the radius, and there was a colour of its own for what comes out again;
+    Until 3.6 the weight also scaled the radius, and there was a color of its own for what comes out again;
     since 4.0 the radius is multiplied by a scale.
     """
     inputs = principled.inputs
@@ -141,7 +133,7 @@ def set_subsurface(principled: bpy.types.Node, weight: float, radius: tuple[floa
 
 
 def base_colors(principled: bpy.types.Node) -> list[bpy.types.NodeSocket]:
-    """The inputs of the Principled shader that take its colour: until 3.6 one for its depth, too."""
+    """The inputs of the Principled shader that take its color: until 3.6 one for its depth, too."""
     names = ("Base Color", "Subsurface Color")
     return [principled.inputs[name] for name in names if name in principled.inputs]
 
@@ -192,11 +184,11 @@ def set_up_video(scene: bpy.types.Scene) -> None:
     video.gopsize, video.use_autosplit = 18, False
 
 
-def set_licence(asset: bpy.types.AssetMetaData, licence: str) -> bool:
-    """Note an asset's licence; whether this Blender's assets have a place for it: since 3.5."""
+def set_license(asset: bpy.types.AssetMetaData, license_text: str) -> bool:
+    """Note an asset's license; whether this Blender's assets have a place for it: since 3.5."""
     if not hasattr(asset, "license"):
         return False
-    asset.license = licence
+    asset.license = license_text
     return True
 
 

@@ -17,8 +17,11 @@ MAGIC = b"Kaydara FBX Binary  \x00\x1a\x00"
 WIDE_VERSION = 7500
 #: Bytes of values by type code; arrays (f, d, l, i, b) and S, R have their length in front.
 SIZES = {"C": 1, "B": 1, "Z": 1, "Y": 2, "I": 4, "F": 4, "D": 8, "L": 8}
-#: Before the padding, and after it without the version.
-FOOTER_ID_BYTES, FOOTER_END_BYTES = 16 + 4, 120 + 16
+#: Bytes of the footer before its padding: an id, and a number.
+FOOTER_ID_BYTES = 16 + 4
+#: Bytes of the footer after its padding and the version.
+FOOTER_END_BYTES = 120 + 16
+#: Bytes that the footer's padding fills up to a multiple of.
 ALIGNMENT = 16
 #: The time that Blender's exporter gives as the file's, in its two ways.
 TIME = b"1970-01-01 10:00:00:000"
@@ -32,8 +35,10 @@ TIME_PARTS = {
     b"Millisecond": 0,
 }
 TIME_PROPERTIES = (b"Original|DateTime_GMT", b"LastSaved|DateTime_GMT")
-#: Nodes and properties with names of files.
-PATH_NODES, PATH_PROPERTIES = (b"FileName", b"Filename", b"RelativeFilename"), (b"Path", b"RelPath")
+#: Nodes with names of files.
+PATH_NODES = (b"FileName", b"Filename", b"RelativeFilename")
+#: Properties with names of files.
+PATH_PROPERTIES = (b"Path", b"RelPath")
 #: The first of the numbers that objects get; 0 is the scene's root.
 FIRST_ID = 1_000_000
 

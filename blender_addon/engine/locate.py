@@ -38,9 +38,10 @@ PRIVATE = "private"
 RUNNING = "running"
 BESIDE = "beside"
 
-
-#: The engine's process as a module: in a checkout and in the add-on's folder, and as the wheel installs it.
-WORKER, INSTALLED_WORKER = "core.worker", "photobust.worker"
+#: The engine's process as a module, in a checkout and in the add-on's folder.
+WORKER = "core.worker"
+#: The engine's process as a module, as the wheel installs it.
+INSTALLED_WORKER = "photobust.worker"
 
 
 def find_root(addon: Path) -> Path:

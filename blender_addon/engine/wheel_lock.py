@@ -124,8 +124,8 @@ def bundled_wheels(root: Path, packages: list[LockedPackage]) -> Path | None:
     if not folder.is_dir():
         return None
     present = {tuple(path.name.split("-")[:2]) for path in folder.glob("*.whl")}
-    there = {(normalized(name), version) for name, version in present}
-    complete = all((normalized(package.name), package.version) in there for package in packages)
+    available = {(normalized(name), version) for name, version in present}
+    complete = all((normalized(package.name), package.version) in available for package in packages)
     return folder if complete else None
 
 

@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 
 from ..blender import compat
+from ..blender.srgb import linear_to_bytes, srgb_to_linear
 from .surface_import import CONFIDENCE_ATTRIBUTE
 
 #: Node of a surface's material that switches over.
@@ -83,9 +84,9 @@ def confidence_colors(values: np.ndarray) -> np.ndarray:
     """
     stops = [stop for stop, _ in RAMP]
     # The ramp mixes in linear light; so does this.
-    linear_stops = np.array([compat.to_linear(np.array(color) / 255.0) for _, color in RAMP])
+    linear_stops = np.array([srgb_to_linear(np.array(color) / 255.0) for _, color in RAMP])
     linear = np.stack([np.interp(values, stops, linear_stops[:, k]) for k in range(3)], 1)
-    return np.rint(compat.to_srgb(linear) * 255.0).astype(np.uint8)
+    return linear_to_bytes(linear)
 
 
 def add_ramp(nodes: bpy.types.Nodes, links: bpy.types.NodeLinks, x: float, y: float) -> list[bpy.types.Node]:
@@ -97,7 +98,7 @@ def add_ramp(nodes: bpy.types.Nodes, links: bpy.types.NodeLinks, x: float, y: fl
         ramp.color_ramp.elements.new(1.0)
     for element, (stop, color) in zip(ramp.color_ramp.elements, RAMP, strict=True):
         element.position = stop
-        element.color = (*compat.to_linear(np.array(color) / 255.0), 1.0)
+        element.color = (*srgb_to_linear(np.array(color) / 255.0), 1.0)
     emission = nodes.new("ShaderNodeEmission")
     for node, offset in ((attribute, 0.0), (ramp, 200.0), (emission, 500.0)):
         node.location = (x + offset, y)

@@ -53,7 +53,7 @@ KEPT = ("schema_version", "generator", "input", "camera", "pose", "landmarks", "
 class PhotoCamera:
     """The pinhole camera that took the photo, and the head before it.
 
-    Pixels in the photo frame: upright, x right, y down, the centre of the top-left pixel is (0, 0).
+    Pixels in the photo frame: upright, x right, y down, the center of the top-left pixel is (0, 0).
     `rotation` (3, 3) and `translation` (3,) float64: head frame -> camera frame (x right, y down, z forward),
     metres.
     """

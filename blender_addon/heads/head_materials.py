@@ -13,7 +13,7 @@ SKIN_DEPTH = (0.0037, 0.0014, 0.0007)
 
 @dataclass(frozen=True)
 class Finish:
-    """How a material takes light. subsurface: share of it that goes in; alpha: the texture has holes."""
+    """How a material takes light. subsurface: fraction of it that goes in; alpha: the texture has holes."""
 
     roughness: float
     specular: float

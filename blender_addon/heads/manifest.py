@@ -14,7 +14,7 @@ MAX_FILE_BYTES = 20_000_000
 
 
 def add_file(folder: Path, name: str, description: str) -> None:
-    """List the file `name`, which is in `folder`, in the folder's face.json, under the others' licence."""
+    """List the file `name`, which is in `folder`, in the folder's face.json, under the others' license."""
     document = read(folder)
     _list(document, folder, name, description)
     write(folder, document)
@@ -71,13 +71,13 @@ def read(folder: Path) -> dict[str, Any]:
 
 def _list(document: dict[str, Any], folder: Path, name: str, description: str) -> None:
     files = document.setdefault("files", {})
-    licences = [file["licence"] for file in files.values() if "licence" in file]
+    licenses = [file["licence"] for file in files.values() if "licence" in file]
     data = (folder / name).read_bytes()
     files[name] = {
         "description": description,
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
-        **({"licence": licences[0]} if licences else {}),
+        **({"licence": licenses[0]} if licenses else {}),
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import bpy
 from mathutils import Vector
 
-from ..blender import compat
+from ..blender.srgb import srgb_to_linear
 from ..errors import AddonError
 from .armature import base_of
 from .build import build_head
@@ -83,7 +83,7 @@ def build_surface_object(
     material = surface_material(loaded.name)
     if loaded.surface.colors is not None:
         # For Solid views that show textures, of which it has none: its average color instead of grey.
-        material.diffuse_color = (*compat.to_linear(loaded.surface.colors.mean(0) / 255.0), 1.0)
+        material.diffuse_color = (*srgb_to_linear(loaded.surface.colors.mean(0) / 255.0), 1.0)
     mesh.materials.append(material)
     surface = bpy.data.objects.new(loaded.name, mesh)
     surface.location = location

@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-#: For heads of engines that gave no verdict. Shares of the surface that the photo saw well, below which a
-#: head is to be checked, or poor.
-SEEN_CHECK, SEEN_POOR = 0.25, 0.12
-#: Heights of faces in the photo, pixels, likewise.
-HEIGHT_CHECK, HEIGHT_POOR = 150.0, 64.0
+# For heads of engines that gave no verdict.
+#: A head is to be checked if the photo shows less than this fraction of its surface well.
+CHECK_VISIBLE_FRACTION = 0.25
+#: It is poor below this fraction.
+POOR_VISIBLE_FRACTION = 0.12
+#: A head is to be checked if its face is lower than this in the photo, pixels.
+CHECK_HEIGHT_PX = 150.0
+#: It is poor below this height, pixels.
+POOR_HEIGHT_PX = 64.0
 
 
 class Grade(Enum):
@@ -72,9 +76,9 @@ def _number(quality: dict[str, Any], name: str, default: float) -> float:
     return float(value) if isinstance(value, int | float) else default
 
 
-def _grade(seen: float, height: float) -> Grade:
-    if seen < SEEN_POOR or height < HEIGHT_POOR:
+def _grade(visible: float, height: float) -> Grade:
+    if visible < POOR_VISIBLE_FRACTION or height < POOR_HEIGHT_PX:
         return Grade.POOR
-    if seen < SEEN_CHECK or height < HEIGHT_CHECK:
+    if visible < CHECK_VISIBLE_FRACTION or height < CHECK_HEIGHT_PX:
         return Grade.CHECK
     return Grade.GOOD

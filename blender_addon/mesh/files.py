@@ -10,6 +10,7 @@ import numpy as np
 
 from ..blender import compat
 from ..blender.exporters import SUFFIXES, write
+from ..blender.srgb import linear_to_bytes
 from ..errors import ExportError
 from ..heads.head_materials import IMAGE_NODE
 from .arrays import active_colors, read, read_quads
@@ -69,7 +70,7 @@ def write_quads(path: Path, mesh: bpy.types.Mesh, texture: str | None = None) ->
     rgb = None
     if colors is not None:
         linear = read(colors.data, "color", 4, np.float32)[:, :3].astype(np.float64)
-        rgb = np.rint(compat.to_srgb(linear) * 255.0).astype(np.uint8)
+        rgb = linear_to_bytes(linear)
         if colors.domain == "CORNER":
             of_vertex = np.zeros((len(vertices), 3), np.uint8)
             of_vertex[quads.ravel()] = rgb

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from ..blender import compat
 from ..blender.scratch_scene import evaluated, scratch_scene
+from ..blender.srgb import linear_to_srgb
 from ..errors import StepError
 from . import quadriflow
 from .arrays import active_colors, new_mesh, normals_of, read, read_triangles
@@ -228,7 +228,7 @@ def _baked(
         return None
     values = read(colors.data, "color", 4, np.float32)[:, :3].astype(np.float64)
     index = source.triangles.triangles if colors.domain == "POINT" else source.triangles.corners
-    return bake(source.surface, compat.to_srgb(values)[index], vertices, quads, flat.uv, size)
+    return bake(source.surface, linear_to_srgb(values)[index], vertices, quads, flat.uv, size)
 
 
 def _attempt_progress(number: int) -> tuple[float, str]:

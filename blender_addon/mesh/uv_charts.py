@@ -41,7 +41,7 @@ def charts(faces: np.ndarray, normals: np.ndarray, areas: np.ndarray) -> np.ndar
 def merge_small(
     faces: np.ndarray, label: np.ndarray, normals: np.ndarray, areas: np.ndarray, least: float
 ) -> np.ndarray:
-    """Merge charts that have less than the fraction `least` of ttarget component's area into neighbors."""
+    """Merge charts that have less than the fraction `least` of their component's area into neighbors."""
     pairs = topology.adjacent_faces(topology.edges_of(faces))
     return cut_closed(faces, _merged(label, pairs, areas, topology.face_components(faces), least), normals)
 

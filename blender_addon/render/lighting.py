@@ -1,7 +1,7 @@
 """How subjects are lit in pictures that are shown to people, and what is behind them. Needs bpy.
 
 Soft light from a large source at the upper left, less from the right, a rim from behind; the sources stay
-with the camera while the subject turns. A surface's colours were lit once already, in the photo: it gets
+with the camera while the subject turns. A surface's colors were lit once already, in the photo: it gets
 flatter light.
 """
 
@@ -17,10 +17,13 @@ import numpy as np
 from mathutils import Vector
 
 from ..blender import compat
+from ..blender.srgb import srgb_to_linear
 from .renderers import CYCLES, WORKBENCH
 
-#: sRGB greys of the backdrop, 0..255: behind the head and in the corners.
-BACKDROP_CENTRE, BACKDROP_CORNER = 146.0, 96.0
+#: The backdrop's gray behind the head, sRGB, 0..255.
+BACKDROP_CENTER = 146.0
+#: The backdrop's gray in the corners, sRGB, 0..255.
+BACKDROP_CORNER = 96.0
 CYCLES_SAMPLES = 32
 #: How many times as many samples Cycles takes where it cannot remove noise.
 UNDENOISED = 3
@@ -44,7 +47,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Light:
+class LightSetup:
     """Sources, and what comes from everywhere."""
 
     ambient: float
@@ -67,15 +70,15 @@ def _strong(source: Source, strength: float, gloss: float = 1.0) -> Source:
     )
 
 
-#: For what has colours of its own; and for what was lit already. So strong that faces are as bright as in
+#: For what has colors of its own; and for what was lit already. So strong that faces are as bright as in
 #: their photos: on six people, light and dark, brow, cheeks and chin (means over twelve landmarks, heads and
 #: surfaces, Workbench and Cycles) are within 14 of 255 in every channel, and within 6 on average.
-PORTRAIT = Light(0.33, (_strong(KEY, 1.1), _strong(FILL, 0.52), _strong(RIM, 0.35)))
-FLAT = Light(0.62, (_strong(KEY, 0.55, 0.0), _strong(FILL, 0.35, 0.0), _strong(RIM, 0.12, 0.0)))
+PORTRAIT = LightSetup(0.33, (_strong(KEY, 1.1), _strong(FILL, 0.52), _strong(RIM, 0.35)))
+FLAT = LightSetup(0.62, (_strong(KEY, 0.55, 0.0), _strong(FILL, 0.35, 0.0), _strong(RIM, 0.12, 0.0)))
 
 
 @contextlib.contextmanager
-def lit(scene: bpy.types.Scene, light: Light, samples: int | None = None) -> Iterator[None]:
+def lit(scene: bpy.types.Scene, light: LightSetup, samples: int | None = None) -> Iterator[None]:
     """A scene has that light, for the renderer set in it. Lamps and world are the caller's to remove."""
     compat.plain_colors(scene)
     scene.render.film_transparent = True
@@ -100,7 +103,7 @@ def _set_up_cycles(scene: bpy.types.Scene, samples: int) -> None:
 
 
 @contextlib.contextmanager
-def _workbench(scene: bpy.types.Scene, light: Light) -> Iterator[None]:
+def _workbench(scene: bpy.types.Scene, light: LightSetup) -> Iterator[None]:
     scene.display.render_aa = "OFF"  # pictures are rendered larger and scaled down, which looks better
     shading = scene.display.shading
     shading.light = "STUDIO"
@@ -121,7 +124,7 @@ def _workbench(scene: bpy.types.Scene, light: Light) -> Iterator[None]:
             lights.remove(made)
 
 
-def studio_light(light: Light) -> str:
+def studio_light(light: LightSetup) -> str:
     """A light in Blender's .sl format, which Workbench reads."""
     lines = ["version 1"]
     lines += [f"light_ambient.{axis} {light.ambient:f}" for axis in "xyz"]
@@ -133,7 +136,7 @@ def studio_light(light: Light) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _add_lamps(scene: bpy.types.Scene, light: Light) -> None:
+def _add_lamps(scene: bpy.types.Scene, light: LightSetup) -> None:
     """Suns, which light things of any size alike."""
     world = bpy.data.worlds.new("photobust")
     compat.use_nodes(world)
@@ -155,21 +158,10 @@ def _add_lamps(scene: bpy.types.Scene, light: Light) -> None:
 
 
 def backdrop(height: int, width: int) -> np.ndarray:
-    """A neutral grey, lighter behind the head: (H, W, 1) float32, linear light."""
+    """A neutral gray, lighter behind the head: (H, W, 1) float32, linear light."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    away = np.hypot((x - (width - 1) / 2) / (width / 2), (y - 0.45 * (height - 1)) / (height / 2))
-    share = np.clip(away / 1.5, 0.0, 1.0)
-    share = share * share * (3.0 - 2.0 * share)
-    return linear((BACKDROP_CENTRE + (BACKDROP_CORNER - BACKDROP_CENTRE) * share) / 255.0)[..., None]
-
-
-def linear(srgb: np.ndarray) -> np.ndarray:
-    """Values 0..1 in sRGB -> linear light (IEC 61966-2-1)."""
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def encoded(light: np.ndarray) -> np.ndarray:
-    """Linear light -> sRGB, uint8."""
-    light = np.clip(light, 0.0, 1.0)
-    srgb = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(srgb * 255.0).astype(np.uint8)
+    radius = np.hypot((x - (width - 1) / 2) / (width / 2), (y - 0.45 * (height - 1)) / (height / 2))
+    fraction = np.clip(radius / 1.5, 0.0, 1.0)
+    smooth = fraction * fraction * (3.0 - 2.0 * fraction)
+    srgb = (BACKDROP_CENTER + (BACKDROP_CORNER - BACKDROP_CENTER) * smooth) / 255.0
+    return srgb_to_linear(srgb).astype(np.float32)[..., None]

@@ -30,9 +30,9 @@ __all__ = [
     "seen_side",
 ]
 
-#: Middle of the head in the head frame, metres: core.geometry.frames.HEAD_CENTRE, which an add-on cannot
+#: Middle of the head in the head frame, metres: core.geometry.frames.HEAD_CENTER, which an add-on cannot
 #: import.
-HEAD_CENTRE = (0.0, 0.065, -0.01)
+HEAD_CENTER = (0.0, 0.065, -0.01)
 #: Side of the square that one view shows, metres: the same for every head, so that sizes can be compared.
 VIEW_SIZE = 0.30
 #: Turns about the vertical axis, degrees, of the views of a preview.
@@ -74,8 +74,8 @@ def render_views(mesh: SurfaceMesh, turns: Sequence[float], size: int, renderer:
             view = bpy.data.objects.new(f"photobust view {k}", data)
             # One picture for all views: they share the mesh, so it is prepared for rendering once.
             shift = Matrix.Translation(((k - (len(turns) - 1) / 2) * VIEW_SIZE, 0.0, 0.0))
-            centre = Matrix.Translation(-Vector(HEAD_CENTRE))
-            view.matrix_world = shift @ Matrix.Rotation(np.radians(turn), 4, "Z") @ centre
+            center = Matrix.Translation(-Vector(HEAD_CENTER))
+            view.matrix_world = shift @ Matrix.Rotation(np.radians(turn), 4, "Z") @ center
             scene.collection.objects.link(view)
         _add_camera(scene, len(turns))
         scene.render.resolution_x, scene.render.resolution_y = size * len(turns), size

@@ -14,6 +14,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from ..blender import compat
+from ..blender.srgb import linear_to_bytes
 from ..blender.temporary_data import Closing, block_names, remove_blocks
 from ..errors import RenderError
 from . import lighting
@@ -23,7 +24,7 @@ from .renderers import WORKBENCH, render_linear
 HALF_ANGLE = math.atan(18.0 / 105.0)
 #: Side of what Workbench renders over side of the picture. The others smooth edges themselves.
 OVERSAMPLE = 2
-#: Space around what fills the picture most, as a share of the picture.
+#: Space around what fills the picture most, as a fraction of the picture.
 MARGIN = 0.04
 
 
@@ -31,17 +32,17 @@ MARGIN = 0.04
 class Subject:
     """An object to be rendered.
 
-    `matrix`: where it stands before it is turned about the world's vertical axis through `centre`; the camera
-    looks at `centre` from `distance`, along +y. `color`: what Workbench shows of it ("TEXTURE", "VERTEX",
+    `matrix`: where it stands before it is turned about the world's vertical axis through `center`; the camera
+    looks at `center` from `distance`, along +y. `color`: what Workbench shows of it ("TEXTURE", "VERTEX",
     "MATERIAL"). `light`: how it is lit.
     """
 
     object: bpy.types.Object
     matrix: Matrix
-    centre: Vector
+    center: Vector
     distance: float
     color: str
-    light: lighting.Light
+    light: lighting.LightSetup
 
 
 class RenderScene(Closing):
@@ -77,7 +78,7 @@ class RenderScene(Closing):
             scene.render.resolution_percentage = 100
             scene.render.use_compositing = scene.render.use_sequencer = False
             self._scene, self._object = scene.name, subject.object.name
-            self._matrix = Matrix.Translation(-subject.centre) @ subject.matrix
+            self._matrix = Matrix.Translation(-subject.center) @ subject.matrix
             self._backdrop = lighting.backdrop(size, size)
             self._stack = stack.pop_all()
 
@@ -98,20 +99,20 @@ class RenderScene(Closing):
             picture = sum(parts[1:], start=parts[0]) / np.float32(n * n)
         color, alpha = picture[..., :3], np.clip(picture[..., 3:], 0.0, 1.0)
         if self._transparent:
-            straight = lighting.encoded(color / np.maximum(alpha, 1e-4))
+            straight = linear_to_bytes(color / np.maximum(alpha, 1e-4))
             return np.concatenate([straight, np.rint(alpha * 255.0).astype(np.uint8)], 2)
-        return lighting.encoded(color + self._backdrop * (1.0 - alpha))
+        return linear_to_bytes(color + self._backdrop * (1.0 - alpha))
 
 
-def distance_for(points: np.ndarray, centre: np.ndarray) -> float:
-    """How far from `centre` the camera sees all of an object whichever way it is turned.
+def distance_for(points: np.ndarray, center: np.ndarray) -> float:
+    """How far from `center` the camera sees all of an object whichever way it is turned.
 
-    `points` (N, 3) and `centre` (3,): world frame, any unit, which is the result's as well.
+    `points` (N, 3) and `center` (3,): world frame, any unit, which is the result's as well.
     """
     # Turned about the vertical axis, a point comes nearest to the side of the picture where the ray touches
     # its circle, and nearest to the top or bottom where it is closest to the camera.
     half = HALF_ANGLE * (1.0 - 2.0 * MARGIN)
-    offset = np.asarray(points, float) - centre
+    offset = np.asarray(points, float) - center
     radius = np.hypot(offset[:, 0], offset[:, 1])
     needed = np.maximum(radius / math.sin(half), np.abs(offset[:, 2]) / math.tan(half) + radius)
     return float(needed.max(initial=0.0))

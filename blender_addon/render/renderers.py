@@ -19,9 +19,13 @@ import numpy as np
 from ..blender import compat
 from ..errors import RenderError
 
-WORKBENCH, CYCLES, EEVEE = "BLENDER_WORKBENCH", "CYCLES", compat.EEVEE
+# Blender's names of its renderers.
+WORKBENCH = "BLENDER_WORKBENCH"
+CYCLES = "CYCLES"
+EEVEE = compat.EEVEE
 #: What they are called in options.
 NAMES = {"workbench": WORKBENCH, "cycles": CYCLES, "eevee": EEVEE}
+#: Seconds that a picture may take to try Workbench.
 PROBE_TIMEOUT = 60.0
 PROBE = """
 import bpy

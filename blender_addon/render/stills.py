@@ -11,7 +11,10 @@ from .subjects import Build
 #: Degrees about the vertical axis; positive ones show the subject's right side.
 TURNS = {"front": 0.0, "threequarter": 40.0, "side": 90.0, "back": 180.0}
 VIEWS = ("front", "threequarter", "side")
-SMALLEST, LARGEST = 16, 8192
+#: The smallest side of a picture, pixels.
+MIN_SIZE = 16
+#: The largest side of a picture, pixels.
+MAX_SIZE = 8192
 
 
 def render(
@@ -43,6 +46,6 @@ def render(
 
 def checked_size(size: int) -> int:
     """A picture's side in pixels, if it can be rendered. Raises RenderError."""
-    if not SMALLEST <= int(size) <= LARGEST:
-        raise RenderError(f"Pictures can be {SMALLEST} to {LARGEST} pixels high, not {size}.")
+    if not MIN_SIZE <= int(size) <= MAX_SIZE:
+        raise RenderError(f"Pictures can be {MIN_SIZE} to {MAX_SIZE} pixels high, not {size}.")
     return int(size)

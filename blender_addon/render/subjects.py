@@ -26,9 +26,11 @@ from .render_scene import Subject, distance_for
 Build = Callable[[bpy.types.Collection], Subject]
 
 SURFACE_FILE = "surface.ply"
-#: What the camera looks at, head frame, and from how far away, metres: the middle of head and neck; heads
-#: without hats (0.28 to 0.29 m high with the neck, on six portraits) fill the picture.
-CENTRE, DISTANCE = (0.0, 0.065, -0.03), 1.03
+#: What the camera looks at, head frame, meters: the middle of head and neck.
+CENTER = (0.0, 0.065, -0.03)
+#: From how far away, meters: heads without hats (0.28 to 0.29 m high with the neck, on six portraits) fill
+#: the picture.
+DISTANCE = 1.03
 #: How rough Workbench takes the head's materials to be: wet eyes catch the light.
 ROUGHNESS = {"skin": 0.62, "eyes": 0.25, "mouth": 0.4, "lashes": 0.9}
 
@@ -83,10 +85,12 @@ def of_folder(folder: Path) -> SubjectSpec:
     return SubjectSpec("surface", seen_side(surface), True, build_surface)
 
 
-def _of_standard_size(ob: bpy.types.Object, points: np.ndarray, color: str, light: lighting.Light) -> Subject:
+def _of_standard_size(
+    ob: bpy.types.Object, points: np.ndarray, color: str, light: lighting.LightSetup
+) -> Subject:
     """Seen from as far away as every head, so that sizes can be compared, or from as far as it needs."""
-    distance = max(DISTANCE, distance_for(points, np.array(CENTRE)))
-    return Subject(ob, Matrix.Identity(4), Vector(CENTRE), distance, color, light)
+    distance = max(DISTANCE, distance_for(points, np.array(CENTER)))
+    return Subject(ob, Matrix.Identity(4), Vector(CENTER), distance, color, light)
 
 
 def of_object(context: bpy.types.Context, ob: bpy.types.Object | None, turn: float = 0.0) -> SubjectSpec:
@@ -111,17 +115,17 @@ def of_object(context: bpy.types.Context, ob: bpy.types.Object | None, turn: flo
             raise RenderError(f'"{name}" has no faces: there is nothing to see.')
         if not np.isfinite(placed).all():
             raise RenderError(f'"{name}" has vertices that are nowhere: clean the mesh up first.')
-        centre = (placed.min(0) + placed.max(0)) / 2
-        distance = distance_for(placed, centre)
+        center = (placed.min(0) + placed.max(0)) / 2
+        distance = distance_for(placed, center)
         if distance <= 0:
             raise RenderError(f'"{name}" has no size: there is nothing to see.')
-        about = Matrix.Translation(centre) @ Matrix.Rotation(np.radians(turn), 4, "Z")
-        placed_matrix = about @ Matrix.Translation(-Vector(centre)) @ matrix
+        about = Matrix.Translation(center) @ Matrix.Rotation(np.radians(turn), 4, "Z")
+        placed_matrix = about @ Matrix.Translation(-Vector(center)) @ matrix
         color = workbench_color(mesh) or "MATERIAL"
         if color == "TEXTURE":
             _let_alpha_show(mesh)
         light = lighting.FLAT if _lit_already(mesh) else lighting.PORTRAIT
-        return Subject(copy, placed_matrix, Vector(centre), distance, color, light)
+        return Subject(copy, placed_matrix, Vector(center), distance, color, light)
 
     faithful = workbench_color(ob.data, [slot.material for slot in ob.material_slots]) is not None
     confidence = ob.data.attributes.get(CONFIDENCE_ATTRIBUTE)

@@ -14,8 +14,16 @@ from .render_scene import RenderScene
 from .subjects import Build
 
 STEM = "turntable"
-FRAMES, SIZE, FPS = 36, 512, 18
-FEWEST, MOST = 2, 1000
+#: Pictures of a turn.
+FRAMES = 36
+#: Side of a picture, pixels.
+SIZE = 512
+#: Pictures a second.
+FPS = 18
+#: The fewest pictures that are a turn.
+MIN_FRAMES = 2
+#: The most pictures, which their names' three digits can number.
+MAX_FRAMES = 1000
 PICTURE = re.compile(r"\d{3}\.png")
 
 
@@ -120,6 +128,6 @@ def render(  # noqa: PLR0913 (options with defaults, given by name)
 
 def checked_frames(frames: int) -> int:
     """How many pictures a turn has, if that is possible. Raises RenderError."""
-    if not FEWEST <= int(frames) <= MOST:
-        raise RenderError(f"A turn can have {FEWEST} to {MOST} pictures, not {frames}.")
+    if not MIN_FRAMES <= int(frames) <= MAX_FRAMES:
+        raise RenderError(f"A turn can have {MIN_FRAMES} to {MAX_FRAMES} pictures, not {frames}.")
     return int(frames)

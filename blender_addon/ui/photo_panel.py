@@ -10,8 +10,10 @@ from . import engine_box
 from .text import draw_message, draw_text
 
 FACES_PER_ROW = 3
-#: Heights of pictures, in rows.
-FACE_SCALE, PHOTO_SCALE = 4.0, 4.5
+#: Height of a face's picture, in rows of the interface.
+FACE_SCALE = 4.0
+#: Height of the photo's picture, in rows of the interface.
+PHOTO_SCALE = 4.5
 #: Height of the main button, and of the progress in its place, in rows.
 BUTTON_SCALE = 1.6
 #: Operators whose messages stand below buttons of other panels.

@@ -27,10 +27,10 @@ def camera_matrix(head_world: Matrix, camera: PhotoCamera) -> Matrix:
     """
     rotation = Matrix(camera.rotation.tolist())
     # camera = rotation @ head + translation, solved for the camera's own place and axes in the head frame.
-    centre = rotation.transposed() @ -Vector(camera.translation.tolist())
+    center = rotation.transposed() @ -Vector(camera.translation.tolist())
     axes = rotation.transposed() @ CV_TO_BLENDER
     world = head_world.to_quaternion().to_matrix() @ axes
-    return Matrix.Translation(head_world @ centre) @ world.to_4x4()
+    return Matrix.Translation(head_world @ center) @ world.to_4x4()
 
 
 def set_lens(data: bpy.types.Camera, camera: PhotoCamera) -> None:

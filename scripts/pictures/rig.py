@@ -70,7 +70,7 @@ def pictures(folder: Path, size: int, renderer: str) -> list[np.ndarray]:
     from blender_addon.heads.head_npz import FILE_NAME, TEXTURE, read_head
     from blender_addon.render import lighting
     from blender_addon.render.render_scene import RenderScene, Subject
-    from blender_addon.render.subjects import CENTRE, DISTANCE, ROUGHNESS
+    from blender_addon.render.subjects import CENTER, DISTANCE, ROUGHNESS
 
     data = read_head(folder / FILE_NAME)
     if data.rig is None:
@@ -88,7 +88,7 @@ def pictures(folder: Path, size: int, renderer: str) -> list[np.ndarray]:
         assert rig is not None
         set_bones_drive_shapes(head, True)
         built.extend((head, rig))
-        return Subject(rig, Matrix.Identity(4), Vector(CENTRE), DISTANCE, "TEXTURE", lighting.PORTRAIT)
+        return Subject(rig, Matrix.Identity(4), Vector(CENTER), DISTANCE, "TEXTURE", lighting.PORTRAIT)
 
     made = []
     with RenderScene(build, renderer, size) as scene:

@@ -23,7 +23,7 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
         name=str(options.get("name") or folder.resolve().name),
         tags=[str(tag) for tag in options.get("tags") or ()],
         author=str(options.get("author") or ""),
-        licence=str(options.get("licence") or ""),
+        license=str(options.get("licence") or ""),
         description=str(options.get("description") or ""),
         catalogue=str(options.get("catalogue") or CATALOGUE),
     )

@@ -14,7 +14,10 @@ from ...mesh import files as mesh_files
 from ...mesh.retopology import retopologize
 from ..result import StepResult
 
-STEM, SURFACE = "retopo", "surface.ply"
+#: Name of the files written, without their suffixes.
+STEM = "retopo"
+#: The file in the head's folder that is retopologized.
+SURFACE = "surface.ply"
 TEXTURE = f"{STEM}.png"
 #: A surface has about 1.5 mm between its vertices: 1024 texels a side are 0.5 mm each.
 TEXTURE_SIZE = 1024

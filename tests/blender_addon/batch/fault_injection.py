@@ -22,7 +22,7 @@ from blender_addon.batch.local_processor import LocalProcessor
 from blender_addon.batch.page import write_page
 from blender_addon.batch.plan import BatchPlan, StepPlan
 from blender_addon.batch.record import BatchRecord
-from blender_addon.batch.runner import Batch, BatchSettings
+from blender_addon.batch.runner import BatchRunner, BatchSettings
 from blender_addon.batch.workspace import Workspace
 from blender_addon.errors import AddonError, JobFailedError
 
@@ -247,7 +247,9 @@ def _run(root, photos, frames, fault, jobs, log, counted):
                 processors.append(processor)
             console = LoggedConsole(log, injector)
             found = collect([photos], out)
-            Batch(workspace, plan, BatchSettings(), console, record, processors, write_page).run(found.photos)
+            BatchRunner(workspace, plan, BatchSettings(), console, record, processors, write_page).run(
+                found.photos
+            )
             write_page(out, record)
     except (AddonError, OSError):
         return FAILED

@@ -1,4 +1,4 @@
-"""What is told about an engine that cannot be used, and how it is mended."""
+"""What is reported about an engine that cannot be used, and how it is repaired."""
 
 import json
 import os

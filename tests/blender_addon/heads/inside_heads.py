@@ -403,8 +403,8 @@ def check_neck(folder):
             (data.neutral[skin, 2] > low + 0.01).all(1) & (data.neutral[skin, 2] < top + 0.06).all(1)
         ]
         corners = points[chosen]
-        centre = points[np.unique(chosen)].mean(0)
-        a, b, c, d = (corners[:, k] - centre for k in range(4))
+        center = points[np.unique(chosen)].mean(0)
+        a, b, c, d = (corners[:, k] - center for k in range(4))
         first, second = (a * np.cross(b, c)).sum(1), (a * np.cross(c, d)).sum(1)
         return abs(first.sum() + second.sum()) / 6
 

@@ -17,7 +17,8 @@ import bmesh  # isort: skip  # after bpy, which brings it
 import numpy as np
 from mathutils import Matrix
 
-from blender_addon.blender.compat import COLOR_ATTRIBUTE, set_float_attribute, set_vertex_colors, to_srgb
+from blender_addon.blender.compat import COLOR_ATTRIBUTE, set_float_attribute, set_vertex_colors
+from blender_addon.blender.srgb import linear_to_srgb
 from blender_addon.blender_worker.steps import lods as step_lods
 from blender_addon.blender_worker.steps import retopo as step_retopo
 from blender_addon.errors import StepError
@@ -251,7 +252,7 @@ def check_carried_over(folder):
 
     colors = mesh.color_attributes[COLOR_ATTRIBUTE]
     assert mesh.color_attributes.active_color == colors
-    rgb = to_srgb(read(colors.data, "color", 4, np.float32)[:, :3].astype(float))
+    rgb = linear_to_srgb(read(colors.data, "color", 4, np.float32)[:, :3].astype(float))
     assert np.abs(rgb - (vertices * 0.5 + 0.5)).max() < 0.03
     heights = read(mesh.attributes["height"].data, "value", 1, np.float32)
     assert np.abs(heights - vertices[:, 2]).max() < 0.01

@@ -102,18 +102,18 @@ def check_views(folder):
             # The ball is 0.2 m of the 0.3 m that a view shows.
             covered = (np.abs(view.astype(int) - rendering.BACKGROUND).max(2) > 12).mean()
             assert abs(covered - np.pi / 9) < 0.03, (renderer, covered)
-        centre, edge = size // 2, int(size * 0.29)
-        red = front[centre, centre].astype(int)
+        center, edge = size // 2, int(size * 0.29)
+        red = front[center, center].astype(int)
         assert red[0] > 2 * red[1], ("nose in front", renderer, red)
-        top = front[centre - edge, centre].astype(int)
+        top = front[center - edge, center].astype(int)
         assert top[2] > 1.5 * top[0], ("up is up", renderer, top)
-        left = front[centre, centre + edge].astype(int)
+        left = front[center, center + edge].astype(int)
         assert left[1] > 1.5 * left[0], ("the subject's left is on the viewer's right", renderer, left)
         for view, side in ((right_side, 1), (left_side, -1)):
-            nose = view[centre, centre + side * (edge + 3)].astype(int)
+            nose = view[center, center + side * (edge + 3)].astype(int)
             assert nose[0] > 1.5 * nose[1], ("nose to the side", renderer, nose)
-        assert left_side[centre, centre, 1] > 1.5 * left_side[centre, centre, 0], renderer
-        middle = right_side[centre, centre].astype(int)
+        assert left_side[center, center, 1] > 1.5 * left_side[center, center, 0], renderer
+        middle = right_side[center, center].astype(int)
         assert middle[0] > middle[1] > middle[2], ("the subject's right cheek", renderer, middle)
 
 

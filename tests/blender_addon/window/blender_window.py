@@ -54,10 +54,10 @@ class BlenderWindow:
         return True
 
     def ask(self, expression: str) -> Any:
-        """Value of a Python expression inside Blender, as far as JSON can tell it."""
+        """Value of a Python expression inside Blender, as far as JSON can hold it."""
         return self._send({"eval": expression})
 
-    def tell(self, statements: str) -> None:
+    def execute(self, statements: str) -> None:
         """Run Python statements inside Blender."""
         self._send({"exec": statements})
 
@@ -81,10 +81,10 @@ class BlenderWindow:
             time.sleep(0.03)
         return value
 
-    def settle(self) -> None:
+    def wait_until_drawn(self) -> None:
         """Wait until Blender has drawn what there is to draw, which takes a while without a graphics card."""
         quiet = "longest_pause(time.monotonic() - 0.6) < 0.1"
-        self.wait_until(lambda: time.sleep(0.7) or self.ask(quiet), 60, "Blender to settle")
+        self.wait_until(lambda: time.sleep(0.7) or self.ask(quiet), 60, "Blender to have drawn")
 
     def region(self, area: str, region: str) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of a region on the screen; the largest if there are several."""
@@ -136,10 +136,10 @@ class BlenderWindow:
 
     def open_tab(self, panel: str) -> tuple[float, float]:
         """Click down the tabs beside the sidebar until this panel is drawn; returns where its tab is."""
-        self.tell(f"watch_panel({panel!r})")
+        self.execute(f"watch_panel({panel!r})")
         _, top, right, bottom = self.region("VIEW_3D", "UI")
         for y in range(top + 20, bottom, 20):
-            self.tell(f"drawn.pop({panel!r}, None)")
+            self.execute(f"drawn.pop({panel!r}, None)")
             self.display.click(right - 8, y)
             time.sleep(0.3)
             if self.ask(f"drawn.get({panel!r})"):

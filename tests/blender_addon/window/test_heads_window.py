@@ -61,11 +61,11 @@ def test_a_surface_and_then_a_head(window, photo, keep, tmp_path):  # noqa: F811
     window.display.click(*window.find_button("photobust.show_confidence"))
     window.wait_until(lambda: window.ask(f"{SPACE}.shading.color_type") == "VERTEX", 20, "the confidence")
     keep("panel_confidence")
-    window.tell("bpy.ops.photobust.show_confidence()")
+    window.execute("bpy.ops.photobust.show_confidence()")
     assert window.ask(f"{SPACE}.shading.color_type") == "TEXTURE"
 
     # What an operation says is below its button.
-    window.tell(f"bpy.ops.photobust.export_head(filepath={str(tmp_path / 'colleague.glb')!r})")
+    window.execute(f"bpy.ops.photobust.export_head(filepath={str(tmp_path / 'colleague.glb')!r})")
     assert "Wrote colleague.glb" in window.ask(f"{STATE}.message")
     keep("panel_exported")
 
@@ -84,27 +84,27 @@ def test_a_surface_and_then_a_head(window, photo, keep, tmp_path):  # noqa: F811
     window.wait_until(lambda: window.ask(f"{SPACE}.local_view is None"), 10, "Local View to end")
 
     # Photos are chosen by their pictures.
-    window.tell("bpy.ops.photobust.choose_photo('INVOKE_DEFAULT')")
+    window.execute("bpy.ops.photobust.choose_photo('INVOKE_DEFAULT')")
     areas = "(a for w in bpy.context.window_manager.windows for a in w.screen.areas)"
     browser = f"next((a for a in {areas} if a.type == 'FILE_BROWSER'), None)"
     window.wait_until(lambda: window.ask(f"{browser} is not None"), 20, "a file browser")
     assert window.ask(f"{browser}.spaces.active.params.display_type") == "THUMBNAIL"
-    window.settle()
+    window.wait_until_drawn()
     log = window.log.read_text(errors="replace")
     assert not any(word in log for word in ("Traceback", 'File "')), log
 
 
 def reconstruct(window, module, path, product, picture=None):  # noqa: F811
-    window.tell(
+    window.execute(
         f"bpy.context.scene.photobust.photo = {str(path)!r}\nbpy.context.scene.photobust.make = {product!r}"
     )
     searching = f"sys.modules['{module}.state.face_search'].is_searching()"
     window.wait_until(lambda: window.ask(f"{STATE}.engine_ready and not {searching}"), 120, "the engine")
-    window.settle()  # rows have come and gone
+    window.wait_until_drawn()  # rows have come and gone
     window.display.click(*window.find_button("photobust.reconstruct"))
     window.wait_until(lambda: window.ask(f"{STATE}.running"), 10, "the run to begin")
     if picture is not None:
         window.wait_until(lambda: window.ask(f"{STATE}.percent") > 25.0, 60, "progress")
-        picture("panel_running", settle=False)
+        picture("panel_running", wait=False)
     window.wait_until(lambda: not window.ask(f"{STATE}.running"), 240, "the head")
-    window.settle()
+    window.wait_until_drawn()

@@ -32,7 +32,7 @@ bpy.ops.ed.undo_push(message='ball')
 
 def test_quads_from_the_panel(window, tmp_path):  # noqa: F811
     module = install(window, build(tmp_path))
-    window.tell(BALL)
+    window.execute(BALL)
     before = window.ask(MESHES)
     open_sidebar(window)
     # Blender remembers for good that Esc was pressed, whatever for.
@@ -50,7 +50,7 @@ def test_quads_from_the_panel(window, tmp_path):  # noqa: F811
 
     # Another number in "Adjust Last Operation": what was made is replaced.
     blocks = window.ask(BLOCKS)
-    window.tell("bpy.context.window_manager.operators[-1].properties.quads = 900\nbpy.ops.ed.undo_redo()")
+    window.execute("bpy.context.window_manager.operators[-1].properties.quads = 900\nbpy.ops.ed.undo_redo()")
     window.wait_until(lambda: window.ask(RUNNING), 20, "the run")
     assert window.ask(MESHES) == meshes, "what was there has to stay until the new one is there"
     first, meshes = meshes, finished(window)
@@ -69,7 +69,7 @@ def test_quads_from_the_panel(window, tmp_path):  # noqa: F811
         window.wait_until(lambda wanted=expected: window.ask(MESHES) == wanted, 20, keys)
 
     # Esc stops it, and nothing is changed.
-    window.tell("bpy.context.view_layer.objects.active = bpy.data.objects['Ball quads']")
+    window.execute("bpy.context.view_layer.objects.active = bpy.data.objects['Ball quads']")
     press(window, quads=100_000)
     window.wait_until(lambda: window.ask(f"{STATE}.retopology_percent") > 5, 60, "it to begin")
     window.display.key("Escape")
@@ -90,11 +90,11 @@ def test_quads_from_the_panel(window, tmp_path):  # noqa: F811
 
 def press(window, quads):  # noqa: F811
     """The button, and Enter for what it asks."""
-    window.tell(
+    window.execute(
         f"bpy.context.window_manager.operator_properties_last('photobust.retopologize').quads = {quads}"
     )
     window.display.click(*window.find_button("photobust.retopologize"))
-    window.settle()
+    window.wait_until_drawn()
     assert not window.ask(RUNNING), "it has to ask first"
     window.display.key("Return")
 

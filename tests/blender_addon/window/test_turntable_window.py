@@ -25,7 +25,7 @@ def test_a_turntable_from_the_panel(window, tmp_path):  # noqa: F811
     install(window, build(tmp_path))
     out = tmp_path / "out"
     out.mkdir()
-    window.tell(
+    window.execute(
         "cube = bpy.data.objects['Cube']\n"
         f"cube.photobust.is_head, cube.photobust.folder = True, {str(out)!r}\n"
         f"last = {LAST}\n"
@@ -42,7 +42,7 @@ def test_a_turntable_from_the_panel(window, tmp_path):  # noqa: F811
     assert window.ask(UNTOUCHED) == before
 
     # Stopped with Esc, it leaves what was there before.
-    window.tell(f"last = {LAST}\nlast.frames = 500")
+    window.execute(f"last = {LAST}\nlast.frames = 500")
     press(window)
     partial = out / "Cube_turntable.part"
     window.wait_until(lambda: partial.is_dir() and len(list(partial.glob("*.png"))) > 1, 60, "a picture")

@@ -66,9 +66,9 @@ def keep(window):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 
-    def picture(name, settle=True):
+    def picture(name, wait=True):
         window.display.move(SIZE[0] * 0.4, 3)  # off the buttons, so that none is lit
-        window.settle() if settle else time.sleep(0.3)
+        window.wait_until_drawn() if wait else time.sleep(0.3)
         window.display.photograph(folder / f"{name}.png")
         places = {"view": window.region("VIEW_3D", "WINDOW"), "sidebar": window.region("VIEW_3D", "UI")}
         (folder / f"{name}.json").write_text(json.dumps(places))
@@ -80,19 +80,19 @@ def keep(window):
 def install(window, zip_path):
     """Install the add-on and tell it where the engine is; returns its module's name."""
     if window.ask("bpy.app.version >= (4, 2)"):
-        window.tell(
+        window.execute(
             f"bpy.ops.extensions.package_install_files(filepath={str(zip_path)!r}, repo='user_default', "
             "enable_on_install=True)"
         )
         module = "bl_ext.user_default.photobust"
     else:
-        window.tell(
+        window.execute(
             f"bpy.ops.preferences.addon_install(filepath={str(zip_path)!r})\n"
             "bpy.ops.preferences.addon_enable(module='photobust')"
         )
         module = "photobust"
     engine = os.environ.get("PHOTOBUST_PYTHON") or sys.executable
-    window.tell(f"bpy.context.preferences.addons[{module!r}].preferences.engine_python = {engine!r}")
+    window.execute(f"bpy.context.preferences.addons[{module!r}].preferences.engine_python = {engine!r}")
     return module
 
 
@@ -107,7 +107,7 @@ def open_sidebar(window):
     # For the pictures. Its edge can be seized beside what is drawn in it; where differs by a few pixels.
     for inside in (8, 1, 5, 12, -2):
         window.display.drag((x + inside, top + 50), (right - SIDEBAR_WIDTH, top + 50))
-        window.settle()
+        window.wait_until_drawn()
         if sidebar(window)[0] < x - 30:
             break
     window.display.move(*middle)
@@ -144,14 +144,14 @@ def toolbar_tool(window):
 
 def test_an_artists_first_head(window, photo, keep, tmp_path):
     times = {}
-    window.tell("bpy.data.objects.remove(bpy.data.objects['Cube'])")  # a head would be inside it
+    window.execute("bpy.data.objects.remove(bpy.data.objects['Cube'])")  # a head would be inside it
     module = install(window, build(tmp_path))
     open_sidebar(window)
     keep("empty")
 
     # The photo. The engine starts and looks for faces; the button is there meanwhile.
     start = window.ask("time.monotonic()")
-    window.tell("bpy.context.scene.photobust.make = 'SURFACE'")
+    window.execute("bpy.context.scene.photobust.make = 'SURFACE'")
     pick(window, photo)
     assert Path(window.ask("bpy.context.scene.photobust.photo")) == photo
     looking = f"sys.modules['{module}.state.face_search'].is_searching()"
@@ -175,7 +175,7 @@ def test_an_artists_first_head(window, photo, keep, tmp_path):
 
     # Once more, and another button pressed while it runs.
     button = window.find_button("photobust.reconstruct")
-    window.tell("time_calls('PHOTOBUST_OT_reconstruct', 'modal')")
+    window.execute("time_calls('PHOTOBUST_OT_reconstruct', 'modal')")
     start = window.ask("time.monotonic()")
     window.display.click(*button)
     window.wait_until(lambda: window.ask(f"{STATE}.running"), 10, "the run to begin")
@@ -184,7 +184,7 @@ def test_an_artists_first_head(window, photo, keep, tmp_path):
     window.wait_until(lambda: toolbar_tool(window) == "builtin.cursor", 10, "Blender to answer")
     times["a button pressed during the run answered after"] = time.monotonic() - pressed
     assert window.ask(f"{STATE}.running"), "the run was over before another button could be pressed"
-    keep("running", settle=False)
+    keep("running", wait=False)
     window.wait_until(lambda: not window.ask(f"{STATE}.running"), 120, "the head")
     made = window.ask(HEADS)
     assert made and made[0].startswith("astronaut"), window.ask(f"{STATE}.message")
@@ -196,7 +196,7 @@ def test_an_artists_first_head(window, photo, keep, tmp_path):
     times["last tick, the import"] = seconds
     times["work in the last tick, the import"] = work
     times["longest pause until the import"] = window.ask(f"longest_pause({start}, {imported})")
-    window.settle()
+    window.wait_until_drawn()
     times["longest pause with the import and the first drawing"] = window.ask(f"longest_pause({imported})")
     assert window.ask("len(bpy.context.object.data.polygons)") > 10_000
 
