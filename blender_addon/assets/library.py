@@ -174,9 +174,9 @@ def _shapes(ob: bpy.types.Object) -> str:
     """What there is to animate, in words."""
     keys = ob.data.shape_keys.key_blocks if ob.data.shape_keys else []
     visemes = sum(key.name.startswith(VISEME_PREFIX) for key in keys)
-    units = sum(key.name not in ("Basis", PHOTO_SHAPE) for key in keys) - visemes
+    blendshapes = sum(key.name not in ("Basis", PHOTO_SHAPE) for key in keys) - visemes
     rig = rig_of(ob)
-    found = [(units, "face shapes"), (visemes, "visemes"), (len(rig.data.bones) if rig else 0, "bones")]
+    found = [(blendshapes, "blendshapes"), (visemes, "visemes"), (len(rig.data.bones) if rig else 0, "bones")]
     return ", ".join(f"{count} {what}" for count, what in found if count)
 
 

@@ -178,7 +178,7 @@ def make_parser(about: str, epilog: str) -> BatchParser:
     add = parser.add_argument_group("what to make (default: surface, head, preview, page)").add_argument
     add("--surface", action="store_true", help="the surface; alone: without a head")
     add("--head", action="store_true",
-        help="the animation-ready head: quads, texture, 52 face shapes; head.npz and head.glb")
+        help="the animation-ready head: quads, texture, 52 blendshapes; head.npz and head.glb")
     add("--texture", type=int, choices=TEXTURES, default=2048, metavar="PX",
         help="side of the head's texture: 1024, 2048 or 4096 (default: 2048)")
     add("--keep-light", action="store_true", help="leave the photo's light in the head's texture")

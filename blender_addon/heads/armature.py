@@ -1,4 +1,4 @@
-"""The bones of a head: an armature that bends it and that can drive its face shapes. Needs bpy.
+"""The bones of a head: an armature that bends it and that can drive its blendshapes. Needs bpy.
 
 As built, each bone moves the vertices of its group, and the shapes' sliders are free. Where bones drive
 shapes (`set_bones_drive_shapes`), the jaw and the eyes turn nothing by themselves, or the movement would
@@ -222,16 +222,16 @@ def _jaw_travels(data: HeadData, rig: HeadRig, armature: bpy.types.Armature) -> 
     swing = np.cross(axes[:, 2], arms)
     travels: dict[str, float] = {}
     for shape in ("jawLeft", "jawRight", "jawForward"):
-        if shape not in data.unit_names or not chosen.any():
+        if shape not in data.blendshape_names or not chosen.any():
             continue
-        moved = data.units[data.unit_names.index(shape)][chosen]
+        moved = data.blendshapes[data.blendshape_names.index(shape)][chosen]
         if shape == "jawForward":
             travel, least = float((moved @ axes[:, 1]).mean()), MIN_SLIDE
         else:
             travel, least = float((moved * swing).sum() / max((swing**2).sum(), MIN_WEIGHT)), MIN_TURN
         if abs(travel) >= least:
             travels[shape] = travel
-    if "jawOpen" in data.unit_names:
+    if "jawOpen" in data.blendshape_names:
         travels["jawOpen"] = radians(rig.jaw_open_deg)
     return travels
 

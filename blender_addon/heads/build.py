@@ -12,11 +12,18 @@ from .armature import build_armature
 from .head_materials import build_materials
 from .head_npz import HeadData
 
-#: Names of the shape that has the photo's expression, of the layer of texture coordinates, of attributes.
-PHOTO_SHAPE, UV_LAYER = "Photo", "UVMap"
-CONFIDENCE, DEVIATION = "confidence", "deviation"
-#: Vertex group of all landmarks' vertices, and prefix of all custom properties.
-LANDMARK_GROUP, PREFIX = "landmarks", "photobust_"
+#: The shape key that has the photo's expression.
+PHOTO_SHAPE = "Photo"
+#: The layer of texture coordinates.
+UV_LAYER = "UVMap"
+#: The attribute that has each vertex' confidence, 0..1.
+CONFIDENCE = "confidence"
+#: The attribute that has each vertex' distance from the surface, meters.
+DEVIATION = "deviation"
+#: The vertex group of all landmarks' vertices.
+LANDMARK_GROUP = "landmarks"
+#: What the names of all custom properties begin with.
+PREFIX = "photobust_"
 
 
 def build_head(
@@ -85,10 +92,11 @@ def _mesh(data: HeadData, name: str) -> bpy.types.Mesh:
 def _add_shapes(head: bpy.types.Object, data: HeadData) -> None:
     head.shape_key_add(name="Basis", from_mix=False)
     shapes = [(PHOTO_SHAPE, data.photo)]
-    shapes += [(name, data.neutral + unit) for name, unit in zip(data.unit_names, data.units, strict=True)]
+    named = zip(data.blendshape_names, data.blendshapes, strict=True)
+    shapes += [(name, data.neutral + offsets) for name, offsets in named]
     if data.visemes is not None:
-        offsets = np.tensordot(data.visemes.weights, data.units, 1)
-        shapes += [(name, data.neutral + one) for name, one in zip(data.visemes.names, offsets, strict=True)]
+        named = zip(data.visemes.names, np.tensordot(data.visemes.weights, data.blendshapes, 1), strict=True)
+        shapes += [(name, data.neutral + offsets) for name, offsets in named]
     for name, points in shapes:
         key = head.shape_key_add(name=name, from_mix=False)
         key.data.foreach_set("co", np.ascontiguousarray(points, np.float32).ravel())

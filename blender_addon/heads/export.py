@@ -37,10 +37,10 @@ STEM = "head"
 #: Formats that refer to the texture as a file of its own.
 TEXTURE_BESIDE = ("obj", "usd")
 DESCRIPTIONS = {
-    "fbx": "the head with face shapes and bones, neutral, for other 3D programs (y up, the face along +z)",
+    "fbx": "the head with blendshapes and bones, neutral, for other 3D programs (y up, the face along +z)",
     "obj": "the head as photographed, without shapes (y up, the face looks along +z); with head.mtl",
-    "usd": "the head with face shapes and bones, neutral, as USD (z up, the face looks along -y)",
-    "glb": "the head with face shapes and bones, neutral, as glTF (y up, the face looks along +z)",
+    "usd": "the head with blendshapes and bones, neutral, as USD (z up, the face looks along -y)",
+    "glb": "the head with blendshapes and bones, neutral, as glTF (y up, the face looks along +z)",
 }
 
 
@@ -51,7 +51,7 @@ class ExportOptions:
     scale: float = 1.0
     """Units of the file for a meter."""
     shapes: bool = True
-    """Write the neutral head with all face shapes, where the format knows such; else as it stands."""
+    """Write the neutral head with all blendshapes, where the format knows such; else as it stands."""
     apply_modifiers: bool = True
     """Write the head with its modifiers; only without shapes, which Blender's exporters would lose."""
     textures: bool = True

@@ -20,7 +20,7 @@ from .checked_file import read_regular
 FILE_NAME = "head.npz"
 TEXTURE = "albedo.png"
 FORMAT_VERSION = 1
-#: A head of 14,000 vertices and 52 units takes 5 MB.
+#: A head of 14,000 vertices and 52 blendshapes takes 5 MB.
 MAX_FILE_BYTES = 200_000_000
 #: Bytes of all arrays together, unpacked.
 MAX_UNPACKED_BYTES = 200_000_000
@@ -43,10 +43,12 @@ MAX_INFLUENCES = 4
 MIN_BONE = 1e-5
 #: How far the sum of a vertex's bone weights may be from 1.
 WEIGHT_TOLERANCE = 1e-3
-#: Largest weight of a unit in a viseme.
+#: Largest weight of a blendshape in a viseme.
 MAX_VISEME_WEIGHT = 2.0
 #: The least and the most that a jaw may turn, degrees, for jawOpen at 1.
 JAW_OPEN_RANGE_DEG = (1.0, 90.0)
+#: What arrays of the file are called whose fields in `HeadData` have other names.
+FILE_KEYS = {"blendshapes": "units", "blendshape_names": "unit_names"}
 #: Arrays that a file has all of, or, if it is from an older engine or without a rig, none.
 VISEME_ARRAYS = ("viseme_names", "viseme_weights")
 BONE_ARRAYS = (
@@ -62,11 +64,11 @@ BONE_ARRAYS = (
 
 @dataclass(frozen=True)
 class Visemes:
-    """Shapes for speech, composed from the units.
+    """Shapes for speech, composed from the blendshapes.
 
     Attributes:
         names: Oculus' names.
-        weights: (len(names), 52) float32 weights of the units.
+        weights: (len(names), 52) float32 weights of the blendshapes.
     """
 
     names: tuple[str, ...]
@@ -84,7 +86,7 @@ class HeadRig:
         tails: (B, 3) float32, the bones' other ends.
         joints: (V, K) int32 into names, the bones that move each vertex; K is at most 4.
         weights: (V, K) float32, how much; each row sums to 1.
-        jaw_open_deg: How far the jaw turns for what the unit jawOpen does at 1, degrees.
+        jaw_open_deg: How far the jaw turns for what the blendshape jawOpen does at 1, degrees.
     """
 
     names: tuple[str, ...]
@@ -103,9 +105,9 @@ class HeadData:
     Attributes:
         neutral: (V, 3) float32, at rest.
         photo: (V, 3) float32, as photographed.
-        units: (52, V, 3) float32 offsets from the neutral.
-        unit_names: Apple's names of the units.
-        expression: (52,) float32 weights of the units in the photo.
+        blendshapes: (52, V, 3) float32 offsets from the neutral; the file's `units`.
+        blendshape_names: Apple's names of the blendshapes; the file's `unit_names`.
+        expression: (52,) float32 weights of the blendshapes in the photo.
         confidence: (V,) float32, how well the photo saw the vertex, 0..1.
         deviation: (V,) float32, metres from the surface.
         quads: (F, 4) int32 vertices.
@@ -124,8 +126,8 @@ class HeadData:
 
     neutral: np.ndarray
     photo: np.ndarray
-    units: np.ndarray
-    unit_names: tuple[str, ...]
+    blendshapes: np.ndarray
+    blendshape_names: tuple[str, ...]
     expression: np.ndarray
     confidence: np.ndarray
     deviation: np.ndarray
@@ -167,7 +169,7 @@ def _arrays(data: bytes) -> dict[str, np.ndarray]:
         version = int(arrays["format_version"])
         if version != FORMAT_VERSION:
             raise ValueError(f"format {version} instead of {FORMAT_VERSION}")
-        needed = [field.name for field in fields(HeadData) if field.default is MISSING]
+        needed = [FILE_KEYS.get(one.name, one.name) for one in fields(HeadData) if one.default is MISSING]
         for group in (VISEME_ARRAYS, BONE_ARRAYS):
             if any(name in arrays.files for name in group):
                 needed += group
@@ -177,15 +179,17 @@ def _arrays(data: bytes) -> dict[str, np.ndarray]:
 def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
     """The head of these arrays. Raises ValueError if any is not what it should be."""
     lists = {name: _names(name, arrays) for name in ("unit_names", "material_names", "part_names")}
+    blendshape_names = lists.pop("unit_names")
     vertices, quads, coordinates = (len(np.atleast_1d(arrays[name])) for name in ("neutral", "quads", "uv"))
     if not (vertices and quads and coordinates):
         raise ValueError("it has no faces")
-    units = len(lists["unit_names"])
+    blendshapes = len(blendshape_names)
     head = HeadData(
         neutral=_floats("neutral", arrays, (vertices, 3), MAX_COORDINATE),
         photo=_floats("photo", arrays, (vertices, 3), MAX_COORDINATE),
-        units=_floats("units", arrays, (units, vertices, 3), MAX_COORDINATE),
-        expression=_floats("expression", arrays, (units,), 10.0),
+        blendshapes=_floats("units", arrays, (blendshapes, vertices, 3), MAX_COORDINATE),
+        blendshape_names=blendshape_names,
+        expression=_floats("expression", arrays, (blendshapes,), 10.0),
         confidence=_floats("confidence", arrays, (vertices,), 1.0, 0.0),
         deviation=_floats("deviation", arrays, (vertices,), MAX_COORDINATE),
         quads=_indices("quads", arrays, (quads, 4), vertices),
@@ -196,7 +200,7 @@ def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
         landmark=_indices("landmark", arrays, (478,), vertices),
         ibug68=_indices("ibug68", arrays, (68,), vertices),
         provenance=_provenance(arrays["provenance"]),
-        visemes=_visemes(arrays, lists["unit_names"]),
+        visemes=_visemes(arrays, blendshape_names),
         rig=_rig(arrays, vertices),
         **lists,
     )
@@ -206,13 +210,13 @@ def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
     return head
 
 
-def _visemes(arrays: dict[str, np.ndarray], unit_names: tuple[str, ...]) -> Visemes | None:
+def _visemes(arrays: dict[str, np.ndarray], blendshape_names: tuple[str, ...]) -> Visemes | None:
     if "viseme_names" not in arrays:
         return None
     names = _names("viseme_names", arrays)
-    if set(names) & set(unit_names):
-        raise ValueError("viseme_names has names of units")
-    shape = len(names), len(unit_names)
+    if set(names) & set(blendshape_names):
+        raise ValueError("viseme_names has names of blendshapes")
+    shape = len(names), len(blendshape_names)
     return Visemes(names, _floats("viseme_weights", arrays, shape, MAX_VISEME_WEIGHT))
 
 

@@ -1,4 +1,4 @@
-"""Let bones drive face shapes. Needs bpy."""
+"""Let bones drive blendshapes. Needs bpy."""
 
 import bpy
 
@@ -9,7 +9,7 @@ from .reporting import reports_errors
 
 
 class PHOTOBUST_OT_bones_drive_shapes(bpy.types.Operator):
-    """Let the jaw and eye bones drive face shapes, whose sliders move to the armature; or as before"""
+    """Let the jaw and eye bones drive blendshapes, whose sliders move to the armature; or as before"""
 
     bl_idname = "photobust.bones_drive_shapes"
     bl_label = "Bones Drive Shapes"

@@ -21,7 +21,7 @@ FORMATS = [
 
 
 class PHOTOBUST_OT_export_head(bpy.types.Operator, ExportHelper):
-    """Write the head with its texture and face shapes for other programs"""
+    """Write the head with its texture and blendshapes for other programs"""
 
     bl_idname = "photobust.export_head"
     bl_label = "Export Head"
@@ -50,13 +50,13 @@ class PHOTOBUST_OT_export_head(bpy.types.Operator, ExportHelper):
         soft_max=100.0,
     )
     shapes: BoolProperty(
-        name="Face Shapes",
-        description="Write the neutral head with its 52 face shapes (not OBJ); else the head as it stands",
+        name="Blendshapes",
+        description="Write the neutral head with its 52 blendshapes (not OBJ); else the head as it stands",
         default=True,
     )
     apply_modifiers: BoolProperty(
         name="Apply Modifiers",
-        description="Write the head with its modifiers; only without face shapes, which would be lost",
+        description="Write the head with its modifiers; only without blendshapes, which would be lost",
         default=True,
     )
     textures: BoolProperty(

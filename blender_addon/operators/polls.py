@@ -45,7 +45,7 @@ def head(context: bpy.types.Context) -> str | None:
 
 
 def animation_ready(context: bpy.types.Context) -> str | None:
-    """The active head has face shapes."""
+    """The active head has blendshapes."""
     if is_animation_ready(active_head(context)):
         return None
     return 'This is a surface: reconstruct the photo as "Head" to export one'

@@ -22,7 +22,7 @@ FOCAL_RANGE = (8.0, 2000.0)
 LEVELS = [(level, level.title(), "") for level in ("INFO", "WARNING", "ERROR")]
 #: The numbers are those that files keep; the first that is listed stands first in the panel.
 PRODUCTS = [
-    ("HEAD", "Head", "Animation-ready head: quads, texture, 52 face shapes; the surface is kept, hidden", 1),
+    ("HEAD", "Head", "Animation-ready head: quads, texture, 52 blendshapes; the surface is kept, hidden", 1),
     ("SURFACE", "Surface", "Colored surface: the shape that the photo shows, in triangles", 0),
     ("BOTH", "Both", "The animation-ready head, and the surface beside it", 2),
 ]

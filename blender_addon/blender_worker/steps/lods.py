@@ -88,7 +88,12 @@ def _head(folder: Path) -> bpy.types.Object:
 
 def _as_photographed(data: HeadData) -> HeadData:
     return dataclasses.replace(
-        data, neutral=data.photo, units=data.units[:0], unit_names=(), visemes=None, rig=None
+        data,
+        neutral=data.photo,
+        blendshapes=data.blendshapes[:0],
+        blendshape_names=(),
+        visemes=None,
+        rig=None,
     )
 
 

@@ -48,11 +48,11 @@ def check_build(folder):
     assert all(len(face.vertices) == 4 for face in mesh.polygons)
     assert all(face.use_smooth for face in mesh.polygons)
     keys = mesh.shape_keys.key_blocks
-    assert [key.name for key in keys] == ["Basis", "Photo", *data.unit_names, *data.visemes.names]
+    assert [key.name for key in keys] == ["Basis", "Photo", *data.blendshape_names, *data.visemes.names]
     assert len(keys) == 54 + 15
     assert np.array_equal(coordinates(keys["Basis"].data, count), data.neutral)
     assert np.array_equal(coordinates(keys["Photo"].data, count), data.photo)
-    jaw = data.units[data.unit_names.index("jawOpen")]
+    jaw = data.blendshapes[data.blendshape_names.index("jawOpen")]
     assert np.allclose(coordinates(keys["jawOpen"].data, count) - data.neutral, jaw, atol=1e-6)
     assert keys["Photo"].value == 1.0 and keys["jawOpen"].value == 0.0
     uv = np.empty(2 * len(mesh.loops), np.float32)
@@ -129,12 +129,12 @@ def check_read(folder, name):
     assert np.allclose([uv.min(0), uv.max(0)], [data.uv.min(0), data.uv.max(0)], atol=1e-4)
     if name != "obj":
         keys = mesh.shape_keys.key_blocks
-        assert {key.name for key in keys} >= {"Photo", *data.unit_names}
+        assert {key.name for key in keys} >= {"Photo", *data.blendshape_names}
         count = len(mesh.vertices)
         basis = coordinates(keys[0].data, count)
         moved = coordinates(keys["jawOpen"].data, count) - basis
         longest = np.linalg.norm(moved @ world[:3, :3].T, axis=1).max()
-        wanted = np.linalg.norm(data.units[data.unit_names.index("jawOpen")], axis=1).max()
+        wanted = np.linalg.norm(data.blendshapes[data.blendshape_names.index("jawOpen")], axis=1).max()
         assert abs(longest - wanted) < 1e-4, (longest, wanted)
     assert len([slot for slot in head.material_slots if slot.material]) == 4
     images = [image for image in bpy.data.images if tuple(image.size) == (64, 64)]
@@ -280,7 +280,7 @@ def neutral_head(folder):
 
 
 def unit(data, name):
-    return data.neutral + data.units[data.unit_names.index(name)]
+    return data.neutral + data.blendshapes[data.blendshape_names.index(name)]
 
 
 def turn(rig, bone, axis, radians):
@@ -462,7 +462,7 @@ def check_rig_files(folder, name):
         assert np.allclose(bones.matrix_world @ found.head_local, data.rig.heads[k], atol=2e-5), bone
         assert (known.index(found.parent.name) if found.parent else -1) == data.rig.parents[k]
     shapes = [key.name for key in head.data.shape_keys.key_blocks if key.name not in ("Basis", "Photo")]
-    assert sorted(shapes) == sorted([*data.unit_names, *data.visemes.names])
+    assert sorted(shapes) == sorted([*data.blendshape_names, *data.visemes.names])
     rest = shown_points(head)
     assert np.allclose([rest.min(0), rest.max(0)], [data.neutral.min(0), data.neutral.max(0)], atol=2e-5)
     # Opening the mouth by the bone moves it as skinning does.

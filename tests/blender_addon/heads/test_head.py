@@ -47,7 +47,7 @@ def run(run_in_blender, name, *arguments, **extra):
 
 def test_a_head_file_comes_back(made):
     head = read_head(made / "head.npz")
-    assert head.units.shape == (52, *head.neutral.shape) and head.units.dtype == np.float32
+    assert head.blendshapes.shape == (52, *head.neutral.shape) and head.blendshapes.dtype == np.float32
     assert head.material_names == ("skin", "eyes", "mouth", "lashes")
     assert head.provenance == {"photo": "a.jpg"}
     assert len(head.visemes.names) == 15 and head.visemes.weights.shape == (15, 52)

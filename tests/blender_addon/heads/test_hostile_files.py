@@ -29,7 +29,7 @@ def refused(folder, arrays) -> str:
 def test_the_sample_is_a_head(tmp_path):
     (tmp_path / "head.npz").write_bytes(npz(head_arrays()))
     head = read_head(tmp_path / "head.npz")
-    assert head.quads.dtype == np.int32 and head.units.dtype == np.float32
+    assert head.quads.dtype == np.int32 and head.blendshapes.dtype == np.float32
     assert head.provenance == {"photo": "a.jpg", "focal": 50}
 
 

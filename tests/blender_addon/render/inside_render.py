@@ -255,7 +255,7 @@ def check_asset_object(ob, kind, facts):
     licence = getattr(data, "license", None)  # since 3.5
     assert licence == "CC-BY-4.0" or (licence is None and "CC-BY-4.0" in data.description)
     assert kind in data.tags and "photobust" in data.tags
-    assert ("52 face shapes, 15 visemes, 10 bones" if kind == "head" else "As it is") in data.description
+    assert ("52 blendshapes, 15 visemes, 10 bones" if kind == "head" else "As it is") in data.description
     assert ob["photobust_photo"] == f"{kind}.jpg" and ob["photobust_photo_sha256"]
     assert ob.photobust.is_head and json.loads(ob.photobust.manifest)["input"]["name"] == f"{kind}.jpg"
     if kind == "head":
