@@ -17,7 +17,13 @@ EEVEE = "BLENDER_EEVEE_NEXT" if (4, 2, 0) <= bpy.app.version < (5, 0, 0) else "B
 
 
 def set_vertex_colors(mesh: bpy.types.Mesh, colors: np.ndarray, name: str = COLOR_ATTRIBUTE) -> None:
-    """Give `mesh` the colors (N, 3) uint8 sRGB, as the color attribute that is shown and rendered."""
+    """Give a mesh a color attribute, which is shown and rendered.
+
+    Args:
+        mesh: The mesh.
+        colors: (N, 3) uint8 sRGB, of its vertices.
+        name: The attribute's name.
+    """
     attribute = mesh.color_attributes.new(name, "BYTE_COLOR", "POINT")
     # Blender stores the bytes in sRGB and takes them in linear light. (`color_srgb` came later than 3.4.)
     linear = srgb_to_linear(colors.astype(np.float32) / 255.0)
@@ -28,7 +34,13 @@ def set_vertex_colors(mesh: bpy.types.Mesh, colors: np.ndarray, name: str = COLO
 
 
 def set_float_attribute(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
-    """Give `mesh` a float for each vertex: `values` (N,)."""
+    """Give a mesh a float for each vertex.
+
+    Args:
+        mesh: The mesh.
+        name: The attribute's name.
+        values: (N,) float.
+    """
     attribute = mesh.attributes.new(name, "FLOAT", "POINT")
     attribute.data.foreach_set("value", np.ascontiguousarray(values, np.float32))
 

@@ -30,9 +30,17 @@ def load_picture(path: str | os.PathLike, size: int | None = None) -> np.ndarray
 
 
 def save_png(path: str | os.PathLike, rgb: np.ndarray) -> Path:
-    """Write (H, W, 3) or, with straight alpha, (H, W, 4) uint8 as a PNG.
+    """Write a picture as a PNG; it appears under its name only when it is complete.
 
-    The file appears under its name only when it is complete. Raises RenderError.
+    Args:
+        path: The file.
+        rgb: (H, W, 3) or, with straight alpha, (H, W, 4) uint8 sRGB, row 0 on top.
+
+    Returns:
+        The file.
+
+    Raises:
+        RenderError: It cannot be written.
     """
     path = Path(path)
     height, width, channels = rgb.shape

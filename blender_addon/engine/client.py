@@ -44,8 +44,12 @@ class WorkerClient:
     def __init__(
         self, engine: EngineProgram, log: Callable[[str], None] | None = None, attempts: int = MAX_ATTEMPTS
     ) -> None:
-        """`log` is called with each line of the engine's log, on a reader thread; `attempts`: how often a
-        request is sent if the engine dies of it.
+        """Prepare; the engine starts with the first request.
+
+        Args:
+            engine: The program that is the engine.
+            log: Called with each line of the engine's log, on a reader thread.
+            attempts: How often a request is sent if the engine dies of it.
         """
         self.engine = engine
         self.attempts = attempts
@@ -67,11 +71,30 @@ class WorkerClient:
         return process.pid if process and process.alive else None
 
     def start(self, timeout: float = START_TIMEOUT) -> dict[str, Any]:
-        """Start the engine if need be and wait until it answers. Returns its versions."""
+        """Start the engine if need be and wait until it answers.
+
+        Args:
+            timeout: Seconds to wait for.
+
+        Returns:
+            Its versions, by name.
+
+        Raises:
+            EngineStartError: It does not start.
+            EngineTimeoutError: It did not answer in time.
+        """
         return self.submit("hello").wait(timeout)
 
     def submit(self, method: str, **params: Any) -> "EngineRequest":
-        """Send a request and return at once."""
+        """Send a request and return at once.
+
+        Args:
+            method: What the engine is to do.
+            params: With what, as JSON can hold it.
+
+        Returns:
+            The request, to be polled or waited for.
+        """
         request = EngineRequest(self, next(self._ids), method, params)
         self._send(request)
         return request
@@ -88,11 +111,27 @@ class WorkerClient:
         timeout: float | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> dict[str, Any]:
-        """Reconstruct the faces of `photo` into the folder `out` and wait for it.
+        """Reconstruct the faces of a photo and wait for it.
 
-        `focal_mm` is the 35 mm equivalent focal length, None to take it from the photo's EXIF data; `faces`
-        are the indices that `detect` gives to the faces that are wanted, None for all. `options`: what else
-        the request says, such as {"head": True, "texture": 4096}; see `core.worker`.
+        Args:
+            photo: The photo's file.
+            out: The folder to write into.
+            focal_mm: Focal length, mm, 35 mm equivalent; None to take it from the photo's EXIF data.
+            max_faces: How many faces to reconstruct at most.
+            faces: The indices that `detect` gives to the faces that are wanted; None for all.
+            options: What else the request says, such as {"head": True, "texture": 4096}; see `core.worker`.
+            timeout: Seconds after which the engine is stopped; None to wait for ever.
+            on_progress: Called on this thread with each new progress.
+
+        Returns:
+            The engine's answer; see `core.worker`.
+
+        Raises:
+            JobFailedError: The engine reports that it cannot be done.
+            JobCancelledError: The request was cancelled.
+            EngineStartError: The engine does not start.
+            EngineDiedError: The engine died of it, again and again.
+            EngineTimeoutError: It took longer than `timeout`.
         """
         request = self.submit_reconstruct(
             photo, out, focal_mm=focal_mm, max_faces=max_faces, faces=faces, options=options
@@ -109,7 +148,19 @@ class WorkerClient:
         faces: Sequence[int] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> "EngineRequest":
-        """As `reconstruct`, without waiting."""
+        """Send a request to reconstruct and return at once.
+
+        Args:
+            photo: As for `reconstruct`, like the others.
+            out: The folder to write into.
+            focal_mm: Focal length, mm, 35 mm equivalent.
+            max_faces: How many faces to reconstruct at most.
+            faces: The indices of the faces that are wanted.
+            options: What else the request says.
+
+        Returns:
+            The request, to be polled or waited for.
+        """
         return self.submit(
             "reconstruct",
             photo=str(Path(photo).absolute()),
@@ -130,10 +181,21 @@ class WorkerClient:
         timeout: float | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> dict[str, Any]:
-        """Look for the faces of `photo` and wait for it; see `core.worker` for the answer.
+        """Look for the faces of a photo and wait for it; to reconstruct it next is quicker then.
 
-        `thumbnails` is a folder for a square picture of each face, None if none are wanted. To reconstruct
-        the same photo next is quicker for it.
+        Args:
+            photo: The photo's file.
+            max_faces: How many faces to look for at most.
+            thumbnails: A folder for a square picture of each face; None if none are wanted.
+            thumbnail_size: Side of such a picture, pixels.
+            timeout: Seconds after which the engine is stopped; None to wait for ever.
+            on_progress: Called on this thread with each new progress.
+
+        Returns:
+            The engine's answer; see `core.worker`.
+
+        Raises:
+            AddonError: As for `reconstruct`.
         """
         request = self.submit_detect(
             photo, max_faces=max_faces, thumbnails=thumbnails, thumbnail_size=thumbnail_size
@@ -148,7 +210,17 @@ class WorkerClient:
         thumbnails: str | os.PathLike | None = None,
         thumbnail_size: int = 128,
     ) -> "EngineRequest":
-        """As `detect`, without waiting."""
+        """Send a request to look for faces and return at once.
+
+        Args:
+            photo: As for `detect`, like the others.
+            max_faces: How many faces to look for at most.
+            thumbnails: A folder for a square picture of each face.
+            thumbnail_size: Side of such a picture, pixels.
+
+        Returns:
+            The request, to be polled or waited for.
+        """
         return self.submit(
             "detect",
             photo=str(Path(photo).absolute()),
@@ -206,9 +278,13 @@ class EngineRequest:
         return self._result is not None or self._error is not None
 
     def poll(self, wait: float = 0.0) -> list[Progress]:
-        """Take in what has arrived, waiting up to `wait` seconds for something to come.
+        """Take in what has arrived.
 
-        Returns the new progress, oldest first.
+        Args:
+            wait: Seconds to wait for something to come, at most.
+
+        Returns:
+            The new progress, oldest first.
         """
         news: list[Progress] = []
         while not self.done:
@@ -224,7 +300,15 @@ class EngineRequest:
         return news
 
     def result(self) -> dict[str, Any]:
-        """The engine's answer; raises what went wrong. Only for a request that is done."""
+        """Get the engine's answer; only for a request that is done.
+
+        Returns:
+            The answer; see `core.worker`.
+
+        Raises:
+            AddonError: What went wrong.
+            RuntimeError: The request is not done.
+        """
         if self._error is not None:
             raise self._error
         if self._result is None:
@@ -234,9 +318,17 @@ class EngineRequest:
     def wait(
         self, timeout: float | None = None, on_progress: Callable[[Progress], None] | None = None
     ) -> dict[str, Any]:
-        """Wait for the answer, calling `on_progress` on this thread.
+        """Wait for the answer.
 
-        After `timeout` seconds the engine is stopped.
+        Args:
+            timeout: Seconds after which the engine is stopped; None to wait for ever.
+            on_progress: Called on this thread with each new progress.
+
+        Returns:
+            The answer; see `core.worker`.
+
+        Raises:
+            AddonError: What went wrong, as for `WorkerClient.reconstruct`.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
@@ -256,7 +348,11 @@ class EngineRequest:
         return self.result()
 
     def cancel(self, grace: float = CANCEL_GRACE) -> None:
-        """Ask the engine to stop at the next step; it is killed if that takes longer than `grace` seconds."""
+        """Ask the engine to stop at the next step.
+
+        Args:
+            grace: Seconds after which it is killed if it has not.
+        """
         if not self.done and self._cancel_deadline is None:
             self._cancel_deadline = time.monotonic() + grace
             self._client._send_cancel(self)

@@ -67,7 +67,14 @@ class PhotoCamera:
     translation: np.ndarray
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """(N, 3) head frame, metres -> (N, 2) photo frame, pixels."""
+        """Project points into the photo.
+
+        Args:
+            points: (N, 3) float, head frame, meters.
+
+        Returns:
+            (N, 2) float64, photo frame, pixels.
+        """
         seen = points @ self.rotation.T + self.translation
         return seen[:, :2] / seen[:, 2:] * self.focal_px + np.array([self.cx, self.cy])
 

@@ -57,7 +57,16 @@ def active_colors(mesh: bpy.types.Mesh) -> bpy.types.Attribute | None:
 
 
 def new_mesh(name: str, vertices: np.ndarray, faces: np.ndarray) -> bpy.types.Mesh:
-    """Mesh data-block of (N, 3) vertices and (M, n) faces, all with n corners."""
+    """Make a mesh data-block.
+
+    Args:
+        name: Its name.
+        vertices: (N, 3) float.
+        faces: (M, n) int vertices, all with n corners.
+
+    Returns:
+        The mesh.
+    """
     mesh = bpy.data.meshes.new(name)
     count, size = faces.shape
     mesh.vertices.add(len(vertices))
@@ -72,6 +81,14 @@ def new_mesh(name: str, vertices: np.ndarray, faces: np.ndarray) -> bpy.types.Me
 
 
 def normals_of(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(M, 3) float64: normals of triangles, as long as twice their areas."""
+    """Compute normals of triangles.
+
+    Args:
+        vertices: (N, 3) float, any frame and unit.
+        triangles: (M, 3) int vertices.
+
+    Returns:
+        (M, 3) float64, as long as twice the triangles' areas.
+    """
     a, b, c = (vertices[triangles[:, k]] for k in range(3))
     return np.cross(b - a, c - a)

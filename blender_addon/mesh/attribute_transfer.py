@@ -85,7 +85,14 @@ def transfer(
 def transfer_groups(
     source: AttributeSource, groups: bpy.types.Object, target: bpy.types.Object, vertices: np.ndarray
 ) -> None:
-    """Transfer the vertex groups of the object `groups` to `target`, whose vertices (N, 3) are given."""
+    """Transfer vertex groups to another mesh.
+
+    Args:
+        source: The mesh that has the weights.
+        groups: The object whose vertex groups they are.
+        target: The object that gets the groups, instead of those that it has.
+        vertices: (N, 3) float64, its vertices, frame and unit of the source.
+    """
     names = [group.name for group in groups.vertex_groups]
     for group in list(target.vertex_groups):
         target.vertex_groups.remove(group)

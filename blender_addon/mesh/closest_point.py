@@ -35,7 +35,14 @@ class ClosestPoints:
     distance: np.ndarray
 
     def interpolate(self, values: np.ndarray) -> np.ndarray:
-        """Interpolate what the triangles' corners have, (M, 3, C), to (P, C)."""
+        """Interpolate values of the triangles' corners.
+
+        Args:
+            values: (M, 3, C) float, for each corner of the surface's triangles.
+
+        Returns:
+            (P, C) float64, at the closest points.
+        """
         return np.einsum("pk,pkc->pc", self.weights, values[self.triangle])
 
 
@@ -48,7 +55,14 @@ class SurfaceQuery:
         self._normals = normals_of(vertices, triangles)
 
     def closest(self, points: np.ndarray) -> ClosestPoints:
-        """The points on the surface that are closest to points (P, 3)."""
+        """Find the points on the surface that are closest to others.
+
+        Args:
+            points: (P, 3) float, frame and unit of the surface.
+
+        Returns:
+            The closest point for each.
+        """
         find = self._tree.find_nearest
         # Without a limit there is always one.
         index = np.array([find(point)[2] for point in points.tolist()], np.int64).reshape(-1)
@@ -58,7 +72,14 @@ class SurfaceQuery:
         return ClosestPoints(index, weights, point, np.linalg.norm(point - points, axis=1))
 
     def distance(self, points: np.ndarray) -> np.ndarray:
-        """(P,) float64: how far (P, 3) points are from the surface."""
+        """Measure how far points are from the surface.
+
+        Args:
+            points: (P, 3) float, frame and unit of the surface.
+
+        Returns:
+            (P,) float64 distances, unit of the surface.
+        """
         find = self._tree.find_nearest
         return np.array([find(point)[3] for point in points.tolist()], np.float64).reshape(-1)
 
@@ -74,7 +95,14 @@ class SurfaceQuery:
         return a + u * (b - a) + v * (c - a)
 
     def normals(self, index: np.ndarray) -> np.ndarray:
-        """(P, 3) float64: unit normals of triangles `index` (P,)."""
+        """Look up unit normals of triangles.
+
+        Args:
+            index: (P,) int, which of the triangles.
+
+        Returns:
+            (P, 3) float64.
+        """
         normals = self._normals[index]
         return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
 
@@ -112,21 +140,45 @@ class SurfaceQuery:
 
 
 def quad_normals(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
-    """(Q, 3) float64: unit normals of quads, from their diagonals."""
+    """Compute unit normals of quads, from their diagonals.
+
+    Args:
+        vertices: (N, 3) float, any frame and unit.
+        quads: (Q, 4) int vertices.
+
+    Returns:
+        (Q, 3) float64; 0 for quads without area.
+    """
     a, b, c, d = (vertices[quads[:, k]] for k in range(4))
     normals = np.cross(c - a, d - b)
     return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
 
 
 def vertex_normals(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
-    """(N, 3) float64: unit normals, the mean of the quads' around."""
+    """Compute unit normals of vertices, the mean of the quads' around.
+
+    Args:
+        vertices: (N, 3) float, any frame and unit.
+        quads: (Q, 4) int vertices.
+
+    Returns:
+        (N, 3) float64; 0 for vertices without quads.
+    """
     spread = np.repeat(quad_normals(vertices, quads), 4, axis=0)
     normals = _sums(quads.ravel(), spread, len(vertices))
     return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
 
 
 def closest_point_weights(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Barycentric weights (P, 3) of the point of triangle `corners` (P, 3, 3) that is nearest to (P, 3)."""
+    """Find the point of a triangle that is closest to another point.
+
+    Args:
+        points: (P, 3) float, any frame and unit.
+        corners: (P, 3, 3) float, the corners of a triangle for each point.
+
+    Returns:
+        (P, 3) float64 barycentric weights of the closest points.
+    """
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     ab, ac, ap = b - a, c - a, points - a
     d00, d01, d11 = (ab * ab).sum(1), (ab * ac).sum(1), (ac * ac).sum(1)

@@ -30,8 +30,17 @@ def write_ply(
 ) -> None:
     """Write a binary little-endian PLY; it appears under its name only when it is complete.
 
-    vertices (N, 3), faces (M, n), colors (N, 3) uint8 sRGB. Texture coordinates uv (M, n, 2), v up, are the
-    faces' ("texcoord", as MeshLab writes it), so that the mesh stays in one piece at seams.
+    Args:
+        path: The file.
+        vertices: (N, 3) float.
+        faces: (M, n) int vertices.
+        colors: (N, 3) uint8 sRGB, or None.
+        uv: (M, n, 2) float, v up, or None. They are written with the faces ("texcoord", as MeshLab does it),
+            so that the mesh stays in one piece at seams.
+        texture: Name of the picture that they refer to, in the same folder.
+
+    Raises:
+        ExportError: The file cannot be written.
     """
     count = faces.shape[1]
     header = ["ply", "format binary_little_endian 1.0"]

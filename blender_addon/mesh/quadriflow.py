@@ -198,7 +198,17 @@ def _prepared(source: CleanMesh, attempt: QuadriflowAttempt) -> tuple[np.ndarray
 def run(
     vertices: np.ndarray, triangles: np.ndarray, attempt: QuadriflowAttempt, borders: bool
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Vertices and quads that QuadriFlow makes of triangles, or None if it makes nothing."""
+    """Run QuadriFlow once.
+
+    Args:
+        vertices: (N, 3) float, any frame and unit.
+        triangles: (M, 3) int vertices of a manifold mesh.
+        attempt: How.
+        borders: Whether borders are to be kept.
+
+    Returns:
+        (N', 3) vertices in the same frame, and (Q, 4) int quads; None if QuadriFlow makes nothing.
+    """
     middle = (vertices.max(0) + vertices.min(0)) / 2
     scale = WORK_SIZE / max(float(np.ptp(vertices, axis=0).max()), 1e-300)
     mesh = new_mesh("photobust remesh", (vertices - middle) * scale, triangles)
@@ -271,7 +281,14 @@ def assess(
 
 
 def close_holes(quads: np.ndarray) -> np.ndarray:
-    """Close the small holes that QuadriFlow leaves now and then, in folds, with quads among their corners."""
+    """Close the small holes that QuadriFlow leaves now and then, in folds, with quads among their corners.
+
+    Args:
+        quads: (Q, 4) int vertices.
+
+    Returns:
+        (Q', 4) int, the same quads and the new ones; the same alone if the mesh would not be manifold.
+    """
     if not topology.is_manifold(quads):
         return quads
     more = []

@@ -155,7 +155,12 @@ def put_beside(context: bpy.types.Context, original: bpy.types.Object, new: bpy.
 
 
 def show_picture(new: bpy.types.Object, picture: np.ndarray) -> None:
-    """Give a retopologized object a material that shows a picture (size, size, 3) uint8 baked for it."""
+    """Give a retopologized object a material that shows a picture baked for it.
+
+    Args:
+        new: The object.
+        picture: (size, size, 3) uint8 sRGB, row 0 on top.
+    """
     size = len(picture)
     image = bpy.data.images.new(f"{new.name} colors", size, size, alpha=False)
     rgba = np.concatenate([picture[::-1], np.full((size, size, 1), 255, np.uint8)], 2)

@@ -30,7 +30,14 @@ class Edges:
 
 
 def edges_of(faces: np.ndarray) -> Edges:
-    """The edges of a mesh."""
+    """Find the edges of a mesh.
+
+    Args:
+        faces: (M, n) int vertices.
+
+    Returns:
+        The edges, each once.
+    """
     start, end = faces.astype(np.int64), np.roll(faces, -1, axis=1).astype(np.int64)
     forward = start < end
     low, high = np.minimum(start, end), np.maximum(start, end)
@@ -43,7 +50,14 @@ def edges_of(faces: np.ndarray) -> Edges:
 
 
 def adjacent_faces(edges: Edges) -> np.ndarray:
-    """(P, 2) int64: the pairs of faces on both sides of each edge that has exactly two."""
+    """Find which faces are neighbors.
+
+    Args:
+        edges: A mesh's, as `edges_of` finds them.
+
+    Returns:
+        (P, 2) int64, the faces on both sides of each edge that has exactly two.
+    """
     order = np.argsort(edges.half.ravel(), kind="stable")
     owners = order // edges.half.shape[1]
     first = np.concatenate([[0], np.cumsum(edges.faces)[:-1]]).astype(np.int64)[edges.faces == 2]
@@ -51,10 +65,17 @@ def adjacent_faces(edges: Edges) -> np.ndarray:
 
 
 def components(count: int, pairs: np.ndarray) -> np.ndarray:
-    """(count,) int64: what `pairs` (P, 2) join, directly or not, gets the same label, from 0 on.
+    """Label connected components.
 
-    Each takes the least label that it touches, until nothing changes; labels are followed to their own
-    labels in between (pointer jumping), so that it takes about log(count) rounds.
+    Each element takes the least label that it touches, until nothing changes; labels are followed to their
+    own labels in between (pointer jumping), so that it takes about log(count) rounds.
+
+    Args:
+        count: Number of elements.
+        pairs: (P, 2) int, the elements that are joined.
+
+    Returns:
+        (count,) int64 labels from 0 on: what `pairs` join, directly or not, has the same.
     """
     label = np.arange(count)
     a, b = (pairs[:, 0], pairs[:, 1]) if len(pairs) else (np.empty(0, np.int64),) * 2
@@ -70,7 +91,14 @@ def components(count: int, pairs: np.ndarray) -> np.ndarray:
 
 
 def face_components(faces: np.ndarray) -> np.ndarray:
-    """(M,) int64: the connected component that each face belongs to."""
+    """Label the connected components of a mesh; faces that share an edge are connected.
+
+    Args:
+        faces: (M, n) int vertices.
+
+    Returns:
+        (M,) int64, each face's component, from 0 on.
+    """
     edges = edges_of(faces)
     order = np.argsort(edges.half.ravel(), kind="stable")
     owners, keys = order // faces.shape[1], edges.half.ravel()[order]
@@ -79,7 +107,14 @@ def face_components(faces: np.ndarray) -> np.ndarray:
 
 
 def is_manifold(faces: np.ndarray) -> bool:
-    """Whether the mesh is manifold, borders allowed."""
+    """Test whether a mesh is manifold, borders allowed.
+
+    Args:
+        faces: (M, n) int vertices.
+
+    Returns:
+        Whether it is.
+    """
     edges = edges_of(faces)
     if (edges.faces > 2).any() or (edges.winding[edges.faces == 2] != 0).any():
         return False
@@ -87,12 +122,26 @@ def is_manifold(faces: np.ndarray) -> bool:
 
 
 def count_border_edges(faces: np.ndarray) -> int:
-    """How many edges have one face only."""
+    """Count the edges that have one face only.
+
+    Args:
+        faces: (M, n) int vertices.
+
+    Returns:
+        Their number.
+    """
     return int((edges_of(faces).faces == 1).sum())
 
 
 def orient(faces: np.ndarray) -> np.ndarray:
-    """The same faces, oriented alike within each component where that is possible: as most of them are."""
+    """Orient the faces of each component alike where that is possible: as most of them are.
+
+    Args:
+        faces: (M, n) int vertices.
+
+    Returns:
+        (M, n), the same faces in the same order, some of them reversed.
+    """
     edges = edges_of(faces)
     pairs = adjacent_faces(edges)
     opposed = edges.winding[edges.faces == 2] != 0
@@ -146,7 +195,14 @@ def cut(faces: np.ndarray, edges: Edges | None = None) -> tuple[np.ndarray, np.n
 
 
 def border_loops(faces: np.ndarray) -> list[list[int]]:
-    """The borders of a manifold mesh: the vertices of each, in the direction that its faces walk."""
+    """Find the borders of a manifold mesh.
+
+    Args:
+        faces: (M, n) int vertices.
+
+    Returns:
+        The vertices of each border, in the direction that its faces walk.
+    """
     edges = edges_of(faces)
     single = edges.faces[edges.half] == 1
     start = faces[single]
@@ -164,5 +220,12 @@ def border_loops(faces: np.ndarray) -> list[list[int]]:
 
 
 def triangulated(quads: np.ndarray) -> np.ndarray:
-    """(M, 4) -> (2 M, 3): quad k becomes the triangles 2 k and 2 k + 1, cut from corner 0 to corner 2."""
+    """Cut quads into triangles, from corner 0 to corner 2.
+
+    Args:
+        quads: (M, 4) int vertices.
+
+    Returns:
+        (2 M, 3), of which quad k becomes the triangles 2 k and 2 k + 1.
+    """
     return np.stack([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]], 1).reshape(-1, 3)

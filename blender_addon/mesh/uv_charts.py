@@ -22,9 +22,15 @@ MIN_CHART_FRACTION = 0.04
 
 
 def charts(faces: np.ndarray, normals: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """(M,) int64: the chart of each face of a manifold mesh.
+    """Divide a manifold mesh into charts, each connected and with a border.
 
-    `normals` (M, 3) are unit vectors, `areas` (M,) in any unit. A chart is connected and has a border.
+    Args:
+        faces: (M, n) int vertices.
+        normals: (M, 3) float64 unit normals of the faces, z up, the front towards -y.
+        areas: (M,) float64 areas of the faces, any unit.
+
+    Returns:
+        (M,) int64, each face's chart, from 0 on.
     """
     pairs = topology.adjacent_faces(topology.edges_of(faces))
     score_by_side = normals @ SIDES.T * SIDE_WEIGHTS
@@ -41,13 +47,33 @@ def charts(faces: np.ndarray, normals: np.ndarray, areas: np.ndarray) -> np.ndar
 def merge_small(
     faces: np.ndarray, label: np.ndarray, normals: np.ndarray, areas: np.ndarray, least: float
 ) -> np.ndarray:
-    """Merge charts that have less than the fraction `least` of their component's area into neighbors."""
+    """Merge charts that have a small fraction of their component's area into neighbors.
+
+    Args:
+        faces: (M, n) int vertices of a manifold mesh.
+        label: (M,) int64, each face's chart, from 0 on.
+        normals: (M, 3) float64 unit normals of the faces.
+        areas: (M,) float64 areas of the faces, any unit.
+        least: Fraction of the component's area, 0..1, below which a chart is merged.
+
+    Returns:
+        (M,) int64, each face's chart, from 0 on.
+    """
     pairs = topology.adjacent_faces(topology.edges_of(faces))
     return cut_closed(faces, _merged(label, pairs, areas, topology.face_components(faces), least), normals)
 
 
 def cut_closed(faces: np.ndarray, label: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """Divide charts that cannot be laid flat because they have no border."""
+    """Divide charts that cannot be laid flat because they have no border.
+
+    Args:
+        faces: (M, n) int vertices of a manifold mesh.
+        label: (M,) int64, each face's chart, from 0 on.
+        normals: (M, 3) float64 unit normals of the faces.
+
+    Returns:
+        (M,) int64, each face's chart, from 0 on; all are connected.
+    """
     edges = topology.edges_of(faces)
     one, two = topology.adjacent_faces(edges).T
     has_border = np.zeros(int(label.max()) + 1, bool)
@@ -60,7 +86,16 @@ def cut_closed(faces: np.ndarray, label: np.ndarray, normals: np.ndarray) -> np.
 
 
 def divide(label: np.ndarray, chart: int, normals: np.ndarray) -> np.ndarray:
-    """Divide a chart in two: the faces that look one way, and those that look the other."""
+    """Divide a chart in two: the faces that point one way, and those that point the other.
+
+    Args:
+        label: (M,) int64, each face's chart, from 0 on.
+        chart: The one to divide.
+        normals: (M, 3) float64 unit normals of the faces.
+
+    Returns:
+        (M,) int64, each face's chart; one half keeps its number, the other gets the next that is free.
+    """
     inside = np.flatnonzero(label == chart)
     middle = normals[inside].mean(0)
     _, _, axes = np.linalg.svd(normals[inside] - middle, full_matrices=False)
@@ -73,13 +108,29 @@ def divide(label: np.ndarray, chart: int, normals: np.ndarray) -> np.ndarray:
 
 
 def connected(faces: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """The same charts, those that fall apart as several."""
+    """Make charts that fall apart several.
+
+    Args:
+        faces: (M, n) int vertices of a manifold mesh.
+        label: (M,) int64, each face's chart.
+
+    Returns:
+        (M,) int64, each face's chart, from 0 on; all are connected.
+    """
     pairs = topology.adjacent_faces(topology.edges_of(faces))
     return topology.components(len(faces), pairs[label[pairs[:, 0]] == label[pairs[:, 1]]])
 
 
 def seams(faces: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """(S, 2) int64: the edges, as vertices, between different charts."""
+    """Find the edges between different charts.
+
+    Args:
+        faces: (M, n) int vertices of a manifold mesh.
+        label: (M,) int64, each face's chart.
+
+    Returns:
+        (S, 2) int64, the vertices of each such edge.
+    """
     edges = topology.edges_of(faces)
     shared = edges.vertices[edges.faces == 2]
     one, two = topology.adjacent_faces(edges).T

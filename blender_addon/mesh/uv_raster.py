@@ -21,10 +21,18 @@ class TexelMap:
 
 
 def rasterize(uv: np.ndarray, size: int, inside: float = -1e-9) -> TexelMap:
-    """The texels of a `size` by `size` picture whose centres are in triangles `uv` (M, 3, 2), v up.
+    """Find the texels of a picture whose centers are in triangles.
 
     A texel that several triangles cover appears several times. Triangles are taken in groups whose boxes of
     texels are alike, so that numpy can do a group at once.
+
+    Args:
+        uv: (M, 3, 2) float texture coordinates of the triangles' corners, v up.
+        size: Side of the picture, texels.
+        inside: The least barycentric weight of what counts as in a triangle.
+
+    Returns:
+        The texels found.
     """
     points = np.stack([uv[..., 0] * size - 0.5, (1.0 - uv[..., 1]) * size - 0.5], -1)
     low = np.maximum(np.ceil(points.min(1)), 0).astype(np.int64)
@@ -50,14 +58,30 @@ def rasterize(uv: np.ndarray, size: int, inside: float = -1e-9) -> TexelMap:
 
 
 def overlap(uv: np.ndarray, size: int = 1024) -> float:
-    """Share of the covered texels that more than one of the triangles (M, 3, 2) cover."""
+    """Measure how much of a texture is used more than once.
+
+    Args:
+        uv: (M, 3, 2) float texture coordinates of triangles, v up.
+        size: Side of the picture that it is measured on, texels.
+
+    Returns:
+        Fraction of the covered texels that more than one of the triangles cover, 0..1.
+    """
     texels = rasterize(uv, size, INSIDE)
     counts = np.bincount(texels.row * size + texels.column)
     return float((counts > 1).sum() / max((counts > 0).sum(), 1))
 
 
 def overlapping(uv: np.ndarray, size: int = 1024) -> np.ndarray:
-    """(K, 2) int64: pairs of triangles that cover the same texel, each pair once or more."""
+    """Find triangles that cover the same texel.
+
+    Args:
+        uv: (M, 3, 2) float texture coordinates of triangles, v up.
+        size: Side of the picture that it is tested on, texels.
+
+    Returns:
+        (K, 2) int64 pairs of triangles, each pair once or more.
+    """
     texels = rasterize(uv, size, INSIDE)
     key = texels.row * size + texels.column
     order = np.argsort(key, kind="stable")
@@ -66,9 +90,17 @@ def overlapping(uv: np.ndarray, size: int = 1024) -> np.ndarray:
 
 
 def spread(picture: np.ndarray, covered: np.ndarray, margin: int) -> np.ndarray:
-    """Carry the colours (H, W, C) of the covered texels (H, W) bool outwards by `margin` texels.
+    """Carry the colors of covered texels outwards, over the borders of islands.
 
-    Whatever filters a texture then finds the same colour beyond the border of an island.
+    Whatever filters a texture then finds the same color beyond the border of an island.
+
+    Args:
+        picture: (H, W, C) colors.
+        covered: (H, W) bool, the texels that have one.
+        margin: How far, texels.
+
+    Returns:
+        (H, W, C), the picture with more texels filled.
     """
     picture, covered = picture.copy(), covered.copy()
     for _ in range(margin):

@@ -72,10 +72,18 @@ def transfer_uv(
 
 
 def uv_joints(triangles: np.ndarray, uv: np.ndarray, materials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where texture coordinates uv (M, 3, 2) go on from triangle to triangle, and where they jump.
+    """Find where texture coordinates go on from triangle to triangle, and where they jump.
 
-    Returns the pairs of triangles (P, 2) between which they go on, and the edges (S, 2), as vertices, at
-    which they do not. Between two materials (M,) they never go on: their pictures may be different ones.
+    Between two materials they never go on: their pictures may be different ones.
+
+    Args:
+        triangles: (M, 3) int vertices.
+        uv: (M, 3, 2) float texture coordinates of their corners.
+        materials: (M,) int, the triangles' materials.
+
+    Returns:
+        (P, 2) int64 pairs of triangles between which they go on; (S, 2) int64 edges, as vertices, at which
+        they do not.
     """
     edges = topology.edges_of(triangles)
     flat = edges.half.ravel()

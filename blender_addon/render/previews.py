@@ -94,7 +94,15 @@ def seen_side(mesh: SurfaceMesh) -> float:
 
 
 def better_side(vertices: np.ndarray, confidence: np.ndarray) -> float:
-    """+1 if a head's right side (x < 0) was seen better, else -1: vertices (N, 3), confidence (N,)."""
+    """Tell which side of a head the photo shows better.
+
+    Args:
+        vertices: (N, 3) float, head frame, meters.
+        confidence: (N,) float, how well the photo shows each vertex, 0..1.
+
+    Returns:
+        +1 for the head's right side (x < 0), else -1.
+    """
     return 1.0 if float(np.sum(confidence * np.sign(vertices[:, 0]))) <= 0 else -1.0
 
 

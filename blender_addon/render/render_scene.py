@@ -105,9 +105,14 @@ class RenderScene(Closing):
 
 
 def distance_for(points: np.ndarray, center: np.ndarray) -> float:
-    """How far from `center` the camera sees all of an object whichever way it is turned.
+    """Compute how far away the camera sees all of an object, whichever way it is turned.
 
-    `points` (N, 3) and `center` (3,): world frame, any unit, which is the result's as well.
+    Args:
+        points: (N, 3) float, world frame, any unit.
+        center: (3,) float, what the camera looks at, likewise.
+
+    Returns:
+        The distance from `center`, same unit.
     """
     # Turned about the vertical axis, a point comes nearest to the side of the picture where the ray touches
     # its circle, and nearest to the top or bottom where it is closest to the camera.

@@ -51,7 +51,15 @@ def load_backdrop(photo: Path, orientation: int) -> bpy.types.Image:
 
 
 def turn_upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """(H, W, C) as stored, top row first -> upright, by EXIF's number 1..8 (CIPA DC-008, tag 0x0112)."""
+    """Turn a picture upright (CIPA DC-008, tag 0x0112).
+
+    Args:
+        pixels: (H, W, C) as stored, row 0 on top.
+        orientation: EXIF's number, 1..8.
+
+    Returns:
+        (H', W', C), upright; a view of the same pixels.
+    """
     if orientation >= 5:
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
@@ -62,10 +70,17 @@ def turn_upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def unflip_tiff(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """(H, W, C) as libtiff's TIFFReadRGBAImage gives them, top row first -> as stored in the file.
+    """Undo what libtiff's TIFFReadRGBAImage does to a picture.
 
-    libtiff flips rows and columns by the first row and column that the orientation names, and never exchanges
+    It flips rows and columns by the first row and column that the orientation names, and never exchanges
     them.
+
+    Args:
+        pixels: (H, W, C) as libtiff gives them, row 0 on top.
+        orientation: TIFF's number, 1..8.
+
+    Returns:
+        (H, W, C) as stored in the file; a view of the same pixels.
     """
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
