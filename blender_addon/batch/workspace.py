@@ -5,17 +5,19 @@ import errno
 import os
 import shutil
 import socket
-import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
+from ..engine.file_lock import try_lock
 from ..errors import BatchError
 from .storage import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, is_regular, is_temporary
 
 LOCK_NAME = ".photobust.lock"
+#: The byte of the lock's file that Windows locks: beyond the text, which others then can still read.
+LOCK_OFFSET = 1 << 20
 #: What versions until 0.1 wrote batch.json and index.html to first.
 OLD_PARTIAL_FILES = ("batch.json.part", "index.html.part")
 #: Free bytes below which the disk counts as full: about what one head with everything needs.
@@ -131,17 +133,17 @@ def _lock(path: Path) -> IO[str]:
     while True:
         file = _open_lock(path)
         try:
-            _lock_file(file)
-        except BlockingIOError:
+            held = try_lock(file, LOCK_OFFSET)
+        except OSError:
+            held = True  # a file system without locks: then it has to go without
+        if not held:
             file.seek(0)
             who = file.read().strip()
             file.close()
             raise BatchError(
                 f"another run is writing to {path.parent} ({who or 'it does not say which'}): wait for it to "
                 "end, or choose another folder with --out."
-            ) from None
-        except OSError:
-            pass  # a file system without locks: then it has to go without
+            )
         # The run before may have removed it since it was opened.
         if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
             break
@@ -163,18 +165,3 @@ def _open_lock(path: Path) -> IO[str]:
     """The lock's file, made if need be; a link is not followed, since the file is emptied. Raises OSError."""
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
     return os.fdopen(os.open(path, flags, 0o666), "a+", encoding="utf-8")
-
-
-def _lock_file(file: IO[str]) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        file.seek(1 << 20)  # beyond the text, which others then can still read
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError as error:
-            raise BlockingIOError from error
-    else:
-        import fcntl
-
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,8 +5,9 @@ import bpy
 from ..blender import compat
 from .confidence import SWITCH_NODE, add_ramp
 
-#: Of the Principled shader: skin, hair and cloth have one material.
+#: The Principled shader's roughness, 0..1: skin, hair and cloth have one material.
 ROUGHNESS = 0.6
+#: The Principled shader's specular, 0..1: skin in soft light.
 SPECULAR = 0.3
 
 
@@ -22,15 +23,21 @@ def surface_material(name: str) -> bpy.types.Material:
     switch.inputs["Fac"].default_value = 0.0
     links.new(switch.outputs["Shader"], output.inputs["Surface"])
 
-    principled = _node(nodes, "ShaderNodeBsdfPrincipled", (200, 100))
-    principled.inputs["Roughness"].default_value = ROUGHNESS
-    compat.set_specular(principled, SPECULAR)
+    principled = add_principled(nodes, (200, 100))
     color = _node(nodes, "ShaderNodeVertexColor", (0, 100))
     color.layer_name = compat.COLOR_ATTRIBUTE
     links.new(color.outputs["Color"], principled.inputs["Base Color"])
     links.new(principled.outputs["BSDF"], switch.inputs[1])
     links.new(add_ramp(nodes, links, -300, -600)[-1].outputs["Emission"], switch.inputs[2])
     return material
+
+
+def add_principled(nodes: bpy.types.Nodes, location: tuple[float, float]) -> bpy.types.Node:
+    """Add a Principled shader that is as rough and glossy as skin in soft light."""
+    principled = _node(nodes, "ShaderNodeBsdfPrincipled", location)
+    principled.inputs["Roughness"].default_value = ROUGHNESS
+    compat.set_specular(principled, SPECULAR)
+    return principled
 
 
 def _node(nodes: bpy.types.Nodes, kind: str, location: tuple[float, float]) -> bpy.types.Node:

@@ -13,11 +13,8 @@ from ..blender.exporters import SUFFIXES, write
 from ..blender.srgb import linear_to_bytes
 from ..errors import ExportError
 from ..heads.head_materials import IMAGE_NODE
+from ..heads.surface_materials import add_principled
 from .arrays import active_colors, read, read_quads
-
-#: Of the materials made here: skin in soft light.
-ROUGHNESS = 0.6
-SPECULAR = 0.3
 
 
 def write_ply(
@@ -112,10 +109,7 @@ def _material(name: str, kind: str) -> tuple[bpy.types.Material, bpy.types.Node]
     nodes.clear()
     output = nodes.new("ShaderNodeOutputMaterial")
     output.location = (400, 0)
-    principled = nodes.new("ShaderNodeBsdfPrincipled")
-    principled.location = (100, 0)
-    principled.inputs["Roughness"].default_value = ROUGHNESS
-    compat.set_specular(principled, SPECULAR)
+    principled = add_principled(nodes, (100, 0))
     color = nodes.new(kind)
     color.location = (-250, 0)
     for socket in compat.base_colors(principled):
