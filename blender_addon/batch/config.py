@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..blender.regular_file import read_regular
 from ..errors import BatchError
-from .storage import read_regular
 
 #: Options whose values are paths, in a file relative to its folder, and inside of it.
 PATHS = ("out", "asset_library")

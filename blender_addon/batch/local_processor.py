@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..blender.regular_file import open_regular
 from ..engine.client import START_TIMEOUT, Progress, WorkerClient
 from ..engine.process import EngineProgram
 from ..errors import (
@@ -25,7 +26,7 @@ from ..errors import (
 )
 from ..heads import manifest
 from .plan import AUTO_RENDERER, RENDERERS, SURFACE, BatchPlan, StepPlan, files_of
-from .storage import contained, contained_folder, is_safe_name, open_regular
+from .storage import contained, contained_folder, is_safe_name
 
 #: How often a photo is given to an engine, or a step to a Blender worker, if they hang or die of it.
 ATTEMPTS = 2

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..blender.regular_file import open_regular, read_regular
 from ..heads.manifest import FILE_NAME
 from ..heads.verdict import verdict
 from . import checked_json
 from .record import BatchRecord, HeadRecord, PhotoRecord
-from .storage import is_plain_name, open_regular, read_regular
+from .storage import is_plain_name
 
 #: Words of a verdict, as face.json has them or had them, and the page's for it.
 VERDICTS = {"good": "good", "check": "check", "fair": "check", "poor": "poor"}

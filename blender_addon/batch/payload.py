@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..blender.regular_file import open_regular
 from ..errors import PayloadError
 from ..heads import manifest
 from . import checked_json
 from .local_processor import KeptHead, PhotoResult, PhotoTask, StagedHead, StepOutcome
 from .plan import BatchPlan, StepPlan
-from .storage import contained, is_plain_name, open_regular, write_all
+from .storage import contained, is_plain_name, write_all
 
 #: Name below a folder, with "/" -> content.
 Files = dict[str, bytes]

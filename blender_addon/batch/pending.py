@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..blender.regular_file import sha256_of
 from ..errors import AddonError, SurfaceFileError
 from ..heads import manifest
 from .local_processor import KeptHead
 from .plan import SURFACE, BatchPlan
 from .record import HeadRecord, PhotoRecord, StepRecord
-from .storage import contained, is_plain_name, is_regular, sha256_of
+from .storage import contained, is_plain_name, is_regular
 
 #: Failures that say nothing of the photo itself: it is tried again in the next run.
 PASSING = (

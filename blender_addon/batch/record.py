@@ -14,16 +14,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..blender.regular_file import read_regular
 from ..errors import UnsafePathError
 from . import checked_json
-from .storage import (
-    contained_folder,
-    is_plain_name,
-    read_regular,
-    sync_folder,
-    write_all,
-    write_file,
-)
+from .storage import contained_folder, is_plain_name, sync_folder, write_all, write_file
 
 #: 2: steps with fingerprints. Files of 1 are read too; their heads count as made by unknown options.
 SCHEMA = 2

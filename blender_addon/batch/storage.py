@@ -1,19 +1,17 @@
 """Files of a batch, read and written so that neither foreign names nor a power cut do harm. No bpy.
 
-Names that come from a record, a face.json or another machine are checked here before they become paths, and
-only regular files are opened: a pipe or a device would block for ever. What is written is flushed to the
-disk under another name and then renamed, so that a file under its own name is complete.
+Names that come from a record, a face.json or another machine are checked here before they become paths. What
+is written is flushed to the disk under another name and then renamed, so that a file under its own name is
+complete. Files are read through `blender.regular_file`.
 """
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
 import secrets
 import stat
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from ..errors import UnsafePathError
 
@@ -24,8 +22,6 @@ TEMPORARY_SUFFIX = ".part"
 _TEMPORARY = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[a-z0-9_]{{8}}({re.escape(TEMPORARY_SUFFIX)})?")
 #: Longest name below a head's folder that is accepted, characters.
 MAX_NAME_LENGTH = 1024
-#: Bytes read at once for a hash.
-BLOCK_BYTES = 1 << 20
 #: What fsync answers on file systems that have none, or none for folders.
 NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EISDIR)
 
@@ -90,51 +86,6 @@ def is_regular(path: Path) -> bool:
         return stat.S_ISREG(path.stat().st_mode)
     except (OSError, ValueError):
         return False
-
-
-def open_regular(path: Path, follow_links: bool = True) -> BinaryIO:
-    """Open a regular file for reading.
-
-    Raises:
-        OSError: There is none that can be read, or something else is there, such as a pipe or a device.
-    """
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    if not follow_links:
-        flags |= getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(path, flags)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
-
-
-def read_regular(path: Path, limit: int | None = None, follow_links: bool = True) -> bytes:
-    """The content of a regular file.
-
-    Args:
-        path: The file.
-        limit: Bytes; a larger file is refused.
-        follow_links: Whether the file may be reached through a link.
-
-    Raises:
-        OSError: It cannot be read, is too large, or no regular file.
-    """
-    with open_regular(path, follow_links) as file:
-        if limit is not None and os.fstat(file.fileno()).st_size > limit:
-            raise OSError(errno.EFBIG, "it is too large", str(path))
-        return file.read()
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a regular file, hexadecimal. Raises OSError."""
-    digest = hashlib.sha256()
-    with open_regular(path) as file:
-        while block := file.read(BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -1,1 +1,1 @@
-"""What any part of the add-on needs of Blender."""
+"""What any part of the add-on needs of Blender, and of the file system."""

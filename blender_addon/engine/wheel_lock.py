@@ -8,7 +8,6 @@ makes them.
 An offline add-on (`make addon OFFLINE=linux-x64`) has the wheels themselves in a folder of its own.
 """
 
-import hashlib
 import platform as system_platform
 import re
 import sys
@@ -127,12 +126,3 @@ def bundled_wheels(root: Path, packages: list[LockedPackage]) -> Path | None:
     available = {(normalized(name), version) for name, version in present}
     complete = all((normalized(package.name), package.version) in available for package in packages)
     return folder if complete else None
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..blender.regular_file import read_regular
 from ..errors import SurfaceFileError
-from .checked_file import read_regular
 
 #: Parts that have to be JSON objects.
 OBJECTS = (

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ..blender.regular_file import read_regular
 from ..errors import HeadFileError
-from .checked_file import read_regular
 
 FILE_NAME = "head.npz"
 TEXTURE = "albedo.png"

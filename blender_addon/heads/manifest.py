@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..blender.regular_file import read_regular
 from ..errors import SurfaceFileError
-from .checked_file import read_regular
 
 FILE_NAME = "face.json"
 MAX_FILE_BYTES = 20_000_000

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..blender.regular_file import read_regular
 from ..errors import SurfaceFileError
-from .checked_file import read_regular
 
 #: PLY's scalar types as numpy's, little-endian.
 TYPES = {

@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from blender_addon.blender.regular_file import sha256_of
 from blender_addon.engine.wheel_lock import (
     INSTALLER_LOCK,
     LOCKS,
@@ -19,7 +20,6 @@ from blender_addon.engine.wheel_lock import (
     lock_name,
     normalized,
     read_lock,
-    sha256_of,
 )
 from scripts.build.lock_engine import GENERATIONS, NOT_FOUND, LockError
 

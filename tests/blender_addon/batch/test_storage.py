@@ -13,11 +13,9 @@ from blender_addon.batch.storage import (
     is_plain_name,
     is_safe_name,
     is_temporary,
-    open_regular,
-    read_regular,
-    sha256_of,
     write_file,
 )
+from blender_addon.blender.regular_file import open_regular, read_regular, sha256_of
 from blender_addon.errors import UnsafePathError
 
 UNSAFE = [

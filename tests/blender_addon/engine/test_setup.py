@@ -16,6 +16,7 @@ import trimesh
 from PIL import Image
 from skimage.data import astronaut
 
+from blender_addon.blender.regular_file import sha256_of
 from blender_addon.engine import setup as engine_setup
 from blender_addon.engine.base_python import BasePython, find_base_python
 from blender_addon.engine.client import WorkerClient
@@ -38,7 +39,7 @@ from blender_addon.engine.pip_output import PipReader, failure_reason
 from blender_addon.engine.setup import EngineSetup, environment_size, remove_environment
 from blender_addon.engine.setup_plan import plan_setup
 from blender_addon.engine.state import EngineState, EngineStatus
-from blender_addon.engine.wheel_lock import WHEELS_FOLDER, LockedPackage, sha256_of
+from blender_addon.engine.wheel_lock import WHEELS_FOLDER, LockedPackage
 from blender_addon.errors import NoSpaceError, OfflineError, SetupCancelledError, SetupError
 
 ROOT = Path(__file__).resolve().parents[3]

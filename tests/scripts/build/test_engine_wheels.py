@@ -4,7 +4,8 @@ import zipfile
 
 import pytest
 
-from blender_addon.engine.wheel_lock import WHEELS_FOLDER, LockedPackage, lock_name, read_lock, sha256_of
+from blender_addon.blender.regular_file import sha256_of
+from blender_addon.engine.wheel_lock import WHEELS_FOLDER, LockedPackage, lock_name, read_lock
 from scripts.build import addon, engine_wheels, lock_engine
 from tests.blender_addon.engine.test_setup import wheel
 
