@@ -195,9 +195,13 @@ def check_head(data: bytes, folder: Path) -> None:
     assert head.face_material.min() >= 0 and head.face_material.max() < len(head.material_names)
     assert head.face_part.min() >= 0 and head.face_part.max() < len(head.part_names)
     assert head.quads.shape == head.quad_uv.shape == (quads, 4)
-    for name in ("neutral", "photo", "units", "expression", "confidence", "deviation", "uv"):
+    for name in ("neutral", "photo", "blendshapes", "expression", "confidence", "deviation", "uv"):
         assert np.isfinite(getattr(head, name)).all(), name
-    assert head.photo.shape == (vertices, 3) and head.units.shape == (len(head.unit_names), vertices, 3)
+    assert head.photo.shape == (vertices, 3) and head.blendshapes.shape == (
+        len(head.blendshape_names),
+        vertices,
+        3,
+    )
 
 
 def check_surface(data: bytes, folder: Path) -> None:
