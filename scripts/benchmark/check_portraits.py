@@ -39,7 +39,14 @@ def pictures(sources: list[Path], count: int) -> list[Path]:
 
 
 def ear_reach(points: np.ndarray) -> np.ndarray:
-    """(2,) how far, mm, points in the head frame reach to either side where ears are."""
+    """How far points reach to either side where ears are.
+
+    Args:
+        points: (N, 3) head frame, metres.
+
+    Returns:
+        (2,) mm, to the subject's left and right; 0 where there are none.
+    """
     from core.template.regions import EAR_SURROUNDINGS as EAR
 
     near = ((points[:, 1:] > EAR[0, 1:]) & (points[:, 1:] < EAR[1, 1:])).all(1)
@@ -48,9 +55,19 @@ def ear_reach(points: np.ndarray) -> np.ndarray:
 
 
 def dihedral_angles(vertices: np.ndarray, faces: np.ndarray) -> dict[str, float]:
-    """Root mean square angle, degrees, between neighboring triangles, on the front, the sides, the back."""
+    """Root mean square angle between neighboring triangles.
+
+    Args:
+        vertices: (N, 3) head frame, metres.
+        faces: (M, 3) int of a closed mesh.
+
+    Returns:
+        Degrees on the front, the sides and the back.
+    """
+    from core.geometry.mesh import triangle_normals
+
     corners = vertices[faces].astype(np.float64)
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = triangle_normals(vertices, faces)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-15)
     # Each edge of a closed mesh is run through once in each direction.
     start, end = faces.ravel().astype(np.int64), np.roll(faces, -1, 1).ravel().astype(np.int64)

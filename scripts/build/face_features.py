@@ -56,8 +56,13 @@ def read_layers(schema: ModuleType, data: bytes) -> list[tuple[np.ndarray, ...]]
 
 
 def name_layers(layers: list[tuple[np.ndarray, ...]]) -> dict[str, np.ndarray]:
-    """The weights by their names in `core.lifting.face_encoder.FaceNetwork`; the layers after it are left
-    out.
+    """Name weights as `core.lifting.face_encoder.FaceNetwork` does; the layers after it are left out.
+
+    Args:
+        layers: arrays of each layer, in order.
+
+    Returns:
+        The weights by name.
     """
     from core.lifting.face_encoder import BLOCKS
 

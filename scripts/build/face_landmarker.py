@@ -76,7 +76,17 @@ class GraphEditor:
     def tensor(
         self, name: str, shape: list[int], kind: int | None = None, data: np.ndarray | None = None
     ) -> int:
-        """Add a tensor (a constant if `data` is given) and return its index."""
+        """Add a tensor.
+
+        Args:
+            name: its name.
+            shape: its sizes.
+            kind: its type in the schema; None: float32.
+            data: its values, if it is a constant.
+
+        Returns:
+            Its index.
+        """
         tensor = self.schema.TensorT()
         tensor.name, tensor.shape = name, np.array(shape, np.int32)
         tensor.type = self.schema.TensorType.FLOAT32 if kind is None else kind

@@ -19,7 +19,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
 def landmarks_of(landmarker: Any, rgb: np.ndarray) -> np.ndarray | None:
-    """(478, 3) px of the only face in the picture, or None."""
+    """Landmarks of the only face in a picture.
+
+    Args:
+        landmarker: MediaPipe's.
+        rgb: (H, W, 3) uint8.
+
+    Returns:
+        (478, 3) pixels, or None where there is no face, or more than one.
+    """
     import mediapipe as mp
 
     height, width = rgb.shape[:2]
@@ -32,8 +40,13 @@ def landmarks_of(landmarker: Any, rgb: np.ndarray) -> np.ndarray | None:
 
 
 def match(pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """(478,) index of the mirror landmark, from pairs of landmarks of pictures and of mirrored pictures,
-    mapped back.
+    """Match landmarks with their mirror images.
+
+    Args:
+        pairs: landmarks (478, 3) of each picture, and those of the mirrored picture, mapped back; pixels.
+
+    Returns:
+        (478,) int, the index of each one's counterpart.
     """
     cost = np.zeros((478, 478))
     for plain, mirrored in pairs:

@@ -33,6 +33,7 @@ class ConvNextBlock(nn.Module):
         self.narrow = zero_layer(4 * channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) -> the same shape."""
         return x + self.narrow(functional.gelu(self.wide(self.spread(x))))
 
 

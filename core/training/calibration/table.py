@@ -210,14 +210,14 @@ class TableBuilder:
     ) -> tuple[QualityInputs, Estimate]:
         """What `core.reconstructor` does, without colors."""
         start = Case(sample.picture, face.points, camera, self.lifter).start
-        lifted, guidance = start.head, start.guidance
-        frame, pose = lifted.frame, lifted.pose
+        prior, guidance = start.head, start.guidance
+        frame, pose = prior.frame, prior.pose
         volume = self.predictor.predict(start.crop, guidance)
-        shape = extract_isosurface(volume, frame, pose, PriorMesh.of(lifted, self.lifter.template))
-        ibug = self.lifter.template.landmarks68(lifted.vertices.astype(np.float64))
-        points = np.concatenate([lifted.landmarks.astype(np.float64), ibug])
+        shape = extract_isosurface(volume, frame, pose, PriorMesh.of(prior, self.lifter.template))
+        ibug = self.lifter.template.landmarks68(prior.vertices.astype(np.float64))
+        points = np.concatenate([prior.landmarks.astype(np.float64), ibug])
         found = landmarks_on_surface(shape, camera.project(pose.head_to_camera(points)), points, frame, pose)
-        landmarks, marks = found[: len(lifted.landmarks)], found[len(lifted.landmarks) :].astype(np.float64)
+        landmarks, marks = found[: len(prior.landmarks)], found[len(prior.landmarks) :].astype(np.float64)
         marks = np.where(np.isfinite(marks), marks, ibug)
         inputs = QualityInputs(
             sample.picture,
@@ -225,11 +225,11 @@ class TableBuilder:
             face,
             redetections,
             self.lifter,
-            lifted,
+            prior,
             guidance,
             start.crop,
             shape,
-            confidence(shape, lifted.frame.crop_to_photo(shape.volume_points[:, :2]), sample.picture.shape),
+            confidence(shape, prior.frame.crop_to_photo(shape.volume_points[:, :2]), sample.picture.shape),
             landmarks,
         )
         estimate = Estimate(

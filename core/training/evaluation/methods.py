@@ -105,18 +105,18 @@ class Case:
         return float(head.pose.head_to_camera(self.lifter.template.landmarks68(head.vertices))[:, 2].mean())
 
 
-def compiled_guidance(points: np.ndarray, lifted: HeadPrior, lifter: LandmarkLifter) -> Guidance:
+def compiled_guidance(points: np.ndarray, prior: HeadPrior, lifter: LandmarkLifter) -> Guidance:
     """`core.volume.guidance.build_guidance`, compiled.
 
     Args:
         points: (478, 3) the detector's landmarks, photo frame, pixels.
-        lifted: the head prior.
+        prior: the head prior.
         lifter: that made it.
 
     Returns:
         The guidance.
     """
-    maps, template = compiled_guidance_maps(points.astype(np.float64), lifted, lifter)
+    maps, template = compiled_guidance_maps(points.astype(np.float64), prior, lifter)
     logits = (template.transpose(2, 0, 1).astype(np.float32) / 255 * 2 - 1) * np.float32(TEMPLATE_LOGIT)
     return Guidance(maps, logits)
 

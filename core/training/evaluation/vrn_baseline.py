@@ -27,6 +27,7 @@ class Bottleneck(nn.Module):
         self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H, W)."""
         return self.skip(x) + self.body(x)
 
 
@@ -43,6 +44,7 @@ class Hourglass(nn.Module):
         self.inner = Hourglass(depth - 1, width, blocks) if depth > 1 else chain()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, width, H, W) -> the same shape."""
         low = self.up(self.inner(self.down(functional.max_pool2d(x, 2))))
         return self.branch(x) + functional.interpolate(low, scale_factor=2)
 

@@ -123,9 +123,9 @@ def register(
     visible = landmark_face >= 0
     visible[FIRST_IRIS:] = False
     aims = (target[model.triangles[landmark_face]] * landmark_bary[..., None]).sum(1)
-    places = solid[template["landmark_faces"]]
+    corners = solid[template["landmark_faces"]]
     extended = solid_vertices(start, template["solid_extra"])
-    marks = (extended[places] * template["landmark_bary"][..., None]).sum(1)
+    marks = (extended[corners] * template["landmark_bary"][..., None]).sum(1)
     scale, rotation, shift = umeyama(marks[visible], aims[visible])
     pitch = float(np.degrees(np.arctan2(rotation[2, 1], rotation[1, 1])))
     start = scale * start @ rotation.T + shift
@@ -150,7 +150,7 @@ def register(
         target[hard_edges[:, 0]] * (1 - hard_fraction[:, None])
         + target[hard_edges[:, 1]] * hard_fraction[:, None]
     )
-    used = np.flatnonzero(visible & (places < count).all(1))
+    used = np.flatnonzero(visible & (corners < count).all(1))
     fitted = start.copy()
     fitted[numbers] = fit_skin(
         start[numbers],
@@ -159,7 +159,7 @@ def register(
         renumber[template["mirror"][numbers]],
         drawn[numbers],
         surface,
-        (renumber[places[used]], template["landmark_bary"][used].astype(np.float64), aims[used]),
+        (renumber[corners[used]], template["landmark_bary"][used].astype(np.float64), aims[used]),
         (renumber[hard_vertices], hard_targets),
     )
 
