@@ -17,18 +17,26 @@ from mathutils import Vector
 from ..blender.scratch_scene import scratch_scene
 from .head_npz import MAX_NAME_BYTES, HeadData, HeadRig
 
-#: Custom properties of the armature: that it is a head's; whether its bones drive shapes; full travels.
-MARK, DRIVING, TRAVEL = "photobust_rig", "photobust_bones_drive_shapes", "photobust_travel_"
+#: Custom property of the armature: that it is a head's.
+MARK = "photobust_rig"
+#: Custom property of the armature: whether its bones drive blendshapes.
+DRIVING = "photobust_bones_drive_shapes"
+#: Beginning of custom properties: travels at which blendshapes are at 1, radians or meters.
+TRAVEL = "photobust_travel_"
 #: Modifier of the head.
 MODIFIER = "Armature"
-#: Bones that drive shapes.
-JAW, EYES = "jaw", {"Left": "eye.L", "Right": "eye.R"}
+#: The jaw's bone, which drives blendshapes.
+JAW = "jaw"
+#: The eyes' bones, which drive blendshapes, by side.
+EYES = {"Left": "eye.L", "Right": "eye.R"}
 #: Rotation at which an eyeLook shape is at 1, degrees.
 EYE_LOOK_DEG = 25.0
 #: A vertex belongs to the jaw if the jaw's weight is at least this much of the largest one.
 JAW_FRACTION = 0.8
-#: Travels of the jaw below these, radians and metres, come from shapes that do not move it.
-MIN_TURN, MIN_SLIDE = radians(0.2), 2e-4
+#: Rotations of the jaw below this, radians, come from blendshapes that do not move it.
+MIN_TURN = radians(0.2)
+#: Shifts of the jaw below this, meters, likewise.
+MIN_SLIDE = 2e-4
 #: Weights below this are left out.
 MIN_WEIGHT = 1e-6
 
