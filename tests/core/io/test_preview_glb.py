@@ -248,8 +248,8 @@ def test_a_decimated_surface_is_where_it_was(triangles, uneven, radius):
     across = np.cross(b - a, c - a)
     outward = np.einsum("ij,ij->i", across, a + b + c) > 0
     assert np.linalg.norm(across[~outward], axis=1).sum() < 0.03 * np.linalg.norm(across, axis=1).sum()
-    sure = np.abs(small.vertices[:, 0]) > 2 * size
-    assert np.array_equal(small.colors[sure, 0] == 200, small.vertices[sure, 0] > 0)
+    unmixed = np.abs(small.vertices[:, 0]) > 2 * size
+    assert np.array_equal(small.colors[unmixed, 0] == 200, small.vertices[unmixed, 0] > 0)
     if uneven:
         assert (small.confidence == 1).sum() > 3 * (small.confidence == 0).sum()
 

@@ -93,9 +93,9 @@ def test_mirrored_places_are_mirrored(topology):
     place = atlas.interpolate(topology.vertices, np.arange(len(atlas.texel)))
     picture = atlas.image(place)
     skin = np.flatnonzero(atlas.part == topology.part_names.index(SKIN))
-    there = sample_image(picture, atlas.mirror[skin], cv2.INTER_NEAREST)
-    away = np.linalg.norm(there * [-1, 1, 1] - place[skin], axis=1)
-    assert np.quantile(away, 0.95) < 0.002
+    opposite = sample_image(picture, atlas.mirror[skin], cv2.INTER_NEAREST)
+    error = np.linalg.norm(opposite * [-1, 1, 1] - place[skin], axis=1)
+    assert np.quantile(error, 0.95) < 0.002
 
 
 def test_no_seams_where_the_texture_was_cut(topology, painted):

@@ -51,10 +51,10 @@ def test_both_sides_are_weighted_alike(model, topology):
 def test_joints_move_with_the_head(scale, angles, shift):
     model, vertices = RigModel.load(MODELS), HeadTopology.load(MODELS).vertices.astype(np.float64)
     rotation = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
-    there = model.fit(scale * vertices @ rotation.T + shift)
-    here = model.fit(vertices)
-    np.testing.assert_allclose(there.heads, scale * here.heads @ rotation.T + shift, atol=2e-5)
-    np.testing.assert_allclose(there.tails, scale * here.tails @ rotation.T + shift, atol=2e-5)
+    moved = model.fit(scale * vertices @ rotation.T + shift)
+    original = model.fit(vertices)
+    np.testing.assert_allclose(moved.heads, scale * original.heads @ rotation.T + shift, atol=2e-5)
+    np.testing.assert_allclose(moved.tails, scale * original.tails @ rotation.T + shift, atol=2e-5)
 
 
 @given(st.integers(0, 2**32 - 1))
