@@ -15,8 +15,8 @@ from ..errors import AssetError
 
 #: Blender's file of a library's catalogues.
 FILE_NAME = "blender_assets.cats.txt"
-#: What whoever writes to a library holds meanwhile.
-LOCK_NAME = ".photobust.lock"
+#: What whoever writes to a library holds meanwhile; not the batch's lock, as both folders may be the same.
+LOCK_NAME = ".photobust-library.lock"
 #: What catalogues' UUIDs are made from, with their path: the same path gets the same one in every library.
 NAMESPACE = uuid.UUID("5b2c0a3e-9c5f-4b7e-8c57-0d5f6f1b7a10")
 #: Seconds to wait for the lock.

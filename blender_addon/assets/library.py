@@ -127,6 +127,8 @@ def _build(folder: Path, kind: str, collection: bpy.types.Collection, name: str)
         image = head_image(head)
         if image is not None:
             image.filepath_raw = f"//{TEXTURE}"  # it is packed; where it came from is nobody's business
+            for packed in image.packed_files:
+                packed.filepath = f"//{TEXTURE}"
         return head
     mesh = import_surface(folder / SURFACE_FILE, name)
     mesh.materials.append(surface_material(name))

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blender_addon.assets import catalogue as asset_catalogue
+from blender_addon.assets import catalogue
 from blender_addon.assets.catalogue import FILE_NAME, HEADER, catalogue_id, clean_path, parse
+from blender_addon.batch import workspace
 from blender_addon.errors import AssetError
 
 OTHERS = """# mine, do not touch
@@ -101,3 +102,7 @@ def test_paths_are_cleaned_once_and_for_all(path):
     if cleaned:
         line = f"{uuid.uuid4()}:{cleaned}:x"
         assert list(parse(f"VERSION 1\n{line}\n")) == [cleaned]
+
+
+def test_a_library_in_the_batch_s_own_folder_waits_for_no_lock():
+    assert catalogue.LOCK_NAME != workspace.LOCK_NAME
