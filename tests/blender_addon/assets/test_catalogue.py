@@ -72,9 +72,9 @@ def test_several_writers_at_once(tmp_path):
 
 
 def test_a_writer_that_does_not_end_is_told_of(tmp_path, monkeypatch):
-    monkeypatch.setattr(asset_catalogue, "LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr(catalogue, "LOCK_TIMEOUT", 0.1)
     with (
-        asset_catalogue.locked(tmp_path / asset_catalogue.LOCK_NAME),
+        catalogue.locked(tmp_path / catalogue.LOCK_NAME),
         pytest.raises(AssetError, match="Another program"),
     ):
         catalogue_id(tmp_path, "Heads")
