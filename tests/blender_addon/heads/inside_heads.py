@@ -528,8 +528,8 @@ def check_rig_retopology(folder):
             np.abs(points.min(0) - expected.min(0)).max(), np.abs(points.max(0) - expected.max(0)).max()
         )
 
-    # Quads of this number are 6 mm wide: half of that at the rims of ears. Where QuadriFlow fails by chance and
-    # another density is taken, its wider quads round the rims more.
+    # Quads of this number are 6 mm wide: half of that at the rims of ears. Where QuadriFlow fails by chance
+    # and another density is taken, its wider quads round the rims more.
     count = len(new.data.polygons)
     width = 0.006 * (3000 / count) ** 0.5
     limit = width / 2 if abs(count - 3000) < 300 else width
