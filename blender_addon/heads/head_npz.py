@@ -49,6 +49,8 @@ MAX_VISEME_WEIGHT = 2.0
 JAW_OPEN_RANGE_DEG = (1.0, 90.0)
 #: What arrays of the file are called whose fields in `HeadData` have other names.
 FILE_KEYS = {"blendshapes": "units", "blendshape_names": "unit_names"}
+#: Shape keys that a head has beside its blendshapes.
+RESERVED_NAMES = frozenset({"Basis", "Photo"})
 #: Arrays that a file has all of, or, if it is from an older engine or without a rig, none.
 VISEME_ARRAYS = ("viseme_names", "viseme_weights")
 BONE_ARRAYS = (
@@ -183,6 +185,8 @@ def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
     vertices, quads, coordinates = (len(np.atleast_1d(arrays[name])) for name in ("neutral", "quads", "uv"))
     if not (vertices and quads and coordinates):
         raise ValueError("it has no faces")
+    if set(blendshape_names) & RESERVED_NAMES:
+        raise ValueError("unit_names has names of other shape keys")
     blendshapes = len(blendshape_names)
     head = HeadData(
         neutral=_floats("neutral", arrays, (vertices, 3), MAX_COORDINATE),
@@ -207,6 +211,8 @@ def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
     corners = np.sort(head.quads, axis=1)
     if (corners[:, 1:] == corners[:, :-1]).any() or len(np.unique(corners, axis=0)) < quads:
         raise ValueError("quads has a corner or a face twice")
+    if not (np.ptp(head.neutral, axis=0).any() and np.ptp(head.photo, axis=0).any()):
+        raise ValueError("all vertices are in one place")
     return head
 
 

@@ -91,6 +91,8 @@ class Worker:
             request = parse_request(line)
             if len(self._open) >= MAX_OPEN_REQUESTS:
                 raise RequestError(f"There are {MAX_OPEN_REQUESTS} requests already: wait for their answers")
+            if request["id"] in self._open and request["method"] not in ("cancel", "shutdown"):
+                raise RequestError("A request of this id is not answered yet: give the next one another id")
         except RequestError as error:
             self._send(None, error_event("RequestError", str(error)))
             return True

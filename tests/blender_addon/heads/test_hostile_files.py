@@ -68,9 +68,18 @@ def test_shapes_and_types_that_do_not_fit(tmp_path, name):
     refused(tmp_path, arrays)
 
 
-@pytest.mark.parametrize("names", [["a", "a"], ["", "b"], ["a\0b", "c"], ["\ud800", "c"], ["x" * 64, "c"]])
+@pytest.mark.parametrize(
+    "names",
+    [["a", "a"], ["", "b"], ["a\0b", "c"], ["\ud800", "c"], ["x" * 64, "c"], ["Basis", "c"], ["a", "Photo"]],
+)
 def test_names_that_blender_cannot_have(tmp_path, names):
     refused(tmp_path, {**head_arrays(), "unit_names": np.array(names)})
+
+
+@pytest.mark.parametrize("name", ["neutral", "photo"])
+def test_a_head_without_extent(tmp_path, name):
+    arrays = head_arrays()
+    assert "one place" in refused(tmp_path, {**arrays, name: np.zeros_like(arrays[name])})
 
 
 def test_faces_with_a_corner_twice(tmp_path):

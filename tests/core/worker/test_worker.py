@@ -420,6 +420,19 @@ def test_waiting_requests_are_limited(monkeypatch):
     assert "2 requests" in json.loads(answer)["error"]["message"]
 
 
+def test_an_id_stands_for_one_request_at_a_time(monkeypatch):
+    """Or one id, repeated, would fill the memory past the limit of open requests."""
+    monkeypatch.setattr("core.worker.server.os._exit", lambda code: None)
+    sink = io.BytesIO()
+    worker = Worker(Chunks(), sink, None)
+    for _ in range(3):
+        assert worker._accept(json.dumps({"id": 7, "method": "hello"}).encode())
+    answers = [json.loads(line) for line in sink.getvalue().splitlines()]
+    assert [answer["event"] for answer in answers] == ["error"] * 2
+    assert all("another id" in answer["error"]["message"] for answer in answers)
+    assert worker._requests.qsize() == 1
+
+
 def test_bugs_and_full_memory_are_reported(start, photo, tmp_path):
     for what, kind, word in (
         ("bug", "InternalError", "KeyError"),
