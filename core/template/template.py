@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from zipfile import BadZipFile
 
 import numpy as np
 
-from ..errors import ModelError
+from ..weights import model_arrays
 
 FILE_NAME = "head_template.npz"
 
@@ -24,14 +23,8 @@ def read_template(models_dir: Path) -> Mapping[str, np.ndarray]:
     Raises:
         ModelError: The file is missing or damaged.
     """
-    path = Path(models_dir) / FILE_NAME
-    if not path.is_file():
-        raise ModelError(f"{path} is missing: get the project's models folder again")
-    try:
-        with np.load(path) as file:
-            arrays = dict(file)
-    except (OSError, ValueError, BadZipFile) as error:
-        raise ModelError(f"{path} is damaged ({error}): get the project's models folder again") from error
+    with model_arrays(Path(models_dir) / FILE_NAME) as file:
+        arrays = dict(file)
     for array in arrays.values():
         array.flags.writeable = False
     return MappingProxyType(arrays)

@@ -2,9 +2,13 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
 
 from ..errors import ModelError
 from .pinned_models import PINNED_MODELS
@@ -41,6 +45,24 @@ def file_sha256(path: Path) -> str:
 @lru_cache(maxsize=64)
 def _sha256(path: Path, size: int, modified: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def model_arrays(path: Path) -> Iterator[Any]:
+    """An .npz file of models, open for reading: name -> array.
+
+    Raises:
+        ModelError: The file is missing, damaged, or lacks what is asked of it.
+    """
+    import numpy as np
+
+    if not path.is_file():
+        raise ModelError(f"{path} is missing: get the project's models folder again")
+    try:
+        with np.load(path) as arrays:
+            yield arrays
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
+        raise ModelError(f"{path} is damaged ({error}): get the project's models folder again") from error
 
 
 def model_files(folder: Path) -> list[Path]:

@@ -8,11 +8,11 @@ weights: so a joint moves with the head that it is in, exactly under similaritie
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
-from ..errors import ModelError, RequestError
+from ..errors import RequestError
+from ..weights import model_arrays
 
 FILE_NAME = "head_rig.npz"
 #: The most bones that move one vertex: what game engines and glTF's one set of joints allow.
@@ -135,21 +135,15 @@ class RigModel:
         Raises:
             ModelError: The file is missing or damaged.
         """
-        path = Path(models_dir) / FILE_NAME
-        if not path.is_file():
-            raise ModelError(f"{path} is missing: get the project's models folder again")
-        try:
-            with np.load(path) as file:
-                weights = file["weights"].astype(np.float64)
-                return cls(
-                    file["end_vertices"],
-                    file["end_weights"],
-                    file["joints"],
-                    (weights / weights.sum(1, keepdims=True)).astype(np.float32),
-                    float(file["jaw_open_deg"]),
-                )
-        except (OSError, KeyError, ValueError, BadZipFile) as error:
-            raise ModelError(f"{path} is damaged ({error}): get the project's models folder again") from error
+        with model_arrays(Path(models_dir) / FILE_NAME) as file:
+            weights = file["weights"].astype(np.float64)
+            return cls(
+                file["end_vertices"],
+                file["end_weights"],
+                file["joints"],
+                (weights / weights.sum(1, keepdims=True)).astype(np.float32),
+                float(file["jaw_open_deg"]),
+            )
 
     def fit(self, vertices: np.ndarray, naming: str = "blender") -> Rig:
         """The skeleton inside a head.
