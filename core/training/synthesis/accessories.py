@@ -169,6 +169,12 @@ def _shell(
     )
 
 
+def _from_skull(points: np.ndarray) -> np.ndarray:
+    """(n, 3) unit vectors from the middle of the skull to points (n, 3) of the head frame."""
+    offset = points - SKULL_CENTER
+    return offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
+
+
 def hair(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns) -> Garment:
     """Short to long hair, straight to curly, with a random hairline.
 
@@ -182,8 +188,7 @@ def hair(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: P
         The hair, head frame, metres.
     """
     p = head[skin.vertices]
-    offset = p - SKULL_CENTER
-    direction = offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
+    direction = _from_skull(p)
     x, y, z = p.T
     ragged = _waves(rng, direction, rng.uniform(4, 14))
     line = np.interp(y, _LINE_Y, _LINE_Z + np.array([1, 1, 0.5, 0.5, 0.2, 0.2, 0.2]) * rng.normal(0, 0.008))
@@ -231,8 +236,7 @@ def hat(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Pa
         The cap and, if it has one, its peak, head frame, metres.
     """
     p = head[skin.vertices]
-    offset = p - SKULL_CENTER
-    direction = offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
+    direction = _from_skull(p)
     height = rng.uniform(0.03, 0.07)
     tilt = rng.uniform(-0.5, 0.15)
     cover = p[:, 2] - height - tilt * p[:, 1]
@@ -274,8 +278,7 @@ def scarf(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: 
         The scarf, head frame, metres.
     """
     p = head[skin.vertices]
-    offset = p - SKULL_CENTER
-    direction = offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
+    direction = _from_skull(p)
     folds = _waves(rng, direction, rng.uniform(6, 25))
     neck = rng.random() < 0.7
     cover = (rng.uniform(0.05, 0.6) - skin.face) * 0.02
