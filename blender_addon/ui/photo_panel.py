@@ -58,7 +58,7 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     icon = thumbnails.photo_icon(photo)
     if icon:
         layout.template_icon(icon, scale=PHOTO_SCALE)
-    # The name, not the path, of which a narrow panel shows the least telling part.
+    # The name, not the path, of which a narrow panel shows only the beginning, the same for many photos.
     layout.operator("photobust.choose_photo", text=photo.name if photo else "Choose Photo", icon="IMAGE_DATA")
     answer = face_search.answer_for(context.scene)
     _draw_focal(layout, chosen, answer)

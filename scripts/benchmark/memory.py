@@ -25,7 +25,7 @@ from blender_addon.errors import AddonError
 from core.image.formats import readable_suffixes
 
 #: After so many photos, all that an engine keeps has been made.
-SETTLED_PHOTOS = 50
+WARM_UP_PHOTOS = 50
 #: What may come on top of that by the end.
 GROWTH_LIMIT = 0.05
 
@@ -74,12 +74,12 @@ def main() -> int:
     if options.out:
         with options.out.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("photo", "resident_bytes"), *sizes])
-    settled = min(SETTLED_PHOTOS, len(sizes)) - 1
-    first, middle, last = (sizes[at][1] for at in (0, settled, -1))
+    warm = min(WARM_UP_PHOTOS, len(sizes)) - 1
+    first, middle, last = (sizes[at][1] for at in (0, warm, -1))
     growth = last / middle - 1
     sys.stdout.write(
         f"{len(sizes)} photos: {first / 1e6:.0f} MB after the first, {middle / 1e6:.0f} MB after"
-        f" {settled + 1}, {last / 1e6:.0f} MB at the end ({growth:+.1%}), at most"
+        f" {warm + 1}, {last / 1e6:.0f} MB at the end ({growth:+.1%}), at most"
         f" {max(size for _, size in sizes) / 1e6:.0f} MB\n"
     )
     return int(growth > GROWTH_LIMIT)
