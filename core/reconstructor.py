@@ -14,22 +14,22 @@ from .errors import FaceTooSmallError, NoFaceError, ReconstructionError, Request
 from .geometry.frames import DEFAULT_FOCAL_MM, Camera, CropFrame, HeadPose
 from .image.crop import cut_crop
 from .image.photo import Photo, load_photo, search_frames
-from .inference.backend import choose_backend
 from .lifting.lifter import HeadPrior, LandmarkLifter
 from .quality.measures import QualityInputs, measure
 from .quality.report import QualityReport, quality_report
+from .runtime.backend import choose_backend
+from .runtime.timing import Progress, Stopwatch
+from .runtime.weights import models_folder, verify_models
 from .surface.isosurface import Isosurface, Surface, extract_isosurface
 from .surface.landmarks import landmarks_on_surface
 from .surface.prior_mesh import PriorMesh
 from .surface.settings import DEFAULT_SETTINGS, SurfaceSettings
 from .surface.vertex_colors import color_from_photo
 from .texture.settings import TextureSettings
-from .timing import Progress, Stopwatch
 from .volume import load_predictor
 from .volume.flip_averaging import FlipAveragedPredictor
 from .volume.guidance import build_guidance
 from .volume.predictor import VolumePredictor
-from .weights import models_folder, verify_models
 from .wrapping.options import HeadOptions
 from .wrapping.settings import WrapSettings
 from .wrapping.skeleton import load_rig_model

@@ -5,7 +5,7 @@ import re
 import pytest
 
 import core
-from core.weights import MODEL_SUFFIXES
+from core.runtime.weights import MODEL_SUFFIXES
 from tests.conftest import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "models/MODEL_CARD.md"])

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..geometry.frames import apply_affine, invert_affine
 from ..geometry.reflection import load_landmark_symmetry
-from ..weights import models_folder
+from ..runtime.weights import models_folder
 from .landmarks import (
     DetectedFaces,
     FaceLandmarks,

@@ -15,7 +15,7 @@ from ..geometry.frames import CROP_SIZE
 from ..image.crop import cut_crop
 from ..image.photo import Photo
 from ..reconstructor import Reconstruction
-from ..weights import file_sha256
+from ..runtime.weights import file_sha256
 from . import head_files as assets
 from . import preview_glb as preview
 from .head_ply import about_head, head_ply_bytes

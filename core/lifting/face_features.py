@@ -14,7 +14,7 @@ import numpy as np
 from ..geometry.frames import CROP_SIZE, AffineFrame, compose_affine
 from ..geometry.pose import WeakPerspectivePose
 from ..image.crop import cut_crop, face_frame
-from ..inference.backend import FEATURES_NAME, FEATURES_ONNX_NAME, choose_backend
+from ..runtime.backend import FEATURES_NAME, FEATURES_ONNX_NAME, choose_backend
 
 #: Channels of the maps at 96, 48 and 24 pixels, which are sampled at points.
 POINT_CHANNELS = (16, 32, 64)
@@ -103,7 +103,7 @@ class OnnxFeatures:
     """ONNX Runtime, the backend that artists have."""
 
     def __init__(self, path: Path) -> None:
-        from ..inference.onnx_session import OnnxSession
+        from ..runtime.onnx_session import OnnxSession
 
         # Too small a network for more than one thread.
         self._session = OnnxSession(path, threads=1)

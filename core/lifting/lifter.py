@@ -131,7 +131,7 @@ class LandmarkLifter:
         Args:
             models_dir: The folder.
             template: Its template, if it was read already.
-            backend: See `core.inference.backend.choose_backend`.
+            backend: See `core.runtime.backend.choose_backend`.
 
         Raises:
             ModelError: A file is missing or damaged.

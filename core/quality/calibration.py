@@ -160,7 +160,7 @@ class Calibration:
         return ExpectedError(error, least, most, contributions)
 
     def made_for(self, models: Mapping[str, str]) -> bool:
-        """Whether these are the weights, by `core.weights.fingerprints`; what is missing does not count."""
+        """If these are the weights, by `core.runtime.weights.fingerprints`; missing ones are left out."""
         both = self.models.keys() & models.keys()
         return bool(both) and all(self.models[name] == models[name] for name in both)
 

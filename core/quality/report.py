@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..detection.mediapipe_topology import LANDMARK_COUNT
-from ..weights import fingerprints
+from ..runtime.weights import fingerprints
 from .calibration import ExpectedError, load_calibration
 from .measures import Measures
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ..weights import model_arrays
+from ..runtime.weights import model_arrays
 
 FILE_NAME = "head_template.npz"
 

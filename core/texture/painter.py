@@ -11,9 +11,9 @@ from ..geometry.mesh import shading_normals
 from ..geometry.visibility import ramp
 from ..image.color import linear_to_bytes
 from ..image.sampling import sample_image, sample_photo_linear
+from ..runtime.timing import Clock
 from ..template.regions import Regions, scalp_weight
 from ..template.topology import EYE_LEFT, EYE_RIGHT, INNER, SKIN, HeadTopology
-from ..timing import Clock
 from ..wrapping.options import TEXTURE_SIZES
 from .atlas import Atlas
 from .delighting import relative_shading

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..inference.backend import choose_backend
+from ..runtime.backend import choose_backend
 from .predictor import VolumePredictor
 
 __all__ = ["VolumePredictor", "load_predictor"]
@@ -15,7 +15,7 @@ def load_predictor(
 
     Args:
         models_dir: The folder.
-        backend: "onnx", "torch" or "auto", see `core.inference.backend.choose_backend`.
+        backend: "onnx", "torch" or "auto", see `core.runtime.backend.choose_backend`.
         threads: Of ONNX Runtime (default: the available cores). Torch's are set for the whole process.
 
     Raises:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..inference.backend import ONNX_NAME
-from ..inference.onnx_session import OnnxSession
+from ..runtime.backend import ONNX_NAME
+from ..runtime.onnx_session import OnnxSession
 from .guidance import Guidance
 from .predictor import network_input
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..errors import ModelError
-from ..inference.backend import WEIGHTS_NAME
+from ..runtime.backend import WEIGHTS_NAME
 from .guidance import Guidance
 from .predictor import TEMPERATURE, network_input
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..errors import Cancelled, FaceTooSmallError, ModelError, NoFaceError, OutputError
 from ..image.formats import readable_suffixes, unreadable_suffixes
-from ..inference.backend import choose_backend
-from ..weights import fingerprints, models_folder
+from ..runtime.backend import choose_backend
+from ..runtime.weights import fingerprints, models_folder
 from .params import (
     Params,
     folder_name,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..detection.landmarks import FaceLandmarks
     from ..image.photo import Photo
     from ..reconstructor import Reconstruction, Reconstructor
-    from ..timing import Progress
+    from ..runtime.timing import Progress
 
 #: Raised when a client has to know; new methods and keys are listed in `CAPABILITIES` and do not raise it.
 PROTOCOL_VERSION = 1

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import PhotobustError, RequestError
-from ..inference.backend import AUTO, BACKENDS, ENVIRONMENT_VARIABLE
+from ..runtime.backend import AUTO, BACKENDS, ENVIRONMENT_VARIABLE
 from .jobs import Jobs
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import numpy as np
 
 from ..detection.detector import FaceLandmarks
 from ..geometry.frames import Camera, HeadPose
+from ..runtime.timing import Clock
 from ..surface.isosurface import Surface
 from ..template.template import HeadTemplate
 from ..template.topology import HeadTopology
-from ..timing import Clock
 from .confidence import ConfidenceEstimator
 from .deformation_transfer import DeformationTransfer
 from .expression import ExpressionFit

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import RequestError
-from ..weights import model_arrays
+from ..runtime.weights import model_arrays
 
 FILE_NAME = "head_rig.npz"
 #: The most bones that move one vertex: what game engines and glTF's one set of joints allow.

@@ -150,8 +150,8 @@ def measure_networks(repeats: int) -> list[NetworkFigures]:
     from torch.utils.flop_counter import FlopCounterMode
 
     from core.geometry.frames import VOLUME_SHAPE
-    from core.inference.backend import ONNX_NAME, WEIGHTS_NAME
-    from core.inference.onnx_session import OnnxSession
+    from core.runtime.backend import ONNX_NAME, WEIGHTS_NAME
+    from core.runtime.onnx_session import OnnxSession
     from core.training.evaluation.vrn_baseline import VrnBaseline
     from core.volume.torch_predictor import fold_normalization, load_network
 

@@ -21,7 +21,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from core.inference.backend import FEATURES_NAME
+from core.runtime.backend import FEATURES_NAME
 from scripts.build.face_landmarker import download_wheel, load_schema
 
 MESH = "mediapipe/modules/face_landmark/face_landmark.tflite"

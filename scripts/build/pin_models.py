@@ -1,4 +1,4 @@
-"""Write core/weights/pinned_models.py: the SHA-256 of each file in models/ that results depend on.
+"""Write core/runtime/pinned_models.py: the SHA-256 of each file in models/ that results depend on.
 
     python scripts/build/pin_models.py
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 MODELS = ROOT / "models"
-PINNED = ROOT / "core/weights/pinned_models.py"
+PINNED = ROOT / "core/runtime/pinned_models.py"
 HEADER = '''"""SHA-256 of the project's models. Made by scripts/build/pin_models.py: do not edit."""
 
 PINNED_MODELS = {
@@ -21,8 +21,8 @@ PINNED_MODELS = {
 
 
 def pinned_source(folder: Path) -> str:
-    """The text of core/weights/pinned_models.py for a folder of models."""
-    from core.weights import file_sha256, model_files
+    """The text of core/runtime/pinned_models.py for a folder of models."""
+    from core.runtime.weights import file_sha256, model_files
 
     return (
         HEADER

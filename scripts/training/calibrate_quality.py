@@ -38,7 +38,7 @@ FEWEST = 60
 
 def weights_of(models: Path) -> dict[str, str]:
     """Fingerprints of the weights that decide how good a head is."""
-    from core.weights import fingerprints
+    from core.runtime.weights import fingerprints
 
     return {name: mark for name, mark in fingerprints(models).items() if not name.endswith(".json")}
 
@@ -54,8 +54,8 @@ def fill_table(args: argparse.Namespace, path: Path) -> None:
     import cv2
 
     from core.detection.detector import FaceDetector
-    from core.inference.backend import choose_backend
     from core.lifting.lifter import LandmarkLifter
+    from core.runtime.backend import choose_backend
     from core.training.calibration.table import HeldOut, TableBuilder, write_table
     from core.training.data.shards import require_shards
     from core.training.evaluation.ground_truth import TrueHeads

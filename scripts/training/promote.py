@@ -35,7 +35,7 @@ def main() -> int:
     import torch
 
     from core.errors import PhotobustError
-    from core.inference.backend import WEIGHTS_NAME
+    from core.runtime.backend import WEIGHTS_NAME
     from core.training.evaluation.comparison import is_better, measure_models
     from core.training.fitting.candidate import promote
     from core.training.fitting.onnx_export import export_volume_network

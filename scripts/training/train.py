@@ -50,7 +50,7 @@ def train_network(args: argparse.Namespace) -> None:
 def export(args: argparse.Namespace) -> None:
     """Write the network's averaged weights, for both backends."""
     from core.errors import PhotobustError
-    from core.inference.backend import WEIGHTS_NAME
+    from core.runtime.backend import WEIGHTS_NAME
     from core.training.fitting.onnx_export import export_volume_network
     from core.training.fitting.trainer import CHECKPOINT_NAME, export_weights
 

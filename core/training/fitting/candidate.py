@@ -4,9 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
-from ...inference.backend import ONNX_NAME, WEIGHTS_NAME
 from ...lifting.lifter import FILE_NAME as LIFTER_NAME
 from ...quality.calibration import FILE_NAME as CALIBRATION_NAME
+from ...runtime.backend import ONNX_NAME, WEIGHTS_NAME
 
 #: What training makes; everything else in a models folder is an input of it.
 TRAINED_FILES = (LIFTER_NAME, WEIGHTS_NAME, ONNX_NAME, CALIBRATION_NAME)

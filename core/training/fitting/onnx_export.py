@@ -1,4 +1,4 @@
-"""Exports trained networks to ONNX, for `core.inference.onnx_session`. Needs torch and onnx."""
+"""Exports trained networks to ONNX, for `core.runtime.onnx_session`. Needs torch and onnx."""
 
 import os
 import warnings
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from ... import __version__
 from ...geometry.frames import VOLUME_SHAPE
-from ...inference.backend import FEATURES_NAME, FEATURES_ONNX_NAME, ONNX_NAME, WEIGHTS_NAME
-from ...inference.onnx_session import SOURCE, SOURCE_SHA256
 from ...lifting.face_encoder import load_face_network
+from ...runtime.backend import FEATURES_NAME, FEATURES_ONNX_NAME, ONNX_NAME, WEIGHTS_NAME
+from ...runtime.onnx_session import SOURCE, SOURCE_SHA256
+from ...runtime.weights import file_sha256
 from ...volume.network import INPUT_CHANNELS
 from ...volume.predictor import TEMPERATURE
 from ...volume.torch_predictor import load_network
-from ...weights import file_sha256
 
 #: Of ONNX's operators; old enough for every ONNX Runtime of the last years.
 OPSET = 17

@@ -26,7 +26,7 @@ from core.quality.report import (
     quality_report,
 )
 from core.reconstructor import Reconstructor
-from core.weights import fingerprints
+from core.runtime.weights import fingerprints
 from tests.core.stand_ins import MODELS
 
 #: A head without a flaw.

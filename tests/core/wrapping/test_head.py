@@ -13,9 +13,9 @@ from core.geometry.mesh import self_intersections, triangle_normals, vertex_norm
 from core.image.photo import Photo, load_photo
 from core.io.writer import write_reconstruction
 from core.reconstructor import Reconstructor
+from core.runtime.weights import models_folder
 from core.template.topology import HeadTopology
 from core.training.evaluation.head_metrics import HeadMetrics
-from core.weights import models_folder
 from core.wrapping.head import Head, HeadWrapper
 from core.wrapping.options import HeadOptions
 from core.wrapping.rigid_parts import fit_sphere

@@ -158,7 +158,7 @@ def test_table_that_was_cut_off(tmp_path):
 
 def test_calibration_of_these_weights_covers():
     """On the rows of the weights in models/, if scripts/training/calibrate_quality.py left them here."""
-    from core.weights import fingerprints
+    from core.runtime.weights import fingerprints
 
     tables = sorted((ROOT / "cache/quality").glob("table_*.jsonl"))
     mark = fingerprints(ROOT / "models")["landmark_lifter.safetensors"][:6]

@@ -8,8 +8,8 @@ import torch
 
 from core.detection.detector import FaceLandmarks
 from core.geometry.frames import crop_frame_around
-from core.inference.backend import WEIGHTS_NAME
 from core.lifting.lifter import HeadPrior
+from core.runtime.backend import WEIGHTS_NAME
 from core.training.data.dataset import (
     DropRates,
     ShardDataset,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
-from ..weights import file_sha256
+from .weights import file_sha256
 
 #: Metadata of an exported network: the weights it was made of (see `core.training.fitting.onnx_export`).
 SOURCE = "source"

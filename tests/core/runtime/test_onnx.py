@@ -13,12 +13,12 @@ import pytest
 
 from core import Reconstructor
 from core.errors import ModelError
-from core.inference.backend import ONNX_NAME, WEIGHTS_NAME, choose_backend
-from core.inference.onnx_session import OnnxSession
+from core.runtime.backend import ONNX_NAME, WEIGHTS_NAME, choose_backend
+from core.runtime.onnx_session import OnnxSession
+from core.runtime.weights import file_sha256
 from core.volume.onnx_predictor import OnnxPredictor
 from core.volume.predictor import TEMPERATURE
 from core.volume.torch_predictor import TorchPredictor
-from core.weights import file_sha256
 
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = ROOT / "models"

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from core import weights
 from core.errors import ModelError
-from core.weights.pinned_models import PINNED_MODELS
+from core.runtime import weights
+from core.runtime.pinned_models import PINNED_MODELS
 from core.worker.jobs import Jobs
 from scripts.build.pin_models import pinned_source
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def copied(tmp_path, monkeypatch) -> Path:
 
 
 def test_the_list_is_up_to_date():
-    text = (ROOT / "core/weights/pinned_models.py").read_text("utf-8")
+    text = (ROOT / "core/runtime/pinned_models.py").read_text("utf-8")
     assert text == pinned_source(ROOT / "models"), "run scripts/build/pin_models.py"
     assert {Path(name).suffix for name in PINNED_MODELS} == {*weights.MODEL_SUFFIXES}
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .errors import Cancelled
+from ..errors import Cancelled
 
 #: Called with a step's name, the fraction done in 0..1 and a sentence for people.
 Progress = Callable[[str, float, str], None]

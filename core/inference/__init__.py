@@ -1,1 +1,0 @@
-"""Which program runs the networks."""
