@@ -11,7 +11,9 @@ from ..geometry.pose import WeakPerspectivePose
 FACE_PX_PER_CM = 7.2
 
 
-def cut_crop(rgb: np.ndarray, frame: AffineFrame, size: int = CROP_SIZE) -> np.ndarray:
+def cut_crop(
+    rgb: np.ndarray, frame: AffineFrame, size: int = CROP_SIZE, frame_size: int = CROP_SIZE
+) -> np.ndarray:
     """Cut a picture out of the photo; edge pixels are repeated outside.
 
     Photos larger than the crop are averaged down first, so that no aliasing is taken for detail.
@@ -20,14 +22,15 @@ def cut_crop(rgb: np.ndarray, frame: AffineFrame, size: int = CROP_SIZE) -> np.n
         rgb: (H, W, 3) uint8, the photo.
         frame: What to cut.
         size: Side of the result, pixels: that of the crop, or a finer or coarser raster of the same square.
+        frame_size: Side of the frame's square, pixels of the frame.
 
     Returns:
         (size, size, 3) uint8.
     """
-    factor = size / CROP_SIZE
+    factor = size / frame_size
     inverse = frame.inverse
     corners = frame.crop_to_photo(
-        np.array([[0, 0], [CROP_SIZE, 0], [0, CROP_SIZE], [CROP_SIZE, CROP_SIZE]], float) - 0.5
+        np.array([[0, 0], [frame_size, 0], [0, frame_size], [frame_size, frame_size]], float) - 0.5
     )
     height, width = rgb.shape[:2]
     left, top = np.clip(np.floor(corners.min(0)).astype(int) - 2, 0, [width - 1, height - 1])

@@ -1,0 +1,1 @@
+"""What each pixel around a head shows: skin, hair, glasses, headwear, clothes, background."""
