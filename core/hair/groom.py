@@ -1,0 +1,128 @@
+"""A groom: the hair of one head as a shell, as cards and as strands, all in the head frame."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class HairShell:
+    """A closed mesh around hair, or around what covers the head.
+
+    Attributes:
+        vertices: (N, 3) float32, head frame, metres.
+        triangles: (M, 3) int32, counterclockwise from outside.
+        normals: (N, 3) float32 unit vectors, for shading.
+        uv: (N, 2) float32, v up, into the texture.
+        colors: (N, 3) uint8, sRGB, the hair's color without its strands.
+        seen: (N,) float32, 0 (completed) to 1 (the photo shows it).
+        inner: (N,) bool, vertices of the side that lies on the skin.
+        texture: (S, S, 3) uint8, sRGB.
+    """
+
+    vertices: np.ndarray
+    triangles: np.ndarray
+    normals: np.ndarray
+    uv: np.ndarray
+    colors: np.ndarray
+    seen: np.ndarray
+    inner: np.ndarray
+    texture: np.ndarray
+
+
+@dataclass(frozen=True)
+class HairCards:
+    """Ribbons along strands. Their texture is the strand atlas, which is white: the colors multiply it.
+
+    Attributes:
+        vertices: (K, 3) float32, head frame, metres; each card's stand together, root first, left and right
+            edge in turn.
+        triangles: (L, 3) int32; both sides are seen.
+        normals: (K, 3) float32 unit vectors, away from the head.
+        uv: (K, 2) float32, v up, into the strand atlas; v falls from root to tip.
+        colors: (K, 3) uint8, sRGB.
+        card: (K,) int32, the card of each vertex.
+        along: (K,) float32, 0 at the root, 1 at the tip.
+        layer: (C,) uint8 of each card, 0 the innermost.
+        lod: (C,) uint8 of each card, the coarsest level of detail that still has it.
+    """
+
+    vertices: np.ndarray
+    triangles: np.ndarray
+    normals: np.ndarray
+    uv: np.ndarray
+    colors: np.ndarray
+    card: np.ndarray
+    along: np.ndarray
+    layer: np.ndarray
+    lod: np.ndarray
+
+
+@dataclass(frozen=True)
+class HairStrands:
+    """Curves that are rooted on the head's skin.
+
+    Attributes:
+        points: (S, P, 3) float32, head frame, metres, the root first, equally far from each other along a
+            strand. Strands are in random order: the first n of them are an even, thinner groom.
+        root_vertices: (S, 3) int32, the vertices of the head around the root.
+        root_barycentric: (S, 3) float32, the root in their triangle.
+        root_uv: (S, 2) float32, v up, the root in the head's own texture coordinates.
+        colors: (S, 2, 3) uint8, sRGB, at the root and at the tip.
+    """
+
+    points: np.ndarray
+    root_vertices: np.ndarray
+    root_barycentric: np.ndarray
+    root_uv: np.ndarray
+    colors: np.ndarray
+
+
+@dataclass(frozen=True)
+class HairStyle:
+    """The style in words and numbers.
+
+    Attributes:
+        length: "cropped", "short", "medium" or "long".
+        length_m: Typical length of a strand, metres.
+        parting: "left", "middle", "right" (of the subject), "none" (fringe or swept back) or "unknown".
+        curl: "straight", "wavy" or "curly".
+        color: The color in a word.
+        rgb: Typical color, sRGB, 0..255.
+        melanin: 0 (white) to 1 (black), as Principled Hair takes it.
+        melanin_redness: 0 (brown to black) to 1 (red).
+    """
+
+    length: str
+    length_m: float
+    parting: str
+    curl: str
+    color: str
+    rgb: tuple[int, int, int]
+    melanin: float
+    melanin_redness: float
+
+
+@dataclass(frozen=True)
+class HairGroom:
+    """What stands on a head's skin: hair, a cover such as a hat or a scarf, or both.
+
+    Attributes:
+        shell: Around the hair; None without hair.
+        cards: Of the hair, if they were asked for.
+        strands: Of the hair, if they were asked for.
+        style: Of the hair; None without hair.
+        cover: Around headwear; None without.
+        seen_fraction: Of the outside of shell and cover, by area, what the photo shows; the rest is completed.
+        product: What to show of the hair: "shell", "cards" or "strands".
+        timings: Seconds by step.
+    """
+
+    shell: HairShell | None
+    cards: HairCards | None
+    strands: HairStrands | None
+    style: HairStyle | None
+    cover: HairShell | None
+    seen_fraction: float
+    product: str = "cards"
+    timings: dict[str, float] = field(default_factory=dict)
