@@ -113,7 +113,7 @@ class HairGroom:
         strands: Of the hair, if they were asked for.
         style: Of the hair; None without hair.
         cover: Around headwear; None without.
-        seen_fraction: Of the outside of shell and cover, by area, what the photo shows; the rest is completed.
+        seen_fraction: Of the outside of shell and cover, by area, what the photo shows.
         product: What to show of the hair: "shell", "cards" or "strands".
         timings: Seconds by step.
     """

@@ -21,19 +21,20 @@ Where there is hair, the shell of N vertices (closed, its inner side on the skin
 and C cards with K vertices. A card's vertices stand together, root first, left and right edge in turn:
 
 * `card_vertices`, `card_normals` (K, 3) float32; `card_triangles` (L, 3) int32; `card_uv` (K, 2) float32;
-  `card_colors` (K, 3) uint8; `card_index` (K,) int32, the card of each vertex; `card_along` (K,) float32, 0 at
-  the root to 1 at the tip; `card_layer` (C,) uint8, 0 the innermost; `card_lod` (C,) uint8, the coarsest level
-  of detail that still has the card: level n shows the cards with `card_lod` >= n.
+  `card_colors` (K, 3) uint8; `card_index` (K,) int32, the card of each vertex; `card_along` (K,) float32, 0
+  at the root to 1 at the tip; `card_layer` (C,) uint8, 0 the innermost; `card_lod` (C,) uint8, the coarsest
+  level of detail that still has the card: level n shows the cards with `card_lod` >= n.
 
 and S strands of P points each, in random order, so that the first n are an even, thinner groom:
 
 * `strand_points` (S, P, 3) float32, the root first; `strand_root_vertices` (S, 3) int32, the vertices of
   head.npz around the root, and `strand_root_barycentric` (S, 3) float32, where in their triangle it is;
-  `strand_root_uv` (S, 2) float32, in the head's `uv`; `strand_colors` (S, 2, 3) uint8, at the root and at the tip.
+  `strand_root_uv` (S, 2) float32, in the head's `uv`; `strand_colors` (S, 2, 3) uint8, at root and tip.
 
 Where something covers the head (hat, cap, scarf, hood), its shell, with the names of the hair's shell:
 
-* `cover_vertices`, `cover_normals`, `cover_triangles`, `cover_uv`, `cover_colors`, `cover_seen`, `cover_inner`.
+* `cover_vertices`, `cover_normals`, `cover_triangles`, `cover_uv`, `cover_colors`, `cover_seen`,
+  `cover_inner`.
 """
 
 import dataclasses
