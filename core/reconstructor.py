@@ -220,6 +220,7 @@ class Reconstructor:
         chosen: Sequence[int] | None = None,
         detected: Sequence[FaceLandmarks] | None = None,
         head: bool | HeadOptions = False,
+        on_surface: Callable[[int, Surface], None] | None = None,
     ) -> list[Reconstruction]:
         """Reconstruct the heads of the faces in a photo.
 
@@ -234,6 +235,8 @@ class Reconstructor:
             detected: What `detector.detect` has found in this photo, if it was run already.
             head: Also wrap the animation-ready head onto each surface and paint its texture, in the usual way
                 or as the options say.
+            on_surface: Called with the index of a face and its colored surface as soon as there is one, to be
+                looked at while the head is made.
 
         Returns:
             The heads, the largest face first.
@@ -265,7 +268,7 @@ class Reconstructor:
             length = (1 - DETECTION_FRACTION) / len(faces)
             try:
                 watch_face = Stopwatch(progress, cancelled, start, length, watch.seconds)
-                heads.append(self._reconstruct_face(task, watch_face))
+                heads.append(self._reconstruct_face(task, watch_face, on_surface))
             except ReconstructionError as error:
                 # One face in the background must not cost the others their heads.
                 logging.getLogger(__name__).warning("%s: no head for %s: %s", photo.name, name, error)
@@ -274,7 +277,9 @@ class Reconstructor:
             raise problem
         return heads
 
-    def _reconstruct_face(self, task: FaceTask, watch: Stopwatch) -> Reconstruction:
+    def _reconstruct_face(
+        self, task: FaceTask, watch: Stopwatch, on_surface: Callable[[int, Surface], None] | None = None
+    ) -> Reconstruction:
         """One head; the watch's progress is that of this face."""
         photo, camera, face, name = task.photo, task.camera, task.face, task.name
         starts = step_starts(bool(task.wrap), bool(task.wrap and task.wrap.texture))
@@ -290,6 +295,8 @@ class Reconstructor:
         with watch.step("color", starts["color"], f"Coloring {name}"):
             colors, confidence = color_from_photo(isosurface, photo.rgb, prior.frame)
             surface = Surface(isosurface.vertices, isosurface.faces, colors, confidence)
+        if on_surface:
+            on_surface(task.index, surface)
         with watch.step("landmarks", starts["landmarks"], f"Placing the landmarks of {name}"):
             points, points68 = self._landmarks(isosurface, prior, camera)
         with watch.step("quality", starts["quality"], f"Checking the result for {name}"):

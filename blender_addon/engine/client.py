@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,16 @@ MAX_ATTEMPTS = 2
 
 @dataclass(frozen=True)
 class Progress:
-    """What a request is doing: a step's name, the fraction done, 0..1, and a sentence for people."""
+    """What a request is doing: a step's name, the fraction done, 0..1, and a sentence for people.
+
+    Attributes:
+        files: Name -> path of files that are complete already.
+    """
 
     step: str
     fraction: float
     message: str
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 class WorkerClient:
@@ -360,8 +365,12 @@ class EngineRequest:
     def _take(self, event: dict[str, Any], news: list[Progress]) -> None:
         kind = event.get("event")
         if kind == "progress":
+            files = event.get("files")
             self.progress = Progress(
-                str(event.get("step", "")), float(event.get("fraction", 0.0)), str(event.get("message", ""))
+                str(event.get("step", "")),
+                float(event.get("fraction", 0.0)),
+                str(event.get("message", "")),
+                {str(name): str(path) for name, path in files.items()} if isinstance(files, dict) else {},
             )
             news.append(self.progress)
         elif kind == "result":

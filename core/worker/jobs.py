@@ -3,10 +3,10 @@
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import __version__
 from ..errors import Cancelled, FaceTooSmallError, ModelError, NoFaceError, OutputError
@@ -21,6 +21,7 @@ from .params import (
     photo_param,
     preview_model_param,
     reconstruct_params,
+    surfaces_param,
     thumbnail_params,
 )
 
@@ -29,12 +30,21 @@ if TYPE_CHECKING:
     from ..image.photo import Photo
     from ..reconstructor import Reconstruction, Reconstructor
     from ..runtime.timing import Progress
+    from ..surface.isosurface import Surface
 
 #: Raised when a client has to know; new methods and keys are listed in `CAPABILITIES` and do not raise it.
 PROTOCOL_VERSION = 1
-CAPABILITIES = ("detect", "faces", "head", "texture", "preview_model")
+CAPABILITIES = ("detect", "faces", "head", "texture", "preview_model", "surfaces")
 #: A thumbnail shows the face's box, made square and this much larger.
 THUMBNAIL_MARGIN = 1.5
+
+
+class FileProgress(Protocol):
+    """A `Progress` that can also hand over files, name -> path, that are complete."""
+
+    def __call__(
+        self, step: str, fraction: float, message: str, files: Mapping[str, str] | None = None
+    ) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -122,11 +132,12 @@ class Jobs:
         }
 
     def reconstruct(
-        self, params: Params, progress: "Progress", cancelled: Callable[[], bool]
+        self, params: Params, progress: FileProgress, cancelled: Callable[[], bool]
     ) -> dict[str, Any]:
         """Load a photo, reconstruct its faces and write them below the folder `out`."""
         source, out, focal_mm, max_faces, chosen = reconstruct_params(params)
         wrap, preview_model = head_param(params), preview_model_param(params)
+        surfaces = surfaces_param(params)
         reconstructor = self._ready(progress, cancelled)
         from ..io.writer import write_reconstruction
 
@@ -137,15 +148,27 @@ class Jobs:
         if detected is None and (chosen is not None or photo.is_animated):
             progress("detect", 0.05, "Finding the faces")
             photo, detected = self._detect(reconstructor, photo, source, max_faces)
+        reached = 0.0
+
+        def report(step: str, fraction: float, message: str) -> None:
+            nonlocal reached
+            reached = 0.05 + 0.9 * fraction
+            progress(step, reached, message)
+
+        def hand_over(index: int, surface: "Surface") -> None:
+            path = write_surface(surface, surfaces or out, index)
+            progress("surface_ready", reached, "The surface can be looked at", {path.name: str(path)})
+
         heads = reconstructor.reconstruct(
             photo,
             focal_mm,
             max_faces,
-            lambda step, fraction, message: progress(step, 0.05 + 0.9 * fraction, message),
+            report,
             cancelled,
             chosen=chosen,
             detected=detected,
             head=wrap or False,
+            on_surface=hand_over if surfaces else None,
         )
         timings["detect"] = heads[0].timings["detect"]
         # Chosen one by one, the faces of a photo still get folders of their own.
@@ -251,6 +274,20 @@ def about_head(head: "Reconstruction", photo: "Photo") -> dict[str, Any]:
         "quality": head.quality.document(),
         "faces_omitted": head.faces_omitted,
     }
+
+
+def write_surface(surface: "Surface", folder: Path, index: int) -> Path:
+    """Write a face's surface: surface_1.glb of the first."""
+    from ..io.surface_glb import glb_bytes
+    from ..io.writer import write_atomically
+
+    path = folder / f"surface_{index + 1}.glb"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, glb_bytes(surface, f"Photobust {__version__}"))
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror or error})") from error
+    return path
 
 
 def write_thumbnails(photo: "Photo", faces: "Sequence[FaceLandmarks]", folder: Path, size: int) -> list[Path]:

@@ -77,6 +77,14 @@ def preview_model_param(params: Params) -> bool:
     return wanted
 
 
+def surfaces_param(params: Params) -> Path | None:
+    """The folder for surfaces that a request to reconstruct wants before the heads, None if it does not."""
+    folder = params.get("surfaces")
+    if folder is not None and not is_path(folder):
+        raise RequestError('"surfaces" has to name a folder, or to be null')
+    return Path(folder) if folder else None
+
+
 def is_path(value: object) -> TypeGuard[str]:
     """Whether a JSON value can be the path of a file or folder that the system can have."""
     if not isinstance(value, str) or not value or "\0" in value:

@@ -3,18 +3,22 @@
     {"id": 1, "method": "hello", "params": {}}
     {"id": 2, "method": "detect", "params": {"photo": "a.jpg", "max_faces": 10, "thumbnails": "folder"}}
     {"id": 3, "method": "reconstruct", "params": {"photo": "a.jpg", "out": "heads", "focal_mm": null,
-    "max_faces": 10, "faces": [0, 2], "head": true, "texture": 2048, "preview_model": false}}
+    "max_faces": 10, "faces": [0, 2], "head": true, "texture": 2048, "preview_model": false,
+    "surfaces": "folder"}}
     {"id": 4, "method": "cancel", "params": {"id": 3}}
     {"id": 5, "method": "shutdown", "params": {}}
 
     {"id": 3, "event": "progress", "step": "detect", "fraction": 0.05, "message": "Finding the faces"}
+    {"id": 3, "event": "progress", "step": "surface_ready", "fraction": 0.3, "message": "...",
+    "files": {"surface_1.glb": "folder/surface_1.glb"}}
     {"id": 3, "event": "result", "result": {"faces": [...], "photo": {...}, "timings": {...}}}
     {"id": 3, "event": "error", "error": {"type": "NoFaceError", "message": "No face found in a.jpg: ..."}}
 
 Requests are done in turn; `cancel` and `shutdown` act at once, on waiting requests and between the steps
 of the running one. What `detect` has found is kept until another photo comes, and the indices that it gives
-to faces are what `reconstruct` takes as `faces`. Logs, also those of libraries that print, go to stderr. The
-process ends when its stdin does.
+to faces are what `reconstruct` takes as `faces`. A folder given as `surfaces` gets the surface of each face,
+surface_1.glb of the first, before the head is made of it; a progress event hands it over. Logs, also those of
+libraries that print, go to stderr. The process ends when its stdin does.
 """
 
 import argparse
@@ -26,7 +30,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -139,9 +143,11 @@ class Worker:
         def cancelled() -> bool:
             return self._closing.is_set() or name in self._cancelled
 
-        def progress(step: str, fraction: float, message: str) -> None:
-            fraction = round(fraction, 3)
-            self._send(name, {"event": "progress", "step": step, "fraction": fraction, "message": message})
+        def progress(
+            step: str, fraction: float, message: str, files: Mapping[str, str] | None = None
+        ) -> None:
+            event = {"event": "progress", "step": step, "fraction": round(fraction, 3), "message": message}
+            self._send(name, {**event, "files": dict(files)} if files else event)
 
         if request["method"] == "hello":
             return self._jobs.hello()

@@ -275,19 +275,32 @@ def test_detect_tells_the_focal_length_and_what_is_wrong(start, tmp_path):
         assert error["type"] == "RequestError" and next(iter(bad)) in error["message"]
 
 
-def test_thumbnails_that_cannot_be_written(start, photo, tmp_path):
+def test_thumbnails_and_surfaces_that_cannot_be_written(start, photo, tmp_path):
     (tmp_path / "file").write_text("in the way")
     client = start()
     client.send(1, "detect", photo=str(photo), thumbnails=str(tmp_path / "file"))
     assert client.answer(1)["error"]["type"] == "OutputError"
+    client.send(
+        2, "reconstruct", photo=str(photo), out=str(tmp_path / "out"), surfaces=str(tmp_path / "file")
+    )
+    assert client.answer(2)["error"]["type"] == "OutputError"
 
 
 def test_several_faces_get_numbered_folders(start, tmp_path, two_faces):
     path = two_faces
-    client = start()
-    client.send(1, "reconstruct", photo=str(path), out=str(tmp_path / "out"))
-    faces = client.answer(1)["result"]["faces"]
+    client, progress = start(), []
+    surfaces = tmp_path / "surfaces"
+    client.send(1, "reconstruct", photo=str(path), out=str(tmp_path / "out"), surfaces=str(surfaces))
+    faces = client.answer(1, progress)["result"]["faces"]
     assert [Path(face["folder"]).name for face in faces] == ["two_1", "two_2"]
+    # Surfaces come before the rest of a face's work, and are those of the result.
+    steps = [event["step"] for event in progress]
+    ready = [event["files"] for event in progress if event["step"] == "surface_ready"]
+    assert ready == [{name: str(surfaces / name)} for name in ("surface_1.glb", "surface_2.glb")]
+    assert steps.index("surface_ready") < steps.index("landmarks") and not progress[-1].get("files")
+    for number, face in enumerate(faces, 1):
+        early = (surfaces / f"surface_{number}.glb").read_bytes()
+        assert early == Path(face["files"]["surface.glb"]).read_bytes()
     client.send(2, "reconstruct", photo=str(path), out=str(tmp_path / "out"), max_faces=1)
     assert [Path(face["folder"]).name for face in client.answer(2)["result"]["faces"]] == ["two"]
 
@@ -343,6 +356,7 @@ def test_malformed_requests(start, photo, tmp_path):
         {"faces": []},
         {"faces": [-1]},
         {"faces": "all"},
+        {"surfaces": 3},
     ):
         client.send(2, "reconstruct", **{**good, **bad})
         error = client.answer(2)["error"]
