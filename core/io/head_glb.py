@@ -18,13 +18,22 @@ if TYPE_CHECKING:
 #: Roughness of the materials; the lashes' texture has holes.
 ROUGHNESS = {"skin": 0.55, "eyes": 0.08, "mouth": 0.35, "lashes": 0.8}
 TRANSPARENT = "lashes"
-#: Offset of a morph target, metres, that is none.
-MIN_OFFSET = 2e-6
-#: Change of a normal, of its length, that no shading shows: a sixth of a degree.
-MIN_NORMAL_CHANGE = 0.003
+#: Offset of a morph target, metres, that is none: a hundredth of a pixel of a head that fills a screen.
+MIN_OFFSET = 2e-5
+#: Change of a normal, of its length, that no shading shows: half a degree.
+MIN_NORMAL_CHANGE = 0.010
+#: Greatest number of vertices that indices of two bytes reach; the last is glTF's mark of a restart.
+MAX_SHORT_INDICES = 65_535
+JPEG_MAGIC = b"\xff\xd8\xff"
 
 
-def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name: str = "head") -> bytes:
+def head_glb_bytes(
+    head: "Head",
+    texture: bytes | None,
+    generator: str,
+    name: str = "head",
+    lash_texture: bytes | None = None,
+) -> bytes:
     """The head as a .glb file, in glTF's frame (y up, the face looks along +z), metres.
 
     The mesh is the neutral head; its morph targets are the 52 blendshapes under Apple's names, the 15 visemes
@@ -32,9 +41,11 @@ def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name
 
     Args:
         head: The head.
-        texture_png: An RGBA picture for the template's texture coordinates, or None.
+        texture: A PNG or JPEG file for the template's texture coordinates, or None.
         generator: What the file says has made it.
         name: Of the node and the mesh.
+        lash_texture: A PNG file with the lashes' colors and alpha, for the same coordinates; None if the
+            texture has them.
 
     Returns:
         The file.
@@ -69,7 +80,8 @@ def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name
             }
             for offset, turn in zip(offsets, turns, strict=True)
         ]
-        indices = writer.add_array(triangles.astype(np.uint32).ravel(), ELEMENT_ARRAY_BUFFER)
+        index_type = np.uint16 if len(vertices) <= MAX_SHORT_INDICES else np.uint32
+        indices = writer.add_array(triangles.astype(index_type).ravel(), ELEMENT_ARRAY_BUFFER)
         primitives.append(
             {"attributes": attributes, "indices": indices, "material": material, "targets": targets}
         )
@@ -86,18 +98,10 @@ def head_glb_bytes(head: "Head", texture_png: bytes | None, generator: str, name
                 "extras": {"targetNames": names},
             }
         ],
-        "materials": [_material(key, texture_png is not None) for key in MATERIALS],
     }
     if head.rig:
         _add_skin(document, writer, head.rig)
-    if texture_png is not None:
-        document |= {
-            "textures": [{"source": 0, "sampler": 0}],
-            "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
-            "images": [
-                {"name": "albedo", "mimeType": "image/png", "bufferView": writer.add_file(texture_png)}
-            ],
-        }
+    _add_materials(document, writer, texture, lash_texture)
     return writer.finish(document, generator)
 
 
@@ -138,10 +142,35 @@ def _normal_offsets(
         yield change
 
 
-def _material(key: str, textured: bool) -> dict[str, Any]:
+def _add_materials(
+    document: dict[str, Any], writer: GlbWriter, texture: bytes | None, lash_texture: bytes | None
+) -> None:
+    """Add a material for each of MATERIALS, and the pictures that they show."""
+    images = [("albedo", texture), ("lashes", lash_texture)]
+    named = [(name, data) for name, data in images if data is not None]
+    index = {name: k for k, (name, _) in enumerate(named)}
+    shown = {key: index.get("albedo") for key in MATERIALS}
+    shown[TRANSPARENT] = index.get("lashes", shown[TRANSPARENT])
+    document["materials"] = [_material(key, image) for key, image in shown.items()]
+    if named:
+        document |= {
+            "textures": [{"source": k, "sampler": 0} for k in range(len(named))],
+            "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
+            "images": [
+                {"name": name, "mimeType": _mime_type(data), "bufferView": writer.add_file(data)}
+                for name, data in named
+            ],
+        }
+
+
+def _mime_type(data: bytes) -> str:
+    return "image/jpeg" if data.startswith(JPEG_MAGIC) else "image/png"
+
+
+def _material(key: str, texture: int | None) -> dict[str, Any]:
     shading: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": ROUGHNESS[key]}
-    if textured:
-        shading["baseColorTexture"] = {"index": 0}
+    if texture is not None:
+        shading["baseColorTexture"] = {"index": texture}
     else:
         shading["baseColorFactor"] = [0.6, 0.45, 0.38, 1.0]
     material: dict[str, Any] = {"name": key, "pbrMetallicRoughness": shading}

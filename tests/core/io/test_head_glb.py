@@ -8,9 +8,10 @@ import pytest
 import trimesh
 
 from core.geometry.mesh import shading_normals
-from core.io.head_files import texture_bytes
+from core.io.head_files import jpeg_bytes, lash_texture, texture_bytes
 from core.io.head_glb import head_glb_bytes
 from core.io.head_npz import MATERIALS, head_npz_bytes
+from core.io.preview_glb import lash_window
 from core.template.topology import HeadTopology
 from core.wrapping.skeleton import BONES, RigModel
 from core.wrapping.visemes import VISEME_NAMES
@@ -228,3 +229,36 @@ def test_head_npz_keeps_the_head(topology):
         assert materials == list(MATERIALS)
         lashes = data["face_part"] == list(data["part_names"]).index("lashes")
         assert (data["face_material"][lashes] == materials.index("lashes")).all()
+
+
+def test_a_textured_glb_is_small_and_its_lashes_have_holes(topology):
+    """The texture is a JPEG, the lashes' alpha a PNG beside it: four megabytes in all at 2048 texels."""
+    side = 2048
+    rgba = np.full((side, side, 4), 255, np.uint8)
+    noise = np.random.default_rng(0).normal(128, 6, (side, side, 3))
+    rgba[..., :3] = cv2.GaussianBlur(noise, (0, 0), 1.5)
+    left, top, right, bottom = lash_window(topology, side)
+    rgba[top:bottom:2, left:right, 3] = 0
+    glb = head_glb_bytes(
+        plain_head(topology).rigged(RigModel.load(MODELS)),
+        jpeg_bytes(rgba[..., :3]),
+        "test",
+        lash_texture=lash_texture(rgba, topology),
+    )
+    assert len(glb) < 4_000_000
+    document, data = parts_of(glb)
+    assert [image["mimeType"] for image in document["images"]] == ["image/jpeg", "image/png"]
+    shown = {
+        material["name"]: material["pbrMetallicRoughness"]["baseColorTexture"]["index"]
+        for material in document["materials"]
+    }
+    assert shown == {"skin": 0, "eyes": 0, "mouth": 0, "lashes": 1}
+    pictures = []
+    for image in document["images"]:
+        view = document["bufferViews"][image["bufferView"]]
+        file = np.frombuffer(data, np.uint8, view["byteLength"], view["byteOffset"])
+        pictures.append(cv2.imdecode(file, cv2.IMREAD_UNCHANGED))
+    skin, lashes = pictures
+    assert np.abs(skin[..., ::-1].astype(int) - rgba[..., :3]).mean() < 1
+    window = (slice(top, bottom), slice(left, right))
+    assert np.array_equal(cv2.cvtColor(lashes, cv2.COLOR_BGRA2RGBA)[window], rgba[window])
