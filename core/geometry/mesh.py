@@ -86,6 +86,20 @@ def edges_of(triangles: np.ndarray) -> np.ndarray:
     return np.unique(np.sort(sides.transpose(0, 2, 1).reshape(-1, 2), 1), axis=0)
 
 
+def neighbor_mean(triangles: np.ndarray, count: int) -> csr_matrix:
+    """(count, count) sparse: means over the neighbors of each vertex; empty rows where there are none.
+
+    Args:
+        triangles: (T, 3) int.
+        count: Number of vertices.
+    """
+    row, column = triangles[:, [0, 1, 2, 1, 2, 0]].ravel(), triangles[:, [1, 2, 0, 0, 1, 2]].ravel()
+    adjacency = csr_matrix((np.ones(len(row)), (row, column)), (count, count))
+    adjacency.data[:] = 1
+    degree = np.maximum(np.asarray(adjacency.sum(1)).ravel(), 1)
+    return csr_matrix(diags(1 / degree) @ adjacency)
+
+
 def cotangent_laplacian(vertices: np.ndarray, triangles: np.ndarray) -> tuple[csr_matrix, np.ndarray]:
     """The cotangent Laplacian of a mesh.
 

@@ -6,10 +6,15 @@ Read from `models/head_template.npz`; `scripts/build/head_template.py` documents
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..geometry.mesh import neighbor_mean
 from .template import read_template
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 #: Parts in the file's order; the skin's own vertices end where those that only other parts have begin.
 SKIN = "skin"
@@ -109,6 +114,11 @@ class HeadTopology:
         one = np.where(along, np.stack([a, b, c], 1), np.stack([a, b, d], 1))
         two = np.where(along, np.stack([a, c, d], 1), np.stack([b, c, d], 1))
         return np.stack([one, two], 1).reshape(-1, 3)
+
+    @cached_property
+    def neighbor_mean(self) -> "csr_matrix":
+        """(V, V) sparse: means over the neighbors of each vertex."""
+        return neighbor_mean(self.triangles, len(self.vertices))
 
 
 def rim_halves(vertices: np.ndarray, loop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

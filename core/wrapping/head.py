@@ -16,6 +16,7 @@ from .deformation_transfer import DeformationTransfer
 from .expression import ExpressionFit
 from .eyelids import EyelidRepair, close_eyelid
 from .fold_repair import FoldRepair
+from .jaw import JawHinge
 from .lips import LipSeparation
 from .nonrigid_icp import TemplateRegistration, landmark_rays
 from .refinement import refine
@@ -64,7 +65,8 @@ class Head:
 
     def rigged(self, model: RigModel) -> "Head":
         """The head with bones."""
-        return replace(self, rig=model.fit(self.neutral))
+        opening = self.blendshapes[self.topology.blendshape_index("jawOpen")]
+        return replace(self, rig=model.fit(self.topology, self.neutral, opening))
 
 
 class HeadWrapper:
@@ -208,6 +210,7 @@ class HeadWrapper:
         for _ in range(2):
             neutral_body = shape[:count] - np.tensordot(weights, body, 1)
             body = self._transfer.apply(neutral_body)
+            self._bound_jaw(body, np.concatenate([neutral_body, shape[count:]]), eyeballs)
         # What closes the eyes belongs to the blendshapes and not to the neutral, or both are not the photo's.
         for k, side in self._blinks.items():
             transferred = np.concatenate([neutral_body + body[k], shape[count:]])
@@ -219,6 +222,20 @@ class HeadWrapper:
         neutral = self._unfold(neutral, self._mean, eyeballs)
         neutral = self.parts.assemble(neutral, eyeballs)
         return neutral, self.parts.blendshapes(body, eyeballs, self.parts.mouth_scale(neutral))
+
+    def _bound_jaw(self, body: np.ndarray, neutral: np.ndarray, eyeballs: dict[str, Sphere]) -> None:
+        """Keep jawOpen of blendshapes (52, n, 3) near what the jaw's bone can do to a neutral (V, 3).
+
+        mouthClose, which is used on top of it, closes the same lips to the same place.
+        """
+        count = self.registration.count
+        jaw, close = self.topology.blendshape_index("jawOpen"), self.topology.blendshape_index("mouthClose")
+        whole = self.parts.assemble(neutral, eyeballs)
+        teeth = self.topology.blendshapes[jaw, count:] * self.parts.mouth_scale(whole)
+        hinge = JawHinge.fit(whole, np.concatenate([body[jaw], teeth]), self.topology)
+        bounded = hinge.bounded(whole[:count], body[jaw], self.topology).astype(body.dtype)
+        body[close] += body[jaw] - bounded
+        body[jaw] = bounded
 
     def _finish(self, neutral: np.ndarray, blendshapes: np.ndarray, eyeballs: dict[str, Sphere]) -> None:
         """Unfold blendshapes (52, V, 3), keep the eyes of eyeBlink closed, lids off the eyeballs and lips out

@@ -2,7 +2,8 @@
 
 `models/head_rig.npz`, made by `scripts/build/head_rig.py` from MakeHuman's CC0 rig, holds the bones, the
 weights and, for each end of each bone, which vertices of the head it lies among and with which affine
-weights: so a joint moves with the head that it is in, exactly under similarities.
+weights: so a joint moves with the head that it is in, exactly under similarities. The jaw's hinge and weights
+are fitted to each head's jawOpen (`jaw`).
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ import numpy as np
 
 from ..errors import RequestError
 from ..runtime.weights import model_arrays
+from ..template.topology import TONGUE, HeadTopology
+from .jaw import JawHinge
 
 FILE_NAME = "head_rig.npz"
 #: The most bones that move one vertex: what game engines and glTF's one set of joints allow.
@@ -117,16 +120,14 @@ class RigModel:
     Attributes:
         end_vertices: (B, 2, K) int32, the vertices that place each bone's head and tail; unused ones repeat.
         end_weights: (B, 2, K) float32, affine weights of these (each row sums to 1).
-        joints: (V, 4) uint8, see `Rig`.
+        joints: (V, 4) uint8, see `Rig`; without the jaw, but at the tongue.
         weights: (V, 4) float32, see `Rig`.
-        jaw_open_deg: How far the jaw turns, degrees, for what the blendshape jawOpen does at 1.
     """
 
     end_vertices: np.ndarray
     end_weights: np.ndarray
     joints: np.ndarray
     weights: np.ndarray
-    jaw_open_deg: float
 
     @classmethod
     def load(cls, models_dir: Path) -> "RigModel":
@@ -142,29 +143,61 @@ class RigModel:
                 file["end_weights"],
                 file["joints"],
                 (weights / weights.sum(1, keepdims=True)).astype(np.float32),
-                float(file["jaw_open_deg"]),
             )
 
-    def fit(self, vertices: np.ndarray, naming: str = "blender") -> Rig:
+    def fit(
+        self, topology: HeadTopology, vertices: np.ndarray, opening: np.ndarray, naming: str = "blender"
+    ) -> Rig:
         """The skeleton inside a head.
 
         Args:
+            topology: The head's.
             vertices: (V, 3) of the neutral head, head frame, metres.
+            opening: (V, 3) offsets of its blendshape jawOpen, metres.
             naming: Whose names the bones get, a key of NAMINGS.
 
         Raises:
             RequestError: There is no such naming convention.
         """
         ends = np.einsum("bek,bekc->bec", self.end_weights, vertices[self.end_vertices]).astype(np.float32)
+        hinge = JawHinge.fit(vertices, opening, topology)
+        ends[BONES.index("jaw"), 0, 1:] = hinge.y, hinge.z
+        joints, weights = self._with_jaw(hinge.weights(vertices, opening, topology), topology)
         return Rig(
             bone_names(naming),
             np.array(PARENTS, np.int32),
             ends[:, 0],
             ends[:, 1],
-            self.joints,
-            self.weights,
-            self.jaw_open_deg,
+            joints,
+            weights,
+            hinge.angle_deg,
         )
+
+    def _with_jaw(self, jaw: np.ndarray, topology: HeadTopology) -> tuple[np.ndarray, np.ndarray]:
+        """Joints and weights with the jaw's (V,); the tongue keeps its own bones, which the jaw carries."""
+        dense = np.zeros((len(self.joints), len(BONES)))
+        np.put_along_axis(dense, self.joints.astype(np.intp), self.weights, 1)
+        mixed = dense * (1 - jaw)[:, None]
+        mixed[:, BONES.index("jaw")] += jaw
+        tongue = topology.vertices_of(TONGUE)
+        mixed[tongue] = dense[tongue]
+        joints, weights = strongest(mixed)
+        return joints, weights.astype(np.float32)
+
+
+def strongest(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The MAX_INFLUENCES largest weights of each row.
+
+    Args:
+        dense: (V, B) weights.
+
+    Returns:
+        (V, 4) uint8 bones, those without weight 0; (V, 4) float64 weights that sum to 1.
+    """
+    order = np.argsort(-dense, axis=1, kind="stable")[:, :MAX_INFLUENCES]
+    kept = np.take_along_axis(dense, order, 1)
+    kept /= kept.sum(1, keepdims=True)
+    return np.where(kept > 0, order, 0).astype(np.uint8), kept
 
 
 def bone_names(naming: str) -> tuple[str, ...]:

