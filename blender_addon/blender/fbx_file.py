@@ -1,16 +1,21 @@
 """Binary FBX files without run-dependent data and paths of this computer. No bpy.
 
 Blender's exporter writes the time of day, numbers that it makes of Python's hashes, which are others in each
-process, and absolute paths of pictures. A file that is read, cleaned and written here has none of them: the
-same head gives the same bytes.
+process, absolute paths of pictures, and normals with noise in their last digits. A file that is read, cleaned
+and written here has none of them: the same head gives the same bytes.
 
 The format is not published; what is used of it is described by the Blender Foundation ("FBX binary file
 format specification", code.blender.org, 2013).
 """
 
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+import numpy as np
+
+from .fbx_normals import stable_normals
 
 MAGIC = b"Kaydara FBX Binary  \x00\x1a\x00"
 #: From this version on, offsets in node headers have 64 bits instead of 32.
@@ -39,6 +44,14 @@ TIME_PROPERTIES = (b"Original|DateTime_GMT", b"LastSaved|DateTime_GMT")
 PATH_NODES = (b"FileName", b"Filename", b"RelativeFilename")
 #: Properties with names of files.
 PATH_PROPERTIES = (b"Path", b"RelPath")
+#: numpy's types of arrays by type code.
+ARRAY_TYPES = {"f": "<f4", "d": "<f8", "i": "<i4", "l": "<i8"}
+#: Bytes of an array's header: number of values, encoding, bytes.
+ARRAY_HEADER_BYTES = 12
+#: The encoding of arrays that are compressed; 0 stands for all others.
+ZLIB_ENCODING = 1
+#: Level that Blender compresses at.
+ZLIB_LEVEL = 1
 #: The first of the numbers that objects get; 0 is the scene's root.
 FIRST_ID = 1_000_000
 
@@ -61,7 +74,7 @@ class FbxNode:
 
 
 def cleaned(data: bytes) -> bytes:
-    """The same FBX file with fixed times and numbers, and names of files instead of paths.
+    """The same FBX file with fixed times, numbers and normals, and names of files instead of paths.
 
     Args:
         data: A binary FBX file.
@@ -75,8 +88,10 @@ def cleaned(data: bytes) -> bytes:
         for node in (found for top in nodes for found in top.walk()):
             _fix_times(node)
             _fix_paths(node)
+            if node.name == b"Geometry":
+                _fix_normals(node)
         return _serialized(version, nodes, footer)
-    except (struct.error, IndexError, KeyError, UnicodeDecodeError) as error:
+    except (struct.error, zlib.error, IndexError, KeyError, UnicodeDecodeError) as error:
         raise ValueError(f"it is damaged ({error})") from error
 
 
@@ -107,6 +122,37 @@ def _fix_paths(node: FbxNode) -> None:
     if (node.name in PATH_NODES or is_property) and node.values and node.values[-1][0] == "S":
         path = node.values[-1][1][4:].replace(b"\\", b"/").rstrip(b"/")
         node.values[-1] = ("S", _string(path.rpartition(b"/")[2]))
+
+
+def _fix_normals(geometry: FbxNode) -> None:
+    """Compute the normals of a mesh's vertices anew."""
+    named = {node.name: node for node in geometry.walk() if node.values}
+    nodes = [named.get(name) for name in (b"Vertices", b"PolygonVertexIndex", b"Normals")]
+    vertices, corners, normals = (_array(node) if node else None for node in nodes)
+    if vertices is None or corners is None or normals is None or corners.dtype.kind != "i":
+        return  # a blendshape
+    if not len(corners) or corners[-1] >= 0 or len(normals) != 3 * len(corners) or len(vertices) % 3:
+        return  # normals by vertex or by index, which this Blender has not summed
+    fixed = stable_normals(vertices.reshape(-1, 3), corners, normals.reshape(-1, 3))
+    node = named[b"Normals"]
+    code, raw = node.values[0]
+    _, encoding, _ = struct.unpack_from("<III", raw)
+    data = fixed.astype(ARRAY_TYPES[code]).tobytes()
+    data = zlib.compress(data, ZLIB_LEVEL) if encoding == ZLIB_ENCODING else data
+    node.values[0] = (code, struct.pack("<III", fixed.size, encoding, len(data)) + data)
+
+
+def _array(node: FbxNode) -> np.ndarray | None:
+    """The numbers of a node's first property; None if it is no array of them."""
+    code, raw = node.values[0]
+    if code not in ARRAY_TYPES:
+        return None
+    count, encoding, _ = struct.unpack_from("<III", raw)
+    data = raw[ARRAY_HEADER_BYTES:]
+    values = np.frombuffer(zlib.decompress(data) if encoding == ZLIB_ENCODING else data, ARRAY_TYPES[code])
+    if len(values) != count:
+        raise ValueError("it is damaged (an array of another length)")
+    return values
 
 
 def _text(node: FbxNode, index: int) -> bytes:
