@@ -1,7 +1,8 @@
 """What a picture file may cost: told by its first bytes, before anything is decoded."""
 
-from ..errors import PhotoTooLargeError
+from ..errors import PhotoFormatError, PhotoTooLargeError
 from .formats import HEIF, JXL, sniff
+from .structure import count_jpeg_segments, has_more_png_chunks
 from .tiff import MAX_SEGMENTS, UnsupportedTiffError, read_layout
 
 #: Pictures of more pixels are refused: Pillow's own limit, twice its MAX_IMAGE_PIXELS.
@@ -17,8 +18,23 @@ MAX_PIXELS_OF_FORMAT = {
 }
 #: Decoders that take long, or that faulty files have crashed before: they run in a process of their own.
 ISOLATED = ("JPEG2000", "AVIF", "PSD", HEIF, JXL)
-#: A JPEG may cost its pixels times its scans: what decodes in about three seconds.
+#: Scans of a JPEG that are decoded at most, which is libtiff's limit, too: cameras write one, programs for
+#: the web about ten.
+MAX_JPEG_SCANS = 100
+#: A JPEG costs its pixels times its scans: what decodes in about three seconds.
 MAX_SCAN_PIXELS = 1_000_000_000
+#: What takes longer than a process for decoding may: such a JPEG is refused.
+MAX_SCAN_PIXELS_IN_ALL = 4_000_000_000
+#: Segments of a JPEG beside its scans above which Pillow takes long: phones write some hundred at most, each
+#: with 64 kB of a depth map.
+MAX_JPEG_HEADERS = 1000
+#: Chunks of a PNG above which Pillow takes long; programs write one for each 8 kB or more.
+MAX_PNG_CHUNKS = 50_000
+#: Bytes above which Pillow takes long for files that it reads piece by piece in Python.
+MAX_PIECEWISE_BYTES = 20_000_000
+#: Of a BMP: where the kind of its compression stands, and which kinds are run lengths.
+BMP_COMPRESSION_AT = 30
+BMP_RUN_LENGTHS = (1, 2)
 #: A large WebP takes some seconds.
 MAX_WEBP_PIXELS = 30_000_000
 #: Start of frame (SOF0 to SOF3): baseline, extended, progressive and lossless.
@@ -36,12 +52,27 @@ def too_many_pixels(name: str) -> str:
     return f"{name} has more pixels than a photo should (or is made to fill the memory): make it smaller"
 
 
+def check_scans(data: bytes, name: str) -> None:
+    """Refuse a JPEG of so many scans that it is made to take long. Raises PhotoFormatError."""
+    if sniff(data) != "JPEG":
+        return
+    scans, _ = count_jpeg_segments(data, MAX_JPEG_SCANS, MAX_JPEG_HEADERS)
+    if scans > MAX_JPEG_SCANS or (scans > 1 and scans * pixels_of_jpeg(data) > MAX_SCAN_PIXELS_IN_ALL):
+        raise PhotoFormatError(
+            f"{name} is a JPEG of too many scans, which takes too long to decode: open it in an image editor"
+            " and save it again"
+        )
+
+
 def is_slow(data: bytes) -> bool:
     """Whether a file may take long to decode, or bring its decoder down."""
     format_ = sniff(data)
     if format_ == "JPEG":
-        scans = data.count(b"\xff\xda")
-        return scans > 1 and scans * pixels_of_jpeg(data) > MAX_SCAN_PIXELS
+        scans, headers = count_jpeg_segments(data, MAX_JPEG_SCANS, MAX_JPEG_HEADERS)
+        costly = scans > 1 and scans * pixels_of_jpeg(data) > MAX_SCAN_PIXELS
+        return costly or headers > MAX_JPEG_HEADERS
+    if format_ == "PNG":
+        return has_more_png_chunks(data, MAX_PNG_CHUNKS)
     if format_ == "TIFF":
         try:
             layout = read_layout(data)
@@ -50,7 +81,14 @@ def is_slow(data: bytes) -> bool:
         return layout.is_deep or len(layout.offsets) > MAX_SEGMENTS
     if format_ == "WEBP":
         return pixels_of_webp(data) > MAX_WEBP_PIXELS
-    return format_ in ISOLATED
+    return format_ in ISOLATED or (len(data) > MAX_PIECEWISE_BYTES and _is_read_piecewise(data))
+
+
+def _is_read_piecewise(data: bytes) -> bool:
+    """Whether Pillow reads a file piece by piece in Python: a GIF, or a BMP of run lengths."""
+    if data.startswith(b"BM"):
+        return int.from_bytes(data[BMP_COMPRESSION_AT : BMP_COMPRESSION_AT + 4], "little") in BMP_RUN_LENGTHS
+    return data.startswith(b"GIF")
 
 
 def pixels_of_webp(data: bytes) -> int:

@@ -21,7 +21,7 @@ from ..errors import (
 )
 from .decoding import decode
 from .isolated_decoding import decode_isolated
-from .limits import is_slow
+from .limits import check_scans, is_slow
 
 Face = TypeVar("Face")
 MAX_FILE_BYTES = 500_000_000
@@ -94,6 +94,7 @@ def load_photo(path: str | Path, moment: float = 0.0) -> Photo:
     path = Path(path)
     name = _displayable(path.name)
     data = _read(path)
+    check_scans(data, name)
     slow = moment > 0 or is_slow(data)
     picture = (decode_isolated if slow else decode)(data, name, moment)
     return Photo(

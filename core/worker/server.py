@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import PhotobustError, RequestError
 from ..runtime.backend import AUTO, BACKENDS, ENVIRONMENT_VARIABLE
+from ..runtime.memory import release_free_memory
 from .jobs import Jobs
 
 if TYPE_CHECKING:
@@ -132,6 +133,9 @@ class Worker:
             answer = error_event(
                 "InternalError", f"The engine failed ({type(error).__name__}: {error}); its log says more"
             )
+        # Before it is answered, so that whoever measures the process finds what it needs, not what it keeps.
+        if request["method"] != "hello":
+            release_free_memory()
         # Closed before it is answered: whoever has the answer can no longer cancel the request.
         self._open.discard(name)
         self._cancelled.discard(name)

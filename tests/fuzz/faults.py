@@ -17,6 +17,11 @@ def jpeg_of_many_scans(side: int, scans: int) -> bytes:
     return data[:-2] + data[data.rindex(b"\xff\xda") : -2] * scans + b"\xff\xd9"
 
 
+def jpeg_of_many_pieces(piece: bytes, count: int) -> bytes:
+    data = encoded("JPEG")
+    return data[:2] + piece * count + data[2:]
+
+
 def png_with_iccp_bomb() -> bytes:
     png = encoded("PNG")
     body = b"x\0\0" + zlib.compress(bytes(20_000_000))
@@ -61,6 +66,7 @@ def float_npz(value: float) -> bytes:
 
 FAULTS: dict[str, dict[str, Callable[[], bytes]]] = {
     "photo": {
+        "JPEG of 5,000 scans": lambda: jpeg_of_many_scans(3000, 5000),
         "plain PBM of 16 megapixels": lambda: plain(b"P1", 4000),
         "plain PGM of 9 megapixels": lambda: plain(b"P2", 3000),
         "plain PGM that claims 169 megapixels": lambda: b"P2 13000 13000 255\n1 2 3",
@@ -70,7 +76,10 @@ FAULTS: dict[str, dict[str, Callable[[], bytes]]] = {
         "EXIF that leads out of the file": lambda: encoded("JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"),
     },
     "slow photo": {
-        "JPEG of 5,000 scans": lambda: jpeg_of_many_scans(1000, 5000),
+        "JPEG of 80 scans": lambda: jpeg_of_many_scans(3000, 80),
+        "JPEG of EXIF in 100,000 pieces": lambda: jpeg_of_many_pieces(
+            b"\xff\xe1\0\x10Exif\0\0aaaaaaaa", 100_000
+        ),
         "HEIC of nothing": lambda: b"\0\0\0\x18ftypheic" + bytes(200),
         "JPEG XL of nothing": lambda: b"\xff\x0a" + bytes(200),
         "TIFF of nothing": lambda: b"II*\0\x08\0\0\0",

@@ -6,6 +6,7 @@ import json
 import tempfile
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from core.image.photo import load_photo
 from core.worker.jobs import Jobs
 from core.worker.server import Worker, read_lines
 from tests.blender_addon.heads.head_file_samples import head_arrays, npz, ply_bytes
+from tests.fuzz.forked_decoder import forked_decoders
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,12 @@ class Target:
         seeds: Files that are right, or nearly.
         check: Reads bytes, with a folder to write into. Raises AssertionError, or anything that is not an
             expected error, if they are not handled as they should be.
+        context: Entered before the seeds are checked, left at the end.
     """
 
     seeds: Callable[[], list[bytes]]
     check: Callable[[bytes, Path], None]
+    context: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
 
 
 def picture() -> Image.Image:
@@ -301,7 +305,7 @@ def check_configuration(data: bytes, folder: Path) -> None:
 
 TARGETS = {
     "photo": Target(photos, check_fast_photo),
-    "slow photo": Target(slow_photos, check_photo),
+    "slow photo": Target(slow_photos, check_photo, forked_decoders),
     "worker lines": Target(lines, check_lines),
     "head.npz": Target(lambda: [npz(head_arrays())], check_head),
     "surface.ply": Target(lambda: [ply_bytes()], check_surface),

@@ -21,7 +21,8 @@ def main() -> None:
         for number, seed in enumerate(target.seeds()):
             (corpus / str(number)).write_bytes(seed)
         atheris.Setup([*sys.argv, str(corpus)], lambda data: target.check(data, Path(folder)))
-        atheris.Fuzz()
+        with target.context():
+            atheris.Fuzz()
 
 
 if __name__ == "__main__":
