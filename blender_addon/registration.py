@@ -39,7 +39,7 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """The same backwards; ends the engine."""
+    """The same backward; ends the engine."""
     menus.unregister()
     file_change.unregister()
     engine_monitor.unregister()

@@ -66,8 +66,8 @@ class Reconstruction:
         frame: The crop.
         pose: Of the head.
         camera: Of the photo.
-        surface: The colored surface, head frame, metres.
-        landmark_points: (478, 3) float32, MediaPipe's landmarks on the surface, head frame, metres, NaN where
+        surface: The colored surface, head frame, meters.
+        landmark_points: (478, 3) float32, MediaPipe's landmarks on the surface, head frame, meters, NaN where
             the surface has none.
         landmark68: (68, 3) float32, the same for iBUG's.
         timings: Seconds by step; "detect" is the time for all faces of the photo.
@@ -339,7 +339,7 @@ class Reconstructor:
     def _landmarks(
         self, isosurface: Isosurface, prior: HeadPrior, camera: Camera
     ) -> tuple[np.ndarray, np.ndarray]:
-        """MediaPipe's (478, 3) and iBUG's (68, 3) landmarks on the surface, head frame, metres.
+        """MediaPipe's (478, 3) and iBUG's (68, 3) landmarks on the surface, head frame, meters.
 
         Along the rays on which the prior has them: nearer to the truth than where the detector found them,
         most of all on turned heads (held-out heads, yaw over 60 degrees: 5.8 against 8.5 pixels of the crop).

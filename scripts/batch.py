@@ -1,4 +1,4 @@
-"""Photos in, coloured 3D heads out, unattended: the command line of blender_addon/batch/command_line.py.
+"""Photos in, colored 3D heads out, unattended: the command line of blender_addon/batch/command_line.py.
 
 python scripts/batch.py photos/ --out heads/
 blender -b -P scripts/batch.py -- photos/ --out heads/

@@ -3,7 +3,7 @@
     blender -b file.blend -P scripts/render.py -- --object Face --views front,side --turntable 36 --out DIR
     python scripts/render.py file.blend --object Face --out DIR            with the bpy module
 
-The object is shown in its own materials, as it stands in its scene, in soft light before a grey backdrop; the
+The object is shown in its own materials, as it stands in its scene, in soft light before a gray backdrop; the
 file is not changed. OUT gets render_front.png and so on, turntable/000.png and so on, turntable.mp4.
 Exit codes: 0 done, 1 not.
 """
@@ -46,7 +46,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="what makes the film (default: what is there)")
     add("--fps", type=int, default=18, metavar="N", help="pictures a second of the film (default: 18)")
     add("--renderer", choices=("auto", "workbench", "cycles", "eevee"), default="auto",
-        help="workbench is quick but shows only textures and colours; cycles shows every material (default: "
+        help="workbench is quick but shows only textures and colors; cycles shows every material (default: "
         "workbench where it works and shows this object's materials, else cycles)")
     add("--samples", type=int, metavar="N", help="a pixel's samples, for cycles and eevee")
     # fmt: on

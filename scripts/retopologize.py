@@ -40,7 +40,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--object", metavar="NAME", help="which object (default: the active one, or the only mesh)")
     add("--quads", type=int, default=5000, metavar="N", help="about how many quads (default: 5000)")
     add("--texture", type=int, choices=(0, 1024, 2048, 4096), default=0, metavar="PX",
-        help="bake vertex colours into a texture of 1024, 2048 or 4096 pixels, if there are no UVs yet")
+        help="bake vertex colors into a texture of 1024, 2048 or 4096 pixels, if there are no UVs yet")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--out", type=Path, metavar="FILE",
         help="what to write (default: file_quads.blend beside the file)")

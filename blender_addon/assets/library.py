@@ -27,9 +27,9 @@ from ..heads.surface_import import import_surface
 from ..heads.surface_materials import surface_material
 from ..render.render_scene import RenderScene
 from ..render.subjects import SURFACE_FILE, of_folder
-from .catalogue import LOCK_NAME, catalogue_id, locked
+from .catalog import LOCK_NAME, catalog_id, locked
 
-CATALOGUE = "Photobust/Heads"
+CATALOG = "Photobust/Heads"
 #: Side of the preview, pixels: the largest that Blender shows.
 PREVIEW_SIZE = 256
 #: How far the head is turned on the preview, degrees about the vertical axis.
@@ -42,23 +42,23 @@ KINDS = {
 
 @dataclass(frozen=True)
 class AssetInfo:
-    """An asset's metadata. catalogue: its path, with "/", or its UUID."""
+    """An asset's metadata. catalog: its path, with "/", or its UUID."""
 
     name: str
     tags: Sequence[str] = ()
     author: str = ""
     license: str = ""
     description: str = ""
-    catalogue: str = CATALOGUE
+    catalog: str = CATALOG
 
 
 @dataclass(frozen=True)
 class Asset:
-    """What was written. kind: "head" or "surface"; catalogue: its UUID."""
+    """What was written. kind: "head" or "surface"; catalog: its UUID."""
 
     path: Path
     kind: str
-    catalogue: str
+    catalog: str
 
 
 def add_to_library(folder: Path, library: Path, info: AssetInfo, renderer: str) -> Asset:
@@ -83,18 +83,18 @@ def add_to_library(folder: Path, library: Path, info: AssetInfo, renderer: str) 
     subject = of_folder(folder)
     with RenderScene(subject.build, renderer, PREVIEW_SIZE, transparent=True) as scene:
         picture = scene.render_view(subject.seen * PREVIEW_TURN)
-    catalogue = catalogue_id(library, info.catalogue or CATALOGUE)
+    catalog = catalog_id(library, info.catalog or CATALOG)
     path = library / f"{bpy.path.clean_name(info.name) or 'head'}-{fingerprint(record)}.blend"
     with _names_free(info.name), temporary_blocks():
         scene = bpy.data.scenes.new(info.name)
         scene.unit_settings.system = "METRIC"
         ob = _build(folder, subject.kind, scene.collection, info.name)
         _note(ob, record)
-        _mark(ob, subject.kind, info, catalogue, picture)
+        _mark(ob, subject.kind, info, catalog, picture)
         compat.sync_layers(scene)
         # With the scene, so that the file shows its head when it is opened itself.
         _write(path, {scene, ob})
-    return Asset(path, subject.kind, catalogue)
+    return Asset(path, subject.kind, catalog)
 
 
 def fingerprint(record: FaceDocument) -> str:
@@ -156,7 +156,7 @@ def _note(ob: bpy.types.Object, record: FaceDocument) -> None:
         compat.registered_properties(ob)["photobust"] = values
 
 
-def _mark(ob: bpy.types.Object, kind: str, info: AssetInfo, catalogue: str, picture: np.ndarray) -> None:
+def _mark(ob: bpy.types.Object, kind: str, info: AssetInfo, catalog: str, picture: np.ndarray) -> None:
     ob.asset_mark()
     data = ob.asset_data
     for tag in dict.fromkeys((kind, "photobust", *info.tags)):
@@ -165,7 +165,7 @@ def _mark(ob: bpy.types.Object, kind: str, info: AssetInfo, catalogue: str, pict
     description = info.description or KINDS[kind].format(shapes=_shapes(ob))
     if info.license and not compat.set_license(data, info.license):
         description = f"{description}. License: {info.license}"
-    data.description, data.author, data.catalog_id = description, info.author, catalogue
+    data.description, data.author, data.catalog_id = description, info.author, catalog
     preview = ob.preview_ensure()
     preview.image_size = picture.shape[1], picture.shape[0]
     values = np.ascontiguousarray(picture[::-1], np.float32) / 255.0  # from the bottom up

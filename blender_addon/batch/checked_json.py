@@ -78,7 +78,7 @@ def optional_number(value: object) -> float | None:
     return None if value is None else number(value)
 
 
-def whole(value: object) -> int:
+def whole_number(value: object) -> int:
     """A whole number."""
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_WHOLE:
         raise ValueError("it is no whole number")

@@ -1,4 +1,4 @@
-"""Photos in, coloured 3D heads out, unattended.
+"""Photos in, colored 3D heads out, unattended.
 
     photobust photos/ --out heads/                                  where the Python package is installed
     python scripts/batch.py photos/ --out heads/                    in a checkout, with the bpy module

@@ -69,7 +69,7 @@ class ResultCommitter:
         self._names = FolderNames(out, photos, record.owners())
         self._lock = lock
         self._stop = stop
-        # Assets of one library have one catalogue file.
+        # Assets of one library have one catalog file.
         self._late_lock = threading.Lock()
 
     def name(

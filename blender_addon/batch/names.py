@@ -62,7 +62,7 @@ class FolderNames:
         return self._reserved.get(key, photo) == photo and not _is_foreign(self._out / name)
 
 
-def folder_name(text: str) -> str:
+def portable_folder_name(text: str) -> str:
     """`text` as the name of a folder that every file system takes, and that is not hidden.
 
     Bytes that are no UTF-8 become "_", for Blender and face.json take text only; a long name is cut, with a
@@ -87,10 +87,10 @@ def _shortened(name: str, source: str, limit: int) -> str:
 
 
 def _candidates(photo: Path) -> Iterator[str]:
-    stem, suffix = folder_name(photo.stem), folder_name(photo.suffix.lstrip(".").lower())
+    stem, suffix = portable_folder_name(photo.stem), portable_folder_name(photo.suffix.lstrip(".").lower())
     yield stem
     if photo.parent.name:
-        parent = folder_name(photo.parent.name)
+        parent = portable_folder_name(photo.parent.name)
         yield _shortened(f"{stem}-{parent}", f"{stem}-{parent}", MAX_NAME_BYTES)
         yield _shortened(f"{stem}-{parent}-{suffix}", f"{stem}-{parent}-{suffix}", MAX_NAME_BYTES)
     digest = _hash(str(photo))

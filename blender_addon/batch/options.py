@@ -183,7 +183,7 @@ def make_parser(about: str, epilog: str) -> BatchParser:
         help="side of the head's texture: 1024, 2048 or 4096 (default: 2048)")
     add("--keep-light", action="store_true", help="leave the photo's light in the head's texture")
     add("--no-rig", action="store_true", help="a head without bones")
-    add("--retopo", type=int, metavar="N", help="the surface in about N quads, with its colours as a texture")
+    add("--retopo", type=int, metavar="N", help="the surface in about N quads, with its colors as a texture")
     add("--lods", type=_ratios, default=(), metavar="LIST",
         help="coarser versions with these fractions of the faces, such as 1.0,0.5,0.25")
     add("--export", type=_names(FORMATS), default=(), metavar="LIST",
@@ -211,10 +211,11 @@ def make_parser(about: str, epilog: str) -> BatchParser:
     add("--asset-library", metavar="FOLDER",
         help="put each head, as an asset in a .blend of its own, into this folder of Blender's")
     add("--author", metavar="TEXT", help="who made the assets")
-    add("--licence", metavar="TEXT", help="their licence")
+    add("--license", "--licence", dest="licence", metavar="TEXT", help="their license")
     add("--tags", type=_texts, default=(), metavar="LIST", help="their tags, separated by commas")
     add("--description", metavar="TEXT", help="what Blender says of them")
-    add("--catalogue", metavar="NAME", help="their catalogue; with / for one inside another")
+    add("--catalog", "--catalogue", dest="catalogue", metavar="NAME",
+        help="their catalog; with / for one inside another")
 
     add = parser.add_argument_group("photos").add_argument
     add("--focal-mm", type=_positive, metavar="MM",

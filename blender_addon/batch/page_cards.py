@@ -60,7 +60,7 @@ class Card:
         error_mm: The expected error of the shape.
         spread_mm: Its range.
         yaw: Degrees, positive if the face is turned to the right of the photo.
-        pitch: Degrees, positive upwards.
+        pitch: Degrees, positive upward.
         face_px: Height of the face in the photo.
         figures: Further ones: (name, value) in words.
         timings: Seconds by step.

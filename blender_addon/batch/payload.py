@@ -212,11 +212,11 @@ def decode_result(data: object) -> TaskResult:
         failed = document.get("failed")
         if failed is not None:
             kind, message, attempts = checked_json.array(failed)
-            failed = checked_json.text(kind), checked_json.text(message), checked_json.whole(attempts)
+            failed = checked_json.text(kind), checked_json.text(message), checked_json.whole_number(attempts)
         return TaskResult(
             [_head_result(head, blobs) for head in checked_json.array(document.get("heads"))],
             checked_json.timings(document.get("timings")),
-            checked_json.whole(document.get("attempts")),
+            checked_json.whole_number(document.get("attempts")),
             failed,
             checked_json.optional_text(document.get("broken")),
         )
@@ -313,7 +313,7 @@ def _take(blobs: memoryview, where: object) -> Files:
     """Files by name, from what `_add` returned. Raises ValueError."""
     files = {}
     for name, position in checked_json.mapping(where).items():
-        start, length = map(checked_json.whole, checked_json.array(position))
+        start, length = map(checked_json.whole_number, checked_json.array(position))
         checked_json.names([name])
         if start < 0 or length < 0 or start + length > len(blobs):
             raise ValueError("it is too short")
@@ -337,7 +337,7 @@ def _head_result(value: object, blobs: memoryview) -> HeadResult:
 def _engine_answer(value: object) -> dict[str, Any]:
     data = checked_json.mapping(value)
     for part in ("vertices", "faces"):
-        checked_json.whole(data.get(part, 0))
+        checked_json.whole_number(data.get(part, 0))
     checked_json.mapping(data.get("quality") or {})
     return data
 
@@ -379,7 +379,7 @@ def _plan(value: object) -> BatchPlan:
         )
     return BatchPlan(
         checked_json.optional_number(data.get("focal_mm")),
-        checked_json.whole(data.get("max_faces")),
+        checked_json.whole_number(data.get("max_faces")),
         checked_json.mapping(data.get("engine")),
         tuple(steps),
     )

@@ -271,11 +271,11 @@ def _photo(entry: object, out: Path) -> PhotoRecord:
         heads=[head for head in heads if _is_inside(out, head)],
         timings=checked_json.timings(data.get("timings", {})),
         seconds=checked_json.number(data.get("seconds", 0.0)),
-        size=checked_json.whole(data.get("size", -1)),
-        mtime_ns=checked_json.whole(data.get("mtime_ns", -1)),
-        attempts=checked_json.whole(data.get("attempts", 1)),
+        size=checked_json.whole_number(data.get("size", -1)),
+        mtime_ns=checked_json.whole_number(data.get("mtime_ns", -1)),
+        attempts=checked_json.whole_number(data.get("attempts", 1)),
         tried=checked_json.optional_text(data.get("tried")),
-        faces_omitted=checked_json.whole(data.get("faces_omitted", 0)),
+        faces_omitted=checked_json.whole_number(data.get("faces_omitted", 0)),
     )
 
 
@@ -291,8 +291,8 @@ def _head(entry: object) -> HeadRecord:
     return HeadRecord(
         folder=checked_json.text(data.get("folder")),
         files=checked_json.names(data.get("files")),
-        vertices=checked_json.whole(data.get("vertices")),
-        faces=checked_json.whole(data.get("faces")),
+        vertices=checked_json.whole_number(data.get("vertices")),
+        faces=checked_json.whole_number(data.get("faces")),
         steps={name: _step(step) for name, step in steps.items()},
         quality=quality,
     )

@@ -83,7 +83,7 @@ def is_plain_python() -> bool:
     return not bpy.app.binary_path
 
 
-def user_folder(package: str) -> Path:
+def extension_user_folder(package: str) -> Path:
     """Folder of the user's that the add-on `package` may write to; it outlives updates of the add-on."""
     if package.startswith("bl_ext."):  # an extension, which there are since 4.2
         return Path(bpy.utils.extension_path_user(package, create=True))

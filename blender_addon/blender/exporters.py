@@ -1,4 +1,4 @@
-"""Blender's own exporters, with options for heads: metres, upright, looking at the viewer. Needs bpy."""
+"""Blender's own exporters, with options for heads: meters, upright, looking at the viewer. Needs bpy."""
 
 import contextlib
 from collections.abc import Callable, Iterator

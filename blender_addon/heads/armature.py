@@ -46,7 +46,7 @@ class _Drive:
     """What sets one shape: a channel of a bone.
 
     bone: Its name. channel: ROT_X, ROT_Z or LOC_Y, in the bone's own axes. travel: What the channel is at
-    when the shape is at 1; radians or metres, and negative for the other direction.
+    when the shape is at 1; radians or meters, and negative for the other direction.
     """
 
     bone: str
@@ -217,7 +217,7 @@ def _jaw_travels(data: HeadData, rig: HeadRig, armature: bpy.types.Armature) -> 
     """How far the jaw goes for its shapes at 1: the least-squares fit to what they do to its vertices.
 
     Returns:
-        Shape -> radians about the bone's z axis for jawLeft and jawRight, metres along its y axis for
+        Shape -> radians about the bone's z axis for jawLeft and jawRight, meters along its y axis for
         jawForward, radians about x for jawOpen.
     """
     if JAW not in rig.names:

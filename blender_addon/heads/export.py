@@ -1,6 +1,6 @@
 """The animation-ready head as FBX, OBJ, USD and GLB, by Blender's own exporters. Needs bpy.
 
-All have the head at the origin, in metres, upright and looking at the viewer in the format's own axes. FBX,
+All have the head at the origin, in meters, upright and looking at the viewer in the format's own axes. FBX,
 USD and GLB have the neutral head, all shapes and the bones at rest; OBJ, which knows no shapes, has it as it
 stands in Blender.
 """

@@ -37,7 +37,7 @@ QUALITY_LISTS = ("warnings", "reasons", "error_spread_mm")
 MAX_FILE_BYTES = 20_000_000
 #: More than any set of landmarks has.
 MAX_LANDMARKS = 10_000
-#: Metres from the head's origin.
+#: Meters from the head's origin.
 MAX_COORDINATE = 10.0
 #: What 32-bit floating point holds, as Blender keeps numbers.
 MAX_NUMBER = 3e38
@@ -55,7 +55,7 @@ class PhotoCamera:
 
     Pixels in the photo frame: upright, x right, y down, the center of the top-left pixel is (0, 0).
     `rotation` (3, 3) and `translation` (3,) float64: head frame -> camera frame (x right, y down, z forward),
-    metres.
+    meters.
     """
 
     width: int
@@ -156,7 +156,7 @@ class FaceDocument:
         return dict(self.document.get("timings") or {})
 
     def landmarks(self, kind: str) -> np.ndarray:
-        """(N, 3) float64, head frame, metres, NaN where there is none; `kind` as in face.json.
+        """(N, 3) float64, head frame, meters, NaN where there is none; `kind` as in face.json.
 
         Empty (0, 3) if the file has none of that kind. Raises ValueError if they are no points.
         """

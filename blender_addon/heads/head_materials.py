@@ -7,7 +7,7 @@ import bpy
 from ..blender import compat
 
 IMAGE_NODE = "Albedo"
-#: How deep light goes into skin, metres, red, green and blue (d'Eon and Luebke, GPU Gems 3, chapter 14).
+#: How deep light goes into skin, meters, red, green and blue (d'Eon and Luebke, GPU Gems 3, chapter 14).
 SKIN_DEPTH = (0.0037, 0.0014, 0.0007)
 
 
@@ -27,7 +27,7 @@ FINISHES = {
     "mouth": Finish(roughness=0.25, specular=0.5, subsurface=0.1),
     "lashes": Finish(roughness=0.7, specular=0.1, alpha=True),
 }
-#: Without a texture: a grey that hides nothing.
+#: Without a texture: a gray that hides nothing.
 PLAIN = (0.5, 0.5, 0.5, 1.0)
 
 

@@ -24,7 +24,7 @@ FORMAT_VERSION = 1
 MAX_FILE_BYTES = 200_000_000
 #: Bytes of all arrays together, unpacked.
 MAX_UNPACKED_BYTES = 200_000_000
-#: Metres from the origin within which a head lies; one is about 0.23 m high.
+#: Meters from the origin within which a head lies; one is about 0.23 m high.
 MAX_COORDINATE = 10.0
 #: Blender's limit for the names of shapes, groups and materials, bytes.
 MAX_NAME_BYTES = 63
@@ -39,7 +39,7 @@ VISEME_PREFIX = "viseme_"
 MAX_BONES = 256
 #: The most bones that move one vertex.
 MAX_INFLUENCES = 4
-#: Blender removes bones that are shorter than this, metres.
+#: Blender removes bones that are shorter than this, meters.
 MIN_BONE = 1e-5
 #: How far the sum of a vertex's bone weights may be from 1.
 WEIGHT_TOLERANCE = 1e-3
@@ -79,7 +79,7 @@ class Visemes:
 
 @dataclass(frozen=True)
 class HeadRig:
-    """The bones in a head, B of them; head frame, metres.
+    """The bones in a head, B of them; head frame, meters.
 
     Attributes:
         names: The bones, parents before their children.
@@ -102,7 +102,7 @@ class HeadRig:
 
 @dataclass(frozen=True)
 class HeadData:
-    """The animation-ready head; head frame, metres, V vertices, F quads, U texture coordinates.
+    """The animation-ready head; head frame, meters, V vertices, F quads, U texture coordinates.
 
     Attributes:
         neutral: (V, 3) float32, at rest.
@@ -111,7 +111,7 @@ class HeadData:
         blendshape_names: Apple's names of the blendshapes; the file's `unit_names`.
         expression: (52,) float32 weights of the blendshapes in the photo.
         confidence: (V,) float32, how well the photo saw the vertex, 0..1.
-        deviation: (V,) float32, metres from the surface.
+        deviation: (V,) float32, meters from the surface.
         quads: (F, 4) int32 vertices.
         uv: (U, 2) float32, v up.
         quad_uv: (F, 4) int32 into uv.

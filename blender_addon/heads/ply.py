@@ -24,7 +24,7 @@ WHOLE_TYPES = frozenset(name for name, code in TYPES.items() if "f" not in code)
 #: A surface of 200,000 vertices takes 9 MB.
 MAX_FILE_BYTES = 1_000_000_000
 MAX_HEADER_BYTES = 100_000
-#: Metres from the origin within which a surface lies; a head is about 0.23 m high.
+#: Meters from the origin within which a surface lies; a head is about 0.23 m high.
 MAX_COORDINATE = 10.0
 END_OF_HEADER = b"end_header\n"
 
@@ -34,7 +34,7 @@ class SurfaceMesh:
     """A colored triangle mesh.
 
     Attributes:
-        vertices: (N, 3) float32, head frame, metres.
+        vertices: (N, 3) float32, head frame, meters.
         faces: (M, 3) int32, counter-clockwise seen from outside.
         colors: (N, 3) uint8 sRGB, or None.
         confidence: (N,) float32 in 0..1, or None.

@@ -82,7 +82,7 @@ def build_surface_object(
     mesh = mesh_from_surface(loaded.surface, loaded.name)
     material = surface_material(loaded.name)
     if loaded.surface.colors is not None:
-        # For Solid views that show textures, of which it has none: its average color instead of grey.
+        # For Solid views that show textures, of which it has none: its average color instead of gray.
         material.diffuse_color = (*srgb_to_linear(loaded.surface.colors.mean(0) / 255.0), 1.0)
     mesh.materials.append(material)
     surface = bpy.data.objects.new(loaded.name, mesh)

@@ -25,7 +25,7 @@ class Grade(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """`summary`: one sentence. `error`: one about the millimetres by which the face may be off, empty if
+    """`summary`: one sentence. `error`: one about the millimeters by which the face may be off, empty if
     nobody knows. `remarks`: what a person should know, a sentence each.
     """
 

@@ -50,7 +50,7 @@ def read_quads(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray]:
 
 
 def active_colors(mesh: bpy.types.Mesh) -> bpy.types.Attribute | None:
-    """The colours that a mesh is rendered with, if it has any."""
+    """The colors that a mesh is rendered with, if it has any."""
     colors = mesh.color_attributes
     index = colors.render_color_index
     return colors[index] if 0 <= index < len(colors) else None

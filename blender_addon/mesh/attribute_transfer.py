@@ -1,7 +1,7 @@
 """Transfers colors, UVs, weights and other attributes from a mesh to one that lies on it. Needs bpy.
 
 Vertex data is interpolated at the nearest point. Data of corners can jump, as at a hard edge between two
-colours: it is looked up a little inside of the quad. UVs have a module of their own.
+colors: it is looked up a little inside of the quad. UVs have a module of their own.
 """
 
 from dataclasses import dataclass
@@ -145,7 +145,7 @@ def _transfer_one(
 
 
 def _transfer_color_choice(source: bpy.types.Mesh, target: bpy.types.Mesh) -> None:
-    """The same colours are shown and rendered."""
+    """The same colors are shown and rendered."""
     colors = target.color_attributes
     active = source.color_attributes.active_color
     if active is not None and active.name in colors:

@@ -9,7 +9,7 @@ import numpy as np
 from . import topology, uv_raster
 from .closest_point import SurfaceQuery
 
-#: Texels that an island's colours go on beyond its border.
+#: Texels that an island's colors go on beyond its border.
 MARGIN_TEXELS = 8
 #: Fewest samples along a side of a quad.
 MIN_STEPS = 2
@@ -59,7 +59,7 @@ def bake(
     covered[texels.row, texels.column] = True
     mean = colors.mean((0, 1))
     picture = uv_raster.spread(picture, covered, MARGIN_TEXELS)
-    # What is still empty gets the mean colour: small versions of the picture mix it in.
+    # What is still empty gets the mean color: small versions of the picture mix it in.
     picture[~_grown(covered, MARGIN_TEXELS)] = mean
     return np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
 

@@ -12,7 +12,7 @@ from .arrays import normals_of
 #: A vertex is projected onto the surface only where the cosine between the normals of both is at least this:
 #: in an ear or between lips the nearest point may be on the other side.
 MIN_NORMAL_COSINE = 0.2
-#: Fraction of the way to the mean of its neighbours that a vertex goes in one round.
+#: Fraction of the way to the mean of its neighbors that a vertex goes in one round.
 RELAXATION = 0.5
 #: An edge is sharp, and kept, if the cosine between the normals of its two quads is below this.
 SHARP_COSINE = 0.5

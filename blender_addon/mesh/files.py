@@ -70,7 +70,7 @@ def write_ply(
 
 
 def write_quads(path: Path, mesh: bpy.types.Mesh, texture: str | None = None) -> None:
-    """Write a mesh of quads, its colours and texture coordinates, as PLY; `texture` is a file beside it."""
+    """Write a mesh of quads, its colors and texture coordinates, as PLY; `texture` is a file beside it."""
     vertices, quads = read_quads(mesh)
     colors, layer = active_colors(mesh), mesh.uv_layers.active
     rgb = None
@@ -95,14 +95,14 @@ def textured_material(name: str, image: bpy.types.Image) -> bpy.types.Material:
 
 
 def colored_material(name: str) -> bpy.types.Material:
-    """A material that shows the mesh's vertex colours, plain enough for exporters to understand."""
+    """A material that shows the mesh's vertex colors, plain enough for exporters to understand."""
     material, color = _material(name, "ShaderNodeVertexColor")
     color.layer_name = compat.COLOR_ATTRIBUTE
     return material
 
 
 def _material(name: str, kind: str) -> tuple[bpy.types.Material, bpy.types.Node]:
-    """A material, and the node that its colour comes from."""
+    """A material, and the node that its color comes from."""
     material = bpy.data.materials.new(name)
     compat.use_nodes(material)
     nodes, links = material.node_tree.nodes, material.node_tree.links

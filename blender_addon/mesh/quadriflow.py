@@ -1,7 +1,7 @@
 """Blender's QuadriFlow, checked for whether it has worked. Needs bpy.
 
 What it does not say (Blender 3.4 to 5.3, editors/object/object_remesh): it answers FINISHED, or in later
-versions CANCELLED, and only prints a line, when the mesh is not manifold, has neighbours that face different
+versions CANCELLED, and only prints a line, when the mesh is not manifold, has neighbors that face different
 ways, or, since 4.x, an edge whose ends differ by less than 1e-4 in each coordinate, in whatever unit. Called
 from a script it runs at once and blocks. Its number of faces is a wish; mirroring (use_mesh_symmetry) is on
 unless told otherwise, and cuts the mesh where its own coordinates are zero.

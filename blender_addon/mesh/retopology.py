@@ -1,4 +1,4 @@
-"""Quads for any mesh: cleaned, covered by QuadriFlow, pulled onto the original, with its colours. Needs bpy.
+"""Quads for any mesh: cleaned, covered by QuadriFlow, pulled onto the original, with its colors. Needs bpy.
 
 All is measured where the object stands in the world, so a scale that was not applied does no harm, and
 carried back into the object's own frame at the end. Shape keys and modifiers are taken as they are shown; an

@@ -13,7 +13,7 @@ from .closest_point import quad_normals
 UV_LAYER = "UVMap"
 #: Space between islands, fraction of the picture: 6 texels of 1024.
 MARGIN = 0.006
-#: Fraction of the covered texels that may be covered twice: what rasterising leaves open along edges.
+#: Fraction of the covered texels that may be covered twice: what rasterizing leaves open along edges.
 MAX_OVERLAP = 1e-4
 #: Rounds of dividing charts and unwrapping again.
 ROUNDS = 6

@@ -13,7 +13,7 @@ from . import topology
 SIDES = np.array([(0, -1, 0), (0, 1, 0), (1, 0, 0), (-1, 0, 0), (0, 0, 1), (0, 0, -1)], float)
 #: Weight of each side: front and back reach 59 degrees round (atan(1 / 0.6)).
 SIDE_WEIGHTS = np.array([1.0, 1.0, 0.6, 0.6, 0.6, 0.6])
-#: Weight of each neighbour's side in a face's choice.
+#: Weight of each neighbor's side in a face's choice.
 NEIGHBOR_WEIGHT = 0.35
 #: Rounds in which every face chooses again.
 ROUNDS = 8
@@ -26,7 +26,7 @@ def charts(faces: np.ndarray, normals: np.ndarray, areas: np.ndarray) -> np.ndar
 
     Args:
         faces: (M, n) int vertices.
-        normals: (M, 3) float64 unit normals of the faces, z up, the front towards -y.
+        normals: (M, 3) float64 unit normals of the faces, z up, the front toward -y.
         areas: (M,) float64 areas of the faces, any unit.
 
     Returns:

@@ -90,7 +90,7 @@ def overlapping(uv: np.ndarray, size: int = 1024) -> np.ndarray:
 
 
 def spread(picture: np.ndarray, covered: np.ndarray, margin: int) -> np.ndarray:
-    """Carry the colors of covered texels outwards, over the borders of islands.
+    """Carry the colors of covered texels outward, over the borders of islands.
 
     Whatever filters a texture then finds the same color beyond the border of an island.
 
@@ -108,7 +108,7 @@ def spread(picture: np.ndarray, covered: np.ndarray, margin: int) -> np.ndarray:
         count = np.zeros(covered.shape, np.float64)
         for shift, axis in ((1, 0), (-1, 0), (1, 1), (-1, 1)):
             near = np.roll(covered, shift, axis)
-            # What comes in from the opposite border is no neighbour.
+            # What comes in from the opposite border is no neighbor.
             edge = 0 if shift == 1 else -1
             near[(edge, slice(None)) if axis == 0 else (slice(None), edge)] = False
             total += np.where(near[..., None], np.roll(picture, shift, axis), 0)

@@ -99,7 +99,7 @@ def uv_joints(triangles: np.ndarray, uv: np.ndarray, materials: np.ndarray) -> t
 
 
 def _adjacency(count: int, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbours by triangle: those of k are second[first[k] : first[k + 1]]."""
+    """Neighbors by triangle: those of k are second[first[k] : first[k + 1]]."""
     both = np.concatenate([pairs, pairs[:, ::-1]])
     both = both[np.argsort(both[:, 0], kind="stable")]
     first = np.searchsorted(both[:, 0], np.arange(count + 1))

@@ -1,4 +1,4 @@
-"""When operators are available, and what their greyed buttons say otherwise. Needs bpy.
+"""When operators are available, and what their grayed buttons say otherwise. Needs bpy.
 
 An operator lists its tests in its `poll`:
 

@@ -34,12 +34,12 @@ LAMPS = 0.76
 
 @dataclass(frozen=True)
 class Source:
-    """A source of light: `towards` it (x right, y up, z to the viewer), its `color` in linear light, the
+    """A source of light: `toward` it (x right, y up, z to the viewer), its `color` in linear light, the
     `gloss` it leaves, and how soft it is: `wrap` in Workbench (0 a point, 1 all around), `angle` in degrees
     elsewhere.
     """
 
-    towards: tuple[float, float, float]
+    toward: tuple[float, float, float]
     color: tuple[float, float, float]
     gloss: float
     wrap: float
@@ -62,7 +62,7 @@ RIM = Source((0.55, 0.35, -0.85), (1.0, 1.0, 1.0), 0.10, 0.2, 20.0)
 def _strong(source: Source, strength: float, gloss: float = 1.0) -> Source:
     red, green, blue = source.color
     return Source(
-        source.towards,
+        source.toward,
         (red * strength, green * strength, blue * strength),
         source.gloss * gloss,
         source.wrap,
@@ -130,8 +130,8 @@ def studio_light(light: LightSetup) -> str:
     lines += [f"light_ambient.{axis} {light.ambient:f}" for axis in "xyz"]
     for k, source in enumerate(light.sources):
         lines += [f"light[{k}].flag 1", f"light[{k}].smooth {source.wrap:f}"]
-        towards = Vector(source.towards).normalized()
-        for name, values in (("col", source.color), ("spec", [source.gloss] * 3), ("vec", towards)):
+        toward = Vector(source.toward).normalized()
+        for name, values in (("col", source.color), ("spec", [source.gloss] * 3), ("vec", toward)):
             lines += [f"light[{k}].{name}.{axis} {v:f}" for axis, v in zip("xyz", values, strict=True)]
     return "\n".join(lines) + "\n"
 
@@ -151,8 +151,8 @@ def _add_lamps(scene: bpy.types.Scene, light: LightSetup) -> None:
         data.angle = math.radians(source.angle)
         data.specular_factor = 1.0 if source.gloss else 0.0
         lamp = bpy.data.objects.new(data.name, data)
-        x, y, z = source.towards
-        # The camera looks along +y: its right, up and backwards are the world's x, z and -y.
+        x, y, z = source.toward
+        # The camera looks along +y: its right, up and backward are the world's x, z and -y.
         lamp.rotation_euler = Vector((x, -z, y)).to_track_quat("Z", "Y").to_euler()
         scene.collection.objects.link(lamp)
 

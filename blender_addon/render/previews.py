@@ -1,6 +1,6 @@
 """Pictures of reconstructed heads. Needs bpy.
 
-A picture is made in a scene of its own, which is removed afterwards with all that was made for it: the
+A picture is made in a scene of its own, which is removed afterward with all that was made for it: the
 user's scenes, selection and settings are not touched.
 """
 
@@ -30,10 +30,10 @@ __all__ = [
     "seen_side",
 ]
 
-#: Middle of the head in the head frame, metres: core.geometry.frames.HEAD_CENTER, which an add-on cannot
+#: Middle of the head in the head frame, meters: core.geometry.frames.HEAD_CENTER, which an add-on cannot
 #: import.
 HEAD_CENTER = (0.0, 0.065, -0.01)
-#: Side of the square that one view shows, metres: the same for every head, so that sizes can be compared.
+#: Side of the square that one view shows, meters: the same for every head, so that sizes can be compared.
 VIEW_SIZE = 0.30
 #: Turns about the vertical axis, degrees, of the views of a preview.
 PREVIEW_TURNS = (0.0, 40.0, 90.0)
@@ -140,7 +140,7 @@ def _set_up_workbench(scene: bpy.types.Scene) -> None:
     shading.light = "STUDIO"
     shading.color_type = "VERTEX"
     shading.show_specular_highlight = False
-    # The colours were lit once already, in the photo: a soft light, and some exposure to make up for it.
+    # The colors were lit once already, in the photo: a soft light, and some exposure to make up for it.
     scene.view_settings.exposure = 0.9
     if SOFT_LIGHT in (light.name for light in bpy.context.preferences.studio_lights):
         shading.studio_light = SOFT_LIGHT

@@ -92,7 +92,7 @@ def named(name: str) -> str:
 
 
 def render_linear(scene: bpy.types.Scene) -> np.ndarray:
-    """Render a scene: (H, W, 4) float32, top row first, linear light, colours multiplied by their alpha.
+    """Render a scene: (H, W, 4) float32, top row first, linear light, colors multiplied by their alpha.
 
     Raises RenderError.
     """

@@ -40,7 +40,7 @@ class SubjectSpec:
     """Who or what is going to be rendered; `build` makes the subject in a collection.
 
     kind: "head", "surface" or "object". seen: +1 if the photo saw the subject's right side better, or there
-    is no photo, else -1. faithful: Workbench shows it in its own colours.
+    is no photo, else -1. faithful: Workbench shows it in its own colors.
     """
 
     kind: str
@@ -171,7 +171,7 @@ def _evaluated(
 
 
 def _lit_already(mesh: bpy.types.Mesh) -> bool:
-    """Whether these are the colours of a photo, as the engine's surfaces have them."""
+    """Whether these are the colors of a photo, as the engine's surfaces have them."""
     trees = [material.node_tree for material in mesh.materials if material and material.node_tree]
     return any(SWITCH_NODE in tree.nodes for tree in trees)
 
@@ -196,7 +196,7 @@ def workbench_color(
 ) -> str | None:
     """What Workbench has to show to look like the materials (the mesh's, if not given); None if it cannot.
 
-    It knows one thing for all of them: a picture, the vertex colours, or one colour a material.
+    It knows one thing for all of them: a picture, the vertex colors, or one color a material.
     """
     kinds = {
         _shown(material) for material in (mesh.materials if materials is None else materials) if material

@@ -53,7 +53,7 @@ def encode(folder: Path, count: int, path: Path, fps: int, way: str = "auto") ->
 
 
 def _by_ffmpeg(program: str, folder: Path, path: Path, fps: int) -> None:
-    # Colours are converted and marked as HD television's, or players would each guess.
+    # Colors are converted and marked as HD television's, or players would each guess.
     colors = "scale=trunc(iw/2)*2:trunc(ih/2)*2:out_color_matrix=bt709:out_range=tv"
     marks = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"]
     command = [
@@ -92,7 +92,7 @@ def _by_blender(folder: Path, count: int, path: Path, fps: int) -> None:
         if not width or not height:
             raise VideoError(f"The pictures in {folder} cannot be read.")
         render = scene.render
-        # An odd picture is cut by the strip's being centred in a scene that is a pixel smaller.
+        # An odd picture is cut by the strip's being centered in a scene that is a pixel smaller.
         render.resolution_x, render.resolution_y = width - width % 2, height - height % 2
         render.resolution_percentage = 100
         render.use_sequencer, render.use_compositing = True, False

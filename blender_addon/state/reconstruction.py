@@ -42,7 +42,7 @@ class ReconstructionRequest:
 class ProgressEstimate:
     """Goes on between the engine's words, which come at the beginning of each step.
 
-    It assumes that the work goes on at the rate so far, slows down towards the end, which it never reaches by
+    It assumes that the work goes on at the rate so far, slows down toward the end, which it never reaches by
     itself, and never goes back.
     """
 

@@ -44,7 +44,7 @@ def forget_engine_python(context: bpy.types.Context) -> None:
 
 def user_folder() -> Path:
     """Where the add-on may keep things: log, private engine, results without a .blend."""
-    return compat.user_folder(PACKAGE)
+    return compat.extension_user_folder(PACKAGE)
 
 
 def engine_choice(context: bpy.types.Context) -> EngineChoice:

@@ -40,8 +40,8 @@ def set_lens(data: bpy.types.Camera, camera: PhotoCamera) -> None:
     data.sensor_width = FILM_DIAGONAL_MM * camera.width / math.hypot(camera.width, camera.height)
     data.lens_unit = "MILLIMETERS"
     data.lens = camera.focal_px * data.sensor_width / camera.width
-    # Shifts are in widths of the sensor. Pixel centres are at whole numbers, so the picture's middle is at
-    # (size - 1) / 2; the lens is shifted towards where the principal point is not.
+    # Shifts are in widths of the sensor. Pixel centers are at whole numbers, so the picture's middle is at
+    # (size - 1) / 2; the lens is shifted toward where the principal point is not.
     data.shift_x = ((camera.width - 1) / 2 - camera.cx) / camera.width
     data.shift_y = (camera.cy - (camera.height - 1) / 2) / camera.width
 

@@ -28,7 +28,16 @@ from .landmarks import (
     turn_between,
 )
 from .mediapipe_landmarker import MediaPipeLandmarker
-from .views import PLAIN_CONFIDENCE, View, close_ups, retries, rotated, tile_levels, tiles, whole
+from .views import (
+    PLAIN_CONFIDENCE,
+    DetectionView,
+    close_ups,
+    retries,
+    rotated,
+    tile_levels,
+    tiles,
+    whole_picture,
+)
 
 __all__ = ["FaceDetector", "FaceLandmarks"]
 
@@ -106,13 +115,13 @@ class FaceDetector:
             raise ValueError(f"detect wants an (H, W, 3) uint8 array, not {rgb.dtype} {rgb.shape}")
         rgb = np.ascontiguousarray(rgb)
         base = _shrink(rgb, SEARCH_SIZE / max(rgb.shape[:2]))
-        plain = whole(base.shape, "plain", PLAIN_CONFIDENCE)
+        plain = whole_picture(base.shape, "plain", PLAIN_CONFIDENCE)
         faces = [scaled(face, rgb.shape[1] / base.shape[1]) for face in self._landmarks(base, plain)]
         if thorough:
             faces = [verified for face in faces if (verified := self._verified(rgb, face))]
             if max_faces > 1:
                 faces = self._search(
-                    rgb, base, whole(base.shape, "full range", PLAIN_CONFIDENCE, True), faces
+                    rgb, base, whole_picture(base.shape, "full range", PLAIN_CONFIDENCE, True), faces
                 )
             if not faces:
                 faces = self._retry(rgb, base)
@@ -214,7 +223,7 @@ class FaceDetector:
         self,
         rgb: np.ndarray,
         picture: np.ndarray,
-        view: View,
+        view: DetectionView,
         known: list[FaceLandmarks],
         agreement: float = AGREEMENT,
     ) -> list[FaceLandmarks]:
@@ -252,7 +261,7 @@ class FaceDetector:
                 default=(np.inf, face),
             )
 
-    def _landmarks(self, rgb: np.ndarray, view: View) -> list[FaceLandmarks]:
+    def _landmarks(self, rgb: np.ndarray, view: DetectionView) -> list[FaceLandmarks]:
         """Faces in one view, in the frame of `rgb`."""
         import mediapipe as mp
 
@@ -273,11 +282,11 @@ class FaceDetector:
                 faces.append(face)
         return faces
 
-    def _found(self, image: Any, view: View) -> list[Any]:
+    def _found(self, image: Any, view: DetectionView) -> list[Any]:
         """MediaPipe's landmarks of an mp.Image.
 
         On a busy machine its graphs fail now and then, once in some thousand calls ("Packet isn't the sole
-        owner of the holder"), and are of no use afterwards: a new one is asked once more.
+        owner of the holder"), and are of no use afterward: a new one is asked once more.
         """
         try:
             return self._landmarker(view.full_range, view.confidence).detect(image)

@@ -59,7 +59,7 @@ def scaled(face: FaceLandmarks, factor: float, offset: np.ndarray | None = None)
     if factor == 1.0 and offset is None:
         return face
     points = face.points * np.float32(factor)
-    # Pixel centres, not corners, are at whole numbers.
+    # Pixel centers, not corners, are at whole numbers.
     points[:, :2] += (factor - 1) / 2 if offset is None else offset
     return replace(face, points=points)
 

@@ -34,7 +34,7 @@ TILE_LEVELS = 3
 
 
 @dataclass(frozen=True)
-class View:
+class DetectionView:
     """A similarity of a picture, and how the detector is run on it.
 
     Attributes:
@@ -54,7 +54,7 @@ class View:
     confirmations: int = 2
 
     def render(self, rgb: np.ndarray) -> np.ndarray:
-        """Draw what the view shows, grey where it leaves the picture.
+        """Draw what the view shows, gray where it leaves the picture.
 
         Args:
             rgb: (H, W, 3) uint8, the picture.
@@ -71,7 +71,9 @@ class View:
         )
 
 
-def whole(shape: tuple[int, ...], attempt: str, confidence: float, full_range: bool = False) -> View:
+def whole_picture(
+    shape: tuple[int, ...], attempt: str, confidence: float, full_range: bool = False
+) -> DetectionView:
     """The picture as it is.
 
     Args:
@@ -80,12 +82,12 @@ def whole(shape: tuple[int, ...], attempt: str, confidence: float, full_range: b
         confidence: MediaPipe's least confidence, 0..1.
         full_range: Whether to use the detector of small faces.
     """
-    return View(np.eye(2, 3), (shape[1], shape[0]), attempt, confidence, full_range)
+    return DetectionView(np.eye(2, 3), (shape[1], shape[0]), attempt, confidence, full_range)
 
 
 def rotated(
     center: np.ndarray, zoom: float, degrees: float, side: int, attempt: str, full_range: bool = False
-) -> View:
+) -> DetectionView:
     """The surroundings of a point, zoomed and rotated, in a square.
 
     Args:
@@ -99,10 +101,12 @@ def rotated(
     angle = np.radians(degrees)
     linear = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     offset = (side - 1) / 2 - linear @ center
-    return View(np.concatenate([linear, offset[:, None]], 1), (side, side), attempt, full_range=full_range)
+    return DetectionView(
+        np.concatenate([linear, offset[:, None]], 1), (side, side), attempt, full_range=full_range
+    )
 
 
-def mirrored(view: View) -> View:
+def mirrored_view(view: DetectionView) -> DetectionView:
     """The mirror image of a view."""
     flip = np.array([[-1.0, 0.0, view.size[0] - 1], [0.0, 1.0, 0.0]])
     offset = apply_affine(flip, view.matrix[:, 2])
@@ -110,17 +114,17 @@ def mirrored(view: View) -> View:
     return replace(view, matrix=matrix, attempt="mirrored")
 
 
-def retries(shape: tuple[int, ...]) -> Iterator[View]:
+def retries(shape: tuple[int, ...]) -> Iterator[DetectionView]:
     """Views of the whole picture, to try in turn until one shows a face: the most fruitful first."""
     height, width = shape[:2]
     center = np.array([(width - 1) / 2, (height - 1) / 2])
     side, diagonal = max(height, width), round(float(np.hypot(height, width)))
-    full = whole(shape, "full range", RETRY_CONFIDENCE, True)
-    short = whole(shape, "insistent", RETRY_CONFIDENCE)
+    full = whole_picture(shape, "full range", RETRY_CONFIDENCE, True)
+    short = whole_picture(shape, "insistent", RETRY_CONFIDENCE)
     yield full
-    yield mirrored(full)
+    yield mirrored_view(full)
     yield short
-    yield mirrored(short)
+    yield mirrored_view(short)
     for full_range in (True, False):
         yield rotated(center, 0.6, 0, side, "padded", full_range)
         yield rotated(center, 1.5, 0, side, "enlarged", full_range)
@@ -131,10 +135,10 @@ def retries(shape: tuple[int, ...]) -> Iterator[View]:
         yield replace(rotated(center, 1.0, degrees, diagonal, "rotated"), confirmations=3)
     for view in (full, short):
         yield replace(view, attempt="insistent", confidence=LAST_CONFIDENCE)
-        yield replace(mirrored(view), confidence=LAST_CONFIDENCE)
+        yield replace(mirrored_view(view), confidence=LAST_CONFIDENCE)
 
 
-def close_ups(points: np.ndarray) -> list[View]:
+def close_ups(points: np.ndarray) -> list[DetectionView]:
     """Views of one detected face, upright and filling the picture, by which to verify and refine it.
 
     Args:
@@ -151,7 +155,7 @@ def close_ups(points: np.ndarray) -> list[View]:
     for fill, full_range in ((CLOSE_UP_FILL, False), (FAR_CLOSE_UP_FILL, True)):
         zoom = fill * CLOSE_UP_SIZE / max(float((high - low).max()), 1e-6)
         view = rotated((low + high) / 2, zoom, degrees, CLOSE_UP_SIZE, "close-up", full_range)
-        views += [view, mirrored(view)]
+        views += [view, mirrored_view(view)]
     return views
 
 
@@ -167,7 +171,7 @@ def tile_levels(shape: tuple[int, ...]) -> Iterator[float]:
         yield TILE_SIZE / side
 
 
-def tiles(shape: tuple[int, ...]) -> Iterator[View]:
+def tiles(shape: tuple[int, ...]) -> Iterator[DetectionView]:
     """Overlapping squares of TILE_SIZE that cover a picture."""
     height, width = shape[:2]
     step = TILE_SIZE * (1 - TILE_OVERLAP)
@@ -179,4 +183,4 @@ def tiles(shape: tuple[int, ...]) -> Iterator[View]:
     for top in starts(height):
         for left in starts(width):
             matrix = np.array([[1.0, 0.0, -left], [0.0, 1.0, -top]])
-            yield View(matrix, (TILE_SIZE, TILE_SIZE), "enlarged", PLAIN_CONFIDENCE, True)
+            yield DetectionView(matrix, (TILE_SIZE, TILE_SIZE), "enlarged", PLAIN_CONFIDENCE, True)

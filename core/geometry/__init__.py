@@ -1,1 +1,1 @@
-"""Frames, cameras, poses, meshes and rasterising: nothing here knows faces or networks."""
+"""Frames, cameras, poses, meshes and rasterizing: nothing here knows faces or networks."""

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 from .frames import NECK_PLANE_Z
 from .mesh import vertex_normals
 
-#: Height over the plane that closes the surface's neck, metres, up to which the surface is no skin.
+#: Height over the plane that closes the surface's neck, meters, up to which the surface is no skin.
 NECK_RIM = 0.004
 #: Range of cosines over the least one in which a correspondence's weight grows from 0 to 1.
 COSINE_FADE = 0.2
@@ -19,7 +19,7 @@ class Correspondences:
     """Points of a surface, one for each point of a query.
 
     Attributes:
-        points: (N, 3) float64, metres, on the surface.
+        points: (N, 3) float64, meters, on the surface.
         normals: (N, 3) float64, the surface's unit normals there.
         weight: (N,) float64, 0..1, how much the correspondence counts: the confidence, faded with distance
             and angle, 0 where the surface has nothing that fits.
@@ -36,7 +36,7 @@ class ClosestPointQuery:
     """A surface in the head frame, made ready for many queries.
 
     Attributes:
-        vertices: (V, 3) float64, head frame, metres.
+        vertices: (V, 3) float64, head frame, meters.
         faces: (T, 3) int32, counterclockwise from outside.
         normals: (V, 3) float64 unit normals.
         confidence: (V,) float64, 0..1.
@@ -47,7 +47,7 @@ class ClosestPointQuery:
         """Build the search tree.
 
         Args:
-            vertices: (V, 3), head frame, metres.
+            vertices: (V, 3), head frame, meters.
             faces: (T, 3) int, counterclockwise from outside.
             confidence: (V,) 0..1, how far the photo shows the surface there.
         """
@@ -69,9 +69,9 @@ class ClosestPointQuery:
         """The closest points whose normals agree.
 
         Args:
-            points: (N, 3) float64, head frame, metres.
+            points: (N, 3) float64, head frame, meters.
             normals: (N, 3) float64 unit normals.
-            max_distance: Metres up to which a point of the surface corresponds.
+            max_distance: Meters up to which a point of the surface corresponds.
             min_weight: Weight of correspondences that the photo does not show.
             min_cosine: Least cosine between the two normals.
 
@@ -94,10 +94,10 @@ class ClosestPointQuery:
         """Distances of points from the triangles around the nearest vertices.
 
         Args:
-            points: (N, 3) float64, head frame, metres.
+            points: (N, 3) float64, head frame, meters.
 
         Returns:
-            (N,) float64, metres.
+            (N,) float64, meters.
         """
         return np.linalg.norm(self.nearest(points)[0] - points, axis=1)
 
@@ -105,7 +105,7 @@ class ClosestPointQuery:
         """The closest points on the triangles around the three nearest vertices.
 
         Args:
-            points: (N, 3) float64, head frame, metres.
+            points: (N, 3) float64, head frame, meters.
 
         Returns:
             The closest points (N, 3) float64 and the triangles (N,) int64 that they are on.

@@ -1,13 +1,13 @@
 """Frames and the maps between them: photo, camera, crop, volume and head.
 
-* photo: pixels, x right, y down, the centre of the top-left pixel is (0, 0).
-* camera: metres, x right, y down, z away from the camera (OpenCV's convention).
-* crop: 192 x 192 px, a similarity of the photo: roll removed, the head's centre at (95.5, 95.5), 6.5 px per
+* photo: pixels, x right, y down, the center of the top-left pixel is (0, 0).
+* camera: meters, x right, y down, z away from the camera (OpenCV's convention).
+* crop: 192 x 192 px, a similarity of the photo: roll removed, the head's center at (95.5, 95.5), 6.5 px per
   cm there.
-* volume: points (x, y, z); x and y as in the crop, z grows towards the camera, 99.5 at the head's centre, one
-  voxel is one crop pixel at the head's centre. Arrays are indexed [z, y, x]. A column of voxels is a camera
+* volume: points (x, y, z); x and y as in the crop, z grows toward the camera, 99.5 at the head's center, one
+  voxel is one crop pixel at the head's center. Arrays are indexed [z, y, x]. A column of voxels is a camera
   ray.
-* head: metres, z up, the face looks along -y, +x is the subject's left, origin between the eyes' outer
+* head: meters, z up, the face looks along -y, +x is the subject's left, origin between the eyes' outer
   corners.
 """
 
@@ -20,17 +20,17 @@ import numpy as np
 CROP_SIZE = 192
 #: Voxels of the volume along z, y and x; x and y are the crop's pixels.
 VOLUME_SHAPE = (200, CROP_SIZE, CROP_SIZE)
-#: Scale of the crop at the head's centre, pixels per cm: 29.5 cm fit in, so that every head is whole.
+#: Scale of the crop at the head's center, pixels per cm: 29.5 cm fit in, so that every head is whole.
 CROP_PX_PER_CM = 6.5
-#: Scale of the volume, voxels per metre.
+#: Scale of the volume, voxels per meter.
 VOXELS_PER_METER = 100.0 * CROP_PX_PER_CM
-#: Middle of the crop, x and y, pixels; pixel centres are at whole numbers.
+#: Middle of the crop, x and y, pixels; pixel centers are at whole numbers.
 CROP_CENTER = (CROP_SIZE - 1) / 2
-#: Middle of the volume, z, voxels: where the head's centre is.
+#: Middle of the volume, z, voxels: where the head's center is.
 VOLUME_CENTER_Z = (VOLUME_SHAPE[0] - 1) / 2
-#: Middle of the whole head in the head frame, metres: what the crop and the volume are centred on.
+#: Middle of the whole head in the head frame, meters: what the crop and the volume are centered on.
 HEAD_CENTER = np.array([0.0, 0.065, -0.01])
-#: Height in the head frame, metres, of the plane below the chin that closes the neck.
+#: Height in the head frame, meters, of the plane below the chin that closes the neck.
 NECK_PLANE_Z = -0.155
 #: Rotation head -> camera of a face that looks straight into the camera.
 FRONTAL = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
@@ -67,7 +67,7 @@ def invert_affine(matrix: np.ndarray) -> np.ndarray:
 
 
 def upright_map(up: np.ndarray, scale: float) -> np.ndarray:
-    """The linear part of a similarity that turns a direction upwards.
+    """The linear part of a similarity that turns a direction upward.
 
     Args:
         up: (2,), photo frame; of any length, zero for a picture that is not turned.
@@ -128,7 +128,7 @@ class Camera:
         """Project points into the photo.
 
         Args:
-            points: (..., 3) camera frame, metres, in front of the camera.
+            points: (..., 3) camera frame, meters, in front of the camera.
 
         Returns:
             (..., 2) photo frame, pixels.
@@ -142,7 +142,7 @@ class HeadPose:
 
     Attributes:
         rotation: (3, 3) float64.
-        translation: (3,) float64, metres.
+        translation: (3,) float64, meters.
     """
 
     rotation: np.ndarray
@@ -152,10 +152,10 @@ class HeadPose:
         """Map points.
 
         Args:
-            points: (..., 3) head frame, metres.
+            points: (..., 3) head frame, meters.
 
         Returns:
-            (..., 3) camera frame, metres.
+            (..., 3) camera frame, meters.
         """
         return points @ self.rotation.T + self.translation
 
@@ -163,10 +163,10 @@ class HeadPose:
         """Map points.
 
         Args:
-            points: (..., 3) camera frame, metres.
+            points: (..., 3) camera frame, meters.
 
         Returns:
-            (..., 3) head frame, metres.
+            (..., 3) head frame, meters.
         """
         return (points - self.translation) @ self.rotation
 
@@ -236,7 +236,7 @@ class CropFrame(AffineFrame):
 
     Attributes:
         camera: Of the photo.
-        distance: Metres from the camera to the plane z = 99.5 of the volume, along the optical axis.
+        distance: Meters from the camera to the plane z = 99.5 of the volume, along the optical axis.
     """
 
     camera: Camera
@@ -249,7 +249,7 @@ class CropFrame(AffineFrame):
             points: (..., 3) volume frame (x, y, z), voxels.
 
         Returns:
-            (..., 3) camera frame, metres.
+            (..., 3) camera frame, meters.
         """
         photo = self.crop_to_photo(points[..., :2])
         depth = self.distance - (points[..., 2:] - VOLUME_CENTER_Z) / VOXELS_PER_METER
@@ -260,7 +260,7 @@ class CropFrame(AffineFrame):
         """Map points; applies the perspective.
 
         Args:
-            points: (..., 3) camera frame, metres.
+            points: (..., 3) camera frame, meters.
 
         Returns:
             (..., 3) volume frame (x, y, z), voxels.
@@ -271,12 +271,12 @@ class CropFrame(AffineFrame):
 
 
 def crop_frame_around(camera: Camera, pose: HeadPose) -> CropFrame:
-    """The crop of a head whose metric pose is known: roll removed, 6.5 px per cm at the head's centre."""
+    """The crop of a head whose metric pose is known: roll removed, 6.5 px per cm at the head's center."""
     center = pose.head_to_camera(HEAD_CENTER)
     distance = float(center[2])
     position = camera.project(center)
     scale = VOXELS_PER_METER * distance / camera.focal_px
-    # The picture of the head's up axis, projected at its centre, points up in the crop.
+    # The picture of the head's up axis, projected at its center, points up in the crop.
     up = camera.project(pose.head_to_camera(HEAD_CENTER + np.array([0.0, 0.0, 0.01]))) - position
     linear = upright_map(up, scale)
     offset = np.array([CROP_CENTER, CROP_CENTER]) - linear @ position

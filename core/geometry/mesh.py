@@ -107,7 +107,7 @@ def cotangent_laplacian(vertices: np.ndarray, triangles: np.ndarray) -> tuple[cs
     Mathematics 1993.
 
     Args:
-        vertices: (V, 3), metres.
+        vertices: (V, 3), meters.
         triangles: (T, 3) int.
 
     Returns:

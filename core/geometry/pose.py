@@ -69,7 +69,7 @@ def rotation_to_ray(ray: np.ndarray) -> np.ndarray:
     """The smallest rotation that takes the optical axis (0, 0, 1) to a ray.
 
     Args:
-        ray: (3,) camera frame, of any length, not straight backwards.
+        ray: (3,) camera frame, of any length, not straight backward.
 
     Returns:
         (3, 3) float64.
@@ -85,9 +85,9 @@ class WeakPerspectivePose:
     """A head's pose as the picture shows it, independent of the focal length.
 
     Attributes:
-        rotation: (3, 3) head -> camera turned to look straight at the head's centre.
-        center: (2,) where the head's centre is in the photo frame, pixels.
-        scale: Photo pixels per metre at the head's centre.
+        rotation: (3, 3) head -> camera turned to look straight at the head's center.
+        center: (2,) where the head's center is in the photo frame, pixels.
+        scale: Photo pixels per meter at the head's center.
     """
 
     rotation: np.ndarray
@@ -132,7 +132,7 @@ class WeakPerspectivePose:
 
         Args:
             rotation: (3, 3), seen by the camera.
-            offset: (2,), right and down in the photo, metres at the head's centre.
+            offset: (2,), right and down in the photo, meters at the head's center.
             log_scale: Logarithm of the factor of the scale.
         """
         return replace(
@@ -164,7 +164,7 @@ def fit_pose(points: np.ndarray, canonical: np.ndarray) -> WeakPerspectivePose:
 
     Args:
         points: (N, 3) detected landmarks, photo frame, px, z as in FaceLandmarks.
-        canonical: (N, 3) the same landmarks of the average head, head frame, metres.
+        canonical: (N, 3) the same landmarks of the average head, head frame, meters.
     """
     scale, rotation, offset = umeyama(canonical, points.astype(np.float64))
     return WeakPerspectivePose(rotation, (scale * rotation @ HEAD_CENTER + offset)[:2], scale)

@@ -1,4 +1,4 @@
-"""Rasterising triangle meshes with numpy and OpenCV alone: the network's guidance at inference.
+"""Rasterizing triangle meshes with numpy and OpenCV alone: the network's guidance at inference.
 
 `core.training.rasterize` does the same compiled, for training; a test holds the two together.
 """
@@ -8,7 +8,7 @@ import numpy as np
 
 from .frames import CROP_SIZE, VOLUME_SHAPE
 
-#: Rays pass a hair beside the pixel centres so that none runs exactly along a shared edge.
+#: Rays pass a hair beside the pixel centers so that none runs exactly along a shared edge.
 RAY_JITTER = (1.37e-4, 2.11e-4)
 
 
@@ -77,7 +77,7 @@ def z_buffer(
 
     Args:
         pixel: (N,) int, y * size + x, of `fragments`.
-        z: (N,), growing towards the camera.
+        z: (N,), growing toward the camera.
         values: Each (N,) or (N, C), of the fragments.
         size: Side of the picture, pixels.
 
@@ -181,7 +181,7 @@ def ray_spans(
 
     Returns:
         For M stretches: entry z (M,), exit z (M,), pixel (M,); entry > exit, as rays run away from the camera
-        and z grows towards it.
+        and z grows toward it.
     """
     order = np.lexsort((-z, pixel))
     pixel, z, sign = pixel[order], z[order], sign[order]

@@ -26,7 +26,7 @@ def ray_cosines(points: np.ndarray, normals: np.ndarray, normalized: bool = True
     """Cosines between normals and the rays back to the camera.
 
     Args:
-        points: (N, 3), camera frame, metres.
+        points: (N, 3), camera frame, meters.
         normals: (N, 3), camera frame.
         normalized: Whether the normals are unit vectors already.
 
@@ -60,12 +60,12 @@ def depth_map(
 
     Args:
         pixels: (V, 2), pixels of the map.
-        depth: (V,) float64, metres from the camera along its axis.
+        depth: (V,) float64, meters from the camera along its axis.
         triangles: (T, 3) int, those that may hide others: `front_facing` ones.
         size: Side of the map, pixels.
 
     Returns:
-        The map (size, size) float32, metres, inf where nothing is; and (size, size) int64, the triangle that
+        The map (size, size) float32, meters, inf where nothing is; and (size, size) int64, the triangle that
         is seen, -1 where none is.
     """
     triangle, pixel, bary, _ = fragments(pixels, triangles, size)

@@ -10,7 +10,7 @@ class HairShell:
     """A closed mesh around hair, or around what covers the head.
 
     Attributes:
-        vertices: (N, 3) float32, head frame, metres.
+        vertices: (N, 3) float32, head frame, meters.
         triangles: (M, 3) int32, counterclockwise from outside.
         normals: (N, 3) float32 unit vectors, for shading.
         uv: (N, 2) float32, v up, into the texture.
@@ -35,7 +35,7 @@ class HairCards:
     """Ribbons along strands. Their texture is the strand atlas, which is white: the colors multiply it.
 
     Attributes:
-        vertices: (K, 3) float32, head frame, metres; each card's stand together, root first, left and right
+        vertices: (K, 3) float32, head frame, meters; each card's stand together, root first, left and right
             edge in turn.
         triangles: (L, 3) int32; both sides are seen.
         normals: (K, 3) float32 unit vectors, away from the head.
@@ -63,7 +63,7 @@ class HairStrands:
     """Curves that are rooted on the head's skin.
 
     Attributes:
-        points: (S, P, 3) float32, head frame, metres, the root first, equally far from each other along a
+        points: (S, P, 3) float32, head frame, meters, the root first, equally far from each other along a
             strand. Strands are in random order: the first n of them are an even, thinner groom.
         root_vertices: (S, 3) int32, the vertices of the head around the root.
         root_barycentric: (S, 3) float32, the root in their triangle.
@@ -84,7 +84,7 @@ class HairStyle:
 
     Attributes:
         length: "cropped", "short", "medium" or "long".
-        length_m: Typical length of a strand, metres.
+        length_m: Typical length of a strand, meters.
         parting: "left", "middle", "right" (of the subject), "none" (fringe or swept back) or "unknown".
         curl: "straight", "wavy" or "curly".
         color: The color in a word.

@@ -6,7 +6,7 @@ import numpy as np
 from ..geometry.frames import CROP_CENTER, CROP_SIZE, AffineFrame, upright_map
 from ..geometry.pose import WeakPerspectivePose
 
-#: Pixels per cm at the head's centre: the face fills two thirds of the picture, as MediaPipe's networks know
+#: Pixels per cm at the head's center: the face fills two thirds of the picture, as MediaPipe's networks know
 #: it.
 FACE_PX_PER_CM = 7.2
 
@@ -43,7 +43,7 @@ def cut_crop(
         region = cv2.resize(region, new, interpolation=cv2.INTER_AREA)
     else:
         fx = fy = 1.0
-    # Crop pixel -> region pixel; pixel centres are at whole numbers in all of these frames.
+    # Crop pixel -> region pixel; pixel centers are at whole numbers in all of these frames.
     scale = np.array([1 / fx, 1 / fy])
     step = (1 / factor - 1) / 2
     linear = inverse[:, :2] / factor

@@ -7,7 +7,7 @@ from .color import linear_of_bytes_float32
 
 #: Rows of cv2.remap's maps are at most this long.
 MAP_WIDTH = 1024
-#: Distance of neighbouring points, pixels, from which on a picture is averaged down before it is sampled.
+#: Distance of neighboring points, pixels, from which on a picture is averaged down before it is sampled.
 REDUCE_BYTES_FROM = 2.0
 REDUCE_LINEAR_FROM = 1.5
 #: Pixels around the points that bilinear and bicubic interpolation may touch.
@@ -20,7 +20,7 @@ def sample_image(image: np.ndarray, points: np.ndarray, interpolation: int = cv2
 
     Args:
         image: (H, W) or (H, W, C) float32.
-        points: (N, 2) pixels (x, y), the centre of the top-left one is (0, 0).
+        points: (N, 2) pixels (x, y), the center of the top-left one is (0, 0).
         interpolation: OpenCV's number of the method.
 
     Returns:
@@ -41,7 +41,7 @@ def sample_photo(rgb: np.ndarray, points: np.ndarray, spacing: float) -> tuple[n
     Args:
         rgb: (H, W, 3) uint8.
         points: (N, 2) photo frame, pixels.
-        spacing: Distance of neighbouring points, pixels: a finer photo is averaged down to it first.
+        spacing: Distance of neighboring points, pixels: a finer photo is averaged down to it first.
 
     Returns:
         (N, 3) float32, 0..255, 0 if no point is in the photo; and (N,) bool, which points are.
@@ -72,7 +72,7 @@ def sample_photo_linear(rgb: np.ndarray, points: np.ndarray, spacing: float) -> 
     Args:
         rgb: (H, W, 3) uint8 sRGB.
         points: (N, 2) photo frame, pixels.
-        spacing: Distance of neighbouring points, pixels: a finer photo is averaged down to it first.
+        spacing: Distance of neighboring points, pixels: a finer photo is averaged down to it first.
 
     Returns:
         (N, 3) float32, 0..1, 0 if no point is in the photo; and (N,) bool, which points are.

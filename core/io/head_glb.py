@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: Roughness of the materials; the lashes' texture has holes.
 ROUGHNESS = {"skin": 0.55, "eyes": 0.08, "mouth": 0.35, "lashes": 0.8}
 TRANSPARENT = "lashes"
-#: Offset of a morph target, metres, that is none: a hundredth of a pixel of a head that fills a screen.
+#: Offset of a morph target, meters, that is none: a hundredth of a pixel of a head that fills a screen.
 MIN_OFFSET = 2e-5
 #: Change of a normal, of its length, that no shading shows: half a degree.
 MIN_NORMAL_CHANGE = 0.010
@@ -34,7 +34,7 @@ def head_glb_bytes(
     name: str = "head",
     lash_texture: bytes | None = None,
 ) -> bytes:
-    """The head as a .glb file, in glTF's frame (y up, the face looks along +z), metres.
+    """The head as a .glb file, in glTF's frame (y up, the face looks along +z), meters.
 
     The mesh is the neutral head; its morph targets are the 52 blendshapes under Apple's names, the 15 visemes
     under Oculus' and, last, "Photo", the expression as photographed. A head with a rig is a skinned mesh.

@@ -1,6 +1,6 @@
 """head.npz: the wrapped head as Blender's side takes it over; numpy's format, readable without the engine.
 
-Arrays, all in the head frame, metres, V vertices in the template's order:
+Arrays, all in the head frame, meters, V vertices in the template's order:
 
 * `neutral`, `photo` (V, 3) float32; `units` (52, V, 3) float16 offsets from the neutral; `expression` (52,)
   float32; `confidence`, `deviation` (V,) float32; `unit_names` (52,) str.

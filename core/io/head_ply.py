@@ -20,7 +20,7 @@ def head_ply_bytes(head: Head) -> bytes:
     return ply_bytes(head.vertices[used], quads.reshape(-1, 4), head.confidence[used])
 
 
-def about_head(head: Head) -> dict[str, Any]:
+def head_document(head: Head) -> dict[str, Any]:
     """What face.json says of the head: its size, its distance from the surface, its expression."""
     topology = head.topology
     skin = topology.vertices_of(SKIN)

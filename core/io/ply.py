@@ -12,7 +12,7 @@ def ply_bytes(
     """A mesh as a PLY file.
 
     Args:
-        vertices: (V, 3), head frame, metres.
+        vertices: (V, 3), head frame, meters.
         faces: (F, 3) or (F, 4) int, triangles or quads.
         confidence: (V,) 0..1.
         colors: (V, 3) uint8 sRGB, or None.

@@ -2,7 +2,7 @@
 
 A head.glb has four megabytes, of which a page of five hundred heads needs a tenth to look right: the head as
 photographed without morph targets, and a smaller texture. Positions take 16 bits an axis, normals 8, texture
-coordinates and colors 16 (glTF's KHR_mesh_quantization): on a head that is a step of 5 micrometres.
+coordinates and colors 16 (glTF's KHR_mesh_quantization): on a head that is a step of 5 micrometers.
 """
 
 import base64
@@ -66,7 +66,7 @@ class PreviewPrimitive:
     """Triangles of one material.
 
     Attributes:
-        positions: (N, 3) float, metres, glTF's frame (y up, the face looks along +z).
+        positions: (N, 3) float, meters, glTF's frame (y up, the face looks along +z).
         normals: (N, 3) float unit vectors.
         triangles: (M, 3) int.
         uv: (N, 2) float in 0..1, v down, or None.
@@ -171,7 +171,7 @@ def head_preview_glb(
     """GLB of a head.
 
     Args:
-        vertices: (V, 3) float32, head frame, metres.
+        vertices: (V, 3) float32, head frame, meters.
         topology: The head's.
         generator: What the file says has made it.
         texture: The texture's colors.

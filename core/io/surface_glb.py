@@ -8,7 +8,7 @@ from .gltf import ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
 
 
 def glb_bytes(surface: Surface, generator: str) -> bytes:
-    """The surface as a .glb file, in glTF's frame (y up, the face looks along +z), metres.
+    """The surface as a .glb file, in glTF's frame (y up, the face looks along +z), meters.
 
     Args:
         surface: The surface.

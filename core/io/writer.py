@@ -18,7 +18,7 @@ from ..reconstructor import Reconstruction
 from ..runtime.weights import file_sha256
 from . import head_files as assets
 from . import preview_glb as preview
-from .head_ply import about_head, head_ply_bytes
+from .head_ply import head_document, head_ply_bytes
 from .ply import ply_bytes
 from .surface_glb import glb_bytes
 
@@ -46,7 +46,7 @@ MODELS = {
 DESCRIPTIONS = {
     "surface.ply": "closed surface in the head frame (metres, z up, the face looks along -y), sRGB colours,"
     " confidence 0..1",
-    "surface.glb": "the same surface as glTF (y up, the face looks along +z), colours, attribute _CONFIDENCE",
+    "surface.glb": "the same surface as glTF (y up, the face looks along +z), colors, attribute _CONFIDENCE",
     "head.ply": "the animation-ready head as photographed, in quads, head frame, confidence 0..1",
     "landmarks.json": "MediaPipe's 478 landmarks on surface.ply, null where it has none",
     "photo.png": "the face in the photo, upright",
@@ -73,10 +73,10 @@ def png_bytes(rgb: np.ndarray) -> bytes:
 
 
 def points_json(points: np.ndarray) -> list[list[float] | None]:
-    """Points as JSON holds them; micrometres are exact enough.
+    """Points as JSON holds them; micrometers are exact enough.
 
     Args:
-        points: (N, 3) float, metres.
+        points: (N, 3) float, meters.
 
     Returns:
         A list of three numbers a point, None for those that are NaN.
@@ -161,7 +161,7 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
             "vertices": len(reconstruction.surface.vertices),
             "faces": len(reconstruction.surface.faces),
         },
-        **({"head": about_head(head)} if head else {}),
+        **({"head": head_document(head)} if head else {}),
         **({"texture": assets.about_texture(reconstruction)} if reconstruction.albedo else {}),
         "quality": reconstruction.quality.document(),
         "timings": {step: round(seconds, 4) for step, seconds in reconstruction.timings.items()},

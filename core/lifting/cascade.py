@@ -53,7 +53,7 @@ class FeatureSites:
 
         Args:
             features: Of the picture.
-            head: (V, 3), the template's vertices, head frame, metres.
+            head: (V, 3), the template's vertices, head frame, meters.
             pose: Of the head.
             camera: Of the photo.
 

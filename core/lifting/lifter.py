@@ -34,10 +34,10 @@ from .cascade import FeatureSites, Stage
 from .face_features import FaceFeatures, FeatureNetwork, extract_features, load_feature_network
 
 FILE_NAME = "landmark_lifter.safetensors"
-#: Corrections of the pose that the regression gives: rotation vector (3), offset of the centre (2), log of
+#: Corrections of the pose that the regression gives: rotation vector (3), offset of the center (2), log of
 #: the scale.
 POSE_OUTPUTS = 6
-#: Unit of the landmarks' coordinates in the features, metres, so that they are of the order of one.
+#: Unit of the landmarks' coordinates in the features, meters, so that they are of the order of one.
 LANDMARK_UNIT = 0.01
 #: Yaw, degrees, up to which a face counts as frontal and is lifted both ways.
 FRONTAL_YAW_DEG = 20.0
@@ -50,8 +50,8 @@ class HeadPrior:
     Attributes:
         frame: Of the crop and the volume.
         pose: Of the head.
-        vertices: (V, 3) float32, the template's, head frame, metres.
-        landmarks: (478, 3), MediaPipe's on it, head frame, metres.
+        vertices: (V, 3) float32, the template's, head frame, meters.
+        landmarks: (478, 3), MediaPipe's on it, head frame, meters.
     """
 
     frame: CropFrame
@@ -68,7 +68,7 @@ def landmark_features(
     Args:
         points: (478, 3) landmarks, photo frame, px.
         pose: Fitted to them.
-        canonical: (478, 3) landmarks of the average face, head frame, metres.
+        canonical: (478, 3) landmarks of the average face, head frame, meters.
         camera: Of the photo.
 
     Returns:
@@ -214,7 +214,7 @@ class LandmarkLifter:
             coefficients: (K,) of the shape's basis.
 
         Returns:
-            (V, 3) float32, head frame, metres.
+            (V, 3) float32, head frame, meters.
         """
         offset = np.tensordot(coefficients.astype(np.float32), self.weights["basis"], 1)
         return np.asarray(self.weights["mean"] + offset)
@@ -265,7 +265,7 @@ class LandmarkLifter:
             view: (2, 3) similarity, photo -> view: the photo turned or mirrored.
 
         Returns:
-            The pose, and (V, 3) float32 vertices of the template, head frame, metres.
+            The pose, and (V, 3) float32 vertices of the template, head frame, meters.
         """
         pose = fit_pose(points, self.canonical)
         x = self.normalized(landmark_features(points, pose, self.canonical, camera))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
-from .measures import Measures, file_key, measure_name
+from .measures import Measures, measure_key, measure_name
 
 FILE_NAME = "quality_calibration.json"
 #: Logarithms are of at least this.
@@ -168,7 +168,7 @@ class Calibration:
         """The file."""
         terms = [
             {
-                "measure": file_key(term.measure),
+                "measure": measure_key(term.measure),
                 "transform": term.transform,
                 "knots": np.round(term.knots, 5).tolist(),
                 "weights": np.round(term.weights, 5).tolist(),

@@ -20,7 +20,7 @@ from .image import shading_residual, sharpness, truncation
 MISSED_ERROR = 0.1
 MISSED_TURN_DEG = 15.0
 MISSED_SHAPE_MM = 3.0
-#: Heights in the head frame, metres, between upper, middle and lower face.
+#: Heights in the head frame, meters, between upper, middle and lower face.
 FACE_BANDS_Z = (0.005, -0.045)
 #: Errors where nothing can be compared: % of the face's size, and mm.
 NO_LANDMARKS_ERROR = 100.0
@@ -38,13 +38,13 @@ FILE_KEYS = {
 _NAMES = {key: name for name, key in FILE_KEYS.items()}
 
 
-def file_key(name: str) -> str:
+def measure_key(name: str) -> str:
     """A measure's name in files."""
     return FILE_KEYS.get(name, name)
 
 
 def measure_name(key: str) -> str:
-    """The inverse of `file_key`."""
+    """The inverse of `measure_key`."""
     return _NAMES.get(key, key)
 
 
@@ -63,7 +63,7 @@ class QualityInputs:
         crop: (192, 192, 3) uint8, the crop.
         isosurface: The surface.
         confidence: (N,) float32, 0..1, of its vertices.
-        landmark_points: (478, 3) float32 on the surface, head frame, metres, NaN where it has none.
+        landmark_points: (478, 3) float32 on the surface, head frame, meters, NaN where it has none.
     """
 
     rgb: np.ndarray
@@ -140,7 +140,7 @@ class Measures:
 
     def document(self) -> dict[str, float]:
         """All measures under the names that files have for them."""
-        return {file_key(name): float(value) for name, value in asdict(self).items()}
+        return {measure_key(name): float(value) for name, value in asdict(self).items()}
 
     def rounded(self) -> dict[str, float]:
         """`document`, rounded."""

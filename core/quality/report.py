@@ -138,7 +138,7 @@ CAUSES = {
     "landmark_error_worst": "Features and head agree only roughly: see whether the head lies on the face.",
     "face_region_iou": "Features and head agree only roughly: see whether the head lies on the face.",
     "template_distance_mm": "The features are unusual for a face: see whether the head lies on it.",
-    "perspective": "The photo was taken from near: one from a metre or more away distorts the face less.",
+    "perspective": "The photo was taken from near: one from a meter or more away distorts the face less.",
     "focal_known": "The focal length is a guess: give the true one, and the proportions get truer.",
 }
 UNLIKE = (

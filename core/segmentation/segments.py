@@ -12,9 +12,9 @@ from ..geometry.frames import HEAD_CENTER, AffineFrame, Camera, HeadPose, uprigh
 
 #: Side of the segment frame, pixels.
 SEGMENT_SIZE = 256
-#: Width of the segment frame at the head's centre, cm: hair down to the collarbones fits at any pose.
+#: Width of the segment frame at the head's center, cm: hair down to the collarbones fits at any pose.
 SEGMENT_WIDTH_CM = 56.0
-#: Where the head's centre lies in the segment frame, x and y, pixels: a little above the middle, as hair and
+#: Where the head's center lies in the segment frame, x and y, pixels: a little above the middle, as hair and
 #: clothes reach further down than up.
 SEGMENT_CENTER = ((SEGMENT_SIZE - 1) / 2, 111.5)
 
@@ -27,7 +27,7 @@ class SegmentClass(IntEnum):
     """Lips, eyes, ears, neck and a shaven scalp, too."""
     HAIR = 2
     FACIAL_HAIR = 3
-    """Brows, beard, moustache."""
+    """Brows, beard, mustache."""
     ACCESSORY = 4
     """Glasses and jewellery."""
     HEADWEAR = 5
@@ -108,11 +108,11 @@ def _background() -> np.ndarray:
 
 
 def segment_frame(camera: Camera, pose: HeadPose) -> AffineFrame:
-    """The segment frame of a head: 256 x 256 px, roll removed, 56 cm across at the head's centre.
+    """The segment frame of a head: 256 x 256 px, roll removed, 56 cm across at the head's center.
 
     Args:
         camera: Of the photo.
-        pose: Of the head, metres.
+        pose: Of the head, meters.
 
     Returns:
         The frame, photo -> segment frame.
@@ -120,7 +120,7 @@ def segment_frame(camera: Camera, pose: HeadPose) -> AffineFrame:
     center = pose.head_to_camera(HEAD_CENTER)
     position = camera.project(center)
     scale = SEGMENT_SIZE / (SEGMENT_WIDTH_CM / 100.0) * float(center[2]) / camera.focal_px
-    # The picture of the head's up axis, projected at its centre, points up.
+    # The picture of the head's up axis, projected at its center, points up.
     up = camera.project(pose.head_to_camera(HEAD_CENTER + np.array([0.0, 0.0, 0.01]))) - position
     linear = upright_map(up, scale)
     return AffineFrame(np.column_stack([linear, np.array(SEGMENT_CENTER) - linear @ position]))

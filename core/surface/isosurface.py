@@ -11,7 +11,7 @@ from ..geometry.frames import VOLUME_SHAPE, CropFrame, HeadPose
 from .prior_mesh import PriorMesh
 from .settings import DEFAULT_SETTINGS, SurfaceSettings
 from .signed_distance import FAR, Box, signed_distance
-from .visible_surface import LEVEL, blend, visible_surface
+from .visible_surface import LEVEL, blend_distance, visible_surface
 
 #: Fewer voxels than this are no head (a cube of about 3 cm).
 MIN_VOXELS = 8000
@@ -30,7 +30,7 @@ class Surface:
     """A closed triangle mesh.
 
     Attributes:
-        vertices: (N, 3) float32, head frame, metres.
+        vertices: (N, 3) float32, head frame, meters.
         faces: (M, 3) int32, counterclockwise from outside.
         colors: (N, 3) uint8, sRGB.
         confidence: (N,) float32, 0 (guessed) to 1 (visible, facing the camera).
@@ -52,7 +52,7 @@ class Isosurface:
 
     Attributes:
         volume_points: (N, 3) float32 (x, y, z), volume frame.
-        vertices: (N, 3) float32, head frame, metres.
+        vertices: (N, 3) float32, head frame, meters.
         faces: (M, 3) int32, counterclockwise from outside.
         sdf: (D, H, W) float32 [z, y, x], voxels, positive inside, of a box of the volume.
         origin: (3,) int [z, y, x], the voxel at which that box begins.
@@ -104,7 +104,7 @@ def extract_isosurface(
     with ThreadPoolExecutor(1) as pool:
         distance = pool.submit(signed_distance, head, box)
         visible = visible_surface(volume, flat, head, box, settings)
-    sdf = blend(distance.result(), visible, box)
+    sdf = blend_distance(distance.result(), visible, box)
     # One empty voxel all around closes the surface where the head touches the border of the volume.
     sdf = np.pad(sdf, 1, constant_values=-FAR)
     origin = np.array([side.start - 1 for side in box])

@@ -35,12 +35,12 @@ def landmarks_on_surface(
     Args:
         isosurface: Of the head.
         points: (N, 2), photo frame, px.
-        expected: (N, 3), head frame, metres, where they should be.
+        expected: (N, 3), head frame, meters, where they should be.
         frame: Of the crop.
         pose: Of the head.
 
     Returns:
-        (N, 3) float32, head frame, metres; NaN where nothing is on the ray or within two pixels of it.
+        (N, 3) float32, head frame, meters; NaN where nothing is on the ray or within two pixels of it.
     """
     origin = isosurface.origin[::-1].astype(np.float64)
     crop = frame.photo_to_crop(points[:, :2].astype(np.float64)) - origin[:2]

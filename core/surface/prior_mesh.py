@@ -136,7 +136,7 @@ class PriorMesh:
         """Distance of the occupancy's surface from each vertex along its normal.
 
         Returns:
-            (P,) voxels, positive outwards; (P,) bool, whether it was found.
+            (P,) voxels, positive outward; (P,) bool, whether it was found.
         """
         from scipy.ndimage import map_coordinates
 

@@ -26,9 +26,9 @@ FULL_VISIBILITY = 0.98
 MIRRORED_CONFIDENCE = 0.3
 #: Confidence of a color from nearby.
 SPREAD_CONFIDENCE = 0.05
-#: Distance from the mirrored point within which a source counts as the same point, metres.
+#: Distance from the mirrored point within which a source counts as the same point, meters.
 MIRROR_REACH = 0.006
-#: Size of the cells of the grid in which colors spread, metres.
+#: Size of the cells of the grid in which colors spread, meters.
 CELL = 0.01
 #: Standard deviations of the spreading, cells.
 SPREAD_SIGMAS = (0.8, 1.6, 3.2, 6.4)
@@ -133,7 +133,7 @@ def mirror_colors(
     """Colors from the other side of the head.
 
     Args:
-        vertices: (N, 3) float32, head frame, metres.
+        vertices: (N, 3) float32, head frame, meters.
         colors: (N, 3) float32.
         visibility: (N,) float32, 0..1.
         sources: (S,) int, vertices that give color.
@@ -183,7 +183,7 @@ def spread_colors(
     over hidden scalp, and skin does not.
 
     Args:
-        vertices: (N, 3) float32, head frame, metres.
+        vertices: (N, 3) float32, head frame, meters.
         colors: (N, 3) float32.
         visibility: (N,) float32, 0..1.
         sources: (S,) int, vertices that give color.

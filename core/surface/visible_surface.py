@@ -79,7 +79,7 @@ def visible_surface(
     return VisibleSurface(front, slope, visibility)
 
 
-def blend(distance: np.ndarray, visible: VisibleSurface, box: Box) -> np.ndarray:
+def blend_distance(distance: np.ndarray, visible: VisibleSurface, box: Box) -> np.ndarray:
     """Blend the distance from the prior with that from the visible surface.
 
     Args:
@@ -97,7 +97,7 @@ def blend(distance: np.ndarray, visible: VisibleSurface, box: Box) -> np.ndarray
 
 
 def front_depth(volume: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each column of a volume leaves the head towards the camera, nearest to where the prior does.
+    """Where each column of a volume leaves the head toward the camera, nearest to where the prior does.
 
     Args:
         volume: (200, 192, 192) float32 [z, y, x], occupancy 0..1.

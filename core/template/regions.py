@@ -7,52 +7,52 @@ import numpy as np
 from ..detection.mediapipe_topology import BROWS, LIPS
 from .topology import INNER, SKIN, HeadTopology
 
-#: Hairline of an average adult, head frame, metres: height above the eyes by how far back it is (forehead,
+#: Hairline of an average adult, head frame, meters: height above the eyes by how far back it is (forehead,
 #: temple, sideburn, above and behind the ear, nape).
 HAIRLINE_Y = (0.0, 0.02, 0.045, 0.060, 0.070, 0.100, 0.112, 0.130, 0.150)
 HAIRLINE_Z = (0.066, 0.06, 0.025, -0.005, 0.010, 0.012, -0.025, -0.060, -0.075)
-#: Width of the hairline's transition, metres.
+#: Width of the hairline's transition, meters.
 HAIRLINE_WIDTH = 0.014
-#: The average scalp in one plane from the hairline to the nape, head frame: unit normal and offset, metres.
+#: The average scalp in one plane from the hairline to the nape, head frame: unit normal and offset, meters.
 #: For surfaces, whose hair stands away from the head.
 SCALP_NORMAL = np.array([0.0, 0.79, 0.61], np.float32)
 SCALP_OFFSET = 0.068
-#: Width of that plane's transition, metres.
+#: Width of that plane's transition, meters.
 SCALP_WIDTH = 0.02
 #: The ears of the average head: ellipse seen from the side, (y, z) of its middle and half axes, head frame,
-#: metres.
+#: meters.
 EAR_MIDDLE = np.array([0.087, -0.024])
 EAR_AXES = np.array([0.027, 0.036])
-#: Distance from the plane of symmetry at which the ears begin, metres.
+#: Distance from the plane of symmetry at which the ears begin, meters.
 EAR_BEGIN = 0.066
-#: Width of the ear's transition, metres.
+#: Width of the ear's transition, meters.
 EAR_WIDTH = 0.006
-#: Low and high corner of a box around the average head's left ear, head frame, metres.
+#: Low and high corner of a box around the average head's left ear, head frame, meters.
 EAR_BOX = np.array([[0.0675, 0.050, -0.060], [0.1, 0.118, 0.040]])
 #: The same around the left ear of any head.
 EAR_SURROUNDINGS = np.array([[0.06, 0.06, -0.065], [0.12, 0.125, 0.035]], np.float32)
 #: The jaw's plane, from the chin to below the ear: z = offset + slope * y; below it is the neck.
 JAW_OFFSET = -0.108
 JAW_SLOPE = 0.45
-#: Height of the plane below the ear, metres; it rises no further behind.
+#: Height of the plane below the ear, meters; it rises no further behind.
 JAW_AT_EAR = -0.062
-#: Beards grow below a plane from the nose's base to the earlobes: z = offset - slope * y, metres.
+#: Beards grow below a plane from the nose's base to the earlobes: z = offset - slope * y, meters.
 BEARD_OFFSET = -0.046
 BEARD_SLOPE = 0.1
-#: Width of that plane's transition, metres.
+#: Width of that plane's transition, meters.
 BEARD_WIDTH = 0.01
-#: Height over which face turns into neck, metres.
+#: Height over which face turns into neck, meters.
 NECK_WIDTH = 0.012
-#: Margins around brows and lids that still belong to them, metres.
+#: Margins around brows and lids that still belong to them, meters.
 BROW_MARGIN = 0.004
 LID_MARGIN = 0.002
-#: Distance from the features at which their region ends, and the width of its transition, metres.
+#: Distance from the features at which their region ends, and the width of its transition, meters.
 FEATURE_END = 0.006
 FEATURE_WIDTH = 0.002
-#: Distance from the features at which plain skin begins, and the width of its transition, metres.
+#: Distance from the features at which plain skin begins, and the width of its transition, meters.
 PLAIN_DISTANCE = 0.003
 PLAIN_WIDTH = 0.003
-#: How far back plain skin goes, y in the head frame, and the width of its end, metres.
+#: How far back plain skin goes, y in the head frame, and the width of its end, meters.
 PLAIN_BACK = 0.045
 PLAIN_BACK_WIDTH = 0.01
 
@@ -124,7 +124,7 @@ def ear_weight(points: np.ndarray) -> np.ndarray:
     """How far points are in the ears.
 
     Args:
-        points: (N, 3) on the average head's skin, head frame, metres.
+        points: (N, 3) on the average head's skin, head frame, meters.
 
     Returns:
         (N,) float64, 0 to 1.
@@ -138,7 +138,7 @@ def scalp_weight(points: np.ndarray) -> np.ndarray:
     """How far points are where hair grows.
 
     Args:
-        points: (N, 3) on the average head's skin, head frame, metres.
+        points: (N, 3) on the average head's skin, head frame, meters.
 
     Returns:
         (N,) float64, 0 to 1.
@@ -152,7 +152,7 @@ def scalp_half_space(points: np.ndarray) -> np.ndarray:
     """How far points of any head are on its scalp, by one plane: coarser than `scalp_weight`.
 
     Args:
-        points: (N, 3) float32, head frame, metres.
+        points: (N, 3) float32, head frame, meters.
 
     Returns:
         (N,) float32, 0 (face, neck) to 1 (scalp).
@@ -162,7 +162,7 @@ def scalp_half_space(points: np.ndarray) -> np.ndarray:
 
 
 def _distance(points: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(N,) metres from each point to the nearest of the others."""
+    """(N,) meters from each point to the nearest of the others."""
     from scipy.spatial import cKDTree
 
     return cKDTree(others).query(points)[0]

@@ -30,7 +30,7 @@ class Mirror:
         """Mirror a shaped template.
 
         Args:
-            vertices: (V, 3) head frame, metres.
+            vertices: (V, 3) head frame, meters.
 
         Returns:
             (V, 3), the template's vertices of the mirrored head, in the same precision.

@@ -35,7 +35,7 @@ class HeadTemplate:
     """The part of the template that the reconstruction needs.
 
     Attributes:
-        vertices: (V, 3) float32, head frame, metres.
+        vertices: (V, 3) float32, head frame, meters.
         solid_triangles: (S, 3) int32 into the vertices followed by len(solid_extra) extra ones, closed,
             outward.
         solid_extra: (E, n) int32, vertices whose mean an extra vertex is, -1 where there are fewer.

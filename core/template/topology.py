@@ -32,7 +32,7 @@ class HeadTopology:
     """The topology of all heads, and the average head's shape models.
 
     Attributes:
-        vertices: (V, 3) float32, the average head, head frame, metres.
+        vertices: (V, 3) float32, the average head, head frame, meters.
         quads: (F, 4) int32 into the vertices, counterclockwise from outside.
         uv: (U, 2) float32, v up.
         quad_uv: (F, 4) int32 into uv.
@@ -40,8 +40,8 @@ class HeadTopology:
         part_names: Names of the parts.
         mirror: (V,) int32, each vertex's counterpart on the other side.
         blendshape_names: 52, Apple's.
-        blendshapes: (52, V, 3) float32 offsets of the average head, metres.
-        identity: (K, V, 3) float32 metres: a random MakeHuman head is vertices + sum of c_k identity[k] with
+        blendshapes: (52, V, 3) float32 offsets of the average head, meters.
+        identity: (K, V, 3) float32 meters: a random MakeHuman head is vertices + sum of c_k identity[k] with
             c ~ N(0, 1).
         landmark: (478,) int32, the vertex nearest to each of MediaPipe's landmarks.
         ibug68: (68,) int32, iBUG's landmarks.
@@ -125,7 +125,7 @@ def rim_halves(vertices: np.ndarray, loop: np.ndarray) -> tuple[np.ndarray, np.n
     """Split a loop of vertices around an eye or the mouth in its upper and its lower half.
 
     Args:
-        vertices: (V, 3) of the average head, head frame, metres.
+        vertices: (V, 3) of the average head, head frame, meters.
         loop: (L,) int, in order around the opening.
 
     Returns:

@@ -117,7 +117,7 @@ def texel_coordinates(uv: np.ndarray, size: int) -> np.ndarray:
         size: Side of the texture, texels.
 
     Returns:
-        (..., 2) float64 (x, y); the centre of the top-left texel is (0, 0).
+        (..., 2) float64 (x, y); the center of the top-left texel is (0, 0).
     """
     return np.stack([uv[..., 0] * size - 0.5, (1 - uv[..., 1].astype(np.float64)) * size - 0.5], -1)
 

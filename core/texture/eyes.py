@@ -11,7 +11,7 @@ from ..image.color import LUMINANCE, linear_of_bytes_float32
 
 #: MediaPipe's landmarks: outlines of the eyes' openings, subject's right eye, then left.
 OUTLINES = (EYES[:16], EYES[16:])
-#: The irises: centre, then four points around.
+#: The irises: center, then four points around.
 IRISES = (tuple(range(FIRST_IRIS, FIRST_IRIS + 5)), tuple(range(FIRST_IRIS + 5, FIRST_IRIS + 10)))
 #: Inner and outer radius of the ring of the iris that is sampled, of the iris's: between pupil and dark rim.
 SAMPLED_RING = (0.45, 0.82)
@@ -35,11 +35,11 @@ IRIS_LIMITS = (0.012, 0.30)
 WHITE_LIMITS = (0.25, 0.70)
 #: Factor that takes the lids' shade, which every photo has, off the iris.
 LID_SHADE = 1.35
-#: Radius of the iris, metres along the eyeball.
+#: Radius of the iris, meters along the eyeball.
 IRIS_RADIUS = 0.0059
 #: Radius of the pupil, of the iris's.
 PUPIL = 0.36
-#: Width of the iris's soft edge, metres.
+#: Width of the iris's soft edge, meters.
 IRIS_EDGE = 0.0005
 #: Frequencies, a turn, of the iris's fibers.
 FIBER_FREQUENCIES = (5, 11, 23, 37, 59, 83)
@@ -120,8 +120,8 @@ def paint_eyeball(direction: np.ndarray, radius: float, colors: EyeColors, seed:
     """Paint the points of an eyeball.
 
     Args:
-        direction: (N, 3) unit vectors from its centre, the iris around -y.
-        radius: Of the eyeball, metres.
+        direction: (N, 3) unit vectors from its center, the iris around -y.
+        radius: Of the eyeball, meters.
         colors: Of iris and white.
         seed: Of the fibers.
 
@@ -136,7 +136,7 @@ def paint_eyeball(direction: np.ndarray, radius: float, colors: EyeColors, seed:
     iris = 0.55 + 0.75 * ramp(fraction, PUPIL, 0.62) - 0.25 * ramp(fraction, 0.62, 0.8)
     iris *= (1 - 0.72 * ramp(fraction, 0.78, 1.0)) * fiber
     iris_color = colors.iris * iris[:, None]
-    # The white reddens towards the corners; the back is never seen.
+    # The white reddens toward the corners; the back is never seen.
     red = ramp(distance, 1.4 * IRIS_RADIUS, 3.2 * IRIS_RADIUS)[:, None]
     white = colors.white * (1 - red * np.array([0.10, 0.28, 0.28])) * (1 + 0.03 * (fiber - 1))[:, None]
     inside = ramp(-distance, -IRIS_RADIUS - IRIS_EDGE / 2, -IRIS_RADIUS + IRIS_EDGE / 2)[:, None]

@@ -12,7 +12,7 @@ from ..template.topology import INNER, SKIN, HeadTopology
 STIFFNESS = 0.05
 #: Weight of the edge between a vertex and its mirror image.
 MIRROR_WEIGHT = 0.3
-#: Edges have the weight MEAN_EDGE / length, within limits; metres.
+#: Edges have the weight MEAN_EDGE / length, within limits; meters.
 MEAN_EDGE = 0.006
 EDGE_WEIGHT_LIMITS = (0.2, 5.0)
 #: Weight of the anchor, the typical color of skin or hair, at every vertex.
@@ -71,7 +71,7 @@ class SmoothCompletion:
 
         Args:
             values: (V, C).
-            weight: (V,) of the values; where it is 0 the field is harmonic, the mean of its neighbours.
+            weight: (V,) of the values; where it is 0 the field is harmonic, the mean of its neighbors.
             stiffness: Weight of the smoothness.
             anchor: (C,) what the field turns into far from any values, or None.
 

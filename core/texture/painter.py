@@ -33,7 +33,7 @@ PAINTED = 64
 COMPLETED = 128
 MIRRORED = 192
 OBSERVED = 255
-#: Metres from the outline up to which colors have to match those further in fully, and from which on not.
+#: Meters from the outline up to which colors have to match those further in fully, and from which on not.
 HAIR_EDGE = (0.025, 0.060)
 SKIN_EDGE = (0.006, 0.015)
 #: Tolerances of the match, of what skin may differ from skin: skin near the outline, the hue of beard and
@@ -166,7 +166,7 @@ class AlbedoPainter:
         self, rgb: np.ndarray, frame: CropFrame, pose: HeadPose, vertices: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Linear colors (n, 3) of the skin's texels in the photo, how well it shows each (n,), 0..1, and the
-        distance from the head's outline (n,), metres.
+        distance from the head's outline (n,), meters.
         """
         camera_points = pose.head_to_camera(vertices.astype(np.float64))
         view, _ = render_view(self.topology, camera_points, frame)
@@ -176,7 +176,7 @@ class AlbedoPainter:
         points, cosine = texels[:, :3], texels[:, 3]
         weight, outline = view_weights(view, to_view(frame, points), points[:, 2], cosine)
         weight *= self.atlas.part[self._skin] == self.topology.part_names.index(SKIN)
-        # Photo pixels between neighbouring texels, at the head: its size in both.
+        # Photo pixels between neighboring texels, at the head: its size in both.
         per_texel = self._meters_per_texel(vertices) * frame.camera.focal_px / frame.distance
         colors = np.zeros((len(self._skin), 3), np.float32)
         some = np.flatnonzero(weight > 0)
@@ -185,7 +185,7 @@ class AlbedoPainter:
         return colors, weight, outline
 
     def _meters_per_texel(self, vertices: np.ndarray) -> float:
-        """Typical distance of neighbouring texels of the face."""
+        """Typical distance of neighboring texels of the face."""
         t = self.topology
         quads = np.flatnonzero((self.regions.plain[t.quads] > 0.5).all(1))
         corners, uv = vertices[t.quads[quads]].astype(np.float64), t.uv[t.quad_uv[quads]]
@@ -198,7 +198,7 @@ class AlbedoPainter:
 
     def _own(self, colors: np.ndarray, weight: np.ndarray, outline: np.ndarray) -> np.ndarray:
         """(n,) 0 to 1: whether colors (n, 3) of the skin's texels are the head's and not of what is before
-        or behind it: hair and clothes on ears and neck, background along the outline (n,), metres away.
+        or behind it: hair and clothes on ears and neck, background along the outline (n,), meters away.
         """
         regions = self.regions
         means, sums = self._to_vertices(colors, weight)
@@ -254,7 +254,7 @@ class AlbedoPainter:
         ]
         means, sums = self._to_vertices(mixed, known)
         regions = self.regions
-        # Typical skin is where no beard grows: a grey one would pass for skin, and make the neck grey.
+        # Typical skin is where no beard grows: a gray one would pass for skin, and make the neck gray.
         plain = regions.plain * (1 - regions.beard)
         fields = complete_colors(self.completion, means, np.minimum(sums, 1), regions.scalp, plain)
         skin, hair, smooth = np.split(self._at_skin(np.column_stack([*fields, means])), 3, axis=1)

@@ -12,15 +12,15 @@ from ..template.regions import Regions
 from ..template.topology import LASHES, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
 from .atlas import Atlas
 
-#: Widths of the teeth from the middle to the back, metres (Wheeler's Dental Anatomy, mesiodistal diameters).
+#: Widths of the teeth from the middle to the back, meters (Wheeler's Dental Anatomy, mesiodistal diameters).
 UPPER_TEETH = (0.0085, 0.0065, 0.0075, 0.007, 0.007, 0.010, 0.009)
 LOWER_TEETH = (0.005, 0.0055, 0.007, 0.007, 0.007, 0.011, 0.0105)
-#: Length of the crowns from the edge to the gums, metres.
+#: Length of the crowns from the edge to the gums, meters.
 UPPER_CROWN = 0.0100
 LOWER_CROWN = 0.0088
-#: How far the gums rise between two teeth, metres.
+#: How far the gums rise between two teeth, meters.
 GUM_RISE = 0.0016
-#: Width of the dark gap between two teeth, and of the gums' edge, metres.
+#: Width of the dark gap between two teeth, and of the gums' edge, meters.
 GAP_WIDTH = 0.00035
 GUM_EDGE = 0.0004
 #: Linear colors.
@@ -35,7 +35,7 @@ LASH_COLOR = np.array([0.010, 0.007, 0.006])
 INWARD_RINGS = 4.0
 #: Rings of vertices over which the inside gets dark.
 THROAT_RINGS = 14.0
-#: Heights, metres, head frame, between which the eye sockets begin above the mouth.
+#: Heights, meters, head frame, between which the eye sockets begin above the mouth.
 SOCKET_RANGE = (-0.04, -0.03)
 #: Strands of lashes on an upper and a lower lid.
 UPPER_STRANDS = 64
@@ -119,7 +119,7 @@ def paint_inside(
         topology: The head's.
         atlas: The texels.
         chosen: (n,) int, those of the inside.
-        rim: (n, 3) linear colors that go on inwards from lips and lids.
+        rim: (n, 3) linear colors that go on inward from lips and lids.
 
     Returns:
         (n, 3) float32 linear colors.
@@ -242,7 +242,7 @@ def eye_directions(
         name: The part.
 
     Returns:
-        Unit vectors (n, 3) from the eyeball's centre, and its radius, metres.
+        Unit vectors (n, 3) from the eyeball's center, and its radius, meters.
     """
     points = topology.vertices[topology.vertices_of(name)]
     middle = (points.min(0) + points.max(0)) / 2

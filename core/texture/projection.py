@@ -17,28 +17,28 @@ PX_PER_METER = VOXELS_PER_METER * VIEW_SIZE / CROP_SIZE
 MIN_COSINE = 0.15
 #: The same, at which it counts fully.
 FULL_COSINE = 0.45
-#: Metres behind the depth map up to which a texel counts as visible, and over which that fades.
+#: Meters behind the depth map up to which a texel counts as visible, and over which that fades.
 DEPTH_TOLERANCE = 0.003
 DEPTH_FADE = 0.001
-#: Metres from the head's outline at which a texel begins to count, and counts fully: a head is never fitted
+#: Meters from the head's outline at which a texel begins to count, and counts fully: a head is never fitted
 #: so well that no background shows nearer to it.
 OUTLINE = (0.0025, 0.008)
 #: The same from eyes and open mouth.
 OPENING = (0.0004, 0.0014)
-#: A discontinuity of depth, metres, that is an edge of something nearer.
+#: A discontinuity of depth, meters, that is an edge of something nearer.
 DISCONTINUITY = 0.008
 #: Pixels around a discontinuity that are left out.
 DISCONTINUITY_REACH = 3
-#: Metres behind the head at which its background is taken to be.
+#: Meters behind the head at which its background is taken to be.
 BACKGROUND_GAP = 0.1
 
 
 @dataclass(frozen=True)
-class View:
+class HeadView:
     """The head in the crop, VIEW_SIZE pixels square.
 
     Attributes:
-        distance: (S, S) float32 metres from the camera along its axis, inf where no head is.
+        distance: (S, S) float32 meters from the camera along its axis, inf where no head is.
         opening: (S, S) bool, eyes, teeth or the inside of the mouth.
     """
 
@@ -48,12 +48,12 @@ class View:
 
 def render_view(
     topology: HeadTopology, camera_points: np.ndarray, frame: CropFrame
-) -> tuple[View, np.ndarray]:
+) -> tuple[HeadView, np.ndarray]:
     """Rasterize the head as the camera sees it.
 
     Args:
         topology: The head's.
-        camera_points: (V, 3) its vertices, camera frame, metres.
+        camera_points: (V, 3) its vertices, camera frame, meters.
         frame: The crop.
 
     Returns:
@@ -67,7 +67,7 @@ def render_view(
     triangles, part = triangles[front], part[front]
     distance, triangle = depth_map(points, camera_points[:, 2].astype(np.float64), triangles, VIEW_SIZE)
     opening = (triangle >= 0) & (part[triangle] != topology.part_names.index(SKIN))
-    return View(distance, opening), points
+    return HeadView(distance, opening), points
 
 
 def to_view(frame: CropFrame, camera_points: np.ndarray) -> np.ndarray:
@@ -75,7 +75,7 @@ def to_view(frame: CropFrame, camera_points: np.ndarray) -> np.ndarray:
 
     Args:
         frame: The crop.
-        camera_points: (..., 3) camera frame, metres.
+        camera_points: (..., 3) camera frame, meters.
 
     Returns:
         (..., 2) pixels of the view.
@@ -85,18 +85,18 @@ def to_view(frame: CropFrame, camera_points: np.ndarray) -> np.ndarray:
 
 
 def view_weights(
-    view: View, points: np.ndarray, distance: np.ndarray, cosine: np.ndarray
+    view: HeadView, points: np.ndarray, distance: np.ndarray, cosine: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """How well the camera sees points of the skin.
 
     Args:
         view: The head as the camera sees it.
         points: (N, 2) pixels of the view.
-        distance: (N,) metres from the camera along its axis.
+        distance: (N,) meters from the camera along its axis.
         cosine: (N,) between the surface's normal and the ray.
 
     Returns:
-        (N,) float32, 0 to 1; and (N,) metres from the head's outline.
+        (N,) float32, 0 to 1; and (N,) meters from the head's outline.
     """
     solid = np.isfinite(view.distance)
     far = float(view.distance[solid].max()) + BACKGROUND_GAP if solid.any() else 0.0
@@ -124,7 +124,7 @@ def cosines(camera_points: np.ndarray, normals: np.ndarray, pose: HeadPose) -> n
     """Cosines between normals and the rays to the camera.
 
     Args:
-        camera_points: (N, 3) float32, camera frame, metres.
+        camera_points: (N, 3) float32, camera frame, meters.
         normals: (N, 3) float32 unit normals, head frame.
         pose: Of the head.
 

@@ -14,20 +14,20 @@ MAX_INTERSECTIONS = 32
 
 
 @nb.njit(cache=True, fastmath=True)
-def z_buffer(
+def rasterize_perspective(
     vertices: np.ndarray, triangles: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The nearest triangle of each pixel, seen by a perspective camera.
 
     Args:
-        vertices: (V, 3) float32: x, y in pixels, and z in metres from the camera (smaller = nearer).
+        vertices: (V, 3) float32: x, y in pixels, and z in meters from the camera (smaller = nearer).
         triangles: (T, 3) int32; those with a vertex at z <= 0 are left out.
         height: rows of the picture, pixels.
         width: columns of the picture, pixels.
 
     Returns:
         index (height, width) int32 of the nearest triangle, -1 = none; bary (height, width, 3) float32, its
-        perspective-correct barycentric coordinates; depth (height, width) float32 metres, 0 = none.
+        perspective-correct barycentric coordinates; depth (height, width) float32 meters, 0 = none.
     """
     index = np.full((height, width), -1, np.int32)
     bary = np.zeros((height, width, 3), np.float32)
@@ -94,7 +94,7 @@ def ray_intersections(
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         if abs(area) < 1e-12:
             continue
-        # Image axes (x right, y down) with z towards the viewer are left-handed: outward faces have negative
+        # Image axes (x right, y down) with z toward the viewer are left-handed: outward faces have negative
         # area.
         sign = 1 if area < 0 else -1
         x0, x1 = max(0, int(np.floor(min(ax, bx, cx)))), min(size - 1, int(np.ceil(max(ax, bx, cx))))

@@ -17,11 +17,11 @@ class FlipAveragedPredictor:
     def predict(self, crop: np.ndarray, guidance: Guidance) -> np.ndarray:
         """See `VolumePredictor.predict`."""
         volume = self.predictor.predict(crop, guidance)
-        other = self.predictor.predict(np.ascontiguousarray(crop[:, ::-1]), mirrored(guidance))
+        other = self.predictor.predict(np.ascontiguousarray(crop[:, ::-1]), mirrored_guidance(guidance))
         return (volume + other[:, :, ::-1]) * np.float32(0.5)
 
 
-def mirrored(guidance: Guidance) -> Guidance:
+def mirrored_guidance(guidance: Guidance) -> Guidance:
     """The guidance of the mirrored face: all maps reversed, and the first, the canonical x, negated."""
     maps = np.ascontiguousarray(guidance.maps[:, :, ::-1])
     maps[0] *= -1

@@ -15,7 +15,7 @@ TEMPLATE_LOGIT = 10.0
 TEMPLATE_REACH = 6
 #: Unit of the depth maps, voxels.
 DEPTH_UNIT = 60.0
-#: Unit of the canonical coordinates, metres.
+#: Unit of the canonical coordinates, meters.
 CANONICAL_UNIT = 0.08
 #: Number of maps.
 MAPS = 7
@@ -62,11 +62,11 @@ def mesh_in_crop(points: np.ndarray, canonical: np.ndarray, frame: CropFrame) ->
 
     Args:
         points: (478, 3), photo frame, px.
-        canonical: (478, 3) landmarks of the average face, head frame, metres.
+        canonical: (478, 3) landmarks of the average face, head frame, meters.
         frame: Of the crop.
 
     Returns:
-        (478, 3) float64, the centre of the fitted head at z = 99.5.
+        (478, 3) float64, the center of the fitted head at z = 99.5.
     """
     pose = fit_pose(points, canonical)
     fitted = pose.rotation @ (canonical.mean(0) - HEAD_CENTER) * pose.scale

@@ -35,7 +35,7 @@ class NetworkConfig:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions with batch normalisation (folded at inference); starts as the identity."""
+    """Two 3 x 3 convolutions with batch normalization (folded at inference); starts as the identity."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

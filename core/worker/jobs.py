@@ -15,12 +15,12 @@ from ..runtime.backend import choose_backend
 from ..runtime.weights import fingerprints, models_folder
 from .params import (
     Params,
-    folder_name,
     head_param,
     max_faces_param,
     photo_param,
     preview_model_param,
     reconstruct_params,
+    result_folder_name,
     surfaces_param,
     thumbnail_params,
 )
@@ -52,7 +52,7 @@ class DetectedPhoto:
     """A photo and what the detector found in it.
 
     Attributes:
-        key: What `file_key` gave for its file; None if there was no such file any more.
+        key: What `photo_fingerprint` gave for its file; None if there was no such file any more.
         photo: The photo; of an animation, the frame with faces.
         faces: The faces, the largest first, photo frame.
     """
@@ -179,7 +179,7 @@ class Jobs:
             progress("write", 0.95, "Writing the results")
             start = time.perf_counter()
             number = f"_{head.face_index + 1}" if several else ""
-            folder = out / f"{folder_name(source)}{number}"
+            folder = out / f"{result_folder_name(source)}{number}"
             files = write_reconstruction(head, photo, folder, preview_model)
             own = {step: seconds for step, seconds in head.timings.items() if step != "detect"}
             faces.append(
@@ -210,13 +210,13 @@ class Jobs:
         photo, faces = search_frames(
             photo, source, lambda frame: reconstructor.detector.detect(frame.rgb, max_faces=max_faces)
         )
-        self._last = DetectedPhoto(file_key(source, max_faces), photo, faces)
+        self._last = DetectedPhoto(photo_fingerprint(source, max_faces), photo, faces)
         return photo, faces
 
     def _load_photo(self, source: Path, max_faces: int) -> "tuple[Photo, Sequence[FaceLandmarks] | None]":
         """A photo and, if it is the last one, its faces."""
         known = self._last
-        if known and known.key is not None and known.key == file_key(source, max_faces):
+        if known and known.key is not None and known.key == photo_fingerprint(source, max_faces):
             return known.photo, known.faces
         # Two large photos need not be in the memory at once.
         self._last = None
@@ -231,7 +231,7 @@ def check(cancelled: Callable[[], bool]) -> None:
         raise Cancelled("The reconstruction was cancelled")
 
 
-def file_key(photo: Path, max_faces: int) -> tuple[object, ...] | None:
+def photo_fingerprint(photo: Path, max_faces: int) -> tuple[object, ...] | None:
     """What changes if the file does, or what was looked for in it; None if there is no such file."""
     try:
         status = photo.stat()

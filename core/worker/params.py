@@ -106,6 +106,6 @@ def is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def folder_name(photo: Path) -> str:
+def result_folder_name(photo: Path) -> str:
     """Name of a photo's result folder: its stem, without the endings that Windows drops."""
     return photo.stem.rstrip(". ") or "photo"

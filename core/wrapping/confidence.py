@@ -37,17 +37,17 @@ from .rigid_parts import RigidParts
 RELIABLE_CONFIDENCE = 0.6
 #: Parts that no photo is trusted to show.
 INVISIBLE_PARTS = (INNER, TEETH_UPPER, TEETH_LOWER, TONGUE, LASHES)
-#: Farthest point of the surface that a vertex may correspond to, metres.
+#: Farthest point of the surface that a vertex may correspond to, meters.
 MAX_DISTANCE = 0.006
 #: Least cosine between the normals of a vertex and of the point that it corresponds to.
 MIN_COSINE = 0.3
-#: Narrowest structure that the volume can represent, metres.
+#: Narrowest structure that the volume can represent, meters.
 MIN_FEATURE_SIZE = 2 / VOXELS_PER_METER
 #: Side, pixels, of the depth map, in which the head is as large as fits.
 DEPTH_MAP_SIZE = 240
-#: Metres that a vertex may lie behind the depth map and still be visible fully.
+#: Meters that a vertex may lie behind the depth map and still be visible fully.
 OCCLUSION_TOLERANCE_M = OCCLUSION_TOLERANCE / VOXELS_PER_METER
-#: Points nearer than this, metres, are one, and heights below the other are none.
+#: Points nearer than this, meters, are one, and heights below the other are none.
 COINCIDENT = 1e-6
 MIN_HEIGHT = 1e-9
 
@@ -74,7 +74,7 @@ class ConfidenceEstimator:
         """The surface's confidence at the vertices of a head.
 
         Args:
-            vertices: (V, 3) float64, head frame, metres.
+            vertices: (V, 3) float64, head frame, meters.
             target: The surface.
 
         Returns:
@@ -98,7 +98,7 @@ class ConfidenceEstimator:
         """The confidence of a head.
 
         Args:
-            vertices: (V, 3) float64, head frame, metres.
+            vertices: (V, 3) float64, head frame, meters.
             target: The surface that it was wrapped onto.
             camera: Of the photo.
             pose: Of the head.
@@ -115,7 +115,7 @@ class ConfidenceEstimator:
         """How well the camera sees the vertices of a head: unoccluded and not grazing.
 
         Args:
-            vertices: (V, 3), head frame, metres.
+            vertices: (V, 3), head frame, meters.
             camera: Of the photo.
             pose: Of the head.
 
@@ -147,12 +147,12 @@ def feature_size(
     Up to a fifth too small, as normals of vertices are means.
 
     Args:
-        vertices: (n, 3) metres.
+        vertices: (n, 3) meters.
         triangles: (T, 3) int.
-        max_size: Metres; what is larger is not measured.
+        max_size: Meters; what is larger is not measured.
 
     Returns:
-        (n,) metres, inf where that is larger than `max_size`.
+        (n,) meters, inf where that is larger than `max_size`.
     """
     normals = vertex_normals(vertices, triangles)
     corners = vertices[triangles]

@@ -14,9 +14,9 @@ from scipy.sparse.linalg import splu
 from ..geometry.mesh import triangle_normals
 from ..geometry.visibility import ramp
 
-#: Vertices that no blendshape moves by more than this, metres, are fixed.
+#: Vertices that no blendshape moves by more than this, meters, are fixed.
 FIXED_MOVE = 5e-5
-#: Lengths, metres, that the template's blendshape moves a vertex by, up to which it stays, and from which on
+#: Lengths, meters, that the template's blendshape moves a vertex by, up to which it stays, and from which on
 #: it moves fully.
 MOVE_RANGE = (2e-5, 2e-4)
 #: Weights of staying, in means of the Laplacian's diagonal, of fixed and of free vertices.
@@ -30,7 +30,7 @@ def gradients(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, 
     """Gradients of the hat functions of triangles' corners.
 
     Args:
-        vertices: (n, 3) metres.
+        vertices: (n, 3) meters.
         triangles: (T, 3) int.
 
     Returns:
@@ -59,8 +59,8 @@ class DeformationTransfer:
         """Compute the deformation gradients.
 
         Args:
-            vertices: (n, 3) of the average head, metres.
-            blendshapes: (52, n, 3) offsets, metres.
+            vertices: (n, 3) of the average head, meters.
+            blendshapes: (52, n, 3) offsets, meters.
             triangles: (T, 3) int.
         """
         self.triangles = triangles
@@ -77,10 +77,10 @@ class DeformationTransfer:
         """Transfer the blendshapes to a head.
 
         Args:
-            neutral: (n, 3) skin and inner, metres.
+            neutral: (n, 3) skin and inner, meters.
 
         Returns:
-            (52, n, 3) float32 offsets, metres.
+            (52, n, 3) float32 offsets, meters.
         """
         hats, area = gradients(neutral, self.triangles)
         count = len(self.triangles)

@@ -10,9 +10,9 @@ import numpy as np
 from ..geometry.pose import similarity_displacements
 from ..template.topology import HeadTopology, rim_halves
 
-#: Standard deviation of what the model cannot explain, metres.
+#: Standard deviation of what the model cannot explain, meters.
 MODEL_ERROR = 0.0015
-#: Standard deviation of gaps, metres.
+#: Standard deviation of gaps, meters.
 GAP_ERROR = 0.0005
 #: Units of the similarity: 0.1 rad about each axis, 1 cm along each, a growth of 10 %.
 SIMILARITY_UNITS = np.array([0.1] * 3 + [0.1 * 0.1] * 3 + [0.1])[:, None, None]
@@ -109,7 +109,7 @@ class ExpressionFit:
         """Fit the weights of the blendshapes.
 
         Args:
-            vertices: (V, 3) a head, head frame, metres.
+            vertices: (V, 3) a head, head frame, meters.
             confidence: (V,) 0..1.
             gaze: (52,) known weights.
 

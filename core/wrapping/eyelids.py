@@ -1,8 +1,8 @@
 """Unfolds the lids of an eye, keeps them off its eyeball, and makes eyeBlink close them.
 
-A lid is millimetres thin and rolls over into the socket: a blendshape that is transferred, or subtracted,
+A lid is millimeters thin and rolls over into the socket: a blendshape that is transferred, or subtracted,
 folds a triangle or two of its rim or of what is hidden behind, or pushes them into the eyeball. Replacing
-patches (`core.wrapping.fold_repair`) moves millimetres of skin for that, and neutral plus blendshapes is not
+patches (`core.wrapping.fold_repair`) moves millimeters of skin for that, and neutral plus blendshapes is not
 the photographed head any more. Here the displacement d of what is around an eye minimizes
 
     integral of s⁴ |laplacian d|² + h |d|²,  such that nothing is folded, nor in the eyeball,
@@ -21,7 +21,7 @@ from .fold_repair import FOLD_COSINE, FoldRepair
 from .nonrigid_icp import TemplateRegistration
 from .rigid_parts import CLEARANCE, DEEP_IN_EYEBALL, RigidParts, Sphere
 
-#: Smoothing length s, metres.
+#: Smoothing length s, meters.
 SMOOTHING_LENGTH = 0.002
 #: Weight h, without unit, of the skin off the rim.
 SKIN_WEIGHT = 1.0
@@ -37,16 +37,16 @@ CONSTRAINED_COSINE = 0.2
 ROUNDS = 8
 #: Rounds after which each goes only half the way, lest they alternate between two solutions.
 FULL_STEPS = 2
-#: Depth, metres, in the eyeball that does not matter.
+#: Depth, meters, in the eyeball that does not matter.
 NEGLIGIBLE_DEPTH = 1e-5
 #: How far constraints give way, beside what they move by as much push.
 HARD = 1e-4
 #: The same for what the skin hides and should be off the eyeball: it is never visible, and enforcing it
-#: costs a millimetre of lid.
+#: costs a millimeter of lid.
 SOFT = 10.0
 #: A vertex belongs to the falling lid if eyeBlink moves it by this fraction of the most.
 FALLING_FRACTION = 0.15
-#: Falls below this, metres, are none.
+#: Falls below this, meters, are none.
 MIN_FALL = 1e-5
 
 
@@ -89,7 +89,7 @@ class EyelidRepair:
         """Unfold the lids and move them off the eyeball.
 
         Args:
-            vertices: (V, 3) a head, head frame, metres.
+            vertices: (V, 3) a head, head frame, meters.
             reference: (n, 3) the template moved alike.
             eyeball: The eye's.
 
@@ -140,7 +140,7 @@ class EyelidRepair:
         return repaired
 
     def _least_displacement(self, rows: np.ndarray, goal: np.ndarray, soft: np.ndarray) -> np.ndarray:
-        """(m, 3) the least displacement by which all rows (k, m, 3) reach at least their goals (k,), metres,
+        """(m, 3) the least displacement by which all rows (k, m, 3) reach at least their goals (k,), meters,
         but for what their softness (k,) gives way.
         """
         used = np.flatnonzero(rows.any((0, 2)))
@@ -157,7 +157,7 @@ def close_eyelid(parts: RigidParts, blinked: np.ndarray, side: str, eyeball: Sph
 
     Args:
         parts: Of the topology.
-        blinked: (V, 3) the head with the transferred eyeBlink, head frame, metres.
+        blinked: (V, 3) the head with the transferred eyeBlink, head frame, meters.
         side: "left" or "right", the subject's.
         eyeball: The eye's.
 

@@ -1,6 +1,6 @@
 """Repairs what a registration has folded or pushed through itself.
 
-Folded are triangles that face inwards where the template's face outwards. Lids and lips that pass through one
+Folded are triangles that face inward where the template's face outward. Lids and lips that pass through one
 another are found by their self-intersections (`core.geometry.mesh.self_intersections`).
 """
 
@@ -16,7 +16,7 @@ FOLD_COSINE = 0.1
 RINGS = (1, 2, 3, 4, 6)
 #: How often lids and lips that intersect are moved apart at most.
 SEPARATION_ROUNDS = 12
-#: How far they are moved in each round, metres.
+#: How far they are moved in each round, meters.
 SEPARATION_STEP = 0.00015
 
 
@@ -34,7 +34,7 @@ class FoldRepair:
         """Prepare the bending energy.
 
         Args:
-            vertices: (n, 3) of the template, metres.
+            vertices: (n, 3) of the template, meters.
             triangles: (T, 3) int, of all that is connected.
             checked: (J, 3) int, those that must not be folded.
             rims: (R, 3) int, those of them that must not intersect one another.
@@ -55,7 +55,7 @@ class FoldRepair:
         """Find folded triangles.
 
         Args:
-            vertices: (n, 3) of a head, metres.
+            vertices: (n, 3) of a head, meters.
             reference: (n, 3) of the template, moved alike.
 
         Returns:
@@ -76,7 +76,7 @@ class FoldRepair:
         """Unfold a head.
 
         Args:
-            vertices: (n, 3) of a head, metres.
+            vertices: (n, 3) of a head, meters.
             reference: (n, 3) of the template, moved alike.
             separate: Also separate lids and lips where they pass through one another.
             movable: (n,) bool, vertices that may move; that need not be enough.
@@ -108,7 +108,7 @@ class FoldRepair:
         """Move upper and lower rims that intersect apart, up and down.
 
         Args:
-            vertices: (n, 3) of a head, metres.
+            vertices: (n, 3) of a head, meters.
 
         Returns:
             (n, 3) the moved vertices.

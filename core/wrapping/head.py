@@ -24,17 +24,17 @@ from .rigid_parts import DEEP_IN_EYEBALL, SIDES, RigidParts, Sphere
 from .settings import WrapSettings
 from .skeleton import Rig, RigModel
 
-#: Blendshapes that move a lid by more than this, metres, are kept off the eyeballs.
+#: Blendshapes that move a lid by more than this, meters, are kept off the eyeballs.
 LID_MOVE = 0.0003
-#: Blendshapes that move the lips by more than this, metres, must not push one through the other.
+#: Blendshapes that move the lips by more than this, meters, must not push one through the other.
 LIP_MOVE = 0.0005
-#: Height, metres, head frame, above which the skin says something about the expression.
+#: Height, meters, head frame, above which the skin says something about the expression.
 EXPRESSION_MIN_Z = -0.13
 
 
 @dataclass(frozen=True)
 class Head:
-    """A wrapped head. All in the head frame, metres.
+    """A wrapped head. All in the head frame, meters.
 
     Attributes:
         topology: Quads, texture coordinates, parts, names of the blendshapes.
@@ -123,7 +123,7 @@ class HeadWrapper:
 
         Args:
             surface: The surface.
-            prior: (V, 3) the head that the landmarks were lifted to, head frame, metres.
+            prior: (V, 3) the head that the landmarks were lifted to, head frame, meters.
             landmarks: As detected.
             camera: Of the photo.
             pose: Of the head.
@@ -193,10 +193,10 @@ class HeadWrapper:
         """Find folded triangles.
 
         Args:
-            vertices: (V, 3) a head, head frame, metres.
+            vertices: (V, 3) a head, head frame, meters.
 
         Returns:
-            (k,) int indices of triangles that face inwards where the template's face outwards.
+            (k,) int indices of triangles that face inward where the template's face outward.
         """
         return self._fold_repair.folded(vertices[: self.registration.count].astype(np.float64), self._mean)
 

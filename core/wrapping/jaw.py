@@ -10,13 +10,13 @@ import numpy as np
 
 from ..template.topology import TEETH_LOWER, HeadTopology
 
-#: The farthest that jawOpen may be from what the jaw's bone does at the lips' rim, metres.
+#: The farthest that jawOpen may be from what the jaw's bone does at the lips' rim, meters.
 MAX_RESIDUAL = 0.0017
-#: How much farther it may be for each metre from the lips' rim.
+#: How much farther it may be for each meter from the lips' rim.
 RESIDUAL_GROWTH = 0.2
 #: How abruptly the limit begins to act: the exponent of a smooth minimum.
 LIMIT_EXPONENT = 4
-#: Offsets of jawOpen shorter than this, metres, are no movement of the jaw; twice as long ones wholly are.
+#: Offsets of jawOpen shorter than this, meters, are no movement of the jaw; twice as long ones wholly are.
 STILL = 0.0003
 #: Exponent of the mean over the lips that the fit minimizes: the worst places count.
 LIPS_EXPONENT = 8
@@ -26,7 +26,7 @@ TEETH_WEIGHT = 1.0
 MAX_STEPS = 300
 #: Rounds in which the weights are smoothed.
 SMOOTHING_ROUNDS = 4
-#: Vertices whose chord is shorter than this, metres, say little of their weights: their neighbours' count.
+#: Vertices whose chord is shorter than this, meters, say little of their weights: their neighbors' count.
 SHORT_CHORD = 0.004
 
 
@@ -35,8 +35,8 @@ class JawHinge:
     """A turn about an axis parallel to x; head frame.
 
     Attributes:
-        y: Of the axis, metres.
-        z: Of the axis, metres.
+        y: Of the axis, meters.
+        z: Of the axis, meters.
         angle_deg: How far the jaw turns for what jawOpen does at 1, degrees.
     """
 
@@ -49,8 +49,8 @@ class JawHinge:
         """The hinge that leaves least of jawOpen at the lips' rim and the lower teeth.
 
         Args:
-            vertices: (V, 3) of the neutral head, head frame, metres.
-            opening: (V, 3) offsets of jawOpen, metres.
+            vertices: (V, 3) of the neutral head, head frame, meters.
+            opening: (V, 3) offsets of jawOpen, meters.
             topology: The head's.
 
         Returns:
@@ -71,7 +71,7 @@ class JawHinge:
             worst = (residual[: len(lips)] ** LIPS_EXPONENT).mean() ** (1 / LIPS_EXPONENT)
             return float(worst + TEETH_WEIGHT * (residual[len(lips) :] ** 2).mean() ** 0.5)
 
-        # Centimetres and degrees: a simplex whose sides are alike in what they do.
+        # Centimeters and degrees: a simplex whose sides are alike in what they do.
         guess = np.array([start.y * 100, start.z * 100, start.angle_deg])
         simplex = guess + np.concatenate([np.zeros((1, 3)), np.diag([0.5, 0.5, 2.0])])
         options = {"initial_simplex": simplex, "maxfev": MAX_STEPS, "xatol": 1e-3, "fatol": 1e-4}
@@ -79,7 +79,7 @@ class JawHinge:
         return cls(float(found[0] / 100), float(found[1] / 100), float(found[2]))
 
     def chord(self, vertices: np.ndarray) -> np.ndarray:
-        """(V, 3) float64: how far vertices (V, 3) go that follow the hinge wholly, metres."""
+        """(V, 3) float64: how far vertices (V, 3) go that follow the hinge wholly, meters."""
         angle = np.radians(self.angle_deg)
         y, z = vertices[:, 1] - self.y, vertices[:, 2] - self.z
         c, s = np.cos(angle) - 1, np.sin(angle)
@@ -89,8 +89,8 @@ class JawHinge:
         """How much each vertex follows the jaw's bone: least squares, smoothed where they are uncertain.
 
         Args:
-            vertices: (V, 3) of the neutral head, head frame, metres.
-            opening: (V, 3) offsets of jawOpen, metres.
+            vertices: (V, 3) of the neutral head, head frame, meters.
+            opening: (V, 3) offsets of jawOpen, meters.
             topology: The head's.
 
         Returns:
@@ -110,8 +110,8 @@ class JawHinge:
         """JawOpen without what weights cannot reproduce near the lips, but for MAX_RESIDUAL.
 
         Args:
-            vertices: (n, 3) of the neutral head, the first ones of the topology, head frame, metres.
-            opening: (n, 3) offsets of jawOpen, metres.
+            vertices: (n, 3) of the neutral head, the first ones of the topology, head frame, meters.
+            opening: (n, 3) offsets of jawOpen, meters.
             topology: The head's.
 
         Returns:

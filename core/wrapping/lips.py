@@ -14,19 +14,19 @@ from ..geometry.mesh import self_intersections
 from ..geometry.rasterize import fragments, interpolate
 from ..template.topology import HeadTopology, rim_halves
 
-#: Distance along the skin from the line between the lips, metres, up to which it moves with them.
+#: Distance along the skin from the line between the lips, meters, up to which it moves with them.
 REACH = 0.016
 #: The same, up to which the lips can touch.
 CONTACT_REACH = 0.012
-#: Cell, metres, of the map from above that overlaps are measured in.
+#: Cell, meters, of the map from above that overlaps are measured in.
 CELL = 0.0005
 #: Cells a side.
 CELLS = 256
-#: Clearance between lips that have touched, metres.
+#: Clearance between lips that have touched, meters.
 CLEARANCE = 0.0001
-#: Overlaps are taken from as far, metres, to either side along the lips, and smoothed as much.
+#: Overlaps are taken from as far, meters, to either side along the lips, and smoothed as much.
 SPREAD = 0.002
-#: Least push, metres.
+#: Least push, meters.
 MIN_PUSH = 0.0003
 #: Most pushes until nothing intersects.
 ROUNDS = 8
@@ -64,7 +64,7 @@ class LipSeparation:
         """Move lips that have passed through one another apart.
 
         Args:
-            vertices: (n, 3) skin and inner, head frame, metres.
+            vertices: (n, 3) skin and inner, head frame, meters.
 
         Returns:
             (n, 3) float64.
@@ -94,7 +94,7 @@ class LipSeparation:
         """Find triangles of the two lips that intersect.
 
         Args:
-            vertices: (n, 3) skin and inner, metres.
+            vertices: (n, 3) skin and inner, meters.
 
         Returns:
             (k, 2, 3) int, the vertices of pairs of triangles, one of the upper and one of the lower lip.
@@ -105,9 +105,9 @@ class LipSeparation:
         return both[pairs[one != other]]
 
     def _overlap(self, vertices: np.ndarray, low: np.ndarray) -> np.ndarray:
-        """(CELLS,) metres that the lower lip reaches over the upper one, along x.
+        """(CELLS,) meters that the lower lip reaches over the upper one, along x.
 
-        low: (2,) x, y of the corner of the map, metres.
+        low: (2,) x, y of the corner of the map, meters.
         """
         points = (vertices[:, :2] - low) / CELL
         maps = []

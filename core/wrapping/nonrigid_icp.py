@@ -29,41 +29,41 @@ from ..template.template import HeadTemplate
 from ..template.topology import INNER, SKIN, HeadTopology, rim_halves
 from .settings import WrapSettings
 
-#: Landmarks and their standard deviations across their rays, metres.
+#: Landmarks and their standard deviations across their rays, meters.
 LANDMARK_ERRORS = ((EYES, 0.0010), (LIPS, 0.0010), (BROWS, 0.0025))
-#: Standard deviations of the linear model's corrections: turn (radians), shift (metres), log size.
+#: Standard deviations of the linear model's corrections: turn (radians), shift (meters), log size.
 TURN_SPREAD = 0.03
 SHIFT_SPREAD = 0.005
 SIZE_SPREAD = 0.02
 #: Standard deviations of the identity's coefficients and the blendshapes' weights.
 IDENTITY_SPREAD = 0.5
 BLENDSHAPE_SPREAD = 0.2
-#: Greatest distance of correspondences, metres, of the linear model.
+#: Greatest distance of correspondences, meters, of the linear model.
 LINEAR_DISTANCE = 0.02
 #: Vertices whose errors count as one: they are nearer to one another than errors are independent.
 CORRELATED_VERTICES = 8.0
-#: Least smoothing lengths of the non-rigid ICP, metres: of ears, of what the skin hides, of the rims of lids
+#: Least smoothing lengths of the non-rigid ICP, meters: of ears, of what the skin hides, of the rims of lids
 #: and lips.
 EAR_LENGTH = 0.025
 INNER_LENGTH = 0.008
 RIM_LENGTH = 0.003
 #: How much longer the smoothing length is where nothing is visible.
 UNSEEN_STIFFNESS = 4
-#: Lengths, metres, over which the prior's differences from the average head are smoothed.
+#: Lengths, meters, over which the prior's differences from the average head are smoothed.
 PRIOR_LENGTH = 0.003
 #: The same, at the rims.
 PRIOR_RIM_LENGTH = 0.0015
 #: The same, around the ears, where the prior has creases.
 PRIOR_EAR_LENGTH = 0.008
-#: How far the ears' surroundings reach, metres.
+#: How far the ears' surroundings reach, meters.
 EAR_REACH = 0.025
-#: Length over which an attraction fades where there is no surface to follow, metres.
+#: Length over which an attraction fades where there is no surface to follow, meters.
 FADE_LENGTH = 0.004
 #: Area that a landmark of LANDMARK_SCALE's error stands for, m².
 LANDMARK_AREA = 1e-5
-#: Error of a landmark, metres, that LANDMARK_AREA refers to.
+#: Error of a landmark, meters, that LANDMARK_AREA refers to.
 LANDMARK_SCALE = 0.001
-#: Height over the neck's plane, metres, at which the surface begins to count, and over which it grows.
+#: Height over the neck's plane, meters, at which the surface begins to count, and over which it grows.
 NECK_BEGIN = 0.004
 NECK_WIDTH = 0.01
 #: Rings of vertices, from the rims, that are distinguished.
@@ -83,7 +83,7 @@ class Rays:
         corners: (L, 3) int, vertices that a landmark lies between.
         weights: (L, 3) barycentric coordinates.
         points: (L, 2) photo frame, pixels.
-        error: (L,) standard deviation across the ray, metres.
+        error: (L,) standard deviation across the ray, meters.
         camera: Of the photo.
         pose: Of the head.
     """
@@ -99,10 +99,10 @@ class Rays:
         """What brings each landmark onto its ray.
 
         Args:
-            vertices: (V, 3) a head, head frame, metres.
+            vertices: (V, 3) a head, head frame, meters.
 
         Returns:
-            (L, 3) head frame, metres.
+            (L, 3) head frame, meters.
         """
         landmarks = (vertices[self.corners] * self.weights[..., None]).sum(1)
         in_camera = self.pose.head_to_camera(landmarks)
@@ -233,7 +233,7 @@ class TemplateRegistration:
         """Take out the creases that the transfer from another topology has left in the prior.
 
         Args:
-            vertices: (V, 3) the prior, head frame, metres.
+            vertices: (V, 3) the prior, head frame, meters.
 
         Returns:
             (V, 3) float64.
@@ -248,9 +248,9 @@ class TemplateRegistration:
         """Find the correspondences of skin and inner, whose normals are the skin's at the rims.
 
         Args:
-            vertices: (V, 3) a head, head frame, metres.
+            vertices: (V, 3) a head, head frame, meters.
             target: The surface.
-            max_distance: Greatest distance, metres.
+            max_distance: Greatest distance, meters.
 
         Returns:
             The correspondences of the first `count` vertices.
@@ -266,7 +266,7 @@ class TemplateRegistration:
         """Fit pose, identity and expression to surface and landmarks.
 
         Args:
-            vertices: (V, 3) the prior, head frame, metres.
+            vertices: (V, 3) the prior, head frame, meters.
             target: The surface.
             rays: The landmarks.
 
@@ -303,7 +303,7 @@ class TemplateRegistration:
         """Move skin and inner onto the surface.
 
         Args:
-            vertices: (V, 3) the fitted head, head frame, metres.
+            vertices: (V, 3) the fitted head, head frame, meters.
             target: The surface.
             rays: The landmarks.
 
@@ -338,7 +338,7 @@ class TemplateRegistration:
         return moved
 
     def _lengths(self, length: float, found: Correspondences) -> np.ndarray:
-        """(n,) smoothing lengths, metres."""
+        """(n,) smoothing lengths, meters."""
         unseen = 1 - found.confidence
         lengths = length * (1 + UNSEEN_STIFFNESS * unseen)
         lengths = np.where(self.skin, lengths, np.maximum(lengths, INNER_LENGTH))

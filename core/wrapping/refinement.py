@@ -1,10 +1,10 @@
 """The last step of the wrap: what is visible and still off the surface is brought near it.
 
-The non-rigid ICP is smooth over millimetres and leaves ears, lids and lips to the template, so that some of
+The non-rigid ICP is smooth over millimeters and leaves ears, lids and lips to the template, so that some of
 what the photo shows stays off the surface. Here the distance is all that counts, and only what exceeds a
 tolerance: inside it the head is left as smooth as it is, for the surface's finest relief is the voxels', not
 the face's (epsilon-insensitive, as in V. Vapnik's support vector regression). What is added is smooth by the
-same thin-plate energy as before, so that neighbours and rims go along. Where that holds a vertex back, or the
+same thin-plate energy as before, so that neighbors and rims go along. Where that holds a vertex back, or the
 repair of folds moves it off again, its penalty grows from round to round (the penalty method for bounds;
 Nocedal and Wright, Numerical optimization, 17.1).
 """
@@ -28,11 +28,11 @@ DAMPING = 0.05
 MIN_CONFIDENCE = 0.3
 #: Confidence from which on it is attracted fully.
 FULL_CONFIDENCE = 0.6
-#: Distance, metres, beyond which a vertex is attracted in further rounds.
+#: Distance, meters, beyond which a vertex is attracted in further rounds.
 MAX_RESIDUAL = 0.00045
 #: Factor by which its attraction grows from round to round.
 PENALTY_GROWTH = 3.0
-#: Distances below this, metres, have no direction.
+#: Distances below this, meters, have no direction.
 DEGENERATE = 1e-12
 
 
@@ -48,7 +48,7 @@ def refine(
     """Bring vertices within the tolerance of the surface where the photo shows them.
 
     Args:
-        vertices: (n, 3) of skin and inner, head frame, metres.
+        vertices: (n, 3) of skin and inner, head frame, meters.
         triangles: (T, 3) int, of all vertices.
         skin_triangles: (S, 3) int, those whose normals must agree with the surface's.
         confidence_of: Gives (n,) 0..1 for moved vertices: what comes into view counts from then on.
@@ -88,7 +88,7 @@ def refine(
 def _offsets(
     vertices: np.ndarray, skin_triangles: np.ndarray, confidence: np.ndarray, target: ClosestPointQuery
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 3) the offsets of the surface from vertices (n, 3), metres, and (n,) bool, which are valid.
+    """(n, 3) the offsets of the surface from vertices (n, 3), meters, and (n,) bool, which are valid.
 
     confidence: (n,) of the vertices; where it is low there is no offset.
     """

@@ -25,20 +25,20 @@ from ..template.topology import (
 )
 
 SIDES = ("left", "right")
-#: Clearance between eyeball and lid, metres.
+#: Clearance between eyeball and lid, meters.
 CLEARANCE = 0.0003
-#: How far, metres, from the lids' rims skin and sockets are kept out of the eyeball.
+#: How far, meters, from the lids' rims skin and sockets are kept out of the eyeball.
 LID_REACH = 0.006
-#: Depth, metres, in the eyeball beyond which what the skin hides stays, where the skin must not move.
+#: Depth, meters, in the eyeball beyond which what the skin hides stays, where the skin must not move.
 DEEP_IN_EYEBALL = 0.0015
 #: Vertices that a lash vertex hangs on.
 LASH_ROOTS = 3
-#: Least distance of a root, metres, that its weight is computed from.
+#: Least distance of a root, meters, that its weight is computed from.
 MIN_ROOT_DISTANCE = 1e-4
 #: Limits of the eyeballs' and the mouth's size, of the template's.
 EYEBALL_SCALE = (0.85, 1.2)
 MOUTH_SCALE = (0.85, 1.15)
-#: Distance from the lips' middle, metres, up to which skin carries teeth and tongue.
+#: Distance from the lips' middle, meters, up to which skin carries teeth and tongue.
 MOUTH_REACH = 0.045
 #: Rounds of the fit of an eyeball into its lids.
 EYEBALL_ROUNDS = 6
@@ -51,8 +51,8 @@ class Sphere:
     """A sphere.
 
     Attributes:
-        center: (3,) float64, metres.
-        radius: Metres.
+        center: (3,) float64, meters.
+        radius: Meters.
     """
 
     center: np.ndarray
@@ -63,7 +63,7 @@ def fit_sphere(points: np.ndarray) -> Sphere:
     """The sphere through points, by linear least squares.
 
     Args:
-        points: (n, 3) float64, metres.
+        points: (n, 3) float64, meters.
 
     Returns:
         The sphere.
@@ -117,7 +117,7 @@ class RigidParts:
         """Fit an eyeball into the lids.
 
         Args:
-            vertices: (V, 3) a head, head frame, metres.
+            vertices: (V, 3) a head, head frame, meters.
             side: "left" or "right", the subject's.
 
         Returns:
@@ -146,10 +146,10 @@ class RigidParts:
         """Move the lids of one eye out of its eyeball.
 
         Args:
-            vertices: (V, 3) a head, head frame, metres.
+            vertices: (V, 3) a head, head frame, meters.
             side: "left" or "right", the subject's.
             eyeball: The eye's.
-            max_depth: Metres; what the skin hides and is deeper stays.
+            max_depth: Meters; what the skin hides and is deeper stays.
 
         Returns:
             (V, 3) the moved vertices.
@@ -177,7 +177,7 @@ class RigidParts:
         """Move every part that is not skin to where it belongs.
 
         Args:
-            neutral: (V, 3) a head whose skin and inner are right, head frame, metres.
+            neutral: (V, 3) a head whose skin and inner are right, head frame, meters.
             eyeballs: By side.
 
         Returns:
@@ -202,7 +202,7 @@ class RigidParts:
         """Size of teeth and tongue, relative to the template's.
 
         Args:
-            neutral: (V, 3) float64, head frame, metres.
+            neutral: (V, 3) float64, head frame, meters.
         """
         carriers = np.concatenate([index for _, index in self._mouth])
         now, before = neutral[carriers], self.mean[carriers]
@@ -212,12 +212,12 @@ class RigidParts:
         """Complete the blendshapes of skin and inner by those of the other parts.
 
         Args:
-            body: (52, n, 3) offsets of skin and inner, which come first, metres.
+            body: (52, n, 3) offsets of skin and inner, which come first, meters.
             eyeballs: By side.
             mouth_scale: Size of teeth and tongue, of the template's.
 
         Returns:
-            (52, V, 3) float32 offsets, metres.
+            (52, V, 3) float32 offsets, meters.
         """
         source = self.topology.blendshapes
         blendshapes = source * np.float32(mouth_scale)
@@ -233,7 +233,7 @@ class RigidParts:
         """Let the lashes of a blendshape go with its lids as in the template's.
 
         Args:
-            blendshape: (V, 3) offsets, metres, changed in place.
+            blendshape: (V, 3) offsets, meters, changed in place.
             source: (V, 3) the template's.
         """
         weights = self._root_weights[..., None]

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-#: (smoothing length, greatest distance of correspondences), metres, of the steps of the non-rigid ICP.
+#: (smoothing length, greatest distance of correspondences), meters, of the steps of the non-rigid ICP.
 STEPS = ((0.016, 0.015), (0.010, 0.010), (0.006, 0.008), (0.004, 0.006), (0.003, 0.005), (0.002, 0.005))
 
 
 @dataclass(frozen=True)
 class WrapSettings:
-    """Settings of a HeadWrapper. Lengths are metres.
+    """Settings of a HeadWrapper. Lengths are meters.
 
     Attributes:
         surface_error: Standard deviation of the surface along its normal.

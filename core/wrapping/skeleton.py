@@ -61,7 +61,7 @@ NAMINGS: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Rig:
-    """A skeleton inside one head, head frame, metres.
+    """A skeleton inside one head, head frame, meters.
 
     Attributes:
         names: B bones, parents before children.
@@ -152,8 +152,8 @@ class RigModel:
 
         Args:
             topology: The head's.
-            vertices: (V, 3) of the neutral head, head frame, metres.
-            opening: (V, 3) offsets of its blendshape jawOpen, metres.
+            vertices: (V, 3) of the neutral head, head frame, meters.
+            opening: (V, 3) offsets of its blendshape jawOpen, meters.
             naming: Whose names the bones get, a key of NAMINGS.
 
         Raises:

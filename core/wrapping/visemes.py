@@ -75,10 +75,10 @@ def compose_visemes(blendshapes: np.ndarray, blendshape_names: tuple[str, ...]) 
     """The visemes' offsets.
 
     Args:
-        blendshapes: (52, V, 3) float32 offsets from the neutral, metres.
+        blendshapes: (52, V, 3) float32 offsets from the neutral, meters.
         blendshape_names: Their names.
 
     Returns:
-        (15, V, 3) float32 offsets from the neutral, metres.
+        (15, V, 3) float32 offsets from the neutral, meters.
     """
     return np.tensordot(viseme_weights(blendshape_names), blendshapes, 1).astype(np.float32)

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 #: Ears that reach this much less far to the side than the head prior's, mm, are lost.
 LOST_EAR_MM = 8.0
-#: Triangles before this plane, head frame, metres, are the front.
+#: Triangles before this plane, head frame, meters, are the front.
 FRONT_Y = 0.0
-#: Triangles behind this plane, head frame, metres, are the back; those between, the sides.
+#: Triangles behind this plane, head frame, meters, are the back; those between, the sides.
 BACK_Y = 0.1
 SIDES = (0, 45, 90, 180)
 
@@ -42,7 +42,7 @@ def ear_reach(points: np.ndarray) -> np.ndarray:
     """How far points reach to either side where ears are.
 
     Args:
-        points: (N, 3) head frame, metres.
+        points: (N, 3) head frame, meters.
 
     Returns:
         (2,) mm, to the subject's left and right; 0 where there are none.
@@ -58,7 +58,7 @@ def dihedral_angles(vertices: np.ndarray, faces: np.ndarray) -> dict[str, float]
     """Root mean square angle between neighboring triangles.
 
     Args:
-        vertices: (N, 3) head frame, metres.
+        vertices: (N, 3) head frame, meters.
         faces: (M, 3) int of a closed mesh.
 
     Returns:

@@ -1,6 +1,6 @@
 """Measure wrapped heads: python scripts/benchmark/measure_heads.py --photos FOLDER --count 12 --out out/heads
 
-Writes heads.md and heads.json: distances from the surface by region and by confidence, millimetres, faults of
+Writes heads.md and heads.json: distances from the surface by region and by confidence, millimeters, faults of
 the meshes, seconds by step. The photos are picked evenly from the folder, sorted by name.
 """
 

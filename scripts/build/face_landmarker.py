@@ -8,7 +8,7 @@ outside the network) and packs a bundle:
     python scripts/build/face_landmarker.py [--wheel FILE] [--out models]
 
 Without --wheel, pip downloads the wheel into a temporary folder. Models and wheel: Apache License 2.0;
-the licence is written beside the bundle.
+the license is written beside the bundle.
 """
 
 import argparse
@@ -118,7 +118,7 @@ class GraphEditor:
         self.graph.operators.append(node)
 
     def pack(self) -> bytes:
-        """Serialise the model (buffers come out aligned, which lets the runtime map them without a copy)."""
+        """Serialize the model (buffers come out aligned, which lets the runtime map them without a copy)."""
         import flatbuffers
 
         builder = flatbuffers.Builder(1 << 22)
@@ -224,7 +224,7 @@ def download_wheel(folder: Path) -> Path:
 
 
 def main() -> None:
-    """Read the wheel, write the bundles and the licence."""
+    """Read the wheel, write the bundles and the license."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -2,7 +2,7 @@
 
 The face model names the vertices. Where they are on the template says its registration to the face model,
 which scripts/training/register_template.py makes. Only ibug68, ibug68_faces and ibug68_bary change;
-scripts/build/pin_models.py has to be run afterwards.
+scripts/build/pin_models.py has to be run afterward.
 """
 
 import argparse

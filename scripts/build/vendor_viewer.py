@@ -1,4 +1,4 @@
-"""Take the viewer of the batch's page from npm into blender_addon/batch/page_files/, with its licence.
+"""Take the viewer of the batch's page from npm into blender_addon/batch/page_files/, with its license.
 
     python scripts/build/vendor_viewer.py            needs npm; writes what is in the repository already
     python scripts/build/vendor_viewer.py --check    only says whether the repository has this version's files

@@ -89,7 +89,7 @@ def main() -> None:
     import cv2
 
     from core.errors import ReconstructionError
-    from core.io.head_ply import about_head
+    from core.io.head_ply import head_document
     from core.reconstructor import Reconstructor
     from core.wrapping.options import HeadOptions
 
@@ -105,7 +105,7 @@ def main() -> None:
         if head is None:
             raise ValueError("the reconstruction has no head")
         topology = reconstructor.head_wrapper.topology
-        distance = about_head(head)["deviation_mm"]
+        distance = head_document(head)["deviation_mm"]
         print(f"{photo.name}: {distance}", flush=True)
         made.append((distance["p95"], photo.name, head))
     made.sort(key=lambda item: item[:2])

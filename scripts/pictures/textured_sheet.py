@@ -32,9 +32,9 @@ VIEWS = (
     (0, ("eyeBlinkLeft", "eyeBlinkRight")),
     (0, ("mouthSmileLeft", "mouthSmileRight")),
 )
-#: Width of a view, metres.
+#: Width of a view, meters.
 WIDTH = 0.30
-#: Middle of the head, head frame, metres.
+#: Middle of the head, head frame, meters.
 MIDDLE = (0.0, 0.065, -0.01)
 
 

@@ -17,7 +17,7 @@ from core.geometry.frames import (
 )
 from core.surface.prior_mesh import PriorMesh
 
-#: Half axes, metres: width, length, height.
+#: Half axes, meters: width, length, height.
 AXES = np.array([0.07, 0.09, 0.11])
 
 
@@ -29,7 +29,7 @@ class Scene:
     size: int
 
     def prior(self, size: float = 0.97, shift: float = 0.002) -> PriorMesh:
-        """What a lifter might take the ellipsoid for: one of another size, metres beside it."""
+        """What a lifter might take the ellipsoid for: one of another size, meters beside it."""
         return prior_ellipsoid(self, HEAD_CENTER + np.array([shift, -shift, shift]), AXES * size)
 
     def project(self, points: np.ndarray) -> np.ndarray:
@@ -47,14 +47,14 @@ def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
 
 
 def head_pose(rotated: np.ndarray, center: np.ndarray) -> HeadPose:
-    """The pose that puts the head's centre at a point of the camera frame."""
+    """The pose that puts the head's center at a point of the camera frame."""
     return HeadPose(rotated, center - rotated @ HEAD_CENTER)
 
 
 def distance_inside(
     points: np.ndarray, axes: np.ndarray = AXES, center: np.ndarray = HEAD_CENTER
 ) -> np.ndarray:
-    """(...,) about how far, metres, points of the head frame are inside an ellipsoid."""
+    """(...,) about how far, meters, points of the head frame are inside an ellipsoid."""
     scaled = np.linalg.norm((points - center) / axes, axis=-1)
     gradient = np.linalg.norm((points - center) / axes**2, axis=-1)
     return scaled * (1 - scaled) / np.maximum(gradient, 1e-9)

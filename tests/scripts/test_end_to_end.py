@@ -80,7 +80,7 @@ def test_demo_surface_is_a_colored_head_of_natural_size(demo):
     assert mesh.body_count == 1
     assert 0 <= surface.confidence.min() < 0.2  # the back of the head was not seen
     assert 0.8 < surface.confidence.max() <= 1
-    # Skin in front: reddish, and far from grey.
+    # Skin in front: reddish, and far from gray.
     front = surface.colors[surface.vertices[:, 1] < 0.0].astype(float).mean(0)
     assert front[0] > front[2] + 25, front
 

@@ -3,17 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from ...assets.library import CATALOGUE, AssetInfo, add_to_library
+from ...assets.library import CATALOG, AssetInfo, add_to_library
 from ...errors import StepError
 from ...render import renderers
 from ..result import StepResult
 
 
 def run(folder: Path, options: dict[str, Any]) -> StepResult:
-    """Write a .blend into the library, and its catalogue: the head if there is one, else the surface.
+    """Write a .blend into the library, and its catalog: the head if there is one, else the surface.
 
-    Options: library (its folder, made if need be), name (the face's folder's), tags, author, licence,
-    description, catalogue (a path with "/", or a UUID), renderer ("auto"), for the preview. Nothing is
+    Options: library (its folder, made if need be), name (the face's folder's), tags, author, `licence`,
+    description, `catalogue` (a path with "/", or a UUID), renderer ("auto"), for the preview. Nothing is
     written into `folder`.
     """
     library = str(options.get("library") or "")
@@ -25,8 +25,8 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
         author=str(options.get("author") or ""),
         license=str(options.get("licence") or ""),
         description=str(options.get("description") or ""),
-        catalogue=str(options.get("catalogue") or CATALOGUE),
+        catalog=str(options.get("catalogue") or CATALOG),
     )
     renderer = renderers.named(options.get("renderer") or "auto")
     asset = add_to_library(folder, Path(library).expanduser().absolute(), info, renderer)
-    return StepResult({}, {"file": asset.path.name, "shows": asset.kind, "catalogue": asset.catalogue})
+    return StepResult({}, {"file": asset.path.name, "shows": asset.kind, "catalogue": asset.catalog})

@@ -27,7 +27,7 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
     """Write lod0.glb, lod1.glb and so on, in the order of the ratios.
 
     Options: ratios (of the triangles, 1 is all), source ("head", as photographed, with its texture;
-    "surface", with vertex colours; "auto", the head if there is one), formats (["glb"]; of glb, fbx, obj,
+    "surface", with vertex colors; "auto", the head if there is one), formats (["glb"]; of glb, fbx, obj,
     usd).
     """
     ratios = lods.checked_ratios(options["ratios"])

@@ -1,4 +1,4 @@
-"""The step "retopo": the surface in quads, with vertex colours, UVs and a texture. Needs bpy."""
+"""The step "retopo": the surface in quads, with vertex colors, UVs and a texture. Needs bpy."""
 
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,10 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
     with temporary_blocks():
         surface = bpy.data.objects.new(STEM, import_surface(folder / SURFACE, STEM))
         new, report = retopologize(bpy.context, surface, quads, int(options.get("texture") or TEXTURE_SIZE))
-        files = {f"{STEM}.ply": f"the surface in {report.quads} quads, vertex colours, texture coordinates"}
+        files = {f"{STEM}.ply": f"the surface in {report.quads} quads, vertex colors, texture coordinates"}
         if report.picture is not None:
             save_png(folder / TEXTURE, report.picture)
-            files[TEXTURE] = "texture of the retopologized surface: its vertex colours"
+            files[TEXTURE] = "texture of the retopologized surface: its vertex colors"
         mesh_files.write_quads(folder / f"{STEM}.ply", new.data, None if report.picture is None else TEXTURE)
         if wanted:
             image = None if report.picture is None else _textured(new.data, folder)
@@ -58,7 +58,7 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
 
 
 def _textured(mesh: bpy.types.Mesh, folder: Path) -> bpy.types.Image:
-    """Give the mesh the picture's material, and take its vertex colours: they would colour it twice."""
+    """Give the mesh the picture's material, and take its vertex colors: they would color it twice."""
     image = bpy.data.images.load(str((folder / TEXTURE).absolute()))
     mesh.materials.clear()
     mesh.materials.append(mesh_files.textured_material(STEM, image))

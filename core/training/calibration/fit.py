@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...quality.calibration import TRANSFORMS, Calibration, Term, ramps
-from ...quality.measures import file_key
+from ...quality.measures import measure_key
 
 #: The error that is predicted, of the table's.
 TARGET = "placed"
@@ -68,7 +68,7 @@ class Table:
     def __init__(self, rows: Sequence[Mapping[str, Any]], target: str = TARGET) -> None:
         rows = [row for row in rows if "errors" in row]
         self.measures = {
-            name: np.array([row["measures"][file_key(name)] for row in rows]) for name in MEASURES
+            name: np.array([row["measures"][measure_key(name)] for row in rows]) for name in MEASURES
         }
         self.error = np.clip([row["errors"][target] for row in rows], LEAST_MM, MOST_MM)
         self.yaw = np.array([row["true_yaw"] for row in rows])
@@ -217,7 +217,7 @@ def examples_of(table: Table, found: Calibration) -> list[dict[str, Any]]:
     return [
         {
             "measures": {
-                file_key(name): round(float(values[k]), 5) for name, values in table.measures.items()
+                measure_key(name): round(float(values[k]), 5) for name, values in table.measures.items()
             },
             "expected_mm": round(float(expected[k]), 4),
             "true_mm": round(float(table.error[k]), 4),

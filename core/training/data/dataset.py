@@ -107,7 +107,7 @@ def true_head_in_volume(sample: Sample, prior: HeadPrior, heads: HeadSource) -> 
     middle = template[face].mean(0)
     true_middle = scene.pose.head_to_camera(middle)
     depth = float(pose.head_to_camera(prior.vertices[face].mean(0).astype(np.float64))[2])
-    # Photo pixels per metre at the face: as photographed, and as the assumed camera would have it at this
+    # Photo pixels per meter at the face: as photographed, and as the assumed camera would have it at this
     # depth.
     scale = (scene.camera.focal_px / true_middle[2]) / (frame.camera.focal_px / depth)
     principal_point = np.array([frame.camera.cx, frame.camera.cy])

@@ -10,7 +10,7 @@ from ..face_models.visibility import visible_triangles
 from ..synthesis.sample import Sample
 from .metrics import TrueHead, unit
 
-#: Radius of the face around the tip of the nose, metres, as on the scan.
+#: Radius of the face around the tip of the nose, meters, as on the scan.
 FACE_RADIUS = 0.095
 #: Points of a face at which errors are measured.
 FACE_POINTS = 1500

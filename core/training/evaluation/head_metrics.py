@@ -12,7 +12,7 @@ from ...surface.isosurface import Surface
 from ...wrapping.confidence import RELIABLE_CONFIDENCE
 from ...wrapping.head import Head, HeadWrapper
 
-#: Distance from the surface, metres, that is allowed where the confidence is reliable.
+#: Distance from the surface, meters, that is allowed where the confidence is reliable.
 TOLERANCE = 0.0005
 #: Quantiles of the distance that are reported.
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
@@ -20,12 +20,12 @@ QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 CONFIDENCE_BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 #: Edges from their rims that lids and lips reach.
 RINGS = 3
-#: Metres around iBUG's landmarks of the nostrils that belong to them.
+#: Meters around iBUG's landmarks of the nostrils that belong to them.
 NOSTRIL_RADIUS = 0.010
 NOSTRIL_POINTS = range(31, 36)
-#: Height of the average head, metres, below which the neck begins.
+#: Height of the average head, meters, below which the neck begins.
 NECK_Z = -0.12
-#: How far back the back of the average head begins, metres.
+#: How far back the back of the average head begins, meters.
 BACK_Y = 0.06
 
 
@@ -35,7 +35,7 @@ class HeadMetrics:
 
     Attributes:
         wrapper: What made the heads.
-        deviation: One array (n,) a head, of skin and inner, metres.
+        deviation: One array (n,) a head, of skin and inner, meters.
         area: The same, m².
         confidence: The same, 0..1.
         faults: A row a head: folded triangles of photo and neutral, self-intersections of the skin in either,

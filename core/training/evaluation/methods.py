@@ -100,7 +100,7 @@ class Case:
 
     @cached_property
     def face_depth(self) -> float:
-        """Mean distance, metres along the optical axis, of the lifted head's 68 landmarks from the camera."""
+        """Mean distance, meters along the optical axis, of the lifted head's 68 landmarks from the camera."""
         head = self.start.head
         return float(head.pose.head_to_camera(self.lifter.template.landmarks68(head.vertices))[:, 2].mean())
 
@@ -151,7 +151,7 @@ def surface_estimate(volume: np.ndarray, start: LiftedCase, case: Case) -> Estim
         case: the picture.
 
     Returns:
-        The head in the camera frame of `case.camera`, metres.
+        The head in the camera frame of `case.camera`, meters.
     """
     prior = start.head
     frame, pose, template = prior.frame, prior.pose, case.lifter.template

@@ -39,7 +39,7 @@ REACH = 0.2
 
 @dataclass(frozen=True)
 class Estimate:
-    """A reconstructed head in the camera frame of the camera that was assumed, metres.
+    """A reconstructed head in the camera frame of the camera that was assumed, meters.
 
     vertices: (N, 3) float64; faces: (M, 3) int32, outward, what is measured; solid_faces: those of the closed
     mesh, None where there is no such mesh. landmarks: (478, 3) float64, NaN where the mesh has none;
@@ -55,7 +55,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class TrueHead:
-    """The true head in the true camera's frame, metres.
+    """The true head in the true camera's frame, meters.
 
     points: (P, 3) float64, evenly spread over the face region, with normals (P, 3). vertices (V, 3) and
     triangles (T, 3): the closed head; region: (T,) bool, the face's triangles. landmarks: (478, 3);
@@ -264,7 +264,7 @@ def compare_placed(
         estimate: the reconstructed head.
         true: the true head.
         frame: the crop.
-        face_depth: distance of the face from the camera in the crop's frame, metres.
+        face_depth: distance of the face from the camera in the crop's frame, meters.
         mesh: of the estimate.
 
     Returns:
@@ -317,7 +317,7 @@ def landmark_error(landmarks68: np.ndarray, true: TrueHead, camera: Camera) -> t
     face's distance, their mean taken off.
 
     Args:
-        landmarks68: (68, 3), frame of the assumed camera, metres.
+        landmarks68: (68, 3), frame of the assumed camera, meters.
         true: the true head.
         camera: the assumed one.
 

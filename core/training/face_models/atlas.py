@@ -9,12 +9,12 @@ import numpy as np
 from .ict_facekit import FaceModel
 
 ATLAS_SIZE = 512
-#: Point from which the skin is unwrapped, head frame, metres: low enough for the base of the nose and the
+#: Point from which the skin is unwrapped, head frame, meters: low enough for the base of the nose and the
 #: underside of the chin.
 UNWRAP_CENTER = np.array([0.0, 0.058, -0.073])
 #: The fraction of the atlas' height that is skin.
 SKIN_HEIGHT = 0.875
-#: Centres (u, v) of the tiles below the skin.
+#: Centers (u, v) of the tiles below the skin.
 TILES = {
     "eyeball_left": (0.0625, 0.9375),
     "eyeball_right": (0.1875, 0.9375),
@@ -25,7 +25,7 @@ TILES = {
     "eye_socket_right": (0.6875, 0.9375),
 }
 TILE_HALF = 0.055
-#: Half the width of an eyeball's tile, metres on the eyeball.
+#: Half the width of an eyeball's tile, meters on the eyeball.
 EYE_TILE_RADIUS = 0.016
 #: Longitudes are stretched so that the face gets more of the atlas' width than the back of the head: 1 = not
 #: at all.
@@ -36,7 +36,7 @@ def unwrap(positions: np.ndarray) -> np.ndarray:
     """Atlas coordinates of skin points.
 
     Args:
-        positions: (..., 3) on the average head, head frame, metres.
+        positions: (..., 3) on the average head, head frame, meters.
 
     Returns:
         (..., 2) float64: u in 0..1, wraps at 1; v in 0..1, down.

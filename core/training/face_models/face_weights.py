@@ -7,7 +7,7 @@ def face_weights(mean: np.ndarray) -> np.ndarray:
     """Weights of the template's vertices: the face counts nine times the back of the head.
 
     Args:
-        mean: (V, 3) the average head's vertices, head frame, metres.
+        mean: (V, 3) the average head's vertices, head frame, meters.
 
     Returns:
         (V,) weights, sum 1.

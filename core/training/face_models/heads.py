@@ -107,10 +107,10 @@ class HeadSource:
         """The template in the shape of a head of the face model.
 
         Args:
-            vertices: (V_model, 3) vertices of a head of the face model, head frame, metres.
+            vertices: (V_model, 3) vertices of a head of the face model, head frame, meters.
 
         Returns:
-            (V, 3) float32 vertices of the template, head frame, metres.
+            (V, 3) float32 vertices of the template, head frame, meters.
         """
         return self._registration.to_template(vertices[None], self.model.triangles)[0].astype(np.float32)
 
@@ -148,7 +148,7 @@ class HeadSource:
             expression: (57,) coefficients.
 
         Returns:
-            (V, 3) float32, head frame, metres, at the average head's size.
+            (V, 3) float32, head frame, meters, at the average head's size.
         """
         if source == ICT:
             return self.model.head(identity, expression).vertices
@@ -180,10 +180,10 @@ class HeadSource:
 
         Args:
             source: `ICT` or `MAKEHUMAN`.
-            vertices: (N, 3) float32 of the head in its own model's numbering, head frame, metres.
+            vertices: (N, 3) float32 of the head in its own model's numbering, head frame, meters.
 
         Returns:
-            (V, 3) float32 vertices of the template, head frame, metres.
+            (V, 3) float32 vertices of the template, head frame, meters.
         """
         return self.to_template(vertices) if source == ICT else vertices
 
@@ -209,7 +209,7 @@ class HeadSource:
             expression: (57,) coefficients.
 
         Returns:
-            (V, 3) float32 vertices of the template, head frame, metres.
+            (V, 3) float32 vertices of the template, head frame, meters.
         """
         if source != ICT:
             return self.vertices(source, identity, expression)

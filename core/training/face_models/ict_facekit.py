@@ -1,6 +1,6 @@
 """ICT-FaceKit as a source of training heads: closed solid, colored surface, identities and expressions.
 
-The face model's file is given by path and never shipped. Vertices are brought to the head frame (metres, z
+The face model's file is given by path and never shipped. Vertices are brought to the head frame (meters, z
 up, face along -y) and every head is scaled to the size of the average one: a single photo cannot distinguish
 a large head from a near one, so the size is taken out of what is learned.
 """
@@ -18,7 +18,7 @@ OUTER_EYE_CORNERS = (36, 45)
 
 @dataclass(frozen=True)
 class HeadSample:
-    """One head. vertices: (V, 3) float32 of all parts, head frame, metres."""
+    """One head. vertices: (V, 3) float32 of all parts, head frame, meters."""
 
     identity: np.ndarray
     expression: np.ndarray
@@ -98,7 +98,7 @@ class FaceModel:
 
     @staticmethod
     def _axes(points: np.ndarray) -> np.ndarray:
-        """cm, y up, face +z -> metres, z up, face -y."""
+        """cm, y up, face +z -> meters, z up, face -y."""
         return np.stack([points[..., 0], -points[..., 2], points[..., 1]], -1) * np.float32(0.01)
 
     def _close(self) -> np.ndarray:
@@ -120,7 +120,7 @@ class FaceModel:
             expression: (57,) weights, 0..1.
 
         Returns:
-            The head, its vertices in the head frame, metres.
+            The head, its vertices in the head frame, meters.
         """
         neutral = self.mean + np.tensordot(identity.astype(np.float32), self.identity, 1)
         size = np.float32(self.size(identity))

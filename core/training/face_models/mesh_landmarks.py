@@ -32,7 +32,7 @@ def face_mesh_triangles() -> np.ndarray:
 
 @dataclass(frozen=True)
 class PaintedHead:
-    """A head to render for the detector. Head frame, metres.
+    """A head to render for the detector. Head frame, meters.
 
     vertices (N, 3); triangles (T, 3) outward; eyeball (T,) int: 0 none, 1 left, 2 right; lip (N,) 0..1: how
     red; brows: list of (n, 2) polylines in x, z.
@@ -50,7 +50,7 @@ class PaintedHead:
         Args:
             index: (M,) int triangles.
             bary: (M, 3) barycentric coordinates on them.
-            points: (M, 3) where these are, head frame, metres.
+            points: (M, 3) where these are, head frame, meters.
 
         Returns:
             (M, 3) RGB 0..1, about linear.
@@ -105,13 +105,13 @@ def render(
     Args:
         head: the head.
         rotation: (3, 3) by which it is rotated in the head frame.
-        distance: of the camera from the head's middle, metres.
-        light: (3,) towards the light, head frame; None: from above, the front and the subject's left.
+        distance: of the camera from the head's middle, meters.
+        light: (3,) toward the light, head frame; None: from above, the front and the subject's left.
 
     Returns:
         The picture and what each of its pixels shows.
     """
-    from ..rasterize import z_buffer
+    from ..rasterize import rasterize_perspective
 
     light = np.array([0.3, -1.0, 0.5]) if light is None else light
     middle = np.array([0.0, 0.05, -0.02])
@@ -120,7 +120,9 @@ def render(
     depth = distance + turned[:, 1]
     half = (RENDER_SIZE - 1) / 2
     screen = np.stack([half + focal * turned[:, 0] / depth, half - focal * turned[:, 2] / depth, depth], 1)
-    index, bary, _ = z_buffer(screen.astype(np.float32), head.triangles, RENDER_SIZE, RENDER_SIZE)
+    index, bary, _ = rasterize_perspective(
+        screen.astype(np.float32), head.triangles, RENDER_SIZE, RENDER_SIZE
+    )
     picture = np.full((RENDER_SIZE, RENDER_SIZE, 3), 0.55)
     hit = index >= 0
     corners, weights = head.triangles[index[hit]], bary[hit]
@@ -130,7 +132,7 @@ def render(
     shade = 0.45 + 0.55 * np.clip(normal @ (light / np.linalg.norm(light)), 0, 1)
     picture[hit] = head.colors(index[hit], weights, points) * shade[:, None]
     balls = np.flatnonzero(head.eyeball)
-    eye_index, eye_bary, _ = z_buffer(
+    eye_index, eye_bary, _ = rasterize_perspective(
         screen.astype(np.float32), head.triangles[balls], RENDER_SIZE, RENDER_SIZE
     )
     eye_index = np.where(eye_index >= 0, balls[eye_index], -1)
@@ -165,8 +167,8 @@ def cast_landmarks(
         min_intersections: in how many pictures a landmark has to lie on the head.
 
     Returns:
-        Median positions (478, 3), head frame, metres, NaN where a landmark was found too rarely, and their
-        median distances (478,) from these, metres.
+        Median positions (478, 3), head frame, meters, NaN where a landmark was found too rarely, and their
+        median distances (478,) from these, meters.
 
     Raises:
         ValueError: the detector finds no face in any picture.
@@ -203,11 +205,11 @@ def symmetrize(positions: np.ndarray, mirror: np.ndarray) -> np.ndarray:
     """Average landmarks with the mirror images of their counterparts.
 
     Args:
-        positions: (478, 3) head frame, metres; NaN where unknown.
+        positions: (478, 3) head frame, meters; NaN where unknown.
         mirror: (478,) int, each landmark's counterpart on the other side.
 
     Returns:
-        (478, 3) head frame, metres; NaN where both are.
+        (478, 3) head frame, meters; NaN where both are.
     """
     both = np.stack([positions, positions[mirror] * np.array([-1, 1, 1])])
     valid = np.isfinite(both)
@@ -248,8 +250,8 @@ def replace_outliers(positions: np.ndarray, limit: float = 0.04) -> np.ndarray:
     A ray through the slit between lid and eyeball passes through the head and meets its other side.
 
     Args:
-        positions: (478, 3) head frame, metres.
-        limit: greatest distance from the neighbors' median, metres.
+        positions: (478, 3) head frame, meters.
+        limit: greatest distance from the neighbors' median, meters.
 
     Returns:
         (478, 3) the corrected positions.

@@ -64,7 +64,7 @@ def triangulate(quads: np.ndarray, vertices: np.ndarray) -> np.ndarray:
 
     Args:
         quads: (F, 4) int.
-        vertices: (V, 3), metres.
+        vertices: (V, 3), meters.
 
     Returns:
         (2F, 3) int triangles, the two of each quad after one another.

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ..rasterize import z_buffer
+from ..rasterize import rasterize_perspective
 
 #: A triangle visible from fewer of 54 directions is taken to lie in a nostril or a fold of an ear.
 MIN_VIEWS = 7
@@ -15,7 +15,7 @@ def visible_triangles(
     """Which triangles of a head are visible from outside; the others lie in a nostril or a fold of an ear.
 
     Args:
-        vertices: (V, 3) float, head frame, metres.
+        vertices: (V, 3) float, head frame, meters.
         triangles: (T, 3) int32, outward.
         min_views: of 54 directions around the head, from how many a visible triangle has to be seen.
         size: side of the pictures in which this is tested, pixels.
@@ -34,6 +34,6 @@ def visible_triangles(
             # Far away: as good as parallel.
             depth = 100 + points[:, 1]
             screen = np.stack([half + half * points[:, 0], half - half * points[:, 2], depth], 1)
-            index = z_buffer(screen.astype(np.float32), triangles, size, size)[0]
+            index = rasterize_perspective(screen.astype(np.float32), triangles, size, size)[0]
             views[np.unique(index[index >= 0])] += 1
     return views >= min_views

@@ -35,9 +35,9 @@ from .lifter import MAKEHUMAN_WEIGHT, Pairs, ShapeBasis, pose_correction, report
 #: Vertices of the template at which features are sampled: iBUG's 68 landmarks, and others far from one
 #: another.
 FEATURE_SITES = 140
-#: Features are sampled at vertices no further back (y) than this, head frame, metres.
+#: Features are sampled at vertices no further back (y) than this, head frame, meters.
 BEHIND = 0.12
-#: And no lower (z) than this, head frame, metres.
+#: And no lower (z) than this, head frame, meters.
 BELOW = -0.15
 #: Fraction of training pairs whose landmarks are degraded as a failing detector's would be.
 DEGRADED_FRACTION = 0.1
@@ -150,7 +150,7 @@ class Observation:
 
     points: (478, 3) landmarks, photo frame. pose: fitted to them. x: normalized features of the landmarks. z:
     normalized outputs so far. correction: (6,) from this pose to the true one. head: (V, 3) the true
-    template, head frame, metres. weight: as in `Pairs`.
+    template, head frame, meters. weight: as in `Pairs`.
     """
 
     sample: Sample

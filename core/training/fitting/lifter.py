@@ -1,7 +1,7 @@
 """Training of the landmark lifter: ridge regression and, on top of it, a small MLP.
 
 Shapes are expressed in principal components of the template carried over to random training heads. The loss
-is in metres: the error of the template's vertices, plus that of the pose at the distance of the face from the
+is in meters: the error of the template's vertices, plus that of the pose at the distance of the face from the
 head's center.
 """
 
@@ -28,7 +28,7 @@ from ..synthesis.sample import Sample
 
 #: How much a MakeHuman head counts beside one of ICT-FaceKit's, whose statistics come from scans of people.
 MAKEHUMAN_WEIGHT = 0.15
-#: Metres of surface error that one radian, one metre of offset and one unit of log scale stand for.
+#: Meters of surface error that one radian, one meter of offset and one unit of log scale stand for.
 POSE_LEVERS_M = np.array([0.08, 0.08, 0.08, 1.0, 1.0, 0.1])
 
 
@@ -58,7 +58,7 @@ class ShapeBasis:
         """Project heads onto the basis.
 
         Args:
-            vertices: (N, V, 3) of the template, head frame, metres.
+            vertices: (N, V, 3) of the template, head frame, meters.
 
         Returns:
             (N, K) coefficients.
@@ -71,7 +71,7 @@ def build_basis(vertices: np.ndarray, count: int) -> ShapeBasis:
     """Principal components of heads.
 
     Args:
-        vertices: (N, V, 3) float32 of the template, head frame, metres.
+        vertices: (N, V, 3) float32 of the template, head frame, meters.
         count: components that are kept.
 
     Returns:
@@ -123,7 +123,7 @@ def collect(
         split: "train" or "eval".
         heads: both families of heads.
         basis: in which shapes are expressed.
-        canonical: (478, 3) landmarks of the average head, head frame, metres.
+        canonical: (478, 3) landmarks of the average head, head frame, meters.
         mirror: symmetry of template and landmarks: each sample is then also taken as a mirror shows it.
 
     Returns:
@@ -163,7 +163,7 @@ def features_of(sample: Sample, canonical: np.ndarray) -> tuple[np.ndarray, np.n
 
     Args:
         sample: with the detector's landmarks.
-        canonical: (478, 3) landmarks of the average head, head frame, metres.
+        canonical: (478, 3) landmarks of the average head, head frame, meters.
 
     Returns:
         Features (F,), and the correction (6,) of the pose that is fitted to the landmarks.
@@ -178,7 +178,7 @@ def features_of(sample: Sample, canonical: np.ndarray) -> tuple[np.ndarray, np.n
 
 def normalization(pairs: Pairs) -> dict[str, np.ndarray]:
     """Means and scales of inputs and outputs; all shape coefficients share one scale: errors stay in
-    metres.
+    meters.
     """
     scale = np.maximum(pairs.x.std(0), 0.05)
     shape = np.sqrt((pairs.y[:, POSE_OUTPUTS:].var(0)).sum())
@@ -338,7 +338,7 @@ def lifter_weights(
 
     Args:
         basis: of the shapes.
-        canonical: (478, 3) landmarks of the average head, head frame, metres.
+        canonical: (478, 3) landmarks of the average head, head frame, meters.
         mesh: (T, 3) int, triangles of the landmarks.
         norms: of `normalization`.
         ridge: weight (Out, F) and bias (Out,) of the linear part.

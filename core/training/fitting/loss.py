@@ -19,7 +19,7 @@ from ...volume.guidance import TEMPLATE_LOGIT
 SUM_DEPTH = 8
 #: Voxels of a head, at full size, in the band where anything is to be learned: scale of the cross-entropy.
 BAND_VOXELS = 60000
-#: Neighbouring front depths further apart than this, voxels, are an edge of the picture, not a slope.
+#: Neighboring front depths further apart than this, voxels, are an edge of the picture, not a slope.
 STEEP = 3.0
 
 

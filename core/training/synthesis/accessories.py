@@ -2,8 +2,8 @@
 photos.
 
 They are drawn over the picture but are no part of the head that the network learns to rebuild. Every shell is
-made of the head's own skin, moved outwards, so it fits any head of either family at any pose. Head frame,
-metres.
+made of the head's own skin, moved outward, so it fits any head of either family at any pose. Head frame,
+meters.
 """
 
 from dataclasses import dataclass
@@ -181,11 +181,11 @@ def hair(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: P
     Args:
         rng: random numbers.
         skin: of the head.
-        head: (V, 3) float32 vertices of the head, head frame, metres.
+        head: (V, 3) float32 vertices of the head, head frame, meters.
         patterns: of hair.
 
     Returns:
-        The hair, head frame, metres.
+        The hair, head frame, meters.
     """
     p = head[skin.vertices]
     direction = _from_skull(p)
@@ -214,7 +214,7 @@ def hair(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: P
         center = np.array([0.0, 0.065, 0.0], np.float32)
         curtain = center + (p - center) * np.concatenate([stretch, stretch, np.ones_like(stretch)], 1)
         falls = np.minimum((angle - opening) * 0.08, np.minimum(line + 0.03 - z, z + length - 0.02 * ragged))
-        # From the cap to the curtain over three centimetres of height.
+        # From the cap to the curtain over three centimeters of height.
         fraction = np.clip((line + 0.03 - z) / 0.03, 0, 1)[:, None]
         moved = np.where(falls[:, None] > -0.01, moved * (1 - fraction) + curtain * fraction, moved)
         cover = np.maximum(cover, falls)
@@ -229,11 +229,11 @@ def hat(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Pa
     Args:
         rng: random numbers.
         skin: of the head.
-        head: (V, 3) float32 vertices of the head, head frame, metres.
+        head: (V, 3) float32 vertices of the head, head frame, meters.
         patterns: of cloth.
 
     Returns:
-        The cap and, if it has one, its peak, head frame, metres.
+        The cap and, if it has one, its peak, head frame, meters.
     """
     p = head[skin.vertices]
     direction = _from_skull(p)
@@ -271,11 +271,11 @@ def scarf(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: 
     Args:
         rng: random numbers.
         skin: of the head.
-        head: (V, 3) float32 vertices of the head, head frame, metres.
+        head: (V, 3) float32 vertices of the head, head frame, meters.
         patterns: of cloth.
 
     Returns:
-        The scarf, head frame, metres.
+        The scarf, head frame, meters.
     """
     p = head[skin.vertices]
     direction = _from_skull(p)

@@ -10,12 +10,12 @@ import numba
 import numpy as np
 
 from ...geometry.frames import HEAD_CENTER, Camera, HeadPose
-from ..rasterize import z_buffer
+from ..rasterize import rasterize_perspective
 from . import accessories, occluders
 from .backgrounds import background, plain
 from .degradations import degrade_picture
 from .lighting import LightLibrary
-from .render import Buffers, vertex_normals
+from .render import Buffers, compiled_vertex_normals
 from .shading import shade
 from .texture_library import Split, TextureLibrary, encode_srgb, sample_texture
 
@@ -88,7 +88,7 @@ def _overlay(  # noqa: PLR0913 (numba takes flat arguments)
 
 @dataclass(frozen=True)
 class DressedHead:
-    """A head to dress: its vertices (V, 3) float32, head frame, metres; its pose; its skin from
+    """A head to dress: its vertices (V, 3) float32, head frame, meters; its pose; its skin from
     `Appearance.skin`.
     """
 
@@ -135,10 +135,10 @@ class Appearance:
         Args:
             rng: random numbers.
             skin: of the head.
-            head: (V, 3) float32 vertices of the head, head frame, metres.
+            head: (V, 3) float32 vertices of the head, head frame, meters.
 
         Returns:
-            The garments, head frame, metres.
+            The garments, head frame, meters.
         """
         garments = []
         kind = rng.random()
@@ -205,10 +205,10 @@ class Appearance:
         """Draw a garment into the buffers, in place, where it is nearer than what they show."""
         vertices = pose.head_to_camera(garment.vertices).astype(np.float32)
         screen = np.column_stack([camera.project(vertices), vertices[:, 2]]).astype(np.float32)
-        index, bary, nearest = z_buffer(screen, garment.triangles, *depth.shape)
+        index, bary, nearest = rasterize_perspective(screen, garment.triangles, *depth.shape)
         mask = np.zeros(depth.shape, bool)
         uv = np.zeros((*depth.shape, 2), np.float32)
-        facing = vertex_normals(vertices, garment.triangles)
+        facing = compiled_vertex_normals(vertices, garment.triangles)
         view = (float(camera.focal_px), float(camera.cx), float(camera.cy))
         noise = self.patterns.strands[0]
         edge = (garment.cover, noise, float(garment.fray))

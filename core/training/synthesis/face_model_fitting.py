@@ -37,12 +37,12 @@ class PortraitFit:
         """Project vertices into the portrait.
 
         Args:
-            vertices: (N, 3) head frame, metres.
+            vertices: (N, 3) head frame, meters.
             width: of the portrait, pixels.
             height: of the portrait, pixels.
 
         Returns:
-            (N, 3) float32: x and y, photo frame, pixels, and depth, metres.
+            (N, 3) float32: x and y, photo frame, pixels, and depth, meters.
         """
         camera = vertices @ self.rotation.T + self.translation
         xy = camera[:, :2] / camera[:, 2:] * self.focal + np.array([(width - 1) / 2, (height - 1) / 2])

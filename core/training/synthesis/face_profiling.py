@@ -16,7 +16,7 @@ from ...errors import PhotobustError
 from ...geometry.frames import HEAD_CENTER, Camera, HeadPose
 from ..face_models.atlas import atlas_uv, corner_uv
 from ..face_models.ict_facekit import FaceModel
-from ..rasterize import z_buffer
+from ..rasterize import rasterize_perspective
 from .cameras import head_rotation
 from .portrait_library import Portrait
 from .render import draw
@@ -28,10 +28,10 @@ from .texture_library import Split
 CUT = 384
 #: Side of the grid of depths on it, points.
 GRID = 128
-#: Side of the cut, metres at the head.
+#: Side of the cut, meters at the head.
 CUT_WIDTH = 0.46
 TEXTURE_SIZE = 256
-#: Below this height, head frame, metres, only the sheet is drawn: people are dressed there, the face model is
+#: Below this height, head frame, meters, only the sheet is drawn: people are dressed there, the face model is
 #: not.
 NECK_BOTTOM = -0.125
 #: Greatest yaw of a turned portrait, degrees.
@@ -112,7 +112,7 @@ def _sheet(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(person (CUT, CUT) float32 with the face in it, depth (GRID, GRID) float32 m of the person)."""
     screen = np.column_stack([camera.project(vertices), vertices[:, 2]]).astype(np.float32)
-    _, _, depth = z_buffer(screen, triangles, CUT, CUT)
+    _, _, depth = rasterize_perspective(screen, triangles, CUT, CUT)
     head = (depth > 0).astype(np.float32)
     # Hair and clothes continue the head's outline, no nearer than a little before its middle.
     inner = cv2.erode(head, np.ones((5, 5), np.uint8))
@@ -212,7 +212,7 @@ class PortraitViews:
         rays = np.column_stack([(self._points - [cx, cy]) / focal, np.ones(len(self._points))])
         moved = pose.head_to_camera(old.camera_to_head(rays * depth[:, None]))
         screen = np.column_stack([camera.project(moved), moved[:, 2]]).astype(np.float32)
-        index, bary, near = z_buffer(screen, self._triangles, PICTURE_SIZE, PICTURE_SIZE)
+        index, bary, near = rasterize_perspective(screen, self._triangles, PICTURE_SIZE, PICTURE_SIZE)
         at = np.einsum("hwk,hwkc->hwc", bary, self._points[self._triangles[index]])
         x, y = np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1])
         sheet = cv2.remap(data["cuts"][k], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

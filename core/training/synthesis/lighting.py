@@ -36,7 +36,7 @@ def panorama_directions(height: int, width: int) -> np.ndarray:
 @dataclass(frozen=True)
 class SceneLight:
     """Light in the camera frame. coefficients (9, 3): what a white matte surface reflects, by its normal;
-    key_direction (3,) towards the key light and key_color (3,) what it adds to a matte white surface facing
+    key_direction (3,) toward the key light and key_color (3,) what it adds to a matte white surface facing
     it; rotation (3, 3): panorama -> camera; panorama: its index, -1 for none.
     """
 

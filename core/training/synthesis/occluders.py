@@ -25,7 +25,7 @@ def _fill(layer: np.ndarray, points: np.ndarray, value: int = 255) -> None:
     cv2.fillPoly(layer, [_fixed(points)], (value,), cv2.LINE_AA, _SHIFT)
 
 
-def blend(rgb: np.ndarray, color: np.ndarray, alpha: np.ndarray) -> None:
+def alpha_blend(rgb: np.ndarray, color: np.ndarray, alpha: np.ndarray) -> None:
     """Blend a color or a picture into a picture, in place.
 
     Args:
@@ -55,8 +55,8 @@ def glasses(
     Args:
         rng: random numbers.
         rgb: (H, W, 3) uint8, changed in place.
-        depth: (H, W) metres, of everything drawn so far, 0 = nothing.
-        head: (V, 3) vertices, head frame, metres.
+        depth: (H, W) meters, of everything drawn so far, 0 = nothing.
+        head: (V, 3) vertices, head frame, meters.
         pose: of the head.
         camera: of the picture.
     """
@@ -106,7 +106,7 @@ def glasses(
     # Lenses never cover what lies well in front of them.
     plane = float(pose.head_to_camera(np.array([0.0, y0, height]))[2])
     layer[(depth > 0) & (depth < plane - 0.03)] = 0
-    blend(rgb, lens_color, layer)
+    alpha_blend(rgb, lens_color, layer)
     layer[:] = 0
     for line in polylines:
         points = pose.head_to_camera(line)
@@ -115,7 +115,7 @@ def glasses(
         for i in range(len(line) - 1):
             if not (hidden[i] or hidden[i + 1]):
                 _stroke(layer, flat[i : i + 2], thick)
-    blend(rgb, frame_color, layer)
+    alpha_blend(rgb, frame_color, layer)
 
 
 def _hidden(points: np.ndarray, depth: np.ndarray, camera: Camera) -> np.ndarray:
@@ -135,7 +135,7 @@ def wisps(rng: np.random.Generator, rgb: np.ndarray, pose: HeadPose, camera: Cam
         rgb: (H, W, 3) uint8, changed in place.
         pose: of the head.
         camera: of the picture.
-        scale: pixels per metre at the head.
+        scale: pixels per meter at the head.
     """
     color = HAIR_COLORS[rng.integers(len(HAIR_COLORS))] * rng.uniform(0.7, 1.2)
     layer = np.zeros(rgb.shape[:2], np.uint8)
@@ -150,7 +150,7 @@ def wisps(rng: np.random.Generator, rgb: np.ndarray, pose: HeadPose, camera: Cam
         line = start * (1 - s) + end * s + bend * np.sin(np.pi * s)
         flat = camera.project(pose.head_to_camera(line))
         _stroke(layer, flat, rng.uniform(0.0005, 0.0025) * scale, int(rng.uniform(90, 255)))
-    blend(rgb, color, layer)
+    alpha_blend(rgb, color, layer)
 
 
 def hand(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float, color: np.ndarray) -> None:
@@ -160,7 +160,7 @@ def hand(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float
         rng: random numbers.
         rgb: (H, W, 3) uint8, changed in place.
         at: (2,) point near which it lies, pixels.
-        scale: pixels per metre at the head.
+        scale: pixels per meter at the head.
         color: (3,) of the skin, 0..255.
     """
     layer = np.zeros(rgb.shape[:2], np.uint8)
@@ -190,7 +190,7 @@ def hand(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float
     # Rounder: darker where the layer's edge is near.
     inner = cv2.GaussianBlur(layer, (0, 0), max(0.6, 0.3 * width)).astype(np.float32) / 255
     inner *= 1 - cv2.GaussianBlur(shade, (0, 0), 0.7).astype(np.float32) / 400
-    blend(rgb, np.asarray(color, np.float32) * (0.45 + 0.6 * inner[..., None]), layer)
+    alpha_blend(rgb, np.asarray(color, np.float32) * (0.45 + 0.6 * inner[..., None]), layer)
 
 
 def handheld_object(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float) -> None:
@@ -200,7 +200,7 @@ def handheld_object(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, s
         rng: random numbers.
         rgb: (H, W, 3) uint8, changed in place.
         at: (2,) point near which it lies, pixels.
-        scale: pixels per metre at the head.
+        scale: pixels per meter at the head.
     """
     layer = np.zeros(rgb.shape[:2], np.uint8)
     color = rng.uniform(5, 90, 3) if rng.random() < 0.6 else rng.uniform(20, 240, 3)
@@ -224,4 +224,4 @@ def handheld_object(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, s
         half = rng.uniform(0.02, 0.07, 2) * scale
         _fill(layer, at + along * np.cos(t) * half[0] + across * np.sin(t) * half[1])
     inner = cv2.GaussianBlur(layer, (0, 0), max(0.6, 0.01 * scale)).astype(np.float32) / 255
-    blend(rgb, color * (0.6 + 0.5 * inner[..., None]), layer)
+    alpha_blend(rgb, color * (0.6 + 0.5 * inner[..., None]), layer)

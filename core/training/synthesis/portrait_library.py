@@ -14,7 +14,7 @@ from ...detection.mediapipe_topology import BEARD_OUTLINE, BROW_OUTLINES, LID_OU
 from ...errors import PhotobustError
 from ..face_models.atlas import ATLAS_SIZE, atlas_uv
 from ..face_models.ict_facekit import FaceModel
-from ..rasterize import z_buffer
+from ..rasterize import rasterize_perspective
 from .face_model_fitting import PortraitFit, fit_portrait
 from .texture_extraction import AtlasRaster, extract_texture, push_pull
 
@@ -48,7 +48,7 @@ def person_mask(model: FaceModel, fit: PortraitFit, rgb: np.ndarray) -> np.ndarr
     points = fit.project(model.head(fit.identity, fit.expression).vertices, width, height)
     points[:, 0] *= _WORK_SIZE / width
     points[:, 1] *= _WORK_SIZE / height
-    index, _, _ = z_buffer(points, model.triangles, _WORK_SIZE, _WORK_SIZE)
+    index, _, _ = rasterize_perspective(points, model.triangles, _WORK_SIZE, _WORK_SIZE)
     head = (index >= 0).astype(np.uint8)
     size = float(np.sqrt(head.sum()))
     around = cv2.dilate(head, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (int(0.7 * size) | 1,) * 2))

@@ -6,14 +6,14 @@ import numba as nb
 import numpy as np
 
 from ...geometry.frames import Camera
-from ..rasterize import z_buffer
+from ..rasterize import rasterize_perspective
 
 
 @dataclass(frozen=True)
 class Buffers:
     """What each pixel of a (H, W) picture shows.
 
-    mask: bool. depth: float32, metres along the optical axis, 0 where nothing is. normals: (H, W, 3) float32
+    mask: bool. depth: float32, meters along the optical axis, 0 where nothing is. normals: (H, W, 3) float32
     unit, camera frame. position: (H, W, 3) float32, camera frame. uv: (H, W, 2) float32, atlas. part: (H, W)
     int8, -1 where nothing is.
     """
@@ -27,7 +27,7 @@ class Buffers:
 
 
 @nb.njit(cache=True, fastmath=True)
-def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+def compiled_vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """`core.geometry.mesh.vertex_normals`, compiled, as every picture needs them.
 
     Args:
@@ -102,7 +102,7 @@ def draw(
     """Rasterize a head before a camera.
 
     Args:
-        vertices: (V, 3), camera frame, metres.
+        vertices: (V, 3), camera frame, meters.
         triangles: (T, 3) int32.
         corner_uv: (T, 3, 2) float32 atlas coordinates of their corners.
         triangle_part: (T,) int8 the part that each belongs to.
@@ -114,10 +114,10 @@ def draw(
     """
     vertices = np.ascontiguousarray(vertices, np.float32)
     projected = np.column_stack([camera.project(vertices), vertices[:, 2]]).astype(np.float32)
-    index, bary, depth = z_buffer(projected, triangles, size, size)
+    index, bary, depth = rasterize_perspective(projected, triangles, size, size)
     normals = np.zeros((size, size, 3), np.float32)
     uv = np.zeros((size, size, 2), np.float32)
-    _gather(index, bary, triangles, corner_uv, vertex_normals(vertices, triangles), normals, uv)
+    _gather(index, bary, triangles, corner_uv, compiled_vertex_normals(vertices, triangles), normals, uv)
     mask = index >= 0
     ys, xs = np.mgrid[0:size, 0:size].astype(np.float32)
     rays = np.stack(

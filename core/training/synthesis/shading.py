@@ -130,8 +130,8 @@ def shade(
 
     Args:
         albedo: (H, W, 3) float32, linear.
-        normals: (H, W, 3) float32 unit vectors, camera frame, towards the camera.
-        depth: (H, W) float32 metres, 0 where there is nothing.
+        normals: (H, W, 3) float32 unit vectors, camera frame, toward the camera.
+        depth: (H, W) float32 meters, 0 where there is nothing.
         light: in the camera frame.
         rng: random numbers, for roughness and shadows.
         focal_px: of the camera.

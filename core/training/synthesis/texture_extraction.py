@@ -12,10 +12,10 @@ from ...geometry.spherical_harmonics import fit_lighting, sh_basis
 from ...image.color import linear_to_srgb, srgb_to_linear
 from ..face_models.atlas import ATLAS_SIZE, SKIN_HEIGHT, TILE_HALF, TILES, atlas_uv, corner_uv
 from ..face_models.ict_facekit import FaceModel
-from ..rasterize import z_buffer
+from ..rasterize import rasterize_perspective
 from .face_model_fitting import OUTLINE, PortraitFit
 
-#: A texel counts as visible when the surface there is within this many metres of what the z-buffer shows.
+#: A texel counts as visible when the surface there is within this many meters of what the z-buffer shows.
 DEPTH_TOLERANCE = 0.004
 #: Cosines between surface normal and view at which a texel begins to count, and counts fully.
 GRAZING = (0.2, 0.5)
@@ -76,7 +76,7 @@ class AtlasRaster:
         corners = corner_uv(uv, model.triangles[skin]) * size - 0.5
         radius = np.linalg.norm(model.mean - model.mean.mean(0), axis=1)[model.triangles[skin]]
         points = np.concatenate([corners, 2.0 - radius[..., None]], -1).reshape(-1, 3).astype(np.float32)
-        index, bary, _ = z_buffer(
+        index, bary, _ = rasterize_perspective(
             points, np.arange(len(points), dtype=np.int32).reshape(-1, 3), size, size + _PAD
         )
         empty = index[:, :_PAD] < 0
@@ -90,7 +90,7 @@ class AtlasRaster:
         triangle = np.where(index >= 0, skin[index], -1).astype(np.int32)
         points = np.einsum("hwk,hwkc->hwc", bary, model.mean[model.triangles[triangle]])
         x, y, z = np.moveaxis(points, -1, 0)
-        # Hairline, metres above the eyes, by how far back: forehead, temple, sideburn, above the ear, nape.
+        # Hairline, meters above the eyes, by how far back: forehead, temple, sideburn, above the ear, nape.
         line = np.interp(
             y, [0.0, 0.02, 0.05, 0.06, 0.1, 0.115, 0.13], [0.066, 0.06, 0.02, 0.035, 0.045, 0.0, -0.06]
         )
@@ -140,7 +140,7 @@ def extract_texture(
     height, width = rgb.shape[:2]
     vertices = model.head(fit.identity, fit.expression).vertices
     projected = fit.project(vertices, width, height)
-    _, _, depth = z_buffer(projected, model.triangles, height, width)
+    _, _, depth = rasterize_perspective(projected, model.triangles, height, width)
     camera = vertices @ fit.rotation.T.astype(np.float32) + fit.translation.astype(np.float32)
     normals = vertex_normals(vertices, model.triangles).astype(np.float32) @ fit.rotation.T.astype(np.float32)
     facing = -(normals * camera).sum(1) / np.linalg.norm(camera, axis=1)

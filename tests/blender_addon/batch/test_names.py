@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blender_addon.batch.names import FolderNames, folder_name
+from blender_addon.batch.names import FolderNames, portable_folder_name
 
 
 @given(st.text(st.characters(exclude_characters="\0/", exclude_categories=("Cs",)), min_size=1, max_size=300))
 def test_every_name_can_be_made(tmp_path_factory, text):
-    name = folder_name(text)
-    assert name == folder_name(text)
+    name = portable_folder_name(text)
+    assert name == portable_folder_name(text)
     assert 0 < len(name.encode("utf-8")) <= 101 and not name.startswith(".") and "/" not in name
     folder = tmp_path_factory.getbasetemp() / f"{name}-{name[:20]}-0123abcd_12.blend"
     folder.mkdir(exist_ok=True)
@@ -33,7 +33,7 @@ def test_every_name_can_be_made(tmp_path_factory, text):
     ],
 )
 def test_names(text, name):
-    assert folder_name(text) == name
+    assert portable_folder_name(text) == name
 
 
 def test_long_names_stay_apart(tmp_path):

@@ -181,7 +181,7 @@ def test_a_page_of_a_batch_at_work_says_so(tmp_path):
     assert "still at work" not in page.page_html(tmp_path, begun)
 
 
-def test_the_viewer_comes_with_its_licences_and_is_written_once(tmp_path, record):
+def test_the_viewer_comes_with_its_licenses_and_is_written_once(tmp_path, record):
     page.write_page(tmp_path, record)
     folder = tmp_path / "index_files"
     assert {path.name for path in folder.iterdir()} == set(page.VIEWER_FILES)

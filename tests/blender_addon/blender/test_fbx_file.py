@@ -92,7 +92,7 @@ def normals_of(data):
 
 
 def ball(rows=12, columns=16):
-    """Vertices of a band around a sphere, and its quads, whose normals point outwards."""
+    """Vertices of a band around a sphere, and its quads, whose normals point outward."""
     height, turn = np.meshgrid(
         np.linspace(-1, 1, rows), np.arange(columns) * 2 * np.pi / columns, indexing="ij"
     )

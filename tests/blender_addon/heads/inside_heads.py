@@ -23,7 +23,7 @@ from blender_addon.heads.build import build_head
 from blender_addon.heads.head_npz import read_head
 from tests.blender_addon.inside import main
 
-#: Metres: an adult's head without the neck's end, in the template.
+#: Meters: an adult's head without the neck's end, in the template.
 HEIGHT = (0.22, 0.33)
 IMPORTERS = {
     "fbx": lambda path: bpy.ops.import_scene.fbx(filepath=path),
@@ -119,7 +119,7 @@ def check_read(folder, name):
     world = np.array(head.matrix_world)
     points = coordinates(mesh.vertices, len(mesh.vertices)) @ world[:3, :3].T + world[:3, 3]
     expected = data.photo if name == "obj" else data.neutral
-    # The same place, size and axes: z up again, the face along -y, metres.
+    # The same place, size and axes: z up again, the face along -y, meters.
     assert np.allclose(points.min(0), expected.min(0), atol=2e-5), (points.min(0), expected.min(0))
     assert np.allclose(points.max(0), expected.max(0), atol=2e-5), (points.max(0), expected.max(0))
     assert HEIGHT[0] < np.ptp(points[:, 2]) < HEIGHT[1]

@@ -225,7 +225,7 @@ def textured_ball(folder, size=256):
 
 
 def check_carried_over(folder):
-    """UVs, colours, weights, attributes and materials at corresponding points are those of the original."""
+    """UVs, colors, weights, attributes and materials at corresponding points are those of the original."""
     one = textured_ball(folder)
     new, report = checked(one, 1500)
     mesh = new.data
@@ -429,7 +429,7 @@ def check_surface(folder, quads):
     halves = topology.triangulated(np.arange(4 * len(uv)).reshape(-1, 4))
     assert uv.min() >= 0 and uv.max() <= 1
     assert overlap(uv.reshape(-1, 2)[halves], 2048) < 1e-3
-    # The texture at a point is the colour of the nearest vertex of the surface.
+    # The texture at a point is the color of the nearest vertex of the surface.
     image = bpy.data.images.load(str(folder / "retopo.png"))
     pixels = np.empty(4 * image.size[0] * image.size[1], np.float32)
     image.pixels.foreach_get(pixels)

@@ -21,7 +21,7 @@ def area(uv):
 def test_texels_are_those_inside(uv):
     size = 64
     texels = uv_raster.rasterize(uv, size)
-    # A texel's centre is where its weights say, and inside.
+    # A texel's center is where its weights say, and inside.
     u = np.einsum("tk,tkc->tc", texels.weights, uv[texels.triangle])
     assert np.allclose(u[:, 0] * size - 0.5, texels.column, atol=1e-6)
     assert np.allclose((1 - u[:, 1]) * size - 0.5, texels.row, atol=1e-6)
@@ -36,7 +36,7 @@ def square(x, y, side):
     return corners[topology.triangulated(np.array([[0, 1, 2, 3]]))]
 
 
-def test_overlap_is_found_and_neighbours_are_none():
+def test_overlap_is_found_and_neighbors_are_none():
     apart = np.concatenate([square(0.1, 0.1, 0.3), square(0.4, 0.1, 0.3)])
     assert uv_raster.overlap(apart) == 0.0
     over = np.concatenate([square(0.1, 0.1, 0.4), square(0.3, 0.1, 0.4)])
@@ -45,7 +45,7 @@ def test_overlap_is_found_and_neighbours_are_none():
     assert len(pairs) and {frozenset(pair) for pair in (pairs // 2).tolist()} == {frozenset((0, 1))}
 
 
-def test_colours_are_spread_beyond_the_island_and_not_around_the_border():
+def test_colors_are_spread_beyond_the_island_and_not_around_the_border():
     picture, covered = np.zeros((32, 32, 3)), np.zeros((32, 32), bool)
     picture[10:20, :6] = (1.0, 0.5, 0.25)
     covered[10:20, :6] = True

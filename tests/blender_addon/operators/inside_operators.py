@@ -339,7 +339,7 @@ def check_setup(folder):
     Installed.problem = errors.SetupError("pip found no network")
     assert "pip found no network" in error_of(ops.setup_engine)
     assert state.message == "pip found no network" and state.message_level == "ERROR"
-    # What is greyed when the engine is known to be unusable says why.
+    # What is grayed when the engine is known to be unusable says why.
     preferences.engine_python = str(folder / "nothing")
     ops.check_engine()
     assert not state.engine_ready and "nothing" in state.message
@@ -397,7 +397,7 @@ def check_object(head):
     mesh = head.data
     co = positions(mesh)
     size = co.max(0) - co.min(0)
-    assert 0.18 < size[2] < 0.35 and 0.12 < size[0] < 0.30, size  # a head in metres, upright
+    assert 0.18 < size[2] < 0.35 and 0.12 < size[0] < 0.30, size  # a head in meters, upright
     record = json.loads(head.photobust.manifest)
     points = record["landmarks"]["mediapipe478"]
     nose = np.array(points[1])

@@ -61,7 +61,7 @@ def rgb(path):
 
 
 def covered(picture):
-    """Which pixels are not backdrop: it is grey."""
+    """Which pixels are not backdrop: it is gray."""
     return np.ptp(picture, -1) > 12
 
 
@@ -76,11 +76,11 @@ def check_stills(folder):
         assert result.facts == {"shows": kind, "size": SIZE, "renderer": WORKBENCH}
         front, side, back = (rgb(folder / kind / name) for name in result.files)
         assert front.shape == (SIZE, SIZE, 3)
-        assert np.ptp(front[:3, :3], -1).max() <= 1, "the backdrop is a neutral grey"
+        assert np.ptp(front[:3, :3], -1).max() <= 1, "the backdrop is a neutral gray"
         assert not covered(front)[[0, -1]].any() and not covered(front)[:, [0, -1]].any(), "all of it is seen"
         assert 0.15 < covered(front).mean() < 0.7
         assert np.abs(front - side).mean() > 3 and np.abs(front - back).mean() > 1
-    # The colours are the texture's, neither washed out nor dark.
+    # The colors are the texture's, neither washed out nor dark.
     front = rgb(folder / "head/render_front.png")
     cheek = front[int(SIZE * 0.52) : int(SIZE * 0.6), int(SIZE * 0.4) : int(SIZE * 0.6)].reshape(-1, 3)
     cheek = np.median(cheek, 0)
@@ -252,8 +252,8 @@ def check_asset_read(folder, library):
 def check_asset_object(ob, kind, facts):
     data = ob.asset_data
     assert data.author == "Ann Artist" and data.catalog_id == facts["catalogue"]
-    licence = getattr(data, "license", None)  # since 3.5
-    assert licence == "CC-BY-4.0" or (licence is None and "CC-BY-4.0" in data.description)
+    license = getattr(data, "license", None)  # since 3.5
+    assert license == "CC-BY-4.0" or (license is None and "CC-BY-4.0" in data.description)
     assert kind in data.tags and "photobust" in data.tags
     assert ("52 blendshapes, 15 visemes, 10 bones" if kind == "head" else "As it is") in data.description
     assert ob["photobust_photo"] == f"{kind}.jpg" and ob["photobust_photo_sha256"]
@@ -353,7 +353,7 @@ def check_transparent(folder):
     assert alpha[0, 0] == 0 and alpha[SIZE // 2, SIZE // 2] == 255
     edge = (alpha > 60) & (alpha < 200)
     assert edge.any(), "edges are smooth"
-    # Straight alpha: edges are of the skin's colour, not darkened.
+    # Straight alpha: edges are of the skin's color, not darkened.
     hue = picture[edge][:, :3].astype(float)
     hue = (hue / hue.sum(1, keepdims=True)).mean(0)
     assert np.abs(hue - SKIN / SKIN.sum()).max() < 0.06, hue

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Two results' folders: the average head in one colour, and a ball with a red nose."""
+    """Two results' folders: the average head in one color, and a ball with a red nose."""
     from core.io.head_files import texture_bytes
     from core.io.head_npz import head_npz_bytes
     from core.template.topology import HeadTopology
@@ -83,7 +83,7 @@ def test_a_turntable_and_its_video_as_others_read_it(check, folder):
     for k, frame in enumerate(frames):
         picture = cv2.imread(str(folder / f"surface/turntable/{k:03d}.png")).astype(int)
         assert picture.shape == (97, 97, 3) and frame.shape == (96, 96, 3)
-        # One row and column are cut off, on whichever side; colours are coarser, 4:2:0.
+        # One row and column are cut off, on whichever side; colors are coarser, 4:2:0.
         away = min(np.abs(picture[y : y + 96, x : x + 96] - frame).mean() for y in (0, 1) for x in (0, 1))
         assert away < 6, (k, away)
 

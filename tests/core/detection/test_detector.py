@@ -15,7 +15,7 @@ from skimage import data
 from core.detection.detector import FaceDetector, FaceLandmarks
 from core.detection.landmarks import distance, is_plausible, overlap, scaled
 from core.detection.mediapipe_topology import CHIN, FOREHEAD, LEFT_EYE_OUTER, NOSE_TIP, RIGHT_EYE_OUTER
-from core.detection.views import mirrored, retries, rotated, tile_levels, tiles
+from core.detection.views import mirrored_view, retries, rotated, tile_levels, tiles
 from core.errors import ModelError
 from core.geometry.frames import apply_affine, invert_affine
 from core.image.photo import load_photo
@@ -211,7 +211,7 @@ points = st.lists(st.tuples(st.floats(-500, 2000), st.floats(-500, 2000)), min_s
 )
 def test_views_are_similarities(points, zoom, degrees, side, flip, center):
     view = rotated(np.array(center), zoom, degrees, side, "rotated")
-    view = mirrored(view) if flip else view
+    view = mirrored_view(view) if flip else view
     linear = view.matrix[:, :2]
     np.testing.assert_allclose(linear @ linear.T, np.eye(2) * zoom**2, atol=1e-9)
     assert np.sign(np.linalg.det(linear)) == (-1 if flip else 1)
@@ -228,7 +228,7 @@ def test_view_shows_what_its_matrix_says(astronaut):
         picture = np.zeros((300, 400, 3), np.uint8)
         picture[198:203, 148:153] = 255
         shown = view.render(picture)[..., 0].astype(float)
-        shown[shown < 140] = 0  # the grey around the picture
+        shown[shown < 140] = 0  # the gray around the picture
         y, x = np.indices(shown.shape)
         center = np.array([(x * shown).sum(), (y * shown).sum()]) / shown.sum()
         assert shown.shape == view.size[::-1]

@@ -85,7 +85,7 @@ def test_crop_is_centered_upright_and_to_scale(frame_and_pose):
     frame, pose = frame_and_pose
     center = frame.camera_to_volume(pose.head_to_camera(HEAD_CENTER))
     np.testing.assert_allclose(center, [CROP_CENTER, CROP_CENTER, VOLUME_CENTER_Z], atol=1e-6)
-    # A centimetre across the ray at the head's centre is 6.5 crop pixels, towards the camera 6.5 voxels.
+    # A centimeter across the ray at the head's center is 6.5 crop pixels, toward the camera 6.5 voxels.
     camera = pose.head_to_camera(HEAD_CENTER)
     steps = camera + 1e-4 * np.array([[1, 0, 0], [0, 1, 0]])
     moved = frame.camera_to_volume(steps) - center

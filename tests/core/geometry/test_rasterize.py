@@ -1,4 +1,4 @@
-"""The numpy rasteriser against the compiled one and against what must be true of any closed mesh."""
+"""The numpy rasterizer against the compiled one and against what must be true of any closed mesh."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_plane_cuts_the_solid(solid: tuple[np.ndarray, np.ndarray]) -> None:
 
 
 def test_same_as_compiled(solid: tuple[np.ndarray, np.ndarray]) -> None:
-    rasterize = pytest.importorskip("core.training.rasterize", reason="the compiled rasteriser needs numba")
+    rasterize = pytest.importorskip("core.training.rasterize", reason="the compiled rasterizer needs numba")
     vertices, triangles = solid
     plane = np.array([0.05, -1, 0.2, 110.0])
     compiled = rasterize.ray_distance_columns(vertices, triangles, plane, TEMPLATE_REACH).transpose(2, 0, 1)

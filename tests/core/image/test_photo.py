@@ -69,7 +69,7 @@ def test_a_name_that_is_not_utf8_is_kept_as_text(tmp_path):
 
 
 def test_gray(tmp_path):
-    photo = load_photo(save(FACE.convert("L"), tmp_path / "grey.jpg"))
+    photo = load_photo(save(FACE.convert("L"), tmp_path / "gray.jpg"))
     assert photo.rgb.shape == (256, 256, 3)
     assert (photo.rgb[..., 0] == photo.rgb[..., 2]).all()
     assert difference(photo.rgb[..., 0], np.asarray(FACE.convert("L"))) < 4

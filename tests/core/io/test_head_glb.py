@@ -201,7 +201,7 @@ def test_an_independent_reader_finds_the_head(glb, topology, texture):
     assert np.allclose([low, high], [expected.min(0), expected.max(0)], atol=1e-5)
     mesh = max(scene.geometry.values(), key=lambda m: len(m.faces))
     assert np.array_equal(np.asarray(mesh.visual.material.baseColorTexture.convert("RGBA")), texture)
-    # The nose is at the front, and the faces look outwards.
+    # The nose is at the front, and the faces look outward.
     nose = mesh.vertices[mesh.vertices[:, 2].argmax()]
     assert abs(nose[0]) < 0.005 and -0.06 < nose[1] < 0
     ahead = mesh.triangles_center[:, 2] > 0.0

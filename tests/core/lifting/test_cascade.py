@@ -125,7 +125,7 @@ def test_the_picture_counts(astronaut, face, lifter):
 
 
 def test_a_mirrored_photo_shows_the_mirrored_head(astronaut, face, lifter):
-    """But for the canonical face, which is not symmetrical to the last tenth of a millimetre."""
+    """But for the canonical face, which is not symmetrical to the last tenth of a millimeter."""
     width = astronaut.shape[1]
     camera = Camera.from_focal_mm(50, width, astronaut.shape[0])
     mirror = lifter.mirror

@@ -13,7 +13,7 @@ from core.errors import ModelError
 from core.image.photo import Photo
 from core.quality.calibration import FILE_NAME, Calibration, ExpectedError, Term, load_calibration, ramps
 from core.quality.image import shading_residual, sharpness, truncation
-from core.quality.measures import Measures, file_key, measure_name
+from core.quality.measures import Measures, measure_key, measure_name
 from core.quality.report import (
     CHECK,
     CHECK_MM,
@@ -87,7 +87,7 @@ def test_whole_astronaut(reports):
     low, high = report["error_spread_mm"]
     assert 0.5 < low < report["expected_error_mm"] < high < 10 and report["expected_error_mm"] < CHECK_MM
     assert report["calibrated_for_these_weights"] and report["warnings"] == []
-    assert set(report["measures"]) == {file_key(name) for name in Measures.names()}
+    assert set(report["measures"]) == {measure_key(name) for name in Measures.names()}
     assert report["face_height_px"] == pytest.approx(106.7, abs=1) and report["landmarks_on_surface"] > 470
     assert json.loads(json.dumps(report, allow_nan=False)) == report
 

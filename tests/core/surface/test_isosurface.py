@@ -39,14 +39,14 @@ def as_mesh(shape) -> trimesh.Trimesh:
 def facing(scene, points: np.ndarray) -> np.ndarray:
     """(N,) cosine between the ellipsoid's normal at points, head frame, and the way to the camera."""
     normal = (points - HEAD_CENTER) / AXES**2
-    towards = scene.pose.camera_to_head(np.zeros(3)) - points
-    lengths = np.linalg.norm(normal, axis=1) * np.linalg.norm(towards, axis=1)
-    return (normal * towards).sum(1) / lengths
+    toward = scene.pose.camera_to_head(np.zeros(3)) - points
+    lengths = np.linalg.norm(normal, axis=1) * np.linalg.norm(toward, axis=1)
+    return (normal * toward).sum(1) / lengths
 
 
-def test_surface_is_where_the_solid_ends_in_metres(scene, shape):
+def test_surface_is_where_the_solid_ends_in_meters(scene, shape):
     """Perspective and pose are undone: the surface of the metric ellipsoid comes back, to hundredths of a
-    millimetre where the camera sees it well; elsewhere the prior, up to 5 mm away, moves there.
+    millimeter where the camera sees it well; elsewhere the prior, up to 5 mm away, moves there.
     """
     error, cosine = np.abs(distance_inside(shape.vertices)), facing(scene, shape.vertices)
     assert error[cosine > 0.7].max() < 8e-5 and error[cosine > 0.7].mean() < 5e-5
@@ -151,15 +151,15 @@ def test_sides_have_no_terraces(scene):
     normal = (mesh.vertices - HEAD_CENTER) / AXES**2
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     turned = np.degrees(np.arccos(np.clip((mesh.vertex_normals * normal).sum(1), -1, 1)))
-    towards = scene.pose.camera_to_head(np.zeros(3)) - mesh.vertices
-    cosine = (normal * towards).sum(1) / np.linalg.norm(towards, axis=1)
+    toward = scene.pose.camera_to_head(np.zeros(3)) - mesh.vertices
+    cosine = (normal * toward).sum(1) / np.linalg.norm(toward, axis=1)
     assert np.median(turned[np.abs(cosine) < 0.3]) < 1  # 5.4 of the volume's own isosurface
     assert np.median(turned[cosine > 0.7]) < 0.2
     assert np.median(turned[cosine < -0.7]) < 1
 
 
 def gradient_photo(size: int) -> np.ndarray:
-    """Red grows to the right, green downwards: a color stands for the place it was taken from."""
+    """Red grows to the right, green downward: a color stands for the place it was taken from."""
     y, x = np.indices((size, size))
     return np.stack([x * 255 / size, y * 255 / size, np.full_like(x, 77)], -1).astype(np.uint8)
 
@@ -187,11 +187,11 @@ def test_large_photos_are_averaged_and_stay_in_place(scene):
 
 def test_confidence(scene, shape):
     _, confidence = color_from_photo(shape, gradient_photo(scene.size), scene.frame)
-    towards = -scene.pose.head_to_camera(shape.vertices.astype(float))
-    towards /= np.linalg.norm(towards, axis=1, keepdims=True)
+    toward = -scene.pose.head_to_camera(shape.vertices.astype(float))
+    toward /= np.linalg.norm(toward, axis=1, keepdims=True)
     normal = (shape.vertices - HEAD_CENTER) / AXES**2
     normal = normal @ scene.pose.rotation.T
-    cosine = np.einsum("nc,nc->n", normal / np.linalg.norm(normal, axis=1, keepdims=True), towards)
+    cosine = np.einsum("nc,nc->n", normal / np.linalg.norm(normal, axis=1, keepdims=True), toward)
     assert confidence.min() >= 0 and confidence.max() <= 1
     assert confidence[cosine > 0.8].min() > 0.8
     assert confidence[cosine < -0.1].max() < 0.35

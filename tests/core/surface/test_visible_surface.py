@@ -6,7 +6,7 @@ from core.geometry.frames import VOLUME_SHAPE
 from core.surface.signed_distance import signed_distance
 from core.surface.visible_surface import (
     SEARCH_REACH,
-    blend,
+    blend_distance,
     front_depth,
     mean_visibility,
     occlusion_edges,
@@ -71,7 +71,7 @@ def test_details_are_taken_from_where_the_camera_sees():
     dent = np.clip(0.5 + (40 - 4 - np.abs(z - CENTER[2])) / 6, 0, 1)
     volume[:, y - 4 : y + 5, x - 4 : x + 5] = dent[:, None, None]
     head = ball(40, subdivisions=4)
-    field = blend(signed_distance(head, BOX), visible_surface(volume, head, head, BOX), BOX)
+    field = blend_distance(signed_distance(head, BOX), visible_surface(volume, head, head, BOX), BOX)
     column = field[:, y - BOX[1].start, x - BOX[2].start] > 0
     solid = np.flatnonzero(column) + BOX[0].start
     assert abs(solid.max() - (CENTER[2] + 36)) <= 1

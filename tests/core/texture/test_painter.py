@@ -137,7 +137,7 @@ def test_smooth_light_is_taken_out(topology):
     skin = np.array([0.4, 0.25, 0.18])
     lit = skin * light[:, None]
     dark = regions.plain * (np.abs(topology.vertices[:, 0]) < 0.004) > 0.5
-    lit[dark] *= 0.2  # a moustache of sorts must not count as shade
+    lit[dark] *= 0.2  # a mustache of sorts must not count as shade
     flat = lit / relative_shading(normals, lit, regions.plain)[:, None]
     plain = (regions.plain > 0.5) & ~dark
     before, after = (np.log(colors[plain] @ LUMINANCE).std() for colors in (lit, flat))

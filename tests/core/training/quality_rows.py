@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core.quality.measures import file_key
+from core.quality.measures import measure_key
 from core.training.calibration.fit import MEASURES
 
 
@@ -19,7 +19,7 @@ def synthetic_rows(count: int, seed: int = 0) -> list[dict]:
                 "index": index,
                 "flaw": ("none", "none", "cut")[index % 3],
                 "true_yaw": measures["yaw_deg"],
-                "measures": {file_key(name): value for name, value in measures.items()},
+                "measures": {measure_key(name): value for name, value in measures.items()},
                 "errors": {"placed": float(np.exp(log_error))},
             }
         )

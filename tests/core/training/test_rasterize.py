@@ -29,7 +29,7 @@ def test_isosurface_of_a_ball_is_below_a_tenth_of_a_voxel(radius):
     volume = occupancy_columns(*ball(radius), EVERYWHERE).transpose(2, 0, 1) / np.float32(255)
     points, _, _, _ = marching_cubes(volume, 0.5)
     distance = np.linalg.norm(points[:, ::-1] - CENTER, axis=1) - radius
-    # Blurring a ball by a variance of v moves its surface inwards by v / radius.
+    # Blurring a ball by a variance of v moves its surface inward by v / radius.
     assert distance.mean() == pytest.approx(-0.7 / radius, abs=0.08)
     assert distance.std() < 0.1
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.reconstructor import Reconstructor, as_photo, camera_of
-from core.volume.flip_averaging import FlipAveragedPredictor, mirrored
+from core.volume.flip_averaging import FlipAveragedPredictor, mirrored_guidance
 from core.volume.guidance import MAPS, Guidance, build_guidance
 from tests.core.stand_ins import TemplatePredictor, stand_in_reconstructor
 
@@ -36,10 +36,10 @@ def guidance() -> Guidance:
 
 
 def test_twice_mirrored_is_itself(guidance):
-    again = mirrored(mirrored(guidance))
+    again = mirrored_guidance(mirrored_guidance(guidance))
     np.testing.assert_array_equal(again.maps, guidance.maps)
     np.testing.assert_array_equal(again.template_logits, guidance.template_logits)
-    assert (mirrored(guidance).maps[0, 0, 0], mirrored(guidance).maps[1, 0, 0]) == (
+    assert (mirrored_guidance(guidance).maps[0, 0, 0], mirrored_guidance(guidance).maps[1, 0, 0]) == (
         -guidance.maps[0, 0, -1],
         guidance.maps[1, 0, -1],
     )
@@ -74,7 +74,7 @@ def test_the_guidance_of_a_mirrored_face_is_the_mirrored_guidance(astronaut):
         face = reconstructor.detector.detect(rgb, max_faces=1)[0]
         lifted = reconstructor.lifter.lift(face, camera_of(as_photo(rgb), None), rgb)
         both.append(build_guidance(face.points, lifted, reconstructor.lifter))
-    flipped = mirrored(both[0])
+    flipped = mirrored_guidance(both[0])
     for k in range(3):
         here = (flipped.maps[k] != 0) & (both[1].maps[k] != 0)
         assert here.sum() > 2000

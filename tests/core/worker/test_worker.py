@@ -257,7 +257,7 @@ def test_faces_can_be_chosen_without_asking_first(start, two_faces, tmp_path):
 
 def test_detect_tells_the_focal_length_and_what_is_wrong(start, tmp_path):
     path = tmp_path / "wall.jpg"
-    picture = Image.new("RGB", (300, 200), "grey")
+    picture = Image.new("RGB", (300, 200), "gray")
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0xA405] = 85
     picture.save(path, exif=exif)
@@ -311,7 +311,7 @@ def test_bad_photos_do_not_stop_it(start, photo, tmp_path):
     folder.mkdir()
     cases = {path: (error.__name__, word) for path, error, word in bad_files(folder).values()}
     blank = folder / "blank.png"
-    Image.new("RGB", (300, 200), "grey").save(blank)
+    Image.new("RGB", (300, 200), "gray").save(blank)
     cases[blank] = ("NoFaceError", "No face found in blank.png")
     for number, (path, (kind, word)) in enumerate(cases.items()):
         client.send(number, "reconstruct", photo=str(path), out=str(tmp_path / "out"))

@@ -93,7 +93,7 @@ def test_lower_lip_landmarks_go_with_the_jaw(wrapper, topology):
 
 
 def skin_area(head, topology):
-    """(V,) square metres of the skin around each vertex."""
+    """(V,) square meters of the skin around each vertex."""
     area = np.zeros(len(head.vertices))
     triangles = triangles_of(topology, "skin")
     size = np.linalg.norm(triangle_normals(head.vertices, triangles), axis=1) / 6
@@ -134,7 +134,7 @@ def test_deviation_is_the_distance_to_the_surface(head, made):
 def test_photo_is_neutral_and_expression(head, wrapper):
     gap = np.linalg.norm(head.photo - head.vertices, axis=1)
     seen = np.flatnonzero(wrapper.registration.skin & (wrapper.registration.rim_distance > 0))
-    assert gap[seen].max() < 0.0005  # a millimetre is what is allowed
+    assert gap[seen].max() < 0.0005  # a millimeter is what is allowed
     assert gap.max() < 0.003  # inside the mouth, where lips were parted
     assert head.expression.min() >= 0 and head.expression.max() <= 1
     assert np.linalg.norm(head.neutral - head.vertices, axis=1).max() > 0.003  # she smiles
@@ -252,7 +252,7 @@ def test_lids_are_unfolded_and_freed_by_little(wrapper, topology, place):
     sound = wrapper._lids["left"].repair(mean, reference, ball)
     assert np.linalg.norm(sound - mean, axis=1)[skin].max() * MM < 0.6  # the template's are nearly free
     damaged = sound.copy()
-    damaged[lid[place]] += 1.3 * (damaged[lid[place + 1]] - damaged[lid[place]])  # past its neighbour
+    damaged[lid[place]] += 1.3 * (damaged[lid[place + 1]] - damaged[lid[place]])  # past its neighbor
     damaged[lid[14]] += 0.09 * (ball.center - damaged[lid[14]])
     assert len(fold_repair.folded(damaged[: wrap.count], reference)) > 2
     assert np.linalg.norm(damaged[lid[14]] - ball.center) < ball.radius

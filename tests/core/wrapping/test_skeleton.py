@@ -150,7 +150,7 @@ def test_eyes_turn_in_their_sockets(someone, topology, axis, angle, bone, side):
 
 
 def depth_of(points: np.ndarray, ball: np.ndarray, center: np.ndarray) -> np.ndarray:
-    """How deep points (n, 3) lie below a surface of points (m, 3) around a center, metres."""
+    """How deep points (n, 3) lie below a surface of points (m, 3) around a center, meters."""
     outward = ball - center
     radius = np.linalg.norm(outward, axis=1)
     to = points - center

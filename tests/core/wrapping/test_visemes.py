@@ -17,7 +17,7 @@ def topology() -> HeadTopology:
 
 
 def gap(topology: HeadTopology, offsets: np.ndarray) -> float:
-    """Millimetres between the middles of the lips' rims."""
+    """Millimeters between the middles of the lips' rims."""
     vertices = topology.vertices + offsets
     middle = topology.lips[np.abs(topology.vertices[topology.lips, 0]) < 0.003]
     z = np.sort(vertices[middle, 2])

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 
-def ball(colour=(200, 150, 120), rings=24, sectors=48):
-    """A head-sized ball in the head frame: vertices, triangles seen from outside, colours, confidence."""
+def ball(color=(200, 150, 120), rings=24, sectors=48):
+    """A head-sized ball in the head frame: vertices, triangles seen from outside, colors, confidence."""
     theta = np.linspace(0, np.pi, rings + 1)[1:-1]
     phi = np.linspace(0, 2 * np.pi, sectors, endpoint=False)
     ring = np.stack(
@@ -40,7 +40,7 @@ def ball(colour=(200, 150, 120), rings=24, sectors=48):
             np.stack([s * 0 + bottom, last + (s + 1) % sectors, last + s], 1),
         ]
     )
-    colors = np.tile(np.array(colour, np.uint8), (len(points), 1))
+    colors = np.tile(np.array(color, np.uint8), (len(points), 1))
     colors[points[:, 1] < -0.9] = (220, 30, 30)  # a nose: the face looks along -y
     vertices = (points * 0.1 + [0, 0.065, -0.01]).astype(np.float32)
     return vertices, faces.astype(np.int32), colors, (0.5 - points[:, 1] / 2).astype(np.float32)

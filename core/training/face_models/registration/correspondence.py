@@ -10,7 +10,7 @@ import numpy as np
 class Registration:
     """Where the template's V vertices lie on the face model; triangles index `FaceModel.triangles`.
 
-    face (V,) int32, bary (V, 3), offset (V, 3) metres: a vertex is its point on the sampled head plus the
+    face (V,) int32, bary (V, 3), offset (V, 3) meters: a vertex is its point on the sampled head plus the
     offset. direct (V,) bool: false where there is no such point (inside of mouth and sockets, lashes); those
     follow the direct ones: carry_row, carry_col (nnz,) int32 and carry_weight (nnz,) give vertex[row] =
     fitted[row] + sum of weight * (vertex[col] - fitted[col]). fitted (V, 3): the template on the neutral
@@ -44,11 +44,11 @@ class Registration:
         """The template in the shapes of heads of the face model.
 
         Args:
-            heads: (..., N, 3) vertices of the heads, head frame, metres.
+            heads: (..., N, 3) vertices of the heads, head frame, meters.
             triangles: (T, 3) int32 of the face model.
 
         Returns:
-            (..., V, 3) vertices of the template, head frame, metres, of the type of `heads`.
+            (..., V, 3) vertices of the template, head frame, meters, of the type of `heads`.
         """
         from scipy.sparse import csr_matrix
 

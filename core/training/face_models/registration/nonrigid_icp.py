@@ -17,7 +17,7 @@ from ..mesh_topology import graph_laplacian
 STIFFNESS = (30.0, 10.0, 4.0, 1.5, 0.6, 0.25)
 #: Rounds with each stiffness.
 ROUNDS_EACH = 6
-#: Greatest distance of a correspondence, metres.
+#: Greatest distance of a correspondence, meters.
 REACH = 0.02
 #: Least cosine between the normals of a correspondence.
 AGREEMENT = 0.5
@@ -92,9 +92,9 @@ def match_loops(
 
     Args:
         ours: (a,) int, vertices of our loop in order.
-        our_points: (n, 3) all vertices of our mesh, head frame, metres.
+        our_points: (n, 3) all vertices of our mesh, head frame, meters.
         theirs: (b,) int, vertices of their loop in order.
-        their_points: (N, 3) all vertices of their mesh, head frame, metres.
+        their_points: (N, 3) all vertices of their mesh, head frame, meters.
 
     Returns:
         Our vertices (m,), the edges (m, 2) of their loop, and how far along these, (m,) 0..1.
@@ -124,13 +124,13 @@ def fit_skin(
     soft: tuple[np.ndarray, np.ndarray, np.ndarray],
     hard: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
-    """Non-rigid ICP: a smooth displacement towards nearest points with agreeing normals, and landmarks.
+    """Non-rigid ICP: a smooth displacement toward nearest points with agreeing normals, and landmarks.
 
     B. Amberg et al., "Optimal Step Nonrigid ICP Algorithms for Surface Registration", CVPR 2007, with a
     Laplacian in the place of affine transformations.
 
     Args:
-        start: (n, 3) vertices of the moving mesh, metres.
+        start: (n, 3) vertices of the moving mesh, meters.
         triangles: (t, 3) of the moving mesh.
         edges: (e, 2) of the moving mesh.
         mirror: (n,) each vertex's counterpart on the other side.

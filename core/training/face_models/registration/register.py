@@ -227,7 +227,7 @@ def nostrils(template: dict[str, np.ndarray], vertices: np.ndarray) -> np.ndarra
 
     Args:
         template: arrays of the template's file.
-        vertices: (V, 3) of the template, head frame, metres.
+        vertices: (V, 3) of the template, head frame, meters.
 
     Returns:
         (V,) bool.

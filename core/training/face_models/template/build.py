@@ -1,6 +1,6 @@
 """Builds `models/head_template.npz`, the head that all of Photobust uses, from MakeHuman's CC0 data.
 
-All arrays are in the head frame (`core.geometry.frames`: metres, z up, face along -y, +x the subject's
+All arrays are in the head frame (`core.geometry.frames`: meters, z up, face along -y, +x the subject's
 left, origin between the eyes' outer corners) with one vertex numbering of V vertices. The file holds
 
 * `vertices` (V, 3) float32: the average adult head; `mirror` (V,) int32: each vertex's counterpart on the
@@ -9,8 +9,8 @@ left, origin between the eyes' outer corners) with one vertex numbering of V ver
   MakeHuman's for the skin, enlarged islands for the rest; `part_names` (P,) str and `face_part` (F,) int8:
   "skin" (what is visible of head and neck), "inner" (the skin's continuation into the mouth and the eye
   sockets), "eye_left", "eye_right", "teeth_upper", "teeth_lower", "tongue", "lashes".
-* `unit_names` (52,) str, Apple's ARKit names; `units` (52, V, 3) float16 offsets, metres.
-* `identity` (K, V, 3) float16 with maximum 1 and `identity_scale` (K,) float32 metres: a random MakeHuman
+* `unit_names` (52,) str, Apple's ARKit names; `units` (52, V, 3) float16 offsets, meters.
+* `identity` (K, V, 3) float16 with maximum 1 and `identity_scale` (K,) float32 meters: a random MakeHuman
   head is vertices + sum_k c_k identity_scale[k] identity[k] with c ~ N(0, 1); head-frame origin kept.
 * `solid_triangles` (S, 3) int32, outward: a closed solid over the vertices followed by E extra vertices;
   `solid_extra` (E, n) int32, -1 padded: extra vertex V + e is the mean of the vertices solid_extra[e]. The
@@ -75,7 +75,7 @@ def identity_basis(
         seed: of these.
 
     Returns:
-        The components (count, V, 3) float32 with maximum 1, their standard deviations (count,) metres, and
+        The components (count, V, 3) float32 with maximum 1, their standard deviations (count,) meters, and
         the fraction of the variance they explain.
     """
     rng = np.random.default_rng(seed)
@@ -118,15 +118,15 @@ def identity_basis(
 def meeting_blink(vertices: np.ndarray, blink: np.ndarray, loop: np.ndarray) -> np.ndarray:
     """The blink, scaled so that the upper lid's rim comes down to the lower one's.
 
-    MakeHuman's blendshape is made for a wide open eye and pushes the lid millimetres past on an average one.
+    MakeHuman's blendshape is made for a wide open eye and pushes the lid millimeters past on an average one.
 
     Args:
-        vertices: (V, 3) neutral head, head frame, metres.
-        blink: (V, 3) offsets of the blendshape, metres.
+        vertices: (V, 3) neutral head, head frame, meters.
+        blink: (V, 3) offsets of the blendshape, meters.
         loop: (n,) int, vertices of the rims of both lids.
 
     Returns:
-        (V, 3) the scaled offsets, metres.
+        (V, 3) the scaled offsets, meters.
     """
     points, moves = vertices[loop], blink[loop]
     falling = np.abs(moves[:, 2]) > 0.3 * np.abs(moves[:, 2]).max()
@@ -146,8 +146,8 @@ def turned_eyes(
     there.
 
     Args:
-        vertices: (V, 3) neutral head, head frame, metres.
-        blendshapes: (52, V, 3) offsets, metres; changed in place.
+        vertices: (V, 3) neutral head, head frame, meters.
+        blendshapes: (52, V, 3) offsets, meters; changed in place.
         names: their 52 names, ARKit's.
         eyes: (n,) int vertices of the eyeballs "Left" and "Right".
     """

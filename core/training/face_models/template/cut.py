@@ -12,9 +12,9 @@ from ..mesh_topology import boundary_loops
 #: x and scaled by what the registration to ICT-FaceKit finds (a similarity over 468 landmarks).
 PITCH_DEGREES = -2.4
 SCALE = 1.085
-#: Height (head frame, metres) at which the neck is cut.
+#: Height (head frame, meters) at which the neck is cut.
 NECK_CUT_Z = -0.172
-#: The cut keeps this near (metres, horizontally) to the neck's middle, so that no shoulders are left.
+#: The cut keeps this near (meters, horizontally) to the neck's middle, so that no shoulders are left.
 NECK_RADIUS = 0.09
 #: Mid-front vertices of MakeHuman's rings around the neck, from the highest down; the first one stays in
 #: place.
@@ -69,7 +69,7 @@ class HeadMesh:
     """What of MakeHuman's mesh the template keeps.
 
     combine: sparse (V, 19158), kept vertices from MakeHuman's (the neck's are slid along their columns).
-    drop: (V, 3) metres, head frame, added to the neutral head: brings the neck's end onto the plane of the
+    drop: (V, 3) meters, head frame, added to the neutral head: brings the neck's end onto the plane of the
     cut. The rest as in the file's description.
     """
 
@@ -94,7 +94,7 @@ def to_head_frame(points: np.ndarray) -> np.ndarray:
         points: (..., 3) points or directions, MakeHuman's frame, dm.
 
     Returns:
-        (..., 3) in the head frame's axes, metres.
+        (..., 3) in the head frame's axes, meters.
     """
     angle = np.radians(PITCH_DEGREES)
     cos, sin = np.cos(angle), np.sin(angle)
@@ -206,7 +206,7 @@ def cut_head(base: BaseMesh, cavity: np.ndarray, average: np.ndarray) -> HeadMes
 def _slide_columns(placed: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weights (NECK_ROWS + 1, rings, 42) that spread each column evenly from its first ring to the cut.
 
-    Also the height (42,) metres that each column's end is then still to be moved by to lie in the plane.
+    Also the height (42,) meters that each column's end is then still to be moved by to lie in the plane.
     """
     rings, count = columns.shape
     weights = np.zeros((NECK_ROWS + 1, rings, count))

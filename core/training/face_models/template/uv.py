@@ -1,7 +1,7 @@
 """Texture coordinates of the template's loose parts: larger than MakeHuman drew them.
 
 MakeHuman gives eyeballs, teeth, tongue and lashes islands of a few dozen pixels, as it replaces these parts
-by others with textures of their own. The skin and its continuation inwards keep MakeHuman's coordinates, so
+by others with textures of their own. The skin and its continuation inward keep MakeHuman's coordinates, so
 that skins made for MakeHuman fit; without the body, most of the texture is free for the rest.
 """
 
@@ -36,7 +36,7 @@ def relaid_uv(
     """Move and enlarge the islands of the loose parts.
 
     Args:
-        vertices: (V, 3) head frame, metres.
+        vertices: (V, 3) head frame, meters.
         quads: (F, 4) int32, into `vertices`.
         uv: (U, 2) texture coordinates, 0..1.
         quad_uv: (F, 4) int32, into `uv`.

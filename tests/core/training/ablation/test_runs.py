@@ -188,7 +188,7 @@ def test_narrow_band_leaves_sure_voxels_alone():
     assert not gradient[sure].any() and gradient[~sure].any()
 
 
-def test_measure_of_a_ball_moved_towards_the_camera():
+def test_measure_of_a_ball_moved_toward_the_camera():
     """Two voxels at half size are four; they are all offset, and turn nothing."""
     target, template = ball(64, 25, 1), ball(64, 25, 3, z=52)
     y, x = np.mgrid[:64, :64] - 31.5

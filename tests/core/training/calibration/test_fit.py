@@ -83,7 +83,7 @@ def test_measures_that_never_change_are_left_out(rows):
 
 @pytest.fixture(scope="module")
 def sample():
-    """A gray picture of nothing, 320 px, with a face of 160 px in its middle; metres of its head at 0.6 m."""
+    """A gray picture of nothing, 320 px, with a face of 160 px in its middle; meters of its head at 0.6 m."""
     rng = np.random.default_rng(0)
     places = np.column_stack([rng.uniform(80, 240, (478, 2)), rng.normal(0, 20, 478)]).astype(np.float32)
     pose = HeadPose(head_rotation(10, 0, 0), np.array([0.0, 0, 0.6]))

@@ -35,7 +35,7 @@ def test_cross_entropy_equals_torch(ball: tuple[torch.Tensor, ...]) -> None:
 
 
 def test_depth_error_is_in_voxels(ball: tuple[torch.Tensor, ...]) -> None:
-    """A ball of radius 43 instead of 40.5 stands 2.5 voxels too near in the middle and more towards its
+    """A ball of radius 43 instead of 40.5 stands 2.5 voxels too near in the middle and more toward its
     rim.
     """
     y, x = np.mgrid[:192, :192]

@@ -169,7 +169,7 @@ def test_key_light_lights_its_side_and_casts_shadows(scene):
     picture = lit(buffers.depth)
     assert picture[~buffers.mask].max() == 0
     assert picture[48, 60].mean() > 4 * picture[48, 36].mean()
-    # A wall to the right of the ball, reaching towards the camera, takes the light away.
+    # A wall to the right of the ball, reaching toward the camera, takes the light away.
     walled = buffers.depth.copy()
     walled[:, 74:78] = buffers.depth[48, 60] - 0.02
     assert lit(walled)[48, 64].mean() < 0.7 * picture[48, 64].mean()

@@ -1,4 +1,4 @@
-"""The catalogue file of an asset library: what is added, what is kept, and several writers at once."""
+"""The catalog file of an asset library: what is added, what is kept, and several writers at once."""
 
 import threading
 import uuid
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blender_addon.assets import catalogue
-from blender_addon.assets.catalogue import FILE_NAME, HEADER, catalogue_id, clean_path, parse
+from blender_addon.assets import catalog
+from blender_addon.assets.catalog import FILE_NAME, HEADER, catalog_id, clean_path, parse
 from blender_addon.batch import workspace
 from blender_addon.errors import AssetError
 
@@ -22,36 +22,36 @@ not a line of Blender's
 
 
 def test_a_new_library_gets_a_file_that_blender_reads(tmp_path):
-    identifier = catalogue_id(tmp_path / "new/library", "Studio/Heads")
+    identifier = catalog_id(tmp_path / "new/library", "Studio/Heads")
     text = (tmp_path / "new/library" / FILE_NAME).read_text("utf-8")
     assert text == f"{HEADER}{identifier}:Studio/Heads:Studio-Heads\n"
     assert str(uuid.UUID(identifier)) == identifier
     # The same in every library, and not added twice.
-    assert catalogue_id(tmp_path / "other", "Studio/Heads") == identifier
-    assert catalogue_id(tmp_path / "new/library", "Studio//Heads/") == identifier
+    assert catalog_id(tmp_path / "other", "Studio/Heads") == identifier
+    assert catalog_id(tmp_path / "new/library", "Studio//Heads/") == identifier
     assert (tmp_path / "new/library" / FILE_NAME).read_text("utf-8") == text
     assert not list(tmp_path.rglob("*.part"))
 
 
 def test_what_others_wrote_is_kept(tmp_path):
     (tmp_path / FILE_NAME).write_text(OTHERS, "utf-8")
-    assert catalogue_id(tmp_path, "Props/Chairs") == "0f0ab5b4-2a1b-4a5b-9a4c-1f1e1d1c1b1a"
+    assert catalog_id(tmp_path, "Props/Chairs") == "0f0ab5b4-2a1b-4a5b-9a4c-1f1e1d1c1b1a"
     assert (tmp_path / FILE_NAME).read_text("utf-8") == OTHERS
-    new = catalogue_id(tmp_path, "Köpfe")
+    new = catalog_id(tmp_path, "Köpfe")
     assert (tmp_path / FILE_NAME).read_text("utf-8") == f"{OTHERS}{new}:Köpfe:Köpfe\n"
 
 
-def test_a_catalogue_that_the_user_has_renamed_is_found_again(tmp_path):
-    new = catalogue_id(tmp_path, "Heads")
+def test_a_catalog_that_the_user_has_renamed_is_found_again(tmp_path):
+    new = catalog_id(tmp_path, "Heads")
     file = tmp_path / FILE_NAME
     file.write_text(file.read_text("utf-8").replace(":Heads:", ":People/All:"), "utf-8")
-    assert catalogue_id(tmp_path, "Heads") == new
+    assert catalog_id(tmp_path, "Heads") == new
     assert parse(file.read_text("utf-8")) == {"People/All": new}
 
 
 def test_a_uuid_is_taken_as_it_is(tmp_path):
     identifier = "0F0AB5B4-2A1B-4A5B-9A4C-1F1E1D1C1B1A"
-    assert catalogue_id(tmp_path, identifier) == identifier.lower()
+    assert catalog_id(tmp_path, identifier) == identifier.lower()
     assert not (tmp_path / FILE_NAME).exists()
 
 
@@ -59,7 +59,7 @@ def test_several_writers_at_once(tmp_path):
     made = {}
 
     def add(name):
-        made[name] = catalogue_id(tmp_path, name)
+        made[name] = catalog_id(tmp_path, name)
 
     names = [f"Heads/{k % 12}" for k in range(36)]
     threads = [threading.Thread(target=add, args=(name,)) for name in names]
@@ -72,24 +72,24 @@ def test_several_writers_at_once(tmp_path):
 
 
 def test_a_writer_that_does_not_end_is_told_of(tmp_path, monkeypatch):
-    monkeypatch.setattr(catalogue, "LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr(catalog, "LOCK_TIMEOUT", 0.1)
     with (
-        catalogue.locked(tmp_path / catalogue.LOCK_NAME),
+        catalog.locked(tmp_path / catalog.LOCK_NAME),
         pytest.raises(AssetError, match="Another program"),
     ):
-        catalogue_id(tmp_path, "Heads")
-    assert catalogue_id(tmp_path, "Heads")
+        catalog_id(tmp_path, "Heads")
+    assert catalog_id(tmp_path, "Heads")
 
 
 def test_what_cannot_be(tmp_path):
     (tmp_path / "a file").write_text("")
     with pytest.raises(AssetError, match="cannot be written"):
-        catalogue_id(tmp_path / "a file", "Heads")
+        catalog_id(tmp_path / "a file", "Heads")
     with pytest.raises(AssetError, match="give it a name"):
-        catalogue_id(tmp_path, " / ")
+        catalog_id(tmp_path, " / ")
     (tmp_path / FILE_NAME).write_text("VERSION 2\n")
     with pytest.raises(AssetError, match="VERSION 2"):
-        catalogue_id(tmp_path, "Heads")
+        catalog_id(tmp_path, "Heads")
     assert (tmp_path / FILE_NAME).read_text() == "VERSION 2\n"
 
 
@@ -105,4 +105,4 @@ def test_paths_are_cleaned_once_and_for_all(path):
 
 
 def test_a_library_in_the_batch_s_own_folder_waits_for_no_lock():
-    assert catalogue.LOCK_NAME != workspace.LOCK_NAME
+    assert catalog.LOCK_NAME != workspace.LOCK_NAME

@@ -1,6 +1,6 @@
-"""The catalogues of an asset library of Blender's: blender_assets.cats.txt. No bpy.
+"""The catalogs of an asset library of Blender's: blender_assets.cats.txt. No bpy.
 
-Each line is "UUID:path/of/catalogues:Simple-Name"; what others wrote, comments too, is kept as it is. The
+Each line is "UUID:path/of/catalogs:Simple-Name"; what others wrote, comments too, is kept as it is. The
 file is written under another name and moved into place, by one writer at a time.
 """
 
@@ -13,11 +13,11 @@ from pathlib import Path
 from ..engine.file_lock import held_lock
 from ..errors import AssetError
 
-#: Blender's file of a library's catalogues.
+#: Blender's file of a library's catalogs.
 FILE_NAME = "blender_assets.cats.txt"
 #: What whoever writes to a library holds meanwhile; not the batch's lock, as both folders may be the same.
 LOCK_NAME = ".photobust-library.lock"
-#: What catalogues' UUIDs are made from, with their path: the same path gets the same one in every library.
+#: What catalogs' UUIDs are made from, with their path: the same path gets the same one in every library.
 NAMESPACE = uuid.UUID("5b2c0a3e-9c5f-4b7e-8c57-0d5f6f1b7a10")
 #: Seconds to wait for the lock.
 LOCK_TIMEOUT = 60.0
@@ -34,13 +34,13 @@ HEADER = f"""# This is an Asset Catalog Definition file for Blender.
 
 
 def clean_path(path: str) -> str:
-    """A catalogue's path as Blender writes it: no empty parts, no colons or line breaks."""
+    """A catalog's path as Blender writes it: no empty parts, no colons or line breaks."""
     parts = (re.sub(r"[:\\\s]+", " ", part).strip() for part in path.split("/"))
     return "/".join(part for part in parts if part)
 
 
 def parse(text: str) -> dict[str, str]:
-    """Path -> UUID of the catalogues in a file's text. Raises ValueError if it is of another version."""
+    """Path -> UUID of the catalogs in a file's text. Raises ValueError if it is of another version."""
     found: dict[str, str] = {}
     version = None
     for line in (line.strip() for line in text.splitlines()):
@@ -57,8 +57,8 @@ def parse(text: str) -> dict[str, str]:
     return found
 
 
-def catalogue_id(library: Path, path: str) -> str:
-    """The UUID of a catalogue of a library, which is added if it is not there. Raises AssetError.
+def catalog_id(library: Path, path: str) -> str:
+    """The UUID of a catalog of a library, which is added if it is not there. Raises AssetError.
 
     `path`: with "/" for one inside another; or the UUID of one, which is taken as it is.
     """
@@ -66,7 +66,7 @@ def catalogue_id(library: Path, path: str) -> str:
         return str(uuid.UUID(path))
     cleaned = clean_path(path)
     if not cleaned:
-        raise AssetError(f'A catalogue cannot be called "{path}": give it a name.')
+        raise AssetError(f'A catalog cannot be called "{path}": give it a name.')
     file = library / FILE_NAME
     try:
         library.mkdir(parents=True, exist_ok=True)
