@@ -290,15 +290,14 @@ class LocalProcessor:
                 self._give_up_if_stopped()
                 if self.engine.pid is None:
                     self.engine.start()  # which is not the photo's time
-                answer = self.engine.reconstruct(
+                request = self.engine.submit_reconstruct(
                     task.photo,
                     folder,
                     focal_mm=task.plan.focal_mm,
                     max_faces=task.plan.max_faces,
                     options=task.plan.engine,
-                    timeout=task.timeout,
-                    on_progress=show,
                 )
+                answer = request.wait(task.timeout, show)
                 break
             except (EngineDiedError, EngineTimeoutError) as error:
                 self._give_up_if_stopped()

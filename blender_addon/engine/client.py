@@ -104,45 +104,6 @@ class WorkerClient:
         self._send(request)
         return request
 
-    def reconstruct(
-        self,
-        photo: str | os.PathLike,
-        out: str | os.PathLike,
-        *,
-        focal_mm: float | None = None,
-        max_faces: int = 10,
-        faces: Sequence[int] | None = None,
-        options: Mapping[str, Any] | None = None,
-        timeout: float | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> dict[str, Any]:
-        """Reconstruct the faces of a photo and wait for it.
-
-        Args:
-            photo: The photo's file.
-            out: The folder to write into.
-            focal_mm: Focal length, mm, 35 mm equivalent; None to take it from the photo's EXIF data.
-            max_faces: How many faces to reconstruct at most.
-            faces: The indices that `detect` gives to the faces that are wanted; None for all.
-            options: What else the request says, such as {"head": True, "texture": 4096}; see `core.worker`.
-            timeout: Seconds after which the engine is stopped; None to wait for ever.
-            on_progress: Called on this thread with each new progress.
-
-        Returns:
-            The engine's answer; see `core.worker`.
-
-        Raises:
-            JobFailedError: The engine reports that it cannot be done.
-            JobCancelledError: The request was cancelled.
-            EngineStartError: The engine does not start.
-            EngineDiedError: The engine died of it, again and again.
-            EngineTimeoutError: It took longer than `timeout`.
-        """
-        request = self.submit_reconstruct(
-            photo, out, focal_mm=focal_mm, max_faces=max_faces, faces=faces, options=options
-        )
-        return request.wait(timeout, on_progress)
-
     def submit_reconstruct(
         self,
         photo: str | os.PathLike,
@@ -156,12 +117,12 @@ class WorkerClient:
         """Send a request to reconstruct and return at once.
 
         Args:
-            photo: As for `reconstruct`, like the others.
+            photo: The photo's file.
             out: The folder to write into.
-            focal_mm: Focal length, mm, 35 mm equivalent.
+            focal_mm: Focal length, mm, 35 mm equivalent; None to take it from the photo's EXIF data.
             max_faces: How many faces to reconstruct at most.
-            faces: The indices of the faces that are wanted.
-            options: What else the request says.
+            faces: The indices that "detect" gives to the faces that are wanted; None for all.
+            options: What else the request says, such as {"head": True, "texture": 4096}; see `core.worker`.
 
         Returns:
             The request, to be polled or waited for.
@@ -176,37 +137,6 @@ class WorkerClient:
             **(options or {}),
         )
 
-    def detect(
-        self,
-        photo: str | os.PathLike,
-        *,
-        max_faces: int = 10,
-        thumbnails: str | os.PathLike | None = None,
-        thumbnail_size: int = 128,
-        timeout: float | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> dict[str, Any]:
-        """Look for the faces of a photo and wait for it; to reconstruct it next is quicker then.
-
-        Args:
-            photo: The photo's file.
-            max_faces: How many faces to look for at most.
-            thumbnails: A folder for a square picture of each face; None if none are wanted.
-            thumbnail_size: Side of such a picture, pixels.
-            timeout: Seconds after which the engine is stopped; None to wait for ever.
-            on_progress: Called on this thread with each new progress.
-
-        Returns:
-            The engine's answer; see `core.worker`.
-
-        Raises:
-            AddonError: As for `reconstruct`.
-        """
-        request = self.submit_detect(
-            photo, max_faces=max_faces, thumbnails=thumbnails, thumbnail_size=thumbnail_size
-        )
-        return request.wait(timeout, on_progress)
-
     def submit_detect(
         self,
         photo: str | os.PathLike,
@@ -218,9 +148,9 @@ class WorkerClient:
         """Send a request to look for faces and return at once.
 
         Args:
-            photo: As for `detect`, like the others.
+            photo: The photo's file; to reconstruct it next is quicker then.
             max_faces: How many faces to look for at most.
-            thumbnails: A folder for a square picture of each face.
+            thumbnails: A folder for a square picture of each face; None if none are wanted.
             thumbnail_size: Side of such a picture, pixels.
 
         Returns:
@@ -333,7 +263,11 @@ class EngineRequest:
             The answer; see `core.worker`.
 
         Raises:
-            AddonError: What went wrong, as for `WorkerClient.reconstruct`.
+            JobFailedError: The engine reports that it cannot be done.
+            JobCancelledError: The request was cancelled.
+            EngineStartError: The engine does not start.
+            EngineDiedError: The engine died of it, again and again.
+            EngineTimeoutError: It took longer than `timeout`.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         try:

@@ -47,6 +47,7 @@ class CleanMesh:
 
     @property
     def area(self) -> float:
+        """Of all triangles, square units of the vertices."""
         return float(np.linalg.norm(normals_of(self.vertices, self.triangles), axis=1).sum() / 2)
 
 

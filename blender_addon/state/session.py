@@ -76,6 +76,7 @@ class EngineCheck:
 
     @property
     def done(self) -> bool:
+        """Whether the state is known."""
         return not self._thread.is_alive()
 
     def wait(self) -> EngineState | None:

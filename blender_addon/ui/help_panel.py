@@ -2,6 +2,8 @@
 
 import bpy
 
+from ..state import links
+
 
 class PHOTOBUST_PT_help(bpy.types.Panel):
     """Where to read, and where to complain."""
@@ -19,5 +21,9 @@ class PHOTOBUST_PT_help(bpy.types.Panel):
 
 def draw_links(layout: bpy.types.UILayout) -> None:
     """The links, for the panel and the preferences."""
-    layout.operator("photobust.open_documentation", icon="HELP")
-    layout.operator("photobust.report_bug", icon="URL")
+    if links.DOCUMENTATION_URL or links.documentation_file():
+        layout.operator("photobust.open_documentation", icon="HELP")
+    if links.TRACKER_URL:
+        layout.operator("photobust.report_bug", icon="URL")
+    else:
+        layout.operator("photobust.report_bug", text="Copy What a Bug Report Needs", icon="COPYDOWN")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelError
+from ..runtime.weights import model_arrays
 from .frames import Camera, HeadPose
 from .pose import WeakPerspectivePose
 
@@ -26,13 +26,8 @@ def load_landmark_symmetry(models_dir: Path) -> np.ndarray:
     Raises:
         ModelError: The file is missing or damaged.
     """
-    path = Path(models_dir) / "landmark_symmetry.npz"
-    try:
-        with np.load(path) as table:
-            return table["mirror"].astype(np.intp)
-    except (OSError, KeyError, ValueError) as error:
-        hint = "make it with scripts/build/landmark_symmetry.py"
-        raise ModelError(f"{path} is missing or damaged ({error}): {hint}") from error
+    with model_arrays(Path(models_dir) / "landmark_symmetry.npz") as table:
+        return table["mirror"].astype(np.intp)
 
 
 def mirrored_picture(rgb: np.ndarray) -> np.ndarray:

@@ -53,10 +53,12 @@ class Photo:
 
     @property
     def width(self) -> int:
+        """Pixels from left to right."""
         return int(self.rgb.shape[1])
 
     @property
     def height(self) -> int:
+        """Pixels from top to bottom."""
         return int(self.rgb.shape[0])
 
     @classmethod

@@ -40,6 +40,14 @@ class BlazeBlock(nn.Module):
         self.act = nn.PReLU(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Run the block.
+
+        Args:
+            x: (B, inputs, H, W) float32.
+
+        Returns:
+            (B, outputs, H / stride, W / stride) float32.
+        """
         y = self.pointwise(self.depthwise(_pad(x, self.stride)))
         if self.stride == 2:
             x = functional.max_pool2d(x, 2)
@@ -64,6 +72,14 @@ class FaceNetwork(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
+        """Run the encoder.
+
+        Args:
+            picture: (B, 3, 192, 192) float32 RGB, 0..1.
+
+        Returns:
+            Maps (B, C, H, H) float32 of 16, 32, 64 and 128 channels at 96, 48, 24 and 6 pixels.
+        """
         x = self.act(self.stem(_pad(picture, 2)))
         given = []
         for place, block in enumerate(self.blocks):

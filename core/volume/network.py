@@ -31,6 +31,7 @@ class NetworkConfig:
     features: int = 64
 
     def to_dict(self) -> dict:
+        """Field -> value, as the weights' file has it."""
         return asdict(self)
 
 
@@ -46,6 +47,14 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.norm2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Run the block.
+
+        Args:
+            x: (B, channels, H, W) float32.
+
+        Returns:
+            The same shape.
+        """
         y = functional.relu(self.norm1(self.conv1(x)))
         return functional.relu(x + self.norm2(self.conv2(y)))
 
@@ -89,6 +98,14 @@ class VolumeRegressionNetwork(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """Run the network.
+
+        Args:
+            inputs: (B, 10, 192, 192) float32, crop frame: what `network_input` makes.
+
+        Returns:
+            (B, 200, 192, 192) float32, [z, y, x], correction of the template's logits.
+        """
         x = self.stem(functional.pixel_unshuffle(inputs, 2))
         skips = []
         for stage in self.down:

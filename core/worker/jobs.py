@@ -44,7 +44,9 @@ class FileProgress(Protocol):
 
     def __call__(
         self, step: str, fraction: float, message: str, files: Mapping[str, str] | None = None
-    ) -> None: ...
+    ) -> None:
+        """Take the progress: the step's name, the fraction done, 0..1, and a sentence for people."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,14 @@ class JawHinge:
         return cls(float(found[0] / 100), float(found[1] / 100), float(found[2]))
 
     def chord(self, vertices: np.ndarray) -> np.ndarray:
-        """(V, 3) float64: how far vertices (V, 3) go that follow the hinge wholly, meters."""
+        """How far vertices go that follow the hinge wholly.
+
+        Args:
+            vertices: (V, 3), head frame, meters.
+
+        Returns:
+            (V, 3) float64, meters.
+        """
         angle = np.radians(self.angle_deg)
         y, z = vertices[:, 1] - self.y, vertices[:, 2] - self.z
         c, s = np.cos(angle) - 1, np.sin(angle)

@@ -104,20 +104,20 @@ def measure_engine(photo: Path, out: Path, repeats: int) -> EngineFigures:
         def note(progress: Progress, seen: dict[str, float] = arrivals) -> None:
             seen.setdefault(progress.step, time.perf_counter())
 
-        client.reconstruct(photo, out, on_progress=note)
+        client.submit_reconstruct(photo, out).wait(on_progress=note)
         firsts.append(time.perf_counter() - start)
         ready.append(arrivals["load"] - start)  # reading the photo comes after loading the models
         if attempt < COLD_STARTS - 1:
             client.close()
     with client:
         for _ in range(WARM_UP):
-            client.reconstruct(photo, out)
+            client.submit_reconstruct(photo, out).wait()
         warm: list[float] = []
         rest: list[float] = []
         steps: dict[str, list[float]] = {}
         for _ in range(repeats):
             start = time.perf_counter()
-            result = client.reconstruct(photo, out)
+            result = client.submit_reconstruct(photo, out).wait()
             warm.append(time.perf_counter() - start)
             (face,) = result["faces"]
             timings = {**result["timings"], **face["timings"]}

@@ -48,7 +48,7 @@ def measure(photos: list[Path], count: int, minutes: float, head: bool) -> list[
             if time.monotonic() > end:
                 break
             try:
-                client.reconstruct(photo, out, options={"head": head})
+                client.submit_reconstruct(photo, out, options={"head": head}).wait()
             except AddonError as error:
                 sys.stderr.write(f"{photo.name}: {error}\n")
             if client.pid is None:

@@ -99,6 +99,15 @@ class GraphEditor:
         return len(self.graph.tensors) - 1
 
     def integers(self, name: str, values: np.ndarray | list[int]) -> int:
+        """Append a constant tensor of whole numbers.
+
+        Args:
+            name: The tensor's.
+            values: Its values, of any shape; stored as int32.
+
+        Returns:
+            Its index in the graph.
+        """
         values = np.asarray(values, np.int32)
         return self.tensor(name, list(values.shape), self.schema.TensorType.INT32, values)
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import bpy
 
-LEGACY, EXTENSION = "photobust", "bl_ext.user_default.photobust"
+#: Names of the package, installed either way.
+LEGACY = "photobust"
+EXTENSION = "bl_ext.user_default.photobust"
 
 
 def present(module):

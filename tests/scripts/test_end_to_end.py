@@ -197,13 +197,13 @@ def test_client_and_engine_understand_each_other(engine, astronaut, tmp_path):
     with WorkerClient(engine) as client:
         hello = client.start()
         assert hello
-        result = client.reconstruct(astronaut, tmp_path / "out", on_progress=steps.append)
+        result = client.submit_reconstruct(astronaut, tmp_path / "out").wait(on_progress=steps.append)
         assert [p.fraction for p in steps] == sorted(p.fraction for p in steps)
         assert len({p.step for p in steps}) >= 4
         (face,) = result["faces"]
         assert len(read_ply(face["files"]["surface.ply"]).vertices) == face["vertices"]
         with pytest.raises(JobFailedError) as info:
-            client.reconstruct(tmp_path / "nothing.jpg", tmp_path / "out")
+            client.submit_reconstruct(tmp_path / "nothing.jpg", tmp_path / "out").wait()
         assert "nothing.jpg" in str(info.value)
 
 
@@ -218,7 +218,7 @@ def test_cancelled_between_steps(engine, astronaut, tmp_path):
         with pytest.raises(JobCancelledError):
             job.wait(30)
         assert client.pid == pid
-        assert client.reconstruct(astronaut, tmp_path / "out")["faces"]
+        assert client.submit_reconstruct(astronaut, tmp_path / "out").wait()["faces"]
 
 
 def test_killed_in_the_middle_it_is_started_again(engine, astronaut, tmp_path):

@@ -26,6 +26,7 @@ class HeadMeasure:
     iou: float
 
     def to_dict(self) -> dict[str, float]:
+        """Measure -> value, as rows of tables have it."""
         return {name: round(value, 4) for name, value in asdict(self).items()}
 
 

@@ -33,7 +33,14 @@ class ConvNextBlock(nn.Module):
         self.narrow = zero_layer(4 * channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, H, W) -> the same shape."""
+        """Run the block.
+
+        Args:
+            x: (B, channels, H, W) float32.
+
+        Returns:
+            The same shape.
+        """
         return x + self.narrow(functional.gelu(self.wide(self.spread(x))))
 
 
@@ -60,6 +67,14 @@ class StackedHourglasses(nn.Module):
         self.head = zero_layer(width, slices * 16)
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """Run the network.
+
+        Args:
+            inputs: (B, 10, H, W) float32, as for `core.volume.network`.
+
+        Returns:
+            (B, slices, H, W) float32, correction of the template's logits.
+        """
         x = self.stem(functional.pixel_unshuffle(inputs, 2))
         first = self.after[0](self.glasses[0](x))
         second = self.after[1](self.glasses[1](x + self.back(first)))

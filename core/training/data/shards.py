@@ -55,6 +55,7 @@ class Shard:
         return len(self.data["landmarks"])
 
     def scene(self, i: int) -> Scene:
+        """Camera and pose of sample i."""
         d = self.data
         pose = HeadPose(d["rotation"][i], d["translation"][i])
         focal, cx, cy = (float(v) for v in d["camera"][i])

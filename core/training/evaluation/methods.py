@@ -75,10 +75,12 @@ class LiftedCase:
 
     @cached_property
     def crop(self) -> np.ndarray:
+        """(192, 192, 3) uint8 RGB, crop frame."""
         return cut_crop(self.picture, self.head.frame)
 
     @cached_property
     def guidance(self) -> Guidance:
+        """Of the lifted head, crop frame."""
         return compiled_guidance(self.points, self.head, self.lifter)
 
 
@@ -95,6 +97,7 @@ class Case:
 
     @cached_property
     def start(self) -> LiftedCase:
+        """The head that the face is lifted to, which every method starts from."""
         head = self.lifter.lift(FaceLandmarks(self.points.astype(np.float32)), self.camera, self.picture)
         return LiftedCase(self.picture, self.points, head, self.lifter)
 
@@ -136,6 +139,7 @@ class VolumeMethod:
         self.predictor = predictor
 
     def estimate(self, case: Case) -> Estimate:
+        """See `Method.estimate`."""
         start = case.start
         return surface_estimate(self.predictor.predict(start.crop, start.guidance), start, case)
 
@@ -185,9 +189,11 @@ class AverageHead:
         self._landmarks68 = heads.template.landmarks68(template)
 
     def pose(self, case: Case) -> HeadPose:
+        """The canonical face fitted to the landmarks, head frame -> camera frame."""
         return fit_pose(case.points, case.lifter.canonical).in_camera(case.camera)
 
     def estimate(self, case: Case) -> Estimate:
+        """See `Method.estimate`."""
         move = self.pose(case).head_to_camera
         return Estimate(
             move(self._vertices), self._faces, move(self._landmarks), move(self._landmarks68), self._solid

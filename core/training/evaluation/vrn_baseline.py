@@ -27,7 +27,14 @@ class Bottleneck(nn.Module):
         self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, inputs, H, W) -> (B, outputs, H, W)."""
+        """Run the block.
+
+        Args:
+            x: (B, inputs, H, W) float32.
+
+        Returns:
+            (B, outputs, H, W) float32.
+        """
         return self.skip(x) + self.body(x)
 
 
@@ -44,7 +51,14 @@ class Hourglass(nn.Module):
         self.inner = Hourglass(depth - 1, width, blocks) if depth > 1 else chain()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, width, H, W) -> the same shape."""
+        """Run the block.
+
+        Args:
+            x: (B, width, H, W) float32.
+
+        Returns:
+            The same shape.
+        """
         low = self.up(self.inner(self.down(functional.max_pool2d(x, 2))))
         return self.branch(x) + functional.interpolate(low, scale_factor=2)
 
@@ -66,6 +80,14 @@ class VrnBaseline(nn.Module):
         self.head = nn.Conv2d(WIDTH, VOLUME_SLICES, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Run the network.
+
+        Args:
+            x: (N, 3, 192, 192) float32 RGB.
+
+        Returns:
+            (N, 200, 192, 192) float32 logits, [z, y, x].
+        """
         x = self.stem(x)
         first = self.after[0](self.glasses[0](x))
         second = self.after[1](self.glasses[1](x + self.back(first)))

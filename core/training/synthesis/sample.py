@@ -23,6 +23,7 @@ class Scene:
 
     @property
     def assumed_camera(self) -> Camera:
+        """The camera as whoever knows no focal length takes it to be."""
         return Camera(self.assumed_focal_px, self.camera.cx, self.camera.cy)
 
 

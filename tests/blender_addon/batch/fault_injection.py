@@ -31,7 +31,11 @@ CHANGES = {"os.rename": 0, "os.remove": 0, "os.mkdir": 0, "os.rmdir": 0, "os.tru
 #: Those of them that still work on a full disk.
 FREEING = ("os.remove", "os.rmdir", "os.rename")
 #: How a child ends: as it should; with an error that is told; killed; with an exception that is a bug.
-ENDED, FAILED, KILLED, BROKEN = 0, 1, 9, 3
+#: Exit codes of the process.
+ENDED = 0
+FAILED = 1
+KILLED = 9
+BROKEN = 3
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,8 @@ def test_steps_of_options(options, steps):
     assert list(plan(*options).names) == steps
 
 
-ENGINE, BLENDER = {"version": "1", "models": {"n": "1"}}, {"version": "1", "blender": "4"}
+ENGINE = {"version": "1", "models": {"n": "1"}}
+BLENDER = {"version": "1", "blender": "4"}
 FULL = ("--turntable", "--lods", "0.5", "--retopo", "500", "--export", "fbx")
 
 

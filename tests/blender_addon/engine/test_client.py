@@ -48,7 +48,9 @@ def wait_until(condition, seconds=10):
 
 def test_result_and_progress_arrive_in_order_on_the_calling_thread(client, photo, tmp_path):
     steps = []
-    result = client.reconstruct(photo("Zoë an der Tür"), tmp_path / "out", on_progress=steps.append)
+    result = client.submit_reconstruct(photo("Zoë an der Tür"), tmp_path / "out").wait(
+        on_progress=steps.append
+    )
     assert [p.step for p in steps] == ["load", "detect", "network", "surface"]
     assert [p.fraction for p in steps] == [0, 0.25, 0.5, 0.75]
     assert Path(result["faces"][0]["files"]["surface.ply"]).is_file()
@@ -59,30 +61,30 @@ def test_the_process_is_started_once_and_kept_warm(client, photo, tmp_path):
     assert client.pid is None
     assert client.start()["version"] == "fake"
     pid = client.pid
-    client.reconstruct(photo("one"), tmp_path)
-    client.reconstruct(photo("other"), tmp_path)
+    client.submit_reconstruct(photo("one"), tmp_path).wait()
+    client.submit_reconstruct(photo("other"), tmp_path).wait()
     assert client.pid == pid
 
 
 def test_noise_on_stdout_does_not_disturb(client, photo, tmp_path):
     lines = []
     client._log = lines.append
-    assert len(client.reconstruct(photo("noise"), tmp_path)["faces"]) == 1
+    assert len(client.submit_reconstruct(photo("noise"), tmp_path).wait()["faces"]) == 1
     assert "a native library speaks up on stdout" in lines
 
 
 def test_refused_request_keeps_the_engines_words(client, photo, tmp_path):
     with pytest.raises(JobFailedError, match=r"No face found in noface\.jpg") as info:
-        client.reconstruct(photo("noface"), tmp_path)
+        client.submit_reconstruct(photo("noface"), tmp_path).wait()
     assert info.value.kind == "NoFaceError"
-    assert client.reconstruct(photo("fine"), tmp_path)["faces"]
+    assert client.submit_reconstruct(photo("fine"), tmp_path).wait()["faces"]
 
 
 def test_engine_that_dies_is_restarted_and_the_request_repeated(client, photo, tmp_path):
     client.start()
     first = client.pid
     steps = []
-    result = client.reconstruct(photo("once"), tmp_path / "out", on_progress=steps.append)
+    result = client.submit_reconstruct(photo("once"), tmp_path / "out").wait(on_progress=steps.append)
     assert result["faces"]
     assert client.pid != first
     assert [p.step for p in steps].count("restart") == 1
@@ -90,8 +92,8 @@ def test_engine_that_dies_is_restarted_and_the_request_repeated(client, photo, t
 
 def test_engine_that_dies_twice_is_reported_with_its_last_words_and_serves_again(client, photo, tmp_path):
     with pytest.raises(EngineDiedError, match=r"signal 9.*something broke deep inside"):
-        client.reconstruct(photo("crash"), tmp_path)
-    assert client.reconstruct(photo("fine"), tmp_path)["faces"]
+        client.submit_reconstruct(photo("crash"), tmp_path).wait()
+    assert client.submit_reconstruct(photo("fine"), tmp_path).wait()["faces"]
 
 
 def test_other_waiting_jobs_survive_a_crash(client, photo, tmp_path):
@@ -110,7 +112,7 @@ def test_cancel_between_steps(client, photo, tmp_path):
     job.cancel()
     with pytest.raises(JobCancelledError):
         job.wait(10)
-    assert client.reconstruct(photo("fine"), tmp_path)["faces"]
+    assert client.submit_reconstruct(photo("fine"), tmp_path).wait()["faces"]
 
 
 def test_cancel_of_an_engine_that_does_not_listen_kills_it(client, photo, tmp_path):
@@ -127,9 +129,9 @@ def test_timeout_stops_the_engine_and_the_next_job_gets_a_new_one(client, photo,
     client.start()
     pid = client.pid
     with pytest.raises(EngineTimeoutError, match="Doing surface"):
-        client.reconstruct(photo("hang"), tmp_path, timeout=0.5)
+        client.submit_reconstruct(photo("hang"), tmp_path).wait(timeout=0.5)
     assert not alive(pid)
-    assert client.reconstruct(photo("fine"), tmp_path)["faces"]
+    assert client.submit_reconstruct(photo("fine"), tmp_path).wait()["faces"]
 
 
 def test_close_ends_the_process_and_fails_what_waits(client, photo, tmp_path):

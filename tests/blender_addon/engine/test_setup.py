@@ -425,7 +425,7 @@ def test_real_engine_from_scratch(folder, tmp_path):
     Image.fromarray(astronaut()).save(photo)
     with WorkerClient(engine) as client:
         assert client.start()["backend"] == "onnx"
-        (face,) = client.reconstruct(photo, tmp_path / "out", timeout=200)["faces"]
+        (face,) = client.submit_reconstruct(photo, tmp_path / "out").wait(timeout=200)["faces"]
     mesh = trimesh.load(face["files"]["surface.ply"])
     assert mesh.is_watertight and 0.003 < mesh.volume < 0.009
     assert len(mesh.vertices) == face["vertices"] > 50_000

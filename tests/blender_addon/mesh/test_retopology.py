@@ -23,7 +23,9 @@ def reconstructed(tmp_path_factory):
     image.fromarray(data.astronaut()).save(folder / "astronaut.jpg", quality=95)
     with WorkerClient(find_engine(sys.executable)) as client:
         options = {"head": True, "texture": 1024}
-        result = client.reconstruct(folder / "astronaut.jpg", folder / "out", options=options, timeout=300)
+        result = client.submit_reconstruct(folder / "astronaut.jpg", folder / "out", options=options).wait(
+            timeout=300
+        )
     (face,) = result["faces"]
     return Path(face["folder"])
 

@@ -19,7 +19,8 @@ from core.wrapping.skeleton import BONES, NAMINGS, Rig, RigModel, bone_names
 MODELS = Path(__file__).resolve().parents[3] / "models"
 
 
-MODEL, TOPOLOGY = RigModel.load(MODELS), HeadTopology.load(MODELS)
+MODEL = RigModel.load(MODELS)
+TOPOLOGY = HeadTopology.load(MODELS)
 
 
 @pytest.fixture

@@ -33,10 +33,12 @@ class Registration:
     ict_landmark_bary: np.ndarray
 
     def save(self, path: Path) -> None:
+        """Write an .npz file."""
         np.savez_compressed(path, **asdict(self))
 
     @classmethod
     def load(cls, path: Path) -> "Registration":
+        """Read what `save` wrote."""
         with np.load(path) as data:
             return cls(**{name: data[name] for name in data.files})
 
