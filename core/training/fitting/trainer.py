@@ -64,7 +64,7 @@ def training_step(
     """One step of the optimizer with the clipped gradient, then an update of the averaged weights.
 
     Args:
-        loss: (), a scalar with its graph.
+        loss: a scalar of any shape, with its graph.
         network: whose gradient is clipped.
         optimizer: of its weights.
         averaged: its averaged copy.
