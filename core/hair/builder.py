@@ -1,0 +1,164 @@
+"""From the photo and the wrapped head to a groom."""
+
+import numpy as np
+
+from ..geometry.frames import Camera, HeadPose
+from ..geometry.mesh import triangle_normals
+from ..geometry.visibility import ramp
+from ..runtime.timing import Clock
+from ..segmentation.segments import Segmentation, SegmentClass
+from ..template.regions import Regions
+from ..template.topology import HeadTopology
+from ..texture.inpainting import SmoothCompletion
+from .cards import build_cards
+from .coloring import HairColors
+from .flow import build_flow, facing
+from .groom import HairGroom, HairShell, HairStrands
+from .masks import HairMaps, hair_maps, sample
+from .scalp import Scalp, measure_scalp
+from .settings import HairSettings
+from .shell_mesh import ShellMesh, extract_shell, out_of_skin
+from .shell_texture import texture_shell
+from .skin import Skin
+from .strands import Guides, grow
+from .style import describe
+from .volume import HairVolume, build_volume
+
+#: Less hair than this in the photo, square centimetres, is none.
+LEAST_HAIR_CM2 = 12.0
+#: Less headwear than this is none.
+LEAST_COVER_CM2 = 40.0
+#: Cosines between which a surface begins to show its lines.
+FACING = (0.15, 0.4)
+#: Products, each with those before it.
+PRODUCTS = ("none", "shell", "cards", "strands")
+
+
+class HairBuilder:
+    """Makes the hair of heads of one topology; keeps what does not depend on the photo."""
+
+    def __init__(self, topology: HeadTopology, settings: HairSettings = HairSettings()) -> None:  # noqa: B008
+        """Prepare what depends on the template alone.
+
+        Args:
+            topology: Of the heads.
+            settings: Sizes.
+        """
+        self.topology = topology
+        self.settings = settings
+        self._regions = Regions.of(topology)
+        self._completion = SmoothCompletion(topology)
+
+    def build(
+        self,
+        rgb: np.ndarray,
+        segmentation: Segmentation,
+        camera: Camera,
+        pose: HeadPose,
+        vertices: np.ndarray,
+        product: str = "cards",
+    ) -> HairGroom | None:
+        """Make a head's hair.
+
+        Args:
+            rgb: (H, W, 3) uint8 sRGB, the photo.
+            segmentation: What its pixels show.
+            camera: Of the photo.
+            pose: Of the head.
+            vertices: (V, 3) of the head, head frame, metres.
+            product: What is wanted, one of PRODUCTS.
+
+        Returns:
+            The hair; None if none is wanted, or the photo shows neither hair nor headwear.
+        """
+        if product == "none":
+            return None
+        clock = Clock()
+        skin = Skin(vertices, self.topology)
+        maps = [
+            hair_maps(rgb, segmentation, camera, pose, skin.vertices, skin.triangles, kind)
+            for kind in (SegmentClass.HAIR, SegmentClass.HEADWEAR)
+        ]
+        hair, headwear = maps
+        clock.lap("maps")
+        covered = headwear.hair_cm2 >= LEAST_COVER_CM2
+        shell = cards = strands = style = cover = None
+        if covered:
+            made = self._shape(headwear, skin, measure_scalp(headwear, skin, self._regions, self._completion))
+            if made is not None:
+                volume, mesh = made
+                cover = texture_shell(mesh, HairColors.of(headwear, mesh), None, self.settings)
+            clock.lap("cover")
+        made = None
+        if hair.hair_cm2 >= LEAST_HAIR_CM2:
+            scalp = measure_scalp(hair, skin, self._regions, self._completion, covered)
+            made = self._shape(hair, skin, scalp)
+        if made is not None:
+            volume, mesh = made
+            flow = build_flow(hair, volume, mesh.vertices, mesh.normals, _visible(hair, mesh))
+            colors = HairColors.of(hair, mesh)
+            shell = texture_shell(mesh, colors, flow, self.settings)
+            clock.lap("shell")
+            cards = build_cards(volume, flow, skin, scalp, colors, outer_area(shell), self.settings)
+            clock.lap("cards")
+            guides = grow(
+                volume, flow, skin, scalp, self.settings.strands, self.settings.strand_points, self.settings
+            )
+            style = describe(guides, flow, colors.typical)
+            strands = _strands(guides, skin, colors) if len(guides.length) else None
+            clock.lap("strands")
+        if shell is None and cover is None:
+            return None
+        seen = _seen_fraction([part for part in (shell, cover) if part is not None])
+        return HairGroom(shell, cards, strands, style, cover, seen, product, clock.seconds)
+
+    def _shape(self, maps: HairMaps, skin: Skin, scalp: Scalp) -> tuple[HairVolume, ShellMesh] | None:
+        """The volume of what the maps show, and its surface; None if there is nothing."""
+        volume = build_volume(maps, skin, scalp, self.settings)
+        mesh = extract_shell(volume, skin, self.settings.shell_triangles)
+        return None if mesh is None else (volume, mesh)
+
+
+def outer_area(shell: HairShell) -> float:
+    """Area of a shell's outside, square metres."""
+    outer = shell.triangles[~shell.inner[shell.triangles].any(1)]
+    return float(np.linalg.norm(triangle_normals(shell.vertices, outer), axis=1).sum() / 2)
+
+
+def _seen_fraction(shells: list[HairShell]) -> float:
+    """Of the outside of shells, by area, what the photo shows."""
+    seen = total = 0.0
+    for shell in shells:
+        outer = shell.triangles[~shell.inner[shell.triangles].any(1)]
+        area = np.linalg.norm(triangle_normals(shell.vertices, outer), axis=1)
+        seen += float((area * shell.seen[outer].mean(1)).sum())
+        total += float(area.sum())
+    return seen / max(total, 1e-9)
+
+
+def _visible(maps: HairMaps, mesh: ShellMesh) -> np.ndarray:
+    """(N,) 0..1: how far the lines of the photo are those of each vertex."""
+    pixels, _ = maps.pixels_of(mesh.vertices)
+    inside = sample(maps.outline, pixels) > 0
+    facing_camera = ramp(facing(maps, mesh.vertices, mesh.normals), *FACING)
+    return np.asarray(inside * facing_camera * ~mesh.inner)
+
+
+def _strands(guides: Guides, skin: Skin, colors: HairColors) -> HairStrands:
+    points = guides.points.reshape(-1, 3).astype(np.float64)
+    near = np.flatnonzero(skin.distance(points, 0.004)[0] < 0)
+    points[near] = out_of_skin(points[near], skin, 0.0)
+    points = points.reshape(guides.points.shape)
+    ends = []
+    for place in (0, -1):
+        # Toward the camera, so that only what hides a strand makes its color a completed one.
+        toward = colors.maps.pose.camera_to_head(np.zeros(3)) - points[:, place]
+        toward /= np.linalg.norm(toward, axis=1, keepdims=True)
+        ends.append(colors.at(points[:, place], colors.seen(points[:, place], toward)))
+    return HairStrands(
+        points=points.astype(np.float32),
+        root_vertices=guides.root_vertices,
+        root_barycentric=guides.root_barycentric,
+        root_uv=guides.root_uv,
+        colors=np.clip(np.round(np.stack(ends, 1)), 0, 255).astype(np.uint8),
+    )

@@ -1,0 +1,194 @@
+"""Cards: ribbons along some of the strands, in three layers, with the strand atlas on them."""
+
+import numpy as np
+
+from .coloring import HairColors
+from .flow import Flow
+from .groom import HairCards
+from .scalp import Scalp
+from .settings import HairSettings
+from .shell_mesh import out_of_skin
+from .skin import Skin
+from .strand_atlas import DENSE_LOCKS, LOCKS, MEAN_LIGHTNESS, lock_columns
+from .strands import Guides, grow
+from .volume import HairVolume
+
+#: Of each layer: how far out it runs, its fraction of the cards, how light it is.
+LAYER_LEVEL = (0.45, 0.75, 1.0)
+LAYER_FRACTION = (0.25, 0.35, 0.4)
+LAYER_LIGHTNESS = (0.72, 0.88, 1.0)
+#: Strands that are grown for each card that is chosen.
+CANDIDATES = 3
+#: Limits of a card's width, metres, and how many times the cards of the outer layer cover the surface.
+WIDTHS = (0.008, 0.028)
+COVERAGE = 1.5
+#: Width of a card at its root and tip, of that in its middle.
+ROOT_WIDTH = 0.75
+TIP_WIDTH = 0.6
+#: How far a card's edge may stick out of the volume, metres.
+OVERHANG = 0.0015
+#: Cards float so far over the skin at least, metres.
+CLEARANCE = 0.0006
+#: Of the outer layer, every so many cards are thin ones with single strands.
+THIN_EVERY = 4
+#: Levels of detail: cards of the last level are these fractions of all.
+LOD_FRACTIONS = (1.0, 0.5, 0.25)
+
+
+def build_cards(
+    volume: HairVolume,
+    flow: Flow,
+    skin: Skin,
+    scalp: Scalp,
+    colors: HairColors,
+    area: float,
+    settings: HairSettings,
+) -> HairCards | None:
+    """Lay cards along strands.
+
+    Args:
+        volume: Of the hair.
+        flow: Its direction.
+        skin: Of the head.
+        scalp: The hair on it.
+        colors: Of the hair.
+        area: Of the hair's outside, square metres.
+        settings: How many cards, of how many rows.
+
+    Returns:
+        The cards; None where no hair has roots.
+    """
+    guides = grow(volume, flow, skin, scalp, settings.cards * CANDIDATES, settings.card_rows, settings)
+    if len(guides.length) < 3:
+        return None
+    layer = np.digitize(guides.level, [0.6, 0.85])
+    chosen = []
+    for number, fraction in enumerate(LAYER_FRACTION):
+        own = np.flatnonzero(layer == number)
+        chosen.append(own[farthest_points(_features(guides, own), round(fraction * settings.cards))])
+    index = np.concatenate(chosen)
+    guides, layer = guides.chosen(index), layer[index]
+    return _ribbons(guides, layer, volume, skin, colors, area, settings)
+
+
+def farthest_points(features: np.ndarray, count: int) -> np.ndarray:
+    """Choose points that are far from each other, the first ones the farthest.
+
+    Args:
+        features: (N, D).
+        count: How many; all of them if there are fewer.
+
+    Returns:
+        (count,) int indices.
+    """
+    count = min(count, len(features))
+    if count == 0:
+        return np.zeros(0, int)
+    chosen = np.zeros(count, int)
+    distance = ((features - features.mean(0)) ** 2).sum(1)
+    chosen[0] = int(distance.argmin())
+    distance = ((features - features[chosen[0]]) ** 2).sum(1)
+    for k in range(1, count):
+        chosen[k] = int(distance.argmax())
+        distance = np.minimum(distance, ((features - features[chosen[k]]) ** 2).sum(1))
+    return chosen
+
+
+def _features(guides: Guides, index: np.ndarray) -> np.ndarray:
+    points = guides.points[index]
+    middle = points.shape[1] // 2
+    return np.concatenate([points[:, 0], points[:, middle], points[:, -1]], 1)
+
+
+def _ribbons(
+    guides: Guides,
+    layer: np.ndarray,
+    volume: HairVolume,
+    skin: Skin,
+    colors: HairColors,
+    area: float,
+    settings: HairSettings,
+) -> HairCards:
+    rng = np.random.default_rng(settings.seed + 1)
+    points = guides.points.astype(np.float64)
+    count, rows = points.shape[:2]
+    tangents = np.gradient(points, axis=1)
+    tangents /= np.maximum(np.linalg.norm(tangents, axis=2, keepdims=True), 1e-9)
+    outward = -volume.grid.gradient(volume.field, points.reshape(-1, 3)).reshape(points.shape)
+    # At the root the hair's surface may be far: there the skin says where outside is.
+    outward += (
+        0.3 * np.einsum("nk,nkc->nc", guides.root_barycentric, skin.normals[guides.root_vertices])[:, None]
+    )
+    for _ in range(2):
+        outward[:, 1:-1] = (outward[:, :-2] + 2 * outward[:, 1:-1] + outward[:, 2:]) / 4
+    side = np.cross(tangents, outward)
+    side /= np.maximum(np.linalg.norm(side, axis=2, keepdims=True), 1e-9)
+    normals = np.cross(side, tangents)
+    outer = max(int((layer == 2).sum()), 1)
+    width = COVERAGE * area / (outer * max(float(guides.length[layer == 2].mean()), 0.01)) if outer else 0.02
+    width = float(np.clip(width, *WIDTHS)) * rng.uniform(0.8, 1.2, count)
+    along = np.linspace(0, 1, rows)
+    profile = np.interp(along, [0, 0.3, 0.75, 1], [ROOT_WIDTH, 1, 1, TIP_WIDTH])
+    half = width[:, None] / 2 * profile
+    edges = [_edge(points, side * sign, half, volume) for sign in (-1, 1)]
+    vertices = np.stack(edges, 2).reshape(count, rows * 2, 3)
+    flat = vertices.reshape(-1, 3)
+    near = np.flatnonzero(volume.grid.sample(volume.skin, flat) < 0.006)
+    flat[near] = _above_skin(flat[near], skin)
+    thin = (layer == 2) & (np.arange(count) % THIN_EVERY == 0)
+    lock = np.where(thin, rng.integers(DENSE_LOCKS, LOCKS, count), rng.integers(0, DENSE_LOCKS, count))
+    left, right = lock_columns(lock)
+    flip = rng.random(count) < 0.5
+    left, right = np.where(flip, right, left), np.where(flip, left, right)
+    uv = np.empty((count, rows, 2, 2))
+    uv[..., 0, 0], uv[..., 1, 0] = left[:, None], right[:, None]
+    uv[..., 1] = (0.998 - 0.996 * along)[None, :, None]
+    normal = np.repeat(normals, 2, axis=1).reshape(-1, 3)
+    visible = colors.seen(flat, normal)
+    shade = np.array(LAYER_LIGHTNESS)[layer].repeat(rows * 2)
+    shade = shade * np.tile(np.interp(along, [0, 0.35], [0.7, 1.0]).repeat(2), count) ** (0.5)
+    rgb = colors.at(flat, visible) * shade[:, None] / MEAN_LIGHTNESS
+    first = (np.arange(count) * rows * 2)[:, None, None]
+    row = np.arange(rows - 1)[None, :, None] * 2
+    triangles = first + row + np.array([0, 2, 1, 1, 2, 3])
+    return HairCards(
+        vertices=flat.astype(np.float32),
+        triangles=triangles.reshape(-1, 3).astype(np.int32),
+        normals=(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)).astype(np.float32),
+        uv=uv.reshape(-1, 2).astype(np.float32),
+        colors=np.clip(np.round(rgb), 0, 255).astype(np.uint8),
+        card=np.arange(count).repeat(rows * 2).astype(np.int32),
+        along=np.tile(along.repeat(2), count).astype(np.float32),
+        layer=layer.astype(np.uint8),
+        lod=_levels(layer),
+    )
+
+
+def _edge(points: np.ndarray, side: np.ndarray, half: np.ndarray, volume: HairVolume) -> np.ndarray:
+    """(C, R, 3) points of one edge of the cards, not further than the volume reaches."""
+    best = points
+    for fraction in (0.3, 0.6, 1.0):
+        edge = points + side * (half * fraction)[..., None]
+        field = volume.grid.sample(volume.field, edge.reshape(-1, 3)).reshape(edge.shape[:2])
+        inside = field > -OVERHANG
+        best = np.where(inside[..., None], edge, best)
+    return best
+
+
+def _above_skin(points: np.ndarray, skin: Skin) -> np.ndarray:
+    points = out_of_skin(points, skin, 0.0)
+    distance, nearest = skin.distance(points, 0.15)
+    low = np.flatnonzero(distance < CLEARANCE)
+    points[low] += (CLEARANCE - distance[low])[:, None] * skin.normals_at(nearest[low])
+    return points
+
+
+def _levels(layer: np.ndarray) -> np.ndarray:
+    """(C,) uint8: the coarsest level of detail of each card; the first chosen of each layer stay longest."""
+    lod = np.zeros(len(layer), np.uint8)
+    for number in np.unique(layer):
+        own = np.flatnonzero(layer == number)
+        rank = np.arange(len(own)) / max(len(own), 1)
+        for level, fraction in enumerate(LOD_FRACTIONS):
+            lod[own[rank < fraction]] = level
+    return lod

@@ -1,0 +1,155 @@
+"""The hair's color: from the photo where it shows hair, completed elsewhere."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ..geometry.visibility import depth_map, front_facing, ramp, surrounding_pixels, unoccluded
+from .flow import facing
+from .masks import SIZE, HairMaps, sample
+from .shell_mesh import ShellMesh
+
+#: Distances from the outline, metres, between which the photo's pixels begin to be hair alone.
+EDGE_FROM = 0.001
+EDGE_TO = 0.0045
+#: Standard deviations, pixels, of the means that replace pixels at the outline, from fine to coarse.
+FILL_SIGMAS = (2.0, 5.0, 12.0)
+#: Depth behind the seen surface, metres, that still counts as seen.
+TOLERANCE = 0.006
+#: Cosines between which a surface begins to be seen well.
+COSINES = (0.1, 0.35)
+#: Neighbors that a completed color is a mean of, and the distance at which their weight has halved, metres.
+NEIGHBORS = 48
+HALF_DISTANCE = 0.025
+#: Weight of the typical color in a completed one, against those neighbors.
+TYPICAL_WEIGHT = 0.35
+#: Standard deviation of the smoothing of colors of vertices, pixels.
+VERTEX_SIGMA = 2.5
+#: Window, pixels, and limits of the contrast of strands, of logarithms of lightness.
+CONTRAST_SIGMA = 4.0
+CONTRAST_LIMITS = (0.06, 0.28)
+
+
+@dataclass(frozen=True)
+class HairColors:
+    """The hair's colors in the photo, and where they are seen.
+
+    Attributes:
+        maps: What the photo shows.
+        photo: (SIZE, SIZE, 3) float32, sRGB 0..255, of hair alone: at its outline from further inside.
+        smooth: (SIZE, SIZE, 3) float32, the same without strands.
+        depth: (SIZE, SIZE) float32, metres from the camera to the hair or what is before it.
+        typical: (3,) float32, sRGB 0..255.
+        contrast: Of strands: standard deviation of the logarithm of their lightness.
+        known: Seen points of the surface, and their colors.
+        known_colors: (K, 3) float32.
+    """
+
+    maps: HairMaps
+    photo: np.ndarray
+    smooth: np.ndarray
+    depth: np.ndarray
+    typical: np.ndarray
+    contrast: float
+    known: cKDTree
+    known_colors: np.ndarray
+
+    @classmethod
+    def of(cls, maps: HairMaps, mesh: ShellMesh) -> "HairColors":
+        """Read them off the photo.
+
+        Args:
+            maps: What the photo shows.
+            mesh: Of the hair.
+        """
+        weight = ramp(maps.outline, EDGE_FROM, EDGE_TO).astype(np.float32)
+        if weight.sum() < 50:
+            weight = maps.mask.astype(np.float32)
+        photo = _filled(maps.colors, weight)
+        smooth = cv2.GaussianBlur(photo, (0, 0), VERTEX_SIGMA)
+        chosen = maps.colors[weight > 0.9] if (weight > 0.9).any() else maps.colors[maps.mask]
+        typical = np.median(chosen, axis=0)
+        lightness = np.log(photo.mean(-1) + 8)
+        detail = lightness - cv2.GaussianBlur(lightness, (0, 0), CONTRAST_SIGMA)
+        contrast = float(np.clip(detail[weight > 0.5].std(), *CONTRAST_LIMITS))
+        pixels, distance = maps.pixels_of(mesh.vertices)
+        triangles = mesh.triangles[front_facing(pixels, mesh.triangles)]
+        depth, _ = depth_map(pixels, distance.astype(np.float64), triangles, SIZE)
+        depth = np.minimum(depth, maps.depth)
+        seen = _seen(maps, depth, mesh.vertices, mesh.normals) * ~mesh.inner > 0.5
+        if not seen.any():
+            seen = ~mesh.inner
+        return cls(
+            maps,
+            photo,
+            smooth,
+            depth,
+            typical.astype(np.float32),
+            contrast,
+            cKDTree(mesh.vertices[seen]),
+            sample(smooth, pixels[seen]),
+        )
+
+    def seen(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+        """How far the photo shows points of the surface.
+
+        Args:
+            points: (N, 3), head frame, metres.
+            normals: (N, 3) unit normals.
+
+        Returns:
+            (N,) float64 0..1.
+        """
+        return _seen(self.maps, self.depth, points, normals)
+
+    def completed(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) float32, sRGB 0..255: the color of hair at points (N, 3) that the photo hides."""
+        count = min(NEIGHBORS, len(self.known_colors))
+        distance, index = self.known.query(points, k=count, workers=2)
+        distance, index = distance.reshape(len(points), count), index.reshape(len(points), count)
+        weight = 1 / (1 + (distance / HALF_DISTANCE) ** 2)
+        total = weight.sum(1, keepdims=True) + TYPICAL_WEIGHT * count
+        colors = np.einsum("nk,nkc->nc", weight, self.known_colors[index])
+        return np.asarray((colors + TYPICAL_WEIGHT * count * self.typical) / total, np.float32)
+
+    def at(self, points: np.ndarray, visible: np.ndarray) -> np.ndarray:
+        """Colors without strands.
+
+        Args:
+            points: (N, 3), head frame, metres.
+            visible: (N,) 0..1, how far the photo shows them.
+
+        Returns:
+            (N, 3) float32, sRGB 0..255.
+        """
+        pixels, _ = self.maps.pixels_of(points)
+        known = sample(self.smooth, pixels)
+        return self.completed(points) * (1 - visible[:, None]).astype(np.float32) + known * visible[
+            :, None
+        ].astype(np.float32)
+
+
+def _seen(maps: HairMaps, depth: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    pixels, distance = maps.pixels_of(points)
+    around, _ = surrounding_pixels(pixels, depth.shape)
+    visible = unoccluded(depth, around, distance, TOLERANCE)
+    visible = visible * ramp(facing(maps, points, normals), *COSINES)
+    inside = ((pixels > 0) & (pixels < SIZE - 1)).all(1)
+    return np.asarray(visible * inside * ramp(sample(maps.outline, pixels), -0.002, 0.001))
+
+
+def _filled(colors: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """A picture whose pixels of little weight are means of others near them."""
+    filled = colors
+    missing = 1 - weight
+    result = colors * weight[..., None]
+    for sigma in FILL_SIGMAS:
+        total = cv2.GaussianBlur(weight, (0, 0), sigma)
+        mean = cv2.GaussianBlur(colors * weight[..., None], (0, 0), sigma)
+        strength = ramp(total, 0.02, 0.2).astype(np.float32) * missing
+        result = result + strength[..., None] * mean / np.maximum(total, 1e-4)[..., None]
+        missing = missing - strength
+    typical = (filled * weight[..., None]).sum((0, 1)) / max(float(weight.sum()), 1.0)
+    return np.asarray(result + missing[..., None] * typical, np.float32)

@@ -1,0 +1,213 @@
+"""Which way the hair runs: seen in the photo as lines, completed by what hair usually does.
+
+In the picture a strand shows as a line, an orientation without a sense, from the structure tensor (J. Bigun
+and G. Granlund, "Optimal orientation detection of linear symmetry", ICCV 1987). On the surface it becomes a
+tangent; its sense is that of the usual flow: away from the parting, the whorl or the forehead, and down.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from ..geometry.visibility import ramp, ray_cosines
+from .grid import Grid
+from .masks import HairMaps, sample
+from .volume import HairVolume
+
+#: Standard deviations of the structure tensor's derivative and mean, pixels of `HairMaps`.
+DERIVATIVE_SIGMA = 0.8
+MEAN_SIGMA = 3.0
+#: Distance from the outline, metres, from which on the picture's lines are hair's.
+OUTLINE_MARGIN = 0.003
+#: Cells of the direction field, metres.
+CELL = 0.009
+#: Standard deviations over which seen directions spread, cells, from fine to coarse, and their weights.
+SPREAD = ((1.0, 1.0), (2.5, 0.15), (6.0, 0.01))
+#: Weight of the usual flow beside the seen directions.
+USUAL_WEIGHT = 0.004
+#: Where partings are tried, x in the head frame, metres.
+PARTINGS = (-0.045, -0.03, -0.015, 0.0, 0.015, 0.03, 0.045)
+#: The whorl at the back of the crown, x and y in the head frame, metres.
+WHORL = np.array([0.0, 0.115])
+#: How far back a parting reaches, y in the head frame, metres.
+PARTING_END = 0.12
+#: A parting has to explain the seen lines this much better than no parting.
+PARTING_GAIN = 0.02
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The direction of the hair from root to tip.
+
+    Attributes:
+        grid: In the head frame.
+        field: (X, Y, Z, 3) float32 unit vectors.
+        style: What fits the photo's lines best: "back", "whorl" or "parting".
+        parting: Of a parting, x in the head frame, metres.
+        coherence: 0..1, how clearly the photo shows lines.
+        curl: 0..1, how much their direction changes over a few centimetres.
+    """
+
+    grid: Grid
+    field: np.ndarray
+    style: str
+    parting: float
+    coherence: float
+    curl: float
+
+    def at(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) float32 unit vectors at points (N, 3), head frame."""
+        return _unit(self.grid.sample(self.field, points))
+
+
+def image_orientation(maps: HairMaps) -> tuple[np.ndarray, np.ndarray]:
+    """The lines of the photo.
+
+    Args:
+        maps: What the photo shows.
+
+    Returns:
+        (SIZE, SIZE, 2) float32, cos 2 angle and sin 2 angle of the lines, x right and y down; and
+        (SIZE, SIZE) float32 0..1, how clear they are, 0 outside of the mask.
+    """
+    luma = maps.colors @ np.array([0.299, 0.587, 0.114], np.float32)
+    luma = cv2.GaussianBlur(np.log1p(luma), (0, 0), DERIVATIVE_SIGMA)
+    dx, dy = cv2.Sobel(luma, cv2.CV_32F, 1, 0), cv2.Sobel(luma, cv2.CV_32F, 0, 1)
+    inside = ramp(maps.outline, OUTLINE_MARGIN / 3, OUTLINE_MARGIN).astype(np.float32)
+    xx, yy, xy = (cv2.GaussianBlur(p * inside, (0, 0), MEAN_SIGMA) for p in (dx * dx, dy * dy, dx * dy))
+    energy = xx + yy
+    # The gradient's double angle, turned by 180 degrees: lines run across it.
+    double = np.stack([yy - xx, -2 * xy], -1) / np.maximum(energy, 1e-9)[..., None]
+    floor = np.quantile(energy[maps.mask], 0.25) if maps.mask.any() else 0.0
+    clear = np.linalg.norm(double, axis=-1) * energy / (energy + floor + 1e-9)
+    double /= np.maximum(np.linalg.norm(double, axis=-1, keepdims=True), 1e-6)
+    return double, clear * inside
+
+
+def build_flow(
+    maps: HairMaps, volume: HairVolume, vertices: np.ndarray, normals: np.ndarray, visible: np.ndarray
+) -> Flow:
+    """Lift the photo's lines onto the hair's surface and complete them.
+
+    Args:
+        maps: What the photo shows.
+        volume: Of the hair.
+        vertices: (N, 3) of the hair's surface, head frame, metres.
+        normals: (N, 3) unit normals, outward.
+        visible: (N,) 0..1, how far the photo shows each.
+
+    Returns:
+        The flow.
+    """
+    double, clear = image_orientation(maps)
+    pixels, _ = maps.pixels_of(vertices)
+    tangents = _lifted(maps, vertices, normals, sample(double, pixels))
+    weight = visible * sample(clear, pixels)
+    style, parting, usual = _usual_flow(vertices, normals, tangents, weight)
+    sense = np.sign((tangents * usual).sum(1))
+    tangents = tangents * np.where(sense == 0, 1, sense)[:, None]
+    grid = volume.grid.coarser(CELL / volume.grid.cell)
+    # Away from the surface the usual flow is that of the volume's own layers.
+    field = _spread(grid, vertices, tangents, weight)
+    gradient = np.stack(np.gradient(gaussian_filter(_at_grid(volume, grid), 1.0)), -1).reshape(-1, 3)
+    layers = usual_flow(grid.points, _unit(-gradient), style, parting)
+    field = field + USUAL_WEIGHT * layers.reshape(field.shape)
+    field = _unit(gaussian_filter(field, (0.7, 0.7, 0.7, 0)))
+    total = max(float(weight.sum()), 1e-6)
+    agreement = np.abs((_unit(grid.sample(field, vertices)) * tangents).sum(1))
+    curl = 1 - float((weight * agreement).sum() / total)
+    coherence = float((weight).sum() / max(float(visible.sum()), 1e-6))
+    return Flow(grid, field, style, parting, coherence, curl)
+
+
+def usual_flow(points: np.ndarray, normals: np.ndarray, style: str, parting: float) -> np.ndarray:
+    """What hair of a style does.
+
+    Args:
+        points: (N, 3), head frame, metres.
+        normals: (N, 3) unit normals of the surface that it lies on.
+        style: "back", "whorl" or "parting".
+        parting: Of a parting, x in the head frame, metres.
+
+    Returns:
+        (N, 3) unit vectors along the surface.
+    """
+    flow = np.zeros_like(points, np.float32)
+    flow[:, 2] = -1
+    if style == "back":
+        flow[:, 1] = 1.2
+    else:
+        away = points[:, :2] - WHORL
+        away = away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 0.02)
+        flow[:, :2] = away
+        if style == "parting":
+            front = ramp(points[:, 1], PARTING_END, PARTING_END - 0.04)[:, None]
+            side = np.clip((points[:, 0] - parting) / 0.006, -1, 1)
+            across = np.stack([side, np.full(len(points), 0.25)], 1)
+            flow[:, :2] = away * (1 - front) + across * front
+    return _unit(flow - (flow * normals).sum(1, keepdims=True) * normals)
+
+
+def _usual_flow(
+    vertices: np.ndarray, normals: np.ndarray, tangents: np.ndarray, weight: np.ndarray
+) -> tuple[str, float, np.ndarray]:
+    """The style whose flow agrees best with seen tangents: its name, parting, and flow at the vertices."""
+    upper = weight * ramp(vertices[:, 2], 0.03, 0.06)
+    total = max(float(upper.sum()), 1e-6)
+    best: tuple[str, float, np.ndarray] | None = None
+    most = -np.inf
+    trials = [("whorl", 0.0, 0.0), ("back", 0.0, 0.0)]
+    trials += [("parting", x, PARTING_GAIN) for x in PARTINGS]
+    for style, parting, handicap in trials:
+        flow = usual_flow(vertices, normals, style, parting)
+        score = float((upper * np.abs((flow * tangents).sum(1))).sum()) / total - handicap
+        if score > most:
+            most, best = score, (style, parting, flow)
+    assert best is not None
+    return best
+
+
+def _lifted(maps: HairMaps, vertices: np.ndarray, normals: np.ndarray, double: np.ndarray) -> np.ndarray:
+    """(N, 3) unit tangents of the surface that show as the lines, in the head frame."""
+    angle = np.arctan2(double[:, 1], double[:, 0]) / 2
+    # From the pictures' pixels to the photo's, which are turned by the head's roll.
+    linear = maps.frame.inverse[:, :2]
+    direction = np.stack([np.cos(angle), np.sin(angle)], 1) @ linear.T
+    rotation = maps.pose.rotation
+    rays = vertices - maps.pose.camera_to_head(np.zeros(3))
+    line = np.column_stack([direction, np.zeros(len(direction))]) @ rotation
+    return _unit(np.cross(normals, np.cross(rays, line)))
+
+
+def _spread(grid: Grid, points: np.ndarray, vectors: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(X, Y, Z, 3) float32: weighted vectors, spread over the grid; far from any, only weak ones."""
+    at = np.round((points - grid.origin) / grid.cell).astype(int)
+    at = np.clip(at, 0, np.array(grid.shape) - 1)
+    index = (at[:, 0] * grid.shape[1] + at[:, 1]) * grid.shape[2] + at[:, 2]
+    size = int(np.prod(grid.shape))
+    field = np.stack([np.bincount(index, v * weight, size) for v in vectors.T], 1).astype(np.float32)
+    count = np.bincount(index, minlength=size).astype(np.float32)
+    field = (field / np.maximum(count, 1)[:, None]).reshape(*grid.shape, 3)
+    out = np.zeros_like(field)
+    for sigma, strength in SPREAD:
+        # In the middle of one seen surface a Gaussian of its own size leaves about this much.
+        scale = strength * sigma * np.sqrt(2 * np.pi)
+        for k in range(3):
+            out[..., k] += scale * gaussian_filter(field[..., k], sigma, truncate=3.0)
+    return out
+
+
+def _at_grid(volume: HairVolume, grid: Grid) -> np.ndarray:
+    return volume.grid.resampled(volume.field, grid)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, 1e-9), np.float32)
+
+
+def facing(maps: HairMaps, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """(N,) cosine between normals and the rays to the camera."""
+    return ray_cosines(maps.pose.head_to_camera(points.astype(np.float64)), normals @ maps.pose.rotation.T)

@@ -1,0 +1,148 @@
+"""What the photo shows of the hair, as pictures in the segment frame."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..geometry.frames import AffineFrame, Camera, HeadPose, compose_affine
+from ..geometry.visibility import depth_map
+from ..image.crop import cut_crop
+from ..image.sampling import sample_image
+from ..segmentation.segments import SEGMENT_SIZE, SEGMENT_WIDTH_CM, Segmentation, SegmentClass
+
+#: Pixels of the pictures for one of the segment frame: outlines are finer than the network's pixels.
+SCALE = 2
+#: Side of the pictures, pixels.
+SIZE = SEGMENT_SIZE * SCALE
+#: Metres that a pixel is wide at the head's centre.
+METERS_PER_PIXEL = SEGMENT_WIDTH_CM / 100 / SIZE
+#: Spots of fewer square centimetres are no hair.
+SMALLEST_SPOT_CM2 = 3.0
+#: Standard deviation of the outline's smoothing, pixels.
+OUTLINE_SIGMA = 1.0
+
+
+@dataclass(frozen=True)
+class HairMaps:
+    """Pictures of SIZE x SIZE pixels.
+
+    Attributes:
+        frame: Photo -> these pictures.
+        camera: Of the photo.
+        pose: Of the head.
+        mask: bool, hair (or headwear).
+        outline: float32, metres, signed distance to the mask's outline, positive in the mask.
+        hull: float32, metres, the same for the mask with everything that may hide hair.
+        depth: float32, metres from the camera to the head's skin, inf beside it.
+        hidden: bool, where something before the head hides what is there.
+        colors: (SIZE, SIZE, 3) float32, sRGB 0..255, the photo.
+    """
+
+    frame: AffineFrame
+    camera: Camera
+    pose: HeadPose
+    mask: np.ndarray
+    outline: np.ndarray
+    hull: np.ndarray
+    depth: np.ndarray
+    hidden: np.ndarray
+    colors: np.ndarray
+
+    @property
+    def hair_cm2(self) -> float:
+        """Area of the mask at the head's distance, square centimetres."""
+        return float(self.mask.sum()) * (METERS_PER_PIXEL * 100) ** 2
+
+    def pixels_of(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where points are seen.
+
+        Args:
+            points: (N, 3), head frame, metres.
+
+        Returns:
+            (N, 2) float32 pixels of these pictures, and (N,) float32 depth, metres.
+        """
+        rotation = self.pose.rotation.astype(np.float32)
+        seen = points.astype(np.float32) @ rotation.T + self.pose.translation.astype(np.float32)
+        depth = np.maximum(seen[:, 2], 0.02)
+        matrix = self.frame.matrix
+        scale = (matrix[:, :2] * self.camera.focal_px).astype(np.float32)
+        offset = matrix[:, :2] @ np.array([self.camera.cx, self.camera.cy]) + matrix[:, 2]
+        pixels = (seen[:, :2] / depth[:, None]) @ scale.T + offset.astype(np.float32)
+        return pixels, depth
+
+
+def maps_frame(frame: AffineFrame) -> AffineFrame:
+    """The frame of the pictures, from the segment frame."""
+    offset = (SCALE - 1) / 2
+    return AffineFrame(
+        compose_affine(np.array([[SCALE, 0, offset], [0, SCALE, offset]], float), frame.matrix)
+    )
+
+
+def hair_maps(
+    rgb: np.ndarray,
+    segmentation: Segmentation,
+    camera: Camera,
+    pose: HeadPose,
+    vertices: np.ndarray,
+    triangles: np.ndarray,
+    kind: SegmentClass = SegmentClass.HAIR,
+) -> HairMaps:
+    """Draw the pictures.
+
+    Args:
+        rgb: (H, W, 3) uint8 sRGB, the photo.
+        segmentation: What its pixels show.
+        camera: Of the photo.
+        pose: Of the head.
+        vertices: (V, 3) of the head, head frame, metres.
+        triangles: (T, 3) int, its skin.
+        kind: The class to look for.
+
+    Returns:
+        The pictures; the mask is empty where there is none of it.
+    """
+    frame = maps_frame(segmentation.frame)
+    probability = _enlarged(segmentation.probabilities[kind])
+    mask = without_spots(probability > 0.5)
+    others = [SegmentClass.OCCLUDER, SegmentClass.ACCESSORY]
+    others += [c for c in (SegmentClass.HEADWEAR, SegmentClass.HAIR) if c != kind]
+    hidden = _enlarged(segmentation.probabilities[others].sum(0)) > 0.5
+    seen = pose.head_to_camera(vertices.astype(np.float64))
+    pixels = frame.photo_to_crop(camera.project(seen))
+    depth, _ = depth_map(pixels, seen[:, 2], triangles, SIZE)
+    hull = mask | np.isfinite(depth) | hidden
+    colors = cut_crop(rgb, frame, SIZE, SIZE).astype(np.float32)
+    return HairMaps(
+        frame, camera, pose, mask, signed_outline(mask), signed_outline(hull), depth, hidden, colors
+    )
+
+
+def signed_outline(mask: np.ndarray) -> np.ndarray:
+    """(SIZE, SIZE) float32, metres: distance to a mask's outline, positive inside, a little smoothed."""
+    if not mask.any():
+        return np.full(mask.shape, -1.0, np.float32)
+    inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
+    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+    signed = np.where(mask, inside - 0.5, 0.5 - outside).astype(np.float32)
+    return cv2.GaussianBlur(signed, (0, 0), OUTLINE_SIGMA) * np.float32(METERS_PER_PIXEL)
+
+
+def without_spots(mask: np.ndarray) -> np.ndarray:
+    """A mask without its smallest spots."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    least = SMALLEST_SPOT_CM2 / (METERS_PER_PIXEL * 100) ** 2
+    kept = stats[:, cv2.CC_STAT_AREA] >= least
+    kept[0] = False
+    return kept[labels] if count > 1 else np.zeros(mask.shape, bool)
+
+
+def _enlarged(values: np.ndarray) -> np.ndarray:
+    return cv2.resize(np.ascontiguousarray(values), (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+
+
+def sample(picture: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Values of a picture at pixels (N, 2), bilinear."""
+    return sample_image(picture, pixels)

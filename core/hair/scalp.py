@@ -1,0 +1,134 @@
+"""Where hair grows on one head, and how thick it lies there."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..geometry.visibility import ramp, ray_cosines, surrounding_pixels, unoccluded
+from ..template.regions import Regions
+from ..texture.inpainting import SmoothCompletion
+from .masks import HairMaps, sample
+from .skin import Skin
+
+#: Cosine between normal and ray up to which a vertex is on the outline, where the hair's thickness shows.
+OUTLINE_COSINE = 0.45
+#: Steps along the normals on which the outline is searched, metres.
+THICKNESS_STEPS = np.arange(0.002, 0.125, 0.003)
+#: Limits of the thickness on the scalp, metres: cropped hair to an afro.
+THICKNESS_LIMITS = (0.003, 0.12)
+#: Thickness of hair that lies on the skin outside of the scalp, such as a fringe, metres, at most.
+MOST_ON_SKIN = 0.009
+#: Thickness at the hairline, metres.
+HAIRLINE_THICKNESS = 0.002
+#: Typical thickness, metres, where the photo says nothing.
+TYPICAL_THICKNESS = 0.012
+#: Thickness below the skin where no hair is, metres: the volume ends well before it.
+NO_HAIR = -0.008
+#: Presence at which hair begins and at which it is full.
+PRESENCE = (0.3, 0.6)
+#: Stiffness of presence and thickness (see `SmoothCompletion`).
+PRESENCE_STIFFNESS = 0.15
+THICKNESS_STIFFNESS = 0.6
+#: Weight of the average scalp where the photo shows nothing; of skin that is no scalp.
+SCALP_WEIGHT = 0.02
+SKIN_WEIGHT = 0.3
+#: Depth, metres, behind the seen surface that still counts as seen.
+VISIBLE_TOLERANCE = 0.006
+
+
+@dataclass(frozen=True)
+class Scalp:
+    """Hair on the vertices of the head.
+
+    Attributes:
+        presence: (V,) float32, 0 (bare skin) to 1 (hair).
+        thickness: (V,) float32, metres, how far hair stands off the skin; negative where none is.
+        seen: (V,) float32, 0..1, how far the photo shows the vertex or what lies on it.
+        roots: (V,) float32, 0..1, presence where hair can grow; elsewhere it only lies on the skin.
+    """
+
+    presence: np.ndarray
+    thickness: np.ndarray
+    seen: np.ndarray
+    roots: np.ndarray
+
+
+def measure_scalp(
+    maps: HairMaps, skin: Skin, regions: Regions, completion: SmoothCompletion, covered: bool = False
+) -> Scalp:
+    """Read the hair on the head off the photo, and complete what it does not show.
+
+    Args:
+        maps: What the photo shows.
+        skin: Of the head.
+        regions: Of the template.
+        completion: Of the template.
+        covered: Whether headwear hides the top of the head.
+
+    Returns:
+        The hair on each vertex.
+    """
+    vertices, normals = skin.vertices, skin.normals
+    pixels, depth = maps.pixels_of(vertices)
+    cosine = ray_cosines(maps.pose.head_to_camera(vertices), normals @ maps.pose.rotation.T)
+    around, _ = surrounding_pixels(pixels, maps.mask.shape)
+    visible = unoccluded(maps.depth, around, depth, VISIBLE_TOLERANCE) * ramp(cosine, 0.1, 0.35)
+    visible = visible * (sample(maps.hidden.astype(np.float32), pixels) < 0.5)
+    presence = _presence(maps, pixels, visible, regions, completion, covered)
+    thickness = _thickness(maps, skin, cosine, regions, completion)
+    # In front the hair gets thinner towards its hairline.
+    inside = np.maximum(sample(maps.outline, pixels), 0)
+    rounded = np.sqrt(np.clip(inside / (1.2 * thickness + 0.006), 0, 1))
+    tapered = HAIRLINE_THICKNESS + (thickness - HAIRLINE_THICKNESS) * rounded
+    facing = ramp(cosine, 0.0, OUTLINE_COSINE) * (visible > 0)
+    thickness = thickness + (np.minimum(tapered, thickness) - thickness) * facing
+    on_skin = np.minimum(thickness, MOST_ON_SKIN)
+    thickness = on_skin + (thickness - on_skin) * ramp(regions.scalp, 0.1, 0.6)
+    full = ramp(presence, *PRESENCE)
+    full = full * full * (3 - 2 * full)
+    thickness = NO_HAIR + (thickness - NO_HAIR) * full
+    roots = presence * ramp(regions.scalp, 0.05, 0.4)
+    return Scalp(*(values.astype(np.float32) for values in (presence, thickness, visible, roots)))
+
+
+def _presence(
+    maps: HairMaps,
+    pixels: np.ndarray,
+    visible: np.ndarray,
+    regions: Regions,
+    completion: SmoothCompletion,
+    covered: bool,
+) -> np.ndarray:
+    """(V,) 0..1: whether hair is on each vertex."""
+    seen = ramp(sample(maps.outline, pixels), -0.002, 0.002)
+    prior = regions.scalp * (0.0 if covered else 1.0)
+    weight = np.where(regions.scalp > 0.5, SCALP_WEIGHT, SKIN_WEIGHT) * (1 - visible)
+    values = np.where(visible > 0, seen * visible + prior * weight, prior * weight)
+    total = visible + weight
+    return completion.smooth((values / np.maximum(total, 1e-6))[:, None], total, PRESENCE_STIFFNESS)[:, 0]
+
+
+def _thickness(
+    maps: HairMaps, skin: Skin, cosine: np.ndarray, regions: Regions, completion: SmoothCompletion
+) -> np.ndarray:
+    """(V,) metres: how far hair stands off the skin, wherever there is any."""
+    chosen = np.flatnonzero((np.abs(cosine) < OUTLINE_COSINE) & (regions.scalp > 0.3))
+    values = np.full(len(cosine), TYPICAL_THICKNESS)
+    weight = np.zeros(len(cosine))
+    if len(chosen):
+        steps = THICKNESS_STEPS
+        points = skin.vertices[chosen, None] + steps[None, :, None] * skin.normals[chosen, None]
+        pixels, _ = maps.pixels_of(points.reshape(-1, 3))
+        hull = sample(maps.hull, pixels).reshape(len(chosen), len(steps))
+        mask = sample(maps.outline, pixels).reshape(hull.shape)
+        beside = ~np.isfinite(sample(np.where(np.isfinite(maps.depth), 0, np.inf).astype(np.float32), pixels))
+        beside = beside.reshape(hull.shape)
+        ended = (hull < 0) | (beside & (mask < 0))
+        first = np.where(ended.any(1), ended.argmax(1), len(steps) - 1)
+        values[chosen] = np.clip(steps[first] - 0.0015, *THICKNESS_LIMITS)
+        # Rays that never leave the head say nothing about the hair on it.
+        says = beside.any(1) & ended.any(1)
+        weight[chosen] = says * (1 - np.abs(cosine[chosen]) / OUTLINE_COSINE) * regions.scalp[chosen]
+    anchor = np.array([np.average(values, weights=weight) if weight.sum() > 0.5 else TYPICAL_THICKNESS])
+    smooth = completion.smooth(values[:, None], weight, THICKNESS_STIFFNESS, anchor)[:, 0]
+    return np.clip(smooth, *THICKNESS_LIMITS)

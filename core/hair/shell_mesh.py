@@ -1,0 +1,127 @@
+"""The hair's surface as a closed mesh of a few thousand triangles."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from ..geometry.decimation import cluster_vertices
+from ..geometry.mesh import shading_normals, vertex_normals
+from .skin import Skin
+from .volume import BELOW_SKIN, HairVolume
+
+#: Distance from the skin, metres, below which a vertex belongs to the shell's inner side.
+INNER = 0.0006
+#: A piece of hair has at least this fraction of all vertices.
+SMALLEST_PIECE = 0.02
+#: Pieces that rise less than this over the skin, metres, are none.
+LOWEST_PIECE = 0.0015
+#: Steps back onto the isosurface after decimation.
+PROJECTIONS = 3
+#: How deep in the skin the inner side may lie, metres, when all is done.
+DEEPEST = 0.0012
+#: Weight of the volume's gradient beside the mesh's normals.
+GRADIENT_WEIGHT = 0.7
+
+
+@dataclass(frozen=True)
+class ShellMesh:
+    """The shell without colors.
+
+    Attributes:
+        vertices: (N, 3) float64, head frame, metres.
+        triangles: (M, 3) int32, counterclockwise from outside.
+        normals: (N, 3) float32 unit vectors.
+        inner: (N,) bool, on the skin.
+    """
+
+    vertices: np.ndarray
+    triangles: np.ndarray
+    normals: np.ndarray
+    inner: np.ndarray
+
+
+def extract_shell(volume: HairVolume, skin: Skin, triangles: int) -> ShellMesh | None:
+    """The shell of a volume.
+
+    Args:
+        volume: Of the hair.
+        skin: Of the head.
+        triangles: About how many the shell gets.
+
+    Returns:
+        The shell; None if the volume is empty.
+    """
+    from skimage.measure import marching_cubes
+
+    grid = volume.grid
+    field = np.pad(volume.field, 1, constant_values=-grid.cell)
+    if not (field > 0).any():
+        return None
+    points, faces, _, _ = marching_cubes(field, 0.0)
+    vertices = (points - 1) * grid.cell + grid.origin
+    height = grid.sample(volume.skin, vertices)
+    vertices, faces, height = _large_pieces(vertices, faces[:, ::-1], height)
+    if not len(faces):
+        return None
+    inner = height < INNER
+    if len(faces) > triangles:
+        clusters = cluster_vertices(vertices, faces, triangles, inner)
+        inner = clusters.mean(inner.astype(float))[:, 0] > 0.5
+        vertices, faces = clusters.mean(vertices), clusters.faces
+    outer = np.flatnonzero(~inner)
+    for _ in range(PROJECTIONS):
+        gradient = grid.gradient(volume.field, vertices[outer])
+        value = grid.sample(volume.field, vertices[outer])
+        step = value / np.maximum((gradient**2).sum(1), 0.2)
+        vertices[outer] -= np.clip(step, -grid.cell, grid.cell)[:, None] * gradient
+    vertices = out_of_skin(vertices, skin)
+    geometric = vertex_normals(vertices, faces)
+    gradient = -grid.gradient(volume.field, vertices)
+    gradient /= np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-6)
+    normals = np.where(inner[:, None], geometric, geometric + GRADIENT_WEIGHT * gradient)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    degenerate = np.linalg.norm(normals, axis=1) < 0.5
+    normals[degenerate] = shading_normals(vertices, faces)[degenerate]
+    return ShellMesh(vertices, faces.astype(np.int32), normals.astype(np.float32), inner)
+
+
+def out_of_skin(points: np.ndarray, skin: Skin, deepest: float = DEEPEST) -> np.ndarray:
+    """Points, moved outward where they are too deep in the head.
+
+    Args:
+        points: (N, 3), head frame, metres.
+        skin: Of the head.
+        deepest: How deep they may be, metres.
+
+    Returns:
+        (N, 3) float64.
+    """
+    points = np.array(points, np.float64)
+    for _ in range(2):
+        distance, nearest = skin.distance(points, 0.15)
+        deep = np.flatnonzero(distance < -deepest)
+        if not len(deep):
+            break
+        target = skin.samples[nearest[deep]] - min(deepest, BELOW_SKIN) * skin.normals_at(nearest[deep])
+        points[deep] = target
+    return points
+
+
+def _large_pieces(
+    vertices: np.ndarray, faces: np.ndarray, height: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The large pieces of a mesh that stand off the skin: vertices, faces, the vertices' heights."""
+    count = len(vertices)
+    graph = coo_matrix((np.ones(len(faces)), (faces[:, 0], faces[:, 1])), (count, count))
+    graph += coo_matrix((np.ones(len(faces)), (faces[:, 1], faces[:, 2])), (count, count))
+    pieces, label = connected_components(graph, directed=False)
+    size = np.bincount(label, minlength=pieces)
+    top = np.full(pieces, -np.inf)
+    np.maximum.at(top, label, height)
+    kept = (size >= SMALLEST_PIECE * count) & (top > LOWEST_PIECE)
+    used = kept[label]
+    index = np.cumsum(used) - 1
+    faces = index[faces[used[faces[:, 0]]]]
+    return vertices[used], faces, height[used]

@@ -1,0 +1,210 @@
+"""The shell's texture: flat charts of its outside, colored from the photo, completed with painted strands."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.sparse import coo_matrix
+
+from ..geometry.rasterize import fragments, interpolate
+from ..geometry.visibility import ramp
+from ..texture.padding import dilate_texels
+from .coloring import HairColors
+from .flow import Flow
+from .groom import HairShell
+from .masks import sample
+from .settings import HairSettings
+from .shell_mesh import ShellMesh
+
+#: Directions that charts are seen from, and their two axes in the head frame, u to the right, v up.
+DIRECTIONS = np.array([[0, -1, 0], [0, 1, 0], [1, 0, 0], [-1, 0, 0], [0, 0, 1], [0, 0, -1]], float)
+AXES_U = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [1, 0, 0], [1, 0, 0]], float)
+AXES_V = np.array([[0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 1, 0], [0, -1, 0]], float)
+#: Rounds of smoothing of the normals that charts are chosen by.
+CHART_SMOOTHING = 4
+#: Space around charts, texels.
+PADDING = 6
+#: Side of the dark corner of the texture that the inner side has, texels.
+DARK_CORNER = 8
+#: Lightness of the inner side, of the typical color.
+INNER_LIGHTNESS = 0.35
+#: Painted strands: side of the noise picture, steps of the line integral to each side, texels a step.
+STREAK_SIZE = 512
+STREAK_STEPS = 9
+STREAK_STEP = 1.6
+#: Contrast of painted strands, of that in the photo.
+CONTRAST_GAIN = 1.1
+
+
+@dataclass(frozen=True)
+class Unwrapped:
+    """A shell's mesh with texture coordinates; vertices are repeated where charts meet.
+
+    Attributes:
+        source: (N,) int, the vertex of the mesh that each came from.
+        triangles: (M, 3) int32, into them.
+        texels: (N, 2) float64, x and y in the texture.
+        chart: (N,) int, 0 to 5; -1 on the inner side.
+        texels_per_meter: Scale of the charts.
+    """
+
+    source: np.ndarray
+    triangles: np.ndarray
+    texels: np.ndarray
+    chart: np.ndarray
+    texels_per_meter: float
+
+
+def texture_shell(
+    mesh: ShellMesh, colors: HairColors, flow: Flow | None, settings: HairSettings
+) -> HairShell:
+    """Unwrap the shell and paint its texture.
+
+    Args:
+        mesh: The shell.
+        colors: Of the hair.
+        flow: Its direction; None for what has no strands.
+        settings: Size of the texture, seed.
+
+    Returns:
+        The shell.
+    """
+    size = settings.texture_size
+    unwrapped = unwrap(mesh, size)
+    vertices, normals = mesh.vertices[unwrapped.source], mesh.normals[unwrapped.source]
+    outer = unwrapped.triangles[(unwrapped.chart[unwrapped.triangles] >= 0).all(1)]
+    seen = colors.seen(vertices, normals) * (unwrapped.chart >= 0)
+    smooth = colors.at(vertices, seen)
+    image = np.empty((size, size, 3), np.float32)
+    image[:] = colors.typical
+    triangle, texel, weights, _ = fragments(unwrapped.texels, outer, size)
+    texel, first = np.unique(texel, return_index=True)
+    triangle, weights = triangle[first], weights[first].astype(np.float32)
+
+    def inside(values: np.ndarray) -> np.ndarray:
+        return interpolate(values.astype(np.float32), outer, triangle, weights)
+
+    points, visible = inside(vertices), inside(seen)[:, None]
+    pixels, _ = colors.maps.pixels_of(points)
+    own = sample(colors.photo, pixels)
+    visible = visible * ramp(visible, 0.0, 0.5)
+    painted = inside(smooth)
+    if flow is not None:
+        along = flow.at(vertices)
+        streaks = _streaks(unwrapped, along, outer, texel, triangle, weights, size, settings.seed)
+        painted = np.clip(painted * np.exp(CONTRAST_GAIN * colors.contrast * streaks)[:, None], 0, 255)
+    image.reshape(-1, 3)[texel] = painted * (1 - visible) + own * visible
+    image = dilate_texels(image, texel, PADDING)
+    image[-DARK_CORNER:, -DARK_CORNER:] = colors.typical * INNER_LIGHTNESS
+    uv = np.stack([(unwrapped.texels[:, 0] + 0.5) / size, 1 - (unwrapped.texels[:, 1] + 0.5) / size], 1)
+    return HairShell(
+        vertices=vertices.astype(np.float32),
+        triangles=unwrapped.triangles,
+        normals=normals.astype(np.float32),
+        uv=uv.astype(np.float32),
+        colors=np.clip(np.round(smooth), 0, 255).astype(np.uint8),
+        seen=seen.astype(np.float32),
+        inner=unwrapped.chart < 0,
+        texture=np.clip(np.round(image), 0, 255).astype(np.uint8),
+    )
+
+
+def unwrap(mesh: ShellMesh, size: int) -> Unwrapped:
+    """Lay the outside of a shell in flat charts, seen along the axes of the head.
+
+    Args:
+        mesh: The shell.
+        size: Side of the texture, texels.
+
+    Returns:
+        The texture coordinates; the inner side has those of the dark corner.
+    """
+    chart = _charts(mesh)
+    keys = mesh.triangles.astype(np.int64) * 8 + (chart + 1)[:, None]
+    found, index = np.unique(keys, return_inverse=True)
+    source, chart = found // 8, found % 8 - 1
+    flat = np.zeros((len(source), 2))
+    boxes = np.zeros((len(DIRECTIONS), 2))
+    for k in range(len(DIRECTIONS)):
+        own = chart == k
+        if not own.any():
+            continue
+        plane = np.stack([mesh.vertices[source[own]] @ AXES_U[k], -mesh.vertices[source[own]] @ AXES_V[k]], 1)
+        low = plane.min(0)
+        flat[own], boxes[k] = plane - low, plane.max(0) - low
+    scale, corners = _packed(boxes, size)
+    texels = flat * scale + np.where(chart[:, None] >= 0, corners[np.maximum(chart, 0)], 0)
+    texels[chart < 0] = size - DARK_CORNER / 2
+    return Unwrapped(source, index.reshape(-1, 3).astype(np.int32), texels, chart, scale)
+
+
+def _charts(mesh: ShellMesh) -> np.ndarray:
+    """(M,) int: the chart of each triangle, -1 on the inner side."""
+    count = len(mesh.vertices)
+    a, b, c = mesh.triangles.T
+    rows, columns = np.concatenate([a, b, c, b, c, a]), np.concatenate([b, c, a, a, b, c])
+    graph = coo_matrix((np.ones(len(rows)), (rows, columns)), (count, count)).tocsr()
+    normals = mesh.normals.astype(np.float64) * ~mesh.inner[:, None]
+    for _ in range(CHART_SMOOTHING):
+        normals = normals + graph @ normals
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    chart = (normals[mesh.triangles].sum(1) @ DIRECTIONS.T).argmax(1)
+    return np.where(mesh.inner[mesh.triangles].all(1), -1, chart)
+
+
+def _packed(boxes: np.ndarray, size: int) -> tuple[float, np.ndarray]:
+    """The largest scale, texels per metre, at which boxes (K, 2) fit in shelves, and their corners (K, 2)."""
+    order = np.argsort(-boxes[:, 1])
+    scale = size / max(float(np.sqrt(boxes.prod(1).sum())), 1e-3)
+    while True:
+        corners = np.zeros((len(boxes), 2))
+        x = y = float(PADDING)
+        shelf = 0.0
+        fits = True
+        for k in order:
+            width, height = boxes[k] * scale + PADDING
+            if x + width > size - DARK_CORNER:
+                x, y, shelf = float(PADDING), y + shelf, 0.0
+            fits &= x + width <= size - DARK_CORNER and y + height <= size - DARK_CORNER
+            corners[k] = x, y
+            x, shelf = x + width, max(shelf, height)
+        if fits:
+            return scale, corners
+        scale *= 0.96
+
+
+def _streaks(
+    unwrapped: Unwrapped,
+    directions: np.ndarray,
+    outer: np.ndarray,
+    texel: np.ndarray,
+    triangle: np.ndarray,
+    weights: np.ndarray,
+    size: int,
+    seed: int,
+) -> np.ndarray:
+    """(N,) float32 of mean 0 and variance 1 at texels: noise drawn out along the hair.
+
+    B. Cabral and L. Leedom, "Imaging vector fields using line integral convolution", SIGGRAPH 1993.
+    """
+    chart = np.maximum(unwrapped.chart, 0)
+    plane = np.stack([(directions * AXES_U[chart]).sum(1), -(directions * AXES_V[chart]).sum(1)], 1)
+    plane /= np.maximum(np.linalg.norm(plane, axis=1, keepdims=True), 1e-6)
+    field = np.zeros((size, size, 2), np.float32)
+    field.reshape(-1, 2)[texel] = interpolate(plane.astype(np.float32), outer, triangle, weights)
+    small = cv2.resize(field, (STREAK_SIZE, STREAK_SIZE), interpolation=cv2.INTER_NEAREST)
+    noise = np.random.default_rng(seed).standard_normal((STREAK_SIZE, STREAK_SIZE)).astype(np.float32)
+    total = noise.copy()
+    rows, columns = np.mgrid[:STREAK_SIZE, :STREAK_SIZE].astype(np.float32)
+    for sign in (-STREAK_STEP, STREAK_STEP):
+        x, y = columns.copy(), rows.copy()
+        step = small
+        for _ in range(STREAK_STEPS):
+            x += sign * step[..., 0]
+            y += sign * step[..., 1]
+            total += cv2.remap(noise, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+            step = cv2.remap(small, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    total -= cv2.GaussianBlur(total, (0, 0), 6)
+    total /= max(float(total.std()), 1e-6)
+    fine = cv2.resize(total, (size, size), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(fine.ravel()[texel])

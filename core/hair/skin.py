@@ -1,0 +1,88 @@
+"""The head's skin as the hair needs it: distance from it, its closest points."""
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ..geometry.mesh import vertex_normals
+from ..template.topology import SKIN, HeadTopology
+
+#: Barycentric coordinates of the samples of each triangle: corners are the vertices themselves.
+SAMPLES = np.array([[1, 1, 1], [4, 1, 1], [1, 4, 1], [1, 1, 4]]) / np.array([[3], [6], [6], [6]])
+#: Cosine below which a point is beyond an edge of the mesh, so that it is as far as the sample itself.
+EDGE_COSINE = 0.7
+#: Relative error of the closest point that is allowed for speed.
+APPROXIMATION = 0.03
+
+
+class Skin:
+    """The skin of one head, made ready for many queries.
+
+    Attributes:
+        vertices: (V, 3) float64, all vertices of the head, head frame, metres.
+        normals: (V, 3) float64, unit normals of the skin; zero elsewhere.
+        triangles: (T, 3) int, of the skin, into the vertices.
+        triangle_uv: (T, 3, 2) float32, v up, texture coordinates of their corners.
+        samples: (N, 3) float64, points all over the skin.
+        sample_triangle: (N,) int, the triangle of each.
+        sample_weights: (N, 3) float64, its barycentric coordinates.
+    """
+
+    def __init__(self, vertices: np.ndarray, topology: HeadTopology) -> None:
+        """Build the search tree.
+
+        Args:
+            vertices: (V, 3), head frame, metres.
+            topology: Of the head.
+        """
+        self.vertices = vertices.astype(np.float64)
+        faces = topology.faces_of(SKIN)
+        self.triangles = np.stack([topology.triangles[2 * faces], topology.triangles[2 * faces + 1]], 1)
+        self.triangles = self.triangles.reshape(-1, 3)
+        self.triangle_uv = _corner_uv(topology)[faces].reshape(-1, 3, 2)
+        self.normals = vertex_normals(self.vertices, self.triangles)
+        count = len(self.triangles)
+        self.sample_triangle = np.repeat(np.arange(count), len(SAMPLES))
+        self.sample_weights = np.tile(SAMPLES, (count, 1))
+        self.samples = self.at_samples(self.vertices)
+        normals = self.at_samples(self.normals)
+        self._normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+        self._tree = cKDTree(self.samples)
+        self._rim = float(self.vertices[topology.neck, 2].mean())
+
+    def at_samples(self, values: np.ndarray) -> np.ndarray:
+        """Values of vertices (V, ...) at the samples (N, ...)."""
+        corners = values[self.triangles[self.sample_triangle]]
+        return np.einsum("nk,nk...->n...", self.sample_weights, corners)
+
+    def distance(self, points: np.ndarray, reach: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
+        """How far points are from the skin.
+
+        Args:
+            points: (N, 3), head frame, metres.
+            reach: Points further away than this, metres, are just that far, from any sample.
+
+        Returns:
+            (N,) float64 metres, negative inside the head; and (N,) int, the closest of the samples.
+        """
+        far, nearest = self._tree.query(points, eps=APPROXIMATION, distance_upper_bound=reach, workers=2)
+        beyond = nearest == len(self.samples)
+        nearest = np.where(beyond, 0, nearest)
+        offset = points - self.samples[nearest]
+        along = (offset * self._normals[nearest]).sum(1)
+        plane = np.abs(along) > EDGE_COSINE * far
+        distance = np.where(plane, along, np.where(along < 0, -far, far))
+        distance = np.where(beyond, reach, distance)
+        below = self._rim - points[:, 2]  # the neck is open there
+        return np.where((below > 0) & (distance < below), np.maximum(below, distance), distance), nearest
+
+    def normals_at(self, samples: np.ndarray) -> np.ndarray:
+        """(N, 3) unit normals of samples (N,)."""
+        return np.asarray(self._normals[samples])
+
+
+def _corner_uv(topology: HeadTopology) -> np.ndarray:
+    """(F, 2, 3, 2) float32: texture coordinates of the corners of each quad's two triangles."""
+    triangles = topology.triangles.reshape(-1, 2, 3)
+    corner = (topology.quads[:, None, :, None] == triangles[:, :, None, :]).argmax(2)
+    index = np.take_along_axis(topology.quad_uv[:, None, :].repeat(2, 1), corner, 2)
+    return np.asarray(topology.uv[index])

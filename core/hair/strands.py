@@ -1,0 +1,190 @@
+"""Strands: grown from roots on the scalp through the volume, along the flow."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .flow import Flow
+from .scalp import Scalp
+from .settings import HairSettings
+from .skin import Skin
+from .volume import HairVolume
+
+#: Step of the growth, metres, and the most steps: a metre of hair.
+STEP = 0.006
+MOST_STEPS = 110
+#: Presence of hair from which on strands have roots.
+ROOT_PRESENCE = 0.45
+#: Fraction of the hair's local thickness, from the skin, over which a strand rises from its root.
+RISE = 0.6
+#: Depth below the hair's surface, metres, at which strands turn along it.
+TURN_DEPTH = 0.004
+#: Shortest strand, metres.
+SHORTEST = 0.008
+#: Spread of the lengths, of the whole.
+LENGTH_SPREAD = 0.12
+#: Cosine between a strand and the flow below which it ends: it would only go around inside the hair.
+LEAST_COURSE = 0.3
+#: Weight of the new direction in a step; the rest is inertia, which makes strands smooth.
+TURNING = 0.45
+
+
+@dataclass(frozen=True)
+class Guides:
+    """Strands as they grew.
+
+    Attributes:
+        points: (S, P, 3) float32, equally far from each other along a strand, the root first.
+        length: (S,) float32, metres.
+        level: (S,) float32 0..1, how far out in the hair each runs.
+        root_vertices: (S, 3) int32, vertices of the head.
+        root_barycentric: (S, 3) float32.
+        root_uv: (S, 2) float32, in the head's texture coordinates.
+    """
+
+    points: np.ndarray
+    length: np.ndarray
+    level: np.ndarray
+    root_vertices: np.ndarray
+    root_barycentric: np.ndarray
+    root_uv: np.ndarray
+
+    def chosen(self, index: np.ndarray) -> "Guides":
+        """Some of the strands."""
+        return Guides(
+            self.points[index],
+            self.length[index],
+            self.level[index],
+            self.root_vertices[index],
+            self.root_barycentric[index],
+            self.root_uv[index],
+        )
+
+
+def sample_roots(
+    skin: Skin, scalp: Scalp, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Roots, evenly by area where hair grows.
+
+    Args:
+        skin: Of the head.
+        scalp: The hair on it.
+        count: How many.
+        rng: Random numbers.
+
+    Returns:
+        (count,) int indices of the skin's triangles and (count, 3) float32 barycentric coordinates; both
+        empty where no hair grows.
+    """
+    triangles = skin.triangles
+    corners = skin.vertices[triangles]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    presence = scalp.roots[triangles].mean(1)
+    area = area * np.clip((presence - ROOT_PRESENCE) / 0.2, 0, 1)
+    if area.sum() <= 0:
+        return np.zeros(0, int), np.zeros((0, 3), np.float32)
+    # One random number for each of as many equal parts of the area: evener than independent ones.
+    at = (rng.permutation(count) + rng.random(count)) / count
+    triangle = np.searchsorted(np.cumsum(area) / area.sum(), at).clip(0, len(area) - 1)
+    u, v = rng.random((2, count))
+    outside = u + v > 1
+    u, v = np.where(outside, 1 - u, u), np.where(outside, 1 - v, v)
+    return triangle, np.stack([1 - u - v, u, v], 1).astype(np.float32)
+
+
+def grow(
+    volume: HairVolume, flow: Flow, skin: Skin, scalp: Scalp, count: int, points: int, settings: HairSettings
+) -> Guides:
+    """Grow strands.
+
+    Args:
+        volume: What they fill.
+        flow: Their direction.
+        skin: Of the head.
+        scalp: The hair on it.
+        count: How many to try; a few come out too short.
+        points: Of each.
+        settings: Seed.
+
+    Returns:
+        The strands.
+    """
+    rng = np.random.default_rng(settings.seed)
+    triangle, barycentric = sample_roots(skin, scalp, count, rng)
+    vertices = skin.triangles[triangle].astype(np.int32)
+    uv = np.einsum("nk,nkc->nc", barycentric, skin.triangle_uv[triangle]).astype(np.float32)
+    roots = np.einsum("nk,nkc->nc", barycentric, skin.vertices[vertices]).astype(np.float32)
+    normals = np.einsum("nk,nkc->nc", barycentric, skin.normals[vertices]).astype(np.float32)
+    level = np.sqrt(rng.random(len(roots))).astype(np.float32)  # more of them outside, where they show
+    longest = (1 - LENGTH_SPREAD * rng.random(len(roots))).astype(np.float32)
+    path, steps = _paths(volume, flow, roots, normals, level)
+    length = steps * STEP * longest
+    kept = length > SHORTEST
+    path, length = path[:, kept], length[kept]
+    # The same number of points on each.
+    at = np.linspace(0, 1, points, dtype=np.float32)[:, None] * (length / STEP)[None]
+    low = np.minimum(at.astype(int), len(path) - 2)
+    part = (at - low)[..., None].astype(np.float32)
+    column = np.arange(len(length))
+    even = path[low, column] * (1 - part) + path[low + 1, column] * part
+    return Guides(
+        np.ascontiguousarray(even.transpose(1, 0, 2)),
+        length,
+        level[kept],
+        vertices[kept],
+        barycentric[kept],
+        uv[kept],
+    )
+
+
+def _paths(
+    volume: HairVolume, flow: Flow, roots: np.ndarray, normals: np.ndarray, level: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(T, S, 3) positions after each step, the last repeated, and (S,) how many steps each strand grew."""
+    grid = volume.grid
+    at = roots.copy()
+    direction = normals.copy()
+    alive = np.ones(len(roots), bool)
+    steps = np.zeros(len(roots), int)
+    path = [at.copy()]
+    for _ in range(MOST_STEPS):
+        on = np.flatnonzero(alive)
+        if not len(on):
+            break
+        here = at[on]
+        depth, height = grid.sample(volume.field, here), grid.sample(volume.skin, here)
+        outward = -grid.gradient(volume.field, here)
+        outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-6)
+        # How far out of the hair this strand wants to be, against where it is.
+        fraction = np.maximum(height, 0) / np.maximum(np.maximum(height, 0) + depth, 1e-4)
+        wanted = level[on] * 0.95
+        rise = np.clip((wanted - fraction) * 2.5, -1, 1)
+        rise = np.where(depth < TURN_DEPTH, np.minimum(rise, depth / TURN_DEPTH - 0.5), rise)
+        first = (steps[on] < 2)[:, None]
+        along = flow.at(here)
+        new = along + rise[:, None] * np.where(first, normals[on], outward)
+        new /= np.maximum(np.linalg.norm(new, axis=1, keepdims=True), 1e-6)
+        new = direction[on] * (1 - TURNING) + new * TURNING
+        new /= np.maximum(np.linalg.norm(new, axis=1, keepdims=True), 1e-6)
+        ahead = here + STEP * new
+        # A strand that would leave slides along the surface, if it runs that way at all.
+        beyond = grid.sample(volume.field, ahead)
+        leaving = beyond < 0.0005
+        slide = new - np.maximum((new * outward).sum(1, keepdims=True), 0) * outward
+        pace = np.linalg.norm(slide, axis=1, keepdims=True)
+        slid = here + STEP * slide / np.maximum(pace, 1e-6) - np.maximum(0.001 - depth, 0)[:, None] * outward
+        ahead = np.where(leaving[:, None], slid, ahead)
+        ended = leaving & ((pace[:, 0] < 0.35) | (grid.sample(volume.field, ahead) < -0.0015))
+        course = ahead - here
+        ended |= (course * along).sum(1) < LEAST_COURSE * STEP
+        ended &= steps[on] > 1
+        moved = on[~ended]
+        new = ahead - here
+        new /= np.maximum(np.linalg.norm(new, axis=1, keepdims=True), 1e-6)
+        at[moved], direction[moved] = ahead[~ended], new[~ended]
+        steps[moved] += 1
+        alive[on[ended]] = False
+        path.append(at.copy())
+    if len(path) < 2:
+        path.append(at.copy())
+    return np.stack(path), steps

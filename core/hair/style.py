@@ -1,0 +1,73 @@
+"""The style of hair in words, for people and for catalogues."""
+
+import numpy as np
+
+from ..image.color import srgb_to_linear
+from .flow import Flow
+from .groom import HairStyle
+from .strands import Guides
+
+#: Lengths, metres, from which on hair is short, medium and long.
+LENGTHS = (("cropped", 0.02), ("short", 0.10), ("medium", 0.25), ("long", np.inf))
+#: Parting, x in the head frame, metres, that is still in the middle.
+MIDDLE_PARTING = 0.012
+#: Change of direction from which on hair is wavy and curly.
+CURLS = (("straight", 0.06), ("wavy", 0.16), ("curly", np.inf))
+#: Coherence of the photo's lines below which their change says that hair is curly.
+UNCLEAR = 0.22
+#: Linear lightness between black and white hair, for the melanin of Principled Hair.
+DARKEST = 0.006
+LIGHTEST = 0.55
+
+
+def describe(guides: Guides, flow: Flow, color: np.ndarray) -> HairStyle:
+    """Describe hair.
+
+    Args:
+        guides: Its strands.
+        flow: Its direction.
+        color: (3,) typical color, sRGB 0..255.
+
+    Returns:
+        The style.
+    """
+    length = float(np.quantile(guides.length, 0.75)) if len(guides.length) else 0.0
+    word = next(word for word, limit in LENGTHS if length < limit)
+    parting = "none"
+    if flow.style == "parting":
+        parting = "middle"
+        if abs(flow.parting) > MIDDLE_PARTING:
+            parting = "left" if flow.parting > 0 else "right"
+    curl = next(name for name, limit in CURLS if flow.curl < limit)
+    if flow.coherence < UNCLEAR:
+        curl, parting = ("curly", "unknown") if word != "cropped" else ("straight", "unknown")
+    linear = srgb_to_linear(np.asarray(color, float) / 255)
+    lightness = float(linear.mean())
+    melanin = np.log(LIGHTEST / max(lightness, DARKEST)) / np.log(LIGHTEST / DARKEST)
+    redness = np.log(max(linear[0], 1e-3) / max(linear[2], 1e-3)) / np.log(12)
+    rgb = tuple(round(float(value)) for value in color)
+    return HairStyle(
+        length=word,
+        length_m=round(length, 3),
+        parting=parting,
+        curl=curl,
+        color=color_word(linear),
+        rgb=(rgb[0], rgb[1], rgb[2]),
+        melanin=round(float(np.clip(melanin, 0, 1)), 3),
+        melanin_redness=round(float(np.clip(redness, 0, 1)), 3),
+    )
+
+
+def color_word(linear: np.ndarray) -> str:
+    """A word for a color (3,) of hair in linear light."""
+    lightness = float(linear.mean())
+    warmth = float(linear[0] / max(linear[2], 1e-3))
+    if warmth < 1.6 and lightness > 0.05:
+        return "white" if lightness > 0.35 else "grey"
+    if lightness < 0.018:
+        return "black"
+    if warmth > 4.5 and 0.03 < lightness < 0.3 and linear[0] > 2.2 * linear[1]:
+        return "red"
+    if lightness < 0.05:
+        return "dark brown"
+    return "brown" if lightness < 0.12 else "blond"

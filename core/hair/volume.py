@@ -1,0 +1,265 @@
+"""The volume that the hair fills, built from its outline in the photo and its thickness on the scalp.
+
+Three fields, each a signed distance in metres, positive in the hair: the cap, what lies on the scalp; the
+curtain, what hangs or stands beside, below and behind it; and the outline of the photo, which both must stay
+within wherever the photo could show them. What no photo from one side can say, how deep the hair is behind
+its outline, is filled like an ellipse that has the outline's width and the head's depth.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import binary_fill_holes, gaussian_filter, gaussian_filter1d
+
+from .grid import Grid
+from .masks import HairMaps, sample
+from .scalp import Scalp
+from .settings import HairSettings
+from .skin import Skin
+
+#: Vertical axis of the head, head frame, metres: x and y; what hangs beside the head hangs beside this.
+AXIS = np.array([0.0, 0.075])
+#: Half depth of hair beside the head, metres, seen from the front and from the side.
+FRONT_RADIUS = 0.045
+SIDE_RADIUS = 0.07
+#: How far the hair's inner side lies below the skin, metres.
+BELOW_SKIN = 0.001
+#: Depths behind the seen skin between which a point counts as hidden by it, metres.
+HIDDEN_FROM = 0.003
+HIDDEN_TO = 0.014
+#: Height below which hair hangs free behind, metres, and over which it becomes so: the occiput and the nape.
+OCCIPUT_Z = 0.045
+NAPE_Z = -0.02
+#: How much further forward than the occiput the hair's back is, metres, per metre of height below it.
+BACK_SLOPE = 0.12
+#: Field values are cut off here, in cells.
+BAND = 4.0
+#: Standard deviation of the final smoothing, cells.
+SMOOTHING = 0.8
+#: The distance from the skin is computed on a grid this much coarser.
+SKIN_GRID_FACTOR = 2.5
+#: Metres from the skin up to which its closest point is searched: beyond, no cap reaches.
+SKIN_REACH = 0.14
+#: Standard deviation of the smoothing of what is read off the nearest vertex, metres.
+CAP_SIGMA = 0.007
+#: Heights over which the extents of hanging hair are smoothed, metres.
+EXTENT_SIGMA = 0.015
+#: Hair beside the neck within this distance of it, metres, goes around behind.
+BESIDE = 0.015
+MARGIN = 0.012
+
+
+@dataclass(frozen=True)
+class HairVolume:
+    """The hair's volume on a grid.
+
+    Attributes:
+        grid: In the head frame.
+        field: (X, Y, Z) float32, metres, positive in the hair.
+        skin: (X, Y, Z) float32, metres from the skin, negative inside the head.
+    """
+
+    grid: Grid
+    field: np.ndarray
+    skin: np.ndarray
+
+
+@dataclass(frozen=True)
+class Billboard:
+    """An upright plane through the head's axis that faces the camera.
+
+    Attributes:
+        side: (2,) horizontal unit vector in the plane, x and y in the head frame.
+        away: (2,) horizontal unit vector away from the camera.
+    """
+
+    side: np.ndarray
+    away: np.ndarray
+
+    @classmethod
+    def facing(cls, maps: HairMaps) -> "Billboard":
+        """The one of a photo."""
+        camera = maps.pose.camera_to_head(np.zeros(3))
+        away = AXIS - camera[:2]
+        away = away / max(np.linalg.norm(away), 1e-9)
+        return cls(np.array([-away[1], away[0]]), away)
+
+    @property
+    def frontal(self) -> float:
+        """1 where the camera looks at face or back of the head, 0 where at its side."""
+        return float(self.away[1] ** 2)
+
+    def split(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Metres (N,) of points (N, 3) along the plane and away from the camera."""
+        offset = points[:, :2] - AXIS.astype(points.dtype)
+        return offset @ self.side.astype(points.dtype), offset @ self.away.astype(points.dtype)
+
+    def points(self, along: np.ndarray, heights: np.ndarray) -> np.ndarray:
+        """(H, A, 3) points of the plane in the head frame."""
+        xy = AXIS + along[:, None] * self.side
+        out = np.empty((len(heights), len(along), 3))
+        out[..., :2] = xy
+        out[..., 2] = heights[:, None]
+        return out
+
+
+@dataclass(frozen=True)
+class Extents:
+    """How far the hair reaches to each side of the axis, by height: the negative side, then the positive.
+
+    Attributes:
+        heights: (H,) metres.
+        reach: (2, H) metres from the axis to the outline.
+        hangs: (2, H) 0..1, whether hair is seen there beside the head.
+    """
+
+    heights: np.ndarray
+    reach: np.ndarray
+    hangs: np.ndarray
+
+
+def build_volume(maps: HairMaps, skin: Skin, scalp: Scalp, settings: HairSettings) -> HairVolume:
+    """Fill the volume.
+
+    Args:
+        maps: What the photo shows; its mask must not be empty.
+        skin: Of the head.
+        scalp: The hair on it.
+        settings: Size of the grid.
+
+    Returns:
+        The volume.
+    """
+    billboard = Billboard.facing(maps)
+    extents = _extents(maps, billboard)
+    grid = _grid_around(skin, scalp, extents, billboard, settings)
+    distance, cap = _skin_fields(grid, skin, scalp)
+    points = grid.points
+    pixels, depth = maps.pixels_of(points)
+    hidden = _hidden(pixels, depth, maps)
+    curtain = _curtain(points, pixels, hidden, maps, billboard, extents, _back_profile(skin, scalp, extents))
+    field = np.maximum(cap.ravel(), curtain)
+    outline, hull = sample(maps.outline, pixels), sample(maps.hull, pixels)
+    np.minimum(field, outline + (np.maximum(hull, outline) - outline) * hidden, out=field)
+    field = field.reshape(grid.shape)
+    limit = BAND * grid.cell
+    np.clip(field, -limit, limit, out=field)
+    field = gaussian_filter(field, SMOOTHING)
+    np.minimum(field, distance + BELOW_SKIN, out=field)
+    return HairVolume(grid, field, distance)
+
+
+def _extents(maps: HairMaps, billboard: Billboard) -> Extents:
+    step = 0.003
+    heights = np.arange(-0.40, 0.30, step)
+    along = np.arange(-0.30, 0.30 + step / 2, step)
+    points = billboard.points(along, heights)
+    pixels, _ = maps.pixels_of(points.reshape(-1, 3))
+    mask = (sample(maps.outline, pixels) > 0).reshape(len(heights), len(along))
+    head = sample(np.isfinite(maps.depth).astype(np.float32), pixels).reshape(mask.shape) > 0.5
+    reach, hangs = np.zeros((2, len(heights))), np.zeros((2, len(heights)))
+    for side, chosen in enumerate((along < 0, along >= 0)):
+        distance = np.abs(along[chosen])
+        own = mask[:, chosen]
+        reach[side] = np.where(own, distance, 0).max(1)
+        edge = np.where(head[:, chosen], distance, 0).max(1)
+        near = np.where(own, distance, np.inf).min(1)
+        hangs[side] = (reach[side] > edge + 0.004) & (near < edge + BESIDE) & (edge > 0)
+        below = edge == 0  # below the neck or above the head: whatever is seen goes on
+        hangs[side] = np.where(below, reach[side] > 0, hangs[side])
+    sigma = EXTENT_SIGMA / step
+    return Extents(heights, gaussian_filter1d(reach, sigma, axis=1), gaussian_filter1d(hangs, sigma, axis=1))
+
+
+def _grid_around(
+    skin: Skin, scalp: Scalp, extents: Extents, billboard: Billboard, settings: HairSettings
+) -> Grid:
+    covered = scalp.thickness > 0
+    shells = skin.vertices + np.maximum(scalp.thickness, 0)[:, None] * skin.normals
+    corners = [shells[covered]] if covered.any() else [skin.vertices[:1]]
+    used = extents.reach.max(0) > 0.001
+    if used.any():
+        heights = extents.heights[used]
+        radius = FRONT_RADIUS * billboard.frontal + SIDE_RADIUS * (1 - billboard.frontal)
+        for sign, reach in zip((-1, 1), extents.reach, strict=True):
+            for away in (-radius, radius):
+                xy = AXIS + sign * reach[used, None] * billboard.side + away * billboard.away
+                corners.append(np.column_stack([xy, heights]))
+    box = np.concatenate(corners)
+    return Grid.around(box.min(0) - MARGIN, box.max(0) + MARGIN, settings.cell_m, settings.most_cells)
+
+
+def _skin_fields(grid: Grid, skin: Skin, scalp: Scalp) -> tuple[np.ndarray, np.ndarray]:
+    """Distance from the skin, and the cap: how far below the hair's thickness each point is, metres."""
+    coarse = grid.coarser(SKIN_GRID_FACTOR)
+    distance, nearest = skin.distance(coarse.points, SKIN_REACH)
+    distance = distance.astype(np.float32).reshape(coarse.shape)
+    inside = binary_fill_holes(distance <= 0)  # pockets behind the eyes and the lips are no way out
+    distance = np.where(inside, -np.abs(distance), distance)
+    thickness = skin.at_samples(scalp.thickness)[nearest].reshape(coarse.shape).astype(np.float32)
+    thickness = gaussian_filter(thickness, CAP_SIGMA / coarse.cell)
+    fine = coarse.resampled(distance, grid)
+    return fine, coarse.resampled(thickness, grid) - fine
+
+
+def _back_profile(skin: Skin, scalp: Scalp, extents: Extents) -> np.ndarray:
+    """(H,) metres: how far behind the axis the hair's back is, by height."""
+    behind = skin.vertices[(np.abs(skin.vertices[:, 0]) < 0.03) & (skin.vertices[:, 1] > AXIS[1])]
+    thickness = np.maximum(scalp.thickness, 0)
+    middle = (np.abs(skin.vertices[:, 0]) < 0.03) & (skin.vertices[:, 1] > AXIS[1] + 0.03)
+    thick = (
+        float(np.median(thickness[middle & (thickness > 0)])) if (middle & (thickness > 0)).any() else 0.01
+    )
+    order = np.argsort(behind[:, 2])
+    heights, back = behind[order, 2], behind[order, 1] - AXIS[1]
+    profile = np.interp(extents.heights, heights, np.maximum.accumulate(back[::-1])[::-1], right=0.0)
+    deepest = float(back.max())
+    hanging = deepest - BACK_SLOPE * np.maximum(OCCIPUT_Z - extents.heights, 0)
+    profile = np.where(extents.heights < OCCIPUT_Z, np.maximum(hanging, 0.04), profile)
+    profile = np.where(extents.heights > heights[-1], 0.0, profile + thick)
+    return gaussian_filter1d(profile, 3.0)
+
+
+def _curtain(
+    points: np.ndarray,
+    pixels: np.ndarray,
+    hidden: np.ndarray,
+    maps: HairMaps,
+    billboard: Billboard,
+    extents: Extents,
+    profile: np.ndarray,
+) -> np.ndarray:
+    """(N,) float32 metres, positive in what hangs or stands beside, below and behind the head."""
+    along, away = billboard.split(points)
+    height = points[:, 2]
+    frontal = np.float32(billboard.frontal)
+    radius = FRONT_RADIUS * frontal + SIDE_RADIUS * (1 - frontal)
+    inside = np.minimum(sample(maps.hull, pixels), radius)
+    half = np.where(inside > 0, np.sqrt(np.maximum(inside * (2 * radius - inside), 0)), inside)
+    positive = along >= 0
+
+    def at(values: np.ndarray) -> np.ndarray:
+        row = (height - extents.heights[0]) / (extents.heights[1] - extents.heights[0])
+        index = np.clip(row.astype(np.int32), 0, len(extents.heights) - 2)
+        part = np.clip(row - index, 0, 1)
+        values = values.astype(np.float32)
+        return np.asarray(values[index] * (1 - part) + values[index + 1] * part)
+
+    reach = np.where(positive, at(extents.reach[1]), at(extents.reach[0]))
+    hangs = np.where(positive, at(extents.hangs[1]), at(extents.hangs[0]))
+    back = np.maximum(at(profile), half) * frontal + half * (1 - frontal)
+    width, back = np.maximum(reach, 0.004), np.maximum(back, 0.004)
+    round_ = np.sqrt((along / width) ** 2 + (np.maximum(away, 0) / back) ** 2)
+    behind = (1 - round_) * np.minimum(width, back)
+    ellipse = np.where(away > 0, behind, half + away)
+    # What is hidden hangs only if there is hair to be seen beside it.
+    half = half - 0.05 * (1 - hangs) * hidden
+    ellipse = ellipse - 0.05 * (1 - hangs) * np.where(away > half, 1.0, hidden)
+    return np.where(away > 0, np.maximum(ellipse, half - away), ellipse).astype(np.float32)
+
+
+def _hidden(pixels: np.ndarray, depth: np.ndarray, maps: HairMaps) -> np.ndarray:
+    """(N,) float32 0..1: how far the head or something before it hides points from the camera."""
+    far = np.where(np.isfinite(maps.depth), maps.depth, np.float32(1e3))
+    behind = (depth - sample(far, pixels) - HIDDEN_FROM) / (HIDDEN_TO - HIDDEN_FROM)
+    return np.asarray(np.maximum(np.clip(behind, 0, 1), sample(maps.hidden.astype(np.float32), pixels)))
