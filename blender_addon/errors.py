@@ -57,6 +57,10 @@ class HeadFileError(AddonError):
     """A head's file is missing, damaged or of another version of the engine."""
 
 
+class LiveLinkFileError(AddonError):
+    """A file is no recording of Live Link Face, or cannot be read."""
+
+
 class ExportError(AddonError):
     """A head could not be written in the format that was asked for."""
 

@@ -6,14 +6,22 @@ from .cancel_setup import PHOTOBUST_OT_cancel_setup
 from .check_engine import PHOTOBUST_OT_check_engine
 from .choose_photo import PHOTOBUST_OT_choose_photo
 from .export_head import PHOTOBUST_OT_export_head
+from .export_live_link import PHOTOBUST_OT_export_live_link
+from .face_pose import PHOTOBUST_OT_face_pose
+from .flip_face import PHOTOBUST_OT_flip_face
+from .import_live_link import PHOTOBUST_OT_import_live_link
+from .key_face import PHOTOBUST_OT_key_face
 from .landmarks import PHOTOBUST_OT_landmarks
+from .look_target import PHOTOBUST_OT_look_target
 from .match_camera import PHOTOBUST_OT_match_camera
 from .open_documentation import PHOTOBUST_OT_open_documentation
 from .open_folder import PHOTOBUST_OT_open_folder
 from .open_log import PHOTOBUST_OT_open_log
 from .open_preferences import PHOTOBUST_OT_open_preferences
+from .pose_assets import PHOTOBUST_OT_pose_assets
 from .reconstruct import PHOTOBUST_OT_reconstruct
 from .report_bug import PHOTOBUST_OT_report_bug
+from .reset_face import PHOTOBUST_OT_reset_face
 from .retopologize import PHOTOBUST_OT_cancel_retopology, PHOTOBUST_OT_retopologize
 from .setup_engine import PHOTOBUST_OT_setup_engine
 from .show_colors import PHOTOBUST_OT_show_colors
@@ -29,14 +37,22 @@ CLASSES = (
     PHOTOBUST_OT_check_engine,
     PHOTOBUST_OT_choose_photo,
     PHOTOBUST_OT_export_head,
+    PHOTOBUST_OT_export_live_link,
+    PHOTOBUST_OT_face_pose,
+    PHOTOBUST_OT_flip_face,
+    PHOTOBUST_OT_import_live_link,
+    PHOTOBUST_OT_key_face,
     PHOTOBUST_OT_landmarks,
+    PHOTOBUST_OT_look_target,
     PHOTOBUST_OT_match_camera,
     PHOTOBUST_OT_open_documentation,
     PHOTOBUST_OT_open_folder,
     PHOTOBUST_OT_open_log,
     PHOTOBUST_OT_open_preferences,
+    PHOTOBUST_OT_pose_assets,
     PHOTOBUST_OT_reconstruct,
     PHOTOBUST_OT_report_bug,
+    PHOTOBUST_OT_reset_face,
     PHOTOBUST_OT_retopologize,
     PHOTOBUST_OT_setup_engine,
     PHOTOBUST_OT_show_colors,

@@ -16,6 +16,7 @@ from bpy.props import (
 
 from ..heads import confidence
 from . import face_search, session
+from .mirrored_shapes import PhotobustMirroredShapes
 
 #: 35 mm equivalent focal lengths, mm, that the engine takes for credible.
 FOCAL_RANGE = (8.0, 2000.0)
@@ -75,6 +76,10 @@ class PhotobustHead(bpy.types.PropertyGroup):
     manifest: StringProperty(name="What face.json says of it")
     seconds: FloatProperty(name="Seconds from the Click to the Object")
     camera: PointerProperty(name="Matched Camera", type=bpy.types.Object)
+    mirror_shapes: BoolProperty(
+        name="Mirror", description="One slider for the left and the right blendshape of a pair", default=True
+    )
+    mirrored: PointerProperty(type=PhotobustMirroredShapes)
 
 
 class PhotobustFaceChoice(bpy.types.PropertyGroup):
@@ -162,7 +167,13 @@ def _retopology_progress(name: str, nothing: float | str) -> Any:
     return getattr(run.progress, name) if run else nothing
 
 
-CLASSES = (PhotobustSceneSettings, PhotobustHead, PhotobustFaceChoice, PhotobustState)
+CLASSES = (
+    PhotobustSceneSettings,
+    PhotobustMirroredShapes,
+    PhotobustHead,
+    PhotobustFaceChoice,
+    PhotobustState,
+)
 
 
 def register() -> None:

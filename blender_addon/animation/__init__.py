@@ -1,0 +1,1 @@
+"""Faces in motion: recordings, poses, groups of shapes, where eyes look."""

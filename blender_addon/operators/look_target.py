@@ -1,0 +1,30 @@
+"""Let a head's eyes look at something. Needs bpy."""
+
+import bpy
+
+from ..animation import gaze
+from ..heads.lookup import require_head
+from . import polls
+from .reporting import reports_errors
+
+
+class PHOTOBUST_OT_look_target(bpy.types.Operator):
+    """Let the eyes look at a target, which can be moved; or straight ahead again"""
+
+    bl_idname = "photobust.look_target"
+    bl_label = "Look at Target"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return polls.available(cls, context, polls.head, polls.bones)
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        head = require_head(context)
+        if gaze.target_of(head) is not None:
+            gaze.remove_target(head)
+        else:
+            collections = head.users_collection
+            gaze.add_target(head, collections[0] if collections else context.scene.collection)
+        return {"FINISHED"}

@@ -1,0 +1,21 @@
+"""Faces in motion inside Blender: each check in a fresh process."""
+
+from pathlib import Path
+
+import pytest
+
+from core.io.head_npz import head_npz_bytes
+from core.template.topology import HeadTopology
+from tests.core.head_samples import MODELS, rigged_head
+
+SCRIPT = Path(__file__).with_name("inside_animation.py")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("name", ["takes", "controls"])
+def test_animation(run_in_blender, tmp_path, name):
+    (tmp_path / "head.npz").write_bytes(head_npz_bytes(rigged_head(HeadTopology.load(MODELS)), {}))
+    done = run_in_blender(SCRIPT, "--check", name, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{name} passed" in done.stdout
