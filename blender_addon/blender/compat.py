@@ -45,6 +45,20 @@ def set_float_attribute(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> 
     attribute.data.foreach_set("value", np.ascontiguousarray(values, np.float32))
 
 
+def set_edge_creases(mesh: bpy.types.Mesh, values: np.ndarray) -> None:
+    """Say how sharp edges stay when a mesh is subdivided; an attribute since 4.0.
+
+    Args:
+        mesh: The mesh.
+        values: (E,) float32, 0..1.
+    """
+    if bpy.app.version < (4, 0, 0):
+        mesh.edges.foreach_set("crease", values)
+        return
+    attribute = mesh.attributes.get("crease_edge") or mesh.attributes.new("crease_edge", "FLOAT", "EDGE")
+    attribute.data.foreach_set("value", values)
+
+
 def set_face_sizes(mesh: bpy.types.Mesh, corners: int) -> None:
     """Say that all faces of a mesh have so many corners; since 4.1 that follows from where they start."""
     if bpy.app.version < (4, 1, 0):

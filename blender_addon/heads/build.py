@@ -22,6 +22,13 @@ CONFIDENCE = "confidence"
 DEVIATION = "deviation"
 #: The vertex group of all landmarks' vertices.
 LANDMARK_GROUP = "landmarks"
+#: The modifier that smooths the head in Blender: retopology and exports leave it out.
+SUBDIVISION = "Photobust Subdivision"
+#: Its levels in the 3D view and in renders.
+VIEWPORT_LEVEL = 1
+RENDER_LEVEL = 2
+#: Parts whose edges stay: they are so coarse that smoothing would shrink them.
+UNSMOOTHED_PARTS = ("teeth_upper", "teeth_lower")
 #: What the names of all custom properties begin with.
 PREFIX = "photobust_"
 
@@ -61,6 +68,7 @@ def build_head(
         head[PREFIX + key] = value
     if data.rig is not None:
         build_armature(head, data, data.rig, collection)
+    _add_subdivision(head)
     return head
 
 
@@ -86,6 +94,7 @@ def _mesh(data: HeadData, name: str) -> bpy.types.Mesh:
     compat.set_float_attribute(mesh, CONFIDENCE, data.confidence)
     compat.set_float_attribute(mesh, DEVIATION, data.deviation)
     mesh.update()
+    _add_creases(mesh, data)
     return mesh
 
 
@@ -104,6 +113,22 @@ def _add_shapes(head: bpy.types.Object, data: HeadData) -> None:
         key.value = 0.0  # since 5.0 new shapes are switched on
     head.data.shape_keys.name = head.data.name
     head.data.shape_keys.key_blocks[PHOTO_SHAPE].value = 1.0
+
+
+def _add_subdivision(head: bpy.types.Object) -> None:
+    """Smooth what shapes and bones, which come first, have made of the head."""
+    modifier = head.modifiers.new(SUBDIVISION, "SUBSURF")
+    modifier.levels, modifier.render_levels = VIEWPORT_LEVEL, RENDER_LEVEL
+    modifier.show_only_control_edges = True
+
+
+def _add_creases(mesh: bpy.types.Mesh, data: HeadData) -> None:
+    parts = [data.part_names.index(name) for name in UNSMOOTHED_PARTS if name in data.part_names]
+    creased = np.zeros(len(mesh.vertices), bool)
+    creased[np.unique(data.quads[np.isin(data.face_part, parts)])] = True
+    ends = np.empty(2 * len(mesh.edges), np.int32)
+    mesh.edges.foreach_get("vertices", ends)
+    compat.set_edge_creases(mesh, creased[ends.reshape(-1, 2)].all(1).astype(np.float32))
 
 
 def _add_groups(head: bpy.types.Object, data: HeadData) -> None:

@@ -18,8 +18,8 @@ from ..blender.exporters import SUFFIXES, formats, write
 from ..errors import ExportError
 from . import confidence
 from .armature import MARK, bones_not_driving, rig_of
-from .build import build_head
-from .head_materials import IMAGE_NODE
+from .build import SUBDIVISION, build_head
+from .head_materials import IMAGE_NODE, same_picture
 from .head_npz import FILE_NAME, TEXTURE, read_head
 from .manifest import add_file
 
@@ -31,6 +31,7 @@ __all__ = [
     "export_head",
     "formats",
     "head_image",
+    "head_images",
 ]
 
 STEM = "head"
@@ -143,7 +144,7 @@ def _copy_to_export(
 ) -> Iterator[bpy.types.Object]:
     """A copy of the head that bears its name, without what the add-on notes for itself, such as folders."""
     name, mesh_name = head.name, head.data.name
-    with _modifiers_off(head, options.shapes or not options.apply_modifiers):
+    with _modifiers_off(head, options.shapes or not options.apply_modifiers), _subdivision_off(head):
         copy = head.copy()
         if not options.shapes or format_ == "obj":
             graph = context.evaluated_depsgraph_get()
@@ -153,6 +154,9 @@ def _copy_to_export(
                 evaluated, preserve_all_data_layers=True, depsgraph=graph
             )
             copy.modifiers.clear()
+    smoothing = copy.modifiers.get(SUBDIVISION)
+    if smoothing is not None:
+        copy.modifiers.remove(smoothing)
     made = copy.data if copy.data != head.data else None
     rig = rig_of(head) if made is None else None
     copy.parent = None
@@ -211,21 +215,35 @@ def _modifiers_off(head: bpy.types.Object, wanted: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _subdivision_off(head: bpy.types.Object) -> Iterator[None]:
+    """Nothing of the head is smoothed by what smooths it in Blender: files have its own vertices."""
+    modifier = head.modifiers.get(SUBDIVISION)
+    shown = modifier is not None and modifier.show_viewport
+    try:
+        if shown:
+            modifier.show_viewport = False
+        yield
+    finally:
+        if shown:
+            modifier.show_viewport = True
+
+
+@contextlib.contextmanager
 def _texture_file(head: bpy.types.Object, path: Path | None) -> Iterator[None]:
     """The materials show a file with the texture while exporters read them; none if there is no path."""
     packed = head_image(head)
     if packed is None:
         yield
         return
-    nodes = [node for node in _image_nodes(head) if node.image == packed]
+    shown = [(node, node.image) for node in _image_nodes(head) if same_picture(node.image, packed)]
     image = _written(packed, path) if path is not None else None
     try:
-        for node in nodes:
+        for node, _ in shown:
             node.image = image
         yield
     finally:
-        for node in nodes:
-            node.image = packed
+        for node, before in shown:
+            node.image = before
         if image is not None and image != packed:
             bpy.data.images.remove(image)
 
@@ -275,6 +293,11 @@ def _without_shape_values(head: bpy.types.Object, wanted: bool) -> Iterator[None
 def head_image(head: bpy.types.Object) -> bpy.types.Image | None:
     """The texture of a head object."""
     return next((node.image for node in _image_nodes(head) if node.image), None)
+
+
+def head_images(head: bpy.types.Object) -> list[bpy.types.Image]:
+    """All images that the materials of a head object show: the texture, and the lashes' copy of it."""
+    return list(dict.fromkeys(node.image for node in _image_nodes(head) if node.image))
 
 
 def _image_nodes(head: bpy.types.Object) -> list[bpy.types.Node]:

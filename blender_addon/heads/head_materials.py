@@ -13,19 +13,29 @@ SKIN_DEPTH = (0.0037, 0.0014, 0.0007)
 
 @dataclass(frozen=True)
 class Finish:
-    """How a material takes light. subsurface: fraction of it that goes in; alpha: the texture has holes."""
+    """How a material takes light.
+
+    Attributes:
+        roughness: Of the surface, 0..1.
+        specular: Strength of the reflection.
+        solid: Linear RGBA that the 3D view shows where it shows no texture.
+        subsurface: Fraction of the light that goes in.
+        alpha: The texture has holes.
+    """
 
     roughness: float
     specular: float
+    solid: tuple[float, float, float, float]
     subsurface: float = 0.0
     alpha: bool = False
 
 
 FINISHES = {
-    "skin": Finish(roughness=0.5, specular=0.35, subsurface=0.15),
-    "eyes": Finish(roughness=0.05, specular=0.5),
-    "mouth": Finish(roughness=0.25, specular=0.5, subsurface=0.1),
-    "lashes": Finish(roughness=0.7, specular=0.1, alpha=True),
+    "skin": Finish(roughness=0.5, specular=0.35, solid=(0.50, 0.29, 0.21, 1.0), subsurface=0.15),
+    "eyes": Finish(roughness=0.05, specular=0.5, solid=(0.70, 0.66, 0.62, 1.0)),
+    "mouth": Finish(roughness=0.25, specular=0.5, solid=(0.55, 0.30, 0.27, 1.0), subsurface=0.1),
+    # The cards are mostly holes: without a texture a veil is nearer to lashes than a bar.
+    "lashes": Finish(roughness=0.7, specular=0.1, solid=(0.02, 0.015, 0.012, 0.3), alpha=True),
 }
 #: Without a texture: a gray that hides nothing.
 PLAIN = (0.5, 0.5, 0.5, 1.0)
@@ -34,12 +44,44 @@ PLAIN = (0.5, 0.5, 0.5, 1.0)
 def build_materials(
     names: tuple[str, ...], image: bpy.types.Image | None, prefix: str
 ) -> list[bpy.types.Material]:
-    """A material for each name, in this order, named after the head `prefix`."""
-    return [_material(f"{prefix} {name}", FINISHES[name], image) for name in names]
+    """Build a head's materials.
+
+    Args:
+        names: Of FINISHES.
+        image: The texture, with the lashes' coverage as a channel of its own; None for none.
+        prefix: The head's name, which theirs begin with.
+
+    Returns:
+        A material for each name, in this order.
+    """
+    return [
+        _material(f"{prefix} {name}", finish, _with_holes(image) if finish.alpha else image)
+        for name, finish in ((name, FINISHES[name]) for name in names)
+    ]
+
+
+def _with_holes(image: bpy.types.Image | None) -> bpy.types.Image | None:
+    """A copy of a texture whose alpha every view takes for holes: Workbench ignores a packed channel."""
+    if image is None:
+        return None
+    copy = image.copy()
+    copy.name = f"{image.name} lashes"
+    copy.alpha_mode = "STRAIGHT"
+    return copy
+
+
+def same_picture(one: bpy.types.Image | None, other: bpy.types.Image | None) -> bool:
+    """Whether two images are one picture, be it that they take its alpha differently."""
+    if one is None or other is None or one == other:
+        return one == other
+    if one.packed_file is None or other.packed_file is None:
+        return False
+    return one.packed_file.size == other.packed_file.size and one.packed_file.data == other.packed_file.data
 
 
 def _material(name: str, finish: Finish, image: bpy.types.Image | None) -> bpy.types.Material:
     material = bpy.data.materials.new(name)
+    material.diffuse_color = finish.solid
     compat.use_nodes(material)
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()

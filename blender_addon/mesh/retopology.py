@@ -14,6 +14,7 @@ import numpy as np
 from ..blender.scratch_scene import evaluated, scratch_scene
 from ..blender.srgb import linear_to_srgb
 from ..errors import StepError
+from ..heads.build import SUBDIVISION
 from . import quadriflow
 from .arrays import active_colors, new_mesh, normals_of, read, read_triangles
 from .attribute_transfer import AttributeSource, transfer, transfer_groups
@@ -172,13 +173,13 @@ def show_picture(new: bpy.types.Object, picture: np.ndarray) -> None:
 
 
 def as_shown(original: bpy.types.Object) -> bpy.types.Mesh:
-    """The mesh with its modifiers, but for Armatures, also of an object that is hidden."""
+    """The mesh with its modifiers, but for Armatures and a head's own smoothing, also of a hidden object."""
     with scratch_scene() as scene:
         copy = original.copy()
         copy.hide_viewport = False
         scene.collection.objects.link(copy)
         for modifier in copy.modifiers:
-            if modifier.type == "ARMATURE":
+            if modifier.type == "ARMATURE" or modifier.name == SUBDIVISION:
                 modifier.show_viewport = False
         return evaluated(scene, copy)
 

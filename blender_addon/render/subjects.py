@@ -13,7 +13,6 @@ from ..blender import compat
 from ..errors import RenderError, StepError
 from ..heads.build import build_head
 from ..heads.confidence import SWITCH_NODE, tree_shows_confidence
-from ..heads.export import head_image
 from ..heads.head_npz import FILE_NAME as HEAD_FILE
 from ..heads.head_npz import TEXTURE, read_head
 from ..heads.ply import read_ply
@@ -63,9 +62,6 @@ def of_folder(folder: Path) -> SubjectSpec:
             ob = build_head(head, texture, collection, "photobust head")
             for material, name in zip(ob.data.materials, head.material_names, strict=True):
                 material.roughness = ROUGHNESS[name]
-            image = head_image(ob)
-            if image is not None:
-                image.alpha_mode = "STRAIGHT"  # for Workbench, or the lashes' cards are opaque
             light = lighting.PORTRAIT
             return _of_standard_size(ob, head.photo, "TEXTURE" if texture else "MATERIAL", light)
 

@@ -66,7 +66,6 @@ def pictures(folder: Path, size: int, renderer: str) -> list[np.ndarray]:
 
     from blender_addon.heads.armature import EYE_LOOK_DEG, rig_of, set_bones_drive_shapes
     from blender_addon.heads.build import build_head
-    from blender_addon.heads.export import head_image
     from blender_addon.heads.head_npz import FILE_NAME, TEXTURE, read_head
     from blender_addon.render import lighting
     from blender_addon.render.render_scene import RenderScene, Subject
@@ -81,9 +80,6 @@ def pictures(folder: Path, size: int, renderer: str) -> list[np.ndarray]:
         head = build_head(data, folder / TEXTURE, collection, "photobust head")
         for material, name in zip(head.data.materials, data.material_names, strict=True):
             material.roughness = ROUGHNESS[name]
-        image = head_image(head)
-        if image is not None and renderer == "BLENDER_WORKBENCH":
-            image.alpha_mode = "STRAIGHT"  # or the lashes' cards are opaque
         rig = rig_of(head)
         assert rig is not None
         set_bones_drive_shapes(head, True)

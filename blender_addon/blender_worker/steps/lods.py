@@ -10,7 +10,7 @@ from ...blender.exporters import formats as possible
 from ...blender.temporary_data import temporary_blocks
 from ...errors import StepError
 from ...heads.build import PREFIX, build_head
-from ...heads.export import head_image
+from ...heads.export import head_image, head_images
 from ...heads.head_npz import FILE_NAME, TEXTURE, HeadData, read_head
 from ...heads.surface_import import import_surface
 from ...mesh import files as mesh_files
@@ -78,8 +78,7 @@ def _head(folder: Path) -> bpy.types.Object:
     head.shape_key_clear()
     for name in OF_ITS_VERTICES:
         del head[PREFIX + name]
-    image = head_image(head)
-    if image is not None:
+    for image in head_images(head):
         image.unpack(method="REMOVE")  # the file is there; OBJ and USD refer to it
         image.filepath = str(texture.absolute())
     bpy.context.scene.collection.objects.unlink(head)

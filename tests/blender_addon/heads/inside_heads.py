@@ -19,7 +19,8 @@ from blender_addon.errors import AddonError
 from blender_addon.heads import armature, lookup
 from blender_addon.heads import export as head_export
 from blender_addon.heads.armature import rig_of
-from blender_addon.heads.build import build_head
+from blender_addon.heads.build import SUBDIVISION, build_head
+from blender_addon.heads.head_materials import IMAGE_NODE
 from blender_addon.heads.head_npz import read_head
 from tests.blender_addon.inside import main
 
@@ -63,6 +64,17 @@ def check_build(folder):
     assert list(head["photobust_landmarks"]) == data.landmark.tolist()
     assert head["photobust_photo"] == data.provenance["photo"]
     assert len(mesh.materials) == 4 and all(m.node_tree for m in mesh.materials)
+    assert [modifier.type for modifier in head.modifiers] == ["ARMATURE", "SUBSURF"]
+    assert (head.modifiers[SUBDIVISION].levels, head.modifiers[SUBDIVISION].render_levels) == (1, 2)
+    smooth = head.evaluated_get(bpy.context.evaluated_depsgraph_get()).to_mesh()
+    assert len(smooth.polygons) == 4 * len(data.quads)
+    teeth = np.unique(data.quads[data.face_part == data.part_names.index("teeth_upper")])
+    points = coordinates(smooth.vertices, len(smooth.vertices))
+    assert np.allclose(points[teeth], data.photo[teeth], atol=1e-6), "creased"
+    # Every view takes the lashes' alpha for holes, and it darkens no other color.
+    alpha = {m.name: m.node_tree.nodes[IMAGE_NODE].image.alpha_mode for m in mesh.materials}
+    assert alpha.pop("somebody lashes") == "STRAIGHT" and set(alpha.values()) == {"CHANNEL_PACKED"}
+    assert next(m for m in mesh.materials if m.name == "somebody lashes").diffuse_color[3] < 0.5
     image = head_export.head_image(head)
     assert image.packed_file and tuple(image.size) == (64, 64)
     assert not mesh.validate(verbose=True), "Blender had to repair the mesh"
@@ -261,7 +273,10 @@ def check_confidence(folder):
 
 
 def shown_points(head):
-    """(V, 3): where the head's vertices are, world."""
+    """(V, 3): where the head's own vertices are, world: what smooths it comes after shapes and bones."""
+    smoothing = head.modifiers.get(SUBDIVISION)
+    if smoothing is not None:
+        smoothing.show_viewport = False
     bpy.context.view_layer.update()
     evaluated = head.evaluated_get(bpy.context.evaluated_depsgraph_get())
     mesh = evaluated.to_mesh()
@@ -425,7 +440,8 @@ def check_no_rig(folder):
 
     data = dataclasses.replace(read_head(folder / "head.npz"), rig=None, visemes=None)
     head = build_head(data, None, bpy.context.scene.collection, "plain")
-    assert head.parent is None and not head.modifiers and rig_of(head) is None
+    assert head.parent is None and rig_of(head) is None
+    assert [modifier.name for modifier in head.modifiers] == [SUBDIVISION]
     assert len(head.data.shape_keys.key_blocks) == 54 and not bpy.data.armatures
     assert {group.name for group in head.vertex_groups} == {*data.part_names, "landmarks"}
     armature.set_bones_drive_shapes(head, True)  # does nothing
