@@ -79,6 +79,16 @@ class DataPaths:
         return self.cache / "shards"
 
     @property
+    def segmentation_portraits(self) -> Path:
+        """Portraits with labels, see `segmentation.portraits`."""
+        return self.cache / "segmentation_portraits.npz"
+
+    @property
+    def segmentation_shards(self) -> Path:
+        """Folder of labeled pictures, see `segmentation.dataset`."""
+        return self.cache / "segmentation"
+
+    @property
     def quality(self) -> Path:
         """Folder of the tables that the quality report is calibrated on, see `calibration.table`."""
         return self.cache / "quality"

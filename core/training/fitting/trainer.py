@@ -5,6 +5,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -185,7 +186,14 @@ class Trainer:
 class TrainingLog:
     """The log of a run: a row of means every `ROW_STEPS` steps, the first one at once, and a progress bar."""
 
-    def __init__(self, path: Path, planned: float, passed: float, show_progress: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        planned: float,
+        passed: float,
+        show_progress: bool,
+        fields: Sequence[str] = LOG_FIELDS,
+    ) -> None:
         """Open the log.
 
         Args:
@@ -193,12 +201,13 @@ class TrainingLog:
             planned: duration of the whole training, seconds.
             passed: how much of that is over, seconds.
             show_progress: whether to draw the bar.
+            fields: names of the columns.
         """
         fresh = not path.exists()
         self._stream = path.open("a", newline="", encoding="utf-8")
         self._writer = csv.writer(self._stream)
         if fresh:
-            self._writer.writerow(LOG_FIELDS)
+            self._writer.writerow(fields)
         self._window: list[list[float]] = []
         self._rows = 0
         interactive = sys.stderr.isatty()

@@ -142,7 +142,9 @@ def _cloth(rng: np.random.Generator) -> np.ndarray:
     return np.clip(30 + 195 * pattern + rng.uniform(3, 25) * weave / weave.std(), 0, 255).astype(np.uint8)
 
 
-def _waves(rng: np.random.Generator, directions: np.ndarray, frequency: float, count: int = 5) -> np.ndarray:
+def smooth_waves(
+    rng: np.random.Generator, directions: np.ndarray, frequency: float, count: int = 5
+) -> np.ndarray:
     """(S,) smooth random function of directions, about -1..1."""
     total = np.zeros(len(directions), np.float32)
     for _ in range(count):
@@ -152,7 +154,7 @@ def _waves(rng: np.random.Generator, directions: np.ndarray, frequency: float, c
     return total / np.sqrt(count)
 
 
-def _shell(
+def shell_garment(
     skin: SkinMesh, vertices: np.ndarray, cover: np.ndarray, texture: np.ndarray, fray: float, matte: float
 ) -> Garment:
     """The moved skin where it is covered."""
@@ -169,7 +171,7 @@ def _shell(
     )
 
 
-def _from_skull(points: np.ndarray) -> np.ndarray:
+def from_skull(points: np.ndarray) -> np.ndarray:
     """(n, 3) unit vectors from the middle of the skull to points (n, 3) of the head frame."""
     offset = points - SKULL_CENTER
     return offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
@@ -188,15 +190,15 @@ def hair(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: P
         The hair, head frame, meters.
     """
     p = head[skin.vertices]
-    direction = _from_skull(p)
+    direction = from_skull(p)
     x, y, z = p.T
-    ragged = _waves(rng, direction, rng.uniform(4, 14))
+    ragged = smooth_waves(rng, direction, rng.uniform(4, 14))
     line = np.interp(y, _LINE_Y, _LINE_Z + np.array([1, 1, 0.5, 0.5, 0.2, 0.2, 0.2]) * rng.normal(0, 0.008))
     if rng.random() < 0.3:  # a fringe
         line = np.where((y < 0.03) & (np.abs(x) < 0.06), line - rng.uniform(0.01, 0.035), line)
     inside = z - line + ragged * rng.uniform(0.001, 0.006)
     thick = float(np.exp(rng.uniform(np.log(0.004), np.log(0.045))))
-    curls = _waves(rng, direction, rng.uniform(8, 50)) * rng.uniform(0.03, 0.3)
+    curls = smooth_waves(rng, direction, rng.uniform(8, 50)) * rng.uniform(0.03, 0.3)
     rise = np.clip(inside / (0.015 + 0.5 * thick), 0, 1) ** 0.6
     volume = 1 + rng.uniform(-0.3, 0.5) * direction[:, 2] + curls
     moved = p + direction * (0.002 + thick * rise * np.clip(volume, 0.25, 2))[:, None]
@@ -218,7 +220,7 @@ def hair(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: P
         fraction = np.clip((line + 0.03 - z) / 0.03, 0, 1)[:, None]
         moved = np.where(falls[:, None] > -0.01, moved * (1 - fraction) + curtain * fraction, moved)
         cover = np.maximum(cover, falls)
-    return _shell(
+    return shell_garment(
         skin, moved, cover, patterns.dye_hair(rng), rng.uniform(0.002, 0.016), rng.uniform(0.3, 0.9)
     )
 
@@ -236,14 +238,14 @@ def hat(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Pa
         The cap and, if it has one, its peak, head frame, meters.
     """
     p = head[skin.vertices]
-    direction = _from_skull(p)
+    direction = from_skull(p)
     height = rng.uniform(0.03, 0.07)
     tilt = rng.uniform(-0.5, 0.15)
     cover = p[:, 2] - height - tilt * p[:, 1]
     thick = rng.uniform(0.006, 0.02) + rng.uniform(0, 0.04) * np.clip(direction[:, 2], 0, 1) ** 2
-    thick = thick * (1 + 0.1 * _waves(rng, direction, rng.uniform(4, 20)))
+    thick = thick * (1 + 0.1 * smooth_waves(rng, direction, rng.uniform(4, 20)))
     texture = patterns.dye_cloth(rng)
-    garments = [_shell(skin, p + direction * thick[:, None], cover, texture, 0.0, 0.9)]
+    garments = [shell_garment(skin, p + direction * thick[:, None], cover, texture, 0.0, 0.9)]
     if rng.random() < 0.55:
         reach, half = rng.uniform(0.05, 0.09), rng.uniform(0.06, 0.08)
         s = np.linspace(-1, 1, 13)
@@ -278,8 +280,8 @@ def scarf(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: 
         The scarf, head frame, meters.
     """
     p = head[skin.vertices]
-    direction = _from_skull(p)
-    folds = _waves(rng, direction, rng.uniform(6, 25))
+    direction = from_skull(p)
+    folds = smooth_waves(rng, direction, rng.uniform(6, 25))
     neck = rng.random() < 0.7
     cover = (rng.uniform(0.05, 0.6) - skin.face) * 0.02
     if not neck:
@@ -290,7 +292,7 @@ def scarf(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: 
     stretch = np.where((p[:, 2:] < 0.03) & (p[:, 1:2] > 0.0), wide / np.maximum(radius, 1e-3), 1.0)
     moved = center + (p - center) * np.concatenate([stretch, stretch, np.ones_like(stretch)], 1)
     thick = rng.uniform(0.004, 0.025) * (1 + 0.35 * folds)
-    return _shell(skin, moved + direction * thick[:, None], cover, patterns.dye_cloth(rng), 0.0, 0.95)
+    return shell_garment(skin, moved + direction * thick[:, None], cover, patterns.dye_cloth(rng), 0.0, 0.95)
 
 
 def shoulders(rng: np.random.Generator, patterns: Patterns) -> Garment:

@@ -177,7 +177,7 @@ class Appearance:
         gloss = np.isin(buffers.part, eye_parts).astype(np.float32)
         if dressed is not None:
             for garment in self.garments(rng, dressed.skin, dressed.head):
-                self._draw_garment(garment, dressed.pose, camera, depth, normals, albedo, gloss)
+                self.draw_garment(garment, dressed.pose, camera, depth, normals, albedo, gloss)
         if clay:
             albedo[:] = _clay(rng)
             gloss[:] = -rng.uniform(0.3, 1)
@@ -187,12 +187,12 @@ class Appearance:
             behind = plain(rng, depth.shape[0])
         else:
             behind = background(rng, depth.shape[0], split, self.lights, self.textures, light)
-        rgb = composite(encode_srgb(linear, _exposure(rng, linear, buffers.mask)), behind, depth > 0)
+        rgb = composite(encode_srgb(linear, exposure_gain(rng, linear, buffers.mask)), behind, depth > 0)
         if dressed is not None and not clay:
             self._draw_occluders(rng, rgb, depth, dressed, camera, texture)
         return degrade_picture(rgb, rng) if flawed else rgb
 
-    def _draw_garment(
+    def draw_garment(
         self,
         garment: accessories.Garment,
         pose: HeadPose,
@@ -271,7 +271,7 @@ def _clay(rng: np.random.Generator) -> np.ndarray:
     return rng.uniform(0.12, 0.75) * (tint if rng.random() < 0.7 else np.ones(3))
 
 
-def _exposure(rng: np.random.Generator, linear: np.ndarray, mask: np.ndarray) -> float:
+def exposure_gain(rng: np.random.Generator, linear: np.ndarray, mask: np.ndarray) -> float:
     """A gain that brings the head some of the way to middle brightness, as cameras with face detection do."""
     head = linear[::4, ::4][mask[::4, ::4]]
     if not len(head):

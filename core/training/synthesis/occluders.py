@@ -15,13 +15,14 @@ def _fixed(points: np.ndarray) -> np.ndarray:
     return np.round(points * (1 << _SHIFT)).astype(np.int32)
 
 
-def _stroke(layer: np.ndarray, points: np.ndarray, width: float, value: int = 255) -> None:
+def stroke(layer: np.ndarray, points: np.ndarray, width: float, value: int = 255) -> None:
     """Draw a line through points (N, 2) px, width px wide, into layer (H, W) uint8, in place."""
     thick = max(1, round(width))
     cv2.polylines(layer, [_fixed(points)], False, (value,), thick, cv2.LINE_AA, _SHIFT)
 
 
-def _fill(layer: np.ndarray, points: np.ndarray, value: int = 255) -> None:
+def fill_polygon(layer: np.ndarray, points: np.ndarray, value: int = 255) -> None:
+    """Fill a polygon of points (N, 2) px in layer (H, W) uint8, in place."""
     cv2.fillPoly(layer, [_fixed(points)], (value,), cv2.LINE_AA, _SHIFT)
 
 
@@ -101,8 +102,8 @@ def glasses(
     layer = np.zeros(rgb.shape[:2], np.uint8)
     for lens in lenses:
         points = pose.head_to_camera(lens)
-        if _hidden(points, depth, camera).mean() < 0.6:
-            _fill(layer, camera.project(points), int(255 * lens_alpha))
+        if hidden_points(points, depth, camera).mean() < 0.6:
+            fill_polygon(layer, camera.project(points), int(255 * lens_alpha))
     # Lenses never cover what lies well in front of them.
     plane = float(pose.head_to_camera(np.array([0.0, y0, height]))[2])
     layer[(depth > 0) & (depth < plane - 0.03)] = 0
@@ -110,15 +111,15 @@ def glasses(
     layer[:] = 0
     for line in polylines:
         points = pose.head_to_camera(line)
-        hidden = _hidden(points, depth, camera)
+        hidden = hidden_points(points, depth, camera)
         flat = camera.project(points)
         for i in range(len(line) - 1):
             if not (hidden[i] or hidden[i + 1]):
-                _stroke(layer, flat[i : i + 2], thick)
+                stroke(layer, flat[i : i + 2], thick)
     alpha_blend(rgb, frame_color, layer)
 
 
-def _hidden(points: np.ndarray, depth: np.ndarray, camera: Camera) -> np.ndarray:
+def hidden_points(points: np.ndarray, depth: np.ndarray, camera: Camera) -> np.ndarray:
     """(N,) bool: points (N, 3), camera frame, that lie behind what the depth map shows."""
     xy = np.round(camera.project(points)).astype(int)
     height, width = depth.shape
@@ -149,7 +150,7 @@ def wisps(rng: np.random.Generator, rgb: np.ndarray, pose: HeadPose, camera: Cam
         bend = np.array([side * rng.normal(0, 0.02), -rng.uniform(0.0, 0.03), rng.normal(0, 0.01)])
         line = start * (1 - s) + end * s + bend * np.sin(np.pi * s)
         flat = camera.project(pose.head_to_camera(line))
-        _stroke(layer, flat, rng.uniform(0.0005, 0.0025) * scale, int(rng.uniform(90, 255)))
+        stroke(layer, flat, rng.uniform(0.0005, 0.0025) * scale, int(rng.uniform(90, 255)))
     alpha_blend(rgb, color, layer)
 
 
@@ -175,18 +176,18 @@ def hand(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, scale: float
         length = (0.075 - 0.008 * abs(i - 1.3)) * scale * rng.uniform(0.5, 1.05)
         turn = along + across * (i - 1.5) * spread
         tip = base + turn / np.linalg.norm(turn) * length
-        _stroke(layer, np.stack([base, tip]), width * 0.95)
-        _stroke(shade, np.stack([base, tip]) + across * width * 0.5, width * 0.15, 150)
+        stroke(layer, np.stack([base, tip]), width * 0.95)
+        stroke(shade, np.stack([base, tip]) + across * width * 0.5, width * 0.15, 150)
     wrist = at - along * 0.16 * scale
     palm = np.stack([at - along * 0.01 * scale, at - along * 0.055 * scale])
-    _stroke(layer, palm, width * 3.9)
-    _stroke(layer, np.stack([palm[1], wrist]), width * 2.9)
+    stroke(layer, palm, width * 3.9)
+    stroke(layer, np.stack([palm[1], wrist]), width * 2.9)
     thumb = at - along * 0.03 * scale + across * width * 1.5 * rng.choice([-1, 1])
     tip = (
         thumb
         + (along * rng.uniform(0.1, 0.8) + (thumb - at) / (np.linalg.norm(thumb - at) + 1e-6)) * 0.045 * scale
     )
-    _stroke(layer, np.stack([thumb, tip]), width * 1.1)
+    stroke(layer, np.stack([thumb, tip]), width * 1.1)
     # Rounder: darker where the layer's edge is near.
     inner = cv2.GaussianBlur(layer, (0, 0), max(0.6, 0.3 * width)).astype(np.float32) / 255
     inner *= 1 - cv2.GaussianBlur(shade, (0, 0), 0.7).astype(np.float32) / 400
@@ -210,18 +211,90 @@ def handheld_object(rng: np.random.Generator, rgb: np.ndarray, at: np.ndarray, s
     kind = rng.random()
     if kind < 0.4:  # a microphone
         end = at + along * 0.2 * scale
-        _stroke(layer, np.stack([at, end]), 0.022 * scale)
-        _stroke(layer, np.stack([at, at]), 0.05 * scale)
+        stroke(layer, np.stack([at, end]), 0.022 * scale)
+        stroke(layer, np.stack([at, at]), 0.05 * scale)
     elif kind < 0.8:  # a box
         length, width = rng.uniform(0.05, 0.16) * scale, rng.uniform(0.03, 0.09) * scale
         corners = [
             at + along * a * length / 2 + across * b * width / 2
             for a, b in ((-1, -1), (-1, 1), (1, 1), (1, -1))
         ]
-        _fill(layer, np.array(corners))
+        fill_polygon(layer, np.array(corners))
     else:  # a blob
         t = np.linspace(0, 2 * np.pi, 40)[:, None]
         half = rng.uniform(0.02, 0.07, 2) * scale
-        _fill(layer, at + along * np.cos(t) * half[0] + across * np.sin(t) * half[1])
+        fill_polygon(layer, at + along * np.cos(t) * half[0] + across * np.sin(t) * half[1])
     inner = cv2.GaussianBlur(layer, (0, 0), max(0.6, 0.01 * scale)).astype(np.float32) / 255
     alpha_blend(rgb, color * (0.6 + 0.5 * inner[..., None]), layer)
+
+
+def hand_layer(
+    rng: np.random.Generator, shape: tuple[int, int], at: np.ndarray, scale: float, color: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """A hand whose fingers are shaded as round limbs, with nails and folds: closer to photos than `hand`.
+
+    Args:
+        rng: random numbers.
+        shape: of the picture, pixels.
+        at: (2,) point near which it lies, pixels.
+        scale: pixels per metre at the head.
+        color: (3,) of the skin, 0..255.
+
+    Returns:
+        (H, W, 3) float32 colors 0..255, and (H, W) uint8, 255 = opaque.
+    """
+    angle = rng.uniform(0, 2 * np.pi)
+    along = np.array([np.cos(angle), np.sin(angle)])
+    across = np.array([-along[1], along[0]]) * rng.choice([-1, 1])
+    scale = scale * rng.uniform(0.78, 0.98)
+    width = 0.0175 * scale * rng.uniform(0.9, 1.15)
+    light = rng.normal(size=2)
+    light /= np.linalg.norm(light)
+    picture = np.zeros((*shape, 3), np.float32)
+    opaque = np.zeros(shape, np.uint8)
+    spread, curl = rng.uniform(-0.1, 0.3), rng.uniform(0.35, 1.05)
+    wrist = at - along * 0.17 * scale
+    limbs = [
+        ([wrist, at - along * 0.05 * scale], 3.0),
+        ([at - along * 0.062 * scale, at - along * 0.012 * scale], 3.9),
+    ]
+    bent = along * 0.5 + across * rng.uniform(0.3, 0.9)
+    root = at - along * 0.06 * scale + across * width * 1.6
+    limbs.append(([root, root + bent * 0.035 * scale, root + (bent + along * 0.3) * 0.055 * scale], 1.15))
+    order = rng.permutation(4) if rng.random() < 0.5 else np.arange(4)
+    for i in order:
+        base = at + across * (i - 1.5) * width * 1.02 - along * 0.012 * scale
+        turn = along + across * (i - 1.5) * spread
+        turn /= np.linalg.norm(turn)
+        length = (0.082 - 0.009 * abs(i - 1.3)) * scale * curl * rng.uniform(0.9, 1.05)
+        middle = base + turn * length * 0.5
+        tip = middle + (turn + across * rng.normal(0, 0.15)) * length * 0.5
+        limbs.append(([base, middle, tip], 1.0))
+    field = cv2.resize(
+        rng.normal(size=(24, 24)).astype(np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC
+    )
+    for points, thick in limbs:
+        layer = np.zeros(shape, np.uint8)
+        stroke(layer, np.array(points), width * thick)
+        if not layer.any():
+            continue
+        distance = cv2.distanceTransform((layer > 127).astype(np.uint8), cv2.DIST_L2, 5)
+        height = np.sqrt(np.clip(1 - (1 - np.clip(distance / (0.5 * width * thick), 0, 1)) ** 2, 0, 1))
+        height = cv2.GaussianBlur(height, (0, 0), max(0.5, 0.06 * width * thick))
+        gy, gx = np.gradient(height * 0.5 * width * thick)
+        shade = 0.78 + 0.3 * (-(gx * light[0] + gy * light[1])) / np.sqrt(1 + gx**2 + gy**2) + 0.12 * height
+        ring = cv2.dilate(layer, np.ones((3, 3), np.uint8), iterations=max(1, round(0.12 * width)))
+        soft = cv2.GaussianBlur(ring, (0, 0), max(0.6, 0.2 * width)).astype(np.float32)[..., None] / 255
+        picture *= 1 - 0.35 * soft * (layer == 0)[..., None]  # it casts a shadow on the limbs below
+        red = np.array([1.0, 0.97, 0.96]) ** (1 + field[..., None])
+        colors = color * shade[..., None] * red * (1 + 0.03 * field[..., None])
+        alpha = layer.astype(np.float32)[..., None] / 255
+        picture = picture * (1 - alpha) + colors.astype(np.float32) * alpha
+        opaque = np.maximum(opaque, layer)
+        if thick == 1.0 and rng.random() < 0.4:
+            nail = np.zeros(shape, np.uint8)
+            end, before = np.array(points[-1]), np.array(points[-2])
+            stroke(nail, np.stack([end, end + (end - before) * 0.08]), width * 0.55)
+            alpha = nail.astype(np.float32)[..., None] / 255 * 0.5
+            picture = picture * (1 - alpha) + np.clip(color * 1.1 + 20, 0, 255).astype(np.float32) * alpha
+    return np.clip(picture, 0, 255), opaque

@@ -1,0 +1,1 @@
+"""What the segmentation network learns from, and how."""
