@@ -17,9 +17,11 @@ from .image.photo import Photo, load_photo, search_frames
 from .lifting.lifter import HeadPrior, LandmarkLifter
 from .quality.measures import QualityInputs, measure
 from .quality.report import QualityReport, quality_report
-from .runtime.backend import choose_backend
+from .runtime.backend import SEGMENTATION_NAME, SEGMENTATION_ONNX_NAME, choose_backend
 from .runtime.timing import Progress, Stopwatch
 from .runtime.weights import models_folder, verify_models
+from .segmentation.segmenter import Segmenter
+from .segmentation.segments import Segmentation
 from .surface.isosurface import Isosurface, Surface, extract_isosurface
 from .surface.landmarks import landmarks_on_surface
 from .surface.prior_mesh import PriorMesh
@@ -46,6 +48,7 @@ DETECTION_FRACTION = 0.1
 #: Seconds that the steps take for a face in a 512-pixel photo on two cores: they share out the progress.
 STEP_SECONDS = {
     "guidance": 0.4,
+    "segmentation": 0.05,
     "network": 0.3,
     "surface": 1.3,
     "color": 0.3,
@@ -79,6 +82,7 @@ class Reconstruction:
         head: The template wrapped onto the surface, if it was asked for.
         albedo: Its texture, if it was asked for.
         faces_omitted: How many further faces the photo shows that were more than asked for.
+        segmentation: What the pixels around the head show; None if the models cannot tell.
     """
 
     face_index: int
@@ -98,6 +102,7 @@ class Reconstruction:
     head: "Head | None" = None
     albedo: "Albedo | None" = None
     faces_omitted: int = 0
+    segmentation: Segmentation | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,7 @@ class Reconstructor:
     A context manager: `close` frees what MediaPipe holds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (options with defaults, given by name)
         self,
         detector: FaceDetector,
         lifter: LandmarkLifter,
@@ -141,6 +146,7 @@ class Reconstructor:
         surface_settings: SurfaceSettings = DEFAULT_SETTINGS,
         wrap_settings: WrapSettings = WrapSettings(),  # noqa: B008 (frozen)
         texture_settings: TextureSettings = TextureSettings(),  # noqa: B008 (frozen)
+        segmenter: Segmenter | None = None,
     ) -> None:
         """Take the models; `from_pretrained` loads them.
 
@@ -153,7 +159,9 @@ class Reconstructor:
             surface_settings: How prior and volume make the surface.
             wrap_settings: What can be set of the wrap.
             texture_settings: What can be set of the texture.
+            segmenter: Finds out what the pixels around a head show; without it nobody knows.
         """
+        self.segmenter = segmenter
         self.surface_settings = surface_settings
         self.wrap_settings = wrap_settings
         self.texture_settings = texture_settings
@@ -207,6 +215,7 @@ class Reconstructor:
             surface_settings,
             wrap_settings,
             texture_settings,
+            load_segmenter(folder, backend),
         )
 
     def reconstruct(  # noqa: PLR0913 (options with defaults, given by name)
@@ -287,6 +296,8 @@ class Reconstructor:
             prior = self.lifter.lift(face, camera, photo.rgb)
             crop = cut_crop(photo.rgb, prior.frame)
             guidance = build_guidance(face.points, prior, self.lifter)
+        with watch.step("segmentation", starts["segmentation"], f"Finding skin and hair around {name}"):
+            segmentation = self.segmenter.segment(photo.rgb, camera, prior.pose) if self.segmenter else None
         with watch.step("network", starts["network"], f"Working out the shape of {name}"):
             volume = self.predictor.predict(crop, guidance)
         with watch.step("surface", starts["surface"], f"Building the surface of {name}"):
@@ -334,6 +345,7 @@ class Reconstructor:
             head=head,
             albedo=albedo,
             faces_omitted=task.faces_omitted,
+            segmentation=segmentation,
         )
 
     def _landmarks(
@@ -417,6 +429,12 @@ class Reconstructor:
         if self._painter is None or self._painter.size != size:
             self._painter = AlbedoPainter(self.topology, size, self.texture_settings)
         return self._painter
+
+
+def load_segmenter(models_dir: Path, backend: str) -> Segmenter | None:
+    """The segmenter of a folder of models, None if the folder has none."""
+    name = SEGMENTATION_NAME if backend == "torch" else SEGMENTATION_ONNX_NAME
+    return Segmenter.from_pretrained(models_dir, backend) if (models_dir / name).is_file() else None
 
 
 def step_starts(head: bool, texture: bool) -> dict[str, float]:

@@ -40,6 +40,8 @@ MODELS = {
     "head_rig.npz": ("CC0-1.0", "MakeHuman's rig"),
     "quality_calibration.json": ("CC0-1.0", "Photobust's calibration of the expected error"),
     "landmark_lifter.safetensors": ("CC0-1.0", "Photobust's landmark lifter"),
+    "segmentation_network.onnx": ("Apache-2.0", "Photobust's segmentation network, for ONNX Runtime"),
+    "segmentation_network.safetensors": ("Apache-2.0", "Photobust's segmentation network"),
     "volume_network.onnx": ("CC0-1.0", "Photobust's volume network, for ONNX Runtime"),
     "volume_network.safetensors": ("CC0-1.0", "Photobust's volume network"),
 }

@@ -10,6 +10,8 @@ WEIGHTS_NAME = "volume_network.safetensors"
 ONNX_NAME = "volume_network.onnx"
 FEATURES_NAME = "face_features.safetensors"
 FEATURES_ONNX_NAME = "face_features.onnx"
+SEGMENTATION_NAME = "segmentation_network.safetensors"
+SEGMENTATION_ONNX_NAME = "segmentation_network.onnx"
 #: Backend -> the package it needs; "auto" takes the first that can run.
 BACKENDS = {"onnx": "onnxruntime", "torch": "torch"}
 AUTO = "auto"

@@ -67,11 +67,26 @@ class Excitation(nn.Module):
         self.excite = nn.Conv2d(inside, channels, 1)
 
     def gate(self, x: Tensor) -> Tensor:
-        """(B, C, 1, 1) factors, 0..1."""
+        """The factors of the channels.
+
+        Args:
+            x: (B, C, H, W) float32.
+
+        Returns:
+            (B, C, 1, 1) float32, 0..1.
+        """
         mean = x.mean((2, 3), keepdim=True)
         return torch.sigmoid(self.excite(functional.relu(self.squeeze(mean))))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Run the gate.
+
+        Args:
+            x: (B, C, H, W) float32.
+
+        Returns:
+            (B, C, H, W) float32.
+        """
         return x * self.gate(x)
 
 
@@ -91,6 +106,14 @@ class PersonBlock(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
+        """Run the block.
+
+        Args:
+            x: (B, C, H, W) float32.
+
+        Returns:
+            (B, outputs, H / stride, W / stride) float32.
+        """
         y = self.activation(self.expand(x))
         y = self.activation(self.depthwise(pad_same(y, self.kernel, self.stride)))
         y = self.project(self.excitation(y))
@@ -113,6 +136,14 @@ class PersonEncoder(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, picture: Tensor) -> list[Tensor]:
+        """Run the encoder.
+
+        Args:
+            picture: (B, 3, 256, 256) float32, RGB in 0..1.
+
+        Returns:
+            Maps (B, 16, 128, 128), (B, 16, 64, 64), (B, 24, 32, 32) and (B, 32, 16, 16), float32.
+        """
         x = self.activation(self.stem(pad_same(picture, 3, 2)))
         given = [x]
         for place, block in enumerate(self.blocks):
@@ -141,6 +172,14 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Run the block.
+
+        Args:
+            x: (B, C, H, W) float32.
+
+        Returns:
+            (B, C, H, W) float32.
+        """
         return functional.relu(x + self.second(self.first(x)))
 
 
@@ -175,7 +214,18 @@ class SegmentationNetwork(nn.Module):
         grid = torch.stack(torch.meshgrid(steps, steps, indexing="ij"))[None]
         self.register_buffer("grid", grid, persistent=False)
 
+    grid: Tensor
+
     def forward(self, picture: Tensor, direction: Tensor) -> Tensor:
+        """Run the network.
+
+        Args:
+            picture: (B, 3, 256, 256) float32, RGB in 0..1, segment frame.
+            direction: (B, 3) float32, unit vector to the camera, head frame.
+
+        Returns:
+            (B, 8, 256, 256) float32, logits.
+        """
         p1, p2, p3, p4 = self.person(picture)
         x1 = self.down1(picture)
         x2 = self.down2(x1)

@@ -39,7 +39,16 @@ def test_a_head_comes_out(head):
     assert len(head.surface.colors) == len(head.surface.confidence) == len(mesh.vertices)
     assert head.volume.shape == (200, 192, 192) and head.crop.shape == (192, 192, 3)
     assert head.camera.source == "default" and head.face_index == 0
-    assert set(head.timings) == {"detect", "guidance", "network", "surface", "color", "landmarks", "quality"}
+    assert set(head.timings) == {
+        "detect",
+        "guidance",
+        "segmentation",
+        "network",
+        "surface",
+        "color",
+        "landmarks",
+        "quality",
+    }
     assert min(head.timings.values()) >= 0
 
 
@@ -184,4 +193,4 @@ def test_progress_is_shared_out_by_time():
     assert values == sorted(values) and values[-1] < 1.0
     # The steps that take longest have the longest stretches of the bar.
     assert starts["texture"] - starts["head"] > 0.4 and 1.0 - starts["texture"] > 0.2
-    assert list(step_starts(head=False, texture=False)) == list(STEP_SECONDS)[:6]
+    assert list(step_starts(head=False, texture=False)) == list(STEP_SECONDS)[:7]

@@ -13,9 +13,18 @@ from torch import Tensor, nn
 from ... import __version__
 from ...geometry.frames import VOLUME_SHAPE
 from ...lifting.face_encoder import load_face_network
-from ...runtime.backend import FEATURES_NAME, FEATURES_ONNX_NAME, ONNX_NAME, WEIGHTS_NAME
+from ...runtime.backend import (
+    FEATURES_NAME,
+    FEATURES_ONNX_NAME,
+    ONNX_NAME,
+    SEGMENTATION_NAME,
+    SEGMENTATION_ONNX_NAME,
+    WEIGHTS_NAME,
+)
 from ...runtime.onnx_session import SOURCE, SOURCE_SHA256
 from ...runtime.weights import file_sha256
+from ...segmentation.network import DIRECTION_SIZE, load_segmentation_network
+from ...segmentation.segments import SEGMENT_SIZE
 from ...volume.network import INPUT_CHANNELS
 from ...volume.predictor import TEMPERATURE
 from ...volume.torch_predictor import load_network
@@ -44,6 +53,26 @@ class OccupancyNetwork(nn.Module):
             (1, 200, 192, 192) 0..1, [z, y, x].
         """
         return torch.sigmoid((self.network(inputs) + template_logits) / TEMPERATURE)
+
+
+class ProbabilityNetwork(nn.Module):
+    """The segmentation network with what comes after it: logits made into probabilities."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, picture: Tensor, direction: Tensor) -> Tensor:
+        """The classes of a picture's pixels.
+
+        Args:
+            picture: (1, 3, 256, 256) float32, RGB in 0..1, segment frame.
+            direction: (1, 3) float32, unit vector to the camera, head frame.
+
+        Returns:
+            (1, 8, 256, 256) float32, probabilities of the classes.
+        """
+        return torch.softmax(self.network(picture, direction), 1)
 
 
 def export_network(
@@ -135,5 +164,20 @@ def export_face_features(models_dir: Path) -> Path:
     return path
 
 
+def export_segmentation_network(models_dir: Path) -> Path:
+    """Make `segmentation_network.onnx` of `segmentation_network.safetensors` in a folder of models."""
+    source, path = models_dir / SEGMENTATION_NAME, models_dir / SEGMENTATION_ONNX_NAME
+    example = {
+        "picture": torch.zeros(1, 3, SEGMENT_SIZE, SEGMENT_SIZE),
+        "direction": torch.zeros(1, DIRECTION_SIZE),
+    }
+    export_network(ProbabilityNetwork(load_segmentation_network(source)), example, path, source)
+    return path
+
+
 #: Weights file -> what exports it.
-EXPORTS = {WEIGHTS_NAME: export_volume_network, FEATURES_NAME: export_face_features}
+EXPORTS = {
+    WEIGHTS_NAME: export_volume_network,
+    FEATURES_NAME: export_face_features,
+    SEGMENTATION_NAME: export_segmentation_network,
+}

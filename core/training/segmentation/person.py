@@ -29,6 +29,15 @@ class PersonStep(nn.Module):
         self.depthwise = nn.Conv2d(fine, fine, 3, groups=fine)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        """Run the step.
+
+        Args:
+            coarse: (B, C, H, W) float32.
+            fine: (B, C', 2 H, 2 W) float32.
+
+        Returns:
+            (B, C', 2 H, 2 W) float32.
+        """
         doubled = functional.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
         x = self.reduce(doubled)
         x = fine * self.excitation.gate(fine + x) + x
@@ -49,6 +58,14 @@ class PersonNetwork(nn.Module):
         self.output = nn.ConvTranspose2d(PERSON_CHANNELS[0], 1, 2, 2)
 
     def forward(self, picture: Tensor) -> Tensor:
+        """Run the network.
+
+        Args:
+            picture: (B, 3, 256, 256) float32, RGB in 0..1.
+
+        Returns:
+            (B, 1, 256, 256) float32, 0..1.
+        """
         *maps, last = self.encoder(picture)
         x = functional.relu(self.head(last)) * torch.sigmoid(self.gate(last.mean((2, 3), keepdim=True)))
         for step, fine in zip(self.steps, reversed(maps), strict=True):
@@ -56,7 +73,14 @@ class PersonNetwork(nn.Module):
         return torch.sigmoid(self.output(x))
 
     def probability(self, picture: np.ndarray) -> np.ndarray:
-        """(256, 256) float32 for a picture (256, 256, 3) uint8."""
+        """How probably pixels show a person.
+
+        Args:
+            picture: (256, 256, 3) uint8, RGB.
+
+        Returns:
+            (256, 256) float32.
+        """
         x = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / 255)
         with torch.inference_mode():
             return np.asarray(self(x)[0, 0].numpy())

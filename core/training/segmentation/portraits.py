@@ -13,6 +13,7 @@ from ...geometry.frames import Camera, HeadPose
 from ...image.photo import load_photo
 from ...lifting.lifter import LandmarkLifter
 from ...reconstructor import camera_of
+from ...segmentation.segmenter import camera_direction
 from ..paths import DataPaths
 from ..synthesis.portrait_library import HOLD_OUT
 from ..synthesis.texture_library import Split
@@ -23,7 +24,6 @@ from .teacher import (
     Evidence,
     HairTeacher,
     TemplateRegions,
-    camera_direction,
     gather_evidence,
     label_portrait,
     wide_frame,
@@ -109,7 +109,14 @@ def prepare_portraits(paths: DataPaths, hair_teacher: Path, person_network: Path
 def save_portraits(
     path: Path, names: list[str], held_out: list[bool], rows: list[dict[str, np.ndarray]]
 ) -> None:
-    """Write the file in one go."""
+    """Write the file in one go.
+
+    Args:
+        path: of the file.
+        names: stems of the portraits' files.
+        held_out: which of them are kept for evaluation.
+        rows: of `portrait_row`, arrays by name.
+    """
     arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".tmp.npz")
@@ -140,6 +147,7 @@ def load_portraits(path: Path, split: Split) -> list[LabeledPortrait]:
             arrays["directions"][k],
         )
         pose = HeadPose(arrays["rotations"][k], arrays["translations"][k])
-        camera = Camera(*(float(c) for c in arrays["cameras"][k]))
+        focal, cx, cy = (float(value) for value in arrays["cameras"][k])
+        camera = Camera(focal, cx, cy)
         portraits.append(LabeledPortrait(shown, arrays["vertices"][k], pose, camera))
     return portraits

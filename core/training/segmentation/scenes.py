@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from ...geometry.frames import HEAD_CENTER, Camera, HeadPose
+from ...segmentation.segmenter import camera_direction
 from ...segmentation.segments import SegmentClass
 from ..face_models.heads import ICT, MAKEHUMAN, HeadSource
 from ..paths import DataPaths
@@ -20,7 +21,7 @@ from ..synthesis.cameras import head_rotation
 from ..synthesis.render import Buffers, draw
 from ..synthesis.shading import shade
 from ..synthesis.texture_library import HAIR_COLORS, Split, encode_srgb, sample_texture
-from .teacher import IGNORED, WIDE_CENTER, WIDE_SIZE, WIDE_WIDTH_CM, camera_direction
+from .teacher import IGNORED, WIDE_CENTER, WIDE_SIZE, WIDE_WIDTH_CM
 
 #: Side of a labeled picture, pixels: the wide frame.
 SCENE_SIZE = 400
@@ -299,10 +300,7 @@ class SceneSource:
                 layer = occluders.hand_layer(rng, (SCENE_SIZE, SCENE_SIZE), at, scale, color)
                 _lay(rgb, scene.labels, SegmentClass.OCCLUDER, *layer)
             else:
-                _paint(
-                    rng, rgb, scene.labels, SegmentClass.OCCLUDER, OPAQUE,
-                    lambda r, canvas, at=at: occluders.handheld_object(r, canvas, at, scale),
-                )  # fmt: skip
+                _paint(rng, rgb, scene.labels, SegmentClass.OCCLUDER, OPAQUE, _object_at(at))
 
     def _head_labels(self, buffers: Buffers, texture_labels: np.ndarray) -> np.ndarray:
         """(H, W) uint8 of a bare head."""
@@ -423,6 +421,11 @@ RECOLORED = {
 }
 
 
+def _object_at(at: np.ndarray) -> Draw:
+    """What draws an object near a point (2,) px."""
+    return lambda rng, canvas: occluders.handheld_object(rng, canvas, at, PX_PER_METER)
+
+
 def wide_camera(camera: Camera, matrix: np.ndarray) -> Camera:
     """The camera of a picture cut out of a photo without turning it much.
 
@@ -449,7 +452,14 @@ def rolled_pose(pose: HeadPose, matrix: np.ndarray) -> HeadPose:
 
 
 def scene_matrix(wide: np.ndarray) -> np.ndarray:
-    """(2, 3) photo -> a labeled picture, from (2, 3) photo -> wide frame at its own size."""
+    """The map from a photo to a labeled picture.
+
+    Args:
+        wide: (2, 3) photo -> wide frame at its own size.
+
+    Returns:
+        (2, 3) photo -> wide frame at the size of labeled pictures.
+    """
     factor = SCENE_SIZE / WIDE_SIZE
     result = wide * factor
     result[:, 2] += (factor - 1) / 2
@@ -466,7 +476,8 @@ def _random_view(rng: np.random.Generator) -> tuple[Camera, HeadPose]:
     offset = np.tan(np.radians(np.clip(rng.normal(0, 5, 2), -15, 15))) * focal
     rotation = head_rotation(yaw, pitch, roll)
     ray = np.append(offset / focal, 1.0)
-    camera = Camera(focal, *(float(c) for c in center - offset))
+    cx, cy = center - offset
+    camera = Camera(focal, float(cx), float(cy))
     return camera, HeadPose(rotation, ray * distance - rotation @ HEAD_CENTER)
 
 

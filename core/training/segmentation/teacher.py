@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from ...detection.mediapipe_topology import BROW_OUTLINES, LIPS
-from ...geometry.frames import HEAD_CENTER, AffineFrame, Camera, HeadPose, compose_affine
+from ...geometry.frames import AffineFrame, Camera, HeadPose, compose_affine
 from ...image.crop import cut_crop
 from ...segmentation.segments import (
     SEGMENT_CENTER,
@@ -23,7 +23,7 @@ from ...segmentation.segments import (
 from ...template.regions import Regions
 from ...template.template import HeadTemplate
 from ...template.topology import HeadTopology
-from ..rasterize import z_buffer
+from ..rasterize import rasterize_perspective
 from .person import PersonNetwork
 
 #: Side of the wide frame that portraits are kept in, pixels: the segment frame with room to move and turn it.
@@ -65,12 +65,6 @@ def wide_frame(camera: Camera, pose: HeadPose) -> AffineFrame:
     offset = WIDE_CENTER - WIDE_SCALE * np.array(SEGMENT_CENTER)
     zoom = np.column_stack([np.eye(2) * WIDE_SCALE, offset])
     return AffineFrame(compose_affine(zoom, segment_frame(camera, pose).matrix))
-
-
-def camera_direction(pose: HeadPose) -> np.ndarray:
-    """(3,) float32, the unit vector from the head's centre to the camera, head frame."""
-    toward = -(pose.rotation.T @ pose.head_to_camera(HEAD_CENTER))
-    return np.asarray(toward / np.linalg.norm(toward), np.float32)
 
 
 class HairTeacher:
@@ -139,7 +133,7 @@ class TemplateRegions:
         points = pose.head_to_camera(self.template.solid(np.asarray(vertices, np.float64)))
         pixels = np.column_stack([frame.photo_to_crop(camera.project(points)), points[:, 2]])
         triangles = np.ascontiguousarray(self.template.solid_triangles, np.int32)
-        index, bary, _ = z_buffer(pixels.astype(np.float32), triangles, size, size)
+        index, bary, _ = rasterize_perspective(pixels.astype(np.float32), triangles, size, size)
         head = index >= 0
         corners = triangles[np.maximum(index, 0)]
         maps = {name: np.where(head, (w[corners] * bary).sum(-1), 0) for name, w in self.weights.items()}
@@ -234,7 +228,16 @@ def skin_likeness(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
 
 
 def fill_rings(points: np.ndarray, rings: tuple[tuple[int, ...], ...], size: int) -> np.ndarray:
-    """(size, size) bool: inside the outlines of landmarks (478, 2)."""
+    """Where the outlines of features are.
+
+    Args:
+        points: (478, 2) landmarks, px.
+        rings: numbers of the landmarks of each outline.
+        size: side of the mask, pixels.
+
+    Returns:
+        (size, size) bool.
+    """
     mask = np.zeros((size, size), np.uint8)
     for ring in rings:
         cv2.fillPoly(mask, [np.round(points[list(ring)]).astype(np.int32)], (255,))

@@ -131,6 +131,7 @@ class SegmentationTrainer:
 
     @property
     def checkpoint(self) -> Path:
+        """Where the run goes on from."""
         return self.folder / CHECKPOINT_NAME
 
     def save(self) -> None:

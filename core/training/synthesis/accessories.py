@@ -145,7 +145,17 @@ def _cloth(rng: np.random.Generator) -> np.ndarray:
 def smooth_waves(
     rng: np.random.Generator, directions: np.ndarray, frequency: float, count: int = 5
 ) -> np.ndarray:
-    """(S,) smooth random function of directions, about -1..1."""
+    """A smooth random function of directions.
+
+    Args:
+        rng: random numbers.
+        directions: (S, 3) unit vectors.
+        frequency: of its waves, radians over the unit sphere.
+        count: of its waves.
+
+    Returns:
+        (S,) float32, about -1..1.
+    """
     total = np.zeros(len(directions), np.float32)
     for _ in range(count):
         k = rng.normal(size=3)
@@ -157,7 +167,19 @@ def smooth_waves(
 def shell_garment(
     skin: SkinMesh, vertices: np.ndarray, cover: np.ndarray, texture: np.ndarray, fray: float, matte: float
 ) -> Garment:
-    """The moved skin where it is covered."""
+    """The moved skin where it is covered.
+
+    Args:
+        skin: of the head.
+        vertices: (S, 3) where the skin's vertices are moved to, head frame, meters.
+        cover: (S,) as `Garment` has it.
+        texture: (T, T, 3) uint8 sRGB.
+        fray: as `Garment` has it.
+        matte: as `Garment` has it.
+
+    Returns:
+        The garment.
+    """
     chosen = (cover[skin.triangles] > 0).any(1)
     corner_uv = np.ascontiguousarray(skin.corner_uv[chosen])
     return Garment(
@@ -172,7 +194,14 @@ def shell_garment(
 
 
 def from_skull(points: np.ndarray) -> np.ndarray:
-    """(n, 3) unit vectors from the middle of the skull to points (n, 3) of the head frame."""
+    """The directions in which shells grow.
+
+    Args:
+        points: (n, 3) head frame, meters.
+
+    Returns:
+        (n, 3) unit vectors from the middle of the skull.
+    """
     offset = points - SKULL_CENTER
     return offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
 

@@ -16,13 +16,26 @@ def _fixed(points: np.ndarray) -> np.ndarray:
 
 
 def stroke(layer: np.ndarray, points: np.ndarray, width: float, value: int = 255) -> None:
-    """Draw a line through points (N, 2) px, width px wide, into layer (H, W) uint8, in place."""
+    """Draw a line.
+
+    Args:
+        layer: (H, W) uint8, changed in place.
+        points: (N, 2) pixels.
+        width: pixels.
+        value: to draw with.
+    """
     thick = max(1, round(width))
     cv2.polylines(layer, [_fixed(points)], False, (value,), thick, cv2.LINE_AA, _SHIFT)
 
 
 def fill_polygon(layer: np.ndarray, points: np.ndarray, value: int = 255) -> None:
-    """Fill a polygon of points (N, 2) px in layer (H, W) uint8, in place."""
+    """Fill a polygon.
+
+    Args:
+        layer: (H, W) uint8, changed in place.
+        points: (N, 2) pixels.
+        value: to fill with.
+    """
     cv2.fillPoly(layer, [_fixed(points)], (value,), cv2.LINE_AA, _SHIFT)
 
 
@@ -120,7 +133,16 @@ def glasses(
 
 
 def hidden_points(points: np.ndarray, depth: np.ndarray, camera: Camera) -> np.ndarray:
-    """(N,) bool: points (N, 3), camera frame, that lie behind what the depth map shows."""
+    """Which points lie behind what the depth map shows.
+
+    Args:
+        points: (N, 3) camera frame, meters.
+        depth: (H, W) meters, 0 = nothing.
+        camera: of the picture.
+
+    Returns:
+        (N,) bool.
+    """
     xy = np.round(camera.project(points)).astype(int)
     height, width = depth.shape
     inside = (xy[:, 0] >= 0) & (xy[:, 0] < width) & (xy[:, 1] >= 0) & (xy[:, 1] < height)

@@ -139,6 +139,7 @@ def test_reconstruct(start, photo, tmp_path):
     assert set(result["timings"]) == {"load", "detect"}
     assert set(face["timings"]) == {
         "guidance",
+        "segmentation",
         "network",
         "surface",
         "color",
@@ -154,6 +155,7 @@ def test_reconstruct(start, photo, tmp_path):
         "load",
         "detect",
         "guidance",
+        "segmentation",
         "network",
         "surface",
         "color",
