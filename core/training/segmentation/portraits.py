@@ -115,7 +115,7 @@ def save_portraits(
         path: of the file.
         names: stems of the portraits' files.
         held_out: which of them are kept for evaluation.
-        rows: of `portrait_row`, arrays by name.
+        rows: of `portrait_row`: by name (640, 640, 3) uint8 pictures and so on.
     """
     arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
     path.parent.mkdir(parents=True, exist_ok=True)

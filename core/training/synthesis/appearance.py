@@ -202,7 +202,17 @@ class Appearance:
         albedo: np.ndarray,
         gloss: np.ndarray,
     ) -> None:
-        """Draw a garment into the buffers, in place, where it is nearer than what they show."""
+        """Draw a garment into the buffers, in place, where it is nearer than what they show.
+
+        Args:
+            garment: to draw.
+            pose: of the head.
+            camera: in the pixels of the buffers.
+            depth: (H, W) float32 meters, 0 where there is nothing.
+            normals: (H, W, 3) float32 unit vectors, camera frame.
+            albedo: (H, W, 3) float32, linear.
+            gloss: (H, W) float32, see `shade`.
+        """
         vertices = pose.head_to_camera(garment.vertices).astype(np.float32)
         screen = np.column_stack([camera.project(vertices), vertices[:, 2]]).astype(np.float32)
         index, bary, nearest = rasterize_perspective(screen, garment.triangles, *depth.shape)
@@ -272,7 +282,16 @@ def _clay(rng: np.random.Generator) -> np.ndarray:
 
 
 def exposure_gain(rng: np.random.Generator, linear: np.ndarray, mask: np.ndarray) -> float:
-    """A gain that brings the head some of the way to middle brightness, as cameras with face detection do."""
+    """A gain that brings the head some of the way to middle brightness, as cameras with face detection do.
+
+    Args:
+        rng: random numbers.
+        linear: (H, W, 3) float32, the picture.
+        mask: (H, W) bool, the head.
+
+    Returns:
+        By what to multiply the picture.
+    """
     head = linear[::4, ::4][mask[::4, ::4]]
     if not len(head):
         return 1.0
