@@ -34,6 +34,10 @@ help: ## list the targets
 demo: $(STAMPS)/run $(STAMPS)/system ## reconstruct the astronaut that comes with scikit-image into out/astronaut/
 	@$(BIN)/python scripts/demo.py --out out
 
+.PHONY: try
+try: $(STAMPS)/run $(STAMPS)/system ## open a page in the browser on which a photo becomes a head
+	@$(BIN)/python -m web_app --open
+
 .PHONY: setup
 setup: $(STAMPS)/run $(STAMPS)/system ## only make the environment in .venv
 
@@ -122,9 +126,9 @@ $(STAMPS)/python: | $(STAMPS)/system
 $(STAMPS)/run: $(STAMPS)/python pyproject.toml setup.py constraints.txt | $(STAMPS)/system
 	@echo "Installing the engine and Blender's Python module (some minutes the first time)"
 	@$(BIN)/python -m blender_addon.engine.package_sources
-	@$(INSTALL) -e ".[blender,heic,jxl]"
-	@$(BIN)/python -c "import bpy, cv2, mediapipe, onnxruntime, skimage" 2>/dev/null || { \
-		$(BIN)/python -c "import bpy, cv2, mediapipe, onnxruntime, skimage"; exit 1; }
+	@$(INSTALL) -e ".[blender,heic,jxl,web]"
+	@$(BIN)/python -c "import bpy, cv2, mediapipe, onnxruntime, skimage, uvicorn" 2>/dev/null || { \
+		$(BIN)/python -c "import bpy, cv2, mediapipe, onnxruntime, skimage, uvicorn"; exit 1; }
 	@touch $@
 
 $(STAMPS)/dev: $(STAMPS)/run

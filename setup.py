@@ -2,13 +2,18 @@
 
 The folders keep their names in a checkout; installed, `core` is `photobust`,
 `models` the data package `photobust.models`, `blender_addon` (its batch, and what the batch renders with)
-`photobust_blender`. Training runs in a checkout only.
+`photobust_blender`, `web_app` `photobust_web`. Training runs in a checkout only.
 """
 
 from setuptools import find_packages, setup
 
 #: Installed name -> folder of the checkout.
-FOLDERS = {"photobust": "core", "photobust.models": "models", "photobust_blender": "blender_addon"}
+FOLDERS = {
+    "photobust": "core",
+    "photobust.models": "models",
+    "photobust_blender": "blender_addon",
+    "photobust_web": "web_app",
+}
 
 
 def subpackages(name: str) -> list[str]:

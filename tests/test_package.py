@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 import zipfile
 
 import pytest
@@ -61,7 +62,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    """Runs a program of an environment with nothing but the wheel (and Dask), far from the checkout."""
+    """Runs a program of an environment with nothing but the wheel, Dask and Starlette."""
     folder = tmp_path_factory.mktemp("empty")
     home = tmp_path_factory.mktemp("home")
     (folder / "path").mkdir()
@@ -72,7 +73,7 @@ def installed(wheel, tmp_path_factory):
     subprocess.run(
         [
             *(programs / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-            *("-c", ROOT / "constraints.txt", f"photobust[cluster] @ {wheel.as_uri()}"),
+            *("-c", ROOT / "constraints.txt", f"photobust[cluster,web] @ {wheel.as_uri()}"),
         ],
         check=True,
         timeout=500,
@@ -84,7 +85,8 @@ def installed(wheel, tmp_path_factory):
     def run(program, *arguments, start=False):
         command = [str(programs / program), *map(str, arguments)]
         if start:
-            return subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, encoding="utf-8")
+            pipe = subprocess.PIPE
+            return subprocess.Popen(command, cwd=folder, env=env, stdout=pipe, stderr=pipe, encoding="utf-8")
         done = subprocess.run(
             command, cwd=folder, env=env, capture_output=True, encoding="utf-8", timeout=300, check=False
         )
@@ -118,18 +120,22 @@ def test_the_wheel_carries_models_data_and_types(wheel):
         "photobust/worker/__main__.py",
         "photobust/models/LICENSE",
         "photobust_blender/batch/page_files/page.js",
+        "photobust_blender/blender_worker/open_head.py",
         "photobust_blender/blender_worker/start.py",
+        "photobust_web/page/index.html",
+        "photobust_web/page/texts.json",
     }
     for path in (ROOT / "models").iterdir():
         twin = path.suffix == ".safetensors" and path.with_suffix(".onnx").exists()
         assert (f"photobust/models/{path.name}" in names) != twin, path.name
     modules = {name for name in names if name.endswith(".py")}
-    for folder, package in (("core", "photobust"), ("blender_addon", "photobust_blender")):
+    packages = {"core": "photobust", "blender_addon": "photobust_blender", "web_app": "photobust_web"}
+    for folder, package in packages.items():
         for path in (ROOT / folder).rglob("*.py"):
             inside = path.relative_to(ROOT / folder).as_posix()
             assert (f"{package}/{inside}" in modules) != (folder == "core" and inside.startswith("training/"))
     tops = {name.split("/")[0] for name in names}
-    assert tops == {"photobust", "photobust_blender", f"photobust-{core.__version__}.dist-info"}
+    assert tops == {*packages.values(), f"photobust-{core.__version__}.dist-info"}
     size = wheel.stat().st_size
     print(f"\n{wheel.name}: {size / MEGABYTE:.1f} MB")
     assert size <= LARGEST
@@ -180,6 +186,20 @@ def test_examples_run_as_they_stand(installed, portrait):
     assert "no head: a_broken.jpg" in said
     assert [path.name for path in (installed.folder / "folder").iterdir()] == ["portrait"]
     assert len(list(examples.glob("*.py"))) == 3, "another example is not run here"
+
+
+@pytest.mark.slow
+def test_the_page_is_served(installed):
+    server = installed("photobust", "serve", "--port", 0, start=True)
+    try:
+        address = re.search(r"http://\S+/", server.stdout.readline())[0]
+        for name, words in (("", b"<title>Photobust</title>"), ("static/model-viewer.min.js", b"three")):
+            with urllib.request.urlopen(address + name, timeout=60) as answer:
+                assert words in answer.read()
+    finally:
+        server.terminate()
+        _, said = server.communicate(timeout=60)
+    assert server.returncode == 0 and said == ""
 
 
 @pytest.mark.slow

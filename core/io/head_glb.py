@@ -67,6 +67,7 @@ def head_glb_bytes(
             ),
             "NORMAL": writer.add_array(to_gltf_frame(normals[vertices])),
             "TEXCOORD_0": writer.add_array(np.stack([uv[:, 0], 1 - uv[:, 1]], 1).astype(np.float32)),
+            "_CONFIDENCE": writer.add_array(head.confidence[vertices].astype(np.float32)),
         }
         if head.rig:
             attributes |= {

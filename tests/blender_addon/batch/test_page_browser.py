@@ -4,17 +4,13 @@ import base64
 import contextlib
 import functools
 import http.server
-import io
 import json
-import os
 import re
 import shutil
 import threading
-import time
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from blender_addon.batch.page import VIEWER_FOLDER, write_page
 from blender_addon.batch.record import BatchRecord
@@ -26,38 +22,11 @@ from tests.blender_addon.page_samples import (
     make_many,
     write_master,
 )
+from tests.chromium import Page, browser, webdriver
 
-webdriver = pytest.importorskip(
-    "selenium.webdriver", reason="selenium is not installed (`make test` does it)"
-)
 Keys = webdriver.Keys
 
 pytestmark = pytest.mark.slow
-
-CHROMIUM = shutil.which("chromium")
-DRIVER = shutil.which("chromedriver")
-OPTIONS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-#: WebGL in software: the machines that test have no graphics.
-WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
-#: Seconds that a busy machine may take to show something.
-PATIENCE = 60
-
-
-def browser(folder, *options, webgl=True):
-    if not CHROMIUM or not DRIVER:
-        pytest.skip("no `chromium` and `chromedriver` here (apt-get install chromium chromium-driver)")
-    settings = webdriver.ChromeOptions()
-    settings.binary_location = CHROMIUM
-    for option in (*OPTIONS, *(WEBGL if webgl else ("--disable-3d-apis",)), *options):
-        settings.add_argument(option)
-    settings.add_argument(f"--user-data-dir={folder}")
-    settings.add_argument("--window-size=1200,900")
-    settings.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = webdriver.ChromeService(DRIVER, env={**os.environ, "HOME": str(folder)})
-    return webdriver.Chrome(options=settings, service=service)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +42,7 @@ def page(chromium):
     chromium.get("about:blank")
     for kind in ("browser", "performance"):
         chromium.get_log(kind)
-    return Page(chromium)
+    return BatchPage(chromium)
 
 
 @pytest.fixture(scope="module")
@@ -118,29 +87,8 @@ class Silent(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-class Page:
+class BatchPage(Page):
     """A browser with a page of heads in it."""
-
-    def __init__(self, driver):
-        self.driver = driver
-        self.run = driver.execute_script
-
-    def open(self, address):
-        self.driver.get(address)
-        self.folder = address.rpartition("/")[0] + "/"
-
-    def wait(self, script, *arguments):
-        """Until a script gives something true; gives it back."""
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            found = self.run("return " + script, *arguments)
-            if found:
-                return found
-            time.sleep(0.05)
-        raise AssertionError(f"{script} stayed {found!r} for {PATIENCE} s")
-
-    def find(self, selector):
-        return self.driver.find_element("css selector", selector)
 
     def titles(self):
         """Of the cards that are shown, in their order."""
@@ -173,34 +121,6 @@ class Page:
     def message(self):
         self.wait("document.querySelector('#stage .message:not(.busy)')")
         return self.find("#stage .message").text
-
-    def keys(self, *keys):
-        webdriver.ActionChains(self.driver).send_keys(*keys).perform()
-
-    def picture(self):
-        """The 3D view as (H, W, 3) float, once it has come to rest."""
-        before = None
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            png = self.find("#stage model-viewer").screenshot_as_png
-            after = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), float)
-            if before is not None and before.shape == after.shape and np.abs(before - after).mean() < 0.05:
-                return after
-            before = after
-            time.sleep(0.2)
-        raise AssertionError("the 3D view never comes to rest")
-
-    def requests(self):
-        """Addresses of all that was asked for since the browser's log was read last."""
-        entries = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        return [
-            entry["params"]["request"]["url"]
-            for entry in entries
-            if entry["method"] == "Network.requestWillBeSent"
-        ]
-
-    def complaints(self):
-        return [e["message"] for e in self.driver.get_log("browser") if e["level"] == "SEVERE"]
 
 
 def test_pictures_load_and_hostile_names_do_nothing(page, address):
@@ -384,7 +304,7 @@ def test_a_served_page_shows_the_large_model_where_there_is_no_light_one(page, t
 def test_a_browser_without_webgl_is_told(tmp_path, batch):
     driver = browser(tmp_path / "profile", webgl=False)
     try:
-        page = Page(driver)
+        page = BatchPage(driver)
         page.open((batch / "index.html").as_uri())
         page.find(".open").click()
         assert "no WebGL" in page.message()

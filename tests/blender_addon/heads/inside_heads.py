@@ -15,6 +15,7 @@ import bpy
 import numpy as np
 from mathutils import Quaternion, Vector
 
+from blender_addon.blender_worker.open_head import open_head
 from blender_addon.errors import AddonError
 from blender_addon.heads import armature, lookup
 from blender_addon.heads import export as head_export
@@ -78,6 +79,13 @@ def check_build(folder):
     image = head_export.head_image(head)
     assert image.packed_file and tuple(image.size) == (64, 64)
     assert not mesh.validate(verbose=True), "Blender had to repair the mesh"
+    # In a window of its own it takes the place of the startup file's cube.
+    if "Cube" not in bpy.data.objects:
+        bpy.ops.mesh.primitive_cube_add()
+    opened = open_head(folder, "opened")
+    assert "Cube" not in bpy.data.objects and bpy.context.view_layer.objects.active == opened
+    assert bpy.context.selected_objects == [opened] and len(opened.data.polygons) == len(data.quads)
+    assert head_export.head_image(opened).packed_file
     # It survives saving, without its folder.
     (folder / "albedo.png").unlink()
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "head.blend"))

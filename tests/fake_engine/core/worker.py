@@ -70,6 +70,25 @@ def answer(request, event, **data):
     print(json.dumps({"id": request["id"], "event": event, **data}), flush=True)
 
 
+def detect(request):
+    """As many faces as the photo's name says, the last of three too small; a picture of each."""
+    photo, folder = Path(request["params"]["photo"]), request["params"]["thumbnails"]
+    count = 3 if "three" in photo.stem else 2 if "two" in photo.stem else 1
+    faces = []
+    for n in range(count):
+        picture = Path(folder) / f"face_{n + 1}.png" if folder else None
+        if picture:
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            picture.write_bytes(b"picture")
+        faces.append({"index": n, "usable": n < 2, "thumbnail": str(picture) if picture else None})
+    problem = {"type": "NoFaceError", "message": f"No face found in {photo.name}."}
+    answer(
+        request,
+        "result",
+        result={"faces": faces, "problem": problem if "noface" in photo.stem else None},
+    )
+
+
 def reconstruct(request, cancelled):  # noqa: C901 (a branch for each order)
     photo, out = Path(request["params"]["photo"]), Path(request["params"]["out"])
     if os.environ.get("FAKE_ENGINE_LOG"):
@@ -107,6 +126,12 @@ def reconstruct(request, cancelled):  # noqa: C901 (a branch for each order)
             error={"type": "NoFaceError", "message": f"No face found in {photo.name}: try a closer one."},
         )
         return
+    if request["params"].get("surfaces"):
+        surface = Path(request["params"]["surfaces"]) / "surface_1.glb"
+        surface.parent.mkdir(parents=True, exist_ok=True)
+        surface.write_bytes(b"glTF")
+        told = {"step": "surface_ready", "fraction": 0.8, "message": "The surface is there"}
+        answer(request, "progress", **told, files={surface.name: str(surface)})
     told = {name: value for name, value in request["params"].items() if name != "out"}
     count = min(2 if "two" in photo.stem else 1, request["params"]["max_faces"])
     faces = []
@@ -171,6 +196,8 @@ def main():
             return
         if request["method"] == "hello":
             answer(request, "result", result={"version": "fake", "pythonpath": os.environ["PYTHONPATH"]})
+        elif request["method"] == "detect":
+            detect(request)
         else:
             reconstruct(request, cancelled)
 

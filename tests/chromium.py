@@ -1,0 +1,93 @@
+"""A real Chromium, driven by tests: what a person would see and do."""
+
+import io
+import json
+import os
+import shutil
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+webdriver = pytest.importorskip(
+    "selenium.webdriver", reason="selenium is not installed (`make test` does it)"
+)
+
+CHROMIUM = shutil.which("chromium")
+DRIVER = shutil.which("chromedriver")
+OPTIONS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+#: WebGL in software: the machines that test have no graphics.
+WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+#: Seconds that a busy machine may take to show something.
+PATIENCE = 60
+
+
+def browser(folder, *options, webgl=True):
+    if not CHROMIUM or not DRIVER:
+        pytest.skip("no `chromium` and `chromedriver` here (apt-get install chromium chromium-driver)")
+    settings = webdriver.ChromeOptions()
+    settings.binary_location = CHROMIUM
+    for option in (*OPTIONS, *(WEBGL if webgl else ("--disable-3d-apis",)), *options):
+        settings.add_argument(option)
+    settings.add_argument(f"--user-data-dir={folder}")
+    settings.add_argument("--window-size=1200,900")
+    settings.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    service = webdriver.ChromeService(DRIVER, env={**os.environ, "HOME": str(folder)})
+    return webdriver.Chrome(options=settings, service=service)
+
+
+class Page:
+    """A browser with a page in it."""
+
+    def __init__(self, driver):
+        self.driver = driver
+        self.run = driver.execute_script
+
+    def open(self, address):
+        self.driver.get(address)
+        self.folder = address.rpartition("/")[0] + "/"
+
+    def wait(self, script, *arguments):
+        """Until a script gives something true; gives it back."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            found = self.run("return " + script, *arguments)
+            if found:
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"{script} stayed {found!r} for {PATIENCE} s")
+
+    def find(self, selector):
+        return self.driver.find_element("css selector", selector)
+
+    def keys(self, *keys):
+        webdriver.ActionChains(self.driver).send_keys(*keys).perform()
+
+    def picture(self):
+        """The 3D view as (H, W, 3) float, once it has come to rest."""
+        before = None
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            png = self.find("#stage model-viewer").screenshot_as_png
+            after = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), float)
+            if before is not None and before.shape == after.shape and np.abs(before - after).mean() < 0.05:
+                return after
+            before = after
+            time.sleep(0.2)
+        raise AssertionError("the 3D view never comes to rest")
+
+    def requests(self):
+        """Addresses of all that was asked for since the browser's log was read last."""
+        entries = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        return [
+            entry["params"]["request"]["url"]
+            for entry in entries
+            if entry["method"] == "Network.requestWillBeSent"
+        ]
+
+    def complaints(self):
+        return [e["message"] for e in self.driver.get_log("browser") if e["level"] == "SEVERE"]

@@ -1,0 +1,237 @@
+"""From a photo to a head's files, with the tests' own engine: queue, faces, cancelling, what is kept."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.web_app.asgi import running
+from web_app.settings import ServerSettings
+
+
+@pytest.fixture
+def serve(tmp_path, fake_engine_python, fake_blender_worker):
+    """Runs a test, which is given a client and the private folder."""
+
+    def run(test, **changes):
+        async def main():
+            folder = tmp_path / "private"
+            settings = replace(ServerSettings(), sweep_seconds=0.05, **changes)
+            async with running(folder, fake_engine_python, fake_blender_worker, settings) as client:
+                await test(client, folder)
+            assert [path.name for path in folder.iterdir()] == ["temporary"], "pages are left"
+
+        asyncio.run(main())
+
+    return run
+
+
+def test_a_photo_becomes_files(serve):
+    async def test(client, folder):
+        page, seen = await client.open(), []
+        assert (await page.send("Zo%C3%AB%20good.jpg")).json() == {"number": 1}
+        (private,) = folder.glob("page-*")
+        assert private.stat().st_mode & 0o077 == 0
+        job = await page.until("done", seen=seen)
+        assert job["name"] == "Zoë good.jpg" and job["fraction"] > 0.7
+        assert set(job["files"]) == {"surface.ply", "landmarks.json", "head.npz", "face.json"}
+        assert job["verdict"]["grade"] == "good" and job["verdict"]["remarks"] == ["It is good."]
+        states = [news["job"]["state"] for news in seen]
+        assert states[0] in ("waiting", "working") and states[-1] == "done"
+        early = [news["job"] for news in seen if news["job"]["surface"] and news["job"]["state"] == "working"]
+        assert early, "the surface comes before the head"
+        assert (await page.get("files/1/surface_1.glb")).body == b"glTF"
+        face = await page.get("files/1/face.json")
+        assert face.json()["input"]["name"] == "Zoë good.jpg" and face.json()["params"]["head"] is True
+        assert face.headers["content-disposition"] == "attachment"
+        for other in (
+            "files/2/face.json",
+            "files/1/photo.jpg",
+            "files/1/..",
+            "files/1/../face.json",
+            "files/x/y",
+        ):
+            assert (await page.get(other)).status == 404
+        # Another photo takes its place.
+        await page.send("poor.jpg")
+        job = await page.until("done")
+        assert (job["number"], job["verdict"]["grade"]) == (2, "poor")
+        assert (await page.get("files/1/face.json")).status == 404
+
+    serve(test)
+
+
+def test_one_of_several_faces_is_chosen(serve):
+    async def test(client, folder):
+        page = await client.open()
+        await page.send("three.jpg")
+        job = await page.until("choose")
+        assert [face["usable"] for face in job["faces"]] == [True, True, False]
+        assert (await page.get(f"files/1/{job['faces'][2]['picture']}")).body == b"picture"
+        assert (await page.post("face", {"index": 2})).code == "face"
+        assert (await page.post("face", {"index": 1})).status == 202
+        job = await page.until("done")
+        assert job["face"] == 1
+        face = (await page.get("files/1/face.json")).json()
+        assert face["params"]["faces"] == [1]
+        # And another one, without sending the photo again.
+        assert (await page.post("face", {"index": 0})).status == 202
+        assert (await page.until("done"))["face"] == 0
+        assert (await page.get("files/1/face.json")).json()["params"]["faces"] == [0]
+
+    serve(test)
+
+
+def test_pages_wait_for_one_another_and_see_only_their_own(serve):
+    async def test(client, folder):
+        first, second, third, fourth = [await client.open() for _ in range(4)]
+        await first.send("slow.jpg")
+        await first.until("working")
+        await second.send("good.jpg")
+        await third.send("good.jpg")
+        assert (await second.until("waiting"))["position"] == 1
+        assert (await third.until("waiting"))["position"] == 2
+        assert (await fourth.send("good.jpg")).code == "busy"
+        await second.post("cancel")
+        assert (await second.until("cancelled"))["position"] == 0
+        assert (await third.until("waiting"))["position"] == 1
+        await first.post("cancel")
+        assert (await first.until("cancelled"))["problem"] is None
+        assert (await third.until("done"))["verdict"]["grade"] == "good"
+        stranger = f"/api/pages/{fourth.name}/files/1/face.json"
+        assert (await client.get(stranger)).status == 404
+        await second.send("good.jpg")  # cancelled ones can be followed by others
+        assert (await second.until("done"))["number"] == 2
+
+    serve(test, max_waiting=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("noface.jpg", "No face found in noface.jpg"),
+        ("crash.jpg", "stopped unexpectedly"),
+        ("hang.jpg", "took too long"),
+    ],
+)
+def test_what_goes_wrong_is_told_and_the_next_photo_is_done(serve, name, words):
+    async def test(client, folder):
+        page = await client.open()
+        await page.send(name)
+        assert words in (await page.until("failed"))["problem"]
+        assert (await page.get("files/1/face.json")).status == 404
+        await page.send("good.jpg")
+        assert (await page.until("done"))["problem"] is None
+
+    serve(test, job_seconds=3.0 if name == "hang.jpg" else 60.0)
+
+
+def test_an_engine_that_died_is_started_again(serve):
+    async def test(client, folder):
+        page, seen = await client.open(), []
+        await page.send("once.jpg")
+        await page.until("done", seen=seen)
+
+    serve(test)
+
+
+def test_closed_pages_leave_nothing(serve):
+    async def test(client, folder):
+        page, other = await client.open(), await client.open()
+        await page.send("slow.jpg")
+        await page.until("working")
+        assert (await page.post("close")).status == 204
+        assert (await page.get("events")).code == "session"
+        assert (await page.send("good.jpg")).code == "session"
+        while len(list(folder.glob("page-*"))) > 1:
+            await asyncio.sleep(0.02)
+        await other.send("good.jpg")
+        await other.until("done")
+
+    serve(test)
+
+
+def test_pages_that_have_gone_are_closed(serve):
+    async def test(client, folder):
+        page = await client.open()
+        async with page.listening() as events:
+            await events.get()
+            await asyncio.sleep(0.5)  # longer than absent
+            assert len(list(folder.glob("page-*"))) == 1
+        while list(folder.glob("page-*")):
+            await asyncio.sleep(0.02)
+        assert (await page.get("events")).code == "session"
+
+    serve(test, absent_seconds=0.2)
+
+
+def test_photos_are_removed_after_their_time(serve):
+    async def test(client, folder):
+        page = await client.open()
+        await page.send("good.jpg")
+        async with page.listening() as events:
+            while True:
+                news = await asyncio.wait_for(events.get(), 60)
+                if news["expired"]:
+                    break
+        assert news["job"] is None
+        (private,) = folder.glob("page-*")
+        while any(private.iterdir()):
+            await asyncio.sleep(0.02)
+        await page.send("good.jpg")
+
+    serve(test, keep_seconds=0.3)
+
+
+def test_sessions_and_streams_are_limited(serve):
+    async def test(client, folder):
+        pages = [await client.open() for _ in range(2)]
+        assert (await client.post("/api/pages")).code == "sessions"
+        async with pages[0].listening() as events:
+            await events.get()
+            assert (await pages[0].get("events")).code == "streams"
+        await pages[1].post("close")
+        assert (await client.post("/api/pages")).status == 201
+
+    serve(test, max_sessions=2, max_streams=1)
+
+
+def test_a_blender_writes_fbx(serve):
+    async def test(client, folder):
+        opened = (await client.post("/api/pages")).json()
+        assert opened["formats"] == ["fbx"]
+        page = await client.open()
+        await page.send("good.jpg")
+        await page.until("done")
+        assert (await page.post("export", {"format": "fbx"})).status == 202
+        seen = []
+        async with page.listening() as events:
+            while not seen or seen[-1]["export"]:
+                seen.append((await asyncio.wait_for(events.get(), 60))["job"])
+        assert "head.fbx" in seen[-1]["files"] and seen[-1]["export_problem"] is None
+        assert (await page.get("files/1/head.fbx")).status == 200
+
+    serve(test)
+
+
+def test_unreadable_engines_are_told(tmp_path):
+    async def main():
+        async with running(tmp_path / "private", tmp_path / "no-such-python") as client:
+            page = await client.open()
+            await page.send("good.jpg")
+            job = await page.until("failed")
+            assert "could not be started" in job["problem"]
+
+    asyncio.run(main())
+
+
+def test_texts_of_answers_are_for_people(serve):
+    async def test(client, folder):
+        answer = await client.get("/api/pages/x/events")
+        assert json.loads(answer.body) == {
+            "code": "session",
+            "message": "This page is not known any more: load it again.",
+        }
+
+    serve(test)

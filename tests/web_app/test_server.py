@@ -1,0 +1,153 @@
+"""The server as a process: connections, signals, what a killed one leaves."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from dataclasses import replace
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from tests.conftest import ROOT
+from web_app.server import make_server, open_port
+from web_app.settings import ServerSettings
+
+#: Seconds that anything may take on a busy machine.
+PATIENCE = 60
+
+
+class Process:
+    """`python -m web_app` with the tests' own engine."""
+
+    def __init__(self, engine, temporary, *options):
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "web_app", "--engine-python", str(engine), *map(str, options)],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(temporary)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+        self.said = self.popen.stdout.readline()
+        self.url = re.search(r"http://\S+/", self.said)[0]
+        self.port = int(re.search(r":(\d+)/", self.url)[1])
+
+    def ask(self, path="", method="GET"):
+        with urllib.request.urlopen(
+            urllib.request.Request(self.url + path, method=method), timeout=30
+        ) as answer:
+            return answer.read()
+
+    def end(self, number):
+        self.popen.send_signal(number)
+        return self.popen.wait(PATIENCE)
+
+
+@pytest.fixture
+def start(fake_engine_python, tmp_path):
+    processes = []
+
+    def start(*options):
+        processes.append(Process(fake_engine_python, tmp_path, *options))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.popen.kill()
+        process.popen.communicate()
+
+
+def private_folders(tmp_path):
+    return list(tmp_path.glob("photobust-page-*"))
+
+
+def test_many_connections_are_answered_and_a_killed_server_can_be_started_again(start, tmp_path):
+    server = start("--port", 0)
+    with contextlib.ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+        assert b"<title>Photobust</title>" in server.ask()
+    page = server.ask("api/pages", "POST")
+    assert b'"id"' in page
+    (left,) = private_folders(tmp_path)
+    assert left.stat().st_mode & 0o077 == 0
+    server.end(signal.SIGKILL)
+    assert private_folders(tmp_path) == [left]
+
+    again = start("--port", server.port)
+    assert again.port == server.port
+    (folder,) = private_folders(tmp_path)
+    assert folder != left, "what the killed one has left goes"
+    assert again.end(signal.SIGTERM) == 0
+    assert private_folders(tmp_path) == []
+
+
+def test_servers_side_by_side_leave_one_another_alone(start, tmp_path):
+    first, second = start(), start()
+    assert first.port != second.port and len(private_folders(tmp_path)) == 2
+    assert second.end(signal.SIGINT) == 0
+    assert len(private_folders(tmp_path)) == 1 and b"<title>" in first.ask()
+
+
+@contextlib.contextmanager
+def small_server(settings):
+    """A server in a thread; gives its port."""
+    app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("here"))])
+    started = threading.Event()
+    server = make_server(app, settings, started.set)
+    with open_port("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        assert started.wait(PATIENCE)
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE)
+
+
+def ask(connection):
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = b""
+    while not answer.endswith((b"here", b"Unavailable")):
+        part = connection.recv(4096)
+        assert part, answer
+        answer += part
+    return answer
+
+
+@pytest.mark.parametrize("beginning", [b"", b"GET / HTT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+def test_silent_connections_are_closed(beginning):
+    with small_server(replace(ServerSettings(), silence_seconds=0.3)) as port:
+        silent = socket.create_connection(("127.0.0.1", port), timeout=30)
+        silent.sendall(beginning)
+        with silent, socket.create_connection(("127.0.0.1", port), timeout=30) as speaking:
+            assert b"200 OK" in ask(speaking)
+            assert silent.recv(100) == b""
+            assert b"200 OK" in ask(speaking), "this one may stay"
+
+
+def test_too_many_connections_are_told(tmp_path):
+    with small_server(replace(ServerSettings(), max_connections=5)) as port, contextlib.ExitStack() as stack:
+        open_ones = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30)) for _ in range(8)
+        ]
+        answers = [ask(connection) for connection in open_ones]
+        assert any(b"503" in answer for answer in answers)
+        assert all(b"200 OK" in answer or b"503" in answer for answer in answers)
+
+
+def test_a_port_that_is_taken_is_told_or_passed_over():
+    with open_port("127.0.0.1", 0) as taken:
+        with pytest.raises(OSError, match="in use"):
+            open_port("127.0.0.1", taken.getsockname()[1])
+        with open_port("127.0.0.1", None) as first, open_port("127.0.0.1", None) as second:
+            assert first.getsockname()[1] != second.getsockname()[1]

@@ -1,0 +1,320 @@
+"""The server's application: what each address of the page answers."""
+
+import asyncio
+import contextlib
+import json
+import re
+import shutil
+from collections.abc import AsyncIterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from .addon import VIEWER_FILES, VIEWER_FOLDER, portable_folder_name
+from .exports import Exporter
+from .job_queue import JobQueue
+from .jobs import AT_REST, Job, JobState
+from .problems import Problem, answer_problem
+from .sessions import Session, SessionStore
+from .settings import ServerSettings
+from .texts import PAGE_FOLDER, texts
+from .uploads import receive_file, receive_message
+
+#: Address below static/ -> file. No other file is handed out from there.
+STATIC = {path.name: path for path in PAGE_FOLDER.iterdir() if path.suffix in (".css", ".js")} | {
+    name: VIEWER_FOLDER / name for name in VIEWER_FILES
+}
+MEDIA_TYPES = {
+    ".css": "text/css",
+    ".fbx": "application/octet-stream",
+    ".glb": "model/gltf-binary",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".npz": "application/octet-stream",
+    ".ply": "application/octet-stream",
+    ".png": "image/png",
+    ".txt": "text/plain",
+}
+#: Seconds between two signs of life on a stream without events.
+ALIVE_SECONDS = 10.0
+MARKER = re.compile(r"\{\{([\w.]+)\}\}")
+#: Endings of files, in lower case, as `Path.suffix` gives them.
+SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
+#: Longest name of a photo that is looked at, characters.
+MAX_NAME_LENGTH = 255
+
+
+def index_html() -> str:
+    """The page, with the texts in it."""
+    source = (PAGE_FOLDER / "index.html").read_text("utf-8")
+    # In the script element only "</" could end it.
+    values = {"texts": json.dumps(texts()).replace("</", "<\\/")}
+    return MARKER.sub(lambda match: values.get(match[1]) or escape(texts()[match[1]]), source)
+
+
+def photo_name(given: str) -> str:
+    """The file name for a photo: that which it had, as far as it can do no harm."""
+    given = given[:MAX_NAME_LENGTH].replace("\\", "/").rpartition("/")[2]
+    path = Path(given)
+    suffix = path.suffix.lower()
+    if not SUFFIX.fullmatch(suffix):
+        suffix = ""
+    stem = "".join(letter for letter in (path.stem if suffix else given) if letter.isprintable())
+    return portable_folder_name(stem.strip() or "photo") + suffix
+
+
+class PageServer:
+    """Answers the page's requests."""
+
+    def __init__(
+        self, store: SessionStore, queue: JobQueue, exporter: Exporter, settings: ServerSettings
+    ) -> None:
+        """Take what the answers come from.
+
+        Args:
+            store: The open pages.
+            queue: Their jobs.
+            exporter: What needs a Blender.
+            settings: The server's limits.
+        """
+        self._store = store
+        self._queue = queue
+        self._exporter = exporter
+        self._settings = settings
+        self._index = index_html()
+        self._uploads = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def application(self) -> Starlette:
+        """The ASGI application."""
+        page = "/api/pages/{page}"
+        return Starlette(
+            routes=[
+                Route("/", self.index),
+                Route("/favicon.ico", lambda _: Response(status_code=204)),
+                Route("/static/{name}", self.static),
+                Route("/api/pages", self.open_page, methods=["POST"]),
+                Route(f"{page}/events", self.events),
+                Route(f"{page}/photo", self.take_photo, methods=["POST"]),
+                Route(f"{page}/face", self.choose_face, methods=["POST"]),
+                Route(f"{page}/cancel", self.cancel, methods=["POST"]),
+                Route(f"{page}/export", self.export, methods=["POST"]),
+                Route(f"{page}/blender", self.open_in_blender, methods=["POST"]),
+                Route(f"{page}/close", self.close_page, methods=["POST"]),
+                Route(page + "/files/{number:int}/{name}", self.file),
+            ],
+            exception_handlers={Problem: answer_problem, 404: not_found, 405: not_found},
+            lifespan=self._lifespan,
+        )
+
+    async def index(self, request: Request) -> Response:
+        """The page itself."""
+        return HTMLResponse(self._index)
+
+    async def static(self, request: Request) -> Response:
+        """Its scripts and style, and the viewer."""
+        path = STATIC.get(request.path_params["name"])
+        if path is None:
+            raise Problem(404, "file")
+        return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers={"Cache-Control": "no-cache"})
+
+    async def open_page(self, request: Request) -> Response:
+        """A page says that it is there, and gets its name and what it has to know."""
+        await receive_message(request, self._settings)
+        session = self._store.open()
+        return JSONResponse(
+            {
+                "id": session.id,
+                "max_bytes": self._settings.max_photo_bytes,
+                "suffixes": self._queue.engine.get("photo_suffixes", []),
+                "formats": self._exporter.formats,
+                "blender": self._exporter.opens_blender,
+                "version": self._queue.engine.get("version", ""),
+            },
+            201,
+        )
+
+    async def events(self, request: Request) -> Response:
+        """What becomes of the page's photo, as it happens (server-sent events)."""
+        session = self._session(request)
+        if session.streams >= self._settings.max_streams:
+            raise Problem(503, "streams")
+        return StreamingResponse(self._news(session), media_type="text/event-stream")
+
+    async def _news(self, session: Session) -> AsyncIterator[str]:
+        session.streams += 1
+        sent = None
+        try:
+            while not session.closed:
+                seen, document = session.changes, json.dumps(self._document(session))
+                yield f"data: {document}\n\n" if document != sent else ": alive\n\n"
+                sent = document
+                await session.wait_for_news(seen, ALIVE_SECONDS)
+        finally:
+            session.streams -= 1
+            session.absent_since = self._store.clock()
+
+    def _document(self, session: Session) -> dict[str, Any]:
+        job = session.job
+        return {
+            "job": job and job.document(self._queue.position(job)),
+            "expired": session.expired,
+        }
+
+    async def take_photo(self, request: Request) -> Response:
+        """A photo comes; it takes the place of the one before."""
+        session = self._session(request)
+        if self._queue.is_full:
+            raise Problem(503, "busy")
+        if session.uploading or self._uploads >= self._settings.max_uploads:
+            raise Problem(503, "uploads")
+        name = photo_name(request.query_params.get("name", ""))
+        number = session.next_number()
+        folder = session.folder / f"job_{number}"
+        folder.mkdir(mode=0o700)
+        session.uploading = True
+        self._uploads += 1
+        job = Job(number, folder, folder / name)
+        try:
+            await receive_file(request, job.photo, self._settings)
+        except BaseException:
+            await asyncio.to_thread(discard, folder)
+            raise
+        finally:
+            session.uploading = False
+            self._uploads -= 1
+            session.absent_since = self._store.clock()
+        if session.closed:
+            await asyncio.to_thread(discard, folder)
+            raise Problem(404, "session")
+        self._drop(session)
+        session.job, session.expired = job, False
+        self._queue.add(job)
+        return JSONResponse({"number": number}, 202)
+
+    async def choose_face(self, request: Request) -> Response:
+        """One of several faces is to become a head."""
+        _, job = self._job(request)
+        message = await self._message(request)
+        face = message.get("index")
+        if not isinstance(face, int) or not any(one.index == face and one.usable for one in job.faces):
+            raise Problem(400, "face")
+        if job.state not in AT_REST or job.export:
+            raise Problem(409, "working")
+        if self._queue.is_full:
+            raise Problem(503, "busy")
+        job.begin(face)
+        self._queue.add(job)
+        return JSONResponse({}, 202)
+
+    async def cancel(self, request: Request) -> Response:
+        """The page's job is to stop."""
+        _, job = self._job(request)
+        await receive_message(request, self._settings)
+        if job.state not in AT_REST:
+            self._queue.cancel(job)
+        return JSONResponse({}, 202)
+
+    async def export(self, request: Request) -> Response:
+        """The head is wanted in a format that the engine does not write."""
+        session, job = self._job(request)
+        message = await self._message(request)
+        format_ = message.get("format")
+        if format_ not in self._exporter.formats or job.state is not JobState.DONE:
+            raise Problem(409, "export")
+
+        async def make() -> None:
+            await self._exporter.export(job, format_)
+            session.notify()
+
+        task = asyncio.create_task(make())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.sleep(0)  # it begins, and says so
+        session.notify()
+        return JSONResponse({}, 202)
+
+    async def open_in_blender(self, request: Request) -> Response:
+        """The head is to be opened in Blender."""
+        _, job = self._job(request)
+        await receive_message(request, self._settings)
+        await self._exporter.open_in_blender(job)
+        return JSONResponse({}, 202)
+
+    async def close_page(self, request: Request) -> Response:
+        """The page was closed: all that is its goes."""
+        session = self._session(request)
+        await receive_message(request, self._settings)
+        self._drop(session)
+        self._store.close(session)
+        return Response(status_code=204)
+
+    async def file(self, request: Request) -> Response:
+        """A file of the page's job."""
+        _, job = self._job(request)
+        name = request.path_params["name"]
+        path = job.files.get(name)
+        if path is None or job.number != request.path_params["number"] or not path.is_file():
+            raise Problem(404, "file")
+        headers = {"Content-Disposition": "attachment"} if path.suffix != ".png" else {}
+        return FileResponse(path, media_type=MEDIA_TYPES.get(path.suffix), headers=headers)
+
+    def _session(self, request: Request) -> Session:
+        return self._store.get(request.path_params["page"])
+
+    def _job(self, request: Request) -> tuple[Session, Job]:
+        session = self._session(request)
+        if session.job is None:
+            raise Problem(404, "photo")
+        return session, session.job
+
+    async def _message(self, request: Request) -> dict[str, Any]:
+        """The JSON object that a request brings. Raises Problem."""
+        body = await receive_message(request, self._settings)
+        try:
+            message = json.loads(body)
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict):
+            raise Problem(400, "message")
+        return message
+
+    def _drop(self, session: Session) -> None:
+        """Stop and remove a session's job."""
+        if session.job:
+            self._queue.cancel(session.job)
+            self._store.drop_job(session)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.sweep_seconds)
+            self._store.sweep()
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(self._queue.run()), asyncio.create_task(self._sweep())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, *self._tasks, return_exceptions=True)
+            self._exporter.close()
+            await self._queue.close()
+            await self._store.close_all()
+
+
+async def not_found(request: Request, error: Exception) -> Response:
+    """The answer to an address that is none."""
+    status = getattr(error, "status_code", 404)
+    return await answer_problem(request, Problem(status, "address"))
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder and what is in it."""
+    shutil.rmtree(folder, ignore_errors=True)

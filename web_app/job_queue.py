@@ -1,0 +1,209 @@
+"""The jobs of all pages, done one after the other by one engine process, which is kept warm."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .addon import AddonError, EngineRequest, JobCancelledError, JobFailedError, Progress, WorkerClient
+from .jobs import FoundFace, Job, JobState
+from .problems import Problem
+from .settings import ServerSettings
+from .texts import problem_text, texts
+
+#: Seconds that the engine is listened to at a time; a cancelled job is noticed in between.
+LISTEN_SECONDS = 0.1
+#: A grey picture, on which the engine loads its models before the first photo comes.
+WARM_UP_PICTURE = b"P5 64 64 255\n" + bytes([128]) * 64 * 64
+#: Side of the pictures of faces to choose from, pixels.
+THUMBNAIL_SIZE = 192
+#: Progress, 0..1, that the search for faces is.
+DETECTION_FRACTION = 0.05
+
+log = logging.getLogger(__name__)
+
+
+class JobQueue:
+    """Does jobs. Lives on the event loop's thread; the engine's client is waited for on others."""
+
+    def __init__(
+        self,
+        client: WorkerClient,
+        folder: Path,
+        settings: ServerSettings,
+        clock: Callable[[], float],
+        on_change: Callable[[], None],
+    ) -> None:
+        """Begin empty.
+
+        Args:
+            client: The engine's.
+            folder: Private, for the picture to warm up on.
+            settings: The server's limits.
+            clock: Seconds that only grow.
+            on_change: Called after each change of a job.
+        """
+        self.engine: dict[str, Any] = {}
+        self._client = client
+        self._folder = folder
+        self._settings = settings
+        self._clock = clock
+        self._on_change = on_change
+        self._waiting: deque[Job] = deque()
+        self._current: Job | None = None
+        self._wake = asyncio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further job is taken."""
+        return len(self._waiting) >= self._settings.max_waiting
+
+    def position(self, job: Job) -> int:
+        """How many jobs are done before this one."""
+        if job not in self._waiting:
+            return 0
+        return self._waiting.index(job) + (self._current is not None)
+
+    def add(self, job: Job) -> None:
+        """Put a job at the end. Raises Problem if there are too many."""
+        if self.is_full:
+            raise Problem(503, "busy")
+        self._waiting.append(job)
+        self._wake.set()
+        self._on_change()
+
+    def cancel(self, job: Job) -> None:
+        """Take a job out, or stop it at its next step."""
+        job.cancel_asked = True
+        if job in self._waiting:
+            self._waiting.remove(job)
+            self._rest(job, JobState.CANCELLED)
+
+    async def run(self) -> None:
+        """Do jobs until this is cancelled."""
+        await self._warm_up()
+        while True:
+            while not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+            job = self._current = self._waiting.popleft()
+            try:
+                with job.in_use():
+                    await self._do(job)
+            finally:
+                self._current = None
+                self._on_change()
+
+    async def close(self) -> None:
+        """Stop the engine."""
+        await asyncio.to_thread(self._client.close)
+
+    async def _warm_up(self) -> None:
+        """Start the engine and have it load its models."""
+        picture = self._folder / "warm_up.pgm"
+        picture.write_bytes(WARM_UP_PICTURE)
+        try:
+            self.engine = await asyncio.to_thread(self._client.start)
+            request = await asyncio.to_thread(self._client.submit_detect, picture)
+            await asyncio.to_thread(request.wait, self._settings.job_seconds)
+        except AddonError as error:
+            log.warning("%s", error)  # whoever brings a photo is told, too
+
+    async def _do(self, job: Job) -> None:
+        """One job, whatever happens."""
+        job.state = JobState.WORKING
+        try:
+            if job.cancel_asked:
+                raise JobCancelledError(problem_text("cancelled"))
+            if not job.faces:
+                await self._find_faces(job)
+            usable = [face.index for face in job.faces if face.usable]
+            if job.face is None and len(usable) == 1:
+                job.face = usable[0]
+            if job.face is None:
+                self._rest(job, JobState.CHOOSE)
+                return
+            await self._reconstruct(job, job.face)
+            self._rest(job, JobState.DONE)
+        except JobCancelledError:
+            self._rest(job, JobState.CANCELLED)
+        except AddonError as error:
+            job.problem = str(error)
+            self._rest(job, JobState.FAILED)
+        except OSError:
+            log.exception("A job failed")
+            job.problem = problem_text("disk")
+            self._rest(job, JobState.FAILED)
+
+    async def _find_faces(self, job: Job) -> None:
+        """Look for the faces of a job's photo. Raises AddonError."""
+        pictures = job.folder / "faces"
+        answer = await self._answer(
+            job,
+            lambda: self._client.submit_detect(
+                job.photo,
+                max_faces=self._settings.max_faces,
+                thumbnails=pictures,
+                thumbnail_size=THUMBNAIL_SIZE,
+            ),
+            0.0,
+        )
+        if answer.get("problem"):
+            raise JobFailedError(answer["problem"]["type"], answer["problem"]["message"])
+        faces = []
+        for face in answer["faces"]:
+            picture = Path(face["thumbnail"]) if face.get("thumbnail") else None
+            faces.append(
+                FoundFace(int(face["index"]), bool(face["usable"]), picture.name if picture else None)
+            )
+            if picture:
+                job.files[picture.name] = picture
+        job.faces = tuple(faces)
+
+    async def _reconstruct(self, job: Job, face: int) -> None:
+        """Make a head of one face. Raises AddonError."""
+        out, surfaces = job.folder / f"head_{face + 1}", job.folder / "surfaces"
+        answer = await self._answer(
+            job,
+            lambda: self._client.submit_reconstruct(
+                job.photo,
+                out,
+                max_faces=self._settings.max_faces,
+                faces=[face],
+                options={"head": True, "surfaces": str(surfaces)},
+            ),
+            DETECTION_FRACTION,
+        )
+        made = answer["faces"][0]
+        job.result = {name: Path(path) for name, path in made["files"].items()}
+        job.files |= job.result
+        job.quality = made.get("quality") or {}
+
+    async def _answer(self, job: Job, submit: Callable[[], EngineRequest], start: float) -> dict[str, Any]:
+        """The engine's answer; its progress is the job's from `start` on. Raises AddonError."""
+        request = await asyncio.to_thread(submit)
+        deadline = self._clock() + self._settings.job_seconds
+        while not request.done:
+            for progress in await asyncio.to_thread(request.poll, LISTEN_SECONDS):
+                self._show(job, progress, start)
+            if job.cancel_asked:
+                request.cancel(self._settings.cancel_seconds)
+            if self._clock() > deadline and not request.done:
+                await asyncio.to_thread(self._client.kill)
+                raise JobFailedError("Timeout", problem_text("timeout"))
+        return request.result()
+
+    def _show(self, job: Job, progress: Progress, start: float) -> None:
+        """Tell the page what the engine is doing."""
+        job.step, job.message = progress.step, progress.message or texts()["working"]
+        job.fraction = max(job.fraction, start + (1 - start) * progress.fraction)
+        for name, path in progress.files.items():
+            job.files[name] = Path(path)
+            job.surface = name
+        self._on_change()
+
+    def _rest(self, job: Job, state: JobState) -> None:
+        job.state, job.finished = state, self._clock()
+        self._on_change()

@@ -1,0 +1,260 @@
+// @ts-check
+/** The 3D view: model-viewer, with expressions and ways of showing a model that it has no interface for. */
+
+import { text } from "./texts.js";
+
+const VIEWER = "static/model-viewer.min.js";
+const START = "25deg 85deg 105%";
+/** Slider -> the morph targets that it moves. */
+export const SHAPES = {
+  Photo: ["Photo"],
+  jawOpen: ["jawOpen"],
+  mouthSmile: ["mouthSmileLeft", "mouthSmileRight"],
+  mouthFrown: ["mouthFrownLeft", "mouthFrownRight"],
+  mouthPucker: ["mouthPucker"],
+  mouthFunnel: ["mouthFunnel"],
+  cheekPuff: ["cheekPuff"],
+  noseSneer: ["noseSneerLeft", "noseSneerRight"],
+  eyeBlink: ["eyeBlinkLeft", "eyeBlinkRight"],
+  eyeWide: ["eyeWideLeft", "eyeWideRight"],
+  eyeSquint: ["eyeSquintLeft", "eyeSquintRight"],
+  browInnerUp: ["browInnerUp"],
+  browOuterUp: ["browOuterUpLeft", "browOuterUpRight"],
+  browDown: ["browDownLeft", "browDownRight"],
+};
+/** Colors for confidences 0, 0.5 and 1, sRGB 0..255: those of the add-on (blender_addon/heads/confidence.py). */
+const RAMP = [[68, 1, 84], [33, 145, 140], [253, 231, 37]];
+/** Clay's color, linear 0..1, and its roughness. */
+const CLAY = 0.33;
+const CLAY_ROUGHNESS = 0.85;
+
+/** @param {number} byte sRGB, 0..255 @returns {number} linear, 0..1 */
+const linear = (byte) => (byte <= 10 ? byte / 3294.6 : ((byte / 255 + 0.055) / 1.055) ** 2.4);
+const LINEAR_RAMP = RAMP.map((color) => color.map(linear));
+
+/**
+ * Confidences as colors.
+ * @param {{count: number, getX: (index: number) => number}} confidence
+ * @returns {Float32Array} (count, 3), linear
+ */
+export const confidenceColors = (confidence) => {
+  const colors = new Float32Array(3 * confidence.count);
+  for (let index = 0; index < confidence.count; index++) {
+    const place = 2 * Math.min(Math.max(confidence.getX(index), 0), 1);
+    const stop = Math.min(Math.floor(place), 1);
+    for (let channel = 0; channel < 3; channel++) {
+      const [low, high] = [LINEAR_RAMP[stop][channel], LINEAR_RAMP[stop + 1][channel]];
+      colors[3 * index + channel] = low + (high - low) * (place - stop);
+    }
+  }
+  return colors;
+};
+
+/** @returns {boolean} */
+const hasWebGL = () => {
+  const context = document.createElement("canvas").getContext("webgl2");
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  return Boolean(context);
+};
+
+/** @type {Promise<void> | null} */
+let loading = null;
+/** Load the viewer's program, once. */
+export const loadViewer = () => {
+  loading ??= new Promise((resolve, reject) => {
+    const script = Object.assign(document.createElement("script"), { src: VIEWER });
+    script.onload = () => resolve();
+    script.onerror = () => {
+      loading = null;
+      script.remove();
+      reject(new Error(text("stage.viewer")));
+    };
+    document.head.append(script);
+  });
+  return loading;
+};
+
+/** The element with the head in it. */
+export class Stage {
+  /** @param {HTMLElement} element @param {HTMLElement} message */
+  constructor(element, message) {
+    this.element = element;
+    this.message = message;
+    /** @type {any} model-viewer's element */
+    this.viewer = null;
+    /** @type {string} Address of the model that is wanted, and of that which is shown. */
+    this.wanted = "";
+    this.shown = "";
+    this.look = "texture";
+    /** @type {Record<string, number>} */
+    this.shapes = { Photo: 1 };
+    /** @type {() => void} Called when a model is shown. */
+    this.onShown = () => {};
+  }
+
+  /**
+   * Show a model; the view stays as it was turned.
+   * @param {string} address Of a GLB file.
+   * @param {string} name For who cannot see it.
+   * @param {string} [hair] Address of a GLB file that is shown with it.
+   */
+  async show(address, name, hair = "") {
+    const wanted = `${address} ${hair}`;
+    if (wanted === this.wanted) return;
+    this.wanted = wanted;
+    if (!this.shown) this.say(text("stage.loading"));
+    try {
+      if (!hasWebGL()) throw new Error(text("stage.webgl"));
+      await loadViewer();
+    } catch (error) {
+      this.fail(/** @type {Error} */ (error).message);
+      return;
+    }
+    if (wanted !== this.wanted) return;
+    this.viewer ??= this.makeViewer();
+    this.viewer.setAttribute("alt", text("stage.alt", { model: name }));
+    this.viewer.querySelector("extra-model")?.remove();
+    if (hair) {
+      const extra = document.createElement("extra-model");
+      extra.setAttribute("src", hair);
+      this.viewer.append(extra);
+    }
+    this.viewer.setAttribute("src", address);
+  }
+
+  /** Take the model away. */
+  clear() {
+    this.viewer?.remove();
+    this.viewer = null;
+    this.wanted = this.shown = "";
+    delete this.element.dataset.shown;
+    this.say(text("stage.empty"));
+  }
+
+  /** @param {string} look "texture", "clay" or "confidence" */
+  setLook(look) {
+    this.look = look;
+    this.apply();
+  }
+
+  /** @param {string} shape One of SHAPES. @param {number} value 0..1 */
+  setShape(shape, value) {
+    this.shapes[shape] = value;
+    this.apply();
+  }
+
+  /** @param {number} degrees Around the head; 0 is the front. */
+  turn(degrees) {
+    if (!this.viewer) return;
+    // A full turn more or less is the same view: take the short way.
+    const theta = this.viewer.getCameraOrbit().theta, goal = (degrees * Math.PI) / 180;
+    const short = goal + 2 * Math.PI * Math.round((theta - goal) / (2 * Math.PI));
+    this.viewer.cameraOrbit = `${short}rad 85deg 105%`;
+  }
+
+  /** Whether the model that is shown says how far to trust it. */
+  get hasConfidence() {
+    return this.meshes().some((mesh) => mesh.geometry.attributes._confidence);
+  }
+
+  /** Whether the model that is shown has expressions. */
+  get hasShapes() {
+    return this.meshes().some((mesh) => mesh.morphTargetDictionary);
+  }
+
+  /** @param {string} words */
+  say(words) {
+    this.message.textContent = words;
+  }
+
+  /** @param {string} reason */
+  fail(reason) {
+    this.clear();
+    this.wanted = "";
+    this.say(text("stage.failed", { reason }));
+  }
+
+  makeViewer() {
+    const made = /** @type {any} */ (document.createElement("model-viewer"));
+    const attributes = {
+      "camera-controls": "", "camera-orbit": START, "min-camera-orbit": "auto 15deg auto", "max-camera-orbit": "auto 165deg auto",
+      "interaction-prompt": "none", "touch-action": "pan-y", "shadow-intensity": "0", exposure: "0.9",
+    };
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    made.addEventListener("load", () => {
+      if (made !== this.viewer) return;
+      if (!this.shown) made.jumpCameraToGoal();
+      this.shown = this.wanted;
+      this.element.dataset.shown = made.getAttribute("src");
+      this.say("");
+      this.apply();
+      this.onShown();
+    });
+    made.addEventListener("error", (/** @type {any} */ event) => {
+      if (made === this.viewer && event.detail?.type !== "webglcontextlost") this.fail(text("stage.model"));
+    });
+    this.element.append(made);
+    return made;
+  }
+
+  /** model-viewer has no interface for morph targets and vertex colors: its scene of three.js has. */
+  get scene() {
+    const symbol = Object.getOwnPropertySymbols(this.viewer ?? {}).find((one) => one.description === "scene");
+    return symbol ? this.viewer[symbol] : null;
+  }
+
+  /** @returns {any[]} */
+  meshes() {
+    /** @type {any[]} */
+    const found = [];
+    this.scene?.traverse((/** @type {any} */ node) => {
+      if (node.isMesh && node.geometry?.attributes?.normal !== undefined && node.userData.shadow !== true) found.push(node);
+      else if (node.isMesh && node.geometry?.attributes?._confidence) found.push(node);
+    });
+    return found.filter((mesh) => mesh.material?.isMeshStandardMaterial);
+  }
+
+  /** Give the model that is shown its look and its expression. */
+  apply() {
+    for (const mesh of this.meshes()) {
+      this.applyLook(mesh);
+      for (const [shape, value] of Object.entries(this.shapes))
+        for (const target of SHAPES[/** @type {keyof typeof SHAPES} */ (shape)]) {
+          const index = mesh.morphTargetDictionary?.[target];
+          if (index !== undefined) mesh.morphTargetInfluences[index] = value;
+        }
+    }
+    this.scene?.queueRender?.();
+  }
+
+  /** @param {any} mesh */
+  applyLook(mesh) {
+    const { geometry, material } = mesh;
+    mesh.userData.own ??= {
+      map: material.map, color: material.color.clone(), roughness: material.roughness, vertexColors: material.vertexColors,
+      colors: geometry.attributes.color,
+    };
+    const own = mesh.userData.own;
+    if (!geometry.attributes.normal) geometry.computeVertexNormals();  // a surface's file has none
+    const confidence = geometry.attributes._confidence;
+    const plain = this.look !== "texture" && (this.look === "clay" || Boolean(confidence));
+    if (this.look === "confidence" && confidence) {
+      const Attribute = geometry.attributes.position.constructor;
+      own.confidence ??= new Attribute(confidenceColors(confidence), 3);
+      geometry.setAttribute("color", own.confidence);
+    } else if (own.colors) {
+      geometry.setAttribute("color", own.colors);
+    } else {
+      geometry.deleteAttribute("color");
+    }
+    material.map = plain ? null : own.map;
+    material.vertexColors = plain ? this.look === "confidence" : own.vertexColors;
+    if (plain) material.color.setScalar(this.look === "clay" ? CLAY : 1);
+    else material.color.copy(own.color);
+    material.roughness = plain ? CLAY_ROUGHNESS : own.roughness;
+    material.flatShading = false;
+    // Without their texture, which has holes, lashes would be plates.
+    mesh.visible = !(plain && material.transparent);
+    material.needsUpdate = true;
+  }
+}

@@ -1,0 +1,174 @@
+"""The server as a process: its port, its private folder, its connections."""
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from .addon import EngineProgram, PrivateProgram, WorkerClient, try_lock
+from .address import Address
+from .app import PageServer
+from .exports import Exporter, find_tools
+from .guard import Guard
+from .job_queue import JobQueue
+from .sessions import SessionStore
+from .settings import ServerSettings
+
+#: Names of private folders begin with this.
+FOLDER_PREFIX = "photobust-page-"
+#: In such a folder: held while its server runs.
+LOCK_NAME = "lock"
+#: Ports that are tried if nobody asks for one.
+DEFAULT_PORT = 8770
+PORT_TRIES = 20
+#: Connections that the system keeps until the server takes them.
+BACKLOG = 128
+#: Seconds between two requests on a connection, and that answers may still take when the server is to end.
+KEEP_ALIVE_SECONDS = 15
+GRACE_SECONDS = 2
+
+log = logging.getLogger(__name__)
+
+
+def protocol_with_deadline(seconds: float) -> type[asyncio.Protocol]:
+    """A protocol of connections that are closed if no request comes in time: they could be many.
+
+    Args:
+        seconds: How long a connection may be without a whole request's head.
+    """
+
+    class DeadlineProtocol(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._deadline = self.loop.call_later(seconds, self._close_if_silent)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._deadline.cancel()
+            super().connection_lost(exc)
+
+        def _close_if_silent(self) -> None:
+            if self.cycle is None:
+                self.transport.close()
+
+    return DeadlineProtocol
+
+
+@contextlib.contextmanager
+def private_folder() -> Iterator[Path]:
+    """A folder that only this user can read, removed at the end; those of killed servers go, too."""
+    remove_leftovers(Path(tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
+    with (folder / LOCK_NAME).open("wb") as lock:
+        try_lock(lock)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_leftovers(parent: Path) -> None:
+    """Remove private folders whose servers run no more."""
+    for folder in parent.glob(f"{FOLDER_PREFIX}*"):
+        # Somebody else's cannot be opened; a link is none of ours.
+        with contextlib.suppress(OSError):
+            if folder.is_symlink():
+                continue
+            with (folder / LOCK_NAME).open("r+b") as lock:
+                if try_lock(lock):
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def open_port(host: str, port: int | None) -> socket.socket:
+    """A socket that listens.
+
+    Args:
+        host: Where.
+        port: Its port, None for the first free one from the usual on.
+
+    Raises:
+        OSError: There is no such address, or the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    tries = [port] if port is not None else range(DEFAULT_PORT, DEFAULT_PORT + PORT_TRIES)
+    problem: OSError | None = None
+    for number in tries:
+        try:
+            return socket.create_server((host, number), family=family, backlog=BACKLOG)
+        except OSError as error:
+            problem = error
+    raise problem or OSError("no port")
+
+
+def make_application(
+    address: Address, engine: EngineProgram, blender: str | None, folder: Path, settings: ServerSettings
+) -> ASGIApp:
+    """The guarded application.
+
+    Args:
+        address: Where it answers.
+        engine: The engine.
+        blender: The Blender that the user names.
+        folder: Private.
+        settings: Its limits.
+
+    Raises:
+        AddonError: The named Blender is no program.
+    """
+    temporary = folder / "temporary"
+    temporary.mkdir(mode=0o700)
+    store = SessionStore(folder, settings)
+
+    def notify() -> None:
+        for session in store:
+            session.notify()
+
+    client = WorkerClient(PrivateProgram(engine, temporary), log.debug)
+    queue = JobQueue(client, temporary, settings, store.clock, notify)
+    exporter = Exporter(find_tools(blender, address.is_local, temporary), temporary)
+    return Guard(PageServer(store, queue, exporter, settings).application(), address, settings)
+
+
+class AnnouncingServer(uvicorn.Server):
+    """Says when it has begun."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], Any]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        self._on_start()
+
+
+def make_server(app: ASGIApp, settings: ServerSettings, on_start: Callable[[], Any]) -> AnnouncingServer:
+    """The server of an application; its `run` takes the sockets that listen.
+
+    Args:
+        app: The application.
+        settings: Its limits.
+        on_start: Called when a browser can come.
+    """
+    config = uvicorn.Config(
+        app,
+        http=protocol_with_deadline(settings.silence_seconds),
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=settings.max_connections,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    return AnnouncingServer(config, on_start)
