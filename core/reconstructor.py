@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,11 +32,12 @@ from .volume import load_predictor
 from .volume.flip_averaging import FlipAveragedPredictor
 from .volume.guidance import build_guidance
 from .volume.predictor import VolumePredictor
-from .wrapping.options import HeadOptions
+from .wrapping.options import UV_MAPS, HeadOptions
 from .wrapping.settings import WrapSettings
 from .wrapping.skeleton import load_rig_model
 
 if TYPE_CHECKING:
+    from .segmentation.segments import Segmentation
     from .template.topology import HeadTopology
     from .texture.painter import Albedo, AlbedoPainter
     from .wrapping.head import Head, HeadWrapper
@@ -81,6 +82,7 @@ class Reconstruction:
         backend: What ran them.
         head: The template wrapped onto the surface, if it was asked for.
         albedo: Its texture, if it was asked for.
+        segmentation: What the photo's pixels show, if a head was asked for.
         faces_omitted: How many further faces the photo shows that were more than asked for.
         segmentation: What the pixels around the head show; None if the models cannot tell.
     """
@@ -101,6 +103,7 @@ class Reconstruction:
     backend: str | None = None
     head: "Head | None" = None
     albedo: "Albedo | None" = None
+    segmentation: "Segmentation | None" = None
     faces_omitted: int = 0
     segmentation: Segmentation | None = None
 
@@ -377,12 +380,13 @@ class Reconstructor:
             return None, None
         with watch.step("head", starts["head"], f"Fitting the quad mesh to {task.name}"):
             head = self.head_wrapper(surface, prior.vertices, face, task.camera, prior.pose)
+            head = replace(head, topology=head.topology.painted_for(UV_MAPS[wrap.uv]))
             if wrap.rig:
                 head = head.rigged(load_rig_model(self.models_dir or models_folder()))
         if not wrap.texture:
             return head, None
         with watch.step("texture", starts["texture"], f"Painting the texture of {task.name}"):
-            painter = self.albedo_painter(wrap.texture)
+            painter = self.albedo_painter(wrap.texture, wrap.uv)
             albedo = painter.paint(photo.rgb, prior.frame, prior.pose, head, face.points, wrap.delight)
         return head, albedo
 
@@ -422,13 +426,17 @@ class Reconstructor:
 
         return HeadTopology.load(self.models_dir or models_folder())
 
-    def albedo_painter(self, size: int) -> "AlbedoPainter":
-        """What paints textures of a size; the last one is kept."""
+    def albedo_painter(self, size: int, uv: str = HeadOptions.uv) -> "AlbedoPainter":
+        """What paints textures of a size for a UV map, one of UV_MAPS; the last one is kept."""
+        from .texture.albedo_model import AlbedoModel
         from .texture.painter import AlbedoPainter
 
-        if self._painter is None or self._painter.size != size:
-            self._painter = AlbedoPainter(self.topology, size, self.texture_settings)
-        return self._painter
+        topology = self.topology.painted_for(UV_MAPS[uv])
+        made = self._painter
+        if made is None or made.size != size or made.topology.uv_names != topology.uv_names:
+            model = AlbedoModel.load(self.models_dir or models_folder())
+            self._painter = made = AlbedoPainter(topology, size, self.texture_settings, model)
+        return made
 
 
 def load_segmenter(models_dir: Path, backend: str) -> Segmenter | None:

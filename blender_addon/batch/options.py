@@ -19,12 +19,14 @@ FORMATS = ("glb", "fbx", "obj", "usd")
 VIEWS = ("front", "threequarter", "side", "back")
 #: Sides that a head's texture can have, texels.
 TEXTURES = (1024, 2048, 4096)
+#: UV maps that textures can be painted for.
+UV_MAPS = ("photobust", "makehuman")
 #: Frames of a turntable if no number is given.
 FRAMES = 36
 #: Options of the result: these alone are kept in the record, and taken from it by --resume. A record may come
 #: from anybody, so it names no programs, logs or addresses, nor how long something may take.
 OF_THE_RESULT = (
-    *("surface", "head", "texture", "keep_light", "no_rig", "retopo", "lods", "export"),
+    *("surface", "head", "texture", "keep_light", "uv", "no_rig", "retopo", "lods", "export"),
     *("no_preview", "preview_size", "render", "picture_size", "turntable", "turntable_size", "video", "fps"),
     *("renderer", "no_page", "focal_mm", "max_faces", "fail_below"),
     *("asset_library", "author", "licence", "tags", "description", "catalogue"),
@@ -182,6 +184,9 @@ def make_parser(about: str, epilog: str) -> BatchParser:
     add("--texture", type=int, choices=TEXTURES, default=2048, metavar="PX",
         help="side of the head's texture: 1024, 2048 or 4096 (default: 2048)")
     add("--keep-light", action="store_true", help="leave the photo's light in the head's texture")
+    add("--uv", choices=UV_MAPS, default=UV_MAPS[0],
+        help="the UV map that the texture is painted for: the project's own, with a large face (default), or "
+        "MakeHuman's; a head has both")
     add("--no-rig", action="store_true", help="a head without bones")
     add("--retopo", type=int, metavar="N", help="the surface in about N quads, with its colors as a texture")
     add("--lods", type=_ratios, default=(), metavar="LIST",

@@ -21,7 +21,9 @@ VIEW = "view"
 SURFACE_FILES = ("surface.ply", "surface.glb", "landmarks.json", "photo.png", "face.json")
 VIEW_FILES = ("view.js",)
 #: What the request says of the head.
-HEAD_OPTIONS = ("head", "texture", "delight", "rig")
+HEAD_OPTIONS = ("head", "texture", "delight", "rig", "uv")
+#: The engine's own choice of UV map, which requests leave out.
+DEFAULT_UV = "photobust"
 #: Blender's names of the renderers.
 RENDERERS = {"workbench": "BLENDER_WORKBENCH", "cycles": "CYCLES"}
 #: Stands for a renderer that works here; see `local_processor.RendererChoice`.
@@ -134,6 +136,8 @@ def make_plan(options: argparse.Namespace) -> BatchPlan:
             "delight": not options.keep_light,
             "rig": not options.no_rig,
         }
+        if options.uv != DEFAULT_UV:
+            engine["uv"] = options.uv
     if not options.no_page:
         engine["preview_model"] = True
     return BatchPlan(options.focal_mm, options.max_faces, engine, tuple(_steps(options, head)))

@@ -14,7 +14,7 @@ from .head_npz import HeadData
 
 #: The shape key that has the photo's expression.
 PHOTO_SHAPE = "Photo"
-#: The layer of texture coordinates.
+#: The layer of texture coordinates where the file names none.
 UV_LAYER = "UVMap"
 #: The attribute that has each vertex' confidence, 0..1.
 CONFIDENCE = "confidence"
@@ -88,8 +88,13 @@ def load_image(path: str | os.PathLike, name: str) -> bpy.types.Image:
 def _mesh(data: HeadData, name: str) -> bpy.types.Mesh:
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata(data.neutral.tolist(), [], data.quads.tolist())
-    layer = mesh.uv_layers.new(name=UV_LAYER)
-    layer.data.foreach_set("uv", np.ascontiguousarray(data.uv[data.quad_uv], np.float32).ravel())
+    second = data.second_uv
+    layers = [(second.first_name if second else UV_LAYER, data.uv[data.quad_uv])]
+    if second:
+        layers.append((second.name, second.uv[second.quad_uv]))
+    for layer_name, coordinates in layers:
+        layer = mesh.uv_layers.new(name=layer_name)
+        layer.data.foreach_set("uv", np.ascontiguousarray(coordinates, np.float32).ravel())
     compat.shade_smooth(mesh)
     compat.set_float_attribute(mesh, CONFIDENCE, data.confidence)
     compat.set_float_attribute(mesh, DEVIATION, data.deviation)

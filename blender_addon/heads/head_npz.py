@@ -52,6 +52,7 @@ FILE_KEYS = {"blendshapes": "units", "blendshape_names": "unit_names"}
 #: Shape keys that a head has beside its blendshapes.
 RESERVED_NAMES = frozenset({"Basis", "Photo"})
 #: Arrays that a file has all of, or, if it is from an older engine or without a rig, none.
+SECOND_UV_ARRAYS = ("uv_names", "second_uv", "second_quad_uv")
 VISEME_ARRAYS = ("viseme_names", "viseme_weights")
 BONE_ARRAYS = (
     "bone_names",
@@ -62,6 +63,23 @@ BONE_ARRAYS = (
     "bone_weights",
     "jaw_open_deg",
 )
+
+
+@dataclass(frozen=True)
+class SecondUv:
+    """A second UV map, W coordinates.
+
+    Attributes:
+        name: Of this map.
+        first_name: Of the first map.
+        uv: (W, 2) float32, v up.
+        quad_uv: (F, 4) int32 into uv.
+    """
+
+    name: str
+    first_name: str
+    uv: np.ndarray
+    quad_uv: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -122,6 +140,7 @@ class HeadData:
         landmark: (478,) int32 vertices, MediaPipe's landmarks.
         ibug68: (68,) int32 vertices, iBUG's.
         provenance: What the head was made of and by what: texts and numbers.
+        second_uv: The second UV map, if the file has it.
         visemes: The shapes for speech, if the file has them.
         rig: The bones, if the file has them.
     """
@@ -143,6 +162,7 @@ class HeadData:
     landmark: np.ndarray
     ibug68: np.ndarray
     provenance: dict[str, Any]
+    second_uv: SecondUv | None = None
     visemes: Visemes | None = None
     rig: HeadRig | None = None
 
@@ -172,7 +192,7 @@ def _arrays(data: bytes) -> dict[str, np.ndarray]:
         if version != FORMAT_VERSION:
             raise ValueError(f"format {version} instead of {FORMAT_VERSION}")
         needed = [FILE_KEYS.get(one.name, one.name) for one in fields(HeadData) if one.default is MISSING]
-        for group in (VISEME_ARRAYS, BONE_ARRAYS):
+        for group in (SECOND_UV_ARRAYS, VISEME_ARRAYS, BONE_ARRAYS):
             if any(name in arrays.files for name in group):
                 needed += group
         return {name: arrays[name] for name in needed}
@@ -204,6 +224,7 @@ def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
         landmark=_indices("landmark", arrays, (478,), vertices),
         ibug68=_indices("ibug68", arrays, (68,), vertices),
         provenance=_provenance(arrays["provenance"]),
+        second_uv=_second_uv(arrays, quads),
         visemes=_visemes(arrays, blendshape_names),
         rig=_rig(arrays, vertices),
         **lists,
@@ -214,6 +235,21 @@ def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
     if not (np.ptp(head.neutral, axis=0).any() and np.ptp(head.photo, axis=0).any()):
         raise ValueError("all vertices are in one place")
     return head
+
+
+def _second_uv(arrays: dict[str, np.ndarray], quads: int) -> SecondUv | None:
+    if "second_uv" not in arrays:
+        return None
+    names = _names("uv_names", arrays)
+    if len(names) != 2:
+        raise ValueError(f"uv_names has {len(names)} names instead of two")
+    coordinates = len(np.atleast_1d(arrays["second_uv"]))
+    return SecondUv(
+        names[1],
+        names[0],
+        _floats("second_uv", arrays, (coordinates, 2), MAX_UV),
+        _indices("second_quad_uv", arrays, (quads, 4), coordinates),
+    )
 
 
 def _visemes(arrays: dict[str, np.ndarray], blendshape_names: tuple[str, ...]) -> Visemes | None:

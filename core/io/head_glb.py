@@ -60,13 +60,14 @@ def head_glb_bytes(
     turns = list(_normal_offsets(head.neutral, offsets, normals, topology.triangles))
     primitives = []
     for material, (_, parts) in enumerate(MATERIALS.items()):
-        triangles, vertices, uv = textured_corners(topology, topology.faces_of(*parts))
+        triangles, vertices, uv, second_uv = textured_corners(topology, topology.faces_of(*parts))
         attributes = {
             "POSITION": writer.add_array(
                 to_gltf_frame(head.neutral[vertices].astype(np.float32)), bounds=True
             ),
             "NORMAL": writer.add_array(to_gltf_frame(normals[vertices])),
-            "TEXCOORD_0": writer.add_array(np.stack([uv[:, 0], 1 - uv[:, 1]], 1).astype(np.float32)),
+            "TEXCOORD_0": writer.add_array((uv * (1, -1) + (0, 1)).astype(np.float32)),
+            "TEXCOORD_1": writer.add_array((second_uv * (1, -1) + (0, 1)).astype(np.float32)),
             "_CONFIDENCE": writer.add_array(head.confidence[vertices].astype(np.float32)),
         }
         if head.rig:
@@ -180,7 +181,9 @@ def _material(key: str, texture: int | None) -> dict[str, Any]:
     return material
 
 
-def textured_corners(topology: HeadTopology, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def textured_corners(
+    topology: HeadTopology, faces: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Split vertices where they have several texture coordinates: glTF has one a vertex.
 
     Args:
@@ -189,14 +192,13 @@ def textured_corners(topology: HeadTopology, faces: np.ndarray) -> tuple[np.ndar
 
     Returns:
         Triangles (2n, 3) of the quads into the corners, the corners' vertices (m,), and their texture
-        coordinates (m, 2), v up.
+        coordinates (m, 2) in the first and in the second UV map, v up.
     """
-    quads, quad_uv = topology.quads[faces], topology.quad_uv[faces]
-    pairs, index = np.unique(
-        np.stack([quads.ravel(), quad_uv.ravel()], 1).astype(np.int64), axis=0, return_inverse=True
-    )
+    quads = topology.quads[faces]
+    corner_keys = np.stack([quads, topology.quad_uv[faces], topology.second_quad_uv[faces]], -1)
+    keys, index = np.unique(corner_keys.reshape(-1, 3).astype(np.int64), axis=0, return_inverse=True)
     local = index.reshape(-1, 4)
     triangles = topology.triangles.reshape(-1, 2, 3)[faces]
     corner = (quads[:, None, :, None] == triangles[:, :, None, :]).argmax(2)
     corners = np.take_along_axis(local[:, None, :].repeat(2, 1), corner, 2)
-    return corners.reshape(-1, 3), pairs[:, 0], topology.uv[pairs[:, 1]]
+    return corners.reshape(-1, 3), keys[:, 0], topology.uv[keys[:, 1]], topology.second_uv[keys[:, 2]]

@@ -7,6 +7,8 @@ Arrays, all in the head frame, meters, V vertices in the template's order:
 * `quads` (F, 4) int32; `uv` (U, 2) float32, v up; `quad_uv` (F, 4) int32; `face_material` (F,) int8 into
   `material_names`; `face_part` (F,) int8 into `part_names`; `landmark` (478,) and `ibug68` (68,) int32
   vertices.
+* `uv_names` (2,) str, the names of this UV map and of a second one: `second_uv` (W, 2) float32 and
+  `second_quad_uv` (F, 4) int32.
 * `viseme_names` (15,) str and `viseme_weights` (15, 52) float32: each viseme, composed from the units.
 * Where the head has a rig of B bones: `bone_names` (B,) str; `bone_parents` (B,) int32, -1 for the root;
   `bone_heads`, `bone_tails` (B, 3) float32; `bone_joints` (V, 4) uint8, the bones that move each vertex;
@@ -87,6 +89,9 @@ def head_npz_bytes(head: "Head", provenance: dict[str, Any]) -> bytes:
         quads=topology.quads.astype(np.int32),
         uv=topology.uv.astype(np.float32),
         quad_uv=topology.quad_uv.astype(np.int32),
+        uv_names=np.array(topology.uv_names),
+        second_uv=topology.second_uv.astype(np.float32),
+        second_quad_uv=topology.second_quad_uv.astype(np.int32),
         face_material=material,
         material_names=np.array(list(MATERIALS)),
         face_part=topology.face_part.astype(np.int8),

@@ -188,7 +188,7 @@ def head_preview_glb(
     for name, parts in MATERIALS.items():
         if name == LASHES and lashes is None:
             continue
-        triangles, index, uv = textured_corners(topology, topology.faces_of(*parts))
+        triangles, index, uv, _ = textured_corners(topology, topology.faces_of(*parts))
         uv = uv.astype(np.float64) * (1, -1) + (0, 1)
         image = 0 if texture else None
         if name == LASHES:

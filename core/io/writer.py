@@ -36,6 +36,7 @@ MODELS = {
     ),
     "face_features.onnx": ("Apache-2.0", "MediaPipe's face network, for ONNX Runtime"),
     "face_features.safetensors": ("Apache-2.0", "MediaPipe's face network"),
+    "albedo_model.npz": ("CC0-1.0", "Photobust's statistical model of skin's albedo"),
     "head_template.npz": ("CC0-1.0", "MakeHuman's head"),
     "head_rig.npz": ("CC0-1.0", "MakeHuman's rig"),
     "quality_calibration.json": ("CC0-1.0", "Photobust's calibration of the expected error"),

@@ -1,9 +1,10 @@
-"""What every wrapped head shares: MakeHuman's quads, texture coordinates, parts, blendshapes, symmetry.
+"""What every wrapped head shares: MakeHuman's quads, two UV maps, parts, blendshapes, symmetry.
 
 Read from `models/head_template.npz`; `scripts/build/head_template.py` documents its arrays.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,9 @@ TEETH_UPPER = "teeth_upper"
 TEETH_LOWER = "teeth_lower"
 TONGUE = "tongue"
 LASHES = "lashes"
+#: Names of the UV maps: the template's own, and MakeHuman's, which skins made for MakeHuman fit.
+OWN_UV = "UVMap"
+MAKEHUMAN_UV = "MakeHuman"
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,11 @@ class HeadTopology:
     Attributes:
         vertices: (V, 3) float32, the average head, head frame, meters.
         quads: (F, 4) int32 into the vertices, counterclockwise from outside.
-        uv: (U, 2) float32, v up.
+        uv: (U, 2) float32, v up: the map that the head's textures are painted for.
         quad_uv: (F, 4) int32 into uv.
+        second_uv: (W, 2) float32, v up: the other map.
+        second_quad_uv: (F, 4) int32 into second_uv.
+        uv_names: Names of the two maps, OWN_UV and MAKEHUMAN_UV.
         face_part: (F,) int8 into part_names.
         part_names: Names of the parts.
         mirror: (V,) int32, each vertex's counterpart on the other side.
@@ -55,6 +62,9 @@ class HeadTopology:
     quads: np.ndarray
     uv: np.ndarray
     quad_uv: np.ndarray
+    second_uv: np.ndarray
+    second_quad_uv: np.ndarray
+    uv_names: tuple[str, str]
     face_part: np.ndarray
     part_names: tuple[str, ...]
     mirror: np.ndarray
@@ -71,12 +81,19 @@ class HeadTopology:
     @classmethod
     def load(cls, models_dir: Path) -> "HeadTopology":
         """Read `head_template.npz` from the folder of the models."""
-        data = read_template(models_dir)
+        return cls.of(read_template(models_dir))
+
+    @classmethod
+    def of(cls, data: Mapping[str, np.ndarray]) -> "HeadTopology":
+        """From the arrays of `head_template.npz`."""
         return cls(
             vertices=data["vertices"],
             quads=data["quads"],
             uv=data["uv"],
             quad_uv=data["quad_uv"],
+            second_uv=data["makehuman_uv"],
+            second_quad_uv=data["makehuman_quad_uv"],
+            uv_names=(OWN_UV, MAKEHUMAN_UV),
             face_part=data["face_part"],
             part_names=tuple(str(name) for name in data["part_names"]),
             mirror=data["mirror"],
@@ -89,6 +106,31 @@ class HeadTopology:
             lid_right=data["lid_right"],
             lips=data["lips"],
             neck=data["neck"],
+        )
+
+    def painted_for(self, name: str) -> "HeadTopology":
+        """The same with another of its UV maps first: the one that textures are painted for.
+
+        Args:
+            name: One of `uv_names`.
+
+        Returns:
+            The topology, itself if that map is first already.
+
+        Raises:
+            ValueError: There is no map of that name.
+        """
+        if name == self.uv_names[0]:
+            return self
+        if name != self.uv_names[1]:
+            raise ValueError(f"a head has the UV maps {' and '.join(self.uv_names)}, not {name}")
+        return replace(
+            self,
+            uv=self.second_uv,
+            quad_uv=self.second_quad_uv,
+            second_uv=self.uv,
+            second_quad_uv=self.quad_uv,
+            uv_names=self.uv_names[::-1],
         )
 
     def faces_of(self, *parts: str) -> np.ndarray:

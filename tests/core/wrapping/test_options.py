@@ -13,11 +13,18 @@ def test_no_head_unless_asked_for():
 def test_what_is_asked_for():
     assert head_param({"head": True}) == HeadOptions(2048, True)
     assert head_param({"head": True, "texture": 0, "delight": False}) == HeadOptions(0, False)
+    assert head_param({"head": True, "uv": "makehuman"}) == HeadOptions(uv="makehuman")
 
 
 @pytest.mark.parametrize(
     "params",
-    [{"head": 1}, {"head": True, "texture": 1000}, {"head": True, "texture": True}, {"delight": None}],
+    [
+        {"head": 1},
+        {"head": True, "texture": 1000},
+        {"head": True, "texture": True},
+        {"delight": None},
+        {"uv": 1},
+    ],
 )
 def test_nonsense_is_refused(params):
     with pytest.raises(RequestError):

@@ -5,8 +5,10 @@ left, origin between the eyes' outer corners) with one vertex numbering of V ver
 
 * `vertices` (V, 3) float32: the average adult head; `mirror` (V,) int32: each vertex's counterpart on the
   other side.
-* `quads` (F, 4) int32 outward; `uv` (U, 2) float32 and `quad_uv` (F, 4) int32: texture coordinates,
-  MakeHuman's for the skin, enlarged islands for the rest; `part_names` (P,) str and `face_part` (F,) int8:
+* `quads` (F, 4) int32 outward; `uv` (U, 2) float32 and `quad_uv` (F, 4) int32: the template's own texture
+  coordinates (`uv_map`); `makehuman_uv` (W, 2) and `makehuman_quad_uv` (F, 4), a second map: MakeHuman's
+  for the skin, enlarged islands for the rest (`build_template` itself gives only these, as `uv` and
+  `quad_uv`: the own map needs the landmarks); `part_names` (P,) str and `face_part` (F,) int8:
   "skin" (what is visible of head and neck), "inner" (the skin's continuation into the mouth and the eye
   sockets), "eye_left", "eye_right", "teeth_upper", "teeth_lower", "tongue", "lashes".
 * `unit_names` (52,) str, Apple's ARKit names; `units` (52, V, 3) float16 offsets, meters.

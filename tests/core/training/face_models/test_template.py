@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from core.geometry.frames import NECK_PLANE_Z
 from core.geometry.pose import umeyama
+from core.template.regions import Regions
 from core.template.template import HeadTemplate
+from core.template.topology import MAKEHUMAN_UV, OWN_UV, SKIN, HeadTopology
 from core.training.face_models.mesh_topology import boundary_loops, triangulate
 from core.training.face_models.template.landmarks import IBUG68_MIRROR
 from core.training.face_models.template.solid import fan, lip_strip, solid_vertices
@@ -44,6 +47,49 @@ def test_indices_are_in_range(template):
     assert template["units"].shape == (52, count, 3)
     assert template["identity"].shape[1:] == (count, 3)
     assert len(template["uv"]) > 0 and template["uv"].min() >= 0 and template["uv"].max() <= 1
+
+
+def test_the_own_uv_map_is_one_to_one_and_gives_the_face_room(template):
+    topology = HeadTopology.of(template)
+    triangles = np.repeat(topology.quad_uv, 2, axis=0)[:, [0, 1, 2]]
+    triangles[1::2] = topology.quad_uv[:, [0, 2, 3]]
+    a, b, c = (topology.uv[triangles[:, k]].astype(float) for k in range(3))
+    area = ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
+    quads = area.reshape(-1, 2).sum(1)
+    assert (quads > 0).all()  # nothing is turned over
+    # Texels that are drawn twice would show as less covered area than the islands have.
+    size = 1024
+    covered = np.zeros((size, size), np.uint8)
+    for corners in topology.quad_uv:
+        points = np.round(topology.uv[corners] * size * 16 - 8).astype(np.int32)
+        cv2.fillPoly(covered, [points], (1,), cv2.LINE_8, 4)
+    assert covered.mean() > 0.99 * quads.sum()
+    regions = Regions.of(topology)
+    skin = topology.faces_of(SKIN)
+    beside = np.maximum.reduce([regions.scalp, regions.ear, regions.neck])[topology.quads[skin]].mean(1)
+    face = skin[beside < 0.5]
+    v = topology.vertices[topology.quads[face]]
+    real = np.linalg.norm(np.cross(v[:, 2] - v[:, 0], v[:, 3] - v[:, 1]), axis=1).sum() / 2
+    assert quads[face].sum() > 0.2
+    assert 2048 * np.sqrt(quads[face].sum() / real) > 5000  # texels of a meter
+    # Upright: up on the face is up in the texture.
+    corner = np.zeros(len(topology.vertices), int)
+    corner[topology.quads[skin]] = topology.quad_uv[skin]
+    z, height = (
+        topology.vertices[topology.quads[face].ravel(), 2],
+        topology.uv[topology.quad_uv[face].ravel(), 1],
+    )
+    assert np.corrcoef(z, height)[0, 1] > 0.98
+
+
+def test_makehumans_uv_map_is_the_second(template):
+    own = HeadTopology.of(template)
+    other = own.painted_for(MAKEHUMAN_UV)
+    assert own.painted_for(OWN_UV) is own
+    assert np.array_equal(other.uv, template["makehuman_uv"]) and np.array_equal(other.second_uv, own.uv)
+    assert other.painted_for(OWN_UV).uv_names == own.uv_names
+    with pytest.raises(ValueError, match="UVMap and MakeHuman"):
+        own.painted_for("other")
 
 
 def test_a_grown_head_in_the_head_frame(template):

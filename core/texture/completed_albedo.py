@@ -1,0 +1,134 @@
+"""The head's texture with a segmentation: skin by the statistical model, the other parts painted."""
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from ..geometry.frames import CropFrame, HeadPose
+from ..image.color import linear_to_bytes
+from ..runtime.timing import Clock
+from ..segmentation.segments import Segmentation
+from ..template.regions import Regions
+from ..template.topology import EYE_LEFT, EYE_RIGHT, INNER, SKIN, HeadTopology
+from .albedo import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, Albedo
+from .albedo_model import AlbedoModel
+from .atlas import Atlas, texel_coordinates
+from .eyes import eye_colors, paint_eyeball
+from .procedural import eye_directions, paint_inside, paint_parts
+from .settings import TextureSettings
+from .skin_painter import SkinLayer, SkinPainter
+
+if TYPE_CHECKING:
+    from ..wrapping.head import Head
+
+#: Fractional bits of coordinates handed to OpenCV's drawing.
+SHIFT = 6
+
+
+class CompletedAlbedo:
+    """Makes textures of one size; what depends on the topology alone is computed once."""
+
+    def __init__(
+        self, topology: HeadTopology, size: int, settings: TextureSettings, model: AlbedoModel
+    ) -> None:
+        """Prepare what does not depend on the photo.
+
+        Args:
+            topology: Of the heads.
+            size: Side of the textures, texels.
+            settings: What can be set.
+            model: Of the albedo.
+        """
+        self.topology, self.size = topology, size
+        self.regions = Regions.of(topology)
+        self.skin = SkinPainter(topology, size, settings, model)
+        names = [name for name in topology.part_names if name != SKIN]
+        self.parts = Atlas.of(topology, size, names)
+        self._of_part = {
+            name: np.flatnonzero(self.parts.part == topology.part_names.index(name)) for name in names
+        }
+        self._painted = paint_parts(topology, self.parts, self._of_part)
+        self._eyeballs = {
+            name: eye_directions(topology, self.parts, self._of_part[name], name)
+            for name in (EYE_LEFT, EYE_RIGHT)
+        }
+        self._rim = self.parts.interpolation(self._of_part[INNER], len(topology.vertices))
+        self.skin_cover = skin_coverage(topology, size)
+        self._padding = self._pad(settings.padding)
+        beside = np.maximum.reduce([self.regions.scalp, self.regions.ear, self.regions.neck])
+        self._face = self.skin.sampler.at_texels(beside[:, None])[:, 0] < 0.5
+
+    def paint(
+        self,
+        rgb: np.ndarray,
+        frame: CropFrame,
+        pose: HeadPose,
+        head: "Head",
+        landmarks: np.ndarray,
+        segmentation: Segmentation,
+        delight: bool = True,
+        keep_beard: bool = True,
+    ) -> Albedo:
+        """Make the texture of a head; see `AlbedoPainter.paint`."""
+        clock = Clock()
+        skin = self.skin.paint(rgb, frame, pose, head.vertices, segmentation, delight, keep_beard)
+        clock.lap("skin")
+        eyes = eye_colors(rgb, landmarks, skin.gain)
+        linear, alpha = self._painted[0].copy(), self._painted[1]
+        inner = self._of_part[INNER]
+        rim = np.exp(self._rim @ skin.logs)
+        linear[inner] = paint_inside(self.regions, self.topology, self.parts, inner, rim)
+        for name, (direction, radius) in self._eyeballs.items():
+            linear[self._of_part[name]] = paint_eyeball(direction, radius, eyes)
+        image = np.empty((self.size, self.size, 4), np.uint8)
+        image[..., :3], image[..., 3] = linear_to_bytes(skin.linear), 255
+        flat = image.reshape(-1, 4)
+        flat[self.parts.texel] = np.column_stack([linear_to_bytes(linear), alpha])
+        around, source, empty = self._padding
+        flat[around] = flat[source]
+        flat[empty] = 0
+        mask, fractions = self._kinds(skin)
+        clock.lap("paint")
+        return Albedo(image, mask, fractions, eyes, clock.seconds)
+
+    def _pad(self, reach: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Texels around the parts but for the skin's, the parts' nearest ones, and texels far from all."""
+        free = np.ones((self.size, self.size), np.uint8)
+        free.ravel()[self.parts.texel] = 0
+        distance, label = cv2.distanceTransformWithLabels(
+            free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        to_skin = cv2.distanceTransform(1 - self.skin_cover, cv2.DIST_L2, 5)
+        around = np.flatnonzero(
+            ((distance > 0) & (distance <= reach) & (to_skin > 0) & (to_skin >= distance)).ravel()
+        )
+        source = np.zeros(int(label.max()) + 1, np.int64)
+        source[label.ravel()[self.parts.texel]] = self.parts.texel
+        empty = np.flatnonzero(((distance > reach) & (to_skin > reach)).ravel())
+        return around, source[label.ravel()[around]], empty
+
+    def _kinds(self, skin: SkinLayer) -> tuple[np.ndarray, dict[str, float]]:
+        """The mask, and the fractions of the skin's and the face's texels by how they were made."""
+        missing = 1 - skin.observed - skin.mirrored
+        other = np.where(skin.mirrored >= missing, np.uint8(MIRRORED), np.uint8(COMPLETED))
+        kinds = np.where(skin.observed >= np.maximum(skin.mirrored, missing), np.uint8(OBSERVED), other)
+        mask = cv2.resize(kinds, (self.size, self.size), interpolation=cv2.INTER_NEAREST)
+        mask[self.skin_cover == 0] = EMPTY
+        mask.ravel()[self.parts.texel] = PAINTED
+        of_texels = kinds.ravel()[self.skin.sampler.texel]
+        fractions = {
+            prefix + name: float((of_texels[chosen] == value).mean())
+            for prefix, chosen in (("", slice(None)), ("face_", self._face))
+            for name, value in (("observed", OBSERVED), ("mirrored", MIRRORED), ("filled", COMPLETED))
+        }
+        return mask, fractions
+
+
+def skin_coverage(topology: HeadTopology, size: int) -> np.ndarray:
+    """(S, S) uint8: 1 where a texture shows the skin."""
+    cover = np.zeros((size, size), np.uint8)
+    points = texel_coordinates(topology.uv[topology.quad_uv[topology.faces_of(SKIN)]], size)
+    for corners in np.round(points * 2**SHIFT).astype(np.int32):
+        cv2.fillConvexPoly(cover, corners, (1,), cv2.LINE_8, SHIFT)
+    return cover

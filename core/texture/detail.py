@@ -1,0 +1,92 @@
+"""Fine detail of skin that was not seen: noise with the strength, by scale, of the person's own skin."""
+
+import cv2
+import numpy as np
+
+#: Standard deviations of the blurs between which bands of detail lie, texels of a texture of 2048: about
+#: 0.15, 0.3, 0.6, 1.2 mm.
+BAND_SIGMAS = (0.8, 1.6, 3.2, 6.4)
+#: Strength of each band where too little was seen to measure it, natural logarithm.
+DEFAULT_LEVELS = (0.010, 0.014, 0.016, 0.018)
+#: Least and greatest strength of a band.
+LEVEL_LIMITS = (0.004, 0.045)
+#: Every so many-th texel is measured, in each direction.
+STRIDE = 3
+#: Weight from which on a texel counts as seen.
+SEEN = 0.97
+#: Fewer texels are no sample.
+MIN_TEXELS = 2000
+#: Median absolute deviation to standard deviation, of normal noise.
+MAD_TO_SIGMA = 1.4826
+#: How much stronger detail is in red, green and blue than in lightness: pores and spots are reddish.
+CHANNELS = np.array([0.75, 1.05, 1.2], np.float32)
+
+
+class DetailLayer:
+    """Bands of noise for the texels of one size of texture."""
+
+    def __init__(self, size: int, seed: int = 0) -> None:
+        """Make the noise.
+
+        Args:
+            size: Side of the texture, texels.
+            seed: Of the noise.
+        """
+        self._sigmas = [sigma * size / 2048 for sigma in BAND_SIGMAS]
+        noise = np.random.default_rng(seed).standard_normal((size, size)).astype(np.float32)
+        self._bands = []
+        for band in self._split(noise):
+            self._bands.append((band / band.std()).astype(np.float16))
+
+    def _split(self, field: np.ndarray) -> list[np.ndarray]:
+        """The field's bands, the finest first."""
+        bands, finer = [], field
+        for sigma in self._sigmas:
+            coarser = cv2.GaussianBlur(field, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+            bands.append(finer - coarser)
+            finer = coarser
+        return bands
+
+    def levels(self, lightness: np.ndarray, seen: np.ndarray) -> list[float]:
+        """How strong each band is.
+
+        Args:
+            lightness: (H, W) float32, natural logarithm of the fine structure.
+            seen: (H, W) bool, where it was observed on plain skin.
+
+        Returns:
+            A standard deviation for each band.
+        """
+        inside = cv2.erode(seen.astype(np.uint8), np.ones((9, 9), np.uint8))[::STRIDE, ::STRIDE] > 0
+        if inside.sum() < MIN_TEXELS:
+            return list(DEFAULT_LEVELS)
+        found = []
+        for band in self._split(lightness):
+            values = band[::STRIDE, ::STRIDE][inside]
+            spread = MAD_TO_SIGMA * float(np.median(np.abs(values - np.median(values))))
+            found.append(float(np.clip(spread, *LEVEL_LIMITS)))
+        return found
+
+    def synthesize(
+        self, ratio: np.ndarray, known: np.ndarray, missing: np.ndarray, plain: np.ndarray
+    ) -> np.ndarray:
+        """Detail for what was not seen.
+
+        Args:
+            ratio: (S, S, 3) float32, natural logarithm of the fine structure of what was seen.
+            known: (S, S) float32, 0..1, what was seen.
+            missing: (S, S) float32, 0..1, what is to get detail.
+            plain: (S, S) float32, 0..1, plain skin.
+
+        Returns:
+            (S, S, 3) float32, natural logarithm.
+        """
+        seen = (known > SEEN) & (plain > SEEN)
+        levels = list(DEFAULT_LEVELS)
+        rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+        if len(rows):
+            box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+            levels = self.levels(np.ascontiguousarray(ratio[box].mean(2)), seen[box])
+        total = sum(level * band for level, band in zip(levels, self._bands, strict=True))
+        # Variances add up: where half is known, the other half needs more than half the noise.
+        return (np.asarray(total, np.float32) * np.sqrt(np.clip(missing, 0, 1)))[..., None] * CHANNELS

@@ -1,0 +1,55 @@
+"""Which texels the photo shows as skin: no hair, glasses, headwear, hands, clothes or background."""
+
+import cv2
+import numpy as np
+
+from ..geometry.visibility import ramp
+from ..image.sampling import sample_image
+from ..segmentation.segments import Segmentation, SegmentClass
+
+#: By how many pixels what is no skin is widened: edges are never exact.
+MARGIN_PX = 1
+#: Standard deviation of the blur of the mask's edge, pixels of the segment frame.
+BLUR_PX = 0.7
+#: Probabilities of skin at which a texel begins to count, and counts fully.
+SKIN_RANGE = (0.5, 0.9)
+
+
+def skin_weights(
+    segmentation: Segmentation,
+    points: np.ndarray,
+    beard: np.ndarray,
+    keep_beard: bool = True,
+    margin_px: int = MARGIN_PX,
+) -> np.ndarray:
+    """How far texels are shown as skin.
+
+    Args:
+        segmentation: Of the photo.
+        points: (N, 2) where the texels are, photo pixels.
+        beard: (N,) 0..1, whether a beard grows there: elsewhere facial hair is brows, part of the skin.
+        keep_beard: Whether a beard belongs to the skin, too.
+        margin_px: Pixels of the segment frame, 2.2 mm each, by which what is no skin is widened.
+
+    Returns:
+        (N,) float32, 0..1.
+    """
+    probabilities = segmentation.probabilities
+    maps = [probabilities[SegmentClass.SKIN] + probabilities[SegmentClass.FACIAL_HAIR]]
+    if not keep_beard:
+        maps.append(probabilities[SegmentClass.SKIN])
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin_px + 1, 2 * margin_px + 1))
+    # Beyond the frame nothing is known to be skin.
+    eroded = [
+        cv2.erode(np.ascontiguousarray(one), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=(0,))
+        for one in maps
+    ]
+    layers = np.stack([cv2.GaussianBlur(one, (0, 0), BLUR_PX) for one in eroded], -1)
+    size = layers.shape[0]
+    pixels = segmentation.frame.photo_to_crop(np.asarray(points, np.float64)).astype(np.float32)
+    inside = ((pixels >= 0) & (pixels <= size - 1)).all(1)
+    values = sample_image(layers.astype(np.float32), pixels).reshape(len(pixels), -1)
+    own = values[:, 0]
+    if not keep_beard:
+        own = own * (1 - beard) + values[:, 1] * beard
+    return np.asarray(ramp(own, *SKIN_RANGE) * inside, np.float32)

@@ -1,0 +1,233 @@
+"""The skin's albedo: what the photo shows of it, mirrored and completed by the statistical model.
+
+All that is smooth is computed on the mesh's vertices and on texels of half the texture's resolution; only the
+photo itself and the fine detail are at the full one.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..geometry.frames import CropFrame, HeadPose
+from ..geometry.mesh import shading_normals
+from ..geometry.visibility import ramp
+from ..image.color import LUMINANCE
+from ..image.sampling import sample_photo_linear
+from ..segmentation.segments import Segmentation
+from ..template.regions import Regions
+from ..template.topology import SKIN, HeadTopology
+from .albedo_model import DARK, AlbedoFit, AlbedoModel
+from .delighting import relative_shading
+from .detail import DetailLayer
+from .inpainting import SmoothCompletion
+from .settings import TextureSettings
+from .skin_sampler import SkinSampler, SkinView
+from .skin_tone import tone_gain
+
+#: Logarithm of a color's ratio to the model's at which large areas count less: shadows, and highlights.
+SHADOW_RANGE = (0.35, 0.80)
+HIGHLIGHT_RANGE = (0.22, 0.50)
+#: The same for single texels that are brighter than their surroundings: highlights.
+GLINT_RANGE = (0.25, 0.55)
+#: The same for dark texels near hair: single strands of it.
+STRAND_RANGE = (0.22, 0.45)
+#: Weights of the mirror image from which on it is used, and used fully.
+MIRROR_RANGE = (0.3, 0.9)
+#: How many times smooth light and albedo are found in turn.
+LIGHT_ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class SkinLayer:
+    """The painted skin.
+
+    Attributes:
+        linear: (S, S, 3) float32 linear albedo, beyond the skin's island, too.
+        logs: (V, 3) float32, natural logarithm of the completed albedo at the vertices.
+        observed: (S/2, S/2) float32, 0..1, how far the photo shows each texel.
+        mirrored: (S/2, S/2) float32, 0..1, how far it comes from the head's other side.
+        gain: (3,) float64, what linear colors were multiplied by: exposure and white balance.
+        detail: (S, S) float32, natural logarithm of the fine structure of lightness.
+    """
+
+    linear: np.ndarray
+    logs: np.ndarray
+    observed: np.ndarray
+    mirrored: np.ndarray
+    gain: np.ndarray
+    detail: np.ndarray
+
+
+class SkinPainter:
+    """Paints the skin of heads of one topology at one size."""
+
+    def __init__(
+        self, topology: HeadTopology, size: int, settings: TextureSettings, model: AlbedoModel
+    ) -> None:
+        """Prepare what does not depend on the photo.
+
+        Args:
+            topology: Of the heads.
+            size: Side of the textures, texels.
+            settings: What can be set.
+            model: Of the albedo.
+        """
+        self.topology, self.size, self.settings, self.model = topology, size, settings, model
+        self.regions = Regions.of(topology)
+        self.completion = SmoothCompletion(topology)
+        self.sampler = SkinSampler(topology, size // 2)
+        self._fill = _nearest(self.sampler.texel, size // 2)
+        # Texel coordinates of the mirror image, at the full resolution.
+        mirror = 2 * self.sampler.mirror + 0.5
+        self._mirror_maps = tuple(self._full(mirror[:, k]) for k in (0, 1))
+        regions = np.column_stack([self.regions.features, self.regions.beard])
+        self._features, self._beard = self.sampler.at_texels(regions).T.copy()
+        of_skin = np.zeros(len(topology.vertices), bool)
+        of_skin[topology.vertices_of(SKIN)] = True
+        self._of_skin = of_skin
+        self._detail = DetailLayer(size)
+
+    def paint(
+        self,
+        rgb: np.ndarray,
+        frame: CropFrame,
+        pose: HeadPose,
+        vertices: np.ndarray,
+        segmentation: Segmentation,
+        delight: bool = True,
+        keep_beard: bool = True,
+    ) -> SkinLayer:
+        """Paint the skin of a head.
+
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+            frame: The crop.
+            pose: Of the head.
+            vertices: (V, 3) of the wrapped head, as photographed.
+            segmentation: What the photo's pixels show.
+            delight: Whether light, exposure and white balance are taken out.
+            keep_beard: Whether a beard is kept.
+
+        Returns:
+            The skin.
+        """
+        view = self.sampler.view(rgb, frame, pose, vertices, segmentation, keep_beard)
+        shading, fit, kept = self._explain(view, vertices, delight)
+        colors = view.colors / self.sampler.at_texels(shading[:, None])
+        weight = view.weight * self.sampler.at_texels(kept[:, None])[:, 0]
+        logs = self._completed(colors, weight, fit)
+        if delight:
+            weight *= self._plain_texels(colors, logs, view.near_hair)
+            logs = self._completed(colors, weight, fit)
+        gain = tone_gain(self.model, fit.tone) if delight else np.ones(3)
+        return self._compose(rgb, view, shading, weight, logs, gain)
+
+    def _explain(
+        self, view: SkinView, vertices: np.ndarray, delight: bool
+    ) -> tuple[np.ndarray, AlbedoFit, np.ndarray]:
+        """Smooth shading (V,), the person's albedo, and how far each vertex is explained by both (V,), 0..1:
+        cast shadows and highlights are not.
+        """
+        means, observed = self.sampler.to_vertices(view.colors, view.weight)
+        normals = shading_normals(vertices, self.topology.triangles)
+        shading = np.ones(len(means), np.float32)
+        plain = observed * np.maximum(self.regions.plain, 0.3 * self._of_skin * (1 - self.regions.features))
+        fit = self.model.fit(np.log(np.maximum(means, DARK)), observed)
+        if not delight:
+            return shading, fit, np.ones(len(means), np.float32)
+        for _ in range(LIGHT_ROUNDS):
+            relative = np.exp(fit.logs - fit.tone) @ LUMINANCE
+            shading = relative_shading(normals, means / relative[:, None], plain, self.settings)
+            fit = self.model.fit(np.log(np.maximum(means / shading[:, None], DARK)), observed)
+        residual = np.log(np.maximum(means / shading[:, None], DARK)) - fit.logs
+        lightness = residual @ LUMINANCE
+        kept = (1 - ramp(-lightness, *SHADOW_RANGE)) * (1 - ramp(lightness, *HIGHLIGHT_RANGE))
+        exempt = np.maximum(self.regions.features, self.regions.beard)
+        return shading, fit, (kept + (1 - kept) * exempt).astype(np.float32)
+
+    def _completed(self, colors: np.ndarray, weight: np.ndarray, fit: AlbedoFit) -> np.ndarray:
+        """(V, 3) logarithms of the albedo everywhere: the model plus what the person differs by, which goes
+        on from where it was observed and fades; the gradients are the model's (Poisson blending).
+        """
+        means, observed = self.sampler.to_vertices(colors, weight)
+        residual = np.log(np.maximum(means, DARK)) - fit.logs
+        residual[observed <= 0] = 0
+        plain = observed * self.regions.plain
+        typical = (residual * plain[:, None]).sum(0) / max(float(plain.sum()), 1.0)
+        return fit.logs + self.completion.smooth(residual, observed, anchor=typical)
+
+    def _plain_texels(self, colors: np.ndarray, logs: np.ndarray, near_hair: np.ndarray) -> np.ndarray:
+        """(n,) 0..1: whether texels are neither highlights nor single strands of hair."""
+        expected = np.exp(self.sampler.at_texels(logs)) @ LUMINANCE
+        ratio = np.log(np.maximum(colors @ LUMINANCE, DARK) / np.maximum(expected, DARK))
+        glint = ramp(ratio, *GLINT_RANGE) * (1 - self._features)
+        strand = ramp(-ratio, *STRAND_RANGE) * near_hair * (1 - np.maximum(self._features, self._beard))
+        return np.asarray((1 - glint) * (1 - strand), np.float32)
+
+    def _full(self, values: np.ndarray) -> np.ndarray:
+        """(S, S) or (S, S, C) float32: values (n,) or (n, C) of the skin's texels at the full resolution."""
+        picture = values.astype(np.float32)[self._fill].reshape(
+            self.sampler.size, self.sampler.size, *values.shape[1:]
+        )
+        return cv2.resize(picture, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+
+    def _compose(
+        self,
+        rgb: np.ndarray,
+        view: SkinView,
+        shading: np.ndarray,
+        weight: np.ndarray,
+        logs: np.ndarray,
+        gain: np.ndarray,
+    ) -> SkinLayer:
+        """Put what was observed, its mirror image and what was completed together, at the full resolution."""
+        logs = logs + np.log(gain).astype(np.float32)
+        completed = self._full(np.exp(self.sampler.at_texels(logs)))
+        known = self._full(weight)
+        seen = self._photo(rgb, view, weight)
+        seen *= (
+            gain.astype(np.float32) / self._full(self.sampler.at_texels(shading[:, None])[:, 0])[..., None]
+        )
+        # In terms of the completed albedo, so that a mirror image takes on the tone of the side it goes to.
+        ratio = np.log(np.maximum(seen, DARK) / np.maximum(completed, DARK))
+        ratio *= known[..., None]
+        packed = np.dstack([ratio, known])
+        x, y = self._mirror_maps
+        other = cv2.remap(packed, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        mirrored = (1 - known) * ramp(other[..., 3], *MIRROR_RANGE)
+        ratio += mirrored[..., None] * other[..., :3] / np.maximum(other[..., 3:], 1e-3)
+        missing = 1 - known - mirrored
+        detail = self._detail.synthesize(ratio, known, missing, self._full(1 - self._features))
+        ratio += detail
+        linear = completed * np.exp(ratio)
+        half = (self.sampler.size, self.sampler.size)
+        small = cv2.resize(np.dstack([known, mirrored]), half, interpolation=cv2.INTER_AREA)
+        return SkinLayer(linear, logs, small[..., 0], small[..., 1], gain, ratio @ LUMINANCE)
+
+    def _photo(self, rgb: np.ndarray, view: SkinView, weight: np.ndarray) -> np.ndarray:
+        """(S, S, 3) float32 linear colors of the photo at the skin's texels, 0 far from what is shown."""
+        result = np.zeros((self.size, self.size, 3), np.float32)
+        some = np.flatnonzero(weight > 0)
+        if not len(some):
+            return result
+        y, x = np.divmod(self.sampler.texel[some], self.sampler.size)
+        low = 2 * np.maximum(np.array([x.min(), y.min()]) - 1, 0)
+        high = 2 * np.minimum(np.array([x.max(), y.max()]) + 2, self.sampler.size)
+        box = (slice(low[1], high[1]), slice(low[0], high[0]))
+        maps = [self._full(view.pixels[:, k])[box] for k in (0, 1)]
+        spacing = self.sampler.spacing(view.pixels, some) / 2
+        points = np.stack([one.ravel() for one in maps], 1)
+        colors, _ = sample_photo_linear(rgb, points, spacing)
+        result[box] = colors.reshape(*maps[0].shape, 3)
+        return result
+
+
+def _nearest(texel: np.ndarray, size: int) -> np.ndarray:
+    """(size * size,) int32: for each texel of a texture, the nearest of the covered ones (n,)."""
+    free = np.ones((size, size), np.uint8)
+    free.ravel()[texel] = 0
+    _, label = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    source = np.zeros(int(label.max()) + 1, np.int32)
+    source[label.ravel()[texel]] = np.arange(len(texel), dtype=np.int32)
+    return source[label.ravel()]

@@ -1,0 +1,143 @@
+"""What a photo shows of the skin, at the texels of a coarse texture and at the vertices."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..geometry.frames import CropFrame, HeadPose
+from ..geometry.mesh import shading_normals
+from ..geometry.visibility import ramp
+from ..image.sampling import sample_image, sample_photo_linear
+from ..segmentation.segments import Segmentation, SegmentClass
+from ..template.regions import Regions
+from ..template.topology import SKIN, HeadTopology
+from .atlas import Atlas
+from .projection import cosines, render_view, to_view, view_weights
+from .skin_mask import MARGIN_PX, skin_weights
+
+#: Side of the texture that weights at vertices refer to.
+REFERENCE_SIZE = 1024
+#: Weight, texels of the reference, of a vertex from which on it is observed.
+OBSERVED_SUM = 12.0
+#: Probability of hair around a texel at which it begins to be near hair, and is.
+HAIR_NEAR = (0.1, 0.4)
+#: Radius of what is near hair, pixels of the segment frame, 2.2 mm each.
+HAIR_REACH_PX = 5
+
+
+@dataclass(frozen=True)
+class SkinView:
+    """What the photo shows of the skin's n texels at half the resolution.
+
+    Attributes:
+        colors: (n, 3) float32 linear.
+        weight: (n,) float32, 0..1: how well each is shown, as skin.
+        pixels: (n, 2) float32, photo.
+        near_hair: (n,) float32, 0..1.
+        outline: (n,) float32, meters from the head's outline.
+    """
+
+    colors: np.ndarray
+    weight: np.ndarray
+    pixels: np.ndarray
+    near_hair: np.ndarray
+    outline: np.ndarray
+
+
+class SkinSampler:
+    """Looks at photos at the skin's texels of one size of texture."""
+
+    def __init__(self, topology: HeadTopology, size: int) -> None:
+        """Prepare what does not depend on the photo.
+
+        Args:
+            topology: Of the heads.
+            size: Side of the texture, texels.
+        """
+        self.topology, self.size = topology, size
+        atlas = Atlas.of(topology, size, [SKIN])
+        every = np.arange(len(atlas.texel))
+        self.texel = atlas.texel
+        self.mirror = atlas.mirror
+        self._to_texels = atlas.interpolation(every, len(topology.vertices))
+        self._from_texels = self._to_texels.T.tocsr()
+        self._beard = self.at_texels(Regions.of(topology).beard[:, None])[:, 0]
+
+    def at_texels(self, values: np.ndarray) -> np.ndarray:
+        """(n, C) float32 of vertex values (V, C) at the skin's texels of half the resolution."""
+        return np.asarray(self._to_texels @ np.asarray(values, np.float32))
+
+    def view(
+        self,
+        rgb: np.ndarray,
+        frame: CropFrame,
+        pose: HeadPose,
+        vertices: np.ndarray,
+        segmentation: Segmentation,
+        keep_beard: bool = True,
+        margin_px: int = MARGIN_PX,
+    ) -> SkinView:
+        """Look at a photo.
+
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+            frame: The crop.
+            pose: Of the head.
+            vertices: (V, 3) of the wrapped head, as photographed.
+            segmentation: What the photo's pixels show.
+            keep_beard: Whether a beard belongs to the skin.
+            margin_px: Pixels of the segment frame by which what is no skin is widened.
+
+        Returns:
+            What the texels look like, and which of them show skin.
+        """
+        camera_points = pose.head_to_camera(vertices.astype(np.float64))
+        view, _ = render_view(self.topology, camera_points, frame)
+        normals = shading_normals(vertices, self.topology.triangles)
+        facing = cosines(camera_points.astype(np.float32), normals, pose)
+        texels = self.at_texels(np.column_stack([camera_points, facing]))
+        points, cosine = texels[:, :3], texels[:, 3]
+        # What faces away is not looked at any further.
+        front = np.flatnonzero(cosine > 0)
+        weight = np.zeros(len(points), np.float32)
+        outline = np.zeros(len(points), np.float32)
+        weight[front], outline[front] = view_weights(
+            view, to_view(frame, points[front]), points[front, 2], cosine[front]
+        )
+        pixels = frame.camera.project(points.astype(np.float64)).astype(np.float32)
+        some = np.flatnonzero(weight > 0)
+        weight[some] *= skin_weights(segmentation, pixels[some], self._beard[some], keep_beard, margin_px)
+        near_hair = np.zeros(len(points), np.float32)
+        near_hair[some] = _near_hair(segmentation, pixels[some])
+        some = np.flatnonzero(weight > 0)
+        colors = np.zeros((len(points), 3), np.float32)
+        if len(some):
+            spacing = self.spacing(pixels, some)
+            colors[some], inside = sample_photo_linear(rgb, pixels[some], spacing)
+            weight[some[~inside]] = 0
+        return SkinView(colors, weight, pixels, near_hair, outline)
+
+    def spacing(self, pixels: np.ndarray, some: np.ndarray) -> float:
+        """Photo pixels between neighboring texels of half the resolution, typically."""
+        pair = some[:-1][np.diff(self.texel[some]) == 1]
+        following = pair + 1
+        return (
+            float(np.median(np.linalg.norm(pixels[following] - pixels[pair], axis=1))) if len(pair) else 1.0
+        )
+
+    def to_vertices(self, values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means (V, C) at the vertices of values (n, C) of texels, and how far each is observed, 0..1."""
+        total = self._from_texels @ np.column_stack([values * weight[:, None], weight])
+        sums = total[:, -1] * (REFERENCE_SIZE / self.size) ** 2
+        means = total[:, :-1] / np.maximum(total[:, -1:], 1e-9)
+        return means.astype(np.float32), np.minimum(sums / OBSERVED_SUM, 1).astype(np.float32)
+
+
+def _near_hair(segmentation: Segmentation, pixels: np.ndarray) -> np.ndarray:
+    """(n,) 0..1: whether there is hair around points (n, 2) of the photo."""
+    hair = segmentation.probabilities[SegmentClass.HAIR] + segmentation.probabilities[SegmentClass.HEADWEAR]
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * HAIR_REACH_PX + 1, 2 * HAIR_REACH_PX + 1))
+    around = cv2.dilate(np.ascontiguousarray(hair), kernel)
+    points = segmentation.frame.photo_to_crop(pixels.astype(np.float64)).astype(np.float32)
+    return np.asarray(ramp(sample_image(around, points), *HAIR_NEAR), np.float32)

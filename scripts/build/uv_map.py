@@ -1,0 +1,42 @@
+"""Lay out the template's own UV map again, in models/head_template.npz; MakeHuman's stays as the second.
+
+`scripts/build/head_template.py` does the same for a template that it builds anew.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from core.errors import PhotobustError
+from core.template.template import read_template
+from scripts.build.head_template import both_maps
+from scripts.build.pin_models import pin_models
+
+
+def main() -> None:
+    """Read the options and do it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=Path, default=ROOT / "models", help="folder of the template")
+    options = parser.parse_args()
+    arrays = dict(read_template(options.models))
+    if "makehuman_uv" in arrays:
+        arrays["uv"], arrays["quad_uv"] = arrays["makehuman_uv"], arrays["makehuman_quad_uv"]
+    arrays.update(both_maps(arrays))
+    path = options.models / "head_template.npz"
+    unfinished = path.with_suffix(".tmp.npz")
+    np.savez_compressed(unfinished, **arrays)
+    unfinished.replace(path)
+    pin_models(options.models)
+    print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except PhotobustError as error:
+        sys.exit(str(error))

@@ -1,0 +1,226 @@
+"""The texture with a segmentation: only skin is observed, all else is completed by the albedo model."""
+
+import cv2
+import numpy as np
+import pytest
+
+from core.image.color import LUMINANCE, linear_of_bytes_float32
+from core.image.sampling import sample_image
+from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
+from core.template.regions import Regions
+from core.template.topology import MAKEHUMAN_UV, SKIN, HeadTopology
+from core.texture.albedo_model import AlbedoModel
+from core.texture.atlas import texel_coordinates
+from core.texture.detail import BAND_SIGMAS, DetailLayer
+from core.texture.painter import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, AlbedoPainter
+from core.texture.skin_mask import skin_weights
+from core.texture.skin_tone import LUMINANCE_RANGE, tone_gain
+from tests.core.head_samples import MODELS, sample_of
+
+
+@pytest.fixture(scope="module")
+def topology():
+    return HeadTopology.load(MODELS)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return AlbedoModel.load(MODELS)
+
+
+@pytest.fixture(scope="module")
+def painter(topology, model):
+    return AlbedoPainter(topology, 1024, model=model)
+
+
+@pytest.fixture(scope="module")
+def sample(astronaut, detector, topology):
+    return sample_of(astronaut, detector.detect(astronaut, max_faces=1)[0], topology)
+
+
+@pytest.fixture(scope="module")
+def segmentation(sample):
+    """Skin inside the detected face's outline, hair around it."""
+    frame = segment_frame(sample.lifted.frame.camera, sample.lifted.pose)
+    outline = cv2.convexHull(frame.photo_to_crop(sample.face.points[:, :2]).astype(np.float32))
+    face = np.zeros((SEGMENT_SIZE, SEGMENT_SIZE), np.uint8)
+    cv2.fillConvexPoly(face, outline.astype(np.int32), (1,))
+    probabilities = np.zeros((len(SegmentClass), SEGMENT_SIZE, SEGMENT_SIZE), np.float32)
+    probabilities[SegmentClass.SKIN] = face
+    probabilities[SegmentClass.HAIR] = 1 - face
+    return Segmentation(probabilities, frame)
+
+
+def paint(painter, sample, segmentation, rgb=None, **options):
+    one = sample
+    photo = one.rgb if rgb is None else rgb
+    return painter.paint(
+        photo,
+        one.lifted.frame,
+        one.lifted.pose,
+        one.head,
+        one.face.points,
+        segmentation=segmentation,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def painted(painter, sample, segmentation):
+    return paint(painter, sample, segmentation)
+
+
+def skin_colors(topology, albedo, vertices):
+    """(n, 3) linear colors of a texture at one of each vertex' places on the skin."""
+    corner = np.zeros(len(topology.vertices), np.int64)
+    faces = topology.faces_of(SKIN)
+    corner[topology.quads[faces]] = topology.quad_uv[faces]
+    places = texel_coordinates(topology.uv[corner[vertices]], albedo.image.shape[0])
+    linear = linear_of_bytes_float32()[cv2.blur(albedo.image[..., :3], (5, 5))]
+    return sample_image(linear, places.astype(np.float32))
+
+
+def tone(topology, albedo):
+    """(3,) the linear color of the plain skin of the face."""
+    return np.median(skin_colors(topology, albedo, np.flatnonzero(Regions.of(topology).plain > 0.9)), 0)
+
+
+def test_the_scalp_is_skin(topology, painted):
+    regions = Regions.of(topology)
+    scalp = skin_colors(topology, painted, np.flatnonzero(regions.scalp > 0.9))
+    difference = np.abs(np.log(scalp / tone(topology, painted)))
+    assert np.median(difference) < 0.25 and np.quantile(difference, 0.99) < 0.7
+    corner = texel_coordinates(topology.uv[topology.quad_uv[topology.faces_of(SKIN)]].mean(1), 1024)
+    high = regions.scalp[topology.quads[topology.faces_of(SKIN)]].min(1) > 0.9
+    kinds = painted.mask[tuple(np.round(corner[high]).astype(int).T[::-1])]
+    assert set(np.unique(kinds)) <= {COMPLETED, MIRRORED}
+
+
+def test_every_texel_is_accounted_for(painted):
+    assert set(np.unique(painted.mask)) <= {EMPTY, PAINTED, COMPLETED, MIRRORED, OBSERVED}
+    assert painted.fractions["face_observed"] > 0.35
+    for prefix in ("", "face_"):
+        total = sum(painted.fractions[prefix + name] for name in ("observed", "mirrored", "filled"))
+        assert total == pytest.approx(1)
+    covered = (painted.mask > 0).astype(np.uint8)
+    away = cv2.distanceTransform(1 - covered, cv2.DIST_L2, 5)
+    assert not painted.image[away > 18].any()
+    assert (painted.image[(away > 0) & (away < 15), :3].sum(1) > 0).mean() > 0.99
+
+
+def test_what_covers_the_skin_does_not_get_into_it(painter, topology, sample, segmentation, painted):
+    """A green thing before a cheek, segmented as such."""
+    cheek = sample.face.points[50, :2]
+    rgb = cv2.circle(sample.rgb.copy(), tuple(np.round(cheek).astype(int).tolist()), 14, (0, 200, 0), -1)
+    covered = segmentation.probabilities.copy()
+    center = np.round(segmentation.frame.photo_to_crop(cheek[None])[0]).astype(int).tolist()
+    scale = float(np.sqrt(abs(np.linalg.det(segmentation.frame.matrix[:, :2]))))
+    hand = cv2.circle(np.zeros(covered.shape[1:], np.uint8), tuple(center), round(15 * scale) + 1, (1,), -1)
+    covered[:, hand > 0] = 0
+    covered[SegmentClass.OCCLUDER, hand > 0] = 1
+    result = paint(painter, sample, Segmentation(covered, segmentation.frame), rgb)
+    colors = result.image[result.mask >= COMPLETED][:, :3].astype(int)
+    assert ((colors[:, 1] > colors[:, 0] + 20).mean()) < 1e-4
+    vertices = np.flatnonzero(Regions.of(topology).plain > 0.9)
+    ratio = np.log(skin_colors(topology, result, vertices) / skin_colors(topology, painted, vertices))
+    assert np.quantile(np.abs(ratio), 0.98) < 0.35
+    assert result.fractions["face_observed"] < painted.fractions["face_observed"]
+
+
+def test_painting_is_repeatable(painter, painted, sample, segmentation):
+    again = paint(painter, sample, segmentation)
+    assert np.array_equal(again.image, painted.image) and np.array_equal(again.mask, painted.mask)
+
+
+def test_no_seams_where_the_texture_was_cut(topology, painted):
+    corners = {}
+    faces = topology.faces_of(SKIN)
+    for vertex, corner in zip(topology.quads[faces].ravel(), topology.quad_uv[faces].ravel(), strict=True):
+        corners.setdefault(int(vertex), set()).add(int(corner))
+    cut = [sorted(c) for c in corners.values() if len(c) > 1]
+    assert len(cut) > 15
+    smooth = cv2.GaussianBlur(painted.image[..., :3], (0, 0), 3).astype(np.float32)
+    one, two = (
+        sample_image(smooth, texel_coordinates(topology.uv[[c[k] for c in cut]], 1024).astype(np.float32))
+        for k in (0, 1)
+    )
+    assert np.abs(one - two).max() < 12
+
+
+def test_without_a_segmentation_colors_alone_decide(painter, sample):
+    one = sample
+    plain = painter.paint(one.rgb, one.lifted.frame, one.lifted.pose, one.head, one.face.points)
+    same = AlbedoPainter(painter.topology, 1024).paint(
+        one.rgb, one.lifted.frame, one.lifted.pose, one.head, one.face.points
+    )
+    assert np.array_equal(plain.image, same.image)
+
+
+def test_makehumans_map_can_be_painted_for(topology, model, sample, segmentation, painted):
+    other = topology.painted_for(MAKEHUMAN_UV)
+    result = paint(AlbedoPainter(other, 1024, model=model), sample, segmentation)
+    vertices = np.flatnonzero(Regions.of(topology).plain > 0.9)
+    ratio = np.log(skin_colors(other, result, vertices) / skin_colors(topology, painted, vertices))
+    # Its face is small: what is blurred away there has more of the face in it.
+    assert np.median(np.abs(ratio)) < 0.06
+
+
+def test_the_model_finds_a_person_it_can_describe(model):
+    rng = np.random.default_rng(0)
+    coefficients = rng.normal(size=len(model.components)).astype(np.float32)
+    own = np.log([0.3, 0.15, 0.1])
+    logs = model.mean + own + np.tensordot(coefficients, model.components, 1)
+    weight = np.zeros(len(logs), np.float32)
+    weight[::2] = 1
+    logs[:40:2] = 0.0  # no skin
+    fit = model.fit(logs, weight)
+    assert np.abs(fit.tone - own).max() < 0.1
+    assert np.sqrt((fit.logs - logs)[41:] ** 2).mean() < 0.05
+
+
+def test_nothing_seen_is_the_mean_person(model):
+    fit = model.fit(np.zeros_like(model.mean), np.zeros(len(model.mean)))
+    np.testing.assert_allclose(fit.tone, model.tone_mean)
+    assert not fit.coefficients.any()
+
+
+def test_an_old_folder_of_models_has_no_albedo_model(tmp_path):
+    assert AlbedoModel.load(tmp_path) is None
+
+
+@pytest.mark.parametrize("exposure", [0.02, 1.0, 30.0])
+def test_tones_are_brought_into_the_range_of_skin(model, exposure):
+    own = np.log(np.array([0.35, 0.2, 0.14]) * exposure)
+    luminance = np.exp(own) * tone_gain(model, own) @ LUMINANCE
+    assert LUMINANCE_RANGE[0] * 0.99 <= luminance <= LUMINANCE_RANGE[1] * 1.01
+
+
+def test_facial_hair_is_kept_unless_it_is_to_go(segmentation):
+    size = SEGMENT_SIZE
+    probabilities = np.zeros((len(SegmentClass), size, size), np.float32)
+    probabilities[SegmentClass.FACIAL_HAIR, :, : size // 2] = 1
+    probabilities[SegmentClass.CLOTHES, :, size // 2 :] = 1
+    one = Segmentation(probabilities, segmentation.frame)
+    inverse = cv2.invertAffineTransform(segmentation.frame.matrix)
+    points = np.array([[60.0, 128], [60, 128], [200, 128]]) @ inverse[:, :2].T + inverse[:, 2]
+    beard = np.array([1.0, 0.0, 0.0])
+    np.testing.assert_allclose(skin_weights(one, points, beard), [1, 1, 0], atol=1e-6)
+    np.testing.assert_allclose(skin_weights(one, points, beard, keep_beard=False), [0, 1, 0], atol=1e-6)
+
+
+def test_detail_is_as_strong_as_the_persons_own():
+    size = 512
+    rng = np.random.default_rng(1)
+    strength = 0.02
+    lightness = strength * rng.standard_normal((size, size)).astype(np.float32)
+    known = np.ones((size, size), np.float32)
+    known[:, size // 2 :] = 0
+    layer = DetailLayer(size)
+    detail = layer.synthesize(
+        np.repeat((lightness * known)[..., None], 3, 2), known, 1 - known, known * 0 + 1
+    )
+    assert not detail[:, : size // 2].any()
+    for own, made in zip(layer._split(lightness)[:2], layer._split(detail[..., 1])[:2], strict=True):
+        inside = slice(size // 2 + 20, size)
+        assert 0.5 < made[:, inside].std() / own[:, inside].std() < 2
+    assert len(BAND_SIGMAS) == 4
