@@ -70,7 +70,21 @@ class CompletedAlbedo:
         delight: bool = True,
         keep_beard: bool = True,
     ) -> Albedo:
-        """Make the texture of a head; see `AlbedoPainter.paint`."""
+        """Make the texture of a head.
+
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+            frame: The crop.
+            pose: Of the head.
+            head: The wrapped head.
+            landmarks: (478, 2 or more) as detected, photo pixels.
+            segmentation: What the photo's pixels show.
+            delight: Whether to take light, exposure and white balance out.
+            keep_beard: Whether a beard stays on the skin.
+
+        Returns:
+            The texture.
+        """
         clock = Clock()
         skin = self.skin.paint(rgb, frame, pose, head.vertices, segmentation, delight, keep_beard)
         clock.lap("skin")

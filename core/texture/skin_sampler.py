@@ -65,7 +65,14 @@ class SkinSampler:
         self._beard = self.at_texels(Regions.of(topology).beard[:, None])[:, 0]
 
     def at_texels(self, values: np.ndarray) -> np.ndarray:
-        """(n, C) float32 of vertex values (V, C) at the skin's texels of half the resolution."""
+        """Interpolate vertex values at the skin's texels.
+
+        Args:
+            values: (V, C).
+
+        Returns:
+            (n, C) float32.
+        """
         return np.asarray(self._to_texels @ np.asarray(values, np.float32))
 
     def view(
@@ -119,7 +126,15 @@ class SkinSampler:
         return SkinView(colors, weight, pixels, near_hair, outline)
 
     def spacing(self, pixels: np.ndarray, some: np.ndarray) -> float:
-        """Photo pixels between neighboring texels of half the resolution, typically."""
+        """How far apart neighboring texels are in the photo, typically.
+
+        Args:
+            pixels: (n, 2) where the texels are, photo pixels.
+            some: (k,) int, those that count.
+
+        Returns:
+            Photo pixels; 1 if there are no neighbors.
+        """
         pair = some[:-1][np.diff(self.texel[some]) == 1]
         following = pair + 1
         return (
@@ -127,7 +142,15 @@ class SkinSampler:
         )
 
     def to_vertices(self, values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Means (V, C) at the vertices of values (n, C) of texels, and how far each is observed, 0..1."""
+        """Gather values of texels at the vertices.
+
+        Args:
+            values: (n, C) of the skin's texels.
+            weight: (n,) 0..1, how well each is known.
+
+        Returns:
+            Their means (V, C) float32, and how far each vertex is observed (V,) float32, 0..1.
+        """
         total = self._from_texels @ np.column_stack([values * weight[:, None], weight])
         sums = total[:, -1] * (REFERENCE_SIZE / self.size) ** 2
         means = total[:, :-1] / np.maximum(total[:, -1:], 1e-9)

@@ -249,7 +249,15 @@ class AlbedoFitting:
 
 
 def weighted_median(values: np.ndarray, weight: np.ndarray) -> float:
-    """The value (N,) with half of the weight (N,) below it; 0 without any weight."""
+    """The value with half of the weight below it.
+
+    Args:
+        values: (N,).
+        weight: (N,) not negative.
+
+    Returns:
+        The median; 0 without any weight.
+    """
     order = np.argsort(values)
     total = np.cumsum(weight[order])
     if not len(total) or total[-1] <= 0:

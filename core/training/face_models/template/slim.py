@@ -58,11 +58,25 @@ class RestTriangles:
         return cls(triangles, gradient, weight * a * y / 2)
 
     def jacobians(self, uv: np.ndarray) -> np.ndarray:
-        """(T, 2, 2): of the map from the rest shapes to uv (V, 2), [component, axis]."""
+        """The Jacobians of a map from the rest shapes.
+
+        Args:
+            uv: (V, 2) where the vertices go.
+
+        Returns:
+            (T, 2, 2) float64, [component, axis].
+        """
         return np.einsum("tak,tkc->tca", self.gradient, uv[self.triangles])
 
     def energy(self, uv: np.ndarray) -> float:
-        """Symmetric Dirichlet energy; inf if a triangle is turned over."""
+        """The symmetric Dirichlet energy of a map.
+
+        Args:
+            uv: (V, 2) where the vertices go.
+
+        Returns:
+            The energy; inf if a triangle is turned over.
+        """
         jacobian = self.jacobians(uv)
         det = np.linalg.det(jacobian)
         if (det <= 0).any():
