@@ -37,7 +37,6 @@ from .wrapping.settings import WrapSettings
 from .wrapping.skeleton import load_rig_model
 
 if TYPE_CHECKING:
-    from .segmentation.segments import Segmentation
     from .template.topology import HeadTopology
     from .texture.painter import Albedo, AlbedoPainter
     from .wrapping.head import Head, HeadWrapper
@@ -82,7 +81,6 @@ class Reconstruction:
         backend: What ran them.
         head: The template wrapped onto the surface, if it was asked for.
         albedo: Its texture, if it was asked for.
-        segmentation: What the photo's pixels show, if a head was asked for.
         faces_omitted: How many further faces the photo shows that were more than asked for.
         segmentation: What the pixels around the head show; None if the models cannot tell.
     """
@@ -103,7 +101,6 @@ class Reconstruction:
     backend: str | None = None
     head: "Head | None" = None
     albedo: "Albedo | None" = None
-    segmentation: "Segmentation | None" = None
     faces_omitted: int = 0
     segmentation: Segmentation | None = None
 
@@ -329,7 +326,7 @@ class Reconstructor:
             )
             folder = self.models_dir or models_folder()
             quality = quality_report(measure(inputs), float(confidence.mean()), folder)
-        head, albedo = self._wrap(task, prior, surface, watch, starts)
+        head, albedo = self._wrap(task, prior, surface, segmentation, watch, starts)
         return Reconstruction(
             face_index=task.index,
             landmarks=face,
@@ -371,6 +368,7 @@ class Reconstructor:
         task: FaceTask,
         prior: HeadPrior,
         surface: Surface,
+        segmentation: Segmentation | None,
         watch: Stopwatch,
         starts: Mapping[str, float],
     ) -> "tuple[Head | None, Albedo | None]":
@@ -387,7 +385,9 @@ class Reconstructor:
             return head, None
         with watch.step("texture", starts["texture"], f"Painting the texture of {task.name}"):
             painter = self.albedo_painter(wrap.texture, wrap.uv)
-            albedo = painter.paint(photo.rgb, prior.frame, prior.pose, head, face.points, wrap.delight)
+            albedo = painter.paint(
+                photo.rgb, prior.frame, prior.pose, head, face.points, wrap.delight, segmentation
+            )
         return head, albedo
 
     def _detect(
