@@ -8,16 +8,13 @@ from . import polls
 from .reporting import reports_errors
 
 
+@polls.requires(polls.head, polls.bones)
 class PHOTOBUST_OT_bones_drive_shapes(bpy.types.Operator):
     """Let the jaw and eye bones drive blendshapes, whose sliders move to the armature; or as before"""
 
     bl_idname = "photobust.bones_drive_shapes"
     bl_label = "Bones Drive Shapes"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.head, polls.bones)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:

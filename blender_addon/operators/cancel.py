@@ -7,15 +7,12 @@ from ..state import session
 from . import polls
 
 
+@polls.requires(polls.run_in_progress)
 class PHOTOBUST_OT_cancel(bpy.types.Operator):
     """Stop reconstructing the photo (Esc does the same)"""
 
     bl_idname = "photobust.cancel"
     bl_label = "Cancel"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.run_in_progress)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         run = session.current().run

@@ -20,6 +20,7 @@ FORMATS = [
 ]
 
 
+@polls.requires(polls.object_mode, polls.head, polls.animation_ready)
 class PHOTOBUST_OT_export_head(bpy.types.Operator, ExportHelper):
     """Write the head with its texture and blendshapes for other programs"""
 
@@ -64,10 +65,6 @@ class PHOTOBUST_OT_export_head(bpy.types.Operator, ExportHelper):
         description="Write the texture: into GLB and FBX files, beside OBJ and USD files",
         default=True,
     )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.object_mode, polls.head, polls.animation_ready)
 
     def draw(self, context: bpy.types.Context) -> None:
         column = self.layout.column()

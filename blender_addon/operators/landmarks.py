@@ -13,6 +13,7 @@ from .reporting import reports_errors
 SETS = {"478": ("mediapipe478", 0), "68": ("ibug68", 1)}
 
 
+@polls.requires(polls.object_mode, polls.head)
 class PHOTOBUST_OT_landmarks(bpy.types.Operator):
     """Add the face's landmarks as empties that move with the head, or take them away again"""
 
@@ -27,10 +28,6 @@ class PHOTOBUST_OT_landmarks(bpy.types.Operator):
             ("68", "68 (iBUG)", "The landmarks of the 300-W challenge, numbered from 1 as there"),
         ],
     )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.object_mode, polls.head)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:

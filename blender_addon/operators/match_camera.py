@@ -16,6 +16,7 @@ from .reporting import report_message, reports_errors
 UNEVEN = 1e-4
 
 
+@polls.requires(polls.object_mode, polls.head)
 class PHOTOBUST_OT_match_camera(bpy.types.Operator):
     """Look at the head through the photo's camera, with the photo behind it"""
 
@@ -32,10 +33,6 @@ class PHOTOBUST_OT_match_camera(bpy.types.Operator):
         name="Pack the Photo",
         description="Keep the photo inside the .blend file; otherwise the file only refers to it",
     )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.object_mode, polls.head)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:

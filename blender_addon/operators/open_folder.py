@@ -10,15 +10,12 @@ from . import polls
 from .reporting import reports_errors
 
 
+@polls.requires(polls.head)
 class PHOTOBUST_OT_open_folder(bpy.types.Operator):
     """Open the folder with this head's files: surface.ply, surface.glb, face.json and more"""
 
     bl_idname = "photobust.open_folder"
     bl_label = "Open Folder"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.head)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -1,12 +1,13 @@
 """When operators are available, and what their grayed buttons say otherwise. Needs bpy.
 
-An operator lists its tests in its `poll`:
+An operator's tests are listed above it:
 
-    return polls.available(cls, context, polls.object_mode, polls.head)
+    @polls.requires(polls.object_mode, polls.head)
+    class PHOTOBUST_OT_landmarks(bpy.types.Operator):
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import bpy
 
@@ -19,8 +20,26 @@ from ..heads.lookup import active_head, is_animation_ready
 from ..state import session
 from ..state.settings import PACKAGE
 
+Operator = TypeVar("Operator", bound=bpy.types.Operator)
 #: Why an operator is not available, as a sentence without a full stop; None if it is.
 Test = Callable[[bpy.types.Context], str | None]
+
+
+def requires(*tests: Test) -> Callable[[type[Operator]], type[Operator]]:
+    """Give an operator a `poll` that passes if all tests do.
+
+    Args:
+        tests: Functions of this module, in the order in which they are asked.
+
+    Returns:
+        A decorator of the operator's class.
+    """
+
+    def with_poll(operator: type[Operator]) -> type[Operator]:
+        operator.poll = classmethod(lambda cls, context: available(cls, context, *tests))  # type: ignore
+        return operator
+
+    return with_poll
 
 
 def available(operator: Any, context: bpy.types.Context, *tests: Test) -> bool:

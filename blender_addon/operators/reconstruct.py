@@ -25,6 +25,7 @@ TICK = 0.05
 RESTARTED = "The engine stopped unexpectedly and was started again; the head is complete."
 
 
+@polls.requires(polls.nothing_running, polls.object_mode, polls.engine_usable)
 class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
     """Make a 3D head of each face in the photo, at the 3D cursor or beside heads that stand there"""
 
@@ -65,10 +66,6 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
 
     _run: ReconstructionRun
     _pending: list[LoadedHead] | None
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.nothing_running, polls.object_mode, polls.engine_usable)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -31,6 +31,7 @@ TEXTURE_SIZES = [
 INTERNAL = {"HIDDEN", "SKIP_SAVE"}
 
 
+@polls.requires(polls.object_mode, polls.mesh)
 class PHOTOBUST_OT_retopologize(bpy.types.Operator):
     """Rebuild the active mesh from even quads, with its colors, UVs and weights, and hide the original"""
 
@@ -61,10 +62,6 @@ class PHOTOBUST_OT_retopologize(bpy.types.Operator):
     replaces: StringProperty(description="Name of the object that the new one replaces", options=INTERNAL)
 
     _asked = False
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.object_mode, polls.mesh)
 
     @reports_errors
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:

@@ -15,15 +15,12 @@ from .reporting import report_message, reports_errors
 DIALOG_WIDTH = 640
 
 
+@polls.requires(polls.online_or_offline_addon, polls.nothing_running)
 class PHOTOBUST_OT_setup_engine(bpy.types.Operator):
     """Install what the engine needs into a folder of its own; tells what and from where, and asks first"""
 
     bl_idname = "photobust.setup_engine"
     bl_label = "Set Up Engine"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.online_or_offline_addon, polls.nothing_running)
 
     @reports_errors
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:

@@ -8,15 +8,12 @@ from . import polls
 from .reporting import reports_errors
 
 
+@polls.requires(polls.head)
 class PHOTOBUST_OT_show_colors(bpy.types.Operator):
     """Let this Solid view show the active head's colors: a head's texture, or a surface's vertex colors"""
 
     bl_idname = "photobust.show_colors"
     bl_label = "Show Colors"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.head)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -8,15 +8,12 @@ from . import polls
 from .reporting import reports_errors
 
 
+@polls.requires(polls.engine_running, polls.nothing_running)
 class PHOTOBUST_OT_stop_engine(bpy.types.Operator):
     """End the engine, which gives back its memory; the next photo starts it again"""
 
     bl_idname = "photobust.stop_engine"
     bl_label = "Stop the Engine"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.engine_running, polls.nothing_running)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:

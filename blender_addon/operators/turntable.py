@@ -23,6 +23,7 @@ RENDERERS = [
 ]
 
 
+@polls.requires(polls.mesh, polls.nothing_running)
 class PHOTOBUST_OT_turntable(bpy.types.Operator):
     """Render the active mesh object turning once around, as pictures and a film"""
 
@@ -39,10 +40,6 @@ class PHOTOBUST_OT_turntable(bpy.types.Operator):
     film: BoolProperty(name="Film", description="Make a film of the pictures, too", default=True)
 
     _asked = False
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.mesh, polls.nothing_running)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:

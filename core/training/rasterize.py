@@ -11,6 +11,24 @@ from ..geometry.rasterize import RAY_JITTER
 
 #: Most surfaces that one ray may cross (an ear behind a cheek behind a nose, both ways).
 MAX_INTERSECTIONS = 32
+#: (x, y), pixels.
+Corner = tuple[float, float]
+
+
+@nb.njit(cache=True, fastmath=True)
+def _pixel_range(a: float, b: float, c: float, size: int) -> tuple[int, int]:
+    """First and last of `size` pixels that a triangle's corners at a, b and c reach along one axis."""
+    return max(0, int(np.floor(min(a, b, c)))), min(size - 1, int(np.ceil(max(a, b, c))))
+
+
+@nb.njit(cache=True, fastmath=True)
+def _barycentric(point: Corner, a: Corner, b: Corner, c: Corner, area: float) -> tuple[float, float, float]:
+    """Barycentric coordinates in a triangle of twice the signed `area`; outside of it one is negative."""
+    x, y = point
+    (ax, ay), (bx, by), (cx, cy) = a, b, c
+    wa = ((bx - x) * (cy - y) - (by - y) * (cx - x)) / area
+    wb = ((cx - x) * (ay - y) - (cy - y) * (ax - x)) / area
+    return wa, wb, 1.0 - wa - wb
 
 
 @nb.njit(cache=True, fastmath=True)
@@ -44,9 +62,7 @@ def rasterize_perspective(
         y0, y1 = max(0, int(np.ceil(min(ay, by, cy)))), min(height - 1, int(np.floor(max(ay, by, cy))))
         for y in range(y0, y1 + 1):
             for x in range(x0, x1 + 1):
-                wa = ((bx - x) * (cy - y) - (by - y) * (cx - x)) / area
-                wb = ((cx - x) * (ay - y) - (cy - y) * (ax - x)) / area
-                wc = 1.0 - wa - wb
+                wa, wb, wc = _barycentric((x, y), (ax, ay), (bx, by), (cx, cy), area)
                 if wa < 0 or wb < 0 or wc < 0:
                     continue
                 inv = wa / az + wb / bz + wc / cz
@@ -97,15 +113,13 @@ def ray_intersections(
         # Image axes (x right, y down) with z toward the viewer are left-handed: outward faces have negative
         # area.
         sign = 1 if area < 0 else -1
-        x0, x1 = max(0, int(np.floor(min(ax, bx, cx)))), min(size - 1, int(np.ceil(max(ax, bx, cx))))
-        y0, y1 = max(0, int(np.floor(min(ay, by, cy)))), min(size - 1, int(np.ceil(max(ay, by, cy))))
+        x0, x1 = _pixel_range(ax, bx, cx, size)
+        y0, y1 = _pixel_range(ay, by, cy, size)
         for iy in range(y0, y1 + 1):
             y = iy + RAY_JITTER[1]
             for ix in range(x0, x1 + 1):
                 x = ix + RAY_JITTER[0]
-                wa = ((bx - x) * (cy - y) - (by - y) * (cx - x)) / area
-                wb = ((cx - x) * (ay - y) - (cy - y) * (ax - x)) / area
-                wc = 1.0 - wa - wb
+                wa, wb, wc = _barycentric((x, y), (ax, ay), (bx, by), (cx, cy), area)
                 if wa < 0 or wb < 0 or wc < 0:
                     continue
                 n = count[iy, ix]
@@ -389,15 +403,13 @@ def front_and_back(
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         if abs(area) < 1e-12:
             continue
-        x0, x1 = max(0, int(np.floor(min(ax, bx, cx)))), min(size - 1, int(np.ceil(max(ax, bx, cx))))
-        y0, y1 = max(0, int(np.floor(min(ay, by, cy)))), min(size - 1, int(np.ceil(max(ay, by, cy))))
+        x0, x1 = _pixel_range(ax, bx, cx, size)
+        y0, y1 = _pixel_range(ay, by, cy, size)
         for iy in range(y0, y1 + 1):
             y = iy + RAY_JITTER[1]
             for ix in range(x0, x1 + 1):
                 x = ix + RAY_JITTER[0]
-                wa = ((bx - x) * (cy - y) - (by - y) * (cx - x)) / area
-                wb = ((cx - x) * (ay - y) - (cy - y) * (ax - x)) / area
-                wc = 1.0 - wa - wb
+                wa, wb, wc = _barycentric((x, y), (ax, ay), (bx, by), (cx, cy), area)
                 if wa < 0 or wb < 0 or wc < 0:
                     continue
                 z = wa * vertices[a, 2] + wb * vertices[b, 2] + wc * vertices[c, 2]
