@@ -11,11 +11,12 @@ Exit codes: 0 done, 1 not.
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from blender_addon.blender.entry_point import DONE, FAILED, CommandLineParser, run
+from blender_addon.blender.entry_point import DONE, CommandLineParser, run, with_blender
 
 ALL = ("front", "threequarter", "side", "back")
 
@@ -62,21 +63,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: Sequence[str]) -> int:
     """Render; returns the exit code."""
-    options = parse(arguments)
-    try:
-        import bpy  # noqa: F401  (asked for by name, to say what is missing)
-    except ImportError as error:
-        print(f"render.py: this needs Blender, or a Python with the bpy module ({error}).", file=sys.stderr)
-        return FAILED
-    from blender_addon.errors import AddonError
-
-    try:
-        return _render(options)
-    except AddonError as error:
-        print(f"render.py: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"render.py: {options.out} cannot be written: {error.strerror}.", file=sys.stderr)
-    return FAILED
+    return with_blender("render.py", partial(_render, parse(arguments)))
 
 
 def _render(options: argparse.Namespace) -> int:

@@ -12,12 +12,13 @@ Exit codes: 0 done, 1 not.
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from blender_addon.blender.entry_point import DONE, FAILED, CommandLineParser, run
+from blender_addon.blender.entry_point import DONE, CommandLineParser, run, with_blender
 
 if TYPE_CHECKING:
     import bpy
@@ -54,24 +55,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: Sequence[str]) -> int:
     """Retopologize; returns the exit code."""
-    options = parse(arguments)
-    try:
-        import bpy  # noqa: F401  (asked for by name, to say what is missing)
-    except ImportError as error:
-        print(
-            f"retopologize.py: this needs Blender, or a Python with the bpy module ({error}).",
-            file=sys.stderr,
-        )
-        return FAILED
-    from blender_addon.errors import AddonError
-
-    try:
-        return _retopologize(options)
-    except AddonError as error:
-        print(f"retopologize.py: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"retopologize.py: {error.filename} cannot be written: {error.strerror}.", file=sys.stderr)
-    return FAILED
+    return with_blender("retopologize.py", partial(_retopologize, parse(arguments)))
 
 
 def _retopologize(options: argparse.Namespace) -> int:

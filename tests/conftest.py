@@ -4,7 +4,9 @@ import pickle
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,6 +44,14 @@ def fresh_environment(home: Path, **extra: str) -> dict[str, str]:
     }
 
 
+def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what takes long to prepare first, so that xdist never splits it between workers that steal work."""
     items.sort(key=lambda item: item.get_closest_marker("first") is None)
@@ -66,6 +76,49 @@ def made_once(tmp_path_factory) -> Callable[[str, Callable[[], Made]], Made]:
         return pickle.loads(path.read_bytes())
 
     return get
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """The whole training at the smallest scale, from an empty cache; its first step is done.
+
+    Attributes:
+        command: What goes on with it, as `make train` does.
+        cache: What its steps make for one another.
+        run: Its results.
+    """
+
+    command: list[str]
+    cache: Path
+    run: Path
+
+    @property
+    def registration(self) -> Path:
+        """The template's registration to the face model, which the first step makes."""
+        return self.cache / "registration.npz"
+
+    @property
+    def stamps(self) -> Path:
+        """Logs and marks of the steps that are done."""
+        return self.run / "stamps"
+
+
+@pytest.fixture(scope="session")
+def training_run(made_once, tmp_path_factory) -> TrainingRun:
+    """Registered once a session: it takes half a minute, and much of the training's tests needs it."""
+    data = Path(os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared"))
+    if not (data / "face_model" / "ict_facekit.npz").is_file():
+        pytest.skip(f"no training data at {data}: set PHOTOBUST_DATA to its folder")
+
+    def start() -> TrainingRun:
+        folder = tmp_path_factory.mktemp("training")
+        command = [sys.executable, str(ROOT / "scripts/training/pipeline.py"), "--scale", "smoke"]
+        for name, path in (("data", data), ("cache", folder / "cache"), ("run", folder / "run")):
+            command += [f"--{name}", str(path)]
+        subprocess.run([*command, "--until", "registration"], check=True, capture_output=True)
+        return TrainingRun(command, folder / "cache", folder / "run")
+
+    return made_once("training", start)
 
 
 @pytest.fixture

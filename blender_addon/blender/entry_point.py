@@ -6,6 +6,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from ..errors import AddonError
+
 #: Exit code: all that was asked for is done.
 DONE = 0
 #: Exit code: nothing was done, or the command line cannot be understood.
@@ -34,6 +36,31 @@ def script_arguments() -> list[str]:
     if not in_blender():
         return sys.argv[1:]
     return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+
+
+def with_blender(program: str, work: Callable[[], int]) -> int:
+    """Do what needs Blender, and say in one line why it cannot be done.
+
+    Args:
+        program: What messages begin with.
+        work: Returns the exit code.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        import bpy  # noqa: F401  (asked for by name, to say what is missing)
+    except ImportError as error:
+        reason = f"this needs Blender, or a Python with the bpy module ({error})."
+    else:
+        try:
+            return work()
+        except AddonError as error:
+            reason = str(error)
+        except OSError as error:
+            reason = f"{error.filename} cannot be written: {error.strerror}."
+    print(f"{program}: {reason}", file=sys.stderr)  # noqa: T201 (the command line)
+    return FAILED
 
 
 def run(main: Callable[[Sequence[str]], int], stopped: str = "Stopped.") -> NoReturn:

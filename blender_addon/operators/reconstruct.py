@@ -18,6 +18,7 @@ from ..state.reconstruction import ReconstructionRequest, ReconstructionRun, par
 from ..state.session import Message
 from ..viewport import view3d
 from . import polls
+from .modal_run import ModalRun
 from .reporting import report_error, report_message, reports_errors
 
 #: Seconds between looks at what the engine does.
@@ -26,7 +27,7 @@ RESTARTED = "The engine stopped unexpectedly and was started again; the head is 
 
 
 @polls.requires(polls.nothing_running, polls.object_mode, polls.engine_usable)
-class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
+class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
     """Make a 3D head of each face in the photo, at the 3D cursor or beside heads that stand there"""
 
     # From a panel it runs beside Blender (invoke, modal); from a script, in one go (execute). The two only
@@ -94,22 +95,6 @@ class PHOTOBUST_OT_reconstruct(bpy.types.Operator):
         context.window_manager.modal_handler_add(self)
         redraw.sidebars()
         return {"RUNNING_MODAL"}
-
-    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        if event.type == "ESC" and event.value == "PRESS":
-            self._run.cancel()
-            redraw.sidebars()
-            return {"RUNNING_MODAL"}
-        if event.type != "TIMER":
-            return {"PASS_THROUGH"}
-        try:
-            ended = self._tick(context)
-        except Exception as error:  # noqa: BLE001 (the last place before Blender shows a traceback)
-            ended = self._give_up(error)
-        if ended is None:
-            return {"PASS_THROUGH"}
-        self._stop(context)
-        return ended
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends the operator: another file is opened, or the window closed."""

@@ -18,7 +18,8 @@ from ..mesh.retopology_process import RetopologyProgram, RetopologyRun
 from ..state import session
 from ..state.session import Message
 from . import polls
-from .reporting import report_error, report_message, reports_errors
+from .modal_run import ModalRun
+from .reporting import report_message, reports_errors
 
 #: Seconds between two polls of the process.
 TICK_SECONDS = 0.1
@@ -32,7 +33,7 @@ INTERNAL = {"HIDDEN", "SKIP_SAVE"}
 
 
 @polls.requires(polls.object_mode, polls.mesh)
-class PHOTOBUST_OT_retopologize(bpy.types.Operator):
+class PHOTOBUST_OT_retopologize(ModalRun, bpy.types.Operator):
     """Rebuild the active mesh from even quads, with its colors, UVs and weights, and hide the original"""
 
     # From the panel it asks for the number (invoke), then runs beside Blender (invoke again, `confirmed`);
@@ -88,21 +89,6 @@ class PHOTOBUST_OT_retopologize(bpy.types.Operator):
         finally:
             manager.progress_end()
             self._end()
-
-    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        if event.type == "ESC" and event.value == "PRESS":
-            self._run.cancel()
-            return {"RUNNING_MODAL"}
-        if event.type != "TIMER":
-            return {"PASS_THROUGH"}
-        try:
-            ended = self._tick(context)
-        except Exception as error:  # noqa: BLE001 (the last place before Blender shows a traceback)
-            ended = report_error(self, error)
-        if ended is None:
-            return {"PASS_THROUGH"}
-        self._stop(context)
-        return ended
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends the operator: another file is opened, or the window closed."""

@@ -1,5 +1,6 @@
 """What the add-on keeps in a scene, in its heads, and beside them while Blender runs. Needs bpy."""
 
+from collections.abc import Callable
 from typing import Any
 
 import bpy
@@ -91,6 +92,37 @@ class PhotobustFaceChoice(bpy.types.PropertyGroup):
     label: StringProperty()
 
 
+def _legend_color(stop: int) -> tuple[float, ...]:
+    return tuple(value / 255.0 for value in confidence.RAMP[stop][1])
+
+
+def _run_progress(name: str, nothing: float | str) -> Any:
+    run = session.current().run
+    return getattr(run.progress, name) if run else nothing
+
+
+def _setup_progress(name: str, nothing: float | str) -> Any:
+    setup = session.current().setup
+    return getattr(setup.progress, name) if setup else nothing
+
+
+def _retopology_progress(name: str, nothing: float | str) -> Any:
+    run = session.current().retopology
+    return getattr(run.progress, name) if run else nothing
+
+
+def _percentage(progress: Callable[[str, float], Any]) -> Any:
+    """A property: the fraction done of what `progress` looks up, as a bar in panels shows it."""
+    return FloatProperty(
+        name="Progress",
+        subtype="PERCENTAGE",
+        min=0,
+        max=100,
+        precision=0,
+        get=lambda self: 100.0 * progress("fraction", 0.0),
+    )
+
+
 class PhotobustState(bpy.types.PropertyGroup):
     """What is going on, for panels and scripts to see: `window_manager.photobust`. Not saved, not undone."""
 
@@ -100,14 +132,7 @@ class PhotobustState(bpy.types.PropertyGroup):
     progress: FloatProperty(
         name="Progress", subtype="FACTOR", min=0, max=1, get=lambda self: _run_progress("fraction", 0.0)
     )
-    percent: FloatProperty(
-        name="Progress",
-        subtype="PERCENTAGE",
-        min=0,
-        max=100,
-        precision=0,
-        get=lambda self: 100.0 * _run_progress("fraction", 0.0),
-    )
+    percent: _percentage(_run_progress)
     message: StringProperty(get=lambda self: session.current().message.text)
     message_level: EnumProperty(
         items=LEVELS, get=lambda self: [level[0] for level in LEVELS].index(session.current().message.level)
@@ -127,44 +152,11 @@ class PhotobustState(bpy.types.PropertyGroup):
     )
     setting_up: BoolProperty(get=lambda self: bool((setup := session.current().setup) and not setup.done))
     setup_step: StringProperty(get=lambda self: _setup_progress("message", ""))
-    setup_percent: FloatProperty(
-        name="Progress",
-        subtype="PERCENTAGE",
-        min=0,
-        max=100,
-        precision=0,
-        get=lambda self: 100.0 * _setup_progress("fraction", 0.0),
-    )
+    setup_percent: _percentage(_setup_progress)
 
     retopologizing: BoolProperty(get=lambda self: session.current().retopology is not None)
     retopology_step: StringProperty(get=lambda self: _retopology_progress("message", ""))
-    retopology_percent: FloatProperty(
-        name="Progress",
-        subtype="PERCENTAGE",
-        min=0,
-        max=100,
-        precision=0,
-        get=lambda self: 100.0 * _retopology_progress("fraction", 0.0),
-    )
-
-
-def _legend_color(stop: int) -> tuple[float, ...]:
-    return tuple(value / 255.0 for value in confidence.RAMP[stop][1])
-
-
-def _run_progress(name: str, nothing: float | str) -> Any:
-    run = session.current().run
-    return getattr(run.progress, name) if run else nothing
-
-
-def _setup_progress(name: str, nothing: float | str) -> Any:
-    setup = session.current().setup
-    return getattr(setup.progress, name) if setup else nothing
-
-
-def _retopology_progress(name: str, nothing: float | str) -> Any:
-    run = session.current().retopology
-    return getattr(run.progress, name) if run else nothing
+    retopology_percent: _percentage(_retopology_progress)
 
 
 CLASSES = (

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +19,7 @@ from blender_addon.batch.local_processor import PhotoTask
 from blender_addon.batch.payload import difference, pack_task
 from blender_addon.batch.plan import BatchPlan, StepPlan
 from blender_addon.errors import JobCancelledError
+from tests.conftest import wait_for
 
 dask = pytest.importorskip("dask", reason="Dask is not installed (pip install -e '.[cluster]')")
 distributed = pytest.importorskip("distributed", reason="Dask is not installed (pip install -e '.[cluster]')")
@@ -77,13 +77,6 @@ def ask(cluster, function):
     """What a function says on each worker."""
     with distributed.Client(cluster, set_as_default=False) as client:
         return list(client.run(function).values())
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 def scratch_folder(dask_worker):

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import skimage.data
 from PIL import Image
 
 from scripts.benchmark.batch import children, kind_of
+from tests.conftest import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = ROOT / "scripts/batch.py"
@@ -37,13 +37,6 @@ MADE = {
 }
 
 pytestmark = pytest.mark.slow
-
-
-def wait_for(condition, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")

@@ -13,15 +13,9 @@ from pathlib import Path
 import pytest
 
 from scripts.benchmark.batch import descendants
+from tests.conftest import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def wait_for(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def left_behind(out):

@@ -3,7 +3,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -11,15 +10,9 @@ import pytest
 from blender_addon.engine.client import WorkerClient
 from blender_addon.engine.locate import Engine
 from blender_addon.errors import EngineDiedError, EngineTimeoutError, JobCancelledError, JobFailedError
+from tests.conftest import FAKE_ENGINE, wait_for
 
-FAKE_ENGINE = Engine(Path(sys.executable), Path(__file__).parents[2] / "fake_engine")
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def client():
-    with WorkerClient(FAKE_ENGINE) as client:
-        yield client
 
 
 @pytest.fixture
@@ -37,13 +30,6 @@ def alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def wait_until(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
 
 
 def test_result_and_progress_arrive_in_order_on_the_calling_thread(client, photo, tmp_path):
@@ -108,7 +94,7 @@ def test_other_waiting_jobs_survive_a_crash(client, photo, tmp_path):
 
 def test_cancel_between_steps(client, photo, tmp_path):
     job = client.submit_reconstruct(photo("slow"), tmp_path)
-    wait_until(lambda: job.poll() or job.progress.step != "queued")
+    wait_for(lambda: job.poll() or job.progress.step != "queued")
     job.cancel()
     with pytest.raises(JobCancelledError):
         job.wait(10)
@@ -117,7 +103,7 @@ def test_cancel_between_steps(client, photo, tmp_path):
 
 def test_cancel_of_an_engine_that_does_not_listen_kills_it(client, photo, tmp_path):
     job = client.submit_reconstruct(photo("hang"), tmp_path)
-    wait_until(lambda: any(p.step == "surface" for p in job.poll()))
+    wait_for(lambda: any(p.step == "surface" for p in job.poll()))
     pid = client.pid
     job.cancel(grace=0.2)
     with pytest.raises(JobCancelledError):
@@ -136,7 +122,7 @@ def test_timeout_stops_the_engine_and_the_next_job_gets_a_new_one(client, photo,
 
 def test_close_ends_the_process_and_fails_what_waits(client, photo, tmp_path):
     job = client.submit_reconstruct(photo("hang"), tmp_path)
-    wait_until(lambda: client.pid and job.poll(0.1))
+    wait_for(lambda: client.pid and job.poll(0.1))
     pid = client.pid
     client.close()
     assert not alive(pid)
@@ -171,7 +157,7 @@ def test_no_engine_outlives_its_client(tmp_path, photo, how, stem):
         from pathlib import Path
         from blender_addon.engine.locate import Engine
         from blender_addon.engine.client import WorkerClient
-        client = WorkerClient(Engine(Path(sys.executable), Path({str(FAKE_ENGINE.root)!r})))
+        client = WorkerClient(Engine(Path(sys.executable), Path({str(FAKE_ENGINE)!r})))
         client.start()
         if {stem!r} == "hang":
             job = client.submit_reconstruct({str(photo(stem))!r}, {str(tmp_path)!r})
@@ -187,10 +173,10 @@ def test_no_engine_outlives_its_client(tmp_path, photo, how, stem):
     os.kill(parent.pid, how)
     parent.wait()
     parent.stdout.close()
-    wait_until(lambda: not alive(pid), 5)
+    wait_for(lambda: not alive(pid), 5)
 
 
 def test_environment_of_the_embedding_python_does_not_leak(monkeypatch, client):
     monkeypatch.setenv("PYTHONHOME", "/opt/blender/python")
     monkeypatch.setenv("PYTHONPATH", "/opt/blender/scripts")
-    assert client.start()["pythonpath"] == str(FAKE_ENGINE.root)
+    assert client.start()["pythonpath"] == str(FAKE_ENGINE)

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blender_addon.engine.client import WorkerClient
 from blender_addon.engine.locate import Engine
 from blender_addon.errors import (
     AddonError,
@@ -21,14 +20,6 @@ from blender_addon.state.reconstruction import (
     parse_faces,
 )
 from blender_addon.state.session import EngineChoice, Session
-
-FAKE_ENGINE = Engine(Path(sys.executable), Path(__file__).parents[2] / "fake_engine")
-
-
-@pytest.fixture
-def client():
-    with WorkerClient(FAKE_ENGINE) as client:
-        yield client
 
 
 @pytest.fixture
@@ -113,14 +104,14 @@ def test_what_are_no_numbers_of_faces(text):
         parse_faces(text)
 
 
-def test_session_keeps_one_engine_and_ends_it(order, tmp_path):
+def test_session_keeps_one_engine_and_ends_it(fake_engine, order, tmp_path):
     lines = []
     session = Session(lines.append, tmp_path / "log")
-    client = session.client(FAKE_ENGINE)
+    client = session.client(fake_engine)
     ReconstructionRun(client, order("one")).wait()
     first = session.engine_pid
-    assert session.client(FAKE_ENGINE) is client and session.engine_pid == first
-    other = Engine(Path(sys.executable).resolve(), FAKE_ENGINE.root)
+    assert session.client(fake_engine) is client and session.engine_pid == first
+    other = Engine(Path(sys.executable).resolve(), fake_engine.root)
     ReconstructionRun(session.client(other), order("one")).wait()
     assert session.engine_pid not in (None, first)
     scratch = session.scratch()

@@ -1,5 +1,6 @@
 """Training heads for tests: the face model and, once a session, the template registered to it."""
 
+import json
 import os
 from pathlib import Path
 
@@ -22,23 +23,20 @@ def face_model():
 
 
 @pytest.fixture(scope="session")
-def registered(face_model, made_once):
+def registered(face_model, training_run):
     """(registration of the template to the face model, figures of its fit)."""
-    from core.training.face_models.registration.register import register
+    from core.training.face_models.registration.correspondence import Registration
 
-    with np.load(MODELS / "head_template.npz") as file:
-        template = {name: file[name] for name in file.files}
-    return made_once("registered", lambda: register(template, face_model, MODELS))
+    log = (training_run.stamps / "registration.log").read_text()
+    return Registration.load(training_run.registration), json.loads(log.splitlines()[-1])
 
 
 @pytest.fixture(scope="session")
-def heads(face_model, registered, tmp_path_factory):
+def heads(face_model, training_run):
     """Both families of training heads."""
     from core.training.face_models.heads import HeadSource
 
-    path = tmp_path_factory.mktemp("cache") / "registration.npz"
-    registered[0].save(path)
-    return HeadSource(face_model, MODELS, path)
+    return HeadSource(face_model, MODELS, training_run.registration)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The whole training in one command: steps run once, and again when their inputs change."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,6 @@ from core.training.paths import DataPaths
 from scripts.training.pipeline import SCALES, Step, build_steps, run_steps
 
 ROOT = Path(__file__).resolve().parents[3]
-DATA = Path(os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared"))
 
 APPEND = "import sys; open(sys.argv[1], 'a').write('x'); print('appended')"
 
@@ -95,21 +93,20 @@ def test_missing_data_is_named_at_once(tmp_path):
 
 
 @pytest.mark.slow
-def test_everything_from_an_empty_cache(tmp_path):
-    """Registration to evaluation at the smallest scale; a second call has nothing left to do."""
-    if not (DATA / "face_model" / "ict_facekit.npz").is_file():
-        pytest.skip(f"no training data at {DATA}: set PHOTOBUST_DATA to its folder")
+def test_everything_from_an_empty_cache(training_run):
+    """Registration to evaluation at the smallest scale, interrupted after the first step; a last call has
+    nothing left to do.
+    """
     shipped = {p.name: p.stat().st_mtime_ns for p in (ROOT / "models").iterdir()}
-    command = [sys.executable, ROOT / "scripts/training/pipeline.py", "--scale", "smoke", "--data", DATA]
-    command += ["--cache", tmp_path / "cache", "--run", tmp_path / "run"]
     first, second = (
-        subprocess.run(command, capture_output=True, check=False, encoding="utf-8") for _ in range(2)
+        subprocess.run(training_run.command, capture_output=True, check=False, encoding="utf-8")
+        for _ in range(2)
     )
     assert first.returncode == 0, first.stdout[-3000:] + first.stderr[-3000:]
-    assert "promote.py" in first.stdout
-    assert second.stdout.count("done before") == len(list((tmp_path / "run" / "stamps").glob("*.json")))
+    assert "promote.py" in first.stdout and first.stdout.count("done before") == 1
+    assert second.stdout.count("done before") == len(list((training_run.stamps).glob("*.json")))
     assert shipped == {p.name: p.stat().st_mtime_ns for p in (ROOT / "models").iterdir()}
-    scan = json.loads((tmp_path / "run" / "evaluation" / "scan.json").read_text())
+    scan = json.loads((training_run.run / "evaluation" / "scan.json").read_text())
     assert scan and all(row["median"] > 0 for row in scan)
-    log = (tmp_path / "run" / "network" / "log.csv").read_text().splitlines()
+    log = (training_run.run / "network" / "log.csv").read_text().splitlines()
     assert len(log) >= 2 and log[1].startswith("1,")
