@@ -13,8 +13,8 @@ PYTEST_FLAGS ?=
 TRAIN_FLAGS ?=
 # `make addon OFFLINE=linux-x64` packs the engine's wheels for that platform, too.
 OFFLINE ?=
-# How many tests run at a time.
-PYTEST_WORKERS ?= 2
+# How many tests run at a time: one more than two cores, since many wait for other processes.
+PYTEST_WORKERS ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin

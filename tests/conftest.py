@@ -13,6 +13,8 @@ from typing import TypeVar
 import pytest
 from hypothesis import settings
 
+from core.training.paths import DataPaths, default_data_folder
+
 Made = TypeVar("Made")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -53,8 +55,13 @@ def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what takes long to prepare first, so that xdist never splits it between workers that steal work."""
-    items.sort(key=lambda item: item.get_closest_marker("first") is None)
+    """Run what takes long first.
+
+    What takes long to prepare, so that xdist never splits it between workers that steal work; then what takes
+    long by itself, so that no worker is still at it when the others have nothing left to steal.
+    """
+    marks = ("first", "long")
+    items.sort(key=lambda item: next((k for k, mark in enumerate(marks) if item.get_closest_marker(mark)), 2))
 
 
 @pytest.fixture(scope="session")
@@ -84,39 +91,29 @@ class TrainingRun:
 
     Attributes:
         command: What goes on with it, as `make train` does.
-        cache: What its steps make for one another.
-        run: Its results.
+        paths: Where its steps read and write what they make for one another.
+        folder: Its results.
     """
 
     command: list[str]
-    cache: Path
-    run: Path
-
-    @property
-    def registration(self) -> Path:
-        """The template's registration to the face model, which the first step makes."""
-        return self.cache / "registration.npz"
-
-    @property
-    def stamps(self) -> Path:
-        """Logs and marks of the steps that are done."""
-        return self.run / "stamps"
+    paths: DataPaths
+    folder: Path
 
 
 @pytest.fixture(scope="session")
 def training_run(made_once, tmp_path_factory) -> TrainingRun:
     """Registered once a session: it takes half a minute, and much of the training's tests needs it."""
-    data = Path(os.environ.get("PHOTOBUST_DATA", ROOT.parent / "shared"))
-    if not (data / "face_model" / "ict_facekit.npz").is_file():
+    data = default_data_folder(ROOT)
+    if not DataPaths(data, data, data).face_model.is_file():
         pytest.skip(f"no training data at {data}: set PHOTOBUST_DATA to its folder")
 
     def start() -> TrainingRun:
-        folder = tmp_path_factory.mktemp("training")
+        base = tmp_path_factory.mktemp("training")
+        folder, paths = base / "run", DataPaths(data, base / "cache", ROOT / "models")
         command = [sys.executable, str(ROOT / "scripts/training/pipeline.py"), "--scale", "smoke"]
-        for name, path in (("data", data), ("cache", folder / "cache"), ("run", folder / "run")):
-            command += [f"--{name}", str(path)]
+        command += ["--data", str(data), "--cache", str(paths.cache), "--run", str(folder)]
         subprocess.run([*command, "--until", "registration"], check=True, capture_output=True)
-        return TrainingRun(command, folder / "cache", folder / "run")
+        return TrainingRun(command, paths, folder)
 
     return made_once("training", start)
 

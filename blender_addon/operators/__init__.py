@@ -1,8 +1,7 @@
-"""What the buttons do, one operator a file. Needs bpy."""
+"""What the buttons do, a file for each, and one for all that stop something. Needs bpy."""
 
 from .bones_drive_shapes import PHOTOBUST_OT_bones_drive_shapes
-from .cancel import PHOTOBUST_OT_cancel
-from .cancel_setup import PHOTOBUST_OT_cancel_setup
+from .cancel import PHOTOBUST_OT_cancel, PHOTOBUST_OT_cancel_retopology, PHOTOBUST_OT_cancel_setup
 from .check_engine import PHOTOBUST_OT_check_engine
 from .choose_photo import PHOTOBUST_OT_choose_photo
 from .export_head import PHOTOBUST_OT_export_head
@@ -22,7 +21,7 @@ from .pose_assets import PHOTOBUST_OT_pose_assets
 from .reconstruct import PHOTOBUST_OT_reconstruct
 from .report_bug import PHOTOBUST_OT_report_bug
 from .reset_face import PHOTOBUST_OT_reset_face
-from .retopologize import PHOTOBUST_OT_cancel_retopology, PHOTOBUST_OT_retopologize
+from .retopologize import PHOTOBUST_OT_retopologize
 from .setup_engine import PHOTOBUST_OT_setup_engine
 from .show_colors import PHOTOBUST_OT_show_colors
 from .show_confidence import PHOTOBUST_OT_show_confidence

@@ -119,6 +119,11 @@ def setup_in_progress(context: bpy.types.Context) -> str | None:
     return None if setup is not None and not setup.done else "The engine is not being set up"
 
 
+def retopology_in_progress(context: bpy.types.Context) -> str | None:
+    """A mesh is being retopologized."""
+    return None if session.current().retopology is not None else "Nothing is being retopologized"
+
+
 def engine_usable(context: bpy.types.Context) -> str | None:
     """The engine is not known to be unusable."""
     state = session.current().engine_state

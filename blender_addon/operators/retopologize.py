@@ -177,23 +177,6 @@ class PHOTOBUST_OT_retopologize(ModalRun, bpy.types.Operator):
         redraw.sidebars()
 
 
-class PHOTOBUST_OT_cancel_retopology(bpy.types.Operator):
-    """Stop retopologizing; nothing is changed"""
-
-    bl_idname = "photobust.cancel_retopology"
-    bl_label = "Cancel"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return session.current().retopology is not None
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        run = session.current().retopology
-        if run is not None:
-            run.cancel()
-        return {"FINISHED"}
-
-
 def _program() -> RetopologyProgram:
     """This Blender, or the Python that this bpy module runs in."""
     if compat.is_plain_python():

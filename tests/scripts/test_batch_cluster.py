@@ -186,6 +186,7 @@ def test_a_photo_that_kills_its_worker_is_passed_over(cluster, fake_batch, photo
     assert "Worker after worker" in failed["reaper.jpg"]
 
 
+@pytest.mark.long
 def test_stopped_by_ctrl_c_it_leaves_the_workers_free(cluster, fake_batch, photos):
     there = ["--scheduler", cluster.scheduler_address]
     process = fake_batch.start(photos("hang.jpg", "hang2.jpg", "hang3.jpg"), *there)
@@ -209,6 +210,7 @@ def test_other_versions_are_refused(cluster, fake_batch, photos):
     assert "install the same on all machines" in done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_worker_is_lost_and_all_is_as_if_made_here(tmp_path, photos):
     folder = photos()
@@ -393,6 +395,7 @@ def test_nothing_that_a_worker_sends_is_run(cluster, tmp_path, protected, expect
         assert done.stdout.splitlines()[:2] == ["Inert", "Inert"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "tcp://127.0.0.1", "nonsense://here:1"])
 def test_a_scheduler_that_is_not_there(fake_batch, photos, address):
     done = fake_batch.run(photos("a.jpg"), "--scheduler", address)

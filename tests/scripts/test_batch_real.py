@@ -46,6 +46,7 @@ def photo(tmp_path_factory):
     return path
 
 
+@pytest.mark.long
 def test_all_steps_in_bpy_and_in_blender(run_in_blender, photo, tmp_path):
     out, library = tmp_path / "heads", tmp_path / "library"
     arguments = [photo, "--out", out, *STEPS, "--asset-library", library, "--engine-python", sys.executable]

@@ -58,6 +58,7 @@ def is_whole(out, head, step):
     return True
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_nothing_is_lost_and_nothing_half_done_is_called_done(start, tmp_path, shard):
     finished, photos, expected, count = start

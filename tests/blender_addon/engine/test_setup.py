@@ -397,6 +397,7 @@ def command_line(process):
         return b""
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_real_engine_from_scratch(folder, tmp_path):
     """pip, the real packages, and a head made with them; no torch in sight."""

@@ -141,6 +141,7 @@ def test_the_engines_glb_can_be_read(run_in_blender, folder):
     run(run_in_blender, "read", folder, "glb")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_photo_to_exported_head(run_in_blender, tmp_path):
     data = pytest.importorskip("skimage.data")

@@ -21,6 +21,7 @@ UNTOUCHED = (
 )
 
 
+@pytest.mark.long
 def test_a_turntable_from_the_panel(window, tmp_path):  # noqa: F811
     install(window, build(tmp_path))
     out = tmp_path / "out"

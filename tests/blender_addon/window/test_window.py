@@ -144,6 +144,7 @@ def toolbar_tool(window):
     return window.ask("bpy.context.workspace.tools.from_space_view3d_mode('OBJECT').idname")
 
 
+@pytest.mark.long
 def test_an_artists_first_head(window, photo, keep, tmp_path):
     times = {}
     window.execute("bpy.data.objects.remove(bpy.data.objects['Cube'])")  # a head would be inside it

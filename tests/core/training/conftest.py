@@ -27,8 +27,8 @@ def registered(face_model, training_run):
     """(registration of the template to the face model, figures of its fit)."""
     from core.training.face_models.registration.correspondence import Registration
 
-    log = (training_run.stamps / "registration.log").read_text()
-    return Registration.load(training_run.registration), json.loads(log.splitlines()[-1])
+    log = (training_run.folder / "stamps" / "registration.log").read_text()
+    return Registration.load(training_run.paths.registration), json.loads(log.splitlines()[-1])
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,7 @@ def heads(face_model, training_run):
     """Both families of training heads."""
     from core.training.face_models.heads import HeadSource
 
-    return HeadSource(face_model, MODELS, training_run.registration)
+    return HeadSource(face_model, MODELS, training_run.paths.registration)
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,7 @@ def test_the_guidance_of_a_mirrored_face_is_the_mirrored_guidance(astronaut):
         assert np.corrcoef(flipped.maps[k][here], both[1].maps[k][here])[0, 1] > 0.98
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_same_photo_same_bytes(astronaut):
     """In one process twice, in others, with one thread and with two."""

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_photo_is_measured_and_no_photo_is_an_error(tmp_path):
     from skimage.data import astronaut

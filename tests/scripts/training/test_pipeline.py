@@ -92,6 +92,7 @@ def test_missing_data_is_named_at_once(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_everything_from_an_empty_cache(training_run):
     """Registration to evaluation at the smallest scale, interrupted after the first step; a last call has
@@ -104,9 +105,9 @@ def test_everything_from_an_empty_cache(training_run):
     )
     assert first.returncode == 0, first.stdout[-3000:] + first.stderr[-3000:]
     assert "promote.py" in first.stdout and first.stdout.count("done before") == 1
-    assert second.stdout.count("done before") == len(list((training_run.stamps).glob("*.json")))
+    assert second.stdout.count("done before") == len(list((training_run.folder / "stamps").glob("*.json")))
     assert shipped == {p.name: p.stat().st_mtime_ns for p in (ROOT / "models").iterdir()}
-    scan = json.loads((training_run.run / "evaluation" / "scan.json").read_text())
+    scan = json.loads((training_run.folder / "evaluation" / "scan.json").read_text())
     assert scan and all(row["median"] > 0 for row in scan)
-    log = (training_run.run / "network" / "log.csv").read_text().splitlines()
+    log = (training_run.folder / "network" / "log.csv").read_text().splitlines()
     assert len(log) >= 2 and log[1].startswith("1,")

@@ -142,6 +142,7 @@ def test_few_landmarks_cannot_align(known):
         align(replace(exact, landmarks=landmarks), true)
 
 
+@pytest.mark.long
 def test_small_set(heads, truths, lifter, tmp_path):
     """Six heads by three methods, and the tables of them."""
     samples = [projected_sample(heads, ICT, seed, noise=0.5) for seed in (11, 12, 15, 16, 17)]
@@ -222,6 +223,7 @@ def scan_folder():
     return folder
 
 
+@pytest.mark.long
 def test_the_scan_is_scored_as_by_its_scorer(scan_folder, lifter, detector):
     """Same figures as the scan's own program, for a mesh and for a volume."""
     spec = importlib.util.spec_from_file_location("score_scan", scan_folder / "bench" / "score_scan.py")

@@ -73,6 +73,7 @@ def test_no_ray_leaks(heads):
     assert count_leaks(heads, 25) == 0
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_no_ray_leaks_on_a_thousand_heads(heads):
     assert count_leaks(heads, 1000) == 0
