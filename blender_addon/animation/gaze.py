@@ -12,9 +12,9 @@ CONSTRAINT = "Photobust Look"
 LIMIT = "Photobust Limit"
 #: Custom property of the target: that it is one.
 MARK = "photobust_look_target"
-#: Where a new target is: so far in front of the eyes, metres.
+#: Where a new target is: so far in front of the eyes, meters.
 DISTANCE = 0.6
-#: Size of its display, metres.
+#: Size of its display, meters.
 DISPLAY_SIZE = 0.03
 #: How far eyes turn to the sides, as a multiple of how far they turn up and down.
 SIDEWAYS = 1.4

@@ -221,7 +221,7 @@ def _number(text: str) -> float | None:
 def _times(codes: Sequence[str]) -> tuple[np.ndarray, float]:
     """Seconds since the first of the timecodes, and frames a second.
 
-    Where codes cannot be read, or go backwards, frames follow one another at the rate.
+    Where codes cannot be read, or go backward, frames follow one another at the rate.
     """
     by_number = np.arange(len(codes)) / DEFAULT_RATE
     found = [parts for parts in map(_code, codes) if parts is not None]

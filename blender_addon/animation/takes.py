@@ -202,7 +202,7 @@ def _thinned(frames: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.nda
 
 @contextmanager
 def _frame_kept(scene: bpy.types.Scene) -> Iterator[None]:
-    """The scene is at the same frame afterwards."""
+    """The scene is at the same frame afterward."""
     frame, subframe = scene.frame_current, scene.frame_subframe
     try:
         yield

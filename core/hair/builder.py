@@ -24,7 +24,7 @@ from .strands import Guides, grow
 from .style import describe
 from .volume import HairVolume, build_volume
 
-#: Less hair than this in the photo, square centimetres, is none.
+#: Less hair than this in the photo, square centimeters, is none.
 LEAST_HAIR_CM2 = 12.0
 #: Less headwear than this is none.
 LEAST_COVER_CM2 = 40.0
@@ -65,7 +65,7 @@ class HairBuilder:
             segmentation: What its pixels show.
             camera: Of the photo.
             pose: Of the head.
-            vertices: (V, 3) of the head, head frame, metres.
+            vertices: (V, 3) of the head, head frame, meters.
             product: What is wanted, one of PRODUCTS.
 
         Returns:
@@ -120,7 +120,7 @@ class HairBuilder:
 
 
 def outer_area(shell: HairShell) -> float:
-    """Area of a shell's outside, square metres."""
+    """Area of a shell's outside, square meters."""
     outer = shell.triangles[~shell.inner[shell.triangles].any(1)]
     return float(np.linalg.norm(triangle_normals(shell.vertices, outer), axis=1).sum() / 2)
 

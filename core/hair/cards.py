@@ -19,15 +19,15 @@ LAYER_FRACTION = (0.25, 0.35, 0.4)
 LAYER_LIGHTNESS = (0.72, 0.88, 1.0)
 #: Strands that are grown for each card that is chosen.
 CANDIDATES = 3
-#: Limits of a card's width, metres, and how many times the cards of the outer layer cover the surface.
+#: Limits of a card's width, meters, and how many times the cards of the outer layer cover the surface.
 WIDTHS = (0.008, 0.028)
 COVERAGE = 1.5
 #: Width of a card at its root and tip, of that in its middle.
 ROOT_WIDTH = 0.75
 TIP_WIDTH = 0.6
-#: How far a card's edge may stick out of the volume, metres.
+#: How far a card's edge may stick out of the volume, meters.
 OVERHANG = 0.0015
-#: Cards float so far over the skin at least, metres.
+#: Cards float so far over the skin at least, meters.
 CLEARANCE = 0.0006
 #: Of the outer layer, every so many cards are thin ones with single strands.
 THIN_EVERY = 4
@@ -52,7 +52,7 @@ def build_cards(
         skin: Of the head.
         scalp: The hair on it.
         colors: Of the hair.
-        area: Of the hair's outside, square metres.
+        area: Of the hair's outside, square meters.
         settings: How many cards, of how many rows.
 
     Returns:

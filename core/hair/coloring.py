@@ -11,16 +11,16 @@ from .flow import facing
 from .masks import SIZE, HairMaps, sample
 from .shell_mesh import ShellMesh
 
-#: Distances from the outline, metres, between which the photo's pixels begin to be hair alone.
+#: Distances from the outline, meters, between which the photo's pixels begin to be hair alone.
 EDGE_FROM = 0.001
 EDGE_TO = 0.0045
 #: Standard deviations, pixels, of the means that replace pixels at the outline, from fine to coarse.
 FILL_SIGMAS = (2.0, 5.0, 12.0)
-#: Depth behind the seen surface, metres, that still counts as seen.
+#: Depth behind the seen surface, meters, that still counts as seen.
 TOLERANCE = 0.006
 #: Cosines between which a surface begins to be seen well.
 COSINES = (0.1, 0.35)
-#: Neighbors that a completed color is a mean of, and the distance at which their weight has halved, metres.
+#: Neighbors that a completed color is a mean of, and the distance at which their weight has halved, meters.
 NEIGHBORS = 48
 HALF_DISTANCE = 0.025
 #: Weight of the typical color in a completed one, against those neighbors.
@@ -40,7 +40,7 @@ class HairColors:
         maps: What the photo shows.
         photo: (SIZE, SIZE, 3) float32, sRGB 0..255, of hair alone: at its outline from further inside.
         smooth: (SIZE, SIZE, 3) float32, the same without strands.
-        depth: (SIZE, SIZE) float32, metres from the camera to the hair or what is before it.
+        depth: (SIZE, SIZE) float32, meters from the camera to the hair or what is before it.
         typical: (3,) float32, sRGB 0..255.
         contrast: Of strands: standard deviation of the logarithm of their lightness.
         known: Seen points of the surface, and their colors.
@@ -96,7 +96,7 @@ class HairColors:
         """How far the photo shows points of the surface.
 
         Args:
-            points: (N, 3), head frame, metres.
+            points: (N, 3), head frame, meters.
             normals: (N, 3) unit normals.
 
         Returns:
@@ -118,7 +118,7 @@ class HairColors:
         """Colors without strands.
 
         Args:
-            points: (N, 3), head frame, metres.
+            points: (N, 3), head frame, meters.
             visible: (N,) 0..1, how far the photo shows them.
 
         Returns:

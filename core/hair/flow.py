@@ -19,19 +19,19 @@ from .volume import HairVolume
 #: Standard deviations of the structure tensor's derivative and mean, pixels of `HairMaps`.
 DERIVATIVE_SIGMA = 0.8
 MEAN_SIGMA = 3.0
-#: Distance from the outline, metres, from which on the picture's lines are hair's.
+#: Distance from the outline, meters, from which on the picture's lines are hair's.
 OUTLINE_MARGIN = 0.003
-#: Cells of the direction field, metres.
+#: Cells of the direction field, meters.
 CELL = 0.009
 #: Standard deviations over which seen directions spread, cells, from fine to coarse, and their weights.
 SPREAD = ((1.0, 1.0), (2.5, 0.15), (6.0, 0.01))
 #: Weight of the usual flow beside the seen directions.
 USUAL_WEIGHT = 0.004
-#: Where partings are tried, x in the head frame, metres.
+#: Where partings are tried, x in the head frame, meters.
 PARTINGS = (-0.045, -0.03, -0.015, 0.0, 0.015, 0.03, 0.045)
-#: The whorl at the back of the crown, x and y in the head frame, metres.
+#: The whorl at the back of the crown, x and y in the head frame, meters.
 WHORL = np.array([0.0, 0.115])
-#: How far back a parting reaches, y in the head frame, metres.
+#: How far back a parting reaches, y in the head frame, meters.
 PARTING_END = 0.12
 #: A parting has to explain the seen lines this much better than no parting.
 PARTING_GAIN = 0.02
@@ -45,9 +45,9 @@ class Flow:
         grid: In the head frame.
         field: (X, Y, Z, 3) float32 unit vectors.
         style: What fits the photo's lines best: "back", "whorl" or "parting".
-        parting: Of a parting, x in the head frame, metres.
+        parting: Of a parting, x in the head frame, meters.
         coherence: 0..1, how clearly the photo shows lines.
-        curl: 0..1, how much their direction changes over a few centimetres.
+        curl: 0..1, how much their direction changes over a few centimeters.
     """
 
     grid: Grid
@@ -94,7 +94,7 @@ def build_flow(
     Args:
         maps: What the photo shows.
         volume: Of the hair.
-        vertices: (N, 3) of the hair's surface, head frame, metres.
+        vertices: (N, 3) of the hair's surface, head frame, meters.
         normals: (N, 3) unit normals, outward.
         visible: (N,) 0..1, how far the photo shows each.
 
@@ -126,10 +126,10 @@ def usual_flow(points: np.ndarray, normals: np.ndarray, style: str, parting: flo
     """What hair of a style does.
 
     Args:
-        points: (N, 3), head frame, metres.
+        points: (N, 3), head frame, meters.
         normals: (N, 3) unit normals of the surface that it lies on.
         style: "back", "whorl" or "parting".
-        parting: Of a parting, x in the head frame, metres.
+        parting: Of a parting, x in the head frame, meters.
 
     Returns:
         (N, 3) unit vectors along the surface.

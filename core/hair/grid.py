@@ -11,8 +11,8 @@ class Grid:
     """A grid of points; fields on it are arrays [x, y, z].
 
     Attributes:
-        origin: (3,) float64, the first point, head frame, metres.
-        cell: Distance of neighboring points, metres.
+        origin: (3,) float64, the first point, head frame, meters.
+        cell: Distance of neighboring points, meters.
         shape: Number of points along x, y and z.
     """
 
@@ -25,9 +25,9 @@ class Grid:
         """The grid of a box.
 
         Args:
-            low: (3,) corner of the box, metres.
+            low: (3,) corner of the box, meters.
             high: (3,) opposite corner.
-            cell: Distance of the points, metres.
+            cell: Distance of the points, meters.
             most_cells: The distance is made larger rather than there being more points.
         """
         extent = np.maximum(np.asarray(high) - low, cell)
@@ -37,7 +37,7 @@ class Grid:
 
     @cached_property
     def points(self) -> np.ndarray:
-        """(X * Y * Z, 3) float32, head frame, metres."""
+        """(X * Y * Z, 3) float32, head frame, meters."""
         axes = [self.origin[k] + self.cell * np.arange(self.shape[k]) for k in range(3)]
         out = np.empty((*self.shape, 3), np.float32)
         for k, axis in enumerate(axes):
@@ -55,7 +55,7 @@ class Grid:
 
         Args:
             field: (X, Y, Z) or (X, Y, Z, C) float32.
-            points: (N, 3), head frame, metres.
+            points: (N, 3), head frame, meters.
 
         Returns:
             (N,) or (N, C) float32.

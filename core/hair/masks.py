@@ -15,9 +15,9 @@ from ..segmentation.segments import SEGMENT_SIZE, SEGMENT_WIDTH_CM, Segmentation
 SCALE = 2
 #: Side of the pictures, pixels.
 SIZE = SEGMENT_SIZE * SCALE
-#: Metres that a pixel is wide at the head's centre.
+#: Meters that a pixel is wide at the head's center.
 METERS_PER_PIXEL = SEGMENT_WIDTH_CM / 100 / SIZE
-#: Spots of fewer square centimetres are no hair.
+#: Spots of fewer square centimeters are no hair.
 SMALLEST_SPOT_CM2 = 3.0
 #: Standard deviation of the outline's smoothing, pixels.
 OUTLINE_SIGMA = 1.0
@@ -32,9 +32,9 @@ class HairMaps:
         camera: Of the photo.
         pose: Of the head.
         mask: bool, hair (or headwear).
-        outline: float32, metres, signed distance to the mask's outline, positive in the mask.
-        hull: float32, metres, the same for the mask with everything that may hide hair.
-        depth: float32, metres from the camera to the head's skin, inf beside it.
+        outline: float32, meters, signed distance to the mask's outline, positive in the mask.
+        hull: float32, meters, the same for the mask with everything that may hide hair.
+        depth: float32, meters from the camera to the head's skin, inf beside it.
         hidden: bool, where something before the head hides what is there.
         colors: (SIZE, SIZE, 3) float32, sRGB 0..255, the photo.
     """
@@ -51,17 +51,17 @@ class HairMaps:
 
     @property
     def hair_cm2(self) -> float:
-        """Area of the mask at the head's distance, square centimetres."""
+        """Area of the mask at the head's distance, square centimeters."""
         return float(self.mask.sum()) * (METERS_PER_PIXEL * 100) ** 2
 
     def pixels_of(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where points are seen.
 
         Args:
-            points: (N, 3), head frame, metres.
+            points: (N, 3), head frame, meters.
 
         Returns:
-            (N, 2) float32 pixels of these pictures, and (N,) float32 depth, metres.
+            (N, 2) float32 pixels of these pictures, and (N,) float32 depth, meters.
         """
         rotation = self.pose.rotation.astype(np.float32)
         seen = points.astype(np.float32) @ rotation.T + self.pose.translation.astype(np.float32)
@@ -97,7 +97,7 @@ def hair_maps(
         segmentation: What its pixels show.
         camera: Of the photo.
         pose: Of the head.
-        vertices: (V, 3) of the head, head frame, metres.
+        vertices: (V, 3) of the head, head frame, meters.
         triangles: (T, 3) int, its skin.
         kind: The class to look for.
 
@@ -121,7 +121,7 @@ def hair_maps(
 
 
 def signed_outline(mask: np.ndarray) -> np.ndarray:
-    """(SIZE, SIZE) float32, metres: distance to a mask's outline, positive inside, a little smoothed."""
+    """(SIZE, SIZE) float32, meters: distance to a mask's outline, positive inside, a little smoothed."""
     if not mask.any():
         return np.full(mask.shape, -1.0, np.float32)
     inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)

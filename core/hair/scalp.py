@@ -12,17 +12,17 @@ from .skin import Skin
 
 #: Cosine between normal and ray up to which a vertex is on the outline, where the hair's thickness shows.
 OUTLINE_COSINE = 0.45
-#: Steps along the normals on which the outline is searched, metres.
+#: Steps along the normals on which the outline is searched, meters.
 THICKNESS_STEPS = np.arange(0.002, 0.125, 0.003)
-#: Limits of the thickness on the scalp, metres: cropped hair to an afro.
+#: Limits of the thickness on the scalp, meters: cropped hair to an afro.
 THICKNESS_LIMITS = (0.003, 0.12)
-#: Thickness of hair that lies on the skin outside of the scalp, such as a fringe, metres, at most.
+#: Thickness of hair that lies on the skin outside of the scalp, such as a fringe, meters, at most.
 MOST_ON_SKIN = 0.009
-#: Thickness at the hairline, metres.
+#: Thickness at the hairline, meters.
 HAIRLINE_THICKNESS = 0.002
-#: Typical thickness, metres, where the photo says nothing.
+#: Typical thickness, meters, where the photo says nothing.
 TYPICAL_THICKNESS = 0.012
-#: Thickness below the skin where no hair is, metres: the volume ends well before it.
+#: Thickness below the skin where no hair is, meters: the volume ends well before it.
 NO_HAIR = -0.008
 #: Presence at which hair begins and at which it is full.
 PRESENCE = (0.3, 0.6)
@@ -32,7 +32,7 @@ THICKNESS_STIFFNESS = 0.6
 #: Weight of the average scalp where the photo shows nothing; of skin that is no scalp.
 SCALP_WEIGHT = 0.02
 SKIN_WEIGHT = 0.3
-#: Depth, metres, behind the seen surface that still counts as seen.
+#: Depth, meters, behind the seen surface that still counts as seen.
 VISIBLE_TOLERANCE = 0.006
 
 
@@ -42,7 +42,7 @@ class Scalp:
 
     Attributes:
         presence: (V,) float32, 0 (bare skin) to 1 (hair).
-        thickness: (V,) float32, metres, how far hair stands off the skin; negative where none is.
+        thickness: (V,) float32, meters, how far hair stands off the skin; negative where none is.
         seen: (V,) float32, 0..1, how far the photo shows the vertex or what lies on it.
         roots: (V,) float32, 0..1, presence where hair can grow; elsewhere it only lies on the skin.
     """
@@ -76,7 +76,7 @@ def measure_scalp(
     visible = visible * (sample(maps.hidden.astype(np.float32), pixels) < 0.5)
     presence = _presence(maps, pixels, visible, regions, completion, covered)
     thickness = _thickness(maps, skin, cosine, regions, completion)
-    # In front the hair gets thinner towards its hairline.
+    # In front the hair gets thinner toward its hairline.
     inside = np.maximum(sample(maps.outline, pixels), 0)
     rounded = np.sqrt(np.clip(inside / (1.2 * thickness + 0.006), 0, 1))
     tapered = HAIRLINE_THICKNESS + (thickness - HAIRLINE_THICKNESS) * rounded
@@ -111,7 +111,7 @@ def _presence(
 def _thickness(
     maps: HairMaps, skin: Skin, cosine: np.ndarray, regions: Regions, completion: SmoothCompletion
 ) -> np.ndarray:
-    """(V,) metres: how far hair stands off the skin, wherever there is any."""
+    """(V,) meters: how far hair stands off the skin, wherever there is any."""
     chosen = np.flatnonzero((np.abs(cosine) < OUTLINE_COSINE) & (regions.scalp > 0.3))
     values = np.full(len(cosine), TYPICAL_THICKNESS)
     weight = np.zeros(len(cosine))

@@ -8,7 +8,7 @@ class HairSettings:
     """Sizes and limits of the hair's three products.
 
     Attributes:
-        cell_m: Cell of the volume, metres, where so many fit; half a lock of hair.
+        cell_m: Cell of the volume, meters, where so many fit; half a lock of hair.
         most_cells: The volume gets larger cells rather than more than these.
         shell_triangles: Triangles of the shell.
         texture_size: Side of the shell's texture, texels.

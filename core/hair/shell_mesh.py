@@ -11,15 +11,15 @@ from ..geometry.mesh import shading_normals, vertex_normals
 from .skin import Skin
 from .volume import BELOW_SKIN, HairVolume
 
-#: Distance from the skin, metres, below which a vertex belongs to the shell's inner side.
+#: Distance from the skin, meters, below which a vertex belongs to the shell's inner side.
 INNER = 0.0006
 #: A piece of hair has at least this fraction of all vertices.
 SMALLEST_PIECE = 0.02
-#: Pieces that rise less than this over the skin, metres, are none.
+#: Pieces that rise less than this over the skin, meters, are none.
 LOWEST_PIECE = 0.0015
 #: Steps back onto the isosurface after decimation.
 PROJECTIONS = 3
-#: How deep in the skin the inner side may lie, metres, when all is done.
+#: How deep in the skin the inner side may lie, meters, when all is done.
 DEEPEST = 0.0012
 #: Weight of the volume's gradient beside the mesh's normals.
 GRADIENT_WEIGHT = 0.7
@@ -30,7 +30,7 @@ class ShellMesh:
     """The shell without colors.
 
     Attributes:
-        vertices: (N, 3) float64, head frame, metres.
+        vertices: (N, 3) float64, head frame, meters.
         triangles: (M, 3) int32, counterclockwise from outside.
         normals: (N, 3) float32 unit vectors.
         inner: (N,) bool, on the skin.
@@ -91,9 +91,9 @@ def out_of_skin(points: np.ndarray, skin: Skin, deepest: float = DEEPEST) -> np.
     """Points, moved outward where they are too deep in the head.
 
     Args:
-        points: (N, 3), head frame, metres.
+        points: (N, 3), head frame, meters.
         skin: Of the head.
-        deepest: How deep they may be, metres.
+        deepest: How deep they may be, meters.
 
     Returns:
         (N, 3) float64.

@@ -153,7 +153,7 @@ def _charts(mesh: ShellMesh) -> np.ndarray:
 
 
 def _packed(boxes: np.ndarray, size: int) -> tuple[float, np.ndarray]:
-    """The largest scale, texels per metre, at which boxes (K, 2) fit in shelves, and their corners (K, 2)."""
+    """The largest scale, texels per meter, at which boxes (K, 2) fit in shelves, and their corners (K, 2)."""
     order = np.argsort(-boxes[:, 1])
     scale = size / max(float(np.sqrt(boxes.prod(1).sum())), 1e-3)
     while True:

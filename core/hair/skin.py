@@ -18,7 +18,7 @@ class Skin:
     """The skin of one head, made ready for many queries.
 
     Attributes:
-        vertices: (V, 3) float64, all vertices of the head, head frame, metres.
+        vertices: (V, 3) float64, all vertices of the head, head frame, meters.
         normals: (V, 3) float64, unit normals of the skin; zero elsewhere.
         triangles: (T, 3) int, of the skin, into the vertices.
         triangle_uv: (T, 3, 2) float32, v up, texture coordinates of their corners.
@@ -31,7 +31,7 @@ class Skin:
         """Build the search tree.
 
         Args:
-            vertices: (V, 3), head frame, metres.
+            vertices: (V, 3), head frame, meters.
             topology: Of the head.
         """
         self.vertices = vertices.astype(np.float64)
@@ -58,11 +58,11 @@ class Skin:
         """How far points are from the skin.
 
         Args:
-            points: (N, 3), head frame, metres.
-            reach: Points further away than this, metres, are just that far, from any sample.
+            points: (N, 3), head frame, meters.
+            reach: Points further away than this, meters, are just that far, from any sample.
 
         Returns:
-            (N,) float64 metres, negative inside the head; and (N,) int, the closest of the samples.
+            (N,) float64 meters, negative inside the head; and (N,) int, the closest of the samples.
         """
         far, nearest = self._tree.query(points, eps=APPROXIMATION, distance_upper_bound=reach, workers=2)
         beyond = nearest == len(self.samples)

@@ -87,7 +87,7 @@ def paint_strand_atlas() -> StrandAtlas:
 
 
 def _line(rng: np.random.Generator, low: float, high: float, dense: bool) -> np.ndarray:
-    """(POINTS, 2) texels of one strand from top to bottom: locks get narrower towards the tip."""
+    """(POINTS, 2) texels of one strand from top to bottom: locks get narrower toward the tip."""
     t = np.linspace(0, 1, POINTS)
     middle, half = (low + high) / 2, (high - low) / 2
     start = rng.uniform(-1, 1)

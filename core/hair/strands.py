@@ -10,16 +10,16 @@ from .settings import HairSettings
 from .skin import Skin
 from .volume import HairVolume
 
-#: Step of the growth, metres, and the most steps: a metre of hair.
+#: Step of the growth, meters, and the most steps: a meter of hair.
 STEP = 0.006
 MOST_STEPS = 110
 #: Presence of hair from which on strands have roots.
 ROOT_PRESENCE = 0.45
 #: Fraction of the hair's local thickness, from the skin, over which a strand rises from its root.
 RISE = 0.6
-#: Depth below the hair's surface, metres, at which strands turn along it.
+#: Depth below the hair's surface, meters, at which strands turn along it.
 TURN_DEPTH = 0.004
-#: Shortest strand, metres.
+#: Shortest strand, meters.
 SHORTEST = 0.008
 #: Spread of the lengths, of the whole.
 LENGTH_SPREAD = 0.12
@@ -35,7 +35,7 @@ class Guides:
 
     Attributes:
         points: (S, P, 3) float32, equally far from each other along a strand, the root first.
-        length: (S,) float32, metres.
+        length: (S,) float32, meters.
         level: (S,) float32 0..1, how far out in the hair each runs.
         root_vertices: (S, 3) int32, vertices of the head.
         root_barycentric: (S, 3) float32.

@@ -1,4 +1,4 @@
-"""The style of hair in words, for people and for catalogues."""
+"""The style of hair in words, for people and for catalogs."""
 
 import numpy as np
 
@@ -7,9 +7,9 @@ from .flow import Flow
 from .groom import HairStyle
 from .strands import Guides
 
-#: Lengths, metres, from which on hair is short, medium and long.
+#: Lengths, meters, from which on hair is short, medium and long.
 LENGTHS = (("cropped", 0.02), ("short", 0.10), ("medium", 0.25), ("long", np.inf))
-#: Parting, x in the head frame, metres, that is still in the middle.
+#: Parting, x in the head frame, meters, that is still in the middle.
 MIDDLE_PARTING = 0.012
 #: Change of direction from which on hair is wavy and curly.
 CURLS = (("straight", 0.06), ("wavy", 0.16), ("curly", np.inf))
@@ -63,7 +63,7 @@ def color_word(linear: np.ndarray) -> str:
     lightness = float(linear.mean())
     warmth = float(linear[0] / max(linear[2], 1e-3))
     if warmth < 1.6 and lightness > 0.05:
-        return "white" if lightness > 0.35 else "grey"
+        return "white" if lightness > 0.35 else "gray"
     if lightness < 0.018:
         return "black"
     if warmth > 4.5 and 0.03 < lightness < 0.3 and linear[0] > 2.2 * linear[1]:

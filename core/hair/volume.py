@@ -1,6 +1,6 @@
 """The volume that the hair fills, built from its outline in the photo and its thickness on the scalp.
 
-Three fields, each a signed distance in metres, positive in the hair: the cap, what lies on the scalp; the
+Three fields, each a signed distance in meters, positive in the hair: the cap, what lies on the scalp; the
 curtain, what hangs or stands beside, below and behind it; and the outline of the photo, which both must stay
 within wherever the photo could show them. What no photo from one side can say, how deep the hair is behind
 its outline, is filled like an ellipse that has the outline's width and the head's depth.
@@ -17,20 +17,20 @@ from .scalp import Scalp
 from .settings import HairSettings
 from .skin import Skin
 
-#: Vertical axis of the head, head frame, metres: x and y; what hangs beside the head hangs beside this.
+#: Vertical axis of the head, head frame, meters: x and y; what hangs beside the head hangs beside this.
 AXIS = np.array([0.0, 0.075])
-#: Half depth of hair beside the head, metres, seen from the front and from the side.
+#: Half depth of hair beside the head, meters, seen from the front and from the side.
 FRONT_RADIUS = 0.045
 SIDE_RADIUS = 0.07
-#: How far the hair's inner side lies below the skin, metres.
+#: How far the hair's inner side lies below the skin, meters.
 BELOW_SKIN = 0.001
-#: Depths behind the seen skin between which a point counts as hidden by it, metres.
+#: Depths behind the seen skin between which a point counts as hidden by it, meters.
 HIDDEN_FROM = 0.003
 HIDDEN_TO = 0.014
-#: Height below which hair hangs free behind, metres, and over which it becomes so: the occiput and the nape.
+#: Height below which hair hangs free behind, meters, and over which it becomes so: the occiput and the nape.
 OCCIPUT_Z = 0.045
 NAPE_Z = -0.02
-#: How much further forward than the occiput the hair's back is, metres, per metre of height below it.
+#: How much further forward than the occiput the hair's back is, meters, per meter of height below it.
 BACK_SLOPE = 0.12
 #: Field values are cut off here, in cells.
 BAND = 4.0
@@ -38,13 +38,13 @@ BAND = 4.0
 SMOOTHING = 0.8
 #: The distance from the skin is computed on a grid this much coarser.
 SKIN_GRID_FACTOR = 2.5
-#: Metres from the skin up to which its closest point is searched: beyond, no cap reaches.
+#: Meters from the skin up to which its closest point is searched: beyond, no cap reaches.
 SKIN_REACH = 0.14
-#: Standard deviation of the smoothing of what is read off the nearest vertex, metres.
+#: Standard deviation of the smoothing of what is read off the nearest vertex, meters.
 CAP_SIGMA = 0.007
-#: Heights over which the extents of hanging hair are smoothed, metres.
+#: Heights over which the extents of hanging hair are smoothed, meters.
 EXTENT_SIGMA = 0.015
-#: Hair beside the neck within this distance of it, metres, goes around behind.
+#: Hair beside the neck within this distance of it, meters, goes around behind.
 BESIDE = 0.015
 MARGIN = 0.012
 
@@ -55,8 +55,8 @@ class HairVolume:
 
     Attributes:
         grid: In the head frame.
-        field: (X, Y, Z) float32, metres, positive in the hair.
-        skin: (X, Y, Z) float32, metres from the skin, negative inside the head.
+        field: (X, Y, Z) float32, meters, positive in the hair.
+        skin: (X, Y, Z) float32, meters from the skin, negative inside the head.
     """
 
     grid: Grid
@@ -90,7 +90,7 @@ class Billboard:
         return float(self.away[1] ** 2)
 
     def split(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Metres (N,) of points (N, 3) along the plane and away from the camera."""
+        """Meters (N,) of points (N, 3) along the plane and away from the camera."""
         offset = points[:, :2] - AXIS.astype(points.dtype)
         return offset @ self.side.astype(points.dtype), offset @ self.away.astype(points.dtype)
 
@@ -108,8 +108,8 @@ class Extents:
     """How far the hair reaches to each side of the axis, by height: the negative side, then the positive.
 
     Attributes:
-        heights: (H,) metres.
-        reach: (2, H) metres from the axis to the outline.
+        heights: (H,) meters.
+        reach: (2, H) meters from the axis to the outline.
         hangs: (2, H) 0..1, whether hair is seen there beside the head.
     """
 
@@ -190,7 +190,7 @@ def _grid_around(
 
 
 def _skin_fields(grid: Grid, skin: Skin, scalp: Scalp) -> tuple[np.ndarray, np.ndarray]:
-    """Distance from the skin, and the cap: how far below the hair's thickness each point is, metres."""
+    """Distance from the skin, and the cap: how far below the hair's thickness each point is, meters."""
     coarse = grid.coarser(SKIN_GRID_FACTOR)
     distance, nearest = skin.distance(coarse.points, SKIN_REACH)
     distance = distance.astype(np.float32).reshape(coarse.shape)
@@ -203,7 +203,7 @@ def _skin_fields(grid: Grid, skin: Skin, scalp: Scalp) -> tuple[np.ndarray, np.n
 
 
 def _back_profile(skin: Skin, scalp: Scalp, extents: Extents) -> np.ndarray:
-    """(H,) metres: how far behind the axis the hair's back is, by height."""
+    """(H,) meters: how far behind the axis the hair's back is, by height."""
     behind = skin.vertices[(np.abs(skin.vertices[:, 0]) < 0.03) & (skin.vertices[:, 1] > AXIS[1])]
     thickness = np.maximum(scalp.thickness, 0)
     middle = (np.abs(skin.vertices[:, 0]) < 0.03) & (skin.vertices[:, 1] > AXIS[1] + 0.03)
@@ -229,7 +229,7 @@ def _curtain(
     extents: Extents,
     profile: np.ndarray,
 ) -> np.ndarray:
-    """(N,) float32 metres, positive in what hangs or stands beside, below and behind the head."""
+    """(N,) float32 meters, positive in what hangs or stands beside, below and behind the head."""
     along, away = billboard.split(points)
     height = points[:, 2]
     frontal = np.float32(billboard.frontal)

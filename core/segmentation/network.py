@@ -208,7 +208,7 @@ class SegmentationNetwork(nn.Module):
         self.up3 = nn.Sequential(_convolution(four + three + person[2], three, 1), ResidualBlock(three))
         self.up2 = nn.Sequential(_convolution(three + two + person[1], two, 1), ResidualBlock(two))
         self.up1 = nn.Sequential(_convolution(two + one + person[0], 32, 1), _convolution(32, 32))
-        # Four neighbouring pixels of each class at half the resolution.
+        # Four neighboring pixels of each class at half the resolution.
         self.output = nn.Conv2d(32, 4 * len(SegmentClass), 3, 1, 1)
         steps = (torch.arange(SEGMENT_SIZE // 16) + 0.5) / (SEGMENT_SIZE // 32) - 1
         grid = torch.stack(torch.meshgrid(steps, steps, indexing="ij"))[None]

@@ -19,7 +19,7 @@ def _names(sex: str, numbers: str) -> frozenset[str]:
     return frozenset(f"{sex}_{number}" for number in numbers.split())
 
 
-#: Whose beard, moustache or stubble covers enough to be labeled.
+#: Whose beard, mustache or stubble covers enough to be labeled.
 BEARDED = _names("male", "02 05 07 09 11 20 23 26 35 41 42 43 59 60 62 64 66 67")
 #: Whose stubble shadow hides: where their beards grow is not learned from.
 UNCERTAIN_BEARD = _names("male", "18 25 27 29 32 48 51 68")

@@ -42,7 +42,7 @@ def portrait_row(
         evidence: of the teachers.
         camera: of the photo.
         pose: of the head.
-        vertices: (V, 3) the head prior, head frame, metres.
+        vertices: (V, 3) the head prior, head frame, meters.
 
     Returns:
         By name: picture (640, 640, 3) uint8, labels (640, 640) uint8, hair (640, 640) uint8, 255 = certain;

@@ -25,7 +25,7 @@ from .teacher import IGNORED, WIDE_CENTER, WIDE_SIZE, WIDE_WIDTH_CM
 
 #: Side of a labeled picture, pixels: the wide frame.
 SCENE_SIZE = 400
-#: Its scale at the head's centre, pixels per metre.
+#: Its scale at the head's center, pixels per meter.
 PX_PER_METER = SCENE_SIZE / WIDE_WIDTH_CM * 100
 #: Of a soft edge, what is at least this opaque shows what is painted on; thin things already at the second.
 OPAQUE = 0.5
@@ -61,7 +61,7 @@ class LabeledPortrait:
 
     Attributes:
         shown: Picture and labels.
-        vertices: (V, 3) float32, the template, head frame, metres.
+        vertices: (V, 3) float32, the template, head frame, meters.
         pose: Of the head, before `camera`.
         camera: In pixels of the wide frame.
     """
@@ -342,9 +342,9 @@ class SceneSource:
         kind = rng.random()
         if kind < 0.5:
             density = np.ones_like(mask) * rng.uniform(0.8, 1.6)
-        elif kind < 0.7:  # a moustache
+        elif kind < 0.7:  # a mustache
             density = 1.5 * (np.clip((0.38 - v) * 12, 0, 1) * np.clip((0.45 - u) * 10, 0, 1))
-        else:  # moustache and chin
+        else:  # mustache and chin
             density = 1.5 * np.clip((rng.uniform(0.3, 0.55) - u) * 10, 0, 1) * np.ones_like(mask)
         return np.asarray(mask * density, np.float32)
 

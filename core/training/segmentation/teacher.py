@@ -28,11 +28,11 @@ from .person import PersonNetwork
 
 #: Side of the wide frame that portraits are kept in, pixels: the segment frame with room to move and turn it.
 WIDE_SIZE = 640
-#: Its width at the head's centre, cm.
+#: Its width at the head's center, cm.
 WIDE_WIDTH_CM = 70.0
 #: Pixels of the wide frame per pixel of the segment frame.
 WIDE_SCALE = (WIDE_SIZE / WIDE_WIDTH_CM) / (SEGMENT_SIZE / SEGMENT_WIDTH_CM)
-#: Where the head's centre lies in the wide frame, x and y, pixels.
+#: Where the head's center lies in the wide frame, x and y, pixels.
 WIDE_CENTER = np.array(
     [
         (WIDE_SIZE - 1) / 2,
@@ -124,7 +124,7 @@ class TemplateRegions:
             frame: photo -> frame.
             camera: of the photo.
             pose: of the head.
-            vertices: (V, 3) of the template, head frame, metres.
+            vertices: (V, 3) of the template, head frame, meters.
             size: side of the frame, pixels.
 
         Returns:
@@ -179,7 +179,7 @@ def gather_evidence(
         camera: of the portrait.
         pose: of the head.
         points: (478, 3) landmarks, photo frame.
-        vertices: (V, 3) the head prior, head frame, metres.
+        vertices: (V, 3) the head prior, head frame, meters.
         teachers: of hair and of people.
         regions: of the template.
 
@@ -249,7 +249,7 @@ def label_portrait(evidence: Evidence, bearded: bool, covered: bool) -> np.ndarr
 
     Args:
         evidence: of the teachers.
-        bearded: whether the person has a beard, moustache or stubble.
+        bearded: whether the person has a beard, mustache or stubble.
         covered: whether the person wears something on the head.
 
     Returns:

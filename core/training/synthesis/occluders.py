@@ -259,7 +259,7 @@ def hand_layer(
         rng: random numbers.
         shape: of the picture, pixels.
         at: (2,) point near which it lies, pixels.
-        scale: pixels per metre at the head.
+        scale: pixels per meter at the head.
         color: (3,) of the skin, 0..255.
 
     Returns:

@@ -1,7 +1,7 @@
 """More that people wear: brimmed hats, bands, hoods, scarves around the neck, masks, necklaces, earrings.
 
 As in `accessories`, shells are made of the head's own skin; jewellery is drawn into the picture. Head frame,
-metres.
+meters.
 """
 
 from dataclasses import replace
@@ -43,11 +43,11 @@ def brimmed_hat(
     Args:
         rng: random numbers.
         skin: of the head.
-        head: (V, 3) float32 vertices of the head, head frame, metres.
+        head: (V, 3) float32 vertices of the head, head frame, meters.
         patterns: of cloth.
 
     Returns:
-        Crown and brim, head frame, metres.
+        Crown and brim, head frame, meters.
     """
     p = head[skin.vertices]
     height, tilt = rng.uniform(0.035, 0.07), rng.uniform(-0.35, 0.1)
@@ -76,11 +76,11 @@ def headband(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, pattern
     Args:
         rng: random numbers.
         skin: of the head.
-        head: (V, 3) float32 vertices of the head, head frame, metres.
+        head: (V, 3) float32 vertices of the head, head frame, meters.
         patterns: of cloth.
 
     Returns:
-        The band, head frame, metres.
+        The band, head frame, meters.
     """
     p = head[skin.vertices]
     height, tilt, width = rng.uniform(0.045, 0.09), rng.uniform(-0.5, 0.8), rng.uniform(0.012, 0.045)
@@ -96,11 +96,11 @@ def hood(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: P
     Args:
         rng: random numbers.
         skin: of the head.
-        head: (V, 3) float32 vertices of the head, head frame, metres.
+        head: (V, 3) float32 vertices of the head, head frame, meters.
         patterns: of cloth and hair.
 
     Returns:
-        The hood, head frame, metres.
+        The hood, head frame, meters.
     """
     p = head[skin.vertices]
     direction = from_skull(p)
@@ -123,7 +123,7 @@ def neck_scarf(rng: np.random.Generator, patterns: Patterns) -> list[Garment]:
         patterns: of cloth.
 
     Returns:
-        Its bands, head frame, metres.
+        Its bands, head frame, meters.
     """
     texture = patterns.dye_cloth(rng)
     angle = np.arange(36) / 36 * 2 * np.pi
@@ -145,11 +145,11 @@ def face_mask(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patter
     Args:
         rng: random numbers.
         skin: of the head.
-        head: (V, 3) float32 vertices of the head, head frame, metres.
+        head: (V, 3) float32 vertices of the head, head frame, meters.
         patterns: of cloth.
 
     Returns:
-        The mask, head frame, metres.
+        The mask, head frame, meters.
     """
     p = head[skin.vertices]
     top, back = rng.uniform(-0.03, -0.008), rng.uniform(0.035, 0.07)
@@ -174,7 +174,7 @@ def necklace(
     Args:
         rng: random numbers.
         rgb: (H, W, 3) uint8, changed in place.
-        depth: (H, W) metres, of everything drawn so far, 0 = nothing.
+        depth: (H, W) meters, of everything drawn so far, 0 = nothing.
         pose: of the head.
         camera: of the picture.
     """
@@ -212,7 +212,7 @@ def earrings(
     Args:
         rng: random numbers.
         rgb: (H, W, 3) uint8, changed in place.
-        depth: (H, W) metres, of everything drawn so far, 0 = nothing.
+        depth: (H, W) meters, of everything drawn so far, 0 = nothing.
         pose: of the head.
         camera: of the picture.
     """
