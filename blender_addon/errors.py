@@ -1,8 +1,25 @@
 """What can go wrong on Blender's side of the process boundary, in words that help an artist. No bpy."""
 
+import re
+
+#: Control characters, lone surrogates (bytes that are no UTF-8), separators of lines and paragraphs, and what
+#: turns the direction of writing: a name of a file may hold any of them.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""Text for a message, in which what does not show is written as Python does it, such as \n and \x1b."""
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
 
 class AddonError(Exception):
-    """Root of the errors that are reported to the user as one sentence, without a traceback."""
+    """Root of the errors that are reported to the user as one sentence, without a traceback.
+
+    What does not show in a name that the sentence holds is escaped.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class EngineNotFoundError(AddonError):

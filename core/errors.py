@@ -1,8 +1,22 @@
 """What can go wrong, in words that tell an artist what to do. Everything derives from PhotobustError."""
 
+import re
+
+#: Control characters, lone surrogates (bytes that are no UTF-8), separators of lines and paragraphs, and what
+#: turns the direction of writing: a name of a file may hold any of them.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 class PhotobustError(Exception):
-    """An expected failure: its message is a sentence for the person who gave the input."""
+    """An expected failure: its message is a sentence for the person who gave the input.
+
+    What does not show in a name that the sentence holds is escaped as Python does it.
+    """
+
+    def __str__(self) -> str:
+        return _UNPRINTABLE.sub(
+            lambda match: match[0].encode("unicode_escape").decode("ascii"), super().__str__()
+        )
 
 
 class PhotoError(PhotobustError):

@@ -64,6 +64,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((k for k, mark in enumerate(marks) if item.get_closest_marker(mark)), 2))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _home_of_batches(tmp_path_factory):
+    """Batches keep their key in a folder of the tests', also those of child processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHOTOBUST_HOME", str(tmp_path_factory.mktemp("photobust-home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory) -> Callable[[str, Callable[[], Made]], Made]:
     """`made_once(name, make)`: what `make()` returns, made by the first of xdist's workers that asks for it.

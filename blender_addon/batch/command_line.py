@@ -37,6 +37,7 @@ from .plan import RENDERERS, BatchPlan, make_plan
 from .private_program import PrivateProgram
 from .processor import PhotoProcessor
 from .record import FILE_NAME, BatchRecord
+from .record_seal import seal
 from .runner import BatchResult, BatchRunner, BatchSettings
 from .workspace import Workspace
 
@@ -85,6 +86,7 @@ def main(arguments: Sequence[str]) -> int:
             )
             record.timings["engine start"] = time.perf_counter() - start
             record.options, record.inputs = for_record(options), [os.path.abspath(p) for p in options.photos]  # noqa: PTH100 (resolve() would follow links)
+            record.inputs_seal = seal(record.inputs)
             settings = BatchSettings(
                 options.timeout,
                 options.blender_timeout,
@@ -99,7 +101,7 @@ def main(arguments: Sequence[str]) -> int:
         console.line(f"{program_name()}: {error}")
         return FAILED
     seconds = time.perf_counter() - start
-    console.line(
+    console.lines(
         summary(result.outcomes, result.worked, options.out, record.timings["engine start"], seconds)
     )
     if page:
@@ -134,7 +136,7 @@ def _exit_code(options: argparse.Namespace, result: BatchResult, console: Consol
         return FAILED
     poor = below(outcomes, options.fail_below) if options.fail_below else []
     if poor:
-        console.line("\n".join([f"Below {options.fail_below!r}:", *poor]))
+        console.lines([f"Below {options.fail_below!r}:", *poor])
     return SOME_FAILED if poor or any(outcome.error for outcome in outcomes) else DONE
 
 

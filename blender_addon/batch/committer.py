@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..blender.regular_file import sha256_of
 from ..errors import JobCancelledError, UnsafePathError
 from ..heads.manifest import FILE_NAME
 from .local_processor import PhotoResult, PhotoTask, StagedHead, StepOutcome, add_seconds
 from .names import FolderNames
-from .pending import BYTES_FACT, FILE_FACT
+from .pending import BYTES_FACT, FILE_FACT, HASH_FACT
 from .processor import PhotoProcessor
 from .record import BatchRecord, HeadRecord, PhotoRecord, StepRecord
 from .storage import contained, contained_folder, is_plain_name, sync_file, sync_folder
@@ -119,6 +120,7 @@ class ResultCommitter:
             (staged, new_head(name, staged, existing.get(name), commit.fingerprints))
             for name, staged in zip(commit.names, commit.result.heads, strict=True)
         ]
+        pairs = [(staged, with_manifest_hash(head, staged.folder)) for staged, head in pairs]
         # Not under the lock, which the other threads wait for: on slow disks this takes its time.
         for staged, _ in pairs:
             sync_staged(staged)
@@ -166,9 +168,18 @@ def new_head(
     return HeadRecord(name, files, steps=steps, **about)
 
 
+def with_manifest_hash(head: HeadRecord, folder: Path) -> HeadRecord:
+    """The head with the hash of the face.json in `folder`. Raises OSError."""
+    return replace(head, manifest_sha256=sha256_of(folder / FILE_NAME))
+
+
 def begun(head: HeadRecord, staged: StagedHead) -> HeadRecord:
-    """The head as the journal has it before it is committed: with the steps that are replaced."""
-    return replace(head, steps={name: head.steps[name] for name in staged.steps})
+    """The head as the journal has it before it is committed: with the steps that are replaced.
+
+    Without its face.json's hash: nobody knows which one a kill would leave.
+    """
+    steps = {name: head.steps[name] for name in staged.steps}
+    return replace(head, steps=steps, manifest_sha256=None)
 
 
 def sync_staged(staged: StagedHead) -> None:
@@ -230,15 +241,16 @@ def remove_files(folder: Path, files: Iterable[str]) -> None:
 
 
 def _with_size(made: StepOutcome, options: Mapping[str, Any]) -> StepOutcome:
-    """The outcome of a late step, with the size of the file that it wrote outside the head's folder."""
+    """The outcome of a late step, with size and hash of the file that it wrote outside the head's folder."""
     name = made.facts.get(FILE_FACT)
     if made.error or not is_plain_name(name):
         return made
     try:
-        size = (Path(str(options["library"])) / str(name)).stat().st_size
+        path = Path(str(options["library"])) / str(name)
+        about = {BYTES_FACT: path.stat().st_size, HASH_FACT: sha256_of(path)}
     except OSError:
         return made
-    return replace(made, facts={**made.facts, BYTES_FACT: size})
+    return replace(made, facts={**made.facts, **about})
 
 
 def _record(outcome: StepOutcome, fingerprint: str) -> StepRecord:

@@ -3,10 +3,11 @@
 import shutil
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from statistics import median
 from typing import TextIO
 
+from ..errors import printable
 from .record import PhotoRecord
 
 #: Width of the progress bar, characters.
@@ -32,9 +33,13 @@ class Console:
                 stream.reconfigure(errors="backslashreplace")
 
     def line(self, text: str) -> None:
-        """Print a line."""
+        """Print a line; what does not show in it is escaped, line ends too."""
+        self.lines([text])
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Print lines."""
         self.clear()
-        print(text, file=self._out, flush=True)
+        print("\n".join(map(printable, texts)), file=self._out, flush=True)
 
     def progress(self, done: float, total: int, text: str) -> None:
         """Redraw the bar: `done` of `total` photos, in fractions of a photo, and what is going on."""
@@ -45,7 +50,7 @@ class Console:
         if done >= 1:
             seconds = (time.monotonic() - self._start) * (total - done) / done
             left = f"  {int(seconds) // 60}:{int(seconds) % 60:02d} left"
-        line = f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {int(done)}/{total}{left}  {text}"
+        line = f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {int(done)}/{total}{left}  {printable(text)}"
         columns = shutil.get_terminal_size().columns - 1
         self._bar.write("\r\x1b[K" + line[:columns])
         self._bar.flush()
@@ -74,8 +79,8 @@ def in_words(outcome: PhotoRecord) -> str:
 
 def summary(
     outcomes: Sequence[PhotoRecord], worked: Collection[str], out: str, engine_start: float, seconds: float
-) -> str:
-    """The closing words: how many, how long each step took, what failed and why, where the results are.
+) -> list[str]:
+    """The closing lines: how many, how long each step took, what failed and why, where the results are.
 
     Args:
         outcomes: Of all photos.
@@ -111,7 +116,7 @@ def summary(
         more = f"  ... and {len(heads) - MAX_NAMED + 1} more folders"
         shown = [f"  {out}/{h.folder}/{'preview.png' if 'preview.png' in h.files else ''}" for h in heads]
         lines += shown if len(shown) <= MAX_NAMED else [*shown[: MAX_NAMED - 1], more]
-    return "\n".join(lines)
+    return lines
 
 
 def below(outcomes: Sequence[PhotoRecord], verdict: str) -> list[str]:

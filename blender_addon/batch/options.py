@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..blender.entry_point import FAILED, CommandLineParser
-from ..errors import BatchError
+from ..errors import BatchError, printable
 from .config import as_arguments, is_inside, read_config
 from .console import VERDICTS
 from .plan import AUTO_RENDERER, RENDERERS
 from .record import FILE_NAME, BatchRecord
+from .record_seal import is_sealed
 
 #: Formats that heads can be exported in.
 FORMATS = ("glb", "fbx", "obj", "usd")
@@ -51,7 +52,7 @@ class BatchParser(CommandLineParser):
         """Say what is wrong, in which file, and leave."""
         if self.source is None:
             super().error(message)
-        self.exit(FAILED, f"{self.prog}: {self.source}: {message}\n")
+        self.exit(FAILED, printable(f"{self.prog}: {self.source}: {message}") + "\n")
 
 
 def parse(arguments: Sequence[str], about: str, epilog: str) -> argparse.Namespace:
@@ -105,12 +106,24 @@ def _sources(
         record = BatchRecord.load(folder)
         if not record.options and not given.photos and "photos" not in config:
             parser.error(f"there is no record of an earlier run in {folder}: name the photos, too.")
-        recorded = record.inputs
+        recorded = _own_inputs(parser, folder, record, bool(given.photos or config.get("photos")))
         named = given.asset_library or config.get("asset_library")
         sources.append((folder / FILE_NAME, _recorded(parser, folder, record, bool(named))))
     if given.config:
         sources.append((Path(given.config), config))
     return sources, recorded
+
+
+def _own_inputs(parser: BatchParser, folder: Path, record: BatchRecord, are_named: bool) -> list[str]:
+    """The photos that a record names, if this user has named them; leaves if they are needed and are not."""
+    if is_sealed(record.inputs, record.inputs_seal):
+        return record.inputs
+    if record.inputs and not are_named:
+        parser.error(
+            f"the record in {folder} was not made by you on this computer, so its photos are not read: name "
+            f"them again, too ({', '.join(record.inputs)})"
+        )
+    return []
 
 
 def _recorded(parser: BatchParser, folder: Path, record: BatchRecord, has_library: bool) -> dict[str, Any]:

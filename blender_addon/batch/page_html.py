@@ -1,12 +1,12 @@
 """The page of a batch as HTML: everything that comes from outside is escaped here. No bpy."""
 
 import os
-import re
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from urllib.parse import quote
 
+from ..errors import printable
 from .page_cards import FAILED, UNRATED, Card, File
 
 #: The page's words for verdicts, in the order of its filters.
@@ -19,15 +19,13 @@ PREVIEW = "preview.png"
 PHOTO = "photo.png"
 #: What the 3D view can show where there is no view.js, if the page is served.
 MODELS = ("head.glb", "surface.glb")
-#: Control characters, and lone surrogates, which stand for bytes that are no UTF-8: no file can hold them.
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 #: Smaller angles of the head are not shown, degrees.
 STRAIGHT_DEG = 3.0
 
 
 def text(value: str) -> str:
     """Any text, file names that are none included, for between tags and for attributes in quotes."""
-    return escape(UNPRINTABLE.sub("�", value))
+    return escape(printable(value))
 
 
 def link(*parts: str) -> str:

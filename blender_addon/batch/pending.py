@@ -21,8 +21,10 @@ PASSING = (
 )
 #: Where a step that writes outside the head's folder notes the name of what it wrote.
 FILE_FACT = "file"
-#: Where it notes its size.
+#: Where its size is noted.
 BYTES_FACT = "bytes"
+#: Where its SHA-256 is noted.
+HASH_FACT = "sha256"
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,21 @@ class HeadOnDisk:
     _checked: dict[str, bool] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, folder: Path, verify: bool = False) -> "HeadOnDisk":
-        """The head in `folder`."""
+    def read(cls, folder: Path, verify: bool = False, manifest_sha256: str | None = None) -> "HeadOnDisk":
+        """The head in `folder`.
+
+        Args:
+            folder: Absolute.
+            verify: Whether hashes are compared, beside sizes.
+            manifest_sha256: Which face.json is valid if they are; None: any is.
+        """
         document = None
-        if is_regular(folder / manifest.FILE_NAME):
+        path = folder / manifest.FILE_NAME
+        if is_regular(path):
             try:
-                document = manifest.read(folder)
-            except (SurfaceFileError, RecursionError):
+                if not verify or manifest_sha256 in (None, sha256_of(path)):
+                    document = manifest.read(folder)
+            except (SurfaceFileError, RecursionError, OSError):
                 document = None
         if document is not None and not _is_sound(document):
             document = None
@@ -127,7 +137,9 @@ def pending_work(
         return None
     if not before.heads:
         return PendingWork(reconstruct=True)
-    existing = {head.folder: HeadOnDisk.read(out / head.folder, verify) for head in before.heads}
+    existing = {
+        head.folder: HeadOnDisk.read(out / head.folder, verify, head.manifest_sha256) for head in before.heads
+    }
     # A late step's file is in a folder of its own.
     outside = {step.name: Path(str(step.options["library"])) for step in plan.steps if step.late}
 
@@ -137,7 +149,7 @@ def pending_work(
             return False
         if made.error is not None:
             return not retry_failed and made.error_kind not in PASSING
-        if step in outside and not _is_outside_file_valid(outside[step], made):
+        if step in outside and not _is_outside_file_valid(outside[step], made, verify):
             return False
         return all(map(existing[head.folder].has, made.files))
 
@@ -158,13 +170,18 @@ def pending_work(
     return PendingWork(reconstruct=not complete, kept=kept)
 
 
-def _is_outside_file_valid(folder: Path, made: StepRecord) -> bool:
-    """Whether the file that a late step wrote into `folder` is there, of the size that was noted."""
-    name, size = made.facts.get(FILE_FACT), made.facts.get(BYTES_FACT)
+def _is_outside_file_valid(folder: Path, made: StepRecord, verify: bool) -> bool:
+    """Whether the file that a late step wrote into `folder` is there, of the size and hash noted for it."""
+    name, size, digest = (made.facts.get(fact) for fact in (FILE_FACT, BYTES_FACT, HASH_FACT))
     if not is_plain_name(name):
         return False
     path = folder / str(name)
-    return is_regular(path) and (size is None or path.stat().st_size == size)
+    try:
+        if not is_regular(path) or size not in (None, path.stat().st_size):
+            return False
+        return not verify or digest is None or sha256_of(path) == digest
+    except OSError:
+        return False
 
 
 def _kept(

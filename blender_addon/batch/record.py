@@ -64,6 +64,7 @@ class HeadRecord:
         steps: By name, "surface" and "head" for what the engine made.
         quality: What face.json has, without the measures: "verdict", "reasons", "expected_error_mm",
             "error_spread_mm"; empty if the engine estimates none.
+        manifest_sha256: Of its face.json; None if it is not known.
     """
 
     folder: str
@@ -72,6 +73,7 @@ class HeadRecord:
     faces: int
     steps: dict[str, StepRecord] = field(default_factory=dict)
     quality: dict[str, Any] = field(default_factory=dict)
+    manifest_sha256: str | None = None
 
     @property
     def verdict(self) -> str | None:
@@ -127,6 +129,7 @@ class BatchRecord:
         finished: ISO 8601, UTC.
         timings: Seconds by step.
         photos: By path.
+        inputs_seal: That this user has named the inputs here, see `record_seal`.
     """
 
     engine: dict[str, Any] = field(default_factory=dict)
@@ -137,6 +140,7 @@ class BatchRecord:
     finished: str = ""
     timings: dict[str, float] = field(default_factory=dict)
     photos: dict[str, PhotoRecord] = field(default_factory=dict)
+    inputs_seal: str = ""
 
     @classmethod
     def load(cls, out: Path) -> "BatchRecord":
@@ -255,6 +259,7 @@ def _record(data: dict[str, Any], out: Path) -> BatchRecord:
         finished=checked_json.text(data.get("finished", "")),
         timings=checked_json.timings(data.get("timings", {})),
         photos=photos,
+        inputs_seal=checked_json.text(data.get("inputs_seal", "")),
     )
 
 
@@ -295,6 +300,7 @@ def _head(entry: object) -> HeadRecord:
         faces=checked_json.whole_number(data.get("faces")),
         steps={name: _step(step) for name, step in steps.items()},
         quality=quality,
+        manifest_sha256=checked_json.optional_text(data.get("manifest_sha256")),
     )
 
 

@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -13,6 +14,7 @@ from typing import IO
 
 from ..engine.file_lock import try_lock
 from ..errors import BatchError
+from .record import JOURNAL_NAME
 from .storage import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, is_regular, is_temporary
 
 LOCK_NAME = ".photobust.lock"
@@ -42,6 +44,8 @@ class Workspace:
             out.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=out):
                 pass
+            for name in (LOCK_NAME, JOURNAL_NAME):
+                refuse_other_than_file(out / name)
             self._lock = _lock(out / LOCK_NAME)
         except OSError as error:
             raise BatchError(
@@ -126,6 +130,20 @@ class Workspace:
                 return full
             return f"the output folder {self.out} cannot be written any more: {problem.strerror}. {again}"
         return None
+
+
+def refuse_other_than_file(path: Path) -> None:
+    """Raises BatchError if something else than a file is where the batch writes one; OSError."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        what = "a link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise BatchError(
+            f"{path} is {what}, and a batch keeps a file of its own there: remove it, or choose another "
+            "folder with --out."
+        )
 
 
 def _lock(path: Path) -> IO[str]:

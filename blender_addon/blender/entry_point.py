@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from ..errors import AddonError
+from ..errors import AddonError, printable
 
 #: Exit code: all that was asked for is done.
 DONE = 0
@@ -22,7 +22,7 @@ class CommandLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message, and leave."""
         self.print_usage(sys.stderr)
-        self.exit(FAILED, f"{self.prog}: {message}\n")
+        self.exit(FAILED, printable(f"{self.prog}: {message}") + "\n")
 
 
 def in_blender() -> bool:

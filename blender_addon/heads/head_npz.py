@@ -51,6 +51,9 @@ JAW_OPEN_RANGE_DEG = (1.0, 90.0)
 FILE_KEYS = {"blendshapes": "units", "blendshape_names": "unit_names"}
 #: Shape keys that a head has beside its blendshapes.
 RESERVED_NAMES = frozenset({"Basis", "Photo"})
+#: What the names of Apple's blendshapes begin with. A head has some of them, or it is none of ours; others
+#: may stand beside them. Bones may have any names, for other programs have conventions of their own.
+APPLE_PREFIXES = ("brow", "cheek", "eye", "jaw", "mouth", "nose", "tongue")
 #: Arrays that a file has all of, or, if it is from an older engine or without a rig, none.
 SECOND_UV_ARRAYS = ("uv_names", "second_uv", "second_quad_uv")
 VISEME_ARRAYS = ("viseme_names", "viseme_weights")
@@ -205,6 +208,8 @@ def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
     vertices, quads, coordinates = (len(np.atleast_1d(arrays[name])) for name in ("neutral", "quads", "uv"))
     if not (vertices and quads and coordinates):
         raise ValueError("it has no faces")
+    if not any(name.startswith(APPLE_PREFIXES) for name in blendshape_names):
+        raise ValueError("unit_names has none of Apple's blendshapes")
     if set(blendshape_names) & RESERVED_NAMES:
         raise ValueError("unit_names has names of other shape keys")
     blendshapes = len(blendshape_names)

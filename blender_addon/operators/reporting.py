@@ -7,7 +7,7 @@ import bpy
 
 from ..blender import redraw
 from ..blender.log import LOGGER
-from ..errors import AddonError, JobCancelledError
+from ..errors import AddonError, JobCancelledError, printable
 from ..state import session
 from ..state.session import Message
 
@@ -22,6 +22,7 @@ def report_message(operator: bpy.types.Operator, level: str, text: str) -> None:
         level: INFO, WARNING or ERROR.
         text: A sentence.
     """
+    text = printable(text)
     session.current().message = Message(level, text, dotted_name(operator))
     LOGGER.info("%s: %s", level, text)
     redraw.sidebars()

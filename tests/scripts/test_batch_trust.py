@@ -86,7 +86,9 @@ def test_the_batchs_own_files_are_written_through_no_link(fake_batch, photos, tm
         victims[name].write_text("mine")
         (fake_batch.out / name).unlink(missing_ok=True)
         (fake_batch.out / name).symlink_to(victims[name])
-        fake_batch.run(folder, "--fresh")
+        done = fake_batch.run(folder, "--fresh")
+        refused = name in (".photobust.lock", "batch.journal")
+        assert (f"{name} is a link" in done.stdout) == refused and done.returncode == int(refused)
         (fake_batch.out / name).unlink(missing_ok=True)
     assert [path.read_text() for path in victims.values()] == ["mine"] * 4
     assert fake_batch.run(folder).returncode == 0
@@ -131,6 +133,9 @@ def test_resume_writes_assets_only_where_the_command_line_says(fake_batch, photo
     (outside / "a.blend").write_bytes(b"cut")
     assert fake_batch.run("--resume", "--asset-library", outside).returncode == 0
     assert fake_batch.blender_steps == ["asset a.jpg"]
+    (outside / "a.blend").write_bytes(bytes((outside / "a.blend").stat().st_size))
+    assert fake_batch.run("--resume", "--asset-library", outside, "--verify").returncode == 0
+    assert fake_batch.blender_steps == ["asset a.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -169,6 +174,14 @@ def test_verify_finds_what_has_the_right_size(fake_batch, made):
     assert fake_batch.engine == ["a.jpg"] and path.read_bytes() == whole
     fake_batch.run(folder, "--verify")
     assert fake_batch.engine == []
+    # face.json itself, though it is sound and what it lists is there.
+    path = fake_batch.out / "a/face.json"
+    whole = path.read_text()
+    path.write_text(whole.replace("a.jpg", "b.jpg"))
+    fake_batch.run(folder)
+    assert fake_batch.engine == []
+    fake_batch.run(folder, "--verify")
+    assert fake_batch.engine == ["a.jpg"] and "b.jpg" not in path.read_text()
     # Another photo of the same size and time.
     photo = folder / "a.jpg"
     status = photo.stat()
@@ -214,6 +227,13 @@ def test_pipes_and_devices_stop_nothing(fake_batch, photos):
     done = fake_batch.run(folder, timeout=30)
     assert done.returncode == 2
     assert "1 of 3 photos done" in done.stdout
+    # Where the batch notes what it does, they are named before anything is done.
+    for name in (".photobust.lock", "batch.journal"):
+        os.mkfifo(fake_batch.out / name)
+        done = fake_batch.run(folder / "a.jpg", timeout=30)
+        assert done.returncode == 1 and fake_batch.engine == []
+        assert f"{name} is a pipe or a device" in done.stdout and "remove it" in done.stdout
+        (fake_batch.out / name).unlink()
     # Nor where the batch's own files should be.
     for name in ("batch.json", "a/face.json", "a/preview.png"):
         (fake_batch.out / name).unlink()

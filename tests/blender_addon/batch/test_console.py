@@ -1,14 +1,20 @@
 """What a batch says of a photo, and what it knows of faces that were left out."""
 
+import io
 from pathlib import Path
 
 import pytest
 
-from blender_addon.batch.console import in_words
+from blender_addon.batch.console import Console, in_words, summary
 from blender_addon.batch.local_processor import PhotoResult, StagedHead
 from blender_addon.batch.record import HeadRecord, PhotoRecord
 from blender_addon.batch.runner import faces_omitted
+from blender_addon.errors import AddonError
+from core.errors import PhotoFormatError
 
+#: A name that ends a line, hides it on a terminal, and is no UTF-8.
+EVIL = "a\nDone: b\x1b[2K\x9b1A\u202egpj.\udcff"
+EVIL_SHOWN = r"a\nDone: b\x1b[2K\x9b1A\u202egpj.\udcff"
 HEAD = HeadRecord("group_1", [], 10, 20)
 
 
@@ -35,3 +41,21 @@ def test_the_count_is_the_engines_or_the_one_before(engine, before, expected):
     result = PhotoResult([StagedHead(Path("staged"), {}, engine)], {}, 1)
     record = None if before is None else PhotoRecord("/a.jpg", "a.jpg", faces_omitted=before)
     assert faces_omitted(result, record) == expected
+
+
+def test_names_cannot_write_lines_of_their_own():
+    out = io.StringIO()
+    console = Console(out, io.StringIO())
+    photo = PhotoRecord(f"/{EVIL}", EVIL, error=f"{EVIL} is damaged.", error_kind="PhotoFormatError")
+    console.line(in_words(photo))
+    console.lines(summary([photo], {photo.path}, EVIL, 1.0, 2.0))
+    printed = out.getvalue()
+    assert len(printed.splitlines()) == 5 and printed.isprintable() is False
+    assert all(line.isprintable() for line in printed.split("\n"))
+    assert printed.count(EVIL_SHOWN) == 4
+
+
+def test_names_in_errors_are_escaped():
+    for error in (AddonError(f"{EVIL} is gone."), PhotoFormatError(f"{EVIL} is gone.")):
+        assert str(error) == f"{EVIL_SHOWN} is gone."
+    assert str(AddonError("顔 é\u00a0😀 \\n")) == "顔 é\u00a0😀 \\n"

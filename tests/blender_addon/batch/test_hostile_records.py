@@ -176,7 +176,9 @@ def test_whole_command_lines(out, tmp_path, resume, capsys):
         (tmp_path / "heads.json").write_bytes(as_bytes(mutated(CONFIG, rng), rng))
         try:
             options = parse(
-                ["--resume", "--out", str(out)] if resume else ["--config", str(tmp_path / "heads.json")],
+                ["a.jpg", "--resume", "--out", str(out)]
+                if resume
+                else ["--config", str(tmp_path / "heads.json")],
                 "",
                 "",
             )

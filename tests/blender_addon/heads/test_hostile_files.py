@@ -77,6 +77,19 @@ def test_names_that_blender_cannot_have(tmp_path, names):
     refused(tmp_path, {**head_arrays(), "unit_names": np.array(names)})
 
 
+def test_a_head_has_some_of_apples_blendshapes(tmp_path):
+    """Further ones may stand beside them."""
+    assert "Apple" in refused(tmp_path, {**head_arrays(), "unit_names": np.array(["smile", "viseme_aa"])})
+    (tmp_path / "head.npz").write_bytes(npz({**head_arrays(), "unit_names": np.array(["smile", "jawOpen"])}))
+    assert read_head(tmp_path / "head.npz").blendshape_names == ("smile", "jawOpen")
+
+
+def test_bones_may_be_called_as_other_programs_call_them(tmp_path):
+    names = np.array(["mixamorig:Hips", "mixamorig:Head", "mixamorig:Jaw"])
+    (tmp_path / "head.npz").write_bytes(npz({**rigged_arrays(), "bone_names": names}))
+    assert read_head(tmp_path / "head.npz").rig.names == tuple(names)
+
+
 @pytest.mark.parametrize("name", ["neutral", "photo"])
 def test_a_head_without_extent(tmp_path, name):
     arrays = head_arrays()
