@@ -27,6 +27,9 @@ settings.register_profile("photobust", deadline=None)
 settings.load_profile("photobust")
 
 ROOT = Path(__file__).resolve().parents[1]
+#: How long tests wait for what has to happen: only there to end what hangs, never to measure, and long enough
+#: for a machine that is busy with other things.
+PATIENCE_SECONDS = 240.0
 FAKE_ENGINE = ROOT / "tests/fake_engine"
 
 
@@ -46,11 +49,11 @@ def fresh_environment(home: Path, **extra: str) -> dict[str, str]:
     }
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
+def wait_for(condition: Callable[[], object], what: str = "it") -> None:
     """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, f"{what} did not happen"
         time.sleep(0.02)
 
 

@@ -18,7 +18,6 @@ from ..blender.temporary_data import temporary_blocks
 from ..errors import AssetError
 from ..heads.armature import armature_name, rig_of
 from ..heads.build import PHOTO_SHAPE, PREFIX, build_head
-from ..heads.export import head_images
 from ..heads.face_document import FaceDocument
 from ..heads.head_npz import FILE_NAME as HEAD_FILE
 from ..heads.head_npz import TEXTURE, VISEME_PREFIX, read_head
@@ -123,12 +122,7 @@ def _names_free(name: str) -> Iterator[None]:
 def _build(folder: Path, kind: str, collection: bpy.types.Collection, name: str) -> bpy.types.Object:
     if kind == "head":
         texture = folder / TEXTURE if (folder / TEXTURE).is_file() else None
-        head = build_head(read_head(folder / HEAD_FILE), texture, collection, name)
-        for image in head_images(head):
-            image.filepath_raw = f"//{TEXTURE}"  # it is packed; where it came from is nobody's business
-            for packed in image.packed_files:
-                packed.filepath = f"//{TEXTURE}"
-        return head
+        return build_head(read_head(folder / HEAD_FILE), texture, collection, name)
     mesh = import_surface(folder / SURFACE_FILE, name)
     mesh.materials.append(surface_material(name))
     surface = bpy.data.objects.new(name, mesh)

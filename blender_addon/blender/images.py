@@ -29,6 +29,21 @@ def load_picture(path: str | os.PathLike, size: int | None = None) -> np.ndarray
         bpy.data.images.remove(image)
 
 
+def pack(image: bpy.types.Image, name: str) -> None:
+    """Keep an image inside the .blend, without the folder of this computer that it came from.
+
+    Args:
+        image: With pixels.
+        name: The file name that unpacking gives it.
+    """
+    if image.packed_file is None:
+        image.pack()
+    # Blender keeps the path beside the packed bytes, and once more with them.
+    image.filepath_raw = f"//{name}"
+    for packed in image.packed_files:
+        packed.filepath = f"//{name}"
+
+
 def save_png(path: str | os.PathLike, rgb: np.ndarray) -> Path:
     """Write a picture as a PNG; it appears under its name only when it is complete.
 

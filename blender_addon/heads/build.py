@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 
 from ..blender import compat
+from ..blender.images import pack
 from ..errors import HeadFileError
 from .armature import build_armature
 from .head_materials import build_materials
@@ -81,7 +82,7 @@ def load_image(path: str | os.PathLike, name: str) -> bpy.types.Image:
     image.name = name
     # The alpha is the lashes' alone: it must not darken colors beside it.
     image.alpha_mode = "CHANNEL_PACKED"
-    image.pack()
+    pack(image, Path(path).name)
     return image
 
 

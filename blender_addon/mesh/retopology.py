@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
+from ..blender.images import pack
 from ..blender.scratch_scene import evaluated, scratch_scene
 from ..blender.srgb import linear_to_srgb
 from ..errors import StepError
@@ -166,7 +167,7 @@ def show_picture(new: bpy.types.Object, picture: np.ndarray) -> None:
     image = bpy.data.images.new(f"{new.name} colors", size, size, alpha=False)
     rgba = np.concatenate([picture[::-1], np.full((size, size, 1), 255, np.uint8)], 2)
     image.pixels.foreach_set((rgba.astype(np.float32) / 255.0).ravel())
-    image.pack()
+    pack(image, f"{bpy.path.clean_name(new.name)}.png")
     new.data.materials.clear()
     new.data.materials.append(textured_material(new.name, image))
     new.data.polygons.foreach_set("material_index", np.zeros(len(new.data.polygons), np.int32))

@@ -8,7 +8,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty
 from ..errors import AddonError
 from ..heads.lookup import document_of, require_head
 from ..viewport import camera_match, view3d
-from ..viewport.backdrop import load_backdrop
+from ..viewport.backdrop import load_backdrop, pack_backdrop
 from . import polls
 from .reporting import report_message, reports_errors
 
@@ -41,9 +41,10 @@ class PHOTOBUST_OT_match_camera(bpy.types.Operator):
         camera = record.camera
         if camera is None:
             raise AddonError("This head came without its photo's camera: reconstruct the photo again.")
-        image = load_backdrop(Path(bpy.path.abspath(head.photobust.photo)), record.orientation)
+        photo = Path(bpy.path.abspath(head.photobust.photo))
+        image = load_backdrop(photo, record.orientation)
         if self.pack and image.packed_file is None:
-            image.pack()
+            pack_backdrop(image, photo)
         # Where the head stands now, also if it was moved a moment ago by a script.
         context.view_layer.update()
         owner = camera_match.match_camera(context.scene, head, camera, image)

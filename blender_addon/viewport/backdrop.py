@@ -1,5 +1,7 @@
 """The photo as an image that Blender can lay behind a camera's view. Needs bpy."""
 
+import hashlib
+import os
 import struct
 from functools import lru_cache
 from pathlib import Path
@@ -8,10 +10,15 @@ from tempfile import TemporaryDirectory
 import bpy
 import numpy as np
 
+from ..blender.images import pack
 from ..errors import AddonError
 
 #: Photos that lie on their side are turned pixel by pixel; larger ones are made smaller first, to be quick.
 TURNED_SIZE = 2048
+#: Property of a packed image: hash of the path of its photo.
+SOURCE = "photobust_source"
+#: Hexadecimal digits of that.
+SOURCE_DIGITS = 32
 
 
 class BackdropError(AddonError):
@@ -32,22 +39,38 @@ def load_backdrop(photo: Path, orientation: int) -> bpy.types.Image:
     """
     if not photo.is_file():
         raise BackdropError(f"The photo {photo} is not there any more: put it back, or reconstruct it anew.")
+    existing = _packed(photo)
+    if existing is not None:
+        return existing
     if orientation == 1:
         image = bpy.data.images.load(str(photo), check_existing=True)
         _check(image, photo)
         return image
-    name = f"{photo.stem} upright"
-    existing = bpy.data.images.get(name)
-    if existing is not None and existing.get("photobust_source") == str(photo):
-        return existing
     source = bpy.data.images.load(str(photo))
     try:
         _check(source, photo)
-        image = _turned(source, orientation, name)
+        image = _turned(source, orientation, f"{photo.stem} upright")
     finally:
         bpy.data.images.remove(source)
-    image["photobust_source"] = str(photo)
+    pack_backdrop(image, photo)
     return image
+
+
+def pack_backdrop(image: bpy.types.Image, photo: Path) -> None:
+    """Keep a photo's image inside the .blend; `load_backdrop` finds it again."""
+    pack(image, photo.name)
+    image[SOURCE] = _source(photo)
+
+
+def _packed(photo: Path) -> bpy.types.Image | None:
+    """The image of a photo that is packed already."""
+    wanted = _source(photo)
+    return next((i for i in bpy.data.images if i.packed_file and i.get(SOURCE) == wanted), None)
+
+
+def _source(photo: Path) -> str:
+    """What tells photos apart without naming their folder."""
+    return hashlib.sha256(os.fsencode(photo)).hexdigest()[:SOURCE_DIGITS]
 
 
 def turn_upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -128,5 +151,4 @@ def _turned(source: bpy.types.Image, orientation: int, name: str) -> bpy.types.I
     image = bpy.data.images.new(name, upright.shape[1], upright.shape[0], alpha=False)
     image.pixels.foreach_set(np.ascontiguousarray(upright).ravel())
     image.update()
-    image.pack()
     return image

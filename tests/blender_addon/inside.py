@@ -1,6 +1,8 @@
 """The command line of the inside_*.py files, whose checks run in a fresh bpy or Blender process."""
 
+import os
 import sys
+import tempfile
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,3 +25,18 @@ def main(checks: Mapping[str, Any]) -> None:
         code = 1
     sys.stdout.flush()
     sys.exit(code)
+
+
+def saved_bytes() -> bytes:
+    """The .blend of what is open, not compressed, saved in a folder of its own."""
+    import bpy
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "saved.blend"
+        bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=True, compress=False)
+        return path.read_bytes()
+
+
+def assert_no_path_of(file: Path) -> None:
+    """The .blend of what is open does not say where `file` is."""
+    assert os.fsencode(file) not in saved_bytes(), file

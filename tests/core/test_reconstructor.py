@@ -16,6 +16,7 @@ from core.geometry.frames import Camera
 from core.image.crop import cut_crop
 from core.image.photo import Photo
 from core.reconstructor import STEP_SECONDS, camera_of, step_starts
+from tests.conftest import PATIENCE_SECONDS
 from tests.core.stand_ins import stand_in_reconstructor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,10 +172,15 @@ def test_crop_shows_the_face_upright_and_in_place(head, astronaut):
 
 def test_importing_core_is_cheap():
     code = "import sys, core; assert not {'torch', 'mediapipe', 'cv2', 'skimage'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=PATIENCE_SECONDS)
     code = "import core; from core import Reconstructor, load_photo, Photo; core.nothing"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
     assert "has no attribute 'nothing'" in done.stderr
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PATIENCE_SECONDS
+
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = ROOT / "scripts/batch.py"
 
@@ -45,7 +47,7 @@ class FakeBatch:
     def environment(self, **extra):
         return {**os.environ, **{name: str(path) for name, path in self._logs.items()}, **extra}
 
-    def run(self, *arguments, out=None, timeout=60, **extra):
+    def run(self, *arguments, out=None, timeout=PATIENCE_SECONDS, **extra):
         for log in self._logs.values():
             log.unlink(missing_ok=True)
         return subprocess.run(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PATIENCE_SECONDS
+
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = ROOT / "scripts/batch.py"
 
@@ -17,7 +19,7 @@ BATCH = ROOT / "scripts/batch.py"
 def batch(tmp_path, fake_engine_python):
     """Runs batch.py in plain Python without previews; gives the finished process."""
 
-    def run(*arguments, out=tmp_path / "heads", timeout=60):
+    def run(*arguments, out=tmp_path / "heads", timeout=PATIENCE_SECONDS):
         options = ["--out", str(out), "--engine-python", str(fake_engine_python)]
         options += ["--no-preview", "--no-page"]
         return subprocess.run(

@@ -19,7 +19,7 @@ from blender_addon.batch.local_processor import PhotoTask
 from blender_addon.batch.payload import difference, pack_task
 from blender_addon.batch.plan import BatchPlan, StepPlan
 from blender_addon.errors import JobCancelledError
-from tests.conftest import wait_for
+from tests.conftest import PATIENCE_SECONDS, wait_for
 
 dask = pytest.importorskip("dask", reason="Dask is not installed (pip install -e '.[cluster]')")
 distributed = pytest.importorskip("distributed", reason="Dask is not installed (pip install -e '.[cluster]')")
@@ -69,7 +69,7 @@ def cluster(lasting_cluster, fake_batch):
     fake_batch._programs = ["--engine-python", str(engine), "--blender", str(blender_worker)]
     for log in fake_batch._logs.values():
         log.unlink(missing_ok=True)
-    cluster.wait_for_workers(2, timeout=60)
+    cluster.wait_for_workers(2, timeout=PATIENCE_SECONDS)
     return cluster
 
 
@@ -168,7 +168,7 @@ def test_a_lost_workers_photos_are_done_by_others(cluster, fake_batch, photos):
     )
     wait_for(lambda: list(fake_batch.out.glob("*/face.json")) or process.poll() is not None)
     os.kill(victim, signal.SIGKILL)
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, said
     assert "8 of 8 photos done" in said
 
@@ -178,7 +178,7 @@ def test_a_photo_that_kills_its_worker_is_passed_over(cluster, fake_batch, photo
         photos("a.jpg", "reaper.jpg", "z.jpg", "zz.jpg"),
         "--scheduler",
         cluster.scheduler_address,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 2, done.stdout + done.stderr
     failed = {name: photo["error"] for name, photo in fake_batch.record().items() if photo["error"]}
@@ -192,7 +192,7 @@ def test_stopped_by_ctrl_c_it_leaves_the_workers_free(cluster, fake_batch, photo
     process = fake_batch.start(photos("hang.jpg", "hang2.jpg", "hang3.jpg"), *there)
     wait_for(lambda: len(fake_batch.engine) == 2 or process.poll() is not None)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert not [path.name for path in fake_batch.out.iterdir() if path.name.startswith(".")]
@@ -226,22 +226,22 @@ def test_a_worker_is_lost_and_all_is_as_if_made_here(tmp_path, photos):
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")
 
     local, remote = tmp_path / "local", tmp_path / "remote"
-    said, _ = (process := start(local)).communicate(timeout=300)
+    said, _ = (process := start(local)).communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, said
     environment = {"PHOTOBUST_PYTHON": sys.executable, "PHOTOBUST_BLENDER": sys.executable}
     with two_workers(tmp_path, **environment) as cluster:
         victim, _ = ask(cluster, os.getpid)
         process = start(remote, "--scheduler", cluster.scheduler_address)
-        wait_for(lambda: list(remote.glob("*/face.json")) or process.poll() is not None, 120)
+        wait_for(lambda: list(remote.glob("*/face.json")) or process.poll() is not None)
         os.kill(victim, signal.SIGKILL)
-        said, _ = process.communicate(timeout=300)
+        said, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, said
     assert "4 of 4 photos done" in said
     made = files(remote)
     assert made == files(local)
     assert {"portrait3/surface.ply", "portrait3/photo.png", "portrait0/view.js"} <= made.keys()
     # The same command here has nothing left to do.
-    said, _ = start(remote).communicate(timeout=300)
+    said, _ = start(remote).communicate(timeout=PATIENCE_SECONDS)
     assert "4 of 4 photos done (4 before)" in said
 
 
@@ -367,12 +367,12 @@ with data_only() if protected == "yes" else contextlib.nullcontext():
     with distributed.Client(address, set_as_default=False) as client:
         for function in (send, fail):
             try:
-                answer = client.submit(function, pure=False).result(timeout=60)
+                answer = client.submit(function, pure=False).result(timeout=PATIENCE_SECONDS)
             except BaseException as error:
                 answer = error
             print(type(answer).__name__)
         client.run(send, on_error="ignore")
-        assert client.submit(data, pure=False).result(timeout=60) == data()
+        assert client.submit(data, pure=False).result(timeout=PATIENCE_SECONDS) == data()
 print("taken in" if str(os.getpid()) in open(path).read().split() else "safe")
 """
 
@@ -385,7 +385,7 @@ def test_nothing_that_a_worker_sends_is_run(cluster, tmp_path, protected, expect
         [sys.executable, "-c", VICTIM, cluster.scheduler_address, str(path), protected],
         capture_output=True,
         encoding="utf-8",
-        timeout=100,
+        timeout=PATIENCE_SECONDS,
         check=False,
         cwd=ROOT,
     )
@@ -425,7 +425,7 @@ def running_in(folder, *command, environment):
         yield process
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_SECONDS)
 
 
 @pytest.mark.slow
@@ -454,10 +454,10 @@ def test_the_recipe_for_certificates(fake_batch, photos, tmp_path):
         assert address.startswith("tls://127.0.0.1:")
         with running_in(tmp_path, "distributed.cli.dask_worker", address, *worker, environment=environment):
             folder = photos("a.jpg", "two.jpg")
-            done = fake_batch.run(folder, "--scheduler", address, timeout=120, **secure)
+            done = fake_batch.run(folder, "--scheduler", address, timeout=PATIENCE_SECONDS, **secure)
             assert done.returncode == 0, done.stdout + done.stderr + (tmp_path / "dask.log").read_text()
             assert "3 heads" in done.stdout
             # Without the certificate nobody comes in, nor without encryption.
             for other in (address, address.replace("tls://", "tcp://")):
-                done = fake_batch.run(folder, "--scheduler", other, timeout=120)
+                done = fake_batch.run(folder, "--scheduler", other, timeout=PATIENCE_SECONDS)
                 assert done.returncode == 1, done.stdout

@@ -12,7 +12,7 @@ import skimage.data
 from PIL import Image
 
 from scripts.benchmark.batch import children, kind_of
-from tests.conftest import wait_for
+from tests.conftest import PATIENCE_SECONDS, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = ROOT / "scripts/batch.py"
@@ -87,7 +87,7 @@ def test_killed_in_the_middle_it_is_started_again(photo, tmp_path, victim):
     wait_for(lambda: len([pid for pid in children(process.pid) if kind_of(pid) == victim]) == 1)
     (pid,) = (pid for pid in children(process.pid) if kind_of(pid) == victim)
     os.kill(pid, signal.SIGKILL)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, output
     (record,) = json.loads((tmp_path / "heads/batch.json").read_text())["photos"]
     assert record["error"] is None

@@ -4,10 +4,11 @@ import json
 import os
 import shutil
 import stat
-import time
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import PATIENCE_SECONDS, wait_for
 
 
 @pytest.fixture
@@ -224,13 +225,13 @@ def test_pipes_and_devices_stop_nothing(fake_batch, photos):
     folder = photos("a.jpg")
     os.mkfifo(folder / "pipe.jpg")
     (folder / "zero.jpg").symlink_to("/dev/zero")
-    done = fake_batch.run(folder, timeout=30)
+    done = fake_batch.run(folder, timeout=PATIENCE_SECONDS)
     assert done.returncode == 2
     assert "1 of 3 photos done" in done.stdout
     # Where the batch notes what it does, they are named before anything is done.
     for name in (".photobust.lock", "batch.journal"):
         os.mkfifo(fake_batch.out / name)
-        done = fake_batch.run(folder / "a.jpg", timeout=30)
+        done = fake_batch.run(folder / "a.jpg", timeout=PATIENCE_SECONDS)
         assert done.returncode == 1 and fake_batch.engine == []
         assert f"{name} is a pipe or a device" in done.stdout and "remove it" in done.stdout
         (fake_batch.out / name).unlink()
@@ -238,7 +239,7 @@ def test_pipes_and_devices_stop_nothing(fake_batch, photos):
     for name in ("batch.json", "a/face.json", "a/preview.png"):
         (fake_batch.out / name).unlink()
         os.mkfifo(fake_batch.out / name)
-    done = fake_batch.run(folder / "a.jpg", timeout=30)
+    done = fake_batch.run(folder / "a.jpg", timeout=PATIENCE_SECONDS)
     assert done.returncode == 0, done.stdout
 
 
@@ -255,10 +256,7 @@ def test_temporary_files_are_private_and_do_not_outlive_the_next_run(fake_batch,
     note = f'touch "$TMPDIR/face.png"; echo "$TMPDIR" >> {fake_batch.folder}/temporary'
     engine.write_text(engine.read_text().replace("exec", f"{note}\nPYTHONUNBUFFERED=1 exec", 1))
     process = fake_batch.start(photos("stall-preview.jpg"))
-    deadline = time.monotonic() + 60
-    while "preview stall-preview.jpg" not in fake_batch.blender_steps:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: "preview stall-preview.jpg" in fake_batch.blender_steps)
     process.kill()
     process.communicate()
     (temporary,) = set((fake_batch.folder / "temporary").read_text().splitlines())

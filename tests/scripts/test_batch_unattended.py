@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scripts.benchmark.batch import descendants
-from tests.conftest import wait_for
+from tests.conftest import PATIENCE_SECONDS, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -153,7 +153,7 @@ def test_stopped_by_a_signal(fake_batch, photos, number):
     process = fake_batch.start(folder)
     wait_for(lambda: "preview stall-preview.jpg" in fake_batch.blender_steps)
     process.send_signal(number)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, output
     assert "Stopped. What was finished is in place" in output
     assert not left_behind(fake_batch.out)
@@ -256,7 +256,7 @@ def test_lost_permission(fake_batch, photos, frozen):
     try:
         wait_for(lambda: "preview stall-preview.jpg" in fake_batch.blender_steps)
         frozen(fake_batch.out)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     finally:
         process.kill()
     frozen.thaw()

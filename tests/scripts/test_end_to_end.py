@@ -7,7 +7,6 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from blender_addon.engine.locate import Engine
 from blender_addon.errors import JobCancelledError, JobFailedError
 from blender_addon.heads.ply import read_ply
 from core.detection.mediapipe_topology import LEFT_EYE_OUTER, NOSE_TIP, RIGHT_EYE_OUTER
+from tests.conftest import PATIENCE_SECONDS, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = ROOT / "scripts/batch.py"
@@ -51,7 +51,7 @@ def demo(tmp_path_factory):
         capture_output=True,
         encoding="utf-8",
         check=False,
-        timeout=300,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, out / "astronaut"
@@ -216,7 +216,7 @@ def test_cancelled_between_steps(engine, astronaut, tmp_path):
             pass
         job.cancel()
         with pytest.raises(JobCancelledError):
-            job.wait(30)
+            job.wait(PATIENCE_SECONDS)
         assert client.pid == pid
         assert client.submit_reconstruct(astronaut, tmp_path / "out").wait()["faces"]
 
@@ -248,8 +248,5 @@ def test_engine_ends_with_its_client_in_the_middle_of_a_job(engine, astronaut, t
     process.stdin.flush()
     assert b"progress" in process.stdout.readline()
     process.stdin.close()
-    deadline = time.monotonic() + 20
-    while process.poll() is None:
-        assert time.monotonic() < deadline, "the engine goes on although nobody is there"
-        time.sleep(0.05)
+    wait_for(lambda: process.poll() is not None, "the end of an engine that nobody talks to")
     process.stdout.close()

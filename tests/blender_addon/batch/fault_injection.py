@@ -134,8 +134,12 @@ class StandInEngine:
     def __init__(self, injector, log):
         self._injector, self._log = injector, log
 
-    def reconstruct(self, photo, folder, **_):
-        return self._injector.outside(self._reconstruct, Path(photo), Path(folder))
+    def submit_reconstruct(self, photo, folder, **_):
+        self._answer = self._injector.outside(self._reconstruct, Path(photo), Path(folder))
+        return self
+
+    def wait(self, *_):
+        return self._answer
 
     def _reconstruct(self, photo, folder):
         note(self._log, f"engine {photo.name}")
@@ -162,9 +166,6 @@ class StandInBlender(StandInEngine):
     def submit(self, _, step, folder, options):
         self._answer = self._injector.outside(self._run, step, Path(folder), options)
         return self
-
-    def wait(self, _):
-        return self._answer
 
     def _run(self, step, folder, options):
         source = (folder / "surface.ply").read_bytes()

@@ -10,7 +10,7 @@ import pytest
 from blender_addon.engine.client import WorkerClient
 from blender_addon.engine.locate import Engine
 from blender_addon.errors import EngineDiedError, EngineTimeoutError, JobCancelledError, JobFailedError
-from tests.conftest import FAKE_ENGINE, wait_for
+from tests.conftest import FAKE_ENGINE, PATIENCE_SECONDS, wait_for
 
 ROOT = Path(__file__).parents[3]
 
@@ -87,8 +87,8 @@ def test_other_waiting_jobs_survive_a_crash(client, photo, tmp_path):
     crash = client.submit_reconstruct(photo("crash"), tmp_path)
     fine = client.submit_reconstruct(photo("fine"), tmp_path)
     with pytest.raises(EngineDiedError):
-        crash.wait(30)
-    assert fine.wait(30)["faces"]
+        crash.wait(PATIENCE_SECONDS)
+    assert fine.wait(PATIENCE_SECONDS)["faces"]
     assert fine.attempts == 2
 
 
@@ -97,7 +97,7 @@ def test_cancel_between_steps(client, photo, tmp_path):
     wait_for(lambda: job.poll() or job.progress.step != "queued")
     job.cancel()
     with pytest.raises(JobCancelledError):
-        job.wait(10)
+        job.wait(PATIENCE_SECONDS)
     assert client.submit_reconstruct(photo("fine"), tmp_path).wait()["faces"]
 
 
@@ -107,7 +107,7 @@ def test_cancel_of_an_engine_that_does_not_listen_kills_it(client, photo, tmp_pa
     pid = client.pid
     job.cancel(grace=0.2)
     with pytest.raises(JobCancelledError):
-        job.wait(10)
+        job.wait(PATIENCE_SECONDS)
     assert not alive(pid)
 
 
@@ -127,7 +127,7 @@ def test_close_ends_the_process_and_fails_what_waits(client, photo, tmp_path):
     client.close()
     assert not alive(pid)
     with pytest.raises(EngineDiedError, match="was stopped"):
-        job.wait(5)
+        job.wait(PATIENCE_SECONDS)
 
 
 def test_interpreter_without_the_engine_is_told_at_once(tmp_path):
@@ -173,7 +173,7 @@ def test_no_engine_outlives_its_client(tmp_path, photo, how, stem):
     os.kill(parent.pid, how)
     parent.wait()
     parent.stdout.close()
-    wait_for(lambda: not alive(pid), 5)
+    wait_for(lambda: not alive(pid))
 
 
 def test_environment_of_the_embedding_python_does_not_leak(monkeypatch, client):

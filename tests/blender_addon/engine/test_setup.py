@@ -41,6 +41,7 @@ from blender_addon.engine.setup_plan import plan_setup
 from blender_addon.engine.state import EngineState, EngineStatus
 from blender_addon.engine.wheel_lock import WHEELS_FOLDER, LockedPackage
 from blender_addon.errors import NoSpaceError, OfflineError, SetupCancelledError, SetupError
+from tests.conftest import PATIENCE_SECONDS, wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -224,20 +225,20 @@ def test_environment_is_made_kept_on_failure_and_made_anew(small, folder, tmp_pa
     bad = small(pip_options=("--no-index",))
     bad.start()
     with pytest.raises(SetupError, match=r"no package photobust.one==1.0 for this Python.*engine_setup\.log"):
-        bad.wait(120)
+        bad.wait(PATIENCE_SECONDS)
     assert finished(folder) and (folder / "first").exists()
     monkeypatch.setattr(engine_setup, "IMPORTS", "import photobust_one, a_library_that_is_not_there")
     bad = small()
     bad.start()
     with pytest.raises(SetupError, match=r"do not work here.*a_library_that_is_not_there"):
-        bad.wait(120)
+        bad.wait(PATIENCE_SECONDS)
     assert (folder / "first").exists()
 
     # Success replaces it, and leaves nothing beside it.
     monkeypatch.setattr(engine_setup, "IMPORTS", "import photobust_one")
     again = small()
     again.start()
-    assert again.wait(120) == engine and not (folder / "first").exists()
+    assert again.wait(PATIENCE_SECONDS) == engine and not (folder / "first").exists()
     assert sorted(path.name for path in folder.parent.iterdir()) == [
         "engine",
         "engine.lock",
@@ -253,7 +254,7 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(small, folder, tmp_path):
     wheel(tmp_path / "wheels", "photobust_two", code="print('another')")
     setup.start()
     with pytest.raises(SetupError, match=r"photobust.two.*not the file that Photobust was tested with"):
-        setup.wait(120)
+        setup.wait(PATIENCE_SECONDS)
     assert not folder.exists()
 
 
@@ -269,7 +270,7 @@ def test_offline_addon_needs_no_network(small, folder, tmp_path, monkeypatch):
     text = "\n".join(setup.plan.lines())
     assert "nothing is downloaded" in text and "127.0.0.1" not in text
     setup.start()
-    assert setup.wait(120).python.is_file() and finished(folder)
+    assert setup.wait(PATIENCE_SECONDS).python.is_file() and finished(folder)
 
 
 def test_wheels_in_the_addon_are_found(folder, tmp_path):
@@ -329,7 +330,7 @@ def test_cancel_removes_what_is_half_made(small, folder, monkeypatch, tmp_path):
     start = time.monotonic()
     setup.cancel()
     with pytest.raises(SetupCancelledError, match="nothing of it is left"):
-        setup.wait(20)
+        setup.wait(PATIENCE_SECONDS)
     assert time.monotonic() - start < 10
     assert not folder.exists() and not alive(int(note.read_text()))
     assert {path.name for path in folder.parent.iterdir()} == {"engine.lock", "engine_setup.log"}
@@ -337,7 +338,7 @@ def test_cancel_removes_what_is_half_made(small, folder, monkeypatch, tmp_path):
     monkeypatch.setattr(engine_setup, "IMPORTS", "pass")
     setup = small()
     setup.start()
-    assert setup.wait(120).python.is_file()
+    assert setup.wait(PATIENCE_SECONDS).python.is_file()
 
 
 def alive(pid):
@@ -384,10 +385,7 @@ def test_nothing_goes_on_when_blender_is_killed(folder, tmp_path):
     os.kill(blender.pid, signal.SIGKILL)
     blender.wait()
     blender.stdout.close()
-    deadline = time.monotonic() + 60
-    while any(map(alive, pids)):
-        assert time.monotonic() < deadline, "pip outlived its Blender"
-        time.sleep(0.1)
+    wait_for(lambda: not any(map(alive, pids)), "the end of a pip whose Blender has ended")
 
 
 def command_line(process):

@@ -23,7 +23,7 @@ from blender_addon.heads.armature import rig_of
 from blender_addon.heads.build import SUBDIVISION, build_head
 from blender_addon.heads.head_materials import IMAGE_NODE
 from blender_addon.heads.head_npz import read_head
-from tests.blender_addon.inside import main
+from tests.blender_addon.inside import assert_no_path_of, main
 
 #: Meters: an adult's head without the neck's end, in the template.
 HEIGHT = (0.22, 0.33)
@@ -79,6 +79,7 @@ def check_build(folder):
     image = head_export.head_image(head)
     assert image.packed_file and tuple(image.size) == (64, 64)
     assert not mesh.validate(verbose=True), "Blender had to repair the mesh"
+    assert_no_path_of(folder / "albedo.png")
     # In a window of its own it takes the place of the startup file's cube.
     if "Cube" not in bpy.data.objects:
         bpy.ops.mesh.primitive_cube_add()

@@ -305,6 +305,9 @@ def check_operator(folder):
     (material,) = new.data.materials
     image = next(node.image for node in material.node_tree.nodes if node.type == "TEX_IMAGE")
     assert image.packed_file and tuple(image.size) == (1024, 1024)
+    assert [packed.filepath for packed in image.packed_files] == [image.filepath] and image.filepath[
+        :2
+    ] == "//"
     pixels = np.empty(4 * 1024 * 1024, np.float32)
     image.pixels.foreach_get(pixels)
     assert np.allclose(pixels.reshape(-1, 4)[:, :3] * 255, (200, 120, 80), atol=2)

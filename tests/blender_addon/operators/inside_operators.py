@@ -23,7 +23,7 @@ import numpy as np
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Euler, Vector
 
-from tests.blender_addon.inside import main
+from tests.blender_addon.inside import assert_no_path_of, main
 
 NAME = "blender_addon"
 
@@ -582,7 +582,11 @@ def check_turned_photos(folder):
         image.pixels.foreach_get(values)
         shown = np.rint(values.reshape(40, 60, 4)[::-1, :, :3] * 255).astype(int)
         assert np.abs(shown - upright).max() <= 1, orientation
+        backdrop.pack_backdrop(image, path)
         assert backdrop.load_backdrop(path, orientation) == image
+        assert [one for one in bpy.data.images if one.packed_file] == [image]
+        assert_no_path_of(path)
+        bpy.data.images.remove(image)
     (folder / "broken.jpg").write_bytes(b"no picture")
     for name, words in (("broken.jpg", "cannot show"), ("none.jpg", "not there any more")):
         try:

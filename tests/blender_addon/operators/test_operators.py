@@ -2,10 +2,11 @@
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import wait_for
 
 SCRIPT = Path(__file__).with_name("inside_operators.py")
 
@@ -46,10 +47,7 @@ def test_no_engine_outlives_a_blender_that_is_killed(run_in_blender, tmp_path, f
     line = next(line for line in done.stdout.splitlines() if line.startswith("pids"))
     engine = int(line.split()[2])
     assert done.returncode != 0
-    deadline = time.monotonic() + 10
-    while alive(engine):
-        assert time.monotonic() < deadline, "the engine still runs"
-        time.sleep(0.05)
+    wait_for(lambda: not alive(engine), "the end of the engine")
 
 
 def alive(pid):

@@ -19,6 +19,7 @@ from core.detection.views import mirrored_view, retries, rotated, tile_levels, t
 from core.errors import ModelError
 from core.geometry.frames import apply_affine, invert_affine
 from core.image.photo import load_photo
+from tests.conftest import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -172,7 +173,7 @@ def test_detector_works_in_a_forked_process(detector, astronaut):
     queue = context.Queue()
     process = context.Process(target=_count_faces, args=(detector, astronaut, queue))
     process.start()
-    assert queue.get(timeout=60) == 1
+    assert queue.get(timeout=PATIENCE_SECONDS) == 1
     process.join(60)
     assert process.exitcode == 0
 
@@ -183,7 +184,12 @@ def test_nothing_on_stdout_and_a_quiet_end():
         "d = FaceDetector.from_pretrained()\nassert len(d.detect(astronaut())) == 1\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=True,
     )
     assert done.stdout == "" and "Traceback" not in done.stderr
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PATIENCE_SECONDS
+
 ROOT = Path(__file__).resolve().parents[3]
 
 #: The garbage collector runs inside `ThreadPoolExecutor.submit` (which makes a Future while it holds the lock
@@ -48,7 +50,12 @@ def run(end: str, **extra: str) -> subprocess.CompletedProcess[str]:
     imports += "from core.detection.mediapipe_landmarker import _abandoned"
     code = COLLECTED_INSIDE_SUBMIT.format(imports=imports, copies=1, end=end)
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
 
 

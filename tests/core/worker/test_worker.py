@@ -18,6 +18,7 @@ import trimesh
 from PIL import Image
 
 from core.worker.server import Worker, read_lines
+from tests.conftest import PATIENCE_SECONDS
 from tests.core.image.test_photo import bad_files
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -54,7 +55,7 @@ class Client:
         self.process.stdin.write(line + b"\n")
         self.process.stdin.flush()
 
-    def event(self, timeout: float = 60) -> dict:
+    def event(self, timeout: float = PATIENCE_SECONDS) -> dict:
         """The next line of stdout; it has to be an event."""
         event = json.loads(self.lines.get(timeout=timeout))
         assert event["event"] in ("progress", "result", "error"), event
@@ -71,7 +72,7 @@ class Client:
 
     def close(self) -> int:
         self.process.stdin.close()
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_hello_and_shutdown(start):
     assert hashlib.sha256(weights).hexdigest().startswith(result["models"]["volume_network.onnx"])
     client.send(2, "shutdown")
     assert client.answer(2)["event"] == "result"
-    assert client.process.wait(20) == 0
+    assert client.process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_it_ends_with_its_stdin(start):
@@ -179,7 +180,7 @@ def test_backend_is_told_and_chosen(start):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 2 and "invalid choice: 'cuda'" in done.stderr
@@ -360,7 +361,7 @@ def test_hostile_lines_do_not_stop_it(start, photo, tmp_path):
         b"\xff\xfe\x00",
     ):
         client.send_raw(line)
-        event = client.event(timeout=10)
+        event = client.event()
         assert event["id"] is None and event["error"]["type"] == "RequestError"
     for other in ([1], {}, None, 1.5, True):
         client.send("c", "cancel", id=other)
@@ -405,7 +406,7 @@ def test_a_reader_that_fails_ends_the_process(monkeypatch):
     monkeypatch.setattr("core.worker.server.os._exit", lambda code: ended.set())
     monkeypatch.setattr("core.worker.server.parse_request", lambda line: 1 / 0)
     Worker(Chunks(b"{}\n"), io.BytesIO(), None).run()
-    assert ended.wait(10)
+    assert ended.wait(PATIENCE_SECONDS)
 
 
 def test_waiting_requests_are_limited(monkeypatch):
@@ -480,7 +481,7 @@ def test_shutdown_and_closed_stdin_stop_the_running_request(start, photo, tmp_pa
         client.send(3, "shutdown")
     else:
         client.process.stdin.close()
-    assert client.process.wait(20) == 0
+    assert client.process.wait(PATIENCE_SECONDS) == 0
     assert not (tmp_path / "out").exists()
 
 
@@ -490,7 +491,7 @@ def test_it_ends_with_its_client_even_if_a_step_never_does(start, photo, tmp_pat
     while client.event()["step"] != "detect":
         pass
     client.process.stdin.close()
-    assert client.process.wait(10) == 1
+    assert client.process.wait(PATIENCE_SECONDS) == 1
 
 
 def test_it_ends_when_nobody_listens(photo, tmp_path):
@@ -508,7 +509,7 @@ def test_it_ends_when_nobody_listens(photo, tmp_path):
     while json.loads(process.stdout.readline())["step"] != "detect":
         pass
     process.stdout.close()
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     assert not (tmp_path / "out").exists()
     process.stdin.close()
 
