@@ -1,14 +1,9 @@
 """The server as a process: connections, signals, what a killed one leaves."""
 
 import contextlib
-import os
-import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
-import urllib.request
 from dataclasses import replace
 
 import pytest
@@ -16,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from tests.conftest import ROOT
+from tests.web_app.process import ServerProcess
 from web_app.server import make_server, open_port
 from web_app.settings import ServerSettings
 
@@ -24,39 +19,12 @@ from web_app.settings import ServerSettings
 PATIENCE = 60
 
 
-class Process:
-    """`python -m web_app` with the tests' own engine."""
-
-    def __init__(self, engine, temporary, *options):
-        self.popen = subprocess.Popen(
-            [sys.executable, "-m", "web_app", "--engine-python", str(engine), *map(str, options)],
-            cwd=ROOT,
-            env={**os.environ, "TMPDIR": str(temporary)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-        )
-        self.said = self.popen.stdout.readline()
-        self.url = re.search(r"http://\S+/", self.said)[0]
-        self.port = int(re.search(r":(\d+)/", self.url)[1])
-
-    def ask(self, path="", method="GET"):
-        with urllib.request.urlopen(
-            urllib.request.Request(self.url + path, method=method), timeout=30
-        ) as answer:
-            return answer.read()
-
-    def end(self, number):
-        self.popen.send_signal(number)
-        return self.popen.wait(PATIENCE)
-
-
 @pytest.fixture
 def start(fake_engine_python, tmp_path):
     processes = []
 
     def start(*options):
-        processes.append(Process(fake_engine_python, tmp_path, *options))
+        processes.append(ServerProcess(tmp_path, "--engine-python", fake_engine_python, *options))
         return processes[-1]
 
     yield start

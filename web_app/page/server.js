@@ -23,7 +23,7 @@ export class Refusal extends Error {
 }
 
 /** Milliseconds between two tries to reach a server that does not answer. */
-const RETRY_MS = 1000;
+const RETRY_MS = 500;
 
 /**
  * @param {string} path
@@ -53,6 +53,8 @@ export class Place {
     this.base = `api/pages/${about.id}`;
     /** @type {EventSource | null} */
     this.source = null;
+    /** How often the stream of events ended for good since it last brought news. */
+    this.refused = 0;
   }
 
   /** @returns {Promise<Place>} */
@@ -67,10 +69,15 @@ export class Place {
    */
   listen({ news, silent, lost }) {
     this.source = new EventSource(`${this.base}/events`);
-    this.source.onmessage = (event) => news(JSON.parse(event.data));
+    this.source.onmessage = (event) => {
+      this.refused = 0;
+      news(JSON.parse(event.data));
+    };
     this.source.onerror = () => {
-      if (this.source?.readyState === EventSource.CLOSED) lost();
-      else silent();
+      if (this.source?.readyState !== EventSource.CLOSED) silent();
+      // Browsers also end the stream when the page is being left, or Escape was pressed: that is not the server.
+      else if (++this.refused > 1) lost();
+      else setTimeout(() => this.listen({ news, silent, lost }), RETRY_MS);
     };
   }
 
@@ -105,7 +112,8 @@ export class Place {
   /** The page is being left: its files go at once. */
   leave() {
     this.source?.close();
-    navigator.sendBeacon(`${this.base}/close`);
+    // A beacon would come without its origin, since the page sends no referrers.
+    fetch(`${this.base}/close`, { method: "POST", keepalive: true }).catch(() => {});
   }
 }
 

@@ -1,0 +1,39 @@
+"""The page's server as a process."""
+
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+
+from tests.conftest import ROOT
+
+#: Seconds that anything may take on a busy machine.
+PATIENCE = 60
+
+
+class ServerProcess:
+    """`python -m web_app`, with its private folder in a folder of the test's."""
+
+    def __init__(self, temporary, *options):
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "web_app", *map(str, options)],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(temporary)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+        self.said = self.popen.stdout.readline()
+        self.url = re.search(r"http://\S+/", self.said)[0]
+        self.port = int(re.search(r":(\d+)/", self.url)[1])
+
+    def ask(self, path="", method="GET"):
+        with urllib.request.urlopen(
+            urllib.request.Request(self.url + path, method=method), timeout=30
+        ) as answer:
+            return answer.read()
+
+    def end(self, number):
+        self.popen.send_signal(number)
+        return self.popen.wait(PATIENCE)

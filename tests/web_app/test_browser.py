@@ -1,0 +1,236 @@
+"""The page in a real Chromium, once with the real engine, else with the tests' own."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import astronaut
+
+from tests.chromium import Page, browser, webdriver
+from tests.web_app.process import ServerProcess
+
+Keys = webdriver.Keys
+
+pytestmark = pytest.mark.slow
+
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+STATE = "document.body.dataset.state === '{}'"
+SHOWN = "(document.querySelector('#stage').dataset.shown || '').includes('{}')"
+NOTICE = "document.querySelector('#notice-text').textContent.includes({!r})"
+#: Pictures differ if their means do by this, 0..255.
+CHANGED = 0.3
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    driver = browser(tmp_path_factory.mktemp("profile"), *CAMERA)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """Makes photos by name."""
+
+    def make(name, picture=None):
+        path = tmp_path / name
+        Image.fromarray(np.full((40, 40, 3), 90, np.uint8) if picture is None else picture).save(path)
+        return str(path)
+
+    return make
+
+
+@pytest.fixture
+def serve(tmp_path):
+    servers = []
+
+    def start(*options):
+        servers.append(ServerProcess(tmp_path, *options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.popen.kill()
+        server.popen.communicate()
+
+
+class TryPage(Page):
+    """The page of a server."""
+
+    def __init__(self, driver, server):
+        super().__init__(driver)
+        for kind in ("browser", "performance"):
+            driver.get_log(kind)
+        self.open(server.url)
+        self.wait("document.body.dataset.ready !== undefined")
+
+    def choose(self, path):
+        self.find("#file").send_keys(path)
+
+    def until(self, state):
+        self.wait(STATE.format(state))
+
+    def told(self, words):
+        self.wait(NOTICE.format(words))
+
+    def click(self, selector):
+        self.run("document.querySelector(arguments[0]).click()", selector)
+
+    def slide(self, shape, value):
+        script = "const s = document.querySelector(arguments[0]); s.value = arguments[1];"
+        self.run(f"{script} s.dispatchEvent(new Event('input'))", f"[data-shape={shape}]", value)
+
+    def differs(self, before):
+        """Wait until the 3D view differs from a picture of it; the new one."""
+        after = self.picture()
+        assert np.abs(after - before).mean() > CHANGED
+        return after
+
+
+def test_a_photo_becomes_a_head_that_can_be_turned(chromium, serve, photo, tmp_path):
+    server = serve()
+    page = TryPage(chromium, server)
+    page.choose(photo("astronaut.png", astronaut()))
+    page.wait(SHOWN.format("surface_1.glb") + "||" + SHOWN.format("head.glb"))
+    page.until("done")
+    page.wait(SHOWN.format("head.glb"))
+    asked = page.requests()
+    assert any("surface_1.glb" in url for url in asked), "the surface comes first"
+    strangers = [url for url in asked if not url.startswith((server.url, "blob:", "data:", "chrome:"))]
+    assert strangers == []
+
+    # What it shows can be changed.
+    picture = page.picture()
+    assert np.ptp(picture, axis=(0, 1)).max() > 100, "the view is empty"
+    page.slide("jawOpen", 1)
+    picture = page.differs(picture)
+    page.click("[name=look][value=clay]")
+    picture = page.differs(picture)
+    assert np.ptp(picture, axis=2).max() < 30, "clay is grey"
+    page.click("[name=look][value=confidence]")
+    picture = page.differs(picture)
+    assert np.ptp(picture, axis=2).max() > 100 and page.find("#legend").is_displayed()
+    page.click("[name=model][value=surface]")
+    page.wait(SHOWN.format("surface"))
+    picture = page.differs(picture)
+    assert not page.find("#shapes").is_displayed()
+    page.click("[data-orbit='180']")
+    page.differs(picture)
+
+    # What it says, and what can be had.
+    assert (
+        "Good" in page.find("#verdict").text and page.find("#photo-image").get_property("naturalWidth") == 512
+    )
+    links = page.run("return [...document.querySelectorAll('#file-list a')].map(a => [a.href, a.download])")
+    assert {name for _, name in links} >= {
+        "astronaut head.glb",
+        "astronaut surface.ply",
+        "astronaut albedo.png",
+    }
+    for link, _ in links:
+        size = page.driver.execute_async_script(
+            "fetch(arguments[0]).then(a => a.blob()).then(b => arguments[1](b.size))", link
+        )
+        assert size > 10_000
+    nameless = page.run(
+        "return [...document.querySelectorAll('button, input, select, a')]"
+        ".filter(e => !(e.textContent.trim() || e.labels?.length || e.getAttribute('aria-label')))"
+        ".map(e => e.outerHTML)"
+    )
+    assert nameless == [] and page.complaints() == []
+    metrics = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        assert page.run("return document.documentElement.scrollWidth") <= 360
+        assert page.find("#stage").is_displayed() and page.find("#downloads").is_displayed()
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+    # Whoever leaves, leaves nothing.
+    assert list(tmp_path.glob("photobust-page-*/page-*"))
+    page.driver.get("about:blank")
+    for _ in range(200):
+        if not list(tmp_path.glob("photobust-page-*/page-*")):
+            break
+        page.driver.execute_async_script("setTimeout(arguments[0], 50)")
+    assert not list(tmp_path.glob("photobust-page-*/page-*"))
+
+
+def test_camera_tabs_faces_and_cancelling(chromium, serve, photo, fake_engine_python, tmp_path):
+    server = serve("--engine-python", fake_engine_python)
+    page = TryPage(chromium, server)
+    first = chromium.current_window_handle
+
+    page.click("#camera")
+    page.wait("!document.querySelector('#take').disabled")
+    page.find("#take").click()
+    page.until("done")
+    assert page.run("return document.querySelector('#video').srcObject") is None, "the camera stays on"
+    # The tests' engine draws no surface: the page says so and goes on.
+    page.wait("document.querySelector('#stage-message').textContent.includes('cannot be shown')")
+
+    # Several faces, with the keyboard alone.
+    page.choose(photo("three.png"))
+    page.until("choose")
+    page.wait("document.activeElement.id === 'faces-title'")
+    page.keys(Keys.TAB, Keys.TAB, Keys.ENTER)
+    page.until("done")
+    pressed = "document.querySelector('#face-list [aria-pressed=true]')?.textContent"
+    page.wait(f"{pressed} === 'Face 2'")
+    assert page.run("return document.querySelectorAll('#face-list button:disabled').length") == 1
+
+    # Two tabs at once: the second waits, until the first is cancelled.
+    page.choose(photo("slow.png"))
+    page.until("working")
+    chromium.switch_to.new_window("tab")
+    other = TryPage(chromium, server)
+    other.choose(photo("good.png"))
+    other.until("waiting")
+    assert "before this one" in other.find("#status").text
+    second = chromium.current_window_handle
+    chromium.switch_to.window(first)
+    page.click("#cancel")
+    page.told("Cancelled")
+    chromium.switch_to.window(second)
+    other.until("done")
+    chromium.close()
+    chromium.switch_to.window(first)
+
+    # What is no photo, pasted and dropped.
+    (tmp_path / "notes.txt").write_text("noface")
+    page.choose(photo("noface.png"))
+    page.told("No face found in noface.png")
+    assert page.find("#again").is_displayed()
+    for event, given in (("drop", "dataTransfer"), ("paste", "clipboardData")):
+        script = (
+            "const data = new DataTransfer(); data.items.add(new File(['x'], arguments[0]));"
+            f"const event = new Event('{event}', {{bubbles: true, cancelable: true}});"
+            f"event.{given} = data; document.body.dispatchEvent(event)"
+        )
+        page.run(script, f"good {event}.jpg")
+        page.wait("document.querySelector('#file-list').textContent.includes('PLY')")
+        page.until("done")
+        name = page.run("return document.querySelector('#file-list a').download")
+        assert name.startswith(f"good {event} ")
+    page.run("const event = new Event('drop'); document.dispatchEvent(event)")
+    page.told("no picture")
+    page.run(
+        "const list = new DataTransfer(); list.items.add(new File([new Uint8Array(65 << 20)], 'large.jpg'));"
+        "document.querySelector('#file').files = list.files;"
+        "document.querySelector('#file').dispatchEvent(new Event('change'))"
+    )
+    page.told("64 MB")
+
+
+def test_a_server_that_is_killed_and_started_again(chromium, serve, photo, fake_engine_python):
+    server = serve("--engine-python", fake_engine_python)
+    page = TryPage(chromium, server)
+    page.choose(photo("good.png"))
+    page.until("done")
+    server.popen.kill()
+    server.popen.wait()
+    page.told("does not answer")
+    serve("--engine-python", fake_engine_python, "--port", server.port)
+    page.told("started again")
+    page.click("#again")
+    page.until("done")
+    assert not page.find("#notice").is_displayed()
