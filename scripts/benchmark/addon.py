@@ -41,7 +41,7 @@ UNDO_STEPS = 2
 
 
 @dataclass
-class Figures:
+class AddonFigures:
     """Seconds and bytes. `runs`: from the click to the object, the first with the engine's start.
 
     `pauses`: by run, the longest time that Blender answered nobody while the engine worked; `arrivals`: the
@@ -87,7 +87,7 @@ def main() -> int:
     return 0
 
 
-def measure(blender: str, engine_python: str, repeats: int) -> Figures:
+def measure(blender: str, engine_python: str, repeats: int) -> AddonFigures:
     """Run Blender with a new user's settings and an empty engine."""
     from scripts.benchmark.engine import make_photo
 
@@ -107,11 +107,11 @@ def measure(blender: str, engine_python: str, repeats: int) -> Figures:
             [*command, *inside], env=environment, timeout=TIMEOUT, check=False, capture_output=True, text=True
         )
         if not out.is_file():
-            return Figures(problem=f"Blender ended early:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-        return Figures(**json.loads(out.read_text()))
+            return AddonFigures(problem=f"Blender ended early:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return AddonFigures(**json.loads(out.read_text()))
 
 
-def report(figures: Figures, load: float) -> str:
+def report(figures: AddonFigures, load: float) -> str:
     """The section as Markdown."""
     from scripts.benchmark.engine import machine
 
@@ -167,7 +167,7 @@ class Watch:
         import bpy
 
         self.out, self.photo, self.repeats = out, photo, repeats
-        self.figures = Figures(version=bpy.app.version_string)
+        self.figures = AddonFigures(version=bpy.app.version_string)
         self.clicked = self.built = 0.0
         self.last = time.perf_counter()
         self.worked = time.thread_time()

@@ -58,7 +58,7 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class Figures:
+class BatchFigures:
     """One run.
 
     Attributes:
@@ -121,7 +121,7 @@ def pick(sources: Sequence[Path], count: int | None) -> list[Path]:
     return [found[k * len(found) // count] for k in range(count)]
 
 
-def measure(photos: Sequence[Path], out: Path, jobs: int, options: Sequence[str]) -> Figures:
+def measure(photos: Sequence[Path], out: Path, jobs: int, options: Sequence[str]) -> BatchFigures:
     """Run the batch and measure it."""
     options = [str(out.parent / "library") if option == "LIBRARY" else option for option in options]
     command = [sys.executable, str(BATCH), *map(str, photos), "--out", str(out), "--jobs", str(jobs)]
@@ -136,7 +136,7 @@ def measure(photos: Sequence[Path], out: Path, jobs: int, options: Sequence[str]
     record = json.loads((out / "batch.json").read_text("utf-8"))["photos"]
     done = [photo for photo in record if photo["heads"]]
     steps = dict.fromkeys(step for photo in done for step in photo["timings"])
-    return Figures(
+    return BatchFigures(
         photos=len(record),
         found=len(done),
         heads=sum(len(photo["heads"]) for photo in record),
@@ -221,7 +221,7 @@ def resident(pid: int) -> int:
         return 0
 
 
-def report(figures: dict[str, Figures], jobs: int, load: float) -> str:
+def report(figures: dict[str, BatchFigures], jobs: int, load: float) -> str:
     """The section as Markdown."""
     any_figures = next(iter(figures.values()))
     lines = [

@@ -8,7 +8,7 @@ from scripts.benchmark.batch import (
     BEGIN,
     END,
     HEADING,
-    Figures,
+    BatchFigures,
     MemoryMonitor,
     descendants,
     kind_of,
@@ -17,7 +17,7 @@ from scripts.benchmark.batch import (
     resident,
 )
 
-FIGURES = Figures(
+FIGURES = BatchFigures(
     photos=200,
     found=190,
     heads=195,

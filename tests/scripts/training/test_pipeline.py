@@ -1,5 +1,7 @@
 """The whole training in one command: steps run once, and again when their inputs change."""
 
+import argparse
+import importlib
 import json
 import subprocess
 import sys
@@ -75,6 +77,34 @@ def test_steps_read_only_what_earlier_ones_write_or_what_is_given(scale, tmp_pat
         assert made <= written, step.name
         assert not any(p.is_relative_to(paths.models) for p in step.outputs), step.name
         written |= {*step.outputs, run / "stamps" / f"{step.name}.json"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_script_knows_its_steps_options(scale, tmp_path, monkeypatch):
+    """A full run takes days: none of its steps may fail for its command line, and each says what follows."""
+
+    class Parsed(Exception):
+        pass
+
+    parse = argparse.ArgumentParser.parse_args
+
+    def parse_and_stop(*arguments):
+        parse(*arguments)
+        raise Parsed
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
+    paths = DataPaths(tmp_path / "data", tmp_path / "cache", tmp_path / "models")
+    for step in build_steps(paths, tmp_path / "run", SCALES[scale], hours=1, start=tmp_path / "weights"):
+        script = importlib.import_module(f"scripts.training.{Path(step.command[1]).stem}")
+        monkeypatch.setattr(sys, "argv", list(step.command[1:]))
+        with pytest.raises(Parsed):
+            script.main()
+
+
+def test_each_step_says_what_comes_next(tmp_path, capsys):
+    run_steps([appending_step(tmp_path, name) for name in ("one", "two")], tmp_path / "stamps")
+    assert "next: two" in capsys.readouterr().out
 
 
 def test_missing_data_is_named_at_once(tmp_path):
