@@ -1,8 +1,8 @@
 from scripts.benchmark import addon as benchmark_addon
 from scripts.benchmark import engine as benchmark
-from scripts.benchmark.addon import BEGIN, END, Figures
+from scripts.benchmark.addon import BEGIN, END, AddonFigures
 
-FIGURES = Figures(
+FIGURES = AddonFigures(
     version="3.4.1",
     runs=[4.0, 0.9, 1.0, 1.1],
     pauses=[0.05, 0.02, 0.03, 0.04],
