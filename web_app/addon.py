@@ -8,9 +8,9 @@ if TYPE_CHECKING or not __name__.startswith("photobust_web"):
     from blender_addon.batch.page import SOURCES as VIEWER_FOLDER
     from blender_addon.batch.page import VIEWER_FILES
     from blender_addon.batch.private_program import PrivateProgram
+    from blender_addon.blender.file_lock import try_lock
     from blender_addon.blender_worker import client as blender_worker
     from blender_addon.engine.client import EngineRequest, Progress, WorkerClient
-    from blender_addon.engine.file_lock import try_lock
     from blender_addon.engine.locate import find_engine
     from blender_addon.engine.process import EngineProgram
     from blender_addon.errors import AddonError, JobCancelledError, JobFailedError
@@ -21,9 +21,9 @@ else:
     from photobust_blender.batch.page import SOURCES as VIEWER_FOLDER
     from photobust_blender.batch.page import VIEWER_FILES
     from photobust_blender.batch.private_program import PrivateProgram
+    from photobust_blender.blender.file_lock import try_lock
     from photobust_blender.blender_worker import client as blender_worker
     from photobust_blender.engine.client import EngineRequest, Progress, WorkerClient
-    from photobust_blender.engine.file_lock import try_lock
     from photobust_blender.engine.locate import find_engine
     from photobust_blender.engine.process import EngineProgram
     from photobust_blender.errors import AddonError, JobCancelledError, JobFailedError

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..engine.file_lock import held_lock
+from ..blender.file_lock import held_lock
 from ..errors import AssetError
 
 #: Blender's file of a library's catalogs.

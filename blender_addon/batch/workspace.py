@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
-from ..engine.file_lock import try_lock
+from ..blender.file_lock import try_lock
 from ..errors import BatchError
 from .record import JOURNAL_NAME
 from .storage import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, is_regular, is_temporary

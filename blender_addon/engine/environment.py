@@ -6,9 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
+from ..blender.file_lock import held_lock
 from ..errors import SetupError
 from .base_python import BasePython
-from .file_lock import held_lock
 from .locate import MARKER_NAME, read_marker
 
 #: Seconds that a set-up waits for another Blender that is tidying up.

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from ..blender.file_lock import held_lock
 from ..errors import NoSpaceError, OfflineError, SetupCancelledError, SetupError
 from .client import Progress as SetupProgress
 from .environment import (
@@ -34,7 +35,6 @@ from .environment import (
     restore,
     set_aside,
 )
-from .file_lock import held_lock
 from .locate import PRIVATE, PROJECT_ROOT, Engine, environment_python
 from .pip_output import PipReader, failure_reason, is_disk_full
 from .process_group import ProcessGroup

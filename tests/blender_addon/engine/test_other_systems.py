@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from blender_addon.engine import base_python, file_lock, process, process_tree
+from blender_addon.blender import file_lock
+from blender_addon.engine import base_python, process, process_tree
 from blender_addon.engine.locate import environment_python
 from blender_addon.engine.process_tree import kill_tree, no_window
 from blender_addon.engine.setup_plan import REQUIREMENTS_FILE, read_requirements

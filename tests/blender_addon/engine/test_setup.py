@@ -16,6 +16,7 @@ import trimesh
 from PIL import Image
 from skimage.data import astronaut
 
+from blender_addon.blender.file_lock import held_lock
 from blender_addon.blender.regular_file import sha256_of
 from blender_addon.engine import setup as engine_setup
 from blender_addon.engine.base_python import BasePython, find_base_python
@@ -27,7 +28,6 @@ from blender_addon.engine.environment import (
     previous_folder,
     remove_leftovers,
 )
-from blender_addon.engine.file_lock import held_lock
 from blender_addon.engine.locate import (
     MARKER_NAME,
     Engine,
