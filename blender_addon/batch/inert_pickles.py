@@ -79,5 +79,10 @@ def data_only() -> Iterator[None]:
     Dask has no option for that. The batch's process uses it for nothing else.
     """
     stand_in = SimpleNamespace(loads=loads, dumps=pickle.dumps)
-    with patch.object(dask_pickle, "loads", loads), patch.object(distributed.client, "pickle", stand_in):
+    with (
+        patch.object(dask_pickle, "loads", loads),
+        patch.object(distributed.client, "pickle", stand_in),
+        # Workers may have a client print and warn, escape sequences of terminals included.
+        patch.object(distributed.Client, "_default_event_handlers", {}),
+    ):
         yield

@@ -8,10 +8,11 @@ stranger may have put into it. Only names travel, no paths, for the machines may
 
 import json
 import os
+import re
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..blender.regular_file import open_regular
@@ -19,7 +20,7 @@ from ..errors import PayloadError
 from ..heads import manifest
 from . import checked_json
 from .local_processor import KeptHead, PhotoResult, PhotoTask, StagedHead, StepOutcome
-from .plan import BatchPlan, StepPlan
+from .plan import VIEW_FILES, BatchPlan, StepPlan
 from .storage import contained, is_plain_name, write_all
 
 #: Name below a folder, with "/" -> content.
@@ -28,6 +29,16 @@ Files = dict[str, bytes]
 PATHS = ("folder", "files")
 #: Length of the JSON text.
 LENGTH = struct.Struct(">Q")
+#: What a head's files may be that a worker sends: data, which nothing runs that opens it.
+DATA_SUFFIXES = frozenset(
+    (
+        *(".ply", ".npz", ".json", ".csv", ".txt", ".png", ".jpg", ".jpeg", ".webp", ".exr", ".mp4", ".webm"),
+        *(".glb", ".gltf", ".bin", ".fbx", ".obj", ".mtl", ".usd", ".usda", ".usdc", ".usdz", ".vrm", ".abc"),
+    )
+)
+#: The batch's page loads the model that it shows as a script: a call with text, and nothing else.
+SCRIPT_SUFFIX = ".js"
+VIEW_SCRIPT = re.compile(rb'photobustView\(\{"version": \d+, "model": "[A-Za-z0-9+/=]*"\}\);\n?')
 #: Permissions of a copy of a photo or head on a worker: nobody else's business.
 PRIVATE_MODE = 0o600
 #: Permissions of results, less the umask.
@@ -126,10 +137,17 @@ def unpack_result(result: TaskResult, packed: ClusterTask, staging: Path) -> Pho
         OSError: It cannot be written.
         PayloadError: It is not what the task was about.
     """
-    if not packed.task.reconstruct and len(result.heads) != len(packed.kept):
+    plan = packed.task.plan
+    expected = range(plan.max_faces + 1) if packed.task.reconstruct else (len(packed.kept),)
+    if len(result.heads) not in expected:
         raise PayloadError("A worker sent other heads than it was asked for: try again.")
+    asked = {*plan.engine_steps, *(step.name for step in plan.steps if not step.late)}
     heads = []
     for n, head in enumerate(result.heads):
+        if not head.steps.keys() <= asked:
+            raise PayloadError("A worker sent other steps than it was asked for: try again.")
+        for name, content in head.files.items():
+            _check_kind(name, content)
         folder = contained(staging, head.name)
         # Where the engine has not run, steps that run here need what the others were made from.
         before = {} if packed.task.reconstruct else packed.kept[n][1]
@@ -140,6 +158,17 @@ def unpack_result(result: TaskResult, packed: ClusterTask, staging: Path) -> Pho
         write_files(folder, files, RESULT_MODE)
         heads.append(StagedHead(folder, head.steps, head.engine))
     return PhotoResult(heads, result.timings, result.attempts)
+
+
+def _check_kind(name: str, content: bytes) -> None:
+    """Raises PayloadError if a worker's file is of a kind that a browser or a system would run."""
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix == SCRIPT_SUFFIX:
+        if name in VIEW_FILES and VIEW_SCRIPT.fullmatch(content):
+            return
+    elif suffix in DATA_SUFFIXES:
+        return
+    raise PayloadError(f"A worker sent {name}, which is no data: what runs there cannot be trusted.")
 
 
 def encode_task(packed: ClusterTask) -> bytes:
@@ -161,14 +190,14 @@ def decode_task(data: bytes) -> ClusterTask:
     """A task from bytes. Raises PayloadError."""
     try:
         document, blobs = _decode(data)
-        photo = None if document.get("photo") is None else _take(blobs, document["photo"])
+        photo = None if document.get("photo") is None else blobs.take(document["photo"])
         if not is_plain_name(document.get("name")):
             raise ValueError("the photo's name is no name")
         kept = []
         for head in checked_json.array(document.get("kept")):
             if not is_plain_name(checked_json.mapping(head).get("name")):
                 raise ValueError("a head's name is no name")
-            kept.append((checked_json.text(head["name"]), _take(blobs, head.get("files"))))
+            kept.append((checked_json.text(head["name"]), blobs.take(head.get("files"))))
         return ClusterTask(
             _task(document.get("task")),
             checked_json.text(document["name"]),
@@ -287,15 +316,36 @@ def _encode(document: dict[str, Any], blobs: list[bytes]) -> bytes:
     return b"".join([LENGTH.pack(len(text)), text, *blobs])
 
 
-def _decode(data: bytes) -> tuple[dict[str, Any], memoryview]:
-    """The JSON object, and the files' contents one after the other. Raises ValueError."""
+class _Blobs:
+    """The files' contents of a payload, one after the other; each byte is taken once."""
+
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+        self._left = len(data)
+
+    def take(self, where: object) -> Files:
+        """Files by name, from what `_add` returned. Raises ValueError."""
+        files = {}
+        for name, position in checked_json.mapping(where).items():
+            start, length = map(checked_json.whole_number, checked_json.array(position))
+            checked_json.names([name])
+            # The same bytes under a thousand names would fill the disk.
+            self._left -= length
+            if start < 0 or length < 0 or start + length > len(self._data) or self._left < 0:
+                raise ValueError("it is too short")
+            files[name] = bytes(self._data[start : start + length])
+        return files
+
+
+def _decode(data: bytes) -> tuple[dict[str, Any], _Blobs]:
+    """The JSON object, and the files' contents. Raises ValueError."""
     if len(data) < LENGTH.size:
         raise ValueError("it is too short")
     (length,) = LENGTH.unpack_from(data)
     end = LENGTH.size + length
     if end > len(data):
         raise ValueError("it is too short")
-    return checked_json.parse(data[LENGTH.size : end]), memoryview(data)[end:]
+    return checked_json.parse(data[LENGTH.size : end]), _Blobs(memoryview(data)[end:])
 
 
 def _add(blobs: list[bytes], files: Files) -> dict[str, list[int]]:
@@ -309,19 +359,7 @@ def _add(blobs: list[bytes], files: Files) -> dict[str, list[int]]:
     return where
 
 
-def _take(blobs: memoryview, where: object) -> Files:
-    """Files by name, from what `_add` returned. Raises ValueError."""
-    files = {}
-    for name, position in checked_json.mapping(where).items():
-        start, length = map(checked_json.whole_number, checked_json.array(position))
-        checked_json.names([name])
-        if start < 0 or length < 0 or start + length > len(blobs):
-            raise ValueError("it is too short")
-        files[name] = bytes(blobs[start : start + length])
-    return files
-
-
-def _head_result(value: object, blobs: memoryview) -> HeadResult:
+def _head_result(value: object, blobs: _Blobs) -> HeadResult:
     data = checked_json.mapping(value)
     if not is_plain_name(data.get("name")):
         raise ValueError("a head's name is no name")
@@ -330,7 +368,7 @@ def _head_result(value: object, blobs: memoryview) -> HeadResult:
         checked_json.text(data["name"]),
         {name: _step_outcome(step) for name, step in steps.items()},
         _engine_answer(data.get("engine")),
-        _take(blobs, data.get("files")),
+        blobs.take(data.get("files")),
     )
 
 

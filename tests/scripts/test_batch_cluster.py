@@ -359,6 +359,10 @@ def fail():
     raise Evil()
 
 
+def shout():
+    distributed.print("shouted")  # at the client, says Dask
+
+
 def data():
     return {"a": {"b": [1, 2.5, None, "x"]}, "c": b"y" * 1000}
 
@@ -367,12 +371,13 @@ with data_only() if protected == "yes" else contextlib.nullcontext():
     with distributed.Client(address, set_as_default=False) as client:
         for function in (send, fail):
             try:
-                answer = client.submit(function, pure=False).result(timeout=PATIENCE_SECONDS)
+                answer = client.submit(function, pure=False).result(timeout=200)
             except BaseException as error:
                 answer = error
             print(type(answer).__name__)
         client.run(send, on_error="ignore")
-        assert client.submit(data, pure=False).result(timeout=PATIENCE_SECONDS) == data()
+        client.submit(shout, pure=False).result(timeout=200)
+        assert client.submit(data, pure=False).result(timeout=200) == data()
 print("taken in" if str(os.getpid()) in open(path).read().split() else "safe")
 """
 
@@ -391,6 +396,7 @@ def test_nothing_that_a_worker_sends_is_run(cluster, tmp_path, protected, expect
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == expected
+    assert ("shouted" in done.stdout) == (protected == "no")
     if protected == "yes":
         assert done.stdout.splitlines()[:2] == ["Inert", "Inert"]
 

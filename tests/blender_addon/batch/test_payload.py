@@ -26,6 +26,7 @@ from blender_addon.batch.payload import (
 )
 from blender_addon.batch.plan import BatchPlan, StepPlan
 from blender_addon.errors import AddonError, PayloadError
+from core.io.preview_glb import preview_script
 
 PLAN = BatchPlan(85.0, 3, {"head": True}, (StepPlan("preview", {"size": 64}, ("surface",), late=False),))
 KEPT = KeptHead("/out/a", ("preview",), ("surface.ply",), {"render": ["x/y.png"]}, ("preview.png",))
@@ -127,6 +128,54 @@ def test_heads_without_their_files_are_refused(tmp_path):
         unpack_result(replace(RESULT, heads=RESULT.heads * 2), again, tmp_path)
     with pytest.raises(PayloadError, match="without the files"):
         unpack_result(replace(RESULT, heads=RESULT.heads * 2), PACKED, tmp_path)
+
+
+def test_the_same_bytes_under_many_names_do_not_fill_the_disk():
+    with pytest.raises(PayloadError, match="too short"):
+        decode_result(changed(lambda d: head(d)["files"].update({f"{n}.png": [0, 2] for n in range(9)})))
+
+
+def test_steps_and_heads_that_nobody_asked_for_are_refused(tmp_path):
+    """A step's fingerprint is looked up by its name, and steps that write elsewhere run on this machine."""
+    late = StepPlan("asset", {"library": "/library"}, ("surface",), late=True)
+    packed = replace(PACKED, task=replace(TASK, plan=replace(PLAN, steps=(*PLAN.steps, late))))
+    for name in ("foreign", "asset", "../preview"):
+        steps = {**RESULT.heads[0].steps, name: StepOutcome([], {"file": "../../victim"}, 0.0)}
+        foreign = replace(RESULT, heads=[replace(RESULT.heads[0], steps=steps)])
+        with pytest.raises(PayloadError, match="other steps"):
+            unpack_result(foreign, packed, tmp_path)
+    many = replace(RESULT, heads=[replace(RESULT.heads[0], name=f"h{n}") for n in range(4)])
+    with pytest.raises(PayloadError, match="other heads"):
+        unpack_result(many, packed, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *(
+            (name, b"")
+            for name in ("a.html", "a.svg", "a.exe", "a.desktop", "a.blend", "x/run", ".png", "a.PY")
+        ),
+        ("other.js", b'photobustView({"version": 1, "model": "AA=="});'),
+        ("view.js", b'photobustView({"version": 1, "model": "AA=="});alert(1)'),
+        ("view.js", b'photobustView({"version": 1, "model": ""+alert(1)+""});'),
+        ("view.js", b""),
+    ],
+)
+def test_what_would_run_is_refused(tmp_path, name, content):
+    """The page loads view.js as a script, and whoever looks at heads opens what lies beside them."""
+    files = {**FILES, name: content}
+    with pytest.raises(PayloadError, match="no data"):
+        unpack_result(replace(RESULT, heads=[replace(RESULT.heads[0], files=files)]), PACKED, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_pages_own_models_arrive(tmp_path):
+    files = {**FILES, "view.js": preview_script(b"glTF and more")}
+    result = replace(RESULT, heads=[replace(RESULT.heads[0], files=files)])
+    (staged,) = unpack_result(result, PACKED, tmp_path).heads
+    assert (staged.folder / "view.js").read_bytes() == files["view.js"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no permissions of that kind")

@@ -1,5 +1,6 @@
 """A worker that does what the photo's name says: crash, hang, die once, find no face, find two..."""
 
+import base64
 import hashlib
 import json
 import os
@@ -149,7 +150,9 @@ def reconstruct(request, cancelled):  # noqa: C901 (a branch for each order)
         if request["params"].get("preview_model"):
             names.append("view.js")
             made_of = [folder / name for name in ("surface.ply", "head.npz")]
-            (folder / "view.js").write_bytes(b"".join(p.read_bytes() for p in made_of if p.is_file()))
+            model = base64.b64encode(b"".join(p.read_bytes() for p in made_of if p.is_file())).decode("ascii")
+            script = f"photobustView({json.dumps({'version': 1, 'model': model})});\n"
+            (folder / "view.js").write_text(script, "ascii")
         name = os.fsencode(photo.name).decode("utf-8", "replace")
         listed = {file: described(folder / file) for file in names}
         (folder / "face.json").write_text(
