@@ -41,9 +41,9 @@ FILE_NAME = "head.npz"
 FORMAT_VERSION = 1
 #: Materials and the parts that have them.
 MATERIALS = {
-    "skin": (SKIN, INNER),
+    "skin": (SKIN,),
     "eyes": (EYE_LEFT, EYE_RIGHT),
-    "mouth": (TEETH_UPPER, TEETH_LOWER, TONGUE),
+    "mouth": (TEETH_UPPER, TEETH_LOWER, TONGUE, INNER),
     "lashes": (LASHES,),
 }
 #: Name of the shape that has the expression of the photo.

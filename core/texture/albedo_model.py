@@ -49,6 +49,10 @@ class AlbedoModel:
         deviation: (V,) float32, what of a person's skin the components leave, natural logarithm.
         tone_mean: (3,) float64, mean tone of people.
         tone_covariance: (3, 3) float64.
+        exposure_mean: (15,) float64, mean of `skin_tone.exposure_features`.
+        exposure_deviation: (15,) float64, their standard deviations.
+        exposure_weights: (16, 3) float64, from features in standard deviations, and a constant, to how much
+            too light a photo is, natural logarithm, by channel.
     """
 
     mean: np.ndarray
@@ -56,6 +60,9 @@ class AlbedoModel:
     deviation: np.ndarray
     tone_mean: np.ndarray
     tone_covariance: np.ndarray
+    exposure_mean: np.ndarray
+    exposure_deviation: np.ndarray
+    exposure_weights: np.ndarray
 
     @classmethod
     def load(cls, models_dir: Path) -> "AlbedoModel | None":
@@ -124,4 +131,5 @@ def _read(path: Path) -> AlbedoModel | None:
             data["deviation"].astype(np.float32),
             data["tone_mean"].astype(np.float64),
             data["tone_covariance"].astype(np.float64),
+            *(data[f"exposure_{name}"].astype(np.float64) for name in ("mean", "deviation", "weights")),
         )

@@ -71,8 +71,38 @@ def eye_colors(rgb: np.ndarray, landmarks: np.ndarray, gain: np.ndarray | None =
     Returns:
         The colors; usual ones where the photo does not show them.
     """
+    iris_pixels, white_pixels = _eye_pixels(rgb, landmarks)
+    if gain is not None:
+        iris_pixels, white_pixels = ([one * gain for one in found] for found in (iris_pixels, white_pixels))
+    iris_color = _quantile_mean(iris_pixels, IRIS_QUANTILES)
+    white = _quantile_mean(white_pixels, WHITE_QUANTILES)
+    whiteness = WHITE if white is None else 0.5 * (white + WHITE * (white @ LUMINANCE) / (WHITE @ LUMINANCE))
+    brown = BROWN * (whiteness @ LUMINANCE) / (WHITE @ LUMINANCE)
+    return EyeColors(
+        _limited(brown if iris_color is None else iris_color * LID_SHADE, IRIS_LIMITS),
+        _limited(whiteness, WHITE_LIMITS),
+        iris_color is not None,
+    )
+
+
+def eye_white(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:
+    """The color of the eyes' whites, as photographed.
+
+    Args:
+        rgb: (H, W, 3) uint8 sRGB.
+        landmarks: (478, 2 or more) MediaPipe's, photo pixels.
+
+    Returns:
+        (3,) linear; None where the photo does not show it.
+    """
+    return _quantile_mean(_eye_pixels(rgb, landmarks)[1], WHITE_QUANTILES)
+
+
+def _eye_pixels(rgb: np.ndarray, landmarks: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Linear colors (n, 3) of the irises' and the whites' pixels, by eye."""
     points = landmarks[:, :2].astype(np.float64)
-    iris_pixels, white_pixels = [], []
+    iris_pixels: list[np.ndarray] = []
+    white_pixels: list[np.ndarray] = []
     for outline, iris in zip(OUTLINES, IRISES, strict=True):
         opening, center = points[list(outline)], points[iris[0]]
         radius = float(np.linalg.norm(points[list(iris[1:])] - center, axis=1).mean())
@@ -88,19 +118,9 @@ def eye_colors(rgb: np.ndarray, landmarks: np.ndarray, gain: np.ndarray | None =
         y, x = np.nonzero(inside)
         distance = np.hypot(x + low[0] - center[0], y + low[1] - center[1]) / radius
         colors = linear_of_bytes_float32()[rgb[low[1] : high[1], low[0] : high[0]][y, x]]
-        if gain is not None:
-            colors = colors * gain
         iris_pixels.append(colors[(distance > SAMPLED_RING[0]) & (distance < SAMPLED_RING[1])])
         white_pixels.append(colors[distance > WHITE_BEGIN])
-    iris_color = _quantile_mean(iris_pixels, IRIS_QUANTILES)
-    white = _quantile_mean(white_pixels, WHITE_QUANTILES)
-    whiteness = WHITE if white is None else 0.5 * (white + WHITE * (white @ LUMINANCE) / (WHITE @ LUMINANCE))
-    brown = BROWN * (whiteness @ LUMINANCE) / (WHITE @ LUMINANCE)
-    return EyeColors(
-        _limited(brown if iris_color is None else iris_color * LID_SHADE, IRIS_LIMITS),
-        _limited(whiteness, WHITE_LIMITS),
-        iris_color is not None,
-    )
+    return iris_pixels, white_pixels
 
 
 def _quantile_mean(pixels: list[np.ndarray], quantiles: tuple[float, float]) -> np.ndarray | None:

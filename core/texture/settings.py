@@ -11,6 +11,10 @@ class TextureSettings:
         delight_strength: Power of the shading that the colors are divided by, 0 (none) to 1 (all).
         min_shading: Least shading, relative to the face's median.
         max_shading: Greatest shading, relative to the face's median.
+        uneven_lightness: Fraction of the lightness of light that is smooth over centimeters, but not as
+            shading is, that is taken out; only with a segmentation.
+        uneven_hue: The same of its hue.
+        light_stiffness: How smooth that light is: weight of its smoothness beside the colors'.
         grain_fraction: Strength of the grain of completed texels, of that of observed ones.
         padding: Texels around each island that its colors go on for, so that filtering shows no background.
     """
@@ -18,5 +22,8 @@ class TextureSettings:
     delight_strength: float = 0.75
     min_shading: float = 0.4
     max_shading: float = 1.8
+    uneven_lightness: float = 0.9
+    uneven_hue: float = 0.5
+    light_stiffness: float = 0.5
     grain_fraction: float = 0.5
     padding: int = 16

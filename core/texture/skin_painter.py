@@ -32,6 +32,8 @@ HIGHLIGHT_RANGE = (0.22, 0.50)
 GLINT_RANGE = (0.25, 0.55)
 #: The same for dark texels near hair: single strands of it.
 STRAND_RANGE = (0.22, 0.45)
+#: Least channel, linear, of colors that are clipped: nothing of the skin is left in them.
+CLIPPED_RANGE = (0.75, 0.95)
 #: Weights of the mirror image from which on it is used, and used fully.
 MIRROR_RANGE = (0.3, 0.9)
 #: How many times smooth light and albedo are found in turn.
@@ -114,37 +116,53 @@ class SkinPainter:
         """
         view = self.sampler.view(rgb, frame, pose, vertices, segmentation, keep_beard)
         shading, fit, kept = self._explain(view, vertices, delight)
-        colors = view.colors / self.sampler.at_texels(shading[:, None])
+        colors = view.colors / self.sampler.at_texels(shading)
         weight = view.weight * self.sampler.at_texels(kept[:, None])[:, 0]
         logs = self._completed(colors, weight, fit)
         if delight:
-            weight *= self._plain_texels(colors, logs, view.near_hair)
+            weight *= self._plain_texels(colors, view.colors, logs, view.near_hair)
             logs = self._completed(colors, weight, fit)
-        gain = tone_gain(self.model, fit.tone) if delight else np.ones(3)
+        gain = tone_gain(self.model, fit.tone, rgb) if delight else np.ones(3)
         return self._compose(rgb, view, shading, weight, logs, gain)
 
     def _explain(
         self, view: SkinView, vertices: np.ndarray, delight: bool
     ) -> tuple[np.ndarray, AlbedoFit, np.ndarray]:
-        """Smooth shading (V,), the person's albedo, and how far each vertex is explained by both (V,), 0..1:
+        """Smooth shading (V, 3), the person's albedo, and how far both explain each vertex (V,), 0..1:
         cast shadows and highlights are not.
         """
         means, observed = self.sampler.to_vertices(view.colors, view.weight)
         normals = shading_normals(vertices, self.topology.triangles)
         shading = np.ones(len(means), np.float32)
+        even = np.ones((len(means), 3), np.float32)
         plain = observed * np.maximum(self.regions.plain, 0.3 * self._of_skin * (1 - self.regions.features))
         fit = self.model.fit(np.log(np.maximum(means, DARK)), observed)
         if not delight:
-            return shading, fit, np.ones(len(means), np.float32)
+            return even, fit, np.ones(len(means), np.float32)
         for _ in range(LIGHT_ROUNDS):
             relative = np.exp(fit.logs - fit.tone) @ LUMINANCE
             shading = relative_shading(normals, means / relative[:, None], plain, self.settings)
             fit = self.model.fit(np.log(np.maximum(means / shading[:, None], DARK)), observed)
         residual = np.log(np.maximum(means / shading[:, None], DARK)) - fit.logs
+        uneven = self._uneven_light(residual, observed)
+        shading = shading[:, None] * np.exp(uneven)
+        residual -= uneven
         lightness = residual @ LUMINANCE
         kept = (1 - ramp(-lightness, *SHADOW_RANGE)) * (1 - ramp(lightness, *HIGHLIGHT_RANGE))
         exempt = np.maximum(self.regions.features, self.regions.beard)
         return shading, fit, (kept + (1 - kept) * exempt).astype(np.float32)
+
+    def _uneven_light(self, residual: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        """(V, 3) natural logarithm of light that is smooth over centimeters, but no function of the normal:
+        soft shadows, sheen, colored reflections. It is what the person's albedo leaves (V, 3), smoothed.
+        """
+        settings = self.settings
+        weight = observed * self._of_skin * (1 - self.regions.features) * (1 - 0.7 * self.regions.beard)
+        smooth = self.completion.smooth(residual, weight, settings.light_stiffness, anchor=np.zeros(3))
+        lightness = (smooth @ LUMINANCE)[:, None]
+        return np.asarray(
+            settings.uneven_lightness * lightness + settings.uneven_hue * (smooth - lightness), np.float32
+        )
 
     def _completed(self, colors: np.ndarray, weight: np.ndarray, fit: AlbedoFit) -> np.ndarray:
         """(V, 3) logarithms of the albedo everywhere: the model plus what the person differs by, which goes
@@ -157,13 +175,16 @@ class SkinPainter:
         typical = (residual * plain[:, None]).sum(0) / max(float(plain.sum()), 1.0)
         return fit.logs + self.completion.smooth(residual, observed, anchor=typical)
 
-    def _plain_texels(self, colors: np.ndarray, logs: np.ndarray, near_hair: np.ndarray) -> np.ndarray:
-        """(n,) 0..1: whether texels are neither highlights nor single strands of hair."""
+    def _plain_texels(
+        self, colors: np.ndarray, photographed: np.ndarray, logs: np.ndarray, near_hair: np.ndarray
+    ) -> np.ndarray:
+        """(n,) 0..1: whether texels are no highlights, nor clipped, nor single strands of hair."""
         expected = np.exp(self.sampler.at_texels(logs)) @ LUMINANCE
         ratio = np.log(np.maximum(colors @ LUMINANCE, DARK) / np.maximum(expected, DARK))
         glint = ramp(ratio, *GLINT_RANGE) * (1 - self._features)
         strand = ramp(-ratio, *STRAND_RANGE) * near_hair * (1 - np.maximum(self._features, self._beard))
-        return np.asarray((1 - glint) * (1 - strand), np.float32)
+        clipped = ramp(photographed.min(1), *CLIPPED_RANGE)
+        return np.asarray((1 - glint) * (1 - strand) * (1 - clipped), np.float32)
 
     def _full(self, values: np.ndarray) -> np.ndarray:
         """(S, S) or (S, S, C) float32: values (n,) or (n, C) of the skin's texels at the full resolution."""
@@ -186,9 +207,7 @@ class SkinPainter:
         completed = self._full(np.exp(self.sampler.at_texels(logs)))
         known = self._full(weight)
         seen = self._photo(rgb, view, weight)
-        seen *= (
-            gain.astype(np.float32) / self._full(self.sampler.at_texels(shading[:, None])[:, 0])[..., None]
-        )
+        seen *= gain.astype(np.float32) / self._full(self.sampler.at_texels(shading))
         # In terms of the completed albedo, so that a mirror image takes on the tone of the side it goes to.
         ratio = np.log(np.maximum(seen, DARK) / np.maximum(completed, DARK))
         ratio *= known[..., None]

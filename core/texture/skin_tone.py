@@ -1,23 +1,104 @@
-"""Exposure and white balance of skin: brings a photographed tone into the range of real albedo."""
+"""Exposure and white balance of skin: brings a photographed tone to what the skin's albedo probably is.
 
+A dark face may be dark skin in good light or light skin in little. The rest of the photo tells: how light it
+is, and of what color on average. What it tells was learned from portraits made lighter, darker and tinted.
+"""
+
+from typing import TYPE_CHECKING
+
+import cv2
 import numpy as np
 
-from ..image.color import LUMINANCE
-from .albedo_model import AlbedoModel
+from ..image.color import LUMINANCE, linear_of_bytes_float32
 
+if TYPE_CHECKING:
+    from .albedo_model import AlbedoModel
+
+#: Side of the picture that a photo's exposure is judged by, pixels.
+SMALL_SIZE = 64
+#: Quantiles of luminance that say how a photo is exposed.
+QUANTILES = (0.1, 0.5, 0.9, 0.98)
+#: Linear light below which logarithms say nothing.
+DARK = 2e-3
+#: Linear light from which on a pixel is clipped.
+CLIPPED = 0.98
+#: Features beyond so many standard deviations are as good as at that.
+MAX_DEVIATIONS = 2.5
+#: Corrections of lightness and of hue, natural logarithms, that are too small to be certain of; greater ones
+#: are made less by as much.
+LIGHTNESS_THRESHOLD = 0.03
+HUE_THRESHOLD = 0.015
+#: How far a tone's hue may be from what people of its lightness have, standard deviations: monochrome photos,
+#: and those in colored light, are further off.
+MAX_HUE_DEVIATIONS = 2.0
 #: Least and greatest luminance of skin's albedo, linear.
-LUMINANCE_RANGE = (0.045, 0.42)
+LUMINANCE_RANGE = (0.04, 0.45)
 
 
-def tone_gain(model: AlbedoModel, tone: np.ndarray) -> np.ndarray:
-    """What linear colors have to be multiplied by.
+def small_picture(rgb: np.ndarray) -> np.ndarray:
+    """A photo, averaged down to what its exposure is judged by.
+
+    Args:
+        rgb: (H, W, 3) uint8 sRGB.
+
+    Returns:
+        (64, 64, 3) float32 linear.
+    """
+    small = cv2.resize(rgb, (SMALL_SIZE, SMALL_SIZE), interpolation=cv2.INTER_AREA)
+    return linear_of_bytes_float32()[small]
+
+
+def exposure_features(tone: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """What says how a photo is exposed and balanced.
+
+    Args:
+        tone: (3,) natural logarithm of the plain skin's color, as photographed.
+        picture: (64, 64, 3) float32 linear, of `small_picture`.
+
+    Returns:
+        (15,) float64.
+    """
+    colors = picture.reshape(-1, 3).astype(np.float64)
+    luminance = colors @ LUMINANCE
+    quantiles = np.log(np.maximum(np.quantile(luminance, QUANTILES), DARK))
+    mean = np.log(np.maximum(colors.mean(0), DARK))
+    lightness = float(tone @ LUMINANCE)
+    products = [lightness**2, quantiles[1] ** 2, lightness * quantiles[1], lightness * quantiles[2]]
+    return np.concatenate([tone, quantiles, mean, [(colors > CLIPPED).mean()], products])
+
+
+def tone_gain(model: "AlbedoModel", tone: np.ndarray, rgb: np.ndarray) -> np.ndarray:
+    """What linear colors have to be multiplied by to be the skin's albedo.
 
     Args:
         model: Of the albedo.
         tone: (3,) natural logarithm of the plain skin's color, as photographed.
+        rgb: (H, W, 3) uint8 sRGB, the photo.
 
     Returns:
         (3,) float64.
     """
-    luminance = float(np.exp(tone) @ LUMINANCE)
-    return np.full(3, np.clip(luminance, *LUMINANCE_RANGE) / max(luminance, 1e-6))
+    features = exposure_features(tone, small_picture(rgb))
+    deviations = np.clip(
+        (features - model.exposure_mean) / model.exposure_deviation, -MAX_DEVIATIONS, MAX_DEVIATIONS
+    )
+    excess = deviations @ model.exposure_weights[:-1] + model.exposure_weights[-1]
+    lightness = float(excess @ LUMINANCE)
+    hue = excess - lightness
+    lightness = np.sign(lightness) * max(abs(lightness) - LIGHTNESS_THRESHOLD, 0)
+    hue *= max(1 - HUE_THRESHOLD / max(float(np.linalg.norm(hue)), 1e-9), 0)
+    logs = _likely_hue(model, tone - lightness - hue)
+    luminance = float(np.exp(logs) @ LUMINANCE)
+    return np.asarray(np.exp(logs - tone) * np.clip(luminance, *LUMINANCE_RANGE) / max(luminance, 1e-6))
+
+
+def _likely_hue(model: "AlbedoModel", tone: np.ndarray) -> np.ndarray:
+    """The tone (3,), natural logarithm, its hue within MAX_HUE_DEVIATIONS of people's of its lightness."""
+    weights = LUMINANCE.astype(np.float64)
+    along = model.tone_covariance @ weights
+    variance = float(weights @ along)
+    expected = model.tone_mean + along * float((tone - model.tone_mean) @ weights) / variance
+    covariance = model.tone_covariance - np.outer(along, along) / variance
+    residual = tone - expected
+    distance = np.sqrt(max(float(residual @ np.linalg.pinv(covariance, rcond=1e-6) @ residual), 0.0))
+    return np.asarray(expected + residual * min(1.0, MAX_HUE_DEVIATIONS / max(distance, 1e-9)))

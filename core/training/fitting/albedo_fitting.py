@@ -6,7 +6,7 @@ one side does not get into the model, and completed by the model itself in turn 
 and Tibshirani, Spectral Regularization Algorithms for Learning Large Incomplete Matrices, JMLR 11, 2010).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from ...texture.delighting import relative_shading
 from ...texture.inpainting import SmoothCompletion
 from ...texture.settings import TextureSettings
 from ...texture.skin_sampler import SkinSampler
+from ...texture.skin_tone import MAX_DEVIATIONS, exposure_features, small_picture
 
 #: Side of the texture that portraits are looked at in, texels.
 SAMPLED_SIZE = 1024
@@ -52,6 +53,12 @@ BACK_Y = 0.01
 BACK_WIDTH = 0.03
 MEAN_FRACTION = 0.5
 COMPONENT_FRACTION = 0.7
+#: Changed copies of each portrait that exposure is learned from, the standard deviations of their exposure
+#: and of the tint of red and blue, natural logarithms, and the resistance of the regression.
+CHANGES = 16
+EXPOSURE_DEVIATION = 0.5
+TINT_DEVIATION = (0.13, 0.16)
+EXPOSURE_RIDGE = 3.0
 #: Least and greatest deviation of a vertex from what the model says, natural logarithm.
 DEVIATION_LIMITS = (0.06, 0.4)
 
@@ -64,22 +71,24 @@ class ObservedSkin:
         colors: (V, 3) float32, linear, as photographed.
         weight: (V,) float32, 0..1.
         vertices: (V, 3) float32, the head as photographed, head frame, meters.
+        picture: (64, 64, 3) float32 linear, the photo (`skin_tone.small_picture`).
     """
 
     colors: np.ndarray
     weight: np.ndarray
     vertices: np.ndarray
+    picture: np.ndarray
 
     @classmethod
     def load(cls, path: Path) -> "ObservedSkin":
         """Read what `save` has written."""
         with np.load(path) as data:
-            return cls(data["colors"], data["weight"], data["vertices"])
+            return cls(*(data[one.name] for one in fields(cls)))
 
     def save(self, path: Path) -> None:
         """Write an .npz file."""
         unfinished = path.with_suffix(".tmp.npz")
-        np.savez(unfinished, colors=self.colors, weight=self.weight, vertices=self.vertices)
+        np.savez(unfinished, **{one.name: getattr(self, one.name) for one in fields(self)})
         unfinished.replace(path)
 
 
@@ -108,7 +117,7 @@ def observe(sampler: SkinSampler, photo: Photo, reconstruction: Reconstruction) 
     )
     weight = view.weight * ramp(view.outline, *OUTLINE)
     colors, observed = sampler.to_vertices(view.colors, weight)
-    return ObservedSkin(colors, observed, head.vertices.astype(np.float32))
+    return ObservedSkin(colors, observed, head.vertices.astype(np.float32), small_picture(photo.rgb))
 
 
 class AlbedoFitting:
@@ -153,6 +162,7 @@ class AlbedoFitting:
             "deviation": np.clip(deviation, *DEVIATION_LIMITS).astype(np.float16),
             "tone_mean": tones.mean(0),
             "tone_covariance": np.cov(tones.T),
+            **fit_exposure(tones, np.stack([skin.picture for skin in self.skins])),
         }
 
     def _skins_without_light(
@@ -246,6 +256,35 @@ class AlbedoFitting:
         """Values (V, 3) of the skin, gone on with into mouth and eye sockets."""
         inside = self.completion.smooth(values, self.on_skin)
         return np.where(self.on_skin[:, None] > 0, values, inside)
+
+
+def fit_exposure(tones: np.ndarray, pictures: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
+    """Learn how much too light or tinted a photo is, from right photos, made lighter, darker and tinted.
+
+    Args:
+        tones: (P, 3) natural logarithms of the people's plain skin.
+        pictures: (P, 64, 64, 3) float32 linear, their photos.
+        seed: Of the changes.
+
+    Returns:
+        The arrays `exposure_mean`, `exposure_deviation` and `exposure_weights` of the model.
+    """
+    rng = np.random.default_rng(seed)
+    features, gains = [], []
+    for tone, picture in zip(tones, pictures, strict=True):
+        for _ in range(CHANGES):
+            red, blue = rng.normal(0, TINT_DEVIATION)
+            gain = rng.normal(0, EXPOSURE_DEVIATION) + np.array([red, 0, blue])
+            changed = np.minimum(picture * np.exp(gain), 1)
+            features.append(exposure_features(tone + gain, changed))
+            gains.append(gain)
+    values = np.stack(features)
+    mean, deviation = values.mean(0), values.std(0) + 1e-6
+    scaled = np.clip((values - mean) / deviation, -MAX_DEVIATIONS, MAX_DEVIATIONS)
+    columns = np.column_stack([scaled, np.ones(len(scaled))])
+    matrix = columns.T @ columns + EXPOSURE_RIDGE * np.eye(columns.shape[1])
+    weights = np.linalg.solve(matrix, columns.T @ np.stack(gains))
+    return {"exposure_mean": mean, "exposure_deviation": deviation, "exposure_weights": weights}
 
 
 def weighted_median(values: np.ndarray, weight: np.ndarray) -> float:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from core.image.color import LUMINANCE, linear_of_bytes_float32
+from core.image.color import LUMINANCE, linear_of_bytes_float32, linear_to_bytes
 from core.image.sampling import sample_image
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
 from core.template.regions import Regions
@@ -189,10 +189,21 @@ def test_an_old_folder_of_models_has_no_albedo_model(tmp_path):
 
 
 @pytest.mark.parametrize("exposure", [0.02, 1.0, 30.0])
-def test_tones_are_brought_into_the_range_of_skin(model, exposure):
-    own = np.log(np.array([0.35, 0.2, 0.14]) * exposure)
-    luminance = np.exp(own) * tone_gain(model, own) @ LUMINANCE
-    assert LUMINANCE_RANGE[0] * 0.99 <= luminance <= LUMINANCE_RANGE[1] * 1.01
+@pytest.mark.parametrize("tint", [(1.0, 1.0, 1.0), (0.6, 1.0, 1.8)])
+def test_tones_are_brought_into_the_range_of_skin(model, astronaut, exposure, tint):
+    own = np.log(np.array([0.35, 0.2, 0.14]) * exposure * np.array(tint))
+    color = np.exp(own) * tone_gain(model, own, astronaut)
+    assert LUMINANCE_RANGE[0] * 0.99 <= color @ LUMINANCE <= LUMINANCE_RANGE[1] * 1.01
+    assert color[0] > color[1] > color[2]
+
+
+def test_an_underexposed_photo_gives_about_the_same_skin(painter, topology, sample, segmentation, painted):
+    dark = linear_to_bytes(0.35 * linear_of_bytes_float32()[sample.rgb])
+    untouched = paint(painter, sample, segmentation, dark, delight=False)
+    corrected = paint(painter, sample, segmentation, dark)
+    right = np.log(tone(topology, painted) @ LUMINANCE)
+    off = abs(np.log(tone(topology, untouched) @ LUMINANCE) - right)
+    assert abs(np.log(tone(topology, corrected) @ LUMINANCE) - right) < 0.5 * off
 
 
 def test_facial_hair_is_kept_unless_it_is_to_go(segmentation):
