@@ -87,9 +87,14 @@ def tone_gain(model: "AlbedoModel", tone: np.ndarray, rgb: np.ndarray) -> np.nda
     hue = excess - lightness
     lightness = np.sign(lightness) * max(abs(lightness) - LIGHTNESS_THRESHOLD, 0)
     hue *= max(1 - HUE_THRESHOLD / max(float(np.linalg.norm(hue)), 1e-9), 0)
-    logs = _likely_hue(model, tone - lightness - hue)
-    luminance = float(np.exp(logs) @ LUMINANCE)
-    return np.asarray(np.exp(logs - tone) * np.clip(luminance, *LUMINANCE_RANGE) / max(luminance, 1e-6))
+    logs = _in_range(_likely_hue(model, _in_range(tone - lightness - hue)))
+    return np.asarray(np.exp(logs - tone))
+
+
+def _in_range(tone: np.ndarray) -> np.ndarray:
+    """The tone (3,), natural logarithm, its luminance brought into LUMINANCE_RANGE."""
+    luminance = float(np.exp(tone) @ LUMINANCE)
+    return np.asarray(tone + np.log(np.clip(luminance, *LUMINANCE_RANGE) / luminance))
 
 
 def _likely_hue(model: "AlbedoModel", tone: np.ndarray) -> np.ndarray:

@@ -170,16 +170,23 @@ def test_targets_bring_their_normals(glb, name):
     """At weight 1 the normals are those of the moved mesh, which the neutral's are up to 90 degrees off."""
     document, data = parts_of(glb)
     k = document["meshes"][0]["extras"]["targetNames"].index(name)
-    primitive = document["meshes"][0]["primitives"][0]
-    target = primitive["targets"][k]
-    points = values(document, data, primitive["attributes"]["POSITION"])
-    offset = values(document, data, target["POSITION"])
-    before = values(document, data, primitive["attributes"]["NORMAL"])
-    normals = before + values(document, data, target["NORMAL"])
+    # The skin, and the inside of the mouth and the eye sockets, which it goes on as.
+    both = [document["meshes"][0]["primitives"][index] for index in (0, 2)]
+
+    def joined(accessors):
+        return np.concatenate([values(document, data, accessor) for accessor in accessors])
+
+    points = joined([primitive["attributes"]["POSITION"] for primitive in both])
+    offset = joined([primitive["targets"][k]["POSITION"] for primitive in both])
+    before = joined([primitive["attributes"]["NORMAL"] for primitive in both])
+    normals = before + joined([primitive["targets"][k]["NORMAL"] for primitive in both])
+    count = document["accessors"][both[0]["attributes"]["POSITION"]]["count"]
+    corners = [values(document, data, primitive["indices"]).astype(int) for primitive in both]
+    corners = np.concatenate([corners[0], corners[1] + count])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     # Corners of one vertex, which a texture's seam has parted, are one vertex again.
     _, vertex = np.unique(points, axis=0, return_inverse=True)
-    triangles = vertex.ravel()[values(document, data, primitive["indices"]).reshape(-1, 3)]
+    triangles = vertex.ravel()[corners.reshape(-1, 3)]
     first = np.unique(vertex, return_index=True)[1]
     wanted = shading_normals((points + offset)[first], triangles)[vertex.ravel()]
     angles = np.degrees(np.arccos(np.clip((normals * wanted).sum(1), -1, 1)))
