@@ -11,7 +11,6 @@ import faulthandler
 import hashlib
 import os
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -75,7 +74,11 @@ def feed(target: str, folder: Path, go_on: Callable[[Tally], bool], first: int =
 
 
 def peak_bytes() -> int:
-    """The most memory that this process, or one of its children, has had resident."""
+    """The most memory that this process, or one of its children, has had resident; 0 where none can say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return max(usage.ru_maxrss for usage in usages) * 1024
 

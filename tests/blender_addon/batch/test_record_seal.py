@@ -33,6 +33,17 @@ def test_only_what_was_sealed_is(home):
     assert seal(inputs) != sealed and not is_sealed(inputs, sealed)
 
 
+@pytest.mark.parametrize("error", [PermissionError, NotImplementedError])
+def test_where_there_are_no_hard_links(home, monkeypatch, error):
+    """On FAT, and in some folders on a network."""
+
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert is_sealed(["/photos"], seal(["/photos"])) and [p.name for p in home.iterdir()] == [KEY_NAME]
+
+
 def test_without_a_place_for_a_key_nothing_is_sealed(home):
     home.write_text("a file")
     assert seal(["/photos"]) == "" and not is_sealed(["/photos"], "")
