@@ -150,7 +150,7 @@ def _steps(options: argparse.Namespace, head: bool) -> list[StepPlan]:
     steps = []
     if not options.no_preview:
         picture = {"size": options.preview_size, "renderer": renderer}
-        steps.append(StepPlan("preview", picture, (SURFACE,)))
+        steps.append(StepPlan("preview", picture, made))
     # The engine makes the GLB itself.
     others = [name for name in options.export if name != "glb"]
     if head and others:

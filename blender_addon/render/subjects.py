@@ -62,6 +62,11 @@ def of_folder(folder: Path) -> SubjectSpec:
             ob = build_head(head, texture, collection, "photobust head")
             for material, name in zip(ob.data.materials, head.material_names, strict=True):
                 material.roughness = ROUGHNESS[name]
+            # Shapes and smoothing are worked out once, and not again for each picture.
+            mesh, _ = _evaluated(ob, collection, 1.0)
+            bpy.data.objects.remove(ob)
+            ob = bpy.data.objects.new("photobust head", mesh)
+            collection.objects.link(ob)
             light = lighting.PORTRAIT
             return _of_standard_size(ob, head.photo, "TEXTURE" if texture else "MATERIAL", light)
 

@@ -18,6 +18,7 @@ from .eyelids import EyelidRepair, close_eyelid
 from .fold_repair import FoldRepair
 from .jaw import JawHinge
 from .lips import LipSeparation
+from .neck import NeckRing
 from .nonrigid_icp import TemplateRegistration, landmark_rays
 from .refinement import refine
 from .rigid_parts import DEEP_IN_EYEBALL, SIDES, RigidParts, Sphere
@@ -90,6 +91,7 @@ class HeadWrapper:
         self.topology = topology
         self.registration = TemplateRegistration(topology, settings)
         self.parts = RigidParts(topology)
+        self.neck = NeckRing(topology)
         self.lips = LipSeparation(topology, self.registration.triangles, self.registration.skin_triangles)
         self.confidence_estimator = ConfidenceEstimator(topology, self.parts, self.registration.triangles)
         count = self.registration.count
@@ -165,6 +167,7 @@ class HeadWrapper:
         clock.lap("refinement")
         # Rims count here, too: landmarks have placed them.
         visible = self.confidence_estimator.surface_confidence(shape, target)
+        shape[:count] = self.neck.level(shape[:count], used)
         gaze = self.parts.gaze_weights(self.parts.gaze(eyeballs, landmarks.points, camera, pose))
         weights = self._expression.weights(shape, visible, gaze)
         clock.lap("expression")

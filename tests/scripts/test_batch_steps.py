@@ -69,7 +69,7 @@ def test_fresh_makes_everything_again(finished_batch):
     [
         (["--lods", "0.5"], False, ["lods"]),
         (["--preview-size", "64"], False, ["preview"]),
-        (["--texture", "1024"], True, ["export", "render", "turntable"]),
+        (["--texture", "1024"], True, ["export", "preview", "render", "turntable"]),
         (["--focal-mm", "85"], True, ["export", "preview", "render", "turntable"]),
         (["--no-preview", "--timeout", "100", "--jobs", "2"], False, []),
         (["--turntable", "3"], False, ["turntable"]),

@@ -1,9 +1,9 @@
-"""The step "preview": the photo beside three views of the surface. Needs bpy."""
+"""The step "preview": the photo beside three views of the head. Needs bpy."""
 
 from pathlib import Path
 from typing import Any
 
-from ...render.previews import render_preview
+from ...render.head_preview import render_folder
 from ..result import StepResult
 
 PREVIEW = "preview.png"
@@ -12,13 +12,14 @@ FACE_PICTURE = "photo.png"
 
 
 def run(folder: Path, options: dict[str, Any]) -> StepResult:
-    """Options: size (height in pixels), renderer. Raises RenderError."""
+    """Options: size (height in pixels), renderer. Raises RenderError, HeadFileError or SurfaceFileError."""
     picture = folder / FACE_PICTURE
-    render_preview(
-        folder / "surface.ply",
+    kind = render_folder(
+        folder,
         folder / PREVIEW,
         photo=picture if picture.is_file() else None,
         size=int(options["size"]),
         renderer=options["renderer"],
     )
-    return StepResult({PREVIEW: "the photo, and the head from the front, three-quarter and the side"})
+    text = f"the photo, and the {kind} from the front, three-quarter and the side"
+    return StepResult({PREVIEW: text}, {"shows": kind})
