@@ -30,7 +30,11 @@ OUTLINE_POINTS = 720
 
 
 class NeckRing:
-    """Levels the neck's end in heads of one topology; keeps what does not depend on the photo."""
+    """Levels the neck's end in heads of one topology; keeps what does not depend on the photo.
+
+    Attributes:
+        moved: (k,) int, the vertices that may be moved.
+    """
 
     def __init__(self, topology: HeadTopology) -> None:
         """Prepare how the skin follows the ring.
@@ -48,6 +52,7 @@ class NeckRing:
         distance = dijkstra(graph, directed=False, indices=self._ring, min_only=True)
         free = (distance < REACH) & (distance > 0)
         self._free = np.flatnonzero(free)
+        self.moved = np.concatenate([self._ring, self._free])
         self._triangles = triangles[free[triangles].any(1)]
         facing = triangle_normals(mean, self._triangles)
         self._facing = facing / np.linalg.norm(facing, axis=1, keepdims=True)

@@ -96,8 +96,11 @@ def test_a_changed_batch_ends_as_one_made_so_from_the_start(finished_batch, tmp_
 def test_a_head_that_is_not_asked_for_any_more_stays_while_it_fits(finished_batch):
     out = finished_batch.out
     assert finished_batch.run(finished_batch.photos, "--surface", "--no-page").returncode == 0
+    assert finished_batch.engine == []
+    assert steps(finished_batch) == ["preview"], "it shows what is asked for: now the surface"
+    assert (out / "a/head.fbx").is_file() and (out / "a/head.npz").is_file()
+    assert finished_batch.run(finished_batch.photos, "--surface", "--no-page").returncode == 0
     assert finished_batch.engine == finished_batch.blender_steps == []
-    assert (out / "a/head.fbx").is_file()
     finished_batch.run(finished_batch.photos, "--surface", "--no-page", "--focal-mm", "85")
     assert not (out / "a/head.npz").exists() and not (out / "a/turntable").exists()
 

@@ -343,7 +343,7 @@ def test_wrapping_a_template_gives_the_template(wrapper, topology, made):
     assert np.abs(rays.offsets(vertices)).max() < 1e-5
     landmarks = FaceLandmarks(points, made.landmarks.score, made.landmarks.attempt)
     head = wrapper(surface, vertices, landmarks, made.camera, made.pose)
-    skin = topology.vertices_of(SKIN)
+    skin = np.setdiff1d(topology.vertices_of(SKIN), wrapper.neck.moved)  # the neck's end is leveled
     gap = np.linalg.norm(head.vertices - vertices, axis=1)[skin] * MM
     assert np.median(gap) < 0.1 and np.quantile(gap, 0.95) < 0.6
     assert (
