@@ -12,6 +12,7 @@ import numpy as np
 from .detection.detector import FaceDetector, FaceLandmarks
 from .errors import FaceTooSmallError, NoFaceError, ReconstructionError, RequestError
 from .geometry.frames import DEFAULT_FOCAL_MM, Camera, CropFrame, HeadPose
+from .hair.settings import HairSettings
 from .image.crop import cut_crop
 from .image.photo import Photo, load_photo, search_frames
 from .lifting.lifter import HeadPrior, LandmarkLifter
@@ -37,6 +38,8 @@ from .wrapping.settings import WrapSettings
 from .wrapping.skeleton import load_rig_model
 
 if TYPE_CHECKING:
+    from .hair.builder import HairBuilder
+    from .hair.groom import HairGroom
     from .template.topology import HeadTopology
     from .texture.painter import Albedo, AlbedoPainter
     from .wrapping.head import Head, HeadWrapper
@@ -56,6 +59,7 @@ STEP_SECONDS = {
     "quality": 0.2,
     "head": 6.5,
     "texture": 3.1,
+    "hair": 1.5,
 }
 
 
@@ -81,6 +85,7 @@ class Reconstruction:
         backend: What ran them.
         head: The template wrapped onto the surface, if it was asked for.
         albedo: Its texture, if it was asked for.
+        hair: What stands on it, if that was asked for and the photo shows any.
         faces_omitted: How many further faces the photo shows that were more than asked for.
         segmentation: What the pixels around the head show; None if the models cannot tell.
     """
@@ -101,6 +106,7 @@ class Reconstruction:
     backend: str | None = None
     head: "Head | None" = None
     albedo: "Albedo | None" = None
+    hair: "HairGroom | None" = None
     faces_omitted: int = 0
     segmentation: Segmentation | None = None
 
@@ -147,6 +153,7 @@ class Reconstructor:
         wrap_settings: WrapSettings = WrapSettings(),  # noqa: B008 (frozen)
         texture_settings: TextureSettings = TextureSettings(),  # noqa: B008 (frozen)
         segmenter: Segmenter | None = None,
+        hair_settings: HairSettings = HairSettings(),  # noqa: B008 (frozen)
     ) -> None:
         """Take the models; `from_pretrained` loads them.
 
@@ -160,11 +167,13 @@ class Reconstructor:
             wrap_settings: What can be set of the wrap.
             texture_settings: What can be set of the texture.
             segmenter: Finds out what the pixels around a head show; without it nobody knows.
+            hair_settings: What can be set of the hair.
         """
         self.segmenter = segmenter
         self.surface_settings = surface_settings
         self.wrap_settings = wrap_settings
         self.texture_settings = texture_settings
+        self.hair_settings = hair_settings
         self.models_dir = models_dir
         self.backend = backend
         self.detector = detector
@@ -182,6 +191,7 @@ class Reconstructor:
         surface_settings: SurfaceSettings = DEFAULT_SETTINGS,
         wrap_settings: WrapSettings = WrapSettings(),  # noqa: B008 (frozen)
         texture_settings: TextureSettings = TextureSettings(),  # noqa: B008 (frozen)
+        hair_settings: HairSettings = HairSettings(),  # noqa: B008 (frozen)
     ) -> "Reconstructor":
         """Load the models of a folder.
 
@@ -195,6 +205,7 @@ class Reconstructor:
             surface_settings: How prior and volume make the surface.
             wrap_settings: What can be set of the wrap.
             texture_settings: What can be set of the texture.
+            hair_settings: What can be set of the hair.
 
         Returns:
             The reconstructor.
@@ -216,6 +227,7 @@ class Reconstructor:
             wrap_settings,
             texture_settings,
             load_segmenter(folder, backend),
+            hair_settings,
         )
 
     def reconstruct(  # noqa: PLR0913 (options with defaults, given by name)
@@ -290,8 +302,8 @@ class Reconstructor:
         self, task: FaceTask, watch: Stopwatch, on_surface: Callable[[int, Surface], None] | None = None
     ) -> Reconstruction:
         """One head; the watch's progress is that of this face."""
-        photo, camera, face, name = task.photo, task.camera, task.face, task.name
-        starts = step_starts(bool(task.wrap), bool(task.wrap and task.wrap.texture))
+        photo, camera, face, name, wrap = task.photo, task.camera, task.face, task.name, task.wrap
+        starts = step_starts(bool(wrap), bool(wrap and wrap.texture), bool(wrap and wrap.hair != "none"))
         with watch.step("guidance", starts["guidance"], f"Estimating the proportions of {name}"):
             prior = self.lifter.lift(face, camera, photo.rgb)
             crop = cut_crop(photo.rgb, prior.frame)
@@ -327,6 +339,7 @@ class Reconstructor:
             folder = self.models_dir or models_folder()
             quality = quality_report(measure(inputs), float(confidence.mean()), folder)
         head, albedo = self._wrap(task, prior, surface, segmentation, watch, starts)
+        hair = self._hair(task, prior.pose, segmentation, head, watch, starts)
         return Reconstruction(
             face_index=task.index,
             landmarks=face,
@@ -344,6 +357,7 @@ class Reconstructor:
             backend=self.backend,
             head=head,
             albedo=albedo,
+            hair=hair,
             faces_omitted=task.faces_omitted,
             segmentation=segmentation,
         )
@@ -390,6 +404,24 @@ class Reconstructor:
             )
         return head, albedo
 
+    def _hair(
+        self,
+        task: FaceTask,
+        pose: HeadPose,
+        segmentation: Segmentation | None,
+        head: "Head | None",
+        watch: Stopwatch,
+        starts: Mapping[str, float],
+    ) -> "HairGroom | None":
+        """What stands on the head, as far as it is asked for and the photo shows it."""
+        wrap, photo = task.wrap, task.photo
+        if not wrap or head is None or segmentation is None or wrap.hair == "none":
+            return None
+        with watch.step("hair", starts["hair"], f"Making the hair of {task.name}"):
+            return self.hair_builder.build(
+                photo.rgb, segmentation, task.camera, pose, head.neutral, wrap.hair
+            )
+
     def _detect(
         self, photo: Photo, given: Photo | str | Path | np.ndarray, max_faces: int
     ) -> tuple[Photo, Sequence[FaceLandmarks]]:
@@ -420,6 +452,13 @@ class Reconstructor:
         return HeadWrapper(self.lifter.template, self.topology, self.wrap_settings)
 
     @cached_property
+    def hair_builder(self) -> "HairBuilder":
+        """What makes hair; made when the first is asked for."""
+        from .hair.builder import HairBuilder
+
+        return HairBuilder(self.topology, self.hair_settings)
+
+    @cached_property
     def topology(self) -> "HeadTopology":
         """What all wrapped heads share; read when the first one is asked for."""
         from .template.topology import HeadTopology
@@ -445,21 +484,19 @@ def load_segmenter(models_dir: Path, backend: str) -> Segmenter | None:
     return Segmenter.from_pretrained(models_dir, backend) if (models_dir / name).is_file() else None
 
 
-def step_starts(head: bool, texture: bool) -> dict[str, float]:
+def step_starts(head: bool, texture: bool, hair: bool) -> dict[str, float]:
     """The progress at which each step of a face begins, in proportion to the time that the steps take.
 
     Args:
         head: Whether the animation-ready head is made too.
         texture: Whether its texture is painted too.
+        hair: Whether its hair is made too.
 
     Returns:
         Progress in 0..1 by the step's name, for the steps that are taken.
     """
-    steps = [
-        (name, seconds)
-        for name, seconds in STEP_SECONDS.items()
-        if not (name == "head" and not head) and not (name == "texture" and not texture)
-    ]
+    left_out = {"head": not head, "texture": not texture, "hair": not hair}
+    steps = [(name, seconds) for name, seconds in STEP_SECONDS.items() if not left_out.get(name)]
     total = sum(seconds for _, seconds in steps)
     starts, passed = {}, 0.0
     for name, seconds in steps:

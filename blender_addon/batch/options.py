@@ -22,12 +22,14 @@ VIEWS = ("front", "threequarter", "side", "back")
 TEXTURES = (1024, 2048, 4096)
 #: UV maps that textures can be painted for.
 UV_MAPS = ("photobust", "makehuman")
+#: What hair can be shown as.
+HAIR_PRODUCTS = ("none", "shell", "cards", "strands")
 #: Frames of a turntable if no number is given.
 FRAMES = 36
 #: Options of the result: these alone are kept in the record, and taken from it by --resume. A record may come
 #: from anybody, so it names no programs, logs or addresses, nor how long something may take.
 OF_THE_RESULT = (
-    *("surface", "head", "texture", "keep_light", "uv", "no_rig", "retopo", "lods", "export"),
+    *("surface", "head", "texture", "keep_light", "uv", "no_rig", "hair", "retopo", "lods", "export"),
     *("no_preview", "preview_size", "render", "picture_size", "turntable", "turntable_size", "video", "fps"),
     *("renderer", "no_page", "focal_mm", "max_faces", "fail_below"),
     *("asset_library", "author", "licence", "tags", "description", "catalogue"),
@@ -201,6 +203,8 @@ def make_parser(about: str, epilog: str) -> BatchParser:
         help="the UV map that the texture is painted for: the project's own, with a large face (default), or "
         "MakeHuman's; a head has both")
     add("--no-rig", action="store_true", help="a head without bones")
+    add("--hair", choices=HAIR_PRODUCTS, default="cards",
+        help="the head's hair: none, a closed shell, cards on it, or strands too (default: cards)")
     add("--retopo", type=int, metavar="N", help="the surface in about N quads, with its colors as a texture")
     add("--lods", type=_ratios, default=(), metavar="LIST",
         help="coarser versions with these fractions of the faces, such as 1.0,0.5,0.25")

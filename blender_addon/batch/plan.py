@@ -21,7 +21,7 @@ VIEW = "view"
 SURFACE_FILES = ("surface.ply", "surface.glb", "landmarks.json", "photo.png", "face.json")
 VIEW_FILES = ("view.js",)
 #: What the request says of the head.
-HEAD_OPTIONS = ("head", "texture", "delight", "rig", "uv")
+HEAD_OPTIONS = ("head", "texture", "delight", "rig", "uv", "hair")
 #: The engine's own choice of UV map, which requests leave out.
 DEFAULT_UV = "photobust"
 #: Blender's names of the renderers.
@@ -135,6 +135,7 @@ def make_plan(options: argparse.Namespace) -> BatchPlan:
             "texture": options.texture,
             "delight": not options.keep_light,
             "rig": not options.no_rig,
+            "hair": options.hair,
         }
         if options.uv != DEFAULT_UV:
             engine["uv"] = options.uv

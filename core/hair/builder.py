@@ -28,10 +28,10 @@ from .volume import HairVolume, build_volume
 LEAST_HAIR_CM2 = 12.0
 #: Less headwear than this is none.
 LEAST_COVER_CM2 = 40.0
+#: By the volume's coarse distance, points nearer to the skin than this, meters, may be in it.
+NEAR_SKIN = 0.006
 #: Cosines between which a surface begins to show its lines.
 FACING = (0.15, 0.4)
-#: Products, each with those before it.
-PRODUCTS = ("none", "shell", "cards", "strands")
 
 
 class HairBuilder:
@@ -66,7 +66,7 @@ class HairBuilder:
             camera: Of the photo.
             pose: Of the head.
             vertices: (V, 3) of the head, head frame, meters.
-            product: What is wanted, one of PRODUCTS.
+            product: What is wanted, one of HAIR_PRODUCTS.
 
         Returns:
             The hair; None if none is wanted, or the photo shows neither hair nor headwear.
@@ -105,7 +105,7 @@ class HairBuilder:
                 volume, flow, skin, scalp, self.settings.strands, self.settings.strand_points, self.settings
             )
             style = describe(guides, flow, colors.typical)
-            strands = _strands(guides, skin, colors) if len(guides.length) else None
+            strands = _strands(guides, volume, skin, colors) if len(guides.length) else None
             clock.lap("strands")
         if shell is None and cover is None:
             return None
@@ -144,11 +144,12 @@ def _visible(maps: HairMaps, mesh: ShellMesh) -> np.ndarray:
     return np.asarray(inside * facing_camera * ~mesh.inner)
 
 
-def _strands(guides: Guides, skin: Skin, colors: HairColors) -> HairStrands:
+def _strands(guides: Guides, volume: HairVolume, skin: Skin, colors: HairColors) -> HairStrands:
     points = guides.points.reshape(-1, 3).astype(np.float64)
-    near = np.flatnonzero(skin.distance(points, 0.004)[0] < 0)
+    near = np.flatnonzero(volume.grid.sample(volume.skin, points) < NEAR_SKIN)
     points[near] = out_of_skin(points[near], skin, 0.0)
     points = points.reshape(guides.points.shape)
+    points[:, 0] = guides.points[:, 0]
     ends = []
     for place in (0, -1):
         # Toward the camera, so that only what hides a strand makes its color a completed one.

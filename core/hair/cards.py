@@ -124,9 +124,8 @@ def _ribbons(
     side = np.cross(tangents, outward)
     side /= np.maximum(np.linalg.norm(side, axis=2, keepdims=True), 1e-9)
     normals = np.cross(side, tangents)
-    outer = max(int((layer == 2).sum()), 1)
-    width = COVERAGE * area / (outer * max(float(guides.length[layer == 2].mean()), 0.01)) if outer else 0.02
-    width = float(np.clip(width, *WIDTHS)) * rng.uniform(0.8, 1.2, count)
+    total_length = max(float(guides.length[layer == layer.max()].sum()), 0.01)
+    width = float(np.clip(COVERAGE * area / total_length, *WIDTHS)) * rng.uniform(0.8, 1.2, count)
     along = np.linspace(0, 1, rows)
     profile = np.interp(along, [0, 0.3, 0.75, 1], [ROOT_WIDTH, 1, 1, TIP_WIDTH])
     half = width[:, None] / 2 * profile

@@ -73,8 +73,8 @@ def image_orientation(maps: HairMaps) -> tuple[np.ndarray, np.ndarray]:
         (SIZE, SIZE) float32 0..1, how clear they are, 0 outside of the mask.
     """
     luma = maps.colors @ np.array([0.299, 0.587, 0.114], np.float32)
-    luma = cv2.GaussianBlur(np.log1p(luma), (0, 0), DERIVATIVE_SIGMA)
-    dx, dy = cv2.Sobel(luma, cv2.CV_32F, 1, 0), cv2.Sobel(luma, cv2.CV_32F, 0, 1)
+    fine = cv2.GaussianBlur(np.log1p(luma), (0, 0), DERIVATIVE_SIGMA)
+    dx, dy = cv2.Sobel(fine, cv2.CV_32F, 1, 0), cv2.Sobel(fine, cv2.CV_32F, 0, 1)
     inside = ramp(maps.outline, OUTLINE_MARGIN / 3, OUTLINE_MARGIN).astype(np.float32)
     xx, yy, xy = (cv2.GaussianBlur(p * inside, (0, 0), MEAN_SIGMA) for p in (dx * dx, dy * dy, dx * dy))
     energy = xx + yy

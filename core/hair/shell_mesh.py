@@ -69,7 +69,7 @@ def extract_shell(volume: HairVolume, skin: Skin, triangles: int) -> ShellMesh |
     if len(faces) > triangles:
         clusters = cluster_vertices(vertices, faces, triangles, inner)
         inner = clusters.mean(inner.astype(float))[:, 0] > 0.5
-        vertices, faces = clusters.mean(vertices), clusters.faces
+        vertices, faces = clusters.mean(vertices), _closed(clusters.faces)
     outer = np.flatnonzero(~inner)
     for _ in range(PROJECTIONS):
         gradient = grid.gradient(volume.field, vertices[outer])
@@ -99,14 +99,25 @@ def out_of_skin(points: np.ndarray, skin: Skin, deepest: float = DEEPEST) -> np.
         (N, 3) float64.
     """
     points = np.array(points, np.float64)
-    for _ in range(2):
+    for straight in (True, True, False):
         distance, nearest = skin.distance(points, 0.15)
         deep = np.flatnonzero(distance < -deepest)
         if not len(deep):
             break
-        target = skin.samples[nearest[deep]] - min(deepest, BELOW_SKIN) * skin.normals_at(nearest[deep])
-        points[deep] = target
+        normals = skin.normals_at(nearest[deep])
+        base = points[deep] - distance[deep, None] * normals
+        if not straight:  # in folds, such as the ear's, that may lead deeper
+            base = skin.samples[nearest[deep]]
+        points[deep] = base - min(deepest, BELOW_SKIN) * normals
     return points
+
+
+def _closed(faces: np.ndarray) -> np.ndarray:
+    """Triangles (M, 3) of a closed mesh without those that lay upon each other and were merged into one."""
+    edges = np.sort(np.stack([faces, np.roll(faces, -1, 1)], 2), 2).reshape(-1, 2).astype(np.int64)
+    _, index, count = np.unique(edges @ [len(faces) * 4, 1], return_inverse=True, return_counts=True)
+    odd = (count % 2 == 1)[index].reshape(-1, 3)
+    return faces[~odd.all(1)]
 
 
 def _large_pieces(

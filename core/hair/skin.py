@@ -3,11 +3,15 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..geometry.mesh import vertex_normals
+from ..geometry.mesh import triangle_normals, vertex_normals
 from ..template.topology import SKIN, HeadTopology
 
-#: Barycentric coordinates of the samples of each triangle: corners are the vertices themselves.
-SAMPLES = np.array([[1, 1, 1], [4, 1, 1], [1, 4, 1], [1, 1, 4]]) / np.array([[3], [6], [6], [6]])
+#: Area that one sample of the skin stands for, square meters.
+SAMPLE_AREA = 7e-6
+#: Powers of the plastic number: M. Roberts, "The unreasonable effectiveness of quasirandom sequences", 2018.
+R2 = 1 / 1.32471795724474602596 ** np.array([1, 2])
+#: Distance from a sample, meters, up to which the skin is as flat as the sample's plane.
+FLAT = 0.004
 #: Cosine below which a point is beyond an edge of the mesh, so that it is as far as the sample itself.
 EDGE_COSINE = 0.7
 #: Relative error of the closest point that is allowed for speed.
@@ -40,9 +44,7 @@ class Skin:
         self.triangles = self.triangles.reshape(-1, 3)
         self.triangle_uv = _corner_uv(topology)[faces].reshape(-1, 3, 2)
         self.normals = vertex_normals(self.vertices, self.triangles)
-        count = len(self.triangles)
-        self.sample_triangle = np.repeat(np.arange(count), len(SAMPLES))
-        self.sample_weights = np.tile(SAMPLES, (count, 1))
+        self.sample_triangle, self.sample_weights = _sampled(self.vertices, self.triangles)
         self.samples = self.at_samples(self.vertices)
         normals = self.at_samples(self.normals)
         self._normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
@@ -69,7 +71,7 @@ class Skin:
         nearest = np.where(beyond, 0, nearest)
         offset = points - self.samples[nearest]
         along = (offset * self._normals[nearest]).sum(1)
-        plane = np.abs(along) > EDGE_COSINE * far
+        plane = (np.abs(along) > EDGE_COSINE * far) | (far < FLAT)
         distance = np.where(plane, along, np.where(along < 0, -far, far))
         distance = np.where(beyond, reach, distance)
         below = self._rim - points[:, 2]  # the neck is open there
@@ -78,6 +80,18 @@ class Skin:
     def normals_at(self, samples: np.ndarray) -> np.ndarray:
         """(N, 3) unit normals of samples (N,)."""
         return np.asarray(self._normals[samples])
+
+
+def _sampled(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points evenly on triangles: the triangle (N,) of each, and its barycentric coordinates (N, 3)."""
+    area = np.linalg.norm(triangle_normals(vertices, triangles), axis=1) / 2
+    count = np.ceil(area / SAMPLE_AREA).astype(int)
+    triangle = np.repeat(np.arange(len(count)), count)
+    k = np.arange(len(triangle)) - np.repeat(np.cumsum(count) - count, count)
+    u, v = (0.5 + k[:, None] * R2).T % 1
+    outside = u + v > 1
+    u, v = np.where(outside, 1 - u, u), np.where(outside, 1 - v, v)
+    return triangle, np.stack([1 - u - v, u, v], 1)
 
 
 def _corner_uv(topology: HeadTopology) -> np.ndarray:

@@ -66,15 +66,15 @@ def paint_strand_atlas() -> StrandAtlas:
         for strand in range(DENSE_STRANDS if dense else THIN_STRANDS):
             line = _line(rng, low, high, dense)
             thick = int(rng.choice(WIDTHS))
-            fixed = np.round(line * (1 << SHIFT)).astype(np.int32)[None]
+            fixed = np.round(line * (1 << SHIFT)).astype(np.int32)
             tone = round(255 * rng.uniform(*LIGHTNESS))
             # Along its left side a strand's normal points left, along its right side right.
             for side, shift in ((-0.6, -thick / 3), (0.6, thick / 3)):
                 moved = fixed + np.array([round(shift * (1 << SHIFT)), 0])
-                cv2.polylines(across, moved, False, side, max(1, thick - 1), cv2.LINE_8, SHIFT)
-            cv2.polylines(alpha, fixed, False, 255, thick, cv2.LINE_AA, SHIFT)
-            cv2.polylines(light, fixed, False, tone, thick, cv2.LINE_AA, SHIFT)
-            cv2.polylines(number, fixed, False, 1 + (strand * 37) % 255, thick, cv2.LINE_8, SHIFT)
+                cv2.polylines(across, [moved], False, (side,), max(1, thick - 1), cv2.LINE_8, SHIFT)
+            cv2.polylines(alpha, [fixed], False, (255,), thick, cv2.LINE_AA, SHIFT)
+            cv2.polylines(light, [fixed], False, (tone,), thick, cv2.LINE_AA, SHIFT)
+            cv2.polylines(number, [fixed], False, (1 + (strand * 37) % 255,), thick, cv2.LINE_8, SHIFT)
     color = np.dstack([light, light, light, alpha])
     across = np.clip(cv2.GaussianBlur(across, (0, 0), 0.7), -0.8, 0.8)
     up = np.sqrt(1 - across**2)

@@ -1,10 +1,10 @@
 """hair.npz: a head's hair as Blender's side takes it over; numpy's format, readable without the engine.
 
 Everything is in the head frame, meters; colors are sRGB bytes; texture coordinates have v up. The pictures
-stand beside it: hair_shell.png and cover.png (the textures of the two meshes), hair_cards.png (the strand
-atlas: RGB white to light gray, to be multiplied by the cards' colors, and alpha), hair_cards_normal.png (its
-tangent-space normals) and hair_cards_id.png (red: 0 at the root to 255 at the tip; green: a number for each
-painted strand).
+stand beside it: hair_shell.png and hair_cover.png (the textures of the two meshes), hair_cards.png (the
+strand atlas: RGB white to light gray, to be multiplied by the cards' colors, and alpha),
+hair_cards_normal.png (its tangent-space normals) and hair_cards_id.png (red: 0 at the root to 255 at the tip;
+green: a number for each painted strand).
 
 Always:
 

@@ -3,15 +3,16 @@
 from concurrent.futures import Executor, Future
 from typing import Any
 
-import cv2
 import numpy as np
 
 from .. import __version__
 from ..image.photo import Photo
 from ..reconstructor import Reconstruction
 from ..template.topology import HeadTopology
+from .hair_files import hair_assets
 from .head_glb import head_glb_bytes
 from .head_npz import FILE_NAME, head_npz_bytes
+from .image_bytes import jpeg_bytes, texture_bytes
 from .preview_glb import lash_window
 
 DESCRIPTIONS = {
@@ -21,8 +22,6 @@ DESCRIPTIONS = {
     "albedo.png": "the head's texture, sRGB; its alpha is the lashes'",
     "albedo_mask.png": "where the texture comes from: 255 observed, 192 mirrored, 128 completed, 64 painted",
 }
-#: Of the texture in head.glb, of 100: 50 dB on portraits; albedo.png is lossless.
-JPEG_QUALITY = 95
 GENERATOR = f"Photobust {__version__}"
 
 
@@ -40,54 +39,26 @@ def head_assets(reconstruction: Reconstruction, photo: Photo, pool: Executor) ->
     Raises:
         ValueError: If there is no head.
     """
-    head, albedo = reconstruction.head, reconstruction.albedo
+    head, albedo, hair = reconstruction.head, reconstruction.albedo, reconstruction.hair
     if head is None:
         raise ValueError("the reconstruction has no head")
-    files = {FILE_NAME: pool.submit(head_npz_bytes, head, provenance(reconstruction, photo))}
+    origin = provenance(reconstruction, photo)
+    files = {FILE_NAME: pool.submit(head_npz_bytes, head, origin)}
     if albedo is not None:
         files["albedo.png"] = pool.submit(texture_bytes, albedo.image)
         files["albedo_mask.png"] = pool.submit(texture_bytes, albedo.mask)
 
     def glb() -> bytes:
         if albedo is None:
-            return head_glb_bytes(head, None, GENERATOR)
+            return head_glb_bytes(head, None, GENERATOR, hair=hair)
         lashes = lash_texture(albedo.image, head.topology)
-        return head_glb_bytes(head, jpeg_bytes(albedo.image[..., :3]), GENERATOR, lash_texture=lashes)
+        texture = jpeg_bytes(albedo.image[..., :3])
+        return head_glb_bytes(head, texture, GENERATOR, lash_texture=lashes, hair=hair)
 
     files["head.glb"] = pool.submit(glb)
+    if hair is not None:
+        files |= hair_assets(hair, origin, GENERATOR, pool)
     return files
-
-
-def texture_bytes(picture: np.ndarray) -> bytes:
-    """Encode a texture as a PNG file.
-
-    Args:
-        picture: (H, W) or (H, W, 4) uint8, RGBA in sRGB.
-    """
-    if picture.ndim == 3:
-        picture = cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA)
-    done, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    if not done:
-        raise ValueError("the picture cannot be encoded")
-    return data.tobytes()
-
-
-def jpeg_bytes(rgb: np.ndarray) -> bytes:
-    """Encode a texture as a JPEG file: a quarter of the PNG file's size, without differences that show.
-
-    Args:
-        rgb: (H, W, 3) uint8 sRGB.
-    """
-    options = [
-        cv2.IMWRITE_JPEG_QUALITY,
-        JPEG_QUALITY,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,  # lips and eyes have sharp edges of color alone
-    ]
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
-    if not done:
-        raise ValueError("the picture cannot be encoded")
-    return data.tobytes()
 
 
 def lash_texture(image: np.ndarray, topology: HeadTopology) -> bytes:

@@ -7,17 +7,21 @@ import numpy as np
 
 from ..geometry.mesh import shading_normals
 from ..template.topology import HeadTopology
-from ..wrapping.skeleton import Rig
+from ..wrapping.skeleton import BONES, Rig
 from ..wrapping.visemes import VISEME_NAMES, compose_visemes
 from .gltf import ELEMENT_ARRAY_BUFFER, NO_TARGET, GlbWriter, to_gltf_frame
+from .hair_glb import add_hair
 from .head_npz import MATERIALS, PHOTO
 
 if TYPE_CHECKING:
+    from ..hair.groom import HairGroom
     from ..wrapping.head import Head
 
 #: Roughness of the materials; the lashes' texture has holes.
 ROUGHNESS = {"skin": 0.55, "eyes": 0.08, "mouth": 0.35, "lashes": 0.8}
 TRANSPARENT = "lashes"
+#: The bone of BONES that the hair moves with.
+HEAD_BONE = "head"
 #: Offset of a morph target, meters, that is none: a hundredth of a pixel of a head that fills a screen.
 MIN_OFFSET = 2e-5
 #: Change of a normal, of its length, that no shading shows: half a degree.
@@ -33,6 +37,7 @@ def head_glb_bytes(
     generator: str,
     name: str = "head",
     lash_texture: bytes | None = None,
+    hair: "HairGroom | None" = None,
 ) -> bytes:
     """The head as a .glb file, in glTF's frame (y up, the face looks along +z), meters.
 
@@ -46,6 +51,7 @@ def head_glb_bytes(
         name: Of the node and the mesh.
         lash_texture: A PNG file with the lashes' colors and alpha, for the same coordinates; None if the
             texture has them.
+        hair: What stands on it, as nodes of its own; it moves with the head's bone.
 
     Returns:
         The file.
@@ -104,6 +110,8 @@ def head_glb_bytes(
     if head.rig:
         _add_skin(document, writer, head.rig)
     _add_materials(document, writer, texture, lash_texture)
+    if hair is not None:
+        _hang_hair(document, writer, hair, head.rig)
     return writer.finish(document, generator)
 
 
@@ -132,6 +140,17 @@ def _add_skin(document: dict[str, Any], writer: GlbWriter, rig: Rig) -> None:
     ]
     document["nodes"][0]["skin"] = 0
     document["scenes"][0]["nodes"].append(first)
+
+
+def _hang_hair(document: dict[str, Any], writer: GlbWriter, hair: "HairGroom", rig: Rig | None) -> None:
+    """Add the hair to the scene, or to the bone that turns the head."""
+    if rig is None:
+        document["scenes"][0]["nodes"] += add_hair(document, writer, hair)
+        return
+    bone = BONES.index(HEAD_BONE)
+    node = document["nodes"][document["skins"][0]["joints"][bone]]
+    nodes = add_hair(document, writer, hair, to_gltf_frame(rig.heads[bone].astype(np.float32)))
+    node["children"] = [*node.get("children", []), *nodes]
 
 
 def _normal_offsets(

@@ -16,6 +16,7 @@ from ..image.crop import cut_crop
 from ..image.photo import Photo
 from ..reconstructor import Reconstruction
 from ..runtime.weights import file_sha256
+from . import hair_files
 from . import head_files as assets
 from . import preview_glb as preview
 from .head_ply import head_document, head_ply_bytes
@@ -54,6 +55,7 @@ DESCRIPTIONS = {
     "landmarks.json": "MediaPipe's 478 landmarks on surface.ply, null where it has none",
     "photo.png": "the face in the photo, upright",
     **assets.DESCRIPTIONS,
+    **hair_files.DESCRIPTIONS,
     **preview.DESCRIPTIONS,
 }
 
@@ -166,6 +168,7 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
         },
         **({"head": head_document(head)} if head else {}),
         **({"texture": assets.about_texture(reconstruction)} if reconstruction.albedo else {}),
+        **({"hair": hair_files.about_hair(hair)} if (hair := reconstruction.hair) else {}),
         "quality": reconstruction.quality.document(),
         "timings": {step: round(seconds, 4) for step, seconds in reconstruction.timings.items()},
         "files": {

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 #: Raised when a client has to know; new methods and keys are listed in `CAPABILITIES` and do not raise it.
 PROTOCOL_VERSION = 1
-CAPABILITIES = ("detect", "faces", "head", "texture", "preview_model", "surfaces")
+CAPABILITIES = ("detect", "faces", "head", "texture", "hair", "preview_model", "surfaces")
 #: A thumbnail shows the face's box, made square and this much larger.
 THUMBNAIL_MARGIN = 1.5
 

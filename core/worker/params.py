@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from ..errors import RequestError
-from ..wrapping.options import TEXTURE_SIZES, UV_MAPS, HeadOptions
+from ..wrapping.options import HAIR_PRODUCTS, TEXTURE_SIZES, UV_MAPS, HeadOptions
 
 Params = dict[str, Any]
 #: Faces that are searched for at most, however many a request allows.
@@ -69,7 +69,10 @@ def head_param(params: Params) -> HeadOptions | None:
         raise RequestError(f'"texture" has to be one of {sizes} texels, or 0 for none')
     if not isinstance(uv, str) or uv not in UV_MAPS:
         raise RequestError(f'"uv" has to be one of {", ".join(UV_MAPS)}')
-    return HeadOptions(texture, delight, rig, uv) if head else None
+    hair = params.get("hair", HeadOptions.hair)
+    if hair not in HAIR_PRODUCTS:
+        raise RequestError(f'"hair" has to be one of {", ".join(HAIR_PRODUCTS)}')
+    return HeadOptions(texture, delight, rig, uv, hair) if head else None
 
 
 def preview_model_param(params: Params) -> bool:

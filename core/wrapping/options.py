@@ -6,6 +6,8 @@ from dataclasses import dataclass
 TEXTURE_SIZES = (1024, 2048, 4096)
 #: UV maps that textures can be painted for, as users name them, and their names in the template.
 UV_MAPS = {"photobust": "UVMap", "makehuman": "MakeHuman"}
+#: What hair can be shown as; each is made with those before it.
+HAIR_PRODUCTS = ("none", "shell", "cards", "strands")
 
 
 @dataclass(frozen=True)
@@ -17,9 +19,11 @@ class HeadOptions:
         delight: Whether to take the photo's light out of it.
         rig: Whether the head gets bones.
         uv: The UV map that textures are painted for, one of UV_MAPS.
+        hair: What the hair is shown as, one of HAIR_PRODUCTS.
     """
 
     texture: int = 2048
     delight: bool = True
     rig: bool = True
     uv: str = "photobust"
+    hair: str = "cards"

@@ -193,10 +193,10 @@ def test_missing_weights_are_named(tmp_path):
 
 
 def test_progress_is_shared_out_by_time():
-    starts = step_starts(head=True, texture=True)
+    starts = step_starts(head=True, texture=True, hair=True)
     assert list(starts) == list(STEP_SECONDS) and starts["guidance"] == 0.0
     values = list(starts.values())
     assert values == sorted(values) and values[-1] < 1.0
     # The steps that take longest have the longest stretches of the bar.
     assert starts["texture"] - starts["head"] > 0.4 and 1.0 - starts["texture"] > 0.2
-    assert list(step_starts(head=False, texture=False)) == list(STEP_SECONDS)[:7]
+    assert list(step_starts(head=False, texture=False, hair=False)) == list(STEP_SECONDS)[:7]

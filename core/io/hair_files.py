@@ -1,0 +1,75 @@
+"""The files of a head's hair: hair.npz, hair.glb and their textures."""
+
+from concurrent.futures import Executor, Future
+from typing import Any
+
+from ..hair.groom import HairGroom
+from ..hair.strand_atlas import paint_strand_atlas
+from .hair_glb import hair_glb_bytes
+from .hair_npz import FILE_NAME, hair_npz_bytes
+from .image_bytes import texture_bytes
+
+DESCRIPTIONS = {
+    FILE_NAME: "the hair for the add-on: shell, cards, strands with their roots, style",
+    "hair.glb": "the hair as glTF (y up, the face looks along +z): shell and cards",
+    "hair_shell.png": "the hair shell's texture, sRGB",
+    "hair_cards.png": "the strand atlas of the hair cards: a factor of their colors, and alpha",
+    "hair_cards_normal.png": "the strand atlas's normals, tangent space",
+    "hair_cards_id.png": "the strand atlas: red from root to tip, green a number for each strand",
+    "hair_cover.png": "the texture of what covers the head, sRGB",
+}
+
+
+def hair_assets(
+    hair: HairGroom, provenance: dict[str, Any], generator: str, pool: Executor
+) -> "dict[str, Future[bytes]]":
+    """The files' contents, in the making.
+
+    Args:
+        hair: The hair.
+        provenance: What the head was made of and by what.
+        generator: What the files say has made them.
+        pool: Where they are made.
+
+    Returns:
+        Name -> content.
+    """
+    files = {
+        FILE_NAME: pool.submit(hair_npz_bytes, hair, provenance),
+        "hair.glb": pool.submit(hair_glb_bytes, hair, generator),
+    }
+    if hair.shell is not None:
+        files["hair_shell.png"] = pool.submit(texture_bytes, hair.shell.texture)
+    if hair.cards is not None:
+        atlas = paint_strand_atlas()
+        files["hair_cards.png"] = pool.submit(texture_bytes, atlas.color)
+        files["hair_cards_normal.png"] = pool.submit(texture_bytes, atlas.normal)
+        files["hair_cards_id.png"] = pool.submit(texture_bytes, atlas.ids)
+    if hair.cover is not None:
+        files["hair_cover.png"] = pool.submit(texture_bytes, hair.cover.texture)
+    return files
+
+
+def about_hair(hair: HairGroom) -> dict[str, Any]:
+    """What face.json says of the hair: what the photo showed, what is completed, and the style."""
+    style = hair.style
+    return {
+        "product": hair.product,
+        "seen_fraction": round(hair.seen_fraction, 3),
+        "completed_fraction": round(1 - hair.seen_fraction, 3),
+        "headwear": hair.cover is not None,
+        "style": None
+        if style is None
+        else {
+            "length": style.length,
+            "length_m": style.length_m,
+            "parting": style.parting,
+            "curl": style.curl,
+            "color": style.color,
+            "rgb": list(style.rgb),
+        },
+        "shell_triangles": len(hair.shell.triangles) if hair.shell else 0,
+        "cards": len(hair.cards.layer) if hair.cards else 0,
+        "strands": len(hair.strands.points) if hair.strands else 0,
+        "timings": {step: round(seconds, 4) for step, seconds in hair.timings.items()},
+    }

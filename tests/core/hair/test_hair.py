@@ -1,0 +1,168 @@
+"""The hair of the average head, photographed from the front, whose hair is drawn into the segmentation."""
+
+import io
+import json
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core.geometry.frames import FRONTAL, Camera, HeadPose
+from core.geometry.visibility import depth_map
+from core.hair.builder import HairBuilder
+from core.hair.masks import SIZE, maps_frame
+from core.hair.settings import HairSettings
+from core.hair.skin import Skin
+from core.io.hair_glb import hair_glb_bytes
+from core.io.hair_npz import hair_npz_bytes
+from core.runtime.weights import models_folder
+from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
+from core.template.topology import SKIN, HeadTopology
+
+POSE = HeadPose(FRONTAL, np.array([0.0, 0.0, 1.2]))
+CAMERA = Camera.from_focal_mm(50.0, 600, 600)
+SETTINGS = HairSettings(strands=1500, texture_size=512)
+BROWN = (90, 60, 40)
+
+
+def picture_of(kind=None, low=-0.02, high=0.145, width=0.1):
+    """A photo and its segmentation: hair is an ellipse behind the face, from `low` to `high` meters."""
+    topology = HeadTopology.load(models_folder())
+    frame = segment_frame(CAMERA, POSE)
+    seen = POSE.head_to_camera(topology.vertices.astype(float))
+    pixels = frame.photo_to_crop(CAMERA.project(seen))
+    depth, _ = depth_map(pixels, seen[:, 2], topology.triangles, SEGMENT_SIZE)
+    head = np.isfinite(depth)
+    y, x = np.mgrid[:SEGMENT_SIZE, :SEGMENT_SIZE].astype(float)
+    photo = frame.crop_to_photo(np.stack([x, y], -1).reshape(-1, 2))
+    meters = (photo - [CAMERA.cx, CAMERA.cy]) / CAMERA.focal_px * POSE.translation[2]
+    x, z = meters.T[0].reshape(head.shape), -meters.T[1].reshape(head.shape)
+    middle, half = (low + high) / 2, (high - low) / 2
+    inside = (x / width) ** 2 + ((z - middle) / half) ** 2 < 1
+    face = (x / 0.068) ** 2 + ((z + 0.03) / 0.1) ** 2 < 1
+    probabilities = np.zeros((len(SegmentClass), *head.shape), np.float32)
+    hair = inside & ~face if kind is not None else np.zeros_like(inside)
+    if kind is not None:
+        probabilities[kind][hair] = 1
+    probabilities[SegmentClass.SKIN][head & ~hair] = 1
+    probabilities[SegmentClass.BACKGROUND][~head & ~hair] = 1
+    rgb = np.full((600, 600, 3), 200, np.uint8)
+    rows, columns = np.mgrid[:600, :600]
+    at = np.round(frame.photo_to_crop(np.stack([columns, rows], -1).reshape(-1, 2).astype(float))).astype(int)
+    at = at.clip(0, SEGMENT_SIZE - 1)
+    rgb.reshape(-1, 3)[hair[at[:, 1], at[:, 0]]] = BROWN
+    return rgb, Segmentation(probabilities, frame), hair
+
+
+@pytest.fixture(scope="module")
+def builder():
+    return HairBuilder(HeadTopology.load(models_folder()), SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def made(builder):
+    rgb, segmentation, hair = picture_of(SegmentClass.HAIR)
+    groom = builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices)
+    return groom, hair, segmentation
+
+
+def test_shell_is_closed_small_and_brown(made):
+    shell = made[0].shell
+    assert 3000 < len(shell.triangles) <= 10_000
+    _, index = np.unique(shell.vertices.round(7), axis=0, return_inverse=True)
+    triangles = index.reshape(-1)[shell.triangles]
+    edges = np.sort(np.concatenate([triangles[:, [k, (k + 1) % 3]] for k in range(3)]), 1)
+    edges = edges[edges[:, 0] != edges[:, 1]]
+    _, count = np.unique(edges, axis=0, return_counts=True)
+    assert (count % 2 == 0).all()
+    assert np.abs(np.median(shell.texture.reshape(-1, 3), axis=0) - BROWN).max() < 25
+    np.testing.assert_allclose(np.linalg.norm(shell.normals, axis=1), 1, atol=1e-3)
+    assert shell.uv.min() >= 0 and shell.uv.max() <= 1
+
+
+def test_shell_has_the_outline_of_the_photo(made, builder):
+    groom, hair, segmentation = made
+    shell, head = groom.shell, builder.topology.vertices
+    faces = builder.topology.triangles
+    vertices = np.concatenate([head, shell.vertices]).astype(float)
+    triangles = np.concatenate([faces, shell.triangles + len(head)])
+    seen = POSE.head_to_camera(vertices)
+    pixels = maps_frame(segmentation.frame).photo_to_crop(CAMERA.project(seen))
+    _, triangle = depth_map(pixels, seen[:, 2], triangles, SIZE)
+    drawn = (triangle >= len(faces))[1::2, 1::2]
+    assert (drawn & hair).sum() / (drawn | hair).sum() > 0.9
+
+
+def test_nothing_is_deeper_in_the_head_than_two_millimeters(made, builder):
+    groom = made[0]
+    skin = Skin(builder.topology.vertices, builder.topology)
+    for points in (groom.shell.vertices, groom.cards.vertices, groom.strands.points.reshape(-1, 3)):
+        distance, _ = skin.distance(points.astype(float))
+        assert distance.min() > -0.002
+
+
+def test_strands_are_rooted_on_the_scalp(made, builder):
+    strands, topology = made[0].strands, builder.topology
+    corners = topology.vertices[strands.root_vertices]
+    roots = np.einsum("sk,skc->sc", strands.root_barycentric, corners)
+    assert np.linalg.norm(roots - strands.points[:, 0], axis=1).max() < 0.002
+    np.testing.assert_allclose(strands.root_barycentric.sum(1), 1, atol=1e-5)
+    skin = set(topology.vertices_of(SKIN))
+    assert set(strands.root_vertices.ravel()) <= skin
+    steps = np.linalg.norm(np.diff(strands.points, axis=1), axis=2)
+    assert steps.max() < 0.05 and strands.points[:, 0, 2].mean() > 0.03
+
+
+def test_cards_run_from_root_to_tip(made):
+    cards = made[0].cards
+    assert 150 <= len(cards.layer) <= 400 and set(cards.layer) == {0, 1, 2}
+    assert (np.bincount(cards.card) == 2 * SETTINGS.card_rows).all()
+    assert (np.diff(cards.along.reshape(len(cards.layer), -1)[:, ::2], axis=1) > 0).all()
+    assert cards.uv.min() >= 0 and cards.uv.max() <= 1 and cards.triangles.max() < len(cards.vertices)
+    for level in (1, 2):
+        assert (cards.lod >= level).sum() == pytest.approx(len(cards.lod) * 0.5**level, abs=3)
+
+
+def test_hair_where_none_is_seen_is_none(builder):
+    rgb, segmentation, _ = picture_of()
+    assert builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices) is None
+    rgb, segmentation, _ = picture_of(SegmentClass.HAIR)
+    assert builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices, "none") is None
+
+
+def test_headwear_is_a_cover_and_no_hair(builder):
+    rgb, segmentation, _ = picture_of(SegmentClass.HEADWEAR)
+    groom = builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices)
+    assert groom.shell is None and groom.cards is None and groom.strands is None and groom.style is None
+    assert len(groom.cover.triangles) > 1000
+    with np.load(io.BytesIO(hair_npz_bytes(groom, {}))) as data:
+        assert (
+            "cover_vertices" in data
+            and "shell_vertices" not in data
+            and json.loads(str(data["style"])) is None
+        )
+
+
+def test_same_photo_gives_the_same_hair(made, builder):
+    rgb, segmentation, _ = picture_of(SegmentClass.HAIR)
+    again = builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices)
+    assert hair_npz_bytes(again, {}) == hair_npz_bytes(made[0], {})
+
+
+def test_files_hold_the_groom(made):
+    groom = made[0]
+    with np.load(io.BytesIO(hair_npz_bytes(groom, {"photo": "a.jpg"}))) as data:
+        assert np.array_equal(data["strand_points"], groom.strands.points)
+        assert json.loads(str(data["style"]))["color"] and str(data["product"]) == "cards"
+    document = document_of(hair_glb_bytes(groom, "test"))
+    assert [node["name"] for node in document["nodes"]] == ["hair"]
+    modes = {material["name"]: material.get("alphaMode") for material in document["materials"]}
+    assert modes == {"hair_shell": None, "hair_cards": "MASK"}
+    document = document_of(hair_glb_bytes(replace(groom, product="shell"), "test"))
+    assert [material["name"] for material in document["materials"]] == ["hair_shell"]
+
+
+def document_of(glb):
+    (length,) = struct.unpack_from("<I", glb, 12)
+    return json.loads(glb[20 : 20 + length])
