@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 LOOPBACK = "127.0.0.1"
 #: Hosts that only this machine can reach.
 LOOPBACK_NAMES = (LOOPBACK, "localhost", "[::1]")
+#: An address beyond this machine's network that nobody has (RFC 5737).
+SOMEWHERE = "192.0.2.1"
 #: Bytes of a token: nobody guesses 128 bits.
 TOKEN_BYTES = 16
 
@@ -52,8 +54,7 @@ class Address:
     @property
     def url(self) -> str:
         """What to open in a browser."""
-        everywhere = is_unspecified(self.host)
-        host = socket.gethostname() if everywhere else bracketed(self.host)
+        host = own_number() if is_unspecified(self.host) else bracketed(self.host)
         return f"http://{host}:{self.port}/" + (f"{self.token}/" if self.token else "")
 
     def is_meant(self, host: str) -> bool:
@@ -101,6 +102,16 @@ def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     return is_number(host) and ipaddress.ip_address(host).is_loopback
+
+
+def own_number() -> str:
+    """This machine's number in its network, its name if it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((SOMEWHERE, 9))  # of datagrams that sends nothing
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
 
 
 def is_unspecified(host: str) -> bool:

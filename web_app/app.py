@@ -194,7 +194,11 @@ class PageServer:
             raise Problem(404, "session")
         self._drop(session)
         session.job, session.expired = job, False
-        self._queue.add(job)
+        try:
+            self._queue.add(job)
+        except Problem:  # others have come meanwhile
+            self._store.drop_job(session)
+            raise
         return JSONResponse({"number": number}, 202)
 
     async def choose_face(self, request: Request) -> Response:

@@ -8,6 +8,7 @@ photobust photos/ --out heads/       a batch
 import argparse
 import signal
 import sys
+import threading
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import replace
@@ -68,7 +69,8 @@ def serve(arguments: Sequence[str], program: str) -> int:
             if not address.is_local:
                 say("Whoever has this address can use it. It is not encrypted: only for a network you trust.")
             if options.open:
-                webbrowser.open(address.url)
+                # Some browsers keep whoever opens them waiting.
+                threading.Thread(target=webbrowser.open, args=(address.url,), daemon=True).start()
 
         try:
             with server.private_folder() as folder:

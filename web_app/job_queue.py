@@ -132,9 +132,9 @@ class JobQueue:
         except AddonError as error:
             job.problem = str(error)
             self._rest(job, JobState.FAILED)
-        except OSError:
+        except Exception:  # whatever it is: the next job has to be done
             log.exception("A job failed")
-            job.problem = problem_text("disk")
+            job.problem = problem_text("internal")
             self._rest(job, JobState.FAILED)
 
     async def _find_faces(self, job: Job) -> None:

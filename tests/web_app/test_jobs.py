@@ -113,6 +113,7 @@ def test_pages_wait_for_one_another_and_see_only_their_own(serve):
         ("noface.jpg", "No face found in noface.jpg"),
         ("crash.jpg", "stopped unexpectedly"),
         ("hang.jpg", "took too long"),
+        ("nonsense.jpg", "the terminal"),
     ],
 )
 def test_what_goes_wrong_is_told_and_the_next_photo_is_done(serve, name, words):
@@ -213,6 +214,32 @@ def test_a_blender_writes_fbx(serve):
         assert (await page.get("files/1/head.fbx")).status == 200
 
     serve(test)
+
+
+def test_a_head_is_opened_in_blender(tmp_path, fake_engine_python, monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":99")
+    told = tmp_path / "told"
+    program = tmp_path / "blender"
+    program.write_text(f'#!/bin/sh\n(echo "$*"; ls "$4") > {told}.part; mv {told}.part {told}\n')
+    program.chmod(0o755)
+
+    async def main():
+        async with running(tmp_path / "private", fake_engine_python, program) as client:
+            page = await client.open()
+            await page.send("..%2F--python-expr%20good.jpg")
+            assert (await page.post("blender")).code == "blender"
+            await page.until("done")
+            assert (await page.post("blender")).status == 202
+            while not told.exists():
+                await asyncio.sleep(0.02)
+
+    asyncio.run(main())
+    command, *files = told.read_text().splitlines()
+    first, script, dashes, folder, *name = command.split(" ")
+    assert (first, dashes, name) == ("--python", "--", ["--python-expr", "good"])
+    assert script.endswith("blender_worker/open_head.py") and files == ["head.npz"]
+    assert folder.startswith(str(tmp_path / "private"))
+    assert not list((tmp_path / "private").glob("temporary/opened-*")), "the copy is left"
 
 
 def test_unreadable_engines_are_told(tmp_path):

@@ -266,15 +266,13 @@ const renderModel = (job) => {
     input.disabled = !files[/** @type {"surface" | "head"} */ (input.value)];
     input.checked = input.value === shown;
   }
-  const hair = done && job.files.includes("hair.glb");
-  $("hair-label").hidden = !hair;
-  const hairFile = hair && shown === "head" && $("hair").checked ? page.place.file(job, "hair.glb") : "";
-  stage.show(`${page.place.file(job, file)}?${job.face}`, text(`model.${shown}`), hairFile);
+  stage.show(`${page.place.file(job, file)}?${job.face}`, text(`model.${shown}`));
 };
 
 stage.onShown = () => {
   $("controls").hidden = false;
   $("shapes").hidden = !stage.hasShapes;
+  $("hair-label").hidden = !stage.hasHair;
   const input = /** @type {HTMLInputElement} */ (document.querySelector("[name=look][value=confidence]"));
   input.disabled = !stage.hasConfidence;
   $("legend").hidden = stage.look !== "confidence" || !stage.hasConfidence;
@@ -319,7 +317,7 @@ for (const radio of document.querySelectorAll("[name=model]"))
     page.model = /** @type {HTMLInputElement} */ (radio).value;
     renderModel(page.job);
   });
-$("hair").addEventListener("change", () => renderModel(page.job));
+$("hair").addEventListener("change", () => stage.setHair($("hair").checked));
 for (const radio of document.querySelectorAll("[name=look]"))
   radio.addEventListener("change", () => {
     const look = /** @type {HTMLInputElement} */ (radio).value;

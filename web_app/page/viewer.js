@@ -50,6 +50,9 @@ export const confidenceColors = (confidence) => {
   return colors;
 };
 
+/** Whether a mesh is hair, or what covers it: their materials' names begin so. @param {any} mesh @returns {boolean} */
+const isHair = (mesh) => mesh.material.name.startsWith("hair");
+
 /** @returns {boolean} */
 const hasWebGL = () => {
   const context = document.createElement("canvas").getContext("webgl2");
@@ -86,6 +89,7 @@ export class Stage {
     this.wanted = "";
     this.shown = "";
     this.look = "texture";
+    this.showsHair = true;
     /** @type {Record<string, number>} */
     this.shapes = { Photo: 1 };
     /** @type {() => void} Called when a model is shown. */
@@ -96,12 +100,10 @@ export class Stage {
    * Show a model; the view stays as it was turned.
    * @param {string} address Of a GLB file.
    * @param {string} name For who cannot see it.
-   * @param {string} [hair] Address of a GLB file that is shown with it.
    */
-  async show(address, name, hair = "") {
-    const wanted = `${address} ${hair}`;
-    if (wanted === this.wanted) return;
-    this.wanted = wanted;
+  async show(address, name) {
+    if (address === this.wanted) return;
+    this.wanted = address;
     if (!this.shown) this.say(text("stage.loading"));
     try {
       if (!hasWebGL()) throw new Error(text("stage.webgl"));
@@ -110,15 +112,9 @@ export class Stage {
       this.fail(/** @type {Error} */ (error).message);
       return;
     }
-    if (wanted !== this.wanted) return;
+    if (address !== this.wanted) return;
     this.viewer ??= this.makeViewer();
     this.viewer.setAttribute("alt", text("stage.alt", { model: name }));
-    this.viewer.querySelector("extra-model")?.remove();
-    if (hair) {
-      const extra = document.createElement("extra-model");
-      extra.setAttribute("src", hair);
-      this.viewer.append(extra);
-    }
     this.viewer.setAttribute("src", address);
   }
 
@@ -134,6 +130,12 @@ export class Stage {
   /** @param {string} look "texture", "clay" or "confidence" */
   setLook(look) {
     this.look = look;
+    this.apply();
+  }
+
+  /** @param {boolean} shown */
+  setHair(shown) {
+    this.showsHair = shown;
     this.apply();
   }
 
@@ -155,6 +157,11 @@ export class Stage {
   /** Whether the model that is shown says how far to trust it. */
   get hasConfidence() {
     return this.meshes().some((mesh) => mesh.geometry.attributes._confidence);
+  }
+
+  /** Whether the model that is shown has hair, or what covers it, apart from the skin. */
+  get hasHair() {
+    return this.meshes().some(isHair);
   }
 
   /** Whether the model that is shown has expressions. */
@@ -208,10 +215,9 @@ export class Stage {
     /** @type {any[]} */
     const found = [];
     this.scene?.traverse((/** @type {any} */ node) => {
-      if (node.isMesh && node.geometry?.attributes?.normal !== undefined && node.userData.shadow !== true) found.push(node);
-      else if (node.isMesh && node.geometry?.attributes?._confidence) found.push(node);
+      if (node.isMesh && node.material?.isMeshStandardMaterial) found.push(node);
     });
-    return found.filter((mesh) => mesh.material?.isMeshStandardMaterial);
+    return found;
   }
 
   /** Give the model that is shown its look and its expression. */
@@ -234,10 +240,11 @@ export class Stage {
       map: material.map, color: material.color.clone(), roughness: material.roughness, vertexColors: material.vertexColors,
       colors: geometry.attributes.color,
     };
-    const own = mesh.userData.own;
+    const own = mesh.userData.own, hair = isHair(mesh);
+    const cut = material.transparent || material.alphaTest > 0;  // its texture has holes
     if (!geometry.attributes.normal) geometry.computeVertexNormals();  // a surface's file has none
     const confidence = geometry.attributes._confidence;
-    const plain = this.look !== "texture" && (this.look === "clay" || Boolean(confidence));
+    const plain = this.look === "clay" || (this.look === "confidence" && Boolean(confidence));
     if (this.look === "confidence" && confidence) {
       const Attribute = geometry.attributes.position.constructor;
       own.confidence ??= new Attribute(confidenceColors(confidence), 3);
@@ -247,14 +254,15 @@ export class Stage {
     } else {
       geometry.deleteAttribute("color");
     }
-    material.map = plain ? null : own.map;
+    material.map = plain && !(hair && cut) ? null : own.map;
     material.vertexColors = plain ? this.look === "confidence" : own.vertexColors;
     if (plain) material.color.setScalar(this.look === "clay" ? CLAY : 1);
     else material.color.copy(own.color);
     material.roughness = plain ? CLAY_ROUGHNESS : own.roughness;
     material.flatShading = false;
-    // Without their texture, which has holes, lashes would be plates.
-    mesh.visible = !(plain && material.transparent);
+    // Without their texture, lashes would be plates. How far to trust the hair, nobody has measured.
+    if (hair) mesh.visible = this.showsHair && this.look !== "confidence";
+    else mesh.visible = !(plain && cut);
     material.needsUpdate = true;
   }
 }

@@ -74,6 +74,9 @@ def answer(request, event, **data):
 def detect(request):
     """As many faces as the photo's name says, the last of three too small; a picture of each."""
     photo, folder = Path(request["params"]["photo"]), request["params"]["thumbnails"]
+    if "nonsense" in photo.stem:
+        answer(request, "result", result={"faces": 3})
+        return
     count = 3 if "three" in photo.stem else 2 if "two" in photo.stem else 1
     faces = []
     for n in range(count):
