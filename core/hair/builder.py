@@ -102,7 +102,13 @@ class HairBuilder:
             cards = build_cards(volume, flow, skin, scalp, colors, outer_area(shell), self.settings)
             clock.lap("cards")
             guides = grow(
-                volume, flow, skin, scalp, self.settings.strands, self.settings.strand_points, self.settings
+                volume,
+                flow,
+                skin,
+                scalp,
+                self.settings.strands,
+                self.settings.strand_points,
+                self.settings.seed,
             )
             style = describe(guides, flow, colors.typical)
             strands = _strands(guides, volume, skin, colors) if len(guides.length) else None

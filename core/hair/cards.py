@@ -14,9 +14,9 @@ from .strands import Guides, grow
 from .volume import HairVolume
 
 #: Of each layer: how far out it runs, its fraction of the cards, how light it is.
-LAYER_LEVEL = (0.45, 0.75, 1.0)
+LAYER_LEVEL = (0.5, 0.78, 1.0)
 LAYER_FRACTION = (0.25, 0.35, 0.4)
-LAYER_LIGHTNESS = (0.72, 0.88, 1.0)
+LAYER_LIGHTNESS = (0.75, 0.9, 1.0)
 #: Strands that are grown for each card that is chosen.
 CANDIDATES = 3
 #: Limits of a card's width, meters, and how many times the cards of the outer layer cover the surface.
@@ -58,10 +58,12 @@ def build_cards(
     Returns:
         The cards; None where no hair has roots.
     """
-    guides = grow(volume, flow, skin, scalp, settings.cards * CANDIDATES, settings.card_rows, settings)
+    guides = grow(
+        volume, flow, skin, scalp, settings.cards * CANDIDATES, settings.card_rows, settings.seed, LAYER_LEVEL
+    )
     if len(guides.length) < 3:
         return None
-    layer = np.digitize(guides.level, [0.6, 0.85])
+    layer = np.searchsorted(LAYER_LEVEL, guides.level - 0.01)
     chosen = []
     for number, fraction in enumerate(LAYER_FRACTION):
         own = np.flatnonzero(layer == number)

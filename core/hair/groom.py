@@ -17,6 +17,7 @@ class HairShell:
         colors: (N, 3) uint8, sRGB, the hair's color without its strands.
         seen: (N,) float32, 0 (completed) to 1 (the photo shows it).
         inner: (N,) bool, vertices of the side that lies on the skin.
+        inset: (N,) float32, meters, how far each is moved in, against its normal, below cards.
         texture: (S, S, 3) uint8, sRGB.
     """
 
@@ -27,6 +28,7 @@ class HairShell:
     colors: np.ndarray
     seen: np.ndarray
     inner: np.ndarray
+    inset: np.ndarray
     texture: np.ndarray
 
 

@@ -14,13 +14,16 @@ from .volume import BELOW_SKIN, HairVolume
 #: Distance from the skin, meters, below which a vertex belongs to the shell's inner side.
 INNER = 0.0006
 #: A piece of hair has at least this fraction of all vertices.
-SMALLEST_PIECE = 0.02
+SMALLEST_PIECE = 0.05
 #: Pieces that rise less than this over the skin, meters, are none.
 LOWEST_PIECE = 0.0015
 #: Steps back onto the isosurface after decimation.
 PROJECTIONS = 3
 #: How deep in the skin the inner side may lie, meters, when all is done.
 DEEPEST = 0.0012
+#: Below cards the shell is moved in by this fraction of the hair's thickness, meters at most.
+INSET_FRACTION = 0.33
+MOST_INSET = 0.005
 #: Weight of the volume's gradient beside the mesh's normals.
 GRADIENT_WEIGHT = 0.7
 
@@ -34,12 +37,14 @@ class ShellMesh:
         triangles: (M, 3) int32, counterclockwise from outside.
         normals: (N, 3) float32 unit vectors.
         inner: (N,) bool, on the skin.
+        inset: (N,) float32, meters, how far in each may be moved below cards.
     """
 
     vertices: np.ndarray
     triangles: np.ndarray
     normals: np.ndarray
     inner: np.ndarray
+    inset: np.ndarray
 
 
 def extract_shell(volume: HairVolume, skin: Skin, triangles: int) -> ShellMesh | None:
@@ -84,7 +89,19 @@ def extract_shell(volume: HairVolume, skin: Skin, triangles: int) -> ShellMesh |
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     degenerate = np.linalg.norm(normals, axis=1) < 0.5
     normals[degenerate] = shading_normals(vertices, faces)[degenerate]
-    return ShellMesh(vertices, faces.astype(np.int32), normals.astype(np.float32), inner)
+    thick = _thickness(volume, vertices, normals)
+    inset = np.where(inner, 0, np.clip(INSET_FRACTION * thick, 0, MOST_INSET)).astype(np.float32)
+    return ShellMesh(vertices, faces.astype(np.int32), normals.astype(np.float32), inner, inset)
+
+
+def _thickness(volume: HairVolume, vertices: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """(N,) meters: how far the hair goes on below each vertex, up to twice MOST_INSET."""
+    inside = np.ones(len(vertices), bool)
+    depth = np.zeros(len(vertices))
+    for step in np.linspace(0.25, 1, 4) * 2 * MOST_INSET:
+        inside &= volume.grid.sample(volume.field, vertices - step * normals) > 0
+        depth[inside] = step
+    return depth
 
 
 def out_of_skin(points: np.ndarray, skin: Skin, deepest: float = DEEPEST) -> np.ndarray:

@@ -105,6 +105,7 @@ def texture_shell(
         colors=np.clip(np.round(smooth), 0, 255).astype(np.uint8),
         seen=seen.astype(np.float32),
         inner=unwrapped.chart < 0,
+        inset=mesh.inset[unwrapped.source],
         texture=np.clip(np.round(image), 0, 255).astype(np.uint8),
     )
 

@@ -14,6 +14,8 @@ R2 = 1 / 1.32471795724474602596 ** np.array([1, 2])
 FLAT = 0.004
 #: Cosine below which a point is beyond an edge of the mesh, so that it is as far as the sample itself.
 EDGE_COSINE = 0.7
+#: Height over the neck's rim, meters, from which the neck is continued.
+RIM_MARGIN = 0.003
 #: Relative error of the closest point that is allowed for speed.
 APPROXIMATION = 0.03
 
@@ -49,7 +51,7 @@ class Skin:
         normals = self.at_samples(self.normals)
         self._normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
         self._tree = cKDTree(self.samples)
-        self._rim = float(self.vertices[topology.neck, 2].mean())
+        self._rim = float(self.vertices[topology.neck, 2].max())
 
     def at_samples(self, values: np.ndarray) -> np.ndarray:
         """Values of vertices (V, ...) at the samples (N, ...)."""
@@ -57,7 +59,7 @@ class Skin:
         return np.einsum("nk,nk...->n...", self.sample_weights, corners)
 
     def distance(self, points: np.ndarray, reach: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
-        """How far points are from the skin.
+        """How far points are from the skin; below the neck, from its continuation.
 
         Args:
             points: (N, 3), head frame, meters.
@@ -66,6 +68,9 @@ class Skin:
         Returns:
             (N,) float64 meters, negative inside the head; and (N,) int, the closest of the samples.
         """
+        # The neck is open below: it goes on straight down, as a body would be there.
+        points = np.array(points, np.float64)
+        points[:, 2] = np.maximum(points[:, 2], self._rim + RIM_MARGIN)
         far, nearest = self._tree.query(points, eps=APPROXIMATION, distance_upper_bound=reach, workers=2)
         beyond = nearest == len(self.samples)
         nearest = np.where(beyond, 0, nearest)
@@ -73,9 +78,7 @@ class Skin:
         along = (offset * self._normals[nearest]).sum(1)
         plane = (np.abs(along) > EDGE_COSINE * far) | (far < FLAT)
         distance = np.where(plane, along, np.where(along < 0, -far, far))
-        distance = np.where(beyond, reach, distance)
-        below = self._rim - points[:, 2]  # the neck is open there
-        return np.where((below > 0) & (distance < below), np.maximum(below, distance), distance), nearest
+        return np.where(beyond, reach, distance), nearest
 
     def normals_at(self, samples: np.ndarray) -> np.ndarray:
         """(N, 3) unit normals of samples (N,)."""

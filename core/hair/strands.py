@@ -6,7 +6,6 @@ import numpy as np
 
 from .flow import Flow
 from .scalp import Scalp
-from .settings import HairSettings
 from .skin import Skin
 from .volume import HairVolume
 
@@ -18,7 +17,7 @@ ROOT_PRESENCE = 0.45
 #: Fraction of the hair's local thickness, from the skin, over which a strand rises from its root.
 RISE = 0.6
 #: Depth below the hair's surface, meters, at which strands turn along it.
-TURN_DEPTH = 0.004
+TURN_DEPTH = 0.002
 #: Shortest strand, meters.
 SHORTEST = 0.008
 #: Spread of the lengths, of the whole.
@@ -93,7 +92,14 @@ def sample_roots(
 
 
 def grow(
-    volume: HairVolume, flow: Flow, skin: Skin, scalp: Scalp, count: int, points: int, settings: HairSettings
+    volume: HairVolume,
+    flow: Flow,
+    skin: Skin,
+    scalp: Scalp,
+    count: int,
+    points: int,
+    seed: int,
+    levels: tuple[float, ...] = (),
 ) -> Guides:
     """Grow strands.
 
@@ -104,18 +110,21 @@ def grow(
         scalp: The hair on it.
         count: How many to try; a few come out too short.
         points: Of each.
-        settings: Seed.
+        seed: Of the random numbers.
+        levels: How far out in the hair they run, 0..1, each as often; by default anywhere.
 
     Returns:
         The strands.
     """
-    rng = np.random.default_rng(settings.seed)
+    rng = np.random.default_rng(seed)
     triangle, barycentric = sample_roots(skin, scalp, count, rng)
     vertices = skin.triangles[triangle].astype(np.int32)
     uv = np.einsum("nk,nkc->nc", barycentric, skin.triangle_uv[triangle]).astype(np.float32)
     roots = np.einsum("nk,nkc->nc", barycentric, skin.vertices[vertices]).astype(np.float32)
     normals = np.einsum("nk,nkc->nc", barycentric, skin.normals[vertices]).astype(np.float32)
     level = np.sqrt(rng.random(len(roots))).astype(np.float32)  # more of them outside, where they show
+    if levels:
+        level = np.resize(np.array(levels, np.float32), len(roots))
     longest = (1 - LENGTH_SPREAD * rng.random(len(roots))).astype(np.float32)
     path, steps = _paths(volume, flow, roots, normals, level)
     length = steps * STEP * longest
@@ -157,7 +166,7 @@ def _paths(
         outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-6)
         # How far out of the hair this strand wants to be, against where it is.
         fraction = np.maximum(height, 0) / np.maximum(np.maximum(height, 0) + depth, 1e-4)
-        wanted = level[on] * 0.95
+        wanted = level[on]
         rise = np.clip((wanted - fraction) * 2.5, -1, 1)
         rise = np.where(depth < TURN_DEPTH, np.minimum(rise, depth / TURN_DEPTH - 0.5), rise)
         first = (steps[on] < 2)[:, None]

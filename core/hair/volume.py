@@ -32,6 +32,8 @@ OCCIPUT_Z = 0.045
 NAPE_Z = -0.02
 #: How much further forward than the occiput the hair's back is, meters, per meter of height below it.
 BACK_SLOPE = 0.12
+#: Thickness of hanging hair on the back of the neck, meters, at least.
+ON_NECK = 0.012
 #: Field values are cut off here, in cells.
 BAND = 4.0
 #: Standard deviation of the final smoothing, cells.
@@ -215,6 +217,8 @@ def _back_profile(skin: Skin, scalp: Scalp, extents: Extents) -> np.ndarray:
     profile = np.interp(extents.heights, heights, np.maximum.accumulate(back[::-1])[::-1], right=0.0)
     deepest = float(back.max())
     hanging = deepest - BACK_SLOPE * np.maximum(OCCIPUT_Z - extents.heights, 0)
+    neck = np.interp(extents.heights, heights, back)  # hair lies on it where it comes back out
+    hanging = np.maximum(hanging, gaussian_filter1d(neck, 2.0) + ON_NECK - thick)
     profile = np.where(extents.heights < OCCIPUT_Z, np.maximum(hanging, 0.04), profile)
     profile = np.where(extents.heights > heights[-1], 0.0, profile + thick)
     return gaussian_filter1d(profile, 3.0)

@@ -1,5 +1,6 @@
 """Writes hair as binary glTF 2.0: on its own, or as nodes of a head."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,8 @@ from .image_bytes import jpeg_bytes, texture_bytes
 #: Roughness of hair, and of what covers it.
 HAIR_ROUGHNESS = 0.55
 COVER_ROUGHNESS = 0.85
-#: Below cards the shell is the shade between them: its color's factor, and how far it is moved in, meters.
+#: Below cards the shell is the shade between them: its color's factor.
 SHADE = 0.62
-INSET = 0.002
 #: Alpha of the strand atlas from which on a card is opaque: masked alpha needs no sorting.
 ALPHA_CUTOFF = 0.4
 #: Greatest value of a color of two bytes.
@@ -78,8 +78,8 @@ def add_hair(
 
 def _inset(shell: HairShell) -> HairShell:
     """The shell, a little smaller, so that it does not show through cards that lie on it."""
-    moved = shell.vertices - INSET * shell.normals * ~shell.inner[:, None]
-    return HairShell(**{**vars(shell), "vertices": moved.astype(np.float32)})
+    moved = shell.vertices - shell.inset[:, None] * shell.normals
+    return replace(shell, vertices=moved.astype(np.float32))
 
 
 def _shell(

@@ -16,7 +16,9 @@ Always:
 Where there is hair, the shell of N vertices (closed, its inner side on the skin):
 
 * `shell_vertices`, `shell_normals` (N, 3) float32; `shell_triangles` (M, 3) int32; `shell_uv` (N, 2) float32;
-  `shell_colors` (N, 3) uint8; `shell_seen` (N,) float32; `shell_inner` (N,) bool.
+  `shell_colors` (N, 3) uint8; `shell_seen` (N,) float32; `shell_inner` (N,) bool; `shell_inset` (N,) float32:
+  under cards and strands the shell is the dark between them: its vertices are moved by the inset against
+  their normals, and its color is darkened.
 
 and C cards with K vertices. A card's vertices stand together, root first, left and right edge in turn:
 
@@ -34,7 +36,7 @@ and S strands of P points each, in random order, so that the first n are an even
 Where something covers the head (hat, cap, scarf, hood), its shell, with the names of the hair's shell:
 
 * `cover_vertices`, `cover_normals`, `cover_triangles`, `cover_uv`, `cover_colors`, `cover_seen`,
-  `cover_inner`.
+  `cover_inner`, `cover_inset`.
 """
 
 import dataclasses
@@ -106,4 +108,5 @@ def _shell_arrays(prefix: str, shell: HairShell) -> dict[str, np.ndarray]:
         f"{prefix}_colors": shell.colors.astype(np.uint8),
         f"{prefix}_seen": shell.seen.astype(np.float32),
         f"{prefix}_inner": shell.inner.astype(bool),
+        f"{prefix}_inset": shell.inset.astype(np.float32),
     }
