@@ -28,7 +28,7 @@ from .surface.landmarks import landmarks_on_surface
 from .surface.prior_mesh import PriorMesh
 from .surface.settings import DEFAULT_SETTINGS, SurfaceSettings
 from .surface.vertex_colors import color_from_photo
-from .texture.settings import TextureSettings
+from .texture.settings import PaintOptions, TextureSettings
 from .volume import load_predictor
 from .volume.flip_averaging import FlipAveragedPredictor
 from .volume.guidance import build_guidance
@@ -400,7 +400,13 @@ class Reconstructor:
         with watch.step("texture", starts["texture"], f"Painting the texture of {task.name}"):
             painter = self.albedo_painter(wrap.texture, wrap.uv)
             albedo = painter.paint(
-                photo.rgb, prior.frame, prior.pose, head, face.points, wrap.delight, segmentation
+                photo.rgb,
+                prior.frame,
+                prior.pose,
+                head,
+                face.points,
+                segmentation,
+                PaintOptions(wrap.delight, wrap.beard, wrap.maps),
             )
         return head, albedo
 

@@ -29,7 +29,8 @@ FRAMES = 36
 #: Options of the result: these alone are kept in the record, and taken from it by --resume. A record may come
 #: from anybody, so it names no programs, logs or addresses, nor how long something may take.
 OF_THE_RESULT = (
-    *("surface", "head", "texture", "keep_light", "uv", "no_rig", "hair", "retopo", "lods", "export"),
+    *("surface", "head", "texture", "keep_light", "no_beard", "no_maps", "uv", "no_rig", "hair", "retopo"),
+    *("lods", "export"),
     *("no_preview", "preview_size", "render", "picture_size", "turntable", "turntable_size", "video", "fps"),
     *("renderer", "no_page", "focal_mm", "max_faces", "fail_below"),
     *("asset_library", "author", "licence", "tags", "description", "catalogue"),
@@ -198,7 +199,10 @@ def make_parser(about: str, epilog: str) -> BatchParser:
         help="the animation-ready head: quads, texture, 52 blendshapes; head.npz and head.glb")
     add("--texture", type=int, choices=TEXTURES, default=2048, metavar="PX",
         help="side of the head's texture: 1024, 2048 or 4096 (default: 2048)")
-    add("--keep-light", action="store_true", help="leave the photo's light in the head's texture")
+    add("--keep-light", action="store_true",
+        help="leave the photo's light, exposure and white balance in the head's texture")
+    add("--no-beard", action="store_true", help="no beard in the texture; the skin below it is a guess")
+    add("--no-maps", action="store_true", help="no maps of normals, roughness, occlusion and thickness")
     add("--uv", choices=UV_MAPS, default=UV_MAPS[0],
         help="the UV map that the texture is painted for: the project's own, with a large face (default), or "
         "MakeHuman's; a head has both")

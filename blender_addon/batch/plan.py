@@ -21,8 +21,8 @@ VIEW = "view"
 SURFACE_FILES = ("surface.ply", "surface.glb", "landmarks.json", "photo.png", "face.json")
 VIEW_FILES = ("view.js",)
 #: What the request says of the head.
-HEAD_OPTIONS = ("head", "texture", "delight", "rig", "uv", "hair")
-#: The engine's own choice of UV map, which requests leave out.
+HEAD_OPTIONS = ("head", "texture", "delight", "rig", "uv", "hair", "beard", "maps")
+#: The engine's own choice of UV map, which requests leave out, as they do what is on unless they say no.
 DEFAULT_UV = "photobust"
 #: Blender's names of the renderers.
 RENDERERS = {"workbench": "BLENDER_WORKBENCH", "cycles": "CYCLES"}
@@ -139,6 +139,7 @@ def make_plan(options: argparse.Namespace) -> BatchPlan:
         }
         if options.uv != DEFAULT_UV:
             engine["uv"] = options.uv
+        engine |= {name: False for name in ("beard", "maps") if getattr(options, f"no_{name}")}
     if not options.no_page:
         engine["preview_model"] = True
     return BatchPlan(options.focal_mm, options.max_faces, engine, tuple(_steps(options, head)))

@@ -9,8 +9,9 @@ from .. import __version__
 from ..image.photo import Photo
 from ..reconstructor import Reconstruction
 from ..template.topology import HeadTopology
+from ..texture.surface_maps import SurfaceMaps
 from .hair_files import hair_assets
-from .head_glb import head_glb_bytes
+from .head_glb import GlbMaps, head_glb_bytes
 from .head_npz import FILE_NAME, head_npz_bytes
 from .image_bytes import jpeg_bytes, texture_bytes
 from .preview_glb import lash_window
@@ -20,8 +21,16 @@ DESCRIPTIONS = {
     "head.glb": "the animation-ready head as glTF (y up, the face looks along +z): neutral, texture, morph"
     " targets with Apple's 52 names and Photo",
     "albedo.png": "the head's texture, sRGB; its alpha is the lashes'",
+    "normal.png": "normals of the skin's fine relief in tangent space; green is up, as in OpenGL and glTF",
+    "roughness.png": "roughness, linear",
+    "occlusion.png": "ambient occlusion, linear; white is open",
+    "thickness.png": "how thick the head is behind its skin, linear; white is two centimeters and more",
     "albedo_mask.png": "where the texture comes from: 255 observed, 192 mirrored, 128 completed, 64 painted",
 }
+#: JPEG quality, of 100, of the maps in head.glb.
+MAP_JPEG_QUALITY = 82
+#: The maps beside the albedo, each a file of its name.
+MAP_NAMES = ("normal", "roughness", "occlusion", "thickness")
 GENERATOR = f"Photobust {__version__}"
 
 
@@ -47,18 +56,34 @@ def head_assets(reconstruction: Reconstruction, photo: Photo, pool: Executor) ->
     if albedo is not None:
         files["albedo.png"] = pool.submit(texture_bytes, albedo.image)
         files["albedo_mask.png"] = pool.submit(texture_bytes, albedo.mask)
+        if albedo.maps is not None:
+            for name in MAP_NAMES:
+                files[f"{name}.png"] = pool.submit(texture_bytes, getattr(albedo.maps, name))
 
     def glb() -> bytes:
         if albedo is None:
             return head_glb_bytes(head, None, GENERATOR, hair=hair)
         lashes = lash_texture(albedo.image, head.topology)
+        maps = glb_maps(albedo.maps) if albedo.maps is not None else None
         texture = jpeg_bytes(albedo.image[..., :3])
-        return head_glb_bytes(head, texture, GENERATOR, lash_texture=lashes, hair=hair)
+        return head_glb_bytes(head, texture, GENERATOR, lash_texture=lashes, hair=hair, maps=maps)
 
     files["head.glb"] = pool.submit(glb)
     if hair is not None:
         files |= hair_assets(hair, origin, GENERATOR, pool)
     return files
+
+
+def glb_maps(maps: SurfaceMaps) -> GlbMaps:
+    """The maps as head.glb has them, at half their resolution: normals, and occlusion, roughness and metal.
+
+    Args:
+        maps: Of the head.
+    """
+    half = (maps.roughness.shape[1] // 2, maps.roughness.shape[0] // 2)
+    packed = np.dstack([maps.occlusion, maps.roughness, np.zeros_like(maps.roughness)])
+    normal, packed = (cv2.resize(one, half, interpolation=cv2.INTER_AREA) for one in (maps.normal, packed))
+    return GlbMaps(jpeg_bytes(normal, MAP_JPEG_QUALITY), jpeg_bytes(packed, MAP_JPEG_QUALITY))
 
 
 def lash_texture(image: np.ndarray, topology: HeadTopology) -> bytes:

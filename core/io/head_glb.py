@@ -1,12 +1,13 @@
 """Writes the animation-ready head as binary glTF 2.0: texture, materials by part, named morph targets."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..geometry.mesh import shading_normals
-from ..template.topology import HeadTopology
+from ..template.topology import SKIN, HeadTopology
 from ..wrapping.skeleton import BONES, Rig
 from ..wrapping.visemes import VISEME_NAMES, compose_visemes
 from .gltf import ELEMENT_ARRAY_BUFFER, NO_TARGET, GlbWriter, to_gltf_frame
@@ -28,7 +29,22 @@ MIN_OFFSET = 2e-5
 MIN_NORMAL_CHANGE = 0.010
 #: Greatest number of vertices that indices of two bytes reach; the last is glTF's mark of a restart.
 MAX_SHORT_INDICES = 65_535
+#: Length of a sum of tangents, square meters, that has no direction.
+MIN_TANGENT = 1e-12
 JPEG_MAGIC = b"\xff\xd8\xff"
+
+
+@dataclass(frozen=True)
+class GlbMaps:
+    """The skin's other maps, as PNG or JPEG files.
+
+    Attributes:
+        normal: Of the relief, tangent space.
+        packed: Occlusion in red, roughness in green, metal in blue.
+    """
+
+    normal: bytes
+    packed: bytes
 
 
 def head_glb_bytes(
@@ -38,6 +54,7 @@ def head_glb_bytes(
     name: str = "head",
     lash_texture: bytes | None = None,
     hair: "HairGroom | None" = None,
+    maps: GlbMaps | None = None,
 ) -> bytes:
     """The head as a .glb file, in glTF's frame (y up, the face looks along +z), meters.
 
@@ -52,6 +69,7 @@ def head_glb_bytes(
         lash_texture: A PNG file with the lashes' colors and alpha, for the same coordinates; None if the
             texture has them.
         hair: What stands on it, as nodes of its own; it moves with the head's bone.
+        maps: The skin's other maps, for the same coordinates.
 
     Returns:
         The file.
@@ -76,6 +94,9 @@ def head_glb_bytes(
             "TEXCOORD_1": writer.add_array((second_uv * (1, -1) + (0, 1)).astype(np.float32)),
             "_CONFIDENCE": writer.add_array(head.confidence[vertices].astype(np.float32)),
         }
+        if maps is not None and material == list(MATERIALS).index(SKIN):
+            tangents = vertex_tangents(head.neutral[vertices], normals[vertices], uv, triangles)
+            attributes["TANGENT"] = writer.add_array(tangents)
         if head.rig:
             attributes |= {
                 "JOINTS_0": writer.add_array(head.rig.joints[vertices]),
@@ -109,7 +130,7 @@ def head_glb_bytes(
     }
     if head.rig:
         _add_skin(document, writer, head.rig)
-    _add_materials(document, writer, texture, lash_texture)
+    _add_materials(document, writer, texture, lash_texture, maps)
     if hair is not None:
         _hang_hair(document, writer, hair, head.rig)
     return writer.finish(document, generator)
@@ -164,15 +185,26 @@ def _normal_offsets(
 
 
 def _add_materials(
-    document: dict[str, Any], writer: GlbWriter, texture: bytes | None, lash_texture: bytes | None
+    document: dict[str, Any],
+    writer: GlbWriter,
+    texture: bytes | None,
+    lash_texture: bytes | None,
+    maps: GlbMaps | None,
 ) -> None:
     """Add a material for each of MATERIALS, and the pictures that they show."""
     images = [("albedo", texture), ("lashes", lash_texture)]
+    if maps is not None:
+        images += [("normal", maps.normal), ("occlusion roughness metal", maps.packed)]
     named = [(name, data) for name, data in images if data is not None]
     index = {name: k for k, (name, _) in enumerate(named)}
     shown = {key: index.get("albedo") for key in MATERIALS}
     shown[TRANSPARENT] = index.get("lashes", shown[TRANSPARENT])
     document["materials"] = [_material(key, image) for key, image in shown.items()]
+    if maps is not None:
+        skin = document["materials"][list(MATERIALS).index(SKIN)]
+        packed = {"index": index["occlusion roughness metal"]}
+        skin["pbrMetallicRoughness"] |= {"metallicRoughnessTexture": packed, "roughnessFactor": 1.0}
+        skin |= {"normalTexture": {"index": index["normal"]}, "occlusionTexture": packed}
     if named:
         document |= {
             "textures": [{"source": k, "sampler": 0} for k in range(len(named))],
@@ -198,6 +230,38 @@ def _material(key: str, texture: int | None) -> dict[str, Any]:
     if key == TRANSPARENT:
         material |= {"doubleSided": True, "alphaMode": "BLEND"}
     return material
+
+
+def vertex_tangents(
+    points: np.ndarray, normals: np.ndarray, uv: np.ndarray, triangles: np.ndarray
+) -> np.ndarray:
+    """Tangents for a normal map: along u, at right angles to the normals.
+
+    Args:
+        points: (n, 3) corners, head frame.
+        normals: (n, 3) unit normals.
+        uv: (n, 2) texture coordinates, v up.
+        triangles: (t, 3) int into the corners.
+
+    Returns:
+        (n, 4) float32, glTF's frame: unit tangents, and the sign of the bitangent along v.
+    """
+    corners, places = points[triangles].astype(np.float64), uv[triangles].astype(np.float64)
+    one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    first, second = places[:, 1] - places[:, 0], places[:, 2] - places[:, 0]
+    area = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+    along = (one * second[:, 1:] - two * first[:, 1:]) * np.sign(area)[:, None]
+    tangents, signs = np.zeros(points.shape), np.zeros(len(points))
+    for corner in range(3):
+        np.add.at(tangents, triangles[:, corner], along)
+        np.add.at(signs, triangles[:, corner], area)
+    tangents -= (tangents * normals).sum(1, keepdims=True) * normals
+    length = np.linalg.norm(tangents, axis=1, keepdims=True)
+    fallback = np.cross(normals, np.array([0.0, 1.0, 0.3]))
+    tangents = np.where(length > MIN_TANGENT, tangents, fallback)
+    tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
+    turned = to_gltf_frame(tangents.astype(np.float32))
+    return np.column_stack([turned, np.where(signs < 0, -1, 1)]).astype(np.float32)
 
 
 def textured_corners(

@@ -22,15 +22,16 @@ def texture_bytes(picture: np.ndarray) -> bytes:
     return data.tobytes()
 
 
-def jpeg_bytes(rgb: np.ndarray) -> bytes:
+def jpeg_bytes(rgb: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
     """Encode a texture as a JPEG file: a quarter of the PNG file's size, without differences that show.
 
     Args:
         rgb: (H, W, 3) uint8 sRGB.
+        quality: JPEG's, of 100.
     """
     options = [
         cv2.IMWRITE_JPEG_QUALITY,
-        JPEG_QUALITY,
+        quality,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,  # lips and eyes have sharp edges of color alone
     ]

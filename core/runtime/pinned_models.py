@@ -7,7 +7,7 @@ PINNED_MODELS = {
     "face_landmarker.task": "5bce6beeef74cfa5b320451e12b4d2eb9a2a7867c08d8e4d583ddc21aa9519a0",
     "face_landmarker_full_range.task": "37869787f2d92197431e9d1e86dc20f7117b75dda466f020ac7a3159c5245473",
     "head_rig.npz": "f8d72dfb1b3f35dacb81480b18c7c92167bc7181021ff90d81ca091fb231ccca",
-    "head_template.npz": "aef687e13b1026aeafab4d0ac3e2d824373b6520a67668444622d49bc7dd8b70",
+    "head_template.npz": "f8ad342bf264ceab69de16271414633b2461988f0a56d323310a2e41cf2e3138",
     "landmark_lifter.safetensors": "33652958e460733714fb235b15439492fac924ddcb3671ea40ac9d795e499aba",
     "landmark_symmetry.npz": "a549375f5c329d37630a2b87462c589d35c439ba55421068fffbfd1132aa627d",
     "quality_calibration.json": "6282378ea8a5043d44f18cd4e4deffb7a0e584cbb0a6727abcfc549d02b0017c",

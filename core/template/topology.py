@@ -56,6 +56,8 @@ class HeadTopology:
         lid_right: (28,) int32, the same.
         lips: (38,) int32, the same.
         neck: (42,) int32, the same.
+        openness: (V,) float32, 0 (enclosed) to 1 (open): ambient occlusion of the average head.
+        thickness: (V,) float32, meters behind the skin of the average head, at most 0.02.
     """
 
     vertices: np.ndarray
@@ -77,6 +79,8 @@ class HeadTopology:
     lid_right: np.ndarray
     lips: np.ndarray
     neck: np.ndarray
+    openness: np.ndarray
+    thickness: np.ndarray
 
     @classmethod
     def load(cls, models_dir: Path) -> "HeadTopology":
@@ -106,6 +110,8 @@ class HeadTopology:
             lid_right=data["lid_right"],
             lips=data["lips"],
             neck=data["neck"],
+            openness=data["openness"].astype(np.float32),
+            thickness=data["thickness"].astype(np.float32),
         )
 
     def painted_for(self, name: str) -> "HeadTopology":

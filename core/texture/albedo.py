@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .eyes import EyeColors
+from .surface_maps import SurfaceMaps
 
 #: albedo_mask.png: where each texel comes from.
 EMPTY = 0
@@ -25,6 +26,7 @@ class Albedo:
             before it, of the face's.
         eyes: The colors found.
         timings: Seconds by step.
+        maps: Normals, roughness, occlusion and thickness, if they were asked for.
     """
 
     image: np.ndarray
@@ -32,3 +34,4 @@ class Albedo:
     fractions: dict[str, float]
     eyes: EyeColors
     timings: dict[str, float] = field(default_factory=dict)
+    maps: SurfaceMaps | None = None

@@ -1,5 +1,6 @@
 """The head's texture with a segmentation: skin by the statistical model, the other parts painted."""
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import cv2
@@ -16,8 +17,9 @@ from .albedo_model import AlbedoModel
 from .atlas import Atlas, texel_coordinates
 from .eyes import eye_colors, paint_eyeball
 from .procedural import eye_directions, paint_inside, paint_parts
-from .settings import TextureSettings
+from .settings import PaintOptions, TextureSettings
 from .skin_painter import SkinLayer, SkinPainter
+from .surface_maps import SurfaceMapper
 
 if TYPE_CHECKING:
     from ..wrapping.head import Head
@@ -67,8 +69,7 @@ class CompletedAlbedo:
         head: "Head",
         landmarks: np.ndarray,
         segmentation: Segmentation,
-        delight: bool = True,
-        keep_beard: bool = True,
+        options: PaintOptions,
     ) -> Albedo:
         """Make the texture of a head.
 
@@ -79,14 +80,13 @@ class CompletedAlbedo:
             head: The wrapped head.
             landmarks: (478, 2 or more) as detected, photo pixels.
             segmentation: What the photo's pixels show.
-            delight: Whether to take light, exposure and white balance out.
-            keep_beard: Whether a beard stays on the skin.
+            options: What is chosen.
 
         Returns:
             The texture.
         """
         clock = Clock()
-        skin = self.skin.paint(rgb, frame, pose, head.vertices, segmentation, delight, keep_beard)
+        skin = self.skin.paint(rgb, frame, pose, head.vertices, segmentation, options)
         clock.lap("skin")
         eyes = eye_colors(rgb, landmarks, skin.gain)
         linear, alpha = self._painted[0].copy(), self._painted[1]
@@ -104,7 +104,15 @@ class CompletedAlbedo:
         flat[empty] = 0
         mask, fractions = self._kinds(skin)
         clock.lap("paint")
-        return Albedo(image, mask, fractions, eyes, clock.seconds)
+        surface = self._mapper.maps(skin.detail) if options.maps else None
+        if options.maps:
+            clock.lap("maps")
+        return Albedo(image, mask, fractions, eyes, clock.seconds, surface)
+
+    @cached_property
+    def _mapper(self) -> SurfaceMapper:
+        """What makes the other maps; made when the first are asked for."""
+        return SurfaceMapper(self.topology, self.size, self.parts)
 
     def _pad(self, reach: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Texels around the parts but for the skin's, the parts' nearest ones, and texels far from all."""

@@ -14,7 +14,7 @@ from .albedo import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, Albedo
 from .albedo_model import AlbedoModel
 from .completed_albedo import CompletedAlbedo
 from .photo_albedo import PhotoAlbedo
-from .settings import TextureSettings
+from .settings import PaintOptions, TextureSettings
 
 if TYPE_CHECKING:
     from ..wrapping.head import Head
@@ -70,9 +70,8 @@ class AlbedoPainter:
         pose: HeadPose,
         head: "Head",
         landmarks: np.ndarray,
-        delight: bool = True,
         segmentation: Segmentation | None = None,
-        keep_beard: bool = True,
+        options: PaintOptions = PaintOptions(),  # noqa: B008 (frozen)
     ) -> Albedo:
         """Make the texture of a head.
 
@@ -82,15 +81,13 @@ class AlbedoPainter:
             pose: Of the head.
             head: The wrapped head.
             landmarks: (478, 2 or more) as detected, photo pixels.
-            delight: Whether to take the photo's light out, and with a segmentation its exposure and white
-                balance.
             segmentation: What the photo's pixels show; without it, colors alone tell skin from hair and
                 background.
-            keep_beard: Whether a beard stays on the skin; only with a segmentation.
+            options: What is chosen.
 
         Returns:
             The texture.
         """
         if segmentation is None or self._completed is None:
-            return self._plain.paint(rgb, frame, pose, head, landmarks, delight)
-        return self._completed.paint(rgb, frame, pose, head, landmarks, segmentation, delight, keep_beard)
+            return self._plain.paint(rgb, frame, pose, head, landmarks, options.delight)
+        return self._completed.paint(rgb, frame, pose, head, landmarks, segmentation, options)

@@ -27,3 +27,18 @@ class TextureSettings:
     light_stiffness: float = 0.5
     grain_fraction: float = 0.5
     padding: int = 16
+
+
+@dataclass(frozen=True)
+class PaintOptions:
+    """What is chosen of one head's texture.
+
+    Attributes:
+        delight: Whether to take the photo's light out, and with a segmentation exposure and white balance.
+        beard: Whether a beard stays on the skin; only with a segmentation.
+        maps: Whether to make the other maps, too; only with a segmentation.
+    """
+
+    delight: bool = True
+    beard: bool = True
+    maps: bool = False

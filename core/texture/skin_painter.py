@@ -21,7 +21,7 @@ from .albedo_model import DARK, AlbedoFit, AlbedoModel
 from .delighting import relative_shading
 from .detail import DetailLayer
 from .inpainting import SmoothCompletion
-from .settings import TextureSettings
+from .settings import PaintOptions, TextureSettings
 from .skin_sampler import SkinSampler, SkinView
 from .skin_tone import tone_gain
 
@@ -97,8 +97,7 @@ class SkinPainter:
         pose: HeadPose,
         vertices: np.ndarray,
         segmentation: Segmentation,
-        delight: bool = True,
-        keep_beard: bool = True,
+        options: PaintOptions,
     ) -> SkinLayer:
         """Paint the skin of a head.
 
@@ -108,21 +107,20 @@ class SkinPainter:
             pose: Of the head.
             vertices: (V, 3) of the wrapped head, as photographed.
             segmentation: What the photo's pixels show.
-            delight: Whether light, exposure and white balance are taken out.
-            keep_beard: Whether a beard is kept.
+            options: What is chosen.
 
         Returns:
             The skin.
         """
-        view = self.sampler.view(rgb, frame, pose, vertices, segmentation, keep_beard)
-        shading, fit, kept = self._explain(view, vertices, delight)
+        view = self.sampler.view(rgb, frame, pose, vertices, segmentation, options.beard)
+        shading, fit, kept = self._explain(view, vertices, options.delight)
         colors = view.colors / self.sampler.at_texels(shading)
         weight = view.weight * self.sampler.at_texels(kept[:, None])[:, 0]
         logs = self._completed(colors, weight, fit)
-        if delight:
+        if options.delight:
             weight *= self._plain_texels(colors, view.colors, logs, view.near_hair)
             logs = self._completed(colors, weight, fit)
-        gain = tone_gain(self.model, fit.tone, rgb) if delight else np.ones(3)
+        gain = tone_gain(self.model, fit.tone, rgb) if options.delight else np.ones(3)
         return self._compose(rgb, view, shading, weight, logs, gain)
 
     def _explain(

@@ -10,6 +10,8 @@ from ..wrapping.options import HAIR_PRODUCTS, TEXTURE_SIZES, UV_MAPS, HeadOption
 Params = dict[str, Any]
 #: Faces that are searched for at most, however many a request allows.
 MOST_FACES = 1000
+#: What a request says of the head with true or false, and what is meant where it says nothing.
+HEAD_SWITCHES = {"head": False, "delight": True, "rig": True, "beard": True, "maps": True}
 
 
 def photo_param(params: Params) -> Path:
@@ -55,15 +57,11 @@ def reconstruct_params(params: Params) -> tuple[Path, Path, float | None, int, l
 
 def head_param(params: Params) -> HeadOptions | None:
     """How a request to reconstruct wants the animation-ready head, None if it does not."""
-    head, texture, delight, rig, uv = (
-        params.get("head", False),
-        params.get("texture", 2048),
-        params.get("delight", True),
-        params.get("rig", True),
-        params.get("uv", "photobust"),
-    )
-    if not all(isinstance(value, bool) for value in (head, delight, rig)):
-        raise RequestError('"head", "delight" and "rig" have to be true or false')
+    switches = {name: params.get(name, default) for name, default in HEAD_SWITCHES.items()}
+    texture, uv = params.get("texture", 2048), params.get("uv", "photobust")
+    if not all(isinstance(value, bool) for value in switches.values()):
+        names = ", ".join(f'"{name}"' for name in switches)
+        raise RequestError(f"{names} have to be true or false")
     if not is_whole(texture) or texture not in (0, *TEXTURE_SIZES):
         sizes = ", ".join(map(str, TEXTURE_SIZES))
         raise RequestError(f'"texture" has to be one of {sizes} texels, or 0 for none')
@@ -72,7 +70,8 @@ def head_param(params: Params) -> HeadOptions | None:
     hair = params.get("hair", HeadOptions.hair)
     if hair not in HAIR_PRODUCTS:
         raise RequestError(f'"hair" has to be one of {", ".join(HAIR_PRODUCTS)}')
-    return HeadOptions(texture, delight, rig, uv, hair) if head else None
+    wanted = switches.pop("head")
+    return HeadOptions(texture, uv=uv, hair=hair, **switches) if wanted else None
 
 
 def preview_model_param(params: Params) -> bool:

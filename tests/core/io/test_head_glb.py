@@ -9,7 +9,7 @@ import trimesh
 
 from core.geometry.mesh import shading_normals
 from core.io.head_files import jpeg_bytes, lash_texture, texture_bytes
-from core.io.head_glb import head_glb_bytes
+from core.io.head_glb import GlbMaps, head_glb_bytes
 from core.io.head_npz import MATERIALS, head_npz_bytes
 from core.io.preview_glb import lash_window
 from core.template.topology import HeadTopology
@@ -269,3 +269,27 @@ def test_a_textured_glb_is_small_and_its_lashes_have_holes(topology):
     assert np.abs(skin[..., ::-1].astype(int) - rgba[..., :3]).mean() < 1
     window = (slice(top, bottom), slice(left, right))
     assert np.array_equal(cv2.cvtColor(lashes, cv2.COLOR_BGRA2RGBA)[window], rgba[window])
+
+
+def test_maps_belong_to_the_skin_and_have_tangents(topology):
+    picture = np.full((64, 64, 3), 128, np.uint8)
+    jpeg = jpeg_bytes(picture)
+    glb = head_glb_bytes(plain_head(topology), jpeg, "test", maps=GlbMaps(jpeg, jpeg))
+    document, data = parts_of(glb)
+    skin, *others = document["materials"]
+    assert skin["occlusionTexture"] == skin["pbrMetallicRoughness"]["metallicRoughnessTexture"]
+    assert skin["pbrMetallicRoughness"]["roughnessFactor"] == 1
+    names = [document["images"][document["textures"][k]["source"]]["name"] for k in range(3)]
+    assert names[skin["normalTexture"]["index"]] == "normal"
+    assert not any("normalTexture" in material for material in others)
+    attributes = document["meshes"][0]["primitives"][0]["attributes"]
+    tangents = values(document, data, attributes["TANGENT"])
+    normals = values(document, data, attributes["NORMAL"])
+    np.testing.assert_allclose(np.linalg.norm(tangents[:, :3], axis=1), 1, atol=1e-5)
+    assert np.abs((tangents[:, :3] * normals).sum(1)).max() < 1e-3
+    # In the middle of the face u grows to the subject's left, which is +x, and v upwards.
+    points = values(document, data, attributes["POSITION"])
+    middle = (
+        (np.abs(points[:, 0]) < 0.02) & (points[:, 1] > 0.02) & (points[:, 1] < 0.06) & (points[:, 2] > 0)
+    )
+    assert (tangents[middle, 0] > 0.9).all() and (tangents[:, 3] == 1).all()

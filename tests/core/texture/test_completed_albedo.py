@@ -10,11 +10,13 @@ from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass,
 from core.template.regions import Regions
 from core.template.topology import MAKEHUMAN_UV, SKIN, HeadTopology
 from core.texture.albedo_model import AlbedoModel
-from core.texture.atlas import texel_coordinates
+from core.texture.atlas import Atlas, texel_coordinates
 from core.texture.detail import BAND_SIGMAS, DetailLayer
 from core.texture.painter import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, AlbedoPainter
+from core.texture.settings import PaintOptions
 from core.texture.skin_mask import skin_weights
 from core.texture.skin_tone import LUMINANCE_RANGE, tone_gain
+from core.texture.surface_maps import SurfaceMapper
 from tests.core.head_samples import MODELS, sample_of
 
 
@@ -199,7 +201,7 @@ def test_tones_are_brought_into_the_range_of_skin(model, astronaut, exposure, ti
 
 def test_an_underexposed_photo_gives_about_the_same_skin(painter, topology, sample, segmentation, painted):
     dark = linear_to_bytes(0.35 * linear_of_bytes_float32()[sample.rgb])
-    untouched = paint(painter, sample, segmentation, dark, delight=False)
+    untouched = paint(painter, sample, segmentation, dark, options=PaintOptions(delight=False))
     corrected = paint(painter, sample, segmentation, dark)
     right = np.log(tone(topology, painted) @ LUMINANCE)
     off = abs(np.log(tone(topology, untouched) @ LUMINANCE) - right)
@@ -235,3 +237,47 @@ def test_detail_is_as_strong_as_the_persons_own():
         inside = slice(size // 2 + 20, size)
         assert 0.5 < made[:, inside].std() / own[:, inside].std() < 2
     assert len(BAND_SIGMAS) == 4
+
+
+@pytest.fixture(scope="module")
+def mapper(topology):
+    names = [name for name in topology.part_names if name != SKIN]
+    return SurfaceMapper(topology, 1024, Atlas.of(topology, 1024, names))
+
+
+def test_a_dark_crease_is_a_groove_and_light_leaves_no_trace(mapper):
+    size = 1024
+    row, column = 300, 512  # the forehead's middle
+    detail = np.zeros((size, size), np.float32)
+    detail += np.linspace(-0.5, 0.5, size, dtype=np.float32)  # light from the side
+    flat = mapper.maps(detail)
+    detail[row - 1 : row + 2] -= 0.2
+    creased = mapper.maps(detail)
+    assert np.abs(flat.normal[200:400, 300:700].astype(int) - [128, 128, 255]).max() <= 2
+    normals = creased.normal[:, column].astype(float) / 127.5 - 1
+    np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, atol=0.02)
+    # Above the groove the surface falls towards it, down in the texture; below it, it rises again.
+    assert normals[row - 3, 1] < -0.02 and normals[row + 3, 1] > 0.02
+    assert creased.roughness[row, column] > flat.roughness[row, column]
+    assert creased.occlusion[row, column] < flat.occlusion[row, column]
+
+
+def test_maps_know_the_parts(mapper, topology):
+    maps = mapper.maps(np.zeros((1024, 1024), np.float32))
+
+    def at(values, part):
+        texels = texel_coordinates(topology.uv[topology.quad_uv[topology.faces_of(part)]].mean(1), 1024)
+        return values[tuple(np.round(texels).astype(int).T[::-1])]
+
+    assert at(maps.roughness, "eye_left").max() < 30 < at(maps.roughness, SKIN).min()
+    assert at(maps.occlusion, "inner").mean() < 128 < 200 < np.median(at(maps.occlusion, SKIN))
+    faces = topology.faces_of(SKIN)
+    ears = Regions.of(topology).ear[topology.quads[faces]].min(1) > 0.9
+    assert at(maps.thickness, SKIN)[ears].mean() < 200 < at(maps.thickness, SKIN)[~ears].mean()
+
+
+def test_maps_come_if_they_are_asked_for(painter, sample, segmentation, painted):
+    assert painted.maps is None
+    maps = paint(painter, sample, segmentation, options=PaintOptions(maps=True)).maps
+    assert maps.normal.shape == (1024, 1024, 3) and maps.thickness.shape == maps.roughness.shape
+    assert maps.normal[..., 2].min() > 128

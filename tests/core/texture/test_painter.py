@@ -15,7 +15,7 @@ from core.texture.eyes import eye_colors, paint_eyeball
 from core.texture.inpainting import SmoothCompletion, color_match
 from core.texture.painter import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, AlbedoPainter
 from core.texture.photo_albedo import PhotoAlbedo
-from core.texture.settings import TextureSettings
+from core.texture.settings import PaintOptions, TextureSettings
 from tests.core.head_samples import MODELS, sample_of
 from tests.core.scenes import head_pose, rotation
 
@@ -67,7 +67,14 @@ def test_every_texel_is_accounted_for(painted):
 
 def test_seen_skin_has_the_photos_colors(painter, topology, astronauts):
     one = astronauts
-    flat = painter.paint(one.rgb, one.lifted.frame, one.lifted.pose, one.head, one.face.points, delight=False)
+    flat = painter.paint(
+        one.rgb,
+        one.lifted.frame,
+        one.lifted.pose,
+        one.head,
+        one.face.points,
+        options=PaintOptions(delight=False),
+    )
     seen = at_vertices(topology, flat.mask, np.arange(len(topology.vertices))) == OBSERVED
     cheeks = np.flatnonzero(seen & (painter.regions.plain > 0.99))
     assert len(cheeks) > 150

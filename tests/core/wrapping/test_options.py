@@ -14,6 +14,7 @@ def test_what_is_asked_for():
     assert head_param({"head": True}) == HeadOptions(2048, True)
     assert head_param({"head": True, "texture": 0, "delight": False}) == HeadOptions(0, False)
     assert head_param({"head": True, "uv": "makehuman"}) == HeadOptions(uv="makehuman")
+    assert head_param({"head": True, "beard": False, "maps": False}) == HeadOptions(beard=False, maps=False)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,8 @@ def test_what_is_asked_for():
         {"head": True, "texture": True},
         {"delight": None},
         {"uv": 1},
+        {"maps": 0},
+        {"beard": "no"},
     ],
 )
 def test_nonsense_is_refused(params):

@@ -19,6 +19,7 @@ left, origin between the eyes' outer corners) with one vertex numbering of V ver
   skin with the lips joined just inside the mouth, the eyes closed by fans, the neck closed by a flat fan;
   the eyeballs are two more closed components (the solid is their union). `solid_part` (S,) int8: 0 skin, 1
   left eyeball, 2 right eyeball, 3 eye membrane, 4 mouth membrane, 5 neck cap.
+* `openness` (V,) float16, 0 (enclosed) to 1 (open), and `thickness` (V,) float16, meters (`occlusion`).
 * `lid_left`, `lid_right` (28,) int32, `lips` (38,) int32, `neck` (42,) int32: the loops at which these begin.
 """
 

@@ -1,4 +1,4 @@
-"""Lay out the template's own UV map again, in models/head_template.npz; MakeHuman's stays as the second.
+"""Compute the UV map, occlusion and thickness in models/head_template.npz again; MakeHuman's map stays.
 
 `scripts/build/head_template.py` does the same for a template that it builds anew.
 """
@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from core.errors import PhotobustError
 from core.template.template import read_template
-from scripts.build.head_template import both_maps
+from scripts.build.head_template import surface_arrays
 from scripts.build.pin_models import pin_models
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     arrays = dict(read_template(options.models))
     if "makehuman_uv" in arrays:
         arrays["uv"], arrays["quad_uv"] = arrays["makehuman_uv"], arrays["makehuman_quad_uv"]
-    arrays.update(both_maps(arrays))
+    arrays.update(surface_arrays(arrays))
     path = options.models / "head_template.npz"
     unfinished = path.with_suffix(".tmp.npz")
     np.savez_compressed(unfinished, **arrays)
