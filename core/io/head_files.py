@@ -3,6 +3,7 @@
 from concurrent.futures import Executor, Future
 from typing import Any
 
+import cv2
 import numpy as np
 
 from .. import __version__
