@@ -148,7 +148,7 @@ class JobQueue:
                 thumbnails=pictures,
                 thumbnail_size=THUMBNAIL_SIZE,
             ),
-            0.0,
+            (0.0, DETECTION_FRACTION),
         )
         if answer.get("problem"):
             raise JobFailedError(answer["problem"]["type"], answer["problem"]["message"])
@@ -174,20 +174,31 @@ class JobQueue:
                 faces=[face],
                 options={"head": True, "surfaces": str(surfaces)},
             ),
-            DETECTION_FRACTION,
+            (DETECTION_FRACTION, 1.0),
         )
         made = answer["faces"][0]
         job.result = {name: Path(path) for name, path in made["files"].items()}
         job.files |= job.result
         job.quality = made.get("quality") or {}
 
-    async def _answer(self, job: Job, submit: Callable[[], EngineRequest], start: float) -> dict[str, Any]:
-        """The engine's answer; its progress is the job's from `start` on. Raises AddonError."""
+    async def _answer(
+        self, job: Job, submit: Callable[[], EngineRequest], part: tuple[float, float]
+    ) -> dict[str, Any]:
+        """The engine's answer.
+
+        Args:
+            job: Whose progress the request's is.
+            submit: Sends the request.
+            part: From where to where that takes the job's progress, 0..1.
+
+        Raises:
+            AddonError: The engine could not do it, or took too long.
+        """
         request = await asyncio.to_thread(submit)
         deadline = self._clock() + self._settings.job_seconds
         while not request.done:
             for progress in await asyncio.to_thread(request.poll, LISTEN_SECONDS):
-                self._show(job, progress, start)
+                self._show(job, progress, part)
             if job.cancel_asked:
                 request.cancel(self._settings.cancel_seconds)
             if self._clock() > deadline and not request.done:
@@ -195,10 +206,10 @@ class JobQueue:
                 raise JobFailedError("Timeout", problem_text("timeout"))
         return request.result()
 
-    def _show(self, job: Job, progress: Progress, start: float) -> None:
-        """Tell the page what the engine is doing."""
+    def _show(self, job: Job, progress: Progress, part: tuple[float, float]) -> None:
+        """Tell the page what the engine is doing; `part` is as for `_answer`."""
         job.step, job.message = progress.step, progress.message or texts()["working"]
-        job.fraction = max(job.fraction, start + (1 - start) * progress.fraction)
+        job.fraction = max(job.fraction, part[0] + (part[1] - part[0]) * progress.fraction)
         for name, path in progress.files.items():
             job.files[name] = Path(path)
             job.surface = name

@@ -67,12 +67,12 @@ def private_folder() -> Iterator[Path]:
     """A folder that only this user can read, removed at the end; those of killed servers go, too."""
     remove_leftovers(Path(tempfile.gettempdir()))
     folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
-    with (folder / LOCK_NAME).open("wb") as lock:
-        try_lock(lock)
-        try:
+    try:
+        with (folder / LOCK_NAME).open("wb") as lock:
+            try_lock(lock)
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # Windows removes no file that is open
 
 
 def remove_leftovers(parent: Path) -> None:
@@ -83,8 +83,9 @@ def remove_leftovers(parent: Path) -> None:
             if folder.is_symlink():
                 continue
             with (folder / LOCK_NAME).open("r+b") as lock:
-                if try_lock(lock):
-                    shutil.rmtree(folder, ignore_errors=True)
+                abandoned = try_lock(lock)
+            if abandoned:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def open_port(host: str, port: int | None) -> socket.socket:

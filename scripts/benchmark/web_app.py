@@ -222,8 +222,9 @@ def measure_page(server: Server, photos: list[Path], rounds: int) -> int:
                 wait(
                     driver, "document.body.dataset.ready !== undefined && customElements.get('model-viewer')"
                 )
-                paint = "return performance.getEntriesByName('first-contentful-paint')[0].startTime"
-                found["first paint"].append(driver.execute_script(paint))
+                paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+                wait(driver, paint)
+                found["first paint"].append(driver.execute_script(f"return {paint}"))
                 driver.execute_script(NOTES)
                 driver.find_element("css selector", "#file").send_keys(str(photo))
                 wait(driver, "window.notes['head.glb']")
