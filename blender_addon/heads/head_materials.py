@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import bpy
 
 from ..blender import compat
+from ..blender.shader_nodes import add_node, add_principled, new_material
 
 IMAGE_NODE = "Albedo"
 #: How deep light goes into skin, meters, red, green and blue (d'Eon and Luebke, GPU Gems 3, chapter 14).
@@ -80,17 +81,10 @@ def same_picture(one: bpy.types.Image | None, other: bpy.types.Image | None) -> 
 
 
 def _material(name: str, finish: Finish, image: bpy.types.Image | None) -> bpy.types.Material:
-    material = bpy.data.materials.new(name)
+    material, output = new_material(name, 400)
     material.diffuse_color = finish.solid
-    compat.use_nodes(material)
-    nodes, links = material.node_tree.nodes, material.node_tree.links
-    nodes.clear()
-    output = nodes.new("ShaderNodeOutputMaterial")
-    output.location = (400, 0)
-    principled = nodes.new("ShaderNodeBsdfPrincipled")
-    principled.location = (100, 0)
-    principled.inputs["Roughness"].default_value = finish.roughness
-    compat.set_specular(principled, finish.specular)
+    links = material.node_tree.links
+    principled = add_principled(material, (100, 0), finish.roughness, finish.specular)
     if finish.subsurface:
         compat.set_subsurface(principled, finish.subsurface, SKIN_DEPTH)
     links.new(principled.outputs["BSDF"], output.inputs["Surface"])
@@ -98,11 +92,10 @@ def _material(name: str, finish: Finish, image: bpy.types.Image | None) -> bpy.t
         for socket in compat.base_colors(principled):
             socket.default_value = PLAIN
         return material
-    texture = nodes.new("ShaderNodeTexImage")
+    texture = add_node(material, "ShaderNodeTexImage", (-250, 0))
     texture.name = texture.label = IMAGE_NODE
     texture.image = image
-    texture.location = (-250, 0)
-    nodes.active = texture  # what Workbench and the viewport's texture mode show
+    material.node_tree.nodes.active = texture  # what Workbench and the viewport's texture mode show
     for socket in compat.base_colors(principled):
         links.new(texture.outputs["Color"], socket)
     if finish.alpha:

@@ -3,6 +3,7 @@
 import bpy
 
 from ..blender import compat
+from ..blender.shader_nodes import add_node, add_principled, new_material
 from .confidence import SWITCH_NODE, add_ramp
 
 #: The Principled shader's roughness, 0..1: skin, hair and cloth have one material.
@@ -13,18 +14,15 @@ SPECULAR = 0.3
 
 def surface_material(name: str) -> bpy.types.Material:
     """A Principled material with the mesh's colors, which `confidence.show_confidence` can switch over."""
-    material = bpy.data.materials.new(name)
-    compat.use_nodes(material)
+    material, output = new_material(name, 700)
     nodes, links = material.node_tree.nodes, material.node_tree.links
-    nodes.clear()
-    output = _node(nodes, "ShaderNodeOutputMaterial", (700, 0))
-    switch = _node(nodes, "ShaderNodeMixShader", (500, 0))
+    switch = add_node(material, "ShaderNodeMixShader", (500, 0))
     switch.name = switch.label = SWITCH_NODE
     switch.inputs["Fac"].default_value = 0.0
     links.new(switch.outputs["Shader"], output.inputs["Surface"])
 
-    principled = add_principled(nodes, (200, 100))
-    color = _node(nodes, "ShaderNodeVertexColor", (0, 100))
+    principled = add_surface_shader(material, (200, 100))
+    color = add_node(material, "ShaderNodeVertexColor", (0, 100))
     color.layer_name = compat.COLOR_ATTRIBUTE
     links.new(color.outputs["Color"], principled.inputs["Base Color"])
     links.new(principled.outputs["BSDF"], switch.inputs[1])
@@ -32,15 +30,6 @@ def surface_material(name: str) -> bpy.types.Material:
     return material
 
 
-def add_principled(nodes: bpy.types.Nodes, location: tuple[float, float]) -> bpy.types.Node:
+def add_surface_shader(material: bpy.types.Material, location: tuple[float, float]) -> bpy.types.Node:
     """Add a Principled shader that is as rough and glossy as skin in soft light."""
-    principled = _node(nodes, "ShaderNodeBsdfPrincipled", location)
-    principled.inputs["Roughness"].default_value = ROUGHNESS
-    compat.set_specular(principled, SPECULAR)
-    return principled
-
-
-def _node(nodes: bpy.types.Nodes, kind: str, location: tuple[float, float]) -> bpy.types.Node:
-    node = nodes.new(kind)
-    node.location = location
-    return node
+    return add_principled(material, location, ROUGHNESS, SPECULAR)

@@ -10,10 +10,11 @@ import numpy as np
 
 from ..blender import compat
 from ..blender.exporters import SUFFIXES, write
+from ..blender.shader_nodes import add_node, new_material
 from ..blender.srgb import linear_to_bytes
 from ..errors import ExportError
 from ..heads.head_materials import IMAGE_NODE
-from ..heads.surface_materials import add_principled
+from ..heads.surface_materials import add_surface_shader
 from .arrays import active_colors, read, read_quads
 
 
@@ -103,15 +104,10 @@ def colored_material(name: str) -> bpy.types.Material:
 
 def _material(name: str, kind: str) -> tuple[bpy.types.Material, bpy.types.Node]:
     """A material, and the node that its color comes from."""
-    material = bpy.data.materials.new(name)
-    compat.use_nodes(material)
-    nodes, links = material.node_tree.nodes, material.node_tree.links
-    nodes.clear()
-    output = nodes.new("ShaderNodeOutputMaterial")
-    output.location = (400, 0)
-    principled = add_principled(nodes, (100, 0))
-    color = nodes.new(kind)
-    color.location = (-250, 0)
+    material, output = new_material(name, 400)
+    links = material.node_tree.links
+    principled = add_surface_shader(material, (100, 0))
+    color = add_node(material, kind, (-250, 0))
     for socket in compat.base_colors(principled):
         links.new(color.outputs["Color"], socket)
     links.new(principled.outputs["BSDF"], output.inputs["Surface"])
