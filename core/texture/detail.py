@@ -18,6 +18,8 @@ SEEN = 0.97
 MIN_TEXELS = 2000
 #: Median absolute deviation to standard deviation, of normal noise.
 MAD_TO_SIGMA = 1.4826
+#: Side, texels, of the noise that is repeated.
+TILE = 512
 #: How much stronger detail is in red, green and blue than in lightness: pores and spots are reddish.
 CHANNELS = np.array([0.75, 1.05, 1.2], np.float32)
 
@@ -32,11 +34,11 @@ class DetailLayer:
             size: Side of the texture, texels.
             seed: Of the noise.
         """
+        self._size = size
         self._sigmas = [sigma * size / 2048 for sigma in BAND_SIGMAS]
-        noise = np.random.default_rng(seed).standard_normal((size, size)).astype(np.float32)
-        self._bands = []
-        for band in self._split(noise):
-            self._bands.append((band / band.std()).astype(np.float16))
+        noise = np.random.default_rng(seed).standard_normal((TILE, TILE)).astype(np.float32)
+        self._bands = [band / band.std() for band in self._split(np.tile(noise, (3, 3)))]
+        self._bands = [np.ascontiguousarray(band[TILE : 2 * TILE, TILE : 2 * TILE]) for band in self._bands]
 
     def _split(self, field: np.ndarray) -> list[np.ndarray]:
         """The field's bands, the finest first."""
@@ -67,26 +69,23 @@ class DetailLayer:
             found.append(float(np.clip(spread, *LEVEL_LIMITS)))
         return found
 
-    def synthesize(
-        self, ratio: np.ndarray, known: np.ndarray, missing: np.ndarray, plain: np.ndarray
-    ) -> np.ndarray:
-        """Detail for what was not seen.
+    def synthesize(self, ratio: np.ndarray, known: np.ndarray, plain: np.ndarray) -> np.ndarray:
+        """Detail as strong as a person's own, for the whole texture.
+
+        Where half is known, the other half needs more than half of it: variances add up, not deviations.
 
         Args:
-            ratio: (S, S, 3) float32, natural logarithm of the fine structure of what was seen.
-            known: (S, S) float32, 0..1, what was seen.
-            missing: (S, S) float32, 0..1, what is to get detail.
-            plain: (S, S) float32, 0..1, plain skin.
+            ratio: (h, w, 3) float32, natural logarithm of the fine structure of what was seen.
+            known: (h, w) float32, 0..1, what was seen.
+            plain: (h, w) float32, 0..1, plain skin.
 
         Returns:
-            (S, S, 3) float32, natural logarithm.
+            (S, S) float32, natural logarithm, to be multiplied by CHANNELS.
         """
         seen = (known > SEEN) & (plain > SEEN)
-        levels = list(DEFAULT_LEVELS)
-        rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
-        if len(rows):
-            box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-            levels = self.levels(np.ascontiguousarray(ratio[box].mean(2)), seen[box])
-        total = sum(level * band for level, band in zip(levels, self._bands, strict=True))
-        # Variances add up: where half is known, the other half needs more than half the noise.
-        return (np.asarray(total, np.float32) * np.sqrt(np.clip(missing, 0, 1)))[..., None] * CHANNELS
+        levels = self.levels(np.ascontiguousarray(ratio.mean(2)), seen)
+        tile = np.zeros((TILE, TILE), np.float32)
+        for level, band in zip(levels, self._bands, strict=True):
+            tile += np.float32(level) * band
+        repeats = -(-self._size // TILE)
+        return np.tile(tile, (repeats, repeats))[: self._size, : self._size]

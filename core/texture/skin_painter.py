@@ -19,7 +19,7 @@ from ..template.regions import Regions
 from ..template.topology import SKIN, HeadTopology
 from .albedo_model import DARK, AlbedoFit, AlbedoModel
 from .delighting import relative_shading
-from .detail import DetailLayer
+from .detail import CHANNELS, DetailLayer
 from .inpainting import SmoothCompletion
 from .settings import PaintOptions, TextureSettings
 from .skin_sampler import SkinSampler, SkinView
@@ -34,6 +34,8 @@ GLINT_RANGE = (0.25, 0.55)
 STRAND_RANGE = (0.22, 0.45)
 #: Least channel, linear, of colors that are clipped: nothing of the skin is left in them.
 CLIPPED_RANGE = (0.75, 0.95)
+#: Texels of half the resolution around what was observed.
+MARGIN = 8
 #: Weights of the mirror image from which on it is used, and used fully.
 MIRROR_RANGE = (0.3, 0.9)
 #: How many times smooth light and albedo are found in turn.
@@ -202,42 +204,69 @@ class SkinPainter:
     ) -> SkinLayer:
         """Put what was observed, its mirror image and what was completed together, at the full resolution."""
         logs = logs + np.log(gain).astype(np.float32)
-        completed = self._full(np.exp(self.sampler.at_texels(logs)))
-        known = self._full(weight)
-        seen = self._photo(rgb, view, weight)
-        seen *= gain.astype(np.float32) / self._full(self.sampler.at_texels(shading))
+        linear = self._full(np.exp(self.sampler.at_texels(logs)))
+        known, box = self._full(weight), self._box(weight)
+        factor = gain.astype(np.float32) / self.sampler.at_texels(shading)
+        own = known[box]
         # In terms of the completed albedo, so that a mirror image takes on the tone of the side it goes to.
-        ratio = np.log(np.maximum(seen, DARK) / np.maximum(completed, DARK))
-        ratio *= known[..., None]
-        packed = np.dstack([ratio, known])
-        x, y = self._mirror_maps
-        other = cv2.remap(packed, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        mirrored = (1 - known) * ramp(other[..., 3], *MIRROR_RANGE)
-        ratio += mirrored[..., None] * other[..., :3] / np.maximum(other[..., 3:], 1e-3)
-        missing = 1 - known - mirrored
-        detail = self._detail.synthesize(ratio, known, missing, self._full(1 - self._features))
-        ratio += detail
-        linear = completed * np.exp(ratio)
+        ratio = self._photo(rgb, view, weight, box)
+        ratio *= self._full(factor)[box]
+        np.maximum(ratio, DARK, out=ratio)
+        ratio /= np.maximum(linear[box], DARK)
+        cv2.log(ratio, ratio)
+        ratio *= own[..., None]
+        other = self._mirror_image(np.dstack([ratio, own]), box)
+        mirrored = (1 - own) * ramp(other[..., 3], *MIRROR_RANGE).astype(np.float32)
+        ratio += (mirrored / np.maximum(other[..., 3], 1e-3))[..., None] * other[..., :3]
+        noise = self._detail.synthesize(ratio, own, self._full(1 - self._features)[box])
+        noise[box] *= np.sqrt(np.clip(1 - own - mirrored, 0, 1))
+        fine = noise[..., None] * CHANNELS
+        fine[box] += ratio
+        detail = cv2.transform(fine, LUMINANCE[None])
+        cv2.exp(fine, fine)
+        linear *= fine
         half = (self.sampler.size, self.sampler.size)
-        small = cv2.resize(np.dstack([known, mirrored]), half, interpolation=cv2.INTER_AREA)
-        return SkinLayer(linear, logs, small[..., 0], small[..., 1], gain, ratio @ LUMINANCE)
+        reflected = np.zeros_like(known)
+        reflected[box] = mirrored
+        small = [cv2.resize(one, half, interpolation=cv2.INTER_AREA) for one in (known, reflected)]
+        return SkinLayer(linear, logs, small[0], small[1], gain, detail)
 
-    def _photo(self, rgb: np.ndarray, view: SkinView, weight: np.ndarray) -> np.ndarray:
-        """(S, S, 3) float32 linear colors of the photo at the skin's texels, 0 far from what is shown."""
-        result = np.zeros((self.size, self.size, 3), np.float32)
+    def _box(self, weight: np.ndarray) -> tuple[slice, slice]:
+        """Rows and columns of the full resolution that hold all that was observed, and its mirror image."""
+        size = self.sampler.size
+        picture = np.zeros((size, size), np.float32)
+        picture.ravel()[self.sampler.texel] = weight
+        x, y = (cv2.resize(one, (size, size), interpolation=cv2.INTER_NEAREST) for one in self._mirror_maps)
+        other = cv2.remap(picture, (x - 0.5) / 2, (y - 0.5) / 2, cv2.INTER_NEAREST)
+        shown = (picture > 0) | (other > 0)
+        if not shown.any():
+            return slice(0, 2), slice(0, 2)
+        rows, columns = (np.flatnonzero(shown.any(axis)) for axis in (1, 0))
+        low = np.maximum([rows[0] - MARGIN, columns[0] - MARGIN], 0)
+        high = np.minimum([rows[-1] + MARGIN, columns[-1] + MARGIN], size)
+        return slice(2 * low[0], 2 * high[0]), slice(2 * low[1], 2 * high[1])
+
+    def _mirror_image(self, picture: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
+        """A picture (h, w, C) of a box from the head's other side; 0 where that is outside of the box."""
+        x, y = (
+            np.ascontiguousarray(one[box] - start.start)
+            for one, start in zip(self._mirror_maps, box[::-1], strict=True)
+        )
+        return cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
+
+    def _photo(
+        self, rgb: np.ndarray, view: SkinView, weight: np.ndarray, box: tuple[slice, slice]
+    ) -> np.ndarray:
+        """(h, w, 3) float32 linear colors of the photo at the texels of a box; 0 outside of the photo."""
         some = np.flatnonzero(weight > 0)
-        if not len(some):
-            return result
-        y, x = np.divmod(self.sampler.texel[some], self.sampler.size)
-        low = 2 * np.maximum(np.array([x.min(), y.min()]) - 1, 0)
-        high = 2 * np.minimum(np.array([x.max(), y.max()]) + 2, self.sampler.size)
-        box = (slice(low[1], high[1]), slice(low[0], high[0]))
-        maps = [self._full(view.pixels[:, k])[box] for k in (0, 1)]
-        spacing = self.sampler.spacing(view.pixels, some) / 2
-        points = np.stack([one.ravel() for one in maps], 1)
-        colors, _ = sample_photo_linear(rgb, points, spacing)
-        result[box] = colors.reshape(*maps[0].shape, 3)
-        return result
+        x, y = (self._full(view.pixels[:, k])[box] for k in (0, 1))
+        colors = np.zeros((*x.shape, 3), np.float32)
+        if len(some):
+            # Far texels are behind the head: nothing is looked up for them.
+            wanted = self._full(weight)[box] > 0
+            points = np.stack([x[wanted], y[wanted]], 1)
+            colors[wanted] = sample_photo_linear(rgb, points, self.sampler.spacing(view.pixels, some) / 2)[0]
+        return colors
 
 
 def _nearest(texel: np.ndarray, size: int) -> np.ndarray:
