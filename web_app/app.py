@@ -150,7 +150,7 @@ class PageServer:
         session.streams += 1
         sent = None
         try:
-            while not session.closed:
+            while not (session.closed or self._store.ending):
                 seen, document = session.changes, json.dumps(self._document(session))
                 yield f"data: {document}\n\n" if document != sent else ": alive\n\n"
                 sent = document

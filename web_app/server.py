@@ -7,6 +7,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +110,22 @@ def open_port(host: str, port: int | None) -> socket.socket:
     raise problem or OSError("no port")
 
 
+@dataclass(frozen=True)
+class Application:
+    """What the server runs.
+
+    Attributes:
+        asgi: Answers requests.
+        end_streams: Ends those answers that would go on for ever.
+    """
+
+    asgi: ASGIApp
+    end_streams: Callable[[], None]
+
+
 def make_application(
     address: Address, engine: EngineProgram, blender: str | None, folder: Path, settings: ServerSettings
-) -> ASGIApp:
+) -> Application:
     """The guarded application.
 
     Args:
@@ -135,23 +149,32 @@ def make_application(
     client = WorkerClient(PrivateProgram(engine, temporary), log.debug)
     queue = JobQueue(client, temporary, settings, store.clock, notify)
     exporter = Exporter(find_tools(blender, address.is_local, temporary), temporary)
-    return Guard(PageServer(store, queue, exporter, settings).application(), address, settings)
+    asgi = PageServer(store, queue, exporter, settings).application()
+    return Application(Guard(asgi, address, settings), store.end_streams)
 
 
 class AnnouncingServer(uvicorn.Server):
-    """Says when it has begun."""
+    """Says when it has begun, and when it is about to end."""
 
-    def __init__(self, config: uvicorn.Config, on_start: Callable[[], Any]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_start: Callable[[], Any], on_end: Callable[[], Any]
+    ) -> None:
         super().__init__(config)
         self._on_start = on_start
+        self._on_end = on_end
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
         await super().startup(sockets)
         self._on_start()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End."""
+        self._on_end()
+        await super().shutdown(sockets)
 
-def make_server(app: ASGIApp, settings: ServerSettings, on_start: Callable[[], Any]) -> AnnouncingServer:
+
+def make_server(app: Application, settings: ServerSettings, on_start: Callable[[], Any]) -> AnnouncingServer:
     """The server of an application; its `run` takes the sockets that listen.
 
     Args:
@@ -160,7 +183,7 @@ def make_server(app: ASGIApp, settings: ServerSettings, on_start: Callable[[], A
         on_start: Called when a browser can come.
     """
     config = uvicorn.Config(
-        app,
+        app.asgi,
         http=protocol_with_deadline(settings.silence_seconds),
         ws="none",
         lifespan="on",
@@ -172,4 +195,4 @@ def make_server(app: ASGIApp, settings: ServerSettings, on_start: Callable[[], A
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    return AnnouncingServer(config, on_start)
+    return AnnouncingServer(config, on_start, app.end_streams)

@@ -64,7 +64,12 @@ class Session:
 
 
 class SessionStore:
-    """All open pages. Lives on the event loop's thread."""
+    """All open pages. Lives on the event loop's thread.
+
+    Attributes:
+        clock: Seconds that only grow.
+        ending: Whether the server is about to end.
+    """
 
     def __init__(
         self, folder: Path, settings: ServerSettings, clock: Callable[[], float] = time.monotonic
@@ -77,6 +82,7 @@ class SessionStore:
             clock: Seconds that only grow.
         """
         self.clock = clock
+        self.ending = False
         self._folder = folder
         self._settings = settings
         self._sessions: dict[str, Session] = {}
@@ -108,6 +114,12 @@ class SessionStore:
         job, session.job = session.job, None
         self._remove_later(job, session.folder)
         session.notify()
+
+    def end_streams(self) -> None:
+        """Let all streams of events end: the server is about to."""
+        self.ending = True
+        for session in self:
+            session.notify()
 
     def drop_job(self, session: Session) -> None:
         """Remove a session's photo and all that was made of it."""

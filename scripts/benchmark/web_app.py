@@ -92,7 +92,10 @@ class Server:
             path.read_text("ascii").split()
             for path in Path(f"/proc/{self.popen.pid}/task").glob("*/children")
         ]
-        return int(next(itertools.chain.from_iterable(children)))
+        engines = [int(number) for number in itertools.chain.from_iterable(children)]
+        if not engines:
+            raise SystemExit("there is no engine: the last photo has taken it down")
+        return engines[0]
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
         """Status and body of an answer."""

@@ -177,5 +177,5 @@ async def running(folder, engine, blender=None, settings=None, address=None):
     app = make_application(
         address, Engine(engine), blender and str(blender), folder, settings or ServerSettings()
     )
-    async with lifespan(app):
-        yield Client(app)
+    async with lifespan(app.asgi):
+        yield Client(app.asgi)

@@ -1,9 +1,11 @@
 """The server as a process: connections, signals, what a killed one leaves."""
 
 import contextlib
+import json
 import signal
 import socket
 import threading
+import urllib.request
 from dataclasses import replace
 
 import pytest
@@ -12,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from tests.web_app.process import ServerProcess
-from web_app.server import make_server, open_port
+from web_app.server import Application, make_server, open_port
 from web_app.settings import ServerSettings
 
 #: Seconds that anything may take on a busy machine.
@@ -43,8 +45,7 @@ def test_many_connections_are_answered_and_a_killed_server_can_be_started_again(
         for _ in range(200):
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
         assert b"<title>Photobust</title>" in server.ask()
-    page = server.ask("api/pages", "POST")
-    assert b'"id"' in page
+    assert b'"id"' in server.ask("api/pages", "POST")
     (left,) = private_folders(tmp_path)
     assert left.stat().st_mode & 0o077 == 0
     server.end(signal.SIGKILL)
@@ -61,7 +62,12 @@ def test_many_connections_are_answered_and_a_killed_server_can_be_started_again(
 def test_servers_side_by_side_leave_one_another_alone(start, tmp_path):
     first, second = start(), start()
     assert first.port != second.port and len(private_folders(tmp_path)) == 2
-    assert second.end(signal.SIGINT) == 0
+    # An open page does not keep it from ending, nor makes it say anything.
+    page = json.loads(second.ask("api/pages", "POST"))["id"]
+    with urllib.request.urlopen(f"{second.url}api/pages/{page}/events", timeout=30) as stream:
+        assert stream.readline().startswith(b"data: ")
+        assert second.end(signal.SIGINT) == 0
+    assert second.popen.stdout.read() == ""
     assert len(private_folders(tmp_path)) == 1 and b"<title>" in first.ask()
 
 
@@ -70,7 +76,7 @@ def small_server(settings):
     """A server in a thread; gives its port."""
     app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("here"))])
     started = threading.Event()
-    server = make_server(app, settings, started.set)
+    server = make_server(Application(app, lambda: None), settings, started.set)
     with open_port("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
