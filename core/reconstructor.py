@@ -16,12 +16,13 @@ from .hair.settings import HairSettings
 from .image.crop import cut_crop
 from .image.photo import Photo, load_photo, search_frames
 from .lifting.lifter import HeadPrior, LandmarkLifter
+from .quality.coverage import measure_coverage
 from .quality.measures import QualityInputs, measure
 from .quality.report import QualityReport, quality_report
 from .runtime.backend import SEGMENTATION_NAME, SEGMENTATION_ONNX_NAME, choose_backend
 from .runtime.timing import Progress, Stopwatch
 from .runtime.weights import models_folder, verify_models
-from .segmentation.segmenter import Segmenter
+from .segmentation.segmenter import Segmenter, camera_direction
 from .segmentation.segments import Segmentation
 from .surface.isosurface import Isosurface, Surface, extract_isosurface
 from .surface.landmarks import landmarks_on_surface
@@ -337,7 +338,13 @@ class Reconstructor:
                 points,
             )
             folder = self.models_dir or models_folder()
-            quality = quality_report(measure(inputs), float(confidence.mean()), folder)
+            coverage = None
+            if segmentation:
+                direction = camera_direction(prior.pose)
+                coverage = measure_coverage(
+                    photo.rgb, segmentation, face.points, self.lifter.canonical, direction
+                )
+            quality = quality_report(measure(inputs), float(confidence.mean()), folder, coverage)
         head, albedo = self._wrap(task, prior, surface, segmentation, watch, starts)
         hair = self._hair(task, prior.pose, segmentation, head, watch, starts)
         return Reconstruction(

@@ -17,6 +17,7 @@ from typing import Any
 from ..detection.mediapipe_topology import LANDMARK_COUNT
 from ..runtime.weights import fingerprints
 from .calibration import ExpectedError, load_calibration
+from .coverage import Coverage
 from .measures import Measures
 
 #: The verdicts, worst first.
@@ -141,6 +142,77 @@ CAUSES = {
     "perspective": "The photo was taken from near: one from a meter or more away distorts the face less.",
     "focal_known": "The focal length is a guess: give the true one, and the proportions get truer.",
 }
+
+
+@dataclass(frozen=True)
+class CoverageRule:
+    """Something in front of the face, or its light, that a person should know of.
+
+    Attributes:
+        value: Of the coverage, the greater the worse.
+        limit: Value from which on it is said.
+        sentence: What is wrong, and what to do.
+    """
+
+    value: Callable[[Coverage], float]
+    limit: float
+    sentence: str
+
+
+#: Fraction of a region of the face under a hand or another thing from which on it is said.
+COVERED_FRACTION = 0.15
+#: Brightness of the face's highlights, linear, below which a photo is under-exposed: a stop darker than the
+#: darkest of 40 well-exposed portraits of people of all skin tones (0.24).
+UNDEREXPOSED_HIGHLIGHT = 0.11
+#: What makes a head one to check.
+COVERAGE_RULES = (
+    CoverageRule(
+        lambda c: c.eyes_accessory,
+        0.3,
+        "Glasses cover the eyes: what is behind them is a guess. A photo without them shows more.",
+    ),
+    CoverageRule(
+        lambda c: c.eyes_covered,
+        0.3,
+        "Something covers the eyes: what is behind it is a guess.",
+    ),
+    CoverageRule(
+        lambda c: c.left_cheek,
+        COVERED_FRACTION,
+        "A hand or another thing lies on the left cheek: what is under it is a guess.",
+    ),
+    CoverageRule(
+        lambda c: c.right_cheek,
+        COVERED_FRACTION,
+        "A hand or another thing lies on the right cheek: what is under it is a guess.",
+    ),
+    CoverageRule(
+        lambda c: c.mouth,
+        COVERED_FRACTION,
+        "Something covers mouth or chin: what is under it is a guess.",
+    ),
+    CoverageRule(
+        lambda c: c.hair_on_face,
+        0.2,
+        "Hair hangs over the face: the skin under it is a guess.",
+    ),
+    CoverageRule(
+        lambda c: -c.highlight,
+        -UNDEREXPOSED_HIGHLIGHT,
+        "The face is under-exposed: its colors are a guess. Take a brighter photo.",
+    ),
+    CoverageRule(
+        lambda c: c.clipped,
+        0.15,
+        "The face is over-exposed: burnt-out skin has lost its colors. Take a darker photo.",
+    ),
+)
+#: What is said of a head without making it worse.
+COVERAGE_NOTES = (
+    CoverageRule(lambda c: -c.chroma, -8.0, "The photo has no color: the color of the skin is a guess."),
+    CoverageRule(lambda c: c.headwear, 0.15, "Something is worn on the head: hair under it is a guess."),
+    CoverageRule(lambda c: -(c.hair + c.headwear), -0.02, "No hair is seen: the head is made without hair."),
+)
 UNLIKE = (
     "No single thing is wrong with the photo, yet such heads are typically {} mm off ({} to {}): look at it."
 )
@@ -161,6 +233,7 @@ class QualityReport:
         calibrated: Whether the calibration was made for the weights that have run.
         measures: What the report rests on.
         mean_confidence: Of the surface's vertices, 0..1.
+        coverage: What covers the face, and its light; None if no segmentation said so.
     """
 
     verdict: str
@@ -170,6 +243,7 @@ class QualityReport:
     calibrated: bool
     measures: Measures
     mean_confidence: float
+    coverage: Coverage | None = None
 
     def document(self) -> dict[str, Any]:
         """The report for face.json and the worker's answers."""
@@ -186,17 +260,21 @@ class QualityReport:
             "mean_confidence": round(self.mean_confidence, 3),
             "landmarks_on_surface": int(measures.landmarks_on_surface),
             "measures": measures.rounded(),
+            "coverage": self.coverage.document() if self.coverage else None,
             "warnings": [*self.reasons, *self.notes],
         }
 
 
-def quality_report(measures: Measures, mean_confidence: float, models_dir: Path) -> QualityReport:
+def quality_report(
+    measures: Measures, mean_confidence: float, models_dir: Path, coverage: Coverage | None = None
+) -> QualityReport:
     """Classify a head.
 
     Args:
         measures: Of the head.
         mean_confidence: Of its surface's vertices, 0..1.
         models_dir: Folder of the weights that have run, and of their calibration.
+        coverage: What covers the face, and its light, if that is known.
 
     Returns:
         The report.
@@ -208,13 +286,18 @@ def quality_report(measures: Measures, mean_confidence: float, models_dir: Path)
     expected = calibration.expected(asdict(measures)) if calibration else None
     verdict, reasons = classify(measures, expected)
     notes = []
+    if coverage:
+        covered = [rule.sentence for rule in COVERAGE_RULES if rule.value(coverage) >= rule.limit]
+        reasons += covered
+        verdict = CHECK if covered and verdict == GOOD else verdict
+        notes += [rule.sentence for rule in COVERAGE_NOTES if rule.value(coverage) >= rule.limit]
     if not measures.focal_known:
         notes.append(NO_FOCAL)
     calibrated = calibration is not None and calibration.made_for(fingerprints(models_dir))
     if not calibrated:
         notes.append(OTHER_WEIGHTS if calibration else NO_CALIBRATION)
     return QualityReport(
-        verdict, tuple(reasons), tuple(notes), expected, calibrated, measures, mean_confidence
+        verdict, tuple(reasons), tuple(notes), expected, calibrated, measures, mean_confidence, coverage
     )
 
 

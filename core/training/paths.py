@@ -18,6 +18,8 @@ MISSING = {
     "registration": "Make it with scripts/training/register_template.py.",
     "textures": "Make it with scripts/training/build_textures.py.",
     "views": "Make it with scripts/training/build_textures.py.",
+    "person_network": "Make it with scripts/build/person_network.py.",
+    "segmentation_portraits": "Make it with scripts/training/segmentation.py prepare.",
 }
 
 
@@ -77,6 +79,16 @@ class DataPaths:
     def shards(self) -> Path:
         """Folder of the synthetic pictures, see `data.shards`."""
         return self.cache / "shards"
+
+    @property
+    def hair_teacher(self) -> Path:
+        """MediaPipe's hair segmentation, see `segmentation.teacher`."""
+        return self.data / "hair" / "hair_segmentation.onnx"
+
+    @property
+    def person_network(self) -> Path:
+        """MediaPipe's selfie segmentation, see `segmentation.person`."""
+        return self.cache / "person_network.safetensors"
 
     @property
     def segmentation_portraits(self) -> Path:

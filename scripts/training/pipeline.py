@@ -37,7 +37,8 @@ class Scale:
     """How much of everything is made.
 
     portraits: None for all. train_shards: for each kind of mix, the number of shards and the options of
-    make_shards.py. The rest are options of the other command lines.
+    make_shards.py. segmentation: shards for the segmentation network, 0 to leave it out, and the hours of its
+    training. The rest are options of the other command lines.
     """
 
     portraits: int | None
@@ -50,6 +51,7 @@ class Scale:
     calibration: tuple[str, ...]
     evaluation: tuple[str, ...]
     scan: tuple[str, ...]
+    segmentation: tuple[int, float] = (0, 0.0)
 
 
 SCALES = {
@@ -65,6 +67,7 @@ SCALES = {
         calibration=("--count", "1000"),
         evaluation=("--per-bin", "60", "--methods", "lifted", "network"),
         scan=("--methods", "lifted", "network"),
+        segmentation=(20, 1.0),
     ),
     # Too little to learn from: whether all steps fit together, in minutes.
     "smoke": Scale(
@@ -263,6 +266,71 @@ def build_steps(
             command("evaluate.py", "scan", *scale.scan, "--out", str(evaluation), models=models),
             (network, lifter, paths.scans),
             (evaluation / "scan.json",),
+        ),
+        *(segmentation_steps(paths, run, *scale.segmentation) if scale.segmentation[0] else []),
+    ]
+
+
+def segmentation_steps(paths: DataPaths, run: Path, shards: int, hours: float) -> list[Step]:
+    """The steps of the segmentation network.
+
+    Args:
+        paths: where data, caches and the models that ship are.
+        run: folder of the results.
+        shards: of labeled pictures for training.
+        hours: of training.
+    """
+    common = ("--data", str(paths.data), "--cache", str(paths.cache), "--models", str(paths.models))
+
+    def command(what: str, *options: str) -> tuple[str, ...]:
+        script = str(SCRIPTS / "segmentation.py")
+        return (sys.executable, script, what, "--run", str(run), *options, *common)
+
+    builder = str(SCRIPTS.parent / "build" / "person_network.py")
+    files = tuple(paths.segmentation_shards / f"train_{i:04d}.npz" for i in range(shards))
+    checkpoint, network = run / "segmentation" / "checkpoint.pt", run / "models" / "segmentation_network.onnx"
+    return [
+        Step(
+            "person-network",
+            "take over the encoder that the segmentation network begins with",
+            (sys.executable, builder, "--out", str(paths.cache)),
+            (),
+            (paths.person_network,),
+        ),
+        Step(
+            "segmentation-portraits",
+            "label the portraits",
+            command("prepare"),
+            (paths.portraits, paths.hair_teacher, paths.person_network),
+            (paths.segmentation_portraits,),
+        ),
+        Step(
+            "segmentation-shards",
+            f"make labeled pictures: {shards} shards of 200",
+            command("shards", "--count", str(shards)),
+            (paths.segmentation_portraits, paths.registration, paths.textures, paths.panoramas),
+            files,
+        ),
+        Step(
+            "segmentation",
+            f"train the segmentation network for {hours:g} hours",
+            command("train", "--hours", str(hours)),
+            files,
+            (checkpoint,),
+        ),
+        Step(
+            "segmentation-export",
+            "write the segmentation network's weights for both backends",
+            command("export"),
+            (run / "stamps" / "segmentation.json",),
+            (network,),
+        ),
+        Step(
+            "segmentation-evaluation",
+            "measure the segmentation network",
+            command("evaluate"),
+            (network, *files),
+            (run / "segmentation.json",),
         ),
     ]
 

@@ -64,13 +64,12 @@ def portrait_row(
     }
 
 
-def prepare_portraits(paths: DataPaths, hair_teacher: Path, person_network: Path) -> Iterator[str]:
+def prepare_portraits(paths: DataPaths, count: int | None = None) -> Iterator[str]:
     """Label all portraits and write `paths.segmentation_portraits`.
 
     Args:
         paths: of the data.
-        hair_teacher: the teacher's ONNX file.
-        person_network: the file of `scripts/build/person_network.py`.
+        count: of portraits (default: all).
 
     Yields:
         Lines of progress.
@@ -80,11 +79,11 @@ def prepare_portraits(paths: DataPaths, hair_teacher: Path, person_network: Path
     """
     detector = FaceDetector.from_pretrained(paths.models)
     lifter = LandmarkLifter.from_pretrained(paths.models)
-    teachers = HairTeacher(hair_teacher), load_person_network(person_network)
+    teachers = HairTeacher(paths.hair_teacher), load_person_network(paths.person_network)
     regions = TemplateRegions.load(paths.models)
     rows: list[dict[str, np.ndarray]] = []
     names, held_out = [], []
-    for index, path in enumerate(sorted(paths.portraits.glob("*.jpg"))):
+    for index, path in enumerate(sorted(paths.portraits.glob("*.jpg"))[:count]):
         photo = load_photo(path)
         faces = detector.detect(photo.rgb, max_faces=1)
         if not faces:

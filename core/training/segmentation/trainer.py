@@ -32,17 +32,17 @@ class SegmentationConfig:
     """How to train.
 
     hours: training time that the learning rate is planned for; rate: its maximum; person_rate: that of the
-    pretrained encoder, relative to the rest; average: decay of the averaged weights a step; save_minutes:
-    between checkpoints.
+    pretrained encoder, relative to the rest, 0 to leave it as it is; average: decay of the averaged weights a
+    step; save_minutes: between checkpoints.
     """
 
     hours: float = 1.0
-    batch: int = 8
-    rate: float = 2e-3
+    batch: int = 4
+    rate: float = 1.5e-3
     person_rate: float = 0.2
     weight_decay: float = 0.02
     warmup: float = 0.04
-    average: float = 0.995
+    average: float = 0.99
     save_minutes: float = 3.0
     seed: int = 0
 
@@ -67,16 +67,19 @@ def segmentation_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, T
     Returns:
         The loss, and its two parts.
     """
-    weights = torch.tensor(CLASS_WEIGHTS)
-    cross_entropy = functional.cross_entropy(logits, labels, weights, ignore_index=IGNORED)
     known = labels != IGNORED
-    target = functional.one_hot(torch.where(known, labels, 0), len(SegmentClass)).movedim(-1, 1)
-    target = target * known[:, None]
-    probability = torch.softmax(logits, 1) * known[:, None]
-    together = (probability * target).sum((0, 2, 3))
-    both = (probability + target).sum((0, 2, 3))
-    there = target.sum((0, 2, 3)) > 0
-    overlap = 1 - ((2 * together + 1) / (both + 1))[there].mean()
+    target = torch.where(known, labels, 0)
+    log_probability = torch.log_softmax(logits, 1)
+    weights = torch.tensor(CLASS_WEIGHTS)
+    cross_entropy = functional.nll_loss(log_probability, labels, weights, ignore_index=IGNORED)
+    # Sums over the pixels of each class, without a map for each class.
+    probability = log_probability.exp() * known[:, None]
+    chosen = probability.gather(1, target[:, None])[:, 0]
+    empty = torch.zeros(len(SegmentClass))
+    together = empty.index_add(0, target.flatten(), chosen.flatten())
+    pixels = empty.index_add(0, target.flatten(), known.flatten().float())
+    both = probability.sum((0, 2, 3)) + pixels
+    overlap = 1 - ((2 * together + 1) / (both + 1))[pixels > 0].mean()
     return cross_entropy + OVERLAP_WEIGHT * overlap, cross_entropy, overlap
 
 
@@ -114,6 +117,8 @@ class SegmentationTrainer:
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average),
             use_buffers=True,
         )
+        if not config.person_rate:
+            self.network.person.requires_grad_(False)
         pretrained = {id(p) for p in self.network.person.parameters()}
         others = [p for p in self.network.parameters() if id(p) not in pretrained]
         self.optimizer = torch.optim.AdamW(

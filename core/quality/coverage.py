@@ -1,0 +1,174 @@
+"""What covers a face in the photo, and how the light suits it: what the segmentation and the picture say.
+
+`core.quality.report` puts it into words. Nothing here changes the expected error, which is calibrated without
+it.
+"""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from ..detection.mediapipe_topology import EYES, FIRST_IRIS, LANDMARK_COUNT
+from ..image.color import LUMINANCE, linear_of_bytes_float32
+from ..image.crop import cut_crop
+from ..segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass
+
+#: Borders of the face's regions, canonical landmarks, head frame, meters: below the first height is the
+#: mouth, above the second the forehead; further from the middle than the last are the cheeks.
+MOUTH_TOP_Z = -0.045
+FOREHEAD_BOTTOM_Z = 0.022
+CHEEK_BEGIN_X = 0.022
+#: Landmarks of the far side are left out of a head that is turned further than this: sine of the angle between
+#: its plane of symmetry and the ray.
+FAR_SIDE = 0.5
+#: What brightness is measured at: percentile of the face's pixels, which brings dark and fair skin together.
+HIGHLIGHT_PERCENTILE = 98.0
+#: Bytes from which on a pixel is burnt out.
+CLIPPED_FROM = 254
+#: Fewer pixels than this say nothing.
+MIN_PIXELS = 50
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What covers a face, and its light.
+
+    Attributes:
+        eyes_accessory: Fraction of the eyes under glasses, 0..1.
+        eyes_covered: Fraction of the eyes under anything else, 0..1.
+        left_cheek: Fraction of the subject's left cheek under a hand, another thing or headwear, 0..1.
+        right_cheek: The same of the right one.
+        mouth: The same of mouth and chin.
+        forehead: The same of the forehead.
+        hair_on_face: Fraction of the face under hair of the head, 0..1.
+        beard: Fraction of mouth and chin under facial hair, 0..1.
+        hair: Area of the hair in the segment frame, of the face's, >= 0.
+        headwear: The same of headwear.
+        highlight: Linear brightness that the brightest fiftieth of the face exceeds, 0..1.
+        clipped: Fraction of the face that is burnt out, 0..1.
+        chroma: Mean difference between the greatest and the least color of a pixel of the face, bytes.
+    """
+
+    eyes_accessory: float
+    eyes_covered: float
+    left_cheek: float
+    right_cheek: float
+    mouth: float
+    forehead: float
+    hair_on_face: float
+    beard: float
+    hair: float
+    headwear: float
+    highlight: float
+    clipped: float
+    chroma: float
+
+    def document(self) -> dict[str, float]:
+        """All figures, rounded, for face.json."""
+        return {name: round(float(value), 4) for name, value in asdict(self).items()}
+
+
+def face_regions(canonical: np.ndarray) -> dict[str, np.ndarray]:
+    """Which landmarks are where on the face.
+
+    Args:
+        canonical: (478, 3) landmarks of the average face, head frame, meters.
+
+    Returns:
+        (478,) bool by region.
+    """
+    x, _, z = canonical.T
+    eyes = np.zeros(LANDMARK_COUNT, bool)
+    eyes[list(EYES)] = True
+    eyes[FIRST_IRIS:] = True
+    middle = (z > MOUTH_TOP_Z) & (z < FOREHEAD_BOTTOM_Z) & ~eyes
+    return {
+        "eyes": eyes,
+        "left_cheek": middle & (x > CHEEK_BEGIN_X),
+        "right_cheek": middle & (x < -CHEEK_BEGIN_X),
+        "mouth": z <= MOUTH_TOP_Z,
+        "forehead": z >= FOREHEAD_BOTTOM_Z,
+    }
+
+
+def measure_coverage(
+    rgb: np.ndarray,
+    segmentation: Segmentation,
+    landmarks: np.ndarray,
+    canonical: np.ndarray,
+    direction: np.ndarray,
+) -> Coverage:
+    """Measure what covers a face.
+
+    Args:
+        rgb: (H, W, 3) uint8, the photo.
+        segmentation: Of the head.
+        landmarks: (478, 3), photo frame, pixels.
+        canonical: (478, 3) landmarks of the average face, head frame, meters.
+        direction: (3,) unit vector from the head to the camera, head frame.
+
+    Returns:
+        The figures.
+    """
+    points = landmarks[:, :2].astype(np.float64)
+    height, width = rgb.shape[:2]
+    inside = ((points >= -0.5) & (points <= [width - 0.5, height - 0.5])).all(1)
+    # The far side of a turned face: its landmarks are drawn over the near one's outline.
+    seen = inside & (np.sign(canonical[:, 0]) * direction[0] > -FAR_SIDE)
+    found = segmentation.probabilities_at(points).argmax(-1)
+    regions = face_regions(canonical)
+
+    def fraction(region: str, *classes: SegmentClass) -> float:
+        chosen = regions[region] & seen
+        return float(np.isin(found[chosen], classes).mean()) if chosen.any() else 0.0
+
+    things = (SegmentClass.OCCLUDER, SegmentClass.HEADWEAR, SegmentClass.CLOTHES)
+    face_area = max(_face_area(segmentation, points), 1.0)
+    highlight, clipped, chroma = _light(rgb, segmentation, points)
+    return Coverage(
+        eyes_accessory=fraction("eyes", SegmentClass.ACCESSORY),
+        eyes_covered=fraction("eyes", *things, SegmentClass.HAIR),
+        left_cheek=fraction("left_cheek", *things),
+        right_cheek=fraction("right_cheek", *things),
+        mouth=fraction("mouth", *things),
+        forehead=fraction("forehead", *things),
+        hair_on_face=float((found[seen] == SegmentClass.HAIR).mean()) if seen.any() else 0.0,
+        beard=fraction("mouth", SegmentClass.FACIAL_HAIR),
+        hair=float((segmentation.labels == SegmentClass.HAIR).sum()) / face_area,
+        headwear=float((segmentation.labels == SegmentClass.HEADWEAR).sum()) / face_area,
+        highlight=highlight,
+        clipped=clipped,
+        chroma=chroma,
+    )
+
+
+def _face_mask(segmentation: Segmentation, points: np.ndarray) -> np.ndarray:
+    """(256, 256) bool, segment frame: the convex outline of landmarks (478, 2), photo frame."""
+    import cv2
+
+    hull = cv2.convexHull(segmentation.frame.photo_to_crop(points).astype(np.float32))
+    mask = np.zeros((SEGMENT_SIZE, SEGMENT_SIZE), np.uint8)
+    cv2.fillConvexPoly(mask, np.round(hull).astype(np.int32), (1,))
+    return mask > 0
+
+
+def _face_area(segmentation: Segmentation, points: np.ndarray) -> float:
+    return float(_face_mask(segmentation, points).sum())
+
+
+def _light(rgb: np.ndarray, segmentation: Segmentation, points: np.ndarray) -> tuple[float, float, float]:
+    """(highlight, clipped, chroma), see `Coverage`: of the face's skin, or of all of the face without any."""
+    picture = cut_crop(rgb, segmentation.frame, SEGMENT_SIZE, SEGMENT_SIZE)
+    face = _face_mask(segmentation, points)
+    skin = face & (segmentation.labels == SegmentClass.SKIN)
+    chosen = skin if skin.sum() >= MIN_PIXELS else face
+    if chosen.sum() < MIN_PIXELS:
+        return 1.0, 0.0, 255.0  # nothing that could be complained about
+    pixels = picture[chosen]
+    bright = linear_of_bytes_float32()[pixels] @ LUMINANCE
+    spread = pixels.max(1).astype(np.float32) - pixels.min(1)
+    return (
+        float(np.percentile(bright, HIGHLIGHT_PERCENTILE)),
+        float((pixels.max(1) >= CLIPPED_FROM).mean()),
+        float(spread.mean()),
+    )

@@ -1,0 +1,151 @@
+"""Train the segmentation network: label portraits, make labeled pictures, train, measure, promote.
+
+    python scripts/build/person_network.py --out cache            # once: the encoder it begins with
+    python scripts/training/segmentation.py prepare               # labels of the portraits; two minutes
+    python scripts/training/segmentation.py shards --count 12     # a minute for 400 pictures
+    python scripts/training/segmentation.py train --hours 1       # resumable: run it again after a stop
+    python scripts/training/segmentation.py export                # averaged weights, for both backends
+    python scripts/training/segmentation.py evaluate              # held-out renders and portraits
+    python scripts/training/segmentation.py promote               # into models/, if it is better
+
+Results go to the folder of the run (--run, default runs/default), whose models/ begins with a copy of the
+models that ship.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from scripts.build.pin_models import pin_models
+from scripts.training.arguments import MODELS, RUN, data_paths, run_main, training_parser
+
+
+def prepare(args: argparse.Namespace) -> None:
+    """Label the portraits."""
+    from core.training.segmentation.portraits import prepare_portraits
+
+    paths = data_paths(args)
+    paths.require("portraits", "hair_teacher", "person_network")
+    for line in prepare_portraits(paths, args.portraits):
+        print(line, flush=True)
+
+
+def shards(args: argparse.Namespace) -> None:
+    """Make the shards that are not there, and one of held-out renders."""
+    from core.training.segmentation.dataset import make_shards
+
+    paths = data_paths(args)
+    paths.require("face_model", "panoramas", "registration", "textures", "segmentation_portraits")
+    for line in make_shards(paths, "eval", 0, 1, args.size):
+        print(line, flush=True)
+    for line in make_shards(paths, "train", 0, args.count, args.size):
+        print(line, flush=True)
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train, or go on training."""
+    import torch
+
+    from core.training.segmentation.dataset import SegmentationDataset
+    from core.training.segmentation.trainer import SegmentationConfig, SegmentationTrainer
+
+    paths = data_paths(args)
+    paths.require("person_network")
+    torch.set_num_threads(args.threads)
+    config = SegmentationConfig(hours=args.hours)
+    trainer = SegmentationTrainer(args.run / "segmentation", config, paths.person_network, args.start)
+    trainer.run(SegmentationDataset(paths))
+
+
+def export(args: argparse.Namespace) -> None:
+    """Write the averaged weights into the run's models, for both backends."""
+    from core.errors import PhotobustError
+    from core.runtime.backend import SEGMENTATION_NAME
+    from core.training.fitting.candidate import prepare_candidate
+    from core.training.fitting.onnx_export import export_segmentation_network
+    from core.training.segmentation.trainer import CHECKPOINT_NAME, export_segmentation_weights
+
+    checkpoint = args.run / "segmentation" / CHECKPOINT_NAME
+    if not checkpoint.is_file():
+        raise PhotobustError(f"There is no {checkpoint}. Run `segmentation.py train` first.")
+    prepare_candidate(args.models, args.run / "models")
+    export_segmentation_weights(checkpoint, args.run / "models" / SEGMENTATION_NAME)
+    path = export_segmentation_network(args.run / "models")
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Measure the run's network, or with --models-only that of --models."""
+    from core.runtime.backend import SEGMENTATION_ONNX_NAME
+    from core.segmentation.segmenter import OnnxSegmentNetwork
+    from core.training.segmentation.evaluation import measure_segmentation
+
+    folder = args.models if args.models_only else args.run / "models"
+    network = OnnxSegmentNetwork(folder / SEGMENTATION_ONNX_NAME)
+    figures = measure_segmentation(
+        network, data_paths(args), lambda line: print(f"Measuring {line}", flush=True)
+    )
+    print("\n".join(figures.lines()))
+    if not args.models_only:
+        (args.run / "segmentation.json").write_text(json.dumps(asdict(figures), indent=1), encoding="utf-8")
+
+
+def promote(args: argparse.Namespace) -> int:
+    """Put the run's network in place of the one that ships, if it is better."""
+    from core.runtime.backend import SEGMENTATION_NAME, SEGMENTATION_ONNX_NAME
+    from core.segmentation.segmenter import OnnxSegmentNetwork
+    from core.training.fitting.candidate import copy_file
+    from core.training.segmentation.evaluation import LEAST_GAIN, measure_segmentation
+
+    scores = []
+    for folder in (args.models, args.run / "models"):
+        path = folder / SEGMENTATION_ONNX_NAME
+        scores.append(
+            measure_segmentation(OnnxSegmentNetwork(path), data_paths(args)).score if path.is_file() else 0.0
+        )
+    print(f"mean IoU, current: {scores[0]:.3f}, candidate: {scores[1]:.3f}")
+    if scores[1] < scores[0] + LEAST_GAIN and not args.force:
+        print(f"{args.models} stays as it is: the candidate is not better. --force promotes it nevertheless.")
+        return 1
+    for name in (SEGMENTATION_NAME, SEGMENTATION_ONNX_NAME):
+        copy_file(args.run / "models" / name, args.models / name)
+    pin_models(args.models)
+    return 0
+
+
+STEPS = {
+    "prepare": prepare,
+    "shards": shards,
+    "train": train,
+    "export": export,
+    "evaluate": evaluate,
+    "promote": promote,
+}
+
+
+def main() -> int | None:
+    """Parse the command line, and run the step."""
+    parser = training_parser(__doc__, MODELS)
+    parser.add_argument("what", choices=STEPS)
+    parser.add_argument("--run", type=Path, default=RUN, help="folder of the results (default: runs/default)")
+    parser.add_argument("--portraits", type=int, help="prepare: only so many portraits (default: all)")
+    parser.add_argument("--count", type=int, default=12, help="shards: how many for training")
+    parser.add_argument("--size", type=int, default=200, help="shards: pictures of each")
+    parser.add_argument(
+        "--hours", type=float, default=1.0, help="train: for which the learning rate is planned"
+    )
+    parser.add_argument("--start", type=Path, help="train: weights (.safetensors) that a new run starts from")
+    parser.add_argument("--threads", type=int, default=2, help="train: threads of torch")
+    parser.add_argument("--models-only", action="store_true", help="evaluate: the network in --models")
+    parser.add_argument("--force", action="store_true", help="promote: whatever the comparison says")
+    args = parser.parse_args()
+    return STEPS[args.what](args)
+
+
+if __name__ == "__main__":
+    run_main(main)

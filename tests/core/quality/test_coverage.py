@@ -1,0 +1,114 @@
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from core.geometry.frames import FRONTAL, HEAD_CENTER, Camera, HeadPose
+from core.lifting.lifter import LandmarkLifter
+from core.quality.coverage import Coverage, face_regions, measure_coverage
+from core.quality.report import CHECK, GOOD, POOR, quality_report
+from core.segmentation.segmenter import camera_direction
+from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
+from tests.core.quality.test_report import FINE
+from tests.core.stand_ins import MODELS
+
+CAMERA = Camera(900.0, 319.5, 239.5)
+POSE = HeadPose(FRONTAL, np.array([0.0, 0.0, 1.0]) - FRONTAL @ HEAD_CENTER)
+SKIN = (190, 140, 115)
+PLAIN = Coverage(0, 0, 0, 0, 0, 0, 0, 0, 0.8, 0, 0.5, 0, 60)
+
+
+@pytest.fixture(scope="module")
+def canonical() -> np.ndarray:
+    return LandmarkLifter.from_pretrained(MODELS).canonical
+
+
+class Sitter:
+    """A face of skin with hair above it, on which things can be laid."""
+
+    def __init__(self, canonical: np.ndarray) -> None:
+        self.canonical = canonical
+        self.frame = segment_frame(CAMERA, POSE)
+        flat = CAMERA.project(POSE.head_to_camera(canonical))
+        self.points = np.column_stack([flat, np.zeros(len(flat))])
+        self.rgb = np.full((480, 640, 3), SKIN, np.uint8)
+        self.labels = np.full((SEGMENT_SIZE, SEGMENT_SIZE), SegmentClass.SKIN, np.uint8)
+        self.labels[: SEGMENT_SIZE // 4] = SegmentClass.HAIR
+
+    def cover(self, region: str, kind: SegmentClass) -> None:
+        at = self.frame.photo_to_crop(self.points[face_regions(self.canonical)[region], :2])
+        for x, y in np.round(at).astype(int):
+            cv2.circle(self.labels, (int(x), int(y)), 2, (int(kind),), -1)
+
+    def measure(self) -> Coverage:
+        probabilities = np.eye(len(SegmentClass), dtype=np.float32)[self.labels].transpose(2, 0, 1)
+        segmentation = Segmentation(np.ascontiguousarray(probabilities), self.frame)
+        return measure_coverage(self.rgb, segmentation, self.points, self.canonical, camera_direction(POSE))
+
+
+def test_a_bare_face_is_covered_by_nothing(canonical):
+    found = Sitter(canonical).measure()
+    assert (
+        found.eyes_accessory == found.left_cheek == found.mouth == found.hair_on_face == found.headwear == 0
+    )
+    assert found.hair > 0.5 and found.clipped == 0 and found.chroma == pytest.approx(75)
+    assert 0.2 < found.highlight < 0.4
+
+
+@pytest.mark.parametrize(
+    ("region", "kind", "name"),
+    [
+        ("eyes", SegmentClass.ACCESSORY, "eyes_accessory"),
+        ("eyes", SegmentClass.OCCLUDER, "eyes_covered"),
+        ("left_cheek", SegmentClass.OCCLUDER, "left_cheek"),
+        ("right_cheek", SegmentClass.OCCLUDER, "right_cheek"),
+        ("mouth", SegmentClass.OCCLUDER, "mouth"),
+        ("forehead", SegmentClass.HEADWEAR, "forehead"),
+        ("mouth", SegmentClass.FACIAL_HAIR, "beard"),
+    ],
+)
+def test_what_lies_on_a_region_is_counted_there(canonical, region, kind, name):
+    sitter = Sitter(canonical)
+    sitter.cover(region, kind)
+    found = sitter.measure()
+    assert getattr(found, name) > 0.95
+    if region == "left_cheek":
+        assert found.right_cheek == 0
+
+
+def test_light(canonical):
+    dark, burnt, gray = (Sitter(canonical) for _ in range(3))
+    dark.rgb[:] = dark.rgb // 4
+    burnt.rgb[:] = 255
+    gray.rgb[:] = 128
+    assert dark.measure().highlight < 0.03
+    assert burnt.measure().clipped == 1
+    assert gray.measure().chroma == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "words"),
+    [
+        ({}, GOOD, ""),
+        ({"eyes_accessory": 0.6}, CHECK, "Glasses cover the eyes"),
+        ({"left_cheek": 0.3}, CHECK, "lies on the left cheek"),
+        ({"mouth": 0.5}, CHECK, "covers mouth or chin"),
+        ({"highlight": 0.04}, CHECK, "under-exposed"),
+        ({"clipped": 0.4}, CHECK, "over-exposed"),
+        ({"hair": 0.0}, GOOD, "No hair is seen"),
+        ({"hair": 0.0, "headwear": 0.6}, GOOD, "worn on the head"),
+        ({"chroma": 1.0}, GOOD, "no color"),
+    ],
+)
+def test_the_report_says_what_is_in_the_way(change, verdict, words):
+    report = quality_report(FINE, 0.9, MODELS, replace(PLAIN, **change))
+    assert report.verdict == verdict
+    assert words in " ".join((*report.reasons, *report.notes))
+    assert report.document()["coverage"]["hair"] == replace(PLAIN, **change).hair
+
+
+def test_a_poor_head_stays_poor():
+    poor = replace(FINE, yaw_deg=80.0)
+    report = quality_report(poor, 0.9, MODELS, replace(PLAIN, mouth=0.5))
+    assert report.verdict == POOR and "mouth" in report.reasons[-1]
