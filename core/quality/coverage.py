@@ -18,8 +18,8 @@ from ..segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass
 MOUTH_TOP_Z = -0.045
 FOREHEAD_BOTTOM_Z = 0.022
 CHEEK_BEGIN_X = 0.022
-#: Landmarks of the far side are left out of a head that is turned further than this: sine of the angle between
-#: its plane of symmetry and the ray.
+#: Landmarks of the far side are left out of a head that is turned further than this: sine of the angle
+#: between its plane of symmetry and the ray.
 FAR_SIDE = 0.5
 #: What brightness is measured at: percentile of the face's pixels, which brings dark and fair skin together.
 HIGHLIGHT_PERCENTILE = 98.0
