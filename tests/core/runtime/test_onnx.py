@@ -56,7 +56,9 @@ def test_exported_networks_belong_to_their_weights(path):
 
 
 def test_every_network_is_exported():
-    networks = {"face_features", "volume_network"} & {path.stem for path in MODELS.glob("*.safetensors")}
+    networks = {"face_features", "segmentation_network", "volume_network"} & {
+        path.stem for path in MODELS.glob("*.safetensors")
+    }
     assert {path.stem for path in MODELS.glob("*.onnx")} == networks > set()
 
 
