@@ -83,7 +83,7 @@ class SceneSource:
             split: whose textures, lights and backgrounds are used.
             portraits: of the same split.
         """
-        self.split, self.portraits = split, portraits
+        self.split, self.portraits = split, _oversampled(portraits)
         self.heads = HeadSource.from_paths(paths)
         self.appearance = Appearance.load(paths.textures, paths.panoramas)
         self._skin = {
@@ -397,6 +397,24 @@ class SceneSource:
         )
         labels[grown[..., 0] > 0.15] = IGNORED
         labels[grown[..., 0] > 0.55] = SegmentClass.HAIR
+
+
+#: Of what is rare on portraits: least fraction of the pixels, and how many more times such a portrait is drawn.
+RARE = {
+    SegmentClass.FACIAL_HAIR: (0.006, 1),
+    SegmentClass.HEADWEAR: (0.01, 3),
+    SegmentClass.OCCLUDER: (0.005, 3),
+}
+
+
+def _oversampled(portraits: list[LabeledPortrait]) -> list[LabeledPortrait]:
+    """The portraits, those with something rare several times."""
+    result = list(portraits)
+    for portrait in portraits:
+        for kind, (least, times) in RARE.items():
+            if (portrait.shown.labels == kind).mean() >= least:
+                result += [portrait] * times
+    return result
 
 
 @dataclass(frozen=True)

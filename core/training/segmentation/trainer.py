@@ -20,7 +20,7 @@ from .teacher import IGNORED
 CHECKPOINT_NAME = "checkpoint.pt"
 LOG_FIELDS = ("step", "hours", "rate", "loss", "cross_entropy", "overlap")
 #: Weight of each class in the cross entropy, in the order of `SegmentClass`: small and rare ones count more.
-CLASS_WEIGHTS = (0.6, 0.8, 1.2, 2.0, 3.0, 2.0, 2.0, 1.0)
+CLASS_WEIGHTS = (0.8, 1.0, 1.2, 1.4, 1.8, 1.4, 1.4, 1.0)
 #: Weight of the overlap beside the cross entropy.
 OVERLAP_WEIGHT = 0.5
 #: Steps between two looks for shards that were made since.
@@ -37,7 +37,7 @@ class SegmentationConfig:
     """
 
     hours: float = 1.0
-    batch: int = 4
+    batch: int = 8
     rate: float = 1.5e-3
     person_rate: float = 0.2
     weight_decay: float = 0.02

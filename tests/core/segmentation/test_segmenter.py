@@ -2,8 +2,12 @@ import numpy as np
 import pytest
 
 from core.geometry.frames import FRONTAL, HEAD_CENTER, Camera, HeadPose
-from core.segmentation.segmenter import Segmenter, camera_direction
-from core.segmentation.segments import SEGMENT_SIZE, SegmentClass, segment_frame
+from core.image.crop import cut_crop
+from core.lifting.lifter import LandmarkLifter
+from core.runtime.backend import SEGMENTATION_ONNX_NAME
+from core.segmentation.segmenter import OnnxSegmentNetwork, Segmenter, camera_direction
+from core.segmentation.segments import SEGMENT_SIZE, SegmentClass, Segmentation, segment_frame
+from tests.core.stand_ins import MODELS
 
 CAMERA = Camera(700.0, 255.5, 255.5)
 POSE = HeadPose(FRONTAL, np.array([0.0, 0.0, 1.0]))
@@ -39,3 +43,46 @@ def test_the_camera_is_where_the_face_looks_from_in_front_and_beside_it_from_the
     quarter = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # about the head's vertical axis
     turned = HeadPose(FRONTAL @ quarter, np.array([0.0, 0.0, 1.0]) - FRONTAL @ quarter @ HEAD_CENTER)
     assert abs(camera_direction(turned)[0]) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def segmented(astronaut, reconstructed) -> dict[str, np.ndarray]:
+    """The astronaut's probabilities by backend."""
+    camera, pose = reconstructed
+    return {
+        backend: Segmenter.from_pretrained(MODELS, backend).segment(astronaut, camera, pose).probabilities
+        for backend in ("onnx", "torch")
+    }
+
+
+@pytest.fixture(scope="module")
+def reconstructed(astronaut, detector) -> tuple[Camera, HeadPose]:
+    """The astronaut's camera and pose."""
+    camera = Camera.from_focal_mm(50.0, 512, 512)
+    (face,) = detector.detect(astronaut, max_faces=1)
+    return camera, LandmarkLifter.from_pretrained(MODELS).lift(face, camera, astronaut).pose
+
+
+def test_both_backends_give_the_same_segmentation(segmented):
+    np.testing.assert_allclose(segmented["onnx"], segmented["torch"], atol=1e-4)
+    np.testing.assert_allclose(segmented["onnx"].sum(0), 1, atol=1e-5)
+
+
+def test_the_astronaut_is_segmented(astronaut, segmented, reconstructed):
+    """Her cheek, hair and suit, and the wall."""
+    segmentation = Segmentation(segmented["onnx"], segment_frame(*reconstructed))
+    points = np.array([[208.0, 128.0], [200.0, 50.0], [150.0, 280.0], [340.0, 100.0]])
+    found = segmentation.probabilities_at(points).argmax(-1)
+    wanted = [SegmentClass.SKIN, SegmentClass.HAIR, SegmentClass.CLOTHES, SegmentClass.BACKGROUND]
+    assert found.tolist() == wanted
+
+
+def test_the_segmentation_does_not_depend_on_threads(segmented, astronaut, reconstructed):
+    camera, pose = reconstructed
+    frame = segment_frame(camera, pose)
+    picture = cut_crop(astronaut, frame, SEGMENT_SIZE, SEGMENT_SIZE)
+    network = OnnxSegmentNetwork(MODELS / SEGMENTATION_ONNX_NAME)
+    again = network.run(picture, camera_direction(pose))
+    assert np.array_equal(again, segmented["onnx"])
+    options = network._session._session.get_session_options()
+    assert options.intra_op_num_threads == 1
