@@ -399,7 +399,7 @@ class SceneSource:
         labels[grown[..., 0] > 0.55] = SegmentClass.HAIR
 
 
-#: Of what is rare on portraits: least fraction of the pixels, and how many more times such a portrait is drawn.
+#: Of what is rare on portraits: least fraction of the pixels, and how often such a portrait is used besides.
 RARE = {
     SegmentClass.FACIAL_HAIR: (0.006, 1),
     SegmentClass.HEADWEAR: (0.01, 3),
