@@ -188,7 +188,7 @@ COVERAGE_RULES = (
     ),
     CoverageRule(
         lambda c: c.mouth,
-        COVERED_FRACTION,
+        2 * COVERED_FRACTION,
         "Something covers mouth or chin: what is under it is a guess.",
     ),
     CoverageRule(
