@@ -10,7 +10,7 @@ from ..blender import compat
 from ..blender.images import pack
 from ..errors import HeadFileError
 from .armature import build_armature
-from .head_materials import build_materials
+from .head_materials import MAP_NODES, build_materials
 from .head_npz import HeadData
 
 #: The shape key that has the photo's expression.
@@ -46,7 +46,7 @@ def build_head(
 
     Args:
         data: The head, as `read_head` gives it.
-        albedo: Its texture's file, which is packed; None for none.
+        albedo: Its texture's file, which is packed, and beside which its other maps may lie; None for none.
         collection: Where the object goes.
         name: The object's, and the beginning of its mesh's, materials' and image's.
 
@@ -58,7 +58,8 @@ def build_head(
     """
     mesh = _mesh(data, name)
     image = None if albedo is None else load_image(albedo, f"{name} albedo")
-    for material in build_materials(data.material_names, image, name):
+    maps = {} if albedo is None else _load_maps(Path(albedo).parent, name)
+    for material in build_materials(data.material_names, image, name, maps):
         mesh.materials.append(material)
     mesh.polygons.foreach_set("material_index", data.face_material.astype(np.int32))
     head = bpy.data.objects.new(name, mesh)
@@ -71,6 +72,17 @@ def build_head(
         build_armature(head, data, data.rig, collection)
     _add_subdivision(head)
     return head
+
+
+def _load_maps(folder: Path, name: str) -> dict[str, bpy.types.Image]:
+    """The maps that a folder has, by MAP_NODES' names."""
+    maps = {}
+    for kind in MAP_NODES:
+        path = folder / f"{kind}.png"
+        if path.is_file():
+            maps[kind] = load_image(path, f"{name} {kind}")
+            maps[kind].colorspace_settings.name = "Non-Color"
+    return maps
 
 
 def load_image(path: str | os.PathLike, name: str) -> bpy.types.Image:

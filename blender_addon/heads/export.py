@@ -19,7 +19,7 @@ from ..errors import ExportError
 from . import confidence
 from .armature import MARK, bones_not_driving, rig_of
 from .build import SUBDIVISION, build_head
-from .head_materials import IMAGE_NODE, same_picture
+from .head_materials import IMAGE_NODE, MAP_NODES, same_picture
 from .head_npz import FILE_NAME, TEXTURE, read_head
 from .manifest import add_file
 
@@ -32,9 +32,12 @@ __all__ = [
     "formats",
     "head_image",
     "head_images",
+    "map_images",
 ]
 
 STEM = "head"
+#: What the texture is called beside its maps.
+ALBEDO = "albedo"
 #: Formats that refer to the texture as a file of its own.
 TEXTURE_BESIDE = ("obj", "usd")
 DESCRIPTIONS = {
@@ -96,7 +99,7 @@ def export_head(
             _confidence_hidden(head),
             bones_not_driving(head),
             _without_shape_values(head, options.shapes and format_ != "obj"),
-            _texture_file(head, Path(temporary) / texture if options.textures else None),
+            _texture_files(head, Path(temporary) / texture if options.textures else None),
             _copy_to_export(context, head, options, format_) as copy,
         ):
             first = Path(temporary) / f"{stem}{SUFFIXES[format_]}"
@@ -104,7 +107,7 @@ def export_head(
             # FBX and GLB hold the texture, in a result's folder it is there already.
             beside = {path.name for path in Path(temporary).iterdir()} - {first.name}
             if format_ not in TEXTURE_BESIDE:
-                beside.discard(texture)
+                beside -= {_beside(texture, name) for name in (ALBEDO, *MAP_NODES)}
             return [_moved(Path(temporary) / name, folder) for name in (first.name, *sorted(beside))]
     except OSError as error:
         raise ExportError(f"{folder / stem} cannot be written ({error}): choose another folder.") from error
@@ -229,13 +232,38 @@ def _subdivision_off(head: bpy.types.Object) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _texture_file(head: bpy.types.Object, path: Path | None) -> Iterator[None]:
-    """The materials show a file with the texture while exporters read them; none if there is no path."""
-    packed = head_image(head)
-    if packed is None:
+def _texture_files(head: bpy.types.Object, path: Path | None) -> Iterator[None]:
+    """The materials show files with the texture and its maps, which lie beside `path`, while exporters read
+    them; none if there is no path.
+    """
+    with contextlib.ExitStack() as stack:
+        for name, image in _pictures(head).items():
+            nodes = [node for node in _image_nodes(head) if same_picture(node.image, image)]
+            place = None if path is None else path.with_name(_beside(path.name, name))
+            stack.enter_context(_texture_file(nodes, image, place))
         yield
-        return
-    shown = [(node, node.image) for node in _image_nodes(head) if same_picture(node.image, packed)]
+
+
+def _pictures(head: bpy.types.Object) -> dict[str, bpy.types.Image]:
+    """The texture of a head object and its maps, by the names of their files without ending."""
+    found = {}
+    for name, node in ((ALBEDO, IMAGE_NODE), *MAP_NODES.items()):
+        image = next((one.image for one in _image_nodes(head, (node,)) if one.image), None)
+        if image is not None:
+            found[name] = image
+    return found
+
+
+def _beside(texture: str, name: str) -> str:
+    """The file name of a map that belongs to a texture's file."""
+    stem, ending = texture.rsplit(".", 1)
+    return f"{stem.removesuffix(ALBEDO)}{name}.{ending}" if name != ALBEDO else texture
+
+
+@contextlib.contextmanager
+def _texture_file(nodes: list[bpy.types.Node], packed: bpy.types.Image, path: Path | None) -> Iterator[None]:
+    """Nodes show a file with a picture; none if there is no path."""
+    shown = [(node, node.image) for node in nodes]
     image = _written(packed, path) if path is not None else None
     try:
         for node, _ in shown:
@@ -260,6 +288,7 @@ def _written(packed: bpy.types.Image, path: Path) -> bpy.types.Image:
         path.write_bytes(source.read_bytes())
     image = bpy.data.images.load(str(path.absolute()))
     image.alpha_mode = packed.alpha_mode
+    image.colorspace_settings.name = packed.colorspace_settings.name
     return image
 
 
@@ -292,17 +321,24 @@ def _without_shape_values(head: bpy.types.Object, wanted: bool) -> Iterator[None
 
 def head_image(head: bpy.types.Object) -> bpy.types.Image | None:
     """The texture of a head object."""
-    return next((node.image for node in _image_nodes(head) if node.image), None)
+    return next((node.image for node in _image_nodes(head, (IMAGE_NODE,)) if node.image), None)
 
 
 def head_images(head: bpy.types.Object) -> list[bpy.types.Image]:
     """All images that the materials of a head object show: the texture, and the lashes' copy of it."""
-    return list(dict.fromkeys(node.image for node in _image_nodes(head) if node.image))
+    return list(dict.fromkeys(node.image for node in _image_nodes(head, (IMAGE_NODE,)) if node.image))
 
 
-def _image_nodes(head: bpy.types.Object) -> list[bpy.types.Node]:
+def map_images(head: bpy.types.Object) -> dict[str, bpy.types.Image]:
+    """The maps of a head object beside its texture, by the names of their files without ending."""
+    return {name: image for name, image in _pictures(head).items() if name != ALBEDO}
+
+
+def _image_nodes(
+    head: bpy.types.Object, names: Sequence[str] = (IMAGE_NODE, *MAP_NODES.values())
+) -> list[bpy.types.Node]:
     trees = [slot.material.node_tree for slot in head.material_slots if slot.material]
-    return [tree.nodes[IMAGE_NODE] for tree in trees if tree and IMAGE_NODE in tree.nodes]
+    return [tree.nodes[name] for tree in trees if tree for name in names if name in tree.nodes]
 
 
 @contextlib.contextmanager

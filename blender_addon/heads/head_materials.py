@@ -1,6 +1,8 @@
 """The animation-ready head's materials: skin, eyes, mouth and lashes, all from one texture. Needs bpy."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import bpy
 
@@ -8,6 +10,10 @@ from ..blender import compat
 from ..blender.shader_nodes import add_node, add_principled, new_material
 
 IMAGE_NODE = "Albedo"
+#: Nodes of the other maps that Blender shows, by the names of their files without ending.
+MAP_NODES = {"normal": "Normal", "roughness": "Roughness"}
+#: The material that has them.
+MAPPED = "skin"
 #: How deep light goes into skin, meters, red, green and blue (d'Eon and Luebke, GPU Gems 3, chapter 14).
 SKIN_DEPTH = (0.0037, 0.0014, 0.0007)
 
@@ -43,7 +49,10 @@ PLAIN = (0.5, 0.5, 0.5, 1.0)
 
 
 def build_materials(
-    names: tuple[str, ...], image: bpy.types.Image | None, prefix: str
+    names: tuple[str, ...],
+    image: bpy.types.Image | None,
+    prefix: str,
+    maps: Mapping[str, bpy.types.Image] = MappingProxyType({}),
 ) -> list[bpy.types.Material]:
     """Build a head's materials.
 
@@ -51,14 +60,34 @@ def build_materials(
         names: Of FINISHES.
         image: The texture, with the lashes' coverage as a channel of its own; None for none.
         prefix: The head's name, which theirs begin with.
+        maps: The skin's other maps, by MAP_NODES' names.
 
     Returns:
         A material for each name, in this order.
     """
-    return [
+    materials = [
         _material(f"{prefix} {name}", finish, _with_holes(image) if finish.alpha else image)
         for name, finish in ((name, FINISHES[name]) for name in names)
     ]
+    if MAPPED in names:
+        _add_maps(materials[names.index(MAPPED)], maps)
+    return materials
+
+
+def _add_maps(material: bpy.types.Material, maps: Mapping[str, bpy.types.Image]) -> None:
+    """Let a material have relief and roughness from maps."""
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    principled = next(node for node in nodes if node.type == "BSDF_PRINCIPLED")
+    for row, (name, image) in enumerate(maps.items(), 1):
+        texture = add_node(material, "ShaderNodeTexImage", (-550, -300 * row))
+        texture.name = texture.label = MAP_NODES[name]
+        texture.image = image
+        if name == "normal":
+            relief = add_node(material, "ShaderNodeNormalMap", (-250, -300 * row))
+            links.new(texture.outputs["Color"], relief.inputs["Color"])
+            links.new(relief.outputs["Normal"], principled.inputs["Normal"])
+        else:
+            links.new(texture.outputs["Color"], principled.inputs["Roughness"])
 
 
 def _with_holes(image: bpy.types.Image | None) -> bpy.types.Image | None:

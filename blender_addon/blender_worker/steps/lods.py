@@ -10,7 +10,7 @@ from ...blender.exporters import formats as possible
 from ...blender.temporary_data import temporary_blocks
 from ...errors import StepError
 from ...heads.build import PREFIX, build_head
-from ...heads.export import head_image, head_images
+from ...heads.export import head_image, head_images, map_images
 from ...heads.head_npz import FILE_NAME, TEXTURE, HeadData, read_head
 from ...heads.surface_import import import_surface
 from ...mesh import files as mesh_files
@@ -81,6 +81,9 @@ def _head(folder: Path) -> bpy.types.Object:
     for image in head_images(head):
         image.unpack(method="REMOVE")  # the file is there; OBJ and USD refer to it
         image.filepath = str(texture.absolute())
+    for name, image in map_images(head).items():
+        image.unpack(method="REMOVE")
+        image.filepath = str(texture.with_name(f"{name}.png").absolute())
     bpy.context.scene.collection.objects.unlink(head)
     return head
 

@@ -78,6 +78,12 @@ def check_build(folder):
     assert next(m for m in mesh.materials if m.name == "somebody lashes").diffuse_color[3] < 0.5
     image = head_export.head_image(head)
     assert image.packed_file and tuple(image.size) == (64, 64)
+    maps = head_export.map_images(head)
+    assert set(maps) == {"normal", "roughness"} and all(one.packed_file for one in maps.values())
+    assert all(one.colorspace_settings.name == "Non-Color" for one in maps.values())
+    skin = next(m for m in mesh.materials if m.name == "somebody skin").node_tree
+    principled = next(node for node in skin.nodes if node.type == "BSDF_PRINCIPLED")
+    assert principled.inputs["Normal"].is_linked and principled.inputs["Roughness"].is_linked
     assert not mesh.validate(verbose=True), "Blender had to repair the mesh"
     assert_no_path_of(folder / "albedo.png")
     # In a window of its own it takes the place of the startup file's cube.
@@ -160,6 +166,9 @@ def check_read(folder, name):
         wanted = np.linalg.norm(data.blendshapes[data.blendshape_names.index("jawOpen")], axis=1).max()
         assert abs(longest - wanted) < 1e-4, (longest, wanted)
     assert len([slot for slot in head.material_slots if slot.material]) == 4
+    if name != "obj" or (folder / "head.mtl").read_text().count("map_") > 2:
+        small = [image for image in bpy.data.images if tuple(image.size) == (32, 32)]
+        assert small, [(image.name, image.filepath, tuple(image.size)) for image in bpy.data.images]
     images = [image for image in bpy.data.images if tuple(image.size) == (64, 64)]
     assert images, [(image.name, image.filepath) for image in bpy.data.images]
     pixels = np.empty(64 * 64 * 4, np.float32)

@@ -26,6 +26,8 @@ def made(tmp_path_factory):
     texture = np.full((64, 64, 4), 255, np.uint8)
     texture[..., :3] = (200, 120, 80)
     (folder / "albedo.png").write_bytes(texture_bytes(texture))
+    (folder / "normal.png").write_bytes(texture_bytes(np.full((32, 32, 3), (128, 128, 255), np.uint8)))
+    (folder / "roughness.png").write_bytes(texture_bytes(np.full((32, 32), 128, np.uint8)))
     (folder / "face.json").write_text('{"files": {}}')
     return folder
 
@@ -131,13 +133,14 @@ def test_confidence_of_a_head(run_in_blender, folder):
 
 @pytest.mark.slow
 def test_the_engines_glb_can_be_read(run_in_blender, folder):
-    from core.io.head_glb import head_glb_bytes
+    from core.io.head_glb import GlbMaps, head_glb_bytes
     from core.template.topology import HeadTopology
     from tests.core.head_samples import MODELS, rigged_head
 
     topology = HeadTopology.load(MODELS)
     texture = (folder / "albedo.png").read_bytes()
-    (folder / "head.glb").write_bytes(head_glb_bytes(rigged_head(topology), texture, "test"))
+    maps = GlbMaps((folder / "normal.png").read_bytes(), (folder / "normal.png").read_bytes())
+    (folder / "head.glb").write_bytes(head_glb_bytes(rigged_head(topology), texture, "test", maps=maps))
     run(run_in_blender, "read", folder, "glb")
 
 
