@@ -1,0 +1,295 @@
+"""Measure the albedo: python scripts/benchmark/skin.py --count 14 --out out/skin
+
+Held-out portraits are reconstructed; their heads, with the skin that was painted, are rendered in the light
+of held-out panoramas: bald, three times, in other lights and exposures; and with hair, glasses and hats. From
+these pictures the skin is painted again, and compared with what was rendered (CIEDE2000 at the vertices of
+the skin, weighted by area): what the picture showed, and what it did not. "before" goes by colors alone, as
+version 0.2.0 did.
+
+Then parts of what the portraits themselves show are hidden from the painter, which has to complete them: by
+the albedo model, and without it, by diffusion from what is around. Writes skin.md and skin.json.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+import numpy as np
+
+from scripts.training.arguments import data_paths, run_main, training_parser
+
+if TYPE_CHECKING:
+    from core.image.photo import Photo
+    from core.reconstructor import Reconstruction, Reconstructor
+    from core.segmentation.segments import Segmentation
+    from core.texture.albedo import Albedo
+    from core.texture.albedo_model import AlbedoModel
+    from core.texture.painter import AlbedoPainter
+    from core.training.evaluation.skin_pictures import KnownHead, SkinPicture
+    from core.wrapping.head import Head
+
+#: Side of the textures, texels.
+SIZE = 1024
+#: What albedo_mask.png has where the photo shows the skin.
+OBSERVED = 255
+#: Value of the region of plain skin from which on a vertex has the person's tone.
+PLAIN = 0.9
+#: Fewer hidden vertices are not compared.
+FEWEST = 20
+#: Boxes of the average head, head frame, meters, that are hidden: low and high x, y, z.
+HIDDEN = {
+    "forehead": ((-0.1, -0.1, 0.030), (0.1, 0.1, 0.2)),
+    "eyes": ((-0.07, -0.1, -0.022), (0.07, 0.04, 0.024)),
+    "a cheek": ((0.02, -0.1, -0.075), (0.1, 0.1, -0.015)),
+    "mouth and chin": ((-0.06, -0.1, -0.125), (0.06, 0.03, -0.052)),
+}
+
+
+def held_out(
+    paths: Any, reconstructor: "Reconstructor", count: int
+) -> "Iterator[tuple[Photo, Reconstruction]]":
+    """Held-out portraits and their heads."""
+    from core.errors import ReconstructionError
+    from core.image.photo import load_photo
+    from core.training.synthesis.portrait_library import HOLD_OUT
+    from core.wrapping.options import HeadOptions
+
+    for path in sorted(paths.portraits.glob("*.jpg"))[::HOLD_OUT][:count]:
+        photo = load_photo(path)
+        try:
+            options = HeadOptions(texture=SIZE, rig=False, maps=False, hair="none")
+            yield photo, reconstructor.reconstruct(photo, max_faces=1, head=options)[0]
+        except ReconstructionError as error:
+            print(f"{path.name} is left out: {error}", file=sys.stderr)
+
+
+class SkinBenchmark:
+    """Collects the differences."""
+
+    def __init__(self, reconstructor: "Reconstructor", panoramas: Path, labels: str) -> None:
+        """Take the engine.
+
+        Args:
+            reconstructor: With the models that are measured.
+            panoramas: File of the light.
+            labels: "network" or "true": whether pictures are segmented by the network, or perfectly.
+        """
+        from core.geometry.mesh import corner_sum
+        from core.template.topology import SKIN
+        from core.training.evaluation.skin_pictures import SkinStudio
+        from core.training.synthesis.lighting import LightLibrary
+
+        self.reconstructor, self.labels = reconstructor, labels
+        self.topology = reconstructor.topology
+        self.painter = reconstructor.albedo_painter(SIZE)
+        self.studio = SkinStudio(self.topology, LightLibrary.load(panoramas))
+        self.skin = self.topology.vertices_of(SKIN)
+        triangles = self.topology.triangles[np.repeat(self.topology.face_part, 2) == 0]
+        a, b, c = (self.topology.vertices[triangles[:, k]] for k in range(3))
+        area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+        self.area = corner_sum(area[:, None], triangles, len(self.topology.vertices))[self.skin, 0]
+        self.rows: list[dict[str, Any]] = []
+
+    def measure(self, photo: "Photo", one: "Reconstruction", seed: int) -> None:
+        """Measure with one person's head."""
+        from core.training.evaluation.skin_pictures import DRESSES, EXPOSURES, TINTS, KnownHead
+
+        segmentation = one.segmentation
+        if one.head is None or one.albedo is None or segmentation is None:
+            return
+        rng = np.random.default_rng(seed)
+        head = KnownHead(photo.name, one.head.vertices, one.albedo.image[..., :3])
+        tones = []
+        for exposure, tint in zip(EXPOSURES, TINTS, strict=True):
+            picture = self.studio.picture(rng, head, None, exposure, tint)
+            tones.append([self._tone(image) for image in self._painted(picture, head).values()])
+        for k, way in enumerate(("before", "after")):
+            self.rows.append({"what": "tone", "way": way, "value": spread(np.array([t[k] for t in tones]))})
+        for dress in DRESSES:
+            picture = self.studio.picture(rng, head, dress)
+            for way, albedo in self._painted(picture, head).items():
+                self._compare(head.image, albedo, dress, way)
+        self._hide(photo, one)
+
+    def _painted(self, picture: "SkinPicture", head: "KnownHead") -> "dict[str, Albedo]":
+        """The picture's albedo, found by colors alone and with a segmentation."""
+        segmenter = self.reconstructor.segmenter
+        segmentation = picture.segmentation
+        if self.labels == "network" and segmenter is not None:
+            segmentation = segmenter.segment(picture.rgb, picture.frame.camera, picture.pose)
+        shape = cast("Head", SimpleNamespace(vertices=head.vertices, topology=self.topology))
+        arguments = (picture.rgb, picture.frame, picture.pose, shape, picture.landmarks)
+        return {
+            "before": self.painter.paint(*arguments),
+            "after": self.painter.paint(*arguments, segmentation),
+        }
+
+    def _tone(self, albedo: "Albedo") -> np.ndarray:
+        """(3,) median color of the face's plain skin, sRGB."""
+        from core.training.evaluation.skin_pictures import vertex_colors
+
+        plain = np.flatnonzero(self.painter.regions.plain > PLAIN)
+        return np.asarray(np.median(vertex_colors(self.topology, albedo.image, plain), axis=0))
+
+    def _compare(self, known: np.ndarray, albedo: "Albedo", dress: str, way: str) -> None:
+        from core.training.evaluation.skin_pictures import color_differences, vertex_colors
+
+        differences = color_differences(
+            vertex_colors(self.topology, known, self.skin),
+            vertex_colors(self.topology, albedo.image, self.skin),
+        )
+        seen = self._kinds(albedo) == OBSERVED
+        for name, chosen in (("seen", seen), ("unseen", ~seen)):
+            if chosen.any():
+                value = float(np.average(differences[chosen], weights=self.area[chosen]))
+                self.rows.append({"what": name, "dress": dress, "way": way, "value": value})
+
+    def _kinds(self, albedo: "Albedo") -> np.ndarray:
+        """(n,) how the skin's vertices were made."""
+        from core.texture.atlas import texel_coordinates
+
+        corner = np.zeros(len(self.topology.vertices), np.int64)
+        corner[self.topology.quads] = self.topology.quad_uv
+        faces = self.topology.faces_of("skin")
+        corner[self.topology.quads[faces]] = self.topology.quad_uv[faces]
+        places = np.round(texel_coordinates(self.topology.uv[corner[self.skin]], SIZE)).astype(int)
+        x, y = np.clip(places, 0, SIZE - 1).T
+        return np.asarray(albedo.mask[y, x])
+
+    def _hide(self, photo: "Photo", one: "Reconstruction") -> None:
+        """Hide parts of the photo from the painter, and see what it makes of them."""
+        from core.texture.painter import AlbedoPainter
+        from core.training.evaluation.skin_pictures import color_differences, vertex_colors
+
+        if one.head is None or one.albedo is None or one.segmentation is None or self.painter.model is None:
+            return
+        if self._diffusing is None:
+            self._diffusing = AlbedoPainter(self.topology, SIZE, model=flat_model(self.painter.model))
+        arguments = (photo.rgb, one.frame, one.pose, one.head, one.landmarks.points)
+        shown = vertex_colors(self.topology, one.albedo.image, self.skin)
+        was_seen = self._kinds(one.albedo) == OBSERVED
+        for name, (low, high) in HIDDEN.items():
+            average = self.topology.vertices[self.skin]
+            inside = ((average > low) & (average < high)).all(1)
+            hidden = self._occluded(one.segmentation, one, inside)
+            for way, painter in (("model", self.painter), ("diffusion", self._diffusing)):
+                albedo = painter.paint(*arguments, hidden)
+                chosen = inside & was_seen & (self._kinds(albedo) != OBSERVED)
+                if chosen.sum() < FEWEST:
+                    continue
+                found = vertex_colors(self.topology, albedo.image, self.skin)
+                differences = color_differences(shown[chosen], found[chosen])
+                value = float(np.average(differences, weights=self.area[chosen]))
+                self.rows.append({"what": "hidden", "part": name, "way": way, "value": value})
+
+    _diffusing: "AlbedoPainter | None" = None
+
+    def _occluded(
+        self, segmentation: "Segmentation", one: "Reconstruction", inside: np.ndarray
+    ) -> "Segmentation":
+        """The photo's segmentation with something before those of the skin's vertices."""
+        import cv2
+
+        from core.segmentation.segments import Segmentation, SegmentClass
+
+        probabilities = segmentation.probabilities.copy()
+        cover = np.zeros(probabilities.shape[1:], np.uint8)
+        members = np.zeros(len(self.topology.vertices), bool)
+        members[self.skin[inside]] = True
+        camera = one.frame.camera
+        vertices = one.head.vertices if one.head else self.topology.vertices
+        pixels = segmentation.frame.photo_to_crop(
+            camera.project(one.pose.head_to_camera(vertices.astype(np.float64)))
+        )
+        for quad in self.topology.quads[members[self.topology.quads].all(1)]:
+            cv2.fillConvexPoly(cover, np.round(pixels[quad]).astype(np.int32), (1,))
+        probabilities[:, cover > 0] = 0
+        probabilities[SegmentClass.OCCLUDER, cover > 0] = 1
+        return Segmentation(probabilities, segmentation.frame)
+
+
+def flat_model(model: "AlbedoModel") -> "AlbedoModel":
+    """A model that knows people's tones alone: what is completed is diffused from what was seen."""
+    return replace(model, mean=np.zeros_like(model.mean), components=model.components[:0])
+
+
+def spread(tones: np.ndarray) -> float:
+    """The mean CIEDE2000 between pairs of colors (n, 3), sRGB."""
+    from core.training.evaluation.skin_pictures import color_differences
+
+    one, other = np.triu_indices(len(tones), 1)
+    return float(color_differences(tones[one], tones[other]).mean())
+
+
+def report(rows: list[dict[str, Any]], people: int, labels: str) -> str:
+    """The tables."""
+
+    def mean(**wanted: str) -> str:
+        values = [row["value"] for row in rows if wanted.items() <= row.items()]
+        return f"{np.mean(values):.1f}" if values else "-"
+
+    dresses = sorted({row["dress"] for row in rows if "dress" in row})
+    lines = [
+        f"{people} held-out people; pictures segmented: {labels}. Mean CIEDE2000.",
+        "",
+        "| the skin that was rendered, found again | before | after |",
+        "|---|---|---|",
+    ]
+    for what in ("seen", "unseen"):
+        for dress in dresses:
+            pair = [mean(what=what, dress=dress, way=way) for way in ("before", "after")]
+            lines.append(f"| {what}, with {dress} | {pair[0]} | {pair[1]} |")
+        lines.append(f"| {what}, all | {mean(what=what, way='before')} | {mean(what=what, way='after')} |")
+    pair = [mean(what="tone", way=way) for way in ("before", "after")]
+    lines.append(f"| spread of the tone, three lights and exposures | {pair[0]} | {pair[1]} |")
+    lines += ["", "| hidden part of a photo | by diffusion | by the albedo model |", "|---|---|---|"]
+    for part in HIDDEN:
+        pair = [mean(what="hidden", part=part, way=way) for way in ("diffusion", "model")]
+        lines.append(f"| {part} | {pair[0]} | {pair[1]} |")
+    pair = [mean(what="hidden", way=way) for way in ("diffusion", "model")]
+    return "\n".join([*lines, f"| all | {pair[0]} | {pair[1]} |", ""])
+
+
+def main() -> None:
+    """Parse the command line, measure, write."""
+    parser = training_parser(__doc__)
+    parser.add_argument("--count", type=int, default=14, help="people (default: 14)")
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "skin", help="folder of the results")
+    parser.add_argument(
+        "--segmentation",
+        choices=("network", "true"),
+        default="network",
+        help="of the rendered pictures: the engine's, or what they truly show (default: network)",
+    )
+    options = parser.parse_args()
+    from core import Reconstructor
+    from core.errors import PhotobustError
+
+    paths = data_paths(options)
+    paths.require("portraits", "panoramas")
+    options.out.mkdir(parents=True, exist_ok=True)
+    people = 0
+    with Reconstructor.from_pretrained(paths.models) as reconstructor:
+        benchmark = SkinBenchmark(reconstructor, paths.panoramas, options.segmentation)
+        for photo, one in held_out(paths, reconstructor, options.count):
+            before = len(benchmark.rows)
+            benchmark.measure(photo, one, people)
+            people += len(benchmark.rows) > before
+            print(photo.name, flush=True)
+    if not people:
+        raise PhotobustError("No portrait was segmented: the models have no segmentation network.")
+    text = report(benchmark.rows, people, options.segmentation)
+    (options.out / "skin.md").write_text(text, encoding="utf-8")
+    (options.out / "skin.json").write_text(json.dumps(benchmark.rows, indent=1), encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    run_main(main)
