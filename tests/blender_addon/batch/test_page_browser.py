@@ -14,6 +14,7 @@ import pytest
 
 from blender_addon.batch.page import VIEWER_FOLDER, write_page
 from blender_addon.batch.record import BatchRecord
+from blender_addon.errors import printable
 from tests.blender_addon.page_samples import (
     HOSTILE,
     add_failure,
@@ -127,7 +128,7 @@ def test_pictures_load_and_hostile_names_do_nothing(page, address):
     page.open(address)
     assert set(page.titles()) == {
         *(f"head {k}" for k in range(10)),
-        *(name.replace("\n", "�") for name in HOSTILE),
+        *(printable(name) for name in HOSTILE),
         "wall <b>.jpg",
     }
     # As a person scrolls: pictures load when they come near.
