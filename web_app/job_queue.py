@@ -15,7 +15,7 @@ from .texts import problem_text, texts
 
 #: Seconds that the engine is listened to at a time; a cancelled job is noticed in between.
 LISTEN_SECONDS = 0.1
-#: A grey picture, on which the engine loads its models before the first photo comes.
+#: A gray picture, on which the engine loads its models before the first photo comes.
 WARM_UP_PICTURE = b"P5 64 64 255\n" + bytes([128]) * 64 * 64
 #: Side of the pictures of faces to choose from, pixels.
 THUMBNAIL_SIZE = 192

@@ -48,7 +48,7 @@ MODELS = {
     "volume_network.safetensors": ("CC0-1.0", "Photobust's volume network"),
 }
 DESCRIPTIONS = {
-    "surface.ply": "closed surface in the head frame (metres, z up, the face looks along -y), sRGB colours,"
+    "surface.ply": "closed surface in the head frame (meters, z up, the face looks along -y), sRGB colors,"
     " confidence 0..1",
     "surface.glb": "the same surface as glTF (y up, the face looks along +z), colors, attribute _CONFIDENCE",
     "head.ply": "the animation-ready head as photographed, in quads, head frame, confidence 0..1",

@@ -1,7 +1,7 @@
 """The end of the neck: one level ring, rounded and evenly spaced, so that a head stands, or joins a body.
 
 The surface says little of the neck's end, and where it follows shoulders and collars the ring of the template
-goes up and down by centimetres. The ring is brought onto a level plane, as a smooth closed curve; the
+goes up and down by centimeters. The ring is brought onto a level plane, as a smooth closed curve; the
 displacement d of the skin above it minimizes
 
     integral of s⁴ |laplacian d|² + h c |d|²,
@@ -17,9 +17,9 @@ from ..geometry.mesh import cotangent_laplacian, triangle_normals
 from ..template.topology import SKIN, HeadTopology
 from .fold_repair import FOLD_COSINE
 
-#: How far, metres along the average head's edges, the skin above the ring follows.
+#: How far, meters along the average head's edges, the skin above the ring follows.
 REACH = 0.05
-#: Smoothing length s, metres.
+#: Smoothing length s, meters.
 SMOOTHING_LENGTH = 0.003
 #: Weights h, without unit, of what the photo shows: the first at which nothing folds is used.
 VISIBLE_WEIGHTS = (4.0, 1.0, 0.25, 0.0)
@@ -56,7 +56,7 @@ class NeckRing:
         self._triangles = triangles[free[triangles].any(1)]
         facing = triangle_normals(mean, self._triangles)
         self._facing = facing / np.linalg.norm(facing, axis=1, keepdims=True)
-        # Where the free vertices end, they meet the rest without a kink: their neighbours are in the energy.
+        # Where the free vertices end, they meet the rest without a kink: their neighbors are in the energy.
         laplacian, area = cotangent_laplacian(mean, triangles)
         scaled = diags(1 / np.maximum(area, 1e-12)) @ laplacian
         energy = (laplacian.T @ scaled).tocsc()
@@ -69,7 +69,7 @@ class NeckRing:
         """Bring the neck's end onto a level plane.
 
         Args:
-            vertices: (n, 3) skin and inner, or a whole head, head frame, metres.
+            vertices: (n, 3) skin and inner, or a whole head, head frame, meters.
             confidence: (n,) 0..1, how well the photo shows them.
 
         Returns:
@@ -87,7 +87,7 @@ class NeckRing:
         return leveled
 
     def _folds(self, vertices: np.ndarray) -> bool:
-        """Whether a triangle of vertices (n, 3) faces inwards where the average head's faces outwards."""
+        """Whether a triangle of vertices (n, 3) faces inward where the average head's faces outward."""
         normal = triangle_normals(vertices, self._triangles)
         return bool(((normal * self._facing).sum(1) < FOLD_COSINE * np.linalg.norm(normal, axis=1)).any())
 

@@ -142,7 +142,7 @@ def measure_uploads(server: Server, photos: list[Path], count: int) -> int:
 
 
 def attack(server: Server) -> int:
-    """Ask what nobody should; 1 if an answer is not clear, or the server is not well afterwards."""
+    """Ask what nobody should; 1 if an answer is not clear, or the server is not well afterward."""
     results: list[tuple[str, bool]] = []
     with server.page() as base:
         photo = f"{base}/photo?name=a.jpg"
@@ -171,7 +171,7 @@ def attack(server: Server) -> int:
         results.append(
             ("a foreign page", server.ask("POST", photo, b"x", Origin="http://evil.example")[0] == 403)
         )
-        results.append(("a path upwards", server.ask("GET", "/static/..%2f..%2fpyproject.toml")[0] == 404))
+        results.append(("a path upward", server.ask("GET", "/static/..%2f..%2fpyproject.toml")[0] == 404))
     results.append(("and the page is still served", server.ask("GET", "/")[0] == 200))
     for name, fine in results:
         say(f"{'ok' if fine else 'NOT OK':8}{name}")

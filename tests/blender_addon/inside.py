@@ -1,6 +1,7 @@
 """The command line of the inside_*.py files, whose checks run in a fresh bpy or Blender process."""
 
 import os
+import shutil
 import sys
 import tempfile
 import traceback
@@ -10,21 +11,34 @@ from typing import Any
 
 
 def main(checks: Mapping[str, Any]) -> None:
-    """Run the check that the command line names, `... --check NAME FOLDER [ARGUMENT ...]`, and exit.
+    """Run the checks that the command line names, `--check NAME[,NAME ...] FOLDER [ARGUMENT ...]`, and exit.
 
-    Prints "NAME passed" at the end; what goes wrong is printed, and ends the process with code 1. `checks`:
-    the globals of a file with functions check_NAME(folder, *arguments).
+    Prints "NAME passed" for each; what goes wrong is printed, and ends the process with code 1. Of several
+    checks, each gets a copy of the folder, and Blender as it starts. `checks`: the globals of a file with
+    functions check_NAME(folder, *arguments).
     """
-    name, folder, *more = sys.argv[sys.argv.index("--check") + 1 :]
+    names, folder, *more = sys.argv[sys.argv.index("--check") + 1 :]
     code = 0
-    try:
-        checks[f"check_{name}"](Path(folder), *more)
-        print(name, "passed")
-    except BaseException:  # whatever it was, Blender itself would go on and end with code 0
-        traceback.print_exc()
-        code = 1
+    for name in names.split(","):
+        there = Path(folder)
+        try:
+            if name != names:
+                there = start_anew(there, name)
+            checks[f"check_{name}"](there, *more)
+            print(name, "passed")
+        except BaseException:  # whatever it was, Blender itself would go on and end with code 0
+            traceback.print_exc()
+            code = 1
     sys.stdout.flush()
     sys.exit(code)
+
+
+def start_anew(folder: Path, name: str) -> Path:
+    """Open the file that Blender starts with, and copy the folder for one of several checks."""
+    import bpy
+
+    bpy.ops.wm.read_homefile(use_factory_startup=True)
+    return shutil.copytree(folder, Path(tempfile.mkdtemp()) / name)
 
 
 def saved_bytes() -> bytes:

@@ -105,7 +105,7 @@ def test_a_photo_becomes_a_head_that_can_be_turned(chromium, serve, photo, tmp_p
     picture = page.differs(picture)
     page.click("[name=look][value=clay]")
     picture = page.differs(picture)
-    assert np.ptp(picture, axis=2).max() < 30, "clay is grey"
+    assert np.ptp(picture, axis=2).max() < 30, "clay is gray"
     page.click("[name=look][value=confidence]")
     picture = page.differs(picture)
     assert np.ptp(picture, axis=2).max() > 100 and page.find("#legend").is_displayed()

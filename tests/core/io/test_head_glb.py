@@ -287,7 +287,7 @@ def test_maps_belong_to_the_skin_and_have_tangents(topology):
     normals = values(document, data, attributes["NORMAL"])
     np.testing.assert_allclose(np.linalg.norm(tangents[:, :3], axis=1), 1, atol=1e-5)
     assert np.abs((tangents[:, :3] * normals).sum(1)).max() < 1e-3
-    # In the middle of the face u grows to the subject's left, which is +x, and v upwards.
+    # In the middle of the face u grows to the subject's left, which is +x, and v upward.
     points = values(document, data, attributes["POSITION"])
     middle = (
         (np.abs(points[:, 0]) < 0.02) & (points[:, 1] > 0.02) & (points[:, 1] < 0.06) & (points[:, 2] > 0)

@@ -252,7 +252,7 @@ def test_a_dark_crease_is_a_groove_and_light_leaves_no_trace(mapper):
     assert np.abs(flat.normal[200:400, 300:700].astype(int) - [128, 128, 255]).max() <= 2
     normals = creased.normal[:, column].astype(float) / 127.5 - 1
     np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, atol=0.02)
-    # Above the groove the surface falls towards it, down in the texture; below it, it rises again.
+    # Above the groove the surface falls toward it, down in the texture; below it, it rises again.
     assert normals[row - 3, 1] < -0.02 and normals[row + 3, 1] > 0.02
     assert creased.roughness[row, column] > flat.roughness[row, column]
     assert creased.occlusion[row, column] < flat.occlusion[row, column]

@@ -8,7 +8,7 @@ from core.template.topology import SKIN, HeadTopology
 from core.wrapping.neck import NeckRing
 from tests.core.head_samples import MODELS
 
-#: How far rings go up and down in the samples, metres.
+#: How far rings go up and down in the samples, meters.
 HEIGHT = 0.012
 
 

@@ -28,7 +28,7 @@ def occlusion_and_thickness(topology: HeadTopology) -> tuple[np.ndarray, np.ndar
 
     Returns:
         (V,) float32 0 (enclosed) to 1 (open), weighted by the cosine as diffuse light is; and (V,) float32
-        meters, the mean length of rays inwards from the skin, at most OPAQUE, which other parts have.
+        meters, the mean length of rays inward from the skin, at most OPAQUE, which other parts have.
     """
     vertices = topology.vertices.astype(np.float64)
     normals = shading_normals(topology.vertices, topology.triangles).astype(np.float64)
