@@ -105,7 +105,14 @@ class HairColors:
         return _seen(self.maps, self.depth, points, normals)
 
     def completed(self, points: np.ndarray) -> np.ndarray:
-        """(N, 3) float32, sRGB 0..255: the color of hair at points (N, 3) that the photo hides."""
+        """The color of hair that the photo hides.
+
+        Args:
+            points: (N, 3), head frame, meters.
+
+        Returns:
+            (N, 3) float32, sRGB 0..255.
+        """
         count = min(NEIGHBORS, len(self.known_colors))
         distance, index = self.known.query(points, k=count, workers=2)
         distance, index = distance.reshape(len(points), count), index.reshape(len(points), count)

@@ -58,7 +58,14 @@ class Flow:
     curl: float
 
     def at(self, points: np.ndarray) -> np.ndarray:
-        """(N, 3) float32 unit vectors at points (N, 3), head frame."""
+        """The direction of the hair.
+
+        Args:
+            points: (N, 3), head frame, meters.
+
+        Returns:
+            (N, 3) float32 unit vectors, head frame.
+        """
         return _unit(self.grid.sample(self.field, points))
 
 
@@ -209,5 +216,14 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def facing(maps: HairMaps, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """(N,) cosine between normals and the rays to the camera."""
+    """How far surfaces face the camera.
+
+    Args:
+        maps: What the photo shows.
+        points: (N, 3) on the surface, head frame, meters.
+        normals: (N, 3) unit normals there, head frame.
+
+    Returns:
+        (N,) cosine between normals and the rays to the camera.
+    """
     return ray_cosines(maps.pose.head_to_camera(points.astype(np.float64)), normals @ maps.pose.rotation.T)

@@ -80,7 +80,15 @@ class Grid:
         return np.asarray(result, np.float32)
 
     def resampled(self, field: np.ndarray, other: "Grid") -> np.ndarray:
-        """A field of this grid, trilinear, on the points of another over the same box, (X, Y, Z) float32."""
+        """A field of this grid on the points of another over the same box, trilinear.
+
+        Args:
+            field: (X, Y, Z) float32 on this grid.
+            other: The other grid.
+
+        Returns:
+            (X, Y, Z) float32 of the other grid.
+        """
         for axis in range(3):
             at = np.clip(
                 (np.arange(other.shape[axis]) * other.cell) / self.cell, 0, self.shape[axis] - 1 - 1e-6
@@ -92,7 +100,15 @@ class Grid:
         return field
 
     def gradient(self, field: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """(N, 3) float32, the gradient of a field at points, by differences over a cell."""
+        """The gradient of a field, by differences over a cell.
+
+        Args:
+            field: (X, Y, Z) float32 on this grid.
+            points: (N, 3), head frame, meters.
+
+        Returns:
+            (N, 3) float32, the field's unit a meter.
+        """
         out = np.empty((len(points), 3), np.float32)
         for k in range(3):
             step = np.zeros(3)

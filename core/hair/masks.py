@@ -121,7 +121,14 @@ def hair_maps(
 
 
 def signed_outline(mask: np.ndarray) -> np.ndarray:
-    """(SIZE, SIZE) float32, meters: distance to a mask's outline, positive inside, a little smoothed."""
+    """Distance to a mask's outline, a little smoothed.
+
+    Args:
+        mask: (SIZE, SIZE) bool.
+
+    Returns:
+        (SIZE, SIZE) float32, meters, positive inside.
+    """
     if not mask.any():
         return np.full(mask.shape, -1.0, np.float32)
     inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
@@ -131,7 +138,14 @@ def signed_outline(mask: np.ndarray) -> np.ndarray:
 
 
 def without_spots(mask: np.ndarray) -> np.ndarray:
-    """A mask without its smallest spots."""
+    """A mask without its smallest spots.
+
+    Args:
+        mask: (SIZE, SIZE) bool.
+
+    Returns:
+        (SIZE, SIZE) bool.
+    """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     least = SMALLEST_SPOT_CM2 / (METERS_PER_PIXEL * 100) ** 2
     kept = stats[:, cv2.CC_STAT_AREA] >= least
@@ -144,5 +158,13 @@ def _enlarged(values: np.ndarray) -> np.ndarray:
 
 
 def sample(picture: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """Values of a picture at pixels (N, 2), bilinear."""
+    """Values of a picture, bilinear.
+
+    Args:
+        picture: (H, W) or (H, W, C).
+        pixels: (N, 2), x and y.
+
+    Returns:
+        (N,) or (N, C).
+    """
     return sample_image(picture, pixels)

@@ -37,7 +37,7 @@ CONTRAST_GAIN = 1.1
 
 
 @dataclass(frozen=True)
-class Unwrapped:
+class UnwrappedShell:
     """A shell's mesh with texture coordinates; vertices are repeated where charts meet.
 
     Attributes:
@@ -110,7 +110,7 @@ def texture_shell(
     )
 
 
-def unwrap(mesh: ShellMesh, size: int) -> Unwrapped:
+def unwrap(mesh: ShellMesh, size: int) -> UnwrappedShell:
     """Lay the outside of a shell in flat charts, seen along the axes of the head.
 
     Args:
@@ -136,7 +136,7 @@ def unwrap(mesh: ShellMesh, size: int) -> Unwrapped:
     scale, corners = _packed(boxes, size)
     texels = flat * scale + np.where(chart[:, None] >= 0, corners[np.maximum(chart, 0)], 0)
     texels[chart < 0] = size - DARK_CORNER / 2
-    return Unwrapped(source, index.reshape(-1, 3).astype(np.int32), texels, chart, scale)
+    return UnwrappedShell(source, index.reshape(-1, 3).astype(np.int32), texels, chart, scale)
 
 
 def _charts(mesh: ShellMesh) -> np.ndarray:
@@ -175,7 +175,7 @@ def _packed(boxes: np.ndarray, size: int) -> tuple[float, np.ndarray]:
 
 
 def _streaks(
-    unwrapped: Unwrapped,
+    unwrapped: UnwrappedShell,
     directions: np.ndarray,
     outer: np.ndarray,
     texel: np.ndarray,

@@ -54,7 +54,14 @@ class Skin:
         self._rim = float(self.vertices[topology.neck, 2].max())
 
     def at_samples(self, values: np.ndarray) -> np.ndarray:
-        """Values of vertices (V, ...) at the samples (N, ...)."""
+        """Values of vertices at the samples.
+
+        Args:
+            values: (V, ...), of the vertices.
+
+        Returns:
+            (N, ...), of the samples.
+        """
         corners = values[self.triangles[self.sample_triangle]]
         return np.einsum("nk,nk...->n...", self.sample_weights, corners)
 
@@ -81,7 +88,14 @@ class Skin:
         return np.where(beyond, reach, distance), nearest
 
     def normals_at(self, samples: np.ndarray) -> np.ndarray:
-        """(N, 3) unit normals of samples (N,)."""
+        """Unit normals of samples.
+
+        Args:
+            samples: (N,) int.
+
+        Returns:
+            (N, 3), head frame.
+        """
         return np.asarray(self._normals[samples])
 
 

@@ -46,7 +46,14 @@ class StrandAtlas:
 
 
 def lock_columns(lock: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Left and right texture coordinate (N,) of locks (N,) int."""
+    """Where locks are in the atlas.
+
+    Args:
+        lock: (N,) int, numbers of locks.
+
+    Returns:
+        Left and right texture coordinate (N,), 0..1.
+    """
     margin = 3 / SIZE
     return lock / LOCKS + margin, (lock + 1) / LOCKS - margin
 

@@ -49,7 +49,14 @@ class Guides:
     root_uv: np.ndarray
 
     def chosen(self, index: np.ndarray) -> "Guides":
-        """Some of the strands."""
+        """Some of the strands.
+
+        Args:
+            index: (N,) int, or (G,) bool.
+
+        Returns:
+            The strands chosen.
+        """
         return Guides(
             self.points[index],
             self.length[index],

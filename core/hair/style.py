@@ -59,7 +59,14 @@ def describe(guides: Guides, flow: Flow, color: np.ndarray) -> HairStyle:
 
 
 def color_word(linear: np.ndarray) -> str:
-    """A word for a color (3,) of hair in linear light."""
+    """A word for a color of hair.
+
+    Args:
+        linear: (3,) RGB in linear light, 0..1.
+
+    Returns:
+        Such as "brown".
+    """
     lightness = float(linear.mean())
     warmth = float(linear[0] / max(linear[2], 1e-3))
     if warmth < 1.6 and lightness > 0.05:

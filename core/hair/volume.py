@@ -92,12 +92,27 @@ class Billboard:
         return float(self.away[1] ** 2)
 
     def split(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Meters (N,) of points (N, 3) along the plane and away from the camera."""
+        """Points in the coordinates of the plane.
+
+        Args:
+            points: (N, 3), head frame, meters.
+
+        Returns:
+            (N,) meters along the plane, and (N,) meters away from the camera.
+        """
         offset = points[:, :2] - AXIS.astype(points.dtype)
         return offset @ self.side.astype(points.dtype), offset @ self.away.astype(points.dtype)
 
     def points(self, along: np.ndarray, heights: np.ndarray) -> np.ndarray:
-        """(H, A, 3) points of the plane in the head frame."""
+        """A lattice of points in the plane.
+
+        Args:
+            along: (A,) meters along the plane.
+            heights: (H,) z, head frame, meters.
+
+        Returns:
+            (H, A, 3), head frame, meters.
+        """
         xy = AXIS + along[:, None] * self.side
         out = np.empty((len(heights), len(along), 3))
         out[..., :2] = xy

@@ -36,7 +36,7 @@ DIRECTION_SIZE = 3
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
+class SegmentationNetworkConfig:
     """Sizes of the network: channels at 128, 64, 32 and 16 pixels."""
 
     channels: tuple[int, int, int, int] = (24, 48, 96, 128)
@@ -161,7 +161,7 @@ def _convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) ->
     )
 
 
-class ResidualBlock(nn.Module):
+class SegmentationBlock(nn.Module):
     """Two 3 x 3 convolutions, the input added."""
 
     def __init__(self, channels: int) -> None:
@@ -188,25 +188,25 @@ class SegmentationNetwork(nn.Module):
     head frame -> logits (B, 8, 256, 256) of `SegmentClass`.
     """
 
-    def __init__(self, config: NetworkConfig = NetworkConfig()) -> None:
+    def __init__(self, config: SegmentationNetworkConfig = SegmentationNetworkConfig()) -> None:
         super().__init__()
         self.config = config
         one, two, three, four = config.channels
         person = PERSON_CHANNELS
         self.person = PersonEncoder()
         self.down1 = nn.Sequential(_convolution(3, one, stride=2), _convolution(one, one))
-        self.down2 = nn.Sequential(_convolution(one, two, stride=2), ResidualBlock(two))
-        self.down3 = nn.Sequential(_convolution(two, three, stride=2), ResidualBlock(three))
+        self.down2 = nn.Sequential(_convolution(one, two, stride=2), SegmentationBlock(two))
+        self.down3 = nn.Sequential(_convolution(two, three, stride=2), SegmentationBlock(three))
         self.down4 = _convolution(three, four, stride=2)
         # Two more channels say where in the frame a pixel is, three whence the camera sees the head.
         self.bottom = nn.Sequential(
             _convolution(four + person[3] + 2 + DIRECTION_SIZE, four, 1),
-            ResidualBlock(four),
-            ResidualBlock(four),
+            SegmentationBlock(four),
+            SegmentationBlock(four),
         )
         self.context = Excitation(four, four // 4)
-        self.up3 = nn.Sequential(_convolution(four + three + person[2], three, 1), ResidualBlock(three))
-        self.up2 = nn.Sequential(_convolution(three + two + person[1], two, 1), ResidualBlock(two))
+        self.up3 = nn.Sequential(_convolution(four + three + person[2], three, 1), SegmentationBlock(three))
+        self.up2 = nn.Sequential(_convolution(three + two + person[1], two, 1), SegmentationBlock(two))
         self.up1 = nn.Sequential(_convolution(two + one + person[0], 32, 1), _convolution(32, 32))
         # Four neighboring pixels of each class at half the resolution.
         self.output = nn.Conv2d(32, 4 * len(SegmentClass), 3, 1, 1)

@@ -28,7 +28,7 @@ OFFSET_ERROR = 5.0
 
 
 @dataclass(frozen=True)
-class Shard:
+class LabeledShard:
     """Labeled pictures, compressed: pictures as JPEG, labels as PNG, directions (N, 3) float32."""
 
     pictures: list[bytes]
@@ -44,7 +44,7 @@ class Shard:
         return LabeledPicture(np.ascontiguousarray(picture[..., ::-1]), labels, self.directions[index])
 
     @classmethod
-    def of(cls, pictures: list[LabeledPicture]) -> "Shard":
+    def of(cls, pictures: list[LabeledPicture]) -> "LabeledShard":
         """Compress labeled pictures."""
         quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
         return cls(
@@ -54,7 +54,7 @@ class Shard:
         )
 
     @classmethod
-    def load(cls, path: Path) -> "Shard":
+    def load(cls, path: Path) -> "LabeledShard":
         """Read a shard's file."""
         with np.load(path) as data:
             parts = {}
@@ -103,7 +103,7 @@ def make_shards(
         if path.is_file():
             continue
         rng = np.random.default_rng([int(train), index])
-        Shard.of([source.sample(rng, 0.4 if train else 1.0) for _ in range(size)]).save(path)
+        LabeledShard.of([source.sample(rng, 0.4 if train else 1.0) for _ in range(size)]).save(path)
         yield f"{path.name}: {size} pictures"
 
 
@@ -171,7 +171,7 @@ class SegmentationDataset:
 
     def __init__(self, paths: DataPaths, split: Split = "train") -> None:
         self._folder, self._split = paths.segmentation_shards, split
-        self._shards: dict[Path, Shard] = {}
+        self._shards: dict[Path, LabeledShard] = {}
         self.refresh()
         if not self._shards:
             raise PhotobustError(
@@ -182,7 +182,7 @@ class SegmentationDataset:
         """Read shards that were made since; the number of pictures."""
         for path in sorted(self._folder.glob(f"{self._split}_[0-9][0-9][0-9][0-9].npz")):
             if path not in self._shards:
-                self._shards[path] = Shard.load(path)
+                self._shards[path] = LabeledShard.load(path)
         self._index = [(shard, k) for shard in self._shards.values() for k in range(len(shard))]
         return len(self._index)
 
