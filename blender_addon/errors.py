@@ -78,6 +78,10 @@ class LiveLinkFileError(AddonError):
     """A file is no recording of Live Link Face, or cannot be read."""
 
 
+class PresetError(AddonError):
+    """There is no such preset of exports, or it makes no sense."""
+
+
 class ExportError(AddonError):
     """A head could not be written in the format that was asked for."""
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..blender.entry_point import FAILED, CommandLineParser
-from ..errors import BatchError, printable
+from ..errors import BatchError, PresetError, printable
+from ..heads.bone_names import NAMINGS
+from ..heads.presets import load_preset
 from .config import as_arguments, is_inside, read_config
 from .console import VERDICTS
 from .plan import AUTO_RENDERER, RENDERERS
@@ -30,7 +32,7 @@ FRAMES = 36
 #: from anybody, so it names no programs, logs or addresses, nor how long something may take.
 OF_THE_RESULT = (
     *("surface", "head", "texture", "keep_light", "no_beard", "no_maps", "uv", "no_rig", "hair", "retopo"),
-    *("lods", "export"),
+    *("lods", "export", "preset", "bone_names"),
     *("no_preview", "preview_size", "render", "picture_size", "turntable", "turntable_size", "video", "fps"),
     *("renderer", "no_page", "focal_mm", "max_faces", "fail_below"),
     *("asset_library", "author", "licence", "tags", "description", "catalogue"),
@@ -216,6 +218,12 @@ def make_parser(about: str, epilog: str) -> BatchParser:
         help="write glb, fbx, obj or usd, or several of them, such as fbx,usd: the head, and what --retopo "
         "and --lods make (these: glb if nothing is said)")
 
+    add("--preset", type=_presets, default=(), metavar="LIST",
+        help="write the head as programs want it: unity, unreal, metahuman, web, blender, or presets of your "
+        "own, several with commas; docs/handoff.md says what is in them")
+    add("--bone-names", choices=tuple(NAMINGS), default="blender",
+        help="whose names the bones get in what --export writes (default: blender)")
+
     add = parser.add_argument_group("pictures").add_argument
     add("--no-preview", action="store_true", help="leave out preview.png")
     add("--preview-size", type=int, default=512, metavar="PX", help="height of preview.png (default: 512)")
@@ -297,6 +305,16 @@ def _names(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
         return names
 
     return parse_names
+
+
+def _presets(text: str) -> tuple[str, ...]:
+    names = _texts(text)
+    for name in names:
+        try:
+            load_preset(name)
+        except PresetError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+    return names
 
 
 def _texts(text: str) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..heads.presets import load_preset
+
 #: The engine's steps, all made by one request; the surface is the same with and without the others. "view" is
 #: the small model that the page shows.
 SURFACE = "surface"
@@ -127,7 +129,7 @@ def _step_of(name: str, steps: tuple[str, ...]) -> str:
 def make_plan(options: argparse.Namespace) -> BatchPlan:
     """What the options ask for."""
     around = options.retopo or options.lods
-    head = bool(options.head or not options.surface or (options.export and not around))
+    head = bool(options.head or not options.surface or options.preset or (options.export and not around))
     engine: dict[str, Any] = {}
     if head:
         engine = {
@@ -156,7 +158,11 @@ def _steps(options: argparse.Namespace, head: bool) -> list[StepPlan]:
     # The engine makes the GLB itself.
     others = [name for name in options.export if name != "glb"]
     if head and others:
-        steps.append(StepPlan("export", {"formats": others}, (HEAD,)))
+        exported = {"formats": others, "bones": options.bone_names}
+        steps.append(StepPlan("export", exported, (HEAD,)))
+    if head and options.preset:
+        presets = {name: load_preset(name).as_json() for name in options.preset}
+        steps.append(StepPlan("preset", {"presets": presets}, (HEAD,)))
     if options.retopo:
         steps.append(StepPlan("retopo", {"quads": options.retopo, "formats": formats}, (SURFACE,)))
     if options.lods:

@@ -1,7 +1,8 @@
 """Blender's own exporters, with options for heads: meters, upright, looking at the viewer. Needs bpy."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
@@ -10,7 +11,43 @@ from mathutils import Matrix
 from ..errors import ExportError
 from . import compat, fbx_file
 
+#: Options for files in which z points up and the face looks along -y, as in Blender.
+Z_UP: dict[str, dict[str, object]] = {
+    "fbx": {"axis_forward": "Y", "axis_up": "Z"},
+    "obj": {"forward_axis": "Y", "up_axis": "Z"},
+}
+#: Options for files with an animation; the frames of the scene, as they are evaluated.
+ANIMATED: dict[str, dict[str, object]] = {
+    "fbx": {"bake_anim": True, "bake_anim_use_nla_strips": False, "bake_anim_use_all_actions": False},
+    "glb": {
+        "export_animations": True,
+        "export_animation_mode": "ACTIVE_ACTIONS",
+        "export_morph_animation": True,
+        "export_frame_range": True,
+        "export_force_sampling": True,
+    },
+}
 SUFFIXES = {"fbx": ".fbx", "obj": ".obj", "usd": ".usdc", "glb": ".glb"}
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """How objects are written.
+
+    Attributes:
+        scale: Units of the file for a meter.
+        up: "y" or "z", the axis that points up, where the format lets one choose (FBX, OBJ).
+        others: What else is written, such as levels of detail, with the same armature.
+        animation: Whether the scene's frames are written, too, in GLB and FBX.
+    """
+
+    scale: float = 1.0
+    up: str = "y"
+    others: tuple[bpy.types.Object, ...] = ()
+    animation: bool = False
+
+
+DEFAULT_OPTIONS = WriteOptions()
 
 
 def formats() -> tuple[str, ...]:
@@ -19,7 +56,11 @@ def formats() -> tuple[str, ...]:
 
 
 def write(
-    context: bpy.types.Context, one: bpy.types.Object, path: Path, format_: str, scale: float = 1.0
+    context: bpy.types.Context,
+    one: bpy.types.Object,
+    path: Path,
+    format_: str,
+    how: WriteOptions = DEFAULT_OPTIONS,
 ) -> None:
     """Write an object, as if it were at the origin, into a file.
 
@@ -30,7 +71,7 @@ def write(
         one: A mesh object, 1 unit is 1 m. If its parent is an armature, this is written too.
         path: The file.
         format_: One of `formats()`.
-        scale: Units of the file for a meter.
+        how: How it is written.
 
     Raises:
         ExportError: This Blender has no such exporter, or the file cannot be written.
@@ -38,9 +79,13 @@ def write(
     operator, options = exporters()[format_]
     if not compat.has_operator(operator):
         raise ExportError(f"This Blender cannot write {format_.upper()}: choose another format or Blender.")
+    if how.up == "z":
+        options = options | Z_UP.get(format_, {})
+    if how.animation:
+        options = options | ANIMATED.get(format_, {})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with alone(context, one, scale):
+        with alone(context, one, how.scale, how.others):
             operator(filepath=str(path), **compat.known_options(operator, options))
     except (OSError, RuntimeError) as error:
         raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
@@ -127,12 +172,22 @@ def exporters() -> dict[str, tuple[Callable[..., set[str]], dict[str, object]]]:
 
 
 @contextlib.contextmanager
-def alone(context: bpy.types.Context, one: bpy.types.Object, scale: float = 1.0) -> Iterator[None]:
-    """Only this object, and its armature, is selected, shown, and at the origin, `scale` times as large."""
+def alone(
+    context: bpy.types.Context,
+    one: bpy.types.Object,
+    scale: float = 1.0,
+    others: Sequence[bpy.types.Object] = (),
+) -> Iterator[None]:
+    """Only this object, and its armature, is selected, shown, and at the origin, `scale` times as large.
+
+    So are others that hang on the same armature.
+    """
     view_layer = context.view_layer
     selected, active = list(view_layer.objects.selected), view_layer.objects.active
     armature = one.parent if one.parent is not None and one.parent.type == "ARMATURE" else None
-    shown = [one] if armature is None else [armature, one]  # what the other's place depends on comes first
+    shown = [one, *others]
+    if armature is not None:
+        shown.insert(0, armature)  # what the others' places depend on comes first
     before = [(ob, ob.matrix_world.copy(), ob.hide_get(view_layer=view_layer)) for ob in shown]
     try:
         for other in selected:

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import bpy
 
-from ..blender.exporters import SUFFIXES, formats, write
+from ..blender.exporters import SUFFIXES, WriteOptions, formats, write
 from ..errors import ExportError
 from . import confidence
 from .armature import MARK, bones_not_driving, rig_of
+from .bone_names import renamed_bones
 from .build import SUBDIVISION, build_head
 from .head_materials import IMAGE_NODE, MAP_NODES, same_picture
 from .head_npz import FILE_NAME, TEXTURE, read_head
@@ -60,6 +61,14 @@ class ExportOptions:
     """Write the head with its modifiers; only without shapes, which Blender's exporters would lose."""
     textures: bool = True
     """Write the texture too: into the file where the format can hold it, else beside it."""
+    bones: str = "blender"
+    """Whose names the bones get, a key of `bone_names.NAMINGS`."""
+    up: str = "y"
+    """The axis that points up, "y" or "z", in FBX and OBJ."""
+    animation: bool = False
+    """Write the head's animation over the scene's frame range, in GLB and FBX."""
+    levels: tuple[bpy.types.Object, ...] = ()
+    """Levels of detail of the head that are written into the same file; they are bound to its bones' copy."""
 
 
 DEFAULT_OPTIONS = ExportOptions()
@@ -101,9 +110,12 @@ def export_head(
             _without_shape_values(head, options.shapes and format_ != "obj"),
             _texture_files(head, Path(temporary) / texture if options.textures else None),
             _copy_to_export(context, head, options, format_) as copy,
+            renamed_bones(rig_of(copy), options.bones),
         ):
             first = Path(temporary) / f"{stem}{SUFFIXES[format_]}"
-            write(context, copy, first, format_, options.scale)
+            _bind(options.levels, copy)
+            how = WriteOptions(options.scale, options.up, options.levels, options.animation)
+            write(context, copy, first, format_, how)
             # FBX and GLB hold the texture, in a result's folder it is there already.
             beside = {path.name for path in Path(temporary).iterdir()} - {first.name}
             if format_ not in TEXTURE_BESIDE:
@@ -114,18 +126,24 @@ def export_head(
 
 
 def export_folder(
-    context: bpy.types.Context, folder: str | os.PathLike, wanted: Sequence[str], stem: str = STEM
+    context: bpy.types.Context,
+    folder: str | os.PathLike,
+    wanted: Sequence[str],
+    stem: str = STEM,
+    bones: str = "blender",
 ) -> list[Path]:
     """Export the head of a result's folder, which has head.npz and albedo.png, into that folder.
 
-    What Blender needs for it is removed again. Raises HeadFileError or ExportError.
+    What Blender needs for it is removed again; bones get the names of a convention of `bone_names.NAMINGS`.
+    Raises HeadFileError or ExportError.
     """
     folder = Path(folder)
     texture = folder / TEXTURE
     data = read_head(folder / FILE_NAME)
     with _temporary_data():
         head = build_head(data, texture if texture.is_file() else None, context.scene.collection, stem)
-        paths = [export_head(context, head, folder, name, stem)[0] for name in wanted]
+        options = ExportOptions(bones=bones)
+        paths = [export_head(context, head, folder, name, stem, options=options)[0] for name in wanted]
     for name, path in zip(wanted, paths, strict=True):
         add_file(folder, path.name, DESCRIPTIONS[name])
         if path.with_suffix(".mtl").is_file() and name == "obj":
@@ -202,6 +220,15 @@ def _bound_copy(
         if modifier.type == "ARMATURE" and modifier.object == rig:
             modifier.object, modifier.show_viewport = bones, True
     return bones
+
+
+def _bind(levels: Sequence[bpy.types.Object], copy: bpy.types.Object) -> None:
+    """Let levels of detail hang on the armature that a copy of their head hangs on."""
+    for one in levels:
+        one.parent = copy.parent
+        for modifier in one.modifiers:
+            if modifier.type == "ARMATURE":
+                modifier.object = copy.parent
 
 
 @contextlib.contextmanager

@@ -39,6 +39,8 @@ VISEME_PREFIX = "viseme_"
 MAX_BONES = 256
 #: The most bones that move one vertex.
 MAX_INFLUENCES = 4
+#: The most levels of detail beside the head itself.
+MAX_LEVELS = 4
 #: Blender removes bones that are shorter than this, meters.
 MIN_BONE = 1e-5
 #: How far the sum of a vertex's bone weights may be from 1.
@@ -99,6 +101,19 @@ class Visemes:
 
 
 @dataclass(frozen=True)
+class DetailLevel:
+    """The head with fewer triangles, T of them, whose vertices are some of its own.
+
+    Attributes:
+        corners: (T, 3) int32: each corner of a triangle as a corner of the quads, 4 q + c.
+        part: (T,) int32 into part_names.
+    """
+
+    corners: np.ndarray
+    part: np.ndarray
+
+
+@dataclass(frozen=True)
 class HeadRig:
     """The bones in a head, B of them; head frame, meters.
 
@@ -144,6 +159,7 @@ class HeadData:
         ibug68: (68,) int32 vertices, iBUG's.
         provenance: What the head was made of and by what: texts and numbers.
         second_uv: The second UV map, if the file has it.
+        levels: Levels of detail, the finest first, as far as the file has some.
         visemes: The shapes for speech, if the file has them.
         rig: The bones, if the file has them.
     """
@@ -166,6 +182,7 @@ class HeadData:
     ibug68: np.ndarray
     provenance: dict[str, Any]
     second_uv: SecondUv | None = None
+    levels: tuple[DetailLevel, ...] = ()
     visemes: Visemes | None = None
     rig: HeadRig | None = None
 
@@ -198,6 +215,10 @@ def _arrays(data: bytes) -> dict[str, np.ndarray]:
         for group in (SECOND_UV_ARRAYS, VISEME_ARRAYS, BONE_ARRAYS):
             if any(name in arrays.files for name in group):
                 needed += group
+        for level in range(1, MAX_LEVELS + 1):
+            if f"lod_corners_{level}" not in arrays.files:
+                break
+            needed += [f"lod_corners_{level}", f"lod_part_{level}"]
         return {name: arrays[name] for name in needed}
 
 
@@ -230,6 +251,7 @@ def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
         ibug68=_indices("ibug68", arrays, (68,), vertices),
         provenance=_provenance(arrays["provenance"]),
         second_uv=_second_uv(arrays, quads),
+        levels=_levels(arrays, len(lists["part_names"])),
         visemes=_visemes(arrays, blendshape_names),
         rig=_rig(arrays, vertices),
         **lists,
@@ -240,6 +262,25 @@ def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
     if not (np.ptp(head.neutral, axis=0).any() and np.ptp(head.photo, axis=0).any()):
         raise ValueError("all vertices are in one place")
     return head
+
+
+def _levels(arrays: dict[str, np.ndarray], parts: int) -> tuple[DetailLevel, ...]:
+    quads = arrays["quads"]
+    found: list[DetailLevel] = []
+    for level in range(1, MAX_LEVELS + 1):
+        name = f"lod_corners_{level}"
+        if name not in arrays:
+            break
+        count = len(np.atleast_1d(arrays[name]))
+        one = DetailLevel(
+            _indices(name, arrays, (count, 3), quads.size),
+            _indices(f"lod_part_{level}", arrays, (count,), parts),
+        )
+        triangles = np.sort(quads.reshape(-1)[one.corners], axis=1)
+        if not count or (triangles[:, 1:] == triangles[:, :-1]).any():
+            raise ValueError(f"{name} has a corner twice, or no triangle")
+        found.append(one)
+    return tuple(found)
 
 
 def _second_uv(arrays: dict[str, np.ndarray], quads: int) -> SecondUv | None:

@@ -7,6 +7,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
 from ..errors import AddonError
+from ..heads.bone_names import LABELS
 from ..heads.export import SUFFIXES, ExportOptions, export_head
 from ..heads.lookup import require_head
 from . import polls
@@ -65,6 +66,17 @@ class PHOTOBUST_OT_export_head(bpy.types.Operator, ExportHelper):
         description="Write the texture: into GLB and FBX files, beside OBJ and USD files",
         default=True,
     )
+    animation: BoolProperty(
+        name="Animation",
+        description="Write the animation over the scene's frame range, into GLB and FBX files",
+        default=False,
+    )
+    bones: EnumProperty(
+        name="Bone Names",
+        description="Whose names the bones get in the file",
+        items=[(name, label, f"As {label} names them") for name, label in LABELS.items()],
+        default="blender",
+    )
 
     def draw(self, context: bpy.types.Context) -> None:
         column = self.layout.column()
@@ -77,6 +89,8 @@ class PHOTOBUST_OT_export_head(bpy.types.Operator, ExportHelper):
         row.enabled = not self.shapes or "obj" in self.formats
         row.prop(self, "apply_modifiers")
         column.prop(self, "textures")
+        column.prop(self, "animation")
+        column.prop(self, "bones")
 
     @reports_errors
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -104,7 +118,14 @@ class PHOTOBUST_OT_export_head(bpy.types.Operator, ExportHelper):
             raise AddonError("Choose at least one format.")
         head = require_head(context)
         folder, stem = self._target(head)
-        options = ExportOptions(self.scale, self.shapes, self.apply_modifiers, self.textures)
+        options = ExportOptions(
+            self.scale,
+            self.shapes,
+            self.apply_modifiers,
+            self.textures,
+            bones=self.bones,
+            animation=self.animation,
+        )
         written: list[Path] = []
         for name, *_ in FORMATS:
             if name in self.formats:

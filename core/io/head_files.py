@@ -9,6 +9,8 @@ import numpy as np
 from .. import __version__
 from ..image.photo import Photo
 from ..reconstructor import Reconstruction
+from ..runtime.weights import models_folder
+from ..template.lods import load_levels
 from ..template.topology import HeadTopology
 from ..texture.surface_maps import SurfaceMaps
 from .hair_files import hair_assets
@@ -53,7 +55,8 @@ def head_assets(reconstruction: Reconstruction, photo: Photo, pool: Executor) ->
     if head is None:
         raise ValueError("the reconstruction has no head")
     origin = provenance(reconstruction, photo)
-    files = {FILE_NAME: pool.submit(head_npz_bytes, head, origin)}
+    levels = load_levels(reconstruction.models_dir or models_folder())
+    files = {FILE_NAME: pool.submit(head_npz_bytes, head, origin, levels)}
     if albedo is not None:
         files["albedo.png"] = pool.submit(texture_bytes, albedo.image)
         files["albedo_mask.png"] = pool.submit(texture_bytes, albedo.mask)

@@ -51,7 +51,7 @@ def head_glb_bytes(
     head: "Head",
     texture: bytes | None,
     generator: str,
-    name: str = "head",
+    name: str = "head_mesh",
     lash_texture: bytes | None = None,
     hair: "HairGroom | None" = None,
     maps: GlbMaps | None = None,
@@ -65,7 +65,7 @@ def head_glb_bytes(
         head: The head.
         texture: A PNG or JPEG file for the template's texture coordinates, or None.
         generator: What the file says has made it.
-        name: Of the node and the mesh.
+        name: Of the node and the mesh; not that of a bone, of which three.js would make another.
         lash_texture: A PNG file with the lashes' colors and alpha, for the same coordinates; None if the
             texture has them.
         hair: What stands on it, as nodes of its own; it moves with the head's bone.

@@ -13,15 +13,19 @@ Arrays, all in the head frame, meters, V vertices in the template's order:
 * Where the head has a rig of B bones: `bone_names` (B,) str; `bone_parents` (B,) int32, -1 for the root;
   `bone_heads`, `bone_tails` (B, 3) float32; `bone_joints` (V, 4) uint8, the bones that move each vertex;
   `bone_weights` (V, 4) float32, how much; `jaw_open_deg` float32, how far the jaw turns for jawOpen 1.
+* Where there are levels of detail, from `lod_corners_1` on: (T, 3) uint16, each corner of a triangle as a
+  corner of the quads, 4 q + c, and `lod_part_1` (T,) int8 into `part_names`.
 * `provenance`: a JSON text: what the head was made of and by what.
 """
 
 import io
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..template.lods import DetailTopology
 from ..template.topology import (
     EYE_LEFT,
     EYE_RIGHT,
@@ -50,12 +54,13 @@ MATERIALS = {
 PHOTO = "Photo"
 
 
-def head_npz_bytes(head: "Head", provenance: dict[str, Any]) -> bytes:
+def head_npz_bytes(head: "Head", provenance: dict[str, Any], levels: Sequence[DetailTopology] = ()) -> bytes:
     """The head as an .npz file; not compressed, as that would take longer than everything else.
 
     Args:
         head: The head.
         provenance: What the head was made of and by what.
+        levels: Levels of detail of the head's topology, the finest first.
 
     Returns:
         The file.
@@ -101,6 +106,8 @@ def head_npz_bytes(head: "Head", provenance: dict[str, Any]) -> bytes:
         viseme_names=np.array(VISEME_NAMES),
         viseme_weights=viseme_weights(topology.blendshape_names),
         **rig,
+        **{f"lod_corners_{k}": level.corners.astype(np.uint16) for k, level in enumerate(levels, 1)},
+        **{f"lod_part_{k}": level.part.astype(np.int8) for k, level in enumerate(levels, 1)},
         provenance=np.array(json.dumps(provenance, allow_nan=False)),
     )
     return buffer.getvalue()

@@ -39,6 +39,7 @@ MODELS = {
     "face_features.safetensors": ("Apache-2.0", "MediaPipe's face network"),
     "albedo_model.npz": ("CC0-1.0", "Photobust's statistical model of skin's albedo"),
     "head_template.npz": ("CC0-1.0", "MakeHuman's head"),
+    "head_lods.npz": ("CC0-1.0", "the levels of detail of MakeHuman's head"),
     "head_rig.npz": ("CC0-1.0", "MakeHuman's rig"),
     "quality_calibration.json": ("CC0-1.0", "Photobust's calibration of the expected error"),
     "landmark_lifter.safetensors": ("CC0-1.0", "Photobust's landmark lifter"),

@@ -134,6 +134,7 @@ def test_a_python_without_tomllib_is_named(monkeypatch, tmp_path):
     [
         (["--turntable", "photos", "--out", "x"], "'photos' is no number of pictures"),
         (["a.jpg", "--out", "x", "--lods", "2,1"], "name fractions above 0 and up to 1"),
+        (["a.jpg", "--out", "x", "--preset", "../maya"], "There is no preset"),
         (["a.jpg", "--out", "x", "--render", "top"], "choose from front, threequarter, side"),
         (["a.jpg", "--out", "x", "--jobs", "0"], "--jobs must be from 1"),
         (["a.jpg", "--out", "x", "--author", "Ada"], "name the folder for them with --asset-library"),

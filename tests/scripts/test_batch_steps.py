@@ -73,6 +73,8 @@ def test_fresh_makes_everything_again(finished_batch):
         (["--focal-mm", "85"], True, ["export", "preview", "render", "turntable"]),
         (["--no-preview", "--timeout", "100", "--jobs", "2"], False, []),
         (["--turntable", "3"], False, ["turntable"]),
+        (["--preset", "web,unity"], False, ["preset"]),
+        (["--bone-names", "vrm"], False, ["export"]),
     ],
 )
 def test_a_changed_option_makes_only_what_depends_on_it(finished_batch, more, engine, expected):

@@ -24,6 +24,7 @@ MODULES = {
     "retopo": ".retopo",
     "lods": ".lods",
     "export": ".export",
+    "preset": ".preset",
     "asset": ".asset",
 }
 

@@ -6,12 +6,13 @@ from typing import Any
 import bpy
 
 from ...errors import StepError
+from ...heads.bone_names import NAMINGS
 from ...heads.export import DESCRIPTIONS, export_folder, formats
 from ..result import StepResult
 
 
 def run(folder: Path, options: dict[str, Any]) -> StepResult:
-    """Options: formats, a list of names as `head_export.formats` gives them.
+    """Options: formats, a list of names as `head_export.formats` gives them; bones, whose names bones get.
 
     Raises StepError, HeadFileError or ExportError.
     """
@@ -19,8 +20,11 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
     missing = sorted(set(wanted) - set(formats()))
     if missing:
         raise StepError(f"This Blender cannot write {', '.join(missing)}: leave it out of --export.")
+    bones = str(options.get("bones") or "blender")
+    if bones not in NAMINGS:
+        raise StepError(f"There are no bone names {bones!r}: choose {', '.join(NAMINGS)}.")
     files: dict[str, str] = {}
-    for name, path in zip(wanted, export_folder(bpy.context, folder, wanted), strict=True):
+    for name, path in zip(wanted, export_folder(bpy.context, folder, wanted, bones=bones), strict=True):
         files[path.name] = DESCRIPTIONS[name]
         if name == "obj" and path.with_suffix(".mtl").is_file():
             files[path.with_suffix(".mtl").name] = "materials of the OBJ file"

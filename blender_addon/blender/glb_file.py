@@ -1,0 +1,246 @@
+"""Binary glTF files made smaller: sparse morph targets, other pictures. No bpy.
+
+Blender's exporters, before 4.0 all of them, write an offset for every vertex of every shape; most are 0. What
+is read here is what Blender writes: one buffer, in the file.
+"""
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+MAGIC, JSON_CHUNK, BINARY_CHUNK = 0x46546C67, 0x4E4F534A, 0x004E4942
+#: glTF's numbers of types of components, and numpy's names for them.
+COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+FLOAT, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5123, 5125
+#: Offsets shorter than this, metres, show nowhere.
+MIN_OFFSET = 2e-5
+WEBP_EXTENSION = "EXT_texture_webp"
+MIME_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that takes the place of a file's own.
+
+    Attributes:
+        data: Its file.
+        kind: A key of MIME_TYPES.
+    """
+
+    data: bytes
+    kind: str
+
+
+def compact(data: bytes, picture: Picture | None = None, own: Mapping[str, Picture] | None = None) -> bytes:
+    """The same file, smaller.
+
+    Args:
+        data: A .glb file.
+        picture: Takes the place of all pictures; None: they stay.
+        own: Material -> its picture, instead of that.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: It is no such file, or damaged.
+    """
+    try:
+        document, binary = _chunks(data)
+        views: list[bytes] = []
+        moved: dict[int, int] = {}
+        _make_sparse(document, binary, views)
+        if picture is not None:
+            _replace_pictures(document, views, picture, own or {})
+        _keep_others(document, binary, views, moved)
+        return _file(document, views)
+    except (struct.error, KeyError, IndexError, TypeError) as error:
+        raise ValueError(f"it is damaged ({error})") from error
+
+
+def _chunks(data: bytes) -> tuple[dict[str, Any], bytes]:
+    magic, _, length = struct.unpack_from("<III", data)
+    if magic != MAGIC or length != len(data):
+        raise ValueError("it is no binary glTF file")
+    size, kind = struct.unpack_from("<II", data, 12)
+    document = json.loads(data[20 : 20 + size])
+    start = 20 + size
+    if kind != JSON_CHUNK or not isinstance(document, dict):
+        raise ValueError("it is no binary glTF file")
+    if start >= len(data):
+        return document, b""
+    size, kind = struct.unpack_from("<II", data, start)
+    if kind != BINARY_CHUNK:
+        raise ValueError("it has no buffer")
+    return document, data[start + 8 : start + 8 + size]
+
+
+def _array(document: dict[str, Any], binary: bytes, accessor: dict[str, Any]) -> np.ndarray | None:
+    """(count, width) of an accessor; None if it is sparse already, or has no data."""
+    if "sparse" in accessor or "bufferView" not in accessor:
+        return None
+    view = document["bufferViews"][accessor["bufferView"]]
+    kind, width = np.dtype(COMPONENTS[accessor["componentType"]]), WIDTHS[accessor["type"]]
+    start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
+    stride = view.get("byteStride", kind.itemsize * width)
+    if stride != kind.itemsize * width or start + stride * accessor["count"] > len(binary):
+        return None
+    return np.frombuffer(binary, kind, accessor["count"] * width, start).reshape(-1, width)
+
+
+def _make_sparse(document: dict[str, Any], binary: bytes, views: list[bytes]) -> None:
+    """Of the morph targets, write only the vertices that move."""
+    targets = [
+        (name, index)
+        for mesh in document.get("meshes", [])
+        for primitive in mesh["primitives"]
+        for target in primitive.get("targets", [])
+        for name, index in target.items()
+    ]
+    done: set[int] = set()
+    for name, index in targets:
+        accessor = document["accessors"][index]
+        values = _array(document, binary, accessor)
+        if index in done or values is None or accessor["componentType"] != FLOAT:
+            continue
+        done.add(index)
+        least = MIN_OFFSET if name == "POSITION" else 1e-2
+        rows = np.flatnonzero(np.linalg.norm(values, axis=1) > least)
+        if len(rows) * 16 > values.nbytes:
+            continue
+        del accessor["bufferView"]
+        accessor.pop("byteOffset", None)
+        kept = values[rows]
+        if name == "POSITION":
+            whole = kept if len(kept) == len(values) else np.concatenate([kept, np.zeros((1, 3), np.float32)])
+            accessor["min"], accessor["max"] = whole.min(0).tolist(), whole.max(0).tolist()
+        if not len(rows):
+            continue  # an accessor without data is 0
+        short = len(values) <= 65_535
+        numbers = rows.astype("<u2" if short else "<u4")
+        views += [numbers.tobytes(), np.ascontiguousarray(kept, "<f4").tobytes()]
+        accessor["sparse"] = {
+            "count": len(rows),
+            "indices": {
+                "bufferView": 1 - len(views),  # numbered anew by _keep_others
+                "componentType": UNSIGNED_SHORT if short else UNSIGNED_INT,
+            },
+            "values": {"bufferView": -len(views)},
+        }
+
+
+def _replace_pictures(
+    document: dict[str, Any], views: list[bytes], picture: Picture, own: Mapping[str, Picture]
+) -> None:
+    """Let the colors of materials be other pictures; those of their other textures stay."""
+    images = document.setdefault("images", [])
+    textures = document.setdefault("textures", [])
+    if not document.setdefault("samplers", []):
+        document["samplers"].append({})
+    numbers: list[tuple[Picture, int]] = []
+    for material in document.get("materials", []):
+        shading = material.get("pbrMetallicRoughness", {})
+        if "baseColorTexture" not in shading:
+            continue
+        one = next((found for name, found in own.items() if name in material.get("name", "")), picture)
+        number = next((number for other, number in numbers if other is one), None)
+        if number is None:
+            number = len(textures)
+            numbers.append((one, number))
+            views.append(one.data)
+            images.append({"mimeType": MIME_TYPES[one.kind], "bufferView": -len(views)})
+            textures.append({"sampler": 0} | _source(document, one.kind, len(images) - 1))
+        shading["baseColorTexture"]["index"] = number
+    _drop_unused(document)
+
+
+def _source(document: dict[str, Any], kind: str, image: int) -> dict[str, Any]:
+    """What a texture says of its picture."""
+    if kind != "webp":
+        return {"source": image}
+    for key in ("extensionsUsed", "extensionsRequired"):
+        document[key] = sorted({*document.get(key, []), WEBP_EXTENSION})
+    return {"extensions": {WEBP_EXTENSION: {"source": image}}}
+
+
+def _drop_unused(document: dict[str, Any]) -> None:
+    """Remove textures that no material has, and images that no texture has."""
+    places = [
+        one
+        for material in document["materials"]
+        for holder in (material, material.get("pbrMetallicRoughness", {}))
+        for name, one in holder.items()
+        if name.endswith("Texture")
+    ]
+    kept = sorted({place["index"] for place in places})
+    for place in places:
+        place["index"] = kept.index(place["index"])
+    document["textures"] = [document["textures"][index] for index in kept]
+    holders = [
+        holder
+        for texture in document["textures"]
+        for holder in (texture, *texture.get("extensions", {}).values())
+        if "source" in holder
+    ]
+    shown = sorted({holder["source"] for holder in holders})
+    for holder in holders:
+        holder["source"] = shown.index(holder["source"])
+    document["images"] = [document["images"][index] for index in shown]
+
+
+def _references(value: Any) -> list[dict[str, Any]]:
+    """All objects of a document that name a buffer view."""
+    found: list[dict[str, Any]] = []
+    if isinstance(value, dict):
+        if "bufferView" in value:
+            found.append(value)
+        for one in value.values():
+            found += _references(one)
+    elif isinstance(value, list):
+        for one in value:
+            found += _references(one)
+    return found
+
+
+def _keep_others(document: dict[str, Any], binary: bytes, views: list[bytes], moved: dict[int, int]) -> None:
+    """Number the views anew: those that are still used, then the new ones, which have negative numbers."""
+    references = _references({key: document[key] for key in ("accessors", "images") if key in document})
+    old = document.get("bufferViews", [])
+    kept: list[bytes] = []
+    about: list[dict[str, Any]] = []
+    for reference in references:
+        index = reference["bufferView"]
+        if index >= 0 and index not in moved:
+            view = dict(old[index])
+            start = view.pop("byteOffset", 0)
+            moved[index] = len(kept)
+            kept.append(binary[start : start + view["byteLength"]])
+            about.append(view)
+    first = len(kept)
+    for reference in references:
+        index = reference["bufferView"]
+        reference["bufferView"] = moved[index] if index >= 0 else first - index - 1
+    about += [{"buffer": 0} for _ in views]
+    views[:] = [*kept, *views]
+    document["bufferViews"] = about
+
+
+def _file(document: dict[str, Any], views: list[bytes]) -> bytes:
+    """The file of a document and the contents of its views."""
+    binary = bytearray()
+    for view, data in zip(document["bufferViews"], views, strict=True):
+        binary += b"\0" * (-len(binary) % 4)
+        view |= {"buffer": 0, "byteOffset": len(binary), "byteLength": len(data)}
+        binary += data
+    binary += b"\0" * (-len(binary) % 4)
+    document["buffers"] = [{"byteLength": len(binary)}]
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    text += b" " * (-len(text) % 4)
+    parts = struct.pack("<II", len(text), JSON_CHUNK) + text
+    parts += struct.pack("<II", len(binary), BINARY_CHUNK) + bytes(binary)
+    return struct.pack("<III", MAGIC, 2, 12 + len(parts)) + parts

@@ -1,0 +1,254 @@
+"""Builds `models/head_lods.npz`: the template with half and a quarter of its triangles.
+
+Edge collapse by quadrics (M. Garland and P. Heckbert, Surface simplification using quadric error metrics,
+1997) in which every vertex that stays is one of the template's: so blendshapes, skin weights and texture
+coordinates of any head are those of the vertices that stay. The error counts in several shapes of the
+template at once: people differ, and faces move. Arrays of the file: see `build_lods`.
+"""
+
+import heapq
+from collections import defaultdict
+
+import numpy as np
+
+from ....template.topology import (
+    EYE_LEFT,
+    EYE_RIGHT,
+    INNER,
+    LASHES,
+    SKIN,
+    TEETH_LOWER,
+    TEETH_UPPER,
+    TONGUE,
+    HeadTopology,
+)
+
+#: The levels, as fractions of the triangles.
+RATIOS = (0.5, 0.25)
+#: How much an error counts by part: what is inside the mouth is hardly seen, and eyes are looked at.
+PART_WEIGHTS = {
+    SKIN: 1.0,
+    INNER: 0.004,
+    EYE_LEFT: 3.0,
+    EYE_RIGHT: 3.0,
+    TEETH_UPPER: 0.3,
+    TEETH_LOWER: 0.3,
+    TONGUE: 0.004,
+    LASHES: 0.2,
+}
+#: How much an error counts across borders, seams of texture coordinates and between parts.
+BORDER_WEIGHT = 4.0
+#: Expressions in which the error counts: blendshapes at 1, all of an entry at once.
+EXPRESSIONS = (("jawOpen",), ("mouthSmileLeft", "mouthSmileRight", "browInnerUp"), ("mouthPucker",))
+#: How many of the directions in which people differ count, each by so many standard deviations.
+IDENTITIES = 3
+DEVIATIONS = 2.0
+#: How far a triangle may turn where edges collapse: the least cosine.
+MIN_COSINE = 0.25
+#: The least that a triangle's shortest height may be of its longest edge.
+MIN_ASPECT = 0.04
+
+
+def build_lods(topology: HeadTopology) -> dict[str, np.ndarray]:
+    """All arrays of the file.
+
+    Args:
+        topology: The template's.
+
+    Returns:
+        For each level k from 1: `corners_k` (T, 3) uint16, for each corner of a triangle a corner of the
+        template's quads (4 q + c) that has its vertex and texture coordinates, and `part_k` (T,) int8; and
+        `quads`, those of the template that they were made for.
+    """
+    collapser = _EdgeCollapse(topology)
+    arrays: dict[str, np.ndarray] = {"quads": topology.quads.astype(np.uint16)}
+    whole = len(topology.triangles)
+    for level, ratio in enumerate(RATIOS, 1):
+        collapser.reduce_to(round(ratio * whole))
+        corners, part = collapser.result()
+        arrays |= {f"corners_{level}": corners.astype(np.uint16), f"part_{level}": part.astype(np.int8)}
+    return arrays
+
+
+class _EdgeCollapse:
+    """The mesh while its edges collapse, the cheapest first; each moves a vertex onto a neighbor."""
+
+    def __init__(self, topology: HeadTopology) -> None:
+        self.shapes = _shapes(topology)
+        self.triangles = topology.triangles.astype(int).tolist()
+        # Corners that are alike in vertex and texture coordinates are one; each stands for its first.
+        self.uv = _triangle_corners(topology).tolist()
+        self.part = np.repeat(topology.face_part, 2).tolist()
+        self.alive = set(range(len(self.triangles)))
+        self.around: dict[int, set[int]] = defaultdict(set)
+        for index, corners in enumerate(self.triangles):
+            for corner in corners:
+                self.around[corner].add(index)
+        self.creases = self._creases()
+        weights = np.array([PART_WEIGHTS[name] for name in topology.part_names])
+        self.quadrics = self._quadrics(weights)
+        self.heap: list[tuple[float, int, int]] = []
+        self.costs: dict[tuple[int, int], float] = {}
+        for vertex in list(self.around):
+            self._push_from(vertex)
+
+    def reduce_to(self, count: int) -> None:
+        """Collapse edges until so many triangles are left, or no edge can collapse."""
+        while len(self.alive) > count and self.heap:
+            cost, a, b = heapq.heappop(self.heap)
+            if self.costs.get((a, b)) != cost:
+                continue
+            change = self._change(a, b)
+            if change is not None:
+                self._collapse(a, b, change)
+            else:
+                self.costs.pop((a, b), None)
+
+    def result(self) -> tuple[np.ndarray, np.ndarray]:
+        """Corners of the triangles (T, 3) and their parts (T,), in the template's order."""
+        order = sorted(self.alive)
+        return np.array([self.uv[k] for k in order]), np.array([self.part[k] for k in order])
+
+    def _neighbors(self, vertex: int) -> set[int]:
+        return {corner for index in self.around[vertex] for corner in self.triangles[index]} - {vertex}
+
+    def _creases(self) -> dict[int, set[int]]:
+        """Vertex -> the neighbors along borders, seams of texture coordinates and between parts."""
+        sides: dict[tuple[int, int], list[tuple]] = defaultdict(list)
+        for index, (corners, uv) in enumerate(zip(self.triangles, self.uv, strict=True)):
+            for k in range(3):
+                a, b = corners[k], corners[(k + 1) % 3]
+                ends = (uv[k], uv[(k + 1) % 3]) if a < b else (uv[(k + 1) % 3], uv[k])
+                sides[min(a, b), max(a, b)].append((ends, self.part[index]))
+        found: dict[int, set[int]] = defaultdict(set)
+        for (a, b), both in sides.items():
+            if len(both) != 2 or both[0] != both[1]:
+                found[a].add(b)
+                found[b].add(a)
+        return found
+
+    def _quadrics(self, part_weights: np.ndarray) -> np.ndarray:
+        """(V, S, 4, 4) the sums of squared distances from the planes around each vertex, in each shape."""
+        found = np.zeros((self.shapes.shape[1], len(self.shapes), 4, 4))
+        corners = np.array(self.triangles)
+        weight = part_weights[np.array(self.part)]
+        p = self.shapes[:, corners]
+        normal = np.cross(p[:, :, 1] - p[:, :, 0], p[:, :, 2] - p[:, :, 0])
+        area = np.linalg.norm(normal, axis=2, keepdims=True)
+        normal /= np.maximum(area, 1e-12)
+        plane = np.concatenate([normal, -(normal * p[:, :, 0]).sum(2, keepdims=True)], 2)
+        each = np.einsum("sti,stj,st->tsij", plane, plane, np.sqrt(area[..., 0] / 2) * weight)
+        for k in range(3):
+            np.add.at(found, corners[:, k], each)
+        for index, triangle in enumerate(corners.tolist()):
+            for k in range(3):
+                a, b = triangle[k], triangle[(k + 1) % 3]
+                if b in self.creases.get(a, ()):
+                    edge = self.shapes[:, b] - self.shapes[:, a]
+                    across = np.cross(edge, normal[:, index])
+                    length = np.linalg.norm(edge, axis=1, keepdims=True)
+                    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
+                    wall = np.concatenate([across, -(across * self.shapes[:, a]).sum(1, keepdims=True)], 1)
+                    border = BORDER_WEIGHT * weight[index] * length[:, 0]
+                    one = np.einsum("si,sj,s->sij", wall, wall, border)
+                    found[a] += one
+                    found[b] += one
+        return found
+
+    def _push_from(self, vertex: int) -> None:
+        """Put the collapses of a vertex onto its neighbors on the heap."""
+        creases = {other for other in self.creases.get(vertex, ()) if other in self.around}
+        if creases and len(creases) != 2:
+            return  # a corner of a seam stays
+        targets = sorted(creases or self._neighbors(vertex))
+        if not targets:
+            return
+        points = np.concatenate(
+            [self.shapes[:, targets].transpose(1, 0, 2), np.ones((len(targets), len(self.shapes), 1))], 2
+        )
+        quadric = self.quadrics[vertex] + self.quadrics[targets]
+        costs = np.einsum("tsi,tsij,tsj->t", points, quadric, points)
+        # Of edges that cost nothing, such as those of flat places, short ones first.
+        costs += 1e-9 * np.linalg.norm(self.shapes[0, targets] - self.shapes[0, vertex], axis=1) ** 2
+        for target, cost in zip(targets, costs.tolist(), strict=True):
+            self.costs[vertex, target] = cost
+            heapq.heappush(self.heap, (cost, vertex, target))
+
+    def _change(self, a: int, b: int) -> dict[int, tuple[list[int], list[int]]] | None:
+        """Triangle -> corners and texture coordinates when a moves onto b; None if it must not."""
+        shared = self.around[a] & self.around[b]
+        common = self._neighbors(a) & self._neighbors(b)
+        if len(common) != len(shared):
+            return None  # the surface would touch itself
+        replaced = {}
+        for index in shared:
+            corners, uv = self.triangles[index], self.uv[index]
+            replaced[uv[corners.index(a)]] = uv[corners.index(b)]
+        change = {}
+        for index in self.around[a] - shared:
+            corners, uv = self.triangles[index], self.uv[index]
+            at = corners.index(a)
+            if uv[at] not in replaced:
+                return None
+            moved = [b if corner == a else corner for corner in corners]
+            if not self._keeps_shape(corners, moved):
+                return None
+            change[index] = moved, [replaced[uv[at]] if k == at else one for k, one in enumerate(uv)]
+        return change
+
+    def _keeps_shape(self, before: list[int], after: list[int]) -> bool:
+        """Whether a triangle neither turns over nor becomes a sliver."""
+        p, q = self.shapes[:, before], self.shapes[:, after]
+        old = np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0])
+        new = np.cross(q[:, 1] - q[:, 0], q[:, 2] - q[:, 0])
+        size = np.linalg.norm(old, axis=1) * np.linalg.norm(new, axis=1)
+        if ((old * new).sum(1) < MIN_COSINE * size).any():
+            return False
+        longest = max(float(((q[0, k] - q[0, k - 1]) ** 2).sum()) for k in range(3))
+        return float(np.linalg.norm(new[0])) > MIN_ASPECT * longest
+
+    def _collapse(self, a: int, b: int, change: dict[int, tuple[list[int], list[int]]]) -> None:
+        neighbors = self._neighbors(a)
+        for index in self.around[a] - set(change):
+            self.alive.discard(index)
+            for corner in self.triangles[index]:
+                self.around[corner].discard(index)
+        for index, (corners, uv) in change.items():
+            self.triangles[index], self.uv[index] = corners, uv
+            self.around[b].add(index)
+        del self.around[a]
+        for other in self.creases.pop(a, set()):
+            self.creases[other].discard(a)
+            if other != b:
+                self.creases[other].add(b)
+                self.creases[b].add(other)
+        self.quadrics[b] += self.quadrics[a]
+        for vertex in neighbors:
+            for other in self._neighbors(vertex) | {a}:
+                self.costs.pop((vertex, other), None)
+                self.costs.pop((other, vertex), None)
+        for vertex in neighbors:
+            self._push_from(vertex)
+        for vertex in {other for one in neighbors for other in self._neighbors(one)} - neighbors:
+            self._push_from(vertex)
+
+
+def _shapes(topology: HeadTopology) -> np.ndarray:
+    """(S, V, 3) float64 the shapes of the template in which errors count, metres."""
+    base = topology.vertices.astype(np.float64)
+    shapes = [base]
+    for names in EXPRESSIONS:
+        shapes.append(base + sum(topology.blendshapes[topology.blendshape_index(name)] for name in names))
+    for direction in topology.identity[:IDENTITIES]:
+        shapes += [base + sign * DEVIATIONS * direction for sign in (-1, 1)]
+    return np.stack(shapes)
+
+
+def _triangle_corners(topology: HeadTopology) -> np.ndarray:
+    """(2 F, 3) int: for each corner of a triangle the first corner of a quad with the same attributes."""
+    attributes = np.stack([topology.quads, topology.quad_uv, topology.second_quad_uv], 2).reshape(-1, 3)
+    _, first, same = np.unique(attributes, axis=0, return_index=True, return_inverse=True)
+    quad_corners = first[same.ravel()].reshape(-1, 4)
+    triangles = topology.triangles.reshape(-1, 2, 3)
+    corner = (topology.quads[:, None, :, None] == triangles[:, :, None, :]).argmax(2)
+    return np.take_along_axis(quad_corners[:, None, :].repeat(2, 1), corner, 2).reshape(-1, 3)

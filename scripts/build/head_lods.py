@@ -1,0 +1,36 @@
+"""Build models/head_lods.npz, the levels of detail of models/head_template.npz."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from core.errors import PhotobustError
+from core.template.topology import HeadTopology
+from core.training.face_models.template.lods import build_lods
+
+
+def main() -> None:
+    """Read the options and do it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--models", type=Path, default=ROOT / "models", help="folder of the template and the levels"
+    )
+    options = parser.parse_args()
+    arrays = build_lods(HeadTopology.load(options.models))
+    path = options.models / "head_lods.npz"
+    unfinished = path.with_suffix(".tmp.npz")
+    np.savez_compressed(unfinished, **arrays)
+    unfinished.replace(path)
+    print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except PhotobustError as error:
+        sys.exit(str(error))

@@ -1,0 +1,121 @@
+"""Files for other programs, made in Blender, run by test_handoff.py in a fresh process.
+
+`inside_handoff.py --check NAME FOLDER`; FOLDER has head.npz, albedo.png and face.json. Prints "NAME passed"
+at the end; an assertion that fails ends the process with code 1.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT))
+
+import bpy
+import numpy as np
+
+from blender_addon.animation.live_link_csv import Recording
+from blender_addon.animation.takes import TakeOptions, add_take
+from blender_addon.blender_worker.steps import load_step
+from blender_addon.heads.armature import rig_of
+from blender_addon.heads.build import build_head
+from blender_addon.heads.export import ExportOptions, export_folder, export_head
+from blender_addon.heads.head_npz import read_head
+from blender_addon.heads.presets import load_preset
+from tests.blender_addon.inside import main
+
+PRESETS = ("unity", "unreal", "metahuman", "web", "blender")
+
+
+def check_write(folder):
+    """All presets, USD, and a GLB with an animation; Blender has nothing left of them."""
+    before = {
+        len(getattr(bpy.data, kind)) for kind in ("objects", "meshes", "images", "armatures", "collections")
+    }
+    presets = {name: load_preset(name).as_json() for name in PRESETS}
+    result = load_step("preset")(folder, {"presets": presets})
+    for name in PRESETS:
+        assert any(file.startswith(f"head_{name}") for file in result.files), name
+    for file in result.files:
+        assert (folder / file).stat().st_size > 1000, file
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+    assert before == {
+        len(getattr(bpy.data, kind)) for kind in ("objects", "meshes", "images", "armatures", "collections")
+    }
+    if hasattr(bpy.ops.wm, "usd_export") and "usd_export" in dir(bpy.ops.wm):
+        export_folder(bpy.context, folder, ["usd"])
+    write_animated(folder)
+
+
+def write_animated(folder):
+    head = build_head(read_head(folder / "head.npz"), None, bpy.context.scene.collection, "moving")
+    head.data.shape_keys.key_blocks["Photo"].value = 0.0
+    times = np.arange(31) / 30
+    turns = np.stack([0.6 * times, 0 * times, 0 * times], 1)
+    shapes = {"jawOpen": times, "eyeBlinkLeft": 1 - times}
+    add_take(head, Recording(times, shapes, {"head": turns}), "nod", TakeOptions(fps=24))
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 1, 25
+    export_head(bpy.context, head, folder, "glb", "moving", options=ExportOptions(animation=True))
+    bpy.data.objects.remove(rig_of(head))
+    bpy.data.objects.remove(head)
+
+
+def check_read(folder):
+    """Blender's own importer finds levels, bones, shapes and size in FBX files; .blend files append."""
+    data = read_head(folder / "head.npz")
+    height = np.ptp(data.neutral[:, 2])
+    for name, head_bone in (("unity", "mixamorig:Head"), ("unreal", "head")):
+        meshes, rigs = imported(folder / f"head_{name}.fbx")
+        assert sorted(meshes) == ["head_LOD0", "head_LOD1", "head_LOD2"], sorted(meshes)
+        (rig,) = rigs
+        assert head_bone in rig.data.bones and len(rig.data.bones) == 10
+        assert np.allclose(rig.scale, 1, atol=1e-4), rig.scale
+        triangles = [
+            len(meshes[f"head_LOD{k}"].data.loops) - 2 * len(meshes[f"head_LOD{k}"].data.polygons)
+            for k in range(3)
+        ]
+        assert np.allclose(np.array(triangles) / triangles[0], [1, 0.5, 0.25], atol=0.01)
+        for one in meshes.values():
+            keys = [key.name for key in one.data.shape_keys.key_blocks]
+            assert (
+                set(data.blendshape_names) < set(keys)
+                and sum(key.startswith("viseme_") for key in keys) == 15
+            )
+            assert head_bone in one.vertex_groups
+            jaw = one.data.shape_keys.key_blocks["jawOpen"]
+            moved = np.array(
+                [np.subtract(a.co, b.co) for a, b in zip(jaw.data, one.data.vertices, strict=True)]
+            )
+            wanted = np.linalg.norm(data.blendshapes[data.blendshape_names.index("jawOpen")], axis=1).max()
+            size = np.linalg.norm(moved, axis=1).max() * one.matrix_world.median_scale
+            assert abs(size - wanted) < 0.002, (size, wanted)
+        corners = np.array([one.matrix_world @ v.co for one in meshes.values() for v in one.data.vertices])
+        assert abs(np.ptp(corners[:, 2]) - height) < 1e-3, np.ptp(corners, axis=0)
+    meshes, rigs = imported(folder / "head_metahuman.fbx")
+    assert len(meshes) == 1 and not rigs
+    (mesh,) = meshes.values()
+    assert mesh.data.shape_keys is None and len(mesh.data.materials) == 4
+    for one in list(bpy.data.objects):
+        bpy.data.objects.remove(one)
+    with bpy.data.libraries.load(str(folder / "head_blender.blend")) as (there, wanted):
+        wanted.collections = list(there.collections)
+    (collection,) = wanted.collections
+    levels = {one.name: one for one in collection.objects}
+    assert sorted(levels) == ["head_LOD0", "head_LOD0 rig", "head_LOD1", "head_LOD2"]
+    assert (
+        levels["head_LOD0"].find_armature() == levels["head_LOD0 rig"] == levels["head_LOD2"].find_armature()
+    )
+    assert len(levels["head_LOD2"].data.shape_keys.key_blocks) == 2 + 52 + 15
+
+
+def imported(path):
+    """Name -> mesh object of an FBX, and its armatures."""
+    for one in list(bpy.data.objects):
+        bpy.data.objects.remove(one)
+    bpy.ops.import_scene.fbx(filepath=str(path))
+    objects = list(bpy.context.scene.objects)
+    return {o.name: o for o in objects if o.type == "MESH"}, [o for o in objects if o.type == "ARMATURE"]
+
+
+if __name__ == "__main__":
+    main(globals())

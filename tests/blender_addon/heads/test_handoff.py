@@ -1,0 +1,383 @@
+"""Heads in other programs, by their own code: three.js, assimp, USD, Blender's importers."""
+
+import base64
+import functools
+import http.server
+import io
+import json
+import shutil
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blender_addon.blender.glb_file import Picture, compact
+from blender_addon.errors import PresetError
+from blender_addon.heads import bone_names
+from blender_addon.heads.presets import Preset, load_preset, parse_preset, preset_names
+from core.io.head_files import texture_bytes
+from core.io.head_npz import head_npz_bytes
+from core.template.lods import load_levels
+from core.template.topology import HeadTopology
+from core.wrapping.skeleton import NAMINGS
+from tests.core.head_samples import MODELS, rigged_head
+
+SCRIPT = Path(__file__).with_name("inside_handoff.py")
+VIEWER = Path(__file__).resolve().parents[3] / "blender_addon/batch/page_files/model-viewer.min.js"
+#: The least that a picture changes when a head turns, opens its mouth or speaks, of 255.
+LEAST_CHANGE = 0.3
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A result's folder with the average head."""
+    folder = tmp_path_factory.mktemp("source")
+    head = rigged_head(HeadTopology.load(MODELS))
+    (folder / "head.npz").write_bytes(head_npz_bytes(head, {"photo": "a.jpg"}, load_levels(MODELS)))
+    texture = np.full((256, 256, 4), 255, np.uint8)
+    texture[..., :3] = np.random.default_rng(0).integers(60, 220, (256, 256, 3))
+    (folder / "albedo.png").write_bytes(texture_bytes(texture))
+    (folder / "face.json").write_text('{"files": {}}')
+    return folder
+
+
+@pytest.fixture
+def written(run_in_blender, source, tmp_path):
+    """The folder with all that Blender writes for other programs, and how to run a check on it."""
+    for path in source.iterdir():
+        shutil.copyfile(path, tmp_path / path.name)
+
+    def check(name):
+        done = run_in_blender(SCRIPT, "--check", name, tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"{name} passed" in done.stdout
+
+    check("write")
+    return tmp_path, check, run_in_blender.kind
+
+
+@pytest.mark.slow
+def test_presets_in_the_programs_that_they_are_for(written):
+    folder, check, kind = written
+    check("read")
+    in_a_browser(folder)
+    in_assimp(folder)
+    if kind == "bpy":  # Debian's Blender has no USD
+        in_usd(folder)
+
+
+def in_a_browser(folder):
+    """three.js (in the viewer of a batch's page) shows the GLB files, and moves what they have."""
+    chromium = pytest.importorskip("tests.chromium", reason="selenium is not installed")
+    page = "<script src=viewer.js></script><model-viewer style='width:500px;height:500px'></model-viewer>"
+    (folder / "view.html").write_text(page)
+    shutil.copyfile(VIEWER, folder / "viewer.js")
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    driver = chromium.browser(folder / "profile")
+    try:
+        shown = chromium.Page(driver)
+        shown.open(f"http://127.0.0.1:{server.server_port}/view.html")
+        meshes = load(shown, "head_web.glb")
+        assert {"bones", "jawOpen", "viseme_aa", "webp"} <= set(meshes), meshes
+        still = picture(shown)
+        for script in (
+            "bone('head').rotation.y = 0.6",
+            "bone('jaw').rotation.x = 0.4",
+            "shape('viseme_aa', 1)",
+            "shape('eyeBlinkLeft', 1)",
+        ):
+            shown.run(f"{HELPERS} {script}; redraw();")
+            moved = picture(shown)
+            assert np.abs(moved - still).mean() > LEAST_CHANGE / (8 if "Blink" in script else 1), script
+            shown.run(f"{HELPERS} rest(); redraw();")
+        load(shown, "moving.glb")
+        names = shown.wait("document.querySelector('model-viewer').availableAnimations")
+        found = {}
+        # Before Blender 4.4 shapes and bones have an animation each.
+        for name, time in [(name, time) for name in names for time in (0.05, 0.95)]:
+            shown.run(f"document.querySelector('model-viewer').animationName = '{name}'")
+            shown.run(
+                f"v = document.querySelector('model-viewer'); v.play(); v.pause(); v.currentTime = {time}"
+            )
+            shown.run(f"{HELPERS} redraw();")
+            picture(shown)
+            state = shown.run(f"{HELPERS} return [value('jawOpen'), bone('head').quaternion.y]")
+            found.setdefault(time, []).append(state)
+        first, last = (np.array(found[time]) for time in (0.05, 0.95))
+        assert first[:, 0].min() < 0.1 and last[:, 0].max() > 0.9, found
+        assert np.abs(last[:, 1] - first[:, 1]).max() > 0.1, found
+        assert not [one for one in shown.complaints() if "favicon" not in one]
+    finally:
+        driver.quit()
+        server.shutdown()
+
+
+#: What the tests need of the viewer's scene, which is three.js'.
+HELPERS = """
+const viewer = document.querySelector('model-viewer');
+const scene = viewer[Object.getOwnPropertySymbols(viewer).find(one => one.description == 'scene')];
+const meshes = []; const bones = {};
+scene.traverse(one => { if (one.isSkinnedMesh) meshes.push(one); if (one.isBone) bones[one.name] = one; });
+const bone = name => bones[name];
+const shape = (name, value) => meshes.forEach(
+    one => { one.morphTargetInfluences[one.morphTargetDictionary[name]] = value; });
+const value = name => meshes[0].morphTargetInfluences[meshes[0].morphTargetDictionary[name]];
+const rest = () => { Object.values(bones).forEach(one => one.parent.isBone && one.rotation.set(0, 0, 0));
+    meshes.forEach(one => one.morphTargetInfluences.fill(0)); };
+const redraw = () => scene.queueRender();
+"""
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder without talking."""
+
+    def log_message(self, *arguments):
+        pass
+
+
+def load(page, name):
+    """Let the viewer show a file; the names of what is in it."""
+    page.run(f"v = document.querySelector('model-viewer'); v.src = '{name}'; v.loaded0 = 0")
+    page.wait(f"(v => v.loaded && v.src == '{name}')(document.querySelector('model-viewer'))")
+    page.wait(f"(() => {{ {HELPERS} return meshes.length > 0 }})()")
+    found = page.run(f"{HELPERS} return [Object.keys(bones), Object.keys(meshes[0].morphTargetDictionary)]")
+    names = [*found[0], *found[1]]
+    if len(found[0]) == 10:
+        names.append("bones")
+    pictures = page.run(f"{HELPERS} return meshes.map(one => !!one.material.map)")
+    return [*names, *(["webp"] if all(pictures) else [])]
+
+
+def picture(page):
+    """The view as (H, W, 3) float, once it has come to rest."""
+    image = pytest.importorskip("PIL.Image")
+    before = None
+    for _ in range(100):
+        png = page.find("model-viewer").screenshot_as_png
+        after = np.asarray(image.open(io.BytesIO(png)).convert("RGB"), float)
+        if before is not None and np.abs(before - after).mean() < 0.02:
+            return after
+        before = after
+    raise AssertionError("the view never comes to rest")
+
+
+def in_assimp(folder):
+    """The library that many engines and viewers read FBX with finds levels, bones and textures."""
+    if shutil.which("assimp") is None:
+        pytest.skip("no `assimp` here (apt-get install assimp-utils)")
+    for name, head in (("unity", "mixamorig:Head"), ("unreal", "head")):
+        target = folder / f"{name}.json"
+        command = ["assimp", "export", str(folder / f"head_{name}.fbx"), str(target), "-fassjson"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+        scene = json.loads(target.read_text(encoding="utf-8", errors="replace"))
+        names = {node["name"] for node in nodes(scene["rootnode"])}
+        assert {
+            "head_LOD0",
+            "head_LOD1",
+            "head_LOD2",
+            head,
+            "jaw" if name == "unreal" else "mixamorig:Jaw",
+        } <= names
+        bones = {bone["name"] for mesh in scene["meshes"] for bone in mesh.get("bones", [])}
+        assert head in bones and len(bones) >= 9
+
+
+def nodes(node):
+    yield node
+    for child in node.get("children", []):
+        yield from nodes(child)
+
+
+def in_usd(folder):
+    """Pixar's library opens the USD file; its validators, and those of skeletons, have nothing to say."""
+    script = f"""
+from pxr import Usd, UsdSkel, UsdValidation
+stage = Usd.Stage.Open({str(folder / "head.usdc")!r})
+skeletons = [prim for prim in stage.Traverse() if prim.IsA(UsdSkel.Skeleton)]
+assert len(skeletons) == 1 and len(UsdSkel.Skeleton(skeletons[0]).GetJointsAttr().Get()) == 10
+shapes = [prim.GetName() for prim in stage.Traverse() if prim.IsA(UsdSkel.BlendShape)]
+assert len([one for one in shapes if one.startswith("viseme_")]) == 15 and len(shapes) >= 67, len(shapes)
+assert UsdSkel.Root.Find(skeletons[0])
+meshes = [prim for prim in stage.Traverse() if prim.GetTypeName() == "Mesh"]
+bound = [prim for prim in meshes if prim.HasAPI(UsdSkel.BindingAPI)]
+assert bound and UsdSkel.BindingAPI(bound[0]).GetJointIndicesPrimvar().HasValue()
+assert UsdSkel.Topology(UsdSkel.Skeleton(skeletons[0]).GetJointsAttr().Get()).Validate()[0]
+registry = UsdValidation.ValidationRegistry()
+validators = registry.GetOrLoadAllValidators()
+said = [error.GetMessage() for error in UsdValidation.ValidationContext(validators).Validate(stage)]
+assert len(validators) > 10 and not said, said
+print("silent")
+"""
+    pytest.importorskip("pxr.UsdValidation", reason="usd-core is not installed (make setup)")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "silent" in done.stdout, done.stdout + done.stderr
+
+
+def test_presets_of_the_project_and_ones_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("PHOTOBUST_PRESETS", str(tmp_path))
+    assert {"unity", "unreal", "metahuman", "web", "blender"} <= set(preset_names())
+    for name in preset_names():
+        preset = load_preset(name)
+        assert parse_preset(json.loads(json.dumps(preset.as_json())), name) == preset and preset.description
+    metahuman = load_preset("metahuman")
+    assert (metahuman.shapes, metahuman.bones, metahuman.hair, metahuman.lods) == (
+        "none",
+        "none",
+        "none",
+        (1.0,),
+    )
+    (tmp_path / "ours.json").write_text('{"formats": ["obj"], "texture_size": 512}')
+    assert load_preset("ours") == Preset(formats=("obj",), texture_size=512)
+    (tmp_path / "web.json").write_text('{"texture_size": 256}')
+    assert load_preset("web").texture_size == 256
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{",
+        '{"format": ["fbx"]}',
+        '{"formats": []}',
+        '{"formats": ["exe"]}',
+        '{"scale": 0}',
+        '{"scale": true}',
+        '{"bones": "maya"}',
+        '{"lods": [2]}',
+        '{"texture_size": 1e9}',
+        '{"pose": {"jawOpen": 7}}',
+        '{"formats": [["fbx"]]}',
+        '{"hair": 3}',
+    ],
+)
+def test_presets_that_make_no_sense_are_named(tmp_path, monkeypatch, text):
+    monkeypatch.setenv("PHOTOBUST_PRESETS", str(tmp_path))
+    (tmp_path / "mine.json").write_text(text)
+    with pytest.raises(PresetError, match="mine"):
+        load_preset("mine")
+    for name in ("nothing", "../mine", "", "a b"):
+        with pytest.raises(PresetError, match="choose"):
+            load_preset(name)
+
+
+def test_bones_have_the_same_names_on_both_sides():
+    assert bone_names.NAMINGS == NAMINGS and set(bone_names.LABELS) == set(NAMINGS)
+
+
+def test_levels_are_of_this_template_and_keep_the_outline():
+    """Half and a quarter of the triangles; outlines from the front and the side, average head."""
+    topology, levels = HeadTopology.load(MODELS), load_levels(MODELS)
+    assert len(levels) == 2, "models/head_lods.npz is of another template: run scripts/build/head_lods.py"
+    loops = topology.quads.ravel()
+    for level, ratio in zip(levels, (0.5, 0.25), strict=True):
+        assert len(level.corners) == pytest.approx(ratio * len(topology.triangles), rel=0.01)
+        triangles = loops[level.corners]
+        for x, y in ((0, 2), (1, 2)):
+            full = outline(topology.vertices[:, [x, y]], topology.triangles)
+            found = outline(topology.vertices[:, [x, y]], triangles)
+            # The area between both, over the outline's length (0.75 m), at 0.5 mm a pixel.
+            between = np.count_nonzero(full != found) * 0.0005**2 / 0.75
+            assert between < 0.0005, between
+
+
+def outline(points, triangles):
+    """(700, 700) bool: what triangles cover, seen along an axis, 0.5 mm a pixel."""
+    cv2 = pytest.importorskip("cv2")
+    pixels = np.round((points + 0.175) / 0.0005 * 16).astype(np.int32)
+    covered = np.zeros((700, 700), np.uint8)
+    for triangle in pixels[triangles]:
+        cv2.fillConvexPoly(covered, triangle, 1, cv2.LINE_8, 4)
+    return covered > 0
+
+
+def glb(document, binary):
+    text = json.dumps(document).encode()
+    text += b" " * (-len(text) % 4)
+    binary += b"\0" * (-len(binary) % 4)
+    parts = (
+        struct.pack("<II", len(text), 0x4E4F534A)
+        + text
+        + struct.pack("<II", len(binary), 0x004E4942)
+        + binary
+    )
+    return struct.pack("<III", 0x46546C67, 2, 12 + len(parts)) + parts
+
+
+def parsed(data):
+    size = struct.unpack_from("<I", data, 12)[0]
+    return json.loads(data[20 : 20 + size]), data[28 + size :]
+
+
+def values(document, binary, index):
+    """(n, 3) float32 of an accessor, sparse or not."""
+
+    def view(number, offset, kind, count):
+        start = document["bufferViews"][number].get("byteOffset", 0) + offset
+        return np.frombuffer(binary, kind, count, start)
+
+    accessor = document["accessors"][index]
+    found = np.zeros((accessor["count"], 3), np.float32)
+    if "bufferView" in accessor:
+        found = view(accessor["bufferView"], accessor.get("byteOffset", 0), "<f4", 3 * len(found)).reshape(
+            -1, 3
+        )
+    if "sparse" in accessor:
+        found, sparse = found.copy(), accessor["sparse"]
+        kind = {5123: "<u2", 5125: "<u4"}[sparse["indices"]["componentType"]]
+        rows = view(sparse["indices"]["bufferView"], 0, kind, sparse["count"])
+        found[rows] = view(sparse["values"]["bufferView"], 0, "<f4", 3 * sparse["count"]).reshape(-1, 3)
+    return found
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(0, 4))
+def test_smaller_files_have_the_same_morph_targets(seed, vertices, targets):
+    numbers = np.random.default_rng(seed)
+    arrays = [numbers.normal(size=(vertices, 3)).astype("<f4") for _ in range(targets + 1)]
+    for array in arrays[1:]:
+        array[numbers.random(vertices) < 0.8] = 0
+    document = {
+        "asset": {"version": "2.0"},
+        "buffers": [{"byteLength": 12 * vertices * len(arrays)}],
+        "bufferViews": [
+            {"buffer": 0, "byteOffset": 12 * vertices * k, "byteLength": 12 * vertices}
+            for k in range(len(arrays))
+        ],
+        "accessors": [
+            {"bufferView": k, "componentType": 5126, "count": vertices, "type": "VEC3"}
+            for k in range(len(arrays))
+        ],
+        "meshes": [
+            {
+                "primitives": [
+                    {
+                        "attributes": {"POSITION": 0},
+                        "targets": [{"POSITION": k} for k in range(1, len(arrays))],
+                        "material": 0,
+                    }
+                ]
+            }
+        ],
+        "materials": [{"name": "skin", "pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}],
+    }
+    data = glb(document, b"".join(array.tobytes() for array in arrays))
+    png = base64.b64decode("iVBORw0KGgo=")
+    for picture_ in (None, Picture(png, "png"), Picture(b"RIFF1234WEBP", "webp")):
+        small, binary = parsed(compact(data, picture_))
+        for k, array in enumerate(arrays):
+            np.testing.assert_allclose(values(small, binary, k), array, atol=2.1e-5)
+        if picture_ is not None:
+            one = small["bufferViews"][small["images"][0]["bufferView"]]
+            assert binary[one["byteOffset"] : one["byteOffset"] + one["byteLength"]] == picture_.data
+    for cut in (0, 5, 12, 30, len(data) - 5):
+        with pytest.raises(ValueError):
+            compact(data[:cut])
