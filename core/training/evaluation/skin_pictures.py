@@ -34,6 +34,8 @@ PITCH_DEG = 10.0
 EXPOSURES = (0.6, 1.0, 1.5)
 #: Colors of the light, linear: neutral, a lamp's, the shade's.
 TINTS = ((1.0, 1.0, 1.0), (1.15, 1.0, 0.8), (0.92, 1.0, 1.12))
+#: Median, linear, of what is behind the heads.
+MIDDLE_GRAY = 0.18
 #: What the heads wear, in turn.
 DRESSES = ("hair", "glasses", "hat")
 #: A picture differs by so many steps of sRGB from the one without glasses where there are glasses.
@@ -185,7 +187,7 @@ class SkinStudio:
         balance = albedo[face].mean(0) / np.maximum(shaded[face].mean(0), 1e-6)
         index = light.panorama if light.panorama >= 0 else int(self.lights.indices("eval")[0])
         behind = self.lights.cut(rng, PICTURE_SIZE, index, light.rotation)
-        return shaded * balance, linear_of_bytes_float32()[behind]
+        return shaded * balance, behind * (MIDDLE_GRAY / max(float(np.median(behind)), 1e-3))
 
 
 def _random_pose(rng: np.random.Generator) -> HeadPose:
