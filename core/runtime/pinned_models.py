@@ -1,7 +1,7 @@
 """SHA-256 of the project's models. Made by scripts/build/pin_models.py: do not edit."""
 
 PINNED_MODELS = {
-    "albedo_model.npz": "214290a3a80168adcd4888a002e746a09cb43d96eb3ef0b71a9062899a1542e8",
+    "albedo_model.npz": "c6a30400d294198b07be0c9a0ed14175be8efe924ccdc774b158dc932c259930",
     "face_features.onnx": "12eaa4aa5ca195a1d5599b60f997ecf85828f3d4b938c649b5808724d1c9141b",
     "face_features.safetensors": "196d05f905090ae15b844c3a8dcb28336ea5a835dddfcbf73ed2df40a7067aa2",
     "face_landmarker.task": "5bce6beeef74cfa5b320451e12b4d2eb9a2a7867c08d8e4d583ddc21aa9519a0",
