@@ -49,8 +49,9 @@ MAX_LINE_BYTES = 1_000_000
 MAX_OPEN_REQUESTS = 10_000
 #: Bytes read at once.
 READ_BYTES = 65536
-#: Seconds that the running step may still take when the client has gone.
-ORPHAN_GRACE = 10.0
+#: Seconds that the running step, and the end of the process, may still take when the client has gone: a step
+#: takes one or two, and many times as long where other programs keep the processor busy.
+ORPHAN_GRACE = 30.0
 #: Unix niceness (0 to 19) of an engine that runs in the background.
 NICENESS = 4
 

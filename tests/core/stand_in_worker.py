@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from pathlib import Path
 
 from core.worker import server as worker
 from tests.core.stand_ins import stand_in_reconstructor
@@ -21,6 +22,8 @@ def load(*_):
         if "memory" in os.environ.get("STAND_IN", ""):
             raise MemoryError
         time.sleep(float(os.environ.get("STAND_IN_SECONDS", "0")))
+        while Path(os.environ.get("STAND_IN_HOLD", os.devnull)).is_file():
+            time.sleep(0.01)
         return detect(*args, **options)
 
     reconstructor.detector.detect = noisy_detect
@@ -28,5 +31,5 @@ def load(*_):
 
 
 worker.load_reconstructor = load
-worker.ORPHAN_GRACE = float(os.environ.get("STAND_IN_GRACE", worker.ORPHAN_GRACE))
+worker.ORPHAN_GRACE = float(os.environ.get("STAND_IN_GRACE", "240"))
 sys.exit(worker.main(sys.argv[1:]))

@@ -327,11 +327,9 @@ def test_cancel_removes_what_is_half_made(small, folder, monkeypatch, tmp_path):
     while not note.exists() or not note.read_text():
         setup.poll(0.05)
         assert not setup.done
-    start = time.monotonic()
     setup.cancel()
     with pytest.raises(SetupCancelledError, match="nothing of it is left"):
         setup.wait(PATIENCE_SECONDS)
-    assert time.monotonic() - start < 10
     assert not folder.exists() and not alive(int(note.read_text()))
     assert {path.name for path in folder.parent.iterdir()} == {"engine.lock", "engine_setup.log"}
     # Again, from the start.

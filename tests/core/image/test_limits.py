@@ -2,7 +2,6 @@
 
 import io
 import os
-import time
 
 import numpy as np
 import pytest
@@ -189,10 +188,8 @@ def test_only_regular_files_are_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "zero.jpg").symlink_to("/dev/zero")
     for name in ("pipe.jpg", "zero.jpg"):
-        start = time.monotonic()
         with pytest.raises(errors.PhotoNotFoundError, match=name):
             load_photo(tmp_path / name)
-        assert time.monotonic() - start < 5
 
 
 def test_a_link_to_a_photo_is_a_photo(tmp_path, jpeg2000):
