@@ -14,6 +14,7 @@ from . import polls
 from .reporting import report_message, reports_errors
 
 
+@polls.requires(polls.head, polls.animation_ready)
 class PHOTOBUST_OT_export_live_link(bpy.types.Operator, ExportHelper):
     """Write the active head's animation, over the scene's frame range, as Live Link Face does (.csv)"""
 
@@ -30,10 +31,6 @@ class PHOTOBUST_OT_export_live_link(bpy.types.Operator, ExportHelper):
         min=1.0,
         max=240.0,
     )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.head, polls.animation_ready)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:

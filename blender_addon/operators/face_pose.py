@@ -9,6 +9,7 @@ from . import polls
 from .reporting import reports_errors
 
 
+@polls.requires(polls.head, polls.animation_ready)
 class PHOTOBUST_OT_face_pose(bpy.types.Operator):
     """Set the blendshapes to an expression, and all others to 0"""
 
@@ -20,10 +21,6 @@ class PHOTOBUST_OT_face_pose(bpy.types.Operator):
     strength: FloatProperty(
         name="Strength", description="How much of it", default=1.0, min=0.0, max=1.0, subtype="FACTOR"
     )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.head, polls.animation_ready)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -8,16 +8,13 @@ from . import polls
 from .reporting import reports_errors
 
 
+@polls.requires(polls.head, polls.animation_ready)
 class PHOTOBUST_OT_flip_face(bpy.types.Operator):
     """Swap the values of the left and the right blendshapes"""
 
     bl_idname = "photobust.flip_face"
     bl_label = "Flip Expression"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.head, polls.animation_ready)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:

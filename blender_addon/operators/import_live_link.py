@@ -13,6 +13,7 @@ from . import polls
 from .reporting import report_message, reports_errors
 
 
+@polls.requires(polls.head, polls.animation_ready)
 class PHOTOBUST_OT_import_live_link(bpy.types.Operator, ImportHelper):
     """Make an Action of a recording of Live Link Face (.csv) that moves the active head"""
 
@@ -33,10 +34,6 @@ class PHOTOBUST_OT_import_live_link(bpy.types.Operator, ImportHelper):
     set_range: BoolProperty(
         name="Set Frame Range", description="Let the scene's frame range end with the recording", default=True
     )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.head, polls.animation_ready)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -8,16 +8,13 @@ from . import polls
 from .reporting import reports_errors
 
 
+@polls.requires(polls.head, polls.animation_ready)
 class PHOTOBUST_OT_key_face(bpy.types.Operator):
     """Insert a key for every blendshape at the current frame"""
 
     bl_idname = "photobust.key_face"
     bl_label = "Key Expression"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.head, polls.animation_ready)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -8,16 +8,13 @@ from . import polls
 from .reporting import reports_errors
 
 
+@polls.requires(polls.head, polls.bones)
 class PHOTOBUST_OT_look_target(bpy.types.Operator):
     """Let the eyes look at a target, which can be moved; or straight ahead again"""
 
     bl_idname = "photobust.look_target"
     bl_label = "Look at Target"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.head, polls.bones)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:

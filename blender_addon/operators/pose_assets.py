@@ -8,16 +8,13 @@ from . import polls
 from .reporting import report_message, reports_errors
 
 
+@polls.requires(polls.head, polls.animation_ready)
 class PHOTOBUST_OT_pose_assets(bpy.types.Operator):
     """Make Actions of ten expressions of the active head, marked as assets"""
 
     bl_idname = "photobust.pose_assets"
     bl_label = "Expressions as Assets"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.head, polls.animation_ready)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:

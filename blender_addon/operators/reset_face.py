@@ -9,6 +9,7 @@ from . import polls
 from .reporting import reports_errors
 
 
+@polls.requires(polls.head, polls.animation_ready)
 class PHOTOBUST_OT_reset_face(bpy.types.Operator):
     """Set blendshapes to 0: those of a group, or all, and the bones to rest"""
 
@@ -17,10 +18,6 @@ class PHOTOBUST_OT_reset_face(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     group: StringProperty(name="Group", description="Of the panel; empty for all, and the bones")
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return polls.available(cls, context, polls.head, polls.animation_ready)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
