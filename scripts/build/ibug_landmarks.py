@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 from core.training.face_models.ict_facekit import FaceModel
 from core.training.face_models.registration.correspondence import Registration
 from core.training.face_models.template.landmarks import carried_ibug68
+from core.training.files import write_arrays
 
 
 def main() -> None:
@@ -31,9 +32,7 @@ def main() -> None:
         arrays = dict(file)
     landmarks = model.landmarks68
     arrays.update(carried_ibug68(arrays, registration.ict_face[landmarks], registration.ict_bary[landmarks]))
-    unfinished = options.template.with_suffix(".tmp.npz")
-    np.savez_compressed(unfinished, **arrays)
-    unfinished.replace(options.template)
+    write_arrays(options.template, arrays)
     print(f"wrote {options.template}")
 
 

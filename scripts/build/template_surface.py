@@ -7,13 +7,12 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.errors import PhotobustError
 from core.template.template import read_template
+from core.training.files import write_arrays
 from scripts.build.head_template import surface_arrays
 from scripts.build.pin_models import pin_models
 
@@ -28,9 +27,7 @@ def main() -> None:
         arrays["uv"], arrays["quad_uv"] = arrays["makehuman_uv"], arrays["makehuman_quad_uv"]
     arrays.update(surface_arrays(arrays))
     path = options.models / "head_template.npz"
-    unfinished = path.with_suffix(".tmp.npz")
-    np.savez_compressed(unfinished, **arrays)
-    unfinished.replace(path)
+    write_arrays(path, arrays)
     pin_models(options.models)
     print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")
 

@@ -11,13 +11,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-import numpy as np
 
 from core import Reconstructor, load_photo
 from core.errors import PhotobustError, ReconstructionError
 from core.template.topology import HeadTopology
 from core.texture.albedo_model import FILE_NAME
 from core.texture.skin_sampler import SkinSampler
+from core.training.files import write_arrays
 from core.training.fitting.albedo_fitting import SAMPLED_SIZE, AlbedoFitting, ObservedSkin, observe
 from core.training.paths import DataPaths
 from core.training.synthesis.portrait_library import HOLD_OUT
@@ -67,9 +67,7 @@ def main() -> None:
         raise PhotobustError(f"{len(files)} portraits with faces are too few: give more in {paths.portraits}")
     arrays = AlbedoFitting(topology, [ObservedSkin.load(file) for file in files]).fit()
     out = paths.models / FILE_NAME
-    unfinished = out.with_suffix(".tmp.npz")
-    np.savez_compressed(unfinished, **arrays)
-    unfinished.replace(out)
+    write_arrays(out, arrays)
     pin_models(paths.models)
     print(f"{len(files)} portraits, {out.stat().st_size / 1e6:.2f} MB")
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from ...volume.network import NetworkConfig, VolumeRegressionNetwork
 from ..data.dataset import DropRates, ShardDataset, TargetBuilder
 from ..data.shards import require_shards
+from ..files import write_checkpoint
 from ..paths import DataPaths
 from .loss import LossWeights, volume_loss
 
@@ -119,17 +120,15 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint under a temporary name and move it into place."""
-        state = {
-            "network": self.network.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "network_config": self.config.network.to_dict(),
-        }
-        temporary = self.checkpoint.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(self.checkpoint)
+        write_checkpoint(
+            self.checkpoint,
+            self.network,
+            self.averaged,
+            self.optimizer,
+            step=self.step,
+            seconds=self.seconds,
+            network_config=self.config.network.to_dict(),
+        )
 
     def train_batch(self, batch: dict[str, torch.Tensor]) -> tuple[float, list[float]]:
         """One step of the optimizer.

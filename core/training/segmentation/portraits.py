@@ -14,6 +14,7 @@ from ...image.photo import load_photo
 from ...lifting.lifter import LandmarkLifter
 from ...reconstructor import camera_of
 from ...segmentation.segmenter import camera_direction
+from ..files import write_arrays
 from ..paths import DataPaths
 from ..synthesis.portrait_library import HOLD_OUT
 from ..synthesis.texture_library import Split
@@ -117,10 +118,7 @@ def save_portraits(
         rows: of `portrait_row`: by name (640, 640, 3) uint8 pictures and so on.
     """
     arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".tmp.npz")
-    np.savez_compressed(unfinished, names=np.array(names), held_out=np.array(held_out), **arrays)
-    unfinished.replace(path)
+    write_arrays(path, {"names": np.array(names), "held_out": np.array(held_out), **arrays})
 
 
 def load_portraits(path: Path, split: Split) -> list[LabeledPortrait]:

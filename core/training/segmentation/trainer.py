@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ...segmentation.network import SegmentationNetwork, load_segmentation_network
 from ...segmentation.segments import SegmentClass
+from ..files import write_checkpoint
 from ..fitting.trainer import SECONDS_PER_HOUR, TrainingLog, training_step
 from .dataset import SegmentationDataset
 from .person import load_person_network
@@ -141,16 +142,8 @@ class SegmentationTrainer:
 
     def save(self) -> None:
         """Write the checkpoint under a temporary name and move it into place."""
-        state = {
-            "network": self.network.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-        temporary = self.checkpoint.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(self.checkpoint)
+        kept = {"step": self.step, "seconds": self.seconds}
+        write_checkpoint(self.checkpoint, self.network, self.averaged, self.optimizer, **kept)
 
     def train_batch(self, pictures: np.ndarray, labels: np.ndarray, directions: np.ndarray) -> list[float]:
         """One step of the optimizer.

@@ -6,7 +6,7 @@ import pytest
 
 from core.segmentation.segments import SEGMENT_SIZE, SegmentClass
 from core.training.segmentation.corrections import BAND, SHAVEN, correct, read_corrections
-from core.training.segmentation.dataset import SCENE_SCALE, Shard, augment
+from core.training.segmentation.dataset import SCENE_SCALE, LabeledShard, augment
 from core.training.segmentation.evaluation import add_confusion, hair_agreement, intersection_over_union
 from core.training.segmentation.scenes import SCENE_SIZE, LabeledPicture
 from core.training.segmentation.teacher import IGNORED, WIDE_CENTER, WIDE_SIZE, Evidence, label_portrait
@@ -81,8 +81,8 @@ def shown() -> LabeledPicture:
 
 
 def test_shards_keep_labels_exactly_and_pictures_nearly(shown, tmp_path):
-    Shard.of([shown, shown]).save(tmp_path / "shard.npz")
-    shard = Shard.load(tmp_path / "shard.npz")
+    LabeledShard.of([shown, shown]).save(tmp_path / "shard.npz")
+    shard = LabeledShard.load(tmp_path / "shard.npz")
     assert len(shard) == 2
     np.testing.assert_array_equal(shard[1].labels, shown.labels)
     np.testing.assert_array_equal(shard[0].direction, shown.direction)
