@@ -96,7 +96,8 @@ def test_every_script_knows_its_steps_options(scale, tmp_path, monkeypatch):
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
     paths = DataPaths(tmp_path / "data", tmp_path / "cache", tmp_path / "models")
     for step in build_steps(paths, tmp_path / "run", SCALES[scale], hours=1, start=tmp_path / "weights"):
-        script = importlib.import_module(f"scripts.training.{Path(step.command[1]).stem}")
+        path = Path(step.command[1]).resolve().relative_to(ROOT).with_suffix("")
+        script = importlib.import_module(".".join(path.parts))
         monkeypatch.setattr(sys, "argv", list(step.command[1:]))
         with pytest.raises(Parsed):
             script.main()
