@@ -38,7 +38,7 @@ def write_checkpoint(
     """
     import torch
 
-    parts = {"network": network, "averaged": averaged, "optimizer": optimizer}
+    parts: dict[str, Any] = {"network": network, "averaged": averaged, "optimizer": optimizer}
     temporary = path.with_suffix(".tmp")
     torch.save({**{name: part.state_dict() for name, part in parts.items()}, **progress}, temporary)
     temporary.replace(path)
