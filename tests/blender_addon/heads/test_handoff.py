@@ -374,7 +374,7 @@ def test_smaller_files_have_the_same_morph_targets(seed, vertices, targets):
     for picture_ in (None, Picture(png, "png"), Picture(b"RIFF1234WEBP", "webp")):
         small, binary = parsed(compact(data, picture_))
         for k, array in enumerate(arrays):
-            np.testing.assert_allclose(values(small, binary, k), array, atol=2.1e-5)
+            np.testing.assert_allclose(values(small, binary, k), array, atol=5.1e-5)
         if picture_ is not None:
             one = small["bufferViews"][small["images"][0]["bufferView"]]
             assert binary[one["byteOffset"] : one["byteOffset"] + one["byteLength"]] == picture_.data
