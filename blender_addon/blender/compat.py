@@ -142,6 +142,13 @@ def set_specular(principled: bpy.types.Node, value: float) -> None:
     principled.inputs[name].default_value = value
 
 
+def set_coat(principled: bpy.types.Node, roughness: float) -> None:
+    """Put a clear coat over the Principled shader's material; renamed in 4.0."""
+    prefix = "Coat" if "Coat Weight" in principled.inputs else "Clearcoat"
+    principled.inputs["Coat Weight" if prefix == "Coat" else prefix].default_value = 1.0
+    principled.inputs[f"{prefix} Roughness"].default_value = roughness
+
+
 def set_subsurface(principled: bpy.types.Node, weight: float, radius: tuple[float, float, float]) -> None:
     """Let light go into the Principled shader's material, `radius` meters deep by channel.
 

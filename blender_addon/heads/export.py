@@ -6,6 +6,7 @@ stands in Blender.
 """
 
 import contextlib
+import itertools
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from . import confidence
 from .armature import MARK, bones_not_driving, rig_of
 from .bone_names import renamed_bones
 from .build import SUBDIVISION, build_head
+from .engine_glb import engine_glb
 from .head_materials import IMAGE_NODE, MAP_NODES, same_picture
 from .head_npz import FILE_NAME, TEXTURE, read_head
 from .manifest import add_file
@@ -103,6 +105,10 @@ def export_head(
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        made = _engines_file(head) if format_ == "glb" and _is_plain(options) else None
+        if made is not None:
+            return [_written_file(folder / f"{stem}{SUFFIXES[format_]}", made)]
+        texture = _free_name(head, folder, texture)
         with (
             tempfile.TemporaryDirectory(prefix=".photobust-", dir=folder) as temporary,
             _confidence_hidden(head),
@@ -123,6 +129,49 @@ def export_head(
             return [_moved(Path(temporary) / name, folder) for name in (first.name, *sorted(beside))]
     except OSError as error:
         raise ExportError(f"{folder / stem} cannot be written ({error}): choose another folder.") from error
+
+
+def _is_plain(options: ExportOptions) -> bool:
+    """Whether the options ask for the head as the engine writes it."""
+    return options == ExportOptions(apply_modifiers=options.apply_modifiers)
+
+
+def _engines_file(head: bpy.types.Object) -> bytes | None:
+    """The engine's GLB file of a head, if it is still what the engine made."""
+    note = getattr(head, "photobust", None)  # only where the add-on is switched on
+    folder = bpy.path.abspath(note.folder) if note is not None and note.folder else ""
+    return engine_glb(head, Path(folder)) if folder else None
+
+
+def _written_file(path: Path, data: bytes) -> Path:
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def _free_name(head: bpy.types.Object, folder: Path, texture: str) -> str:
+    """The name for a texture's file, or one with a number where other pictures are: another head's."""
+    stem, ending = texture.rsplit(".", 1)
+    base = stem.removesuffix(ALBEDO)
+    pictures = _pictures(head)
+    for number in itertools.count(2):
+        if all(_is_free(folder / _beside(texture, name), image) for name, image in pictures.items()):
+            return texture
+        texture = (
+            f"{base}{number}_{ALBEDO}.{ending}" if stem.endswith(ALBEDO) else f"{base}_{number}.{ending}"
+        )
+    raise AssertionError("there is no last number")
+
+
+def _is_free(path: Path, image: bpy.types.Image) -> bool:
+    """Whether there is no file, or one with the same picture."""
+    if not path.exists():
+        return True
+    return image.packed_file is not None and path.is_file() and path.read_bytes() == image.packed_file.data
 
 
 def export_folder(

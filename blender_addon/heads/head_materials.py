@@ -28,6 +28,7 @@ class Finish:
         solid: Linear RGBA that the 3D view shows where it shows no texture.
         subsurface: Fraction of the light that goes in.
         alpha: The texture has holes.
+        coat_roughness: Of a clear coat over it, 0..1; None for none.
     """
 
     roughness: float
@@ -35,14 +36,17 @@ class Finish:
     solid: tuple[float, float, float, float]
     subsurface: float = 0.0
     alpha: bool = False
+    coat_roughness: float | None = None
 
 
+#: The engine's head.glb has the same roughness.
 FINISHES = {
     "skin": Finish(roughness=0.5, specular=0.35, solid=(0.50, 0.29, 0.21, 1.0), subsurface=0.15),
-    "eyes": Finish(roughness=0.05, specular=0.5, solid=(0.70, 0.66, 0.62, 1.0)),
-    "mouth": Finish(roughness=0.25, specular=0.5, solid=(0.55, 0.30, 0.27, 1.0), subsurface=0.1),
+    # The iris is dull; what shines is the cornea, and what wets the eye.
+    "eyes": Finish(roughness=0.35, specular=0.2, solid=(0.70, 0.66, 0.62, 1.0), coat_roughness=0.03),
+    "mouth": Finish(roughness=0.3, specular=0.5, solid=(0.55, 0.30, 0.27, 1.0), subsurface=0.1),
     # The cards are mostly holes: without a texture a veil is nearer to lashes than a bar.
-    "lashes": Finish(roughness=0.7, specular=0.1, solid=(0.02, 0.015, 0.012, 0.3), alpha=True),
+    "lashes": Finish(roughness=0.8, specular=0.1, solid=(0.02, 0.015, 0.012, 0.3), alpha=True),
 }
 #: Without a texture: a gray that hides nothing.
 PLAIN = (0.5, 0.5, 0.5, 1.0)
@@ -114,6 +118,8 @@ def _material(name: str, finish: Finish, image: bpy.types.Image | None) -> bpy.t
     material.diffuse_color = finish.solid
     links = material.node_tree.links
     principled = add_principled(material, (100, 0), finish.roughness, finish.specular)
+    if finish.coat_roughness is not None:
+        compat.set_coat(principled, finish.coat_roughness)
     if finish.subsurface:
         compat.set_subsurface(principled, finish.subsurface, SKIN_DEPTH)
     links.new(principled.outputs["BSDF"], output.inputs["Surface"])

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from ..hair.groom import HairGroom
     from ..wrapping.head import Head
 
-#: Roughness of the materials; the lashes' texture has holes.
-ROUGHNESS = {"skin": 0.55, "eyes": 0.08, "mouth": 0.35, "lashes": 0.8}
+#: Roughness of the materials, the same as in Blender; the lashes' texture has holes.
+ROUGHNESS = {"skin": 0.5, "eyes": 0.35, "mouth": 0.3, "lashes": 0.8}
+#: Materials under a clear coat, and its roughness: the cornea and what wets the eye.
+COAT_ROUGHNESS = {"eyes": 0.03}
+CLEAR_COAT = "KHR_materials_clearcoat"
 TRANSPARENT = "lashes"
 #: The bone of BONES that the hair moves with.
 HEAD_BONE = "head"
@@ -200,6 +203,7 @@ def _add_materials(
     shown = {key: index.get("albedo") for key in MATERIALS}
     shown[TRANSPARENT] = index.get("lashes", shown[TRANSPARENT])
     document["materials"] = [_material(key, image) for key, image in shown.items()]
+    document["extensionsUsed"] = [CLEAR_COAT]
     if maps is not None:
         skin = document["materials"][list(MATERIALS).index(SKIN)]
         packed = {"index": index["occlusion roughness metal"]}
@@ -227,6 +231,9 @@ def _material(key: str, texture: int | None) -> dict[str, Any]:
     else:
         shading["baseColorFactor"] = [0.6, 0.45, 0.38, 1.0]
     material: dict[str, Any] = {"name": key, "pbrMetallicRoughness": shading}
+    if key in COAT_ROUGHNESS:
+        coat = {"clearcoatFactor": 1.0, "clearcoatRoughnessFactor": COAT_ROUGHNESS[key]}
+        material["extensions"] = {CLEAR_COAT: coat}
     if key == TRANSPARENT:
         material |= {"doubleSided": True, "alphaMode": "BLEND"}
     return material

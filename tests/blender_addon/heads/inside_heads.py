@@ -238,10 +238,13 @@ def check_two_heads(folder):
         before = before or counts()
         assert export(directory=str(out), formats={"obj", "glb"}) == {"FINISHED"}
         message = bpy.context.window_manager.photobust.message
-        assert f"Wrote {name}.glb, {name}.obj, {name}.mtl, {name}_albedo.png to" in message, message
+        pictures = ", ".join(f"{name}_{kind}.png" for kind in ("albedo", "normal", "roughness"))
+        assert f"Wrote {name}.glb, {name}.obj, {name}.mtl, {pictures} to" in message, message
         assert f"{name}_albedo.png" in (out / f"{name}.mtl").read_text()
     assert sorted(path.name for path in out.iterdir()) == sorted(
-        f"{name}{end}" for name in ("Ann", "Bob") for end in (".glb", ".mtl", ".obj", "_albedo.png")
+        f"{name}{end}"
+        for name in ("Ann", "Bob")
+        for end in (".glb", ".mtl", ".obj", "_albedo.png", "_normal.png", "_roughness.png")
     )
     assert (out / "Ann_albedo.png").read_bytes() != (out / "Bob_albedo.png").read_bytes()
 
@@ -266,6 +269,48 @@ def check_two_heads(folder):
     assert triangles(glb_json(Path(target))) == triangles(full)
     assert counts() == before and modifier.show_viewport
     assert head.data.shape_keys.key_blocks["Photo"].value == 1.0
+
+    # Another session, another head of the same name: neither picture takes the other's place.
+    (out / "Bob_albedo.png").write_bytes((out / "Ann_albedo.png").read_bytes())
+    assert export(directory=str(out), formats={"obj"}) == {"FINISHED"}
+    assert (out / "Bob_albedo.png").read_bytes() == (out / "Ann_albedo.png").read_bytes()
+    assert "Bob_2_albedo.png" in (out / "Bob.mtl").read_text()
+    check_the_engines_glb(folder, out, full)
+
+
+def check_the_engines_glb(folder, out, blenders):
+    """A head that is still what the engine made is written as the engine's file; one that is not, alike."""
+    export = bpy.ops.photobust.export_head
+    head = named_head(folder / "engine", "Cid")
+    head.photobust.folder = str(folder / "engine")
+    engines = (folder / "engine" / "head.glb").read_bytes()
+    assert export(directory=str(out), formats={"glb"}) == {"FINISHED"}
+    written, document = (out / "Cid.glb").read_bytes(), glb_json(folder / "engine" / "head.glb")
+    named = glb_json(out / "Cid.glb")
+    assert named["nodes"][0]["name"] == named["meshes"][0]["name"] == "Cid"
+    for kind in ("nodes", "meshes"):
+        named[kind][0]["name"] = document[kind][0]["name"]
+    assert named == document
+    assert written[-1000:] == engines[-1000:]
+    # As Blender writes it: the same shapes, bones and roughness.
+    assert set(document["meshes"][0]["extras"]["targetNames"]) == set(
+        blenders["meshes"][0]["extras"]["targetNames"]
+    )
+    bones = {node["name"] for node in document["nodes"][1:]}
+    assert bones and bones <= {node["name"] for node in blenders["nodes"]}
+    roughness = [
+        {
+            material["name"].removeprefix("Bob "): round(
+                material["pbrMetallicRoughness"].get("roughnessFactor", 1.0), 4
+            )
+            for material in one["materials"]
+        }
+        for one in (document, blenders)
+    ]
+    assert roughness[0] == roughness[1]
+    head.data.shape_keys.key_blocks["jawOpen"].data[7].co.z += 0.001
+    assert export(directory=str(out), formats={"glb"}) == {"FINISHED"}
+    assert glb_json(out / "Cid.glb")["asset"]["generator"] != document["asset"]["generator"]
 
 
 def counts():

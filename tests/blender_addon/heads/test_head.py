@@ -126,6 +126,7 @@ def test_bones_come_back_from_files(run_in_blender, folder, name):
 
 @pytest.mark.slow
 def test_two_heads_in_one_folder(run_in_blender, folder):
+    write_engines_files(folder, folder / "engine")
     run(run_in_blender, "two_heads", folder)
 
 
@@ -134,8 +135,8 @@ def test_confidence_of_a_head(run_in_blender, folder):
     run(run_in_blender, "confidence", folder)
 
 
-@pytest.mark.slow
-def test_the_engines_glb_can_be_read(run_in_blender, folder):
+def write_engines_files(folder, target):
+    """What the engine leaves of the head of a folder, in the same or another one."""
     from core.io.head_glb import GlbMaps, head_glb_bytes
     from core.template.topology import HeadTopology
     from tests.core.head_samples import MODELS, rigged_head
@@ -143,7 +144,16 @@ def test_the_engines_glb_can_be_read(run_in_blender, folder):
     topology = HeadTopology.load(MODELS)
     texture = (folder / "albedo.png").read_bytes()
     maps = GlbMaps((folder / "normal.png").read_bytes(), (folder / "normal.png").read_bytes())
-    (folder / "head.glb").write_bytes(head_glb_bytes(rigged_head(topology), texture, "test", maps=maps))
+    target.mkdir(exist_ok=True)
+    (target / "head.glb").write_bytes(head_glb_bytes(rigged_head(topology), texture, "test", maps=maps))
+    if target != folder:
+        for path in (*folder.glob("*.png"), folder / "head.npz"):
+            (target / path.name).write_bytes(path.read_bytes())
+
+
+@pytest.mark.slow
+def test_the_engines_glb_can_be_read(run_in_blender, folder):
+    write_engines_files(folder, folder)
     run(run_in_blender, "read", folder, "glb")
 
 

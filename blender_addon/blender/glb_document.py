@@ -1,0 +1,44 @@
+"""Reads and changes the document of a binary glTF file. No bpy."""
+
+import json
+import struct
+from typing import Any
+
+MAGIC = b"glTF"
+#: Type of the chunk with the document.
+JSON_CHUNK = 0x4E4F534A
+#: Bytes of the file's header, and of a chunk's.
+HEADER = 12
+CHUNK_HEADER = 8
+
+
+def document_of(data: bytes) -> dict[str, Any]:
+    """The document of a .glb file.
+
+    Raises:
+        ValueError: It is no such file.
+    """
+    if len(data) < HEADER + CHUNK_HEADER:
+        raise ValueError("too short for a GLB file")
+    magic, version, size, length, kind = struct.unpack_from("<4sIIII", data)
+    if magic != MAGIC or version != 2 or size != len(data) or kind != JSON_CHUNK:
+        raise ValueError("no GLB file")
+    document = json.loads(data[HEADER + CHUNK_HEADER : HEADER + CHUNK_HEADER + length])
+    if not isinstance(document, dict):
+        raise ValueError("no glTF document")
+    return document
+
+
+def with_document(data: bytes, document: dict[str, Any]) -> bytes:
+    """A .glb file with another document, but the same arrays and pictures.
+
+    Args:
+        data: The file; `document_of` can read it.
+        document: What takes the place of its document.
+    """
+    (length,) = struct.unpack_from("<I", data, HEADER)
+    rest = data[HEADER + CHUNK_HEADER + length :]
+    text = json.dumps(document, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 4)
+    size = HEADER + CHUNK_HEADER + len(text) + len(rest)
+    return struct.pack("<4sIIII", MAGIC, 2, size, len(text), JSON_CHUNK) + text + rest

@@ -1,0 +1,109 @@
+"""The engine's own head.glb, for heads that are still what the engine made. Needs bpy.
+
+It is smaller than what Blender's exporter writes, its shapes bring their normals, and so add-on and batch
+write one file.
+"""
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..blender import glb_document
+from ..errors import HeadFileError
+from .armature import MODIFIER, rig_of
+from .build import PHOTO_SHAPE, SUBDIVISION
+from .head_materials import FINISHES, MAP_NODES
+from .head_npz import FILE_NAME, TEXTURE, HeadData, read_head
+
+GLB_FILE = "head.glb"
+#: Differences of coordinates, meters, that rounding makes.
+TOLERANCE = 1e-6
+#: Differences of settings of materials that rounding makes.
+SETTING_TOLERANCE = 1e-4
+
+
+def engine_glb(head: bpy.types.Object, folder: Path) -> bytes | None:
+    """The engine's file of a head, with the object's name.
+
+    Args:
+        head: The head, as build_head makes it and somebody may have changed it.
+        folder: The result that it was made from.
+
+    Returns:
+        The file; None if the folder has none, or the head is not what is in the folder any more.
+    """
+    if not all((folder / name).is_file() for name in (GLB_FILE, FILE_NAME)):
+        return None
+    try:
+        data = (folder / GLB_FILE).read_bytes()
+        document = glb_document.document_of(data)
+        if not _is_unchanged(head, read_head(folder / FILE_NAME), folder / TEXTURE):
+            return None
+        if _has_hair(document) and not _hair_beside(head):
+            return None
+        node = document["nodes"][0]
+        mesh = document["meshes"][node["mesh"]]
+        node["name"] = mesh["name"] = head.name
+    except (OSError, ValueError, LookupError, TypeError, HeadFileError):
+        return None
+    return glb_document.with_document(data, document)
+
+
+def _is_unchanged(head: bpy.types.Object, data: HeadData, texture: Path) -> bool:
+    """Whether a head's shapes, bones, modifiers and materials are what its files have."""
+    if {modifier.name for modifier in head.modifiers} - {MODIFIER, SUBDIVISION}:
+        return False
+    if (rig_of(head) is None) != (data.rig is None) or len(head.data.vertices) != len(data.neutral):
+        return False
+    return _shapes_unchanged(head, data) and _materials_unchanged(head, data, texture)
+
+
+def _shapes_unchanged(head: bpy.types.Object, data: HeadData) -> bool:
+    keys = head.data.shape_keys
+    wanted = {"Basis": data.neutral, PHOTO_SHAPE: data.photo}
+    for name, offset in zip(data.blendshape_names, data.blendshapes, strict=True):
+        wanted[name] = data.neutral + offset
+    if data.visemes is not None:
+        moved = np.tensordot(data.visemes.weights, data.blendshapes, 1)
+        for name, offset in zip(data.visemes.names, moved, strict=True):
+            wanted[name] = data.neutral + offset
+    if keys is None or {key.name for key in keys.key_blocks} != set(wanted):
+        return False
+    points = np.empty(3 * len(data.neutral), np.float32)
+    for key in keys.key_blocks:
+        key.data.foreach_get("co", points)
+        if not np.allclose(points.reshape(-1, 3), wanted[key.name], rtol=0, atol=TOLERANCE):
+            return False
+    return True
+
+
+def _materials_unchanged(head: bpy.types.Object, data: HeadData, texture: Path) -> bool:
+    files = [texture, *(texture.with_name(f"{name}.png") for name in MAP_NODES)]
+    pictures = {file.read_bytes() for file in files if file.is_file()}
+    materials = [slot.material for slot in head.material_slots]
+    if len(materials) != len(data.material_names):
+        return False
+    for material, name in zip(materials, data.material_names, strict=True):
+        nodes = material.node_tree.nodes if material is not None and material.node_tree else []
+        shader = next((node for node in nodes if node.type == "BSDF_PRINCIPLED"), None)
+        images = [node.image for node in nodes if node.type == "TEX_IMAGE"]
+        if shader is None or bool(images) != texture.is_file():
+            return False
+        roughness = shader.inputs["Roughness"].default_value
+        if abs(roughness - FINISHES[name].roughness) > SETTING_TOLERANCE:
+            return False
+        packed = [image.packed_file if image is not None else None for image in images]
+        if any(file is None or file.data not in pictures for file in packed):
+            return False
+    return True
+
+
+def _has_hair(document: dict) -> bool:
+    return any(str(node.get("name", "")).startswith("hair") for node in document["nodes"])
+
+
+def _hair_beside(head: bpy.types.Object) -> bool:
+    """Whether hair stands on a head in Blender, too."""
+    owner = rig_of(head) or head
+    return any("hair" in child.name.lower() for child in (*head.children, *owner.children))
