@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...segmentation.segmenter import SegmentNetwork
+from ...segmentation.segmenter import SegmentNetwork, segment_both_ways
 from ...segmentation.segments import SegmentClass
 from ..paths import DataPaths
 from .corrections import COVERED, SHAVEN, UNCERTAIN_HAIR
@@ -138,13 +138,14 @@ def measure_segmentation(
         for flawed in (0, 1):
             rng = np.random.default_rng([7, k]) if flawed else None
             picture, labels, direction = augment(shown, rng)
-            add_confusion(counts[flawed], network.run(picture, direction).argmax(0), labels)
+            found = segment_both_ways(network, picture, direction).argmax(0)
+            add_confusion(counts[flawed], found, labels)
     report("held-out portraits")
     confusion = np.zeros_like(counts[0])
     hair = {}
     for name, shown, teacher in held_out_portraits(paths.segmentation_portraits):
         picture, labels, direction = augment(shown, None)
-        probabilities = network.run(picture, direction)
+        probabilities = segment_both_ways(network, picture, direction)
         add_confusion(confusion, probabilities.argmax(0), labels)
         if name not in TEACHER_WRONG:
             hair[name] = hair_agreement(probabilities[SegmentClass.HAIR], _cut(teacher), _cut_inside(shown))

@@ -5,7 +5,13 @@ from core.geometry.frames import FRONTAL, HEAD_CENTER, Camera, HeadPose
 from core.image.crop import cut_crop
 from core.lifting.lifter import LandmarkLifter
 from core.runtime.backend import SEGMENTATION_ONNX_NAME
-from core.segmentation.segmenter import OnnxSegmentNetwork, Segmenter, camera_direction
+from core.segmentation.segmenter import (
+    MIRRORED,
+    OnnxSegmentNetwork,
+    Segmenter,
+    camera_direction,
+    segment_both_ways,
+)
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
 from tests.core.stand_ins import MODELS
 
@@ -33,7 +39,7 @@ def test_what_the_network_says_of_a_pixel_is_found_at_its_place_in_the_photo():
     found = segmentation.probabilities_at(points)[:, SegmentClass.SKIN]
     np.testing.assert_allclose(found, [1, 0, 0], atol=1e-6)
     np.testing.assert_allclose(segmentation.frame.matrix, segment_frame(CAMERA, POSE).matrix)
-    np.testing.assert_allclose(network.direction, camera_direction(POSE))
+    np.testing.assert_allclose(network.direction, camera_direction(POSE), atol=1e-7)
 
 
 def test_the_camera_is_where_the_face_looks_from_in_front_and_beside_it_from_the_side():
@@ -63,6 +69,14 @@ def reconstructed(astronaut, detector) -> tuple[Camera, HeadPose]:
     return camera, LandmarkLifter.from_pretrained(MODELS).lift(face, camera, astronaut).pose
 
 
+def test_a_mirrored_picture_has_the_mirrored_segmentation(segmented, astronaut, reconstructed):
+    camera, pose = reconstructed
+    picture = cut_crop(astronaut, segment_frame(camera, pose), SEGMENT_SIZE, SEGMENT_SIZE)
+    network = OnnxSegmentNetwork(MODELS / SEGMENTATION_ONNX_NAME)
+    mirrored = segment_both_ways(network, picture[:, ::-1], camera_direction(pose) * MIRRORED)
+    assert np.array_equal(mirrored[:, :, ::-1], segmented["onnx"])
+
+
 def test_both_backends_give_the_same_segmentation(segmented):
     np.testing.assert_allclose(segmented["onnx"], segmented["torch"], atol=1e-4)
     np.testing.assert_allclose(segmented["onnx"].sum(0), 1, atol=1e-5)
@@ -82,7 +96,7 @@ def test_the_segmentation_does_not_depend_on_threads(segmented, astronaut, recon
     frame = segment_frame(camera, pose)
     picture = cut_crop(astronaut, frame, SEGMENT_SIZE, SEGMENT_SIZE)
     network = OnnxSegmentNetwork(MODELS / SEGMENTATION_ONNX_NAME)
-    again = network.run(picture, camera_direction(pose))
+    again = segment_both_ways(network, picture, camera_direction(pose))
     assert np.array_equal(again, segmented["onnx"])
     options = network._session._session.get_session_options()
     assert options.intra_op_num_threads == 1
