@@ -75,8 +75,9 @@ class HairBuilder:
             return None
         clock = Clock()
         skin = Skin(vertices, self.topology)
+        triangles = self.topology.triangles  # with the eyes, which hide what is behind them, too
         maps = [
-            hair_maps(rgb, segmentation, camera, pose, skin.vertices, skin.triangles, kind)
+            hair_maps(rgb, segmentation, camera, pose, skin.vertices, triangles, kind)
             for kind in (SegmentClass.HAIR, SegmentClass.HEADWEAR)
         ]
         hair, headwear = maps

@@ -98,7 +98,7 @@ def hair_maps(
         camera: Of the photo.
         pose: Of the head.
         vertices: (V, 3) of the head, head frame, meters.
-        triangles: (T, 3) int, its skin.
+        triangles: (T, 3) int, of all its parts.
         kind: The class to look for.
 
     Returns:

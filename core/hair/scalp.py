@@ -26,6 +26,8 @@ TYPICAL_THICKNESS = 0.012
 NO_HAIR = -0.008
 #: Presence at which hair begins and at which it is full.
 PRESENCE = (0.3, 0.6)
+#: Distance outside of the outline, meters, to which presence reaches.
+OUTLINE_REACH = 0.008
 #: Stiffness of presence and thickness (see `SmoothCompletion`).
 PRESENCE_STIFFNESS = 0.15
 THICKNESS_STIFFNESS = 0.6
@@ -100,7 +102,8 @@ def _presence(
     covered: bool,
 ) -> np.ndarray:
     """(V,) 0..1: whether hair is on each vertex."""
-    seen = ramp(sample(maps.outline, pixels), -0.002, 0.002)
+    # Beyond the outline, too: vertices are far apart, and the outline itself ends the hair.
+    seen = ramp(sample(maps.outline, pixels), -OUTLINE_REACH, 0.001)
     prior = regions.scalp * (0.0 if covered else 1.0)
     weight = np.where(regions.scalp > 0.5, SCALP_WEIGHT, SKIN_WEIGHT) * (1 - visible)
     values = np.where(visible > 0, seen * visible + prior * weight, prior * weight)

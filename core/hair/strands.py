@@ -17,7 +17,7 @@ ROOT_PRESENCE = 0.45
 #: Fraction of the hair's local thickness, from the skin, over which a strand rises from its root.
 RISE = 0.6
 #: Depth below the hair's surface, meters, at which strands turn along it.
-TURN_DEPTH = 0.002
+TURN_DEPTH = 0.0012
 #: Shortest strand, meters.
 SHORTEST = 0.008
 #: Spread of the lengths, of the whole.

@@ -1,0 +1,1 @@
+"""Hair to measure with: styles whose volume and strands are known."""
