@@ -20,8 +20,8 @@ THICKNESS_LIMITS = (0.003, 0.12)
 MOST_ON_SKIN = 0.013
 #: Thickness at the hairline, meters.
 HAIRLINE_THICKNESS = 0.002
-#: How much thinner hair is behind than on top and at the sides (MakeHuman's styles), and between which y in the
-#: head frame, meters, it becomes so.
+#: How much thinner hair is behind than on top and at the sides (MakeHuman's styles), and between which y in
+#: the head frame, meters, it becomes so.
 BACK_THINNER = 0.38
 BACK_Y = (0.09, 0.15)
 #: Typical thickness, meters, where the photo says nothing.
