@@ -13,8 +13,12 @@ from .gltf import ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
 from .image_bytes import jpeg_bytes, texture_bytes
 
 #: Roughness of hair, and of what covers it.
-HAIR_ROUGHNESS = 0.55
+HAIR_ROUGHNESS = 0.7
 COVER_ROUGHNESS = 0.85
+#: Factor of the reflection that every surface has (KHR_materials_specular): strands shade one another, and
+#: with 1 dark hair is gray in the light of a white room.
+HAIR_SPECULAR = 0.3
+SPECULAR_EXTENSION = "KHR_materials_specular"
 #: Below cards the shell is the shade between them: its color's factor.
 SHADE = 0.62
 #: Alpha of the strand atlas from which on a card is opaque: masked alpha needs no sorting.
@@ -93,7 +97,9 @@ def _shell(
     }
     if shaded:
         shading["baseColorFactor"] = [SHADE, SHADE, SHADE, 1.0]
-    material = {"name": name, "pbrMetallicRoughness": shading, "doubleSided": True}
+    material: dict[str, Any] = {"name": name, "pbrMetallicRoughness": shading, "doubleSided": True}
+    if name != "hair_cover":
+        _dull(document, material)
     return _primitive(document, writer, shell.vertices, shell.normals, shell.uv, shell.triangles, material)
 
 
@@ -101,7 +107,7 @@ def _cards(document: dict[str, Any], writer: GlbWriter, cards: HairCards) -> dic
     atlas = paint_strand_atlas()
     color = _picture(document, writer, "hair_cards", texture_bytes(atlas.color), "image/png")
     normal = _picture(document, writer, "hair_cards_normal", texture_bytes(atlas.normal), "image/png")
-    material = {
+    material: dict[str, Any] = {
         "name": "hair_cards",
         "pbrMetallicRoughness": {
             "metallicFactor": 0.0,
@@ -113,6 +119,7 @@ def _cards(document: dict[str, Any], writer: GlbWriter, cards: HairCards) -> dic
         "alphaCutoff": ALPHA_CUTOFF,
         "doubleSided": True,
     }
+    _dull(document, material)
     primitive = _primitive(
         document, writer, cards.vertices, cards.normals, cards.uv, cards.triangles, material
     )
@@ -121,6 +128,14 @@ def _cards(document: dict[str, Any], writer: GlbWriter, cards: HairCards) -> dic
     primitive["attributes"]["TANGENT"] = writer.add_array(_tangents(cards))
     primitive["attributes"]["COLOR_0"] = writer.add_array(colors, normalized=True)
     return primitive
+
+
+def _dull(document: dict[str, Any], material: dict[str, Any]) -> None:
+    """Let a material reflect less."""
+    material["extensions"] = {SPECULAR_EXTENSION: {"specularFactor": HAIR_SPECULAR}}
+    used = document.setdefault("extensionsUsed", [])
+    if SPECULAR_EXTENSION not in used:
+        used.append(SPECULAR_EXTENSION)
 
 
 def _tangents(cards: HairCards) -> np.ndarray:

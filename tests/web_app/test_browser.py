@@ -103,6 +103,10 @@ def test_a_photo_becomes_a_head_that_can_be_turned(chromium, serve, photo, tmp_p
     assert np.ptp(picture, axis=(0, 1)).max() > 100, "the view is empty"
     page.slide("jawOpen", 1)
     picture = page.differs(picture)
+    page.click("#hair")
+    picture = page.differs(picture)
+    page.click("#hair")
+    picture = page.differs(picture)
     page.click("[name=look][value=clay]")
     picture = page.differs(picture)
     assert np.ptp(picture, axis=2).max() < 30, "clay is gray"

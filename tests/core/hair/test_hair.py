@@ -159,6 +159,8 @@ def test_files_hold_the_groom(made):
     assert [node["name"] for node in document["nodes"]] == ["hair"]
     modes = {material["name"]: material.get("alphaMode") for material in document["materials"]}
     assert modes == {"hair_shell": None, "hair_cards": "MASK"}
+    assert all("KHR_materials_specular" in material["extensions"] for material in document["materials"])
+    assert document["extensionsUsed"] == ["KHR_materials_specular"]
     document = document_of(hair_glb_bytes(replace(groom, product="shell"), "test"))
     assert [material["name"] for material in document["materials"]] == ["hair_shell"]
 
