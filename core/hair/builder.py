@@ -26,6 +26,10 @@ from .volume import HairVolume, build_volume
 
 #: Less hair than this in the photo, square centimeters, is none.
 LEAST_HAIR_CM2 = 12.0
+#: Hair of which less than this fraction is seen beside the head, with a weaker line to the skin than this, is
+#: a shaven scalp in shade: on 40 portraits, 0.02 and 0.43 at most, against 0.27 and more of cropped hair.
+LEAST_OVERHANG = 0.1
+LEAST_STEP = 0.6
 #: Less headwear than this is none.
 LEAST_COVER_CM2 = 40.0
 #: By the volume's coarse distance, points nearer to the skin than this, meters, may be in it.
@@ -91,7 +95,7 @@ class HairBuilder:
                 cover = texture_shell(mesh, HairColors.of(headwear, mesh), None, self.settings)
             clock.lap("cover")
         made = None
-        if hair.hair_cm2 >= LEAST_HAIR_CM2:
+        if hair.hair_cm2 >= LEAST_HAIR_CM2 and not _is_shaven(hair):
             scalp = measure_scalp(hair, skin, self._regions, self._completion, covered)
             made = self._shape(hair, skin, scalp)
         if made is not None:
@@ -124,6 +128,11 @@ class HairBuilder:
         volume = build_volume(maps, skin, scalp, self.settings)
         mesh = extract_shell(volume, skin, self.settings.shell_triangles)
         return None if mesh is None else (volume, mesh)
+
+
+def _is_shaven(maps: HairMaps) -> bool:
+    """Whether what looks like hair is the shade of a shaven scalp: no line, and nothing beside the head."""
+    return maps.overhang < LEAST_OVERHANG and maps.hairline_step() < LEAST_STEP
 
 
 def outer_area(shell: HairShell) -> float:

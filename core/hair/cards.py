@@ -21,7 +21,7 @@ LAYER_LIGHTNESS = (0.75, 0.9, 1.0)
 CANDIDATES = 3
 #: Limits of a card's width, meters, and how many times the cards of the outer layer cover the surface.
 WIDTHS = (0.008, 0.028)
-COVERAGE = 1.5
+COVERAGE = 2.5
 #: Width of a card at its root and tip, of that in its middle.
 ROOT_WIDTH = 0.75
 TIP_WIDTH = 0.6

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..geometry.frames import AffineFrame, Camera, HeadPose, compose_affine
 from ..geometry.visibility import depth_map
+from ..image.color import srgb_to_linear
 from ..image.crop import cut_crop
 from ..image.sampling import sample_image
 from ..segmentation.segments import SEGMENT_SIZE, SEGMENT_WIDTH_CM, Segmentation, SegmentClass
@@ -19,6 +20,12 @@ SIZE = SEGMENT_SIZE * SCALE
 METERS_PER_PIXEL = SEGMENT_WIDTH_CM / 100 / SIZE
 #: Spots of fewer square centimeters are no hair.
 SMALLEST_SPOT_CM2 = 3.0
+#: Distances from the hairline, meters, between which hair and skin are compared; window, pixels, and the
+#: fewest pixels of each.
+LINE_MARGIN = 0.003
+LINE_WIDTH = 0.009
+LINE_REACH = 17
+LEAST_LINE = 60
 #: Standard deviation of the outline's smoothing, pixels.
 OUTLINE_SIGMA = 1.0
 
@@ -72,6 +79,27 @@ class HairMaps:
         pixels = (seen[:, :2] / depth[:, None]) @ scale.T + offset.astype(np.float32)
         return pixels, depth
 
+    def hairline_step(self) -> float:
+        """How different hair is from the skin at its line: of logarithms of linear light, 0 for no line.
+
+        A shaven scalp that lies in shade may be taken for hair; but its shade comes slowly.
+        """
+        skin = np.isfinite(self.depth) & ~self.hidden
+        near = cv2.dilate((skin & ~self.mask).astype(np.uint8), np.ones((LINE_REACH, LINE_REACH))) > 0
+        inner = self.mask & near & (self.outline > LINE_MARGIN) & skin
+        outer = (
+            skin & (self.outline < -LINE_MARGIN) & (self.outline > -LINE_WIDTH) & (self.hull > LINE_MARGIN)
+        )
+        if inner.sum() < LEAST_LINE or outer.sum() < LEAST_LINE:
+            return np.inf
+        light = np.log(srgb_to_linear(np.clip(self.colors, 0, 255) / 255) + 0.01)
+        return float(np.abs(np.median(light[inner], 0) - np.median(light[outer], 0)).mean())
+
+    @property
+    def overhang(self) -> float:
+        """Fraction of the mask that is not in front of the head's skin."""
+        return float((self.mask & ~np.isfinite(self.depth)).sum() / max(self.mask.sum(), 1))
+
 
 def maps_frame(frame: AffineFrame) -> AffineFrame:
     """The frame of the pictures, from the segment frame."""
@@ -108,7 +136,6 @@ def hair_maps(
     probability = _enlarged(segmentation.probabilities[kind])
     mask = without_spots(probability > 0.5)
     others = [SegmentClass.OCCLUDER, SegmentClass.ACCESSORY]
-    others += [c for c in (SegmentClass.HEADWEAR, SegmentClass.HAIR) if c != kind]
     hidden = _enlarged(segmentation.probabilities[others].sum(0)) > 0.5
     seen = pose.head_to_camera(vertices.astype(np.float64))
     pixels = frame.photo_to_crop(camera.project(seen))

@@ -23,6 +23,7 @@ from .head_glb import textured_corners
 from .head_npz import MATERIALS
 
 if TYPE_CHECKING:
+    from ..hair.groom import HairGroom, HairShell
     from ..texture.painter import Albedo
     from ..wrapping.head import Head
 
@@ -36,6 +37,8 @@ SURFACE_TRIANGLES = 30_000
 COARSE_CONFIDENCE = 0.1
 #: Side, pixels, of a head's texture.
 TEXTURE_SIDE = 1024
+#: The same of its hair's.
+SHELL_SIDE = 512
 #: Of 100.
 JPEG_QUALITY = 90
 #: Roughness of the materials; the skin's is greater than in head.glb, as the page's light makes it greasy.
@@ -86,27 +89,30 @@ class PreviewPrimitive:
     transparent: bool = False
 
 
-def head_preview(head: "Head", albedo: "Albedo | None", generator: str) -> bytes:
+def head_preview(
+    head: "Head", albedo: "Albedo | None", generator: str, hair: "HairGroom | None" = None
+) -> bytes:
     """The small model of a head.
 
     Args:
         head: The head; it is shown as photographed.
         albedo: Its texture, or None, which leaves out the lashes too, as their shape is in the alpha.
         generator: What the file says has made it.
+        hair: What stands on the head: its shells are shown.
 
     Returns:
         view.js.
     """
     topology = head.topology
     if albedo is None:
-        return preview_script(head_preview_glb(head.vertices, topology, generator))
+        return preview_script(head_preview_glb(head.vertices, topology, generator, hair=hair))
     size = len(albedo.image)
     window = lash_window(topology, size)
     left, top, right, bottom = window
     texture = jpeg_image(block_means(albedo.image[..., :3], TEXTURE_SIDE))
     lashes = png_image(albedo.image[top:bottom, left:right])
     return preview_script(
-        head_preview_glb(head.vertices, topology, generator, texture, lashes, np.array(window) / size)
+        head_preview_glb(head.vertices, topology, generator, texture, lashes, np.array(window) / size, hair)
     )
 
 
@@ -167,6 +173,7 @@ def head_preview_glb(
     texture: EncodedImage | None = None,
     lashes: EncodedImage | None = None,
     window: Sequence[float] | np.ndarray = (0.0, 0.0, 1.0, 1.0),
+    hair: "HairGroom | None" = None,
 ) -> bytes:
     """GLB of a head.
 
@@ -177,6 +184,7 @@ def head_preview_glb(
         texture: The texture's colors.
         lashes: The part of the texture that shows the lashes, with its alpha; None leaves them out.
         window: Left, top, right, bottom of that part, 0..1 of the texture, v down.
+        hair: What stands on the head, or None.
 
     Returns:
         The file.
@@ -205,7 +213,22 @@ def head_preview_glb(
                 transparent=name == LASHES,
             )
         )
+    for shell in (hair.shell, hair.cover) if hair else ():
+        if shell is not None:
+            primitives.append(_shell(shell, len(images)))
+            images.append(jpeg_image(block_means(shell.texture, SHELL_SIDE)))
     return preview_glb(primitives, images, generator)
+
+
+def _shell(shell: "HairShell", image: int) -> PreviewPrimitive:
+    return PreviewPrimitive(
+        positions=to_gltf_frame(shell.vertices.astype(np.float64)),
+        normals=to_gltf_frame(shell.normals),
+        triangles=shell.triangles,
+        uv=shell.uv * (1, -1) + (0, 1),
+        image=image,
+        roughness=SURFACE_ROUGHNESS,
+    )
 
 
 def lash_window(topology: HeadTopology, side: int) -> tuple[int, int, int, int]:

@@ -248,7 +248,8 @@ def write_reconstruction(
 def _preview_model(reconstruction: Reconstruction) -> bytes:
     if reconstruction.head is None:
         return preview.surface_preview(reconstruction.surface, assets.GENERATOR)
-    return preview.head_preview(reconstruction.head, reconstruction.albedo, assets.GENERATOR)
+    head, albedo, hair = reconstruction.head, reconstruction.albedo, reconstruction.hair
+    return preview.head_preview(head, albedo, assets.GENERATOR, hair)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

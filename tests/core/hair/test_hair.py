@@ -16,6 +16,7 @@ from core.hair.settings import HairSettings
 from core.hair.skin import Skin
 from core.io.hair_glb import hair_glb_bytes
 from core.io.hair_npz import hair_npz_bytes
+from core.io.preview_glb import head_preview_glb
 from core.runtime.weights import models_folder
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
 from core.template.topology import SKIN, HeadTopology
@@ -165,6 +166,28 @@ def test_files_hold_the_groom(made):
     assert [material["name"] for material in document["materials"]] == ["hair_shell"]
 
 
+def test_preview_shows_the_shell(made, builder):
+    topology = builder.topology
+    glb = head_preview_glb(topology.vertices, topology, "test", hair=made[0])
+    primitives = document_of(glb)["meshes"][0]["primitives"]
+    assert len(primitives) == 4 and len(glb) < 600_000
+
+
 def document_of(glb):
     (length,) = struct.unpack_from("<I", glb, 12)
     return json.loads(glb[20 : 20 + length])
+
+
+def test_shade_on_a_shaven_scalp_is_no_hair(builder):
+    rgb, segmentation, _ = picture_of(SegmentClass.HAIR, low=0.03, high=0.125, width=0.085)
+    hair = segmentation.probabilities[SegmentClass.HAIR] > 0
+    head = segmentation.probabilities.copy()
+    background = picture_of()[1].probabilities[SegmentClass.BACKGROUND] > 0
+    head[:, background] = 0
+    head[SegmentClass.BACKGROUND][background] = 1
+    shaven = Segmentation(head, segmentation.frame)
+    assert (hair & ~background).sum() > 500
+    gray = np.full_like(rgb, 120)
+    assert builder.build(gray, shaven, CAMERA, POSE, builder.topology.vertices) is None
+    # The same hair with a clear line is cropped hair.
+    assert builder.build(rgb, shaven, CAMERA, POSE, builder.topology.vertices).shell is not None
