@@ -15,8 +15,8 @@ JSON_CHUNK = 0x4E4F534A
 BINARY_CHUNK = 0x004E4942
 #: glTF's component types.
 COMPONENTS = {"int8": 5120, "uint8": 5121, "uint16": 5123, "uint32": 5125, "float32": 5126}
-#: Bytes that an index of a sparse accessor takes at most.
-INDEX_BYTES = 4
+#: Greatest value of an int8, which stands for 1.
+SIGNED_ONE = 127
 SHAPES = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4", (16,): "MAT4"}
 
 
@@ -62,29 +62,32 @@ class GlbWriter:
         self._accessors.append(accessor)
         return len(self._accessors) - 1
 
-    def add_sparse_array(self, values: np.ndarray, bounds: bool = False) -> int:
+    def add_sparse_array(self, values: np.ndarray, bounds: bool = False, normalized: bool = False) -> int:
         """Add an array of which many rows are zero, as a sparse accessor if that is smaller.
 
         Args:
             values: (N,) or (N, C) of one of the types in COMPONENTS.
             bounds: Note the extent, as positions need.
+            normalized: Integers stand for 0 to 1, or -1 to 1.
 
         Returns:
             Index of the new accessor.
         """
         index = np.flatnonzero(values.reshape(len(values), -1).any(1))
+        index = index.astype(np.uint16 if len(values) <= np.iinfo(np.uint16).max else np.uint32)
         row = values.nbytes // len(values)
-        if len(index) * (row + INDEX_BYTES) >= len(values) * row:
-            return self.add_array(values, bounds=bounds)
+        if len(index) * (row + index.itemsize) >= len(values) * (row + -row % 4):
+            return self.add_array(values, bounds=bounds, normalized=normalized)
         accessor: dict[str, Any] = {
             "componentType": COMPONENTS[values.dtype.name],
             "count": len(values),
             "type": SHAPES[values.shape[1:]],
         }
+        if normalized:
+            accessor["normalized"] = True
         if bounds:
             accessor |= {"min": values.min(0).tolist(), "max": values.max(0).tolist()}
         if len(index):  # without it, all are zero
-            index = index.astype(np.uint16 if len(values) <= np.iinfo(np.uint16).max else np.uint32)
             accessor["sparse"] = {
                 "count": len(index),
                 "indices": {
@@ -141,6 +144,11 @@ class GlbWriter:
         size = 12 + 8 + len(text) + 8 + self._size
         head = struct.pack("<4sIIII", b"glTF", 2, size, len(text), JSON_CHUNK)
         return b"".join([head, text, struct.pack("<II", self._size, BINARY_CHUNK), *self._blocks])
+
+
+def signed_bytes(values: np.ndarray) -> np.ndarray:
+    """Numbers of -1 to 1 as int8, which glTF's "normalized" turns back; what is beyond is clipped."""
+    return np.rint(np.clip(values, -1, 1) * SIGNED_ONE).astype(np.int8)
 
 
 def to_gltf_frame(vectors: np.ndarray) -> np.ndarray:

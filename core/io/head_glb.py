@@ -10,7 +10,7 @@ from ..geometry.mesh import shading_normals
 from ..template.topology import SKIN, HeadTopology
 from ..wrapping.skeleton import BONES, Rig
 from ..wrapping.visemes import VISEME_NAMES, compose_visemes
-from .gltf import ELEMENT_ARRAY_BUFFER, NO_TARGET, GlbWriter, to_gltf_frame
+from .gltf import ELEMENT_ARRAY_BUFFER, NO_TARGET, GlbWriter, signed_bytes, to_gltf_frame
 from .hair_glb import add_hair
 from .head_npz import MATERIALS, PHOTO
 
@@ -28,8 +28,10 @@ TRANSPARENT = "lashes"
 HEAD_BONE = "head"
 #: Offset of a morph target, meters, that is none: a hundredth of a pixel of a head that fills a screen.
 MIN_OFFSET = 2e-5
-#: Change of a normal, of its length, that no shading shows: half a degree.
-MIN_NORMAL_CHANGE = 0.010
+#: Change of a normal, of its length, that is none: a quarter of a degree.
+MIN_NORMAL_CHANGE = 0.0045
+#: The extension by which changes of normals take a byte an axis: less than half a degree is lost.
+QUANTIZATION = "KHR_mesh_quantization"
 #: Greatest number of vertices that indices of two bytes reach; the last is glTF's mark of a restart.
 MAX_SHORT_INDICES = 65_535
 #: Length of a sum of tangents, square meters, that has no direction.
@@ -108,7 +110,9 @@ def head_glb_bytes(
         targets = [
             {
                 "POSITION": writer.add_sparse_array(to_gltf_frame(offset[vertices]), bounds=True),
-                "NORMAL": writer.add_sparse_array(to_gltf_frame(turn[vertices])),
+                "NORMAL": writer.add_sparse_array(
+                    signed_bytes(to_gltf_frame(turn[vertices])), normalized=True
+                ),
             }
             for offset, turn in zip(offsets, turns, strict=True)
         ]
@@ -203,7 +207,8 @@ def _add_materials(
     shown = {key: index.get("albedo") for key in MATERIALS}
     shown[TRANSPARENT] = index.get("lashes", shown[TRANSPARENT])
     document["materials"] = [_material(key, image) for key, image in shown.items()]
-    document["extensionsUsed"] = [CLEAR_COAT]
+    document["extensionsUsed"] = [QUANTIZATION, CLEAR_COAT]
+    document["extensionsRequired"] = [QUANTIZATION]
     if maps is not None:
         skin = document["materials"][list(MATERIALS).index(SKIN)]
         packed = {"index": index["occlusion roughness metal"]}

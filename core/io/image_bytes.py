@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-#: Of the texture in head.glb, of 100: 50 dB on portraits; albedo.png is lossless.
-JPEG_QUALITY = 95
+#: Of the texture in head.glb, of 100: 48 dB on portraits; albedo.png is lossless.
+JPEG_QUALITY = 92
 
 
 def texture_bytes(picture: np.ndarray) -> bytes:

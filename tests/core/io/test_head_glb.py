@@ -17,7 +17,7 @@ from core.wrapping.skeleton import BONES, RigModel
 from core.wrapping.visemes import VISEME_NAMES
 from tests.core.head_samples import MODELS, plain_head
 
-TYPES = {5126: "<f4", 5125: "<u4", 5123: "<u2", 5121: "u1"}
+TYPES = {5120: "i1", 5126: "<f4", 5125: "<u4", 5123: "<u2", 5121: "u1"}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 
 
@@ -52,18 +52,25 @@ def parts_of(glb):
 
 
 def values(document, data, index):
+    """An accessor's array; integers that stand for -1 to 1 are turned back."""
     accessor = document["accessors"][index]
+    array = accessor_values(document, data, accessor)
+    if accessor.get("normalized"):
+        assert array.dtype == np.int8
+        return np.maximum(array.astype(np.float32) / 127, -1)
+    return array
+
+
+def accessor_values(document, data, accessor):
     if "bufferView" not in accessor:
         return sparse_values(document, data, accessor)
     view = document["bufferViews"][accessor["bufferView"]]
     assert view["byteOffset"] % 4 == 0
-    array = np.frombuffer(
-        data,
-        TYPES[accessor["componentType"]],
-        accessor["count"] * WIDTHS[accessor["type"]],
-        view["byteOffset"],
-    ).reshape(accessor["count"], -1)
-    assert array.nbytes == view["byteLength"]
+    kind, width = np.dtype(TYPES[accessor["componentType"]]), WIDTHS[accessor["type"]]
+    row = view.get("byteStride", kind.itemsize * width)  # padded to four bytes
+    assert row * accessor["count"] == view["byteLength"] and row - kind.itemsize * width in range(4)
+    array = np.frombuffer(data, kind, view["byteLength"] // kind.itemsize, view["byteOffset"])
+    array = array.reshape(accessor["count"], -1)[:, :width]
     if "min" in accessor:
         assert np.array_equal(array.min(0), np.float32(accessor["min"]))
         assert np.array_equal(array.max(0), np.float32(accessor["max"]))
