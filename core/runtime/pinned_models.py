@@ -6,7 +6,7 @@ PINNED_MODELS = {
     "face_features.safetensors": "196d05f905090ae15b844c3a8dcb28336ea5a835dddfcbf73ed2df40a7067aa2",
     "face_landmarker.task": "5bce6beeef74cfa5b320451e12b4d2eb9a2a7867c08d8e4d583ddc21aa9519a0",
     "face_landmarker_full_range.task": "37869787f2d92197431e9d1e86dc20f7117b75dda466f020ac7a3159c5245473",
-    "head_lods.npz": "d5ea4b01de9987897e45825674e8a1e034133720f2390327a981680b6a172d5b",
+    "head_lods.npz": "a2757db0c594e11d77d900ae0579daa1c7021709364b676a01cf6e226711d38f",
     "head_rig.npz": "f8d72dfb1b3f35dacb81480b18c7c92167bc7181021ff90d81ca091fb231ccca",
     "head_template.npz": "f8ad342bf264ceab69de16271414633b2461988f0a56d323310a2e41cf2e3138",
     "landmark_lifter.safetensors": "33652958e460733714fb235b15439492fac924ddcb3671ea40ac9d795e499aba",

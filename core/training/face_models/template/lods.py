@@ -28,12 +28,12 @@ RATIOS = (0.5, 0.25)
 #: How much an error counts by part: what is inside the mouth is hardly seen, and eyes are looked at.
 PART_WEIGHTS = {
     SKIN: 1.0,
-    INNER: 0.004,
+    INNER: 0.05,
     EYE_LEFT: 3.0,
     EYE_RIGHT: 3.0,
     TEETH_UPPER: 0.3,
     TEETH_LOWER: 0.3,
-    TONGUE: 0.004,
+    TONGUE: 0.02,
     LASHES: 0.2,
 }
 #: How much an error counts across borders, seams of texture coordinates and between parts.
@@ -87,6 +87,8 @@ class _EdgeCollapse:
         self.creases = self._creases()
         weights = np.array([PART_WEIGHTS[name] for name in topology.part_names])
         self.quadrics = self._quadrics(weights)
+        self.importance = np.zeros(self.shapes.shape[1])
+        np.maximum.at(self.importance, np.array(self.triangles), weights[np.array(self.part)][:, None])
         self.heap: list[tuple[float, int, int]] = []
         self.costs: dict[tuple[int, int], float] = {}
         for vertex in list(self.around):
@@ -167,7 +169,11 @@ class _EdgeCollapse:
             [self.shapes[:, targets].transpose(1, 0, 2), np.ones((len(targets), len(self.shapes), 1))], 2
         )
         quadric = self.quadrics[vertex] + self.quadrics[targets]
-        costs = np.einsum("tsi,tsij,tsj->t", points, quadric, points)
+        each = np.einsum("tsi,tsij,tsj->ts", points, quadric, points)
+        # The mean over the planes, not their sum: where the template is dense, there are more of them. Of all
+        # shapes the worst counts.
+        total = np.trace(quadric[:, :, :3, :3], axis1=2, axis2=3)
+        costs = (each / np.maximum(total, 1e-12)).max(1) * self.importance[vertex]
         # Of edges that cost nothing, such as those of flat places, short ones first.
         costs += 1e-9 * np.linalg.norm(self.shapes[0, targets] - self.shapes[0, vertex], axis=1) ** 2
         for target, cost in zip(targets, costs.tolist(), strict=True):
