@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+#: As the process started; checks may change it.
+ENVIRONMENT = dict(os.environ)
+
 
 def main(checks: Mapping[str, Any]) -> None:
     """Run the checks that the command line names, `--check NAME[,NAME ...] FOLDER [ARGUMENT ...]`, and exit.
@@ -34,9 +37,13 @@ def main(checks: Mapping[str, Any]) -> None:
 
 
 def start_anew(folder: Path, name: str) -> Path:
-    """Open the file that Blender starts with, and copy the folder for one of several checks."""
+    """Switch the add-on off, open what Blender starts with, and copy the folder for one of several checks."""
+    import addon_utils
     import bpy
 
+    os.environ.clear()
+    os.environ.update(ENVIRONMENT)
+    addon_utils.disable("blender_addon", default_set=True)
     bpy.ops.wm.read_homefile(use_factory_startup=True)
     return shutil.copytree(folder, Path(tempfile.mkdtemp()) / name)
 
