@@ -17,7 +17,7 @@ MAGIC, JSON_CHUNK, BINARY_CHUNK = 0x46546C67, 0x4E4F534A, 0x004E4942
 COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 FLOAT, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5123, 5125
-#: Offsets shorter than this, metres, show nowhere: a fifth of a pixel of a head of 1,000 pixels.
+#: Offsets shorter than this, meters, show nowhere: a fifth of a pixel of a head of 1,000 pixels.
 MIN_OFFSET = 5e-5
 WEBP_EXTENSION = "EXT_texture_webp"
 MIME_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}

@@ -28,7 +28,7 @@ LABELS = {"blender": "Blender", "mixamo": "Mixamo", "unreal": "Unreal", "vrm": "
 
 @contextmanager
 def renamed_bones(rig: "bpy.types.Object | None", naming: str) -> Iterator[None]:
-    """The bones of an armature bear a convention's names, and afterwards their own again.
+    """The bones of an armature bear a convention's names, and afterward their own again.
 
     Blender renames the vertex groups, animations and drivers that refer to them.
 

@@ -29,7 +29,7 @@ MAX_HELD_FRACTION = 1 / 3
 
 
 @dataclass(frozen=True)
-class DetailLevel:
+class DecimatedMesh:
     """A level of detail: ratio asked for, mesh (to be removed by who has it), triangles, and how many of the
     undecimated mesh.
     """
@@ -50,7 +50,7 @@ def checked_ratios(ratios: Sequence[float]) -> list[float]:
     return values
 
 
-def levels(one: bpy.types.Object, ratios: Sequence[float]) -> Iterator[DetailLevel]:
+def levels(one: bpy.types.Object, ratios: Sequence[float]) -> Iterator[DecimatedMesh]:
     """The mesh of an object with each of the ratios of its triangles; 1 is the mesh as it is.
 
     Raises StepError if a number of triangles cannot be reached.
@@ -58,10 +58,10 @@ def levels(one: bpy.types.Object, ratios: Sequence[float]) -> Iterator[DetailLev
     whole = triangles_of(one.data)
     for ratio in checked_ratios(ratios):
         if ratio == 1.0:
-            yield DetailLevel(ratio, one.data.copy(), whole, whole)
+            yield DecimatedMesh(ratio, one.data.copy(), whole, whole)
         else:
             mesh = decimated(one, ratio)
-            yield DetailLevel(ratio, mesh, triangles_of(mesh), whole)
+            yield DecimatedMesh(ratio, mesh, triangles_of(mesh), whole)
 
 
 def triangles_of(mesh: bpy.types.Mesh) -> int:

@@ -60,7 +60,7 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
     return StepResult(files, {"source": source, "levels": counts})
 
 
-def _description(path: Path, source: str, level: lods.DetailLevel) -> str:
+def _description(path: Path, source: str, level: lods.DecimatedMesh) -> str:
     if path.suffix == ".mtl":
         return f"materials of {path.stem}.obj"
     what = "the head as photographed" if source == "head" else "the surface"

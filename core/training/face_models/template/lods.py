@@ -240,7 +240,7 @@ class _EdgeCollapse:
 
 
 def _shapes(topology: HeadTopology) -> np.ndarray:
-    """(S, V, 3) float64 the shapes of the template in which errors count, metres."""
+    """(S, V, 3) float64 the shapes of the template in which errors count, meters."""
     base = topology.vertices.astype(np.float64)
     shapes = [base]
     for names in EXPRESSIONS:
