@@ -19,6 +19,7 @@ from ..errors import AssetError
 from ..heads.armature import armature_name, rig_of
 from ..heads.build import PHOTO_SHAPE, PREFIX, build_head
 from ..heads.face_document import FaceDocument
+from ..heads.hair import add_hair
 from ..heads.head_npz import FILE_NAME as HEAD_FILE
 from ..heads.head_npz import TEXTURE, VISEME_PREFIX, read_head
 from ..heads.manifest import FILE_NAME as MANIFEST
@@ -122,7 +123,9 @@ def _names_free(name: str) -> Iterator[None]:
 def _build(folder: Path, kind: str, collection: bpy.types.Collection, name: str) -> bpy.types.Object:
     if kind == "head":
         texture = folder / TEXTURE if (folder / TEXTURE).is_file() else None
-        return build_head(read_head(folder / HEAD_FILE), texture, collection, name)
+        head = build_head(read_head(folder / HEAD_FILE), texture, collection, name)
+        add_hair(head, folder)
+        return head
     mesh = import_surface(folder / SURFACE_FILE, name)
     mesh.materials.append(surface_material(name))
     surface = bpy.data.objects.new(name, mesh)

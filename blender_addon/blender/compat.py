@@ -10,8 +10,6 @@ import numpy as np
 from .srgb import srgb_to_linear
 
 COLOR_ATTRIBUTE = "Color"
-#: Index of refraction of the cornea.
-CORNEA_IOR = 1.376
 #: Base class of what handles files dropped into a window: since 4.1.
 FILE_HANDLER: type | None = getattr(bpy.types, "FileHandler", None)
 #: Eevee's name: the one that came with 4.2 bore another until it alone was left.
@@ -45,6 +43,18 @@ def set_float_attribute(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> 
     """
     attribute = mesh.attributes.new(name, "FLOAT", "POINT")
     attribute.data.foreach_set("value", np.ascontiguousarray(values, np.float32))
+
+
+def set_vertex_normals(mesh: bpy.types.Mesh, normals: np.ndarray) -> None:
+    """Let a mesh shade as if its surface had other normals than it has.
+
+    Args:
+        mesh: The mesh.
+        normals: (N, 3) float32, of its vertices.
+    """
+    if hasattr(mesh, "use_auto_smooth"):  # until 4.0 a mesh showed none without
+        mesh.use_auto_smooth = True
+    mesh.normals_split_custom_set_from_vertices(normals.tolist())
 
 
 def set_edge_creases(mesh: bpy.types.Mesh, values: np.ndarray) -> None:
@@ -145,12 +155,10 @@ def set_specular(principled: bpy.types.Node, value: float) -> None:
 
 
 def set_coat(principled: bpy.types.Node, roughness: float) -> None:
-    """Put a clear coat, as of an eye, over the Principled shader's material; renamed in 4.0."""
+    """Put a clear coat over the Principled shader's material; renamed in 4.0."""
     prefix = "Coat" if "Coat Weight" in principled.inputs else "Clearcoat"
     principled.inputs["Coat Weight" if prefix == "Coat" else prefix].default_value = 1.0
     principled.inputs[f"{prefix} Roughness"].default_value = roughness
-    if "Coat IOR" in principled.inputs:  # before, it is glass
-        principled.inputs["Coat IOR"].default_value = CORNEA_IOR
 
 
 def set_subsurface(principled: bpy.types.Node, weight: float, radius: tuple[float, float, float]) -> None:
@@ -182,6 +190,16 @@ def let_light_through(material: bpy.types.Material) -> None:
     else:
         material.blend_method = "HASHED"
         material.shadow_method = "HASHED"
+
+
+def add_geometry_sockets(group: bpy.types.NodeTree) -> None:
+    """Give a group of geometry nodes the input and the output of a modifier."""
+    for direction in ("INPUT", "OUTPUT"):
+        if hasattr(group, "interface"):
+            group.interface.new_socket("Geometry", in_out=direction, socket_type="NodeSocketGeometry")
+        else:  # until 3.6
+            sockets = group.inputs if direction == "INPUT" else group.outputs
+            sockets.new("NodeSocketGeometry", "Geometry")
 
 
 def has_operator(operator: Any) -> bool:

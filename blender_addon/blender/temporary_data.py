@@ -20,7 +20,9 @@ KINDS = (
     "cameras",
     "lights",
     "meshes",
+    "hair_curves",
     "materials",
+    "node_groups",
     "images",
 )
 

@@ -31,13 +31,14 @@ def open_head(folder: Path, name: str) -> bpy.types.Object:
     package = Path(__file__).resolve().parents[1]
     # Last, so that Blender's own numpy is found before one in the same site-packages.
     sys.path.append(str(package.parent))
-    build, head_npz, view3d = (
+    build, hair, head_npz, view3d = (
         import_module(f"{package.name}.{module}")
-        for module in ("heads.build", "heads.head_npz", "viewport.view3d")
+        for module in ("heads.build", "heads.hair", "heads.head_npz", "viewport.view3d")
     )
     texture = folder / head_npz.TEXTURE
     data = head_npz.read_head(folder / head_npz.FILE_NAME)
     head = build.build_head(data, texture if texture.is_file() else None, bpy.context.scene.collection, name)
+    hair.add_hair(head, folder)
     cube = bpy.data.objects.get(CUBE_NAME)
     if cube is not None and cube.type == "MESH" and len(cube.data.vertices) == CUBE_VERTICES:
         bpy.data.objects.remove(cube)

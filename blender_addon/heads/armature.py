@@ -15,7 +15,8 @@ import numpy as np
 from mathutils import Vector
 
 from ..blender.scratch_scene import scratch_scene
-from .head_npz import MAX_NAME_BYTES, HeadData, HeadRig
+from .checked_arrays import MAX_NAME_BYTES
+from .head_npz import HeadData, HeadRig
 
 #: Custom property of the armature: that it is a head's.
 MARK = "photobust_rig"

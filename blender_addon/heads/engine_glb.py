@@ -13,6 +13,7 @@ from ..blender import glb_document
 from ..errors import HeadFileError
 from .armature import MODIFIER, rig_of
 from .build import PHOTO_SHAPE, SUBDIVISION
+from .hair import hair_as_made
 from .head_materials import FINISHES, MAP_NODES
 from .head_npz import FILE_NAME, TEXTURE, HeadData, read_head
 
@@ -40,7 +41,7 @@ def engine_glb(head: bpy.types.Object, folder: Path) -> bytes | None:
         document = glb_document.document_of(data)
         if not _is_unchanged(head, read_head(folder / FILE_NAME), folder / TEXTURE):
             return None
-        if _has_hair(document) and not _hair_beside(head):
+        if _has_hair(document) and not hair_as_made(head, folder):
             return None
         node = document["nodes"][0]
         mesh = document["meshes"][node["mesh"]]
@@ -101,9 +102,3 @@ def _materials_unchanged(head: bpy.types.Object, data: HeadData, texture: Path) 
 
 def _has_hair(document: dict) -> bool:
     return any(str(node.get("name", "")).startswith("hair") for node in document["nodes"])
-
-
-def _hair_beside(head: bpy.types.Object) -> bool:
-    """Whether hair stands on a head in Blender, too."""
-    owner = rig_of(head) or head
-    return any("hair" in child.name.lower() for child in (*head.children, *owner.children))

@@ -22,6 +22,8 @@ from .armature import MARK, bones_not_driving, rig_of
 from .bone_names import renamed_bones
 from .build import SUBDIVISION, build_head
 from .engine_glb import engine_glb
+from .hair import add_hair
+from .hair_copies import hair_copies
 from .head_materials import IMAGE_NODE, MAP_NODES, same_picture
 from .head_npz import FILE_NAME, TEXTURE, read_head
 from .manifest import add_file
@@ -69,6 +71,8 @@ class ExportOptions:
     """The axis that points up, "y" or "z", in FBX and OBJ."""
     animation: bool = False
     """Write the head's animation over the scene's frame range, in GLB and FBX."""
+    hair: bool = True
+    """Write the hair that is shown; strands as cards where the format has no curves."""
     levels: tuple[bpy.types.Object, ...] = ()
     """Levels of detail of the head that are written into the same file; they are bound to its bones' copy."""
 
@@ -116,16 +120,19 @@ def export_head(
             _without_shape_values(head, options.shapes and format_ != "obj"),
             _texture_files(head, Path(temporary) / texture if options.textures else None),
             _copy_to_export(context, head, options, format_) as copy,
+            hair_copies(context, head, copy, format_ == "usd") as hair,
+            _hair_texture_files(hair, Path(temporary) / texture if options.textures else None) as pictures,
             renamed_bones(rig_of(copy), options.bones),
         ):
             first = Path(temporary) / f"{stem}{SUFFIXES[format_]}"
             _bind(options.levels, copy)
-            how = WriteOptions(options.scale, options.up, options.levels, options.animation)
+            others = (*options.levels, *hair) if options.hair else options.levels
+            how = WriteOptions(options.scale, options.up, others, options.animation)
             write(context, copy, first, format_, how)
             # FBX and GLB hold the texture, in a result's folder it is there already.
             beside = {path.name for path in Path(temporary).iterdir()} - {first.name}
             if format_ not in TEXTURE_BESIDE:
-                beside -= {_beside(texture, name) for name in (ALBEDO, *MAP_NODES)}
+                beside -= {*(_beside(texture, name) for name in (ALBEDO, *MAP_NODES)), *pictures}
             return [_moved(Path(temporary) / name, folder) for name in (first.name, *sorted(beside))]
     except OSError as error:
         raise ExportError(f"{folder / stem} cannot be written ({error}): choose another folder.") from error
@@ -191,6 +198,7 @@ def export_folder(
     data = read_head(folder / FILE_NAME)
     with _temporary_data():
         head = build_head(data, texture if texture.is_file() else None, context.scene.collection, stem)
+        add_hair(head, folder)
         options = ExportOptions(bones=bones)
         paths = [export_head(context, head, folder, name, stem, options=options)[0] for name in wanted]
     for name, path in zip(wanted, paths, strict=True):
@@ -320,6 +328,26 @@ def _texture_files(head: bpy.types.Object, path: Path | None) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _hair_texture_files(hair: Sequence[bpy.types.Object], path: Path | None) -> Iterator[set[str]]:
+    """The same for the hair's materials; the names of the files."""
+    nodes: dict[bpy.types.Image, list[bpy.types.Node]] = {}
+    for ob in hair:
+        for material in ob.data.materials:
+            for node in material.node_tree.nodes:
+                if node.type == "TEX_IMAGE" and node.image is not None:
+                    nodes.setdefault(node.image, []).append(node)
+    names = set()
+    with contextlib.ExitStack() as stack:
+        for image, shown in nodes.items():
+            place = None
+            if path is not None:
+                place = path.with_name(_beside(path.name, Path(bpy.path.basename(image.filepath)).stem))
+                names.add(place.name)
+            stack.enter_context(_texture_file(shown, image, place))
+        yield names
+
+
 def _pictures(head: bpy.types.Object) -> dict[str, bpy.types.Image]:
     """The texture of a head object and its maps, by the names of their files without ending."""
     found = {}
@@ -420,7 +448,7 @@ def _image_nodes(
 @contextlib.contextmanager
 def _temporary_data() -> Iterator[None]:
     """What is made inside is removed at the end."""
-    kinds = ("objects", "armatures", "meshes", "materials", "images")
+    kinds = ("objects", "armatures", "meshes", "hair_curves", "materials", "node_groups", "images")
     before = {kind: {block.as_pointer() for block in getattr(bpy.data, kind)} for kind in kinds}
     try:
         yield

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..blender.regular_file import read_regular
 from ..errors import HeadFileError
+from .checked_arrays import MAX_NAME_BYTES, checked_floats, checked_indices, checked_names, is_text
 
 FILE_NAME = "head.npz"
 TEXTURE = "albedo.png"
@@ -26,8 +27,6 @@ MAX_FILE_BYTES = 200_000_000
 MAX_UNPACKED_BYTES = 200_000_000
 #: Meters from the origin within which a head lies; one is about 0.23 m high.
 MAX_COORDINATE = 10.0
-#: Blender's limit for the names of shapes, groups and materials, bytes.
-MAX_NAME_BYTES = 63
 #: Largest texture coordinate: templates use 0 to 1, and tiles beyond.
 MAX_UV = 100.0
 #: What a property of a Blender object can hold, and what a text in it should not exceed.
@@ -224,7 +223,7 @@ def _arrays(data: bytes) -> dict[str, np.ndarray]:
 
 def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
     """The head of these arrays. Raises ValueError if any is not what it should be."""
-    lists = {name: _names(name, arrays) for name in ("unit_names", "material_names", "part_names")}
+    lists = {name: checked_names(name, arrays) for name in ("unit_names", "material_names", "part_names")}
     blendshape_names = lists.pop("unit_names")
     vertices, quads, coordinates = (len(np.atleast_1d(arrays[name])) for name in ("neutral", "quads", "uv"))
     if not (vertices and quads and coordinates):
@@ -235,20 +234,20 @@ def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
         raise ValueError("unit_names has names of other shape keys")
     blendshapes = len(blendshape_names)
     head = HeadData(
-        neutral=_floats("neutral", arrays, (vertices, 3), MAX_COORDINATE),
-        photo=_floats("photo", arrays, (vertices, 3), MAX_COORDINATE),
-        blendshapes=_floats("units", arrays, (blendshapes, vertices, 3), MAX_COORDINATE),
+        neutral=checked_floats("neutral", arrays, (vertices, 3), MAX_COORDINATE),
+        photo=checked_floats("photo", arrays, (vertices, 3), MAX_COORDINATE),
+        blendshapes=checked_floats("units", arrays, (blendshapes, vertices, 3), MAX_COORDINATE),
         blendshape_names=blendshape_names,
-        expression=_floats("expression", arrays, (blendshapes,), 10.0),
-        confidence=_floats("confidence", arrays, (vertices,), 1.0, 0.0),
-        deviation=_floats("deviation", arrays, (vertices,), MAX_COORDINATE),
-        quads=_indices("quads", arrays, (quads, 4), vertices),
-        uv=_floats("uv", arrays, (coordinates, 2), MAX_UV),
-        quad_uv=_indices("quad_uv", arrays, (quads, 4), coordinates),
-        face_material=_indices("face_material", arrays, (quads,), len(lists["material_names"])),
-        face_part=_indices("face_part", arrays, (quads,), len(lists["part_names"])),
-        landmark=_indices("landmark", arrays, (478,), vertices),
-        ibug68=_indices("ibug68", arrays, (68,), vertices),
+        expression=checked_floats("expression", arrays, (blendshapes,), 10.0),
+        confidence=checked_floats("confidence", arrays, (vertices,), 1.0, 0.0),
+        deviation=checked_floats("deviation", arrays, (vertices,), MAX_COORDINATE),
+        quads=checked_indices("quads", arrays, (quads, 4), vertices),
+        uv=checked_floats("uv", arrays, (coordinates, 2), MAX_UV),
+        quad_uv=checked_indices("quad_uv", arrays, (quads, 4), coordinates),
+        face_material=checked_indices("face_material", arrays, (quads,), len(lists["material_names"])),
+        face_part=checked_indices("face_part", arrays, (quads,), len(lists["part_names"])),
+        landmark=checked_indices("landmark", arrays, (478,), vertices),
+        ibug68=checked_indices("ibug68", arrays, (68,), vertices),
         provenance=_provenance(arrays["provenance"]),
         second_uv=_second_uv(arrays, quads),
         levels=_levels(arrays, len(lists["part_names"])),
@@ -273,8 +272,8 @@ def _levels(arrays: dict[str, np.ndarray], parts: int) -> tuple[DetailLevel, ...
             break
         count = len(np.atleast_1d(arrays[name]))
         one = DetailLevel(
-            _indices(name, arrays, (count, 3), quads.size),
-            _indices(f"lod_part_{level}", arrays, (count,), parts),
+            checked_indices(name, arrays, (count, 3), quads.size),
+            checked_indices(f"lod_part_{level}", arrays, (count,), parts),
         )
         triangles = np.sort(quads.reshape(-1)[one.corners], axis=1)
         if not count or (triangles[:, 1:] == triangles[:, :-1]).any():
@@ -286,32 +285,32 @@ def _levels(arrays: dict[str, np.ndarray], parts: int) -> tuple[DetailLevel, ...
 def _second_uv(arrays: dict[str, np.ndarray], quads: int) -> SecondUv | None:
     if "second_uv" not in arrays:
         return None
-    names = _names("uv_names", arrays)
+    names = checked_names("uv_names", arrays)
     if len(names) != 2:
         raise ValueError(f"uv_names has {len(names)} names instead of two")
     coordinates = len(np.atleast_1d(arrays["second_uv"]))
     return SecondUv(
         names[1],
         names[0],
-        _floats("second_uv", arrays, (coordinates, 2), MAX_UV),
-        _indices("second_quad_uv", arrays, (quads, 4), coordinates),
+        checked_floats("second_uv", arrays, (coordinates, 2), MAX_UV),
+        checked_indices("second_quad_uv", arrays, (quads, 4), coordinates),
     )
 
 
 def _visemes(arrays: dict[str, np.ndarray], blendshape_names: tuple[str, ...]) -> Visemes | None:
     if "viseme_names" not in arrays:
         return None
-    names = _names("viseme_names", arrays)
+    names = checked_names("viseme_names", arrays)
     if set(names) & set(blendshape_names):
         raise ValueError("viseme_names has names of blendshapes")
     shape = len(names), len(blendshape_names)
-    return Visemes(names, _floats("viseme_weights", arrays, shape, MAX_VISEME_WEIGHT))
+    return Visemes(names, checked_floats("viseme_weights", arrays, shape, MAX_VISEME_WEIGHT))
 
 
 def _rig(arrays: dict[str, np.ndarray], vertices: int) -> HeadRig | None:
     if "bone_names" not in arrays:
         return None
-    names = _names("bone_names", arrays)
+    names = checked_names("bone_names", arrays)
     bones = len(names)
     if bones > MAX_BONES:
         raise ValueError(f"bone_names has {bones} bones instead of at most {MAX_BONES}")
@@ -322,12 +321,12 @@ def _rig(arrays: dict[str, np.ndarray], vertices: int) -> HeadRig | None:
     least, most = JAW_OPEN_RANGE_DEG
     rig = HeadRig(
         names,
-        _indices("bone_parents", arrays, (bones,), bones, -1),
-        _floats("bone_heads", arrays, (bones, 3), MAX_COORDINATE),
-        _floats("bone_tails", arrays, (bones, 3), MAX_COORDINATE),
-        _indices("bone_joints", arrays, shape, bones),
-        _floats("bone_weights", arrays, shape, 1.0, 0.0),
-        _floats("jaw_open_deg", arrays, (), most, least).item(),
+        checked_indices("bone_parents", arrays, (bones,), bones, -1),
+        checked_floats("bone_heads", arrays, (bones, 3), MAX_COORDINATE),
+        checked_floats("bone_tails", arrays, (bones, 3), MAX_COORDINATE),
+        checked_indices("bone_joints", arrays, shape, bones),
+        checked_floats("bone_weights", arrays, shape, 1.0, 0.0),
+        checked_floats("jaw_open_deg", arrays, (), most, least).item(),
     )
     if (rig.parents >= np.arange(bones)).any():
         raise ValueError("bone_parents has children before their parents")
@@ -336,44 +335,6 @@ def _rig(arrays: dict[str, np.ndarray], vertices: int) -> HeadRig | None:
     if (np.abs(rig.weights.sum(1) - 1) > WEIGHT_TOLERANCE).any():
         raise ValueError("bone_weights has vertices whose weights do not sum to 1")
     return rig
-
-
-def _floats(
-    name: str, arrays: dict[str, np.ndarray], shape: tuple[int, ...], most: float, least: float | None = None
-) -> np.ndarray:
-    """An array as float32. Its numbers have to lie between `least` (default: -most) and `most`."""
-    values = arrays[name]
-    if values.dtype.kind != "f" or values.shape != shape:
-        raise ValueError(f"{name} is {values.dtype} {values.shape} instead of floating point {shape}")
-    least = -most if least is None else least
-    if not ((values >= least) & (values <= most)).all():  # false for NaN, too
-        raise ValueError(f"{name} has numbers that make no sense")
-    return np.ascontiguousarray(values, np.float32)
-
-
-def _indices(
-    name: str, arrays: dict[str, np.ndarray], shape: tuple[int, ...], count: int, least: int = 0
-) -> np.ndarray:
-    """An array as int32. Its numbers have to lie between `least` and `count`, which is left out."""
-    values = arrays[name]
-    if values.dtype.kind not in "iu" or values.shape != shape:
-        raise ValueError(f"{name} is {values.dtype} {values.shape} instead of whole numbers {shape}")
-    if not ((values >= least) & (values < count)).all():
-        raise ValueError(f"{name} has indices that do not exist")
-    return np.ascontiguousarray(values, np.int32)
-
-
-def _names(name: str, arrays: dict[str, np.ndarray]) -> tuple[str, ...]:
-    """An array of different texts that Blender can have as names."""
-    values = arrays[name]
-    if values.dtype.kind != "U" or values.ndim != 1 or not len(values):
-        raise ValueError(f"{name} is {values.dtype} {values.shape} instead of texts")
-    names = tuple(str(value) for value in values)
-    if len(set(names)) < len(names) or not all(
-        is_text(one) and len(one.encode()) <= MAX_NAME_BYTES for one in names
-    ):
-        raise ValueError(f"{name} has texts that cannot be names")
-    return names
 
 
 def _provenance(text: np.ndarray) -> dict[str, Any]:
@@ -396,14 +357,3 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, float):
         return bool(np.isfinite(value))
     return isinstance(value, str) and len(value) <= MAX_TEXT and (not value or is_text(value))
-
-
-def is_text(value: str) -> bool:
-    """Whether a text can be handed to Blender: not empty, without NUL, and Unicode."""
-    if not value or "\0" in value:
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return False
-    return True

@@ -10,11 +10,11 @@ from .face_document import FaceDocument
 def active_head(context: bpy.types.Context) -> bpy.types.Object | None:
     """The head that buttons act on: the active object, or the head that it or its armature belongs to."""
     candidate = context.active_object
-    if candidate is not None and candidate.type == "ARMATURE" and MARK in candidate:
-        return next((child for child in candidate.children if child.photobust.is_head), None)
     while candidate is not None:
         if candidate.photobust.is_head:
             return candidate
+        if candidate.type == "ARMATURE" and MARK in candidate:
+            return next((child for child in candidate.children if child.photobust.is_head), None)
         candidate = candidate.parent
     return None
 

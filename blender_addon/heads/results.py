@@ -9,6 +9,7 @@ from ..blender.srgb import srgb_to_linear
 from ..errors import AddonError
 from .armature import base_of
 from .build import build_head
+from .hair import add_hair, note_look
 from .loaded import LoadedHead
 from .surface_import import mesh_from_surface
 from .surface_materials import surface_material
@@ -49,7 +50,9 @@ def build_objects(
         raise AddonError("The engine made no head: set it up again, it is of another version.")
     head = build_head(loaded.head, loaded.albedo, collection, loaded.name)
     base_of(head).location = places[0]
+    add_hair(head, loaded.folder)
     _note(head, loaded, seconds)
+    note_look(head)
     surface = build_surface_object(loaded, collection, places[-1], seconds)
     surface.name = f"{loaded.name} surface"
     if product == "HEAD":

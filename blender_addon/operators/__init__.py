@@ -4,6 +4,7 @@ from .bones_drive_shapes import PHOTOBUST_OT_bones_drive_shapes
 from .cancel import PHOTOBUST_OT_cancel, PHOTOBUST_OT_cancel_retopology, PHOTOBUST_OT_cancel_setup
 from .check_engine import PHOTOBUST_OT_check_engine
 from .choose_photo import PHOTOBUST_OT_choose_photo
+from .comb_by_photo import PHOTOBUST_OT_comb_by_photo
 from .export_head import PHOTOBUST_OT_export_head
 from .export_live_link import PHOTOBUST_OT_export_live_link
 from .face_pose import PHOTOBUST_OT_face_pose
@@ -35,6 +36,7 @@ CLASSES = (
     PHOTOBUST_OT_cancel_setup,
     PHOTOBUST_OT_check_engine,
     PHOTOBUST_OT_choose_photo,
+    PHOTOBUST_OT_comb_by_photo,
     PHOTOBUST_OT_export_head,
     PHOTOBUST_OT_export_live_link,
     PHOTOBUST_OT_face_pose,

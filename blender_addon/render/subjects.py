@@ -11,6 +11,7 @@ from mathutils import Matrix, Vector
 
 from ..blender import compat
 from ..errors import RenderError, StepError
+from ..heads import hair
 from ..heads.build import build_head
 from ..heads.confidence import SWITCH_NODE, tree_shows_confidence
 from ..heads.head_npz import FILE_NAME as HEAD_FILE
@@ -67,8 +68,10 @@ def of_folder(folder: Path) -> SubjectSpec:
             bpy.data.objects.remove(ob)
             ob = bpy.data.objects.new("photobust head", mesh)
             collection.objects.link(ob)
-            light = lighting.PORTRAIT
-            return _of_standard_size(ob, head.photo, "TEXTURE" if texture else "MATERIAL", light)
+            # Workbench shows one picture a material, and the shell has all of the hair's colors in one.
+            hair.add_hair(ob, folder, "shell", only=True)
+            points = _with_hair(ob, head.photo)
+            return _of_standard_size(ob, points, "TEXTURE" if texture else "MATERIAL", lighting.PORTRAIT)
 
         if surface is not None:
             return SubjectSpec("head", seen_side(surface), True, build)
@@ -84,6 +87,12 @@ def of_folder(folder: Path) -> SubjectSpec:
         return _of_standard_size(ob, surface.vertices, "VERTEX", lighting.FLAT)
 
     return SubjectSpec("surface", seen_side(surface), True, build_surface)
+
+
+def _with_hair(head: bpy.types.Object, points: np.ndarray) -> np.ndarray:
+    """A head's points and those of its hair that is shown, (N, 3), head frame."""
+    meshes = [ob.data for ob in hair.shown_of(head) if ob.type == "MESH"]
+    return np.concatenate([points, *(_vertices(mesh) for mesh in meshes)])
 
 
 def _of_standard_size(

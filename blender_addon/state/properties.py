@@ -15,7 +15,7 @@ from bpy.props import (
     StringProperty,
 )
 
-from ..heads import confidence
+from ..heads import confidence, hair
 from . import face_search, session
 from .mirrored_shapes import PhotobustMirroredShapes
 
@@ -68,6 +68,30 @@ class PhotobustSceneSettings(bpy.types.PropertyGroup):
     )
 
 
+HAIR_PRODUCTS = [
+    ("NONE", "None", "No hair, and nothing that covers the head"),
+    ("SHELL", "Shell", "One closed mesh with the photo's colors"),
+    ("CARDS", "Cards", "Ribbons of strands on a darker shell, as games use"),
+    (
+        "STRANDS",
+        "Strands",
+        "Curves rooted on the head; cards where this Blender has none",
+    ),
+]
+
+
+def _show_hair(note: "PhotobustHead", context: bpy.types.Context) -> None:
+    hair.show(note.id_data, note.hair_product.lower())
+
+
+def _set_hair_amount(note: "PhotobustHead", context: bpy.types.Context) -> None:
+    hair.set_amount(note.id_data, note.hair_density, note.hair_length)
+
+
+def _set_hair_color(note: "PhotobustHead", context: bpy.types.Context) -> None:
+    hair.set_color(note.id_data, note.hair_color)
+
+
 class PhotobustHead(bpy.types.PropertyGroup):
     """What is known of a reconstructed head: `object.photobust`."""
 
@@ -81,6 +105,36 @@ class PhotobustHead(bpy.types.PropertyGroup):
         name="Mirror", description="One slider for the left and the right blendshape of a pair", default=True
     )
     mirrored: PointerProperty(type=PhotobustMirroredShapes)
+    hair_product: EnumProperty(
+        name="Hair", description="What to show of the hair", items=HAIR_PRODUCTS, update=_show_hair
+    )
+    hair_color: FloatVectorProperty(
+        name="Hair Color",
+        description="What the hair's typical color becomes; lighter and darker strands follow it",
+        subtype="COLOR",
+        default=(0.5, 0.5, 0.5),
+        min=0.0,
+        max=1.0,
+        update=_set_hair_color,
+    )
+    hair_length: FloatProperty(
+        name="Length",
+        description="How much of the length that the photo shows cards and strands have",
+        subtype="FACTOR",
+        default=1.0,
+        min=0.05,
+        max=1.0,
+        update=_set_hair_amount,
+    )
+    hair_density: FloatProperty(
+        name="Density",
+        description="How many of the cards and strands there are",
+        subtype="FACTOR",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        update=_set_hair_amount,
+    )
 
 
 class PhotobustFaceChoice(bpy.types.PropertyGroup):

@@ -147,14 +147,7 @@ class GlbWriter:
 
 
 def signed_bytes(values: np.ndarray) -> np.ndarray:
-    """Numbers as bytes, which glTF's "normalized" turns back.
-
-    Args:
-        values: Of any shape, -1 to 1; what is beyond is clipped.
-
-    Returns:
-        int8 of the same shape.
-    """
+    """Numbers of -1 to 1 as int8, which glTF's "normalized" turns back; what is beyond is clipped."""
     return np.rint(np.clip(values, -1, 1) * SIGNED_ONE).astype(np.int8)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+TETRAHEDRON = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]], np.int32)
+
 
 def head_arrays() -> dict[str, np.ndarray]:
     """A sheet of 9 vertices and 4 quads, with all that a head.npz has."""
@@ -80,3 +82,42 @@ def ply_bytes(
     body = b"".join(struct.pack("<3f3Bf", *v, 9, 9, 9, c) for v, c in zip(vertices, confidence, strict=True))
     code = {"int": "i", "uint": "I", "float": "f"}[corner]
     return header.encode() + body + b"".join(struct.pack(f"<B3{code}", 3, *f) for f in faces)
+
+
+def hair_arrays() -> dict[str, np.ndarray]:
+    """A shell of four triangles, two cards, three strands and a cover."""
+    corners = np.array([[0, 0, 0], [0.1, 0, 0], [0, 0.1, 0], [0, 0, 0.1]], np.float32)
+    ribbon = np.array([[x, y, z] for z in (0.0, 0.1) for y in (0.0, 0.1) for x in (0.0, 0.02)], np.float32)
+    arrays = {
+        "format_version": np.int32(1),
+        "product": np.array("cards"),
+        "seen_fraction": np.float32(0.5),
+        "style": np.array(json.dumps({"rgb": [60, 40, 20]})),
+        "provenance": np.array("{}"),
+        "card_vertices": ribbon,
+        "card_normals": np.tile(np.array([[0, 0, 1]], np.float32), (8, 1)),
+        "card_triangles": np.array([[0, 1, 2], [1, 3, 2], [4, 5, 6], [5, 7, 6]], np.int32),
+        "card_uv": np.zeros((8, 2), np.float32),
+        "card_colors": np.full((8, 3), 90, np.uint8),
+        "card_index": np.array([0, 0, 0, 0, 1, 1, 1, 1], np.int32),
+        "card_along": np.array([0, 0, 1, 1, 0, 0, 1, 1], np.float32),
+        "card_layer": np.array([0, 1], np.uint8),
+        "card_lod": np.array([0, 0], np.uint8),
+        "strand_points": np.linspace(0, 0.1, 3 * 4 * 3, dtype=np.float32).reshape(3, 4, 3),
+        "strand_root_vertices": np.zeros((3, 3), np.int32),
+        "strand_root_barycentric": np.full((3, 3), 1 / 3, np.float32),
+        "strand_root_uv": np.zeros((3, 2), np.float32),
+        "strand_colors": np.full((3, 2, 3), 90, np.uint8),
+    }
+    for prefix in ("shell", "cover"):
+        arrays |= {
+            f"{prefix}_vertices": corners,
+            f"{prefix}_normals": np.tile(np.array([[0, 0, 1]], np.float32), (4, 1)),
+            f"{prefix}_triangles": TETRAHEDRON,
+            f"{prefix}_uv": np.zeros((4, 2), np.float32),
+            f"{prefix}_colors": np.full((4, 3), 90, np.uint8),
+            f"{prefix}_seen": np.zeros(4, np.float32),
+            f"{prefix}_inner": np.zeros(4, bool),
+            f"{prefix}_inset": np.full(4, 0.01, np.float32),
+        }
+    return arrays

@@ -15,14 +15,17 @@ import bpy
 import numpy as np
 from mathutils import Quaternion, Vector
 
+from blender_addon.blender.images import save_png
 from blender_addon.blender_worker.open_head import open_head
 from blender_addon.errors import AddonError
-from blender_addon.heads import armature, lookup
+from blender_addon.heads import armature, hair, hair_strands, lookup
 from blender_addon.heads import export as head_export
 from blender_addon.heads.armature import rig_of
 from blender_addon.heads.build import SUBDIVISION, build_head
+from blender_addon.heads.hair_copies import hair_copies
 from blender_addon.heads.head_materials import IMAGE_NODE
 from blender_addon.heads.head_npz import read_head
+from tests.blender_addon.heads.head_file_samples import hair_arrays, npz
 from tests.blender_addon.inside import assert_no_path_of, main
 
 #: Meters: an adult's head without the neck's end, in the template.
@@ -100,6 +103,56 @@ def check_build(folder):
     head = bpy.data.objects["somebody"]
     assert len(head.data.shape_keys.key_blocks) == 54 + 15 and len(rig_of(head).data.bones) == 10
     assert head_export.head_image(head).packed_file
+
+    check_hair(head, folder)
+
+
+def check_hair(head, folder):
+    """One product of the hair is shown, moves with the head, and changes without being made anew."""
+    (folder / "hair.npz").write_bytes(npz(hair_arrays()))
+    for name in ("hair_cards.png", "hair_shell.png", "hair_cover.png"):
+        save_png(folder / name, np.full((8, 8, 4), 200, np.uint8))
+    made = {ob[hair.MARK]: ob for ob in hair.add_hair(head, folder)}
+    assert set(made) == {"shell", "cards", "cover"} | ({"strands"} if hair_strands.are_possible() else set())
+    assert {ob[hair.MARK] for ob in hair.shown_of(head)} == {"shell", "cards", "cover"}
+    assert all(ob.parent == rig_of(head) and ob.parent_bone == hair.HEAD_BONE for ob in made.values())
+    bpy.context.view_layer.update()
+    for ob in made.values():
+        assert np.allclose(np.array(ob.matrix_world), np.array(head.matrix_world), atol=1e-6)
+        assert ob.type != "MESH" or not ob.data.validate(verbose=True)
+    bpy.context.view_layer.objects.active = made["cards"]
+    if hasattr(head, "photobust") and head.photobust.is_head:
+        assert lookup.active_head(bpy.context) == head
+    assert hair.typical_color(head)[0] > hair.typical_color(head)[2]
+
+    def points(part):
+        ob = made[part].evaluated_get(bpy.context.evaluated_depsgraph_get())
+        return coordinates(ob.to_mesh().vertices, len(ob.to_mesh().vertices))
+
+    below = points("shell")
+    hair.show(head, "shell")
+    assert {ob[hair.MARK] for ob in hair.shown_of(head)} == {"shell", "cover"}
+    bpy.context.view_layer.update()
+    assert np.allclose(points("shell")[:, 2] - below[:, 2], 0.01, atol=1e-6), "no cards press it in"
+    hair.show(head, "cards")
+    assert len(points("cards")) == 8 and hair.hair_as_made(head, folder)
+    hair.set_color(head, (1.0, 0.1, 0.1))
+    assert not hair.hair_as_made(head, folder)
+    hair.set_color(head, hair.typical_color(head))
+    hair.set_amount(head, 0.5, 1.0)
+    assert len(points("cards")) == 4
+    hair.set_amount(head, 1.0, 0.5)
+    assert len(points("cards")) == 4
+    hair.set_amount(head, 1.0, 1.0)
+    assert len(points("cards")) == 8
+    with hair_copies(bpy.context, head, head, False) as copies:
+        names = {copy.name.removeprefix("somebody ") for copy in copies}
+        assert names == {"hair shell", "hair cards", "cover"}
+    assert made["cards"].name == made["cards"].data.name == "somebody hair cards"
+    hair.show(head, "none")
+    assert not hair.shown_of(head) and hair.products_of(head)[:3] == ["none", "shell", "cards"]
+    hair.remove_hair(head)
+    assert not hair.hair_of(head)
 
 
 def check_export(folder, *names):
@@ -657,13 +710,19 @@ def check_real(folder, photo):
     assert done == {"FINISHED"}
     head = bpy.context.active_object
     assert head.photobust.is_head and len(head.data.shape_keys.key_blocks) == 54 + 15
-    (surface,) = [one for one in head.users_collection[0].objects if one not in (head, head.parent)]
+    hairs = hair.hair_of(head)
+    assert hairs and head.photobust.hair_product == "CARDS"
+    others = [one for one in head.users_collection[0].objects if one not in (head, head.parent, *hairs)]
+    (surface,) = others
+    head.photobust.hair_product = "SHELL"
+    assert "cards" not in {one[hair.MARK] for one in hair.shown_of(head)}
+    assert bpy.ops.photobust.comb_by_photo() == {"FINISHED"} and hair.hair_of(head)
     assert set(bpy.context.selected_objects) == {head, head.parent}
     # Hidden with the eye, so that Alt-H shows it.
     assert surface.hide_render and surface.hide_get() and not surface.hide_viewport
     assert surface.photobust.is_head
     assert bpy.ops.photobust.export_head(directory=str(folder), formats={"obj", "glb"}) == {"FINISHED"}
-    assert sorted(path.suffix for path in folder.glob("*.*")) == [".glb", ".mtl", ".obj", ".png"]
+    assert {path.suffix for path in folder.glob("*.*")} == {".glb", ".mtl", ".obj", ".png"}
     assert bpy.ops.photobust.match_camera() == {"FINISHED"}
     bpy.context.view_layer.objects.active = head
     addon_utils.disable("blender_addon", default_set=True)

@@ -1,0 +1,273 @@
+"""A head's hair as objects: shell, cards, strands, and what covers the head. Needs bpy."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from ..blender import compat
+from ..blender.srgb import srgb_to_linear
+from . import hair_strands
+from .armature import rig_of
+from .hair_materials import cards_material, is_undyed, set_look, shell_material
+from .hair_npz import (
+    CARDS_NORMALS,
+    CARDS_TEXTURE,
+    COVER_TEXTURE,
+    SHELL_TEXTURE,
+    HairData,
+    HairMesh,
+    read_hair_of,
+)
+
+#: The custom property of a hair object: which part of the hair it is.
+MARK = "photobust_hair"
+#: The custom property that keeps the hair's typical color, sRGB bytes.
+TYPICAL = "photobust_hair_rgb"
+#: The bone that hair moves with, by the names that the engine gives.
+HEAD_BONE = "head"
+#: Product -> the parts that are shown. What covers the head is shown with each.
+PARTS = {
+    "none": (),
+    "shell": ("shell", "cover"),
+    "cards": ("shell", "cards", "cover"),
+    "strands": ("shell", "strands", "cover"),
+}
+#: The shape key that moves the shell in, below cards or strands.
+INSET_SHAPE = "Below Cards"
+#: Vertex groups of the cards, and the modifiers that hide cards and their ends by them.
+DENSITY = "Density"
+LENGTH = "Length"
+MASKS = (DENSITY, LENGTH)
+
+
+def add_hair(
+    head: bpy.types.Object, folder: Path, product: str | None = None, only: bool = False
+) -> list[bpy.types.Object]:
+    """Build the hair of a result's folder, if it has any, on its head.
+
+    Args:
+        head: The head that was built from this folder.
+        folder: With hair.npz and its textures.
+        product: One of PARTS; default: what the engine was asked for.
+        only: Build no parts but those of the product.
+
+    Returns:
+        The objects; none where there is no hair.
+
+    Raises:
+        HeadFileError: A file is damaged.
+    """
+    data = read_hair_of(folder)
+    if data is None:
+        return []
+    product = product or data.product
+    if only:
+        wanted = PARTS[product]
+        data = dataclasses.replace(
+            data,
+            shell=data.shell if "shell" in wanted else None,
+            cards=data.cards if "cards" in wanted else None,
+            strands=data.strands if "strands" in wanted else None,
+        )
+    name = head.name
+    made = []
+    if data.shell is not None:
+        shell = _mesh_object(f"{name} hair shell", data.shell)
+        shell.data.materials.append(shell_material(shell.name, folder / SHELL_TEXTURE))
+        shell.shape_key_add(name="Basis", from_mix=False)
+        key = shell.shape_key_add(name=INSET_SHAPE, from_mix=False)
+        moved = data.shell.vertices - data.shell.inset[:, None] * data.shell.normals
+        key.data.foreach_set("co", np.ascontiguousarray(moved, np.float32).ravel())
+        made.append(_marked(shell, "shell", data))
+    if data.cards is not None:
+        cards = _mesh_object(f"{name} hair cards", data.cards)
+        pictures = folder / CARDS_TEXTURE, folder / CARDS_NORMALS
+        cards.data.materials.append(cards_material(cards.name, *pictures, data.rgb))
+        _tint(cards.data, data.cards.colors, data.rgb)
+        _add_mask(cards, DENSITY, 1.0 - data.cards.rank)
+        _add_mask(cards, LENGTH, 1.0 - data.cards.along)
+        made.append(_marked(cards, "cards", data))
+    if data.strands is not None and hair_strands.are_possible():
+        made.append(_marked(hair_strands.build(f"{name} hair strands", data.strands, head), "strands", data))
+    if data.cover is not None:
+        cover = _mesh_object(f"{name} cover", data.cover)
+        cover.data.materials.append(shell_material(cover.name, folder / COVER_TEXTURE))
+        made.append(_marked(cover, "cover", data))
+    for ob in made:
+        for collection in head.users_collection:
+            collection.objects.link(ob)
+        hang(ob, head)
+        # Whoever appends the head, gets what it points to.
+        head[f"{MARK}_{ob[MARK]}"] = ob
+    show(head, product)
+    return made
+
+
+def hair_of(head: bpy.types.Object) -> list[bpy.types.Object]:
+    """The objects of a head's hair."""
+    rig = rig_of(head)
+    children = [*head.children, *(rig.children if rig is not None else ())]
+    return [child for child in children if MARK in child]
+
+
+def products_of(head: bpy.types.Object) -> list[str]:
+    """What can be shown of a head's hair; "none" is always among it."""
+    parts = {ob[MARK] for ob in hair_of(head)}
+    return [
+        name for name in PARTS if name == "none" or name in parts or (name == "shell" and "cover" in parts)
+    ]
+
+
+def typical_color(head: bpy.types.Object) -> tuple[float, float, float]:
+    """The hair's color in the photo, linear RGB; gray where there is none."""
+    found = next((ob for ob in hair_of(head) if TYPICAL in ob), None)
+    red, green, blue = srgb_to_linear(np.array(found[TYPICAL] if found else (128, 128, 128), float) / 255.0)
+    return float(red), float(green), float(blue)
+
+
+def show(head: bpy.types.Object, product: str) -> None:
+    """Show one product of a head's hair: one of PARTS, or what is nearest to it among what there is."""
+    there = {ob[MARK] for ob in hair_of(head)}
+    if product == "strands" and "strands" not in there:
+        product = "cards"
+    shown = PARTS[product]
+    for ob in hair_of(head):
+        hidden = ob[MARK] not in shown
+        ob.hide_render = hidden
+        ob.hide_viewport = hidden
+        if ob[MARK] == "shell" and ob.data.shape_keys is not None:
+            below = product in ("cards", "strands")
+            ob.data.shape_keys.key_blocks[INSET_SHAPE].value = float(below)
+            set_look(ob.data.materials, shaded=below)
+
+
+def shown_of(head: bpy.types.Object) -> list[bpy.types.Object]:
+    """The hair objects that are shown."""
+    return [ob for ob in hair_of(head) if not ob.hide_viewport]
+
+
+def set_amount(head: bpy.types.Object, density: float, length: float) -> None:
+    """How many cards and strands there are, and how much of their length, 0..1 of what the photo gave."""
+    for ob in hair_of(head):
+        if ob[MARK] == "strands":
+            hair_strands.set_amount(ob, density, length)
+        for name, value in ((DENSITY, density), (LENGTH, length)):
+            mask = ob.modifiers.get(name)
+            if mask is not None and mask.type == "MASK":
+                mask.threshold = 1.0 - value
+                mask.show_viewport = mask.show_render = value < 1.0
+
+
+def set_color(head: bpy.types.Object, color: Sequence[float]) -> None:
+    """Dye the hair, not what covers the head.
+
+    Args:
+        head: The head.
+        color: Linear RGB that the hair's typical color becomes.
+    """
+    factor = np.asarray(color[:3], float) / np.maximum(typical_color(head), 1e-3)
+    for ob in hair_of(head):
+        if ob[MARK] != "cover":
+            set_look(ob.data.materials, dye=factor)
+
+
+def hair_as_made(head: bpy.types.Object, folder: Path) -> bool:
+    """Whether the hair is shown as the engine made it, with the product, color and amount of its files."""
+    data = read_hair_of(folder)
+    shown = {ob[MARK]: ob for ob in shown_of(head)}
+    if data is None:
+        return not shown
+    files = {"shell": data.shell, "cards": data.cards, "cover": data.cover}
+    made = {part for part, mesh in files.items() if mesh is not None} & set(PARTS[data.product])
+    if data.product == "strands":
+        made.add("strands" if hair_strands.are_possible() else "cards")
+    if set(shown) != made or not all(is_undyed(ob.data.materials) for ob in shown.values()):
+        return False
+    for part, ob in shown.items():
+        mesh = files.get(part)
+        if mesh is not None and len(ob.data.vertices) != len(mesh.vertices):
+            return False
+        if any(name in ob.modifiers and ob.modifiers[name].threshold for name in MASKS):
+            return False
+    return True
+
+
+def note_look(head: bpy.types.Object) -> None:
+    """Let the panel's properties say what new hair looks like."""
+    note = head.photobust
+    shown = [ob[MARK] for ob in shown_of(head)]
+    note.hair_product = next((one for one in ("strands", "cards", "shell") if one in shown), "shell").upper()
+    note.hair_color = typical_color(head)
+    note.hair_length = note.hair_density = 1.0
+
+
+def remove_hair(head: bpy.types.Object) -> None:
+    """Take the hair off for good."""
+    for ob in hair_of(head):
+        data, kind = ob.data, ob[MARK]
+        bpy.data.objects.remove(ob)
+        (bpy.data.hair_curves if kind == "strands" else bpy.data.meshes).remove(data)
+
+
+def _mesh_object(name: str, data: HairMesh) -> bpy.types.Object:
+    mesh = bpy.data.meshes.new(name)
+    triangles = _facing_out(data)
+    mesh.from_pydata(data.vertices.tolist(), [], triangles.tolist())
+    layer = mesh.uv_layers.new(name="UVMap")
+    layer.data.foreach_set("uv", np.ascontiguousarray(data.uv[triangles.ravel()], np.float32).ravel())
+    compat.shade_smooth(mesh)
+    mesh.update()
+    # Cards shade like the surface that they lie on, not like the paper that they are.
+    compat.set_vertex_normals(mesh, data.normals)
+    return bpy.data.objects.new(name, mesh)
+
+
+def _facing_out(data: HairMesh) -> np.ndarray:
+    """(M, 3) triangles turned to where their normals point: Cycles paints the backs of others black."""
+    first, second, third = (data.vertices[data.triangles[:, k]] for k in range(3))
+    across = np.cross(second - first, third - first)
+    wrong = (across * data.normals[data.triangles].sum(1)).sum(1) < 0
+    return np.where(wrong[:, None], data.triangles[:, ::-1], data.triangles)
+
+
+def _tint(mesh: bpy.types.Mesh, colors: np.ndarray, typical: Sequence[int]) -> None:
+    """The cards' own colors as factors of the typical one, which their texture has already."""
+    linear = srgb_to_linear(colors.astype(np.float32) / 255.0)
+    factors = linear / np.maximum(srgb_to_linear(np.array(typical, np.float32) / 255.0), 1e-3)
+    attribute = mesh.color_attributes.new("Tint", "FLOAT_COLOR", "POINT")
+    rgba = np.concatenate([factors, np.ones((len(factors), 1))], 1).astype(np.float32)
+    attribute.data.foreach_set("color", rgba.ravel())
+
+
+def _add_mask(ob: bpy.types.Object, name: str, weights: np.ndarray) -> None:
+    """A group, and a modifier that hides the vertices whose weights are below its threshold."""
+    group = ob.vertex_groups.new(name=name)
+    for value in np.unique(weights):
+        group.add(np.flatnonzero(weights == value).tolist(), float(value), "REPLACE")
+    mask = ob.modifiers.new(name, "MASK")
+    mask.vertex_group = name
+    mask.threshold = 0.0
+    mask.show_viewport = mask.show_render = False
+
+
+def _marked(ob: bpy.types.Object, part: str, data: HairData) -> bpy.types.Object:
+    ob[MARK] = part
+    if part != "cover":
+        ob[TYPICAL] = list(data.rgb)
+    return ob
+
+
+def hang(ob: bpy.types.Object, head: bpy.types.Object) -> None:
+    """Let hair move with the head, or with the bone that turns it."""
+    rig = rig_of(head)
+    bone = rig.data.bones.get(HEAD_BONE) if rig is not None else None
+    if rig is None or bone is None:
+        ob.parent = head
+        return
+    ob.parent, ob.parent_type, ob.parent_bone = rig, "BONE", bone.name
+    # Children of bones hang on their tails.
+    ob.matrix_parent_inverse = (bone.matrix_local @ Matrix.Translation((0.0, bone.length, 0.0))).inverted()

@@ -1,0 +1,61 @@
+"""Copies of a head's hair for files. Needs bpy."""
+
+import contextlib
+from collections.abc import Iterator
+
+import bpy
+
+from .hair import MARK, hair_of, hang, shown_of
+
+
+@contextlib.contextmanager
+def hair_copies(
+    context: bpy.types.Context, head: bpy.types.Object, copy: bpy.types.Object, curves: bool
+) -> Iterator[tuple[bpy.types.Object, ...]]:
+    """The hair that is shown, as it is shown, on a copy of its head.
+
+    Args:
+        context: Blender's.
+        head: Whose hair it is.
+        copy: Of the head, with an armature of its own or none.
+        curves: Whether strands stay curves; otherwise the cards take their place.
+
+    Yields:
+        The copies, which bear the names of the originals: they are removed at the end.
+    """
+    shown = shown_of(head)
+    if not curves and any(ob[MARK] == "strands" for ob in shown):
+        shown = [ob for ob in hair_of(head) if ob[MARK] == "cards" or (ob in shown and ob[MARK] != "strands")]
+    made = []
+    try:
+        for ob in shown:
+            made.append((ob, ob.name, _copied(context, ob, copy)))
+        for ob, name, one in made:
+            ob.name, one.name = "photobust original", name
+            ob.data.name, one.data.name = "photobust original", name
+        yield tuple(one for _, _, one in made)
+    finally:
+        for ob, name, one in made:
+            data = one.data
+            bpy.data.objects.remove(one)
+            (bpy.data.meshes if isinstance(data, bpy.types.Mesh) else bpy.data.hair_curves).remove(data)
+            ob.name = ob.data.name = name
+
+
+def _copied(context: bpy.types.Context, ob: bpy.types.Object, head: bpy.types.Object) -> bpy.types.Object:
+    hidden, ob.hide_viewport = ob.hide_viewport, False
+    try:
+        if ob.type == "MESH":
+            graph = context.evaluated_depsgraph_get()
+            graph.update()
+            data = bpy.data.meshes.new_from_object(
+                ob.evaluated_get(graph), preserve_all_data_layers=True, depsgraph=graph
+            )
+        else:
+            data = ob.data.copy()
+    finally:
+        ob.hide_viewport = hidden
+    one = bpy.data.objects.new(ob.name, data)
+    context.scene.collection.objects.link(one)
+    hang(one, head)
+    return one

@@ -1,0 +1,176 @@
+"""Materials of hair. Needs bpy."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..blender import compat
+from ..blender.images import pack
+from ..blender.shader_nodes import add_node, add_principled, new_material
+from .build import load_image
+
+#: Roughness of hair's shells and cards.
+ROUGHNESS = 0.55
+SPECULAR = 0.3
+#: What the shell's color is multiplied with where cards or strands lie on it: it is the shade between them.
+SHADE = 0.62
+#: File name of the strand atlas in the hair's color.
+DYED_TEXTURE = "hair_cards_color.png"
+#: Nodes whose values are set later.
+DYE_NODE = "Dye"
+SHADE_NODE = "Shade"
+#: How far from 1 a factor of a color may be that changes nothing.
+DYE_TOLERANCE = 1e-3
+
+
+def shell_material(name: str, texture: Path) -> bpy.types.Material:
+    """The material of a shell, or of what covers the head.
+
+    Args:
+        name: Its name.
+        texture: The picture's file; a gray material where it is missing.
+
+    Returns:
+        The material.
+
+    Raises:
+        HeadFileError: The picture cannot be read.
+    """
+    material, output = new_material(name, 500)
+    principled = _principled(material, output)
+    if texture.is_file():
+        picture = _picture(material, load_image(texture, f"{name} color"))
+        _colored(material, principled, [picture.outputs["Color"]])
+    return material
+
+
+def cards_material(name: str, texture: Path, normals: Path, typical: Sequence[int]) -> bpy.types.Material:
+    """The material of cards, with holes in every view.
+
+    Args:
+        name: Its name.
+        texture: The strand atlas: white, with alpha.
+        normals: Its normals.
+        typical: The hair's color, sRGB bytes: the atlas is dyed with it, as solid views show nothing else.
+
+    Returns:
+        The material.
+
+    Raises:
+        HeadFileError: A picture cannot be read.
+    """
+    material, output = new_material(name, 500)
+    principled = _principled(material, output)
+    if not texture.is_file():
+        return material
+    image = load_image(texture, f"{name} color")
+    _dye(image, typical)
+    image.alpha_mode = "STRAIGHT"
+    picture = _picture(material, image)
+    tint = add_node(material, "ShaderNodeAttribute", (-500, -250))
+    tint.attribute_name = "Tint"
+    _colored(material, principled, [picture.outputs["Color"], tint.outputs["Color"]])
+    material.node_tree.links.new(picture.outputs["Alpha"], principled.inputs["Alpha"])
+    compat.let_light_through(material)
+    if normals.is_file():
+        relief = add_node(material, "ShaderNodeTexImage", (-500, -500))
+        relief.image = load_image(normals, f"{name} normals")
+        relief.image.colorspace_settings.name = "Non-Color"
+        bump = add_node(material, "ShaderNodeNormalMap", (-200, -500))
+        material.node_tree.links.new(relief.outputs["Color"], bump.inputs["Color"])
+        material.node_tree.links.new(bump.outputs["Normal"], principled.inputs["Normal"])
+    return material
+
+
+def strands_material(name: str) -> bpy.types.Material:
+    """The material of strands: Principled Hair in the colors that the photo shows."""
+    material, output = new_material(name, 500)
+    hair = add_node(material, "ShaderNodeBsdfHairPrincipled", (150, 0))
+    hair.parametrization = "COLOR"
+    tint = add_node(material, "ShaderNodeAttribute", (-500, 0))
+    tint.attribute_name = "Tint"
+    color = _multiplied(material, [tint.outputs["Color"]])
+    material.node_tree.links.new(color, hair.inputs["Color"])
+    material.node_tree.links.new(hair.outputs["BSDF"], output.inputs["Surface"])
+    return material
+
+
+def set_look(
+    materials: Iterable[bpy.types.Material],
+    dye: Sequence[float] | np.ndarray | None = None,
+    shaded: bool | None = None,
+) -> None:
+    """Change hair's color.
+
+    Args:
+        materials: Of hair.
+        dye: Linear RGB that its color is multiplied with; None to leave it.
+        shaded: Whether it lies in the shade of other hair; None to leave it.
+    """
+    for material in materials:
+        nodes = material.node_tree.nodes
+        if dye is not None and DYE_NODE in nodes:
+            for socket, value in zip(nodes[DYE_NODE].inputs, dye, strict=True):
+                socket.default_value = float(value)
+        if shaded is not None and SHADE_NODE in nodes:
+            for socket in nodes[SHADE_NODE].inputs:
+                socket.default_value = SHADE if shaded else 1.0
+
+
+def is_undyed(materials: Iterable[bpy.types.Material]) -> bool:
+    """Whether hair has the colors that the photo gave it."""
+    nodes = [
+        material.node_tree.nodes[DYE_NODE] for material in materials if DYE_NODE in material.node_tree.nodes
+    ]
+    return all(abs(socket.default_value - 1.0) < 1e-3 for node in nodes for socket in node.inputs)
+
+
+def _principled(material: bpy.types.Material, output: bpy.types.Node) -> bpy.types.Node:
+    principled = add_principled(material, (200, 0), ROUGHNESS, SPECULAR)
+    material.node_tree.links.new(principled.outputs["BSDF"], output.inputs["Surface"])
+    return principled
+
+
+def _picture(material: bpy.types.Material, image: bpy.types.Image) -> bpy.types.Node:
+    node = add_node(material, "ShaderNodeTexImage", (-500, 0))
+    node.image = image
+    material.node_tree.nodes.active = node  # what Workbench and the viewport's texture mode show
+    return node
+
+
+def _colored(
+    material: bpy.types.Material, principled: bpy.types.Node, factors: list[bpy.types.NodeSocket]
+) -> None:
+    color = _multiplied(material, factors)
+    for socket in compat.base_colors(principled):
+        material.node_tree.links.new(color, socket)
+
+
+def _multiplied(material: bpy.types.Material, factors: list[bpy.types.NodeSocket]) -> bpy.types.NodeSocket:
+    """The product of colors, of the dye and of the shade."""
+    for name in (DYE_NODE, SHADE_NODE):
+        node = add_node(material, "ShaderNodeCombineXYZ", (-500, -700 - 150 * len(factors)))
+        node.name = node.label = name
+        for socket in node.inputs:
+            socket.default_value = 1.0
+        factors = [*factors, node.outputs[0]]
+    product = factors[0]
+    for column, factor in enumerate(factors[1:]):
+        multiply = add_node(material, "ShaderNodeVectorMath", (-200 + 100 * column, 0))
+        multiply.operation = "MULTIPLY"
+        material.node_tree.links.new(product, multiply.inputs[0])
+        material.node_tree.links.new(factor, multiply.inputs[1])
+        product = multiply.outputs[0]
+    return product
+
+
+def _dye(image: bpy.types.Image, color: Sequence[int]) -> None:
+    """Multiply a picture's values by a color, sRGB bytes, and pack it again."""
+    pixels = np.empty(len(image.pixels), np.float32)
+    image.pixels.foreach_get(pixels)
+    pixels.reshape(-1, 4)[:, :3] *= np.array(color, np.float32) / 255.0
+    image.pixels.foreach_set(pixels)
+    image.pack()
+    pack(image, DYED_TEXTURE)

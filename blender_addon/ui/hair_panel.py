@@ -1,0 +1,39 @@
+"""The active head's hair. Needs bpy."""
+
+import bpy
+
+from ..heads import hair
+from ..heads.lookup import active_head, is_animation_ready, require_head
+from .text import draw_button
+
+
+class PHOTOBUST_PT_hair(bpy.types.Panel):
+    """What is shown of the hair, and how much of it."""
+
+    bl_label = "Hair"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Photobust"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        head = active_head(context)
+        return head is not None and is_animation_ready(head) and bool(hair.hair_of(head))
+
+    def draw(self, context: bpy.types.Context) -> None:
+        head = require_head(context)
+        note = head.photobust
+        self.layout.row(align=True).prop(note, "hair_product", expand=True)
+        parts = {ob[hair.MARK] for ob in hair.hair_of(head)}
+        column = self.layout.column(align=True)
+        if "shell" in parts:
+            column.active = note.hair_product != "NONE"
+            column.prop(note, "hair_color", text="Color")
+            amounts = column.column(align=True)
+            amounts.active = note.hair_product in ("CARDS", "STRANDS")
+            amounts.prop(note, "hair_length", slider=True)
+            amounts.prop(note, "hair_density", slider=True)
+        draw_button(self.layout.column(), context, "photobust.comb_by_photo", "BRUSHES_ALL")
+
+
+CLASSES = (PHOTOBUST_PT_hair,)
