@@ -1,6 +1,6 @@
 """Make the picture of the page of `photobust serve`: the server is started, and Chromium gives it a photo.
 
-python scripts/pictures/try.py [PHOTO]
+python scripts/pictures/try.py [PHOTO]      the README's shows portraits/female_24.jpg of the data folder
 """
 
 import argparse
