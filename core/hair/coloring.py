@@ -21,7 +21,7 @@ TOLERANCE = 0.006
 #: Cosines between which a surface begins to be seen well.
 COSINES = (0.1, 0.35)
 #: Neighbors that a completed color is a mean of, and the distance at which their weight has halved, meters.
-NEIGHBORS = 48
+NEIGHBORS = 16
 HALF_DISTANCE = 0.025
 #: Weight of the typical color in a completed one, against those neighbors.
 TYPICAL_WEIGHT = 0.35
