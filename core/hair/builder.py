@@ -30,8 +30,10 @@ LEAST_HAIR_CM2 = 12.0
 #: a shaven scalp in shade: on 40 portraits, 0.02 and 0.43 at most, against 0.27 and more of cropped hair.
 LEAST_OVERHANG = 0.1
 LEAST_STEP = 0.6
-#: Less headwear than this is none.
+#: Less headwear than this is hair, and less of it than of hair if it has the hair's color: mean difference of
+#: logarithms of linear light.
 LEAST_COVER_CM2 = 40.0
+SAME_COLOR = 0.6
 #: By the volume's coarse distance, points nearer to the skin than this, meters, may be in it.
 NEAR_SKIN = 0.006
 #: Cosines between which a surface begins to show its lines.
@@ -80,13 +82,15 @@ class HairBuilder:
         clock = Clock()
         skin = Skin(vertices, self.topology)
         triangles = self.topology.triangles  # with the eyes, which hide what is behind them, too
-        maps = [
-            hair_maps(rgb, segmentation, camera, pose, skin.vertices, triangles, kind)
-            for kind in (SegmentClass.HAIR, SegmentClass.HEADWEAR)
-        ]
-        hair, headwear = maps
+
+        def maps_of(*kinds: SegmentClass) -> HairMaps:
+            return hair_maps(rgb, segmentation, camera, pose, skin.vertices, triangles, kinds)
+
+        hair, headwear = maps_of(SegmentClass.HAIR), maps_of(SegmentClass.HEADWEAR)
+        covered = _is_cover(hair, headwear)
+        if not covered and headwear.mask.any():
+            hair = maps_of(SegmentClass.HAIR, SegmentClass.HEADWEAR)
         clock.lap("maps")
-        covered = headwear.hair_cm2 >= LEAST_COVER_CM2
         shell = cards = strands = style = cover = None
         if covered:
             made = self._shape(headwear, skin, measure_scalp(headwear, skin, self._regions, self._completion))
@@ -128,6 +132,15 @@ class HairBuilder:
         volume = build_volume(maps, skin, scalp, self.settings)
         mesh = extract_shell(volume, skin, self.settings.shell_triangles)
         return None if mesh is None else (volume, mesh)
+
+
+def _is_cover(hair: HairMaps, headwear: HairMaps) -> bool:
+    """Whether headwear is some: more of it than of hair, or of another color."""
+    if headwear.hair_cm2 < LEAST_COVER_CM2:
+        return False
+    if headwear.hair_cm2 > hair.hair_cm2 or not hair.mask.any():
+        return True
+    return float(np.abs(headwear.typical_light - hair.typical_light).mean()) > SAME_COLOR
 
 
 def _is_shaven(maps: HairMaps) -> bool:

@@ -96,6 +96,14 @@ class HairMaps:
         return float(np.abs(np.median(light[inner], 0) - np.median(light[outer], 0)).mean())
 
     @property
+    def typical_light(self) -> np.ndarray:
+        """(3,) median of logarithms of linear light in the mask."""
+        chosen = self.colors[self.mask & (self.outline > LINE_MARGIN)]
+        if not len(chosen):
+            chosen = self.colors[self.mask]
+        return np.asarray(np.log(srgb_to_linear(np.clip(np.median(chosen, axis=0), 0, 255) / 255) + 0.01))
+
+    @property
     def overhang(self) -> float:
         """Fraction of the mask that is not in front of the head's skin."""
         return float((self.mask & ~np.isfinite(self.depth)).sum() / max(self.mask.sum(), 1))
@@ -116,7 +124,7 @@ def hair_maps(
     pose: HeadPose,
     vertices: np.ndarray,
     triangles: np.ndarray,
-    kind: SegmentClass = SegmentClass.HAIR,
+    kinds: tuple[SegmentClass, ...] = (SegmentClass.HAIR,),
 ) -> HairMaps:
     """Draw the pictures.
 
@@ -127,13 +135,13 @@ def hair_maps(
         pose: Of the head.
         vertices: (V, 3) of the head, head frame, meters.
         triangles: (T, 3) int, of all its parts.
-        kind: The class to look for.
+        kinds: The classes to look for.
 
     Returns:
         The pictures; the mask is empty where there is none of it.
     """
     frame = maps_frame(segmentation.frame)
-    probability = _enlarged(segmentation.probabilities[kind])
+    probability = _enlarged(segmentation.probabilities[list(kinds)].sum(0))
     mask = without_spots(probability > 0.5)
     others = [SegmentClass.OCCLUDER, SegmentClass.ACCESSORY]
     hidden = _enlarged(segmentation.probabilities[others].sum(0)) > 0.5

@@ -21,7 +21,7 @@ THIN_STRANDS = 34
 #: Widths of strands, texels.
 WIDTHS = (1, 2, 3)
 #: Range of their lightness, of sRGB white.
-LIGHTNESS = (0.62, 1.0)
+LIGHTNESS = (0.7, 0.94)
 #: Points of a painted strand.
 POINTS = 24
 #: Fractional bits of OpenCV's coordinates.
