@@ -66,9 +66,9 @@ def written(run_in_blender, source, tmp_path):
 def test_presets_in_the_programs_that_they_are_for(written):
     folder, check, kind = written
     check("read")
-    in_a_browser(folder)
     in_assimp(folder)
-    if kind == "bpy":  # Debian's Blender has no USD
+    if kind == "bpy":  # Debian's Blender has no USD, and makes the same GLB files but for their animations
+        in_a_browser(folder)
         in_usd(folder)
 
 
