@@ -39,12 +39,14 @@ class WriteOptions:
         up: "y" or "z", the axis that points up, where the format lets one choose (FBX, OBJ).
         others: What else is written, such as levels of detail, with the same armature.
         animation: Whether the scene's frames are written, too, in GLB and FBX.
+        origin: What becomes the file's origin, in the object's own frame, meters.
     """
 
     scale: float = 1.0
     up: str = "y"
     others: tuple[bpy.types.Object, ...] = ()
     animation: bool = False
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 DEFAULT_OPTIONS = WriteOptions()
@@ -85,7 +87,7 @@ def write(
         options = options | ANIMATED.get(format_, {})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with alone(context, one, how.scale, how.others):
+        with alone(context, one, how.scale, how.others, how.origin):
             operator(filepath=str(path), **compat.known_options(operator, options))
     except (OSError, RuntimeError) as error:
         raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
@@ -177,10 +179,11 @@ def alone(
     one: bpy.types.Object,
     scale: float = 1.0,
     others: Sequence[bpy.types.Object] = (),
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> Iterator[None]:
     """Only this object, and its armature, is selected, shown, and at the origin, `scale` times as large.
 
-    So are others that hang on the same armature.
+    So are others that hang on the same armature. `origin`: the point of the object's own frame that is there.
     """
     view_layer = context.view_layer
     selected, active = list(view_layer.objects.selected), view_layer.objects.active
@@ -194,7 +197,7 @@ def alone(
             other.select_set(False, view_layer=view_layer)
         for ob in shown:
             ob.hide_set(False, view_layer=view_layer)
-            ob.matrix_world = Matrix.Scale(scale, 4)
+            ob.matrix_world = Matrix.Scale(scale, 4) @ Matrix.Translation([-value for value in origin])
             view_layer.update()
             ob.select_set(True, view_layer=view_layer)
         view_layer.objects.active = one

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
+import numpy as np
 
 from ..blender.exporters import SUFFIXES, WriteOptions, formats, write
 from ..errors import ExportError
@@ -41,6 +42,10 @@ __all__ = [
 ]
 
 STEM = "head"
+#: The pivot at the base of the neck.
+NECK = "neck"
+#: The neck ends in a level ring: vertices so much higher than the lowest, meters, belong to it.
+RING_HEIGHT = 1e-4
 #: What the texture is called beside its maps.
 ALBEDO = "albedo"
 #: Formats that refer to the texture as a file of its own.
@@ -73,6 +78,8 @@ class ExportOptions:
     """Write the head's animation over the scene's frame range, in GLB and FBX."""
     hair: bool = True
     """Write the hair that is shown; strands as cards where the format has no curves."""
+    pivot: str = "eyes"
+    """What is the file's origin: "eyes", between their outer corners, or "neck", the middle of its base."""
     levels: tuple[bpy.types.Object, ...] = ()
     """Levels of detail of the head that are written into the same file; they are bound to its bones' copy."""
 
@@ -127,7 +134,8 @@ def export_head(
             first = Path(temporary) / f"{stem}{SUFFIXES[format_]}"
             _bind(options.levels, copy)
             others = (*options.levels, *hair) if options.hair else options.levels
-            how = WriteOptions(options.scale, options.up, others, options.animation)
+            origin = neck_base(copy) if options.pivot == NECK else (0.0, 0.0, 0.0)
+            how = WriteOptions(options.scale, options.up, others, options.animation, origin)
             write(context, copy, first, format_, how)
             # FBX and GLB hold the texture, in a result's folder it is there already.
             beside = {path.name for path in Path(temporary).iterdir()} - {first.name}
@@ -136,6 +144,16 @@ def export_head(
             return [_moved(Path(temporary) / name, folder) for name in (first.name, *sorted(beside))]
     except OSError as error:
         raise ExportError(f"{folder / stem} cannot be written ({error}): choose another folder.") from error
+
+
+def neck_base(head: bpy.types.Object) -> tuple[float, float, float]:
+    """The middle of the ring that the neck ends in, in the head's own frame, meters."""
+    points = np.empty(3 * len(head.data.vertices), np.float32)
+    head.data.vertices.foreach_get("co", points)
+    points = points.reshape(-1, 3)
+    ring = points[points[:, 2] < points[:, 2].min() + RING_HEIGHT]
+    x, y, z = (ring.min(0) + ring.max(0)) / 2
+    return float(x), float(y), float(z)
 
 
 def _is_plain(options: ExportOptions) -> bool:

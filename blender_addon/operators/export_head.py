@@ -51,6 +51,15 @@ class PHOTOBUST_OT_export_head(bpy.types.Operator, ExportHelper):
         max=1000.0,
         soft_max=100.0,
     )
+    pivot: EnumProperty(
+        name="Origin",
+        description="Where the file has its origin",
+        items=[
+            ("eyes", "Eyes", "Between the eyes' outer corners"),
+            ("neck", "Neck", "In the middle of the neck's base, for heads that stand or join a body"),
+        ],
+        default="eyes",
+    )
     shapes: BoolProperty(
         name="Blendshapes",
         description="Write the neutral head with its 52 blendshapes (not OBJ); else the head as it stands",
@@ -84,6 +93,7 @@ class PHOTOBUST_OT_export_head(bpy.types.Operator, ExportHelper):
         column.prop(self, "formats")
         column.separator()
         column.prop(self, "scale")
+        column.prop(self, "pivot")
         column.prop(self, "shapes")
         row = column.row()
         row.enabled = not self.shapes or "obj" in self.formats
@@ -125,6 +135,7 @@ class PHOTOBUST_OT_export_head(bpy.types.Operator, ExportHelper):
             self.textures,
             bones=self.bones,
             animation=self.animation,
+            pivot=self.pivot,
         )
         written: list[Path] = []
         for name, *_ in FORMATS:

@@ -307,6 +307,15 @@ def check_two_heads(folder):
     assert export(filepath=target, formats={"obj"}, scale=100.0, textures=False) == {"FINISHED"}
     assert np.allclose(obj_points(Path(target)), 100.0 * points, atol=1e-3)
     assert not (out / "large_albedo.png").exists() and "map_Kd" not in (out / "large.mtl").read_text()
+    assert export(filepath=target, formats={"obj"}, pivot="neck", textures=False) == {"FINISHED"}
+    moved = obj_points(Path(target))  # y up
+    assert abs(moved[:, 1].min()) < 1e-5, "it stands"
+    ring = moved[moved[:, 1] < 1e-4]
+    assert np.abs(ring.min(0) + ring.max(0)).max() < 1e-4
+    assert np.allclose(moved - moved[0], points - points[0], atol=1e-5)
+    assert export(filepath=str(out / "neck.glb"), formats={"glb"}, pivot="neck") == {"FINISHED"}
+    nodes = {node["name"]: node for node in glb_json(out / "neck.glb")["nodes"]}
+    assert abs(nodes["Bob rig"]["translation"][1] - np.ptp([0.0, points[:, 1].min()])) < 1e-4
     modifier = head.modifiers.new("Subdivision", "SUBSURF")
     modifier.levels = 1
     target = str(out / "plain.glb")
