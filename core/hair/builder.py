@@ -30,10 +30,10 @@ LEAST_HAIR_CM2 = 12.0
 #: a shaven scalp in shade: on 40 portraits, 0.02 and 0.43 at most, against 0.27 and more of cropped hair.
 LEAST_OVERHANG = 0.1
 LEAST_STEP = 0.6
-#: Less headwear than this is hair, and less of it than of hair if it has the hair's color: mean difference of
-#: logarithms of linear light.
+#: Less headwear than this is hair, and less of it than of hair if it has the hair's hue: mean difference of
+#: logarithms of linear light, less their mean.
 LEAST_COVER_CM2 = 40.0
-SAME_COLOR = 0.6
+SAME_HUE = 0.3
 #: By the volume's coarse distance, points nearer to the skin than this, meters, may be in it.
 NEAR_SKIN = 0.006
 #: Cosines between which a surface begins to show its lines.
@@ -93,14 +93,18 @@ class HairBuilder:
         clock.lap("maps")
         shell = cards = strands = style = cover = None
         if covered:
-            made = self._shape(headwear, skin, measure_scalp(headwear, skin, self._regions, self._completion))
+            # A scarf beside more hair than it covers goes no further than it is seen.
+            beside = headwear.hair_cm2 < hair.hair_cm2
+            scalp = measure_scalp(headwear, skin, self._regions, self._completion, beside)
+            made = self._shape(headwear, skin, scalp)
             if made is not None:
                 volume, mesh = made
                 cover = texture_shell(mesh, HairColors.of(headwear, mesh), None, self.settings)
             clock.lap("cover")
         made = None
         if hair.hair_cm2 >= LEAST_HAIR_CM2 and not _is_shaven(hair):
-            scalp = measure_scalp(hair, skin, self._regions, self._completion, covered)
+            hidden = covered and headwear.hair_cm2 > hair.hair_cm2
+            scalp = measure_scalp(hair, skin, self._regions, self._completion, hidden)
             made = self._shape(hair, skin, scalp)
         if made is not None:
             volume, mesh = made
@@ -135,12 +139,14 @@ class HairBuilder:
 
 
 def _is_cover(hair: HairMaps, headwear: HairMaps) -> bool:
-    """Whether headwear is some: more of it than of hair, or of another color."""
+    """Whether headwear is some: more of it than of hair, or of another hue."""
     if headwear.hair_cm2 < LEAST_COVER_CM2:
         return False
     if headwear.hair_cm2 > hair.hair_cm2 or not hair.mask.any():
         return True
-    return float(np.abs(headwear.typical_light - hair.typical_light).mean()) > SAME_COLOR
+    # Gray strands are much lighter than the black ones beside them, but of the same hue.
+    difference = headwear.typical_light - hair.typical_light
+    return float(np.abs(difference - difference.mean()).mean()) > SAME_HUE
 
 
 def _is_shaven(maps: HairMaps) -> bool:
