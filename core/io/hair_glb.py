@@ -20,7 +20,7 @@ COVER_ROUGHNESS = 0.85
 HAIR_SPECULAR = 0.3
 SPECULAR_EXTENSION = "KHR_materials_specular"
 #: Below cards the shell is the shade between them: its color's factor.
-SHADE = 0.85
+SHADE = 0.93
 #: Alpha of the strand atlas from which on a card is opaque: masked alpha needs no sorting.
 ALPHA_CUTOFF = 0.4
 #: Greatest value of a color of two bytes.
