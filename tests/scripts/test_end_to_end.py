@@ -24,8 +24,11 @@ from tests.conftest import PATIENCE_SECONDS, wait_for
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = ROOT / "scripts/batch.py"
 FILES = ["face.json", "landmarks.json", "photo.png", "preview.png", "surface.glb", "surface.ply"]
-#: What is made by default: also the head, and its light model for the page.
-ALL_FILES = sorted([*FILES, "albedo.png", "albedo_mask.png", "head.glb", "head.npz", "head.ply", "view.js"])
+#: What is made by default: also the head, its hair, and its light model for the page.
+MAPS = ["albedo.png", "albedo_mask.png", "normal.png", "roughness.png", "occlusion.png", "thickness.png"]
+CARDS = ["hair_cards.png", "hair_cards_id.png", "hair_cards_normal.png"]
+HAIR = ["hair.glb", "hair.npz", "hair_shell.png", *CARDS]
+ALL_FILES = sorted([*FILES, *MAPS, *HAIR, "head.glb", "head.npz", "head.ply", "view.js"])
 
 pytestmark = pytest.mark.slow
 
