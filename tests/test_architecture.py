@@ -10,12 +10,12 @@ import pytest
 
 from tests.conftest import ROOT
 
-PACKAGES = ("core", "blender_addon")
+PACKAGES = ("core", "blender_addon", "web_app")
 #: More than this cannot be taken in at a look.
 MOST_ENTRIES = 20
 
 
-@pytest.mark.parametrize("folder", ["core", "core/training", "blender_addon"])
+@pytest.mark.parametrize("folder", ["core", "core/training", "blender_addon", "web_app"])
 def test_a_folder_can_be_taken_in_at_a_look(folder):
     entries = sorted(path.name for path in (ROOT / folder).iterdir() if path.name != "__pycache__")
     assert len(entries) <= MOST_ENTRIES, entries

@@ -10,7 +10,9 @@ from tests.conftest import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "models/MODEL_CARD.md"])
 #: A path of the project in backticks or after a program, without placeholders.
-NAMED = re.compile(r"(?<![\w/.-])(?:core|blender_addon|scripts|models|tests|examples|docs)/[\w./-]*\w")
+NAMED = re.compile(
+    r"(?<![\w/.-])(?:core|blender_addon|scripts|models|tests|examples|docs|web_app)/[\w./-]*\w"
+)
 #: They tell of a past in which files had other names.
 HISTORY = {"CHANGELOG.md", "diary.md"}
 #: Made by the tests.
@@ -27,7 +29,7 @@ def test_files_that_are_named_are_there(page):
     assert not {name for name in names if not (ROOT / name).exists()}
 
 
-@pytest.mark.parametrize("folder", ["core", "blender_addon", "scripts", "examples"])
+@pytest.mark.parametrize("folder", ["core", "blender_addon", "scripts", "examples", "web_app"])
 def test_files_that_docstrings_name_are_there(folder):
     missing = set()
     for path in (ROOT / folder).rglob("*.py"):
