@@ -120,6 +120,7 @@ def test_the_wheel_carries_models_data_and_types(wheel):
         "photobust/worker/__main__.py",
         "photobust/models/LICENSE",
         "photobust_blender/batch/page_files/page.js",
+        "photobust_blender/heads/preset_files/web.json",
         "photobust_blender/blender_worker/open_head.py",
         "photobust_blender/blender_worker/start.py",
         "photobust_web/page/index.html",
