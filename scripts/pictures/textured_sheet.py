@@ -20,8 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from blender_addon.blender import compat
+from blender_addon.blender.images import save_png
+from blender_addon.blender.srgb import linear_to_bytes, srgb_to_linear
 from blender_addon.heads.build import build_head
 from blender_addon.heads.head_npz import FILE_NAME, TEXTURE, read_head
+from blender_addon.render import lighting
+from blender_addon.render.renderers import WORKBENCH, render_linear
 
 #: (degrees turned, shape keys at 1; "Photo" is the expression as photographed).
 VIEWS = (
@@ -34,6 +38,8 @@ VIEWS = (
 )
 #: Width of a view, meters.
 WIDTH = 0.30
+#: Gray of the background, sRGB, 0..255.
+GRAY = 120.0
 #: Middle of the head, head frame, meters.
 MIDDLE = (0.0, 0.065, -0.01)
 
@@ -55,15 +61,15 @@ def render_row(folder: Path, size: int, target: Path) -> None:
     camera.location, camera.rotation_euler = (0, -2, 0), (np.pi / 2, 0, 0)
     scene.collection.objects.link(camera)
     scene.camera = camera
-    scene.world = bpy.data.worlds.new("gray")
-    scene.world.color = (0.05, 0.05, 0.05)
-    compat.set_renderer(scene, "BLENDER_WORKBENCH")
-    compat.plain_colors(scene)
-    shading = scene.display.shading
-    shading.light, shading.color_type, shading.show_backface_culling = "STUDIO", "TEXTURE", False
-    scene.render.resolution_x, scene.render.resolution_y = size * len(VIEWS), size
-    scene.render.filepath = str(target)
-    bpy.ops.render.render(write_still=True)
+    compat.set_renderer(scene, WORKBENCH)
+    scene.display.shading.color_type = "TEXTURE"
+    scene.render.resolution_x, scene.render.resolution_y = 2 * size * len(VIEWS), 2 * size
+    with lighting.lit(scene, lighting.PORTRAIT):
+        picture = render_linear(scene)
+    # Rendered larger and added up, as Workbench smooths no edges.
+    picture = picture.reshape(size, 2, -1, 2, 4).mean((1, 3))
+    gray = srgb_to_linear(np.float32(GRAY / 255.0))
+    save_png(target, linear_to_bytes(picture[..., :3] + gray * (1.0 - picture[..., 3:])))
 
 
 def main() -> None:
