@@ -37,7 +37,9 @@ def browser(folder, *options, webgl=True):
     settings.add_argument("--window-size=1200,900")
     settings.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     service = webdriver.ChromeService(DRIVER, env={**os.environ, "HOME": str(folder)})
-    return webdriver.Chrome(options=settings, service=service)
+    driver = webdriver.Chrome(options=settings, service=service)
+    driver.set_script_timeout(2 * PATIENCE)  # a page that draws in software answers late
+    return driver
 
 
 class Page:

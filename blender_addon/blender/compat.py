@@ -10,6 +10,8 @@ import numpy as np
 from .srgb import srgb_to_linear
 
 COLOR_ATTRIBUTE = "Color"
+#: Index of refraction of the cornea.
+CORNEA_IOR = 1.376
 #: Base class of what handles files dropped into a window: since 4.1.
 FILE_HANDLER: type | None = getattr(bpy.types, "FileHandler", None)
 #: Eevee's name: the one that came with 4.2 bore another until it alone was left.
@@ -155,10 +157,12 @@ def set_specular(principled: bpy.types.Node, value: float) -> None:
 
 
 def set_coat(principled: bpy.types.Node, roughness: float) -> None:
-    """Put a clear coat over the Principled shader's material; renamed in 4.0."""
+    """Put a clear coat, as of an eye, over the Principled shader's material; renamed in 4.0."""
     prefix = "Coat" if "Coat Weight" in principled.inputs else "Clearcoat"
     principled.inputs["Coat Weight" if prefix == "Coat" else prefix].default_value = 1.0
     principled.inputs[f"{prefix} Roughness"].default_value = roughness
+    if "Coat IOR" in principled.inputs:  # before, it is glass
+        principled.inputs["Coat IOR"].default_value = CORNEA_IOR
 
 
 def set_subsurface(principled: bpy.types.Node, weight: float, radius: tuple[float, float, float]) -> None:

@@ -106,7 +106,7 @@ def set_look(
 
     Args:
         materials: Of hair.
-        dye: Linear RGB that its color is multiplied with; None to leave it.
+        dye: (3,) linear RGB that its color is multiplied with; None to leave it.
         shaded: Whether it lies in the shade of other hair; None to leave it.
     """
     for material in materials:

@@ -43,7 +43,7 @@ class Finish:
 FINISHES = {
     "skin": Finish(roughness=0.5, specular=0.35, solid=(0.50, 0.29, 0.21, 1.0), subsurface=0.15),
     # The iris is dull; what shines is the cornea, and what wets the eye.
-    "eyes": Finish(roughness=0.35, specular=0.2, solid=(0.70, 0.66, 0.62, 1.0), coat_roughness=0.03),
+    "eyes": Finish(roughness=0.35, specular=0.0, solid=(0.70, 0.66, 0.62, 1.0), coat_roughness=0.03),
     "mouth": Finish(roughness=0.3, specular=0.5, solid=(0.55, 0.30, 0.27, 1.0), subsurface=0.1),
     # The cards are mostly holes: without a texture a veil is nearer to lashes than a bar.
     "lashes": Finish(roughness=0.8, specular=0.1, solid=(0.02, 0.015, 0.012, 0.3), alpha=True),

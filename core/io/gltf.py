@@ -147,7 +147,14 @@ class GlbWriter:
 
 
 def signed_bytes(values: np.ndarray) -> np.ndarray:
-    """Numbers of -1 to 1 as int8, which glTF's "normalized" turns back; what is beyond is clipped."""
+    """Numbers as bytes, which glTF's "normalized" turns back.
+
+    Args:
+        values: Of any shape, -1 to 1; what is beyond is clipped.
+
+    Returns:
+        int8 of the same shape.
+    """
     return np.rint(np.clip(values, -1, 1) * SIGNED_ONE).astype(np.int8)
 
 

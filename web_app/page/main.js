@@ -271,7 +271,8 @@ const renderModel = (job) => {
 
 stage.onShown = () => {
   $("controls").hidden = false;
-  $("shapes").hidden = !stage.hasShapes;
+  $("shapes").hidden &&= !stage.hasShapes;
+  $("shapes").inert = !stage.hasShapes;  // of a surface; taken away, it would move the rest
   $("hair-label").hidden = !stage.hasHair;
   const input = /** @type {HTMLInputElement} */ (document.querySelector("[name=look][value=confidence]"));
   input.disabled = !stage.hasConfidence;
@@ -303,7 +304,7 @@ const render = (job) => {
     const picture = `${page.place?.file(job, "photo.png")}?${job.face}`;
     if (page.picture !== picture) showPhoto(picture);
   }
-  if (!job || !stage.shown) $("shapes").hidden = true;
+  if (job?.state !== "done" || !stage.shown) $("shapes").hidden = true;
   if (job?.state === "done") announce(`${text("done")} ${job.verdict?.summary ?? ""}`);
   renderVerdict(job);
   renderDownloads(job);

@@ -142,7 +142,7 @@ export class Stage {
   /** @param {string} shape One of SHAPES. @param {number} value 0..1 */
   setShape(shape, value) {
     this.shapes[shape] = value;
-    this.apply();
+    this.applyShapes();
   }
 
   /** @param {number} degrees Around the head; 0 is the front. */
@@ -222,14 +222,18 @@ export class Stage {
 
   /** Give the model that is shown its look and its expression. */
   apply() {
-    for (const mesh of this.meshes()) {
-      this.applyLook(mesh);
+    for (const mesh of this.meshes()) this.applyLook(mesh);
+    this.applyShapes();
+  }
+
+  /** Give the model that is shown its expression. */
+  applyShapes() {
+    for (const mesh of this.meshes())
       for (const [shape, value] of Object.entries(this.shapes))
         for (const target of SHAPES[/** @type {keyof typeof SHAPES} */ (shape)]) {
           const index = mesh.morphTargetDictionary?.[target];
           if (index !== undefined) mesh.morphTargetInfluences[index] = value;
         }
-    }
     this.scene?.queueRender?.();
   }
 

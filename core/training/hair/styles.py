@@ -39,7 +39,15 @@ class Hairstyle:
     triangles: np.ndarray
 
     def on(self, average: np.ndarray, head: np.ndarray) -> "Hairstyle":
-        """The style moved from the average head (V, 3) to another one (V, 3)."""
+        """The style moved from the average head to another one.
+
+        Args:
+            average: (V, 3) vertices of the average head, head frame, meters.
+            head: (V, 3) the same of the other.
+
+        Returns:
+            The style on the other head.
+        """
         distance, index = cKDTree(average).query(self.vertices, k=NEIGHBORS)
         weight = 1 / (distance + 0.01) ** 2
         weight /= weight.sum(1, keepdims=True)
