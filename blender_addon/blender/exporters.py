@@ -27,6 +27,8 @@ ANIMATED: dict[str, dict[str, object]] = {
         "export_force_sampling": True,
     },
 }
+#: What the add-on's properties of objects and scenes are called.
+OWN_PROPERTIES = "photobust"
 SUFFIXES = {"fbx": ".fbx", "obj": ".obj", "usd": ".usdc", "glb": ".glb"}
 
 
@@ -87,7 +89,8 @@ def write(
         options = options | ANIMATED.get(format_, {})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with alone(context, one, how.scale, how.others, how.origin):
+        written = [one, *how.others, *([one.parent] if one.parent is not None else []), context.scene]
+        with alone(context, one, how.scale, how.others, how.origin), without_own_properties(written):
             operator(filepath=str(path), **compat.known_options(operator, options))
     except (OSError, RuntimeError) as error:
         raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
@@ -171,6 +174,25 @@ def exporters() -> dict[str, tuple[Callable[..., set[str]], dict[str, object]]]:
             },
         ),
     }
+
+
+@contextlib.contextmanager
+def without_own_properties(blocks: Sequence[bpy.types.ID]) -> Iterator[None]:
+    """These without what the add-on notes of them, folders of this computer included.
+
+    glTF's exporter writes such properties of scenes, too, and since 5.x those of objects.
+    """
+    noted: list[tuple[bpy.types.ID, dict[str, object]]] = []
+    for block in blocks:
+        kept = compat.registered_properties(block)
+        if OWN_PROPERTIES in kept:
+            noted.append((block, kept[OWN_PROPERTIES].to_dict()))
+            del kept[OWN_PROPERTIES]
+    try:
+        yield
+    finally:
+        for block, values in noted:
+            compat.registered_properties(block)[OWN_PROPERTIES] = values
 
 
 @contextlib.contextmanager

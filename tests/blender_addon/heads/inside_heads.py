@@ -245,8 +245,10 @@ def check_write(folder, *names):
     """Write the head of a folder into its folder "out", as the button does."""
     switch_on()
     head = named_head(folder, "Ann")
+    bpy.context.scene.photobust.photo = str(folder / "photo.jpg")
     assert bpy.ops.photobust.export_head(directory=str(folder / "out"), formats=set(names)) == {"FINISHED"}
     assert head.name == "Ann" and head.photobust.is_head
+    assert head.photobust.folder == str(folder) and bpy.context.scene.photobust.photo == head.photobust.photo
 
 
 def switch_on():
