@@ -164,8 +164,8 @@ def signed_outline(mask: np.ndarray) -> np.ndarray:
     Returns:
         (SIZE, SIZE) float32, meters, positive inside.
     """
-    if not mask.any():
-        return np.full(mask.shape, -1.0, np.float32)
+    if mask.all() or not mask.any():
+        return np.full(mask.shape, 1.0 if mask.all() else -1.0, np.float32)
     inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
     outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
     signed = np.where(mask, inside - 0.5, 0.5 - outside).astype(np.float32)

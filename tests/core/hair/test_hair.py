@@ -166,6 +166,16 @@ def test_files_hold_the_groom(made):
     assert [material["name"] for material in document["materials"]] == ["hair_shell"]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_picture_full_of_hair_is_no_reason_to_fail(builder):
+    rgb, segmentation, _ = picture_of()
+    probabilities = np.zeros_like(segmentation.probabilities)
+    probabilities[SegmentClass.HAIR] = 1
+    full = Segmentation(probabilities, segmentation.frame)
+    groom = builder.build(rgb, full, CAMERA, POSE, builder.topology.vertices)
+    assert groom is None or np.isfinite(groom.shell.vertices).all()
+
+
 def test_preview_shows_the_shell(made, builder):
     topology = builder.topology
     glb = head_preview_glb(topology.vertices, topology, "test", hair=made[0])
