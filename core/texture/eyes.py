@@ -40,7 +40,23 @@ IRIS_RADIUS = 0.0059
 #: Radius of the pupil, of the iris's.
 PUPIL = 0.36
 #: Width of the iris's soft edge, meters.
-IRIS_EDGE = 0.0005
+IRIS_EDGE = 0.0008
+#: Radius of the collarette, the lightest ring of the iris, of the iris's.
+COLLARETTE = 0.58
+#: What the collarette adds to the iris's color, of it: it is warmer.
+COLLARETTE_TINT = np.array([0.22, 0.10, 0.0])
+#: Fraction of the light that the limbus takes, and how far it reaches in- and outwards, of the iris's radius.
+LIMBUS_DARKNESS = 0.72
+LIMBUS_INSIDE = 0.20
+LIMBUS_OUTSIDE = 0.09
+#: Fraction of the light that the upper lid takes, and heights, of the iris's radius, between which it does.
+LID_DARKNESS = 0.38
+LID_SHADE_RANGE = (0.35, 1.15)
+#: Number of veins in a white, their width, of the iris's radius, and what they take of the light by channel.
+VEINS = 26
+VEIN_WIDTH = 0.035
+VEIN_DARKNESS = 0.55
+VEIN_COLOR = np.array([0.12, 0.45, 0.42])
 #: Frequencies, a turn, of the iris's fibers.
 FIBER_FREQUENCIES = (5, 11, 23, 37, 59, 83)
 
@@ -156,16 +172,34 @@ def paint_eyeball(direction: np.ndarray, radius: float, colors: EyeColors, seed:
     around = np.arctan2(direction[:, 2], direction[:, 0])
     fraction = distance / IRIS_RADIUS
     fiber = _fibers(rng, around, fraction)
-    iris = 0.55 + 0.75 * ramp(fraction, PUPIL, 0.62) - 0.25 * ramp(fraction, 0.62, 0.8)
-    iris *= (1 - 0.72 * ramp(fraction, 0.78, 1.0)) * fiber
-    iris_color = colors.iris * iris[:, None]
-    # The white reddens toward the corners; the back is never seen.
-    red = ramp(distance, 1.4 * IRIS_RADIUS, 3.2 * IRIS_RADIUS)[:, None]
-    white = colors.white * (1 - red * np.array([0.10, 0.28, 0.28])) * (1 + 0.03 * (fiber - 1))[:, None]
+    # Dark around the pupil, lightest at the collarette, dark again toward the rim.
+    iris = 0.60 + 0.75 * ramp(fraction, PUPIL, COLLARETTE) - 0.30 * ramp(fraction, COLLARETTE, 0.85)
+    warm = np.exp(-(((fraction - COLLARETTE) / 0.16) ** 2))[:, None] * COLLARETTE_TINT
+    iris_color = colors.iris * (1 + warm) * (iris * fiber)[:, None]
+    # The white reddens toward the corners, where veins run; the back is never seen.
+    red = ramp(distance, 1.4 * IRIS_RADIUS, 3.2 * IRIS_RADIUS)
+    vein = VEIN_DARKNESS * red * _veins(rng, around, fraction)
+    white = colors.white * (1 - red[:, None] * np.array([0.10, 0.26, 0.27]) - vein[:, None] * VEIN_COLOR)
     inside = ramp(-distance, -IRIS_RADIUS - IRIS_EDGE / 2, -IRIS_RADIUS + IRIS_EDGE / 2)[:, None]
     pupil = ramp(-fraction, -PUPIL - 0.04, -PUPIL + 0.04)[:, None]
     result = white * (1 - inside) + iris_color * inside
+    # The limbus, where the iris shines through the white's edge, dark and soft to both sides.
+    limbus = np.exp(-(((fraction - 1) / np.where(fraction < 1, LIMBUS_INSIDE, LIMBUS_OUTSIDE)) ** 2))
+    result *= 1 - LIMBUS_DARKNESS * limbus[:, None]
+    # What the upper lid and its lashes shade in any light.
+    shade = LID_DARKNESS * ramp(np.sin(around) * fraction, *LID_SHADE_RANGE)
+    result *= 1 - shade[:, None]
     return (result * (1 - pupil) + 0.002 * pupil).astype(np.float32)
+
+
+def _veins(rng: np.random.Generator, around: np.ndarray, fraction: np.ndarray) -> np.ndarray:
+    """(N,) 0 to 1: thin wavy lines toward the iris."""
+    total = np.zeros_like(around)
+    for place in rng.uniform(-np.pi, np.pi, VEINS):
+        bend = rng.normal(0, 0.06) * np.sin(rng.uniform(3, 6) * fraction + rng.uniform(0, 6))
+        offset = (around - place - bend + np.pi) % (2 * np.pi) - np.pi
+        total += rng.uniform(0.4, 1.0) * np.exp(-((offset * fraction / VEIN_WIDTH) ** 2))
+    return np.clip(total, 0, 1)
 
 
 def _fibers(rng: np.random.Generator, around: np.ndarray, fraction: np.ndarray) -> np.ndarray:

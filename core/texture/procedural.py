@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 
 from ..geometry.visibility import ramp
+from ..image.color import LUMINANCE
 from ..template.regions import Regions
 from ..template.topology import LASHES, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
 from .atlas import Atlas
@@ -21,16 +22,35 @@ LOWER_CROWN = 0.0088
 #: How far the gums rise between two teeth, meters.
 GUM_RISE = 0.0016
 #: Width of the dark gap between two teeth, and of the gums' edge, meters.
-GAP_WIDTH = 0.00035
+GAP_WIDTH = 0.00045
 GUM_EDGE = 0.0004
+#: Fraction of the light that a gap takes.
+GAP_DARKNESS = 0.6
+#: Height of the notch between the edges of two teeth, meters, whose corners are round.
+NOTCH_HEIGHT = 0.0018
+#: Fraction of half a tooth's width that its notch reaches over at the edge.
+NOTCH_WIDTH = 0.3
+#: Fraction of the light that a notch takes.
+NOTCH_DARKNESS = 0.85
+#: Height of the edge that is clearer than the rest of a tooth, meters.
+CLEAR_EDGE = 0.0022
 #: Linear colors.
-ENAMEL = np.array([0.78, 0.72, 0.62])
+ENAMEL = np.array([0.66, 0.58, 0.48])
+#: Of a tooth beside the gums, and of its clear edge.
+ENAMEL_ROOT = np.array([0.54, 0.43, 0.31])
+ENAMEL_EDGE = np.array([0.52, 0.49, 0.45])
 GUMS = np.array([0.38, 0.13, 0.12])
 TONGUE_COLOR = np.array([0.40, 0.15, 0.14])
 TONGUE_ROOT = np.array([0.16, 0.04, 0.04])
-CAVITY = np.array([0.30, 0.09, 0.08])
+CAVITY = np.array([0.24, 0.07, 0.065])
+#: The wet side of the lips, of luminance 1; it is as light as the lip that it goes on from.
+WET_LIP = np.array([2.4, 0.66, 0.62])
 THROAT = np.array([0.035, 0.008, 0.008])
 LASH_COLOR = np.array([0.010, 0.007, 0.006])
+#: How light the wet side of the lips is, of what it goes on from: that is skin where lips are pressed.
+WET_LIP_LIGHTNESS = 0.6
+#: Rings of vertices over which lips turn into their wet side.
+LIP_RINGS = 1.0
 #: Rings of vertices over which lips and lids turn into the inside.
 INWARD_RINGS = 4.0
 #: Rings of vertices over which the inside gets dark.
@@ -82,9 +102,12 @@ def paint_teeth(topology: HeadTopology, atlas: Atlas, chosen: np.ndarray, name: 
     height = np.abs(position[:, 2] - edge)
     crown = (UPPER_CROWN if upper else LOWER_CROWN) - GUM_RISE * within**2
     gum = ramp(height - crown, -GUM_EDGE, GUM_EDGE)[:, None]
-    dark = 1 - 0.4 * np.exp(-((to_gap / GAP_WIDTH) ** 2)) * (1 - gum[:, 0])
-    back = 1 - 0.35 * ramp(along, 0.015, 0.05)
-    tooth = ENAMEL * (0.88 + 0.12 * ramp(height, 0.0, 0.006) - 0.1 * ramp(height / crown, 0.7, 1.0))[:, None]
+    dark = 1 - GAP_DARKNESS * np.exp(-((to_gap / GAP_WIDTH) ** 2)) * (1 - gum[:, 0])
+    notch = NOTCH_WIDTH * np.clip(1 - height / NOTCH_HEIGHT, 0, 1)
+    dark *= 1 - NOTCH_DARKNESS * ramp(within - (1 - notch), -0.08, 0.08) * (notch > 0)
+    back = 1 - 0.55 * ramp(along, 0.010, 0.045)
+    root, clear = ramp(height / crown, 0.45, 1.0)[:, None], ramp(-height, -CLEAR_EDGE, 0.0)[:, None]
+    tooth = ENAMEL + (ENAMEL_ROOT - ENAMEL) * root + (ENAMEL_EDGE - ENAMEL) * clear
     return ((tooth * (1 - gum) + GUMS * gum) * (dark * back)[:, None]).astype(np.float32)
 
 
@@ -129,6 +152,8 @@ def paint_inside(
     deep = ramp(depth, INWARD_RINGS, THROAT_RINGS)[:, None]
     socket = ramp(atlas.interpolate(topology.vertices[:, 2], chosen), *SOCKET_RANGE)[:, None]
     cavity = CAVITY * (1 - deep) + THROAT * deep
+    wet = ramp(depth, 0.0, LIP_RINGS)[:, None] * (1 - socket)
+    rim = rim + (WET_LIP_LIGHTNESS * (rim @ LUMINANCE)[:, None] * WET_LIP - rim) * wet
     cavity = cavity * (1 - socket) + (0.5 * CAVITY + 0.4 * rim) * socket
     return (rim * (1 - inward) + cavity * inward).astype(np.float32)
 

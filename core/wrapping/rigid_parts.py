@@ -40,6 +40,13 @@ EYEBALL_SCALE = (0.85, 1.2)
 MOUTH_SCALE = (0.85, 1.15)
 #: Distance from the lips' middle, meters, up to which skin carries teeth and tongue.
 MOUTH_REACH = 0.045
+#: How far teeth and tongue are from where MakeHuman has them, meters: at jawOpen its lower teeth hide behind
+#: the lip, and its tongue stands above them.
+MOUTH_OFFSETS = {
+    TEETH_UPPER: (0.0, 0.0, 0.0),
+    TEETH_LOWER: (0.0, 0.0012, 0.0048),
+    TONGUE: (0.0, 0.0, -0.007),
+}
 #: Rounds of the fit of an eyeball into its lids.
 EYEBALL_ROUNDS = 6
 #: Greatest angle of the gaze, radians: the iris is a few pixels, and eyes seldom turn farther.
@@ -106,12 +113,14 @@ class RigidParts:
         distance = np.linalg.norm(mean[self._roots] - mean[self.lashes][:, None], axis=2)
         weight = 1 / np.maximum(distance, MIN_ROOT_DISTANCE)
         self._root_weights = weight / weight.sum(1, keepdims=True)
-        upper, lower = topology.vertices_of(TEETH_UPPER), topology.vertices_of(TEETH_LOWER, TONGUE)
         mouth = mean[topology.lips].mean(0)
         around = self.skin[np.linalg.norm(mean[self.skin] - mouth, axis=1) < MOUTH_REACH]
         above = mean[around, 2] > mouth[2]
-        #: What each part of the mouth is carried by.
-        self._mouth = ((upper, around[above]), (lower, around[~above]))
+        #: Each part of the mouth, what it is carried by, and its offset.
+        self._mouth = tuple(
+            (topology.vertices_of(name), around[above if name == TEETH_UPPER else ~above], np.array(offset))
+            for name, offset in MOUTH_OFFSETS.items()
+        )
 
     def fit_eyeball(self, vertices: np.ndarray, side: str) -> Sphere:
         """Fit an eyeball into the lids.
@@ -188,10 +197,10 @@ class RigidParts:
             ball = self.eyeballs[side]
             scale = eyeballs[side].radius / ball.radius
             placed[index] = (self.mean[index] - ball.center) * scale + eyeballs[side].center
-        for part, carriers in self._mouth:
-            scale = self.mouth_scale(neutral)
+        scale = self.mouth_scale(neutral)
+        for part, carriers, offset in self._mouth:
             middle = self.mean[carriers].mean(0)
-            placed[part] = (self.mean[part] - middle) * scale + neutral[carriers].mean(0)
+            placed[part] = (self.mean[part] + offset - middle) * scale + neutral[carriers].mean(0)
         scale = float(np.mean([eyeballs[side].radius / self.eyeballs[side].radius for side in SIDES]))
         roots = (self.mean[self._roots] * self._root_weights[..., None]).sum(1)
         moved_roots = (neutral[self._roots] * self._root_weights[..., None]).sum(1)
@@ -204,7 +213,7 @@ class RigidParts:
         Args:
             neutral: (V, 3) float64, head frame, meters.
         """
-        carriers = np.concatenate([index for _, index in self._mouth])
+        carriers = np.unique(np.concatenate([index for _, index, _ in self._mouth]))
         now, before = neutral[carriers], self.mean[carriers]
         return float(np.clip(np.sqrt(now.var(0).sum() / before.var(0).sum()), *MOUTH_SCALE))
 
@@ -221,6 +230,11 @@ class RigidParts:
         """
         source = self.topology.blendshapes
         blendshapes = source * np.float32(mouth_scale)
+        # The tongue goes out over the teeth from where it lies.
+        out, tongue = self.topology.blendshape_index("tongueOut"), self.topology.vertices_of(TONGUE)
+        forward = -source[out, tongue, 1]
+        lift = np.clip(forward / max(float(forward.max()), 1e-6), 0, 1)
+        blendshapes[out, tongue, 2] += lift * np.float32(-MOUTH_OFFSETS[TONGUE][2] * mouth_scale)
         blendshapes[:, : body.shape[1]] = body
         for side, index in self.eyes.items():
             scale = np.float32(eyeballs[side].radius / self.eyeballs[side].radius)

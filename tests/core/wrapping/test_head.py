@@ -381,3 +381,24 @@ def test_normals_point_outwards(topology):
     ball = trimesh.creation.icosphere(3)
     normals = vertex_normals(ball.vertices, ball.faces)
     np.testing.assert_allclose(normals, ball.vertices, atol=0.02)
+
+
+def test_an_open_jaw_shows_the_lower_teeth_and_the_tongue_lies_low(head, topology):
+    """Their edge stands over the lip in front of them, and the tip of the tongue does not."""
+    opened = head.neutral + head.blendshapes[topology.blendshape_index("jawOpen")]
+    middle = np.abs(head.neutral[:, 0]) < 0.005
+
+    def of(*parts):
+        return opened[np.intersect1d(topology.vertices_of(*parts), np.flatnonzero(middle))]
+
+    teeth = of("teeth_lower")
+    front = teeth[teeth[:, 1].argmin(), 1]
+    edge = teeth[teeth[:, 1] < front + 0.012, 2].max()
+    lip = of("skin", "inner")
+    lip = lip[(lip[:, 1] < front) & (lip[:, 2] < edge + 0.015)]
+    assert edge > lip[:, 2].max() + 0.002
+    tongue = of("tongue")
+    assert tongue[tongue[:, 1] < tongue[:, 1].min() + 0.006, 2].max() < edge - 0.002
+    # Closed, the lower teeth stand behind the upper ones.
+    upper, lower = (head.neutral[topology.vertices_of(f"teeth_{row}")] for row in ("upper", "lower"))
+    assert upper[:, 1].min() < lower[:, 1].min() - 0.001
