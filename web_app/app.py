@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -24,6 +25,8 @@ from .sessions import Session, SessionStore
 from .settings import ServerSettings
 from .texts import PAGE_FOLDER, texts
 from .uploads import receive_file, receive_message
+
+log = logging.getLogger(__name__)
 
 #: Address below static/ -> file. No other file is handed out from there.
 STATIC = {path.name: path for path in PAGE_FOLDER.iterdir() if path.suffix in (".css", ".js")} | {
@@ -302,6 +305,8 @@ class PageServer:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(self._queue.run()), asyncio.create_task(self._sweep())]
+        for task in tasks:
+            task.add_done_callback(report_end)
         try:
             yield
         finally:
@@ -317,6 +322,12 @@ async def not_found(request: Request, error: Exception) -> Response:
     """The answer to an address that is none."""
     status = getattr(error, "status_code", 404)
     return await answer_problem(request, Problem(status, "address"))
+
+
+def report_end(task: "asyncio.Task[None]") -> None:
+    """Log why a task has ended that should not have."""
+    if not task.cancelled():
+        log.error("A part of the server has ended", exc_info=task.exception())
 
 
 def discard(folder: Path) -> None:

@@ -27,7 +27,7 @@ class ServerSettings:
     """Jobs that may wait for the engine."""
     max_faces: int = 20
     """Faces that are offered to choose from."""
-    job_seconds: float = 300.0
+    job_seconds: float = 600.0
     """Seconds after which a job is stopped."""
     cancel_seconds: float = 3.0
     """Seconds that a cancelled job may take to stop by itself."""
