@@ -68,7 +68,7 @@ def render_row(folder: Path, size: int, target: Path) -> None:
         picture = render_linear(scene)
     # Rendered larger and added up, as Workbench smooths no edges.
     picture = picture.reshape(size, 2, -1, 2, 4).mean((1, 3))
-    gray = srgb_to_linear(np.float32(GRAY / 255.0))
+    gray = srgb_to_linear(np.array(GRAY / 255.0, np.float32))
     save_png(target, linear_to_bytes(picture[..., :3] + gray * (1.0 - picture[..., 3:])))
 
 
