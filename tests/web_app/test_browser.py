@@ -171,10 +171,12 @@ def test_camera_tabs_faces_and_cancelling(chromium, serve, photo, fake_engine_py
     # The tests' engine draws no surface: the page says so and goes on.
     page.wait("document.querySelector('#stage-message').textContent.includes('cannot be shown')")
 
-    # Several faces, with the keyboard alone.
+    # Several faces, with the keyboard alone. The next photo has an expression of its own.
+    page.slide("jawOpen", 1)
     page.choose(photo("three.png"))
     page.until("choose")
     page.wait("document.activeElement.id === 'faces-title'")
+    assert page.run("return document.querySelector('[data-shape=jawOpen]').value") == "0"
     page.keys(Keys.TAB, Keys.TAB, Keys.ENTER)
     page.until("done")
     pressed = "document.querySelector('#face-list [aria-pressed=true]')?.textContent"
@@ -237,3 +239,5 @@ def test_a_server_that_is_killed_and_started_again(chromium, serve, photo, fake_
     page.click("#again")
     page.until("done")
     assert not page.find("#notice").is_displayed()
+    fetched = "fetch(document.querySelector('#file-list a').href).then(a => arguments[0](a.status))"
+    assert page.driver.execute_async_script(fetched) == 200, "the link leads to the server before"

@@ -72,6 +72,7 @@ const send = async (file) => {
   page.job = null;
   page.model = "";
   notice("");
+  reset(1);
   stage.clear();
   showPhoto(URL.createObjectURL(file));
   if (!page.place) {
@@ -86,7 +87,9 @@ const send = async (file) => {
   const sending = (page.sending = new AbortController());
   render(null);
   try {
-    await page.place.sendPhoto(file, sending.signal);
+    const number = await page.place.sendPhoto(file, sending.signal);
+    // News of the photo before it may have come meanwhile, and none of this one yet.
+    if (page.sending === sending && page.job?.number !== number) page.job = null;
   } catch (error) {
     if (page.sending === sending) failed(error);
   } finally {
@@ -154,8 +157,12 @@ document.addEventListener("drop", (event) => {
   take(event.dataTransfer?.files);
 });
 $("cancel").addEventListener("click", () => {
-  page.sending?.abort();
-  if (page.job && BUSY.includes(page.job.state)) page.place?.cancel().catch(failed);
+  if (page.sending) {
+    page.sending.abort();
+    notice(text("cancelled"), true);
+  } else if (page.job && BUSY.includes(page.job.state)) {
+    page.place?.cancel().catch(failed);
+  }
 });
 
 // --- What has become of it --------------------------------------------------------------------------------------
@@ -173,7 +180,7 @@ const renderFaces = (job) => {
   const opened = $("faces").hidden && choices && job.state === "choose";
   $("faces").hidden = !choices;
   if (!choices) return;
-  const key = `${job.number} ${job.face}`;
+  const key = `${page.place?.base} ${job.number} ${job.face}`;
   if ($("face-list").dataset.key !== key) {
     $("face-list").dataset.key = key;
     $("face-list").replaceChildren(
@@ -185,6 +192,7 @@ const renderFaces = (job) => {
         button.setAttribute("aria-pressed", String(face.index === job.face));
         button.addEventListener("click", () => {
           page.model = "";
+          reset(1);
           stage.clear();
           page.place?.chooseFace(face.index).catch(failed);
         });
@@ -218,7 +226,7 @@ const renderDownloads = (job) => {
   $("downloads").hidden = !done;
   if (!done || !page.place) return;
   const { formats, blender } = page.place.about;
-  const key = [job.number, job.face, job.export, ...job.files].join(" ");
+  const key = [page.place.base, job.number, job.face, job.export, ...job.files].join(" ");
   if ($("file-list").dataset.key !== key) {
     $("file-list").dataset.key = key;
     const items = OFFERED.filter((name) => job.files.includes(name)).map((name) => make("li", {}, download(job, name)));
@@ -354,7 +362,6 @@ const silent = () => notice(text("lost"));
 /** @param {News} news */
 const onNews = (news) => {
   if ($("notice-text").textContent === text("lost")) notice("");
-  if (news.job && page.job && news.job.number !== page.job.number) reset(1);
   page.job = news.job;
   if (news.expired && !news.job) {
     notice(text("expired"), true);

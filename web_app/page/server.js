@@ -81,9 +81,14 @@ export class Place {
     };
   }
 
-  /** @param {File} file @param {AbortSignal} signal */
-  sendPhoto(file, signal) {
-    return post(`${this.base}/photo?name=${encodeURIComponent(file.name)}`, file, signal);
+  /**
+   * @param {File} file
+   * @param {AbortSignal} signal
+   * @returns {Promise<number>} The number of the photo's job.
+   */
+  async sendPhoto(file, signal) {
+    const answer = await post(`${this.base}/photo?name=${encodeURIComponent(file.name)}`, file, signal);
+    return (await answer.json()).number;
   }
 
   /** @param {number} index */
