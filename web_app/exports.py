@@ -20,8 +20,8 @@ FORMATS = {"fbx": "head.fbx"}
 EXPORT_SECONDS = 180.0
 #: Seconds after which a Blender that was started has read its head.
 READ_SECONDS = 120.0
-#: Files of a head that Blender's window needs.
-OPENED_FILES = ("head.npz", "albedo.png")
+#: Endings of the files of a head that Blender's window needs: meshes, hair, and their textures and maps.
+OPENED_SUFFIXES = (".npz", ".png")
 
 
 @dataclass(frozen=True)
@@ -159,9 +159,9 @@ def write_format(program: EngineProgram, folder: Path, format_: str) -> None:
 
 def _copy_head(folder: Path, copy: Path) -> None:
     copy.mkdir(mode=0o700)
-    for name in OPENED_FILES:
-        if (folder / name).is_file():
-            shutil.copyfile(folder / name, copy / name)
+    for path in folder.iterdir():
+        if path.suffix in OPENED_SUFFIXES and path.is_file():
+            shutil.copyfile(path, copy / path.name)
 
 
 async def _remove_later(folder: Path) -> None:

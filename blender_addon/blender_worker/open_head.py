@@ -1,7 +1,7 @@
 """Opens a head in Blender's window: `blender --python open_head.py -- FOLDER NAME`. Needs bpy.
 
-FOLDER has the head's head.npz and, if there is one, albedo.png, which are read once. Blender runs this file
-outside of any package, in a checkout and where the wheel is installed.
+FOLDER has the head's head.npz and, if there are any, its textures and its hair, which are read once. Blender
+runs this file outside of any package, in a checkout and where the wheel is installed.
 """
 
 import sys

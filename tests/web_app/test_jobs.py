@@ -228,6 +228,9 @@ def test_a_head_is_opened_in_blender(tmp_path, fake_engine_python, monkeypatch):
             await page.send("..%2F--python-expr%20good.jpg")
             assert (await page.post("blender")).code == "blender"
             await page.until("done")
+            (result,) = tmp_path.glob("private/page-*/job_1/head_1/*/head.npz")
+            for name in ("hair.npz", "hair_shell.png", "normal.png"):
+                result.with_name(name).write_bytes(b"")
             assert (await page.post("blender")).status == 202
             while not told.exists():
                 await asyncio.sleep(0.02)
@@ -236,7 +239,12 @@ def test_a_head_is_opened_in_blender(tmp_path, fake_engine_python, monkeypatch):
     command, *files = told.read_text().splitlines()
     first, script, dashes, folder, *name = command.split(" ")
     assert (first, dashes, name) == ("--python", "--", ["--python-expr", "good"])
-    assert script.endswith("blender_worker/open_head.py") and files == ["head.npz"]
+    assert script.endswith("blender_worker/open_head.py") and files == [
+        "hair.npz",
+        "hair_shell.png",
+        "head.npz",
+        "normal.png",
+    ]
     assert folder.startswith(str(tmp_path / "private"))
     assert not list((tmp_path / "private").glob("temporary/opened-*")), "the copy is left"
 
