@@ -37,7 +37,10 @@ export const takePhoto = () =>
         dialog.close();
       }, "image/jpeg", QUALITY);
     };
-    video.onloadedmetadata = () => { take.disabled = !video.videoWidth; };
+    video.onloadedmetadata = () => {
+      take.disabled = !video.videoWidth;
+      take.focus();  // the dialog opened on Close, as this could not be pressed yet
+    };
     element("camera-close").onclick = () => dialog.close();
     dialog.onclose = () => {
       open = false;
