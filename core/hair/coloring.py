@@ -7,6 +7,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..geometry.visibility import depth_map, front_facing, ramp, surrounding_pixels, unoccluded
+from ..image.color import srgb_to_linear
 from .flow import facing
 from .masks import SIZE, HairMaps, sample
 from .shell_mesh import ShellMesh
@@ -16,6 +17,15 @@ EDGE_FROM = 0.001
 EDGE_TO = 0.0045
 #: Standard deviations, pixels, of the means that replace pixels at the outline, from fine to coarse.
 FILL_SIGMAS = (2.0, 5.0, 12.0)
+#: Standard deviations, pixels, of the means of what is around the hair, and the least of it that counts.
+AROUND_SIGMAS = (6.0, 24.0)
+LEAST_AROUND = 0.01
+#: Distance outside the outline, meters, from which on a pixel shows no hair at all.
+AROUND_MARGIN = 0.003
+#: Mean differences of logarithms of linear light from the typical hair between which a pixel of the mask may
+#: show what is around, and quotients of its differences from that and from hair between which it does.
+UNLIKE_HAIR = (0.5, 0.9)
+LIKE_AROUND = (0.45, 0.8)
 #: Depth behind the seen surface, meters, that still counts as seen.
 TOLERANCE = 0.006
 #: Cosines between which a surface begins to be seen well.
@@ -27,6 +37,8 @@ HALF_DISTANCE = 0.025
 TYPICAL_WEIGHT = 0.35
 #: Standard deviation of the smoothing of colors of vertices, pixels.
 VERTEX_SIGMA = 2.5
+#: Linear light that is added before logarithms: darker differences are noise.
+LIGHT_FLOOR = 0.01
 #: Window, pixels, and limits of the contrast of strands, of logarithms of lightness.
 CONTRAST_SIGMA = 4.0
 CONTRAST_LIMITS = (0.06, 0.28)
@@ -64,10 +76,7 @@ class HairColors:
             maps: What the photo shows.
             mesh: Of the hair.
         """
-        weight = ramp(maps.outline, EDGE_FROM, EDGE_TO).astype(np.float32)
-        if weight.sum() < 50:
-            weight = maps.mask.astype(np.float32)
-        photo = _filled(maps.colors, weight)
+        photo, weight = hair_alone(maps)
         smooth = cv2.GaussianBlur(photo, (0, 0), VERTEX_SIGMA)
         chosen = maps.colors[weight > 0.9] if (weight > 0.9).any() else maps.colors[maps.mask]
         typical = np.median(chosen, axis=0)
@@ -145,6 +154,45 @@ def _seen(maps: HairMaps, depth: np.ndarray, points: np.ndarray, normals: np.nda
     visible = visible * ramp(facing(maps, points, normals), *COSINES)
     inside = ((pixels > 0) & (pixels < SIZE - 1)).all(1)
     return np.asarray(visible * inside * ramp(sample(maps.outline, pixels), -0.002, 0.001))
+
+
+def hair_alone(maps: HairMaps) -> tuple[np.ndarray, np.ndarray]:
+    """The colors of hair alone.
+
+    Args:
+        maps: What the photo shows.
+
+    Returns:
+        (SIZE, SIZE, 3) float32, sRGB 0..255, at the outline and over what is no hair from hair near it; and
+        (SIZE, SIZE) float32 0..1, how far a pixel's own color is kept.
+    """
+    weight = ramp(maps.outline, EDGE_FROM, EDGE_TO).astype(np.float32) * _own(maps)
+    if weight.sum() < 50:
+        weight = maps.mask.astype(np.float32)
+    return _filled(maps.colors, weight), weight
+
+
+def _own(maps: HairMaps) -> np.ndarray:
+    """(SIZE, SIZE) float32 0..1: 0 where a pixel of the mask has the color of what is around the hair.
+
+    Between strands, and where the mask reaches too far, the photo shows sky, skin or clothes.
+    """
+    light = np.log(srgb_to_linear(np.clip(maps.colors, 0, 255) / 255) + LIGHT_FLOOR).astype(np.float32)
+    departure = light - maps.typical_light.astype(np.float32)
+    from_hair = np.abs(departure).mean(-1)
+    around = (maps.outline < -AROUND_MARGIN).astype(np.float32)
+    from_around = np.full(maps.mask.shape, np.inf, np.float32)
+    for sigma in AROUND_SIGMAS:
+        total = cv2.GaussianBlur(around, (0, 0), sigma)
+        mean = cv2.GaussianBlur(light * around[..., None], (0, 0), sigma) / np.maximum(total, 1e-6)[..., None]
+        difference = np.abs(light - mean).mean(-1)
+        from_around = np.where(total > LEAST_AROUND, np.minimum(from_around, difference), from_around)
+    foreign = ramp(from_hair, *UNLIKE_HAIR) * (
+        1 - ramp(from_around / np.maximum(from_hair, 1e-3), *LIKE_AROUND)
+    )
+    # Darker is the shade between strands; over the head it is the parting.
+    foreign[(departure.mean(-1) < 0) | np.isfinite(maps.depth)] = 0
+    return np.asarray(1 - foreign, np.float32)
 
 
 def _filled(colors: np.ndarray, weight: np.ndarray) -> np.ndarray:

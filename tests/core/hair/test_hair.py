@@ -11,7 +11,8 @@ import pytest
 from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.geometry.visibility import depth_map
 from core.hair.builder import HairBuilder
-from core.hair.masks import SIZE, maps_frame
+from core.hair.coloring import hair_alone
+from core.hair.masks import SIZE, hair_maps, maps_frame
 from core.hair.settings import HairSettings
 from core.hair.skin import Skin
 from core.io.hair_glb import hair_glb_bytes
@@ -80,6 +81,20 @@ def test_shell_is_closed_small_and_brown(made):
     assert np.abs(np.median(shell.texture.reshape(-1, 3), axis=0) - BROWN).max() < 25
     np.testing.assert_allclose(np.linalg.norm(shell.normals, axis=1), 1, atol=1e-3)
     assert shell.uv.min() >= 0 and shell.uv.max() <= 1
+
+
+def test_background_in_the_mask_does_not_color_the_hair(builder):
+    rgb, segmentation, _ = picture_of(SegmentClass.HAIR)
+    columns = CAMERA.cx + np.array([0.078, 0.09]) * CAMERA.focal_px / POSE.translation[2]
+    rgb[:, int(columns[0]) : int(columns[1])] = 200
+    maps = hair_maps(rgb, segmentation, CAMERA, POSE, builder.topology.vertices, builder.topology.triangles)
+    at, _ = maps.pixels_of(np.array([[0.084, 0.0, 0.06], [-0.084, 0.0, 0.06]]))
+    column, row = at.round().astype(int).T
+    assert maps.mask[row, column].all() and (maps.colors[row, column].mean(-1) > 150).tolist() == [
+        True,
+        False,
+    ]
+    assert np.abs(hair_alone(maps)[0][row, column] - BROWN).max() < 25
 
 
 def test_shell_has_the_outline_of_the_photo(made, builder):
