@@ -78,6 +78,10 @@ def texture_shell(
     image = np.empty((size, size, 3), np.float32)
     image[:] = colors.typical
     triangle, texel, weights, _ = fragments(unwrapped.texels, outer, size)
+    # Where a chart has two sides of the hair one behind the other, the one that is seen colors their texels.
+    outward = (vertices * DIRECTIONS[np.maximum(unwrapped.chart, 0)]).sum(1, keepdims=True)
+    order = np.lexsort((-interpolate(outward, outer, triangle, weights)[:, 0], texel))
+    triangle, texel, weights = triangle[order], texel[order], weights[order]
     texel, first = np.unique(texel, return_index=True)
     triangle, weights = triangle[first], weights[first].astype(np.float32)
 

@@ -4,6 +4,7 @@ import io
 import json
 import struct
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from core.hair.builder import HairBuilder
 from core.hair.coloring import hair_alone
 from core.hair.masks import SIZE, hair_maps, maps_frame
 from core.hair.settings import HairSettings
+from core.hair.shell_mesh import ShellMesh
+from core.hair.shell_texture import texture_shell
 from core.hair.skin import Skin
 from core.io.hair_glb import hair_glb_bytes
 from core.io.hair_npz import hair_npz_bytes
@@ -95,6 +98,26 @@ def test_background_in_the_mask_does_not_color_the_hair(builder):
         False,
     ]
     assert np.abs(hair_alone(maps)[0][row, column] - BROWN).max() < 25
+
+
+def test_what_lies_behind_does_not_color_what_is_seen():
+    corners = np.array([[0, 0, 0], [0, 0.1, 0], [0, 0.1, 0.1], [0, 0, 0.1]])
+    offset = np.array([0.05, 0, 0])
+    vertices = np.concatenate([corners - offset, corners + offset]).astype(np.float32)
+    faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
+    normals = np.repeat([[1.0, 0.0, 0.0]], len(vertices), axis=0).astype(np.float32)
+    inner, inset = np.zeros(len(vertices), bool), np.zeros(len(vertices), np.float32)
+    mesh = ShellMesh(vertices, np.concatenate([faces, faces + 4]), normals, inner, inset)
+    colors = SimpleNamespace(
+        typical=np.zeros(3, np.float32),
+        photo=np.zeros((8, 8, 3), np.float32),
+        maps=SimpleNamespace(pixels_of=lambda points: (np.ones((len(points), 2)), None)),
+        seen=lambda points, normals: np.zeros(len(points)),
+        at=lambda points, seen: np.where(points[:, :1] > 0, BROWN, (250, 0, 0)).astype(np.float32),
+    )
+    shell = texture_shell(mesh, colors, None, SETTINGS)
+    column, row = (shell.uv.mean(0) * [1, -1] + [0, 1]) * SETTINGS.texture_size
+    np.testing.assert_array_equal(shell.texture[int(row), int(column)], BROWN)
 
 
 def test_shell_has_the_outline_of_the_photo(made, builder):
