@@ -31,6 +31,8 @@ CENTER = (0.0, 0.065, -0.03)
 #: From how far away, meters: heads without hats (0.28 to 0.29 m high with the neck, on six portraits) fill
 #: the picture.
 DISTANCE = 1.03
+#: How far from a head's bounding box hair decides how much the picture shows, meters.
+HAIR_MARGIN = 0.06
 #: How rough Workbench takes the head's materials to be: wet eyes catch the light.
 ROUGHNESS = {"skin": 0.62, "eyes": 0.25, "mouth": 0.4, "lashes": 0.9}
 
@@ -90,9 +92,14 @@ def of_folder(folder: Path) -> SubjectSpec:
 
 
 def _with_hair(head: bpy.types.Object, points: np.ndarray) -> np.ndarray:
-    """A head's points and those of its hair that is shown, (N, 3), head frame."""
+    """A head's points and those of its hair that is to fill the picture, (N, 3), head frame, meters.
+
+    Hair that hangs far below the neck or stands far out may leave the picture: the face is what counts.
+    """
     meshes = [ob.data for ob in hair.shown_of(head) if ob.type == "MESH"]
-    return np.concatenate([points, *(_vertices(mesh) for mesh in meshes)])
+    locks = np.concatenate([np.empty((0, 3), np.float32), *(_vertices(mesh) for mesh in meshes)])
+    least, most = points.min(0) - HAIR_MARGIN, points.max(0) + HAIR_MARGIN
+    return np.concatenate([points, locks[((locks >= least) & (locks <= most)).all(1)]])
 
 
 def _of_standard_size(
