@@ -1,4 +1,4 @@
-"""Lay out textured heads.
+"""Lay out textured heads with their hair.
 
     python scripts/pictures/textured_sheet.py HEADS... --out docs/pictures/textured.jpg
 
@@ -8,6 +8,7 @@ the bpy wheel.
 """
 
 import argparse
+import dataclasses
 import sys
 import tempfile
 from pathlib import Path
@@ -23,6 +24,7 @@ from blender_addon.blender import compat
 from blender_addon.blender.images import save_png
 from blender_addon.blender.srgb import linear_to_bytes, srgb_to_linear
 from blender_addon.heads.build import build_head
+from blender_addon.heads.hair import add_hair
 from blender_addon.heads.head_npz import FILE_NAME, TEXTURE, read_head
 from blender_addon.render import lighting
 from blender_addon.render.renderers import WORKBENCH, render_linear
@@ -48,9 +50,12 @@ def render_row(folder: Path, size: int, target: Path) -> None:
     """One head's views side by side, as a PNG."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
-    data, texture = read_head(folder / FILE_NAME), folder / TEXTURE
+    # Without bones the hair hangs on the head itself, which is moved here.
+    data = dataclasses.replace(read_head(folder / FILE_NAME), rig=None)
+    texture = folder / TEXTURE
     for k, (turn, shapes) in enumerate(VIEWS):
         head = build_head(data, texture, scene.collection, f"{folder.name} {k}")
+        add_hair(head, folder, "shell", only=True)
         for key in head.data.shape_keys.key_blocks[1:]:
             key.value = float(key.name in shapes)
         offset = ((k - (len(VIEWS) - 1) / 2) * WIDTH, 0, 0)
