@@ -109,11 +109,12 @@ def test_mirrored_places_are_mirrored(topology):
 def test_no_seams_where_the_texture_was_cut(topology, painted):
     """Guessed colors agree on both sides of the cuts at the head's back and the neck."""
     corners = {}
-    for vertex, corner in zip(topology.quads.ravel(), topology.quad_uv.ravel(), strict=True):
+    # Not where skin meets the inside of the mouth, which has other colors.
+    faces = topology.faces_of(SKIN)
+    for vertex, corner in zip(topology.quads[faces].ravel(), topology.quad_uv[faces].ravel(), strict=True):
         corners.setdefault(int(vertex), set()).add(int(corner))
-    skin = set(topology.vertices_of(SKIN).tolist())
-    cut = [sorted(c)[:2] for v, c in corners.items() if len(c) > 1 and v in skin]
-    assert len(cut) > 40
+    cut = [sorted(c)[:2] for c in corners.values() if len(c) > 1]
+    assert len(cut) > 15
     smooth = cv2.GaussianBlur(painted.image[..., :3], (0, 0), 2).astype(np.float32)
     one, two = (
         sample_image(smooth, texel_coordinates(topology.uv[[c[k] for c in cut]], 1024).astype(np.float32))
