@@ -1,6 +1,19 @@
 """Checks arrays from anybody's files before Blender, which crashes on wrong indices, gets them. No bpy."""
 
+import io
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
 import numpy as np
+
+from ..blender.regular_file import read_regular
+from ..errors import HeadFileError
+
+Parsed = TypeVar("Parsed")
 
 #: Blender's limit for the names of shapes, groups and materials, bytes.
 MAX_NAME_BYTES = 63
@@ -53,3 +66,46 @@ def is_text(value: str) -> bool:
     except UnicodeEncodeError:  # half of a surrogate pair
         return False
     return True
+
+
+def parse_result_file(
+    path: str | os.PathLike, noun: str, most: int, parse: Callable[[bytes], Parsed]
+) -> Parsed:
+    """Read a file of the engine's that may come from anybody.
+
+    Args:
+        path: The file.
+        noun: What it has, "a head" or "hair".
+        most: The most bytes that it may have.
+        parse: Makes of its content what is wanted; may raise whatever damaged content makes it raise.
+
+    Returns:
+        What `parse` returns.
+
+    Raises:
+        HeadFileError: The file is missing, damaged, or of another version.
+    """
+    path = Path(path)
+    try:
+        return parse(read_regular(path, most))
+    except FileNotFoundError as error:
+        raise HeadFileError(f"There is no file {path}. Reconstruct the photo again, with {noun}.") from error
+    except Exception as error:  # zip files and numpy's headers can be damaged in all kinds of ways
+        raise HeadFileError(
+            f"{path} is no {noun.removeprefix('a ')} written by this version's engine, or damaged ({error}). "
+            "Reconstruct the photo again."
+        ) from error
+
+
+@contextmanager
+def opened_npz(data: bytes, most: int, version: int) -> Iterator[np.lib.npyio.NpzFile]:
+    """The arrays of an .npz file that has a `format_version`; they take at most `most` bytes, unpacked."""
+    file = io.BytesIO(data)
+    with zipfile.ZipFile(file) as archive:
+        if sum(member.file_size for member in archive.infolist()) > most:
+            raise ValueError("its arrays are too large")
+    with np.load(file, allow_pickle=False) as arrays:
+        found = int(arrays["format_version"])
+        if found != version:
+            raise ValueError(f"format {found} instead of {version}")
+        yield arrays

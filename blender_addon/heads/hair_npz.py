@@ -4,18 +4,14 @@ The file may come from anybody, and Blender crashes on an index that does not ex
 index and number is checked before Blender gets it.
 """
 
-import io
 import json
 import os
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..blender.regular_file import read_regular
-from ..errors import HeadFileError
-from .checked_arrays import checked_floats, checked_indices
+from .checked_arrays import checked_floats, checked_indices, opened_npz, parse_result_file
 
 FILE_NAME = "hair.npz"
 FORMAT_VERSION = 1
@@ -111,16 +107,7 @@ def read_hair(path: str | os.PathLike) -> HairData:
     Raises:
         HeadFileError: The file is missing, damaged, or of another version.
     """
-    path = Path(path)
-    try:
-        return _parse(_arrays(read_regular(path, MAX_FILE_BYTES)))
-    except FileNotFoundError as error:
-        raise HeadFileError(f"There is no file {path}. Reconstruct the photo again, with hair.") from error
-    except Exception as error:  # zip files and numpy's headers can be damaged in all kinds of ways
-        raise HeadFileError(
-            f"{path} is no hair written by this version's engine, or damaged ({error}). "
-            "Reconstruct the photo again."
-        ) from error
+    return parse_result_file(path, "hair", MAX_FILE_BYTES, lambda data: _parse(_arrays(data)))
 
 
 def read_hair_of(folder: Path) -> HairData | None:
@@ -130,14 +117,7 @@ def read_hair_of(folder: Path) -> HairData | None:
 
 
 def _arrays(data: bytes) -> dict[str, np.ndarray]:
-    file = io.BytesIO(data)
-    with zipfile.ZipFile(file) as archive:
-        if sum(member.file_size for member in archive.infolist()) > MAX_UNPACKED_BYTES:
-            raise ValueError("its arrays are too large")
-    with np.load(file, allow_pickle=False) as arrays:
-        version = int(arrays["format_version"])
-        if version != FORMAT_VERSION:
-            raise ValueError(f"format {version} instead of {FORMAT_VERSION}")
+    with opened_npz(data, MAX_UNPACKED_BYTES, FORMAT_VERSION) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 

@@ -4,19 +4,22 @@ The file may come from anybody, and Blender crashes on an index that does not ex
 index and number is checked before Blender gets it.
 """
 
-import io
 import json
 import os
-import zipfile
 from dataclasses import MISSING, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..blender.regular_file import read_regular
-from ..errors import HeadFileError
-from .checked_arrays import MAX_NAME_BYTES, checked_floats, checked_indices, checked_names, is_text
+from .checked_arrays import (
+    MAX_NAME_BYTES,
+    checked_floats,
+    checked_indices,
+    checked_names,
+    is_text,
+    opened_npz,
+    parse_result_file,
+)
 
 FILE_NAME = "head.npz"
 TEXTURE = "albedo.png"
@@ -188,28 +191,12 @@ class HeadData:
 
 def read_head(path: str | os.PathLike) -> HeadData:
     """Read a head.npz. Raises HeadFileError."""
-    path = Path(path)
-    try:
-        return _parse(_arrays(read_regular(path, MAX_FILE_BYTES)))
-    except FileNotFoundError as error:
-        raise HeadFileError(f"There is no file {path}. Reconstruct the photo again, with a head.") from error
-    except Exception as error:  # zip files and numpy's headers can be damaged in all kinds of ways
-        raise HeadFileError(
-            f"{path} is no head written by this version's engine, or damaged ({error}). "
-            "Reconstruct the photo again."
-        ) from error
+    return parse_result_file(path, "a head", MAX_FILE_BYTES, lambda data: _parse(_arrays(data)))
 
 
 def _arrays(data: bytes) -> dict[str, np.ndarray]:
     """The arrays of an .npz file by name."""
-    file = io.BytesIO(data)
-    with zipfile.ZipFile(file) as archive:
-        if sum(member.file_size for member in archive.infolist()) > MAX_UNPACKED_BYTES:
-            raise ValueError("its arrays are too large")
-    with np.load(file, allow_pickle=False) as arrays:
-        version = int(arrays["format_version"])
-        if version != FORMAT_VERSION:
-            raise ValueError(f"format {version} instead of {FORMAT_VERSION}")
+    with opened_npz(data, MAX_UNPACKED_BYTES, FORMAT_VERSION) as arrays:
         needed = [FILE_KEYS.get(one.name, one.name) for one in fields(HeadData) if one.default is MISSING]
         for group in (SECOND_UV_ARRAYS, VISEME_ARRAYS, BONE_ARRAYS):
             if any(name in arrays.files for name in group):

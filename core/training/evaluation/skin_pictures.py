@@ -148,8 +148,8 @@ class SkinStudio:
         if dress == "glasses":
             plain = rgb.copy()
             occluders.glasses(rng, rgb, depth, head.vertices, pose, camera)
-            worn = np.abs(rgb.astype(int) - plain).max(2) > GLASSES_STEPS
-            labels[cv2.dilate(worn.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0] = SegmentClass.ACCESSORY
+            drawn = np.abs(rgb.astype(int) - plain).max(2) > GLASSES_STEPS
+            labels[cv2.dilate(drawn.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0] = SegmentClass.ACCESSORY
         corners = self.topology.landmark
         return SkinPicture(
             rgb,
@@ -162,16 +162,16 @@ class SkinStudio:
     def _garments(
         self, rng: np.random.Generator, head: KnownHead, dress: str | None
     ) -> list[tuple[accessories.Garment, SegmentClass]]:
-        worn = []
+        garments = []
         if dress in ("hair", "glasses"):
             hair = accessories.hair(rng, self._skin, head.vertices, self._patterns)
-            worn.append((hair, SegmentClass.HAIR))
+            garments.append((hair, SegmentClass.HAIR))
         elif dress == "hat":
             hats = accessories.hat(rng, self._skin, head.vertices, self._patterns)
-            worn += [(one, SegmentClass.HEADWEAR) for one in hats]
+            garments += [(one, SegmentClass.HEADWEAR) for one in hats]
         if dress:
-            worn.append((accessories.shoulders(rng, self._patterns), SegmentClass.CLOTHES))
-        return worn
+            garments.append((accessories.shoulders(rng, self._patterns), SegmentClass.CLOTHES))
+        return garments
 
     def _exposed(
         self,

@@ -24,7 +24,7 @@ def canonical() -> np.ndarray:
     return LandmarkLifter.from_pretrained(MODELS).canonical
 
 
-class Sitter:
+class SyntheticSubject:
     """A face of skin with hair above it, on which things can be laid."""
 
     def __init__(self, canonical: np.ndarray) -> None:
@@ -48,7 +48,7 @@ class Sitter:
 
 
 def test_a_bare_face_is_covered_by_nothing(canonical):
-    found = Sitter(canonical).measure()
+    found = SyntheticSubject(canonical).measure()
     assert (
         found.eyes_accessory == found.left_cheek == found.mouth == found.hair_on_face == found.headwear == 0
     )
@@ -69,16 +69,16 @@ def test_a_bare_face_is_covered_by_nothing(canonical):
     ],
 )
 def test_what_lies_on_a_region_is_counted_there(canonical, region, kind, name):
-    sitter = Sitter(canonical)
-    sitter.cover(region, kind)
-    found = sitter.measure()
+    subject = SyntheticSubject(canonical)
+    subject.cover(region, kind)
+    found = subject.measure()
     assert getattr(found, name) > 0.95
     if region == "left_cheek":
         assert found.right_cheek == 0
 
 
 def test_light(canonical):
-    dark, burnt, gray = (Sitter(canonical) for _ in range(3))
+    dark, burnt, gray = (SyntheticSubject(canonical) for _ in range(3))
     dark.rgb[:] = dark.rgb // 4
     burnt.rgb[:] = 255
     gray.rgb[:] = 128
