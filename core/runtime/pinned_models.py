@@ -6,6 +6,7 @@ PINNED_MODELS = {
     "face_features.safetensors": "196d05f905090ae15b844c3a8dcb28336ea5a835dddfcbf73ed2df40a7067aa2",
     "face_landmarker.task": "5bce6beeef74cfa5b320451e12b4d2eb9a2a7867c08d8e4d583ddc21aa9519a0",
     "face_landmarker_full_range.task": "37869787f2d92197431e9d1e86dc20f7117b75dda466f020ac7a3159c5245473",
+    "face_shape_model.npz": "6707933a621ff6f695903abb7892521fb622df769660dd8b49d0071352df4863",
     "head_lods.npz": "a2757db0c594e11d77d900ae0579daa1c7021709364b676a01cf6e226711d38f",
     "head_rig.npz": "f8d72dfb1b3f35dacb81480b18c7c92167bc7181021ff90d81ca091fb231ccca",
     "head_template.npz": "f8ad342bf264ceab69de16271414633b2461988f0a56d323310a2e41cf2e3138",

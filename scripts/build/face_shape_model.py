@@ -1,0 +1,37 @@
+"""Build models/face_shape_model.npz: which of the lifter's components are identity, and which expression.
+
+    python scripts/build/face_shape_model.py --cache cache
+
+Needs ICT-FaceKit and the template's registration to it, as training does.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from scripts.training.arguments import data_paths, run_main, training_parser
+
+
+def main() -> None:
+    """Read the options and do it."""
+    import numpy as np
+
+    from core.lifting.lifter import LandmarkLifter
+    from core.lifting.shape_model import FILE_NAME
+    from core.training.face_models.heads import HeadSource
+    from core.training.fitting.shape_model import fit_shape_model
+
+    options = training_parser(__doc__).parse_args()
+    lifter = LandmarkLifter.from_pretrained(options.models)
+    arrays = fit_shape_model(lifter, HeadSource.from_paths(data_paths(options)))
+    path = options.models / FILE_NAME
+    unfinished = path.with_suffix(".tmp.npz")
+    np.savez_compressed(unfinished, **arrays)
+    unfinished.replace(path)
+    print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    run_main(main)
