@@ -30,6 +30,10 @@ LEAST_HAIR_CM2 = 12.0
 #: a shaven scalp in shade: on 40 portraits, 0.02 and 0.43 at most, against 0.27 and more of cropped hair.
 LEAST_OVERHANG = 0.1
 LEAST_STEP = 0.6
+#: Less hair than this, square centimeters, with a weaker line than this, has the skin's own color: the light
+#: on a shaven scalp, wherever it is.
+SKIN_COLORED_CM2 = 60.0
+SKIN_COLORED_STEP = 0.15
 #: Less headwear than this is hair, and less of it than of hair if it has the hair's hue: mean difference of
 #: logarithms of linear light, less their mean.
 LEAST_COVER_CM2 = 40.0
@@ -150,8 +154,10 @@ def _is_cover(hair: HairMaps, headwear: HairMaps) -> bool:
 
 
 def _is_shaven(maps: HairMaps) -> bool:
-    """Whether what looks like hair is the shade of a shaven scalp: no line, and nothing beside the head."""
-    return maps.overhang < LEAST_OVERHANG and maps.hairline_step() < LEAST_STEP
+    """Whether what is taken for hair is the shade of a shaven scalp: no line, and nothing beside the head."""
+    step = maps.hairline_step()
+    skin_colored = maps.hair_cm2 < SKIN_COLORED_CM2 and step < SKIN_COLORED_STEP
+    return skin_colored or (maps.overhang < LEAST_OVERHANG and step < LEAST_STEP)
 
 
 def outer_area(shell: HairShell) -> float:

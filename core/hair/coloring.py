@@ -26,10 +26,19 @@ AROUND_MARGIN = 0.003
 #: show what is around, and quotients of its differences from that and from hair between which it does.
 UNLIKE_HAIR = (0.5, 0.9)
 LIKE_AROUND = (0.45, 0.8)
+#: The same of hue, the logarithms less their mean, beside the head: leaves and sky between curls.
+FOREIGN_HUE = (0.22, 0.45)
+#: Distances from the outline, meters, between which its band ends, in which a pixel as unlike hair as this,
+#: and as much nearer to what is around, is that.
+EDGE_BAND = (0.008, 0.016)
+EDGE_UNLIKE_HAIR = (0.2, 0.4)
+EDGE_LIKE_AROUND = (0.7, 1.1)
+#: Standard deviation of the smoothing of hue, pixels: single pixels are noise.
+HUE_SIGMA = 1.5
 #: Depth behind the seen surface, meters, that still counts as seen.
 TOLERANCE = 0.006
 #: Cosines between which a surface begins to be seen well.
-COSINES = (0.1, 0.35)
+COSINES = (0.2, 0.5)
 #: Neighbors that a completed color is a mean of, and the distance at which their weight has halved, meters.
 NEIGHBORS = 16
 HALF_DISTANCE = 0.025
@@ -191,7 +200,14 @@ def _own(maps: HairMaps) -> np.ndarray:
         1 - ramp(from_around / np.maximum(from_hair, 1e-3), *LIKE_AROUND)
     )
     # Darker is the shade between strands; over the head it is the parting.
-    foreign[(departure.mean(-1) < 0) | np.isfinite(maps.depth)] = 0
+    foreign[departure.mean(-1) < 0] = 0
+    hue = cv2.GaussianBlur(departure - departure.mean(-1, keepdims=True), (0, 0), HUE_SIGMA)
+    foreign = np.maximum(foreign, ramp(np.abs(hue).mean(-1), *FOREIGN_HUE))
+    # Masks are too wide by some millimeters: along the outline the nearer color decides, however dark.
+    along = ramp(from_hair, *EDGE_UNLIKE_HAIR) * (1 - ramp(maps.outline, *EDGE_BAND))
+    nearer = 1 - ramp(from_around / np.maximum(from_hair, 1e-3), *EDGE_LIKE_AROUND)
+    foreign = np.maximum(foreign, along * nearer)
+    foreign[np.isfinite(maps.depth)] = 0
     return np.asarray(1 - foreign, np.float32)
 
 

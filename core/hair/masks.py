@@ -28,6 +28,10 @@ LINE_REACH = 17
 LEAST_LINE = 60
 #: Standard deviation of the outline's smoothing, pixels.
 OUTLINE_SIGMA = 1.0
+#: The mouth's height on the head's axis, head frame, meters: below it hair hangs, above it it may stand.
+MOUTH_POINT = np.array([[0.0, 0.05, -0.06]])
+#: How far hanging hair may go to the side, pixels, per pixel down.
+MOST_SIDEWAYS = 1
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class HairMaps:
         mask: bool, hair (or headwear).
         outline: float32, meters, signed distance to the mask's outline, positive in the mask.
         hull: float32, meters, the same for the mask with everything that may hide hair.
+        hairline: float32, meters, distance from what is seen of the head's bare skin, 0 on it.
         depth: float32, meters from the camera to the head's skin, inf beside it.
         hidden: bool, where something before the head hides what is there.
         colors: (SIZE, SIZE, 3) float32, sRGB 0..255, the photo.
@@ -52,6 +57,7 @@ class HairMaps:
     mask: np.ndarray
     outline: np.ndarray
     hull: np.ndarray
+    hairline: np.ndarray
     depth: np.ndarray
     hidden: np.ndarray
     colors: np.ndarray
@@ -142,17 +148,51 @@ def hair_maps(
     """
     frame = maps_frame(segmentation.frame)
     probability = _enlarged(segmentation.probabilities[list(kinds)].sum(0))
-    mask = without_spots(probability > 0.5)
     others = [SegmentClass.OCCLUDER, SegmentClass.ACCESSORY]
     hidden = _enlarged(segmentation.probabilities[others].sum(0)) > 0.5
+    mouth = frame.photo_to_crop(camera.project(pose.head_to_camera(MOUTH_POINT)))[0]
+    mask = without_spots(hanging(probability > 0.5, hidden, round(float(mouth[1]))))
     seen = pose.head_to_camera(vertices.astype(np.float64))
     pixels = frame.photo_to_crop(camera.project(seen))
     depth, _ = depth_map(pixels, seen[:, 2], triangles, SIZE)
     hull = mask | np.isfinite(depth) | hidden
+    # The head may be drawn too wide: what shows background beside hair is no bare skin.
+    skin = [SegmentClass.SKIN, SegmentClass.FACIAL_HAIR]
+    bare = np.isfinite(depth) & (_enlarged(segmentation.probabilities[skin].sum(0)) > 0.5) & ~mask
     colors = cut_crop(rgb, frame, SIZE, SIZE).astype(np.float32)
     return HairMaps(
-        frame, camera, pose, mask, signed_outline(mask), signed_outline(hull), depth, hidden, colors
+        frame,
+        camera,
+        pose,
+        mask,
+        signed_outline(mask),
+        signed_outline(hull),
+        np.maximum(signed_outline(~bare), 0),
+        depth,
+        hidden,
+        colors,
     )
+
+
+def hanging(mask: np.ndarray, hidden: np.ndarray, mouth_row: int) -> np.ndarray:
+    """A mask without what does not hang from the head: sleeves, arms and straps that were taken for hair.
+
+    Args:
+        mask: (SIZE, SIZE) bool, of hair; the head is upright.
+        hidden: (SIZE, SIZE) bool, what may hide hair.
+        mouth_row: Row below which hair hangs.
+
+    Returns:
+        (SIZE, SIZE) bool.
+    """
+    kept = mask.copy()
+    carried = mask | hidden
+    kernel = np.ones(2 * MOST_SIDEWAYS + 1, np.uint8)
+    for row in range(min(max(mouth_row, 0), SIZE) + 1, SIZE):
+        below = cv2.dilate(carried[row - 1 : row].astype(np.uint8), kernel[None])[0] > 0
+        kept[row] &= below
+        carried[row] &= below
+    return kept
 
 
 def signed_outline(mask: np.ndarray) -> np.ndarray:

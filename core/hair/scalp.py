@@ -83,7 +83,7 @@ def measure_scalp(
     presence = _presence(maps, pixels, visible, regions, completion, covered)
     thickness = _thickness(maps, skin, cosine, regions, completion)
     # In front the hair gets thinner toward its hairline.
-    inside = np.maximum(sample(maps.outline, pixels), 0)
+    inside = np.maximum(sample(maps.hairline, pixels), 0)
     rounded = np.sqrt(np.clip(inside / (1.2 * thickness + 0.006), 0, 1))
     tapered = HAIRLINE_THICKNESS + (thickness - HAIRLINE_THICKNESS) * rounded
     facing = ramp(cosine, 0.0, OUTLINE_COSINE) * (visible > 0)

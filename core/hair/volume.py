@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import binary_fill_holes, gaussian_filter, gaussian_filter1d
 
+from ..geometry.visibility import ramp
 from .grid import Grid
 from .masks import HairMaps, sample
 from .scalp import Scalp
@@ -22,6 +23,12 @@ AXIS = np.array([0.0, 0.075])
 #: Half depth of hair beside the head, meters, seen from the front and from the side.
 FRONT_RADIUS = 0.045
 SIDE_RADIUS = 0.07
+#: Thickness, meters, that hair on the scalp keeps even where the head reaches beyond the photo's outline, and
+#: distances from the hairline, meters, between which it begins to.
+LEAST_CAP = 0.0045
+CAP_FROM = (0.001, 0.005)
+#: Presence of roots from which on hair is sure to cover the skin.
+ROOTED = 0.4
 #: How far the hair's inner side lies below the skin, meters.
 BELOW_SKIN = 0.001
 #: Depths behind the seen skin between which a point counts as hidden by it, meters.
@@ -150,7 +157,7 @@ def build_volume(maps: HairMaps, skin: Skin, scalp: Scalp, settings: HairSetting
     billboard = Billboard.facing(maps)
     extents = _extents(maps, billboard)
     grid = _grid_around(skin, scalp, extents, billboard, settings)
-    distance, cap = _skin_fields(grid, skin, scalp)
+    distance, cap, flat = _skin_fields(grid, skin, scalp)
     points = grid.points
     pixels, depth = maps.pixels_of(points)
     hidden = _hidden(pixels, depth, maps)
@@ -158,10 +165,14 @@ def build_volume(maps: HairMaps, skin: Skin, scalp: Scalp, settings: HairSetting
     field = np.maximum(cap.ravel(), curtain)
     outline, hull = sample(maps.outline, pixels), sample(maps.hull, pixels)
     np.minimum(field, outline + (np.maximum(hull, outline) - outline) * hidden, out=field)
-    field = field.reshape(grid.shape)
+    # The head may reach beyond the outline: there hair lies flat on it rather than in it.
+    from_line = np.maximum(ramp(sample(maps.hairline, pixels), *CAP_FROM), hidden)
+    least = np.where(distance > -LEAST_CAP, flat, -LEAST_CAP).ravel() - (1 - from_line) * LEAST_CAP
+    field = np.maximum(field, least).reshape(grid.shape)
     limit = BAND * grid.cell
     np.clip(field, -limit, limit, out=field)
     field = gaussian_filter(field, SMOOTHING)
+    np.maximum(field, least.reshape(grid.shape), out=field)
     np.minimum(field, distance + BELOW_SKIN, out=field)
     return HairVolume(grid, field, distance)
 
@@ -206,8 +217,10 @@ def _grid_around(
     return Grid.around(box.min(0) - MARGIN, box.max(0) + MARGIN, settings.cell_m, settings.most_cells)
 
 
-def _skin_fields(grid: Grid, skin: Skin, scalp: Scalp) -> tuple[np.ndarray, np.ndarray]:
-    """Distance from the skin, and the cap: how far below the hair's thickness each point is, meters."""
+def _skin_fields(grid: Grid, skin: Skin, scalp: Scalp) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distance from the skin; the cap: how far below the hair's thickness each point is, meters; and the same
+    of hair that has roots there and lies flat.
+    """
     coarse = grid.coarser(SKIN_GRID_FACTOR)
     distance, nearest = skin.distance(coarse.points, SKIN_REACH)
     distance = distance.astype(np.float32).reshape(coarse.shape)
@@ -215,8 +228,10 @@ def _skin_fields(grid: Grid, skin: Skin, scalp: Scalp) -> tuple[np.ndarray, np.n
     distance = np.where(inside, -np.abs(distance), distance)
     thickness = skin.at_samples(scalp.thickness)[nearest].reshape(coarse.shape).astype(np.float32)
     thickness = gaussian_filter(thickness, CAP_SIGMA / coarse.cell)
+    rooted = skin.at_samples(scalp.roots)[nearest].reshape(coarse.shape) > ROOTED
+    flat = np.where(rooted, np.minimum(thickness, LEAST_CAP), -LEAST_CAP).astype(np.float32)
     fine = coarse.resampled(distance, grid)
-    return fine, coarse.resampled(thickness, grid) - fine
+    return fine, coarse.resampled(thickness, grid) - fine, coarse.resampled(flat, grid) - fine
 
 
 def _back_profile(skin: Skin, scalp: Scalp, extents: Extents) -> np.ndarray:

@@ -13,7 +13,7 @@ from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.geometry.visibility import depth_map
 from core.hair.builder import HairBuilder
 from core.hair.coloring import hair_alone
-from core.hair.masks import SIZE, hair_maps, maps_frame
+from core.hair.masks import SIZE, hair_maps, hanging, maps_frame
 from core.hair.settings import HairSettings
 from core.hair.shell_mesh import ShellMesh
 from core.hair.shell_texture import texture_shell
@@ -239,3 +239,28 @@ def test_shade_on_a_shaven_scalp_is_no_hair(builder):
     assert builder.build(gray, shaven, CAMERA, POSE, builder.topology.vertices) is None
     # The same hair with a clear line is cropped hair.
     assert builder.build(rgb, shaven, CAMERA, POSE, builder.topology.vertices).shell is not None
+
+
+def test_a_sleeve_beside_the_shoulders_is_no_hair():
+    mask, hidden = np.zeros((2, SIZE, SIZE), bool)
+    mask[100:300, 200:220] = True  # a strand that hangs straight down
+    mask[250:260, 220:400] = True  # a strap that goes off to the side
+    mask[150:160, 220:300] = True  # what stands off above the mouth
+    kept = hanging(mask, hidden, 200)
+    assert kept[100:300, 200:220].all() and kept[150:160, 220:300].all()
+    assert not kept[250:260, 240:].any()
+
+
+def test_hair_goes_on_below_a_hand():
+    mask, hidden = np.zeros((2, SIZE, SIZE), bool)
+    mask[100:220, 200:220] = mask[240:300, 200:220] = True
+    assert not hanging(mask, hidden, 200)[245:].any()
+    hidden[220:240, 190:230] = True
+    assert hanging(mask, hidden, 200)[245:300, 200:220].all()
+
+
+def test_the_sheen_of_a_shaven_scalp_is_no_hair(builder):
+    rgb, segmentation, hair = picture_of(SegmentClass.HAIR, low=0.075, high=0.125, width=0.06)
+    assert hair.any()
+    rgb[:] = (120, 80, 60)
+    assert builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices) is None
