@@ -1,7 +1,10 @@
 """Triangle meshes: normals, Laplacians, self-intersections."""
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.spatial import cKDTree
 
 #: Cotangents are cut off here: a sliver must not outweigh the mesh.
@@ -84,6 +87,46 @@ def edges_of(triangles: np.ndarray) -> np.ndarray:
     """
     sides = np.concatenate([triangles, triangles[:, [1, 2, 0]]], 1).reshape(-1, 2, 3)
     return np.unique(np.sort(sides.transpose(0, 2, 1).reshape(-1, 2), 1), axis=0)
+
+
+@dataclass(frozen=True, eq=False)
+class MeshTopology:
+    """Which vertices triangles join, and what follows from that alone: computed once for meshes of one topology.
+
+    Attributes:
+        triangles: (T, 3) int32, counterclockwise from outside.
+        count: Number of vertices.
+    """
+
+    triangles: np.ndarray
+    count: int
+
+    @cached_property
+    def edges(self) -> np.ndarray:
+        """(E, 2) int32, each edge once."""
+        return edges_of(self.triangles)
+
+    @cached_property
+    def laplacian(self) -> csr_matrix:
+        """(count, count) sparse: degrees on the diagonal, -1 for each edge."""
+        one, two = self.edges.T
+        joined = coo_matrix((np.ones(len(one)), (one, two)), (self.count, self.count))
+        joined = joined + joined.T
+        return csr_matrix(diags(np.asarray(joined.sum(1)).ravel()) - joined)
+
+    @cached_property
+    def subdivided(self) -> "MeshTopology":
+        """Every triangle divided into four; the vertex in the middle of edge k is number count + k."""
+        # Edges are sorted: where one is found by its number.
+        key = self.edges[:, 0].astype(np.int64) * self.count + self.edges[:, 1]
+        a, b, c = self.triangles.T.astype(np.int64)
+        ab, bc, ca = (
+            np.searchsorted(key, np.minimum(p, q) * self.count + np.maximum(p, q)) + self.count
+            for p, q in ((a, b), (b, c), (c, a))
+        )
+        parts = ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))
+        triangles = np.concatenate([np.stack(part, 1) for part in parts]).astype(np.int32)
+        return MeshTopology(triangles, self.count + len(self.edges))
 
 
 def neighbor_mean(triangles: np.ndarray, count: int) -> csr_matrix:

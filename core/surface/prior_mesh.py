@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ..geometry.frames import CROP_SIZE
-from ..geometry.mesh import edges_of, shading_normals, triangle_normals
+from ..geometry.mesh import MeshTopology, shading_normals, triangle_normals
 from ..geometry.rasterize import fragments, interpolate, z_buffer
 from ..geometry.visibility import ramp
 from ..lifting.lifter import HeadPrior
@@ -41,20 +41,27 @@ class PriorMesh:
         points: (P, 3) float64, volume frame.
         triangles: (T, 3) int32, counterclockwise from outside.
         plane: (4,) n, d, volume frame: the head is only where n . p + d >= 0.
+        known_topology: Of these triangles, if another mesh has it already.
     """
 
     points: np.ndarray
     triangles: np.ndarray
     plane: np.ndarray
+    known_topology: MeshTopology | None = None
 
     @classmethod
     def of(cls, prior: HeadPrior, template: HeadTemplate) -> "PriorMesh":
         """The lifted head where the photo shows it."""
         frame, pose = prior.frame, prior.pose
         solid = template.solid(prior.vertices.astype(np.float64))
-        used, triangles = np.unique(template.solid_triangles, return_inverse=True)
-        points = frame.camera_to_volume(pose.head_to_camera(solid[used]))
-        return cls(points, triangles.reshape(-1, 3).astype(np.int32), neck_plane(frame, pose))
+        points = frame.camera_to_volume(pose.head_to_camera(solid[template.solid_vertices]))
+        topology = template.solid_topology
+        return cls(points, topology.triangles, neck_plane(frame, pose), topology)
+
+    @cached_property
+    def topology(self) -> MeshTopology:
+        """What follows from the triangles alone."""
+        return self.known_topology or MeshTopology(self.triangles, len(self.points))
 
     @cached_property
     def normals(self) -> np.ndarray:
@@ -91,11 +98,6 @@ class PriorMesh:
         seen = self.points[:, 2] >= self.front[y, x] - OCCLUSION_TOLERANCE
         return np.where(seen, np.maximum(self.normals[:, 2], 0), 0)
 
-    @cached_property
-    def edges(self) -> np.ndarray:
-        """(E, 2) int32, each edge once."""
-        return edges_of(self.triangles)
-
     def registered_to(self, volume: np.ndarray, settings: SurfaceSettings = DEFAULT_SETTINGS) -> "PriorMesh":
         """The mesh, bent as little as possible so that it passes where an occupancy is 0.5.
 
@@ -106,7 +108,7 @@ class PriorMesh:
             volume: (200, 192, 192) float32 [z, y, x], occupancy 0..1.
             settings: Give the bending length.
         """
-        from scipy.sparse import coo_matrix, csr_matrix, diags, identity, kron
+        from scipy.sparse import csr_matrix, diags, identity, kron
         from scipy.sparse.linalg import cg
 
         count = len(self.points)
@@ -114,23 +116,19 @@ class PriorMesh:
         visibility = ramp(self.cos_incidence, MIN_COSINE, FULL_COSINE)
         area = np.bincount(self.triangles.ravel(), np.repeat(self.areas / 3, 3), count)
         weight = np.where(found, np.maximum(visibility, UNSEEN_WEIGHT), 0) * area
-        one, two = self.edges.T
-        joined = coo_matrix((np.ones(len(one)), (one, two)), (count, count))
-        joined = joined + joined.T
-        laplacian = diags(np.asarray(joined.sum(1)).ravel()) - joined
         across = csr_matrix(
             (self.normals.ravel(), np.arange(3 * count), np.arange(0, 3 * count + 1, 3)), (count, 3 * count)
         )
         # The last term keeps a mesh in place whose surface is nowhere found.
         matrix = (
             across.T @ diags(weight) @ across
-            + EQUILATERAL_WEIGHT * settings.bending_length**2 * kron(laplacian, identity(3))
+            + EQUILATERAL_WEIGHT * settings.bending_length**2 * kron(self.topology.laplacian, identity(3))
             + 1e-4 * identity(3 * count)
         ).tocsr()
         move, _ = cg(
             matrix, across.T @ (weight * offset), M=diags(1 / matrix.diagonal()), rtol=1e-3, maxiter=400
         )
-        return PriorMesh(self.points + move.reshape(-1, 3), self.triangles, self.plane)
+        return PriorMesh(self.points + move.reshape(-1, 3), self.triangles, self.plane, self.topology)
 
     def _offsets(self, volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Distance of the occupancy's surface from each vertex along its normal.
@@ -155,21 +153,13 @@ class PriorMesh:
 
     def phong_subdivided(self) -> "PriorMesh":
         """The mesh with every triangle divided into four and rounded by Phong tessellation."""
-        a, b = self.points[self.edges[:, 0]], self.points[self.edges[:, 1]]
+        edges = self.topology.edges
+        a, b = self.points[edges[:, 0]], self.points[edges[:, 1]]
         middle = (a + b) / 2
         rounded = np.zeros_like(middle)
-        for end, index in ((a, self.edges[:, 0]), (b, self.edges[:, 1])):
+        for end, index in ((a, edges[:, 0]), (b, edges[:, 1])):
             normal = self.normals[index]
             rounded += (middle - ((middle - end) * normal).sum(1, keepdims=True) * normal) / 2
         points = np.concatenate([self.points, middle + PHONG_FRACTION * (rounded - middle)])
-        # Edges are sorted: where one is found by its number.
-        key = self.edges[:, 0].astype(np.int64) * len(self.points) + self.edges[:, 1]
-        corners = [self.triangles[:, k] for k in range(3)]
-        ab, bc, ca = (
-            np.searchsorted(key, np.minimum(p, q).astype(np.int64) * len(self.points) + np.maximum(p, q))
-            + len(self.points)
-            for p, q in ((corners[0], corners[1]), (corners[1], corners[2]), (corners[2], corners[0]))
-        )
-        parts = ((corners[0], ab, ca), (ab, corners[1], bc), (ca, bc, corners[2]), (ab, bc, ca))
-        triangles = np.concatenate([np.stack(part, 1) for part in parts]).astype(np.int32)
-        return PriorMesh(points, triangles, self.plane)
+        fine = self.topology.subdivided
+        return PriorMesh(points, fine.triangles, self.plane, fine)

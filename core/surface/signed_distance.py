@@ -9,7 +9,6 @@ Shewchuk, "Interpolating and approximating implicit surfaces from polygon soup",
 import numpy as np
 
 from ..geometry.frames import VOLUME_SHAPE
-from ..geometry.rasterize import interpolate, ray_spans
 from .prior_mesh import PriorMesh
 
 #: Area that one sample of the mesh stands for, square voxels.
@@ -22,6 +21,8 @@ FAR = 2.0
 SIDE_TOLERANCE = 0.35
 #: Distance over which the edge of the neck is rounded, voxels.
 NECK_ROUNDING = 1.5
+#: Samples that are added at once: so many fit into the processor's cache with the voxels around them.
+CHUNK = 8192
 #: Powers of the plastic number: M. Roberts, "The unreasonable effectiveness of quasirandom sequences", 2018.
 R2 = 1 / 1.32471795724474602596 ** np.array([1, 2])
 
@@ -38,89 +39,140 @@ def signed_distance(head: PriorMesh, box: Box) -> np.ndarray:
     Returns:
         (D, H, W) float32 [z, y, x], voxels, positive inside, clamped to FAR.
     """
-    import cv2
-
     inside = inside_voxels(head, box)
     near, distance = _distance_near(head, inside, box)
-    side = np.where(inside, np.float32(1), np.float32(-1))
-    field = side * np.float32(FAR)
+    field = np.where(inside, np.float32(FAR), np.float32(-FAR))
     # Folds of the mesh that cross each other confuse the mean: there the rays are right.
-    side = side.ravel()[near]
+    side = np.where(inside.ravel()[near], np.float32(1), np.float32(-1))
     right = distance * side > -SIDE_TOLERANCE
     field.ravel()[near] = np.where(right, distance, side * np.float32(SIDE_TOLERANCE))
-    smooth = np.empty_like(field)
-    for source, target in zip(field, smooth, strict=True):
-        cv2.GaussianBlur(source, (3, 3), 0, dst=target, borderType=cv2.BORDER_REPLICATE)
-    field[1:-1] = smooth[1:-1] / 2
-    field[1:-1] += (smooth[:-2] + smooth[2:]) / 4
+    _smooth(field)
     _cut(field, head.plane, box)
     return field
 
 
 def inside_voxels(head: PriorMesh, box: Box) -> np.ndarray:
     """(D, H, W) bool [z, y, x]: which voxels of a box are inside the mesh, wherever its plane is."""
-    shape = tuple(side.stop - side.start for side in box)
+    depth, height, width = (side.stop - side.start for side in box)
     pixel, z, area = head.ray_intersections
-    nowhere = np.array([0, 0, 0, 1.0])
-    entry, leave, column = ray_spans(pixel, z, np.where(area < 0, 1, -1), nowhere)
-    row, col = column // VOLUME_SHAPE[2] - box[1].start, column % VOLUME_SHAPE[2] - box[2].start
-    used = (row >= 0) & (row < shape[1]) & (col >= 0) & (col < shape[2])
-    steps = np.zeros((shape[0] + 1, *shape[1:]), np.int8)
-    for first, step in ((np.ceil(leave), 1), (np.floor(entry) + 1, -1)):
-        layer = np.clip(first[used].astype(int) - box[0].start, 0, shape[0])
-        np.add.at(steps, (layer, row[used], col[used]), step)
-    return np.cumsum(steps[:-1], 0, dtype=np.int8) > 0
+    row, column = pixel // VOLUME_SHAPE[2] - box[1].start, pixel % VOLUME_SHAPE[2] - box[2].start
+    layer = np.minimum(np.floor(z).astype(np.int64) - box[0].start, depth - 1)
+    used = (row >= 0) & (row < height) & (column >= 0) & (column < width) & (layer >= 0)
+    # The winding number changes in the first voxel behind each intersection and is the same behind it.
+    winding = np.zeros((depth, height, width), np.int8)
+    index = (layer[used] * height + row[used]) * width + column[used]
+    np.add.at(winding.ravel(), index, np.where(area[used] < 0, np.int8(1), np.int8(-1)))
+    for k in range(depth - 1, 0, -1):
+        winding[k - 1] += winding[k]
+    return winding > 0
 
 
 def _distance_near(head: PriorMesh, inside: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
     """Flat indices (N,) of the voxels of a box near the surface, and (N,) float32 their distance, voxels."""
-    origin = np.array([side.start for side in box])[::-1]
-    samples, normals, area = _samples_of(head)
-    samples -= origin
-    voxel = np.round(samples).astype(np.int32)
-    used = ((voxel >= 1) & (voxel < np.array(inside.shape[::-1]) - 1)).all(1)
+    samples, normals, area = _samples_of(head, np.array([side.start for side in box])[::-1])
+    depth, height, width = inside.shape
+    voxel = np.round(samples)
+    limits = np.array([[width], [height], [depth]]) - 2
+    used = np.flatnonzero(((voxel >= 1) & (voxel <= limits)).all(0))
+    x, y, z = voxel[:, used].astype(np.int64)
+    first = (z * height + y) * width + x
     # Parts of the mesh inside the head, as where lips touch, are no surface.
-    x, y, z = voxel[used].T
-    used[used] = _border(inside)[z, y, x]
-    voxel, area = voxel[used], area[used].astype(np.float32)
-    difference = (voxel - samples[used]).astype(np.float32)
-    normals = normals[used].astype(np.float32)
-    _, height, width = inside.shape
-    first = (voxel[:, 2] * height + voxel[:, 1]) * width + voxel[:, 0]
-    weights = np.zeros(inside.size, np.float32)
-    sums = np.zeros(inside.size, np.float32)
-    offsets = np.arange(-1, 2, dtype=np.float32)
-    gauss = np.exp(-((difference[..., None] + offsets) ** 2) / np.float32(2 * SAMPLE_SIGMA**2))
-    along = (difference[..., None] + offsets) * -normals[..., None]
-    for k, dz in enumerate((-1, 0, 1)):
-        for j, dy in enumerate((-1, 0, 1)):
-            part = area * gauss[:, 2, k] * gauss[:, 1, j]
-            distance = along[:, 2, k] + along[:, 1, j]
-            for i, dx in enumerate((-1, 0, 1)):
-                weight = part * gauss[:, 0, i]
-                index = first + ((dz * height + dy) * width + dx)
-                np.add.at(weights, index, weight)
-                np.add.at(sums, index, weight * (distance + along[:, 0, i]))
+    kept = _border(inside).ravel()[first]
+    first, used = first[kept], used[kept]
+    # In the order of the voxels, so that neighbors in memory are added to one after the other.
+    order = np.argsort(first, kind="stable")
+    first, used = first[order], used[order]
+    offset = np.take(voxel - samples, used, axis=1)
+    normals, area = np.take(normals, used, axis=1), area[used]
+    weights, sums = np.zeros(inside.size, np.float32), np.zeros(inside.size, np.float32)
+    for start in range(0, len(first), CHUNK):
+        part = slice(start, start + CHUNK)
+        _add_samples(
+            weights, sums, (height, width), first[part], offset[:, part], normals[:, part], area[part]
+        )
     near = np.flatnonzero(weights > 1e-3)
     return near, sums[near] / weights[near]
 
 
-def _samples_of(head: PriorMesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points all over a mesh: (N, 3), volume frame, (N, 3) unit normals, (N,) area that each stands for."""
+def _add_samples(  # noqa: PLR0913 (columns of one table)
+    weights: np.ndarray,
+    sums: np.ndarray,
+    shape: tuple[int, int],
+    voxel: np.ndarray,
+    offset: np.ndarray,
+    normals: np.ndarray,
+    area: np.ndarray,
+) -> None:
+    """Add samples to the sums of weights and of weighted distances in their voxel and the 26 around it.
+
+    Args:
+        weights: (D * H * W,) float32. Changed.
+        sums: (D * H * W,) float32. Changed.
+        shape: (H, W).
+        voxel: (N,) int64, flat index of each sample's voxel.
+        offset: (3, N) float32, x, y, z from the sample to its voxel.
+        normals: (3, N) float32 unit normals.
+        area: (N,) float32, that a sample stands for.
+    """
+    height, width = shape
+    steps = np.arange(-1, 2)
+    away = offset[:, None] + steps.astype(np.float32)[:, None]
+    gauss = np.exp(away**2 * np.float32(-0.5 / SAMPLE_SIGMA**2))
+    along = away * -normals[:, None]
+    for k, j in np.ndindex(3, 3):
+        part = area * gauss[2, k] * gauss[1, j]
+        distance = along[2, k] + along[1, j]
+        for i in range(3):
+            weight = part * gauss[0, i]
+            index = voxel + ((steps[k] * height + steps[j]) * width + steps[i])
+            np.add.at(weights, index, weight)
+            np.add.at(sums, index, weight * (distance + along[0, i]))
+
+
+def _samples_of(head: PriorMesh, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points all over a mesh.
+
+    Args:
+        head: The mesh.
+        origin: (3,) x, y, z, volume frame.
+
+    Returns:
+        (3, N) float32 x, y, z, relative to the origin; (3, N) float32 unit normals; (N,) float32, the area
+        that each stands for, square voxels.
+    """
     above = head.points @ head.plane[:3] + head.plane[3]
     kept = above[head.triangles].max(1) > -2 * FAR  # the rest is cut off
     triangles, area = head.triangles[kept], head.areas[kept]
     count = np.ceil(area / SAMPLE_AREA).astype(int)
     triangle = np.repeat(np.arange(len(count)), count)
-    k = np.arange(len(triangle)) - np.repeat(np.cumsum(count) - count, count)
-    u, v = (0.5 + k[:, None] * R2).T % 1
+    number = np.arange(len(triangle)) - np.repeat(np.cumsum(count) - count, count)
+    u, v = (0.5 + np.arange(count.max(initial=0))[:, None] * R2).T % 1
     outside = u + v > 1
     u, v = np.where(outside, 1 - u, u), np.where(outside, 1 - v, v)
-    bary = np.stack([1 - u - v, u, v], 1)
-    normals = interpolate(head.normals, triangles, triangle, bary)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-    points = interpolate(head.points, triangles, triangle, bary)
-    return points, normals, (area / np.maximum(count, 1))[triangle]
+    bary = np.stack([1 - u - v, u, v]).astype(np.float32)
+    values = np.concatenate([head.points - origin, head.normals], 1).T.astype(np.float32)
+    samples = np.zeros((6, len(triangle)), np.float32)
+    for corner, weight in zip(triangles.T, bary, strict=True):
+        samples += weight[number] * np.take(values, corner[triangle], axis=1)
+    normals = samples[3:]
+    normals /= np.maximum(np.linalg.norm(normals, axis=0), np.float32(1e-9))
+    return samples[:3], normals, (area / np.maximum(count, 1)).astype(np.float32)[triangle]
+
+
+def _smooth(field: np.ndarray) -> None:
+    """Smooth a field (D, H, W) by [1 2 1] / 4 along each axis, in place; its first and last layer stay."""
+    import cv2
+
+    # Layer by layer, so that what is worked on stays in the processor's cache.
+    below, middle, above = (np.empty(field.shape[1:], np.float32) for _ in range(3))
+    for k, layer in enumerate(field):
+        below, middle, above = middle, above, below
+        cv2.GaussianBlur(layer, (3, 3), 0, dst=above, borderType=cv2.BORDER_REPLICATE)
+        if k > 1:
+            smoothed = field[k - 1]
+            np.add(below, above, out=smoothed)
+            smoothed *= np.float32(0.25)
+            smoothed += middle * np.float32(0.5)
 
 
 def _border(inside: np.ndarray) -> np.ndarray:

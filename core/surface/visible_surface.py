@@ -25,6 +25,8 @@ OCCLUSION_STEP = 8.0
 SHALLOW = 3.0
 #: Depth behind the front from which on it decides nothing, voxels.
 DEEP = 6.0
+#: Distance from the prior's front beyond which its smoothed distance is that of far voxels, voxels.
+PRIOR_REACH = 4
 #: Size of the cells in which visibility is averaged, voxels.
 CELL = 4
 #: Standard deviation of that average, cells.
@@ -34,18 +36,48 @@ UNSEEN_WEIGHT = 0.15
 
 
 @dataclass(frozen=True)
+class VisibilityGrid:
+    """How well the camera sees the surface around each voxel of a box, on every CELL-th of its layers.
+
+    Attributes:
+        layers: (L, H, W) float32, 0..1, z = 0, CELL, 2 CELL ... in the box.
+    """
+
+    layers: np.ndarray
+
+    def at(self, z: np.ndarray, column: np.ndarray) -> np.ndarray:
+        """Interpolate it linearly between the layers.
+
+        Args:
+            z: (N,) int, of voxels in the box.
+            column: (N,) int, y * W + x, of the same.
+
+        Returns:
+            (N,) float32, 0..1.
+        """
+        layers = self.layers.ravel()
+        index = z // CELL * self.layers[0].size + column
+        below, above = layers[index], layers[index + self.layers[0].size]
+        return below + (z % CELL).astype(np.float32) / np.float32(CELL) * (above - below)
+
+
+@dataclass(frozen=True)
 class VisibleSurface:
     """What the camera sees in a box of the volume.
 
     Attributes:
         front: (H, W) float32, z, volume frame.
         slope: (H, W) float32, cosine between its normal and the ray.
-        visibility: (D, H, W) float32 [z, y, x], 0..1, how far it decides where the surface is.
+        known: (H, W) float32, 0..1, how far the volume says where the front is.
+        top: (H, W) float32, z, volume frame: beyond it nothing of the prior is near.
+        visibility: How well the camera sees the surface.
     """
 
     front: np.ndarray
     slope: np.ndarray
-    visibility: np.ndarray
+    known: np.ndarray
+    top: np.ndarray
+    visibility: VisibilityGrid
 
 
 def visible_surface(
@@ -69,14 +101,11 @@ def visible_surface(
     front, known = front_depth(volume, head.front)
     front += rounding(flat.front, head.front)
     front, known = smooth_front(front, settings.front_sigma)[box[1:]], known[box[1:]]
-    visibility = mean_visibility(head, box, settings)
-    visibility *= known * (1 - occlusion_edges(front))
+    known = known * (1 - occlusion_edges(front))
     along_y, along_x = np.gradient(cv2.GaussianBlur(front, (0, 0), SLOPE_SIGMA))
     slope = 1 / np.sqrt(1 + along_x**2 + along_y**2)
-    z = np.arange(box[0].start, box[0].stop, dtype=np.float32)
-    for layer, depth in zip(visibility, front - z[:, None, None], strict=True):
-        layer *= np.clip((DEEP - depth) / (DEEP - SHALLOW), 0, 1)
-    return VisibleSurface(front, slope, visibility)
+    top = cv2.dilate(head.front, np.ones((2 * PRIOR_REACH + 1,) * 2, np.uint8))[box[1:]] + PRIOR_REACH
+    return VisibleSurface(front, slope, known, top, mean_visibility(head, box, settings))
 
 
 def blend_distance(distance: np.ndarray, visible: VisibleSurface, box: Box) -> np.ndarray:
@@ -90,9 +119,20 @@ def blend_distance(distance: np.ndarray, visible: VisibleSurface, box: Box) -> n
     Returns:
         (D, H, W) float32, positive inside, zero on the surface.
     """
-    for z, (layer, visibility) in enumerate(zip(distance, visible.visibility, strict=True), box[0].start):
-        from_visible = np.clip((visible.front - np.float32(z)) * visible.slope, -FAR, FAR)
-        layer += visibility * (from_visible - layer)
+    # Deeper voxels are the prior's alone, and beyond the last ones both are far outside.
+    front, slope, known = (values.ravel() for values in (visible.front, visible.slope, visible.known))
+    last = np.maximum(front + FAR / slope, visible.top.ravel())
+    first = np.clip(np.ceil(front - DEEP).astype(np.int64), box[0].start, box[0].stop)
+    last = np.clip(np.floor(last).astype(np.int64) + 1, first, box[0].stop)
+    count = np.where(known > 0, last - first, 0)
+    column = np.repeat(np.arange(len(count)), count)
+    z = np.arange(len(column)) + np.repeat(first - np.cumsum(count) + count, count)
+    depth = front[column] - z.astype(np.float32)
+    weight = visible.visibility.at(z - box[0].start, column) * known[column]
+    weight *= np.clip((DEEP - depth) / (DEEP - SHALLOW), 0, 1)
+    index = (z - box[0].start) * len(count) + column
+    values = distance.ravel()[index]
+    distance.ravel()[index] = values + weight * (np.clip(depth * slope[column], -FAR, FAR) - values)
     return distance
 
 
@@ -107,19 +147,22 @@ def front_depth(volume: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.n
         (192, 192) float32 z, the prior's where the volume has none, -SEARCH_REACH where neither has; and
         (192, 192) float32, 1 where the volume has one, else 0.
     """
-    valid = np.isfinite(prior)
-    middle = np.where(valid, np.round(prior), 0).astype(np.int64)
-    z = np.clip(middle + np.arange(-SEARCH_REACH, SEARCH_REACH + 1)[:, None, None], 0, len(volume) - 1)
-    values = np.take_along_axis(volume, z, 0) - LEVEL
+    columns = np.flatnonzero(np.isfinite(prior))
+    expected = prior.ravel()[columns]
+    reach = np.arange(-SEARCH_REACH, SEARCH_REACH + 1)
+    z = np.clip(np.round(expected).astype(np.int64) + reach[:, None], 0, len(volume) - 1)
+    values = volume.ravel()[z * prior.size + columns] - np.float32(LEVEL)
     leaving = (values[:-1] >= 0) & (values[1:] < 0)
-    leaving &= valid
-    distance = np.where(leaving, np.abs(z[:-1] + 0.5 - np.where(valid, prior, 0)), np.inf)
-    k = distance.argmin(0)[None]
-    inner, outer, low = (np.take_along_axis(a, b, 0)[0] for a, b in ((values, k), (values, k + 1), (z, k)))
-    known = np.isfinite(np.take_along_axis(distance, k, 0)[0])
-    crossing = low + inner / np.where(known, inner - outer, 1)
-    depth = np.where(known, crossing, np.where(valid, prior, -SEARCH_REACH))
-    return depth.astype(np.float32), known.astype(np.float32)
+    distance = np.where(leaving, np.abs(z[:-1].astype(np.float32) + np.float32(0.5) - expected), np.inf)
+    k, column = distance.argmin(0), np.arange(len(columns))
+    found = leaving[k, column]
+    inner, outer = values[k, column], values[k + 1, column]
+    crossing = z[k, column] + inner / np.where(found, inner - outer, 1)
+    depth = np.full(prior.shape, -SEARCH_REACH, np.float32)
+    known = np.zeros(prior.shape, np.float32)
+    depth.ravel()[columns] = np.where(found, crossing, expected)
+    known.ravel()[columns] = found
+    return depth, known
 
 
 def rounding(flat: np.ndarray, rounded: np.ndarray) -> np.ndarray:
@@ -176,8 +219,10 @@ def occlusion_edges(front: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(wide, (0, 0), 1.0)
 
 
-def mean_visibility(head: PriorMesh, box: Box, settings: SurfaceSettings = DEFAULT_SETTINGS) -> np.ndarray:
-    """How well the camera sees the surface around each voxel of a box: (D, H, W) float32, 0..1."""
+def mean_visibility(
+    head: PriorMesh, box: Box, settings: SurfaceSettings = DEFAULT_SETTINGS
+) -> VisibilityGrid:
+    """How well the camera sees the surface around each voxel of a box."""
     from scipy.ndimage import gaussian_filter
 
     shape = tuple(side.stop - side.start for side in box)
@@ -193,10 +238,10 @@ def mean_visibility(head: PriorMesh, box: Box, settings: SurfaceSettings = DEFAU
         for values in (head.areas * cosine**2, head.areas * np.maximum(cosine, UNSEEN_WEIGHT))
     )
     mean = ramp(seen / np.maximum(all_, 1e-6), settings.min_mean_cosine, settings.full_mean_cosine)
-    visibility = (mean**2 * (3 - 2 * mean)).astype(np.float32)
-    for axis, count in enumerate(shape):
-        visibility = _stretched(visibility, axis, count)
-    return visibility
+    layers = (mean**2 * (3 - 2 * mean)).astype(np.float32)
+    for axis in (1, 2):
+        layers = _stretched(layers, axis, shape[axis])
+    return VisibilityGrid(layers)
 
 
 def _stretched(cells: np.ndarray, axis: int, count: int) -> np.ndarray:

@@ -5,12 +5,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
+from ..geometry.mesh import MeshTopology
 from ..runtime.weights import model_arrays
 
 FILE_NAME = "head_template.npz"
@@ -71,6 +72,17 @@ class HeadTemplate:
             triangles[data["ibug68_faces"]],
             data["ibug68_bary"].astype(np.float32),
         )
+
+    @cached_property
+    def solid_vertices(self) -> np.ndarray:
+        """(n,) int, which of the vertices that `solid` gives belong to the solid."""
+        return np.unique(self.solid_triangles)
+
+    @cached_property
+    def solid_topology(self) -> MeshTopology:
+        """Of the solid, whose vertices are `solid_vertices`."""
+        used = self.solid_vertices
+        return MeshTopology(np.searchsorted(used, self.solid_triangles).astype(np.int32), len(used))
 
     def solid(self, vertices: np.ndarray) -> np.ndarray:
         """Add the extra vertices that close a shaped template.

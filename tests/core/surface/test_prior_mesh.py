@@ -52,7 +52,7 @@ def test_refined_is_rounder_and_closed():
     assert mesh.is_watertight and mesh.is_winding_consistent and mesh.euler_number == 2
     assert len(fine.triangles) == 4 * len(head.triangles)
     np.testing.assert_array_equal(fine.points[: len(head.points)], head.points)
-    flat = (head.points[head.edges[:, 0]] + head.points[head.edges[:, 1]]) / 2
+    flat = (head.points[head.topology.edges[:, 0]] + head.points[head.topology.edges[:, 1]]) / 2
     error, before = (40 - np.linalg.norm(p - CENTER, axis=1) for p in (fine.points[len(head.points) :], flat))
     assert np.abs(error).max() < 0.2 * before.max()
     assert ((fine.normals * (fine.points - CENTER)).sum(1) > 39).all()

@@ -54,8 +54,9 @@ def test_hidden_edges():
 
 
 def test_front_is_seen_and_back_is_not():
-    visibility = mean_visibility(ball(40, subdivisions=4), BOX)
     away = from_center()
+    z, y, x = np.indices(away.shape[:3])
+    visibility = mean_visibility(ball(40, subdivisions=4), BOX).at(z, y * away.shape[2] + x)
     shell = np.abs(np.linalg.norm(away, axis=-1) - 40) < 2
     cosine = away[..., 2] / 40
     assert visibility[shell & (cosine > 0.9)].min() > 0.95
