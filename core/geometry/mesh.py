@@ -91,7 +91,7 @@ def edges_of(triangles: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class MeshTopology:
-    """Which vertices triangles join, and what follows from that alone: computed once for meshes of one topology.
+    """Which vertices triangles join, and what follows from that alone: meshes of one topology share it.
 
     Attributes:
         triangles: (T, 3) int32, counterclockwise from outside.

@@ -94,7 +94,7 @@ def _distance_near(head: PriorMesh, inside: np.ndarray, box: Box) -> tuple[np.nd
     return near, sums[near] / weights[near]
 
 
-def _add_samples(  # noqa: PLR0913 (columns of one table)
+def _add_samples(
     weights: np.ndarray,
     sums: np.ndarray,
     shape: tuple[int, int],

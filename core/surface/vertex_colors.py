@@ -147,17 +147,11 @@ def mirror_colors(
     found_colors = np.zeros((len(unobserved), 3), np.float32)
     weights = np.zeros(len(unobserved), np.float32)
     mirrored = vertices[unobserved] * np.array([-1, 1, 1], np.float32)
-    # Most of the hidden vertices have hidden counterparts, too: a coarse grid shows which have not.
-    low, high = vertices[sources].min(0) - MIRROR_REACH, vertices[sources].max(0) + MIRROR_REACH
-    near = np.flatnonzero(((mirrored > low) & (mirrored < high)).all(1))
-    cells = np.zeros(tuple(((high - low) / MIRROR_REACH).astype(int) + 3), bool)
-    x, y, z = ((vertices[sources] - low) / MIRROR_REACH).astype(np.int32).T + 1
-    for step in np.ndindex(3, 3, 3):
-        cells[x + step[0] - 1, y + step[1] - 1, z + step[2] - 1] = True
-    x, y, z = ((mirrored[near] - low) / MIRROR_REACH).astype(np.int32).T + 1
-    near = near[cells[x, y, z]]
+    # Most of the hidden vertices have hidden counterparts, too, and most sources are nobody's.
+    near = np.flatnonzero(_are_near(mirrored, vertices[sources], MIRROR_REACH))
     if not len(near):
         return found_colors, weights
+    sources = sources[_are_near(vertices[sources], mirrored[near], MIRROR_REACH)]
     tree = cKDTree(vertices[sources], balanced_tree=False, compact_nodes=False)
     distance, index = tree.query(mirrored[near], k=3, distance_upper_bound=MIRROR_REACH)
     found = np.isfinite(distance)
@@ -168,6 +162,40 @@ def mirror_colors(
     nearness = np.clip(2 - 2 * distance[:, 0] / MIRROR_REACH, 0, 1)
     weights[near] = np.where(found[:, 0], nearness * visibility[source[:, 0]], 0)
     return found_colors, weights
+
+
+def _are_near(points: np.ndarray, others: np.ndarray, reach: float) -> np.ndarray:
+    """Which points may be within `reach` of others, by a coarse grid: none is left out that is.
+
+    Args:
+        points: (N, 3).
+        others: (M, 3), at least one.
+        reach: In their unit.
+
+    Returns:
+        (N,) bool.
+    """
+    from scipy.ndimage import maximum_filter1d
+
+    # Coordinate by coordinate: numpy is slow along short rows.
+    lows, highs = (np.array([f(column) for column in others.T]) for f in (np.min, np.max))
+    lows, highs = lows - reach, highs + reach
+    shape = tuple(int(side / reach) + 3 for side in highs - lows)
+    occupied = np.zeros(shape, np.uint8)
+    occupied[_cell_indices(others, lows, reach)] = 1
+    for axis in range(3):
+        occupied = maximum_filter1d(occupied, 3, axis)
+    near = np.ones(len(points), bool)
+    for column, low, high in zip(points.T, lows, highs, strict=True):
+        near &= (column > low) & (column < high)
+    near[near] = occupied[_cell_indices(points[near], lows, reach)] > 0
+    return near
+
+
+def _cell_indices(points: np.ndarray, lows: np.ndarray, size: float) -> tuple[np.ndarray, ...]:
+    """The cells, from 1 on, that points (N, 3) are in along each axis."""
+    cells = zip(points.T, lows, strict=True)
+    return tuple(((column - low) / size).astype(np.int32) + 1 for column, low in cells)
 
 
 def spread_colors(
@@ -192,11 +220,9 @@ def spread_colors(
     Returns:
         (K, 3) float32.
     """
-    from scipy.ndimage import map_coordinates
-
     reach = float(np.abs(vertices[:, 0]).max())
-    low = np.array([-reach, *vertices[:, 1:].min(0)]) - CELL
-    high = np.array([reach, *vertices[:, 1:].max(0)]) + CELL
+    low = np.array([-reach, vertices[:, 1].min(), vertices[:, 2].min()]) - CELL
+    high = np.array([reach, vertices[:, 1].max(), vertices[:, 2].max()]) + CELL
     shape = tuple(np.ceil((high - low) / CELL).astype(int) + 1)
 
     used, points = sources, vertices[sources]
@@ -219,8 +245,7 @@ def spread_colors(
         grid = grids[0] * (1 - is_scalp) + grids[1] * is_scalp
     else:
         grid = grids[0] if grids else np.broadcast_to(colors[used].mean(0)[:, None, None, None], (3, *shape))
-    positions = ((vertices[unobserved] - low) / CELL).T
-    return np.stack([map_coordinates(channel, positions, order=1) for channel in grid], 1).astype(np.float32)
+    return _interpolated(grid.astype(np.float32), ((vertices[unobserved] - low) / CELL).astype(np.float32))
 
 
 def _blurred_grid(values: np.ndarray, flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -237,17 +262,49 @@ def _blurred_grid(values: np.ndarray, flat: np.ndarray, shape: tuple[int, ...]) 
     Returns:
         (3, *shape).
     """
-    from scipy.ndimage import gaussian_filter
-
     grid = np.stack([np.bincount(flat, values[:, k], np.prod(shape)).reshape(shape) for k in range(4)])
     grid += MIRROR_WEIGHT * grid[:, ::-1]
     mixed = np.zeros_like(grid)
     done = 0.0
     for level, spread in enumerate(SPREAD_SIGMAS):
-        sigma = np.sqrt(spread**2 - done**2)
-        grid = gaussian_filter(grid, (0, sigma, sigma, sigma), mode="constant", truncate=3)
+        # A product with a matrix for each axis: for a few cells, that is the fastest way.
+        x, y, z = (_blur_matrix(count, np.sqrt(spread**2 - done**2)) for count in shape)
+        grid = y @ (grid @ z)
+        grid = (x @ grid.reshape(4, shape[0], -1)).reshape(grid.shape)
         mixed += SPREAD_WEIGHT**level * grid
         done = spread
     mean = values[:, :3].sum(0) / values[:, 3].sum()
     known = mixed[3] > 1e-30
     return np.where(known, mixed[:3] / np.where(known, mixed[3], 1), mean[:, None, None, None])
+
+
+def _blur_matrix(count: int, sigma: float) -> np.ndarray:
+    """(count, count) float64, symmetric: blurs values, zero beside them, by a Gaussian cut off at 3 sigma."""
+    radius = int(3 * sigma + 0.5)
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    away = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
+    inside = away <= radius
+    return np.where(inside, kernel[np.where(inside, away + radius, 0)], 0) / kernel.sum()
+
+
+def _interpolated(grid: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Values of a grid between its cells, trilinear.
+
+    Args:
+        grid: (C, X, Y, Z) float32.
+        positions: (N, 3) float32, cells, inside the grid.
+
+    Returns:
+        (N, C) float32.
+    """
+    _, *shape = grid.shape
+    columns = np.ascontiguousarray(positions.T)
+    x0, y0, z0 = (np.clip(c.astype(np.int64), 0, n - 2) for c, n in zip(columns, shape, strict=True))
+    x, y, z = (c - low.astype(np.float32) for c, low in zip(columns, (x0, y0, z0), strict=True))
+    first = (x0 * shape[1] + y0) * shape[2] + z0
+    result = np.zeros((len(grid), len(positions)), np.float32)
+    channels = grid.reshape(len(grid), -1)
+    for i, j, k in np.ndindex(2, 2, 2):
+        weight = (x if i else 1 - x) * (y if j else 1 - y) * (z if k else 1 - z)
+        result += weight * np.take(channels, first + ((i * shape[1] + j) * shape[2] + k), axis=1)
+    return np.ascontiguousarray(result.T)
