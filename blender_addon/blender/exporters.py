@@ -9,7 +9,7 @@ import bpy
 from mathutils import Matrix
 
 from ..errors import ExportError
-from . import compat, fbx_file
+from . import compat, fbx_file, glb_normals
 
 #: Options for files in which z points up and the face looks along -y, as in Blender.
 Z_UP: dict[str, dict[str, object]] = {
@@ -29,6 +29,8 @@ ANIMATED: dict[str, dict[str, object]] = {
 }
 #: What the add-on's properties of objects and scenes are called.
 OWN_PROPERTIES = "photobust"
+#: What makes a written file the same from run to run.
+CLEANERS = {"fbx": fbx_file.cleaned, "glb": glb_normals.with_stable_normals}
 SUFFIXES = {"fbx": ".fbx", "obj": ".obj", "usd": ".usdc", "glb": ".glb"}
 
 
@@ -68,7 +70,7 @@ def write(
 ) -> None:
     """Write an object, as if it were at the origin, into a file.
 
-    An FBX is the same from run to run, and contains nothing about this computer.
+    FBX and GLB files are the same from run to run, and contain nothing about this computer.
 
     Args:
         context: Blender's.
@@ -96,14 +98,14 @@ def write(
         raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
     if not path.is_file():
         raise ExportError(f"{path} was not written: choose another folder or format.")
-    if format_ == "fbx":
-        _clean_fbx(path)
+    if format_ in CLEANERS:
+        _clean(path, CLEANERS[format_])
 
 
-def _clean_fbx(path: Path) -> None:
+def _clean(path: Path, cleaned: Callable[[bytes], bytes]) -> None:
     partial = path.with_name(path.name + ".part")
     try:
-        partial.write_bytes(fbx_file.cleaned(path.read_bytes()))
+        partial.write_bytes(cleaned(path.read_bytes()))
         partial.replace(path)
     except (OSError, ValueError) as error:
         partial.unlink(missing_ok=True)

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 MAGIC, JSON_CHUNK, BINARY_CHUNK = 0x46546C67, 0x4E4F534A, 0x004E4942
+#: Bytes of the file's header and of the first chunk's.
+HEADER_BYTES = 20
 #: glTF's numbers of types of components, and numpy's names for them.
 COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
@@ -51,7 +53,7 @@ def compact(data: bytes, picture: Picture | None = None, own: Mapping[str, Pictu
         ValueError: It is no such file, or damaged.
     """
     try:
-        document, binary = _chunks(data)
+        document, binary = glb_chunks(data)
         views: list[bytes] = []
         moved: dict[int, int] = {}
         _make_sparse(document, binary, views)
@@ -63,7 +65,14 @@ def compact(data: bytes, picture: Picture | None = None, own: Mapping[str, Pictu
         raise ValueError(f"it is damaged ({error})") from error
 
 
-def _chunks(data: bytes) -> tuple[dict[str, Any], bytes]:
+def glb_chunks(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """The document and the buffer of a .glb file.
+
+    Raises:
+        ValueError: It is no such file.
+    """
+    if len(data) < HEADER_BYTES:
+        raise ValueError("it is no binary glTF file")
     magic, _, length = struct.unpack_from("<III", data)
     if magic != MAGIC or length != len(data):
         raise ValueError("it is no binary glTF file")
@@ -80,8 +89,19 @@ def _chunks(data: bytes) -> tuple[dict[str, Any], bytes]:
     return document, data[start + 8 : start + 8 + size]
 
 
-def _array(document: dict[str, Any], binary: bytes, accessor: dict[str, Any]) -> np.ndarray | None:
-    """(count, width) of an accessor; None if it is sparse already, or has no data."""
+def accessor_values(
+    document: dict[str, Any], binary: bytes | bytearray, accessor: dict[str, Any]
+) -> np.ndarray | None:
+    """The values of an accessor.
+
+    Args:
+        document: The file's.
+        binary: Its buffer; values of a bytearray can be written to.
+        accessor: One of the document's.
+
+    Returns:
+        (count, width) of the accessor's type; None if it is sparse, or has no data.
+    """
     if "sparse" in accessor or "bufferView" not in accessor:
         return None
     view = document["bufferViews"][accessor["bufferView"]]
@@ -105,7 +125,7 @@ def _make_sparse(document: dict[str, Any], binary: bytes, views: list[bytes]) ->
     done: set[int] = set()
     for name, index in targets:
         accessor = document["accessors"][index]
-        values = _array(document, binary, accessor)
+        values = accessor_values(document, binary, accessor)
         if index in done or values is None or accessor["componentType"] != FLOAT:
             continue
         done.add(index)
