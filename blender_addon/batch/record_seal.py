@@ -81,8 +81,10 @@ def _make_key(folder: Path) -> None:
 
 def _move(partial: Path, path: Path) -> None:
     """Give a file its name, if nothing has it yet. Raises OSError."""
-    if hasattr(os, "link"):
-        with contextlib.suppress(PermissionError, NotImplementedError):  # no hard links on this file system
-            os.link(partial, path)
-            return
-    partial.rename(path)
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        raise
+    except (OSError, AttributeError, NotImplementedError):
+        # No hard links on this file system or system, each of which says so in its own way.
+        partial.rename(path)

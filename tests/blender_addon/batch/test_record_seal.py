@@ -1,5 +1,6 @@
 """A record's photos are only read if this user has named them."""
 
+import errno
 import os
 import stat
 
@@ -33,7 +34,15 @@ def test_only_what_was_sealed_is(home):
     assert seal(inputs) != sealed and not is_sealed(inputs, sealed)
 
 
-@pytest.mark.parametrize("error", [PermissionError, NotImplementedError])
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(errno.EPERM, "no"),
+        OSError(errno.ENOTSUP, "no"),
+        OSError(errno.EINVAL, "no"),
+        NotImplementedError(),
+    ],
+)
 def test_where_there_are_no_hard_links(home, monkeypatch, error):
     """On FAT, and in some folders on a network."""
 
