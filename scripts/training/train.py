@@ -40,11 +40,14 @@ def train_cascade(args: argparse.Namespace) -> None:
 
 def train_network(args: argparse.Namespace) -> None:
     """Train the volume network."""
-    from core.training.fitting.trainer import TrainConfig, train_network
+    from core.training.fitting.trainer import FEWEST_STEPS, TrainConfig, train_network
 
     given = {"hours": args.hours, "batch": args.batch}
     config = TrainConfig(workers=args.workers, **{name: value for name, value in given.items() if value})
-    train_network(data_paths(args), args.shards, args.run / "network", config, args.start)
+    steps = train_network(data_paths(args), args.shards, args.run / "network", config, args.start)
+    print(f"{steps} steps")
+    if steps < FEWEST_STEPS and not args.start:
+        print(f"The network has learned nothing yet: it takes {FEWEST_STEPS} steps at least, so more --hours.")
 
 
 def export(args: argparse.Namespace) -> None:

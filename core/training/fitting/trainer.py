@@ -24,6 +24,8 @@ SECONDS_PER_HOUR = 3600
 CHECKPOINT_NAME = "checkpoint.pt"
 #: Steps whose means make a row of the log.
 ROW_STEPS = 25
+#: Steps without which the learning rate has hardly left its warm-up, and nothing is learned.
+FEWEST_STEPS = 200
 #: Seconds between updates of the progress bar where stderr is no terminal.
 NON_INTERACTIVE_SECONDS = 30.0
 LOG_FIELDS = ("step", "hours", "rate", "loss", "occupancy", "depth_voxels", "normal")
@@ -242,7 +244,7 @@ class TrainingLog:
 
 def train_network(
     paths: DataPaths, shards: Path, folder: Path, config: TrainConfig, start: Path | None = None
-) -> None:
+) -> int:
     """Train, or go on training, the volume network from shards.
 
     Args:
@@ -251,6 +253,9 @@ def train_network(
         folder: the run's folder; a run that was stopped goes on where its checkpoint was.
         config: hours, batch and so on.
         start: weights file that a new run begins with; without it all weights are random.
+
+    Returns:
+        How many steps the run has made in all.
 
     Raises:
         PhotobustError: there are no shards.
@@ -269,6 +274,7 @@ def train_network(
     # Another seed after each stop, so that a resumed run does not see the same pictures first again.
     targets = TargetBuilder(heads, lifter, config.drop)
     trainer.run(ShardDataset(shards, targets, config.seed + trainer.step))
+    return trainer.step
 
 
 def export_weights(checkpoint: Path, path: Path) -> None:
