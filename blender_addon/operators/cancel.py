@@ -20,7 +20,7 @@ class StopsRun:
         redraw.sidebars()
         return {"FINISHED"}
 
-    def _run_in(self, now: session.Session) -> Any:
+    def _run_in(self, now: session.AddonSession) -> Any:
         raise NotImplementedError
 
 
@@ -31,7 +31,7 @@ class PHOTOBUST_OT_cancel(StopsRun, bpy.types.Operator):
     bl_idname = "photobust.cancel"
     bl_label = "Cancel"
 
-    def _run_in(self, now: session.Session) -> Any:
+    def _run_in(self, now: session.AddonSession) -> Any:
         return now.run
 
 
@@ -42,7 +42,7 @@ class PHOTOBUST_OT_cancel_setup(StopsRun, bpy.types.Operator):
     bl_idname = "photobust.cancel_setup"
     bl_label = "Cancel"
 
-    def _run_in(self, now: session.Session) -> Any:
+    def _run_in(self, now: session.AddonSession) -> Any:
         return now.setup
 
 
@@ -53,5 +53,5 @@ class PHOTOBUST_OT_cancel_retopology(StopsRun, bpy.types.Operator):
     bl_idname = "photobust.cancel_retopology"
     bl_label = "Cancel"
 
-    def _run_in(self, now: session.Session) -> Any:
+    def _run_in(self, now: session.AddonSession) -> Any:
         return now.retopology

@@ -1,8 +1,8 @@
 """What the add-on keeps from one click to the next: the engine, what it is doing, the last message. No bpy.
 
-Blender makes operators and panels anew for each use, so what lasts longer lives here: one `Session`, opened
-when the add-on is switched on and closed when it is switched off or Blender ends. The engine starts when it
-is first needed and is kept warm.
+Blender makes operators and panels anew for each use, so what lasts longer lives here: one `AddonSession`,
+opened when the add-on is switched on and closed when it is switched off or Blender ends. The engine starts
+when it is first needed and is kept warm.
 """
 
 import atexit
@@ -88,7 +88,7 @@ class EngineCheck:
         self.state = self.choice.locate()
 
 
-class Session:
+class AddonSession:
     """The one engine and what is going on."""
 
     def __init__(self, log: Callable[[str], None], log_path: Path) -> None:
@@ -151,14 +151,14 @@ class Session:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
 
-_current: Session | None = None
+_current: AddonSession | None = None
 
 
-def open_session(log: Callable[[str], None], log_path: Path) -> Session:
+def open_session(log: Callable[[str], None], log_path: Path) -> AddonSession:
     """Begin the session; ends one that was left open."""
     global _current
     close_session()
-    _current = Session(log, log_path)
+    _current = AddonSession(log, log_path)
     atexit.register(close_session)
     return _current
 
@@ -172,7 +172,7 @@ def close_session() -> None:
         session.close()
 
 
-def current() -> Session:
+def current() -> AddonSession:
     """The open session; only while the add-on is switched on."""
     if _current is None:
         raise RuntimeError("the add-on is not registered")

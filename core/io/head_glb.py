@@ -258,9 +258,9 @@ def vertex_tangents(
     Returns:
         (n, 4) float32, glTF's frame: unit tangents, and the sign of the bitangent along v.
     """
-    corners, places = points[triangles].astype(np.float64), uv[triangles].astype(np.float64)
+    corners, corner_uv = points[triangles].astype(np.float64), uv[triangles].astype(np.float64)
     one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    first, second = places[:, 1] - places[:, 0], places[:, 2] - places[:, 0]
+    first, second = corner_uv[:, 1] - corner_uv[:, 0], corner_uv[:, 2] - corner_uv[:, 0]
     area = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
     along = (one * second[:, 1:] - two * first[:, 1:]) * np.sign(area)[:, None]
     tangents, signs = np.zeros(points.shape), np.zeros(len(points))

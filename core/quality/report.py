@@ -211,7 +211,7 @@ COVERAGE_RULES = (
 COVERAGE_NOTES = (
     CoverageRule(lambda c: -c.chroma, -8.0, "The photo has no color: the color of the skin is a guess."),
     CoverageRule(
-        lambda c: c.headwear - 0.5 * c.hair, 0.15, "Something is worn on the head: hair under it is a guess."
+        lambda c: c.headwear - 0.5 * c.hair, 0.15, "There is headwear: the hair under it is a guess."
     ),
     CoverageRule(lambda c: -(c.hair + c.headwear), -0.02, "No hair is seen: the head is made without hair."),
 )

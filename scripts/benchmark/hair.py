@@ -189,13 +189,13 @@ def main() -> None:
         rows[name] = []
         for number in range(options.heads):
             head = bench.head(number)
-            worn, skin = style.on(average, head), Skin(head, bench.topology)
+            hairstyle, skin = style.on(average, head), Skin(head, bench.topology)
             for yaw in options.yaw:
                 pose = pose_of(yaw)
-                segmentation = segmentation_of(worn, body, head, bench, pose)
+                segmentation = segmentation_of(hairstyle, body, head, bench, pose)
                 plain = np.full((PHOTO, PHOTO, 3), 128, np.uint8)
                 _, _, volume, _ = bench.shape(plain, segmentation, pose, skin)
-                rows[name].append(volume_figures(worn, skin, volume))
+                rows[name].append(volume_figures(hairstyle, skin, volume))
         volume_iou, side, back = np.mean(rows[name], axis=0)
         mark = "  held out" if name in HELD_OUT else ""
         print(f"{name:12} volume {volume_iou:.2f}  side {side:.2f}  back {back:.2f}{mark}", flush=True)

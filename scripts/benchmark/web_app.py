@@ -63,7 +63,7 @@ document.querySelector('#file').addEventListener('change', note, true);
 """
 
 
-class Server:
+class PageProcess:
     """`python -m web_app`; a context."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Server:
             raise SystemExit(f"the server did not start: {said}")
         self.url, self.port = found[0], int(found[1])
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> "PageProcess":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -122,7 +122,7 @@ class Server:
                     yield json.loads(line[6:])
 
 
-def measure_uploads(server: Server, photos: list[Path], count: int) -> int:
+def measure_uploads(server: PageProcess, photos: list[Path], count: int) -> int:
     """Send photos one after the other; 1 if the memory has grown."""
     sizes: list[tuple[int, int]] = []
     with server.page() as base:
@@ -141,7 +141,7 @@ def measure_uploads(server: Server, photos: list[Path], count: int) -> int:
     return int(max(growths) > GROWTH_LIMIT)
 
 
-def attack(server: Server) -> int:
+def attack(server: PageProcess) -> int:
     """Ask what nobody should; 1 if an answer is not clear, or the server is not well afterward."""
     results: list[tuple[str, bool]] = []
     with server.page() as base:
@@ -207,7 +207,7 @@ def read_answer(connection: socket.socket) -> bytes:
         return b""
 
 
-def measure_page(server: Server, photos: list[Path], rounds: int) -> int:
+def measure_page(server: PageProcess, photos: list[Path], rounds: int) -> int:
     """Give photos to the page in Chromium and print the medians; 0."""
     from selenium import webdriver
 
@@ -242,7 +242,7 @@ def measure_page(server: Server, photos: list[Path], rounds: int) -> int:
     return 0
 
 
-def wait_until_warm(server: Server, photo: Path) -> None:
+def wait_until_warm(server: PageProcess, photo: Path) -> None:
     """Have one head made: the first takes longer."""
     with server.page() as base:
         server.ask("POST", f"{base}/photo?name=warm.jpg", photo.read_bytes())
@@ -276,7 +276,7 @@ def main() -> int:
     photos = sorted(p for p in options.photos.rglob("*") if p.suffix.lower() in readable_suffixes())
     if not photos:
         parser.error(f"there are no photos in {options.photos}")
-    with Server() as server:
+    with PageProcess() as server:
         if options.attack:
             return attack(server)
         if options.uploads:

@@ -19,7 +19,7 @@ from skimage.data import astronaut
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from scripts.benchmark.web_app import OPTIONS, Server, wait
+from scripts.benchmark.web_app import OPTIONS, PageProcess, wait
 
 WIDTH = 1280
 HEIGHT = 860
@@ -34,7 +34,7 @@ def photograph(photo: Path) -> Image.Image:
     """The page with a photo's head in it."""
     settings = webdriver.ChromeOptions()
     settings.binary_location = shutil.which("chromium") or ""
-    with tempfile.TemporaryDirectory() as profile, Server() as server:
+    with tempfile.TemporaryDirectory() as profile, PageProcess() as server:
         for option in (*OPTIONS, f"--user-data-dir={profile}"):
             settings.add_argument(option)
         service = webdriver.ChromeService(shutil.which("chromedriver"), env={**os.environ, "HOME": profile})
