@@ -1,6 +1,5 @@
 """Finds a Python that the engine's environment can be made with. No bpy."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -10,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SetupError
-from .locate import without_python_settings
-from .process_tree import no_window
+from .python_probe import ask_python
 
 #: Oldest version that all of the engine's packages have wheels for.
 LOWEST = (3, 10)
 #: Newest version that they all have wheels for.
 HIGHEST = (3, 13)
 #: Seconds an interpreter may take to say what it is; generous, for cold disks.
-PROBE_TIMEOUT = 20.0
+PROBE_TIMEOUT = 60.0
 
 _PROBE_SCRIPT = """
 import importlib.util, json, platform, struct, sys
@@ -85,17 +83,8 @@ def _candidates(embedded: str | None) -> Iterator[tuple[Path, str]]:
 
 def _checked(path: Path, origin: str) -> BasePython:
     try:
-        done = subprocess.run(
-            [str(path), "-I", "-c", _PROBE_SCRIPT],
-            env=without_python_settings(os.environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PROBE_TIMEOUT,
-            check=True,
-            creationflags=no_window(),
-        )
-        version, complete, bits, system, machine = json.loads(done.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        version, complete, bits, system, machine = ask_python(path, _PROBE_SCRIPT, PROBE_TIMEOUT)
+    except (OSError, TypeError, ValueError, subprocess.SubprocessError) as error:
         raise SetupError(f"{path} does not work as a Python ({error}).") from error
     text = _text(version)
     if not LOWEST <= tuple(version[:2]) <= HIGHEST:

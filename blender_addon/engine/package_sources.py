@@ -7,7 +7,6 @@ folder, an untrusted host or a proxy as well. Whoever is asked to agree to a dow
 counts, so pip's own option parser is asked what it has come to. No index is named in this project.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -16,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .locate import without_python_settings
-from .process_tree import no_window
+from .python_probe import ask_python
 
 #: Seconds that pip may take to answer; generous, for cold disks.
-ASK_TIMEOUT = 30.0
+ASK_TIMEOUT = 60.0
 # Runs in an interpreter that may have no pip, but the wheel of one for venv to install.
 _PROBE_SCRIPT = """
 import glob, json, os, sys
@@ -87,17 +85,7 @@ class PackageSources:
 def package_sources(python: str | os.PathLike = sys.executable) -> PackageSources:
     """What the pip of an interpreter is configured for."""
     try:
-        done = subprocess.run(
-            [str(python), "-I", "-c", _PROBE_SCRIPT],
-            env=without_python_settings(os.environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=ASK_TIMEOUT,
-            check=True,
-            encoding="utf-8",
-            creationflags=no_window(),
-        )
-        values = json.loads(done.stdout.splitlines()[-1])
+        values = ask_python(python, _PROBE_SCRIPT, ASK_TIMEOUT)
         return PackageSources(
             index=str(values["index"]),
             extra_indexes=tuple(map(str, values["extra_indexes"])),
@@ -105,7 +93,7 @@ def package_sources(python: str | os.PathLike = sys.executable) -> PackageSource
             trusted_hosts=tuple(map(str, values["trusted_hosts"])),
             proxy=str(values["proxy"]),
         )
-    except (OSError, ValueError, KeyError, IndexError, TypeError, subprocess.SubprocessError):
+    except (OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError):
         return _from_variables()
 
 

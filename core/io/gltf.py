@@ -49,16 +49,7 @@ class GlbWriter:
             Index of the new accessor.
         """
         values = np.ascontiguousarray(values)
-        accessor: dict[str, Any] = {
-            "bufferView": self._add_rows(values, target),
-            "componentType": COMPONENTS[values.dtype.name],
-            "count": len(values),
-            "type": SHAPES[values.shape[1:]],
-        }
-        if normalized:
-            accessor["normalized"] = True
-        if bounds:
-            accessor |= {"min": values.min(0).tolist(), "max": values.max(0).tolist()}
+        accessor = {"bufferView": self._add_rows(values, target), **_about(values, bounds, normalized)}
         self._accessors.append(accessor)
         return len(self._accessors) - 1
 
@@ -78,15 +69,7 @@ class GlbWriter:
         row = values.nbytes // len(values)
         if len(index) * (row + index.itemsize) >= len(values) * (row + -row % 4):
             return self.add_array(values, bounds=bounds, normalized=normalized)
-        accessor: dict[str, Any] = {
-            "componentType": COMPONENTS[values.dtype.name],
-            "count": len(values),
-            "type": SHAPES[values.shape[1:]],
-        }
-        if normalized:
-            accessor["normalized"] = True
-        if bounds:
-            accessor |= {"min": values.min(0).tolist(), "max": values.max(0).tolist()}
+        accessor = _about(values, bounds, normalized)
         if len(index):  # without it, all are zero
             accessor["sparse"] = {
                 "count": len(index),
@@ -168,3 +151,17 @@ def to_gltf_frame(vectors: np.ndarray) -> np.ndarray:
         (..., 3) of the same type.
     """
     return np.ascontiguousarray(vectors[..., [0, 2, 1]] * np.array([1, 1, -1], vectors.dtype))
+
+
+def _about(values: np.ndarray, bounds: bool, normalized: bool) -> dict[str, Any]:
+    """What an accessor says of an array (N,) or (N, C), but for where that is."""
+    accessor: dict[str, Any] = {
+        "componentType": COMPONENTS[values.dtype.name],
+        "count": len(values),
+        "type": SHAPES[values.shape[1:]],
+    }
+    if normalized:
+        accessor["normalized"] = True
+    if bounds:
+        accessor |= {"min": values.min(0).tolist(), "max": values.max(0).tolist()}
+    return accessor

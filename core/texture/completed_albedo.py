@@ -11,12 +11,12 @@ from ..image.color import linear_to_bytes
 from ..runtime.timing import Clock
 from ..segmentation.segments import Segmentation
 from ..template.regions import Regions
-from ..template.topology import EYE_LEFT, EYE_RIGHT, INNER, SKIN, HeadTopology
+from ..template.topology import SKIN, HeadTopology
 from .albedo import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, Albedo
 from .albedo_model import AlbedoModel
 from .atlas import Atlas, texel_coordinates
-from .eyes import eye_colors, paint_eyeball
-from .procedural import eye_directions, paint_inside, paint_parts
+from .eyes import eye_colors
+from .part_painter import PartPainter
 from .settings import PaintOptions, TextureSettings
 from .skin_painter import SkinLayer, SkinPainter
 from .surface_maps import SurfaceMapper
@@ -47,15 +47,8 @@ class CompletedAlbedo:
         self.skin = SkinPainter(topology, size, settings, model)
         names = [name for name in topology.part_names if name != SKIN]
         self.parts = Atlas.of(topology, size, names)
-        self._of_part = {
-            name: np.flatnonzero(self.parts.part == topology.part_names.index(name)) for name in names
-        }
-        self._painted = paint_parts(topology, self.parts, self._of_part)
-        self._eyeballs = {
-            name: eye_directions(topology, self.parts, self._of_part[name], name)
-            for name in (EYE_LEFT, EYE_RIGHT)
-        }
-        self._rim = self.parts.interpolation(self._of_part[INNER], len(topology.vertices))
+        self._painter = PartPainter(topology, self.parts)
+        self._rim = self.parts.interpolation(self._painter.inner, len(topology.vertices))
         self.skin_cover = skin_coverage(topology, size)
         self._padding = self._pad(settings.padding)
         beside = np.maximum.reduce([self.regions.scalp, self.regions.ear, self.regions.neck])
@@ -89,16 +82,11 @@ class CompletedAlbedo:
         skin = self.skin.paint(rgb, frame, pose, head.vertices, segmentation, options)
         clock.lap("skin")
         eyes = eye_colors(rgb, landmarks, skin.gain)
-        linear, alpha = self._painted[0].copy(), self._painted[1]
-        inner = self._of_part[INNER]
-        rim = np.exp(self._rim @ skin.logs)
-        linear[inner] = paint_inside(self.regions, self.topology, self.parts, inner, rim)
-        for name, (direction, radius) in self._eyeballs.items():
-            linear[self._of_part[name]] = paint_eyeball(direction, radius, eyes)
+        linear = self._painter.paint(np.exp(self._rim @ skin.logs), eyes)
         image = np.empty((self.size, self.size, 4), np.uint8)
         image[..., :3], image[..., 3] = linear_to_bytes(skin.linear), 255
         flat = image.reshape(-1, 4)
-        flat[self.parts.texel] = np.column_stack([linear_to_bytes(linear), alpha])
+        flat[self.parts.texel] = np.column_stack([linear_to_bytes(linear), self._painter.alpha])
         around, source, empty = self._padding
         flat[around] = flat[source]
         flat[empty] = 0

@@ -15,14 +15,14 @@ from ..image.color import linear_to_bytes
 from ..image.sampling import sample_image, sample_photo_linear
 from ..runtime.timing import Clock
 from ..template.regions import Regions, scalp_weight
-from ..template.topology import EYE_LEFT, EYE_RIGHT, INNER, SKIN, HeadTopology
+from ..template.topology import INNER, SKIN, HeadTopology
 from .albedo import COMPLETED, MIRRORED, OBSERVED, PAINTED, Albedo
 from .atlas import Atlas
 from .delighting import relative_shading
-from .eyes import EyeColors, eye_colors, paint_eyeball
+from .eyes import EyeColors, eye_colors
 from .inpainting import SKIN_TOLERANCE, SmoothCompletion, color_match, complete_colors, tone_ratio
 from .padding import dilate_texels, grain, grain_level
-from .procedural import eye_directions, paint_inside, paint_parts
+from .part_painter import PartPainter
 from .projection import cosines, render_view, to_view, view_weights
 from .settings import TextureSettings
 
@@ -76,7 +76,7 @@ class PhotoAlbedo:
         self.completion = SmoothCompletion(topology)
         bare = np.maximum(self.regions.ear, self.regions.neck)
         names = {name: k for k, name in enumerate(topology.part_names)}
-        self._of_part = {name: np.flatnonzero(self.atlas.part == k) for name, k in names.items()}
+        self._parts = PartPainter(topology, self.atlas)
         self._skin = np.flatnonzero(np.isin(self.atlas.part, [names[SKIN], names[INNER]]))
         self._to_skin = self.atlas.interpolation(self._skin, len(topology.vertices))
         self._from_skin = self._to_skin.T.tocsr()
@@ -84,14 +84,9 @@ class PhotoAlbedo:
         scalp = scalp_weight(self._at_skin(topology.vertices)).astype(np.float32)
         self._region = (scalp, *self._at_skin(np.column_stack([self.regions.features, bare])).T.copy())
         beside_face = np.maximum.reduce([self.regions.scalp, self.regions.ear, self.regions.neck])
-        only_skin = self._of_part[SKIN]
+        only_skin = self._parts.of_part[SKIN]
         self._face_texels = self.atlas.interpolate(beside_face, only_skin) < 0.5
         self._grain_field = grain(self.size)
-        self._eyeballs = {
-            name: eye_directions(topology, self.atlas, self._of_part[name], name)
-            for name in (EYE_LEFT, EYE_RIGHT)
-        }
-        self._painted = paint_parts(topology, self.atlas, self._of_part)
 
     def paint(
         self,
@@ -255,17 +250,16 @@ class PhotoAlbedo:
         self, skin: np.ndarray, kind: np.ndarray, eyes: EyeColors
     ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
         """Paint the other parts and put everything into one image."""
-        atlas, topology = self.atlas, self.topology
-        linear, alpha = self._painted[0].copy(), self._painted[1]
+        atlas, parts = self.atlas, self._parts
+        continued = np.zeros((len(atlas.texel), 3), np.float32)
         made = np.full(len(atlas.texel), PAINTED, np.uint8)
-        linear[self._skin], made[self._skin] = skin, kind
-        inner = self._of_part[INNER]
-        linear[inner] = paint_inside(self.regions, topology, atlas, inner, linear[inner])
-        made[inner] = PAINTED
-        for name, (direction, radius) in self._eyeballs.items():
-            linear[self._of_part[name]] = paint_eyeball(direction, radius, eyes)
-        image = atlas.image(np.column_stack([linear_to_bytes(linear), alpha]))
-        only_skin = made[self._of_part[SKIN]]
+        continued[self._skin], made[self._skin] = skin, kind
+        linear = parts.paint(continued[parts.inner], eyes)
+        made[parts.inner] = PAINTED
+        skin_texels = parts.of_part[SKIN]
+        linear[skin_texels] = continued[skin_texels]
+        image = atlas.image(np.column_stack([linear_to_bytes(linear), parts.alpha]))
+        only_skin = made[skin_texels]
         plain = self._face_texels
         fractions = {
             prefix + name: float((only_skin[chosen] == value).mean())

@@ -14,7 +14,6 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -22,37 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.runtime.backend import FEATURES_NAME
-from scripts.build.face_landmarker import download_wheel, load_schema
+from scripts.build.face_landmarker import download_wheel, load_schema, read_layers
 
 MESH = "mediapipe/modules/face_landmark/face_landmark.tflite"
-
-
-def read_layers(schema: ModuleType, data: bytes) -> list[tuple[np.ndarray, ...]]:
-    """(weight, bias) of convolutions and (slopes,) of activations, as torch lays them out, in order."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
-    graph = model.subgraphs[0]
-    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
-    kinds = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.float16}
-    halved: dict[int, int] = {}
-
-    def constant(index: int) -> np.ndarray:
-        tensor = graph.tensors[halved.get(index, index)]
-        values = np.frombuffer(model.buffers[tensor.buffer].data.tobytes(), kinds[tensor.type])
-        return values.reshape(tensor.shape)
-
-    layers: list[tuple[np.ndarray, ...]] = []
-    for node in graph.operators:
-        code = model.operatorCodes[node.opcodeIndex]
-        kind = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
-        if kind == "DEQUANTIZE":
-            halved[node.outputs[0]] = node.inputs[0]
-        elif kind == "CONV_2D":
-            layers.append((constant(node.inputs[1]).transpose(0, 3, 1, 2), constant(node.inputs[2])))
-        elif kind == "DEPTHWISE_CONV_2D":
-            layers.append((constant(node.inputs[1]).transpose(3, 0, 1, 2), constant(node.inputs[2])))
-        elif kind == "PRELU":
-            layers.append((constant(node.inputs[1]).ravel(),))
-    return layers
 
 
 def name_layers(layers: list[tuple[np.ndarray, ...]]) -> dict[str, np.ndarray]:

@@ -49,6 +49,11 @@ EYE_ON_THE_RIGHT = (
 EYE_CONTOUR = 16  # the first points of each eye: an iris gets the mean depth of its eye's contour
 MESH_POINTS = 468
 POINTS = 478  # with the irises'
+#: Axes of a convolution's weights, by operator, in the order that torch has them: output channels, input
+#: channels, height, width. TensorFlow has (output channels, height, width, input channels) and
+#: (1, height, width, channels); those of the transposed convolution, a custom operator, are
+#: (1, height, width, input channels).
+WEIGHT_AXES = {"CONV_2D": (0, 3, 1, 2), "DEPTHWISE_CONV_2D": (3, 0, 1, 2), "CUSTOM": (3, 0, 1, 2)}
 ALIGNMENT = 64  # bytes
 LOCAL_HEADER_SIZE = 30  # bytes of a zip file's header before each name
 EXTRA_HEADER_SIZE = 4  # bytes of an extra field before its data
@@ -63,6 +68,41 @@ def load_schema(wheel: zipfile.ZipFile) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     return module
+
+
+def read_layers(schema: ModuleType, data: bytes) -> list[tuple[np.ndarray, ...]]:
+    """The constants of a network's layers, in the order of the graph.
+
+    Args:
+        schema: see `load_schema`.
+        data: a TensorFlow Lite file.
+
+    Returns:
+        (weight, bias) of convolutions, (slopes,) of activations, as torch lays them out, of the file's types.
+    """
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+    graph = model.subgraphs[0]
+    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+    kinds = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.float16}
+    halved: dict[int, int] = {}
+
+    def constant(index: int) -> np.ndarray:
+        tensor = graph.tensors[halved.get(index, index)]
+        values = np.frombuffer(model.buffers[tensor.buffer].data.tobytes(), kinds[tensor.type])
+        return values.reshape(tensor.shape)
+
+    layers: list[tuple[np.ndarray, ...]] = []
+    for node in graph.operators:
+        code = model.operatorCodes[node.opcodeIndex]
+        kind = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        if kind == "DEQUANTIZE":
+            halved[node.outputs[0]] = node.inputs[0]
+        elif kind in WEIGHT_AXES:
+            weight = constant(node.inputs[1]).transpose(WEIGHT_AXES[kind])
+            layers.append((weight, constant(node.inputs[2])))
+        elif kind == "PRELU":
+            layers.append((constant(node.inputs[1]).ravel(),))
+    return layers
 
 
 class GraphEditor:

@@ -9,9 +9,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from core.errors import PhotobustError
 from core.template.topology import HeadTopology
 from core.training.face_models.template.lods import build_lods
+from scripts.training.arguments import run_main
 
 
 def main() -> None:
@@ -30,7 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except PhotobustError as error:
-        sys.exit(str(error))
+    run_main(main)

@@ -8,11 +8,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from core.errors import PhotobustError
 from core.template.topology import HeadTopology
 from core.training.face_models.template.rig import build_rig
 from core.training.files import write_arrays
 from scripts.build.head_template import download
+from scripts.training.arguments import run_main
 
 
 def main() -> None:
@@ -32,7 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except PhotobustError as error:
-        sys.exit(str(error))
+    run_main(main)

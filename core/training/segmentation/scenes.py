@@ -233,26 +233,27 @@ class SceneSource:
         self, rng: np.random.Generator, head: DressedHead, clothed: bool, hairless: bool = False
     ) -> list[tuple[accessories.Garment, SegmentClass]]:
         """Random garments with their classes."""
-        patterns, skin, vertices = self.appearance.patterns, head.skin, head.head
+        patterns = self.appearance.patterns
+        wearer = accessories.Wearer.of(head.skin, head.head, patterns)
         drawn: list[tuple[accessories.Garment, SegmentClass]] = []
         if not hairless and rng.random() < 0.6:
-            drawn.append((accessories.hair(rng, skin, vertices, patterns), SegmentClass.HAIR))
+            drawn.append((accessories.hair(rng, wearer), SegmentClass.HAIR))
         kind = rng.random() * (0.75 if hairless else 1.6)
         if kind < 0.12:
-            hats = [accessories.scarf(rng, skin, vertices, patterns)]
+            hats = [accessories.scarf(rng, wearer)]
         elif kind < 0.3:
-            hats = accessories.hat(rng, skin, vertices, patterns)
+            hats = accessories.hat(rng, wearer)
         elif kind < 0.42:
-            hats = wearables.brimmed_hat(rng, skin, vertices, patterns)
+            hats = wearables.brimmed_hat(rng, wearer)
         elif kind < 0.5:
-            hats = [wearables.headband(rng, skin, vertices, patterns)]
+            hats = [wearables.headband(rng, wearer)]
         elif kind < 0.6:
-            hats = [wearables.hood(rng, skin, vertices, patterns)]
+            hats = [wearables.hood(rng, wearer)]
         else:
             hats = []
         drawn += [(hat, SegmentClass.HEADWEAR) for hat in hats]
         if rng.random() < 0.08:
-            drawn.append((wearables.face_mask(rng, skin, vertices, patterns), SegmentClass.OCCLUDER))
+            drawn.append((wearables.face_mask(rng, wearer), SegmentClass.OCCLUDER))
         if clothed:
             if rng.random() < 0.93:
                 drawn.append((accessories.shoulders(rng, patterns), SegmentClass.CLOTHES))

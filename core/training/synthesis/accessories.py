@@ -60,6 +60,36 @@ class SkinMesh:
 
 
 @dataclass(frozen=True)
+class Wearer:
+    """A head that something is put on.
+
+    skin: its outer skin; points: (S, 3) float32, that skin's vertices, head frame, meters; directions: (S, 3)
+    unit vectors from the middle of the skull, in which shells grow; patterns: of cloth and of hair. What is
+    made for it is in the same frame.
+    """
+
+    skin: SkinMesh
+    points: np.ndarray
+    directions: np.ndarray
+    patterns: "Patterns"
+
+    @classmethod
+    def of(cls, skin: SkinMesh, head: np.ndarray, patterns: "Patterns") -> "Wearer":
+        """A head as it is.
+
+        Args:
+            skin: of the head.
+            head: (V, 3) float32 vertices of the head, head frame, meters.
+            patterns: of cloth and of hair.
+
+        Returns:
+            The head, to be dressed.
+        """
+        points = head[skin.vertices]
+        return cls(skin, points, from_skull(points), patterns)
+
+
+@dataclass(frozen=True)
 class Garment:
     """A mesh to draw: vertices (V, 3) float32 head frame; triangles (T, 3) int32; corner_uv (T, 3, 2)
     float32; texture (S, S, 3) uint8 sRGB sampled at corner_uv; cover (V,) float32: visible where it
@@ -206,20 +236,9 @@ def from_skull(points: np.ndarray) -> np.ndarray:
     return offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
 
 
-def hair(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns) -> Garment:
-    """Short to long hair, straight to curly, with a random hairline.
-
-    Args:
-        rng: random numbers.
-        skin: of the head.
-        head: (V, 3) float32 vertices of the head, head frame, meters.
-        patterns: of hair.
-
-    Returns:
-        The hair, head frame, meters.
-    """
-    p = head[skin.vertices]
-    direction = from_skull(p)
+def hair(rng: np.random.Generator, wearer: Wearer) -> Garment:
+    """Short to long hair, straight to curly, with a random hairline."""
+    p, direction = wearer.points, wearer.directions
     x, y, z = p.T
     ragged = smooth_waves(rng, direction, rng.uniform(4, 14))
     line = np.interp(y, _LINE_Y, _LINE_Z + np.array([1, 1, 0.5, 0.5, 0.2, 0.2, 0.2]) * rng.normal(0, 0.008))
@@ -250,31 +269,25 @@ def hair(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: P
         moved = np.where(falls[:, None] > -0.01, moved * (1 - fraction) + curtain * fraction, moved)
         cover = np.maximum(cover, falls)
     return shell_garment(
-        skin, moved, cover, patterns.dye_hair(rng), rng.uniform(0.002, 0.016), rng.uniform(0.3, 0.9)
+        wearer.skin,
+        moved,
+        cover,
+        wearer.patterns.dye_hair(rng),
+        rng.uniform(0.002, 0.016),
+        rng.uniform(0.3, 0.9),
     )
 
 
-def hat(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns) -> list[Garment]:
-    """A knitted cap, or a cap with a peak.
-
-    Args:
-        rng: random numbers.
-        skin: of the head.
-        head: (V, 3) float32 vertices of the head, head frame, meters.
-        patterns: of cloth.
-
-    Returns:
-        The cap and, if it has one, its peak, head frame, meters.
-    """
-    p = head[skin.vertices]
-    direction = from_skull(p)
+def hat(rng: np.random.Generator, wearer: Wearer) -> list[Garment]:
+    """A knitted cap, or a cap with a peak."""
+    p, direction = wearer.points, wearer.directions
     height = rng.uniform(0.03, 0.07)
     tilt = rng.uniform(-0.5, 0.15)
     cover = p[:, 2] - height - tilt * p[:, 1]
     thick = rng.uniform(0.006, 0.02) + rng.uniform(0, 0.04) * np.clip(direction[:, 2], 0, 1) ** 2
     thick = thick * (1 + 0.1 * smooth_waves(rng, direction, rng.uniform(4, 20)))
-    texture = patterns.dye_cloth(rng)
-    garments = [shell_garment(skin, p + direction * thick[:, None], cover, texture, 0.0, 0.9)]
+    texture = wearer.patterns.dye_cloth(rng)
+    garments = [shell_garment(wearer.skin, p + direction * thick[:, None], cover, texture, 0.0, 0.9)]
     if rng.random() < 0.55:
         reach, half = rng.uniform(0.05, 0.09), rng.uniform(0.06, 0.08)
         s = np.linspace(-1, 1, 13)
@@ -296,23 +309,12 @@ def hat(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Pa
     return garments
 
 
-def scarf(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns) -> Garment:
-    """A headscarf or hood: everything but the face, or but the face and the neck.
-
-    Args:
-        rng: random numbers.
-        skin: of the head.
-        head: (V, 3) float32 vertices of the head, head frame, meters.
-        patterns: of cloth.
-
-    Returns:
-        The scarf, head frame, meters.
-    """
-    p = head[skin.vertices]
-    direction = from_skull(p)
+def scarf(rng: np.random.Generator, wearer: Wearer) -> Garment:
+    """A headscarf or hood: everything but the face, or but the face and the neck."""
+    p, direction = wearer.points, wearer.directions
     folds = smooth_waves(rng, direction, rng.uniform(6, 25))
     neck = rng.random() < 0.7
-    cover = (rng.uniform(0.05, 0.6) - skin.face) * 0.02
+    cover = (rng.uniform(0.05, 0.6) - wearer.skin.face) * 0.02
     if not neck:
         cover = np.minimum(cover, np.maximum(p[:, 2] + 0.06, p[:, 1] - 0.06))
     radius = np.hypot(p[:, 0], p[:, 1] - 0.065)[:, None]
@@ -321,7 +323,9 @@ def scarf(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: 
     stretch = np.where((p[:, 2:] < 0.03) & (p[:, 1:2] > 0.0), wide / np.maximum(radius, 1e-3), 1.0)
     moved = center + (p - center) * np.concatenate([stretch, stretch, np.ones_like(stretch)], 1)
     thick = rng.uniform(0.004, 0.025) * (1 + 0.35 * folds)
-    return shell_garment(skin, moved + direction * thick[:, None], cover, patterns.dye_cloth(rng), 0.0, 0.95)
+    return shell_garment(
+        wearer.skin, moved + direction * thick[:, None], cover, wearer.patterns.dye_cloth(rng), 0.0, 0.95
+    )
 
 
 def shoulders(rng: np.random.Generator, patterns: Patterns) -> Garment:

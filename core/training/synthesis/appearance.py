@@ -141,13 +141,14 @@ class Appearance:
             The garments, head frame, meters.
         """
         garments = []
+        wearer = accessories.Wearer.of(skin, head, self.patterns)
         kind = rng.random()
         if kind < HAIR_FRACTION:
-            garments.append(accessories.hair(rng, skin, head, self.patterns))
+            garments.append(accessories.hair(rng, wearer))
         elif kind < HAIR_FRACTION + SCARF_FRACTION:
-            garments.append(accessories.scarf(rng, skin, head, self.patterns))
+            garments.append(accessories.scarf(rng, wearer))
         if not HAIR_FRACTION < kind < HAIR_FRACTION + SCARF_FRACTION and rng.random() < HAT_FRACTION:
-            garments += accessories.hat(rng, skin, head, self.patterns)
+            garments += accessories.hat(rng, wearer)
         if rng.random() < SHOULDERS_FRACTION:
             garments.append(accessories.shoulders(rng, self.patterns))
         return garments

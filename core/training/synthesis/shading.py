@@ -7,6 +7,18 @@ import numpy as np
 from .lighting import SceneLight
 
 
+@numba.njit(cache=True, fastmath=True, inline="always")
+def _smooth_light(sh: np.ndarray, c: int, x: float, y: float, z: float) -> float:
+    """Spherical harmonics (9, 3) up to degree 2, of one channel, in a direction."""
+    return (
+        0.282095 * sh[0, c]
+        + 0.488603 * (sh[1, c] * y + sh[2, c] * z + sh[3, c] * x)
+        + 1.092548 * (sh[4, c] * x * y + sh[5, c] * y * z + sh[7, c] * x * z)
+        + 0.315392 * sh[6, c] * (3 * z * z - 1)
+        + 0.546274 * sh[8, c] * (x * x - y * y)
+    )
+
+
 @numba.njit(cache=True, fastmath=True)
 def _shade(  # noqa: PLR0913 (numba takes flat arguments)
     albedo: np.ndarray,
@@ -52,20 +64,8 @@ def _shade(  # noqa: PLR0913 (numba takes flat arguments)
             rx, ry, rz = 2 * nv * x - vx, 2 * nv * y - vy, 2 * nv * z - vz
             occluded, lit = ambient[i, j], shadow[i, j]
             for c in range(3):
-                soft = (
-                    0.282095 * sh[0, c]
-                    + 0.488603 * (sh[1, c] * y + sh[2, c] * z + sh[3, c] * x)
-                    + 1.092548 * (sh[4, c] * x * y + sh[5, c] * y * z + sh[7, c] * x * z)
-                    + 0.315392 * sh[6, c] * (3 * z * z - 1)
-                    + 0.546274 * sh[8, c] * (x * x - y * y)
-                )
-                gloss = (
-                    0.282095 * sh[0, c]
-                    + 0.488603 * (sh[1, c] * ry + sh[2, c] * rz + sh[3, c] * rx)
-                    + 1.092548 * (sh[4, c] * rx * ry + sh[5, c] * ry * rz + sh[7, c] * rx * rz)
-                    + 0.315392 * sh[6, c] * (3 * rz * rz - 1)
-                    + 0.546274 * sh[8, c] * (rx * rx - ry * ry)
-                )
+                soft = _smooth_light(sh, c, x, y, z)
+                gloss = _smooth_light(sh, c, rx, ry, rz)
                 # Light creeps around skin's terminator, red most.
                 wrap = 0.22 if c == 0 else (0.1 if c == 1 else 0.06)
                 direct = max((nl + wrap) / (1 + wrap), 0.0) * lit

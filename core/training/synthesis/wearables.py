@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from ...geometry.frames import Camera, HeadPose
-from .accessories import Garment, Patterns, SkinMesh, from_skull, shell_garment, smooth_waves
+from .accessories import Garment, Patterns, Wearer, shell_garment, smooth_waves
 from .occluders import alpha_blend, fill_polygon, hidden_points, stroke
 
 #: Where the lobe of the average left ear is.
@@ -35,27 +35,15 @@ def _ring(
     )
 
 
-def brimmed_hat(
-    rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns
-) -> list[Garment]:
-    """A hat with a brim all around: straw hats, bowlers, bucket hats.
-
-    Args:
-        rng: random numbers.
-        skin: of the head.
-        head: (V, 3) float32 vertices of the head, head frame, meters.
-        patterns: of cloth.
-
-    Returns:
-        Crown and brim, head frame, meters.
-    """
-    p = head[skin.vertices]
+def brimmed_hat(rng: np.random.Generator, wearer: Wearer) -> list[Garment]:
+    """A hat with a brim all around: straw hats, bowlers, bucket hats."""
+    p = wearer.points
     height, tilt = rng.uniform(0.035, 0.07), rng.uniform(-0.35, 0.1)
     cover = p[:, 2] - height - tilt * p[:, 1]
-    direction = from_skull(p)
+    direction = wearer.directions
     thick = 0.012 + rng.uniform(0.0, 0.09) * np.clip(cover / 0.09, 0, 1) ** rng.uniform(0.4, 1.5)
     moved = p + direction * 0.012 + np.array([0, 0, 1.0]) * (thick - 0.012)[:, None]
-    texture = patterns.dye_cloth(rng)
+    texture = wearer.patterns.dye_cloth(rng)
     angle = np.arange(40) / 40 * 2 * np.pi
     around = np.stack([np.sin(angle), -np.cos(angle)], 1)
     half = np.array([0.088, 0.108])
@@ -67,43 +55,22 @@ def brimmed_hat(
     wave = 0.01 * rng.uniform(0, 1) * np.sin(2 * angle + rng.uniform(0, 6))
     inner = np.column_stack([inner_xy, height + tilt * inner_xy[:, 1] + 0.004])
     outer = np.column_stack([outer_xy, height + tilt * outer_xy[:, 1] - droop * reach + wave])
-    return [shell_garment(skin, moved, cover, texture, 0.0, 0.9), _ring(inner, outer, texture, 0.9)]
+    return [shell_garment(wearer.skin, moved, cover, texture, 0.0, 0.9), _ring(inner, outer, texture, 0.9)]
 
 
-def headband(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns) -> Garment:
-    """A band around the head.
-
-    Args:
-        rng: random numbers.
-        skin: of the head.
-        head: (V, 3) float32 vertices of the head, head frame, meters.
-        patterns: of cloth.
-
-    Returns:
-        The band, head frame, meters.
-    """
-    p = head[skin.vertices]
+def headband(rng: np.random.Generator, wearer: Wearer) -> Garment:
+    """A band around the head."""
+    p = wearer.points
     height, tilt, width = rng.uniform(0.045, 0.09), rng.uniform(-0.5, 0.8), rng.uniform(0.012, 0.045)
     level = p[:, 2] - height - tilt * p[:, 1]
     cover = np.minimum(level, width - level)
-    moved = p + from_skull(p) * rng.uniform(0.006, 0.03)
-    return shell_garment(skin, moved, cover, patterns.dye_cloth(rng), 0.0, 0.9)
+    moved = p + wearer.directions * rng.uniform(0.006, 0.03)
+    return shell_garment(wearer.skin, moved, cover, wearer.patterns.dye_cloth(rng), 0.0, 0.9)
 
 
-def hood(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns) -> Garment:
-    """A hood that stands away from the face, of cloth or fur.
-
-    Args:
-        rng: random numbers.
-        skin: of the head.
-        head: (V, 3) float32 vertices of the head, head frame, meters.
-        patterns: of cloth and hair.
-
-    Returns:
-        The hood, head frame, meters.
-    """
-    p = head[skin.vertices]
-    direction = from_skull(p)
+def hood(rng: np.random.Generator, wearer: Wearer) -> Garment:
+    """A hood that stands away from the face, of cloth or fur."""
+    p, direction = wearer.points, wearer.directions
     folds = smooth_waves(rng, direction, rng.uniform(5, 20))
     opening = rng.uniform(-0.01, 0.03)
     cover = p[:, 1] - opening - 0.25 * np.clip(0.06 - p[:, 2], 0, 0.1)
@@ -111,8 +78,8 @@ def hood(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: P
     thick = rng.uniform(0.015, 0.05) * (1 + 0.25 * folds)
     moved = p + direction * thick[:, None] + np.array([0, -1.0, 0]) * rng.uniform(0.0, 0.03)
     fur = rng.random() < 0.25
-    texture = patterns.dye_hair(rng) if fur else patterns.dye_cloth(rng)
-    return shell_garment(skin, moved, cover, texture, 0.01 if fur else 0.0, 0.95)
+    texture = wearer.patterns.dye_hair(rng) if fur else wearer.patterns.dye_cloth(rng)
+    return shell_garment(wearer.skin, moved, cover, texture, 0.01 if fur else 0.0, 0.95)
 
 
 def neck_scarf(rng: np.random.Generator, patterns: Patterns) -> list[Garment]:
@@ -139,25 +106,20 @@ def neck_scarf(rng: np.random.Generator, patterns: Patterns) -> list[Garment]:
     return [_ring(a, b, texture, 0.95) for a, b in pairwise(rings)]
 
 
-def face_mask(rng: np.random.Generator, skin: SkinMesh, head: np.ndarray, patterns: Patterns) -> Garment:
-    """A mask over mouth and nose.
-
-    Args:
-        rng: random numbers.
-        skin: of the head.
-        head: (V, 3) float32 vertices of the head, head frame, meters.
-        patterns: of cloth.
-
-    Returns:
-        The mask, head frame, meters.
-    """
-    p = head[skin.vertices]
+def face_mask(rng: np.random.Generator, wearer: Wearer) -> Garment:
+    """A mask over mouth and nose."""
+    p = wearer.points
     top, back = rng.uniform(-0.03, -0.008), rng.uniform(0.035, 0.07)
     cover = np.minimum(top + 0.25 * np.clip(np.abs(p[:, 0]) - 0.02, 0, 1) * -1 - p[:, 2], back - p[:, 1])
     cover = np.minimum(cover, p[:, 2] + rng.uniform(0.1, 0.125))
-    direction = from_skull(p)
+    direction = wearer.directions
     garment = shell_garment(
-        skin, p + direction * (0.003 + 0.006 * rng.random()), cover, patterns.dye_cloth(rng), 0.0, 0.9
+        wearer.skin,
+        p + direction * (0.003 + 0.006 * rng.random()),
+        cover,
+        wearer.patterns.dye_cloth(rng),
+        0.0,
+        0.9,
     )
     if rng.random() < 0.6:  # plain, light or black
         plain = rng.uniform(160, 245, 3) if rng.random() < 0.7 else rng.uniform(10, 50, 3)
