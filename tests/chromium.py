@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import PATIENCE_SECONDS
+
 webdriver = pytest.importorskip(
     "selenium.webdriver", reason="selenium is not installed (`make test` does it)"
 )
@@ -22,8 +24,8 @@ OPTIONS = (
 )
 #: WebGL in software: the machines that test have no graphics.
 WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
-#: Seconds that a busy machine may take to show something.
-PATIENCE = 60
+#: Pictures of the 3D view that differ by less in the mean, 0..255, are the same one.
+SAME = 0.05
 
 
 def browser(folder, *options, webgl=True):
@@ -38,7 +40,7 @@ def browser(folder, *options, webgl=True):
     settings.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     service = webdriver.ChromeService(DRIVER, env={**os.environ, "HOME": str(folder)})
     driver = webdriver.Chrome(options=settings, service=service)
-    driver.set_script_timeout(2 * PATIENCE)  # a page that draws in software answers late
+    driver.set_script_timeout(PATIENCE_SECONDS)  # a page that draws in software answers late
     return driver
 
 
@@ -55,13 +57,13 @@ class Page:
 
     def wait(self, script, *arguments):
         """Until a script gives something true; gives it back."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
             found = self.run("return " + script, *arguments)
             if found:
                 return found
             time.sleep(0.05)
-        raise AssertionError(f"{script} stayed {found!r} for {PATIENCE} s")
+        raise AssertionError(f"{script} stayed {found!r} for {PATIENCE_SECONDS} s")
 
     def find(self, selector):
         return self.driver.find_element("css selector", selector)
@@ -69,18 +71,20 @@ class Page:
     def keys(self, *keys):
         webdriver.ActionChains(self.driver).send_keys(*keys).perform()
 
-    def picture(self):
-        """The 3D view as (H, W, 3) float, once it has come to rest."""
+    def picture(self, wanted=lambda picture: True):
+        """The 3D view as (H, W, 3) float, once it has come to rest and is as wanted: it is drawn some time
+        after it was told to change.
+        """
         before = None
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
             png = self.find("#stage model-viewer").screenshot_as_png
             after = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), float)
-            if before is not None and before.shape == after.shape and np.abs(before - after).mean() < 0.05:
+            if before is not None and difference(before, after) < SAME and wanted(after):
                 return after
             before = after
             time.sleep(0.2)
-        raise AssertionError("the 3D view never comes to rest")
+        raise AssertionError("the 3D view never comes to rest, or not as it is wanted")
 
     def requests(self):
         """Addresses of all that was asked for since the browser's log was read last."""
@@ -93,3 +97,8 @@ class Page:
 
     def complaints(self):
         return [e["message"] for e in self.driver.get_log("browser") if e["level"] == "SEVERE"]
+
+
+def difference(one, other):
+    """Mean difference of two pictures, 0..255; infinite if their sizes differ."""
+    return np.abs(one - other).mean() if one.shape == other.shape else np.inf

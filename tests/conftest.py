@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import settings
@@ -47,6 +47,21 @@ def fresh_environment(home: Path, **extra: str) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         **extra,
     }
+
+
+def run_python(code: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run statements in a Python process of their own.
+
+    Args:
+        code: The statements.
+        options: More for subprocess.run, such as check=False.
+
+    Returns:
+        The finished process, with its output.
+    """
+    command = [sys.executable, "-c", code]
+    kept = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": PATIENCE_SECONDS, "check": True}
+    return subprocess.run(command, **{**kept, **options})  # type: ignore[call-overload,no-any-return]
 
 
 def wait_for(condition: Callable[[], object], what: str = "it") -> None:

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import urllib.request
 import zipfile
 
@@ -16,7 +15,7 @@ from skimage import data, io
 
 import blender_addon
 import core
-from tests.conftest import ROOT, fresh_environment
+from tests.conftest import PATIENCE_SECONDS, ROOT, fresh_environment, wait_for
 
 MEGABYTE = 1_000_000
 LARGEST = 60 * MEGABYTE
@@ -195,11 +194,11 @@ def test_the_page_is_served(installed):
     try:
         address = re.search(r"http://\S+/", server.stdout.readline())[0]
         for name, words in (("", b"<title>Photobust</title>"), ("static/model-viewer.min.js", b"three")):
-            with urllib.request.urlopen(address + name, timeout=60) as answer:
+            with urllib.request.urlopen(address + name, timeout=PATIENCE_SECONDS) as answer:
                 assert words in answer.read()
     finally:
         server.terminate()
-        _, said = server.communicate(timeout=60)
+        _, said = server.communicate(timeout=PATIENCE_SECONDS)
     assert server.returncode == 0 and said == ""
 
 
@@ -213,17 +212,14 @@ def test_a_dask_worker_serves_a_batch(installed, portrait, made):
     )
     processes = [scheduler]
     try:
-        for _ in range(600):
-            if address_file.exists() and address_file.stat().st_size:
-                break
-            time.sleep(0.1)
+        wait_for(lambda: address_file.exists() and address_file.stat().st_size)
         address = json.loads(address_file.read_text())["address"]
         processes.append(installed("dask", "worker", address, "--nworkers", 1, "--no-dashboard", start=True))
         said = installed("photobust", portrait, "--out", "cluster", "--scheduler", address, "--no-preview")
     finally:
         for process in reversed(processes):
             process.terminate()
-            process.communicate(timeout=60)
+            process.communicate(timeout=PATIENCE_SECONDS)
     assert f"1 worker at {address}" in said
     cluster, here = installed.folder / "cluster/portrait", made[1] / "portrait"
     for name in ("surface.ply", "head.npz", "head.glb", "albedo.png"):

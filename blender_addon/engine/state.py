@@ -27,7 +27,7 @@ from .locate import (
 from .process_tree import no_window
 
 #: Seconds an interpreter may take to say what it has; generous, for cold disks.
-PROBE_TIMEOUT = 20.0
+PROBE_TIMEOUT = 60.0
 LOWEST_PYTHON = (3, 10)
 
 

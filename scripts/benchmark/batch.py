@@ -155,7 +155,8 @@ class MemoryMonitor:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._samples: list[dict[str, int]] = []
+        #: Bytes by kind of process, a measurement each.
+        self.samples: list[dict[str, int]] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._measure, daemon=True)
         self._thread.start()
@@ -164,7 +165,7 @@ class MemoryMonitor:
         """By kind of process: peak, median at the start, at the end; "all" is the sum."""
         self._over.set()
         self._thread.join()
-        samples = [sample for sample in self._samples if sample["all"]]
+        samples = [sample for sample in self.samples if sample["all"]]
         count = len(samples)
         first = samples[int(WARM_UP * count) : int((WARM_UP + EDGE) * count) + 1]
         last = samples[int((1 - EDGE) * count) :]
@@ -184,7 +185,7 @@ class MemoryMonitor:
                 kind = kind_of(child)
                 if kind:
                     sample[kind] = sample.get(kind, 0) + resident(child)
-            self._samples.append({**sample, "all": sum(sample.values())})
+            self.samples.append({**sample, "all": sum(sample.values())})
 
 
 def children(pid: int) -> list[int]:

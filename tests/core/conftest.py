@@ -5,6 +5,8 @@ import pytest
 from skimage.data import astronaut as astronaut_picture
 
 from core.detection.detector import FaceDetector
+from core.template.topology import HeadTopology
+from tests.core.head_samples import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,6 +23,12 @@ def data_folder() -> Path:
 @pytest.fixture(scope="session")
 def detector() -> FaceDetector:
     return FaceDetector.from_pretrained()
+
+
+@pytest.fixture(scope="session")
+def topology() -> HeadTopology:
+    """The topology of all heads."""
+    return HeadTopology.load(MODELS)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """From photo to head with stand-ins for the trained models: everything but the network is real."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -16,7 +14,7 @@ from core.geometry.frames import Camera
 from core.image.crop import cut_crop
 from core.image.photo import Photo
 from core.reconstructor import STEP_SECONDS, camera_of, step_starts
-from tests.conftest import PATIENCE_SECONDS
+from tests.conftest import run_python
 from tests.core.stand_ins import stand_in_reconstructor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -172,16 +170,9 @@ def test_crop_shows_the_face_upright_and_in_place(head, astronaut):
 
 def test_importing_core_is_cheap():
     code = "import sys, core; assert not {'torch', 'mediapipe', 'cv2', 'skimage'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=PATIENCE_SECONDS)
+    run_python(code)
     code = "import core; from core import Reconstructor, load_photo, Photo; core.nothing"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    done = run_python(code, check=False)
     assert "has no attribute 'nothing'" in done.stderr
 
 

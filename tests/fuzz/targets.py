@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -29,6 +30,8 @@ from core.worker.jobs import Jobs
 from core.worker.server import Worker, read_lines
 from tests.blender_addon.heads.head_file_samples import head_arrays, npz, ply_bytes
 from tests.fuzz.forked_decoder import forked_decoders
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -180,12 +183,18 @@ def check_lines(data: bytes, folder: Path) -> None:
     assert not wrong, wrong
 
 
-def check_head(data: bytes, folder: Path) -> None:
-    path = folder / "head.npz"
+def accepted(read: Callable[[Path], Read], data: bytes, path: Path) -> Read | None:
+    """What a reader makes of a file; None if it refuses that in words."""
     path.write_bytes(data)
     try:
-        head = read_head(path)
+        return read(path)
     except AddonError:
+        return None
+
+
+def check_head(data: bytes, folder: Path) -> None:
+    head = accepted(read_head, data, folder / "head.npz")
+    if head is None:
         return
     vertices, quads = len(head.neutral), len(head.quads)
     for name, count in (
@@ -209,11 +218,8 @@ def check_head(data: bytes, folder: Path) -> None:
 
 
 def check_surface(data: bytes, folder: Path) -> None:
-    path = folder / "surface.ply"
-    path.write_bytes(data)
-    try:
-        mesh = read_ply(path)
-    except AddonError:
+    mesh = accepted(read_ply, data, folder / "surface.ply")
+    if mesh is None:
         return
     assert np.isfinite(mesh.vertices).all()
     assert mesh.faces.min() >= 0 and mesh.faces.max() < len(mesh.vertices)

@@ -112,7 +112,7 @@ def test_the_results_are_those_of_a_local_run(cluster, fake_batch, photos, tmp_p
     folder = photos(*names)
     options = [
         "--timeout",
-        "2",
+        "4",
         "--turntable",
         "3",
         "--export",
@@ -455,8 +455,10 @@ def test_the_recipe_for_certificates(fake_batch, photos, tmp_path):
     with running_in(
         tmp_path, "distributed.cli.dask_scheduler", "--protocol", "tls", *listening, environment=environment
     ):
-        wait_for((tmp_path / "scheduler.json").exists)
-        address = json.loads((tmp_path / "scheduler.json").read_text())["address"]
+        # It is there a moment before anything stands in it.
+        told = tmp_path / "scheduler.json"
+        wait_for(lambda: told.exists() and told.stat().st_size)
+        address = json.loads(told.read_text())["address"]
         assert address.startswith("tls://127.0.0.1:")
         with running_in(tmp_path, "distributed.cli.dask_worker", address, *worker, environment=environment):
             folder = photos("a.jpg", "two.jpg")

@@ -6,14 +6,13 @@ import json
 from dataclasses import dataclass
 
 from blender_addon.engine.locate import Engine
+from tests.conftest import PATIENCE_SECONDS
 from web_app.address import Address
 from web_app.server import make_application
 from web_app.settings import ServerSettings
 
 PORT = 8770
 HOST = f"127.0.0.1:{PORT}"
-#: Seconds that anything may take on a busy machine.
-PATIENCE = 60
 
 
 @dataclass
@@ -48,7 +47,7 @@ class Client:
         async def receive():
             if waiting:
                 return waiting.pop(0)
-            await asyncio.sleep(PATIENCE)
+            await asyncio.sleep(PATIENCE_SECONDS)
             return {"type": "http.disconnect"}
 
         async def send(message):
@@ -58,7 +57,7 @@ class Client:
             else:
                 answer.body += message.get("body", b"")
 
-        await asyncio.wait_for(self.app(scope(method, path, host, headers), receive, send), PATIENCE)
+        await asyncio.wait_for(self.app(scope(method, path, host, headers), receive, send), PATIENCE_SECONDS)
         return answer
 
     async def get(self, path, **options):
@@ -116,13 +115,13 @@ class Page:
             yield events
         finally:
             gone.set()
-            await asyncio.wait_for(stream, PATIENCE)
+            await asyncio.wait_for(stream, PATIENCE_SECONDS)
 
     async def until(self, *states, seen=None):
         """The job as soon as it is in one of the states; `seen` gets what came before."""
         async with self.listening() as events:
             while True:
-                news = await asyncio.wait_for(events.get(), PATIENCE)
+                news = await asyncio.wait_for(events.get(), PATIENCE_SECONDS)
                 job = news["job"]
                 if seen is not None:
                     seen.append(news)
@@ -160,12 +159,12 @@ async def lifespan(app):
     task = asyncio.create_task(
         app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, messages.get, send)
     )
-    await asyncio.wait_for(started.wait(), PATIENCE)
+    await asyncio.wait_for(started.wait(), PATIENCE_SECONDS)
     try:
         yield
     finally:
         messages.put_nowait({"type": "lifespan.shutdown"})
-        await asyncio.wait_for(stopped.wait(), PATIENCE)
+        await asyncio.wait_for(stopped.wait(), PATIENCE_SECONDS)
         await task
 
 

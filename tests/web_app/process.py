@@ -6,10 +6,7 @@ import subprocess
 import sys
 import urllib.request
 
-from tests.conftest import ROOT
-
-#: Seconds that anything may take on a busy machine.
-PATIENCE = 60
+from tests.conftest import PATIENCE_SECONDS, ROOT
 
 
 class ServerProcess:
@@ -25,15 +22,16 @@ class ServerProcess:
             encoding="utf-8",
         )
         self.said = self.popen.stdout.readline()
+        assert "http://" in self.said, self.said + self.popen.communicate()[0]
         self.url = re.search(r"http://\S+/", self.said)[0]
         self.port = int(re.search(r":(\d+)/", self.url)[1])
 
     def ask(self, path="", method="GET"):
         with urllib.request.urlopen(
-            urllib.request.Request(self.url + path, method=method), timeout=30
+            urllib.request.Request(self.url + path, method=method), timeout=PATIENCE_SECONDS
         ) as answer:
             return answer.read()
 
     def end(self, number):
         self.popen.send_signal(number)
-        return self.popen.wait(PATIENCE)
+        return self.popen.wait(PATIENCE_SECONDS)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.conftest import PATIENCE_SECONDS
 from tests.web_app.asgi import running
 from web_app.settings import ServerSettings
 
@@ -124,7 +125,8 @@ def test_what_goes_wrong_is_told_and_the_next_photo_is_done(serve, name, words):
         await page.send("good.jpg")
         assert (await page.until("done"))["problem"] is None
 
-    serve(test, job_seconds=3.0 if name == "hang.jpg" else 60.0)
+    # The photo after it, for which the engine is started again, has as long.
+    serve(test, job_seconds=8.0 if name == "hang.jpg" else PATIENCE_SECONDS)
 
 
 def test_an_engine_that_died_is_started_again(serve):
@@ -157,13 +159,14 @@ def test_pages_that_have_gone_are_closed(serve):
         page = await client.open()
         async with page.listening() as events:
             await events.get()
-            await asyncio.sleep(0.5)  # longer than absent
+            await asyncio.sleep(2.5)  # longer than absent
             assert len(list(folder.glob("page-*"))) == 1
         while list(folder.glob("page-*")):
             await asyncio.sleep(0.02)
         assert (await page.get("events")).code == "session"
 
-    serve(test, absent_seconds=0.2)
+    # Longer than a busy machine takes from opening a page to listening to it.
+    serve(test, absent_seconds=2.0)
 
 
 def test_photos_are_removed_after_their_time(serve):
@@ -172,7 +175,7 @@ def test_photos_are_removed_after_their_time(serve):
         await page.send("good.jpg")
         async with page.listening() as events:
             while True:
-                news = await asyncio.wait_for(events.get(), 60)
+                news = await asyncio.wait_for(events.get(), PATIENCE_SECONDS)
                 if news["expired"]:
                     break
         assert news["job"] is None
@@ -208,7 +211,7 @@ def test_a_blender_writes_fbx(serve):
         seen = []
         async with page.listening() as events:
             while not seen or seen[-1]["export"]:
-                seen.append((await asyncio.wait_for(events.get(), 60))["job"])
+                seen.append((await asyncio.wait_for(events.get(), PATIENCE_SECONDS))["job"])
         assert "head.fbx" in seen[-1]["files"] and seen[-1]["export_problem"] is None
         assert (await page.get("files/1/head.fbx")).status == 200
 

@@ -1,6 +1,7 @@
 """The server as a process: connections, signals, what a killed one leaves."""
 
 import contextlib
+import functools
 import json
 import signal
 import socket
@@ -13,26 +14,15 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from tests.web_app.process import ServerProcess
+from tests.conftest import PATIENCE_SECONDS
 from web_app.server import Application, make_server, open_port
 from web_app.settings import ServerSettings
 
-#: Seconds that anything may take on a busy machine.
-PATIENCE = 60
-
 
 @pytest.fixture
-def start(fake_engine_python, tmp_path):
-    processes = []
-
-    def start(*options):
-        processes.append(ServerProcess(tmp_path, "--engine-python", fake_engine_python, *options))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        process.popen.kill()
-        process.popen.communicate()
+def start(fake_engine_python, serve):
+    """The same with the tests' own engine."""
+    return functools.partial(serve, "--engine-python", fake_engine_python)
 
 
 def private_folders(tmp_path):
@@ -43,7 +33,9 @@ def test_many_connections_are_answered_and_a_killed_server_can_be_started_again(
     server = start("--port", 0)
     with contextlib.ExitStack() as stack:
         for _ in range(200):
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+            stack.enter_context(
+                socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS)
+            )
         assert b"<title>Photobust</title>" in server.ask()
     assert b'"id"' in server.ask("api/pages", "POST")
     (left,) = private_folders(tmp_path)
@@ -64,7 +56,7 @@ def test_servers_side_by_side_leave_one_another_alone(start, tmp_path):
     assert first.port != second.port and len(private_folders(tmp_path)) == 2
     # An open page does not keep it from ending, nor makes it say anything.
     page = json.loads(second.ask("api/pages", "POST"))["id"]
-    with urllib.request.urlopen(f"{second.url}api/pages/{page}/events", timeout=30) as stream:
+    with urllib.request.urlopen(f"{second.url}api/pages/{page}/events", timeout=PATIENCE_SECONDS) as stream:
         assert stream.readline().startswith(b"data: ")
         assert second.end(signal.SIGINT) == 0
     assert second.popen.stdout.read() == ""
@@ -80,12 +72,12 @@ def small_server(settings):
     with open_port("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        assert started.wait(PATIENCE)
+        assert started.wait(PATIENCE_SECONDS)
         try:
             yield listener.getsockname()[1]
         finally:
             server.should_exit = True
-            thread.join(PATIENCE)
+            thread.join(PATIENCE_SECONDS)
 
 
 def ask(connection):
@@ -100,10 +92,10 @@ def ask(connection):
 
 @pytest.mark.parametrize("beginning", [b"", b"GET / HTT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
 def test_silent_connections_are_closed(beginning):
-    with small_server(replace(ServerSettings(), silence_seconds=0.3)) as port:
-        silent = socket.create_connection(("127.0.0.1", port), timeout=30)
+    with small_server(replace(ServerSettings(), silence_seconds=1.5)) as port:
+        silent = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
         silent.sendall(beginning)
-        with silent, socket.create_connection(("127.0.0.1", port), timeout=30) as speaking:
+        with silent, socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as speaking:
             assert b"200 OK" in ask(speaking)
             assert silent.recv(100) == b""
             assert b"200 OK" in ask(speaking), "this one may stay"
@@ -112,7 +104,8 @@ def test_silent_connections_are_closed(beginning):
 def test_too_many_connections_are_told(tmp_path):
     with small_server(replace(ServerSettings(), max_connections=5)) as port, contextlib.ExitStack() as stack:
         open_ones = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30)) for _ in range(8)
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS))
+            for _ in range(8)
         ]
         answers = [ask(connection) for connection in open_ones]
         assert any(b"503" in answer for answer in answers)

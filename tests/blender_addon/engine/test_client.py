@@ -114,8 +114,10 @@ def test_cancel_of_an_engine_that_does_not_listen_kills_it(client, photo, tmp_pa
 def test_timeout_stops_the_engine_and_the_next_job_gets_a_new_one(client, photo, tmp_path):
     client.start()
     pid = client.pid
+    job = client.submit_reconstruct(photo("hang"), tmp_path)
+    wait_for(lambda: any(progress.step == "surface" for progress in job.poll()))
     with pytest.raises(EngineTimeoutError, match="Doing surface"):
-        client.submit_reconstruct(photo("hang"), tmp_path).wait(timeout=0.5)
+        job.wait(timeout=0.5)
     assert not alive(pid)
     assert client.submit_reconstruct(photo("fine"), tmp_path).wait()["faces"]
 

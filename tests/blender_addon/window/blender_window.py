@@ -123,29 +123,54 @@ class BlenderWindow:
         The operator's arguments may be given too, as Blender writes them.
         """
         wanted = f"bpy.ops.{operator}" + ("" if "(" in operator else "(")
-        seen = []
-        for text, x, y in self.buttons(area, region, across):
-            seen.append(text)
-            if text.startswith(wanted):
-                return x, y
-        raise AssertionError(f"no button for {operator} in the {region} of {area}; there were {seen}")
+        seen: list[str] = []
+
+        def find() -> tuple[float, float] | None:
+            seen.clear()
+            return self._find(wanted, area, region, across, seen)
+
+        try:
+            return self.wait_until(find, 20, f"{operator} in the {region} of {area}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\nThere were {seen}") from None
 
     def find_accept_button(self) -> tuple[float, float]:
         """Where the file browser's button is that takes what was chosen; its place differs by system."""
-        for across in (0.95, 0.85, 0.75):
-            for text, x, y in self.buttons("FILE_BROWSER", "EXECUTE", across):
-                if text.startswith("bpy.ops.file.execute("):
+
+        def find() -> tuple[float, float] | None:
+            tries = (
+                self._find("bpy.ops.file.execute(", "FILE_BROWSER", "EXECUTE", x) for x in (0.95, 0.85, 0.75)
+            )
+            return next(filter(None, tries), None)
+
+        return self.wait_until(find, 20, "the file browser's button to accept")
+
+    def _find(
+        self, wanted: str, area: str, region: str, across: float, seen: list[str] | None = None
+    ) -> tuple[float, float] | None:
+        """Where the button is whose text begins so; `seen` gets the texts of those before it."""
+        for text, x, y in self.buttons(area, region, across):
+            if seen is not None:
+                seen.append(text)
+            if text.startswith(wanted):
+                # A busy Blender may not know yet that the mouse has gone on from the button before.
+                time.sleep(0.2)
+                if self.ask(f"button_at_mouse({area!r}, {region!r})") == text:
                     return x, y
-        raise AssertionError("the file browser has no button to accept")
+        return None
 
     def open_tab(self, panel: str) -> tuple[float, float]:
         """Click down the tabs beside the sidebar until this panel is drawn; returns where its tab is."""
         self.execute(f"watch_panel({panel!r})")
-        _, top, right, bottom = self.region("VIEW_3D", "UI")
-        for y in range(top + 20, bottom, 20):
-            self.execute(f"drawn.pop({panel!r}, None)")
-            self.display.click(right - 8, y)
-            time.sleep(0.3)
-            if self.ask(f"drawn.get({panel!r})"):
-                return right - 8, y
-        raise AssertionError(f"no tab shows the panel {panel}")
+
+        def find() -> tuple[float, float] | None:
+            _, top, right, bottom = self.region("VIEW_3D", "UI")
+            for y in range(top + 20, bottom, 20):
+                self.execute(f"drawn.pop({panel!r}, None)")
+                self.display.click(right - 8, y)
+                time.sleep(0.3)
+                if self.ask(f"drawn.get({panel!r})"):
+                    return right - 8, y
+            return None
+
+        return self.wait_until(find, 30, f"a tab that shows the panel {panel}")

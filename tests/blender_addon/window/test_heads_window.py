@@ -80,7 +80,7 @@ def test_a_surface_and_then_a_head(window, photo, keep, tmp_path):  # noqa: F811
             break
         window.display.key("ctrl+z")
         time.sleep(1.0)
-    assert window.ask(NAMES) == objects
+    window.wait_until(lambda: window.ask(NAMES) == objects, 10, "all to be undone")
     window.wait_until(lambda: window.ask(f"{SPACE}.local_view is None"), 10, "Local View to end")
 
     # Photos are chosen by their pictures.

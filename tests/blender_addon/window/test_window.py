@@ -7,6 +7,7 @@ Pictures and times are left in tests/artifacts/window-<version>/, or below PHOTO
 import json
 import os
 import shutil
+import statistics
 import sys
 import tempfile
 import time
@@ -25,8 +26,8 @@ STATE = "bpy.context.window_manager.photobust"
 HEADS = "[o.name for o in bpy.context.scene.objects if o.photobust.is_head]"
 SIDEBAR_WIDTH = 320
 # Of the heartbeat nothing is asserted: without a graphics card, most of its pauses are Blender drawing.
-#: Seconds that a call of the operator may take. The aim is 0.1, with the machine to itself; a test must bear
-#: others.
+#: Seconds of work that a call of the operator may be. The aim is 0.1, with the machine to itself; a test must
+#: bear others.
 LONGEST_TICK = 0.7
 #: Seconds of work that the import may be. The aim is 0.3.
 LONGEST_IMPORT = 0.5
@@ -65,8 +66,8 @@ def keep(window):
     """Keeps a picture of the screen under a name, and returns the folder for other things to keep."""
     version = window.ask("'.'.join(map(str, bpy.app.version))")
     folder = Path(os.environ.get("PHOTOBUST_ARTIFACTS") or ROOT / "tests/artifacts") / f"window-{version}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    # Other window tests keep theirs there at the same time.
+    folder.mkdir(parents=True, exist_ok=True)
 
     def picture(name, wait=True):
         window.display.move(SIZE[0] * 0.4, 3)  # off the buttons, so that none is lit
@@ -102,6 +103,7 @@ def open_sidebar(window):
     """Open it with its key and drag it wide enough to be read."""
     left, top, right, bottom = window.region("VIEW_3D", "WINDOW")
     middle = (left + right) / 2, (top + bottom) / 2
+    window.wait_until_drawn()
     window.display.move(*middle)
     window.display.key("n")
     x, top, right, bottom = window.wait_until(lambda: sidebar(window), 10, "the sidebar")
@@ -196,6 +198,8 @@ def test_an_artists_first_head(window, photo, keep, tmp_path):
     )
     *ticks, (imported, seconds, work) = window.ask("calls")
     times["longest tick of the operator"] = max(seconds for _, seconds, _ in ticks)
+    times["typical tick of the operator"] = statistics.median(seconds for _, seconds, _ in ticks)
+    times["work in the longest tick"] = max(work for *_, work in ticks)
     times["last tick, the import"] = seconds
     times["work in the last tick, the import"] = work
     times["longest pause until the import"] = window.ask(f"longest_pause({start}, {imported})")
@@ -229,7 +233,9 @@ def test_an_artists_first_head(window, photo, keep, tmp_path):
 
     (keep.folder / "times.json").write_text(json.dumps(times, indent=1))
     print(f"\n{json.dumps(times, indent=1)}")
-    assert times["longest tick of the operator"] < LONGEST_TICK
+    # A tick that waits for something takes long each time; one alone can because the machine is busy.
+    assert times["typical tick of the operator"] < LONGEST_TICK
+    assert times["work in the longest tick"] < LONGEST_TICK
     assert times["work in the last tick, the import"] < LONGEST_IMPORT
     log = window.log.read_text(errors="replace")
     assert not any(word in log for word in ("Traceback", 'File "')), log

@@ -1,8 +1,6 @@
 """The face detector on real pictures, rotated and hidden in every way, and the maps between its views."""
 
 import multiprocessing
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -19,7 +17,7 @@ from core.detection.views import mirrored_view, retries, rotated, tile_levels, t
 from core.errors import ModelError
 from core.geometry.frames import apply_affine, invert_affine
 from core.image.photo import load_photo
-from tests.conftest import PATIENCE_SECONDS
+from tests.conftest import PATIENCE_SECONDS, run_python
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -174,7 +172,7 @@ def test_detector_works_in_a_forked_process(detector, astronaut):
     process = context.Process(target=_count_faces, args=(detector, astronaut, queue))
     process.start()
     assert queue.get(timeout=PATIENCE_SECONDS) == 1
-    process.join(60)
+    process.join(PATIENCE_SECONDS)
     assert process.exitcode == 0
 
 
@@ -183,14 +181,7 @@ def test_nothing_on_stdout_and_a_quiet_end():
         "from skimage.data import astronaut\nfrom core.detection.detector import FaceDetector\n"
         "d = FaceDetector.from_pretrained()\nassert len(d.detect(astronaut())) == 1\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=True,
-    )
+    done = run_python(code)
     assert done.stdout == "" and "Traceback" not in done.stderr
 
 

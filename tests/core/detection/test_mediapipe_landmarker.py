@@ -2,12 +2,11 @@
 
 import concurrent.futures.thread
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PATIENCE_SECONDS
+from tests.conftest import run_python
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -49,14 +48,7 @@ def run(end: str, **extra: str) -> subprocess.CompletedProcess[str]:
     imports = "from core.detection.detector import FaceDetector\n"
     imports += "from core.detection.mediapipe_landmarker import _abandoned"
     code = COLLECTED_INSIDE_SUBMIT.format(imports=imports, copies=1, end=end)
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    return run_python(code, check=False)
 
 
 @pytest.mark.slow

@@ -12,18 +12,12 @@ from core.io.head_files import jpeg_bytes, lash_texture, texture_bytes
 from core.io.head_glb import GlbMaps, head_glb_bytes
 from core.io.head_npz import MATERIALS, head_npz_bytes
 from core.io.preview_glb import lash_window
-from core.template.topology import HeadTopology
 from core.wrapping.skeleton import BONES, RigModel
 from core.wrapping.visemes import VISEME_NAMES
 from tests.core.head_samples import MODELS, plain_head
 
 TYPES = {5120: "i1", 5126: "<f4", 5125: "<u4", 5123: "<u2", 5121: "u1"}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
-
-
-@pytest.fixture(scope="module")
-def topology():
-    return HeadTopology.load(MODELS)
 
 
 @pytest.fixture(scope="module")

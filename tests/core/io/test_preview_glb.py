@@ -27,19 +27,13 @@ from core.io.preview_glb import (
     surface_preview_glb,
 )
 from core.surface.isosurface import Surface
-from core.template.topology import HeadTopology
 from core.texture.eyes import EyeColors
 from core.texture.painter import Albedo
-from tests.core.head_samples import MODELS, plain_head
+from tests.core.head_samples import plain_head
 
 #: Components of glTF as numpy's, and how many a type has.
 COMPONENTS = {5120: np.int8, 5121: np.uint8, 5123: np.uint16, 5125: np.uint32}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
-
-
-@pytest.fixture(scope="module")
-def topology():
-    return HeadTopology.load(MODELS)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from core.image.color import LUMINANCE, linear_of_bytes_float32, linear_to_bytes
 from core.image.sampling import sample_image
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
 from core.template.regions import Regions
-from core.template.topology import MAKEHUMAN_UV, SKIN, HeadTopology
+from core.template.topology import MAKEHUMAN_UV, SKIN
 from core.texture.albedo_model import AlbedoModel
 from core.texture.atlas import Atlas, texel_coordinates
 from core.texture.detail import TILE, DetailLayer
@@ -18,11 +18,6 @@ from core.texture.skin_mask import skin_weights
 from core.texture.skin_tone import LUMINANCE_RANGE, tone_gain
 from core.texture.surface_maps import SurfaceMapper
 from tests.core.head_samples import MODELS, sample_of
-
-
-@pytest.fixture(scope="module")
-def topology():
-    return HeadTopology.load(MODELS)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from core.geometry.spherical_harmonics import sh_basis
 from core.image.color import LUMINANCE
 from core.image.sampling import sample_image
 from core.template.regions import Regions
-from core.template.topology import EYE_LEFT, LASHES, SKIN, HeadTopology
+from core.template.topology import EYE_LEFT, LASHES, SKIN
 from core.texture.atlas import Atlas, texel_coordinates
 from core.texture.delighting import relative_shading
 from core.texture.eyes import eye_colors, paint_eyeball
@@ -16,13 +16,8 @@ from core.texture.inpainting import SmoothCompletion, color_match
 from core.texture.painter import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, AlbedoPainter
 from core.texture.photo_albedo import PhotoAlbedo
 from core.texture.settings import PaintOptions, TextureSettings
-from tests.core.head_samples import MODELS, sample_of
+from tests.core.head_samples import sample_of
 from tests.core.scenes import head_pose, rotation
-
-
-@pytest.fixture(scope="module")
-def topology():
-    return HeadTopology.load(MODELS)
 
 
 @pytest.fixture(scope="module")

@@ -38,9 +38,10 @@ class Client:
         self.lines: Queue[bytes] = Queue()
         self.log: list[str] = []
         threading.Thread(target=self._collect, daemon=True).start()
-        threading.Thread(
+        self._logger = threading.Thread(
             target=lambda: self.log.extend(line.decode() for line in self.process.stderr), daemon=True
-        ).start()
+        )
+        self._logger.start()
 
     def _collect(self) -> None:
         with contextlib.suppress(ValueError):  # a test closes the pipe
@@ -70,8 +71,11 @@ class Client:
                 progress.append(event)
 
     def close(self) -> int:
+        """Let it end; its log is complete then."""
         self.process.stdin.close()
-        return self.process.wait(PATIENCE_SECONDS)
+        code = self.process.wait(PATIENCE_SECONDS)
+        self._logger.join(PATIENCE_SECONDS)
+        return code
 
 
 @pytest.fixture
@@ -210,7 +214,6 @@ def test_detect_shows_the_faces_to_choose_from(start, two_faces, tmp_path):
     result = client.answer(2, progress)["result"]
     (face,) = result["faces"]
     assert (face["index"], Path(face["folder"]).name) == (1, "two_2")
-    assert result["timings"]["detect"] < 0.02
     about = json.loads(Path(face["files"]["face.json"]).read_text(encoding="utf-8"))
     assert about["detection"]["face_index"] == 1
     assert face["quality"] == about["quality"] and face["detection"]["box"] == about["detection"]["box"]
@@ -221,6 +224,8 @@ def test_detect_shows_the_faces_to_choose_from(start, two_faces, tmp_path):
     client.send(4, "reconstruct", photo=str(two_faces), out=str(out), faces=[0, 2])
     error = client.answer(4)["error"]
     assert error["type"] == "RequestError" and "2 faces" in error["message"] and "face 3" in error["message"]
+    assert client.close() == 0
+    assert "".join(client.log).count("a library that prints") == 1, "it looked for the faces again"
 
 
 def test_detect_looks_again_at_a_photo_that_has_changed(start, photo, two_faces):
@@ -470,9 +475,13 @@ def test_cancel(start, photo, tmp_path):
     assert client.answer("c3")["result"] == {"cancelled": False}
 
 
+#: How long a step takes, seconds, during which a busy machine has to bring the end of the worker.
+STEP_SECONDS = "4"
+
+
 @pytest.mark.parametrize("how", ["shutdown", "stdin"])
 def test_shutdown_and_closed_stdin_stop_the_running_request(start, photo, tmp_path, how):
-    client = start(STAND_IN_SECONDS="1")
+    client = start(STAND_IN_SECONDS=STEP_SECONDS)
     client.send(1, "reconstruct", photo=str(photo), out=str(tmp_path / "out"))
     client.send(2, "reconstruct", photo=str(photo), out=str(tmp_path / "out"))
     while client.event()["step"] != "detect":
@@ -501,7 +510,7 @@ def test_it_ends_when_nobody_listens(photo, tmp_path):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "STAND_IN_SECONDS": "1"},
+        env={**os.environ, "STAND_IN_SECONDS": STEP_SECONDS},
     )
     params = {"photo": str(photo), "out": str(tmp_path / "out")}
     process.stdin.write(json.dumps({"id": 1, "method": "reconstruct", "params": params}).encode() + b"\n")

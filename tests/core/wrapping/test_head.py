@@ -14,7 +14,6 @@ from core.image.photo import Photo, load_photo
 from core.io.writer import write_reconstruction
 from core.reconstructor import Reconstructor
 from core.runtime.weights import models_folder
-from core.template.topology import HeadTopology
 from core.training.evaluation.head_metrics import HeadMetrics
 from core.wrapping.head import Head, HeadWrapper
 from core.wrapping.options import HeadOptions
@@ -42,11 +41,6 @@ def head(made) -> Head:
 @pytest.fixture(scope="module")
 def wrapper(reconstructor, made) -> HeadWrapper:
     return reconstructor.head_wrapper
-
-
-@pytest.fixture(scope="module")
-def topology():
-    return HeadTopology.load(models_folder())
 
 
 def shaped(head, topology, *names):

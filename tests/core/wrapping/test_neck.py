@@ -4,17 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.geometry.mesh import triangle_normals
-from core.template.topology import SKIN, HeadTopology
+from core.template.topology import SKIN
 from core.wrapping.neck import NeckRing
-from tests.core.head_samples import MODELS
 
 #: How far rings go up and down in the samples, meters.
 HEIGHT = 0.012
-
-
-@pytest.fixture(scope="module")
-def topology():
-    return HeadTopology.load(MODELS)
 
 
 @pytest.fixture(scope="module")

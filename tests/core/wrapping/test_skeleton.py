@@ -23,11 +23,6 @@ MODEL = RigModel.load(MODELS)
 TOPOLOGY = HeadTopology.load(MODELS)
 
 
-@pytest.fixture
-def topology() -> HeadTopology:
-    return TOPOLOGY
-
-
 @dataclass(frozen=True)
 class Person:
     """A random head: its vertices, its jawOpen, its bones."""

@@ -3,17 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from core.template.topology import HeadTopology
 from core.wrapping.visemes import VISEME_NAMES, VRM_VOWELS, compose_visemes, viseme_weights
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
-
-
-@pytest.fixture(scope="module")
-def topology() -> HeadTopology:
-    return HeadTopology.load(MODELS)
 
 
 def gap(topology: HeadTopology, offsets: np.ndarray) -> float:

@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-import time
 
 from scripts.benchmark import engine as benchmark
 from scripts.benchmark.batch import (
@@ -16,6 +15,7 @@ from scripts.benchmark.batch import (
     report,
     resident,
 )
+from tests.conftest import wait_for
 
 FIGURES = BatchFigures(
     photos=200,
@@ -67,7 +67,7 @@ def test_watch_sees_what_a_process_and_its_children_take():
     (pid,) = descendants(process.pid)
     assert kind_of(pid) == "engine" and kind_of(os.getpid()) != "engine"
     watch = MemoryMonitor(process.pid)
-    time.sleep(1.2)
+    wait_for(lambda: watch.samples, "a measurement")
     memory = watch.stop()
     process.communicate("\n")
     assert 60_000_000 < memory["engine"][0] < 200_000_000

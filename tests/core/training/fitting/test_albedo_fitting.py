@@ -5,19 +5,12 @@ import pytest
 
 from core.image.color import LUMINANCE
 from core.template.regions import Regions
-from core.template.topology import HeadTopology
 from core.texture.albedo_model import AlbedoModel
 from core.texture.skin_tone import LIGHTNESS_THRESHOLD, exposure_features
 from core.training.fitting import albedo_fitting
 from core.training.fitting.albedo_fitting import AlbedoFitting, ObservedSkin, fit_exposure, weighted_median
-from tests.core.head_samples import MODELS
 
 PEOPLE = 15
-
-
-@pytest.fixture(scope="module")
-def topology():
-    return HeadTopology.load(MODELS)
 
 
 @pytest.fixture(scope="module")

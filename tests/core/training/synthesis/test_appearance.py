@@ -209,12 +209,12 @@ def test_splits_share_no_people_and_no_panoramas(appearance):
 def test_accessories_lie_outside_the_head(scene):
     vertices, triangles, uv, part, *_ = scene
     skin = accessories.SkinMesh.of(triangles, uv, part, np.zeros((ATLAS_SIZE, ATLAS_SIZE), np.uint8))
-    patterns = accessories.Patterns.make(np.random.default_rng(0), 2)
+    wearer = accessories.Wearer.of(skin, vertices, accessories.Patterns.make(np.random.default_rng(0), 2))
     center = np.array([0, 0.065, -0.01])
     for seed in range(10):
         rng = np.random.default_rng(seed)
         for make in (accessories.hair, accessories.scarf):
-            garment = make(rng, skin, vertices, patterns)
+            garment = make(rng, wearer)
             seen = np.unique(garment.triangles)
             assert len(seen) > 50
             distance = np.linalg.norm(garment.vertices[seen] - center, axis=1)
