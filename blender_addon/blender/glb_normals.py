@@ -41,7 +41,9 @@ def with_stable_normals(data: bytes) -> bytes:
 
 def _write_normals(document: dict[str, Any], buffer: bytearray, mesh: dict[str, Any]) -> None:
     """Compute the normals of a mesh anew, in place, over all its primitives, which share vertices."""
-    positions, normals, corners, targets = [], [], [], []
+    positions: list[np.ndarray] = []
+    normals: list[np.ndarray] = []
+    corners: list[np.ndarray] = []
     count = 0
     # Primitives can share their vertices, of which each is to be counted once.
     by_vertices = defaultdict(list)
@@ -51,21 +53,21 @@ def _write_normals(document: dict[str, Any], buffer: bytearray, mesh: dict[str, 
             by_vertices[attributes["POSITION"], attributes["NORMAL"]].append(primitive["indices"])
     for (position, normal), indices in by_vertices.items():
         accessors = document["accessors"]
-        arrays = [
-            accessor_values(document, buffer, accessors[index]) for index in (position, normal, *indices)
-        ]
-        if any(array is None for array in arrays):
+        wanted = (position, normal, *indices)
+        found = (accessor_values(document, buffer, accessors[index]) for index in wanted)
+        arrays = [array for array in found if array is not None]
+        if len(arrays) < len(wanted):
             continue
         positions.append(arrays[0])
         normals.append(arrays[1])
-        targets.append(arrays[1])
         corners += [count + array.ravel().astype(np.int64) for array in arrays[2:]]
         count += len(arrays[0])
     if not count:
         return
     stable = _stable(np.concatenate(positions), np.concatenate(corners), np.concatenate(normals))
     start = 0
-    for target in targets:
+    # These are the buffer's own.
+    for target in normals:
         target[:] = stable[start : start + len(target)]
         start += len(target)
 
