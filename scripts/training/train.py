@@ -47,7 +47,7 @@ def train_network(args: argparse.Namespace) -> None:
     steps = train_network(data_paths(args), args.shards, args.run / "network", config, args.start)
     print(f"{steps} steps")
     if steps < FEWEST_STEPS and not args.start:
-        print(f"The network has learned nothing yet: it takes {FEWEST_STEPS} steps at least, so more --hours.")
+        print(f"The network has learned nothing: it takes {FEWEST_STEPS} steps or more, so more --hours.")
 
 
 def export(args: argparse.Namespace) -> None:
