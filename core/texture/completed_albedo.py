@@ -15,7 +15,7 @@ from ..template.topology import SKIN, HeadTopology
 from .albedo import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, Albedo
 from .albedo_model import AlbedoModel
 from .atlas import Atlas, texel_coordinates
-from .eyes import eye_colors
+from .eyes import eye_colors, eye_white
 from .part_painter import PartPainter
 from .settings import PaintOptions, TextureSettings
 from .skin_painter import SkinLayer, SkinPainter
@@ -24,6 +24,8 @@ from .surface_maps import SurfaceMapper
 if TYPE_CHECKING:
     from ..wrapping.head import Head
 
+#: Value of the region of plain skin from which on a vertex has the person's tone.
+PLAIN = 0.9
 #: Fractional bits of coordinates handed to OpenCV's drawing.
 SHIFT = 6
 
@@ -79,9 +81,12 @@ class CompletedAlbedo:
             The texture.
         """
         clock = Clock()
-        skin = self.skin.paint(rgb, frame, pose, head.vertices, segmentation, options)
+        skin = self.skin.paint(
+            rgb, frame, pose, head.vertices, segmentation, options, eye_white(rgb, landmarks)
+        )
         clock.lap("skin")
-        eyes = eye_colors(rgb, landmarks, skin.gain)
+        plain = np.median(skin.logs[self.regions.plain > PLAIN], axis=0)
+        eyes = eye_colors(rgb, landmarks, skin.gain, np.exp(plain))
         linear = self._painter.paint(np.exp(self._rim @ skin.logs), eyes)
         image = np.empty((self.size, self.size, 4), np.uint8)
         image[..., :3], image[..., 3] = linear_to_bytes(skin.linear), 255

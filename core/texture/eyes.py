@@ -23,6 +23,8 @@ RIM_WIDTH = 0.15
 MIN_IRIS_PX = 1.5
 #: Fewer pixels say nothing about a color.
 MIN_PIXELS = 12
+#: Fewer pixels of the white are a slit between lids, and no measure of the light.
+MIN_WHITE_PIXELS = 200
 #: Quantiles of luminance between which pixels are averaged: without reflections, lashes and pupil.
 IRIS_QUANTILES = (0.2, 0.75)
 WHITE_QUANTILES = (0.6, 0.95)
@@ -33,6 +35,9 @@ WHITE = np.array([0.62, 0.57, 0.53])
 #: Least and greatest luminance, linear.
 IRIS_LIMITS = (0.012, 0.30)
 WHITE_LIMITS = (0.25, 0.70)
+#: How much lighter than the skin the white is, at least and at most, within WHITE_LIMITS: in a dark photo
+#: whose light is not known, it does not glow.
+WHITE_OVER_SKIN = (3.5, 8.0)
 #: Factor that takes the lids' shade, which every photo has, off the iris.
 LID_SHADE = 1.35
 #: Radius of the iris, meters along the eyeball.
@@ -76,13 +81,19 @@ class EyeColors:
     from_photo: bool
 
 
-def eye_colors(rgb: np.ndarray, landmarks: np.ndarray, gain: np.ndarray | None = None) -> EyeColors:
+def eye_colors(
+    rgb: np.ndarray,
+    landmarks: np.ndarray,
+    gain: np.ndarray | None = None,
+    skin: np.ndarray | None = None,
+) -> EyeColors:
     """Measure the colors of the eyes in a photo.
 
     Args:
         rgb: (H, W, 3) uint8 sRGB.
         landmarks: (478, 2 or more) MediaPipe's, photo pixels.
         gain: (3,) what linear colors are multiplied by: exposure and white balance.
+        skin: (3,) linear, the plain skin's albedo, if that is known.
 
     Returns:
         The colors; usual ones where the photo does not show them.
@@ -94,9 +105,13 @@ def eye_colors(rgb: np.ndarray, landmarks: np.ndarray, gain: np.ndarray | None =
     white = _quantile_mean(white_pixels, WHITE_QUANTILES)
     whiteness = WHITE if white is None else 0.5 * (white + WHITE * (white @ LUMINANCE) / (WHITE @ LUMINANCE))
     brown = BROWN * (whiteness @ LUMINANCE) / (WHITE @ LUMINANCE)
+    limits = WHITE_LIMITS
+    if skin is not None:
+        low, high = (factor * float(skin @ LUMINANCE) for factor in WHITE_OVER_SKIN)
+        limits = (min(limits[0], low), min(limits[1], high))
     return EyeColors(
         _limited(brown if iris_color is None else iris_color * LID_SHADE, IRIS_LIMITS),
-        _limited(whiteness, WHITE_LIMITS),
+        _limited(whiteness, limits),
         iris_color is not None,
     )
 
@@ -109,9 +124,12 @@ def eye_white(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:
         landmarks: (478, 2 or more) MediaPipe's, photo pixels.
 
     Returns:
-        (3,) linear; None where the photo does not show it.
+        (3,) linear; None where the photo does not show enough of it.
     """
-    return _quantile_mean(_eye_pixels(rgb, landmarks)[1], WHITE_QUANTILES)
+    pixels = _eye_pixels(rgb, landmarks)[1]
+    if sum(len(one) for one in pixels) < MIN_WHITE_PIXELS:
+        return None
+    return _quantile_mean(pixels, WHITE_QUANTILES)
 
 
 def _eye_pixels(rgb: np.ndarray, landmarks: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -100,6 +100,7 @@ class SkinPainter:
         vertices: np.ndarray,
         segmentation: Segmentation,
         options: PaintOptions,
+        eye_white: np.ndarray | None = None,
     ) -> SkinLayer:
         """Paint the skin of a head.
 
@@ -110,6 +111,7 @@ class SkinPainter:
             vertices: (V, 3) of the wrapped head, as photographed.
             segmentation: What the photo's pixels show.
             options: What is chosen.
+            eye_white: (3,) linear, the white of the eyes, as photographed; None where it is not seen.
 
         Returns:
             The skin.
@@ -122,7 +124,7 @@ class SkinPainter:
         if options.delight:
             weight *= self._plain_texels(colors, view.colors, logs, view.near_hair)
             logs = self._completed(colors, weight, fit)
-        gain = tone_gain(self.model, fit.tone, rgb) if options.delight else np.ones(3)
+        gain = tone_gain(self.model, fit.tone, rgb, eye_white) if options.delight else np.ones(3)
         return self._compose(rgb, view, shading, weight, logs, gain)
 
     def _explain(

@@ -1,0 +1,51 @@
+"""Exposure: whether skin is dark or the light."""
+
+import numpy as np
+import pytest
+
+from core.image.color import LUMINANCE
+from core.runtime.weights import models_folder
+from core.texture.albedo_model import AlbedoModel
+from core.texture.eyes import eye_colors
+from core.texture.skin_tone import tone_gain
+
+#: What is around the face says the same at any exposure here: nothing.
+GRAY = np.full((64, 64, 3), 118, np.uint8)
+WHITE = np.array([0.40, 0.37, 0.34])
+
+
+@pytest.fixture(scope="module")
+def model():
+    return AlbedoModel.load(models_folder())
+
+
+def lightness(model, tone, exposure, white):
+    """Luminance, natural logarithm, of what skin of a tone is taken for at an exposure."""
+    seen = tone + np.log(exposure)
+    gain = tone_gain(model, seen, GRAY, None if white is None else white * exposure)
+    return float((seen + np.log(gain)) @ LUMINANCE)
+
+
+def test_the_white_of_the_eyes_tells_dark_skin_from_dark_light(model):
+    tone = model.tone_mean
+    with_white, without = (
+        [lightness(model, tone, exposure, white) for exposure in (0.5, 0.8, 1.25)] for white in (WHITE, None)
+    )
+    assert np.ptp(with_white) < 0.5 * np.ptp(without)
+
+
+def test_dark_skin_beside_a_light_white_stays_dark(model):
+    dark, light = (lightness(model, model.tone_mean + change, 1.0, WHITE) for change in (-0.6, 0.4))
+    assert light - dark > 0.6
+
+
+@pytest.mark.parametrize("white", [WHITE * 0.2, np.zeros(3)])
+def test_a_white_darker_than_the_skin_says_nothing(model, white):
+    assert lightness(model, model.tone_mean, 1.0, white) == lightness(model, model.tone_mean, 1.0, None)
+
+
+def test_whites_do_not_glow_in_a_face_whose_light_is_not_known():
+    rgb, landmarks = np.zeros((64, 64, 3), np.uint8), np.full((478, 2), 32.0)
+    dark = np.array([0.03, 0.02, 0.015])
+    glowing, held = (eye_colors(rgb, landmarks, np.ones(3), skin).white for skin in (None, dark))
+    assert 2 * dark @ LUMINANCE < held @ LUMINANCE < 0.5 * glowing @ LUMINANCE
