@@ -1,17 +1,25 @@
 """The closest points on a surface, and which of them a mesh that is wrapped onto it should move to."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.sparse import coo_matrix
 from scipy.spatial import cKDTree
 
 from .frames import NECK_PLANE_Z
-from .mesh import vertex_normals
+from .mesh import row_dot, vertex_normals
 
 #: Height over the plane that closes the surface's neck, meters, up to which the surface is no skin.
 NECK_RIM = 0.004
 #: Range of cosines over the least one in which a correspondence's weight grows from 0 to 1.
 COSINE_FADE = 0.2
+#: Vertices of the surface, by distance, whose triangles a point may be closest to.
+NEAREST_VERTICES = 3
+#: Squared lengths below this are none.
+DEGENERATE = 1e-20
+#: Squared sines below this are none: two edges of a triangle are parallel.
+FLAT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -78,17 +86,7 @@ class ClosestPointQuery:
         Returns:
             A correspondence for each point.
         """
-        distance, nearest = self._tree.query(points)
-        normal = self.normals[nearest]
-        # Exact enough: triangles are 1.5 mm, so the plane of the nearest vertex is the surface.
-        offset = ((self.vertices[nearest] - points) * normal).sum(1)
-        cosine = (normal * normals).sum(1)
-        fits = (distance < max_distance) & (cosine > min_cosine) & self.skin[nearest]
-        fade = np.clip(2 * (1 - distance / max_distance), 0, 1)
-        fade = fade * np.clip((cosine - min_cosine) / COSINE_FADE, 0, 1)
-        confidence = self.confidence[nearest]
-        weight = np.where(fits, np.maximum(confidence, min_weight) * fade, 0)
-        return Correspondences(points + offset[:, None] * normal, normal, weight, confidence)
+        return self.locate(points).match(normals, max_distance, min_weight, min_cosine)
 
     def distance(self, points: np.ndarray) -> np.ndarray:
         """Distances of points from the triangles around the nearest vertices.
@@ -110,28 +108,101 @@ class ClosestPointQuery:
         Returns:
             The closest points (N, 3) float64 and the triangles (N,) int64 that they are on.
         """
-        _, nearest = self._tree.query(points, k=3)
-        wanted = np.zeros(len(self.vertices), bool)
-        wanted[nearest] = True
-        triangle = np.flatnonzero(wanted[self.faces].any(1))
-        corner = self.faces[triangle].ravel()
-        triangle = np.repeat(triangle, 3)
-        order = np.argsort(corner, kind="stable")
-        corner, triangle = corner[order], triangle[order]
-        least = np.full(len(points), np.inf)
-        closest, chosen = np.zeros((len(points), 3)), np.zeros(len(points), np.int64)
-        for column in nearest.T:
-            first = np.searchsorted(corner, column)
-            for k in range(int(np.bincount(corner).max())):
-                index = np.minimum(first + k, len(corner) - 1)
-                on = np.flatnonzero(corner[index] == column)
-                tried = triangle[index[on]]
-                found = closest_on_triangle(points[on], self.vertices[self.faces[tried]])
-                gap = np.linalg.norm(found - points[on], axis=1)
-                nearer = gap < least[on]
-                least[on[nearer]] = gap[nearer]
-                closest[on[nearer]], chosen[on[nearer]] = found[nearer], tried[nearer]
-        return closest, chosen
+        return self.locate(points).nearest()
+
+    def locate(self, points: np.ndarray) -> "LocatedPoints":
+        """Find the nearest vertices of points once, for several questions about them.
+
+        Args:
+            points: (N, 3) float64, head frame, meters.
+
+        Returns:
+            What answers them.
+        """
+        distance, vertices = self._tree.query(points, k=NEAREST_VERTICES)
+        return LocatedPoints(self, points, distance[:, 0], vertices)
+
+    @cached_property
+    def triangles_of(self) -> tuple[np.ndarray, np.ndarray]:
+        """Triangles around the vertices: (V + 1,) and (3 T,) int32; those of vertex v are the second array's
+        from the first's v-th entry to its next.
+        """
+        corners = np.arange(self.faces.size, dtype=np.int32) // 3
+        shape = (len(self.vertices), len(self.faces))
+        incidence = coo_matrix((np.ones(len(corners), bool), (self.faces.ravel(), corners)), shape).tocsr()
+        return incidence.indptr, incidence.indices
+
+
+@dataclass(frozen=True)
+class LocatedPoints:
+    """Points whose nearest vertices on a surface are known.
+
+    Attributes:
+        surface: The surface.
+        points: (N, 3) float64, head frame, meters.
+        distance: (N,) float64, meters from the nearest vertex.
+        vertices: (N, NEAREST_VERTICES) int, the nearest vertices, the nearest first.
+    """
+
+    surface: ClosestPointQuery
+    points: np.ndarray
+    distance: np.ndarray
+    vertices: np.ndarray
+
+    def match(
+        self, normals: np.ndarray, max_distance: float, min_weight: float = 0.0, min_cosine: float = 0.5
+    ) -> Correspondences:
+        """`ClosestPointQuery.match` of the points.
+
+        Args:
+            normals: (N, 3) float64 unit normals.
+            max_distance: Meters up to which a point of the surface corresponds.
+            min_weight: Weight of correspondences that the photo does not show.
+            min_cosine: Least cosine between the two normals.
+
+        Returns:
+            A correspondence for each point.
+        """
+        surface, nearest = self.surface, self.vertices[:, 0]
+        normal = surface.normals[nearest]
+        # Exact enough: triangles are 1.5 mm, so the plane of the nearest vertex is the surface.
+        offset = row_dot(surface.vertices[nearest] - self.points, normal)
+        cosine = row_dot(normal, normals)
+        fits = (self.distance < max_distance) & (cosine > min_cosine) & surface.skin[nearest]
+        fade = np.clip(2 * (1 - self.distance / max_distance), 0, 1)
+        fade = fade * np.clip((cosine - min_cosine) / COSINE_FADE, 0, 1)
+        confidence = surface.confidence[nearest]
+        weight = np.where(fits, np.maximum(confidence, min_weight) * fade, 0)
+        return Correspondences(self.points + offset[:, None] * normal, normal, weight, confidence)
+
+    def nearest(self, chosen: np.ndarray | slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+        """The closest points on the triangles around the nearest vertices.
+
+        Args:
+            chosen: The points that are asked about.
+
+        Returns:
+            For M chosen points the closest points (M, 3) float64 and their triangles (M,) int64.
+        """
+        surface, points, vertices = self.surface, self.points[chosen], self.vertices[chosen]
+        first, triangles = surface.triangles_of
+        begin, count = first[vertices].ravel(), (first[vertices + 1] - first[vertices]).ravel()
+        candidate = np.repeat(begin - (np.cumsum(count) - count), count) + np.arange(count.sum())
+        triangle = triangles[candidate]
+        count = count.reshape(vertices.shape).sum(1)
+        point = np.repeat(np.arange(len(points)), count)
+        corners = surface.vertices[surface.faces[triangle]]
+        weights, square = _closest_weights(points[point], corners)
+        # Around a vertex without triangles there is nothing but itself.
+        found, on = surface.vertices[vertices[:, 0]], np.zeros(len(points), np.int64)
+        some = np.flatnonzero(count)
+        if len(some):
+            least = np.full(len(points), np.inf)
+            least[some] = np.minimum.reduceat(square, (np.cumsum(count) - count)[some])
+            closest = np.flatnonzero(square == least[point])[::-1]  # of several the first is written last
+            found[point[closest]] = np.einsum("nk,nkc->nc", weights[closest], corners[closest])
+            on[point[closest]] = triangle[closest]
+        return found, on
 
 
 def closest_on_triangle(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
@@ -144,21 +215,32 @@ def closest_on_triangle(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
     Returns:
         (N, 3) float64.
     """
-    least, closest = np.full(len(points), np.inf), np.zeros((len(points), 3))
-    for k in range(3):
-        a, b = corners[:, k], corners[:, (k + 1) % 3]
-        edge = b - a
-        t = ((points - a) * edge).sum(1) / np.maximum((edge * edge).sum(1), 1e-20)
-        foot = a + np.clip(t, 0, 1)[:, None] * edge
-        gap = np.linalg.norm(points - foot, axis=1)
-        closest[gap < least] = foot[gap < least]
-        least = np.minimum(least, gap)
-    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
-    normal = np.cross(b - a, c - a)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-20)
-    height = ((points - a) * normal).sum(1)
-    foot = points - height[:, None] * normal
-    inside = np.ones(len(points), bool)
-    for p, q in ((a, b), (b, c), (c, a)):
-        inside &= (np.cross(q - p, foot - p) * normal).sum(1) >= 0
-    return np.where(inside[:, None], foot, closest)
+    return np.einsum("nk,nkc->nc", _closest_weights(points, corners)[0], corners)
+
+
+def _closest_weights(points: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Barycentric coordinates (N, 3) of the point of each triangle that is closest to its point, and the
+    square (N,) of the distance.
+    """
+    ab, ac, ap = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], points - corners[:, 0]
+    bb, bc, cc = row_dot(ab, ab), row_dot(ab, ac), row_dot(ac, ac)
+    pb, pc = row_dot(ap, ab), row_dot(ap, ac)
+    # Weights of corners b and c: of the foot on the plane, else of the nearest of those on the three edges.
+    area = bb * cc - bc * bc
+    flat = area <= FLAT * bb * cc
+    area = np.where(flat, 1, area)
+    b, c = (cc * pb - bc * pc) / area, (bb * pc - bc * pb) / area
+    square = b * (b * bb + 2 * (c * bc - pb)) + c * (c * cc - 2 * pc)  # less that of a's distance
+    outside = np.flatnonzero((b < 0) | (c < 0) | (b + c > 1) | flat)
+    bb, bc, cc, pb, pc = (values[outside] for values in (bb, bc, cc, pb, pc))
+    on_ab = np.clip(pb / np.maximum(bb, DEGENERATE), 0, 1)
+    on_ac = np.clip(pc / np.maximum(cc, DEGENERATE), 0, 1)
+    on_bc = np.clip((pc - pb + bb - bc) / np.maximum(bb - 2 * bc + cc, DEGENERATE), 0, 1)
+    zero, least = np.zeros(len(outside)), np.full(len(outside), np.inf)
+    for x, y in ((on_ab, zero), (zero, on_ac), (1 - on_bc, on_bc)):
+        of_edge = x * (x * bb + 2 * (y * bc - pb)) + y * (y * cc - 2 * pc)
+        nearer = of_edge < least
+        least[nearer] = of_edge[nearer]
+        b[outside[nearer]], c[outside[nearer]] = x[nearer], y[nearer]
+    square[outside] = least
+    return np.stack([1 - b - c, b, c], 1), square + row_dot(ap, ap)

@@ -18,9 +18,9 @@ How far a vertex is from the surface plays no part.
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..geometry.closest_point import NECK_RIM, ClosestPointQuery
+from ..geometry.closest_point import NECK_RIM, ClosestPointQuery, LocatedPoints
 from ..geometry.frames import NECK_PLANE_Z, VOXELS_PER_METER, Camera, HeadPose
-from ..geometry.mesh import triangle_normals, vertex_normals
+from ..geometry.mesh import row_dot, triangle_normals, vertex_normals
 from ..geometry.visibility import (
     depth_map,
     front_facing,
@@ -68,32 +68,44 @@ class ConfidenceEstimator:
         self._count = int(body.max()) + 1
         opaque = topology.face_part != topology.part_names.index(LASHES)
         self._opaque = topology.triangles[np.repeat(opaque, 2)]
-        self._invisible = np.setdiff1d(topology.vertices_of(*INVISIBLE_PARTS), parts.skin)
+        self._skin = parts.skin
+        invisible = np.setdiff1d(topology.vertices_of(*INVISIBLE_PARTS), parts.skin)
+        self._visible = np.setdiff1d(np.arange(len(topology.vertices)), invisible)
 
-    def surface_confidence(self, vertices: np.ndarray, target: ClosestPointQuery) -> np.ndarray:
+    def surface_confidence(
+        self, vertices: np.ndarray, target: ClosestPointQuery, skin: LocatedPoints | None = None
+    ) -> np.ndarray:
         """The surface's confidence at the vertices of a head.
 
         Args:
             vertices: (V, 3) float64, head frame, meters.
             target: The surface.
+            skin: Where the skin's vertices are on it, if that is known: nothing else then has confidence.
 
         Returns:
             (V,) 0..1, 0 where the vertices are not on the surface.
         """
-        normals = vertex_normals(vertices, self._topology.triangles)
-        found = target.match(vertices, normals, MAX_DISTANCE, min_cosine=MIN_COSINE)
+        index = self._visible if skin is None else self._skin
+        located = skin or target.locate(vertices[index])
+        normals = vertex_normals(vertices, self._topology.triangles)[index]
+        found = located.match(normals, MAX_DISTANCE, min_cosine=MIN_COSINE)
         # The surface ends at a plane through the neck, below which the head goes on.
-        valid = (found.weight > 0) & (vertices[:, 2] > NECK_PLANE_Z + NECK_RIM)
-        valid[self._invisible] = False
+        valid = np.flatnonzero((found.weight > 0) & (vertices[index, 2] > NECK_PLANE_Z + NECK_RIM))
         # A vertex of a thin fold may face as the head does, and the closest triangle, its other side, not.
-        index = np.flatnonzero(valid)
-        _, triangle = target.nearest(vertices[index])
+        _, triangle = located.nearest(valid)
         facing = triangle_normals(target.vertices, target.faces[triangle])
-        valid[index[(facing * normals[index]).sum(1) <= 0]] = False
-        return np.where(valid, found.confidence, 0)
+        valid = valid[row_dot(facing, normals[valid]) > 0]
+        confidence = np.zeros(len(vertices))
+        confidence[index[valid]] = found.confidence[valid]
+        return confidence
 
     def confidence(
-        self, vertices: np.ndarray, target: ClosestPointQuery, camera: Camera, pose: HeadPose
+        self,
+        vertices: np.ndarray,
+        target: ClosestPointQuery,
+        camera: Camera,
+        pose: HeadPose,
+        skin: LocatedPoints | None = None,
     ) -> np.ndarray:
         """The confidence of a head.
 
@@ -102,13 +114,17 @@ class ConfidenceEstimator:
             target: The surface that it was wrapped onto.
             camera: Of the photo.
             pose: Of the head.
+            skin: Where the skin's vertices are on the surface, if that is known: nothing else then has
+                confidence.
 
         Returns:
             (V,) 0 (guessed) to 1 (visible, facing the camera).
         """
-        found = self.surface_confidence(vertices, target)
+        found = self.surface_confidence(vertices, target, skin)
         confidence = np.minimum(found, self.visibility(vertices, camera, pose))
-        confidence[: self._count][feature_size(vertices[: self._count], self._body) < MIN_FEATURE_SIZE] = 0
+        body = np.flatnonzero(confidence[: self._count])
+        size = feature_size(vertices[: self._count], self._body, chosen=body)
+        confidence[body[size < MIN_FEATURE_SIZE]] = 0
         return confidence
 
     def visibility(self, vertices: np.ndarray, camera: Camera, pose: HeadPose) -> np.ndarray:
@@ -140,7 +156,10 @@ class ConfidenceEstimator:
 
 
 def feature_size(
-    vertices: np.ndarray, triangles: np.ndarray, max_size: float = MIN_FEATURE_SIZE
+    vertices: np.ndarray,
+    triangles: np.ndarray,
+    max_size: float = MIN_FEATURE_SIZE,
+    chosen: np.ndarray | slice = slice(None),
 ) -> np.ndarray:
     """The local feature size: diameter of the largest ball that touches a mesh at a vertex and is empty.
 
@@ -150,23 +169,25 @@ def feature_size(
         vertices: (n, 3) meters.
         triangles: (T, 3) int.
         max_size: Meters; what is larger is not measured.
+        chosen: The vertices that are measured.
 
     Returns:
-        (n,) meters, inf where that is larger than `max_size`.
+        (m,) meters, for the m chosen vertices, inf where that is larger than `max_size`.
     """
     normals = vertex_normals(vertices, triangles)
     corners = vertices[triangles]
     # Triangles' centroids too: triangles are as large as what is measured. They lie under a round surface by
     # half of what they lie under its tangent planes at the corners.
     centroids = corners.mean(1)
-    under = (normals[triangles] * (corners - centroids[:, None])).sum(2, keepdims=True)
+    under = np.einsum("tkc,tkc->tk", normals[triangles], corners - centroids[:, None])[..., None]
     points = np.concatenate([vertices, centroids + (under * normals[triangles]).mean(1) / 2])
+    centers, normals = vertices[chosen], normals[chosen]
     # A ball smaller than `max_size` has all its points within `max_size` of the vertex.
-    pairs = cKDTree(points).sparse_distance_matrix(cKDTree(vertices), max_size, output_type="ndarray")
+    pairs = cKDTree(points).sparse_distance_matrix(cKDTree(centers), max_size, output_type="ndarray")
     pairs = pairs[pairs["v"] > COINCIDENT]
     point, vertex, distance = pairs["i"], pairs["j"], pairs["v"]
     # The ball through a point that touches the tangent plane of the vertex.
-    height = np.abs((normals[vertex] * (points[point] - vertices[vertex])).sum(1))
-    size = np.full(len(vertices), np.inf)
+    height = np.abs(row_dot(normals[vertex], points[point] - centers[vertex]))
+    size = np.full(len(centers), np.inf)
     np.minimum.at(size, vertex, distance**2 / np.maximum(height, MIN_HEIGHT))
     return np.where(size < max_size, size, np.inf)

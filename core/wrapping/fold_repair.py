@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import spsolve
 
-from ..geometry.mesh import cotangent_laplacian, self_intersections, triangle_normals
+from ..geometry.mesh import cotangent_laplacian, row_dot, self_intersections, triangle_normals
 
 #: A triangle is folded if its normal turns from the template's by more than the arc cosine of this.
 FOLD_COSINE = 0.1
@@ -44,6 +44,7 @@ class FoldRepair:
         self.checked = checked
         self._rims = rims
         self._side = side.astype(np.float64)
+        self._upper = self._side[rims].mean(1) > 0
         self._count = len(vertices)
         laplacian, area = cotangent_laplacian(vertices, triangles)
         self.energy = (laplacian.T.multiply(1 / area)).tocsr() @ laplacian
@@ -63,8 +64,8 @@ class FoldRepair:
         """
         now = triangle_normals(vertices, self.checked)
         before = triangle_normals(reference, self.checked)
-        length = np.linalg.norm(now, axis=1) * np.linalg.norm(before, axis=1)
-        return np.flatnonzero((now * before).sum(1) < FOLD_COSINE * length)
+        length = np.sqrt(row_dot(now, now) * row_dot(before, before))
+        return np.flatnonzero(row_dot(now, before) < FOLD_COSINE * length)
 
     def repair(
         self,
@@ -115,9 +116,7 @@ class FoldRepair:
         """
         separated = vertices.copy()
         for _ in range(SEPARATION_ROUNDS):
-            pairs = self_intersections(separated, self._rims)
-            sides = self._side[self._rims].mean(1)[pairs]
-            pairs = pairs[(sides[:, 0] > 0) != (sides[:, 1] > 0)]
+            pairs = self_intersections(separated, self._rims, self._upper)
             if not len(pairs):
                 break
             push = np.zeros(self._count)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..detection.detector import FaceLandmarks
+from ..geometry.closest_point import LocatedPoints
 from ..geometry.frames import Camera, HeadPose
 from ..runtime.timing import Clock
 from ..surface.isosurface import Surface
@@ -148,9 +149,9 @@ class HeadWrapper:
         shape = self._clean(shape, self._mean, eyeballs)
         clock.lap("fold repair")
 
-        def confidence_of(body: np.ndarray) -> np.ndarray:
+        def confidence_of(body: np.ndarray, skin: LocatedPoints) -> np.ndarray:
             whole = np.concatenate([body, shape[count:]])
-            return self.confidence_estimator.confidence(whole, target, camera, pose)[:count]
+            return self.confidence_estimator.confidence(whole, target, camera, pose, skin)[:count]
 
         def clean(body: np.ndarray) -> np.ndarray:
             return self._clean(np.concatenate([body, shape[count:]]), self._mean, eyeballs)[:count]
@@ -162,6 +163,7 @@ class HeadWrapper:
             confidence_of,
             target,
             clean,
+            self.registration.solver,
             self.settings,
         )
         clock.lap("refinement")

@@ -100,9 +100,7 @@ class LipSeparation:
             (k, 2, 3) int, the vertices of pairs of triangles, one of the upper and one of the lower lip.
         """
         both = np.concatenate([self._upper, self._lower])
-        pairs = self_intersections(vertices, both)
-        one, other = (pairs < len(self._upper)).T
-        return both[pairs[one != other]]
+        return both[self_intersections(vertices, both, np.arange(len(both)) < len(self._upper))]
 
     def _overlap(self, vertices: np.ndarray, low: np.ndarray) -> np.ndarray:
         """(CELLS,) meters that the lower lip reaches over the upper one, along x.

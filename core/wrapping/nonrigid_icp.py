@@ -21,6 +21,7 @@ from scipy.spatial import cKDTree
 
 from ..detection.mediapipe_topology import BROWS, EYES, LIPS
 from ..geometry.closest_point import ClosestPointQuery, Correspondences
+from ..geometry.factorization import SymmetricSolver
 from ..geometry.frames import NECK_PLANE_Z, Camera, HeadPose
 from ..geometry.mesh import cotangent_laplacian, vertex_normals
 from ..geometry.pose import similarity_displacements
@@ -157,6 +158,7 @@ class TemplateRegistration:
         rim_skin: (Q, 3) int, those of the skin alone, which must not intersect itself. What intersects inside
             a closed mouth is never visible, and separating it would open the lips.
         surface_weight: (count,) 0..1, how much the surface counts.
+        solver: Of thin-plate energies of skin and inner.
     """
 
     def __init__(
@@ -198,7 +200,7 @@ class TemplateRegistration:
             [0.0, EAR_WEIGHT, 0.0, RIM_RING_WEIGHT],
             1.0,
         )
-        self._smoothing = self._smoothing_solver(vertices.astype(np.float64))
+        self._smoothing, self.solver = self._smoothing_solver(vertices.astype(np.float64))
         self._modes = np.concatenate(
             [topology.identity * IDENTITY_SPREAD, topology.blendshapes * BLENDSHAPE_SPREAD]
         )
@@ -218,8 +220,10 @@ class TemplateRegistration:
         )
         return np.where(above < below, 1, -1)
 
-    def _smoothing_solver(self, vertices: np.ndarray) -> SuperLU:
-        """The factorized system that smooths displacements of the average head (n, 3)."""
+    def _smoothing_solver(self, vertices: np.ndarray) -> tuple[SuperLU, SymmetricSolver]:
+        """The factorized system that smooths displacements of the average head (n, 3), and what solves
+        systems of its pattern.
+        """
         laplacian, area = cotangent_laplacian(vertices, self.triangles)
         distance, _ = cKDTree(vertices[self.ear]).query(vertices)
         nearness = np.clip(1 - distance / EAR_REACH, 0, 1)
@@ -227,7 +231,8 @@ class TemplateRegistration:
         lengths = np.where(self.rim_distance < RIM_RINGS, PRIOR_RIM_LENGTH, lengths)
         self._area = area
         matrix = diags(area) + laplacian.T @ diags(lengths**4 / area) @ laplacian
-        return splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        smoothing = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        return smoothing, SymmetricSolver(matrix)
 
     def smooth_prior(self, vertices: np.ndarray) -> np.ndarray:
         """Take out the creases that the transfer from another topology has left in the prior.
@@ -333,8 +338,7 @@ class TemplateRegistration:
             right = data[:, None] * goal + marks.T @ (trust[:, None] * goal_m)
             # Where nothing attracts at all the matrix would be singular.
             matrix = matrix + diags(area * DAMPING)
-            solver = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-            moved = start + solver.solve(right)
+            moved = start + self.solver.solve(matrix, right)
         return moved
 
     def _lengths(self, length: float, found: Correspondences) -> np.ndarray:

@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.sparse import diags
-from scipy.sparse.linalg import splu
 
-from ..geometry.closest_point import ClosestPointQuery
-from ..geometry.mesh import cotangent_laplacian, triangle_normals, vertex_normals
+from ..geometry.closest_point import ClosestPointQuery, LocatedPoints
+from ..geometry.factorization import SymmetricSolver
+from ..geometry.mesh import cotangent_laplacian, row_dot, triangle_normals, vertex_normals
 from ..geometry.visibility import ramp
 from .confidence import MAX_DISTANCE, MIN_COSINE
 from .settings import WrapSettings
@@ -40,9 +40,10 @@ def refine(
     vertices: np.ndarray,
     triangles: np.ndarray,
     skin_triangles: np.ndarray,
-    confidence_of: Callable[[np.ndarray], np.ndarray],
+    confidence_of: Callable[[np.ndarray, LocatedPoints], np.ndarray],
     target: ClosestPointQuery,
     clean: Callable[[np.ndarray], np.ndarray],
+    solver: SymmetricSolver,
     settings: WrapSettings = WrapSettings(),  # noqa: B008 (frozen)
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bring vertices within the tolerance of the surface where the photo shows them.
@@ -51,9 +52,11 @@ def refine(
         vertices: (n, 3) of skin and inner, head frame, meters.
         triangles: (T, 3) int, of all vertices.
         skin_triangles: (S, 3) int, those whose normals must agree with the surface's.
-        confidence_of: Gives (n,) 0..1 for moved vertices: what comes into view counts from then on.
+        confidence_of: Gives (n,) 0..1 for moved vertices, of which it is known where the skin's are on the
+            surface: what comes into view counts from then on.
         target: The surface.
         clean: Gives (n, 3) for moved vertices without folds, the last word.
+        solver: Of thin-plate energies of these triangles.
         settings: Tolerance, length and rounds.
 
     Returns:
@@ -61,9 +64,13 @@ def refine(
     """
     refined, used = vertices.astype(np.float64), np.zeros(len(vertices))
     penalty = np.ones(len(vertices))
+    skin = np.unique(skin_triangles)
     for number in range(settings.refinement_rounds + settings.extra_rounds):
-        confidence = confidence_of(refined)
-        offset, valid = _offsets(refined, skin_triangles, confidence, target)
+        located = target.locate(refined[skin])
+        confidence = confidence_of(refined, located)
+        offset, valid = np.zeros(refined.shape), np.zeros(len(refined), bool)
+        normals = vertex_normals(refined, skin_triangles)[skin]
+        offset[skin], valid[skin] = _offsets(located, normals, confidence[skin])
         distance = np.linalg.norm(offset, axis=1)
         if number >= settings.refinement_rounds:
             far = (distance > MAX_RESIDUAL) & (np.minimum(confidence, used) > FULL_CONFIDENCE)
@@ -78,28 +85,26 @@ def refine(
         attraction = ATTRACTION * penalty * area * trust * valid * (distance > tolerance)
         smoothness = settings.refinement_length**4 * (laplacian.T @ diags(1 / area) @ laplacian)
         matrix = diags(attraction + DAMPING * area) + smoothness
-        solver = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        refined = refined + solver.solve(attraction[:, None] * excess)
+        refined = refined + solver.solve(matrix, attraction[:, None] * excess)
         if number >= settings.refinement_rounds - 1:
             refined = clean(refined)
     return refined, used
 
 
 def _offsets(
-    vertices: np.ndarray, skin_triangles: np.ndarray, confidence: np.ndarray, target: ClosestPointQuery
+    located: LocatedPoints, normals: np.ndarray, confidence: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 3) the offsets of the surface from vertices (n, 3), meters, and (n,) bool, which are valid.
+    """(n, 3) the offsets of the surface from n vertices, meters, and (n,) bool, which are valid.
 
-    confidence: (n,) of the vertices; where it is low there is no offset.
+    normals: (n, 3) of the vertices; confidence: (n,); where it is low there is no offset.
     """
-    normals = vertex_normals(vertices, skin_triangles)
-    found = target.match(vertices, normals, MAX_DISTANCE, min_cosine=MIN_COSINE)
-    offset = ((found.points - vertices) * found.normals).sum(1)[:, None] * found.normals
+    found = located.match(normals, MAX_DISTANCE, min_cosine=MIN_COSINE)
+    offset = found.points - located.points
     valid = (found.weight > 0) & (confidence > MIN_CONFIDENCE)
     # The plane of the closest vertex is the surface only where that is flat, not at creases and edges.
     index = np.flatnonzero(valid)
-    point, triangle = target.nearest(vertices[index])
-    facing = triangle_normals(target.vertices, target.faces[triangle])
-    agrees = (facing * normals[index]).sum(1) > 0
-    offset[index[agrees]] = (point - vertices[index])[agrees]
+    point, triangle = located.nearest(index)
+    surface = located.surface
+    agrees = row_dot(triangle_normals(surface.vertices, surface.faces[triangle]), normals[index]) > 0
+    offset[index[agrees]] = (point - located.points[index])[agrees]
     return offset, valid

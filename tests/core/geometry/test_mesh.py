@@ -63,3 +63,15 @@ def test_self_intersections_are_found_and_neighbors_are_none(ball):
     pairs = self_intersections(both, np.concatenate([faces, faces + len(ball.vertices)]))
     assert len(pairs) > 20
     assert ((pairs < len(faces)).sum(1) == 1).all()
+
+
+def test_of_two_sides_only_what_intersects_across_is_found(ball):
+    vertices = np.concatenate([ball.vertices + shift * np.array([1, 0.1, 0.2]) for shift in (0, 1.1, 1.2)])
+    triangles = np.concatenate([ball.faces + k * len(ball.vertices) for k in range(3)])
+    side = np.arange(len(triangles)) < len(ball.faces)
+    pairs = self_intersections(vertices, triangles)
+    across = {tuple(sorted(pair)) for pair in pairs[side[pairs[:, 0]] != side[pairs[:, 1]]]}
+    assert across
+    found = self_intersections(vertices, triangles, side)
+    assert {tuple(sorted(pair)) for pair in found} == across
+    assert not len(self_intersections(vertices, triangles, np.ones(len(triangles), bool)))

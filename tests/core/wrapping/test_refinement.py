@@ -7,7 +7,10 @@ import pytest
 import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import diags
 
+from core.geometry.factorization import SymmetricSolver
+from core.geometry.mesh import cotangent_laplacian
 from core.surface.isosurface import Surface
 from core.wrapping.confidence import MIN_FEATURE_SIZE, ConfidenceEstimator, feature_size
 from core.wrapping.refinement import MAX_RESIDUAL, refine
@@ -25,7 +28,10 @@ def surface_of(mesh: trimesh.Trimesh) -> Surface:
 
 
 def refined(vertices, faces, surface, confidence, clean=lambda moved: moved):
-    return refine(vertices, faces, faces, lambda _: confidence, surface.closest_point_query(), clean)
+    laplacian, area = cotangent_laplacian(vertices, faces)
+    solver = SymmetricSolver(laplacian.T @ laplacian + diags(area))
+    target = surface.closest_point_query()
+    return refine(vertices, faces, faces, lambda *_: confidence, target, clean, solver)
 
 
 @pytest.fixture(scope="module")
