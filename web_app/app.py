@@ -52,12 +52,22 @@ SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 MAX_NAME_LENGTH = 255
 
 
-def index_html() -> str:
-    """The page, with the texts in it."""
+def index_html(local: bool = True) -> str:
+    """The page, with the texts in it.
+
+    Args:
+        local: Whether the page's browser runs on the server's machine: what it says of privacy depends on it.
+    """
     source = (PAGE_FOLDER / "index.html").read_text("utf-8")
     # In the script element only "</" could end it.
     values = {"texts": json.dumps(texts()).replace("</", "<\\/")}
-    return MARKER.sub(lambda match: values.get(match[1]) or escape(texts()[match[1]]), source)
+
+    def filled(match: re.Match[str]) -> str:
+        name = match[1]
+        remote = "" if local else texts().get(f"{name}.remote", "")
+        return values.get(name) or escape(remote or texts()[name])
+
+    return MARKER.sub(filled, source)
 
 
 def photo_name(given: str) -> str:
@@ -75,7 +85,12 @@ class PageServer:
     """Answers the page's requests."""
 
     def __init__(
-        self, store: SessionStore, queue: JobQueue, exporter: Exporter, settings: ServerSettings
+        self,
+        store: SessionStore,
+        queue: JobQueue,
+        exporter: Exporter,
+        settings: ServerSettings,
+        local: bool = True,
     ) -> None:
         """Take what the answers come from.
 
@@ -84,12 +99,13 @@ class PageServer:
             queue: Their jobs.
             exporter: What needs a Blender.
             settings: The server's limits.
+            local: Whether only this machine reaches the server.
         """
         self._store = store
         self._queue = queue
         self._exporter = exporter
         self._settings = settings
-        self._index = index_html()
+        self._index = index_html(local)
         self._uploads = 0
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -6,6 +6,7 @@ photobust photos/ --out heads/       a batch
 """
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -19,6 +20,8 @@ from .address import LOOPBACK, Address
 from .settings import ServerSettings
 
 FAILED = 1
+#: Of files and folders of this process and its children: nobody else may read or change them.
+PRIVATE_UMASK = 0o077
 SERVE = "serve"
 #: Packages of the extra "web".
 WEB_PACKAGES = ("starlette", "uvicorn")
@@ -61,6 +64,7 @@ def serve(arguments: Sequence[str], program: str) -> int:
         return FAILED
     # As Ctrl-C, so that private folders are removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    user_umask = os.umask(PRIVATE_UMASK)
     with listener:
         address = Address.of(options.host, listener.getsockname()[1])
 
@@ -74,13 +78,17 @@ def serve(arguments: Sequence[str], program: str) -> int:
 
         try:
             with server.private_folder() as folder:
-                app = server.make_application(address, engine, options.blender, folder, settings)
+                app = server.make_application(
+                    address, engine, options.blender, folder, settings, user_umask=user_umask
+                )
                 server.make_server(app, settings, announce).run(sockets=[listener])
         except AddonError as error:
             say(f"{program}: {error}")
             return FAILED
         except KeyboardInterrupt:
             pass
+        finally:
+            os.umask(user_umask)
     return 0
 
 

@@ -72,13 +72,15 @@ def has_display() -> bool:
 class Exporter:
     """Makes FBX files and opens Blenders, one at a time."""
 
-    def __init__(self, tools: BlenderTools, folder: Path) -> None:
+    def __init__(self, tools: BlenderTools, folder: Path, user_umask: int = -1) -> None:
         """Take the programs.
 
         Args:
             tools: The programs.
             folder: Private, for the copies of heads that a Blender is to read.
+            user_umask: For the Blender that a user opens; -1: this process's.
         """
+        self._user_umask = user_umask
         self._tools = tools
         self._folder = folder
         self._lock = asyncio.Lock()
@@ -134,6 +136,7 @@ class Exporter:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # it stays when the server ends
+                umask=self._user_umask,
             )
         except OSError as error:
             shutil.rmtree(copy, ignore_errors=True)

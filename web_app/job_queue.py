@@ -19,6 +19,15 @@ LISTEN_SECONDS = 0.1
 WARM_UP_PICTURE = b"P5 64 64 255\n" + bytes([128]) * 64 * 64
 #: Side of the pictures of faces to choose from, pixels.
 THUMBNAIL_SIZE = 192
+#: Names of the engine's errors that the photo is the reason of: it fails again.
+PHOTO_ERRORS = (
+    "PhotoError",
+    "PhotoFormatError",
+    "PhotoTooLargeError",
+    "NoFaceError",
+    "FaceTooSmallError",
+    "ReconstructionError",
+)
 #: Progress, 0..1, that the search for faces is.
 DETECTION_FRACTION = 0.05
 
@@ -131,6 +140,7 @@ class JobQueue:
             self._rest(job, JobState.CANCELLED)
         except AddonError as error:
             job.problem = str(error)
+            job.retryable = getattr(error, "kind", None) not in PHOTO_ERRORS
             self._rest(job, JobState.FAILED)
         except Exception:  # whatever it is: the next job has to be done
             log.exception("A job failed")
@@ -153,10 +163,16 @@ class JobQueue:
         if answer.get("problem"):
             raise JobFailedError(answer["problem"]["type"], answer["problem"]["message"])
         faces = []
+        lefts = sorted(_left_edge(face) for face in answer["faces"])
         for face in answer["faces"]:
             picture = Path(face["thumbnail"]) if face.get("thumbnail") else None
             faces.append(
-                FoundFace(int(face["index"]), bool(face["usable"]), picture.name if picture else None)
+                FoundFace(
+                    int(face["index"]),
+                    bool(face["usable"]),
+                    picture.name if picture else None,
+                    lefts.index(_left_edge(face)) + 1,
+                )
             )
             if picture:
                 job.files[picture.name] = picture
@@ -218,3 +234,8 @@ class JobQueue:
     def _rest(self, job: Job, state: JobState) -> None:
         job.state, job.finished = state, self._clock()
         self._on_change()
+
+
+def _left_edge(face: dict[str, Any]) -> tuple[float, int]:
+    """Where a face of the engine's answer begins, pixels; of those that begin together, the larger first."""
+    return float(face["box"][0]), int(face["index"])

@@ -34,11 +34,13 @@ class FoundFace:
         index: The engine's, by size from 0 on.
         usable: Whether it is large enough.
         picture: Name of its picture's file, None if there is none.
+        from_left: Its place among the photo's faces, counted from the left, from 1 on.
     """
 
     index: int
     usable: bool
     picture: str | None
+    from_left: int
 
 
 @dataclass
@@ -60,6 +62,7 @@ class Job:
         result: Name -> path of those of them that the engine made of the face.
         quality: The engine's figures on the head.
         problem: What went wrong, a sentence.
+        retryable: Whether the same photo may succeed: it was not the photo that went wrong.
         export: A format that is being made, None if none is.
         export_problem: Why the last one was not made.
         finished: When it came to rest, by the server's clock.
@@ -79,6 +82,7 @@ class Job:
     result: dict[str, Path] = field(default_factory=dict)
     quality: dict[str, Any] = field(default_factory=dict)
     problem: str | None = None
+    retryable: bool = True
     export: str | None = None
     export_problem: str | None = None
     cancel_asked: bool = False
@@ -118,7 +122,7 @@ class Job:
         self.files = {name: path for name, path in self.files.items() if name not in self.result}
         self.result, self.quality, self.surface = {}, {}, None
         self.problem = self.export = self.export_problem = None
-        self.cancel_asked = False
+        self.retryable, self.cancel_asked = True, False
 
     def document(self, position: int) -> dict[str, Any]:
         """What the page is told, as JSON can hold it.
@@ -136,7 +140,13 @@ class Job:
             "fraction": self.fraction,
             "message": self.message,
             "faces": [
-                {"index": face.index, "usable": face.usable, "picture": face.picture} for face in self.faces
+                {
+                    "index": face.index,
+                    "usable": face.usable,
+                    "picture": face.picture,
+                    "from_left": face.from_left,
+                }
+                for face in self.faces
             ],
             "face": self.face,
             "surface": self.surface,
@@ -149,6 +159,7 @@ class Job:
                 "remarks": list(judged.remarks),
             },
             "problem": self.problem,
+            "retryable": self.retryable,
             "export": self.export,
             "export_problem": self.export_problem,
         }

@@ -124,7 +124,12 @@ class Application:
 
 
 def make_application(
-    address: Address, engine: EngineProgram, blender: str | None, folder: Path, settings: ServerSettings
+    address: Address,
+    engine: EngineProgram,
+    blender: str | None,
+    folder: Path,
+    settings: ServerSettings,
+    user_umask: int = -1,
 ) -> Application:
     """The guarded application.
 
@@ -134,6 +139,7 @@ def make_application(
         blender: The Blender that the user names.
         folder: Private.
         settings: Its limits.
+        user_umask: For the Blender that a user opens, which saves files of their own; -1: the process's.
 
     Raises:
         AddonError: The named Blender is no program.
@@ -148,8 +154,8 @@ def make_application(
 
     client = WorkerClient(PrivateProgram(engine, temporary), log.debug)
     queue = JobQueue(client, temporary, settings, store.clock, notify)
-    exporter = Exporter(find_tools(blender, address.is_local, temporary), temporary)
-    asgi = PageServer(store, queue, exporter, settings).application()
+    exporter = Exporter(find_tools(blender, address.is_local, temporary), temporary, user_umask)
+    asgi = PageServer(store, queue, exporter, settings, address.is_local).application()
     return Application(Guard(asgi, address, settings), store.end_streams)
 
 

@@ -58,7 +58,7 @@ async def receive_file(request: Request, path: Path, settings: ServerSettings) -
     Raises:
         Problem: As for `chunks`, or the file cannot be written.
     """
-    partial = path.with_name("upload.part")
+    partial = path.with_name(f"{path.name}.part")
     size = 0
     try:
         with partial.open("wb") as file:

@@ -169,12 +169,17 @@ async def lifespan(app):
 
 
 @contextlib.asynccontextmanager
-async def running(folder, engine, blender=None, settings=None, address=None):
+async def running(folder, engine, blender=None, settings=None, address=None, user_umask=-1):
     """A client of a server whose engine is `engine`."""
     folder.mkdir(exist_ok=True)
     address = address or Address.of("127.0.0.1", PORT)
     app = make_application(
-        address, Engine(engine), blender and str(blender), folder, settings or ServerSettings()
+        address,
+        Engine(engine),
+        blender and str(blender),
+        folder,
+        settings or ServerSettings(),
+        user_umask,
     )
     async with lifespan(app.asgi):
         yield Client(app.asgi)

@@ -129,7 +129,9 @@ def test_a_photo_becomes_a_head_that_can_be_turned(chromium, serve, photo, tmp_p
     page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     try:
         page.wait("innerWidth === 360 && document.documentElement.scrollWidth <= 360")
-        assert page.find("#stage").is_displayed() and page.find("#downloads").is_displayed()
+        order = ["#stage", "#controls", "#verdict", "#downloads", "#photo"]
+        tops = page.run("return arguments[0].map(s => document.querySelector(s).offsetTop)", order)
+        assert tops == sorted(tops) and page.find("#downloads").is_displayed()
     finally:
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
@@ -166,6 +168,12 @@ def test_camera_tabs_faces_and_cancelling(chromium, serve, photo, fake_engine_py
     pressed = "document.querySelector('#face-list [aria-pressed=true]')?.textContent"
     page.wait(f"{pressed} === 'Face 2'")
     assert page.run("return document.querySelectorAll('#face-list button:disabled').length") == 1
+    names = page.run("return [...document.querySelectorAll('#face-list button')].map(b => b.ariaLabel)")
+    assert names == [
+        "Face 1, number 3 of 3 from the left",
+        "Face 2, number 2 of 3 from the left",
+        "Face 3: too small, number 1 of 3 from the left",
+    ]
 
     # Two tabs at once: the second waits, until the first is cancelled.
     page.choose(photo("slow.png"))
@@ -179,6 +187,7 @@ def test_camera_tabs_faces_and_cancelling(chromium, serve, photo, fake_engine_py
     chromium.switch_to.window(first)
     page.click("#cancel")
     page.told("Cancelled")
+    assert page.find("#again").is_displayed()
     chromium.switch_to.window(second)
     other.until("done")
     chromium.close()
@@ -188,7 +197,7 @@ def test_camera_tabs_faces_and_cancelling(chromium, serve, photo, fake_engine_py
     (tmp_path / "notes.txt").write_text("noface")
     page.choose(photo("noface.png"))
     page.told("No face found in noface.png")
-    assert page.find("#again").is_displayed()
+    assert not page.find("#again").is_displayed(), "the same photo has no face the next time either"
     for event, given in (("drop", "dataTransfer"), ("paste", "clipboardData")):
         script = (
             "const data = new DataTransfer(); data.items.add(new File(['x'], arguments[0]));"

@@ -53,10 +53,11 @@ def test_a_photo_becomes_files(serve):
             "files/x/y",
         ):
             assert (await page.get(other)).status == 404
-        # Another photo takes its place.
-        await page.send("poor.jpg")
+        # Another photo takes its place, whatever it is called.
+        await page.send("poor%20upload.part")
         job = await page.until("done")
         assert (job["number"], job["verdict"]["grade"]) == (2, "poor")
+        assert job["name"] == "poor upload.part" and (private / "job_2/poor upload.part").is_file()
         assert (await page.get("files/1/face.json")).status == 404
 
     serve(test)
@@ -68,6 +69,7 @@ def test_one_of_several_faces_is_chosen(serve):
         await page.send("three.jpg")
         job = await page.until("choose")
         assert [face["usable"] for face in job["faces"]] == [True, True, False]
+        assert [face["from_left"] for face in job["faces"]] == [3, 2, 1]
         assert (await page.get(f"files/1/{job['faces'][2]['picture']}")).body == b"picture"
         assert (await page.post("face", {"index": 2})).code == "face"
         assert (await page.post("face", {"index": 1})).status == 202
@@ -108,19 +110,20 @@ def test_pages_wait_for_one_another_and_see_only_their_own(serve):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "words", "retryable"),
     [
-        ("noface.jpg", "No face found in noface.jpg"),
-        ("crash.jpg", "stopped unexpectedly"),
-        ("hang.jpg", "took too long"),
-        ("nonsense.jpg", "the terminal"),
+        ("noface.jpg", "No face found in noface.jpg", False),
+        ("crash.jpg", "stopped unexpectedly", True),
+        ("hang.jpg", "took too long", True),
+        ("nonsense.jpg", "the terminal", True),
     ],
 )
-def test_what_goes_wrong_is_told_and_the_next_photo_is_done(serve, name, words):
+def test_what_goes_wrong_is_told_and_the_next_photo_is_done(serve, name, words, retryable):
     async def test(client, folder):
         page = await client.open()
         await page.send(name)
-        assert words in (await page.until("failed"))["problem"]
+        job = await page.until("failed")
+        assert words in job["problem"] and job["retryable"] is retryable
         assert (await page.get("files/1/face.json")).status == 404
         await page.send("good.jpg")
         assert (await page.until("done"))["problem"] is None
@@ -222,11 +225,11 @@ def test_a_head_is_opened_in_blender(tmp_path, fake_engine_python, monkeypatch):
     monkeypatch.setenv("DISPLAY", ":99")
     told = tmp_path / "told"
     program = tmp_path / "blender"
-    program.write_text(f'#!/bin/sh\n(echo "$*"; ls "$4") > {told}.part; mv {told}.part {told}\n')
+    program.write_text(f'#!/bin/sh\n(echo "$*"; umask; ls "$4") > {told}.part; mv {told}.part {told}\n')
     program.chmod(0o755)
 
     async def main():
-        async with running(tmp_path / "private", fake_engine_python, program) as client:
+        async with running(tmp_path / "private", fake_engine_python, program, user_umask=0o027) as client:
             page = await client.open()
             await page.send("..%2F--python-expr%20good.jpg")
             assert (await page.post("blender")).code == "blender"
@@ -239,7 +242,8 @@ def test_a_head_is_opened_in_blender(tmp_path, fake_engine_python, monkeypatch):
                 await asyncio.sleep(0.02)
 
     asyncio.run(main())
-    command, *files = told.read_text().splitlines()
+    command, mask, *files = told.read_text().splitlines()
+    assert int(mask, 8) == 0o027, "what the user saves there is as the user's other files"
     first, script, dashes, folder, *name = command.split(" ")
     assert (first, dashes, name) == ("--python", "--", ["--python-expr", "good"])
     assert script.endswith("blender_worker/open_head.py") and files == [

@@ -17,6 +17,7 @@ SERVER = {path.name: path.read_text("utf-8") for path in PAGE_FOLDER.parent.glob
 
 def test_every_text_is_used_and_every_used_text_is_there():
     used = set(re.findall(r"\{\{([\w.]+)\}\}", INDEX)) - {"texts"}
+    used |= {f"{name}.remote" for name in used} & set(texts())
     for source in SCRIPTS.values():
         for call in re.findall(r"\btext\(([^)]*)\)", source):
             used |= set(re.findall(r'"([\w.]+)"', call))
@@ -31,6 +32,11 @@ def test_every_text_is_used_and_every_used_text_is_there():
 def test_the_page_holds_its_texts_and_ends_no_script_early():
     page = index_html()
     assert "{{" not in page and texts()["drop.more"] in page
+    # Where the photo goes over a network, the page does not say that it stays.
+    remote = index_html(local=False).partition("<body")[2]
+    assert "Nothing leaves" in page and "on this computer" in page.partition("<body")[2]
+    assert "Nothing leaves" not in remote and "on this computer" not in remote
+    assert texts()["drop.more.remote"] in remote
     inside = page.partition('id="texts">')[2].partition("</script>")[0]
     assert "</" not in inside and "problem.host" in inside
 

@@ -8,6 +8,7 @@ import socket
 import threading
 import urllib.request
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -40,6 +41,8 @@ def test_many_connections_are_answered_and_a_killed_server_can_be_started_again(
     assert b'"id"' in server.ask("api/pages", "POST")
     (left,) = private_folders(tmp_path)
     assert left.stat().st_mode & 0o077 == 0
+    if Path("/proc").is_dir():  # the engine's folders are private from the start, whatever removes theirs
+        assert "Umask:\t0077" in Path(f"/proc/{server.popen.pid}/status").read_text("ascii")
     server.end(signal.SIGKILL)
     assert private_folders(tmp_path) == [left]
 

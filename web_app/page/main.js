@@ -13,6 +13,10 @@ import { loadViewer, SHAPES, Stage } from "./viewer.js";
 /** Files that are offered, in this order, if they are there. */
 const OFFERED = ["head.glb", "head.fbx", "hair.glb", "surface.ply", "surface.glb", "albedo.png"];
 const BUSY = ["waiting", "working"];
+/** Where the sliders stand beside the head, not below it. */
+const WIDE = "(min-width: 761px)";
+/** The server's reasons to refuse a photo that it may take later. */
+const RETRYABLE = ["busy", "uploads", "cut", "slow", "disk", "internal"];
 
 /** @param {string} id */
 const $ = (id) => /** @type {any} */ (document.getElementById(id));
@@ -56,11 +60,11 @@ const notice = (words, again = false) => {
   $("again").hidden = !again || !page.file;
 };
 
-/** @param {unknown} error */
-const failed = (error) => {
+/** @param {unknown} error @param {boolean} ofPhoto Whether it was about sending the photo. */
+const failed = (error, ofPhoto = false) => {
   if (error instanceof DOMException && error.name === "AbortError") return;
-  if (error instanceof Refusal) notice(error.message, Boolean(page.file));
-  else notice(text("lost"), Boolean(page.file));
+  if (error instanceof Refusal) notice(error.message, ofPhoto && RETRYABLE.includes(error.code));
+  else notice(text("lost"), ofPhoto);
 };
 
 // --- The photo ------------------------------------------------------------------------------------------------
@@ -91,7 +95,7 @@ const send = async (file) => {
     // News of the photo before it may have come meanwhile, and none of this one yet.
     if (page.sending === sending && page.job?.number !== number) page.job = null;
   } catch (error) {
-    if (page.sending === sending) failed(error);
+    if (page.sending === sending) failed(error, true);
   } finally {
     if (page.sending === sending) page.sending = null;
     render(page.job);
@@ -189,6 +193,7 @@ const renderFaces = (job) => {
         const button = make("button", { type: "button", disabled: !face.usable });
         if (face.picture) button.append(make("img", { src: page.place?.file(job, face.picture), alt: "" }));
         button.append(name);
+        button.setAttribute("aria-label", text("face.where", { name, place: face.from_left, count: job.faces.length }));
         button.setAttribute("aria-pressed", String(face.index === job.face));
         button.addEventListener("click", () => {
           page.model = "";
@@ -292,6 +297,8 @@ const announce = (words) => {
   if ($("announcement").textContent !== words) $("announcement").textContent = words;
 };
 
+stage.onProblem = announce;
+
 /** @param {Job | null} job */
 const render = (job) => {
   const sending = Boolean(page.sending);
@@ -306,7 +313,7 @@ const render = (job) => {
   }
   if (job) renderFaces(job);
   else $("faces").hidden = true;
-  if (job?.state === "failed") notice(job.problem ?? "", true);
+  if (job?.state === "failed") notice(job.problem ?? "", job.retryable);
   if (job?.state === "cancelled") notice(text("cancelled"), true);
   if (job?.state === "done" && job.files.includes("photo.png")) {
     const picture = `${page.place?.file(job, "photo.png")}?${job.face}`;
@@ -314,6 +321,9 @@ const render = (job) => {
   }
   if (job?.state !== "done" || !stage.shown) $("shapes").hidden = true;
   if (job?.state === "done") announce(`${text("done")} ${job.verdict?.summary ?? ""}`);
+  const { state = "" } = document.body.dataset;
+  if (busy) stage.sayIdle(text(job?.state === "waiting" ? "stage.waiting" : "stage.working"));
+  else stage.sayIdle(text(state === "choose" ? "stage.choose" : page.file && !job ? "stage.empty" : "stage.failed"));
   renderVerdict(job);
   renderDownloads(job);
   renderModel(job);
@@ -397,4 +407,5 @@ window.addEventListener("pagehide", () => page.place?.leave());
 window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 await connect();
 document.body.dataset.ready = "";
+if (!matchMedia(WIDE).matches) $("shapes").open = false;
 loadViewer().catch(() => {});  // so that it is there when the surface is

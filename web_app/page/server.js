@@ -2,12 +2,12 @@
 /** What the page asks of its server. */
 
 /**
- * @typedef {{index: number, usable: boolean, picture: string | null}} Face
+ * @typedef {{index: number, usable: boolean, picture: string | null, from_left: number}} Face
  * @typedef {{grade: string, summary: string, error: string, remarks: string[]}} Verdict
  * @typedef {{
  *   number: number, name: string, state: string, position: number, step: string, fraction: number, message: string,
  *   faces: Face[], face: number | null, surface: string | null, files: string[], verdict: Verdict | null,
- *   problem: string | null, export: string | null, export_problem: string | null
+ *   problem: string | null, retryable: boolean, export: string | null, export_problem: string | null
  * }} Job
  * @typedef {{job: Job | null, expired: boolean}} News
  * @typedef {{id: string, max_bytes: number, suffixes: string[], formats: string[], blender: boolean, version: string}} About

@@ -94,6 +94,8 @@ export class Stage {
     this.shapes = { Photo: 1 };
     /** @type {() => void} Called when a model is shown. */
     this.onShown = () => {};
+    /** @type {(words: string) => void} Called when a model cannot be shown. */
+    this.onProblem = () => {};
   }
 
   /**
@@ -169,6 +171,11 @@ export class Stage {
     return this.meshes().some((mesh) => mesh.morphTargetDictionary);
   }
 
+  /** What is said where nothing is shown, and nothing has gone wrong with showing it. @param {string} words */
+  sayIdle(words) {
+    if (!this.wanted) this.say(words);
+  }
+
   /** @param {string} words */
   say(words) {
     this.message.textContent = words;
@@ -176,9 +183,11 @@ export class Stage {
 
   /** @param {string} reason */
   fail(reason) {
+    const { wanted } = this;
     this.clear();
-    this.wanted = "";
-    this.say(text("stage.failed", { reason }));
+    this.wanted = wanted;  // not tried again with each news
+    this.say(text("stage.problem", { reason }));
+    this.onProblem(this.message.textContent ?? "");
   }
 
   makeViewer() {

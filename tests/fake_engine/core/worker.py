@@ -84,7 +84,9 @@ def detect(request):
         if picture:
             picture.parent.mkdir(parents=True, exist_ok=True)
             picture.write_bytes(b"picture")
-        faces.append({"index": n, "usable": n < 2, "thumbnail": str(picture) if picture else None})
+        box = [100.0 * (count - n), 10.0, 100.0 * (count - n) + 80.0, 90.0]
+        picture_path = str(picture) if picture else None
+        faces.append({"index": n, "box": box, "usable": n < 2, "thumbnail": picture_path})
     problem = {"type": "NoFaceError", "message": f"No face found in {photo.name}."}
     answer(
         request,
