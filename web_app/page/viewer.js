@@ -4,7 +4,15 @@
 import { text } from "./texts.js";
 
 const VIEWER = "static/model-viewer.min.js";
-const START = "25deg 85deg 105%";
+/** Where the view begins, degrees: to the side of the face, and down from above the head. */
+const START_YAW = 25;
+const PITCH = 85;
+/** Vertical field of view, degrees, and how much larger than the head the view is. */
+const FIELD_OF_VIEW = 30;
+const MARGIN = 1.3;
+/** How near and how far one can go, in distances of the start. */
+const NEAREST = 0.25;
+const FARTHEST = 2.5;
 /** Slider -> the morph targets that it moves. */
 export const SHAPES = {
   Photo: ["Photo"],
@@ -153,7 +161,7 @@ export class Stage {
     // A full turn more or less is the same view: take the short way.
     const theta = this.viewer.getCameraOrbit().theta, goal = (degrees * Math.PI) / 180;
     const short = goal + 2 * Math.PI * Math.round((theta - goal) / (2 * Math.PI));
-    this.viewer.cameraOrbit = `${short}rad 85deg 105%`;
+    this.viewer.cameraOrbit = `${short}rad ${PITCH}deg ${this.viewer.getCameraOrbit().radius}m`;
   }
 
   /** Whether the model that is shown says how far to trust it. */
@@ -193,13 +201,13 @@ export class Stage {
   makeViewer() {
     const made = /** @type {any} */ (document.createElement("model-viewer"));
     const attributes = {
-      "camera-controls": "", "camera-orbit": START, "min-camera-orbit": "auto 15deg auto", "max-camera-orbit": "auto 165deg auto",
+      "camera-controls": "", "field-of-view": `${FIELD_OF_VIEW}deg`,
       "interaction-prompt": "none", "touch-action": "pan-y", "shadow-intensity": "0", exposure: "0.9",
     };
     for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
     made.addEventListener("load", () => {
       if (made !== this.viewer) return;
-      if (!this.shown) made.jumpCameraToGoal();
+      if (!this.shown) this.frame();
       this.shown = this.wanted;
       this.element.dataset.shown = made.getAttribute("src");
       this.say("");
@@ -244,6 +252,30 @@ export class Stage {
           if (index !== undefined) mesh.morphTargetInfluences[index] = value;
         }
     this.scene?.queueRender?.();
+  }
+
+  /** Put the camera before the head, whose hair may hang far out of view. */
+  frame() {
+    const least = [Infinity, Infinity, Infinity], most = [-Infinity, -Infinity, -Infinity];
+    for (const mesh of this.meshes()) {
+      if (isHair(mesh)) continue;
+      // Not the geometry's own box, which has room for all shapes at once.
+      const { position } = mesh.geometry.attributes;
+      for (let index = 0; index < position.count; index++)
+        [position.getX(index), position.getY(index), position.getZ(index)].forEach((value, axis) => {
+          least[axis] = Math.min(least[axis], value);
+          most[axis] = Math.max(most[axis], value);
+        });
+    }
+    if (!most.every(Number.isFinite)) return;
+    const size = most.map((value, axis) => value - least[axis]), { viewer } = this;
+    const wide = Math.max(size[0], size[2]) * (viewer.clientHeight / Math.max(viewer.clientWidth, 1));
+    const distance = (MARGIN * Math.max(size[1], wide)) / 2 / Math.tan((FIELD_OF_VIEW * Math.PI) / 360);
+    viewer.cameraTarget = most.map((value, axis) => `${(value + least[axis]) / 2}m`).join(" ");
+    viewer.minCameraOrbit = `auto 15deg ${NEAREST * distance}m`;
+    viewer.maxCameraOrbit = `auto 165deg ${FARTHEST * distance}m`;
+    viewer.cameraOrbit = `${START_YAW}deg ${PITCH}deg ${distance}m`;
+    viewer.jumpCameraToGoal();
   }
 
   /** @param {any} mesh */
