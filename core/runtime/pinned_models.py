@@ -8,7 +8,7 @@ PINNED_MODELS = {
     "face_landmarker_full_range.task": "37869787f2d92197431e9d1e86dc20f7117b75dda466f020ac7a3159c5245473",
     "face_shape_model.npz": "6707933a621ff6f695903abb7892521fb622df769660dd8b49d0071352df4863",
     "head_lods.npz": "a2757db0c594e11d77d900ae0579daa1c7021709364b676a01cf6e226711d38f",
-    "head_rig.npz": "f8d72dfb1b3f35dacb81480b18c7c92167bc7181021ff90d81ca091fb231ccca",
+    "head_rig.npz": "e0b7c825e0e44f9184e36359b27bae79c410435e4a5057e1c47cec864320fd7a",
     "head_template.npz": "f8ad342bf264ceab69de16271414633b2461988f0a56d323310a2e41cf2e3138",
     "landmark_lifter.safetensors": "33652958e460733714fb235b15439492fac924ddcb3671ea40ac9d795e499aba",
     "landmark_symmetry.npz": "a549375f5c329d37630a2b87462c589d35c439ba55421068fffbfd1132aa627d",

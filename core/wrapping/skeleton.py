@@ -83,9 +83,7 @@ class Rig:
 
     def dense_weights(self) -> np.ndarray:
         """The weights as (V, B) float32."""
-        dense = np.zeros((len(self.joints), len(self.names)), np.float32)
-        np.put_along_axis(dense, self.joints.astype(np.intp), self.weights, 1)
-        return dense
+        return _dense(self.joints, self.weights, len(self.names))
 
     def posed(self, vertices: np.ndarray, rotations: dict[str, np.ndarray]) -> np.ndarray:
         """Linear blend skinning (Magnenat-Thalmann et al. 1988).
@@ -175,14 +173,20 @@ class RigModel:
 
     def _with_jaw(self, jaw: np.ndarray, topology: HeadTopology) -> tuple[np.ndarray, np.ndarray]:
         """Joints and weights with the jaw's (V,); the tongue keeps its own bones, which the jaw carries."""
-        dense = np.zeros((len(self.joints), len(BONES)))
-        np.put_along_axis(dense, self.joints.astype(np.intp), self.weights, 1)
+        dense = _dense(self.joints, self.weights.astype(np.float64), len(BONES))
         mixed = dense * (1 - jaw)[:, None]
         mixed[:, BONES.index("jaw")] += jaw
         tongue = topology.vertices_of(TONGUE)
         mixed[tongue] = dense[tongue]
         joints, weights = strongest(mixed)
         return joints, weights.astype(np.float32)
+
+
+def _dense(joints: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:
+    """Weights (V, 4) of joints (V, 4) as (V, count); unused joints are 0 with weight 0, beside a used 0."""
+    dense = np.zeros((len(joints), count), weights.dtype)
+    np.add.at(dense, (np.arange(len(joints))[:, None], joints), weights)
+    return dense
 
 
 def strongest(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -63,6 +63,14 @@ def test_every_vertex_is_moved_by_at_most_four_bones_and_by_one_in_all(someone, 
     assert (np.diff(rig.weights, axis=1) <= 0).all()
 
 
+def test_unused_joints_take_nothing_from_the_root(someone):
+    """They are 0, as the root is, with weight 0."""
+    unused = (someone.rig.joints == 0) & (someone.rig.weights == 0)
+    beside = unused.any(1) & ((someone.rig.joints == 0) & (someone.rig.weights > 0)).any(1)
+    assert beside.any()
+    np.testing.assert_allclose(someone.rig.dense_weights().sum(1), 1, atol=1e-6)
+
+
 def test_weights_change_gradually(someone, topology):
     """Along the edges of the skin, which are 4 mm long in the middle."""
     skin = topology.quads[topology.faces_of("skin")]
@@ -192,7 +200,7 @@ def test_the_neck_keeps_its_volume(someone, topology, fractions):
     quads = topology.quads[topology.faces_of("skin")]
     quads = quads[neck[quads].all(1)]
     assert len(quads) > 150
-    assert volume(posed, quads) == pytest.approx(volume(someone.vertices, quads), rel=0.05)
+    assert volume(posed, quads) == pytest.approx(volume(someone.vertices, quads), rel=0.04)
 
 
 def volume(vertices: np.ndarray, quads: np.ndarray) -> float:

@@ -43,10 +43,10 @@ EYE_BONE_LENGTH = 0.03
 SPINE = ("root", "neck_01", "neck_02", "head")
 #: Exponent of their weights, above 1: linear blending makes a turned neck thinner the wider the
 #: range is in which it turns.
-SPINE_EXPONENT = 2.0
+SPINE_EXPONENT = 2.5
 #: How far in front of MakeHuman's the joints of the neck are, meters: in the middle of its flesh. About
 #: joints near the nape, a neck that nods by 30 degrees would lose 6 % of its volume, as nothing bulges.
-SPINE_SHIFT = 0.015
+SPINE_SHIFT = 0.020
 
 
 def build_rig(package: Path, topology: HeadTopology) -> dict[str, np.ndarray]:
