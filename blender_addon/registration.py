@@ -5,7 +5,7 @@ import bpy
 from . import operators
 from .blender import log, redraw
 from .state import engine_monitor, face_search, file_change, properties, session, settings, thumbnails
-from .ui import face_panel, hair_panel, menus
+from .ui import adjust_panel, face_panel, hair_panel, menus
 from .ui.drop import handlers
 from .ui.help_panel import PHOTOBUST_PT_help
 from .ui.mesh_panel import PHOTOBUST_PT_mesh
@@ -20,6 +20,7 @@ CLASSES: tuple[type, ...] = (
     PhotobustPreferences,
     PHOTOBUST_PT_photo,
     PHOTOBUST_PT_result,
+    *adjust_panel.CLASSES,
     *hair_panel.CLASSES,
     *face_panel.CLASSES,
     PHOTOBUST_PT_mesh,

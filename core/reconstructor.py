@@ -34,6 +34,7 @@ from .volume import load_predictor
 from .volume.flip_averaging import FlipAveragedPredictor
 from .volume.guidance import build_guidance
 from .volume.predictor import VolumePredictor
+from .wrapping.ignored import ignoring, unseen_where_ignored
 from .wrapping.options import UV_MAPS, HeadOptions
 from .wrapping.settings import WrapSettings
 from .wrapping.skeleton import load_rig_model
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from .hair.groom import HairGroom
     from .template.topology import HeadTopology
     from .texture.painter import Albedo, AlbedoPainter
+    from .wrapping.adjuster import AdjustedHead, HeadAdjuster
+    from .wrapping.adjustments import Adjustments
     from .wrapping.head import Head, HeadWrapper
 
 #: Faces smaller than this, pixels from forehead to chin, are not tried.
@@ -89,6 +92,7 @@ class Reconstruction:
         hair: What stands on it, if that was asked for and the photo shows any.
         faces_omitted: How many further faces the photo shows that were more than asked for.
         segmentation: What the pixels around the head show; None if the models cannot tell.
+        adjusted: What was corrected of the head, if anything was.
     """
 
     face_index: int
@@ -110,6 +114,7 @@ class Reconstruction:
     hair: "HairGroom | None" = None
     faces_omitted: int = 0
     segmentation: Segmentation | None = None
+    adjusted: "AdjustedHead | None" = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,7 @@ class FaceTask:
         wrap: How to wrap the template onto the surface, None if not at all.
         keep_volume: Whether the reconstruction keeps the volume.
         faces_omitted: How many further faces of the photo were left out.
+        adjustments: What is corrected of the head.
     """
 
     photo: Photo
@@ -135,6 +141,12 @@ class FaceTask:
     wrap: HeadOptions | None = None
     keep_volume: bool = False
     faces_omitted: int = 0
+    adjustments: "Adjustments | None" = None
+
+    @property
+    def ignored(self) -> np.ndarray | None:
+        """(H, W) bool, photo frame: what of the photo is left out; None if nothing is."""
+        return self.adjustments.ignored_at(self.photo.height, self.photo.width) if self.adjustments else None
 
 
 class Reconstructor:
@@ -243,6 +255,7 @@ class Reconstructor:
         detected: Sequence[FaceLandmarks] | None = None,
         head: bool | HeadOptions = False,
         on_surface: Callable[[int, Surface], None] | None = None,
+        adjustments: "Mapping[int, Adjustments] | None" = None,
     ) -> list[Reconstruction]:
         """Reconstruct the heads of the faces in a photo.
 
@@ -259,6 +272,7 @@ class Reconstructor:
                 or as the options say.
             on_surface: Called with the index of a face and its colored surface as soon as there is one, to be
                 looked at while the head is made.
+            adjustments: What a person has corrected of animation-ready heads, by the faces' indices.
 
         Returns:
             The heads, the largest face first.
@@ -285,7 +299,8 @@ class Reconstructor:
         problem: ReconstructionError | None = None
         for number, (index, face) in enumerate(faces):
             name = "the face" if len(faces) == 1 else f"face {number + 1} of {len(faces)}"
-            task = FaceTask(photo, camera, face, index, name, wrap, keep_volume, omitted)
+            corrections = (adjustments or {}).get(index)
+            task = FaceTask(photo, camera, face, index, name, wrap, keep_volume, omitted, corrections)
             start = DETECTION_FRACTION + (1 - DETECTION_FRACTION) * number / len(faces)
             length = (1 - DETECTION_FRACTION) / len(faces)
             try:
@@ -311,6 +326,9 @@ class Reconstructor:
             guidance = build_guidance(face.points, prior, self.lifter)
         with watch.step("segmentation", starts["segmentation"], f"Finding skin and hair around {name}"):
             segmentation = self.segmenter.segment(photo.rgb, camera, prior.pose) if self.segmenter else None
+            ignored = task.ignored
+            if segmentation is not None and ignored is not None:
+                segmentation = ignoring(segmentation, ignored)
         with watch.step("network", starts["network"], f"Working out the shape of {name}"):
             volume = self.predictor.predict(crop, guidance)
         with watch.step("surface", starts["surface"], f"Building the surface of {name}"):
@@ -319,6 +337,8 @@ class Reconstructor:
         with watch.step("color", starts["color"], f"Coloring {name}"):
             colors, confidence = color_from_photo(isosurface, photo.rgb, prior.frame)
             surface = Surface(isosurface.vertices, isosurface.faces, colors, confidence)
+            if ignored is not None:
+                surface = unseen_where_ignored(surface, ignored, camera, prior.pose)
         if on_surface:
             on_surface(task.index, surface)
         with watch.step("landmarks", starts["landmarks"], f"Placing the landmarks of {name}"):
@@ -345,13 +365,14 @@ class Reconstructor:
                     photo.rgb, segmentation, face.points, self.lifter.canonical, direction
                 )
             quality = quality_report(measure(inputs), float(confidence.mean()), folder, coverage)
-        head, albedo = self._wrap(task, prior, surface, segmentation, watch, starts)
-        hair = self._hair(task, prior.pose, segmentation, head, watch, starts)
+        head, albedo, adjusted = self._wrap(task, prior, surface, segmentation, watch, starts)
+        pose = adjusted.pose if adjusted else prior.pose
+        hair = self._hair(task, pose, segmentation, head, watch, starts)
         return Reconstruction(
             face_index=task.index,
             landmarks=face,
             frame=prior.frame,
-            pose=prior.pose,
+            pose=pose,
             camera=camera,
             surface=surface,
             landmark_points=points,
@@ -367,6 +388,7 @@ class Reconstructor:
             hair=hair,
             faces_omitted=task.faces_omitted,
             segmentation=segmentation,
+            adjusted=adjusted,
         )
 
     def _landmarks(
@@ -392,30 +414,38 @@ class Reconstructor:
         segmentation: Segmentation | None,
         watch: Stopwatch,
         starts: Mapping[str, float],
-    ) -> "tuple[Head | None, Albedo | None]":
-        """The template wrapped onto the surface, and its texture, as far as they are asked for."""
+    ) -> "tuple[Head | None, Albedo | None, AdjustedHead | None]":
+        """The template wrapped onto the surface, its texture, as far as they are asked for, and what was
+        corrected.
+        """
         wrap, photo, face = task.wrap, task.photo, task.face
         if not wrap:
-            return None, None
+            return None, None, None
         with watch.step("head", starts["head"], f"Fitting the quad mesh to {task.name}"):
             head = self.head_wrapper(surface, prior.vertices, face, task.camera, prior.pose)
+            adjusted = None
+            if task.adjustments:
+                adjusted = self.head_adjuster.apply(
+                    head, self.head_wrapper, task.camera, prior.pose, task.adjustments
+                )
+                head = adjusted.head
             head = replace(head, topology=head.topology.painted_for(UV_MAPS[wrap.uv]))
             if wrap.rig:
                 head = head.rigged(load_rig_model(self.models_dir or models_folder()))
         if not wrap.texture:
-            return head, None
+            return head, None, adjusted
         with watch.step("texture", starts["texture"], f"Painting the texture of {task.name}"):
             painter = self.albedo_painter(wrap.texture, wrap.uv)
             albedo = painter.paint(
                 photo.rgb,
                 prior.frame,
-                prior.pose,
+                adjusted.pose if adjusted else prior.pose,
                 head,
                 face.points,
                 segmentation,
                 PaintOptions(wrap.delight, wrap.beard, wrap.maps),
             )
-        return head, albedo
+        return head, albedo, adjusted
 
     def _hair(
         self,
@@ -463,6 +493,14 @@ class Reconstructor:
         from .wrapping.head import HeadWrapper
 
         return HeadWrapper(self.lifter.template, self.topology, self.wrap_settings)
+
+    @cached_property
+    def head_adjuster(self) -> "HeadAdjuster":
+        """What corrects heads by hand; made when the first correction comes."""
+        from .template.sliders import load_sliders
+        from .wrapping.adjuster import HeadAdjuster
+
+        return HeadAdjuster(self.topology, load_sliders(self.models_dir or models_folder()))
 
     @cached_property
     def hair_builder(self) -> "HairBuilder":

@@ -1,5 +1,6 @@
 """Every difference between the Blenders from 3.4 to 5.3 that the add-on meets. Needs bpy."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -270,3 +271,34 @@ def denoise(scene: bpy.types.Scene) -> bool:
     else:
         scene.cycles.use_denoising = True
     return bool(scene.cycles.use_denoising)
+
+
+def set_text_size(pixels: float) -> None:
+    """Size of the interface's font for what is drawn over a view."""
+    if bpy.app.version < (4, 0, 0):
+        blf.size(0, pixels, 72)
+    else:
+        blf.size(0, pixels)
+
+
+def draw_triangles(
+    positions: Sequence[tuple[float, float, float]], colors: Sequence[tuple[float, float, float, float]]
+) -> None:
+    """Draw triangles over a region, three corners each; inside a draw handler.
+
+    Args:
+        positions: Of the corners, region pixels.
+        colors: Of the corners, with alpha.
+    """
+    import gpu
+    from gpu_extras.batch import batch_for_shader
+
+    # The shaders lost the number of dimensions in their names with 4.0.
+    name = "SMOOTH_COLOR" if bpy.app.version >= (4, 0, 0) else "3D_SMOOTH_COLOR"
+    shader = gpu.shader.from_builtin(name)
+    batch = batch_for_shader(shader, "TRIS", {"pos": positions, "color": colors})
+    gpu.state.blend_set("ALPHA")
+    try:
+        batch.draw(shader)
+    finally:
+        gpu.state.blend_set("NONE")

@@ -1,5 +1,6 @@
 """What the buttons do, a file for each, and one for all that stop something. Needs bpy."""
 
+from .adjust_pins import PHOTOBUST_OT_adjust_pins
 from .bones_drive_shapes import PHOTOBUST_OT_bones_drive_shapes
 from .cancel import PHOTOBUST_OT_cancel, PHOTOBUST_OT_cancel_retopology, PHOTOBUST_OT_cancel_setup
 from .check_engine import PHOTOBUST_OT_check_engine
@@ -22,6 +23,7 @@ from .pose_assets import PHOTOBUST_OT_pose_assets
 from .reconstruct import PHOTOBUST_OT_reconstruct
 from .report_bug import PHOTOBUST_OT_report_bug
 from .reset_face import PHOTOBUST_OT_reset_face
+from .reset_pins import PHOTOBUST_OT_reset_pins
 from .retopologize import PHOTOBUST_OT_retopologize
 from .setup_engine import PHOTOBUST_OT_setup_engine
 from .show_colors import PHOTOBUST_OT_show_colors
@@ -30,6 +32,7 @@ from .stop_engine import PHOTOBUST_OT_stop_engine
 from .turntable import PHOTOBUST_OT_turntable
 
 CLASSES = (
+    PHOTOBUST_OT_adjust_pins,
     PHOTOBUST_OT_bones_drive_shapes,
     PHOTOBUST_OT_cancel,
     PHOTOBUST_OT_cancel_retopology,
@@ -54,6 +57,7 @@ CLASSES = (
     PHOTOBUST_OT_reconstruct,
     PHOTOBUST_OT_report_bug,
     PHOTOBUST_OT_reset_face,
+    PHOTOBUST_OT_reset_pins,
     PHOTOBUST_OT_retopologize,
     PHOTOBUST_OT_setup_engine,
     PHOTOBUST_OT_show_colors,

@@ -17,6 +17,7 @@ from bpy.props import (
 
 from ..heads import confidence, hair
 from . import face_search, session
+from .adjustment_properties import CORRECTIONS, PhotobustPin, PhotobustSliders
 from .mirrored_shapes import PhotobustMirroredShapes
 
 #: 35 mm equivalent focal lengths, mm, that the engine takes for credible.
@@ -105,6 +106,14 @@ class PhotobustHead(bpy.types.PropertyGroup):
         name="Mirror", description="One slider for the left and the right blendshape of a pair", default=True
     )
     mirrored: PointerProperty(type=PhotobustMirroredShapes)
+    pins: CollectionProperty(type=PhotobustPin)
+    pins_correct: EnumProperty(
+        name="Pins Correct", description="What the pins that you drag correct", items=CORRECTIONS
+    )
+    pin_table: StringProperty(name="The Points that can be Pinned")
+    sliders: PointerProperty(type=PhotobustSliders)
+    sculpted: StringProperty(name="The Sliders that the Shape Has")
+    ignored_png: StringProperty(name="Ignored Part of the Photo")
     hair_product: EnumProperty(
         name="Hair", description="What to show of the hair", items=HAIR_PRODUCTS, update=_show_hair
     )
@@ -216,6 +225,8 @@ class PhotobustState(bpy.types.PropertyGroup):
 CLASSES = (
     PhotobustSceneSettings,
     PhotobustMirroredShapes,
+    PhotobustPin,
+    PhotobustSliders,
     PhotobustHead,
     PhotobustFaceChoice,
     PhotobustState,

@@ -98,6 +98,8 @@ class AddonSession:
         self.run: ReconstructionRun | None = None
         self.face_search: FaceSearch | None = None
         self.retopology: RetopologyRun | None = None
+        #: Whether points of a head are being dragged.
+        self.adjusting = False
         #: The engine being set up; None when that is over. `setup_log`: of the last time.
         self.setup: EngineSetup | None = None
         self.setup_log: Path | None = None

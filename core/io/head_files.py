@@ -13,6 +13,7 @@ from ..runtime.weights import models_folder
 from ..template.lods import load_levels
 from ..template.topology import HeadTopology
 from ..texture.surface_maps import SurfaceMaps
+from ..wrapping.adjuster import AdjustedHead
 from .hair_files import hair_assets
 from .head_glb import GlbMaps, head_glb_bytes
 from .head_npz import FILE_NAME, head_npz_bytes
@@ -56,7 +57,8 @@ def head_assets(reconstruction: Reconstruction, photo: Photo, pool: Executor) ->
         raise ValueError("the reconstruction has no head")
     origin = provenance(reconstruction, photo)
     levels = load_levels(reconstruction.models_dir or models_folder())
-    files = {FILE_NAME: pool.submit(head_npz_bytes, head, origin, levels)}
+    base = reconstruction.adjusted.base if reconstruction.adjusted else None
+    files = {FILE_NAME: pool.submit(head_npz_bytes, head, origin, levels, base)}
     if albedo is not None:
         files["albedo.png"] = pool.submit(texture_bytes, albedo.image)
         files["albedo_mask.png"] = pool.submit(texture_bytes, albedo.mask)
@@ -115,6 +117,19 @@ def provenance(reconstruction: Reconstruction, photo: Photo) -> dict[str, Any]:
         "pitch": pitch,
         "roll": roll,
         "frame": "metres, z up, the face looks along -y, origin between the eyes' outer corners",
+    }
+
+
+def about_adjustments(adjusted: AdjustedHead) -> dict[str, Any]:
+    """What face.json says of corrections by hand: they can be taken from there and repeated."""
+    pose = adjusted.base.pose
+    return {
+        **adjusted.adjustments.document(),
+        "errors_px": {name: round(error, 3) for name, error in adjusted.errors_px.items()},
+        "base_pose": {
+            "rotation_head_to_camera": pose.rotation.tolist(),
+            "translation_m": pose.translation.tolist(),
+        },
     }
 
 

@@ -15,6 +15,8 @@ Arrays, all in the head frame, meters, V vertices in the template's order:
   `bone_weights` (V, 4) float32, how much; `jaw_open_deg` float32, how far the jaw turns for jawOpen 1.
 * Where there are levels of detail, from `lod_corners_1` on: (T, 3) uint16, each corner of a triangle as a
   corner of the quads, 4 q + c, and `lod_part_1` (T,) int8 into `part_names`.
+* Where it was corrected by hand: `base_neutral`, `base_photo`, `base_units`, `base_expression`, the same as
+  the photo alone has them; face.json has the corrections.
 * `provenance`: a JSON text: what the head was made of and by what.
 """
 
@@ -39,6 +41,7 @@ from ..template.topology import (
 from ..wrapping.visemes import VISEME_NAMES, viseme_weights
 
 if TYPE_CHECKING:
+    from ..wrapping.adjuster import BaseHead
     from ..wrapping.head import Head
 
 FILE_NAME = "head.npz"
@@ -54,13 +57,19 @@ MATERIALS = {
 PHOTO = "Photo"
 
 
-def head_npz_bytes(head: "Head", provenance: dict[str, Any], levels: Sequence[DetailTopology] = ()) -> bytes:
+def head_npz_bytes(
+    head: "Head",
+    provenance: dict[str, Any],
+    levels: Sequence[DetailTopology] = (),
+    base: "BaseHead | None" = None,
+) -> bytes:
     """The head as an .npz file; not compressed, as that would take longer than everything else.
 
     Args:
         head: The head.
         provenance: What the head was made of and by what.
         levels: Levels of detail of the head's topology, the finest first.
+        base: The head before it was corrected by hand, if it was.
 
     Returns:
         The file.
@@ -79,6 +88,14 @@ def head_npz_bytes(head: "Head", provenance: dict[str, Any], levels: Sequence[De
             "bone_joints": head.rig.joints.astype(np.uint8),
             "bone_weights": head.rig.weights.astype(np.float32),
             "jaw_open_deg": np.array(head.rig.jaw_open_deg, np.float32),
+        }
+    before: dict[str, np.ndarray] = {}
+    if base:
+        before = {
+            "base_neutral": base.neutral.astype(np.float32),
+            "base_photo": base.photo.astype(np.float32),
+            "base_units": base.blendshapes.astype(np.float16),
+            "base_expression": base.expression.astype(np.float32),
         }
     buffer = io.BytesIO()
     np.savez(
@@ -106,6 +123,7 @@ def head_npz_bytes(head: "Head", provenance: dict[str, Any], levels: Sequence[De
         viseme_names=np.array(VISEME_NAMES),
         viseme_weights=viseme_weights(topology.blendshape_names),
         **rig,
+        **before,
         **{f"lod_corners_{k}": level.corners.astype(np.uint16) for k, level in enumerate(levels, 1)},
         **{f"lod_part_{k}": level.part.astype(np.int8) for k, level in enumerate(levels, 1)},
         provenance=np.array(json.dumps(provenance, allow_nan=False)),

@@ -41,6 +41,7 @@ MODELS = {
     "head_template.npz": ("CC0-1.0", "MakeHuman's head"),
     "head_lods.npz": ("CC0-1.0", "the levels of detail of MakeHuman's head"),
     "head_rig.npz": ("CC0-1.0", "MakeHuman's rig"),
+    "head_sliders.npz": ("CC0-1.0", "MakeHuman's targets for the head"),
     "quality_calibration.json": ("CC0-1.0", "Photobust's calibration of the expected error"),
     "landmark_lifter.safetensors": ("CC0-1.0", "Photobust's landmark lifter"),
     "segmentation_network.onnx": ("Apache-2.0", "Photobust's segmentation network, for ONNX Runtime"),
@@ -168,6 +169,11 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
             "faces": len(reconstruction.surface.faces),
         },
         **({"head": head_document(head)} if head else {}),
+        **(
+            {"adjustments": assets.about_adjustments(adjusted)}
+            if (adjusted := reconstruction.adjusted)
+            else {}
+        ),
         **({"texture": assets.about_texture(reconstruction)} if reconstruction.albedo else {}),
         **({"hair": hair_files.about_hair(hair)} if (hair := reconstruction.hair) else {}),
         "quality": reconstruction.quality.document(),

@@ -9,6 +9,7 @@ PINNED_MODELS = {
     "face_shape_model.npz": "6707933a621ff6f695903abb7892521fb622df769660dd8b49d0071352df4863",
     "head_lods.npz": "a2757db0c594e11d77d900ae0579daa1c7021709364b676a01cf6e226711d38f",
     "head_rig.npz": "e0b7c825e0e44f9184e36359b27bae79c410435e4a5057e1c47cec864320fd7a",
+    "head_sliders.npz": "d4b1e79bd55fd039c70928cd468291bf1b946f36cd2c757d21af3af831bb2b59",
     "head_template.npz": "f8ad342bf264ceab69de16271414633b2461988f0a56d323310a2e41cf2e3138",
     "landmark_lifter.safetensors": "33652958e460733714fb235b15439492fac924ddcb3671ea40ac9d795e499aba",
     "landmark_symmetry.npz": "a549375f5c329d37630a2b87462c589d35c439ba55421068fffbfd1132aa627d",

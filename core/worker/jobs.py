@@ -13,8 +13,10 @@ from ..errors import Cancelled, FaceTooSmallError, ModelError, NoFaceError, Outp
 from ..image.formats import readable_suffixes, unreadable_suffixes
 from ..runtime.backend import choose_backend
 from ..runtime.weights import fingerprints, models_folder
+from .adjusting import AdjustJobs
 from .params import (
     Params,
+    adjustments_param,
     head_param,
     max_faces_param,
     photo_param,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 #: Raised when a client has to know; new methods and keys are listed in `CAPABILITIES` and do not raise it.
 PROTOCOL_VERSION = 1
-CAPABILITIES = ("detect", "faces", "head", "texture", "hair", "preview_model", "surfaces")
+CAPABILITIES = ("detect", "faces", "head", "texture", "hair", "preview_model", "surfaces", "adjust")
 #: A thumbnail shows the face's box, made square and this much larger.
 THUMBNAIL_MARGIN = 1.5
 
@@ -73,6 +75,7 @@ class Jobs:
         self._backend = backend
         self._reconstructor: Reconstructor | None = None
         self._last: DetectedPhoto | None = None
+        self._adjusting = AdjustJobs()
 
     def hello(self) -> dict[str, Any]:
         """Versions, and what this engine can do."""
@@ -133,13 +136,17 @@ class Jobs:
             "timings": timings,
         }
 
+    def adjust(self, params: Params) -> dict[str, Any]:
+        """A preview of a result's head with corrections; may run while another request does."""
+        return self._adjusting.adjust(params)
+
     def reconstruct(
         self, params: Params, progress: FileProgress, cancelled: Callable[[], bool]
     ) -> dict[str, Any]:
         """Load a photo, reconstruct its faces and write them below the folder `out`."""
         source, out, focal_mm, max_faces, chosen = reconstruct_params(params)
         wrap, preview_model = head_param(params), preview_model_param(params)
-        surfaces = surfaces_param(params)
+        surfaces, adjustments = surfaces_param(params), adjustments_param(params)
         reconstructor = self._ready(progress, cancelled)
         from ..io.writer import write_reconstruction
 
@@ -171,6 +178,7 @@ class Jobs:
             detected=detected,
             head=wrap or False,
             on_surface=hand_over if surfaces else None,
+            adjustments=adjustments,
         )
         timings["detect"] = heads[0].timings["detect"]
         # Chosen one by one, the faces of a photo still get folders of their own.

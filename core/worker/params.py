@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from ..errors import RequestError
+from ..wrapping.adjustments import Adjustments
 from ..wrapping.options import HAIR_PRODUCTS, TEXTURE_SIZES, UV_MAPS, HeadOptions
 
 Params = dict[str, Any]
@@ -80,6 +81,17 @@ def preview_model_param(params: Params) -> bool:
     if not isinstance(wanted, bool):
         raise RequestError('"preview_model" has to be true or false')
     return wanted
+
+
+def adjustments_param(params: Params) -> dict[int, Adjustments]:
+    """What a request to reconstruct corrects of heads, by the faces' indices."""
+    given = params.get("adjustments") or {}
+    if not isinstance(given, dict) or not all(face.isdecimal() and len(face) < 5 for face in given):
+        raise RequestError(
+            '"adjustments" have to be a JSON object: by a face\'s index, what is corrected of it'
+        )
+    found = {int(face): Adjustments.parse(one) for face, one in given.items()}
+    return {face: one for face, one in found.items() if one}
 
 
 def surfaces_param(params: Params) -> Path | None:

@@ -5,8 +5,9 @@
     {"id": 3, "method": "reconstruct", "params": {"photo": "a.jpg", "out": "heads", "focal_mm": null,
     "max_faces": 10, "faces": [0, 2], "head": true, "texture": 2048, "preview_model": false,
     "surfaces": "folder"}}
-    {"id": 4, "method": "cancel", "params": {"id": 3}}
-    {"id": 5, "method": "shutdown", "params": {}}
+    {"id": 4, "method": "adjust", "params": {"folder": "heads/a", "out": "a.npz", "adjustments": {...}}}
+    {"id": 5, "method": "cancel", "params": {"id": 3}}
+    {"id": 6, "method": "shutdown", "params": {}}
 
     {"id": 3, "event": "progress", "step": "detect", "fraction": 0.05, "message": "Finding the faces"}
     {"id": 3, "event": "progress", "step": "surface_ready", "fraction": 0.3, "message": "...",
@@ -17,7 +18,9 @@
 Requests are done in turn; `cancel` and `shutdown` act at once, on waiting requests and between the steps
 of the running one. What `detect` has found is kept until another photo comes, and the indices that it gives
 to faces are what `reconstruct` takes as `faces`. A folder given as `surfaces` gets the surface of each face,
-surface_1.glb of the first, before the head is made of it; a progress event hands it over. Logs, also those of
+surface_1.glb of the first, before the head is made of it; a progress event hands it over. `adjust` answers at
+once, beside the running request, with what corrections (`core.wrapping.adjustments`) make of a finished head;
+`reconstruct` takes the same as `adjustments`, by the faces' indices: {"0": {...}}. Logs, also those of
 libraries that print, go to stderr. The process ends when its stdin does.
 """
 
@@ -47,6 +50,8 @@ Request = dict[str, Any]
 MAX_LINE_BYTES = 1_000_000
 #: Requests that may wait; clients send some at a time.
 MAX_OPEN_REQUESTS = 10_000
+#: Requests that do not wait for others: people wait for them with a mouse in the hand.
+QUICK = ("adjust",)
 #: Bytes read at once.
 READ_BYTES = 65536
 #: Seconds that the running step, and the end of the process, may still take when the client has gone: a step
@@ -64,6 +69,7 @@ class Worker:
         self._sink = sink
         self._jobs = jobs
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._quick: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._cancelled: set[Any] = set()
         self._open: set[Any] = set()
         self._closing = threading.Event()
@@ -72,7 +78,13 @@ class Worker:
     def run(self) -> None:
         """Serve until shutdown or the end of the source."""
         threading.Thread(target=self._read, name="requests", daemon=True).start()
+        threading.Thread(target=self._serve_quick, name="quick requests", daemon=True).start()
         while (request := self._requests.get()) is not None:
+            self._serve(request)
+
+    def _serve_quick(self) -> None:
+        """Serve what does not wait, until shutdown or the end of the source."""
+        while (request := self._quick.get()) is not None:
             self._serve(request)
 
     def _read(self) -> None:
@@ -85,6 +97,7 @@ class Worker:
             traceback.print_exc()
         self._closing.set()
         self._requests.put(None)
+        self._quick.put(None)
         # A step that never ends must not keep a process that nobody talks to any more.
         time.sleep(ORPHAN_GRACE)
         os._exit(1)
@@ -114,7 +127,7 @@ class Worker:
             self._send(name, {"event": "result", "result": {"cancelled": known}})
         else:
             self._open.add(name)
-            self._requests.put(request)
+            (self._quick if method in QUICK else self._requests).put(request)
         return True
 
     def _serve(self, request: Request) -> None:
@@ -135,7 +148,7 @@ class Worker:
                 "InternalError", f"The engine failed ({type(error).__name__}: {error}); its log says more"
             )
         # Before it is answered, so that whoever measures the process finds what it needs, not what it keeps.
-        if request["method"] != "hello":
+        if request["method"] not in ("hello", *QUICK):
             release_free_memory()
         # Closed before it is answered: whoever has the answer can no longer cancel the request.
         self._open.discard(name)
@@ -156,6 +169,8 @@ class Worker:
 
         if request["method"] == "hello":
             return self._jobs.hello()
+        if request["method"] == "adjust":
+            return self._jobs.adjust(params)
         if request["method"] == "detect":
             return self._jobs.detect(params, progress, cancelled)
         if request["method"] == "reconstruct":

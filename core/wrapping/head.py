@@ -194,6 +194,33 @@ class HeadWrapper:
             timings=clock.seconds,
         )
 
+    def rebuilt(self, head: Head, vertices: np.ndarray, expression: np.ndarray) -> Head:
+        """A head whose skin has been moved, with what depends on it: neutral, blendshapes, eyes and mouth.
+
+        Args:
+            head: As it was wrapped; its confidence, deviation and rig are kept.
+            vertices: (V, 3) where its vertices are now as photographed, head frame, meters.
+            expression: (52,) weights of the blendshapes.
+
+        Returns:
+            The head.
+        """
+        count = self.registration.count
+        shape = vertices.astype(np.float64)
+        weights = expression.astype(np.float64)
+        eyeballs = {side: self.parts.fit_eyeball(shape, side) for side in SIDES}
+        shape = self._clean(shape, self._mean, eyeballs)
+        neutral, blendshapes = self._neutral(shape, weights, eyeballs)
+        self._finish(neutral, blendshapes, eyeballs)
+        shape[count:] = (neutral + np.tensordot(weights, blendshapes, 1))[count:]
+        return replace(
+            head,
+            vertices=shape.astype(np.float32),
+            neutral=neutral.astype(np.float32),
+            blendshapes=blendshapes.astype(np.float32),
+            expression=weights.astype(np.float32),
+        )
+
     def folded(self, vertices: np.ndarray) -> np.ndarray:
         """Find folded triangles.
 

@@ -19,6 +19,7 @@ INSTALL = Path(__file__).with_name("install_in_blender.py")
 AT_HAND = {
     "bpy",
     "bpy_extras",
+    "gpu_extras",
     "bl_math",
     "blf",
     "bmesh",

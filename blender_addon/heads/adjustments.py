@@ -1,0 +1,182 @@
+"""What a person has corrected of a head, as its object keeps it, and what that does to its shape. Needs bpy.
+
+`object.photobust` has the pins, the sliders and the ignored part of the photo. What they change, and the
+engine has not made part of the head yet, is one shape key, `ADJUSTMENTS`, always at 1.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from .build import PHOTO_SHAPE
+from .checked_arrays import checked_floats, parse_result_file
+from .slider_file import sliders
+
+#: The shape key with what pins and sliders change.
+ADJUSTMENTS = "Adjustments"
+#: Of the format of face.json and of the files that a batch repeats.
+VERSION = 1
+MAX_FILE_BYTES = 50_000_000
+#: Meters from the origin within which a head lies.
+MAX_COORDINATE = 10.0
+
+
+@dataclass(frozen=True)
+class NamedPin:
+    """A point that can be corrected: its name, what it belongs to, its vertex."""
+
+    name: str
+    group: str
+    vertex: int
+
+
+@dataclass(frozen=True)
+class AdjustedShape:
+    """What the engine makes of a head with corrections.
+
+    Attributes:
+        neutral: (V, 3) float32, head frame, meters.
+        photo: (V, 3) float32, as photographed.
+    """
+
+    neutral: np.ndarray
+    photo: np.ndarray
+
+
+def read_adjusted(path: Path, vertices: int) -> AdjustedShape:
+    """Read what the engine has written for a head of so many vertices. Raises HeadFileError."""
+
+    def parse(data: bytes) -> AdjustedShape:
+        import io
+
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ("neutral", "photo")}
+        shape = (vertices, 3)
+        return AdjustedShape(*(checked_floats(name, arrays, shape, MAX_COORDINATE) for name in arrays))
+
+    return parse_result_file(path, "a head", MAX_FILE_BYTES, parse)
+
+
+def document(head: bpy.types.Object) -> dict[str, Any]:
+    """The corrections of a head as the engine takes them."""
+    note = head.photobust
+    pins = [
+        {"name": pin.name, "x": pin.x, "y": pin.y, "corrects": pin.corrects.lower(), "locked": pin.locked}
+        for pin in note.pins
+    ]
+    made: dict[str, Any] = {"version": VERSION, "pins": pins, "sliders": slider_values(head)}
+    if note.ignored_png:
+        made["ignored_png"] = note.ignored_png
+    return made
+
+
+def slider_values(head: bpy.types.Object) -> dict[str, float]:
+    """The sliders of a head that are not at 0."""
+    values = {name: float(getattr(head.photobust.sliders, name, 0.0)) for name in sliders().names}
+    return {name: round(value, 4) for name, value in values.items() if value}
+
+
+def named_pins(head: bpy.types.Object) -> list[NamedPin]:
+    """The points that can be corrected; none before the engine has named them."""
+    try:
+        table = json.loads(head.photobust.pin_table or "[]")
+        pins = [NamedPin(str(name), str(group), int(vertex)) for name, group, vertex in table]
+    except (TypeError, ValueError):
+        return []
+    count = len(head.data.vertices)
+    return [pin for pin in pins if 0 <= pin.vertex < count]
+
+
+def set_named_pins(head: bpy.types.Object, answer: object) -> None:
+    """Keep what the engine says of the points that can be corrected."""
+    found = []
+    for one in answer if isinstance(answer, list) else []:
+        if isinstance(one, dict) and isinstance(one.get("vertex"), int):
+            found.append([str(one.get("name")), str(one.get("group")), one["vertex"]])
+    head.photobust.pin_table = json.dumps(found, separators=(",", ":"))
+
+
+def adjustments_key(head: bpy.types.Object) -> bpy.types.ShapeKey:
+    """The shape key with what is corrected; made if need be."""
+    key = head.data.shape_keys.key_blocks.get(ADJUSTMENTS)
+    if key is None:
+        key = head.shape_key_add(name=ADJUSTMENTS, from_mix=False)
+        key.slider_min, key.slider_max = 0.0, 1.0
+    key.value = 1.0
+    return key
+
+
+def coordinates(key: bpy.types.ShapeKey) -> np.ndarray:
+    """(V, 3) float32 of a shape key."""
+    points = np.empty(3 * len(key.data), np.float32)
+    key.data.foreach_get("co", points)
+    return points.reshape(-1, 3)
+
+
+def set_coordinates(key: bpy.types.ShapeKey, points: np.ndarray) -> None:
+    """Set the coordinates of a shape key.
+
+    Args:
+        key: The shape key.
+        points: (V, 3) float, the head's own frame, meters.
+    """
+    key.data.foreach_set("co", np.ascontiguousarray(points, np.float32).ravel())
+
+
+def show_adjusted(head: bpy.types.Object, shape: AdjustedShape) -> None:
+    """Give a head the shape that the engine made of its corrections.
+
+    Args:
+        head: The head.
+        shape: Its shape, sliders included as they are now.
+    """
+    keys = head.data.shape_keys.key_blocks
+    key = adjustments_key(head)
+    basis = coordinates(key.relative_key)
+    set_coordinates(key, shape.neutral)
+    photo = keys.get(PHOTO_SHAPE)
+    if photo is not None:
+        set_coordinates(photo, shape.photo - (shape.neutral - basis))
+    head.photobust.sculpted = json.dumps(slider_values(head))
+    head.data.update()
+
+
+def sculpt(head: bpy.types.Object) -> None:
+    """Let the head follow its sliders."""
+    if head.data.shape_keys is None:
+        return
+    try:
+        before = {
+            str(name): float(value) for name, value in json.loads(head.photobust.sculpted or "{}").items()
+        }
+    except (AttributeError, TypeError, ValueError):
+        before = {}
+    now, count = slider_values(head), len(head.data.vertices)
+    if now == before:
+        return
+    key = adjustments_key(head)
+    change = sliders().offset(now, count) - sliders().offset(before, count)
+    set_coordinates(key, coordinates(key) + change)
+    head.photobust.sculpted = json.dumps(now)
+    head.data.update()
+
+
+def pin_point(head: bpy.types.Object, vertex: int) -> np.ndarray:
+    """(3,) where a vertex of the head as photographed is, its own frame, meters."""
+    keys = head.data.shape_keys.key_blocks
+    photo, basis = keys.get(PHOTO_SHAPE), keys[0]
+    point = np.array((photo or basis).data[vertex].co)
+    key = keys.get(ADJUSTMENTS)
+    if key is not None:
+        point = point + np.array(key.data[vertex].co) - np.array(basis.data[vertex].co)
+    return point
+
+
+def is_corrected(head: bpy.types.Object) -> bool:
+    """Whether anything was corrected by hand."""
+    note = head.photobust
+    return bool(len(note.pins) or note.ignored_png or slider_values(head))

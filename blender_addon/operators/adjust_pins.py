@@ -1,0 +1,397 @@
+"""Correct the head by dragging its points over the photo. Needs bpy."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..blender import redraw
+from ..errors import AddonError
+from ..heads import adjustments
+from ..heads.build import PHOTO_SHAPE
+from ..heads.face_document import PhotoCamera
+from ..heads.head_npz import FILE_NAME
+from ..heads.lookup import document_of, require_head
+from ..state import session, settings
+from ..state.pin_preview import PinAnswer, PinPreview
+from ..viewport import camera_match, pin_overlay
+from ..viewport.pin_overlay import ScreenPin
+from . import polls
+from .reporting import report_error, report_message, reports_errors
+
+#: Seconds between looks at what the engine has made of a drag.
+TICK = 0.02
+HELP = (
+    "Drag: move a point   |   Right-click, X: reset it   |   L: lock or unlock it   |   "
+    "Ctrl-Z: undo   |   Enter, Esc: done"
+)
+#: How far the mouse has to go before a pressed point follows it, pixels.
+DRAG_THRESHOLD = 2
+#: Keys that end it.
+ENDING = {"ESC", "RET", "NUMPAD_ENTER"}
+
+
+@dataclass
+class Overlay:
+    """What is drawn over the view while points are dragged. `head`: its object's name."""
+
+    head: str
+    hovered: str = ""
+    ending: bool = False
+
+
+@dataclass
+class Drag:
+    """A point being dragged.
+
+    Attributes:
+        pin: Its name.
+        start: Where the mouse was pressed, window, pixels.
+        before: The pins before, to be restored.
+        moving: Whether the mouse has gone far enough to mean it.
+    """
+
+    pin: str
+    start: tuple[int, int]
+    before: list[dict[str, Any]]
+    moving: bool = False
+
+
+_overlay: Overlay | None = None
+
+
+@polls.requires(polls.object_mode, polls.head, polls.animation_ready, polls.engine_usable)
+class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
+    """Drag points of the head to where they are in the photo; once more to end that"""
+
+    bl_idname = "photobust.adjust_pins"
+    bl_label = "Adjust Pins"
+    bl_options = {"REGISTER"}
+
+    _preview: PinPreview
+    _drag: Drag | None
+    _timer: Any
+    _handler: Any
+    _view: "View"
+
+    @reports_errors
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        global _overlay
+        if _overlay is not None:
+            _overlay.ending = True
+            return {"CANCELLED"}
+        head = require_head(context)
+        folder = Path(bpy.path.abspath(head.photobust.folder))
+        if not head.photobust.folder or not (folder / FILE_NAME).is_file():
+            raise AddonError(f"The folder of this head has no {FILE_NAME}. Reconstruct the photo again.")
+        if bpy.ops.photobust.match_camera() != {"FINISHED"}:
+            raise AddonError(session.current().message.text or "The photo cannot be shown.")
+        for key in head.data.shape_keys.key_blocks[1:]:
+            key.value = 1.0 if key.name in (PHOTO_SHAPE, adjustments.ADJUSTMENTS) else 0.0
+        now = session.current()
+        client = now.client(settings.engine_choice(context).find())
+        self._preview = PinPreview(client, folder, now.scratch())
+        answer = self._preview.last(adjustments.document(head))
+        adjustments.set_named_pins(head, answer.document.get("pins"))
+        adjustments.adjustments_key(head)
+        self._drag = None
+        _overlay = Overlay(head.name)
+        now.adjusting = True
+        self._handler = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
+        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        context.workspace.status_text_set(HELP)
+        bpy.ops.ed.undo_push(message="Adjust Pins")
+        _tag_views(context)
+        redraw.sidebars()
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Take an event."""
+        try:
+            return self._take(context, event)
+        except Exception as error:  # noqa: BLE001 (the last place before Blender shows a traceback)
+            self._stop(context)
+            return report_error(self, error)
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Blender ends the operator: another file is opened, or the window closed."""
+        self._stop(context)
+
+    def _take(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        head = _head()
+        if head is None or _overlay is None or _overlay.ending or context.mode != "OBJECT":
+            return self._end(context)
+        if event.type == "TIMER":
+            self._show_answer(context, head)
+            return {"PASS_THROUGH"}
+        if event.type in ENDING and event.value == "PRESS":
+            if self._drag is None:
+                return self._end(context)
+            self._give_up_drag(context, head)
+            return {"RUNNING_MODAL"}
+        if self._drag is not None:
+            return self._dragged(context, event, head)
+        view = View.under(context, event, head)
+        if view is None:
+            return {"PASS_THROUGH"}
+        if event.type in ("MOUSEMOVE", "INBETWEEN_MOUSEMOVE"):
+            self._hover(context, view)
+            return {"PASS_THROUGH"}
+        return self._pressed(context, event, head, view)
+
+    def _hover(self, context: bpy.types.Context, view: "View") -> None:
+        found = view.pin_at_mouse(context)
+        name = found.name if found else ""
+        if _overlay is not None and name != _overlay.hovered:
+            _overlay.hovered = name
+            _tag_views(context)
+
+    def _pressed(
+        self, context: bpy.types.Context, event: bpy.types.Event, head: bpy.types.Object, view: "View"
+    ) -> set[str]:
+        """A button or a key over the view."""
+        # A press that Blender has come to late says where the mouse is by now, not where it was.
+        hovered = _overlay.hovered if _overlay is not None else ""
+        found = next((pin for pin in view.pins if pin.name == hovered), None) or view.pin_at_mouse(context)
+        if found is None or event.value != "PRESS" or event.ctrl or event.alt:
+            return {"PASS_THROUGH"}
+        if event.type == "LEFTMOUSE":
+            if found.locked:
+                report_message(self, "INFO", f"{found.name} is locked: L unlocks it.")
+                return {"RUNNING_MODAL"}
+            mouse = (event.mouse_x, event.mouse_y)
+            self._drag = Drag(found.name, mouse, adjustments.document(head)["pins"])
+            self._view = view
+        elif event.type in ("RIGHTMOUSE", "X", "DEL"):
+            reset_pin(head, found.name)
+            self._settle(context, head, f"Reset {found.name}")
+        elif event.type == "L":
+            lock_pin(head, found.name, not found.locked)
+            self._settle(context, head, f"Lock {found.name}" if not found.locked else f"Unlock {found.name}")
+        else:
+            return {"PASS_THROUGH"}
+        return {"RUNNING_MODAL"}
+
+    def _dragged(
+        self, context: bpy.types.Context, event: bpy.types.Event, head: bpy.types.Object
+    ) -> set[str]:
+        if self._drag is None:
+            return {"PASS_THROUGH"}
+        if event.type in ("MOUSEMOVE", "INBETWEEN_MOUSEMOVE", "LEFTMOUSE"):
+            drag, released = self._drag, event.type == "LEFTMOUSE" and event.value == "RELEASE"
+            away = (event.mouse_x - drag.start[0], event.mouse_y - drag.start[1])
+            drag.moving = drag.moving or max(map(abs, away)) > DRAG_THRESHOLD
+            if drag.moving:
+                place_pin(head, drag.pin, *self._view.in_photo(event.mouse_x, event.mouse_y))
+                if not released:
+                    self._preview.ask(adjustments.document(head))
+            if released:
+                self._drag = None
+            if released and drag.moving:
+                self._settle(context, head, f"Move {drag.pin}")
+        elif event.type == "RIGHTMOUSE" and event.value == "PRESS":
+            self._give_up_drag(context, head)
+        return {"RUNNING_MODAL"}
+
+    def _show_answer(self, context: bpy.types.Context, head: bpy.types.Object) -> None:
+        """Show what the engine has made of the drag so far."""
+        if self._drag is None:
+            return
+        answer = self._preview.poll()
+        if answer is not None:
+            show_answer(context, head, answer)
+            self._preview.go_on()
+            _tag_views(context)
+
+    def _settle(self, context: bpy.types.Context, head: bpy.types.Object, message: str) -> None:
+        """Let the head be as its pins are, as one step that can be undone."""
+        show_answer(context, head, self._preview.last(adjustments.document(head)))
+        bpy.ops.ed.undo_push(message=message)
+        _tag_views(context)
+        redraw.sidebars()
+
+    def _give_up_drag(self, context: bpy.types.Context, head: bpy.types.Object) -> None:
+        if self._drag is not None:
+            restore_pins(head, self._drag.before)
+            self._drag = None
+            show_answer(context, head, self._preview.last(adjustments.document(head)))
+            _tag_views(context)
+
+    def _end(self, context: bpy.types.Context) -> set[str]:
+        head = _head()
+        if head is not None and self._drag is not None:
+            self._give_up_drag(context, head)
+        self._stop(context)
+        return {"FINISHED"}
+
+    def _stop(self, context: bpy.types.Context) -> None:
+        global _overlay
+        if _overlay is None:
+            return
+        _overlay = None
+        session.current().adjusting = False
+        bpy.types.SpaceView3D.draw_handler_remove(self._handler, "WINDOW")
+        context.window_manager.event_timer_remove(self._timer)
+        context.workspace.status_text_set(None)
+        _tag_views(context)
+        redraw.sidebars()
+
+
+@dataclass(frozen=True)
+class View:
+    """A camera view with the photo, and where the mouse is in it.
+
+    Attributes:
+        photo: Where the photo is in its region.
+        pins: All pins that can be seen.
+        left: Of the region in the window, pixels.
+        bottom: The same.
+        mouse: Region, pixels.
+    """
+
+    photo: pin_overlay.PhotoOnScreen
+    pins: tuple[ScreenPin, ...]
+    left: int
+    bottom: int
+    mouse: tuple[float, float]
+
+    @classmethod
+    def under(
+        cls, context: bpy.types.Context, event: bpy.types.Event, head: bpy.types.Object
+    ) -> "View | None":
+        """The view under the mouse, if it is one through the camera of the head."""
+        for area in context.window.screen.areas if context.window else ():
+            region = next((one for one in area.regions if one.type == "WINDOW"), None)
+            if area.type != "VIEW_3D" or region is None:
+                continue
+            x, y = event.mouse_x - region.x, event.mouse_y - region.y
+            if not (0 <= x < region.width and 0 <= y < region.height) or _is_covered(area, event):
+                continue
+            view = area.spaces.active.region_3d
+            photo = _photo(context.scene, head, region, view)
+            if photo is not None:
+                return cls(photo, screen_pins(head, region, view), region.x, region.y, (x, y))
+        return None
+
+    def in_photo(self, x: float, y: float) -> tuple[float, float]:
+        """A place in the window -> photo frame, pixels."""
+        return self.photo.to_photo(x - self.left, y - self.bottom)
+
+    def pin_at_mouse(self, context: bpy.types.Context) -> ScreenPin | None:
+        """The pin under the mouse."""
+        return pin_overlay.nearest(self.pins, *self.mouse, scale=context.preferences.system.ui_scale)
+
+
+def screen_pins(
+    head: bpy.types.Object, region: bpy.types.Region, view: bpy.types.RegionView3D
+) -> tuple[ScreenPin, ...]:
+    """All pins of a head that a view shows."""
+    moved = {pin.name: pin.locked for pin in head.photobust.pins}
+    found = []
+    for pin in adjustments.named_pins(head):
+        place = pin_overlay.on_screen(adjustments.pin_point(head, pin.vertex).tolist(), head, region, view)
+        if place is not None:
+            found.append(ScreenPin(pin.name, place, pin.name in moved, moved.get(pin.name, False)))
+    return tuple(found)
+
+
+def place_pin(head: bpy.types.Object, name: str, x: float, y: float, locked: bool = False) -> None:
+    """Say where a point belongs: photo frame, pixels."""
+    pins = head.photobust.pins
+    pin = pins.get(name)
+    if pin is None:
+        pin = pins.add()
+        pin.name = name
+    pin.x, pin.y, pin.locked = x, y, locked
+    if not locked:
+        pin.corrects = head.photobust.pins_correct
+
+
+def reset_pin(head: bpy.types.Object, name: str) -> None:
+    """Let a point be where the others take it."""
+    index = head.photobust.pins.find(name)
+    if index >= 0:
+        head.photobust.pins.remove(index)
+
+
+def lock_pin(head: bpy.types.Object, name: str, locked: bool) -> None:
+    """Hold a point where it is, or let it be dragged again."""
+    pin = head.photobust.pins.get(name)
+    if pin is not None:
+        pin.locked = locked
+        return
+    camera = document_of(head).camera
+    named = next((one for one in adjustments.named_pins(head) if one.name == name), None)
+    if camera is not None and named is not None:
+        x, y = camera.project(adjustments.pin_point(head, named.vertex)[None])[0]
+        place_pin(head, name, float(x), float(y), locked)
+
+
+def restore_pins(head: bpy.types.Object, pins: list[dict[str, Any]]) -> None:
+    """The pins as they were: as in `adjustments.document`."""
+    head.photobust.pins.clear()
+    for one in pins:
+        pin = head.photobust.pins.add()
+        pin.name, pin.x, pin.y, pin.locked = one["name"], one["x"], one["y"], one["locked"]
+        pin.corrects = one["corrects"].upper()
+
+
+def show_answer(context: bpy.types.Context, head: bpy.types.Object, answer: PinAnswer) -> None:
+    """Give a head the shape, and its camera the pose, of the engine's answer."""
+    shape = adjustments.read_adjusted(answer.file, len(head.data.vertices))
+    adjustments.show_adjusted(head, shape)
+    pose = answer.document.get("pose")
+    known = json.loads(head.photobust.manifest or "{}")
+    if isinstance(pose, dict) and isinstance(known, dict) and known.get("pose") != pose:
+        head.photobust.manifest = json.dumps({**known, "pose": pose}, separators=(",", ":"))
+        camera: PhotoCamera | None = document_of(head).camera
+        owner = head.photobust.camera
+        if camera is not None and owner is not None:
+            owner.matrix_world = camera_match.camera_matrix(head.matrix_world, camera)
+
+
+def _head() -> bpy.types.Object | None:
+    """The head that is corrected; None if it is gone."""
+    found = bpy.data.objects.get(_overlay.head) if _overlay is not None else None
+    return found if found is not None and found.data and found.data.shape_keys else None
+
+
+def _photo(
+    scene: bpy.types.Scene, head: bpy.types.Object, region: bpy.types.Region, view: bpy.types.RegionView3D
+) -> pin_overlay.PhotoOnScreen | None:
+    camera = head.photobust.camera
+    if camera is None or scene.camera != camera or view.view_perspective != "CAMERA":
+        return None
+    return pin_overlay.photo_on_screen(scene, camera, region, view)
+
+
+def _is_covered(area: bpy.types.Area, event: bpy.types.Event) -> bool:
+    """Whether the mouse is over a region that lies on the view, such as the sidebar."""
+    for region in area.regions:
+        inside = (
+            0 <= event.mouse_x - region.x < region.width and 0 <= event.mouse_y - region.y < region.height
+        )
+        if region.type != "WINDOW" and region.width > 1 and region.height > 1 and inside:
+            return True
+    return False
+
+
+def _draw() -> None:
+    """Draw the pins over a view."""
+    head, context = _head(), bpy.context
+    if head is None or _overlay is None or context.region is None or context.region_data is None:
+        return
+    if _photo(context.scene, head, context.region, context.region_data) is None:
+        return
+    pins = screen_pins(head, context.region, context.region_data)
+    pin_overlay.draw(pins, _overlay.hovered, context.preferences.system.ui_scale)
+
+
+def _tag_views(context: bpy.types.Context) -> None:
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()

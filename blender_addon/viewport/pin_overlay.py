@@ -1,0 +1,145 @@
+"""Pins over the photo in a camera view: where they are on the screen, and how they are drawn. Needs bpy."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import blf
+import bpy
+import numpy as np
+from bpy_extras.view3d_utils import location_3d_to_region_2d
+from mathutils import Vector
+
+from ..blender import compat
+
+#: Radius of a pin, and of what the mouse reaches it in, pixels at the interface's scale 1.
+RADIUS = 4.5
+REACH = 11.0
+#: Width of the dark rim around a pin, pixels.
+RIM = 1.6
+#: Corners of a circle.
+CORNERS = 16
+#: Linear colors.
+FREE = (1.0, 1.0, 1.0, 0.75)
+MOVED = (1.0, 0.45, 0.05, 1.0)
+LOCKED = (0.15, 0.5, 1.0, 1.0)
+RIM_COLOR = (0.02, 0.02, 0.02, 0.8)
+#: Factor of a pin's size under the mouse.
+HOVER = 1.5
+TEXT_POINTS = 12
+
+
+@dataclass(frozen=True)
+class ScreenPin:
+    """A pin on the screen: region, pixels, y up."""
+
+    name: str
+    position: tuple[float, float]
+    moved: bool
+    locked: bool
+
+
+@dataclass(frozen=True)
+class PhotoOnScreen:
+    """How the photo lies in a region: region = origin + photo * scale, y turned around."""
+
+    origin: tuple[float, float]
+    scale: tuple[float, float]
+
+    def to_region(self, x: float, y: float) -> tuple[float, float]:
+        """Photo frame, pixels -> region, pixels."""
+        return self.origin[0] + x * self.scale[0], self.origin[1] - y * self.scale[1]
+
+    def to_photo(self, x: float, y: float) -> tuple[float, float]:
+        """Region, pixels -> photo frame, pixels."""
+        return (x - self.origin[0]) / self.scale[0], (self.origin[1] - y) / self.scale[1]
+
+
+def photo_on_screen(
+    scene: bpy.types.Scene, camera: bpy.types.Object, region: bpy.types.Region, view: bpy.types.RegionView3D
+) -> PhotoOnScreen | None:
+    """Where a camera view shows the photo; None if the view is none.
+
+    Args:
+        scene: Its resolution is the photo's.
+        camera: The photo's.
+        region: Of the 3D view.
+        view: What it shows.
+    """
+    corners = [camera.matrix_world @ corner for corner in camera.data.view_frame(scene=scene)]
+    seen = [location_3d_to_region_2d(region, view, corner) for corner in corners]
+    if any(one is None for one in seen):
+        return None
+    left, right = min(one.x for one in seen), max(one.x for one in seen)
+    low, high = min(one.y for one in seen), max(one.y for one in seen)
+    render = scene.render
+    scale = ((right - left) / render.resolution_x, (high - low) / render.resolution_y)
+    if min(scale) <= 0:
+        return None
+    # The photo's pixels have their centers at whole numbers.
+    return PhotoOnScreen((left + 0.5 * scale[0], high - 0.5 * scale[1]), scale)
+
+
+def on_screen(
+    point: Sequence[float], head: bpy.types.Object, region: bpy.types.Region, view: bpy.types.RegionView3D
+) -> tuple[float, float] | None:
+    """Region pixels of a point in the head's frame; None behind the camera."""
+    seen = location_3d_to_region_2d(region, view, head.matrix_world @ Vector(point))
+    return None if seen is None else (seen.x, seen.y)
+
+
+def nearest(pins: Iterable[ScreenPin], x: float, y: float, scale: float = 1.0) -> ScreenPin | None:
+    """The pin under the mouse.
+
+    Args:
+        pins: All.
+        x: Of the mouse, region pixels.
+        y: The same.
+        scale: Of the interface.
+    """
+    best, reach = None, REACH * scale
+    for pin in pins:
+        distance = math.hypot(pin.position[0] - x, pin.position[1] - y)
+        if distance < reach:
+            best, reach = pin, distance
+    return best
+
+
+def draw(pins: Sequence[ScreenPin], hovered: str, scale: float) -> None:
+    """Draw pins; inside a draw handler.
+
+    Args:
+        pins: Which.
+        hovered: Name of the one under the mouse, which is larger and named.
+        scale: Of the interface.
+    """
+    positions: list[tuple[float, float, float]] = []
+    colors: list[tuple[float, float, float, float]] = []
+    for pin in pins:
+        color = LOCKED if pin.locked else MOVED if pin.moved else FREE
+        radius = RADIUS * scale * (HOVER if pin.name == hovered else 1.0)
+        for size, shade in ((radius + RIM * scale, RIM_COLOR), (radius, color)):
+            disk = _disk(*pin.position, size)
+            positions += disk
+            colors += [shade] * len(disk)
+    if positions:
+        compat.draw_triangles(positions, colors)
+    for pin in pins:
+        if pin.name == hovered:
+            _draw_name(pin, scale)
+
+
+def _disk(x: float, y: float, radius: float) -> list[tuple[float, float, float]]:
+    angles = np.arange(CORNERS + 1) * (2 * np.pi / CORNERS)
+    rim = [(x + radius * math.cos(a), y + radius * math.sin(a), 0.0) for a in angles]
+    return [p for k in range(CORNERS) for p in ((x, y, 0.0), rim[k], rim[k + 1])]
+
+
+def _draw_name(pin: ScreenPin, scale: float) -> None:
+    text = pin.name.replace("_", " ")
+    compat.set_text_size(TEXT_POINTS * scale)
+    x, y = pin.position[0] + 12 * scale, pin.position[1] + 8 * scale
+    for shift, color in ((1.0, (0.0, 0.0, 0.0, 0.9)), (0.0, (1.0, 1.0, 1.0, 1.0))):
+        blf.position(0, x + shift, y - shift, 0)
+        blf.color(0, *color)
+        blf.draw(0, text)

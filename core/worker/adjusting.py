@@ -1,0 +1,215 @@
+"""Previews of corrected heads: quick, from a result's folder alone, beside whatever else the worker does."""
+
+import json
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import OutputError, RequestError
+from ..geometry.frames import Camera, HeadPose
+from ..runtime.weights import models_folder
+from .params import Params, is_path
+
+if TYPE_CHECKING:
+    from ..wrapping.adjuster import BaseHead, HeadAdjuster
+    from ..wrapping.adjustments import Adjustments
+
+#: Results whose heads are kept in memory, 7 MB each.
+MAX_KEPT = 4
+#: Larger files are none of the engine's, bytes.
+MAX_HEAD_BYTES = 200_000_000
+MAX_DOCUMENT_BYTES = 20_000_000
+#: Meters from the origin within which a head lies.
+MAX_COORDINATE = 10.0
+
+
+@dataclass(frozen=True)
+class SavedHead:
+    """A head in a result's folder.
+
+    Attributes:
+        base: As the photo alone has it.
+        camera: Of the photo.
+        neutral: (V, 3) as it is in the folder, head frame, meters.
+        photo: (V, 3) the same, as photographed.
+        adjustments: What was corrected to make that of the base.
+    """
+
+    base: "BaseHead"
+    camera: Camera
+    neutral: np.ndarray
+    photo: np.ndarray
+    adjustments: "Adjustments"
+
+
+class AdjustJobs:
+    """Does requests to adjust. Has its own state, so that it can run on a thread of its own."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[object, ...], SavedHead] = {}
+
+    @cached_property
+    def _adjuster(self) -> "HeadAdjuster":
+        from ..wrapping.adjuster import HeadAdjuster
+
+        return HeadAdjuster.from_pretrained(models_folder())
+
+    def adjust(self, params: Params) -> dict[str, Any]:
+        """Correct the head of a result's folder, and write its vertices into the .npz file `out`.
+
+        The file has `neutral` and `photo`, (V, 3) float32, head frame, meters, and `expression` (52,).
+        """
+        from ..wrapping.adjustments import Adjustments
+
+        folder, out = params.get("folder"), params.get("out")
+        if not is_path(folder) or not (out is None or is_path(out)):
+            raise RequestError('"folder" has to name a folder, and "out" a file, or to be null')
+        adjustments = Adjustments.parse(params.get("adjustments") or {})
+        saved = self._saved(Path(folder))
+        answer: dict[str, Any] = {
+            "pins": [
+                {"name": pin.name, "group": pin.group, "vertex": pin.vertex}
+                for pin in self._adjuster.solver.pins.values()
+            ]
+        }
+        made = self._moved(saved, adjustments)
+        answer["errors_px"] = {name: round(error, 3) for name, error in made["errors_px"].items()}
+        answer["pose"] = pose_document(made["pose"])
+        if out is not None:
+            path = Path(out)
+            arrays = {name: made[name].astype(np.float32) for name in ("neutral", "photo", "expression")}
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("wb") as file:
+                    np.savez(file, **arrays)  # type: ignore[arg-type]
+            except OSError as error:
+                raise OutputError(f"{path} cannot be written ({error.strerror or error})") from error
+            answer["file"] = str(path)
+        return answer
+
+    def _moved(self, saved: SavedHead, adjustments: "Adjustments") -> dict[str, Any]:
+        """The saved head as corrections have it, by what they differ in from those it was made with."""
+        from ..wrapping.pin_solver import PinScene
+
+        adjuster, camera = self._adjuster, saved.camera
+        wanted = adjuster.preview(saved.base, camera, adjustments)
+        made: dict[str, Any] = {
+            "neutral": wanted.neutral,
+            "photo": wanted.photo,
+            "expression": saved.base.expression + wanted.solved.expression,
+            "pose": wanted.solved.pose,
+            "errors_px": wanted.solved.errors_px,
+        }
+        if saved.adjustments:
+            before = adjuster.preview(saved.base, camera, saved.adjustments)
+            neutral = saved.neutral + (wanted.neutral - before.neutral)
+            photo = saved.photo + (wanted.photo - before.photo)
+            # What has been repaired of the saved head since has moved points a little.
+            scene = PinScene(photo, saved.base.blendshapes, saved.base.expression, camera, wanted.solved.pose)
+            exact = adjuster.solver.solve(scene, [p for p in adjustments.pins if p.corrects != "pose"])
+            made |= {"neutral": neutral + exact.offset, "photo": photo + exact.photo_offset}
+            made["errors_px"] |= exact.errors_px
+        return made
+
+    def _saved(self, folder: Path) -> SavedHead:
+        """The head of a folder; read again only if it has changed."""
+        try:
+            status = [(folder / name).stat() for name in ("head.npz", "face.json")]
+        except OSError as error:
+            raise RequestError(
+                f"{folder} has no head that could be adjusted ({error.strerror}): reconstruct the photo again"
+            ) from error
+        key = (str(folder), *((one.st_mtime_ns, one.st_size) for one in status))
+        if key not in self._kept:
+            while len(self._kept) >= MAX_KEPT:
+                del self._kept[next(iter(self._kept))]
+            if status[0].st_size > MAX_HEAD_BYTES or status[1].st_size > MAX_DOCUMENT_BYTES:
+                raise RequestError(f"the files in {folder} are too large to be a head")
+            try:
+                self._kept[key] = read_saved(folder, self._vertices)
+            except (OSError, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+                raise RequestError(
+                    f"the head in {folder} is damaged ({error}): reconstruct the photo again"
+                ) from error
+        return self._kept[key]
+
+    @property
+    def _vertices(self) -> int:
+        return len(self._adjuster.solver.topology.vertices)
+
+
+def pose_document(pose: HeadPose) -> dict[str, Any]:
+    """A pose as face.json has it."""
+    yaw, pitch, roll = (round(angle, 2) for angle in pose.angles)
+    return {
+        "yaw": yaw,
+        "pitch": pitch,
+        "roll": roll,
+        "rotation_head_to_camera": pose.rotation.tolist(),
+        "translation_m": pose.translation.tolist(),
+    }
+
+
+def read_saved(folder: Path, vertices: int) -> SavedHead:
+    """Read the head of a result's folder.
+
+    Args:
+        folder: With head.npz and face.json, which may come from anybody.
+        vertices: How many the template has.
+
+    Raises:
+        ValueError: It is none that can be corrected.
+        KeyError: The same.
+        TypeError: The same.
+        AttributeError: The same.
+        BadZipFile: The same.
+        OSError: It cannot be read.
+    """
+    from ..wrapping.adjuster import BaseHead
+    from ..wrapping.adjustments import Adjustments
+
+    document = json.loads((folder / "face.json").read_text("utf-8"))
+    if not isinstance(document, dict):
+        raise ValueError("face.json is no JSON object")
+    with zipfile.ZipFile(folder / "head.npz") as archive:
+        if sum(member.file_size for member in archive.infolist()) > MAX_HEAD_BYTES:
+            raise ValueError("its arrays are too large")
+    with np.load(folder / "head.npz", allow_pickle=False) as arrays:
+        prefix = "base_" if "base_photo" in arrays.files else ""
+        shape = {
+            "neutral": (vertices, 3),
+            "photo": (vertices, 3),
+            "units": (52, vertices, 3),
+            "expression": (52,),
+        }
+        base = {name: _floats(arrays[prefix + name], size) for name, size in shape.items()}
+        neutral, photo = (_floats(arrays[name], (vertices, 3)) for name in ("neutral", "photo"))
+    adjusted = document.get("adjustments") or {}
+    pose = adjusted.get("base_pose") or document["pose"]
+    camera = document["camera"]
+    rotation = _floats(np.array(pose["rotation_head_to_camera"], float), (3, 3))
+    if np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-3:  # six digits in the file
+        raise ValueError("the pose is no rotation")
+    focal, (cx, cy) = float(camera["focal_length_px"]), camera["principal_point_px"]
+    translation = np.array(pose["translation_m"], float)
+    if not np.isfinite([focal, cx, cy, *translation]).all() or focal <= 0 or translation.shape != (3,):
+        raise ValueError("the camera is impossible")
+    head = BaseHead(
+        base["neutral"], base["photo"], base["units"], base["expression"], HeadPose(rotation, translation)
+    )
+    made_with = Adjustments.parse({**adjusted, "ignored_png": None}) if adjusted else Adjustments()
+    return SavedHead(head, Camera(focal, float(cx), float(cy)), neutral, photo, made_with)
+
+
+def _floats(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The array as numbers of a head. Raises ValueError if it is not that."""
+    if array.shape != shape or array.dtype.kind != "f":
+        raise ValueError(f"an array of {array.shape} instead of {shape}")
+    numbers = array.astype(np.float64)
+    if not np.isfinite(numbers).all() or np.abs(numbers).max() > MAX_COORDINATE:
+        raise ValueError("numbers that are too large")
+    return numbers

@@ -1,0 +1,134 @@
+"""Applies what a person has corrected to a wrapped head: at once, as a preview, and thoroughly."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import RequestError
+from ..geometry.frames import Camera, HeadPose
+from ..template.sliders import HeadSliders, load_sliders
+from ..template.topology import HeadTopology
+from .adjustments import Adjustments
+from .pin_solver import PinnedHead, PinScene, PinSolver
+
+if TYPE_CHECKING:
+    from .head import Head, HeadWrapper
+
+
+@dataclass(frozen=True)
+class BaseHead:
+    """A head as the photo alone has it: what corrections start from.
+
+    Attributes:
+        neutral: (V, 3) float32, head frame, meters.
+        photo: (V, 3) float32, as photographed.
+        blendshapes: (52, V, 3), offsets, meters.
+        expression: (52,) weights.
+        pose: Of the head.
+    """
+
+    neutral: np.ndarray
+    photo: np.ndarray
+    blendshapes: np.ndarray
+    expression: np.ndarray
+    pose: HeadPose
+
+
+@dataclass(frozen=True)
+class AdjustedHead:
+    """A corrected head.
+
+    Attributes:
+        head: The head.
+        pose: Of the head.
+        base: What it was before.
+        adjustments: What was corrected.
+        errors_px: By the pins' names, how far each is from its place in the photo.
+    """
+
+    head: "Head"
+    pose: HeadPose
+    base: BaseHead
+    adjustments: Adjustments
+    errors_px: dict[str, float]
+
+
+@dataclass(frozen=True)
+class AdjustedShape:
+    """What corrections make of a head at once.
+
+    Attributes:
+        neutral: (V, 3) float64, head frame, meters.
+        photo: (V, 3) float64, as photographed.
+        solved: What the pins change.
+    """
+
+    neutral: np.ndarray
+    photo: np.ndarray
+    solved: PinnedHead
+
+
+class HeadAdjuster:
+    """Corrects heads of one topology."""
+
+    def __init__(self, topology: HeadTopology, sliders: HeadSliders) -> None:
+        """Take what does not depend on the head.
+
+        Args:
+            topology: Of the heads.
+            sliders: Of the same template.
+        """
+        self.solver = PinSolver(topology)
+        self.sliders = sliders
+
+    @classmethod
+    def from_pretrained(cls, models_dir: str | Path) -> "HeadAdjuster":
+        """The adjuster with the template of the folder of the models."""
+        return cls(HeadTopology.load(Path(models_dir)), load_sliders(Path(models_dir)))
+
+    def check(self, adjustments: Adjustments) -> None:
+        """Raises RequestError if corrections name a pin or a slider that there is none of."""
+        known = {*self.solver.pins, *self.sliders.names}
+        for name in (*(pin.name for pin in adjustments.pins), *adjustments.sliders):
+            if name not in known:
+                raise RequestError(f"there is no pin and no slider {name}: it is of another version")
+
+    def preview(self, base: BaseHead, camera: Camera, adjustments: Adjustments) -> AdjustedShape:
+        """What corrections make of a head; takes some milliseconds.
+
+        Pins come last: whatever sliders do, points are where their pins are.
+
+        Args:
+            base: The head as the photo alone has it.
+            camera: Of the photo.
+            adjustments: The corrections.
+        """
+        self.check(adjustments)
+        sculpted = self.sliders.offset(adjustments.sliders)
+        expression = base.expression.astype(np.float64)
+        scene = PinScene(base.photo + sculpted, base.blendshapes, expression, camera, base.pose)
+        solved = self.solver.solve(scene, adjustments.pins)
+        neutral = base.neutral + sculpted + solved.offset
+        return AdjustedShape(neutral, scene.photo + solved.photo_offset, solved)
+
+    def apply(
+        self, head: "Head", wrapper: "HeadWrapper", camera: Camera, pose: HeadPose, adjustments: Adjustments
+    ) -> AdjustedHead:
+        """Correct a head, and all that depends on its shape.
+
+        Args:
+            head: As wrapped.
+            wrapper: What wraps heads.
+            camera: Of the photo.
+            pose: Of the head.
+            adjustments: The corrections.
+        """
+        base = BaseHead(head.neutral, head.vertices, head.blendshapes, head.expression, pose)
+        made = self.preview(base, camera, adjustments)
+        if made.solved.pose is pose and np.array_equal(made.photo, base.photo):
+            return AdjustedHead(head, pose, base, adjustments, made.solved.errors_px)
+        expression = base.expression + made.solved.expression
+        rebuilt = wrapper.rebuilt(head, made.photo, expression)
+        return AdjustedHead(rebuilt, made.solved.pose, base, adjustments, made.solved.errors_px)

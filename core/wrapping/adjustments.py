@@ -1,0 +1,151 @@
+"""What a person corrects of a head by hand: pins, sliders, parts of the photo to be ignored.
+
+As JSON, in requests to the engine, in face.json and in files that a batch repeats:
+
+    {"version": 1,
+     "pins": [{"name": "nose_tip", "x": 512.0, "y": 340.5, "corrects": "shape", "locked": false}],
+     "sliders": {"nose_width": 0.3},
+     "ignored_png": "<base64 of a PNG of the photo's shape, white is ignored>"}
+"""
+
+import base64
+import binascii
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import RequestError
+from .pin_solver import CORRECTIONS, SHAPE, Pin
+
+VERSION = 1
+#: More than the template has.
+MAX_PINS = 200
+MAX_SLIDERS = 200
+#: Sliders go from minus this to this.
+MAX_SLIDER = 1.0
+#: Pixels from the photo's origin.
+MAX_COORDINATE = 1e6
+MAX_NAME = 60
+#: Sides, pixels, and bytes that a mask may have: it is as coarse as what it corrects.
+MAX_MASK_SIDE = 1024
+MAX_MASK_BYTES = 400_000
+
+
+@dataclass(frozen=True)
+class Adjustments:
+    """The corrections of one head.
+
+    Attributes:
+        pins: Where points of it belong.
+        sliders: By name, -1 to 1.
+        ignored: (h, w) bool, of the photo's shape but coarser: what of it says nothing of the head; None if
+            all does.
+    """
+
+    pins: tuple[Pin, ...] = ()
+    sliders: Mapping[str, float] = field(default_factory=dict)
+    ignored: np.ndarray | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.pins or any(self.sliders.values()) or self.ignored is not None)
+
+    @classmethod
+    def parse(cls, document: object) -> "Adjustments":
+        """From JSON.
+
+        Args:
+            document: As the module says; what is missing corrects nothing.
+
+        Raises:
+            RequestError: It is not that.
+        """
+        if not isinstance(document, dict) or document.get("version", VERSION) != VERSION:
+            raise RequestError(f'adjustments have to be a JSON object of "version" {VERSION}')
+        pins, sliders = document.get("pins", []), document.get("sliders", {})
+        if not isinstance(pins, list) or len(pins) > MAX_PINS:
+            raise RequestError(f'"pins" have to be a list of at most {MAX_PINS}')
+        if not isinstance(sliders, dict) or len(sliders) > MAX_SLIDERS:
+            raise RequestError('"sliders" have to be numbers by name')
+        for name, value in sliders.items():
+            if not (is_name(name) and is_finite(value) and abs(value) <= MAX_SLIDER):
+                raise RequestError(f'"sliders" have to be numbers from -{MAX_SLIDER:g} to {MAX_SLIDER:g}')
+        found = tuple(_pin(one) for one in pins)
+        if len({pin.name for pin in found}) < len(found):
+            raise RequestError('"pins" name a point twice')
+        png = document.get("ignored_png")
+        return cls(found, {name: float(value) for name, value in sliders.items()}, _mask(png))
+
+    def document(self) -> dict[str, Any]:
+        """The same as JSON can hold it."""
+        pins = [
+            {"name": pin.name, "x": pin.x, "y": pin.y, "corrects": pin.corrects, "locked": pin.locked}
+            for pin in self.pins
+        ]
+        made: dict[str, Any] = {"version": VERSION, "pins": pins, "sliders": dict(self.sliders)}
+        if self.ignored is not None:
+            made["ignored_png"] = _png(self.ignored)
+        return made
+
+    def ignored_at(self, height: int, width: int) -> np.ndarray | None:
+        """(height, width) bool, what of a photo of this size is ignored; None if nothing is."""
+        if self.ignored is None:
+            return None
+        rows = np.minimum((np.arange(height) + 0.5) * self.ignored.shape[0] / height, len(self.ignored) - 1)
+        columns = (np.arange(width) + 0.5) * self.ignored.shape[1] / width
+        columns = np.minimum(columns, self.ignored.shape[1] - 1)
+        return np.asarray(self.ignored[rows.astype(int)[:, None], columns.astype(int)])
+
+
+def is_name(value: object) -> bool:
+    """Whether a JSON value can be the name of a pin or a slider."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isascii()
+
+
+def is_finite(value: object) -> bool:
+    """Whether a JSON value is a number, and a finite one."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _pin(value: object) -> Pin:
+    if not isinstance(value, dict):
+        raise RequestError("a pin has to be a JSON object")
+    name, corrects, locked = value.get("name"), value.get("corrects", SHAPE), value.get("locked", False)
+    x, y = value.get("x"), value.get("y")
+    if not (is_name(name) and corrects in CORRECTIONS and isinstance(locked, bool)):
+        raise RequestError(f'a pin has a "name", and "corrects" one of {", ".join(CORRECTIONS)}')
+    if not all(is_finite(one) and abs(one) <= MAX_COORDINATE for one in (x, y)):  # type: ignore[arg-type]
+        raise RequestError(f'"x" and "y" of the pin {name} have to be pixels of the photo')
+    return Pin(str(name), float(x), float(y), corrects, locked)  # type: ignore[arg-type]
+
+
+def _mask(png: object) -> np.ndarray | None:
+    if png is None:
+        return None
+    import cv2
+
+    problem = f'"ignored_png" has to be a PNG file in base64, of at most {MAX_MASK_SIDE} pixels a side'
+    try:
+        if not isinstance(png, str) or len(png) > MAX_MASK_BYTES:
+            raise RequestError(problem)
+        data = base64.b64decode(png, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RequestError(problem) from error
+    # A PNG says its size in bytes 16 to 23: what is too large is not decoded.
+    sides = [int.from_bytes(data[16 + 4 * k : 20 + 4 * k], "big") for k in range(2)]
+    if data[:8] != b"\x89PNG\r\n\x1a\n" or not all(1 <= side <= MAX_MASK_SIDE for side in sides):
+        raise RequestError(problem)
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if picture is None:
+        raise RequestError(problem)
+    mask = picture > 127
+    return np.asarray(mask) if mask.any() else None
+
+
+def _png(mask: np.ndarray) -> str:
+    import cv2
+
+    _, data = cv2.imencode(".png", mask.astype(np.uint8) * 255)
+    return base64.b64encode(data.tobytes()).decode("ascii")

@@ -1,0 +1,93 @@
+"""Previews of corrected heads from a result's folder, by the worker while it does something else."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import RequestError
+from core.geometry.frames import FRONTAL, Camera, HeadPose
+from core.io.head_npz import head_npz_bytes
+from core.template.topology import HeadTopology
+from core.worker.adjusting import AdjustJobs, pose_document
+from core.wrapping.adjuster import BaseHead
+from tests.core.head_samples import MODELS, plain_head
+
+CAMERA = Camera(2000.0, 511.5, 511.5)
+POSE = HeadPose(FRONTAL, np.array([0.0, 0.0, 0.9]))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A result's folder, as far as corrections need it."""
+    write(tmp_path, plain_head(HeadTopology.load(MODELS)))
+    return tmp_path
+
+
+def write(folder: Path, head, base=None, adjustments=None) -> None:
+    (folder / "head.npz").write_bytes(head_npz_bytes(head, {}, (), base))
+    document = {
+        "pose": pose_document(POSE),
+        "camera": {"focal_length_px": CAMERA.focal_px, "principal_point_px": [CAMERA.cx, CAMERA.cy]},
+    }
+    if adjustments:
+        pose = {key: document["pose"][key] for key in ("rotation_head_to_camera", "translation_m")}
+        document["adjustments"] = {**adjustments, "base_pose": pose}
+    (folder / "face.json").write_text(json.dumps(document))
+
+
+def pixel(vertices, vertex):
+    return CAMERA.project(POSE.head_to_camera(vertices[[vertex]].astype(np.float64)))[0]
+
+
+def corrected(folder, adjustments):
+    answer = AdjustJobs().adjust(
+        {"folder": str(folder), "out": str(folder / "out.npz"), "adjustments": adjustments}
+    )
+    with np.load(folder / "out.npz") as arrays:
+        return answer, dict(arrays)
+
+
+def test_nothing_corrected_changes_nothing_and_names_the_points(folder):
+    head = plain_head(HeadTopology.load(MODELS))
+    answer, arrays = corrected(folder, {})
+    assert np.array_equal(arrays["photo"], head.vertices) and np.array_equal(arrays["neutral"], head.neutral)
+    assert {"name", "group", "vertex"} <= answer["pins"][0].keys() and answer["errors_px"] == {}
+
+
+def test_a_pin_is_met_before_and_after_the_head_was_made_with_it(folder):
+    topology = HeadTopology.load(MODELS)
+    head = plain_head(topology)
+    vertex = topology.landmark[1]
+    x, y = pixel(head.vertices, vertex) + np.array([6, 9])
+    pins = {"pins": [{"name": "nose_tip", "x": float(x), "y": float(y)}], "sliders": {"jaw_width": 0.4}}
+    answer, arrays = corrected(folder, pins)
+    assert answer["errors_px"]["nose_tip"] < 0.01
+    assert np.linalg.norm(pixel(arrays["photo"], vertex) - [x, y]) < 0.01
+
+    # The engine has made the head anew, and has repaired something of it.
+    made = plain_head(topology, arrays["neutral"] + np.float32(0.0001))
+    base = BaseHead(head.neutral, head.vertices, head.blendshapes, head.expression, POSE)
+    write(folder, made, base, pins)
+    _, again = corrected(folder, pins)
+    assert np.linalg.norm(pixel(again["photo"], vertex) - [x, y]) < 0.05
+    assert np.abs(again["photo"] - made.vertices).max() < 0.0005
+    # Taken back, it is the photo's alone again, but for the repair.
+    _, before = corrected(folder, {})
+    assert np.abs(before["neutral"] - head.neutral).max() < 0.0005
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: (folder / "face.json").write_text("[]"),
+        lambda folder: (folder / "face.json").write_text('{"pose": {}, "camera": {}}'),
+        lambda folder: (folder / "head.npz").write_bytes(b"PK"),
+        lambda folder: (folder / "head.npz").unlink(),
+    ],
+)
+def test_damaged_results_are_named(folder, spoil):
+    spoil(folder)
+    with pytest.raises(RequestError, match="reconstruct the photo again"):
+        AdjustJobs().adjust({"folder": str(folder), "adjustments": {}})
