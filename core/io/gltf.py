@@ -64,7 +64,11 @@ class GlbWriter:
         Returns:
             Index of the new accessor.
         """
-        index = np.flatnonzero(values.reshape(len(values), -1).any(1))
+        # Columns are put together one by one: numpy's any() over so few of them takes several times as long.
+        nonzero = np.zeros(len(values), bool)
+        for column in values.reshape(len(values), -1).T:
+            nonzero |= column != 0
+        index = np.flatnonzero(nonzero)
         index = index.astype(np.uint16 if len(values) <= np.iinfo(np.uint16).max else np.uint32)
         row = values.nbytes // len(values)
         if len(index) * (row + index.itemsize) >= len(values) * (row + -row % 4):
@@ -163,5 +167,7 @@ def _about(values: np.ndarray, bounds: bool, normalized: bool) -> dict[str, Any]
     if normalized:
         accessor["normalized"] = True
     if bounds:
-        accessor |= {"min": values.min(0).tolist(), "max": values.max(0).tolist()}
+        columns = [values] if values.ndim == 1 else list(values.T)
+        accessor["min"] = [column.min().item() for column in columns]
+        accessor["max"] = [column.max().item() for column in columns]
     return accessor

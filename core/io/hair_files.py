@@ -4,8 +4,7 @@ from concurrent.futures import Executor, Future
 from typing import Any
 
 from ..hair.groom import HairGroom
-from ..hair.strand_atlas import paint_strand_atlas
-from .hair_glb import hair_glb_bytes
+from .hair_glb import hair_glb_bytes, strand_atlas_files
 from .hair_npz import FILE_NAME, hair_npz_bytes
 from .image_bytes import texture_bytes
 
@@ -41,10 +40,7 @@ def hair_assets(
     if hair.shell is not None:
         files["hair_shell.png"] = pool.submit(texture_bytes, hair.shell.texture)
     if hair.cards is not None:
-        atlas = paint_strand_atlas()
-        files["hair_cards.png"] = pool.submit(texture_bytes, atlas.color)
-        files["hair_cards_normal.png"] = pool.submit(texture_bytes, atlas.normal)
-        files["hair_cards_id.png"] = pool.submit(texture_bytes, atlas.ids)
+        files |= {f"{name}.png": pool.submit(bytes, data) for name, data in strand_atlas_files().items()}
     if hair.cover is not None:
         files["hair_cover.png"] = pool.submit(texture_bytes, hair.cover.texture)
     return files

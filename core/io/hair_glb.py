@@ -1,6 +1,7 @@
 """Writes hair as binary glTF 2.0: on its own, or as nodes of a head."""
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,14 @@ SHADE = 0.93
 ALPHA_CUTOFF = 0.4
 #: Greatest value of a color of two bytes.
 SHORT_WHITE = 65_535
+
+
+@lru_cache(maxsize=1)
+def strand_atlas_files() -> dict[str, bytes]:
+    """The strand atlas as PNG files, by their names without suffix: encoded once, as all heads have it."""
+    atlas = paint_strand_atlas()
+    pictures = {"hair_cards": atlas.color, "hair_cards_normal": atlas.normal, "hair_cards_id": atlas.ids}
+    return {name: texture_bytes(picture, small=True) for name, picture in pictures.items()}
 
 
 def hair_glb_bytes(groom: HairGroom, generator: str) -> bytes:
@@ -104,9 +113,9 @@ def _shell(
 
 
 def _cards(document: dict[str, Any], writer: GlbWriter, cards: HairCards) -> dict[str, Any]:
-    atlas = paint_strand_atlas()
-    color = _picture(document, writer, "hair_cards", texture_bytes(atlas.color), "image/png")
-    normal = _picture(document, writer, "hair_cards_normal", texture_bytes(atlas.normal), "image/png")
+    atlas = strand_atlas_files()
+    color = _picture(document, writer, "hair_cards", atlas["hair_cards"], "image/png")
+    normal = _picture(document, writer, "hair_cards_normal", atlas["hair_cards_normal"], "image/png")
     material: dict[str, Any] = {
         "name": "hair_cards",
         "pbrMetallicRoughness": {

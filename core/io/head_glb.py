@@ -86,7 +86,8 @@ def head_glb_bytes(
     offsets = np.concatenate([head.blendshapes, visemes, photo]).astype(np.float32)
     offsets[np.linalg.norm(offsets, axis=2) < MIN_OFFSET] = 0
     normals = shading_normals(head.neutral, topology.triangles)
-    turns = list(_normal_offsets(head.neutral, offsets, normals, topology.triangles))
+    turns = np.stack(list(_normal_offsets(head.neutral, offsets, normals, topology.triangles)))
+    offsets, turns = to_gltf_frame(offsets), signed_bytes(to_gltf_frame(turns))
     primitives = []
     for material, (_, parts) in enumerate(MATERIALS.items()):
         triangles, vertices, uv, second_uv = textured_corners(topology, topology.faces_of(*parts))
@@ -109,10 +110,8 @@ def head_glb_bytes(
             }
         targets = [
             {
-                "POSITION": writer.add_sparse_array(to_gltf_frame(offset[vertices]), bounds=True),
-                "NORMAL": writer.add_sparse_array(
-                    signed_bytes(to_gltf_frame(turn[vertices])), normalized=True
-                ),
+                "POSITION": writer.add_sparse_array(offset[vertices], bounds=True),
+                "NORMAL": writer.add_sparse_array(turn[vertices], normalized=True),
             }
             for offset, turn in zip(offsets, turns, strict=True)
         ]
