@@ -28,16 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..template.lods import DetailTopology
-from ..template.topology import (
-    EYE_LEFT,
-    EYE_RIGHT,
-    INNER,
-    LASHES,
-    SKIN,
-    TEETH_LOWER,
-    TEETH_UPPER,
-    TONGUE,
-)
+from ..template.topology import EYES, INNER, LASHES, SKIN, TEETH_AND_TONGUE
 from ..wrapping.visemes import VISEME_NAMES, viseme_weights
 
 if TYPE_CHECKING:
@@ -49,8 +40,8 @@ FORMAT_VERSION = 1
 #: Materials and the parts that have them.
 MATERIALS = {
     "skin": (SKIN,),
-    "eyes": (EYE_LEFT, EYE_RIGHT),
-    "mouth": (TEETH_UPPER, TEETH_LOWER, TONGUE, INNER),
+    "eyes": EYES,
+    "mouth": (*TEETH_AND_TONGUE, INNER),
     "lashes": (LASHES,),
 }
 #: Name of the shape that has the expression of the photo.

@@ -26,6 +26,9 @@ TEETH_UPPER = "teeth_upper"
 TEETH_LOWER = "teeth_lower"
 TONGUE = "tongue"
 LASHES = "lashes"
+#: Parts that are not skin, by what they are together.
+EYES = (EYE_LEFT, EYE_RIGHT)
+TEETH_AND_TONGUE = (TEETH_UPPER, TEETH_LOWER, TONGUE)
 #: Names of the UV maps: the template's own, and MakeHuman's, which skins made for MakeHuman fit.
 OWN_UV = "UVMap"
 MAKEHUMAN_UV = "MakeHuman"

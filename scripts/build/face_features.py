@@ -9,10 +9,7 @@ synthetic pictures alone would miss. Without --wheel, pip downloads the wheel. A
 bundles of scripts/build/face_landmarker.py.
 """
 
-import argparse
 import sys
-import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.runtime.backend import FEATURES_NAME
-from scripts.build.face_landmarker import download_wheel, load_schema, read_layers
+from scripts.build.face_landmarker import layers_of_wheel, write_weights
 
 MESH = "mediapipe/modules/face_landmark/face_landmark.tflite"
 
@@ -49,24 +46,8 @@ def name_layers(layers: list[tuple[np.ndarray, ...]]) -> dict[str, np.ndarray]:
 
 def main() -> None:
     """Read the wheel, write the weights."""
-    from safetensors.numpy import save_file
-
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--wheel", type=Path, help="a downloaded wheel of MediaPipe")
-    parser.add_argument("--out", type=Path, default=ROOT / "models")
-    args = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        zipfile.ZipFile(args.wheel or download_wheel(Path(folder))) as wheel,
-    ):
-        weights = name_layers(read_layers(load_schema(wheel), wheel.read(MESH)))
-    path = args.out / FEATURES_NAME
-    temporary = path.with_suffix(".tmp")
-    save_file(weights, temporary)
-    temporary.replace(path)
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    layers, out = layers_of_wheel(__doc__, MESH, ROOT / "models")
+    write_weights(name_layers(layers), out / FEATURES_NAME)
 
 
 if __name__ == "__main__":

@@ -105,6 +105,43 @@ def read_layers(schema: ModuleType, data: bytes) -> list[tuple[np.ndarray, ...]]
     return layers
 
 
+def layers_of_wheel(
+    description: str | None, model: str, out: Path
+) -> tuple[list[tuple[np.ndarray, ...]], Path]:
+    """Begin as scripts do that take a network over from the wheel: parse the command line, read the layers.
+
+    Args:
+        description: of the script, for its help.
+        model: the network's file in the wheel.
+        out: the folder to write to, if the command line names none.
+
+    Returns:
+        See `read_layers`, and the folder to write to.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--wheel", type=Path, help="a downloaded wheel of MediaPipe")
+    parser.add_argument("--out", type=Path, default=out)
+    args = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        zipfile.ZipFile(args.wheel or download_wheel(Path(folder))) as wheel,
+    ):
+        return read_layers(load_schema(wheel), wheel.read(model)), args.out
+
+
+def write_weights(weights: dict[str, np.ndarray], path: Path) -> None:
+    """Write weights by name as safetensors, under a temporary name first, and say how large they are."""
+    from safetensors.numpy import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    save_file(weights, temporary)
+    temporary.replace(path)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
 class GraphEditor:
     """Appends operators to the first subgraph of a TensorFlow Lite model."""
 

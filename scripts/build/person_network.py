@@ -7,10 +7,7 @@ of many people, is where that network's training begins. Without --wheel, pip do
 License 2.0, as the bundles of scripts/build/face_landmarker.py.
 """
 
-import argparse
 import sys
-import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +15,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from scripts.build.face_landmarker import download_wheel, load_schema, read_layers
+from scripts.build.face_landmarker import layers_of_wheel, write_weights
 
 MODEL = "mediapipe/modules/selfie_segmentation/selfie_segmentation.tflite"
 FILE_NAME = "person_network.safetensors"
@@ -41,29 +38,12 @@ def layer_names() -> list[str]:
 
 def main() -> None:
     """Read the wheel, write the weights."""
-    from safetensors.numpy import save_file
-
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--wheel", type=Path, help="a downloaded wheel of MediaPipe")
-    parser.add_argument("--out", type=Path, default=ROOT / "cache")
-    args = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        zipfile.ZipFile(args.wheel or download_wheel(Path(folder))) as wheel,
-    ):
-        layers = read_layers(load_schema(wheel), wheel.read(MODEL))
+    layers, out = layers_of_wheel(__doc__, MODEL, ROOT / "cache")
     arrays = {}
     for name, (weight, bias) in zip(layer_names(), layers, strict=True):
         arrays[f"{name}.weight"] = np.ascontiguousarray(weight, np.float32)
         arrays[f"{name}.bias"] = bias.astype(np.float32)
-    args.out.mkdir(parents=True, exist_ok=True)
-    path = args.out / FILE_NAME
-    temporary = path.with_suffix(".tmp")
-    save_file(arrays, temporary)
-    temporary.replace(path)
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    write_weights(arrays, out / FILE_NAME)
 
 
 if __name__ == "__main__":

@@ -41,11 +41,6 @@ class SegmentationFigures:
     hair: dict[str, float]
 
     @property
-    def mean_iou(self) -> float:
-        """Mean over the classes, held-out renders."""
-        return float(np.mean(list(self.rendered.values())))
-
-    @property
     def mean_hair(self) -> float:
         """Mean over the portraits."""
         return float(np.mean(list(self.hair.values())))
