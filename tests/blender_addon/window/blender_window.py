@@ -43,7 +43,7 @@ class BlenderWindow:
     def __exit__(self, *exc_info: object) -> None:
         self._connection.close()
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_SECONDS)
 
     def _connects(self) -> bool:
         if self.process.poll() is not None:

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tests.conftest import PATIENCE_SECONDS
+
 SIZE = (1280, 800)
 PROGRAMS = ("Xvfb", "xdotool", "import")
 
@@ -36,7 +38,7 @@ class Display:
 
     def __exit__(self, *exc_info):
         self._server.terminate()
-        self._server.wait(10)
+        self._server.wait(PATIENCE_SECONDS)
 
     def move(self, x: float, y: float) -> None:
         self._xdotool("mousemove", str(round(x)), str(round(y)))
@@ -68,4 +70,4 @@ class Display:
         self._run("xdotool", *arguments)
 
     def _run(self, *command: str) -> None:
-        subprocess.run(command, env={**os.environ, "DISPLAY": self.name}, check=True, timeout=30)
+        subprocess.run(command, env={**os.environ, "DISPLAY": self.name}, check=True, timeout=PATIENCE_SECONDS)
