@@ -225,7 +225,7 @@ def run_in_blender(request, home):
     else:
         command = [python_with_bpy(request.param)]
 
-    def run(script, *arguments, timeout=300, **extra):
+    def run(script, *arguments, timeout=2 * PATIENCE_SECONDS, **extra):
         dashes = ["--"] if request.param == "blender" else []
         return subprocess.run(
             [*command, str(script), *dashes, *map(str, arguments)],

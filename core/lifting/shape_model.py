@@ -33,7 +33,15 @@ class PointBasis:
     expression: np.ndarray
 
     def at(self, identity: np.ndarray, expression: np.ndarray) -> np.ndarray:
-        """(N, 3) float64 the points of a head, head frame, meters."""
+        """The points of a head.
+
+        Args:
+            identity: (K,) coefficients, standard deviations.
+            expression: (J,) coefficients, standard deviations.
+
+        Returns:
+            (N, 3) float64, head frame, meters.
+        """
         return np.asarray(
             self.mean
             + np.tensordot(identity, self.identity, 1)

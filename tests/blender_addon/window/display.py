@@ -70,4 +70,6 @@ class Display:
         self._run("xdotool", *arguments)
 
     def _run(self, *command: str) -> None:
-        subprocess.run(command, env={**os.environ, "DISPLAY": self.name}, check=True, timeout=PATIENCE_SECONDS)
+        subprocess.run(
+            command, env={**os.environ, "DISPLAY": self.name}, check=True, timeout=PATIENCE_SECONDS
+        )
