@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +17,8 @@ from .hair.settings import HairSettings
 from .image.crop import cut_crop
 from .image.photo import Photo, load_photo, search_frames
 from .lifting.lifter import HeadPrior, LandmarkLifter
-from .quality.coverage import measure_coverage
-from .quality.measures import QualityInputs, measure
+from .quality.coverage import Coverage, measure_coverage
+from .quality.measures import QualityInputs, lift_redetections, measure
 from .quality.report import QualityReport, quality_report
 from .runtime.backend import SEGMENTATION_NAME, SEGMENTATION_ONNX_NAME, choose_backend
 from .runtime.timing import Progress, Stopwatch
@@ -52,15 +53,16 @@ if TYPE_CHECKING:
 SMALLEST_FACE = 40
 #: Fraction of the progress that detection is.
 DETECTION_FRACTION = 0.1
-#: Seconds that the steps take for a face in a 512-pixel photo on two cores: they share out the progress.
+#: Seconds that the steps take for a face in a 1024-pixel photo on two cores: they share out the progress.
+#: What is done beside another step counts nothing.
 STEP_SECONDS = {
-    "guidance": 0.4,
-    "segmentation": 0.05,
-    "network": 0.3,
-    "surface": 1.3,
-    "color": 0.3,
-    "landmarks": 0.02,
-    "quality": 0.2,
+    "guidance": 0.05,
+    "segmentation": 0.0,
+    "network": 0.06,
+    "surface": 0.15,
+    "color": 0.04,
+    "landmarks": 0.01,
+    "quality": 0.02,
     "head": 6.5,
     "texture": 3.1,
     "hair": 1.5,
@@ -147,6 +149,23 @@ class FaceTask:
     def ignored(self) -> np.ndarray | None:
         """(H, W) bool, photo frame: what of the photo is left out; None if nothing is."""
         return self.adjustments.ignored_at(self.photo.height, self.photo.width) if self.adjustments else None
+
+
+@dataclass(frozen=True)
+class PhotoEvidence:
+    """What a photo says of a face beside its surface.
+
+    Attributes:
+        segmentation: What the pixels around the head show; None if the models cannot tell.
+        redetections: (distance in sizes of the face, landmarks) of each further detection of the face.
+        redetected_priors: The heads lifted from those that found it.
+        coverage: What covers the face; None without a segmentation.
+    """
+
+    segmentation: Segmentation | None
+    redetections: Sequence[tuple[float, FaceLandmarks]]
+    redetected_priors: Sequence[HeadPrior]
+    coverage: Coverage | None
 
 
 class Reconstructor:
@@ -324,47 +343,44 @@ class Reconstructor:
             prior = self.lifter.lift(face, camera, photo.rgb)
             crop = cut_crop(photo.rgb, prior.frame)
             guidance = build_guidance(face.points, prior, self.lifter)
-        with watch.step("segmentation", starts["segmentation"], f"Finding skin and hair around {name}"):
-            segmentation = self.segmenter.segment(photo.rgb, camera, prior.pose) if self.segmenter else None
-            ignored = task.ignored
-            if segmentation is not None and ignored is not None:
-                segmentation = ignoring(segmentation, ignored)
-        with watch.step("network", starts["network"], f"Working out the shape of {name}"):
-            volume = self.predictor.predict(crop, guidance)
-        with watch.step("surface", starts["surface"], f"Building the surface of {name}"):
-            mesh = PriorMesh.of(prior, self.lifter.template)
-            isosurface = extract_isosurface(volume, prior.frame, prior.pose, mesh, self.surface_settings)
-        with watch.step("color", starts["color"], f"Coloring {name}"):
-            colors, confidence = color_from_photo(isosurface, photo.rgb, prior.frame)
-            surface = Surface(isosurface.vertices, isosurface.faces, colors, confidence)
-            if ignored is not None:
-                surface = unseen_where_ignored(surface, ignored, camera, prior.pose)
-        if on_surface:
-            on_surface(task.index, surface)
-        with watch.step("landmarks", starts["landmarks"], f"Placing the landmarks of {name}"):
-            points, points68 = self._landmarks(isosurface, prior, camera)
-        with watch.step("quality", starts["quality"], f"Checking the result for {name}"):
-            inputs = QualityInputs(
-                photo.rgb,
-                camera,
-                face,
-                self.detector.redetect(photo.rgb, face),
-                self.lifter,
-                prior,
-                guidance,
-                crop,
-                isosurface,
-                confidence,
-                points,
-            )
-            folder = self.models_dir or models_folder()
-            coverage = None
-            if segmentation:
-                direction = camera_direction(prior.pose)
-                coverage = measure_coverage(
-                    photo.rgb, segmentation, face.points, self.lifter.canonical, direction
+        with ThreadPoolExecutor(1, "photobust-evidence") as pool:
+            # What only the photo and the prior tell is found out beside the surface.
+            with watch.step("segmentation", starts["segmentation"], f"Finding skin and hair around {name}"):
+                job = pool.submit(self._photo_evidence, task, prior)
+            with watch.step("network", starts["network"], f"Working out the shape of {name}"):
+                volume = self.predictor.predict(crop, guidance)
+            with watch.step("surface", starts["surface"], f"Building the surface of {name}"):
+                mesh = PriorMesh.of(prior, self.lifter.template)
+                isosurface = extract_isosurface(volume, prior.frame, prior.pose, mesh, self.surface_settings)
+            with watch.step("color", starts["color"], f"Coloring {name}"):
+                colors, confidence = color_from_photo(isosurface, photo.rgb, prior.frame)
+                surface = Surface(isosurface.vertices, isosurface.faces, colors, confidence)
+                if task.ignored is not None:
+                    surface = unseen_where_ignored(surface, task.ignored, camera, prior.pose)
+            if on_surface:
+                on_surface(task.index, surface)
+            with watch.step("landmarks", starts["landmarks"], f"Placing the landmarks of {name}"):
+                points, points68 = self._landmarks(isosurface, prior, camera)
+            with watch.step("quality", starts["quality"], f"Checking the result for {name}"):
+                evidence = job.result()
+                segmentation = evidence.segmentation
+                inputs = QualityInputs(
+                    photo.rgb,
+                    camera,
+                    face,
+                    evidence.redetections,
+                    self.lifter,
+                    prior,
+                    guidance,
+                    crop,
+                    isosurface,
+                    confidence,
+                    points,
+                    evidence.redetected_priors,
                 )
-            quality = quality_report(measure(inputs), float(confidence.mean()), folder, coverage)
+                folder = self.models_dir or models_folder()
+                mean_confidence = float(confidence.mean())
+                quality = quality_report(measure(inputs), mean_confidence, folder, evidence.coverage)
         head, albedo, adjusted = self._wrap(task, prior, surface, segmentation, watch, starts)
         pose = adjusted.pose if adjusted else prior.pose
         hair = self._hair(task, pose, segmentation, head, watch, starts)
@@ -390,6 +406,22 @@ class Reconstructor:
             segmentation=segmentation,
             adjusted=adjusted,
         )
+
+    def _photo_evidence(self, task: FaceTask, prior: HeadPrior) -> PhotoEvidence:
+        """What the photo says beside what the surface is made of. Runs in a thread of its own."""
+        photo, camera, face = task.photo, task.camera, task.face
+        segmentation = self.segmenter.segment(photo.rgb, camera, prior.pose) if self.segmenter else None
+        if segmentation is not None and task.ignored is not None:
+            segmentation = ignoring(segmentation, task.ignored)
+        redetections = self.detector.redetect(photo.rgb, face)
+        priors = lift_redetections(redetections, self.lifter, camera, photo.rgb)
+        coverage = None
+        if segmentation:
+            direction = camera_direction(prior.pose)
+            coverage = measure_coverage(
+                photo.rgb, segmentation, face.points, self.lifter.canonical, direction
+            )
+        return PhotoEvidence(segmentation, redetections, priors, coverage)
 
     def _landmarks(
         self, isosurface: Isosurface, prior: HeadPrior, camera: Camera

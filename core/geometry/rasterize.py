@@ -26,30 +26,45 @@ def fragments(
         For N fragments: triangle (N,) int64; pixel (N,) int64, y * size + x; barycentric coordinates (N, 3)
         float64; and area (N,) float64, twice the signed area of the triangle in the picture, square pixels.
     """
-    corners = points[triangles, :2].astype(np.float64) - np.array(RAY_JITTER)
-    low = np.clip(np.floor(corners.min(1)), 0, size - 1).astype(np.int64)
-    high = np.clip(np.ceil(corners.max(1)), -1, size - 1).astype(np.int64)
-    span = np.maximum(high - low + 1, 0)
-    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
-    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    count = np.where(np.abs(area) < 1e-12, 0, span[:, 0] * span[:, 1])
-    triangle = np.repeat(np.arange(len(triangles)), count)
-    offset = np.arange(len(triangle)) - np.repeat(np.cumsum(count) - count, count)
-    x = low[triangle, 0] + offset % span[triangle, 0]
-    y = low[triangle, 1] + offset // span[triangle, 0]
-    # The weights of corners a and b are affine in (x, y): three numbers a triangle.
-    safe = np.where(count > 0, area, 1.0)
-    wa_x, wa_y = (b[:, 1] - c[:, 1]) / safe, (c[:, 0] - b[:, 0]) / safe
-    wb_x, wb_y = (c[:, 1] - a[:, 1]) / safe, (a[:, 0] - c[:, 0]) / safe
-    wa_0 = (b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0]) / safe
-    wb_0 = (c[:, 0] * a[:, 1] - c[:, 1] * a[:, 0]) / safe
+    corners = points[:, :2].astype(np.float64) - np.array(RAY_JITTER)
+    (ax, ay), (bx, by), (cx, cy) = (np.take(corners, corner, axis=0).T for corner in triangles.T)
+    area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+    first = np.clip(np.ceil(np.minimum(np.minimum(ay, by), cy)), 0, size).astype(np.int64)
+    last = np.clip(np.floor(np.maximum(np.maximum(ay, by), cy)), -1, size - 1).astype(np.int64)
+    rows = np.where(np.abs(area) < 1e-12, 0, np.maximum(last - first + 1, 0))
+    # The corners' weights are affine in (x, y): three numbers a triangle for each.
+    safe = np.where(rows > 0, area, 1.0)
+    wa_x, wa_y, wa_0 = (by - cy) / safe, (cx - bx) / safe, (bx * cy - by * cx) / safe
+    wb_x, wb_y, wb_0 = (cy - ay) / safe, (ax - cx) / safe, (cx * ay - cy * ax) / safe
+    # In each row of a triangle, they are all positive from `left` to `right`.
+    row_of, y = _ranges(first, rows)
+    left, right = np.zeros(len(row_of)), np.full(len(row_of), size - 1.0)
+    for along, down, at_0 in (
+        (wa_x, wa_y, wa_0),
+        (wb_x, wb_y, wb_0),
+        (-wa_x - wb_x, -wa_y - wb_y, 1 - wa_0 - wb_0),
+    ):
+        slope = along[row_of]
+        with np.errstate(divide="ignore", invalid="ignore"):  # of level edges, which bound no row
+            zero = (at_0[row_of] + down[row_of] * y) / -slope
+        left = np.where(slope > 0, np.maximum(left, zero), left)
+        right = np.where(slope < 0, np.minimum(right, zero), right)
+    start = np.ceil(left).astype(np.int64)
+    row, x = _ranges(start, np.maximum(np.floor(right).astype(np.int64) - start + 1, 0))
+    triangle, y = row_of[row], y[row]
     wa = wa_0[triangle] + wa_x[triangle] * x + wa_y[triangle] * y
     wb = wb_0[triangle] + wb_x[triangle] * x + wb_y[triangle] * y
-    wc = 1.0 - wa - wb
-    inside = (wa >= 0) & (wb >= 0) & (wc >= 0)
-    triangle = triangle[inside]
-    bary = np.stack([wa[inside], wb[inside], wc[inside]], 1)
-    return triangle, (y * size + x)[inside], bary, area[triangle]
+    return triangle, y * size + x, np.stack([wa, wb, 1.0 - wa - wb], 1), area[triangle]
+
+
+def _ranges(starts: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whole numbers that follow one another from each start (N,) on, as many as `counts` (N,) says.
+
+    Returns:
+        (M,) int64, of which range each number is, and (M,) int64, the numbers.
+    """
+    index = np.repeat(np.arange(len(counts)), counts)
+    return index, np.arange(len(index)) + np.repeat(starts - np.cumsum(counts) + counts, counts)
 
 
 def interpolate(
@@ -97,14 +112,28 @@ def z_buffer(
     return maps
 
 
-def ray_distance_volume(
-    points: np.ndarray, triangles: np.ndarray, plane: np.ndarray, reach: int
-) -> np.ndarray:
-    """Signed distance along the camera's rays to the surface of a closed mesh, clamped: positive inside.
+def ray_intersections(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the rays of the volume's columns meet a mesh.
 
     Args:
         points: (V, 3) volume frame, voxels.
         triangles: (T, 3) int, outward.
+
+    Returns:
+        (N,) int64 pixel, y * 192 + x; (N,) float64 z, volume frame; (N,) float64, twice the signed area of
+            the triangle in the picture, square pixels, negative where a ray enters.
+    """
+    triangle, pixel, bary, area = fragments(points, triangles)
+    return pixel, interpolate(points[:, 2].astype(np.float64), triangles, triangle, bary), area
+
+
+def ray_distance_volume(
+    intersections: tuple[np.ndarray, np.ndarray, np.ndarray], plane: np.ndarray, reach: int
+) -> np.ndarray:
+    """Signed distance along the camera's rays to the surface of a closed mesh, clamped: positive inside.
+
+    Args:
+        intersections: Of the mesh, from `ray_intersections`.
         plane: (4,) n, d, volume frame: solid only where n . p + d >= 0.
         reach: Distance, voxels, at which it is clamped.
 
@@ -112,8 +141,7 @@ def ray_distance_volume(
         (200, 192, 192) float32 [z, y, x], -reach to reach, voxels, smoothed by [1 2 1] / 4 along x and y.
     """
     depth, height, width = VOLUME_SHAPE
-    triangle, pixel, bary, area = fragments(points, triangles)
-    z = interpolate(points[:, 2].astype(np.float64), triangles, triangle, bary)
+    pixel, z, area = intersections
     entry, exit_, column = ray_spans(pixel, z, np.where(area < 0, 1, -1), plane)
     if len(column) == 0:
         return np.full(VOLUME_SHAPE, -reach, np.float32)
@@ -132,8 +160,11 @@ def ray_distance_volume(
     steps = np.zeros((z1 - z0 + 1, rows * cols), np.int8)
     np.add.at(steps, (np.ceil(exit_).astype(np.int64) - z0, cell), 1)
     np.add.at(steps, (np.floor(entry).astype(np.int64) + 1 - z0, cell), -1)
-    inside = np.cumsum(steps[:-1], 0, dtype=np.int8)
-    distance = inside.astype(np.float32)
+    for k in range(
+        1, len(steps) - 1
+    ):  # layer by layer: several times as fast as np.cumsum along the first axis
+        steps[k] += steps[k - 1]
+    distance = steps[:-1].astype(np.float32)
     distance *= 2 * reach
     for edge, direction, low, high, where in _edge_spans(entry, exit_, column, reach):
         first = np.maximum(np.ceil(edge - low).astype(np.int64), z0)

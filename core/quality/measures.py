@@ -64,6 +64,7 @@ class QualityInputs:
         isosurface: The surface.
         confidence: (N,) float32, 0..1, of its vertices.
         landmark_points: (478, 3) float32 on the surface, head frame, meters, NaN where it has none.
+        redetected_priors: What `lift_redetections` gives, if it was asked already.
     """
 
     rgb: np.ndarray
@@ -77,6 +78,7 @@ class QualityInputs:
     isosurface: Isosurface
     confidence: np.ndarray
     landmark_points: np.ndarray
+    redetected_priors: Sequence[HeadPrior] | None = None
 
 
 @dataclass(frozen=True)
@@ -184,17 +186,32 @@ def face_mask(guidance: Guidance) -> np.ndarray:
     return np.asarray(np.abs(guidance.maps[:3]).sum(0) > 0)
 
 
+def lift_redetections(
+    redetections: Sequence[tuple[float, FaceLandmarks]],
+    lifter: LandmarkLifter,
+    camera: Camera,
+    rgb: np.ndarray,
+) -> list[HeadPrior]:
+    """The heads lifted from those redetections that found the face.
+
+    Args:
+        redetections: As in `QualityInputs`.
+        lifter: What lifts them.
+        camera: Of the photo.
+        rgb: (H, W, 3) uint8, the photo.
+    """
+    return [lifter.lift(face, camera, rgb) for distance, face in redetections if distance < MISSED_ERROR]
+
+
 def compare_redetections(inputs: QualityInputs) -> tuple[float, float, float]:
     """(redetection_error, redetection_turn_deg, redetection_shape_mm), see `Measures`."""
     redetections, prior = inputs.redetections, inputs.prior
     if not redetections:
         return 0.0, 0.0, 0.0
     error = 100 * float(np.mean([min(distance, MISSED_ERROR) for distance, _ in redetections]))
-    lifted = [
-        inputs.lifter.lift(face, inputs.camera, inputs.rgb)
-        for distance, face in redetections
-        if distance < MISSED_ERROR
-    ]
+    lifted = inputs.redetected_priors
+    if lifted is None:
+        lifted = lift_redetections(redetections, inputs.lifter, inputs.camera, inputs.rgb)
     turns = [MISSED_TURN_DEG] * (len(redetections) - len(lifted))
     shapes = [MISSED_SHAPE_MM] * len(turns)
     for other in lifted:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..geometry.frames import CROP_SIZE
 from ..geometry.mesh import MeshTopology, shading_normals, triangle_normals
-from ..geometry.rasterize import fragments, interpolate, z_buffer
+from ..geometry.rasterize import ray_intersections, z_buffer
 from ..geometry.visibility import ramp
 from ..lifting.lifter import HeadPrior
 from ..template.template import HeadTemplate
@@ -75,14 +75,8 @@ class PriorMesh:
 
     @cached_property
     def ray_intersections(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Where the columns' rays meet the mesh.
-
-        Returns:
-            (N,) int pixel, y * 192 + x; (N,) z, volume frame; (N,) twice the signed area of the triangle in
-            the picture, square pixels.
-        """
-        triangle, pixel, bary, area = fragments(self.points, self.triangles)
-        return pixel, interpolate(self.points[:, 2], self.triangles, triangle, bary), area
+        """Where the columns' rays meet the mesh, see `core.geometry.rasterize.ray_intersections`."""
+        return ray_intersections(self.points, self.triangles)
 
     @cached_property
     def front(self) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..geometry.frames import CROP_SIZE, HEAD_CENTER, NECK_PLANE_Z, VOLUME_CENTER_Z, CropFrame, HeadPose
 from ..geometry.pose import fit_pose
-from ..geometry.rasterize import fragments, interpolate, ray_distance_volume, z_buffer
+from ..geometry.rasterize import fragments, interpolate, ray_distance_volume, ray_intersections, z_buffer
 from ..lifting.lifter import HeadPrior, LandmarkLifter
 
 #: Logit of the prior deep inside the head; outside it is the negative.
@@ -111,14 +111,14 @@ def build_guidance(points: np.ndarray, prior: HeadPrior, lifter: LandmarkLifter)
 
     solid = frame.camera_to_volume(pose.head_to_camera(template.solid(prior.vertices.astype(np.float64))))
     plane = neck_plane(frame, pose)
-    triangle, pixel, bary, _ = fragments(solid, template.solid_triangles)
-    z = interpolate(solid[:, 2], template.solid_triangles, triangle, bary)
+    intersections = ray_intersections(solid, template.solid_triangles)
+    pixel, z, _ = intersections
     index, front = z_buffer(pixel, z, z)
     _, back = z_buffer(pixel, -z, z)
     filled = index >= 0
     maps[4] = depth_channel(front, filled).reshape(size, size)
     maps[5] = depth_channel(back, filled).reshape(size, size)
     maps[6] = filled.reshape(size, size)
-    distance = ray_distance_volume(solid, template.solid_triangles, plane, TEMPLATE_REACH)
+    distance = ray_distance_volume(intersections, plane, TEMPLATE_REACH)
     distance *= np.float32(TEMPLATE_LOGIT / TEMPLATE_REACH)
     return Guidance(maps, distance)

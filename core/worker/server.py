@@ -57,6 +57,8 @@ READ_BYTES = 65536
 #: Seconds that the running step, and the end of the process, may still take when the client has gone: a step
 #: takes one or two, and many times as long where other programs keep the processor busy.
 ORPHAN_GRACE = 30.0
+#: Seconds without a request after which memory that is free is given back.
+IDLE_S = 1.0
 #: Unix niceness (0 to 19) of an engine that runs in the background.
 NICENESS = 4
 
@@ -79,8 +81,20 @@ class Worker:
         """Serve until shutdown or the end of the source."""
         threading.Thread(target=self._read, name="requests", daemon=True).start()
         threading.Thread(target=self._serve_quick, name="quick requests", daemon=True).start()
-        while (request := self._requests.get()) is not None:
+        while (request := self._next()) is not None:
             self._serve(request)
+
+    def _next(self) -> Request | None:
+        """The next request, None to end.
+
+        Memory that is free is given back if none comes for a while, not after each: the next photo of a batch
+        needs it again, and to get it anew from the system takes a fifth of a photo's time.
+        """
+        try:
+            return self._requests.get(timeout=IDLE_S)
+        except queue.Empty:
+            release_free_memory()
+            return self._requests.get()
 
     def _serve_quick(self) -> None:
         """Serve what does not wait, until shutdown or the end of the source."""
@@ -147,9 +161,6 @@ class Worker:
             answer = error_event(
                 "InternalError", f"The engine failed ({type(error).__name__}: {error}); its log says more"
             )
-        # Before it is answered, so that whoever measures the process finds what it needs, not what it keeps.
-        if request["method"] not in ("hello", *QUICK):
-            release_free_memory()
         # Closed before it is answered: whoever has the answer can no longer cancel the request.
         self._open.discard(name)
         self._cancelled.discard(name)

@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from core.geometry.frames import CROP_SIZE
-from core.geometry.rasterize import fragments, interpolate, ray_distance_volume, z_buffer
+from core.geometry.rasterize import fragments, interpolate, ray_distance_volume, ray_intersections, z_buffer
 from core.volume.guidance import TEMPLATE_REACH
 
 EVERYWHERE = np.array([0.0, 0.0, 0.0, 1.0])
@@ -27,7 +27,7 @@ def solid() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_distance_along_the_rays(solid: tuple[np.ndarray, np.ndarray]) -> None:
-    distance = ray_distance_volume(solid[0], solid[1], EVERYWHERE, TEMPLATE_REACH)
+    distance = ray_distance_volume(ray_intersections(solid[0], solid[1]), EVERYWHERE, TEMPLATE_REACH)
     y, x, z = np.mgrid[:192, :192, :200]
     inside = ((x - 95.2) / 50) ** 2 + ((y - 96.1) / 62) ** 2 + ((z - 99.4) / 55) ** 2 < 1
     inside |= (x - 105.2) ** 2 + (y - 91.1) ** 2 + (z - 147.4) ** 2 < 20**2
@@ -47,7 +47,9 @@ def test_plane_cuts_the_solid(solid: tuple[np.ndarray, np.ndarray]) -> None:
         np.array([0.1, -0.9, 0.3, 100.0]),
         np.array([0.0, 0.2, -1.0, 90.0]),
     ):
-        z, y, x = np.nonzero(ray_distance_volume(solid[0], solid[1], plane, TEMPLATE_REACH) > 0.5)
+        z, y, x = np.nonzero(
+            ray_distance_volume(ray_intersections(solid[0], solid[1]), plane, TEMPLATE_REACH) > 0.5
+        )
         assert len(z) > 1000
         assert (plane[0] * x + plane[1] * y + plane[2] * z + plane[3]).min() > -1.5
 
@@ -57,7 +59,7 @@ def test_same_as_compiled(solid: tuple[np.ndarray, np.ndarray]) -> None:
     vertices, triangles = solid
     plane = np.array([0.05, -1, 0.2, 110.0])
     compiled = rasterize.ray_distance_columns(vertices, triangles, plane, TEMPLATE_REACH).transpose(2, 0, 1)
-    plain = ray_distance_volume(vertices, triangles, plane, TEMPLATE_REACH)
+    plain = ray_distance_volume(ray_intersections(vertices, triangles), plane, TEMPLATE_REACH)
     step = 2 * TEMPLATE_REACH / 255
     assert np.abs(compiled * step - TEMPLATE_REACH - plain).max() < step
 
