@@ -54,7 +54,7 @@ def demo(tmp_path_factory):
         capture_output=True,
         encoding="utf-8",
         check=False,
-        timeout=PATIENCE_SECONDS,
+        timeout=2 * PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, out / "astronaut"
@@ -217,7 +217,7 @@ def test_cancelled_between_steps(engine, astronaut, tmp_path):
         job = client.submit_reconstruct(astronaut, tmp_path / "out")
         while not job.poll(0.1):
             pass
-        job.cancel()
+        job.cancel(PATIENCE_SECONDS)
         with pytest.raises(JobCancelledError):
             job.wait(PATIENCE_SECONDS)
         assert client.pid == pid
@@ -232,7 +232,7 @@ def test_killed_in_the_middle_it_is_started_again(engine, astronaut, tmp_path):
             pass
         os.kill(client.pid, signal.SIGKILL)
         steps = []
-        assert job.wait(120, steps.append)["faces"]
+        assert job.wait(2 * PATIENCE_SECONDS, steps.append)["faces"]
         assert "restart" in [p.step for p in steps]
 
 

@@ -43,8 +43,8 @@ const post = async (path, body, signal) => {
   throw new Refusal(problem.message, problem.code);
 };
 
-/** A page's place on the server: it is made when the page is opened, and again when the server was started again. */
-export class Place {
+/** A page's session on the server: it is made when the page is opened, and again when the server was started again. */
+export class Session {
   /**
    * @param {About} about
    */
@@ -57,9 +57,9 @@ export class Place {
     this.refused = 0;
   }
 
-  /** @returns {Promise<Place>} */
+  /** @returns {Promise<Session>} */
   static async open() {
-    return new Place(await (await post("api/pages")).json());
+    return new Session(await (await post("api/pages")).json());
   }
 
   /**
@@ -123,13 +123,13 @@ export class Place {
 }
 
 /**
- * Open a place on the server, however long that does not answer.
+ * Open a session on the server, however long that does not answer.
  * @param {() => void} silent Called when it does not.
  */
-export const openPlace = async (silent) => {
+export const openSession = async (silent) => {
   for (;;) {
     try {
-      return await Place.open();
+      return await Session.open();
     } catch (error) {
       if (error instanceof Refusal) throw error;
       silent();

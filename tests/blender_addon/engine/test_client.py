@@ -95,7 +95,7 @@ def test_other_waiting_jobs_survive_a_crash(client, photo, tmp_path):
 def test_cancel_between_steps(client, photo, tmp_path):
     job = client.submit_reconstruct(photo("slow"), tmp_path)
     wait_for(lambda: job.poll() or job.progress.step != "queued")
-    job.cancel()
+    job.cancel(PATIENCE_SECONDS)
     with pytest.raises(JobCancelledError):
         job.wait(PATIENCE_SECONDS)
     assert client.submit_reconstruct(photo("fine"), tmp_path).wait()["faces"]
