@@ -2,13 +2,13 @@
 /** The page: takes a photo, follows what becomes of it, shows the head. */
 
 import { hasCamera, takePhoto } from "./camera.js";
-import { openSession, Refusal } from "./server.js";
+import { openPlace, Refusal } from "./server.js";
 import { text } from "./texts.js";
 import { loadViewer, SHAPES, Stage } from "./viewer.js";
 
 /** @typedef {import("./server.js").Job} Job */
 /** @typedef {import("./server.js").News} News */
-/** @typedef {import("./server.js").Session} Session */
+/** @typedef {import("./server.js").Place} Place */
 
 /** Files that are offered, in this order, if they are there. */
 const OFFERED = ["head.glb", "head.fbx", "hair.glb", "surface.ply", "surface.glb", "albedo.png"];
@@ -35,8 +35,8 @@ const stage = new Stage($("stage"), $("stage-message"));
 
 /** What the page knows. */
 const page = {
-  /** @type {Session | null} */
-  session: null,
+  /** @type {Place | null} */
+  place: null,
   /** @type {File | null} The last photo, to be sent again. */
   file: null,
   /** @type {AbortController | null} Of a photo that is on its way. */
@@ -79,19 +79,19 @@ const send = async (file) => {
   reset(1);
   stage.clear();
   showPhoto(URL.createObjectURL(file));
-  if (!page.session) {
+  if (!page.place) {
     notice(text("lost"), true);
     return;
   }
-  if (file.size > page.session.about.max_bytes) {
-    notice(text("problem.size", { megabytes: page.session.about.max_bytes >> 20 }));
+  if (file.size > page.place.about.max_bytes) {
+    notice(text("problem.size", { megabytes: page.place.about.max_bytes >> 20 }));
     render(null);
     return;
   }
   const sending = (page.sending = new AbortController());
   render(null);
   try {
-    const number = await page.session.sendPhoto(file, sending.signal);
+    const number = await page.place.sendPhoto(file, sending.signal);
     // News of the photo before it may have come meanwhile, and none of this one yet.
     if (page.sending === sending && page.job?.number !== number) page.job = null;
   } catch (error) {
@@ -165,7 +165,7 @@ $("cancel").addEventListener("click", () => {
     page.sending.abort();
     notice(text("cancelled"), true);
   } else if (page.job && BUSY.includes(page.job.state)) {
-    page.session?.cancel().catch(failed);
+    page.place?.cancel().catch(failed);
   }
 });
 
@@ -184,14 +184,14 @@ const renderFaces = (job) => {
   const opened = $("faces").hidden && choices && job.state === "choose";
   $("faces").hidden = !choices;
   if (!choices) return;
-  const key = `${page.session?.base} ${job.number} ${job.face}`;
+  const key = `${page.place?.base} ${job.number} ${job.face}`;
   if ($("face-list").dataset.key !== key) {
     $("face-list").dataset.key = key;
     $("face-list").replaceChildren(
       ...job.faces.map((face) => {
         const name = text(face.usable ? "face" : "face.small", { number: face.index + 1 });
         const button = make("button", { type: "button", disabled: !face.usable });
-        if (face.picture) button.append(make("img", { src: page.session?.file(job, face.picture), alt: "" }));
+        if (face.picture) button.append(make("img", { src: page.place?.file(job, face.picture), alt: "" }));
         button.append(name);
         button.setAttribute("aria-label", text("face.where", { name, place: face.from_left, count: job.faces.length }));
         button.setAttribute("aria-pressed", String(face.index === job.face));
@@ -199,7 +199,7 @@ const renderFaces = (job) => {
           page.model = "";
           reset(1);
           stage.clear();
-          page.session?.chooseFace(face.index).catch(failed);
+          page.place?.chooseFace(face.index).catch(failed);
         });
         return make("li", {}, button);
       }),
@@ -222,16 +222,16 @@ const renderVerdict = (job) => {
 /** @param {Job} job @param {string} name @param {string} [label] */
 const download = (job, name, label = text(`file.${name}`)) => {
   const stem = job.name.replace(/\.[^.]*$/, "");
-  return make("a", { href: page.session?.file(job, name), download: `${stem} ${name}`, textContent: label });
+  return make("a", { href: page.place?.file(job, name), download: `${stem} ${name}`, textContent: label });
 };
 
 /** @param {Job | null} job */
 const renderDownloads = (job) => {
   const done = job?.state === "done";
   $("downloads").hidden = !done;
-  if (!done || !page.session) return;
-  const { formats, blender } = page.session.about;
-  const key = [page.session.base, job.number, job.face, job.export, ...job.files].join(" ");
+  if (!done || !page.place) return;
+  const { formats, blender } = page.place.about;
+  const key = [page.place.base, job.number, job.face, job.export, ...job.files].join(" ");
   if ($("file-list").dataset.key !== key) {
     $("file-list").dataset.key = key;
     const items = OFFERED.filter((name) => job.files.includes(name)).map((name) => make("li", {}, download(job, name)));
@@ -240,7 +240,7 @@ const renderDownloads = (job) => {
       const button = make("button", { type: "button", textContent: text(`export.${format}`), disabled: Boolean(job.export) });
       button.addEventListener("click", () => {
         page.downloading = `head.${format}`;
-        page.session?.export(format).catch(failed);
+        page.place?.export(format).catch(failed);
       });
       items.push(make("li", {}, button));
     }
@@ -256,7 +256,7 @@ const renderDownloads = (job) => {
 };
 $("blender").addEventListener("click", async () => {
   try {
-    await page.session?.openInBlender();
+    await page.place?.openInBlender();
     $("export-status").textContent = text("blender.opening");
   } catch (error) {
     failed(error);
@@ -273,13 +273,13 @@ const renderModel = (job) => {
   const shown = page.model === "surface" || !files.head ? "surface" : "head";
   const file = files[shown];
   $("controls").hidden = !file || !stage.shown;
-  if (!job || !file || !page.session) return;
+  if (!job || !file || !page.place) return;
   for (const radio of document.querySelectorAll("[name=model]")) {
     const input = /** @type {HTMLInputElement} */ (radio);
     input.disabled = !files[/** @type {"surface" | "head"} */ (input.value)];
     input.checked = input.value === shown;
   }
-  stage.show(`${page.session.file(job, file)}?${job.face}`, text(`model.${shown}`));
+  stage.show(`${page.place.file(job, file)}?${job.face}`, text(`model.${shown}`));
 };
 
 stage.onShown = () => {
@@ -316,7 +316,7 @@ const render = (job) => {
   if (job?.state === "failed") notice(job.problem ?? "", job.retryable);
   if (job?.state === "cancelled") notice(text("cancelled"), true);
   if (job?.state === "done" && job.files.includes("photo.png")) {
-    const picture = `${page.session?.file(job, "photo.png")}?${job.face}`;
+    const picture = `${page.place?.file(job, "photo.png")}?${job.face}`;
     if (page.picture !== picture) showPhoto(picture);
   }
   if (job?.state !== "done" || !stage.shown) $("shapes").hidden = true;
@@ -382,16 +382,16 @@ const onNews = (news) => {
 
 const connect = async () => {
   try {
-    page.session = await openSession(silent);
+    page.place = await openPlace(silent);
   } catch (error) {
     failed(error);
     return;
   }
-  page.session.listen({
+  page.place.listen({
     news: onNews,
     silent,
     lost: async () => {
-      page.session = null;
+      page.place = null;
       page.job = null;
       await connect();
       render(null);
@@ -403,7 +403,7 @@ const connect = async () => {
   });
 };
 
-window.addEventListener("pagehide", () => page.session?.leave());
+window.addEventListener("pagehide", () => page.place?.leave());
 window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 await connect();
 document.body.dataset.ready = "";

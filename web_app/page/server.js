@@ -43,8 +43,8 @@ const post = async (path, body, signal) => {
   throw new Refusal(problem.message, problem.code);
 };
 
-/** A page's session on the server: it is made when the page is opened, and again when the server was started again. */
-export class Session {
+/** A page's place on the server: it is made when the page is opened, and again when the server was started again. */
+export class Place {
   /**
    * @param {About} about
    */
@@ -57,9 +57,9 @@ export class Session {
     this.refused = 0;
   }
 
-  /** @returns {Promise<Session>} */
+  /** @returns {Promise<Place>} */
   static async open() {
-    return new Session(await (await post("api/pages")).json());
+    return new Place(await (await post("api/pages")).json());
   }
 
   /**
@@ -123,13 +123,13 @@ export class Session {
 }
 
 /**
- * Open a session on the server, however long that does not answer.
+ * Open a place on the server, however long that does not answer.
  * @param {() => void} silent Called when it does not.
  */
-export const openSession = async (silent) => {
+export const openPlace = async (silent) => {
   for (;;) {
     try {
-      return await Session.open();
+      return await Place.open();
     } catch (error) {
       if (error instanceof Refusal) throw error;
       silent();
