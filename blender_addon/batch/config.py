@@ -11,7 +11,7 @@ from ..blender.regular_file import read_regular
 from ..errors import BatchError
 
 #: Options whose values are paths, in a file relative to its folder, and inside of it.
-PATHS = ("out", "asset_library")
+PATHS = ("out", "asset_library", "pins")
 #: Options that make no sense in a file.
 REFUSED = ("config", "help")
 #: Options that a file cannot set, for it may come from somebody else: they start programs, overwrite files or

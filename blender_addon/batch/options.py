@@ -12,6 +12,7 @@ from ..heads.bone_names import NAMINGS
 from ..heads.presets import load_preset
 from .config import as_arguments, is_inside, read_config
 from .console import VERDICTS
+from .corrections import read_corrections
 from .plan import AUTO_RENDERER, RENDERERS
 from .record import FILE_NAME, BatchRecord
 from .record_seal import is_sealed
@@ -254,6 +255,8 @@ def make_parser(about: str, epilog: str) -> BatchParser:
     add = parser.add_argument_group("photos").add_argument
     add("--focal-mm", type=_positive, metavar="MM",
         help="35 mm equivalent focal length of all photos (default: from EXIF, else 50)")
+    add("--pins", type=read_corrections, default=(), metavar="FILE",
+        help="repeat what was corrected of heads by hand: what Save Corrections wrote, or a head's face.json")
     add("--max-faces", type=int, default=10, metavar="N",
         help="faces taken from one photo, largest first (default: 10)")
 

@@ -1,7 +1,7 @@
 """What a person has corrected of a head, as its object keeps it, and what that does to its shape. Needs bpy.
 
-`object.photobust` has the pins, the sliders and the ignored part of the photo. What they change, and the
-engine has not made part of the head yet, is one shape key, `ADJUSTMENTS`, always at 1.
+`object.photobust` has the pins, the sliders and the ignored part of the photo. What they change, all shape
+keys have: whatever is done with the head, such as an export, is done with what was corrected.
 """
 
 import json
@@ -16,8 +16,6 @@ from .build import PHOTO_SHAPE
 from .checked_arrays import checked_floats, parse_result_file
 from .slider_file import sliders
 
-#: The shape key with what pins and sliders change.
-ADJUSTMENTS = "Adjustments"
 #: Of the format of face.json and of the files that a batch repeats.
 VERSION = 1
 MAX_FILE_BYTES = 50_000_000
@@ -100,16 +98,6 @@ def set_named_pins(head: bpy.types.Object, answer: object) -> None:
     head.photobust.pin_table = json.dumps(found, separators=(",", ":"))
 
 
-def adjustments_key(head: bpy.types.Object) -> bpy.types.ShapeKey:
-    """The shape key with what is corrected; made if need be."""
-    key = head.data.shape_keys.key_blocks.get(ADJUSTMENTS)
-    if key is None:
-        key = head.shape_key_add(name=ADJUSTMENTS, from_mix=False)
-        key.slider_min, key.slider_max = 0.0, 1.0
-    key.value = 1.0
-    return key
-
-
 def coordinates(key: bpy.types.ShapeKey) -> np.ndarray:
     """(V, 3) float32 of a shape key."""
     points = np.empty(3 * len(key.data), np.float32)
@@ -134,13 +122,11 @@ def show_adjusted(head: bpy.types.Object, shape: AdjustedShape) -> None:
         head: The head.
         shape: Its shape, sliders included as they are now.
     """
-    keys = head.data.shape_keys.key_blocks
-    key = adjustments_key(head)
-    basis = coordinates(key.relative_key)
-    set_coordinates(key, shape.neutral)
-    photo = keys.get(PHOTO_SHAPE)
+    _shift(head, shape.neutral - coordinates(head.data.shape_keys.key_blocks[0]))
+    set_coordinates(head.data.shape_keys.key_blocks[0], shape.neutral)
+    photo = head.data.shape_keys.key_blocks.get(PHOTO_SHAPE)
     if photo is not None:
-        set_coordinates(photo, shape.photo - (shape.neutral - basis))
+        set_coordinates(photo, shape.photo)
     head.photobust.sculpted = json.dumps(slider_values(head))
     head.data.update()
 
@@ -150,30 +136,33 @@ def sculpt(head: bpy.types.Object) -> None:
     if head.data.shape_keys is None:
         return
     try:
-        before = {
-            str(name): float(value) for name, value in json.loads(head.photobust.sculpted or "{}").items()
-        }
+        sculpted = json.loads(head.photobust.sculpted or "{}")
+        before = {str(name): float(value) for name, value in sculpted.items()}
     except (AttributeError, TypeError, ValueError):
         before = {}
     now, count = slider_values(head), len(head.data.vertices)
     if now == before:
         return
-    key = adjustments_key(head)
-    change = sliders().offset(now, count) - sliders().offset(before, count)
-    set_coordinates(key, coordinates(key) + change)
+    _shift(head, sliders().offset(now, count) - sliders().offset(before, count))
     head.photobust.sculpted = json.dumps(now)
     head.data.update()
+
+
+def _shift(head: bpy.types.Object, offset: np.ndarray) -> None:
+    """Move the vertices of a head in all its shapes by (V, 3) meters."""
+    moved = np.flatnonzero(np.abs(offset).max(1) > 0)
+    if not len(moved):
+        return
+    for key in head.data.shape_keys.key_blocks:
+        set_coordinates(key, coordinates(key) + offset.astype(np.float32))
+    points = coordinates(head.data.shape_keys.key_blocks[0])
+    head.data.vertices.foreach_set("co", points.ravel())
 
 
 def pin_point(head: bpy.types.Object, vertex: int) -> np.ndarray:
     """(3,) where a vertex of the head as photographed is, its own frame, meters."""
     keys = head.data.shape_keys.key_blocks
-    photo, basis = keys.get(PHOTO_SHAPE), keys[0]
-    point = np.array((photo or basis).data[vertex].co)
-    key = keys.get(ADJUSTMENTS)
-    if key is not None:
-        point = point + np.array(key.data[vertex].co) - np.array(basis.data[vertex].co)
-    return point
+    return np.array((keys.get(PHOTO_SHAPE) or keys[0]).data[vertex].co)
 
 
 def is_corrected(head: bpy.types.Object) -> bool:

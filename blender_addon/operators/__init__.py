@@ -1,6 +1,7 @@
 """What the buttons do, a file for each, and one for all that stop something. Needs bpy."""
 
 from .adjust_pins import PHOTOBUST_OT_adjust_pins
+from .apply_adjustments import PHOTOBUST_OT_apply_adjustments
 from .bones_drive_shapes import PHOTOBUST_OT_bones_drive_shapes
 from .cancel import PHOTOBUST_OT_cancel, PHOTOBUST_OT_cancel_retopology, PHOTOBUST_OT_cancel_setup
 from .check_engine import PHOTOBUST_OT_check_engine
@@ -25,6 +26,7 @@ from .report_bug import PHOTOBUST_OT_report_bug
 from .reset_face import PHOTOBUST_OT_reset_face
 from .reset_pins import PHOTOBUST_OT_reset_pins
 from .retopologize import PHOTOBUST_OT_retopologize
+from .save_adjustments import PHOTOBUST_OT_save_adjustments
 from .setup_engine import PHOTOBUST_OT_setup_engine
 from .show_colors import PHOTOBUST_OT_show_colors
 from .show_confidence import PHOTOBUST_OT_show_confidence
@@ -33,6 +35,7 @@ from .turntable import PHOTOBUST_OT_turntable
 
 CLASSES = (
     PHOTOBUST_OT_adjust_pins,
+    PHOTOBUST_OT_apply_adjustments,
     PHOTOBUST_OT_bones_drive_shapes,
     PHOTOBUST_OT_cancel,
     PHOTOBUST_OT_cancel_retopology,
@@ -59,6 +62,7 @@ CLASSES = (
     PHOTOBUST_OT_reset_face,
     PHOTOBUST_OT_reset_pins,
     PHOTOBUST_OT_retopologize,
+    PHOTOBUST_OT_save_adjustments,
     PHOTOBUST_OT_setup_engine,
     PHOTOBUST_OT_show_colors,
     PHOTOBUST_OT_show_confidence,

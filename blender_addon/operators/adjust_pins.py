@@ -89,13 +89,12 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
         if bpy.ops.photobust.match_camera() != {"FINISHED"}:
             raise AddonError(session.current().message.text or "The photo cannot be shown.")
         for key in head.data.shape_keys.key_blocks[1:]:
-            key.value = 1.0 if key.name in (PHOTO_SHAPE, adjustments.ADJUSTMENTS) else 0.0
+            key.value = 1.0 if key.name == PHOTO_SHAPE else 0.0
         now = session.current()
         client = now.client(settings.engine_choice(context).find())
         self._preview = PinPreview(client, folder, now.scratch())
         answer = self._preview.last(adjustments.document(head))
         adjustments.set_named_pins(head, answer.document.get("pins"))
-        adjustments.adjustments_key(head)
         self._drag = None
         _overlay = Overlay(head.name)
         now.adjusting = True

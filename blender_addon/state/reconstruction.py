@@ -24,6 +24,7 @@ class ReconstructionRequest:
 
     `focal_mm`: 35 mm equivalent, None to take the photo's own. `faces`: their numbers from 0 on, the largest
     first; None for all. `head`: make the animation-ready head too; `texture`: its texture's side, texels.
+    `adjustments`: what is corrected of heads, by the faces' indices.
     """
 
     photo: Path
@@ -32,11 +33,13 @@ class ReconstructionRequest:
     faces: tuple[int, ...] | None = None
     head: bool = False
     texture: int = 2048
+    adjustments: dict[str, Any] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
         """What only a request that wants it says, so that older engines understand the others."""
-        return {"head": True, "texture": self.texture} if self.head else {}
+        options: dict[str, Any] = {"head": True, "texture": self.texture} if self.head else {}
+        return {**options, "adjustments": self.adjustments} if self.adjustments else options
 
 
 class ProgressEstimate:

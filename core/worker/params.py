@@ -86,12 +86,25 @@ def preview_model_param(params: Params) -> bool:
 def adjustments_param(params: Params) -> dict[int, Adjustments]:
     """What a request to reconstruct corrects of heads, by the faces' indices."""
     given = params.get("adjustments") or {}
+    if isinstance(given, list):
+        given = _of_photo(given, photo_param(params).name)
     if not isinstance(given, dict) or not all(face.isdecimal() and len(face) < 5 for face in given):
         raise RequestError(
             '"adjustments" have to be a JSON object: by a face\'s index, what is corrected of it'
         )
     found = {int(face): Adjustments.parse(one) for face, one in given.items()}
     return {face: one for face, one in found.items() if one}
+
+
+def _of_photo(given: list[object], photo: str) -> dict[str, object]:
+    """What a list of corrections of several photos' heads has for one photo."""
+    if not all(isinstance(one, dict) and is_whole(one.get("face", 0)) for one in given):
+        raise RequestError('"adjustments" have to be a list of JSON objects with "photo" and "face"')
+    return {
+        str(one.get("face", 0)): {name: value for name, value in one.items() if name not in ("photo", "face")}
+        for one in given
+        if isinstance(one, dict) and one.get("photo") == photo
+    }
 
 
 def surfaces_param(params: Params) -> Path | None:

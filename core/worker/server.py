@@ -20,7 +20,8 @@ of the running one. What `detect` has found is kept until another photo comes, a
 to faces are what `reconstruct` takes as `faces`. A folder given as `surfaces` gets the surface of each face,
 surface_1.glb of the first, before the head is made of it; a progress event hands it over. `adjust` answers at
 once, beside the running request, with what corrections (`core.wrapping.adjustments`) make of a finished head;
-`reconstruct` takes the same as `adjustments`, by the faces' indices: {"0": {...}}. Logs, also those of
+`reconstruct` takes the same as `adjustments`, by the faces' indices, {"0": {...}}, or as a list of which
+those of the photo count: [{"photo": "a.jpg", "face": 0, ...}]. Logs, also those of
 libraries that print, go to stderr. The process ends when its stdin does.
 """
 

@@ -7,6 +7,7 @@ import pytest
 
 from blender_addon.batch.config import read_config
 from blender_addon.batch.options import parse
+from blender_addon.batch.plan import make_plan
 from blender_addon.errors import BatchError
 
 
@@ -158,3 +159,27 @@ def test_photos_before_after_and_between_options():
     assert options("a.jpg", "--turntable", "--out", "x").photos == ["a.jpg"]
     assert options("--out", "x", "a.jpg", "b.jpg").photos == ["a.jpg", "b.jpg"]
     assert options("a.jpg", "--out", "x", "--head", "b.jpg").photos == ["a.jpg", "b.jpg"]
+
+
+def test_corrections_come_from_a_file_and_go_to_the_engine(tmp_path, capsys):
+    pins = [{"name": "chin", "x": 1.0, "y": 2.0}]
+    listed, document = tmp_path / "corrections.json", tmp_path / "face.json"
+    listed.write_text(json.dumps([{"photo": "a.jpg", "face": 1, "pins": pins}]))
+    document.write_text(
+        json.dumps(
+            {
+                "input": {"name": "a.jpg"},
+                "detection": {"face_index": 1},
+                "adjustments": {"pins": pins, "errors_px": {"chin": 0.1}, "base_pose": {}},
+            }
+        )
+    )
+    for path in (listed, document):
+        plan = make_plan(options("a.jpg", "--out", tmp_path, "--pins", path))
+        assert plan.engine["adjustments"] == [{"photo": "a.jpg", "face": 1, "pins": pins}]
+    other = make_plan(options("a.jpg", "--out", tmp_path))
+    assert "adjustments" not in other.engine
+    assert plan.fingerprints("0", {}, {})["head"] != other.fingerprints("0", {}, {})["head"]
+    for wrong in ("[1]", "{}", "x", '[{"face": 0}]'):
+        listed.write_text(wrong)
+        assert "corrections" in refused(capsys, "a.jpg", "--out", tmp_path, "--pins", listed)

@@ -1,7 +1,7 @@
 import pytest
 
 from core.errors import RequestError
-from core.worker.params import head_param
+from core.worker.params import adjustments_param, head_param
 from core.wrapping.options import HeadOptions
 
 
@@ -32,3 +32,14 @@ def test_what_is_asked_for():
 def test_nonsense_is_refused(params):
     with pytest.raises(RequestError):
         head_param(params)
+
+
+def test_corrections_of_one_photo_or_of_several():
+    pin = {"name": "chin", "x": 1.0, "y": 2.0}
+    one = {"photo": "folder/a.jpg", "adjustments": {"1": {"pins": [pin]}, "2": {}}}
+    several = [{"photo": "a.jpg", "face": 1, "pins": [pin]}, {"photo": "b.jpg", "pins": [pin]}]
+    assert adjustments_param(one) == adjustments_param({**one, "adjustments": several})
+    assert list(adjustments_param(one)) == [1] and adjustments_param({}) == {}
+    for wrong in ("x", {"a": {}}, {"-1": {}}, [1], [{"photo": "a.jpg", "face": "0"}]):
+        with pytest.raises(RequestError):
+            adjustments_param({**one, "adjustments": wrong})

@@ -1,0 +1,116 @@
+"""Gives a head object what the engine has made of its photo anew; the object stays. Needs bpy."""
+
+import json
+
+import bpy
+import numpy as np
+
+from ..errors import AddonError
+from . import adjustments, hair
+from .armature import rig_of
+from .build import CONFIDENCE, DEVIATION, PHOTO_SHAPE, PREFIX, load_image
+from .head_materials import IMAGE_NODE, MAP_NODES
+from .head_npz import HeadData, HeadRig
+from .loaded import LoadedHead
+
+
+def refresh_head(head: bpy.types.Object, loaded: LoadedHead) -> None:
+    """Let a head be as its files are; its place, its materials' settings and its animation stay.
+
+    Args:
+        head: A head that was built from the same template.
+        loaded: The files.
+
+    Raises:
+        AddonError: The files have no such head.
+        HeadFileError: A picture cannot be read.
+    """
+    data = loaded.head
+    if data is None or len(data.neutral) != len(head.data.vertices) or head.data.shape_keys is None:
+        raise AddonError("The engine made no head that fits this one: reconstruct the photo anew.")
+    _set_shapes(head, data)
+    for name, values in ((CONFIDENCE, data.confidence), (DEVIATION, data.deviation)):
+        attribute = head.data.attributes.get(name)
+        if attribute is not None and attribute.domain == "POINT":
+            attribute.data.foreach_set("value", np.ascontiguousarray(values, np.float32))
+    rig = rig_of(head)
+    if rig is not None and data.rig is not None:
+        _set_rest(rig, data.rig)
+    head[f"{PREFIX}expression"] = data.expression.astype(float).tolist()
+    _set_images(head, loaded)
+    note = head.photobust
+    note.folder, note.manifest = str(loaded.folder), loaded.record.compact()
+    note.sculpted = json.dumps(adjustments.slider_values(head))
+    product = note.hair_product.lower()
+    hair.remove_hair(head)
+    hair.add_hair(head, loaded.folder, product if product in hair.PARTS and product != "none" else None)
+    hair.note_look(head)
+    head.data.update()
+
+
+def _set_shapes(head: bpy.types.Object, data: HeadData) -> None:
+    shapes = {PHOTO_SHAPE: data.photo}
+    shapes |= {
+        name: data.neutral + offset
+        for name, offset in zip(data.blendshape_names, data.blendshapes, strict=True)
+    }
+    if data.visemes is not None:
+        moved = np.tensordot(data.visemes.weights, data.blendshapes, 1)
+        shapes |= {
+            name: data.neutral + offset for name, offset in zip(data.visemes.names, moved, strict=True)
+        }
+    keys = head.data.shape_keys.key_blocks
+    before = adjustments.coordinates(keys[0])
+    for key in keys[1:]:
+        # Others' shapes keep what they add to the face at rest.
+        points = shapes.get(key.name)
+        if points is None:
+            points = adjustments.coordinates(key) + (data.neutral - before)
+        adjustments.set_coordinates(key, points)
+    adjustments.set_coordinates(keys[0], data.neutral)
+    head.data.vertices.foreach_set("co", np.ascontiguousarray(data.neutral, np.float32).ravel())
+
+
+def _set_rest(rig: bpy.types.Object, data: HeadRig) -> None:
+    """Put the bones' joints where the new head has them."""
+    layer = bpy.context.view_layer
+    if rig.name not in layer.objects or not rig.visible_get():
+        return
+    active, mode = layer.objects.active, "OBJECT"
+    layer.objects.active = rig
+    try:
+        bpy.ops.object.mode_set(mode="EDIT")
+        ends = {name: (data.heads[k], data.tails[k]) for k, name in enumerate(data.names)}
+        for bone in rig.data.edit_bones:
+            if bone.name in ends:
+                roll = bone.roll
+                bone.head, bone.tail = (tuple(map(float, end)) for end in ends[bone.name])
+                bone.roll = roll
+    finally:
+        bpy.ops.object.mode_set(mode=mode)
+        layer.objects.active = active
+
+
+def _set_images(head: bpy.types.Object, loaded: LoadedHead) -> None:
+    """Exchange the packed pictures of a head's materials for those of its files."""
+    if loaded.albedo is None:
+        return
+    nodes = {IMAGE_NODE: loaded.albedo}
+    nodes |= {node: loaded.albedo.with_name(f"{kind}.png") for kind, node in MAP_NODES.items()}
+    for node_name, path in nodes.items():
+        used = [
+            slot.material.node_tree.nodes[node_name]
+            for slot in head.material_slots
+            if slot.material and slot.material.node_tree and node_name in slot.material.node_tree.nodes
+        ]
+        old = next((node.image for node in used if node.image), None)
+        if old is None or not path.is_file():
+            continue
+        new = load_image(path, old.name)
+        new.colorspace_settings.name = old.colorspace_settings.name
+        name = old.name
+        for node in used:
+            node.image = new
+        if not old.users:
+            bpy.data.images.remove(old)
+            new.name = name

@@ -1,0 +1,109 @@
+"""Have the engine make a corrected head thoroughly: wrap, blendshapes, texture, hair. Needs bpy."""
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..blender import redraw
+from ..engine.client import Progress
+from ..errors import AddonError, JobCancelledError
+from ..heads import adjustments
+from ..heads.export import head_image
+from ..heads.lookup import require_head
+from ..heads.refresh import refresh_head
+from ..state import session, settings
+from ..state.reconstruction import ReconstructionRequest, ReconstructionRun
+from ..state.session import Message
+from . import polls
+from .modal_run import ModalRun
+from .reconstruct import TICK
+from .reporting import report_message, reports_errors
+
+#: Sides that a texture can have, texels.
+TEXTURES = (1024, 2048, 4096)
+
+
+@polls.requires(
+    polls.nothing_running, polls.object_mode, polls.head, polls.animation_ready, polls.engine_usable
+)
+class PHOTOBUST_OT_apply_adjustments(ModalRun, bpy.types.Operator):
+    """Make the head with its corrections: blendshapes, bones, texture and hair follow"""
+
+    bl_idname = "photobust.apply_adjustments"
+    bl_label = "Apply Corrections"
+    bl_options = {"UNDO"}
+
+    _run: ReconstructionRun
+    _head: str
+    _timer: Any
+    _shown: Progress | None
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        self._begin(context)
+        try:
+            self._run.wait()
+        finally:
+            session.current().run = None
+        return self._finish()
+
+    @reports_errors
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        self._begin(context)
+        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        redraw.sidebars()
+        return {"RUNNING_MODAL"}
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Blender ends the operator: another file is opened, or the window closed."""
+        self._run.cancel()
+        self._stop(context)
+
+    def _begin(self, context: bpy.types.Context) -> None:
+        head = require_head(context)
+        photo = Path(bpy.path.abspath(head.photobust.photo))
+        if not photo.is_file():
+            raise AddonError(f"The photo {photo} is not there any more: put it back.")
+        folder = Path(bpy.path.abspath(head.photobust.folder))
+        face = int(head.get("photobust_face_index", 0))
+        image = head_image(head)
+        size = int(image.size[0]) if image is not None else TEXTURES[1]
+        request = ReconstructionRequest(
+            photo,
+            folder.parent,
+            faces=(face,),
+            head=True,
+            texture=size if size in TEXTURES else TEXTURES[1],
+            adjustments={str(face): adjustments.document(head)},
+        )
+        now = session.current()
+        now.message = Message()
+        self._head, self._shown = head.name, None
+        self._run = now.run = ReconstructionRun(now.client(settings.engine_choice(context).find()), request)
+
+    def _tick(self, context: bpy.types.Context) -> set[str] | None:
+        over = self._run.poll()
+        if self._run.progress != self._shown:
+            self._shown = self._run.progress
+            redraw.sidebars()
+        if not over or context.mode != "OBJECT":
+            return None
+        return self._finish()
+
+    def _finish(self) -> set[str]:
+        if self._run.cancelling:
+            raise JobCancelledError("Cancelled.")
+        loaded = self._run.heads()[0]
+        head = bpy.data.objects.get(self._head)
+        if head is None:
+            raise AddonError("The head is gone that the corrections were for.")
+        refresh_head(head, loaded)
+        report_message(self, "INFO", f"Made {head.name} with its corrections.")
+        return {"FINISHED"}
+
+    def _stop(self, context: bpy.types.Context) -> None:
+        context.window_manager.event_timer_remove(self._timer)
+        session.current().run = None
+        redraw.sidebars()

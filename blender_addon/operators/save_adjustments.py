@@ -1,0 +1,48 @@
+"""Write what was corrected of heads into a file that a batch repeats. Needs bpy."""
+
+import json
+from pathlib import Path
+
+import bpy
+from bpy.props import StringProperty
+from bpy_extras.io_utils import ExportHelper
+
+from ..errors import ExportError
+from ..heads import adjustments
+from ..heads.lookup import document_of, is_animation_ready
+from . import polls
+from .reporting import report_message, reports_errors
+
+
+@polls.requires(polls.head, polls.animation_ready)
+class PHOTOBUST_OT_save_adjustments(ExportHelper, bpy.types.Operator):
+    """Write the corrections of all heads of the scene into a file, for batch.py --pins"""
+
+    bl_idname = "photobust.save_adjustments"
+    bl_label = "Save Corrections"
+    bl_options = {"REGISTER"}
+
+    filename_ext = ".json"
+    filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
+
+    @reports_errors
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        heads = [
+            {
+                "photo": str((document_of(head).document.get("input") or {}).get("name", "")),
+                "face": int(head.get("photobust_face_index", 0)),
+                **adjustments.document(head),
+            }
+            for head in context.scene.objects
+            if head.photobust.is_head and is_animation_ready(head) and adjustments.is_corrected(head)
+        ]
+        path = Path(self.filepath)
+        partial = path.with_name(f".{path.name}.part")
+        try:
+            partial.write_text(json.dumps(heads, indent=1), encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise ExportError(f"{path} cannot be written ({error.strerror}): choose another name.") from error
+        report_message(self, "INFO", f"Wrote the corrections of {len(heads)} heads to {path.name}.")
+        return {"FINISHED"}
