@@ -59,7 +59,10 @@ def linear_to_bytes(linear: np.ndarray) -> np.ndarray:
     Returns:
         (...) uint8, from a table of square roots, which is fine in the dark, where the curve is steep.
     """
-    return _bytes_of_roots()[(np.sqrt(np.clip(linear, 0, 1)) * (_TABLE_STEPS - 1) + 0.5).astype(np.int32)]
+    steps = np.sqrt(np.maximum(linear, 0))
+    steps *= _TABLE_STEPS - 1
+    steps += 0.5
+    return np.take(_bytes_of_roots(), steps.astype(np.intp), mode="clip")
 
 
 @lru_cache(maxsize=1)

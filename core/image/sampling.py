@@ -28,9 +28,9 @@ def sample_image(image: np.ndarray, points: np.ndarray, interpolation: int = cv2
     """
     count = len(points)
     rows = max(-(-count // MAP_WIDTH), 1)
-    maps = np.zeros((rows * MAP_WIDTH, 2), np.float32)
-    maps[:count] = points
-    x, y = (np.ascontiguousarray(maps[:, k]).reshape(rows, MAP_WIDTH) for k in (0, 1))
+    maps = np.zeros((2, rows * MAP_WIDTH), np.float32)
+    maps[:, :count] = points.T
+    x, y = maps.reshape(2, rows, MAP_WIDTH)
     result = cv2.remap(image, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE)
     return result.reshape(rows * MAP_WIDTH, *image.shape[2:])[:count]
 
@@ -47,7 +47,7 @@ def sample_photo(rgb: np.ndarray, points: np.ndarray, spacing: float) -> tuple[n
         (N, 3) float32, 0..255, 0 if no point is in the photo; and (N,) bool, which points are.
     """
     height, width = rgb.shape[:2]
-    inside = ((points >= -0.5) & (points <= [width - 0.5, height - 0.5])).all(1)
+    inside = _within(points, -0.5, (width - 0.5, height - 0.5))
     if not inside.any():
         return np.zeros((len(points), 3), np.float32), inside
     region, low = _region(rgb, points[inside], BILINEAR_MARGIN)
@@ -78,7 +78,7 @@ def sample_photo_linear(rgb: np.ndarray, points: np.ndarray, spacing: float) -> 
         (N, 3) float32, 0..1, 0 if no point is in the photo; and (N,) bool, which points are.
     """
     height, width = rgb.shape[:2]
-    inside = ((points >= 0) & (points <= [width - 1, height - 1])).all(1)
+    inside = _within(points, 0, (width - 1, height - 1))
     if not inside.any():
         return np.zeros((len(points), 3), np.float32), inside
     region, low = _region(rgb, points[inside], BICUBIC_MARGIN)
@@ -86,14 +86,24 @@ def sample_photo_linear(rgb: np.ndarray, points: np.ndarray, spacing: float) -> 
     step = np.ones(2)
     if spacing > REDUCE_LINEAR_FROM:
         region, step = _reduced(region, spacing)
-    return np.maximum(sample_image(region, (points - low + 0.5) / step - 0.5, cv2.INTER_CUBIC), 0), inside
+    corner, scale = (low - 0.5).astype(np.float32), (1 / step).astype(np.float32)
+    at = (points.astype(np.float32) - corner) * scale - np.float32(0.5)
+    colors = sample_image(region, at, cv2.INTER_CUBIC)
+    return np.maximum(colors, 0, out=colors), inside
+
+
+def _within(points: np.ndarray, low: float, high: tuple[float, float]) -> np.ndarray:
+    """(N,) bool: which of points (N, 2) are not beyond the limits of x and y."""
+    x, y = points.T
+    return (x >= low) & (y >= low) & (x <= high[0]) & (y <= high[1])
 
 
 def _region(rgb: np.ndarray, points: np.ndarray, margin: int) -> tuple[np.ndarray, np.ndarray]:
     """The part of a photo around points, and the pixel (x, y) at its top left."""
     height, width = rgb.shape[:2]
-    low = np.maximum(np.floor(points.min(0)).astype(int) - margin, 0)
-    high = np.minimum(np.ceil(points.max(0)).astype(int) + margin + 1, [width, height])
+    least, most = (np.array([extreme(column) for column in points.T]) for extreme in (np.min, np.max))
+    low = np.maximum(np.floor(least).astype(int) - margin, 0)
+    high = np.minimum(np.ceil(most).astype(int) + margin + 1, [width, height])
     return rgb[low[1] : high[1], low[0] : high[0]], low
 
 

@@ -70,7 +70,7 @@ class DetailLayer:
         return found
 
     def synthesize(self, ratio: np.ndarray, known: np.ndarray, plain: np.ndarray) -> np.ndarray:
-        """Detail as strong as a person's own, for the whole texture.
+        """Detail as strong as a person's own, a tile of it that repeats itself over the texture.
 
         Where half is known, the other half needs more than half of it: variances add up, not deviations.
 
@@ -80,12 +80,28 @@ class DetailLayer:
             plain: (h, w) float32, 0..1, plain skin.
 
         Returns:
-            (S, S) float32, natural logarithm, to be multiplied by CHANNELS.
+            (TILE, TILE) float32, natural logarithm, to be multiplied by CHANNELS.
         """
         seen = (known > SEEN) & (plain > SEEN)
-        levels = self.levels(np.ascontiguousarray(ratio.mean(2)), seen)
+        levels = self.levels(cv2.transform(ratio, np.full((1, 3), 1 / 3, np.float32)), seen)
         tile = np.zeros((TILE, TILE), np.float32)
         for level, band in zip(levels, self._bands, strict=True):
             tile += np.float32(level) * band
-        repeats = -(-self._size // TILE)
-        return np.tile(tile, (repeats, repeats))[: self._size, : self._size]
+        return tile
+
+    def repeated(self, tile: np.ndarray) -> np.ndarray:
+        """(S, S) float32: a tile (TILE, TILE) all over the texture, whose side is a multiple of its own."""
+        repeats = self._size // TILE
+        return np.tile(tile, (repeats, repeats))
+
+    def multiply(self, linear: np.ndarray, tile: np.ndarray) -> None:
+        """Put detail into a texture.
+
+        Args:
+            linear: (S, S, 3) float32 linear colors, changed in place.
+            tile: (TILE, TILE) float32, natural logarithm, of `synthesize`.
+        """
+        repeats = self._size // TILE
+        factor = np.exp(tile[..., None] * CHANNELS)
+        tiles = linear.reshape(repeats, TILE, repeats, TILE, 3)
+        tiles *= factor[None, :, None]

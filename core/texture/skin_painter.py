@@ -185,7 +185,7 @@ class SkinPainter:
         ratio = np.log(np.maximum(colors @ LUMINANCE, DARK) / np.maximum(expected, DARK))
         glint = ramp(ratio, *GLINT_RANGE) * (1 - self._features)
         strand = ramp(-ratio, *STRAND_RANGE) * near_hair * (1 - np.maximum(self._features, self._beard))
-        clipped = ramp(photographed.min(1), *CLIPPED_RANGE)
+        clipped = ramp(np.minimum.reduce(photographed.T), *CLIPPED_RANGE)
         return np.asarray((1 - glint) * (1 - strand) * (1 - clipped), np.float32)
 
     def _full(self, values: np.ndarray) -> np.ndarray:
@@ -194,6 +194,20 @@ class SkinPainter:
             self.sampler.size, self.sampler.size, *values.shape[1:]
         )
         return cv2.resize(picture, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+
+    def _in_box(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
+        """(h, w) or (h, w, C) float32: `_full` in a box alone."""
+        size = self.sampler.size
+        rows, columns = (slice(one.start // 2, one.stop // 2) for one in box)
+        picture = values.astype(np.float32)[self._fill.reshape(size, size)[rows, columns]]
+        return cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
+
+    def _half(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
+        """(S/2, S/2) float32: means of values (h, w) in a box, 0 outside of it."""
+        picture = np.zeros((self.sampler.size, self.sampler.size), np.float32)
+        rows, columns = (slice(one.start // 2, one.stop // 2) for one in box)
+        picture[rows, columns] = cv2.resize(values, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        return picture
 
     def _compose(
         self,
@@ -207,12 +221,12 @@ class SkinPainter:
         """Put what was observed, its mirror image and what was completed together, at the full resolution."""
         logs = logs + np.log(gain).astype(np.float32)
         linear = self._full(np.exp(self.sampler.at_texels(logs)))
-        known, box = self._full(weight), self._box(weight)
+        box = self._box(weight)
         factor = gain.astype(np.float32) / self.sampler.at_texels(shading)
-        own = known[box]
+        own = self._in_box(weight, box)
         # In terms of the completed albedo, so that a mirror image takes on the tone of the side it goes to.
-        ratio = self._photo(rgb, view, weight, box)
-        ratio *= self._full(factor)[box]
+        ratio = self._photo(rgb, view, weight, own > 0, box)
+        ratio *= self._in_box(factor, box)
         np.maximum(ratio, DARK, out=ratio)
         ratio /= np.maximum(linear[box], DARK)
         cv2.log(ratio, ratio)
@@ -220,17 +234,16 @@ class SkinPainter:
         other = self._mirror_image(np.dstack([ratio, own]), box)
         mirrored = (1 - own) * ramp(other[..., 3], *MIRROR_RANGE).astype(np.float32)
         ratio += (mirrored / np.maximum(other[..., 3], 1e-3))[..., None] * other[..., :3]
-        noise = self._detail.synthesize(ratio, own, self._full(1 - self._features)[box])
-        noise[box] *= np.sqrt(np.clip(1 - own - mirrored, 0, 1))
-        fine = noise[..., None] * CHANNELS
-        fine[box] += ratio
-        detail = cv2.transform(fine, LUMINANCE[None])
-        cv2.exp(fine, fine)
-        linear *= fine
-        half = (self.sampler.size, self.sampler.size)
-        reflected = np.zeros_like(known)
-        reflected[box] = mirrored
-        small = [cv2.resize(one, half, interpolation=cv2.INTER_AREA) for one in (known, reflected)]
+        noise = self._detail.synthesize(ratio, own, self._in_box(1 - self._features, box))
+        inside = np.ascontiguousarray(linear[box])
+        self._detail.multiply(linear, noise)
+        detail = self._detail.repeated(noise) * np.float32(CHANNELS @ LUMINANCE)
+        unseen = self._detail.repeated(noise)[box] * np.sqrt(np.clip(1 - own - mirrored, 0, 1))
+        ratio += unseen[..., None] * CHANNELS
+        detail[box] = cv2.transform(ratio, LUMINANCE[None])
+        cv2.exp(ratio, ratio)
+        linear[box] = cv2.multiply(inside, ratio)
+        small = [self._half(one, box) for one in (own, mirrored)]
         return SkinLayer(linear, logs, small[0], small[1], gain, detail)
 
     def _box(self, weight: np.ndarray) -> tuple[slice, slice]:
@@ -257,16 +270,19 @@ class SkinPainter:
         return cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
 
     def _photo(
-        self, rgb: np.ndarray, view: SkinView, weight: np.ndarray, box: tuple[slice, slice]
+        self,
+        rgb: np.ndarray,
+        view: SkinView,
+        weight: np.ndarray,
+        wanted: np.ndarray,
+        box: tuple[slice, slice],
     ) -> np.ndarray:
-        """(h, w, 3) float32 linear colors of the photo at the texels of a box; 0 outside of the photo."""
+        """(h, w, 3) float32 linear colors of the photo at the wanted (h, w) texels of a box; 0 elsewhere."""
         some = np.flatnonzero(weight > 0)
-        x, y = (self._full(view.pixels[:, k])[box] for k in (0, 1))
-        colors = np.zeros((*x.shape, 3), np.float32)
+        colors = np.zeros((*wanted.shape, 3), np.float32)
         if len(some):
             # Far texels are behind the head: nothing is looked up for them.
-            wanted = self._full(weight)[box] > 0
-            points = np.stack([x[wanted], y[wanted]], 1)
+            points = self._in_box(view.pixels, box)[wanted]
             colors[wanted] = sample_photo_linear(rgb, points, self.sampler.spacing(view.pixels, some) / 2)[0]
         return colors
 

@@ -133,11 +133,11 @@ class SurfaceMapper:
         down = cv2.Scharr(height, cv2.CV_32F, 0, 1, scale=1 / 32)
         for one in (across, down):
             one.ravel()[self._texel] = 0
-        length = np.sqrt(across**2 + down**2 + 1)
+        scale = np.float32(127.5) / np.sqrt(across**2 + down**2 + np.float32(1))
         normal = np.empty((self.size, self.size, 3), np.uint8)
-        normal[..., 0] = 127.5 - 127.5 * across / length + 0.5
-        normal[..., 1] = 127.5 + 127.5 * down / length + 0.5
-        normal[..., 2] = 127.5 + 127.5 / length + 0.5
+        normal[..., 0] = 128 - across * scale
+        normal[..., 1] = 128 + down * scale
+        normal[..., 2] = 128 + scale
         deep = np.clip(-height / self._scale, 0, 1)
         rough = np.clip(self._rough + CAVITY_ROUGHNESS * deep, *ROUGHNESS_LIMITS)
         rough.ravel()[self._texel] = self._part_rough
@@ -147,12 +147,17 @@ class SurfaceMapper:
 
     def _relief(self, detail: np.ndarray) -> np.ndarray:
         """(S, S) float32 height, texels."""
-        fine, pores, wrinkles = (
-            cv2.GaussianBlur(detail, (0, 0), sigma * self._scale)
-            for sigma in (FINEST_SIGMA, PORE_SIGMA, WRINKLE_SIGMA)
+        fine, pores = (
+            cv2.GaussianBlur(detail, (0, 0), sigma * self._scale) for sigma in (FINEST_SIGMA, PORE_SIGMA)
         )
-        height = PORE_DEPTH * _limited(fine - pores) + WRINKLE_DEPTH * _limited(pores - wrinkles)
-        return np.asarray(height * (self._keep * self._scale), np.float32)
+        # The widest blur is done at half the resolution, which has all that it leaves.
+        half = cv2.resize(pores, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        sigma = WRINKLE_SIGMA * self._scale / 2
+        wrinkles = cv2.resize(cv2.GaussianBlur(half, (0, 0), sigma), detail.shape[::-1])
+        height = cv2.addWeighted(
+            _limited(fine - pores), PORE_DEPTH, _limited(pores - wrinkles), WRINKLE_DEPTH, 0
+        )
+        return np.asarray(cv2.multiply(height, self._keep, scale=self._scale))
 
 
 def _limited(values: np.ndarray) -> np.ndarray:
@@ -171,4 +176,6 @@ def _oily(vertices: np.ndarray) -> np.ndarray:
 
 def _to_bytes(values: np.ndarray) -> np.ndarray:
     """Linear values 0..1 as uint8."""
-    return np.asarray(np.clip(values * 255 + 0.5, 0, 255), np.uint8)
+    scaled = values * np.float32(255)
+    scaled += np.float32(0.5)
+    return np.asarray(np.clip(scaled, 0, 255, out=scaled), np.uint8)

@@ -221,7 +221,8 @@ def test_detail_is_as_strong_as_the_persons_own():
     lightness = 0.02 * np.random.default_rng(1).standard_normal((size, size)).astype(np.float32)
     everywhere = np.ones((size, size), np.float32)
     layer = DetailLayer(size)
-    detail = layer.synthesize(np.repeat(lightness[..., None], 3, 2), everywhere, everywhere)
+    tile = layer.synthesize(np.repeat(lightness[..., None], 3, 2), everywhere, everywhere)
+    detail = layer.repeated(tile)
     for sigma in (0.4, 0.8):
         own, made = (one - cv2.GaussianBlur(one, (0, 0), sigma) for one in (lightness, detail))
         assert 0.5 < made.std() / own.std() < 2
