@@ -23,6 +23,7 @@ from .quality.report import QualityReport, quality_report
 from .runtime.backend import SEGMENTATION_NAME, SEGMENTATION_ONNX_NAME, choose_backend
 from .runtime.timing import Progress, Stopwatch
 from .runtime.weights import models_folder, verify_models
+from .segmentation.glasses import with_glasses
 from .segmentation.segmenter import Segmenter, camera_direction
 from .segmentation.segments import Segmentation
 from .surface.isosurface import Isosurface, Surface, extract_isosurface
@@ -410,7 +411,10 @@ class Reconstructor:
     def _photo_evidence(self, task: FaceTask, prior: HeadPrior) -> PhotoEvidence:
         """What the photo says beside what the surface is made of. Runs in a thread of its own."""
         photo, camera, face = task.photo, task.camera, task.face
-        segmentation = self.segmenter.segment(photo.rgb, camera, prior.pose) if self.segmenter else None
+        segmentation = None
+        if self.segmenter:
+            segmentation = self.segmenter.segment(photo.rgb, camera, prior.pose)
+            segmentation = with_glasses(segmentation, photo.rgb, face.points)
         if segmentation is not None and task.ignored is not None:
             segmentation = ignoring(segmentation, task.ignored)
         redetections = self.detector.redetect(photo.rgb, face)

@@ -25,6 +25,11 @@ FAR_SIDE = 0.5
 HIGHLIGHT_PERCENTILE = 98.0
 #: Bytes from which on a pixel is burnt out.
 CLIPPED_FROM = 254
+#: Rays around each eye, and points on each, on which glasses are looked for, and the radii between which, of
+#: the distance between the eyes.
+RAYS = 24
+RAY_STEPS = 24
+RIM_RADII = (0.15, 0.65)
 #: Fewer pixels than this say nothing.
 MIN_PIXELS = 50
 
@@ -35,6 +40,7 @@ class Coverage:
 
     Attributes:
         eyes_accessory: Fraction of the eyes under glasses, 0..1.
+        glasses: Fraction of the directions around an eye in which glasses lie, of the eye with less, 0..1.
         eyes_covered: Fraction of the eyes under anything else, 0..1.
         left_cheek: Fraction of the subject's left cheek under a hand, another thing or headwear, 0..1.
         right_cheek: The same of the right one.
@@ -50,6 +56,7 @@ class Coverage:
     """
 
     eyes_accessory: float
+    glasses: float
     eyes_covered: float
     left_cheek: float
     right_cheek: float
@@ -127,6 +134,7 @@ def measure_coverage(
     highlight, clipped, chroma = _light(rgb, segmentation, points)
     return Coverage(
         eyes_accessory=fraction("eyes", SegmentClass.ACCESSORY),
+        glasses=_glasses(segmentation, points),
         eyes_covered=fraction("eyes", *things, SegmentClass.HAIR),
         left_cheek=fraction("left_cheek", *things),
         right_cheek=fraction("right_cheek", *things),
@@ -140,6 +148,18 @@ def measure_coverage(
         clipped=clipped,
         chroma=chroma,
     )
+
+
+def _glasses(segmentation: Segmentation, points: np.ndarray) -> float:
+    """`Coverage.glasses`, of landmarks (478, 2), photo frame."""
+    eyes = [points[list(EYES[start : start + 16])].mean(0) for start in (0, 16)]
+    distance = float(np.linalg.norm(eyes[1] - eyes[0]))
+    angle = np.linspace(0, 2 * np.pi, RAYS, endpoint=False)
+    directions = np.stack([np.cos(angle), np.sin(angle)], 1)
+    steps = np.linspace(*RIM_RADII, RAY_STEPS) * distance
+    around = directions[:, None] * steps[None, :, None]
+    found = [segmentation.probabilities_at(eye + around).argmax(-1) for eye in eyes]
+    return min(float((one == SegmentClass.ACCESSORY).any(1).mean()) for one in found)
 
 
 def _face_mask(segmentation: Segmentation, points: np.ndarray) -> np.ndarray:

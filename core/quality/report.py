@@ -161,6 +161,8 @@ class CoverageRule:
 
 #: Fraction of a region of the face under a hand or another thing from which on it is said.
 COVERED_FRACTION = 0.15
+#: Fraction of the eyes under glasses from which on they cover the eyes.
+GLASSES_OVER_EYES = 0.3
 #: Brightness of the face's highlights, linear, below which a photo is under-exposed: a stop darker than the
 #: darkest of 40 well-exposed portraits of people of all skin tones (0.24).
 UNDEREXPOSED_HIGHLIGHT = 0.11
@@ -168,8 +170,13 @@ UNDEREXPOSED_HIGHLIGHT = 0.11
 COVERAGE_RULES = (
     CoverageRule(
         lambda c: c.eyes_accessory,
-        0.3,
+        GLASSES_OVER_EYES,
         "Glasses cover the eyes: what is behind them is a guess. A photo without them shows more.",
+    ),
+    CoverageRule(
+        lambda c: c.glasses if c.eyes_accessory < GLASSES_OVER_EYES else 0.0,
+        0.6,
+        "Glasses are worn: the skin under their frames is a guess. A photo without them shows more.",
     ),
     CoverageRule(
         lambda c: c.eyes_covered,

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from core.detection.mediapipe_topology import EYES
 from core.geometry.frames import FRONTAL, HEAD_CENTER, Camera, HeadPose
 from core.lifting.lifter import LandmarkLifter
 from core.quality.coverage import Coverage, face_regions, measure_coverage
@@ -16,7 +17,7 @@ from tests.core.stand_ins import MODELS
 CAMERA = Camera(900.0, 319.5, 239.5)
 POSE = HeadPose(FRONTAL, np.array([0.0, 0.0, 1.0]) - FRONTAL @ HEAD_CENTER)
 SKIN = (190, 140, 115)
-PLAIN = Coverage(0, 0, 0, 0, 0, 0, 0, 0, 0.8, 0, 0.5, 0, 60)
+PLAIN = Coverage(0, 0, 0, 0, 0, 0, 0, 0, 0, 0.8, 0, 0.5, 0, 60)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +93,7 @@ def test_light(canonical):
     [
         ({}, GOOD, ""),
         ({"eyes_accessory": 0.6}, CHECK, "Glasses cover the eyes"),
+        ({"glasses": 0.9}, CHECK, "Glasses are worn"),
         ({"left_cheek": 0.3}, CHECK, "lies on the left cheek"),
         ({"mouth": 0.5}, CHECK, "covers mouth or chin"),
         ({"highlight": 0.04}, CHECK, "under-exposed"),
@@ -112,3 +114,13 @@ def test_a_poor_head_stays_poor():
     poor = replace(FINE, yaw_deg=80.0)
     report = quality_report(poor, 0.9, MODELS, replace(PLAIN, mouth=0.5))
     assert report.verdict == POOR and "mouth" in report.reasons[-1]
+
+
+def test_frames_around_the_eyes_are_glasses(canonical):
+    subject = SyntheticSubject(canonical)
+    eyes = [subject.points[list(EYES[start : start + 16]), :2].mean(0) for start in (0, 16)]
+    for eye in subject.frame.photo_to_crop(np.array(eyes)):
+        center = tuple(int(value) for value in np.round(eye))
+        cv2.circle(subject.labels, center, 12, (int(SegmentClass.ACCESSORY),), 2)
+    found = subject.measure()
+    assert found.glasses > 0.95 and found.eyes_accessory == 0

@@ -1,0 +1,257 @@
+"""Glasses, found by their geometry: two rims, each a closed thin line around an eye, or two dark lenses.
+
+The segmentation network knows glasses from few pictures. A rim, though, is what no skin has: a line all
+around the eye that is darker, or lighter, than what lies on both of its sides. The best closed line is found
+by dynamic programming over the angle, with radii that change little from one angle to the next; brows and
+folds of skin never go all around.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+import cv2
+import numpy as np
+
+from ..detection.mediapipe_topology import EYES
+from .segments import SEGMENT_SIZE, Segmentation, SegmentClass
+
+#: MediaPipe's landmarks: the outer and the inner corner of the subject's right eye and of the left one.
+CORNERS = ((33, 133), (263, 362))
+#: The upright picture of the eyes: pixels between the outer corners, width, height, and the eyes' row, of its
+#: height.
+SPAN_PX = 120.0
+WIDTH = 260
+HEIGHT = 150
+EYES_ROW = 0.42
+#: Added to gray values before logarithms: darker differences are noise.
+GRAY_FLOOR = 8.0
+#: Angles around an eye; least and greatest radius, and how far the center lies below the eye's, of the
+#: distance between the eyes; how much wider than high rims are.
+ANGLES = 72
+RADII = (0.20, 0.62)
+CENTER_DOWN = 0.06
+ASPECT = 1.15
+#: Pixels on both sides of thin and of thick lines that they are compared with, and limits of what one point
+#: of a line can count.
+SIDES_PX = (4, 8)
+LINE_LIMITS = (-0.05, 0.5)
+#: Steps of the radius from one angle to the next, pixels, and what each pixel costs.
+STEPS = (0, -1, 1, -2, 2)
+STEP_COST = 0.02
+#: The quantile of the line's contrast, natural logarithm, below the eye and beside the nose, where neither
+#: brows nor lashes are, and its least value for glasses, in both eyes, for thin and for thick lines: 139
+#: portraits without glasses have at most 0.02 and 0.144, the one with glasses 0.22.
+CONTRAST_QUANTILE = 0.25
+LEAST_CONTRAST = (0.05, 0.18)
+#: A lens, half width and half height, of the distance between the eyes; quantile of its lightness, and how
+#: much darker, natural logarithm, than the cheeks it has to be in both eyes: in the shade of brows it is 0.49
+#: at most.
+LENS = (0.30, 0.20)
+LENS_QUANTILE = 0.8
+DARK_LENS = 0.58
+#: Half width and half height of a cheek, and its height below the eye, all of the distance between the eyes.
+CHEEK = (0.18, 0.12)
+CHEEK_DOWN = 0.62
+#: Pixels this much darker than the cheeks, natural logarithm, are a dark lens's; how far it reaches above and
+#: below the eyes, and from their middle to the sides, of their distance.
+DARK_PIXEL = 0.55
+REACH = (0.38, 0.50)
+SIDEWAYS = 1.0
+#: Width that is drawn for frames, pixels of the segment frame.
+FRAME_WIDTH = 3
+
+
+@dataclass(frozen=True)
+class Glasses:
+    """Glasses in a photo.
+
+    Attributes:
+        rims: Of the subject's right and left eye, each (A, 2) float64 photo pixels, a closed line.
+        dark: Masks of dark lenses, (HEIGHT, WIDTH) bool in the picture of the eyes; None if they are clear.
+        to_photo: (2, 3) from the picture of the eyes to the photo.
+    """
+
+    rims: tuple[np.ndarray, np.ndarray]
+    dark: np.ndarray | None
+    to_photo: np.ndarray
+
+
+def find_glasses(rgb: np.ndarray, landmarks: np.ndarray) -> Glasses | None:
+    """Look for glasses.
+
+    Args:
+        rgb: (H, W, 3) uint8, the photo.
+        landmarks: (478, 2 or more), photo pixels.
+
+    Returns:
+        The glasses; None if there are none.
+    """
+    points = landmarks[:, :2].astype(np.float64)
+    matrix = _upright(points)
+    if matrix is None:
+        return None
+    picture = cv2.warpAffine(
+        rgb, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
+    )
+    gray = np.log(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) + GRAY_FLOOR)
+    eyes = [points[list(pair)].mean(0) @ matrix[:, :2].T + matrix[:, 2] for pair in CORNERS]
+    distance = float(np.linalg.norm(eyes[1] - eyes[0]))
+    back = cv2.invertAffineTransform(matrix)
+    rims, contrast = zip(
+        *(_rim(gray, eye, distance, side) for side, eye in zip((-1, 1), eyes, strict=True)), strict=True
+    )
+    dark = _dark_lenses(gray, eyes, distance)
+    if dark is None and min(contrast) < 1:
+        return None
+    right, left = (rim @ back[:, :2].T + back[:, 2] for rim in rims)
+    return Glasses((right, left), dark, back)
+
+
+def with_glasses(segmentation: Segmentation, rgb: np.ndarray, landmarks: np.ndarray) -> Segmentation:
+    """A segmentation with the glasses that the face's geometry shows.
+
+    Args:
+        segmentation: As the network has found it.
+        rgb: (H, W, 3) uint8, the photo.
+        landmarks: (478, 2 or more), photo pixels.
+
+    Returns:
+        The same one if there are no glasses, else one whose frames and dark lenses are accessories.
+    """
+    glasses = find_glasses(rgb, landmarks)
+    if glasses is None:
+        return segmentation
+    drawn = _drawn(glasses, segmentation, landmarks[:, :2].astype(np.float64))
+    probabilities = segmentation.probabilities * (1 - drawn)
+    probabilities[SegmentClass.ACCESSORY] += drawn
+    return Segmentation(probabilities.astype(np.float32), segmentation.frame)
+
+
+def _upright(points: np.ndarray) -> np.ndarray | None:
+    """(2, 3) from the photo to the upright picture of the eyes; None if they fall together."""
+    low, high = points[CORNERS[0][0]], points[CORNERS[1][0]]
+    along = high - low
+    span = float(np.linalg.norm(along))
+    if not np.isfinite(span) or span < 1:
+        return None
+    cos, sin = along / span * (SPAN_PX / span)
+    linear = np.array([[cos, sin], [-sin, cos]])
+    return np.column_stack([linear, np.array([WIDTH / 2, HEIGHT * EYES_ROW]) - linear @ ((low + high) / 2)])
+
+
+def _rim(gray: np.ndarray, eye: np.ndarray, distance: float, side: int) -> tuple[np.ndarray, float]:
+    """The best closed line around an eye, (ANGLES, 2) pixels, and its contrast, of the least.
+
+    Args:
+        gray: (HEIGHT, WIDTH) float32, natural logarithm of lightness.
+        eye: (2,) its center.
+        distance: Between the eyes, pixels.
+        side: -1 for the eye on the picture's left, 1 on its right.
+    """
+    center = eye + np.array([0.0, CENTER_DOWN * distance])
+    angle = np.linspace(0, 2 * np.pi, ANGLES, endpoint=False)
+    radius = np.arange(RADII[0] * distance, RADII[1] * distance)
+    x = (center[0] + np.outer(np.cos(angle), radius) * ASPECT).astype(np.float32)
+    y = (center[1] + np.outer(np.sin(angle), radius)).astype(np.float32)
+    smooth = cv2.GaussianBlur(gray, (0, 0), 0.8)
+    ring = cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    below = np.sin(angle) > 0.2
+    inward = (np.cos(angle) * side < -0.3) & (np.sin(angle) > -0.5)
+    best = (np.zeros((ANGLES, 2)), -np.inf)
+    at = np.arange(ANGLES)
+    for sign, (reach, least) in product((1, -1), zip(SIDES_PX, LEAST_CONTRAST, strict=True)):
+        line = _darker(sign * ring, reach)
+        path = _closed_path(line)
+        values = line[at, path][below | inward]
+        contrast = float(np.quantile(values, CONTRAST_QUANTILE)) / least
+        if contrast > best[1]:
+            best = (np.stack([x[at, path], y[at, path]], 1).astype(np.float64), contrast)
+    return best
+
+
+def _darker(ring: np.ndarray, reach: int) -> np.ndarray:
+    """(A, R): by how much each point is darker than what lies `reach` pixels from it on both sides."""
+    result = np.full_like(ring, LINE_LIMITS[0])
+    inner, outer = ring[:, : -2 * reach], ring[:, 2 * reach :]
+    result[:, reach:-reach] = np.minimum(inner, outer) - ring[:, reach:-reach]
+    return np.clip(result, *LINE_LIMITS)
+
+
+def _closed_path(line: np.ndarray) -> np.ndarray:
+    """(A,) int: the radius at each angle of the best line, found by going around twice."""
+    twice = np.concatenate([line, line])
+    total, steps = twice[0], np.zeros(twice.shape, int)
+    for k in range(1, len(twice)):
+        options = np.full((len(STEPS), len(total)), -np.inf)
+        for option, step in zip(options, STEPS, strict=True):
+            # The radius before was smaller by the step.
+            source = total[max(-step, 0) : len(total) - max(step, 0)]
+            option[max(step, 0) : len(total) + min(step, 0)] = source - STEP_COST * abs(step)
+        best = options.argmax(0)
+        steps[k] = np.array(STEPS)[best]
+        total = options[best, np.arange(len(total))] + twice[k]
+    path = np.empty(len(twice), int)
+    path[-1] = total.argmax()
+    for k in range(len(twice) - 1, 0, -1):
+        path[k - 1] = path[k] - steps[k][path[k]]
+    half = len(line) // 2
+    return np.roll(path[half : half + len(line)], half)
+
+
+def _dark_lenses(gray: np.ndarray, eyes: list[np.ndarray], distance: float) -> np.ndarray | None:
+    """(HEIGHT, WIDTH) bool: dark lenses; None if the eyes are not behind any."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+
+    def ellipse(center: np.ndarray, half: tuple[float, float]) -> np.ndarray:
+        scaled = ((x - center[0]) / (half[0] * distance)) ** 2 + ((y - center[1]) / (half[1] * distance)) ** 2
+        return np.asarray(scaled < 1)
+
+    lenses = [ellipse(eye, LENS) for eye in eyes]
+    cheeks = [ellipse(eye + np.array([0.0, CHEEK_DOWN * distance]), CHEEK) for eye in eyes]
+    skin = [float(np.median(gray[cheek])) for cheek in cheeks]
+    darker = [
+        own - float(np.quantile(gray[lens], LENS_QUANTILE)) for own, lens in zip(skin, lenses, strict=True)
+    ]
+    if min(darker) < DARK_LENS:
+        return None
+    middle = (eyes[0] + eyes[1]) / 2
+    rows = (y > middle[1] - REACH[0] * distance) & (y < middle[1] + REACH[1] * distance)
+    columns = np.abs(x - middle[0]) < SIDEWAYS * distance
+    mask = ((gray < min(skin) - DARK_PIXEL) & rows & columns).astype(np.uint8)
+    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
+    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    _, labels = cv2.connectedComponents(mask)
+    on_eyes = {int(label) for lens in lenses for label in np.unique(labels[lens])} - {0}
+    return np.asarray(np.isin(labels, list(on_eyes)))
+
+
+def _drawn(glasses: Glasses, segmentation: Segmentation, points: np.ndarray) -> np.ndarray:
+    """(256, 256) float32, 0..1, segment frame: frames, bridge, the arms' beginnings, and dark lenses."""
+    frame = segmentation.frame
+    layer = np.zeros((SEGMENT_SIZE, SEGMENT_SIZE), np.uint8)
+
+    def line(photo: np.ndarray, closed: bool) -> None:
+        pixels = np.round(frame.photo_to_crop(photo) * 16).astype(np.int32)
+        cv2.polylines(layer, [pixels], closed, (255,), FRAME_WIDTH, cv2.LINE_AA, 4)
+
+    centers = [rim.mean(0) for rim in glasses.rims]
+    across = centers[1] - centers[0]
+    for rim, toward in zip(glasses.rims, (across, -across), strict=True):
+        line(rim, True)
+        # The arm goes on outward from the rim's outermost point.
+        outermost = rim[(rim @ toward).argmin()]
+        line(np.stack([outermost, outermost - 0.35 * toward]), False)
+    inner = [
+        rim[(rim @ toward).argmax()] for rim, toward in zip(glasses.rims, (across, -across), strict=True)
+    ]
+    line(np.stack(inner), False)
+    if glasses.dark is not None:
+        matrix = frame.matrix[:, :2] @ glasses.to_photo
+        matrix[:, 2] += frame.matrix[:, 2]
+        lens = cv2.warpAffine(glasses.dark.astype(np.uint8) * 255, matrix, (SEGMENT_SIZE, SEGMENT_SIZE))
+        openings = [EYES[:16], EYES[16:]]
+        for opening in openings:
+            hull = cv2.convexHull(frame.photo_to_crop(points[list(opening)]).astype(np.float32))
+            cv2.fillConvexPoly(lens, np.round(hull).astype(np.int32), (255,))
+        layer = np.maximum(layer, lens)
+    return layer.astype(np.float32) / 255
