@@ -15,7 +15,7 @@ from .build import load_image
 ROUGHNESS = 0.55
 SPECULAR = 0.3
 #: What the shell's color is multiplied with where cards or strands lie on it: it is the shade between them.
-SHADE = 0.62
+SHADE = 0.9
 #: File name of the strand atlas in the hair's color.
 DYED_TEXTURE = "hair_cards_color.png"
 #: Nodes whose values are set later.

@@ -22,8 +22,8 @@ PROJECTIONS = 3
 #: How deep in the skin the inner side may lie, meters, when all is done.
 DEEPEST = 0.0012
 #: Below cards the shell is moved in by this fraction of the hair's thickness, meters at most.
-INSET_FRACTION = 0.25
-MOST_INSET = 0.0025
+INSET_FRACTION = 0.35
+MOST_INSET = 0.004
 #: Weight of the volume's gradient beside the mesh's normals.
 GRADIENT_WEIGHT = 0.7
 
