@@ -57,8 +57,12 @@ def test_rims_are_accessories_and_what_is_in_them_stays_skin():
     rgb, landmarks = drawn_face("rims")
     found = with_glasses(all_skin(), rgb, landmarks)
     np.testing.assert_allclose(found.probabilities.sum(0), 1, atol=1e-5)
-    rim = np.concatenate([EYE_CENTERS + [0, 28], EYE_CENTERS + [31, 4], EYE_CENTERS - [31, -4]])
-    skin = np.concatenate([EYE_CENTERS + [0, 16], EYE_CENTERS + [0, 60], EYE_CENTERS - [0, 60]])
+    rim = np.concatenate(
+        [EYE_CENTERS + np.array((0, 28)), EYE_CENTERS + np.array((31, 4)), EYE_CENTERS - np.array((31, -4))]
+    )
+    skin = np.concatenate(
+        [EYE_CENTERS + np.array((0, 16)), EYE_CENTERS + np.array((0, 60)), EYE_CENTERS - np.array((0, 60))]
+    )
     assert (found.probabilities_at(rim)[:, SegmentClass.ACCESSORY] > 0.4).all()
     assert (found.probabilities_at(skin).argmax(1) == SegmentClass.SKIN).all()
 
@@ -68,9 +72,9 @@ def test_dark_lenses_cover_the_eyes():
     glasses = find_glasses(rgb, landmarks)
     assert glasses is not None and glasses.dark is not None
     found = with_glasses(all_skin(), rgb, landmarks)
-    at = np.concatenate([EYE_CENTERS, EYE_CENTERS + [18, 8], EYE_CENTERS - [18, -8]])
+    at = np.concatenate([EYE_CENTERS, EYE_CENTERS + np.array((18, 8)), EYE_CENTERS - np.array((18, -8))])
     assert (found.probabilities_at(at).argmax(1) == SegmentClass.ACCESSORY).all()
-    assert (found.probabilities_at(EYE_CENTERS + [0, 60]).argmax(1) == SegmentClass.SKIN).all()
+    assert (found.probabilities_at(EYE_CENTERS + np.array((0, 60))).argmax(1) == SegmentClass.SKIN).all()
 
 
 @given(st.floats(-40, 40), st.floats(0.6, 2.0))
