@@ -1,7 +1,7 @@
-"""Binary glTF files made smaller: sparse morph targets, other pictures. No bpy.
+"""Binary glTF files made smaller: sparse morph targets, short integers, other pictures. No bpy.
 
 Blender's exporters, before 4.0 all of them, write an offset for every vertex of every shape; most are 0. What
-is read here is what Blender writes: one buffer, in the file.
+is read here is what Blender and the engine write: one buffer, in the file.
 """
 
 import json
@@ -21,7 +21,13 @@ WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 FLOAT, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5123, 5125
 #: Offsets shorter than this, meters, show nowhere: a fifth of a pixel of a head of 1,000 pixels.
 MIN_OFFSET = 5e-5
+#: What a view of vertices' values is for.
+ARRAY_BUFFER = 34962
 WEBP_EXTENSION = "EXT_texture_webp"
+QUANTIZATION_EXTENSION = "KHR_mesh_quantization"
+#: Beginnings of attributes -> the type of integers they are rounded to, as fractions of its largest: half
+#: a degree for normals, a fraction of a texel for texture coordinates.
+QUANTIZED = {"NORMAL": "i1", "TANGENT": "i1", "TEXCOORD": "<u2", "WEIGHTS": "<u2"}
 MIME_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
 
@@ -38,13 +44,22 @@ class Picture:
     kind: str
 
 
-def compact(data: bytes, picture: Picture | None = None, own: Mapping[str, Picture] | None = None) -> bytes:
+def compact(
+    data: bytes,
+    picture: Picture | None = None,
+    own: Mapping[str, Picture] | None = None,
+    images: Mapping[str, Picture] | None = None,
+    quantized: bool = False,
+) -> bytes:
     """The same file, smaller.
 
     Args:
         data: A .glb file.
-        picture: Takes the place of all pictures; None: they stay.
+        picture: Takes the place of the colors of all materials; None: they stay.
         own: Material -> its picture, instead of that.
+        images: Name of an image -> what takes its place.
+        quantized: Round normals, texture coordinates and skin weights to short integers, which readers
+            without KHR_mesh_quantization do not read.
 
     Returns:
         The file.
@@ -57,9 +72,11 @@ def compact(data: bytes, picture: Picture | None = None, own: Mapping[str, Pictu
         views: list[bytes] = []
         moved: dict[int, int] = {}
         _make_sparse(document, binary, views)
+        strides = _quantize(document, binary, views) if quantized else {}
         if picture is not None:
             _replace_pictures(document, views, picture, own or {})
-        _keep_others(document, binary, views, moved)
+        _replace_images(document, views, images or {})
+        _keep_others(document, binary, views, moved, strides)
         return _file(document, views)
     except (struct.error, KeyError, IndexError, TypeError) as error:
         raise ValueError(f"it is damaged ({error})") from error
@@ -154,6 +171,68 @@ def _make_sparse(document: dict[str, Any], binary: bytes, views: list[bytes]) ->
         }
 
 
+def _quantize(document: dict[str, Any], binary: bytes, views: list[bytes]) -> dict[int, int]:
+    """Write short integers for what needs no floats; the bytes from row to row by the views' numbers."""
+    done: set[int] = set()
+    strides: dict[int, int] = {}
+    for mesh in document.get("meshes", []):
+        for primitive in mesh["primitives"]:
+            for name, index in primitive["attributes"].items():
+                kind = QUANTIZED.get(name.partition("_")[0])
+                accessor = document["accessors"][index]
+                if kind is None or index in done or accessor["componentType"] != FLOAT:
+                    continue
+                done.add(index)
+                values = accessor_values(document, binary, accessor)
+                if values is None or (kind == "<u2" and (values.min() < 0 or values.max() > 1)):
+                    continue
+                rounded = _rounded(values, kind, sums=name.startswith("WEIGHTS"))
+                views.append(rounded.tobytes())
+                accessor.pop("byteOffset", None)
+                accessor.pop("min", None)
+                accessor.pop("max", None)
+                number = next(key for key, one in COMPONENTS.items() if one == kind)
+                accessor |= {"bufferView": -len(views), "componentType": number, "normalized": True}
+                strides[-len(views)] = rounded.strides[0]
+    if done:
+        for key in ("extensionsUsed", "extensionsRequired"):
+            document[key] = sorted({*document.get(key, []), QUANTIZATION_EXTENSION})
+    return strides
+
+
+def _rounded(values: np.ndarray, kind: str, sums: bool) -> np.ndarray:
+    """Values (n, k) in -1..1 as fractions of an integer type's largest; rows of a multiple of 4 bytes.
+
+    Args:
+        values: The values.
+        kind: The type.
+        sums: Whether each row that has a sum has 1, which it keeps.
+    """
+    most = np.iinfo(kind).max
+    whole = np.round(values.astype(np.float64) * most)
+    if sums:
+        rows, largest = np.arange(len(whole)), whole.argmax(1)
+        whole[rows, largest] += np.where(whole.any(1), most - whole.sum(1), 0)
+    size = np.dtype(kind).itemsize
+    rows = np.zeros((len(values), -(-values.shape[1] * size // 4) * 4 // size), kind)
+    rows[:, : values.shape[1]] = whole
+    return rows
+
+
+def _replace_images(document: dict[str, Any], views: list[bytes], images: Mapping[str, Picture]) -> None:
+    """Let images be other pictures, by their names."""
+    for number, image in enumerate(document.get("images", [])):
+        picture = images.get(image.get("name", ""))
+        if picture is None:
+            continue
+        views.append(picture.data)
+        image |= {"mimeType": MIME_TYPES[picture.kind], "bufferView": -len(views)}
+        for texture in document.get("textures", []):
+            if texture.get("source") == number:
+                del texture["source"]
+                texture |= _source(document, picture.kind, number)
+
+
 def _replace_pictures(
     document: dict[str, Any], views: list[bytes], picture: Picture, own: Mapping[str, Picture]
 ) -> None:
@@ -227,7 +306,13 @@ def _references(value: Any) -> list[dict[str, Any]]:
     return found
 
 
-def _keep_others(document: dict[str, Any], binary: bytes, views: list[bytes], moved: dict[int, int]) -> None:
+def _keep_others(
+    document: dict[str, Any],
+    binary: bytes,
+    views: list[bytes],
+    moved: dict[int, int],
+    strides: Mapping[int, int],
+) -> None:
     """Number the views anew: those that are still used, then the new ones, which have negative numbers."""
     references = _references({key: document[key] for key in ("accessors", "images") if key in document})
     old = document.get("bufferViews", [])
@@ -245,7 +330,9 @@ def _keep_others(document: dict[str, Any], binary: bytes, views: list[bytes], mo
     for reference in references:
         index = reference["bufferView"]
         reference["bufferView"] = moved[index] if index >= 0 else first - index - 1
-    about += [{"buffer": 0} for _ in views]
+    for number in range(-1, -len(views) - 1, -1):
+        of_vertices = {"byteStride": strides[number], "target": ARRAY_BUFFER} if number in strides else {}
+        about.append(of_vertices)
     views[:] = [*kept, *views]
     document["bufferViews"] = about
 

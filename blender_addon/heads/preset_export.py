@@ -18,6 +18,7 @@ from .armature import rig_of
 from .bone_names import renamed_bones
 from .build import PHOTO_SHAPE, build_head
 from .export import ExportOptions, export_head
+from .expressions import vrm_expressions
 from .head_npz import FILE_NAME, TEXTURE, HeadData, read_head
 from .levels import level_object
 from .presets import Preset
@@ -36,6 +37,10 @@ LASH_FRACTION = 0.5
 HAIR_FILE = "hair.glb"
 #: The material with holes.
 LASHES = "lashes"
+#: The pictures that it holds, as files.
+HAIR_PICTURES = "hair_*.png"
+#: Largest side of the hair's pictures, as a fraction of the head's.
+HAIR_FRACTION = 0.5
 #: Suffixes of pictures of a head beside its color.
 MAP_SUFFIX = ".png"
 
@@ -88,12 +93,32 @@ def export_preset(
             made = _write(context, objects, folder, format_, f"{stem}_{name}", preset, texture)
             about = f"the head for {name}"
             files |= {path.name: f"{about}: {_kind(path)}" for path in made}
-    hair = folder / HAIR_FILE
-    if preset.hair != "none" and hair.is_file():
+    if preset.hair != "none" and (folder / HAIR_FILE).is_file():
         target = folder / f"{stem}_{name}_{HAIR_FILE}"
-        shutil.copyfile(hair, target)
+        _write_hair(folder, target, preset)
         files[target.name] = f"the hair of the head for {name}"
     return files
+
+
+def _write_hair(folder: Path, target: Path, preset: Preset) -> None:
+    """Write the hair's file as a preset wants it. Raises ExportError."""
+    source = folder / HAIR_FILE
+    with tempfile.TemporaryDirectory(prefix=".photobust-", dir=folder) as temporary:
+        images = {}
+        # JPEG has no alpha, which the cards' need; the engine's own pictures are small.
+        for picture in folder.glob(HAIR_PICTURES) if preset.texture_format == "webp" else ():
+            made = Path(temporary) / picture.name
+            kind = write_picture(picture, made, round(preset.texture_size * HAIR_FRACTION), "webp")
+            images[picture.stem] = Picture(made.read_bytes(), kind)
+        images = {stem: one for stem, one in images.items() if one.kind == "webp"}
+        partial = Path(temporary) / HAIR_FILE
+        try:
+            partial.write_bytes(compact(source.read_bytes(), images=images, quantized=preset.quantized))
+            partial.replace(target)
+        except (OSError, ValueError) as error:
+            raise ExportError(
+                f"{target} cannot be written ({error}): reconstruct the photo again."
+            ) from error
 
 
 def prepared(data: HeadData, preset: Preset) -> HeadData:
@@ -112,6 +137,8 @@ def prepared(data: HeadData, preset: Preset) -> HeadData:
         changed = dataclasses.replace(changed, rig=None)
     if preset.shapes in ("arkit", "none"):
         changed = dataclasses.replace(changed, visemes=None)
+    elif preset.shapes == "vrm":
+        changed = dataclasses.replace(changed, visemes=vrm_expressions(changed))
     return changed
 
 
@@ -223,7 +250,7 @@ def _compact(path: Path, preset: Preset, texture: Path) -> None:
                 own = {LASHES: Picture(file.read_bytes(), "png")}
     partial = path.with_name(path.name + ".part")
     try:
-        partial.write_bytes(compact(path.read_bytes(), picture, own))
+        partial.write_bytes(compact(path.read_bytes(), picture, own, quantized=preset.quantized))
         partial.replace(path)
     except (OSError, ValueError) as error:
         partial.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 MAX_BYTES = 64 << 10
 FORMATS = ("glb", "fbx", "obj", "usd", "blend")
 PICTURES = ("png", "jpeg", "webp")
-SHAPES = ("all", "arkit", "visemes", "none")
+SHAPES = ("all", "arkit", "visemes", "vrm", "none")
 HAIR = ("none", "cards", "shell", "strands")
 MAPS = ("normal", "roughness", "occlusion", "thickness")
 TEXTURE_RANGE = (64, 8192)
@@ -48,6 +48,8 @@ class Preset:
         shapes: Which blendshapes, of SHAPES.
         pose: Blendshape -> value that is part of the neutral head.
         hair: The product of hair that is written where the head has it, of HAIR.
+        quantized: Whether GLB files have short integers for normals, texture coordinates and skin weights
+            (KHR_mesh_quantization): smaller, and not for every reader.
     """
 
     description: str = ""
@@ -62,6 +64,7 @@ class Preset:
     shapes: str = "all"
     pose: Mapping[str, float] = field(default_factory=dict)
     hair: str = "none"
+    quantized: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The preset as JSON can hold it, as `parse_preset` takes it."""
@@ -178,4 +181,5 @@ _CHECKS: dict[str, Any] = {
         and all(isinstance(key, str) and _number(one, 0.0, 1.0) for key, one in value.items())
     ),
     "hair": _one_of(HAIR),
+    "quantized": lambda value: isinstance(value, bool),
 }

@@ -3,7 +3,8 @@
 import bpy
 from bpy.props import EnumProperty, FloatProperty
 
-from ..animation.poses import POSE_NAMES, apply_pose
+from ..animation.poses import apply_pose
+from ..heads.expressions import POSE_NAMES
 from ..heads.lookup import require_head
 from . import polls
 from .reporting import reports_errors

@@ -15,15 +15,17 @@ import numpy as np
 
 from blender_addon.animation.live_link_csv import Recording
 from blender_addon.animation.takes import TakeOptions, add_take
+from blender_addon.blender.glb_file import glb_chunks
 from blender_addon.blender_worker.steps import load_step
 from blender_addon.heads.armature import rig_of
 from blender_addon.heads.build import build_head
 from blender_addon.heads.export import ExportOptions, export_folder, export_head
+from blender_addon.heads.expressions import VRM_NAMES
 from blender_addon.heads.head_npz import read_head
 from blender_addon.heads.presets import load_preset
 from tests.blender_addon.inside import main
 
-PRESETS = ("unity", "unreal", "metahuman", "web", "blender")
+PRESETS = ("unity", "unreal", "metahuman", "web", "blender", "vrm")
 
 
 def check_write(folder):
@@ -43,6 +45,11 @@ def check_write(folder):
     }
     if hasattr(bpy.ops.wm, "usd_export") and "usd_export" in dir(bpy.ops.wm):
         export_folder(bpy.context, folder, ["usd"])
+    document, _ = glb_chunks((folder / "head_vrm.glb").read_bytes())
+    shapes = document["meshes"][0]["extras"]["targetNames"]
+    assert set(VRM_NAMES) < set(shapes) and "jawOpen" in shapes, shapes
+    assert not [name for name in shapes if name.startswith("viseme_")]
+    assert {"neck", "head", "leftEye", "rightEye"} <= {node.get("name") for node in document["nodes"]}
     write_animated(folder)
 
 

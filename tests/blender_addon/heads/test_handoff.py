@@ -1,6 +1,7 @@
 """Heads in other programs, by their own code: three.js, assimp, USD, Blender's importers."""
 
 import base64
+import dataclasses
 import functools
 import http.server
 import io
@@ -17,19 +18,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blender_addon.blender.glb_file import Picture, compact
+from blender_addon.blender.glb_file import Picture, accessor_values, compact
 from blender_addon.errors import PresetError
 from blender_addon.heads import bone_names
+from blender_addon.heads.expressions import VRM_NAMES, vrm_expressions
+from blender_addon.heads.head_npz import read_head
 from blender_addon.heads.presets import Preset, load_preset, parse_preset, preset_names
+from core.hair.groom import HairCards, HairGroom, HairShell
+from core.io.hair_files import hair_assets
 from core.io.head_files import texture_bytes
 from core.io.head_npz import head_npz_bytes
 from core.template.lods import load_levels
 from core.template.topology import HeadTopology
 from core.wrapping.skeleton import NAMINGS
+from core.wrapping.visemes import VRM_VOWELS
 from tests.core.head_samples import MODELS, rigged_head
 
 SCRIPT = Path(__file__).with_name("inside_handoff.py")
 VIEWER = Path(__file__).resolve().parents[3] / "blender_addon/batch/page_files/model-viewer.min.js"
+#: Fair hair's color, sRGB.
+FAIR = (225, 195, 150)
 #: The least that a picture changes when a head turns, opens its mouth or speaks, of 255.
 LEAST_CHANGE = 0.3
 
@@ -44,7 +52,41 @@ def source(tmp_path_factory):
     texture[..., :3] = np.random.default_rng(0).integers(60, 220, (256, 256, 3))
     (folder / "albedo.png").write_bytes(texture_bytes(texture))
     (folder / "face.json").write_text('{"files": {}}')
+    for name, future in hair_assets(fringe(), {}, "tests", InlinePool()).items():
+        (folder / name).write_bytes(future)
     return folder
+
+
+class InlinePool:
+    """Does at once what it is given."""
+
+    def submit(self, make, *arguments):
+        return make(*arguments)
+
+
+def fringe():
+    """Fair cards before a fair shell."""
+    plane = np.array([[-1, 0, -1], [1, 0, -1], [1, 0, 1], [-1, 0, 1]], np.float32)
+    toward = np.tile(np.float32([0, -1, 0]), (4, 1))
+    corners = np.float32([[0, 0], [1, 0], [1, 1], [0, 1]])
+    fair = np.full((4, 3), FAIR, np.uint8)
+    none, faces = np.zeros(4, np.float32), np.int32([[0, 1, 2], [0, 2, 3]])
+    texture = np.full((64, 64, 3), FAIR, np.uint8)
+    shell = HairShell(0.06 * plane, faces, toward, corners, fair, none, none > 0, none, texture)
+    count = 12
+    shift = np.stack([np.linspace(-0.08, 0.08, count), np.full(count, -0.02), np.zeros(count)], 1)
+    cards = HairCards(
+        (plane * [0.012, 1, 0.09] + shift[:, None]).reshape(-1, 3).astype(np.float32),
+        (faces + 4 * np.arange(count)[:, None, None]).reshape(-1, 3).astype(np.int32),
+        np.tile(toward, (count, 1)),
+        np.tile(corners * [0.25, 1], (count, 1)).astype(np.float32),
+        np.tile(fair, (count, 1)),
+        np.repeat(np.arange(count, dtype=np.int32), 4),
+        np.tile(corners[:, 1], count),
+        np.zeros(count, np.uint8),
+        np.zeros(count, np.uint8),
+    )
+    return HairGroom(shell, cards, None, None, None, 1.0)
 
 
 @pytest.fixture
@@ -98,6 +140,7 @@ def in_a_browser(folder):
             moved = picture(shown)
             assert np.abs(moved - still).mean() > LEAST_CHANGE / (8 if "Blink" in script else 1), script
             shown.run(f"{HELPERS} rest(); redraw();")
+        hair_without_dark_edges(shown)
         load(shown, "moving.glb")
         names = shown.wait("document.querySelector('model-viewer').availableAnimations")
         found = {}
@@ -118,6 +161,16 @@ def in_a_browser(folder):
     finally:
         driver.quit()
         server.shutdown()
+
+
+def hair_without_dark_edges(shown):
+    """Where cards end, their color goes on below the texels that are not seen: nothing is dark there."""
+    shown.run("v = document.querySelector('model-viewer'); v.src = 'head_web_hair.glb'")
+    shown.wait("(v => v.loaded && v.src == 'head_web_hair.glb')(document.querySelector('model-viewer'))")
+    seen = picture(shown)
+    hair = np.abs(seen - seen[2, 2]).max(2) > 10  # not the page behind it
+    assert hair.mean() > 0.1
+    assert np.quantile(seen[hair].min(1), 0.01) > 40, "dark edges"
 
 
 #: What the tests need of the viewer's scene, which is three.js'.
@@ -224,7 +277,7 @@ print("silent")
 
 def test_presets_of_the_project_and_ones_own(tmp_path, monkeypatch):
     monkeypatch.setenv("PHOTOBUST_PRESETS", str(tmp_path))
-    assert {"unity", "unreal", "metahuman", "web", "blender"} <= set(preset_names())
+    assert {"unity", "unreal", "metahuman", "web", "blender", "vrm"} <= set(preset_names())
     for name in preset_names():
         preset = load_preset(name)
         assert parse_preset(json.loads(json.dumps(preset.as_json())), name) == preset and preset.description
@@ -267,6 +320,21 @@ def test_presets_that_make_no_sense_are_named(tmp_path, monkeypatch, text):
     for name in ("nothing", "../mine", "", "a b"):
         with pytest.raises(PresetError, match="choose"):
             load_preset(name)
+
+
+def test_vrms_expressions_are_made_of_the_heads_shapes(source):
+    data = read_head(source / "head.npz")
+    found = vrm_expressions(data)
+    assert found.names == VRM_NAMES and found.weights.shape == (len(VRM_NAMES), 52)
+    assert (found.weights.max(1) > 0.1).all() and found.weights.min() >= 0 and found.weights.max() <= 1
+    for name, vowel in VRM_VOWELS.items():
+        expected = data.visemes.weights[data.visemes.names.index(f"viseme_{vowel}")]
+        np.testing.assert_array_equal(found.weights[VRM_NAMES.index(name)], expected)
+    blink = found.weights[VRM_NAMES.index("blink")]
+    moved = {name for name, value in zip(data.blendshape_names, blink, strict=True) if value}
+    assert moved == {"eyeBlinkLeft", "eyeBlinkRight"}
+    silent = vrm_expressions(dataclasses.replace(data, visemes=None))
+    assert silent.names == VRM_NAMES[len(VRM_VOWELS) :]
 
 
 def test_bones_have_the_same_names_on_both_sides():
@@ -381,3 +449,66 @@ def test_smaller_files_have_the_same_morph_targets(seed, vertices, targets):
     for cut in (0, 5, 12, 30, len(data) - 5):
         with pytest.raises(ValueError):
             compact(data[:cut])
+
+
+def test_short_integers_stand_for_the_same_vertices():
+    large = glb_with_vertices()
+    small, binary = parsed(compact(large, images={"hair": Picture(b"RIFF1234WEBP", "webp")}, quantized=True))
+    assert set(small["extensionsRequired"]) == {"EXT_texture_webp", "KHR_mesh_quantization"}
+    before, there = parsed(large)
+    for name, index in small["meshes"][0]["primitives"][0]["attributes"].items():
+        found = strided(small, binary, index)
+        wanted = values_of(before, there, index)
+        np.testing.assert_allclose(found, wanted, atol=0.005 if name in ("NORMAL", "TANGENT") else 2e-5)
+        if name == "WEIGHTS_0":
+            np.testing.assert_array_equal(np.round(found.sum(1) * 65_535), [65_535, 65_535, 0])
+    assert len(binary) < len(there)
+
+
+def glb_with_vertices():
+    """A triangle with all kinds of attributes, and a picture."""
+    rng = np.random.default_rng(0)
+    attributes = {
+        "POSITION": rng.normal(size=(3, 3)),
+        "NORMAL": np.eye(3),
+        "TANGENT": np.eye(4)[:3],
+        "TEXCOORD_0": rng.uniform(size=(3, 2)),
+        "TEXCOORD_1": 2 + rng.uniform(size=(3, 2)),  # beyond 1: they stay
+        "WEIGHTS_0": np.array([[1 / 3, 1 / 3, 1 / 3, 0], [0.1, 0.2, 0.3, 0.4], [0, 0, 0, 0]]),
+    }
+    views, accessors, binary = [], [], b""
+    for array in attributes.values():
+        data = array.astype("<f4").tobytes()
+        views.append({"buffer": 0, "byteOffset": len(binary), "byteLength": len(data)})
+        kind = f"VEC{array.shape[1]}"
+        accessors.append({"bufferView": len(accessors), "componentType": 5126, "count": 3, "type": kind})
+        binary += data
+    views.append({"buffer": 0, "byteOffset": len(binary), "byteLength": 4})
+    document = {
+        "asset": {"version": "2.0"},
+        "buffers": [{"byteLength": len(binary) + 4}],
+        "bufferViews": views,
+        "accessors": accessors,
+        "images": [{"name": "hair", "mimeType": "image/png", "bufferView": len(views) - 1}],
+        "textures": [{"source": 0}],
+        "materials": [{"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}],
+        "meshes": [{"primitives": [{"attributes": {name: k for k, name in enumerate(attributes)}}]}],
+    }
+    return glb(document, binary + b"\x89PNG")
+
+
+def values_of(document, binary, index):
+    return accessor_values(document, binary, document["accessors"][index])
+
+
+def strided(document, binary, index):
+    """The values of an accessor as glTF defines them: rows by their stride, integers as fractions."""
+    accessor = document["accessors"][index]
+    view = document["bufferViews"][accessor["bufferView"]]
+    kind = np.dtype({5120: "i1", 5123: "<u2", 5126: "<f4"}[accessor["componentType"]])
+    width = int(accessor["type"][-1])
+    stride = view.get("byteStride", kind.itemsize * width)
+    assert stride % 4 == 0 and view["byteOffset"] % 4 == 0
+    rows = np.frombuffer(binary, np.uint8, 3 * stride, view["byteOffset"]).reshape(3, stride)
+    found = np.ascontiguousarray(rows[:, : kind.itemsize * width]).view(kind).astype(float)
+    return found / np.iinfo(kind).max if accessor.get("normalized") else found

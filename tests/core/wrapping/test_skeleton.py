@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial.transform import Rotation
 
 from core.errors import ModelError, RequestError
 from core.template.topology import HeadTopology
 from core.wrapping.jaw import JawHinge
 from core.wrapping.skeleton import BONES, NAMINGS, Rig, RigModel, bone_names
+from scripts.benchmark.rig import depth_of, neck_quads, skin_behind, turned_head, volume
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
 
@@ -153,16 +152,6 @@ def test_eyes_turn_in_their_sockets(someone, topology, axis, angle, bone, side):
     assert depth[1].max() < max(depth[0].max(), 0) + 2e-4
 
 
-def depth_of(points: np.ndarray, ball: np.ndarray, center: np.ndarray) -> np.ndarray:
-    """How deep points (n, 3) lie below a surface of points (m, 3) around a center, meters."""
-    outward = ball - center
-    radius = np.linalg.norm(outward, axis=1)
-    to = points - center
-    length = np.linalg.norm(to, axis=1)
-    near = np.argsort(-(to / length[:, None]) @ (outward / radius[:, None]).T, axis=1)[:, :3]
-    return radius[near].mean(1) - length
-
-
 @pytest.mark.parametrize("angle", [0, 8, 16, 25])
 def test_teeth_stay_behind_the_skin_while_the_jaw_opens(someone, topology, angle):
     posed = someone.rig.posed(someone.vertices, {"jaw": turned("x", angle)})
@@ -173,48 +162,13 @@ def test_teeth_stay_behind_the_skin_while_the_jaw_opens(someone, topology, angle
     assert not skin_behind(teeth, posed[triangles[around]], 0.012).any()
 
 
-def skin_behind(points: np.ndarray, triangles: np.ndarray, reach: float) -> np.ndarray:
-    """(n,) whether a triangle of (T, 3, 3) is behind the points (n, 3), along y, by at most `reach`."""
-
-    def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return a[..., 0] * b[..., 2] - a[..., 2] * b[..., 0]
-
-    a, b, c = triangles.transpose(1, 0, 2)
-    at = points[:, None]
-    area = cross(b - a, c - a)
-    u, v = cross(b - at, c - at) / area, cross(c - at, a - at) / area
-    depth = u * a[:, 1] + v * b[:, 1] + (1 - u - v) * c[:, 1] - at[..., 1]
-    inside = (u >= 0) & (v >= 0) & (u + v <= 1)
-    return (inside & (depth > 0) & (depth < reach)).any(1)
-
-
 @pytest.mark.parametrize("fractions", [(0, 0, 1), (1 / 3, 1 / 3, 1 / 3)], ids=["head", "spread"])
 def test_the_neck_keeps_its_volume(someone, topology, fractions):
     """A head turned by 45 degrees and nodding by 30, by its own bone or by all three of the neck."""
-    rotations = {
-        bone: Rotation.from_euler("zx", [45 * fraction, 30 * fraction], degrees=True).as_matrix()
-        for bone, fraction in zip(("neck_01", "neck_02", "head"), fractions, strict=True)
-    }
-    posed = someone.rig.posed(someone.vertices, rotations)
-    neck = someone.rig.dense_weights()[:, :3].sum(1) > 0.5
-    quads = topology.quads[topology.faces_of("skin")]
-    quads = quads[neck[quads].all(1)]
+    posed = someone.rig.posed(someone.vertices, turned_head(fractions))
+    quads = neck_quads(topology, someone.rig)
     assert len(quads) > 150
     assert volume(posed, quads) == pytest.approx(volume(someone.vertices, quads), rel=0.04)
-
-
-def volume(vertices: np.ndarray, quads: np.ndarray) -> float:
-    """Of what quads enclose, each of their open rims closed by a fan around its middle."""
-    triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
-    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-    there = {tuple(edge) for edge in edges.tolist()}
-    rim = np.array([edge for edge in there if edge[::-1] not in there])
-    graph = csr_matrix((np.ones(len(rim)), rim.T), (len(vertices), len(vertices)))
-    label = connected_components(graph, directed=False)[1]
-    middle = np.array([vertices[rim[label[rim[:, 0]] == one, 0]].mean(0) for one in label[rim[:, 0]]])
-    corners = vertices[triangles]
-    caps = np.stack([vertices[rim[:, 1]], vertices[rim[:, 0]], middle], 1)
-    return float(sum(np.linalg.det(part).sum() for part in (corners, caps)) / 6)
 
 
 def test_names_by_convention():
