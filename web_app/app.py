@@ -48,6 +48,8 @@ ALIVE_SECONDS = 10.0
 MARKER = re.compile(r"\{\{([\w.]+)\}\}")
 #: Endings of files, in lower case, as `Path.suffix` gives them.
 SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
+#: Which of how many photos a request brings.
+NUMBER = re.compile(r"[0-9]{1,3}")
 #: Longest name of a photo that is looked at, characters.
 MAX_NAME_LENGTH = 255
 
@@ -183,34 +185,44 @@ class PageServer:
         return {
             "job": job and job.document(self._queue.position(job)),
             "expired": session.expired,
+            # Known as soon as the engine is up.
+            "max_photos": self._settings.max_photos if self._queue.takes_several else 1,
         }
 
     async def take_photo(self, request: Request) -> Response:
-        """A photo comes; it takes the place of the one before."""
+        """A photo comes; it takes the place of the one before.
+
+        Several of one person come one after the other: "of" says how many, "index" which one this is.
+        """
         session = self._session(request)
+        index, count = self._place(request, session)
         if self._queue.is_full:
             raise Problem(503, "busy")
         if session.uploading or self._uploads >= self._settings.max_uploads:
             raise Problem(503, "uploads")
         name = photo_name(request.query_params.get("name", ""))
-        number = session.next_number()
-        folder = session.folder / f"job_{number}"
-        folder.mkdir(mode=0o700)
+        before = session.incoming if index else None
+        job, photo = self._job_of_photo(session, before, index, name)
+        session.incoming = None
         session.uploading = True
         self._uploads += 1
-        job = Job(number, folder, folder / name)
         try:
-            await receive_file(request, job.photo, self._settings)
+            taken = sum(one.stat().st_size for one in (job.photo, *job.more_photos) if one != photo)
+            most = min(self._settings.max_photo_bytes, self._settings.max_person_bytes - taken)
+            await receive_file(request, photo, most, self._settings)
         except BaseException:
-            await asyncio.to_thread(discard, folder)
+            await asyncio.to_thread(discard, job.folder)
             raise
         finally:
             session.uploading = False
             self._uploads -= 1
             session.absent_since = self._store.clock()
         if session.closed:
-            await asyncio.to_thread(discard, folder)
+            await asyncio.to_thread(discard, job.folder)
             raise Problem(404, "session")
+        if index + 1 < count:
+            session.incoming = job
+            return JSONResponse({"number": job.number}, 202)
         self._drop(session)
         session.job, session.expired = job, False
         try:
@@ -218,7 +230,32 @@ class PageServer:
         except Problem:  # others have come meanwhile
             self._store.drop_job(session)
             raise
-        return JSONResponse({"number": number}, 202)
+        return JSONResponse({"number": job.number}, 202)
+
+    def _place(self, request: Request, session: Session) -> tuple[int, int]:
+        """Which of how many photos a request brings. Raises Problem."""
+        given = [request.query_params.get(name, default) for name, default in (("index", "0"), ("of", "1"))]
+        if not all(NUMBER.fullmatch(one) for one in given):
+            raise Problem(400, "photos")
+        index, count = map(int, given)
+        known = 1 + len(session.incoming.more_photos) if session.incoming else 0
+        if not index < count <= self._settings.max_photos or index not in (0, known):
+            raise Problem(400, "photos")
+        return index, count
+
+    def _job_of_photo(self, session: Session, before: Job | None, index: int, name: str) -> tuple[Job, Path]:
+        """The job that a photo belongs to, a new one for the first, and the photo's path."""
+        if before is not None:
+            photo = before.folder / f"photo_{index + 1}" / name  # names may be the same
+            photo.parent.mkdir(mode=0o700)
+            before.more_photos.append(photo)
+            return before, photo
+        if session.incoming is not None:
+            self._store.discard_incoming(session)
+        number = session.next_number()
+        folder = session.folder / f"job_{number}"
+        folder.mkdir(mode=0o700)
+        return Job(number, folder, folder / name), folder / name
 
     async def choose_face(self, request: Request) -> Response:
         """One of several faces is to become a head."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .addon import AddonError, EngineRequest, JobCancelledError, JobFailedError, Progress, WorkerClient
-from .jobs import FoundFace, Job, JobState
+from .jobs import FoundFace, Job, JobState, OmittedPhoto
 from .problems import Problem
 from .settings import ServerSettings
 from .texts import problem_text, texts
@@ -69,6 +69,11 @@ class JobQueue:
         """Whether no further job is taken."""
         return len(self._waiting) >= self._settings.max_waiting
 
+    @property
+    def takes_several(self) -> bool:
+        """Whether the engine makes one head of several photos of a person."""
+        return "person" in self.engine.get("capabilities", ())
+
     def position(self, job: Job) -> int:
         """How many jobs are done before this one."""
         if job not in self._waiting:
@@ -115,6 +120,7 @@ class JobQueue:
         picture.write_bytes(WARM_UP_PICTURE)
         try:
             self.engine = await asyncio.to_thread(self._client.start)
+            self._on_change()
             request = await asyncio.to_thread(self._client.submit_detect, picture)
             await asyncio.to_thread(request.wait, self._settings.job_seconds)
         except AddonError as error:
@@ -126,6 +132,10 @@ class JobQueue:
         try:
             if job.cancel_asked:
                 raise JobCancelledError(problem_text("cancelled"))
+            if job.more_photos:
+                await self._reconstruct_person(job)
+                self._rest(job, JobState.DONE)
+                return
             if not job.faces:
                 await self._find_faces(job)
             usable = [face.index for face in job.faces if face.usable]
@@ -192,7 +202,31 @@ class JobQueue:
             ),
             (DETECTION_FRACTION, 1.0),
         )
+        self._keep(job, answer["faces"][0])
+
+    async def _reconstruct_person(self, job: Job) -> None:
+        """Make one head of several photos. Raises AddonError."""
+        photos = [str(photo) for photo in (job.photo, *job.more_photos)]
+        surfaces = job.folder / "surfaces"
+        answer = await self._answer(
+            job,
+            lambda: self._client.submit_reconstruct(
+                job.photo,
+                job.folder / "head",
+                options={"photos": photos, "head": True, "surfaces": str(surfaces)},
+            ),
+            (0.0, 1.0),
+        )
         made = answer["faces"][0]
+        job.omitted = tuple(
+            OmittedPhoto(str(view["name"]), str(view["reason"]))
+            for view in made.get("views", ())
+            if view.get("reason")
+        )
+        self._keep(job, made)
+
+    def _keep(self, job: Job, made: dict[str, Any]) -> None:
+        """Note what the engine has made of a face."""
         job.result = {name: Path(path) for name, path in made["files"].items()}
         job.files |= job.result
         job.quality = made.get("quality") or {}

@@ -43,14 +43,28 @@ class FoundFace:
     from_left: int
 
 
+@dataclass(frozen=True)
+class OmittedPhoto:
+    """A photo of several that says nothing of the person.
+
+    Attributes:
+        name: Its file's.
+        reason: A sentence.
+    """
+
+    name: str
+    reason: str
+
+
 @dataclass
 class Job:
-    """A photo on its way to a head. Lives on the event loop's thread.
+    """A photo, or several of one person, on the way to a head. Lives on the event loop's thread.
 
     Attributes:
         number: Tells it apart from the session's earlier ones.
         folder: Private; all of its files are below.
-        photo: The photo's file.
+        photo: The photo's file, the first of several.
+        more_photos: The others' files.
         state: Where it is.
         step: What the engine is doing, by its name.
         fraction: How much is done, 0..1.
@@ -61,6 +75,7 @@ class Job:
         files: Name -> path of what the page may have.
         result: Name -> path of those of them that the engine made of the face.
         quality: The engine's figures on the head.
+        omitted: Photos that were not used.
         problem: What went wrong, a sentence.
         retryable: Whether the same photo may succeed: it was not the photo that went wrong.
         export: A format that is being made, None if none is.
@@ -71,6 +86,7 @@ class Job:
     number: int
     folder: Path
     photo: Path
+    more_photos: list[Path] = field(default_factory=list)
     state: JobState = JobState.WAITING
     step: str = ""
     fraction: float = 0.0
@@ -81,6 +97,7 @@ class Job:
     files: dict[str, Path] = field(default_factory=dict)
     result: dict[str, Path] = field(default_factory=dict)
     quality: dict[str, Any] = field(default_factory=dict)
+    omitted: tuple[OmittedPhoto, ...] = ()
     problem: str | None = None
     retryable: bool = True
     export: str | None = None
@@ -158,6 +175,8 @@ class Job:
                 "error": judged.error,
                 "remarks": list(judged.remarks),
             },
+            "photos": 1 + len(self.more_photos),
+            "omitted": [{"name": one.name, "reason": one.reason} for one in self.omitted],
             "problem": self.problem,
             "retryable": self.retryable,
             "export": self.export,

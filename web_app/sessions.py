@@ -23,6 +23,7 @@ class Session:
         id: What only the page knows.
         folder: Private.
         job: The photo's; a page has one at a time.
+        incoming: One that waits for further photos of the same person.
         closed: Whether the page was closed.
         uploading: Whether a photo is on its way.
         streams: How many streams of events are open.
@@ -35,6 +36,7 @@ class Session:
         self.id = secrets.token_urlsafe(ID_BYTES)
         self.folder = folder
         self.job: Job | None = None
+        self.incoming: Job | None = None
         self.closed = False
         self.uploading = False
         self.streams = 0
@@ -126,6 +128,12 @@ class SessionStore:
         job, session.job = session.job, None
         if job:
             self._remove_later(job, job.folder)
+
+    def discard_incoming(self, session: Session) -> None:
+        """Remove photos whose further ones will not come any more."""
+        incoming, session.incoming = session.incoming, None
+        if incoming:
+            self._remove_later(incoming, incoming.folder)
 
     def sweep(self) -> None:
         """Close the sessions whose page has gone, and remove photos that have been here for too long."""

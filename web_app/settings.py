@@ -9,6 +9,10 @@ class ServerSettings:
 
     max_photo_bytes: int = 64 << 20
     """Largest photo that is taken, bytes; a phone's have up to 15 MB."""
+    max_photos: int = 12
+    """Photos of one person that are taken together."""
+    max_person_bytes: int = 256 << 20
+    """What they may have in all, bytes."""
     max_message_bytes: int = 4096
     """Largest body of any other request, bytes."""
     upload_seconds: float = 120.0

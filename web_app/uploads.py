@@ -44,12 +44,13 @@ async def chunks(request: Request, most_bytes: int, settings: ServerSettings) ->
         yield chunk
 
 
-async def receive_file(request: Request, path: Path, settings: ServerSettings) -> int:
+async def receive_file(request: Request, path: Path, most_bytes: int, settings: ServerSettings) -> int:
     """Write the body of a request to a file.
 
     Args:
         request: The request.
         path: The file, which is there only if it is complete.
+        most_bytes: Its largest size.
         settings: The server's limits.
 
     Returns:
@@ -62,7 +63,7 @@ async def receive_file(request: Request, path: Path, settings: ServerSettings) -
     size = 0
     try:
         with partial.open("wb") as file:
-            async for chunk in chunks(request, settings.max_photo_bytes, settings):
+            async for chunk in chunks(request, most_bytes, settings):
                 size += file.write(chunk)
         if not size:
             raise Problem(400, "empty")

@@ -85,6 +85,47 @@ def test_one_of_several_faces_is_chosen(serve):
     serve(test)
 
 
+def test_several_photos_of_one_person_become_one_head(serve):
+    async def test(client, folder):
+        page = await client.open()
+        async with page.listening() as events:
+            while (await asyncio.wait_for(events.get(), 60))["max_photos"] != 3:
+                pass  # the engine is not up yet
+        # Given up after the first one, begun anew, in the wrong order, and too many.
+        assert (await page.send("good.jpg&of=3")).json() == {"number": 1}
+        assert (await page.send("good.jpg&of=3&index=2")).code == "photos"
+        assert (await page.send("good.jpg&of=3")).json() == {"number": 2}
+        for name in ("a.jpg&of=4", "a.jpg&of=0", "a.jpg&of=x", "a.jpg&of=3&index=3", "a.jpg&of=3&index=-1"):
+            assert (await page.send(name)).code == "photos"
+        assert (await page.send("unlike.jpg&of=3&index=1")).json() == {"number": 2}
+        assert (await page.send("good.jpg&of=3&index=2")).json() == {"number": 2}
+        job = await page.until("done")
+        assert (job["number"], job["name"], job["photos"]) == (2, "good.jpg", 3)
+        assert job["omitted"] == [{"name": "unlike.jpg", "reason": "It is unlike."}]
+        params = (await page.get("files/2/face.json")).json()["params"]
+        names = [path.rpartition("/")[2] for path in params["photos"]]
+        assert names == ["good.jpg", "unlike.jpg", "good.jpg"]
+        assert len(set(params["photos"])) == 3
+        (private,) = [one for one in folder.glob("page-*") if any(one.iterdir())]
+        while [one.name for one in private.iterdir()] != ["job_2"]:
+            await asyncio.sleep(0.02)
+
+    serve(test, max_photos=3)
+
+
+def test_all_photos_of_a_person_together_have_a_size(serve):
+    async def test(client, folder):
+        page = await client.open()
+        assert (await page.send("a.jpg&of=2", b"1234567")).status == 202
+        assert (await page.send("b.jpg&of=2&index=1", b"1234567")).code == "size"
+        (private,) = folder.glob("page-*")
+        while any(private.iterdir()):
+            await asyncio.sleep(0.02)
+        assert (await page.send("b.jpg&of=2&index=1", b"1")).code == "photos"
+
+    serve(test, max_person_bytes=10)
+
+
 def test_pages_wait_for_one_another_and_see_only_their_own(serve):
     async def test(client, folder):
         first, second, third, fourth = [await client.open() for _ in range(4)]

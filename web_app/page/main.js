@@ -37,8 +37,14 @@ const stage = new Stage($("stage"), $("stage-message"));
 const page = {
   /** @type {Place | null} */
   place: null,
-  /** @type {File | null} The last photo, to be sent again. */
-  file: null,
+  /** @type {File[]} The last photo, or several of one person, to be sent again. */
+  files: [],
+  /** @type {File[]} Photos of which nobody has said yet whether they are of one person. */
+  several: [],
+  /** How many photos of one person are taken together. */
+  most: 1,
+  /** Which of the photos is on its way. */
+  sent: 0,
   /** @type {AbortController | null} Of a photo that is on its way. */
   sending: null,
   /** @type {Job | null} */
@@ -57,7 +63,7 @@ const page = {
 const notice = (words, again = false) => {
   $("notice").hidden = !words;
   $("notice-text").textContent = words;
-  $("again").hidden = !again || !page.file;
+  $("again").hidden = !again || !page.files.length;
 };
 
 /** @param {unknown} error @param {boolean} ofPhoto Whether it was about sending the photo. */
@@ -69,21 +75,22 @@ const failed = (error, ofPhoto = false) => {
 
 // --- The photo ------------------------------------------------------------------------------------------------
 
-/** @param {File} file */
-const send = async (file) => {
+/** @param {File[]} files A photo, or several of one person. */
+const send = async (files) => {
   page.sending?.abort();
-  page.file = file;
+  page.files = files;
+  renderSeveral([]);
   page.job = null;
   page.model = "";
   notice("");
   reset(1);
   stage.clear();
-  showPhoto(URL.createObjectURL(file));
+  showPhoto(URL.createObjectURL(files[0]));
   if (!page.place) {
     notice(text("lost"), true);
     return;
   }
-  if (file.size > page.place.about.max_bytes) {
+  if (files.some((file) => file.size > (page.place?.about.max_bytes ?? 0))) {
     notice(text("problem.size", { megabytes: page.place.about.max_bytes >> 20 }));
     render(null);
     return;
@@ -91,7 +98,13 @@ const send = async (file) => {
   const sending = (page.sending = new AbortController());
   render(null);
   try {
-    const number = await page.place.sendPhoto(file, sending.signal);
+    let number = 0;
+    for (const [index, file] of files.entries()) {
+      page.sent = index;
+      if (index) render(null);
+      number = await page.place.sendPhoto(file, sending.signal, index, files.length);
+      if (page.sending !== sending) return;
+    }
     // News of the photo before it may have come meanwhile, and none of this one yet.
     if (page.sending === sending && page.job?.number !== number) page.job = null;
   } catch (error) {
@@ -114,15 +127,46 @@ $("photo-image").addEventListener("error", () => { $("photo").hidden = true; });
 
 /** @param {FileList | null | undefined} files @param {boolean} told Whether to say so if there is none. */
 const take = (files, told = true) => {
-  const all = [...(files ?? [])];
-  const file = all.find((one) => one.type.startsWith("image/")) ?? all[0];
-  if (!file) {
+  const all = [...(files ?? [])], pictures = all.filter((one) => one.type.startsWith("image/"));
+  const photos = pictures.length ? pictures : all;
+  if (!photos.length) {
     if (told) notice(text("no.photo"));
     return;
   }
-  send(file).catch(failed);
+  const { most } = page;
+  if (photos.length > 1 && most > 1) {
+    notice(photos.length > most ? text("several.most", { count: most }) : "");
+    renderSeveral(photos.slice(0, most));
+    $("several-title").focus();
+    return;
+  }
+  send(photos.slice(0, 1)).catch(failed);
   if (all.length > 1) notice(text("several"));
 };
+
+/** Ask whether photos are of one person. @param {File[]} photos */
+const renderSeveral = (photos) => {
+  for (const image of $("several-list").querySelectorAll("img")) URL.revokeObjectURL(image.src);
+  page.several = photos;
+  $("several").hidden = !photos.length;
+  if (photos.length) document.body.dataset.asking = "";
+  else delete document.body.dataset.asking;
+  $("together").hidden = photos.length < 2;
+  $("several-list").replaceChildren(
+    ...photos.map((photo) => {
+      const image = make("img", { src: URL.createObjectURL(photo), alt: "" });
+      const button = make("button", { type: "button", title: photo.name }, image, "\u00d7");
+      button.setAttribute("aria-label", text("several.remove", { name: photo.name }));
+      button.addEventListener("click", () => {
+        renderSeveral(photos.filter((one) => one !== photo));
+        if (page.several.length) $("several-title").focus();
+      });
+      return make("li", {}, button);
+    }),
+  );
+};
+$("together").addEventListener("click", () => { send(page.several).catch(failed); });
+$("first-only").addEventListener("click", () => { send(page.several.slice(0, 1)).catch(failed); });
 
 for (const id of ["file", "snapshot"])
   $(id).addEventListener("change", () => {
@@ -135,10 +179,10 @@ if (!hasCamera()) {
 }
 $("camera").addEventListener("click", async () => {
   const photo = await takePhoto();
-  if (photo) send(photo).catch(failed);
+  if (photo) send([photo]).catch(failed);
 });
 $("start").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
-$("again").addEventListener("click", () => { if (page.file) send(page.file).catch(failed); });
+$("again").addEventListener("click", () => { if (page.files.length) send(page.files).catch(failed); });
 document.addEventListener("paste", (event) => {
   if (!event.clipboardData?.files.length) return;
   event.preventDefault();
@@ -170,6 +214,11 @@ $("cancel").addEventListener("click", () => {
 });
 
 // --- What has become of it --------------------------------------------------------------------------------------
+
+const sendingText = () => {
+  const count = page.files.length;
+  return count > 1 ? text("sending.of", { number: page.sent + 1, count }) : text("sending");
+};
 
 /** @param {Job} job */
 const working = (job) => {
@@ -216,7 +265,9 @@ const renderVerdict = (job) => {
   $("verdict").dataset.grade = verdict.grade;
   $("verdict-summary").textContent = verdict.summary;
   $("verdict-error").textContent = verdict.error;
-  $("verdict-remarks").replaceChildren(...verdict.remarks.map((remark) => make("li", { textContent: remark })));
+  const omitted = job?.omitted.map(({ name, reason }) => text("omitted", { name, reason })) ?? [];
+  const remarks = [...omitted, ...verdict.remarks];
+  $("verdict-remarks").replaceChildren(...remarks.map((remark) => make("li", { textContent: remark })));
 };
 
 /** @param {Job} job @param {string} name @param {string} [label] */
@@ -303,10 +354,10 @@ stage.onProblem = announce;
 const render = (job) => {
   const sending = Boolean(page.sending);
   const busy = sending || Boolean(job && BUSY.includes(job.state));
-  document.body.dataset.state = sending ? "sending" : (job?.state ?? (page.file ? "failed" : "empty"));
+  document.body.dataset.state = sending ? "sending" : (job?.state ?? (page.files.length ? "failed" : "empty"));
   $("work").hidden = !busy;
   if (busy) {
-    $("status").textContent = sending || !job ? text("sending") : working(job);
+    $("status").textContent = sending || !job ? sendingText() : working(job);
     announce($("status").textContent);
     if (sending || !job) $("progress").removeAttribute("value");
     else $("progress").value = job.fraction;
@@ -323,7 +374,7 @@ const render = (job) => {
   if (job?.state === "done") announce(`${text("done")} ${job.verdict?.summary ?? ""}`);
   const { state = "" } = document.body.dataset;
   if (busy) stage.sayIdle(text(job?.state === "waiting" ? "stage.waiting" : "stage.working"));
-  else stage.sayIdle(text(state === "choose" ? "stage.choose" : page.file && !job ? "stage.empty" : "stage.failed"));
+  else stage.sayIdle(text(state === "choose" ? "stage.choose" : page.files.length && !job ? "stage.empty" : "stage.failed"));
   renderVerdict(job);
   renderDownloads(job);
   renderModel(job);
@@ -373,6 +424,7 @@ const silent = () => notice(text("lost"));
 const onNews = (news) => {
   if ($("notice-text").textContent === text("lost")) notice("");
   page.job = news.job;
+  page.most = news.max_photos;
   if (news.expired && !news.job) {
     notice(text("expired"), true);
     stage.clear();
@@ -395,7 +447,7 @@ const connect = async () => {
       page.job = null;
       await connect();
       render(null);
-      if (page.file) {
+      if (page.files.length) {
         stage.clear();
         notice(text("restarted"), true);
       }

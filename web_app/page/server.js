@@ -7,9 +7,9 @@
  * @typedef {{
  *   number: number, name: string, state: string, position: number, step: string, fraction: number, message: string,
  *   faces: Face[], face: number | null, surface: string | null, files: string[], verdict: Verdict | null,
- *   problem: string | null, retryable: boolean, export: string | null, export_problem: string | null
+ *   photos: number, omitted: {name: string, reason: string}[], problem: string | null, retryable: boolean, export: string | null, export_problem: string | null
  * }} Job
- * @typedef {{job: Job | null, expired: boolean}} News
+ * @typedef {{job: Job | null, expired: boolean, max_photos: number}} News
  * @typedef {{id: string, max_bytes: number, suffixes: string[], formats: string[], blender: boolean, version: string}} About
  */
 
@@ -84,10 +84,13 @@ export class Place {
   /**
    * @param {File} file
    * @param {AbortSignal} signal
+   * @param {number} index Which of several photos of one person it is.
+   * @param {number} count How many there are.
    * @returns {Promise<number>} The number of the photo's job.
    */
-  async sendPhoto(file, signal) {
-    const answer = await post(`${this.base}/photo?name=${encodeURIComponent(file.name)}`, file, signal);
+  async sendPhoto(file, signal, index = 0, count = 1) {
+    const query = `name=${encodeURIComponent(file.name)}&index=${index}&of=${count}`;
+    const answer = await post(`${this.base}/photo?${query}`, file, signal);
     return (await answer.json()).number;
   }
 

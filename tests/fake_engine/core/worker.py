@@ -175,6 +175,10 @@ def reconstruct(request, cancelled):  # noqa: C901 (a branch for each order)
                 "vertices": len(surface[0]),
                 "faces": len(surface[1]),
                 "quality": quality,
+                "views": [
+                    {"name": Path(one).name} | ({"reason": "It is unlike."} if "unlike" in one else {})
+                    for one in request["params"].get("photos", ())
+                ],
             }
         )
     answer(
@@ -203,7 +207,15 @@ def main():
         if request["method"] == "shutdown":
             return
         if request["method"] == "hello":
-            answer(request, "result", result={"version": "fake", "pythonpath": os.environ["PYTHONPATH"]})
+            answer(
+                request,
+                "result",
+                result={
+                    "version": "fake",
+                    "capabilities": ["person"],
+                    "pythonpath": os.environ["PYTHONPATH"],
+                },
+            )
         elif request["method"] == "detect":
             detect(request)
         else:
