@@ -127,7 +127,9 @@ class HairBuilder:
                 self.settings.strand_points,
                 self.settings.seed,
             )
-            style = describe(guides, flow, colors.typical)
+            outside = mesh.vertices[~mesh.inner]
+            height = volume.grid.sample(volume.skin, outside)
+            style = describe(guides, flow, colors.typical, outside, height)
             strands = _strands(guides, volume, skin, colors) if len(guides.length) else None
             clock.lap("strands")
         if shell is None and cover is None:

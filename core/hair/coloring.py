@@ -39,6 +39,10 @@ HUE_SIGMA = 1.5
 TOLERANCE = 0.006
 #: Cosines between which a surface begins to be seen well.
 COSINES = (0.2, 0.5)
+#: Distances from what is behind the head, meters, between which hair's own color begins to be seen: at the
+#: outline it is mixed with the background's, and stretched over the hair's side.
+FROM_BACKGROUND = (0.001, 0.006)
+DEEP_INSIDE = 0.009
 #: Neighbors that a completed color is a mean of, and the distance at which their weight has halved, meters.
 NEIGHBORS = 16
 HALF_DISTANCE = 0.025
@@ -96,7 +100,10 @@ class HairColors:
         triangles = mesh.triangles[front_facing(pixels, mesh.triangles)]
         depth, _ = depth_map(pixels, distance.astype(np.float64), triangles, SIZE)
         depth = np.minimum(depth, maps.depth)
+        # What is completed takes after hair that is far from the background.
+        inside = sample(maps.hull, pixels) > DEEP_INSIDE
         seen = _seen(maps, depth, mesh.vertices, mesh.normals) * ~mesh.inner > 0.5
+        seen = seen & inside if (seen & inside).sum() > NEIGHBORS else seen
         if not seen.any():
             seen = ~mesh.inner
         return cls(
@@ -162,6 +169,7 @@ def _seen(maps: HairMaps, depth: np.ndarray, points: np.ndarray, normals: np.nda
     visible = unoccluded(depth, around, distance, TOLERANCE)
     visible = visible * ramp(facing(maps, points, normals), *COSINES)
     inside = ((pixels > 0) & (pixels < SIZE - 1)).all(1)
+    visible = visible * ramp(sample(maps.hull, pixels), *FROM_BACKGROUND)
     return np.asarray(visible * inside * ramp(sample(maps.outline, pixels), -0.002, 0.001))
 
 

@@ -264,3 +264,14 @@ def test_the_sheen_of_a_shaven_scalp_is_no_hair(builder):
     assert hair.any()
     rgb[:] = (120, 80, 60)
     assert builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices) is None
+
+
+def test_short_hair_is_called_short_and_hanging_hair_long(builder):
+    vertices = builder.topology.vertices
+    lengths = []
+    for low, high, width in ((0.03, 0.125, 0.085), (-0.21, 0.145, 0.12)):
+        rgb, segmentation, _ = picture_of(SegmentClass.HAIR, low, high, width)
+        style = builder.build(rgb, segmentation, CAMERA, POSE, vertices).style
+        lengths.append((style.length, style.length_m))
+    assert lengths[0][0] in ("cropped", "short") and lengths[1][0] in ("medium", "long")
+    assert lengths[0][1] < 0.1 < 0.2 < lengths[1][1]
