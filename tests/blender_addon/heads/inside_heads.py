@@ -566,8 +566,8 @@ def check_neck(folder):
     """A head that is turned by 45 degrees, or nods by 30, keeps the volume of its neck."""
     data, head, rig = neutral_head(folder)
     skin = data.quads[data.face_part == data.part_names.index("skin")]
-    # As tests/core/wrapping/test_skeleton.py has it: the skin that moves with root and neck more than with the
-    # head. A part cut off at certain heights would lose and gain volume by turning alone.
+    # As in tests/core/wrapping/test_skeleton.py: the skin that root and neck move more than the head does.
+    # A part cut off at certain heights would lose and gain volume by turning alone.
     of_neck = [data.rig.names.index(name) for name in ("root", "neck_01", "neck_02")]
     neck = (data.rig.weights * np.isin(data.rig.joints, of_neck)).sum(1) > 0.5
     chosen = skin[neck[skin].all(1)]
