@@ -60,24 +60,25 @@ class Grid:
         Returns:
             (N,) or (N, C) float32.
         """
-        at = (points - self.origin) / self.cell
-        limit = np.array(self.shape) - 1
-        at = np.clip(at, 0, limit - 1e-4)
-        low = at.astype(np.int32)
-        low = np.minimum(low, np.maximum(limit - 1, 0))
-        x, y, z = (at - low).astype(np.float32).T
+        at = np.clip((points - self.origin) / self.cell, 0, np.array(self.shape) - 1 - 1e-4).T
+        low = at.astype(np.intp)
+        x, y, z = (at - low).astype(np.float32)
+        corner = (low[0] * self.shape[1] + low[1]) * self.shape[2] + low[2]
         flat = field.reshape(-1, *field.shape[3:])
-        strides = (self.shape[1] * self.shape[2], self.shape[2], 1)
-        index = low[:, 0] * strides[0] + low[:, 1] * strides[1] + low[:, 2]
         if field.ndim == 4:
             x, y, z = x[:, None], y[:, None], z[:, None]
-        result = None
-        for dx, wx in ((0, 1 - x), (strides[0], x)):
-            for dy, wy in ((0, 1 - y), (strides[1], y)):
-                part = flat[index + dx + dy] * (1 - z) + flat[index + dx + dy + 1] * z
-                part = part * (wx * wy)
-                result = part if result is None else result + part
-        return np.asarray(result, np.float32)
+        result = np.zeros((len(points), *field.shape[3:]), np.float32)
+        for dx, wx in ((0, 1 - x), (self.shape[1] * self.shape[2], x)):
+            for dy, wy in ((0, 1 - y), (self.shape[2], y)):
+                index = corner + (dx + dy)
+                first = flat.take(index, 0)
+                part = flat.take(index + 1, 0)
+                part -= first
+                part *= z
+                part += first
+                part *= wx * wy
+                result += part
+        return result
 
     def resampled(self, field: np.ndarray, other: "Grid") -> np.ndarray:
         """A field of this grid on the points of another over the same box, trilinear.
