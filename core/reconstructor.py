@@ -64,9 +64,9 @@ STEP_SECONDS = {
     "color": 0.04,
     "landmarks": 0.01,
     "quality": 0.02,
-    "head": 6.5,
-    "texture": 3.1,
-    "hair": 1.5,
+    "head": 1.2,
+    "texture": 0.9,
+    "hair": 0.3,
 }
 
 
@@ -382,9 +382,9 @@ class Reconstructor:
                 folder = self.models_dir or models_folder()
                 mean_confidence = float(confidence.mean())
                 quality = quality_report(measure(inputs), mean_confidence, folder, evidence.coverage)
-        head, albedo, adjusted = self._wrap(task, prior, surface, segmentation, watch, starts)
+        head, adjusted = self._wrap(task, prior, surface, watch, starts)
         pose = adjusted.pose if adjusted else prior.pose
-        hair = self._hair(task, pose, segmentation, head, watch, starts)
+        albedo, hair = self._texture_and_hair(task, prior, pose, segmentation, head, watch, starts)
         return Reconstruction(
             face_index=task.index,
             landmarks=face,
@@ -447,16 +447,13 @@ class Reconstructor:
         task: FaceTask,
         prior: HeadPrior,
         surface: Surface,
-        segmentation: Segmentation | None,
         watch: Stopwatch,
         starts: Mapping[str, float],
-    ) -> "tuple[Head | None, Albedo | None, AdjustedHead | None]":
-        """The template wrapped onto the surface, its texture, as far as they are asked for, and what was
-        corrected.
-        """
-        wrap, photo, face = task.wrap, task.photo, task.face
+    ) -> "tuple[Head | None, AdjustedHead | None]":
+        """The template wrapped onto the surface, if it is asked for, and what was corrected."""
+        wrap, face = task.wrap, task.face
         if not wrap:
-            return None, None, None
+            return None, None
         with watch.step("head", starts["head"], f"Fitting the quad mesh to {task.name}"):
             head = self.head_wrapper(surface, prior.vertices, face, task.camera, prior.pose)
             adjusted = None
@@ -468,38 +465,46 @@ class Reconstructor:
             head = replace(head, topology=head.topology.painted_for(UV_MAPS[wrap.uv]))
             if wrap.rig:
                 head = head.rigged(load_rig_model(self.models_dir or models_folder()))
-        if not wrap.texture:
-            return head, None, adjusted
-        with watch.step("texture", starts["texture"], f"Painting the texture of {task.name}"):
-            painter = self.albedo_painter(wrap.texture, wrap.uv)
-            albedo = painter.paint(
-                photo.rgb,
-                prior.frame,
-                adjusted.pose if adjusted else prior.pose,
-                head,
-                face.points,
-                segmentation,
-                PaintOptions(wrap.delight, wrap.beard, wrap.maps),
-            )
-        return head, albedo, adjusted
+        return head, adjusted
 
-    def _hair(
+    def _texture_and_hair(
         self,
         task: FaceTask,
+        prior: HeadPrior,
         pose: HeadPose,
         segmentation: Segmentation | None,
         head: "Head | None",
         watch: Stopwatch,
         starts: Mapping[str, float],
+    ) -> "tuple[Albedo | None, HairGroom | None]":
+        """The head's texture and what stands on it, as far as they are asked for and the photo shows hair."""
+        wrap = task.wrap
+        if not wrap or head is None:
+            return None, None
+        albedo = hair = None
+        # Neither needs the other: the hair is made beside the texture.
+        with ThreadPoolExecutor(1, "photobust-hair") as pool:
+            job = None
+            if segmentation is not None and wrap.hair != "none":
+                job = pool.submit(self._hair, task, pose, segmentation, head)
+            if wrap.texture:
+                with watch.step("texture", starts["texture"], f"Painting the texture of {task.name}"):
+                    options = PaintOptions(wrap.delight, wrap.beard, wrap.maps)
+                    painter = self.albedo_painter(wrap.texture, wrap.uv)
+                    albedo = painter.paint(
+                        task.photo.rgb, prior.frame, pose, head, task.face.points, segmentation, options
+                    )
+            if job is not None:
+                with watch.step("hair", starts["hair"], f"Making the hair of {task.name}"):
+                    hair = job.result()
+        return albedo, hair
+
+    def _hair(
+        self, task: FaceTask, pose: HeadPose, segmentation: Segmentation, head: "Head"
     ) -> "HairGroom | None":
-        """What stands on the head, as far as it is asked for and the photo shows it."""
-        wrap, photo = task.wrap, task.photo
-        if not wrap or head is None or segmentation is None or wrap.hair == "none":
-            return None
-        with watch.step("hair", starts["hair"], f"Making the hair of {task.name}"):
-            return self.hair_builder.build(
-                photo.rgb, segmentation, task.camera, pose, head.neutral, wrap.hair
-            )
+        """What stands on the head, as far as the photo shows it."""
+        product = task.wrap.hair if task.wrap else "none"
+        return self.hair_builder.build(task.photo.rgb, segmentation, task.camera, pose, head.neutral, product)
 
     def _detect(
         self, photo: Photo, given: Photo | str | Path | np.ndarray, max_faces: int
