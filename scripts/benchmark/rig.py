@@ -143,7 +143,7 @@ def outlines(vertices: np.ndarray, triangles: np.ndarray, levels: Sequence[np.nd
         for part in (triangles, *levels):
             covered = np.zeros(size[::-1], np.uint8)
             for triangle in pixels[part]:
-                cv2.fillConvexPoly(covered, triangle, 255, cv2.LINE_8, FRACTION_BITS)
+                cv2.fillConvexPoly(covered, triangle, (255,), cv2.LINE_8, FRACTION_BITS)
             contours = cv2.findContours(covered, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
             points = max(contours, key=len)[:, 0]
             apart = np.full(size[::-1], 255, np.uint8)

@@ -217,6 +217,22 @@ def test_camera_tabs_faces_and_cancelling(chromium, serve, photo, fake_engine_py
     )
     page.told("64 MB")
 
+    # Several photos of one person.
+    page.run(
+        "const list = new DataTransfer();"
+        "for (const name of ['good a.jpg', 'unlike.jpg', 'b.jpg']) list.items.add(new File(['x'], name));"
+        "document.querySelector('#file').files = list.files;"
+        "document.querySelector('#file').dispatchEvent(new Event('change'))"
+    )
+    page.wait("document.activeElement.id === 'several-title'")
+    names = page.run("return [...document.querySelectorAll('#several-list button')].map(b => b.ariaLabel)")
+    assert names == ["Leave out good a.jpg", "Leave out unlike.jpg", "Leave out b.jpg"]
+    page.click("#several-list li:last-child button")
+    page.click("#together")
+    page.until("done")
+    page.wait("document.querySelector('#verdict').textContent.includes('unlike.jpg was not used')")
+    assert not page.find("#several").is_displayed()
+
 
 def test_a_server_that_is_killed_and_started_again(chromium, serve, photo, fake_engine_python):
     # A port of its own: one of the usual ones could be another test's by the time it is asked for again.
