@@ -258,9 +258,8 @@ def measure_page(server: PageProcess, photos: list[Path], rounds: int) -> int:
         if times:
             seconds = [milliseconds / 1000 for milliseconds in sorted(times)]
             goal = f"  at most {GOALS_S[name]:.1f}" if name in GOALS_S else ""
-            say(
-                f"{name:14} {statistics.median(seconds):6.2f} s  ({seconds[0]:.2f} to {seconds[-1]:.2f}){goal}"
-            )
+            spread = f"({seconds[0]:.2f} to {seconds[-1]:.2f})"
+            say(f"{name:14} {statistics.median(seconds):6.2f} s  {spread}{goal}")
     say(f"load average {os.getloadavg()[0]:.1f}")
     return 0
 
