@@ -62,8 +62,13 @@ def add_hair(
         HeadFileError: A file is damaged.
     """
     data = read_hair_of(folder)
-    if data is None:
-        return []
+    return build_hair(head, folder, data, product, only) if data else []
+
+
+def build_hair(
+    head: bpy.types.Object, folder: Path, data: HairData, product: str | None = None, only: bool = False
+) -> list[bpy.types.Object]:
+    """`add_hair` of hair that was read already."""
     product = product or data.product
     if only:
         wanted = PARTS[product]

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import SurfaceFileError
 from .face_document import FaceDocument
+from .hair_npz import HairData, read_hair_of
 from .head_npz import FILE_NAME as HEAD_FILE
 from .head_npz import TEXTURE, HeadData, read_head
 from .ply import SurfaceMesh, read_ply
@@ -14,7 +15,7 @@ from .ply import SurfaceMesh, read_ply
 
 @dataclass(frozen=True)
 class LoadedHead:
-    """One face's results, read from its folder; `head` and `albedo`, its texture, if they were ordered."""
+    """One face's results, read from its folder; `head`, texture `albedo` and `hair` if they were ordered."""
 
     photo: Path
     folder: Path
@@ -22,6 +23,7 @@ class LoadedHead:
     record: FaceDocument
     head: HeadData | None = None
     albedo: Path | None = None
+    hair: HairData | None = None
 
     @property
     def name(self) -> str:
@@ -60,7 +62,7 @@ def load_heads(photo: Path, answer: Mapping[str, Any]) -> list[LoadedHead]:
         The heads, in the answer's order: the largest face first.
 
     Raises:
-        HeadFileError: A head's file is missing, damaged or of another version.
+        HeadFileError: A head's file, or its hair's, is missing, damaged or of another version.
         SurfaceFileError: The same for a surface or a face.json.
     """
     heads = []
@@ -68,5 +70,6 @@ def load_heads(photo: Path, answer: Mapping[str, Any]) -> list[LoadedHead]:
         record = FaceDocument.read(Path(files["face.json"]))
         head = read_head(files[HEAD_FILE]) if HEAD_FILE in files else None
         albedo = Path(files[TEXTURE]) if TEXTURE in files else None
-        heads.append(LoadedHead(photo, folder, read_ply(files["surface.ply"]), record, head, albedo))
+        hair = read_hair_of(folder) if head else None
+        heads.append(LoadedHead(photo, folder, read_ply(files["surface.ply"]), record, head, albedo, hair))
     return heads

@@ -1,6 +1,7 @@
 """Turns the engine's results into objects of a scene. Needs bpy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import bpy
 from mathutils import Vector
@@ -9,7 +10,7 @@ from ..blender.srgb import srgb_to_linear
 from ..errors import AddonError
 from .armature import base_of
 from .build import build_head
-from .hair import add_hair, note_look
+from .hair import build_hair, note_look
 from .loaded import LoadedHead
 from .surface_import import mesh_from_surface
 from .surface_materials import surface_material
@@ -44,21 +45,55 @@ def build_objects(
     Raises:
         AddonError: The engine made no head.
     """
+    names = list(dict.fromkeys(build_step_by_step(loaded, collection, places, product, seconds)))
+    return [bpy.data.objects[name] for name in names]
+
+
+def build_step_by_step(
+    loaded: LoadedHead,
+    collection: bpy.types.Collection,
+    places: Sequence[Vector],
+    product: str,
+    seconds: float,
+) -> Iterator[str]:
+    """`build_objects` in steps, between which Blender may answer: head, hair, surface.
+
+    Yields:
+        After each step, the name of the object that it built or added to. Names, not objects: an undo between
+        two steps would leave references to nothing.
+
+    Raises:
+        AddonError: The engine made no head, or it is gone before it was complete.
+    """
     if product == "SURFACE":
-        return [build_surface_object(loaded, collection, places[0], seconds)]
+        yield build_surface_object(loaded, collection, places[0], seconds).name
+        return
     if loaded.head is None:
         raise AddonError("The engine made no head: set it up again, it is of another version.")
     head = build_head(loaded.head, loaded.albedo, collection, loaded.name)
     base_of(head).location = places[0]
-    add_hair(head, loaded.folder)
     _note(head, loaded, seconds)
     note_look(head)
-    surface = build_surface_object(loaded, collection, places[-1], seconds)
+    name, collection_name = head.name, collection.name
+    yield name
+    if loaded.hair:
+        build_hair(_still_there(bpy.data.objects, name), loaded.folder, loaded.hair)
+        note_look(bpy.data.objects[name])
+        yield name
+    there = _still_there(bpy.data.collections, collection_name)
+    surface = build_surface_object(loaded, there, places[-1], seconds)
     surface.name = f"{loaded.name} surface"
     if product == "HEAD":
         surface.hide_render = True
         hide(surface)
-    return [head, surface]
+    yield surface.name
+
+
+def _still_there(group: Any, name: str) -> Any:
+    """What a group of Blender's data has under a name. Raises AddonError."""
+    if name not in group:
+        raise AddonError("The head was removed before it was complete: reconstruct the photo again.")
+    return group[name]
 
 
 def places_needed(product: str) -> int:

@@ -1,5 +1,6 @@
 """Reconstruct a photo: the main button. Needs bpy."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
@@ -67,6 +68,7 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
 
     _run: ReconstructionRun
     _pending: list[LoadedHead] | None
+    _building: Iterator[str] | None
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -79,8 +81,8 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
             manager.progress_end()
             session.current().run = None
         try:
-            while self._pending:
-                self._add_next(context, self._pending)
+            while self._pending or self._building:
+                self._build_next(context, self._pending)
         except Exception as error:  # noqa: BLE001 (reported; what was made before has to be undoable)
             return self._give_up(error)
         return self._finish(context)
@@ -104,7 +106,7 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
     def _begin(self, context: bpy.types.Context) -> None:
         self._scene_name = context.scene.name
         self._cursor = context.scene.cursor.location.copy()
-        self._pending = None
+        self._pending = self._building = None
         # Names, not objects: an undo while this goes on would leave references to nothing.
         self._made: list[str] = []
         self._collection = ""
@@ -156,20 +158,26 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
                 session.current().message = Message("INFO", "Done. Leave for Object Mode to get the head.")
                 redraw.sidebars()
             return None
-        if self._pending:
-            self._add_next(context, self._pending)  # one a tick, so that Blender answers in between
-        return None if self._pending else self._finish(context)
+        if self._pending or self._building:
+            self._build_next(context, self._pending)  # one step a tick, so that Blender answers in between
+        return None if self._pending or self._building else self._finish(context)
 
-    def _add_next(self, context: bpy.types.Context, heads: list[LoadedHead]) -> None:
-        loaded = heads.pop(0)
+    def _build_next(self, context: bpy.types.Context, heads: list[LoadedHead]) -> None:
+        """Build a little more of the face in work, or begin the next."""
+        if self._building is None:
+            self._building = self._begin_building(context, heads.pop(0))
+            self._made.append(next(self._building))
+        elif next(self._building, None) is None:
+            self._building = None
+
+    def _begin_building(self, context: bpy.types.Context, loaded: LoadedHead) -> Iterator[str]:
         collection = bpy.data.collections.get(self._collection)
         if collection is None:
             scene = bpy.data.scenes.get(self._scene_name) or context.scene
             collection = results.new_collection(scene, loaded.photo.stem)
             self._collection = collection.name
         places = self._places(context)
-        made = results.build_objects(loaded, collection, places, self._product, self._run.seconds)
-        self._made.append(made[0].name)
+        return results.build_step_by_step(loaded, collection, places, self._product, self._run.seconds)
 
     def _places(self, context: bpy.types.Context) -> list[Vector]:
         """Where the next face's objects stand: clear of each other, and of other heads if that is wanted."""
