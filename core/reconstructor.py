@@ -275,6 +275,7 @@ class Reconstructor:
         detected: Sequence[FaceLandmarks] | None = None,
         head: bool | HeadOptions = False,
         on_surface: Callable[[int, Surface], None] | None = None,
+        on_prior: Callable[[int, HeadPrior], None] | None = None,
         adjustments: "Mapping[int, Adjustments] | None" = None,
     ) -> list[Reconstruction]:
         """Reconstruct the heads of the faces in a photo.
@@ -293,6 +294,8 @@ class Reconstructor:
             on_surface: Called with the index of a face and its colored surface as soon as there is one, to be
                 looked at while the head is made.
             adjustments: What a person has corrected of animation-ready heads, by the faces' indices.
+            on_prior: Called with the index of a face and the head that landmarks and picture suggest, before
+                the network's: what can be seen of it first.
 
         Returns:
             The heads, the largest face first.
@@ -325,7 +328,7 @@ class Reconstructor:
             length = (1 - DETECTION_FRACTION) / len(faces)
             try:
                 watch_face = Stopwatch(progress, cancelled, start, length, watch.seconds)
-                heads.append(self._reconstruct_face(task, watch_face, on_surface))
+                heads.append(self._reconstruct_face(task, watch_face, on_surface, on_prior))
             except ReconstructionError as error:
                 # One face in the background must not cost the others their heads.
                 logging.getLogger(__name__).warning("%s: no head for %s: %s", photo.name, name, error)
@@ -335,13 +338,19 @@ class Reconstructor:
         return heads
 
     def _reconstruct_face(
-        self, task: FaceTask, watch: Stopwatch, on_surface: Callable[[int, Surface], None] | None = None
+        self,
+        task: FaceTask,
+        watch: Stopwatch,
+        on_surface: Callable[[int, Surface], None] | None = None,
+        on_prior: Callable[[int, HeadPrior], None] | None = None,
     ) -> Reconstruction:
         """One head; the watch's progress is that of this face."""
         photo, camera, face, name, wrap = task.photo, task.camera, task.face, task.name, task.wrap
         starts = step_starts(bool(wrap), bool(wrap and wrap.texture), bool(wrap and wrap.hair != "none"))
         with watch.step("guidance", starts["guidance"], f"Estimating the proportions of {name}"):
             prior = self.lifter.lift(face, camera, photo.rgb)
+            if on_prior:
+                on_prior(task.index, prior)
             crop = cut_crop(photo.rgb, prior.frame)
             guidance = build_guidance(face.points, prior, self.lifter)
         with ThreadPoolExecutor(1, "photobust-evidence") as pool:

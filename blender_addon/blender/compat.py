@@ -7,6 +7,7 @@ from typing import Any
 import blf
 import bpy
 import numpy as np
+from mathutils import Matrix
 
 from .srgb import srgb_to_linear
 
@@ -281,6 +282,44 @@ def set_text_size(pixels: float) -> None:
         blf.size(0, pixels)
 
 
+class ColoredMesh:
+    """A mesh ready to be drawn, often, in a 3D view; made and used inside draw handlers."""
+
+    def __init__(self, vertices: np.ndarray, faces: np.ndarray, colors: np.ndarray) -> None:
+        """Hand it to the graphics card.
+
+        Args:
+            vertices: (N, 3) float32.
+            faces: (M, 3) int32.
+            colors: (N, 4) float32, sRGB with alpha.
+        """
+        import gpu
+        from gpu_extras.batch import batch_for_shader
+
+        self._shader = gpu.shader.from_builtin(_smooth_color_shader())
+        contents = {"pos": vertices, "color": colors}
+        self._batch = batch_for_shader(self._shader, "TRIS", contents, indices=faces)
+
+    def draw(self, matrix: Matrix) -> None:
+        """Draw it where `matrix` puts it in the world, behind what is before it."""
+        import gpu
+
+        gpu.state.depth_test_set("LESS_EQUAL")
+        gpu.state.depth_mask_set(True)
+        try:
+            with gpu.matrix.push_pop():
+                gpu.matrix.multiply_matrix(matrix)
+                self._batch.draw(self._shader)
+        finally:
+            gpu.state.depth_mask_set(False)
+            gpu.state.depth_test_set("NONE")
+
+
+def _smooth_color_shader() -> str:
+    # The shaders lost the number of dimensions in their names with 4.0.
+    return "SMOOTH_COLOR" if bpy.app.version >= (4, 0, 0) else "3D_SMOOTH_COLOR"
+
+
 def draw_triangles(
     positions: Sequence[tuple[float, float, float]], colors: Sequence[tuple[float, float, float, float]]
 ) -> None:
@@ -293,9 +332,7 @@ def draw_triangles(
     import gpu
     from gpu_extras.batch import batch_for_shader
 
-    # The shaders lost the number of dimensions in their names with 4.0.
-    name = "SMOOTH_COLOR" if bpy.app.version >= (4, 0, 0) else "3D_SMOOTH_COLOR"
-    shader = gpu.shader.from_builtin(name)
+    shader = gpu.shader.from_builtin(_smooth_color_shader())
     batch = batch_for_shader(shader, "TRIS", {"pos": positions, "color": colors})
     gpu.state.blend_set("ALPHA")
     try:

@@ -26,6 +26,8 @@ MAX_FILE_BYTES = 1_000_000_000
 MAX_HEADER_BYTES = 100_000
 #: Meters from the origin within which a surface lies; a head is about 0.23 m high.
 MAX_COORDINATE = 10.0
+#: Color of what has no colors of its own: that of clay, sRGB with alpha.
+CLAY = (0.72, 0.62, 0.55, 1.0)
 END_OF_HEADER = b"end_header\n"
 
 
@@ -123,3 +125,19 @@ def _confidence(vertex: np.ndarray) -> np.ndarray | None:
     if not ((confidence >= 0) & (confidence <= 1)).all():
         raise ValueError("a confidence beyond 0 to 1")
     return confidence
+
+
+def display_colors(mesh: SurfaceMesh) -> np.ndarray:
+    """(N, 4) float32 sRGB with alpha of a mesh's vertices; without colors clay, lit from the front."""
+    if mesh.colors is not None:
+        opaque = np.full((len(mesh.colors), 1), 255, np.uint8)
+        return np.concatenate([mesh.colors, opaque], 1).astype(np.float32) / np.float32(255)
+    a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
+    normals = np.zeros((len(mesh.vertices), 3))
+    for k in range(3):
+        np.add.at(normals, mesh.faces[:, k], np.cross(b - a, c - a))
+    facing = -normals[:, 1] / np.maximum(np.linalg.norm(normals, axis=1), 1e-12)
+    light = 0.55 + 0.45 * np.clip(facing, 0.0, 1.0)
+    colors = np.tile(np.array(CLAY, np.float32), (len(light), 1))
+    colors[:, :3] *= light[:, None]
+    return colors

@@ -1,6 +1,9 @@
 """Reconstruct a photo: the main button. Needs bpy."""
 
+import itertools
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -18,10 +21,13 @@ from ..state.properties import PLACEMENTS, PRODUCTS
 from ..state.reconstruction import ReconstructionRequest, ReconstructionRun, parse_faces
 from ..state.session import Message
 from ..viewport import view3d
+from ..viewport.stage_overlay import StageOverlay
 from . import polls
 from .modal_run import ModalRun
 from .reporting import report_error, report_message, reports_errors
 
+#: Numbers of folders for what heads look like on the way.
+_numbers = itertools.count(1)
 #: Seconds between looks at what the engine does.
 TICK = 0.05
 RESTARTED = "The engine stopped unexpectedly and was started again; the head is complete."
@@ -69,6 +75,7 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
     _run: ReconstructionRun
     _pending: list[LoadedHead] | None
     _building: Iterator[str] | None
+    _overlay: StageOverlay
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -92,7 +99,8 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
         if not self.filepath and not context.scene.photobust.photo:
             bpy.ops.photobust.choose_photo("INVOKE_DEFAULT", reconstruct=True)
             return {"CANCELLED"}
-        self._begin(context)
+        self._begin(context, shown=True)
+        self._overlay = StageOverlay(self._places(context)[0])
         self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
         context.window_manager.modal_handler_add(self)
         redraw.sidebars()
@@ -103,7 +111,8 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
         self._run.cancel()
         self._stop(context)
 
-    def _begin(self, context: bpy.types.Context) -> None:
+    def _begin(self, context: bpy.types.Context, shown: bool = False) -> None:
+        """Send the request; with `shown`, for something to be seen on the way."""
         self._scene_name = context.scene.name
         self._cursor = context.scene.cursor.location.copy()
         self._pending = self._building = None
@@ -114,6 +123,8 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
         now = session.current()
         now.message = Message()
         request = self._request(context)
+        if shown:
+            request = replace(request, stages=now.scratch() / f"stages-{next(_numbers)}")
         self._product = self.make.upper() or context.scene.photobust.make
         self._placement = self.placement.upper() or context.scene.photobust.placement
         self._run = now.run = ReconstructionRun(now.client(settings.engine_choice(context).find()), request)
@@ -147,6 +158,8 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
             if self._run.progress != self._shown:
                 self._shown = self._run.progress
                 redraw.sidebars()
+            if self._run.stage is not None:
+                self._overlay.show(self._run.stage)
             if not over:
                 return None
             self._pending = self._run.heads()
@@ -226,6 +239,9 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
         return {"FINISHED"} if self._made else ended
 
     def _stop(self, context: bpy.types.Context) -> None:
+        self._overlay.remove()
+        if self._run.request.stages:
+            shutil.rmtree(self._run.request.stages, ignore_errors=True)
         context.window_manager.event_timer_remove(self._timer)
         session.current().run = None
         redraw.sidebars()

@@ -6,7 +6,7 @@ its files are read on a thread.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +16,10 @@ from typing import Any
 from ..engine.client import Progress, WorkerClient
 from ..errors import AddonError, JobCancelledError
 from ..heads.loaded import LoadedHead, load_heads
+from ..heads.ply import SurfaceMesh, read_ply
+
+#: Suffix of the files that show a head on the way.
+STAGE_SUFFIX = ".ply"
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class ReconstructionRequest:
     `focal_mm`: 35 mm equivalent, None to take the photo's own. `faces`: their numbers from 0 on, the largest
     first; None for all. `head`: make the animation-ready head too; `texture`: its texture's side, texels.
     `adjustments`: what is corrected of heads, by the faces' indices.
+    `stages`: a folder for what the heads look like on the way; None if nobody looks.
     """
 
     photo: Path
@@ -34,12 +39,17 @@ class ReconstructionRequest:
     head: bool = False
     texture: int = 2048
     adjustments: dict[str, Any] | None = None
+    stages: Path | None = None
 
     @property
     def options(self) -> dict[str, Any]:
         """What only a request that wants it says, so that older engines understand the others."""
         options: dict[str, Any] = {"head": True, "texture": self.texture} if self.head else {}
-        return {**options, "adjustments": self.adjustments} if self.adjustments else options
+        if self.adjustments:
+            options["adjustments"] = self.adjustments
+        if self.stages is not None:
+            options["stages"] = str(self.stages)
+        return options
 
 
 class ProgressEstimate:
@@ -87,6 +97,8 @@ class ReconstructionRun:
             options=request.options,
         )
         self._reading: Future[list[LoadedHead]] | None = None
+        self._stage: SurfaceMesh | None = None
+        self._reading_stage: Future[SurfaceMesh] | None = None
         self._error: Exception | None = None
 
     @property
@@ -111,6 +123,7 @@ class ReconstructionRun:
         if self._reading is None:
             news = self._job.poll(wait)
             self.restarted = self.restarted or any(progress.step == "restart" for progress in news)
+            self._read_stages(news)
             if not self._job.done:
                 return False
             try:
@@ -122,6 +135,25 @@ class ReconstructionRun:
             self._reading = pool.submit(load_heads, self.request.photo, answer)
             pool.shutdown(wait=False)
         return bool(futures.wait([self._reading], wait).done)
+
+    @property
+    def stage(self) -> SurfaceMesh | None:
+        """What the face in work looks like so far, head frame; None if nothing is there yet."""
+        reading = self._reading_stage
+        if reading and reading.done():
+            self._reading_stage = None
+            if reading.exception() is None:  # one that cannot be read is only not shown
+                self._stage = reading.result()
+        return self._stage
+
+    def _read_stages(self, news: Sequence[Progress]) -> None:
+        """Begin to read the last file that came, in the request's own folder, on a thread."""
+        names = [name for progress in news for name in progress.files if name.endswith(STAGE_SUFFIX)]
+        if not names or self.request.stages is None:
+            return
+        pool = ThreadPoolExecutor(1, "photobust-stage")
+        self._reading_stage = pool.submit(read_ply, self.request.stages / Path(names[-1]).name)
+        pool.shutdown(wait=False)
 
     def wait(self, on_progress: Callable[[Progress], None] | None = None) -> list[LoadedHead]:
         """Wait until it is over, as a script does. Returns the heads or raises what went wrong."""

@@ -23,6 +23,7 @@ from .params import (
     preview_model_param,
     reconstruct_params,
     result_folder_name,
+    stages_param,
     surfaces_param,
     thumbnail_params,
 )
@@ -30,13 +31,15 @@ from .params import (
 if TYPE_CHECKING:
     from ..detection.landmarks import FaceLandmarks
     from ..image.photo import Photo
+    from ..lifting.lifter import HeadPrior
     from ..reconstructor import Reconstruction, Reconstructor
     from ..runtime.timing import Progress
     from ..surface.isosurface import Surface
+    from ..template.template import HeadTemplate
 
 #: Raised when a client has to know; new methods and keys are listed in `CAPABILITIES` and do not raise it.
 PROTOCOL_VERSION = 1
-CAPABILITIES = ("detect", "faces", "head", "texture", "hair", "preview_model", "surfaces", "adjust")
+CAPABILITIES = ("detect", "faces", "head", "texture", "hair", "preview_model", "surfaces", "stages", "adjust")
 #: A thumbnail shows the face's box, made square and this much larger.
 THUMBNAIL_MARGIN = 1.5
 
@@ -146,7 +149,11 @@ class Jobs:
         """Load a photo, reconstruct its faces and write them below the folder `out`."""
         source, out, focal_mm, max_faces, chosen = reconstruct_params(params)
         wrap, preview_model = head_param(params), preview_model_param(params)
-        surfaces, adjustments = surfaces_param(params), adjustments_param(params)
+        surfaces, stages, adjustments = (
+            surfaces_param(params),
+            stages_param(params),
+            adjustments_param(params),
+        )
         reconstructor = self._ready(progress, cancelled)
         from ..io.writer import write_reconstruction
 
@@ -164,9 +171,17 @@ class Jobs:
             reached = 0.05 + 0.9 * fraction
             progress(step, reached, message)
 
+        def show_prior(index: int, prior: "HeadPrior") -> None:
+            path = write_prior(prior, reconstructor.lifter.template, stages or out, index)
+            progress(
+                "prior_ready", reached, "The head's proportions can be looked at", {path.name: str(path)}
+            )
+
         def hand_over(index: int, surface: "Surface") -> None:
-            path = write_surface(surface, surfaces or out, index)
-            progress("surface_ready", reached, "The surface can be looked at", {path.name: str(path)})
+            paths = [write_surface(surface, surfaces, index)] if surfaces else []
+            paths += [write_surface(surface, stages, index, ".ply")] if stages else []
+            files = {path.name: str(path) for path in paths}
+            progress("surface_ready", reached, "The surface can be looked at", files)
 
         heads = reconstructor.reconstruct(
             photo,
@@ -177,7 +192,8 @@ class Jobs:
             chosen=chosen,
             detected=detected,
             head=wrap or False,
-            on_surface=hand_over if surfaces else None,
+            on_surface=hand_over if surfaces or stages else None,
+            on_prior=show_prior if stages else None,
             adjustments=adjustments,
         )
         timings["detect"] = heads[0].timings["detect"]
@@ -286,15 +302,35 @@ def about_head(head: "Reconstruction", photo: "Photo") -> dict[str, Any]:
     }
 
 
-def write_surface(surface: "Surface", folder: Path, index: int) -> Path:
-    """Write a face's surface: surface_1.glb of the first."""
+def write_surface(surface: "Surface", folder: Path, index: int, suffix: str = ".glb") -> Path:
+    """Write a face's surface: surface_1.glb of the first, or surface_1.ply."""
+    from ..io.ply import ply_bytes
     from ..io.surface_glb import glb_bytes
+
+    if suffix == ".ply":
+        data = ply_bytes(surface.vertices, surface.faces, surface.confidence, surface.colors)
+    else:
+        data = glb_bytes(surface, f"Photobust {__version__}")
+    return _write_stage(folder / f"surface_{index + 1}{suffix}", data)
+
+
+def write_prior(prior: "HeadPrior", template: "HeadTemplate", folder: Path, index: int) -> Path:
+    """Write the head that a face's landmarks and picture suggest: prior_1.ply of the first."""
+    import numpy as np
+
+    from ..io.ply import ply_bytes
+
+    vertices = template.solid(prior.vertices)[template.solid_vertices]
+    data = ply_bytes(vertices, template.solid_topology.triangles, np.zeros(len(vertices)))
+    return _write_stage(folder / f"prior_{index + 1}.ply", data)
+
+
+def _write_stage(path: Path, data: bytes) -> Path:
     from ..io.writer import write_atomically
 
-    path = folder / f"surface_{index + 1}.glb"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, glb_bytes(surface, f"Photobust {__version__}"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
     except OSError as error:
         raise OutputError(f"{path} cannot be written ({error.strerror or error})") from error
     return path

@@ -115,6 +115,14 @@ def surfaces_param(params: Params) -> Path | None:
     return Path(folder) if folder else None
 
 
+def stages_param(params: Params) -> Path | None:
+    """The folder for what a head looks like on the way that a request wants, None if it does not."""
+    folder = params.get("stages")
+    if folder is not None and not is_path(folder):
+        raise RequestError('"stages" has to name a folder, or to be null')
+    return Path(folder) if folder else None
+
+
 def is_path(value: object) -> TypeGuard[str]:
     """Whether a JSON value can be the path of a file or folder that the system can have."""
     if not isinstance(value, str) or not value or "\0" in value:

@@ -4,7 +4,7 @@
     {"id": 2, "method": "detect", "params": {"photo": "a.jpg", "max_faces": 10, "thumbnails": "folder"}}
     {"id": 3, "method": "reconstruct", "params": {"photo": "a.jpg", "out": "heads", "focal_mm": null,
     "max_faces": 10, "faces": [0, 2], "head": true, "texture": 2048, "preview_model": false,
-    "surfaces": "folder"}}
+    "surfaces": "folder", "stages": "folder"}}
     {"id": 4, "method": "adjust", "params": {"folder": "heads/a", "out": "a.npz", "adjustments": {...}}}
     {"id": 5, "method": "cancel", "params": {"id": 3}}
     {"id": 6, "method": "shutdown", "params": {}}
@@ -18,10 +18,11 @@
 Requests are done in turn; `cancel` and `shutdown` act at once, on waiting requests and between the steps
 of the running one. What `detect` has found is kept until another photo comes, and the indices that it gives
 to faces are what `reconstruct` takes as `faces`. A folder given as `surfaces` gets the surface of each face,
-surface_1.glb of the first, before the head is made of it; a progress event hands it over. `adjust` answers at
-once, beside the running request, with what corrections (`core.wrapping.adjustments`) make of a finished head;
-`reconstruct` takes the same as `adjustments`, by the faces' indices, {"0": {...}}, or as a list of which
-those of the photo count: [{"photo": "a.jpg", "face": 0, ...}]. Logs, also those of
+surface_1.glb of the first, before the head is made of it; a progress event hands it over. A folder given as
+`stages` gets prior_1.ply, the head that the landmarks suggest, and surface_1.ply in the same way. `adjust`
+answers at once, beside the running request, with what corrections (`core.wrapping.adjustments`) make of a
+finished head; `reconstruct` takes the same as `adjustments`, by the faces' indices, {"0": {...}}, or as a
+list of which those of the photo count: [{"photo": "a.jpg", "face": 0, ...}]. Logs, also those of
 libraries that print, go to stderr. The process ends when its stdin does.
 """
 

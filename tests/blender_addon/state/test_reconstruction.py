@@ -14,6 +14,7 @@ from blender_addon.errors import (
     JobFailedError,
     SurfaceFileError,
 )
+from blender_addon.heads.ply import display_colors
 from blender_addon.state.reconstruction import (
     ProgressEstimate,
     ReconstructionRequest,
@@ -21,6 +22,7 @@ from blender_addon.state.reconstruction import (
     parse_faces,
 )
 from blender_addon.state.session import AddonSession, EngineChoice
+from tests.conftest import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -44,6 +46,20 @@ def test_heads_are_read(client, order, tmp_path):
     assert heads[0].record.document["input"]["name"] == "two.jpg"
     assert not run.restarted and run.seconds > 0
     assert np.all(np.diff([p.fraction for p in progress]) >= 0)
+
+
+@pytest.mark.parametrize("stem", ["one", "damaged"])
+def test_heads_can_be_looked_at_on_the_way(client, order, tmp_path, stem):
+    run = ReconstructionRun(client, order(stem, stages=tmp_path / "stages"))
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not run.poll(0.05) or (stem == "one" and run.stage is None):
+        assert time.monotonic() < deadline
+    assert len(run.heads()) == 1  # whatever there was to look at
+    if stem == "one":
+        assert run.stage.colors[0].tolist() in ([10, 20, 30], [10, 20, 31])
+        np.testing.assert_allclose(display_colors(run.stage)[0, :2], [10 / 255, 20 / 255], atol=1e-6)
+    else:
+        assert run.stage is None
 
 
 def test_polling_never_waits(client, order):

@@ -16,6 +16,7 @@ import pytest
 import trimesh
 from PIL import Image
 
+from blender_addon.heads.ply import read_ply
 from core.worker.server import Worker, read_lines
 from tests.conftest import PATIENCE_SECONDS
 from tests.core.image.test_photo import bad_files
@@ -280,17 +281,32 @@ def test_several_faces_get_numbered_folders(start, tmp_path, two_faces):
     path = two_faces
     client, progress = start(), []
     surfaces = tmp_path / "surfaces"
-    client.send(1, "reconstruct", photo=str(path), out=str(tmp_path / "out"), surfaces=str(surfaces))
+    stages = tmp_path / "stages"
+    folders = {"out": str(tmp_path / "out"), "surfaces": str(surfaces), "stages": str(stages)}
+    client.send(1, "reconstruct", photo=str(path), **folders)
     faces = client.answer(1, progress)["result"]["faces"]
     assert [Path(face["folder"]).name for face in faces] == ["two_1", "two_2"]
     # Surfaces come before the rest of a face's work, and are those of the result.
     steps = [event["step"] for event in progress]
     ready = [event["files"] for event in progress if event["step"] == "surface_ready"]
-    assert ready == [{name: str(surfaces / name)} for name in ("surface_1.glb", "surface_2.glb")]
+    names = ("surface_1", "surface_2")
+    assert ready == [
+        {f"{name}.glb": str(surfaces / f"{name}.glb"), f"{name}.ply": str(stages / f"{name}.ply")}
+        for name in names
+    ]
+    ready = [event["files"] for event in progress if event["step"] == "prior_ready"]
+    assert ready == [{name: str(stages / name)} for name in ("prior_1.ply", "prior_2.ply")]
+    assert steps.index("prior_ready") < steps.index("network")
     assert steps.index("surface_ready") < steps.index("landmarks") and not progress[-1].get("files")
     for number, face in enumerate(faces, 1):
         early = (surfaces / f"surface_{number}.glb").read_bytes()
         assert early == Path(face["files"]["surface.glb"]).read_bytes()
+        early = (stages / f"surface_{number}.ply").read_bytes()
+        assert early == Path(face["files"]["surface.ply"]).read_bytes()
+        prior, made = (read_ply(stages / f"{name}_{number}.ply") for name in ("prior", "surface"))
+        # The same head, the prior far coarser.
+        assert len(prior.vertices) < len(made.vertices) / 10
+        assert np.abs(np.median(prior.vertices, 0) - np.median(made.vertices, 0)).max() < 0.03
     client.send(2, "reconstruct", photo=str(path), out=str(tmp_path / "out"), max_faces=1)
     assert [Path(face["folder"]).name for face in client.answer(2)["result"]["faces"]] == ["two"]
 

@@ -138,7 +138,16 @@ def reconstruct(request, cancelled):  # noqa: C901 (a branch for each order)
         surface.write_bytes(b"glTF")
         told = {"step": "surface_ready", "fraction": 0.8, "message": "The surface is there"}
         answer(request, "progress", **told, files={surface.name: str(surface)})
-    told = {name: value for name, value in request["params"].items() if name != "out"}
+    if request["params"].get("stages"):
+        stages = Path(request["params"]["stages"])
+        stages.mkdir(parents=True, exist_ok=True)
+        for k, name in enumerate(("prior_1.ply", "surface_1.ply")):
+            write_ply(stages / name, *ball((10, 20, 30 + k)))
+            if "damaged" in photo.stem:
+                (stages / name).write_bytes(b"ply")
+            told = {"step": name.replace("_1.ply", "_ready"), "fraction": 0.8, "message": "To be looked at"}
+            answer(request, "progress", **told, files={name: str(stages / name)})
+    told = {name: value for name, value in request["params"].items() if name not in ("out", "stages")}
     count = min(2 if "two" in photo.stem else 1, request["params"]["max_faces"])
     faces = []
     for n in range(count):
