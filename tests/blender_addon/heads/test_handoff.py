@@ -32,6 +32,7 @@ from core.template.lods import load_levels
 from core.template.topology import HeadTopology
 from core.wrapping.skeleton import NAMINGS
 from core.wrapping.visemes import VRM_VOWELS
+from scripts.benchmark.rig import outlines
 from tests.core.head_samples import MODELS, rigged_head
 
 SCRIPT = Path(__file__).with_name("inside_handoff.py")
@@ -342,29 +343,16 @@ def test_bones_have_the_same_names_on_both_sides():
 
 
 def test_levels_are_of_this_template_and_keep_the_outline():
-    """Half and a quarter of the triangles; outlines from the front and the side, average head."""
+    """Half and a quarter of the triangles; outlines from the front, the side, the back, average head."""
     topology, levels = HeadTopology.load(MODELS), load_levels(MODELS)
     assert len(levels) == 2, "models/head_lods.npz is of another template: run scripts/build/head_lods.py"
     loops = topology.quads.ravel()
-    for level, ratio in zip(levels, (0.5, 0.25), strict=True):
-        assert len(level.corners) == pytest.approx(ratio * len(topology.triangles), rel=0.01)
-        triangles = loops[level.corners]
-        for x, y in ((0, 2), (1, 2)):
-            full = outline(topology.vertices[:, [x, y]], topology.triangles)
-            found = outline(topology.vertices[:, [x, y]], triangles)
-            # The area between both, over the outline's length (0.75 m), at 0.5 mm a pixel.
-            between = np.count_nonzero(full != found) * 0.0005**2 / 0.75
-            assert between < 0.0005, between
-
-
-def outline(points, triangles):
-    """(700, 700) bool: what triangles cover, seen along an axis, 0.5 mm a pixel."""
-    cv2 = pytest.importorskip("cv2")
-    pixels = np.round((points + 0.175) / 0.0005 * 16).astype(np.int32)
-    covered = np.zeros((700, 700), np.uint8)
-    for triangle in pixels[triangles]:
-        cv2.fillConvexPoly(covered, triangle, 1, cv2.LINE_8, 4)
-    return covered > 0
+    triangles = [loops[level.corners] for level in levels]
+    for part, ratio in zip(triangles, (0.5, 0.25), strict=True):
+        assert len(part) == pytest.approx(ratio * len(topology.triangles), rel=0.01)
+    half, quarter = outlines(topology.vertices.astype(float), topology.triangles, triangles)
+    assert half.mean() < 0.00003 and np.quantile(half, 0.99) < 0.0003
+    assert quarter.mean() < 0.0001 and np.quantile(quarter, 0.99) < 0.0008
 
 
 def glb(document, binary):

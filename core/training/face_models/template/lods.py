@@ -2,8 +2,10 @@
 
 Edge collapse by quadrics (M. Garland and P. Heckbert, Surface simplification using quadric error metrics,
 1997) in which every vertex that stays is one of the template's: so blendshapes, skin weights and texture
-coordinates of any head are those of the vertices that stay. The error counts in several shapes of the
-template at once: people differ, and faces move. Arrays of the file: see `build_lods`.
+coordinates of any head are those of the vertices that stay. To the quadrics' error comes the distance of the
+farthest vertex that is gone, or outlines would suffer where the template is coarse: at the nape one vertex
+makes millimeters. Errors count in several shapes of the template at once: people differ, and faces move.
+Arrays of the file: see `build_lods`.
 """
 
 import heapq
@@ -28,13 +30,13 @@ RATIOS = (0.5, 0.25)
 #: How much an error counts by part: what is inside the mouth is hardly seen, and eyes are looked at.
 PART_WEIGHTS = {
     SKIN: 1.0,
-    INNER: 0.05,
-    EYE_LEFT: 3.0,
-    EYE_RIGHT: 3.0,
+    INNER: 0.01,
+    EYE_LEFT: 1.5,
+    EYE_RIGHT: 1.5,
     TEETH_UPPER: 0.3,
     TEETH_LOWER: 0.3,
     TONGUE: 0.02,
-    LASHES: 0.2,
+    LASHES: 0.3,
 }
 #: How much an error counts across borders, seams of texture coordinates and between parts.
 BORDER_WEIGHT = 4.0
@@ -43,6 +45,22 @@ EXPRESSIONS = (("jawOpen",), ("mouthSmileLeft", "mouthSmileRight", "browInnerUp"
 #: How many of the directions in which people differ count, each by so many standard deviations.
 IDENTITIES = 3
 DEVIATIONS = 2.0
+#: How many random people of the template's model count beside them, and how far they are from the average.
+PEOPLE = 10
+PEOPLE_DEVIATIONS = 1.5
+PEOPLE_SEED = 0
+#: How much the distance of a vertex that is gone counts if it is on an outline from no side, such as in
+#: nostrils and behind ears, and on no lid.
+INSIDE_WEIGHT = 0.1
+#: The same at the neck, which differs more between heads than the template's model knows.
+NECK_WEIGHT = 4.0
+#: Height of the neck's upper end, meters, head frame.
+NECK_TOP = -0.1
+#: Sides that outlines are looked at from: turns about the vertical axis, degrees apart.
+OUTLINE_STEP_DEG = 10
+#: How near an outline a vertex is on it, meters, and the side of the pixels that show it.
+OUTLINE_WIDTH = 0.001
+PIXEL = 0.0005
 #: How far a triangle may turn where edges collapse: the least cosine.
 MIN_COSINE = 0.25
 #: The least that a triangle's shortest height may be of its longest edge.
@@ -70,6 +88,10 @@ def build_lods(topology: HeadTopology) -> dict[str, np.ndarray]:
     return arrays
 
 
+#: Triangle -> its corners and their texture coordinates after a collapse.
+_Change = dict[int, tuple[list[int], list[int]]]
+
+
 class _EdgeCollapse:
     """The mesh while its edges collapse, the cheapest first; each moves a vertex onto a neighbor."""
 
@@ -89,22 +111,34 @@ class _EdgeCollapse:
         self.quadrics = self._quadrics(weights)
         self.importance = np.zeros(self.shapes.shape[1])
         np.maximum.at(self.importance, np.array(self.triangles), weights[np.array(self.part)][:, None])
-        self.heap: list[tuple[float, int, int]] = []
-        self.costs: dict[tuple[int, int], float] = {}
+        self.weight_gone = self.importance.copy()
+        inside = ~outline_vertices(topology)
+        inside[np.concatenate([topology.lid_left, topology.lid_right])] = False
+        self.weight_gone[inside] *= INSIDE_WEIGHT
+        self.weight_gone[topology.vertices[:, 2] < NECK_TOP] *= NECK_WEIGHT
+        # Triangle -> the vertices that are gone and are nearest to it.
+        self.gone: dict[int, list[int]] = defaultdict(list)
+        # (cost, whether it is known exactly, the vertex that moves, the neighbor that it moves onto)
+        self.heap: list[tuple[float, bool, int, int]] = []
+        self.costs: dict[tuple[int, int], tuple[float, bool]] = {}
         for vertex in list(self.around):
             self._push_from(vertex)
 
     def reduce_to(self, count: int) -> None:
         """Collapse edges until so many triangles are left, or no edge can collapse."""
         while len(self.alive) > count and self.heap:
-            cost, a, b = heapq.heappop(self.heap)
-            if self.costs.get((a, b)) != cost:
+            cost, exact, a, b = heapq.heappop(self.heap)
+            if self.costs.get((a, b)) != (cost, exact):
                 continue
             change = self._change(a, b)
-            if change is not None:
-                self._collapse(a, b, change)
-            else:
+            if not change:
                 self.costs.pop((a, b), None)
+            elif exact:
+                self._collapse(a, b, change)
+            else:  # the quadrics' cost is the least that it can be
+                gone = self._vertices_gone(a)
+                distances = self._distances(gone, change).min(2).max(0)
+                self._push(cost + float((distances**2 * self.weight_gone[gone]).max()), True, a, b)
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
         """Corners of the triangles (T, 3) and their parts (T,), in the template's order."""
@@ -177,10 +211,22 @@ class _EdgeCollapse:
         # Of edges that cost nothing, such as those of flat places, short ones first.
         costs += 1e-9 * np.linalg.norm(self.shapes[0, targets] - self.shapes[0, vertex], axis=1) ** 2
         for target, cost in zip(targets, costs.tolist(), strict=True):
-            self.costs[vertex, target] = cost
-            heapq.heappush(self.heap, (cost, vertex, target))
+            self._push(cost, False, vertex, target)
 
-    def _change(self, a: int, b: int) -> dict[int, tuple[list[int], list[int]]] | None:
+    def _push(self, cost: float, exact: bool, a: int, b: int) -> None:
+        self.costs[a, b] = cost, exact
+        heapq.heappush(self.heap, (cost, exact, a, b))
+
+    def _vertices_gone(self, a: int) -> list[int]:
+        """The vertices that are gone around one that goes, too, and that one."""
+        return [a, *(one for index in sorted(self.around[a]) for one in self.gone[index])]
+
+    def _distances(self, vertices: list[int], change: _Change) -> np.ndarray:
+        """(S, n, T) how far vertices are from the triangles of a change, in each shape."""
+        corners = [corners for corners, _ in change.values()]
+        return _point_triangle_distances(self.shapes[:, vertices], self.shapes[:, corners])
+
+    def _change(self, a: int, b: int) -> "_Change | None":
         """Triangle -> corners and texture coordinates when a moves onto b; None if it must not."""
         shared = self.around[a] & self.around[b]
         common = self._neighbors(a) & self._neighbors(b)
@@ -213,7 +259,13 @@ class _EdgeCollapse:
         longest = max(float(((q[0, k] - q[0, k - 1]) ** 2).sum()) for k in range(3))
         return float(np.linalg.norm(new[0])) > MIN_ASPECT * longest
 
-    def _collapse(self, a: int, b: int, change: dict[int, tuple[list[int], list[int]]]) -> None:
+    def _collapse(self, a: int, b: int, change: _Change) -> None:
+        vertices, indices = self._vertices_gone(a), list(change)
+        nearest = self._distances(vertices, change).max(0).argmin(1)
+        for index in self.around[a]:
+            self.gone.pop(index, None)
+        for vertex, at in zip(vertices, nearest.tolist(), strict=True):
+            self.gone[indices[at]].append(vertex)
         neighbors = self._neighbors(a)
         for index in self.around[a] - set(change):
             self.alive.discard(index)
@@ -239,6 +291,29 @@ class _EdgeCollapse:
             self._push_from(vertex)
 
 
+def _point_triangle_distances(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """How far points are from triangles.
+
+    Args:
+        points: (S, n, 3), meters.
+        triangles: (S, T, 3, 3), meters.
+
+    Returns:
+        (S, n, T) distances, meters.
+    """
+    start, side = triangles, np.roll(triangles, -1, 2) - triangles
+    normal = np.cross(side[:, :, 0], side[:, :, 1])
+    normal /= np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-12)
+    offset = points[:, :, None, None] - start[:, None]  # (S, n, T, 3, 3)
+    inward = np.cross(normal[:, :, None], side)[:, None]
+    above = ((offset * inward).sum(4) >= 0).all(3)
+    plane = np.abs((offset[:, :, :, 0] * normal[:, None]).sum(3))
+    along = (offset * side[:, None]).sum(4) / np.maximum((side * side).sum(3), 1e-18)[:, None]
+    apart = offset - np.clip(along, 0, 1)[..., None] * side[:, None]
+    edges = np.sqrt((apart * apart).sum(4).min(3))
+    return np.where(above, plane, edges)
+
+
 def _shapes(topology: HeadTopology) -> np.ndarray:
     """(S, V, 3) float64 the shapes of the template in which errors count, meters."""
     base = topology.vertices.astype(np.float64)
@@ -247,7 +322,26 @@ def _shapes(topology: HeadTopology) -> np.ndarray:
         shapes.append(base + sum(topology.blendshapes[topology.blendshape_index(name)] for name in names))
     for direction in topology.identity[:IDENTITIES]:
         shapes += [base + sign * DEVIATIONS * direction for sign in (-1, 1)]
+    random = np.random.default_rng(PEOPLE_SEED).normal(size=(PEOPLE, len(topology.identity)))
+    shapes += list(base + np.tensordot(PEOPLE_DEVIATIONS * random, topology.identity, 1))
     return np.stack(shapes)
+
+
+def outline_vertices(topology: HeadTopology) -> np.ndarray:
+    """(V,) bool: which vertices of the average head are on its outline from some side."""
+    import cv2
+
+    vertices = topology.vertices.astype(np.float64)
+    found = np.zeros(len(vertices), bool)
+    for angle in np.radians(np.arange(0, 180, OUTLINE_STEP_DEG)):
+        seen = np.stack([vertices[:, 0] * np.cos(angle) + vertices[:, 1] * np.sin(angle), vertices[:, 2]], 1)
+        pixels = np.round((seen - seen.min(0)) / PIXEL).astype(np.int32) + 2
+        covered = np.zeros(pixels.max(0)[::-1] + 3, np.uint8)
+        for triangle in pixels[topology.triangles]:
+            cv2.fillConvexPoly(covered, triangle, (255,))
+        depth = cv2.distanceTransform(covered, cv2.DIST_L2, 5)
+        found |= depth[pixels[:, 1], pixels[:, 0]] * PIXEL < OUTLINE_WIDTH
+    return found
 
 
 def _triangle_corners(topology: HeadTopology) -> np.ndarray:
