@@ -7,7 +7,9 @@ the skin, weighted by area): what the picture showed, and what it did not. "befo
 version 0.2.0 did.
 
 Then parts of what the portraits themselves show are hidden from the painter, which has to complete them: by
-the albedo model, and without it, by diffusion from what is around. Writes skin.md and skin.json.
+the albedo model, and without it, by diffusion from what is around. At last each photo is taken again: the
+texture with the photo's own light in it is held against the photo, where it shows skin, and the irises of the
+head, as the camera sees them, against the detected ones. Writes skin.md and skin.json.
 """
 
 import json
@@ -117,6 +119,8 @@ class SkinBenchmark:
             for way, albedo in self._painted(picture, head).items():
                 self._compare(head.image, albedo, dress, way)
         self._hide(photo, one)
+        self._photograph(photo, one)
+        self._look(one)
 
     def _painted(self, picture: "SkinPicture", head: "KnownHead") -> "dict[str, Albedo]":
         """The picture's albedo, found by colors alone and with a segmentation."""
@@ -189,6 +193,49 @@ class SkinBenchmark:
                 value = float(np.average(differences, weights=self.area[chosen]))
                 self.rows.append({"what": "hidden", "part": name, "way": way, "value": value})
 
+    def _photograph(self, photo: "Photo", one: "Reconstruction") -> None:
+        """Hold the texture, in the photo's own light, against the photo."""
+        from core.image.color import linear_to_bytes
+        from core.texture.settings import PaintOptions
+        from core.texture.skin_sampler import SkinSampler
+        from core.training.evaluation.skin_pictures import color_differences, vertex_colors
+
+        if one.head is None or one.segmentation is None:
+            return
+        sampler = SkinSampler(self.topology, SIZE // 2)
+        view = sampler.view(photo.rgb, one.frame, one.pose, one.head.vertices, one.segmentation)
+        shown, observed = sampler.to_vertices(view.colors, view.weight)
+        chosen = observed[self.skin] > PLAIN
+        truth = linear_to_bytes(shown[self.skin][chosen]) / 255.0
+        arguments = (photo.rgb, one.frame, one.pose, one.head, one.landmarks.points)
+        for way, segmentation in (("before", None), ("after", one.segmentation)):
+            albedo = self.painter.paint(*arguments, segmentation, PaintOptions(delight=False))
+            found = vertex_colors(self.topology, albedo.image, self.skin[chosen])
+            value = float(np.average(color_differences(truth, found), weights=self.area[chosen]))
+            self.rows.append({"what": "photographed", "way": way, "value": value})
+
+    def _look(self, one: "Reconstruction") -> None:
+        """Angle between the irises as the head has them and as they were detected, of the eyeballs' turn."""
+        from core.detection.mediapipe_topology import IRIS_CENTERS
+        from core.geometry.pose import umeyama
+        from core.texture.procedural import iris_axis
+
+        if one.head is None:
+            return
+        camera, vertices = one.frame.camera, one.head.vertices.astype(np.float64)
+        for side, landmark in IRIS_CENTERS.items():
+            name = f"eye_{side}"
+            index = self.topology.vertices_of(name)
+            ball = self.topology.vertices[index].astype(np.float64)
+            middle = (ball.min(0) + ball.max(0)) / 2
+            radius = float(np.linalg.norm(ball - middle, axis=1).mean())
+            scale, rotation, offset = umeyama(ball, vertices[index])
+            front = middle + radius * iris_axis(name)
+            iris = one.pose.head_to_camera(scale * rotation @ front + offset)
+            away = np.linalg.norm(camera.project(iris) - one.landmarks.points[landmark, :2])
+            off = float(away * iris[2] / camera.focal_px / (scale * radius))
+            self.rows.append({"what": "gaze", "value": float(np.degrees(np.arcsin(min(off, 1.0))))})
+
     _diffusing: "AlbedoPainter | None" = None
 
     def _occluded(
@@ -254,7 +301,16 @@ def report(rows: list[dict[str, Any]], people: int, labels: str) -> str:
         pair = [mean(what="hidden", part=part, way=way) for way in ("diffusion", "model")]
         lines.append(f"| {part} | {pair[0]} | {pair[1]} |")
     pair = [mean(what="hidden", way=way) for way in ("diffusion", "model")]
-    return "\n".join([*lines, f"| all | {pair[0]} | {pair[1]} |", ""])
+    lines += [
+        f"| all | {pair[0]} | {pair[1]} |",
+        "",
+        "| the photo taken again | before | after |",
+        "|---|---|---|",
+    ]
+    pair = [mean(what="photographed", way=way) for way in ("before", "after")]
+    lines.append(f"| skin in the photo's own light against the photo | {pair[0]} | {pair[1]} |")
+    lines.append(f"| gaze: irises against the detected ones, degrees | - | {mean(what='gaze')} |")
+    return "\n".join([*lines, ""])
 
 
 def main() -> None:
