@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .detection.detector import FaceDetector, FaceLandmarks
-from .errors import FaceTooSmallError, NoFaceError, ReconstructionError, RequestError
+from .errors import FaceTooSmallError, NoFaceError, PhotoError, ReconstructionError, RequestError
 from .geometry.frames import DEFAULT_FOCAL_MM, Camera, CropFrame, HeadPose
 from .hair.settings import HairSettings
 from .image.crop import cut_crop
 from .image.photo import Photo, load_photo, search_frames
 from .lifting.lifter import HeadPrior, LandmarkLifter
+from .lifting.person import UNLIKE, UNUSABLE, USED, PersonPhoto, PersonSolver, PhotoView
 from .quality.coverage import Coverage, measure_coverage
 from .quality.measures import QualityInputs, lift_redetections, measure
 from .quality.report import QualityReport, quality_report
@@ -32,6 +33,7 @@ from .surface.prior_mesh import PriorMesh
 from .surface.settings import DEFAULT_SETTINGS, SurfaceSettings
 from .surface.vertex_colors import color_from_photo
 from .texture.settings import PaintOptions, TextureSettings
+from .texture.skin_views import SkinPhoto
 from .volume import load_predictor
 from .volume.flip_averaging import FlipAveragedPredictor
 from .volume.guidance import build_guidance
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
 SMALLEST_FACE = 40
 #: Fraction of the progress that detection is.
 DETECTION_FRACTION = 0.1
+#: Fraction of the progress that looking at several photos of a person is.
+PERSON_FRACTION = 0.15
 #: Seconds that the steps take for a face in a 1024-pixel photo on two cores: they share out the progress.
 #: What is done beside another step counts nothing.
 STEP_SECONDS = {
@@ -96,6 +100,7 @@ class Reconstruction:
         faces_omitted: How many further faces the photo shows that were more than asked for.
         segmentation: What the pixels around the head show; None if the models cannot tell.
         adjusted: What was corrected of the head, if anything was.
+        views: What became of each photo, if several were given of one person.
     """
 
     face_index: int
@@ -118,6 +123,22 @@ class Reconstruction:
     faces_omitted: int = 0
     segmentation: Segmentation | None = None
     adjusted: "AdjustedHead | None" = None
+    views: tuple[PhotoView, ...] = ()
+
+
+@dataclass(frozen=True)
+class FurtherPhoto:
+    """A further photo of the person.
+
+    Attributes:
+        photo: The photo.
+        prior: The person with the expression and the pose of this photo.
+        segmentation: What its pixels show.
+    """
+
+    photo: Photo
+    prior: HeadPrior
+    segmentation: Segmentation | None
 
 
 @dataclass(frozen=True)
@@ -134,6 +155,9 @@ class FaceTask:
         keep_volume: Whether the reconstruction keeps the volume.
         faces_omitted: How many further faces of the photo were left out.
         adjustments: What is corrected of the head.
+        prior: The head, if several photos have been solved together; else it is lifted from this one.
+        further: The person's other photos.
+        views: What became of each of them.
     """
 
     photo: Photo
@@ -145,6 +169,9 @@ class FaceTask:
     keep_volume: bool = False
     faces_omitted: int = 0
     adjustments: "Adjustments | None" = None
+    prior: HeadPrior | None = None
+    further: tuple[FurtherPhoto, ...] = ()
+    views: tuple[PhotoView, ...] = ()
 
     @property
     def ignored(self) -> np.ndarray | None:
@@ -337,6 +364,118 @@ class Reconstructor:
             raise problem
         return heads
 
+    def reconstruct_person(
+        self,
+        photos: Sequence[Photo | str | Path | np.ndarray],
+        focal_mm: float | None = None,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        head: bool | HeadOptions = False,
+        on_surface: Callable[[int, Surface], None] | None = None,
+        force: bool = False,
+    ) -> tuple[Reconstruction, Photo]:
+        """Reconstruct one head from several photos of a person.
+
+        Identity is solved from all photos together; surface, eyes and hair are from the photo that shows the
+        face best, and each texel of the texture from the photos that show it best.
+
+        Args:
+            photos: Of the person, or their paths; of each the largest face counts.
+            focal_mm: 35 mm equivalent focal length, instead of what the photos' EXIF data give.
+            progress: Called at the beginning of each step.
+            cancelled: Whether to stop, asked between two steps.
+            head: See `reconstruct`.
+            on_surface: See `reconstruct`.
+            force: Whether photos that seem to show somebody else are used, too.
+
+        Returns:
+            The head, its `views` in the order of the photos, and the photo that its surface is from.
+
+        Raises:
+            RequestError: There is no photo.
+            NoFaceError: No photo is of use; the message says why.
+            Cancelled: `cancelled` said so.
+        """
+        if not photos:
+            raise RequestError("No photo of the person was given")
+        wrap = HeadOptions() if head is True else head or None
+        watch = Stopwatch(progress, cancelled, 0.0, PERSON_FRACTION)
+        views: list[PhotoView] = []
+        found: dict[int, tuple[Photo, PersonPhoto]] = {}
+        for number, given in enumerate(photos):
+            name = Path(given).name if isinstance(given, (str, Path)) else f"photo {number + 1}"
+            with watch.step(f"photo {number + 1}", number / len(photos), f"Looking at {name}"):
+                photo, view, lifted = self._look_at(given, name, focal_mm)
+            views.append(view)
+            if photo and lifted:
+                found[number] = photo, lifted
+        if not found:
+            raise NoFaceError("None of the photos can be used. " + " ".join(view.reason for view in views))
+        indices = list(found)
+        unlike = [] if force else self.person_solver.unlike([found[k][1] for k in indices])
+        for k in unlike:
+            index = indices[k]
+            reason = f"{views[index].name} seems to show somebody else"
+            logging.getLogger(__name__).warning("%s: it is left out", reason)
+            views[index] = replace(views[index], verdict=UNLIKE, reason=reason, weight=0.0)
+        used = [index for k, index in enumerate(indices) if k not in unlike]
+        with watch.step("person", 1.0, "Putting the photos together"):
+            shape = self.person_solver.solve([found[index][1] for index in used])
+        for index, solved in zip(used, shape.views, strict=True):
+            views[index] = replace(
+                views[index], prior=solved.prior, expression=solved.expression, weight=solved.weight
+            )
+        main = max(used, key=lambda index: found[index][1].fitness)
+        views[main] = replace(views[main], main=True)
+        photo, lifted = found[main]
+        further = tuple(
+            self._further(found[index][0], found[index][1].camera, views[index].prior)
+            for index in used
+            if index != main
+        )
+        task = FaceTask(
+            photo,
+            lifted.camera,
+            lifted.face,
+            0,
+            "the face",
+            wrap,
+            prior=views[main].prior,
+            further=further,
+            views=tuple(views),
+        )
+        own = Stopwatch(
+            progress, cancelled, PERSON_FRACTION, 1 - PERSON_FRACTION, {"detect": sum(watch.seconds.values())}
+        )
+        return self._reconstruct_face(task, own, on_surface), photo
+
+    def _look_at(
+        self, given: Photo | str | Path | np.ndarray, name: str, focal_mm: float | None
+    ) -> tuple[Photo | None, PhotoView, PersonPhoto | None]:
+        """A photo of a person, with its largest face lifted; or why it is of no use."""
+        try:
+            photo = as_photo(given)
+        except PhotoError as error:
+            return None, PhotoView(name, "", (0, 0), UNUSABLE, str(error)), None
+        name = photo.name or name
+        view = PhotoView(name, photo.sha256 or "", (photo.width, photo.height), USED)
+        try:
+            camera = camera_of(photo, focal_mm)
+            photo, detected = self._detect(photo, given, 1)
+            check_faces(detected, name)
+            face = detected[0]
+            prior = self.lifter.lift(face, camera, photo.rgb)
+        except (NoFaceError, FaceTooSmallError, ReconstructionError) as error:
+            return None, replace(view, verdict=UNUSABLE, reason=str(error)), None
+        return photo, replace(view, camera=camera, prior=prior), PersonPhoto(name, face, camera, prior)
+
+    def _further(self, photo: Photo, camera: Camera, prior: HeadPrior | None) -> FurtherPhoto:
+        """A further photo, segmented."""
+        if prior is None:
+            raise ValueError("the photo has not been solved")
+        segmentation = self.segmenter.segment(photo.rgb, camera, prior.pose) if self.segmenter else None
+        return FurtherPhoto(photo, prior, segmentation)
+
     def _reconstruct_face(
         self,
         task: FaceTask,
@@ -348,7 +487,7 @@ class Reconstructor:
         photo, camera, face, name, wrap = task.photo, task.camera, task.face, task.name, task.wrap
         starts = step_starts(bool(wrap), bool(wrap and wrap.texture), bool(wrap and wrap.hair != "none"))
         with watch.step("guidance", starts["guidance"], f"Estimating the proportions of {name}"):
-            prior = self.lifter.lift(face, camera, photo.rgb)
+            prior = task.prior or self.lifter.lift(face, camera, photo.rgb)
             if on_prior:
                 on_prior(task.index, prior)
             crop = cut_crop(photo.rgb, prior.frame)
@@ -415,6 +554,7 @@ class Reconstructor:
             faces_omitted=task.faces_omitted,
             segmentation=segmentation,
             adjusted=adjusted,
+            views=task.views,
         )
 
     def _photo_evidence(self, task: FaceTask, prior: HeadPrior) -> PhotoEvidence:
@@ -500,8 +640,16 @@ class Reconstructor:
                 with watch.step("texture", starts["texture"], f"Painting the texture of {task.name}"):
                     options = PaintOptions(wrap.delight, wrap.beard, wrap.maps)
                     painter = self.albedo_painter(wrap.texture, wrap.uv)
+                    others = skin_photos(task.further, head.vertices, prior.vertices)
                     albedo = painter.paint(
-                        task.photo.rgb, prior.frame, pose, head, task.face.points, segmentation, options
+                        task.photo.rgb,
+                        prior.frame,
+                        pose,
+                        head,
+                        task.face.points,
+                        segmentation,
+                        options,
+                        others,
                     )
             if job is not None:
                 with watch.step("hair", starts["hair"], f"Making the hair of {task.name}"):
@@ -553,6 +701,11 @@ class Reconstructor:
         return HeadAdjuster(self.topology, load_sliders(self.models_dir or models_folder()))
 
     @cached_property
+    def person_solver(self) -> PersonSolver:
+        """What puts several photos of a person together; made when the first are."""
+        return PersonSolver.load(self.lifter, self.models_dir or models_folder())
+
+    @cached_property
     def hair_builder(self) -> "HairBuilder":
         """What makes hair; made when the first is asked for."""
         from .hair.builder import HairBuilder
@@ -577,6 +730,27 @@ class Reconstructor:
             model = AlbedoModel.load(self.models_dir or models_folder())
             self._painter = made = AlbedoPainter(topology, size, self.texture_settings, model)
         return made
+
+
+def skin_photos(further: Sequence[FurtherPhoto], head: np.ndarray, prior: np.ndarray) -> list[SkinPhoto]:
+    """Further photos, as the texture takes them.
+
+    Args:
+        further: The photos; without segmentations they are left out.
+        head: (V, 3) the wrapped head with the main photo's expression.
+        prior: (V, 3) the solved one, likewise: what others differ from it by is their expression.
+    """
+    return [
+        SkinPhoto(
+            one.photo.rgb,
+            one.prior.frame,
+            one.prior.pose,
+            head + (one.prior.vertices - prior),
+            one.segmentation,
+        )
+        for one in further
+        if one.segmentation is not None
+    ]
 
 
 def load_segmenter(models_dir: Path, backend: str) -> Segmenter | None:

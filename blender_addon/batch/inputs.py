@@ -6,7 +6,7 @@ are never searched for photos.
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +45,8 @@ UNREAD_SUFFIXES = frozenset(
 )
 #: How many photos that are not read are named, each with its path.
 NAMED = 5
+#: Photos of one person that the engine takes, at most.
+MOST_VIEWS = 30
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,13 @@ class PhotoInput:
         path: Absolute, without links resolved: the photo keeps the name that the user knows it by.
         shown: As the user wrote it.
         problem: Why it is none that can be tried.
+        views: The photos, all of one person, if the path is a folder of them.
     """
 
     path: Path
     shown: str
     problem: str | None = None
+    views: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -98,6 +102,42 @@ def collect(arguments: Iterable[str | os.PathLike], out: Path) -> CollectedInput
             photos.setdefault(item.path, item)
     found.photos += photos.values()
     return found
+
+
+def collect_people(
+    arguments: Iterable[str | os.PathLike], out: Path, each_folder: bool = False
+) -> CollectedInputs:
+    """The people whose photos lie in folders, each person once.
+
+    Args:
+        arguments: Folders, each with all photos of one person; files are tried as photos of their own.
+        out: The output folder. What is a result in it, or anywhere, is no photo.
+        each_folder: Whether each folder in those named, at any depth, is a person of its own.
+    """
+    found = CollectedInputs()
+    people: dict[Path, PhotoInput] = {}
+    for argument in arguments:
+        path = Path(argument)
+        items = _in_folder(path, out, found.unread) if _is_folder(path) else [_file(path)]
+        for item in _grouped(items, path, each_folder) if _is_folder(path) else items:
+            people.setdefault(item.path, item)
+    found.photos += people.values()
+    return found
+
+
+def _grouped(items: Iterable[PhotoInput], folder: Path, each_folder: bool) -> Iterator[PhotoInput]:
+    """The people of a folder's photos; what stands in the way comes first."""
+    groups: dict[Path, list[PhotoInput]] = {}
+    for item in items:
+        if item.problem:
+            yield item
+        else:
+            groups.setdefault(item.path.parent if each_folder else _absolute(folder), []).append(item)
+    for home, photos in groups.items():
+        shown = str(folder / os.path.relpath(home, _absolute(folder))) if each_folder else str(folder)
+        too_many = f"there are {len(photos)} photos of this person; {MOST_VIEWS} are the most."
+        problem = too_many if len(photos) > MOST_VIEWS else None
+        yield PhotoInput(home, shown, problem, tuple(photo.path for photo in photos))
 
 
 def _file(path: Path) -> PhotoInput:

@@ -69,6 +69,7 @@ class PhotoTask:
             what the Blender worker made. Empty if all is made again.
         timeout: Seconds that the engine may take.
         blender_timeout: Seconds that the Blender worker may take for each step.
+        views: Absolute paths of the photos, if `photo` is a folder of one person's.
     """
 
     photo: str
@@ -77,6 +78,12 @@ class PhotoTask:
     kept: tuple[KeptHead, ...] = ()
     timeout: float = 300.0
     blender_timeout: float = 600.0
+    views: tuple[str, ...] = ()
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What the request to the engine says beside the photo."""
+        return {**self.plan.engine, **({"photos": list(self.views)} if self.views else {})}
 
 
 @dataclass(frozen=True)
@@ -320,7 +327,7 @@ class LocalProcessor:
                     folder,
                     focal_mm=task.plan.focal_mm,
                     max_faces=task.plan.max_faces,
-                    options=task.plan.engine,
+                    options=task.request,
                 )
                 answer = request.wait(task.timeout, show)
                 break

@@ -97,11 +97,9 @@ class BatchPlan:
         Returns:
             Step -> fingerprint.
         """
-        found = {
-            SURFACE: _digest(
-                SURFACE, photo, engine.get("version"), engine.get("models"), self.focal_mm, self.max_faces
-            )
-        }
+        wanted = [SURFACE, photo, engine.get("version"), engine.get("models"), self.focal_mm, self.max_faces]
+        # What people's photos alone can ask for does not change the fingerprints of single ones.
+        found = {SURFACE: _digest(*wanted, *(["force"] if self.engine.get("force") else []))}
         if self.head:
             options = {name: self.engine[name] for name in HEAD_OPTIONS if name in self.engine}
             found[HEAD] = _digest(HEAD, found[SURFACE], options)
@@ -146,6 +144,8 @@ def make_plan(options: argparse.Namespace) -> BatchPlan:
         engine |= {name: False for name in ("beard", "maps") if getattr(options, f"no_{name}")}
     if not options.no_page:
         engine["preview_model"] = True
+    if options.same_person:
+        engine["force"] = True
     return BatchPlan(options.focal_mm, options.max_faces, engine, tuple(_steps(options, head)))
 
 

@@ -16,7 +16,7 @@ from .committer import Commit, ResultCommitter
 from .console import Console, in_words
 from .inputs import PhotoInput
 from .local_processor import PhotoFailedError, PhotoResult, PhotoTask, StepOutcome, kind_of
-from .pending import PendingWork, pending_work, photo_hash
+from .pending import PendingWork, pending_work, photo_hash, views_hash
 from .plan import BatchPlan
 from .processor import PhotoProcessor
 from .record import BatchRecord, HeadRecord, PhotoRecord
@@ -189,7 +189,10 @@ class BatchRunner:
             self._noting(lambda: self._record.finish(self._out, outcome))
             return outcome, True
         settings = self._settings
-        digest, size, mtime_ns = photo_hash(item.path, before, settings.verify)
+        if item.views:
+            digest, size, mtime_ns = views_hash(item.views, before, settings.verify)
+        else:
+            digest, size, mtime_ns = photo_hash(item.path, before, settings.verify)
         fingerprints = self._plan.fingerprints(digest, self._record.engine, self._record.blender_worker)
         tried = "-".join(fingerprints[step] for step in self._plan.engine_steps)
         todo = pending_work(
@@ -223,7 +226,13 @@ class BatchRunner:
         """What comes of doing a photo, failures included, as far as they are its own."""
         settings = self._settings
         task = PhotoTask(
-            blank.path, self._plan, todo.reconstruct, todo.kept, settings.timeout, settings.blender_timeout
+            blank.path,
+            self._plan,
+            todo.reconstruct,
+            todo.kept,
+            settings.timeout,
+            settings.blender_timeout,
+            tuple(map(str, item.views)),
         )
         try:
             return self._do(processor, item, task, blank, fingerprints)

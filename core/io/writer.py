@@ -38,6 +38,7 @@ MODELS = {
     "face_features.onnx": ("Apache-2.0", "MediaPipe's face network, for ONNX Runtime"),
     "face_features.safetensors": ("Apache-2.0", "MediaPipe's face network"),
     "albedo_model.npz": ("CC0-1.0", "Photobust's statistical model of skin's albedo"),
+    "face_shape_model.npz": ("CC0-1.0", "Photobust's identities and expressions"),
     "head_template.npz": ("CC0-1.0", "MakeHuman's head"),
     "head_lods.npz": ("CC0-1.0", "the levels of detail of MakeHuman's head"),
     "head_rig.npz": ("CC0-1.0", "MakeHuman's rig"),
@@ -177,6 +178,7 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
         **({"texture": assets.about_texture(reconstruction)} if reconstruction.albedo else {}),
         **({"hair": hair_files.about_hair(hair)} if (hair := reconstruction.hair) else {}),
         "quality": reconstruction.quality.document(),
+        **({"views": [view.document() for view in views]} if (views := reconstruction.views) else {}),
         "timings": {step: round(seconds, 4) for step, seconds in reconstruction.timings.items()},
         "files": {
             name: {

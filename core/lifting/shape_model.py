@@ -95,6 +95,12 @@ class FaceShapeModel:
         with model_arrays(Path(models_dir) / FILE_NAME) as arrays:
             return cls.of(lifter, arrays)
 
+    @property
+    def components_covariance(self) -> np.ndarray:
+        """(C, C) float64, of heads in the lifter's components, square meters."""
+        both = np.concatenate([self.identity, self.expression])
+        return np.asarray(both.T @ both + SPLIT_NOISE**2 * np.eye(both.shape[1]))
+
     def points(self, corners: np.ndarray, bary: np.ndarray | None = None) -> PointBasis:
         """Points of the template.
 

@@ -6,7 +6,7 @@ PINNED_MODELS = {
     "face_features.safetensors": "196d05f905090ae15b844c3a8dcb28336ea5a835dddfcbf73ed2df40a7067aa2",
     "face_landmarker.task": "5bce6beeef74cfa5b320451e12b4d2eb9a2a7867c08d8e4d583ddc21aa9519a0",
     "face_landmarker_full_range.task": "37869787f2d92197431e9d1e86dc20f7117b75dda466f020ac7a3159c5245473",
-    "face_shape_model.npz": "6707933a621ff6f695903abb7892521fb622df769660dd8b49d0071352df4863",
+    "face_shape_model.npz": "114e48f5ff94a836791433b9f285b3ff75d2898391669e4c9cd0676664828a96",
     "head_lods.npz": "3145375c1bf00cb4ca9765b07ce85c85d3260b56bd25cfd5a3dafc3262de17d7",
     "head_rig.npz": "e0b7c825e0e44f9184e36359b27bae79c410435e4a5057e1c47cec864320fd7a",
     "head_sliders.npz": "d4b1e79bd55fd039c70928cd468291bf1b946f36cd2c757d21af3af831bb2b59",

@@ -1,5 +1,6 @@
 """The head's texture with a segmentation: skin by the statistical model, the other parts painted."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from .eyes import eye_colors, eye_white
 from .part_painter import PartPainter
 from .settings import PaintOptions, TextureSettings
 from .skin_painter import SkinLayer, SkinPainter
+from .skin_views import SkinPhoto
 from .surface_maps import SurfaceMapper
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class CompletedAlbedo:
         landmarks: np.ndarray,
         segmentation: Segmentation,
         options: PaintOptions,
+        others: Sequence[SkinPhoto] = (),
     ) -> Albedo:
         """Make the texture of a head.
 
@@ -76,13 +79,14 @@ class CompletedAlbedo:
             landmarks: (478, 2 or more) as detected, photo pixels.
             segmentation: What the photo's pixels show.
             options: What is chosen.
+            others: Further photos of the person.
 
         Returns:
             The texture.
         """
         clock = Clock()
         skin = self.skin.paint(
-            rgb, frame, pose, head.vertices, segmentation, options, eye_white(rgb, landmarks)
+            rgb, frame, pose, head.vertices, segmentation, options, eye_white(rgb, landmarks), others
         )
         clock.lap("skin")
         plain = np.median(skin.logs[self.regions.plain > PLAIN], axis=0)

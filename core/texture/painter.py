@@ -1,5 +1,6 @@
 """The head's texture: with a segmentation and the albedo model, or by the photo's colors alone."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from .albedo_model import AlbedoModel
 from .completed_albedo import CompletedAlbedo
 from .photo_albedo import PhotoAlbedo
 from .settings import PaintOptions, TextureSettings
+from .skin_views import SkinPhoto
 
 if TYPE_CHECKING:
     from ..wrapping.head import Head
@@ -72,6 +74,7 @@ class AlbedoPainter:
         landmarks: np.ndarray,
         segmentation: Segmentation | None = None,
         options: PaintOptions = PaintOptions(),  # noqa: B008 (frozen)
+        others: Sequence[SkinPhoto] = (),
     ) -> Albedo:
         """Make the texture of a head.
 
@@ -84,10 +87,11 @@ class AlbedoPainter:
             segmentation: What the photo's pixels show; without it, colors alone tell skin from hair and
                 background.
             options: What is chosen.
+            others: Further photos of the person; only with segmentations.
 
         Returns:
             The texture.
         """
         if segmentation is None or self._completed is None:
             return self._plain.paint(rgb, frame, pose, head, landmarks, options.delight)
-        return self._completed.paint(rgb, frame, pose, head, landmarks, segmentation, options)
+        return self._completed.paint(rgb, frame, pose, head, landmarks, segmentation, options, others)

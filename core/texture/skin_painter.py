@@ -4,6 +4,7 @@ All that is smooth is computed on the mesh's vertices and on texels of half the 
 photo itself and the fine detail are at the full one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -24,6 +25,7 @@ from .inpainting import SmoothCompletion
 from .settings import PaintOptions, TextureSettings
 from .skin_sampler import SkinSampler, SkinView
 from .skin_tone import tone_gain
+from .skin_views import ShownSkin, SkinPhoto, match_tone, view_shares
 
 #: Logarithm of a color's ratio to the model's at which large areas count less: shadows, and highlights.
 SHADOW_RANGE = (0.35, 0.80)
@@ -101,6 +103,7 @@ class SkinPainter:
         segmentation: Segmentation,
         options: PaintOptions,
         eye_white: np.ndarray | None = None,
+        others: Sequence[SkinPhoto] = (),
     ) -> SkinLayer:
         """Paint the skin of a head.
 
@@ -111,21 +114,40 @@ class SkinPainter:
             vertices: (V, 3) of the wrapped head, as photographed.
             segmentation: What the photo's pixels show.
             options: What is chosen.
-            eye_white: (3,) linear, the white of the eyes, as photographed; None where it is not seen.
+            eye_white: (3,) the color of the eyes' whites, as photographed, if they are seen.
+            others: Further photos of the person: each texel is taken from those that show it best.
 
         Returns:
             The skin.
         """
-        view = self.sampler.view(rgb, frame, pose, vertices, segmentation, options.beard)
-        shading, fit, kept = self._explain(view, vertices, options.delight)
+        first = SkinPhoto(rgb, frame, pose, vertices, segmentation)
+        shown, fit, logs = self._shown(first, options)
+        gain = tone_gain(self.model, fit.tone, rgb, eye_white) if options.delight else np.ones(3)
+        if not others:
+            return self._compose([shown], shown.weight, logs, gain)
+        layers = [shown]
+        for photo in others:
+            layer, own_fit, _ = self._shown(photo, options)
+            layers.append(match_tone(layer, layers, self.sampler, self.completion, fit.tone - own_fit.tone))
+        layers = view_shares(layers, self.sampler)
+        weight = np.asarray(sum(layer.weight for layer in layers), np.float32)
+        mixed = sum(layer.albedo(self.sampler) * layer.weight[:, None] for layer in layers)
+        logs = self._completed(mixed / np.maximum(weight, DARK)[:, None], weight, fit)
+        return self._compose(layers, weight, logs, gain)
+
+    def _shown(self, photo: SkinPhoto, options: PaintOptions) -> tuple[ShownSkin, AlbedoFit, np.ndarray]:
+        """What a photo shows of the skin, the albedo by it, and its completion (V, 3), logarithms."""
+        view = self.sampler.view(
+            photo.rgb, photo.frame, photo.pose, photo.vertices, photo.segmentation, options.beard
+        )
+        shading, fit, kept = self._explain(view, photo.vertices, options.delight)
         colors = view.colors / self.sampler.at_texels(shading)
         weight = view.weight * self.sampler.at_texels(kept[:, None])[:, 0]
         logs = self._completed(colors, weight, fit)
         if options.delight:
             weight *= self._plain_texels(colors, view.colors, logs, view.near_hair)
             logs = self._completed(colors, weight, fit)
-        gain = tone_gain(self.model, fit.tone, rgb, eye_white) if options.delight else np.ones(3)
-        return self._compose(rgb, view, shading, weight, logs, gain)
+        return ShownSkin(photo.rgb, view, shading, weight), fit, logs
 
     def _explain(
         self, view: SkinView, vertices: np.ndarray, delight: bool
@@ -210,27 +232,24 @@ class SkinPainter:
         return picture
 
     def _compose(
-        self,
-        rgb: np.ndarray,
-        view: SkinView,
-        shading: np.ndarray,
-        weight: np.ndarray,
-        logs: np.ndarray,
-        gain: np.ndarray,
+        self, layers: Sequence[ShownSkin], weight: np.ndarray, logs: np.ndarray, gain: np.ndarray
     ) -> SkinLayer:
         """Put what was observed, its mirror image and what was completed together, at the full resolution."""
         logs = logs + np.log(gain).astype(np.float32)
         linear = self._full(np.exp(self.sampler.at_texels(logs)))
         box = self._box(weight)
-        factor = gain.astype(np.float32) / self.sampler.at_texels(shading)
         own = self._in_box(weight, box)
         # In terms of the completed albedo, so that a mirror image takes on the tone of the side it goes to.
-        ratio = self._photo(rgb, view, weight, own > 0, box)
-        ratio *= self._in_box(factor, box)
-        np.maximum(ratio, DARK, out=ratio)
-        ratio /= np.maximum(linear[box], DARK)
-        cv2.log(ratio, ratio)
-        ratio *= own[..., None]
+        ratio = np.zeros((*own.shape, 3), np.float32)
+        for layer in layers:
+            part = own if len(layers) == 1 else self._in_box(layer.weight, box)
+            one = self._photo(layer.rgb, layer.view, layer.weight, part > 0, box)
+            one *= self._in_box(gain.astype(np.float32) / self.sampler.at_texels(layer.shading), box)
+            np.maximum(one, DARK, out=one)
+            one /= np.maximum(linear[box], DARK)
+            cv2.log(one, one)
+            one *= part[..., None]
+            ratio += one
         other = self._mirror_image(np.dstack([ratio, own]), box)
         mirrored = (1 - own) * ramp(other[..., 3], *MIRROR_RANGE).astype(np.float32)
         ratio += (mirrored / np.maximum(other[..., 3], 1e-3))[..., None] * other[..., :3]

@@ -36,6 +36,7 @@ class SkinView:
         pixels: (n, 2) float32, photo.
         near_hair: (n,) float32, 0..1.
         outline: (n,) float32, meters from the head's outline.
+        facing: (n,) float32, 0..1, cosine between the surface's normal and the ray.
     """
 
     colors: np.ndarray
@@ -43,6 +44,7 @@ class SkinView:
     pixels: np.ndarray
     near_hair: np.ndarray
     outline: np.ndarray
+    facing: np.ndarray
 
 
 class SkinSampler:
@@ -123,7 +125,7 @@ class SkinSampler:
             spacing = self.spacing(pixels, some)
             colors[some], inside = sample_photo_linear(rgb, pixels[some], spacing)
             weight[some[~inside]] = 0
-        return SkinView(colors, weight, pixels, near_hair, outline)
+        return SkinView(colors, weight, pixels, near_hair, outline, np.maximum(cosine, 0))
 
     def spacing(self, pixels: np.ndarray, some: np.ndarray) -> float:
         """How far apart neighboring texels are in the photo, typically.

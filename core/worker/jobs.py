@@ -17,9 +17,11 @@ from .adjusting import AdjustJobs
 from .params import (
     Params,
     adjustments_param,
+    force_param,
     head_param,
     max_faces_param,
     photo_param,
+    photos_param,
     preview_model_param,
     reconstruct_params,
     result_folder_name,
@@ -39,7 +41,10 @@ if TYPE_CHECKING:
 
 #: Raised when a client has to know; new methods and keys are listed in `CAPABILITIES` and do not raise it.
 PROTOCOL_VERSION = 1
-CAPABILITIES = ("detect", "faces", "head", "texture", "hair", "preview_model", "surfaces", "stages", "adjust")
+CAPABILITIES = (
+    *("detect", "faces", "head", "texture", "hair", "preview_model", "surfaces", "stages", "adjust"),
+    "person",
+)
 #: A thumbnail shows the face's box, made square and this much larger.
 THUMBNAIL_MARGIN = 1.5
 
@@ -146,7 +151,9 @@ class Jobs:
     def reconstruct(
         self, params: Params, progress: FileProgress, cancelled: Callable[[], bool]
     ) -> dict[str, Any]:
-        """Load a photo, reconstruct its faces and write them below the folder `out`."""
+        """Load a photo, reconstruct its faces and write them below the folder `out`; or one person's photos."""
+        if photos_param(params):
+            return self._reconstruct_person(params, progress, cancelled)
         source, out, focal_mm, max_faces, chosen = reconstruct_params(params)
         wrap, preview_model = head_param(params), preview_model_param(params)
         surfaces, stages, adjustments = (
@@ -217,6 +224,48 @@ class Jobs:
                 }
             )
         return {"faces": faces, "photo": about_photo(photo), "timings": timings}
+
+    def _reconstruct_person(
+        self, params: Params, progress: FileProgress, cancelled: Callable[[], bool]
+    ) -> dict[str, Any]:
+        """Reconstruct one head from several photos and write it below the folder `out`."""
+        _, out, focal_mm, _, _ = reconstruct_params(params)
+        sources, wrap, preview_model = photos_param(params), head_param(params), preview_model_param(params)
+        surfaces, force = surfaces_param(params), force_param(params)
+        reconstructor = self._ready(progress, cancelled)
+        from ..io.writer import write_reconstruction
+
+        # Their photos are in the memory together: the last one need not be there, too.
+        self._last = None
+        reached = 0.0
+
+        def report(step: str, fraction: float, message: str) -> None:
+            nonlocal reached
+            reached = 0.02 + 0.93 * fraction
+            progress(step, reached, message)
+
+        def hand_over(index: int, surface: "Surface") -> None:
+            path = write_surface(surface, surfaces or out, index)
+            progress("surface_ready", reached, "The surface can be looked at", {path.name: str(path)})
+
+        head, photo = reconstructor.reconstruct_person(
+            sources, focal_mm, report, cancelled, wrap or False, hand_over if surfaces else None, force
+        )
+        check(cancelled)
+        progress("write", 0.95, "Writing the results")
+        start = time.perf_counter()
+        folder = out / result_folder_name(sources[0])
+        files = write_reconstruction(head, photo, folder, preview_model)
+        own = {step: seconds for step, seconds in head.timings.items() if step != "detect"}
+        face = {
+            "folder": str(folder),
+            "files": {file: str(path) for file, path in files.items()},
+            "timings": {**own, "write": time.perf_counter() - start},
+            **about_head(head, photo),
+            "views": [view.document() for view in head.views],
+        }
+        timings = {"load": 0.0, "detect": head.timings["detect"]}
+        return {"faces": [face], "photo": about_photo(photo), "timings": timings}
 
     def _ready(self, progress: "Progress", cancelled: Callable[[], bool]) -> "Reconstructor":
         """The reconstructor, loaded if need be."""

@@ -11,6 +11,8 @@ from ..wrapping.options import HAIR_PRODUCTS, TEXTURE_SIZES, UV_MAPS, HeadOption
 Params = dict[str, Any]
 #: Faces that are searched for at most, however many a request allows.
 MOST_FACES = 1000
+#: Photos of one person at most: more say little new, and all are in the memory at once.
+MOST_PHOTOS = 30
 #: What a request says of the head with true or false, and what is meant where it says nothing.
 HEAD_SWITCHES = {"head": False, "delight": True, "rig": True, "beard": True, "maps": True}
 
@@ -21,6 +23,24 @@ def photo_param(params: Params) -> Path:
     if not is_path(photo):
         raise RequestError('"photo" has to name a file')
     return Path(photo)
+
+
+def photos_param(params: Params) -> list[Path]:
+    """The photos of one person in a request to reconstruct, empty if it is of one photo."""
+    photos = params.get("photos") or []
+    if not isinstance(photos, list) or not all(is_path(photo) for photo in photos):
+        raise RequestError('"photos" has to be a list of files, all of one person')
+    if len(photos) > MOST_PHOTOS:
+        raise RequestError(f"A person's head is made of {MOST_PHOTOS} photos at most, not {len(photos)}")
+    return [Path(photo) for photo in photos]
+
+
+def force_param(params: Params) -> bool:
+    """Whether photos that seem to show somebody else are used, too."""
+    force = params.get("force", False)
+    if not isinstance(force, bool):
+        raise RequestError('"force" has to be true or false')
+    return force
 
 
 def max_faces_param(params: Params) -> int:
@@ -43,7 +63,8 @@ def thumbnail_params(params: Params) -> tuple[Path | None, int]:
 
 def reconstruct_params(params: Params) -> tuple[Path, Path, float | None, int, list[int] | None]:
     """(photo, out, focal_mm, max_faces, faces) of a request to reconstruct."""
-    photo, max_faces = photo_param(params), max_faces_param(params)
+    person = photos_param(params)
+    photo, max_faces = (person[0] if person else photo_param(params)), max_faces_param(params)
     out, focal_mm, faces = params.get("out"), params.get("focal_mm"), params.get("faces")
     if not is_path(out):
         raise RequestError('"out" has to name a folder')

@@ -2,7 +2,8 @@
 
     python scripts/build/face_shape_model.py --cache cache
 
-Needs ICT-FaceKit and the template's registration to it, as training does.
+Needs ICT-FaceKit, the template's registration to it, and pictures that the lifter was not trained on, as
+scripts/training/make_shards.py --split eval makes them: they tell how the lifter follows the truth.
 """
 
 import sys
@@ -20,12 +21,16 @@ def main() -> None:
 
     from core.lifting.lifter import LandmarkLifter
     from core.lifting.shape_model import FILE_NAME
+    from core.training.data.shards import read_samples
     from core.training.face_models.heads import HeadSource
-    from core.training.fitting.shape_model import fit_shape_model
+    from core.training.fitting.shape_model import fit_response, fit_shape_model, lifted_pairs
 
     options = training_parser(__doc__).parse_args()
-    lifter = LandmarkLifter.from_pretrained(options.models)
-    arrays = fit_shape_model(lifter, HeadSource.from_paths(data_paths(options)))
+    paths = data_paths(options)
+    lifter, heads = LandmarkLifter.from_pretrained(options.models), HeadSource.from_paths(paths)
+    arrays = fit_shape_model(lifter, heads)
+    true, lifted = lifted_pairs(lifter, heads, arrays, read_samples(paths.shards, "eval"))
+    arrays |= fit_response(arrays, true, lifted)
     path = options.models / FILE_NAME
     unfinished = path.with_suffix(".tmp.npz")
     np.savez_compressed(unfinished, **arrays)

@@ -2,11 +2,16 @@
 expressions.
 """
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 
+from ...detection.landmarks import FaceLandmarks
 from ...lifting.lifter import LandmarkLifter
+from ...lifting.shape_model import SPLIT_NOISE, FaceShapeModel
 from ..face_models.face_weights import face_weights
 from ..face_models.heads import ICT, HeadSource
+from ..synthesis.sample import Sample
 
 #: Random identities, and random expressions, that the components are fitted to.
 HEADS = 1500
@@ -15,6 +20,10 @@ EXPRESSIONS = 4000
 IDENTITY_COMPONENTS = 60
 EXPRESSION_COMPONENTS = 30
 SEED = 1
+#: Error, root mean square, meters, from which on a lifted head is a failure.
+FAILED_M = 0.007
+#: Least noise, in standard deviations of the prior.
+LEAST_NOISE = 0.05
 
 
 def fit_shape_model(lifter: LandmarkLifter, heads: HeadSource) -> dict[str, np.ndarray]:
@@ -68,3 +77,62 @@ def scaled_components(rows: np.ndarray, count: int) -> np.ndarray:
     components = (vectors[:, largest] * np.sqrt(values[largest])).T
     signs = np.sign(np.take_along_axis(components, np.abs(components).argmax(1)[:, None], 1))
     return np.asarray(components * signs)
+
+
+def lifted_pairs(
+    lifter: LandmarkLifter, heads: HeadSource, arrays: Mapping[str, np.ndarray], samples: Iterable[Sample]
+) -> tuple[np.ndarray, np.ndarray]:
+    """True heads and what the lifter makes of their pictures.
+
+    Args:
+        lifter: To measure.
+        heads: Of the samples.
+        arrays: Of `fit_shape_model`.
+        samples: Pictures; those of other sources than ICT-FaceKit, and turned portraits, are left out.
+
+    Returns:
+        (N, C) true and (N, C) lifted heads, in the lifter's components, relative to the model's mean.
+    """
+    model = FaceShapeModel.of(lifter, arrays)
+    true, lifted = [], []
+    for sample in samples:
+        if sample.source != ICT or sample.turned:
+            continue
+        prior = lifter.lift(FaceLandmarks(sample.landmarks), sample.scene.assumed_camera, sample.picture)
+        head = heads.template_of(ICT, sample.identity, sample.expression)
+        true.append(model.coefficients(head))
+        lifted.append(model.coefficients(prior.vertices))
+    return np.stack(true), np.stack(lifted)
+
+
+def principal_directions(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(C, C) float64: from the lifter's components to principal directions, in standard deviations.
+
+    Args:
+        arrays: identity and expression of `fit_shape_model`.
+    """
+    both = np.concatenate([arrays["identity"], arrays["expression"]]).astype(np.float64)
+    values, vectors = np.linalg.eigh(both.T @ both + SPLIT_NOISE**2 * np.eye(both.shape[1]))
+    order = np.argsort(values)[::-1]
+    return np.asarray(vectors[:, order] / np.sqrt(values[order]))
+
+
+def fit_response(
+    arrays: Mapping[str, np.ndarray], true: np.ndarray, lifted: np.ndarray
+) -> dict[str, np.ndarray]:
+    """How the lifter follows the truth: lifted = response * true + noise along each principal direction.
+
+    Args:
+        arrays: Of `fit_shape_model`.
+        true: (N, C) true heads, in the lifter's components, relative to the model's mean.
+        lifted: (N, C) what the lifter made of pictures of them.
+
+    Returns:
+        response and noise, (C,) float32 each. Failures are left out.
+    """
+    good = np.linalg.norm(true - lifted, axis=1) < FAILED_M
+    to_principal = principal_directions(arrays)
+    x, y = true[good] @ to_principal, lifted[good] @ to_principal
+    response = (x * y).mean(0) / (x**2).mean(0)
+    noise = np.sqrt(np.maximum((y**2).mean(0) - response**2 * (x**2).mean(0), LEAST_NOISE**2))
+    return {"response": response.astype(np.float32), "noise": noise.astype(np.float32)}
