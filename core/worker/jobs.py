@@ -151,7 +151,7 @@ class Jobs:
     def reconstruct(
         self, params: Params, progress: FileProgress, cancelled: Callable[[], bool]
     ) -> dict[str, Any]:
-        """Load a photo, reconstruct its faces and write them below the folder `out`; or one person's photos."""
+        """Reconstruct the faces of a photo, or a person of several, and write them below the folder `out`."""
         if photos_param(params):
             return self._reconstruct_person(params, progress, cancelled)
         source, out, focal_mm, max_faces, chosen = reconstruct_params(params)

@@ -22,7 +22,10 @@ surface_1.glb of the first, before the head is made of it; a progress event hand
 `stages` gets prior_1.ply, the head that the landmarks suggest, and surface_1.ply in the same way. `adjust`
 answers at once, beside the running request, with what corrections (`core.wrapping.adjustments`) make of a
 finished head; `reconstruct` takes the same as `adjustments`, by the faces' indices, {"0": {...}}, or as a
-list of which those of the photo count: [{"photo": "a.jpg", "face": 0, ...}]. Logs, also those of
+list of which those of the photo count: [{"photo": "a.jpg", "face": 0, ...}]. With "photos": ["a.jpg",
+"b.jpg"] instead of "photo" it makes one head of one person's photos, in a folder named as the first of them,
+and says in "views" what became of each; "force": true uses those that seem to show somebody else, too. Logs,
+also those of
 libraries that print, go to stderr. The process ends when its stdin does.
 """
 

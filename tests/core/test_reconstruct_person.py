@@ -1,0 +1,110 @@
+"""Several photos of one person become one head; the whole way, with the trained models."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from core.errors import NoFaceError, RequestError
+from core.image.photo import Photo
+from core.io.writer import write_reconstruction
+from core.lifting.person import UNUSABLE, USED
+from core.reconstructor import Reconstructor
+from core.worker.jobs import Jobs
+from core.wrapping.options import HeadOptions
+
+
+@pytest.fixture(scope="module")
+def reconstructor():
+    with Reconstructor.from_pretrained(threads=1) as reconstructor:
+        yield reconstructor
+
+
+@pytest.fixture(scope="module")
+def darker(astronaut):
+    """The same face on a dark, bluish, tilted picture."""
+    size = astronaut.shape[0]
+    turn = cv2.getRotationMatrix2D((size / 2, size / 2), 12, 1.0)
+    turned = cv2.warpAffine(astronaut, turn, (size, size), borderMode=cv2.BORDER_REPLICATE)
+    return np.clip(turned * np.array([0.55, 0.6, 0.75]), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def person(reconstructor, astronaut, darker):
+    """A head of two usable photos and two others."""
+    wall = np.full((300, 300, 3), 120, np.uint8)
+    photos = [
+        Photo.from_array(darker, "dark.png"),
+        Photo.from_array(astronaut, "light.png"),
+        Photo.from_array(wall, "wall.png"),
+        Path("missing.jpg"),
+    ]
+    options = HeadOptions(1024, hair="none", maps=False)
+    return reconstructor.reconstruct_person(photos, head=options)
+
+
+def test_photos_of_no_use_are_named_with_the_reason(person):
+    head, main = person
+    assert [view.verdict for view in head.views] == [USED, USED, UNUSABLE, UNUSABLE]
+    assert "wall.png" in head.views[2].reason and "missing.jpg" in head.views[3].reason
+    assert [view.main for view in head.views].count(True) == 1
+    assert main.name == next(view.name for view in head.views if view.main)
+    with_face = head.views[:2]
+    assert all(0 < view.weight <= 1 and view.prior is not None for view in with_face)
+    # One identity: what differs is the expression, and little, since it is the same picture.
+    difference = with_face[0].prior.vertices - with_face[1].prior.vertices
+    assert np.abs(difference).mean() < 0.001
+
+
+def test_tones_of_the_photos_are_matched(reconstructor, person, astronaut):
+    """The dark photo makes the face neither darker nor bluer than the main photo alone has it."""
+    head, main = person
+    alone = reconstructor.reconstruct(main, head=HeadOptions(1024, hair="none", maps=False))[0]
+    region = (head.albedo.mask == 1) & (alone.albedo.mask == 1)
+    assert region.sum() > 20_000
+    both, one = (made.albedo.image[..., :3][region].astype(float).mean(0) for made in (head, alone))
+    np.testing.assert_allclose(both, one, rtol=0.08)
+    assert head.albedo.fractions["face_observed"] >= alone.albedo.fractions["face_observed"] - 0.02
+
+
+def test_face_json_says_what_became_of_each_photo(person, tmp_path):
+    head, main = person
+    files = write_reconstruction(replace(head, head=None, albedo=None), main, tmp_path / "person")
+    views = json.loads(files["face.json"].read_text())["views"]
+    assert [view["verdict"] for view in views] == ["used", "used", "unusable", "unusable"]
+    assert all("pose" in view and "camera" in view for view in views[:2]) and "pose" not in views[2]
+
+
+def test_without_any_usable_photo_the_reasons_are_told(reconstructor):
+    wall = Photo.from_array(np.full((300, 300, 3), 120, np.uint8), "wall.png")
+    with pytest.raises(NoFaceError, match=r"wall\.png"):
+        reconstructor.reconstruct_person([wall])
+    with pytest.raises(RequestError, match="No photo"):
+        reconstructor.reconstruct_person([])
+
+
+def test_the_worker_makes_one_head_of_several_photos(reconstructor, astronaut, darker, tmp_path):
+    paths = []
+    for name, picture in (("front.png", astronaut), ("dark.png", darker)):
+        cv2.imwrite(str(tmp_path / name), picture[..., ::-1])
+        paths.append(str(tmp_path / name))
+    said = []
+    jobs = Jobs(lambda: reconstructor)
+    result = jobs.reconstruct(
+        {"photos": paths, "out": str(tmp_path / "out")}, lambda *event: said.append(event[1]), lambda: False
+    )
+    (face,) = result["faces"]
+    assert Path(face["folder"]).name == "front" and "face.json" in face["files"]
+    assert [view["name"] for view in face["views"]] == ["front.png", "dark.png"]
+    assert said == sorted(said)
+    for wrong in (
+        {"photos": "a.jpg"},
+        {"photos": [3]},
+        {"photos": ["a"] * 31},
+        {"photos": ["a"], "force": 1},
+    ):
+        with pytest.raises(RequestError):
+            jobs.reconstruct({"out": "x", **wrong}, lambda *_: None, lambda: False)
