@@ -30,7 +30,7 @@ from ..engine.client import START_TIMEOUT
 from ..engine.locate import find_engine
 from ..errors import AddonError, BlenderNotFoundError
 from .console import Console, below, summary
-from .inputs import collect
+from .inputs import collect, collect_people
 from .local_processor import LocalProcessor, RendererChoice
 from .options import for_record, parse, program_name
 from .plan import RENDERERS, BatchPlan, make_plan
@@ -71,7 +71,12 @@ def main(arguments: Sequence[str]) -> int:
     out = Path(options.out)
     try:
         with Workspace(out) as workspace, contextlib.ExitStack() as stack:
-            found = collect(options.photos, out)
+            people = options.person or options.person_per_folder
+            found = (
+                collect_people(options.photos, out, options.person_per_folder)
+                if people
+                else collect(options.photos, out)
+            )
             inputs, note = found.photos, found.note()
             if note:
                 console.line(note)

@@ -253,6 +253,12 @@ def make_parser(about: str, epilog: str) -> BatchParser:
         help="their catalog; with / for one inside another")
 
     add = parser.add_argument_group("photos").add_argument
+    add("--person", action="store_true",
+        help="each folder that is named holds photos of one person, of which one head is made")
+    add("--person-per-folder", action="store_true",
+        help="the same of each folder with photos inside those that are named")
+    add("--same-person", action="store_true",
+        help="use photos of a person that seem to show somebody else, too")
     add("--focal-mm", type=_positive, metavar="MM",
         help="35 mm equivalent focal length of all photos (default: from EXIF, else 50)")
     add("--pins", type=read_corrections, default=(), metavar="FILE",

@@ -66,6 +66,7 @@ class ClusterTask:
     versions: dict[str, Any]
     run: str
     ident: str
+    views: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,11 +101,15 @@ class TaskResult:
 def pack_task(task: PhotoTask, versions: dict[str, Any], run: str, ident: str) -> ClusterTask:
     """A task with the files that it needs. Raises OSError if the photo or a kept head cannot be read."""
     photo = Path(task.photo)
-    content = _read(photo) if task.reconstruct else None
+    content = _read(photo) if task.reconstruct and not task.views else None
+    views = tuple((_plain(Path(view)), _read(Path(view))) for view in task.views) if task.reconstruct else ()
     kept = tuple((Path(head.folder).name, _inputs(head, task.reconstruct)) for head in task.kept)
-    # As text that is a name on other systems, too.
-    name = os.fsencode(photo.name).decode("utf-8", "replace").replace("\\", "_")
-    return ClusterTask(task, name, content, kept, versions, run, ident)
+    return ClusterTask(task, _plain(photo), content, kept, versions, run, ident, views)
+
+
+def _plain(path: Path) -> str:
+    """A file's name as text that is a name on other systems, too."""
+    return os.fsencode(path.name).decode("utf-8", "replace").replace("\\", "_")
 
 
 def unpack_task(packed: ClusterTask, folder: Path) -> PhotoTask:
@@ -117,7 +122,12 @@ def unpack_task(packed: ClusterTask, folder: Path) -> PhotoTask:
         home = contained(folder / f"kept-{n}", name)
         write_files(home, files, PRIVATE_MODE)
         kept.append(replace(head, folder=str(home)))
-    return replace(packed.task, photo=str(photo), kept=tuple(kept))
+    views = []
+    for n, (name, content) in enumerate(packed.views):
+        home = folder / f"view-{n}"
+        write_files(home, {name: content}, PRIVATE_MODE)
+        views.append(str(contained(home, name)))
+    return replace(packed.task, photo=str(photo), kept=tuple(kept), views=tuple(views))
 
 
 def pack_result(result: PhotoResult) -> TaskResult:
@@ -182,6 +192,7 @@ def encode_task(packed: ClusterTask) -> bytes:
         "versions": packed.versions,
         "run": packed.run,
         "ident": packed.ident,
+        "views": [{"name": name, "file": _add(blobs, {name: content})} for name, content in packed.views],
     }
     return _encode(document, blobs)
 
@@ -198,6 +209,11 @@ def decode_task(data: bytes) -> ClusterTask:
             if not is_plain_name(checked_json.mapping(head).get("name")):
                 raise ValueError("a head's name is no name")
             kept.append((checked_json.text(head["name"]), blobs.take(head.get("files"))))
+        views = []
+        for view in checked_json.array(document.get("views", [])):
+            if not is_plain_name(checked_json.mapping(view).get("name")):
+                raise ValueError("a photo's name is no name")
+            views.append((checked_json.text(view["name"]), blobs.take(view.get("file"))[view["name"]]))
         return ClusterTask(
             _task(document.get("task")),
             checked_json.text(document["name"]),
@@ -206,6 +222,7 @@ def decode_task(data: bytes) -> ClusterTask:
             checked_json.mapping(document.get("versions")),
             checked_json.text(document.get("run")),
             checked_json.text(document.get("ident")),
+            tuple(views),
         )
     except (ValueError, KeyError) as error:
         raise PayloadError(f"What a batch sent makes no sense: {error}.") from error
@@ -400,6 +417,7 @@ def _task(value: object) -> PhotoTask:
         tuple(map(_kept_head, checked_json.array(data.get("kept")))),
         checked_json.number(data.get("timeout")),
         checked_json.number(data.get("blender_timeout")),
+        tuple(checked_json.texts(data.get("views", []))),
     )
 
 

@@ -1,7 +1,9 @@
 """What of a photo's heads is still valid, and what has to be made. No bpy."""
 
+import hashlib
+import os
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any

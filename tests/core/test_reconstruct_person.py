@@ -13,6 +13,7 @@ from core.image.photo import Photo
 from core.io.writer import write_reconstruction
 from core.lifting.person import UNUSABLE, USED
 from core.reconstructor import Reconstructor
+from core.texture.albedo import OBSERVED
 from core.worker.jobs import Jobs
 from core.wrapping.options import HeadOptions
 
@@ -63,7 +64,7 @@ def test_tones_of_the_photos_are_matched(reconstructor, person, astronaut):
     """The dark photo makes the face neither darker nor bluer than the main photo alone has it."""
     head, main = person
     alone = reconstructor.reconstruct(main, head=HeadOptions(1024, hair="none", maps=False))[0]
-    region = (head.albedo.mask == 1) & (alone.albedo.mask == 1)
+    region = (head.albedo.mask == OBSERVED) & (alone.albedo.mask == OBSERVED)
     assert region.sum() > 20_000
     both, one = (made.albedo.image[..., :3][region].astype(float).mean(0) for made in (head, alone))
     np.testing.assert_allclose(both, one, rtol=0.08)

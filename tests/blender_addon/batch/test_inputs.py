@@ -4,7 +4,9 @@ import os
 
 import pytest
 
-from blender_addon.batch.inputs import PHOTO_SUFFIXES, UNREAD_SUFFIXES, collect
+from blender_addon.batch.inputs import MOST_VIEWS, PHOTO_SUFFIXES, UNREAD_SUFFIXES, collect, collect_people
+from blender_addon.batch.pending import views_hash
+from blender_addon.batch.record import PhotoRecord
 from core.image import formats
 
 
@@ -103,3 +105,35 @@ def test_a_folder_of_raw_photos_says_that_they_are_not_read(tmp_path):
     found = collect([tmp_path], tmp_path / "heads")
     assert "no photos that can be read" in found.photos[0].problem
     assert "a.dng" in found.note()
+
+
+def test_a_folder_is_a_person_or_each_folder_in_it_is(folder, tmp_path):
+    (person,) = collect_people([folder], tmp_path / "heads").photos
+    assert person.path == folder and names(collect([folder], tmp_path / "heads"), folder) == [
+        os.path.relpath(view, folder) for view in person.views
+    ]
+    each = collect_people([folder], tmp_path / "heads", each_folder=True)
+    assert names(each, folder) == [".", "deeper"]
+    assert [[view.name for view in item.views] for item in each.photos] == [["a.jpg"], ["b.png"]]
+
+
+def test_what_is_no_persons_folder_says_so(folder, tmp_path):
+    found = collect_people([folder / "a.jpg", folder / "nobody", folder], tmp_path / "heads").photos
+    assert [item.views != () for item in found] == [False, False, True]
+    assert found[1].problem == "there is no such file or folder."
+    for number in range(MOST_VIEWS):
+        (folder / f"more-{number}.jpg").write_bytes(b"x")
+    assert "are the most" in collect_people([folder], tmp_path / "heads").photos[0].problem
+
+
+def test_a_persons_photos_have_one_hash(folder, tmp_path):
+    """It changes with any photo's content or name, and is not computed again for what has not changed."""
+    (person,) = collect_people([folder], tmp_path / "heads").photos
+    digest, size, changed = views_hash(person.views)
+    assert size == 2 and changed == max(view.stat().st_mtime_ns for view in person.views)
+    known = PhotoRecord(str(folder), "photos", "known", size=size, mtime_ns=changed)
+    assert views_hash(person.views, known)[0] == "known"
+    assert views_hash(person.views, known, verify=True)[0] == digest
+    (folder / "a.jpg").write_bytes(b"y")
+    assert views_hash(person.views)[0] not in (digest, None)
+    assert views_hash((*person.views, folder / "gone.jpg")) == (None, -1, -1)

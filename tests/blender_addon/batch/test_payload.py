@@ -5,6 +5,7 @@ import os
 import pickle
 import stat
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -45,6 +46,20 @@ FAILED = TaskResult(failed=("NoFaceError", "none", 1), broken="it is broken")
 )
 def test_tasks_arrive_as_they_were(packed):
     assert decode_task(encode_task(packed)) == packed
+
+
+def test_a_persons_photos_travel_whatever_their_names(tmp_path):
+    """Two of one name from two folders arrive as two files, under their own name."""
+    for folder, content in (("a", b"first"), ("b", b"second")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "me.jpg").write_bytes(content)
+    views = tuple(str(tmp_path / folder / "me.jpg") for folder in "ab")
+    sent = decode_task(encode_task(pack_task(PhotoTask(str(tmp_path), PLAN, views=views), {}, "r", "i")))
+    assert sent.photo is None
+    there = unpack_task(sent, tmp_path / "worker")
+    assert [Path(view).read_bytes() for view in there.views] == [b"first", b"second"]
+    assert {Path(view).name for view in there.views} == {"me.jpg"}
+    assert there.request["photos"] == list(there.views) and "photos" not in TASK.request
 
 
 @pytest.mark.parametrize("result", [RESULT, FAILED, TaskResult()])
