@@ -9,6 +9,10 @@ from ..segmentation.segments import Segmentation, SegmentClass
 
 #: By how many pixels what is no skin is widened: edges are never exact.
 MARGIN_PX = 1
+#: The same around hair and headwear: single strands, and their shade, reach further than their mask.
+HAIR_MARGIN_PX = 4
+#: Probabilities of hair within that margin at which a texel begins to count less, and does not count.
+HAIR_RANGE = (0.3, 0.7)
 #: Standard deviation of the blur of the mask's edge, pixels of the segment frame.
 BLUR_PX = 0.7
 #: Probabilities of skin at which a texel begins to count, and counts fully.
@@ -38,13 +42,15 @@ def skin_weights(
     maps = [probabilities[SegmentClass.SKIN] + probabilities[SegmentClass.FACIAL_HAIR]]
     if not keep_beard:
         maps.append(probabilities[SegmentClass.SKIN])
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin_px + 1, 2 * margin_px + 1))
+    kernel = _disk(margin_px)
     # Beyond the frame nothing is known to be skin.
     eroded = [
         cv2.erode(np.ascontiguousarray(one), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=(0,))
         for one in maps
     ]
-    layers = np.stack([cv2.GaussianBlur(one, (0, 0), BLUR_PX) for one in eroded], -1)
+    hair = probabilities[SegmentClass.HAIR] + probabilities[SegmentClass.HEADWEAR]
+    around = cv2.dilate(np.ascontiguousarray(hair), _disk(HAIR_MARGIN_PX))
+    layers = np.stack([cv2.GaussianBlur(one, (0, 0), BLUR_PX) for one in (*eroded, around)], -1)
     size = layers.shape[0]
     pixels = segmentation.frame.photo_to_crop(np.asarray(points, np.float64)).astype(np.float32)
     inside = ((pixels >= 0) & (pixels <= size - 1)).all(1)
@@ -52,4 +58,10 @@ def skin_weights(
     own = values[:, 0]
     if not keep_beard:
         own = own * (1 - beard) + values[:, 1] * beard
-    return np.asarray(ramp(own, *SKIN_RANGE) * inside, np.float32)
+    free = 1 - ramp(values[:, -1], *HAIR_RANGE)
+    return np.asarray(ramp(own, *SKIN_RANGE) * free * inside, np.float32)
+
+
+def _disk(radius: int) -> np.ndarray:
+    """A kernel of a radius, pixels."""
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)))
