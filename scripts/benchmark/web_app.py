@@ -230,6 +230,7 @@ def measure_page(server: PageProcess, photos: list[Path], rounds: int) -> int:
             settings.add_argument(option)
         service = webdriver.ChromeService(shutil.which("chromedriver"), env={**os.environ, "HOME": profile})
         with webdriver.Chrome(options=settings, service=service) as driver:
+            driver.set_script_timeout(TIMEOUT_S)
             wait_until_warm(server, photos[0])
             names = ("first paint", "surface", "files", "head", "head after it", "CPU surface", "CPU head")
             found: dict[str, list[float]] = {name: [] for name in names}

@@ -19,7 +19,7 @@ from skimage.data import astronaut
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from scripts.benchmark.web_app import OPTIONS, PageProcess, wait
+from scripts.benchmark.web_app import OPTIONS, TIMEOUT_S, PageProcess, wait
 
 WIDTH = 1280
 HEIGHT = 860
@@ -35,10 +35,11 @@ def photograph(photo: Path) -> Image.Image:
     settings = webdriver.ChromeOptions()
     settings.binary_location = shutil.which("chromium") or ""
     with tempfile.TemporaryDirectory() as profile, PageProcess() as server:
-        for option in (*OPTIONS, f"--user-data-dir={profile}"):
+        for option in (*OPTIONS, "--hide-scrollbars", f"--user-data-dir={profile}"):
             settings.add_argument(option)
         service = webdriver.ChromeService(shutil.which("chromedriver"), env={**os.environ, "HOME": profile})
         with webdriver.Chrome(options=settings, service=service) as driver:
+            driver.set_script_timeout(TIMEOUT_S)
             size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
             driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
             driver.get(server.url)

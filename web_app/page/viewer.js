@@ -9,7 +9,9 @@ const START_YAW = 25;
 const PITCH = 85;
 /** Vertical field of view, degrees, and how much larger than the head the view is. */
 const FIELD_OF_VIEW = 30;
-const MARGIN = 1.3;
+const MARGIN = 1.45;
+/** How far above the head's middle the view's is, as a fraction of its height: hair and hats rise above it. */
+const RAISE = 0.05;
 /** How near and how far one can go, in distances of the start. */
 const NEAREST = 0.25;
 const FARTHEST = 2.5;
@@ -271,7 +273,8 @@ export class Stage {
     const size = most.map((value, axis) => value - least[axis]), { viewer } = this;
     const wide = Math.max(size[0], size[2]) * (viewer.clientHeight / Math.max(viewer.clientWidth, 1));
     const distance = (MARGIN * Math.max(size[1], wide)) / 2 / Math.tan((FIELD_OF_VIEW * Math.PI) / 360);
-    viewer.cameraTarget = most.map((value, axis) => `${(value + least[axis]) / 2}m`).join(" ");
+    const middle = most.map((value, axis) => (value + least[axis]) / 2 + (axis === 1 ? RAISE * size[1] : 0));
+    viewer.cameraTarget = middle.map((value) => `${value}m`).join(" ");
     viewer.minCameraOrbit = `auto 15deg ${NEAREST * distance}m`;
     viewer.maxCameraOrbit = `auto 165deg ${FARTHEST * distance}m`;
     viewer.cameraOrbit = `${START_YAW}deg ${PITCH}deg ${distance}m`;
