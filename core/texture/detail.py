@@ -90,7 +90,14 @@ class DetailLayer:
         return tile
 
     def repeated(self, tile: np.ndarray) -> np.ndarray:
-        """(S, S) float32: a tile (TILE, TILE) all over the texture, whose side is a multiple of its own."""
+        """A tile all over the texture, whose side is a multiple of its own.
+
+        Args:
+            tile: (TILE, TILE) float32.
+
+        Returns:
+            (S, S) float32.
+        """
         repeats = self._size // TILE
         return np.tile(tile, (repeats, repeats))
 
