@@ -276,10 +276,13 @@ class Reconstructor:
         folder = Path(models_dir) if models_dir else models_folder()
         backend = choose_backend(folder, backend)
         verify_models(folder, backend)
-        predictor = load_predictor(folder, backend, threads)
+        with ThreadPoolExecutor(1, "photobust-load") as pool:
+            loading = pool.submit(load_predictor, folder, backend, threads)
+            lifter = LandmarkLifter.from_pretrained(folder, backend=backend)
+            predictor = loading.result()
         return cls(
             FaceDetector.from_pretrained(folder),
-            LandmarkLifter.from_pretrained(folder, backend=backend),
+            lifter,
             FlipAveragedPredictor(predictor) if mirror else predictor,
             folder,
             backend,

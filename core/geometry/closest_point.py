@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.spatial import cKDTree
 
 from .frames import NECK_PLANE_Z
 from .mesh import row_dot, vertex_normals
@@ -59,6 +57,8 @@ class ClosestPointQuery:
             faces: (T, 3) int, counterclockwise from outside.
             confidence: (V,) 0..1, how far the photo shows the surface there.
         """
+        from scipy.spatial import cKDTree
+
         self.vertices = vertices.astype(np.float64)
         self.faces = faces
         self.normals = vertex_normals(self.vertices, self.faces)
@@ -127,6 +127,8 @@ class ClosestPointQuery:
         """Triangles around the vertices: (V + 1,) and (3 T,) int32; those of vertex v are the second array's
         from the first's v-th entry to its next.
         """
+        from scipy.sparse import coo_matrix
+
         corners = np.arange(self.faces.size, dtype=np.int32) // 3
         shape = (len(self.vertices), len(self.faces))
         incidence = coo_matrix((np.ones(len(corners), bool), (self.faces.ravel(), corners)), shape).tocsr()

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix, diags
-from scipy.spatial import cKDTree
+
+if TYPE_CHECKING:  # scipy takes a tenth of a second: it is loaded when it is first needed
+    from scipy.sparse import csr_matrix
 
 #: Cotangents are cut off here: a sliver must not outweigh the mesh.
 MAX_COTANGENT = 5.0
@@ -127,8 +129,10 @@ class MeshTopology:
         return edges_of(self.triangles)
 
     @cached_property
-    def laplacian(self) -> csr_matrix:
+    def laplacian(self) -> "csr_matrix":
         """(count, count) sparse: degrees on the diagonal, -1 for each edge."""
+        from scipy.sparse import coo_matrix, csr_matrix, diags
+
         one, two = self.edges.T
         joined = coo_matrix((np.ones(len(one)), (one, two)), (self.count, self.count))
         joined = joined + joined.T
@@ -149,13 +153,15 @@ class MeshTopology:
         return MeshTopology(triangles, self.count + len(self.edges))
 
 
-def neighbor_mean(triangles: np.ndarray, count: int) -> csr_matrix:
+def neighbor_mean(triangles: np.ndarray, count: int) -> "csr_matrix":
     """(count, count) sparse: means over the neighbors of each vertex; empty rows where there are none.
 
     Args:
         triangles: (T, 3) int.
         count: Number of vertices.
     """
+    from scipy.sparse import csr_matrix, diags
+
     row, column = triangles[:, [0, 1, 2, 1, 2, 0]].ravel(), triangles[:, [1, 2, 0, 0, 1, 2]].ravel()
     adjacency = csr_matrix((np.ones(len(row)), (row, column)), (count, count))
     adjacency.data[:] = 1
@@ -163,7 +169,7 @@ def neighbor_mean(triangles: np.ndarray, count: int) -> csr_matrix:
     return csr_matrix(diags(1 / degree) @ adjacency)
 
 
-def cotangent_laplacian(vertices: np.ndarray, triangles: np.ndarray) -> tuple[csr_matrix, np.ndarray]:
+def cotangent_laplacian(vertices: np.ndarray, triangles: np.ndarray) -> tuple["csr_matrix", np.ndarray]:
     """The cotangent Laplacian of a mesh.
 
     U. Pinkall and K. Polthier, "Computing discrete minimal surfaces and their conjugates", Experimental
@@ -176,6 +182,8 @@ def cotangent_laplacian(vertices: np.ndarray, triangles: np.ndarray) -> tuple[cs
     Returns:
         The stiffness matrix L (V, V), x' L x = integral of |grad x|², and (V,) the vertices' areas, m².
     """
+    from scipy.sparse import csr_matrix
+
     p = vertices[triangles].astype(np.float64)
     double = np.linalg.norm(triangle_normals(vertices, triangles), axis=1)
     pairs, weights = [], []
@@ -252,6 +260,8 @@ def _close_pairs(corners: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.
     """(K, 2) indices of triangles (T, 3, 3), one of `one` and one of `other`, whose centers are near enough
     for them to meet. If both are the same, each pair comes once.
     """
+    from scipy.spatial import cKDTree
+
     middle = corners.mean(1)
     radius = np.linalg.norm(corners - middle[:, None], axis=2).max(1)
     reach = 2 * np.quantile(radius, 0.999) if len(radius) else 0.0
