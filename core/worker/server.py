@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import PhotobustError, RequestError
 from ..runtime.backend import AUTO, BACKENDS, ENVIRONMENT_VARIABLE
-from ..runtime.memory import release_free_memory
+from ..runtime.memory import release_free_memory, reuse_freed_memory
 from .jobs import Jobs
 
 if TYPE_CHECKING:
@@ -292,6 +292,7 @@ def give_way() -> None:
 def main(arguments: Sequence[str] = ()) -> None:
     """Serve stdin and stdout."""
     options = parse(arguments)
+    reuse_freed_memory()
     if options.background:
         give_way()
     # Libraries print where they like: stdout is kept for the protocol, and they get stderr instead.

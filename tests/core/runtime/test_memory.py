@@ -2,6 +2,8 @@
 
 import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,22 @@ def test_what_was_freed_is_given_back():
     release_free_memory()
     assert before - resident_bytes() > BLOCK_BYTES * BLOCKS / 2
     assert all(block == b"x" * BLOCK_BYTES for block in kept)
+
+
+#: Prints how many pages are fetched for a large block, and for another when the first was freed.
+FETCH_TWICE = """
+import resource
+from core.runtime.memory import reuse_freed_memory
+reuse_freed_memory()
+for _ in range(2):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    bytes(range(250)) * 400_000
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_a_large_block_takes_the_place_of_a_freed_one():
+    output = subprocess.run([sys.executable, "-c", FETCH_TWICE], capture_output=True, text=True, check=True)
+    first, second = map(int, output.stdout.split())
+    assert second < first / 10
