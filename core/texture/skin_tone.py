@@ -40,9 +40,14 @@ SKIN_BY_WHITE = (-1.58, 0.672)
 #: From here on, natural logarithm, the white is too dark beside the skin to be seen in good light.
 DARKEST_WHITE = 0.1
 #: Corrections of lightness by the white of the eyes that are too small to be certain of, natural logarithm,
-#: and the fraction of the rest that is corrected: on rendered heads these came nearest to the truth.
+#: and the fraction of the rest that is corrected: people's skin is as far as 0.5 from what their eyes say.
 WHITE_THRESHOLD = 0.10
-WHITE_FRACTION = 0.8
+WHITE_FRACTION = 0.5
+#: Greatest such correction, natural logarithm, as photos are mostly exposed well; and in a dark photo, in
+#: which the white is darker than the darkest of 52 portraits (0.08): it grows over this range of luminance.
+MOST_BY_WHITE = 0.2
+MOST_IN_THE_DARK = 0.9
+DARK_WHITES = (0.08, 0.03)
 #: How far a tone's hue may be from what people of its lightness have, standard deviations: monochrome photos,
 #: and those in colored light, are further off.
 MAX_HUE_DEVIATIONS = 2.0
@@ -107,13 +112,13 @@ def tone_gain(
     hue *= max(1 - HUE_THRESHOLD / max(float(np.linalg.norm(hue)), 1e-9), 0)
     by_white = _excess_by_white(tone, eye_white)
     if by_white is not None:
-        lightness = WHITE_FRACTION * by_white + (1 - WHITE_FRACTION) * lightness
+        lightness = by_white + (1 - WHITE_FRACTION) * lightness
     logs = _in_range(_likely_hue(model, _in_range(tone - lightness - hue)))
     return np.asarray(np.exp(logs - tone))
 
 
 def _excess_by_white(tone: np.ndarray, eye_white: np.ndarray | None) -> float | None:
-    """How much too light a photo is by the eyes' white, natural logarithm; None if that says nothing.
+    """How much lightness is to be taken by the eyes' white, natural logarithm; None if that says nothing.
 
     Args:
         tone: (3,) natural logarithm of the plain skin's color, as photographed.
@@ -126,7 +131,11 @@ def _excess_by_white(tone: np.ndarray, eye_white: np.ndarray | None) -> float | 
         return None
     intercept, slope = SKIN_BY_WHITE
     excess = float(tone @ LUMINANCE) - (intercept + slope * lighter)
-    return float(np.sign(excess) * max(abs(excess) - WHITE_THRESHOLD, 0))
+    darkness = np.interp(-np.log(eye_white @ LUMINANCE), -np.log(DARK_WHITES), (0, 1))
+    most = MOST_BY_WHITE + (MOST_IN_THE_DARK - MOST_BY_WHITE) * darkness
+    fraction = WHITE_FRACTION + (1 - WHITE_FRACTION) * darkness
+    correction = fraction * np.sign(excess) * max(abs(excess) - WHITE_THRESHOLD, 0)
+    return float(np.clip(correction, -most, most))
 
 
 def _in_range(tone: np.ndarray) -> np.ndarray:

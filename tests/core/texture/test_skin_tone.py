@@ -29,9 +29,16 @@ def lightness(model, tone, exposure, white):
 def test_the_white_of_the_eyes_tells_dark_skin_from_dark_light(model):
     tone = model.tone_mean
     with_white, without = (
-        [lightness(model, tone, exposure, white) for exposure in (0.5, 0.8, 1.25)] for white in (WHITE, None)
+        [lightness(model, tone, exposure, white) for exposure in (0.15, 0.3, 0.9)] for white in (WHITE, None)
     )
-    assert np.ptp(with_white) < 0.5 * np.ptp(without)
+    assert np.ptp(with_white) < 0.8 * np.ptp(without)
+
+
+@pytest.mark.parametrize("change", [-0.8, 0.8])
+def test_well_exposed_skin_keeps_about_its_lightness(model, change):
+    tone = model.tone_mean + change
+    kept = lightness(model, tone, 1.0, WHITE)
+    assert abs(kept - lightness(model, tone, 1.0, None)) < 0.45
 
 
 def test_dark_skin_beside_a_light_white_stays_dark(model):
