@@ -10,6 +10,7 @@ from ...detection.detector import FaceDetector, FaceLandmarks
 from ...geometry.frames import Camera, HeadPose
 from ..face_models.heads import ICT, MAKEHUMAN, HeadSource
 from ..paths import DataPaths
+from .accessories import SkinMesh
 from .appearance import Appearance, DressedHead
 from .cameras import PICTURE_SIZE, sample_assumed_focal, sample_scene
 from .degradations import degrade_picture
@@ -51,11 +52,15 @@ class ImageSynthesizer:
         self.detector = FaceDetector.from_pretrained(paths.models)
         self.views = PortraitViews.load(paths.views, self.heads.model)
         names = self.heads.model.part_names
-        self._eye_parts = (names.index("eyeball_left"), names.index("eyeball_right"))
+        self.eye_parts = (names.index("eyeball_left"), names.index("eyeball_right"))
         self._skin = {
             source: self.appearance.skin(mesh.triangles, mesh.corner_uv, mesh.part)
             for source, mesh in self.heads.drawn.items()
         }
+
+    def skin(self, source: str) -> SkinMesh:
+        """The skin of a source's heads, for `DressedHead`."""
+        return self._skin[source]
 
     def picture(self, rng: np.random.Generator) -> Sample:
         """A random picture; its `landmarks` are the true ones, z as the detector's, smaller = nearer."""
@@ -73,11 +78,17 @@ class ImageSynthesizer:
         dressed = DressedHead(vertices, scene.pose, self._skin[source])
         clay = self.mix.clay > 0 and rng.random() < self.mix.clay
         rgb = self.appearance.picture(
-            rng, buffers, camera, self._eye_parts, self.split, dressed=dressed, clay=clay
+            rng, buffers, camera, self.eye_parts, self.split, dressed=dressed, clay=clay
         )
         template = self.heads.template_vertices(source, vertices)
         return Sample(
-            rgb, self._seen(template, scene.pose, camera), source, identity, expression, scene, turned=False
+            rgb,
+            self.true_landmarks(template, scene.pose, camera),
+            source,
+            identity,
+            expression,
+            scene,
+            turned=False,
         )
 
     def _turned_portrait(self, rng: np.random.Generator) -> Sample:
@@ -89,7 +100,7 @@ class ImageSynthesizer:
         scene = Scene(camera, pose, sample_assumed_focal(rng, camera.focal_px))
         return Sample(
             degrade_picture(view.rgb, rng),
-            self._seen(template, pose, camera),
+            self.true_landmarks(template, pose, camera),
             ICT,
             identity,
             expression,
@@ -97,7 +108,7 @@ class ImageSynthesizer:
             turned=True,
         )
 
-    def _seen(self, template: np.ndarray, pose: HeadPose, camera: Camera) -> np.ndarray:
+    def true_landmarks(self, template: np.ndarray, pose: HeadPose, camera: Camera) -> np.ndarray:
         """(478, 3) float32 true landmarks of a head (V, 3), photo frame, z as the detector's."""
         landmarks = pose.head_to_camera(self.heads.template.landmarks(template))
         depth = (landmarks[:, 2] - landmarks[:, 2].mean()) * camera.focal_px / landmarks[:, 2].mean()
