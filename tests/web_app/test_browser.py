@@ -133,7 +133,9 @@ def test_a_photo_becomes_a_head_that_can_be_turned(chromium, serve, photo, tmp_p
         tops = page.run("return arguments[0].map(s => document.querySelector(s).offsetTop)", order)
         assert tops == sorted(tops) and page.find("#downloads").is_displayed()
     finally:
-        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", small)
+    page.wait("innerWidth === 800")
+    page.picture()  # a page that is busy drawing anew is left before it can say so
 
     # Whoever leaves, leaves nothing.
     assert list(tmp_path.glob("photobust-page-*/page-*"))
