@@ -109,7 +109,16 @@ class ImageSynthesizer:
         )
 
     def true_landmarks(self, template: np.ndarray, pose: HeadPose, camera: Camera) -> np.ndarray:
-        """(478, 3) float32 true landmarks of a head (V, 3), photo frame, z as the detector's."""
+        """True landmarks of a head, as the detector would give them.
+
+        Args:
+            template: (V, 3) the template in the head's shape, head frame, meters.
+            pose: of the head.
+            camera: that sees it.
+
+        Returns:
+            (478, 3) float32, photo frame, pixels, z as the detector's.
+        """
         landmarks = pose.head_to_camera(self.heads.template.landmarks(template))
         depth = (landmarks[:, 2] - landmarks[:, 2].mean()) * camera.focal_px / landmarks[:, 2].mean()
         return np.column_stack([camera.project(landmarks), depth]).astype(np.float32)
