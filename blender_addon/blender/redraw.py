@@ -13,6 +13,14 @@ def sidebars() -> None:
         bpy.app.timers.register(_tag, first_interval=SECOND_TIME)
 
 
+def views() -> None:
+    """All 3D views."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()
+
+
 def unregister() -> None:
     """Draw nothing any more."""
     if bpy.app.timers.is_registered(_tag):

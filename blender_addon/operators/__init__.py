@@ -11,6 +11,7 @@ from .export_head import PHOTOBUST_OT_export_head
 from .export_live_link import PHOTOBUST_OT_export_live_link
 from .face_pose import PHOTOBUST_OT_face_pose
 from .flip_face import PHOTOBUST_OT_flip_face
+from .ignore_here import PHOTOBUST_OT_ignore_here, PHOTOBUST_OT_ignore_nothing
 from .import_live_link import PHOTOBUST_OT_import_live_link
 from .key_face import PHOTOBUST_OT_key_face
 from .landmarks import PHOTOBUST_OT_landmarks
@@ -47,6 +48,8 @@ CLASSES = (
     PHOTOBUST_OT_export_live_link,
     PHOTOBUST_OT_face_pose,
     PHOTOBUST_OT_flip_face,
+    PHOTOBUST_OT_ignore_here,
+    PHOTOBUST_OT_ignore_nothing,
     PHOTOBUST_OT_import_live_link,
     PHOTOBUST_OT_key_face,
     PHOTOBUST_OT_landmarks,

@@ -27,6 +27,8 @@ HELP = (
     "Drag: move a point   |   Right-click, X: reset it   |   L: lock or unlock it   |   "
     "Ctrl-Z: undo   |   Enter, Esc: done"
 )
+#: Of the photo, which is laid over the head, so that both can be seen.
+PHOTO_OPACITY = 0.5
 #: How far the mouse has to go before a pressed point follows it, pixels.
 DRAG_THRESHOLD = 2
 #: Keys that end it.
@@ -35,11 +37,19 @@ ENDING = {"ESC", "RET", "NUMPAD_ENTER"}
 
 @dataclass
 class Overlay:
-    """What is drawn over the view while points are dragged. `head`: its object's name."""
+    """What is drawn over the view while points are dragged.
+
+    Attributes:
+        head: Its object's name.
+        hovered: The point under the mouse.
+        ending: Whether it was told to end.
+        settled: Whether the head is as its pins are, since the last drag.
+    """
 
     head: str
     hovered: str = ""
     ending: bool = False
+    settled: bool = True
 
 
 @dataclass
@@ -86,7 +96,7 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
         folder = Path(bpy.path.abspath(head.photobust.folder))
         if not head.photobust.folder or not (folder / FILE_NAME).is_file():
             raise AddonError(f"The folder of this head has no {FILE_NAME}. Reconstruct the photo again.")
-        if bpy.ops.photobust.match_camera() != {"FINISHED"}:
+        if bpy.ops.photobust.match_camera(depth="FRONT", alpha=PHOTO_OPACITY) != {"FINISHED"}:
             raise AddonError(session.current().message.text or "The photo cannot be shown.")
         for key in head.data.shape_keys.key_blocks[1:]:
             key.value = 1.0 if key.name == PHOTO_SHAPE else 0.0
@@ -103,7 +113,7 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
         context.window_manager.modal_handler_add(self)
         context.workspace.status_text_set(HELP)
         bpy.ops.ed.undo_push(message="Adjust Pins")
-        _tag_views(context)
+        redraw.views()
         redraw.sidebars()
         return {"RUNNING_MODAL"}
 
@@ -146,7 +156,7 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
         name = found.name if found else ""
         if _overlay is not None and name != _overlay.hovered:
             _overlay.hovered = name
-            _tag_views(context)
+            redraw.views()
 
     def _pressed(
         self, context: bpy.types.Context, event: bpy.types.Event, head: bpy.types.Object, view: "View"
@@ -162,6 +172,8 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
                 report_message(self, "INFO", f"{found.name} is locked: L unlocks it.")
                 return {"RUNNING_MODAL"}
             mouse = (event.mouse_x, event.mouse_y)
+            if _overlay is not None:
+                _overlay.settled = False
             self._drag = Drag(found.name, mouse, adjustments.document(head)["pins"])
             self._view = view
         elif event.type in ("RIGHTMOUSE", "X", "DEL"):
@@ -191,6 +203,8 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
                 self._drag = None
             if released and drag.moving:
                 self._settle(context, head, f"Move {drag.pin}")
+            if released and _overlay is not None:
+                _overlay.settled = True
         elif event.type == "RIGHTMOUSE" and event.value == "PRESS":
             self._give_up_drag(context, head)
         return {"RUNNING_MODAL"}
@@ -203,13 +217,13 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
         if answer is not None:
             show_answer(context, head, answer)
             self._preview.go_on()
-            _tag_views(context)
+            redraw.views()
 
     def _settle(self, context: bpy.types.Context, head: bpy.types.Object, message: str) -> None:
         """Let the head be as its pins are, as one step that can be undone."""
         show_answer(context, head, self._preview.last(adjustments.document(head)))
         bpy.ops.ed.undo_push(message=message)
-        _tag_views(context)
+        redraw.views()
         redraw.sidebars()
 
     def _give_up_drag(self, context: bpy.types.Context, head: bpy.types.Object) -> None:
@@ -217,7 +231,7 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
             restore_pins(head, self._drag.before)
             self._drag = None
             show_answer(context, head, self._preview.last(adjustments.document(head)))
-            _tag_views(context)
+            redraw.views()
 
     def _end(self, context: bpy.types.Context) -> set[str]:
         head = _head()
@@ -230,12 +244,14 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
         global _overlay
         if _overlay is None:
             return
-        _overlay = None
+        head, _overlay = _head(), None
+        if head is not None:
+            camera_match.photo_behind(head)
         session.current().adjusting = False
         bpy.types.SpaceView3D.draw_handler_remove(self._handler, "WINDOW")
         context.window_manager.event_timer_remove(self._timer)
         context.workspace.status_text_set(None)
-        _tag_views(context)
+        redraw.views()
         redraw.sidebars()
 
 
@@ -262,18 +278,12 @@ class View:
         cls, context: bpy.types.Context, event: bpy.types.Event, head: bpy.types.Object
     ) -> "View | None":
         """The view under the mouse, if it is one through the camera of the head."""
-        for area in context.window.screen.areas if context.window else ():
-            region = next((one for one in area.regions if one.type == "WINDOW"), None)
-            if area.type != "VIEW_3D" or region is None:
-                continue
-            x, y = event.mouse_x - region.x, event.mouse_y - region.y
-            if not (0 <= x < region.width and 0 <= y < region.height) or _is_covered(area, event):
-                continue
-            view = area.spaces.active.region_3d
-            photo = _photo(context.scene, head, region, view)
-            if photo is not None:
-                return cls(photo, screen_pins(head, region, view), region.x, region.y, (x, y))
-        return None
+        found = pin_overlay.view_at(context, event.mouse_x, event.mouse_y, head)
+        if found is None:
+            return None
+        photo, region, view = found
+        mouse = (event.mouse_x - region.x, event.mouse_y - region.y)
+        return cls(photo, screen_pins(head, region, view), region.x, region.y, mouse)
 
     def in_photo(self, x: float, y: float) -> tuple[float, float]:
         """A place in the window -> photo frame, pixels."""
@@ -358,39 +368,12 @@ def _head() -> bpy.types.Object | None:
     return found if found is not None and found.data and found.data.shape_keys else None
 
 
-def _photo(
-    scene: bpy.types.Scene, head: bpy.types.Object, region: bpy.types.Region, view: bpy.types.RegionView3D
-) -> pin_overlay.PhotoOnScreen | None:
-    camera = head.photobust.camera
-    if camera is None or scene.camera != camera or view.view_perspective != "CAMERA":
-        return None
-    return pin_overlay.photo_on_screen(scene, camera, region, view)
-
-
-def _is_covered(area: bpy.types.Area, event: bpy.types.Event) -> bool:
-    """Whether the mouse is over a region that lies on the view, such as the sidebar."""
-    for region in area.regions:
-        inside = (
-            0 <= event.mouse_x - region.x < region.width and 0 <= event.mouse_y - region.y < region.height
-        )
-        if region.type != "WINDOW" and region.width > 1 and region.height > 1 and inside:
-            return True
-    return False
-
-
 def _draw() -> None:
     """Draw the pins over a view."""
     head, context = _head(), bpy.context
     if head is None or _overlay is None or context.region is None or context.region_data is None:
         return
-    if _photo(context.scene, head, context.region, context.region_data) is None:
+    if pin_overlay.photo_of(context.scene, head, context.region, context.region_data) is None:
         return
     pins = screen_pins(head, context.region, context.region_data)
     pin_overlay.draw(pins, _overlay.hovered, context.preferences.system.ui_scale)
-
-
-def _tag_views(context: bpy.types.Context) -> None:
-    for window in context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.tag_redraw()

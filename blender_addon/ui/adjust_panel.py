@@ -32,6 +32,10 @@ class PHOTOBUST_PT_adjust(_AdjustPanel, bpy.types.Panel):
         row = column.row(align=True)
         row.label(text=f"{len(head.photobust.pins)} points placed")
         row.operator("photobust.reset_pins", icon="LOOP_BACK").what = "PINS"
+        row = self.layout.row(align=True)
+        row.operator("photobust.ignore_here", icon="BRUSH_DATA")
+        if head.photobust.ignored_png:
+            row.operator("photobust.ignore_nothing", text="", icon="X")
         column = self.layout.column(align=True)
         draw_button(column, context, "photobust.apply_adjustments", "CHECKMARK")
         draw_button(column, context, "photobust.save_adjustments", "FILE_TICK", scale=1.0)

@@ -66,6 +66,13 @@ def set_background(data: bpy.types.Camera, image: bpy.types.Image, depth: str, a
     background.frame_method = "STRETCH"
 
 
+def photo_behind(head: bpy.types.Object) -> None:
+    """Lay the photo behind the view through a head's camera, if it lay over it."""
+    owner = head.photobust.camera
+    for background in owner.data.background_images if owner is not None and owner.type == "CAMERA" else ():
+        background.display_depth, background.alpha = "BACK", 1.0
+
+
 def match_camera(
     scene: bpy.types.Scene, head: bpy.types.Object, camera: PhotoCamera, image: bpy.types.Image
 ) -> bpy.types.Object:

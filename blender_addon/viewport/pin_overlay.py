@@ -11,6 +11,7 @@ from bpy_extras.view3d_utils import location_3d_to_region_2d
 from mathutils import Vector
 
 from ..blender import compat
+from ..heads.ignored_mask import runs
 
 #: Radius of a pin, and of what the mouse reaches it in, pixels at the interface's scale 1.
 RADIUS = 4.5
@@ -23,6 +24,7 @@ CORNERS = 16
 FREE = (1.0, 1.0, 1.0, 0.75)
 MOVED = (1.0, 0.45, 0.05, 1.0)
 LOCKED = (0.15, 0.5, 1.0, 1.0)
+IGNORED = (0.9, 0.05, 0.05, 0.45)
 RIM_COLOR = (0.02, 0.02, 0.02, 0.8)
 #: Factor of a pin's size under the mouse.
 HOVER = 1.5
@@ -80,6 +82,44 @@ def photo_on_screen(
     return PhotoOnScreen((left + 0.5 * scale[0], high - 0.5 * scale[1]), scale)
 
 
+def photo_of(
+    scene: bpy.types.Scene, head: bpy.types.Object, region: bpy.types.Region, view: bpy.types.RegionView3D
+) -> PhotoOnScreen | None:
+    """Where a view shows the photo of a head; None unless it looks through the head's camera."""
+    camera = head.photobust.camera
+    if camera is None or scene.camera != camera or view.view_perspective != "CAMERA":
+        return None
+    return photo_on_screen(scene, camera, region, view)
+
+
+def view_at(
+    context: bpy.types.Context, x: int, y: int, head: bpy.types.Object
+) -> tuple[PhotoOnScreen, bpy.types.Region, bpy.types.RegionView3D] | None:
+    """The view through a head's camera at a place in the window, that nothing lies on.
+
+    Args:
+        context: Blender's.
+        x: Window, pixels.
+        y: The same, up.
+        head: The head.
+    """
+    for area in context.window.screen.areas if context.window else ():
+        region = next((one for one in area.regions if one.type == "WINDOW"), None)
+        if area.type != "VIEW_3D" or region is None or not _is_inside(region, x, y):
+            continue
+        others = [one for one in area.regions if one.type != "WINDOW" and min(one.width, one.height) > 1]
+        if any(_is_inside(one, x, y) for one in others):
+            return None
+        view = area.spaces.active.region_3d
+        photo = photo_of(context.scene, head, region, view)
+        return None if photo is None else (photo, region, view)
+    return None
+
+
+def _is_inside(region: bpy.types.Region, x: int, y: int) -> bool:
+    return 0 <= x - region.x < region.width and 0 <= y - region.y < region.height
+
+
 def on_screen(
     point: Sequence[float], head: bpy.types.Object, region: bpy.types.Region, view: bpy.types.RegionView3D
 ) -> tuple[float, float] | None:
@@ -127,6 +167,37 @@ def draw(pins: Sequence[ScreenPin], hovered: str, scale: float) -> None:
     for pin in pins:
         if pin.name == hovered:
             _draw_name(pin, scale)
+
+
+def draw_ignored(photo: PhotoOnScreen, mask: np.ndarray, width: int, height: int) -> None:
+    """Draw what of the photo is ignored; inside a draw handler.
+
+    Args:
+        photo: Where it is on the screen.
+        mask: (h, w) bool, of the photo's shape.
+        width: Of the photo, pixels.
+        height: The same.
+    """
+    step_x, step_y = width / mask.shape[1], height / mask.shape[0]
+    positions: list[tuple[float, float, float]] = []
+    for row, first, end in runs(mask):
+        left, top = photo.to_region(first * step_x - 0.5, row * step_y - 0.5)
+        right, low = photo.to_region(end * step_x - 0.5, (row + 1) * step_y - 0.5)
+        a, b, c, d = (left, top, 0.0), (right, top, 0.0), (right, low, 0.0), (left, low, 0.0)
+        positions += [a, b, c, a, c, d]
+    if positions:
+        compat.draw_triangles(positions, [IGNORED] * len(positions))
+
+
+def draw_brush(x: float, y: float, radius: float) -> None:
+    """Draw the outline of a round brush; inside a draw handler."""
+    angles = np.arange(2 * CORNERS + 1) * (np.pi / CORNERS)
+    rings = [[(x + r * math.cos(a), y + r * math.sin(a), 0.0) for a in angles] for r in (radius, radius + 2)]
+    positions = []
+    for k in range(2 * CORNERS):
+        a, b, c, d = rings[0][k], rings[0][k + 1], rings[1][k + 1], rings[1][k]
+        positions += [a, b, c, a, c, d]
+    compat.draw_triangles(positions, [FREE] * len(positions))
 
 
 def _disk(x: float, y: float, radius: float) -> list[tuple[float, float, float]]:

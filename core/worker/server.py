@@ -85,9 +85,11 @@ class Worker:
     def run(self) -> None:
         """Serve until shutdown or the end of the source."""
         threading.Thread(target=self._read, name="requests", daemon=True).start()
-        threading.Thread(target=self._serve_quick, name="quick requests", daemon=True).start()
+        quick = threading.Thread(target=self._serve_quick, name="quick requests", daemon=True)
+        quick.start()
         while (request := self._next()) is not None:
             self._serve(request)
+        quick.join(ORPHAN_GRACE)
 
     def _next(self) -> Request | None:
         """The next request, None to end.
@@ -203,6 +205,7 @@ class Worker:
                 # Nobody listens any more: finish.
                 self._closing.set()
                 self._requests.put(None)
+                self._quick.put(None)
 
 
 def error_event(kind: str, message: str) -> dict[str, Any]:

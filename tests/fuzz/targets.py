@@ -1,5 +1,6 @@
 """What is fed with hostile bytes: seeds that are right, and a check that lets only expected errors pass."""
 
+import argparse
 import contextlib
 import io
 import json
@@ -15,19 +16,23 @@ import numpy as np
 from PIL import Image
 
 from blender_addon.batch.config import read_config
+from blender_addon.batch.corrections import read_corrections
 from blender_addon.batch.record import SCHEMA, BatchRecord
 from blender_addon.errors import AddonError
 from blender_addon.heads import manifest
 from blender_addon.heads.face_document import FaceDocument
 from blender_addon.heads.head_npz import read_head
+from blender_addon.heads.ignored_mask import empty_mask, mask_text, paint, parse_mask
 from blender_addon.heads.ply import read_ply
 from blender_addon.heads.verdict import verdict
-from core.errors import ModelError, PhotoError
+from core.errors import ModelError, PhotoError, RequestError
 from core.image.decoding import WORKING_PIXELS
 from core.image.limits import is_slow
 from core.image.photo import load_photo
 from core.worker.jobs import Jobs
+from core.worker.params import adjustments_param
 from core.worker.server import Worker, read_lines
+from core.wrapping.adjustments import Adjustments
 from tests.blender_addon.heads.head_file_samples import head_arrays, npz, ply_bytes
 from tests.fuzz.forked_decoder import forked_decoders
 
@@ -309,7 +314,34 @@ def check_configuration(data: bytes, folder: Path) -> None:
             assert isinstance(read_config(folder / name), dict)
 
 
+def corrections() -> list[bytes]:
+    """Corrections of heads, as the add-on writes them."""
+    mask = empty_mask(40, 30)
+    paint(mask, (0.2, 0.5), (0.8, 0.5), 0.1, True)
+    pin = {"name": "nose_tip", "x": 12.5, "y": 30, "corrects": "pose", "locked": True}
+    one = {"photo": "a.jpg", "face": 0, "version": 1, "pins": [pin], "sliders": {"age": 0.5}}
+    both = [one, {**one, "pins": [], "ignored_png": mask_text(mask)}]
+    document = {"input": {"name": "a.jpg"}, "detection": {"face_index": 1}, "adjustments": one}
+    return [json.dumps(value).encode() for value in (both, document)]
+
+
+def check_corrections(data: bytes, folder: Path) -> None:
+    path = folder / "corrections.json"
+    path.write_bytes(data)
+    try:
+        found = read_corrections(str(path))
+    except argparse.ArgumentTypeError:
+        return
+    for one in found:
+        text = one.get("ignored_png")
+        parse_mask(text if isinstance(text, str) else "")
+    with contextlib.suppress(RequestError):
+        for face, made in adjustments_param({"photo": "a.jpg", "adjustments": found}).items():
+            assert face >= 0 and Adjustments.parse(made.document()).pins == made.pins
+
+
 TARGETS = {
+    "corrections": Target(corrections, check_corrections),
     "photo": Target(photos, check_fast_photo),
     "slow photo": Target(slow_photos, check_photo, forked_decoders),
     "worker lines": Target(lines, check_lines),

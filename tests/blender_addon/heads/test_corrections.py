@@ -1,0 +1,48 @@
+"""What the add-on and the engine have to understand alike of corrections: masks and sliders."""
+
+import base64
+
+import numpy as np
+import pytest
+
+from blender_addon.errors import HeadFileError
+from blender_addon.heads.ignored_mask import empty_mask, mask_text, paint, parse_mask, runs
+from blender_addon.heads.slider_file import read_sliders
+from core.template.sliders import load_sliders
+from core.wrapping.adjustments import Adjustments
+from tests.core.head_samples import MODELS
+
+
+def test_what_is_painted_is_what_the_engine_ignores():
+    mask = empty_mask(800, 400)
+    assert mask.shape == (128, 256) and mask_text(mask) == ""
+    paint(mask, (0.25, 0.5), (0.75, 0.5), 0.05, True)
+    assert mask[64, 64:192].all() and not mask[:, :40].any() and not mask[30].any()
+    paint(mask, (0.5, 0.5), (0.5, 0.5), 0.02, False)
+    assert not mask[64, 128] and mask[64, 80]
+    text = mask_text(mask)
+    assert np.array_equal(parse_mask(text), mask)
+    assert np.array_equal(Adjustments.parse({"ignored_png": text}).ignored, mask)
+    drawn = np.zeros_like(mask)
+    for row, start, end in runs(mask):
+        drawn[row, start:end] = True
+    assert np.array_equal(drawn, mask)
+
+
+@pytest.mark.parametrize("text", ["", "x", base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(60)).decode()])
+def test_other_masks_are_none(text):
+    assert parse_mask(text) is None
+
+
+def test_sliders_do_the_same_here_and_in_the_engine(tmp_path):
+    ours, engines = read_sliders(MODELS / "head_sliders.npz"), load_sliders(MODELS)
+    values = {name: (-1) ** k * 0.5 for k, name in enumerate(engines.names)}
+    assert np.allclose(ours.offset(values, engines.count), engines.offset(values), rtol=0, atol=1e-12)
+    assert not ours.offset(values, 8).any()
+    path = tmp_path / "head_sliders.npz"
+    with np.load(MODELS / "head_sliders.npz") as file:
+        arrays = dict(file)
+    for name, wrong in (("starts", arrays["starts"][:-1]), ("offsets", arrays["offsets"] * np.float16(1e4))):
+        np.savez(path, **{**arrays, name: wrong})
+        with pytest.raises(HeadFileError):
+            read_sliders(path)
