@@ -25,6 +25,7 @@ from .runtime.backend import SEGMENTATION_NAME, SEGMENTATION_ONNX_NAME, choose_b
 from .runtime.timing import Progress, Stopwatch
 from .runtime.weights import models_folder, verify_models
 from .segmentation.glasses import with_glasses
+from .segmentation.hair_color import with_hair_by_color
 from .segmentation.segmenter import Segmenter, camera_direction
 from .segmentation.segments import Segmentation
 from .surface.isosurface import Isosurface, Surface, extract_isosurface
@@ -566,6 +567,7 @@ class Reconstructor:
         segmentation = None
         if self.segmenter:
             segmentation = self.segmenter.segment(photo.rgb, camera, prior.pose)
+            segmentation = with_hair_by_color(segmentation, photo.rgb)
             segmentation = with_glasses(segmentation, photo.rgb, face.points)
         if segmentation is not None and task.ignored is not None:
             segmentation = ignoring(segmentation, task.ignored)
