@@ -44,12 +44,14 @@ class Overlay:
         hovered: The point under the mouse.
         ending: Whether it was told to end.
         settled: Whether the head is as its pins are, since the last drag.
+        mouse: Where the mouse last moved to, window, pixels.
     """
 
     head: str
     hovered: str = ""
     ending: bool = False
     settled: bool = True
+    mouse: tuple[int, int] | None = None
 
 
 @dataclass
@@ -147,6 +149,7 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
         if view is None:
             return {"PASS_THROUGH"}
         if event.type in ("MOUSEMOVE", "INBETWEEN_MOUSEMOVE"):
+            _overlay.mouse = (event.mouse_x, event.mouse_y)
             self._hover(context, view)
             return {"PASS_THROUGH"}
         return self._pressed(context, event, head, view)
@@ -173,6 +176,7 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
                 return {"RUNNING_MODAL"}
             mouse = (event.mouse_x, event.mouse_y)
             if _overlay is not None:
+                mouse = _overlay.mouse or mouse
                 _overlay.settled = False
             self._drag = Drag(found.name, mouse, adjustments.document(head)["pins"])
             self._view = view
