@@ -9,7 +9,7 @@ PINNED_MODELS = {
     "face_shape_model.npz": "114e48f5ff94a836791433b9f285b3ff75d2898391669e4c9cd0676664828a96",
     "head_lods.npz": "3145375c1bf00cb4ca9765b07ce85c85d3260b56bd25cfd5a3dafc3262de17d7",
     "head_rig.npz": "e0b7c825e0e44f9184e36359b27bae79c410435e4a5057e1c47cec864320fd7a",
-    "head_sliders.npz": "d4b1e79bd55fd039c70928cd468291bf1b946f36cd2c757d21af3af831bb2b59",
+    "head_sliders.npz": "dc460a9cf9219ccdd12178b0d27b883a9b4c189c744b6d2afc78cb0823eb05d4",
     "head_template.npz": "f8ad342bf264ceab69de16271414633b2461988f0a56d323310a2e41cf2e3138",
     "landmark_lifter.safetensors": "33652958e460733714fb235b15439492fac924ddcb3671ea40ac9d795e499aba",
     "landmark_symmetry.npz": "a549375f5c329d37630a2b87462c589d35c439ba55421068fffbfd1132aa627d",
