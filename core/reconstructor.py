@@ -17,10 +17,10 @@ from .hair.settings import HairSettings
 from .image.crop import cut_crop
 from .image.photo import Photo, load_photo, search_frames
 from .lifting.lifter import HeadPrior, LandmarkLifter
-from .lifting.person import UNLIKE, UNUSABLE, USED, PersonPhoto, PersonSolver, PhotoView
+from .lifting.person import UNLIKE, UNUSABLE, USED, PersonPhoto, PersonSolver, PhotoView, without_texture
 from .quality.coverage import Coverage, measure_coverage
 from .quality.measures import QualityInputs, lift_redetections, measure
-from .quality.report import QualityReport, quality_report
+from .quality.report import SEVERAL_PHOTOS, TEXTURE_OF_ONE, QualityReport, quality_report
 from .runtime.backend import SEGMENTATION_NAME, SEGMENTATION_ONNX_NAME, choose_backend
 from .runtime.timing import Progress, Stopwatch
 from .runtime.weights import models_folder, verify_models
@@ -159,6 +159,7 @@ class FaceTask:
         prior: The head, if several photos have been solved together; else it is lifted from this one.
         further: The person's other photos.
         views: What became of each of them.
+        identity_doubt: What to say, a sentence or two, if it is not certain that they show one person.
     """
 
     photo: Photo
@@ -173,6 +174,7 @@ class FaceTask:
     prior: HeadPrior | None = None
     further: tuple[FurtherPhoto, ...] = ()
     views: tuple[PhotoView, ...] = ()
+    identity_doubt: str = ""
 
     @property
     def ignored(self) -> np.ndarray | None:
@@ -377,11 +379,13 @@ class Reconstructor:
         head: bool | HeadOptions = False,
         on_surface: Callable[[int, Surface], None] | None = None,
         force: bool = False,
+        confirmed: bool = False,
     ) -> tuple[Reconstruction, Photo]:
         """Reconstruct one head from several photos of a person.
 
         Identity is solved from all photos together; surface, eyes and hair are from the photo that shows the
-        face best, and each texel of the texture from the photos that show it best.
+        face best, and each texel of the texture from the photo that shows it best, if they
+        are confirmed to show one person. Except with `force` a head of several photos is at best to check.
 
         Args:
             photos: Of the person, or their paths; of each the largest face counts.
@@ -390,7 +394,8 @@ class Reconstructor:
             cancelled: Whether to stop, asked between two steps.
             head: See `reconstruct`.
             on_surface: See `reconstruct`.
-            force: Whether photos that seem to show somebody else are used, too.
+            force: Whether photos that seem to show somebody else are used, too; implies `confirmed`.
+            confirmed: Whether somebody has said that the photos show one person.
 
         Returns:
             The head, its `views` in the order of the photos, and the photo that its surface is from.
@@ -430,12 +435,15 @@ class Reconstructor:
                 views[index], prior=solved.prior, expression=solved.expression, weight=solved.weight
             )
         main = max(used, key=lambda index: found[index][1].fitness)
-        views[main] = replace(views[main], main=True)
         photo, lifted = found[main]
+        for index in used:
+            is_main = index == main
+            certain = is_main or confirmed or force
+            views[index] = replace(views[index], main=is_main, identity_confirmed=certain)
         further = tuple(
             self._further(found[index][0], found[index][1].camera, views[index].prior)
             for index in used
-            if index != main
+            if index != main and views[index].identity_confirmed
         )
         task = FaceTask(
             photo,
@@ -447,6 +455,7 @@ class Reconstructor:
             prior=views[main].prior,
             further=further,
             views=tuple(views),
+            identity_doubt="" if force or len(used) == 1 else doubt_about(views),
         )
         own = Stopwatch(
             progress, cancelled, PERSON_FRACTION, 1 - PERSON_FRACTION, {"detect": sum(watch.seconds.values())}
@@ -534,6 +543,7 @@ class Reconstructor:
                 folder = self.models_dir or models_folder()
                 mean_confidence = float(confidence.mean())
                 quality = quality_report(measure(inputs), mean_confidence, folder, evidence.coverage)
+                quality = quality.to_check(task.identity_doubt) if task.identity_doubt else quality
         head, adjusted = self._wrap(task, prior, surface, watch, starts)
         pose = adjusted.pose if adjusted else prior.pose
         albedo, hair = self._texture_and_hair(task, prior, pose, segmentation, head, watch, starts)
@@ -735,6 +745,12 @@ class Reconstructor:
             model = AlbedoModel.load(self.models_dir or models_folder())
             self._painter = made = AlbedoPainter(topology, size, self.texture_settings, model)
         return made
+
+
+def doubt_about(views: Sequence[PhotoView]) -> str:
+    """What to say of a head of several photos that nothing proves to be of one person."""
+    names = without_texture(views)
+    return f"{SEVERAL_PHOTOS} {TEXTURE_OF_ONE.format(', '.join(names))}" if names else SEVERAL_PHOTOS
 
 
 def skin_photos(further: Sequence[FurtherPhoto], head: np.ndarray, prior: np.ndarray) -> list[SkinPhoto]:

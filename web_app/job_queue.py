@@ -213,7 +213,8 @@ class JobQueue:
             lambda: self._client.submit_reconstruct(
                 job.photo,
                 job.folder / "head",
-                options={"photos": photos, "head": True, "surfaces": str(surfaces)},
+                # Who asked for one head has answered on the page that all photos are of one person.
+                options={"photos": photos, "confirmed": True, "head": True, "surfaces": str(surfaces)},
             ),
             (0.0, 1.0),
         )

@@ -8,6 +8,7 @@ from statistics import median
 from typing import TextIO
 
 from ..errors import printable
+from .person_views import photos_used, remarks
 from .record import PhotoRecord
 
 #: Width of the progress bar, characters.
@@ -72,6 +73,8 @@ def in_words(outcome: PhotoRecord) -> str:
     folders = ", ".join(head.folder for head in outcome.heads)
     line = f"{outcome.shown}: {count} head{'s' * (count != 1)} in {outcome.seconds:.2f} s: {folders}"
     omitted = outcome.faces_omitted
+    if outcome.views:
+        line += f" ({photos_used(outcome.views)})"
     if omitted:
         line += f" ({omitted} smaller face{'s' * (omitted != 1)} left out: allow more with --max-faces)"
     return line
@@ -92,11 +95,19 @@ def summary(
     good = [o for o in outcomes if not o.error]
     heads = [head for o in outcomes for head in o.heads]
     before = sum(o.path not in worked for o in good)
+    people = [o for o in outcomes if o.views]
+    views = [view for o in people for view in o.views]
+    what = _count(outcomes, "input" if people else "photo")
+    if people and all(o.views or o.error for o in outcomes):
+        what = _people(outcomes)
     lines = [
         "",
-        f"{len(good)} of {_count(outcomes, 'photo')} done{f' ({before} before)' if before else ''}, "
+        f"{len(good)} of {what} done{f' ({before} before)' if before else ''}, "
         f"{_count(heads, 'head')}, {seconds:.1f} s in all (starting the engine {engine_start:.1f} s).",
     ]
+    if people:
+        lines.append(f"{_people(people)}, {photos_used(views)}{':' if remarks(views) else '.'}")
+        lines += [f"  {o.shown}: {one}" for o in people for one in remarks(o.views)]
     new = [o for o in good if o.path in worked]
     steps = dict.fromkeys(step for o in new for step in o.timings)
     if steps:
@@ -127,6 +138,10 @@ def below(outcomes: Sequence[PhotoRecord], verdict: str) -> list[str]:
             reasons = " ".join(map(str, head.quality.get("reasons", ())))
             lines.append(f"  {head.folder}: {head.verdict or 'not rated'}{f': {reasons}' if reasons else ''}")
     return lines
+
+
+def _people(people: Sequence) -> str:
+    return "1 person" if len(people) == 1 else f"{len(people)} people"
 
 
 def _count(things: Sequence, singular: str) -> str:

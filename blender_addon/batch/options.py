@@ -258,7 +258,7 @@ def make_parser(about: str, epilog: str) -> BatchParser:
     add("--person-per-folder", action="store_true",
         help="the same of each folder with photos inside those that are named")
     add("--same-person", action="store_true",
-        help="use photos of a person that seem to show somebody else, too")
+        help="all photos of a person certainly show that person: use each of them, for the texture, too")
     add("--focal-mm", type=_positive, metavar="MM",
         help="35 mm equivalent focal length of all photos (default: from EXIF, else 50)")
     add("--pins", type=read_corrections, default=(), metavar="FILE",

@@ -16,6 +16,7 @@ from ..blender.regular_file import open_regular, read_regular
 from ..heads.manifest import FILE_NAME
 from ..heads.verdict import verdict
 from . import checked_json
+from .person_views import photos_used, remarks
 from .record import BatchRecord, HeadRecord, PhotoRecord
 from .storage import is_plain_name
 
@@ -57,6 +58,7 @@ class Card:
         folder: Below the output folder.
         problem: What went wrong.
         reasons: Of the verdict, a sentence each.
+        remarks: On single photos of a person, likewise.
         error_mm: The expected error of the shape.
         spread_mm: Its range.
         yaw: Degrees, positive if the face is turned to the right of the photo.
@@ -79,6 +81,7 @@ class Card:
     folder: str | None = None
     problem: str | None = None
     reasons: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     error_mm: float | None = None
     spread_mm: tuple[float, float] | None = None
     yaw: float | None = None
@@ -128,6 +131,7 @@ def _head_card(out: Path, outcome: PhotoRecord, head: HeadRecord, library: str |
         folder=head.folder,
         problem=problem,
         reasons=reasons,
+        remarks=tuple(remarks(outcome.views)),
         error_mm=_number(quality.get("expected_error_mm")),
         spread_mm=_pair(quality.get("error_spread_mm")),
         yaw=_number(pose.get("yaw")),
@@ -167,6 +171,8 @@ def _figures(
     """Further figures in words, for who wants to know more."""
     photo = _dictionary(document.get("input"))
     yield "Photo", str(photo.get("name") or _name(outcome.path))
+    if outcome.views:
+        yield "Photos", photos_used(outcome.views)
     width, height = _number(photo.get("width")), _number(photo.get("height"))
     if width and height:
         yield "Size of the photo", f"{width:.0f} × {height:.0f} px"

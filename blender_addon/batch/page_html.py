@@ -149,7 +149,7 @@ def _problem(card: Card) -> str:
 
 
 def _reasons(card: Card) -> str:
-    items = "".join(f"<li>{text(reason)}</li>" for reason in card.reasons)
+    items = "".join(f"<li>{text(reason)}</li>" for reason in (*card.reasons, *card.remarks))
     return f'<ul class="reasons">{items}</ul>' if items else ""
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from ..blender.regular_file import read_regular
 from ..errors import UnsafePathError
 from . import checked_json
+from .person_views import ViewRecord, view_records
 from .storage import contained_folder, is_plain_name, sync_folder, write_all, write_file
 
 #: 2: steps with fingerprints. Files of 1 are read too; their heads count as made by unknown options.
@@ -99,6 +100,7 @@ class PhotoRecord:
         attempts: How often the photo was tried.
         tried: Fingerprint of what was asked for when it failed.
         faces_omitted: Further faces that were found, but more than asked for.
+        views: What became of each photo, if this is a folder of one person's.
     """
 
     path: str
@@ -114,6 +116,7 @@ class PhotoRecord:
     attempts: int = 1
     tried: str | None = None
     faces_omitted: int = 0
+    views: list[ViewRecord] = field(default_factory=list)
 
 
 @dataclass
@@ -281,6 +284,7 @@ def _photo(entry: object, out: Path) -> PhotoRecord:
         attempts=checked_json.whole_number(data.get("attempts", 1)),
         tried=checked_json.optional_text(data.get("tried")),
         faces_omitted=checked_json.whole_number(data.get("faces_omitted", 0)),
+        views=view_records(data.get("views", [])),
     )
 
 

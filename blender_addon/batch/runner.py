@@ -17,6 +17,7 @@ from .console import Console, in_words
 from .inputs import PhotoInput
 from .local_processor import PhotoFailedError, PhotoResult, PhotoTask, StepOutcome, kind_of
 from .pending import PendingWork, pending_work, photo_hash, views_hash
+from .person_views import ViewRecord, remarks, view_records
 from .plan import BatchPlan
 from .processor import PhotoProcessor
 from .record import BatchRecord, HeadRecord, PhotoRecord
@@ -169,7 +170,8 @@ class BatchRunner:
                     self._outcomes[index] = outcome
                     if worked:
                         self._worked.add(outcome.path)
-                        self._console.line(f"[{len(self._outcomes)}/{self._total}] {in_words(outcome)}")
+                        line = f"[{len(self._outcomes)}/{self._total}] {in_words(outcome)}"
+                        self._console.lines([line, *(f"  {one}" for one in remarks(outcome.views))])
         except JobCancelledError:
             pass  # the batch was stopped
         except BaseException as error:  # noqa: BLE001 (raised again by `run`)
@@ -293,6 +295,7 @@ class BatchRunner:
             timings={step: round(seconds, 4) for step, seconds in result.timings.items()},
             attempts=result.attempts,
             faces_omitted=faces_omitted(result, self._record.photos.get(blank.path)),
+            views=person_views(result, self._record.photos.get(blank.path)),
             error=problem if failed else None,
             error_kind=INCOMPLETE if failed else None,
         )
@@ -355,6 +358,14 @@ def faces_omitted(result: PhotoResult, before: PhotoRecord | None) -> int:
     if not said:
         return before.faces_omitted if before else 0
     return max((count for count in said if type(count) is int and count > 0), default=0)
+
+
+def person_views(result: PhotoResult, before: PhotoRecord | None) -> list[ViewRecord]:
+    """What became of each photo of a person, as the engine says or, where it did not run, said before."""
+    said = [head.engine.get("views", []) for head in result.heads if head.engine]
+    if not said:
+        return list(before.views) if before else []
+    return view_records(said[0])
 
 
 def _now() -> str:

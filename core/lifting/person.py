@@ -34,7 +34,11 @@ PROJECTION_REPETITIONS = 10.0
 #: Standard deviations of the lifter's poses: turn, radians, offset, meters, logarithm of the scale.
 POSE_SPREAD = np.array([0.05, 0.05, 0.05, 0.003, 0.003, 0.03])
 #: Logarithm of the likelihood ratio of one person to two below which photos show two. Of rendered pairs of
-#: one person 1 in 200 is below, of pairs of different people 6 in 10.
+#: one person 1 in 200 is below, of pairs of different people 6 in 10, of pairs of different portraits only 1
+#: in 10: where photos are alike in pose, lens and light, faces seem alike, too. So photos above it are not
+#: known to show one person. No higher limit says so either: pairs of one scan's views have 5 to 8, portraits
+#: of different people up to 15. The face network's global features tell copies of one picture from others
+#: (cosines over 0.89, under 0.79), but not views of one head (-0.3 to 0.9) from those of two (-0.6 to 0.9).
 UNLIKE_LOG_RATIO = -1.0
 #: Faces of this many pixels and more say equally much.
 FULL_FACE_PX = 200.0
@@ -94,6 +98,8 @@ class PhotoView:
         verdict: USED, UNLIKE or UNUSABLE.
         reason: Why it was not used, a sentence; else empty.
         main: Whether surface, eyes and hair are from this photo.
+        identity_confirmed: Whether this is the main photo, or somebody has confirmed that it shows the same
+            person. No texture is taken of other photos.
         camera: Of the photo, if a face was found.
         prior: The head with this photo's pose and expression, likewise.
         expression: (J,) coefficients of the shape model, likewise.
@@ -106,6 +112,7 @@ class PhotoView:
     verdict: str
     reason: str = ""
     main: bool = False
+    identity_confirmed: bool = False
     camera: Camera | None = None
     prior: HeadPrior | None = None
     expression: np.ndarray | None = None
@@ -120,6 +127,7 @@ class PhotoView:
             "height": self.size[1],
             "verdict": self.verdict,
             "main": self.main,
+            "identity_confirmed": self.identity_confirmed,
             "weight": round(self.weight, 3),
         }
         if self.reason:
@@ -143,6 +151,11 @@ class PhotoView:
         if self.expression is not None:
             about["expression"] = [round(float(value), 3) for value in self.expression]
         return about
+
+
+def without_texture(views: Sequence[PhotoView]) -> list[str]:
+    """Names of the photos that are used, but not for the texture."""
+    return [view.name for view in views if view.verdict == USED and not view.identity_confirmed]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ is more (docs/quality.md). `core.quality.calibration` says how the expected erro
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +227,10 @@ UNLIKE = (
 )
 OTHER_WEIGHTS = "The expected error was calibrated for other weights than these: take it as a rough guide."
 NO_CALIBRATION = "These weights were never calibrated: how many mm the head is off is not known."
+#: What is said of a head of several photos: no measure of the faces is certain of that.
+SEVERAL_PHOTOS = "Make sure that all photos show one person: the shapes of their faces alone do not prove it."
+#: What is added if nobody has confirmed it.
+TEXTURE_OF_ONE = "Until that is confirmed, the texture is made without {}."
 NO_FOCAL = "The photo does not say its focal length: a normal lens (50 mm) was assumed."
 
 
@@ -253,6 +257,11 @@ class QualityReport:
     measures: Measures
     mean_confidence: float
     coverage: Coverage | None = None
+
+    def to_check(self, reason: str) -> "QualityReport":
+        """The report with one more reason for which the head is at best one to check."""
+        verdict = CHECK if self.verdict == GOOD else self.verdict
+        return replace(self, verdict=verdict, reasons=(*self.reasons, reason))
 
     def document(self) -> dict[str, Any]:
         """The report for face.json and the worker's answers."""

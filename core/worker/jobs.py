@@ -17,6 +17,7 @@ from .adjusting import AdjustJobs
 from .params import (
     Params,
     adjustments_param,
+    confirmed_param,
     force_param,
     head_param,
     max_faces_param,
@@ -231,7 +232,7 @@ class Jobs:
         """Reconstruct one head from several photos and write it below the folder `out`."""
         _, out, focal_mm, _, _ = reconstruct_params(params)
         sources, wrap, preview_model = photos_param(params), head_param(params), preview_model_param(params)
-        surfaces, force = surfaces_param(params), force_param(params)
+        surfaces, force, confirmed = surfaces_param(params), force_param(params), confirmed_param(params)
         reconstructor = self._ready(progress, cancelled)
         from ..io.writer import write_reconstruction
 
@@ -249,7 +250,14 @@ class Jobs:
             progress("surface_ready", reached, "The surface can be looked at", {path.name: str(path)})
 
         head, photo = reconstructor.reconstruct_person(
-            sources, focal_mm, report, cancelled, wrap or False, hand_over if surfaces else None, force
+            sources,
+            focal_mm,
+            report,
+            cancelled,
+            wrap or False,
+            hand_over if surfaces else None,
+            force,
+            confirmed,
         )
         check(cancelled)
         progress("write", 0.95, "Writing the results")

@@ -43,6 +43,14 @@ def force_param(params: Params) -> bool:
     return force
 
 
+def confirmed_param(params: Params) -> bool:
+    """Whether somebody has confirmed that the photos show one person."""
+    confirmed = params.get("confirmed", False)
+    if not isinstance(confirmed, bool):
+        raise RequestError('"confirmed" has to be true or false')
+    return confirmed
+
+
 def max_faces_param(params: Params) -> int:
     """How many faces a request wants at most."""
     max_faces = params.get("max_faces", 10)

@@ -24,9 +24,9 @@ answers at once, beside the running request, with what corrections (`core.wrappi
 finished head; `reconstruct` takes the same as `adjustments`, by the faces' indices, {"0": {...}}, or as a
 list of which those of the photo count: [{"photo": "a.jpg", "face": 0, ...}]. With "photos": ["a.jpg",
 "b.jpg"] instead of "photo" it makes one head of one person's photos, in a folder named as the first of them,
-and says in "views" what became of each; "force": true uses those that seem to show somebody else, too. Logs,
-also those of
-libraries that print, go to stderr. The process ends when its stdin does.
+and says in "views" what became of each; "confirmed": true says that they are of one person, "force": true
+uses those that seem to show somebody else, too. Logs, also those of libraries that print, go to stderr. The
+process ends when its stdin does.
 """
 
 import argparse

@@ -89,7 +89,7 @@ def made(args: argparse.Namespace, reconstructor: "Reconstructor") -> None:
         for photo, true in zip(photos, truths, strict=True):
             head = reconstructor.reconstruct(photo)[0]
             singles.append(error(head, true[region], template.landmarks(true)))
-        person, _ = reconstructor.reconstruct_person(photos, head=options)
+        person, _ = reconstructor.reconstruct_person(photos, head=options, confirmed=True)
         true = truths[[view.main for view in person.views].index(True)]
         row = [singles[0], min(singles), error(person, true[region], template.landmarks(true))]
         row.append(sum(view.verdict == "used" for view in person.views) / len(photos))

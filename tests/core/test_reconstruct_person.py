@@ -44,7 +44,7 @@ def person(reconstructor, astronaut, darker):
         Path("missing.jpg"),
     ]
     options = HeadOptions(1024, hair="none", maps=False)
-    return reconstructor.reconstruct_person(photos, head=options)
+    return reconstructor.reconstruct_person(photos, head=options, confirmed=True)
 
 
 def test_photos_of_no_use_are_named_with_the_reason(person):
@@ -58,6 +58,13 @@ def test_photos_of_no_use_are_named_with_the_reason(person):
     # One identity: what differs is the expression, and little, since it is the same picture.
     difference = with_face[0].prior.vertices - with_face[1].prior.vertices
     assert np.abs(difference).mean() < 0.001
+
+
+def test_a_head_of_several_photos_is_to_be_checked(person):
+    """Texture was allowed to be taken from both, yet nothing proves that they show one person."""
+    head, _ = person
+    assert head.quality.verdict != "good" and "one person" in head.quality.reasons[-1]
+    assert [view.identity_confirmed for view in head.views] == [True, True, False, False]
 
 
 def test_tones_of_the_photos_are_matched(reconstructor, person, astronaut):
@@ -100,12 +107,17 @@ def test_the_worker_makes_one_head_of_several_photos(reconstructor, astronaut, d
     (face,) = result["faces"]
     assert Path(face["folder"]).name == "front" and "face.json" in face["files"]
     assert [view["name"] for view in face["views"]] == ["front.png", "dark.png"]
+    # Nobody has said that they are of one person.
+    assert sorted(view["identity_confirmed"] for view in face["views"]) == [False, True]
+    assert face["quality"]["verdict"] != "good"
+    assert "one person" in face["quality"]["reasons"][-1] and ".png" in face["quality"]["reasons"][-1]
     assert said == sorted(said)
     for wrong in (
         {"photos": "a.jpg"},
         {"photos": [3]},
         {"photos": ["a"] * 31},
         {"photos": ["a"], "force": 1},
+        {"photos": ["a"], "confirmed": "yes"},
     ):
         with pytest.raises(RequestError):
             jobs.reconstruct({"out": "x", **wrong}, lambda *_: None, lambda: False)

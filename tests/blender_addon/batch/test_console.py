@@ -7,8 +7,9 @@ import pytest
 
 from blender_addon.batch.console import Console, in_words, summary
 from blender_addon.batch.local_processor import PhotoResult, StagedHead
+from blender_addon.batch.person_views import ViewRecord, view_records
 from blender_addon.batch.record import HeadRecord, PhotoRecord
-from blender_addon.batch.runner import faces_omitted
+from blender_addon.batch.runner import faces_omitted, person_views
 from blender_addon.errors import AddonError
 from core.errors import PhotoFormatError
 
@@ -41,6 +42,42 @@ def test_the_count_is_the_engines_or_the_one_before(engine, before, expected):
     result = PhotoResult([StagedHead(Path("staged"), {}, engine)], {}, 1)
     record = None if before is None else PhotoRecord("/a.jpg", "a.jpg", faces_omitted=before)
     assert faces_omitted(result, record) == expected
+
+
+VIEWS = [
+    ViewRecord("front.jpg", "used"),
+    ViewRecord("side.jpg", "used", identity_confirmed=False),
+    ViewRecord("bob.jpg", "someone else", "bob.jpg seems to show somebody else"),
+    ViewRecord("wall.jpg", "unusable"),
+]
+
+
+def test_photos_of_a_person_that_are_left_out_are_told():
+    record = PhotoRecord("/a/ada", "ada", heads=[HEAD], views=VIEWS)
+    assert "2 of 4 photos used" in in_words(record)
+    lines = summary([record], {record.path}, "out", 1.0, 2.0)
+    at = lines.index("1 person, 2 of 4 photos used:")
+    side, bob, wall = lines[at + 1 : at + 4]
+    assert "side.jpg" in side and "--same-person" in side
+    assert bob == "  ada: bob.jpg was not used: bob.jpg seems to show somebody else"
+    assert "wall.jpg was not used" in wall and lines[1].startswith("1 of 1 person done")
+    whole = PhotoRecord("/a/eve", "eve", heads=[HEAD], views=VIEWS[:1])
+    assert "1 person, 1 of 1 photo used." in summary([whole], {whole.path}, "out", 1.0, 2.0)
+
+
+def test_views_are_the_engines_or_those_before():
+    said = [
+        {"name": "a.jpg", "verdict": "unusable", "reason": "No face."},
+        {"name": "b.jpg", "verdict": "used"},
+    ]
+    made = PhotoResult([StagedHead(Path("staged"), {}, {"views": said})], {}, 1)
+    assert person_views(made, None) == [
+        ViewRecord("a.jpg", "unusable", "No face."),
+        ViewRecord("b.jpg", "used"),
+    ]
+    kept = PhotoResult([StagedHead(Path("staged"), {}, {})], {}, 1)
+    assert person_views(kept, PhotoRecord("/a", "a", views=VIEWS)) == VIEWS and person_views(kept, None) == []
+    assert view_records("many") == view_records([{"name": 3}]) == view_records(None) == []
 
 
 def test_names_cannot_write_lines_of_their_own():

@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from blender_addon.batch import page, page_html
 from blender_addon.batch.page_cards import cards
+from blender_addon.batch.person_views import ViewRecord
 from blender_addon.batch.record import BatchRecord, HeadRecord, PhotoRecord
 from blender_addon.errors import PageError, printable
 from tests.blender_addon.page_samples import HOSTILE, add_failure, add_head, document, write_master
@@ -126,6 +128,19 @@ def test_a_head_is_told_with_its_figures(tmp_path, record, master):
     ):
         assert expected in words
     assert "2.5 s" in words and "network 0.60" in words and "4 pictures" in words
+
+
+def test_photos_of_a_person_that_were_left_out_are_told(tmp_path, record, master):
+    """On the page, and from a record that has been saved."""
+    add_head(tmp_path, record, master, "ada")
+    ((path, outcome),) = record.photos.items()
+    views = [ViewRecord("a.jpg", "used"), ViewRecord("b.jpg", "someone else", "It shows <Bob>.")]
+    record.photos[path] = replace(outcome, views=views)
+    record.save(tmp_path)
+    loaded = BatchRecord.load(tmp_path)
+    assert loaded.photos[path].views == views
+    words = " ".join(read(tmp_path, loaded).texts)
+    assert "1 of 2 photos used" in words and "b.jpg was not used: It shows <Bob>." in words
 
 
 def test_an_asset_is_linked_where_the_page_can_reach_it(tmp_path, record, master):

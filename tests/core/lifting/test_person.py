@@ -9,7 +9,8 @@ from core.detection.landmarks import FaceLandmarks
 from core.geometry.frames import FRONTAL, HEAD_CENTER, Camera, HeadPose, crop_frame_around
 from core.geometry.pose import rotation_matrix
 from core.lifting.lifter import HeadPrior, LandmarkLifter
-from core.lifting.person import USED, PersonPhoto, PersonSolver, PhotoView
+from core.lifting.person import USED, PersonPhoto, PersonSolver, PhotoView, without_texture
+from core.reconstructor import doubt_about
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
 CAMERA = Camera(1200.0, 320.0, 240.0)
@@ -103,3 +104,11 @@ def test_a_view_says_all_that_a_camera_needs(solver):
     np.testing.assert_allclose(pose.head_to_camera(HEAD_CENTER), photo.prior.pose.head_to_camera(HEAD_CENTER))
     assert document["camera"]["focal_length_px"] == 1200 and "reason" not in document
     assert PhotoView("b.jpg", "", (0, 0), "unusable", "why").document()["reason"] == "why"
+
+
+def test_texture_is_only_taken_of_photos_that_are_confirmed():
+    main = PhotoView("a.jpg", "", (1, 1), USED, main=True, identity_confirmed=True)
+    doubtful, unusable = PhotoView("b.jpg", "", (1, 1), USED), PhotoView("c.jpg", "", (0, 0), "unusable")
+    assert without_texture([main, doubtful, unusable]) == ["b.jpg"] and without_texture([main]) == []
+    assert doubt_about([main, doubtful]).endswith("without b.jpg.")
+    assert "texture" not in doubt_about([main])

@@ -22,6 +22,7 @@ from core.quality.report import (
     OTHER_WEIGHTS,
     POOR,
     POOR_MM,
+    QualityReport,
     classify,
     quality_report,
 )
@@ -150,6 +151,13 @@ def test_rules(change, verdict, words):
     assert classify(FINE, None) == (GOOD, [])
     found, reasons = classify(replace(FINE, **change), None)
     assert found == verdict and len(reasons) == 1 and words in reasons[0]
+
+
+@pytest.mark.parametrize(("before", "after"), [(GOOD, CHECK), (CHECK, CHECK), (POOR, POOR)])
+def test_a_further_reason_makes_no_head_better(before, after):
+    report = QualityReport(before, ("It is dark.",), (), None, True, FINE, 0.5)
+    assert report.to_check("Look.").verdict == after
+    assert report.to_check("Look.").reasons == ("It is dark.", "Look.")
 
 
 def test_worst_flaw_comes_first():
