@@ -28,6 +28,8 @@ PHOTO_ERRORS = (
     "FaceTooSmallError",
     "ReconstructionError",
 )
+#: Those of them that say that the photo cannot be read.
+UNREADABLE = ("PhotoError", "PhotoFormatError")
 #: Progress, 0..1, that the search for faces is.
 DETECTION_FRACTION = 0.05
 
@@ -150,7 +152,8 @@ class JobQueue:
             self._rest(job, JobState.CANCELLED)
         except AddonError as error:
             job.problem = str(error)
-            job.retryable = getattr(error, "kind", None) not in PHOTO_ERRORS
+            kind = getattr(error, "kind", None)
+            job.retryable, job.readable = kind not in PHOTO_ERRORS, kind not in UNREADABLE
             self._rest(job, JobState.FAILED)
         except Exception:  # whatever it is: the next job has to be done
             log.exception("A job failed")

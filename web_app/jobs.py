@@ -78,6 +78,7 @@ class Job:
         omitted: Photos that were not used.
         problem: What went wrong, a sentence.
         retryable: Whether the same photo may succeed: it was not the photo that went wrong.
+        readable: Whether the photo could be read, as far as that has turned out.
         export: A format that is being made, None if none is.
         export_problem: Why the last one was not made.
         finished: When it came to rest, by the server's clock.
@@ -100,6 +101,7 @@ class Job:
     omitted: tuple[OmittedPhoto, ...] = ()
     problem: str | None = None
     retryable: bool = True
+    readable: bool = True
     export: str | None = None
     export_problem: str | None = None
     cancel_asked: bool = False
@@ -139,7 +141,7 @@ class Job:
         self.files = {name: path for name, path in self.files.items() if name not in self.result}
         self.result, self.quality, self.surface = {}, {}, None
         self.problem = self.export = self.export_problem = None
-        self.retryable, self.cancel_asked = True, False
+        self.retryable, self.readable, self.cancel_asked = True, True, False
 
     def document(self, position: int) -> dict[str, Any]:
         """What the page is told, as JSON can hold it.
@@ -179,6 +181,7 @@ class Job:
             "omitted": [{"name": one.name, "reason": one.reason} for one in self.omitted],
             "problem": self.problem,
             "retryable": self.retryable,
+            "readable": self.readable,
             "export": self.export,
             "export_problem": self.export_problem,
         }

@@ -99,7 +99,7 @@ def test_a_photo_becomes_a_head_that_can_be_turned(chromium, serve, photo, tmp_p
     picture = page.differs(picture, lambda clay: np.ptp(clay, axis=2).max() < 30)
     page.click("[name=look][value=confidence]")
     picture = page.differs(picture, lambda confidence: np.ptp(confidence, axis=2).max() > 100)
-    assert page.find("#legend").is_displayed()
+    assert page.find("#legend").is_displayed() and not page.find("#hair").is_enabled()
     page.click("[name=model][value=surface]")
     page.wait(SHOWN.format("surface"))
     page.differs(picture)
@@ -189,6 +189,7 @@ def test_camera_tabs_faces_and_cancelling(chromium, serve, photo, fake_engine_py
     chromium.switch_to.window(first)
     page.click("#cancel")
     page.told("Cancelled")
+    assert page.find("#notice").get_attribute("data-kind") == "remark", "cancelling is no error"
     assert page.find("#again").is_displayed()
     chromium.switch_to.window(second)
     other.until("done")
@@ -200,6 +201,11 @@ def test_camera_tabs_faces_and_cancelling(chromium, serve, photo, fake_engine_py
     page.choose(photo("noface.png"))
     page.told("No face found in noface.png")
     assert not page.find("#again").is_displayed(), "the same photo has no face the next time either"
+    assert page.find("#notice").get_attribute("data-kind") == "problem"
+    page.wait("!document.querySelector('#photo').hidden")
+    page.choose(photo("unreadable.png"))
+    page.told("unreadable.png ends too early")
+    page.wait("document.querySelector('#photo').hidden")
     for event, given in (("drop", "dataTransfer"), ("paste", "clipboardData")):
         script = (
             "const data = new DataTransfer(); data.items.add(new File(['x'], arguments[0]));"
@@ -227,6 +233,8 @@ def test_camera_tabs_faces_and_cancelling(chromium, serve, photo, fake_engine_py
         "document.querySelector('#file').dispatchEvent(new Event('change'))"
     )
     page.wait("document.activeElement.id === 'several-title'")
+    # No browser can show these files: their names are in the places of the pictures.
+    page.wait("document.querySelectorAll('#several-list span').length === 3")
     names = page.run("return [...document.querySelectorAll('#several-list button')].map(b => b.ariaLabel)")
     assert names == ["Leave out good a.jpg", "Leave out unlike.jpg", "Leave out b.jpg"]
     page.click("#several-list li:last-child button")
@@ -240,14 +248,17 @@ def test_a_server_that_is_killed_and_started_again(chromium, serve, photo, fake_
     # A port of its own: one of the usual ones could be another test's by the time it is asked for again.
     server = serve("--engine-python", fake_engine_python, "--port", 0)
     page = TryPage(chromium, server)
-    page.choose(photo("good.png"))
-    page.until("done")
+    page.choose(photo("slow.png"))
+    page.until("working")
     server.popen.kill()
     server.popen.wait()
     page.told("does not answer")
+    page.wait("document.querySelector('#work').hidden")
     serve("--engine-python", fake_engine_python, "--port", server.port)
-    page.told("started again")
+    page.told("Drop the photo again")
     page.click("#again")
+    page.until("working")
+    page.choose(photo("good.png"))
     page.until("done")
     assert not page.find("#notice").is_displayed()
     fetched = "fetch(document.querySelector('#file-list a').href).then(a => arguments[0](a.status))"

@@ -59,9 +59,14 @@ const page = {
 
 // --- Notices ------------------------------------------------------------------------------------------------
 
-/** @param {string} words @param {boolean} again Whether the photo can be sent again. */
-const notice = (words, again = false) => {
+/**
+ * @param {string} words
+ * @param {boolean} again Whether the photo can be sent again.
+ * @param {boolean} wrong Whether something has gone wrong.
+ */
+const notice = (words, again = false, wrong = true) => {
   $("notice").hidden = !words;
+  $("notice").dataset.kind = wrong ? "problem" : "remark";
   $("notice-text").textContent = words;
   $("again").hidden = !again || !page.files.length;
 };
@@ -119,11 +124,14 @@ const send = async (files) => {
 const showPhoto = (address) => {
   if (page.picture.startsWith("blob:")) URL.revokeObjectURL(page.picture);
   page.picture = address;
-  $("photo-image").src = address;
-  $("photo").hidden = !address;
+  // A photo of the user's may be one that the browser cannot show; those of the server's it can.
+  if (!address || address.startsWith("blob:")) $("photo").hidden = true;
+  if (address) $("photo-image").src = address;
+  else $("photo-image").removeAttribute("src");
 };
 // Formats that the browser does not know, such as HEIC: the server's picture of the face comes later.
 $("photo-image").addEventListener("error", () => { $("photo").hidden = true; });
+$("photo-image").addEventListener("load", () => { $("photo").hidden = !page.picture; });
 
 /** @param {FileList | null | undefined} files @param {boolean} told Whether to say so if there is none. */
 const take = (files, told = true) => {
@@ -155,6 +163,8 @@ const renderSeveral = (photos) => {
   $("several-list").replaceChildren(
     ...photos.map((photo) => {
       const image = make("img", { src: URL.createObjectURL(photo), alt: "" });
+      // Formats that the browser does not know: the name takes the picture's place.
+      image.addEventListener("error", () => { image.replaceWith(make("span", { textContent: photo.name })); });
       const button = make("button", { type: "button", title: photo.name }, image, "\u00d7");
       button.setAttribute("aria-label", text("several.remove", { name: photo.name }));
       button.addEventListener("click", () => {
@@ -207,7 +217,7 @@ document.addEventListener("drop", (event) => {
 $("cancel").addEventListener("click", () => {
   if (page.sending) {
     page.sending.abort();
-    notice(text("cancelled"), true);
+    notice(text("cancelled"), true, false);
   } else if (page.job && BUSY.includes(page.job.state)) {
     page.place?.cancel().catch(failed);
   }
@@ -338,6 +348,7 @@ stage.onShown = () => {
   $("shapes").hidden &&= !stage.hasShapes;
   $("shapes").inert = !stage.hasShapes;  // of a surface; taken away, it would move the rest
   $("hair-label").hidden = !stage.hasHair;
+  $("hair").disabled = stage.look === "confidence";  // which shows no hair
   const input = /** @type {HTMLInputElement} */ (document.querySelector("[name=look][value=confidence]"));
   input.disabled = !stage.hasConfidence;
   $("legend").hidden = stage.look !== "confidence" || !stage.hasConfidence;
@@ -364,8 +375,11 @@ const render = (job) => {
   }
   if (job) renderFaces(job);
   else $("faces").hidden = true;
-  if (job?.state === "failed") notice(job.problem ?? "", job.retryable);
-  if (job?.state === "cancelled") notice(text("cancelled"), true);
+  if (job?.state === "failed") {
+    notice(job.problem ?? "", job.retryable);
+    if (!job.readable) showPhoto("");  // the browser may have shown an empty box for it
+  }
+  if (job?.state === "cancelled") notice(text("cancelled"), true, false);
   if (job?.state === "done" && job.files.includes("photo.png")) {
     const picture = `${page.place?.file(job, "photo.png")}?${job.face}`;
     if (page.picture !== picture) showPhoto(picture);
@@ -393,6 +407,7 @@ for (const radio of document.querySelectorAll("[name=look]"))
     const look = /** @type {HTMLInputElement} */ (radio).value;
     $("legend").hidden = look !== "confidence" || !stage.hasConfidence;
     stage.setLook(look);
+    $("hair").disabled = look === "confidence";
   });
 for (const button of document.querySelectorAll("[data-orbit]"))
   button.addEventListener("click", () => stage.turn(Number(/** @type {HTMLElement} */ (button).dataset.orbit)));
@@ -418,7 +433,11 @@ $("neutral").addEventListener("click", () => reset(0));
 
 // --- The server -----------------------------------------------------------------------------------------------
 
-const silent = () => notice(text("lost"));
+const silent = () => {
+  notice(text("lost"));
+  $("work").hidden = true;  // nothing is known of it
+  stage.sayIdle("");
+};
 
 /** @param {News} news */
 const onNews = (news) => {

@@ -7,7 +7,7 @@
  * @typedef {{
  *   number: number, name: string, state: string, position: number, step: string, fraction: number, message: string,
  *   faces: Face[], face: number | null, surface: string | null, files: string[], verdict: Verdict | null,
- *   photos: number, omitted: {name: string, reason: string}[], problem: string | null, retryable: boolean, export: string | null, export_problem: string | null
+ *   photos: number, omitted: {name: string, reason: string}[], problem: string | null, retryable: boolean, readable: boolean, export: string | null, export_problem: string | null
  * }} Job
  * @typedef {{job: Job | null, expired: boolean, max_photos: number}} News
  * @typedef {{id: string, max_bytes: number, suffixes: string[], formats: string[], blender: boolean, version: string}} About

@@ -77,6 +77,10 @@ def detect(request):
     if "nonsense" in photo.stem:
         answer(request, "result", result={"faces": 3})
         return
+    if "unreadable" in photo.stem:
+        message = f"{photo.name} ends too early: copy it again"
+        answer(request, "error", error={"type": "PhotoFormatError", "message": message})
+        return
     count = 3 if "three" in photo.stem else 2 if "two" in photo.stem else 1
     faces = []
     for n in range(count):
