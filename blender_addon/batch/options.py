@@ -220,8 +220,8 @@ def make_parser(about: str, epilog: str) -> BatchParser:
         "and --lods make (these: glb if nothing is said)")
 
     add("--preset", type=_presets, default=(), metavar="LIST",
-        help="write the head as programs want it: unity, unreal, metahuman, web, blender, or presets of your "
-        "own, several with commas; docs/handoff.md says what is in them")
+        help="write the head as programs want it: unity, unreal, metahuman, web, vrm, blender, or presets of "
+        "your own, several with commas; docs/handoff.md says what is in them")
     add("--bone-names", choices=tuple(NAMINGS), default="blender",
         help="whose names the bones get in what --export writes (default: blender)")
 

@@ -130,6 +130,40 @@ def accessor_values(
     return np.frombuffer(binary, kind, accessor["count"] * width, start).reshape(-1, width)
 
 
+def texture_window(data: bytes, material: str) -> tuple[float, float, float, float] | None:
+    """Part of its texture that a material uses.
+
+    Args:
+        data: A .glb file.
+        material: What the material's name has in it.
+
+    Returns:
+        Left, top, right, bottom as fractions of the picture, from its upper left corner; None if no mesh has
+        that material and texture coordinates.
+
+    Raises:
+        ValueError: It is no such file, or damaged.
+    """
+    document, binary = glb_chunks(data)
+    try:
+        numbers = {k for k, one in enumerate(document["materials"]) if material in one.get("name", "")}
+        accessors = [
+            document["accessors"][primitive["attributes"]["TEXCOORD_0"]]
+            for mesh in document["meshes"]
+            for primitive in mesh["primitives"]
+            if primitive.get("material") in numbers
+        ]
+        found = [accessor_values(document, binary, accessor) for accessor in accessors]
+    except (KeyError, IndexError, TypeError):
+        return None
+    values = [one for one in found if one is not None and len(one)]
+    if not values or len(values) < len(found) or accessors[0]["componentType"] != FLOAT:
+        return None
+    corners = np.concatenate(values)
+    (left, top), (right, bottom) = corners.min(0), corners.max(0)
+    return float(left), float(top), float(right), float(bottom)
+
+
 def _make_sparse(document: dict[str, Any], binary: bytes, views: list[bytes]) -> None:
     """Of the morph targets, write only the vertices that move."""
     targets = [
@@ -344,10 +378,15 @@ def _file(document: dict[str, Any], views: list[bytes]) -> bytes:
         binary += b"\0" * (-len(binary) % 4)
         view |= {"buffer": 0, "byteOffset": len(binary), "byteLength": len(data)}
         binary += data
+    return glb_bytes(document, bytes(binary))
+
+
+def glb_bytes(document: dict[str, Any], binary: bytes) -> bytes:
+    """The .glb file of a document and its buffer, whose length the document gets."""
     binary += b"\0" * (-len(binary) % 4)
     document["buffers"] = [{"byteLength": len(binary)}]
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
     text += b" " * (-len(text) % 4)
     parts = struct.pack("<II", len(text), JSON_CHUNK) + text
-    parts += struct.pack("<II", len(binary), BINARY_CHUNK) + bytes(binary)
+    parts += struct.pack("<II", len(binary), BINARY_CHUNK) + binary
     return struct.pack("<III", MAGIC, 2, 12 + len(parts)) + parts

@@ -11,11 +11,12 @@ import bpy
 import numpy as np
 
 from ..blender import exporters
-from ..blender.glb_file import Picture, compact
+from ..blender.glb_file import Picture, compact, texture_window
+from ..blender.glb_nodes import attach, skins_at_root
 from ..blender.temporary_data import temporary_blocks
 from ..errors import ExportError
 from .armature import rig_of
-from .bone_names import renamed_bones
+from .bone_names import NAMINGS, renamed_bones
 from .build import PHOTO_SHAPE, build_head
 from .export import ExportOptions, export_head
 from .expressions import vrm_expressions
@@ -33,8 +34,9 @@ QUALITY = 90
 PICTURE_FORMATS = {"png": ("PNG", ".png"), "jpeg": ("JPEG", ".jpg"), "webp": ("WEBP", ".webp")}
 #: Side of the lashes' picture where the others' format has no alpha, as a fraction of theirs.
 LASH_FRACTION = 0.5
-#: The hair's file, which has all products, as far as there is hair.
+#: The hair's file, which has all products, as far as there is hair, and the bone that it moves with.
 HAIR_FILE = "hair.glb"
+HAIR_BONE = "head"
 #: The material with holes.
 LASHES = "lashes"
 #: The pictures that it holds, as files.
@@ -94,14 +96,39 @@ def export_preset(
             about = f"the head for {name}"
             files |= {path.name: f"{about}: {_kind(path)}" for path in made}
     if preset.hair != "none" and (folder / HAIR_FILE).is_file():
-        target = folder / f"{stem}_{name}_{HAIR_FILE}"
-        _write_hair(folder, target, preset)
-        files[target.name] = f"the hair of the head for {name}"
+        hair = _hair_file(folder, preset)
+        heads = [folder / file for file in files if file.endswith(".glb")]
+        for path in heads:
+            _add_hair(path, hair, preset)
+        if any(format_ != "glb" for format_ in preset.formats):
+            target = folder / f"{stem}_{name}_{HAIR_FILE}"
+            _replace(target, hair)
+            files[target.name] = f"the hair of the head for {name}, to be put under its head bone"
     return files
 
 
-def _write_hair(folder: Path, target: Path, preset: Preset) -> None:
-    """Write the hair's file as a preset wants it. Raises ExportError."""
+def _add_hair(path: Path, hair: bytes, preset: Preset) -> None:
+    """Put the hair into a head's file, under the bone of the head. Raises ExportError."""
+    bone = HAIR_BONE if preset.bones == "none" else NAMINGS[preset.bones].get(HAIR_BONE, HAIR_BONE)
+    try:
+        _replace(path, attach(path.read_bytes(), hair, bone))
+    except (OSError, ValueError) as error:
+        raise ExportError(f"{path} cannot get its hair ({error}): reconstruct the photo again.") from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name and move it. Raises ExportError."""
+    partial = path.with_name(path.name + ".part")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
+
+
+def _hair_file(folder: Path, preset: Preset) -> bytes:
+    """The hair's file as a preset wants it. Raises ExportError."""
     source = folder / HAIR_FILE
     with tempfile.TemporaryDirectory(prefix=".photobust-", dir=folder) as temporary:
         images = {}
@@ -111,14 +138,10 @@ def _write_hair(folder: Path, target: Path, preset: Preset) -> None:
             kind = write_picture(picture, made, round(preset.texture_size * HAIR_FRACTION), "webp")
             images[picture.stem] = Picture(made.read_bytes(), kind)
         images = {stem: one for stem, one in images.items() if one.kind == "webp"}
-        partial = Path(temporary) / HAIR_FILE
         try:
-            partial.write_bytes(compact(source.read_bytes(), images=images, quantized=preset.quantized))
-            partial.replace(target)
+            return compact(source.read_bytes(), images=images, quantized=preset.quantized)
         except (OSError, ValueError) as error:
-            raise ExportError(
-                f"{target} cannot be written ({error}): reconstruct the photo again."
-            ) from error
+            raise ExportError(f"{source} cannot be read ({error}): reconstruct the photo again.") from error
 
 
 def prepared(data: HeadData, preset: Preset) -> HeadData:
@@ -246,18 +269,22 @@ def _compact(path: Path, preset: Preset, texture: Path) -> None:
             kind = write_picture(texture, file, preset.texture_size, preset.texture_format)
             picture = Picture(file.read_bytes(), kind)
             if kind == "jpeg":
-                write_picture(texture, file, round(preset.texture_size * LASH_FRACTION), "png")
+                window = texture_window(path.read_bytes(), LASHES)
+                write_picture(texture, file, round(preset.texture_size * LASH_FRACTION), "png", window)
                 own = {LASHES: Picture(file.read_bytes(), "png")}
-    partial = path.with_name(path.name + ".part")
     try:
-        partial.write_bytes(compact(path.read_bytes(), picture, own, quantized=preset.quantized))
-        partial.replace(path)
+        _replace(path, skins_at_root(compact(path.read_bytes(), picture, own, quantized=preset.quantized)))
     except (OSError, ValueError) as error:
-        partial.unlink(missing_ok=True)
         raise ExportError(f"{path} cannot be made smaller ({error}).") from error
 
 
-def write_picture(source: Path, target: Path, size: int, kind: str) -> str:
+def write_picture(
+    source: Path,
+    target: Path,
+    size: int,
+    kind: str,
+    window: tuple[float, float, float, float] | None = None,
+) -> str:
     """Write a picture in another format and with at most `size` texels a side.
 
     Args:
@@ -265,6 +292,7 @@ def write_picture(source: Path, target: Path, size: int, kind: str) -> str:
         target: The file.
         size: Texels.
         kind: A key of PICTURE_FORMATS.
+        window: Part of it that is needed, left, top, right, bottom as fractions; the rest becomes clear.
 
     Returns:
         The format that it has: JPEG where this Blender cannot write WebP.
@@ -279,9 +307,11 @@ def write_picture(source: Path, target: Path, size: int, kind: str) -> str:
                 raise ExportError(f"The picture {source} cannot be read: reconstruct the photo again.")
             if largest > size:
                 image.scale(*(max(1, round(side * size / largest)) for side in image.size))
-            elif kind == "png":
+            elif kind == "png" and window is None:
                 shutil.copyfile(source, target)
                 return kind
+            if window is not None:
+                _clear_around(image, window)
             image.filepath_raw = str(target.absolute())
             image.file_format = PICTURE_FORMATS[kind][0]
             _save(image, kind)
@@ -290,6 +320,20 @@ def write_picture(source: Path, target: Path, size: int, kind: str) -> str:
     except (OSError, RuntimeError) as error:
         raise ExportError(f"{target} cannot be written ({error}): choose another folder.") from error
     return kind
+
+
+def _clear_around(image: bpy.types.Image, window: tuple[float, float, float, float]) -> None:
+    """Let a picture be black and clear around a window, by two texels more: filters reach beyond it."""
+    width, height = image.size
+    pixels = np.zeros(4 * width * height, np.float32)
+    image.pixels.foreach_get(pixels)
+    rows = pixels.reshape(height, width, 4)[::-1]  # a view, from the top
+    left, top = int(window[0] * width) - 2, int(window[1] * height) - 2
+    right, bottom = int(np.ceil(window[2] * width)) + 2, int(np.ceil(window[3] * height)) + 2
+    for around in (rows[: max(top, 0)], rows[bottom:], rows[:, : max(left, 0)], rows[:, right:]):
+        around[:] = 0.0
+    image.pixels.foreach_set(pixels)
+    image.update()
 
 
 @contextmanager

@@ -6,9 +6,10 @@ import sys
 import pytest
 
 from blender_addon.batch.config import read_config
-from blender_addon.batch.options import parse
+from blender_addon.batch.options import make_parser, parse
 from blender_addon.batch.plan import make_plan
 from blender_addon.errors import BatchError
+from blender_addon.heads.presets import PRESET_FOLDER
 
 
 def options(*arguments):
@@ -20,6 +21,13 @@ def refused(capsys, *arguments):
         options(*arguments)
     assert info.value.code == 1
     return capsys.readouterr().err
+
+
+def test_the_help_names_every_preset():
+    words = make_parser("about", "epilog").format_help().split("--preset")[-1]
+    about = words[: words.index("docs/handoff.md")]
+    names = [path.stem for path in PRESET_FOLDER.glob("*.json")]
+    assert len(names) > 5 and not [name for name in names if f" {name}," not in about]
 
 
 CONFIG = {

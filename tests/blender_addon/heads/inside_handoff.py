@@ -16,6 +16,7 @@ import numpy as np
 from blender_addon.animation.live_link_csv import Recording
 from blender_addon.animation.takes import TakeOptions, add_take
 from blender_addon.blender.glb_file import glb_chunks
+from blender_addon.blender.glb_nodes import world_matrix
 from blender_addon.blender_worker.steps import load_step
 from blender_addon.heads.armature import rig_of
 from blender_addon.heads.build import build_head
@@ -50,7 +51,35 @@ def check_write(folder):
     assert set(VRM_NAMES) < set(shapes) and "jawOpen" in shapes, shapes
     assert not [name for name in shapes if name.startswith("viseme_")]
     assert {"neck", "head", "leftEye", "rightEye"} <= {node.get("name") for node in document["nodes"]}
+    (lashes,) = head_picture_sizes(folder / "head_vrm.glb", "image/png")
+    assert lashes < 50_000, lashes  # of the 200,000 of the whole texture
+    for name in ("web", "vrm"):
+        check_hair_and_roots(folder, name)
+        assert not (folder / f"head_{name}_hair.glb").exists()
+    assert (folder / "head_unity_hair.glb").is_file()
     write_animated(folder)
+
+
+def head_picture_sizes(path, kind):
+    """Bytes of the pictures of a MIME type in a GLB file that are not the hair's."""
+    document, _ = glb_chunks(path.read_bytes())
+    return [
+        document["bufferViews"][image["bufferView"]]["byteLength"]
+        for image in document["images"]
+        if image["mimeType"] == kind and not image.get("name", "").startswith("hair")
+    ]
+
+
+def check_hair_and_roots(folder, name):
+    """The hair hangs on the head's bone, is where it is in hair.glb, and skinned meshes are at the root."""
+    document, _ = glb_chunks((folder / f"head_{name}.glb").read_bytes())
+    nodes = document["nodes"]
+    numbers = {node.get("name"): k for k, node in enumerate(nodes)}
+    assert numbers["hair"] in nodes[numbers["head"]]["children"]
+    assert np.abs(world_matrix(nodes, numbers["hair"]) - np.eye(4)).max() < 1e-5
+    skinned = [k for k, node in enumerate(nodes) if "skin" in node]
+    assert skinned and set(skinned) <= set(document["scenes"][0]["nodes"])
+    assert not set(skinned) & {child for node in nodes for child in node.get("children", [])}
 
 
 def write_animated(folder):
