@@ -471,7 +471,8 @@ class Reconstructor:
         except PhotoError as error:
             return None, PhotoView(name, "", (0, 0), UNUSABLE, str(error)), None
         name = photo.name or name
-        view = PhotoView(name, photo.sha256 or "", (photo.width, photo.height), USED)
+        size = photo.width, photo.height
+        view = PhotoView(name, photo.sha256 or "", size, USED, orientation=photo.orientation)
         try:
             camera = camera_of(photo, focal_mm)
             photo, detected = self._detect(photo, given, 1)

@@ -46,7 +46,14 @@ MAX_FOCAL_PX = 1e8
 #: How far a matrix may be from a rotation; face.json has six digits.
 ROTATION_TOLERANCE = 1e-3
 #: Parts of face.json that are kept in a .blend; the rest is bulky and of no use there.
-KEPT = ("schema_version", "generator", "input", "camera", "pose", "landmarks", "quality", "timings")
+KEPT = (
+    *("schema_version", "generator", "input", "camera", "pose", "landmarks", "quality", "timings"),
+    "views",
+)
+#: The verdict on a photo of a person that the head is made of.
+USED = "used"
+#: More photos than a person's head is made of.
+MAX_VIEWS = 1000
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,36 @@ class PhotoCamera:
         """
         seen = points @ self.rotation.T + self.translation
         return seen[:, :2] / seen[:, 2:] * self.focal_px + np.array([self.cx, self.cy])
+
+
+@dataclass(frozen=True)
+class PhotoView:
+    """What became of one of several photos of a person.
+
+    `name`: the file's. `used`: whether the head is made of it, too; else `reason` says why it is not.
+    `main`: whether the surface is from this photo. `camera`: the photo's, None of one that was not used.
+    `orientation`: EXIF's number, 1..8, as in `FaceDocument.orientation`.
+    """
+
+    name: str
+    used: bool
+    main: bool
+    reason: str
+    camera: PhotoCamera | None
+    orientation: int
+
+    @classmethod
+    def of(cls, about: dict[str, Any]) -> "PhotoView":
+        """From an entry of `views` in face.json."""
+        name, reason = str(about.get("name", "")), str(about.get("reason", ""))
+        return cls(
+            name=name,
+            used=about.get("verdict") == USED,
+            main=about.get("main") is True,
+            reason=reason if name in reason else f"{name}: {reason or 'it was not used'}",
+            camera=_camera_of(about, about),
+            orientation=_orientation_of(about),
+        )
 
 
 @dataclass(frozen=True)
@@ -113,6 +150,7 @@ class FaceDocument:
         if not all(_is_number(seconds) for seconds in record.timings.values()):
             raise ValueError("timings that are no numbers")
         _check_quality(record.quality)
+        _check_views(document.get("views"))
         return record
 
     def compact(self) -> str:
@@ -123,27 +161,22 @@ class FaceDocument:
     @property
     def camera(self) -> PhotoCamera | None:
         """The photo's camera, None if the file does not have it."""
-        try:
-            photo, camera, pose = (self.document[name] for name in ("input", "camera", "pose"))
-            cx, cy = camera["principal_point_px"]
-            found = PhotoCamera(
-                width=int(photo["width"]),
-                height=int(photo["height"]),
-                focal_px=float(camera["focal_length_px"]),
-                cx=float(cx),
-                cy=float(cy),
-                rotation=np.array(pose["rotation_head_to_camera"], float).reshape(3, 3),
-                translation=np.array(pose["translation_m"], float).reshape(3),
-            )
-        except (KeyError, TypeError, ValueError, OverflowError):
-            return None
-        return found if _is_possible(found) else None
+        return _camera_of(self.document.get("input"), self.document)
 
     @property
     def orientation(self) -> int:
         """EXIF's number, 1..8, for how the photo's file has to be turned to be upright; 1: it is."""
-        value = (self.document.get("input") or {}).get("orientation", 1)
-        return value if isinstance(value, int) and 1 <= value <= 8 else 1
+        return _orientation_of(self.document.get("input") or {})
+
+    @property
+    def views(self) -> tuple[PhotoView, ...]:
+        """What became of the photos of a person, in their order; empty for the head of one photo."""
+        return tuple(PhotoView.of(about) for about in self.document.get("views") or ())
+
+    @property
+    def main_view(self) -> int | None:
+        """Which of `views` the surface is from, None if there are none."""
+        return next((number for number, view in enumerate(self.views) if view.main), None)
 
     @property
     def quality(self) -> dict[str, Any]:
@@ -172,6 +205,43 @@ class FaceDocument:
                 raise ValueError(f"landmarks {kind} have a point that is none")
         rows = [point if point is not None else (np.nan, np.nan, np.nan) for point in points]
         return np.array(rows, float).reshape(-1, 3)
+
+
+def _camera_of(size: Any, about: Any) -> PhotoCamera | None:
+    """The camera of a photo, None if there is none or it is impossible.
+
+    Args:
+        size: Has the photo's "width" and "height".
+        about: Has "camera" and "pose".
+    """
+    try:
+        camera, pose = about["camera"], about["pose"]
+        cx, cy = camera["principal_point_px"]
+        found = PhotoCamera(
+            width=int(size["width"]),
+            height=int(size["height"]),
+            focal_px=float(camera["focal_length_px"]),
+            cx=float(cx),
+            cy=float(cy),
+            rotation=np.array(pose["rotation_head_to_camera"], float).reshape(3, 3),
+            translation=np.array(pose["translation_m"], float).reshape(3),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return found if _is_possible(found) else None
+
+
+def _orientation_of(about: dict[str, Any]) -> int:
+    value = about.get("orientation", 1)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _check_views(views: object) -> None:
+    """Raises ValueError if they are no list of JSON objects."""
+    if views is None:
+        return
+    if not isinstance(views, list) or len(views) > MAX_VIEWS or not all(isinstance(v, dict) for v in views):
+        raise ValueError("views is no list of photos")
 
 
 def _is_number(value: object) -> bool:

@@ -1,6 +1,6 @@
 """Reads the results of a reconstruction from their folders. No bpy."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,11 @@ from .ply import SurfaceMesh, read_ply
 
 @dataclass(frozen=True)
 class LoadedHead:
-    """One face's results, read from its folder; `head`, texture `albedo` and `hair` if they were ordered."""
+    """One face's results, read from its folder; `head`, texture `albedo` and `hair` if they were ordered.
+
+    `photos`: those of a person that one head was made of, as `record.views` has them; `photo` is the main
+    one. Empty for the head of one photo.
+    """
 
     photo: Path
     folder: Path
@@ -24,6 +28,7 @@ class LoadedHead:
     head: HeadData | None = None
     albedo: Path | None = None
     hair: HairData | None = None
+    photos: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
@@ -51,25 +56,33 @@ def _folders(answer: Mapping[str, Any]) -> list[tuple[Path, dict[str, str]]]:
     return found
 
 
-def load_heads(photo: Path, answer: Mapping[str, Any]) -> list[LoadedHead]:
+def load_heads(photo: Path, answer: Mapping[str, Any], photos: Sequence[Path] = ()) -> list[LoadedHead]:
     """Read what the engine wrote for each face.
 
     Args:
         photo: The photo that was reconstructed.
         answer: The engine's answer to "reconstruct": under "faces", each with its "folder" and "files".
+        photos: All photos, if they were several of one person.
 
     Returns:
         The heads, in the answer's order: the largest face first.
 
     Raises:
         HeadFileError: A head's file, or its hair's, is missing, damaged or of another version.
-        SurfaceFileError: The same for a surface or a face.json.
+        SurfaceFileError: The same for a surface or a face.json, or the engine does not know several photos.
     """
     heads = []
     for folder, files in _folders(answer):
         record = FaceDocument.read(Path(files["face.json"]))
+        main = record.main_view
+        if photos and (main is None or len(record.views) != len(photos)):
+            raise SurfaceFileError(
+                "The engine says nothing of several photos: it may be of another version. Set it up again."
+            )
+        own = photos[main] if photos and main is not None else photo
         head = read_head(files[HEAD_FILE]) if HEAD_FILE in files else None
         albedo = Path(files[TEXTURE]) if TEXTURE in files else None
         hair = read_hair_of(folder) if head else None
-        heads.append(LoadedHead(photo, folder, read_ply(files["surface.ply"]), record, head, albedo, hair))
+        surface = read_ply(files["surface.ply"])
+        heads.append(LoadedHead(own, folder, surface, record, head, albedo, hair, tuple(photos)))
     return heads

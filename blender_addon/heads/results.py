@@ -136,6 +136,8 @@ def _note(head: bpy.types.Object, loaded: LoadedHead, seconds: float) -> None:
     note.folder = str(loaded.folder)
     note.photo = str(loaded.photo)
     note.manifest = loaded.record.compact()
+    for photo in loaded.photos:
+        note.photos.add().path = str(photo)
     note.seconds = seconds
 
 

@@ -5,7 +5,7 @@ from .apply_adjustments import PHOTOBUST_OT_apply_adjustments
 from .bones_drive_shapes import PHOTOBUST_OT_bones_drive_shapes
 from .cancel import PHOTOBUST_OT_cancel, PHOTOBUST_OT_cancel_retopology, PHOTOBUST_OT_cancel_setup
 from .check_engine import PHOTOBUST_OT_check_engine
-from .choose_photo import PHOTOBUST_OT_choose_photo
+from .choose_photo import PHOTOBUST_OT_add_photos, PHOTOBUST_OT_choose_photo, PHOTOBUST_OT_remove_photo
 from .comb_by_photo import PHOTOBUST_OT_comb_by_photo
 from .export_head import PHOTOBUST_OT_export_head
 from .export_live_link import PHOTOBUST_OT_export_live_link
@@ -35,6 +35,7 @@ from .stop_engine import PHOTOBUST_OT_stop_engine
 from .turntable import PHOTOBUST_OT_turntable
 
 CLASSES = (
+    PHOTOBUST_OT_add_photos,
     PHOTOBUST_OT_adjust_pins,
     PHOTOBUST_OT_apply_adjustments,
     PHOTOBUST_OT_bones_drive_shapes,
@@ -61,6 +62,7 @@ CLASSES = (
     PHOTOBUST_OT_open_preferences,
     PHOTOBUST_OT_pose_assets,
     PHOTOBUST_OT_reconstruct,
+    PHOTOBUST_OT_remove_photo,
     PHOTOBUST_OT_report_bug,
     PHOTOBUST_OT_reset_face,
     PHOTOBUST_OT_reset_pins,

@@ -25,7 +25,12 @@ TEXTURES = (1024, 2048, 4096)
 
 
 @polls.requires(
-    polls.nothing_running, polls.object_mode, polls.head, polls.animation_ready, polls.engine_usable
+    polls.nothing_running,
+    polls.object_mode,
+    polls.head,
+    polls.animation_ready,
+    polls.one_photo,
+    polls.engine_usable,
 )
 class PHOTOBUST_OT_apply_adjustments(ModalRun, bpy.types.Operator):
     """Make the head with its corrections: blendshapes, bones, texture and hair follow"""

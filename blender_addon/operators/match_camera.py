@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, FloatProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty
 
 from ..errors import AddonError
+from ..heads.face_document import PhotoCamera
 from ..heads.lookup import document_of, require_head
+from ..state import session
 from ..viewport import camera_match, view3d
 from ..viewport.backdrop import load_backdrop, pack_backdrop
 from . import polls
@@ -34,15 +36,20 @@ class PHOTOBUST_OT_match_camera(bpy.types.Operator):
         description="Keep the photo inside the .blend file; otherwise the file only refers to it",
     )
 
+    view: IntProperty(
+        name="View",
+        description="Number of the photo, of a head that is of several; 0 for the main photo",
+        min=0,
+        options={"SKIP_SAVE"},
+    )
+
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         head = require_head(context)
-        record = document_of(head)
-        camera = record.camera
+        photo, camera, orientation = self._photo_of(head)
         if camera is None:
             raise AddonError("This head came without its photo's camera: reconstruct the photo again.")
-        photo = Path(bpy.path.abspath(head.photobust.photo))
-        image = load_backdrop(photo, record.orientation)
+        image = load_backdrop(photo, orientation)
         if self.pack and image.packed_file is None:
             pack_backdrop(image, photo)
         # Where the head stands now, also if it was moved a moment ago by a script.
@@ -62,3 +69,19 @@ class PHOTOBUST_OT_match_camera(bpy.types.Operator):
             )
         view3d.through_camera(context)
         return {"FINISHED"}
+
+    def _photo_of(self, head: bpy.types.Object) -> tuple[Path, PhotoCamera | None, int]:
+        """The photo that is wanted, its camera, and how it lies in its file. Raises AddonError."""
+        record = document_of(head)
+        paths, views = head.photobust.photos, record.views
+        if self.view > min(len(paths), len(views)):
+            raise AddonError(f"There is no photo {self.view} of this head.")
+        # Pins may have moved the head in the main photo: its camera is the record's own.
+        if self.view == 0 or self.view - 1 == record.main_view:
+            return Path(bpy.path.abspath(head.photobust.photo)), record.camera, record.orientation
+        if session.current().adjusting:
+            raise AddonError("Pins are in the main photo: end Adjust first.")
+        view = views[self.view - 1]
+        if not view.used:
+            raise AddonError(f"This photo was left out: {view.reason}")
+        return Path(bpy.path.abspath(paths[self.view - 1].path)), view.camera, view.orientation

@@ -16,6 +16,7 @@ from ..errors import AddonError, JobCancelledError
 from ..heads import placement, results
 from ..heads.armature import with_rigs
 from ..heads.loaded import LoadedHead
+from ..heads.lookup import document_of
 from ..state import face_search, session, settings
 from ..state.properties import PLACEMENTS, PRODUCTS
 from ..state.reconstruction import ReconstructionRequest, ReconstructionRun, parse_faces
@@ -131,14 +132,13 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
 
     def _request(self, context: bpy.types.Context) -> ReconstructionRequest:
         panel = context.scene.photobust
-        photo = Path(bpy.path.abspath(self.filepath or panel.photo)) if self.filepath or panel.photo else None
-        if photo is None:
-            raise AddonError("Choose a photo first.")
-        if not photo.is_file():
-            raise AddonError(f"There is no file {photo}: choose the photo again.")
+        photos = self._photos(context)
+        several = photos if len(photos) > 1 else ()
         focal = self.focal_mm or (panel.focal_mm if panel.use_own_focal and not self.filepath else 0.0)
         faces = parse_faces(self.faces)
-        if faces is None and not self.filepath:
+        if faces is not None and several:
+            raise AddonError("Of several photos of a person the largest face counts: leave out the faces.")
+        if faces is None and not self.filepath and not several:
             faces = face_search.chosen_faces(context)
             if faces == ():
                 raise AddonError("No face is ticked: tick those that heads are to be made of.")
@@ -149,7 +149,27 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
             raise AddonError(f'"{self.placement}" is no placement: say BESIDE or CURSOR.')
         texture = int(panel.texture)
         folder = settings.results_folder(context)
-        return ReconstructionRequest(photo, folder, focal or None, faces, make != "SURFACE", texture)
+        return ReconstructionRequest(
+            photos[0],
+            folder,
+            focal or None,
+            faces,
+            make != "SURFACE",
+            texture,
+            photos=several,
+            force=panel.force,
+        )
+
+    def _photos(self, context: bpy.types.Context) -> tuple[Path, ...]:
+        """The photo, or all of one person. Raises AddonError if one is not there."""
+        given = Path(bpy.path.abspath(self.filepath)) if self.filepath else None
+        photos = (given,) if given else face_search.chosen_photos(context.scene)
+        if not photos:
+            raise AddonError("Choose a photo first.")
+        gone = next((photo for photo in photos if not photo.is_file()), None)
+        if gone is not None:
+            raise AddonError(f"There is no file {gone}: choose the photo again.")
+        return photos
 
     def _tick(self, context: bpy.types.Context) -> set[str] | None:
         """Go on a little; what ends the operator, or None."""
@@ -187,7 +207,7 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
         collection = bpy.data.collections.get(self._collection)
         if collection is None:
             scene = bpy.data.scenes.get(self._scene_name) or context.scene
-            collection = results.new_collection(scene, loaded.photo.stem)
+            collection = results.new_collection(scene, self._run.request.photo.stem)
             self._collection = collection.name
         places = self._places(context)
         return results.build_step_by_step(loaded, collection, places, self._product, self._run.seconds)
@@ -213,9 +233,22 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
         what = "a head" if len(self._made) == 1 else f"{len(self._made)} heads"
         if self._run.restarted:
             report_message(self, "WARNING", RESTARTED)
+        elif self._run.request.photos:
+            self._report_views(made, note)
         else:
             report_message(self, "INFO", f"Made {what} from {self._run.request.photo.name}.{note}")
         return {"FINISHED"}
+
+    def _report_views(self, made: list[bpy.types.Object], note: str) -> None:
+        """Say of how many photos of a person the head is, and why others were left out."""
+        views = document_of(made[0]).views if made else ()
+        left_out = [view.reason.rstrip(".") for view in views if not view.used]
+        count = len(self._run.request.photos)
+        of = f"{count - len(left_out)} of {count}" if left_out else count
+        reasons = f" {'. '.join(left_out)}." if left_out else ""
+        report_message(
+            self, "WARNING" if left_out else "INFO", f"Made a head from {of} photos.{reasons}{note}"
+        )
 
     def _show(self, context: bpy.types.Context, made: list[bpy.types.Object]) -> str:
         """Let the view show the new heads, as far as the user wants that; what there is to say of it."""

@@ -4,6 +4,7 @@ This also starts the engine while the artist is still at it, and finds the focal
 data. It is a convenience: where the engine is not ready, or in background mode, nothing happens.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,22 @@ def chosen_photo(scene: bpy.types.Scene) -> Path | None:
     """The scene's photo, None if there is none yet."""
     name = scene.photobust.photo
     return Path(bpy.path.abspath(name)) if name else None
+
+
+def chosen_photos(scene: bpy.types.Scene) -> tuple[Path, ...]:
+    """All photos that one head is to be made of, the scene's photo first; empty if there is none yet."""
+    first = chosen_photo(scene)
+    if first is None:
+        return ()
+    return (first, *(Path(bpy.path.abspath(one.path)) for one in scene.photobust.further_photos))
+
+
+def choose_photos(scene: bpy.types.Scene, photos: Iterable[str | Path]) -> None:
+    """Make these the scene's photos: one, or several of one person."""
+    first, *further = dict.fromkeys(str(photo) for photo in photos)
+    scene.photobust.photo = first  # forgets the further ones, and searches this one for faces
+    for photo in further:
+        scene.photobust.further_photos.add().path = photo
 
 
 def start(context: bpy.types.Context, photo: Path) -> None:

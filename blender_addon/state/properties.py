@@ -39,6 +39,17 @@ PLACEMENTS = [
 ]
 
 
+class PhotobustPhoto(bpy.types.PropertyGroup):
+    """One of several photos of a person."""
+
+    path: StringProperty(name="Photo", subtype="FILE_PATH")
+
+
+def _photo_changed(chosen: "PhotobustSceneSettings", context: bpy.types.Context) -> None:
+    chosen.further_photos.clear()
+    face_search.photo_changed(context)
+
+
 class PhotobustSceneSettings(bpy.types.PropertyGroup):
     """What to reconstruct: `scene.photobust`."""
 
@@ -46,7 +57,11 @@ class PhotobustSceneSettings(bpy.types.PropertyGroup):
         name="Photo",
         description="The photo to make a head of",
         # No FILE_PATH: its folder button shows all files; the panel has one that shows pictures.
-        update=lambda self, context: face_search.photo_changed(context),
+        update=_photo_changed,
+    )
+    further_photos: CollectionProperty(type=PhotobustPhoto, name="Further Photos of the Same Person")
+    force: BoolProperty(
+        name="Force", description="Use photos, too, that seem to show somebody else than the rest"
     )
     use_own_focal: BoolProperty(
         name="Own Focal Length",
@@ -99,6 +114,7 @@ class PhotobustHead(bpy.types.PropertyGroup):
     is_head: BoolProperty(name="Is a Reconstructed Head")
     folder: StringProperty(name="Folder of its Files", subtype="DIR_PATH")
     photo: StringProperty(name="Photo", subtype="FILE_PATH")
+    photos: CollectionProperty(type=PhotobustPhoto, name="All Photos, if Several")
     manifest: StringProperty(name="What face.json says of it")
     seconds: FloatProperty(name="Seconds from the Click to the Object")
     camera: PointerProperty(name="Matched Camera", type=bpy.types.Object)
@@ -223,6 +239,7 @@ class PhotobustState(bpy.types.PropertyGroup):
 
 
 CLASSES = (
+    PhotobustPhoto,
     PhotobustSceneSettings,
     PhotobustMirroredShapes,
     PhotobustPin,

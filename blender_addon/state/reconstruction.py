@@ -26,6 +26,8 @@ STAGE_SUFFIX = ".ply"
 class ReconstructionRequest:
     """What is to be reconstructed, and where to put the files.
 
+    `photos`: several of one person, of which one head is made, `photo` being the first; empty for one photo.
+    `force`: use those, too, that seem to show somebody else.
     `focal_mm`: 35 mm equivalent, None to take the photo's own. `faces`: their numbers from 0 on, the largest
     first; None for all. `head`: make the animation-ready head too; `texture`: its texture's side, texels.
     `adjustments`: what is corrected of heads, by the faces' indices.
@@ -40,6 +42,8 @@ class ReconstructionRequest:
     texture: int = 2048
     adjustments: dict[str, Any] | None = None
     stages: Path | None = None
+    photos: tuple[Path, ...] = ()
+    force: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
@@ -49,6 +53,9 @@ class ReconstructionRequest:
             options["adjustments"] = self.adjustments
         if self.stages is not None:
             options["stages"] = str(self.stages)
+        if self.photos:
+            options["photos"] = [str(photo.absolute()) for photo in self.photos]
+            options["force"] = self.force
         return options
 
 
@@ -132,7 +139,7 @@ class ReconstructionRun:
                 self._error = error
                 return True
             pool = ThreadPoolExecutor(1, "photobust-files")
-            self._reading = pool.submit(load_heads, self.request.photo, answer)
+            self._reading = pool.submit(load_heads, self.request.photo, answer, self.request.photos)
             pool.shutdown(wait=False)
         return bool(futures.wait([self._reading], wait).done)
 

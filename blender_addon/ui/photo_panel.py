@@ -1,5 +1,6 @@
 """The panel's first part: from the photo to the button. Needs bpy."""
 
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -14,6 +15,8 @@ FACES_PER_ROW = 3
 FACE_SCALE = 4.0
 #: Height of the photo's picture, in rows of the interface.
 PHOTO_SCALE = 4.5
+#: The same in a list of several.
+LISTED_PHOTO_SCALE = 2.0
 #: Height of the main button, and of the progress in its place, in rows.
 BUTTON_SCALE = 1.6
 #: Operators whose messages stand below buttons of other panels.
@@ -54,13 +57,19 @@ class PHOTOBUST_PT_photo(bpy.types.Panel):
 
 def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     chosen = context.scene.photobust
-    photo = face_search.chosen_photo(context.scene)
-    icon = thumbnails.photo_icon(photo)
-    if icon:
-        layout.template_icon(icon, scale=PHOTO_SCALE)
-    # The name, not the path, of which a narrow panel shows only the beginning, the same for many photos.
-    layout.operator("photobust.choose_photo", text=photo.name if photo else "Choose Photo", icon="IMAGE_DATA")
-    answer = face_search.answer_for(context.scene)
+    photos = face_search.chosen_photos(context.scene)
+    if len(photos) > 1:
+        _draw_photos(layout, chosen, photos)
+    else:
+        icon = thumbnails.photo_icon(photos[0]) if photos else 0
+        if icon:
+            layout.template_icon(icon, scale=PHOTO_SCALE)
+        # The name, not the path, of which a narrow panel shows only the beginning, the same for many photos.
+        name = photos[0].name if photos else "Choose Photo"
+        layout.operator("photobust.choose_photo", text=name, icon="IMAGE_DATA")
+    if photos:
+        layout.operator("photobust.add_photos", icon="ADD")
+    answer = face_search.answer_for(context.scene) if len(photos) < 2 else None
     _draw_focal(layout, chosen, answer)
     layout.row(align=True).prop(chosen, "make", expand=True)
     if chosen.make != "SURFACE":
@@ -68,6 +77,22 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     layout.prop(chosen, "placement", text="")
     if answer:
         _draw_faces(layout, context)
+
+
+def _draw_photos(
+    layout: bpy.types.UILayout, chosen: bpy.types.PropertyGroup, photos: tuple[Path, ...]
+) -> None:
+    """Several photos of one person: a list from which each can be removed."""
+    layout.operator("photobust.choose_photo", text="Choose Photos", icon="IMAGE_DATA")
+    box = layout.box().column(align=True)
+    for number, photo in enumerate(photos):
+        row = box.row(align=True)
+        icon = thumbnails.photo_icon(photo)
+        if icon:
+            row.template_icon(icon, scale=LISTED_PHOTO_SCALE)
+        row.label(text=photo.name)
+        row.operator("photobust.remove_photo", text="", icon="X", emboss=False).number = number
+    layout.prop(chosen, "force")
 
 
 def _draw_focal(

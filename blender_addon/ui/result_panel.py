@@ -36,6 +36,7 @@ class PHOTOBUST_PT_result(bpy.types.Panel):
         if view3d.hides_colors(context, head):
             draw_button(column, context, "photobust.show_colors", "COLOR")
         draw_button(column, context, "photobust.match_camera", "CAMERA_DATA")
+        _draw_views(column, context, head)
         shown = confidence.shows_confidence(head)
         draw_button(column, context, "photobust.show_confidence", "HIDE_OFF", depress=shown)
         if shown:
@@ -63,6 +64,21 @@ def _draw_verdict(layout: bpy.types.UILayout, context: bpy.types.Context, head: 
         draw_text(box, found.error, context, "DRIVER_DISTANCE")
     for remark in found.remarks:
         draw_text(box, remark, context, "DOT")
+
+
+def _draw_views(layout: bpy.types.UILayout, context: bpy.types.Context, head: bpy.types.Object) -> None:
+    """Of a head of several photos: a button for the camera of each, and why others were left out."""
+    views = document_of(head).views
+    if not views:
+        return
+    box = layout.box().column(align=True)
+    known = len(head.photobust.photos) == len(views)
+    for number, view in enumerate(views, 1):
+        if not view.used:
+            draw_text(box, f"Left out: {view.reason}", context, "ERROR")
+        elif known:
+            text = f"{view.name} (main)" if view.main else view.name
+            box.operator("photobust.match_camera", text=text, icon="IMAGE_DATA").view = number
 
 
 def _draw_legend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

@@ -104,6 +104,7 @@ class PhotoView:
         prior: The head with this photo's pose and expression, likewise.
         expression: (J,) coefficients of the shape model, likewise.
         weight: 0..1, how much the photo counted.
+        orientation: EXIF's number, 1..8, for how the photo lies in its file.
     """
 
     name: str
@@ -117,6 +118,7 @@ class PhotoView:
     prior: HeadPrior | None = None
     expression: np.ndarray | None = None
     weight: float = 0.0
+    orientation: int = 1
 
     def document(self) -> dict[str, Any]:
         """The view as JSON can hold it."""
@@ -125,6 +127,7 @@ class PhotoView:
             "sha256": self.sha256,
             "width": self.size[0],
             "height": self.size[1],
+            "orientation": self.orientation,
             "verdict": self.verdict,
             "main": self.main,
             "identity_confirmed": self.identity_confirmed,

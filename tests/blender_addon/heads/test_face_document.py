@@ -39,6 +39,20 @@ def test_what_is_kept_in_a_blend_is_enough_and_small():
     assert kept.landmarks("ibug68").shape == (0, 3)
 
 
+def test_each_photo_of_a_person_has_its_camera_or_a_reason():
+    used = {"name": "a.jpg", "verdict": "used", "main": True, "width": 600, "height": 400, "orientation": 6}
+    used |= {part: DOCUMENT[part] for part in ("camera", "pose")}
+    views = [{"name": "b.jpg", "verdict": "unusable", "reason": "It is dark."}, used]
+    record = FaceDocument.parse(FaceDocument({**DOCUMENT, "views": views}).compact())
+    other, main = record.views
+    assert record.main_view == 1 and not other.used and other.camera is None
+    assert other.reason == "b.jpg: It is dark." and (main.camera.focal_px, main.orientation) == (500.0, 6)
+    assert FaceDocument(DOCUMENT).views == () and FaceDocument(DOCUMENT).main_view is None
+    for wrong in ({"a": 1}, "ab", [1]):
+        with pytest.raises(ValueError, match="no list of photos"):
+            FaceDocument.parse(json.dumps({"views": wrong}))
+
+
 @pytest.mark.parametrize("part", ["input", "camera", "pose"])
 def test_a_record_without_its_parts_has_no_camera(part):
     assert FaceDocument({k: v for k, v in DOCUMENT.items() if k != part}).camera is None

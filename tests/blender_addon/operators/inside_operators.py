@@ -223,6 +223,8 @@ def check_results_and_undo(folder):
     document = json.loads((Path(active().photobust.folder) / "face.json").read_text("utf-8"))
     assert document["params"]["focal_mm"] == 85.0
 
+    check_several_photos(folder)
+
     # Results beside a saved .blend.
     blend = folder / "work" / "scene.blend"
     blend.parent.mkdir()
@@ -233,6 +235,50 @@ def check_results_and_undo(folder):
     preferences.results_folder = "//heads"
     ops.reconstruct(filepath=make_photo(folder, "chosen"))
     assert Path(active().photobust.folder) == blend.parent / "heads" / "chosen"
+
+
+def check_several_photos(folder):
+    """Several photos of a person are one head; each photo has its camera, and those left out their reason."""
+    ops, scene = bpy.ops.photobust, bpy.context.scene
+    names = [Path(make_photo(folder, stem)).name for stem in ("left", "front", "unlike")]
+    picture = bpy.data.images.new("picture", 60, 40)
+    picture.file_format = "PNG"
+    picture.filepath_raw = str(folder / "left.jpg")
+    picture.save()
+    bpy.data.images.remove(picture)
+    files = [{"name": name} for name in names]
+    assert ops.choose_photo(directory=str(folder), files=files[:2]) == {"FINISHED"}
+    assert ops.add_photos(directory=str(folder), files=files) == {"FINISHED"}
+    assert scene.photobust.photo == str(folder / "left.jpg")
+    assert [Path(one.path).name for one in scene.photobust.further_photos] == names[1:]
+    scene.photobust.force = True
+    assert "leave out the faces" in error_of(ops.reconstruct, faces="1")
+    before = counts()
+    bpy.ops.ed.undo_push(message="before")
+    assert ops.reconstruct("EXEC_DEFAULT", True) == {"FINISHED"}
+    head = active()
+    assert (head.name, Path(head.photobust.photo).name) == ("left", "front.jpg")
+    params = json.loads((Path(head.photobust.folder) / "face.json").read_text("utf-8"))["params"]
+    assert params["photos"] == [str(folder / name) for name in names] and params["force"]
+    assert "faces" not in params or params["faces"] is None
+    words = bpy.context.window_manager.photobust.message
+    assert words == "Made a head from 2 of 3 photos. unlike.jpg seems to show somebody else."
+    assert ops.match_camera(view=1) == {"FINISHED"}
+    lens, camera = scene.camera.data, head.photobust.camera
+    assert scene.camera == camera and lens.background_images[0].image.filepath.endswith("left.jpg")
+    assert abs(lens.lens * 60 / lens.sensor_width - 50.0) < 1e-3
+    np.testing.assert_allclose(camera.location - head.location, (0, -0.5, 0), atol=1e-6)
+    assert "was left out: unlike.jpg" in error_of(ops.match_camera, view=3)
+    assert "no photo 4" in error_of(ops.match_camera, view=4)
+    assert bpy.ops.ed.undo() == {"FINISHED"}
+    assert nothing_new(before), "more than one step to undo"
+
+    scene = bpy.context.scene
+    assert ops.remove_photo(number=0) == {"FINISHED"} and ops.remove_photo(number=1) == {"FINISHED"}
+    assert scene.photobust.photo == str(folder / "front.jpg") and not scene.photobust.further_photos
+    ops.add_photos(directory=str(folder), files=files)
+    scene.photobust.photo = str(folder / "picked.jpg")
+    assert not scene.photobust.further_photos, "those were of somebody else"
 
 
 def check_placement(folder):

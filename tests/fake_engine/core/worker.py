@@ -99,6 +99,21 @@ def detect(request):
     )
 
 
+def about_views(photos):
+    """What face.json says of several photos of a person: the second is the main one, "unlike" is left out."""
+    views = []
+    for k, name in enumerate(Path(photo).name for photo in photos):
+        view = {"name": name, "verdict": "used", "main": k == 1, "width": 60, "height": 40}
+        if "unlike" in name:
+            view |= {"verdict": "someone else", "reason": f"{name} seems to show somebody else"}
+        else:
+            view["camera"] = {"focal_length_px": 50.0 + 10 * k, "principal_point_px": [29.5, 19.5]}
+            rotation = [[1, 0, 0], [0, 0, -1], [0, 1, 0]]
+            view["pose"] = {"rotation_head_to_camera": rotation, "translation_m": [0.0, 0.0, 0.5 + k]}
+        views.append(view)
+    return {"views": views} if views else {}
+
+
 def reconstruct(request, cancelled):  # noqa: C901 (a branch for each order)
     photo, out = Path(request["params"]["photo"]), Path(request["params"]["out"])
     if os.environ.get("FAKE_ENGINE_LOG"):
@@ -174,7 +189,14 @@ def reconstruct(request, cancelled):  # noqa: C901 (a branch for each order)
         name = os.fsencode(photo.name).decode("utf-8", "replace")
         listed = {file: described(folder / file) for file in names}
         (folder / "face.json").write_text(
-            json.dumps({"input": {"name": name}, "params": told, "files": listed})
+            json.dumps(
+                {
+                    "input": {"name": name},
+                    "params": told,
+                    "files": listed,
+                    **about_views(request["params"].get("photos", ())),
+                }
+            )
         )
         names.append("face.json")
         verdict = next((word for word in ("poor", "check", "good") if word in photo.stem), None)
