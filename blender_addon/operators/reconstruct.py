@@ -15,6 +15,7 @@ from ..engine.client import Progress
 from ..errors import AddonError, JobCancelledError
 from ..heads import placement, results
 from ..heads.armature import with_rigs
+from ..heads.hair import hair_of
 from ..heads.loaded import LoadedHead
 from ..heads.lookup import document_of
 from ..state import face_search, session, settings
@@ -259,7 +260,8 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
             return ""
         context.view_layer.update()
         around = view3d.enclosing(context, [one.matrix_world.translation for one in made])
-        if view3d.frame_from_front(context, with_rigs(made), alone=around is not None) and around is not None:
+        whole = [*with_rigs(made), *(hair for head in made for hair in hair_of(head))]
+        if view3d.frame_from_front(context, whole, alone=around is not None) and around is not None:
             return f' "{around.name}" is around it, so this view is in Local View: / leaves it.'
         return ""
 

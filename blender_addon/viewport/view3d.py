@@ -6,6 +6,7 @@ import bpy
 from mathutils import Quaternion, Vector
 
 from ..heads.confidence import shows_confidence
+from ..heads.hair import MARK as HAIR_MARK
 from ..heads.lookup import is_animation_ready
 
 #: Blender's front view, along +y: what looks along -y, as heads do, looks at the viewer.
@@ -77,13 +78,16 @@ def through_camera(context: bpy.types.Context) -> None:
     """Let the view look through the scene's camera."""
     space = _space(context)
     if space is not None and space.region_3d is not None:
+        # A view in Local View does not follow the scene's camera by itself.
+        if space.camera != context.scene.camera:
+            space.camera = context.scene.camera
         space.region_3d.view_perspective = "CAMERA"
 
 
 def enclosing(context: bpy.types.Context, points: Sequence[Vector]) -> bpy.types.Object | None:
     """A visible object whose box has one of `points` (world) inside, such as the default cube; else None."""
     for candidate in context.visible_objects:
-        if candidate.type != "MESH" or candidate.photobust.is_head:
+        if candidate.type != "MESH" or candidate.photobust.is_head or HAIR_MARK in candidate:
             continue
         if min(abs(value) for value in candidate.matrix_world.to_scale()) < 1e-9:
             continue

@@ -737,6 +737,14 @@ def check_real(folder, photo):
     assert hairs and head.photobust.hair_product == "CARDS"
     others = [one for one in head.users_collection[0].objects if one not in (head, head.parent, *hairs)]
     (surface,) = others
+    from blender_addon.viewport import view3d
+
+    cube = bpy.data.objects.get("Cube")
+    if cube is not None:
+        bpy.data.objects.remove(cube)
+    bpy.context.view_layer.update()
+    origin = [head.matrix_world.translation]
+    assert view3d.enclosing(bpy.context, origin) is None, "the head's own hair is not around it"
     head.photobust.hair_product = "SHELL"
     assert "cards" not in {one[hair.MARK] for one in hair.shown_of(head)}
     assert bpy.ops.photobust.comb_by_photo() == {"FINISHED"} and hair.hair_of(head)
