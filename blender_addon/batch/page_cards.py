@@ -16,7 +16,7 @@ from ..blender.regular_file import open_regular, read_regular
 from ..heads.manifest import FILE_NAME
 from ..heads.verdict import verdict
 from . import checked_json
-from .person_views import photos_used, remarks
+from .person_views import photos_left_out, photos_used
 from .record import BatchRecord, HeadRecord, PhotoRecord
 from .storage import is_plain_name
 
@@ -58,7 +58,7 @@ class Card:
         folder: Below the output folder.
         problem: What went wrong.
         reasons: Of the verdict, a sentence each.
-        remarks: On single photos of a person, likewise.
+        remarks: Why photos of a person were not used, likewise.
         error_mm: The expected error of the shape.
         spread_mm: Its range.
         yaw: Degrees, positive if the face is turned to the right of the photo.
@@ -131,7 +131,7 @@ def _head_card(out: Path, outcome: PhotoRecord, head: HeadRecord, library: str |
         folder=head.folder,
         problem=problem,
         reasons=reasons,
-        remarks=tuple(remarks(outcome.views)),
+        remarks=tuple(photos_left_out(outcome.views)),
         error_mm=_number(quality.get("expected_error_mm")),
         spread_mm=_pair(quality.get("error_spread_mm")),
         yaw=_number(pose.get("yaw")),

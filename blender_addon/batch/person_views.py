@@ -35,17 +35,12 @@ class ViewRecord:
         return self.verdict == USED
 
     @property
-    def remark(self) -> str | None:
-        """A sentence, if there is anything to say of the photo."""
-        if not self.used:
-            reason = f": {self.reason}" if self.reason else f" ({self.verdict})."
-            return f"{self.name} was not used{reason}"
-        if not self.identity_confirmed:
-            return (
-                f"{self.name} counts for the shape alone: if it certainly shows the same person,"
-                " --same-person takes the texture from it, too."
-            )
-        return None
+    def left_out(self) -> str | None:
+        """Why the photo was not used, a sentence; None if it was."""
+        if self.used:
+            return None
+        reason = f": {self.reason}" if self.reason else f" ({self.verdict})."
+        return f"{self.name} was not used{reason}"
 
 
 def view_records(value: object) -> list[ViewRecord]:
@@ -70,6 +65,18 @@ def photos_used(views: Sequence[ViewRecord]) -> str:
     return f"{sum(view.used for view in views)} of {len(views)} photo{'s' * (len(views) != 1)} used"
 
 
+def photos_left_out(views: Sequence[ViewRecord]) -> list[str]:
+    """Why photos were not used, a sentence each."""
+    return [view.left_out for view in views if view.left_out]
+
+
 def remarks(views: Sequence[ViewRecord]) -> list[str]:
-    """What is to be said of single photos, a sentence each."""
-    return [view.remark for view in views if view.remark]
+    """What is to be said of a person's photos on the terminal, a sentence each."""
+    shape_alone = [view.name for view in views if view.used and not view.identity_confirmed]
+    found = photos_left_out(views)
+    if shape_alone:
+        found.append(
+            f"{', '.join(shape_alone)}: used for the shape, not for the texture. If all photos certainly show"
+            " one person, --same-person takes texture from them, too."
+        )
+    return found

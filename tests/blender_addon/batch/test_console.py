@@ -57,7 +57,7 @@ def test_photos_of_a_person_that_are_left_out_are_told():
     assert "2 of 4 photos used" in in_words(record)
     lines = summary([record], {record.path}, "out", 1.0, 2.0)
     at = lines.index("1 person, 2 of 4 photos used:")
-    side, bob, wall = lines[at + 1 : at + 4]
+    bob, wall, side = lines[at + 1 : at + 4]
     assert "side.jpg" in side and "--same-person" in side
     assert bob == "  ada: bob.jpg was not used: bob.jpg seems to show somebody else"
     assert "wall.jpg was not used" in wall and lines[1].startswith("1 of 1 person done")
