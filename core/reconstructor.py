@@ -16,6 +16,7 @@ from .geometry.frames import DEFAULT_FOCAL_MM, Camera, CropFrame, HeadPose
 from .hair.settings import HairSettings
 from .image.crop import cut_crop
 from .image.photo import Photo, load_photo, search_frames
+from .lifting.appearance import hair_contrast
 from .lifting.lifter import HeadPrior, LandmarkLifter
 from .lifting.person import UNLIKE, UNUSABLE, USED, PersonPhoto, PersonSolver, PhotoView, without_texture
 from .quality.coverage import Coverage, measure_coverage
@@ -481,7 +482,11 @@ class Reconstructor:
             prior = self.lifter.lift(face, camera, photo.rgb)
         except (NoFaceError, FaceTooSmallError, ReconstructionError) as error:
             return None, replace(view, verdict=UNUSABLE, reason=str(error)), None
-        return photo, replace(view, camera=camera, prior=prior), PersonPhoto(name, face, camera, prior)
+        contrast = None
+        if self.segmenter:
+            contrast = hair_contrast(photo.rgb, self.segmenter.segment(photo.rgb, camera, prior.pose))
+        lifted = PersonPhoto(name, face, camera, prior, contrast)
+        return photo, replace(view, camera=camera, prior=prior), lifted
 
     def _further(self, photo: Photo, camera: Camera, prior: HeadPrior | None) -> FurtherPhoto:
         """A further photo, segmented."""

@@ -19,6 +19,7 @@ import numpy as np
 from ..detection.landmarks import FaceLandmarks
 from ..geometry.frames import Camera, crop_frame_around
 from ..runtime.weights import model_arrays
+from .appearance import hair_differs
 from .lifter import HeadPrior, LandmarkLifter
 from .shape_model import FILE_NAME, FaceShapeModel, PointBasis
 from .view_solver import POSE, LinearObservation, PointObservations, View, ViewSolver, whitening_of
@@ -40,6 +41,8 @@ POSE_SPREAD = np.array([0.05, 0.05, 0.05, 0.003, 0.003, 0.03])
 #: of different people up to 15. The face network's global features tell copies of one picture from others
 #: (cosines over 0.89, under 0.79), but not views of one head (-0.3 to 0.9) from those of two (-0.6 to 0.9).
 UNLIKE_LOG_RATIO = -1.0
+#: The ratio of photos whose hair differs: outweighs the shapes of a few photos that seem to agree.
+OTHER_HAIR_LOG_RATIO = -30.0
 #: Faces of this many pixels and more say equally much.
 FULL_FACE_PX = 200.0
 #: Least weight of a photo with a smaller face.
@@ -59,12 +62,14 @@ class PersonPhoto:
         face: As detected.
         camera: Of the photo.
         prior: What the lifter made of it.
+        hair_contrast: How much lighter hair is than skin, see `appearance`; None if it is not known.
     """
 
     name: str
     face: FaceLandmarks
     camera: Camera
     prior: HeadPrior
+    hair_contrast: float | None = None
 
     @property
     def weight(self) -> float:
@@ -307,6 +312,12 @@ class PersonSolver:
     def _joint_constant(self) -> float:
         return self._joint_parts[1]
 
+    def _pair_log_ratio(self, one: PersonPhoto, other: PersonPhoto) -> float:
+        """`log_ratio` by the shape, unless the hair shows two people."""
+        if hair_differs(one.hair_contrast, other.hair_contrast):
+            return OTHER_HAIR_LOG_RATIO
+        return self.log_ratio(one.prior, other.prior)
+
     def unlike(self, photos: Sequence[PersonPhoto]) -> list[int]:
         """Which photos show somebody else than the rest.
 
@@ -319,7 +330,7 @@ class PersonSolver:
             Their indices, in order; of two photos that differ, the one with less weight.
         """
         left = list(range(len(photos)))
-        ratios = np.array([[self.log_ratio(a.prior, b.prior) for b in photos] for a in photos])
+        ratios = np.array([[self._pair_log_ratio(a, b) for b in photos] for a in photos])
         out: list[int] = []
         while len(left) > 1:
             means = [np.mean([ratios[i, j] for j in left if j != i]) for i in left]

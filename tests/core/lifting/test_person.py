@@ -1,16 +1,19 @@
 """Photos of one person are measurements of one identity; who is unlike is found."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.detection.landmarks import FaceLandmarks
-from core.geometry.frames import FRONTAL, HEAD_CENTER, Camera, HeadPose, crop_frame_around
+from core.geometry.frames import FRONTAL, HEAD_CENTER, AffineFrame, Camera, HeadPose, crop_frame_around
 from core.geometry.pose import rotation_matrix
+from core.lifting.appearance import hair_contrast, hair_differs
 from core.lifting.lifter import HeadPrior, LandmarkLifter
 from core.lifting.person import USED, PersonPhoto, PersonSolver, PhotoView, without_texture
 from core.reconstructor import doubt_about
+from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
 CAMERA = Camera(1200.0, 320.0, 240.0)
@@ -82,6 +85,34 @@ def test_who_is_unlike_the_rest_is_found_and_nobody_else(solver):
         found += solver.unlike([photos[0], intruder, photos[2]]) == [1]
     assert found >= 9
     assert solver.unlike(photos[:1]) == []
+
+
+def test_hair_of_another_lightness_shows_another_person(solver):
+    """Two photos have dark hair, the same face with light hair is left out; unknown hair is no reason."""
+    rng = np.random.default_rng(5)
+    identity = rng.normal(size=len(solver.model.identity))
+    photos = [lifted(solver, identity, rng, yaw) for yaw in (0, 30, -30)]
+    for contrasts, expected in (
+        ((-2.5, -0.2, -2.2), [1]),
+        ((-2.5, None, -2.2), []),
+        ((-2.5, -1.2, -2.2), []),
+    ):
+        seen = [replace(one, hair_contrast=hair) for one, hair in zip(photos, contrasts, strict=True)]
+        assert solver.unlike(seen) == expected
+
+
+@pytest.mark.parametrize("exposure", [0.4, 1.0])
+def test_contrast_of_hair_does_not_depend_on_exposure(exposure):
+    labels = np.full((SEGMENT_SIZE, SEGMENT_SIZE), SegmentClass.SKIN)
+    labels[:100] = SegmentClass.HAIR
+    probabilities = np.eye(8, dtype=np.float32)[labels].transpose(2, 0, 1)
+    segmentation = Segmentation(probabilities, AffineFrame(np.eye(2, 3)))
+    linear = exposure * np.where(labels == SegmentClass.HAIR, 0.05, 0.5)
+    rgb = np.repeat(np.rint(255 * linear ** (1 / 2.2)).astype(np.uint8)[..., None], 3, axis=2)
+    assert hair_contrast(rgb, segmentation) == pytest.approx(-2.3, abs=0.25)
+    segmentation.probabilities[SegmentClass.HEADWEAR, :20] = 1
+    assert hair_contrast(rgb, segmentation) is None
+    assert not hair_differs(None, 1.0) and hair_differs(-2.5, 0.0) and not hair_differs(-2.5, -0.5)
 
 
 def test_a_small_face_counts_less(solver):
