@@ -97,7 +97,7 @@ def test_what_lies_under_a_thin_fold_has_no_confidence(facing):
     fold = trimesh.Trimesh(np.concatenate([middle, outer]), [*top, under], process=False)
     head = np.array([[0, 0, -0.0005], [0.002, 0, -0.0005], [0, 0.002, -0.0005], [-0.002, -0.002, -0.0005]])
     triangles = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 1]])
-    estimator = SimpleNamespace(_topology=SimpleNamespace(triangles=triangles), _invisible=np.zeros(0, int))
+    estimator = SimpleNamespace(_topology=SimpleNamespace(triangles=triangles), _visible=np.arange(len(head)))
     confidence = ConfidenceEstimator.surface_confidence(
         estimator, head, surface_of(fold).closest_point_query()
     )
