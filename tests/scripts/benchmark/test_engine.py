@@ -10,21 +10,34 @@ from scripts.benchmark.engine import (
     END,
     EngineFigures,
     NetworkFigures,
-    peak_memory,
+    PeerFigures,
     report,
+    resident_bytes,
     write_section,
 )
 
 ENGINE = EngineFigures(
-    1.5, 2.25, [0.2, 0.21, 0.22, 0.3], 0.015, {"detect": 0.01, "network": 0.1}, 900_000_000, 123_456
+    ready=1.5,
+    first_surface=2.25,
+    warm=[0.2, 0.21, 0.22, 0.3],
+    processor=[0.3, 0.3, 0.5, 0.3],
+    rest=0.015,
+    steps={"detect": 0.01, "network": 0.1},
+    peak_bytes=900_000_000,
+    idle_bytes=300_000_000,
+    vertices=123_456,
 )
+PEER = PeerFigures([0.43, 0.42, 0.5], [0.6, 0.6, 0.6])
 NETWORKS = [NetworkFigures("ours", 0.05, 7.5, 6_500_000), NetworkFigures("theirs", 0.1, 15.4, 17_300_000)]
 
 
 def test_report_says_what_was_measured():
-    text = report(ENGINE, NETWORKS, 4, "some command", 0.25)
+    text = report(ENGINE, PEER, NETWORKS, 4, "some command", 0.25)
     assert "| photo of 1024 px to files, warm, median of 4 (quartiles) | 0.215 s (" in text
-    assert "| 0.90 GB | ≤ 1.2 GB |" in text
+    assert "| 900, 300 MB | ≤ 900, ≤ 350 MB |" in text
+    assert "| ours, as a multiple of it | 0.50 | ≤ 1.0 |" in text
+    assert "| 0.30 s, 0.60 s, 0.50 | – |" in text
+    assert "multiple" not in report(ENGINE, None, NETWORKS, 4, "some command", 0.25)
     assert "123,456 vertices" in text
     assert "| detect | 0.010 |" in text
     assert "| the rest, messages between the processes included | 0.015 |" in text
@@ -48,13 +61,13 @@ def test_the_document_has_the_section():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_peak_memory_counts_what_is_gone_again():
+def test_memory_at_most_counts_what_is_gone_again():
     code = "x = b'1' * 300_000_000; del x; print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         process.stdout.readline()
-        peak = peak_memory(process.pid)
+        peak = resident_bytes(process.pid, "VmHWM")
         process.communicate(b"\n")
     assert 300_000_000 < peak < 400_000_000
 
