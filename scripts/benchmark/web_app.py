@@ -42,6 +42,8 @@ OPTIONS = (
 )
 #: Seconds that anything may take.
 TIMEOUT_S = 300.0
+#: Rest between two pages, seconds.
+REST_S = 2.0
 #: What the page is to hold, seconds by the clock of an idle machine, engine warm: the head after the surface.
 GOALS_S = {"first paint": 1.0, "surface": 1.5, "head after it": 3.0}
 #: After so many photos, all that is kept has been made.
@@ -235,6 +237,9 @@ def measure_page(server: PageProcess, photos: list[Path], rounds: int) -> int:
             names = ("first paint", "surface", "files", "head", "head after it", "CPU surface", "CPU head")
             found: dict[str, list[float]] = {name: [] for name in names}
             for photo in itertools.islice(itertools.cycle(photos), rounds):
+                # As a user opens it: not while the last page's 3D view is still being taken down.
+                driver.get("about:blank")
+                time.sleep(REST_S)
                 driver.get(server.url)
                 wait(
                     driver, "document.body.dataset.ready !== undefined && customElements.get('model-viewer')"
