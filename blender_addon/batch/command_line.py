@@ -167,11 +167,8 @@ def _make_processors(
         processors = cluster.processors(photos)
     else:
         count = min(options.jobs, photos)
-        local_processors = _local_processors(options, plan, count, console, temporary, stack)
+        processors = local_processors = _local_processors(options, plan, count, console, temporary, stack)
         _ask_versions(local_processors[0], record)
-        # Two photos for each pair of programs: one in the engine, one in the Blender worker.
-        companions = [processor.companion() for processor in local_processors if processor.blender_worker]
-        processors = [*local_processors, *companions][:photos]
     wanted = {name for step in plan.steps for name in step.options.get("formats", ())}
     missing = sorted(wanted - set(record.blender_worker.get("formats", wanted)))
     if missing:

@@ -8,7 +8,6 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -192,17 +191,6 @@ class LocalProcessor:
         )
         self._renderers = renderers or RendererChoice()
         self._stopped = False
-        self._engine_turn, self._blender_turn = threading.Lock(), threading.Lock()
-
-    def companion(self) -> "LocalProcessor":
-        """Another processor, for another thread, that takes turns at this one's engine and Blender worker.
-
-        While one has a photo in the engine, the other's is in the Blender worker or being put in its place.
-        Who closes this one closes both.
-        """
-        other = copy(self)
-        other._stopped = False
-        return other
 
     def run(
         self, task: PhotoTask, staging: Path, on_progress: OnProgress = lambda _, __: None
@@ -225,8 +213,7 @@ class LocalProcessor:
         """
         timings: dict[str, float] = {}
         if task.reconstruct:
-            with self._engine_turn:
-                heads, attempts = self._reconstruct(task, staging, on_progress, timings)
+            heads, attempts = self._reconstruct(task, staging, on_progress, timings)
         else:
             heads, attempts = [self._copy_kept(head, staging) for head in task.kept], 1
         kept = task.kept if len(task.kept) == len(heads) else ()
@@ -249,30 +236,19 @@ class LocalProcessor:
         """Run a step of the Blender worker on a folder. Raises JobCancelledError after `kill`."""
         if self.blender_worker is None:
             raise AssertionError("a plan with steps needs a Blender worker")
-        with self._blender_turn:
-            return self._run_step_in(self.blender_worker, folder, step, options, timeout)
-
-    def _run_step_in(
-        self,
-        blender_worker: WorkerClient,
-        folder: Path,
-        step: StepPlan,
-        options: dict[str, Any],
-        timeout: float,
-    ) -> StepOutcome:
         start = time.perf_counter()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 self._give_up_if_stopped()
-                if blender_worker.pid is None:
-                    blender_worker.start()  # so that a step that kills it at once is no failed start
+                if self.blender_worker.pid is None:
+                    self.blender_worker.start()  # so that a step that kills it at once is no failed start
                 if "renderer" in options:
                     options = {**options, "renderer": self._renderer(str(options["renderer"]))}
                 params = {"step": step.name, "folder": str(folder.absolute()), "options": options}
-                answer = blender_worker.submit("step", **params).wait(timeout)
+                answer = self.blender_worker.submit("step", **params).wait(timeout)
             except (EngineDiedError, EngineTimeoutError) as error:
                 self._give_up_if_stopped()
-                blender_worker.kill()
+                self.blender_worker.kill()
                 if attempt == ATTEMPTS:
                     return _failed(error, start)
             except JobFailedError as error:
