@@ -43,14 +43,14 @@ class Overlay:
         head: Its object's name.
         hovered: The point under the mouse.
         ending: Whether it was told to end.
-        settled: Whether the head is as its pins are, since the last drag.
+        up_to_date: Whether the head is as its pins are, since the last drag.
         mouse: Where the mouse last moved to, window, pixels.
     """
 
     head: str
     hovered: str = ""
     ending: bool = False
-    settled: bool = True
+    up_to_date: bool = True
     mouse: tuple[int, int] | None = None
 
 
@@ -177,7 +177,7 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
             mouse = (event.mouse_x, event.mouse_y)
             if _overlay is not None:
                 mouse = _overlay.mouse or mouse
-                _overlay.settled = False
+                _overlay.up_to_date = False
             self._drag = Drag(found.name, mouse, adjustments.document(head)["pins"])
             self._view = view
         elif event.type in ("RIGHTMOUSE", "X", "DEL"):
@@ -208,7 +208,7 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
             if released and drag.moving:
                 self._settle(context, head, f"Move {drag.pin}")
             if released and _overlay is not None:
-                _overlay.settled = True
+                _overlay.up_to_date = True
         elif event.type == "RIGHTMOUSE" and event.value == "PRESS":
             self._give_up_drag(context, head)
         return {"RUNNING_MODAL"}

@@ -79,7 +79,7 @@ def test_a_pin_is_met_before_and_after_the_head_was_made_with_it(folder):
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "damage",
     [
         lambda folder: (folder / "face.json").write_text("[]"),
         lambda folder: (folder / "face.json").write_text('{"pose": {}, "camera": {}}'),
@@ -87,7 +87,7 @@ def test_a_pin_is_met_before_and_after_the_head_was_made_with_it(folder):
         lambda folder: (folder / "head.npz").unlink(),
     ],
 )
-def test_damaged_results_are_named(folder, spoil):
-    spoil(folder)
+def test_damaged_results_are_named(folder, damage):
+    damage(folder)
     with pytest.raises(RequestError, match="reconstruct the photo again"):
         AdjustJobs().adjust({"folder": str(folder), "adjustments": {}})
