@@ -93,7 +93,7 @@ def synthetic(args: argparse.Namespace) -> None:
 
     from core.training.data.shards import read_samples
     from core.training.evaluation.evaluate import EvaluationRecord, balanced_by_yaw, evaluate, summary
-    from core.training.evaluation.report import WorstHeads, markdown, write_json
+    from core.training.evaluation.report import WorstHeads, markdown, region_markdown, write_json
 
     truths, lifter = load_models(args)
     methods = build_methods(args, truths, lifter)
@@ -110,7 +110,8 @@ def synthetic(args: argparse.Namespace) -> None:
             f"There are no heads to measure in {args.shards}. Make some with "
             "scripts/training/make_shards.py --split eval."
         )
-    print(markdown(summary(records)))
+    rows = summary(records)
+    print(f"{markdown(rows)}\n\n{region_markdown(rows)}")
     if args.out:
         write_json(args.out / "synthetic.json", records, heads_asked_for=args.per_bin or args.count)
         cv2.imwrite(str(args.out / "worst.jpg"), worst.sheet()[..., ::-1])
@@ -121,7 +122,7 @@ def scan(args: argparse.Namespace) -> None:
     import json
 
     from core.detection.detector import FaceDetector
-    from core.training.evaluation.scan import Scan, evaluate_scan, scan_cases, scan_table
+    from core.training.evaluation.scan import Scan, evaluate_scan, scan_cases, scan_region_table, scan_table
 
     truths, lifter = load_models(args)
     methods = build_methods(args, truths, lifter)
@@ -131,7 +132,7 @@ def scan(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) if args.scorer else None
         rows = evaluate_scan(target, cases, methods, out)
-        print(scan_table(rows))
+        print(f"{scan_table(rows)}\n\n{scan_region_table(rows)}")
         for results in sorted(Path(folder).iterdir()):
             scorer = [sys.executable, str(args.data / "bench" / "score_scan.py"), str(results)]
             print(f"\n{results.name}, by the scorer:")

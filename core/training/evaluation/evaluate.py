@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import ReconstructionError
 from ...lifting.lifter import LandmarkLifter
 from ..synthesis.sample import Sample
+from .face_regions import FACE_REGIONS, landmark_regions, point_regions, region_medians
 from .ground_truth import TrueHeads
 from .methods import Case, Method
 from .metrics import Estimate, TrueHead, align, compare_placed, find_alignment, landmark_error
@@ -31,7 +32,11 @@ FIGURES = {
 
 @dataclass(frozen=True)
 class EvaluationRecord:
-    """What one method made of one head; figures as in FIGURES, NaN where the method failed or has none."""
+    """What one method made of one head.
+
+    figures: as in FIGURES, and the median, mm, aligned, of each of `FACE_REGIONS`; NaN where the method
+    failed or has none.
+    """
 
     method: str
     head: int
@@ -88,7 +93,7 @@ def evaluate(
                 estimate = method.estimate(case)
                 figures = measure(estimate, true, case)
             except (ReconstructionError, ValueError):
-                estimate, figures = None, dict.fromkeys(FIGURES, float("nan"))
+                estimate, figures = None, dict.fromkeys((*FIGURES, *FACE_REGIONS), float("nan"))
             estimates[name] = estimate
             records[name] = EvaluationRecord(
                 name,
@@ -112,11 +117,12 @@ def balanced_by_yaw(samples: Iterable[Sample], most: int) -> Iterator[Sample]:
 
 
 def measure(estimate: Estimate, true: TrueHead, case: Case) -> dict[str, float]:
-    """FIGURES of one head."""
+    """FIGURES of one head, and the median of each of `FACE_REGIONS`, mm, aligned."""
     found = find_alignment(estimate, true.points, true.landmarks)
     aligned = align(estimate, true, found)
     placed = compare_placed(estimate, true, case.start.head.frame, case.face_depth, found.mesh)
     flat, full = landmark_error(estimate.landmarks68, true, case.camera)
+    regions = point_regions(true.points, true.landmarks, landmark_regions(case.lifter.canonical))
     return {
         "median": float(np.median(aligned.distance)),
         "mean": float(aligned.distance.mean()),
@@ -128,12 +134,12 @@ def measure(estimate: Estimate, true: TrueHead, case: Case) -> dict[str, float]:
         "rotation": placed.rotation,
         "nme": flat,
         "nme3d": full,
-    }
+    } | region_medians(aligned.distance, regions)
 
 
 def summary(records: Iterable[EvaluationRecord]) -> list[dict[str, Any]]:
     """A row for each method and yaw bin: means over heads; "mean" is the mean of the bins, so that profiles
-    count as much as frontal faces.
+    count as much as frontal faces. Each has `FIGURES` and the medians of `FACE_REGIONS`.
     """
     by_method: dict[str, list[EvaluationRecord]] = {}
     for record in records:
@@ -144,13 +150,13 @@ def summary(records: Iterable[EvaluationRecord]) -> list[dict[str, Any]]:
         for yaw in YAW_BINS:
             some = [r for r in all_ if r.yaw_bin == yaw]
             if some:
-                figures = {k: _mean([r.figures[k] for r in some]) for k in FIGURES}
+                figures = {k: _mean([r.figures[k] for r in some]) for k in (*FIGURES, *FACE_REGIONS)}
                 failed = sum(r.failed for r in some)
                 bins.append(
                     {"method": method, "yaw": f"{yaw}-{yaw + 30}", "heads": len(some), "failed": failed}
                     | figures
                 )
-        figures = {k: _mean([float(b[k]) for b in bins]) for k in FIGURES}
+        figures = {k: _mean([float(b[k]) for b in bins]) for k in (*FIGURES, *FACE_REGIONS)}
         total = {k: sum(int(b[k]) for b in bins) for k in ("heads", "failed")}
         rows += [*bins, {"method": method, "yaw": "mean"} | total | figures]
     return rows

@@ -13,6 +13,7 @@ from ...geometry.frames import CROP_SIZE
 from ...geometry.mesh import triangle_normals
 from ..rasterize import front_and_back
 from .evaluate import FIGURES, EvaluatedHead, EvaluationRecord, summary
+from .face_regions import FACE_REGIONS
 from .metrics import align
 
 #: Columns of the table and how many digits each gets.
@@ -41,6 +42,16 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         cells = [row["yaw"], row["method"], row["heads"], row["failed"]]
         cells += ["–" if np.isnan(row[k]) else f"{row[k]:.{DIGITS[k]}f}" for k in FIGURES]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
+def region_markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows of `summary` as a table of the medians by region, mm, aligned."""
+    lines = ["| yaw | method | " + " | ".join(FACE_REGIONS) + " |", "|---" * (len(FACE_REGIONS) + 2) + "|"]
+    bins = list(dict.fromkeys(row["yaw"] for row in rows))
+    for row in sorted(rows, key=lambda r: bins.index(r["yaw"])):
+        cells = ["–" if np.isnan(row[k]) else f"{row[k]:.2f}" for k in FACE_REGIONS]
+        lines.append("| " + " | ".join([row["yaw"], row["method"], *cells]) + " |")
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from ...errors import PhotobustError
 from ...image.photo import load_photo
 from ...lifting.lifter import LandmarkLifter
 from ...reconstructor import camera_of
+from .face_regions import FACE_REGIONS, landmark_regions, point_regions, region_medians
 from .methods import Case, Method
 from .metrics import Estimate, aligned_distances
 
@@ -56,11 +57,16 @@ def scan_cases(scan: Scan, detector: FaceDetector, lifter: LandmarkLifter) -> It
 def evaluate_scan(
     scan: Scan, cases: list[tuple[str, Case]], methods: Mapping[str, Method], out: Path | None = None
 ) -> list[dict[str, Any]]:
-    """A row {method, view, yaw, median, mean, p95} (mm, NaN where it failed) for each method and view.
+    """A row for each method and view: {method, view, yaw, median, mean, p95, median of each region}.
+
+    Errors are in mm, NaN where the method failed.
 
     out: folder in which each method's meshes are left, one folder a method, for the scan's own scorer.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
+    if not cases:
+        return rows
+    regions = point_regions(scan.points, scan.landmarks, landmark_regions(cases[0][1].lifter.canonical))
     for name, method in methods.items():
         for view, case in cases:
             row: dict[str, Any] = {"method": name, "view": view, "yaw": abs(int(view[6:9]))}
@@ -71,11 +77,11 @@ def evaluate_scan(
                     "median": np.median(distance),
                     "mean": distance.mean(),
                     "p95": np.quantile(distance, 0.95),
-                }
+                } | region_medians(distance, regions)
                 if out is not None:
                     write_for_scorer(estimate, out / name.replace(" ", "_") / view)
             except (PhotobustError, ValueError):
-                row |= dict.fromkeys(("median", "mean", "p95"), float("nan"))
+                row |= dict.fromkeys(("median", "mean", "p95", *FACE_REGIONS), float("nan"))
             rows.append({k: float(v) if isinstance(v, np.floating) else v for k, v in row.items()})
     return rows
 
@@ -100,4 +106,19 @@ def scan_table(rows: list[dict[str, Any]]) -> str:
             pair = (f"{np.mean([r[k] for r in some]):.2f}" for k in ("median", "mean"))
             cells.append(" / ".join(pair) if some else "–")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def scan_region_table(rows: list[dict[str, Any]]) -> str:
+    """Median error, mm, of each method by region and group of views, as a markdown table."""
+    lines = [
+        "| median, mm | yaw | " + " | ".join(FACE_REGIONS) + " |",
+        "|---" * (len(FACE_REGIONS) + 2) + "|",
+    ]
+    for name in dict.fromkeys(row["method"] for row in rows):
+        for group, (low, high) in GROUPS.items():
+            some = [r for r in rows if r["method"] == name and low <= r["yaw"] <= high]
+            if some:
+                cells = [f"{np.mean([r[k] for r in some]):.2f}" for k in FACE_REGIONS]
+                lines.append(f"| {name} | {group} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

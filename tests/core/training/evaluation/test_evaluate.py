@@ -22,6 +22,7 @@ from core.training.evaluation.evaluate import (
     measure,
     summary,
 )
+from core.training.evaluation.face_regions import FACE_REGIONS
 from core.training.evaluation.ground_truth import FACE_RADIUS, TrueHeads
 from core.training.evaluation.methods import (
     AverageHead,
@@ -32,8 +33,14 @@ from core.training.evaluation.methods import (
     WithheldInputs,
 )
 from core.training.evaluation.metrics import STABLE, Estimate, align, landmark_error, place_true_head
-from core.training.evaluation.report import WorstHeads, markdown, write_json
-from core.training.evaluation.scan import Scan, evaluate_scan, scan_cases, scan_table
+from core.training.evaluation.report import WorstHeads, markdown, region_markdown, write_json
+from core.training.evaluation.scan import (
+    Scan,
+    evaluate_scan,
+    scan_cases,
+    scan_region_table,
+    scan_table,
+)
 from core.training.face_models.heads import ICT, MAKEHUMAN
 from core.volume.torch_predictor import TorchPredictor
 from tests.core.training.conftest import MODELS, ROOT, projected_sample
@@ -168,8 +175,11 @@ def test_small_set(heads, truths, lifter, tmp_path):
     # The detector's landmarks are the true ones here, but for half a pixel.
     assert rows["mediapipe"]["nme"] < min(2, rows["average"]["nme"]) and rows["mediapipe"]["median"] < 2
 
-    table = markdown(summary(records))
-    assert table.count("\n") == len(summary(records)) + 1 and "nan" not in table
+    for table in (markdown(summary(records)), region_markdown(summary(records))):
+        assert table.count("\n") == len(summary(records)) + 1 and "nan" not in table
+    # The whole is no better than its best region and no worse than its worst one.
+    errors = [rows["lifted"][name] for name in FACE_REGIONS]
+    assert min(errors) < rows["lifted"]["median"] < max(errors)
     write_json(tmp_path / "a.json", records, made="here")
     kept = json.loads((tmp_path / "a.json").read_text())
     assert len(kept["heads"]) == 18 and kept["heads"][1]["iou"] is None and kept["made"] == "here"
@@ -240,6 +250,8 @@ def test_the_scan_is_scored_as_by_its_scorer(scan_folder, lifter, detector):
         expected = scorer.score(estimate.vertices, estimate.faces, estimate.landmarks, data)
         assert (row["median"], row["mean"], row["p95"]) == pytest.approx(expected, abs=0.004)
     assert scan_table(rows).count("\n") == 3
+    table = scan_region_table(rows)  # each method at 40 degrees and in all
+    assert table.count("\n") == 5 and all(name in table for name in FACE_REGIONS)
 
 
 @pytest.mark.slow
