@@ -5,6 +5,7 @@
     python scripts/training/evaluate.py synthetic --methods lifted network --count 250
     python scripts/training/evaluate.py synthetic --inputs              # worth of each of the inputs
     python scripts/training/evaluate.py recall                          # how often the face is found
+    python scripts/training/evaluate.py bias --methods network --count 60  # by skin tone, sex and age
 
 Methods get what a user has: the picture, the detector's landmarks, and the focal length of EXIF data or a
 guess. The figures are explained in core/training/evaluation/metrics.py.
@@ -167,7 +168,55 @@ def recall(args: argparse.Namespace) -> None:
         )
 
 
-COMMANDS = {"synthetic": synthetic, "scan": scan, "recall": recall}
+def bias(args: argparse.Namespace) -> None:
+    """Errors by skin tone, sex and age: of synthetic heads with people's skins, of their portraits."""
+    import json
+
+    import numpy as np
+
+    from core.detection.detector import FaceDetector
+    from core.image.photo import load_photo
+    from core.template.symmetry import Mirror
+    from core.training.evaluation.bias import (
+        GROUPS,
+        agreement_table,
+        disagreements,
+        group_samples,
+        group_table,
+        members,
+        read_people,
+    )
+    from core.training.evaluation.evaluate import EvaluationRecord, evaluate
+    from core.training.synthesis.synthesizer import ImageSynthesizer
+
+    truths, lifter = load_models(args)
+    methods = build_methods(args, truths, lifter)
+    paths = data_paths(args)
+    synthesizer = ImageSynthesizer(paths, "eval")
+    library = synthesizer.appearance.textures
+    with np.load(paths.textures) as data:
+        people = read_people(paths.portraits, data["names"].tolist(), library.textures)
+    groups = {group: members(people, group) & library.held_out for group in GROUPS}
+    groups = {group: some for group, some in groups.items() if some.any()}
+    records: dict[str, list[EvaluationRecord]] = {group: [] for group in groups}
+    for samples in group_samples(synthesizer, groups, args.count):
+        for group, sample in samples.items():
+            (evaluated,) = evaluate([sample], truths, lifter, methods)
+            records[group] += evaluated.records.values()
+    print(group_table({group: (int(groups[group].sum()), some) for group, some in records.items()}))
+    detector, mirror = FaceDetector.from_pretrained(args.models), Mirror.load(args.models)
+    found = {}
+    for person in people:
+        photo = load_photo(paths.portraits / f"{person.name}.jpg")
+        found[person] = disagreements(photo, detector, lifter, mirror)
+    print(f"\n{agreement_table(found)}")
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        rows = {group: [record.row() for record in some] for group, some in records.items()}
+        (args.out / "bias.json").write_text(json.dumps(rows, indent=1))
+
+
+COMMANDS = {"synthetic": synthetic, "scan": scan, "recall": recall, "bias": bias}
 
 
 def main() -> None:
