@@ -371,7 +371,7 @@ class Reconstructor:
             raise problem
         return heads
 
-    def reconstruct_person(
+    def reconstruct_person(  # noqa: PLR0913 (options with defaults, given by name)
         self,
         photos: Sequence[Photo | str | Path | np.ndarray],
         focal_mm: float | None = None,
@@ -381,6 +381,7 @@ class Reconstructor:
         on_surface: Callable[[int, Surface], None] | None = None,
         force: bool = False,
         confirmed: bool = False,
+        on_prior: Callable[[int, HeadPrior], None] | None = None,
     ) -> tuple[Reconstruction, Photo]:
         """Reconstruct one head from several photos of a person.
 
@@ -397,6 +398,7 @@ class Reconstructor:
             on_surface: See `reconstruct`.
             force: Whether photos that seem to show somebody else are used, too; implies `confirmed`.
             confirmed: Whether somebody has said that the photos show one person.
+            on_prior: See `reconstruct`; the head that the photos suggest together.
 
         Returns:
             The head, its `views` in the order of the photos, and the photo that its surface is from.
@@ -461,7 +463,7 @@ class Reconstructor:
         own = Stopwatch(
             progress, cancelled, PERSON_FRACTION, 1 - PERSON_FRACTION, {"detect": sum(watch.seconds.values())}
         )
-        return self._reconstruct_face(task, own, on_surface), photo
+        return self._reconstruct_face(task, own, on_surface, on_prior), photo
 
     def _look_at(
         self, given: Photo | str | Path | np.ndarray, name: str, focal_mm: float | None

@@ -224,6 +224,10 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
         return placement.free_places(scene, self._cursor, count)
 
     def _finish(self, context: bpy.types.Context) -> set[str]:
+        if self._run.request.force:
+            # Once made, it is no longer asked for: the next photos may show somebody else by mistake.
+            scene = bpy.data.scenes.get(self._scene_name) or context.scene
+            scene.photobust.force = False
         found = context.scene.objects  # without them if the user went on in another scene
         made = [found[name] for name in self._made if name in found]
         note = ""

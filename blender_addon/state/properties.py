@@ -47,6 +47,7 @@ class PhotobustPhoto(bpy.types.PropertyGroup):
 
 def _photo_changed(chosen: "PhotobustSceneSettings", context: bpy.types.Context) -> None:
     chosen.further_photos.clear()
+    chosen.force = False  # it was meant for other photos
     face_search.photo_changed(context)
 
 

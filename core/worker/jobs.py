@@ -179,18 +179,11 @@ class Jobs:
             reached = 0.05 + 0.9 * fraction
             progress(step, reached, message)
 
-        def show_prior(index: int, prior: "HeadPrior") -> None:
-            path = write_prior(prior, reconstructor.lifter.template, stages or out, index)
-            progress(
-                "prior_ready", reached, "The head's proportions can be looked at", {path.name: str(path)}
-            )
+        def hand_over(step: str, message: str, files: Mapping[str, str]) -> None:
+            progress(step, reached, message, files)
 
-        def hand_over(index: int, surface: "Surface") -> None:
-            paths = [write_surface(surface, surfaces, index)] if surfaces else []
-            paths += [write_surface(surface, stages, index, ".ply")] if stages else []
-            files = {path.name: str(path) for path in paths}
-            progress("surface_ready", reached, "The surface can be looked at", files)
-
+        template = reconstructor.lifter.template
+        on_prior, on_surface = stage_writers(surfaces, stages, template, hand_over)
         heads = reconstructor.reconstruct(
             photo,
             focal_mm,
@@ -200,8 +193,8 @@ class Jobs:
             chosen=chosen,
             detected=detected,
             head=wrap or False,
-            on_surface=hand_over if surfaces or stages else None,
-            on_prior=show_prior if stages else None,
+            on_surface=on_surface,
+            on_prior=on_prior,
             adjustments=adjustments,
         )
         timings["detect"] = heads[0].timings["detect"]
@@ -232,7 +225,8 @@ class Jobs:
         """Reconstruct one head from several photos and write it below the folder `out`."""
         _, out, focal_mm, _, _ = reconstruct_params(params)
         sources, wrap, preview_model = photos_param(params), head_param(params), preview_model_param(params)
-        surfaces, force, confirmed = surfaces_param(params), force_param(params), confirmed_param(params)
+        surfaces, stages = surfaces_param(params), stages_param(params)
+        force, confirmed = force_param(params), confirmed_param(params)
         reconstructor = self._ready(progress, cancelled)
         from ..io.writer import write_reconstruction
 
@@ -245,19 +239,21 @@ class Jobs:
             reached = 0.02 + 0.93 * fraction
             progress(step, reached, message)
 
-        def hand_over(index: int, surface: "Surface") -> None:
-            path = write_surface(surface, surfaces or out, index)
-            progress("surface_ready", reached, "The surface can be looked at", {path.name: str(path)})
+        def hand_over(step: str, message: str, files: Mapping[str, str]) -> None:
+            progress(step, reached, message, files)
 
+        template = reconstructor.lifter.template
+        on_prior, on_surface = stage_writers(surfaces, stages, template, hand_over)
         head, photo = reconstructor.reconstruct_person(
             sources,
             focal_mm,
             report,
             cancelled,
             wrap or False,
-            hand_over if surfaces else None,
+            on_surface,
             force,
             confirmed,
+            on_prior,
         )
         check(cancelled)
         progress("write", 0.95, "Writing the results")
@@ -306,6 +302,37 @@ class Jobs:
         from ..image.photo import load_photo
 
         return load_photo(source), None
+
+
+def stage_writers(
+    surfaces: Path | None,
+    stages: Path | None,
+    template: "HeadTemplate",
+    hand_over: Callable[[str, str, Mapping[str, str]], None],
+) -> "tuple[Callable[[int, HeadPrior], None] | None, Callable[[int, Surface], None] | None]":
+    """What shows heads on the way: `on_prior` and `on_surface` of `Reconstructor.reconstruct`.
+
+    Args:
+        surfaces: Folder for the surfaces as GLB files, if they are wanted.
+        stages: Folder for priors and surfaces as PLY files, if they are wanted.
+        template: Of the priors.
+        hand_over: Takes the step, a sentence, and the files that are complete, name -> path.
+
+    Returns:
+        Both, each None if nobody wants it.
+    """
+
+    def show_prior(index: int, prior: "HeadPrior") -> None:
+        if stages:
+            path = write_prior(prior, template, stages, index)
+            hand_over("prior_ready", "The head's proportions can be looked at", {path.name: str(path)})
+
+    def show_surface(index: int, surface: "Surface") -> None:
+        paths = [write_surface(surface, surfaces, index)] if surfaces else []
+        paths += [write_surface(surface, stages, index, ".ply")] if stages else []
+        hand_over("surface_ready", "The surface can be looked at", {path.name: str(path) for path in paths})
+
+    return (show_prior if stages else None), (show_surface if surfaces or stages else None)
 
 
 def check(cancelled: Callable[[], bool]) -> None:

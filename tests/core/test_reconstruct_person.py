@@ -99,10 +99,15 @@ def test_the_worker_makes_one_head_of_several_photos(reconstructor, astronaut, d
     for name, picture in (("front.png", astronaut), ("dark.png", darker)):
         cv2.imwrite(str(tmp_path / name), picture[..., ::-1])
         paths.append(str(tmp_path / name))
-    said = []
+    said, files, stages = [], [], tmp_path / "stages"
+
+    def take(step, fraction, message, complete=None):
+        said.append(fraction)
+        files.extend(complete or ())
+
     jobs = Jobs(lambda: reconstructor)
     result = jobs.reconstruct(
-        {"photos": paths, "out": str(tmp_path / "out")}, lambda *event: said.append(event[1]), lambda: False
+        {"photos": paths, "out": str(tmp_path / "out"), "stages": str(stages)}, take, lambda: False
     )
     (face,) = result["faces"]
     assert Path(face["folder"]).name == "front" and "face.json" in face["files"]
@@ -112,6 +117,9 @@ def test_the_worker_makes_one_head_of_several_photos(reconstructor, astronaut, d
     assert face["quality"]["verdict"] != "good"
     assert "one person" in face["quality"]["reasons"][-1] and ".png" in face["quality"]["reasons"][-1]
     assert said == sorted(said)
+    # What the head looks like on the way, as that of a single photo.
+    assert files == ["prior_1.ply", "surface_1.ply"]
+    assert (stages / "surface_1.ply").read_bytes() == Path(face["files"]["surface.ply"]).read_bytes()
     for wrong in (
         {"photos": "a.jpg"},
         {"photos": [3]},

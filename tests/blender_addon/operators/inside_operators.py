@@ -260,6 +260,7 @@ def check_several_photos(folder):
     assert (head.name, Path(head.photobust.photo).name) == ("left", "front.jpg")
     params = json.loads((Path(head.photobust.folder) / "face.json").read_text("utf-8"))["params"]
     assert params["photos"] == [str(folder / name) for name in names] and params["force"]
+    assert not scene.photobust.force, "the next photos may show somebody else by mistake"
     assert "faces" not in params or params["faces"] is None
     words = bpy.context.window_manager.photobust.message
     assert words == "Made a head from 2 of 3 photos. unlike.jpg seems to show somebody else."
@@ -277,8 +278,9 @@ def check_several_photos(folder):
     assert ops.remove_photo(number=0) == {"FINISHED"} and ops.remove_photo(number=1) == {"FINISHED"}
     assert scene.photobust.photo == str(folder / "front.jpg") and not scene.photobust.further_photos
     ops.add_photos(directory=str(folder), files=files)
+    scene.photobust.force = True
     scene.photobust.photo = str(folder / "picked.jpg")
-    assert not scene.photobust.further_photos, "those were of somebody else"
+    assert not scene.photobust.further_photos and not scene.photobust.force, "those were of somebody else"
 
 
 def check_placement(folder):
