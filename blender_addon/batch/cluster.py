@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -313,17 +314,24 @@ class ClusterProcessor:
         self._cluster = cluster
         self._stopped = threading.Event()
 
-    def run(self, task: PhotoTask, staging: Path, on_progress: OnProgress) -> PhotoResult:
-        """As `LocalProcessor.run`, on a worker."""
+    def run(
+        self,
+        task: PhotoTask,
+        staging: Path,
+        on_progress: OnProgress,
+        on_reconstructed: Callable[[], None],
+    ) -> PhotoResult:
+        """As `LocalProcessor.run`, on a worker, so that the next photo is sent when this one is back."""
         late = {step.name for step in task.plan.steps if step.late}
         if not task.reconstruct and all(late.issuperset(head.todo) for head in task.kept):
-            return self._cluster.local.run(task, staging, on_progress)
+            return self._cluster.local.run(task, staging, on_progress, on_reconstructed)
         packed, result = self._cluster.send(task, self._stopped, on_progress)
         if result.broken:
             raise BatchError(result.broken)
         if result.failed:
             kind, message, attempts = result.failed
             raise PhotoFailedError(JobFailedError(kind, message), attempts)
+        on_reconstructed()
         return unpack_result(result, packed, staging)
 
     def run_step(self, folder: Path, step: StepPlan, options: dict[str, Any], timeout: float) -> StepOutcome:

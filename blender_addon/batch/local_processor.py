@@ -193,7 +193,11 @@ class LocalProcessor:
         self._stopped = False
 
     def run(
-        self, task: PhotoTask, staging: Path, on_progress: OnProgress = lambda _, __: None
+        self,
+        task: PhotoTask,
+        staging: Path,
+        on_progress: OnProgress = lambda _, __: None,
+        on_reconstructed: Callable[[], None] = lambda: None,
     ) -> PhotoResult:
         """Do a task in `staging`, an empty folder.
 
@@ -201,6 +205,8 @@ class LocalProcessor:
             task: What is to be done.
             staging: Where.
             on_progress: Called with the fraction that is done, and what is going on.
+            on_reconstructed: Called when the engine is free for another thread's photo, before the Blender
+                worker is needed.
 
         Returns:
             The heads; of a step that failed, the reason.
@@ -216,6 +222,7 @@ class LocalProcessor:
             heads, attempts = self._reconstruct(task, staging, on_progress, timings)
         else:
             heads, attempts = [self._copy_kept(head, staging) for head in task.kept], 1
+        on_reconstructed()
         kept = task.kept if len(task.kept) == len(heads) else ()
         for n, head in enumerate(heads):
             if task.reconstruct and kept:

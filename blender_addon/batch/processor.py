@@ -1,5 +1,6 @@
 """What `runner` and `committer` need of what reconstructs photos, here or elsewhere. No bpy."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,7 +11,13 @@ from .plan import StepPlan
 class PhotoProcessor(Protocol):
     """Reconstructs photos one by one: `LocalProcessor` on this machine, `ClusterProcessor` on others."""
 
-    def run(self, task: PhotoTask, staging: Path, on_progress: OnProgress) -> PhotoResult:
+    def run(
+        self,
+        task: PhotoTask,
+        staging: Path,
+        on_progress: OnProgress,
+        on_reconstructed: Callable[[], None],
+    ) -> PhotoResult:
         """See `LocalProcessor.run`."""
 
     def run_step(self, folder: Path, step: StepPlan, options: dict[str, Any], timeout: float) -> StepOutcome:

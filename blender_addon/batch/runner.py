@@ -21,8 +21,11 @@ from .person_views import ViewRecord, remarks, view_records
 from .plan import BatchPlan
 from .processor import PhotoProcessor
 from .record import BatchRecord, HeadRecord, PhotoRecord
+from .turns import PhotoTurn, PhotoTurns
 from .workspace import NO_SPACE, Workspace
 
+#: Photos in work for each processor: one in the engine, and the one before it in Blender or being committed.
+PHOTOS_PER_PROCESSOR = 2
 #: Seconds between two savings of the record, at least.
 SAVE_INTERVAL_S = 10.0
 #: Fraction of the time that saving the record may take.
@@ -90,7 +93,7 @@ class BatchRunner:
             settings: How.
             console: Where progress is shown.
             record: What runs before have made, with the versions of this run's programs.
-            processors: One for each photo in work; the caller closes them.
+            processors: Each has `PHOTOS_PER_PROCESSOR` in work; the caller closes them.
             write_page: Writes the page; None if none is wanted.
         """
         self._workspace = workspace
@@ -122,8 +125,8 @@ class BatchRunner:
         self._next_save = time.monotonic() + SAVE_INTERVAL_S
         queue = iter(enumerate(inputs))
         threads = [
-            threading.Thread(target=self._work, args=(processor, queue), name=f"photobust-photo-{n + 1}")
-            for n, processor in enumerate(self._processors)
+            threading.Thread(target=self._work, args=(turns, queue), name=f"photobust-photo-{n + 1}")
+            for n, turns in enumerate(PHOTOS_PER_PROCESSOR * [PhotoTurns(one) for one in self._processors])
         ]
         try:
             for thread in threads:
@@ -157,29 +160,38 @@ class BatchRunner:
             # The journal has it all. What stopped the batch is reported; this is most likely the same.
             self._problem = self._problem or self._fatal(error)
 
-    def _work(self, processor: PhotoProcessor, queue: Iterator[tuple[int, PhotoInput]]) -> None:
+    def _work(self, turns: PhotoTurns, queue: Iterator[tuple[int, PhotoInput]]) -> None:
         """What a thread does: one photo after the other."""
+        has_more = True
+        while has_more:
+            with turns.photo() as turn:
+                has_more = not self._stop.is_set() and self._take(turn, queue)
+
+    def _take(self, turn: PhotoTurn, queue: Iterator[tuple[int, PhotoInput]]) -> bool:
+        """Do the next photo. Returns whether there was one, and the batch goes on."""
         try:
-            while not self._stop.is_set():
-                with self._lock:
-                    index, item = next(queue, (-1, None))
-                if item is None:
-                    break
-                outcome, worked = self._one(processor, item)
-                with self._lock:
-                    self._outcomes[index] = outcome
-                    if worked:
-                        self._worked.add(outcome.path)
-                        line = f"[{len(self._outcomes)}/{self._total}] {in_words(outcome)}"
-                        self._console.lines([line, *(f"  {one}" for one in remarks(outcome.views))])
+            with self._lock:
+                index, item = next(queue, (-1, None))
+            if item is None:
+                return False
+            outcome, worked = self._one(turn, item)
+            with self._lock:
+                self._outcomes[index] = outcome
+                if worked:
+                    self._worked.add(outcome.path)
+                    line = f"[{len(self._outcomes)}/{self._total}] {in_words(outcome)}"
+                    self._console.lines([line, *(f"  {one}" for one in remarks(outcome.views))])
         except JobCancelledError:
-            pass  # the batch was stopped
+            return False  # the batch was stopped
         except BaseException as error:  # noqa: BLE001 (raised again by `run`)
+            turn.advance()  # the photo before is still put in its place
             with self._lock:
                 self._problem = self._problem or error
             self._stop.set()
+            return False
+        return True
 
-    def _one(self, processor: PhotoProcessor, item: PhotoInput) -> tuple[PhotoRecord, bool]:
+    def _one(self, turn: PhotoTurn, item: PhotoInput) -> tuple[PhotoRecord, bool]:
         """(what came of a photo, whether anything was done for it)."""
         start = time.perf_counter()
         path = str(item.path)
@@ -188,6 +200,7 @@ class BatchRunner:
             outcome = PhotoRecord(
                 path, item.shown, error=item.problem, error_kind="NoSuchPhoto", heads=self._heads(path)
             )
+            turn.advance()
             self._noting(lambda: self._record.finish(self._out, outcome))
             return outcome, True
         settings = self._settings
@@ -211,14 +224,16 @@ class BatchRunner:
         if todo is None:
             raise AssertionError("there is something to do for a new photo")
         blank = PhotoRecord(path, item.shown, digest, size=size, mtime_ns=mtime_ns)
-        outcome = self._try(processor, item, todo, blank, fingerprints, tried)
-        outcome = replace(outcome, seconds=round(time.perf_counter() - start, 4))
+        outcome = self._try(turn, item, todo, blank, fingerprints, tried)
+        turn.advance()
+        seconds = time.perf_counter() - start - turn.waited_s
+        outcome = replace(outcome, seconds=round(seconds, 4))
         self._noting(lambda: self._record.finish(self._out, outcome))
         return outcome, True
 
     def _try(
         self,
-        processor: PhotoProcessor,
+        turn: PhotoTurn,
         item: PhotoInput,
         todo: PendingWork,
         blank: PhotoRecord,
@@ -237,7 +252,7 @@ class BatchRunner:
             tuple(map(str, item.views)),
         )
         try:
-            return self._do(processor, item, task, blank, fingerprints)
+            return self._do(turn, item, task, blank, fingerprints)
         except (BatchError, JobCancelledError):
             raise
         except PhotoFailedError as error:
@@ -256,7 +271,7 @@ class BatchRunner:
 
     def _do(
         self,
-        processor: PhotoProcessor,
+        turn: PhotoTurn,
         item: PhotoInput,
         task: PhotoTask,
         blank: PhotoRecord,
@@ -270,14 +285,19 @@ class BatchRunner:
                 done = len(self._outcomes) + sum(self._fractions.values())
                 self._console.progress(done, self._total, f"{item.path.name}: {text}")
 
+        def go_on_to_blender() -> None:
+            turn.advance()
+            if self._stop.is_set():
+                raise JobCancelledError("Stopped.")
+
         before = self._heads(blank.path)
         show(0.0, "")
         try:
             with self._workspace.staging() as staging:
                 try:
-                    result = processor.run(task, staging, show)
+                    result = turn.processor.run(task, staging, show, go_on_to_blender)
                     self._check(result)
-                    names = self._committer.name(processor, task, result, before)
+                    names = self._committer.name(turn.processor, task, result, before)
                     self._check(result)
                     heads = self._committer.commit(Commit(blank, names, result, before, fingerprints))
                 except (AddonError, OSError) as error:
