@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..blender.atomic_file import written_atomically
 from ..blender.file_lock import held_lock
 from ..errors import AssetError
 
@@ -83,9 +84,8 @@ def catalog_id(library: Path, path: str) -> str:
             if not text.endswith("\n"):
                 text += "\n"
             simple = cleaned.replace("/", "-")[-63:]
-            partial = file.with_name(FILE_NAME + ".part")
-            partial.write_text(f"{text}{new}:{cleaned}:{simple}\n", "utf-8")
-            partial.replace(file)
+            with written_atomically(file) as partial:
+                partial.write_text(f"{text}{new}:{cleaned}:{simple}\n", "utf-8")
             return new
     except OSError as error:
         raise AssetError(

@@ -14,6 +14,7 @@ import bpy
 import numpy as np
 
 from ..blender import compat
+from ..blender.atomic_file import written_atomically
 from ..blender.temporary_data import temporary_blocks
 from ..errors import AssetError
 from ..heads.armature import armature_name, rig_of
@@ -179,14 +180,10 @@ def _shapes(ob: bpy.types.Object) -> str:
 
 
 def _write(path: Path, blocks: set[bpy.types.ID]) -> None:
-    partial = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path.parent / LOCK_NAME):  # another run may be writing the same head
-            try:
-                bpy.data.libraries.write(str(partial), blocks, compress=True)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
+        # Another run may be writing the same head.
+        with locked(path.parent / LOCK_NAME), written_atomically(path) as partial:
+            bpy.data.libraries.write(str(partial), blocks, compress=True)
     except (OSError, RuntimeError) as error:
         raise AssetError(f"The asset {path} cannot be written ({error}): choose another folder.") from error

@@ -10,6 +10,7 @@ from mathutils import Matrix
 
 from ..errors import ExportError
 from . import compat, fbx_file, glb_normals
+from .atomic_file import written_atomically
 
 #: Options for files in which z points up and the face looks along -y, as in Blender.
 Z_UP: dict[str, dict[str, object]] = {
@@ -103,12 +104,10 @@ def write(
 
 
 def _clean(path: Path, cleaned: Callable[[bytes], bytes]) -> None:
-    partial = path.with_name(path.name + ".part")
     try:
-        partial.write_bytes(cleaned(path.read_bytes()))
-        partial.replace(path)
+        with written_atomically(path) as partial:
+            partial.write_bytes(cleaned(path.read_bytes()))
     except (OSError, ValueError) as error:
-        partial.unlink(missing_ok=True)
         raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from ..blender.atomic_file import written_atomically
 from ..blender.file_lock import held_lock
 from ..errors import SetupError
 from .base_python import BasePython
@@ -111,6 +112,5 @@ def mark(folder: Path, base: BasePython, packages: tuple[str, ...], finished: bo
         "made_with": str(base.path),
         "packages": list(packages),
     }
-    partial = folder / f"{MARKER_NAME}.part"
-    partial.write_text(json.dumps(marker, indent=1), "utf-8")
-    partial.replace(folder / MARKER_NAME)
+    with written_atomically(folder / MARKER_NAME) as partial:
+        partial.write_text(json.dumps(marker, indent=1), "utf-8")

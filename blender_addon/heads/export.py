@@ -16,6 +16,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ..blender.atomic_file import written_atomically
 from ..blender.exporters import SUFFIXES, WriteOptions, formats, write
 from ..errors import ExportError
 from . import confidence
@@ -169,12 +170,8 @@ def _engines_file(head: bpy.types.Object) -> bytes | None:
 
 
 def _written_file(path: Path, data: bytes) -> Path:
-    partial = path.with_name(f".{path.name}.part")
-    try:
+    with written_atomically(path) as partial:
         partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..blender.atomic_file import written_atomically
 from ..blender.regular_file import read_regular
 from ..errors import SurfaceFileError
 
@@ -83,10 +84,8 @@ def _list(document: dict[str, Any], folder: Path, name: str, description: str) -
 
 def write(folder: Path, document: dict[str, Any]) -> None:
     """Write the folder's face.json, complete or not at all."""
-    path = folder / FILE_NAME
-    partial = path.with_name(FILE_NAME + ".part")
-    partial.write_text(_readable(document) + "\n", "utf-8")
-    partial.replace(path)
+    with written_atomically(folder / FILE_NAME) as partial:
+        partial.write_text(_readable(document) + "\n", "utf-8")
 
 
 def _readable(document: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import bpy
 import numpy as np
 
 from ..blender import exporters
+from ..blender.atomic_file import written_atomically
 from ..blender.glb_file import Picture, compact, texture_window
 from ..blender.glb_nodes import attach, skins_at_root
 from ..blender.temporary_data import temporary_blocks
@@ -118,12 +119,10 @@ def _add_hair(path: Path, hair: bytes, preset: Preset) -> None:
 
 def _replace(path: Path, data: bytes) -> None:
     """Write a file under a temporary name and move it. Raises ExportError."""
-    partial = path.with_name(path.name + ".part")
     try:
-        partial.write_bytes(data)
-        partial.replace(path)
+        with written_atomically(path) as partial:
+            partial.write_bytes(data)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
 
 
@@ -249,10 +248,9 @@ def _write_blend(objects: list[bpy.types.Object], path: Path, preset: Preset) ->
             collection.objects.link(one)
         for one in objects[1:]:
             one.hide_viewport = one.hide_render = True
-        with renamed_bones(rig, preset.bones if preset.bones != "none" else "blender"):
-            partial = path.with_name(path.name + ".part")
+        naming = preset.bones if preset.bones != "none" else "blender"
+        with renamed_bones(rig, naming), written_atomically(path) as partial:
             bpy.data.libraries.write(str(partial), {collection}, fake_user=True, compress=True)
-            partial.replace(path)
     except (OSError, RuntimeError) as error:
         raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
     finally:

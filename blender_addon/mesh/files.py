@@ -9,6 +9,7 @@ import bpy
 import numpy as np
 
 from ..blender import compat
+from ..blender.atomic_file import written_atomically
 from ..blender.exporters import SUFFIXES, write
 from ..blender.shader_nodes import add_node, new_material
 from ..blender.srgb import linear_to_bytes
@@ -62,10 +63,9 @@ def write_ply(
     if uv is not None:
         face["m"], face["uv"] = 2 * count, uv.reshape(len(faces), -1)
     text = "\n".join([*header, "end_header"]) + "\n"
-    partial = path.with_name(path.name + ".part")
     try:
-        partial.write_bytes(text.encode("ascii") + vertex.tobytes() + face.tobytes())
-        partial.replace(path)
+        with written_atomically(path) as partial:
+            partial.write_bytes(text.encode("ascii") + vertex.tobytes() + face.tobytes())
     except OSError as error:
         raise ExportError(f"{path} cannot be written: {error.strerror}. Choose another folder.") from error
 

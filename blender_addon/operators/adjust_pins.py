@@ -19,7 +19,8 @@ from ..state.pin_preview import PinAnswer, PinPreview
 from ..viewport import camera_match, pin_overlay
 from ..viewport.pin_overlay import ScreenPin
 from . import polls
-from .reporting import report_error, report_message, reports_errors
+from .modal_photo_tool import ModalPhotoTool
+from .reporting import report_message, reports_errors
 
 #: Seconds between looks at what the engine has made of a drag.
 TICK = 0.02
@@ -75,7 +76,7 @@ _overlay: Overlay | None = None
 
 
 @polls.requires(polls.object_mode, polls.head, polls.animation_ready, polls.engine_usable)
-class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
+class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
     """Drag points of the head to where they are in the photo; once more to end that"""
 
     bl_idname = "photobust.adjust_pins"
@@ -85,7 +86,6 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
     _preview: PinPreview
     _drag: Drag | None
     _timer: Any
-    _handler: Any
     _view: "View"
 
     @reports_errors
@@ -98,8 +98,7 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
         folder = Path(bpy.path.abspath(head.photobust.folder))
         if not head.photobust.folder or not (folder / FILE_NAME).is_file():
             raise AddonError(f"The folder of this head has no {FILE_NAME}. Reconstruct the photo again.")
-        if bpy.ops.photobust.match_camera(depth="FRONT", alpha=PHOTO_OPACITY) != {"FINISHED"}:
-            raise AddonError(session.current().message.text or "The photo cannot be shown.")
+        self._lay_photo_over(PHOTO_OPACITY)
         for key in head.data.shape_keys.key_blocks[1:]:
             key.value = 1.0 if key.name == PHOTO_SHAPE else 0.0
         now = session.current()
@@ -110,26 +109,9 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
         self._drag = None
         _overlay = Overlay(head.name)
         now.adjusting = True
-        self._handler = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
         self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
-        context.window_manager.modal_handler_add(self)
-        context.workspace.status_text_set(HELP)
-        bpy.ops.ed.undo_push(message="Adjust Pins")
-        redraw.views()
-        redraw.sidebars()
+        self._take_events(context, _draw, HELP, "Adjust Pins")
         return {"RUNNING_MODAL"}
-
-    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Take an event."""
-        try:
-            return self._take(context, event)
-        except Exception as error:  # noqa: BLE001 (the last place before Blender shows a traceback)
-            self._stop(context)
-            return report_error(self, error)
-
-    def cancel(self, context: bpy.types.Context) -> None:
-        """Blender ends the operator: another file is opened, or the window closed."""
-        self._stop(context)
 
     def _take(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         head = _head()
@@ -249,14 +231,9 @@ class PHOTOBUST_OT_adjust_pins(bpy.types.Operator):
         if _overlay is None:
             return
         head, _overlay = _head(), None
-        if head is not None:
-            camera_match.photo_behind(head)
         session.current().adjusting = False
-        bpy.types.SpaceView3D.draw_handler_remove(self._handler, "WINDOW")
         context.window_manager.event_timer_remove(self._timer)
-        context.workspace.status_text_set(None)
-        redraw.views()
-        redraw.sidebars()
+        self._end_taking_events(context, head)
 
 
 @dataclass(frozen=True)

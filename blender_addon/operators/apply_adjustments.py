@@ -1,12 +1,9 @@
 """Have the engine make a corrected head thoroughly: wrap, blendshapes, texture, hair. Needs bpy."""
 
 from pathlib import Path
-from typing import Any
 
 import bpy
 
-from ..blender import redraw
-from ..engine.client import Progress
 from ..errors import AddonError, JobCancelledError
 from ..heads import adjustments
 from ..heads.export import head_image
@@ -17,7 +14,6 @@ from ..state.reconstruction import ReconstructionRequest, ReconstructionRun
 from ..state.session import Message
 from . import polls
 from .modal_run import ModalRun
-from .reconstruct import TICK
 from .reporting import report_message, reports_errors
 
 #: Sides that a texture can have, texels.
@@ -41,8 +37,6 @@ class PHOTOBUST_OT_apply_adjustments(ModalRun, bpy.types.Operator):
 
     _run: ReconstructionRun
     _head: str
-    _timer: Any
-    _shown: Progress | None
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -56,15 +50,7 @@ class PHOTOBUST_OT_apply_adjustments(ModalRun, bpy.types.Operator):
     @reports_errors
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         self._begin(context)
-        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
-        context.window_manager.modal_handler_add(self)
-        redraw.sidebars()
-        return {"RUNNING_MODAL"}
-
-    def cancel(self, context: bpy.types.Context) -> None:
-        """Blender ends the operator: another file is opened, or the window closed."""
-        self._run.cancel()
-        self._stop(context)
+        return self._begin_ticks(context)
 
     def _begin(self, context: bpy.types.Context) -> None:
         head = require_head(context)
@@ -85,15 +71,11 @@ class PHOTOBUST_OT_apply_adjustments(ModalRun, bpy.types.Operator):
         )
         now = session.current()
         now.message = Message()
-        self._head, self._shown = head.name, None
+        self._head = head.name
         self._run = now.run = ReconstructionRun(now.client(settings.engine_choice(context).find()), request)
 
     def _tick(self, context: bpy.types.Context) -> set[str] | None:
-        over = self._run.poll()
-        if self._run.progress != self._shown:
-            self._shown = self._run.progress
-            redraw.sidebars()
-        if not over or context.mode != "OBJECT":
+        if not self._poll() or context.mode != "OBJECT":
             return None
         return self._finish()
 
@@ -109,6 +91,5 @@ class PHOTOBUST_OT_apply_adjustments(ModalRun, bpy.types.Operator):
         return {"FINISHED"}
 
     def _stop(self, context: bpy.types.Context) -> None:
-        context.window_manager.event_timer_remove(self._timer)
         session.current().run = None
-        redraw.sidebars()
+        self._end_ticks(context)

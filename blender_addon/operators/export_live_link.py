@@ -8,6 +8,7 @@ from bpy_extras.io_utils import ExportHelper
 
 from ..animation.live_link_csv import DEFAULT_RATE, csv_text
 from ..animation.takes import recording_of
+from ..blender.atomic_file import written_atomically
 from ..errors import ExportError
 from ..heads.lookup import require_head
 from . import polls
@@ -39,12 +40,10 @@ class PHOTOBUST_OT_export_live_link(bpy.types.Operator, ExportHelper):
             context, require_head(context), scene.frame_start, scene.frame_end, round(self.rate)
         )
         path = Path(bpy.path.abspath(self.filepath))
-        partial = path.with_name(path.name + ".part")
         try:
-            partial.write_text(csv_text(recording), encoding="utf-8", newline="\n")
-            partial.replace(path)
+            with written_atomically(path) as partial:
+                partial.write_text(csv_text(recording), encoding="utf-8", newline="\n")
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
         report_message(self, "INFO", f"Wrote {len(recording.times)} frames to {path.name}")
         return {"FINISHED"}

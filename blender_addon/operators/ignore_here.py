@@ -1,7 +1,6 @@
 """Paint over the photo what says nothing of the head: glasses, a hand, a hat. Needs bpy."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import bpy
 import numpy as np
@@ -11,9 +10,10 @@ from ..errors import AddonError
 from ..heads.ignored_mask import empty_mask, mask_text, paint, parse_mask
 from ..heads.lookup import document_of, require_head
 from ..state import session
-from ..viewport import camera_match, pin_overlay
+from ..viewport import pin_overlay
 from . import polls
-from .reporting import report_error, reports_errors
+from .modal_photo_tool import ModalPhotoTool
+from .reporting import reports_errors
 
 HELP = "Drag: ignore this part of the photo   |   Ctrl: take back   |   [ ]: size   |   Enter, Esc: done"
 #: Of the photo, which is laid over the head.
@@ -50,14 +50,12 @@ _painting: Painting | None = None
 
 
 @polls.requires(polls.object_mode, polls.head, polls.animation_ready)
-class PHOTOBUST_OT_ignore_here(bpy.types.Operator):
+class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
     """Paint over parts of the photo that show something else than the head, to be left out of it"""
 
     bl_idname = "photobust.ignore_here"
     bl_label = "Ignore Here"
     bl_options = {"REGISTER"}
-
-    _handler: Any
 
     @reports_errors
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -65,32 +63,15 @@ class PHOTOBUST_OT_ignore_here(bpy.types.Operator):
         if _painting is not None or session.current().adjusting:
             raise AddonError("End the other correction first, with Enter.")
         head = require_head(context)
-        if bpy.ops.photobust.match_camera(depth="FRONT", alpha=PHOTO_OPACITY) != {"FINISHED"}:
-            raise AddonError(session.current().message.text or "The photo cannot be shown.")
+        self._lay_photo_over(PHOTO_OPACITY)
         camera = document_of(head).camera
         if camera is None:
             raise AddonError("This head came without its photo's camera: reconstruct the photo again.")
         size = (camera.width, camera.height)
         known = parse_mask(head.photobust.ignored_png)
         _painting = Painting(head.name, size, empty_mask(*size) if known is None else known.copy())
-        self._handler = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
-        context.window_manager.modal_handler_add(self)
-        context.workspace.status_text_set(HELP)
-        bpy.ops.ed.undo_push(message="Ignore Here")
-        redraw.views()
+        self._take_events(context, _draw, HELP, "Ignore Here")
         return {"RUNNING_MODAL"}
-
-    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Take an event."""
-        try:
-            return self._take(context, event)
-        except Exception as error:  # noqa: BLE001 (the last place before Blender shows a traceback)
-            self._stop(context)
-            return report_error(self, error)
-
-    def cancel(self, context: bpy.types.Context) -> None:
-        """Blender ends the operator: another file is opened, or the window closed."""
-        self._stop(context)
 
     def _take(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         head = bpy.data.objects.get(_painting.head) if _painting is not None else None
@@ -148,12 +129,7 @@ class PHOTOBUST_OT_ignore_here(bpy.types.Operator):
         if _painting is None:
             return
         head, _painting = bpy.data.objects.get(_painting.head), None
-        if head is not None:
-            camera_match.photo_behind(head)
-        bpy.types.SpaceView3D.draw_handler_remove(self._handler, "WINDOW")
-        context.workspace.status_text_set(None)
-        redraw.views()
-        redraw.sidebars()
+        self._end_taking_events(context, head)
 
 
 @polls.requires(polls.object_mode, polls.head, polls.animation_ready)

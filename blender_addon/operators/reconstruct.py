@@ -11,7 +11,6 @@ from bpy.props import FloatProperty, StringProperty
 from mathutils import Vector
 
 from ..blender import redraw
-from ..engine.client import Progress
 from ..errors import AddonError, JobCancelledError
 from ..heads import placement, results
 from ..heads.armature import with_rigs
@@ -30,8 +29,6 @@ from .reporting import report_error, report_message, reports_errors
 
 #: Numbers of folders for what heads look like on the way.
 _numbers = itertools.count(1)
-#: Seconds between looks at what the engine does.
-TICK = 0.05
 RESTARTED = "The engine stopped unexpectedly and was started again; the head is complete."
 
 
@@ -103,15 +100,7 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
             return {"CANCELLED"}
         self._begin(context, shown=True)
         self._overlay = StageOverlay(self._places(context)[0])
-        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
-        context.window_manager.modal_handler_add(self)
-        redraw.sidebars()
-        return {"RUNNING_MODAL"}
-
-    def cancel(self, context: bpy.types.Context) -> None:
-        """Blender ends the operator: another file is opened, or the window closed."""
-        self._run.cancel()
-        self._stop(context)
+        return self._begin_ticks(context)
 
     def _begin(self, context: bpy.types.Context, shown: bool = False) -> None:
         """Send the request; with `shown`, for something to be seen on the way."""
@@ -121,7 +110,6 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
         # Names, not objects: an undo while this goes on would leave references to nothing.
         self._made: list[str] = []
         self._collection = ""
-        self._shown: Progress | None = None
         now = session.current()
         now.message = Message()
         request = self._request(context)
@@ -175,10 +163,7 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
     def _tick(self, context: bpy.types.Context) -> set[str] | None:
         """Go on a little; what ends the operator, or None."""
         if self._pending is None:
-            over = self._run.poll()
-            if self._run.progress != self._shown:
-                self._shown = self._run.progress
-                redraw.sidebars()
+            over = self._poll()
             if self._run.stage is not None:
                 self._overlay.show(self._run.stage)
             if not over:
@@ -281,6 +266,5 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
         self._overlay.remove()
         if self._run.request.stages:
             shutil.rmtree(self._run.request.stages, ignore_errors=True)
-        context.window_manager.event_timer_remove(self._timer)
         session.current().run = None
-        redraw.sidebars()
+        self._end_ticks(context)

@@ -11,7 +11,6 @@ from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
 from ..blender import compat, redraw
 from ..blender.log import log_engine_line
-from ..engine.client import Progress
 from ..errors import StepError
 from ..mesh import retopology, retopology_files, retopology_report
 from ..mesh.retopology_process import RetopologyProgram, RetopologyRun
@@ -21,8 +20,6 @@ from . import polls
 from .modal_run import ModalRun
 from .reporting import report_message, reports_errors
 
-#: Seconds between two polls of the process.
-TICK_SECONDS = 0.1
 TEXTURE_SIZES = [
     ("0", "None", "Keep the colors in the vertices only"),
     ("1024", "1024", "1024 pixels a side"),
@@ -70,10 +67,7 @@ class PHOTOBUST_OT_retopologize(ModalRun, bpy.types.Operator):
             self._asked = True
             return context.window_manager.invoke_props_dialog(self)
         self._begin(context)
-        self._timer = context.window_manager.event_timer_add(TICK_SECONDS, window=context.window)
-        context.window_manager.modal_handler_add(self)
-        redraw.sidebars()
-        return {"RUNNING_MODAL"}
+        return self._begin_ticks(context)
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -116,7 +110,6 @@ class PHOTOBUST_OT_retopologize(ModalRun, bpy.types.Operator):
             now.retopology.cancel()  # the latest wish counts
         now.message = Message()
         self._original = original.name  # an undo while this goes on would leave a reference to nothing
-        self._shown: Progress | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="retopology-", dir=now.scratch()))
         try:
             self._materials = retopology_files.write_source(original, self._folder, self.quads)
@@ -131,11 +124,7 @@ class PHOTOBUST_OT_retopologize(ModalRun, bpy.types.Operator):
 
     def _tick(self, context: bpy.types.Context) -> set[str] | None:
         """Go on a little; what ends the operator, or None."""
-        over = self._run.poll()
-        if self._run.progress != self._shown:
-            self._shown = self._run.progress
-            redraw.sidebars()
-        if not over:
+        if not self._poll():
             return None
         if context.mode != "OBJECT":
             self._run.result()  # an error can be told at once
@@ -166,7 +155,7 @@ class PHOTOBUST_OT_retopologize(ModalRun, bpy.types.Operator):
         return {"FINISHED"}
 
     def _stop(self, context: bpy.types.Context) -> None:
-        context.window_manager.event_timer_remove(self._timer)
+        self._end_ticks(context)
         self._end()
 
     def _end(self) -> None:

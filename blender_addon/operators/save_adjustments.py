@@ -7,6 +7,7 @@ import bpy
 from bpy.props import StringProperty
 from bpy_extras.io_utils import ExportHelper
 
+from ..blender.atomic_file import written_atomically
 from ..errors import ExportError
 from ..heads import adjustments
 from ..heads.lookup import document_of, is_animation_ready
@@ -37,12 +38,10 @@ class PHOTOBUST_OT_save_adjustments(ExportHelper, bpy.types.Operator):
             if head.photobust.is_head and is_animation_ready(head) and adjustments.is_corrected(head)
         ]
         path = Path(self.filepath)
-        partial = path.with_name(f".{path.name}.part")
         try:
-            partial.write_text(json.dumps(heads, indent=1), encoding="utf-8")
-            partial.replace(path)
+            with written_atomically(path) as partial:
+                partial.write_text(json.dumps(heads, indent=1), encoding="utf-8")
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise ExportError(f"{path} cannot be written ({error.strerror}): choose another name.") from error
         report_message(self, "INFO", f"Wrote the corrections of {len(heads)} heads to {path.name}.")
         return {"FINISHED"}

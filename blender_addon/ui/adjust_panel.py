@@ -2,27 +2,18 @@
 
 import bpy
 
-from ..heads.lookup import active_head, is_animation_ready, require_head
+from ..heads.lookup import require_head
 from ..heads.slider_file import sliders
 from ..state import session
+from .sidebar import HeadPanel, SidebarPanel
 from .text import draw_button
 
 
-class _AdjustPanel:
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Photobust"
-
-
-class PHOTOBUST_PT_adjust(_AdjustPanel, bpy.types.Panel):
+class PHOTOBUST_PT_adjust(HeadPanel, bpy.types.Panel):
     """What is corrected of the active head."""
 
     bl_label = "Adjust"
     bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return is_animation_ready(active_head(context))
 
     def draw(self, context: bpy.types.Context) -> None:
         head = require_head(context)
@@ -41,7 +32,7 @@ class PHOTOBUST_PT_adjust(_AdjustPanel, bpy.types.Panel):
         draw_button(column, context, "photobust.save_adjustments", "FILE_TICK", scale=1.0)
 
 
-class PHOTOBUST_PT_sliders(_AdjustPanel, bpy.types.Panel):
+class PHOTOBUST_PT_sliders(SidebarPanel, bpy.types.Panel):
     """A sculptor's sliders."""
 
     bl_label = "Sculpt"

@@ -5,25 +5,16 @@ import bpy
 from ..animation import face_groups, gaze, sliders
 from ..heads.armature import rig_of
 from ..heads.build import PHOTO_SHAPE
-from ..heads.lookup import active_head, is_animation_ready, require_head
+from ..heads.lookup import require_head
+from .sidebar import HeadPanel, SidebarPanel
 from .text import draw_button
 
 
-class _FacePanel:
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Photobust"
-
-
-class PHOTOBUST_PT_face(_FacePanel, bpy.types.Panel):
+class PHOTOBUST_PT_face(HeadPanel, bpy.types.Panel):
     """What moves the active head's face."""
 
     bl_label = "Face"
     bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return is_animation_ready(active_head(context))
 
     def draw(self, context: bpy.types.Context) -> None:
         head = require_head(context)
@@ -80,7 +71,7 @@ def _group_panel(group: str) -> type:
         "draw": draw,
         "draw_header_preset": draw_header_preset,
     }
-    return type(f"PHOTOBUST_PT_face_{word}", (_FacePanel, bpy.types.Panel), members)
+    return type(f"PHOTOBUST_PT_face_{word}", (SidebarPanel, bpy.types.Panel), members)
 
 
 CLASSES: tuple[type, ...] = (PHOTOBUST_PT_face, *(_group_panel(group) for group in face_groups.GROUPS))

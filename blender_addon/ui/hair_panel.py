@@ -4,16 +4,14 @@ import bpy
 
 from ..heads import hair
 from ..heads.lookup import active_head, is_animation_ready, require_head
+from .sidebar import SidebarPanel
 from .text import draw_button
 
 
-class PHOTOBUST_PT_hair(bpy.types.Panel):
+class PHOTOBUST_PT_hair(SidebarPanel, bpy.types.Panel):
     """What is shown of the hair, and how much of it."""
 
     bl_label = "Hair"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Photobust"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

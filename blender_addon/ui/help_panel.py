@@ -3,15 +3,13 @@
 import bpy
 
 from ..state import links
+from .sidebar import SidebarPanel
 
 
-class PHOTOBUST_PT_help(bpy.types.Panel):
+class PHOTOBUST_PT_help(SidebarPanel, bpy.types.Panel):
     """Where to read, and where to complain."""
 
     bl_label = "Help"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Photobust"
     bl_options = {"DEFAULT_CLOSED"}
     bl_order = 100
 

@@ -3,16 +3,14 @@
 import bpy
 
 from ..blender import compat
+from .sidebar import SidebarPanel
 from .text import draw_button, draw_text
 
 
-class PHOTOBUST_PT_mesh(bpy.types.Panel):
+class PHOTOBUST_PT_mesh(SidebarPanel, bpy.types.Panel):
     """Tools for the active mesh."""
 
     bl_label = "Mesh"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Photobust"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

@@ -8,6 +8,7 @@ import bpy
 from ..blender import compat
 from ..state import face_search, session, thumbnails
 from . import engine_box
+from .sidebar import SidebarPanel
 from .text import draw_message, draw_text
 
 FACES_PER_ROW = 3
@@ -29,13 +30,10 @@ ELSEWHERE = frozenset(
 )
 
 
-class PHOTOBUST_PT_photo(bpy.types.Panel):
+class PHOTOBUST_PT_photo(SidebarPanel, bpy.types.Panel):
     """Choose a photo, press the button."""
 
     bl_label = "Photo to Head"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Photobust"
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout

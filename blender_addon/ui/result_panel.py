@@ -8,18 +8,16 @@ from ..heads.armature import drives_shapes, rig_of
 from ..heads.lookup import active_head, document_of, is_animation_ready, require_head
 from ..heads.verdict import Grade, verdict
 from ..viewport import view3d
+from .sidebar import SidebarPanel
 from .text import draw_button, draw_text
 
 ICONS = {Grade.GOOD: "CHECKMARK", Grade.CHECK: "INFO", Grade.POOR: "ERROR"}
 
 
-class PHOTOBUST_PT_result(bpy.types.Panel):
+class PHOTOBUST_PT_result(SidebarPanel, bpy.types.Panel):
     """What is known of the active head."""
 
     bl_label = "Result"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Photobust"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

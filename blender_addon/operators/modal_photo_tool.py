@@ -1,0 +1,72 @@
+"""What operators share that work with the mouse on the photo over a head. Needs bpy."""
+
+from collections.abc import Callable
+from typing import Any
+
+import bpy
+
+from ..blender import redraw
+from ..errors import AddonError
+from ..state import session
+from ..viewport import camera_match
+from .reporting import report_error
+
+
+class ModalPhotoTool:
+    """Mixin: shows the photo over the head and takes events until the operator ends.
+
+    The operator calls `_lay_photo_over` and `_take_events` when it begins, takes an event in `_take`, which
+    returns what Blender is to do with it, and in `_stop`, which may come twice, calls `_end_taking_events`.
+    """
+
+    _handler: Any
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Take an event."""
+        try:
+            return self._take(context, event)
+        except Exception as error:  # noqa: BLE001 (the last place before Blender shows a traceback)
+            self._stop(context)
+            return report_error(self, error)
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Blender ends the operator: another file is opened, or the window closed."""
+        self._stop(context)
+
+    def _lay_photo_over(self, opacity: float) -> None:
+        """Look through the active head's camera, with the photo before the head. Raises AddonError."""
+        if bpy.ops.photobust.match_camera(depth="FRONT", alpha=opacity) != {"FINISHED"}:
+            raise AddonError(session.current().message.text or "The photo cannot be shown.")
+
+    def _take_events(
+        self, context: bpy.types.Context, draw: Callable[[], None], status: str, message: str
+    ) -> None:
+        """Take events from now on.
+
+        Args:
+            context: The operator's.
+            draw: Draws over each 3D view.
+            status: What keys and buttons do, for the status bar.
+            message: Names the step of the undo history that this begins with.
+        """
+        self._handler = bpy.types.SpaceView3D.draw_handler_add(draw, (), "WINDOW", "POST_PIXEL")
+        context.window_manager.modal_handler_add(self)
+        context.workspace.status_text_set(status)
+        bpy.ops.ed.undo_push(message=message)
+        redraw.views()
+        redraw.sidebars()
+
+    def _end_taking_events(self, context: bpy.types.Context, head: bpy.types.Object | None) -> None:
+        """Put the photo behind the head, if there still is one, and let go of view and status bar."""
+        if head is not None:
+            camera_match.photo_behind(head)
+        bpy.types.SpaceView3D.draw_handler_remove(self._handler, "WINDOW")
+        context.workspace.status_text_set(None)
+        redraw.views()
+        redraw.sidebars()
+
+    def _take(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        raise NotImplementedError
+
+    def _stop(self, context: bpy.types.Context) -> None:
+        raise NotImplementedError
