@@ -1,6 +1,7 @@
 """Files that training writes: each appears under its name only when it is complete."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +12,36 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write a compressed .npz file; its folder is made if need be.
+@contextlib.contextmanager
+def written_atomically(path: Path) -> Iterator[Path]:
+    """Let a file be written under a temporary name, then move it to its own.
+
+    Args:
+        path: The file; its folder is made if need be.
+
+    Yields:
+        The temporary name, in the same folder and with the same ending. What is there when the block ends
+        takes the file's place; if the block fails, the file stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], compressed: bool = True) -> None:
+    """Write an .npz file; its folder is made if need be.
 
     Args:
         path: The file.
         arrays: By name, of any shape.
+        compressed: Whether to compress what is not compressed in itself.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".tmp.npz")
-    np.savez_compressed(unfinished, **arrays)
-    unfinished.replace(path)
+    with written_atomically(path) as temporary:
+        (np.savez_compressed if compressed else np.savez)(temporary, **arrays)
 
 
 def write_checkpoint(
@@ -39,6 +59,5 @@ def write_checkpoint(
     import torch
 
     parts: dict[str, Any] = {"network": network, "averaged": averaged, "optimizer": optimizer}
-    temporary = path.with_suffix(".tmp")
-    torch.save({**{name: part.state_dict() for name, part in parts.items()}, **progress}, temporary)
-    temporary.replace(path)
+    with written_atomically(path) as temporary:
+        torch.save({**{name: part.state_dict() for name, part in parts.items()}, **progress}, temporary)

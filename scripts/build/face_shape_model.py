@@ -17,12 +17,11 @@ from scripts.training.arguments import data_paths, run_main, training_parser
 
 def main() -> None:
     """Read the options and do it."""
-    import numpy as np
-
     from core.lifting.lifter import LandmarkLifter
     from core.lifting.shape_model import FILE_NAME
     from core.training.data.shards import read_samples
     from core.training.face_models.heads import HeadSource
+    from core.training.files import write_arrays
     from core.training.fitting.shape_model import fit_response, fit_shape_model, lifted_pairs
 
     options = training_parser(__doc__).parse_args()
@@ -32,9 +31,7 @@ def main() -> None:
     true, lifted = lifted_pairs(lifter, heads, arrays, read_samples(paths.shards, "eval"))
     arrays |= fit_response(arrays, true, lifted)
     path = options.models / FILE_NAME
-    unfinished = path.with_suffix(".tmp.npz")
-    np.savez_compressed(unfinished, **arrays)
-    unfinished.replace(path)
+    write_arrays(path, arrays)
     print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")
 
 

@@ -4,13 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.template.topology import HeadTopology
 from core.training.face_models.template.lods import build_lods
+from core.training.files import write_arrays
 from scripts.training.arguments import run_main
 
 
@@ -23,9 +22,7 @@ def main() -> None:
     options = parser.parse_args()
     arrays = build_lods(HeadTopology.load(options.models))
     path = options.models / "head_lods.npz"
-    unfinished = path.with_suffix(".tmp.npz")
-    np.savez_compressed(unfinished, **arrays)
-    unfinished.replace(path)
+    write_arrays(path, arrays)
     print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")
 
 

@@ -17,6 +17,8 @@ from scipy.optimize import linear_sum_assignment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from core.training.files import write_arrays
+
 
 def landmarks_of(landmarker: Any, rgb: np.ndarray) -> np.ndarray | None:
     """Landmarks of the only face in a picture.
@@ -86,9 +88,7 @@ def main() -> None:
     if not pairs:
         raise SystemExit(f"no portraits with one face in {args.portraits}")
     path = args.out / "landmark_symmetry.npz"
-    temporary = path.with_suffix(".tmp.npz")
-    np.savez_compressed(temporary, mirror=match(pairs).astype(np.int16))
-    temporary.replace(path)
+    write_arrays(path, {"mirror": match(pairs).astype(np.int16)})
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.errors import PhotobustError
+from core.training.files import written_atomically
 from scripts.build.pin_models import pin_models
 from scripts.training.arguments import data_paths, run_main, training_parser
 
@@ -128,9 +129,8 @@ def main() -> None:
     }
     calibration = calibrate(rows, weights, about)
     out = args.out or args.models / FILE_NAME
-    temporary = out.with_name(f".{out.name}.tmp")
-    temporary.write_text(calibration.to_json(), encoding="utf-8")
-    temporary.replace(out)
+    with written_atomically(out) as temporary:
+        temporary.write_text(calibration.to_json(), encoding="utf-8")
     pin_models(out.parent)
     print(show(calibration.about))
     print(json.dumps({term.measure: round(float(term.weights.sum()), 3) for term in calibration.terms}))

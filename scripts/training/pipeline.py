@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.errors import PhotobustError
+from core.training.files import written_atomically
 from core.training.paths import DataPaths
 from scripts.training.arguments import RUN, data_paths, run_main, training_parser
 
@@ -143,9 +144,8 @@ class Step:
                 "Once the cause is removed, the same command goes on from there."
             )
         stamp = {"fingerprint": fingerprint, "seconds": round(time.monotonic() - started, 1)}
-        temporary = stamps / f".{self.name}.tmp"
-        temporary.write_text(json.dumps(stamp), encoding="utf-8")
-        temporary.replace(stamps / f"{self.name}.json")
+        with written_atomically(stamps / f"{self.name}.json") as temporary:
+            temporary.write_text(json.dumps(stamp), encoding="utf-8")
 
 
 def build_steps(

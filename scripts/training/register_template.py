@@ -4,7 +4,6 @@ It takes about half a minute. Training reads the file; it is no part of the proj
 """
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from core.training.face_models.ict_facekit import FaceModel
 from core.training.face_models.registration.register import register
+from core.training.files import written_atomically
 from scripts.training.arguments import data_paths, run_main, training_parser
 
 
@@ -27,13 +27,11 @@ def main() -> None:
     paths = data_paths(options)
     paths.require("face_model")
     out = options.out or paths.registration
-    out.parent.mkdir(parents=True, exist_ok=True)
     with np.load(options.template or options.models / "head_template.npz") as file:
         template = {name: file[name] for name in file.files}
     registration, figures = register(template, FaceModel(paths.face_model), options.models)
-    temporary = out.with_suffix(f".{os.getpid()}.tmp.npz")
-    registration.save(temporary)
-    temporary.replace(out)
+    with written_atomically(out) as temporary:
+        registration.save(temporary)
     print(json.dumps(figures))
 
 

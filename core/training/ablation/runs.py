@@ -20,6 +20,7 @@ from ...geometry.frames import CROP_SIZE
 from ...volume.network import INPUT_CHANNELS
 from ...volume.torch_predictor import fold_normalization
 from ..data.shards import shard_paths
+from ..files import written_atomically
 from ..fitting.loss import LossWeights, volume_loss
 from ..fitting.trainer import TrainConfig, learning_rate, training_step
 from .measures import HeadMeasure, measure
@@ -199,10 +200,8 @@ def run_variant(variant: Variant, folder: Path, results: Path, seconds: float) -
         out |= {"samples": run.samples, "steps": run.steps, **cost_of(run.network)}
         for kind, network in (("averaged", run.averaged.module), ("raw", run.network)):
             out[kind] = rows(evaluate(network, evaluation_samples(folder, variant)))
-    results.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(out))
-    temporary.replace(path)
+    with written_atomically(path) as temporary:
+        temporary.write_text(json.dumps(out))
     return f"{variant.name}: {run.samples} samples"
 
 

@@ -18,6 +18,7 @@ from ...lifting.lifter import HeadPrior, LandmarkLifter
 from ..data.dataset import FACE_WEIGHT, TargetBuilder
 from ..data.shards import Shard
 from ..face_models.heads import HeadSource
+from ..files import write_arrays
 
 #: Side of the crop at half size, pixels.
 HALF_SIZE = CROP_SIZE // 2
@@ -184,9 +185,7 @@ def prepare_shard(shard: Shard, builders: dict[str, TargetBuilder], path: Path, 
             arrays[key], arrays[f"{key}_end"] = pack(values)
         else:
             arrays[key] = np.array(values)
-    temporary = path.with_suffix(".tmp.npz")
-    np.savez(temporary, **arrays)
-    temporary.replace(path)
+    write_arrays(path, arrays, compressed=False)
     return len(rows["picture"])
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import PhotobustError
 from ...geometry.frames import Camera, HeadPose
+from ..files import write_arrays
 from ..synthesis.sample import Sample, Scene
 
 JPEG_QUALITY = 93
@@ -26,22 +27,22 @@ def write_shard(path: Path, samples: Sequence[Sample]) -> None:
         cv2.imencode(".jpg", s.picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
         for s in samples
     ]
-    temporary = path.with_suffix(".tmp.npz")
-    np.savez(
-        temporary,
-        jpeg=np.concatenate(pictures),
-        jpeg_end=np.cumsum([len(p) for p in pictures]),
-        landmarks=np.stack([s.landmarks for s in samples]).astype(np.float32),
-        source=np.array([s.source for s in samples]),
-        turned=np.array([s.turned for s in samples]),
-        identity=np.stack([s.identity for s in samples]).astype(np.float16),
-        expression=np.stack([s.expression for s in samples]).astype(np.float16),
-        camera=np.array([[s.scene.camera.focal_px, s.scene.camera.cx, s.scene.camera.cy] for s in samples]),
-        rotation=np.stack([s.scene.pose.rotation for s in samples]),
-        translation=np.stack([s.scene.pose.translation for s in samples]),
-        assumed_focal=np.array([s.scene.assumed_focal_px for s in samples]),
-    )
-    temporary.replace(path)
+    arrays = {
+        "jpeg": np.concatenate(pictures),
+        "jpeg_end": np.cumsum([len(p) for p in pictures]),
+        "landmarks": np.stack([s.landmarks for s in samples]).astype(np.float32),
+        "source": np.array([s.source for s in samples]),
+        "turned": np.array([s.turned for s in samples]),
+        "identity": np.stack([s.identity for s in samples]).astype(np.float16),
+        "expression": np.stack([s.expression for s in samples]).astype(np.float16),
+        "camera": np.array(
+            [[s.scene.camera.focal_px, s.scene.camera.cx, s.scene.camera.cy] for s in samples]
+        ),
+        "rotation": np.stack([s.scene.pose.rotation for s in samples]),
+        "translation": np.stack([s.scene.pose.translation for s in samples]),
+        "assumed_focal": np.array([s.scene.assumed_focal_px for s in samples]),
+    }
+    write_arrays(path, arrays, compressed=False)
 
 
 class Shard:

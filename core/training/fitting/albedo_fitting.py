@@ -24,6 +24,7 @@ from ...texture.inpainting import SmoothCompletion
 from ...texture.settings import TextureSettings
 from ...texture.skin_sampler import SkinSampler
 from ...texture.skin_tone import MAX_DEVIATIONS, exposure_features, small_picture
+from ..files import write_arrays
 
 #: Side of the texture that portraits are looked at in, texels.
 SAMPLED_SIZE = 1024
@@ -87,9 +88,7 @@ class ObservedSkin:
 
     def save(self, path: Path) -> None:
         """Write an .npz file."""
-        unfinished = path.with_suffix(".tmp.npz")
-        np.savez(unfinished, **{one.name: getattr(self, one.name) for one in fields(self)})
-        unfinished.replace(path)
+        write_arrays(path, {one.name: getattr(self, one.name) for one in fields(self)}, compressed=False)
 
 
 def observe(sampler: SkinSampler, photo: Photo, reconstruction: Reconstruction) -> ObservedSkin:

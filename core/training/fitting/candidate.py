@@ -1,12 +1,12 @@
 """The models of a run, which are candidates for the models that ship."""
 
-import os
 import shutil
 from pathlib import Path
 
 from ...lifting.lifter import FILE_NAME as LIFTER_NAME
 from ...quality.calibration import FILE_NAME as CALIBRATION_NAME
 from ...runtime.backend import ONNX_NAME, WEIGHTS_NAME
+from ..files import written_atomically
 
 #: What training makes; everything else in a models folder is an input of it.
 TRAINED_FILES = (LIFTER_NAME, WEIGHTS_NAME, ONNX_NAME, CALIBRATION_NAME)
@@ -37,9 +37,5 @@ def promote(candidate: Path, models: Path) -> list[str]:
 
 def copy_file(source: Path, target: Path) -> None:
     """Copy under a temporary name, then move into place."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    with written_atomically(target) as temporary:
         shutil.copyfile(source, temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

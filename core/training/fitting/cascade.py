@@ -28,6 +28,7 @@ from ..data.flip import mirrored_sample
 from ..data.shards import Shard, require_shards
 from ..face_models.face_weights import face_weights
 from ..face_models.heads import MAKEHUMAN, HeadSource
+from ..files import written_atomically
 from ..paths import DataPaths
 from ..synthesis.sample import Sample
 from .lifter import MAKEHUMAN_WEIGHT, Pairs, ShapeBasis, pose_correction, report
@@ -420,9 +421,8 @@ def train_cascade(
         yield score(f"stage {number}", held_after, held, lifter)
         stage["weight"] = stage["weight"].astype(np.float16)
         weights |= {f"stage{number}.{name}": value for name, value in stage.items()}
-        temporary = file.with_name(FILE_NAME + ".tmp")
-        save_file(weights, temporary, {**metadata, "cascade_pairs": str(sum(sizes))})
-        temporary.replace(file)
+        with written_atomically(file) as temporary:
+            save_file(weights, temporary, {**metadata, "cascade_pairs": str(sum(sizes))})
 
 
 def stage_jobs(paths: list[Path], outputs: list[np.ndarray] | None, training: bool) -> list[StageJob]:

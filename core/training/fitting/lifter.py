@@ -23,6 +23,7 @@ from ..data.shards import read_samples, require_shards
 from ..face_models.face_weights import face_weights
 from ..face_models.heads import ICT, MAKEHUMAN, HeadSource
 from ..face_models.mesh_landmarks import face_mesh_triangles
+from ..files import written_atomically
 from ..paths import DataPaths
 from ..synthesis.sample import Sample
 
@@ -501,8 +502,7 @@ def train_lifter(
     )
     yield f"mean squared error, normalized: ridge {error:.4f}, with MLP {mlp_error:.4f}"
     weights = lifter_weights(basis, canonical, face_mesh_triangles(), norms, (weight, bias), layers)
-    temporary = models / (FILE_NAME + ".tmp")
-    save_file(weights, temporary, {"pairs": str(len(train.x)), "ridge_penalty": str(penalty)})
-    temporary.replace(models / FILE_NAME)
+    with written_atomically(models / FILE_NAME) as temporary:
+        save_file(weights, temporary, {"pairs": str(len(train.x)), "ridge_penalty": str(penalty)})
     lifter = LandmarkLifter.from_pretrained(models, heads.template)
     yield str(report("ridge and MLP", lifter.regress(held_pairs.x), held_pairs, basis))

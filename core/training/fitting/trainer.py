@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ...volume.network import NetworkConfig, VolumeRegressionNetwork
 from ..data.dataset import DropRates, ShardDataset, TargetBuilder
 from ..data.shards import require_shards
-from ..files import write_checkpoint
+from ..files import write_checkpoint, written_atomically
 from ..paths import DataPaths
 from .loss import LossWeights, volume_loss
 
@@ -52,11 +52,26 @@ class TrainConfig:
 
 
 def learning_rate(config: TrainConfig, fraction: float) -> float:
-    """The learning rate after a fraction of the planned time: warm-up, then a half cosine to a hundredth."""
-    if fraction < config.warmup:
-        return config.rate * fraction / config.warmup
-    progress = min((fraction - config.warmup) / (1 - config.warmup), 1.0)
-    return config.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+    """The learning rate after a fraction of the planned time."""
+    return warmed_up_cosine(config.rate, config.warmup, fraction)
+
+
+def warmed_up_cosine(rate: float, warmup: float, fraction: float, first: float = 0.0) -> float:
+    """A learning rate that rises in a straight line, then falls by a half cosine to a hundredth.
+
+    Args:
+        rate: Its maximum.
+        warmup: Up to which fraction of the planned time it rises.
+        fraction: Of the planned time that has gone.
+        first: Where it begins, as a fraction of the maximum.
+
+    Returns:
+        The learning rate.
+    """
+    if fraction < warmup:
+        return rate * (first + (1 - first) * fraction / warmup)
+    progress = min((fraction - warmup) / (1 - warmup), 1.0)
+    return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def training_step(
@@ -288,7 +303,6 @@ def export_weights(checkpoint: Path, path: Path) -> None:
         for name, value in state["averaged"].items()
         if name.startswith(prefix) and not name.endswith("num_batches_tracked")
     }
-    temporary = path.with_suffix(".tmp")
     facts = {"steps": str(state["step"]), "hours": f"{state['seconds'] / 3600:.2f}"}
-    save_file(tensors, temporary, {"config": json.dumps(state["network_config"]), **facts})
-    temporary.replace(path)
+    with written_atomically(path) as temporary:
+        save_file(tensors, temporary, {"config": json.dumps(state["network_config"]), **facts})

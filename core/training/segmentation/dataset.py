@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import PhotobustError
 from ...segmentation.segments import SEGMENT_SIZE, SEGMENT_WIDTH_CM
+from ..files import write_arrays
 from ..paths import DataPaths
 from ..synthesis.degradations import degrade_picture
 from ..synthesis.texture_library import Split
@@ -69,9 +70,7 @@ class LabeledShard:
         for name, values in (("pictures", self.pictures), ("labels", self.labels)):
             arrays[name] = np.frombuffer(b"".join(values), np.uint8)
             arrays[f"{name}_ends"] = np.cumsum([len(value) for value in values])
-        unfinished = path.with_suffix(".tmp.npz")
-        np.savez(unfinished, **arrays)
-        unfinished.replace(path)
+        write_arrays(path, arrays, compressed=False)
 
 
 def shard_path(paths: DataPaths, split: Split, index: int) -> Path:

@@ -1,6 +1,5 @@
 """The training loop of the segmentation network: resumable, with averaged weights and a log."""
 
-import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ from torch.nn import functional
 
 from ...segmentation.network import SegmentationNetwork, load_segmentation_network
 from ...segmentation.segments import SegmentClass
-from ..files import write_checkpoint
-from ..fitting.trainer import SECONDS_PER_HOUR, TrainingLog, training_step
+from ..files import write_checkpoint, written_atomically
+from ..fitting.trainer import SECONDS_PER_HOUR, TrainingLog, training_step, warmed_up_cosine
 from .dataset import SegmentationDataset
 from .person import load_person_network
 from .teacher import IGNORED
@@ -24,6 +23,8 @@ LOG_FIELDS = ("step", "hours", "rate", "loss", "cross_entropy", "overlap")
 CLASS_WEIGHTS = (0.8, 1.0, 1.2, 1.4, 1.8, 1.4, 1.4, 1.0)
 #: Weight of the overlap beside the cross entropy.
 OVERLAP_WEIGHT = 0.5
+#: What the learning rate begins with, of its maximum.
+FIRST_RATE = 0.05
 #: Steps between two looks for shards that were made since.
 REFRESH_STEPS = 100
 
@@ -49,11 +50,8 @@ class SegmentationConfig:
 
 
 def learning_rate(config: SegmentationConfig, fraction: float) -> float:
-    """The learning rate after a fraction of the planned time: warm-up, then a half cosine to a hundredth."""
-    if fraction < config.warmup:
-        return config.rate * (0.05 + 0.95 * fraction / config.warmup)
-    progress = min((fraction - config.warmup) / (1 - config.warmup), 1.0)
-    return config.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+    """The learning rate after a fraction of the planned time."""
+    return warmed_up_cosine(config.rate, config.warmup, fraction, FIRST_RATE)
 
 
 def segmentation_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -205,6 +203,6 @@ def export_segmentation_weights(checkpoint: Path, path: Path) -> None:
         for name, value in state["averaged"].items()
         if name.startswith(prefix) and value.is_floating_point()
     }
-    temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, {"steps": str(state["step"]), "hours": f"{state['seconds'] / 3600:.2f}"})
-    temporary.replace(path)
+    facts = {"steps": str(state["step"]), "hours": f"{state['seconds'] / 3600:.2f}"}
+    with written_atomically(path) as temporary:
+        save_file(tensors, temporary, facts)

@@ -14,6 +14,7 @@ from ...detection.mediapipe_topology import BEARD_OUTLINE, BROW_OUTLINES, LID_OU
 from ...errors import PhotobustError
 from ..face_models.atlas import ATLAS_SIZE, atlas_uv
 from ..face_models.ict_facekit import FaceModel
+from ..files import write_arrays
 from ..rasterize import rasterize_perspective
 from .face_model_fitting import PortraitFit, fit_portrait
 from .texture_extraction import AtlasRaster, extract_texture, push_pull
@@ -214,6 +215,4 @@ def save_library(arrays: dict[str, np.ndarray], path: Path) -> None:
         arrays: of `build_library`.
         path: of the .npz file.
     """
-    unfinished = path.with_suffix(".tmp.npz")
-    np.savez(unfinished, **arrays)
-    unfinished.replace(path)
+    write_arrays(path, arrays, compressed=False)
