@@ -195,7 +195,7 @@ class PageServer:
         Several of one person come one after the other: "of" says how many, "index" which one this is.
         """
         session = self._session(request)
-        index, count = self._place(request, session)
+        index, count = self._photo_index(request, session)
         if self._queue.is_full:
             raise Problem(503, "busy")
         if session.uploading or self._uploads >= self._settings.max_uploads:
@@ -232,7 +232,7 @@ class PageServer:
             raise
         return JSONResponse({"number": job.number}, 202)
 
-    def _place(self, request: Request, session: Session) -> tuple[int, int]:
+    def _photo_index(self, request: Request, session: Session) -> tuple[int, int]:
         """Which of how many photos a request brings. Raises Problem."""
         given = [request.query_params.get(name, default) for name, default in (("index", "0"), ("of", "1"))]
         if not all(NUMBER.fullmatch(one) for one in given):

@@ -95,7 +95,7 @@ class JobQueue:
         job.cancel_asked = True
         if job in self._waiting:
             self._waiting.remove(job)
-            self._rest(job, JobState.CANCELLED)
+            self._finish(job, JobState.CANCELLED)
 
     async def run(self) -> None:
         """Do jobs until this is cancelled."""
@@ -136,7 +136,7 @@ class JobQueue:
                 raise JobCancelledError(problem_text("cancelled"))
             if job.more_photos:
                 await self._reconstruct_person(job)
-                self._rest(job, JobState.DONE)
+                self._finish(job, JobState.DONE)
                 return
             if not job.faces:
                 await self._find_faces(job)
@@ -144,21 +144,21 @@ class JobQueue:
             if job.face is None and len(usable) == 1:
                 job.face = usable[0]
             if job.face is None:
-                self._rest(job, JobState.CHOOSE)
+                self._finish(job, JobState.CHOOSE)
                 return
             await self._reconstruct(job, job.face)
-            self._rest(job, JobState.DONE)
+            self._finish(job, JobState.DONE)
         except JobCancelledError:
-            self._rest(job, JobState.CANCELLED)
+            self._finish(job, JobState.CANCELLED)
         except AddonError as error:
             job.problem = str(error)
             kind = getattr(error, "kind", None)
             job.retryable, job.readable = kind not in PHOTO_ERRORS, kind not in UNREADABLE
-            self._rest(job, JobState.FAILED)
+            self._finish(job, JobState.FAILED)
         except Exception:  # whatever it is: the next job has to be done
             log.exception("A job failed")
             job.problem = problem_text("internal")
-            self._rest(job, JobState.FAILED)
+            self._finish(job, JobState.FAILED)
 
     async def _find_faces(self, job: Job) -> None:
         """Look for the faces of a job's photo. Raises AddonError."""
@@ -236,14 +236,14 @@ class JobQueue:
         job.quality = made.get("quality") or {}
 
     async def _answer(
-        self, job: Job, submit: Callable[[], EngineRequest], part: tuple[float, float]
+        self, job: Job, submit: Callable[[], EngineRequest], span: tuple[float, float]
     ) -> dict[str, Any]:
         """The engine's answer.
 
         Args:
             job: Whose progress the request's is.
             submit: Sends the request.
-            part: From where to where that takes the job's progress, 0..1.
+            span: From where to where that takes the job's progress, 0..1.
 
         Raises:
             AddonError: The engine could not do it, or took too long.
@@ -252,7 +252,7 @@ class JobQueue:
         deadline = self._clock() + self._settings.job_seconds
         while not request.done:
             for progress in await asyncio.to_thread(request.poll, LISTEN_SECONDS):
-                self._show(job, progress, part)
+                self._show(job, progress, span)
             if job.cancel_asked:
                 request.cancel(self._settings.cancel_seconds)
             if self._clock() > deadline and not request.done:
@@ -260,16 +260,16 @@ class JobQueue:
                 raise JobFailedError("Timeout", problem_text("timeout"))
         return request.result()
 
-    def _show(self, job: Job, progress: Progress, part: tuple[float, float]) -> None:
-        """Tell the page what the engine is doing; `part` is as for `_answer`."""
+    def _show(self, job: Job, progress: Progress, span: tuple[float, float]) -> None:
+        """Tell the page what the engine is doing; `span` is as for `_answer`."""
         job.step, job.message = progress.step, progress.message or texts()["working"]
-        job.fraction = max(job.fraction, part[0] + (part[1] - part[0]) * progress.fraction)
+        job.fraction = max(job.fraction, span[0] + (span[1] - span[0]) * progress.fraction)
         for name, path in progress.files.items():
             job.files[name] = Path(path)
             job.surface = name
         self._on_change()
 
-    def _rest(self, job: Job, state: JobState) -> None:
+    def _finish(self, job: Job, state: JobState) -> None:
         job.state, job.finished = state, self._clock()
         self._on_change()
 

@@ -6,7 +6,7 @@ It is drawn, not made of objects: nothing of it can be selected, saved, or get i
 import bpy
 from mathutils import Matrix, Vector
 
-from ..blender import compat
+from ..blender import compat, redraw
 from ..heads.ply import SurfaceMesh, display_colors
 
 
@@ -29,14 +29,14 @@ class StageOverlay:
         if mesh is self._mesh:
             return
         self._mesh, self._batch = mesh, None
-        _redraw_views()
+        redraw.views()
 
     def remove(self) -> None:
         """Draw nothing any more. May be called again."""
         if self._handler is not None:
             bpy.types.SpaceView3D.draw_handler_remove(self._handler, "WINDOW")
             self._handler = None
-            _redraw_views()
+            redraw.views()
 
     def _draw(self) -> None:
         if self._mesh is None:
@@ -46,10 +46,3 @@ class StageOverlay:
                 self._mesh.vertices, self._mesh.faces, display_colors(self._mesh)
             )
         self._batch.draw(self._matrix)
-
-
-def _redraw_views() -> None:
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.tag_redraw()

@@ -23,9 +23,9 @@ class SymmetricSolver:
             pattern: (n, n) positive definite, with the pattern of all that will be solved, or nearly so.
         """
         factors = splu(csc_matrix(pattern), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        #: (n,) each unknown's place in the order, and the unknown at each place.
-        self._place = factors.perm_c.astype(np.int64)
-        self._order = np.argsort(self._place)
+        #: (n,) position of each unknown in the order, and the unknown at each position.
+        self._position = factors.perm_c.astype(np.int64)
+        self._order = np.argsort(self._position)
 
     def solve(self, matrix: spmatrix, right: np.ndarray) -> np.ndarray:
         """Solve a system.
@@ -39,7 +39,7 @@ class SymmetricSolver:
         """
         entries = matrix.tocoo()
         ordered = csc_matrix(
-            (entries.data, (self._place[entries.row], self._place[entries.col])), matrix.shape
+            (entries.data, (self._position[entries.row], self._position[entries.col])), matrix.shape
         )
         factors = splu(
             ordered,
@@ -49,4 +49,4 @@ class SymmetricSolver:
             panel_size=PANEL_SIZE,
             options={"SymmetricMode": True},
         )
-        return np.asarray(factors.solve(np.ascontiguousarray(right[self._order]))[self._place])
+        return np.asarray(factors.solve(np.ascontiguousarray(right[self._order]))[self._position])

@@ -134,8 +134,8 @@ class HairBuilder:
             clock.lap("strands")
         if shell is None and cover is None:
             return None
-        seen = _seen_fraction([part for part in (shell, cover) if part is not None])
-        return HairGroom(shell, cards, strands, style, cover, seen, product, clock.seconds)
+        visible = _visible_fraction([part for part in (shell, cover) if part is not None])
+        return HairGroom(shell, cards, strands, style, cover, visible, product, clock.seconds)
 
     def _shape(self, maps: HairMaps, skin: Skin, scalp: Scalp) -> tuple[HairVolume, ShellMesh] | None:
         """The volume of what the maps show, and its surface; None if there is nothing."""
@@ -168,15 +168,15 @@ def outer_area(shell: HairShell) -> float:
     return float(np.linalg.norm(triangle_normals(shell.vertices, outer), axis=1).sum() / 2)
 
 
-def _seen_fraction(shells: list[HairShell]) -> float:
+def _visible_fraction(shells: list[HairShell]) -> float:
     """Of the outside of shells, by area, what the photo shows."""
-    seen = total = 0.0
+    visible = total = 0.0
     for shell in shells:
         outer = shell.triangles[~shell.inner[shell.triangles].any(1)]
         area = np.linalg.norm(triangle_normals(shell.vertices, outer), axis=1)
-        seen += float((area * shell.seen[outer].mean(1)).sum())
+        visible += float((area * shell.visibility[outer].mean(1)).sum())
         total += float(area.sum())
-    return seen / max(total, 1e-9)
+    return visible / max(total, 1e-9)
 
 
 def _visible(maps: HairMaps, mesh: ShellMesh) -> np.ndarray:
@@ -194,11 +194,11 @@ def _strands(guides: Guides, volume: HairVolume, skin: Skin, colors: HairColors)
     points = points.reshape(guides.points.shape)
     points[:, 0] = guides.points[:, 0]
     ends = []
-    for place in (0, -1):
+    for end in (0, -1):
         # Toward the camera, so that only what hides a strand makes its color a completed one.
-        toward = colors.maps.pose.camera_to_head(np.zeros(3)) - points[:, place]
+        toward = colors.maps.pose.camera_to_head(np.zeros(3)) - points[:, end]
         toward /= np.linalg.norm(toward, axis=1, keepdims=True)
-        ends.append(colors.at(points[:, place], colors.seen(points[:, place], toward)))
+        ends.append(colors.at(points[:, end], colors.visibility(points[:, end], toward)))
     return HairStrands(
         points=points.astype(np.float32),
         root_vertices=guides.root_vertices,

@@ -145,7 +145,7 @@ def _ribbons(
     uv[..., 0, 0], uv[..., 1, 0] = left[:, None], right[:, None]
     uv[..., 1] = (0.998 - 0.996 * along)[None, :, None]
     normal = np.repeat(normals, 2, axis=1).reshape(-1, 3)
-    visible = colors.seen(flat, normal)
+    visible = colors.visibility(flat, normal)
     shade = np.array(LAYER_LIGHTNESS)[layer].repeat(rows * 2)
     shade = shade * np.tile(np.interp(along, [0, 0.35], [0.7, 1.0]).repeat(2), count) ** (0.5)
     rgb = colors.at(flat, visible) * shade[:, None] / MEAN_LIGHTNESS

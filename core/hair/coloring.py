@@ -17,21 +17,24 @@ EDGE_FROM = 0.001
 EDGE_TO = 0.0045
 #: Standard deviations, pixels, of the means that replace pixels at the outline, from fine to coarse.
 FILL_SIGMAS = (2.0, 5.0, 12.0)
-#: Standard deviations, pixels, of the means of what is around the hair, and the least of it that counts.
+#: Standard deviations, pixels, of the means of what is around the hair.
 AROUND_SIGMAS = (6.0, 24.0)
+#: The least weight of such a mean that counts.
 LEAST_AROUND = 0.01
 #: Distance outside the outline, meters, from which on a pixel shows no hair at all.
 AROUND_MARGIN = 0.003
-#: Mean differences of logarithms of linear light from the typical hair between which a pixel of the mask may
-#: show what is around, and quotients of its differences from that and from hair between which it does.
+#: Mean differences from the typical hair, of logarithms of linear light, between which a pixel of the mask may
+#: show what is around,
 UNLIKE_HAIR = (0.5, 0.9)
+#: and quotients of its differences from what is around and from hair between which it does.
 LIKE_AROUND = (0.45, 0.8)
-#: The same of hue, the logarithms less their mean, beside the head: leaves and sky between curls.
+#: Differences of hue, the logarithms less their mean, beside the head: leaves and sky between curls.
 FOREIGN_HUE = (0.22, 0.45)
-#: Distances from the outline, meters, between which its band ends, in which a pixel as unlike hair as this,
-#: and as much nearer to what is around, is that.
+#: Distances from the outline, meters, between which the band along it ends.
 EDGE_BAND = (0.008, 0.016)
+#: `UNLIKE_HAIR` in that band.
 EDGE_UNLIKE_HAIR = (0.2, 0.4)
+#: `LIKE_AROUND` in that band.
 EDGE_LIKE_AROUND = (0.7, 1.1)
 #: Standard deviation of the smoothing of hue, pixels: single pixels are noise.
 HUE_SIGMA = 1.5
@@ -42,9 +45,11 @@ COSINES = (0.2, 0.5)
 #: Distances from what is behind the head, meters, between which hair's own color begins to be seen: at the
 #: outline it is mixed with the background's, and stretched over the hair's side.
 FROM_BACKGROUND = (0.001, 0.006)
+#: The same, from which on the color of hair is certain, and others are completed from it.
 DEEP_INSIDE = 0.009
-#: Neighbors that a completed color is a mean of, and the distance at which their weight has halved, meters.
+#: Neighbors that a completed color is a mean of.
 NEIGHBORS = 16
+#: The distance at which their weight has halved, meters.
 HALF_DISTANCE = 0.025
 #: Weight of the typical color in a completed one, against those neighbors.
 TYPICAL_WEIGHT = 0.35
@@ -52,8 +57,9 @@ TYPICAL_WEIGHT = 0.35
 VERTEX_SIGMA = 2.5
 #: Linear light that is added before logarithms: darker differences are noise.
 LIGHT_FLOOR = 0.01
-#: Window, pixels, and limits of the contrast of strands, of logarithms of lightness.
+#: Standard deviation, pixels, of the mean that the contrast of strands is measured against.
 CONTRAST_SIGMA = 4.0
+#: Limits of that contrast, of logarithms of lightness.
 CONTRAST_LIMITS = (0.06, 0.28)
 
 
@@ -102,10 +108,10 @@ class HairColors:
         depth = np.minimum(depth, maps.depth)
         # What is completed takes after hair that is far from the background.
         inside = sample(maps.hull, pixels) > DEEP_INSIDE
-        seen = _seen(maps, depth, mesh.vertices, mesh.normals) * ~mesh.inner > 0.5
-        seen = seen & inside if (seen & inside).sum() > NEIGHBORS else seen
-        if not seen.any():
-            seen = ~mesh.inner
+        visible = _visibility(maps, depth, mesh.vertices, mesh.normals) * ~mesh.inner > 0.5
+        visible = visible & inside if (visible & inside).sum() > NEIGHBORS else visible
+        if not visible.any():
+            visible = ~mesh.inner
         return cls(
             maps,
             photo,
@@ -113,11 +119,11 @@ class HairColors:
             depth,
             typical.astype(np.float32),
             contrast,
-            cKDTree(mesh.vertices[seen]),
-            sample(smooth, pixels[seen]),
+            cKDTree(mesh.vertices[visible]),
+            sample(smooth, pixels[visible]),
         )
 
-    def seen(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    def visibility(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
         """How far the photo shows points of the surface.
 
         Args:
@@ -127,7 +133,7 @@ class HairColors:
         Returns:
             (N,) float64 0..1.
         """
-        return _seen(self.maps, self.depth, points, normals)
+        return _visibility(self.maps, self.depth, points, normals)
 
     def completed(self, points: np.ndarray) -> np.ndarray:
         """The color of hair that the photo hides.
@@ -163,7 +169,7 @@ class HairColors:
         ].astype(np.float32)
 
 
-def _seen(maps: HairMaps, depth: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+def _visibility(maps: HairMaps, depth: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
     pixels, distance = maps.pixels_of(points)
     around, _ = surrounding_pixels(pixels, depth.shape)
     visible = unoccluded(depth, around, distance, TOLERANCE)

@@ -146,14 +146,14 @@ def usual_flow(points: np.ndarray, normals: np.ndarray, style: str, parting: flo
     if style == "back":
         flow[:, 1] = 1.2
     else:
-        away = points[:, :2] - WHORL
-        away = away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 0.02)
-        flow[:, :2] = away
+        from_whorl = points[:, :2] - WHORL
+        from_whorl = from_whorl / np.maximum(np.linalg.norm(from_whorl, axis=1, keepdims=True), 0.02)
+        flow[:, :2] = from_whorl
         if style == "parting":
             front = ramp(points[:, 1], PARTING_END, PARTING_END - 0.04)[:, None]
             side = np.clip((points[:, 0] - parting) / 0.006, -1, 1)
             across = np.stack([side, np.full(len(points), 0.25)], 1)
-            flow[:, :2] = away * (1 - front) + across * front
+            flow[:, :2] = from_whorl * (1 - front) + across * front
     return _unit(flow - (flow * normals).sum(1, keepdims=True) * normals)
 
 

@@ -15,7 +15,7 @@ class HairShell:
         normals: (N, 3) float32 unit vectors, for shading.
         uv: (N, 2) float32, v up, into the texture.
         colors: (N, 3) uint8, sRGB, the hair's color without its strands.
-        seen: (N,) float32, 0 (completed) to 1 (the photo shows it).
+        visibility: (N,) float32, 0 (completed) to 1 (the photo shows it).
         inner: (N,) bool, vertices of the side that lies on the skin.
         inset: (N,) float32, meters, how far each is moved in, against its normal, below cards.
         texture: (S, S, 3) uint8, sRGB.
@@ -26,7 +26,7 @@ class HairShell:
     normals: np.ndarray
     uv: np.ndarray
     colors: np.ndarray
-    seen: np.ndarray
+    visibility: np.ndarray
     inner: np.ndarray
     inset: np.ndarray
     texture: np.ndarray

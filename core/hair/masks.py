@@ -77,12 +77,12 @@ class HairMaps:
             (N, 2) float32 pixels of these pictures, and (N,) float32 depth, meters.
         """
         rotation = self.pose.rotation.astype(np.float32)
-        seen = points.astype(np.float32) @ rotation.T + self.pose.translation.astype(np.float32)
-        depth = np.maximum(seen[:, 2], 0.02)
+        in_camera = points.astype(np.float32) @ rotation.T + self.pose.translation.astype(np.float32)
+        depth = np.maximum(in_camera[:, 2], 0.02)
         matrix = self.frame.matrix
         scale = (matrix[:, :2] * self.camera.focal_px).astype(np.float32)
         offset = matrix[:, :2] @ np.array([self.camera.cx, self.camera.cy]) + matrix[:, 2]
-        pixels = (seen[:, :2] / depth[:, None]) @ scale.T + offset.astype(np.float32)
+        pixels = (in_camera[:, :2] / depth[:, None]) @ scale.T + offset.astype(np.float32)
         return pixels, depth
 
     def hairline_step(self) -> float:
@@ -152,9 +152,9 @@ def hair_maps(
     hidden = _enlarged(segmentation.probabilities[others].sum(0)) > 0.5
     mouth = frame.photo_to_crop(camera.project(pose.head_to_camera(MOUTH_POINT)))[0]
     mask = without_spots(hanging(probability > 0.5, hidden, round(float(mouth[1]))))
-    seen = pose.head_to_camera(vertices.astype(np.float64))
-    pixels = frame.photo_to_crop(camera.project(seen))
-    depth, _ = depth_map(pixels, seen[:, 2], triangles, SIZE)
+    in_camera = pose.head_to_camera(vertices.astype(np.float64))
+    pixels = frame.photo_to_crop(camera.project(in_camera))
+    depth, _ = depth_map(pixels, in_camera[:, 2], triangles, SIZE)
     hull = mask | np.isfinite(depth) | hidden
     # The head may be drawn too wide: what shows background beside hair is no bare skin.
     skin = [SegmentClass.SKIN, SegmentClass.FACIAL_HAIR]

@@ -49,13 +49,13 @@ class Scalp:
     Attributes:
         presence: (V,) float32, 0 (bare skin) to 1 (hair).
         thickness: (V,) float32, meters, how far hair stands off the skin; negative where none is.
-        seen: (V,) float32, 0..1, how far the photo shows the vertex or what lies on it.
+        visibility: (V,) float32, 0..1, how far the photo shows the vertex or what lies on it.
         roots: (V,) float32, 0..1, presence where hair can grow; elsewhere it only lies on the skin.
     """
 
     presence: np.ndarray
     thickness: np.ndarray
-    seen: np.ndarray
+    visibility: np.ndarray
     roots: np.ndarray
 
 
@@ -107,10 +107,10 @@ def _presence(
 ) -> np.ndarray:
     """(V,) 0..1: whether hair is on each vertex."""
     # Beyond the outline, too: vertices are far apart, and the outline itself ends the hair.
-    seen = ramp(sample(maps.outline, pixels), -OUTLINE_REACH, 0.001)
+    inside = ramp(sample(maps.outline, pixels), -OUTLINE_REACH, 0.001)
     prior = regions.scalp * (0.0 if covered else 1.0)
     weight = np.where(regions.scalp > 0.5, SCALP_WEIGHT, SKIN_WEIGHT) * (1 - visible)
-    values = np.where(visible > 0, seen * visible + prior * weight, prior * weight)
+    values = np.where(visible > 0, inside * visible + prior * weight, prior * weight)
     total = visible + weight
     return completion.smooth((values / np.maximum(total, 1e-6))[:, None], total, PRESENCE_STIFFNESS)[:, 0]
 

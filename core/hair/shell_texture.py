@@ -73,8 +73,8 @@ def texture_shell(
     unwrapped = unwrap(mesh, size)
     vertices, normals = mesh.vertices[unwrapped.source], mesh.normals[unwrapped.source]
     outer = unwrapped.triangles[(unwrapped.chart[unwrapped.triangles] >= 0).all(1)]
-    seen = colors.seen(vertices, normals) * (unwrapped.chart >= 0)
-    smooth = colors.at(vertices, seen)
+    visibility = colors.visibility(vertices, normals) * (unwrapped.chart >= 0)
+    smooth = colors.at(vertices, visibility)
     image = np.empty((size, size, 3), np.float32)
     image[:] = colors.typical
     triangle, texel, weights, _ = fragments(unwrapped.texels, outer, size)
@@ -88,7 +88,7 @@ def texture_shell(
     def inside(values: np.ndarray) -> np.ndarray:
         return interpolate(values.astype(np.float32), outer, triangle, weights)
 
-    points, visible = inside(vertices), inside(seen)[:, None]
+    points, visible = inside(vertices), inside(visibility)[:, None]
     pixels, _ = colors.maps.pixels_of(points)
     own = sample(colors.photo, pixels)
     visible = visible * ramp(visible, 0.0, 0.5)
@@ -107,7 +107,7 @@ def texture_shell(
         normals=normals.astype(np.float32),
         uv=uv.astype(np.float32),
         colors=np.clip(np.round(smooth), 0, 255).astype(np.uint8),
-        seen=seen.astype(np.float32),
+        visibility=visibility.astype(np.float32),
         inner=unwrapped.chart < 0,
         inset=mesh.inset[unwrapped.source],
         texture=np.clip(np.round(image), 0, 255).astype(np.uint8),

@@ -140,9 +140,9 @@ def grow(
     # The same number of points on each.
     at = np.linspace(0, 1, points, dtype=np.float32)[:, None] * (length / STEP)[None]
     low = np.minimum(at.astype(int), len(path) - 2)
-    part = (at - low)[..., None].astype(np.float32)
+    fraction = (at - low)[..., None].astype(np.float32)
     column = np.arange(len(length))
-    even = path[low, column] * (1 - part) + path[low + 1, column] * part
+    even = path[low, column] * (1 - fraction) + path[low + 1, column] * fraction
     return Guides(
         np.ascontiguousarray(even.transpose(1, 0, 2)),
         length,

@@ -23,11 +23,11 @@ AXIS = np.array([0.0, 0.075])
 #: Half depth of hair beside the head, meters, seen from the front and from the side.
 FRONT_RADIUS = 0.045
 SIDE_RADIUS = 0.07
-#: Thickness, meters, that hair on the scalp keeps even where the head reaches beyond the photo's outline, and
-#: distances from the hairline, meters, between which it begins to.
+#: Thickness, meters, that hair on the scalp keeps even where the head reaches beyond the photo's outline.
 LEAST_CAP = 0.0045
+#: Distances from the hairline, meters, between which it begins to.
 CAP_FROM = (0.001, 0.005)
-#: Presence of roots from which on hair is sure to cover the skin.
+#: Presence of roots from which on hair certainly covers the skin.
 ROOTED = 0.4
 #: How far the hair's inner side lies below the skin, meters.
 BELOW_SKIN = 0.001
@@ -55,6 +55,7 @@ CAP_SIGMA = 0.007
 EXTENT_SIGMA = 0.015
 #: Hair beside the neck within this distance of it, meters, goes around behind.
 BESIDE = 0.015
+#: Added to the box of the hair on each side, meters.
 MARGIN = 0.012
 
 
@@ -79,24 +80,24 @@ class Billboard:
 
     Attributes:
         side: (2,) horizontal unit vector in the plane, x and y in the head frame.
-        away: (2,) horizontal unit vector away from the camera.
+        depth_axis: (2,) horizontal unit vector away from the camera.
     """
 
     side: np.ndarray
-    away: np.ndarray
+    depth_axis: np.ndarray
 
     @classmethod
     def facing(cls, maps: HairMaps) -> "Billboard":
         """The one of a photo."""
         camera = maps.pose.camera_to_head(np.zeros(3))
-        away = AXIS - camera[:2]
-        away = away / max(np.linalg.norm(away), 1e-9)
-        return cls(np.array([-away[1], away[0]]), away)
+        axis = AXIS - camera[:2]
+        axis = axis / max(np.linalg.norm(axis), 1e-9)
+        return cls(np.array([-axis[1], axis[0]]), axis)
 
     @property
     def frontal(self) -> float:
         """1 where the camera looks at face or back of the head, 0 where at its side."""
-        return float(self.away[1] ** 2)
+        return float(self.depth_axis[1] ** 2)
 
     def split(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Points in the coordinates of the plane.
@@ -108,7 +109,7 @@ class Billboard:
             (N,) meters along the plane, and (N,) meters away from the camera.
         """
         offset = points[:, :2] - AXIS.astype(points.dtype)
-        return offset @ self.side.astype(points.dtype), offset @ self.away.astype(points.dtype)
+        return offset @ self.side.astype(points.dtype), offset @ self.depth_axis.astype(points.dtype)
 
     def points(self, along: np.ndarray, heights: np.ndarray) -> np.ndarray:
         """A lattice of points in the plane.
@@ -210,8 +211,8 @@ def _grid_around(
         heights = extents.heights[used]
         radius = FRONT_RADIUS * billboard.frontal + SIDE_RADIUS * (1 - billboard.frontal)
         for sign, reach in zip((-1, 1), extents.reach, strict=True):
-            for away in (-radius, radius):
-                xy = AXIS + sign * reach[used, None] * billboard.side + away * billboard.away
+            for depth in (-radius, radius):
+                xy = AXIS + sign * reach[used, None] * billboard.side + depth * billboard.depth_axis
                 corners.append(np.column_stack([xy, heights]))
     box = np.concatenate(corners)
     return Grid.around(box.min(0) - MARGIN, box.max(0) + MARGIN, settings.cell_m, settings.most_cells)
@@ -264,7 +265,7 @@ def _curtain(
     profile: np.ndarray,
 ) -> np.ndarray:
     """(N,) float32 meters, positive in what hangs or stands beside, below and behind the head."""
-    along, away = billboard.split(points)
+    along, depth = billboard.split(points)
     height = points[:, 2]
     frontal = np.float32(billboard.frontal)
     radius = FRONT_RADIUS * frontal + SIDE_RADIUS * (1 - frontal)
@@ -275,21 +276,21 @@ def _curtain(
     def at(values: np.ndarray) -> np.ndarray:
         row = (height - extents.heights[0]) / (extents.heights[1] - extents.heights[0])
         index = np.clip(row.astype(np.int32), 0, len(extents.heights) - 2)
-        part = np.clip(row - index, 0, 1)
+        fraction = np.clip(row - index, 0, 1)
         values = values.astype(np.float32)
-        return np.asarray(values[index] * (1 - part) + values[index + 1] * part)
+        return np.asarray(values[index] * (1 - fraction) + values[index + 1] * fraction)
 
     reach = np.where(positive, at(extents.reach[1]), at(extents.reach[0]))
     hangs = np.where(positive, at(extents.hangs[1]), at(extents.hangs[0]))
     back = np.maximum(at(profile), half) * frontal + half * (1 - frontal)
     width, back = np.maximum(reach, 0.004), np.maximum(back, 0.004)
-    round_ = np.sqrt((along / width) ** 2 + (np.maximum(away, 0) / back) ** 2)
+    round_ = np.sqrt((along / width) ** 2 + (np.maximum(depth, 0) / back) ** 2)
     behind = (1 - round_) * np.minimum(width, back)
-    ellipse = np.where(away > 0, behind, half + away)
+    ellipse = np.where(depth > 0, behind, half + depth)
     # What is hidden hangs only if there is hair to be seen beside it.
     half = half - 0.05 * (1 - hangs) * hidden
-    ellipse = ellipse - 0.05 * (1 - hangs) * np.where(away > half, 1.0, hidden)
-    return np.where(away > 0, np.maximum(ellipse, half - away), ellipse).astype(np.float32)
+    ellipse = ellipse - 0.05 * (1 - hangs) * np.where(depth > half, 1.0, hidden)
+    return np.where(depth > 0, np.maximum(ellipse, half - depth), ellipse).astype(np.float32)
 
 
 def _hidden(pixels: np.ndarray, depth: np.ndarray, maps: HairMaps) -> np.ndarray:

@@ -106,7 +106,7 @@ def _shell_arrays(prefix: str, shell: HairShell) -> dict[str, np.ndarray]:
         f"{prefix}_triangles": shell.triangles.astype(np.int32),
         f"{prefix}_uv": shell.uv.astype(np.float32),
         f"{prefix}_colors": shell.colors.astype(np.uint8),
-        f"{prefix}_seen": shell.seen.astype(np.float32),
+        f"{prefix}_seen": shell.visibility.astype(np.float32),
         f"{prefix}_inner": shell.inner.astype(bool),
         f"{prefix}_inset": shell.inset.astype(np.float32),
     }

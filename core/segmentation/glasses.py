@@ -17,48 +17,87 @@ from .segments import SEGMENT_SIZE, Segmentation, SegmentClass
 
 #: MediaPipe's landmarks: the outer and the inner corner of the subject's right eye and of the left one.
 CORNERS = ((33, 133), (263, 362))
-#: The upright picture of the eyes: pixels between the outer corners, width, height, and the eyes' row, of its
-#: height.
+
+# The upright picture of the eyes.
+#: Distance of the outer corners, pixels.
 SPAN_PX = 120.0
+#: Its width, pixels.
 WIDTH = 260
+#: Its height, pixels.
 HEIGHT = 150
+#: Row of the eyes, as a fraction of its height.
 EYES_ROW = 0.42
 #: Added to gray values before logarithms: darker differences are noise.
 GRAY_FLOOR = 8.0
-#: Angles around an eye; least and greatest radius, and how far the center lies below the eye's, of the
-#: distance between the eyes; how much wider than high rims are.
+
+# Rims. Lengths are fractions of the distance between the eyes.
+#: Angles around an eye.
 ANGLES = 72
-RADII = (0.20, 0.62)
+#: Least radius of a rim: nearer there are lids.
+MIN_RADIUS = 0.20
+#: Greatest radius of a rim.
+MAX_RADIUS = 0.62
+#: How far a rim's center lies below the eye's.
 CENTER_DOWN = 0.06
+#: Width of a rim by its height.
 ASPECT = 1.15
-#: Pixels on both sides of thin and of thick lines that they are compared with, and limits of what one point
-#: of a line can count.
-SIDES_PX = (4, 8)
+#: Standard deviation of the blur that takes out noise, pixels.
+BLUR_PX = 0.8
+#: Pixels on both sides of a thin line that it is compared with.
+THIN_SIDE_PX = 4
+#: The same of a thick line.
+THICK_SIDE_PX = 8
+#: Least and most that one point of a line counts, natural logarithm.
 LINE_LIMITS = (-0.05, 0.5)
-#: Steps of the radius from one angle to the next, pixels, and what each pixel costs.
+#: Steps of the radius from one angle to the next, pixels; of equal ones the first is taken.
 STEPS = (0, -1, 1, -2, 2)
+#: What each pixel of a step costs, natural logarithm.
 STEP_COST = 0.02
-#: The quantile of the line's contrast, natural logarithm, below the eye and beside the nose, where neither
-#: brows nor lashes are, and its least value for glasses, in both eyes, for thin and for thick lines: 139
-#: portraits without glasses have at most 0.02 and 0.144, the one with glasses 0.22.
+#: The quantile of the line's contrast below the eye and beside the nose, where neither brows nor lashes are,
+#: that has to reach a least value in both eyes.
 CONTRAST_QUANTILE = 0.25
-LEAST_CONTRAST = (0.05, 0.18)
-#: A lens, half width and half height, of the distance between the eyes; quantile of its lightness, and how
-#: much darker, natural logarithm, than the cheeks it has to be in both eyes: in the shade of brows it is 0.49
-#: at most.
+#: The least value for thin lines, natural logarithm: 139 portraits without glasses have at most 0.02, the one
+#: with glasses 0.22.
+THIN_CONTRAST = 0.05
+#: The same for thick lines, which have at most 0.144 without glasses.
+THICK_CONTRAST = 0.18
+#: Sine of the angle from which on a rim is below the eye.
+BELOW_SINE = 0.2
+#: Cosine of the angle, outward, up to which a rim is beside the nose,
+NOSE_COSINE = -0.3
+#: and the sine that it has to have: above it is the brow.
+NOSE_SINE = -0.5
+
+# Dark lenses. Lengths are fractions of the distance between the eyes, darkness is a natural logarithm.
+#: Half width and half height of a lens.
 LENS = (0.30, 0.20)
+#: The quantile of a lens's lightness that counts.
 LENS_QUANTILE = 0.8
+#: How much darker than the cheeks that has to be in both eyes: in the shade of brows it is 0.49 at most.
 DARK_LENS = 0.58
-#: Half width and half height of a cheek, and its height below the eye, all of the distance between the eyes.
+#: Half width and half height of a cheek.
 CHEEK = (0.18, 0.12)
+#: How far a cheek lies below the eye.
 CHEEK_DOWN = 0.62
-#: Pixels this much darker than the cheeks, natural logarithm, are a dark lens's; how far it reaches above and
-#: below the eyes, and from their middle to the sides, of their distance.
+#: Pixels this much darker than the cheeks are a dark lens's.
 DARK_PIXEL = 0.55
-REACH = (0.38, 0.50)
-SIDEWAYS = 1.0
-#: Width that is drawn for frames, pixels of the segment frame.
+#: How far a dark lens reaches above the eyes.
+REACH_UP = 0.38
+#: The same below.
+REACH_DOWN = 0.50
+#: The same to each side of their middle.
+REACH_SIDEWAYS = 1.0
+#: Sides of the squares, pixels, by which holes of the mask are closed, and specks are removed.
+CLOSING_PX = 9
+OPENING_PX = 3
+
+# Drawing.
+#: Width of frames, pixels of the segment frame.
 FRAME_WIDTH = 3
+#: Length of the arms' beginnings, as a fraction of the distance between the rims' centers.
+ARM_LENGTH = 0.35
+#: Fractional bits of coordinates handed to OpenCV's drawing.
+SHIFT = 4
 
 
 @dataclass(frozen=True)
@@ -150,16 +189,17 @@ def _rim(gray: np.ndarray, eye: np.ndarray, distance: float, side: int) -> tuple
     """
     center = eye + np.array([0.0, CENTER_DOWN * distance])
     angle = np.linspace(0, 2 * np.pi, ANGLES, endpoint=False)
-    radius = np.arange(RADII[0] * distance, RADII[1] * distance)
+    radius = np.arange(MIN_RADIUS * distance, MAX_RADIUS * distance)
     x = (center[0] + np.outer(np.cos(angle), radius) * ASPECT).astype(np.float32)
     y = (center[1] + np.outer(np.sin(angle), radius)).astype(np.float32)
-    smooth = cv2.GaussianBlur(gray, (0, 0), 0.8)
+    smooth = cv2.GaussianBlur(gray, (0, 0), BLUR_PX)
     ring = cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    below = np.sin(angle) > 0.2
-    inward = (np.cos(angle) * side < -0.3) & (np.sin(angle) > -0.5)
+    below = np.sin(angle) > BELOW_SINE
+    inward = (np.cos(angle) * side < NOSE_COSINE) & (np.sin(angle) > NOSE_SINE)
     best = (np.zeros((ANGLES, 2)), -np.inf)
     at = np.arange(ANGLES)
-    for sign, (reach, least) in product((1, -1), zip(SIDES_PX, LEAST_CONTRAST, strict=True)):
+    lines = ((THIN_SIDE_PX, THIN_CONTRAST), (THICK_SIDE_PX, THICK_CONTRAST))
+    for sign, (reach, least) in product((1, -1), lines):
         line = _darker(sign * ring, reach)
         path = _closed_path(line)
         values = line[at, path][below | inward]
@@ -215,11 +255,11 @@ def _dark_lenses(gray: np.ndarray, eyes: list[np.ndarray], distance: float) -> n
     if min(darker) < DARK_LENS:
         return None
     middle = (eyes[0] + eyes[1]) / 2
-    rows = (y > middle[1] - REACH[0] * distance) & (y < middle[1] + REACH[1] * distance)
-    columns = np.abs(x - middle[0]) < SIDEWAYS * distance
+    rows = (y > middle[1] - REACH_UP * distance) & (y < middle[1] + REACH_DOWN * distance)
+    columns = np.abs(x - middle[0]) < REACH_SIDEWAYS * distance
     mask = ((gray < min(skin) - DARK_PIXEL) & rows & columns).astype(np.uint8)
-    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
-    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((CLOSING_PX, CLOSING_PX), np.uint8))
+    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((OPENING_PX, OPENING_PX), np.uint8))
     _, labels = cv2.connectedComponents(mask)
     on_eyes = {int(label) for lens in lenses for label in np.unique(labels[lens])} - {0}
     return np.asarray(np.isin(labels, list(on_eyes)))
@@ -231,8 +271,8 @@ def _drawn(glasses: Glasses, segmentation: Segmentation, points: np.ndarray) -> 
     layer = np.zeros((SEGMENT_SIZE, SEGMENT_SIZE), np.uint8)
 
     def line(photo: np.ndarray, closed: bool) -> None:
-        pixels = np.round(frame.photo_to_crop(photo) * 16).astype(np.int32)
-        cv2.polylines(layer, [pixels], closed, (255,), FRAME_WIDTH, cv2.LINE_AA, 4)
+        pixels = np.round(frame.photo_to_crop(photo) * (1 << SHIFT)).astype(np.int32)
+        cv2.polylines(layer, [pixels], closed, (255,), FRAME_WIDTH, cv2.LINE_AA, SHIFT)
 
     centers = [rim.mean(0) for rim in glasses.rims]
     across = centers[1] - centers[0]
@@ -240,7 +280,7 @@ def _drawn(glasses: Glasses, segmentation: Segmentation, points: np.ndarray) -> 
         line(rim, True)
         # The arm goes on outward from the rim's outermost point.
         outermost = rim[(rim @ toward).argmin()]
-        line(np.stack([outermost, outermost - 0.35 * toward]), False)
+        line(np.stack([outermost, outermost - ARM_LENGTH * toward]), False)
     inner = [
         rim[(rim @ toward).argmax()] for rim, toward in zip(glasses.rims, (across, -across), strict=True)
     ]

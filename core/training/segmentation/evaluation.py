@@ -15,8 +15,8 @@ from .dataset import SegmentationDataset, augment
 from .scenes import SCENE_SIZE, LabeledPicture
 from .teacher import IGNORED
 
-#: Between these probabilities the teacher is not sure, and nothing is compared.
-UNSURE = (0.3, 0.7)
+#: Between these probabilities the teacher is uncertain, and nothing is compared.
+UNCERTAIN = (0.3, 0.7)
 #: Portraits whose hair the teacher gets wrong: measured against the corrected labels.
 TEACHER_WRONG = COVERED | SHAVEN | UNCERTAIN_HAIR
 #: A network is better if its mean IoU on renders and portraits together grows by more than this.
@@ -97,7 +97,7 @@ def intersection_over_union(confusion: np.ndarray) -> dict[str, float]:
 
 
 def hair_agreement(probability: np.ndarray, teacher: np.ndarray, inside: np.ndarray) -> float:
-    """IoU of hair with the teacher's, where the teacher is sure.
+    """IoU of hair with the teacher's, where the teacher is certain.
 
     Args:
         probability: (H, W) float32 of hair.
@@ -107,8 +107,8 @@ def hair_agreement(probability: np.ndarray, teacher: np.ndarray, inside: np.ndar
     Returns:
         0..1.
     """
-    sure = inside & ((teacher < UNSURE[0]) | (teacher > UNSURE[1]))
-    found, wanted = (probability > 0.5) & sure, (teacher > 0.5) & sure
+    certain = inside & ((teacher < UNCERTAIN[0]) | (teacher > UNCERTAIN[1]))
+    found, wanted = (probability > 0.5) & certain, (teacher > 0.5) & certain
     return float((found & wanted).sum() / max((found | wanted).sum(), 1))
 
 
