@@ -23,8 +23,8 @@ AROUND_SIGMAS = (6.0, 24.0)
 LEAST_AROUND = 0.01
 #: Distance outside the outline, meters, from which on a pixel shows no hair at all.
 AROUND_MARGIN = 0.003
-#: Mean differences from the typical hair, of logarithms of linear light, between which a pixel of the mask may
-#: show what is around,
+#: Mean differences from the typical hair, of logarithms of linear light, between which a pixel of the mask
+#: may show what is around,
 UNLIKE_HAIR = (0.5, 0.9)
 #: and quotients of its differences from what is around and from hair between which it does.
 LIKE_AROUND = (0.45, 0.8)
