@@ -12,6 +12,7 @@ from ..template.sliders import HeadSliders, load_sliders
 from ..template.topology import HeadTopology
 from .adjustments import Adjustments
 from .pin_solver import PinnedHead, PinScene, PinSolver
+from .rigid_parts import SIDES, RigidParts
 
 if TYPE_CHECKING:
     from .head import Head, HeadWrapper
@@ -82,6 +83,9 @@ class HeadAdjuster:
         """
         self.solver = PinSolver(topology)
         self.sliders = sliders
+        self.parts = RigidParts(topology)
+        #: (n,) vertices of eyeballs, teeth, tongue and lashes, which follow the skin.
+        self._followers = np.setdiff1d(np.arange(len(topology.vertices)), self.parts.body)
 
     @classmethod
     def from_pretrained(cls, models_dir: str | Path) -> "HeadAdjuster":
@@ -110,8 +114,21 @@ class HeadAdjuster:
         expression = base.expression.astype(np.float64)
         scene = PinScene(base.photo + sculpted, base.blendshapes, expression, camera, base.pose)
         solved = self.solver.solve(scene, adjustments.pins)
-        neutral = base.neutral + sculpted + solved.offset
-        return AdjustedShape(neutral, scene.photo + solved.photo_offset, solved)
+        neutral, photo = base.neutral + sculpted + solved.offset, scene.photo + solved.photo_offset
+        index = self._followers
+        followed = self._followed(base, neutral, photo)
+        neutral[index] = base.neutral[index] + followed
+        opened = np.tensordot(solved.expression, base.blendshapes[:, index], 1)
+        photo[index] = base.photo[index] + followed + opened
+        return AdjustedShape(neutral, photo, solved)
+
+    def _followed(self, base: BaseHead, neutral: np.ndarray, photo: np.ndarray) -> np.ndarray:
+        """(n, 3) how far what is not skin goes with the skin of a head (V, 3), neutral and photographed."""
+        before = base.neutral.astype(np.float64)
+        own = {side: self.parts.eyeball_of(before, side) for side in SIDES}
+        moved = {side: self.parts.follow_lids(own[side], base.photo, photo, side) for side in SIDES}
+        change = self.parts.assemble(neutral, moved) - self.parts.assemble(before, own)
+        return np.asarray(change[self._followers])
 
     def apply(
         self, head: "Head", wrapper: "HeadWrapper", camera: Camera, pose: HeadPose, adjustments: Adjustments

@@ -208,7 +208,11 @@ class HeadWrapper:
         count = self.registration.count
         shape = vertices.astype(np.float64)
         weights = expression.astype(np.float64)
-        eyeballs = {side: self.parts.fit_eyeball(shape, side) for side in SIDES}
+        before, neutral = head.vertices.astype(np.float64), head.neutral.astype(np.float64)
+        eyeballs = {
+            side: self.parts.follow_lids(self.parts.eyeball_of(neutral, side), before, shape, side)
+            for side in SIDES
+        }
         shape = self._clean(shape, self._mean, eyeballs)
         neutral, blendshapes = self._neutral(shape, weights, eyeballs)
         self._finish(neutral, blendshapes, eyeballs)

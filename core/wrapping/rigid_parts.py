@@ -149,6 +149,32 @@ class RigidParts:
             center = center + np.linalg.lstsq(rows, residual, rcond=None)[0]
         return Sphere(center, radius)
 
+    def eyeball_of(self, neutral: np.ndarray, side: str) -> Sphere:
+        """The eyeball that a finished head has.
+
+        Args:
+            neutral: (V, 3) float64, as `assemble` has made it, head frame, meters.
+            side: "left" or "right", the subject's.
+        """
+        ball, before, now = self.eyeballs[side], self.mean[self.eyes[side]], neutral[self.eyes[side]]
+        scale = float(np.sqrt(now.var(0).sum() / before.var(0).sum()))
+        return Sphere(now.mean(0) + (ball.center - before.mean(0)) * scale, ball.radius * scale)
+
+    def follow_lids(self, eyeball: Sphere, before: np.ndarray, after: np.ndarray, side: str) -> Sphere:
+        """An eyeball that goes with its lids.
+
+        Fitted into the lids of a finished head, which it has pushed away, it would come out another: it moves
+        by what the fit changes by.
+
+        Args:
+            eyeball: The eye's.
+            before: (V, 3) the head that it is in, head frame, meters.
+            after: (V, 3) the same with its lids elsewhere.
+            side: "left" or "right", the subject's.
+        """
+        old, new = self.fit_eyeball(before, side), self.fit_eyeball(after, side)
+        return Sphere(eyeball.center + (new.center - old.center), eyeball.radius * new.radius / old.radius)
+
     def free_lids(
         self, vertices: np.ndarray, side: str, eyeball: Sphere, max_depth: float = np.inf
     ) -> np.ndarray:

@@ -14,9 +14,13 @@ from core.image.photo import Photo, load_photo
 from core.io.writer import write_reconstruction
 from core.reconstructor import Reconstructor
 from core.runtime.weights import models_folder
+from core.template.sliders import load_sliders
 from core.training.evaluation.head_metrics import HeadMetrics
+from core.wrapping.adjuster import BaseHead, HeadAdjuster
+from core.wrapping.adjustments import Adjustments
 from core.wrapping.head import Head, HeadWrapper
 from core.wrapping.options import HeadOptions
+from core.wrapping.pin_solver import Pin
 from core.wrapping.rigid_parts import fit_sphere
 
 MM = 1000.0
@@ -220,6 +224,36 @@ def test_measures_are_those_of_the_head(head, made, wrapper, topology):
     assert faults[:3] == [0, 0, 0]
     ((surface, own),) = measures.reliable_area
     assert own <= surface < 1.2 * own
+
+
+def test_a_head_is_made_again_as_it_was(head, wrapper, topology):
+    again = wrapper.rebuilt(head, head.vertices, head.expression)
+    for one, other in ((again.vertices, head.vertices), (again.neutral, head.neutral)):
+        assert np.abs(one - other).max() < 1e-5
+    assert np.abs(again.blendshapes - head.blendshapes).max() < 1e-5
+
+
+def test_a_corrected_head_is_what_its_preview_showed(made, head, wrapper, topology):
+    adjuster = HeadAdjuster(topology, load_sliders(models_folder()))
+    camera, pose = made.camera, made.pose
+
+    def pin(name, dx, dy):
+        point = head.vertices[[adjuster.solver.pins[name].vertex]].astype(float)
+        x, y = camera.project(pose.head_to_camera(point))[0] + np.array([dx, dy]) * made.landmarks.size / 100
+        return Pin(name, float(x), float(y))
+
+    pins = (pin("eye_upper_left", 0, -1.5), pin("mouth_corner_right", -3, -2), pin("nose_tip", 1, 3))
+    corrections = Adjustments(pins, {"jaw_width": 0.5})
+    base = BaseHead(head.neutral, head.vertices, head.blendshapes, head.expression, pose)
+    shown = adjuster.preview(base, camera, corrections)
+    applied = adjuster.apply(head, wrapper, camera, pose, corrections)
+    assert max(applied.errors_px.values()) < 0.05
+    for preview, final in ((shown.photo, applied.head.vertices), (shown.neutral, applied.head.neutral)):
+        distance = np.linalg.norm(preview - final, axis=1)
+        assert np.linalg.norm(preview - base.neutral, axis=1).max() > 0.003 and distance.max() < 0.001
+    vertices = [adjuster.solver.pins[one.name].vertex for one in pins]
+    reached = camera.project(applied.pose.head_to_camera(applied.head.vertices[vertices].astype(float)))
+    assert np.abs(reached - [(one.x, one.y) for one in pins]).max() < 0.01 * made.landmarks.size
 
 
 def test_folds_are_repaired(wrapper, topology):
