@@ -21,8 +21,6 @@ DYED_TEXTURE = "hair_cards_color.png"
 #: Nodes whose values are set later.
 DYE_NODE = "Dye"
 SHADE_NODE = "Shade"
-#: How far from 1 a factor of a color may be that changes nothing.
-DYE_TOLERANCE = 1e-3
 
 
 def shell_material(name: str, texture: Path) -> bpy.types.Material:

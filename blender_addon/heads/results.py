@@ -23,32 +23,6 @@ def new_collection(scene: bpy.types.Scene, name: str) -> bpy.types.Collection:
     return collection
 
 
-def build_objects(
-    loaded: LoadedHead,
-    collection: bpy.types.Collection,
-    places: Sequence[Vector],
-    product: str,
-    seconds: float,
-) -> list[bpy.types.Object]:
-    """Make the objects of one face.
-
-    Args:
-        loaded: The face's results.
-        collection: Where the objects go; a scene's, or in one.
-        places: Where what is shown stands, in the world: `places_needed(product)` of them.
-        product: "SURFACE", "HEAD" or "BOTH". With "HEAD" the surface is kept, hidden, where the head is.
-        seconds: What it took since the click, for the panel.
-
-    Returns:
-        The objects, what is shown first.
-
-    Raises:
-        AddonError: The engine made no head.
-    """
-    names = list(dict.fromkeys(build_step_by_step(loaded, collection, places, product, seconds)))
-    return [bpy.data.objects[name] for name in names]
-
-
 def build_step_by_step(
     loaded: LoadedHead,
     collection: bpy.types.Collection,
@@ -56,7 +30,14 @@ def build_step_by_step(
     product: str,
     seconds: float,
 ) -> Iterator[str]:
-    """`build_objects` in steps, between which Blender may answer: head, hair, surface.
+    """Make the objects of one face in steps, between which Blender may answer: head, hair, surface.
+
+    Args:
+        loaded: The face's results.
+        collection: Where the objects go; a scene's, or in one.
+        places: Where what is shown stands, in the world: `places_needed(product)` of them.
+        product: "SURFACE", "HEAD" or "BOTH". With "HEAD" the surface is kept, hidden, where the head is.
+        seconds: What it took since the click, for the panel.
 
     Yields:
         After each step, the name of the object that it built or added to. Names, not objects: an undo between

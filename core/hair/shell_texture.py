@@ -45,14 +45,12 @@ class UnwrappedShell:
         triangles: (M, 3) int32, into them.
         texels: (N, 2) float64, x and y in the texture.
         chart: (N,) int, 0 to 5; -1 on the inner side.
-        texels_per_meter: Scale of the charts.
     """
 
     source: np.ndarray
     triangles: np.ndarray
     texels: np.ndarray
     chart: np.ndarray
-    texels_per_meter: float
 
 
 def texture_shell(
@@ -140,7 +138,7 @@ def unwrap(mesh: ShellMesh, size: int) -> UnwrappedShell:
     scale, corners = _packed(boxes, size)
     texels = flat * scale + np.where(chart[:, None] >= 0, corners[np.maximum(chart, 0)], 0)
     texels[chart < 0] = size - DARK_CORNER / 2
-    return UnwrappedShell(source, index.reshape(-1, 3).astype(np.int32), texels, chart, scale)
+    return UnwrappedShell(source, index.reshape(-1, 3).astype(np.int32), texels, chart)
 
 
 def _charts(mesh: ShellMesh) -> np.ndarray:

@@ -14,8 +14,6 @@ STEP = 0.006
 MOST_STEPS = 110
 #: Presence of hair from which on strands have roots.
 ROOT_PRESENCE = 0.45
-#: Fraction of the hair's local thickness, from the skin, over which a strand rises from its root.
-RISE = 0.6
 #: Depth below the hair's surface, meters, at which strands turn along it.
 TURN_DEPTH = 0.0012
 #: Shortest strand, meters.

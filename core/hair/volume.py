@@ -34,9 +34,8 @@ BELOW_SKIN = 0.001
 #: Depths behind the seen skin between which a point counts as hidden by it, meters.
 HIDDEN_FROM = 0.003
 HIDDEN_TO = 0.014
-#: Height below which hair hangs free behind, meters, and over which it becomes so: the occiput and the nape.
+#: Height of the occiput, meters, below which hair hangs free behind.
 OCCIPUT_Z = 0.045
-NAPE_Z = -0.02
 #: How much further forward than the occiput the hair's back is, meters, per meter of height below it.
 BACK_SLOPE = 0.12
 #: Thickness of hanging hair on the back of the neck, meters, at least.

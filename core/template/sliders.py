@@ -15,8 +15,6 @@ from ..runtime.weights import model_arrays
 from .topology import HeadTopology
 
 FILE_NAME = "head_sliders.npz"
-#: Sliders go from minus this to this.
-MAX_VALUE = 1.0
 
 
 @dataclass(frozen=True)
