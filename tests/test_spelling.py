@@ -9,7 +9,7 @@ from tests.conftest import ROOT
 
 FOLDERS = ("blender_addon", "core", "docs", "examples", "models", "scripts", "tests", "web_app")
 BRITISH = re.compile(
-    r"(?<![a-z])(colour|grey(?!hound)|centre|neighbour|behaviour|favour|licence|catalogue|towards"
+    r"(?<![a-z])(colour|grey(?!hound)|centre|neighbour|behaviour|favour|jewellery|licence|catalogue|towards"
     r"|(milli|centi|deci|micro|kilo)?metres?(?![a-z])|\w+(normal|raster|serial|optim|organ|recogn)is(e|ing|ation))",
     re.IGNORECASE,
 )

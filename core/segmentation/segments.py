@@ -29,7 +29,7 @@ class SegmentClass(IntEnum):
     FACIAL_HAIR = 3
     """Brows, beard, mustache."""
     ACCESSORY = 4
-    """Glasses and jewellery."""
+    """Glasses and jewelry."""
     HEADWEAR = 5
     OCCLUDER = 6
     """A hand or another thing before the face."""

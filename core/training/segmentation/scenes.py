@@ -264,7 +264,7 @@ class SceneSource:
     def _hold(
         self, rng: np.random.Generator, rgb: np.ndarray, scene: "_Scene", tone: np.ndarray | None
     ) -> None:
-        """Jewellery, glasses, strands of hair, hands and objects over a picture, in place, each at random."""
+        """Jewelry, glasses, strands of hair, hands and objects over a picture, in place, each at random."""
         depth, camera, pose = scene.depth, scene.camera, scene.head.pose
         scale = PX_PER_METER
         bare = (scene.labels[SCENE_SIZE // 2 :] == SegmentClass.SKIN).mean() > 0.03

@@ -1,6 +1,6 @@
 """More that people wear: brimmed hats, bands, hoods, scarves around the neck, masks, necklaces, earrings.
 
-As in `accessories`, shells are made of the head's own skin; jewellery is drawn into the picture. Head frame,
+As in `accessories`, shells are made of the head's own skin; jewelry is drawn into the picture. Head frame,
 meters.
 """
 

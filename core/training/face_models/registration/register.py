@@ -1,5 +1,6 @@
 """Runs the registration of the template to the face model: see `registration`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,68 @@ def _openings(model: FaceModel, triangles: np.ndarray) -> list[tuple[np.ndarray,
     return [(loop, center) for loop, center in loops if center[2] > -0.12]
 
 
+@dataclass(frozen=True)
+class _Landmarks:
+    """MediaPipe's landmarks on both heads.
+
+    Attributes:
+        face: (478,) int, the face model's triangle that each lies in.
+        bary: (478, 3) barycentric coordinates there.
+        aims: (478, 3) float64, where that is, head frame, meters.
+        corners: (478, 3) int, the template's vertices around each, those of `solid_extra` after its own.
+        visible: (478,) bool, which of them were found on the face model's skin.
+    """
+
+    face: np.ndarray
+    bary: np.ndarray
+    aims: np.ndarray
+    corners: np.ndarray
+    visible: np.ndarray
+
+    @classmethod
+    def of(cls, template: dict[str, np.ndarray], model: FaceModel, models_dir: Path) -> "_Landmarks":
+        face, bary = face_model_landmarks(model, models_dir)
+        visible = face >= 0
+        visible[FIRST_IRIS:] = False
+        aims = (model.mean.astype(np.float64)[model.triangles[face]] * bary[..., None]).sum(1)
+        return cls(face, bary, aims, template["solid_triangles"][template["landmark_faces"]], visible)
+
+    def used(self, count: int) -> np.ndarray:
+        """Indices of those that the fit aims at; `count`: of the template's own vertices."""
+        return np.flatnonzero(self.visible & (self.corners < count).all(1))
+
+
+@dataclass(frozen=True)
+class _PinnedLoops:
+    """Vertices of the template's lips and lids, which lie on the loops where the face model's skin ends.
+
+    Attributes:
+        vertices: (n,) int, of the template.
+        edges: (n, 2) int, vertices of the face model.
+        fraction: (n,) how far along these, 0..1.
+        aims: (n, 3) where that is, head frame, meters.
+    """
+
+    vertices: np.ndarray
+    edges: np.ndarray
+    fraction: np.ndarray
+    aims: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        template: dict[str, np.ndarray],
+        start: np.ndarray,
+        rims: dict[str, np.ndarray],
+        target: np.ndarray,
+    ) -> "_PinnedLoops":
+        found = [match_loops(template[name], start, loop, target) for name, loop in rims.items()]
+        vertices, edges, fraction = (np.concatenate(part) for part in zip(*found, strict=True))
+        first, second = target[edges[:, 0]], target[edges[:, 1]]
+        aims = first * (1 - fraction[:, None]) + second * fraction[:, None]
+        return cls(vertices, edges, fraction, aims)
+
+
 def register(
     template: dict[str, np.ndarray], model: FaceModel, models_dir: Path
 ) -> tuple[Registration, dict]:
@@ -115,65 +178,33 @@ def register(
         The registration and figures about it.
     """
     target = model.mean.astype(np.float64)
-    start = template["vertices"].astype(np.float64)
-    count = len(start)
+    count = len(template["vertices"])
     quads, part = template["quads"], template["face_part"]
-    solid = template["solid_triangles"]
-    landmark_face, landmark_bary = face_model_landmarks(model, models_dir)
-    visible = landmark_face >= 0
-    visible[FIRST_IRIS:] = False
-    aims = (target[model.triangles[landmark_face]] * landmark_bary[..., None]).sum(1)
-    corners = solid[template["landmark_faces"]]
-    extended = solid_vertices(start, template["solid_extra"])
-    marks = (extended[corners] * template["landmark_bary"][..., None]).sum(1)
-    scale, rotation, shift = umeyama(marks[visible], aims[visible])
-    pitch = float(np.degrees(np.arctan2(rotation[2, 1], rotation[1, 1])))
-    start = scale * start @ rotation.T + shift
-
-    skin_quads, all_quads = quads[part == 0], quads[part <= 1]
+    landmarks = _Landmarks.of(template, model, models_dir)
+    start, figures = _aligned(template, landmarks)
     skin = np.zeros(count, bool)
-    skin[skin_quads.ravel()] = True
+    skin[quads[part == 0].ravel()] = True
     connected = np.zeros(count, bool)
-    connected[all_quads.ravel()] = True
-    numbers = np.flatnonzero(connected)
-    renumber = np.full(count, -1)
-    renumber[numbers] = np.arange(len(numbers))
+    connected[quads[part <= 1].ravel()] = True
     rim_ids, rims = model_rims(model)
-    skin_ids = rim_ids
-    skin_ids = skin_ids[visible_triangles(target, model.triangles[skin_ids])]
-    their_skin = model.triangles[skin_ids]
-    surface = ClosestPointSurface(target, their_skin)
+    skin_ids = rim_ids[visible_triangles(target, model.triangles[rim_ids])]
+    surface = ClosestPointSurface(target, model.triangles[skin_ids])
     drawn = skin & ~nostrils(template, start)
-    hard = [match_loops(template[name], start, loop, target) for name, loop in rims.items()]
-    hard_vertices, hard_edges, hard_fraction = (np.concatenate([h[i] for h in hard]) for i in (0, 1, 2))
-    hard_targets = (
-        target[hard_edges[:, 0]] * (1 - hard_fraction[:, None])
-        + target[hard_edges[:, 1]] * hard_fraction[:, None]
-    )
-    used = np.flatnonzero(visible & (corners < count).all(1))
-    fitted = start.copy()
-    fitted[numbers] = fit_skin(
-        start[numbers],
-        renumber[triangulate(all_quads, start)],
-        polygon_edges(renumber[all_quads]),
-        renumber[template["mirror"][numbers]],
-        drawn[numbers],
-        surface,
-        (renumber[corners[used]], template["landmark_bary"][used].astype(np.float64), aims[used]),
-        (renumber[hard_vertices], hard_targets),
-    )
+    loops = _PinnedLoops.of(template, start, rims, target)
+    fitted = _fitted(template, start, connected, drawn, surface, landmarks, loops)
 
-    face, bary = np.zeros(count, np.int32), np.zeros((count, 3))
     direct = drawn.copy()
-    direct[hard_vertices] = True
+    direct[loops.vertices] = True
     rows = np.flatnonzero(direct)
-    normals = vertex_normals(fitted, triangulate(all_quads, fitted))
+    face, bary = np.zeros(count, np.int32), np.zeros((count, 3))
+    normals = vertex_normals(fitted, triangulate(quads[part <= 1], fitted))
     nearest, closest, distance = surface.nearest(fitted[rows], normals[rows])
     lost = ~np.isfinite(distance)
     if lost.any():
         nearest[lost], closest[lost], _ = surface.nearest(fitted[rows[lost]], normals[rows[lost]], -2.0)
-    face[rows], bary[rows] = skin_ids[nearest], barycentric_coordinates(closest, target[their_skin[nearest]])
-    _pin_loops(face, bary, hard_vertices, hard_edges, hard_fraction, model, rim_ids)
+    corners = target[model.triangles[skin_ids][nearest]]
+    face[rows], bary[rows] = skin_ids[nearest], barycentric_coordinates(closest, corners)
+    _pin_loops(face, bary, loops, model, rim_ids)
     _attach_rest(template, model, fitted, face, bary, direct)
     on_model = (target[model.triangles[face]] * bary[..., None]).sum(1)
     offset = np.where(direct[:, None], fitted - on_model, 0.0)
@@ -186,27 +217,64 @@ def register(
     registration = Registration(
         face, bary.astype(np.float32), offset.astype(np.float32), direct, *carry,
         fitted.astype(np.float32), ict_face, ict_bary.astype(np.float32),
-        landmark_face.astype(np.int32), landmark_bary.astype(np.float32),
+        landmarks.face.astype(np.int32), landmarks.bary.astype(np.float32),
     )  # fmt: skip
     far = np.linalg.norm(offset[rows], axis=1) * 1000
-    figures = {
-        "scale": scale,
-        "pitch_degrees": pitch,
-        "landmarks_used": len(used),
+    figures |= {
+        "landmarks_used": len(landmarks.used(count)),
         "without_agreeing_normal": int(lost.sum()),
         "offset_mm_median_95_max": [round(float(x), 3) for x in np.percentile(far, (50, 95, 100))],
     }
     return registration, figures
 
 
+def _aligned(
+    template: dict[str, np.ndarray], landmarks: _Landmarks
+) -> tuple[np.ndarray, dict[str, float | int | list[float]]]:
+    """(V, 3) float64, the template scaled, turned and moved onto the face model, and figures about that."""
+    start = template["vertices"].astype(np.float64)
+    extended = solid_vertices(start, template["solid_extra"])
+    marks = (extended[landmarks.corners] * template["landmark_bary"][..., None]).sum(1)
+    scale, rotation, shift = umeyama(marks[landmarks.visible], landmarks.aims[landmarks.visible])
+    pitch = float(np.degrees(np.arctan2(rotation[2, 1], rotation[1, 1])))
+    return scale * start @ rotation.T + shift, {"scale": scale, "pitch_degrees": pitch}
+
+
+def _fitted(
+    template: dict[str, np.ndarray],
+    start: np.ndarray,
+    connected: np.ndarray,
+    drawn: np.ndarray,
+    surface: ClosestPointSurface,
+    landmarks: _Landmarks,
+    loops: _PinnedLoops,
+) -> np.ndarray:
+    """(V, 3) float64, the aligned template with its skin and the inside of its mouth fitted."""
+    quads = template["quads"][template["face_part"] <= 1]
+    used = landmarks.used(len(start))
+    numbers = np.flatnonzero(connected)
+    renumber = np.full(len(start), -1)
+    renumber[numbers] = np.arange(len(numbers))
+    fitted = start.copy()
+    fitted[numbers] = fit_skin(
+        start[numbers],
+        renumber[triangulate(quads, start)],
+        polygon_edges(renumber[quads]),
+        renumber[template["mirror"][numbers]],
+        drawn[numbers],
+        surface,
+        (
+            renumber[landmarks.corners[used]],
+            template["landmark_bary"][used].astype(np.float64),
+            landmarks.aims[used],
+        ),
+        (renumber[loops.vertices], loops.aims),
+    )
+    return fitted
+
+
 def _pin_loops(
-    face: np.ndarray,
-    bary: np.ndarray,
-    vertices: np.ndarray,
-    edges: np.ndarray,
-    fraction: np.ndarray,
-    model: FaceModel,
-    skin_ids: np.ndarray,
+    face: np.ndarray, bary: np.ndarray, loops: _PinnedLoops, model: FaceModel, skin_ids: np.ndarray
 ) -> None:
     """Loop vertices lie on an open edge of the face model's skin, which one triangle of the right lip or lid
     has.
@@ -216,7 +284,7 @@ def _pin_loops(
         triangle = model.triangles[number]
         for i in range(3):
             owner[frozenset((int(triangle[i]), int(triangle[(i + 1) % 3])))] = number
-    for vertex, (a, b), t in zip(vertices, edges, fraction, strict=True):
+    for vertex, (a, b), t in zip(loops.vertices, loops.edges, loops.fraction, strict=True):
         face[vertex] = owner[frozenset((int(a), int(b)))]
         triangle = model.triangles[face[vertex]]
         bary[vertex] = (triangle == a) * (1 - t) + (triangle == b) * t
