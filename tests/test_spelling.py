@@ -16,7 +16,7 @@ BRITISH = re.compile(
 #: What files and command lines are compatible with, and what others have named.
 KEPT = re.compile(
     r"[\"'`]licence[\"'`]|--licence|options\.licence|[\"'`]catalogue[\"'`]|--catalogue|options\.catalogue"
-    r"|metres, z up, the face looks along -y|; colours sRGB|blue grey"
+    r"|metres, z up, the face looks along -y|; colours sRGB|blue grey|Variations in skin colour"
 )
 
 
