@@ -293,14 +293,14 @@ class _Problem:
         for n, view in enumerate(self.views):
             identity, expression, correction, log_focal = self.parts(x, n)
             pose, camera = self.placed(n, correction, log_focal)
-            for seen in view.points:
+            for observed in view.points:
                 residual = _whitened(
-                    seen, camera.project(pose.head_to_camera(seen.basis.at(identity, expression)))
+                    observed, camera.project(pose.head_to_camera(observed.basis.at(identity, expression)))
                 )
                 squared = (residual**2).sum(1)
-                if seen.freedom is not None:
-                    squared = (seen.freedom + 2) * np.log1p(squared / seen.freedom)
-                cost += float(squared.sum()) / seen.repetitions
+                if observed.freedom is not None:
+                    squared = (observed.freedom + 2) * np.log1p(squared / observed.freedom)
+                cost += float(squared.sum()) / observed.repetitions
             all_ = np.concatenate([identity, expression, correction])
             for known in view.linear:
                 cost += float(((known.matrix @ all_ - known.target) ** 2).sum())
@@ -313,8 +313,10 @@ class _Problem:
         for n, view in enumerate(self.views):
             identity, expression, correction, log_focal = self.parts(x, n)
             index = np.concatenate([shared, np.arange(self._start_of(n), self._start_of(n) + self.block)])
-            for seen in view.points:
-                jacobian, residual = self._linearized(n, seen, identity, expression, correction, log_focal)
+            for observed in view.points:
+                jacobian, residual = self._linearized(
+                    n, observed, identity, expression, correction, log_focal
+                )
                 _add(information, gradient, index, jacobian, residual)
             all_ = np.concatenate([identity, expression, correction])
             for known in view.linear:
@@ -329,14 +331,14 @@ class _Problem:
     def _linearized(
         self,
         n: int,
-        seen: PointObservations,
+        observed: PointObservations,
         identity: np.ndarray,
         expression: np.ndarray,
         correction: np.ndarray,
         log_focal: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Jacobian (2 N, K + J + 7) and residuals (2 N,) of observations, by their weights."""
-        points = seen.basis.at(identity, expression)
+        points = observed.basis.at(identity, expression)
         pose, camera = self.placed(n, correction, log_focal)
         in_camera = pose.head_to_camera(points)
         pixels = camera.project(in_camera)
@@ -346,9 +348,9 @@ class _Problem:
         by_point = np.zeros((count, 2, 3))
         by_point[:, 0, 0] = by_point[:, 1, 1] = inverse
         by_point[:, :, 2] = -in_camera[:, :2] / in_camera[:, 2:] * inverse[:, None]
-        by_head = seen.whitening @ by_point @ pose.rotation
+        by_head = observed.whitening @ by_point @ pose.rotation
         jacobian = np.empty((count, 2, self.k + self.block))
-        shapes = np.concatenate([seen.basis.identity, seen.basis.expression])
+        shapes = np.concatenate([observed.basis.identity, observed.basis.expression])
         jacobian[:, :, : self.k + self.j] = by_head @ shapes.transpose(1, 2, 0)
         unknowns = np.append(correction, log_focal)
         for m in range(POSE + 1):
@@ -356,12 +358,12 @@ class _Problem:
             moved[m] += DIFFERENCE
             other, other_camera = self.placed(n, moved[:POSE], float(moved[POSE]))
             change = (other_camera.project(other.head_to_camera(points)) - pixels) / DIFFERENCE
-            jacobian[:, :, self.k + self.j + m] = np.einsum("nij,nj->ni", seen.whitening, change)
-        residual = _whitened(seen, pixels)
-        root = np.full(count, 1 / np.sqrt(seen.repetitions))
-        if seen.freedom is not None:
+            jacobian[:, :, self.k + self.j + m] = np.einsum("nij,nj->ni", observed.whitening, change)
+        residual = _whitened(observed, pixels)
+        root = np.full(count, 1 / np.sqrt(observed.repetitions))
+        if observed.freedom is not None:
             squared = (residual**2).sum(1)
-            root *= np.sqrt((seen.freedom + 2) / (seen.freedom + squared))
+            root *= np.sqrt((observed.freedom + 2) / (observed.freedom + squared))
         jacobian *= root[:, None, None]
         return jacobian.reshape(2 * count, -1), (residual * root[:, None]).ravel()
 
@@ -403,9 +405,9 @@ def whitening_of(sigma: float | np.ndarray, count: int) -> np.ndarray:
     return np.eye(2) / np.broadcast_to(sigma, count)[:, None, None]
 
 
-def _whitened(seen: PointObservations, pixels: np.ndarray) -> np.ndarray:
+def _whitened(observed: PointObservations, pixels: np.ndarray) -> np.ndarray:
     """(N, 2) residuals of projected points (N, 2), in standard deviations."""
-    return np.asarray(np.einsum("nij,nj->ni", seen.whitening, pixels - seen.pixels))
+    return np.asarray(np.einsum("nij,nj->ni", observed.whitening, pixels - observed.pixels))
 
 
 def _add(

@@ -18,12 +18,12 @@ def ignoring(segmentation: Segmentation, ignored: np.ndarray) -> Segmentation:
         ignored: (H, W) bool, photo frame.
     """
     size = (SEGMENT_SIZE, SEGMENT_SIZE)
-    share = cv2.warpAffine(
+    fraction = cv2.warpAffine(
         ignored.astype(np.float32), segmentation.frame.matrix, size, flags=cv2.INTER_LINEAR
     )
     occluder = np.zeros(len(SegmentClass), np.float32)
     occluder[SegmentClass.OCCLUDER] = 1.0
-    mixed = segmentation.probabilities * (1 - share) + occluder[:, None, None] * share
+    mixed = segmentation.probabilities * (1 - fraction) + occluder[:, None, None] * fraction
     return replace(segmentation, probabilities=mixed.astype(np.float32))
 
 

@@ -134,7 +134,7 @@ class PinSolver:
         #: (V,) standard deviation of a vertex's place on heads, meters.
         self.sigma = np.sqrt(variance)
         self._skin = topology.vertices_of(SKIN)
-        self._rest = self._skin[::REST_STEP]
+        self._held = self._skin[::REST_STEP]
         self._soft = np.zeros(len(vertices))
         self._soft[topology.vertices_of(SKIN, INNER, LASHES)] = 1.0
         self._free = np.array([not name.startswith(UNSEEN_BLENDSHAPES) for name in topology.blendshape_names])
@@ -164,10 +164,12 @@ class PinSolver:
         offset = self._bounded(offset)
         moved = np.tensordot(expression, scene.blendshapes, 1)
         if SHAPE in corrects:
-            offset = self._bounded(offset + self._left_over(problem, scene.photo + offset + moved, pose))
+            offset = self._bounded(
+                offset + self._residual_offset(problem, scene.photo + offset + moved, pose)
+            )
         photo_offset = offset + moved
         if EXPRESSION in corrects and SHAPE not in corrects:
-            photo_offset = photo_offset + self._left_over(problem, scene.photo + photo_offset, pose)
+            photo_offset = photo_offset + self._residual_offset(problem, scene.photo + photo_offset, pose)
         vertices = [self.pins[pin.name].vertex for pin in pins]
         reached = scene.camera.project(pose.head_to_camera((scene.photo + photo_offset)[vertices]))
         wanted = np.array([(pin.x, pin.y) for pin in pins])
@@ -180,17 +182,18 @@ class PinSolver:
         length = np.linalg.norm(offset, axis=1)
         return offset * np.minimum(1, MAX_SIGMAS * self.sigma / np.maximum(length, 1e-9))[:, None]
 
-    def _left_over(self, problem: "_Problem", head: np.ndarray, pose: HeadPose) -> np.ndarray:
+    def _residual_offset(self, problem: "_Problem", head: np.ndarray, pose: HeadPose) -> np.ndarray:
         """(V, 3) smooth displacements that take the pins of a head (V, 3) the rest of their way.
 
         Interpolated with Matern's kernel of smoothness 3/2, across the line of sight.
         """
         vertices = problem.vertices
-        seen = pose.head_to_camera(head[vertices])
-        rest = (problem.targets - problem.scene.camera.project(seen)) * seen[:, 2:]
-        rest = np.column_stack([rest / problem.scene.camera.focal_px, np.zeros(len(rest))]) @ pose.rotation
+        in_camera = pose.head_to_camera(head[vertices])
+        pixels = (problem.targets - problem.scene.camera.project(in_camera)) * in_camera[:, 2:]
+        meters = pixels / problem.scene.camera.focal_px
+        residual = np.column_stack([meters, np.zeros(len(meters))]) @ pose.rotation
         between = _kernel(np.linalg.norm(head[vertices][:, None] - head[vertices], axis=2))
-        weights = np.linalg.solve(between + 1e-9 * np.eye(len(vertices)), rest)
+        weights = np.linalg.solve(between + 1e-9 * np.eye(len(vertices)), residual)
         around = _kernel(np.linalg.norm(head[:, None] - head[vertices], axis=2))
         return (around @ weights) * (self._soft * self._above_neck)[:, None]
 
@@ -204,10 +207,10 @@ class _Problem:
         self.scene = scene
         self._solver = solver
         self.vertices = np.array([solver.pins[pin.name].vertex for pin in pins])
-        seen = scene.pose.head_to_camera(scene.photo[self.vertices])
-        before = scene.camera.project(seen)
+        in_camera = scene.pose.head_to_camera(scene.photo[self.vertices])
+        before = scene.camera.project(in_camera)
         wanted = np.array([(pin.x, pin.y) for pin in pins]) - before
-        self._px_per_meter = scene.camera.focal_px / seen[:, 2]
+        self._px_per_meter = scene.camera.focal_px / in_camera[:, 2]
         far = MAX_SIGMAS * solver.sigma[self.vertices] * self._px_per_meter
         held = np.array([pin.corrects != POSE for pin in pins])
         reach = np.minimum(1, far / np.maximum(np.linalg.norm(wanted, axis=1), 1e-9))
@@ -221,9 +224,9 @@ class _Problem:
             blendshapes if EXPRESSION in corrects else 0,
             6 if POSE in corrects else 0,
         )
-        distance = np.full(len(solver._rest), np.inf)
+        distance = np.full(len(solver._held), np.inf)
         if moved.any():
-            apart = scene.photo[solver._rest][:, None] - scene.photo[self.vertices[moved]]
+            apart = scene.photo[solver._held][:, None] - scene.photo[self.vertices[moved]]
             distance = np.linalg.norm(apart, axis=2).min(1)
         held_fast = 1 - np.exp(-0.5 * (distance / FREE_RADIUS) ** 2)
         self._hold = np.sqrt(held_fast * REST_POINTS / len(distance)) / REST_SIGMA
@@ -280,7 +283,7 @@ class _Problem:
         z = np.zeros(sum(self._sizes))
         prior = np.eye(len(z))
         if shapes:
-            held = self._solver.modes[:, self._solver._rest] * self._hold[:, None]
+            held = self._solver.modes[:, self._solver._held] * self._hold[:, None]
             flat = held.reshape(shapes, -1)
             prior[:shapes, :shapes] += flat @ flat.T
         for _ in range(ROUNDS):
@@ -296,11 +299,11 @@ class _Problem:
         """
         shapes, expressions, poses = self._sizes
         pose, camera = self.pose(z), self.scene.camera
-        seen = pose.head_to_camera(self.points(z))
-        scale = camera.focal_px / seen[:, 2] / (PIN_SIGMA * self._px_per_meter)
-        slope = np.zeros((len(seen), 3, 3))
+        in_camera = pose.head_to_camera(self.points(z))
+        scale = camera.focal_px / in_camera[:, 2] / (PIN_SIGMA * self._px_per_meter)
+        slope = np.zeros((len(in_camera), 3, 3))
         slope[:, 0, 0] = slope[:, 1, 1] = scale
-        slope[:, 0, 2], slope[:, 1, 2] = (-seen[:, :2] / seen[:, 2:] * scale[:, None]).T
+        slope[:, 0, 2], slope[:, 1, 2] = (-in_camera[:, :2] / in_camera[:, 2:] * scale[:, None]).T
         slope = slope @ pose.rotation
         slope[:, 2] = self.scene.pose.rotation[2] / DEPTH_SIGMA
         columns = []
