@@ -9,7 +9,7 @@ import bpy
 from mathutils import Matrix
 
 from ..errors import ExportError
-from . import compat, fbx_file, glb_normals
+from . import compat, fbx_file, glb_nodes, glb_normals, glb_tangents
 from .atomic_file import written_atomically
 
 #: Options for files in which z points up and the face looks along -y, as in Blender.
@@ -30,8 +30,6 @@ ANIMATED: dict[str, dict[str, object]] = {
 }
 #: What the add-on's properties of objects and scenes are called.
 OWN_PROPERTIES = "photobust"
-#: What makes a written file the same from run to run.
-CLEANERS = {"fbx": fbx_file.cleaned, "glb": glb_normals.with_stable_normals}
 SUFFIXES = {"fbx": ".fbx", "obj": ".obj", "usd": ".usdc", "glb": ".glb"}
 
 
@@ -55,6 +53,15 @@ class WriteOptions:
 
 
 DEFAULT_OPTIONS = WriteOptions()
+
+
+def _cleaned_glb(data: bytes) -> bytes:
+    """The file, the same from run to run; skinned meshes at the root, tangents, as the engine has them."""
+    return glb_nodes.skins_at_root(glb_tangents.with_tangents(glb_normals.with_stable_normals(data)))
+
+
+#: What makes a written file the same from run to run.
+CLEANERS = {"fbx": fbx_file.cleaned, "glb": _cleaned_glb}
 
 
 def formats() -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 #: Viseme -> the weight of each blendshape; those that come in two sides are written once, without the side.
 _OCULUS: dict[str, dict[str, float]] = {
     "sil": {},
-    "PP": {"mouthClose": 0.02, "mouthPress": 0.45, "mouthRollLower": 0.35, "mouthRollUpper": 0.35},
+    "PP": {"mouthPress": 0.30, "mouthShrugLower": 0.25},  # lips rolled in would cross each other
     "FF": {"jawOpen": 0.06, "mouthRollLower": 0.75, "mouthUpperUp": 0.30, "mouthShrugLower": 0.15},
     "TH": {"jawOpen": 0.16, "tongueOut": 0.35, "mouthUpperUp": 0.15, "mouthLowerDown": 0.15},
     "DD": {"jawOpen": 0.14, "mouthUpperUp": 0.18, "mouthLowerDown": 0.25, "mouthStretch": 0.10},

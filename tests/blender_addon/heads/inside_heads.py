@@ -328,6 +328,11 @@ def check_two_heads(folder):
     assert [node["name"] for node in plain["nodes"]] == ["Bob"] and "skins" not in plain
     assert {"Bob", "Bob rig", *rig_of(head).data.bones.keys()} == {node["name"] for node in full["nodes"]}
     assert triangles(plain) == 4 * triangles(full), "the modifier is applied"
+    skinned = {number for number, node in enumerate(full["nodes"]) if "skin" in node}
+    assert skinned and skinned <= set(full["scenes"][0]["nodes"]), "readers ignore what is above them"
+    assert not skinned & {child for node in full["nodes"] for child in node.get("children", [])}
+    skin = full["meshes"][0]["primitives"][0]
+    assert "normalTexture" in full["materials"][skin["material"]] and "TANGENT" in skin["attributes"]
     target = str(out / "bare.glb")
     export(filepath=target, formats={"glb"}, shapes=False, apply_modifiers=False)
     assert triangles(glb_json(Path(target))) == triangles(full)

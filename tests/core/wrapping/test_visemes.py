@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.geometry.mesh import self_intersections
 from core.template.topology import HeadTopology
 from core.wrapping.visemes import VISEME_NAMES, VRM_VOWELS, compose_visemes, viseme_weights
 
@@ -50,3 +51,12 @@ def test_mouths_are_open_narrow_and_wide_where_they_must_be(topology):
     assert max(gaps, key=lambda name: gaps[name]) == "viseme_aa"
     assert gaps["viseme_aa"] > 12 and gaps["viseme_PP"] < 3
     assert widths["viseme_U"] < widths["viseme_O"] < widths["viseme_sil"] < widths["viseme_I"]
+
+
+def test_lips_do_not_pass_through_each_other(topology):
+    skin = topology.triangles.reshape(-1, 2, 3)[topology.faces_of("skin")].reshape(-1, 3)
+    middle = topology.vertices[topology.lips].mean(0)
+    around = np.linalg.norm(topology.vertices[skin].mean(1) - middle, axis=1) < 0.04
+    shapes = compose_visemes(topology.blendshapes, topology.blendshape_names)
+    for name, offsets in zip(VISEME_NAMES, shapes, strict=True):
+        assert not len(self_intersections(topology.vertices + offsets, skin[around])), name
