@@ -31,6 +31,7 @@ from .segmentation.segmenter import Segmenter, camera_direction
 from .segmentation.segments import Segmentation
 from .surface.isosurface import Isosurface, Surface, extract_isosurface
 from .surface.landmarks import landmarks_on_surface
+from .surface.prior_alignment import aligned_to_prior
 from .surface.prior_mesh import PriorMesh
 from .surface.settings import DEFAULT_SETTINGS, SurfaceSettings
 from .surface.vertex_colors import color_from_photo
@@ -176,6 +177,11 @@ class FaceTask:
     further: tuple[FurtherPhoto, ...] = ()
     views: tuple[PhotoView, ...] = ()
     identity_doubt: str = ""
+
+    @property
+    def solved_together(self) -> bool:
+        """Whether the prior is that of several photos."""
+        return sum(view.verdict == USED for view in self.views) > 1
 
     @property
     def ignored(self) -> np.ndarray | None:
@@ -487,7 +493,8 @@ class Reconstructor:
         contrast = None
         if self.segmenter:
             contrast = hair_contrast(photo.rgb, self.segmenter.segment(photo.rgb, camera, prior.pose))
-        lifted = PersonPhoto(name, face, camera, prior, contrast)
+        pattern = self.person_solver.pattern(photo.rgb, camera, prior)
+        lifted = PersonPhoto(name, face, camera, prior, contrast, pattern)
         return photo, replace(view, camera=camera, prior=prior), lifted
 
     def _further(self, photo: Photo, camera: Camera, prior: HeadPrior | None) -> FurtherPhoto:
@@ -521,6 +528,8 @@ class Reconstructor:
                 volume = self.predictor.predict(crop, guidance)
             with watch.step("surface", starts["surface"], f"Building the surface of {name}"):
                 mesh = PriorMesh.of(prior, self.lifter.template)
+                if task.solved_together:
+                    volume = aligned_to_prior(volume, mesh)
                 isosurface = extract_isosurface(volume, prior.frame, prior.pose, mesh, self.surface_settings)
             with watch.step("color", starts["color"], f"Coloring {name}"):
                 colors, confidence = color_from_photo(isosurface, photo.rgb, prior.frame)

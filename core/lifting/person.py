@@ -1,11 +1,11 @@
 """One person's head from several photos: which photos show the same person, and what they say together.
 
-Each photo's lifted head is an estimate of identity plus expression. Along each principal direction it
-follows the truth by a known fraction, with a known noise (`response` and `noise` in
-`models/face_shape_model.npz`, measured on synthetic pictures). So estimates are not averaged: all are
-measurements of one identity, and of an expression each, under one prior; and in each photo the landmarks of
-the solved head, at a pose of its own, have to lie where the lifter had them, which it knows far better than
-their depth (`view_solver`).
+Each photo's lifted head is an estimate of identity plus expression: the mean of what is probable beside this
+photo, with a known covariance (`residual` in `models/face_shape_model.npz`, measured on synthetic pictures).
+So estimates are not averaged: all are measurements of one identity, and of an expression each, under one
+prior; and in each photo the landmarks of the solved head, at a pose of its own, have to lie where the lifter
+had them, which it knows far better than their depth (`view_solver`). Who is somebody else is seen by the
+`face_descriptor` and by the hair (`appearance`).
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from ..detection.landmarks import FaceLandmarks
 from ..geometry.frames import Camera, crop_frame_around
 from ..runtime.weights import model_arrays
 from .appearance import hair_differs
+from .face_descriptor import FaceDescriptor, color_pattern
 from .lifter import HeadPrior, LandmarkLifter
 from .shape_model import FILE_NAME, FaceShapeModel, PointBasis
 from .view_solver import POSE, LinearObservation, PointObservations, View, ViewSolver, whitening_of
@@ -34,21 +35,17 @@ PROJECTION_ERROR_M = 0.002
 PROJECTION_REPETITIONS = 10.0
 #: Standard deviations of the lifter's poses: turn, radians, offset, meters, logarithm of the scale.
 POSE_SPREAD = np.array([0.05, 0.05, 0.05, 0.003, 0.003, 0.03])
-#: Logarithm of the likelihood ratio of one person to two below which photos show two. Of rendered pairs of
-#: one person 1 in 200 is below, of pairs of different people 6 in 10, of pairs of different portraits only 1
-#: in 10: where photos are alike in pose, lens and light, faces seem alike, too. So photos above it are not
-#: known to show one person. No higher limit says so either: pairs of one scan's views have 5 to 8, portraits
-#: of different people up to 15. The face network's global features tell copies of one picture from others
-#: (cosines over 0.89, under 0.79), but not views of one head (-0.3 to 0.9) from those of two (-0.6 to 0.9).
-UNLIKE_LOG_RATIO = -1.0
-#: The ratio of photos whose hair differs: outweighs the shapes of a few photos that seem to agree.
-OTHER_HAIR_LOG_RATIO = -30.0
+#: Score beside the descriptor's limit of photos whose hair differs: outweighs a few that seem to agree.
+OTHER_HAIR_SCORE = -30.0
+#: Least and greatest variance of what a lifted head leaves unknown along a direction, in the prior's: those
+#: left unknown altogether say nothing, and none is known as well as pictures of other cameras pretend.
+RESIDUAL_RANGE = (0.05, 0.97)
 #: Faces of this many pixels and more say equally much.
 FULL_FACE_PX = 200.0
 #: Least weight of a photo with a smaller face.
 LEAST_WEIGHT = 0.3
-#: Power of the cosine of the turn in the weight, and its least value. Of 0, 1, 2 and 4, 0 comes nearest to
-#: the truth on synthetic people (0.64, 0.64, 0.65, 0.67 mm), 4 on a scan (1.00, 0.99, 0.97, 0.94 mm).
+#: Power of the cosine of the turn in the weight, and its least value. Of 0, 1, 2 and 4, 0 came nearest to the
+#: truth on synthetic people (0.64, 0.64, 0.65, 0.67 mm), 4 on a scan (1.00, 0.99, 0.97, 0.94 mm).
 TURN_POWER = 2
 LEAST_COSINE = 0.2
 
@@ -63,6 +60,7 @@ class PersonPhoto:
         camera: Of the photo.
         prior: What the lifter made of it.
         hair_contrast: How much lighter hair is than skin, see `appearance`; None if it is not known.
+        pattern: Of the face's colors, see `face_descriptor.color_pattern`; None if it is not known.
     """
 
     name: str
@@ -70,6 +68,7 @@ class PersonPhoto:
     camera: Camera
     prior: HeadPrior
     hair_contrast: float | None = None
+    pattern: np.ndarray | None = None
 
     @property
     def weight(self) -> float:
@@ -198,32 +197,41 @@ class PersonSolver:
     """Puts the photos of a person together."""
 
     def __init__(
-        self, lifter: LandmarkLifter, model: FaceShapeModel, response: np.ndarray, noise: np.ndarray
+        self,
+        lifter: LandmarkLifter,
+        model: FaceShapeModel,
+        residual: np.ndarray,
+        descriptor: FaceDescriptor,
     ) -> None:
-        """Take the prior and how the lifter follows the truth.
+        """Take the prior, how the lifter errs, and what tells people apart.
 
         Args:
             lifter: What lifted the photos.
             model: Of heads.
-            response: (C,) fraction of the truth in the lifter's estimate along each principal direction.
-            noise: (C,) its standard deviation there, in the prior's.
+            residual: (C, C) covariance of the truth around what is lifted, principal directions.
+            descriptor: Compares faces.
         """
         self.lifter, self.model = lifter, model
-        self.response, self.noise = response, noise
+        self.descriptor = descriptor
         self.solver = ViewSolver(model)
         covariance = model.components_covariance
         variances, directions = np.linalg.eigh(covariance)
         order = np.argsort(variances)[::-1]
         #: (C, C) from the lifter's components to principal directions, in standard deviations.
         self.to_principal = directions[:, order] / np.sqrt(variances[order])
+        unknown, axes = np.linalg.eigh(residual)
+        #: (C, C) the residual's axes, columns, principal directions.
+        self.axes = axes
+        #: (C,) variance of the truth around what is lifted along these.
+        self.unknown = np.clip(unknown, *RESIDUAL_RANGE)
 
     @classmethod
     def load(cls, lifter: LandmarkLifter, models_dir: Path) -> "PersonSolver":
-        """Read the shape model of a lifter from the folder of the models."""
+        """Read the shape model of a lifter, and the descriptor, from the folder of the models."""
         with model_arrays(Path(models_dir) / FILE_NAME) as arrays:
             model = FaceShapeModel.of(lifter, arrays)
-            response, noise = (np.asarray(arrays[name], np.float64) for name in ("response", "noise"))
-        return cls(lifter, model, response, noise)
+            residual = np.asarray(arrays["residual"], np.float64)
+        return cls(lifter, model, residual, FaceDescriptor.load(models_dir))
 
     def measured(self, prior: HeadPrior) -> np.ndarray:
         """(C,) what the lifter says along the principal directions."""
@@ -259,12 +267,17 @@ class PersonSolver:
         return PersonShape(solution.identity, tuple(solved))
 
     def _measurement(self, photo: PersonPhoto) -> LinearObservation:
-        """What a photo says of identity and expression."""
-        sigma = self.noise / np.sqrt(photo.weight)
-        both = np.concatenate([self.model.identity, self.model.expression]) @ self.to_principal
-        matrix = np.zeros((len(sigma), len(both) + POSE))
-        matrix[:, : len(both)] = (self.response / sigma)[:, None] * both.T
-        return LinearObservation(matrix, self.measured(photo.prior) / sigma)
+        """What a photo says of identity and expression.
+
+        The lifted head is a posterior mean, and `residual` its covariance. What the photo adds to the prior,
+        a standard normal distribution in principal directions, is the ratio of the two.
+        """
+        precision = np.sqrt((1 / self.unknown - 1) * photo.weight)
+        both = np.concatenate([self.model.identity, self.model.expression]) @ self.to_principal @ self.axes
+        matrix = np.zeros((len(precision), len(both) + POSE))
+        matrix[:, : len(both)] = precision[:, None] * both.T
+        target = (self.measured(photo.prior) @ self.axes) / (1 - self.unknown)
+        return LinearObservation(matrix, precision * target)
 
     def _projected(self, photo: PersonPhoto) -> PointObservations:
         """Where a photo shows the landmarks, as the lifter has it."""
@@ -284,44 +297,38 @@ class PersonSolver:
         template = self.lifter.template
         return self.model.points(template.landmark_triangles, template.landmark_bary)
 
-    def log_ratio(self, one: HeadPrior, other: HeadPrior) -> float:
-        """Logarithm of how much more probable two estimates are of one person than of two."""
-        both = np.concatenate([self.measured(one), self.measured(other)])
-        quadratic = both @ self._joint @ both
-        return float(-(quadratic) / 2 - self._joint_constant)
+    def pattern(self, rgb: np.ndarray, camera: Camera, prior: HeadPrior) -> np.ndarray:
+        """The pattern of a face's colors, see `face_descriptor.color_pattern`.
 
-    @cached_property
-    def _joint_parts(self) -> tuple[np.ndarray, float]:
-        """Difference of the inverse covariances of two estimates of one person and of two; its constant."""
-        response = np.diag(self.response)
-        own = response @ response + np.diag(self.noise**2)
-        identity = self.model.identity @ self.to_principal
-        common = response @ (identity.T @ identity) @ response
-        together = np.block([[own, common], [common, own]])
-        zero = np.zeros_like(own)
-        inverse = np.linalg.inv(own)
-        apart = np.block([[inverse, zero], [zero, inverse]])
-        constant = np.linalg.slogdet(together)[1] / 2 - np.linalg.slogdet(own)[1]
-        return np.linalg.inv(together) - apart, float(constant)
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+            camera: Of the photo.
+            prior: The head.
 
-    @property
-    def _joint(self) -> np.ndarray:
-        return self._joint_parts[0]
+        Returns:
+            (F,) float32.
+        """
+        return color_pattern(rgb, camera, prior, self.lifter.template, self.descriptor.points)
 
-    @property
-    def _joint_constant(self) -> float:
-        return self._joint_parts[1]
+    def score(self, one: PersonPhoto, other: PersonPhoto) -> float:
+        """How far two photos are from showing two people.
 
-    def _pair_log_ratio(self, one: PersonPhoto, other: PersonPhoto) -> float:
-        """`log_ratio` by the shape, unless the hair shows two people."""
+        Returns:
+            The descriptor's score beside its limit, negative if they seem to show two people; 0 if nothing is
+            known.
+        """
         if hair_differs(one.hair_contrast, other.hair_contrast):
-            return OTHER_HAIR_LOG_RATIO
-        return self.log_ratio(one.prior, other.prior)
+            return OTHER_HAIR_SCORE
+        if one.pattern is None or other.pattern is None:
+            return 0.0
+        first = self.descriptor.describe(self.measured(one.prior), one.pattern)
+        second = self.descriptor.describe(self.measured(other.prior), other.pattern)
+        return float(self.descriptor.score(first, second)) - self.descriptor.limit
 
     def unlike(self, photos: Sequence[PersonPhoto]) -> list[int]:
         """Which photos show somebody else than the rest.
 
-        The photo that fits the rest least is left out, as long as its ratio tells of another person.
+        The photo that fits the rest least is left out, as long as its mean score tells of another person.
 
         Args:
             photos: All photos.
@@ -330,12 +337,12 @@ class PersonSolver:
             Their indices, in order; of two photos that differ, the one with less weight.
         """
         left = list(range(len(photos)))
-        ratios = np.array([[self._pair_log_ratio(a, b) for b in photos] for a in photos])
+        scores = np.array([[self.score(a, b) for b in photos] for a in photos])
         out: list[int] = []
         while len(left) > 1:
-            means = [np.mean([ratios[i, j] for j in left if j != i]) for i in left]
+            means = [np.mean([scores[i, j] for j in left if j != i]) for i in left]
             worst = min(range(len(left)), key=lambda k: (round(float(means[k]), 6), photos[left[k]].weight))
-            if means[worst] >= UNLIKE_LOG_RATIO:
+            if means[worst] >= 0:
                 break
             out.append(left.pop(worst))
         return sorted(out)

@@ -2,11 +2,12 @@
 
 PINNED_MODELS = {
     "albedo_model.npz": "c6a30400d294198b07be0c9a0ed14175be8efe924ccdc774b158dc932c259930",
+    "face_descriptor.npz": "87c16bf9ed0ed3b4107534e19ce16919f85ee778860abb0f4dc5b936c4707a02",
     "face_features.onnx": "12eaa4aa5ca195a1d5599b60f997ecf85828f3d4b938c649b5808724d1c9141b",
     "face_features.safetensors": "196d05f905090ae15b844c3a8dcb28336ea5a835dddfcbf73ed2df40a7067aa2",
     "face_landmarker.task": "5bce6beeef74cfa5b320451e12b4d2eb9a2a7867c08d8e4d583ddc21aa9519a0",
     "face_landmarker_full_range.task": "37869787f2d92197431e9d1e86dc20f7117b75dda466f020ac7a3159c5245473",
-    "face_shape_model.npz": "114e48f5ff94a836791433b9f285b3ff75d2898391669e4c9cd0676664828a96",
+    "face_shape_model.npz": "934fedf5d8f90d0e9956e3a88021689445cd43f81cef68184587158d186b009d",
     "head_lods.npz": "3145375c1bf00cb4ca9765b07ce85c85d3260b56bd25cfd5a3dafc3262de17d7",
     "head_rig.npz": "e0b7c825e0e44f9184e36359b27bae79c410435e4a5057e1c47cec864320fd7a",
     "head_sliders.npz": "dc460a9cf9219ccdd12178b0d27b883a9b4c189c744b6d2afc78cb0823eb05d4",

@@ -3,7 +3,7 @@
     python scripts/build/face_shape_model.py --cache cache
 
 Needs ICT-FaceKit, the template's registration to it, and pictures that the lifter was not trained on, as
-scripts/training/make_shards.py --split eval makes them: they tell how the lifter follows the truth.
+scripts/training/make_shards.py --split eval makes them: they tell how the lifter errs.
 """
 
 import sys
@@ -22,14 +22,14 @@ def main() -> None:
     from core.training.data.shards import read_samples
     from core.training.face_models.heads import HeadSource
     from core.training.files import write_arrays
-    from core.training.fitting.shape_model import fit_response, fit_shape_model, lifted_pairs
+    from core.training.fitting.shape_model import fit_residual, fit_shape_model, lifted_pairs
 
     options = training_parser(__doc__).parse_args()
     paths = data_paths(options)
     lifter, heads = LandmarkLifter.from_pretrained(options.models), HeadSource.from_paths(paths)
     arrays = fit_shape_model(lifter, heads)
     true, lifted = lifted_pairs(lifter, heads, arrays, read_samples(paths.shards, "eval"))
-    arrays |= fit_response(arrays, true, lifted)
+    arrays |= fit_residual(arrays, true, lifted)
     path = options.models / FILE_NAME
     write_arrays(path, arrays)
     print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")

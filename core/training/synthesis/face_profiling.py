@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 
 from ...errors import PhotobustError
 from ...geometry.frames import HEAD_CENTER, Camera, HeadPose
@@ -19,7 +20,7 @@ from ..face_models.ict_facekit import FaceModel
 from ..rasterize import rasterize_perspective
 from .cameras import head_rotation
 from .portrait_library import Portrait
-from .render import draw
+from .render import Buffers, draw
 from .sample import PICTURE_SIZE
 from .texture_extraction import AtlasRaster, extract_texture, push_pull
 from .texture_library import Split
@@ -34,6 +35,8 @@ TEXTURE_SIZE = 256
 #: Below this height, head frame, meters, only the sheet is drawn: people are dressed there, the face model is
 #: not.
 NECK_BOTTOM = -0.125
+#: Distance, meters, at which what is around a face follows its expression by a factor e less.
+EXPRESSION_REACH_M = 0.012
 #: Greatest yaw of a turned portrait, degrees.
 MAX_YAW = 75.0
 #: Greatest difference of its yaw from the photo's, degrees.
@@ -145,6 +148,23 @@ def _behind(cut: np.ndarray, person: np.ndarray) -> np.ndarray:
     )
 
 
+def with_expression(points: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Points near a face moved as its vertices are.
+
+    Args:
+        points: (N, 3) head frame, meters.
+        before: (V, 3) vertices, likewise.
+        after: (V, 3).
+
+    Returns:
+        (N, 3).
+    """
+    distance, nearest = cKDTree(before).query(points, k=4)
+    weight = np.exp(-((distance / EXPRESSION_REACH_M) ** 2))
+    total = (weight[..., None] * (after - before)[nearest]).sum(1)
+    return np.asarray(points + total / np.maximum(weight.sum(1), 1)[:, None])
+
+
 def _grid_mesh() -> tuple[np.ndarray, np.ndarray]:
     """(points (GRID * GRID, 2) px of the cut, triangles)."""
     step = CUT // GRID
@@ -203,14 +223,58 @@ class PortraitViews:
             rgb, self._arrays["identities"][k], self._arrays["expressions"][k], camera, turned
         )
 
+    @property
+    def count(self) -> int:
+        """How many portraits there are."""
+        return len(self._arrays["cuts"])
+
+    @property
+    def model(self) -> FaceModel:
+        """What was fitted to them."""
+        return self._model
+
+    def fitted(self, k: int) -> tuple[HeadPose, np.ndarray, np.ndarray]:
+        """Pose, identity and expression of portrait k."""
+        data = self._arrays
+        pose = HeadPose(data["rotations"][k], data["translations"][k])
+        return pose, data["identities"][k], data["expressions"][k]
+
     def render(self, k: int, pose: HeadPose, camera: Camera) -> np.ndarray:
         """(320, 320, 3) uint8: portrait k with its head at another pose before another camera."""
+        return self.rendered(k, pose, camera)[0]
+
+    def rendered(
+        self,
+        k: int,
+        pose: HeadPose,
+        camera: Camera,
+        expression: np.ndarray | None = None,
+        behind: int | None = None,
+    ) -> tuple[np.ndarray, Buffers]:
+        """Portrait k with its head at another pose before another camera.
+
+        Args:
+            k: The portrait.
+            pose: Of the head.
+            camera: In pixels of the picture.
+            expression: Weights of the face model instead of the portrait's own.
+            behind: Portrait of which the background is (default: its own).
+
+        Returns:
+            (320, 320, 3) uint8, and the head's buffers.
+        """
         data = self._arrays
-        old = HeadPose(data["rotations"][k], data["translations"][k])
+        old, identity, own = self.fitted(k)
         focal, cx, cy = data["cameras"][k]
         depth = data["depths"][k].ravel().astype(np.float64)
         rays = np.column_stack([(self._points - [cx, cy]) / focal, np.ones(len(self._points))])
-        moved = pose.head_to_camera(old.camera_to_head(rays * depth[:, None]))
+        sheet_points = old.camera_to_head(rays * depth[:, None])
+        vertices = self._model.head(identity, own).vertices
+        if expression is not None:
+            moved_vertices = self._model.head(identity, expression).vertices
+            sheet_points = with_expression(sheet_points, vertices, moved_vertices)
+            vertices = moved_vertices
+        moved = pose.head_to_camera(sheet_points)
         screen = np.column_stack([camera.project(moved), moved[:, 2]]).astype(np.float32)
         index, bary, near = rasterize_perspective(screen, self._triangles, PICTURE_SIZE, PICTURE_SIZE)
         at = np.einsum("hwk,hwkc->hwc", bary, self._points[self._triangles[index]])
@@ -218,10 +282,9 @@ class PortraitViews:
         sheet = cv2.remap(data["cuts"][k], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         alpha = cv2.remap(data["persons"][k], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         alpha = np.where(index >= 0, alpha, 0).astype(np.float32)[..., None] / 255
-        picture = self._backdrop(k, camera, pose).astype(np.float32)
+        picture = self._backdrop(k if behind is None else behind, camera, pose).astype(np.float32)
         picture += (sheet - picture) * alpha
         # What the photo did not show of the head: its texture, where that is in front.
-        vertices = self._model.head(data["identities"][k], data["expressions"][k]).vertices
         points, part = pose.head_to_camera(vertices), self._model.triangle_part
         keep = self._above_chest
         mesh = (self._model.triangles[keep], data["corner_uv"][keep], part[keep])
@@ -238,7 +301,7 @@ class PortraitViews:
         front = drawn.mask & ((index < 0) | (alpha[..., 0] < 0.5) | (drawn.depth < near + 0.006))
         fraction = cv2.GaussianBlur(np.where(front, 1 - known, 0).astype(np.float32), (3, 3), 0) * drawn.mask
         picture += (skin - picture) * fraction[..., None]
-        return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+        return np.clip(picture + 0.5, 0, 255).astype(np.uint8), drawn
 
     def _backdrop(self, k: int, camera: Camera, pose: HeadPose) -> np.ndarray:
         """What was behind the person, at the size that suits the camera; it does not turn."""

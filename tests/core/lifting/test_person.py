@@ -29,7 +29,10 @@ def lifted(solver, identity, rng, yaw=0.0, face_px=300.0, noise=1.0) -> PersonPh
     model = solver.model
     expression = 0.5 * rng.normal(size=len(model.expression))
     true = (identity @ model.identity + expression @ model.expression) @ solver.to_principal
-    measured = solver.response * true + noise * solver.noise * rng.normal(size=len(true))
+    # A posterior mean: less than the truth, with as much noise as leaves its residual unknown.
+    unknown, axes = solver.unknown, solver.axes
+    spread = np.sqrt(unknown * (1 - unknown)) * rng.normal(size=len(true))
+    measured = axes @ ((1 - unknown) * (true @ axes) + noise * spread)
     coefficients = measured @ np.linalg.inv(solver.to_principal)
     vertices = model.mean + np.tensordot(coefficients.astype(np.float32), model.components, 1)
     rotation = FRONTAL @ rotation_matrix(np.array([0, 0, np.radians(yaw)]))
@@ -38,7 +41,16 @@ def lifted(solver, identity, rng, yaw=0.0, face_px=300.0, noise=1.0) -> PersonPh
     prior = HeadPrior(crop_frame_around(CAMERA, pose), pose, vertices, template.landmarks(vertices))
     points = np.zeros((478, 3), np.float32)
     points[0, 1] = face_px
-    return PersonPhoto("photo.jpg", FaceLandmarks(points), CAMERA, prior)
+    return PersonPhoto(
+        "photo.jpg", FaceLandmarks(points), CAMERA, prior, pattern=pattern_of(solver, identity, rng)
+    )
+
+
+def pattern_of(solver, identity, rng) -> np.ndarray:
+    """Colors that go with an identity, as pictures show them."""
+    found = solver.descriptor.pattern
+    own = identity[: len(found.between)] * np.sqrt(found.between) + rng.normal(size=len(found.between))
+    return found.mean + np.linalg.pinv(found.matrix).T @ own
 
 
 def neutral_error(solver, found, true) -> float:
@@ -75,13 +87,14 @@ def test_each_photo_keeps_an_expression_and_a_pose_of_its_own(solver):
 
 def test_who_is_unlike_the_rest_is_found_and_nobody_else(solver):
     """Of ten triples of one person none is taken apart; an intruder of quite another face is found."""
-    found = 0
+    # The residual counts pictures with hands, scarves and wrong focal lengths, too.
+    noise, found = 0.7, 0
     for seed in range(10):
         rng = np.random.default_rng(100 + seed)
         identity = rng.normal(size=len(solver.model.identity))
-        photos = [lifted(solver, identity, rng, yaw) for yaw in (0, 30, -50)]
+        photos = [lifted(solver, identity, rng, yaw, noise=noise) for yaw in (0, 30, -50)]
         assert solver.unlike(photos) == []
-        intruder = lifted(solver, -1.5 * identity, rng)
+        intruder = lifted(solver, -1.5 * identity, rng, noise=noise)
         found += solver.unlike([photos[0], intruder, photos[2]]) == [1]
     assert found >= 9
     assert solver.unlike(photos[:1]) == []
@@ -91,7 +104,7 @@ def test_hair_of_another_lightness_shows_another_person(solver):
     """Two photos have dark hair, the same face with light hair is left out; unknown hair is no reason."""
     rng = np.random.default_rng(5)
     identity = rng.normal(size=len(solver.model.identity))
-    photos = [lifted(solver, identity, rng, yaw) for yaw in (0, 30, -30)]
+    photos = [lifted(solver, identity, rng, yaw, noise=0.7) for yaw in (0, 30, -30)]
     for contrasts, expected in (
         ((-2.5, -0.2, -2.2), [1]),
         ((-2.5, None, -2.2), []),
