@@ -14,6 +14,8 @@ NECK_RIM = 0.004
 COSINE_FADE = 0.2
 #: Vertices of the surface, by distance, whose triangles a point may be closest to.
 NEAREST_VERTICES = 3
+#: Points in a leaf of the search tree: three quarters of the time of scipy's default, 16.
+LEAF_SIZE = 48
 #: Squared lengths below this are none.
 DEGENERATE = 1e-20
 #: Squared sines below this are none: two edges of a triangle are parallel.
@@ -64,7 +66,7 @@ class ClosestPointQuery:
         self.normals = vertex_normals(self.vertices, self.faces)
         self.confidence = confidence.astype(np.float64)
         self.skin = self.vertices[:, 2] > NECK_PLANE_Z + NECK_RIM
-        self._tree = cKDTree(self.vertices, balanced_tree=False, compact_nodes=False)
+        self._tree = cKDTree(self.vertices, LEAF_SIZE, balanced_tree=False, compact_nodes=False)
 
     def match(
         self,
@@ -86,7 +88,7 @@ class ClosestPointQuery:
         Returns:
             A correspondence for each point.
         """
-        return self.locate(points).match(normals, max_distance, min_weight, min_cosine)
+        return self.locate(points, 1).match(normals, max_distance, min_weight, min_cosine)
 
     def distance(self, points: np.ndarray) -> np.ndarray:
         """Distances of points from the triangles around the nearest vertices.
@@ -110,16 +112,17 @@ class ClosestPointQuery:
         """
         return self.locate(points).nearest()
 
-    def locate(self, points: np.ndarray) -> "LocatedPoints":
+    def locate(self, points: np.ndarray, count: int = NEAREST_VERTICES) -> "LocatedPoints":
         """Find the nearest vertices of points once, for several questions about them.
 
         Args:
             points: (N, 3) float64, head frame, meters.
+            count: How many vertices; correspondences need only one.
 
         Returns:
             What answers them.
         """
-        distance, vertices = self._tree.query(points, k=NEAREST_VERTICES)
+        distance, vertices = self._tree.query(points, k=np.arange(1, count + 1))
         return LocatedPoints(self, points, distance[:, 0], vertices)
 
     @cached_property
@@ -143,7 +146,7 @@ class LocatedPoints:
         surface: The surface.
         points: (N, 3) float64, head frame, meters.
         distance: (N,) float64, meters from the nearest vertex.
-        vertices: (N, NEAREST_VERTICES) int, the nearest vertices, the nearest first.
+        vertices: (N, k) int, the nearest vertices, the nearest first.
     """
 
     surface: ClosestPointQuery
@@ -177,6 +180,11 @@ class LocatedPoints:
         weight = np.where(fits, np.maximum(confidence, min_weight) * fade, 0)
         return Correspondences(self.points + offset[:, None] * normal, normal, weight, confidence)
 
+    @cached_property
+    def _found(self) -> tuple[np.ndarray, np.ndarray]:
+        """Closest points (N, 3) and triangles (N,) as far as they have been asked for; the others' are -1."""
+        return np.empty((len(self.points), 3)), np.full(len(self.points), -1, np.int64)
+
     def nearest(self, chosen: np.ndarray | slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
         """The closest points on the triangles around the nearest vertices.
 
@@ -186,6 +194,14 @@ class LocatedPoints:
         Returns:
             For M chosen points the closest points (M, 3) float64 and their triangles (M,) int64.
         """
+        found, on = self._found
+        asked = np.zeros(len(on), bool)
+        asked[chosen] = True
+        new = np.flatnonzero(asked & (on < 0))
+        found[new], on[new] = self._nearest(new)
+        return found[chosen], on[chosen]
+
+    def _nearest(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         surface, points, vertices = self.surface, self.points[chosen], self.vertices[chosen]
         first, triangles = surface.triangles_of
         begin, count = first[vertices].ravel(), (first[vertices + 1] - first[vertices]).ravel()

@@ -119,7 +119,7 @@ class HairColors:
             depth,
             typical.astype(np.float32),
             contrast,
-            cKDTree(mesh.vertices[visible]),
+            cKDTree(mesh.vertices[visible], balanced_tree=False, compact_nodes=False),
             sample(smooth, pixels[visible]),
         )
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.sparse.linalg import splu
 
-from ..geometry.mesh import triangle_normals
+from ..geometry.mesh import row_cross, triangle_normals
 from ..geometry.visibility import ramp
 
 #: Vertices that no blendshape moves by more than this, meters, are fixed.
@@ -39,7 +39,7 @@ def gradients(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, 
     p = vertices[triangles].astype(np.float64)
     normal = triangle_normals(vertices, triangles)
     square = np.maximum((normal * normal).sum(1), DEGENERATE)[:, None]
-    hats = [np.cross(normal, p[:, (k + 2) % 3] - p[:, (k + 1) % 3]) / square for k in range(3)]
+    hats = [row_cross(normal, p[:, (k + 2) % 3] - p[:, (k + 1) % 3]) / square for k in range(3)]
     return np.stack(hats, 1), np.sqrt(square[:, 0]) / 2
 
 
@@ -68,19 +68,22 @@ class DeformationTransfer:
         inverse = np.linalg.inv(_frames(vertices, triangles))
         moves = [_frames(vertices + offset, triangles) @ inverse - np.eye(3) for offset in blendshapes]
         #: (3 T, 52 * 3): for each triangle and direction of the gradient, all blendshapes' components.
-        self._gradients = np.stack(moves).transpose(1, 3, 0, 2).reshape(len(triangles) * 3, -1)
+        self._gradients = (
+            np.stack(moves, dtype=np.float32).transpose(1, 3, 0, 2).reshape(len(triangles) * 3, -1)
+        )
         size = np.linalg.norm(blendshapes, axis=2)
         self._fixed = size.max(0) < FIXED_MOVE
         self._fade = ramp(size, *MOVE_RANGE).astype(np.float32)
 
-    def apply(self, neutral: np.ndarray) -> np.ndarray:
-        """Transfer the blendshapes to a head.
+    def apply(self, neutral: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """Transfer blendshapes to a head.
 
         Args:
             neutral: (n, 3) skin and inner, meters.
+            chosen: (52,) bool, which of the blendshapes.
 
         Returns:
-            (52, n, 3) float32 offsets, meters.
+            (52, n, 3) float32 offsets, meters; zero where they are not chosen.
         """
         hats, area = gradients(neutral, self.triangles)
         count = len(self.triangles)
@@ -89,7 +92,7 @@ class DeformationTransfer:
         divergence = csr_matrix(
             coo_matrix(((hats * area[:, None, None]).ravel(), (row, column)), (self.count, 3 * count))
         )
-        right = divergence @ self._gradients
+        right = (divergence.astype(np.float32) @ self._gradients).reshape(self.count, -1, 3)[:, chosen]
         gradient = csr_matrix(coo_matrix((hats.ravel(), (column, row)), (3 * count, self.count)))
         laplacian = divergence @ gradient
         hold = np.where(self._fixed, FIXED_WEIGHT, FREE_WEIGHT) * max(
@@ -97,5 +100,7 @@ class DeformationTransfer:
         )
         matrix = (laplacian + diags(hold)).tocsc()
         solver = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        moved = solver.solve(right).reshape(self.count, -1, 3).transpose(1, 0, 2)
-        return (moved * self._fade[..., None]).astype(np.float32)
+        moved = solver.solve(right.reshape(self.count, -1).astype(np.float64))
+        offsets = np.zeros((len(chosen), self.count, 3), np.float32)
+        offsets[chosen] = moved.reshape(self.count, -1, 3).transpose(1, 0, 2) * self._fade[chosen, :, None]
+        return offsets

@@ -16,7 +16,7 @@ least squares. What the energy makes of a push does not depend on the photo.
 import numpy as np
 from scipy.optimize import nnls
 
-from ..geometry.mesh import cotangent_laplacian, triangle_normals
+from ..geometry.mesh import cotangent_laplacian, row_cross, triangle_normals
 from .fold_repair import FOLD_COSINE, FoldRepair
 from .nonrigid_icp import TemplateRegistration
 from .rigid_parts import CLEARANCE, DEEP_IN_EYEBALL, RigidParts, Sphere
@@ -127,7 +127,7 @@ class EyelidRepair:
             corners = now[self._triangles[t]]
             for k in range(3):
                 opposite = corners[:, (k + 2) % 3] - corners[:, (k + 1) % 3]
-                rows[np.arange(len(t)), self._triangles[t, k]] = np.cross(turn, opposite)
+                rows[np.arange(len(t)), self._triangles[t, k]] = row_cross(turn, opposite)
             rows[np.arange(len(t), len(rows)), self._lid[p]] = outward[p] / distance[p, None]
             missing = np.concatenate(
                 [(CONSTRAINED_COSINE * size - toward)[t] / np.sqrt(size[t]), room - distance[p]]

@@ -241,12 +241,17 @@ class HeadWrapper:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Neutral (V, 3) and blendshapes (52, V, 3) of a photographed head (V, 3)."""
         count = self.registration.count
-        # The blendshapes depend on the neutral, which depends on them, but little: two rounds are enough.
+        # The blendshapes depend on the neutral, which depends on them, but little: two rounds are enough, and
+        # the first needs only those that the expression has.
         body = self.topology.blendshapes[:, :count]
-        for _ in range(2):
+        jaw = [self.topology.blendshape_index(name) for name in ("jawOpen", "mouthClose")]
+        in_use = weights != 0
+        in_use[jaw] = in_use[jaw].any()
+        for chosen in (in_use, np.ones(len(weights), bool)):
             neutral_body = shape[:count] - np.tensordot(weights, body, 1)
-            body = self._transfer.apply(neutral_body)
-            self._bound_jaw(body, np.concatenate([neutral_body, shape[count:]]), eyeballs)
+            body = self._transfer.apply(neutral_body, chosen)
+            if chosen[jaw].all():
+                self._bound_jaw(body, np.concatenate([neutral_body, shape[count:]]), eyeballs)
         # What closes the eyes belongs to the blendshapes and not to the neutral, or both are not the photo's.
         for k, side in self._blinks.items():
             transferred = np.concatenate([neutral_body + body[k], shape[count:]])
