@@ -60,7 +60,7 @@ def head_assets(reconstruction: Reconstruction, photo: Photo, pool: Executor) ->
     base = reconstruction.adjusted.base if reconstruction.adjusted else None
     files = {FILE_NAME: pool.submit(head_npz_bytes, head, origin, levels, base)}
     if albedo is not None:
-        files["albedo.png"] = pool.submit(texture_bytes, albedo.image)
+        files["albedo.png"] = pool.submit(texture_bytes, albedo.image, noisy=True)
         files["albedo_mask.png"] = pool.submit(texture_bytes, albedo.mask)
         if albedo.maps is not None:
             for name in MAP_NAMES:

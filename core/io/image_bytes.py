@@ -8,20 +8,24 @@ JPEG_QUALITY = 92
 #: How textures are compressed: with it alone OpenCV takes one filter for all rows and zlib's quickest level,
 #: half the time of choosing a filter for each row, and files as large.
 PNG_OPTIONS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT)
+#: The same for photographed texture, of which nothing comes twice: a quarter less time, and smaller files.
+NOISY_PNG_OPTIONS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY)
 SMALL_PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 9)
 
 
-def texture_bytes(picture: np.ndarray, small: bool = False) -> bytes:
+def texture_bytes(picture: np.ndarray, small: bool = False, noisy: bool = False) -> bytes:
     """Encode a texture as a PNG file.
 
     Args:
         picture: (H, W), (H, W, 3) or (H, W, 4) uint8, RGB or RGBA in sRGB.
         small: Take the time for as small a file as possible.
+        noisy: It is photographed texture nearly everywhere.
     """
     if picture.ndim == 3:
         order = cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
         picture = cv2.cvtColor(picture, order)
-    done, data = cv2.imencode(".png", picture, SMALL_PNG_OPTIONS if small else PNG_OPTIONS)
+    options = NOISY_PNG_OPTIONS if noisy else PNG_OPTIONS
+    done, data = cv2.imencode(".png", picture, SMALL_PNG_OPTIONS if small else options)
     if not done:
         raise ValueError("the picture cannot be encoded")
     return data.tobytes()
