@@ -291,10 +291,7 @@ class SceneSource:
         for chance, draw_it in ((0.16, "hand"), (0.07, "object")):
             if rng.random() >= chance:
                 continue
-            angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.03, 0.13)
-            point = HEAD_CENTER + np.array(
-                [np.cos(angle) * distance, -0.06, np.sin(angle) * distance * 1.2 - 0.03]
-            )
+            point = occluders.point_before_face(rng, (0.03, 0.13), 0.03)
             at = camera.project(pose.head_to_camera(point))
             if draw_it == "hand":
                 color = (np.array([150, 110, 90]) if tone is None else tone) * rng.uniform(0.8, 1.2)

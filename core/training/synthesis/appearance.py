@@ -259,11 +259,7 @@ class Appearance:
         for fraction, kind in ((HAND_FRACTION, "hand"), (OBJECT_FRACTION, "object")):
             if rng.random() >= fraction:
                 continue
-            # Around the outline of the face more often than in its middle.
-            angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.04, 0.11)
-            point = HEAD_CENTER + np.array(
-                [np.cos(angle) * distance, -0.06, np.sin(angle) * distance * 1.2 - 0.02]
-            )
+            point = occluders.point_before_face(rng, (0.04, 0.11), 0.02)
             at = camera.project(pose.head_to_camera(point))
             if kind == "hand":
                 rows, columns = (np.array([0.4, 0.5]) * s for s in texture.shape[:2])

@@ -5,10 +5,31 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from ...geometry.frames import Camera, HeadPose
+from ...geometry.frames import HEAD_CENTER, Camera, HeadPose
 from .texture_library import HAIR_COLORS
 
 _SHIFT = 4  # OpenCV draws with sixteenths of a pixel
+#: How far before the head's center what hides a face is, meters.
+IN_FRONT = 0.06
+#: Height of a face's outline by its width.
+OUTLINE_ASPECT = 1.2
+
+
+def point_before_face(rng: np.random.Generator, distances: tuple[float, float], lowered: float) -> np.ndarray:
+    """Where something hides a face: around its outline more often than in its middle.
+
+    Args:
+        rng: random numbers.
+        distances: least and greatest one from the middle, meters.
+        lowered: how far the middle lies below the head's center, meters.
+
+    Returns:
+        (3,) head frame, meters.
+    """
+    angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(*distances)
+    return HEAD_CENTER + np.array(
+        [np.cos(angle) * distance, -IN_FRONT, np.sin(angle) * distance * OUTLINE_ASPECT - lowered]
+    )
 
 
 def _fixed(points: np.ndarray) -> np.ndarray:
