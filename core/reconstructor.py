@@ -388,6 +388,7 @@ class Reconstructor:
         force: bool = False,
         confirmed: bool = False,
         on_prior: Callable[[int, HeadPrior], None] | None = None,
+        adjustments: "Mapping[str, Adjustments] | None" = None,
     ) -> tuple[Reconstruction, Photo]:
         """Reconstruct one head from several photos of a person.
 
@@ -405,6 +406,8 @@ class Reconstructor:
             force: Whether photos that seem to show somebody else are used, too; implies `confirmed`.
             confirmed: Whether somebody has said that the photos show one person.
             on_prior: See `reconstruct`; the head that the photos suggest together.
+            adjustments: What a person has corrected of the animation-ready head, by the name of the photo
+                that it was corrected over; of others than the main photo it is left out, with a warning.
 
         Returns:
             The head, its `views` in the order of the photos, and the photo that its surface is from.
@@ -461,6 +464,7 @@ class Reconstructor:
             0,
             "the face",
             wrap,
+            adjustments=adjustments_over(photo.name, adjustments or {}),
             prior=views[main].prior,
             further=further,
             views=tuple(views),
@@ -768,6 +772,17 @@ def doubt_about(views: Sequence[PhotoView]) -> str:
     """What to say of a head of several photos that nothing proves to be of one person."""
     names = without_texture(views)
     return f"{SEVERAL_PHOTOS} {TEXTURE_OF_ONE.format(', '.join(names))}" if names else SEVERAL_PHOTOS
+
+
+def adjustments_over(name: str | None, adjustments: "Mapping[str, Adjustments]") -> "Adjustments | None":
+    """What was corrected over the main photo of a person, of this name; warns of what was over another."""
+    for other in adjustments:
+        if other != name:
+            logging.getLogger(__name__).warning(
+                "%s is not the photo that the head is seen in, %s is: its corrections are left out",
+                *(other, name),
+            )
+    return adjustments.get(name or "")
 
 
 def skin_photos(further: Sequence[FurtherPhoto], head: np.ndarray, prior: np.ndarray) -> list[SkinPhoto]:

@@ -5,6 +5,7 @@ panel's Save Corrections writes it; or the face.json of a head that was correcte
 """
 
 import argparse
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from . import checked_json
 
 #: A request to the engine is one line, and the corrections of all photos go with it.
 MAX_BYTES = 900_000
+#: Photos that a sentence names at most.
+NAMED = 5
 #: What of face.json's adjustments are results of the engine's.
 RESULTS = ("errors_px", "base_pose")
 
@@ -40,6 +43,26 @@ def read_corrections(path: str) -> list[dict[str, Any]]:
         reason = getattr(error, "strerror", None) or error
         raise argparse.ArgumentTypeError(f"the corrections {path} cannot be read ({reason})") from error
     return found
+
+
+def unused_corrections(pins: Sequence[Mapping[str, Any]], names: Iterable[str], head: bool) -> str | None:
+    """A sentence about corrections that a batch has no use for; None if it has use for all.
+
+    Args:
+        pins: As `read_corrections` gives them.
+        names: Of all photos of the batch.
+        head: Whether it makes animation-ready heads.
+    """
+    if not pins:
+        return None
+    if not head:
+        return "--pins corrects animation-ready heads, and only surfaces are made: leave out --surface."
+    unknown = sorted({str(one.get("photo")) for one in pins} - set(names))
+    if not unknown:
+        return None
+    more = len(unknown) - NAMED
+    named = ", ".join(unknown[:NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"The corrections of {named} are not used: no such photo is among those named."
 
 
 def _of_face_document(document: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from . import hair_follow
 from .build import PHOTO_SHAPE
 from .checked_arrays import checked_floats, parse_result_file
 from .slider_file import sliders
@@ -149,14 +150,16 @@ def sculpt(head: bpy.types.Object) -> None:
 
 
 def _shift(head: bpy.types.Object, offset: np.ndarray) -> None:
-    """Move the vertices of a head in all its shapes by (V, 3) meters."""
+    """Move the vertices of a head in all its shapes by (V, 3) meters, and its hair with them."""
     moved = np.flatnonzero(np.abs(offset).max(1) > 0)
     if not len(moved):
         return
+    before = coordinates(head.data.shape_keys.key_blocks[0])
     for key in head.data.shape_keys.key_blocks:
         set_coordinates(key, coordinates(key) + offset.astype(np.float32))
     points = coordinates(head.data.shape_keys.key_blocks[0])
     head.data.vertices.foreach_set("co", points.ravel())
+    hair_follow.follow(head, before, offset)
 
 
 def pin_point(head: bpy.types.Object, vertex: int) -> np.ndarray:

@@ -164,6 +164,21 @@ class FaceDocument:
         return _camera_of(self.document.get("input"), self.document)
 
     @property
+    def chosen_focal_mm(self) -> float | None:
+        """The 35 mm equivalent focal length, if it is one that somebody has given."""
+        camera = self.document.get("camera") or {}
+        focal = camera.get("focal_length_mm35")
+        if camera.get("focal_length_source") != "option" or not isinstance(focal, (int, float)):
+            return None
+        return float(focal) if 0 < focal <= MAX_FOCAL_PX else None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether somebody has said that all photos of a person that were used show that person."""
+        used = [view for view in self.document.get("views") or () if view.get("verdict") == USED]
+        return len(used) > 1 and all(view.get("identity_confirmed") is True for view in used)
+
+    @property
     def orientation(self) -> int:
         """EXIF's number, 1..8, for how the photo's file has to be turned to be upright; 1: it is."""
         return _orientation_of(self.document.get("input") or {})

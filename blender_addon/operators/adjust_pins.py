@@ -32,6 +32,8 @@ HELP = (
 PHOTO_OPACITY = 0.5
 #: How far the mouse has to go before a pressed point follows it, pixels.
 DRAG_THRESHOLD = 2
+#: A point that is farther than this from where it was dragged to, of the photo's height, stays behind.
+STAYS_BEHIND = 0.005
 #: Keys that end it.
 ENDING = {"ESC", "RET", "NUMPAD_ENTER"}
 
@@ -188,7 +190,8 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
             if released:
                 self._drag = None
             if released and drag.moving:
-                self._settle(context, head, f"Move {drag.pin}")
+                answer = self._settle(context, head, f"Move {drag.pin}")
+                self._hint(head, drag.pin, answer)
             if released and _overlay is not None:
                 _overlay.up_to_date = True
         elif event.type == "RIGHTMOUSE" and event.value == "PRESS":
@@ -205,12 +208,29 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
             self._preview.go_on()
             redraw.views()
 
-    def _settle(self, context: bpy.types.Context, head: bpy.types.Object, message: str) -> None:
+    def _settle(self, context: bpy.types.Context, head: bpy.types.Object, message: str) -> PinAnswer:
         """Let the head be as its pins are, as one step that can be undone."""
-        show_answer(context, head, self._preview.last(adjustments.document(head)))
+        answer = self._preview.last(adjustments.document(head))
+        show_answer(context, head, answer)
         bpy.ops.ed.undo_push(message=message)
         redraw.views()
         redraw.sidebars()
+        return answer
+
+    def _hint(self, head: bpy.types.Object, name: str, answer: PinAnswer) -> None:
+        """Say what is odd about where a point was dragged to."""
+        pin, camera = head.photobust.pins.get(name), document_of(head).camera
+        if pin is None or camera is None:
+            return
+        errors = answer.document.get("errors_px")
+        error = errors.get(name, 0.0) if isinstance(errors, dict) else 0.0
+        point = name.replace("_", " ")
+        if not (0 <= pin.x < camera.width and 0 <= pin.y < camera.height):
+            report_message(
+                self, "INFO", f"The {point} is outside the photo now, which shows nothing there: X resets it."
+            )
+        elif error > STAYS_BEHIND * camera.height:
+            report_message(self, "INFO", f"The {point} stays behind: on no head it is that far.")
 
     def _give_up_drag(self, context: bpy.types.Context, head: bpy.types.Object) -> None:
         if self._drag is not None:

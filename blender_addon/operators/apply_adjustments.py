@@ -7,7 +7,7 @@ import bpy
 from ..errors import AddonError, JobCancelledError
 from ..heads import adjustments
 from ..heads.export import head_image
-from ..heads.lookup import require_head
+from ..heads.lookup import document_of, require_head
 from ..heads.refresh import refresh_head
 from ..state import session, settings
 from ..state.reconstruction import ReconstructionRequest, ReconstructionRun
@@ -25,7 +25,6 @@ TEXTURES = (1024, 2048, 4096)
     polls.object_mode,
     polls.head,
     polls.animation_ready,
-    polls.one_photo,
     polls.engine_usable,
 )
 class PHOTOBUST_OT_apply_adjustments(ModalRun, bpy.types.Operator):
@@ -54,21 +53,7 @@ class PHOTOBUST_OT_apply_adjustments(ModalRun, bpy.types.Operator):
 
     def _begin(self, context: bpy.types.Context) -> None:
         head = require_head(context)
-        photo = Path(bpy.path.abspath(head.photobust.photo))
-        if not photo.is_file():
-            raise AddonError(f"The photo {photo} is not there any more: put it back.")
-        folder = Path(bpy.path.abspath(head.photobust.folder))
-        face = int(head.get("photobust_face_index", 0))
-        image = head_image(head)
-        size = int(image.size[0]) if image is not None else TEXTURES[1]
-        request = ReconstructionRequest(
-            photo,
-            folder.parent,
-            faces=(face,),
-            head=True,
-            texture=size if size in TEXTURES else TEXTURES[1],
-            adjustments={str(face): adjustments.document(head)},
-        )
+        request = request_of(head)
         now = session.current()
         now.message = Message()
         self._head = head.name
@@ -93,3 +78,29 @@ class PHOTOBUST_OT_apply_adjustments(ModalRun, bpy.types.Operator):
     def _stop(self, context: bpy.types.Context) -> None:
         session.current().run = None
         self._end_ticks(context)
+
+
+def request_of(head: bpy.types.Object) -> ReconstructionRequest:
+    """What to ask the engine for, to have a head made with its corrections. Raises AddonError."""
+    note = head.photobust
+    main = Path(bpy.path.abspath(note.photo))
+    photos = tuple(Path(bpy.path.abspath(one.path)) for one in note.photos)
+    gone = next((photo for photo in (main, *photos) if not photo.is_file()), None)
+    if gone is not None:
+        raise AddonError(f"The photo {gone} is not there any more: put it back.")
+    face = int(head.get("photobust_face_index", 0))
+    image = head_image(head)
+    size = int(image.size[0]) if image is not None else TEXTURES[1]
+    corrections = adjustments.document(head)
+    return ReconstructionRequest(
+        photos[0] if photos else main,
+        Path(bpy.path.abspath(note.folder)).parent,
+        focal_mm=document_of(head).chosen_focal_mm,
+        faces=None if photos else (face,),
+        head=True,
+        texture=size if size in TEXTURES else TEXTURES[1],
+        # Of several photos, the engine is told over which one points were dragged.
+        adjustments=[{"photo": main.name, **corrections}] if photos else {str(face): corrections},
+        photos=photos,
+        force=document_of(head).is_confirmed,
+    )

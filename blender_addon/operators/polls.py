@@ -87,16 +87,6 @@ def confidence(context: bpy.types.Context) -> str | None:
     return "This head has lost its confidence attribute, or its own material"
 
 
-def one_photo(context: bpy.types.Context) -> str | None:
-    """The active head was made of one photo."""
-    found = active_head(context)
-    if found is None or not found.photobust.photos:
-        return None
-    return (
-        "This head is of several photos: it keeps the shape that is shown, and cannot be made again from one"
-    )
-
-
 def photo_chosen(context: bpy.types.Context) -> str | None:
     """The panel has a photo."""
     return None if context.scene.photobust.photo else "Choose a photo first"

@@ -30,7 +30,7 @@ class ReconstructionRequest:
     `force`: use those, too, that seem to show somebody else.
     `focal_mm`: 35 mm equivalent, None to take the photo's own. `faces`: their numbers from 0 on, the largest
     first; None for all. `head`: make the animation-ready head too; `texture`: its texture's side, texels.
-    `adjustments`: what is corrected of heads, by the faces' indices.
+    `adjustments`: what is corrected of heads, by the faces' indices; of a person's a list, with the "photo".
     `stages`: a folder for what the heads look like on the way; None if nobody looks.
     """
 
@@ -40,7 +40,7 @@ class ReconstructionRequest:
     faces: tuple[int, ...] | None = None
     head: bool = False
     texture: int = 2048
-    adjustments: dict[str, Any] | None = None
+    adjustments: dict[str, Any] | list[dict[str, Any]] | None = None
     stages: Path | None = None
     photos: tuple[Path, ...] = ()
     force: bool = False

@@ -21,6 +21,7 @@ from .params import (
     force_param,
     head_param,
     max_faces_param,
+    person_adjustments_param,
     photo_param,
     photos_param,
     preview_model_param,
@@ -227,6 +228,7 @@ class Jobs:
         sources, wrap, preview_model = photos_param(params), head_param(params), preview_model_param(params)
         surfaces, stages = surfaces_param(params), stages_param(params)
         force, confirmed = force_param(params), confirmed_param(params)
+        adjustments = person_adjustments_param(params)
         reconstructor = self._ready(progress, cancelled)
         from ..io.writer import write_reconstruction
 
@@ -254,6 +256,7 @@ class Jobs:
             force,
             confirmed,
             on_prior,
+            adjustments,
         )
         check(cancelled)
         progress("write", 0.95, "Writing the results")

@@ -125,6 +125,16 @@ def adjustments_param(params: Params) -> dict[int, Adjustments]:
     return {face: one for face, one in found.items() if one}
 
 
+def person_adjustments_param(params: Params) -> dict[str, Adjustments]:
+    """What a request to reconstruct a person corrects of the head, by the names of the person's photos."""
+    given = params.get("adjustments") or []
+    if not isinstance(given, list):
+        raise RequestError('"adjustments" of a person have to be a list of JSON objects with "photo"')
+    names = dict.fromkeys(photo.name for photo in photos_param(params))
+    found = {name: Adjustments.parse(_of_photo(given, name).get("0", {})) for name in names}
+    return {name: one for name, one in found.items() if one}
+
+
 def _of_photo(given: list[object], photo: str) -> dict[str, object]:
     """What a list of corrections of several photos' heads has for one photo."""
     if not all(isinstance(one, dict) and is_whole(one.get("face", 0)) for one in given):

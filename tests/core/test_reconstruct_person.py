@@ -15,6 +15,7 @@ from core.lifting.person import UNUSABLE, USED
 from core.reconstructor import Reconstructor
 from core.texture.albedo import OBSERVED
 from core.worker.jobs import Jobs
+from core.wrapping.adjustments import Adjustments
 from core.wrapping.options import HeadOptions
 
 
@@ -44,7 +45,18 @@ def person(reconstructor, astronaut, darker):
         Path("missing.jpg"),
     ]
     options = HeadOptions(1024, hair="none", maps=False)
-    return reconstructor.reconstruct_person(photos, head=options, confirmed=True)
+    corrections = {
+        "dark.png": Adjustments(sliders={"ear_size": 0.3}),
+        "light.png": Adjustments(sliders={"ear_size": -0.3}),
+    }
+    return reconstructor.reconstruct_person(photos, head=options, confirmed=True, adjustments=corrections)
+
+
+def test_a_head_is_corrected_over_its_main_photo(person):
+    head, main = person
+    assert head.adjusted.adjustments.sliders == {"ear_size": 0.3 if main.name == "dark.png" else -0.3}
+    moved = np.linalg.norm(head.head.neutral - head.adjusted.base.neutral, axis=1)
+    assert 0.0005 < moved.max() < 0.02
 
 
 def test_photos_of_no_use_are_named_with_the_reason(person):
@@ -125,6 +137,8 @@ def test_the_worker_makes_one_head_of_several_photos(reconstructor, astronaut, d
         {"photos": [3]},
         {"photos": ["a"] * 31},
         {"photos": ["a"], "force": 1},
+        {"photos": ["a"], "adjustments": {"0": {}}},
+        {"photos": ["a"], "adjustments": [{"photo": "a", "sliders": 3}]},
         {"photos": ["a"], "confirmed": "yes"},
     ):
         with pytest.raises(RequestError):

@@ -18,7 +18,7 @@ from mathutils import Quaternion, Vector
 from blender_addon.blender.images import save_png
 from blender_addon.blender_worker.open_head import open_head
 from blender_addon.errors import AddonError
-from blender_addon.heads import armature, hair, hair_strands, lookup
+from blender_addon.heads import armature, hair, hair_follow, hair_strands, lookup
 from blender_addon.heads import export as head_export
 from blender_addon.heads.armature import rig_of
 from blender_addon.heads.build import SUBDIVISION, build_head
@@ -149,10 +149,28 @@ def check_hair(head, folder):
         names = {copy.name.removeprefix("somebody ") for copy in copies}
         assert names == {"hair shell", "hair cards", "cover"}
     assert made["cards"].name == made["cards"].data.name == "somebody hair cards"
+    check_hair_follows(head, made)
     hair.show(head, "none")
     assert not hair.shown_of(head) and hair.products_of(head)[:3] == ["none", "shell", "cards"]
     hair.remove_hair(head)
     assert not hair.hair_of(head)
+
+
+def check_hair_follows(head, made):
+    """Corrected by hand, the head takes its hair along: what is near what moves, and nothing else."""
+    skin = coordinates(head.data.vertices, len(head.data.vertices))
+    lists = {part: getattr(ob.data, "vertices", None) for part, ob in made.items()}
+    places = {part: coordinates(list_, len(list_)) for part, list_ in lists.items() if list_ is not None}
+    hair_follow.follow(head, skin, np.tile([0.01, 0.0, 0.0], (len(skin), 1)))
+    for part, before in places.items():
+        assert np.allclose(coordinates(lists[part], len(before)) - before, [0.01, 0.0, 0.0], atol=1e-6), part
+    if "strands" in made:
+        assert abs(made["strands"].data.position_data[0].vector.x - 0.01) < 1e-6
+    nearest = np.linalg.norm(skin - places["cards"][0], axis=1).argsort()
+    offset = np.zeros((len(skin), 3))
+    offset[nearest[40:]] = 0.02
+    hair_follow.follow(head, skin, offset)
+    assert np.allclose(coordinates(lists["cards"], 8)[0] - places["cards"][0], [0.01, 0.0, 0.0], atol=1e-6)
 
 
 def check_export(folder, *names):

@@ -5,6 +5,7 @@ import base64
 import numpy as np
 import pytest
 
+from blender_addon.batch.corrections import unused_corrections
 from blender_addon.errors import HeadFileError
 from blender_addon.heads.ignored_mask import empty_mask, mask_text, paint, parse_mask, runs
 from blender_addon.heads.slider_file import read_sliders
@@ -46,3 +47,11 @@ def test_sliders_do_the_same_here_and_in_the_engine(tmp_path):
         np.savez(path, **{**arrays, name: wrong})
         with pytest.raises(HeadFileError):
             read_sliders(path)
+
+
+def test_corrections_without_use_are_named():
+    pins = [{"photo": "anna.jpg"}, {"photo": "bob.jpg"}]
+    assert unused_corrections(pins, ["bob.jpg", "anna.jpg"], True) is None
+    assert unused_corrections([], ["anna.jpg"], False) is None
+    assert "bob.jpg" in unused_corrections(pins, ["anna.jpg"], True)
+    assert "--surface" in unused_corrections(pins, ["anna.jpg", "bob.jpg"], False)

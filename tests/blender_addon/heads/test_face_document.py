@@ -74,3 +74,16 @@ def test_files_that_cannot_be_used_are_told(tmp_path):
             FaceDocument.read(path)
     path.write_text(json.dumps(DOCUMENT), "utf-8")
     assert FaceDocument.read(path).document == DOCUMENT
+
+
+def test_what_somebody_has_said_is_known():
+    record = FaceDocument({"camera": {"focal_length_mm35": 85, "focal_length_source": "option"}})
+    assert record.chosen_focal_mm == 85.0 and not record.is_confirmed
+    exif = {"focal_length_mm35": 85, "focal_length_source": "exif"}
+    for camera in ({}, exif, {"focal_length_source": "option"}):
+        assert FaceDocument({"camera": camera}).chosen_focal_mm is None
+    views = [{"verdict": "used", "identity_confirmed": True} for _ in range(2)]
+    assert FaceDocument({"views": views}).is_confirmed
+    assert not FaceDocument(
+        {"views": [views[0], {"verdict": "used", "identity_confirmed": False}]}
+    ).is_confirmed

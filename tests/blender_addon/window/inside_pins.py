@@ -1,0 +1,86 @@
+"""What the window test of pins asks in Blender; sent there as text, after `inside_window.py`."""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Vector
+
+#: Modules of the add-on.
+MODULES = ("operators.adjust_pins", "state.session", "heads.adjustments", "heads.loaded", "heads.results")
+#: These by their last names, and under "head" the head's name.
+rooms = {}
+
+
+def show_head(addon, folder):
+    """Build the head of a result's folder, and select it."""
+    for name in (
+        "operators.adjust_pins",
+        "state.session",
+        "heads.adjustments",
+        "heads.loaded",
+        "heads.results",
+    ):
+        rooms[name.rpartition(".")[2]] = sys.modules[f"{addon}.{name}"]
+    folder = Path(folder)
+    files = {path.name: str(path) for path in folder.iterdir()}
+    found = {"faces": [{"folder": str(folder), "files": files}]}
+    loaded_head = rooms["loaded"].load_heads(folder / "photo.png", found)[0]
+    results = rooms["results"]
+    collection = results.new_collection(bpy.context.scene, loaded_head.name)
+    made = results.build_objects(loaded_head, collection, [Vector((0, 0, 0))], "HEAD", 1.0)
+    results.select_only(bpy.context.view_layer, made[:1])
+    rooms["head"] = made[0].name
+    # What is slow to draw without a graphics card, and of which nothing is asked.
+    bpy.context.preferences.system.viewport_aa = "OFF"
+    for modifier in made[0].modifiers:
+        modifier.show_viewport = False
+    bpy.ops.ed.undo_push(message="built")
+
+
+def head():
+    return bpy.data.objects[rooms["head"]]
+
+
+def overlay():
+    """What is drawn over the view, None when points are not dragged."""
+    return rooms["adjust_pins"]._overlay
+
+
+def pins():
+    """Where the points are in the window, pixels from its bottom left corner."""
+    _, area, region = find_region("VIEW_3D", "WINDOW")  # noqa: F821
+    seen = rooms["adjust_pins"].screen_pins(head(), region, area.spaces.active.region_3d)
+    return {pin.name: [pin.position[0] + region.x, pin.position[1] + region.y] for pin in seen}
+
+
+def coordinates(key):
+    points = np.empty(3 * len(key.data), np.float32)
+    key.data.foreach_get("co", points)
+    return points.reshape(-1, 3)
+
+
+def shapes():
+    """A digest of all bytes of the head's geometry: its mesh and all its shapes."""
+    keys = head().data.shape_keys.key_blocks
+    mesh = np.empty(3 * len(head().data.vertices), np.float32)
+    head().data.vertices.foreach_get("co", mesh)
+    content = b"".join([mesh.tobytes(), *(coordinates(key).tobytes() for key in keys)])
+    return hashlib.sha256(content).hexdigest()
+
+
+def photo_vertices():
+    return coordinates(head().data.shape_keys.key_blocks["Photo"])
+
+
+def megabytes():
+    """Memory of Blender and the engine."""
+    return sum(_megabytes(pid) for pid in (os.getpid(), rooms["session"].current().engine_pid))
+
+
+def _megabytes(pid):
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6

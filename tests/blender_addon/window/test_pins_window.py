@@ -1,0 +1,141 @@
+"""A head corrected with the mouse in a real window: points dragged, locked, reset, undone; the brush."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.geometry.frames import FRONTAL, Camera, HeadPose
+from core.io.head_npz import head_npz_bytes
+from core.template.topology import HeadTopology
+from core.worker.adjusting import pose_document
+from core.wrapping.pin_solver import MAX_SIGMAS, PinSolver
+from scripts.build.addon import build
+from tests.blender_addon.heads.head_file_samples import ply_bytes
+from tests.blender_addon.window.display import SIZE
+from tests.blender_addon.window.test_window import display, install, window  # noqa: F401  (fixtures)
+from tests.core.head_samples import MODELS, plain_head
+
+pytestmark = pytest.mark.slow
+
+INSIDE = Path(__file__).with_name("inside_pins.py")
+CAMERA = Camera(2000.0, 511.5, 511.5)
+POSE = HeadPose(FRONTAL, np.array([0.0, 0.05, 0.9]))
+#: Points that are dragged, and how far on the screen.
+DRAGS = (
+    ("nose_tip", 9, -7),
+    ("brow_arch_left", 3, 11),
+    ("mouth_corner_right", -9, 5),
+    ("jaw_angle_left", 11, 2),
+    ("ear_top_right", -8, 8),
+)
+#: How often each is dragged and undone again.
+ROUNDS = 4
+#: How long a busy Blender is given to see the mouse over a point before it is moved there again.
+LIT_SECONDS = 3.0
+#: How much larger Blender and the engine may be after the last drags than after the first, megabytes: heaps
+#: are not exactly level.
+GROWTH_MB = 25
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The folder of the average head, as far as corrections need it."""
+    folder = tmp_path / "average"
+    folder.mkdir()
+    head = plain_head(HeadTopology.load(MODELS))
+    (folder / "head.npz").write_bytes(head_npz_bytes(head, {}, (), None))
+    (folder / "surface.ply").write_bytes(ply_bytes())
+    Image.new("RGB", (1024, 1024), (90, 120, 150)).save(folder / "photo.png")
+    document = {
+        "schema_version": 1,
+        "input": {"name": "photo.png", "width": 1024, "height": 1024},
+        "pose": pose_document(POSE),
+        "camera": {"focal_length_px": CAMERA.focal_px, "principal_point_px": [CAMERA.cx, CAMERA.cy]},
+    }
+    (folder / "face.json").write_text(json.dumps(document))
+    return folder
+
+
+def test_points_are_dragged_with_the_mouse(window, folder, tmp_path):  # noqa: F811
+    window.execute("bpy.data.objects.remove(bpy.data.objects['Cube'])")
+    module = install(window, build(tmp_path))
+    window.execute(INSIDE.read_text())
+    window.execute(f"show_head({module!r}, {str(folder)!r})")
+    solver = PinSolver(HeadTopology.load(MODELS))
+    window.execute("bpy.ops.photobust.adjust_pins('INVOKE_DEFAULT')")
+    window.wait_until(lambda: window.ask("len(pins()) > 40"), 30, "the pins")
+    before = window.ask("shapes()")
+    start = np.array(window.ask("photo_vertices().tolist()"))
+
+    sizes = []
+    for name, dx, dy in DRAGS * ROUNDS:
+        drag(window, name, dx, dy)
+        if len(sizes) < len(DRAGS):
+            moved = np.linalg.norm(np.array(window.ask("photo_vertices().tolist()")) - start, axis=1)
+            assert moved[solver.pins[name].vertex] > 0.001
+            assert (moved <= MAX_SIGMAS * solver.sigma + 1e-6).all()
+        window.display.key("ctrl+z")
+        window.wait_until(lambda: window.ask("shapes()") == before, 20, f"{name} to be undone, bit for bit")
+        sizes.append(window.ask("megabytes()"))
+    assert max(sizes[-5:]) < max(sizes[:5]) + GROWTH_MB, sizes
+
+    # A locked point stays while its neighbor moves; reset, the head is as before.
+    place = hover(window, "lip_upper_middle")
+    window.display.key("l")
+    window.wait_until(lambda: window.ask("len(head().photobust.pins)") == 1, 20, "the lock")
+    drag(window, "lip_lower_middle", 0, -6)
+    kept = window.ask("pins()")["lip_upper_middle"]
+    assert max(abs(kept[0] - place[0]), abs(kept[1] - place[1])) < 0.5
+    for name, left in (("lip_lower_middle", 1), ("lip_upper_middle", 0)):
+        hover(window, name)
+        window.display.key("x")
+        window.wait_until(lambda n=left: window.ask("len(head().photobust.pins)") == n, 20, "the reset")
+    assert np.abs(np.array(window.ask("photo_vertices().tolist()")) - start).max() < 1e-6
+    window.display.key("Return")
+    window.wait_until(
+        lambda: not window.ask("rooms['session'].current().adjusting"), 20, "the end of the pins"
+    )
+
+    # The brush.
+    window.execute("bpy.ops.photobust.ignore_here('INVOKE_DEFAULT')")
+    x, y = window.ask("pins()")["cheekbone_right"]
+    window.display.stroke((x, SIZE[1] - 1 - y), (x + 20, SIZE[1] - 1 - y))
+    window.wait_until(lambda: window.ask("head().photobust.ignored_png"), 20, "what is painted")
+    window.display.key("Return")
+    document = window.ask("rooms['adjustments'].document(head())")
+    assert document["pins"] == [] and len(document["ignored_png"]) > 100
+    log = window.log.read_text(errors="replace")
+    assert not any(word in log for word in ("Traceback", 'File "')), log
+
+
+def hover(window, name):  # noqa: F811
+    """Put the mouse over a point; where the point is in the window, pixels, y up."""
+    is_lit = f"overlay().hovered == {name!r}"
+
+    def lit():
+        place = window.ask("pins()")[name]
+        # Blender hears only of a mouse that moves.
+        window.display.move(place[0] + 2, SIZE[1] - 1 - place[1])
+        window.display.move(place[0], SIZE[1] - 1 - place[1])
+        deadline = time.monotonic() + LIT_SECONDS
+        while not (found := window.ask(is_lit)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return place if found else None
+
+    return window.wait_until(lit, 30, f"{name} to light up")
+
+
+def drag(window, name, dx, dy):  # noqa: F811
+    """Drag a point by pixels of the screen, y up, and see that it is where the mouse is."""
+    place = hover(window, name)
+    end = (round(place[0]) + dx, round(place[1]) + dy)
+    pins = window.ask("len(head().photobust.pins)")
+    window.display.stroke((place[0], SIZE[1] - 1 - place[1]), (end[0], SIZE[1] - 1 - end[1]))
+    done = f"overlay().up_to_date and len(head().photobust.pins) == {pins + 1}"
+    window.wait_until(lambda: window.ask(done), 30, f"{name} to be moved")
+    x, y = window.ask("pins()")[name]
+    assert max(abs(x - end[0]), abs(y - end[1])) < 1, (name, (x, y), end)
