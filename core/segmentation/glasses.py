@@ -199,9 +199,9 @@ def _rim(gray: np.ndarray, eye: np.ndarray, distance: float, side: int) -> tuple
     best = (np.zeros((ANGLES, 2)), -np.inf)
     at = np.arange(ANGLES)
     lines = ((THIN_SIDE_PX, THIN_CONTRAST), (THICK_SIDE_PX, THICK_CONTRAST))
-    for sign, (reach, least) in product((1, -1), lines):
-        line = _darker(sign * ring, reach)
-        path = _closed_path(line)
+    kinds = list(product((1, -1), lines))
+    pictures = np.stack([_darker(sign * ring, reach) for sign, (reach, _) in kinds])
+    for (_, (_, least)), line, path in zip(kinds, pictures, _closed_paths(pictures), strict=True):
         values = line[at, path][below | inward]
         contrast = float(np.quantile(values, CONTRAST_QUANTILE)) / least
         if contrast > best[1]:
@@ -217,25 +217,30 @@ def _darker(ring: np.ndarray, reach: int) -> np.ndarray:
     return np.clip(result, *LINE_LIMITS)
 
 
-def _closed_path(line: np.ndarray) -> np.ndarray:
-    """(A,) int: the radius at each angle of the best line, found by going around twice."""
-    twice = np.concatenate([line, line])
-    total, steps = twice[0], np.zeros(twice.shape, int)
-    for k in range(1, len(twice)):
-        options = np.full((len(STEPS), len(total)), -np.inf)
-        for option, step in zip(options, STEPS, strict=True):
-            # The radius before was smaller by the step.
-            source = total[max(-step, 0) : len(total) - max(step, 0)]
-            option[max(step, 0) : len(total) + min(step, 0)] = source - STEP_COST * abs(step)
-        best = options.argmax(0)
-        steps[k] = np.array(STEPS)[best]
-        total = options[best, np.arange(len(total))] + twice[k]
-    path = np.empty(len(twice), int)
-    path[-1] = total.argmax()
-    for k in range(len(twice) - 1, 0, -1):
-        path[k - 1] = path[k] - steps[k][path[k]]
-    half = len(line) // 2
-    return np.roll(path[half : half + len(line)], half)
+def _closed_paths(lines: np.ndarray) -> np.ndarray:
+    """(P, A) int: the radius at each angle of the best line in each of P pictures (P, A, R), found by going
+    around twice.
+    """
+    pictures, angles, radii = lines.shape
+    twice = np.concatenate([lines, lines], 1).astype(np.float64)
+    steps = np.array(STEPS)
+    cost, reach = STEP_COST * np.abs(steps)[:, None], int(np.abs(steps).max())
+    # The radius before was smaller by the step.
+    source = reach - steps[:, None] + np.arange(radii)
+    padded = np.full((pictures, radii + 2 * reach), -np.inf)
+    taken = np.zeros((2 * angles, pictures, radii), int)
+    total = twice[:, 0]
+    for k in range(1, 2 * angles):
+        padded[:, reach:-reach] = total
+        options = padded[:, source] - cost
+        taken[k] = steps[options.argmax(1)]
+        total = options.max(1) + twice[:, k]
+    path, every = np.empty((2 * angles, pictures), int), np.arange(pictures)
+    path[-1] = total.argmax(1)
+    for k in range(2 * angles - 1, 0, -1):
+        path[k - 1] = path[k] - taken[k, every, path[k]]
+    half = angles // 2
+    return np.roll(path[half : half + angles], half, axis=0).T
 
 
 def _dark_lenses(gray: np.ndarray, eyes: list[np.ndarray], distance: float) -> np.ndarray | None:
