@@ -198,6 +198,28 @@ def let_light_through(material: bpy.types.Material) -> None:
         material.shadow_method = "HASHED"
 
 
+def set_reflection(principled: bpy.types.Node, fraction: float) -> None:
+    """Let the Principled shader reflect a fraction of the light that comes straight, 0..1.
+
+    Since 4.0 by its index of refraction; before, that was for what it lets through, and "Specular" is a
+    fraction of 0.08, which may be more than 1.
+    """
+    if "Specular IOR Level" in principled.inputs:
+        root = fraction**0.5
+        principled.inputs["IOR"].default_value = (1 + root) / (1 - root)
+    else:
+        principled.inputs["Specular"].default_value = fraction / 0.08
+
+
+def blend_smoothly(material: bpy.types.Material) -> None:
+    """Draw the material's alpha in Eevee without grain and without shadows, for what is all but clear."""
+    if hasattr(material, "surface_render_method"):
+        material.surface_render_method = "BLENDED"
+    else:
+        material.blend_method = "BLEND"
+        material.shadow_method = "NONE"
+
+
 def add_geometry_sockets(group: bpy.types.NodeTree) -> None:
     """Give a group of geometry nodes the input and the output of a modifier."""
     for direction in ("INPUT", "OUTPUT"):

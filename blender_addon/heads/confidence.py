@@ -111,8 +111,9 @@ def _insert(tree: bpy.types.NodeTree) -> None:
     principled, output = _principled(tree), _output(tree)
     if principled is None or output is None or tree_shows_confidence(tree):
         return
-    if principled.inputs["Alpha"].is_linked:
-        return  # lashes: cards that would be seen as such
+    alpha = principled.inputs["Alpha"]
+    if alpha.is_linked or alpha.default_value < 1.0:
+        return  # lashes, cards that would be seen as such; corneas, which would hide the iris
     active = tree.nodes.active
     made = add_ramp(tree.nodes, tree.links, output.location.x - 700.0, output.location.y - 700.0)
     for node in made:

@@ -1,4 +1,7 @@
-"""The animation-ready head's materials: skin, eyes, mouth and lashes, all from one texture. Needs bpy."""
+"""The animation-ready head's materials: skin, eyes, mouth and lashes from one texture, and what is clear.
+
+Needs bpy.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +32,7 @@ class Finish:
         subsurface: Fraction of the light that goes in.
         alpha: The texture has holes.
         coat_roughness: Of a clear coat over it, 0..1; None for none.
+        refraction: Index of refraction of a clear material, which has no texture; None for others.
     """
 
     roughness: float
@@ -37,6 +41,7 @@ class Finish:
     subsurface: float = 0.0
     alpha: bool = False
     coat_roughness: float | None = None
+    refraction: float | None = None
 
 
 #: The engine's head.glb has the same roughness.
@@ -47,7 +52,11 @@ FINISHES = {
     "mouth": Finish(roughness=0.3, specular=0.5, solid=(0.55, 0.30, 0.27, 1.0), subsurface=0.1),
     # The cards are mostly holes: without a texture a veil is nearer to lashes than a bar.
     "lashes": Finish(roughness=0.8, specular=0.1, solid=(0.02, 0.015, 0.012, 0.3), alpha=True),
+    "cornea": Finish(roughness=0.02, specular=0.5, solid=(0.0, 0.0, 0.0, 0.0), refraction=1.376),
+    "tears": Finish(roughness=0.05, specular=0.5, solid=(0.0, 0.0, 0.0, 0.0), refraction=1.336),
 }
+#: Coverage of clear materials, which are black: renderers multiply what they reflect by it, too.
+CLEAR_ALPHA = 0.06
 #: Without a texture: a gray that hides nothing.
 PLAIN = (0.5, 0.5, 0.5, 1.0)
 
@@ -123,6 +132,9 @@ def _material(name: str, finish: Finish, image: bpy.types.Image | None) -> bpy.t
     if finish.subsurface:
         compat.set_subsurface(principled, finish.subsurface, SKIN_DEPTH)
     links.new(principled.outputs["BSDF"], output.inputs["Surface"])
+    if finish.refraction is not None:
+        _let_through(material, principled, finish.refraction)
+        return material
     if image is None:
         for socket in compat.base_colors(principled):
             socket.default_value = PLAIN
@@ -137,3 +149,16 @@ def _material(name: str, finish: Finish, image: bpy.types.Image | None) -> bpy.t
         links.new(texture.outputs["Alpha"], principled.inputs["Alpha"])
         compat.let_light_through(material)
     return material
+
+
+def _let_through(material: bpy.types.Material, principled: bpy.types.Node, refraction: float) -> None:
+    """Let a material be clear, and shine as its index of refraction has it.
+
+    A shader of glass would let no light of a lamp through onto the iris: renderers do not follow it.
+    """
+    for socket in compat.base_colors(principled):
+        socket.default_value = (0.0, 0.0, 0.0, 1.0)
+    principled.inputs["Alpha"].default_value = CLEAR_ALPHA
+    reflected = ((refraction - 1) / (refraction + 1)) ** 2 / CLEAR_ALPHA
+    compat.set_reflection(principled, reflected)
+    compat.blend_smoothly(material)

@@ -34,7 +34,7 @@ DISTANCE = 1.03
 #: How far from a head's bounding box hair decides how much the picture shows, meters.
 HAIR_MARGIN = 0.06
 #: How rough Workbench takes the head's materials to be: wet eyes catch the light.
-ROUGHNESS = {"skin": 0.62, "eyes": 0.25, "mouth": 0.4, "lashes": 0.9}
+ROUGHNESS = {"skin": 0.62, "eyes": 0.25, "mouth": 0.4, "lashes": 0.9, "cornea": 0.1, "tears": 0.1}
 
 
 @dataclass(frozen=True)

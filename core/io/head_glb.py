@@ -19,10 +19,16 @@ if TYPE_CHECKING:
     from ..wrapping.head import Head
 
 #: Roughness of the materials, the same as in Blender; the lashes' texture has holes.
-ROUGHNESS = {"skin": 0.5, "eyes": 0.35, "mouth": 0.3, "lashes": 0.8}
-#: Materials under a clear coat, and its roughness: the cornea and what wets the eye.
+ROUGHNESS = {"skin": 0.5, "eyes": 0.35, "mouth": 0.3, "lashes": 0.8, "cornea": 0.02, "tears": 0.05}
+#: Materials under a clear coat, and its roughness: what wets the eye.
 COAT_ROUGHNESS = {"eyes": 0.03}
+#: Clear materials and their indices of refraction. They are all but transparent, black where they are not,
+#: and as readers multiply reflections by alpha, too, these are divided by it.
+INDEX_OF_REFRACTION = {"cornea": 1.376, "tears": 1.336}
+CLEAR_ALPHA = 0.06
 CLEAR_COAT = "KHR_materials_clearcoat"
+REFRACTION = "KHR_materials_ior"
+SPECULAR = "KHR_materials_specular"
 TRANSPARENT = "lashes"
 #: The bone of BONES that the hair moves with.
 HEAD_BONE = "head"
@@ -205,8 +211,9 @@ def _add_materials(
     index = {name: k for k, (name, _) in enumerate(named)}
     shown = {key: index.get("albedo") for key in MATERIALS}
     shown[TRANSPARENT] = index.get("lashes", shown[TRANSPARENT])
+    shown |= dict.fromkeys(INDEX_OF_REFRACTION)
     document["materials"] = [_material(key, image) for key, image in shown.items()]
-    document["extensionsUsed"] = [QUANTIZATION, CLEAR_COAT]
+    document["extensionsUsed"] = [QUANTIZATION, CLEAR_COAT, REFRACTION, SPECULAR]
     document["extensionsRequired"] = [QUANTIZATION]
     if maps is not None:
         skin = document["materials"][list(MATERIALS).index(SKIN)]
@@ -235,6 +242,13 @@ def _material(key: str, texture: int | None) -> dict[str, Any]:
     else:
         shading["baseColorFactor"] = [0.6, 0.45, 0.38, 1.0]
     material: dict[str, Any] = {"name": key, "pbrMetallicRoughness": shading}
+    if key in INDEX_OF_REFRACTION:
+        shading["baseColorFactor"] = [0.0, 0.0, 0.0, CLEAR_ALPHA]
+        material["alphaMode"] = "BLEND"
+        material["extensions"] = {
+            REFRACTION: {"ior": INDEX_OF_REFRACTION[key]},
+            SPECULAR: {"specularColorFactor": [round(1 / CLEAR_ALPHA, 2)] * 3},
+        }
     if key in COAT_ROUGHNESS:
         coat = {"clearcoatFactor": 1.0, "clearcoatRoughnessFactor": COAT_ROUGHNESS[key]}
         material["extensions"] = {CLEAR_COAT: coat}

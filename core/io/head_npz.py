@@ -1,6 +1,6 @@
 """head.npz: the wrapped head as Blender's side takes it over; numpy's format, readable without the engine.
 
-Arrays, all in the head frame, meters, V vertices in the template's order:
+Arrays, all in the head frame, meters, V vertices, the template's first, in its order:
 
 * `neutral`, `photo` (V, 3) float32; `units` (52, V, 3) float16 offsets from the neutral; `expression` (52,)
   float32; `confidence`, `deviation` (V,) float32; `unit_names` (52,) str.
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..template.lods import DetailTopology
-from ..template.topology import EYES, INNER, LASHES, SKIN, TEETH_AND_TONGUE
+from ..template.topology import CORNEAS, EYES, INNER, LASHES, SKIN, TEARS, TEETH_AND_TONGUE
 from ..wrapping.visemes import VISEME_NAMES, viseme_weights
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ MATERIALS = {
     "eyes": EYES,
     "mouth": (*TEETH_AND_TONGUE, INNER),
     "lashes": (LASHES,),
+    "cornea": CORNEAS,
+    "tears": TEARS,
 }
 #: Name of the shape that has the expression of the photo.
 PHOTO = "Photo"

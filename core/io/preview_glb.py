@@ -19,7 +19,7 @@ from ..image.color import linear_of_bytes
 from ..surface.isosurface import Surface
 from ..template.topology import HeadTopology
 from .gltf import ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
-from .head_glb import textured_corners
+from .head_glb import INDEX_OF_REFRACTION, textured_corners
 from .head_npz import MATERIALS
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def head_preview_glb(
     images = [image for image in (texture, lashes) if image]
     primitives = []
     for name, parts in MATERIALS.items():
-        if name == LASHES and lashes is None:
+        if name in INDEX_OF_REFRACTION or (name == LASHES and lashes is None):
             continue
         triangles, index, uv, _ = textured_corners(topology, topology.faces_of(*parts))
         uv = uv.astype(np.float64) * (1, -1) + (0, 1)

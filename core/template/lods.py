@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.weights import model_arrays
-from .topology import HeadTopology
+from .template import read_template
+from .topology import CORNEAS, TEARS, HeadTopology
 
 FILE_NAME = "head_lods.npz"
+#: The eyes' clear parts that the levels have, the finest level first; further ones are as the last.
+CLEAR_PARTS: tuple[tuple[str, ...], ...] = ((*CORNEAS, *TEARS), ())
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,24 @@ def load_levels(models_dir: Path) -> tuple[DetailTopology, ...]:
     """
     topology = HeadTopology.load(models_dir)
     with model_arrays(Path(models_dir) / FILE_NAME) as file:
-        if not np.array_equal(file["quads"], topology.quads):
+        if not np.array_equal(file["quads"], read_template(Path(models_dir))["quads"]):
             return ()
         count = sum(name.startswith("corners_") for name in file.files)
-        return tuple(
-            DetailTopology(file[f"corners_{level}"].astype(np.int32), file[f"part_{level}"])
+        levels = [
+            DetailTopology(topology.template_corners[file[f"corners_{level}"]], file[f"part_{level}"])
             for level in range(1, count + 1)
-        )
+        ]
+    return tuple(
+        _with_parts(level, topology, *CLEAR_PARTS[min(number, len(CLEAR_PARTS) - 1)])
+        for number, level in enumerate(levels)
+    )
+
+
+def _with_parts(level: DetailTopology, topology: HeadTopology, *parts: str) -> DetailTopology:
+    """A level with all triangles of parts that it has none of."""
+    faces = topology.faces_of(*parts)
+    corners = (4 * faces[:, None] + [0, 1, 2, 0, 2, 3]).reshape(-1, 3)
+    return DetailTopology(
+        np.concatenate([level.corners, corners]).astype(np.int32),
+        np.concatenate([level.part, np.repeat(topology.face_part[faces], 2)]),
+    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..geometry.mesh import neighbor_mean
+from .eye_surfaces import with_eye_surfaces
 from .template import read_template
 
 if TYPE_CHECKING:
@@ -26,9 +27,17 @@ TEETH_UPPER = "teeth_upper"
 TEETH_LOWER = "teeth_lower"
 TONGUE = "tongue"
 LASHES = "lashes"
+CORNEA_LEFT = "cornea_left"
+CORNEA_RIGHT = "cornea_right"
+TEARS_LEFT = "tears_left"
+TEARS_RIGHT = "tears_right"
 #: Parts that are not skin, by what they are together.
 EYES = (EYE_LEFT, EYE_RIGHT)
 TEETH_AND_TONGUE = (TEETH_UPPER, TEETH_LOWER, TONGUE)
+CORNEAS = (CORNEA_LEFT, CORNEA_RIGHT)
+TEARS = (TEARS_LEFT, TEARS_RIGHT)
+#: Parts that are clear: they have no texture and hide nothing.
+CLEAR = (*CORNEAS, *TEARS)
 #: Names of the UV maps: the template's own, and MakeHuman's, which skins made for MakeHuman fit.
 OWN_UV = "UVMap"
 MAKEHUMAN_UV = "MakeHuman"
@@ -61,6 +70,9 @@ class HeadTopology:
         neck: (42,) int32, the same.
         openness: (V,) float32, 0 (enclosed) to 1 (open): ambient occlusion of the average head.
         thickness: (V,) float32, meters behind the skin of the average head, at most 0.02.
+        origin: (V,) int32, the vertex of the template that each one is, or is like: the template's own come
+            first (`eye_surfaces` adds the others).
+        template_corners: (4 F',) int32, what each corner 4 q + c of the template's quads is here.
     """
 
     vertices: np.ndarray
@@ -84,15 +96,22 @@ class HeadTopology:
     neck: np.ndarray
     openness: np.ndarray
     thickness: np.ndarray
+    origin: np.ndarray
+    template_corners: np.ndarray
 
     @classmethod
     def load(cls, models_dir: Path) -> "HeadTopology":
-        """Read `head_template.npz` from the folder of the models."""
+        """Read `head_template.npz` from the folder of the models, and add the eyes' surfaces."""
+        return with_eye_surfaces(cls.of(read_template(models_dir)))
+
+    @classmethod
+    def template(cls, models_dir: Path) -> "HeadTopology":
+        """Read `head_template.npz` as it is: what models are built for, without the eyes' surfaces."""
         return cls.of(read_template(models_dir))
 
     @classmethod
     def of(cls, data: Mapping[str, np.ndarray]) -> "HeadTopology":
-        """From the arrays of `head_template.npz`."""
+        """From the arrays of `head_template.npz`: the template alone, without the eyes' surfaces."""
         return cls(
             vertices=data["vertices"],
             quads=data["quads"],
@@ -115,6 +134,8 @@ class HeadTopology:
             neck=data["neck"],
             openness=data["openness"].astype(np.float32),
             thickness=data["thickness"].astype(np.float32),
+            origin=np.arange(len(data["vertices"]), dtype=np.int32),
+            template_corners=np.arange(data["quads"].size, dtype=np.int32),
         )
 
     def painted_for(self, name: str) -> "HeadTopology":
@@ -149,6 +170,12 @@ class HeadTopology:
     def vertices_of(self, *parts: str) -> np.ndarray:
         """(n,) indices of the vertices of these parts' quads; skin and inner share the loops between them."""
         return np.unique(self.quads[self.faces_of(*parts)])
+
+    @cached_property
+    def opaque(self) -> np.ndarray:
+        """(F,) bool, quads that hide what is behind them: lashes and clear parts do not."""
+        clear = [k for k, name in enumerate(self.part_names) if name in (LASHES, *CLEAR)]
+        return ~np.isin(self.face_part, clear)
 
     def blendshape_index(self, name: str) -> int:
         """Index of a blendshape by Apple's name."""

@@ -5,7 +5,7 @@ of the face's plain skin, mean and components are what brows, lips, ears and so 
 `scripts/training/build_albedo_model.py` makes it of portraits, from observed skin alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -68,6 +68,19 @@ class AlbedoModel:
     def load(cls, models_dir: Path) -> "AlbedoModel | None":
         """Read the model of a folder; None if the folder has none."""
         return _read(Path(models_dir) / FILE_NAME)
+
+    def at_vertices(self, origin: np.ndarray) -> "AlbedoModel":
+        """The model for a head's vertices.
+
+        Args:
+            origin: (V',) the template's vertex that each of them is, or is like.
+        """
+        return replace(
+            self,
+            mean=self.mean[origin],
+            components=self.components[:, origin],
+            deviation=self.deviation[origin],
+        )
 
     def fit(self, logs: np.ndarray, weight: np.ndarray) -> AlbedoFit:
         """Find the person's albedo that explains observed colors; what it cannot explain counts little.

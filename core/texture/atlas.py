@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from ..template.topology import HeadTopology
+from ..template.topology import CLEAR, HeadTopology
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -47,7 +47,7 @@ class Atlas:
         Args:
             topology: The head's.
             size: Side of the texture, texels.
-            parts: Which ones (default: all).
+            parts: Which ones (default: all that have a texture).
 
         Returns:
             The covered texels.
@@ -58,9 +58,9 @@ class Atlas:
         index = np.full((size, size), -1, np.int32)
         fixed = np.round(points * 2**SHIFT).astype(np.int32)
         inner = topology.part_names.index(DRAWN_FIRST)
-        wanted = np.ones(len(part), bool)
-        if parts is not None:
-            wanted = np.isin(part, [topology.part_names.index(name) for name in parts])
+        if parts is None:
+            parts = [name for name in topology.part_names if name not in CLEAR]
+        wanted = np.isin(part, [topology.part_names.index(name) for name in parts])
         order = np.argsort(part != inner, kind="stable")
         for k in order[wanted[order]]:
             cv2.fillConvexPoly(index, fixed[k], (int(k),), cv2.LINE_8, SHIFT)

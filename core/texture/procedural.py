@@ -9,8 +9,9 @@ import numpy as np
 
 from ..geometry.visibility import ramp
 from ..image.color import LUMINANCE
+from ..template.eye_surfaces import iris_axis
 from ..template.regions import Regions
-from ..template.topology import EYE_LEFT, LASHES, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
+from ..template.topology import LASHES, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
 from .atlas import Atlas
 
 #: Widths of the teeth from the middle to the back, meters (Wheeler's Dental Anatomy, mesiodistal diameters).
@@ -62,9 +63,6 @@ UPPER_STRANDS = 64
 LOWER_STRANDS = 44
 #: Fraction of the card that the lower lashes reach.
 LOWER_REACH = 0.75
-#: How far outward of the direction that an eye looks in its iris lies, degrees (angle kappa): with irises in
-#: the middle, eyes squint. By the irises that are detected in photos; a real eye's is about 5 degrees.
-OUTWARD_DEG = 4.8
 
 
 def paint_teeth(topology: HeadTopology, atlas: Atlas, chosen: np.ndarray, name: str) -> np.ndarray:
@@ -281,16 +279,3 @@ def eye_directions(
     x, y, _ = iris_axis(name)
     turn = np.array([[-y, x, 0], [-x, -y, 0], [0, 0, 1]])  # the axis to -y
     return direction @ turn.T, radius
-
-
-def iris_axis(name: str) -> np.ndarray:
-    """Where the middle of an eye's iris is.
-
-    Args:
-        name: The part, EYE_LEFT or EYE_RIGHT.
-
-    Returns:
-        (3,) unit vector from the eyeball's center, of an eye that looks straight ahead, head frame.
-    """
-    angle = np.radians(OUTWARD_DEG) * (1 if name == EYE_LEFT else -1)
-    return np.array([np.sin(angle), -np.cos(angle), 0.0])

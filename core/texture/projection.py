@@ -8,7 +8,7 @@ import numpy as np
 from ..geometry.frames import CROP_SIZE, VOXELS_PER_METER, CropFrame, HeadPose
 from ..geometry.visibility import depth_map, front_facing, ramp, ray_cosines
 from ..image.sampling import sample_image
-from ..template.topology import LASHES, SKIN, HeadTopology
+from ..template.topology import SKIN, HeadTopology
 
 #: Side, pixels, of the depth map of the crop.
 VIEW_SIZE = 480
@@ -60,9 +60,8 @@ def render_view(
         The view, and the vertices (V, 2) in it, pixels.
     """
     points = to_view(frame, camera_points)
-    opaque = topology.face_part != topology.part_names.index(LASHES)
-    triangles = topology.triangles[np.repeat(opaque, 2)]
-    part = np.repeat(topology.face_part, 2)[np.repeat(opaque, 2)]
+    opaque = np.repeat(topology.opaque, 2)
+    triangles, part = topology.triangles[opaque], np.repeat(topology.face_part, 2)[opaque]
     front = front_facing(points, triangles)
     triangles, part = triangles[front], part[front]
     distance, triangle = depth_map(points, camera_points[:, 2].astype(np.float64), triangles, VIEW_SIZE)

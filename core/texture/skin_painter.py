@@ -79,7 +79,8 @@ class SkinPainter:
             settings: What can be set.
             model: Of the albedo.
         """
-        self.topology, self.size, self.settings, self.model = topology, size, settings, model
+        self.topology, self.size, self.settings = topology, size, settings
+        self.model = model.at_vertices(topology.origin)
         self.regions = Regions.of(topology)
         self.completion = SmoothCompletion(topology)
         self.sampler = SkinSampler(topology, size // 2)

@@ -30,13 +30,13 @@ from ..geometry.visibility import (
     unoccluded,
 )
 from ..surface.vertex_colors import FACING_COSINE, GRAZING_COSINE, OCCLUSION_TOLERANCE
-from ..template.topology import INNER, LASHES, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
+from ..template.topology import CLEAR, INNER, LASHES, TEETH_LOWER, TEETH_UPPER, TONGUE, HeadTopology
 from .rigid_parts import RigidParts
 
 #: Confidence above which the photo shows a vertex well.
 RELIABLE_CONFIDENCE = 0.6
 #: Parts that no photo is trusted to show.
-INVISIBLE_PARTS = (INNER, TEETH_UPPER, TEETH_LOWER, TONGUE, LASHES)
+INVISIBLE_PARTS = (INNER, TEETH_UPPER, TEETH_LOWER, TONGUE, LASHES, *CLEAR)
 #: Farthest point of the surface that a vertex may correspond to, meters.
 MAX_DISTANCE = 0.006
 #: Least cosine between the normals of a vertex and of the point that it corresponds to.
@@ -66,8 +66,7 @@ class ConfidenceEstimator:
         self._topology = topology
         self._body = body
         self._count = int(body.max()) + 1
-        opaque = topology.face_part != topology.part_names.index(LASHES)
-        self._opaque = topology.triangles[np.repeat(opaque, 2)]
+        self._opaque = topology.triangles[np.repeat(topology.opaque, 2)]
         self._skin = parts.skin
         invisible = np.setdiff1d(topology.vertices_of(*INVISIBLE_PARTS), parts.skin)
         self._visible = np.setdiff1d(np.arange(len(topology.vertices)), invisible)

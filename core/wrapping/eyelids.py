@@ -17,9 +17,10 @@ import numpy as np
 from scipy.optimize import nnls
 
 from ..geometry.mesh import cotangent_laplacian, row_cross, triangle_normals
+from ..geometry.sphere import Sphere
 from .fold_repair import FOLD_COSINE, FoldRepair
 from .nonrigid_icp import TemplateRegistration
-from .rigid_parts import CLEARANCE, DEEP_IN_EYEBALL, RigidParts, Sphere
+from .rigid_parts import CLEARANCE, DEEP_IN_EYEBALL, RigidParts
 
 #: Smoothing length s, meters.
 SMOOTHING_LENGTH = 0.002

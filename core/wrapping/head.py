@@ -8,8 +8,10 @@ import numpy as np
 from ..detection.detector import FaceLandmarks
 from ..geometry.closest_point import LocatedPoints
 from ..geometry.frames import Camera, HeadPose
+from ..geometry.sphere import Sphere
 from ..runtime.timing import Clock
 from ..surface.isosurface import Surface
+from ..template.eye_surfaces import SIDES
 from ..template.template import HeadTemplate
 from ..template.topology import HeadTopology
 from .confidence import ConfidenceEstimator
@@ -22,7 +24,7 @@ from .lips import LipSeparation
 from .neck import NeckRing
 from .nonrigid_icp import TemplateRegistration, landmark_rays
 from .refinement import refine
-from .rigid_parts import DEEP_IN_EYEBALL, SIDES, RigidParts, Sphere
+from .rigid_parts import DEEP_IN_EYEBALL, RigidParts
 from .settings import WrapSettings
 from .skeleton import Rig, RigModel
 
@@ -126,7 +128,7 @@ class HeadWrapper:
 
         Args:
             surface: The surface.
-            prior: (V, 3) the head that the landmarks were lifted to, head frame, meters.
+            prior: (V', 3) the template's vertices, as the landmarks were lifted to them, head frame, meters.
             landmarks: As detected.
             camera: Of the photo.
             pose: Of the head.
@@ -138,7 +140,7 @@ class HeadWrapper:
         target = surface.closest_point_query()
         rays = landmark_rays(landmarks.points, self.template, camera, pose)
         clock.lap("prepare")
-        smooth = self.registration.smooth_prior(prior)
+        smooth = self.registration.smooth_prior(prior[self.topology.origin])
         fitted = self.registration.fit_linear_model(smooth, target, rays)
         clock.lap("linear model")
         count = self.registration.count
@@ -303,6 +305,7 @@ class HeadWrapper:
                 moved = close_eyelid(self.parts, moved, self._blinks[k], eyeballs[self._blinks[k]])
             blendshape[:count] = (moved - start)[:count]
             self.parts.attach_lashes(blendshape, self.topology.blendshapes[k])
+            self.parts.attach_tears(blendshape, neutral, eyeballs)
 
     def _blinked(self, vertices: np.ndarray, k: int, eyeballs: dict[str, Sphere]) -> np.ndarray:
         """(V, 3) vertices, which blendshape k, an eyeBlink, has moved at weight 1, with the eye closed."""

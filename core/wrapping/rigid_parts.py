@@ -1,10 +1,9 @@
-"""What is not skin: eyeballs, teeth, tongue and lashes follow the head; the lids lie on the eyeballs.
+"""What is not skin: eyes, teeth, tongue and lashes follow the head; the lids lie on the eyeballs.
 
 Eyeballs stay the template's, teeth and tongue too: they are only moved and scaled alike in all directions.
 Their blendshapes are the template's, scaled, so that they move with the jaw and the gaze.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -12,19 +11,21 @@ from scipy.spatial import cKDTree
 
 from ..detection.mediapipe_topology import IRIS_CENTERS
 from ..geometry.frames import Camera, HeadPose
+from ..geometry.sphere import Sphere, fit_sphere
+from ..template.eye_surfaces import SIDES, lower_rim, tear_points
 from ..template.topology import (
-    EYE_LEFT,
-    EYE_RIGHT,
+    CORNEAS,
+    EYES,
     INNER,
     LASHES,
     SKIN,
+    TEARS,
     TEETH_LOWER,
     TEETH_UPPER,
     TONGUE,
     HeadTopology,
 )
 
-SIDES = ("left", "right")
 #: Clearance between eyeball and lid, meters.
 CLEARANCE = 0.0003
 #: How far, meters, from the lids' rims skin and sockets are kept out of the eyeball.
@@ -53,34 +54,6 @@ EYEBALL_ROUNDS = 6
 MAX_GAZE = np.radians(25.0)
 
 
-@dataclass(frozen=True)
-class Sphere:
-    """A sphere.
-
-    Attributes:
-        center: (3,) float64, meters.
-        radius: Meters.
-    """
-
-    center: np.ndarray
-    radius: float
-
-
-def fit_sphere(points: np.ndarray) -> Sphere:
-    """The sphere through points, by linear least squares.
-
-    Args:
-        points: (n, 3) float64, meters.
-
-    Returns:
-        The sphere.
-    """
-    matrix = np.column_stack([2 * points, np.ones(len(points))])
-    solution = np.linalg.lstsq(matrix, (points**2).sum(1), rcond=None)[0]
-    center = solution[:3]
-    return Sphere(center, float(np.sqrt(solution[3] + center @ center)))
-
-
 class RigidParts:
     """Where the parts of one topology belong."""
 
@@ -96,10 +69,18 @@ class RigidParts:
         self.skin = topology.vertices_of(SKIN)
         self.body = topology.vertices_of(SKIN, INNER)
         self.loops = {"left": topology.lid_left, "right": topology.lid_right}
-        self.eyes = {
-            side: topology.vertices_of(name) for side, name in zip(SIDES, (EYE_LEFT, EYE_RIGHT), strict=True)
-        }
+        self.eyes = {side: topology.vertices_of(name) for side, name in zip(SIDES, EYES, strict=True)}
         self.eyeballs = {side: fit_sphere(mean[index]) for side, index in self.eyes.items()}
+        #: What an eyeball carries: itself and its cornea.
+        self.carried = {
+            side: topology.vertices_of(eye, cornea)
+            for side, eye, cornea in zip(SIDES, EYES, CORNEAS, strict=True)
+        }
+        #: By side, the lower lid's rim from corner to corner, and the rows of the tear line along it.
+        self.tears = {
+            side: (lower_rim(topology.vertices, self.loops[side]), topology.vertices_of(name))
+            for side, name in zip(SIDES, TEARS, strict=True)
+        }
         near = {
             side: cKDTree(mean[loop]).query(mean[self.body])[0] < LID_REACH
             for side, loop in self.loops.items()
@@ -219,7 +200,7 @@ class RigidParts:
             (V, 3) the head.
         """
         placed = neutral.copy()
-        for side, index in self.eyes.items():
+        for side, index in self.carried.items():
             ball = self.eyeballs[side]
             scale = eyeballs[side].radius / ball.radius
             placed[index] = (self.mean[index] - ball.center) * scale + eyeballs[side].center
@@ -231,6 +212,8 @@ class RigidParts:
         roots = (self.mean[self._roots] * self._root_weights[..., None]).sum(1)
         moved_roots = (neutral[self._roots] * self._root_weights[..., None]).sum(1)
         placed[self.lashes] = moved_roots + (self.mean[self.lashes] - roots) * scale
+        for side in SIDES:
+            self._place_tears(placed, side, eyeballs[side])
         return placed
 
     def mouth_scale(self, neutral: np.ndarray) -> float:
@@ -262,7 +245,7 @@ class RigidParts:
         lift = np.clip(forward / max(float(forward.max()), 1e-6), 0, 1)
         blendshapes[out, tongue, 2] += lift * np.float32(-MOUTH_OFFSETS[TONGUE][2] * mouth_scale)
         blendshapes[:, : body.shape[1]] = body
-        for side, index in self.eyes.items():
+        for side, index in self.carried.items():
             scale = np.float32(eyeballs[side].radius / self.eyeballs[side].radius)
             blendshapes[:, index] = source[:, index] * scale
         for blendshape, before in zip(blendshapes, source, strict=True):
@@ -279,6 +262,27 @@ class RigidParts:
         weights = self._root_weights[..., None]
         change = ((blendshape[self._roots] - source[self._roots]) * weights).sum(1)
         blendshape[self.lashes] = source[self.lashes] + change
+
+    def attach_tears(self, blendshape: np.ndarray, neutral: np.ndarray, eyeballs: dict[str, Sphere]) -> None:
+        """Let the tear lines of a blendshape at weight 1 lie between lid and eyeball.
+
+        Args:
+            blendshape: (V, 3) offsets, meters, changed in place.
+            neutral: (V, 3) of the same head, head frame, meters.
+            eyeballs: By side.
+        """
+        for side, (rim, rows) in self.tears.items():
+            if not blendshape[rim].any():
+                blendshape[rows] = 0.0
+                continue
+            moved = neutral + blendshape
+            self._place_tears(moved, side, eyeballs[side])
+            blendshape[rows] = moved[rows] - neutral[rows]
+
+    def _place_tears(self, vertices: np.ndarray, side: str, eyeball: Sphere) -> None:
+        """Put the tear line of an eye where lid and eyeball of vertices (V, 3) are, in place."""
+        rim, rows = self.tears[side]
+        vertices[rows] = tear_points(vertices[rim].astype(np.float64), eyeball).reshape(-1, 3)
 
     def gaze(
         self,

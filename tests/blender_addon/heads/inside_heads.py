@@ -67,7 +67,7 @@ def check_build(folder):
     assert names == {*data.part_names, "landmarks", *data.rig.names}
     assert list(head["photobust_landmarks"]) == data.landmark.tolist()
     assert head["photobust_photo"] == data.provenance["photo"]
-    assert len(mesh.materials) == 4 and all(m.node_tree for m in mesh.materials)
+    assert len(mesh.materials) == 6 and all(m.node_tree for m in mesh.materials)
     assert [modifier.type for modifier in head.modifiers] == ["ARMATURE", "SUBSURF"]
     assert (head.modifiers[SUBDIVISION].levels, head.modifiers[SUBDIVISION].render_levels) == (1, 2)
     smooth = head.evaluated_get(bpy.context.evaluated_depsgraph_get()).to_mesh()
@@ -76,7 +76,14 @@ def check_build(folder):
     points = coordinates(smooth.vertices, len(smooth.vertices))
     assert np.allclose(points[teeth], data.photo[teeth], atol=1e-6), "creased"
     # Every view takes the lashes' alpha for holes, and it darkens no other color.
-    alpha = {m.name: m.node_tree.nodes[IMAGE_NODE].image.alpha_mode for m in mesh.materials}
+    textured = [m for m in mesh.materials if IMAGE_NODE in m.node_tree.nodes]
+    clear = {m.name: m for m in mesh.materials if m not in textured}
+    assert set(clear) == {"somebody cornea", "somebody tears"}
+    assert all(m.diffuse_color[3] < 0.2 for m in clear.values()), "the solid view must show the iris"
+    for m in clear.values():
+        shader = next(node for node in m.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+        assert shader.inputs["Alpha"].default_value < 0.1
+    alpha = {m.name: m.node_tree.nodes[IMAGE_NODE].image.alpha_mode for m in textured}
     assert alpha.pop("somebody lashes") == "STRAIGHT" and set(alpha.values()) == {"CHANNEL_PACKED"}
     assert next(m for m in mesh.materials if m.name == "somebody lashes").diffuse_color[3] < 0.5
     image = head_export.head_image(head)
@@ -248,7 +255,7 @@ def read_back(folder, name):
         longest = np.linalg.norm(moved @ world[:3, :3].T, axis=1).max()
         wanted = np.linalg.norm(data.blendshapes[data.blendshape_names.index("jawOpen")], axis=1).max()
         assert abs(longest - wanted) < 1e-4, (longest, wanted)
-    assert len([slot for slot in head.material_slots if slot.material]) == 4
+    assert len([slot for slot in head.material_slots if slot.material]) == 6
     if name != "obj" or (folder / "head.mtl").read_text().count("map_") > 2:
         small = [image for image in bpy.data.images if tuple(image.size) == (32, 32)]
         assert small, [(image.name, image.filepath, tuple(image.size)) for image in bpy.data.images]

@@ -49,7 +49,7 @@ def run(run_in_blender, name, *arguments, **extra):
 def test_a_head_file_comes_back(made):
     head = read_head(made / "head.npz")
     assert head.blendshapes.shape == (52, *head.neutral.shape) and head.blendshapes.dtype == np.float32
-    assert head.material_names == ("skin", "eyes", "mouth", "lashes")
+    assert head.material_names == ("skin", "eyes", "mouth", "lashes", "cornea", "tears")
     assert head.provenance == {"photo": "a.jpg"}
     assert len(head.visemes.names) == 15 and head.visemes.weights.shape == (15, 52)
     assert len(head.rig.names) == 10 and 20 < head.rig.jaw_open_deg < 35

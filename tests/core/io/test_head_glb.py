@@ -259,8 +259,17 @@ def test_a_textured_glb_is_small_and_its_lashes_have_holes(topology):
     shown = {
         material["name"]: material["pbrMetallicRoughness"]["baseColorTexture"]["index"]
         for material in document["materials"]
+        if "baseColorTexture" in material["pbrMetallicRoughness"]
     }
     assert shown == {"skin": 0, "eyes": 0, "mouth": 0, "lashes": 1}
+    # Corneas and tears are clear, and reflect as much as their refraction has it, in spite of that.
+    for name, index in (("cornea", 1.376), ("tears", 1.336)):
+        clear = next(material for material in document["materials"] if material["name"] == name)
+        alpha = clear["pbrMetallicRoughness"]["baseColorFactor"][3]
+        specular = clear["extensions"]["KHR_materials_specular"]["specularColorFactor"]
+        assert clear["alphaMode"] == "BLEND" and alpha < 0.1
+        assert specular == pytest.approx([1 / alpha] * 3, rel=1e-3)
+        assert clear["extensions"]["KHR_materials_ior"]["ior"] == index
     pictures = []
     for image in document["images"]:
         view = document["bufferViews"][image["bufferView"]]

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from core.runtime.weights import models_folder
+from core.template.eye_surfaces import OUTWARD_DEG, iris_axis
 from core.template.topology import EYE_LEFT, EYE_RIGHT, HeadTopology
 from core.texture.atlas import Atlas
-from core.texture.procedural import OUTWARD_DEG, eye_directions, iris_axis
+from core.texture.procedural import eye_directions
 
 
 @pytest.mark.parametrize(("name", "side"), [(EYE_LEFT, 1), (EYE_RIGHT, -1)])

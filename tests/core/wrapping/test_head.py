@@ -10,6 +10,7 @@ import trimesh
 from PIL import Image
 
 from core.geometry.mesh import self_intersections, triangle_normals, vertex_normals
+from core.geometry.sphere import fit_sphere
 from core.image.photo import Photo, load_photo
 from core.io.writer import write_reconstruction
 from core.reconstructor import Reconstructor
@@ -21,7 +22,6 @@ from core.wrapping.adjustments import Adjustments
 from core.wrapping.head import Head, HeadWrapper
 from core.wrapping.options import HeadOptions
 from core.wrapping.pin_solver import Pin
-from core.wrapping.rigid_parts import fit_sphere
 
 MM = 1000.0
 
