@@ -89,7 +89,8 @@ def _materials_unchanged(head: bpy.types.Object, data: HeadData, texture: Path) 
         nodes = material.node_tree.nodes if material is not None and material.node_tree else []
         shader = next((node for node in nodes if node.type == "BSDF_PRINCIPLED"), None)
         images = [node.image for node in nodes if node.type == "TEX_IMAGE"]
-        if shader is None or bool(images) != texture.is_file():
+        textured = texture.is_file() and FINISHES[name].refraction is None
+        if shader is None or bool(images) != textured:
             return False
         roughness = shader.inputs["Roughness"].default_value
         if abs(roughness - FINISHES[name].roughness) > SETTING_TOLERANCE:

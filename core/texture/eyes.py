@@ -35,6 +35,9 @@ WHITE = np.array([0.62, 0.57, 0.53])
 #: Least and greatest luminance, linear.
 IRIS_LIMITS = (0.012, 0.30)
 WHITE_LIMITS = (0.25, 0.70)
+#: Greatest natural logarithm by which a channel of the white is off WHITE's hue: between narrow lids, skin is
+#: taken for it.
+MAX_WHITE_HUE = 0.10
 #: How much lighter than the skin the white is, at least and at most, within WHITE_LIMITS: in a dark photo
 #: whose light is not known, it does not glow.
 WHITE_OVER_SKIN = (3.5, 8.0)
@@ -104,6 +107,7 @@ def eye_colors(
     iris_color = _quantile_mean(iris_pixels, IRIS_QUANTILES)
     white = _quantile_mean(white_pixels, WHITE_QUANTILES)
     whiteness = WHITE if white is None else 0.5 * (white + WHITE * (white @ LUMINANCE) / (WHITE @ LUMINANCE))
+    whiteness = _of_white_hue(whiteness)
     brown = BROWN * (whiteness @ LUMINANCE) / (WHITE @ LUMINANCE)
     limits = WHITE_LIMITS
     if skin is not None:
@@ -114,6 +118,13 @@ def eye_colors(
         _limited(whiteness, limits),
         iris_color is not None,
     )
+
+
+def _of_white_hue(color: np.ndarray) -> np.ndarray:
+    """The color (3,) with a hue that eyes' whites have."""
+    neutral = WHITE * (color @ LUMINANCE) / (WHITE @ LUMINANCE)
+    logs = np.log(np.maximum(color, 1e-6) / neutral)
+    return np.asarray(neutral * np.exp(logs * min(1.0, MAX_WHITE_HUE / max(float(np.abs(logs).max()), 1e-9))))
 
 
 def eye_white(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:

@@ -30,7 +30,11 @@ from .skin_views import ShownSkin, SkinPhoto, match_tone, view_shares
 #: Logarithm of a color's ratio to the model's at which large areas count less: shadows, and highlights.
 SHADOW_RANGE = (0.35, 0.80)
 HIGHLIGHT_RANGE = (0.22, 0.50)
-#: The same for single texels that are brighter than their surroundings: highlights.
+#: Logarithm by which blue is stronger beside red than the person's skin has it, over centimeters, at which
+#: that begins to be taken out as light, and is; and what is left of it at which areas count less: clothes.
+BLUER_RANGE = (0.0, 0.15)
+FOREIGN_BLUE_RANGE = (0.30, 0.70)
+#: Logarithm of a color's ratio to the model's at which single texels count less: highlights.
 GLINT_RANGE = (0.25, 0.55)
 #: The same for dark texels near hair: single strands of it.
 STRAND_RANGE = (0.22, 0.45)
@@ -175,7 +179,9 @@ class SkinPainter:
         lightness = residual @ LUMINANCE
         kept = (1 - ramp(-lightness, *SHADOW_RANGE)) * (1 - ramp(lightness, *HIGHLIGHT_RANGE))
         exempt = np.maximum(self.regions.features, self.regions.beard)
-        return shading, fit, (kept + (1 - kept) * exempt).astype(np.float32)
+        kept = kept + (1 - kept) * exempt
+        kept *= 1 - ramp(_blueness(residual), *FOREIGN_BLUE_RANGE) * (1 - self.regions.features)
+        return shading, fit, kept.astype(np.float32)
 
     def _uneven_light(self, residual: np.ndarray, observed: np.ndarray) -> np.ndarray:
         """(V, 3) natural logarithm of light that is smooth over centimeters, but no function of the normal:
@@ -185,9 +191,10 @@ class SkinPainter:
         weight = observed * self._of_skin * (1 - self.regions.features) * (1 - 0.7 * self.regions.beard)
         smooth = self.completion.smooth(residual, weight, settings.light_stiffness, anchor=np.zeros(3))
         lightness = (smooth @ LUMINANCE)[:, None]
-        return np.asarray(
-            settings.uneven_lightness * lightness + settings.uneven_hue * (smooth - lightness), np.float32
-        )
+        # People's skin is redder in places; where it is bluer than the rest, clothes or the sky shine on it.
+        bluer = ramp(_blueness(smooth), *BLUER_RANGE)[:, None]
+        hue = settings.uneven_hue + (settings.uneven_blue - settings.uneven_hue) * bluer
+        return np.asarray(settings.uneven_lightness * lightness + hue * (smooth - lightness), np.float32)
 
     def _completed(self, colors: np.ndarray, weight: np.ndarray, fit: AlbedoFit) -> np.ndarray:
         """(V, 3) logarithms of the albedo everywhere: the model plus what the person differs by, which goes
@@ -305,6 +312,11 @@ class SkinPainter:
             points = self._in_box(view.pixels, box)[wanted]
             colors[wanted] = sample_photo_linear(rgb, points, self.sampler.spacing(view.pixels, some) / 2)[0]
         return colors
+
+
+def _blueness(logs: np.ndarray) -> np.ndarray:
+    """(n,) how much bluer than expected colors are, of natural logarithms (n, 3) beside what is expected."""
+    return np.asarray(logs[:, 2] - logs[:, 0])
 
 
 def _nearest(texel: np.ndarray, size: int) -> np.ndarray:
