@@ -676,7 +676,7 @@ class Reconstructor:
                 with watch.step("texture", starts["texture"], f"Painting the texture of {task.name}"):
                     options = PaintOptions(wrap.delight, wrap.beard, wrap.maps)
                     painter = self.albedo_painter(wrap.texture, wrap.uv)
-                    others = skin_photos(task.further, head.vertices, prior.vertices)
+                    others = skin_photos(task.further, head, prior.vertices)
                     albedo = painter.paint(
                         task.photo.rgb,
                         prior.frame,
@@ -785,20 +785,20 @@ def adjustments_over(name: str | None, adjustments: "Mapping[str, Adjustments]")
     return adjustments.get(name or "")
 
 
-def skin_photos(further: Sequence[FurtherPhoto], head: np.ndarray, prior: np.ndarray) -> list[SkinPhoto]:
+def skin_photos(further: Sequence[FurtherPhoto], head: "Head", prior: np.ndarray) -> list[SkinPhoto]:
     """Further photos, as the texture takes them.
 
     Args:
         further: The photos; without segmentations they are left out.
-        head: (V, 3) the wrapped head with the main photo's expression.
-        prior: (V, 3) the solved one, likewise: what others differ from it by is their expression.
+        head: The wrapped head, with the main photo's expression.
+        prior: (V', 3) the solved one, likewise: what others differ from it by is their expression.
     """
     return [
         SkinPhoto(
             one.photo.rgb,
             one.prior.frame,
             one.prior.pose,
-            head + (one.prior.vertices - prior),
+            head.vertices + (one.prior.vertices - prior)[head.topology.origin],
             one.segmentation,
         )
         for one in further

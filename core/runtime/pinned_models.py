@@ -1,7 +1,7 @@
 """SHA-256 of the project's models. Made by scripts/build/pin_models.py: do not edit."""
 
 PINNED_MODELS = {
-    "albedo_model.npz": "c6a30400d294198b07be0c9a0ed14175be8efe924ccdc774b158dc932c259930",
+    "albedo_model.npz": "fe2eb6503f45108b546d14e615c45604970c2c661f08f0008ca380cc3f02630e",
     "face_descriptor.npz": "87c16bf9ed0ed3b4107534e19ce16919f85ee778860abb0f4dc5b936c4707a02",
     "face_features.onnx": "12eaa4aa5ca195a1d5599b60f997ecf85828f3d4b938c649b5808724d1c9141b",
     "face_features.safetensors": "196d05f905090ae15b844c3a8dcb28336ea5a835dddfcbf73ed2df40a7067aa2",

@@ -49,9 +49,9 @@ class AlbedoModel:
         deviation: (V,) float32, what of a person's skin the components leave, natural logarithm.
         tone_mean: (3,) float64, mean tone of people.
         tone_covariance: (3, 3) float64.
-        exposure_mean: (15,) float64, mean of `skin_tone.exposure_features`.
-        exposure_deviation: (15,) float64, their standard deviations.
-        exposure_weights: (16, 3) float64, from features in standard deviations, and a constant, to how much
+        exposure_mean: (18,) float64, mean of `skin_tone.exposure_features`.
+        exposure_deviation: (18,) float64, their standard deviations.
+        exposure_weights: (19, 3) float64, from features in standard deviations, and a constant, to how much
             too light a photo is, natural logarithm, by channel.
     """
 

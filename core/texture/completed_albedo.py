@@ -12,7 +12,7 @@ from ..image.color import linear_to_bytes
 from ..runtime.timing import Clock
 from ..segmentation.segments import Segmentation
 from ..template.regions import Regions
-from ..template.topology import SKIN, HeadTopology
+from ..template.topology import CLEAR, SKIN, HeadTopology
 from .albedo import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, Albedo
 from .albedo_model import AlbedoModel
 from .atlas import Atlas, texel_coordinates
@@ -49,7 +49,7 @@ class CompletedAlbedo:
         self.topology, self.size = topology, size
         self.regions = Regions.of(topology)
         self.skin = SkinPainter(topology, size, settings, model)
-        names = [name for name in topology.part_names if name != SKIN]
+        names = [name for name in topology.part_names if name not in (SKIN, *CLEAR)]
         self.parts = Atlas.of(topology, size, names)
         self._painter = PartPainter(topology, self.parts)
         self._rim = self.parts.interpolation(self._painter.inner, len(topology.vertices))

@@ -140,6 +140,11 @@ class SkinPainter:
         logs = self._completed(mixed / np.maximum(weight, DARK)[:, None], weight, fit)
         return self._compose(layers, weight, logs, gain)
 
+    def tone(self, photo: SkinPhoto) -> np.ndarray:
+        """(3,) natural logarithm of the color that a photo shows the plain skin in."""
+        view = self.sampler.view(photo.rgb, photo.frame, photo.pose, photo.vertices, photo.segmentation)
+        return self._explain(view, photo.vertices, True)[1].tone
+
     def _shown(self, photo: SkinPhoto, options: PaintOptions) -> tuple[ShownSkin, AlbedoFit, np.ndarray]:
         """What a photo shows of the skin, the albedo by it, and its completion (V, 3), logarithms."""
         view = self.sampler.view(

@@ -45,7 +45,7 @@ def sample_of(rgb: np.ndarray, face: FaceLandmarks, topology: HeadTopology) -> S
     """The average head where a face was detected."""
     camera = Camera.from_focal_mm(50, rgb.shape[1], rgb.shape[0])
     lifted = average_lifter().lift(face, camera, rgb)
-    vertices = lifted.vertices.astype(np.float32)
+    vertices = lifted.vertices[topology.origin].astype(np.float32)
     head = plain_head(topology, vertices)
     zero = np.zeros_like(head.expression)
     return Sample(

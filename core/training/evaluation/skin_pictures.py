@@ -21,6 +21,7 @@ from ..synthesis.appearance import Appearance, composite
 from ..synthesis.lighting import LightLibrary, SceneLight
 from ..synthesis.render import draw
 from ..synthesis.shading import shade
+from ..synthesis.texture_library import Split
 
 #: Side of the pictures, pixels, and focal length of their camera, mm, 35 mm equivalent.
 PICTURE_SIZE = 768
@@ -79,9 +80,15 @@ class SkinPicture:
 class SkinStudio:
     """Renders known heads of one topology."""
 
-    def __init__(self, topology: HeadTopology, lights: LightLibrary) -> None:
-        """Take the topology and the held-out panoramas' light."""
-        self.topology, self.lights = topology, lights
+    def __init__(self, topology: HeadTopology, lights: LightLibrary, split: Split = "eval") -> None:
+        """Take the topology and panoramas.
+
+        Args:
+            topology: Of the heads.
+            lights: The panoramas' light.
+            split: Which of the panoramas: those that are held out, or the others.
+        """
+        self.topology, self.lights, self.split = topology, lights, split
         triangles, quads = topology.triangles, np.repeat(topology.quads, 2, axis=0)
         where = (quads[:, None, :] == triangles[:, :, None]).argmax(2)
         corners = np.take_along_axis(np.repeat(topology.quad_uv, 2, axis=0), where, 1)
@@ -126,7 +133,7 @@ class SkinStudio:
         pose = _random_pose(rng)
         points = pose.head_to_camera(head.vertices)
         buffers = draw(points, self._triangles, self._uv, self._part, camera, PICTURE_SIZE)
-        light = self.lights.sample(rng, "eval")
+        light = self.lights.sample(rng, self.split)
         size = head.image.shape[0]
         linear = linear_of_bytes_float32()[head.image]
         places = (buffers.uv.reshape(-1, 2) * size - 0.5).astype(np.float32)
@@ -186,7 +193,7 @@ class SkinStudio:
         color out; and what is behind.
         """
         balance = albedo[face].mean(0) / np.maximum(shaded[face].mean(0), 1e-6)
-        index = light.panorama if light.panorama >= 0 else int(self.lights.indices("eval")[0])
+        index = light.panorama if light.panorama >= 0 else int(self.lights.indices(self.split)[0])
         behind = self.lights.cut(rng, PICTURE_SIZE, index, light.rotation)
         return shaded * balance, behind * (MIDDLE_GRAY / max(float(np.median(behind)), 1e-3))
 

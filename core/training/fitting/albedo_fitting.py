@@ -6,6 +6,7 @@ one side does not get into the model, and completed by the model itself in turn 
 and Tibshirani, Spectral Regularization Algorithms for Learning Large Incomplete Matrices, JMLR 11, 2010).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ...template.regions import Regions
 from ...template.topology import SKIN, HeadTopology
 from ...texture.albedo_model import DARK
 from ...texture.delighting import relative_shading
+from ...texture.eyes import eye_white
 from ...texture.inpainting import SmoothCompletion
 from ...texture.settings import TextureSettings
 from ...texture.skin_sampler import SkinSampler
@@ -56,10 +58,12 @@ MEAN_FRACTION = 0.5
 COMPONENT_FRACTION = 0.7
 #: Changed copies of each portrait that exposure is learned from, the standard deviations of their exposure
 #: and of the tint of red and blue, natural logarithms, and the resistance of the regression.
-CHANGES = 16
-EXPOSURE_DEVIATION = 0.5
+CHANGES = 4
+EXPOSURE_DEVIATION = 0.45
 TINT_DEVIATION = (0.13, 0.16)
-EXPOSURE_RIDGE = 3.0
+EXPOSURE_RIDGE = 10.0
+#: Weight of a rendered picture, whose exposure is known, beside a portrait's.
+KNOWN_WEIGHT = 3.0
 #: Least and greatest deviation of a vertex from what the model says, natural logarithm.
 DEVIATION_LIMITS = (0.06, 0.4)
 
@@ -73,12 +77,19 @@ class ObservedSkin:
         weight: (V,) float32, 0..1.
         vertices: (V, 3) float32, the head as photographed, head frame, meters.
         picture: (64, 64, 3) float32 linear, the photo (`skin_tone.small_picture`).
+        eye_white: (3,) float32 linear, the white of the eyes; zeros where it is not seen.
     """
 
     colors: np.ndarray
     weight: np.ndarray
     vertices: np.ndarray
     picture: np.ndarray
+    eye_white: np.ndarray
+
+    @property
+    def white(self) -> np.ndarray | None:
+        """The white of the eyes, if it is seen."""
+        return self.eye_white if self.eye_white.any() else None
 
     @classmethod
     def load(cls, path: Path) -> "ObservedSkin":
@@ -89,6 +100,24 @@ class ObservedSkin:
     def save(self, path: Path) -> None:
         """Write an .npz file."""
         write_arrays(path, {one.name: getattr(self, one.name) for one in fields(self)}, compressed=False)
+
+
+@dataclass(frozen=True)
+class ToneExample:
+    """A picture that exposure is learned from.
+
+    Attributes:
+        tone: (3,) natural logarithm of the plain skin's color, as photographed.
+        picture: (64, 64, 3) float32 linear (`skin_tone.small_picture`).
+        eye_white: (3,) linear, the white of the eyes, as photographed, if it is seen.
+        gain: (3,) natural logarithm of how much too light it is, by channel; None for a portrait, which is
+            taken for right.
+    """
+
+    tone: np.ndarray
+    picture: np.ndarray
+    eye_white: np.ndarray | None = None
+    gain: np.ndarray | None = None
 
 
 def observe(sampler: SkinSampler, photo: Photo, reconstruction: Reconstruction) -> ObservedSkin:
@@ -116,7 +145,14 @@ def observe(sampler: SkinSampler, photo: Photo, reconstruction: Reconstruction) 
     )
     weight = view.weight * ramp(view.outline, *OUTLINE)
     colors, observed = sampler.to_vertices(view.colors, weight)
-    return ObservedSkin(colors, observed, head.vertices.astype(np.float32), small_picture(photo.rgb))
+    white = eye_white(photo.rgb, reconstruction.landmarks.points)
+    return ObservedSkin(
+        colors,
+        observed,
+        head.vertices[: len(colors)].astype(np.float32),
+        small_picture(photo.rgb),
+        np.zeros(3, np.float32) if white is None else white.astype(np.float32),
+    )
 
 
 class AlbedoFitting:
@@ -161,7 +197,12 @@ class AlbedoFitting:
             "deviation": np.clip(deviation, *DEVIATION_LIMITS).astype(np.float16),
             "tone_mean": tones.mean(0),
             "tone_covariance": np.cov(tones.T),
-            **fit_exposure(tones, np.stack([skin.picture for skin in self.skins])),
+            **fit_exposure(
+                [
+                    ToneExample(tone, skin.picture, skin.white)
+                    for tone, skin in zip(tones, self.skins, strict=True)
+                ]
+            ),
         }
 
     def _skins_without_light(
@@ -257,32 +298,42 @@ class AlbedoFitting:
         return np.where(self.on_skin[:, None] > 0, values, inside)
 
 
-def fit_exposure(tones: np.ndarray, pictures: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
-    """Learn how much too light or tinted a photo is, from right photos, made lighter, darker and tinted.
+def fit_exposure(examples: Sequence[ToneExample], seed: int = 0) -> dict[str, np.ndarray]:
+    """Learn how much too light or tinted a photo is, from right photos, made lighter, darker and tinted, and
+    from pictures of which that is known.
 
     Args:
-        tones: (P, 3) natural logarithms of the people's plain skin.
-        pictures: (P, 64, 64, 3) float32 linear, their photos.
+        examples: The pictures.
         seed: Of the changes.
 
     Returns:
         The arrays `exposure_mean`, `exposure_deviation` and `exposure_weights` of the model.
     """
     rng = np.random.default_rng(seed)
-    features, gains = [], []
-    for tone, picture in zip(tones, pictures, strict=True):
-        for _ in range(CHANGES):
+    features, gains, counts = [], [], []
+    for one in examples:
+        if one.gain is not None:
+            features.append(exposure_features(one.tone, one.picture, one.eye_white))
+            gains.append(one.gain)
+            counts.append(KNOWN_WEIGHT)
+            continue
+        for number in range(CHANGES):
             red, blue = rng.normal(0, TINT_DEVIATION)
             gain = rng.normal(0, EXPOSURE_DEVIATION) + np.array([red, 0, blue])
-            changed = np.minimum(picture * np.exp(gain), 1)
-            features.append(exposure_features(tone + gain, changed))
+            if number == 0:
+                gain = np.zeros(3)
+            changed = np.minimum(one.picture * np.exp(gain), 1)
+            white = None if one.eye_white is None else np.minimum(one.eye_white * np.exp(gain), 1)
+            features.append(exposure_features(one.tone + gain, changed, white))
             gains.append(gain)
-    values = np.stack(features)
-    mean, deviation = values.mean(0), values.std(0) + 1e-6
+            counts.append(1 / CHANGES)
+    values, weight = np.stack(features), np.array(counts)
+    mean = np.average(values, 0, weight)
+    deviation = np.sqrt(np.average((values - mean) ** 2, 0, weight)) + 1e-6
     scaled = np.clip((values - mean) / deviation, -MAX_DEVIATIONS, MAX_DEVIATIONS)
     columns = np.column_stack([scaled, np.ones(len(scaled))])
-    matrix = columns.T @ columns + EXPOSURE_RIDGE * np.eye(columns.shape[1])
-    weights = np.linalg.solve(matrix, columns.T @ np.stack(gains))
+    matrix = columns.T @ (columns * weight[:, None]) + EXPOSURE_RIDGE * np.eye(columns.shape[1])
+    weights = np.linalg.solve(matrix, columns.T @ (np.stack(gains) * weight[:, None]))
     return {"exposure_mean": mean, "exposure_deviation": deviation, "exposure_weights": weights}
 
 

@@ -215,8 +215,10 @@ def load(page, name):
     names = [*found[0], *found[1]]
     if len(found[0]) == 10:
         names.append("bones")
-    pictures = page.run(f"{HELPERS} return meshes.map(one => !!one.material.map)")
-    return [*names, *(["webp"] if all(pictures) else [])]
+    pictures = page.run(f"{HELPERS} return meshes.map(one => [one.material.name, !!one.material.map])")
+    clear = [name for name, shown in pictures if not shown]
+    assert len(clear) == 2 and clear[0].endswith("cornea") and clear[1].endswith("tears"), clear
+    return [*names, "webp"]
 
 
 def picture(page):

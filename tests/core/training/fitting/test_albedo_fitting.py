@@ -8,7 +8,13 @@ from core.template.regions import Regions
 from core.texture.albedo_model import AlbedoModel
 from core.texture.skin_tone import LIGHTNESS_THRESHOLD, exposure_features
 from core.training.fitting import albedo_fitting
-from core.training.fitting.albedo_fitting import AlbedoFitting, ObservedSkin, fit_exposure, weighted_median
+from core.training.fitting.albedo_fitting import (
+    AlbedoFitting,
+    ObservedSkin,
+    ToneExample,
+    fit_exposure,
+    weighted_median,
+)
 
 PEOPLE = 15
 
@@ -31,7 +37,8 @@ def skins(topology):
         if number % 3 == 0:
             logs[forehead] = np.log([0.02, 0.02, 0.3])
         picture = np.full((64, 64, 3), rng.uniform(0.1, 0.3), np.float32)
-        made.append(ObservedSkin(np.exp(logs).astype(np.float32), front, points, picture))
+        unseen = np.zeros(3, np.float32)
+        made.append(ObservedSkin(np.exp(logs).astype(np.float32), front, points, picture, unseen))
     return made
 
 
@@ -64,12 +71,34 @@ def test_exposure_is_learned_from_what_was_changed():
     rng = np.random.default_rng(1)
     tones = np.log([0.3, 0.18, 0.12]) + rng.normal(0, 0.3, (20, 1))
     pictures = rng.uniform(0.02, 0.5, (20, 64, 64, 3)).astype(np.float32)
-    arrays = fit_exposure(tones, pictures)
+    arrays = fit_exposure([ToneExample(*one) for one in zip(tones, pictures, strict=True)])
     for change in (-0.7, 0.0, 0.5):
         features = exposure_features(tones[0] + change, np.minimum(pictures[0] * np.exp(change), 1))
         scaled = (features - arrays["exposure_mean"]) / arrays["exposure_deviation"]
         found = scaled @ arrays["exposure_weights"][:-1] + arrays["exposure_weights"][-1]
         assert found @ LUMINANCE == pytest.approx(change, abs=0.2 + LIGHTNESS_THRESHOLD)
+
+
+def test_exposure_is_learned_from_pictures_of_known_skin_and_its_eyes():
+    """Backgrounds say nothing here, skins differ: only the white of the eyes tells how light a photo is."""
+    rng = np.random.default_rng(2)
+    white, background = np.log([0.4, 0.37, 0.34]), np.full((64, 64, 3), 0.2, np.float32)
+
+    def examples(count):
+        made = []
+        for _ in range(count):
+            gain = rng.normal(0, 0.4) * np.ones(3)
+            tone = np.log([0.3, 0.18, 0.12]) + rng.normal(0, 0.4) + gain
+            made.append(ToneExample(tone, background, np.exp(white + gain), gain))
+        return made
+
+    arrays, errors = fit_exposure(examples(60)), []
+    for one in examples(20):
+        features = exposure_features(one.tone, one.picture, one.eye_white)
+        scaled = (features - arrays["exposure_mean"]) / arrays["exposure_deviation"]
+        found = scaled @ arrays["exposure_weights"][:-1] + arrays["exposure_weights"][-1]
+        errors.append((found - one.gain) @ LUMINANCE)
+    assert np.abs(errors).mean() < 0.1
 
 
 def test_weighted_median():
