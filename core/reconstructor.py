@@ -791,7 +791,7 @@ def skin_photos(further: Sequence[FurtherPhoto], head: "Head", prior: np.ndarray
     Args:
         further: The photos; without segmentations they are left out.
         head: The wrapped head, with the main photo's expression.
-        prior: (V', 3) the solved one, likewise: what others differ from it by is their expression.
+        prior: (T, 3) the solved one, likewise: what others differ from it by is their expression.
     """
     return [
         SkinPhoto(

@@ -6,15 +6,14 @@ the first of four, and what is new comes behind.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from ..geometry.sphere import Sphere, fit_sphere
 
-if TYPE_CHECKING:
-    from .topology import HeadTopology
-
+#: A `topology.HeadTopology`, whose module imports this one.
+Topology = Any
 SIDES = ("left", "right")
 #: How far outward of the direction that an eye looks in its iris lies, degrees (angle kappa): with irises in
 #: the middle, eyes squint. By the irises that are detected in photos; a real eye's is about 5 degrees.
@@ -142,7 +141,7 @@ def lower_rim(vertices: np.ndarray, loop: np.ndarray) -> np.ndarray:
     return min(halves, key=lambda half: float(vertices[half[1:-1], 2].mean()))
 
 
-def with_eye_surfaces(topology: "HeadTopology") -> "HeadTopology":
+def with_eye_surfaces(topology: Topology) -> Topology:
     """Add the corneas and tear lines to a template, and make its eyeballs finer.
 
     Args:
@@ -182,7 +181,7 @@ class _Eye:
     identity: np.ndarray
 
     @classmethod
-    def of(cls, topology: "HeadTopology", side: str) -> "_Eye":
+    def of(cls, topology: Topology, side: str) -> "_Eye":
         index = topology.vertices_of(f"eye_{side}")
         points = topology.vertices[index].astype(np.float64)
         known = np.column_stack([points, np.ones(len(points))])
@@ -232,7 +231,7 @@ class _Quads:
 class _Builder:
     """Collects what is added to a template."""
 
-    base: "HeadTopology"
+    base: Topology
     vertices: list[_Vertices] = field(default_factory=list)
     quads: list[_Quads] = field(default_factory=list)
     part_names: list[str] = field(default_factory=list)
@@ -287,7 +286,7 @@ class _Builder:
         offsets = base.blendshapes[:, origin], base.identity[:, origin]
         self.vertices.append(_Vertices(rows.reshape(-1, 3), origin, offsets))
 
-    def finish(self) -> "HeadTopology":
+    def finish(self) -> Topology:
         """The topology with all that was added."""
         base, own, count = self.base, self.own_quads, len(self.base.vertices)
         points = np.concatenate([one.points for one in self.vertices])

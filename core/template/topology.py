@@ -72,7 +72,7 @@ class HeadTopology:
         thickness: (V,) float32, meters behind the skin of the average head, at most 0.02.
         origin: (V,) int32, the vertex of the template that each one is, or is like: the template's own come
             first (`eye_surfaces` adds the others).
-        template_corners: (4 F',) int32, what each corner 4 q + c of the template's quads is here.
+        template_corners: (C,) int32, what each corner 4 q + c of the template's quads is here.
     """
 
     vertices: np.ndarray

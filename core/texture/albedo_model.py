@@ -73,7 +73,7 @@ class AlbedoModel:
         """The model for a head's vertices.
 
         Args:
-            origin: (V',) the template's vertex that each of them is, or is like.
+            origin: (N,) int, the template's vertex that each of them is, or is like.
         """
         return replace(
             self,

@@ -128,7 +128,7 @@ class HeadWrapper:
 
         Args:
             surface: The surface.
-            prior: (V', 3) the template's vertices, as the landmarks were lifted to them, head frame, meters.
+            prior: (T, 3) the template's vertices, as the landmarks were lifted to them, head frame, meters.
             landmarks: As detected.
             camera: Of the photo.
             pose: Of the head.

@@ -118,8 +118,8 @@ class RigModel:
     Attributes:
         end_vertices: (B, 2, K) int32, the vertices that place each bone's head and tail; unused ones repeat.
         end_weights: (B, 2, K) float32, affine weights of these (each row sums to 1).
-        joints: (V', 4) uint8 of the template's vertices, see `Rig`; without the jaw, but at the tongue.
-        weights: (V', 4) float32, see `Rig`.
+        joints: (T, 4) uint8 of the template's vertices, see `Rig`; without the jaw, but at the tongue.
+        weights: (T, 4) float32, see `Rig`.
     """
 
     end_vertices: np.ndarray
