@@ -17,13 +17,7 @@ rooms = {}
 
 def show_head(addon, folder):
     """Build the head of a result's folder, and select it."""
-    for name in (
-        "operators.adjust_pins",
-        "state.session",
-        "heads.adjustments",
-        "heads.loaded",
-        "heads.results",
-    ):
+    for name in MODULES:
         rooms[name.rpartition(".")[2]] = sys.modules[f"{addon}.{name}"]
     folder = Path(folder)
     files = {path.name: str(path) for path in folder.iterdir()}
@@ -31,12 +25,12 @@ def show_head(addon, folder):
     loaded_head = rooms["loaded"].load_heads(folder / "photo.png", found)[0]
     results = rooms["results"]
     collection = results.new_collection(bpy.context.scene, loaded_head.name)
-    made = results.build_objects(loaded_head, collection, [Vector((0, 0, 0))], "HEAD", 1.0)
-    results.select_only(bpy.context.view_layer, made[:1])
-    rooms["head"] = made[0].name
+    places = [Vector((0, 0, 0))]
+    rooms["head"], *_ = results.build_step_by_step(loaded_head, collection, places, "HEAD", 1.0)
+    results.select_only(bpy.context.view_layer, [head()])
     # What is slow to draw without a graphics card, and of which nothing is asked.
     bpy.context.preferences.system.viewport_aa = "OFF"
-    for modifier in made[0].modifiers:
+    for modifier in head().modifiers:
         modifier.show_viewport = False
     bpy.ops.ed.undo_push(message="built")
 
