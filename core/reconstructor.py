@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from .wrapping.adjuster import AdjustedHead, HeadAdjuster
     from .wrapping.adjustments import Adjustments
     from .wrapping.head import Head, HeadWrapper
+    from .wrapping.pin_solver import PinView
 
 #: Faces smaller than this, pixels from forehead to chin, are not tried.
 SMALLEST_FACE = 40
@@ -643,8 +644,9 @@ class Reconstructor:
             head = self.head_wrapper(surface, prior.vertices, face, task.camera, prior.pose)
             adjusted = None
             if task.adjustments:
+                further = views_for_pins(task.views, head.vertices, prior.vertices)
                 adjusted = self.head_adjuster.apply(
-                    head, self.head_wrapper, task.camera, prior.pose, task.adjustments
+                    head, self.head_wrapper, task.camera, prior.pose, task.adjustments, further
                 )
                 head = adjusted.head
             head = replace(head, topology=head.topology.painted_for(UV_MAPS[wrap.uv]))
@@ -804,6 +806,25 @@ def skin_photos(further: Sequence[FurtherPhoto], head: "Head", prior: np.ndarray
         for one in further
         if one.segmentation is not None
     ]
+
+
+def views_for_pins(views: Sequence[PhotoView], head: np.ndarray, prior: np.ndarray) -> "dict[str, PinView]":
+    """Further photos of a person, as pins take them: by their names.
+
+    Args:
+        views: What became of all photos.
+        head: (V, 3) the wrapped head with the main photo's expression, head frame, meters.
+        prior: (V, 3) the solved one, likewise: what others differ from it by is their expression.
+    """
+    from .wrapping.pin_solver import PinView
+
+    return {
+        view.name: PinView(
+            head + (view.prior.vertices - prior).astype(np.float64), view.camera, view.prior.pose
+        )
+        for view in views
+        if view.verdict == USED and not view.main and view.prior is not None and view.camera is not None
+    }
 
 
 def load_segmenter(models_dir: Path, backend: str) -> Segmenter | None:

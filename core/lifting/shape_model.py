@@ -13,6 +13,8 @@ import numpy as np
 
 from ..errors import ModelError
 from ..runtime.weights import model_arrays
+from ..template.template import HeadTemplate
+from .lifter import FILE_NAME as LIFTER_FILE
 from .lifter import LandmarkLifter
 
 FILE_NAME = "face_shape_model.npz"
@@ -94,6 +96,23 @@ class FaceShapeModel:
         """Read the model of a lifter from the folder of the models."""
         with model_arrays(Path(models_dir) / FILE_NAME) as arrays:
             return cls.of(lifter, arrays)
+
+    @classmethod
+    def from_pretrained(cls, models_dir: Path) -> "FaceShapeModel":
+        """Read the model and the lifter's components, without the lifter's network.
+
+        Args:
+            models_dir: Folder of the models.
+
+        Raises:
+            ModelError: A file is missing or damaged.
+        """
+        from safetensors.numpy import load_file
+
+        path = Path(models_dir) / LIFTER_FILE
+        if not path.is_file():
+            raise ModelError(f"{path} is missing: get the project's models folder again")
+        return cls.load(LandmarkLifter(load_file(path), HeadTemplate.load(models_dir)), models_dir)
 
     @property
     def components_covariance(self) -> np.ndarray:

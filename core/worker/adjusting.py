@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from .params import Params, is_path
 if TYPE_CHECKING:
     from ..wrapping.adjuster import BaseHead, HeadAdjuster
     from ..wrapping.adjustments import Adjustments
+    from ..wrapping.pin_solver import PinView
 
 #: Results whose heads are kept in memory, 7 MB each.
 MAX_KEPT = 4
@@ -25,6 +27,8 @@ MAX_HEAD_BYTES = 200_000_000
 MAX_DOCUMENT_BYTES = 20_000_000
 #: Meters from the origin within which a head lies.
 MAX_COORDINATE = 10.0
+#: Standard deviations that an expression has of a kind.
+MAX_COEFFICIENT = 100.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,14 @@ class AdjustJobs:
         from ..wrapping.adjuster import HeadAdjuster
 
         return HeadAdjuster.from_pretrained(models_folder())
+
+    @cached_property
+    def _expressions(self) -> np.ndarray:
+        """(J, V, 3) float64, meters by the coefficients of further photos' expressions."""
+        from ..lifting.shape_model import FaceShapeModel
+
+        model = FaceShapeModel.from_pretrained(models_folder())
+        return np.tensordot(model.expression, model.components, 1)
 
     def adjust(self, params: Params) -> dict[str, Any]:
         """Correct the head of a result's folder, and write its vertices into the .npz file `out`.
@@ -93,7 +105,7 @@ class AdjustJobs:
 
     def _moved(self, saved: SavedHead, adjustments: "Adjustments") -> dict[str, Any]:
         """The saved head as corrections have it, by what they differ in from those it was made with."""
-        from ..wrapping.pin_solver import PinScene
+        from ..wrapping.pin_solver import PinScene, PinView
 
         adjuster, camera = self._adjuster, saved.camera
         wanted = adjuster.preview(saved.base, camera, adjustments)
@@ -109,8 +121,11 @@ class AdjustJobs:
             neutral = saved.neutral + (wanted.neutral - before.neutral)
             photo = saved.photo + (wanted.photo - before.photo)
             # What has been repaired of the saved head since has moved points a little.
-            scene = PinScene(photo, saved.base.blendshapes, saved.base.expression, camera, wanted.solved.pose)
-            exact = adjuster.solver.solve(scene, [p for p in adjustments.pins if p.corrects != "pose"])
+            main = PinView(photo, camera, wanted.solved.pose)
+            scene = PinScene(main, saved.base.blendshapes, saved.base.expression)
+            exact = adjuster.solver.solve(
+                scene, [p for p in adjustments.pins if p.corrects != "pose" and not p.photo]
+            )
             made |= {"neutral": neutral + exact.offset, "photo": photo + exact.photo_offset}
             made["errors_px"] |= exact.errors_px
         return made
@@ -130,7 +145,7 @@ class AdjustJobs:
             if status[0].st_size > MAX_HEAD_BYTES or status[1].st_size > MAX_DOCUMENT_BYTES:
                 raise RequestError(f"the files in {folder} are too large to be a head")
             try:
-                self._kept[key] = read_saved(folder, self._vertices)
+                self._kept[key] = read_saved(folder, self._vertices, lambda: self._expressions)
             except (OSError, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
                 raise RequestError(
                     f"the head in {folder} is damaged ({error}): reconstruct the photo again"
@@ -154,12 +169,14 @@ def pose_document(pose: HeadPose) -> dict[str, Any]:
     }
 
 
-def read_saved(folder: Path, vertices: int) -> SavedHead:
+def read_saved(folder: Path, vertices: int, expressions: Callable[[], np.ndarray]) -> SavedHead:
     """Read the head of a result's folder.
 
     Args:
         folder: With head.npz and face.json, which may come from anybody.
         vertices: How many the template has.
+        expressions: Gives (J, V, 3) float64, meters by the coefficients of further photos' expressions; only
+            asked for the head of several photos.
 
     Raises:
         ValueError: It is none that can be corrected.
@@ -189,8 +206,53 @@ def read_saved(folder: Path, vertices: int) -> SavedHead:
         base = {name: _floats(arrays[prefix + name], size) for name, size in shape.items()}
         neutral, photo = (_floats(arrays[name], (vertices, 3)) for name in ("neutral", "photo"))
     adjusted = document.get("adjustments") or {}
-    pose = adjusted.get("base_pose") or document["pose"]
-    camera = document["camera"]
+    camera, pose = _camera_and_pose(document["camera"], adjusted.get("base_pose") or document["pose"])
+    further = further_views(document.get("views"), base["photo"], expressions)
+    head = BaseHead(base["neutral"], base["photo"], base["units"], base["expression"], pose, further)
+    made_with = Adjustments.parse({**adjusted, "ignored_png": None}) if adjusted else Adjustments()
+    return SavedHead(head, camera, neutral, photo, made_with)
+
+
+def further_views(
+    views: object, photo: np.ndarray, expressions: Callable[[], np.ndarray]
+) -> "dict[str, PinView]":
+    """The head in further photos of a person.
+
+    Args:
+        views: Of face.json, which may come from anybody.
+        photo: (V, 3) the head as photographed in the main photo, head frame, meters.
+        expressions: See `read_saved`.
+
+    Returns:
+        By the photos' names.
+
+    Raises:
+        ValueError: They are none.
+        KeyError: The same.
+        TypeError: The same.
+        AttributeError: The same.
+    """
+    from ..lifting.person import USED
+    from ..wrapping.pin_solver import PinView
+
+    used = [view for view in views if view["verdict"] == USED] if isinstance(views, list) else []
+    main = [view for view in used if view["main"] is True]
+    if len(used) < 2 or len(main) != 1:
+        return {}
+    basis = expressions()
+    own = _floats(np.array(main[0]["expression"], float), (len(basis),), MAX_COEFFICIENT)
+    found = {}
+    for view in used:
+        if view is main[0]:
+            continue
+        other = _floats(np.array(view["expression"], float), (len(basis),), MAX_COEFFICIENT)
+        camera, pose = _camera_and_pose(view["camera"], view["pose"])
+        found[str(view["name"])] = PinView(photo + np.tensordot(other - own, basis, 1), camera, pose)
+    return found
+
+
+def _camera_and_pose(camera: dict[str, Any], pose: dict[str, Any]) -> tuple[Camera, HeadPose]:
+    """Of a photo, as face.json has them. Raises ValueError, KeyError or TypeError if they are impossible."""
     rotation = _floats(np.array(pose["rotation_head_to_camera"], float), (3, 3))
     if np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-3:  # six digits in the file
         raise ValueError("the pose is no rotation")
@@ -198,18 +260,14 @@ def read_saved(folder: Path, vertices: int) -> SavedHead:
     translation = np.array(pose["translation_m"], float)
     if not np.isfinite([focal, cx, cy, *translation]).all() or focal <= 0 or translation.shape != (3,):
         raise ValueError("the camera is impossible")
-    head = BaseHead(
-        base["neutral"], base["photo"], base["units"], base["expression"], HeadPose(rotation, translation)
-    )
-    made_with = Adjustments.parse({**adjusted, "ignored_png": None}) if adjusted else Adjustments()
-    return SavedHead(head, Camera(focal, float(cx), float(cy)), neutral, photo, made_with)
+    return Camera(focal, float(cx), float(cy)), HeadPose(rotation, translation)
 
 
-def _floats(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _floats(array: np.ndarray, shape: tuple[int, ...], limit: float = MAX_COORDINATE) -> np.ndarray:
     """The array as numbers of a head. Raises ValueError if it is not that."""
     if array.shape != shape or array.dtype.kind != "f":
         raise ValueError(f"an array of {array.shape} instead of {shape}")
     numbers = array.astype(np.float64)
-    if not np.isfinite(numbers).all() or np.abs(numbers).max() > MAX_COORDINATE:
+    if not np.isfinite(numbers).all() or np.abs(numbers).max() > limit:
         raise ValueError("numbers that are too large")
     return numbers

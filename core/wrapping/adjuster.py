@@ -1,6 +1,7 @@
 """Applies what a person has corrected to a wrapped head: at once, as a preview, and thoroughly."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from ..geometry.frames import Camera, HeadPose
 from ..template.sliders import HeadSliders, load_sliders
 from ..template.topology import HeadTopology
 from .adjustments import Adjustments
-from .pin_solver import PinnedHead, PinScene, PinSolver
+from .pin_solver import PinnedHead, PinScene, PinSolver, PinView
 from .rigid_parts import SIDES, RigidParts
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class BaseHead:
         blendshapes: (52, V, 3), offsets, meters.
         expression: (52,) weights.
         pose: Of the head.
+        further: The head in further photos of the person, by their names.
     """
 
     neutral: np.ndarray
@@ -35,6 +37,7 @@ class BaseHead:
     blendshapes: np.ndarray
     expression: np.ndarray
     pose: HeadPose
+    further: Mapping[str, PinView] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,9 +115,12 @@ class HeadAdjuster:
         self.check(adjustments)
         sculpted = self.sliders.offset(adjustments.sliders)
         expression = base.expression.astype(np.float64)
-        scene = PinScene(base.photo + sculpted, base.blendshapes, expression, camera, base.pose)
-        solved = self.solver.solve(scene, adjustments.pins)
-        neutral, photo = base.neutral + sculpted + solved.offset, scene.photo + solved.photo_offset
+        photo = base.photo + sculpted
+        # What further photos show differs by expressions, which sliders leave alone.
+        further = {name: replace(view, photo=view.photo + sculpted) for name, view in base.further.items()}
+        main = PinView(photo, camera, base.pose)
+        solved = self.solver.solve(PinScene(main, base.blendshapes, expression, further), adjustments.pins)
+        neutral, photo = base.neutral + sculpted + solved.offset, photo + solved.photo_offset
         index = self._followers
         followed = self._followed(base, neutral, photo)
         neutral[index] = base.neutral[index] + followed
@@ -131,7 +137,13 @@ class HeadAdjuster:
         return np.asarray(change[self._followers])
 
     def apply(
-        self, head: "Head", wrapper: "HeadWrapper", camera: Camera, pose: HeadPose, adjustments: Adjustments
+        self,
+        head: "Head",
+        wrapper: "HeadWrapper",
+        camera: Camera,
+        pose: HeadPose,
+        adjustments: Adjustments,
+        further: Mapping[str, PinView] | None = None,
     ) -> AdjustedHead:
         """Correct a head, and all that depends on its shape.
 
@@ -141,8 +153,9 @@ class HeadAdjuster:
             camera: Of the photo.
             pose: Of the head.
             adjustments: The corrections.
+            further: The head in further photos of the person, by their names.
         """
-        base = BaseHead(head.neutral, head.vertices, head.blendshapes, head.expression, pose)
+        base = BaseHead(head.neutral, head.vertices, head.blendshapes, head.expression, pose, further or {})
         made = self.preview(base, camera, adjustments)
         if made.solved.pose is pose and np.array_equal(made.photo, base.photo):
             return AdjustedHead(head, pose, base, adjustments, made.solved.errors_px)

@@ -6,6 +6,9 @@ As JSON, in requests to the engine, in face.json and in files that a batch repea
      "pins": [{"name": "nose_tip", "x": 512.0, "y": 340.5, "corrects": "shape", "locked": false}],
      "sliders": {"nose_width": 0.3},
      "ignored_png": "<base64 of a PNG of the photo's shape, white is ignored>"}
+
+A pin of a head of several photos may have a "photo": the name of the one that it is placed in, if that is not
+the main one.
 """
 
 import base64
@@ -29,6 +32,7 @@ MAX_SLIDER = 1.0
 #: Pixels from the photo's origin.
 MAX_COORDINATE = 1e6
 MAX_NAME = 60
+MAX_FILE_NAME = 1024
 #: Sides, pixels, and bytes that a mask may have: it is as coarse as what it corrects.
 MAX_MASK_SIDE = 1024
 MAX_MASK_BYTES = 400_000
@@ -73,15 +77,22 @@ class Adjustments:
             if not (is_name(name) and is_finite(value) and abs(value) <= MAX_SLIDER):
                 raise RequestError(f'"sliders" have to be numbers from -{MAX_SLIDER:g} to {MAX_SLIDER:g}')
         found = tuple(_pin(one) for one in pins)
-        if len({pin.name for pin in found}) < len(found):
-            raise RequestError('"pins" name a point twice')
+        if len({(pin.name, pin.photo) for pin in found}) < len(found):
+            raise RequestError('"pins" name a point twice in one photo')
         png = document.get("ignored_png")
         return cls(found, {name: float(value) for name, value in sliders.items()}, _mask(png))
 
     def document(self) -> dict[str, Any]:
         """The same as JSON can hold it."""
         pins = [
-            {"name": pin.name, "x": pin.x, "y": pin.y, "corrects": pin.corrects, "locked": pin.locked}
+            {
+                "name": pin.name,
+                "x": pin.x,
+                "y": pin.y,
+                "corrects": pin.corrects,
+                "locked": pin.locked,
+                **({"photo": pin.photo} if pin.photo else {}),
+            }
             for pin in self.pins
         ]
         made: dict[str, Any] = {"version": VERSION, "pins": pins, "sliders": dict(self.sliders)}
@@ -118,7 +129,10 @@ def _pin(value: object) -> Pin:
         raise RequestError(f'a pin has a "name", and "corrects" one of {", ".join(CORRECTIONS)}')
     if not all(is_finite(one) and abs(one) <= MAX_COORDINATE for one in (x, y)):  # type: ignore[arg-type]
         raise RequestError(f'"x" and "y" of the pin {name} have to be pixels of the photo')
-    return Pin(str(name), float(x), float(y), corrects, locked)  # type: ignore[arg-type]
+    photo = value.get("photo", "")
+    if not isinstance(photo, str) or len(photo) > MAX_FILE_NAME:
+        raise RequestError(f'"photo" of the pin {name} has to be the name of a file')
+    return Pin(str(name), float(x), float(y), corrects, locked, photo)  # type: ignore[arg-type]
 
 
 def _mask(png: object) -> np.ndarray | None:

@@ -1,18 +1,29 @@
 """Moves a wrapped head so that named points of it are where a person has put them in the photo.
 
 Shape, expression and pose are found together, the most probable ones under which the points project onto
-their places (Gauss-Newton with Gaussian priors). What the statistics cannot explain is spread smoothly around
-each point, so that every point meets its place. No vertex moves farther than three standard deviations of its
-place on heads.
+their places, in one photo or in several of the person: one shape, and an expression and a pose for each photo
+(`core.lifting.view_solver`). What the statistics cannot explain is spread smoothly around each point, so that
+every point meets its place. No vertex moves farther than three standard deviations of its place on heads.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..geometry.frames import HEAD_CENTER, Camera, HeadPose
-from ..geometry.pose import rotation_matrix
+from ..geometry.frames import Camera, HeadPose
+from ..lifting.shape_model import FaceShapeModel, PointBasis
+from ..lifting.view_solver import (
+    POSE as POSE_UNKNOWNS,
+)
+from ..lifting.view_solver import (
+    LinearObservation,
+    PointObservations,
+    Solution,
+    View,
+    ViewSolver,
+    whitening_of,
+)
 from ..template.pins import NamedPin, named_pins
 from ..template.topology import INNER, LASHES, SKIN, HeadTopology
 
@@ -34,6 +45,7 @@ EXPRESSION_SIGMA = 0.3
 TURN_SIGMA = 0.1
 SHIFT_SIGMA = 0.01
 DISTANCE_SIGMA = 0.05
+POSE_SPREAD = np.array([TURN_SIGMA] * 3 + [SHIFT_SIGMA] * 2 + [DISTANCE_SIGMA])
 #: Standard deviation of a pin's place, meters at the head.
 PIN_SIGMA = 0.0005
 #: Standard deviation of how far a pin moves along the line of sight, of which the photo says nothing, meters.
@@ -49,8 +61,14 @@ REST_STEP = 9
 DETAIL_RADIUS = 0.012
 #: A pin that is nearer to its place than this, meters, counts as unmoved.
 UNMOVED = 0.0002
-#: Steps of Gauss and Newton.
-ROUNDS = 4
+#: Steps of Gauss and Newton: what they leave is spread around the pins.
+MAX_STEPS = 8
+#: How often weights of blendshapes that come out impossible are held at their limits.
+LIMIT_ROUNDS = 4
+#: Weights beyond their limits by less than this are not.
+NEGLIGIBLE_WEIGHT = 1e-4
+#: How often what the statistics leave is spread: points that several photos show need more than one go.
+DETAIL_ROUNDS = 2
 #: Height over which displacements fade toward the ring that the neck ends in, meters.
 NECK_FADE = 0.03
 #: Blendshapes that no pin speaks of: the gaze and what the lips hide.
@@ -67,6 +85,7 @@ class Pin:
         y: The same.
         corrects: What is wrong if the point is elsewhere, one of CORRECTIONS.
         locked: Whether the point only holds still; kept for whoever goes on with it.
+        photo: Name of the further photo of the person that it is placed in; empty for the main photo.
     """
 
     name: str
@@ -74,6 +93,43 @@ class Pin:
     y: float
     corrects: str = SHAPE
     locked: bool = False
+    photo: str = ""
+
+
+@dataclass(frozen=True)
+class PinView:
+    """The head in one photo, as it is before.
+
+    Attributes:
+        photo: (V, 3) float64, as photographed, head frame, meters.
+        camera: Of the photo.
+        pose: Of the head.
+    """
+
+    photo: np.ndarray
+    camera: Camera
+    pose: HeadPose
+
+
+@dataclass(frozen=True)
+class PinScene:
+    """The head that is corrected, as it is before.
+
+    Attributes:
+        main: In the main photo.
+        blendshapes: (52, V, 3), offsets, meters.
+        expression: (52,) weights in the main photo.
+        further: In further photos of the person, by their names.
+    """
+
+    main: PinView
+    blendshapes: np.ndarray
+    expression: np.ndarray
+    further: Mapping[str, PinView] = field(default_factory=dict)
+
+    def view(self, name: str) -> PinView:
+        """The view of a photo, the main one's without a name."""
+        return self.further[name] if name else self.main
 
 
 @dataclass(frozen=True)
@@ -82,10 +138,10 @@ class PinnedHead:
 
     Attributes:
         offset: (V, 3) float64, what the shape changes by, head frame, meters.
-        expression: (52,) float64, what the blendshapes' weights change by.
-        photo_offset: (V, 3) float64, what the head as photographed changes by: shape and expression.
-        pose: Of the head.
-        errors_px: By the pins' names, how far each is from its place.
+        expression: (52,) float64, what the blendshapes' weights in the main photo change by.
+        photo_offset: (V, 3) float64, what the head in the main photo changes by: shape and expression.
+        pose: Of the head in the main photo.
+        errors_px: By the pins' names, how far each is from its place; the most, if photos share it.
     """
 
     offset: np.ndarray
@@ -93,25 +149,6 @@ class PinnedHead:
     photo_offset: np.ndarray
     pose: HeadPose
     errors_px: dict[str, float]
-
-
-@dataclass(frozen=True)
-class PinScene:
-    """The head that is corrected, as it is before.
-
-    Attributes:
-        photo: (V, 3) float64, as photographed, head frame, meters.
-        blendshapes: (52, V, 3), offsets, meters.
-        expression: (52,) weights.
-        camera: Of the photo.
-        pose: Of the head.
-    """
-
-    photo: np.ndarray
-    blendshapes: np.ndarray
-    expression: np.ndarray
-    camera: Camera
-    pose: HeadPose
 
 
 class PinSolver:
@@ -133,11 +170,17 @@ class PinSolver:
         variance = (self.modes**2).sum((0, 2)) + 3 * DETAIL_SIGMA**2
         #: (V,) standard deviation of a vertex's place on heads, meters.
         self.sigma = np.sqrt(variance)
-        self._skin = topology.vertices_of(SKIN)
-        self._held = self._skin[::REST_STEP]
+        shapes, expressions = len(self.modes), len(topology.blendshape_names)
+        # Identities are MakeHuman's. Expressions are each head's own: `_Problem` fills them in.
+        nothing = np.zeros((expressions, shapes))
+        model = FaceShapeModel(
+            vertices, self.modes, np.eye(shapes), nothing, np.zeros(shapes), np.ones(len(vertices))
+        )
+        self.solver = ViewSolver(model)
+        self.held = topology.vertices_of(SKIN)[::REST_STEP]
+        self.free = np.array([not name.startswith(UNSEEN_BLENDSHAPES) for name in topology.blendshape_names])
         self._soft = np.zeros(len(vertices))
         self._soft[topology.vertices_of(SKIN, INNER, LASHES)] = 1.0
-        self._free = np.array([not name.startswith(UNSEEN_BLENDSHAPES) for name in topology.blendshape_names])
         base = vertices[topology.neck, 2].max()
         ramp = np.clip((vertices[:, 2] - base) / NECK_FADE, 0, 1)
         self._above_neck = ramp * ramp * (3 - 2 * ramp)
@@ -147,180 +190,235 @@ class PinSolver:
 
         Args:
             scene: The head before.
-            pins: Of different names, all known.
+            pins: Of different names in each photo, all known; those in photos that there are none of count
+                nothing.
 
         Returns:
             What it changes by.
         """
-        count = len(scene.photo)
+        pins = [pin for pin in pins if not pin.photo or pin.photo in scene.further]
+        count = len(scene.main.photo)
         if not pins:
             nothing = np.zeros((count, 3))
-            return PinnedHead(nothing, np.zeros(len(scene.expression)), nothing, scene.pose, {})
+            return PinnedHead(nothing, np.zeros(len(scene.expression)), nothing, scene.main.pose, {})
         problem = _Problem(self, scene, pins)
-        z = problem.most_probable()
-        pose, expression = problem.pose(z), problem.expression(z)
-        corrects = {pin.corrects for pin in pins}
-        offset = np.tensordot(problem.shape_weights(z), self.modes, 1) * self._above_neck[:, None]
+        problem.solve()
+        offset = np.tensordot(problem.shape_weights, self.modes, 1) * self._above_neck[:, None]
         offset = self._bounded(offset)
-        moved = np.tensordot(expression, scene.blendshapes, 1)
+        corrects = {pin.corrects for pin in pins}
         if SHAPE in corrects:
-            offset = self._bounded(
-                offset + self._residual_offset(problem, scene.photo + offset + moved, pose)
-            )
-        photo_offset = offset + moved
+            for _ in range(DETAIL_ROUNDS if scene.further else 1):
+                offset = self._bounded(offset + self._residual_offset(problem, problem.groups, offset))
+        expression, pose = problem.expression(""), problem.pose("")
+        photo_offset = offset + np.tensordot(expression, scene.blendshapes, 1)
         if EXPRESSION in corrects and SHAPE not in corrects:
-            photo_offset = photo_offset + self._residual_offset(problem, scene.photo + photo_offset, pose)
-        vertices = [self.pins[pin.name].vertex for pin in pins]
-        reached = scene.camera.project(pose.head_to_camera((scene.photo + photo_offset)[vertices]))
-        wanted = np.array([(pin.x, pin.y) for pin in pins])
-        errors = np.linalg.norm(reached - wanted, axis=1)
-        named = {pin.name: float(error) for pin, error in zip(pins, errors, strict=True)}
-        return PinnedHead(offset, expression, photo_offset, pose, named)
+            main = [group for group in problem.groups if not group.photo]
+            photo_offset = photo_offset + self._residual_offset(problem, main, offset)
+        errors: dict[str, float] = {}
+        for group in problem.groups:
+            moved = photo_offset[group.vertices] if not group.photo else problem.moved(group, offset)
+            places = problem.project(group, moved)
+            far = np.linalg.norm(places - [(pin.x, pin.y) for pin in group.pins], axis=1)
+            for pin, error in zip(group.pins, far.tolist(), strict=True):
+                errors[pin.name] = max(error, errors.get(pin.name, 0.0))
+        return PinnedHead(offset, expression, photo_offset, pose, errors)
 
     def _bounded(self, offset: np.ndarray) -> np.ndarray:
         """(V, 3) displacements, none of more than MAX_SIGMAS."""
         length = np.linalg.norm(offset, axis=1)
         return offset * np.minimum(1, MAX_SIGMAS * self.sigma / np.maximum(length, 1e-9))[:, None]
 
-    def _residual_offset(self, problem: "_Problem", head: np.ndarray, pose: HeadPose) -> np.ndarray:
-        """(V, 3) smooth displacements that take the pins of a head (V, 3) the rest of their way.
+    def _residual_offset(
+        self, problem: "_Problem", groups: "Sequence[_PhotoPins]", offset: np.ndarray
+    ) -> np.ndarray:
+        """(V, 3) smooth displacements that take pins the rest of their way, for a shape moved by (V, 3).
 
-        Interpolated with Matern's kernel of smoothness 3/2, across the line of sight.
+        Interpolated with Matern's kernel of smoothness 3/2: across the line of sight, or to where several
+        photos have a point.
         """
-        vertices = problem.vertices
-        in_camera = pose.head_to_camera(head[vertices])
-        pixels = (problem.targets - problem.scene.camera.project(in_camera)) * in_camera[:, 2:]
-        meters = pixels / problem.scene.camera.focal_px
-        residual = np.column_stack([meters, np.zeros(len(meters))]) @ pose.rotation
+        axes: dict[int, list[np.ndarray]] = {}
+        residuals: dict[int, list[np.ndarray]] = {}
+        for group in groups:
+            moved = problem.moved(group, offset)
+            pose = problem.pose(group.photo)
+            in_camera = pose.head_to_camera(group.view.photo[group.vertices] + moved)
+            pixels = (group.targets - group.view.camera.project(in_camera)) * in_camera[:, 2:]
+            meters = pixels / group.view.camera.focal_px
+            for vertex, residual in zip(group.vertices.tolist(), meters, strict=True):
+                axes.setdefault(vertex, []).append(pose.rotation[:2])
+                residuals.setdefault(vertex, []).append(residual)
+        vertices = np.array(list(axes), int)
+        if not len(vertices):
+            return np.zeros_like(offset)
+        wanted = np.array(
+            [
+                np.linalg.lstsq(np.concatenate(axes[v]), np.concatenate(residuals[v]), rcond=None)[0]
+                for v in vertices.tolist()
+            ]
+        )
+        head = problem.scene.main.photo + offset
         between = _kernel(np.linalg.norm(head[vertices][:, None] - head[vertices], axis=2))
-        weights = np.linalg.solve(between + 1e-9 * np.eye(len(vertices)), residual)
+        weights = np.linalg.solve(between + 1e-9 * np.eye(len(vertices)), wanted)
         around = _kernel(np.linalg.norm(head[:, None] - head[vertices], axis=2))
-        return (around @ weights) * (self._soft * self._above_neck)[:, None]
+        return np.asarray((around @ weights) * (self._soft * self._above_neck)[:, None])
+
+
+@dataclass(frozen=True)
+class _PhotoPins:
+    """The pins of one photo.
+
+    Attributes:
+        photo: Its name, empty for the main photo.
+        view: The head in it.
+        pins: In it.
+        vertices: (N,) of the pins.
+        targets: (N, 2) their places, photo frame, pixels; none farther than a vertex can be.
+        px_per_meter: (N,) at the pins.
+        moved: (N,) whether each is elsewhere than its point.
+    """
+
+    photo: str
+    view: PinView
+    pins: tuple[Pin, ...]
+    vertices: np.ndarray
+    targets: np.ndarray
+    px_per_meter: np.ndarray
+    moved: np.ndarray
+
+    @classmethod
+    def of(cls, solver: PinSolver, scene: PinScene, photo: str, pins: Sequence[Pin]) -> "_PhotoPins":
+        view = scene.view(photo)
+        vertices = np.array([solver.pins[pin.name].vertex for pin in pins])
+        in_camera = view.pose.head_to_camera(view.photo[vertices])
+        before = view.camera.project(in_camera)
+        wanted = np.array([(pin.x, pin.y) for pin in pins]) - before
+        px_per_meter = view.camera.focal_px / in_camera[:, 2]
+        length = np.linalg.norm(wanted, axis=1)
+        far = MAX_SIGMAS * solver.sigma[vertices] * px_per_meter
+        held = np.array([pin.corrects != POSE for pin in pins])
+        reach = np.where(held, np.minimum(1, far / np.maximum(length, 1e-9)), 1.0)
+        targets = before + wanted * reach[:, None]
+        return cls(photo, view, tuple(pins), vertices, targets, px_per_meter, length > UNMOVED * px_per_meter)
+
+    def corrects(self, what: str) -> bool:
+        """Whether one of the pins corrects this."""
+        return any(pin.corrects == what for pin in self.pins)
 
 
 class _Problem:
-    """What is unknown of one head, in standard deviations: shape, expression, pose, as far as they are asked
-    for.
-    """
+    """The pins of one head as observations of `ViewSolver`, and the solution."""
 
     def __init__(self, solver: PinSolver, scene: PinScene, pins: Sequence[Pin]) -> None:
         self.scene = scene
         self._solver = solver
-        self.vertices = np.array([solver.pins[pin.name].vertex for pin in pins])
-        in_camera = scene.pose.head_to_camera(scene.photo[self.vertices])
-        before = scene.camera.project(in_camera)
-        wanted = np.array([(pin.x, pin.y) for pin in pins]) - before
-        self._px_per_meter = scene.camera.focal_px / in_camera[:, 2]
-        far = MAX_SIGMAS * solver.sigma[self.vertices] * self._px_per_meter
-        held = np.array([pin.corrects != POSE for pin in pins])
-        reach = np.minimum(1, far / np.maximum(np.linalg.norm(wanted, axis=1), 1e-9))
-        #: (N, 2) places of the pins, photo frame, pixels; none farther than a vertex can be.
-        self.targets = before + wanted * np.where(held, reach, 1.0)[:, None]
-        moved = np.linalg.norm(wanted, axis=1) > UNMOVED * self._px_per_meter
-        corrects = {pin.corrects for pin in pins}
-        shapes, blendshapes = len(solver.modes), len(scene.expression)
-        self._sizes = (
-            shapes if SHAPE in corrects else 0,
-            blendshapes if EXPRESSION in corrects else 0,
-            6 if POSE in corrects else 0,
-        )
-        distance = np.full(len(solver._held), np.inf)
-        if moved.any():
-            apart = scene.photo[solver._held][:, None] - scene.photo[self.vertices[moved]]
+        photos = dict.fromkeys(pin.photo for pin in pins)
+        self.groups = [
+            _PhotoPins.of(solver, scene, photo, [pin for pin in pins if pin.photo == photo])
+            for photo in photos
+        ]
+        moved = np.concatenate([group.vertices[group.moved] for group in self.groups])
+        distance = np.full(len(solver.held), np.inf)
+        if len(moved):
+            apart = scene.main.photo[solver.held][:, None] - scene.main.photo[moved]
             distance = np.linalg.norm(apart, axis=2).min(1)
         held_fast = 1 - np.exp(-0.5 * (distance / FREE_RADIUS) ** 2)
-        self._hold = np.sqrt(held_fast * REST_POINTS / len(distance)) / REST_SIGMA
+        hold = np.sqrt(held_fast * REST_POINTS / len(distance)) / REST_SIGMA
+        flat = (solver.modes[:, solver.held] * hold[:, None]).reshape(len(solver.modes), -1)
+        shapes, expressions = len(solver.modes), len(scene.expression)
+        root = np.zeros((shapes, shapes + expressions + POSE_UNKNOWNS))
+        root[:, :shapes] = np.linalg.cholesky(flat @ flat.T + 1e-9 * np.eye(shapes)).T
+        self._held = LinearObservation(root, np.zeros(shapes))
+        #: By photo, what weights that are at their limits change by; NaN for the others.
+        self._limited = {group.photo: np.full(expressions, np.nan) for group in self.groups}
+        self._solution: Solution | None = None
 
-    def shape_weights(self, z: np.ndarray) -> np.ndarray:
-        """(2 K,) weights of the modes."""
-        count = self._sizes[0]
-        return z[:count] if count else np.zeros(len(self._solver.modes))
+    def solve(self) -> None:
+        """Find the most probable unknowns, weights of blendshapes between 0 and 1."""
+        fixed = not any(group.corrects(SHAPE) for group in self.groups)
+        for _ in range(LIMIT_ROUNDS):
+            views = [self._view(group, first=group is self.groups[0]) for group in self.groups]
+            self._solution = self._solver.solver.solve(views, fixed_identity=fixed, max_steps=MAX_STEPS)
+            limited = [self._limit(group.photo) for group in self.groups]
+            if not any(limited):
+                return
 
-    def expression(self, z: np.ndarray) -> np.ndarray:
-        """(52,) what the weights change by; what comes of it stays within 0 and 1."""
-        start, count = self._sizes[0], self._sizes[1]
-        if not count:
-            return np.zeros(len(self.scene.expression))
+    def _limit(self, photo: str) -> bool:
+        """Hold weights that have come out impossible at their limits from now on; whether there are any."""
+        change = self._changed(photo)
+        possible = self._clipped(change)
+        beyond = np.abs(change - possible) > NEGLIGIBLE_WEIGHT
+        self._limited[photo] = np.where(beyond, possible, self._limited[photo])
+        return bool(beyond.any())
+
+    def _clipped(self, change: np.ndarray) -> np.ndarray:
         before = self.scene.expression
-        change = z[start : start + count] * EXPRESSION_SIGMA * self._solver._free
-        return np.clip(before + change, np.minimum(before, 0), np.maximum(before, 1)) - before
+        return np.asarray(np.clip(before + change, np.minimum(before, 0), np.maximum(before, 1)) - before)
 
-    def pose(self, z: np.ndarray) -> HeadPose:
-        """The pose; the head turns about its center."""
-        if not self._sizes[2]:
-            return self.scene.pose
-        turn, shift = z[-6:-3] * TURN_SIGMA, z[-3:-1] * SHIFT_SIGMA
-        center = self.scene.pose.head_to_camera(HEAD_CENTER)
-        rotation = rotation_matrix(turn) @ self.scene.pose.rotation
-        center = np.append(center[:2] + shift, center[2]) * np.exp(z[-1] * DISTANCE_SIGMA)
-        return HeadPose(rotation, center - rotation @ HEAD_CENTER)
+    def _view(self, group: _PhotoPins, first: bool) -> View:
+        solver, view, index = self._solver, group.view, group.vertices
+        limited = self._limited[group.photo]
+        open_ = (solver.free & np.isnan(limited)) * EXPRESSION_SIGMA
+        moves = self.scene.blendshapes[:, index].astype(np.float64)
+        basis = PointBasis(
+            view.photo[index] + np.tensordot(np.nan_to_num(limited), moves, 1),
+            solver.modes[:, index],
+            moves * open_[:, None, None],
+        )
+        whitening = whitening_of(PIN_SIGMA * group.px_per_meter, len(index))
+        pins = PointObservations(basis, group.targets, whitening)
+        # How far pins move along the line of sight.
+        both = np.concatenate([basis.identity, basis.expression])
+        deeper = (both @ view.pose.rotation[2]).T / DEPTH_SIGMA
+        deeper = np.concatenate([deeper, np.zeros((len(index), POSE_UNKNOWNS))], 1)
+        depth = LinearObservation(deeper, np.zeros(len(index)))
+        return View(
+            view.camera,
+            view.pose,
+            (pins,),
+            (depth, self._held) if first else (depth,),
+            pose_spread=POSE_SPREAD if group.corrects(POSE) else np.zeros(POSE_UNKNOWNS),
+            fixed_expression=not group.corrects(EXPRESSION),
+        )
 
-    def points(self, z: np.ndarray) -> np.ndarray:
-        """(N, 3) the pins' points, head frame, meters."""
-        solver, index = self._solver, self.vertices
-        points = self.scene.photo[index].copy()
-        if self._sizes[0]:
-            points += np.tensordot(self.shape_weights(z), solver.modes[:, index], 1)
-        if self._sizes[1]:
-            points += np.tensordot(self.expression(z), self.scene.blendshapes[:, index], 1)
-        return points
+    @property
+    def shape_weights(self) -> np.ndarray:
+        """(2 K,) weights of the modes."""
+        return self._solved.identity
 
-    def residuals(self, z: np.ndarray) -> np.ndarray:
-        """(3 N,) how far the pins are from their places in the photo, and how far they have moved along the
-        line of sight, in standard deviations.
-        """
-        points = self.points(z)
-        rest = self.scene.camera.project(self.pose(z).head_to_camera(points)) - self.targets
-        deeper = (points - self.scene.photo[self.vertices]) @ self.scene.pose.rotation[2]
-        across = rest / (PIN_SIGMA * self._px_per_meter)[:, None]
-        return np.column_stack([across, deeper / DEPTH_SIGMA]).ravel()
+    @property
+    def _solved(self) -> Solution:
+        if self._solution is None:
+            raise RuntimeError("solve first")
+        return self._solution
 
-    def most_probable(self) -> np.ndarray:
-        """The unknowns with the least sum of squares of themselves, of the pins' residuals and of how far
-        the rest of the head moves.
-        """
-        shapes = self._sizes[0]
-        z = np.zeros(sum(self._sizes))
-        prior = np.eye(len(z))
-        if shapes:
-            held = self._solver.modes[:, self._solver._held] * self._hold[:, None]
-            flat = held.reshape(shapes, -1)
-            prior[:shapes, :shapes] += flat @ flat.T
-        for _ in range(ROUNDS):
-            residual = self.residuals(z)
-            jacobian = self._jacobian(z, residual)
-            step = np.linalg.solve(prior + jacobian.T @ jacobian, -(prior @ z + jacobian.T @ residual))
-            z = z + step
-        return z
+    def _changed(self, photo: str) -> np.ndarray:
+        number = [group.photo for group in self.groups].index(photo)
+        limited = self._limited[photo]
+        found = self._solved.views[number].expression * EXPRESSION_SIGMA * self._solver.free
+        return np.where(np.isnan(limited), found, limited)
 
-    def _jacobian(self, z: np.ndarray, residual: np.ndarray) -> np.ndarray:
-        """(3 N, n) derivatives of the residuals: of shape and expression from the projection's, of the pose
-        by differences.
-        """
-        shapes, expressions, poses = self._sizes
-        pose, camera = self.pose(z), self.scene.camera
-        in_camera = pose.head_to_camera(self.points(z))
-        scale = camera.focal_px / in_camera[:, 2] / (PIN_SIGMA * self._px_per_meter)
-        slope = np.zeros((len(in_camera), 3, 3))
-        slope[:, 0, 0] = slope[:, 1, 1] = scale
-        slope[:, 0, 2], slope[:, 1, 2] = (-in_camera[:, :2] / in_camera[:, 2:] * scale[:, None]).T
-        slope = slope @ pose.rotation
-        slope[:, 2] = self.scene.pose.rotation[2] / DEPTH_SIGMA
-        columns = []
-        if shapes:
-            columns.append(np.einsum("nij,knj->nik", slope, self._solver.modes[:, self.vertices]))
-        if expressions:
-            start = self.scene.expression + z[shapes : shapes + expressions] * EXPRESSION_SIGMA
-            # A weight at its limit does not go on, unless the limit is where it comes from.
-            open_ = self._solver._free & (start > -1e-6) & (start < 1 + 1e-6)
-            moves = self.scene.blendshapes[:, self.vertices] * EXPRESSION_SIGMA * open_[:, None, None]
-            columns.append(np.einsum("nij,knj->nik", slope, moves))
-        rows = [column.reshape(len(residual), -1) for column in columns]
-        if poses:
-            delta = 1e-4
-            steps = z[None] + delta * np.eye(len(z))[-poses:]
-            rows.append(np.stack([(self.residuals(one) - residual) / delta for one in steps], 1))
-        return np.concatenate(rows, 1)
+    def expression(self, photo: str) -> np.ndarray:
+        """(52,) what the weights in a photo change by; what comes of it stays within 0 and 1."""
+        if photo not in self._limited:
+            return np.zeros(len(self.scene.expression))
+        return self._clipped(self._changed(photo))
+
+    def pose(self, photo: str) -> HeadPose:
+        """Of the head in a photo."""
+        for group, view in zip(self.groups, self._solved.views, strict=True):
+            if group.photo == photo and group.corrects(POSE):
+                return view.pose
+        return self.scene.view(photo).pose
+
+    def moved(self, group: _PhotoPins, offset: np.ndarray) -> np.ndarray:
+        """(N, 3) how far the points of a photo's pins have moved, for a shape moved by (V, 3)."""
+        opened = np.tensordot(self.expression(group.photo), self.scene.blendshapes[:, group.vertices], 1)
+        return np.asarray(offset[group.vertices] + opened)
+
+    def project(self, group: _PhotoPins, moved: np.ndarray) -> np.ndarray:
+        """(N, 2) where the points of a photo's pins are in it, moved by (N, 3)."""
+        points = group.view.photo[group.vertices] + moved
+        return group.view.camera.project(self.pose(group.photo).head_to_camera(points))
 
 
 def _kernel(distance: np.ndarray) -> np.ndarray:

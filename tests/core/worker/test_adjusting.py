@@ -9,6 +9,8 @@ import pytest
 from core.errors import RequestError
 from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.io.head_npz import head_npz_bytes
+from core.lifting.person import USED
+from core.lifting.shape_model import FaceShapeModel
 from core.template.topology import HeadTopology
 from core.worker.adjusting import AdjustJobs, pose_document
 from core.wrapping.adjuster import BaseHead
@@ -76,6 +78,34 @@ def test_a_pin_is_met_before_and_after_the_head_was_made_with_it(folder):
     # Taken back, it is the photo's alone again, but for the repair.
     _, before = corrected(folder, {})
     assert np.abs(before["neutral"] - head.neutral).max() < 0.0005
+
+
+def test_a_pin_in_a_further_photo_is_met_there(folder):
+    """The same head from the side, with an expression of its own."""
+    document = json.loads((folder / "face.json").read_text())
+    turn = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+    side = HeadPose(turn @ POSE.rotation, POSE.translation)
+    count = len(FaceShapeModel.from_pretrained(MODELS).expression)
+    views = [
+        {"name": "front.jpg", "verdict": USED, "main": True, "pose": pose_document(POSE)},
+        {"name": "side.jpg", "verdict": USED, "main": False, "pose": pose_document(side)},
+    ]
+    for view, value in zip(views, (0.0, 0.5), strict=True):
+        view |= {"camera": document["camera"], "expression": [value] * count}
+    (folder / "face.json").write_text(json.dumps({**document, "views": views}))
+    point = plain_head(HeadTopology.load(MODELS)).vertices[HeadTopology.load(MODELS).landmark[1]]
+    wanted = point[None] + np.array([0.0, -0.004, 0.0])
+    x, y = CAMERA.project(side.head_to_camera(wanted))[0]
+    pin = {"name": "nose_tip", "x": float(x), "y": float(y), "photo": "side.jpg"}
+    answer, arrays = corrected(folder, {"pins": [pin]})
+    assert answer["errors_px"]["nose_tip"] < 0.1
+    # The photo's own expression moves the nose's tip, too: the shape need not go all the way.
+    moved = arrays["photo"][HeadTopology.load(MODELS).landmark[1]] - point
+    assert moved[1] < -0.001 and abs(moved[0]) < 0.002
+    views[1]["expression"] = ["x"]
+    (folder / "face.json").write_text(json.dumps({**document, "views": views}))
+    with pytest.raises(RequestError, match="reconstruct the photo again"):
+        corrected(folder, {"pins": [pin]})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Pins on the average head: they are met, the rest follows within the statistics, and nothing else moves."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from core.template.sliders import load_sliders
 from core.template.topology import SKIN, HeadTopology
 from core.wrapping.adjuster import HeadAdjuster
 from core.wrapping.adjustments import Adjustments
-from core.wrapping.pin_solver import EXPRESSION, MAX_SIGMAS, POSE, SHAPE, Pin, PinScene, PinSolver
+from core.wrapping.pin_solver import EXPRESSION, MAX_SIGMAS, POSE, SHAPE, Pin, PinScene, PinSolver, PinView
 from tests.core.head_samples import MODELS
 
 CAMERA = Camera(2000.0, 511.5, 511.5)
@@ -34,13 +35,13 @@ def solver(topology):
 @pytest.fixture(scope="module")
 def scene(topology):
     vertices = topology.vertices.astype(np.float64)
-    return PinScene(vertices, topology.blendshapes, np.zeros(52), CAMERA, POSE_BEFORE)
+    return PinScene(PinView(vertices, CAMERA, POSE_BEFORE), topology.blendshapes, np.zeros(52))
 
 
 def place(solver, scene, name, dx=0.0, dy=0.0, corrects=SHAPE):
     """A pin so many pixels from where its point is."""
-    point = scene.photo[[solver.pins[name].vertex]]
-    x, y = CAMERA.project(scene.pose.head_to_camera(point))[0]
+    point = scene.main.photo[[solver.pins[name].vertex]]
+    x, y = CAMERA.project(scene.main.pose.head_to_camera(point))[0]
     return Pin(name, float(x + dx), float(y + dy), corrects)
 
 
@@ -67,7 +68,7 @@ def test_a_pin_is_met(solver, scene, corrects):
     assert moved.errors_px["mouth_corner_left"] < 0.3
     assert (np.abs(moved.offset).max() > 0) == (corrects == SHAPE)
     assert (np.abs(moved.expression).max() > 0) == (corrects == EXPRESSION)
-    assert (moved.pose is not scene.pose) == (corrects == POSE)
+    assert (moved.pose is not scene.main.pose) == (corrects == POSE)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -87,11 +88,38 @@ def test_what_is_far_from_a_pin_stays(solver, scene, topology):
     moved = solver.solve(scene, [place(solver, scene, "brow_arch_left", 0, -10)])
     length = np.linalg.norm(moved.photo_offset, axis=1)
     skin = topology.vertices_of(SKIN)
-    far = skin[
-        np.linalg.norm(scene.photo[skin] - scene.photo[solver.pins["brow_arch_left"].vertex], axis=1) > 0.09
-    ]
+    brow = scene.main.photo[solver.pins["brow_arch_left"].vertex]
+    far = skin[np.linalg.norm(scene.main.photo[skin] - brow, axis=1) > 0.09]
     assert length[solver.pins["brow_arch_left"].vertex] > 0.004 > 4 * length[far].max()
     assert length[topology.neck].max() == 0
+
+
+def test_a_side_view_says_what_the_front_cannot(solver, scene):
+    """The nose's length: from the front a pin says nothing of it, from the side it is met in both photos."""
+    turn = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+    side = PinView(scene.main.photo, CAMERA, HeadPose(turn @ POSE_BEFORE.rotation, POSE_BEFORE.translation))
+    both = replace(scene, further={"side.jpg": side})
+    vertex = solver.pins["nose_tip"].vertex
+    wanted = scene.main.photo[vertex] + [0.0, -0.008, 0.003]
+    pins = []
+    for name, view in (("", scene.main), ("side.jpg", side)):
+        x, y = CAMERA.project(view.pose.head_to_camera(wanted[None]))[0]
+        pins.append(Pin("nose_tip", float(x), float(y), photo=name))
+    alone, together = solver.solve(scene, pins[:1]), solver.solve(both, pins)
+    assert max(together.errors_px.values()) < 0.1
+    assert np.linalg.norm(scene.main.photo[vertex] + together.offset[vertex] - wanted) < 0.0002
+    assert np.linalg.norm(scene.main.photo[vertex] + alone.offset[vertex] - wanted) > 0.004
+    # A photo that is not there any more says nothing.
+    assert np.array_equal(solver.solve(scene, pins).offset, alone.offset)
+
+
+def test_an_expression_is_a_photos_own(solver, scene):
+    """A smile in a further photo changes neither the shape nor the main photo's expression."""
+    both = replace(scene, further={"side.jpg": scene.main})
+    pin = replace(place(solver, scene, "mouth_corner_left", 8, -6, EXPRESSION), photo="side.jpg")
+    moved = solver.solve(both, [pin])
+    assert moved.errors_px["mouth_corner_left"] < 5.0
+    assert not moved.offset.any() and not moved.photo_offset.any() and not moved.expression.any()
 
 
 def test_a_held_point_stays_while_its_neighbor_moves(solver, scene):
@@ -108,7 +136,7 @@ def test_weights_of_an_expression_stay_possible(solver, scene, topology):
 
 
 def test_corrections_survive_json_and_nonsense_is_refused():
-    pins = (Pin("chin", 1.5, 2.5), Pin("nose_tip", 3.0, 4.0, POSE, True))
+    pins = (Pin("chin", 1.5, 2.5), Pin("nose_tip", 3.0, 4.0, POSE, True), Pin("chin", 1, 2, photo="b.jpg"))
     made = Adjustments(pins, {"age": 0.5}, np.eye(8, 6) > 0)
     again = Adjustments.parse(json.loads(json.dumps(made.document())))
     assert (
@@ -122,6 +150,7 @@ def test_corrections_survive_json_and_nonsense_is_refused():
         {"pins": [{"name": "chin", "x": float("nan"), "y": 0}]},
         {"pins": [{"name": "chin", "x": 0, "y": 0, "corrects": "hair"}]},
         {"pins": 2 * [{"name": "chin", "x": 0, "y": 0}]},
+        {"pins": [{"name": "chin", "x": 0, "y": 0, "photo": 3}]},
         {"sliders": {"age": 2}},
         {"ignored_png": "x"},
         {"ignored_png": "iVBORw0KGgo="},
