@@ -644,7 +644,7 @@ class Reconstructor:
             head = self.head_wrapper(surface, prior.vertices, face, task.camera, prior.pose)
             adjusted = None
             if task.adjustments:
-                further = views_for_pins(task.views, head.vertices, prior.vertices)
+                further = views_for_pins(task.views, head, prior.vertices)
                 adjusted = self.head_adjuster.apply(
                     head, self.head_wrapper, task.camera, prior.pose, task.adjustments, further
                 )
@@ -808,19 +808,22 @@ def skin_photos(further: Sequence[FurtherPhoto], head: "Head", prior: np.ndarray
     ]
 
 
-def views_for_pins(views: Sequence[PhotoView], head: np.ndarray, prior: np.ndarray) -> "dict[str, PinView]":
+def views_for_pins(views: Sequence[PhotoView], head: "Head", prior: np.ndarray) -> "dict[str, PinView]":
     """Further photos of a person, as pins take them: by their names.
 
     Args:
         views: What became of all photos.
-        head: (V, 3) the wrapped head with the main photo's expression, head frame, meters.
-        prior: (V, 3) the solved one, likewise: what others differ from it by is their expression.
+        head: The wrapped head with the main photo's expression.
+        prior: (V', 3) the template's vertices, solved with it: what others differ from it by is their
+            expression.
     """
     from .wrapping.pin_solver import PinView
 
     return {
         view.name: PinView(
-            head + (view.prior.vertices - prior).astype(np.float64), view.camera, view.prior.pose
+            head.vertices + (view.prior.vertices - prior)[head.topology.origin].astype(np.float64),
+            view.camera,
+            view.prior.pose,
         )
         for view in views
         if view.verdict == USED and not view.main and view.prior is not None and view.camera is not None

@@ -68,6 +68,27 @@ def runs(mask: np.ndarray) -> list[tuple[int, int, int]]:
     return [(int(row), int(a), int(b)) for row, a, b in zip(rows, starts, ends, strict=True)]
 
 
+def add_runs(mask: np.ndarray, found: object) -> bool:
+    """Ignore what the engine has found, too.
+
+    Args:
+        mask: (h, w) bool, changed in place.
+        found: Runs as `runs` has them, lists instead of tuples; from the engine, so they are checked.
+
+    Returns:
+        Whether anything was found.
+    """
+    rows = found if isinstance(found, list) else []
+    for row in rows:
+        if not (isinstance(row, list) and len(row) == 3 and all(isinstance(one, int) for one in row)):
+            raise ValueError("runs that are none")
+        y, first, end = row
+        if not (0 <= y < mask.shape[0] and 0 <= first < end <= mask.shape[1]):
+            raise ValueError("runs beside the mask")
+        mask[y, first:end] = True
+    return bool(rows)
+
+
 def mask_text(mask: np.ndarray) -> str:
     """A mask as the text of a PNG file in base64; empty if it ignores nothing.
 

@@ -6,16 +6,22 @@ import bpy
 import numpy as np
 
 from ..blender import redraw
+from ..engine.client import WorkerClient
 from ..errors import AddonError
-from ..heads.ignored_mask import empty_mask, mask_text, paint, parse_mask
+from ..heads.ignored_mask import add_runs, empty_mask, mask_text, paint, parse_mask
 from ..heads.lookup import document_of, require_head
-from ..state import session
+from ..state import session, settings
 from ..viewport import pin_overlay
 from . import polls
 from .modal_photo_tool import ModalPhotoTool
-from .reporting import reports_errors
+from .reporting import report_message, reports_errors
 
-HELP = "Drag: ignore this part of the photo   |   Ctrl: take back   |   [ ]: size   |   Enter, Esc: done"
+HELP = (
+    "Drag: ignore this part of the photo   |   Ctrl: take back   |   Shift-click: all of a thing   |   "
+    "[ ]: size   |   Enter, Esc: done"
+)
+#: Seconds that the engine is waited for: the first time it reads its network.
+PATIENCE = 20.0
 #: Of the photo, which is laid over the head.
 PHOTO_OPACITY = 0.8
 ENDING = {"ESC", "RET", "NUMPAD_ENTER"}
@@ -99,16 +105,23 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
             if event.type == "Z" and event.value == "RELEASE":  # undone
                 self._read(head)
             return {"PASS_THROUGH"}
-        return self._stroke(event, found[0], found[1])
+        return self._stroke(context, event, found[0], found[1])
 
     def _stroke(
-        self, event: bpy.types.Event, photo: pin_overlay.PhotoOnScreen, region: bpy.types.Region
+        self,
+        context: bpy.types.Context,
+        event: bpy.types.Event,
+        photo: pin_overlay.PhotoOnScreen,
+        region: bpy.types.Region,
     ) -> set[str]:
         if _painting is None:
             return {"PASS_THROUGH"}
         _painting.mouse = (event.mouse_x - region.x, event.mouse_y - region.y)
         x, y = photo.to_photo(*_painting.mouse)
         place = ((x + 0.5) / _painting.size[0], (y + 0.5) / _painting.size[1])
+        if event.type == "LEFTMOUSE" and event.value == "PRESS" and event.shift:
+            self._add_segment(context, x, y)
+            return {"RUNNING_MODAL"}
         pressed = event.type == "LEFTMOUSE" and event.value == "PRESS"
         redraw.views()
         if not pressed and _painting.last is None:
@@ -116,6 +129,22 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
         radius = _painting.radius / (photo.scale[0] * _painting.size[0])
         paint_stroke(_painting, place, radius, not event.ctrl)
         return {"RUNNING_MODAL"}
+
+    def _add_segment(self, context: bpy.types.Context, x: float, y: float) -> None:
+        """Ignore what the engine sees at a place of the photo, pixels: a hat, glasses, a hand."""
+        head = bpy.data.objects.get(_painting.head) if _painting is not None else None
+        if _painting is None or head is None:
+            return
+        try:
+            kind = add_segment(session.current().client(settings.engine_choice(context).find()), head, x, y)
+        except AddonError as error:
+            report_message(self, "ERROR", str(error))
+            return
+        head.photobust.ignored_png = mask_text(_painting.mask)
+        bpy.ops.ed.undo_push(message="Ignore Here")
+        report_message(self, "INFO", f"Ignored: {kind}. Ctrl takes back what is too much.")
+        redraw.views()
+        redraw.sidebars()
 
     def _read(self, head: bpy.types.Object) -> None:
         """Show what the head has after something was undone."""
@@ -144,6 +173,36 @@ class PHOTOBUST_OT_ignore_nothing(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         require_head(context).photobust.ignored_png = ""
         return {"FINISHED"}
+
+
+def add_segment(client: WorkerClient, head: bpy.types.Object, x: float, y: float) -> str:
+    """Let what is painted have all of what the engine sees at a place of the photo, pixels.
+
+    Returns:
+        What it is, in a word.
+
+    Raises:
+        AddonError: The engine cannot say.
+    """
+    if _painting is None:
+        raise AddonError("Nothing is painted.")
+    height, width = _painting.mask.shape
+    asked = {
+        "photo": bpy.path.abspath(head.photobust.photo),
+        "x": x,
+        "y": y,
+        "mask": [width, height],
+    }
+    folder = bpy.path.abspath(head.photobust.folder)
+    answer = client.submit("adjust", folder=folder, out=None, adjustments={}, segment=asked).wait(PATIENCE)
+    found = answer.get("segment")
+    try:
+        known = isinstance(found, dict) and add_runs(_painting.mask, found.get("runs"))
+    except ValueError as error:
+        raise AddonError(f"The engine's answer is damaged ({error}).") from error
+    if not known:
+        raise AddonError("The engine sees nothing there that could be told apart: paint over it.")
+    return str(found["class"]).replace("_", " ")
 
 
 def paint_stroke(painting: Painting, place: tuple[float, float], radius: float, ignored: bool) -> None:

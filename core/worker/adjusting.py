@@ -6,16 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
 from ..errors import OutputError, RequestError
 from ..geometry.frames import Camera, HeadPose
 from ..runtime.weights import models_folder
-from .params import Params, is_path
+from .params import Params, is_path, is_whole
 
 if TYPE_CHECKING:
+    from ..segmentation.segmenter import Segmenter
     from ..wrapping.adjuster import BaseHead, HeadAdjuster
     from ..wrapping.adjustments import Adjustments
     from ..wrapping.pin_solver import PinView
@@ -68,12 +69,20 @@ class AdjustJobs:
         from ..lifting.shape_model import FaceShapeModel
 
         model = FaceShapeModel.from_pretrained(models_folder())
-        return np.tensordot(model.expression, model.components, 1)
+        template = np.tensordot(model.expression, model.components, 1)
+        return template[:, self._adjuster.solver.topology.origin]
+
+    @cached_property
+    def _segmenter(self) -> "Segmenter":
+        from ..segmentation.segmenter import Segmenter
+
+        return Segmenter.from_pretrained(models_folder())
 
     def adjust(self, params: Params) -> dict[str, Any]:
         """Correct the head of a result's folder, and write its vertices into the .npz file `out`.
 
-        The file has `neutral` and `photo`, (V, 3) float32, head frame, meters, and `expression` (52,).
+        The file has `neutral` and `photo`, (V, 3) float32, head frame, meters, and `expression` (52,). With
+        `segment`, the answer says what a pixel of the photo belongs to (`_segment`).
         """
         from ..wrapping.adjustments import Adjustments
 
@@ -88,6 +97,8 @@ class AdjustJobs:
                 for pin in self._adjuster.solver.pins.values()
             ]
         }
+        if params.get("segment") is not None:
+            answer["segment"] = self._segment(saved, params["segment"])
         made = self._moved(saved, adjustments)
         answer["errors_px"] = {name: round(error, 3) for name, error in made["errors_px"].items()}
         answer["pose"] = pose_document(made["pose"])
@@ -102,6 +113,28 @@ class AdjustJobs:
                 raise OutputError(f"{path} cannot be written ({error.strerror or error})") from error
             answer["file"] = str(path)
         return answer
+
+    def _segment(self, saved: SavedHead, asked: object) -> dict[str, Any]:
+        """What a pixel of the photo belongs to, and the runs of a mask's rows that it fills.
+
+        `asked` is {"photo": path, "x": pixels, "y": pixels, "mask": [width, height]}; the answer {"class":
+        "headwear", "runs": [[row, first column, column behind the last], ...]}.
+        """
+        from ..image.photo import load_photo
+        from ..wrapping.adjustments import is_finite
+        from ..wrapping.ignored import segment_at
+
+        values = asked if isinstance(asked, dict) else {}
+        photo, size = values.get("photo"), values.get("mask")
+        x, y = values.get("x"), values.get("y")
+        if not (is_path(photo) and is_finite(x) and is_finite(y) and is_mask_size(size)):
+            raise RequestError('"segment" has to have a "photo", "x" and "y", and the size of a "mask"')
+        picture = load_photo(photo)
+        segmentation = self._segmenter.segment(picture.rgb, saved.camera, saved.base.pose)
+        kind, mask = segment_at(segmentation, x, y, (picture.width, picture.height), (size[0], size[1]))
+        steps = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+        (rows, starts), (_, ends) = np.nonzero(steps == 1), np.nonzero(steps == -1)
+        return {"class": kind.name.lower(), "runs": np.column_stack([rows, starts, ends]).tolist()}
 
     def _moved(self, saved: SavedHead, adjustments: "Adjustments") -> dict[str, Any]:
         """The saved head as corrections have it, by what they differ in from those it was made with."""
@@ -155,6 +188,17 @@ class AdjustJobs:
     @property
     def _vertices(self) -> int:
         return len(self._adjuster.solver.topology.vertices)
+
+
+def is_mask_size(value: object) -> TypeGuard[list[int]]:
+    """Whether a JSON value can be the width and height of a mask."""
+    from ..wrapping.adjustments import MAX_MASK_SIDE
+
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(is_whole(side) and 1 <= side <= MAX_MASK_SIDE for side in value)
+    )
 
 
 def pose_document(pose: HeadPose) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from ..geometry.frames import Camera, HeadPose
 from ..segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass
 from ..surface.isosurface import Surface
 
+#: Share of a mask's pixel from which on it belongs to a segment: what is ignored had better be too large.
+OUTLINE = 0.25
+
 
 def ignoring(segmentation: Segmentation, ignored: np.ndarray) -> Segmentation:
     """A segmentation in which what is ignored is something before the face: no texture, no hair from there.
@@ -25,6 +28,37 @@ def ignoring(segmentation: Segmentation, ignored: np.ndarray) -> Segmentation:
     occluder[SegmentClass.OCCLUDER] = 1.0
     mixed = segmentation.probabilities * (1 - fraction) + occluder[:, None, None] * fraction
     return replace(segmentation, probabilities=mixed.astype(np.float32))
+
+
+def segment_at(
+    segmentation: Segmentation, x: float, y: float, photo_size: tuple[int, int], mask_size: tuple[int, int]
+) -> tuple[SegmentClass, np.ndarray]:
+    """What a pixel of the photo belongs to, all of it that hangs together: a hat, a pair of glasses, a hand.
+
+    Args:
+        segmentation: Of the photo.
+        x: Photo frame, pixels.
+        y: The same.
+        photo_size: Width and height of the photo, pixels.
+        mask_size: The same of the mask, which shows all of the photo.
+
+    Returns:
+        What it is, and (h, w) bool, where it is; nothing outside the segment frame.
+    """
+    column, row = np.round(segmentation.frame.photo_to_crop(np.array([x, y], float))).astype(int)
+    width, height = mask_size
+    if not (0 <= column < SEGMENT_SIZE and 0 <= row < SEGMENT_SIZE):
+        return SegmentClass.BACKGROUND, np.zeros((height, width), bool)
+    kind = SegmentClass(int(segmentation.labels[row, column]))
+    _, parts = cv2.connectedComponents((segmentation.labels == kind).astype(np.uint8), connectivity=8)
+    part = (parts == parts[row, column]).astype(np.float32)
+    # Mask -> photo -> segment frame; pixels have their centers at whole numbers in all three.
+    scale = np.array([photo_size[0] / width, photo_size[1] / height])
+    to_photo = np.vstack([np.column_stack([np.diag(scale), (scale - 1) / 2]), [0.0, 0.0, 1.0]])
+    matrix = segmentation.frame.matrix @ to_photo
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    # WARP_INVERSE_MAP takes the way from the result to the source.
+    return kind, cv2.warpAffine(part, matrix, (width, height), flags=flags) > OUTLINE
 
 
 def unseen_where_ignored(surface: Surface, ignored: np.ndarray, camera: Camera, pose: HeadPose) -> Surface:

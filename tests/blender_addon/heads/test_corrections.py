@@ -7,7 +7,7 @@ import pytest
 
 from blender_addon.batch.corrections import unused_corrections
 from blender_addon.errors import HeadFileError
-from blender_addon.heads.ignored_mask import empty_mask, mask_text, paint, parse_mask, runs
+from blender_addon.heads.ignored_mask import add_runs, empty_mask, mask_text, paint, parse_mask, runs
 from blender_addon.heads.slider_file import read_sliders
 from core.template.sliders import load_sliders
 from core.wrapping.adjustments import Adjustments
@@ -28,6 +28,12 @@ def test_what_is_painted_is_what_the_engine_ignores():
     for row, start, end in runs(mask):
         drawn[row, start:end] = True
     assert np.array_equal(drawn, mask)
+    again = np.zeros_like(mask)
+    assert add_runs(again, [list(run) for run in runs(mask)]) and np.array_equal(again, mask)
+    assert not add_runs(again, [])
+    for wrong in ([[0, 0]], [[0, 0, 1000]], [[-1, 0, 2]], [[0, 0, "1"]]):
+        with pytest.raises(ValueError, match="runs"):
+            add_runs(again, wrong)
 
 
 @pytest.mark.parametrize("text", ["", "x", base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(60)).decode()])
