@@ -14,7 +14,7 @@ class TextureSettings:
         uneven_lightness: Fraction of the lightness of light that is smooth over centimeters, but not as
             shading is, that is taken out; only with a segmentation.
         uneven_hue: The same of its hue.
-        uneven_blue: The same where it makes skin bluer.
+        uneven_foreign_hue: The same where it makes skin bluer or greener.
         light_stiffness: How smooth that light is: weight of its smoothness beside the colors'.
         grain_fraction: Strength of the grain of completed texels, of that of observed ones.
         padding: Texels around each island that its colors go on for, so that filtering shows no background.
@@ -25,7 +25,7 @@ class TextureSettings:
     max_shading: float = 1.8
     uneven_lightness: float = 0.9
     uneven_hue: float = 0.5
-    uneven_blue: float = 1.0
+    uneven_foreign_hue: float = 1.0
     light_stiffness: float = 0.5
     grain_fraction: float = 0.5
     padding: int = 16

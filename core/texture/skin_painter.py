@@ -30,10 +30,10 @@ from .skin_views import ShownSkin, SkinPhoto, match_tone, view_shares
 #: Logarithm of a color's ratio to the model's at which large areas count less: shadows, and highlights.
 SHADOW_RANGE = (0.35, 0.80)
 HIGHLIGHT_RANGE = (0.22, 0.50)
-#: Logarithm by which blue is stronger beside red than the person's skin has it, over centimeters, at which
-#: that begins to be taken out as light, and is; and what is left of it at which areas count less: clothes.
-BLUER_RANGE = (0.0, 0.15)
-FOREIGN_BLUE_RANGE = (0.30, 0.70)
+#: Logarithm by which blue or green is stronger than the person's skin has it, over centimeters, at which that
+#: begins to be taken out as light, and is; and what is left of it at which areas count less: clothes.
+FOREIGN_LIGHT_RANGE = (0.0, 0.15)
+FOREIGN_HUE_RANGE = (0.30, 0.70)
 #: Logarithm of a color's ratio to the model's at which single texels count less: highlights.
 GLINT_RANGE = (0.25, 0.55)
 #: The same for dark texels near hair: single strands of it.
@@ -185,7 +185,7 @@ class SkinPainter:
         kept = (1 - ramp(-lightness, *SHADOW_RANGE)) * (1 - ramp(lightness, *HIGHLIGHT_RANGE))
         exempt = np.maximum(self.regions.features, self.regions.beard)
         kept = kept + (1 - kept) * exempt
-        kept *= 1 - ramp(_blueness(residual), *FOREIGN_BLUE_RANGE) * (1 - self.regions.features)
+        kept *= 1 - ramp(_foreign_hue(residual), *FOREIGN_HUE_RANGE) * (1 - self.regions.features)
         return shading, fit, kept.astype(np.float32)
 
     def _uneven_light(self, residual: np.ndarray, observed: np.ndarray) -> np.ndarray:
@@ -196,9 +196,9 @@ class SkinPainter:
         weight = observed * self._of_skin * (1 - self.regions.features) * (1 - 0.7 * self.regions.beard)
         smooth = self.completion.smooth(residual, weight, settings.light_stiffness, anchor=np.zeros(3))
         lightness = (smooth @ LUMINANCE)[:, None]
-        # People's skin is redder in places; where it is bluer than the rest, clothes or the sky shine on it.
-        bluer = ramp(_blueness(smooth), *BLUER_RANGE)[:, None]
-        hue = settings.uneven_hue + (settings.uneven_blue - settings.uneven_hue) * bluer
+        # People's skin is redder in places; where it is bluer or greener, clothes, sky or leaves shine on it.
+        foreign = ramp(_foreign_hue(smooth), *FOREIGN_LIGHT_RANGE)[:, None]
+        hue = settings.uneven_hue + (settings.uneven_foreign_hue - settings.uneven_hue) * foreign
         return np.asarray(settings.uneven_lightness * lightness + hue * (smooth - lightness), np.float32)
 
     def _completed(self, colors: np.ndarray, weight: np.ndarray, fit: AlbedoFit) -> np.ndarray:
@@ -215,13 +215,16 @@ class SkinPainter:
     def _plain_texels(
         self, colors: np.ndarray, photographed: np.ndarray, logs: np.ndarray, near_hair: np.ndarray
     ) -> np.ndarray:
-        """(n,) 0..1: whether texels are no highlights, nor clipped, nor single strands of hair."""
-        expected = np.exp(self.sampler.at_texels(logs)) @ LUMINANCE
+        """(n,) 0..1: whether texels are no highlights, clipped, single strands of hair or clothes."""
+        expected = self.sampler.at_texels(logs)
+        foreign = ramp(_foreign_hue(np.log(np.maximum(colors, DARK)) - expected), *FOREIGN_HUE_RANGE)
+        expected = np.exp(expected) @ LUMINANCE
         ratio = np.log(np.maximum(colors @ LUMINANCE, DARK) / np.maximum(expected, DARK))
         glint = ramp(ratio, *GLINT_RANGE) * (1 - self._features)
         strand = ramp(-ratio, *STRAND_RANGE) * near_hair * (1 - np.maximum(self._features, self._beard))
         clipped = ramp(np.minimum.reduce(photographed.T), *CLIPPED_RANGE)
-        return np.asarray((1 - glint) * (1 - strand) * (1 - clipped), np.float32)
+        foreign *= 1 - np.maximum(self._features, self._beard)
+        return np.asarray((1 - glint) * (1 - strand) * (1 - clipped) * (1 - foreign), np.float32)
 
     def _full(self, values: np.ndarray) -> np.ndarray:
         """(S, S) or (S, S, C) float32: values (n,) or (n, C) of the skin's texels at the full resolution."""
@@ -319,9 +322,10 @@ class SkinPainter:
         return colors
 
 
-def _blueness(logs: np.ndarray) -> np.ndarray:
-    """(n,) how much bluer than expected colors are, of natural logarithms (n, 3) beside what is expected."""
-    return np.asarray(logs[:, 2] - logs[:, 0])
+def _foreign_hue(logs: np.ndarray) -> np.ndarray:
+    """(n,) how much bluer or greener than expected colors are, of natural logarithms (n, 3) beside that."""
+    red, green, blue = logs.T
+    return np.asarray(np.maximum(blue - red, 2 * (green - np.maximum(red, blue))))
 
 
 def _nearest(texel: np.ndarray, size: int) -> np.ndarray:

@@ -16,7 +16,8 @@ from ..image.color import LUMINANCE, linear_of_bytes_float32
 if TYPE_CHECKING:
     from .albedo_model import AlbedoModel
 
-#: Which of the features says whether the white of the eyes is seen.
+#: Which of the features is the greatest quantile, and which says whether the white of the eyes is seen.
+HIGHLIGHTS = 8
 WHITE_SEEN = 13
 #: Side of the picture that a photo's exposure is judged by, pixels.
 SMALL_SIZE = 64
@@ -34,6 +35,10 @@ LIGHTNESS_THRESHOLD = 0.05
 HUE_THRESHOLD = 0.03
 #: Lightness is corrected by less than this, natural logarithm, which great corrections come near.
 MOST_LIGHTNESS = 0.8
+#: The same where the white of the eyes is not seen: what is behind people is no good measure of light. It
+#: goes over into the other as the lightest hundredths of the photo get darker than any in good light, linear.
+MOST_WITHOUT_WHITE = 0.35
+DARK_HIGHLIGHTS = (0.40, 0.20)
 #: By how much, natural logarithm, skin may be lighter than the white of the eyes: beyond, that is not seen in
 #: good light, or is no white.
 DARKEST_WHITE = 0.6
@@ -114,9 +119,13 @@ def tone_gain(
     lightness = float(excess @ LUMINANCE)
     hue = excess - lightness
     lightness = np.sign(lightness) * max(abs(lightness) - LIGHTNESS_THRESHOLD, 0)
+    most = MOST_LIGHTNESS
     if eye_white is not None and features[WHITE_SEEN]:
         lightness = _in_the_dark(lightness, float(tone @ LUMINANCE), float(np.log(eye_white @ LUMINANCE)))
-    lightness = MOST_LIGHTNESS * np.tanh(lightness / MOST_LIGHTNESS)
+    else:
+        limits = (MOST_WITHOUT_WHITE, MOST_LIGHTNESS)
+        most = float(np.interp(-features[HIGHLIGHTS], -np.log(DARK_HIGHLIGHTS), limits))
+    lightness = most * np.tanh(lightness / most)
     hue *= max(1 - HUE_THRESHOLD / max(float(np.linalg.norm(hue)), 1e-9), 0)
     logs = _in_range(_likely_hue(model, _in_range(tone - lightness - hue)))
     return np.asarray(np.exp(logs - tone))
