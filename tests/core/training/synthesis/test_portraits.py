@@ -13,7 +13,8 @@ from core.geometry.frames import Camera, HeadPose
 from core.training.face_models.ict_facekit import FaceModel
 from core.training.synthesis.cameras import PICTURE_SIZE, head_rotation
 from core.training.synthesis.face_model_fitting import PortraitFit, fit_portrait
-from core.training.synthesis.face_profiling import PortraitViews, build_views
+from core.training.synthesis.face_profiling import PortraitViews, build_views, with_expression
+from core.training.synthesis.person_variations import portrait_variation
 from core.training.synthesis.portrait_library import Portrait, behind_person, person_mask
 
 DATA = Path(os.environ.get("PHOTOBUST_DATA", Path(__file__).resolve().parents[5] / "shared"))
@@ -77,6 +78,20 @@ def test_portrait_turned_by_nothing_is_itself(model):
     assert sample.rgb.shape == (PICTURE_SIZE, PICTURE_SIZE, 3)
     with pytest.raises(ValueError):
         views.sample(np.random.default_rng(0), "eval")
+    # Other pictures of the same person: each another one, the same for the same seed, the face within it.
+    one, again, other = (portrait_variation(views, 0, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert (one.rgb == again.rgb).all() and np.abs(one.rgb.astype(float) - other.rgb).mean() > 5
+    for made in (one, other):
+        nose = made.camera.project(made.pose.head_to_camera(model.mean[model.landmarks68[30]]))
+        assert (nose > 40).all() and (nose < PICTURE_SIZE - 40).all()
+
+
+def test_what_is_near_a_face_follows_its_expression():
+    before = np.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.2, 0.0, 0.0], [0.3, 0.0, 0.0]])
+    after = before + np.array([[0.0, 0.01, 0.0], [0, 0, 0], [0, 0, 0], [0, 0, 0]])
+    points = np.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.0, 0.0, 0.1]])
+    moved = with_expression(points, before, after) - points
+    np.testing.assert_allclose(moved, [[0, 0.01, 0], [0, 0, 0], [0, 0, 0]], atol=1e-5)
 
 
 def test_person_is_told_from_the_background(model):
