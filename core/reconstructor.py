@@ -495,10 +495,12 @@ class Reconstructor:
             prior = self.lifter.lift(face, camera, photo.rgb)
         except (NoFaceError, FaceTooSmallError, ReconstructionError) as error:
             return None, replace(view, verdict=UNUSABLE, reason=str(error)), None
-        contrast = None
+        contrast = pattern = None
         if self.segmenter:
-            contrast = hair_contrast(photo.rgb, self.segmenter.segment(photo.rgb, camera, prior.pose))
-        pattern = self.person_solver.pattern(photo.rgb, camera, prior)
+            segmentation = self.segmenter.segment(photo.rgb, camera, prior.pose)
+            contrast = hair_contrast(photo.rgb, segmentation)
+            segmentation = with_glasses(segmentation, photo.rgb, face.points)
+            pattern = self.person_solver.pattern(photo.rgb, camera, prior, segmentation)
         lifted = PersonPhoto(name, face, camera, prior, contrast, pattern)
         return photo, replace(view, camera=camera, prior=prior), lifted
 

@@ -19,8 +19,9 @@ import numpy as np
 from ..detection.landmarks import FaceLandmarks
 from ..geometry.frames import Camera, crop_frame_around
 from ..runtime.weights import model_arrays
+from ..segmentation.segments import Segmentation
 from .appearance import hair_differs
-from .face_descriptor import FaceDescriptor, color_pattern
+from .face_descriptor import MOST_COVERED, FaceDescriptor, color_pattern, covered_fraction
 from .lifter import HeadPrior, LandmarkLifter
 from .shape_model import FILE_NAME, FaceShapeModel, PointBasis
 from .view_solver import POSE, LinearObservation, PointObservations, View, ViewSolver, whitening_of
@@ -297,33 +298,45 @@ class PersonSolver:
         template = self.lifter.template
         return self.model.points(template.landmark_triangles, template.landmark_bary)
 
-    def pattern(self, rgb: np.ndarray, camera: Camera, prior: HeadPrior) -> np.ndarray:
+    def pattern(
+        self, rgb: np.ndarray, camera: Camera, prior: HeadPrior, segmentation: Segmentation | None
+    ) -> np.ndarray | None:
         """The pattern of a face's colors, see `face_descriptor.color_pattern`.
 
         Args:
             rgb: (H, W, 3) uint8, the photo.
             camera: Of the photo.
             prior: The head.
+            segmentation: What the photo shows.
 
         Returns:
-            (F,) float32.
+            (F,) float32; None if too much of the face is covered, or nobody knows.
         """
-        return color_pattern(rgb, camera, prior, self.lifter.template, self.descriptor.points)
+        points = self.descriptor.points
+        if segmentation is None or covered_fraction(segmentation, camera, prior, points) > MOST_COVERED:
+            return None
+        return color_pattern(rgb, camera, prior, self.lifter.template, points)
 
     def score(self, one: PersonPhoto, other: PersonPhoto) -> float:
         """How far two photos are from showing two people.
 
         Returns:
-            The descriptor's score beside its limit, negative if they seem to show two people; 0 if nothing is
-            known.
+            The descriptor's score beside its limit, negative if they seem to show two people; by the shape
+            alone if one of their patterns is not known.
         """
         if hair_differs(one.hair_contrast, other.hair_contrast):
             return OTHER_HAIR_SCORE
-        if one.pattern is None or other.pattern is None:
-            return 0.0
-        first = self.descriptor.describe(self.measured(one.prior), one.pattern)
-        second = self.descriptor.describe(self.measured(other.prior), other.pattern)
-        return float(self.descriptor.score(first, second)) - self.descriptor.limit
+        descriptor = self.descriptor
+        by_shape = one.pattern is None or other.pattern is None
+        unknown = descriptor.pattern.mean
+        first, second = (
+            descriptor.describe(
+                self.measured(photo.prior), unknown if photo.pattern is None else photo.pattern
+            )
+            for photo in (one, other)
+        )
+        limit = descriptor.shape_limit if by_shape else descriptor.limit
+        return float(descriptor.score(first, second, by_shape)) - limit
 
     def unlike(self, photos: Sequence[PersonPhoto]) -> list[int]:
         """Which photos show somebody else than the rest.

@@ -2,7 +2,7 @@
 
 PINNED_MODELS = {
     "albedo_model.npz": "fe2eb6503f45108b546d14e615c45604970c2c661f08f0008ca380cc3f02630e",
-    "face_descriptor.npz": "87c16bf9ed0ed3b4107534e19ce16919f85ee778860abb0f4dc5b936c4707a02",
+    "face_descriptor.npz": "fa25e492d23a019bd956072a67b5c5edb48f304b874db88dfa4c080fac1162f6",
     "face_features.onnx": "12eaa4aa5ca195a1d5599b60f997ecf85828f3d4b938c649b5808724d1c9141b",
     "face_features.safetensors": "196d05f905090ae15b844c3a8dcb28336ea5a835dddfcbf73ed2df40a7067aa2",
     "face_landmarker.task": "5bce6beeef74cfa5b320451e12b4d2eb9a2a7867c08d8e4d583ddc21aa9519a0",

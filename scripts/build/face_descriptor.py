@@ -71,13 +71,14 @@ def main() -> None:
     pictures, kinds = pictures_of(options, solver, points)
     scores = fitting.held_out_scores(pictures, points, kinds)
     limit = fitting.limit_of(scores.values())
+    shape_limit = fitting.limit_of(fitting.held_out_scores(pictures, points, kinds, by_shape=True).values())
     for kind, (same, different) in scores.items():
         print(
             f"{KINDS[kind]}: equal error rate {fitting.equal_error_rate(same, different):.3f};"
             f" taken for two people: {(same < limit).mean():.3f} of the pairs of one,"
             f" {(different < limit).mean():.3f} of those of two"
         )
-    arrays = fitting.descriptor_arrays(fitting.fit_descriptor(pictures, points, limit))
+    arrays = fitting.descriptor_arrays(fitting.fit_descriptor(pictures, points, limit, shape_limit))
     path = options.models / FILE_NAME
     write_arrays(path, arrays)
     print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")

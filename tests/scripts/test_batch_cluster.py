@@ -139,6 +139,21 @@ def test_the_results_are_those_of_a_local_run(cluster, fake_batch, photos, tmp_p
     assert not [path for folder in ask(cluster, scratch_folder) for path in Path(folder).rglob("*.jpg")]
 
 
+def test_people_are_made_as_here(cluster, fake_batch, photos, tmp_path):
+    """All photos of a person travel to one worker, and heads and record are those of a local run."""
+    folder = photos("ada/a.jpg", "ada/unlike.jpg", "bob/a.jpg", "bob/b.jpg")
+    there = ["--scheduler", cluster.scheduler_address]
+    done = fake_batch.run(folder, "--person-per-folder", *there)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 people, 3 of 4 photos used" in done.stdout
+    remote, views = set(fake_batch.tree()), {name: one["views"] for name, one in fake_batch.record().items()}
+    fake_batch.out = tmp_path / "local"
+    assert fake_batch.run(folder, "--person-per-folder").returncode == 0
+    assert set(fake_batch.tree()) == remote and "ada/surface.ply" in remote
+    assert {name: one["views"] for name, one in fake_batch.record().items()} == views
+    assert [view["verdict"] for view in views["ada"]] == ["used", "someone else"]
+
+
 def test_only_what_is_missing_is_made(cluster, fake_batch, photos, tmp_path):
     folder, assets = photos("a.jpg", "two.jpg"), ["--asset-library", tmp_path / "assets"]
     assert fake_batch.run(folder).returncode == 0

@@ -128,6 +128,22 @@ def test_a_kill_loses_nothing_that_was_finished(fake_batch, photos):
     assert fake_batch.engine == ["c.jpg"]
 
 
+def test_a_killed_batch_of_people_goes_on_with_the_person_in_work(fake_batch, photos):
+    folder = photos("ada/a.jpg", "ada/b.jpg", "bob/hang.jpg", "bob/c.jpg")
+    process = fake_batch.start(folder, "--person-per-folder")
+    journal = fake_batch.out / "batch.journal"
+    wait_for(lambda: journal.exists() and '{"photo"' in journal.read_text() and "bob" in fake_batch.engine)
+    process.kill()
+    process.communicate()
+    finished = (fake_batch.out / "ada/face.json").stat().st_mtime_ns
+    (folder / "bob/hang.jpg").rename(folder / "bob/d.jpg")
+    done = fake_batch.run(folder, "--person-per-folder", "--resume")
+    assert done.returncode == 0, done.stdout
+    assert len(fake_batch.engine) == 1 and "2 of 2 people done (1 before)" in done.stdout
+    assert (fake_batch.out / "ada/face.json").stat().st_mtime_ns == finished
+    assert [view["name"] for view in fake_batch.record()["bob"]["views"]] == ["c.jpg", "d.jpg"]
+
+
 def test_resume_takes_photos_and_options_from_the_record(fake_batch, photos):
     folder = photos("a.jpg", "b.jpg")
     fake_batch.run(folder, "--turntable", "3", "--texture", "1024")

@@ -144,32 +144,37 @@ def fit_discriminant(features: np.ndarray, person: np.ndarray, components: int, 
     return Discriminant(mean, matrix / spread, between)
 
 
-def fit_descriptor(pictures: Pictures, points: np.ndarray, limit: float = 0.0) -> FaceDescriptor:
+def fit_descriptor(
+    pictures: Pictures, points: np.ndarray, limit: float = 0.0, shape_limit: float = 0.0
+) -> FaceDescriptor:
     """The descriptor of pictures.
 
     Args:
         pictures: Of many people.
         points: (POINTS, 2) int, of `color_points`.
         limit: Of its scores, found elsewhere.
+        shape_limit: Of those by the shape alone, likewise.
     """
     shape, pattern = (
         fit_discriminant(getattr(pictures, name), pictures.person, COMPONENTS[name], DIRECTIONS[name])
         for name in ("shape", "pattern")
     )
-    return FaceDescriptor(points, shape, pattern, limit)
+    return FaceDescriptor(points, shape, pattern, limit, shape_limit)
 
 
-def pair_scores(descriptor: FaceDescriptor, pictures: Pictures) -> tuple[np.ndarray, np.ndarray]:
+def pair_scores(
+    descriptor: FaceDescriptor, pictures: Pictures, by_shape: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Scores of all pairs of pictures of one person, and of all pairs of two."""
     described = descriptor.describe(pictures.shape, pictures.pattern)
     first, second = np.triu_indices(len(described), 1)
-    scores = descriptor.score(described[first], described[second])
+    scores = descriptor.score(described[first], described[second], by_shape)
     same = pictures.person[first] == pictures.person[second]
     return scores[same], scores[~same]
 
 
 def held_out_scores(
-    pictures: Pictures, points: np.ndarray, groups: np.ndarray
+    pictures: Pictures, points: np.ndarray, groups: np.ndarray, by_shape: bool = False
 ) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Scores of people who were left out of the fit, in turn.
 
@@ -177,6 +182,7 @@ def held_out_scores(
         pictures: Of many people.
         points: Of `color_points`.
         groups: (N,) int, kind of each picture: only pictures of one kind are compared.
+        by_shape: Whether only the shape counts.
 
     Returns:
         By kind: scores of pairs of one person, scores of pairs of two.
@@ -187,7 +193,7 @@ def held_out_scores(
         left_out = np.isin(pictures.person, fold)
         descriptor = fit_descriptor(pictures.of(~left_out), points)
         for group in np.unique(groups):
-            pairs = pair_scores(descriptor, pictures.of(left_out & (groups == group)))
+            pairs = pair_scores(descriptor, pictures.of(left_out & (groups == group)), by_shape)
             collected.setdefault(int(group), []).append(pairs)
     return {
         group: tuple(np.concatenate(parts) for parts in zip(*pairs, strict=True))  # type: ignore[misc]
@@ -221,6 +227,7 @@ def equal_error_rate(same: np.ndarray, different: np.ndarray) -> float:
 def descriptor_arrays(descriptor: FaceDescriptor) -> dict[str, np.ndarray]:
     """The arrays of models/face_descriptor.npz."""
     arrays = {"points": descriptor.points.astype(np.int32), "limit": np.array(descriptor.limit, np.float32)}
+    arrays["shape_limit"] = np.array(descriptor.shape_limit, np.float32)
     for name, one in (("shape", descriptor.shape), ("pattern", descriptor.pattern)):
         arrays |= {
             f"{name}_mean": one.mean.astype(np.float32),

@@ -138,13 +138,14 @@ def reconstruct(request, cancelled):  # noqa: C901 (a branch for each order)
             os._exit(11)
     if "reaper" in photo.stem:
         os.kill(os.getppid(), signal.SIGKILL)
-    if "hang" in photo.stem:
+    several = [Path(one) for one in request["params"].get("photos") or ()]
+    if any("hang" in one.stem for one in (photo, *several)):
         time.sleep(600)
     if "noise" in photo.stem:
         print("a native library speaks up on stdout", flush=True)
         print('{"not": "ours"}', flush=True)
         print("[1, 2]", flush=True)
-    if "noface" in photo.stem or not photo.is_file():
+    if "noface" in photo.stem or not all(one.is_file() for one in several or [photo]):
         answer(
             request,
             "error",
@@ -211,8 +212,10 @@ def reconstruct(request, cancelled):  # noqa: C901 (a branch for each order)
                 "faces": len(surface[1]),
                 "quality": quality,
                 "views": [
-                    {"name": Path(one).name} | ({"reason": "It is unlike."} if "unlike" in one else {})
-                    for one in request["params"].get("photos", ())
+                    {"name": one.name, "verdict": "used"}
+                    if "unlike" not in one.name
+                    else {"name": one.name, "verdict": "someone else", "reason": "It is unlike."}
+                    for one in several
                 ],
             }
         )
