@@ -14,6 +14,7 @@ A room imports only from those above it:
     render       stills, turntables, videos
     assets       asset libraries
     viewport     what the 3D view shows; the photo's camera
+    animation    face controls, poses, Live Link recordings
     state        session, preferences' values, properties, runs in progress
     ui           panels, preferences
     operators    what the buttons do

@@ -427,7 +427,7 @@ class Reconstructor:
         for number, given in enumerate(photos):
             name = Path(given).name if isinstance(given, (str, Path)) else f"photo {number + 1}"
             with watch.step(f"photo {number + 1}", number / len(photos), f"Looking at {name}"):
-                photo, view, lifted = self._look_at(given, name, focal_mm)
+                photo, view, lifted = self._lift_photo(given, name, focal_mm)
             views.append(view)
             if photo and lifted:
                 found[number] = photo, lifted
@@ -476,7 +476,7 @@ class Reconstructor:
         )
         return self._reconstruct_face(task, own, on_surface, on_prior), photo
 
-    def _look_at(
+    def _lift_photo(
         self, given: Photo | str | Path | np.ndarray, name: str, focal_mm: float | None
     ) -> tuple[Photo | None, PhotoView, PersonPhoto | None]:
         """A photo of a person, with its largest face lifted; or why it is of no use."""

@@ -12,7 +12,7 @@ from ..blender import compat
 from ..blender.srgb import srgb_to_linear
 from . import hair_strands
 from .armature import rig_of
-from .hair_materials import cards_material, is_undyed, set_look, shell_material
+from .hair_materials import cards_material, is_undyed, set_appearance, shell_material
 from .hair_npz import (
     CARDS_NORMALS,
     CARDS_TEXTURE,
@@ -147,7 +147,7 @@ def show(head: bpy.types.Object, product: str) -> None:
         if ob[MARK] == "shell" and ob.data.shape_keys is not None:
             below = product in ("cards", "strands")
             ob.data.shape_keys.key_blocks[INSET_SHAPE].value = float(below)
-            set_look(ob.data.materials, shaded=below)
+            set_appearance(ob.data.materials, shaded=below)
 
 
 def shown_of(head: bpy.types.Object) -> list[bpy.types.Object]:
@@ -177,7 +177,7 @@ def set_color(head: bpy.types.Object, color: Sequence[float]) -> None:
     factor = np.asarray(color[:3], float) / np.maximum(typical_color(head), 1e-3)
     for ob in hair_of(head):
         if ob[MARK] != "cover":
-            set_look(ob.data.materials, dye=factor)
+            set_appearance(ob.data.materials, dye=factor)
 
 
 def hair_as_made(head: bpy.types.Object, folder: Path) -> bool:
@@ -201,8 +201,8 @@ def hair_as_made(head: bpy.types.Object, folder: Path) -> bool:
     return True
 
 
-def note_look(head: bpy.types.Object) -> None:
-    """Let the panel's properties say what new hair looks like."""
+def reset_hair_properties(head: bpy.types.Object) -> None:
+    """Set the panel's properties to product, color, length and density of new hair."""
     note = head.photobust
     shown = [ob[MARK] for ob in shown_of(head)]
     note.hair_product = next((one for one in ("strands", "cards", "shell") if one in shown), "shell").upper()

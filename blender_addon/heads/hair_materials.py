@@ -95,7 +95,7 @@ def strands_material(name: str) -> bpy.types.Material:
     return material
 
 
-def set_look(
+def set_appearance(
     materials: Iterable[bpy.types.Material],
     dye: Sequence[float] | np.ndarray | None = None,
     shaded: bool | None = None,

@@ -44,7 +44,7 @@ def refresh_head(head: bpy.types.Object, loaded: LoadedHead) -> None:
     product = note.hair_product.lower()
     hair.remove_hair(head)
     hair.add_hair(head, loaded.folder, product if product in hair.PARTS and product != "none" else None)
-    hair.note_look(head)
+    hair.reset_hair_properties(head)
     head.data.update()
 
 

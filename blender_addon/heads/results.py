@@ -10,7 +10,7 @@ from ..blender.srgb import srgb_to_linear
 from ..errors import AddonError
 from .armature import base_of
 from .build import build_head
-from .hair import build_hair, note_look
+from .hair import build_hair, reset_hair_properties
 from .loaded import LoadedHead
 from .surface_import import mesh_from_surface
 from .surface_materials import surface_material
@@ -54,12 +54,12 @@ def build_step_by_step(
     head = build_head(loaded.head, loaded.albedo, collection, loaded.name)
     base_of(head).location = places[0]
     _note(head, loaded, seconds)
-    note_look(head)
+    reset_hair_properties(head)
     name, collection_name = head.name, collection.name
     yield name
     if loaded.hair:
         build_hair(_still_there(bpy.data.objects, name), loaded.folder, loaded.hair)
-        note_look(bpy.data.objects[name])
+        reset_hair_properties(bpy.data.objects[name])
         yield name
     there = _still_there(bpy.data.collections, collection_name)
     surface = build_surface_object(loaded, there, places[-1], seconds)

@@ -29,5 +29,5 @@ class PHOTOBUST_OT_comb_by_photo(bpy.types.Operator):
         product = head.photobust.hair_product.lower()
         hair.remove_hair(head)
         hair.add_hair(head, folder, product if product in hair.PARTS and product != "none" else None)
-        hair.note_look(head)
+        hair.reset_hair_properties(head)
         return {"FINISHED"}

@@ -27,7 +27,7 @@ __all__ = [
     "better_side",
     "render_preview",
     "render_views",
-    "seen_side",
+    "visible_side",
 ]
 
 #: Middle of the head in the head frame, meters: core.geometry.frames.HEAD_CENTER, which an add-on cannot
@@ -56,7 +56,7 @@ def render_preview(
     from the side; the side is the one that the photo saw better.
     """
     mesh = read_ply(surface)
-    sign = seen_side(mesh)
+    sign = visible_side(mesh)
     views = render_views(mesh, [sign * turn for turn in PREVIEW_TURNS], size, renderer)
     pictures = [*([load_picture(photo, size)[..., :3]] if photo else []), views]
     return save_png(out, np.concatenate(pictures, 1))
@@ -86,7 +86,7 @@ def render_views(mesh: SurfaceMesh, turns: Sequence[float], size: int, renderer:
     return np.rint(rgba[..., :3] * alpha + np.array(BACKGROUND) * (1.0 - alpha)).astype(np.uint8)
 
 
-def seen_side(mesh: SurfaceMesh) -> float:
+def visible_side(mesh: SurfaceMesh) -> float:
     """+1 if the photo saw the subject's right side (x < 0) better, else -1."""
     if mesh.confidence is None:
         return 1.0

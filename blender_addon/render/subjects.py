@@ -20,7 +20,7 @@ from ..heads.ply import read_ply
 from ..heads.surface_import import CONFIDENCE_ATTRIBUTE, mesh_from_surface
 from ..heads.surface_materials import surface_material
 from . import lighting
-from .previews import better_side, seen_side
+from .previews import better_side, visible_side
 from .render_scene import Subject, distance_for
 
 Build = Callable[[bpy.types.Collection], Subject]
@@ -76,7 +76,7 @@ def of_folder(folder: Path) -> SubjectSpec:
             return _of_standard_size(ob, points, "TEXTURE" if texture else "MATERIAL", lighting.PORTRAIT)
 
         if surface is not None:
-            return SubjectSpec("head", seen_side(surface), True, build)
+            return SubjectSpec("head", visible_side(surface), True, build)
         return SubjectSpec("head", better_side(head.photo, head.confidence), True, build)
     if surface is None:
         raise StepError(f"There is neither {HEAD_FILE} nor {SURFACE_FILE} in {folder}: nothing to show.")
@@ -88,7 +88,7 @@ def of_folder(folder: Path) -> SubjectSpec:
         collection.objects.link(ob)
         return _of_standard_size(ob, surface.vertices, "VERTEX", lighting.FLAT)
 
-    return SubjectSpec("surface", seen_side(surface), True, build_surface)
+    return SubjectSpec("surface", visible_side(surface), True, build_surface)
 
 
 def _with_hair(head: bpy.types.Object, points: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Whether two photos show hair so unlike that they cannot show one person, whatever the light.
 
-The shape of a face alone hardly tells people apart (`person.UNLIKE_LOG_RATIO`). How much darker hair is than
+The shape of a face alone hardly tells people apart (docs/several_photos.md). How much darker hair is than
 skin in the same photo depends little on exposure, white balance and light. The color of the skin does, and a
 photo may be black and white; how much hair is seen changes with the side, headwear and styling. So neither is
 compared.

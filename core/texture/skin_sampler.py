@@ -87,7 +87,7 @@ class SkinSampler:
         keep_beard: bool = True,
         margin_px: int = MARGIN_PX,
     ) -> SkinView:
-        """Look at a photo.
+        """Sample a photo.
 
         Args:
             rgb: (H, W, 3) uint8, the photo.

@@ -127,7 +127,7 @@ def tone_gain(
         most = float(np.interp(-features[HIGHLIGHTS], -np.log(DARK_HIGHLIGHTS), limits))
     lightness = most * np.tanh(lightness / most)
     hue *= max(1 - HUE_THRESHOLD / max(float(np.linalg.norm(hue)), 1e-9), 0)
-    logs = _in_range(_likely_hue(model, _in_range(tone - lightness - hue)))
+    logs = _in_range(_probable_hue(model, _in_range(tone - lightness - hue)))
     return np.asarray(np.exp(logs - tone))
 
 
@@ -154,7 +154,7 @@ def _in_range(tone: np.ndarray) -> np.ndarray:
     return np.asarray(tone + np.log(np.clip(luminance, *LUMINANCE_RANGE) / luminance))
 
 
-def _likely_hue(model: "AlbedoModel", tone: np.ndarray) -> np.ndarray:
+def _probable_hue(model: "AlbedoModel", tone: np.ndarray) -> np.ndarray:
     """The tone (3,), natural logarithm, its hue within MAX_HUE_DEVIATIONS of people's of its lightness."""
     weights = LUMINANCE.astype(np.float64)
     along = model.tone_covariance @ weights

@@ -205,7 +205,7 @@ def gather_evidence(
     )
 
 
-def skin_likeness(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
+def skin_similarity(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
     """How much pixels are of the color of a face's skin.
 
     Args:
@@ -260,7 +260,7 @@ def label_portrait(evidence: Evidence, bearded: bool, covered: bool) -> np.ndarr
     lips = fill_rings(evidence.points, (LIPS[:20],), WIDE_SIZE)
     face = evidence.head & (regions["scalp"] < 0.05) & (regions["neck"] < 0.3) & (regions["ear"] < 0.3)
     plain = face & ~hair & (regions["beard"] < 0.3) & ~lips
-    like = skin_likeness(picture, plain if plain.sum() > 500 else face)
+    like = skin_similarity(picture, plain if plain.sum() > 500 else face)
     below = np.arange(WIDE_SIZE)[:, None] > WIDE_CENTER[1]
     neck = evidence.head & (regions["neck"] >= 0.3)
     skin = like[..., 0] > 0.5

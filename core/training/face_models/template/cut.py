@@ -1,4 +1,4 @@
-"""Cuts head and neck out of MakeHuman's base mesh; see `template_build` for what becomes of them."""
+"""Cuts head and neck out of MakeHuman's base mesh; see `build` for what becomes of them."""
 
 import itertools
 from dataclasses import dataclass

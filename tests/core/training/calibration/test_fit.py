@@ -111,7 +111,7 @@ def test_spoilt_pictures_keep_their_geometry(sample):
     assert len(seen["none"]) > 80
 
 
-def test_same_seed_spoils_alike(sample):
+def test_the_same_seed_degrades_alike(sample):
     one, other = (degrade_sample(sample, np.random.default_rng(12)) for _ in range(2))
     np.testing.assert_array_equal(one.sample.picture, other.sample.picture)
 

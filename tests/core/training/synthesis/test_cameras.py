@@ -20,7 +20,7 @@ def cloud(rng: np.random.Generator, count: int = 60) -> np.ndarray:
 
 
 @given(seeds)
-def test_seen_pose_and_pose_are_inverse(seed):
+def test_apparent_pose_and_pose_are_inverse(seed):
     scene = sample_scene(np.random.default_rng(seed))
     back = WeakPerspectivePose.of(scene.pose, scene.camera).in_camera(scene.camera)
     np.testing.assert_allclose(back.rotation, scene.pose.rotation, atol=1e-9)
