@@ -43,6 +43,9 @@ MAX_BONES = 256
 MAX_INFLUENCES = 4
 #: The most levels of detail beside the head itself.
 MAX_LEVELS = 4
+#: The most vertices that a vertex of a level is placed by, and their largest weight.
+MAX_STENCIL = 32
+MAX_STENCIL_WEIGHT = 8.0
 #: Blender removes bones that are shorter than this, meters.
 MIN_BONE = 1e-5
 #: How far the sum of a vertex's bone weights may be from 1.
@@ -104,15 +107,21 @@ class Visemes:
 
 @dataclass(frozen=True)
 class DetailLevel:
-    """The head with fewer triangles, T of them, whose vertices are some of its own.
+    """The head with fewer triangles, T of them.
 
     Attributes:
         corners: (T, 3) int32: each corner of a triangle as a corner of the quads, 4 q + c.
         part: (T,) int32 into part_names.
+        stencil: (K, N) int32: for each of the K vertices that the corners name, in ascending order, vertices
+            around it.
+        stencil_weights: (K, N) float32 weights w of these: a vertex k of the level is at
+            x_k + sum of w_j (x_j - x_k), in each shape. Older files have none (N is 0).
     """
 
     corners: np.ndarray
     part: np.ndarray
+    stencil: np.ndarray
+    stencil_weights: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -205,6 +214,8 @@ def _arrays(data: bytes) -> dict[str, np.ndarray]:
             if f"lod_corners_{level}" not in arrays.files:
                 break
             needed += [f"lod_corners_{level}", f"lod_part_{level}"]
+            if f"lod_stencil_{level}" in arrays.files:
+                needed += [f"lod_stencil_{level}", f"lod_stencil_weights_{level}"]
         return {name: arrays[name] for name in needed}
 
 
@@ -237,7 +248,7 @@ def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
         ibug68=checked_indices("ibug68", arrays, (68,), vertices),
         provenance=_provenance(arrays["provenance"]),
         second_uv=_second_uv(arrays, quads),
-        levels=_levels(arrays, len(lists["part_names"])),
+        levels=_levels(arrays, len(lists["part_names"]), vertices),
         visemes=_visemes(arrays, blendshape_names),
         rig=_rig(arrays, vertices),
         **lists,
@@ -250,7 +261,7 @@ def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
     return head
 
 
-def _levels(arrays: dict[str, np.ndarray], parts: int) -> tuple[DetailLevel, ...]:
+def _levels(arrays: dict[str, np.ndarray], parts: int, vertices: int) -> tuple[DetailLevel, ...]:
     quads = arrays["quads"]
     found: list[DetailLevel] = []
     for level in range(1, MAX_LEVELS + 1):
@@ -258,15 +269,30 @@ def _levels(arrays: dict[str, np.ndarray], parts: int) -> tuple[DetailLevel, ...
         if name not in arrays:
             break
         count = len(np.atleast_1d(arrays[name]))
-        one = DetailLevel(
-            checked_indices(name, arrays, (count, 3), quads.size),
-            checked_indices(f"lod_part_{level}", arrays, (count,), parts),
-        )
-        triangles = np.sort(quads.reshape(-1)[one.corners], axis=1)
+        corners = checked_indices(name, arrays, (count, 3), quads.size)
+        part = checked_indices(f"lod_part_{level}", arrays, (count,), parts)
+        triangles = np.sort(quads.reshape(-1)[corners], axis=1)
         if not count or (triangles[:, 1:] == triangles[:, :-1]).any():
             raise ValueError(f"{name} has a corner twice, or no triangle")
-        found.append(one)
+        stencil = _stencil(arrays, level, len(np.unique(triangles)), vertices)
+        found.append(DetailLevel(corners, part, *stencil))
     return tuple(found)
+
+
+def _stencil(
+    arrays: dict[str, np.ndarray], level: int, count: int, vertices: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where a level's vertices are: `stencil` and `stencil_weights` of DetailLevel."""
+    name = f"lod_stencil_{level}"
+    if name not in arrays:
+        return np.zeros((count, 0), np.int32), np.zeros((count, 0), np.float32)
+    width = arrays[name].shape[-1] if arrays[name].ndim == 2 else 0
+    if width > MAX_STENCIL:
+        raise ValueError(f"{name} has {width} vertices for each")
+    return (
+        checked_indices(name, arrays, (count, width), vertices),
+        checked_floats(f"lod_stencil_weights_{level}", arrays, (count, width), MAX_STENCIL_WEIGHT),
+    )
 
 
 def _second_uv(arrays: dict[str, np.ndarray], quads: int) -> SecondUv | None:

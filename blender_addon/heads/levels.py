@@ -37,7 +37,7 @@ def level_object(
     kept, triangles = np.unique(loops[level.corners], return_inverse=True)
     triangles = triangles.reshape(-1, 3)
     mesh = bpy.data.meshes.new(name)
-    mesh.from_pydata(_points(source.vertices)[kept].tolist(), [], triangles.tolist())
+    mesh.from_pydata(_placed(_points(source.vertices), kept, level).tolist(), [], triangles.tolist())
     for layer in source.uv_layers:
         uv = np.empty(2 * len(loops), np.float32)
         layer.data.foreach_get("uv", uv)
@@ -51,7 +51,7 @@ def level_object(
     mesh.update()
     made_object = bpy.data.objects.new(name, mesh)
     collection.objects.link(made_object)
-    _copy_shapes(source, made_object, kept)
+    _copy_shapes(source, made_object, kept, level)
     _copy_weights(head, made_object, kept)
     made_object.parent = head.parent
     for modifier in head.modifiers:
@@ -68,10 +68,24 @@ def _points(points: bpy.types.bpy_prop_collection) -> np.ndarray:
     return values.reshape(-1, 3)
 
 
-def _copy_shapes(source: bpy.types.Mesh, target: bpy.types.Object, kept: np.ndarray) -> None:
+def _placed(points: np.ndarray, kept: np.ndarray, level: DetailLevel) -> np.ndarray:
+    """(K, 3) where a level's vertices are.
+
+    Args:
+        points: (V, 3) the head's.
+        kept: (K,) those that the level keeps.
+        level: The level.
+    """
+    offsets = points[level.stencil] - points[kept, None]
+    return points[kept] + np.einsum("kn,knc->kc", level.stencil_weights, offsets)
+
+
+def _copy_shapes(
+    source: bpy.types.Mesh, target: bpy.types.Object, kept: np.ndarray, level: DetailLevel
+) -> None:
     for key in source.shape_keys.key_blocks if source.shape_keys else []:
         made = target.shape_key_add(name=key.name, from_mix=False)
-        made.data.foreach_set("co", _points(key.data)[kept].ravel())
+        made.data.foreach_set("co", _placed(_points(key.data), kept, level).astype(np.float32).ravel())
         made.value = 0.0
 
 

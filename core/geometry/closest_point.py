@@ -210,7 +210,7 @@ class LocatedPoints:
         count = count.reshape(vertices.shape).sum(1)
         point = np.repeat(np.arange(len(points)), count)
         corners = surface.vertices[surface.faces[triangle]]
-        weights, square = _closest_weights(points[point], corners)
+        weights, square = closest_weights(points[point], corners)
         # Around a vertex without triangles there is nothing but itself.
         found, on = surface.vertices[vertices[:, 0]], np.zeros(len(points), np.int64)
         some = np.flatnonzero(count)
@@ -233,12 +233,18 @@ def closest_on_triangle(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
     Returns:
         (N, 3) float64.
     """
-    return np.einsum("nk,nkc->nc", _closest_weights(points, corners)[0], corners)
+    return np.einsum("nk,nkc->nc", closest_weights(points, corners)[0], corners)
 
 
-def _closest_weights(points: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Barycentric coordinates (N, 3) of the point of each triangle that is closest to its point, and the
-    square (N,) of the distance.
+def closest_weights(points: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the point of each triangle is that is closest to its point.
+
+    Args:
+        points: (N, 3) float64, any frame and unit.
+        corners: (N, 3, 3) float64, one triangle a point.
+
+    Returns:
+        Barycentric coordinates (N, 3), and the squares (N,) of the distances.
     """
     ab, ac, ap = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], points - corners[:, 0]
     bb, bc, cc = row_dot(ab, ab), row_dot(ab, ac), row_dot(ac, ac)

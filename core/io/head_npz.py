@@ -14,7 +14,9 @@ Arrays, all in the head frame, meters, V vertices, the template's first, in its 
   `bone_heads`, `bone_tails` (B, 3) float32; `bone_joints` (V, 4) uint8, the bones that move each vertex;
   `bone_weights` (V, 4) float32, how much; `jaw_open_deg` float32, how far the jaw turns for jawOpen 1.
 * Where there are levels of detail, from `lod_corners_1` on: (T, 3) uint16, each corner of a triangle as a
-  corner of the quads, 4 q + c, and `lod_part_1` (T,) int8 into `part_names`.
+  corner of the quads, 4 q + c, and `lod_part_1` (T,) int8 into `part_names`. Of the K vertices that these
+  corners name, in ascending order, `lod_stencil_1` (K, N) uint16 and `lod_stencil_weights_1` (K, N) float16
+  say where they are in the level, in each shape: x_k + sum of w_j (x_j - x_k).
 * Where it was corrected by hand: `base_neutral`, `base_photo`, `base_units`, `base_expression`, the same as
   the photo alone has them; face.json has the corrections.
 * `provenance`: a JSON text: what the head was made of and by what.
@@ -119,6 +121,11 @@ def head_npz_bytes(
         **before,
         **{f"lod_corners_{k}": level.corners.astype(np.uint16) for k, level in enumerate(levels, 1)},
         **{f"lod_part_{k}": level.part.astype(np.int8) for k, level in enumerate(levels, 1)},
+        **{f"lod_stencil_{k}": level.stencil.astype(np.uint16) for k, level in enumerate(levels, 1)},
+        **{
+            f"lod_stencil_weights_{k}": level.stencil_weights.astype(np.float16)
+            for k, level in enumerate(levels, 1)
+        },
         provenance=np.array(json.dumps(provenance, allow_nan=False)),
     )
     return buffer.getvalue()

@@ -8,7 +8,7 @@ PINNED_MODELS = {
     "face_landmarker.task": "5bce6beeef74cfa5b320451e12b4d2eb9a2a7867c08d8e4d583ddc21aa9519a0",
     "face_landmarker_full_range.task": "37869787f2d92197431e9d1e86dc20f7117b75dda466f020ac7a3159c5245473",
     "face_shape_model.npz": "934fedf5d8f90d0e9956e3a88021689445cd43f81cef68184587158d186b009d",
-    "head_lods.npz": "3145375c1bf00cb4ca9765b07ce85c85d3260b56bd25cfd5a3dafc3262de17d7",
+    "head_lods.npz": "69a5238baa42d1274e39f918d6ea27bf219bd6b911e2b4ed973ba6c9e26e4ac7",
     "head_rig.npz": "e0b7c825e0e44f9184e36359b27bae79c410435e4a5057e1c47cec864320fd7a",
     "head_sliders.npz": "dc460a9cf9219ccdd12178b0d27b883a9b4c189c744b6d2afc78cb0823eb05d4",
     "head_template.npz": "f8ad342bf264ceab69de16271414633b2461988f0a56d323310a2e41cf2e3138",

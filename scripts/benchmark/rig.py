@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from blender_addon.heads.head_npz import HeadData, read_head
 from core.runtime.weights import models_folder
+from core.template.lods import DetailTopology
 from core.template.topology import HeadTopology
 from core.wrapping.skeleton import BONES, Rig
 
@@ -35,8 +36,13 @@ SPREADS = {"head": (0.0, 0.0, 1.0), "spread": (1 / 3, 1 / 3, 1 / 3)}
 #: Meters around the lips in which skin may be before teeth, and how far behind teeth it counts.
 AROUND_LIPS = 0.05
 BEHIND_TEETH = 0.012
-#: Views of outlines, degrees about the vertical axis, and the side of a pixel, meters.
-VIEWS_DEG = (0, 45, 90, 135, 180)
+#: Directions that outlines are looked at from, degrees about the vertical axis and above the horizon; from
+#: the opposite side they are the same.
+VIEWS_DEG = (*((turn, 0) for turn in range(0, 180, 30)), *((turn, 30) for turn in range(-180, 180, 30)))
+#: Blendshapes at 1 in which outlines are looked at, beside the neutral head.
+OUTLINE_SHAPES = ("jawOpen", "mouthSmileLeft", "mouthPucker", "eyeBlinkLeft")
+SHAPE_VIEWS_DEG = VIEWS_DEG[:6:2]
+#: Side of a pixel, meters.
 PIXEL = 0.0001
 #: Free space around the head in these pictures, meters, and bits of fractions of pixels.
 MARGIN = 0.004
@@ -120,13 +126,19 @@ def turned_head(fractions: Sequence[float]) -> dict[str, np.ndarray]:
     }
 
 
-def outlines(vertices: np.ndarray, triangles: np.ndarray, levels: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """How far the outlines of levels of detail are from the head's, seen from VIEWS_DEG.
+def outlines(
+    vertices: np.ndarray,
+    triangles: np.ndarray,
+    levels: Sequence[tuple[np.ndarray, np.ndarray]],
+    views: Sequence[tuple[float, float]] = VIEWS_DEG,
+) -> list[np.ndarray]:
+    """How far the outlines of levels of detail are from the head's.
 
     Args:
         vertices: (V, 3), meters.
         triangles: (T, 3) the head's.
-        levels: (n, 3) those of each level.
+        levels: (K, 3) vertices and (n, 3) triangles of each level.
+        views: Degrees, as VIEWS_DEG.
 
     Returns:
         For each level the distances, meters, of the head's outline from the level's and the other way round.
@@ -134,26 +146,27 @@ def outlines(vertices: np.ndarray, triangles: np.ndarray, levels: Sequence[np.nd
     import cv2
 
     found: list[list[np.ndarray]] = [[] for _ in levels]
-    for angle in np.radians(VIEWS_DEG):
-        seen = np.stack([vertices[:, 0] * np.cos(angle) + vertices[:, 1] * np.sin(angle), vertices[:, 2]], 1)
+    for turn_deg, tilt_deg in views:
+        plane = Rotation.from_euler("zx", [-turn_deg, -tilt_deg], degrees=True).as_matrix()[[0, 2]].T
+        seen = vertices @ plane
         low = seen.min(0) - MARGIN
         size = np.ceil((np.ptp(seen, axis=0) + 2 * MARGIN) / PIXEL).astype(int)
-        pixels = np.round((seen - low) / PIXEL * (1 << FRACTION_BITS)).astype(np.int32)
         lines = []
-        for part in (triangles, *levels):
+        for points, part in ((vertices, triangles), *levels):
+            pixels = np.round((points @ plane - low) / PIXEL * (1 << FRACTION_BITS)).astype(np.int32)
             covered = np.zeros(size[::-1], np.uint8)
             for triangle in pixels[part]:
                 cv2.fillConvexPoly(covered, triangle, (255,), cv2.LINE_8, FRACTION_BITS)
             contours = cv2.findContours(covered, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
-            points = max(contours, key=len)[:, 0]
+            outline = max(contours, key=len)[:, 0]
             apart = np.full(size[::-1], 255, np.uint8)
-            apart[points[:, 1], points[:, 0]] = 0
-            lines.append((points, cv2.distanceTransform(apart, cv2.DIST_L2, 5) * PIXEL))
-        (points, distance), *others = lines
-        for level, (others_points, others_distance) in enumerate(others):
+            apart[outline[:, 1], outline[:, 0]] = 0
+            lines.append((outline, cv2.distanceTransform(apart, cv2.DIST_L2, 5) * PIXEL))
+        (outline, distance), *others = lines
+        for level, (others_outline, others_distance) in enumerate(others):
             found[level] += [
-                others_distance[points[:, 1], points[:, 0]],
-                distance[others_points[:, 1], others_points[:, 0]],
+                others_distance[outline[:, 1], outline[:, 0]],
+                distance[others_outline[:, 1], others_outline[:, 0]],
             ]
     return [np.concatenate(parts) for parts in found]
 
@@ -178,11 +191,16 @@ def measure(data: HeadData, topology: HeadTopology) -> Mapping[str, float]:
         for degrees in (-EYE_DEG, EYE_DEG)
     )
     found["teeth"] = sum(teeth_through_skin(rig, vertices, topology, degrees) for degrees in JAW_DEG)
-    corners = topology.quads.ravel()
-    levels = [corners[level.corners] for level in data.levels]
-    for number, distances in enumerate(outlines(vertices, topology.triangles, levels), 1):
-        found[f"LOD{number} mean mm"] = distances.mean() * 1000
-        found[f"LOD{number} 99 % mm"] = np.quantile(distances, 0.99) * 1000
+    shapes = {"": vertices}
+    for name in OUTLINE_SHAPES:
+        shapes[f"{name} "] = vertices + data.blendshapes[data.blendshape_names.index(name)]
+    for name, shape in shapes.items():
+        levels = [DetailTopology(**vars(level)).mesh(shape, data.quads) for level in data.levels]
+        views = SHAPE_VIEWS_DEG if name else VIEWS_DEG
+        for number, distances in enumerate(outlines(shape, topology.triangles, levels, views), 1):
+            found[f"{name}LOD{number} mean mm"] = distances.mean() * 1000
+            found[f"{name}LOD{number} 99 % mm"] = np.quantile(distances, 0.99) * 1000
+            found[f"{name}LOD{number} max mm"] = distances.max() * 1000
     return found
 
 

@@ -142,7 +142,21 @@ def check_read(folder):
     assert (
         levels["head_LOD0"].find_armature() == levels["head_LOD0 rig"] == levels["head_LOD2"].find_armature()
     )
-    assert len(levels["head_LOD2"].data.shape_keys.key_blocks) == 2 + 52 + 15
+    keys = levels["head_LOD2"].data.shape_keys.key_blocks
+    assert len(keys) == 2 + 52 + 15
+    jaw = data.neutral + data.blendshapes[data.blendshape_names.index("jawOpen")]
+    for name, points in (("Basis", data.neutral), ("jawOpen", jaw)):
+        there = np.array([point.co for point in keys[name].data])
+        np.testing.assert_allclose(there, quarter(data, points), atol=1e-5)
+
+
+def quarter(data, points):
+    """(K, 3) where the vertices of the level with a quarter of the triangles are, in a shape of the head."""
+    level = data.levels[1]
+    kept = np.unique(data.quads.ravel()[level.corners])
+    assert level.stencil.shape[1] > 0
+    offsets = points[level.stencil] - points[kept, None]
+    return points[kept] + (level.stencil_weights[..., None] * offsets).sum(1)
 
 
 def imported(path):

@@ -30,9 +30,10 @@ from core.io.head_files import texture_bytes
 from core.io.head_npz import head_npz_bytes
 from core.template.lods import load_levels
 from core.template.topology import CLEAR, HeadTopology
+from core.wrapping.neck import NeckRing
 from core.wrapping.skeleton import NAMINGS
 from core.wrapping.visemes import VRM_VOWELS
-from scripts.benchmark.rig import outlines
+from scripts.benchmark.rig import VIEWS_DEG, outlines
 from tests.core.head_samples import MODELS, rigged_head
 
 SCRIPT = Path(__file__).with_name("inside_handoff.py")
@@ -217,7 +218,8 @@ def load(page, name):
         names.append("bones")
     pictures = page.run(f"{HELPERS} return meshes.map(one => [one.material.name, !!one.material.map])")
     clear = [name for name, shown in pictures if not shown]
-    assert len(clear) == 2 and clear[0].endswith("cornea") and clear[1].endswith("tears"), clear
+    if len(clear) < len(pictures):  # the head with an animation has no texture at all
+        assert len(clear) == 2 and clear[0].endswith("cornea") and clear[1].endswith("tears"), clear
     return [*names, "webp"]
 
 
@@ -354,18 +356,33 @@ def test_bones_have_the_same_names_on_both_sides():
 
 
 def test_levels_are_of_this_template_and_keep_the_outline():
-    """Half and a quarter of the triangles; outlines from the front, the side, the back, average head."""
+    """Half and a quarter of the triangles; outlines of the average head, neutral and with its mouth open."""
     topology, levels = HeadTopology.load(MODELS), load_levels(MODELS)
     assert len(levels) == 2, "models/head_lods.npz is of another template: run scripts/build/head_lods.py"
-    loops = topology.quads.ravel()
-    triangles = [loops[level.corners] for level in levels]
     whole = len(HeadTopology.template(MODELS).triangles)
     clear = [topology.part_names.index(name) for name in CLEAR]
     for level, ratio in zip(levels, (0.5, 0.25), strict=True):
         assert (~np.isin(level.part, clear)).sum() == pytest.approx(ratio * whole, rel=0.01)
-    half, quarter = outlines(topology.vertices.astype(float), topology.triangles, triangles)
-    assert half.mean() < 0.00003 and np.quantile(half, 0.99) < 0.0003
-    assert quarter.mean() < 0.0001 and np.quantile(quarter, 0.99) < 0.0008
+    neutral = NeckRing(topology).level(topology.vertices, np.zeros(len(topology.vertices)))
+    for shape in (neutral, neutral + topology.blendshapes[topology.blendshape_index("jawOpen")]):
+        made = [level.mesh(shape, topology.quads) for level in levels]
+        half, quarter = outlines(shape, topology.triangles, made, VIEWS_DEG[1::4])
+        assert half.mean() < 0.00004 and np.quantile(half, 0.99) < 0.0003
+        assert quarter.mean() < 0.00012 and np.quantile(quarter, 0.99) < 0.0006
+
+
+def test_levels_are_linear_and_end_in_the_necks_ring():
+    """What moves a head moves its levels alike, and their rims lie on the head's."""
+    topology, levels = HeadTopology.load(MODELS), load_levels(MODELS)
+    vertices, jaw = topology.vertices, topology.blendshapes[topology.blendshape_index("jawOpen")]
+    for level in levels:
+        neutral, open_, offsets = (
+            level.mesh(one, topology.quads)[0] for one in (vertices, vertices + jaw, jaw)
+        )
+        np.testing.assert_allclose(neutral + offsets, open_, atol=1e-6)
+        shifted = level.mesh(vertices + np.float32(0.1), topology.quads)[0]
+        np.testing.assert_allclose(shifted, neutral + 0.1, atol=1e-6)
+        assert abs(neutral[:, 2].min() - vertices[:, 2].min()) < 1e-5
 
 
 def glb(document, binary):

@@ -46,6 +46,33 @@ def test_the_sample_is_a_head(tmp_path):
     assert head.provenance == {"photo": "a.jpg", "focal": 50}
 
 
+def test_levels_of_detail_are_checked(tmp_path):
+    """Corners, parts and stencils; files of version 0.2.0 and before have no stencils."""
+    level = {
+        "lod_corners_1": np.array([[0, 1, 2], [0, 2, 3]], np.uint16),  # of the vertices 0, 1, 4 and 3
+        "lod_part_1": np.array([0, 1], np.int8),
+        "lod_stencil_1": np.array([[1, 3], [0, 2], [3, 5], [1, 5]], np.uint16),
+        "lod_stencil_weights_1": np.full((4, 2), 0.25, np.float16),
+    }
+    good = head_arrays() | level
+    (tmp_path / "head.npz").write_bytes(npz(good))
+    (found,) = read_head(tmp_path / "head.npz").levels
+    assert found.stencil.tolist() == level["lod_stencil_1"].tolist()
+    for name, bad in (
+        ("lod_corners_1", np.array([[0, 1, 1], [0, 2, 3]], np.uint16)),
+        ("lod_stencil_1", level["lod_stencil_1"] + np.uint16(9)),
+        ("lod_stencil_1", level["lod_stencil_1"][:3]),
+        ("lod_stencil_1", np.zeros((4, 99), np.uint16)),
+        ("lod_stencil_weights_1", np.full((4, 2), np.nan, np.float16)),
+        ("lod_stencil_weights_1", np.full((4, 2), 100, np.float16)),
+    ):
+        assert name in refused(tmp_path, good | {name: bad})
+    older = {name: array for name, array in good.items() if "stencil" not in name}
+    (tmp_path / "head.npz").write_bytes(npz(older))
+    (found,) = read_head(tmp_path / "head.npz").levels
+    assert found.stencil.shape == found.stencil_weights.shape == (4, 0)
+
+
 @pytest.mark.parametrize("name", ["quads", "quad_uv", "face_material", "face_part", "landmark", "ibug68"])
 @pytest.mark.parametrize("value", [-1, 10**6, 2**31 - 1, -(2**31)])
 def test_indices_that_do_not_exist(tmp_path, name, value):

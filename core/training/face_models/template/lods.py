@@ -1,15 +1,17 @@
 """Builds `models/head_lods.npz`: the template with half and a quarter of its triangles.
 
 Edge collapse by quadrics (M. Garland and P. Heckbert, Surface simplification using quadric error metrics,
-1997) in which every vertex that stays is one of the template's: so blendshapes, skin weights and texture
-coordinates of any head are those of the vertices that stay. To the quadrics' error comes the distance of the
-farthest vertex that is gone, or outlines would suffer where the template is coarse: at the nape one vertex
-makes millimeters. Errors count in several shapes of the template at once: people differ, and faces move.
+1997) in which every vertex that stays is one of the template's: so skin weights and texture coordinates of
+any head are those of the vertices that stay; then these are moved so that outlines are kept (`lod_stencils`),
+by a linear map that blendshapes go through, too. To the quadrics' error comes the distance of the farthest
+vertex that is gone, or outlines would suffer where the template is coarse: at the nape one vertex makes
+millimeters. Errors count in several shapes of the template at once: people differ, and faces move.
 Arrays of the file: see `build_lods`.
 """
 
 import heapq
 from collections import defaultdict
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -24,6 +26,8 @@ from ....template.topology import (
     TONGUE,
     HeadTopology,
 )
+from ....wrapping.neck import NeckRing
+from .lod_stencils import Samples, fit_stencils, surface_samples
 
 #: The levels, as fractions of the triangles.
 RATIOS = (0.5, 0.25)
@@ -52,8 +56,12 @@ PEOPLE_SEED = 0
 #: How much the distance of a vertex that is gone counts if it is on an outline from no side, such as in
 #: nostrils and behind ears, and on no lid.
 INSIDE_WEIGHT = 0.1
-#: The same at the neck, which differs more between heads than the template's model knows.
-NECK_WEIGHT = 4.0
+#: How much errors count there that quadrics measure, except around the mouth: so far from the lips' middle,
+#: meters.
+INSIDE_IMPORTANCE = 0.5
+AROUND_MOUTH = 0.035
+#: How much the distance counts at the neck, which differs more between heads than the template's model knows.
+NECK_WEIGHT = 16.0
 #: Height of the neck's upper end, meters, head frame.
 NECK_TOP = -0.1
 #: Sides that outlines are looked at from: turns about the vertical axis, degrees apart.
@@ -61,6 +69,20 @@ OUTLINE_STEP_DEG = 10
 #: How near an outline a vertex is on it, meters, and the side of the pixels that show it.
 OUTLINE_WIDTH = 0.001
 PIXEL = 0.0005
+#: Directions in which outlines should be kept: turns about the vertical axis, level and looking up, degrees.
+VIEW_STEP_DEG = 30
+TILTS_DEG = (0, 30)
+#: Expressions of random people in which they should be: one person's, at 1, for each.
+FITTED_EXPRESSIONS = (
+    ("jawOpen",),
+    ("mouthSmileLeft", "mouthSmileRight", "browInnerUp"),
+    ("mouthPucker",),
+    ("eyeBlinkLeft", "eyeBlinkRight"),
+    ("noseSneerLeft", "noseSneerRight"),
+)
+#: How much the surface counts that is on no outline, and what is on one from so many directions, each: 1.
+OFF_OUTLINE_WEIGHT = 0.1
+FULL_VIEWS = 2
 #: How far a triangle may turn where edges collapse: the least cosine.
 MIN_COSINE = 0.25
 #: The least that a triangle's shortest height may be of its longest edge.
@@ -75,16 +97,25 @@ def build_lods(topology: HeadTopology) -> dict[str, np.ndarray]:
 
     Returns:
         For each level k from 1: `corners_k` (T, 3) uint16, for each corner of a triangle a corner of the
-        template's quads (4 q + c) that has its vertex and texture coordinates, and `part_k` (T,) int8; and
+        template's quads (4 q + c) that has its vertex and texture coordinates, and `part_k` (T,) int8;
+        `stencil_k` (K, N) uint16 and `stencil_weights_k` (K, N) float16 of its vertices (`fit_stencils`); and
         `quads`, those of the template that they were made for.
     """
+    shapes = _fitted_shapes(topology)
+    samples = _outline_samples(topology, shapes)
     collapser = _EdgeCollapse(topology)
     arrays: dict[str, np.ndarray] = {"quads": topology.quads.astype(np.uint16)}
     whole = len(topology.triangles)
     for level, ratio in enumerate(RATIOS, 1):
         collapser.reduce_to(round(ratio * whole))
         corners, part = collapser.result()
-        arrays |= {f"corners_{level}": corners.astype(np.uint16), f"part_{level}": part.astype(np.int8)}
+        stencil, weights = fit_stencils(topology, corners, part, shapes, samples)
+        arrays |= {
+            f"corners_{level}": corners.astype(np.uint16),
+            f"part_{level}": part.astype(np.int8),
+            f"stencil_{level}": stencil.astype(np.uint16),
+            f"stencil_weights_{level}": weights.astype(np.float16),
+        }
     return arrays
 
 
@@ -115,6 +146,9 @@ class _EdgeCollapse:
         inside = ~outline_vertices(topology)
         inside[np.concatenate([topology.lid_left, topology.lid_right])] = False
         self.weight_gone[inside] *= INSIDE_WEIGHT
+        mouth = topology.vertices[topology.lips].mean(0)
+        far = np.linalg.norm(topology.vertices - mouth, axis=1) > AROUND_MOUTH
+        self.importance[inside & far] *= INSIDE_IMPORTANCE
         self.weight_gone[topology.vertices[:, 2] < NECK_TOP] *= NECK_WEIGHT
         # Triangle -> the vertices that are gone and are nearest to it.
         self.gone: dict[int, list[int]] = defaultdict(list)
@@ -324,24 +358,75 @@ def _shapes(topology: HeadTopology) -> np.ndarray:
         shapes += [base + sign * DEVIATIONS * direction for sign in (-1, 1)]
     random = np.random.default_rng(PEOPLE_SEED).normal(size=(PEOPLE, len(topology.identity)))
     shapes += list(base + np.tensordot(PEOPLE_DEVIATIONS * random, topology.identity, 1))
-    return np.stack(shapes)
+    return np.stack(_leveled(topology, shapes))
+
+
+def _fitted_shapes(topology: HeadTopology) -> list[np.ndarray]:
+    """The average head, and random people with and without an expression, each (V, 3) float64, meters."""
+    base = topology.vertices.astype(np.float64)
+    random, shapes = np.random.default_rng(PEOPLE_SEED), [base]
+    for names in FITTED_EXPRESSIONS:
+        coordinates = PEOPLE_DEVIATIONS * random.normal(size=len(topology.identity))
+        person = base + np.tensordot(coordinates, topology.identity, 1)
+        offsets = [topology.blendshapes[topology.blendshape_index(name)] for name in names]
+        shapes += [person, person + sum(offsets)]
+    return _leveled(topology, shapes)
+
+
+def _leveled(topology: HeadTopology, shapes: list[np.ndarray]) -> list[np.ndarray]:
+    """The shapes with necks that end as those of wrapped heads do, in a level, evenly spaced ring."""
+    neck = NeckRing(topology)
+    return [neck.level(shape, np.zeros(len(shape))) for shape in shapes]
+
+
+def _outline_samples(topology: HeadTopology, shapes: list[np.ndarray]) -> Samples:
+    """Points of the surface, which count where they are on outlines; those on none only at vertices."""
+    ends, part = surface_samples(topology)
+    weights = np.array([PART_WEIGHTS[name] for name in topology.part_names])[part]
+    rims = np.zeros(len(topology.vertices), bool)
+    rims[np.concatenate([topology.lid_left, topology.lid_right, topology.lips])] = True
+    at_vertex = ends[:, 0] == ends[:, 1]
+    least = np.where(rims[ends].all(1), 1.0, np.where(at_vertex, OFF_OUTLINE_WEIGHT, 0.0))
+    rows = []
+    for shape in shapes:
+        views = sum(on.astype(int) for on in _on_outlines(topology, shape, shape[ends].mean(1)))
+        rows.append(weights * np.maximum(least, np.minimum(views / FULL_VIEWS, FULL_VIEWS)))
+    return Samples(ends, part, np.array(rows))
+
+
+def _on_outlines(topology: HeadTopology, shape: np.ndarray, points: np.ndarray) -> Iterator[np.ndarray]:
+    """(n,) bool for each direction: which points of a shape's surface are on its outline."""
+    for tilt in np.radians(TILTS_DEG):
+        half = 180 if tilt == 0 else 360  # from the opposite side it is the same
+        for turn in np.radians(np.arange(0, half, VIEW_STEP_DEG)):
+            right = np.array([np.cos(turn), np.sin(turn), 0.0])
+            up = np.array([np.sin(turn) * np.sin(tilt), -np.cos(turn) * np.sin(tilt), np.cos(tilt)])
+            plane = np.stack([right, up], 1)
+            yield _on_outline(shape @ plane, topology.triangles, points @ plane)
 
 
 def outline_vertices(topology: HeadTopology) -> np.ndarray:
     """(V,) bool: which vertices of the average head are on its outline from some side."""
-    import cv2
-
     vertices = topology.vertices.astype(np.float64)
     found = np.zeros(len(vertices), bool)
     for angle in np.radians(np.arange(0, 180, OUTLINE_STEP_DEG)):
         seen = np.stack([vertices[:, 0] * np.cos(angle) + vertices[:, 1] * np.sin(angle), vertices[:, 2]], 1)
-        pixels = np.round((seen - seen.min(0)) / PIXEL).astype(np.int32) + 2
-        covered = np.zeros(pixels.max(0)[::-1] + 3, np.uint8)
-        for triangle in pixels[topology.triangles]:
-            cv2.fillConvexPoly(covered, triangle, (255,))
-        depth = cv2.distanceTransform(covered, cv2.DIST_L2, 5)
-        found |= depth[pixels[:, 1], pixels[:, 0]] * PIXEL < OUTLINE_WIDTH
+        found |= _on_outline(seen, topology.triangles, seen)
     return found
+
+
+def _on_outline(seen: np.ndarray, triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Which points (n, 2) of a mesh, whose vertices are seen at (V, 2), meters, are on its outline."""
+    import cv2
+
+    low = seen.min(0)
+    pixels = np.round((seen - low) / PIXEL).astype(np.int32) + 2
+    covered = np.zeros(pixels.max(0)[::-1] + 3, np.uint8)
+    for triangle in pixels[triangles]:
+        cv2.fillConvexPoly(covered, triangle, (255,))
+    depth = cv2.distanceTransform(covered, cv2.DIST_L2, 5)
+    at = np.round((points - low) / PIXEL).astype(np.int32) + 2
+    return depth[at[:, 1], at[:, 0]] * PIXEL < OUTLINE_WIDTH
 
 
 def _triangle_corners(topology: HeadTopology) -> np.ndarray:
