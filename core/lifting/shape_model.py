@@ -5,6 +5,7 @@ says which of their combinations are identities and which are expressions, each 
 standard deviation of one.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,21 @@ from .lifter import FILE_NAME as LIFTER_FILE
 from .lifter import LandmarkLifter
 
 FILE_NAME = "face_shape_model.npz"
+
+
+def components_fingerprint(weights: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What tells whether coefficients of two lifters mean the same.
+
+    Args:
+        weights: The lifter's: "mean" (V, 3) and "basis" (C, V, 3), meters.
+
+    Returns:
+        (32,) uint8, the SHA-256 of both as float32.
+    """
+    digest = hashlib.sha256()
+    for name in ("mean", "basis"):
+        digest.update(np.ascontiguousarray(weights[name], np.float32).tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -86,8 +102,11 @@ class FaceShapeModel:
         identity, expression, offset, weight = (
             np.asarray(arrays[name], np.float64) for name in ("identity", "expression", "offset", "weight")
         )
-        if identity.shape[1] != len(components) or len(weight) != len(mean):
-            raise ModelError(f"{FILE_NAME} belongs to another lifter: get the project's models folder again")
+        if not np.array_equal(arrays["lifter"], components_fingerprint(lifter.weights)):
+            raise ModelError(
+                f"{FILE_NAME} belongs to another lifter: get the project's models folder again, or, for a "
+                "lifter of your own, make it with scripts/build/face_shape_model.py"
+            )
         shifted = mean + np.tensordot(offset.astype(np.float32), components, 1)
         return cls(shifted, components, identity, expression, offset, weight.astype(np.float32))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...detection.landmarks import FaceLandmarks
 from ...lifting.lifter import LandmarkLifter
-from ...lifting.shape_model import SPLIT_NOISE, FaceShapeModel
+from ...lifting.shape_model import SPLIT_NOISE, FaceShapeModel, components_fingerprint
 from ..face_models.face_weights import face_weights
 from ..face_models.heads import ICT, HeadSource
 from ..synthesis.sample import Sample
@@ -36,7 +36,8 @@ def fit_shape_model(lifter: LandmarkLifter, heads: HeadSource) -> dict[str, np.n
 
     Returns:
         identity (60, 100) and expression (30, 100) float32, in the lifter's components, meters per standard
-        deviation; offset (100,) float32; weight (V,) float32, under which the components are orthonormal.
+        deviation; offset (100,) float32; weight (V,) float32, under which the components are orthonormal;
+        lifter (32,) uint8, its `components_fingerprint`.
     """
     mean, basis = lifter.weights["mean"], lifter.weights["basis"]
     weight = face_weights(mean).astype(np.float32)
@@ -60,7 +61,8 @@ def fit_shape_model(lifter: LandmarkLifter, heads: HeadSource) -> dict[str, np.n
         "offset": identities.mean(0) + expressions.mean(0),
         "weight": weight,
     }
-    return {name: array.astype(np.float32) for name, array in arrays.items()}
+    found = {name: array.astype(np.float32) for name, array in arrays.items()}
+    return found | {"lifter": components_fingerprint(lifter.weights)}
 
 
 def scaled_components(rows: np.ndarray, count: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """One identity from several views: found where the views determine it, kept where they do not."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,9 @@ def test_covariances_weigh_directions(solver):
 def test_a_shape_model_of_another_lifter_is_refused(lifter):
     """Its components are those of the lifter, or it means nothing."""
     with model_arrays(MODELS / FILE_NAME) as arrays:
-        short = {name: arrays[name][..., :-1] if name == "identity" else arrays[name] for name in arrays}
-    with pytest.raises(ModelError, match="another lifter"):
-        FaceShapeModel.of(lifter, short)
+        kept = {name: arrays[name] for name in arrays}
+    assert FaceShapeModel.of(lifter, kept).components is lifter.weights["basis"]
+    rotated = copy.copy(lifter)  # the same heads, by other coefficients
+    rotated.weights = lifter.weights | {"basis": lifter.weights["basis"][::-1]}
+    with pytest.raises(ModelError, match=r"another lifter.*face_shape_model\.py"):
+        FaceShapeModel.of(rotated, kept)
