@@ -816,7 +816,7 @@ def views_for_pins(views: Sequence[PhotoView], head: "Head", prior: np.ndarray) 
     Args:
         views: What became of all photos.
         head: The wrapped head with the main photo's expression.
-        prior: (V', 3) the template's vertices, solved with it: what others differ from it by is their
+        prior: (U, 3) float64, meters, the template's vertices, solved with it: what others differ from it by is their
             expression.
     """
     from .wrapping.pin_solver import PinView
