@@ -816,8 +816,8 @@ def views_for_pins(views: Sequence[PhotoView], head: "Head", prior: np.ndarray) 
     Args:
         views: What became of all photos.
         head: The wrapped head with the main photo's expression.
-        prior: (U, 3) float64, meters, the template's vertices, solved with it: what others differ from it by is their
-            expression.
+        prior: (U, 3) float64, meters, the template's vertices, solved with it: what others differ from it by is
+            their expression.
     """
     from .wrapping.pin_solver import PinView
 
