@@ -816,7 +816,7 @@ def views_for_pins(views: Sequence[PhotoView], head: "Head", prior: np.ndarray) 
     Args:
         views: What became of all photos.
         head: The wrapped head with the main photo's expression.
-        prior: (U, 3) float64, meters, the template's vertices, solved with it: what others differ from it by is
+        prior: (U, 3) float64, meters, the template's vertices, solved with it: what others differ by is
             their expression.
     """
     from .wrapping.pin_solver import PinView
