@@ -1,5 +1,6 @@
 """Previews of corrected heads: quick, from a result's folder alone, beside whatever else the worker does."""
 
+import io
 import json
 import zipfile
 from collections.abc import Callable
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from ..errors import OutputError, RequestError
+from ..errors import ModelError, OutputError, RequestError
 from ..geometry.frames import Camera, HeadPose
-from ..runtime.weights import models_folder
+from ..runtime.backend import choose_backend
+from ..runtime.regular_file import read_regular
+from ..runtime.weights import models_folder, verify_models
 from .params import Params, is_path, is_whole
 
 if TYPE_CHECKING:
@@ -28,6 +31,10 @@ MAX_HEAD_BYTES = 200_000_000
 MAX_DOCUMENT_BYTES = 20_000_000
 #: Meters from the origin within which a head lies.
 MAX_COORDINATE = 10.0
+#: Meters from the camera within which a head lies, however long the lens.
+MAX_DISTANCE = 1e5
+#: Pixels within which focal lengths and principal points lie.
+MAX_PIXELS = 1e8
 #: Standard deviations that an expression has of a kind.
 MAX_COEFFICIENT = 100.0
 
@@ -54,21 +61,30 @@ class SavedHead:
 class AdjustJobs:
     """Does requests to adjust. Has its own state, so that it can run on a thread of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, backend: str | None = None) -> None:
+        """`backend`: see `core.runtime.backend.choose_backend`."""
+        self._backend = backend
         self._kept: dict[tuple[object, ...], SavedHead] = {}
+
+    @cached_property
+    def _models(self) -> Path:
+        """The folder of the models, which are this version's. Raises ModelError."""
+        folder = models_folder()
+        verify_models(folder, choose_backend(folder, self._backend))
+        return folder
 
     @cached_property
     def _adjuster(self) -> "HeadAdjuster":
         from ..wrapping.adjuster import HeadAdjuster
 
-        return HeadAdjuster.from_pretrained(models_folder())
+        return HeadAdjuster.from_pretrained(self._models)
 
     @cached_property
     def _expressions(self) -> np.ndarray:
         """(J, V, 3) float64, meters by the coefficients of further photos' expressions."""
         from ..lifting.shape_model import FaceShapeModel
 
-        model = FaceShapeModel.from_pretrained(models_folder())
+        model = FaceShapeModel.from_pretrained(self._models)
         template = np.tensordot(model.expression, model.components, 1)
         return template[:, self._adjuster.solver.topology.origin]
 
@@ -76,7 +92,7 @@ class AdjustJobs:
     def _segmenter(self) -> "Segmenter":
         from ..segmentation.segmenter import Segmenter
 
-        return Segmenter.from_pretrained(models_folder())
+        return Segmenter.from_pretrained(self._models, self._backend)
 
     def adjust(self, params: Params) -> dict[str, Any]:
         """Correct the head of a result's folder, and write its vertices into the .npz file `out`.
@@ -175,13 +191,17 @@ class AdjustJobs:
         if key not in self._kept:
             while len(self._kept) >= MAX_KEPT:
                 del self._kept[next(iter(self._kept))]
-            if status[0].st_size > MAX_HEAD_BYTES or status[1].st_size > MAX_DOCUMENT_BYTES:
-                raise RequestError(f"the files in {folder} are too large to be a head")
+            vertices = self._vertices
             try:
-                self._kept[key] = read_saved(folder, self._vertices, lambda: self._expressions)
-            except (OSError, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+                self._kept[key] = read_saved(folder, vertices, lambda: self._expressions)
+            except ModelError:
+                raise
+            except (
+                Exception
+            ) as error:  # zip files, JSON and numpy's headers can be damaged in all kinds of ways
                 raise RequestError(
-                    f"the head in {folder} is damaged ({error}): reconstruct the photo again"
+                    f"the head in {folder} is damaged, or another program's"
+                    f" ({reason(error)}): reconstruct the photo again"
                 ) from error
         return self._kept[key]
 
@@ -223,32 +243,28 @@ def read_saved(folder: Path, vertices: int, expressions: Callable[[], np.ndarray
             asked for the head of several photos.
 
     Raises:
-        ValueError: It is none that can be corrected.
-        KeyError: The same.
-        TypeError: The same.
-        AttributeError: The same.
-        BadZipFile: The same.
-        OSError: It cannot be read.
+        ModelError: A model is missing or damaged.
+        Exception: It is none that can be corrected; of any kind, since archives and JSON can be damaged in
+            many ways.
     """
     from ..wrapping.adjuster import BaseHead
     from ..wrapping.adjustments import Adjustments
 
-    document = json.loads((folder / "face.json").read_text("utf-8"))
+    document = json.loads(read_regular(folder / "face.json", MAX_DOCUMENT_BYTES).decode("utf-8"))
     if not isinstance(document, dict):
         raise ValueError("face.json is no JSON object")
-    with zipfile.ZipFile(folder / "head.npz") as archive:
+    shape = {
+        "neutral": (vertices, 3),
+        "photo": (vertices, 3),
+        "units": (52, vertices, 3),
+        "expression": (52,),
+    }
+    with zipfile.ZipFile(io.BytesIO(read_regular(folder / "head.npz", MAX_HEAD_BYTES))) as archive:
         if sum(member.file_size for member in archive.infolist()) > MAX_HEAD_BYTES:
             raise ValueError("its arrays are too large")
-    with np.load(folder / "head.npz", allow_pickle=False) as arrays:
-        prefix = "base_" if "base_photo" in arrays.files else ""
-        shape = {
-            "neutral": (vertices, 3),
-            "photo": (vertices, 3),
-            "units": (52, vertices, 3),
-            "expression": (52,),
-        }
-        base = {name: _floats(arrays[prefix + name], size) for name, size in shape.items()}
-        neutral, photo = (_floats(arrays[name], (vertices, 3)) for name in ("neutral", "photo"))
+        prefix = "base_" if "base_photo.npy" in archive.namelist() else ""
+        base = {name: _array(archive, prefix + name, size) for name, size in shape.items()}
+        neutral, photo = (_array(archive, name, (vertices, 3)) for name in ("neutral", "photo"))
     adjusted = document.get("adjustments") or {}
     camera, pose = _camera_and_pose(document["camera"], adjusted.get("base_pose") or document["pose"])
     further = further_views(document.get("views"), base["photo"], expressions)
@@ -302,9 +318,37 @@ def _camera_and_pose(camera: dict[str, Any], pose: dict[str, Any]) -> tuple[Came
         raise ValueError("the pose is no rotation")
     focal, (cx, cy) = float(camera["focal_length_px"]), camera["principal_point_px"]
     translation = np.array(pose["translation_m"], float)
-    if not np.isfinite([focal, cx, cy, *translation]).all() or focal <= 0 or translation.shape != (3,):
+    if translation.shape != (3,) or not np.abs(translation).max() <= MAX_DISTANCE:  # false for NaN, too
+        raise ValueError("the pose is impossible")
+    if focal <= 0 or not np.abs(np.array([focal, cx, cy], float)).max() <= MAX_PIXELS:
         raise ValueError("the camera is impossible")
     return Camera(focal, float(cx), float(cy)), HeadPose(rotation, translation)
+
+
+def _array(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """An array of an .npz file as numbers of a head; its header is checked before memory is asked for."""
+    with archive.open(f"{name}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        found, _, dtype = read_header(file)
+    if found != shape or dtype.kind != "f":
+        raise ValueError(f"{name} is {dtype} {found} instead of floating point {shape}")
+    with archive.open(f"{name}.npy") as file:
+        return _floats(np.lib.format.read_array(file, allow_pickle=False), shape)
+
+
+def reason(error: Exception) -> str:
+    """What an error says of a damaged file, in a form that fits into a sentence."""
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]}" if error.args else "a part is missing"
+    if isinstance(error, RecursionError):
+        return "face.json is nested too deeply"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
 
 
 def _floats(array: np.ndarray, shape: tuple[int, ...], limit: float = MAX_COORDINATE) -> np.ndarray:

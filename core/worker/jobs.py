@@ -85,7 +85,7 @@ class Jobs:
         self._backend = backend
         self._reconstructor: Reconstructor | None = None
         self._last: DetectedPhoto | None = None
-        self._adjusting = AdjustJobs()
+        self._adjusting = AdjustJobs(backend)
 
     def hello(self) -> dict[str, Any]:
         """Versions, and what this engine can do."""

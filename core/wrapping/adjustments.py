@@ -16,7 +16,7 @@ import binascii
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -115,9 +115,14 @@ def is_name(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isascii()
 
 
-def is_finite(value: object) -> bool:
-    """Whether a JSON value is a number, and a finite one."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def is_finite(value: object) -> TypeGuard[float]:
+    """Whether a JSON value is a number, and a finite one that a float can hold."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # JSON's whole numbers have any number of digits
+        return False
 
 
 def _pin(value: object) -> Pin:

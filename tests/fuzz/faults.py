@@ -93,6 +93,9 @@ FAULTS: dict[str, dict[str, Callable[[], bytes]]] = {
         "surrogate in out": lambda: request("reconstruct", photo="a", out="\ud800"),
         "NUL in thumbnails": lambda: request("detect", photo="a", thumbnails="a\0b"),
         "surrogate in photo": lambda: request("detect", photo="\ud800"),
+        "a pin at a number of 400 digits": lambda: request(
+            "adjust", folder="a", adjustments={"pins": [{"name": "nose_tip", "x": 10**400, "y": 0}]}
+        ),
         "endless faces": lambda: request("detect", photo="a", max_faces=10**100),
     },
     "head.npz": {
@@ -104,6 +107,11 @@ FAULTS: dict[str, dict[str, Callable[[], bytes]]] = {
         "landmarks that do not exist": lambda: changed("landmark", 5, 2**31),
         "a vertex nowhere": lambda: float_npz(float("nan")),
         "a vertex far away": lambda: float_npz(3e38),
+    },
+    "corrected result": {
+        "brackets": lambda: b"[" * 200_000,
+        "nested objects": lambda: b'{"camera":' * 100_000,
+        "a pose of texts": lambda: face("pose", {"rotation_head_to_camera": "x"}),
     },
     "surface.ply": {
         "minus one vertex": lambda: ply_bytes(count=-1),

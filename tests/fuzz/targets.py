@@ -29,6 +29,7 @@ from core.errors import ModelError, PhotoError, RequestError
 from core.image.decoding import WORKING_PIXELS
 from core.image.limits import is_slow
 from core.image.photo import load_photo
+from core.worker.adjusting import AdjustJobs, SavedHead
 from core.worker.jobs import Jobs
 from core.worker.params import adjustments_param
 from core.worker.server import Worker, read_lines
@@ -177,10 +178,11 @@ def check_lines(data: bytes, folder: Path) -> None:
         taken += 1
         if not worker._accept(line):
             break
-    while not worker._requests.empty():
-        request = worker._requests.get()
-        assert request is not None
-        worker._serve(request)
+    for waiting in (worker._requests, worker._quick):
+        while not waiting.empty():
+            request = waiting.get()
+            assert request is not None
+            worker._serve(request)
     answers = [json.loads(line) for line in sink.getvalue().splitlines()]
     finished = [answer for answer in answers if answer["event"] != "progress"]
     assert len(finished) == taken
@@ -340,10 +342,42 @@ def check_corrections(data: bytes, folder: Path) -> None:
             assert face >= 0 and Adjustments.parse(made.document()).pins == made.pins
 
 
+class SmallHeads(AdjustJobs):
+    """Reads heads of few vertices, without any models."""
+
+    _vertices = 4  # type: ignore[assignment]
+
+    def saved(self, folder: Path) -> SavedHead:
+        return self._saved(folder)
+
+
+def small_results() -> list[bytes]:
+    """head.npz and face.json of a result, as far as corrections need them."""
+    shapes = {"neutral": (4, 3), "photo": (4, 3), "units": (52, 4, 3), "expression": (52,)}
+    arrays = {name: np.full(shape, 0.1, np.float32) for name, shape in shapes.items()}
+    plain, packed = io.BytesIO(), io.BytesIO()
+    np.savez(plain, **arrays)
+    np.savez_compressed(packed, **arrays, **{f"base_{name}": array for name, array in arrays.items()})
+    return [plain.getvalue(), packed.getvalue(), *face_documents()]
+
+
+def check_result(data: bytes, folder: Path) -> None:
+    """Bytes as either file of a result that is to be corrected."""
+    head, _, document, _ = small_results()
+    for name, other in (("head.npz", "face.json"), ("face.json", "head.npz")):
+        (folder / name).write_bytes(data)
+        (folder / other).write_bytes(document if other == "face.json" else head)
+        with contextlib.suppress(RequestError):
+            saved = SmallHeads().saved(folder)
+            for array in (saved.neutral, saved.photo, saved.base.blendshapes, saved.base.pose.translation):
+                assert np.isfinite(array).all()
+
+
 TARGETS = {
     "corrections": Target(corrections, check_corrections),
     "photo": Target(photos, check_fast_photo),
     "slow photo": Target(slow_photos, check_photo, forked_decoders),
+    "corrected result": Target(small_results, check_result),
     "worker lines": Target(lines, check_lines),
     "head.npz": Target(lambda: [npz(head_arrays())], check_head),
     "surface.ply": Target(lambda: [ply_bytes()], check_surface),

@@ -1,18 +1,23 @@
 """Previews of corrected heads from a result's folder, by the worker while it does something else."""
 
+import io
 import json
+import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core.errors import RequestError
+from core.errors import ModelError, RequestError
 from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.io.head_npz import head_npz_bytes
 from core.lifting.person import USED
 from core.lifting.shape_model import FaceShapeModel
+from core.runtime.pinned_models import PINNED_MODELS
 from core.template.topology import HeadTopology
 from core.worker.adjusting import AdjustJobs, pose_document
+from core.worker.jobs import Jobs
 from core.wrapping.adjuster import BaseHead
 from tests.core.head_samples import MODELS, plain_head
 
@@ -25,6 +30,12 @@ def folder(tmp_path):
     """A result's folder, as far as corrections need it."""
     write(tmp_path, plain_head(HeadTopology.load(MODELS)))
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def jobs():
+    """What corrects heads, with its models."""
+    return AdjustJobs()
 
 
 def write(folder: Path, head, base=None, adjustments=None) -> None:
@@ -108,16 +119,127 @@ def test_a_pin_in_a_further_photo_is_met_there(folder):
         corrected(folder, {"pins": [pin]})
 
 
+def of_member(damage):
+    """Damages the archive's bytes: `damage` gets them, and where the first member's content begins."""
+
+    def damaged(folder):
+        path = folder / "head.npz"
+        with np.load(path) as arrays:
+            found = dict(arrays)
+        np.savez_compressed(path, **found)
+        data = bytearray(path.read_bytes())
+        damage(data)
+        path.write_bytes(data)
+
+    return damaged
+
+
+def damage_deflate(data):
+    """Other bytes inside of every member's packed content."""
+    with zipfile.ZipFile(io.BytesIO(bytes(data))) as archive:
+        for member in archive.infolist():
+            start = member.header_offset + 30 + len(member.filename) + 30
+            data[start : start + 40] = bytes(byte ^ 255 for byte in data[start : start + 40])
+
+
+def set_everywhere(central, local, value):
+    """Sets a byte of all headers: offsets in the central directory's and in the local ones."""
+
+    def damage(data):
+        for magic, offset in ((b"PK\1\2", central), (b"PK\3\4", local)):
+            at = data.find(magic)
+            while at >= 0:
+                data[at + offset] = value
+                at = data.find(magic, at + 4)
+
+    return damage
+
+
+def giant_header(folder):
+    """Arrays that would take terabytes, of which only the headers are there."""
+    with zipfile.ZipFile(folder / "head.npz", "w") as archive:
+        for name in ("neutral", "photo", "units", "expression"):
+            header = io.BytesIO()
+            about = {"descr": "<f4", "fortran_order": False, "shape": (10**13,)}
+            np.lib.format.write_array_header_1_0(header, about)
+            archive.writestr(f"{name}.npy", header.getvalue())
+
+
+def face_json(text):
+    return lambda folder: (folder / "face.json").write_text(text)
+
+
+def huge_number(where):
+    """A number of 400 digits in the place of another one."""
+
+    def damage(folder):
+        document = json.loads((folder / "face.json").read_text())
+        if where == "camera":
+            document["camera"]["focal_length_px"] = 10**400
+        else:
+            document["pose"]["translation_m"][2] = 10**400
+        (folder / "face.json").write_text(json.dumps(document))
+
+    return damage
+
+
+def pipe(name):
+    def damage(folder):
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+
+    return pytest.param(
+        damage,
+        id=f"pipe {name}",
+        marks=[
+            pytest.mark.timeout(60),
+            pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here"),
+        ],
+    )
+
+
+def sparse(name, size):
+    def damage(folder):
+        with (folder / name).open("wb") as file:
+            file.truncate(size)
+
+    return damage
+
+
+DAMAGES = {
+    "a list": face_json("[]"),
+    "no pose": face_json('{"pose": {}, "camera": {}}'),
+    "no archive": lambda folder: (folder / "head.npz").write_bytes(b"PK"),
+    "no file": lambda folder: (folder / "head.npz").unlink(),
+    "brackets": face_json("[" * 200_000),
+    "nested objects": face_json('{"camera":' * 100_000),
+    "no text": lambda folder: (folder / "face.json").write_bytes(b"\xff\xfe"),
+    "huge focal length": huge_number("camera"),
+    "huge distance": huge_number("pose"),
+    "damaged deflate": of_member(damage_deflate),
+    "giant header": giant_header,
+    "encrypted": of_member(set_everywhere(8, 6, 1)),
+    "unknown compression": of_member(set_everywhere(10, 8, 99)),
+    "too large a head": sparse("head.npz", 10**9),
+    "too large a document": sparse("face.json", 10**9),
+}
+
+
 @pytest.mark.parametrize(
     "damage",
-    [
-        lambda folder: (folder / "face.json").write_text("[]"),
-        lambda folder: (folder / "face.json").write_text('{"pose": {}, "camera": {}}'),
-        lambda folder: (folder / "head.npz").write_bytes(b"PK"),
-        lambda folder: (folder / "head.npz").unlink(),
-    ],
+    [*(pytest.param(one, id=name) for name, one in DAMAGES.items()), pipe("face.json"), pipe("head.npz")],
 )
-def test_damaged_results_are_named(folder, damage):
+def test_damaged_results_are_named(folder, jobs, damage):
     damage(folder)
     with pytest.raises(RequestError, match="reconstruct the photo again"):
-        AdjustJobs().adjust({"folder": str(folder), "adjustments": {}})
+        jobs.adjust({"folder": str(folder), "adjustments": {}})
+
+
+def test_models_of_another_version_are_refused_before_they_are_used(folder, monkeypatch):
+    """Adjusting can be the first request of all, before any reconstructor is loaded."""
+    monkeypatch.setitem(PINNED_MODELS, "head_template.npz", "0" * 64)
+    jobs = Jobs(lambda: pytest.fail("adjusting needs no reconstructor"))
+    with pytest.raises(ModelError, match=r"head_template\.npz"):
+        jobs.adjust({"folder": str(folder), "adjustments": {}})
+    monkeypatch.undo()  # repaired, the next request finds them
+    assert jobs.adjust({"folder": str(folder), "adjustments": {}})["pins"]
