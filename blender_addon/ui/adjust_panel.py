@@ -1,12 +1,13 @@
 """Correcting a head by hand: pins over the photo, sliders, parts of the photo to ignore. Needs bpy."""
 
+from typing import ClassVar
+
 import bpy
 
 from ..heads.lookup import require_head
 from ..heads.slider_file import sliders
 from ..state import session
 from .sidebar import HeadPanel, SidebarPanel
-from .text import draw_button
 
 
 class PHOTOBUST_PT_adjust(HeadPanel, bpy.types.Panel):
@@ -14,12 +15,17 @@ class PHOTOBUST_PT_adjust(HeadPanel, bpy.types.Panel):
 
     bl_label = "Adjust"
     bl_options = {"DEFAULT_CLOSED"}
+    buttons: ClassVar[dict[str, str]] = {
+        "photobust.adjust_pins": "PINNED",
+        "photobust.apply_adjustments": "CHECKMARK",
+        "photobust.save_adjustments": "FILE_TICK",
+    }
 
     def draw(self, context: bpy.types.Context) -> None:
         head = require_head(context)
         column = self.layout.column(align=True)
         column.row(align=True).prop(head.photobust, "pins_correct", expand=True)
-        draw_button(column, context, "photobust.adjust_pins", "PINNED", depress=session.current().adjusting)
+        self.draw_button(column, context, "photobust.adjust_pins", depress=session.current().adjusting)
         row = column.row(align=True)
         row.label(text=f"{len(head.photobust.pins)} points placed")
         row.operator("photobust.reset_pins", icon="LOOP_BACK").what = "PINS"
@@ -28,8 +34,8 @@ class PHOTOBUST_PT_adjust(HeadPanel, bpy.types.Panel):
         if head.photobust.ignored_png:
             row.operator("photobust.ignore_nothing", text="", icon="X")
         column = self.layout.column(align=True)
-        draw_button(column, context, "photobust.apply_adjustments", "CHECKMARK")
-        draw_button(column, context, "photobust.save_adjustments", "FILE_TICK", scale=1.0)
+        self.draw_button(column, context, "photobust.apply_adjustments")
+        self.draw_button(column, context, "photobust.save_adjustments", scale=1.0)
 
 
 class PHOTOBUST_PT_sliders(SidebarPanel, bpy.types.Panel):

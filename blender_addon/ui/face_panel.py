@@ -1,5 +1,7 @@
 """The face's controls: shapes in groups, expressions, recordings, where the eyes look. Needs bpy."""
 
+from typing import ClassVar
+
 import bpy
 
 from ..animation import face_groups, gaze, sliders
@@ -7,7 +9,6 @@ from ..heads.armature import rig_of
 from ..heads.build import PHOTO_SHAPE
 from ..heads.lookup import require_head
 from .sidebar import HeadPanel, SidebarPanel
-from .text import draw_button
 
 
 class PHOTOBUST_PT_face(HeadPanel, bpy.types.Panel):
@@ -15,6 +16,11 @@ class PHOTOBUST_PT_face(HeadPanel, bpy.types.Panel):
 
     bl_label = "Face"
     bl_options = {"DEFAULT_CLOSED"}
+    buttons: ClassVar[dict[str, str]] = {
+        "photobust.look_target": "HIDE_OFF",
+        "photobust.import_live_link": "IMPORT",
+        "photobust.export_live_link": "EXPORT",
+    }
 
     def draw(self, context: bpy.types.Context) -> None:
         head = require_head(context)
@@ -33,9 +39,9 @@ class PHOTOBUST_PT_face(HeadPanel, bpy.types.Panel):
         column = self.layout.column(align=True)
         if rig_of(head) is not None:
             looking = gaze.target_of(head) is not None
-            draw_button(column, context, "photobust.look_target", "HIDE_OFF", depress=looking)
-        draw_button(column, context, "photobust.import_live_link", "IMPORT")
-        draw_button(column, context, "photobust.export_live_link", "EXPORT")
+            self.draw_button(column, context, "photobust.look_target", depress=looking)
+        self.draw_button(column, context, "photobust.import_live_link")
+        self.draw_button(column, context, "photobust.export_live_link")
 
 
 def _draw_shapes(layout: bpy.types.UILayout, head: bpy.types.Object, group: str) -> None:

@@ -1,17 +1,21 @@
 """The active head's hair. Needs bpy."""
 
+from typing import ClassVar
+
 import bpy
 
 from ..heads import hair
 from ..heads.lookup import active_head, is_animation_ready, require_head
 from .sidebar import SidebarPanel
-from .text import draw_button
 
 
 class PHOTOBUST_PT_hair(SidebarPanel, bpy.types.Panel):
     """What is shown of the hair, and how much of it."""
 
     bl_label = "Hair"
+    buttons: ClassVar[dict[str, str]] = {
+        "photobust.comb_by_photo": "BRUSHES_ALL",
+    }
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -31,7 +35,7 @@ class PHOTOBUST_PT_hair(SidebarPanel, bpy.types.Panel):
             amounts.active = note.hair_product in ("CARDS", "STRANDS")
             amounts.prop(note, "hair_length", slider=True)
             amounts.prop(note, "hair_density", slider=True)
-        draw_button(self.layout.column(), context, "photobust.comb_by_photo", "BRUSHES_ALL")
+        self.draw_button(self.layout.column(), context, "photobust.comb_by_photo")
 
 
 CLASSES = (PHOTOBUST_PT_hair,)

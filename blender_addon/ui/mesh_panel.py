@@ -1,16 +1,22 @@
 """The panel's third part: what works on any mesh, not only on heads. Needs bpy."""
 
+from typing import ClassVar
+
 import bpy
 
 from ..blender import compat
 from .sidebar import SidebarPanel
-from .text import draw_button, draw_text
+from .text import draw_text
 
 
 class PHOTOBUST_PT_mesh(SidebarPanel, bpy.types.Panel):
     """Tools for the active mesh."""
 
     bl_label = "Mesh"
+    buttons: ClassVar[dict[str, str]] = {
+        "photobust.retopologize": "MOD_REMESH",
+        "photobust.turntable": "RENDER_ANIMATION",
+    }
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -24,5 +30,5 @@ class PHOTOBUST_PT_mesh(SidebarPanel, bpy.types.Panel):
             compat.draw_progress(column, shown, "retopology_percent")
             column.operator("photobust.cancel_retopology", icon="X")
         else:
-            draw_button(column, context, "photobust.retopologize", "MOD_REMESH")
-        draw_button(column, context, "photobust.turntable", "RENDER_ANIMATION")
+            self.draw_button(column, context, "photobust.retopologize")
+        self.draw_button(column, context, "photobust.turntable")

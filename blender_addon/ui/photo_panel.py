@@ -8,7 +8,7 @@ import bpy
 from ..blender import compat
 from ..state import face_search, session, thumbnails
 from . import engine_box
-from .sidebar import SidebarPanel
+from .sidebar import SidebarPanel, stands_below_button
 from .text import draw_message, draw_text
 
 FACES_PER_ROW = 3
@@ -20,14 +20,6 @@ PHOTO_SCALE = 4.5
 LISTED_PHOTO_SCALE = 2.0
 #: Height of the main button, and of the progress in its place, in rows.
 BUTTON_SCALE = 1.6
-#: Operators whose messages stand below buttons of other panels.
-ELSEWHERE = frozenset(
-    f"photobust.{name}"
-    for name in (
-        *("match_camera", "show_confidence", "show_colors", "landmarks", "export_head", "open_folder"),
-        *("bones_drive_shapes", "turntable", "retopologize"),
-    )
-)
 
 
 class PHOTOBUST_PT_photo(SidebarPanel, bpy.types.Panel):
@@ -49,7 +41,7 @@ class PHOTOBUST_PT_photo(SidebarPanel, bpy.types.Panel):
             row.scale_y = BUTTON_SCALE
             row.operator("photobust.reconstruct", icon="USER")
         message = session.current().message
-        if message.text and message.operator not in ELSEWHERE:
+        if message.text and not stands_below_button(message.operator):
             draw_message(layout, context, message.level, message.text)
 
 

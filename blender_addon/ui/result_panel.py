@@ -1,5 +1,7 @@
 """The panel's second part: what came out, and what can come next. Needs bpy."""
 
+from typing import ClassVar
+
 import bpy
 
 from ..heads import confidence
@@ -9,7 +11,7 @@ from ..heads.lookup import active_head, document_of, is_animation_ready, require
 from ..heads.verdict import Grade, verdict
 from ..viewport import view3d
 from .sidebar import SidebarPanel
-from .text import draw_button, draw_text
+from .text import draw_text
 
 ICONS = {Grade.GOOD: "CHECKMARK", Grade.CHECK: "INFO", Grade.POOR: "ERROR"}
 
@@ -18,6 +20,15 @@ class PHOTOBUST_PT_result(SidebarPanel, bpy.types.Panel):
     """What is known of the active head."""
 
     bl_label = "Result"
+    buttons: ClassVar[dict[str, str]] = {
+        "photobust.show_colors": "COLOR",
+        "photobust.match_camera": "CAMERA_DATA",
+        "photobust.show_confidence": "HIDE_OFF",
+        "photobust.landmarks": "EMPTY_DATA",
+        "photobust.bones_drive_shapes": "BONE_DATA",
+        "photobust.export_head": "EXPORT",
+        "photobust.open_folder": "FILE_FOLDER",
+    }
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -32,22 +43,22 @@ class PHOTOBUST_PT_result(SidebarPanel, bpy.types.Panel):
         _draw_verdict(layout, context, head)
         column = layout.column(align=True)
         if view3d.hides_colors(context, head):
-            draw_button(column, context, "photobust.show_colors", "COLOR")
-        draw_button(column, context, "photobust.match_camera", "CAMERA_DATA")
+            self.draw_button(column, context, "photobust.show_colors")
+        self.draw_button(column, context, "photobust.match_camera")
         _draw_views(column, context, head)
         shown = confidence.shows_confidence(head)
-        draw_button(column, context, "photobust.show_confidence", "HIDE_OFF", depress=shown)
+        self.draw_button(column, context, "photobust.show_confidence", depress=shown)
         if shown:
             _draw_legend(column, context)
         landmarks = bool(landmark_empties.landmarks_of(head))
-        draw_button(column, context, "photobust.landmarks", "EMPTY_DATA", depress=landmarks)
+        self.draw_button(column, context, "photobust.landmarks", depress=landmarks)
         rig = rig_of(head)
         if rig is not None:
             driving = drives_shapes(rig)
-            draw_button(column, context, "photobust.bones_drive_shapes", "BONE_DATA", depress=driving)
+            self.draw_button(column, context, "photobust.bones_drive_shapes", depress=driving)
         if is_animation_ready(head):
-            draw_button(column, context, "photobust.export_head", "EXPORT")
-        draw_button(column, context, "photobust.open_folder", "FILE_FOLDER")
+            self.draw_button(column, context, "photobust.export_head")
+        self.draw_button(column, context, "photobust.open_folder")
         if head.photobust.seconds:
             layout.label(text=f"Made in {head.photobust.seconds:.0f} s", icon="TIME")
 

@@ -1,8 +1,13 @@
-"""Where the add-on's panels are. Needs bpy."""
+"""Where the add-on's panels are, and where what their operators say stands. Needs bpy."""
+
+from collections.abc import Iterator
+from typing import ClassVar
 
 import bpy
 
 from ..heads.lookup import active_head, is_animation_ready
+from ..state import session
+from .text import draw_message
 
 
 class SidebarPanel:
@@ -12,6 +17,26 @@ class SidebarPanel:
     bl_region_type = "UI"
     bl_category = "Photobust"
 
+    #: Operators, with their icons, whose buttons have their messages below them: see `draw_button`. What
+    #: other operators say stands in the panel of the photo.
+    buttons: ClassVar[dict[str, str]] = {}
+
+    def draw_button(
+        self,
+        layout: bpy.types.UILayout,
+        context: bpy.types.Context,
+        operator: str,
+        depress: bool = False,
+        scale: float = 1.2,
+    ) -> None:
+        """The button of an operator among `buttons`, with what the operator said last below it."""
+        row = layout.row(align=True)
+        row.scale_y = scale
+        row.operator(operator, icon=self.buttons[operator], depress=depress)
+        message = session.current().message
+        if message.text and message.operator == operator:
+            draw_message(layout, context, message.level, message.text)
+
 
 class HeadPanel(SidebarPanel):
     """Mixin: a panel of the sidebar that is there for animation-ready heads only."""
@@ -20,3 +45,15 @@ class HeadPanel(SidebarPanel):
     def poll(cls, context: bpy.types.Context) -> bool:
         """Whether the active head has blendshapes and bones."""
         return is_animation_ready(active_head(context))
+
+
+def panels(base: type[SidebarPanel] = SidebarPanel) -> Iterator[type[SidebarPanel]]:
+    """All panels of the sidebar, and their mixins."""
+    yield base
+    for panel in base.__subclasses__():
+        yield from panels(panel)
+
+
+def stands_below_button(operator: str) -> bool:
+    """Whether a panel shows what an operator says below the operator's button."""
+    return any(operator in panel.buttons for panel in panels())

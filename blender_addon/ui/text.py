@@ -1,9 +1,8 @@
-"""Sentences, messages and buttons in panels. Needs bpy."""
+"""Sentences and messages in panels. Needs bpy."""
 
 import bpy
 
 from ..blender import compat
-from ..state import session
 from .line_breaks import wrapped
 
 #: What a line of text cannot have of a region's width, units of the interface: tabs, margins, box, icon.
@@ -36,20 +35,3 @@ def draw_message(layout: bpy.types.UILayout, context: bpy.types.Context, level: 
     draw_text(box, text, context, ICONS[level])
     if level == "ERROR":
         box.operator("photobust.open_log", icon="TEXT")
-
-
-def draw_button(
-    layout: bpy.types.UILayout,
-    context: bpy.types.Context,
-    operator: str,
-    icon: str,
-    depress: bool = False,
-    scale: float = 1.2,
-) -> None:
-    """An operator's button, with what the operator said last below it."""
-    row = layout.row(align=True)
-    row.scale_y = scale
-    row.operator(operator, icon=icon, depress=depress)
-    message = session.current().message
-    if message.text and message.operator == operator:
-        draw_message(layout, context, message.level, message.text)

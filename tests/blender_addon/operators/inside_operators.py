@@ -14,6 +14,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock, patch
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
@@ -331,9 +333,33 @@ def check_messages(folder):
     assert str(Path.home()) not in report
     assert links.documentation_file().is_file()
 
+    assert_one_place_for_each_message(now)
+
     # Blender's own menus have the add-on's entries.
     for menu in (bpy.types.TOPBAR_MT_file_export, bpy.types.VIEW3D_MT_mesh_add):
         assert any("blender_addon" in draw.__module__ for draw in menu._dyn_ui_initialize())
+
+
+def assert_one_place_for_each_message(now):
+    """What an operator says stands below its button or in the photo's panel, never in both."""
+    from blender_addon.operators import CLASSES
+    from blender_addon.operators.reporting import dotted_name
+    from blender_addon.state.session import Message
+    from blender_addon.ui import photo_panel, sidebar
+
+    spoken = now.message
+    places = {}
+    for operator in map(dotted_name, CLASSES):
+        now.message = Message("INFO", "Said.", operator)
+        with patch.object(sidebar, "draw_message") as below, patch.object(photo_panel, "draw_message") as top:
+            photo_panel.PHOTOBUST_PT_photo.draw(SimpleNamespace(layout=MagicMock()), bpy.context)
+            for panel in sidebar.panels():
+                for name in panel.__dict__.get("buttons", ()):
+                    panel.draw_button(panel, MagicMock(), bpy.context, name)
+        places[operator] = (below.call_count, top.call_count)
+    now.message = spoken
+    assert {operator: found for operator, found in places.items() if sum(found) != 1} == {}
+    assert places["photobust.adjust_pins"] == (1, 0) and places["photobust.reset_pins"] == (0, 1)
 
 
 def check_results_folder(folder):
