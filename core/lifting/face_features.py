@@ -82,6 +82,10 @@ class FeatureNetwork(Protocol):
         """
         ...
 
+    def release_memory(self) -> None:
+        """Give back what is kept for the next picture."""
+        ...
+
 
 class TorchFeatures:
     """Torch, the reference backend."""
@@ -98,6 +102,9 @@ class TorchFeatures:
         with torch.inference_mode():
             return [one[0].contiguous().numpy() for one in self._network(torch.from_numpy(as_input(picture)))]
 
+    def release_memory(self) -> None:
+        """Nothing is kept."""
+
 
 class OnnxFeatures:
     """ONNX Runtime, the backend that artists have."""
@@ -111,6 +118,10 @@ class OnnxFeatures:
     def run(self, picture: np.ndarray) -> Sequence[np.ndarray]:
         """See `FeatureNetwork.run`."""
         return [one[0] for one in self._session.run_all(picture=as_input(picture))]
+
+    def release_memory(self) -> None:
+        """See `FeatureNetwork.release_memory`; the other networks' memory, too, since they share it."""
+        self._session.release_memory()
 
 
 def as_input(picture: np.ndarray) -> np.ndarray:

@@ -1,6 +1,8 @@
 """A network in ONNX Runtime: what an artist installs instead of torch, a hundredth of its size."""
 
 import os
+import threading
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from .weights import file_sha256
 #: Metadata of an exported network: the weights it was made of (see `core.training.fitting.onnx_export`).
 SOURCE = "source"
 SOURCE_SHA256 = "source_sha256"
+_REGISTERING = threading.Lock()
 
 
 def available_cores() -> int:
@@ -18,6 +21,22 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def share_memory() -> None:
+    """Let all networks of this process take their memory from one arena: what one leaves serves the next."""
+    with _REGISTERING:  # networks are loaded by several threads
+        _register_arena()
+
+
+@cache
+def _register_arena() -> None:
+    import onnxruntime
+
+    kind, use = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
+    info = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, use)
+    # ONNX Runtime's own values, but for the first: as much memory as is needed.
+    onnxruntime.create_and_register_allocator(info, onnxruntime.OrtArenaCfg(0, -1, -1, -1))
 
 
 class OnnxSession:
@@ -29,7 +48,9 @@ class OnnxSession:
 
         if not path.is_file():
             raise ModelError(f"{path} is missing: get the project's models folder again")
+        share_memory()
         options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.use_env_allocators", "1")
         options.intra_op_num_threads = threads or available_cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
@@ -66,3 +87,16 @@ class OnnxSession:
         """All outputs, in the network's order."""
         feed = {name: np.ascontiguousarray(value, np.float32) for name, value in inputs.items()}
         return [np.asarray(output) for output in self._session.run(None, feed)]
+
+    def release_memory(self) -> None:
+        """Give back what all networks of this process keep for their next pictures; runs this one once."""
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        shapes = {one.name: one.shape for one in self._session.get_inputs()}
+        feed = {
+            name: np.zeros([size if isinstance(size, int) else 1 for size in shape], np.float32)
+            for name, shape in shapes.items()
+        }
+        self._session.run(None, feed, options)

@@ -12,6 +12,7 @@ from .. import __version__
 from ..errors import Cancelled, FaceTooSmallError, ModelError, NoFaceError, OutputError
 from ..image.formats import readable_suffixes, unreadable_suffixes
 from ..runtime.backend import choose_backend
+from ..runtime.memory import release_free_memory
 from ..runtime.weights import fingerprints, models_folder
 from .adjusting import AdjustJobs
 from .params import (
@@ -273,6 +274,13 @@ class Jobs:
         }
         timings = {"load": 0.0, "detect": head.timings["detect"]}
         return {"faces": [face], "photo": about_photo(photo), "timings": timings}
+
+    def release_memory(self) -> None:
+        """Give memory back to the system that is only kept for the next photo."""
+        network = self._reconstructor.lifter.network if self._reconstructor else None
+        if network:
+            network.release_memory()
+        release_free_memory()
 
     def _ready(self, progress: "Progress", cancelled: Callable[[], bool]) -> "Reconstructor":
         """The reconstructor, loaded if need be."""

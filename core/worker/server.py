@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import PhotobustError, RequestError
 from ..runtime.backend import AUTO, BACKENDS, ENVIRONMENT_VARIABLE
-from ..runtime.memory import release_free_memory, reuse_freed_memory
+from ..runtime.memory import reuse_freed_memory
 from .jobs import Jobs
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Worker:
         try:
             return self._requests.get(timeout=IDLE_S)
         except queue.Empty:
-            release_free_memory()
+            self._jobs.release_memory()
             return self._requests.get()
 
     def _serve_quick(self) -> None:

@@ -17,6 +17,7 @@ import trimesh
 from PIL import Image
 
 from blender_addon.heads.ply import read_ply
+from core.worker.jobs import Jobs
 from core.worker.server import Worker, read_lines
 from tests.conftest import PATIENCE_SECONDS
 from tests.core.image.test_photo import bad_files
@@ -426,7 +427,7 @@ def test_a_reader_that_fails_ends_the_process(monkeypatch):
     monkeypatch.setattr("core.worker.server.ORPHAN_GRACE", 0)
     monkeypatch.setattr("core.worker.server.os._exit", lambda code: ended.set())
     monkeypatch.setattr("core.worker.server.parse_request", lambda line: 1 / 0)
-    Worker(Chunks(b"{}\n"), io.BytesIO(), None).run()
+    Worker(Chunks(b"{}\n"), io.BytesIO(), Jobs(None)).run()
     assert ended.wait(PATIENCE_SECONDS)
 
 
@@ -434,7 +435,7 @@ def test_waiting_requests_are_limited(monkeypatch):
     monkeypatch.setattr("core.worker.server.MAX_OPEN_REQUESTS", 2)
     monkeypatch.setattr("core.worker.server.os._exit", lambda code: None)
     sink = io.BytesIO()
-    worker = Worker(Chunks(), sink, None)
+    worker = Worker(Chunks(), sink, Jobs(None))
     for name in (1, 2, 3):
         assert worker._accept(json.dumps({"id": name, "method": "hello"}).encode())
     (answer,) = sink.getvalue().splitlines()
@@ -445,7 +446,7 @@ def test_an_id_stands_for_one_request_at_a_time(monkeypatch):
     """Or one id, repeated, would fill the memory past the limit of open requests."""
     monkeypatch.setattr("core.worker.server.os._exit", lambda code: None)
     sink = io.BytesIO()
-    worker = Worker(Chunks(), sink, None)
+    worker = Worker(Chunks(), sink, Jobs(None))
     for _ in range(3):
         assert worker._accept(json.dumps({"id": 7, "method": "hello"}).encode())
     answers = [json.loads(line) for line in sink.getvalue().splitlines()]
