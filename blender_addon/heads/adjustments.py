@@ -22,6 +22,10 @@ VERSION = 1
 MAX_FILE_BYTES = 50_000_000
 #: Meters from the origin within which a head lies.
 MAX_COORDINATE = 10.0
+#: The custom property of a head that keeps what its eyes' own surfaces go with.
+CARRIERS = "photobust_eye_carriers"
+#: Vertex groups of the eyeballs.
+EYEBALLS = ("eye_left", "eye_right")
 
 
 @dataclass(frozen=True)
@@ -144,9 +148,41 @@ def sculpt(head: bpy.types.Object) -> None:
     now, count = slider_values(head), len(head.data.vertices)
     if now == before:
         return
-    _shift(head, sliders().offset(now, count) - sliders().offset(before, count))
+    offset = sliders().offset(now, count) - sliders().offset(before, count)
+    _shift(head, _with_followers(head, offset))
     head.photobust.sculpted = json.dumps(now)
     head.data.update()
+
+
+def _with_followers(head: bpy.types.Object, offset: np.ndarray) -> np.ndarray:
+    """(V, 3) meters: the eyes' own surfaces, of which sliders know nothing, go with the eyeballs."""
+    known = int(sliders().vertices.max(initial=-1)) + 1
+    carriers = _carriers(head, known) if 0 < known < len(offset) else []
+    if not len(carriers):
+        return offset
+    followed = offset.copy()
+    followed[known:] = offset[carriers]
+    return followed
+
+
+def _carriers(head: bpy.types.Object, known: int) -> np.ndarray | list[int]:
+    """The eyeballs' vertex that each vertex of a head from `known` on goes with; none without eyeballs.
+
+    Kept with the head: what is nearest changes with the sliders, and they would not come back to where they
+    began.
+    """
+    kept = head.get(CARRIERS)
+    if kept is not None and len(kept) == len(head.data.vertices) - known:
+        return np.array(kept, int)
+    groups = {group.index for group in head.vertex_groups if group.name in EYEBALLS}
+    vertices = head.data.vertices[:known]
+    eyes = [vertex.index for vertex in vertices if any(one.group in groups for one in vertex.groups)]
+    if not eyes:
+        return []
+    points = coordinates(head.data.shape_keys.key_blocks[0])
+    distance = ((points[known:, None] - points[eyes]) ** 2).sum(2)
+    head[CARRIERS] = np.array(eyes)[distance.argmin(1)].tolist()
+    return np.array(head[CARRIERS], int)
 
 
 def _shift(head: bpy.types.Object, offset: np.ndarray) -> None:

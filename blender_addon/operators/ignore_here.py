@@ -195,14 +195,15 @@ def add_segment(client: WorkerClient, head: bpy.types.Object, x: float, y: float
     }
     folder = bpy.path.abspath(head.photobust.folder)
     answer = client.submit("adjust", folder=folder, out=None, adjustments={}, segment=asked).wait(PATIENCE)
-    found = answer.get("segment")
+    segment = answer.get("segment")
+    found = segment if isinstance(segment, dict) else {}
     try:
-        known = isinstance(found, dict) and add_runs(_painting.mask, found.get("runs"))
+        known = add_runs(_painting.mask, found.get("runs"))
     except ValueError as error:
         raise AddonError(f"The engine's answer is damaged ({error}).") from error
     if not known:
         raise AddonError("The engine sees nothing there that could be told apart: paint over it.")
-    return str(found["class"]).replace("_", " ")
+    return str(found.get("class", "it")).replace("_", " ")
 
 
 def paint_stroke(painting: Painting, place: tuple[float, float], radius: float, ignored: bool) -> None:

@@ -143,7 +143,11 @@ class AdjustJobs:
         values = asked if isinstance(asked, dict) else {}
         photo, size = values.get("photo"), values.get("mask")
         x, y = values.get("x"), values.get("y")
-        if not (is_path(photo) and is_finite(x) and is_finite(y) and is_mask_size(size)):
+        if (
+            x is None
+            or y is None
+            or not (is_path(photo) and all(map(is_finite, (x, y))) and is_mask_size(size))
+        ):
             raise RequestError('"segment" has to have a "photo", "x" and "y", and the size of a "mask"')
         picture = load_photo(photo)
         segmentation = self._segmenter.segment(picture.rgb, saved.camera, saved.base.pose)
