@@ -217,10 +217,9 @@ def load(page, name):
     if len(found[0]) == 10:
         names.append("bones")
     pictures = page.run(f"{HELPERS} return meshes.map(one => [one.material.name, !!one.material.map])")
-    clear = [name for name, shown in pictures if not shown]
-    if len(clear) < len(pictures):  # the head with an animation has no texture at all
-        assert len(clear) == 2 and clear[0].endswith("cornea") and clear[1].endswith("tears"), clear
-    return [*names, "webp"]
+    opaque = [shown for name, shown in pictures if not name.endswith(("cornea", "tears"))]
+    assert len(opaque) == len(pictures) - 2, pictures
+    return [*names, *(["webp"] if all(opaque) else [])]
 
 
 def picture(page):
