@@ -473,7 +473,7 @@ def check_glb(path, source):
     primitives = document["meshes"][0]["primitives"]
     attributes = primitives[0]["attributes"]
     if source == "head":
-        assert "TEXCOORD_0" in attributes and len(primitives) == 4
+        assert "TEXCOORD_0" in attributes and len(primitives) == 6
         assert len(document["images"]) == 3, document["images"]  # color, normals, roughness
     else:
         assert "COLOR_0" in attributes and "images" not in document
