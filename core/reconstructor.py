@@ -16,7 +16,7 @@ from .geometry.frames import DEFAULT_FOCAL_MM, Camera, CropFrame, HeadPose
 from .hair.settings import HairSettings
 from .image.crop import cut_crop
 from .image.photo import Photo, load_photo, search_frames
-from .lifting.appearance import hair_contrast
+from .lifting.hair_contrast import hair_contrast
 from .lifting.lifter import HeadPrior, LandmarkLifter
 from .lifting.person import UNLIKE, UNUSABLE, USED, PersonPhoto, PersonSolver, PhotoView, without_texture
 from .quality.coverage import Coverage, measure_coverage

@@ -5,7 +5,7 @@ photo, with a known covariance (`residual` in `models/face_shape_model.npz`, mea
 So estimates are not averaged: all are measurements of one identity, and of an expression each, under one
 prior; and in each photo the landmarks of the solved head, at a pose of its own, have to lie where the lifter
 had them, which it knows far better than their depth (`view_solver`). Who is somebody else is seen by the
-`face_descriptor` and by the hair (`appearance`).
+`face_descriptor` and by the hair (`hair_contrast`).
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ from ..detection.landmarks import FaceLandmarks
 from ..geometry.frames import Camera, crop_frame_around
 from ..runtime.weights import model_arrays
 from ..segmentation.segments import Segmentation
-from .appearance import hair_differs
 from .face_descriptor import MOST_COVERED, FaceDescriptor, color_pattern, covered_fraction
+from .hair_contrast import hair_differs
 from .lifter import HeadPrior, LandmarkLifter
 from .shape_model import FILE_NAME, FaceShapeModel, PointBasis
 from .view_solver import POSE, LinearObservation, PointObservations, View, ViewSolver, whitening_of
@@ -60,7 +60,7 @@ class PersonPhoto:
         face: As detected.
         camera: Of the photo.
         prior: What the lifter made of it.
-        hair_contrast: How much lighter hair is than skin, see `appearance`; None if it is not known.
+        hair_contrast: How much lighter hair is than skin, see `hair_contrast`; None if it is not known.
         pattern: Of the face's colors, see `face_descriptor.color_pattern`; None if it is not known.
     """
 

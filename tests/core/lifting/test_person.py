@@ -9,7 +9,7 @@ import pytest
 from core.detection.landmarks import FaceLandmarks
 from core.geometry.frames import FRONTAL, HEAD_CENTER, AffineFrame, Camera, HeadPose, crop_frame_around
 from core.geometry.pose import rotation_matrix
-from core.lifting.appearance import hair_contrast, hair_differs
+from core.lifting.hair_contrast import hair_contrast, hair_differs
 from core.lifting.lifter import HeadPrior, LandmarkLifter
 from core.lifting.person import USED, PersonPhoto, PersonSolver, PhotoView, without_texture
 from core.reconstructor import doubt_about
