@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..blender.atomic_file import sync_file, sync_folder
 from ..blender.regular_file import sha256_of
 from ..errors import JobCancelledError, UnsafePathError
 from ..heads.manifest import FILE_NAME
@@ -20,7 +21,7 @@ from .names import FolderNames
 from .pending import BYTES_FACT, FILE_FACT, HASH_FACT
 from .processor import PhotoProcessor
 from .record import BatchRecord, HeadRecord, PhotoRecord, StepRecord
-from .storage import contained, contained_folder, is_plain_name, sync_file, sync_folder
+from .storage import contained, contained_folder, is_plain_name
 
 #: Parts of a head's quality that the record keeps; face.json has all.
 KEPT_QUALITY = ("verdict", "reasons", "expected_error_mm", "error_spread_mm")

@@ -13,11 +13,12 @@ import re
 import sys
 from pathlib import Path
 
+from ..blender.atomic_file import write_file
 from ..errors import PageError
 from .page_cards import cards
 from .page_html import cards_html, filters_html, summary, text
 from .record import BatchRecord
-from .storage import is_regular, write_file
+from .storage import is_regular
 
 FILE_NAME = "index.html"
 #: Where the viewer goes. Windows takes an index_files beside an index.html along when that is moved.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..blender.atomic_file import is_temporary
 from ..blender.regular_file import open_regular, read_regular
 from ..heads.manifest import FILE_NAME
 from ..heads.verdict import verdict
@@ -195,13 +196,17 @@ def _figures(
         yield "Made by", f"Photobust {version}"
 
 
+def _is_unfinished(name: str) -> bool:
+    return name.endswith(PARTIAL) or is_temporary(name)
+
+
 def _files(folder: Path, described: dict[str, Any]) -> list[File]:
     """What is in the folder and in the folders in it, by name."""
     found: list[File] = []
     for prefix, parent in [("", folder), *_folders(folder)]:
         for entry in _entries(parent):
             name = prefix + entry.name
-            if entry.is_file(follow_symlinks=False) and not entry.name.endswith(PARTIAL):
+            if entry.is_file(follow_symlinks=False) and not _is_unfinished(entry.name):
                 about = _dictionary(described.get(name)).get("description", "")
                 found.append(File(name, entry.stat(follow_symlinks=False).st_size, str(about)))
     return sorted(found, key=lambda file: (not file.name.endswith(MODELS), file.name))

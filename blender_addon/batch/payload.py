@@ -15,13 +15,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..blender.atomic_file import write_all
 from ..blender.regular_file import open_regular
 from ..errors import PayloadError
 from ..heads import manifest
 from . import checked_json
 from .local_processor import KeptHead, PhotoResult, PhotoTask, StagedHead, StepOutcome
 from .plan import VIEW_FILES, BatchPlan, StepPlan
-from .storage import contained, is_plain_name, write_all
+from .storage import contained, is_plain_name
 
 #: Name below a folder, with "/" -> content.
 Files = dict[str, bytes]

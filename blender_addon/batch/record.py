@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..blender.atomic_file import sync_folder, write_all, write_file
 from ..blender.regular_file import read_regular
 from ..errors import UnsafePathError
 from . import checked_json
 from .person_views import ViewRecord, view_records
-from .storage import contained_folder, is_plain_name, sync_folder, write_all, write_file
+from .storage import contained_folder, is_plain_name
 
 #: 2: steps with fingerprints. Files of 1 are read too; their heads count as made by unknown options.
 SCHEMA = 2

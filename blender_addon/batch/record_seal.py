@@ -14,8 +14,8 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..blender.atomic_file import write_all
 from ..blender.regular_file import read_regular
-from .storage import write_all
 
 #: Environment variable: the folder of what a user's batches keep.
 HOME_VARIABLE = "PHOTOBUST_HOME"

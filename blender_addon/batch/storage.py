@@ -1,34 +1,17 @@
-"""Files of a batch, read and written so that neither foreign names nor a power cut do harm. No bpy.
+"""Files of a batch, named so that foreign names do no harm. No bpy.
 
-Names that come from a record, a face.json or another machine are checked here before they become paths. What
-is written is flushed to the disk under another name and then renamed, so that a file under its own name is
-complete. Files are read through `blender.regular_file`.
+Names that come from a record, a face.json or another machine are checked here before they become paths.
+Files are read through `blender.regular_file` and written through `blender.atomic_file`.
 """
 
-import contextlib
-import errno
 import os
-import re
-import secrets
 import stat
 from pathlib import Path, PurePosixPath
 
 from ..errors import UnsafePathError
 
-#: Temporary files and folders are called this, eight random characters, and, if they are files, ".part".
-TEMPORARY_PREFIX = ".photobust-"
-TEMPORARY_SUFFIX = ".part"
-#: `tempfile` draws these characters.
-_TEMPORARY = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[a-z0-9_]{{8}}({re.escape(TEMPORARY_SUFFIX)})?")
 #: Longest name below a head's folder that is accepted, characters.
 MAX_NAME_LENGTH = 1024
-#: What fsync answers on file systems that have none, or none for folders.
-NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EISDIR)
-
-
-def is_temporary(name: str) -> bool:
-    """Whether a file or folder of this name is a temporary one of a batch."""
-    return _TEMPORARY.fullmatch(name) is not None
 
 
 def is_safe_name(name: object) -> bool:
@@ -86,59 +69,3 @@ def is_regular(path: Path) -> bool:
         return stat.S_ISREG(path.stat().st_mode)
     except (OSError, ValueError):
         return False
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file, complete and on the disk, or not at all. Raises OSError."""
-    # Beside it, so that the renaming is one step; of a random name, so that it is nobody's file.
-    partial = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(partial, flags, 0o666)
-    try:
-        try:
-            write_all(descriptor, data)
-            _fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        Path(partial).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(partial).unlink()
-        raise
-    sync_folder(path.parent)
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of `data`. Raises OSError."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def sync_file(path: Path) -> None:
-    """Have what was written to a file on the disk. Raises OSError."""
-    # Windows flushes only files that are open for writing.
-    descriptor = os.open(path, (os.O_RDWR if os.name == "nt" else os.O_RDONLY) | getattr(os, "O_BINARY", 0))
-    try:
-        _fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk, where the file system can do that. Raises OSError."""
-    if os.name == "nt":
-        return  # there is no such call; NTFS journals its names
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        _fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _fsync(descriptor: int) -> None:
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in NO_FSYNC:
-            raise

@@ -12,10 +12,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
+from ..blender.atomic_file import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, is_temporary
 from ..blender.file_lock import try_lock
 from ..errors import BatchError
 from .record import JOURNAL_NAME
-from .storage import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, is_regular, is_temporary
+from .storage import is_regular
 
 LOCK_NAME = ".photobust.lock"
 #: The byte of the lock's file that Windows locks: beyond the text, which others then can still read.
@@ -78,7 +79,7 @@ class Workspace:
                 continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
-            elif path.name.endswith(TEMPORARY_SUFFIX):
+            elif TEMPORARY_SUFFIX in path.name:
                 with contextlib.suppress(OSError):
                     path.unlink()
         for name in OLD_PARTIAL_FILES:

@@ -1,8 +1,35 @@
-"""Writes files so that none is half there under its own name. No bpy."""
+"""Writes files so that none is half there under its own name, not even after a power cut. No bpy.
+
+What is written is flushed to the disk under another name and then renamed. That name is drawn at random and
+made anew, in the same folder: it is nobody's file, and no link that leads elsewhere.
+"""
 
 import contextlib
+import errno
+import os
+import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+#: Temporary files and folders are called this, eight random characters, and, if they are files, ".part" and
+#: the ending of the file that they become.
+TEMPORARY_PREFIX = ".photobust-"
+TEMPORARY_SUFFIX = ".part"
+#: `tempfile` draws these characters.
+_TEMPORARY = re.compile(
+    rf"{re.escape(TEMPORARY_PREFIX)}[a-z0-9_]{{8}}({re.escape(TEMPORARY_SUFFIX)}(\.[^.]{{1,9}})?)?"
+)
+#: Longer endings are none that an exporter looks at, characters with the dot.
+MAX_SUFFIX_LENGTH = 10
+#: What fsync answers on file systems that have none, or none for folders.
+NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EISDIR)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file or folder of this name is a temporary one."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 @contextlib.contextmanager
@@ -10,15 +37,78 @@ def written_atomically(path: Path) -> Iterator[Path]:
     """Let a file be written under a temporary name, then move it to its own.
 
     Args:
-        path: The file; one that is there is replaced.
+        path: The file; one that is there is replaced, a link, too.
 
     Yields:
-        The temporary name, in the same folder. What is there when the block ends takes the file's place; if
-        the block fails, the file stays as it was and nothing else is left behind.
+        The temporary name, in the same folder and with the same ending; an empty file is there. What is
+        there when the block ends takes the file's place; if the block fails, the file stays as it was and
+        nothing else is left behind.
+
+    Raises:
+        OSError: It cannot be written.
     """
-    partial = path.with_name(f".{path.name}.part")
-    try:
+    with _replaced(path) as (partial, file):
+        file.close()  # Windows lets nobody replace an open file
         yield partial
-        partial.replace(path)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file, complete and on the disk, or not at all. Raises OSError."""
+    with _replaced(path) as (_, file):
+        write_all(file.fileno(), data)
+
+
+@contextlib.contextmanager
+def _replaced(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A new file beside `path`, open for writing, that takes its place when the block ends."""
+    ending = path.suffix if len(path.suffix) <= MAX_SUFFIX_LENGTH else ""
+    # Beside it, so that the renaming is one step.
+    partial = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(4)}{TEMPORARY_SUFFIX}{ending}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(partial, flags, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield partial, file
+        sync_file(partial)
+        Path(partial).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(partial).unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data`. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync_file(path: Path) -> None:
+    """Have what was written to a file on the disk. Raises OSError."""
+    # Windows flushes only files that are open for writing.
+    descriptor = os.open(path, (os.O_RDWR if os.name == "nt" else os.O_RDONLY) | getattr(os, "O_BINARY", 0))
+    try:
+        _fsync(descriptor)
     finally:
-        partial.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, where the file system can do that. Raises OSError."""
+    if os.name == "nt":
+        return  # there is no such call; NTFS journals its names
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _fsync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FSYNC:
+            raise

@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 
 from ..errors import RenderError
+from .atomic_file import written_atomically
 
 
 def load_picture(path: str | os.PathLike, size: int | None = None) -> np.ndarray:
@@ -65,11 +66,10 @@ def save_png(path: str | os.PathLike, rgb: np.ndarray) -> Path:
         if channels == 3:
             rgba = np.concatenate([rgba, np.full((height, width, 1), 255, np.uint8)], 2)
         image.pixels.foreach_set((rgba.astype(np.float32) / 255.0).ravel())
-        partial = path.with_name(path.name + ".part.png")
-        image.filepath_raw = str(partial)
-        image.file_format = "PNG"
-        image.save()
-        partial.replace(path)
+        with written_atomically(path) as partial:
+            image.filepath_raw = str(partial)
+            image.file_format = "PNG"
+            image.save()
     except (OSError, RuntimeError) as error:
         raise RenderError(f"The picture {path} cannot be written: {error}.") from error
     finally:

@@ -16,7 +16,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ..blender.atomic_file import written_atomically
+from ..blender.atomic_file import TEMPORARY_PREFIX, written_atomically
 from ..blender.exporters import SUFFIXES, WriteOptions, formats, write
 from ..errors import ExportError
 from . import confidence
@@ -122,7 +122,7 @@ def export_head(
             return [_written_file(folder / f"{stem}{SUFFIXES[format_]}", made)]
         texture = _free_name(head, folder, texture)
         with (
-            tempfile.TemporaryDirectory(prefix=".photobust-", dir=folder) as temporary,
+            tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=folder) as temporary,
             _confidence_hidden(head),
             bones_not_driving(head),
             _without_shape_values(head, options.shapes and format_ != "obj"),

@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 
 from ..blender import exporters
-from ..blender.atomic_file import written_atomically
+from ..blender.atomic_file import TEMPORARY_PREFIX, written_atomically
 from ..blender.glb_file import Picture, compact, texture_window
 from ..blender.glb_nodes import attach, skins_at_root
 from ..blender.temporary_data import temporary_blocks
@@ -72,7 +72,7 @@ def export_preset(
     folder = Path(folder)
     data = prepared(read_head(folder / FILE_NAME), preset)
     files: dict[str, str] = {}
-    with temporary_blocks(), tempfile.TemporaryDirectory(prefix=".photobust-", dir=folder) as temporary:
+    with temporary_blocks(), tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=folder) as temporary:
         albedo = folder / TEXTURE
         texture = Path(temporary) / TEXTURE
         if albedo.is_file():
@@ -129,7 +129,7 @@ def _replace(path: Path, data: bytes) -> None:
 def _hair_file(folder: Path, preset: Preset) -> bytes:
     """The hair's file as a preset wants it. Raises ExportError."""
     source = folder / HAIR_FILE
-    with tempfile.TemporaryDirectory(prefix=".photobust-", dir=folder) as temporary:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=folder) as temporary:
         images = {}
         # JPEG has no alpha, which the cards' need; the engine's own pictures are small.
         for picture in folder.glob(HAIR_PICTURES) if preset.texture_format == "webp" else ():

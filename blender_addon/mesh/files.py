@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 
 from ..blender import compat
-from ..blender.atomic_file import written_atomically
+from ..blender.atomic_file import TEMPORARY_PREFIX, written_atomically
 from ..blender.exporters import SUFFIXES, write
 from ..blender.shader_nodes import add_node, new_material
 from ..blender.srgb import linear_to_bytes
@@ -130,7 +130,7 @@ def export(
     """
     made = []
     try:
-        with tempfile.TemporaryDirectory(prefix=".photobust-", dir=folder) as name:
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=folder) as name:
             before = image.filepath if image else ""
             if image:
                 image.filepath = shutil.copy(folder / Path(before).name, name)
@@ -151,7 +151,7 @@ def export_to(context: bpy.types.Context, one: bpy.types.Object, path: Path) -> 
     """Write an object of the scene into a file whose ending says the format. Raises ExportError."""
     for format_, suffix in SUFFIXES.items():
         if path.suffix.lower() == suffix:
-            with tempfile.TemporaryDirectory(prefix=".photobust-", dir=path.parent) as name:
+            with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=path.parent) as name:
                 write(context, one, Path(name, path.name), format_)
                 for made in Path(name).iterdir():
                     made.replace(path.with_name(made.name))

@@ -3,9 +3,11 @@
 import contextlib
 import re
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from ..blender.atomic_file import TEMPORARY_PREFIX
 from ..blender.images import save_png
 from ..blender.temporary_data import Closing
 from ..errors import RenderError, VideoError
@@ -48,11 +50,10 @@ class Turntable(Closing):
     ) -> None:
         self.frames, self.done = checked_frames(frames), 0
         self._folder, self._video = out / stem, out / f"{stem}.mp4"
-        self._partial = out / f"{stem}.part"
         self._stack = contextlib.ExitStack()
         try:
-            shutil.rmtree(self._partial, ignore_errors=True)
-            self._partial.mkdir(parents=True)
+            out.mkdir(parents=True, exist_ok=True)
+            self._partial = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=out))
             self._stack.callback(shutil.rmtree, self._partial, ignore_errors=True)
             self._scene = self._stack.enter_context(RenderScene(build, renderer, size, samples))
         except OSError as error:

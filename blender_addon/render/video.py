@@ -10,6 +10,7 @@ from pathlib import Path
 import bpy
 
 from ..blender import compat
+from ..blender.atomic_file import written_atomically
 from ..blender.temporary_data import temporary_blocks
 from ..errors import VideoError
 from . import mp4
@@ -29,27 +30,27 @@ def encode(folder: Path, count: int, path: Path, fps: int, way: str = "auto") ->
     way: "auto", "ffmpeg" or "blender". The file appears under its name only when it is complete. An odd
     size loses a row or column. Raises VideoError.
     """
-    partial = path.with_name(path.name + ".part.mp4")
     program = shutil.which("ffmpeg")
     try:
-        if way == "ffmpeg" and program is None:
-            raise VideoError("There is no program ffmpeg on the PATH: install it, or let Blender encode.")
-        done = "blender"
-        if program is not None and way in ("auto", "ffmpeg"):
-            try:
-                _by_ffmpeg(program, folder, partial, fps)
-                done = "ffmpeg"
-            except VideoError:
-                if way == "ffmpeg":
-                    raise
-        if done == "blender":
-            _by_blender(folder, count, partial, fps)
-        partial.replace(path)
+        with written_atomically(path) as partial:
+            return _encoded(program, folder, count, partial, fps, way)
     except OSError as error:
         raise VideoError(f"The video {path} cannot be written: {error}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return done
+
+
+def _encoded(program: str | None, folder: Path, count: int, path: Path, fps: int, way: str) -> str:
+    """As `encode`, by the program ffmpeg, None if there is none."""
+    if way == "ffmpeg" and program is None:
+        raise VideoError("There is no program ffmpeg on the PATH: install it, or let Blender encode.")
+    if program is not None and way in ("auto", "ffmpeg"):
+        try:
+            _by_ffmpeg(program, folder, path, fps)
+            return "ffmpeg"
+        except VideoError:
+            if way == "ffmpeg":
+                raise
+    _by_blender(folder, count, path, fps)
+    return "blender"
 
 
 def _by_ffmpeg(program: str, folder: Path, path: Path, fps: int) -> None:
@@ -73,7 +74,7 @@ def _by_ffmpeg(program: str, folder: Path, path: Path, fps: int) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise VideoError(f"ffmpeg was stopped: it took more than {TIMEOUT:.0f} s.") from error
-    if done.returncode != 0 or not path.is_file():
+    if done.returncode != 0 or not path.stat().st_size:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise VideoError(f"ffmpeg made no video: {said[-1] if said else done.returncode}.")
 
@@ -105,7 +106,7 @@ def _by_blender(folder: Path, count: int, path: Path, fps: int) -> None:
                 bpy.ops.render.render(animation=True, scene=scene.name)
         except RuntimeError as error:
             raise VideoError(f"Blender made no video: {error}") from error
-    if not path.is_file():
+    if not path.is_file() or not path.stat().st_size:
         raise VideoError(f"Blender made no video at {path}.")
     try:
         path.write_bytes(mp4.moov_first(path.read_bytes()))

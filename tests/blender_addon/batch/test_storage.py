@@ -1,20 +1,15 @@
 """Names that stay inside their folder, regular files only, writes that are complete or not there."""
 
 import os
+import secrets
 import socket
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blender_addon.batch.storage import (
-    contained,
-    contained_folder,
-    is_plain_name,
-    is_safe_name,
-    is_temporary,
-    write_file,
-)
+from blender_addon.batch.storage import contained, contained_folder, is_plain_name, is_safe_name
+from blender_addon.blender.atomic_file import is_temporary, write_file, written_atomically
 from blender_addon.blender.regular_file import open_regular, read_regular, sha256_of
 from blender_addon.errors import UnsafePathError
 
@@ -117,9 +112,44 @@ def test_what_is_written_follows_no_link(tmp_path):
     assert (tmp_path / "victim").read_bytes() == b"mine"
 
 
+def test_another_s_link_under_a_guessed_temporary_name_is_not_followed(tmp_path, monkeypatch):
+    (tmp_path / "victim").write_bytes(b"mine")
+    monkeypatch.setattr(secrets, "token_hex", lambda count: "0" * 2 * count)
+    (tmp_path / ".photobust-00000000.part.glb").symlink_to(tmp_path / "victim")
+    with pytest.raises(FileExistsError), written_atomically(tmp_path / "head.glb") as partial:
+        partial.write_bytes(b"new")
+    assert (tmp_path / "victim").read_bytes() == b"mine" and not (tmp_path / "head.glb").exists()
+
+
+@pytest.mark.parametrize("name", ["head.glb", "x" * 250 + ".glb", "x." + "y" * 240, "ü" * 120, ".glb"])
+def test_a_file_gets_its_name_when_it_is_complete(tmp_path, monkeypatch, name):
+    """Written through the temporary name, by whoever looks at endings; then on the disk, then renamed."""
+    calls = []
+    sync, replace = os.fsync, type(tmp_path).replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (calls.append("sync"), sync(descriptor)))
+    monkeypatch.setattr(
+        type(tmp_path), "replace", lambda one, other: (calls.append("replace"), replace(one, other))
+    )
+    path = tmp_path / name
+    for content in (b"old", b"new"):
+        with written_atomically(path) as partial:
+            assert partial.parent == tmp_path and is_temporary(partial.name)
+            assert partial.suffix == path.suffix or name != "head.glb"
+            assert not path.exists() or path.read_bytes() == b"old"
+            partial.write_bytes(content)
+        assert path.read_bytes() == content and [p.name for p in tmp_path.iterdir()] == [name]
+        assert calls[:2] == ["sync", "replace"]
+    with pytest.raises(ZeroDivisionError), written_atomically(path) as partial:
+        partial.write_bytes(b"half")
+        1 / 0  # noqa: B018
+    assert path.read_bytes() == b"new" and [p.name for p in tmp_path.iterdir()] == [name]
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
+        (".photobust-0123abcd.part.glb", True),
+        (".photobust-library.lock", False),
         (".photobust-abcd_012", True),
         (".photobust-0123abcd.part", True),
         (".photobust-x", False),

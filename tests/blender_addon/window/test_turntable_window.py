@@ -45,11 +45,10 @@ def test_a_turntable_from_the_panel(window, tmp_path):  # noqa: F811
     # Stopped with Esc, it leaves what was there before.
     window.execute(f"last = {LAST}\nlast.frames = 500")
     press(window)
-    partial = out / "Cube_turntable.part"
-    window.wait_until(lambda: partial.is_dir() and len(list(partial.glob("*.png"))) > 1, 60, "a picture")
+    window.wait_until(lambda: len(list(out.glob(".photobust-*/[0-9]*.png"))) > 1, 60, "a picture")
     window.display.key("Escape")
     window.wait_until(lambda: "was stopped" in window.ask(MESSAGE), 60, "it to stop")
-    assert not partial.exists() and len(list((out / "Cube_turntable").iterdir())) == 5
+    assert not list(out.glob(".*")) and len(list((out / "Cube_turntable").iterdir())) == 5
     assert window.ask(UNTOUCHED) == before
     log = window.log.read_text(errors="replace")
     assert not any(word in log for word in ("Traceback", 'File "')), log
