@@ -51,7 +51,7 @@ class EngineStartError(EngineDiedError):
 
 
 class EngineTimeoutError(AddonError):
-    """The engine did not answer in the time it was given; it was stopped."""
+    """The engine did not answer in the time it was given."""
 
 
 class JobFailedError(AddonError):

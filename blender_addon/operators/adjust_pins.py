@@ -28,6 +28,7 @@ HELP = (
     "Drag: move a point   |   Right-click, X: reset it   |   L: lock or unlock it   |   "
     "Ctrl-Z: undo   |   Enter, Esc: done"
 )
+WAITING_HELP = "Waiting for the engine, which names the points   |   Enter, Esc: done"
 #: Of the photo, which is laid over the head, so that both can be seen.
 PHOTO_OPACITY = 0.5
 #: How far the mouse has to go before a pressed point follows it, pixels.
@@ -74,6 +75,19 @@ class Drag:
     moving: bool = False
 
 
+@dataclass(frozen=True)
+class PendingStep:
+    """What was done to the pins, and becomes a step of the undo history once the engine has answered.
+
+    Attributes:
+        message: Names the step; empty for none.
+        dragged: The point that was dragged, empty if none was.
+    """
+
+    message: str = ""
+    dragged: str = ""
+
+
 _overlay: Overlay | None = None
 
 
@@ -87,6 +101,8 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
 
     _preview: PinPreview
     _drag: Drag | None
+    _pending: PendingStep | None
+    _named: bool
     _timer: Any
     _view: "View"
 
@@ -100,33 +116,43 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
         folder = Path(bpy.path.abspath(head.photobust.folder))
         if not head.photobust.folder or not (folder / FILE_NAME).is_file():
             raise AddonError(f"The folder of this head has no {FILE_NAME}. Reconstruct the photo again.")
+        now = session.current()
+        client = now.client(settings.engine_choice(context).find())
         self._lay_photo_over(PHOTO_OPACITY)
         for key in head.data.shape_keys.key_blocks[1:]:
             key.value = 1.0 if key.name == PHOTO_SHAPE else 0.0
-        now = session.current()
-        client = now.client(settings.engine_choice(context).find())
-        self._preview = PinPreview(client, folder, now.scratch())
-        answer = self._preview.last(adjustments.document(head))
-        adjustments.set_named_pins(head, answer.document.get("pins"))
-        self._drag = None
-        _overlay = Overlay(head.name)
+        self._preview = PinPreview(client, folder, now.scratch() / "adjusted.npz")
+        try:
+            self._preview.ask(adjustments.document(head))
+        except AddonError:
+            camera_match.photo_behind(head)
+            raise
+        self._drag, self._named = None, False
+        # The history's first step is to know the points, or the first Ctrl-Z would take them away.
+        self._pending = PendingStep("Adjust Pins")
+        _overlay = Overlay(head.name, up_to_date=False)
         now.adjusting = True
         self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
-        self._take_events(context, _draw, HELP, "Adjust Pins")
+        self._take_events(context, _draw, WAITING_HELP, "")
         return {"RUNNING_MODAL"}
 
     def _take(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         head = _head()
-        if head is None or _overlay is None or _overlay.ending or context.mode != "OBJECT":
-            return self._end(context)
+        if head is None or _overlay is None or context.mode != "OBJECT":
+            return self._finish(context)
         if event.type == "TIMER":
             self._show_answer(context, head)
-            return {"PASS_THROUGH"}
+            return self._end(context, head) if _overlay.ending else {"PASS_THROUGH"}
         if event.type in ENDING and event.value == "PRESS":
             if self._drag is None:
-                return self._end(context)
-            self._give_up_drag(context, head)
+                # Pressed once more, it does not wait for the engine.
+                return self._finish(context) if _overlay.ending else self._end(context, head)
+            self._give_up_drag(head)
             return {"RUNNING_MODAL"}
+        if _overlay.ending:
+            return {"PASS_THROUGH"}
+        if self._pending is not None and event.type == "Z" and event.ctrl:
+            return {"RUNNING_MODAL"}  # what it would undo is not in the history yet
         if self._drag is not None:
             return self._dragged(context, event, head)
         view = View.under(context, event, head)
@@ -166,10 +192,10 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
             self._view = view
         elif event.type in ("RIGHTMOUSE", "X", "DEL"):
             reset_pin(head, found.name)
-            self._settle(context, head, f"Reset {found.name}")
+            self._ask(head, PendingStep(f"Reset {found.name}"))
         elif event.type == "L":
             lock_pin(head, found.name, not found.locked)
-            self._settle(context, head, f"Lock {found.name}" if not found.locked else f"Unlock {found.name}")
+            self._ask(head, PendingStep(f"{'Unlock' if found.locked else 'Lock'} {found.name}"))
         else:
             return {"PASS_THROUGH"}
         return {"RUNNING_MODAL"}
@@ -189,33 +215,50 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
                     self._preview.ask(adjustments.document(head))
             if released:
                 self._drag = None
-            if released and drag.moving:
-                answer = self._settle(context, head, f"Move {drag.pin}")
-                self._hint(head, drag.pin, answer)
-            if released and _overlay is not None:
-                _overlay.up_to_date = True
+                if drag.moving:
+                    self._ask(head, PendingStep(f"Move {drag.pin}", drag.pin))
+                elif _overlay is not None:
+                    _overlay.up_to_date = self._pending is None
         elif event.type == "RIGHTMOUSE" and event.value == "PRESS":
-            self._give_up_drag(context, head)
+            self._give_up_drag(head)
         return {"RUNNING_MODAL"}
 
     def _show_answer(self, context: bpy.types.Context, head: bpy.types.Object) -> None:
-        """Show what the engine has made of the drag so far."""
-        if self._drag is None:
-            return
+        """Show what the engine has made of the pins so far, if it has answered."""
         answer = self._preview.poll()
-        if answer is not None:
+        if answer is None:
+            return
+        if self._named:
             show_answer(context, head, answer)
-            self._preview.go_on()
-            redraw.views()
-
-    def _settle(self, context: bpy.types.Context, head: bpy.types.Object, message: str) -> PinAnswer:
-        """Let the head be as its pins are, as one step that can be undone."""
-        answer = self._preview.last(adjustments.document(head))
-        show_answer(context, head, answer)
-        bpy.ops.ed.undo_push(message=message)
+        else:
+            adjustments.set_named_pins(head, answer.document.get("pins"))
+            context.workspace.status_text_set(HELP)
+            self._named = True
+        self._preview.go_on()
         redraw.views()
+        if self._pending is not None and self._drag is None and not self._preview.busy:
+            self._complete_step(head, self._pending, answer)
+
+    def _ask(self, head: bpy.types.Object, step: PendingStep) -> None:
+        """Let the head be as its pins are: once the engine has answered, as one step that can be undone."""
+        self._pending = step
+        if _overlay is not None:
+            _overlay.up_to_date = False
+        self._preview.ask(adjustments.document(head))
+
+    def _complete_step(self, head: bpy.types.Object, step: PendingStep, answer: PinAnswer) -> None:
+        now = adjustments.document(head)
+        if answer.adjustments != now:  # a slider was moved, or a step undone from the menu
+            self._preview.ask(now)
+            return
+        self._pending = None
+        if step.message:
+            bpy.ops.ed.undo_push(message=step.message)
+        if step.dragged:
+            self._hint(head, step.dragged, answer)
+        if _overlay is not None:
+            _overlay.up_to_date = True
         redraw.sidebars()
-        return answer
 
     def _hint(self, head: bpy.types.Object, name: str, answer: PinAnswer) -> None:
         """Say what is odd about where a point was dragged to."""
@@ -232,17 +275,22 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
         elif error > STAYS_BEHIND * camera.height:
             report_message(self, "INFO", f"The {point} stays behind: on no head it is that far.")
 
-    def _give_up_drag(self, context: bpy.types.Context, head: bpy.types.Object) -> None:
+    def _give_up_drag(self, head: bpy.types.Object) -> None:
         if self._drag is not None:
             restore_pins(head, self._drag.before)
             self._drag = None
-            show_answer(context, head, self._preview.last(adjustments.document(head)))
+            self._ask(head, self._pending or PendingStep())
             redraw.views()
 
-    def _end(self, context: bpy.types.Context) -> set[str]:
-        head = _head()
-        if head is not None and self._drag is not None:
-            self._give_up_drag(context, head)
+    def _end(self, context: bpy.types.Context, head: bpy.types.Object) -> set[str]:
+        """End as soon as the head is as its pins are."""
+        self._give_up_drag(head)
+        if _overlay is not None and self._named and self._pending is not None:
+            _overlay.ending = True
+            return {"RUNNING_MODAL"}
+        return self._finish(context)
+
+    def _finish(self, context: bpy.types.Context) -> set[str]:
         self._stop(context)
         return {"FINISHED"}
 

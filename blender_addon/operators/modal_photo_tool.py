@@ -47,12 +47,13 @@ class ModalPhotoTool:
             context: The operator's.
             draw: Draws over each 3D view.
             status: What keys and buttons do, for the status bar.
-            message: Names the step of the undo history that this begins with.
+            message: Names the step of the undo history that this begins with; empty for none.
         """
         self._handler = bpy.types.SpaceView3D.draw_handler_add(draw, (), "WINDOW", "POST_PIXEL")
         context.window_manager.modal_handler_add(self)
         context.workspace.status_text_set(status)
-        bpy.ops.ed.undo_push(message=message)
+        if message:
+            bpy.ops.ed.undo_push(message=message)
         redraw.views()
         redraw.sidebars()
 

@@ -93,7 +93,8 @@ def test_points_are_dragged_with_the_mouse(window, folder, tmp_path):  # noqa: F
     for name, left in (("lip_lower_middle", 1), ("lip_upper_middle", 0)):
         hover(window, name)
         window.display.key("x")
-        window.wait_until(lambda n=left: window.ask("len(head().photobust.pins)") == n, 20, "the reset")
+        done = f"overlay().up_to_date and len(head().photobust.pins) == {left}"
+        window.wait_until(lambda done=done: window.ask(done), 20, "the reset")
     assert np.abs(np.array(window.ask("photo_vertices().tolist()")) - start).max() < 1e-6
     window.display.key("Return")
     window.wait_until(

@@ -226,6 +226,11 @@ def reconstruct(request, cancelled):  # noqa: C901 (a branch for each order)
     )
 
 
+def adjust(request):
+    """What the engine says of a head with corrections: here no more than what they are."""
+    answer(request, "result", result={"file": request["params"]["out"], "pins": []})
+
+
 def main():
     requests, cancelled = queue.Queue(), set()
 
@@ -256,6 +261,8 @@ def main():
             )
         elif request["method"] == "detect":
             detect(request)
+        elif request["method"] == "adjust":
+            adjust(request)
         else:
             reconstruct(request, cancelled)
 
