@@ -43,10 +43,12 @@ class Display:
     def move(self, x: float, y: float) -> None:
         self._xdotool("mousemove", str(round(x)), str(round(y)))
 
-    def click(self, x: float, y: float) -> None:
+    def click(self, x: float, y: float, held: str = "") -> None:
+        """`held`: a key that is held meanwhile, such as "shift"."""
         self.move(x, y)
         # Blender takes a press as meant for what the mouse was over before: let it see the mouse come.
-        self._xdotool("sleep", "0.1", "click", "1")
+        click = ["sleep", "0.1", "click", "1"]
+        self._xdotool(*(["keydown", held, *click, "sleep", "0.1", "keyup", held] if held else click))
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         self.move(*start)

@@ -101,11 +101,29 @@ def test_points_are_dragged_with_the_mouse(window, folder, tmp_path):  # noqa: F
         lambda: not window.ask("rooms['session'].current().adjusting"), 20, "the end of the pins"
     )
 
+    # A slider, of which the eyes' clear surfaces know only by what they lie on.
+    unslid = window.ask("shapes()")
+    window.execute("head().photobust.sliders.eye_spacing = 1.0\nbpy.ops.ed.undo_push(message='slid')")
+    moved = np.array(window.ask("photo_vertices().tolist()")) - start
+    topology = solver.topology
+    eye, cornea = (moved[topology.vertices_of(name), 0].mean() for name in ("eye_left", "cornea_left"))
+    assert eye > 0.0005 and abs(cornea - eye) < 0.0005, (eye, cornea)
+    left, top, right, bottom = window.region("VIEW_3D", "WINDOW")
+    window.display.move((left + right) / 2, (top + bottom) / 2)
+    window.display.key("ctrl+z")
+    window.wait_until(lambda: window.ask("shapes()") == unslid, 20, "the slider to be undone, bit for bit")
+    assert window.ask("head().photobust.sliders.eye_spacing") == 0.0
+
     # The brush.
     window.execute("bpy.ops.photobust.ignore_here('INVOKE_DEFAULT')")
     x, y = window.ask("pins()")["cheekbone_right"]
     window.display.stroke((x, SIZE[1] - 1 - y), (x + 20, SIZE[1] - 1 - y))
     window.wait_until(lambda: window.ask("head().photobust.ignored_png"), 20, "what is painted")
+    # A thing is taken whole: here the wall, which is all that there is.
+    painted = len(window.ask("head().photobust.ignored_png"))
+    window.display.click(x - 120, SIZE[1] - 1 - y, held="shift")
+    grown = f"len(head().photobust.ignored_png) != {painted}"
+    window.wait_until(lambda: window.ask(grown), 60, "what the engine sees there")
     window.display.key("Return")
     document = window.ask("rooms['adjustments'].document(head())")
     assert document["pins"] == [] and len(document["ignored_png"]) > 100
