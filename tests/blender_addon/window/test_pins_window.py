@@ -90,16 +90,29 @@ def test_points_are_dragged_with_the_mouse(window, folder, tmp_path):  # noqa: F
     drag(window, "lip_lower_middle", 0, -6)
     kept = window.ask("pins()")["lip_upper_middle"]
     assert max(abs(kept[0] - place[0]), abs(kept[1] - place[1])) < 0.5
-    for name, left in (("lip_lower_middle", 1), ("lip_upper_middle", 0)):
-        hover(window, name)
-        window.display.key("x")
-        done = f"overlay().up_to_date and len(head().photobust.pins) == {left}"
-        window.wait_until(lambda done=done: window.ask(done), 20, "the reset")
-    assert np.abs(np.array(window.ask("photo_vertices().tolist()")) - start).max() < 1e-6
-    window.display.key("Return")
-    window.wait_until(
-        lambda: not window.ask("rooms['session'].current().adjusting"), 20, "the end of the pins"
-    )
+    hover(window, "lip_upper_middle")
+    window.display.key("x")
+    done = "overlay().up_to_date and len(head().photobust.pins) == 1"
+    window.wait_until(lambda: window.ask(done), 20, "the reset")
+    end_pins(window)
+
+    # An engine that answers nobody holds up neither Blender nor the end of the pins.
+    window.execute("import os, signal\nengine = rooms['session'].current().engine_pid")
+    window.execute("os.kill(engine, signal.SIGSTOP)\nbpy.ops.photobust.adjust_pins('INVOKE_DEFAULT')")
+    depth = "head().photobust.camera.data.background_images[0].display_depth"
+    assert window.ask(depth) == "FRONT" and window.ask("rooms['session'].current().adjusting")
+    end_pins(window)
+    assert window.ask(depth) == "BACK"
+    window.execute("bpy.ops.photobust.reset_pins('INVOKE_DEFAULT', what='PINS')")
+    assert window.ask("len(head().photobust.pins)") == 0
+    assert np.abs(np.array(window.ask("photo_vertices().tolist()")) - start).max() > 0.001
+    window.execute("os.kill(engine, signal.SIGCONT)")
+
+    def is_reset():
+        return np.abs(np.array(window.ask("photo_vertices().tolist()")) - start).max() < 1e-6
+
+    window.wait_until(is_reset, 30, "the reset of all pins")
+    assert window.ask("rooms['session'].current().engine_pid == engine")
 
     # A slider, of which the eyes' clear surfaces know only by what they lie on.
     unslid = window.ask("shapes()")
@@ -129,6 +142,14 @@ def test_points_are_dragged_with_the_mouse(window, folder, tmp_path):  # noqa: F
     assert document["pins"] == [] and len(document["ignored_png"]) > 100
     log = window.log.read_text(errors="replace")
     assert not any(word in log for word in ("Traceback", 'File "')), log
+
+
+def end_pins(window):  # noqa: F811
+    """Press Enter, which ends the dragging of points."""
+    window.display.key("Return")
+    window.wait_until(
+        lambda: not window.ask("rooms['session'].current().adjusting"), 20, "the end of the pins"
+    )
 
 
 def hover(window, name):  # noqa: F811
