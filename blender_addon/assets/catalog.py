@@ -10,8 +10,9 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..blender.atomic_file import written_atomically
+from ..blender.atomic_file import write_file
 from ..blender.file_lock import held_lock
+from ..blender.regular_file import read_regular
 from ..errors import AssetError
 
 #: Blender's file of a library's catalogs.
@@ -20,6 +21,8 @@ FILE_NAME = "blender_assets.cats.txt"
 LOCK_NAME = ".photobust-library.lock"
 #: What catalogs' UUIDs are made from, with their path: the same path gets the same one in every library.
 NAMESPACE = uuid.UUID("5b2c0a3e-9c5f-4b7e-8c57-0d5f6f1b7a10")
+#: A larger file is none of Blender's, bytes.
+MAX_BYTES = 10_000_000
 #: Seconds to wait for the lock.
 LOCK_TIMEOUT = 60.0
 VERSION = "VERSION 1"
@@ -72,7 +75,7 @@ def catalog_id(library: Path, path: str) -> str:
     try:
         library.mkdir(parents=True, exist_ok=True)
         with locked(library / LOCK_NAME):
-            text = file.read_text("utf-8") if file.exists() else HEADER
+            text = _text(file)
             known = parse(text)
             if cleaned in known:
                 return known[cleaned]
@@ -84,8 +87,7 @@ def catalog_id(library: Path, path: str) -> str:
             if not text.endswith("\n"):
                 text += "\n"
             simple = cleaned.replace("/", "-")[-63:]
-            with written_atomically(file) as partial:
-                partial.write_text(f"{text}{new}:{cleaned}:{simple}\n", "utf-8")
+            write_file(file, f"{text}{new}:{cleaned}:{simple}\n".encode())
             return new
     except OSError as error:
         raise AssetError(
@@ -93,6 +95,16 @@ def catalog_id(library: Path, path: str) -> str:
         ) from error
     except ValueError as error:
         raise AssetError(f"{file} is of a kind that this version does not know ({error}).") from error
+
+
+def _text(file: Path) -> str:
+    """What a library's file of catalogs has, or a new one is to have. Raises OSError or ValueError."""
+    try:
+        data = read_regular(file, MAX_BYTES)
+    except FileNotFoundError:
+        return HEADER
+    # As Blender and Python's text files do, with any system's line ends.
+    return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
 
 @contextlib.contextmanager

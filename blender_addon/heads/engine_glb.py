@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 
 from ..blender import glb_document
+from ..blender.regular_file import read_regular
 from ..errors import HeadFileError
 from .armature import MODIFIER, rig_of
 from .build import PHOTO_SHAPE, SUBDIVISION
@@ -18,6 +19,10 @@ from .head_materials import FINISHES, MAP_NODES
 from .head_npz import FILE_NAME, TEXTURE, HeadData, read_head
 
 GLB_FILE = "head.glb"
+#: Larger files are none of the engine's, bytes.
+MAX_FILE_BYTES = 500_000_000
+#: What reading a damaged document raises.
+DAMAGED = (ValueError, LookupError, TypeError, RecursionError)
 #: Differences of coordinates, meters, that rounding makes.
 TOLERANCE = 1e-6
 #: Differences of settings of materials that rounding makes.
@@ -34,10 +39,8 @@ def engine_glb(head: bpy.types.Object, folder: Path) -> bytes | None:
     Returns:
         The file; None if the folder has none, or the head is not what is in the folder any more.
     """
-    if not all((folder / name).is_file() for name in (GLB_FILE, FILE_NAME)):
-        return None
     try:
-        data = (folder / GLB_FILE).read_bytes()
+        data = read_regular(folder / GLB_FILE, MAX_FILE_BYTES)
         document = glb_document.document_of(data)
         if not _is_unchanged(head, read_head(folder / FILE_NAME), folder / TEXTURE):
             return None
@@ -46,9 +49,9 @@ def engine_glb(head: bpy.types.Object, folder: Path) -> bytes | None:
         node = document["nodes"][0]
         mesh = document["meshes"][node["mesh"]]
         node["name"] = mesh["name"] = head.name
-    except (OSError, ValueError, LookupError, TypeError, HeadFileError):
+        return glb_document.with_document(data, document)
+    except (OSError, HeadFileError, *DAMAGED):
         return None
-    return glb_document.with_document(data, document)
 
 
 def _is_unchanged(head: bpy.types.Object, data: HeadData, texture: Path) -> bool:
@@ -81,7 +84,7 @@ def _shapes_unchanged(head: bpy.types.Object, data: HeadData) -> bool:
 
 def _materials_unchanged(head: bpy.types.Object, data: HeadData, texture: Path) -> bool:
     files = [texture, *(texture.with_name(f"{name}.png") for name in MAP_NODES)]
-    pictures = {file.read_bytes() for file in files if file.is_file()}
+    pictures = {read_regular(file, MAX_FILE_BYTES) for file in files if file.exists()}
     materials = [slot.material for slot in head.material_slots]
     if len(materials) != len(data.material_names):
         return False
@@ -102,4 +105,5 @@ def _materials_unchanged(head: bpy.types.Object, data: HeadData, texture: Path) 
 
 
 def _has_hair(document: dict) -> bool:
-    return any(str(node.get("name", "")).startswith("hair") for node in document["nodes"])
+    nodes = [node for node in document["nodes"] if isinstance(node, dict)]
+    return any(str(node.get("name", "")).startswith("hair") for node in nodes)

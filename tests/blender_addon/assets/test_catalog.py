@@ -1,5 +1,6 @@
 """The catalog file of an asset library: what is added, what is kept, and several writers at once."""
 
+import os
 import threading
 import uuid
 
@@ -91,6 +92,25 @@ def test_what_cannot_be(tmp_path):
     with pytest.raises(AssetError, match="VERSION 2"):
         catalog_id(tmp_path, "Heads")
     assert (tmp_path / FILE_NAME).read_text() == "VERSION 2\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+@pytest.mark.timeout(60)
+def test_only_a_file_of_catalogs_is_read(tmp_path):
+    """A pipe would be waited for, with the library's lock held."""
+    file = tmp_path / FILE_NAME
+    os.mkfifo(file)
+    with pytest.raises(AssetError, match="no regular file"):
+        catalog_id(tmp_path, "Heads")
+    file.unlink()
+    with file.open("wb") as large:
+        large.truncate(catalog.MAX_BYTES + 1)
+    with pytest.raises(AssetError, match="too large"):
+        catalog_id(tmp_path, "Heads")
+    file.unlink()
+    file.write_bytes(b"VERSION 1\r\n")
+    new = catalog_id(tmp_path, "Heads")
+    assert file.read_bytes() == f"VERSION 1\n{new}:Heads:Heads\n".encode()
 
 
 @given(st.text(max_size=40))

@@ -5,6 +5,7 @@ Prints "CHECK passed" at the end; an assertion that fails ends the process with 
 """
 
 import json
+import struct
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import bpy
 import numpy as np
 from mathutils import Quaternion, Vector
 
+from blender_addon.blender import glb_document
 from blender_addon.blender.images import save_png
 from blender_addon.blender_worker.open_head import open_head
 from blender_addon.errors import AddonError
@@ -22,6 +24,7 @@ from blender_addon.heads import armature, hair, hair_follow, hair_strands, looku
 from blender_addon.heads import export as head_export
 from blender_addon.heads.armature import rig_of
 from blender_addon.heads.build import SUBDIVISION, build_head
+from blender_addon.heads.engine_glb import engine_glb
 from blender_addon.heads.hair_copies import hair_copies
 from blender_addon.heads.head_materials import IMAGE_NODE
 from blender_addon.heads.head_npz import read_head
@@ -402,9 +405,30 @@ def check_the_engines_glb(folder, out, blenders):
         for one in (document, blenders)
     ]
     assert roughness[0] == roughness[1]
+    assert engine_glb(head, folder / "engine") is not None
+    for damaged in damaged_glbs(engines):
+        (folder / "engine" / "head.glb").write_bytes(damaged)
+        assert engine_glb(head, folder / "engine") is None, damaged[:60]
+    (folder / "engine" / "head.glb").write_bytes(engines)
     head.data.shape_keys.key_blocks["jawOpen"].data[7].co.z += 0.001
     assert export(directory=str(out), formats={"glb"}) == {"FINISHED"}
     assert glb_json(out / "Cid.glb")["asset"]["generator"] != document["asset"]["generator"]
+
+
+def damaged_glbs(data):
+    """The engine's file with documents that are none of its, and nothing of it."""
+    document = glb_document.document_of(data)
+    for part in (
+        {"nodes": [1]},
+        {"nodes": [{"mesh": 0}, 1, "x"], "meshes": [3]},
+        {"nodes": 1},
+        {"meshes": {}},
+    ):
+        yield glb_document.with_document(data, {**document, **part})
+    brackets = b"[" * 400_000
+    size = 20 + len(brackets)
+    yield struct.pack("<4sIIII", b"glTF", 2, size, len(brackets), glb_document.JSON_CHUNK) + brackets
+    yield b""
 
 
 def counts():
