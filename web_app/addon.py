@@ -8,7 +8,7 @@ if TYPE_CHECKING or not __name__.startswith("photobust_web"):
     from blender_addon.batch.page import SOURCES as VIEWER_FOLDER
     from blender_addon.batch.page import VIEWER_FILES
     from blender_addon.batch.private_program import PrivateProgram
-    from blender_addon.blender.file_lock import try_lock
+    from blender_addon.blender.private_folder import private_folder
     from blender_addon.blender_worker import client as blender_worker
     from blender_addon.engine.client import EngineRequest, Progress, WorkerClient
     from blender_addon.engine.locate import find_engine
@@ -21,7 +21,7 @@ else:
     from photobust_blender.batch.page import SOURCES as VIEWER_FOLDER
     from photobust_blender.batch.page import VIEWER_FILES
     from photobust_blender.batch.private_program import PrivateProgram
-    from photobust_blender.blender.file_lock import try_lock
+    from photobust_blender.blender.private_folder import private_folder
     from photobust_blender.blender_worker import client as blender_worker
     from photobust_blender.engine.client import EngineRequest, Progress, WorkerClient
     from photobust_blender.engine.locate import find_engine
@@ -44,6 +44,6 @@ __all__ = [
     "blender_worker",
     "find_engine",
     "portable_folder_name",
-    "try_lock",
+    "private_folder",
     "verdict",
 ]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NoReturn
 
-from .addon import AddonError, batch_main, find_engine
+from .addon import AddonError, batch_main, find_engine, private_folder
 from .address import LOOPBACK, Address
 from .settings import ServerSettings
 
@@ -77,7 +77,7 @@ def serve(arguments: Sequence[str], program: str) -> int:
                 threading.Thread(target=webbrowser.open, args=(address.url,), daemon=True).start()
 
         try:
-            with server.private_folder() as folder:
+            with private_folder(server.FOLDER_PREFIX) as folder:
                 app = server.make_application(
                     address, engine, options.blender, folder, settings, user_umask=user_umask
                 )

@@ -1,12 +1,9 @@
 """The server as a process: its port, its private folder, its connections."""
 
 import asyncio
-import contextlib
 import logging
-import shutil
 import socket
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .addon import EngineProgram, PrivateProgram, WorkerClient, try_lock
+from .addon import EngineProgram, PrivateProgram, WorkerClient
 from .address import Address
 from .app import PageServer
 from .exports import Exporter, find_tools
@@ -26,8 +23,6 @@ from .settings import ServerSettings
 
 #: Names of private folders begin with this.
 FOLDER_PREFIX = "photobust-page-"
-#: In such a folder: held while its server runs.
-LOCK_NAME = "lock"
 #: Ports that are tried if nobody asks for one.
 DEFAULT_PORT = 8770
 PORT_TRIES = 20
@@ -61,32 +56,6 @@ def protocol_with_deadline(seconds: float) -> type[asyncio.Protocol]:
                 self.transport.close()
 
     return DeadlineProtocol
-
-
-@contextlib.contextmanager
-def private_folder() -> Iterator[Path]:
-    """A folder that only this user can read, removed at the end; those of killed servers go, too."""
-    remove_leftovers(Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
-    try:
-        with (folder / LOCK_NAME).open("wb") as lock:
-            try_lock(lock)
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)  # Windows removes no file that is open
-
-
-def remove_leftovers(parent: Path) -> None:
-    """Remove private folders whose servers run no more."""
-    for folder in parent.glob(f"{FOLDER_PREFIX}*"):
-        # Somebody else's cannot be opened; a link is none of ours.
-        with contextlib.suppress(OSError):
-            if folder.is_symlink():
-                continue
-            with (folder / LOCK_NAME).open("r+b") as lock:
-                abandoned = try_lock(lock)
-            if abandoned:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def open_port(host: str, port: int | None) -> socket.socket:

@@ -6,20 +6,23 @@ when it is first needed and is kept warm.
 """
 
 import atexit
-import shutil
-import tempfile
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..blender.private_folder import private_folder, remove_leftovers
 from ..engine.client import EngineRequest, WorkerClient
 from ..engine.locate import Engine, find_engine
 from ..engine.setup import EngineSetup
 from ..engine.state import EngineState, locate
 from ..mesh.retopology_process import RetopologyRun
 from .reconstruction import ReconstructionRun
+
+#: Names of the folders for files that nobody needs once Blender has ended begin with this.
+SCRATCH_PREFIX = "photobust-blender-"
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ class AddonSession:
         self._log = log
         self._client: WorkerClient | None = None
         self._scratch: Path | None = None
+        self._scratch_stack = contextlib.ExitStack()
 
     def client(self, engine: Engine) -> WorkerClient:
         """The client of `engine`; another engine than last time ends the former one."""
@@ -137,9 +141,9 @@ class AddonSession:
         return self._check.state if self._check else None
 
     def scratch(self) -> Path:
-        """A folder for files that nobody needs once Blender has ended."""
+        """A folder for files that nobody needs once Blender has ended; only this user can read it."""
         if self._scratch is None:
-            self._scratch = Path(tempfile.mkdtemp(prefix="photobust-"))
+            self._scratch = self._scratch_stack.enter_context(private_folder(SCRATCH_PREFIX))
         return self._scratch
 
     def close(self) -> None:
@@ -149,17 +153,17 @@ class AddonSession:
         if self.retopology:
             self.retopology.close()
         self.stop_engine()
-        if self._scratch:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch_stack.close()
 
 
 _current: AddonSession | None = None
 
 
 def open_session(log: Callable[[str], None], log_path: Path) -> AddonSession:
-    """Begin the session; ends one that was left open."""
+    """Begin the session; ends one that was left open, and removes what a killed Blender has left."""
     global _current
     close_session()
+    remove_leftovers(SCRATCH_PREFIX)
     _current = AddonSession(log, log_path)
     atexit.register(close_session)
     return _current
