@@ -13,6 +13,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -124,6 +125,15 @@ class Camera:
         """35 mm equivalent focal length of this camera for a `width` x `height` photo."""
         return self.focal_px * FILM_DIAGONAL_MM / float(np.hypot(width, height))
 
+    def document(self, width: int, height: int) -> dict[str, Any]:
+        """As face.json has the camera of a `width` x `height` photo."""
+        return {
+            "focal_length_mm35": round(self.focal_mm(width, height), 2),
+            "focal_length_source": self.source,
+            "focal_length_px": round(self.focal_px, 2),
+            "principal_point_px": [self.cx, self.cy],
+        }
+
     def project(self, points: np.ndarray) -> np.ndarray:
         """Project points into the photo.
 
@@ -185,6 +195,17 @@ class HeadPose:
         rx = np.array([[1, 0, 0], [0, np.cos(p), np.sin(p)], [0, -np.sin(p), np.cos(p)]])
         rest = (rz @ rx).T @ m
         return float(yaw), float(pitch), float(np.degrees(np.arctan2(rest[0, 2], rest[2, 2])))
+
+    def document(self) -> dict[str, Any]:
+        """As face.json has it."""
+        yaw, pitch, roll = (round(angle, 2) for angle in self.angles)
+        return {
+            "yaw": yaw,
+            "pitch": pitch,
+            "roll": roll,
+            "rotation_head_to_camera": self.rotation.tolist(),
+            "translation_m": self.translation.tolist(),
+        }
 
 
 @dataclass(frozen=True)

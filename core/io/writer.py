@@ -121,9 +121,7 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
     Returns:
         The document, as JSON can hold it.
     """
-    camera, frame, pose = reconstruction.camera, reconstruction.frame, reconstruction.pose
-    yaw, pitch, roll = (round(angle, 2) for angle in pose.angles)
-    landmarks = reconstruction.landmarks
+    frame, landmarks = reconstruction.frame, reconstruction.landmarks
     models, head = reconstruction.models_dir, reconstruction.head
     return {
         "schema_version": SCHEMA_VERSION,
@@ -143,19 +141,8 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
             **({"faces_omitted": omitted} if (omitted := reconstruction.faces_omitted) else {}),
             "landmarks_photo_px": np.round(landmarks.points.astype(float), 2).tolist(),
         },
-        "camera": {
-            "focal_length_mm35": round(camera.focal_mm(photo.width, photo.height), 2),
-            "focal_length_source": camera.source,
-            "focal_length_px": round(camera.focal_px, 2),
-            "principal_point_px": [camera.cx, camera.cy],
-        },
-        "pose": {
-            "yaw": yaw,
-            "pitch": pitch,
-            "roll": roll,
-            "rotation_head_to_camera": pose.rotation.tolist(),
-            "translation_m": pose.translation.tolist(),
-        },
+        "camera": reconstruction.camera.document(photo.width, photo.height),
+        "pose": reconstruction.pose.document(),
         "crop": {
             "size": CROP_SIZE,
             "matrix_photo_to_crop": frame.matrix.tolist(),

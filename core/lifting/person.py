@@ -141,21 +141,8 @@ class PhotoView:
         if self.reason:
             about["reason"] = self.reason
         if self.camera is not None and self.prior is not None:
-            pose = self.prior.pose
-            yaw, pitch, roll = (round(angle, 2) for angle in pose.angles)
-            about["camera"] = {
-                "focal_length_mm35": round(self.camera.focal_mm(*self.size), 2),
-                "focal_length_source": self.camera.source,
-                "focal_length_px": round(self.camera.focal_px, 2),
-                "principal_point_px": [self.camera.cx, self.camera.cy],
-            }
-            about["pose"] = {
-                "yaw": yaw,
-                "pitch": pitch,
-                "roll": roll,
-                "rotation_head_to_camera": pose.rotation.tolist(),
-                "translation_m": pose.translation.tolist(),
-            }
+            about["camera"] = self.camera.document(*self.size)
+            about["pose"] = self.prior.pose.document()
         if self.expression is not None:
             about["expression"] = [round(float(value), 3) for value in self.expression]
         return about

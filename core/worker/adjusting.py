@@ -117,7 +117,7 @@ class AdjustJobs:
             answer["segment"] = self._segment(saved, params["segment"])
         made = self._moved(saved, adjustments)
         answer["errors_px"] = {name: round(error, 3) for name, error in made["errors_px"].items()}
-        answer["pose"] = pose_document(made["pose"])
+        answer["pose"] = made["pose"].document()
         if out is not None:
             path = Path(out)
             arrays = {name: made[name].astype(np.float32) for name in ("neutral", "photo", "expression")}
@@ -223,18 +223,6 @@ def is_mask_size(value: object) -> TypeGuard[list[int]]:
         and len(value) == 2
         and all(is_whole(side) and 1 <= side <= MAX_MASK_SIDE for side in value)
     )
-
-
-def pose_document(pose: HeadPose) -> dict[str, Any]:
-    """A pose as face.json has it."""
-    yaw, pitch, roll = (round(angle, 2) for angle in pose.angles)
-    return {
-        "yaw": yaw,
-        "pitch": pitch,
-        "roll": roll,
-        "rotation_head_to_camera": pose.rotation.tolist(),
-        "translation_m": pose.translation.tolist(),
-    }
 
 
 def read_saved(folder: Path, vertices: int, expressions: Callable[[], np.ndarray]) -> SavedHead:

@@ -51,6 +51,9 @@ CAPABILITIES = (
 #: A thumbnail shows the face's box, made square and this much larger.
 THUMBNAIL_MARGIN = 1.5
 
+#: Fraction of a request that is done when the results are written.
+WRITING = 0.95
+
 
 class FileProgress(Protocol):
     """A `Progress` that can also hand over files, name -> path, that are complete."""
@@ -60,6 +63,25 @@ class FileProgress(Protocol):
     ) -> None:
         """Take the progress: the step's name, the fraction done, 0..1, and a sentence for people."""
         ...
+
+
+class PartialProgress:
+    """The reconstructor's progress as a part of a request's, from `start` until the files are written."""
+
+    def __init__(self, progress: FileProgress, start: float) -> None:
+        """`start`: the fraction of the request that is done before."""
+        self._progress = progress
+        self._start = start
+        self._reached = 0.0
+
+    def __call__(self, step: str, fraction: float, message: str) -> None:
+        """Take the reconstructor's progress."""
+        self._reached = self._start + (WRITING - self._start) * fraction
+        self._progress(step, self._reached, message)
+
+    def hand_over(self, step: str, message: str, files: Mapping[str, str]) -> None:
+        """Hand over files, name -> path, that are complete."""
+        self._progress(step, self._reached, message, files)
 
 
 @dataclass(frozen=True)
@@ -165,8 +187,6 @@ class Jobs:
             adjustments_param(params),
         )
         reconstructor = self._ready(progress, cancelled)
-        from ..io.writer import write_reconstruction
-
         start = time.perf_counter()
         progress("load", 0.02, "Reading the photo")
         photo, detected = self._load_photo(source, max_faces)
@@ -174,18 +194,10 @@ class Jobs:
         if detected is None and (chosen is not None or photo.is_animated):
             progress("detect", 0.05, "Finding the faces")
             photo, detected = self._detect(reconstructor, photo, source, max_faces)
-        reached = 0.0
-
-        def report(step: str, fraction: float, message: str) -> None:
-            nonlocal reached
-            reached = 0.05 + 0.9 * fraction
-            progress(step, reached, message)
-
-        def hand_over(step: str, message: str, files: Mapping[str, str]) -> None:
-            progress(step, reached, message, files)
-
-        template = reconstructor.lifter.template
-        on_prior, on_surface = stage_writers(surfaces, stages, template, hand_over)
+        report = PartialProgress(progress, 0.05)
+        on_prior, on_surface = stage_writers(
+            surfaces, stages, reconstructor.lifter.template, report.hand_over
+        )
         heads = reconstructor.reconstruct(
             photo,
             focal_mm,
@@ -205,20 +217,10 @@ class Jobs:
         faces = []
         for head in heads:
             check(cancelled)
-            progress("write", 0.95, "Writing the results")
-            start = time.perf_counter()
+            progress("write", WRITING, "Writing the results")
             number = f"_{head.face_index + 1}" if several else ""
             folder = out / f"{result_folder_name(source)}{number}"
-            files = write_reconstruction(head, photo, folder, preview_model)
-            own = {step: seconds for step, seconds in head.timings.items() if step != "detect"}
-            faces.append(
-                {
-                    "folder": str(folder),
-                    "files": {file: str(path) for file, path in files.items()},
-                    "timings": {**own, "write": time.perf_counter() - start},
-                    **about_head(head, photo),
-                }
-            )
+            faces.append(write_head(head, photo, folder, preview_model))
         return {"faces": faces, "photo": about_photo(photo), "timings": timings}
 
     def _reconstruct_person(
@@ -231,22 +233,12 @@ class Jobs:
         force, confirmed = force_param(params), confirmed_param(params)
         adjustments = person_adjustments_param(params)
         reconstructor = self._ready(progress, cancelled)
-        from ..io.writer import write_reconstruction
-
         # Their photos are in the memory together: the last one need not be there, too.
         self._last = None
-        reached = 0.0
-
-        def report(step: str, fraction: float, message: str) -> None:
-            nonlocal reached
-            reached = 0.02 + 0.93 * fraction
-            progress(step, reached, message)
-
-        def hand_over(step: str, message: str, files: Mapping[str, str]) -> None:
-            progress(step, reached, message, files)
-
-        template = reconstructor.lifter.template
-        on_prior, on_surface = stage_writers(surfaces, stages, template, hand_over)
+        report = PartialProgress(progress, 0.02)
+        on_prior, on_surface = stage_writers(
+            surfaces, stages, reconstructor.lifter.template, report.hand_over
+        )
         head, photo = reconstructor.reconstruct_person(
             sources,
             focal_mm,
@@ -260,18 +252,9 @@ class Jobs:
             adjustments,
         )
         check(cancelled)
-        progress("write", 0.95, "Writing the results")
-        start = time.perf_counter()
-        folder = out / result_folder_name(sources[0])
-        files = write_reconstruction(head, photo, folder, preview_model)
-        own = {step: seconds for step, seconds in head.timings.items() if step != "detect"}
-        face = {
-            "folder": str(folder),
-            "files": {file: str(path) for file, path in files.items()},
-            "timings": {**own, "write": time.perf_counter() - start},
-            **about_head(head, photo),
-            "views": [view.document() for view in head.views],
-        }
+        progress("write", WRITING, "Writing the results")
+        face = write_head(head, photo, out / result_folder_name(sources[0]), preview_model)
+        face["views"] = [view.document() for view in head.views]
         timings = {"load": 0.0, "detect": head.timings["detect"]}
         return {"faces": [face], "photo": about_photo(photo), "timings": timings}
 
@@ -394,6 +377,21 @@ def about_head(head: "Reconstruction", photo: "Photo") -> dict[str, Any]:
         "camera": {"focal_length_mm35": round(focal, 2), "focal_length_source": head.camera.source},
         "quality": head.quality.document(),
         "faces_omitted": head.faces_omitted,
+    }
+
+
+def write_head(head: "Reconstruction", photo: "Photo", folder: Path, preview_model: bool) -> dict[str, Any]:
+    """Write a head's files into its folder; the answer's entry of its face."""
+    from ..io.writer import write_reconstruction
+
+    start = time.perf_counter()
+    files = write_reconstruction(head, photo, folder, preview_model)
+    own = {step: seconds for step, seconds in head.timings.items() if step != "detect"}
+    return {
+        "folder": str(folder),
+        "files": {file: str(path) for file, path in files.items()},
+        "timings": {**own, "write": time.perf_counter() - start},
+        **about_head(head, photo),
     }
 
 

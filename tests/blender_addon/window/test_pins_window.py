@@ -11,7 +11,6 @@ from PIL import Image
 from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.io.head_npz import head_npz_bytes
 from core.template.topology import HeadTopology
-from core.worker.adjusting import pose_document
 from core.wrapping.pin_solver import MAX_SIGMAS, PinSolver
 from scripts.build.addon import build
 from tests.blender_addon.heads.head_file_samples import ply_bytes
@@ -53,8 +52,8 @@ def folder(tmp_path):
     document = {
         "schema_version": 1,
         "input": {"name": "photo.png", "width": 1024, "height": 1024},
-        "pose": pose_document(POSE),
-        "camera": {"focal_length_px": CAMERA.focal_px, "principal_point_px": [CAMERA.cx, CAMERA.cy]},
+        "pose": POSE.document(),
+        "camera": CAMERA.document(1024, 1024),
     }
     (folder / "face.json").write_text(json.dumps(document))
     return folder

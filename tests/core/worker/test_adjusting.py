@@ -16,7 +16,7 @@ from core.lifting.person import USED
 from core.lifting.shape_model import FaceShapeModel
 from core.runtime.pinned_models import PINNED_MODELS
 from core.template.topology import HeadTopology
-from core.worker.adjusting import AdjustJobs, pose_document
+from core.worker.adjusting import AdjustJobs
 from core.worker.jobs import Jobs
 from core.wrapping.adjuster import BaseHead
 from tests.core.head_samples import MODELS, plain_head
@@ -41,7 +41,7 @@ def jobs():
 def write(folder: Path, head, base=None, adjustments=None) -> None:
     (folder / "head.npz").write_bytes(head_npz_bytes(head, {}, (), base))
     document = {
-        "pose": pose_document(POSE),
+        "pose": POSE.document(),
         "camera": {"focal_length_px": CAMERA.focal_px, "principal_point_px": [CAMERA.cx, CAMERA.cy]},
     }
     if adjustments:
@@ -98,8 +98,8 @@ def test_a_pin_in_a_further_photo_is_met_there(folder):
     side = HeadPose(turn @ POSE.rotation, POSE.translation)
     count = len(FaceShapeModel.from_pretrained(MODELS).expression)
     views = [
-        {"name": "front.jpg", "verdict": USED, "main": True, "pose": pose_document(POSE)},
-        {"name": "side.jpg", "verdict": USED, "main": False, "pose": pose_document(side)},
+        {"name": "front.jpg", "verdict": USED, "main": True, "pose": POSE.document()},
+        {"name": "side.jpg", "verdict": USED, "main": False, "pose": side.document()},
     ]
     for view, value in zip(views, (0.0, 0.5), strict=True):
         view |= {"camera": document["camera"], "expression": [value] * count}
