@@ -251,13 +251,17 @@ class EngineRequest:
         return self._result
 
     def wait(
-        self, timeout: float | None = None, on_progress: Callable[[Progress], None] | None = None
+        self,
+        timeout: float | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        stop_engine: bool = True,
     ) -> dict[str, Any]:
         """Wait for the answer.
 
         Args:
-            timeout: Seconds after which the engine is stopped; None to wait for ever.
+            timeout: Seconds after which the answer is given up; None to wait for ever.
             on_progress: Called on this thread with each new progress.
+            stop_engine: Whether the engine is stopped then, with whatever else it is doing.
 
         Returns:
             The answer; see `core.worker`.
@@ -276,10 +280,12 @@ class EngineRequest:
                     if on_progress:
                         on_progress(progress)
                 if deadline is not None and not self.done and time.monotonic() > deadline:
-                    self._client.kill()
+                    if stop_engine:
+                        self._client.kill()
                     self._error = EngineTimeoutError(
                         f"The {self._client.engine.display_name} gave no answer in {timeout:g} seconds "
-                        f"(last: {self.progress.message}); it was stopped."
+                        f"(last: {self.progress.message}); "
+                        f"{'it was stopped' if stop_engine else 'try again when it is less busy'}."
                     )
         except KeyboardInterrupt:
             self._client.kill()

@@ -194,7 +194,8 @@ def add_segment(client: WorkerClient, head: bpy.types.Object, x: float, y: float
         "mask": [width, height],
     }
     folder = bpy.path.abspath(head.photobust.folder)
-    answer = client.submit("adjust", folder=folder, out=None, adjustments={}, segment=asked).wait(PATIENCE)
+    request = client.submit("adjust", folder=folder, out=None, adjustments={}, segment=asked)
+    answer = request.wait(PATIENCE, stop_engine=False)
     segment = answer.get("segment")
     found = segment if isinstance(segment, dict) else {}
     try:

@@ -116,6 +116,10 @@ def test_timeout_stops_the_engine_and_the_next_job_gets_a_new_one(client, photo,
     pid = client.pid
     job = client.submit_reconstruct(photo("hang"), tmp_path)
     wait_for(lambda: any(progress.step == "surface" for progress in job.poll()))
+    beside = client.submit("adjust", out="")  # is told not to stop the engine under the other job
+    with pytest.raises(EngineTimeoutError, match="less busy"):
+        beside.wait(timeout=0.1, stop_engine=False)
+    assert alive(pid) and client.pid == pid
     with pytest.raises(EngineTimeoutError, match="Doing surface"):
         job.wait(timeout=0.5)
     assert not alive(pid)
