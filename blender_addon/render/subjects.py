@@ -37,6 +37,10 @@ HAIR_MARGIN = 0.06
 ROUGHNESS = {"skin": 0.62, "eyes": 0.25, "mouth": 0.4, "lashes": 0.9, "cornea": 0.1, "tears": 0.1}
 
 
+#: Alpha below which a material is clear.
+MOST_CLEAR = 0.1
+
+
 @dataclass(frozen=True)
 class SubjectSpec:
     """Who or what is going to be rendered; `build` makes the subject in a collection.
@@ -213,14 +217,24 @@ def workbench_color(
 ) -> str | None:
     """What Workbench has to show to look like the materials (the mesh's, if not given); None if it cannot.
 
-    It knows one thing for all of them: a picture, the vertex colors, or one color a material.
+    It knows one thing for all of them: a picture, the vertex colors, or one color a material. What is clear
+    in both, as corneas are, may be anything.
     """
     kinds = {
-        _shown(material) for material in (mesh.materials if materials is None else materials) if material
+        _shown(material)
+        for material in (mesh.materials if materials is None else materials)
+        if material and not _is_clear(material)
     }
     if not kinds:
         return "VERTEX" if mesh.color_attributes else "MATERIAL"
     return kinds.pop() if len(kinds) == 1 else None
+
+
+def _is_clear(material: bpy.types.Material) -> bool:
+    shaders = [node for node in (material.node_tree.nodes if material.node_tree else []) if node.inputs]
+    alphas = [node.inputs["Alpha"] for node in shaders if node.type == "BSDF_PRINCIPLED"]
+    clear = alphas and all(not one.is_linked and one.default_value < MOST_CLEAR for one in alphas)
+    return bool(clear) and material.diffuse_color[3] < MOST_CLEAR
 
 
 def _shown(material: bpy.types.Material) -> str | None:
