@@ -35,6 +35,8 @@ MAX_COORDINATE = 10.0
 MAX_DISTANCE = 1e5
 #: Pixels within which focal lengths and principal points lie.
 MAX_PIXELS = 1e8
+#: Pixels from its place in the photo within which a pin is met.
+MAX_MET_ERROR = 1.0
 #: Standard deviations that an expression has of a kind.
 MAX_COEFFICIENT = 100.0
 
@@ -173,11 +175,14 @@ class AdjustJobs:
             before = adjuster.preview(saved.base, camera, saved.adjustments)
             neutral = saved.neutral + (wanted.neutral - before.neutral)
             photo = saved.photo + (wanted.photo - before.photo)
-            # What has been repaired of the saved head since has moved points a little.
+            # What has been repaired of the saved head since has moved points a little. Pins that are out of
+            # reach stay so: from here, each would be moved by as much again.
             main = PinView(photo, camera, wanted.solved.pose)
             scene = PinScene(main, saved.base.blendshapes, saved.base.expression)
+            met = {name for name, error in wanted.solved.errors_px.items() if error <= MAX_MET_ERROR}
             exact = adjuster.solver.solve(
-                scene, [p for p in adjustments.pins if p.corrects != "pose" and not p.photo]
+                scene,
+                [p for p in adjustments.pins if p.name in met and p.corrects != "pose" and not p.photo],
             )
             made |= {"neutral": neutral + exact.offset, "photo": photo + exact.photo_offset}
             made["errors_px"] |= exact.errors_px

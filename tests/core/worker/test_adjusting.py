@@ -91,6 +91,24 @@ def test_a_pin_is_met_before_and_after_the_head_was_made_with_it(folder):
     assert np.abs(before["neutral"] - head.neutral).max() < 0.0005
 
 
+def test_a_pin_out_of_reach_stays_behind_as_far_after_the_head_was_made_with_it(folder, jobs):
+    topology = HeadTopology.load(MODELS)
+    head = plain_head(topology)
+    x, y = pixel(head.vertices, topology.landmark[1]) + np.array([0, 300])
+    pins = {"pins": [{"name": "nose_tip", "x": float(x), "y": float(y)}]}
+    request = {"folder": str(folder), "out": str(folder / "out.npz"), "adjustments": pins}
+    before = jobs.adjust(request)
+    with np.load(folder / "out.npz") as arrays:
+        made = plain_head(topology, arrays["neutral"])
+    write(folder, made, BaseHead(head.neutral, head.vertices, head.blendshapes, head.expression, POSE), pins)
+    again = jobs.adjust(request)
+    with np.load(folder / "out.npz") as arrays:
+        assert np.abs(arrays["photo"] - made.vertices).max() < 1e-5
+        assert np.abs(arrays["neutral"] - made.neutral).max() < 1e-5
+    assert again["errors_px"]["nose_tip"] > 100
+    assert abs(again["errors_px"]["nose_tip"] - before["errors_px"]["nose_tip"]) < 0.1
+
+
 def test_a_pin_in_a_further_photo_is_met_there(folder):
     """The same head from the side, with an expression of its own."""
     document = json.loads((folder / "face.json").read_text())
