@@ -53,6 +53,8 @@ class Coverage:
         highlight: Linear brightness that the brightest fiftieth of the face exceeds, 0..1.
         clipped: Fraction of the face that is burnt out, 0..1.
         chroma: Mean difference between the greatest and the least color of a pixel of the face, bytes.
+        left_cheek_headwear: Fraction of the subject's left cheek under headwear, 0..1.
+        right_cheek_headwear: The same of the right one.
     """
 
     eyes_accessory: float
@@ -69,6 +71,8 @@ class Coverage:
     highlight: float
     clipped: float
     chroma: float
+    left_cheek_headwear: float = 0.0
+    right_cheek_headwear: float = 0.0
 
     def document(self) -> dict[str, float]:
         """All figures, rounded, for face.json."""
@@ -147,6 +151,8 @@ def measure_coverage(
         highlight=highlight,
         clipped=clipped,
         chroma=chroma,
+        left_cheek_headwear=fraction("left_cheek", SegmentClass.HEADWEAR),
+        right_cheek_headwear=fraction("right_cheek", SegmentClass.HEADWEAR),
     )
 
 

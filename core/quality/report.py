@@ -161,11 +161,39 @@ class CoverageRule:
 
 #: Fraction of a region of the face under a hand or another thing from which on it is said.
 COVERED_FRACTION = 0.15
+#: Fraction of what covers a cheek from which on that is called headwear.
+MOSTLY_HEADWEAR = 0.5
 #: Fraction of the eyes under glasses from which on they cover the eyes.
 GLASSES_OVER_EYES = 0.3
 #: Brightness of the face's highlights, linear, below which a photo is under-exposed: a stop darker than the
 #: darkest of 40 well-exposed portraits of people of all skin tones (0.24).
 UNDEREXPOSED_HIGHLIGHT = 0.11
+
+
+def _cheeks(coverage: Coverage, headwear: bool) -> tuple[float, float]:
+    """Fractions of the left and of the right cheek that are covered, 0 where something else covers it.
+
+    Args:
+        coverage: What covers the face.
+        headwear: Whether cheeks mostly under headwear are asked for, or those mostly under anything else.
+    """
+    cheeks = (
+        (coverage.left_cheek, coverage.left_cheek_headwear),
+        (coverage.right_cheek, coverage.right_cheek_headwear),
+    )
+    left, right = (
+        covered if (under_headwear > MOSTLY_HEADWEAR * covered) == headwear else 0.0
+        for covered, under_headwear in cheeks
+    )
+    return left, right
+
+
+def _headwear_over_one(coverage: Coverage, side: int) -> float:
+    """Fraction of one cheek (0 left, 1 right) under headwear; 0 if the other one is under it as well."""
+    cheeks = _cheeks(coverage, headwear=True)
+    return cheeks[side] if cheeks[1 - side] < COVERED_FRACTION else 0.0
+
+
 #: What makes a head one to check.
 COVERAGE_RULES = (
     CoverageRule(
@@ -184,14 +212,29 @@ COVERAGE_RULES = (
         "Something covers the eyes: what is behind it is a guess.",
     ),
     CoverageRule(
-        lambda c: c.left_cheek,
+        lambda c: _cheeks(c, headwear=False)[0],
         COVERED_FRACTION,
         "A hand or another thing lies on the left cheek: what is under it is a guess.",
     ),
     CoverageRule(
-        lambda c: c.right_cheek,
+        lambda c: _cheeks(c, headwear=False)[1],
         COVERED_FRACTION,
         "A hand or another thing lies on the right cheek: what is under it is a guess.",
+    ),
+    CoverageRule(
+        lambda c: min(_cheeks(c, headwear=True)),
+        COVERED_FRACTION,
+        "Headwear covers both cheeks: what is under it is a guess.",
+    ),
+    CoverageRule(
+        lambda c: _headwear_over_one(c, 0),
+        COVERED_FRACTION,
+        "Headwear covers the left cheek: what is under it is a guess.",
+    ),
+    CoverageRule(
+        lambda c: _headwear_over_one(c, 1),
+        COVERED_FRACTION,
+        "Headwear covers the right cheek: what is under it is a guess.",
     ),
     CoverageRule(
         lambda c: c.mouth,

@@ -97,6 +97,9 @@ def test_light(canonical):
         ({"left_cheek": 0.3}, CHECK, "lies on the left cheek"),
         ({"eyes_covered": 0.5}, CHECK, "Something covers the eyes"),
         ({"right_cheek": 0.3}, CHECK, "lies on the right cheek"),
+        ({"left_cheek": 0.3, "left_cheek_headwear": 0.3}, CHECK, "Headwear covers the left cheek"),
+        ({"right_cheek": 0.3, "right_cheek_headwear": 0.2}, CHECK, "Headwear covers the right cheek"),
+        ({"left_cheek": 0.3, "left_cheek_headwear": 0.1}, CHECK, "A hand or another thing lies on the left"),
         ({"hair_on_face": 0.4}, CHECK, "Hair hangs over the face"),
         ({"mouth": 0.5}, CHECK, "covers mouth or chin"),
         ({"highlight": 0.04}, CHECK, "under-exposed"),
@@ -111,6 +114,17 @@ def test_the_report_says_what_is_in_the_way(change, verdict, words):
     assert report.verdict == verdict
     assert words in " ".join((*report.reasons, *report.notes))
     assert report.document()["coverage"]["hair"] == replace(PLAIN, **change).hair
+
+
+def test_a_headscarf_over_both_cheeks_is_one_warning_about_headwear(canonical):
+    subject = SyntheticSubject(canonical)
+    for region in ("left_cheek", "right_cheek"):
+        subject.cover(region, SegmentClass.HEADWEAR)
+    found = subject.measure()
+    assert found.left_cheek == found.left_cheek_headwear > 0.95
+    report = quality_report(FINE, 0.9, MODELS, replace(found, hair=0.8, highlight=0.5))
+    assert report.verdict == CHECK
+    assert [reason.partition(":")[0] for reason in report.reasons] == ["Headwear covers both cheeks"]
 
 
 def test_a_poor_head_stays_poor():
