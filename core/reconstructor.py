@@ -1,7 +1,7 @@
 """The whole way from a photo to colored heads."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 
 #: Faces smaller than this, pixels from forehead to chin, are not tried.
 SMALLEST_FACE = 40
+#: Faces that a sentence about corrections names at most.
+MAX_NAMED_FACES = 5
 #: Fraction of the progress that detection is.
 DETECTION_FRACTION = 0.1
 #: Fraction of the progress that looking at several photos of a person is.
@@ -163,6 +165,7 @@ class FaceTask:
         further: The person's other photos.
         views: What became of each of them.
         identity_doubt: What to say, a sentence or two, if it is not certain that they show one person.
+        unused_corrections: What to say, a sentence, of corrections of faces that the photo does not have.
     """
 
     photo: Photo
@@ -178,6 +181,7 @@ class FaceTask:
     further: tuple[FurtherPhoto, ...] = ()
     views: tuple[PhotoView, ...] = ()
     identity_doubt: str = ""
+    unused_corrections: str = ""
 
     @property
     def solved_together(self) -> bool:
@@ -359,12 +363,19 @@ class Reconstructor:
         if omitted:
             logging.getLogger(__name__).warning("%s: %s", photo.name, omitted_message(omitted))
         faces = usable_faces(detected, chosen, photo.name)
+        adjustments = adjustments or {}
+        for one in adjustments.values():
+            one.check_inside(photo.width, photo.height, photo.name)
+        unused = ""
+        if wrap and chosen is None:
+            unused = unused_corrections(adjustments, [index for index, _ in faces])
         heads: list[Reconstruction] = []
         problem: ReconstructionError | None = None
         for number, (index, face) in enumerate(faces):
             name = "the face" if len(faces) == 1 else f"face {number + 1} of {len(faces)}"
-            corrections = (adjustments or {}).get(index)
+            corrections = adjustments.get(index)
             task = FaceTask(photo, camera, face, index, name, wrap, keep_volume, omitted, corrections)
+            task = replace(task, unused_corrections=unused)
             start = DETECTION_FRACTION + (1 - DETECTION_FRACTION) * number / len(faces)
             length = (1 - DETECTION_FRACTION) / len(faces)
             try:
@@ -449,6 +460,12 @@ class Reconstructor:
             )
         main = max(used, key=lambda index: found[index][1].fitness)
         photo, lifted = found[main]
+        own_adjustments = adjustments_over(photo.name, adjustments or {})
+        if own_adjustments:
+            own_adjustments.check_inside(photo.width, photo.height, photo.name)
+            for index in (index for index in used if index != main):
+                other, name = found[index][0], views[index].name
+                own_adjustments.check_inside(other.width, other.height, name, name)
         for index in used:
             is_main = index == main
             certain = is_main or confirmed or force
@@ -465,7 +482,7 @@ class Reconstructor:
             0,
             "the face",
             wrap,
-            adjustments=adjustments_over(photo.name, adjustments or {}),
+            adjustments=own_adjustments,
             prior=views[main].prior,
             further=further,
             views=tuple(views),
@@ -570,6 +587,10 @@ class Reconstructor:
                 quality = quality.to_check(task.identity_doubt) if task.identity_doubt else quality
         head, adjusted = self._wrap(task, prior, surface, watch, starts)
         pose = adjusted.pose if adjusted else prior.pose
+        if adjusted:
+            quality = quality.with_missed_pins(adjusted.errors_px, face.size)
+        if task.unused_corrections:
+            quality = quality.with_unused_corrections(task.unused_corrections)
         albedo, hair = self._texture_and_hair(task, prior, pose, segmentation, head, watch, starts)
         return Reconstruction(
             face_index=task.index,
@@ -787,6 +808,19 @@ def adjustments_over(name: str | None, adjustments: "Mapping[str, Adjustments]")
                 *(other, name),
             )
     return adjustments.get(name or "")
+
+
+def unused_corrections(faces: Iterable[int], there: Sequence[int]) -> str:
+    """What to say of corrections of faces, by their indices, that are not there; empty if all are."""
+    missing = sorted(set(faces) - set(there))
+    if not missing:
+        return ""
+    more = ", ..." if len(missing) > MAX_NAMED_FACES else ""
+    count = f"{len(there)} face{'s' * (len(there) != 1)}"
+    return (
+        f"The corrections of face {', '.join(map(str, missing[:MAX_NAMED_FACES]))}{more} are not used:"
+        f" the photo has {count} that can be used, counted from 0 on."
+    )
 
 
 def skin_photos(further: Sequence[FurtherPhoto], head: "Head", prior: np.ndarray) -> list[SkinPhoto]:

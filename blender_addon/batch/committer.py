@@ -24,7 +24,7 @@ from .record import BatchRecord, HeadRecord, PhotoRecord, StepRecord
 from .storage import contained, contained_folder, is_plain_name
 
 #: Parts of a head's quality that the record keeps; face.json has all.
-KEPT_QUALITY = ("verdict", "reasons", "expected_error_mm", "error_spread_mm")
+KEPT_QUALITY = ("verdict", "reasons", "expected_error_mm", "error_spread_mm", "corrections")
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,9 @@ def summary(
     if people:
         lines.append(f"{_people(people)}, {photos_used(views)}{':' if remarks(views) else '.'}")
         lines += [f"  {o.shown}: {one}" for o in people for one in remarks(o.views)]
+    about = [f"  {o.shown}: {one}" for o in good for one in _on_corrections(o)]
+    if about:
+        lines += ["Corrections:", *about]
     new = [o for o in good if o.path in worked]
     steps = dict.fromkeys(step for o in new for step in o.timings)
     if steps:
@@ -128,6 +131,12 @@ def summary(
         shown = [f"  {out}/{h.folder}/{'preview.png' if 'preview.png' in h.files else ''}" for h in heads]
         lines += shown if len(shown) <= MAX_NAMED else [*shown[: MAX_NAMED - 1], more]
     return lines
+
+
+def _on_corrections(outcome: PhotoRecord) -> list[str]:
+    """What is to be said of the corrections of a photo's heads, a sentence each."""
+    said = (one for head in outcome.heads for one in head.quality.get("corrections", ()))
+    return list(dict.fromkeys(map(str, said)))
 
 
 def below(outcomes: Sequence[PhotoRecord], verdict: str) -> list[str]:

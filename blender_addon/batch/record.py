@@ -65,7 +65,8 @@ class HeadRecord:
         faces: Of the surface.
         steps: By name, "surface" and "head" for what the engine made.
         quality: What face.json has, without the measures: "verdict", "reasons", "expected_error_mm",
-            "error_spread_mm"; empty if the engine estimates none.
+            "error_spread_mm", and "corrections" if something is to be said of them; empty if the engine
+            estimates none.
         manifest_sha256: Of its face.json; None if it is not known.
     """
 
@@ -295,7 +296,7 @@ def _head(entry: object) -> HeadRecord:
     if not is_plain_name(data.get("folder")):
         raise ValueError("a head's folder is no plain name")
     quality = checked_json.mapping(data.get("quality", {}))
-    for part, kind in (("verdict", str), ("reasons", list)):
+    for part, kind in (("verdict", str), ("reasons", list), ("corrections", list)):
         if not isinstance(quality.get(part), kind):
             quality.pop(part, None)
     return HeadRecord(

@@ -9,7 +9,7 @@ is more (docs/quality.md). `core.quality.calibration` says how the expected erro
 `scripts/training/calibrate_quality.py` what it rests on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -274,6 +274,15 @@ NO_CALIBRATION = "These weights were never calibrated: how many mm the head is o
 SEVERAL_PHOTOS = "Make sure that all photos show one person: the shapes of their faces alone do not prove it."
 #: What is added if nobody has confirmed it.
 TEXTURE_OF_ONE = "Until that is confirmed, the texture is made without {}."
+#: By how many pixels a pin has to be missed to be named, and by what fraction of the face's size; the larger
+#: counts.
+MISSED_PX = 3.0
+MISSED_FRACTION = 0.01
+#: Fraction of the face's size from which on a missed pin makes the head one to check.
+MISSED_BY_A_LOT = 0.03
+MISSED_PIN = (
+    "The pin {} is missed by {:.0f} pixels: no likely head has the point there. Move it, or remove it."
+)
 NO_FOCAL = "The photo does not say its focal length: a normal lens (50 mm) was assumed."
 
 
@@ -290,6 +299,8 @@ class QualityReport:
         measures: What the report rests on.
         mean_confidence: Of the surface's vertices, 0..1.
         coverage: What covers the face, and its light; None if no segmentation said so.
+        corrections: What a person should know of corrections by hand, a sentence each; stands among reasons
+            or notes, too.
     """
 
     verdict: str
@@ -300,6 +311,32 @@ class QualityReport:
     measures: Measures
     mean_confidence: float
     coverage: Coverage | None = None
+    corrections: tuple[str, ...] = ()
+
+    def with_missed_pins(self, errors_px: Mapping[str, float], face_size: float) -> "QualityReport":
+        """The report with the pins that the head does not meet; many pixels make it at best one to check.
+
+        Args:
+            errors_px: By the pins' names, how far each is from its place in the photo.
+            face_size: Of the face, pixels.
+        """
+        report = self
+        for name, error in sorted(errors_px.items(), key=lambda item: -item[1]):
+            if error <= max(MISSED_PX, MISSED_FRACTION * face_size):
+                break
+            sentence = MISSED_PIN.format(name, error)
+            by_a_lot = error > max(MISSED_PX, MISSED_BY_A_LOT * face_size)
+            report = report.to_check(sentence) if by_a_lot else report.with_note(sentence)
+            report = replace(report, corrections=(*report.corrections, sentence))
+        return report
+
+    def with_unused_corrections(self, sentence: str) -> "QualityReport":
+        """The report with a note on corrections of other faces."""
+        return replace(self.with_note(sentence), corrections=(*self.corrections, sentence))
+
+    def with_note(self, note: str) -> "QualityReport":
+        """The report with one more note, which leaves the verdict alone."""
+        return replace(self, notes=(*self.notes, note))
 
     def to_check(self, reason: str) -> "QualityReport":
         """The report with one more reason for which the head is at best one to check."""
@@ -323,6 +360,7 @@ class QualityReport:
             "measures": measures.rounded(),
             "coverage": self.coverage.document() if self.coverage else None,
             "warnings": [*self.reasons, *self.notes],
+            **({"corrections": list(self.corrections)} if self.corrections else {}),
         }
 
 

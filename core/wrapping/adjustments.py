@@ -31,6 +31,8 @@ MAX_SLIDERS = 200
 MAX_SLIDER = 1.0
 #: Pixels from the photo's origin.
 MAX_COORDINATE = 1e6
+#: How far outside of its photo a pin may lie: the point of a face that the edge cuts, in sizes of the photo.
+MAX_OUTSIDE = 0.5
 MAX_NAME = 60
 MAX_FILE_NAME = 1024
 #: Sides, pixels, and bytes that a mask may have: it is as coarse as what it corrects.
@@ -99,6 +101,26 @@ class Adjustments:
         if self.ignored is not None:
             made["ignored_png"] = _png(self.ignored)
         return made
+
+    def check_inside(self, width: int, height: int, name: str, photo: str = "") -> None:
+        """Refuse pins so far outside a photo that no head can be meant.
+
+        Args:
+            width: Of the photo, pixels.
+            height: The same.
+            name: Of the photo, for the message.
+            photo: Of which further photo pins are checked; empty for the main one.
+
+        Raises:
+            RequestError: A pin lies farther outside than MAX_OUTSIDE.
+        """
+        for pin in self.pins:
+            beyond = max(-pin.x, pin.x - width) / width, max(-pin.y, pin.y - height) / height
+            if pin.photo == photo and max(beyond) > MAX_OUTSIDE:
+                raise RequestError(
+                    f"the corrections have the pin {pin.name} at ({pin.x:g}, {pin.y:g}), far outside of"
+                    f" {name} with its {width} x {height} pixels: move the pin, or remove it"
+                )
 
     def ignored_at(self, height: int, width: int) -> np.ndarray | None:
         """(height, width) bool, what of a photo of this size is ignored; None if nothing is."""

@@ -17,6 +17,7 @@ from core.texture.albedo import OBSERVED
 from core.worker.jobs import Jobs
 from core.wrapping.adjustments import Adjustments
 from core.wrapping.options import HeadOptions
+from core.wrapping.pin_solver import POSE, Pin
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +80,20 @@ def test_a_head_of_several_photos_is_to_be_checked(person):
     assert [view.identity_confirmed for view in head.views] == [True, True, False, False]
 
 
+def test_pins_far_outside_the_photo_are_refused(reconstructor, astronaut):
+    pins = Adjustments((Pin("nose_tip", -5000.0, 1e6, POSE),))
+    with pytest.raises(RequestError, match=r"nose_tip.*face\.png"):
+        reconstructor.reconstruct(Photo.from_array(astronaut, "face.png"), adjustments={0: pins})
+    pins.check_inside(20_000, 900_000, "large.png")
+    Adjustments((Pin("nose_tip", -5000.0, 1e6, photo="b.png"),)).check_inside(10, 10, "a.png")
+
+
 def test_tones_of_the_photos_are_matched(reconstructor, person, astronaut):
     """The dark photo makes the face neither darker nor bluer than the main photo alone has it."""
     head, main = person
-    alone = reconstructor.reconstruct(main, head=HeadOptions(1024, hair="none", maps=False))[0]
+    options, other_face = HeadOptions(1024, hair="none", maps=False), {7: Adjustments(sliders={"age": 0.5})}
+    alone = reconstructor.reconstruct(main, head=options, adjustments=other_face)[0]
+    assert alone.adjusted is None and "face 7 are not used" in alone.quality.corrections[0]
     region = (head.albedo.mask == OBSERVED) & (alone.albedo.mask == OBSERVED)
     assert region.sum() > 20_000
     both, one = (made.albedo.image[..., :3][region].astype(float).mean(0) for made in (head, alone))

@@ -65,6 +65,16 @@ def test_photos_of_a_person_that_are_left_out_are_told():
     assert "1 person, 1 of 1 photo used." in summary([whole], {whole.path}, "out", 1.0, 2.0)
 
 
+def test_what_is_to_be_said_of_corrections_is_told_once():
+    said = {"corrections": ["The pin chin is missed by 70 pixels."]}
+    heads = [HeadRecord(f"group_{number}", [], 10, 20, quality=said) for number in (1, 2)]
+    record = PhotoRecord("/a/group.jpg", "group.jpg", heads=heads)
+    lines = summary([record], {record.path}, "out", 1.0, 2.0)
+    assert lines.count("  group.jpg: The pin chin is missed by 70 pixels.") == 1 and "Corrections:" in lines
+    plain = PhotoRecord("/a/group.jpg", "group.jpg", heads=[HEAD])
+    assert "Corrections:" not in summary([plain], {plain.path}, "out", 1.0, 2.0)
+
+
 def test_views_are_the_engines_or_those_before():
     said = [
         {"name": "a.jpg", "verdict": "unusable", "reason": "No face."},

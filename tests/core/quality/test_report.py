@@ -359,3 +359,19 @@ def test_measures_are_written_in_full():
     assert {"looks_disagree", "looks_turn_deg", "looks_shape_mm", "seen_share", "cut_share"} < set(
         FINE.rounded()
     )
+
+
+def test_pins_that_are_missed_are_named_and_many_pixels_lower_the_verdict():
+    report = QualityReport("good", (), (), None, True, FINE, 0.5)
+    assert report.with_missed_pins({"chin": 2.9}, 100.0) == report
+    assert "corrections" not in report.document()
+    little = report.with_missed_pins({"chin": 2.9, "nose_tip": 20.4}, 1000.0).document()
+    assert little["verdict"] == "good" and not little["reasons"]
+    assert len(little["warnings"]) == 1 and "nose_tip is missed by 20 pixels" in little["warnings"][0]
+    lot = report.with_missed_pins({"chin": 15.0, "nose_tip": 69.7}, 1000.0)
+    assert lot.verdict == "check" and "nose_tip" in lot.reasons[0] and "chin" in lot.notes[0]
+    assert lot.document()["corrections"] == lot.document()["warnings"]
+    other = report.with_unused_corrections("Face 7 is not there.").document()
+    assert other["verdict"] == "good" and other["corrections"] == other["warnings"] == [
+        "Face 7 is not there."
+    ]
