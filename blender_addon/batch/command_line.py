@@ -30,7 +30,7 @@ from ..engine.client import START_TIMEOUT
 from ..engine.locate import find_engine
 from ..errors import AddonError, BlenderNotFoundError
 from .console import Console, below, summary
-from .corrections import unused_corrections
+from .corrections import remarks_on_corrections
 from .inputs import collect, collect_people
 from .local_processor import LocalProcessor, RendererChoice
 from .options import for_record, parse, program_name
@@ -86,10 +86,9 @@ def main(arguments: Sequence[str]) -> int:
                     console.line(f"{item.shown}: {item.problem}")
                 return FAILED
             plan = _possible_plan(options, console)
-            photos = [view.name for item in inputs for view in item.views or (item.path,)]
-            unused = unused_corrections(options.pins, photos, plan.head)
-            if unused:
-                console.line(unused)
+            photos = [view for item in inputs for view in item.views or (item.path,)]
+            for remark in remarks_on_corrections(options.pins, photos, plan.head):
+                console.line(remark)
             record = BatchRecord.load(out)
             processors = _make_processors(
                 options, plan, len(inputs), console, record, workspace.temporary, stack

@@ -1,15 +1,17 @@
 """Reads files of what people have corrected of heads by hand, for a batch to repeat. No bpy.
 
-A JSON list, one object a head: {"photo": "a.jpg", "face": 0, "pins": [...], "sliders": {...}, ...}, as the
-panel's Save Corrections writes it; or the face.json of a head that was corrected.
+A JSON list, one object a head: {"photo": "a.jpg", "sha256": "...", "face": 0, "pins": [...], ...}, as the
+panel's Save Corrections writes it; or the face.json of a head that was corrected. With the SHA-256 of the
+photo's file, corrections are for this file only, whatever its name is.
 """
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..blender.regular_file import read_regular
+from ..blender.regular_file import read_regular, sha256_of
 from . import checked_json
 
 #: A request to the engine is one line, and the corrections of all photos go with it.
@@ -39,17 +41,51 @@ def read_corrections(path: str) -> list[dict[str, Any]]:
         found = [checked_json.mapping(head) for head in checked_json.array(heads)]
         for head in found:
             checked_json.text(head.get("photo"))
+            checked_json.optional_text(head.get("sha256"))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise argparse.ArgumentTypeError(f"the corrections {path} cannot be read ({reason})") from error
     return found
 
 
-def unused_corrections(pins: Sequence[Mapping[str, Any]], names: Iterable[str], head: bool) -> str | None:
-    """A sentence about corrections that a batch has no use for; None if it has use for all.
+def remarks_on_corrections(
+    pins: Sequence[Mapping[str, Any]], photos: Sequence[Path], head: bool
+) -> list[str]:
+    """Sentences about corrections that a batch has no use for, or that are for several of its photos.
 
     Args:
         pins: As `read_corrections` gives them.
+        photos: All photos of the batch.
+        head: Whether it makes animation-ready heads.
+    """
+    hashed = [one for one in pins if one.get("sha256")]
+    names = [photo.name for photo in photos]
+    if not head:
+        return [one for one in (unused_corrections(pins, names, head),) if one]
+    digests = {_digest(photo) for photo in photos} if hashed else set()
+    named = [one for one in pins if not one.get("sha256")]
+    found = [unused_corrections(named, names, head)]
+    lost = [one for one in hashed if one["sha256"] not in digests]
+    if lost:
+        found.append(
+            f"The corrections of {_named({str(one.get('photo')) for one in lost})} are not used: none of"
+            " the photos is the file that they were made for, by its SHA-256."
+        )
+    several = {name for name, count in Counter(names).items() if count > 1}
+    several &= {str(one.get("photo")) for one in named}
+    if several:
+        found.append(
+            f"Several photos are named {_named(several)}, and the corrections of that name are used for each:"
+            ' save them anew, or give each its "sha256".'
+        )
+    return [one for one in found if one]
+
+
+def unused_corrections(pins: Sequence[Mapping[str, Any]], names: Sequence[str], head: bool) -> str | None:
+    """A sentence about corrections that a batch has no use for; None if it has use for all.
+
+    Args:
+        pins: Corrections that name their photo.
         names: Of all photos of the batch.
         head: Whether it makes animation-ready heads.
     """
@@ -57,18 +93,34 @@ def unused_corrections(pins: Sequence[Mapping[str, Any]], names: Iterable[str], 
         return None
     if not head:
         return "--pins corrects animation-ready heads, and only surfaces are made: leave out --surface."
-    unknown = sorted({str(one.get("photo")) for one in pins} - set(names))
+    unknown = {str(one.get("photo")) for one in pins} - set(names)
     if not unknown:
         return None
-    more = len(unknown) - NAMED
-    named = ", ".join(unknown[:NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"The corrections of {named} are not used: no such photo is among those named."
+    return f"The corrections of {_named(unknown)} are not used: no such photo is among those named."
+
+
+def _named(photos: set[str]) -> str:
+    """Names of photos, as a sentence has them; not all if they are many."""
+    names = sorted(photos)
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _digest(photo: Path) -> str | None:
+    """SHA-256 of a photo's file; None if it cannot be read, which is said of the photo itself."""
+    try:
+        return sha256_of(photo)
+    except (OSError, ValueError):
+        return None
 
 
 def _of_face_document(document: dict[str, Any]) -> dict[str, Any]:
     """The corrections of the head that a face.json is of."""
-    adjusted = checked_json.mapping(document.get("adjustments"))
+    if document.get("adjustments") is None:
+        raise ValueError("it is of a head that has no corrections")
+    adjusted = checked_json.mapping(document["adjustments"])
     own = {name: value for name, value in adjusted.items() if name not in RESULTS}
-    photo = checked_json.mapping(document.get("input")).get("name")
+    about = checked_json.mapping(document.get("input"))
+    photo = {"photo": about.get("name"), **({"sha256": digest} if (digest := about.get("sha256")) else {})}
     face = checked_json.mapping(document.get("detection")).get("face_index", 0)
-    return {"photo": photo, "face": face, **own}
+    return {**photo, "face": face, **own}

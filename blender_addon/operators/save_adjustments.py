@@ -30,7 +30,7 @@ class PHOTOBUST_OT_save_adjustments(ExportHelper, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         heads = [
             {
-                "photo": str((document_of(head).document.get("input") or {}).get("name", "")),
+                **_photo_of(head),
                 "face": int(head.get("photobust_face_index", 0)),
                 **adjustments.document(head),
             }
@@ -45,3 +45,10 @@ class PHOTOBUST_OT_save_adjustments(ExportHelper, bpy.types.Operator):
             raise ExportError(f"{path} cannot be written ({error.strerror}): choose another name.") from error
         report_message(self, "INFO", f"Wrote the corrections of {len(heads)} heads to {path.name}.")
         return {"FINISHED"}
+
+
+def _photo_of(head: bpy.types.Object) -> dict[str, str]:
+    """Name and, if it is known, SHA-256 of the photo that a head was made of: many photos have one name."""
+    about = document_of(head).document.get("input") or {}
+    found = {"photo": str(about.get("name", ""))}
+    return {**found, "sha256": str(about["sha256"])} if about.get("sha256") else found

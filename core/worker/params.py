@@ -1,14 +1,18 @@
 """The parameters of the worker's requests. Each function raises RequestError for what it cannot use."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from ..errors import RequestError
+from ..runtime.regular_file import read_regular
 from ..wrapping.adjustments import Adjustments
 from ..wrapping.options import HAIR_PRODUCTS, TEXTURE_SIZES, UV_MAPS, HeadOptions
 
 Params = dict[str, Any]
+#: What an entry of a list of corrections has beside the corrections: which head it is for.
+ENTRY_KEYS = ("photo", "sha256", "face")
 #: Faces that are searched for at most, however many a request allows.
 MOST_FACES = 1000
 #: Photos of one person at most: more say little new, and all are in the memory at once.
@@ -116,7 +120,7 @@ def adjustments_param(params: Params) -> dict[int, Adjustments]:
     """What a request to reconstruct corrects of heads, by the faces' indices."""
     given = params.get("adjustments") or {}
     if isinstance(given, list):
-        given = _of_photo(given, photo_param(params).name)
+        given = _of_photo(given, photo_param(params))
     if not isinstance(given, dict) or not all(face.isdecimal() and len(face) < 5 for face in given):
         raise RequestError(
             '"adjustments" have to be a JSON object: by a face\'s index, what is corrected of it'
@@ -130,20 +134,42 @@ def person_adjustments_param(params: Params) -> dict[str, Adjustments]:
     given = params.get("adjustments") or []
     if not isinstance(given, list):
         raise RequestError('"adjustments" of a person have to be a list of JSON objects with "photo"')
-    names = dict.fromkeys(photo.name for photo in photos_param(params))
-    found = {name: Adjustments.parse(_of_photo(given, name).get("0", {})) for name in names}
-    return {name: one for name, one in found.items() if one}
+    found = {}
+    for photo in photos_param(params):
+        one = Adjustments.parse(_of_photo(given, photo).get("0", {}))
+        if one:
+            found[photo.name] = one
+    return found
 
 
-def _of_photo(given: list[object], photo: str) -> dict[str, object]:
-    """What a list of corrections of several photos' heads has for one photo."""
-    if not all(isinstance(one, dict) and is_whole(one.get("face", 0)) for one in given):
+def _of_photo(given: list[object], photo: Path) -> dict[str, object]:
+    """What a list of corrections of several photos' heads has for one photo, by the faces' indices.
+
+    Entries with a "sha256" are for the file with this content only, whatever its name is; they take
+    precedence over those that only name a photo.
+    """
+    entries = [one for one in given if isinstance(one, dict)]
+    if len(entries) < len(given) or not all(
+        is_whole(one.get("face", 0)) and isinstance(one.get("sha256", ""), str) for one in entries
+    ):
         raise RequestError('"adjustments" have to be a list of JSON objects with "photo" and "face"')
+    named = [one for one in entries if not one.get("sha256") and one.get("photo") == photo.name]
+    hashed = [one for one in entries if one.get("sha256")]
+    digest = _digest(photo) if hashed else None
     return {
-        str(one.get("face", 0)): {name: value for name, value in one.items() if name not in ("photo", "face")}
-        for one in given
-        if isinstance(one, dict) and one.get("photo") == photo
+        str(one.get("face", 0)): {name: value for name, value in one.items() if name not in ENTRY_KEYS}
+        for one in (*named, *(one for one in hashed if one["sha256"] == digest))
     }
+
+
+def _digest(photo: Path) -> str | None:
+    """SHA-256 of a photo's file; None if it cannot be read, which whoever loads it says."""
+    from ..image.photo import MAX_FILE_BYTES
+
+    try:
+        return hashlib.sha256(read_regular(photo, MAX_FILE_BYTES)).hexdigest()
+    except (OSError, ValueError):
+        return None
 
 
 def surfaces_param(params: Params) -> Path | None:

@@ -185,6 +185,12 @@ def test_corrections_come_from_a_file_and_go_to_the_engine(tmp_path, capsys):
     for path in (listed, document):
         plan = make_plan(options("a.jpg", "--out", tmp_path, "--pins", path))
         assert plan.engine["adjustments"] == [{"photo": "a.jpg", "face": 1, "pins": pins}]
+    of_file = {"input": {"name": "a.jpg", "sha256": "00"}, "detection": {}, "adjustments": {"pins": pins}}
+    document.write_text(json.dumps(of_file))
+    (found,) = make_plan(options("a.jpg", "--out", tmp_path, "--pins", document)).engine["adjustments"]
+    assert found == {"photo": "a.jpg", "sha256": "00", "face": 0, "pins": pins}
+    document.write_text(json.dumps({"input": {"name": "a.jpg"}}))
+    assert "has no corrections" in refused(capsys, "a.jpg", "--out", tmp_path, "--pins", document)
     other = make_plan(options("a.jpg", "--out", tmp_path))
     assert "adjustments" not in other.engine
     assert plan.fingerprints("0", {}, {})["head"] != other.fingerprints("0", {}, {})["head"]

@@ -1,11 +1,13 @@
 """What the add-on and the engine have to understand alike of corrections: masks and sliders."""
 
 import base64
+import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from blender_addon.batch.corrections import unused_corrections
+from blender_addon.batch.corrections import remarks_on_corrections, unused_corrections
 from blender_addon.errors import HeadFileError
 from blender_addon.heads.ignored_mask import add_runs, empty_mask, mask_text, paint, parse_mask, runs
 from blender_addon.heads.slider_file import read_sliders
@@ -61,3 +63,19 @@ def test_corrections_without_use_are_named():
     assert unused_corrections([], ["anna.jpg"], False) is None
     assert "bob.jpg" in unused_corrections(pins, ["anna.jpg"], True)
     assert "--surface" in unused_corrections(pins, ["anna.jpg", "bob.jpg"], False)
+
+
+def test_corrections_of_one_name_and_of_other_files_are_named(tmp_path):
+    photos = [tmp_path / person / "front.jpg" for person in ("ann", "bob")]
+    for photo in photos:
+        photo.parent.mkdir()
+        photo.write_bytes(photo.parent.name.encode())
+    (several,) = remarks_on_corrections([{"photo": "front.jpg"}], photos, True)
+    assert "Several photos are named front.jpg" in several
+    ann = {"photo": "front.jpg", "sha256": hashlib.sha256(b"ann").hexdigest()}
+    assert remarks_on_corrections([ann], photos, True) == []
+    assert remarks_on_corrections([{"photo": "front.jpg"}], photos[:1], True) == []
+    (gone,) = remarks_on_corrections([ann], [photos[1], Path("gone.jpg")], True)
+    assert "front.jpg are not used" in gone and "SHA-256" in gone
+    assert "--surface" in remarks_on_corrections([ann], photos, False)[0]
+    assert remarks_on_corrections([], photos, False) == []
