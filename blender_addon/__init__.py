@@ -33,7 +33,7 @@ if "bl_info" in globals():
 bl_info = {
     "name": "Photobust",
     "author": "The Photobust authors",
-    "version": (0, 2, 0),
+    "version": (0, 3, 0),
     "blender": (3, 4, 0),
     "location": "3D View > Sidebar > Photobust",
     "description": "One photo in, a colored 3D head out",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .texture.settings import TextureSettings
     from .wrapping.settings import WrapSettings
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOMES = {
     "Photo": ".image.photo",
