@@ -205,10 +205,23 @@ def set_reflection(principled: bpy.types.Node, fraction: float) -> None:
     fraction of 0.08, which may be more than 1.
     """
     if "Specular IOR Level" in principled.inputs:
-        root = fraction**0.5
-        principled.inputs["IOR"].default_value = (1 + root) / (1 - root)
+        principled.inputs["IOR"].default_value = refraction_for(fraction)
     else:
         principled.inputs["Specular"].default_value = fraction / 0.08
+
+
+def reflection(principled: bpy.types.Node) -> float:
+    """The fraction of the light that `set_reflection` has set."""
+    if "Specular IOR Level" in principled.inputs:
+        index = principled.inputs["IOR"].default_value
+        return float(((index - 1) / (index + 1)) ** 2)
+    return float(principled.inputs["Specular"].default_value * 0.08)
+
+
+def refraction_for(fraction: float) -> float:
+    """The index of refraction that reflects a fraction of the light that comes straight (Fresnel)."""
+    root = fraction**0.5
+    return (1 + root) / (1 - root)
 
 
 def blend_smoothly(material: bpy.types.Material) -> None:

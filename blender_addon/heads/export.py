@@ -26,7 +26,8 @@ from .build import SUBDIVISION, build_head
 from .engine_glb import engine_glb
 from .hair import add_hair
 from .hair_copies import hair_copies
-from .head_materials import IMAGE_NODE, MAP_NODES, same_picture
+from .hair_materials import pictures_as_colors
+from .head_materials import IMAGE_NODE, MAP_NODES, same_picture, true_refraction
 from .head_npz import FILE_NAME, TEXTURE, read_head
 from .manifest import add_file
 
@@ -130,6 +131,7 @@ def export_head(
             _copy_to_export(context, head, options, format_) as copy,
             hair_copies(context, head, copy, format_ == "usd") as hair,
             _hair_texture_files(hair, Path(temporary) / texture if options.textures else None) as pictures,
+            _plain_materials(copy, hair, format_),
             renamed_bones(rig_of(copy), options.bones),
         ):
             first = Path(temporary) / f"{stem}{SUFFIXES[format_]}"
@@ -361,6 +363,20 @@ def _hair_texture_files(hair: Sequence[bpy.types.Object], path: Path | None) -> 
                 names.add(place.name)
             stack.enter_context(_texture_file(shown, image, place))
         yield names
+
+
+@contextlib.contextmanager
+def _plain_materials(
+    head: bpy.types.Object, hair: Sequence[bpy.types.Object], format_: str
+) -> Iterator[None]:
+    """Materials are as a format's exporter and its readers understand them."""
+    with contextlib.ExitStack() as stack:
+        if format_ == "fbx":
+            stack.enter_context(pictures_as_colors(m for ob in hair for m in ob.data.materials))
+        elif format_ == "usd":
+            slots = [slot.material for slot in head.material_slots if slot.material]
+            stack.enter_context(true_refraction(slots))
+        yield
 
 
 def _pictures(head: bpy.types.Object) -> dict[str, bpy.types.Image]:

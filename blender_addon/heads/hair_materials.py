@@ -1,6 +1,7 @@
 """Materials of hair. Needs bpy."""
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import bpy
@@ -9,6 +10,7 @@ import numpy as np
 from ..blender import compat
 from ..blender.images import pack
 from ..blender.shader_nodes import add_node, add_principled, new_material
+from ..blender.srgb import linear_to_srgb, srgb_to_linear
 from .build import load_image
 
 #: Roughness of hair's shells and cards.
@@ -115,6 +117,51 @@ def set_appearance(
         if shaded is not None and SHADE_NODE in nodes:
             for socket in nodes[SHADE_NODE].inputs:
                 socket.default_value = SHADE if shaded else 1.0
+
+
+@contextlib.contextmanager
+def pictures_as_colors(materials: Iterable[bpy.types.Material]) -> Iterator[None]:
+    """Pictures are linked straight to the shaders, for exporters that follow no other nodes.
+
+    Dye and shade are multiplied into pictures of files, which are written anew: they must be temporary.
+    """
+    cut: list[tuple[bpy.types.NodeTree, bpy.types.NodeSocket, bpy.types.NodeSocket]] = []
+    try:
+        for material in dict.fromkeys(materials):
+            picture = material.node_tree.nodes.active
+            principled = next((n for n in material.node_tree.nodes if n.type == "BSDF_PRINCIPLED"), None)
+            if principled is None or picture is None or picture.type != "TEX_IMAGE" or not picture.image:
+                continue
+            for socket in compat.base_colors(principled):
+                if socket.is_linked and socket.links[0].from_node != picture:
+                    cut.append((material.node_tree, socket.links[0].from_socket, socket))
+                    material.node_tree.links.new(picture.outputs["Color"], socket)
+            _bake(picture.image, _factor(material))
+        yield
+    finally:
+        for tree, before, socket in cut:
+            tree.links.new(before, socket)
+
+
+def _factor(material: bpy.types.Material) -> np.ndarray:
+    """(3,) what dye and shade multiply a material's color with, linear RGB."""
+    factor = np.ones(3)
+    for name in (DYE_NODE, SHADE_NODE):
+        if name in material.node_tree.nodes:
+            factor *= [socket.default_value for socket in material.node_tree.nodes[name].inputs]
+    return factor
+
+
+def _bake(image: bpy.types.Image, factor: np.ndarray) -> None:
+    """Multiply a file's picture by a color, linear RGB; a packed one is left alone."""
+    if image.packed_file is not None or np.abs(factor - 1.0).max() < 1e-3:
+        return
+    pixels = np.empty(len(image.pixels), np.float32)
+    image.pixels.foreach_get(pixels)
+    colors = pixels.reshape(-1, 4)[:, :3]
+    colors[:] = linear_to_srgb(srgb_to_linear(colors) * factor)
+    image.pixels.foreach_set(pixels)
+    image.save()
 
 
 def is_undyed(materials: Iterable[bpy.types.Material]) -> bool:

@@ -3,7 +3,9 @@
 Needs bpy.
 """
 
-from collections.abc import Mapping
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -47,7 +49,7 @@ class Finish:
 #: The engine's head.glb has the same roughness.
 FINISHES = {
     "skin": Finish(roughness=0.5, specular=0.35, solid=(0.50, 0.29, 0.21, 1.0), subsurface=0.15),
-    # The iris is dull; what shines is the cornea, and what wets the eye.
+    # The iris is dull; what shines is the cornea or, in heads without one, a coat.
     "eyes": Finish(roughness=0.35, specular=0.0, solid=(0.70, 0.66, 0.62, 1.0), coat_roughness=0.03),
     "mouth": Finish(roughness=0.3, specular=0.5, solid=(0.55, 0.30, 0.27, 1.0), subsurface=0.1),
     # The cards are mostly holes: without a texture a veil is nearer to lashes than a bar.
@@ -55,8 +57,15 @@ FINISHES = {
     "cornea": Finish(roughness=0.02, specular=0.5, solid=(0.0, 0.0, 0.0, 0.0), refraction=1.376),
     "tears": Finish(roughness=0.05, specular=0.5, solid=(0.0, 0.0, 0.0, 0.0), refraction=1.336),
 }
+#: What lies before the eyeballs, and reflects the light in the coat's place.
+CORNEA = "cornea"
+#: How rough Workbench takes eyes to be, 0..1: a rougher surface spreads the highlight, which makes the black
+#: pupil gray; at full roughness it is lighter than the iris.
+SOLID_ROUGHNESS = {"eyes": 0.03, "cornea": 0.03, "tears": 0.03}
 #: Coverage of clear materials, which are black: renderers multiply what they reflect by it, too.
 CLEAR_ALPHA = 0.06
+#: Difference between two coverages that is none.
+SAME_ALPHA = 1e-4
 #: Without a texture: a gray that hides nothing.
 PLAIN = (0.5, 0.5, 0.5, 1.0)
 
@@ -80,11 +89,45 @@ def build_materials(
     """
     materials = [
         _material(f"{prefix} {name}", finish, _with_holes(image) if finish.alpha else image)
-        for name, finish in ((name, FINISHES[name]) for name in names)
+        for name, finish in ((name, _finish(name, names)) for name in names)
     ]
+    for material, name in zip(materials, names, strict=True):
+        material.roughness = SOLID_ROUGHNESS.get(name, material.roughness)
     if MAPPED in names:
         _add_maps(materials[names.index(MAPPED)], maps)
     return materials
+
+
+def _finish(name: str, names: tuple[str, ...]) -> Finish:
+    """A material's finish; under a cornea, a coat would reflect the light a second time, over the pupil."""
+    finish = FINISHES[name]
+    return dataclasses.replace(finish, coat_roughness=None) if CORNEA in names else finish
+
+
+@contextlib.contextmanager
+def true_refraction(materials: Iterable[bpy.types.Material]) -> Iterator[None]:
+    """Clear materials have the indices of refraction of what they are, for formats whose readers do not
+    multiply reflections by the coverage.
+    """
+    changed = []
+    try:
+        for material in materials:
+            for node in material.node_tree.nodes if material.node_tree else ():
+                if node.type == "BSDF_PRINCIPLED" and _is_clear(node):
+                    socket = node.inputs["IOR"]
+                    changed.append((socket, socket.default_value))
+                    index = compat.refraction_for(compat.reflection(node) * CLEAR_ALPHA)
+                    socket.default_value = round(index, 4)
+        yield
+    finally:
+        for socket, value in changed:
+            socket.default_value = value
+
+
+def _is_clear(principled: bpy.types.Node) -> bool:
+    """Whether a Principled shader is as `_let_through` leaves it."""
+    alpha = principled.inputs["Alpha"]
+    return not alpha.is_linked and abs(alpha.default_value - CLEAR_ALPHA) < SAME_ALPHA
 
 
 def _add_maps(material: bpy.types.Material, maps: Mapping[str, bpy.types.Image]) -> None:

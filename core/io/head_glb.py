@@ -20,13 +20,12 @@ if TYPE_CHECKING:
 
 #: Roughness of the materials, the same as in Blender; the lashes' texture has holes.
 ROUGHNESS = {"skin": 0.5, "eyes": 0.35, "mouth": 0.3, "lashes": 0.8, "cornea": 0.02, "tears": 0.05}
-#: Materials under a clear coat, and its roughness: what wets the eye.
-COAT_ROUGHNESS = {"eyes": 0.03}
+#: Materials that reflect nothing: the corneas before them do, and twice would make the pupils gray.
+DULL = ("eyes",)
 #: Clear materials and their indices of refraction. They are all but transparent, black where they are not,
 #: and as readers multiply reflections by alpha, too, these are divided by it.
 INDEX_OF_REFRACTION = {"cornea": 1.376, "tears": 1.336}
 CLEAR_ALPHA = 0.06
-CLEAR_COAT = "KHR_materials_clearcoat"
 REFRACTION = "KHR_materials_ior"
 SPECULAR = "KHR_materials_specular"
 TRANSPARENT = "lashes"
@@ -213,7 +212,7 @@ def _add_materials(
     shown[TRANSPARENT] = index.get("lashes", shown[TRANSPARENT])
     shown |= dict.fromkeys(INDEX_OF_REFRACTION)
     document["materials"] = [_material(key, image) for key, image in shown.items()]
-    document["extensionsUsed"] = [QUANTIZATION, CLEAR_COAT, REFRACTION, SPECULAR]
+    document["extensionsUsed"] = [QUANTIZATION, REFRACTION, SPECULAR]
     document["extensionsRequired"] = [QUANTIZATION]
     if maps is not None:
         skin = document["materials"][list(MATERIALS).index(SKIN)]
@@ -249,9 +248,8 @@ def _material(key: str, texture: int | None) -> dict[str, Any]:
             REFRACTION: {"ior": INDEX_OF_REFRACTION[key]},
             SPECULAR: {"specularColorFactor": [round(1 / CLEAR_ALPHA, 2)] * 3},
         }
-    if key in COAT_ROUGHNESS:
-        coat = {"clearcoatFactor": 1.0, "clearcoatRoughnessFactor": COAT_ROUGHNESS[key]}
-        material["extensions"] = {CLEAR_COAT: coat}
+    if key in DULL:
+        material["extensions"] = {SPECULAR: {"specularFactor": 0.0}}
     if key == TRANSPARENT:
         material |= {"doubleSided": True, "alphaMode": "BLEND"}
     return material

@@ -46,6 +46,7 @@ def check_write(folder):
     }
     if hasattr(bpy.ops.wm, "usd_export") and "usd_export" in dir(bpy.ops.wm):
         export_folder(bpy.context, folder, ["usd"])
+    export_folder(bpy.context, folder, ["fbx"])
     document, _ = glb_chunks((folder / "head_vrm.glb").read_bytes())
     shapes = document["meshes"][0]["extras"]["targetNames"]
     assert set(VRM_NAMES) < set(shapes) and "jawOpen" in shapes, shapes
@@ -132,6 +133,7 @@ def check_read(folder):
     assert len(meshes) == 1 and not rigs
     (mesh,) = meshes.values()
     assert mesh.data.shape_keys is None and len(mesh.data.materials) == 6
+    check_hair_colors(folder)
     for one in list(bpy.data.objects):
         bpy.data.objects.remove(one)
     with bpy.data.libraries.load(str(folder / "head_blender.blend")) as (there, wanted):
@@ -148,6 +150,22 @@ def check_read(folder):
     for name, points in (("Basis", data.neutral), ("jawOpen", jaw)):
         there = np.array([point.co for point in keys[name].data])
         np.testing.assert_allclose(there, quarter(data, points), atol=1e-5)
+
+
+def check_hair_colors(folder):
+    """Materials of hair in an FBX file show pictures in the hair's color, which are in the file."""
+    meshes, _ = imported(folder / "head.fbx")
+    hair = {name: one.data.materials[0] for name, one in meshes.items() if "hair" in name}
+    assert {name.rsplit(" ", 1)[-1] for name in hair} == {"cards", "shell"}, sorted(meshes)
+    for name, material in hair.items():
+        shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+        (link,) = shader.inputs["Base Color"].links
+        image = link.from_node.image
+        assert image.packed_file or Path(bpy.path.abspath(image.filepath)).is_file(), image.filepath
+        pixels = np.array(image.pixels[:]).reshape(-1, 4)
+        red, _, blue, _ = pixels[pixels[:, 3] > 0.5].mean(0)
+        assert red > blue + 0.05, (name, red, blue)  # fair hair
+        assert bool(shader.inputs["Alpha"].links) == name.endswith("cards")
 
 
 def quarter(data, points):

@@ -266,7 +266,7 @@ def nodes(node):
 def in_usd(folder):
     """Pixar's library opens the USD file; its validators, and those of skeletons, have nothing to say."""
     script = f"""
-from pxr import Usd, UsdSkel, UsdValidation
+from pxr import Usd, UsdShade, UsdSkel, UsdValidation
 stage = Usd.Stage.Open({str(folder / "head.usdc")!r})
 skeletons = [prim for prim in stage.Traverse() if prim.IsA(UsdSkel.Skeleton)]
 assert len(skeletons) == 1 and len(UsdSkel.Skeleton(skeletons[0]).GetJointsAttr().Get()) == 10
@@ -277,6 +277,11 @@ meshes = [prim for prim in stage.Traverse() if prim.GetTypeName() == "Mesh"]
 bound = [prim for prim in meshes if prim.HasAPI(UsdSkel.BindingAPI)]
 assert bound and UsdSkel.BindingAPI(bound[0]).GetJointIndicesPrimvar().HasValue()
 assert UsdSkel.Topology(UsdSkel.Skeleton(skeletons[0]).GetJointsAttr().Get()).Validate()[0]
+shaders = [UsdShade.Shader(prim) for prim in stage.Traverse() if prim.IsA(UsdShade.Shader)]
+surfaces = [one for one in shaders if one.GetIdAttr().Get() == "UsdPreviewSurface"]
+for name, index in (("cornea", 1.376), ("tears", 1.336)):
+    (clear,) = [one for one in surfaces if name in str(one.GetPath())]
+    assert abs(clear.GetInput("ior").Get() - index) < 1e-3, (name, clear.GetInput("ior").Get())
 registry = UsdValidation.ValidationRegistry()
 validators = registry.GetOrLoadAllValidators()
 said = [error.GetMessage() for error in UsdValidation.ValidationContext(validators).Validate(stage)]

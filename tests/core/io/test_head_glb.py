@@ -270,6 +270,14 @@ def test_a_textured_glb_is_small_and_its_lashes_have_holes(topology):
         assert clear["alphaMode"] == "BLEND" and alpha < 0.1
         assert specular == pytest.approx([1 / alpha] * 3, rel=1e-3)
         assert clear["extensions"]["KHR_materials_ior"]["ior"] == index
+    # Behind the corneas nothing reflects light a second time.
+    eyes = next(material for material in document["materials"] if material["name"] == "eyes")
+    assert eyes["extensions"] == {"KHR_materials_specular": {"specularFactor": 0.0}}
+    assert set(document["extensionsUsed"]) == {
+        "KHR_mesh_quantization",
+        "KHR_materials_ior",
+        "KHR_materials_specular",
+    }
     pictures = []
     for image in document["images"]:
         view = document["bufferViews"][image["bufferView"]]
