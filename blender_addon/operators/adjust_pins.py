@@ -10,7 +10,6 @@ import bpy
 from ..blender import redraw
 from ..errors import AddonError
 from ..heads import adjustments
-from ..heads.build import PHOTO_SHAPE
 from ..heads.face_document import PhotoCamera
 from ..heads.head_npz import FILE_NAME
 from ..heads.lookup import document_of, require_head
@@ -19,7 +18,7 @@ from ..state.pin_preview import PinAnswer, PinPreview
 from ..viewport import camera_match, pin_overlay
 from ..viewport.pin_overlay import ScreenPin
 from . import polls
-from .modal_photo_tool import ModalPhotoTool
+from .modal_photo_tool import OTHER_CORRECTION, ModalPhotoTool
 from .reporting import report_message, reports_errors
 
 #: Seconds between looks at what the engine has made of a drag.
@@ -112,15 +111,15 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
         if _overlay is not None:
             _overlay.ending = True
             return {"CANCELLED"}
+        now = session.current()
+        if now.correcting:
+            raise AddonError(OTHER_CORRECTION)
         head = require_head(context)
         folder = Path(bpy.path.abspath(head.photobust.folder))
         if not head.photobust.folder or not (folder / FILE_NAME).is_file():
             raise AddonError(f"The folder of this head has no {FILE_NAME}. Reconstruct the photo again.")
-        now = session.current()
         client = now.client(settings.engine_choice(context).find())
         self._lay_photo_over(PHOTO_OPACITY)
-        for key in head.data.shape_keys.key_blocks[1:]:
-            key.value = 1.0 if key.name == PHOTO_SHAPE else 0.0
         self._preview = PinPreview(client, folder, now.scratch() / "adjusted.npz")
         try:
             self._preview.ask(adjustments.document(head))
@@ -133,7 +132,7 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
         _overlay = Overlay(head.name, up_to_date=False)
         now.adjusting = True
         self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
-        self._take_events(context, _draw, WAITING_HELP, "")
+        self._take_events(context, head, _draw, WAITING_HELP, "")
         return {"RUNNING_MODAL"}
 
     def _take(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -253,7 +252,7 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
             return
         self._pending = None
         if step.message:
-            bpy.ops.ed.undo_push(message=step.message)
+            self._push_undo(step.message)
         if step.dragged:
             self._hint(head, step.dragged, answer)
         if _overlay is not None:

@@ -13,7 +13,7 @@ from ..heads.lookup import document_of, require_head
 from ..state import session, settings
 from ..viewport import pin_overlay
 from . import polls
-from .modal_photo_tool import ModalPhotoTool
+from .modal_photo_tool import OTHER_CORRECTION, ModalPhotoTool
 from .reporting import report_message, reports_errors
 
 HELP = (
@@ -66,8 +66,9 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
     @reports_errors
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         global _painting
-        if _painting is not None or session.current().adjusting:
-            raise AddonError("End the other correction first, with Enter.")
+        now = session.current()
+        if now.correcting:
+            raise AddonError(OTHER_CORRECTION)
         head = require_head(context)
         self._lay_photo_over(PHOTO_OPACITY)
         camera = document_of(head).camera
@@ -76,7 +77,8 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
         size = (camera.width, camera.height)
         known = parse_mask(head.photobust.ignored_png)
         _painting = Painting(head.name, size, empty_mask(*size) if known is None else known.copy())
-        self._take_events(context, _draw, HELP, "Ignore Here")
+        now.ignoring = True
+        self._take_events(context, head, _draw, HELP, "Ignore Here")
         return {"RUNNING_MODAL"}
 
     def _take(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -96,7 +98,7 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
         if event.type == "LEFTMOUSE" and event.value == "RELEASE" and _painting.last is not None:
             _painting.last = None
             head.photobust.ignored_png = mask_text(_painting.mask)
-            bpy.ops.ed.undo_push(message="Ignore Here")
+            self._push_undo("Ignore Here")
             redraw.sidebars()
             return {"RUNNING_MODAL"}
         if found is None:
@@ -141,7 +143,7 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
             report_message(self, "ERROR", str(error))
             return
         head.photobust.ignored_png = mask_text(_painting.mask)
-        bpy.ops.ed.undo_push(message="Ignore Here")
+        self._push_undo("Ignore Here")
         report_message(self, "INFO", f"Ignored: {kind}. Ctrl takes back what is too much.")
         redraw.views()
         redraw.sidebars()
@@ -158,6 +160,7 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
         if _painting is None:
             return
         head, _painting = bpy.data.objects.get(_painting.head), None
+        session.current().ignoring = False
         self._end_taking_events(context, head)
 
 

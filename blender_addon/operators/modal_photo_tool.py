@@ -7,9 +7,15 @@ import bpy
 
 from ..blender import redraw
 from ..errors import AddonError
+from ..heads import photographed
 from ..state import session
+from ..state.session import Message
 from ..viewport import camera_match
 from .reporting import report_error
+
+#: The operators that use it: one at a time.
+CORRECTIONS = ("photobust.adjust_pins", "photobust.ignore_here")
+OTHER_CORRECTION = "End the other correction first, with Enter."
 
 
 class ModalPhotoTool:
@@ -20,10 +26,12 @@ class ModalPhotoTool:
     """
 
     _handler: Any
+    _corrected: str
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Take an event."""
         try:
+            self._show_as_photographed()  # an undone step has its own pose
             return self._take(context, event)
         except Exception as error:  # noqa: BLE001 (the last place before Blender shows a traceback)
             self._stop(context)
@@ -39,26 +47,51 @@ class ModalPhotoTool:
             raise AddonError(session.current().message.text or "The photo cannot be shown.")
 
     def _take_events(
-        self, context: bpy.types.Context, draw: Callable[[], None], status: str, message: str
+        self,
+        context: bpy.types.Context,
+        head: bpy.types.Object,
+        draw: Callable[[], None],
+        status: str,
+        message: str,
     ) -> None:
-        """Take events from now on.
+        """Show the head as photographed, and take events, from now on.
 
         Args:
             context: The operator's.
+            head: Is corrected.
             draw: Draws over each 3D view.
             status: What keys and buttons do, for the status bar.
             message: Names the step of the undo history that this begins with; empty for none.
         """
+        self._corrected = head.name
+        self._show_as_photographed()
+        if session.current().message.operator in CORRECTIONS:
+            session.current().message = Message()
         self._handler = bpy.types.SpaceView3D.draw_handler_add(draw, (), "WINDOW", "POST_PIXEL")
         context.window_manager.modal_handler_add(self)
         context.workspace.status_text_set(status)
         if message:
-            bpy.ops.ed.undo_push(message=message)
+            self._push_undo(message)
         redraw.views()
         redraw.sidebars()
 
+    def _push_undo(self, message: str) -> None:
+        """Add a step to the undo history, in which the head has its own pose and expression."""
+        photographed.restore_all()
+        bpy.ops.ed.undo_push(message=message)
+        self._show_as_photographed()
+
+    def _show_as_photographed(self) -> None:
+        head = bpy.data.objects.get(self._corrected)
+        if head is not None:
+            photographed.show_as_photographed(head)
+
     def _end_taking_events(self, context: bpy.types.Context, head: bpy.types.Object | None) -> None:
-        """Put the photo behind the head, if there still is one, and let go of view and status bar."""
+        """Put the photo behind the head, if there still is one, and let go of pose, view and status bar."""
+        photographed.restore_all()
+        message = session.current().message
+        if message.level == "ERROR" and message.operator in CORRECTIONS:
+            session.current().message = Message()
         if head is not None:
             camera_match.photo_behind(head)
         bpy.types.SpaceView3D.draw_handler_remove(self._handler, "WINDOW")

@@ -103,6 +103,8 @@ class AddonSession:
         self.retopology: RetopologyRun | None = None
         #: Whether points of a head are being dragged.
         self.adjusting = False
+        #: Whether parts of the photo are being painted over.
+        self.ignoring = False
         #: The engine being set up; None when that is over. `setup_log`: of the last time.
         self.setup: EngineSetup | None = None
         self.setup_log: Path | None = None
@@ -118,6 +120,11 @@ class AddonSession:
             self.stop_engine()
             self._client = WorkerClient(engine, self._log)
         return self._client
+
+    @property
+    def correcting(self) -> bool:
+        """Whether a head is being corrected over its photo."""
+        return self.adjusting or self.ignoring
 
     @property
     def engine_pid(self) -> int | None:

@@ -20,7 +20,7 @@ from blender_addon.blender import glb_document
 from blender_addon.blender.images import save_png
 from blender_addon.blender_worker.open_head import open_head
 from blender_addon.errors import AddonError
-from blender_addon.heads import armature, hair, hair_follow, hair_strands, lookup
+from blender_addon.heads import armature, hair, hair_follow, hair_strands, lookup, photographed
 from blender_addon.heads import export as head_export
 from blender_addon.heads.armature import rig_of
 from blender_addon.heads.build import SUBDIVISION, build_head
@@ -532,6 +532,21 @@ def check_pose(folder):
     assert np.allclose(shown_points(head), expected + np.array([1, 2, 3]), atol=2e-5), (
         "it moves with its armature"
     )
+
+    # Corrected over its photo, it is shown as in there, and afterwards as before.
+    turn(rig, "head", "x", 0.6)
+    keys = head.data.shape_keys.key_blocks
+    keys["jawOpen"].value = 0.6
+    posed, index = shown_points(head), head.active_shape_key_index
+    for chosen in (0, 5):
+        photographed.show_as_photographed(head)
+        assert np.allclose(shown_points(head), data.photo + np.array([1, 2, 3]), atol=1e-5)
+        head.active_shape_key_index = chosen
+    photographed.restore_all()
+    assert (shown_points(head) == posed).all() and np.abs(posed - data.photo).max() > 0.05
+    assert head.active_shape_key_index == index and not head.show_only_shape_key
+    assert keys["Photo"].value == 0.0 and abs(keys["jawOpen"].value - 0.6) < 1e-6
+    assert photographed.KEPT not in head and photographed.KEPT not in rig.data
 
 
 def check_drive(folder):

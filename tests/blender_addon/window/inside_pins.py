@@ -39,6 +39,23 @@ def head():
     return bpy.data.objects[rooms["head"]]
 
 
+def pose():
+    """Turn the head, open its mouth, and take its expression away."""
+    bone = head().parent.pose.bones["head"]
+    bone.rotation_mode = "XYZ"
+    bone.rotation_euler.x = 0.6
+    keys = head().data.shape_keys.key_blocks
+    keys["Photo"].value, keys["jawOpen"].value = 0.0, 0.5
+    bpy.ops.ed.undo_push(message="posed")
+
+
+def posed():
+    """Whether the pose is shown, whether one shape key is shown alone, and values of shape keys."""
+    keys = head().data.shape_keys.key_blocks
+    shown = head().parent.data.pose_position == "POSE"
+    return [shown, head().show_only_shape_key, keys["Photo"].value, keys["jawOpen"].value]
+
+
 def overlay():
     """What is drawn over the view, None when points are not dragged."""
     return rooms["adjust_pins"]._overlay

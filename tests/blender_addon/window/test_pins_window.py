@@ -16,7 +16,7 @@ from scripts.build.addon import build
 from tests.blender_addon.heads.head_file_samples import ply_bytes
 from tests.blender_addon.window.display import SIZE
 from tests.blender_addon.window.test_window import display, install, window  # noqa: F401  (fixtures)
-from tests.core.head_samples import MODELS, plain_head
+from tests.core.head_samples import MODELS, rigged_head
 
 pytestmark = pytest.mark.slow
 
@@ -39,13 +39,24 @@ LIT_SECONDS = 3.0
 #: are not exactly level.
 GROWTH_MB = 25
 
+#: What `posed` says of the posed head, and of it while it is corrected.
+AS_POSED = [True, False, 0.0, 0.5]
+AS_PHOTOGRAPHED = [False, True, 0.0, 0.5]
+#: Presses Adjust Pins, which may refuse.
+PINS_TOO = """
+try:
+    bpy.ops.photobust.adjust_pins('INVOKE_DEFAULT')
+except RuntimeError:
+    pass
+"""
+
 
 @pytest.fixture
 def folder(tmp_path):
     """The folder of the average head, as far as corrections need it."""
     folder = tmp_path / "average"
     folder.mkdir()
-    head = plain_head(HeadTopology.load(MODELS))
+    head = rigged_head(HeadTopology.load(MODELS))
     (folder / "head.npz").write_bytes(head_npz_bytes(head, {}, (), None))
     (folder / "surface.ply").write_bytes(ply_bytes())
     Image.new("RGB", (1024, 1024), (90, 120, 150)).save(folder / "photo.png")
@@ -65,6 +76,7 @@ def test_points_are_dragged_with_the_mouse(window, folder, tmp_path):  # noqa: F
     window.execute(INSIDE.read_text())
     window.execute(f"show_head({module!r}, {str(folder)!r})")
     solver = PinSolver(HeadTopology.load(MODELS))
+    window.execute("pose()")
     window.execute("bpy.ops.photobust.adjust_pins('INVOKE_DEFAULT')")
     window.wait_until(lambda: window.ask("len(pins()) > 40"), 30, "the pins")
     before = window.ask("shapes()")
@@ -82,6 +94,9 @@ def test_points_are_dragged_with_the_mouse(window, folder, tmp_path):  # noqa: F
         sizes.append(window.ask("megabytes()"))
     assert max(sizes[-5:]) < max(sizes[:5]) + GROWTH_MB, sizes
 
+    # All of that over the head as photographed, whatever its pose is.
+    window.wait_until(lambda: window.ask("posed()") == AS_PHOTOGRAPHED, 20, "the head as photographed")
+
     # A locked point stays while its neighbor moves; reset, the head is as before.
     place = hover(window, "lip_upper_middle")
     window.display.key("l")
@@ -94,6 +109,7 @@ def test_points_are_dragged_with_the_mouse(window, folder, tmp_path):  # noqa: F
     done = "overlay().up_to_date and len(head().photobust.pins) == 1"
     window.wait_until(lambda: window.ask(done), 20, "the reset")
     end_pins(window)
+    assert window.ask("posed()") == AS_POSED
 
     # An engine that answers nobody holds up neither Blender nor the end of the pins.
     window.execute("import os, signal\nengine = rooms['session'].current().engine_pid")
@@ -126,7 +142,18 @@ def test_points_are_dragged_with_the_mouse(window, folder, tmp_path):  # noqa: F
     window.wait_until(lambda: window.ask("shapes()") == unslid, 20, "the slider to be undone, bit for bit")
     assert window.ask("head().photobust.sliders.eye_spacing") == 0.0
 
-    # The brush.
+    # Steps from amid the pins show the head's own pose.
+    assert window.ask("posed()") == AS_POSED
+
+    # The brush, beside which no pins are.
+    window.execute("bpy.ops.photobust.ignore_here('INVOKE_DEFAULT')")
+    window.execute(PINS_TOO)
+    message = "rooms['session'].current().message.text"
+    assert "End the other correction first" in window.ask(message)
+    assert window.ask("overlay() is None") and window.ask("posed()") == AS_PHOTOGRAPHED
+    window.display.key("Return")
+    window.wait_until(lambda: window.ask("posed()") == AS_POSED, 20, "the pose to be back")
+    assert window.ask(message) == ""
     window.execute("bpy.ops.photobust.ignore_here('INVOKE_DEFAULT')")
     x, y = window.ask("pins()")["cheekbone_right"]
     window.display.stroke((x, SIZE[1] - 1 - y), (x + 20, SIZE[1] - 1 - y))
