@@ -40,7 +40,7 @@ def test_the_tangents_are_the_engines(engines):
     wanted, *others = tangents_of(engines)
     found, *none = tangents_of(with_tangents(without_tangents(engines)))
     np.testing.assert_allclose(found, wanted, atol=1e-4)
-    assert others == none == [None] * 3, "only the skin has a normal map"
+    assert others == none == [None] * 5, "only the skin has a normal map"
 
 
 def test_what_has_them_or_cannot_have_them_stays(engines):
