@@ -23,6 +23,8 @@ pytestmark = pytest.mark.slow
 INSIDE = Path(__file__).with_name("inside_pins.py")
 CAMERA = Camera(2000.0, 511.5, 511.5)
 POSE = HeadPose(FRONTAL, np.array([0.0, 0.05, 0.9]))
+#: Stands for the photo's SHA-256.
+DIGEST = "5a" * 32
 #: Points that are dragged, and how far on the screen.
 DRAGS = (
     ("nose_tip", 9, -7),
@@ -62,7 +64,7 @@ def folder(tmp_path):
     Image.new("RGB", (1024, 1024), (90, 120, 150)).save(folder / "photo.png")
     document = {
         "schema_version": 1,
-        "input": {"name": "photo.png", "width": 1024, "height": 1024},
+        "input": {"name": "photo.png", "width": 1024, "height": 1024, "sha256": DIGEST},
         "pose": POSE.document(),
         "camera": CAMERA.document(1024, 1024),
     }
@@ -166,6 +168,11 @@ def test_points_are_dragged_with_the_mouse(window, folder, tmp_path):  # noqa: F
     window.display.key("Return")
     document = window.ask("rooms['adjustments'].document(head())")
     assert document["pins"] == [] and len(document["ignored_png"]) > 100
+    # What is saved for a batch says which photo's corrections these are.
+    saved = tmp_path / "corrections.json"
+    window.execute(f"bpy.ops.photobust.save_adjustments(filepath={str(saved)!r})")
+    window.wait_until(saved.is_file, 20, "the file of the corrections")
+    assert json.loads(saved.read_text()) == [{"photo": "photo.png", "sha256": DIGEST, "face": 0, **document}]
     log = window.log.read_text(errors="replace")
     assert not any(word in log for word in ("Traceback", 'File "')), log
 
