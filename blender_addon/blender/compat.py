@@ -191,11 +191,7 @@ def base_colors(principled: bpy.types.Node) -> list[bpy.types.NodeSocket]:
 
 def let_light_through(material: bpy.types.Material) -> None:
     """Draw the material's alpha in Eevee; Cycles and, since 4.2, Eevee's default need no setting."""
-    if hasattr(material, "surface_render_method"):
-        material.surface_render_method = "DITHERED"
-    else:
-        material.blend_method = "HASHED"
-        material.shadow_method = "HASHED"
+    _set_blending(material, "DITHERED", "HASHED", "HASHED")
 
 
 def set_reflection(principled: bpy.types.Node, fraction: float) -> None:
@@ -226,11 +222,16 @@ def refraction_for(fraction: float) -> float:
 
 def blend_smoothly(material: bpy.types.Material) -> None:
     """Draw the material's alpha in Eevee without grain and without shadows, for what is all but clear."""
+    _set_blending(material, "BLENDED", "BLEND", "NONE")
+
+
+def _set_blending(material: bpy.types.Material, method: str, old_method: str, old_shadow: str) -> None:
+    """Choose how Eevee draws alpha: since 4.2 by one method, before by one for it and one for its shadow."""
     if hasattr(material, "surface_render_method"):
-        material.surface_render_method = "BLENDED"
+        material.surface_render_method = method
     else:
-        material.blend_method = "BLEND"
-        material.shadow_method = "NONE"
+        material.blend_method = old_method
+        material.shadow_method = old_shadow
 
 
 def add_geometry_sockets(group: bpy.types.NodeTree) -> None:

@@ -35,23 +35,28 @@ HOT = 4.0
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The rows of `summary` as a table, the methods of each yaw bin below each other."""
-    head = ["yaw", "method", "heads", "failed", *FIGURES.values()]
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    bins = list(dict.fromkeys(row["yaw"] for row in rows))
-    for row in sorted(rows, key=lambda r: bins.index(r["yaw"])):
-        cells = [row["yaw"], row["method"], row["heads"], row["failed"]]
-        cells += ["–" if np.isnan(row[k]) else f"{row[k]:.{DIGITS[k]}f}" for k in FIGURES]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join(lines)
+    return _table(rows, ("heads", "failed"), FIGURES, DIGITS)
 
 
 def region_markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The rows of `summary` as a table of the medians by region, mm, aligned."""
-    lines = ["| yaw | method | " + " | ".join(FACE_REGIONS) + " |", "|---" * (len(FACE_REGIONS) + 2) + "|"]
+    return _table(rows, (), {name: name for name in FACE_REGIONS}, dict.fromkeys(FACE_REGIONS, 2))
+
+
+def _table(
+    rows: Sequence[dict[str, Any]],
+    counts: tuple[str, ...],
+    figures: dict[str, str],
+    digits: dict[str, int],
+) -> str:
+    """A row for each yaw bin and method: its counts, and its figures by the names they have in the head."""
+    head = ["yaw", "method", *counts, *figures.values()]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     bins = list(dict.fromkeys(row["yaw"] for row in rows))
     for row in sorted(rows, key=lambda r: bins.index(r["yaw"])):
-        cells = ["–" if np.isnan(row[k]) else f"{row[k]:.2f}" for k in FACE_REGIONS]
-        lines.append("| " + " | ".join([row["yaw"], row["method"], *cells]) + " |")
+        cells = [row[k] for k in ("yaw", "method", *counts)]
+        cells += ["–" if np.isnan(row[k]) else f"{row[k]:.{digits[k]}f}" for k in figures]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 
 
