@@ -8,6 +8,7 @@ import numpy as np
 from ..geometry.frames import HEAD_CENTER, Camera, HeadPose
 from ..image.crop import cut_crop
 from ..runtime.backend import SEGMENTATION_NAME, SEGMENTATION_ONNX_NAME, choose_backend
+from .attached import without_detached
 from .segments import SEGMENT_SIZE, Segmentation, segment_frame
 
 #: What mirroring a head does to directions in its frame.
@@ -123,11 +124,13 @@ class Segmenter:
             pose: Of the head.
 
         Returns:
-            The probabilities of the classes in the head's segment frame.
+            The probabilities of the classes in the head's segment frame; headwear and things that do not
+            touch the head are background.
         """
         frame = segment_frame(camera, pose)
         picture = cut_crop(rgb, frame, SEGMENT_SIZE, SEGMENT_SIZE)
-        return Segmentation(segment_both_ways(self.network, picture, camera_direction(pose)), frame)
+        found = segment_both_ways(self.network, picture, camera_direction(pose))
+        return without_detached(Segmentation(found, frame))
 
 
 def segment_both_ways(network: SegmentNetwork, picture: np.ndarray, direction: np.ndarray) -> np.ndarray:

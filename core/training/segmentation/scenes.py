@@ -16,11 +16,12 @@ from ..face_models.heads import ICT, MAKEHUMAN, HeadSource
 from ..paths import DataPaths
 from ..synthesis import accessories, occluders, wearables
 from ..synthesis.appearance import Appearance, DressedHead, composite, exposure_gain
-from ..synthesis.backgrounds import background
+from ..synthesis.backgrounds import background, foliage
 from ..synthesis.cameras import head_rotation
 from ..synthesis.render import Buffers, draw
 from ..synthesis.shading import shade
 from ..synthesis.texture_library import HAIR_COLORS, Split, encode_srgb, sample_texture
+from .curls import curl_hair
 from .teacher import IGNORED, WIDE_CENTER, WIDE_SIZE, WIDE_WIDTH_CM
 
 #: Side of a labeled picture, pixels: the wide frame.
@@ -32,6 +33,10 @@ OPAQUE = 0.5
 THIN = 0.3
 #: Fraction of rendered heads that are MakeHuman's.
 MAKEHUMAN_FRACTION = 0.3
+#: How often the hair of a rendered head and of a portrait is curled, and how often leaves are behind both.
+CURLED_RENDERED = 0.35
+CURLED_PORTRAIT = 0.35
+FOLIAGE = 0.12
 #: Of the albedo's brightness over plain skin, below which what grows in brow and beard is hair.
 DARK_HAIR = 0.62
 #: Above this it is skin; between the two it is not known.
@@ -122,8 +127,12 @@ class SceneSource:
         behind = background(
             rng, SCENE_SIZE, self.split, self.appearance.lights, self.appearance.textures, light
         )
+        if rng.random() < FOLIAGE:
+            behind = foliage(rng, SCENE_SIZE)
         gain = exposure_gain(rng, linear, buffers.mask)
         rgb = composite(encode_srgb(linear, gain), behind, scene.depth > 0)
+        if rng.random() < CURLED_RENDERED:
+            curl_hair(rng, rgb, labels)
         tone = np.median(rgb[labels == SegmentClass.SKIN], 0) if (labels == SegmentClass.SKIN).any() else None
         self._hold(rng, rgb, scene, tone)
         return LabeledPicture(rgb, labels, camera_direction(pose))
@@ -138,6 +147,8 @@ class SceneSource:
                 _recolor(rng, rgb, labels == kind)
         if rng.random() < 0.4:
             self._replace_background(rng, rgb, labels)
+        if rng.random() < CURLED_PORTRAIT:
+            curl_hair(rng, rgb, labels)
         mesh = self.heads.drawn[MAKEHUMAN]
         points = portrait.pose.head_to_camera(portrait.vertices)
         buffers = draw(points, mesh.triangles, mesh.corner_uv, mesh.part, portrait.camera, SCENE_SIZE)
@@ -217,7 +228,10 @@ class SceneSource:
         unknown = labels == IGNORED
         if (unknown & (np.arange(SCENE_SIZE)[:, None] < SCENE_SIZE // 2)).mean() > 0.25:
             return
-        behind = background(rng, SCENE_SIZE, self.split, self.appearance.lights, self.appearance.textures)
+        if rng.random() < FOLIAGE:
+            behind = foliage(rng, SCENE_SIZE)
+        else:
+            behind = background(rng, SCENE_SIZE, self.split, self.appearance.lights, self.appearance.textures)
         rgb[:] = composite(behind, rgb, labels == SegmentClass.BACKGROUND)
 
     def _draw(

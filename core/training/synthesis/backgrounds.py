@@ -6,6 +6,11 @@ import numpy as np
 from .lighting import LightLibrary, SceneLight
 from .texture_library import Split, TextureLibrary, encode_srgb
 
+#: Colors of leaves, grass, bark and autumn leaves, sRGB.
+LEAF_COLORS = np.array(
+    [[58, 82, 36], [92, 112, 52], [44, 60, 40], [104, 84, 58], [140, 92, 40], [120, 128, 76]]
+)
+
 
 def background(
     rng: np.random.Generator,
@@ -40,6 +45,23 @@ def background(
             picture = picture[:, ::-1]
         return cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
     return plain(rng, size) if kind < 0.9 else _clutter(rng, size)
+
+
+def foliage(rng: np.random.Generator, size: int) -> np.ndarray:
+    """(size, size, 3) uint8 sRGB: leaves, grass or bushes, sharp or out of focus, with light between them."""
+    grain = rng.uniform(1.0, 7.0)
+    fields = []
+    for sigma in (grain, 3 * grain, 30.0):
+        field = cv2.GaussianBlur(rng.normal(size=(size, size)).astype(np.float32), (0, 0), sigma)
+        fields.append(field / field.std())
+    height = fields[0] + 0.8 * fields[1] + 0.6 * fields[2]
+    base = LEAF_COLORS[rng.integers(len(LEAF_COLORS))] * rng.uniform(0.5, 1.4)
+    picture = base * np.exp(rng.uniform(0.25, 0.8) * height)[..., None]
+    picture = picture * (1 + 0.12 * fields[1][..., None] * np.array([1.0, 0.0, -1.0]))
+    gaps = np.clip((height - rng.uniform(1.2, 3.0)) * 3, 0, 1)[..., None] * (rng.random() < 0.6)
+    picture = picture * (1 - gaps) + np.array([225.0, 232.0, 235.0]) * gaps
+    picture = np.clip(picture, 0, 255).astype(np.uint8)
+    return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 8)) if rng.random() < 0.7 else picture
 
 
 def plain(rng: np.random.Generator, size: int) -> np.ndarray:

@@ -6,6 +6,7 @@ import pytest
 
 from core.segmentation.segments import SEGMENT_SIZE, SegmentClass
 from core.training.segmentation.corrections import BAND, SHAVEN, correct, read_corrections
+from core.training.segmentation.curls import curl_hair
 from core.training.segmentation.dataset import SCENE_SCALE, LabeledShard, augment
 from core.training.segmentation.evaluation import add_confusion, hair_agreement, intersection_over_union
 from core.training.segmentation.scenes import SCENE_SIZE, LabeledPicture
@@ -128,3 +129,25 @@ def test_hair_is_compared_only_where_the_teacher_is_sure():
     found = np.array([[0.8, 0.1, 0.9, 0.2]], np.float32)
     assert hair_agreement(found, teacher, np.ones((1, 4), bool)) == pytest.approx(0.5)
     assert hair_agreement(found, teacher, np.array([[True, False, True, True]])) == 1
+
+
+def test_curled_hair_grows_over_what_is_behind_it_and_never_over_the_face():
+    rng = np.random.default_rng(0)
+    labels = np.full((200, 200), SegmentClass.BACKGROUND, np.uint8)
+    labels[70:150, 70:130] = SegmentClass.SKIN
+    labels[40:90, 60:140] = SegmentClass.HAIR
+    labels[150:] = SegmentClass.CLOTHES
+    rgb = np.full((200, 200, 3), 200, np.uint8)
+    rgb[labels == SegmentClass.HAIR] = (60, 40, 30)
+    for _ in range(5):
+        new_labels, new_rgb = labels.copy(), rgb.copy()
+        curl_hair(rng, new_rgb, new_labels)
+        face = labels == SegmentClass.SKIN
+        assert (new_labels[face] == SegmentClass.SKIN).all()
+        np.testing.assert_array_equal(new_rgb[face], rgb[face])
+        hair = new_labels == SegmentClass.HAIR
+        assert hair.sum() > 0.5 * (labels == SegmentClass.HAIR).sum()
+        assert new_rgb[hair].mean() < 140  # nothing of what was behind is called hair
+        far = np.zeros_like(face)
+        far[:, :20] = far[:, -20:] = True
+        np.testing.assert_array_equal(new_labels[far], labels[far])
