@@ -23,7 +23,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault(_variable, "1")
 
 # Timings are not asserted: on a busy machine the first example alone can take longer than hypothesis allows.
-settings.register_profile("photobust", deadline=None)
+# The same examples each time: a suite that finds a new one by chance fails whoever changed something else.
+# --hypothesis-profile=explore looks for new ones.
+settings.register_profile("photobust", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("photobust")
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -140,7 +140,7 @@ def test_a_mirrored_photo_shows_the_mirrored_head(astronaut, face, lifter):
 @given(st.floats(-180, 180))
 @settings(max_examples=12, deadline=None)
 def test_a_turned_photo_gives_the_same_head(astronaut, face, lifter, degrees):
-    """To 0.1 % of the face's height, whatever the roll; the pose turns with the photo."""
+    """To 0.1 % of the face's height, whatever the roll; the pose turns with the photo, to 0.2 degrees."""
     height, width = astronaut.shape[:2]
     camera = Camera.from_focal_mm(50, width, height)
     head = lifter.lift(face, camera, astronaut)
@@ -160,7 +160,7 @@ def test_a_turned_photo_gives_the_same_head(astronaut, face, lifter, degrees):
     assert np.linalg.norm(other.vertices - head.vertices, axis=1).mean() < 0.001 * face_height
     turn = np.eye(3)
     turn[:2, :2] = linear
-    np.testing.assert_allclose(other.pose.rotation, turn @ head.pose.rotation, atol=2e-3)
+    np.testing.assert_allclose(other.pose.rotation, turn @ head.pose.rotation, atol=3.5e-3)
     np.testing.assert_allclose(other.pose.translation, turn @ head.pose.translation, atol=2e-3)
 
 
