@@ -2,11 +2,15 @@
 
 import itertools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..makehuman import BaseMesh
 from ..mesh_topology import boundary_loops
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 #: MakeHuman's average face is small and held a little high beside face models made from scans: turned about
 #: x and scaled by what the registration to ICT-FaceKit finds (a similarity over 468 landmarks).
@@ -63,17 +67,35 @@ class _Rings:
             loop.append(c)
         return loop
 
+    def reached(self, start: np.ndarray, barrier: np.ndarray) -> list[int]:
+        """All vertices that edges lead to from `start` without crossing the barrier, both included."""
+        todo = [int(v) for v in start]
+        found = {*todo, *map(int, barrier)}
+        while todo:
+            for v in self.neighbors[todo.pop()]:
+                if v not in found:
+                    found.add(v)
+                    todo.append(v)
+        return list(found)
+
 
 @dataclass(frozen=True)
 class HeadMesh:
     """What of MakeHuman's mesh the template keeps.
 
-    combine: sparse (V, 19158), kept vertices from MakeHuman's (the neck's are slid along their columns).
-    drop: (V, 3) meters, head frame, added to the neutral head: brings the neck's end onto the plane of the
-    cut. The rest as in the file's description.
+    Attributes:
+        combine: Sparse (V, 19158), kept vertices from MakeHuman's (the neck's are slid along their columns).
+        drop: (V, 3) meters, head frame, added to the neutral head: brings the neck's end onto the plane of
+            the cut.
+        quads: (F, 4) int32.
+        face_part: (F,) int8, indices into PART_NAMES.
+        uv: (U, 2) float32, MakeHuman's.
+        quad_uv: (F, 4) int32, indices into `uv`.
+        mirror: (V,) int32, the vertex on the other side.
+        loops: Vertices of the named edge loops: lips, neck, lid_left, lid_right.
     """
 
-    combine: object
+    combine: "csr_matrix"
     drop: np.ndarray
     quads: np.ndarray
     face_part: np.ndarray
@@ -131,8 +153,6 @@ def cut_head(base: BaseMesh, cavity: np.ndarray, average: np.ndarray) -> HeadMes
     Raises:
         ValueError: the mesh isn't the one that the neck's rings were found on.
     """
-    from scipy.sparse import lil_matrix
-
     body = base.groups == "body"
     inner = np.zeros(len(base.quads), bool)
     inner[cavity] = True
@@ -142,41 +162,18 @@ def cut_head(base: BaseMesh, cavity: np.ndarray, average: np.ndarray) -> HeadMes
     placed = placed - placed[corners].mean(0)
 
     rings = _Rings(base.quads[body])
-    loops = []
-    for front in NECK_RINGS:
-        side = max(rings.neighbors[front], key=lambda v: average[v, 0])
-        loops.append(rings.loop(front, side))
-    columns = np.array(loops)  # (rings, 42), column by column below one another
-    for upper, lower in itertools.pairwise(loops):
-        if any(b not in rings.neighbors[a] for a, b in zip(upper, lower, strict=True)):
-            raise ValueError("the rings of the neck are not below one another")
-    combine = lil_matrix((len(average), len(average)))
-    combine.setdiag(1.0)
+    columns = _neck_columns(rings, average)
     weights, shift = _slide_columns(placed, columns)
     kept_rings = columns[: NECK_ROWS + 1]
     drop = np.zeros((len(average), 3))
     for row in range(1, NECK_ROWS + 1):
         drop[kept_rings[row], 2] = shift * (row / NECK_ROWS) ** 2
-        for col in range(columns.shape[1]):
-            target = kept_rings[row, col]
-            combine[target, target] = 0.0
-            for k in np.flatnonzero(weights[row, :, col]):
-                combine[target, columns[k, col]] = weights[row, k, col]
 
-    keep = np.zeros(len(base.quads), bool)
-    blocked = set(map(int, kept_rings[-1]))
-    todo = [int(v) for v in loops[0]]
-    reached = set(todo) | blocked
-    while todo:
-        for v in rings.neighbors[todo.pop()]:
-            if v not in reached:
-                reached.add(v)
-                todo.append(v)
-    reached_mask = np.zeros(len(average), bool)
-    reached_mask[list(reached)] = True
-    keep[body] = reached_mask[base.quads[body]].all(1)
+    reached = np.zeros(len(average), bool)
+    reached[rings.reached(kept_rings[0], kept_rings[-1])] = True
     part = np.full(len(base.quads), -1)
-    part[keep] = np.where(inner[keep], 1, 0)
+    skin = body & reached[base.quads].all(1)
+    part[skin] = np.where(inner[skin], 1, 0)
     for group, number in HELPERS.items():
         part[base.groups == group] = number
     uv, quad_uv = _neck_uv(base, columns, weights, np.flatnonzero(part == 0))
@@ -192,7 +189,7 @@ def cut_head(base: BaseMesh, cavity: np.ndarray, average: np.ndarray) -> HeadMes
     for loop in lid_loops:
         named["lid_left" if average[loop[0], 0] > 0 else "lid_right"] = loop
     return HeadMesh(
-        combine.tocsr()[old],
+        _neck_combinations(len(average), columns, weights)[old],
         drop[old],
         new[base.quads[faces]].astype(np.int32),
         part[faces].astype(np.int8),
@@ -201,6 +198,33 @@ def cut_head(base: BaseMesh, cavity: np.ndarray, average: np.ndarray) -> HeadMes
         new[base.mirror[old]].astype(np.int32),
         {name: new[np.array(loop)].astype(np.int32) for name, loop in named.items()},
     )
+
+
+def _neck_columns(rings: _Rings, average: np.ndarray) -> np.ndarray:
+    """The neck's rings (rows), each vertex below the one of the ring above: (rings, 42) int."""
+    loops = []
+    for front in NECK_RINGS:
+        side = max(rings.neighbors[front], key=lambda v: average[v, 0])
+        loops.append(rings.loop(front, side))
+    for upper, lower in itertools.pairwise(loops):
+        if any(b not in rings.neighbors[a] for a, b in zip(upper, lower, strict=True)):
+            raise ValueError("the rings of the neck are not below one another")
+    return np.array(loops)
+
+
+def _neck_combinations(count: int, columns: np.ndarray, weights: np.ndarray) -> "csr_matrix":
+    """Sparse (count, count): each vertex itself, those of the neck slid along their columns."""
+    from scipy.sparse import lil_matrix
+
+    combine = lil_matrix((count, count))
+    combine.setdiag(1.0)
+    for row in range(1, NECK_ROWS + 1):
+        for col in range(columns.shape[1]):
+            target = columns[row, col]
+            combine[target, target] = 0.0
+            for k in np.flatnonzero(weights[row, :, col]):
+                combine[target, columns[k, col]] = weights[row, k, col]
+    return combine.tocsr()
 
 
 def _slide_columns(placed: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
