@@ -19,7 +19,7 @@ from ..segmentation.segments import Segmentation
 from ..template.regions import Regions
 from ..template.topology import SKIN, HeadTopology
 from .albedo_model import DARK, AlbedoFit, AlbedoModel
-from .delighting import relative_shading
+from .delighting import relative_shading, without_sheen
 from .detail import CHANNELS, DetailLayer
 from .inpainting import SmoothCompletion
 from .settings import PaintOptions, TextureSettings
@@ -36,14 +36,19 @@ FOREIGN_LIGHT_RANGE = (0.0, 0.15)
 FOREIGN_HUE_RANGE = (0.30, 0.70)
 #: Logarithm of a color's ratio to the model's at which single texels count less: highlights.
 GLINT_RANGE = (0.25, 0.55)
-#: The same for dark texels near hair: single strands of it.
+#: The same for dark texels near hair, single strands of it, and on the neck: necklaces, and shade of folds.
 STRAND_RANGE = (0.22, 0.45)
+#: The same for light texels on the neck, and what is taken with them, texels of a texture of 1024.
+CHAIN_RANGE = (0.12, 0.30)
+CHAIN_REACH = 2
 #: Least channel, linear, of colors that are clipped: nothing of the skin is left in them.
 CLIPPED_RANGE = (0.75, 0.95)
 #: Texels of half the resolution around what was observed.
 MARGIN = 8
 #: Weights of the mirror image from which on it is used, and used fully.
 MIRROR_RANGE = (0.3, 0.9)
+#: Weight of the smoothness of sheen where it goes on under brows and lips.
+SHEEN_STIFFNESS = 0.1
 #: How many times smooth light and albedo are found in turn.
 LIGHT_ROUNDS = 2
 
@@ -92,11 +97,12 @@ class SkinPainter:
         # Texel coordinates of the mirror image, at the full resolution.
         mirror = 2 * self.sampler.mirror + 0.5
         self._mirror_maps = tuple(self._full(mirror[:, k]) for k in (0, 1))
-        regions = np.column_stack([self.regions.features, self.regions.beard])
-        self._features, self._beard = self.sampler.at_texels(regions).T.copy()
+        regions = np.column_stack([self.regions.features, self.regions.beard, self.regions.neck])
+        self._features, self._beard, self._neck = self.sampler.at_texels(regions).T.copy()
         of_skin = np.zeros(len(topology.vertices), bool)
         of_skin[topology.vertices_of(SKIN)] = True
         self._of_skin = of_skin
+        self._glossy = of_skin * (1 - self.regions.features) * (1 - self.regions.beard)
         self._detail = DetailLayer(size)
 
     def paint(
@@ -155,7 +161,7 @@ class SkinPainter:
         weight = view.weight * self.sampler.at_texels(kept[:, None])[:, 0]
         logs = self._completed(colors, weight, fit)
         if options.delight:
-            weight *= self._plain_texels(colors, view.colors, logs, view.near_hair)
+            weight *= self.plain_texels(colors, view, logs)
             logs = self._completed(colors, weight, fit)
         return ShownSkin(photo.rgb, view, shading, weight), fit, logs
 
@@ -173,6 +179,8 @@ class SkinPainter:
         fit = self.model.fit(np.log(np.maximum(means, DARK)), observed)
         if not delight:
             return even, fit, np.ones(len(means), np.float32)
+        photographed = means
+        means = self._without_sheen(means, observed, fit)
         for _ in range(LIGHT_ROUNDS):
             relative = np.exp(fit.logs - fit.tone) @ LUMINANCE
             shading = relative_shading(normals, means / relative[:, None], plain, self.settings)
@@ -180,6 +188,7 @@ class SkinPainter:
         residual = np.log(np.maximum(means / shading[:, None], DARK)) - fit.logs
         uneven = self._uneven_light(residual, observed)
         shading = shading[:, None] * np.exp(uneven)
+        shading *= np.maximum(photographed, DARK) / np.maximum(means, DARK)
         residual -= uneven
         lightness = residual @ LUMINANCE
         kept = (1 - ramp(-lightness, *SHADOW_RANGE)) * (1 - ramp(lightness, *HIGHLIGHT_RANGE))
@@ -187,6 +196,16 @@ class SkinPainter:
         kept = kept + (1 - kept) * exempt
         kept *= 1 - ramp(_foreign_hue(residual), *FOREIGN_HUE_RANGE) * (1 - self.regions.features)
         return shading, fit, kept.astype(np.float32)
+
+    def _without_sheen(self, means: np.ndarray, observed: np.ndarray, fit: AlbedoFit) -> np.ndarray:
+        """(V, 3) the photographed colors (V, 3) less the light that the skin's surface reflects."""
+        matte = without_sheen(means, np.exp(self.model.mean + fit.tone))
+        ratio = np.log(np.maximum(matte, DARK) / np.maximum(means, DARK))
+        # Brows, lids and lips have colors of their own: there, it is as on the skin around them.
+        around = self.completion.smooth(ratio, observed * self._glossy, SHEEN_STIFFNESS, anchor=np.zeros(3))
+        ratio += (around - ratio) * self.regions.features[:, None]
+        ratio *= ((1 - self.regions.beard) * self._of_skin)[:, None]
+        return np.asarray(means * np.exp(ratio), np.float32)
 
     def _uneven_light(self, residual: np.ndarray, observed: np.ndarray) -> np.ndarray:
         """(V, 3) natural logarithm of light that is smooth over centimeters, but no function of the normal:
@@ -212,19 +231,38 @@ class SkinPainter:
         typical = (residual * plain[:, None]).sum(0) / max(float(plain.sum()), 1.0)
         return fit.logs + self.completion.smooth(residual, observed, anchor=typical)
 
-    def _plain_texels(
-        self, colors: np.ndarray, photographed: np.ndarray, logs: np.ndarray, near_hair: np.ndarray
-    ) -> np.ndarray:
-        """(n,) 0..1: whether texels are no highlights, clipped, single strands of hair or clothes."""
+    def plain_texels(self, colors: np.ndarray, view: SkinView, logs: np.ndarray) -> np.ndarray:
+        """Which texels are no highlights, strands of hair, necklaces or clothes, nor clipped.
+
+        Args:
+            colors: (n, 3) linear, of the skin's texels, the light taken out.
+            view: What the photo shows of them.
+            logs: (V, 3) natural logarithm of the albedo that is expected.
+
+        Returns:
+            (n,) float32, 0..1.
+        """
         expected = self.sampler.at_texels(logs)
         foreign = ramp(_foreign_hue(np.log(np.maximum(colors, DARK)) - expected), *FOREIGN_HUE_RANGE)
         expected = np.exp(expected) @ LUMINANCE
         ratio = np.log(np.maximum(colors @ LUMINANCE, DARK) / np.maximum(expected, DARK))
-        glint = ramp(ratio, *GLINT_RANGE) * (1 - self._features)
-        strand = ramp(-ratio, *STRAND_RANGE) * near_hair * (1 - np.maximum(self._features, self._beard))
-        clipped = ramp(np.minimum.reduce(photographed.T), *CLIPPED_RANGE)
+        # A gray beard is as light as a highlight.
+        glint = ramp(ratio, *GLINT_RANGE) * (1 - np.maximum(self._features, self._beard * view.facial_hair))
+        chain = ramp(ratio, *CHAIN_RANGE) * self._neck
+        near = np.maximum(view.near_hair, self._neck)
+        strand = ramp(-ratio, *STRAND_RANGE) * near * (1 - np.maximum(self._features, self._beard))
+        clipped = ramp(np.minimum.reduce(view.colors.T), *CLIPPED_RANGE)
         foreign *= 1 - np.maximum(self._features, self._beard)
-        return np.asarray((1 - glint) * (1 - strand) * (1 - clipped) * (1 - foreign), np.float32)
+        odd = np.maximum.reduce([glint, chain, strand, clipped, foreign])
+        return np.asarray((1 - odd) * (1 - self._neck * self._around(odd)), np.float32)
+
+    def _around(self, values: np.ndarray) -> np.ndarray:
+        """(n,) the greatest of values (n,) of the skin's texels within CHAIN_REACH: chains have edges."""
+        size = self.sampler.size
+        picture = np.zeros((size, size), np.float32)
+        picture.ravel()[self.sampler.texel] = values
+        reach = 2 * round(CHAIN_REACH * size / 1024) + 1
+        return np.asarray(cv2.dilate(picture, np.ones((reach, reach), np.uint8)).ravel()[self.sampler.texel])
 
     def _full(self, values: np.ndarray) -> np.ndarray:
         """(S, S) or (S, S, C) float32: values (n,) or (n, C) of the skin's texels at the full resolution."""

@@ -35,6 +35,7 @@ class SkinView:
         weight: (n,) float32, 0..1: how well each is shown, as skin.
         pixels: (n, 2) float32, photo.
         near_hair: (n,) float32, 0..1.
+        facial_hair: (n,) float32, 0..1, probability of a brow or a beard.
         outline: (n,) float32, meters from the head's outline.
         facing: (n,) float32, 0..1, cosine between the surface's normal and the ray.
     """
@@ -43,6 +44,7 @@ class SkinView:
     weight: np.ndarray
     pixels: np.ndarray
     near_hair: np.ndarray
+    facial_hair: np.ndarray
     outline: np.ndarray
     facing: np.ndarray
 
@@ -117,15 +119,15 @@ class SkinSampler:
         pixels = frame.camera.project(points.astype(np.float64)).astype(np.float32)
         some = np.flatnonzero(weight > 0)
         weight[some] *= skin_weights(segmentation, pixels[some], self._beard[some], keep_beard, margin_px)
-        near_hair = np.zeros(len(points), np.float32)
-        near_hair[some] = _near_hair(segmentation, pixels[some])
+        near_hair, facial_hair = np.zeros((2, len(points)), np.float32)
+        near_hair[some], facial_hair[some] = _hair(segmentation, pixels[some])
         some = np.flatnonzero(weight > 0)
         colors = np.zeros((len(points), 3), np.float32)
         if len(some):
             spacing = self.spacing(pixels, some)
             colors[some], inside = sample_photo_linear(rgb, pixels[some], spacing)
             weight[some[~inside]] = 0
-        return SkinView(colors, weight, pixels, near_hair, outline, np.maximum(cosine, 0))
+        return SkinView(colors, weight, pixels, near_hair, facial_hair, outline, np.maximum(cosine, 0))
 
     def spacing(self, pixels: np.ndarray, some: np.ndarray) -> float:
         """How far apart neighboring texels are in the photo, typically.
@@ -159,10 +161,13 @@ class SkinSampler:
         return means.astype(np.float32), np.minimum(sums / OBSERVED_SUM, 1).astype(np.float32)
 
 
-def _near_hair(segmentation: Segmentation, pixels: np.ndarray) -> np.ndarray:
-    """(n,) 0..1: whether there is hair around points (n, 2) of the photo."""
-    hair = segmentation.probabilities[SegmentClass.HAIR] + segmentation.probabilities[SegmentClass.HEADWEAR]
+def _hair(segmentation: Segmentation, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) 0..1 each: whether there is hair around points (n, 2) of the photo, and facial hair at them."""
+    probabilities = segmentation.probabilities
+    hair = probabilities[SegmentClass.HAIR] + probabilities[SegmentClass.HEADWEAR]
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * HAIR_REACH_PX + 1, 2 * HAIR_REACH_PX + 1))
     around = cv2.dilate(np.ascontiguousarray(hair), kernel)
     points = segmentation.frame.photo_to_crop(pixels.astype(np.float64)).astype(np.float32)
-    return np.asarray(ramp(sample_image(around, points), *HAIR_NEAR), np.float32)
+    layers = np.stack([around, probabilities[SegmentClass.FACIAL_HAIR]], -1)
+    near, facial = sample_image(layers, points).T
+    return np.asarray(ramp(near, *HAIR_NEAR), np.float32), facial

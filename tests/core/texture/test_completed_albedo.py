@@ -1,5 +1,7 @@
 """The texture with a segmentation: only skin is observed, all else is completed by the albedo model."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -11,10 +13,13 @@ from core.template.regions import Regions
 from core.template.topology import MAKEHUMAN_UV, SKIN
 from core.texture.albedo_model import AlbedoModel
 from core.texture.atlas import Atlas, texel_coordinates
+from core.texture.delighting import without_sheen
 from core.texture.detail import TILE, DetailLayer
 from core.texture.painter import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, AlbedoPainter
-from core.texture.settings import PaintOptions
+from core.texture.settings import PaintOptions, TextureSettings
 from core.texture.skin_mask import skin_weights
+from core.texture.skin_painter import SkinPainter
+from core.texture.skin_sampler import SkinView
 from core.texture.skin_tone import LUMINANCE_RANGE, tone_gain
 from core.texture.surface_maps import SurfaceMapper
 from tests.core.head_samples import MODELS, sample_of
@@ -214,6 +219,55 @@ def test_facial_hair_is_kept_unless_it_is_to_go(segmentation):
     beard = np.array([1.0, 0.0, 0.0])
     np.testing.assert_allclose(skin_weights(one, points, beard), [1, 1, 0], atol=1e-6)
     np.testing.assert_allclose(skin_weights(one, points, beard, keep_beard=False), [0, 1, 0], atol=1e-6)
+
+
+DEEP_SKIN = np.array([0.12, 0.06, 0.035])
+
+
+@pytest.mark.parametrize("light", [0.7, 1.0, 1.6])
+def test_sheen_on_deep_skin_goes_and_skin_stays(light):
+    skin = np.tile(DEEP_SKIN, (50, 1))
+    plain = light * skin
+    np.testing.assert_allclose(without_sheen(plain, skin), plain, rtol=1e-5)
+    shiny = plain + np.linspace(0.05, 0.3, 50)[:, None]
+    matte = without_sheen(shiny, skin)
+    # The hue is the skin's again, and nothing is darker than the skin.
+    hue = np.log(matte / skin)
+    assert np.abs(hue - hue.mean(1, keepdims=True)).max() < 0.1
+    assert (matte @ LUMINANCE > 0.99 * (skin @ LUMINANCE)).all()
+    assert (matte @ LUMINANCE < 0.8 * (shiny @ LUMINANCE)).all()
+
+
+def test_redder_darker_and_paler_skin_is_no_sheen():
+    skin = np.tile(DEEP_SKIN, (3, 1))
+    colors = skin * np.array([[1.4, 1.0, 0.9], [0.5, 0.5, 0.5], [0.8, 0.9, 1.0]])
+    np.testing.assert_allclose(without_sheen(colors, skin), colors, rtol=1e-5)
+
+
+def test_necklaces_are_no_skin_and_white_beards_are_no_highlights(topology, model):
+    skin = SkinPainter(topology, 512, TextureSettings(), model)
+    regions, sampler = Regions.of(topology), skin.sampler
+    logs = np.tile(np.log(DEEP_SKIN), (len(topology.vertices), 1)).astype(np.float32)
+    neck, beard, features = sampler.at_texels(
+        np.column_stack([regions.neck, regions.beard, regions.features])
+    ).T
+    colors = np.exp(sampler.at_texels(logs))
+    none = np.zeros(len(colors), np.float32)
+    view = SkinView(colors, none, np.zeros((len(colors), 2), np.float32), none, none, none, none)
+    assert skin.plain_texels(colors, view, logs).min() == 1
+    on_neck, on_cheeks = (np.flatnonzero(one)[::97] for one in (neck == 1, (neck + beard + features) == 0))
+    for factor in (0.6, 1.5):
+        odd = colors.copy()
+        odd[on_neck] *= factor
+        assert skin.plain_texels(odd, view, logs)[on_neck].max() < 0.05
+    odd[on_cheeks] *= 1.1
+    assert skin.plain_texels(odd, view, logs)[on_cheeks].min() > 0.95
+    white = colors.copy()
+    bearded = (beard == 1) & (features == 0)
+    white[bearded] = 0.4
+    assert skin.plain_texels(white, view, logs)[bearded].max() == 0
+    grown = replace(view, facial_hair=np.ones_like(none))
+    assert skin.plain_texels(white, grown, logs)[bearded].min() == 1
 
 
 def test_detail_is_as_strong_as_the_persons_own():
