@@ -30,6 +30,10 @@ CLIPPED_FROM = 254
 RAYS = 24
 RAY_STEPS = 24
 RIM_RADII = (0.15, 0.65)
+#: Linear light added before logarithms.
+LIGHT_FLOOR = 0.004
+#: Pixels that colors are averaged over, in each direction: compression has noise of its own.
+BLUR_PX = 3
 #: Fewer pixels than this say nothing.
 MIN_PIXELS = 50
 
@@ -55,6 +59,10 @@ class Coverage:
         chroma: Mean difference between the greatest and the least color of a pixel of the face, bytes.
         left_cheek_headwear: Fraction of the subject's left cheek under headwear, 0..1.
         right_cheek_headwear: The same of the right one.
+        red_over_blue: Median, over the face, of the natural logarithm of red over blue, linear.
+        green_excess: The same of green over the mean of red and blue.
+        hue_variety: Standard deviation of what the lightness does not say of the face's colors, bytes: none
+            in a photo without color, be it toned.
     """
 
     eyes_accessory: float
@@ -73,6 +81,9 @@ class Coverage:
     chroma: float
     left_cheek_headwear: float = 0.0
     right_cheek_headwear: float = 0.0
+    red_over_blue: float = 1.2
+    green_excess: float = -0.2
+    hue_variety: float = 7.0
 
     def document(self) -> dict[str, float]:
         """All figures, rounded, for face.json."""
@@ -135,7 +146,7 @@ def measure_coverage(
 
     things = (SegmentClass.OCCLUDER, SegmentClass.HEADWEAR, SegmentClass.CLOTHES)
     face_area = max(_face_area(segmentation, points), 1.0)
-    highlight, clipped, chroma = _light(rgb, segmentation, points)
+    light = _light(rgb, segmentation, points)
     return Coverage(
         eyes_accessory=fraction("eyes", SegmentClass.ACCESSORY),
         glasses=_glasses(segmentation, points),
@@ -148,11 +159,9 @@ def measure_coverage(
         beard=fraction("mouth", SegmentClass.FACIAL_HAIR),
         hair=float((segmentation.labels == SegmentClass.HAIR).sum()) / face_area,
         headwear=float((segmentation.labels == SegmentClass.HEADWEAR).sum()) / face_area,
-        highlight=highlight,
-        clipped=clipped,
-        chroma=chroma,
         left_cheek_headwear=fraction("left_cheek", SegmentClass.HEADWEAR),
         right_cheek_headwear=fraction("right_cheek", SegmentClass.HEADWEAR),
+        **light,
     )
 
 
@@ -182,19 +191,34 @@ def _face_area(segmentation: Segmentation, points: np.ndarray) -> float:
     return float(_face_mask(segmentation, points).sum())
 
 
-def _light(rgb: np.ndarray, segmentation: Segmentation, points: np.ndarray) -> tuple[float, float, float]:
-    """(highlight, clipped, chroma), see `Coverage`: of the face's skin, or of all of the face without any."""
+def _light(rgb: np.ndarray, segmentation: Segmentation, points: np.ndarray) -> dict[str, float]:
+    """The fields of `Coverage` about light: of the face's skin, or of all of the face without any."""
     picture = cut_crop(rgb, segmentation.frame, SEGMENT_SIZE, SEGMENT_SIZE)
     face = _face_mask(segmentation, points)
     skin = face & (segmentation.labels == SegmentClass.SKIN)
     chosen = skin if skin.sum() >= MIN_PIXELS else face
     if chosen.sum() < MIN_PIXELS:
-        return 1.0, 0.0, 255.0  # nothing that could be complained about
+        return {"highlight": 1.0, "clipped": 0.0, "chroma": 255.0}  # nothing that could be complained about
     pixels = picture[chosen]
-    bright = linear_of_bytes_float32()[pixels] @ LUMINANCE
+    linear = linear_of_bytes_float32()[pixels]
+    red, green, blue = np.log(linear + LIGHT_FLOOR).T
     spread = pixels.max(1).astype(np.float32) - pixels.min(1)
-    return (
-        float(np.percentile(bright, HIGHLIGHT_PERCENTILE)),
-        float((pixels.max(1) >= CLIPPED_FROM).mean()),
-        float(spread.mean()),
-    )
+    return {
+        "highlight": float(np.percentile(linear @ LUMINANCE, HIGHLIGHT_PERCENTILE)),
+        "clipped": float((pixels.max(1) >= CLIPPED_FROM).mean()),
+        "chroma": float(spread.mean()),
+        "red_over_blue": float(np.median(red - blue)),
+        "green_excess": float(np.median(green - (red + blue) / 2)),
+        "hue_variety": _hue_variety(picture, face),
+    }
+
+
+def _hue_variety(picture: np.ndarray, face: np.ndarray) -> float:
+    """`Coverage.hue_variety`, of a picture (H, W, 3) uint8 and the face's mask (H, W)."""
+    import cv2
+
+    colors = cv2.blur(picture, (BLUR_PX, BLUR_PX))[face].astype(np.float64)
+    lightness = colors @ LUMINANCE
+    powers = np.stack([np.ones_like(lightness), lightness, lightness**2], 1)
+    hue = colors[:, [0, 2]] - lightness[:, None]
+    return float((hue - powers @ np.linalg.lstsq(powers, hue, rcond=None)[0]).std())

@@ -168,6 +168,16 @@ GLASSES_OVER_EYES = 0.3
 #: Brightness of the face's highlights, linear, below which a photo is under-exposed: a stop darker than the
 #: darkest of 40 well-exposed portraits of people of all skin tones (0.24).
 UNDEREXPOSED_HIGHLIGHT = 0.11
+#: Fraction of the face that is burnt out from which on a photo is over-exposed.
+MOST_CLIPPED = 0.15
+#: Mean difference of the channels, bytes, up to which a photo is gray.
+GRAY_CHROMA = 8.0
+#: Variety of hues up to which a photo is toned: 70 portraits have at least 4.5, an eighth as bright 1.6, in
+#: sepia at most 0.4.
+TONED_VARIETY = 1.0
+#: Hues of skin, natural logarithms, in usual light: portraits have 0.8 to 2.1, and -0.36 to -0.01.
+RED_OVER_BLUE = (0.55, 2.3)
+GREEN_EXCESS = (-0.42, 0.12)
 
 
 def _cheeks(coverage: Coverage, headwear: bool) -> tuple[float, float]:
@@ -192,6 +202,26 @@ def _headwear_over_one(coverage: Coverage, side: int) -> float:
     """Fraction of one cheek (0 left, 1 right) under headwear; 0 if the other one is under it as well."""
     cheeks = _cheeks(coverage, headwear=True)
     return cheeks[side] if cheeks[1 - side] < COVERED_FRACTION else 0.0
+
+
+def _without_color(coverage: Coverage) -> float:
+    """1 if the photo is black and white, or toned."""
+    return float(coverage.chroma <= GRAY_CHROMA or coverage.hue_variety <= TONED_VARIETY)
+
+
+def _colored_light(coverage: Coverage) -> float:
+    """1 if skin has a hue that it has in no usual light, and that comes of nothing else."""
+    if (
+        _without_color(coverage)
+        or coverage.clipped >= MOST_CLIPPED
+        or coverage.highlight <= UNDEREXPOSED_HIGHLIGHT
+    ):
+        return 0.0
+    usual = (
+        RED_OVER_BLUE[0] < coverage.red_over_blue < RED_OVER_BLUE[1]
+        and GREEN_EXCESS[0] < coverage.green_excess < GREEN_EXCESS[1]
+    )
+    return float(not usual)
 
 
 #: What makes a head one to check.
@@ -253,13 +283,14 @@ COVERAGE_RULES = (
     ),
     CoverageRule(
         lambda c: c.clipped,
-        0.15,
+        MOST_CLIPPED,
         "The face is over-exposed: burnt-out skin has lost its colors. Take a darker photo.",
     ),
 )
 #: What is said of a head without making it worse.
 COVERAGE_NOTES = (
-    CoverageRule(lambda c: -c.chroma, -8.0, "The photo has no color: the color of the skin is a guess."),
+    CoverageRule(_without_color, 0.5, "The photo has no color: the color of the skin is a guess."),
+    CoverageRule(_colored_light, 0.5, "The light has a color: the color of the skin is a guess."),
     CoverageRule(
         lambda c: c.headwear - 0.5 * c.hair, 0.15, "There is headwear: the hair under it is a guess."
     ),

@@ -9,8 +9,10 @@ from core.geometry.frames import FRONTAL, HEAD_CENTER, Camera, HeadPose
 from core.lifting.lifter import LandmarkLifter
 from core.quality.coverage import Coverage, face_regions, measure_coverage
 from core.quality.report import CHECK, GOOD, POOR, quality_report
-from core.segmentation.segmenter import camera_direction
+from core.segmentation.glasses import with_glasses
+from core.segmentation.segmenter import Segmenter, camera_direction
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
+from core.training.synthesis import occluders
 from tests.core.quality.test_report import FINE
 from tests.core.stand_ins import MODELS
 
@@ -85,7 +87,11 @@ def test_light(canonical):
     gray.rgb[:] = 128
     assert dark.measure().highlight < 0.03
     assert burnt.measure().clipped == 1
-    assert gray.measure().chroma == 0
+    assert gray.measure().chroma == gray.measure().hue_variety == 0
+    blue, plain = SyntheticSubject(canonical), SyntheticSubject(canonical)
+    blue.rgb[:] = (80, 90, 160)
+    plain.rgb[:] = (190, 140, 115)
+    assert blue.measure().red_over_blue < -1 and 0.55 < plain.measure().red_over_blue < 2.3
 
 
 @pytest.mark.parametrize(
@@ -107,6 +113,9 @@ def test_light(canonical):
         ({"hair": 0.0}, GOOD, "No hair is seen"),
         ({"hair": 0.0, "headwear": 0.6}, GOOD, "There is headwear"),
         ({"chroma": 1.0}, GOOD, "no color"),
+        ({"hue_variety": 0.3}, GOOD, "no color"),  # sepia
+        ({"red_over_blue": -0.2}, GOOD, "The light has a color"),
+        ({"green_excess": 0.3}, GOOD, "The light has a color"),
     ],
 )
 def test_the_report_says_what_is_in_the_way(change, verdict, words):
@@ -141,3 +150,71 @@ def test_frames_around_the_eyes_are_glasses(canonical):
         cv2.circle(subject.labels, center, 12, (int(SegmentClass.ACCESSORY),), 2)
     found = subject.measure()
     assert found.glasses > 0.95 and found.eyes_accessory == 0
+
+
+@pytest.fixture(scope="module")
+def words(astronaut, detector):
+    """What is said of the astronaut's photo after it was changed; face and pose are those of the photo."""
+    face = detector.detect(astronaut, max_faces=1)[0]
+    camera = Camera.from_focal_mm(50, *astronaut.shape[1::-1])
+    lifter = LandmarkLifter.from_pretrained(MODELS)
+    prior = lifter.lift(face, camera, astronaut)
+    segmenter = Segmenter.from_pretrained(MODELS, "onnx")
+
+    def say(change) -> str:
+        rgb = np.ascontiguousarray(change(astronaut.copy(), face.points[:, :2]))
+        segmentation = with_glasses(segmenter.segment(rgb, camera, prior.pose), rgb, face.points)
+        direction = camera_direction(prior.pose)
+        coverage = measure_coverage(rgb, segmentation, face.points, lifter.canonical, direction)
+        report = quality_report(FINE, 0.9, MODELS, coverage)
+        return " ".join((*report.reasons, *report.notes))
+
+    return say
+
+
+def _exposed(rgb: np.ndarray, *gain: float) -> np.ndarray:
+    linear = (rgb / 255.0) ** 2.2 * np.array(gain)
+    return (np.clip(linear, 0, 1) ** (1 / 2.2) * 255 + 0.5).astype(np.uint8)
+
+
+def _toned(rgb: np.ndarray, *tone: float) -> np.ndarray:
+    return np.clip(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[..., None] * np.array(tone), 0, 255).astype(np.uint8)
+
+
+def _sunglasses(rgb: np.ndarray, points: np.ndarray) -> np.ndarray:
+    distance = np.linalg.norm(points[263] - points[33])
+    for corners in ((33, 133), (263, 362)):
+        center = tuple(int(value) for value in points[list(corners)].mean(0))
+        axes = (int(0.3 * distance), int(0.24 * distance))
+        cv2.ellipse(rgb, center, axes, 0, 0, 360, (22, 20, 20), -1, cv2.LINE_AA)
+    ends = (tuple(int(value) for value in points[index]) for index in (133, 362))
+    cv2.line(rgb, *ends, (20, 20, 20), 2)
+    return rgb
+
+
+def _hand(rgb: np.ndarray, points: np.ndarray) -> np.ndarray:
+    scale = float(np.linalg.norm(points[263] - points[33])) / 0.09
+    skin = np.median(rgb[tuple(np.round(points[[50, 280]]).astype(int).T[::-1])], 0)
+    layer = occluders.hand_layer(np.random.default_rng(3), rgb.shape[:2], points[205], scale, skin)
+    occluders.alpha_blend(rgb, *layer)
+    return rgb
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rgb, points: _toned(rgb, 1, 1, 1), "The photo has no color"),
+        (lambda rgb, points: _toned(rgb, 1.08, 0.9, 0.68), "The photo has no color"),
+        (lambda rgb, points: _exposed(rgb, 0.1, 0.1, 0.1), "under-exposed"),
+        (lambda rgb, points: _exposed(rgb, 4, 4, 4), "over-exposed"),
+        (lambda rgb, points: _exposed(rgb, 0.35, 0.7, 1.6), "The light has a color"),
+        (_sunglasses, "Glasses cover the eyes"),
+        (_hand, "lies on the right cheek"),
+    ],
+)
+def test_a_changed_photo_is_seen_through(words, change, said):
+    assert said in words(change)
+
+
+def test_nothing_is_said_of_the_photo_as_it_is(words):
+    assert not words(lambda rgb, points: rgb).replace("There is headwear: the hair under it is a guess.", "")
