@@ -1,5 +1,7 @@
 """From the photo and the wrapped head to a groom."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from ..geometry.frames import Camera, HeadPose
@@ -12,7 +14,7 @@ from ..template.topology import HeadTopology
 from ..texture.inpainting import SmoothCompletion
 from .cards import build_cards
 from .coloring import HairColors
-from .flow import build_flow, facing
+from .flow import build_flow, facing, image_orientation
 from .groom import HairGroom, HairShell, HairStrands
 from .masks import HairMaps, hair_maps, sample
 from .scalp import Scalp, measure_scalp
@@ -23,6 +25,7 @@ from .skin import Skin
 from .strands import Guides, grow
 from .style import describe
 from .volume import HairVolume, build_volume
+from .volume_network import INPUT_CELL, HairNetwork, HairPrediction, predict
 
 #: Less hair than this in the photo, square centimeters, is none.
 LEAST_HAIR_CM2 = 12.0
@@ -44,18 +47,64 @@ NEAR_SKIN = 0.006
 FACING = (0.15, 0.4)
 
 
+@dataclass(frozen=True)
+class HairShape:
+    """The shape of hair or headwear.
+
+    Attributes:
+        volume: What it fills.
+        mesh: The volume's surface.
+        prediction: What the hair network says of it; None without.
+    """
+
+    volume: HairVolume
+    mesh: ShellMesh
+    prediction: HairPrediction | None
+
+
+def build_shape(
+    maps: HairMaps, skin: Skin, scalp: Scalp, settings: HairSettings, network: HairNetwork | None = None
+) -> HairShape | None:
+    """Build the volume of what a photo shows, and its surface.
+
+    Args:
+        maps: What the photo shows.
+        skin: Of the head.
+        scalp: The hair on it.
+        settings: Sizes.
+        network: What corrects the volume; by default nothing does.
+
+    Returns:
+        The shape; None if the volume is empty.
+    """
+    prediction = None
+    if network is not None:
+        coarse = build_volume(maps, skin, scalp, replace(settings, cell_m=INPUT_CELL))
+        prediction = predict(network, maps, coarse, *image_orientation(maps))
+    volume = build_volume(maps, skin, scalp, settings, prediction)
+    mesh = extract_shell(volume, skin, settings.shell_triangles)
+    return None if mesh is None else HairShape(volume, mesh, prediction)
+
+
 class HairBuilder:
     """Makes the hair of heads of one topology; keeps what does not depend on the photo."""
 
-    def __init__(self, topology: HeadTopology, settings: HairSettings = HairSettings()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        topology: HeadTopology,
+        settings: HairSettings = HairSettings(),  # noqa: B008
+        network: HairNetwork | None = None,
+    ) -> None:
         """Prepare what depends on the template alone.
 
         Args:
             topology: Of the heads.
             settings: Sizes.
+            network: What corrects the volume of hair; without it the construction stands as it is.
         """
         self.topology = topology
         self.settings = settings
+        self.network = network
         self._regions = Regions.of(topology)
         self._completion = SmoothCompletion(topology)
 
@@ -100,19 +149,21 @@ class HairBuilder:
             # A scarf beside more hair than it covers goes no further than it is seen.
             beside = headwear.hair_cm2 < hair.hair_cm2
             scalp = measure_scalp(headwear, skin, self._regions, self._completion, beside)
-            made = self._shape(headwear, skin, scalp)
-            if made is not None:
-                volume, mesh = made
+            shape = build_shape(headwear, skin, scalp, self.settings)
+            if shape is not None:
+                mesh = shape.mesh
                 cover = texture_shell(mesh, HairColors.of(headwear, mesh), None, self.settings)
             clock.lap("cover")
-        made = None
+        shape = None
         if hair.hair_cm2 >= LEAST_HAIR_CM2 and not _is_shaven(hair):
             hidden = covered and headwear.hair_cm2 > hair.hair_cm2
             scalp = measure_scalp(hair, skin, self._regions, self._completion, hidden)
-            made = self._shape(hair, skin, scalp)
-        if made is not None:
-            volume, mesh = made
-            flow = build_flow(hair, volume, mesh.vertices, mesh.normals, _visible(hair, mesh))
+            shape = build_shape(hair, skin, scalp, self.settings, self.network)
+        if shape is not None:
+            volume, mesh = shape.volume, shape.mesh
+            flow = build_flow(
+                hair, volume, mesh.vertices, mesh.normals, _visible(hair, mesh), shape.prediction
+            )
             colors = HairColors.of(hair, mesh)
             shell = texture_shell(mesh, colors, flow, self.settings)
             clock.lap("shell")
@@ -136,12 +187,6 @@ class HairBuilder:
             return None
         visible = _visible_fraction([part for part in (shell, cover) if part is not None])
         return HairGroom(shell, cards, strands, style, cover, visible, product, clock.seconds)
-
-    def _shape(self, maps: HairMaps, skin: Skin, scalp: Scalp) -> tuple[HairVolume, ShellMesh] | None:
-        """The volume of what the maps show, and its surface; None if there is nothing."""
-        volume = build_volume(maps, skin, scalp, self.settings)
-        mesh = extract_shell(volume, skin, self.settings.shell_triangles)
-        return None if mesh is None else (volume, mesh)
 
 
 def _is_cover(hair: HairMaps, headwear: HairMaps) -> bool:

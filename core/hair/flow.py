@@ -15,6 +15,7 @@ from ..geometry.visibility import ramp, ray_cosines
 from .grid import Grid
 from .masks import HairMaps, sample
 from .volume import HairVolume
+from .volume_network import HairPrediction
 
 #: Standard deviations of the structure tensor's derivative and mean, pixels of `HairMaps`.
 DERIVATIVE_SIGMA = 0.8
@@ -29,6 +30,8 @@ SPREAD = ((1.0, 1.0), (2.5, 0.15), (6.0, 0.01))
 USUAL_WEIGHT = 0.004
 #: Where partings are tried, x in the head frame, meters.
 PARTINGS = (-0.045, -0.03, -0.015, 0.0, 0.015, 0.03, 0.045)
+#: Weight of the usual flow beside what the hair network says: where that knows nothing, the usual one holds.
+PREDICTED_FLOOR = np.float32(0.05)
 #: The whorl at the back of the crown, x and y in the head frame, meters.
 WHORL = np.array([0.0, 0.115])
 #: How far back a parting reaches, y in the head frame, meters.
@@ -94,7 +97,12 @@ def image_orientation(maps: HairMaps) -> tuple[np.ndarray, np.ndarray]:
 
 
 def build_flow(
-    maps: HairMaps, volume: HairVolume, vertices: np.ndarray, normals: np.ndarray, visible: np.ndarray
+    maps: HairMaps,
+    volume: HairVolume,
+    vertices: np.ndarray,
+    normals: np.ndarray,
+    visible: np.ndarray,
+    prediction: HairPrediction | None = None,
 ) -> Flow:
     """Lift the photo's lines onto the hair's surface and complete them.
 
@@ -104,6 +112,7 @@ def build_flow(
         vertices: (N, 3) of the hair's surface, head frame, meters.
         normals: (N, 3) unit normals, outward.
         visible: (N,) 0..1, how far the photo shows each.
+        prediction: What the hair network says, which takes the place of the usual flow; by default nothing.
 
     Returns:
         The flow.
@@ -113,6 +122,8 @@ def build_flow(
     tangents = _lifted(maps, vertices, normals, sample(double, pixels))
     weight = visible * sample(clear, pixels)
     style, parting, usual = _usual_flow(vertices, normals, tangents, weight)
+    if prediction:
+        usual = _unit(prediction.flow_at(vertices))
     sense = np.sign((tangents * usual).sum(1))
     tangents = tangents * np.where(sense == 0, 1, sense)[:, None]
     grid = volume.grid.coarser(CELL / volume.grid.cell)
@@ -120,6 +131,8 @@ def build_flow(
     field = _spread(grid, vertices, tangents, weight)
     gradient = np.stack(np.gradient(gaussian_filter(_at_grid(volume, grid), 1.0)), -1).reshape(-1, 3)
     layers = usual_flow(grid.points, _unit(-gradient), style, parting)
+    if prediction:
+        layers = _unit(prediction.flow_at(grid.points) + PREDICTED_FLOOR * layers)
     field = field + USUAL_WEIGHT * layers.reshape(field.shape)
     field = _unit(gaussian_filter(field, (0.7, 0.7, 0.7, 0)))
     total = max(float(weight.sum()), 1e-6)

@@ -7,6 +7,7 @@ its outline, is filled like an ellipse that has the outline's width and the head
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.ndimage import binary_fill_holes, gaussian_filter, gaussian_filter1d
@@ -142,7 +143,25 @@ class Extents:
     hangs: np.ndarray
 
 
-def build_volume(maps: HairMaps, skin: Skin, scalp: Scalp, settings: HairSettings) -> HairVolume:
+class Correction(Protocol):
+    """What is known of the volume beside its construction, such as what the hair network says."""
+
+    def correction_at(self, points: np.ndarray) -> np.ndarray:
+        """What to add to the field, (N,) float32 meters, at points (N, 3), head frame, meters."""
+        ...
+
+    def box(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Low and high corner (3,) of the corrected hair, head frame, meters; None for none."""
+        ...
+
+
+def build_volume(
+    maps: HairMaps,
+    skin: Skin,
+    scalp: Scalp,
+    settings: HairSettings,
+    correction: Correction | None = None,
+) -> HairVolume:
     """Fill the volume.
 
     Args:
@@ -150,13 +169,15 @@ def build_volume(maps: HairMaps, skin: Skin, scalp: Scalp, settings: HairSetting
         skin: Of the head.
         scalp: The hair on it.
         settings: Size of the grid.
+        correction: Of the volume; by default there is none.
 
     Returns:
         The volume.
     """
     billboard = Billboard.facing(maps)
     extents = _extents(maps, billboard)
-    grid = _grid_around(skin, scalp, extents, billboard, settings)
+    box = correction.box() if correction else None
+    grid = _grid_around(skin, scalp, extents, billboard, settings, box)
     distance, cap, flat = _skin_fields(grid, skin, scalp)
     points = grid.points
     pixels, depth = maps.pixels_of(points)
@@ -164,13 +185,17 @@ def build_volume(maps: HairMaps, skin: Skin, scalp: Scalp, settings: HairSetting
     curtain = _curtain(points, pixels, hidden, maps, billboard, extents, _back_profile(skin, scalp, extents))
     field = np.maximum(cap.ravel(), curtain)
     outline, hull = sample(maps.outline, pixels), sample(maps.hull, pixels)
-    np.minimum(field, outline + (np.maximum(hull, outline) - outline) * hidden, out=field)
+    outline = outline + (np.maximum(hull, outline) - outline) * hidden
+    np.minimum(field, outline, out=field)
     # The head may reach beyond the outline: there hair lies flat on it rather than in it.
     from_line = np.maximum(ramp(sample(maps.hairline, pixels), *CAP_FROM), hidden)
     least = np.where(distance > -LEAST_CAP, flat, -LEAST_CAP).ravel() - (1 - from_line) * LEAST_CAP
     field = np.maximum(field, least).reshape(grid.shape)
     limit = BAND * grid.cell
     np.clip(field, -limit, limit, out=field)
+    if correction:
+        field = np.minimum(field.ravel() + correction.correction_at(points), outline)
+        field = np.clip(np.maximum(field, least), -limit, limit).reshape(grid.shape)
     field = gaussian_filter(field, SMOOTHING)
     np.maximum(field, least.reshape(grid.shape), out=field)
     np.minimum(field, distance + BELOW_SKIN, out=field)
@@ -200,11 +225,18 @@ def _extents(maps: HairMaps, billboard: Billboard) -> Extents:
 
 
 def _grid_around(
-    skin: Skin, scalp: Scalp, extents: Extents, billboard: Billboard, settings: HairSettings
+    skin: Skin,
+    scalp: Scalp,
+    extents: Extents,
+    billboard: Billboard,
+    settings: HairSettings,
+    corrected: tuple[np.ndarray, np.ndarray] | None,
 ) -> Grid:
     covered = scalp.thickness > 0
     shells = skin.vertices + np.maximum(scalp.thickness, 0)[:, None] * skin.normals
     corners = [shells[covered]] if covered.any() else [skin.vertices[:1]]
+    if corrected:
+        corners.append(np.stack(corrected))
     used = extents.reach.max(0) > 0.001
     if used.any():
         heights = extents.heights[used]

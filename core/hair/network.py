@@ -1,0 +1,118 @@
+"""HairVolumeNetwork: corrects the hair's volume and says which way the hair runs, in torch.
+
+A U-Net (O. Ronneberger et al., 2015) of residual blocks (K. He et al., 2016) over pictures whose channels are
+depth, as in VRN (A. Jackson et al., "Large pose 3D face reconstruction from a single image via direct
+volumetric CNN regression", ICCV 2017), upsampled inside by pixel shuffle.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..errors import ModelError
+from .volume_network import BLOCK, CHANNELS, FLOW_SHAPE
+
+
+@dataclass(frozen=True)
+class HairNetworkConfig:
+    """Channels at a half, a quarter and an eighth of the block's width and height."""
+
+    channels: tuple[int, int, int] = (96, 128, 192)
+
+
+def _convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class HairBlockLayers(nn.Module):
+    """Two 3 x 3 convolutions, the input added."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = _convolution(channels, channels)
+        self.second = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the block.
+
+        Args:
+            x: (B, C, H, W) float32.
+
+        Returns:
+            (B, C, H, W) float32.
+        """
+        return functional.relu(x + self.second(self.first(x)))
+
+
+class HairVolumeNetwork(nn.Module):
+    """Inputs (B, CHANNELS, 80, 64) -> correction (B, 56, 80, 64) of the volume's field and flow
+    (B, 3, 28, 40, 32).
+    """
+
+    def __init__(self, config: HairNetworkConfig = HairNetworkConfig()) -> None:
+        super().__init__()
+        one, two, three = config.channels
+        self.down1 = nn.Sequential(_convolution(CHANNELS, one, stride=2), HairBlockLayers(one))
+        self.down2 = nn.Sequential(_convolution(one, two, stride=2), HairBlockLayers(two))
+        self.down3 = nn.Sequential(_convolution(two, three, stride=2), HairBlockLayers(three))
+        # The deepest pictures are 10 x 8: what their mean says, such as the style, holds everywhere.
+        self.whole = nn.Conv2d(three, three, 1)
+        self.bottom = HairBlockLayers(three)
+        self.up2 = nn.Sequential(_convolution(three + two, two, 1), HairBlockLayers(two))
+        self.up1 = nn.Sequential(_convolution(two + one, one, 1), HairBlockLayers(one))
+        self.correction = nn.Conv2d(one, BLOCK[0] * 4, 1)
+        self.flow = nn.Conv2d(one, 3 * FLOW_SHAPE[1], 1)
+        nn.init.zeros_(self.correction.weight)
+        nn.init.zeros_(self.correction.bias)  # type: ignore[arg-type]
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the network.
+
+        Args:
+            inputs: (B, CHANNELS, 80, 64) float32.
+
+        Returns:
+            (B, 56, 80, 64) float32 and (B, 3, 28, 40, 32) float32.
+        """
+        x1 = self.down1(inputs)
+        x2 = self.down2(x1)
+        x3 = self.down3(x2)
+        x3 = self.bottom(x3 + self.whole(x3.mean((2, 3), keepdim=True)))
+        y2 = self.up2(torch.cat([_doubled(x3), x2], 1))
+        y1 = self.up1(torch.cat([_doubled(y2), x1], 1))
+        correction = functional.pixel_shuffle(self.correction(y1), 2)
+        return correction, self.flow(y1).unflatten(1, FLOW_SHAPE[:2])
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def load_network(path: Path) -> HairVolumeNetwork:
+    """The network of a weights file, in float32, ready for inference.
+
+    Raises:
+        ModelError: The file is missing or belongs to another version.
+    """
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise ModelError(f"{path} is missing: get the project's models folder again")
+    network = HairVolumeNetwork()
+    state = {name: value.float() for name, value in load_file(path).items()}
+    missing, unexpected = network.load_state_dict(state, strict=False)
+    if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
+        raise ModelError(
+            f"{path} does not fit this version of the program: get the project's models folder again"
+        )
+    network.requires_grad_(False)
+    return network.eval()
