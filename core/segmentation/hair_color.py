@@ -7,12 +7,10 @@ from ..image.color import LUMINANCE, linear_of_bytes_float32
 from ..image.crop import cut_crop
 from .segments import SEGMENT_SIZE, Segmentation, SegmentClass
 
-#: How far from where hair and headwear meet they are compared, pixels of the segment frame; fewer pixels of
-#: either than this are no sample of its color.
-BESIDE_PX = 6
+#: How far from where hair and headwear meet they are compared, pixels of the segment frame, 2.2 mm each: hair
+#: has light and shade. Fewer pixels of either than this are no sample of its color.
+BESIDE_PX = 3
 LEAST_PIXELS = 60
-#: Probability from which on a pixel is a sample.
-CERTAIN = 0.6
 #: Linear light added before logarithms.
 LIGHT_FLOOR = 0.01
 #: Blond, brown and red hair: least logarithm of red over blue, and least luminance, linear. Black and gray
@@ -34,9 +32,7 @@ def with_hair_by_color(segmentation: Segmentation, rgb: np.ndarray) -> Segmentat
     Returns:
         The same one if headwear is headwear.
     """
-    hair, headwear = (
-        segmentation.probabilities[kind] > CERTAIN for kind in (SegmentClass.HAIR, SegmentClass.HEADWEAR)
-    )
+    hair, headwear = (segmentation.labels == kind for kind in (SegmentClass.HAIR, SegmentClass.HEADWEAR))
     kernel = np.ones((2 * BESIDE_PX + 1, 2 * BESIDE_PX + 1), np.uint8)
     near = [cv2.dilate(mask.astype(np.uint8), kernel) > 0 for mask in (hair, headwear)]
     hair, headwear = hair & near[1], headwear & near[0]

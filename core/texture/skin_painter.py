@@ -5,7 +5,7 @@ photo itself and the fine detail are at the full one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -179,7 +179,7 @@ class SkinPainter:
         fit = self.model.fit(np.log(np.maximum(means, DARK)), observed)
         if not delight:
             return even, fit, np.ones(len(means), np.float32)
-        photographed = means
+        photographed, tone = means, fit.tone
         means = self._without_sheen(means, observed, fit)
         for _ in range(LIGHT_ROUNDS):
             relative = np.exp(fit.logs - fit.tone) @ LUMINANCE
@@ -195,7 +195,10 @@ class SkinPainter:
         exempt = np.maximum(self.regions.features, self.regions.beard)
         kept = kept + (1 - kept) * exempt
         kept *= 1 - ramp(_foreign_hue(residual), *FOREIGN_HUE_RANGE) * (1 - self.regions.features)
-        return shading, fit, kept.astype(np.float32)
+        # Exposure was learned from tones with sheen: the skin stays as light as with it.
+        lighter = np.float32((tone - fit.tone) @ LUMINANCE)
+        fit = replace(fit, tone=tone, logs=fit.logs + lighter)
+        return shading * np.exp(-lighter), fit, kept.astype(np.float32)
 
     def _without_sheen(self, means: np.ndarray, observed: np.ndarray, fit: AlbedoFit) -> np.ndarray:
         """(V, 3) the photographed colors (V, 3) less the light that the skin's surface reflects."""

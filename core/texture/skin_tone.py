@@ -29,10 +29,12 @@ DARK = 2e-3
 CLIPPED = 0.98
 #: Features beyond so many standard deviations are as good as at that.
 MAX_DEVIATIONS = 2.5
-#: Corrections of lightness and of hue, natural logarithms, that are too small to be certain of; greater ones
-#: are made less by as much.
-LIGHTNESS_THRESHOLD = 0.05
-HUE_THRESHOLD = 0.03
+#: Corrections of lightness and of hue, natural logarithms, that are too small to be certain of. Greater ones
+#: are made less, the less the greater they are.
+LIGHTNESS_THRESHOLD = 0.17
+HUE_THRESHOLD = 0.07
+#: Power of threshold over correction that is taken off, as a fraction of the correction.
+SHRINKAGE_POWER = 3
 #: Lightness is corrected by less than this, natural logarithm, which great corrections come near.
 MOST_LIGHTNESS = 0.8
 #: The same where the white of the eyes is not seen: what is behind people is no good measure of light. It
@@ -118,7 +120,7 @@ def tone_gain(
     excess = deviations @ model.exposure_weights[:-1] + model.exposure_weights[-1]
     lightness = float(excess @ LUMINANCE)
     hue = excess - lightness
-    lightness = np.sign(lightness) * max(abs(lightness) - LIGHTNESS_THRESHOLD, 0)
+    lightness *= kept_fraction(abs(lightness), LIGHTNESS_THRESHOLD)
     most = MOST_LIGHTNESS
     if eye_white is not None and features[WHITE_SEEN]:
         lightness = _in_the_dark(lightness, float(tone @ LUMINANCE), float(np.log(eye_white @ LUMINANCE)))
@@ -126,9 +128,25 @@ def tone_gain(
         limits = (MOST_WITHOUT_WHITE, MOST_LIGHTNESS)
         most = float(np.interp(-features[HIGHLIGHTS], -np.log(DARK_HIGHLIGHTS), limits))
     lightness = most * np.tanh(lightness / most)
-    hue *= max(1 - HUE_THRESHOLD / max(float(np.linalg.norm(hue)), 1e-9), 0)
+    hue = hue * kept_fraction(float(np.linalg.norm(hue)), HUE_THRESHOLD)
     logs = _in_range(_probable_hue(model, _in_range(tone - lightness - hue)))
     return np.asarray(np.exp(logs - tone))
+
+
+def kept_fraction(size: float, threshold: float) -> float:
+    """The fraction of a correction that is made: small ones say nothing, great ones are no error.
+
+    The garrote of L. Breiman, "Better subset regression using the nonnegative garrote", 1995, with a power of
+    its own.
+
+    Args:
+        size: Of the correction, natural logarithm, >= 0.
+        threshold: Up to which nothing is made of it.
+
+    Returns:
+        0..1.
+    """
+    return max(1 - (threshold / max(size, 1e-9)) ** SHRINKAGE_POWER, 0.0)
 
 
 def _in_the_dark(excess: float, skin: float, white: float) -> float:

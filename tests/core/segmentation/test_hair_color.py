@@ -29,3 +29,14 @@ def test_headwear_in_the_hairs_own_color_is_hair(hair, headwear, is_hair):
     found = with_hair_by_color(Segmentation(probabilities, AffineFrame(np.eye(2, 3))), rgb)
     np.testing.assert_allclose(found.probabilities.sum(0), 1, atol=1e-6)
     assert bool((found.labels[:100] == SegmentClass.HAIR).all()) == is_hair
+
+
+def test_light_and_shade_away_from_the_border_do_not_matter():
+    """Curls are dark in their depth and light on top: the two are compared where they meet."""
+    rgb = np.zeros((SEGMENT_SIZE, SEGMENT_SIZE, 3), np.uint8)
+    rgb[:96], rgb[96:104], rgb[104:] = BLOND, (120, 90, 57), (30, 20, 10)
+    probabilities = np.zeros((len(SegmentClass), SEGMENT_SIZE, SEGMENT_SIZE), np.float32)
+    probabilities[SegmentClass.HEADWEAR, :100] = probabilities[SegmentClass.HAIR, 100:] = 0.55
+    probabilities[SegmentClass.HAIR, :100] = probabilities[SegmentClass.HEADWEAR, 100:] = 0.45
+    found = with_hair_by_color(Segmentation(probabilities, AffineFrame(np.eye(2, 3))), rgb)
+    assert (found.labels == SegmentClass.HAIR).all()

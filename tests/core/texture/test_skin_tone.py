@@ -7,7 +7,7 @@ from core.image.color import LUMINANCE
 from core.runtime.weights import models_folder
 from core.texture.albedo_model import AlbedoModel
 from core.texture.eyes import eye_colors
-from core.texture.skin_tone import tone_gain
+from core.texture.skin_tone import LIGHTNESS_THRESHOLD, kept_fraction, tone_gain
 
 #: What is around the face says the same at any exposure here: nothing.
 GRAY = np.full((64, 64, 3), 118, np.uint8)
@@ -56,3 +56,12 @@ def test_whites_do_not_glow_in_a_face_whose_light_is_not_known():
     dark = np.array([0.03, 0.02, 0.015])
     glowing, held = (eye_colors(rgb, landmarks, np.ones(3), skin).white for skin in (None, dark))
     assert 2 * dark @ LUMINANCE < held @ LUMINANCE < 0.5 * glowing @ LUMINANCE
+
+
+def test_small_corrections_are_not_made_and_great_ones_are():
+    sizes = np.linspace(0, 1, 101)
+    kept = np.array([kept_fraction(size, LIGHTNESS_THRESHOLD) for size in sizes])
+    assert (kept[sizes <= LIGHTNESS_THRESHOLD] == 0).all() and (
+        kept[sizes > 3 * LIGHTNESS_THRESHOLD] > 0.95
+    ).all()
+    assert (np.diff(kept * sizes) >= 0).all()
