@@ -82,7 +82,7 @@ def build_shape(
         coarse = build_volume(maps, skin, scalp, replace(settings, cell_m=INPUT_CELL))
         prediction = predict(network, maps, coarse, *image_orientation(maps))
     volume = build_volume(maps, skin, scalp, settings, prediction)
-    mesh = extract_shell(volume, skin, settings.shell_triangles)
+    mesh = extract_shell(volume, skin, settings.shell_triangles, maps)
     return None if mesh is None else HairShape(volume, mesh, prediction)
 
 

@@ -5,13 +5,14 @@ import numpy as np
 from .coloring import HairColors
 from .flow import Flow
 from .groom import HairCards
+from .masks import HairMaps, sample
 from .scalp import Scalp
 from .settings import HairSettings
 from .shell_mesh import out_of_skin
 from .skin import Skin
 from .strand_atlas import DENSE_LOCKS, LOCKS, MEAN_LIGHTNESS, lock_columns
 from .strands import Guides, grow
-from .volume import HairVolume
+from .volume import HairVolume, hidden_by
 
 #: Of each layer: how far out it runs, its fraction of the cards, how light it is.
 LAYER_LEVEL = (0.5, 0.78, 1.0)
@@ -27,6 +28,8 @@ ROOT_WIDTH = 0.75
 TIP_WIDTH = 0.6
 #: How far a card's edge may stick out of the volume, meters.
 OVERHANG = 0.0015
+#: How far outside the photo's hair an edge may be that is hidden, meters.
+OUTLINE_MARGIN = 1.0
 #: Cards float so far over the skin at least, meters.
 CLEARANCE = 0.0006
 #: Of the outer layer, every so many cards are thin ones with single strands.
@@ -131,7 +134,7 @@ def _ribbons(
     along = np.linspace(0, 1, rows)
     profile = np.interp(along, [0, 0.3, 0.75, 1], [ROOT_WIDTH, 1, 1, TIP_WIDTH])
     half = width[:, None] / 2 * profile
-    edges = [_edge(points, side * sign, half, volume) for sign in (-1, 1)]
+    edges = [_edge(points, side * sign, half, volume, colors.maps) for sign in (-1, 1)]
     vertices = np.stack(edges, 2).reshape(count, rows * 2, 3)
     flat = vertices.reshape(-1, 3)
     near = np.flatnonzero(volume.grid.sample(volume.skin, flat) < 0.006)
@@ -165,13 +168,18 @@ def _ribbons(
     )
 
 
-def _edge(points: np.ndarray, side: np.ndarray, half: np.ndarray, volume: HairVolume) -> np.ndarray:
-    """(C, R, 3) points of one edge of the cards, not further than the volume reaches."""
+def _edge(
+    points: np.ndarray, side: np.ndarray, half: np.ndarray, volume: HairVolume, maps: HairMaps
+) -> np.ndarray:
+    """(C, R, 3) points of one edge of the cards, not further than the volume or the photo's hair reaches."""
     best = points
     for fraction in (0.3, 0.6, 1.0):
         edge = points + side * (half * fraction)[..., None]
-        field = volume.grid.sample(volume.field, edge.reshape(-1, 3)).reshape(edge.shape[:2])
-        inside = field > -OVERHANG
+        flat = edge.reshape(-1, 3)
+        field = volume.grid.sample(volume.field, flat)
+        pixels, depth = maps.pixels_of(flat)
+        within = sample(maps.outline, pixels) + hidden_by(maps, pixels, depth) * OUTLINE_MARGIN
+        inside = (np.minimum(field + OVERHANG, within) > 0).reshape(edge.shape[:2])
         best = np.where(inside[..., None], edge, best)
     return best
 

@@ -32,6 +32,8 @@ OUTLINE_SIGMA = 1.0
 MOUTH_POINT = np.array([[0.0, 0.05, -0.06]])
 #: How far hanging hair may go to the side, pixels, per pixel down.
 MOST_SIDEWAYS = 1
+#: Hair goes on behind what hides it only this far from hair or head that is seen, meters: not along an arm.
+HIDDEN_REACH = 0.02
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,8 @@ def hair_maps(
     in_camera = pose.head_to_camera(vertices.astype(np.float64))
     pixels = frame.photo_to_crop(camera.project(in_camera))
     depth, _ = depth_map(pixels, in_camera[:, 2], triangles, SIZE)
-    hull = mask | np.isfinite(depth) | hidden
+    hull = mask | np.isfinite(depth)
+    hull |= hidden & (signed_outline(hull) > -HIDDEN_REACH)
     # The head may be drawn too wide: what shows background beside hair is no bare skin.
     skin = [SegmentClass.SKIN, SegmentClass.FACIAL_HAIR]
     bare = np.isfinite(depth) & (_enlarged(segmentation.probabilities[skin].sum(0)) > 0.5) & ~mask

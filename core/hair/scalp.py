@@ -15,7 +15,7 @@ OUTLINE_COSINE = 0.45
 #: Steps along the normals on which the outline is searched, meters.
 THICKNESS_STEPS = np.arange(0.002, 0.125, 0.003)
 #: Limits of the thickness on the scalp, meters: cropped hair to an afro.
-THICKNESS_LIMITS = (0.003, 0.12)
+THICKNESS_LIMITS = (0.0018, 0.12)
 #: Thickness of hair that lies on the skin outside of the scalp, such as a fringe, meters, at most.
 MOST_ON_SKIN = 0.013
 #: Thickness at the hairline, meters.

@@ -8,8 +8,10 @@ from scipy.sparse.csgraph import connected_components
 
 from ..geometry.decimation import cluster_vertices
 from ..geometry.mesh import shading_normals, vertex_normals
+from ..geometry.visibility import ramp
+from .masks import HairMaps, sample
 from .skin import Skin
-from .volume import BELOW_SKIN, HairVolume
+from .volume import BELOW_SKIN, HairVolume, hidden_by
 
 #: Distance from the skin, meters, below which a vertex belongs to the shell's inner side.
 INNER = 0.0006
@@ -22,8 +24,20 @@ PROJECTIONS = 3
 #: How deep in the skin the inner side may lie, meters, when all is done.
 DEEPEST = 0.0012
 #: Below cards the shell is moved in by this fraction of the hair's thickness, meters at most.
-INSET_FRACTION = 0.35
-MOST_INSET = 0.004
+INSET_FRACTION = 0.25
+MOST_INSET = 0.0012
+#: Depths at which the hair's thickness is felt out for that, meters.
+INSET_PROBES = (0.002, 0.004, 0.006, 0.008)
+#: Distances from the photo's outline, meters, between which that begins.
+INSET_FROM = (0.002, 0.007)
+#: Rounds in which the shell's rim is smoothed, and moved to where the photo has it.
+RIM_ROUNDS = 4
+#: Farthest that the rim is moved, meters.
+RIM_REACH = 0.005
+#: Step of the differences by which the way to the photo's outline is found, meters.
+RIM_STEP = 0.001
+#: Least square of the slope of the distance to the outline: on skin that is seen too flat, it leads nowhere.
+LEAST_SLOPE = 0.1
 #: Weight of the volume's gradient beside the mesh's normals.
 GRADIENT_WEIGHT = 0.7
 
@@ -47,13 +61,14 @@ class ShellMesh:
     inset: np.ndarray
 
 
-def extract_shell(volume: HairVolume, skin: Skin, triangles: int) -> ShellMesh | None:
+def extract_shell(volume: HairVolume, skin: Skin, triangles: int, maps: HairMaps) -> ShellMesh | None:
     """The shell of a volume.
 
     Args:
         volume: Of the hair.
         skin: Of the head.
         triangles: About how many the shell gets.
+        maps: What the photo shows.
 
     Returns:
         The shell; None if the volume is empty.
@@ -82,6 +97,7 @@ def extract_shell(volume: HairVolume, skin: Skin, triangles: int) -> ShellMesh |
         step = value / np.maximum((gradient**2).sum(1), 0.2)
         vertices[outer] -= np.clip(step, -grid.cell, grid.cell)[:, None] * gradient
     vertices = out_of_skin(vertices, skin)
+    vertices = out_of_skin(_with_smooth_rim(vertices, faces, inner, skin, maps), skin)
     geometric = vertex_normals(vertices, faces)
     gradient = -grid.gradient(volume.field, vertices)
     gradient /= np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-6)
@@ -90,15 +106,66 @@ def extract_shell(volume: HairVolume, skin: Skin, triangles: int) -> ShellMesh |
     degenerate = np.linalg.norm(normals, axis=1) < 0.5
     normals[degenerate] = shading_normals(vertices, faces)[degenerate]
     thick = _thickness(volume, vertices, normals)
-    inset = np.where(inner, 0, np.clip(INSET_FRACTION * thick, 0, MOST_INSET)).astype(np.float32)
+    inset = np.where(inner, 0, np.clip(INSET_FRACTION * thick, 0, MOST_INSET))
+    # Not where it is the photo's outline.
+    inset *= ramp(sample(maps.hull, maps.pixels_of(vertices)[0]), *INSET_FROM)
+    inset = inset.astype(np.float32)
     return ShellMesh(vertices, faces.astype(np.int32), normals.astype(np.float32), inner, inset)
 
 
+def _with_smooth_rim(
+    vertices: np.ndarray, faces: np.ndarray, inner: np.ndarray, skin: Skin, maps: HairMaps
+) -> np.ndarray:
+    """The vertices (N, 3), with the rim, where the outside meets the skin, smooth and as in the photo."""
+    edges = np.concatenate([faces[:, [k, (k + 1) % 3]] for k in range(3)])
+    crossing = edges[inner[edges[:, 0]] & ~inner[edges[:, 1]]]
+    rim = np.zeros(len(vertices), bool)
+    rim[crossing[:, 0]] = True
+    index = np.flatnonzero(rim)
+    if not len(index):
+        return vertices
+    along = edges[rim[edges].all(1)]
+    number = np.cumsum(rim) - 1
+    rows, columns = number[along].T
+    links = coo_matrix((np.ones(len(rows)), (rows, columns)), (len(index), len(index))).tocsr()
+    count = np.asarray(links.sum(1))
+    points = vertices[index]
+    for _ in range(RIM_ROUNDS):
+        mean = (links @ points) / np.maximum(count, 1)
+        points = np.where(count >= 2, (points + mean) / 2, points)
+        distance, nearest = skin.distance(points, RIM_REACH)
+        normals = skin.normals_at(nearest)
+        points -= (distance + BELOW_SKIN / 2)[:, None] * normals
+        points += _to_outline(points, normals, maps)
+    moved = points - vertices[index]
+    length = np.linalg.norm(moved, axis=1, keepdims=True)
+    moved *= np.minimum(1, RIM_REACH / np.maximum(length, 1e-9))
+    result = vertices.copy()
+    result[index] += moved
+    return result
+
+
+def _to_outline(points: np.ndarray, normals: np.ndarray, maps: HairMaps) -> np.ndarray:
+    """(N, 3) how far points of the skin are from the photo's outline, along the skin, where it is near."""
+    pixels, depth = maps.pixels_of(points)
+    value = sample(maps.outline, pixels)
+    first = np.cross(normals, np.where(np.abs(normals[:, :1]) < 0.9, [1.0, 0, 0], [0, 1.0, 0]))
+    first /= np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-9)
+    gradient = np.zeros_like(points)
+    for axis in (first, np.cross(normals, first)):
+        ahead = sample(maps.outline, maps.pixels_of(points + RIM_STEP * axis)[0])
+        behind = sample(maps.outline, maps.pixels_of(points - RIM_STEP * axis)[0])
+        gradient += ((ahead - behind) / (2 * RIM_STEP))[:, None] * axis
+    slope = (gradient**2).sum(1)
+    near = (np.abs(value) < RIM_REACH) & (slope > LEAST_SLOPE) & (hidden_by(maps, pixels, depth) < 0.5)
+    return np.asarray(-gradient * (near * value / np.maximum(slope, LEAST_SLOPE))[:, None])
+
+
 def _thickness(volume: HairVolume, vertices: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """(N,) meters: how far the hair goes on below each vertex, up to twice MOST_INSET."""
+    """(N,) meters: how far the hair goes on below each vertex, up to the last of INSET_PROBES."""
     inside = np.ones(len(vertices), bool)
     depth = np.zeros(len(vertices))
-    for step in np.linspace(0.25, 1, 4) * 2 * MOST_INSET:
+    for step in INSET_PROBES:
         inside &= volume.grid.sample(volume.field, vertices - step * normals) > 0
         depth[inside] = step
     return depth

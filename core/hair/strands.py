@@ -14,6 +14,8 @@ STEP = 0.006
 MOST_STEPS = 110
 #: Presence of hair from which on strands have roots.
 ROOT_PRESENCE = 0.45
+#: Height over a root, meters, at which there must be hair.
+ROOT_HEIGHT = 0.0012
 #: Depth below the hair's surface, meters, at which strands turn along it.
 TURN_DEPTH = 0.0012
 #: Shortest strand, meters.
@@ -124,9 +126,13 @@ def grow(
     rng = np.random.default_rng(seed)
     triangle, barycentric = sample_roots(skin, scalp, count, rng)
     vertices = skin.triangles[triangle].astype(np.int32)
-    uv = np.einsum("nk,nkc->nc", barycentric, skin.triangle_uv[triangle]).astype(np.float32)
     roots = np.einsum("nk,nkc->nc", barycentric, skin.vertices[vertices]).astype(np.float32)
     normals = np.einsum("nk,nkc->nc", barycentric, skin.normals[vertices]).astype(np.float32)
+    # The head's vertices are too far apart for the hairline: the volume has it.
+    covered = volume.grid.sample(volume.field, roots + np.float32(ROOT_HEIGHT) * normals) > 0
+    triangle, barycentric, vertices = triangle[covered], barycentric[covered], vertices[covered]
+    roots, normals = roots[covered], normals[covered]
+    uv = np.einsum("nk,nkc->nc", barycentric, skin.triangle_uv[triangle]).astype(np.float32)
     level = np.sqrt(rng.random(len(roots))).astype(np.float32)  # more of them outside, where they show
     if levels:
         level = np.resize(np.array(levels, np.float32), len(roots))

@@ -26,8 +26,11 @@ FRONT_RADIUS = 0.045
 SIDE_RADIUS = 0.07
 #: Thickness, meters, that hair on the scalp keeps even where the head reaches beyond the photo's outline.
 LEAST_CAP = 0.0045
+#: The same where the photo shows that it does, and over how much, meters.
+BEYOND_OUTLINE = 0.0009
+BEYOND_WIDTH = 0.001
 #: Distances from the hairline, meters, between which it begins to.
-CAP_FROM = (0.001, 0.005)
+CAP_FROM = (0.0, 0.003)
 #: Presence of roots from which on hair certainly covers the skin.
 ROOTED = 0.4
 #: How far the hair's inner side lies below the skin, meters.
@@ -181,7 +184,7 @@ def build_volume(
     distance, cap, flat = _skin_fields(grid, skin, scalp)
     points = grid.points
     pixels, depth = maps.pixels_of(points)
-    hidden = _hidden(pixels, depth, maps)
+    hidden = hidden_by(maps, pixels, depth)
     curtain = _curtain(points, pixels, hidden, maps, billboard, extents, _back_profile(skin, scalp, extents))
     field = np.maximum(cap.ravel(), curtain)
     outline, hull = sample(maps.outline, pixels), sample(maps.hull, pixels)
@@ -190,6 +193,8 @@ def build_volume(
     # The head may reach beyond the outline: there hair lies flat on it rather than in it.
     from_line = np.maximum(ramp(sample(maps.hairline, pixels), *CAP_FROM), hidden)
     least = np.where(distance > -LEAST_CAP, flat, -LEAST_CAP).ravel() - (1 - from_line) * LEAST_CAP
+    beyond = (1 - ramp(outline, -BEYOND_WIDTH, 0.0)) * (1 - hidden)
+    least -= beyond * np.maximum(flat + distance - BEYOND_OUTLINE, 0).ravel()
     field = np.maximum(field, least).reshape(grid.shape)
     limit = BAND * grid.cell
     np.clip(field, -limit, limit, out=field)
@@ -324,8 +329,17 @@ def _curtain(
     return np.where(depth > 0, np.maximum(ellipse, half - depth), ellipse).astype(np.float32)
 
 
-def _hidden(pixels: np.ndarray, depth: np.ndarray, maps: HairMaps) -> np.ndarray:
-    """(N,) float32 0..1: how far the head or something before it hides points from the camera."""
+def hidden_by(maps: HairMaps, pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """How far the head or something before it hides points from the camera.
+
+    Args:
+        maps: What the photo shows.
+        pixels: (N, 2) of `maps`, where the points are.
+        depth: (N,) meters from the camera.
+
+    Returns:
+        (N,) float32 0..1.
+    """
     far = np.where(np.isfinite(maps.depth), maps.depth, np.float32(1e3))
     behind = (depth - sample(far, pixels) - HIDDEN_FROM) / (HIDDEN_TO - HIDDEN_FROM)
     return np.asarray(np.maximum(np.clip(behind, 0, 1), sample(maps.hidden.astype(np.float32), pixels)))

@@ -108,7 +108,7 @@ class Bench:
         maps = hair_maps(rgb, segmentation, self.camera, pose, skin.vertices, self.topology.triangles)
         scalp = measure_scalp(maps, skin, self.regions, self.completion)
         volume = build_volume(maps, skin, scalp, self.settings)
-        mesh = extract_shell(volume, skin, self.settings.shell_triangles)
+        mesh = extract_shell(volume, skin, self.settings.shell_triangles, maps)
         assert mesh is not None
         return maps, scalp, volume, mesh
 
