@@ -137,14 +137,18 @@ class FurtherPhoto:
     """A further photo of the person.
 
     Attributes:
+        name: The view's.
         photo: The photo.
         prior: The person with the expression and the pose of this photo.
         segmentation: What its pixels show.
+        corrected: The wrapped head in this photo, as a person's pins have it; None without corrections.
     """
 
+    name: str
     photo: Photo
     prior: HeadPrior
     segmentation: Segmentation | None
+    corrected: "PinView | None" = None
 
 
 @dataclass(frozen=True)
@@ -471,7 +475,7 @@ class Reconstructor:
             certain = is_main or confirmed or force
             views[index] = replace(views[index], main=is_main, identity_confirmed=certain)
         further = tuple(
-            self._further(found[index][0], found[index][1].camera, views[index].prior)
+            self._further(views[index], found[index][0], own_adjustments)
             for index in used
             if index != main and views[index].identity_confirmed
         )
@@ -521,12 +525,17 @@ class Reconstructor:
         lifted = PersonPhoto(name, face, camera, prior, contrast, pattern)
         return photo, replace(view, camera=camera, prior=prior), lifted
 
-    def _further(self, photo: Photo, camera: Camera, prior: HeadPrior | None) -> FurtherPhoto:
-        """A further photo, segmented."""
-        if prior is None:
+    def _further(self, view: PhotoView, photo: Photo, adjustments: "Adjustments | None") -> FurtherPhoto:
+        """A further photo, segmented, and without what is ignored of it."""
+        if view.prior is None or view.camera is None:
             raise ValueError("the photo has not been solved")
-        segmentation = self.segmenter.segment(photo.rgb, camera, prior.pose) if self.segmenter else None
-        return FurtherPhoto(photo, prior, segmentation)
+        segmentation = None
+        if self.segmenter:
+            segmentation = self.segmenter.segment(photo.rgb, view.camera, view.prior.pose)
+            size = photo.height, photo.width
+            ignored = adjustments.ignored_at(*size, view.name) if adjustments else None
+            segmentation = segmentation if ignored is None else ignoring(segmentation, ignored)
+        return FurtherPhoto(view.name, photo, view.prior, segmentation)
 
     def _reconstruct_face(
         self,
@@ -589,6 +598,7 @@ class Reconstructor:
         pose = adjusted.pose if adjusted else prior.pose
         if adjusted:
             quality = quality.with_missed_pins(adjusted.errors_px, face.size)
+            task = corrected_task(task, adjusted)
         if task.unused_corrections:
             quality = quality.with_unused_corrections(task.unused_corrections)
         albedo, hair = self._texture_and_hair(task, prior, pose, segmentation, head, watch, starts)
@@ -831,17 +841,29 @@ def skin_photos(further: Sequence[FurtherPhoto], head: "Head", prior: np.ndarray
         head: The wrapped head, with the main photo's expression.
         prior: (T, 3) the solved one, likewise: what others differ from it by is their expression.
     """
-    return [
-        SkinPhoto(
-            one.photo.rgb,
-            one.prior.frame,
-            one.prior.pose,
-            head.vertices + (one.prior.vertices - prior)[head.topology.origin],
-            one.segmentation,
-        )
-        for one in further
-        if one.segmentation is not None
-    ]
+    found = []
+    for one in further:
+        if one.segmentation is None:
+            continue
+        pose = one.prior.pose
+        vertices = head.vertices + (one.prior.vertices - prior)[head.topology.origin]
+        if one.corrected is not None:
+            pose, vertices = one.corrected.pose, one.corrected.photo.astype(vertices.dtype)
+        found.append(SkinPhoto(one.photo.rgb, one.prior.frame, pose, vertices, one.segmentation))
+    return found
+
+
+def corrected_task(task: FaceTask, adjusted: "AdjustedHead") -> FaceTask:
+    """A task whose further photos have the head as pins have it, for the texture and for face.json."""
+    poses = {name: view.pose for name, view in adjusted.further.items()}
+    views = tuple(
+        replace(view, prior=replace(view.prior, pose=poses[view.name]))
+        if view.name in poses and view.prior is not None
+        else view
+        for view in task.views
+    )
+    further = tuple(replace(one, corrected=adjusted.further.get(one.name)) for one in task.further)
+    return replace(task, views=views, further=further)
 
 
 def views_for_pins(views: Sequence[PhotoView], head: "Head", prior: np.ndarray) -> "dict[str, PinView]":

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import PATIENCE_SECONDS
+from tests.conftest import PATIENCE_SECONDS, wait_for
 
 webdriver = pytest.importorskip(
     "selenium.webdriver", reason="selenium is not installed (`make test` does it)"
@@ -24,6 +24,9 @@ OPTIONS = (
 )
 #: WebGL in software: the machines that test have no graphics.
 WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+#: Seconds that selenium waits for the driver's answer to one command, 120 by itself: longer than a script may
+#: take, so that the limit of the script is what ends one that hangs.
+COMMAND_SECONDS = 2 * PATIENCE_SECONDS
 #: Pictures of the 3D view that differ by less in the mean, 0..255, are the same one.
 SAME = 0.05
 
@@ -40,7 +43,10 @@ def browser(folder, *options, webgl=True):
     settings.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     service = webdriver.ChromeService(DRIVER, env={**os.environ, "HOME": str(folder)})
     driver = webdriver.Chrome(options=settings, service=service)
-    driver.set_script_timeout(PATIENCE_SECONDS)  # a page that draws in software answers late
+    # A page that draws in software answers late.
+    driver.command_executor.client_config.timeout = COMMAND_SECONDS
+    driver.set_script_timeout(PATIENCE_SECONDS)
+    driver.set_page_load_timeout(PATIENCE_SECONDS)
     return driver
 
 
@@ -64,6 +70,10 @@ class Page:
                 return found
             time.sleep(0.05)
         raise AssertionError(f"{script} stayed {found!r} for {PATIENCE_SECONDS} s")
+
+    def wait_shown(self, selector, shown=True):
+        """Until an element is displayed, or is not."""
+        wait_for(lambda: self.find(selector).is_displayed() == shown, f"that {selector} is shown: {shown}")
 
     def find(self, selector):
         return self.driver.find_element("css selector", selector)

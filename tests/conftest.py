@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from core.training.paths import DataPaths, default_data_folder
 
@@ -25,7 +25,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Timings are not asserted: on a busy machine the first example alone can take longer than hypothesis allows.
 # The same examples each time: a suite that finds a new one by chance fails whoever changed something else.
 # --hypothesis-profile=explore looks for new ones.
-settings.register_profile("photobust", deadline=None, derandomize=True)
+settings.register_profile(
+    "photobust", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("photobust")
 

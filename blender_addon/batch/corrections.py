@@ -19,7 +19,7 @@ MAX_BYTES = 900_000
 #: Photos that a sentence names at most.
 NAMED = 5
 #: What of face.json's adjustments are results of the engine's.
-RESULTS = ("errors_px", "base_pose")
+RESULTS = ("errors_px", "base_pose", "base_poses")
 
 
 def read_corrections(path: str) -> list[dict[str, Any]]:

@@ -15,6 +15,10 @@ import numpy as np
 from . import hair_follow
 from .build import PHOTO_SHAPE
 from .checked_arrays import checked_floats, parse_result_file
+from .correctable_photos import camera_in, correctable_photos
+from .face_document import PhotoCamera
+from .lookup import document_of
+from .photographed import shown_shape
 from .slider_file import sliders
 
 #: Of the format of face.json and of the files that a batch repeats.
@@ -22,6 +26,9 @@ VERSION = 1
 MAX_FILE_BYTES = 50_000_000
 #: Meters from the origin within which a head lies.
 MAX_COORDINATE = 10.0
+#: How far outside of its photo a pin may lie, in sizes of the photo: `core.wrapping.adjustments.MAX_OUTSIDE`,
+#: which an add-on cannot import.
+MAX_OUTSIDE = 0.5
 #: The custom property of a head that keeps what its eyes' own surfaces go with.
 CARRIERS = "photobust_eye_carriers"
 #: Vertex groups of the eyeballs.
@@ -44,10 +51,12 @@ class AdjustedShape:
     Attributes:
         neutral: (V, 3) float32, head frame, meters.
         photo: (V, 3) float32, as photographed.
+        view: (V, 3) float32, as in the further photo that was asked for; None if none was.
     """
 
     neutral: np.ndarray
     photo: np.ndarray
+    view: np.ndarray | None = None
 
 
 def read_adjusted(path: Path, vertices: int) -> AdjustedShape:
@@ -57,9 +66,9 @@ def read_adjusted(path: Path, vertices: int) -> AdjustedShape:
         import io
 
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("neutral", "photo")}
+            arrays = {name: file[name] for name in ("neutral", "photo", "view") if name in file}
         shape = (vertices, 3)
-        return AdjustedShape(*(checked_floats(name, arrays, shape, MAX_COORDINATE) for name in arrays))
+        return AdjustedShape(**{name: checked_floats(name, arrays, shape, MAX_COORDINATE) for name in arrays})
 
     return parse_result_file(path, "a head", MAX_FILE_BYTES, parse)
 
@@ -68,13 +77,69 @@ def document(head: bpy.types.Object) -> dict[str, Any]:
     """The corrections of a head as the engine takes them."""
     note = head.photobust
     pins = [
-        {"name": pin.name, "x": pin.x, "y": pin.y, "corrects": pin.corrects.lower(), "locked": pin.locked}
+        {
+            "name": pin.name,
+            "x": pin.x,
+            "y": pin.y,
+            "corrects": pin.corrects.lower(),
+            "locked": pin.locked,
+            **({"photo": pin.photo} if pin.photo else {}),
+        }
         for pin in note.pins
     ]
     made: dict[str, Any] = {"version": VERSION, "pins": pins, "sliders": slider_values(head)}
     if note.ignored_png:
         made["ignored_png"] = note.ignored_png
+    further = {one.name: one.png for one in note.further_ignored if one.png}
+    if further:
+        made["further_ignored"] = further
     return made
+
+
+def find_pin(head: bpy.types.Object, name: str, photo: str = "") -> int:
+    """The number of a point's pin in a photo, empty for the main one; -1 if there is none."""
+    pins = enumerate(head.photobust.pins)
+    return next((k for k, pin in pins if (pin.name, pin.photo) == (name, photo)), -1)
+
+
+def ignored_png(head: bpy.types.Object, photo: str = "") -> str:
+    """What of a photo, empty for the main one, is ignored; see `ignored_mask`."""
+    if not photo:
+        return str(head.photobust.ignored_png)
+    one = head.photobust.further_ignored.get(photo)
+    return str(one.png) if one is not None else ""
+
+
+def set_ignored_png(head: bpy.types.Object, png: str, photo: str = "") -> None:
+    """Say what of a photo, empty for the main one, is ignored."""
+    if not photo:
+        head.photobust.ignored_png = png
+        return
+    one = head.photobust.further_ignored.get(photo)
+    if one is None:
+        one = head.photobust.further_ignored.add()
+        one.name = photo
+    one.png = png
+
+
+def is_far_outside(camera: PhotoCamera, x: float, y: float) -> bool:
+    """Whether a place, photo frame, pixels, is so far outside a photo that the engine refuses a pin there."""
+    beyond = (-x / camera.width, x / camera.width - 1, -y / camera.height, y / camera.height - 1)
+    return max(beyond) > MAX_OUTSIDE
+
+
+def remove_far_pins(head: bpy.types.Object) -> list[str]:
+    """Reset pins that the engine would refuse, such as those of an earlier version; their names."""
+    document = document_of(head)
+    cameras = {photo.name: camera_in(document, photo.number) for photo in correctable_photos(head)}
+    far = [
+        (index, pin.name)
+        for index, pin in enumerate(head.photobust.pins)
+        if (camera := cameras.get(pin.photo)) is not None and is_far_outside(camera, pin.x, pin.y)
+    ]
+    for index, _ in reversed(far):
+        head.photobust.pins.remove(index)
+    return [name for _, name in far]
 
 
 def slider_values(head: bpy.types.Object) -> dict[str, float]:
@@ -199,12 +264,11 @@ def _shift(head: bpy.types.Object, offset: np.ndarray) -> None:
 
 
 def pin_point(head: bpy.types.Object, vertex: int) -> np.ndarray:
-    """(3,) where a vertex of the head as photographed is, its own frame, meters."""
-    keys = head.data.shape_keys.key_blocks
-    return np.array((keys.get(PHOTO_SHAPE) or keys[0]).data[vertex].co)
+    """(3,) where a vertex of the head is in the photo that it is corrected over, its own frame, meters."""
+    return np.array(shown_shape(head).data[vertex].co)
 
 
 def is_corrected(head: bpy.types.Object) -> bool:
     """Whether anything was corrected by hand."""
-    note = head.photobust
-    return bool(len(note.pins) or note.ignored_png or slider_values(head))
+    corrections = document(head)
+    return any(corrections.get(name) for name in ("pins", "sliders", "ignored_png", "further_ignored"))

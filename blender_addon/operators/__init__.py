@@ -7,6 +7,7 @@ from .cancel import PHOTOBUST_OT_cancel, PHOTOBUST_OT_cancel_retopology, PHOTOBU
 from .check_engine import PHOTOBUST_OT_check_engine
 from .choose_photo import PHOTOBUST_OT_add_photos, PHOTOBUST_OT_choose_photo, PHOTOBUST_OT_remove_photo
 from .comb_by_photo import PHOTOBUST_OT_comb_by_photo
+from .correct_in_photo import PHOTOBUST_OT_correct_in_photo
 from .export_head import PHOTOBUST_OT_export_head
 from .export_live_link import PHOTOBUST_OT_export_live_link
 from .face_pose import PHOTOBUST_OT_face_pose
@@ -45,6 +46,7 @@ CLASSES = (
     PHOTOBUST_OT_check_engine,
     PHOTOBUST_OT_choose_photo,
     PHOTOBUST_OT_comb_by_photo,
+    PHOTOBUST_OT_correct_in_photo,
     PHOTOBUST_OT_export_head,
     PHOTOBUST_OT_export_live_link,
     PHOTOBUST_OT_face_pose,

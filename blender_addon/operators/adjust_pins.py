@@ -9,11 +9,12 @@ import bpy
 
 from ..blender import redraw
 from ..errors import AddonError
-from ..heads import adjustments
-from ..heads.face_document import PhotoCamera
+from ..heads import adjustments, photographed
+from ..heads.correctable_photos import camera_in
 from ..heads.head_npz import FILE_NAME
 from ..heads.lookup import document_of, require_head
 from ..state import session, settings
+from ..state.corrected_photo import chosen_photo
 from ..state.pin_preview import PinAnswer, PinPreview
 from ..viewport import camera_match, pin_overlay
 from ..viewport.pin_overlay import ScreenPin
@@ -21,19 +22,17 @@ from . import polls
 from .modal_photo_tool import OTHER_CORRECTION, ModalPhotoTool
 from .reporting import report_message, reports_errors
 
-#: Seconds between looks at what the engine has made of a drag.
-TICK = 0.02
 HELP = (
     "Drag: move a point   |   Right-click, X: reset it   |   L: lock or unlock it   |   "
     "Ctrl-Z: undo   |   Enter, Esc: done"
 )
 WAITING_HELP = "Waiting for the engine, which names the points   |   Enter, Esc: done"
-#: Of the photo, which is laid over the head, so that both can be seen.
-PHOTO_OPACITY = 0.5
 #: How far the mouse has to go before a pressed point follows it, pixels.
 DRAG_THRESHOLD = 2
 #: A point that is farther than this from where it was dragged to, of the photo's height, stays behind.
 STAYS_BEHIND = 0.005
+#: What is said of points that the engine would refuse.
+FAR_OUTSIDE = "Far outside the photo, no head can be meant: {} is where it was before."
 #: Keys that end it.
 ENDING = {"ESC", "RET", "NUMPAD_ENTER"}
 
@@ -98,12 +97,14 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
     bl_label = "Adjust Pins"
     bl_options = {"REGISTER"}
 
+    opacity = 0.5  # so that both photo and head can be seen
     _preview: PinPreview
     _drag: Drag | None
     _pending: PendingStep | None
     _named: bool
-    _timer: Any
     _view: "View"
+    #: For which further photo and corrections the head was shown last.
+    _shown: tuple[str, dict[str, Any]] | None
 
     @reports_errors
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -119,26 +120,30 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
         if not head.photobust.folder or not (folder / FILE_NAME).is_file():
             raise AddonError(f"The folder of this head has no {FILE_NAME}. Reconstruct the photo again.")
         client = now.client(settings.engine_choice(context).find())
-        self._lay_photo_over(PHOTO_OPACITY)
+        self._lay_photo_over(head)
         self._preview = PinPreview(client, folder, now.scratch() / "adjusted.npz")
+        far = adjustments.remove_far_pins(head)
         try:
-            self._preview.ask(adjustments.document(head))
+            self._preview.ask(adjustments.document(head), chosen_photo(head).name)
         except AddonError:
             camera_match.photo_behind(head)
             raise
-        self._drag, self._named = None, False
+        self._drag, self._named, self._shown = None, False, None
         # The history's first step is to know the points, or the first Ctrl-Z would take them away.
         self._pending = PendingStep("Adjust Pins")
         _overlay = Overlay(head.name, up_to_date=False)
         now.adjusting = True
-        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
         self._take_events(context, head, _draw, WAITING_HELP, "")
+        if far:
+            report_message(self, "INFO", FAR_OUTSIDE.format(", ".join(map(words_of, far))))
         return {"RUNNING_MODAL"}
 
     def _take(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         head = _head()
         if head is None or _overlay is None or context.mode != "OBJECT":
             return self._finish(context)
+        if self._drag is None and self._show_chosen_photo(head):
+            _overlay.hovered = ""
         if event.type == "TIMER":
             self._show_answer(context, head)
             return self._end(context, head) if _overlay.ending else {"PASS_THROUGH"}
@@ -209,46 +214,84 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
             away = (event.mouse_x - drag.start[0], event.mouse_y - drag.start[1])
             drag.moving = drag.moving or max(map(abs, away)) > DRAG_THRESHOLD
             if drag.moving:
-                place_pin(head, drag.pin, *self._view.in_photo(event.mouse_x, event.mouse_y))
-                if not released:
-                    self._preview.ask(adjustments.document(head))
-            if released:
+                self._move(head, drag, self._view.in_photo(event.mouse_x, event.mouse_y), released)
+            elif released:
                 self._drag = None
-                if drag.moving:
-                    self._ask(head, PendingStep(f"Move {drag.pin}", drag.pin))
-                elif _overlay is not None:
+                if _overlay is not None:
                     _overlay.up_to_date = self._pending is None
         elif event.type == "RIGHTMOUSE" and event.value == "PRESS":
             self._give_up_drag(head)
         return {"RUNNING_MODAL"}
 
+    def _move(self, head: bpy.types.Object, drag: Drag, place: tuple[float, float], released: bool) -> None:
+        """Let a point be where the mouse is, photo frame, pixels; not where no head can be meant."""
+        photo = chosen_photo(head)
+        camera = camera_in(document_of(head), photo.number)
+        if camera is not None and adjustments.is_far_outside(camera, *place):
+            if released:
+                self._give_up_drag(head)
+                report_message(self, "INFO", FAR_OUTSIDE.format(words_of(drag.pin)))
+            return
+        place_pin(head, drag.pin, *place, photo=photo.name)
+        if released:
+            self._drag = None
+            self._ask(head, PendingStep(f"Move {drag.pin}", drag.pin))
+        else:
+            self._preview.ask(adjustments.document(head), photo.name)
+
     def _show_answer(self, context: bpy.types.Context, head: bpy.types.Object) -> None:
         """Show what the engine has made of the pins so far, if it has answered."""
         answer = self._preview.poll()
         if answer is None:
+            self._keep_further_photo_shown(head)
             return
-        if self._named:
-            show_answer(context, head, answer)
-        else:
+        if not self._named:
             adjustments.set_named_pins(head, answer.document.get("pins"))
             context.workspace.status_text_set(HELP)
             self._named = True
+            self._show_further_photo(head, answer)
+        elif self._pending is None and self._drag is None:
+            self._show_further_photo(head, answer)  # nothing was corrected: the head stays, to the last bit
+        else:
+            show_answer(context, head, answer)
+            self._show_further_photo(head, answer)
         self._preview.go_on()
         redraw.views()
         if self._pending is not None and self._drag is None and not self._preview.busy:
             self._complete_step(head, self._pending, answer)
+
+    def _show_further_photo(self, head: bpy.types.Object, answer: PinAnswer) -> None:
+        """Give the head the expression of the further photo that is corrected over, if the answer has it."""
+        if answer.view != chosen_photo(head).name:
+            return
+        self._shown = (answer.view, answer.adjustments)
+        if not answer.view:
+            return
+        shape = adjustments.read_adjusted(answer.file, len(head.data.vertices))
+        self._opened = None if shape.view is None else shape.view - shape.photo
+        self._show_as_photographed()
+        if self._opened is not None:
+            photographed.set_view(head, self._opened)
+
+    def _keep_further_photo_shown(self, head: bpy.types.Object) -> None:
+        """Ask what a further photo's expression is after it was chosen, a slider moved, or a step undone."""
+        if not self._named or self._drag is not None or self._pending is not None or self._preview.busy:
+            return
+        wanted = (chosen_photo(head).name, adjustments.document(head))
+        if wanted[0] and wanted != self._shown:
+            self._preview.ask(wanted[1], wanted[0])
 
     def _ask(self, head: bpy.types.Object, step: PendingStep) -> None:
         """Let the head be as its pins are: once the engine has answered, as one step that can be undone."""
         self._pending = step
         if _overlay is not None:
             _overlay.up_to_date = False
-        self._preview.ask(adjustments.document(head))
+        self._preview.ask(adjustments.document(head), chosen_photo(head).name)
 
     def _complete_step(self, head: bpy.types.Object, step: PendingStep, answer: PinAnswer) -> None:
-        now = adjustments.document(head)
-        if answer.adjustments != now:  # a slider was moved, or a step undone from the menu
-            self._preview.ask(now)
+        now = (adjustments.document(head), chosen_photo(head).name)
+        if (answer.adjustments, answer.view) != now:  # a slider was moved, or a step undone from the menu
+            self._preview.ask(*now)
             return
         self._pending = None
         if step.message:
@@ -261,12 +304,17 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
 
     def _hint(self, head: bpy.types.Object, name: str, answer: PinAnswer) -> None:
         """Say what is odd about where a point was dragged to."""
-        pin, camera = head.photobust.pins.get(name), document_of(head).camera
-        if pin is None or camera is None:
+        photo = chosen_photo(head)
+        index, camera = (
+            adjustments.find_pin(head, name, photo.name),
+            camera_in(document_of(head), photo.number),
+        )
+        if index < 0 or camera is None:
             return
+        pin = head.photobust.pins[index]
         errors = answer.document.get("errors_px")
         error = errors.get(name, 0.0) if isinstance(errors, dict) else 0.0
-        point = name.replace("_", " ")
+        point = words_of(name)
         if not (0 <= pin.x < camera.width and 0 <= pin.y < camera.height):
             report_message(
                 self, "INFO", f"The {point} is outside the photo now, which shows nothing there: X resets it."
@@ -299,7 +347,6 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
             return
         head, _overlay = _head(), None
         session.current().adjusting = False
-        context.window_manager.event_timer_remove(self._timer)
         self._end_taking_events(context, head)
 
 
@@ -346,7 +393,8 @@ def screen_pins(
     head: bpy.types.Object, region: bpy.types.Region, view: bpy.types.RegionView3D
 ) -> tuple[ScreenPin, ...]:
     """All pins of a head that a view shows."""
-    moved = {pin.name: pin.locked for pin in head.photobust.pins}
+    photo = chosen_photo(head).name
+    moved = {pin.name: pin.locked for pin in head.photobust.pins if pin.photo == photo}
     found = []
     for pin in adjustments.named_pins(head):
         place = pin_overlay.on_screen(adjustments.pin_point(head, pin.vertex).tolist(), head, region, view)
@@ -355,13 +403,13 @@ def screen_pins(
     return tuple(found)
 
 
-def place_pin(head: bpy.types.Object, name: str, x: float, y: float, locked: bool = False) -> None:
-    """Say where a point belongs: photo frame, pixels."""
-    pins = head.photobust.pins
-    pin = pins.get(name)
-    if pin is None:
-        pin = pins.add()
-        pin.name = name
+def place_pin(
+    head: bpy.types.Object, name: str, x: float, y: float, locked: bool = False, photo: str = ""
+) -> None:
+    """Say where a point belongs: frame of a further photo, or of the main one, pixels."""
+    pins, index = head.photobust.pins, adjustments.find_pin(head, name, photo)
+    pin = pins[index] if index >= 0 else pins.add()
+    pin.name, pin.photo = name, photo
     pin.x, pin.y, pin.locked = x, y, locked
     if not locked:
         pin.corrects = head.photobust.pins_correct
@@ -369,22 +417,23 @@ def place_pin(head: bpy.types.Object, name: str, x: float, y: float, locked: boo
 
 def reset_pin(head: bpy.types.Object, name: str) -> None:
     """Let a point be where the others take it."""
-    index = head.photobust.pins.find(name)
+    index = adjustments.find_pin(head, name, chosen_photo(head).name)
     if index >= 0:
         head.photobust.pins.remove(index)
 
 
 def lock_pin(head: bpy.types.Object, name: str, locked: bool) -> None:
     """Hold a point where it is, or let it be dragged again."""
-    pin = head.photobust.pins.get(name)
-    if pin is not None:
-        pin.locked = locked
+    photo = chosen_photo(head)
+    index = adjustments.find_pin(head, name, photo.name)
+    if index >= 0:
+        head.photobust.pins[index].locked = locked
         return
-    camera = document_of(head).camera
+    camera = camera_in(document_of(head), photo.number)
     named = next((one for one in adjustments.named_pins(head) if one.name == name), None)
     if camera is not None and named is not None:
         x, y = camera.project(adjustments.pin_point(head, named.vertex)[None])[0]
-        place_pin(head, name, float(x), float(y), locked)
+        place_pin(head, name, float(x), float(y), locked, photo.name)
 
 
 def restore_pins(head: bpy.types.Object, pins: list[dict[str, Any]]) -> None:
@@ -393,21 +442,42 @@ def restore_pins(head: bpy.types.Object, pins: list[dict[str, Any]]) -> None:
     for one in pins:
         pin = head.photobust.pins.add()
         pin.name, pin.x, pin.y, pin.locked = one["name"], one["x"], one["y"], one["locked"]
-        pin.corrects = one["corrects"].upper()
+        pin.corrects, pin.photo = one["corrects"].upper(), one.get("photo", "")
 
 
 def show_answer(context: bpy.types.Context, head: bpy.types.Object, answer: PinAnswer) -> None:
     """Give a head the shape, and its camera the pose, of the engine's answer."""
     shape = adjustments.read_adjusted(answer.file, len(head.data.vertices))
     adjustments.show_adjusted(head, shape)
-    pose = answer.document.get("pose")
     known = json.loads(head.photobust.manifest or "{}")
-    if isinstance(pose, dict) and isinstance(known, dict) and known.get("pose") != pose:
-        head.photobust.manifest = json.dumps({**known, "pose": pose}, separators=(",", ":"))
-        camera: PhotoCamera | None = document_of(head).camera
+    if not isinstance(known, dict):
+        return
+    posed = with_poses(known, answer.document)
+    if posed != known:
+        head.photobust.manifest = json.dumps(posed, separators=(",", ":"))
+        camera = camera_in(document_of(head), camera_match.shown_view(head))
         owner = head.photobust.camera
         if camera is not None and owner is not None:
             owner.matrix_world = camera_match.camera_matrix(head.matrix_world, camera)
+
+
+def with_poses(known: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """What is known of a head, with the poses in its photos that the engine has answered."""
+    pose, further = answer.get("pose"), answer.get("further_poses")
+    posed = {**known, "pose": pose} if isinstance(pose, dict) else dict(known)
+    if isinstance(further, dict) and isinstance(known.get("views"), list):
+        posed["views"] = [
+            {**view, "pose": further[str(view.get("name"))]}
+            if isinstance(further.get(str(view.get("name"))), dict) and view.get("main") is not True
+            else view
+            for view in known["views"]
+        ]
+    return posed
+
+
+def words_of(name: str) -> str:
+    """A point's name as a sentence has it."""
+    return name.replace("_", " ")
 
 
 def _head() -> bpy.types.Object | None:

@@ -1,16 +1,20 @@
 """Paint over the photo what says nothing of the head: glasses, a hand, a hat. Needs bpy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import bpy
 import numpy as np
 
 from ..blender import redraw
-from ..engine.client import WorkerClient
 from ..errors import AddonError
+from ..heads import adjustments
+from ..heads.correctable_photos import camera_in
 from ..heads.ignored_mask import add_runs, empty_mask, mask_text, paint, parse_mask
 from ..heads.lookup import document_of, require_head
 from ..state import session, settings
+from ..state.corrected_photo import chosen_photo
+from ..state.segment_question import SegmentQuestion
 from ..viewport import pin_overlay
 from . import polls
 from .modal_photo_tool import OTHER_CORRECTION, ModalPhotoTool
@@ -20,10 +24,7 @@ HELP = (
     "Drag: ignore this part of the photo   |   Ctrl: take back   |   Shift-click: all of a thing   |   "
     "[ ]: size   |   Enter, Esc: done"
 )
-#: Seconds that the engine is waited for: the first time it reads its network.
-PATIENCE = 20.0
-#: Of the photo, which is laid over the head.
-PHOTO_OPACITY = 0.8
+WAITING_HELP = "Waiting for what the engine sees there   |   Drag: ignore this part   |   Enter, Esc: done"
 ENDING = {"ESC", "RET", "NUMPAD_ENTER"}
 #: Radius of the brush at first, its limits, and what [ and ] change it by: region, pixels.
 FIRST_RADIUS = 20.0
@@ -37,19 +38,25 @@ class Painting:
 
     Attributes:
         head: Its object's name.
+        photo: The name of the photo that is painted over, empty for the main one.
         size: Of the photo, width and height, pixels.
         mask: (h, w) bool.
         radius: Of the brush, region, pixels.
         mouse: Region, pixels.
         last: Where the stroke is, shares of the photo; None between strokes.
+        question: What the engine is asked; None if it is not.
+        ending: Whether it was told to end.
     """
 
     head: str
+    photo: str
     size: tuple[int, int]
     mask: np.ndarray
     radius: float = FIRST_RADIUS
     mouse: tuple[float, float] | None = None
     last: tuple[float, float] | None = None
+    question: SegmentQuestion | None = None
+    ending: bool = False
 
 
 _painting: Painting | None = None
@@ -63,6 +70,8 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
     bl_label = "Ignore Here"
     bl_options = {"REGISTER"}
 
+    opacity = 0.8
+
     @reports_errors
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         global _painting
@@ -70,25 +79,26 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
         if now.correcting:
             raise AddonError(OTHER_CORRECTION)
         head = require_head(context)
-        self._lay_photo_over(PHOTO_OPACITY)
-        camera = document_of(head).camera
-        if camera is None:
-            raise AddonError("This head came without its photo's camera: reconstruct the photo again.")
-        size = (camera.width, camera.height)
-        known = parse_mask(head.photobust.ignored_png)
-        _painting = Painting(head.name, size, empty_mask(*size) if known is None else known.copy())
+        self._lay_photo_over(head)
+        _painting = painting_of(head)
         now.ignoring = True
         self._take_events(context, head, _draw, HELP, "Ignore Here")
         return {"RUNNING_MODAL"}
 
     def _take(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        global _painting
         head = bpy.data.objects.get(_painting.head) if _painting is not None else None
         if _painting is None or head is None or context.mode != "OBJECT":
             self._stop(context)
             return {"FINISHED"}
         if event.type in ENDING and event.value == "PRESS":
-            self._stop(context)
-            return {"FINISHED"}
+            # Pressed once more, it does not wait for the engine.
+            return self._end(at_once=_painting.ending)
+        if _painting.last is None and self._show_chosen_photo(head):
+            _painting = replace(painting_of(head), question=_painting.question, radius=_painting.radius)
+        if event.type == "TIMER":
+            self._show_answer(context, head)
+            return self._end(at_once=False) if _painting.ending else {"PASS_THROUGH"}
         if event.type in ("LEFT_BRACKET", "RIGHT_BRACKET") and event.value == "PRESS":
             factor = RADIUS_STEP if event.type == "RIGHT_BRACKET" else 1 / RADIUS_STEP
             _painting.radius = float(np.clip(_painting.radius * factor, *RADII))
@@ -97,9 +107,7 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
         found = pin_overlay.view_at(context, event.mouse_x, event.mouse_y, head)
         if event.type == "LEFTMOUSE" and event.value == "RELEASE" and _painting.last is not None:
             _painting.last = None
-            head.photobust.ignored_png = mask_text(_painting.mask)
-            self._push_undo("Ignore Here")
-            redraw.sidebars()
+            self._keep(head)
             return {"RUNNING_MODAL"}
         if found is None:
             return {"PASS_THROUGH"}
@@ -108,6 +116,14 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
                 self._read(head)
             return {"PASS_THROUGH"}
         return self._stroke(context, event, found[0], found[1])
+
+    def _end(self, at_once: bool) -> set[str]:
+        """End, as soon as the engine has answered what it was asked unless `at_once`."""
+        if _painting is not None and _painting.question is not None and not at_once:
+            _painting.ending = True
+            return {"RUNNING_MODAL"}
+        self._stop(bpy.context)
+        return {"FINISHED"}
 
     def _stroke(
         self,
@@ -122,7 +138,7 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
         x, y = photo.to_photo(*_painting.mouse)
         place = ((x + 0.5) / _painting.size[0], (y + 0.5) / _painting.size[1])
         if event.type == "LEFTMOUSE" and event.value == "PRESS" and event.shift:
-            self._add_segment(context, x, y)
+            self._ask(context, x, y)
             return {"RUNNING_MODAL"}
         pressed = event.type == "LEFTMOUSE" and event.value == "PRESS"
         redraw.views()
@@ -132,27 +148,65 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
         paint_stroke(_painting, place, radius, not event.ctrl)
         return {"RUNNING_MODAL"}
 
-    def _add_segment(self, context: bpy.types.Context, x: float, y: float) -> None:
-        """Ignore what the engine sees at a place of the photo, pixels: a hat, glasses, a hand."""
+    def _ask(self, context: bpy.types.Context, x: float, y: float) -> None:
+        """Ask the engine what is at a place of the photo, pixels: a hat, glasses, a hand."""
         head = bpy.data.objects.get(_painting.head) if _painting is not None else None
         if _painting is None or head is None:
             return
+        if _painting.question is not None:
+            report_message(self, "INFO", "The engine is still at what was clicked before.")
+            return
+        photo = chosen_photo(head)
+        height, width = _painting.mask.shape
         try:
-            kind = add_segment(session.current().client(settings.engine_choice(context).find()), head, x, y)
+            client = session.current().client(settings.engine_choice(context).find())
+            folder = Path(bpy.path.abspath(head.photobust.folder))
+            mask = (width, height)
+            _painting.question = SegmentQuestion(client, folder, photo.path, (x, y), mask, photo.name)
         except AddonError as error:
             report_message(self, "ERROR", str(error))
             return
-        head.photobust.ignored_png = mask_text(_painting.mask)
-        self._push_undo("Ignore Here")
-        report_message(self, "INFO", f"Ignored: {kind}. Ctrl takes back what is too much.")
+        context.workspace.status_text_set(WAITING_HELP)
+
+    def _show_answer(self, context: bpy.types.Context, head: bpy.types.Object) -> None:
+        """Ignore what the engine sees at the place that it was asked for, if it has answered."""
+        if _painting is None or _painting.question is None:
+            return
+        question = _painting.question
+        try:
+            found = question.poll()
+            if found is None:
+                return
+            # Another photo may have been chosen since.
+            mask = _painting.mask
+            if question.view != _painting.photo:
+                mask = mask_of(head, question.view, question.shape)
+            add_runs(mask, found[1])
+        except (AddonError, ValueError) as error:
+            said = str(error)
+            if not isinstance(error, AddonError):
+                said = f"The engine's answer is damaged ({said})."
+            report_message(self, "ERROR", said)
+        else:
+            adjustments.set_ignored_png(head, mask_text(mask), question.view)
+            self._push_undo("Ignore Here")
+            report_message(self, "INFO", f"Ignored: {found[0]}. Ctrl takes back what is too much.")
+        _painting.question = None
+        context.workspace.status_text_set(HELP)
         redraw.views()
         redraw.sidebars()
+
+    def _keep(self, head: bpy.types.Object) -> None:
+        """Keep what is painted, as a step that can be undone."""
+        if _painting is not None:
+            adjustments.set_ignored_png(head, mask_text(_painting.mask), _painting.photo)
+            self._push_undo("Ignore Here")
+            redraw.sidebars()
 
     def _read(self, head: bpy.types.Object) -> None:
         """Show what the head has after something was undone."""
         if _painting is not None:
-            known = parse_mask(head.photobust.ignored_png)
-            _painting.mask = empty_mask(*_painting.size) if known is None else known.copy()
+            _painting.mask = mask_of(head, _painting.photo, empty_mask(*_painting.size).shape)
             redraw.views()
 
     def _stop(self, context: bpy.types.Context) -> None:
@@ -166,7 +220,7 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
 
 @polls.requires(polls.object_mode, polls.head, polls.animation_ready)
 class PHOTOBUST_OT_ignore_nothing(bpy.types.Operator):
-    """Use the whole photo again"""
+    """Use the whole photo again; of a head of several photos, all of them"""
 
     bl_idname = "photobust.ignore_nothing"
     bl_label = "Ignore Nothing"
@@ -174,40 +228,35 @@ class PHOTOBUST_OT_ignore_nothing(bpy.types.Operator):
 
     @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
-        require_head(context).photobust.ignored_png = ""
+        note = require_head(context).photobust
+        note.ignored_png = ""
+        note.further_ignored.clear()
         return {"FINISHED"}
 
 
-def add_segment(client: WorkerClient, head: bpy.types.Object, x: float, y: float) -> str:
-    """Let what is painted have all of what the engine sees at a place of the photo, pixels.
+def painting_of(head: bpy.types.Object) -> Painting:
+    """What is painted over the photo that a head is corrected over. Raises AddonError."""
+    photo = chosen_photo(head)
+    camera = camera_in(document_of(head), photo.number)
+    if camera is None:
+        raise AddonError("This head came without its photo's camera: reconstruct the photo again.")
+    size = (camera.width, camera.height)
+    return Painting(head.name, photo.name, size, mask_of(head, photo.name, empty_mask(*size).shape))
+
+
+def mask_of(head: bpy.types.Object, photo: str, shape: tuple[int, ...]) -> np.ndarray:
+    """What is ignored of a photo.
+
+    Args:
+        head: The head.
+        photo: Its name, empty for the main one.
+        shape: Of the mask, if nothing is ignored.
 
     Returns:
-        What it is, in a word.
-
-    Raises:
-        AddonError: The engine cannot say.
+        (h, w) bool, to be painted into.
     """
-    if _painting is None:
-        raise AddonError("Nothing is painted.")
-    height, width = _painting.mask.shape
-    asked = {
-        "photo": bpy.path.abspath(head.photobust.photo),
-        "x": x,
-        "y": y,
-        "mask": [width, height],
-    }
-    folder = bpy.path.abspath(head.photobust.folder)
-    request = client.submit("adjust", folder=folder, out=None, adjustments={}, segment=asked)
-    answer = request.wait(PATIENCE, stop_engine=False)
-    segment = answer.get("segment")
-    found = segment if isinstance(segment, dict) else {}
-    try:
-        known = add_runs(_painting.mask, found.get("runs"))
-    except ValueError as error:
-        raise AddonError(f"The engine's answer is damaged ({error}).") from error
-    if not known:
-        raise AddonError("The engine sees nothing there that could be told apart: paint over it.")
-    return str(found.get("class", "it")).replace("_", " ")
+    known = parse_mask(adjustments.ignored_png(head, photo))
+    return np.zeros(shape, bool) if known is None else known.copy()
 
 
 def paint_stroke(painting: Painting, place: tuple[float, float], radius: float, ignored: bool) -> None:

@@ -56,6 +56,7 @@ class PHOTOBUST_OT_match_camera(bpy.types.Operator):
         context.view_layer.update()
         owner = camera_match.match_camera(context.scene, head, camera, image)
         camera_match.set_background(owner.data, image, self.depth, self.alpha)
+        owner[camera_match.VIEW] = self._number(head)
         scale = head.matrix_world.to_scale()
         if max(scale) - min(scale) > UNEVEN * max(scale):
             report_message(
@@ -76,12 +77,17 @@ class PHOTOBUST_OT_match_camera(bpy.types.Operator):
         paths, views = head.photobust.photos, record.views
         if self.view > min(len(paths), len(views)):
             raise AddonError(f"There is no photo {self.view} of this head.")
+        number = self._number(head)
+        if session.current().correcting and number != session.current().corrected_photos.get(head.name, 0):
+            raise AddonError("Choose the photo in the panel Adjust, or end Adjust first, with Enter.")
         # Pins may have moved the head in the main photo: its camera is the record's own.
-        if self.view == 0 or self.view - 1 == record.main_view:
+        if number == 0:
             return Path(bpy.path.abspath(head.photobust.photo)), record.camera, record.orientation
-        if session.current().adjusting:
-            raise AddonError("Pins are in the main photo: end Adjust first.")
         view = views[self.view - 1]
         if not view.used:
             raise AddonError(f"This photo was left out: {view.reason}")
         return Path(bpy.path.abspath(paths[self.view - 1].path)), view.camera, view.orientation
+
+    def _number(self, head: bpy.types.Object) -> int:
+        """The view's number, 0 for the main photo however it was asked for."""
+        return 0 if self.view - 1 == document_of(head).main_view else self.view

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import bpy
+import numpy as np
 
 from ..blender import redraw
 from ..errors import AddonError
 from ..heads import photographed
 from ..state import session
+from ..state.corrected_photo import chosen_photo
 from ..state.session import Message
 from ..viewport import camera_match
 from .reporting import report_error
@@ -16,6 +18,8 @@ from .reporting import report_error
 #: The operators that use it: one at a time.
 CORRECTIONS = ("photobust.adjust_pins", "photobust.ignore_here")
 OTHER_CORRECTION = "End the other correction first, with Enter."
+#: Seconds between looks for what the engine has answered.
+TICK = 0.02
 
 
 class ModalPhotoTool:
@@ -23,10 +27,19 @@ class ModalPhotoTool:
 
     The operator calls `_lay_photo_over` and `_take_events` when it begins, takes an event in `_take`, which
     returns what Blender is to do with it, and in `_stop`, which may come twice, calls `_end_taking_events`.
+    Of a head of several photos, another may be chosen meanwhile (`photobust.correct_in_photo`): then
+    `_show_chosen_photo`, with which `_take` begins, lays that one over.
+
+    Attributes:
+        opacity: Of the photo that is laid over the head.
     """
 
+    opacity: float
     _handler: Any
+    _timer: Any
     _corrected: str
+    #: What the further photo's expression differs by, (V, 3) meters; None: the main photo, or not known yet.
+    _opened: np.ndarray | None = None
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Take an event."""
@@ -41,10 +54,34 @@ class ModalPhotoTool:
         """Blender ends the operator: another file is opened, or the window closed."""
         self._stop(context)
 
-    def _lay_photo_over(self, opacity: float) -> None:
+    def _lay_photo_over(self, head: bpy.types.Object) -> None:
         """Look through the active head's camera, with the photo before the head. Raises AddonError."""
-        if bpy.ops.photobust.match_camera(depth="FRONT", alpha=opacity) != {"FINISHED"}:
+        number = chosen_photo(head).number
+        done = bpy.ops.photobust.match_camera(depth="FRONT", alpha=self.opacity, view=number)
+        if done != {"FINISHED"}:
             raise AddonError(session.current().message.text or "The photo cannot be shown.")
+
+    def _show_chosen_photo(self, head: bpy.types.Object) -> bool:
+        """Show the photo that was chosen, if another is shown, also because a step was undone.
+
+        Returns:
+            Whether another was.
+        """
+        number = chosen_photo(head).number
+        shown = camera_match.shown_view(head)
+        if number == shown:
+            return False
+        self._opened = None
+        try:
+            self._lay_photo_over(head)
+        except AddonError:
+            session.current().corrected_photos[head.name] = shown
+            if chosen_photo(head).number != shown:
+                raise
+            return False
+        redraw.views()
+        redraw.sidebars()
+        return True
 
     def _take_events(
         self,
@@ -68,6 +105,7 @@ class ModalPhotoTool:
         if session.current().message.operator in CORRECTIONS:
             session.current().message = Message()
         self._handler = bpy.types.SpaceView3D.draw_handler_add(draw, (), "WINDOW", "POST_PIXEL")
+        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
         context.window_manager.modal_handler_add(self)
         context.workspace.status_text_set(status)
         if message:
@@ -84,7 +122,7 @@ class ModalPhotoTool:
     def _show_as_photographed(self) -> None:
         head = bpy.data.objects.get(self._corrected)
         if head is not None:
-            photographed.show_as_photographed(head)
+            photographed.show_as_photographed(head, self._opened)
 
     def _end_taking_events(self, context: bpy.types.Context, head: bpy.types.Object | None) -> None:
         """Put the photo behind the head, if there still is one, and let go of pose, view and status bar."""
@@ -94,6 +132,7 @@ class ModalPhotoTool:
             session.current().message = Message()
         if head is not None:
             camera_match.photo_behind(head)
+        context.window_manager.event_timer_remove(self._timer)
         bpy.types.SpaceView3D.draw_handler_remove(self._handler, "WINDOW")
         context.workspace.status_text_set(None)
         redraw.views()

@@ -24,6 +24,16 @@ class PhotobustPin(bpy.types.PropertyGroup):
     y: FloatProperty(name="Y")
     corrects: EnumProperty(name="Corrects", items=CORRECTIONS)
     locked: BoolProperty(name="Locked", description="Hold this point where it is")
+    photo: StringProperty(
+        name="Photo", description="The further photo that it is placed in; empty: the main one"
+    )
+
+
+class PhotobustIgnored(bpy.types.PropertyGroup):
+    """What of a further photo of a person is ignored; `name` is that of the photo."""
+
+    name: StringProperty(name="Photo")
+    png: StringProperty(name="Ignored Part of the Photo")
 
 
 def _sculpt(values: "PhotobustSliders", context: bpy.types.Context) -> None:
@@ -45,6 +55,3 @@ class PhotobustSliders(bpy.types.PropertyGroup):
     """A sculptor's sliders; belongs to a head's mesh object."""
 
     __annotations__ = {name: _slider(name) for name in sliders().names}
-
-
-CLASSES = (PhotobustPin, PhotobustSliders)

@@ -22,11 +22,13 @@ class PinAnswer:
         file: Its file with the shape.
         document: What else it says.
         adjustments: What was asked.
+        view: The further photo of the person that was asked for; empty if none was.
     """
 
     file: Path
     document: dict[str, Any]
     adjustments: dict[str, Any]
+    view: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class _Question:
 
     request: EngineRequest
     adjustments: dict[str, Any]
+    view: str
     deadline: float
 
 
@@ -68,11 +71,14 @@ class PinPreview:
         self._start_timeout = start_timeout
         self._answered = False
         self._asked: _Question | None = None
-        self._waiting: dict[str, Any] | None = None
+        self._waiting: tuple[dict[str, Any], str] | None = None
 
-    def ask(self, adjustments: dict[str, Any]) -> None:
-        """Ask what the head looks like with these corrections. Raises EngineStartError."""
-        self._waiting = adjustments
+    def ask(self, adjustments: dict[str, Any], view: str = "") -> None:
+        """Ask what the head looks like with these corrections, also in a further photo of the person.
+
+        Raises EngineStartError.
+        """
+        self._waiting = adjustments, view
         self.go_on()
 
     def poll(self) -> PinAnswer | None:
@@ -97,18 +103,19 @@ class PinPreview:
         self._asked = None
         answer = asked.request.result()
         self._answered = True
-        return PinAnswer(Path(str(answer.get("file", self._file))), answer, asked.adjustments)
+        return PinAnswer(Path(str(answer.get("file", self._file))), answer, asked.adjustments, asked.view)
 
     def go_on(self) -> None:
         """Ask what waits; only after the last answer's file was read."""
         if self._asked is None and self._waiting is not None:
-            adjustments, self._waiting = self._waiting, None
+            (adjustments, view), self._waiting = self._waiting, None
             starts = not self._answered or self._client.pid is None
             timeout = self._start_timeout if starts else self._timeout
-            request = self._client.submit(
-                "adjust", folder=str(self._folder), out=str(self._file), adjustments=adjustments
-            )
-            self._asked = _Question(request, adjustments, time.monotonic() + timeout)
+            params = {"folder": str(self._folder), "out": str(self._file), "adjustments": adjustments}
+            if view:
+                params["view"] = view
+            request = self._client.submit("adjust", **params)
+            self._asked = _Question(request, adjustments, view, time.monotonic() + timeout)
 
     def wait(self) -> PinAnswer:
         """Wait for the answer to what was asked last: for scripts, where no window is held up."""

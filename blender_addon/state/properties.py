@@ -17,7 +17,7 @@ from bpy.props import (
 
 from ..heads import confidence, hair
 from . import face_search, session
-from .adjustment_properties import CORRECTIONS, PhotobustPin, PhotobustSliders
+from .adjustment_properties import CORRECTIONS, PhotobustIgnored, PhotobustPin, PhotobustSliders
 from .mirrored_shapes import PhotobustMirroredShapes
 
 #: 35 mm equivalent focal lengths, mm, that the engine takes for credible.
@@ -131,6 +131,7 @@ class PhotobustHead(bpy.types.PropertyGroup):
     sliders: PointerProperty(type=PhotobustSliders)
     sculpted: StringProperty(name="The Sliders that the Shape Has")
     ignored_png: StringProperty(name="Ignored Part of the Photo")
+    further_ignored: CollectionProperty(type=PhotobustIgnored, name="Ignored Parts of Further Photos")
     hair_product: EnumProperty(
         name="Hair", description="What to show of the hair", items=HAIR_PRODUCTS, update=_show_hair
     )
@@ -244,6 +245,7 @@ CLASSES = (
     PhotobustSceneSettings,
     PhotobustMirroredShapes,
     PhotobustPin,
+    PhotobustIgnored,
     PhotobustSliders,
     PhotobustHead,
     PhotobustFaceChoice,

@@ -105,6 +105,8 @@ class AddonSession:
         self.adjusting = False
         #: Whether parts of the photo are being painted over.
         self.ignoring = False
+        #: By heads' names, over which of their photos they are corrected, as Match Camera counts views.
+        self.corrected_photos: dict[str, int] = {}
         #: The engine being set up; None when that is over. `setup_log`: of the last time.
         self.setup: EngineSetup | None = None
         self.setup_log: Path | None = None

@@ -4,10 +4,15 @@ from typing import ClassVar
 
 import bpy
 
+from ..heads.correctable_photos import correctable_photos
 from ..heads.lookup import require_head
 from ..heads.slider_file import sliders
-from ..state import session
+from ..state import session, thumbnails
+from ..state.corrected_photo import chosen_photo
 from .sidebar import HeadPanel, SidebarPanel
+
+#: Height of a photo's picture, in rows of the interface.
+PHOTO_SCALE = 2.0
 
 
 class PHOTOBUST_PT_adjust(HeadPanel, bpy.types.Panel):
@@ -23,6 +28,7 @@ class PHOTOBUST_PT_adjust(HeadPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         head = require_head(context)
+        draw_photos(self.layout, head)
         column = self.layout.column(align=True)
         column.row(align=True).prop(head.photobust, "pins_correct", expand=True)
         self.draw_button(column, context, "photobust.adjust_pins", depress=session.current().adjusting)
@@ -31,11 +37,31 @@ class PHOTOBUST_PT_adjust(HeadPanel, bpy.types.Panel):
         row.operator("photobust.reset_pins", icon="LOOP_BACK").what = "PINS"
         row = self.layout.row(align=True)
         row.operator("photobust.ignore_here", icon="BRUSH_DATA")
-        if head.photobust.ignored_png:
+        if head.photobust.ignored_png or head.photobust.further_ignored:
             row.operator("photobust.ignore_nothing", text="", icon="X")
         column = self.layout.column(align=True)
         self.draw_button(column, context, "photobust.apply_adjustments")
         self.draw_button(column, context, "photobust.save_adjustments", scale=1.0)
+
+
+def draw_photos(layout: bpy.types.UILayout, head: bpy.types.Object) -> None:
+    """Of a head of several photos, a button for each over which it can be corrected."""
+    photos = correctable_photos(head)
+    if len(photos) < 2:
+        return
+    chosen = chosen_photo(head)
+    box = layout.box().column(align=True)
+    for photo in photos:
+        row = box.row(align=True)
+        icon = thumbnails.photo_icon(photo.path)
+        if icon:
+            row.template_icon(icon, scale=PHOTO_SCALE)
+        pins = sum(pin.photo == photo.name for pin in head.photobust.pins)
+        text = photo.file_name + (f" ({pins})" if pins else "")
+        button = row.column(align=True)
+        button.scale_y = PHOTO_SCALE
+        shown = chosen.number == photo.number
+        button.operator("photobust.correct_in_photo", text=text, depress=shown).view = photo.number
 
 
 class PHOTOBUST_PT_sliders(SidebarPanel, bpy.types.Panel):

@@ -13,6 +13,8 @@ FILM_DIAGONAL_MM = 43.27
 CV_TO_BLENDER = Matrix(((1, 0, 0), (0, -1, 0), (0, 0, -1)))
 #: Nearest and farthest that the camera sees, in distances of the head.
 CLIP_RANGE = (0.05, 100.0)
+#: The custom property of a camera that says through which of the head's photos it looks.
+VIEW = "photobust_view"
 
 
 def camera_matrix(head_world: Matrix, camera: PhotoCamera) -> Matrix:
@@ -71,6 +73,12 @@ def photo_behind(head: bpy.types.Object) -> None:
     owner = head.photobust.camera
     for background in owner.data.background_images if owner is not None and owner.type == "CAMERA" else ():
         background.display_depth, background.alpha = "BACK", 1.0
+
+
+def shown_view(head: bpy.types.Object) -> int:
+    """Through which of its photos a head's camera looks: as Match Camera counts them, 0 for the main one."""
+    owner = head.photobust.camera
+    return int(owner.get(VIEW, 0)) if owner is not None else 0
 
 
 def match_camera(

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from .. import __version__
+from ..geometry.frames import HeadPose
 from ..image.photo import Photo
 from ..reconstructor import Reconstruction
 from ..runtime.weights import models_folder
@@ -122,14 +123,21 @@ def provenance(reconstruction: Reconstruction, photo: Photo) -> dict[str, Any]:
 
 def about_adjustments(adjusted: AdjustedHead) -> dict[str, Any]:
     """What face.json says of corrections by hand: they can be taken from there and repeated."""
-    pose = adjusted.base.pose
+    before = {name: view.pose for name, view in adjusted.base.further.items()}
+    moved = {name: pose for name, pose in before.items() if adjusted.further[name].pose is not pose}
     return {
         **adjusted.adjustments.document(),
         "errors_px": {name: round(error, 3) for name, error in adjusted.errors_px.items()},
-        "base_pose": {
-            "rotation_head_to_camera": pose.rotation.tolist(),
-            "translation_m": pose.translation.tolist(),
-        },
+        "base_pose": _exact(adjusted.base.pose),
+        **({"base_poses": {name: _exact(pose) for name, pose in moved.items()}} if moved else {}),
+    }
+
+
+def _exact(pose: HeadPose) -> dict[str, Any]:
+    """A pose with all its digits."""
+    return {
+        "rotation_head_to_camera": pose.rotation.tolist(),
+        "translation_m": pose.translation.tolist(),
     }
 
 

@@ -3,8 +3,8 @@
 import io
 import json
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -51,6 +51,7 @@ class SavedHead:
         neutral: (V, 3) as it is in the folder, head frame, meters.
         photo: (V, 3) the same, as photographed.
         adjustments: What was corrected to make that of the base.
+        sizes: Width and height of the photos, pixels, by the names of further ones; the main one's under "".
     """
 
     base: "BaseHead"
@@ -58,6 +59,7 @@ class SavedHead:
     neutral: np.ndarray
     photo: np.ndarray
     adjustments: "Adjustments"
+    sizes: Mapping[str, tuple[int, int]]
 
 
 class AdjustJobs:
@@ -100,15 +102,20 @@ class AdjustJobs:
         """Correct the head of a result's folder, and write its vertices into the .npz file `out`.
 
         The file has `neutral` and `photo`, (V, 3) float32, head frame, meters, and `expression` (52,). With
+        `view`, the name of a further photo of the person, it has `view`, too, the head as in that photo. With
         `segment`, the answer says what a pixel of the photo belongs to (`_segment`).
         """
         from ..wrapping.adjustments import Adjustments
 
-        folder, out = params.get("folder"), params.get("out")
+        folder, out, view = params.get("folder"), params.get("out"), params.get("view") or ""
         if not is_path(folder) or not (out is None or is_path(out)):
             raise RequestError('"folder" has to name a folder, and "out" a file, or to be null')
         adjustments = Adjustments.parse(params.get("adjustments") or {})
         saved = self._saved(Path(folder))
+        if not isinstance(view, str) or (view and view not in saved.base.further):
+            raise RequestError('"view" has to be the name of a further photo that the head is made of')
+        for name, size in saved.sizes.items():
+            adjustments.check_inside(*size, name or "the photo", name)
         answer: dict[str, Any] = {
             "pins": [
                 {"name": pin.name, "group": pin.group, "vertex": pin.vertex}
@@ -116,13 +123,16 @@ class AdjustJobs:
             ]
         }
         if params.get("segment") is not None:
-            answer["segment"] = self._segment(saved, params["segment"])
+            answer["segment"] = self._segment(saved, params["segment"], view)
         made = self._moved(saved, adjustments)
         answer["errors_px"] = {name: round(error, 3) for name, error in made["errors_px"].items()}
         answer["pose"] = made["pose"].document()
+        answer["further_poses"] = {name: one.pose.document() for name, one in made["further"].items()}
         if out is not None:
             path = Path(out)
             arrays = {name: made[name].astype(np.float32) for name in ("neutral", "photo", "expression")}
+            if view:
+                arrays["view"] = made["further"][view].photo.astype(np.float32)
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("wb") as file:
@@ -132,8 +142,8 @@ class AdjustJobs:
             answer["file"] = str(path)
         return answer
 
-    def _segment(self, saved: SavedHead, asked: object) -> dict[str, Any]:
-        """What a pixel of the photo belongs to, and the runs of a mask's rows that it fills.
+    def _segment(self, saved: SavedHead, asked: object, view: str) -> dict[str, Any]:
+        """What a pixel of a photo belongs to, and the runs of a mask's rows that it fills.
 
         `asked` is {"photo": path, "x": pixels, "y": pixels, "mask": [width, height]}; the answer {"class":
         "headwear", "runs": [[row, first column, column behind the last], ...]}.
@@ -152,7 +162,10 @@ class AdjustJobs:
         ):
             raise RequestError('"segment" has to have a "photo", "x" and "y", and the size of a "mask"')
         picture = load_photo(photo)
-        segmentation = self._segmenter.segment(picture.rgb, saved.camera, saved.base.pose)
+        camera, pose = saved.camera, saved.base.pose
+        if view:
+            camera, pose = saved.base.further[view].camera, saved.base.further[view].pose
+        segmentation = self._segmenter.segment(picture.rgb, camera, pose)
         kind, mask = segment_at(segmentation, x, y, (picture.width, picture.height), (size[0], size[1]))
         steps = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
         (rows, starts), (_, ends) = np.nonzero(steps == 1), np.nonzero(steps == -1)
@@ -170,6 +183,7 @@ class AdjustJobs:
             "expression": saved.base.expression + wanted.solved.expression,
             "pose": wanted.solved.pose,
             "errors_px": wanted.solved.errors_px,
+            "further": wanted.further,
         }
         if saved.adjustments:
             before = adjuster.preview(saved.base, camera, saved.adjustments)
@@ -178,14 +192,18 @@ class AdjustJobs:
             # What has been repaired of the saved head since has moved points a little. Pins that are out of
             # reach stay so: from here, each would be moved by as much again.
             main = PinView(photo, camera, wanted.solved.pose)
-            scene = PinScene(main, saved.base.blendshapes, saved.base.expression)
+            further = {
+                name: replace(view, photo=photo + (view.photo - wanted.photo))
+                for name, view in wanted.further.items()
+            }
+            scene = PinScene(main, saved.base.blendshapes, saved.base.expression, further)
             met = {name for name, error in wanted.solved.errors_px.items() if error <= MAX_MET_ERROR}
             exact = adjuster.solver.solve(
-                scene,
-                [p for p in adjustments.pins if p.name in met and p.corrects != "pose" and not p.photo],
+                scene, [pin for pin in adjustments.pins if pin.name in met and pin.corrects != "pose"]
             )
             made |= {"neutral": neutral + exact.offset, "photo": photo + exact.photo_offset}
             made["errors_px"] |= exact.errors_px
+            made["further"] = exact.further
         return made
 
     def _saved(self, folder: Path) -> SavedHead:
@@ -264,19 +282,37 @@ def read_saved(folder: Path, vertices: int, expressions: Callable[[], np.ndarray
         neutral, photo = (_array(archive, name, (vertices, 3)) for name in ("neutral", "photo"))
     adjusted = document.get("adjustments") or {}
     camera, pose = _camera_and_pose(document["camera"], adjusted.get("base_pose") or document["pose"])
-    further = further_views(document.get("views"), base["photo"], expressions)
+    views = with_base_poses(document.get("views"), adjusted.get("base_poses"))
+    further = further_views(views, base["photo"], expressions)
+    sizes = {"": size_of(document["input"])} if "input" in document else {}
+    sizes |= {str(view["name"]): size_of(view) for view in views or () if view["name"] in further}
     head = BaseHead(base["neutral"], base["photo"], base["units"], base["expression"], pose, further)
     made_with = Adjustments.parse({**adjusted, "ignored_png": None}) if adjusted else Adjustments()
-    return SavedHead(head, camera, neutral, photo, made_with)
+    return SavedHead(head, camera, neutral, photo, made_with, sizes)
+
+
+def size_of(about: dict[str, Any]) -> tuple[int, int]:
+    """Width and height of a photo, as face.json has them. Raises ValueError, KeyError or TypeError."""
+    width, height = about["width"], about["height"]
+    if not all(is_whole(side) and 1 <= side <= MAX_PIXELS for side in (width, height)):
+        raise ValueError("the photo has an impossible size")
+    return width, height
+
+
+def with_base_poses(views: object, poses: object) -> list[dict[str, Any]]:
+    """The views of face.json, those whose pose was corrected with that from before."""
+    base = poses if isinstance(poses, dict) else {}
+    found = [view for view in views if isinstance(view, dict)] if isinstance(views, list) else []
+    return [{**view, "pose": base[view["name"]]} if view.get("name") in base else view for view in found]
 
 
 def further_views(
-    views: object, photo: np.ndarray, expressions: Callable[[], np.ndarray]
+    views: Sequence[dict[str, Any]], photo: np.ndarray, expressions: Callable[[], np.ndarray]
 ) -> "dict[str, PinView]":
     """The head in further photos of a person.
 
     Args:
-        views: Of face.json, which may come from anybody.
+        views: Of face.json, which may come from anybody, with the poses from before corrections.
         photo: (V, 3) the head as photographed in the main photo, head frame, meters.
         expressions: See `read_saved`.
 
@@ -292,7 +328,7 @@ def further_views(
     from ..lifting.person import USED
     from ..wrapping.pin_solver import PinView
 
-    used = [view for view in views if view["verdict"] == USED] if isinstance(views, list) else []
+    used = [view for view in views if view["verdict"] == USED]
     main = [view for view in used if view["main"] is True]
     if len(used) < 2 or len(main) != 1:
         return {}

@@ -50,6 +50,7 @@ class AdjustedHead:
         base: What it was before.
         adjustments: What was corrected.
         errors_px: By the pins' names, how far each is from its place in the photo.
+        further: The head in further photos of the person, by their names.
     """
 
     head: "Head"
@@ -57,6 +58,7 @@ class AdjustedHead:
     base: BaseHead
     adjustments: Adjustments
     errors_px: dict[str, float]
+    further: Mapping[str, PinView] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,13 @@ class AdjustedShape:
         neutral: (V, 3) float64, head frame, meters.
         photo: (V, 3) float64, as photographed.
         solved: What the pins change.
+        further: The head in further photos of the person, by their names.
     """
 
     neutral: np.ndarray
     photo: np.ndarray
     solved: PinnedHead
+    further: Mapping[str, PinView] = field(default_factory=dict)
 
 
 class HeadAdjuster:
@@ -121,12 +125,16 @@ class HeadAdjuster:
         main = PinView(photo, camera, base.pose)
         solved = self.solver.solve(PinScene(main, base.blendshapes, expression, further), adjustments.pins)
         neutral, photo = base.neutral + sculpted + solved.offset, photo + solved.photo_offset
+        opened_further = {name: view.photo - photo for name, view in solved.further.items()}
         index = self._followers
         followed = self._followed(base, neutral, photo)
         neutral[index] = base.neutral[index] + followed
         opened = np.tensordot(solved.expression, base.blendshapes[:, index], 1)
         photo[index] = base.photo[index] + followed + opened
-        return AdjustedShape(neutral, photo, solved)
+        shown = {
+            name: replace(view, photo=photo + opened_further[name]) for name, view in solved.further.items()
+        }
+        return AdjustedShape(neutral, photo, solved, shown)
 
     def _followed(self, base: BaseHead, neutral: np.ndarray, photo: np.ndarray) -> np.ndarray:
         """(n, 3) how far what is not skin goes with the skin of a head (V, 3), neutral and photographed."""
@@ -157,8 +165,11 @@ class HeadAdjuster:
         """
         base = BaseHead(head.neutral, head.vertices, head.blendshapes, head.expression, pose, further or {})
         made = self.preview(base, camera, adjustments)
-        if made.solved.pose is pose and np.array_equal(made.photo, base.photo):
-            return AdjustedHead(head, pose, base, adjustments, made.solved.errors_px)
-        expression = base.expression + made.solved.expression
-        rebuilt = wrapper.rebuilt(head, made.photo, expression)
-        return AdjustedHead(rebuilt, made.solved.pose, base, adjustments, made.solved.errors_px)
+        solved = made.solved
+        if solved.pose is not pose or not np.array_equal(made.photo, base.photo):
+            head = wrapper.rebuilt(head, made.photo, base.expression + solved.expression)
+        shown = {
+            name: replace(view, photo=head.vertices + (view.photo - made.photo))
+            for name, view in made.further.items()
+        }
+        return AdjustedHead(head, solved.pose, base, adjustments, solved.errors_px, shown)

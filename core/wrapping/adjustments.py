@@ -8,7 +8,7 @@ As JSON, in requests to the engine, in face.json and in files that a batch repea
      "ignored_png": "<base64 of a PNG of the photo's shape, white is ignored>"}
 
 A pin of a head of several photos may have a "photo": the name of the one that it is placed in, if that is not
-the main one.
+the main one. What is ignored of these photos stands in "further_ignored": {"side.jpg": "<base64 of a PNG>"}.
 """
 
 import base64
@@ -35,6 +35,8 @@ MAX_COORDINATE = 1e6
 MAX_OUTSIDE = 0.5
 MAX_NAME = 60
 MAX_FILE_NAME = 1024
+#: Further photos of which parts are ignored.
+MAX_FURTHER = 64
 #: Sides, pixels, and bytes that a mask may have: it is as coarse as what it corrects.
 MAX_MASK_SIDE = 1024
 MAX_MASK_BYTES = 400_000
@@ -49,14 +51,17 @@ class Adjustments:
         sliders: By name, -1 to 1.
         ignored: (h, w) bool, of the photo's shape but coarser: what of it says nothing of the head; None if
             all does.
+        further_ignored: The same of the person's further photos, by their names.
     """
 
     pins: tuple[Pin, ...] = ()
     sliders: Mapping[str, float] = field(default_factory=dict)
     ignored: np.ndarray | None = None
+    further_ignored: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.pins or any(self.sliders.values()) or self.ignored is not None)
+        ignored = self.ignored is not None or self.further_ignored
+        return bool(self.pins or any(self.sliders.values()) or ignored)
 
     @classmethod
     def parse(cls, document: object) -> "Adjustments":
@@ -81,8 +86,9 @@ class Adjustments:
         found = tuple(_pin(one) for one in pins)
         if len({(pin.name, pin.photo) for pin in found}) < len(found):
             raise RequestError('"pins" name a point twice in one photo')
-        png = document.get("ignored_png")
-        return cls(found, {name: float(value) for name, value in sliders.items()}, _mask(png))
+        ignored = _mask(document.get("ignored_png"))
+        further = _further_masks(document.get("further_ignored"))
+        return cls(found, {name: float(value) for name, value in sliders.items()}, ignored, further)
 
     def document(self) -> dict[str, Any]:
         """The same as JSON can hold it."""
@@ -100,6 +106,8 @@ class Adjustments:
         made: dict[str, Any] = {"version": VERSION, "pins": pins, "sliders": dict(self.sliders)}
         if self.ignored is not None:
             made["ignored_png"] = _png(self.ignored)
+        if self.further_ignored:
+            made["further_ignored"] = {name: _png(mask) for name, mask in self.further_ignored.items()}
         return made
 
     def check_inside(self, width: int, height: int, name: str, photo: str = "") -> None:
@@ -122,14 +130,23 @@ class Adjustments:
                     f" {name} with its {width} x {height} pixels: move the pin, or remove it"
                 )
 
-    def ignored_at(self, height: int, width: int) -> np.ndarray | None:
-        """(height, width) bool, what of a photo of this size is ignored; None if nothing is."""
-        if self.ignored is None:
+    def ignored_at(self, height: int, width: int, photo: str = "") -> np.ndarray | None:
+        """What of a photo is ignored.
+
+        Args:
+            height: Of the photo, pixels.
+            width: The same.
+            photo: Which further photo it is; empty for the main one.
+
+        Returns:
+            (height, width) bool; None if nothing is.
+        """
+        mask = self.further_ignored.get(photo) if photo else self.ignored
+        if mask is None:
             return None
-        rows = np.minimum((np.arange(height) + 0.5) * self.ignored.shape[0] / height, len(self.ignored) - 1)
-        columns = (np.arange(width) + 0.5) * self.ignored.shape[1] / width
-        columns = np.minimum(columns, self.ignored.shape[1] - 1)
-        return np.asarray(self.ignored[rows.astype(int)[:, None], columns.astype(int)])
+        rows = np.minimum((np.arange(height) + 0.5) * mask.shape[0] / height, len(mask) - 1)
+        columns = np.minimum((np.arange(width) + 0.5) * mask.shape[1] / width, mask.shape[1] - 1)
+        return np.asarray(mask[rows.astype(int)[:, None], columns.astype(int)])
 
 
 def is_name(value: object) -> bool:
@@ -160,6 +177,18 @@ def _pin(value: object) -> Pin:
     if not isinstance(photo, str) or len(photo) > MAX_FILE_NAME:
         raise RequestError(f'"photo" of the pin {name} has to be the name of a file')
     return Pin(str(name), float(x), float(y), corrects, locked, photo)  # type: ignore[arg-type]
+
+
+def _further_masks(masks: object) -> dict[str, np.ndarray]:
+    """By the photos' names, what is ignored of them. Raises RequestError."""
+    if masks is None:
+        return {}
+    if not isinstance(masks, dict) or len(masks) > MAX_FURTHER:
+        raise RequestError(f'"further_ignored" has to be a JSON object of at most {MAX_FURTHER} masks')
+    if not all(0 < len(name) <= MAX_FILE_NAME for name in masks):
+        raise RequestError('"further_ignored" has to have masks by the names of photos')
+    found = {name: _mask(png) for name, png in masks.items()}
+    return {name: mask for name, mask in found.items() if mask is not None}
 
 
 def _mask(png: object) -> np.ndarray | None:

@@ -142,6 +142,7 @@ class PinnedHead:
         photo_offset: (V, 3) float64, what the head in the main photo changes by: shape and expression.
         pose: Of the head in the main photo.
         errors_px: By the pins' names, how far each is from its place; the most, if photos share it.
+        further: The head in the further photos, by their names.
     """
 
     offset: np.ndarray
@@ -149,6 +150,7 @@ class PinnedHead:
     photo_offset: np.ndarray
     pose: HeadPose
     errors_px: dict[str, float]
+    further: Mapping[str, PinView] = field(default_factory=dict)
 
 
 class PinSolver:
@@ -200,7 +202,8 @@ class PinSolver:
         count = len(scene.main.photo)
         if not pins:
             nothing = np.zeros((count, 3))
-            return PinnedHead(nothing, np.zeros(len(scene.expression)), nothing, scene.main.pose, {})
+            unchanged = np.zeros(len(scene.expression))
+            return PinnedHead(nothing, unchanged, nothing, scene.main.pose, {}, scene.further)
         problem = _Problem(self, scene, pins)
         problem.solve()
         offset = np.tensordot(problem.shape_weights, self.modes, 1) * self._above_neck[:, None]
@@ -221,7 +224,8 @@ class PinSolver:
             far = np.linalg.norm(places - [(pin.x, pin.y) for pin in group.pins], axis=1)
             for pin, error in zip(group.pins, far.tolist(), strict=True):
                 errors[pin.name] = max(error, errors.get(pin.name, 0.0))
-        return PinnedHead(offset, expression, photo_offset, pose, errors)
+        further = {name: problem.view(name, offset) for name in scene.further}
+        return PinnedHead(offset, expression, photo_offset, pose, errors, further)
 
     def _bounded(self, offset: np.ndarray) -> np.ndarray:
         """(V, 3) displacements, none of more than MAX_SIGMAS."""
@@ -409,6 +413,12 @@ class _Problem:
             if group.photo == photo and group.corrects(POSE):
                 return view.pose
         return self.scene.view(photo).pose
+
+    def view(self, photo: str, offset: np.ndarray) -> PinView:
+        """The head in a further photo, its shape moved by (V, 3)."""
+        before = self.scene.view(photo)
+        opened = np.tensordot(self.expression(photo), self.scene.blendshapes, 1)
+        return PinView(before.photo + offset + opened, before.camera, self.pose(photo))
 
     def moved(self, group: _PhotoPins, offset: np.ndarray) -> np.ndarray:
         """(N, 3) how far the points of a photo's pins have moved, for a shape moved by (V, 3)."""

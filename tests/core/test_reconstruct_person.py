@@ -13,6 +13,7 @@ from core.image.photo import Photo
 from core.io.writer import write_reconstruction
 from core.lifting.person import UNUSABLE, USED
 from core.reconstructor import Reconstructor
+from core.segmentation.segments import SegmentClass
 from core.texture.albedo import OBSERVED
 from core.worker.jobs import Jobs
 from core.wrapping.adjustments import Adjustments
@@ -58,6 +59,19 @@ def test_a_head_is_corrected_over_its_main_photo(person):
     assert head.adjusted.adjustments.sliders == {"ear_size": 0.3 if main.name == "dark.png" else -0.3}
     moved = np.linalg.norm(head.head.neutral - head.adjusted.base.neutral, axis=1)
     assert 0.0005 < moved.max() < 0.02
+
+
+def test_what_is_ignored_of_a_further_photo_shows_no_skin(reconstructor, person, astronaut):
+    view = next(view for view in person[0].views if view.name == "light.png")
+    left = np.zeros((8, 8), bool)
+    left[:, :4] = True
+    ignored = Adjustments(further_ignored={"light.png": left, "dark.png": ~left})
+    made = reconstructor._further(view, Photo.from_array(astronaut, "light.png"), ignored)
+    plain = reconstructor._further(view, Photo.from_array(astronaut, "light.png"), None)
+    hidden = made.segmentation.labels == SegmentClass.OCCLUDER
+    columns = made.segmentation.frame.crop_to_photo(np.argwhere(hidden)[:, ::-1].astype(float))[:, 0]
+    assert hidden.sum() > 1000 and columns.max() < astronaut.shape[1] / 2 + 2
+    assert (plain.segmentation.labels == SegmentClass.OCCLUDER).sum() < hidden.sum() / 10
 
 
 def test_photos_of_no_use_are_named_with_the_reason(person):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -193,6 +194,28 @@ def test_same_results_and_exit_codes_in_bpy_and_in_blender(run_in_blender, engin
     reasons = [line.split(": ", 1)[1] for line in failed]
     assert all(len(reason) > 20 for reason in reasons), reasons
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_corrections_saved_in_blender_make_the_same_head_in_a_batch(demo, astronaut, tmp_path):
+    folder = shutil.copytree(demo[1], tmp_path / "applied" / "astronaut")
+    saved, out = tmp_path / "corrections.json", tmp_path / "batch"
+    inside = [sys.executable, str(Path(__file__).with_name("inside_corrections.py"))]
+    batch = [sys.executable, str(BATCH), astronaut, "--out", out, "--texture", "1024", "--hair", "none"]
+    for command in ([*inside, folder, astronaut, saved], [*batch, "--pins", saved]):
+        done = subprocess.run(
+            list(map(str, command)),
+            env={**os.environ, "PHOTOBUST_PYTHON": sys.executable},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=2 * PATIENCE_SECONDS,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    (corrections,) = json.loads(saved.read_text())
+    assert corrections["pins"] and corrections["sliders"] and corrections["ignored_png"]
+    applied, repeated = (one / "head.npz" for one in (folder, out / "astronaut"))
+    assert applied.read_bytes() == repeated.read_bytes()
+    assert applied.read_bytes() != (demo[1] / "head.npz").read_bytes()
 
 
 def test_client_and_engine_understand_each_other(engine, astronaut, tmp_path):

@@ -7,11 +7,11 @@ from tests.web_app.process import ServerProcess
 
 @pytest.fixture
 def serve(tmp_path):
-    """Starts servers, each as a process, with the given options; they are killed at the end."""
+    """Starts servers, each as a process, with options as of `ServerProcess`; they are killed at the end."""
     servers = []
 
-    def start(*options):
-        servers.append(ServerProcess(tmp_path, *options))
+    def start(*options, **more):
+        servers.append(ServerProcess(tmp_path, *options, **more))
         return servers[-1]
 
     yield start

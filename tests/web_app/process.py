@@ -8,13 +8,32 @@ import urllib.request
 
 from tests.conftest import PATIENCE_SECONDS, ROOT
 
+#: `python -m web_app` that counts no page as closed because it is silent: only one that says so.
+PATIENT = """
+import sys
+from dataclasses import dataclass
+import web_app.settings
+
+
+@dataclass(frozen=True)
+class PatientSettings(web_app.settings.ServerSettings):
+    absent_seconds: float = 1e6
+
+
+web_app.settings.ServerSettings = PatientSettings
+from web_app.command_line import serve
+
+sys.exit(serve(sys.argv[1:], "python -m web_app"))
+"""
+
 
 class ServerProcess:
-    """`python -m web_app`, with its private folder in a folder of the test's."""
+    """`python -m web_app`, with its private folder in a folder of the test's; or PATIENT."""
 
-    def __init__(self, temporary, *options):
+    def __init__(self, temporary, *options, patient=False):
+        program = ["-c", PATIENT] if patient else ["-m", "web_app"]
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "web_app", *map(str, options)],
+            [sys.executable, *program, *map(str, options)],
             cwd=ROOT,
             env={**os.environ, "TMPDIR": str(temporary)},
             stdout=subprocess.PIPE,

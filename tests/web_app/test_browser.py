@@ -1,13 +1,12 @@
 """The page in a real Chromium, once with the real engine, else with the tests' own."""
 
-import time
-
 import numpy as np
 import pytest
 from PIL import Image
 from skimage.data import astronaut
 
 from tests.chromium import Page, browser, difference, webdriver
+from tests.conftest import wait_for
 
 Keys = webdriver.Keys
 
@@ -19,9 +18,6 @@ SHOWN = "(document.querySelector('#stage').dataset.shown || '').includes('{}')"
 NOTICE = "document.querySelector('#notice-text').textContent.includes({!r})"
 #: Pictures differ if their means do by this, 0..255.
 CHANGED = 0.3
-#: Seconds in which a page's photo has to go when it is left: those of a page that has gone without a word go
-#: after ServerSettings.absent_seconds, 60.
-LEAVING_SECONDS = 55
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +71,7 @@ class TryPage(Page):
 
 
 def test_a_photo_becomes_a_head_that_can_be_turned(chromium, serve, photo, tmp_path):
-    server = serve()
+    server = serve(patient=True)
     small = {"width": 800, "height": 600, "deviceScaleFactor": 1, "mobile": False}  # quicker to draw
     chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", small)
     page = TryPage(chromium, server)
@@ -99,7 +95,8 @@ def test_a_photo_becomes_a_head_that_can_be_turned(chromium, serve, photo, tmp_p
     picture = page.differs(picture, lambda clay: np.ptp(clay, axis=2).max() < 30)
     page.click("[name=look][value=confidence]")
     picture = page.differs(picture, lambda confidence: np.ptp(confidence, axis=2).max() > 100)
-    assert page.find("#legend").is_displayed() and not page.find("#hair").is_enabled()
+    page.wait_shown("#legend")
+    page.wait("document.querySelector('#hair').disabled")
     page.click("[name=model][value=surface]")
     page.wait(SHOWN.format("surface"))
     page.differs(picture)
@@ -107,7 +104,7 @@ def test_a_photo_becomes_a_head_that_can_be_turned(chromium, serve, photo, tmp_p
 
     # What it says, and what can be had.
     page.wait("document.querySelector('#photo-image').naturalWidth === 512")
-    assert "Good" in page.find("#verdict").text
+    page.wait("document.querySelector('#verdict').textContent.includes('Good')")
     links = page.run("return [...document.querySelectorAll('#file-list a')].map(a => [a.href, a.download])")
     assert {name for _, name in links} >= {
         "astronaut head.glb",
@@ -140,10 +137,7 @@ def test_a_photo_becomes_a_head_that_can_be_turned(chromium, serve, photo, tmp_p
     # Whoever leaves, leaves nothing.
     assert list(tmp_path.glob("photobust-page-*/page-*"))
     page.driver.get("about:blank")
-    end = time.monotonic() + LEAVING_SECONDS
-    while list(tmp_path.glob("photobust-page-*/page-*")):
-        assert time.monotonic() < end, "the page was left, and its photo is still there"
-        time.sleep(0.05)
+    wait_for(lambda: not list(tmp_path.glob("photobust-page-*/page-*")), "the removal of what the page had")
 
 
 def test_camera_tabs_faces_and_cancelling(chromium, serve, photo, fake_engine_python, tmp_path):
@@ -155,7 +149,7 @@ def test_camera_tabs_faces_and_cancelling(chromium, serve, photo, fake_engine_py
     page.wait("document.activeElement.id === 'take'")
     page.keys(Keys.ENTER)
     page.until("done")
-    assert page.run("return document.querySelector('#video').srcObject") is None, "the camera stays on"
+    page.wait("document.querySelector('#video').srcObject === null")  # the camera is off
     # The tests' engine draws no surface: the page says so and goes on.
     page.wait("document.querySelector('#stage-message').textContent.includes('cannot be shown')")
 
@@ -164,12 +158,12 @@ def test_camera_tabs_faces_and_cancelling(chromium, serve, photo, fake_engine_py
     page.choose(photo("three.png"))
     page.until("choose")
     page.wait("document.activeElement.id === 'faces-title'")
-    assert page.run("return document.querySelector('[data-shape=jawOpen]').value") == "0"
+    page.wait("document.querySelector('[data-shape=jawOpen]').value === '0'")
     page.keys(Keys.TAB, Keys.TAB, Keys.ENTER)
     page.until("done")
     pressed = "document.querySelector('#face-list [aria-pressed=true]')?.textContent"
     page.wait(f"{pressed} === 'Face 2'")
-    assert page.run("return document.querySelectorAll('#face-list button:disabled').length") == 1
+    page.wait("document.querySelectorAll('#face-list button:disabled').length === 1")
     names = page.run("return [...document.querySelectorAll('#face-list button')].map(b => b.ariaLabel)")
     assert names == [
         "Face 1, number 3 of 3 from the left",
@@ -184,13 +178,13 @@ def test_camera_tabs_faces_and_cancelling(chromium, serve, photo, fake_engine_py
     other = TryPage(chromium, server)
     other.choose(photo("good.png"))
     other.until("waiting")
-    assert "before this one" in other.find("#status").text
+    other.wait("document.querySelector('#status').textContent.includes('before this one')")
     second = chromium.current_window_handle
     chromium.switch_to.window(first)
     page.click("#cancel")
     page.told("Cancelled")
-    assert page.find("#notice").get_attribute("data-kind") == "remark", "cancelling is no error"
-    assert page.find("#again").is_displayed()
+    page.wait("document.querySelector('#notice').dataset.kind === 'remark'")  # cancelling is no error
+    page.wait_shown("#again")
     chromium.switch_to.window(second)
     other.until("done")
     chromium.close()
@@ -200,8 +194,8 @@ def test_camera_tabs_faces_and_cancelling(chromium, serve, photo, fake_engine_py
     (tmp_path / "notes.txt").write_text("noface")
     page.choose(photo("noface.png"))
     page.told("No face found in noface.png")
-    assert not page.find("#again").is_displayed(), "the same photo has no face the next time either"
-    assert page.find("#notice").get_attribute("data-kind") == "problem"
+    page.wait_shown("#again", False)  # the same photo has no face the next time either
+    page.wait("document.querySelector('#notice').dataset.kind === 'problem'")
     page.wait("!document.querySelector('#photo').hidden")
     page.choose(photo("unreadable.png"))
     page.told("unreadable.png ends too early")
@@ -241,7 +235,7 @@ def test_camera_tabs_faces_and_cancelling(chromium, serve, photo, fake_engine_py
     page.click("#together")
     page.until("done")
     page.wait("document.querySelector('#verdict').textContent.includes('unlike.jpg was not used')")
-    assert not page.find("#several").is_displayed()
+    page.wait_shown("#several", False)
 
 
 def test_a_server_that_is_killed_and_started_again(chromium, serve, photo, fake_engine_python):
@@ -260,6 +254,6 @@ def test_a_server_that_is_killed_and_started_again(chromium, serve, photo, fake_
     page.until("working")
     page.choose(photo("good.png"))
     page.until("done")
-    assert not page.find("#notice").is_displayed()
+    page.wait_shown("#notice", False)
     fetched = "fetch(document.querySelector('#file-list a').href).then(a => arguments[0](a.status))"
     assert page.driver.execute_async_script(fetched) == 200, "the link leads to the server before"

@@ -24,8 +24,10 @@ from tests.blender_addon.page_samples import (
     write_master,
 )
 from tests.chromium import Page, browser, difference, webdriver
+from tests.conftest import wait_for
 
 Keys = webdriver.Keys
+TITLE = "document.querySelector('#large-title').textContent === arguments[0]"
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +99,10 @@ class BatchPage(Page):
             "return [...document.querySelectorAll('.card')].filter(c => c.checkVisibility())"
             ".map(c => c.querySelector('h2').textContent)"
         )
+
+    def shows(self, wanted):
+        """Until the titles of the cards that are shown are as wanted."""
+        wait_for(lambda: wanted(self.titles()), "the cards that are wanted")
 
     def look(self, title):
         """Open a head's large view by its button."""
@@ -181,22 +187,26 @@ def test_filters_search_and_order(page, address, batch):
     everything = page.titles()
     assert everything[:10] == [f"head {k}" for k in np.random.default_rng(7).permutation(10)]
     page.find("#filters [data-f='poor']").click()
-    assert set(page.titles()) == {"head 4", "head 9"}
-    assert page.find("#shown").text == f"Showing 2 of {len(everything)}."
+    page.shows(lambda titles: set(titles) == {"head 4", "head 9"})
+    page.wait(
+        "document.querySelector('#shown').textContent === arguments[0]", f"Showing 2 of {len(everything)}."
+    )
     page.find("#filters [data-f='failed']").click()
-    assert page.titles() == ["wall <b>.jpg"]
+    page.shows(lambda titles: titles == ["wall <b>.jpg"])
     page.find("#filters [data-f='']").click()
-    assert page.titles() == everything
+    page.shows(lambda titles: titles == everything)
 
     page.keys("/")
-    assert page.run("return document.activeElement.id") == "query"
+    page.wait("document.activeElement.id === 'query'")
     page.keys("SÖHNE")
-    assert page.titles() == ["Jürgen O'Neil & Söhne"]
+    page.shows(lambda titles: titles == ["Jürgen O'Neil & Söhne"])
     page.find("#query").send_keys(Keys.CONTROL + "a", Keys.DELETE)
     page.keys("no such name")
-    assert page.titles() == [] and "Nothing fits" in page.find("#shown").text
+    page.shows(lambda titles: titles == [])
+    page.wait("document.querySelector('#shown').textContent.includes('Nothing fits')")
     page.driver.refresh()  # the address keeps it
-    assert page.titles() == [] and page.find("#query").get_property("value") == "no such name"
+    page.wait("document.querySelector('#query')?.value === 'no such name'")
+    page.shows(lambda titles: titles == [])
     page.find("#query").clear()
     page.run("document.querySelector('#query').dispatchEvent(new Event('input'))")
 
@@ -206,19 +216,19 @@ def test_filters_search_and_order(page, address, batch):
 
     heads = [f"head {k}" for k in range(10)]
     page.find("#sort option[value='e']").click()
-    assert page.titles()[:10] == sorted(heads, key=lambda name: figure(name, "e"))
+    page.shows(lambda titles: titles[:10] == sorted(heads, key=lambda name: figure(name, "e")))
     page.find("#direction").click()
     # What has no figure stays last.
-    assert page.titles()[:10] == sorted(heads, key=lambda name: -figure(name, "e"))
-    assert page.titles()[-1] == "wall <b>.jpg"
+    page.shows(lambda titles: titles[:10] == sorted(heads, key=lambda name: -figure(name, "e")))
+    page.shows(lambda titles: titles[-1] == "wall <b>.jpg")
     page.find("#direction").click()
     page.find("#sort option[value='y']").click()
-    shown = [name for name in page.titles() if name in heads]
-    assert shown == sorted(heads, key=lambda name: figure(name, "y"))
+    by_yaw = sorted(heads, key=lambda name: figure(name, "y"))
+    page.shows(lambda titles: [name for name in titles if name in heads] == by_yaw)
     page.find("#sort option[value='n']").click()
-    assert [name for name in page.titles() if name in heads] == heads
+    page.shows(lambda titles: [name for name in titles if name in heads] == heads)
     page.find("#sort option[value='']").click()
-    assert page.titles() == everything
+    page.shows(lambda titles: titles == everything)
     assert page.complaints() == []
 
 
@@ -229,17 +239,21 @@ def test_everything_can_be_done_with_the_keyboard(page, batch):
     page.keys(Keys.ENTER)
     page.wait("document.querySelector('#large').open")
     page.loaded()
-    assert page.find("#large-title").text == first
+    page.wait(TITLE, first)
     page.keys("n")
     page.loaded()
-    assert page.find("#large-title").text == second
+    page.wait(TITLE, second)
+    page.loaded()
     assert page.run("return document.querySelectorAll('model-viewer').length") == 1
     side = page.find("#side").text
     assert "Files" in side and "face.json" in side and "head.npz" in side
     slider = page.find("#pictures input[type=range]")
     before = page.find("#pictures .turn img").get_property("src")
     slider.send_keys(Keys.ARROW_RIGHT)
-    assert page.find("#pictures .turn img").get_property("src") == before.replace("000.png", "001.png")
+    page.wait(
+        "document.querySelector('#pictures .turn img').src === arguments[0]",
+        before.replace("000.png", "001.png"),
+    )
     page.run("document.querySelector('#large-title').focus()")
     page.keys(Keys.ESCAPE)
     page.closed()

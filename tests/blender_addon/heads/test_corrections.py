@@ -12,8 +12,15 @@ from blender_addon.errors import HeadFileError
 from blender_addon.heads.ignored_mask import add_runs, empty_mask, mask_text, paint, parse_mask, runs
 from blender_addon.heads.slider_file import read_sliders
 from core.template.sliders import load_sliders
-from core.wrapping.adjustments import Adjustments
+from core.wrapping.adjustments import MAX_OUTSIDE, Adjustments
+from tests.conftest import ROOT
 from tests.core.head_samples import MODELS
+
+
+def test_pins_are_refused_where_the_engine_refuses_them():
+    # Its module needs bpy.
+    source = (ROOT / "blender_addon/heads/adjustments.py").read_text("utf-8")
+    assert f"\nMAX_OUTSIDE = {MAX_OUTSIDE}\n" in source
 
 
 def test_what_is_painted_is_what_the_engine_ignores():

@@ -10,7 +10,10 @@ import numpy as np
 from mathutils import Vector
 
 #: Modules of the add-on.
-MODULES = ("operators.adjust_pins", "state.session", "heads.adjustments", "heads.loaded", "heads.results")
+MODULES = (
+    *("operators.adjust_pins", "operators.ignore_here", "state.session", "heads.adjustments"),
+    *("heads.loaded", "heads.results", "heads.photographed", "viewport.camera_match"),
+)
 #: These by their last names, and under "head" the head's name.
 rooms = {}
 
@@ -22,7 +25,8 @@ def show_head(addon, folder):
     folder = Path(folder)
     files = {path.name: str(path) for path in folder.iterdir()}
     found = {"faces": [{"folder": str(folder), "files": files}]}
-    loaded_head = rooms["loaded"].load_heads(folder / "photo.png", found)[0]
+    photos = [folder / "photo.png", folder / "side.png"]
+    loaded_head = rooms["loaded"].load_heads(photos[0], found, photos)[0]
     results = rooms["results"]
     collection = results.new_collection(bpy.context.scene, loaded_head.name)
     places = [Vector((0, 0, 0))]
@@ -68,6 +72,24 @@ def pins():
     return {pin.name: [pin.position[0] + region.x, pin.position[1] + region.y] for pin in seen}
 
 
+def painting():
+    """What is painted and asked, None when nothing is ignored."""
+    return rooms["ignore_here"]._painting
+
+
+def is_shown(number):
+    """Whether the head is shown as in a photo: 0 is the main one."""
+    keys = head().data.shape_keys.key_blocks
+    opened = rooms["photographed"].VIEW_SHAPE in keys
+    return rooms["camera_match"].shown_view(head()) == number and opened == bool(number)
+
+
+def zoom(value):
+    """Zoom the camera view."""
+    _, area, _ = find_region("VIEW_3D", "WINDOW")  # noqa: F821
+    area.spaces.active.region_3d.view_camera_zoom = value
+
+
 def coordinates(key):
     points = np.empty(3 * len(key.data), np.float32)
     key.data.foreach_get("co", points)
@@ -76,7 +98,8 @@ def coordinates(key):
 
 def shapes():
     """A digest of all bytes of the head's geometry: its mesh and all its shapes."""
-    keys = head().data.shape_keys.key_blocks
+    view = rooms["photographed"].VIEW_SHAPE
+    keys = [key for key in head().data.shape_keys.key_blocks if key.name != view]
     mesh = np.empty(3 * len(head().data.vertices), np.float32)
     head().data.vertices.foreach_get("co", mesh)
     content = b"".join([mesh.tobytes(), *(coordinates(key).tobytes() for key in keys)])

@@ -10,6 +10,8 @@ from PIL import Image
 
 from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.io.head_npz import head_npz_bytes
+from core.lifting.person import USED
+from core.lifting.shape_model import FaceShapeModel
 from core.template.topology import HeadTopology
 from core.wrapping.pin_solver import MAX_SIGMAS, PinSolver
 from scripts.build.addon import build
@@ -23,6 +25,11 @@ pytestmark = pytest.mark.slow
 INSIDE = Path(__file__).with_name("inside_pins.py")
 CAMERA = Camera(2000.0, 511.5, 511.5)
 POSE = HeadPose(FRONTAL, np.array([0.0, 0.05, 0.9]))
+#: Of the further photo, in which the head is turned.
+SIDE_TURN = np.array([[0.5, 0.0, 0.75**0.5], [0.0, 1.0, 0.0], [-(0.75**0.5), 0.0, 0.5]])
+SIDE_POSE = HeadPose(SIDE_TURN @ FRONTAL, np.array([0.0, 0.02, 1.0]))
+#: Its number, as Match Camera counts views.
+SIDE = 2
 #: Stands for the photo's SHA-256.
 DIGEST = "5a" * 32
 #: Points that are dragged, and how far on the screen.
@@ -61,12 +68,28 @@ def folder(tmp_path):
     head = rigged_head(HeadTopology.load(MODELS))
     (folder / "head.npz").write_bytes(head_npz_bytes(head, {}, (), None))
     (folder / "surface.ply").write_bytes(ply_bytes())
-    Image.new("RGB", (1024, 1024), (90, 120, 150)).save(folder / "photo.png")
+    for name, color in (("photo", (90, 120, 150)), ("side", (150, 120, 90))):
+        Image.new("RGB", (1024, 1024), color).save(folder / f"{name}.png")
+    count = len(FaceShapeModel.from_pretrained(MODELS).expression)
+    views = [
+        {
+            "name": name,
+            "verdict": USED,
+            "main": pose is POSE,
+            "width": 1024,
+            "height": 1024,
+            "camera": CAMERA.document(1024, 1024),
+            "pose": pose.document(),
+            "expression": [expression] * count,
+        }
+        for name, pose, expression in (("photo.png", POSE, 0.0), ("side.png", SIDE_POSE, 0.5))
+    ]
     document = {
         "schema_version": 1,
         "input": {"name": "photo.png", "width": 1024, "height": 1024, "sha256": DIGEST},
         "pose": POSE.document(),
         "camera": CAMERA.document(1024, 1024),
+        "views": views,
     }
     (folder / "face.json").write_text(json.dumps(document))
     return folder
@@ -160,14 +183,33 @@ def test_points_are_dragged_with_the_mouse(window, folder, tmp_path):  # noqa: F
     x, y = window.ask("pins()")["cheekbone_right"]
     window.display.stroke((x, SIZE[1] - 1 - y), (x + 20, SIZE[1] - 1 - y))
     window.wait_until(lambda: window.ask("head().photobust.ignored_png"), 20, "what is painted")
-    # A thing is taken whole: here the wall, which is all that there is.
+    # A thing is taken whole: here the wall, which is all that there is. Blender does not wait for the engine.
+    window.execute("os.kill(engine, signal.SIGSTOP)")
     painted = len(window.ask("head().photobust.ignored_png"))
     window.display.click(x - 120, SIZE[1] - 1 - y, held="shift")
+    window.wait_until(lambda: window.ask("painting().question is not None"), 20, "the question")
+    assert window.ask("len(head().photobust.ignored_png)") == painted
+    window.execute("os.kill(engine, signal.SIGCONT)")
     grown = f"len(head().photobust.ignored_png) != {painted}"
     window.wait_until(lambda: window.ask(grown), 60, "what the engine sees there")
+    assert "Ignored: " in window.ask(message)
+    # A further photo has its own.
+    window.execute(f"bpy.ops.photobust.correct_in_photo(view={SIDE})")
+    window.wait_until(lambda: window.ask("painting().photo") == "side.png", 20, "the further photo")
+    assert not window.ask("bool(painting().mask.any())")
+    x, y = window.ask("pins()")["cheekbone_left"]
+    window.display.stroke((x, SIZE[1] - 1 - y), (x - 20, SIZE[1] - 1 - y))
+    further = "len(head().photobust.further_ignored)"
+    window.wait_until(lambda: window.ask(further) == 1, 20, "what is painted over the further photo")
     window.display.key("Return")
+    window.wait_until(lambda: window.ask("painting() is None"), 20, "the end of the brush")
+    several_photos(window)
     document = window.ask("rooms['adjustments'].document(head())")
-    assert document["pins"] == [] and len(document["ignored_png"]) > 100
+    assert [(pin["name"], pin.get("photo")) for pin in document["pins"]] == [
+        ("chin", "side.png"),
+        ("mouth_corner_right", None),
+    ]
+    assert len(document["ignored_png"]) > 100 and len(document["further_ignored"]["side.png"]) > 100
     # What is saved for a batch says which photo's corrections these are.
     saved = tmp_path / "corrections.json"
     window.execute(f"bpy.ops.photobust.save_adjustments(filepath={str(saved)!r})")
@@ -175,6 +217,54 @@ def test_points_are_dragged_with_the_mouse(window, folder, tmp_path):  # noqa: F
     assert json.loads(saved.read_text()) == [{"photo": "photo.png", "sha256": DIGEST, "face": 0, **document}]
     log = window.log.read_text(errors="replace")
     assert not any(word in log for word in ("Traceback", 'File "')), log
+
+
+def several_photos(window):  # noqa: F811
+    """Drag points over a further photo, and over the main one: one head that meets both."""
+    window.execute("head().photobust.pins_correct = 'SHAPE'")
+    window.execute("bpy.ops.photobust.adjust_pins('INVOKE_DEFAULT')")
+    show_photo(window, SIDE)
+    before, of_main = window.ask("shapes()"), window.ask("photo_vertices().tolist()")
+    drag(window, "chin", 8, -6)
+    moved = np.abs(np.array(window.ask("photo_vertices().tolist()")) - of_main).max()
+    assert 0.001 < moved < 0.03
+    window.display.key("ctrl+z")
+    undone = "len(head().photobust.pins) == 0"
+    window.wait_until(lambda: window.ask(undone) and window.ask("shapes()") == before, 20, "the undoing")
+    window.wait_until(lambda: window.ask(f"is_shown({SIDE})"), 20, "the further photo, as it was chosen")
+    drag(window, "chin", 8, -6)
+    place = window.ask("pins()")["chin"]
+    show_photo(window, 0)
+    drag(window, "mouth_corner_right", -6, 4)
+    corner = window.ask("pins()")["mouth_corner_right"]
+    show_photo(window, SIDE)
+    window.wait_until(
+        lambda: np.abs(np.subtract(window.ask("pins()")["chin"], place)).max() < 1, 20, "the pin to be met"
+    )
+    # A point is not left where no head can be meant: the engine would refuse it.
+    window.execute("zoom(-25.0)")
+    window.wait_until_drawn()
+    left, top, *_ = window.region("VIEW_3D", "WINDOW")
+    middle = hover(window, "brow_arch_left")
+    end = (left + 40, top + 60)
+    window.display.stroke((middle[0], SIZE[1] - 1 - middle[1]), end)
+    message = "rooms['session'].current().message.text"
+    window.wait_until(lambda: "Far outside the photo" in window.ask(message), 20, "the refusal")
+    window.wait_until(lambda: window.ask("overlay().up_to_date"), 20, "the pins as before")
+    assert window.ask("len(head().photobust.pins)") == 2
+    window.execute("zoom(0.0)")
+    show_photo(window, 0)
+    assert np.abs(np.subtract(window.ask("pins()")["mouth_corner_right"], corner)).max() < 1
+    end_pins(window)
+    assert window.ask("rooms['photographed'].VIEW_SHAPE not in head().data.shape_keys.key_blocks")
+    assert window.ask("posed()") == AS_POSED
+
+
+def show_photo(window, number):  # noqa: F811
+    """Choose a photo while points are dragged."""
+    window.execute(f"bpy.ops.photobust.correct_in_photo(view={number})")
+    window.wait_until(lambda: window.ask(f"is_shown({number})"), 30, f"photo {number}")
+    window.wait_until_drawn()
 
 
 def end_pins(window):  # noqa: F811

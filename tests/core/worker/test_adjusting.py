@@ -41,6 +41,7 @@ def jobs():
 def write(folder: Path, head, base=None, adjustments=None) -> None:
     (folder / "head.npz").write_bytes(head_npz_bytes(head, {}, (), base))
     document = {
+        "input": {"width": 1024, "height": 1024},
         "pose": POSE.document(),
         "camera": {"focal_length_px": CAMERA.focal_px, "principal_point_px": [CAMERA.cx, CAMERA.cy]},
     }
@@ -109,6 +110,13 @@ def test_a_pin_out_of_reach_stays_behind_as_far_after_the_head_was_made_with_it(
     assert abs(again["errors_px"]["nose_tip"] - before["errors_px"]["nose_tip"]) < 0.1
 
 
+def test_a_pin_far_outside_the_photo_is_refused_as_a_reconstruction_refuses_it(folder, jobs):
+    near, far = ({"name": "nose_tip", "x": x, "y": 500.0} for x in (-500.0, -520.0))
+    assert jobs.adjust({"folder": str(folder), "adjustments": {"pins": [near]}})["errors_px"]
+    with pytest.raises(RequestError, match=r"nose_tip at .* far outside of the photo"):
+        jobs.adjust({"folder": str(folder), "adjustments": {"pins": [far]}})
+
+
 def test_a_pin_in_a_further_photo_is_met_there(folder):
     """The same head from the side, with an expression of its own."""
     document = json.loads((folder / "face.json").read_text())
@@ -120,7 +128,7 @@ def test_a_pin_in_a_further_photo_is_met_there(folder):
         {"name": "side.jpg", "verdict": USED, "main": False, "pose": side.document()},
     ]
     for view, value in zip(views, (0.0, 0.5), strict=True):
-        view |= {"camera": document["camera"], "expression": [value] * count}
+        view |= {"camera": document["camera"], "expression": [value] * count, "width": 1024, "height": 1024}
     (folder / "face.json").write_text(json.dumps({**document, "views": views}))
     point = plain_head(HeadTopology.load(MODELS)).vertices[HeadTopology.load(MODELS).landmark[1]]
     wanted = point[None] + np.array([0.0, -0.004, 0.0])
@@ -131,6 +139,34 @@ def test_a_pin_in_a_further_photo_is_met_there(folder):
     # The photo's own expression moves the nose's tip, too: the shape need not go all the way.
     moved = arrays["photo"][HeadTopology.load(MODELS).landmark[1]] - point
     assert moved[1] < -0.001 and abs(moved[0]) < 0.002
+    # The head as in that photo, in which the pin is met, too, if it turns the head there.
+    turned = {**pin, "x": float(x) + 20, "corrects": "pose"}
+    for one in (pin, turned):
+        request = {"folder": str(folder), "out": str(folder / "out.npz"), "view": "side.jpg"}
+        answer = AdjustJobs().adjust({**request, "adjustments": {"pins": [one]}})
+        with np.load(folder / "out.npz") as arrays:
+            seen = arrays["view"][[HeadTopology.load(MODELS).landmark[1]]].astype(float)
+        rotation, translation = (
+            np.array(answer["further_poses"]["side.jpg"][name])
+            for name in ("rotation_head_to_camera", "translation_m")
+        )
+        place = CAMERA.project(HeadPose(rotation, translation).head_to_camera(seen))[0]
+        assert np.linalg.norm(place - [one["x"], one["y"]]) < 0.5
+        assert answer["pose"] == POSE.document()
+    with pytest.raises(RequestError, match=r"far outside of side\.jpg"):
+        corrected(folder, {"pins": [{**pin, "x": 1600.0}]})
+    with pytest.raises(RequestError, match="further photo"):
+        AdjustJobs().adjust({**request, "view": "back.jpg", "adjustments": {}})
+    # Once it is in the files, the correction goes on from the pose that the photo alone has.
+    corrected_side = {**views[1], "pose": answer["further_poses"]["side.jpg"]}
+    base = {"pins": [turned], "base_pose": POSE.document(), "base_poses": {"side.jpg": side.document()}}
+    made_with = {**document, "views": [views[0], corrected_side], "adjustments": base}
+    (folder / "face.json").write_text(json.dumps(made_with))
+    again = AdjustJobs().adjust({**request, "adjustments": {"pins": [turned]}})
+    assert again["further_poses"] == answer["further_poses"]
+    assert AdjustJobs().adjust({**request, "adjustments": {}})["further_poses"] == {
+        "side.jpg": side.document()
+    }
     views[1]["expression"] = ["x"]
     (folder / "face.json").write_text(json.dumps({**document, "views": views}))
     with pytest.raises(RequestError, match="reconstruct the photo again"):

@@ -137,12 +137,14 @@ def test_weights_of_an_expression_stay_possible(solver, scene, topology):
 
 def test_corrections_survive_json_and_nonsense_is_refused():
     pins = (Pin("chin", 1.5, 2.5), Pin("nose_tip", 3.0, 4.0, POSE, True), Pin("chin", 1, 2, photo="b.jpg"))
-    made = Adjustments(pins, {"age": 0.5}, np.eye(8, 6) > 0)
+    made = Adjustments(pins, {"age": 0.5}, np.eye(8, 6) > 0, {"b.jpg": np.eye(4) > 0})
     again = Adjustments.parse(json.loads(json.dumps(made.document())))
     assert (
         again.pins == pins and again.sliders == made.sliders and np.array_equal(again.ignored, made.ignored)
     )
     assert again.ignored_at(16, 12).sum() == 4 * 6
+    assert again.ignored_at(8, 8, "b.jpg").sum() == 4 * 4 and again.ignored_at(8, 8, "c.jpg") is None
+    assert Adjustments(further_ignored=again.further_ignored)
     assert not Adjustments.parse({}) and not Adjustments()
     for bad in (
         [],
@@ -153,6 +155,9 @@ def test_corrections_survive_json_and_nonsense_is_refused():
         {"pins": [{"name": "chin", "x": 0, "y": 0, "photo": 3}]},
         {"sliders": {"age": 2}},
         {"ignored_png": "x"},
+        {"further_ignored": ["x"]},
+        {"further_ignored": {"b.jpg": "x"}},
+        {"further_ignored": {"": made.document()["ignored_png"]}},
         {"ignored_png": "iVBORw0KGgo="},
     ):
         with pytest.raises(RequestError):
