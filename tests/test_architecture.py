@@ -8,7 +8,7 @@ import grimp
 import networkx
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE_SECONDS, ROOT
 
 PACKAGES = ("core", "blender_addon", "web_app")
 #: More than this cannot be taken in at a look.
@@ -41,7 +41,7 @@ def test_nothing_is_imported_upwards():
         cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=2 * PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

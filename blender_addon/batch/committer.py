@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..blender.atomic_file import sync_file, sync_folder
+from ..blender.atomic_file import move_into_place, sync_file, sync_folder
 from ..blender.regular_file import sha256_of
 from ..errors import JobCancelledError, UnsafePathError
 from ..heads.manifest import FILE_NAME
@@ -207,11 +207,11 @@ def move(out: Path, staged: StagedHead, head: HeadRecord, before: HeadRecord | N
     for file in sorted(staged.files - {FILE_NAME}):
         path = contained(target, file)
         path.parent.mkdir(parents=True, exist_ok=True)
-        contained(staged.folder, file).replace(path)
+        move_into_place(contained(staged.folder, file), path)
         folders.add(path.parent)
     for folder in folders:
         sync_folder(folder)
-    (staged.folder / FILE_NAME).replace(target / FILE_NAME)
+    move_into_place(staged.folder / FILE_NAME, target / FILE_NAME)
     sync_folder(target)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -19,14 +20,18 @@ HASH_DIGITS = 8
 #: What no name may hold on some system, or in an address.
 FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/\\]" if os.name != "nt" else r'[\x00-\x1f\x7f/\\<>:"|?*]')
 #: Names of devices on Windows, with any ending.
-DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+DEVICES = re.compile(
+    r"(con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$) *(\..*)?",
+    re.IGNORECASE,
+)
 
 
 class FolderNames:
     """Hands out folder names below `out`.
 
     A photo gets its stem; if another photo has that already, its stem and its folder's name, and so on.
-    Names are compared without case, as some file systems do.
+    Names are compared without case, and letters with accents alike whether these stand for themselves or not,
+    as some file systems do.
     """
 
     def __init__(self, out: Path, photos: Iterable[Path], owners: Mapping[str, Path] | None = None) -> None:
@@ -38,28 +43,34 @@ class FolderNames:
             owners: Folder name -> photo, from earlier runs.
         """
         self._out = out
-        self._owners = {name.casefold(): photo for name, photo in (owners or {}).items()}
+        self._owners = {_comparable(name): photo for name, photo in (owners or {}).items()}
         self._reserved: dict[str, Path] = {}
         for photo in photos:
             name = next(name for name in _candidates(photo) if self._is_free(name, photo))
-            self._reserved[name.casefold()] = photo
+            self._reserved[_comparable(name)] = photo
 
     def claim(self, photo: Path, heads: int) -> list[str]:
         """Folder names for the heads of `photo`: one without a number, several numbered from 1."""
         for base in _candidates(photo):
             names = [base] if heads == 1 else [f"{base}_{n + 1}" for n in range(heads)]
             if all(self._is_free(name, photo) for name in names):
-                self._owners.update((name.casefold(), photo) for name in names)
+                self._owners.update((_comparable(name), photo) for name in names)
                 return names
         raise AssertionError("the candidates never end")
 
     def _is_free(self, name: str, photo: Path) -> bool:
-        key = name.casefold()
+        key = _comparable(name)
         if key in self._owners:
             return self._owners[key] == photo
         if key in TAKEN:
             return False
         return self._reserved.get(key, photo) == photo and not _is_foreign(self._out / name)
+
+
+def _comparable(name: str) -> str:
+    """The same text for all names that are one on some file system."""
+    composed = unicodedata.normalize("NFC", name)
+    return unicodedata.normalize("NFC", composed.casefold())
 
 
 def portable_folder_name(text: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..blender.atomic_file import sync_folder, write_all, write_file
+from ..blender.atomic_file import sync_descriptor, sync_folder, write_all, write_file
 from ..blender.regular_file import read_regular
 from ..errors import UnsafePathError
 from . import checked_json
@@ -204,7 +204,7 @@ class BatchRecord:
                 os.lseek(descriptor, end - 1, os.SEEK_SET)
                 line = line if os.read(descriptor, 1) == b"\n" else b"\n" + line
             write_all(descriptor, line)
-            os.fsync(descriptor)
+            sync_descriptor(descriptor)
         finally:
             os.close(descriptor)
         if not end:

@@ -9,6 +9,8 @@ import errno
 import os
 import re
 import secrets
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +27,8 @@ _TEMPORARY = re.compile(
 MAX_SUFFIX_LENGTH = 10
 #: What fsync answers on file systems that have none, or none for folders.
 NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EISDIR)
+#: Seconds between tries to replace a file that Windows says is in use.
+REPLACE_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 def is_temporary(name: str) -> bool:
@@ -70,12 +74,25 @@ def _replaced(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
         with os.fdopen(descriptor, "wb") as file:
             yield partial, file
         sync_file(partial)
-        Path(partial).replace(path)
+        move_into_place(partial, path)
     except BaseException:
         with contextlib.suppress(OSError):
             Path(partial).unlink()
         raise
     sync_folder(path.parent)
+
+
+def move_into_place(partial: Path, path: Path) -> None:
+    """Give a file its name; one that has it already is replaced. Raises OSError."""
+    for pause in REPLACE_PAUSES if sys.platform == "win32" else ():
+        try:
+            partial.replace(path)
+        except PermissionError:
+            # Windows moves nothing over an open file, and virus scanners have fresh ones open for a moment.
+            time.sleep(pause)
+        else:
+            return
+    partial.replace(path)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -90,7 +107,7 @@ def sync_file(path: Path) -> None:
     # Windows flushes only files that are open for writing.
     descriptor = os.open(path, (os.O_RDWR if os.name == "nt" else os.O_RDONLY) | getattr(os, "O_BINARY", 0))
     try:
-        _fsync(descriptor)
+        sync_descriptor(descriptor)
     finally:
         os.close(descriptor)
 
@@ -101,12 +118,13 @@ def sync_folder(folder: Path) -> None:
         return  # there is no such call; NTFS journals its names
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        _fsync(descriptor)
+        sync_descriptor(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _fsync(descriptor: int) -> None:
+def sync_descriptor(descriptor: int) -> None:
+    """The same of an open file, as far as the file system can. Raises OSError."""
     try:
         os.fsync(descriptor)
     except OSError as error:

@@ -16,7 +16,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ..blender.atomic_file import TEMPORARY_PREFIX, written_atomically
+from ..blender.atomic_file import TEMPORARY_PREFIX, move_into_place, written_atomically
 from ..blender.exporters import SUFFIXES, WriteOptions, formats, write
 from ..errors import ExportError
 from . import confidence
@@ -229,7 +229,7 @@ def _moved(path: Path, folder: Path) -> Path:
     """The file in its place; one that is there with the same content stays."""
     target = folder / path.name
     if not (target.is_file() and target.read_bytes() == path.read_bytes()):
-        path.replace(target)
+        move_into_place(path, target)
     return target
 
 

@@ -10,7 +10,7 @@ PINNED_MODELS = {
     "face_shape_model.npz": "a9f5c447919e312131705a39468e8f0052d5f1d0361452bcde729a02f58b3092",
     "head_lods.npz": "69a5238baa42d1274e39f918d6ea27bf219bd6b911e2b4ed973ba6c9e26e4ac7",
     "head_rig.npz": "e0b7c825e0e44f9184e36359b27bae79c410435e4a5057e1c47cec864320fd7a",
-    "head_sliders.npz": "dc460a9cf9219ccdd12178b0d27b883a9b4c189c744b6d2afc78cb0823eb05d4",
+    "head_sliders.npz": "3aaebba3d9115cc2ca326dc246a36100476bfdb3f8590cd3f64c45b69238ab1d",
     "head_template.npz": "f8ad342bf264ceab69de16271414633b2461988f0a56d323310a2e41cf2e3138",
     "landmark_lifter.safetensors": "33652958e460733714fb235b15439492fac924ddcb3671ea40ac9d795e499aba",
     "landmark_symmetry.npz": "a549375f5c329d37630a2b87462c589d35c439ba55421068fffbfd1132aa627d",

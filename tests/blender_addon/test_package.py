@@ -12,7 +12,7 @@ import pytest
 
 import core
 from scripts.build.addon import FOLDER, PackagingError, build, package, stamped, write_zip
-from tests.conftest import BLENDERS, ROOT, fresh_environment, python_with_bpy
+from tests.conftest import BLENDERS, PATIENCE_SECONDS, ROOT, fresh_environment, python_with_bpy
 
 INSTALL = Path(__file__).with_name("install_in_blender.py")
 #: What comes with Blender or with Python.
@@ -210,7 +210,7 @@ def test_the_engine_starts_from_the_installed_folder(addon_zip, tmp_path, home):
         cwd=tmp_path / FOLDER,
         env=fresh_environment(home),
         capture_output=True,
-        timeout=120,
+        timeout=2 * PATIENCE_SECONDS,
         encoding="utf-8",
         check=False,
     )
@@ -235,7 +235,7 @@ def test_blender_installs_updates_and_removes_it(addon_zip, blender_command, way
         env=fresh_environment(home),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=300,
+        timeout=2 * PATIENCE_SECONDS,
         encoding="utf-8",
         check=False,
     )

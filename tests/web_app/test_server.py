@@ -95,7 +95,7 @@ def ask(connection):
 
 @pytest.mark.parametrize("beginning", [b"", b"GET / HTT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
 def test_silent_connections_are_closed(beginning):
-    with small_server(replace(ServerSettings(), silence_seconds=1.5)) as port:
+    with small_server(replace(ServerSettings(), silence_seconds=4.0)) as port:
         silent = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
         silent.sendall(beginning)
         with silent, socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as speaking:

@@ -12,6 +12,7 @@ from blender_addon.assets import catalog
 from blender_addon.assets.catalog import FILE_NAME, HEADER, catalog_id, clean_path, parse
 from blender_addon.batch import workspace
 from blender_addon.errors import AssetError
+from tests.conftest import PATIENCE_SECONDS
 
 OTHERS = """# mine, do not touch
 
@@ -95,7 +96,7 @@ def test_what_cannot_be(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(PATIENCE_SECONDS)
 def test_only_a_file_of_catalogs_is_read(tmp_path):
     """A pipe would be waited for, with the library's lock held."""
     file = tmp_path / FILE_NAME

@@ -27,6 +27,10 @@ def test_every_name_can_be_made(tmp_path_factory, text):
         ("a.b", "a.b"),
         (".photobust-x", "_photobust-x"),
         ("con", "_con"),
+        ("NUL .tar", "_NUL .tar"),
+        ("com\u00b2", "_com\u00b2"),
+        ("conin$", "_conin$"),
+        ("console", "console"),
         ("a\\b\nc", "a_b_c"),
         ("", "_"),
         (os.fsdecode(b"caf\xe9"), "caf_"),
@@ -34,6 +38,17 @@ def test_every_name_can_be_made(tmp_path_factory, text):
 )
 def test_names(text, name):
     assert portable_folder_name(text) == name
+
+
+def test_names_that_are_one_on_some_file_system_stay_apart(tmp_path):
+    composed, decomposed = "Zo\u00eb", "Zoe\u0308"  # macOS takes both for the same name, and Windows cases
+    photos = [Path(f"/a/{composed}.jpg"), Path(f"/b/{decomposed}.jpg"), Path(f"/c/{composed.upper()}.jpg")]
+    names = FolderNames(tmp_path, photos)
+    assert [names.claim(photo, 1)[0] for photo in photos] == [
+        composed,
+        f"{decomposed}-b",
+        f"{composed.upper()}-c",
+    ]
 
 
 def test_long_names_stay_apart(tmp_path):

@@ -14,6 +14,8 @@ MODULES = (
     *("operators.adjust_pins", "operators.ignore_here", "state.session", "heads.adjustments"),
     *("heads.loaded", "heads.results", "heads.photographed", "viewport.camera_match"),
 )
+#: How often the view has been drawn.
+draws = [0]
 #: These by their last names, and under "head" the head's name.
 rooms = {}
 
@@ -37,6 +39,11 @@ def show_head(addon, folder):
     for modifier in head().modifiers:
         modifier.show_viewport = False
     bpy.ops.ed.undo_push(message="built")
+    bpy.types.SpaceView3D.draw_handler_add(_count_draw, (), "WINDOW", "POST_PIXEL")
+
+
+def _count_draw():
+    draws[0] += 1
 
 
 def head():
@@ -88,6 +95,13 @@ def zoom(value):
     """Zoom the camera view."""
     _, area, _ = find_region("VIEW_3D", "WINDOW")  # noqa: F821
     area.spaces.active.region_3d.view_camera_zoom = value
+
+
+def redraw():
+    """Have the view drawn; how often it was before."""
+    _, area, _ = find_region("VIEW_3D", "WINDOW")  # noqa: F821
+    area.tag_redraw()
+    return draws[0]
 
 
 def coordinates(key):

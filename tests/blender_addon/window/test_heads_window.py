@@ -3,8 +3,6 @@
 Pictures are left in tests/artifacts/window-<version>/, or below PHOTOBUST_ARTIFACTS.
 """
 
-import time
-
 import pytest
 
 from scripts.build.addon import build
@@ -75,11 +73,12 @@ def test_a_surface_and_then_a_head(window, photo, keep, tmp_path):  # noqa: F811
     window.wait_until(lambda: not window.ask(hidden), 20, "the surface")
 
     # Undone, the view is as it was: nothing stays hidden behind an empty Local View.
-    for _ in range(12):
+    window.execute("undone = []\nbpy.app.handlers.undo_post.append(lambda *_: undone.append(1))")
+    for count in range(1, 13):
         if window.ask(NAMES) == objects:
             break
         window.display.key("ctrl+z")
-        time.sleep(1.0)
+        window.wait_until(lambda count=count: window.ask("len(undone)") >= count, 20, "a step to be undone")
     window.wait_until(lambda: window.ask(NAMES) == objects, 10, "all to be undone")
     window.wait_until(lambda: window.ask(f"{SPACE}.local_view is None"), 10, "Local View to end")
 

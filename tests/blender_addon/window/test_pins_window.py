@@ -242,10 +242,10 @@ def several_photos(window):  # noqa: F811
         lambda: np.abs(np.subtract(window.ask("pins()")["chin"], place)).max() < 1, 20, "the pin to be met"
     )
     # A point is not left where no head can be meant: the engine would refuse it.
-    window.execute("zoom(-25.0)")
-    window.wait_until_drawn()
+    window.execute("zoom(-15.0)")
+    wait_drawn(window)
     left, top, *_ = window.region("VIEW_3D", "WINDOW")
-    middle = hover(window, "brow_arch_left")
+    middle = hover(window, "jaw_angle_left")
     end = (left + 40, top + 60)
     window.display.stroke((middle[0], SIZE[1] - 1 - middle[1]), end)
     message = "rooms['session'].current().message.text"
@@ -253,6 +253,7 @@ def several_photos(window):  # noqa: F811
     window.wait_until(lambda: window.ask("overlay().up_to_date"), 20, "the pins as before")
     assert window.ask("len(head().photobust.pins)") == 2
     window.execute("zoom(0.0)")
+    wait_drawn(window)
     show_photo(window, 0)
     assert np.abs(np.subtract(window.ask("pins()")["mouth_corner_right"], corner)).max() < 1
     end_pins(window)
@@ -264,7 +265,13 @@ def show_photo(window, number):  # noqa: F811
     """Choose a photo while points are dragged."""
     window.execute(f"bpy.ops.photobust.correct_in_photo(view={number})")
     window.wait_until(lambda: window.ask(f"is_shown({number})"), 30, f"photo {number}")
-    window.wait_until_drawn()
+    wait_drawn(window)
+
+
+def wait_drawn(window):  # noqa: F811
+    """Until the view is drawn as it is by now: places on the screen are those of the last drawing."""
+    before = window.ask("redraw()")
+    window.wait_until(lambda: window.ask("draws[0]") > before, 20, "the view to be drawn")
 
 
 def end_pins(window):  # noqa: F811

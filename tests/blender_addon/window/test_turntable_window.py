@@ -1,7 +1,5 @@
 """The turntable from the panel, in a real window: the folder is asked for, pictures come, Esc stops it."""
 
-import time
-
 import pytest
 
 from scripts.build.addon import build
@@ -60,5 +58,5 @@ def press(window):  # noqa: F811
     window.wait_until(
         lambda: any(place["area"] == "FILE_BROWSER" for place in window.ask("places()")), 20, "a file browser"
     )
-    time.sleep(0.5)
+    window.wait_until_drawn()
     window.display.click(*window.find_accept_button())

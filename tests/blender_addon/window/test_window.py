@@ -131,13 +131,13 @@ def pick(window, photo):
     window.wait_until(
         lambda: any(place["area"] == "FILE_BROWSER" for place in window.ask("places()")), 20, "a file browser"
     )
-    time.sleep(0.5)
+    window.wait_until_drawn()
     left, top, right, bottom = window.region("FILE_BROWSER", "UI")
     window.display.click(left + 0.4 * (right - left), (top + bottom) / 2)
     window.display.key("ctrl+a")
     window.display.type(str(photo))
     window.display.key("Return")
-    time.sleep(0.5)
+    window.wait_until_drawn()
     window.display.click(*window.find_accept_button())
     window.wait_until(lambda: window.ask("bpy.context.scene.photobust.photo"), 20, "the photo to be chosen")
 

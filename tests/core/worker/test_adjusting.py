@@ -19,6 +19,7 @@ from core.template.topology import HeadTopology
 from core.worker.adjusting import AdjustJobs
 from core.worker.jobs import Jobs
 from core.wrapping.adjuster import BaseHead
+from tests.conftest import PATIENCE_SECONDS
 from tests.core.head_samples import MODELS, plain_head
 
 CAMERA = Camera(2000.0, 511.5, 511.5)
@@ -246,7 +247,7 @@ def pipe(name):
         damage,
         id=f"pipe {name}",
         marks=[
-            pytest.mark.timeout(60),
+            pytest.mark.timeout(PATIENCE_SECONDS),
             pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here"),
         ],
     )

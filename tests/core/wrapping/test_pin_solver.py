@@ -13,7 +13,7 @@ from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.template.pins import named_pins
 from core.template.sliders import load_sliders
 from core.template.topology import SKIN, HeadTopology
-from core.wrapping.adjuster import HeadAdjuster
+from core.wrapping.adjuster import BaseHead, HeadAdjuster
 from core.wrapping.adjustments import Adjustments
 from core.wrapping.pin_solver import EXPRESSION, MAX_SIGMAS, POSE, SHAPE, Pin, PinScene, PinSolver, PinView
 from tests.core.head_samples import MODELS
@@ -162,6 +162,19 @@ def test_corrections_survive_json_and_nonsense_is_refused():
     ):
         with pytest.raises(RequestError):
             Adjustments.parse(bad)
+
+
+def test_sliders_take_eyes_teeth_and_lashes_along(topology):
+    """As the engine does; in Blender sliders work without it."""
+    adjuster = HeadAdjuster(topology, load_sliders(MODELS))
+    head = topology.vertices.astype(np.float64)
+    base = BaseHead(head, head, topology.blendshapes, np.zeros(52), POSE_BEFORE)
+    known = int(adjuster.sliders.vertices.max()) + 1
+    for name in adjuster.sliders.names:
+        for value in (1.0, -1.0):
+            made = adjuster.preview(base, CAMERA, Adjustments(sliders={name: value})).neutral
+            alone = base.neutral + adjuster.sliders.offset({name: value})
+            assert np.linalg.norm(made - alone, axis=1)[:known].max() < 0.0003, name
 
 
 def test_sliders_are_symmetrical_and_leave_the_neck(topology):

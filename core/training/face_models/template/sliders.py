@@ -3,14 +3,17 @@
 `names` and `groups` (S,) str. Each slider has two directions, more (2 s) and less (2 s + 1). Direction d has
 the rows `starts[d]` to `starts[d + 1]` of `vertices` (N,) uint16, the template's, and `offsets` (N, 3)
 float16, head frame, meters: what the slider at 1 or at -1 moves them by. All are symmetrical; the ring that
-the neck ends in stays.
+the neck ends in stays. Eyeballs stay round and follow their lids, lashes, teeth and tongue follow the skin,
+as `core.wrapping.rigid_parts` has them: the targets do not.
 """
 
 from pathlib import Path
 
 import numpy as np
 
+from ....template.eye_surfaces import with_eye_surfaces
 from ....template.topology import HeadTopology
+from ....wrapping.rigid_parts import SIDES, RigidParts
 from ..makehuman import BaseMesh, MakeHuman, blend_macros
 from .build import average_adult
 from .cut import cut_head, to_head_frame
@@ -58,6 +61,21 @@ SLIDERS = {
     "ear_lobes": ("ears", "ears/l-ear-lobe-incr", "ears/l-ear-lobe-decr"),
     "ear_height": ("ears", "ears/l-ear-trans-up", "ears/l-ear-trans-down"),
 }
+#: How much of a target an end takes, more and less, where all of it looks like no head: seen on renders of
+#: three people at both ends (docs/pictures/sliders.jpg).
+FRACTIONS = {
+    "head_width": (0.8, 0.8),
+    "head_height": (0.75, 0.75),
+    "head_depth": (0.75, 1.0),
+    "forehead_height": (0.6, 0.8),
+    "brow_depth": (0.45, 1.0),
+    "nose_length": (1.0, 0.8),
+    "nose_depth": (0.75, 0.65),
+    "nose_tip_height": (1.0, 0.6),
+    "chin_height": (0.6, 1.0),
+    "ear_angle": (0.8, 1.0),
+    "ear_height": (0.6, 0.6),
+}
 #: What MakeHuman's macro targets make of the average adult: name -> (male, old) for more, and for less. The
 #: average is (0.5, 0.15).
 AVERAGE = (0.5, 0.15)
@@ -99,9 +117,15 @@ def build_sliders(package: Path, topology: HeadTopology) -> dict[str, np.ndarray
         names.append(name)
         groups.append(WHOLE)
     for name, (group, more, less) in SLIDERS.items():
-        directions += [placed(_target(source, base, one), group) for one in (more, less)]
+        fractions = FRACTIONS.get(name, (1.0, 1.0))
+        directions += [
+            fraction * placed(_target(source, base, one), group)
+            for one, fraction in zip((more, less), fractions, strict=True)
+        ]
         names.append(name)
         groups.append(group)
+    parts = RigidParts(with_eye_surfaces(topology))
+    directions = [_with_rigid_parts(one, parts, mesh.mirror) for one in directions]
     used = [np.flatnonzero(np.linalg.norm(one, axis=1) > SMALLEST_OFFSET) for one in directions]
     return {
         "names": np.array(names),
@@ -125,6 +149,27 @@ def _target(source: MakeHuman, base: BaseMesh, name: str) -> np.ndarray:
     stems = (stem, f"r-{stem[2:]}") if stem.startswith("l-") else (stem,)
     paths = [source.data / "mpfb2/targets" / folder / f"{one}.target.gz" for one in stems]
     return np.sum([source.target(path, len(base.vertices)) for path in paths], axis=0)
+
+
+def _with_rigid_parts(offsets: np.ndarray, parts: RigidParts, mirror: np.ndarray) -> np.ndarray:
+    """Let what is not skin follow the skin.
+
+    Args:
+        offsets: (V, 3) of the skin, and something else for the rest, head frame, meters.
+        parts: Of the template.
+        mirror: (V,) each vertex's counterpart.
+
+    Returns:
+        (V, 3).
+    """
+    before = parts.mean
+    after = before.copy()
+    after[: len(offsets)] += offsets
+    own = {side: parts.eyeball_of(before, side) for side in SIDES}
+    moved = {side: parts.follow_lids(own[side], before, after, side) for side in SIDES}
+    followed = (parts.assemble(after, moved) - parts.assemble(before, own))[: len(offsets)]
+    followed[parts.body] = offsets[parts.body]
+    return np.asarray((followed + followed[mirror] * np.array([-1, 1, 1])) / 2)
 
 
 def _neck_fade(topology: HeadTopology) -> np.ndarray:
