@@ -34,6 +34,8 @@ HIGHLIGHT_RANGE = (0.22, 0.50)
 #: begins to be taken out as light, and is; and what is left of it at which areas count less: clothes.
 FOREIGN_LIGHT_RANGE = (0.0, 0.15)
 FOREIGN_HUE_RANGE = (0.30, 0.70)
+#: The same by which green is stronger than red and blue, on lips, brows and beards, too: none is green.
+GREEN_RANGE = (0.06, 0.15)
 #: Logarithm of a color's ratio to the model's at which single texels count less: highlights.
 GLINT_RANGE = (0.25, 0.55)
 #: The same for dark texels near hair, single strands of it, and on the neck: necklaces, and shade of folds.
@@ -41,6 +43,10 @@ STRAND_RANGE = (0.22, 0.45)
 #: The same for light texels on the neck, and what is taken with them, texels of a texture of 1024.
 CHAIN_RANGE = (0.12, 0.30)
 CHAIN_REACH = 2
+#: Meters around an ear within which lines count as those on the neck: the photo's ear may lie before it.
+EAR_REACH = 0.042
+EAR_FADE = 0.012
+HALF = 0.5
 #: Least channel, linear, of colors that are clipped: nothing of the skin is left in them.
 CLIPPED_RANGE = (0.75, 0.95)
 #: Texels of half the resolution around what was observed.
@@ -97,8 +103,12 @@ class SkinPainter:
         # Texel coordinates of the mirror image, at the full resolution.
         mirror = 2 * self.sampler.mirror + 0.5
         self._mirror_maps = tuple(self._full(mirror[:, k]) for k in (0, 1))
-        regions = np.column_stack([self.regions.features, self.regions.beard, self.regions.neck])
-        self._features, self._beard, self._neck = self.sampler.at_texels(regions).T.copy()
+        before_ear = _beside(topology.vertices, self.regions.ear)
+        regions = [self.regions.features, self.regions.beard, self.regions.neck, before_ear]
+        features, beard, neck, before_ear = self.sampler.at_texels(np.column_stack(regions)).T.copy()
+        self._features, self._beard = features, beard * (1 - before_ear)
+        # Where fine lines are no skin's: necklaces, and ears that lie before the head's.
+        self._smooth = np.maximum(neck, before_ear)
         of_skin = np.zeros(len(topology.vertices), bool)
         of_skin[topology.vertices_of(SKIN)] = True
         self._of_skin = of_skin
@@ -195,6 +205,7 @@ class SkinPainter:
         exempt = np.maximum(self.regions.features, self.regions.beard)
         kept = kept + (1 - kept) * exempt
         kept *= 1 - ramp(_foreign_hue(residual), *FOREIGN_HUE_RANGE) * (1 - self.regions.features)
+        kept *= 1 - ramp(_green(residual), *GREEN_RANGE)
         # Exposure was learned from tones with sheen: the skin stays as light as with it.
         lighter = np.float32((tone - fit.tone) @ LUMINANCE)
         fit = replace(fit, tone=tone, logs=fit.logs + lighter)
@@ -251,13 +262,13 @@ class SkinPainter:
         ratio = np.log(np.maximum(colors @ LUMINANCE, DARK) / np.maximum(expected, DARK))
         # A gray beard is as light as a highlight.
         glint = ramp(ratio, *GLINT_RANGE) * (1 - np.maximum(self._features, self._beard * view.facial_hair))
-        chain = ramp(ratio, *CHAIN_RANGE) * self._neck
-        near = np.maximum(view.near_hair, self._neck)
+        chain = ramp(ratio, *CHAIN_RANGE) * self._smooth
+        near = np.maximum(view.near_hair, self._smooth)
         strand = ramp(-ratio, *STRAND_RANGE) * near * (1 - np.maximum(self._features, self._beard))
         clipped = ramp(np.minimum.reduce(view.colors.T), *CLIPPED_RANGE)
         foreign *= 1 - np.maximum(self._features, self._beard)
         odd = np.maximum.reduce([glint, chain, strand, clipped, foreign])
-        return np.asarray((1 - odd) * (1 - self._neck * self._around(odd)), np.float32)
+        return np.asarray((1 - odd) * (1 - self._smooth * self._around(odd)), np.float32)
 
     def _around(self, values: np.ndarray) -> np.ndarray:
         """(n,) the greatest of values (n,) of the skin's texels within CHAIN_REACH: chains have edges."""
@@ -365,8 +376,22 @@ class SkinPainter:
 
 def _foreign_hue(logs: np.ndarray) -> np.ndarray:
     """(n,) how much bluer or greener than expected colors are, of natural logarithms (n, 3) beside that."""
+    red, _, blue = logs.T
+    return np.asarray(np.maximum(blue - red, 2 * _green(logs)))
+
+
+def _green(logs: np.ndarray) -> np.ndarray:
+    """(n,) how much greener than expected colors are, of natural logarithms (n, 3) beside that."""
     red, green, blue = logs.T
-    return np.asarray(np.maximum(blue - red, 2 * (green - np.maximum(red, blue))))
+    return np.asarray(green - np.maximum(red, blue))
+
+
+def _beside(points: np.ndarray, ear: np.ndarray) -> np.ndarray:
+    """(V,) 0..1: how near vertices (V, 3) are to an ear, (V,) 0..1, outside of it."""
+    from scipy.spatial import cKDTree
+
+    distance = cKDTree(points[ear > HALF]).query(points)[0]
+    return np.asarray(ramp(distance, EAR_REACH, EAR_REACH - EAR_FADE) * (1 - ear), np.float32)
 
 
 def _nearest(texel: np.ndarray, size: int) -> np.ndarray:
