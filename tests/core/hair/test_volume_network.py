@@ -1,0 +1,138 @@
+"""What the hair network is given, and what becomes of what it says."""
+
+import numpy as np
+import pytest
+
+from core.hair.builder import HairBuilder, build_shape
+from core.hair.flow import image_orientation
+from core.hair.masks import hair_maps
+from core.hair.scalp import measure_scalp
+from core.hair.settings import HairSettings
+from core.hair.skin import Skin
+from core.hair.volume import Billboard, build_volume
+from core.hair.volume_network import (
+    BLOCK,
+    BLOCK_CELL,
+    CHANNELS,
+    FLOW_SHAPE,
+    INPUT_CELL,
+    OUTPUT_SCALE,
+    HairBlock,
+    OnnxHairNetwork,
+    TorchHairNetwork,
+    load_hair_network,
+    network_inputs,
+)
+from core.runtime.backend import HAIR_NAME, HAIR_ONNX_NAME
+from core.runtime.weights import models_folder
+from core.segmentation.segments import SegmentClass
+from tests.core.hair.test_hair import CAMERA, POSE, picture_of
+
+SETTINGS = HairSettings(cell_m=0.006, strands=300, texture_size=256)
+
+
+class Says:
+    """A network that says the same of every photo, and keeps what it was given."""
+
+    def __init__(self, correction, flow=(0.0, 1.0, 0.0)):
+        self.correction = np.broadcast_to(np.float32(correction), BLOCK)
+        self.flow = np.broadcast_to(np.array(flow, np.float32)[:, None, None, None], FLOW_SHAPE)
+
+    def run(self, inputs):
+        self.inputs = inputs
+        return np.ascontiguousarray(self.correction), np.ascontiguousarray(self.flow)
+
+
+@pytest.fixture(scope="module")
+def scene(topology):
+    builder = HairBuilder(topology, SETTINGS)
+    rgb, segmentation, _ = picture_of(SegmentClass.HAIR, low=-0.1)
+    skin = Skin(topology.vertices, topology)
+    maps = hair_maps(rgb, segmentation, CAMERA, POSE, skin.vertices, topology.triangles)
+    return maps, skin, measure_scalp(maps, skin, builder._regions, builder._completion)
+
+
+def hair_at(shape, points):
+    grid = shape.volume.grid
+    return grid.sample(shape.volume.field, points) > 0
+
+
+def test_the_block_stands_upright_and_faces_the_camera():
+    side = np.array([0.6, 0.8])
+    block = HairBlock(Billboard(side, np.array([-0.8, 0.6])), 0.0)
+    points = block.points.reshape(*BLOCK, 3)
+    np.testing.assert_allclose(points[3, 5, 9] - points[3, 5, 8], [*side * BLOCK_CELL, 0], atol=1e-6)
+    np.testing.assert_allclose(points[3, 5, 9] - points[3, 4, 9], [0, 0, -BLOCK_CELL], atol=1e-6)
+    np.testing.assert_allclose(
+        block.local(points[3, 5, 9][None])[0], np.array([3, 5, 9]) * BLOCK_CELL, atol=1e-5
+    )
+    np.testing.assert_allclose(block.axes @ block.axes.T, np.eye(3), atol=1e-12)
+
+
+def test_the_inputs_show_volume_skin_and_photo_at_the_blocks_cells(scene, topology):
+    maps, skin, scalp = scene
+    volume = build_volume(maps, skin, scalp, HairSettings(cell_m=INPUT_CELL))
+    block = HairBlock.facing(POSE, Billboard.facing(maps))
+    inputs = network_inputs(block, maps, volume, *image_orientation(maps))
+    assert inputs.shape == (1, CHANNELS, *BLOCK[1:]) and np.abs(inputs).max() <= 1.001
+    there = block.points.reshape(*BLOCK, 3)[20, 30, 25]
+    expected = volume.grid.sample(volume.field, there[None])[0]
+    assert np.sign(inputs[0, 20, 30, 25]) == np.sign(expected)
+    # The plane's outline is that of the photo: hair above the head and none at the chin.
+    outline = inputs[0, 2 * BLOCK[0]]
+    row = {z: round((0.25 - z) / BLOCK_CELL) for z in (0.13, -0.06)}
+    assert outline[row[0.13], 32] > 0 > outline[row[-0.06], 32]
+    np.testing.assert_allclose(inputs[0, -5:-3, 0, 0], block.billboard.depth_axis, atol=1e-6)
+
+
+def test_a_network_that_says_nothing_changes_nothing(scene):
+    maps, skin, scalp = scene
+    shapes = [build_shape(maps, skin, scalp, SETTINGS, network) for network in (None, Says(0.0))]
+    points = shapes[0].volume.grid.points
+    same = hair_at(shapes[0], points) == hair_at(shapes[1], points)
+    assert same.mean() > 0.995
+
+
+def test_what_the_network_adds_behind_is_hair_but_stays_in_the_outline_and_off_the_skin(scene, topology):
+    maps, skin, scalp = scene
+    behind = np.zeros(BLOCK, np.float32)
+    behind[35:50, 15:45] = 0.09 / OUTPUT_SCALE
+    plain, more = (build_shape(maps, skin, scalp, SETTINGS, network) for network in (None, Says(behind)))
+    bun = np.array([[0.0, 0.215, 0.05]])
+    assert hair_at(more, bun)[0] and more.mesh.vertices[:, 1].max() > plain.mesh.vertices[:, 1].max() + 0.01
+    assert skin.distance(more.mesh.vertices)[0].min() > -0.002
+    # What the photo could show beside the head is not added to.
+    pixels, _ = maps.pixels_of(more.mesh.vertices)
+    column, row = pixels.round().astype(int).clip(0, maps.hull.shape[0] - 1).T
+    assert maps.hull[row, column].min() > -0.006
+
+
+def test_the_network_takes_hair_away_and_turns_the_flow(scene):
+    maps, skin, scalp = scene
+    shape = build_shape(maps, skin, scalp, SETTINGS, Says(-0.02 / OUTPUT_SCALE, (0.0, 0.0, 1.0)))
+    plain = build_shape(maps, skin, scalp, SETTINGS)
+    inside = [(one.volume.field > 0).sum() * one.volume.grid.cell**3 for one in (shape, plain)]
+    assert inside[0] < 0.7 * inside[1]
+    flow = shape.prediction.flow_at(np.array([[0.0, 0.1, 0.05]]))[0]
+    np.testing.assert_allclose(flow, [*shape.prediction.block.billboard.side, 0], atol=1e-5)
+
+
+def test_a_folder_without_a_network_has_none(tmp_path):
+    assert load_hair_network(tmp_path) is None
+
+
+def test_both_backends_say_the_same(scene):
+    folder = models_folder()
+    if not (folder / HAIR_NAME).is_file():
+        pytest.skip("no hair network")
+    pytest.importorskip("torch")
+    maps, skin, scalp = scene
+    volume = build_volume(maps, skin, scalp, HairSettings(cell_m=INPUT_CELL))
+    block = HairBlock.facing(POSE, Billboard.facing(maps))
+    inputs = network_inputs(block, maps, volume, *image_orientation(maps))
+    networks = (OnnxHairNetwork(folder / HAIR_ONNX_NAME), TorchHairNetwork(folder / HAIR_NAME))
+    (correction, flow), (reference, reference_flow) = (network.run(inputs) for network in networks)
+    assert correction.shape == BLOCK and flow.shape == FLOW_SHAPE
+    np.testing.assert_allclose(correction, reference, atol=2e-3)
+    np.testing.assert_allclose(flow, reference_flow, atol=2e-3)
+    assert np.abs(correction).max() > 0.1
