@@ -516,13 +516,13 @@ class Reconstructor:
             prior = self.lifter.lift(face, camera, photo.rgb)
         except (NoFaceError, FaceTooSmallError, ReconstructionError) as error:
             return None, replace(view, verdict=UNUSABLE, reason=str(error)), None
-        contrast = pattern = None
+        contrast = pattern = segmentation = None
         if self.segmenter:
             segmentation = self.segmenter.segment(photo.rgb, camera, prior.pose)
             contrast = hair_contrast(photo.rgb, segmentation)
             segmentation = with_glasses(segmentation, photo.rgb, face.points)
             pattern = self.person_solver.pattern(photo.rgb, camera, prior, segmentation)
-        lifted = PersonPhoto(name, face, camera, prior, contrast, pattern)
+        lifted = PersonPhoto(name, face, camera, prior, contrast, pattern, photo.rgb, segmentation)
         return photo, replace(view, camera=camera, prior=prior), lifted
 
     def _further(self, view: PhotoView, photo: Photo, adjustments: "Adjustments | None") -> FurtherPhoto:

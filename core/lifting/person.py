@@ -4,12 +4,13 @@ Each photo's lifted head is an estimate of identity plus expression: the mean of
 photo, with a known covariance (`residual` in `models/face_shape_model.npz`, measured on synthetic pictures).
 So estimates are not averaged: all are measurements of one identity, and of an expression each, under one
 prior; and in each photo the landmarks of the solved head, at a pose of its own, have to lie where the lifter
-had them, which it knows far better than their depth (`view_solver`). Who is somebody else is seen by the
-`face_descriptor` and by the hair (`hair_contrast`).
+had them, which it knows far better than their depth (`view_solver`). What the lifter gets wrong in all photos
+alike, parallax corrects: the skin that the main photo and each other one show is matched (`photo_matching`).
+Who is somebody else is seen by the `face_descriptor` and by the hair (`hair_contrast`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,18 @@ from ..segmentation.segments import Segmentation
 from .face_descriptor import MOST_COVERED, FaceDescriptor, color_pattern, covered_fraction
 from .hair_contrast import hair_differs
 from .lifter import HeadPrior, LandmarkLifter
+from .photo_matching import MatchedPhoto, PhotoMatcher
 from .shape_model import FILE_NAME, FaceShapeModel, PointBasis
-from .view_solver import POSE, LinearObservation, PointObservations, View, ViewSolver, whitening_of
+from .view_solver import (
+    POSE,
+    LinearObservation,
+    PointObservations,
+    Solution,
+    SurfaceMatches,
+    View,
+    ViewSolver,
+    whitening_of,
+)
 
 #: What is said of a photo of a person: solved with the others, showing somebody else, of no use.
 USED = "used"
@@ -36,6 +47,12 @@ PROJECTION_ERROR_M = 0.002
 PROJECTION_REPETITIONS = 10.0
 #: Standard deviations of the lifter's poses: turn, radians, offset, meters, logarithm of the scale.
 POSE_SPREAD = np.array([0.05, 0.05, 0.05, 0.003, 0.003, 0.03])
+#: How often photos are matched and solved again: with better heads they are more alike.
+MATCHING_ROUNDS = 2
+#: Where photos are matched, lifted landmarks and poses count less, as their errors are common to the photos:
+#: how many of the landmarks say the same, and the factor of the poses' deviations.
+MATCHED_REPETITIONS = 30.0
+MATCHED_POSE_FACTOR = 3.0
 #: Score beside the descriptor's limit of photos whose hair differs: outweighs a few that seem to agree.
 OTHER_HAIR_SCORE = -30.0
 #: Least and greatest variance of what a lifted head leaves unknown along a direction, in the prior's: those
@@ -62,6 +79,8 @@ class PersonPhoto:
         prior: What the lifter made of it.
         hair_contrast: How much lighter hair is than skin, see `hair_contrast`; None if it is not known.
         pattern: Of the face's colors, see `face_descriptor.color_pattern`; None if it is not known.
+        rgb: (H, W, 3) uint8, the photo; None to solve it without matches.
+        segmentation: What the photo shows; None if nobody knows.
     """
 
     name: str
@@ -70,6 +89,8 @@ class PersonPhoto:
     prior: HeadPrior
     hair_contrast: float | None = None
     pattern: np.ndarray | None = None
+    rgb: np.ndarray | None = None
+    segmentation: Segmentation | None = None
 
     @property
     def weight(self) -> float:
@@ -202,6 +223,8 @@ class PersonSolver:
         self.lifter, self.model = lifter, model
         self.descriptor = descriptor
         self.solver = ViewSolver(model)
+        triangles = lifter.template.solid_triangles
+        self.matcher = PhotoMatcher(model, triangles[(triangles < len(model.mean)).all(1)])
         covariance = model.components_covariance
         variances, directions = np.linalg.eigh(covariance)
         order = np.argsort(variances)[::-1]
@@ -234,17 +257,14 @@ class PersonSolver:
         Returns:
             The person.
         """
-        views = [
-            View(
-                photo.camera,
-                photo.prior.pose,
-                (self._projected(photo),),
-                (self._measurement(photo),),
-                pose_spread=POSE_SPREAD,
-            )
-            for photo in photos
-        ]
-        solution = self.solver.solve(views)
+        solution = self.solver.solve([self._view(photo, PROJECTION_REPETITIONS, 1.0) for photo in photos])
+        for _ in range(MATCHING_ROUNDS):
+            matches = self._matches(photos, solution)
+            if not matches:
+                break
+            views = [self._view(photo, MATCHED_REPETITIONS, MATCHED_POSE_FACTOR) for photo in photos]
+            expressions = [view.expression for view in solution.views]
+            solution = self.solver.solve(views, solution.identity, expressions, matches=matches)
         solved = []
         for photo, view in zip(photos, solution.views, strict=True):
             vertices = self.model.vertices(solution.identity, view.expression)
@@ -253,6 +273,34 @@ class PersonSolver:
             prior = HeadPrior(frame, view.pose, vertices, landmarks)
             solved.append(PersonView(prior, view.expression, photo.weight))
         return PersonShape(solution.identity, tuple(solved))
+
+    def _view(self, photo: PersonPhoto, repetitions: float, pose_factor: float) -> View:
+        """A photo as the solver takes it; see `MATCHED_REPETITIONS`, `MATCHED_POSE_FACTOR`."""
+        points = replace(self._projected(photo), repetitions=repetitions)
+        spread = POSE_SPREAD * pose_factor
+        return View(
+            photo.camera, photo.prior.pose, (points,), (self._measurement(photo),), pose_spread=spread
+        )
+
+    def _matches(self, photos: Sequence[PersonPhoto], solution: Solution) -> list[SurfaceMatches]:
+        """What the main photo and each other one show, both ways."""
+        pictures = {
+            k: MatchedPhoto(
+                photo.rgb,
+                photo.camera,
+                view.pose,
+                self.model.vertices(solution.identity, view.expression),
+                photo.segmentation,
+            )
+            for k, (photo, view) in enumerate(zip(photos, solution.views, strict=True))
+            if photo.rgb is not None
+        }
+        if len(pictures) < 2:
+            return []
+        main = max(pictures, key=lambda k: photos[k].fitness)
+        pairs = [pair for k in pictures if k != main for pair in ((main, k), (k, main))]
+        found = [self.matcher.match(pictures, one, other) for one, other in pairs]
+        return [match for match in found if match]
 
     def _measurement(self, photo: PersonPhoto) -> LinearObservation:
         """What a photo says of identity and expression.
@@ -276,7 +324,6 @@ class PersonSolver:
             self._landmarks,
             photo.camera.project(points),
             whitening_of(sigma / np.sqrt(photo.weight), len(points)),
-            repetitions=PROJECTION_REPETITIONS,
         )
 
     @cached_property

@@ -6,6 +6,7 @@ minimizes, by Gauss-Newton steps with Levenberg's damping,
     |identity|² + sum over views of  |expression|² + (log focal / its spread)²
         + sum of robust(|whitened (projection(point) - pixel)|²)                 `PointObservations`
         + |matrix (identity, expression, pose correction) - target|²             `LinearObservation`,
+    + sum over pairs of views of  robust(|(projection(surface point) - pixel) / sigma|²)   `SurfaceMatches`,
 
 where coefficients are in standard deviations of people (`shape_model`). All is deterministic.
 
@@ -122,6 +123,36 @@ class View:
 
 
 @dataclass(frozen=True)
+class SurfaceMatches:
+    """Points of the skin that were found in two photos.
+
+    Which points of the template they are is not known: a match says where the ray of the first photo's pixel,
+    where it meets the skin, is in the second photo.
+
+    Attributes:
+        one: Index of the view whose pixels were looked for.
+        other: Index of the view in which they were found.
+        basis: N points of the template about where the rays meet the skin.
+        normals: (N, 3) float64, of the skin there, head frame of the first view, unit vectors.
+        pixels: (N, 2) float64, photo frame of the first view.
+        found: (N, 2) float64, photo frame of the second view.
+        sigma: (N,) float64, standard deviations of `found`, pixels.
+        freedom: See `PointObservations`.
+        repetitions: See `PointObservations`.
+    """
+
+    one: int
+    other: int
+    basis: PointBasis
+    normals: np.ndarray
+    pixels: np.ndarray
+    found: np.ndarray
+    sigma: np.ndarray
+    freedom: float
+    repetitions: float = 1.0
+
+
+@dataclass(frozen=True)
 class SolvedView:
     """What a view turned out to be.
 
@@ -194,6 +225,7 @@ class ViewSolver:
         expressions: Sequence[np.ndarray] | None = None,
         fixed_identity: bool = False,
         max_steps: int = MAX_STEPS,
+        matches: Sequence[SurfaceMatches] = (),
     ) -> Solution:
         """Find the most probable identity, expressions, poses and focal lengths.
 
@@ -203,6 +235,7 @@ class ViewSolver:
             expressions: For each view (J,) to start at (default: the mean).
             fixed_identity: Whether the identity stays as it starts.
             max_steps: Steps, at most.
+            matches: What pairs of photos show beside each other.
 
         Returns:
             The solution.
@@ -212,7 +245,7 @@ class ViewSolver:
         """
         if not views:
             raise ValueError("there is no view to solve")
-        problem = _Problem(self.model, views, fixed_identity)
+        problem = _Problem(self.model, views, fixed_identity, matches)
         x = problem.start(start, expressions)
         cost = problem.evaluate(x)
         damping, steps, decrease = FIRST_DAMPING, 0, np.inf
@@ -232,13 +265,39 @@ class ViewSolver:
         return problem.solution(x, cost, steps)
 
 
+#: Identity (K,), expression (J,), pose correction (6,) and log focal of a view.
+_Parts = tuple[np.ndarray, np.ndarray, np.ndarray, float]
+
+
+@dataclass(frozen=True)
+class _Matched:
+    """Matches with the unknowns somewhere.
+
+    Attributes:
+        residual: (N, 2) in the second photo, standard deviations.
+        rays: (N, 3) how far points move along the first photo's rays as the skin moves along its normals.
+        by_head: (N, 2, 3) derivatives of the residual by the points, head frame.
+    """
+
+    residual: np.ndarray
+    rays: np.ndarray
+    by_head: np.ndarray
+
+
 class _Problem:
     """One call of `ViewSolver.solve`: the unknowns are x = identity, then (expression, pose, log focal) of
     each view.
     """
 
-    def __init__(self, model: FaceShapeModel, views: Sequence[View], fixed_identity: bool) -> None:
+    def __init__(
+        self,
+        model: FaceShapeModel,
+        views: Sequence[View],
+        fixed_identity: bool,
+        matches: Sequence[SurfaceMatches],
+    ) -> None:
         self.views = views
+        self.matches = matches
         self.k, self.j = len(model.identity), len(model.expression)
         self.block = self.j + POSE + 1
         self.weak = [WeakPerspectivePose.of(v.pose, v.camera) for v in views]
@@ -264,6 +323,10 @@ class _Problem:
         first = self._start_of(n) + self.j
         return slice(first, first + POSE)
 
+    def _block(self, n: int) -> np.ndarray:
+        """(J + 7,) int, where a view's own unknowns are."""
+        return np.arange(self._start_of(n), self._start_of(n) + self.block)
+
     def start(self, identity: np.ndarray | None, expressions: Sequence[np.ndarray] | None) -> np.ndarray:
         """The unknowns at the beginning."""
         x = np.zeros(len(self.prior))
@@ -273,7 +336,7 @@ class _Problem:
             x[self._start_of(n) : self._start_of(n) + self.j] = expression
         return x
 
-    def parts(self, x: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    def parts(self, x: np.ndarray, n: int) -> _Parts:
         """Identity, expression, pose correction and log focal of a view."""
         first = self._start_of(n)
         own = x[first : first + self.block]
@@ -297,13 +360,13 @@ class _Problem:
                 residual = _whitened(
                     observed, camera.project(pose.head_to_camera(observed.basis.at(identity, expression)))
                 )
-                squared = (residual**2).sum(1)
-                if observed.freedom is not None:
-                    squared = (observed.freedom + 2) * np.log1p(squared / observed.freedom)
-                cost += float(squared.sum()) / observed.repetitions
+                cost += _robust_cost(residual, observed)
             all_ = np.concatenate([identity, expression, correction])
             for known in view.linear:
                 cost += float(((known.matrix @ all_ - known.target) ** 2).sum())
+        for match in self.matches:
+            residual = self._matched(match, self.parts(x, match.one), self.parts(x, match.other)).residual
+            cost += _robust_cost(residual, match)
         return cost
 
     def normal_equations(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -312,7 +375,7 @@ class _Problem:
         shared = np.arange(self.k)
         for n, view in enumerate(self.views):
             identity, expression, correction, log_focal = self.parts(x, n)
-            index = np.concatenate([shared, np.arange(self._start_of(n), self._start_of(n) + self.block)])
+            index = np.concatenate([shared, self._block(n)])
             for observed in view.points:
                 jacobian, residual = self._linearized(
                     n, observed, identity, expression, correction, log_focal
@@ -321,6 +384,9 @@ class _Problem:
             all_ = np.concatenate([identity, expression, correction])
             for known in view.linear:
                 _add(information, gradient, index[:-1], known.matrix, known.matrix @ all_ - known.target)
+        for match in self.matches:
+            index = np.concatenate([shared, self._block(match.one), self._block(match.other)])
+            _add(information, gradient, index, *self._linearized_match(x, match))
         fixed = self.free == 0
         information[fixed] = 0
         information[:, fixed] = 0
@@ -343,12 +409,7 @@ class _Problem:
         in_camera = pose.head_to_camera(points)
         pixels = camera.project(in_camera)
         count = len(points)
-        # Derivatives of the projection by the points: (N, 2, 3), camera frame.
-        inverse = camera.focal_px / in_camera[:, 2]
-        by_point = np.zeros((count, 2, 3))
-        by_point[:, 0, 0] = by_point[:, 1, 1] = inverse
-        by_point[:, :, 2] = -in_camera[:, :2] / in_camera[:, 2:] * inverse[:, None]
-        by_head = observed.whitening @ by_point @ pose.rotation
+        by_head = observed.whitening @ _projection_derivatives(camera, in_camera) @ pose.rotation
         jacobian = np.empty((count, 2, self.k + self.block))
         shapes = np.concatenate([observed.basis.identity, observed.basis.expression])
         jacobian[:, :, : self.k + self.j] = by_head @ shapes.transpose(1, 2, 0)
@@ -360,10 +421,57 @@ class _Problem:
             change = (other_camera.project(other.head_to_camera(points)) - pixels) / DIFFERENCE
             jacobian[:, :, self.k + self.j + m] = np.einsum("nij,nj->ni", observed.whitening, change)
         residual = _whitened(observed, pixels)
-        root = np.full(count, 1 / np.sqrt(observed.repetitions))
-        if observed.freedom is not None:
-            squared = (residual**2).sum(1)
-            root *= np.sqrt((observed.freedom + 2) / (observed.freedom + squared))
+        root = _robust_root(residual, observed)
+        jacobian *= root[:, None, None]
+        return jacobian.reshape(2 * count, -1), (residual * root[:, None]).ravel()
+
+    def _matched(self, match: SurfaceMatches, one: _Parts, other: _Parts) -> "_Matched":
+        """Where the surface points of a match are, with the parts of its two views."""
+        identity, expression, correction, log_focal = one
+        pose, camera = self.placed(match.one, correction, log_focal)
+        rays = np.column_stack(
+            [(match.pixels - [camera.cx, camera.cy]) / camera.focal_px, np.ones(len(match.pixels))]
+        )
+        rays = rays @ pose.rotation
+        eye = -pose.translation @ pose.rotation
+        points = match.basis.at(identity, expression)
+        toward = (match.normals * rays).sum(1)
+        depth = (match.normals * (points - eye)).sum(1) / toward
+        _, expression, correction, log_focal = other
+        pose, camera = self.placed(match.other, correction, log_focal)
+        moved = eye + depth[:, None] * rays + match.basis.at(identity, expression) - points
+        in_camera = pose.head_to_camera(moved)
+        residual = (camera.project(in_camera) - match.found) / match.sigma[:, None]
+        by_head = _projection_derivatives(camera, in_camera) @ pose.rotation / match.sigma[:, None, None]
+        return _Matched(residual, rays / toward[:, None], by_head)
+
+    def _linearized_match(self, x: np.ndarray, match: SurfaceMatches) -> tuple[np.ndarray, np.ndarray]:
+        """Jacobian (2 N, K + 2 (J + 7)) and residuals (2 N,) of matches, by their weights."""
+        parts = self.parts(x, match.one), self.parts(x, match.other)
+        matched = self._matched(match, *parts)
+        residual, count = matched.residual, len(match.pixels)
+        # Where the skin moves along its normal, the point moves along the ray.
+        along = np.einsum("nij,nj->ni", matched.by_head, matched.rays)[:, :, None]
+        normal = match.normals
+        jacobian = np.empty((count, 2, self.k + 2 * self.block))
+        jacobian[:, :, : self.k] = along * np.einsum("nc,knc->nk", normal, match.basis.identity)[:, None]
+        by_expression = np.einsum("nic,jnc->nij", matched.by_head, match.basis.expression)
+        one, other = self.k, self.k + self.block
+        jacobian[:, :, one : one + self.j] = (
+            along * np.einsum("nc,jnc->nj", normal, match.basis.expression)[:, None] - by_expression
+        )
+        jacobian[:, :, other : other + self.j] = by_expression
+        for which, first in enumerate((one, other)):
+            identity, expression, correction, log_focal = parts[which]
+            unknowns = np.append(correction, log_focal)
+            for m in range(POSE + 1):
+                moved = unknowns.copy()
+                moved[m] += DIFFERENCE
+                both = list(parts)
+                both[which] = identity, expression, moved[:POSE], float(moved[POSE])
+                change = self._matched(match, *both).residual - residual
+                jacobian[:, :, first + self.j + m] = change / DIFFERENCE
+        root = _robust_root(residual, match)
         jacobian *= root[:, None, None]
         return jacobian.reshape(2 * count, -1), (residual * root[:, None]).ravel()
 
@@ -408,6 +516,32 @@ def whitening_of(sigma: float | np.ndarray, count: int) -> np.ndarray:
 def _whitened(observed: PointObservations, pixels: np.ndarray) -> np.ndarray:
     """(N, 2) residuals of projected points (N, 2), in standard deviations."""
     return np.asarray(np.einsum("nij,nj->ni", observed.whitening, pixels - observed.pixels))
+
+
+def _robust_cost(residual: np.ndarray, observed: PointObservations | SurfaceMatches) -> float:
+    """The cost of residuals (N, 2)."""
+    squared = (residual**2).sum(1)
+    if observed.freedom is not None:
+        squared = (observed.freedom + 2) * np.log1p(squared / observed.freedom)
+    return float(squared.sum()) / observed.repetitions
+
+
+def _robust_root(residual: np.ndarray, observed: PointObservations | SurfaceMatches) -> np.ndarray:
+    """(N,) square roots of the weights of residuals (N, 2)."""
+    root = np.full(len(residual), 1 / np.sqrt(observed.repetitions))
+    if observed.freedom is not None:
+        squared = (residual**2).sum(1)
+        root *= np.sqrt((observed.freedom + 2) / (observed.freedom + squared))
+    return root
+
+
+def _projection_derivatives(camera: Camera, in_camera: np.ndarray) -> np.ndarray:
+    """(N, 2, 3) derivatives of the projection of points (N, 3) by them, camera frame."""
+    inverse = camera.focal_px / in_camera[:, 2]
+    by_point = np.zeros((len(in_camera), 2, 3))
+    by_point[:, 0, 0] = by_point[:, 1, 1] = inverse
+    by_point[:, :, 2] = -in_camera[:, :2] / in_camera[:, 2:] * inverse[:, None]
+    return by_point
 
 
 def _add(

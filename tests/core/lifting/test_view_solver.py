@@ -8,10 +8,11 @@ import pytest
 
 from core.errors import ModelError
 from core.geometry.frames import FRONTAL, HEAD_CENTER, Camera, HeadPose
+from core.geometry.mesh import shading_normals
 from core.geometry.pose import rotation_matrix
 from core.lifting.lifter import LandmarkLifter
 from core.lifting.shape_model import FILE_NAME, FaceShapeModel
-from core.lifting.view_solver import LinearObservation, View, ViewSolver, whitening_of
+from core.lifting.view_solver import LinearObservation, SurfaceMatches, View, ViewSolver, whitening_of
 from core.runtime.weights import model_arrays
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
@@ -100,6 +101,32 @@ def test_a_second_view_says_more_than_one(solver, lifter):
     both = solver.solve(views)
     assert face_error(solver, both.identity, identity) < 0.9 * min(alone)
     assert np.linalg.eigvalsh(both.information).min() >= 1 - 1e-9  # never less than the prior
+
+
+def test_what_two_photos_show_beside_each_other_gives_depth(solver, lifter):
+    """Points matched between two photos, whose place on the head nobody knows, and nothing else."""
+    rng = np.random.default_rng(4)
+    identity, neutral = rng.normal(size=60), np.zeros(30)
+    start, model = np.zeros(60), solver.model
+    corners = np.flatnonzero(model.weight > 0.5 * model.weight.max())[::3]
+    basis = model.points(corners)
+    poses = [pose_at(0), pose_at(40)]
+    pixels = [CAMERA.project(pose.head_to_camera(basis.at(identity, neutral))) for pose in poses]
+    triangles = lifter.template.solid_triangles
+    triangles = triangles[(triangles < len(model.mean)).all(1)]
+    normals = shading_normals(model.vertices(start, neutral).astype(np.float64), triangles)[corners]
+    facing = normals @ poses[0].rotation[2] < -0.3
+    pairs = [pixel[facing] for pixel in pixels]
+    basis = model.points(corners[facing])
+    sigma = np.full(facing.sum(), 0.3)
+    matches = SurfaceMatches(0, 1, basis, normals[facing], *pairs, sigma, 4.0, 3.0)
+    still = np.full(6, 0.01)
+    views = [View(CAMERA, pose, pose_spread=still) for pose in poses]
+    found = solver.solve(views, matches=[matches])
+    assert face_error(solver, found.identity, identity) < 0.5 * face_error(solver, start, identity)
+    points = model.points(corners).at(found.identity, found.views[0].expression)
+    off = np.abs(((points - model.points(corners).at(identity, neutral)) * normals).sum(1))[facing]
+    assert np.median(off) < 2e-4
 
 
 def test_outliers_pull_little_if_errors_may_be_large(solver, lifter):
