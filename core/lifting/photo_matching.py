@@ -198,8 +198,7 @@ class PhotoMatcher:
         index = z_buffer(pixel, nearness, size=SIZE)[0].ravel()
         inside = (index >= 0).reshape(SIZE, SIZE).astype(np.uint8)
         inside[[0, -1]] = inside[:, [0, -1]] = 0
-        inside = cv2.erode(inside, np.ones((2 * RIM + 1,) * 2, np.uint8))
-        at = np.flatnonzero(inside)
+        at = np.flatnonzero(cv2.erode(inside, np.ones((2 * RIM + 1,) * 2, np.uint8)))
         return _Sites(at, self.face_triangles[triangle[index[at]]], bary[index[at]])
 
     def _cosines(self, photo: MatchedPhoto, sites: _Sites) -> np.ndarray:
@@ -259,7 +258,8 @@ def _flow(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     """
     (first, own), (second, others) = (_equal_contrast(picture) for picture in (left, right))
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    there, back = search.calc(first, second, None), search.calc(second, first, None)
+    still = np.zeros((SIZE, SIZE, 2), np.float32)
+    there, back = search.calc(first, second, still.copy()), search.calc(second, first, still)
     y, x = np.mgrid[:SIZE, :SIZE].astype(np.float32)
     returned = cv2.remap(back, x + there[..., 0], y + there[..., 1], cv2.INTER_LINEAR)
     return there, np.linalg.norm(there + returned, axis=2), np.minimum(own, others)

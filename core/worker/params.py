@@ -136,7 +136,14 @@ def person_adjustments_param(params: Params) -> dict[str, Adjustments]:
         raise RequestError('"adjustments" of a person have to be a list of JSON objects with "photo"')
     found = {}
     for photo in photos_param(params):
-        one = Adjustments.parse(_of_photo(given, photo).get("0", {}))
+        by_face = _of_photo(given, photo)
+        others = sorted(set(by_face) - {"0"})
+        if others:
+            raise RequestError(
+                f"The corrections of {photo.name} are of face {', '.join(others)}, but of a person's photos"
+                ' the largest face counts, face 0: set "face" to 0, or take these corrections out'
+            )
+        one = Adjustments.parse(by_face.get("0", {}))
         if one:
             found[photo.name] = one
     return found

@@ -164,6 +164,7 @@ def test_the_worker_makes_one_head_of_several_photos(reconstructor, astronaut, d
         {"photos": ["a"], "force": 1},
         {"photos": ["a"], "adjustments": {"0": {}}},
         {"photos": ["a"], "adjustments": [{"photo": "a", "sliders": 3}]},
+        {"photos": ["a"], "adjustments": [{"photo": "a", "face": 1, "sliders": {"ear_size": 0.3}}]},
         {"photos": ["a"], "confirmed": "yes"},
     ):
         with pytest.raises(RequestError):
