@@ -159,17 +159,19 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
             return {"RUNNING_MODAL"}  # what it would undo is not in the history yet
         if self._drag is not None:
             return self._dragged(context, event, head)
-        view = View.under(context, event, head)
-        if view is None:
-            return {"PASS_THROUGH"}
+        mouse = (event.mouse_x, event.mouse_y)
+        view = View.under(context, mouse, head)
         if event.type in ("MOUSEMOVE", "INBETWEEN_MOUSEMOVE"):
-            _overlay.mouse = (event.mouse_x, event.mouse_y)
+            _overlay.mouse = mouse
             self._hover(context, view)
             return {"PASS_THROUGH"}
-        return self._pressed(context, event, head, view)
+        if view is None and _overlay.hovered and _overlay.mouse is not None:
+            # A press that Blender has come to late says where the mouse is by now, not where it was.
+            view = View.under(context, _overlay.mouse, head)
+        return {"PASS_THROUGH"} if view is None else self._pressed(context, event, head, view)
 
-    def _hover(self, context: bpy.types.Context, view: "View") -> None:
-        found = view.pin_at_mouse(context)
+    def _hover(self, context: bpy.types.Context, view: "View | None") -> None:
+        found = view.pin_at_mouse(context) if view is not None else None
         name = found.name if found else ""
         if _overlay is not None and name != _overlay.hovered:
             _overlay.hovered = name
@@ -179,7 +181,6 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
         self, context: bpy.types.Context, event: bpy.types.Event, head: bpy.types.Object, view: "View"
     ) -> set[str]:
         """A button or a key over the view."""
-        # A press that Blender has come to late says where the mouse is by now, not where it was.
         hovered = _overlay.hovered if _overlay is not None else ""
         found = next((pin for pin in view.pins if pin.name == hovered), None) or view.pin_at_mouse(context)
         if found is None or event.value != "PRESS" or event.ctrl or event.alt:
@@ -370,15 +371,15 @@ class View:
 
     @classmethod
     def under(
-        cls, context: bpy.types.Context, event: bpy.types.Event, head: bpy.types.Object
+        cls, context: bpy.types.Context, mouse: tuple[int, int], head: bpy.types.Object
     ) -> "View | None":
-        """The view under the mouse, if it is one through the camera of the head."""
-        found = pin_overlay.view_at(context, event.mouse_x, event.mouse_y, head)
+        """The view under the mouse, window pixels, if it is one through the camera of the head."""
+        found = pin_overlay.view_at(context, *mouse, head)
         if found is None:
             return None
         photo, region, view = found
-        mouse = (event.mouse_x - region.x, event.mouse_y - region.y)
-        return cls(photo, screen_pins(head, region, view), region.x, region.y, mouse)
+        there = (mouse[0] - region.x, mouse[1] - region.y)
+        return cls(photo, screen_pins(head, region, view), region.x, region.y, there)
 
     def in_photo(self, x: float, y: float) -> tuple[float, float]:
         """A place in the window -> photo frame, pixels."""
