@@ -36,6 +36,30 @@ def sh_basis(normals: np.ndarray) -> np.ndarray:
     )
 
 
+def sh_gradient(normals: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """How the brightness in smooth light changes with the normals.
+
+    Args:
+        normals: (N, 3) unit vectors.
+        coefficients: (9,) of `sh_basis`.
+
+    Returns:
+        (N, 3), of the polynomials that `sh_basis` evaluates, not yet along the sphere.
+    """
+    x, y, z = normals.T
+    c = coefficients
+    linear = 0.488603 * np.array([c[3], c[1], c[2]])
+    quadratic = np.stack(
+        [
+            1.092548 * (c[4] * y + c[7] * z) + 1.092548 * c[8] * x,
+            1.092548 * (c[4] * x + c[5] * z) - 1.092548 * c[8] * y,
+            1.092548 * (c[5] * y + c[7] * x) + 1.892352 * c[6] * z,
+        ],
+        -1,
+    )
+    return np.asarray(linear + quadratic)
+
+
 def fit_lighting(
     basis: np.ndarray, brightness: np.ndarray, weight: np.ndarray, regularization: np.ndarray, rounds: int
 ) -> np.ndarray:

@@ -39,6 +39,7 @@ MODELS = {
     "face_features.safetensors": ("Apache-2.0", "MediaPipe's face network"),
     "albedo_model.npz": ("CC0-1.0", "Photobust's statistical model of skin's albedo"),
     "face_descriptor.npz": ("CC0-1.0", "Photobust's discriminants of faces"),
+    "face_shading.npz": ("CC0-1.0", "Photobust's model of a face's shading"),
     "face_shape_model.npz": ("CC0-1.0", "Photobust's identities and expressions"),
     "head_template.npz": ("CC0-1.0", "MakeHuman's head"),
     "head_lods.npz": ("CC0-1.0", "the levels of detail of MakeHuman's head"),

@@ -3,9 +3,9 @@
 A small regression, trained on pairs (detector run on a rendered head, true head), undoes the detector's
 systematic errors of depth and knows how probable shapes are. Its result is then corrected by features of the
 picture sampled where that head would be, stage by stage (`core.lifting.cascade`). The stages know only faces
-turned to the picture's right: others are lifted in the mirror image, and frontal ones both ways. The lifter
-gives the pose, the crop and the template that the volume network corrects. numpy, but for the network whose
-features the stages sample.
+turned to the picture's right: others are lifted in the mirror image, and frontal ones both ways. At the end
+the head is refined by its shading (`core.lifting.shading`). The lifter gives the pose, the crop and the
+template that the volume network corrects. numpy, but for the network whose features the stages sample.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from ..detection.landmarks import FaceLandmarks
 from ..errors import ModelError
 from ..geometry.frames import (
     FRONTAL,
+    AffineFrame,
     Camera,
     CropFrame,
     HeadPose,
@@ -28,10 +29,12 @@ from ..geometry.frames import (
 )
 from ..geometry.pose import WeakPerspectivePose, fit_pose, mean_pose, rotation_matrix
 from ..geometry.reflection import mirrored_weak_pose
+from ..image.crop import face_frame
 from ..template.symmetry import Mirror
 from ..template.template import HeadTemplate
 from .cascade import FeatureSites, Stage
 from .face_features import FaceFeatures, FeatureNetwork, extract_features, load_feature_network
+from .shading import FacePicture, ShadingModel
 
 FILE_NAME = "landmark_lifter.safetensors"
 #: Corrections of the pose that the regression gives: rotation vector (3), offset of the center (2), log of
@@ -101,6 +104,7 @@ class LandmarkLifter:
         template: HeadTemplate,
         network: FeatureNetwork | None = None,
         mirror: Mirror | None = None,
+        shading: ShadingModel | None = None,
     ) -> None:
         """Take the weights.
 
@@ -109,6 +113,7 @@ class LandmarkLifter:
             template: What the shapes are shapes of.
             network: Gives the features that the stages need; without it there are no stages.
             mirror: The template's symmetry, needed with `network`.
+            shading: Refines heads by their shading; used with `network` and `mirror` only.
         """
         self.weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
         self.template = template
@@ -116,7 +121,7 @@ class LandmarkLifter:
         #: (M, 3) int32, triangles of MediaPipe's face mesh: the guidance draws it.
         self.mesh = np.asarray(weights["mesh"], np.int32)
         self.layers = sum(name.startswith("layer") and name.endswith("weight") for name in self.weights)
-        self.network, self.mirror = network, mirror
+        self.network, self.mirror, self.shading = network, mirror, shading
         count = sum(name.startswith("stage") and name.endswith("weight") for name in self.weights)
         self.stages = [Stage.read(self.weights, k + 1) for k in range(count)] if network else []
         if "probes" in weights:
@@ -124,7 +129,11 @@ class LandmarkLifter:
 
     @classmethod
     def from_pretrained(
-        cls, models_dir: Path, template: HeadTemplate | None = None, backend: str | None = None
+        cls,
+        models_dir: Path,
+        template: HeadTemplate | None = None,
+        backend: str | None = None,
+        shaded: bool = True,
     ) -> "LandmarkLifter":
         """The lifter of a folder of models.
 
@@ -132,9 +141,10 @@ class LandmarkLifter:
             models_dir: The folder.
             template: Its template, if it was read already.
             backend: See `core.runtime.backend.choose_backend`.
+            shaded: Whether heads are refined by their shading, if the folder has a model of it.
 
         Raises:
-            ModelError: A file is missing or damaged.
+            ModelError: A file is missing or damaged, or the shading's model belongs to another lifter.
         """
         from safetensors.numpy import load_file
 
@@ -144,7 +154,9 @@ class LandmarkLifter:
         weights = load_file(path)
         network = load_feature_network(models_dir, backend) if "probes" in weights else None
         mirror = Mirror.load(models_dir) if network else None
-        return cls(weights, template or HeadTemplate.load(models_dir), network, mirror)
+        template = template or HeadTemplate.load(models_dir)
+        shading = ShadingModel.load(models_dir, weights, template) if network and shaded else None
+        return cls(weights, template, network, mirror, shading)
 
     def regress(self, x: np.ndarray) -> np.ndarray:
         """Find pose and shape by the landmarks alone.
@@ -287,15 +299,48 @@ class LandmarkLifter:
             camera: Of the photo.
             rgb: (H, W, 3) uint8, the photo.
         """
-        points = landmarks.points.astype(np.float64)
-        view = upright_view(fit_pose(points, self.canonical), camera)
-        upright = np.column_stack([apply_affine(view, points[:, :2]), points[:, 2]])
+        view, upright = self.upright(landmarks, camera)
         if self.mirror and self.stages:
             weak_pose, vertices = self._estimate_both_ways(upright, camera, rgb, view, self.mirror)
+            if self.shading:
+                side = self.side_view(upright, camera, view, self.mirror)
+                head = self.shading.refine(side.picture(rgb), *side.seen(weak_pose, vertices))
+                weak_pose, vertices = side.seen(*head)
         else:
             weak_pose, vertices = self.estimate(upright, camera)
         pose = weak_pose.mapped(invert_affine(view)).in_camera(camera)
         return HeadPrior(crop_frame_around(camera, pose), pose, vertices, self.template.landmarks(vertices))
+
+    def upright(self, landmarks: FaceLandmarks, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+        """The view in which a face is lifted.
+
+        Args:
+            landmarks: Of the face, photo frame.
+            camera: Of the photo.
+
+        Returns:
+            (2, 3) similarity, photo -> view, and (478, 3) the landmarks in the view.
+        """
+        points = landmarks.points.astype(np.float64)
+        view = upright_view(fit_pose(points, self.canonical), camera)
+        return view, np.column_stack([apply_affine(view, points[:, :2]), points[:, 2]])
+
+    def side_view(self, points: np.ndarray, camera: Camera, view: np.ndarray, mirror: Mirror) -> "SideView":
+        """The view or its mirror image, whichever shows the face turned to the picture's right.
+
+        Args:
+            points: (478, 3) landmarks in the view.
+            camera: Of the view.
+            view: (2, 3) similarity, photo -> view.
+            mirror: The template's symmetry.
+        """
+        pose = fit_pose(points, self.canonical)
+        if unflipped_weight(pose) >= 0.5:
+            return SideView(face_frame(points, pose), view, camera)
+        flip, width = mirroring(camera)
+        points = mirror.points(points, width)
+        frame = face_frame(points, fit_pose(points, self.canonical))
+        return SideView(frame, compose_affine(flip, view), camera, mirror)
 
     def _estimate_both_ways(
         self, points: np.ndarray, camera: Camera, rgb: np.ndarray, view: np.ndarray, mirror: Mirror
@@ -306,9 +351,7 @@ class LandmarkLifter:
         if weight > 0:
             estimates.append((weight, *self.estimate(points, camera, rgb, view)))
         if weight < 1:
-            # Mirrored at the principal point, so that the camera stays as it is.
-            width = 2 * camera.cx + 1
-            flip = np.array([[-1.0, 0.0, width - 1], [0.0, 1.0, 0.0]])
+            flip, width = mirroring(camera)
             pose, vertices = self.estimate(
                 mirror.points(points, width), camera, rgb, compose_affine(flip, view)
             )
@@ -316,6 +359,44 @@ class LandmarkLifter:
         weights, poses, heads = zip(*estimates, strict=True)
         vertices = sum(np.float32(part) * head for part, head in zip(weights, heads, strict=True))
         return mean_pose(poses, weights), np.asarray(vertices)
+
+
+@dataclass(frozen=True)
+class SideView:
+    """A view of a face that is turned to the picture's right.
+
+    Attributes:
+        frame: Of the face, in the view.
+        view: (2, 3) similarity, photo -> view.
+        camera: Of the view.
+        mirror: The template's symmetry, if the upright view was mirrored.
+    """
+
+    frame: AffineFrame
+    view: np.ndarray
+    camera: Camera
+    mirror: Mirror | None = None
+
+    def picture(self, rgb: np.ndarray) -> FacePicture:
+        """The face cut out of the photo (H, W, 3) uint8."""
+        crop = AffineFrame(compose_affine(self.frame.matrix, self.view))
+        return FacePicture.cut(rgb, crop, self.frame, self.camera)
+
+    def seen(self, pose: WeakPerspectivePose, vertices: np.ndarray) -> tuple[WeakPerspectivePose, np.ndarray]:
+        """A head's pose and vertices (V, 3) from the upright view to this one, or back: mirrored or not."""
+        if self.mirror is None:
+            return pose, vertices
+        return mirrored_weak_pose(pose, mirroring(self.camera)[1]), self.mirror.head(vertices)
+
+
+def mirroring(camera: Camera) -> tuple[np.ndarray, float]:
+    """How a view is mirrored: at the principal point, so that the camera stays as it is.
+
+    Returns:
+        (2, 3) the affine map, and the width, pixels, of a picture that has the principal point in its middle.
+    """
+    width = 2 * camera.cx + 1
+    return np.array([[-1.0, 0.0, width - 1], [0.0, 1.0, 0.0]]), width
 
 
 def upright_view(pose: WeakPerspectivePose, camera: Camera) -> np.ndarray:

@@ -7,6 +7,7 @@ PINNED_MODELS = {
     "face_features.safetensors": "196d05f905090ae15b844c3a8dcb28336ea5a835dddfcbf73ed2df40a7067aa2",
     "face_landmarker.task": "5bce6beeef74cfa5b320451e12b4d2eb9a2a7867c08d8e4d583ddc21aa9519a0",
     "face_landmarker_full_range.task": "37869787f2d92197431e9d1e86dc20f7117b75dda466f020ac7a3159c5245473",
+    "face_shading.npz": "3651bfb515e2bd9ab58c5d02bc7c0400d8804f5aeba76f3603bfa762932fc9a1",
     "face_shape_model.npz": "a9f5c447919e312131705a39468e8f0052d5f1d0361452bcde729a02f58b3092",
     "head_lods.npz": "69a5238baa42d1274e39f918d6ea27bf219bd6b911e2b4ed973ba6c9e26e4ac7",
     "head_rig.npz": "e0b7c825e0e44f9184e36359b27bae79c410435e4a5057e1c47cec864320fd7a",

@@ -81,6 +81,11 @@ class DataPaths:
         return self.cache / "shards"
 
     @property
+    def shading_shards(self) -> Path:
+        """Folder of further synthetic pictures, see `fitting.shading`."""
+        return self.cache / "shading"
+
+    @property
     def hair_teacher(self) -> Path:
         """MediaPipe's hair segmentation, see `segmentation.teacher`."""
         return self.data / "hair" / "hair_segmentation.onnx"

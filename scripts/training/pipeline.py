@@ -29,6 +29,10 @@ from core.training.paths import DataPaths
 from scripts.training.arguments import RUN, data_paths, run_main, training_parser
 
 SCRIPTS = Path(__file__).resolve().parent
+#: Number of the first shard of the pictures that shading is learned from: their random numbers differ.
+SHADING_FIRST = 10_000
+#: What these have more of.
+SHADING_MIX = ("--far", "0.25", "--clay", "0.15")
 #: Lines of a failed step's log that are shown.
 TAIL = 15
 
@@ -45,6 +49,7 @@ class Scale:
     portraits: int | None
     train_shards: tuple[tuple[int, tuple[str, ...]], ...]
     eval_shards: int
+    shading_shards: int
     shard_size: int
     lifter: tuple[str, ...]
     cascade: tuple[str, ...]
@@ -61,6 +66,7 @@ SCALES = {
         portraits=None,
         train_shards=((108, ()), (92, ("--far", "0.35")), (32, ("--far", "0.2", "--clay", "1"))),
         eval_shards=4,
+        shading_shards=14,
         shard_size=250,
         lifter=(),
         cascade=(),
@@ -75,6 +81,7 @@ SCALES = {
         portraits=12,
         train_shards=((1, ()), (1, ("--far", "0.35", "--clay", "0.5"))),
         eval_shards=1,
+        shading_shards=1,
         shard_size=16,
         lifter=("--basis-heads", "120"),
         cascade=("--stages", "1", "--sites", "6"),
@@ -207,6 +214,10 @@ def build_steps(
         shard_files += files
         first += shards
     held_out = tuple(paths.shards / f"eval_{i:05d}.npz" for i in range(scale.eval_shards))
+    shading_files = tuple(
+        paths.shading_shards / f"train_{SHADING_FIRST + i:05d}.npz" for i in range(scale.shading_shards)
+    )
+    shading_options = (*SHADING_MIX, "--first", str(SHADING_FIRST), "--count", str(scale.shading_shards))
     start_options = ("--start", str(start)) if start else ()
     return [
         *steps,
@@ -233,10 +244,24 @@ def build_steps(
             (lifter,),
         ),
         Step(
+            "shards-shading",
+            f"synthesize further pictures: {scale.shading_shards} shards of {scale.shard_size}",
+            command("make_shards.py", *shading_options, *size, "--out", str(paths.shading_shards)),
+            synthesis_inputs,
+            shading_files,
+        ),
+        Step(
+            "shading",
+            "fit the model of shading to pictures that the lifter has not seen",
+            train("shading"),
+            (run / "stamps" / "cascade.json", *shading_files),
+            (models / "face_shading.npz",),
+        ),
+        Step(
             "network",
             f"train the volume network for {hours:g} hours",
             train("network", "--hours", str(hours), *scale.network, *start_options),
-            (run / "stamps" / "cascade.json",),
+            (run / "stamps" / "shading.json",),
             (run / "network" / "checkpoint.pt",),
         ),
         Step(

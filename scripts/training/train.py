@@ -2,6 +2,7 @@
 
     python scripts/training/train.py lifter             # minutes
     python scripts/training/train.py cascade            # its stages on the picture; about half an hour
+    python scripts/training/train.py shading            # its model of shading; a minute
     python scripts/training/train.py network --hours 2  # resumable: run it again after a stop
     python scripts/training/train.py export             # averaged weights, for both backends
 
@@ -38,6 +39,15 @@ def train_cascade(args: argparse.Namespace) -> None:
         print(line, flush=True)
 
 
+def train_shading(args: argparse.Namespace) -> None:
+    """Fit the model by which lifted heads are refined by their shading."""
+    from core.lifting.shading import FILE_NAME
+    from core.training.fitting.shading import train_shading
+
+    for line in train_shading(data_paths(args), args.shading_shards, args.models / FILE_NAME):
+        print(line, flush=True)
+
+
 def train_network(args: argparse.Namespace) -> None:
     """Train the volume network."""
     from core.training.fitting.trainer import FEWEST_STEPS, TrainConfig, train_network
@@ -65,7 +75,13 @@ def export(args: argparse.Namespace) -> None:
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 
-STEPS = {"lifter": train_lifter, "cascade": train_cascade, "network": train_network, "export": export}
+STEPS = {
+    "lifter": train_lifter,
+    "cascade": train_cascade,
+    "shading": train_shading,
+    "network": train_network,
+    "export": export,
+}
 
 
 def main() -> None:
@@ -80,6 +96,12 @@ def main() -> None:
     cascade = parser.add_argument_group("cascade")
     cascade.add_argument("--stages", type=int, help="number of regressions")
     cascade.add_argument("--sites", type=int, help="vertices at which the picture's features are sampled")
+    shading = parser.add_argument_group("shading")
+    shading.add_argument(
+        "--shading-shards",
+        type=Path,
+        help="pictures that the lifter was not trained on (default: shading/ in the cache folder)",
+    )
     network = parser.add_argument_group("network")
     network.add_argument("--hours", type=float, help="training time, for which the learning rate is planned")
     network.add_argument("--batch", type=int, help="heads in a step")
@@ -90,6 +112,7 @@ def main() -> None:
     prepare_candidate(args.models, args.run / "models")
     args.models = args.run / "models"
     args.shards = args.shards or data_paths(args).shards
+    args.shading_shards = args.shading_shards or data_paths(args).shading_shards
     STEPS[args.what](args)
 
 

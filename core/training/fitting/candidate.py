@@ -4,12 +4,13 @@ import shutil
 from pathlib import Path
 
 from ...lifting.lifter import FILE_NAME as LIFTER_NAME
+from ...lifting.shading import FILE_NAME as SHADING_NAME
 from ...quality.calibration import FILE_NAME as CALIBRATION_NAME
 from ...runtime.backend import ONNX_NAME, WEIGHTS_NAME
 from ..files import written_atomically
 
 #: What training makes; everything else in a models folder is an input of it.
-TRAINED_FILES = (LIFTER_NAME, WEIGHTS_NAME, ONNX_NAME, CALIBRATION_NAME)
+TRAINED_FILES = (LIFTER_NAME, SHADING_NAME, WEIGHTS_NAME, ONNX_NAME, CALIBRATION_NAME)
 
 
 def prepare_candidate(models: Path, candidate: Path) -> None:

@@ -504,5 +504,5 @@ def train_lifter(
     weights = lifter_weights(basis, canonical, face_mesh_triangles(), norms, (weight, bias), layers)
     with written_atomically(models / FILE_NAME) as temporary:
         save_file(weights, temporary, {"pairs": str(len(train.x)), "ridge_penalty": str(penalty)})
-    lifter = LandmarkLifter.from_pretrained(models, heads.template)
+    lifter = LandmarkLifter.from_pretrained(models, heads.template, shaded=False)
     yield str(report("ridge and MLP", lifter.regress(held_pairs.x), held_pairs, basis))

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.geometry.spherical_harmonics import fit_lighting, sh_basis
+from core.geometry.spherical_harmonics import fit_lighting, sh_basis, sh_gradient
 
 
 def directions(count, seed):
@@ -15,6 +15,18 @@ def directions(count, seed):
 def test_the_basis_is_orthonormal():
     basis = sh_basis(directions(400_000, 0))
     np.testing.assert_allclose(4 * np.pi * basis.T @ basis / len(basis), np.eye(9), atol=0.02)
+
+
+@given(st.integers(0, 1000))
+def test_the_gradient_is_the_slope_of_the_brightness(seed):
+    normals, light = directions(20, seed), np.random.default_rng(seed).normal(size=9)
+    step = 1e-6
+    slopes = [
+        (sh_basis(normals + step * axis) - sh_basis(normals - step * axis)) @ light for axis in np.eye(3)
+    ]
+    np.testing.assert_allclose(
+        sh_gradient(normals, light), np.stack(slopes, 1) / (2 * step), rtol=1e-4, atol=1e-4
+    )
 
 
 @given(st.integers(0, 1000))

@@ -1,0 +1,453 @@
+"""Refines a lifted head by its shading: what the brightness of the face says of its relief.
+
+The lifter's stages know the picture by features that were learned to find landmarks. Brightness says more of
+the normals between the landmarks (B. Horn, "Obtaining shape from shading information", 1975), but mixes them
+with light, albedo and shadows. Here the light is smooth, and fitted with the head (spherical harmonics: R.
+Ramamoorthi and P. Hanrahan, "An efficient representation for irradiance environment maps", SIGGRAPH 2001).
+Albedo, shadows and whatever else makes skin brighter or darker than that are a Gaussian model's, learned from
+pictures of known heads, and marginalized. Where the head may be around the lifted one is another Gaussian's:
+the covariance of the lifter's own errors. `ShadingModel.refine` finds the most probable head by Gauss-Newton
+steps:
+
+    minimize  |correction|² under the lifter's covariance
+              + confidence * sum over vertices of robust(|log brightness - log shading - albedo|² / variance)
+
+All of it is linear algebra in numpy and scipy; the model is made by `core.training.fitting.shading`.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..errors import ModelError
+from ..geometry.frames import CROP_SIZE, AffineFrame, Camera, HeadPose
+from ..geometry.mesh import corner_sum, row_cross, row_dot, triangle_normals
+from ..geometry.pose import WeakPerspectivePose, rotation_matrix
+from ..geometry.spherical_harmonics import fit_lighting, sh_basis, sh_gradient
+from ..geometry.visibility import (
+    depth_map,
+    front_facing,
+    ramp,
+    ray_cosines,
+    surrounding_pixels,
+    unoccluded,
+)
+from ..image.color import LUMINANCE, linear_of_bytes_float32
+from ..image.crop import cut_crop
+from ..runtime.weights import model_arrays
+from ..template.template import HeadTemplate
+from .cascade import FeatureSites
+
+FILE_NAME = "face_shading.npz"
+#: Corrections of the pose: rotation vector (3), offset of the center (2), log of the scale.
+POSE = 6
+#: Side of the picture of the face that brightness is read from, pixels: half a millimeter each.
+PICTURE_SIZE = 384
+#: Standard deviation of the blur before that, pixels: vertices lie 3 mm apart.
+BLUR_PX = 1.6
+#: Side of the depth map that says which vertices are hidden, pixels.
+DEPTH_SIZE = 192
+#: Depth behind that map's surface up to which a vertex is fully seen, meters.
+DEPTH_TOLERANCE_M = 0.003
+#: Cosines between normal and ray from which on brightness counts, and counts fully.
+GRAZING_COSINE = 0.1
+FULL_COSINE = 0.35
+#: Weight, 0..1, from which on a vertex is seen well enough to judge a typical residual by.
+SEEN = 0.3
+#: Fewer vertices than this seen well say nothing.
+FEWEST_VERTICES = 150
+#: Gauss-Newton steps; a third changes held-out heads by less than 1 %.
+STEPS = 2
+#: Weight of each vertex, as neighbors' brightness errs alike.
+CONFIDENCE = 0.3
+#: Resistance of the light's coefficients, fractions of the total weight: constant, first and second order.
+LIGHT_RESISTANCE = np.array([0.0] + [0.002] * 3 + [0.01] * 5)
+LIGHT_ROUNDS = 4
+#: Prior precision of the light's coefficients where they are marginalized: as good as free.
+FREE_LIGHT = 1e-4
+#: Least brightness and shading whose logarithms count, fractions of the face's median.
+DARKEST = 0.2
+DARKEST_SHADING = 0.25
+#: Added to that median, linear: black pictures have logarithms, too.
+LEAST_BRIGHTNESS = 1e-4
+#: Residuals, in typical ones, from which on brightness counts ever less.
+OUTLIER = 2.0
+#: Least typical residual, natural logarithm.
+LEAST_RESIDUAL = 1e-3
+
+
+def lifter_fingerprint(weights: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What tells whether a model was fitted to this lifter: how it errs depends on all of its training.
+
+    Args:
+        weights: The lifter's arrays.
+
+    Returns:
+        (32,) uint8, the SHA-256 of its mean head and of all of its one-dimensional arrays as float32.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        if name == "mean" or np.ndim(weights[name]) == 1:
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(weights[name], np.float32).tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
+
+
+@dataclass(frozen=True)
+class FacePicture:
+    """The face as its shading is read: upright, turned to the picture's right.
+
+    Attributes:
+        brightness: (PICTURE_SIZE, PICTURE_SIZE) float32, linear luminance, blurred.
+        frame: Of the picture, in the upright view.
+        camera: Of the view.
+    """
+
+    brightness: np.ndarray
+    frame: AffineFrame
+    camera: Camera
+
+    @classmethod
+    def cut(cls, rgb: np.ndarray, crop: AffineFrame, frame: AffineFrame, camera: Camera) -> "FacePicture":
+        """Cut it out of a photo.
+
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+            crop: The picture's square in the photo.
+            frame: The same square in the view.
+            camera: Of the view.
+        """
+        linear = linear_of_bytes_float32()[cut_crop(rgb, crop, PICTURE_SIZE)]
+        return cls(cv2.GaussianBlur(linear @ LUMINANCE, (0, 0), BLUR_PX), frame, camera)
+
+    def pixels(self, points: np.ndarray) -> np.ndarray:
+        """(N, 2) places in the picture of points (N, 3), camera frame, meters."""
+        factor = PICTURE_SIZE / CROP_SIZE
+        return self.frame.photo_to_crop(self.camera.project(points)) * factor + (factor - 1) / 2
+
+    def read(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The brightness at points, and how it changes as they move.
+
+        Args:
+            points: (N, 3) camera frame, meters.
+
+        Returns:
+            (N,) linear, and (N, 3) its gradients, 1/m.
+        """
+        values = np.stack([self.brightness, *self._gradients])
+        at = np.clip(self.pixels(points), 0, PICTURE_SIZE - 1)
+        around, fraction = surrounding_pixels(at, self.brightness.shape)
+        x, y = fraction.T
+        corners = np.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y])
+        value, right, down = np.einsum("cpn,pn->cn", values.reshape(3, -1)[:, around], corners)
+        linear = self.frame.matrix[:, :2] * (PICTURE_SIZE / CROP_SIZE)
+        per_pixel = np.column_stack([right, down]) @ linear * (self.camera.focal_px / points[:, 2:])
+        along_axis = -row_dot(per_pixel, points[:, :2]) / points[:, 2]
+        return value, np.column_stack([per_pixel, along_axis])
+
+    @cached_property
+    def _gradients(self) -> tuple[np.ndarray, np.ndarray]:
+        """(H, W) float32 each: change of the brightness by a pixel to the right, and by one down."""
+        # Sobel's kernels sum up to eight times a central difference's.
+        return (
+            cv2.Sobel(self.brightness, cv2.CV_32F, 1, 0, ksize=3) / 8,
+            cv2.Sobel(self.brightness, cv2.CV_32F, 0, 1, ksize=3) / 8,
+        )
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a head's vertices are in a picture.
+
+    Attributes:
+        points: (M, 3) float64, the vertices around those used, camera frame, meters.
+        normals: (N, 3) float64 unit normals of those used, camera frame.
+        lengths: (N,) float64, of the normals before they were made unit vectors, square meters.
+        brightness: (N,) float64, linear.
+        gradients: (N, 3) float64, of the brightness, 1/m.
+        weight: (N,) float64, 0..1, how well each is seen.
+    """
+
+    points: np.ndarray
+    normals: np.ndarray
+    lengths: np.ndarray
+    brightness: np.ndarray
+    gradients: np.ndarray
+    weight: np.ndarray
+
+    @property
+    def seen(self) -> np.ndarray:
+        """(N,) bool, those seen well."""
+        return self.weight > SEEN
+
+
+@dataclass(frozen=True)
+class Shading:
+    """Smooth light on the vertices used, and what it leaves.
+
+    Attributes:
+        coefficients: (9,) float64, of the light's spherical harmonics.
+        harmonics: (N, 9) float64, of the normals.
+        shading: (N,) float64, brightness in that light.
+        brightness: (N,) float64, as seen, not below a fraction of the face's median.
+    """
+
+    coefficients: np.ndarray
+    harmonics: np.ndarray
+    shading: np.ndarray
+    brightness: np.ndarray
+
+    @classmethod
+    def fit(cls, seen: Observation) -> "Shading | None":
+        """Find the light; None if too little is seen."""
+        if np.count_nonzero(seen.seen) < FEWEST_VERTICES:
+            return None
+        harmonics = sh_basis(seen.normals)
+        well = seen.seen
+        light = fit_lighting(
+            harmonics[well], seen.brightness[well], seen.weight[well], LIGHT_RESISTANCE, LIGHT_ROUNDS
+        )
+        typical = float(np.median(seen.brightness[well])) + LEAST_BRIGHTNESS
+        return cls(
+            light,
+            harmonics,
+            np.maximum(harmonics @ light, DARKEST_SHADING * typical),
+            np.maximum(seen.brightness, DARKEST * typical),
+        )
+
+    @property
+    def residual(self) -> np.ndarray:
+        """(N,) natural logarithm of the brightness over the shading."""
+        return np.log(self.brightness / self.shading)
+
+
+def typical_size(residual: np.ndarray, seen: Observation) -> float:
+    """Robust standard deviation of residuals (median absolute deviation)."""
+    return 1.48 * float(np.median(np.abs(residual[seen.seen]))) + LEAST_RESIDUAL
+
+
+class ShadingModel:
+    """What is known beforehand of shading and of the lifter's errors; and the refinement."""
+
+    def __init__(
+        self, arrays: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray], template: HeadTemplate
+    ) -> None:
+        """Take the model's arrays.
+
+        Args:
+            arrays: Of the file: `vertices` (N,), the template's that are used; `components` (K, N) and
+                `deviation` (N,), what brightness differs from smooth shading by, in typical residuals;
+                `covariance` (6 + C, 6 + C), of the lifter's errors, in its normalized outputs.
+            weights: The lifter's.
+            template: Its template.
+        """
+        self.components = np.asarray(arrays["components"], np.float64)
+        self.deviation = np.asarray(arrays["deviation"], np.float64)
+        self.precision = np.linalg.inv(np.asarray(arrays["covariance"], np.float64))
+        triangles = template.solid_triangles
+        self.triangles = triangles[(triangles < len(template.vertices)).all(1)].astype(np.int64)
+        self.sites = FeatureSites.of(np.asarray(arrays["vertices"], np.int64), self.triangles)
+        self.scale = np.asarray(weights["output_scale"], np.float64)
+        self.basis = np.asarray(weights["basis"], np.float32)
+        shape_scale = np.asarray(weights["output_scale"][POSE:], np.float32)
+        moves = self.basis[:, self.sites.used] * shape_scale[:, None, None]
+        #: (3 * M, C) float32: how the vertices around those used move, meters in the head frame.
+        self._moves = np.ascontiguousarray(moves.reshape(len(moves), -1).T)
+
+    @classmethod
+    def load(
+        cls, models_dir: Path, weights: Mapping[str, np.ndarray], template: HeadTemplate
+    ) -> "ShadingModel | None":
+        """Read the model of a folder; None if it has none.
+
+        Args:
+            models_dir: Folder of the models.
+            weights: The lifter's.
+            template: Its template.
+
+        Raises:
+            ModelError: The file is damaged, or belongs to another lifter.
+        """
+        path = Path(models_dir) / FILE_NAME
+        if not path.is_file():
+            return None
+        with model_arrays(path) as arrays:
+            if not np.array_equal(arrays["lifter"], lifter_fingerprint(weights)):
+                raise ModelError(
+                    f"{path} belongs to another lifter: get the project's models folder again, or, for a "
+                    "lifter of your own, make it with scripts/training/train.py shading"
+                )
+            return cls({name: arrays[name] for name in arrays.files}, weights, template)
+
+    def moved(
+        self, pose: WeakPerspectivePose, vertices: np.ndarray, correction: np.ndarray
+    ) -> tuple[WeakPerspectivePose, np.ndarray]:
+        """Correct a head.
+
+        Args:
+            pose: Of the head.
+            vertices: (V, 3) float32, head frame, meters.
+            correction: (6 + C,) of pose and shape, in the lifter's normalized outputs.
+
+        Returns:
+            The pose and (V, 3) float32 vertices.
+        """
+        change = correction * self.scale
+        offset = np.tensordot(change[POSE:].astype(np.float32), self.basis, 1)
+        turned = pose.corrected(rotation_matrix(change[:3]), change[3:5], float(change[5]))
+        return turned, vertices + offset
+
+    def refine(
+        self, picture: FacePicture, pose: WeakPerspectivePose, vertices: np.ndarray
+    ) -> tuple[WeakPerspectivePose, np.ndarray]:
+        """The most probable head, given its shading.
+
+        Args:
+            picture: Of the face.
+            pose: Of the lifted head, in the picture's view.
+            vertices: (V, 3) float32, the lifted head, head frame, meters.
+
+        Returns:
+            The pose and (V, 3) float32 vertices; as given if the picture shows too little of the face.
+        """
+        total = np.zeros(len(self.scale))
+        for _ in range(STEPS):
+            equations = self._equations(picture, *self.moved(pose, vertices, total))
+            if equations is None:
+                break
+            matrix, right = (CONFIDENCE * part for part in equations)
+            total += np.linalg.solve(self.precision + matrix, right - self.precision @ total)
+        return self.moved(pose, vertices, total)
+
+    def observe(self, picture: FacePicture, pose: HeadPose, vertices: np.ndarray) -> Observation:
+        """Read the brightness of a head's vertices.
+
+        Args:
+            picture: Of the face.
+            pose: Of the head.
+            vertices: (V, 3), head frame, meters.
+        """
+        head = pose.head_to_camera(vertices.astype(np.float64))
+        points, sites = head[self.sites.used], self.sites
+        normals = corner_sum(triangle_normals(points, sites.triangles), sites.triangles, len(points))
+        normals = normals[sites.positions]
+        lengths = np.maximum(np.sqrt(row_dot(normals, normals)), 1e-12)
+        normals = normals / lengths[:, None]
+        used = points[sites.positions]
+        brightness, gradients = picture.read(used)
+        weight = ramp(ray_cosines(used, normals), GRAZING_COSINE, FULL_COSINE)
+        weight = weight * self._unhidden(picture, head, used)
+        return Observation(points, normals, lengths, brightness, gradients, weight)
+
+    def _unhidden(self, picture: FacePicture, head: np.ndarray, used: np.ndarray) -> np.ndarray:
+        """(N,) 0..1: which of the vertices used nothing of the head (V, 3) hides, inside the picture."""
+        factor = DEPTH_SIZE / PICTURE_SIZE
+        pixels, at = picture.pixels(head) * factor, picture.pixels(used)
+        facing = self.triangles[front_facing(pixels, self.triangles)]
+        depths, _ = depth_map(pixels, head[:, 2], facing, DEPTH_SIZE)
+        around, _ = surrounding_pixels(at * factor, depths.shape)
+        inside = ((at > 1) & (at < PICTURE_SIZE - 2)).all(1)
+        return unoccluded(depths, around, used[:, 2], DEPTH_TOLERANCE_M) * inside
+
+    def _equations(
+        self, picture: FacePicture, weak_pose: WeakPerspectivePose, vertices: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """The normal equations of the shading around a head: (6 + C, 6 + C) matrix and (6 + C,) right side
+        of the correction; None if too little is seen.
+        """
+        pose = weak_pose.in_camera(picture.camera)
+        seen = self.observe(picture, pose, vertices)
+        shading = Shading.fit(seen)
+        if shading is None:
+            return None
+        jacobian = self._jacobian(picture, weak_pose, pose, vertices, seen, shading)
+        residual = shading.residual
+        size = typical_size(residual, seen)
+        # Light and albedo are unknown, too, and marginalized (Schur complement).
+        light = shading.harmonics / shading.shading[:, None]
+        unknown = np.column_stack([light, size * self.components.T])
+        prior = np.repeat([FREE_LIGHT, 1.0], [light.shape[1], len(self.components)])
+        known = np.column_stack([jacobian, residual])
+        left = residual
+        for _ in range(2):
+            robust = 1 / (1 + (left / (OUTLIER * size)) ** 2) ** 2
+            weight = seen.weight * robust / (self.deviation * size) ** 2
+            cross = (unknown * weight[:, None]).T @ known
+            solved = np.linalg.solve((unknown * weight[:, None]).T @ unknown + np.diag(prior), cross)
+            left = residual - unknown @ solved[:, -1]
+        gram = (known * weight[:, None]).T @ known - cross.T @ solved
+        return gram[:-1, :-1], -gram[:-1, -1]
+
+    def _jacobian(
+        self,
+        picture: FacePicture,
+        weak_pose: WeakPerspectivePose,
+        pose: HeadPose,
+        vertices: np.ndarray,
+        seen: Observation,
+        shading: Shading,
+    ) -> np.ndarray:
+        """(N, 6 + C) float64: how the residual changes with the correction.
+
+        A vertex's normal is the sum of its triangles' cross products, whose derivatives are cross products
+        again; so the residual is linear in the displacements of the vertices around it.
+        """
+        from scipy.sparse import csr_matrix
+
+        triangles, positions = self.sites.triangles, self.sites.positions
+        slope = sh_gradient(seen.normals, shading.coefficients) / shading.shading[:, None]
+        slope = slope - seen.normals * row_dot(slope, seen.normals)[:, None]
+        by_vertex = np.zeros(seen.points.shape)
+        by_vertex[positions] = -slope / seen.lengths[:, None]
+        row_of = np.full(len(seen.points), -1)
+        row_of[positions] = np.arange(len(positions))
+        one, two, three = (seen.points[triangles[:, k]] for k in range(3))
+        rows, columns, pulls = [np.arange(len(positions))], [positions], []
+        pulls.append(seen.gradients / shading.brightness[:, None])
+        for corner in range(3):
+            row = row_of[triangles[:, corner]]
+            kept = row >= 0
+            pull = by_vertex[triangles[kept, corner]]
+            second = row_cross((three - one)[kept], pull)
+            third = row_cross(pull, (two - one)[kept])
+            for which, moved in enumerate((-second - third, second, third)):
+                rows.append(row[kept])
+                columns.append(triangles[kept, which])
+                pulls.append(moved)
+        # In the head frame, where the shape's components move the vertices.
+        values = np.concatenate(pulls) @ pose.rotation
+        row, column = np.concatenate(rows), np.concatenate(columns)
+        matrix = csr_matrix(
+            (
+                values.astype(np.float32).ravel(),
+                (np.repeat(row, 3), (column[:, None] * 3 + np.arange(3)).ravel()),
+            ),
+            shape=(len(positions), 3 * len(seen.points)),
+        )
+        turns = self._pose_moves(picture, weak_pose, pose, vertices, seen.points)
+        return np.asarray(matrix @ np.column_stack([turns, self._moves]), np.float64)
+
+    def _pose_moves(
+        self,
+        picture: FacePicture,
+        weak_pose: WeakPerspectivePose,
+        pose: HeadPose,
+        vertices: np.ndarray,
+        points: np.ndarray,
+    ) -> np.ndarray:
+        """(3 * M, 6) float32: how corrections of the pose move the vertices, meters in the head frame."""
+        difference = 1e-4
+        head = vertices[self.sites.used].astype(np.float64)
+        moves = []
+        for k in range(POSE):
+            change = np.zeros(POSE)
+            change[k] = difference
+            turned = weak_pose.corrected(rotation_matrix(change[:3]), change[3:5], float(change[5]))
+            moved = (turned.in_camera(picture.camera).head_to_camera(head) - points) @ pose.rotation
+            moves.append(moved.ravel() / difference * self.scale[k])
+        return np.stack(moves, 1).astype(np.float32)
