@@ -16,8 +16,8 @@ PINNED_MODELS = {
     "landmark_lifter.safetensors": "33652958e460733714fb235b15439492fac924ddcb3671ea40ac9d795e499aba",
     "landmark_symmetry.npz": "a549375f5c329d37630a2b87462c589d35c439ba55421068fffbfd1132aa627d",
     "quality_calibration.json": "6282378ea8a5043d44f18cd4e4deffb7a0e584cbb0a6727abcfc549d02b0017c",
-    "segmentation_network.onnx": "922cf968f9ee7afbd6fac6f088e322295e92704619d58a5422c3083f28d6a39c",
-    "segmentation_network.safetensors": "7ca61905776391cfe52804fa1e718dbb9f7f81fb5f28e86d3ec89bd0a5b0acec",
+    "segmentation_network.onnx": "4793ff6977857195004043b791fa38077751e4f0416488e26c1d7b2cbe53964b",
+    "segmentation_network.safetensors": "6943a3b719e43f39ad8456f714e1b3e23b118b43f6bd3228e02b526c26cd6eb3",
     "volume_network.onnx": "f4b3ab04e4ad86ff6da6d68f946af8bda2256987871056a2c45ff00fbf35e516",
     "volume_network.safetensors": "1f8f67f8425a599442292488185c32535551208f3b71327310210a78f32195a6",
 }

@@ -70,11 +70,12 @@ def export(args: argparse.Namespace) -> None:
     from core.training.fitting.onnx_export import export_segmentation_network
     from core.training.segmentation.trainer import CHECKPOINT_NAME, export_segmentation_weights
 
-    checkpoint = args.run / "segmentation" / CHECKPOINT_NAME
-    if not checkpoint.is_file():
-        raise PhotobustError(f"There is no {checkpoint}. Run `segmentation.py train` first.")
+    checkpoint, *others = (run / "segmentation" / CHECKPOINT_NAME for run in (args.run, *args.mean_with))
+    for one in (checkpoint, *others):
+        if not one.is_file():
+            raise PhotobustError(f"There is no {one}. Run `segmentation.py train` first.")
     prepare_candidate(args.models, args.run / "models")
-    export_segmentation_weights(checkpoint, args.run / "models" / SEGMENTATION_NAME)
+    export_segmentation_weights(checkpoint, args.run / "models" / SEGMENTATION_NAME, others)
     path = export_segmentation_network(args.run / "models")
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
@@ -140,6 +141,13 @@ def main() -> int | None:
         "--hours", type=float, default=1.0, help="train: for which the learning rate is planned"
     )
     parser.add_argument("--start", type=Path, help="train: weights (.safetensors) that a new run starts from")
+    parser.add_argument(
+        "--mean-with",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="export: folders of other runs, whose weights are averaged with this one's",
+    )
     parser.add_argument("--threads", type=int, default=2, help="train: threads of torch")
     parser.add_argument("--models-only", action="store_true", help="evaluate: the network in --models")
     parser.add_argument("--force", action="store_true", help="promote: whatever the comparison says")

@@ -1,6 +1,7 @@
 """The training loop of the segmentation network: resumable, with averaged weights and a log."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ LOG_FIELDS = ("step", "hours", "rate", "loss", "cross_entropy", "overlap")
 #: Weight of each class in the cross entropy, in the order of `SegmentClass`: small and rare ones count more.
 CLASS_WEIGHTS = (0.8, 1.0, 1.2, 1.4, 1.8, 1.4, 1.4, 1.0)
 #: Weight of the overlap beside the cross entropy.
-OVERLAP_WEIGHT = 0.5
+OVERLAP_WEIGHT = 1.0
 #: What the learning rate begins with, of its maximum.
 FIRST_RATE = 0.05
 #: Steps between two looks for shards that were made since.
@@ -192,17 +193,27 @@ class SegmentationTrainer:
                     saved = now
 
 
-def export_segmentation_weights(checkpoint: Path, path: Path) -> None:
-    """Write the averaged weights of a checkpoint as fp16 safetensors."""
+def export_segmentation_weights(checkpoint: Path, path: Path, others: Sequence[Path] = ()) -> None:
+    """Write the averaged weights of a checkpoint as fp16 safetensors.
+
+    Args:
+        checkpoint: Of the run.
+        path: The file.
+        others: Checkpoints of runs that this one went on from, or that went on from the same one: the mean of
+            all is written (M. Wortsman et al., "Model soups", 2022).
+    """
     from safetensors.torch import save_file
 
-    state = torch.load(checkpoint, weights_only=True)
+    states = [torch.load(one, weights_only=True) for one in (checkpoint, *others)]
     prefix = "module."
     tensors = {
-        name.removeprefix(prefix): value.half().contiguous()
-        for name, value in state["averaged"].items()
+        name.removeprefix(prefix): torch.stack([state["averaged"][name].float() for state in states])
+        .mean(0)
+        .half()
+        .contiguous()
+        for name, value in states[0]["averaged"].items()
         if name.startswith(prefix) and value.is_floating_point()
     }
-    facts = {"steps": str(state["step"]), "hours": f"{state['seconds'] / 3600:.2f}"}
+    facts = {"steps": str(states[0]["step"]), "hours": f"{states[0]['seconds'] / 3600:.2f}"}
     with written_atomically(path) as temporary:
         save_file(tensors, temporary, facts)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from core.segmentation.network import SegmentationNetwork
+from core.segmentation.network import SegmentationNetwork, load_segmentation_network
 from core.segmentation.segments import SegmentClass
 from core.training.segmentation.person import PersonNetwork
 from core.training.segmentation.teacher import IGNORED
@@ -11,6 +11,7 @@ from core.training.segmentation.trainer import (
     CLASS_WEIGHTS,
     OVERLAP_WEIGHT,
     SegmentationConfig,
+    export_segmentation_weights,
     learning_rate,
     segmentation_loss,
 )
@@ -52,3 +53,18 @@ def test_the_encoder_fits_into_the_network_that_begins_with_it():
         mask = person(torch.rand(1, 3, 256, 256))
     assert logits.shape == (1, len(SegmentClass), 256, 256)
     assert mask.shape == (1, 1, 256, 256)
+
+
+def test_weights_of_several_runs_are_averaged(tmp_path):
+    torch.manual_seed(0)
+    networks = [SegmentationNetwork() for _ in range(2)]
+    paths = [tmp_path / f"{k}.pt" for k in range(2)]
+    for network, path in zip(networks, paths, strict=True):
+        state = {f"module.{name}": value for name, value in network.state_dict().items()}
+        torch.save({"averaged": state, "step": 3, "seconds": 60.0}, path)
+    export_segmentation_weights(paths[0], tmp_path / "mean.safetensors", paths[1:])
+    found = load_segmentation_network(tmp_path / "mean.safetensors").state_dict()
+    one, other = (network.state_dict() for network in networks)
+    torch.testing.assert_close(
+        found["output.weight"], (one["output.weight"] + other["output.weight"]) / 2, rtol=1e-3, atol=1e-4
+    )
