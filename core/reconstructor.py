@@ -48,6 +48,7 @@ from .wrapping.skeleton import load_rig_model
 
 if TYPE_CHECKING:
     from .hair.builder import HairBuilder
+    from .hair.further_photos import HairPhoto
     from .hair.groom import HairGroom
     from .template.topology import HeadTopology
     from .texture.painter import Albedo, AlbedoPainter
@@ -408,9 +409,10 @@ class Reconstructor:
     ) -> tuple[Reconstruction, Photo]:
         """Reconstruct one head from several photos of a person.
 
-        Identity is solved from all photos together; surface, eyes and hair are from the photo that shows the
-        face best, and each texel of the texture from the photo that shows it best, if they
-        are confirmed to show one person. Except with `force` a head of several photos is at best to check.
+        Identity is solved from all photos together; surface and eyes are from the photo that shows the face
+        best, and so is the hair, but for what others show behind and beside it; each texel of the texture is
+        from the photo that shows it best. Skin and hair are only taken of photos that are confirmed to show
+        one person. Except with `force` a head of several photos is at best to check.
 
         Args:
             photos: Of the person, or their paths; of each the largest face counts.
@@ -532,6 +534,7 @@ class Reconstructor:
         segmentation = None
         if self.segmenter:
             segmentation = self.segmenter.segment(photo.rgb, view.camera, view.prior.pose)
+            segmentation = with_hair_by_color(segmentation, photo.rgb)
             size = photo.height, photo.width
             ignored = adjustments.ignored_at(*size, view.name) if adjustments else None
             segmentation = segmentation if ignored is None else ignoring(segmentation, ignored)
@@ -732,7 +735,10 @@ class Reconstructor:
     ) -> "HairGroom | None":
         """What stands on the head, as far as the photo shows it."""
         product = task.wrap.hair if task.wrap else "none"
-        return self.hair_builder.build(task.photo.rgb, segmentation, task.camera, pose, head.neutral, product)
+        further = hair_photos(task.further)
+        return self.hair_builder.build(
+            task.photo.rgb, segmentation, task.camera, pose, head.neutral, product, further
+        )
 
     def _detect(
         self, photo: Photo, given: Photo | str | Path | np.ndarray, max_faces: int
@@ -866,6 +872,17 @@ def corrected_task(task: FaceTask, adjusted: "AdjustedHead") -> FaceTask:
     )
     further = tuple(replace(one, corrected=adjusted.further.get(one.name)) for one in task.further)
     return replace(task, views=views, further=further)
+
+
+def hair_photos(further: Sequence[FurtherPhoto]) -> "list[HairPhoto]":
+    """Further photos, as the hair takes them; without segmentations they are left out."""
+    from .hair.further_photos import HairPhoto
+
+    return [
+        HairPhoto(one.photo.rgb, one.segmentation, one.prior.frame.camera, one.prior.pose)
+        for one in further
+        if one.segmentation is not None
+    ]
 
 
 def views_for_pins(views: Sequence[PhotoView], head: "Head", prior: np.ndarray) -> "dict[str, PinView]":

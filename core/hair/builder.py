@@ -1,5 +1,6 @@
 """From the photo and the wrapped head to a groom."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..texture.inpainting import SmoothCompletion
 from .cards import build_cards
 from .coloring import HairColors
 from .flow import build_flow, facing, image_orientation
+from .further_photos import HairPhoto, further_maps
 from .groom import HairGroom, HairShell, HairStrands
 from .masks import HairMaps, hair_maps, sample
 from .scalp import Scalp, measure_scalp
@@ -63,7 +65,12 @@ class HairShape:
 
 
 def build_shape(
-    maps: HairMaps, skin: Skin, scalp: Scalp, settings: HairSettings, network: HairNetwork | None = None
+    maps: HairMaps,
+    skin: Skin,
+    scalp: Scalp,
+    settings: HairSettings,
+    network: HairNetwork | None = None,
+    further: Sequence[HairMaps] = (),
 ) -> HairShape | None:
     """Build the volume of what a photo shows, and its surface.
 
@@ -73,6 +80,7 @@ def build_shape(
         scalp: The hair on it.
         settings: Sizes.
         network: What corrects the volume; by default nothing does.
+        further: What other photos of the person show.
 
     Returns:
         The shape; None if the volume is empty.
@@ -81,7 +89,7 @@ def build_shape(
     if network is not None:
         coarse = build_volume(maps, skin, scalp, replace(settings, cell_m=INPUT_CELL))
         prediction = predict(network, maps, coarse, *image_orientation(maps))
-    volume = build_volume(maps, skin, scalp, settings, prediction)
+    volume = build_volume(maps, skin, scalp, settings, prediction, further)
     mesh = extract_shell(volume, skin, settings.shell_triangles, maps)
     return None if mesh is None else HairShape(volume, mesh, prediction)
 
@@ -116,6 +124,7 @@ class HairBuilder:
         pose: HeadPose,
         vertices: np.ndarray,
         product: str = "cards",
+        further: Sequence[HairPhoto] = (),
     ) -> HairGroom | None:
         """Make a head's hair.
 
@@ -126,6 +135,7 @@ class HairBuilder:
             pose: Of the head.
             vertices: (V, 3) of the head, head frame, meters.
             product: What is wanted, one of HAIR_PRODUCTS.
+            further: Other photos of the person.
 
         Returns:
             The hair; None if none is wanted, or the photo shows neither hair nor headwear.
@@ -154,17 +164,25 @@ class HairBuilder:
                 mesh = shape.mesh
                 cover = texture_shell(mesh, HairColors.of(headwear, mesh), None, self.settings)
             clock.lap("cover")
-        shape = None
+        shape, others = None, list[HairMaps]()
         if hair.hair_cm2 >= LEAST_HAIR_CM2 and not _is_shaven(hair):
             hidden = covered and headwear.hair_cm2 > hair.hair_cm2
-            scalp = measure_scalp(hair, skin, self._regions, self._completion, hidden)
-            shape = build_shape(hair, skin, scalp, self.settings, self.network)
+            if not covered:
+                others = further_maps(hair, further, skin, triangles)
+            scalp = measure_scalp(hair, skin, self._regions, self._completion, hidden, others)
+            shape = build_shape(hair, skin, scalp, self.settings, self.network, others)
         if shape is not None:
             volume, mesh = shape.volume, shape.mesh
             flow = build_flow(
-                hair, volume, mesh.vertices, mesh.normals, _visible(hair, mesh), shape.prediction
+                hair,
+                volume,
+                mesh.vertices,
+                mesh.normals,
+                _visible(hair, mesh),
+                shape.prediction,
+                [(other, _visible(other, mesh)) for other in others],
             )
-            colors = HairColors.of(hair, mesh)
+            colors = HairColors.of(hair, mesh, others)
             shell = texture_shell(mesh, colors, flow, self.settings)
             clock.lap("shell")
             cards = build_cards(volume, flow, skin, scalp, colors, outer_area(shell), self.settings)

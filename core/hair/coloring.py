@@ -1,6 +1,7 @@
 """The hair's color: from the photo where it shows hair, completed elsewhere."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -59,6 +60,12 @@ VERTEX_SIGMA = 2.5
 LIGHT_FLOOR = 0.01
 #: Standard deviation, pixels, of the mean that the contrast of strands is measured against.
 CONTRAST_SIGMA = 4.0
+#: Added to typical colors of photos, of 255, before their ratio, which is this at most.
+TONE_FLOOR = 8.0
+MOST_TONED = 3.0
+#: Power of the quality by which photos share a point, and how much better the first photo counts.
+SHARE_POWER = 6
+FIRST_BONUS = 1.15
 #: Limits of that contrast, of logarithms of lightness.
 CONTRAST_LIMITS = (0.06, 0.28)
 
@@ -76,6 +83,7 @@ class HairColors:
         contrast: Of strands: standard deviation of the logarithm of their lightness.
         known: Seen points of the surface, and their colors.
         known_colors: (K, 3) float32.
+        further: The same of other photos of the person, in the tone of this one.
     """
 
     maps: HairMaps
@@ -86,15 +94,41 @@ class HairColors:
     contrast: float
     known: cKDTree
     known_colors: np.ndarray
+    further: tuple["HairColors", ...] = ()
 
     @classmethod
-    def of(cls, maps: HairMaps, mesh: ShellMesh) -> "HairColors":
+    def of(cls, maps: HairMaps, mesh: ShellMesh, further: Sequence[HairMaps] = ()) -> "HairColors":
         """Read them off the photo.
 
         Args:
             maps: What the photo shows.
             mesh: Of the hair.
+            further: What other photos of the person show.
         """
+        own = cls._of_one(maps, mesh)
+        others = tuple(cls._of_one(one, mesh)._toned(own.typical) for one in further)
+        if not others:
+            return own
+        points = np.concatenate([np.asarray(colors.known.data) for colors in (own, *others)])
+        known = cKDTree(points, balanced_tree=False, compact_nodes=False)
+        known_colors = np.concatenate([colors.known_colors for colors in (own, *others)])
+        return replace(own, known=known, known_colors=known_colors, further=others)
+
+    def _toned(self, typical: np.ndarray) -> "HairColors":
+        """The same colors in the tone of typical ones (3,), sRGB 0..255."""
+        gain = np.clip((typical + TONE_FLOOR) / (self.typical + TONE_FLOOR), 1 / MOST_TONED, MOST_TONED)
+        gain = gain.astype(np.float32)
+        return replace(
+            self,
+            photo=np.clip(self.photo * gain, 0, 255),
+            smooth=np.clip(self.smooth * gain, 0, 255),
+            typical=typical,
+            known_colors=np.clip(self.known_colors * gain, 0, 255),
+        )
+
+    @classmethod
+    def _of_one(cls, maps: HairMaps, mesh: ShellMesh) -> "HairColors":
+        """The colors of one photo."""
         photo, weight = hair_alone(maps)
         smooth = cv2.GaussianBlur(photo, (0, 0), VERTEX_SIGMA)
         chosen = maps.colors[weight > 0.9] if (weight > 0.9).any() else maps.colors[maps.mask]
@@ -124,16 +158,45 @@ class HairColors:
         )
 
     def visibility(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-        """How far the photo shows points of the surface.
+        """How far the photos show points of the surface.
 
         Args:
             points: (N, 3), head frame, meters.
             normals: (N, 3) unit normals.
 
         Returns:
-            (N,) float64 0..1.
+            (N, L) float64 0..1, for this photo and each further one the part of the color that is taken from
+            it; the sum, at most 1, is how far any shows the point.
         """
-        return _visibility(self.maps, self.depth, points, normals)
+        photos = (self, *self.further)
+        shown = np.stack([_visibility(one.maps, one.depth, points, normals) for one in photos], 1)
+        if not self.further:
+            return shown
+        quality = np.stack([facing(one.maps, points, normals) for one in photos], 1)
+        quality = np.maximum(quality, 0) * shown * np.where(np.arange(len(photos)) == 0, FIRST_BONUS, 1.0)
+        part = quality**SHARE_POWER
+        return np.asarray(shown.max(1, keepdims=True) * part / np.maximum(part.sum(1, keepdims=True), 1e-12))
+
+    def photo_at(self, points: np.ndarray, visible: np.ndarray) -> np.ndarray:
+        """Colors with strands, as far as the photos show any.
+
+        Args:
+            points: (N, 3), head frame, meters.
+            visible: (N, L), see `visibility`.
+
+        Returns:
+            (N, 3) float32, sRGB 0..255; black where no photo shows the point.
+        """
+        return self._mixed([one.photo for one in (self, *self.further)], points, visible)
+
+    def _mixed(self, pictures: Sequence[np.ndarray], points: np.ndarray, visible: np.ndarray) -> np.ndarray:
+        """(N, 3) colors of pictures of all photos, by their parts (N, L)."""
+        total = np.zeros((len(points), 3), np.float32)
+        weight = visible / np.maximum(visible.sum(1, keepdims=True), 1e-9)
+        for one, picture, part in zip((self, *self.further), pictures, weight.T, strict=True):
+            pixels, _ = one.maps.pixels_of(points)
+            total += sample(picture, pixels) * part[:, None].astype(np.float32)
+        return total
 
     def completed(self, points: np.ndarray) -> np.ndarray:
         """The color of hair that the photo hides.
@@ -157,16 +220,14 @@ class HairColors:
 
         Args:
             points: (N, 3), head frame, meters.
-            visible: (N,) 0..1, how far the photo shows them.
+            visible: (N, L), see `visibility`.
 
         Returns:
             (N, 3) float32, sRGB 0..255.
         """
-        pixels, _ = self.maps.pixels_of(points)
-        known = sample(self.smooth, pixels)
-        return self.completed(points) * (1 - visible[:, None]).astype(np.float32) + known * visible[
-            :, None
-        ].astype(np.float32)
+        known = self._mixed([one.smooth for one in (self, *self.further)], points, visible)
+        seen = visible.sum(1)[:, None]
+        return self.completed(points) * (1 - seen).astype(np.float32) + known * seen.astype(np.float32)
 
 
 def _visibility(maps: HairMaps, depth: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ and G. Granlund, "Optimal orientation detection of linear symmetry", ICCV 1987).
 tangent; its sense is that of the usual flow: away from the parting, the whorl or the forehead, and down.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -103,6 +104,7 @@ def build_flow(
     normals: np.ndarray,
     visible: np.ndarray,
     prediction: HairPrediction | None = None,
+    further: Sequence[tuple[HairMaps, np.ndarray]] = (),
 ) -> Flow:
     """Lift the photo's lines onto the hair's surface and complete them.
 
@@ -113,14 +115,17 @@ def build_flow(
         normals: (N, 3) unit normals, outward.
         visible: (N,) 0..1, how far the photo shows each.
         prediction: What the hair network says, which takes the place of the usual flow; by default nothing.
+        further: What other photos of the person show, and how far each of the vertices (N,).
 
     Returns:
         The flow.
     """
-    double, clear = image_orientation(maps)
-    pixels, _ = maps.pixels_of(vertices)
-    tangents = _lifted(maps, vertices, normals, sample(double, pixels))
-    weight = visible * sample(clear, pixels)
+    tangents, weight = _seen_tangents(maps, vertices, normals, visible)
+    for other, shown in further:
+        their, clearer = _seen_tangents(other, vertices, normals, shown)
+        better = clearer > weight
+        tangents, weight = np.where(better[:, None], their, tangents), np.where(better, clearer, weight)
+        visible = np.maximum(visible, shown)
     style, parting, usual = _usual_flow(vertices, normals, tangents, weight)
     if prediction:
         usual = _unit(prediction.flow_at(vertices))
@@ -140,6 +145,15 @@ def build_flow(
     curl = 1 - float((weight * agreement).sum() / total)
     coherence = float((weight).sum() / max(float(visible.sum()), 1e-6))
     return Flow(grid, field, style, parting, coherence, curl)
+
+
+def _seen_tangents(
+    maps: HairMaps, vertices: np.ndarray, normals: np.ndarray, visible: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 3) tangents of a surface that show as a photo's lines, and (N,) how clear these are."""
+    double, clear = image_orientation(maps)
+    pixels, _ = maps.pixels_of(vertices)
+    return _lifted(maps, vertices, normals, sample(double, pixels)), visible * sample(clear, pixels)
 
 
 def usual_flow(points: np.ndarray, normals: np.ndarray, style: str, parting: float) -> np.ndarray:

@@ -12,7 +12,6 @@ from ..texture.padding import dilate_texels
 from .coloring import HairColors
 from .flow import Flow
 from .groom import HairShell
-from .masks import sample
 from .settings import HairSettings
 from .shell_mesh import ShellMesh
 
@@ -71,7 +70,7 @@ def texture_shell(
     unwrapped = unwrap(mesh, size)
     vertices, normals = mesh.vertices[unwrapped.source], mesh.normals[unwrapped.source]
     outer = unwrapped.triangles[(unwrapped.chart[unwrapped.triangles] >= 0).all(1)]
-    visibility = colors.visibility(vertices, normals) * (unwrapped.chart >= 0)
+    visibility = colors.visibility(vertices, normals) * (unwrapped.chart >= 0)[:, None]
     smooth = colors.at(vertices, visibility)
     image = np.empty((size, size, 3), np.float32)
     image[:] = colors.typical
@@ -86,9 +85,9 @@ def texture_shell(
     def inside(values: np.ndarray) -> np.ndarray:
         return interpolate(values.astype(np.float32), outer, triangle, weights)
 
-    points, visible = inside(vertices), inside(visibility)[:, None]
-    pixels, _ = colors.maps.pixels_of(points)
-    own = sample(colors.photo, pixels)
+    points, visible = inside(vertices), inside(visibility)
+    own = colors.photo_at(points, visible)
+    visible = visible.sum(1, keepdims=True)
     visible = visible * ramp(visible, 0.0, 0.5)
     painted = inside(smooth)
     if flow is not None:
@@ -105,7 +104,7 @@ def texture_shell(
         normals=normals.astype(np.float32),
         uv=uv.astype(np.float32),
         colors=np.clip(np.round(smooth), 0, 255).astype(np.uint8),
-        visibility=visibility.astype(np.float32),
+        visibility=visibility.sum(1).astype(np.float32),
         inner=unwrapped.chart < 0,
         inset=mesh.inset[unwrapped.source],
         texture=np.clip(np.round(image), 0, 255).astype(np.uint8),

@@ -3,9 +3,11 @@
 Three fields, each a signed distance in meters, positive in the hair: the cap, what lies on the scalp; the
 curtain, what hangs or stands beside, below and behind it; and the outline of the photo, which both must stay
 within wherever the photo could show them. What no photo from one side can say, how deep the hair is behind
-its outline, is filled like an ellipse that has the outline's width and the head's depth.
+its outline, is filled like an ellipse that has the outline's width and the head's depth. Other photos of the
+person add what they show behind the head, and take away where they show none.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,6 +60,10 @@ CAP_SIGMA = 0.007
 EXTENT_SIGMA = 0.015
 #: Hair beside the neck within this distance of it, meters, goes around behind.
 BESIDE = 0.015
+#: How far hair may reach beyond the outline of a further photo, meters: its pose is not exact, strands move.
+FURTHER_TOLERANCE = 0.005
+#: Further than anything, meters.
+FURTHER_FAR = 0.1
 #: Added to the box of the hair on each side, meters.
 MARGIN = 0.012
 
@@ -164,6 +170,7 @@ def build_volume(
     scalp: Scalp,
     settings: HairSettings,
     correction: Correction | None = None,
+    further: Sequence[HairMaps] = (),
 ) -> HairVolume:
     """Fill the volume.
 
@@ -173,6 +180,8 @@ def build_volume(
         scalp: The hair on it.
         settings: Size of the grid.
         correction: Of the volume; by default there is none.
+        further: What other photos of the person show: of what the first one hides, where there is hair; and
+            where there is none.
 
     Returns:
         The volume.
@@ -180,15 +189,22 @@ def build_volume(
     billboard = Billboard.facing(maps)
     extents = _extents(maps, billboard)
     box = correction.box() if correction else None
-    grid = _grid_around(skin, scalp, extents, billboard, settings, box)
+    sides = [(billboard, extents)]
+    for other in further:
+        facing_other = Billboard.facing(other)
+        sides.append((facing_other, _extents(other, facing_other)))
+    grid = _grid_around(skin, scalp, sides, settings, box)
     distance, cap, flat = _skin_fields(grid, skin, scalp)
     points = grid.points
     pixels, depth = maps.pixels_of(points)
     hidden = hidden_by(maps, pixels, depth)
     curtain = _curtain(points, pixels, hidden, maps, billboard, extents, _back_profile(skin, scalp, extents))
     field = np.maximum(cap.ravel(), curtain)
-    outline, hull = sample(maps.outline, pixels), sample(maps.hull, pixels)
-    outline = outline + (np.maximum(hull, outline) - outline) * hidden
+    outline = _limit(maps, pixels, hidden)
+    if further:
+        beyond_sight = _field_of_others(points, hidden, further, sides[1:], skin, scalp)
+        field = np.maximum(field, beyond_sight.hair)
+        outline = np.minimum(outline, beyond_sight.limit)
     np.minimum(field, outline, out=field)
     # The head may reach beyond the outline: there hair lies flat on it rather than in it.
     from_line = np.maximum(ramp(sample(maps.hairline, pixels), *CAP_FROM), hidden)
@@ -205,6 +221,46 @@ def build_volume(
     np.maximum(field, least.reshape(grid.shape), out=field)
     np.minimum(field, distance + BELOW_SKIN, out=field)
     return HairVolume(grid, field, distance)
+
+
+@dataclass(frozen=True)
+class _Others:
+    """What other photos say of points.
+
+    hair: (N,) float32, meters, positive in the hair that they show where the first photo sees nothing; limit:
+    (N,) float32, meters, negative where they show that there is none.
+    """
+
+    hair: np.ndarray
+    limit: np.ndarray
+
+
+def _field_of_others(
+    points: np.ndarray,
+    hidden: np.ndarray,
+    further: Sequence[HairMaps],
+    sides: Sequence[tuple[Billboard, Extents]],
+    skin: Skin,
+    scalp: Scalp,
+) -> _Others:
+    """The fields of other photos at points (N, 3), which are `hidden` (N,) in the first one."""
+    hair = np.full(len(points), -FURTHER_FAR, np.float32)
+    limit = np.full(len(points), FURTHER_FAR, np.float32)
+    for maps, (billboard, extents) in zip(further, sides, strict=True):
+        pixels, depth = maps.pixels_of(points)
+        own = hidden_by(maps, pixels, depth)
+        profile = _back_profile(skin, scalp, extents)
+        curtain = _curtain(points, pixels, own, maps, billboard, extents, profile)
+        # What only continues behind what this photo shows is no evidence.
+        hair = np.maximum(hair, curtain - FURTHER_FAR * (1 - hidden * (1 - own)))
+        limit = np.minimum(limit, _limit(maps, pixels, own) + FURTHER_TOLERANCE)
+    return _Others(hair, limit)
+
+
+def _limit(maps: HairMaps, pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """(N,) float32 meters: how far points are inside of what a photo may show of hair."""
+    outline, hull = sample(maps.outline, pixels), sample(maps.hull, pixels)
+    return np.asarray(outline + (np.maximum(hull, outline) - outline) * hidden)
 
 
 def _extents(maps: HairMaps, billboard: Billboard) -> Extents:
@@ -232,8 +288,7 @@ def _extents(maps: HairMaps, billboard: Billboard) -> Extents:
 def _grid_around(
     skin: Skin,
     scalp: Scalp,
-    extents: Extents,
-    billboard: Billboard,
+    sides: Sequence[tuple[Billboard, Extents]],
     settings: HairSettings,
     corrected: tuple[np.ndarray, np.ndarray] | None,
 ) -> Grid:
@@ -242,8 +297,8 @@ def _grid_around(
     corners = [shells[covered]] if covered.any() else [skin.vertices[:1]]
     if corrected:
         corners.append(np.stack(corrected))
-    used = extents.reach.max(0) > 0.001
-    if used.any():
+    for billboard, extents in sides:
+        used = extents.reach.max(0) > 0.001
         heights = extents.heights[used]
         radius = FRONT_RADIUS * billboard.frontal + SIDE_RADIUS * (1 - billboard.frontal)
         for sign, reach in zip((-1, 1), extents.reach, strict=True):

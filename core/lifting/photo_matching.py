@@ -51,7 +51,7 @@ RANGE = 40.0
 #: Distance, pixels, by which the flow back may miss.
 MOST_MISSED = 3.0
 #: Standard deviations of matches, millimeters: factor, powers of what the flow back misses (pixels, plus
-#: `MISSED_OFFSET`), of the cosine and of the contrast, fitted on 24 synthetic people, a third of clay.
+#: `MISSED_OFFSET`), of the cosine and of the contrast, fitted on 24 synthetic people, half of them of clay.
 SIGMA_FACTOR = 0.73
 MISSED_OFFSET = 0.1
 MISSED_POWER = 0.67

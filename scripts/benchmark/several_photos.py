@@ -71,27 +71,22 @@ def scan(args: argparse.Namespace, reconstructor: "Reconstructor") -> None:
 def made(args: argparse.Namespace, reconstructor: "Reconstructor") -> None:
     """Synthetic people."""
     from core.training.evaluation.person_views import people
-    from core.training.face_models.face_weights import face_weights
     from core.training.synthesis.synthesizer import ImageSynthesizer
     from core.wrapping.options import HeadOptions
 
     synthesizer = ImageSynthesizer(data_paths(args), "eval")
-    template = synthesizer.heads.template
-    weight = face_weights(template.vertices)
-    skin = np.unique(template.solid_triangles[(template.solid_triangles < len(weight)).all(1)])
-    region = np.intersect1d(np.flatnonzero(weight > 0.5 * weight.max()), skin)
     options = HeadOptions(1024, hair="none", maps=False) if args.texture else False
     rows = []
-    for pictures in islice(people(synthesizer, args.seed), args.count):
+    for pictures in islice(people(synthesizer, args.seed, clay=args.clay), args.count):
         photos = [picture.photo for picture in pictures]
-        truths = [picture.vertices.astype(np.float64) * 1000 for picture in pictures]
+        truths = [picture.truth for picture in pictures]
         singles = []
         for photo, true in zip(photos, truths, strict=True):
             head = reconstructor.reconstruct(photo)[0]
-            singles.append(error(head, true[region], template.landmarks(true)))
+            singles.append(error(head, true.points * 1000, true.landmarks * 1000))
         person, _ = reconstructor.reconstruct_person(photos, head=options, confirmed=True)
         true = truths[[view.main for view in person.views].index(True)]
-        row = [singles[0], min(singles), error(person, true[region], template.landmarks(true))]
+        row = [singles[0], min(singles), error(person, true.points * 1000, true.landmarks * 1000)]
         row.append(sum(view.verdict == "used" for view in person.views) / len(photos))
         if person.albedo:
             row += [person.albedo.fractions["face_observed"], person.albedo.fractions["observed"]]
@@ -114,6 +109,7 @@ def main() -> None:
     parser.add_argument("what", choices=("scan", "made"))
     parser.add_argument("--count", type=int, default=12, help="synthetic people")
     parser.add_argument("--seed", type=int, default=70_000, help="of the first of them")
+    parser.add_argument("--clay", type=float, default=0.0, help="fraction of them without texture")
     parser.add_argument("--texture", action="store_true", help="also paint the texture")
     args = parser.parse_args()
     with Reconstructor.from_pretrained(args.models, threads=1) as reconstructor:

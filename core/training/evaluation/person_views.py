@@ -14,6 +14,8 @@ from ..synthesis.cameras import head_rotation
 from ..synthesis.render import draw
 from ..synthesis.sample import Sample, Scene
 from ..synthesis.synthesizer import ImageSynthesizer
+from .ground_truth import TrueHeads
+from .metrics import TrueHead
 
 #: Side of the pictures, pixels.
 PICTURE_SIZE = 512
@@ -42,6 +44,7 @@ class PersonPicture:
         camera: The true camera.
         pose: The true pose.
         vertices: (V, 3) float32, the template in the head's shape, with the picture's expression.
+        truth: The head itself, with the points at which errors are measured.
     """
 
     photo: Photo
@@ -49,33 +52,41 @@ class PersonPicture:
     camera: Camera
     pose: HeadPose
     vertices: np.ndarray
+    truth: TrueHead
 
 
-def people(synthesizer: ImageSynthesizer, seed: int, views: int = 3) -> Iterator[list[PersonPicture]]:
+def people(
+    synthesizer: ImageSynthesizer, seed: int, views: int = 3, clay: float = 0.0
+) -> Iterator[list[PersonPicture]]:
     """One person after the other; those whose face is not found in a picture are passed over.
 
     Args:
         synthesizer: Makes the pictures, of people held out from training.
         seed: Of the first person.
         views: Pictures of each: the first from the front, then one from each side in turn.
+        clay: Fraction of people without texture, as sculptures and scans are.
     """
+    truths = TrueHeads(synthesizer.heads)
     while True:
         seed += 1
         rng = np.random.default_rng(seed)
         identity = rng.normal(size=len(synthesizer.heads.model.identity)).astype(np.float16)
         sides = [(1 - 2 * (k % 2)) * rng.uniform(*SIDE_YAW_DEG) for k in range(views - 1)]
         yaws = [rng.uniform(-FRONT_YAW_DEG, FRONT_YAW_DEG), *sides]
-        pictures = _pictures(synthesizer, identity, yaws, seed, rng)
+        is_clay = clay > 0 and rng.random() < clay
+        pictures = _pictures(synthesizer, truths, identity, yaws, seed, rng, is_clay)
         if len(pictures) == views:
             yield pictures
 
 
 def _pictures(
     synthesizer: ImageSynthesizer,
+    truths: TrueHeads,
     identity: np.ndarray,
     yaws: Sequence[float],
     seed: int,
     rng: np.random.Generator,
+    clay: bool,
 ) -> list[PersonPicture]:
     """Pictures of a person, up to the first in which no face is found."""
     made: list[PersonPicture] = []
@@ -100,16 +111,25 @@ def _pictures(
             synthesizer.split,
             dressed=DressedHead(vertices, pose, synthesizer.skin(ICT)),
             flawed=False,
+            clay=clay,
         )
         template = heads.template_vertices(ICT, vertices)
         scene = Scene(camera, pose, camera.focal_px)
         true = synthesizer.true_landmarks(template, pose, camera)
-        face = synthesizer.detect(Sample(rgb, true, ICT, identity, expression, scene), thorough=True)
+        sample = Sample(rgb, true, ICT, identity, expression, scene)
+        face = synthesizer.detect(sample, thorough=True)
         if face is None:
             break
         focal = camera.focal_mm(PICTURE_SIZE, PICTURE_SIZE)
         name = f"person-{seed}-{len(made) + 1}.png"
         made.append(
-            PersonPicture(Photo.from_array(rgb, name, focal_mm35=focal), face, camera, pose, template)
+            PersonPicture(
+                Photo.from_array(rgb, name, focal_mm35=focal),
+                face,
+                camera,
+                pose,
+                template,
+                truths.of(sample, np.random.default_rng(seed)),
+            )
         )
     return made

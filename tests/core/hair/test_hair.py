@@ -110,9 +110,8 @@ def test_what_lies_behind_does_not_color_what_is_seen():
     mesh = ShellMesh(vertices, np.concatenate([faces, faces + 4]), normals, inner, inset)
     colors = SimpleNamespace(
         typical=np.zeros(3, np.float32),
-        photo=np.zeros((8, 8, 3), np.float32),
-        maps=SimpleNamespace(pixels_of=lambda points: (np.ones((len(points), 2)), None)),
-        visibility=lambda points, normals: np.zeros(len(points)),
+        photo_at=lambda points, visible: np.zeros((len(points), 3), np.float32),
+        visibility=lambda points, normals: np.zeros((len(points), 1)),
         at=lambda points, seen: np.where(points[:, :1] > 0, BROWN, (250, 0, 0)).astype(np.float32),
     )
     shell = texture_shell(mesh, colors, None, SETTINGS)
