@@ -8,7 +8,7 @@ the head is refined by its shading (`core.lifting.shading`). The lifter gives th
 template that the volume network corrects. numpy, but for the network whose features the stages sample.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,12 +55,14 @@ class HeadPrior:
         pose: Of the head.
         vertices: (V, 3) float32, the template's, head frame, meters.
         landmarks: (478, 3), MediaPipe's on it, head frame, meters.
+        unshaded: The same before it was refined by its shading, if it was.
     """
 
     frame: CropFrame
     pose: HeadPose
     vertices: np.ndarray
     landmarks: np.ndarray
+    unshaded: "HeadPrior | None" = None
 
 
 def landmark_features(
@@ -288,7 +290,9 @@ class LandmarkLifter:
                 z = z + stage(self.stage_input(x, z, pose, camera, features))
         return self.posed(pose, z)
 
-    def lift(self, landmarks: FaceLandmarks, camera: Camera, rgb: np.ndarray) -> HeadPrior:
+    def lift(
+        self, landmarks: FaceLandmarks, camera: Camera, rgb: np.ndarray, shaded: bool = True
+    ) -> HeadPrior:
         """The most probable head of one face.
 
         The face is lifted upright, as those were that the lifter was trained on: the photo is turned about
@@ -298,16 +302,23 @@ class LandmarkLifter:
             landmarks: Of the face, photo frame.
             camera: Of the photo.
             rgb: (H, W, 3) uint8, the photo.
+            shaded: Whether to refine it by its shading, if there is a model of that.
         """
         view, upright = self.upright(landmarks, camera)
-        if self.mirror and self.stages:
-            weak_pose, vertices = self._estimate_both_ways(upright, camera, rgb, view, self.mirror)
-            if self.shading:
-                side = self.side_view(upright, camera, view, self.mirror)
-                head = self.shading.refine(side.picture(rgb), *side.seen(weak_pose, vertices))
-                weak_pose, vertices = side.seen(*head)
-        else:
-            weak_pose, vertices = self.estimate(upright, camera)
+        if not (self.mirror and self.stages):
+            return self._prior(*self.estimate(upright, camera), camera, view)
+        head = self._estimate_both_ways(upright, camera, rgb, view, self.mirror)
+        prior = self._prior(*head, camera, view)
+        if not (self.shading and shaded):
+            return prior
+        side = self.side_view(upright, camera, view, self.mirror)
+        refined = side.seen(*self.shading.refine(side.picture(rgb), *side.seen(*head)))
+        return replace(self._prior(*refined, camera, view), unshaded=prior)
+
+    def _prior(
+        self, weak_pose: WeakPerspectivePose, vertices: np.ndarray, camera: Camera, view: np.ndarray
+    ) -> HeadPrior:
+        """A head of the upright view in the photo."""
         pose = weak_pose.mapped(invert_affine(view)).in_camera(camera)
         return HeadPrior(crop_frame_around(camera, pose), pose, vertices, self.template.landmarks(vertices))
 

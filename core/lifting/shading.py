@@ -231,6 +231,40 @@ def typical_size(residual: np.ndarray, seen: Observation) -> float:
     return 1.48 * float(np.median(np.abs(residual[seen.seen]))) + LEAST_RESIDUAL
 
 
+@dataclass(frozen=True)
+class NormalPattern:
+    """Which vertices move which vertex's brightness and normal: a sparse matrix without its values.
+
+    Attributes:
+        kept: For each of the three corners (K,) int64, the triangles in which a vertex used is there.
+        order: (E,) int64, from the entries as they are computed to those of the rows in turn.
+        columns: (3 * E,) int64, column of each number.
+        starts: (N + 1,) int64, the place of each row's first number.
+    """
+
+    kept: tuple[np.ndarray, ...]
+    order: np.ndarray
+    columns: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def of(cls, sites: FeatureSites) -> "NormalPattern":
+        """The pattern of the vertices used and of the triangles around them."""
+        count, triangles = len(sites.positions), sites.triangles
+        row_of = np.full(len(sites.used), -1)
+        row_of[sites.positions] = np.arange(count)
+        rows, columns = [np.arange(count)], [sites.positions]
+        kept = tuple(np.flatnonzero(row_of[triangles[:, corner]] >= 0) for corner in range(3))
+        for corner, some in enumerate(kept):
+            for moved in range(3):
+                rows.append(row_of[triangles[some, corner]])
+                columns.append(triangles[some, moved])
+        row, column = np.concatenate(rows), np.concatenate(columns)
+        order = np.argsort(row, kind="stable")
+        starts = 3 * np.concatenate([[0], np.cumsum(np.bincount(row, minlength=count))])
+        return cls(kept, order, (3 * column[order][:, None] + np.arange(3)).ravel(), starts)
+
+
 class ShadingModel:
     """What is known beforehand of shading and of the lifter's errors; and the refinement."""
 
@@ -258,6 +292,7 @@ class ShadingModel:
         moves = self.basis[:, self.sites.used] * shape_scale[:, None, None]
         #: (3 * M, C) float32: how the vertices around those used move, meters in the head frame.
         self._moves = np.ascontiguousarray(moves.reshape(len(moves), -1).T)
+        self._pattern = NormalPattern.of(self.sites)
 
     @classmethod
     def load(
@@ -404,29 +439,17 @@ class ShadingModel:
         slope = slope - seen.normals * row_dot(slope, seen.normals)[:, None]
         by_vertex = np.zeros(seen.points.shape)
         by_vertex[positions] = -slope / seen.lengths[:, None]
-        row_of = np.full(len(seen.points), -1)
-        row_of[positions] = np.arange(len(positions))
         one, two, three = (seen.points[triangles[:, k]] for k in range(3))
-        rows, columns, pulls = [np.arange(len(positions))], [positions], []
-        pulls.append(seen.gradients / shading.brightness[:, None])
-        for corner in range(3):
-            row = row_of[triangles[:, corner]]
-            kept = row >= 0
+        pulls = [seen.gradients / shading.brightness[:, None]]
+        for corner, kept in enumerate(self._pattern.kept):
             pull = by_vertex[triangles[kept, corner]]
             second = row_cross((three - one)[kept], pull)
             third = row_cross(pull, (two - one)[kept])
-            for which, moved in enumerate((-second - third, second, third)):
-                rows.append(row[kept])
-                columns.append(triangles[kept, which])
-                pulls.append(moved)
+            pulls += [-second - third, second, third]
         # In the head frame, where the shape's components move the vertices.
-        values = np.concatenate(pulls) @ pose.rotation
-        row, column = np.concatenate(rows), np.concatenate(columns)
+        values = (np.concatenate(pulls) @ pose.rotation).astype(np.float32)[self._pattern.order]
         matrix = csr_matrix(
-            (
-                values.astype(np.float32).ravel(),
-                (np.repeat(row, 3), (column[:, None] * 3 + np.arange(3)).ravel()),
-            ),
+            (values.ravel(), self._pattern.columns, self._pattern.starts),
             shape=(len(positions), 3 * len(seen.points)),
         )
         turns = self._pose_moves(picture, weak_pose, pose, vertices, seen.points)

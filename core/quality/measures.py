@@ -192,7 +192,8 @@ def lift_redetections(
     camera: Camera,
     rgb: np.ndarray,
 ) -> list[HeadPrior]:
-    """The heads lifted from those redetections that found the face.
+    """The heads lifted from those redetections that found the face, without refinement by their shading: that
+    takes longer than the rest of a lift, and what is compared are detections.
 
     Args:
         redetections: As in `QualityInputs`.
@@ -200,12 +201,16 @@ def lift_redetections(
         camera: Of the photo.
         rgb: (H, W, 3) uint8, the photo.
     """
-    return [lifter.lift(face, camera, rgb) for distance, face in redetections if distance < MISSED_ERROR]
+    return [
+        lifter.lift(face, camera, rgb, shaded=False)
+        for distance, face in redetections
+        if distance < MISSED_ERROR
+    ]
 
 
 def compare_redetections(inputs: QualityInputs) -> tuple[float, float, float]:
     """(redetection_error, redetection_turn_deg, redetection_shape_mm), see `Measures`."""
-    redetections, prior = inputs.redetections, inputs.prior
+    redetections, prior = inputs.redetections, inputs.prior.unshaded or inputs.prior
     if not redetections:
         return 0.0, 0.0, 0.0
     error = 100 * float(np.mean([min(distance, MISSED_ERROR) for distance, _ in redetections]))
