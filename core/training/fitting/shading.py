@@ -202,17 +202,32 @@ def albedo_components(
     mean = (clipped * seen).sum(0) / np.maximum(seen.sum(0), 1)
     clipped = np.where(seen, clipped - mean, 0)
     filled = np.zeros_like(clipped)
-    last = clipped.shape[1] - 1
     for _ in range(ROUNDS):
-        rows = np.where(seen, clipped, filled)
-        # Singular values and vectors by the Gram matrix: pictures are more than vertices.
-        squared, vectors = eigh(rows.T @ rows, subset_by_index=(last - count, last))
-        values = np.sqrt(np.maximum(squared[::-1], 0))
-        directions = vectors[:, :0:-1]
+        values, directions = leading_directions(np.where(seen, clipped, filled), count)
         kept = values[:count] - values[count]
-        filled = (rows @ directions * (kept / np.maximum(values[:count], 1e-12))) @ directions.T
+        shrunk = directions * (kept / np.maximum(values[:count], 1e-12))
+        filled = (np.where(seen, clipped, filled) @ shrunk) @ directions.T
     left = np.where(seen, clipped - filled, 0)
     deviation = np.sqrt(np.square(left).sum(0) / (seen.sum(0) + FEW_PICTURES) + LEAST_DEVIATION**2)
     typical = np.sqrt(np.square(deviation).mean())
     components = directions.T * (kept / np.sqrt(len(clipped)))[:, None]
     return components / typical, deviation / typical
+
+
+def leading_directions(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The largest singular values of a matrix, and its right singular vectors.
+
+    Args:
+        rows: (P, N) float64.
+        count: Of vectors, less than P and N.
+
+    Returns:
+        (count + 1,) values, falling, and (N, count) vectors.
+    """
+    if len(rows) < rows.shape[1]:
+        _, values, vectors = np.linalg.svd(rows, full_matrices=False)
+        return values[: count + 1], vectors[:count].T
+    # Of more pictures than vertices the Gram matrix is the smaller one.
+    last = rows.shape[1] - 1
+    squared, eigenvectors = eigh(rows.T @ rows, subset_by_index=(last - count, last))
+    return np.sqrt(np.maximum(squared[::-1], 0)), eigenvectors[:, :0:-1]

@@ -1,10 +1,17 @@
 """The model of shading finds what was put into its pictures."""
 
 import numpy as np
+import pytest
 
 from core.lifting.lifter import LandmarkLifter
 from core.lifting.shading import ShadingModel
-from core.training.fitting.shading import ShadingPairs, albedo_components, fit_shading, unfitted_model
+from core.training.fitting.shading import (
+    ShadingPairs,
+    albedo_components,
+    fit_shading,
+    leading_directions,
+    unfitted_model,
+)
 from tests.core.training.conftest import MODELS
 
 
@@ -19,6 +26,15 @@ def test_components_are_found_though_much_is_hidden():
     captured = np.linalg.norm(directions @ found.T, axis=1)
     assert captured.min() > 0.99
     assert abs(np.square(deviation).mean() - 1) < 1e-6
+
+
+@pytest.mark.parametrize("pictures", [20, 40])
+def test_directions_are_singular_vectors(pictures):
+    rows = np.random.default_rng(2).normal(size=(pictures, 30)) * np.linspace(1, 3, 30)
+    values, vectors = leading_directions(rows, 4)
+    np.testing.assert_allclose(np.linalg.norm(rows @ vectors, axis=0), values[:4], rtol=1e-8)
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(4), atol=1e-8)
+    assert values[4] < values[3] < values[0] == pytest.approx(np.linalg.norm(rows, 2))
 
 
 def test_the_fit_says_how_the_lifter_errs():
