@@ -56,7 +56,8 @@ class PHOTOBUST_OT_match_camera(bpy.types.Operator):
         context.view_layer.update()
         owner = camera_match.match_camera(context.scene, head, camera, image)
         camera_match.set_background(owner.data, image, self.depth, self.alpha)
-        owner[camera_match.VIEW] = self._number(head)
+        # What is looked through is also what Adjust corrects over.
+        owner[camera_match.VIEW] = session.current().corrected_photos[head.name] = self._number(head)
         scale = head.matrix_world.to_scale()
         if max(scale) - min(scale) > UNEVEN * max(scale):
             report_message(

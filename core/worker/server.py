@@ -15,18 +15,18 @@
     {"id": 3, "event": "result", "result": {"faces": [...], "photo": {...}, "timings": {...}}}
     {"id": 3, "event": "error", "error": {"type": "NoFaceError", "message": "No face found in a.jpg: ..."}}
 
-Requests are done in turn; `cancel` and `shutdown` act at once, on waiting requests and between the steps
-of the running one. What `detect` has found is kept until another photo comes, and the indices that it gives
-to faces are what `reconstruct` takes as `faces`. A folder given as `surfaces` gets the surface of each face,
+Requests are done in turn; `cancel` and `shutdown` act at once, on waiting requests and between the steps of
+the running one. What `detect` has found is kept until another photo comes, and the indices that it gives to
+faces are what `reconstruct` takes as `faces`. A folder given as `surfaces` gets the surface of each face,
 surface_1.glb of the first, before the head is made of it; a progress event hands it over. A folder given as
 `stages` gets prior_1.ply, the head that the landmarks suggest, and surface_1.ply in the same way. `adjust`
 answers at once, beside the running request, with what corrections (`core.wrapping.adjustments`) make of a
-finished head; `reconstruct` takes the same as `adjustments`, by the faces' indices, {"0": {...}}, or as a
-list of which those of the photo count: [{"photo": "a.jpg", "face": 0, ...}]. With "photos": ["a.jpg",
-"b.jpg"] instead of "photo" it makes one head of one person's photos, in a folder named as the first of them,
-and says in "views" what became of each; "confirmed": true says that they are of one person, "force": true
-uses those that seem to show somebody else, too. Logs, also those of libraries that print, go to stderr. The
-process ends when its stdin does.
+finished head, also as in a further photo of the person, "view": "b.jpg"; `reconstruct` takes the same as
+`adjustments`, by the faces' indices, {"0": {...}}, or as a list of which those of the photo count: [{"photo":
+"a.jpg", "face": 0, ...}]. With "photos": ["a.jpg", "b.jpg"] instead of "photo" it makes one head of one
+person's photos, in a folder named as the first of them, and says in "views" what became of each; "confirmed":
+true says that they are of one person, "force": true uses those that seem to show somebody else, too. Logs,
+also those of libraries that print, go to stderr. The process ends when its stdin does.
 """
 
 import argparse
