@@ -22,6 +22,7 @@ class PHOTOBUST_PT_adjust(HeadPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
     buttons: ClassVar[dict[str, str]] = {
         "photobust.adjust_pins": "PINNED",
+        "photobust.ignore_here": "BRUSH_DATA",
         "photobust.apply_adjustments": "CHECKMARK",
         "photobust.save_adjustments": "FILE_TICK",
     }
@@ -33,12 +34,14 @@ class PHOTOBUST_PT_adjust(HeadPanel, bpy.types.Panel):
         column.row(align=True).prop(head.photobust, "pins_correct", expand=True)
         self.draw_button(column, context, "photobust.adjust_pins", depress=session.current().adjusting)
         row = column.row(align=True)
-        row.label(text=f"{len(head.photobust.pins)} points placed")
+        placed = len(head.photobust.pins)
+        row.label(text=f"{placed} point{'s' * (placed != 1)} placed")
         row.operator("photobust.reset_pins", icon="LOOP_BACK").what = "PINS"
-        row = self.layout.row(align=True)
-        row.operator("photobust.ignore_here", icon="BRUSH_DATA")
+        column = self.layout.column(align=True)
+        ignoring = session.current().ignoring
+        self.draw_button(column, context, "photobust.ignore_here", depress=ignoring, scale=1.0)
         if head.photobust.ignored_png or head.photobust.further_ignored:
-            row.operator("photobust.ignore_nothing", text="", icon="X")
+            column.operator("photobust.ignore_nothing", icon="X")
         column = self.layout.column(align=True)
         self.draw_button(column, context, "photobust.apply_adjustments")
         self.draw_button(column, context, "photobust.save_adjustments", scale=1.0)
