@@ -7,8 +7,13 @@ from typing import Any
 from ..engine.client import START_TIMEOUT, WorkerClient
 from ..errors import AddonError, EngineTimeoutError
 
-#: What the engine calls what it cannot name.
-UNNAMED = "it"
+#: What the engine's classes are called; others as they are.
+WORDS = {
+    "accessory": "glasses or jewelry",
+    "background": "the background",
+    "facial_hair": "brows or beard",
+    "occluder": "a hand, or what else is in front of the face",
+}
 
 
 class SegmentQuestion:
@@ -69,4 +74,5 @@ class SegmentQuestion:
         found = segment if isinstance(segment, dict) else {}
         if not found.get("runs"):
             raise AddonError("The engine sees nothing there that could be told apart: paint over it.")
-        return str(found.get("class", UNNAMED)).replace("_", " "), found["runs"]
+        kind = str(found.get("class", "it"))
+        return WORDS.get(kind, kind.replace("_", " ")), found["runs"]

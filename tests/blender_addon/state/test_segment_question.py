@@ -3,7 +3,8 @@
 import pytest
 
 from blender_addon.errors import AddonError, EngineTimeoutError
-from blender_addon.state.segment_question import SegmentQuestion
+from blender_addon.state.segment_question import WORDS, SegmentQuestion
+from core.segmentation.segments import SegmentClass
 from tests.conftest import PATIENCE_SECONDS, wait_for
 
 
@@ -25,6 +26,10 @@ def test_a_thing_is_named_and_comes_with_its_mask(ask, client):
     question = ask("good.jpg", view="side.jpg")
     assert client.pid is not None and question.view == "side.jpg"  # it has started, and nobody waits for it
     assert answer_of(question) == ("head wear", [[2, 1, 3]])
+
+
+def test_words_are_of_classes_that_there_are():
+    assert set(WORDS) <= {kind.name.lower() for kind in SegmentClass}
 
 
 def test_what_cannot_be_told_apart_is_said(ask):
