@@ -549,7 +549,7 @@ class Reconstructor:
     ) -> Reconstruction:
         """One head; the watch's progress is that of this face."""
         photo, camera, face, name, wrap = task.photo, task.camera, task.face, task.name, task.wrap
-        starts = step_starts(bool(wrap), bool(wrap and wrap.texture), bool(wrap and wrap.hair != "none"))
+        starts = step_starts(bool(wrap), bool(wrap and wrap.texture), bool(wrap and wrap.wants_hair))
         with watch.step("guidance", starts["guidance"], f"Estimating the proportions of {name}"):
             prior = task.prior or self.lifter.lift(face, camera, photo.rgb)
             if on_prior:
@@ -708,11 +708,12 @@ class Reconstructor:
         # Neither needs the other: the hair is made beside the texture.
         with ThreadPoolExecutor(1, "photobust-hair") as pool:
             job = None
-            if segmentation is not None and wrap.hair != "none":
+            if segmentation is not None and wrap.wants_hair:
                 job = pool.submit(self._hair, task, pose, segmentation, head)
             if wrap.texture:
                 with watch.step("texture", starts["texture"], f"Painting the texture of {task.name}"):
-                    options = PaintOptions(wrap.delight, wrap.beard, wrap.maps)
+                    bare = wrap.facial_hair != "none"
+                    options = PaintOptions(wrap.delight, wrap.beard and not bare, wrap.maps, not bare)
                     painter = self.albedo_painter(wrap.texture, wrap.uv)
                     others = skin_photos(task.further, head, prior.vertices)
                     albedo = painter.paint(
@@ -734,10 +735,15 @@ class Reconstructor:
         self, task: FaceTask, pose: HeadPose, segmentation: Segmentation, head: "Head"
     ) -> "HairGroom | None":
         """What stands on the head, as far as the photo shows it."""
-        product = task.wrap.hair if task.wrap else "none"
+        from .hair.builder import FacialHairRequest
+
+        wrap = task.wrap or HeadOptions(hair="none")
+        facial = None
+        if wrap.facial_hair != "none":
+            facial = FacialHairRequest(wrap.facial_hair, head.vertices)
         further = hair_photos(task.further)
         return self.hair_builder.build(
-            task.photo.rgb, segmentation, task.camera, pose, head.neutral, product, further
+            task.photo.rgb, segmentation, task.camera, pose, head.neutral, wrap.hair, further, facial
         )
 
     def _detect(

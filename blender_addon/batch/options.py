@@ -27,13 +27,15 @@ TEXTURES = (1024, 2048, 4096)
 UV_MAPS = ("photobust", "makehuman")
 #: What hair can be shown as.
 HAIR_PRODUCTS = ("none", "shell", "cards", "strands")
+#: What brows and beard can be shown as.
+FACIAL_HAIR_PRODUCTS = ("none", "cards", "strands")
 #: Frames of a turntable if no number is given.
 FRAMES = 36
 #: Options of the result: these alone are kept in the record, and taken from it by --resume. A record may come
 #: from anybody, so it names no programs, logs or addresses, nor how long something may take.
 OF_THE_RESULT = (
-    *("surface", "head", "texture", "keep_light", "no_beard", "no_maps", "uv", "no_rig", "hair", "retopo"),
-    *("lods", "export", "preset", "bone_names"),
+    *("surface", "head", "texture", "keep_light", "no_beard", "no_maps", "uv", "no_rig", "hair"),
+    *("facial_hair", "retopo", "lods", "export", "preset", "bone_names"),
     *("no_preview", "preview_size", "render", "picture_size", "turntable", "turntable_size", "video", "fps"),
     *("renderer", "no_page", "focal_mm", "max_faces", "fail_below"),
     *("asset_library", "author", "licence", "tags", "description", "catalogue"),
@@ -212,6 +214,9 @@ def make_parser(about: str, epilog: str) -> BatchParser:
     add("--no-rig", action="store_true", help="a head without bones")
     add("--hair", choices=HAIR_PRODUCTS, default="cards",
         help="the head's hair: none, a closed shell, cards on it, or strands too (default: cards)")
+    add("--facial-hair", choices=FACIAL_HAIR_PRODUCTS, default="none",
+        help="brows and, where the photo shows one, beard and mustache as cards or strands, with skin below "
+        "them in the texture (default: none: they are in the texture)")
     add("--retopo", type=int, metavar="N", help="the surface in about N quads, with its colors as a texture")
     add("--lods", type=_ratios, default=(), metavar="LIST",
         help="coarser versions with these fractions of the faces, such as 1.0,0.5,0.25")

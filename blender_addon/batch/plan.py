@@ -23,7 +23,9 @@ VIEW = "view"
 SURFACE_FILES = ("surface.ply", "surface.glb", "landmarks.json", "photo.png", "face.json")
 VIEW_FILES = ("view.js",)
 #: What the request says of the head.
-HEAD_OPTIONS = ("head", "texture", "delight", "rig", "uv", "hair", "beard", "maps", "adjustments")
+HEAD_OPTIONS = (
+    *("head", "texture", "delight", "rig", "uv", "hair", "facial_hair", "beard", "maps", "adjustments"),
+)
 #: The engine's own choice of UV map, which requests leave out, as they do what is on unless they say no.
 DEFAULT_UV = "photobust"
 #: Blender's names of the renderers.
@@ -139,6 +141,8 @@ def make_plan(options: argparse.Namespace) -> BatchPlan:
         }
         if options.uv != DEFAULT_UV:
             engine["uv"] = options.uv
+        if options.facial_hair != "none":
+            engine["facial_hair"] = options.facial_hair
         if options.pins:
             engine["adjustments"] = options.pins
         engine |= {name: False for name in ("beard", "maps") if getattr(options, f"no_{name}")}

@@ -15,6 +15,7 @@ from ..errors import HeadFileError
 from .armature import MODIFIER, rig_of
 from .build import PHOTO_SHAPE, SUBDIVISION
 from .hair import hair_as_made
+from .hair_npz import FACIAL_HAIR
 from .head_materials import FINISHES, MAP_NODES
 from .head_npz import FILE_NAME, TEXTURE, HeadData, read_head
 
@@ -106,4 +107,4 @@ def _materials_unchanged(head: bpy.types.Object, data: HeadData, texture: Path) 
 
 def _has_hair(document: dict) -> bool:
     nodes = [node for node in document["nodes"] if isinstance(node, dict)]
-    return any(str(node.get("name", "")).startswith("hair") for node in nodes)
+    return any(str(node.get("name", "")).startswith(("hair", *FACIAL_HAIR)) for node in nodes)

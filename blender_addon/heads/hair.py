@@ -10,7 +10,7 @@ from mathutils import Matrix
 
 from ..blender import compat
 from ..blender.srgb import srgb_to_linear
-from . import hair_strands
+from . import facial_hair, hair_strands
 from .armature import rig_of
 from .hair_materials import cards_material, is_undyed, set_appearance, shell_material
 from .hair_npz import (
@@ -36,6 +36,8 @@ PARTS = {
     "cards": ("shell", "cards", "cover"),
     "strands": ("shell", "strands", "cover"),
 }
+#: The parts that the hair's color is the color of.
+DYED = ("shell", "cards", "strands")
 #: The shape key that moves the shell in, below cards or strands.
 INSET_SHAPE = "Below Cards"
 #: Vertex groups of the cards, and the modifiers that hide cards and their ends by them.
@@ -45,7 +47,11 @@ MASKS = (DENSITY, LENGTH)
 
 
 def add_hair(
-    head: bpy.types.Object, folder: Path, product: str | None = None, only: bool = False
+    head: bpy.types.Object,
+    folder: Path,
+    product: str | None = None,
+    only: bool = False,
+    offset: np.ndarray | None = None,
 ) -> list[bpy.types.Object]:
     """Build the hair of a result's folder, if it has any, on its head.
 
@@ -54,6 +60,7 @@ def add_hair(
         folder: With hair.npz and its textures.
         product: One of PARTS; default: what the engine was asked for.
         only: Build no parts but those of the product.
+        offset: (V, 3) how far the skin of a head without shapes is from the neutral's, meters.
 
     Returns:
         The objects; none where there is no hair.
@@ -62,11 +69,16 @@ def add_hair(
         HeadFileError: A file is damaged.
     """
     data = read_hair_of(folder)
-    return build_hair(head, folder, data, product, only) if data else []
+    return build_hair(head, folder, data, product, only, offset) if data else []
 
 
 def build_hair(
-    head: bpy.types.Object, folder: Path, data: HairData, product: str | None = None, only: bool = False
+    head: bpy.types.Object,
+    folder: Path,
+    data: HairData,
+    product: str | None = None,
+    only: bool = False,
+    offset: np.ndarray | None = None,
 ) -> list[bpy.types.Object]:
     """`add_hair` of hair that was read already."""
     product = product or data.product
@@ -77,6 +89,7 @@ def build_hair(
             shell=data.shell if "shell" in wanted else None,
             cards=data.cards if "cards" in wanted else None,
             strands=data.strands if "strands" in wanted else None,
+            facial=tuple(one.moved(offset) for one in data.facial) if offset is not None else data.facial,
         )
     name = head.name
     made = []
@@ -103,12 +116,34 @@ def build_hair(
         cover.data.materials.append(shell_material(cover.name, folder / COVER_TEXTURE))
         made.append(_marked(cover, "cover", data))
     for ob in made:
+        hang(ob, head)
+    made += _facial(head, folder, data)
+    for ob in made:
         for collection in head.users_collection:
             collection.objects.link(ob)
-        hang(ob, head)
         # Whoever appends the head, gets what it points to.
         head[f"{MARK}_{ob[MARK]}"] = ob
     show(head, product)
+    show_facial(head, data.facial_product)
+    return made
+
+
+def _facial(head: bpy.types.Object, folder: Path, data: HairData) -> list[bpy.types.Object]:
+    """Brows and beard, which move with the skin."""
+    made = []
+    pictures = folder / CARDS_TEXTURE, folder / CARDS_NORMALS
+    for one in data.facial:
+        cards = _mesh_object(f"{head.name} {one.name}", one.cards)
+        typical = tuple(int(value) for value in np.median(one.cards.colors, axis=0))
+        cards.data.materials.append(cards_material(cards.name, *pictures, typical))
+        _tint(cards.data, one.cards.colors, typical)
+        facial_hair.bind_cards(cards, one, head)
+        cards[MARK] = one.name
+        made.append(cards)
+        if hair_strands.are_possible():
+            strands = facial_hair.build_strands(f"{cards.name} strands", one, head)
+            strands[MARK] = one.name + facial_hair.STRANDS
+            made.append(strands)
     return made
 
 
@@ -141,6 +176,8 @@ def show(head: bpy.types.Object, product: str) -> None:
         product = "cards"
     shown = PARTS[product]
     for ob in hair_of(head):
+        if ob[MARK] in facial_hair.ALL_PARTS:
+            continue
         hidden = ob[MARK] not in shown
         ob.hide_render = hidden
         ob.hide_viewport = hidden
@@ -148,6 +185,26 @@ def show(head: bpy.types.Object, product: str) -> None:
             below = product in ("cards", "strands")
             ob.data.shape_keys.key_blocks[INSET_SHAPE].value = float(below)
             set_appearance(ob.data.materials, shaded=below)
+
+
+def show_facial(head: bpy.types.Object, product: str) -> None:
+    """Show one product of brows and beard: one of `facial_hair.PARTS`, cards where there are no strands."""
+    there = {ob[MARK] for ob in hair_of(head)}
+    if product == "strands" and not there.intersection(facial_hair.PARTS["strands"]):
+        product = "cards"
+    for ob in hair_of(head):
+        if ob[MARK] in facial_hair.ALL_PARTS:
+            ob.hide_render = ob.hide_viewport = ob[MARK] not in facial_hair.PARTS[product]
+
+
+def facial_product(head: bpy.types.Object) -> str:
+    """What brows and beard of a head are shown as: "cards" if they are hidden,
+    "none" if they are in the texture.
+    """
+    parts = {ob[MARK] for ob in shown_of(head)}
+    if parts.intersection(facial_hair.PARTS["strands"]):
+        return "strands"
+    return "cards" if any(ob[MARK] in facial_hair.ALL_PARTS for ob in hair_of(head)) else "none"
 
 
 def shown_of(head: bpy.types.Object) -> list[bpy.types.Object]:
@@ -176,7 +233,7 @@ def set_color(head: bpy.types.Object, color: Sequence[float]) -> None:
     """
     factor = np.asarray(color[:3], float) / np.maximum(typical_color(head), 1e-3)
     for ob in hair_of(head):
-        if ob[MARK] != "cover":
+        if ob[MARK] in DYED:
             set_appearance(ob.data.materials, dye=factor)
 
 
@@ -186,6 +243,10 @@ def hair_as_made(head: bpy.types.Object, folder: Path) -> bool:
     shown = {ob[MARK]: ob for ob in shown_of(head)}
     if data is None:
         return not shown
+    facial = {part.removesuffix(facial_hair.STRANDS) for part in shown if part in facial_hair.ALL_PARTS}
+    if facial != ({one.name for one in data.facial} if data.facial_product != "none" else set()):
+        return False
+    shown = {part: ob for part, ob in shown.items() if part not in facial_hair.ALL_PARTS}
     files = {"shell": data.shell, "cards": data.cards, "cover": data.cover}
     made = {part for part, mesh in files.items() if mesh is not None} & set(PARTS[data.product])
     if data.product == "strands":
@@ -208,14 +269,16 @@ def reset_hair_properties(head: bpy.types.Object) -> None:
     note.hair_product = next((one for one in ("strands", "cards", "shell") if one in shown), "shell").upper()
     note.hair_color = typical_color(head)
     note.hair_length = note.hair_density = 1.0
+    facial = [name for name, parts in facial_hair.PARTS.items() if set(parts) & set(shown)]
+    note.facial_hair_product = (facial[0] if facial else "none").upper()
 
 
 def remove_hair(head: bpy.types.Object) -> None:
     """Take the hair off for good."""
     for ob in hair_of(head):
-        data, kind = ob.data, ob[MARK]
+        data, is_mesh = ob.data, ob.type == "MESH"
         bpy.data.objects.remove(ob)
-        (bpy.data.hair_curves if kind == "strands" else bpy.data.meshes).remove(data)
+        (bpy.data.meshes if is_mesh else bpy.data.hair_curves).remove(data)
 
 
 def _mesh_object(name: str, data: HairMesh) -> bpy.types.Object:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import bpy
 
+from . import facial_hair
 from .hair import MARK, hair_of, hang, shown_of
 
 
@@ -26,6 +27,10 @@ def hair_copies(
     shown = shown_of(head)
     if not curves and any(ob[MARK] == "strands" for ob in shown):
         shown = [ob for ob in hair_of(head) if ob[MARK] == "cards" or (ob in shown and ob[MARK] != "strands")]
+    facial = {ob[MARK] for ob in shown}.intersection(facial_hair.PARTS["strands"])
+    if not curves and facial:
+        names = {name.removesuffix(facial_hair.STRANDS) for name in facial}
+        shown = [ob for ob in hair_of(head) if ob[MARK] in names or (ob in shown and ob[MARK] not in facial)]
     made = []
     try:
         for ob in shown:
@@ -43,6 +48,10 @@ def hair_copies(
 
 
 def _copied(context: bpy.types.Context, ob: bpy.types.Object, head: bpy.types.Object) -> bpy.types.Object:
+    if ob[MARK] in facial_hair.PARTS["cards"]:
+        one = facial_hair.copy_cards(ob, head)
+        context.scene.collection.objects.link(one)
+        return one
     hidden, ob.hide_viewport = ob.hide_viewport, False
     try:
         if ob.type == "MESH":

@@ -4,6 +4,7 @@ The file may come from anybody, and Blender crashes on an index that does not ex
 index and number is checked before Blender gets it.
 """
 
+import dataclasses
 import json
 import os
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import HeadFileError
 from .checked_arrays import checked_floats, checked_indices, opened_npz, parse_result_file
 
 FILE_NAME = "hair.npz"
@@ -21,6 +23,11 @@ CARDS_NORMALS = "hair_cards_normal.png"
 COVER_TEXTURE = "hair_cover.png"
 #: What can be shown of hair.
 PRODUCTS = ("shell", "cards", "strands")
+#: What brows and beard are called, and what can be shown of them.
+FACIAL_HAIR = ("brows", "beard")
+FACIAL_PRODUCTS = ("none", "cards", "strands")
+#: Most vertices that a head may have.
+MAX_HEAD_VERTICES = 1_000_000
 #: Shell, cards and 8,000 strands take 3 MB.
 MAX_FILE_BYTES = 200_000_000
 #: Bytes of all arrays together, unpacked.
@@ -75,6 +82,40 @@ class HairCurves:
 
 
 @dataclass(frozen=True)
+class FacialHair:
+    """Brows, or beard and mustache.
+
+    Attributes:
+        name: One of FACIAL_HAIR.
+        cards: K vertices.
+        strands: On the same skin.
+        bound_vertices: (K, 3) int32, vertices of the head that each vertex of the cards moves with.
+        bound_weights: (K, 3) float32, their weights.
+    """
+
+    name: str
+    cards: HairMesh
+    strands: HairCurves
+    bound_vertices: np.ndarray
+    bound_weights: np.ndarray
+
+    def moved(self, offset: np.ndarray) -> "FacialHair":
+        """The cards where the skin has moved.
+
+        Args:
+            offset: (V, 3) how far the head's vertices move, meters.
+
+        Raises:
+            HeadFileError: They are bound to vertices that the head does not have.
+        """
+        if self.bound_vertices.max() >= len(offset):
+            raise HeadFileError("The hair is that of another head. Reconstruct the photo again.")
+        moved = np.einsum("kc,kcd->kd", self.bound_weights, offset[self.bound_vertices])
+        vertices = (self.cards.vertices + moved).astype(np.float32)
+        return dataclasses.replace(self, cards=dataclasses.replace(self.cards, vertices=vertices))
+
+
+@dataclass(frozen=True)
 class HairData:
     """A head's hair.
 
@@ -85,6 +126,8 @@ class HairData:
         cards: On the shell.
         strands: Rooted on the head.
         cover: What covers the head, a hat or a scarf.
+        facial: Brows and beard.
+        facial_product: What to show of them, one of FACIAL_PRODUCTS.
     """
 
     product: str
@@ -93,6 +136,8 @@ class HairData:
     cards: HairMesh | None
     strands: HairCurves | None
     cover: HairMesh | None
+    facial: tuple[FacialHair, ...] = ()
+    facial_product: str = "none"
 
 
 def read_hair(path: str | os.PathLike) -> HairData:
@@ -128,8 +173,33 @@ def _parse(arrays: dict[str, np.ndarray]) -> HairData:
     shell, cards = _shell("shell", arrays), _cards(arrays)
     if cards is not None and shell is None:
         raise ValueError("it has cards without a shell")
+    facial_product = str(arrays.get("facial_product", "none"))
+    if facial_product not in FACIAL_PRODUCTS:
+        raise ValueError("facial_product is none that there is")
     return HairData(
-        product, _typical_color(arrays["style"]), shell, cards, _strands(arrays), _shell("cover", arrays)
+        product,
+        _typical_color(arrays["style"]),
+        shell,
+        cards,
+        _strands(arrays),
+        _shell("cover", arrays),
+        tuple(_facial(name, arrays) for name in FACIAL_HAIR if f"{name}_card_vertices" in arrays),
+        facial_product,
+    )
+
+
+def _facial(name: str, arrays: dict[str, np.ndarray]) -> FacialHair:
+    """Brows or beard. Raises ValueError."""
+    cards, strands = _cards(arrays, f"{name}_card"), _strands(arrays, f"{name}_strand")
+    if cards is None or strands is None:
+        raise ValueError(f"{name} has no cards or no strands")
+    count = len(cards.vertices)
+    return FacialHair(
+        name,
+        cards,
+        strands,
+        checked_indices(f"{name}_card_bound_vertices", arrays, (count, 3), MAX_HEAD_VERTICES),
+        checked_floats(f"{name}_card_bound_barycentric", arrays, (count, 3), 1.0),
     )
 
 
@@ -184,31 +254,31 @@ def _shell(prefix: str, arrays: dict[str, np.ndarray]) -> HairMesh | None:
     return _mesh(prefix, arrays, inset, nothing, nothing)
 
 
-def _cards(arrays: dict[str, np.ndarray]) -> HairMesh | None:
-    if "card_vertices" not in arrays:
+def _cards(arrays: dict[str, np.ndarray], prefix: str = "card") -> HairMesh | None:
+    if f"{prefix}_vertices" not in arrays:
         return None
-    count, cards = _length("card_vertices", arrays), _length("card_layer", arrays)
-    card = checked_indices("card_index", arrays, (count,), cards)
-    along = checked_floats("card_along", arrays, (count,), 1.0, 0.0)
+    count, cards = _length(f"{prefix}_vertices", arrays), _length(f"{prefix}_layer", arrays)
+    card = checked_indices(f"{prefix}_index", arrays, (count,), cards)
+    along = checked_floats(f"{prefix}_along", arrays, (count,), 1.0, 0.0)
     # The outer cards are left out first, and those of a layer in an order that is spread over the head.
     spread = np.random.default_rng(0).permutation(cards) / cards
-    layer = checked_indices("card_layer", arrays, (cards,), 256)
+    layer = checked_indices(f"{prefix}_layer", arrays, (cards,), 256)
     order = np.argsort(np.argsort(layer + spread, kind="stable"), kind="stable")
     rank = ((order + 0.5) / cards).astype(np.float32)[card]
-    return _mesh("card", arrays, np.zeros(count, np.float32), along, rank)
+    return _mesh(prefix, arrays, np.zeros(count, np.float32), along, rank)
 
 
-def _strands(arrays: dict[str, np.ndarray]) -> HairCurves | None:
-    if "strand_points" not in arrays:
+def _strands(arrays: dict[str, np.ndarray], prefix: str = "strand") -> HairCurves | None:
+    if f"{prefix}_points" not in arrays:
         return None
-    points = arrays["strand_points"]
+    points = arrays[f"{prefix}_points"]
     if points.ndim != 3 or len(points) < 1 or points.shape[1] < 2:
-        raise ValueError(f"strand_points is {points.dtype} {points.shape}")
+        raise ValueError(f"{prefix}_points is {points.dtype} {points.shape}")
     strands = len(points)
     return HairCurves(
-        checked_floats("strand_points", arrays, (strands, points.shape[1], 3), MAX_COORDINATE),
-        checked_floats("strand_root_uv", arrays, (strands, 2), MAX_UV),
-        _colors("strand_colors", arrays, (strands, 2, 3)),
+        checked_floats(f"{prefix}_points", arrays, (strands, points.shape[1], 3), MAX_COORDINATE),
+        checked_floats(f"{prefix}_root_uv", arrays, (strands, 2), MAX_UV),
+        _colors(f"{prefix}_colors", arrays, (strands, 2, 3)),
     )
 
 

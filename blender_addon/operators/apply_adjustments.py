@@ -7,6 +7,7 @@ import bpy
 from ..errors import AddonError, JobCancelledError
 from ..heads import adjustments
 from ..heads.export import head_image
+from ..heads.hair import facial_product
 from ..heads.lookup import document_of, require_head
 from ..heads.refresh import refresh_head
 from ..state import session, settings
@@ -103,4 +104,5 @@ def request_of(head: bpy.types.Object) -> ReconstructionRequest:
         adjustments=[{"photo": main.name, **corrections}] if photos else {str(face): corrections},
         photos=photos,
         force=document_of(head).is_confirmed,
+        facial_hair=facial_product(head),
     )

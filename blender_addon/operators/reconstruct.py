@@ -147,6 +147,7 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
             texture,
             photos=several,
             force=panel.force,
+            facial_hair=panel.facial_hair.lower(),
         )
 
     def _photos(self, context: bpy.types.Context) -> tuple[Path, ...]:

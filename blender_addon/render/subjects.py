@@ -75,7 +75,7 @@ def of_folder(folder: Path) -> SubjectSpec:
             ob = bpy.data.objects.new("photobust head", mesh)
             collection.objects.link(ob)
             # Workbench shows one picture a material, and the shell has all of the hair's colors in one.
-            hair.add_hair(ob, folder, "shell", only=True)
+            hair.add_hair(ob, folder, "shell", only=True, offset=head.photo - head.neutral)
             points = _with_hair(ob, head.photo)
             return _of_standard_size(ob, points, "TEXTURE" if texture else "MATERIAL", lighting.PORTRAIT)
 

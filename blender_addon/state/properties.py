@@ -33,6 +33,11 @@ TEXTURES = [
     (str(size), f"{size} px Texture", f"{size} x {size} pixels", number)
     for number, size in enumerate((1024, 2048, 4096))
 ]
+FACIAL_HAIR_CHOICES = [
+    ("NONE", "Brows in the Texture", "Brows and beard are a part of the texture"),
+    ("CARDS", "Brows as Cards", "Brows and beard are short ribbons of hair, with skin below them"),
+    ("STRANDS", "Brows as Strands", "The same as curves; cards where this Blender has none"),
+]
 PLACEMENTS = [
     ("BESIDE", "Beside Other Heads", "At the 3D cursor, or beside the heads that stand there already"),
     ("CURSOR", "At the 3D Cursor", "At the 3D cursor, whatever stands there"),
@@ -83,6 +88,12 @@ class PhotobustSceneSettings(bpy.types.PropertyGroup):
     texture: EnumProperty(
         name="Texture", description="Size of the head's texture", items=TEXTURES, default="2048"
     )
+    facial_hair: EnumProperty(
+        name="Facial Hair",
+        description="What brows and, where the photo shows one, beard and mustache become",
+        items=FACIAL_HAIR_CHOICES,
+        default="NONE",
+    )
 
 
 HAIR_PRODUCTS = [
@@ -95,6 +106,17 @@ HAIR_PRODUCTS = [
         "Curves rooted on the head; cards where this Blender has none",
     ),
 ]
+
+
+FACIAL_HAIR_PRODUCTS = [
+    ("NONE", "None", "No brows and no beard but those that are in the texture"),
+    ("CARDS", "Cards", "Short ribbons of hair that move with the skin"),
+    ("STRANDS", "Strands", "Curves rooted on the skin; cards where this Blender has none"),
+]
+
+
+def _show_facial_hair(note: "PhotobustHead", context: bpy.types.Context) -> None:
+    hair.show_facial(note.id_data, note.facial_hair_product.lower())
 
 
 def _show_hair(note: "PhotobustHead", context: bpy.types.Context) -> None:
@@ -134,6 +156,12 @@ class PhotobustHead(bpy.types.PropertyGroup):
     further_ignored: CollectionProperty(type=PhotobustIgnored, name="Ignored Parts of Further Photos")
     hair_product: EnumProperty(
         name="Hair", description="What to show of the hair", items=HAIR_PRODUCTS, update=_show_hair
+    )
+    facial_hair_product: EnumProperty(
+        name="Facial Hair",
+        description="What to show of brows and beard",
+        items=FACIAL_HAIR_PRODUCTS,
+        update=_show_facial_hair,
     )
     hair_color: FloatVectorProperty(
         name="Hair Color",

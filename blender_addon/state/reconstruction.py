@@ -31,6 +31,7 @@ class ReconstructionRequest:
     `focal_mm`: 35 mm equivalent, None to take the photo's own. `faces`: their numbers from 0 on, the largest
     first; None for all. `head`: make the animation-ready head too; `texture`: its texture's side, texels.
     `adjustments`: what is corrected of heads, by the faces' indices; of a person's a list, with the "photo".
+    `facial_hair`: what brows and beard become, "none" to leave them in the texture.
     `stages`: a folder for what the heads look like on the way; None if nobody looks.
     """
 
@@ -44,11 +45,14 @@ class ReconstructionRequest:
     stages: Path | None = None
     photos: tuple[Path, ...] = ()
     force: bool = False
+    facial_hair: str = "none"
 
     @property
     def options(self) -> dict[str, Any]:
         """What only a request that wants it says, so that older engines understand the others."""
         options: dict[str, Any] = {"head": True, "texture": self.texture} if self.head else {}
+        if self.head and self.facial_hair != "none":
+            options["facial_hair"] = self.facial_hair
         if self.adjustments:
             options["adjustments"] = self.adjustments
         if self.stages is not None:

@@ -5,6 +5,7 @@ from typing import ClassVar
 import bpy
 
 from ..heads import hair
+from ..heads.facial_hair import ALL_PARTS
 from ..heads.lookup import active_head, is_animation_ready, require_head
 from .sidebar import SidebarPanel
 
@@ -35,6 +36,9 @@ class PHOTOBUST_PT_hair(SidebarPanel, bpy.types.Panel):
             amounts.active = note.hair_product in ("CARDS", "STRANDS")
             amounts.prop(note, "hair_length", slider=True)
             amounts.prop(note, "hair_density", slider=True)
+        if parts.intersection(ALL_PARTS):
+            self.layout.label(text="Brows and Beard")
+            self.layout.row(align=True).prop(note, "facial_hair_product", expand=True)
         self.draw_button(self.layout.column(), context, "photobust.comb_by_photo")
 
 

@@ -15,6 +15,7 @@ from ..template.topology import HeadTopology
 from ..texture.inpainting import SmoothCompletion
 from .cards import build_cards
 from .coloring import HairColors
+from .facial_hair import FacePhoto, build_facial_hair
 from .flow import build_flow, facing, image_orientation
 from .further_photos import HairPhoto, further_maps
 from .groom import HairGroom, HairShell, HairStrands
@@ -94,6 +95,19 @@ def build_shape(
     return None if mesh is None else HairShape(volume, mesh, prediction)
 
 
+@dataclass(frozen=True)
+class FacialHairRequest:
+    """What is wanted of brows and beard.
+
+    Attributes:
+        product: "cards" or "strands".
+        vertices: (V, 3) of the head as photographed, head frame, meters.
+    """
+
+    product: str
+    vertices: np.ndarray
+
+
 class HairBuilder:
     """Makes the hair of heads of one topology; keeps what does not depend on the photo."""
 
@@ -125,6 +139,7 @@ class HairBuilder:
         vertices: np.ndarray,
         product: str = "cards",
         further: Sequence[HairPhoto] = (),
+        facial: FacialHairRequest | None = None,
     ) -> HairGroom | None:
         """Make a head's hair.
 
@@ -136,18 +151,40 @@ class HairBuilder:
             vertices: (V, 3) of the head, head frame, meters.
             product: What is wanted, one of HAIR_PRODUCTS.
             further: Other photos of the person.
+            facial: What is wanted of brows and beard; None for nothing.
 
         Returns:
-            The hair; None if none is wanted, or the photo shows neither hair nor headwear.
+            The hair; None if none is wanted, or the photo shows neither hair nor headwear and no brows are
+            wanted.
         """
-        if product == "none":
-            return None
         clock = Clock()
+        if product == "none" and facial is None:
+            return None
         skin = Skin(vertices, self.topology)
+        groom = None
+        if product != "none":
+            groom = self._groom(
+                FacePhoto(rgb, segmentation, camera, pose, vertices), skin, product, further, clock
+            )
+        if facial is None:
+            return groom
+        photo = FacePhoto(rgb, segmentation, camera, pose, facial.vertices)
+        hair = build_facial_hair(photo, skin, self.topology, self._regions, self.settings)
+        clock.lap("facial hair")
+        if groom is None:
+            groom = HairGroom(None, None, None, None, None, 0.0, product)
+        return replace(groom, facial=hair, facial_product=facial.product, timings=clock.seconds)
+
+    def _groom(
+        self, photo: FacePhoto, skin: Skin, product: str, further: Sequence[HairPhoto], clock: Clock
+    ) -> HairGroom | None:
+        """Hair and what covers it."""
         triangles = self.topology.triangles  # with the eyes, which hide what is behind them, too
 
         def maps_of(*kinds: SegmentClass) -> HairMaps:
-            return hair_maps(rgb, segmentation, camera, pose, skin.vertices, triangles, kinds)
+            return hair_maps(
+                photo.rgb, photo.segmentation, photo.camera, photo.pose, skin.vertices, triangles, kinds
+            )
 
         hair, headwear = maps_of(SegmentClass.HAIR), maps_of(SegmentClass.HEADWEAR)
         covered = _is_cover(hair, headwear)

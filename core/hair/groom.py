@@ -106,8 +106,42 @@ class HairStyle:
 
 
 @dataclass(frozen=True)
+class FacialHair:
+    """Brows, or beard and mustache: short hair that moves with the skin.
+
+    Attributes:
+        name: "brows" or "beard".
+        cards: One layer of them.
+        strands: On the same skin.
+        bound_vertices: (K, 3) int32, the vertices of the head around the skin that each vertex of the cards
+            moves with.
+        bound_barycentric: (K, 3) float32, where in their triangle it is.
+        length_m: Typical length, meters.
+    """
+
+    name: str
+    cards: HairCards
+    strands: HairStrands
+    bound_vertices: np.ndarray
+    bound_barycentric: np.ndarray
+    length_m: float
+
+    def moved(self, offsets: np.ndarray) -> np.ndarray:
+        """How far the cards go with the skin.
+
+        Args:
+            offsets: (..., V, 3), how far the head's vertices move.
+
+        Returns:
+            (..., K, 3) of the same type.
+        """
+        corners = offsets[..., self.bound_vertices, :]
+        return np.einsum("kc,...kcd->...kd", self.bound_barycentric, corners).astype(offsets.dtype)
+
+
+@dataclass(frozen=True)
 class HairGroom:
-    """What stands on a head's skin: hair, a cover such as a hat or a scarf, or both.
+    """What stands on a head's skin: hair, a cover such as a hat or a scarf, brows and beard.
 
     Attributes:
         shell: Around the hair; None without hair.
@@ -118,6 +152,8 @@ class HairGroom:
         seen_fraction: Of the outside of shell and cover, by area, what the photo shows.
         product: What to show of the hair: "shell", "cards" or "strands".
         timings: Seconds by step.
+        facial: Brows and beard, if they were asked for.
+        facial_product: What to show of them: "none", "cards" or "strands".
     """
 
     shell: HairShell | None
@@ -128,3 +164,5 @@ class HairGroom:
     seen_fraction: float
     product: str = "cards"
     timings: dict[str, float] = field(default_factory=dict)
+    facial: tuple[FacialHair, ...] = ()
+    facial_product: str = "none"

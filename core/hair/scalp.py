@@ -81,7 +81,7 @@ class _Sight:
         pixels, depth = maps.pixels_of(vertices)
         cosine = ray_cosines(maps.pose.head_to_camera(vertices), normals @ maps.pose.rotation.T)
         around, _ = surrounding_pixels(pixels, maps.mask.shape)
-        visible = unoccluded(maps.depth, around, depth, VISIBLE_TOLERANCE) * ramp(cosine, 0.1, 0.35)
+        visible = unoccluded(maps.depth, around, depth, VISIBLE_TOLERANCE) * ramp(cosine, 0.2, 0.5)
         visible = visible * (sample(maps.hidden.astype(np.float32), pixels) < 0.5)
         return cls(maps, pixels, cosine, visible)
 

@@ -1,6 +1,6 @@
 """What can be set of the hair."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,10 @@ class HairSettings:
         strand_points: Points of a strand.
         cards: Number of cards.
         card_rows: Rows of vertices of a card.
+        brow_cards: Number of cards of both brows.
+        brow_strands: Number of strands of both brows.
+        beard_cards: Number of cards of a beard.
+        beard_strands: Number of strands of a beard.
         seed: Of all random numbers: the same photo always gets the same hair.
     """
 
@@ -27,4 +31,15 @@ class HairSettings:
     strand_points: int = 16
     cards: int = 320
     card_rows: int = 9
+    brow_cards: int = 240
+    brow_strands: int = 900
+    beard_cards: int = 600
+    beard_strands: int = 5000
     seed: int = 0
+
+    def thinned(self, fraction: float) -> "HairSettings":
+        """The same with fewer cards of brows and beard, as far as these are thin; at least two thirds."""
+        kept = min(max(fraction, 2 / 3), 1.0)
+        return replace(
+            self, brow_cards=round(kept * self.brow_cards), beard_cards=round(kept * self.beard_cards)
+        )

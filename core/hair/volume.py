@@ -17,7 +17,7 @@ from scipy.ndimage import binary_fill_holes, gaussian_filter, gaussian_filter1d
 from ..geometry.visibility import ramp
 from .grid import Grid
 from .masks import HairMaps, sample
-from .scalp import Scalp
+from .scalp import THICKNESS_LIMITS, Scalp
 from .settings import HairSettings
 from .skin import Skin
 
@@ -29,7 +29,7 @@ SIDE_RADIUS = 0.07
 #: Thickness, meters, that hair on the scalp keeps even where the head reaches beyond the photo's outline.
 LEAST_CAP = 0.0045
 #: The same where the photo shows that it does, and over how much, meters.
-BEYOND_OUTLINE = 0.0009
+BEYOND_OUTLINE = 0.0012
 BEYOND_WIDTH = 0.001
 #: Distances from the hairline, meters, between which it begins to.
 CAP_FROM = (0.0, 0.003)
@@ -56,6 +56,8 @@ SKIN_GRID_FACTOR = 2.5
 SKIN_REACH = 0.14
 #: Standard deviation of the smoothing of what is read off the nearest vertex, meters.
 CAP_SIGMA = 0.007
+#: The same of where hair has roots, cells of the skin's grid.
+FLAT_SIGMA = 0.6
 #: Heights over which the extents of hanging hair are smoothed, meters.
 EXTENT_SIGMA = 0.015
 #: Hair beside the neck within this distance of it, meters, goes around behind.
@@ -194,7 +196,7 @@ def build_volume(
         facing_other = Billboard.facing(other)
         sides.append((facing_other, _extents(other, facing_other)))
     grid = _grid_around(skin, scalp, sides, settings, box)
-    distance, cap, flat = _skin_fields(grid, skin, scalp)
+    distance, cap, flat, visible = _skin_fields(grid, skin, scalp)
     points = grid.points
     pixels, depth = maps.pixels_of(points)
     hidden = hidden_by(maps, pixels, depth)
@@ -207,7 +209,7 @@ def build_volume(
         outline = np.minimum(outline, beyond_sight.limit)
     np.minimum(field, outline, out=field)
     # The head may reach beyond the outline: there hair lies flat on it rather than in it.
-    from_line = np.maximum(ramp(sample(maps.hairline, pixels), *CAP_FROM), hidden)
+    from_line = np.maximum(ramp(sample(maps.hairline, pixels), *CAP_FROM), np.maximum(hidden, 1 - visible))
     least = np.where(distance > -LEAST_CAP, flat, -LEAST_CAP).ravel() - (1 - from_line) * LEAST_CAP
     beyond = (1 - ramp(outline, -BEYOND_WIDTH, 0.0)) * (1 - hidden)
     least -= beyond * np.maximum(flat + distance - BEYOND_OUTLINE, 0).ravel()
@@ -309,9 +311,11 @@ def _grid_around(
     return Grid.around(box.min(0) - MARGIN, box.max(0) + MARGIN, settings.cell_m, settings.most_cells)
 
 
-def _skin_fields(grid: Grid, skin: Skin, scalp: Scalp) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distance from the skin; the cap: how far below the hair's thickness each point is, meters; and the same
-    of hair that has roots there and lies flat.
+def _skin_fields(
+    grid: Grid, skin: Skin, scalp: Scalp
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Distance from the skin; the cap: how far below the hair's thickness each point is, meters; the same of
+    hair that has roots there and lies flat; and (N,) 0..1, how far the photo shows the skin there.
     """
     coarse = grid.coarser(SKIN_GRID_FACTOR)
     distance, nearest = skin.distance(coarse.points, SKIN_REACH)
@@ -321,9 +325,12 @@ def _skin_fields(grid: Grid, skin: Skin, scalp: Scalp) -> tuple[np.ndarray, np.n
     thickness = skin.at_samples(scalp.thickness)[nearest].reshape(coarse.shape).astype(np.float32)
     thickness = gaussian_filter(thickness, CAP_SIGMA / coarse.cell)
     rooted = skin.at_samples(scalp.roots)[nearest].reshape(coarse.shape) > ROOTED
-    flat = np.where(rooted, np.minimum(thickness, LEAST_CAP), -LEAST_CAP).astype(np.float32)
+    flat = np.where(rooted, np.clip(thickness, THICKNESS_LIMITS[0], LEAST_CAP), -LEAST_CAP).astype(np.float32)
+    flat = gaussian_filter(flat, FLAT_SIGMA)
+    visible = skin.at_samples(scalp.visibility)[nearest].reshape(coarse.shape).astype(np.float32)
     fine = coarse.resampled(distance, grid)
-    return fine, coarse.resampled(thickness, grid) - fine, coarse.resampled(flat, grid) - fine
+    fields = [coarse.resampled(one, grid) for one in (thickness, flat, visible)]
+    return fine, fields[0] - fine, fields[1] - fine, fields[2].ravel()
 
 
 def _back_profile(skin: Skin, scalp: Scalp, extents: Extents) -> np.ndarray:

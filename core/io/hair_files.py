@@ -39,7 +39,7 @@ def hair_assets(
     }
     if hair.shell is not None:
         files["hair_shell.png"] = pool.submit(texture_bytes, hair.shell.texture)
-    if hair.cards is not None:
+    if hair.cards is not None or hair.facial:
         files |= {f"{name}.png": pool.submit(bytes, data) for name, data in strand_atlas_files().items()}
     if hair.cover is not None:
         files["hair_cover.png"] = pool.submit(texture_bytes, hair.cover.texture)
@@ -67,5 +67,16 @@ def about_hair(hair: HairGroom) -> dict[str, Any]:
         "shell_triangles": len(hair.shell.triangles) if hair.shell else 0,
         "cards": len(hair.cards.layer) if hair.cards else 0,
         "strands": len(hair.strands.points) if hair.strands else 0,
+        "facial_hair": {
+            "product": hair.facial_product,
+            "parts": {
+                one.name: {
+                    "cards": len(one.cards.layer),
+                    "strands": len(one.strands.points),
+                    "length_m": round(one.length_m, 4),
+                }
+                for one in hair.facial
+            },
+        },
         "timings": {step: round(seconds, 4) for step, seconds in hair.timings.items()},
     }

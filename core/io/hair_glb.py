@@ -53,9 +53,13 @@ def hair_glb_bytes(groom: HairGroom, generator: str) -> bytes:
 
 
 def add_hair(
-    document: dict[str, Any], writer: GlbWriter, groom: HairGroom, origin: np.ndarray | None = None
+    document: dict[str, Any],
+    writer: GlbWriter,
+    groom: HairGroom,
+    origin: np.ndarray | None = None,
+    facial: bool = True,
 ) -> list[int]:
-    """Add the hair's nodes, "hair" and "hair_cover", with meshes, materials and pictures.
+    """Add the hair's nodes, "hair", "hair_cover", "brows", "beard", with meshes, materials and pictures.
 
     glTF has no curves: strands are shown by the cards.
 
@@ -64,6 +68,7 @@ def add_hair(
         writer: Of the file's arrays.
         groom: The hair.
         origin: (3,) glTF frame, meters, of the node that they will hang on; None for the scene.
+        facial: Whether to add brows and beard, too.
 
     Returns:
         The new nodes.
@@ -75,10 +80,11 @@ def add_hair(
         shell = _inset(groom.shell) if cards is not None else groom.shell
         primitives = [_shell(document, writer, shell, "hair_shell", cards is not None)]
         if cards is not None:
-            primitives.append(_cards(document, writer, cards))
+            primitives.append(cards_primitive(document, writer, cards))
         meshes.append(("hair", primitives))
     if groom.cover is not None:
         meshes.append(("hair_cover", [_shell(document, writer, groom.cover, "hair_cover", False)]))
+    meshes += [(one.name, [cards_primitive(document, writer, one.cards)]) for one in groom.facial if facial]
     for name, primitives in meshes:
         node: dict[str, Any] = {"mesh": len(document["meshes"]), "name": name}
         if origin is not None:
@@ -112,7 +118,17 @@ def _shell(
     return _primitive(document, writer, shell.vertices, shell.normals, shell.uv, shell.triangles, material)
 
 
-def _cards(document: dict[str, Any], writer: GlbWriter, cards: HairCards) -> dict[str, Any]:
+def cards_primitive(document: dict[str, Any], writer: GlbWriter, cards: HairCards) -> dict[str, Any]:
+    """Add cards' arrays, material and pictures.
+
+    Args:
+        document: Changed in place.
+        writer: Of the file's arrays.
+        cards: The cards.
+
+    Returns:
+        The primitive.
+    """
     atlas = strand_atlas_files()
     color = _picture(document, writer, "hair_cards", atlas["hair_cards"], "image/png")
     normal = _picture(document, writer, "hair_cards_normal", atlas["hair_cards_normal"], "image/png")
@@ -200,6 +216,9 @@ def _picture(document: dict[str, Any], writer: GlbWriter, name: str, data: bytes
     if sampler not in samplers:
         samplers.append(sampler)
     images, textures = document.setdefault("images", []), document.setdefault("textures", [])
+    for number, texture in enumerate(textures):  # all cards have the same atlas
+        if images[texture["source"]].get("name") == name:
+            return number
     images.append({"name": name, "mimeType": mime, "bufferView": writer.add_file(data)})
     textures.append({"source": len(images) - 1, "sampler": samplers.index(sampler)})
     return len(textures) - 1

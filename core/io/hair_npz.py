@@ -37,6 +37,13 @@ Where something covers the head (hat, cap, scarf, hood), its shell, with the nam
 
 * `cover_vertices`, `cover_normals`, `cover_triangles`, `cover_uv`, `cover_colors`, `cover_seen`,
   `cover_inner`, `cover_inset`.
+
+Always `facial_product`: "none", "cards" or "strands". Unless it is "none", `brows` and, where there is one,
+`beard` have cards and strands of their own, with the names above behind `brows_` and `beard_`
+(`brows_card_vertices`, `brows_strand_points`), and what each vertex of the cards moves with:
+
+* `brows_card_bound_vertices` (K, 3) int32, vertices of head.npz, and `brows_card_bound_barycentric` (K, 3)
+  float32, their weights: it moves by the weighted mean of what they move by.
 """
 
 import dataclasses
@@ -46,7 +53,7 @@ from typing import Any
 
 import numpy as np
 
-from ..hair.groom import HairGroom, HairShell
+from ..hair.groom import FacialHair, HairCards, HairGroom, HairShell, HairStrands
 
 FILE_NAME = "hair.npz"
 FORMAT_VERSION = 1
@@ -73,30 +80,48 @@ def hair_npz_bytes(groom: HairGroom, provenance: dict[str, Any]) -> bytes:
         if shell is not None:
             arrays |= _shell_arrays(prefix, shell)
     if groom.cards is not None:
-        cards = groom.cards
-        arrays |= {
-            "card_vertices": cards.vertices.astype(np.float32),
-            "card_normals": cards.normals.astype(np.float32),
-            "card_triangles": cards.triangles.astype(np.int32),
-            "card_uv": cards.uv.astype(np.float32),
-            "card_colors": cards.colors.astype(np.uint8),
-            "card_index": cards.card.astype(np.int32),
-            "card_along": cards.along.astype(np.float32),
-            "card_layer": cards.layer.astype(np.uint8),
-            "card_lod": cards.lod.astype(np.uint8),
-        }
+        arrays |= _card_arrays("card", groom.cards)
     if groom.strands is not None:
-        strands = groom.strands
-        arrays |= {
-            "strand_points": strands.points.astype(np.float32),
-            "strand_root_vertices": strands.root_vertices.astype(np.int32),
-            "strand_root_barycentric": strands.root_barycentric.astype(np.float32),
-            "strand_root_uv": strands.root_uv.astype(np.float32),
-            "strand_colors": strands.colors.astype(np.uint8),
-        }
+        arrays |= _strand_arrays("strand", groom.strands)
+    arrays["facial_product"] = np.array(groom.facial_product)
+    for one in groom.facial:
+        arrays |= _facial_arrays(one)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
+
+
+def _card_arrays(prefix: str, cards: HairCards) -> dict[str, np.ndarray]:
+    return {
+        f"{prefix}_vertices": cards.vertices.astype(np.float32),
+        f"{prefix}_normals": cards.normals.astype(np.float32),
+        f"{prefix}_triangles": cards.triangles.astype(np.int32),
+        f"{prefix}_uv": cards.uv.astype(np.float32),
+        f"{prefix}_colors": cards.colors.astype(np.uint8),
+        f"{prefix}_index": cards.card.astype(np.int32),
+        f"{prefix}_along": cards.along.astype(np.float32),
+        f"{prefix}_layer": cards.layer.astype(np.uint8),
+        f"{prefix}_lod": cards.lod.astype(np.uint8),
+    }
+
+
+def _strand_arrays(prefix: str, strands: HairStrands) -> dict[str, np.ndarray]:
+    return {
+        f"{prefix}_points": strands.points.astype(np.float32),
+        f"{prefix}_root_vertices": strands.root_vertices.astype(np.int32),
+        f"{prefix}_root_barycentric": strands.root_barycentric.astype(np.float32),
+        f"{prefix}_root_uv": strands.root_uv.astype(np.float32),
+        f"{prefix}_colors": strands.colors.astype(np.uint8),
+    }
+
+
+def _facial_arrays(facial: FacialHair) -> dict[str, np.ndarray]:
+    return {
+        **_card_arrays(f"{facial.name}_card", facial.cards),
+        **_strand_arrays(f"{facial.name}_strand", facial.strands),
+        f"{facial.name}_card_bound_vertices": facial.bound_vertices.astype(np.int32),
+        f"{facial.name}_card_bound_barycentric": facial.bound_barycentric.astype(np.float32),
+    }
 
 
 def _shell_arrays(prefix: str, shell: HairShell) -> dict[str, np.ndarray]:

@@ -11,11 +11,11 @@ from ..template.topology import SKIN, HeadTopology
 from ..wrapping.skeleton import BONES, Rig
 from ..wrapping.visemes import VISEME_NAMES, compose_visemes
 from .gltf import ELEMENT_ARRAY_BUFFER, NO_TARGET, GlbWriter, signed_bytes, to_gltf_frame
-from .hair_glb import add_hair
+from .hair_glb import add_hair, cards_primitive
 from .head_npz import MATERIALS, PHOTO
 
 if TYPE_CHECKING:
-    from ..hair.groom import HairGroom
+    from ..hair.groom import FacialHair, HairGroom
     from ..wrapping.head import Head
 
 #: Roughness of the materials, the same as in Blender; the lashes' texture has holes.
@@ -144,6 +144,8 @@ def head_glb_bytes(
     _add_materials(document, writer, texture, lash_texture, maps)
     if hair is not None:
         _hang_hair(document, writer, hair, head.rig)
+        for facial in hair.facial:
+            _add_facial_hair(document, writer, facial, offsets, head.rig)
     return writer.finish(document, generator)
 
 
@@ -177,12 +179,52 @@ def _add_skin(document: dict[str, Any], writer: GlbWriter, rig: Rig) -> None:
 def _hang_hair(document: dict[str, Any], writer: GlbWriter, hair: "HairGroom", rig: Rig | None) -> None:
     """Add the hair to the scene, or to the bone that turns the head."""
     if rig is None:
-        document["scenes"][0]["nodes"] += add_hair(document, writer, hair)
+        document["scenes"][0]["nodes"] += add_hair(document, writer, hair, facial=False)
         return
     bone = BONES.index(HEAD_BONE)
     node = document["nodes"][document["skins"][0]["joints"][bone]]
-    nodes = add_hair(document, writer, hair, to_gltf_frame(rig.heads[bone].astype(np.float32)))
+    nodes = add_hair(document, writer, hair, to_gltf_frame(rig.heads[bone].astype(np.float32)), False)
     node["children"] = [*node.get("children", []), *nodes]
+
+
+def _add_facial_hair(
+    document: dict[str, Any], writer: GlbWriter, facial: "FacialHair", offsets: np.ndarray, rig: Rig | None
+) -> None:
+    """Add brows or beard as a node that has the head's morph targets and bones.
+
+    Args:
+        document: With the head; changed in place.
+        writer: Of the file's arrays.
+        facial: The hair.
+        offsets: (K, V, 3) float32 of the head's morph targets, glTF frame.
+        rig: Of the head.
+    """
+    primitive = cards_primitive(document, writer, facial.cards)
+    primitive["targets"] = []
+    for offset in offsets:
+        moved = facial.moved(offset)
+        moved[np.linalg.norm(moved, axis=1) < MIN_OFFSET] = 0
+        primitive["targets"].append({"POSITION": writer.add_sparse_array(moved, bounds=True)})
+    head = document["meshes"][0]
+    node: dict[str, Any] = {"mesh": len(document["meshes"]), "name": facial.name}
+    document["meshes"].append(
+        {
+            "name": facial.name,
+            "primitives": [primitive],
+            "weights": head["weights"],
+            "extras": head["extras"],
+        }
+    )
+    if rig:
+        nearest = facial.bound_barycentric.argmax(1)
+        vertices = facial.bound_vertices[np.arange(len(nearest)), nearest]
+        primitive["attributes"] |= {
+            "JOINTS_0": writer.add_array(rig.joints[vertices]),
+            "WEIGHTS_0": writer.add_array(rig.weights[vertices]),
+        }
+        node["skin"] = 0
+    document["scenes"][0]["nodes"].append(len(document["nodes"]))
+    document["nodes"].append(node)
 
 
 def _normal_offsets(

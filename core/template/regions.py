@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..detection.mediapipe_topology import BROWS, LIPS
+from ..detection.mediapipe_topology import BROW_OUTLINES, BROWS, LIPS
 from .topology import INNER, SKIN, HeadTopology
 
 #: Hairline of an average adult, head frame, meters: height above the eyes by how far back it is (forehead,
@@ -43,6 +43,9 @@ BEARD_SLOPE = 0.1
 BEARD_WIDTH = 0.01
 #: Height over which face turns into neck, meters.
 NECK_WIDTH = 0.012
+#: Width of the edge of brows, and how far back they are, y in the head frame, meters.
+BROW_EDGE = 0.003
+BROW_BACK = 0.075
 #: Margins around brows and lids that still belong to them, meters.
 BROW_MARGIN = 0.004
 LID_MARGIN = 0.002
@@ -146,6 +149,35 @@ def scalp_weight(points: np.ndarray) -> np.ndarray:
     line = np.interp(points[:, 1], HAIRLINE_Y, HAIRLINE_Z)
     above = np.clip((points[:, 2] - line) / HAIRLINE_WIDTH + 0.5, 0, 1)
     return above * (1 - ear_weight(points))
+
+
+def brow_weight(points: np.ndarray, topology: HeadTopology, reach: float) -> np.ndarray:
+    """How far points are in the brows.
+
+    Args:
+        points: (N, 3) on the average head's skin, head frame, meters.
+        topology: Of the heads.
+        reach: How far brows reach beyond the landmarks' outline, meters.
+
+    Returns:
+        (N,) float64, 0 to 1.
+    """
+    depth = np.full(len(points), -np.inf)
+    seen = np.asarray(points, np.float64)[:, [0, 2]]  # from the front
+    for outline in BROW_OUTLINES:
+        line = topology.vertices[topology.landmark[list(outline)]].astype(np.float64)[:, [0, 2]]
+        edge = np.roll(line, -1, 0) - line
+        offset = seen[:, None] - line
+        along = ((offset * edge).sum(2) / np.maximum((edge**2).sum(1), 1e-12)).clip(0, 1)
+        distance = np.linalg.norm(offset - along[..., None] * edge, axis=2).min(1)
+        # Crossings of a ray to the side: the outline is not convex.
+        below = offset[..., 1] < 0
+        crossed = below != np.roll(below, -1, 1)
+        at = offset[..., 0] - edge[:, 0] * offset[..., 1] / np.where(edge[:, 1] == 0, 1.0, edge[:, 1])
+        inside = (crossed & (at < 0)).sum(1) % 2 == 1
+        depth = np.maximum(depth, np.where(inside, distance, -distance))
+    weight = np.clip((depth + reach) / BROW_EDGE + 1, 0, 1)
+    return np.asarray(weight * (np.asarray(points)[:, 1] < BROW_BACK))
 
 
 def scalp_half_space(points: np.ndarray) -> np.ndarray:

@@ -39,8 +39,10 @@ class PaintOptions:
         delight: Whether to take the photo's light out, and with a segmentation exposure and white balance.
         beard: Whether a beard stays on the skin; only with a segmentation.
         maps: Whether to make the other maps, too; only with a segmentation.
+        brows: Whether brows stay on the skin; only with a segmentation.
     """
 
     delight: bool = True
     beard: bool = True
     maps: bool = False
+    brows: bool = True

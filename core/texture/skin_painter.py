@@ -16,7 +16,7 @@ from ..geometry.visibility import ramp
 from ..image.color import LUMINANCE
 from ..image.sampling import sample_photo_linear
 from ..segmentation.segments import Segmentation
-from ..template.regions import Regions
+from ..template.regions import Regions, brow_weight
 from ..template.topology import SKIN, HeadTopology
 from .albedo_model import DARK, AlbedoFit, AlbedoModel
 from .delighting import relative_shading, without_sheen
@@ -55,6 +55,10 @@ MARGIN = 8
 MIRROR_RANGE = (0.3, 0.9)
 #: Weight of the smoothness of sheen where it goes on under brows and lips.
 SHEEN_STIFFNESS = 0.1
+#: How far beyond the landmarks' outline brows are taken out, meters, where they are not to be in the texture.
+BROW_REMOVAL = 0.004
+#: Weight of the smoothness of the skin that takes their place.
+BROW_STIFFNESS = 0.1
 #: How many times smooth light and albedo are found in turn.
 LIGHT_ROUNDS = 2
 
@@ -112,6 +116,8 @@ class SkinPainter:
         of_skin = np.zeros(len(topology.vertices), bool)
         of_skin[topology.vertices_of(SKIN)] = True
         self._of_skin = of_skin
+        self._brows = brow_weight(topology.vertices, topology, BROW_REMOVAL) * of_skin
+        self._brow_texels = self.sampler.at_texels(self._brows[:, None])[:, 0]
         self._glossy = of_skin * (1 - self.regions.features) * (1 - self.regions.beard)
         self._detail = DetailLayer(size)
 
@@ -154,6 +160,8 @@ class SkinPainter:
         weight = np.asarray(sum(layer.weight for layer in layers), np.float32)
         mixed = sum(layer.albedo(self.sampler) * layer.weight[:, None] for layer in layers)
         logs = self._completed(mixed / np.maximum(weight, DARK)[:, None], weight, fit)
+        if not options.brows:
+            logs = self._without_brows(logs)
         return self._compose(layers, weight, logs, gain)
 
     def tone(self, photo: SkinPhoto) -> np.ndarray:
@@ -166,6 +174,8 @@ class SkinPainter:
         view = self.sampler.view(
             photo.rgb, photo.frame, photo.pose, photo.vertices, photo.segmentation, options.beard
         )
+        if not options.brows:
+            view = replace(view, weight=view.weight * (1 - self._brow_texels))
         shading, fit, kept = self._explain(view, photo.vertices, options.delight)
         colors = view.colors / self.sampler.at_texels(shading)
         weight = view.weight * self.sampler.at_texels(kept[:, None])[:, 0]
@@ -173,6 +183,8 @@ class SkinPainter:
         if options.delight:
             weight *= self.plain_texels(colors, view, logs)
             logs = self._completed(colors, weight, fit)
+        if not options.brows:
+            logs = self._without_brows(logs)
         return ShownSkin(photo.rgb, view, shading, weight), fit, logs
 
     def _explain(
@@ -244,6 +256,12 @@ class SkinPainter:
         plain = observed * self.regions.plain
         typical = (residual * plain[:, None]).sum(0) / max(float(plain.sum()), 1.0)
         return fit.logs + self.completion.smooth(residual, observed, anchor=typical)
+
+    def _without_brows(self, logs: np.ndarray) -> np.ndarray:
+        """(V, 3) logarithms of albedo (V, 3), with that of the skin around them where the brows are."""
+        around = self._of_skin * (1 - self._brows)
+        smooth = self.completion.smooth(logs, around, BROW_STIFFNESS)
+        return np.asarray(logs + (smooth - logs) * self._brows[:, None], np.float32)
 
     def plain_texels(self, colors: np.ndarray, view: SkinView, logs: np.ndarray) -> np.ndarray:
         """Which texels are no highlights, strands of hair, necklaces or clothes, nor clipped.

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 from ..errors import RequestError
 from ..runtime.regular_file import read_regular
 from ..wrapping.adjustments import Adjustments
-from ..wrapping.options import HAIR_PRODUCTS, TEXTURE_SIZES, UV_MAPS, HeadOptions
+from ..wrapping.options import FACIAL_HAIR_PRODUCTS, HAIR_PRODUCTS, TEXTURE_SIZES, UV_MAPS, HeadOptions
 
 Params = dict[str, Any]
 #: What an entry of a list of corrections has beside the corrections: which head it is for.
@@ -104,8 +104,11 @@ def head_param(params: Params) -> HeadOptions | None:
     hair = params.get("hair", HeadOptions.hair)
     if hair not in HAIR_PRODUCTS:
         raise RequestError(f'"hair" has to be one of {", ".join(HAIR_PRODUCTS)}')
+    facial_hair = params.get("facial_hair", HeadOptions.facial_hair)
+    if facial_hair not in FACIAL_HAIR_PRODUCTS:
+        raise RequestError(f'"facial_hair" has to be one of {", ".join(FACIAL_HAIR_PRODUCTS)}')
     wanted = switches.pop("head")
-    return HeadOptions(texture, uv=uv, hair=hair, **switches) if wanted else None
+    return HeadOptions(texture, uv=uv, hair=hair, facial_hair=facial_hair, **switches) if wanted else None
 
 
 def preview_model_param(params: Params) -> bool:

@@ -8,6 +8,8 @@ TEXTURE_SIZES = (1024, 2048, 4096)
 UV_MAPS = {"photobust": "UVMap", "makehuman": "MakeHuman"}
 #: What hair can be shown as; each is made with those before it.
 HAIR_PRODUCTS = ("none", "shell", "cards", "strands")
+#: What brows and beard can be besides a part of the texture.
+FACIAL_HAIR_PRODUCTS = ("none", "cards", "strands")
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class HeadOptions:
         uv: The UV map that textures are painted for, one of UV_MAPS.
         hair: What the hair is shown as, one of HAIR_PRODUCTS.
         beard: Whether a beard stays in the texture.
+        facial_hair: What brows and beard are shown as, one of FACIAL_HAIR_PRODUCTS; unless "none", the
+            texture has skin below them.
         maps: Whether the texture comes with maps of normals, roughness, occlusion and thickness.
     """
 
@@ -31,3 +35,9 @@ class HeadOptions:
     hair: str = "cards"
     beard: bool = True
     maps: bool = True
+    facial_hair: str = "none"
+
+    @property
+    def wants_hair(self) -> bool:
+        """Whether anything is to stand on the skin."""
+        return self.hair != "none" or self.facial_hair != "none"

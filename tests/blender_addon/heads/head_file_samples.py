@@ -85,7 +85,7 @@ def ply_bytes(
 
 
 def hair_arrays() -> dict[str, np.ndarray]:
-    """A shell of four triangles, two cards, three strands and a cover."""
+    """A shell of four triangles, two cards, three strands, a cover, and brows like the cards and strands."""
     corners = np.array([[0, 0, 0], [0.1, 0, 0], [0, 0.1, 0], [0, 0, 0.1]], np.float32)
     ribbon = np.array([[x, y, z] for z in (0.0, 0.1) for y in (0.0, 0.1) for x in (0.0, 0.02)], np.float32)
     arrays = {
@@ -108,6 +108,12 @@ def hair_arrays() -> dict[str, np.ndarray]:
         "strand_root_barycentric": np.full((3, 3), 1 / 3, np.float32),
         "strand_root_uv": np.zeros((3, 2), np.float32),
         "strand_colors": np.full((3, 2, 3), 90, np.uint8),
+    }
+    arrays |= {f"brows_{name}": value for name, value in arrays.items() if name.startswith(("card", "str"))}
+    arrays |= {
+        "facial_product": np.array("cards"),
+        "brows_card_bound_vertices": np.tile(np.array([[0, 1, 2]], np.int32), (8, 1)),
+        "brows_card_bound_barycentric": np.full((8, 3), 1 / 3, np.float32),
     }
     for prefix in ("shell", "cover"):
         arrays |= {

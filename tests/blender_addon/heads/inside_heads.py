@@ -123,8 +123,10 @@ def check_hair(head, folder):
     for name in ("hair_cards.png", "hair_shell.png", "hair_cover.png"):
         save_png(folder / name, np.full((8, 8, 4), 200, np.uint8))
     made = {ob[hair.MARK]: ob for ob in hair.add_hair(head, folder)}
-    assert set(made) == {"shell", "cards", "cover"} | ({"strands"} if hair_strands.are_possible() else set())
-    assert {ob[hair.MARK] for ob in hair.shown_of(head)} == {"shell", "cards", "cover"}
+    curves = {"strands", "brows_strands"} if hair_strands.are_possible() else set()
+    assert set(made) == {"shell", "cards", "cover", "brows"} | curves
+    assert {ob[hair.MARK] for ob in hair.shown_of(head)} == {"shell", "cards", "cover", "brows"}
+    check_brows(head, made.pop("brows"), made.pop("brows_strands", None))
     assert all(ob.parent == rig_of(head) and ob.parent_bone == hair.HEAD_BONE for ob in made.values())
     bpy.context.view_layer.update()
     for ob in made.values():
@@ -141,7 +143,7 @@ def check_hair(head, folder):
 
     below = points("shell")
     hair.show(head, "shell")
-    assert {ob[hair.MARK] for ob in hair.shown_of(head)} == {"shell", "cover"}
+    assert {ob[hair.MARK] for ob in hair.shown_of(head)} == {"shell", "cover", "brows"}
     bpy.context.view_layer.update()
     assert np.allclose(points("shell")[:, 2] - below[:, 2], 0.01, atol=1e-6), "no cards press it in"
     hair.show(head, "cards")
@@ -157,13 +159,36 @@ def check_hair(head, folder):
     assert len(points("cards")) == 8
     with hair_copies(bpy.context, head, head, False) as copies:
         names = {copy.name.removeprefix("somebody ") for copy in copies}
-        assert names == {"hair shell", "hair cards", "cover"}
+        assert names == {"hair shell", "hair cards", "cover", "brows"}
     assert made["cards"].name == made["cards"].data.name == "somebody hair cards"
     check_hair_follows(head, made)
     hair.show(head, "none")
+    hair.show_facial(head, "none")
     assert not hair.shown_of(head) and hair.products_of(head)[:3] == ["none", "shell", "cards"]
     hair.remove_hair(head)
     assert not hair.hair_of(head)
+
+
+def check_brows(head, cards, strands):
+    """Brows go with the shapes of the skin that they are bound to; one product of them is shown."""
+    skin, own = head.data.shape_keys.key_blocks, cards.data.shape_keys.key_blocks
+    assert set(own.keys()) <= set(skin.keys()) and len(own) > 1
+    name = own[-1].name
+    moved = [np.array(skin[name].data[k].co) - skin[0].data[k].co for k in range(3)]
+    found = np.array(own[name].data[0].co) - own[0].data[0].co
+    assert np.allclose(found, np.mean(moved, axis=0), atol=1e-6)
+    before = skin[name].value
+    skin[name].value = 0.5
+    bpy.context.view_layer.update()
+    graph = bpy.context.evaluated_depsgraph_get()
+    assert abs(cards.evaluated_get(graph).data.shape_keys.key_blocks[name].value - 0.5) < 1e-6
+    skin[name].value = before
+    assert strands is None or strands.hide_viewport
+    assert hair.facial_product(head) == "cards"
+    hair.show_facial(head, "strands")
+    assert cards.hide_viewport == (strands is not None)
+    hair.show_facial(head, "cards")
+    assert not cards.hide_viewport
 
 
 def check_hair_follows(head, made):

@@ -23,6 +23,8 @@ def test_hair_comes_back(tmp_path):
     assert (hair.product, hair.rgb) == ("cards", (60, 40, 20))
     # The outer card is left out first.
     assert (hair.cards.rank[:4] < hair.cards.rank[4:]).all()
+    assert hair.facial_product == "cards" and [one.name for one in hair.facial] == ["brows"]
+    assert len(hair.facial[0].cards.vertices) == len(hair.facial[0].bound_vertices) == 8
     assert hair.shell is not None and np.array_equal(hair.shell.triangles, TETRAHEDRON)
 
 
@@ -37,7 +39,9 @@ def test_a_head_may_have_a_cover_alone(tmp_path):
     assert hair.shell is None and hair.cards is None and hair.cover is not None
 
 
-@pytest.mark.parametrize("name", ["shell_triangles", "card_triangles", "cover_triangles", "card_index"])
+@pytest.mark.parametrize(
+    "name", ["shell_triangles", "card_triangles", "cover_triangles", "card_index", "brows_card_index"]
+)
 @pytest.mark.parametrize("value", [-1, 10**6, 2**31 - 1])
 def test_indices_that_do_not_exist(tmp_path, name, value):
     arrays = hair_arrays()
@@ -58,8 +62,9 @@ def test_numbers_that_make_no_sense(tmp_path, name, value):
 
 
 #: Arrays that the add-on takes nothing from.
-UNREAD = {"format_version", "provenance", "seen_fraction", "card_lod", "strand_root_vertices"} | {
-    "strand_root_barycentric",
+UNREAD = {"format_version", "provenance", "seen_fraction"} | {
+    *(f"{prefix}{name}" for prefix in ("", "brows_") for name in ("card_lod", "strand_root_vertices")),
+    *(f"{prefix}strand_root_barycentric" for prefix in ("", "brows_")),
     *(f"{prefix}_{name}" for prefix in ("shell", "cover") for name in ("seen", "inner")),
 }
 
@@ -67,7 +72,7 @@ UNREAD = {"format_version", "provenance", "seen_fraction", "card_lod", "strand_r
 @pytest.mark.parametrize("name", sorted(set(hair_arrays()) - UNREAD))
 def test_arrays_of_other_shapes(tmp_path, name):
     good = np.asarray(hair_arrays()[name])
-    refused(tmp_path, {**hair_arrays(), name: good[None] if name != "product" else np.array("wig")})
+    refused(tmp_path, {**hair_arrays(), name: good[None] if "product" not in name else np.array("wig")})
 
 
 @pytest.mark.parametrize("text", ['{"rgb": [1, 2]}', '{"rgb": [1, 2, 300]}', "{", '{"rgb": "red"}'])

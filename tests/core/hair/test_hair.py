@@ -6,12 +6,14 @@ import struct
 from dataclasses import replace
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
+from core.detection.mediapipe_topology import BROW_OUTLINES
 from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.geometry.visibility import depth_map
-from core.hair.builder import HairBuilder
+from core.hair.builder import FacialHairRequest, HairBuilder
 from core.hair.coloring import hair_alone
 from core.hair.masks import SIZE, hair_maps, hanging, maps_frame
 from core.hair.settings import HairSettings
@@ -23,6 +25,7 @@ from core.io.hair_npz import hair_npz_bytes
 from core.io.preview_glb import head_preview_glb
 from core.runtime.weights import models_folder
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
+from core.template.regions import Regions
 from core.template.topology import SKIN, HeadTopology
 
 POSE = HeadPose(FRONTAL, np.array([0.0, 0.0, 1.2]))
@@ -276,3 +279,65 @@ def test_short_hair_is_called_short_and_hanging_hair_long(builder):
         lengths.append((style.length, style.length_m))
     assert lengths[0][0] in ("cropped", "short") and lengths[1][0] in ("medium", "long")
     assert lengths[0][1] < 0.1 < 0.2 < lengths[1][1]
+
+
+@pytest.fixture(scope="module")
+def bearded(builder):
+    """The groom of a head with dark brows and a beard, and where its vertices are."""
+    rgb, segmentation, _ = picture_of()
+    topology = builder.topology
+    seen = POSE.head_to_camera(topology.vertices.astype(float))
+    brows = [topology.landmark[list(outline)] for outline in BROW_OUTLINES]
+    for outline in brows:
+        cv2.fillPoly(rgb, [np.round(CAMERA.project(seen[outline])).astype(np.int32)], (40, 30, 25))
+    beard = (Regions.of(topology).beard > 0.5) & (topology.vertices[:, 1] < 0.04)
+    at = segmentation.frame.photo_to_crop(CAMERA.project(seen[beard])).astype(np.float32)
+    hull = cv2.convexHull(at)
+    probabilities = segmentation.probabilities.copy()
+    picture = probabilities[SegmentClass.FACIAL_HAIR].copy()
+    cv2.fillConvexPoly(picture, np.round(hull).astype(np.int32), 1.0)
+    probabilities[:, picture > 0] = 0
+    probabilities[SegmentClass.FACIAL_HAIR] = picture
+    request = FacialHairRequest("cards", topology.vertices)
+    found = Segmentation(probabilities, segmentation.frame)
+    return builder.build(rgb, found, CAMERA, POSE, topology.vertices, "none", facial=request)
+
+
+def test_brows_and_beard_grow_where_the_photo_has_them(bearded, builder):
+    assert bearded.shell is None and [one.name for one in bearded.facial] == ["brows", "beard"]
+    brows, beard = bearded.facial
+    skin = Skin(builder.topology.vertices, builder.topology)
+    for one in bearded.facial:
+        for points in (one.cards.vertices, one.strands.points.reshape(-1, 3)):
+            distance, _ = skin.distance(points.astype(float))
+            assert distance.min() > -0.001 and distance.max() < 0.02
+    roots = brows.strands.points[:, 0]
+    outline = builder.topology.vertices[builder.topology.landmark[list(BROW_OUTLINES[1])]]
+    left = roots[roots[:, 0] > 0]
+    assert (left[:, :1] > outline[:, 0].min() - 0.006).all() and len(left) > 0.4 * len(roots)
+    assert np.abs(left[:, 2] - outline[:, 2].mean()).max() < 0.02
+    # Toward the temples, and down.
+    assert ((brows.strands.points[:, -1] - roots)[:, 0] * np.sign(roots[:, 0]) > 0).mean() > 0.8
+    assert (beard.strands.points[:, 0, 2] < -0.035).all()
+    assert np.median(brows.cards.colors) < 80
+
+
+def test_no_beard_without_one(builder):
+    rgb, segmentation, _ = picture_of()
+    request = FacialHairRequest("strands", builder.topology.vertices)
+    groom = builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices, "none", facial=request)
+    assert [one.name for one in groom.facial] == ["brows"] and groom.facial_product == "strands"
+
+
+def test_brows_move_with_the_skin(bearded, builder):
+    brows, topology = bearded.facial[0], builder.topology
+    whole = np.tile([0.01, 0.0, 0.0], (len(topology.vertices), 1))
+    np.testing.assert_allclose(brows.moved(whole) - [0.01, 0, 0], 0, atol=1e-6)
+    up = topology.blendshapes[topology.blendshape_index("browInnerUp")]
+    assert np.linalg.norm(brows.moved(up), axis=1).max() > 0.002
+    with np.load(io.BytesIO(hair_npz_bytes(bearded, {}))) as data:
+        assert "shell_vertices" not in data and str(data["facial_product"]) == "cards"
+        assert data["beard_card_bound_vertices"].shape == (len(data["beard_card_vertices"]), 3)
+    document = document_of(hair_glb_bytes(bearded, "test"))
+    assert [node["name"] for node in document["nodes"]] == ["brows", "beard"]
+    assert len(document["images"]) == 2

@@ -1,0 +1,453 @@
+"""Brows, beard and mustache as short cards and strands that are bound to the skin."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..detection.mediapipe_topology import BROW_OUTLINES
+from ..geometry.frames import Camera, HeadPose
+from ..geometry.visibility import ramp, ray_cosines
+from ..image.color import LUMINANCE, linear_of_bytes_float32, linear_to_srgb
+from ..image.sampling import sample_image
+from ..segmentation.segments import Segmentation, SegmentClass
+from ..template.regions import Regions, brow_weight
+from ..template.topology import HeadTopology
+from .cards import farthest_points
+from .groom import FacialHair, HairCards, HairStrands
+from .settings import HairSettings
+from .skin import Skin
+from .strand_atlas import DENSE_LOCKS, LOCKS, MEAN_LIGHTNESS, lock_columns
+
+#: How far brows reach beyond the landmarks' outline, meters.
+BROW_REACH = 0.002
+#: Standard deviations of what is taken for a hair and for the skin around it, meters.
+HAIR_SIGMA = 0.0006
+SKIN_SIGMA = 0.012
+#: How much darker than the skin around it hair of the brows is, logarithm of linear light: none and full.
+DARKNESS = (0.15, 0.5)
+#: Density of brows within their outline where they are no darker: white and blond ones.
+LEAST_BROW = 0.3
+#: Probabilities of facial hair between which a beard begins and is full.
+BEARD_PROBABILITY = (0.3, 0.65)
+#: A beard of less than this, square centimeters, is none.
+LEAST_BEARD_CM2 = 6.0
+#: How far back brows and beards are, y in the head frame, meters.
+MOST_BACK = 0.065
+#: Cosine of skin to the camera from which on the photo shows its hair.
+SEEN_COSINE = 0.25
+#: Roots that are tried.
+CANDIDATES = {"brows": 9000, "beard": 16000}
+#: Length of brow hair in the middle of a brow and at its ends, meters.
+BROW_LENGTH = 0.0095
+BROW_END_LENGTH = 0.006
+#: Shortest and longest beard, meters, and how long it is per meter that is seen below the chin.
+BEARD_LENGTHS = (0.0065, 0.09)
+BEARD_PER_OVERHANG = 1.2
+#: Longest hair of cheeks, mustache and neck, meters.
+CHEEK_LENGTH = 0.012
+#: How far hair stands off the skin, of its length: brows, beard.
+LIFT = {"brows": 0.22, "beard": 0.35}
+#: Width of cards, meters.
+WIDTH = {"brows": 0.0022, "beard": 0.004}
+#: Fraction of a lock's width that a card shows.
+LOCK_FRACTION = 0.35
+#: Spread of lengths, of the whole, and of directions.
+LENGTH_SPREAD = 0.2
+DIRECTION_SPREAD = 0.12
+#: Angle of brow hair over the line to the temple, degrees, along a brow from its inner to its outer end.
+BROW_ALONG = (0.0, 0.2, 0.5, 1.0)
+BROW_ANGLES = (70.0, 35.0, 12.0, -12.0)
+#: How much hair at the upper edge of a brow points down, and at the lower edge up, degrees.
+BROW_CONVERGENCE = 18.0
+#: Points of hair float so far over the skin, meters.
+CLEARANCE = 0.0004
+#: What is farther from the skin than this, meters, goes with its root.
+BOUND_HEIGHT = 0.005
+#: Height of the mouth's middle, head frame, meters, and how far to the side a mustache reaches.
+MOUTH_Z = -0.062
+MUSTACHE_X = 0.032
+#: Rows of vertices of a card, and points of a strand.
+CARD_ROWS = 4
+STRAND_POINTS = 6
+#: Fraction of typical color in each hair's own.
+TYPICAL_FRACTION = 0.5
+#: Quantile of lightness that is hair's, not that of skin between it.
+HAIR_QUANTILE = 0.3
+#: Quantile of darkness in a region that says how much darker hair is than skin; below the least, it is light.
+CONTRAST_QUANTILE = 0.8
+LEAST_CONTRAST = 0.2
+#: How far the color of light hair is made gray, 0..1.
+LIGHT_HAIR_GRAY = 0.6
+#: Light that is added before logarithms.
+LIGHT_FLOOR = 0.005
+
+
+@dataclass(frozen=True)
+class FacePhoto:
+    """A photo of a face and the head in it.
+
+    Attributes:
+        rgb: (H, W, 3) uint8 sRGB.
+        segmentation: What its pixels show.
+        camera: Of the photo.
+        pose: Of the head.
+        vertices: (V, 3) of the head as photographed, head frame, meters.
+    """
+
+    rgb: np.ndarray
+    segmentation: Segmentation
+    camera: Camera
+    pose: HeadPose
+    vertices: np.ndarray
+
+
+@dataclass(frozen=True)
+class Roots:
+    """Points of the skin that hair grows on.
+
+    Attributes:
+        corners: (N, 3) int, vertices of the head around each.
+        weights: (N, 3) float64, barycentric coordinates.
+        uv: (N, 2) float64, in the head's texture coordinates.
+        points: (N, 3), head frame, meters.
+        normals: (N, 3) unit normals.
+        colors: (N, 3) float32, sRGB 0..255.
+        possible: How many there would be if hair were dense wherever it is.
+    """
+
+    corners: np.ndarray
+    weights: np.ndarray
+    uv: np.ndarray
+    points: np.ndarray
+    normals: np.ndarray
+    colors: np.ndarray
+    possible: float
+
+    def chosen(self, index: np.ndarray) -> "Roots":
+        """Some of the roots."""
+        return Roots(
+            self.corners[index],
+            self.weights[index],
+            self.uv[index],
+            self.points[index],
+            self.normals[index],
+            self.colors[index],
+            self.possible,
+        )
+
+
+def build_facial_hair(
+    photo: FacePhoto, skin: Skin, topology: HeadTopology, regions: Regions, settings: HairSettings
+) -> tuple[FacialHair, ...]:
+    """Make brows and, where the photo shows one, beard and mustache.
+
+    Args:
+        photo: With the head as photographed.
+        skin: Of the neutral head, which the hair grows on.
+        topology: Of the heads.
+        regions: Of the template.
+        settings: Numbers of cards and strands, seed.
+
+    Returns:
+        "brows", and "beard" if there is one.
+    """
+    made = []
+    front = topology.vertices[:, 1] < MOST_BACK
+    mouth = regions.features * (topology.vertices[:, 2] < -0.03)
+    brows = brow_weight(topology.vertices, topology, BROW_REACH) * front
+    for name, weight in (("brows", brows), ("beard", regions.beard * (1 - mouth) * front)):
+        roots = _roots(name, weight, photo, skin, topology, settings)
+        if roots is None:
+            continue
+        if name == "brows":
+            directions, lengths = _brow_hair(roots, skin, topology)
+        else:
+            directions, lengths = _beard_hair(roots, _beard_length(photo, skin, topology))
+        fullness = len(roots.points) / max(roots.possible, 1.0)
+        made.append(_grown(name, roots, directions, lengths, skin, settings.thinned(fullness)))
+    return tuple(made)
+
+
+def _roots(
+    name: str,
+    weight: np.ndarray,
+    photo: FacePhoto,
+    skin: Skin,
+    topology: HeadTopology,
+    settings: HairSettings,
+) -> Roots | None:
+    """Random roots, as dense as the photo shows hair; None if there is none."""
+    rng = np.random.default_rng(settings.seed + len(name))
+    corners = skin.vertices[skin.triangles]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    area = area * (weight[skin.triangles].max(1) > 0)
+    total = float(area.sum())
+    if total <= 0:
+        return None
+    count = CANDIDATES[name]
+    at = (np.arange(count) + rng.random(count)) / count
+    triangle = np.searchsorted(np.cumsum(area) / total, at).clip(0, len(area) - 1)
+    u, v = rng.random((2, count))
+    outside = u + v > 1
+    u, v = np.where(outside, 1 - u, u), np.where(outside, 1 - v, v)
+    barycentric = np.stack([1 - u - v, u, v], 1)
+    vertices = skin.triangles[triangle]
+    region = (weight[vertices] * barycentric).sum(1)
+    if name == "brows":  # vertices are too far apart for their outline
+        region = brow_weight(_blend(topology.vertices[vertices], barycentric), topology, BROW_REACH)
+    density, colors, contrast = _observed(name, region, vertices, barycentric, photo, topology)
+    if name == "beard" and density.sum() / count * total * 1e4 < LEAST_BEARD_CM2:
+        return None
+    kept = np.flatnonzero(rng.random(count) < density)
+    if len(kept) < 3:
+        return None
+    kept = rng.permutation(kept)
+    vertices, barycentric = vertices[kept], barycentric[kept]
+    normals = _unit(_blend(skin.normals[vertices], barycentric))
+    return Roots(
+        vertices,
+        barycentric,
+        _blend(skin.triangle_uv[triangle[kept]], barycentric),
+        _blend(skin.vertices[vertices], barycentric),
+        normals,
+        _hair_colors(colors[kept], contrast),
+        float(region.sum() if name == "brows" else (density > LEAST_BROW).sum()),
+    )
+
+
+def _observed(
+    name: str,
+    region: np.ndarray,
+    vertices: np.ndarray,
+    barycentric: np.ndarray,
+    photo: FacePhoto,
+    topology: HeadTopology,
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """(N,) 0..1 how dense hair is at points of the skin, (N, 3) the photo's colors, sRGB 0..255, and how much
+    darker hair is than skin.
+
+    What the photo does not show has the density of the other side.
+    """
+    values = [_at_points(photo, corners, barycentric) for corners in (vertices, topology.mirror[vertices])]
+    seen = np.stack([one[0] for one in values])
+    best = np.where(seen[0] >= np.minimum(seen[1], 0.5), 0, 1)
+    column = np.arange(len(region))
+    visible, darkness, probability = (np.stack([one[k] for one in values])[best, column] for k in range(3))
+    colors = np.stack([one[3] for one in values])[best, column]
+    if name == "brows":
+        shown = np.maximum(ramp(darkness, *DARKNESS), LEAST_BROW)
+        shown = LEAST_BROW + (shown - LEAST_BROW) * visible
+    else:
+        shown = ramp(probability, *BEARD_PROBABILITY) * visible
+    inside = (region * shown * visible > LEAST_BROW) if name == "beard" else (region * visible > 0.5)
+    contrast = float(np.quantile(darkness[inside], CONTRAST_QUANTILE)) if inside.any() else 1.0
+    return region * shown, colors, contrast
+
+
+def _at_points(
+    photo: FacePhoto, vertices: np.ndarray, barycentric: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of points of the skin: whether they are seen, how much darker they are than skin around, the
+    probability of facial hair, and their colors.
+    """
+    points = photo.pose.head_to_camera(_blend(photo.vertices[vertices].astype(np.float64), barycentric))
+    a, b, c = (photo.vertices[vertices[:, k]].astype(np.float64) for k in range(3))
+    normals = _unit(np.cross(b - a, c - a)) @ photo.pose.rotation.T
+    visible = ramp(ray_cosines(points, normals), SEEN_COSINE, SEEN_COSINE + 0.2)
+    pixels = photo.camera.project(points).astype(np.float32)
+    height, width = photo.rgb.shape[:2]
+    visible = visible * ((pixels >= 0) & (pixels <= [width - 1, height - 1])).all(1)
+    per_meter = photo.camera.focal_px / float(np.median(points[:, 2]))
+    low = np.floor(pixels.min(0) - 3 * SKIN_SIGMA * per_meter).astype(int).clip(0, [width - 2, height - 2])
+    high = np.ceil(pixels.max(0) + 3 * SKIN_SIGMA * per_meter).astype(int).clip(low + 2, [width, height])
+    picture = linear_of_bytes_float32()[photo.rgb[low[1] : high[1], low[0] : high[0]]]
+    fine = cv2.GaussianBlur(picture, (0, 0), max(HAIR_SIGMA * per_meter, 0.3))
+    light = np.log(fine @ LUMINANCE.astype(np.float32) + LIGHT_FLOOR)
+    around = cv2.GaussianBlur(light, (0, 0), max(SKIN_SIGMA * per_meter, 1.0))
+    local = pixels - low.astype(np.float32)
+    probabilities = photo.segmentation.probabilities
+    covering = [SegmentClass.HAIR, SegmentClass.HEADWEAR, SegmentClass.OCCLUDER]
+    maps = np.stack([probabilities[SegmentClass.FACIAL_HAIR], probabilities[covering].sum(0)], -1)
+    at = photo.segmentation.frame.photo_to_crop(pixels.astype(np.float64)).astype(np.float32)
+    facial, covered = sample_image(np.ascontiguousarray(maps), at).T
+    visible = visible * (covered < 0.5)
+    colors = np.asarray(linear_to_srgb(sample_image(fine, local)) * 255, np.float32)
+    return visible, sample_image(around - light, local), facial, colors
+
+
+def _hair_colors(colors: np.ndarray, contrast: float) -> np.ndarray:
+    """Colors (N, 3) of hair at roots whose own are those of skin, too: between the darker ones' typical."""
+    lightness = colors @ LUMINANCE
+    if contrast < LEAST_CONTRAST:  # light hair, which is less red than the skin
+        lighter = np.median(colors[lightness >= np.quantile(lightness, 1 - HAIR_QUANTILE)], axis=0)
+        gray = lighter + (float(lighter @ LUMINANCE) - lighter) * LIGHT_HAIR_GRAY
+        return np.asarray(np.broadcast_to(gray, colors.shape), np.float32)
+    darker = colors[lightness <= np.quantile(lightness, HAIR_QUANTILE)]
+    typical = np.median(darker, axis=0)
+    # A hair is no lighter than the typical one by more than gray strands among dark ones are.
+    own = np.minimum(colors, 1.35 * typical + 8)
+    return np.asarray(TYPICAL_FRACTION * typical + (1 - TYPICAL_FRACTION) * own, np.float32)
+
+
+def _brow_hair(roots: Roots, skin: Skin, topology: HeadTopology) -> tuple[np.ndarray, np.ndarray]:
+    """Directions (N, 3) and lengths (N,), meters, of brow hair: up beside the nose, then to the temples."""
+    side = np.sign(roots.points[:, 0])
+    along, across = np.zeros(len(side)), np.zeros(len(side))
+    for outline, sign in zip(BROW_OUTLINES, (-1, 1), strict=True):
+        own = side == sign
+        if not own.any():
+            continue
+        line = skin.vertices[topology.landmark[list(outline)]]
+        low, high = np.abs(line[:, 0]).min(), np.abs(line[:, 0]).max()
+        distance = np.abs(roots.points[own, 0])
+        along[own] = ((distance - low) / max(high - low, 1e-6)).clip(0, 1)
+        half = len(outline) // 2
+        upper, lower = (line[rows] for rows in (slice(0, half), slice(half, None)))
+        heights = []
+        for edge in (upper, lower):
+            order = np.argsort(np.abs(edge[:, 0]))
+            heights.append(np.interp(distance, np.abs(edge[order, 0]), edge[order, 2]))
+        middle, reach = (heights[0] + heights[1]) / 2, np.abs(heights[0] - heights[1]) / 2 + BROW_REACH
+        across[own] = ((roots.points[own, 2] - middle) / reach).clip(-1, 1)
+    angle = np.radians(np.interp(along, BROW_ALONG, BROW_ANGLES) - BROW_CONVERGENCE * across)
+    direction = np.stack([side * np.cos(angle), np.zeros(len(side)), np.sin(angle)], 1)
+    length = np.interp(along, [0, 0.25, 0.7, 1], [BROW_END_LENGTH, BROW_LENGTH, BROW_LENGTH, BROW_END_LENGTH])
+    return direction, length
+
+
+def _beard_hair(roots: Roots, longest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Directions (N, 3) and lengths (N,), meters, of beard and mustache: down, beside the mouth outward."""
+    x, y, z = roots.points.T
+    direction = np.stack([0.1 * np.sign(x), np.full(len(x), -0.15), np.full(len(x), -1.0)], 1)
+    lip = ramp(z, MOUTH_Z - 0.004, MOUTH_Z + 0.004) * ramp(np.abs(x), MUSTACHE_X + 0.01, MUSTACHE_X)
+    direction[:, 0] += lip * 0.8 * np.clip(x / 0.012, -1, 1)
+    chin = ramp(z, MOUTH_Z - 0.01, MOUTH_Z - 0.035) * ramp(np.abs(x), 0.06, 0.025) * ramp(y, 0.05, 0.02)
+    short = min(longest, CHEEK_LENGTH)
+    return direction, short + (longest - short) * chin
+
+
+def _beard_length(photo: FacePhoto, skin: Skin, topology: HeadTopology) -> float:
+    """Meters: how long the beard is at the chin, by how far it hangs below it in the photo."""
+    frame = photo.segmentation.frame
+    facial = photo.segmentation.probabilities[SegmentClass.FACIAL_HAIR] > 0.5
+    points = photo.pose.head_to_camera(photo.vertices.astype(np.float64))
+    pixels = frame.photo_to_crop(photo.camera.project(points))
+    near = (np.abs(topology.vertices[:, 0]) < 0.02) & (topology.vertices[:, 2] > -0.135)
+    near &= (topology.vertices[:, 2] < MOUTH_Z) & (topology.vertices[:, 1] < 0.03)
+    columns = slice(*np.round(np.quantile(pixels[near, 0], [0.1, 0.9])).astype(int).clip(0, facial.shape[1]))
+    rows = np.flatnonzero(facial[:, columns].any(1))
+    per_meter = frame.scale * photo.camera.focal_px / float(np.median(points[near, 2]))
+    overhang = (rows.max() - pixels[near, 1].max()) / per_meter if len(rows) else 0.0
+    return float(np.clip(BEARD_LENGTHS[0] + BEARD_PER_OVERHANG * max(overhang, 0.0), *BEARD_LENGTHS))
+
+
+def _grown(
+    name: str, roots: Roots, directions: np.ndarray, lengths: np.ndarray, skin: Skin, settings: HairSettings
+) -> FacialHair:
+    rng = np.random.default_rng(settings.seed + 2)
+    directions = directions + DIRECTION_SPREAD * rng.standard_normal(directions.shape)
+    lengths = lengths * (1 - LENGTH_SPREAD * rng.random(len(lengths)))
+    cards, strands = (
+        (settings.brow_cards, settings.brow_strands)
+        if name == "brows"
+        else (settings.beard_cards, settings.beard_strands)
+    )
+    chosen = farthest_points(roots.points, cards)
+    own = roots.chosen(chosen)
+    points = _curves(name, own, directions[chosen], lengths[chosen], CARD_ROWS, skin)
+    ribbons, corners, weights = _ribbons(name, own, points, skin, rng)
+    some = np.arange(min(strands, len(roots.points)))
+    own = roots.chosen(some)
+    points = _curves(name, own, directions[some], lengths[some], STRAND_POINTS, skin)
+    return FacialHair(
+        name=name,
+        cards=ribbons,
+        strands=HairStrands(
+            points=points.astype(np.float32),
+            root_vertices=own.corners.astype(np.int32),
+            root_barycentric=own.weights.astype(np.float32),
+            root_uv=own.uv.astype(np.float32),
+            colors=_bytes(own.colors)[:, None].repeat(2, 1),
+        ),
+        bound_vertices=corners.astype(np.int32),
+        bound_barycentric=weights.astype(np.float32),
+        length_m=float(np.median(lengths)),
+    )
+
+
+def _curves(
+    name: str, roots: Roots, directions: np.ndarray, lengths: np.ndarray, points: int, skin: Skin
+) -> np.ndarray:
+    """(N, P, 3) curves along the skin that rise off it, then bend back toward it."""
+    along = directions - (directions * roots.normals).sum(1, keepdims=True) * roots.normals
+    along = _unit(along)
+    t = np.linspace(0, 1, points)[None, :, None]
+    rise = LIFT[name] * t * (1 - 0.45 * t)
+    curves = roots.points[:, None] + lengths[:, None, None] * (
+        along[:, None] * t + roots.normals[:, None] * rise
+    )
+    flat = curves[:, 1:].reshape(-1, 3)
+    distance, nearest = skin.distance(flat, 0.1)
+    low = np.flatnonzero(distance < CLEARANCE)
+    flat[low] += (CLEARANCE - distance[low])[:, None] * skin.normals_at(nearest[low])
+    return np.concatenate([curves[:, :1], flat.reshape(len(curves), points - 1, 3)], 1)
+
+
+def _ribbons(
+    name: str, roots: Roots, points: np.ndarray, skin: Skin, rng: np.random.Generator
+) -> tuple[HairCards, np.ndarray, np.ndarray]:
+    """Cards along curves (N, P, 3), and the skin that their vertices go with: corners and weights (K, 3)."""
+    count, rows = points.shape[:2]
+    tangents = _unit(np.gradient(points, axis=1))
+    normals = roots.normals[:, None].repeat(rows, 1)
+    side = _unit(np.cross(tangents, normals))
+    normals = np.cross(side, tangents)
+    along = np.linspace(0, 1, rows)
+    half = (
+        WIDTH[name] / 2 * rng.uniform(0.8, 1.2, count)[:, None] * np.interp(along, [0, 0.5, 1], [0.9, 1, 0.7])
+    )
+    vertices = np.stack([points - side * half[..., None], points + side * half[..., None]], 2)
+    lock = rng.integers(DENSE_LOCKS, LOCKS, count)
+    left, right = lock_columns(lock)
+    # Short hair has few strands side by side: a part of a lock.
+    left = left + (right - left) * (1 - LOCK_FRACTION) * rng.random(count)
+    right = left + (lock_columns(lock)[1] - lock_columns(lock)[0]) * LOCK_FRACTION
+    uv = np.empty((count, rows, 2, 2))
+    uv[..., 0, 0], uv[..., 1, 0] = left[:, None], right[:, None]
+    uv[..., 1] = (0.998 - 0.9 * along)[None, :, None]
+    first = (np.arange(count) * rows * 2)[:, None, None]
+    row = np.arange(rows - 1)[None, :, None] * 2
+    triangles = (first + row + np.array([0, 2, 1, 1, 2, 3])).reshape(-1, 3)
+    middles = points.reshape(-1, 3)
+    distance, nearest = skin.distance(middles, 0.1)
+    triangle = skin.sample_triangle[nearest]
+    corners, weights = skin.triangles[triangle], skin.sample_weights[nearest]
+    far = distance > BOUND_HEIGHT
+    corners = np.where(far[:, None], roots.corners.repeat(rows, 0), corners).repeat(2, 0)
+    weights = np.where(far[:, None], roots.weights.repeat(rows, 0), weights).repeat(2, 0)
+    flat_normals = normals.reshape(-1, 3).repeat(2, 0)
+    cards = HairCards(
+        vertices=vertices.reshape(-1, 3).astype(np.float32),
+        triangles=triangles.astype(np.int32),
+        normals=_unit(flat_normals).astype(np.float32),
+        uv=uv.reshape(-1, 2).astype(np.float32),
+        colors=_bytes(roots.colors / MEAN_LIGHTNESS).repeat(rows * 2, 0),
+        card=np.arange(count).repeat(rows * 2).astype(np.int32),
+        along=np.tile(along.repeat(2), count).astype(np.float32),
+        layer=np.zeros(count, np.uint8),
+        lod=(np.arange(count) < count / 2).astype(np.uint8) + (np.arange(count) < count / 4).astype(np.uint8),
+    )
+    return cards, corners, weights
+
+
+def _blend(corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return np.einsum("nk,nkc->nc", weights, corners)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9))
+
+
+def _bytes(colors: np.ndarray) -> np.ndarray:
+    return np.clip(np.round(colors), 0, 255).astype(np.uint8)
