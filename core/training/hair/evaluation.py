@@ -76,7 +76,7 @@ class TrueVolume:
         counted = points[:, 2] > LOWEST
         truth = self.inside & counted.reshape(self.grid.shape)
         found = np.zeros_like(truth)
-        missed = 0
+        missed = 0.0
         if shape is not None:
             volume = shape.volume
             beyond = ((points < volume.grid.origin) | (points > volume.grid.points[-1])).any(1)
@@ -86,7 +86,7 @@ class TrueVolume:
         figures = []
         for axis in (None, 0, 1):
             a, b = (truth, found) if axis is None else (truth.any(axis), found.any(axis))
-            more = missed if axis is None else 0
+            more = missed if axis is None else 0.0
             figures.append(float((a & b).sum() / max((a | b).sum() + more, 1)))
         return HairFigures(figures[0], figures[1], figures[2], angle_deg)
 
