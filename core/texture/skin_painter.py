@@ -43,6 +43,8 @@ STRAND_RANGE = (0.22, 0.45)
 #: The same for light texels on the neck, and what is taken with them, texels of a texture of 1024.
 CHAIN_RANGE = (0.12, 0.30)
 CHAIN_REACH = 2
+#: The same for redder ones on the neck and before the ears: ears are red.
+FLUSHED_RANGE = (0.10, 0.22)
 #: Meters around an ear within which lines count as those on the neck: the photo's ear may lie before it.
 EAR_REACH = 0.042
 EAR_FADE = 0.012
@@ -275,7 +277,9 @@ class SkinPainter:
             (n,) float32, 0..1.
         """
         expected = self.sampler.at_texels(logs)
-        foreign = ramp(_foreign_hue(np.log(np.maximum(colors, DARK)) - expected), *FOREIGN_HUE_RANGE)
+        hue = np.log(np.maximum(colors, DARK)) - expected
+        foreign = ramp(_foreign_hue(hue), *FOREIGN_HUE_RANGE)
+        flushed = ramp(hue[:, 0] - hue[:, 1:].mean(1), *FLUSHED_RANGE) * self._smooth
         expected = np.exp(expected) @ LUMINANCE
         ratio = np.log(np.maximum(colors @ LUMINANCE, DARK) / np.maximum(expected, DARK))
         # A gray beard is as light as a highlight.
@@ -285,7 +289,7 @@ class SkinPainter:
         strand = ramp(-ratio, *STRAND_RANGE) * near * (1 - np.maximum(self._features, self._beard))
         clipped = ramp(np.minimum.reduce(view.colors.T), *CLIPPED_RANGE)
         foreign *= 1 - np.maximum(self._features, self._beard)
-        odd = np.maximum.reduce([glint, chain, strand, clipped, foreign])
+        odd = np.maximum.reduce([glint, chain, strand, clipped, foreign, flushed])
         return np.asarray((1 - odd) * (1 - self._smooth * self._around(odd)), np.float32)
 
     def _around(self, values: np.ndarray) -> np.ndarray:
