@@ -31,10 +31,10 @@ CLIPPED = 0.98
 MAX_DEVIATIONS = 2.5
 #: Corrections of lightness and of hue, natural logarithms, that are too small to be certain of. Greater ones
 #: are made less, the less the greater they are.
-LIGHTNESS_THRESHOLD = 0.17
-HUE_THRESHOLD = 0.07
+LIGHTNESS_THRESHOLD = 0.14
+HUE_THRESHOLD = 0.05
 #: Power of threshold over correction that is taken off, as a fraction of the correction.
-SHRINKAGE_POWER = 3
+SHRINKAGE_POWER = 4
 #: Lightness is corrected by less than this, natural logarithm, which great corrections come near.
 MOST_LIGHTNESS = 0.8
 #: The same where the white of the eyes is not seen: what is behind people is no good measure of light. It
