@@ -158,7 +158,14 @@ class Correction(Protocol):
     """What is known of the volume beside its construction, such as what the hair network says."""
 
     def correction_at(self, points: np.ndarray) -> np.ndarray:
-        """What to add to the field, (N,) float32 meters, at points (N, 3), head frame, meters."""
+        """What to add to the field.
+
+        Args:
+            points: (N, 3), head frame, meters.
+
+        Returns:
+            (N,) float32, meters.
+        """
         ...
 
     def box(self) -> tuple[np.ndarray, np.ndarray] | None:

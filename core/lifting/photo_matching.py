@@ -90,7 +90,11 @@ class MatchedPhoto:
         return self.pose.head_to_camera(self.vertices.astype(np.float64))
 
     def frame(self, face: np.ndarray) -> AffineFrame:
-        """The square around the vertices `face` in which photos are compared."""
+        """The square around the face in which photos are compared.
+
+        Args:
+            face: (N,) int, the face's vertices.
+        """
         points = self.in_camera[face]
         pixels = self.camera.project(points)
         scale = PX_PER_METER * points[:, 2].mean() / self.camera.focal_px
@@ -98,7 +102,14 @@ class MatchedPhoto:
         return AffineFrame(np.column_stack([scale * np.eye(2), (SIZE - 1) / 2 - scale * middle]))
 
     def skin_at(self, pixels: np.ndarray) -> np.ndarray:
-        """(N,) bool: whether the photo shows the face itself at points (N, 2), photo frame."""
+        """Whether the photo shows the face itself, and not what is before it.
+
+        Args:
+            pixels: (N, 2), photo frame.
+
+        Returns:
+            (N,) bool.
+        """
         if self.segmentation is None:
             return np.ones(len(pixels), bool)
         found = self.segmentation.probabilities_at(pixels)
