@@ -7,6 +7,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
 from ..errors import AddonError
+from ..heads import photographed
 from ..heads.bone_names import LABELS
 from ..heads.export import SUFFIXES, ExportOptions, export_head
 from ..heads.lookup import require_head
@@ -127,6 +128,8 @@ class PHOTOBUST_OT_export_head(bpy.types.Operator, ExportHelper):
         if not self.formats:
             raise AddonError("Choose at least one format.")
         head = require_head(context)
+        # Amid a correction, too, files have the head's own pose, and no shape of a further photo.
+        photographed.restore_all()
         folder, stem = self._target(head)
         options = ExportOptions(
             self.scale,
