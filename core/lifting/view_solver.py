@@ -425,21 +425,29 @@ class _Problem:
         jacobian *= root[:, None, None]
         return jacobian.reshape(2 * count, -1), (residual * root[:, None]).ravel()
 
-    def _matched(self, match: SurfaceMatches, one: _Parts, other: _Parts) -> "_Matched":
-        """Where the surface points of a match are, with the parts of its two views."""
-        identity, expression, correction, log_focal = one
+    def _matched(
+        self,
+        match: SurfaceMatches,
+        one: _Parts,
+        other: _Parts,
+        points: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> "_Matched":
+        """Where the surface points of a match are, with the parts of its two views and, if they are known
+        already, the template's `points` in both.
+        """
+        first, second = points or (match.basis.at(*one[:2]), match.basis.at(*other[:2]))
+        _, _, correction, log_focal = one
         pose, camera = self.placed(match.one, correction, log_focal)
         rays = np.column_stack(
             [(match.pixels - [camera.cx, camera.cy]) / camera.focal_px, np.ones(len(match.pixels))]
         )
         rays = rays @ pose.rotation
         eye = -pose.translation @ pose.rotation
-        points = match.basis.at(identity, expression)
         toward = (match.normals * rays).sum(1)
-        depth = (match.normals * (points - eye)).sum(1) / toward
-        _, expression, correction, log_focal = other
+        depth = (match.normals * (first - eye)).sum(1) / toward
+        _, _, correction, log_focal = other
         pose, camera = self.placed(match.other, correction, log_focal)
-        moved = eye + depth[:, None] * rays + match.basis.at(identity, expression) - points
+        moved = eye + depth[:, None] * rays + second - first
         in_camera = pose.head_to_camera(moved)
         residual = (camera.project(in_camera) - match.found) / match.sigma[:, None]
         by_head = _projection_derivatives(camera, in_camera) @ pose.rotation / match.sigma[:, None, None]
@@ -448,7 +456,8 @@ class _Problem:
     def _linearized_match(self, x: np.ndarray, match: SurfaceMatches) -> tuple[np.ndarray, np.ndarray]:
         """Jacobian (2 N, K + 2 (J + 7)) and residuals (2 N,) of matches, by their weights."""
         parts = self.parts(x, match.one), self.parts(x, match.other)
-        matched = self._matched(match, *parts)
+        points = match.basis.at(*parts[0][:2]), match.basis.at(*parts[1][:2])
+        matched = self._matched(match, *parts, points)
         residual, count = matched.residual, len(match.pixels)
         # Where the skin moves along its normal, the point moves along the ray.
         along = np.einsum("nij,nj->ni", matched.by_head, matched.rays)[:, :, None]
@@ -469,7 +478,7 @@ class _Problem:
                 moved[m] += DIFFERENCE
                 both = list(parts)
                 both[which] = identity, expression, moved[:POSE], float(moved[POSE])
-                change = self._matched(match, *both).residual - residual
+                change = self._matched(match, both[0], both[1], points).residual - residual
                 jacobian[:, :, first + self.j + m] = change / DIFFERENCE
         root = _robust_root(residual, match)
         jacobian *= root[:, None, None]
