@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,7 +17,7 @@ from ..geometry.frames import Camera, HeadPose
 from ..runtime.backend import choose_backend
 from ..runtime.regular_file import read_regular
 from ..runtime.weights import models_folder, verify_models
-from .params import Params, is_path, is_whole
+from .params import MOST_PHOTOS, Params, is_path, is_whole
 
 if TYPE_CHECKING:
     from ..segmentation.segmenter import Segmenter
@@ -35,10 +36,16 @@ MAX_COORDINATE = 10.0
 MAX_DISTANCE = 1e5
 #: Pixels within which focal lengths and principal points lie.
 MAX_PIXELS = 1e8
+#: Shortest focal length of a photo that a face can be found in, pixels.
+MIN_FOCAL_PX = 1.0
 #: Pixels from its place in the photo within which a pin is met.
 MAX_MET_ERROR = 1.0
 #: Standard deviations that an expression has of a kind.
 MAX_COEFFICIENT = 100.0
+
+
+class DamagedHeadError(ValueError):
+    """A head in a folder cannot be corrected; the message says what is wrong with its files."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,7 @@ class AdjustJobs:
         `view`, the name of a further photo of the person, it has `view`, too, the head as in that photo. With
         `segment`, the answer says what a pixel of the photo belongs to (`_segment`).
         """
+        from ..io.writer import write_atomically
         from ..wrapping.adjustments import Adjustments
 
         folder, out, view = params.get("folder"), params.get("out"), params.get("view") or ""
@@ -133,10 +141,11 @@ class AdjustJobs:
             arrays = {name: made[name].astype(np.float32) for name in ("neutral", "photo", "expression")}
             if view:
                 arrays["view"] = made["further"][view].photo.astype(np.float32)
+            archive = io.BytesIO()
+            np.savez(archive, **arrays)  # type: ignore[arg-type]
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("wb") as file:
-                    np.savez(file, **arrays)  # type: ignore[arg-type]
+                write_atomically(path, archive.getvalue())
             except OSError as error:
                 raise OutputError(f"{path} cannot be written ({error.strerror or error})") from error
             answer["file"] = str(path)
@@ -149,6 +158,7 @@ class AdjustJobs:
         "headwear", "runs": [[row, first column, column behind the last], ...]}.
         """
         from ..image.photo import load_photo
+        from ..wrapping.adjustments import MAX_COORDINATE as MAX_PHOTO_COORDINATE
         from ..wrapping.adjustments import is_finite
         from ..wrapping.ignored import segment_at
 
@@ -158,7 +168,8 @@ class AdjustJobs:
         if (
             x is None
             or y is None
-            or not (is_path(photo) and all(map(is_finite, (x, y))) and is_mask_size(size))
+            or not (is_path(photo) and is_mask_size(size))
+            or not all(is_finite(one) and abs(one) <= MAX_PHOTO_COORDINATE for one in (x, y))
         ):
             raise RequestError('"segment" has to have a "photo", "x" and "y", and the size of a "mask"')
         picture = load_photo(photo)
@@ -267,7 +278,7 @@ def read_saved(folder: Path, vertices: int, expressions: Callable[[], np.ndarray
 
     document = json.loads(read_regular(folder / "face.json", MAX_DOCUMENT_BYTES).decode("utf-8"))
     if not isinstance(document, dict):
-        raise ValueError("face.json is no JSON object")
+        raise DamagedHeadError("face.json is no JSON object")
     shape = {
         "neutral": (vertices, 3),
         "photo": (vertices, 3),
@@ -276,7 +287,7 @@ def read_saved(folder: Path, vertices: int, expressions: Callable[[], np.ndarray
     }
     with zipfile.ZipFile(io.BytesIO(read_regular(folder / "head.npz", MAX_HEAD_BYTES))) as archive:
         if sum(member.file_size for member in archive.infolist()) > MAX_HEAD_BYTES:
-            raise ValueError("its arrays are too large")
+            raise DamagedHeadError("its arrays are too large")
         prefix = "base_" if "base_photo.npy" in archive.namelist() else ""
         base = {name: _array(archive, prefix + name, size) for name, size in shape.items()}
         neutral, photo = (_array(archive, name, (vertices, 3)) for name in ("neutral", "photo"))
@@ -285,7 +296,7 @@ def read_saved(folder: Path, vertices: int, expressions: Callable[[], np.ndarray
     views = with_base_poses(document.get("views"), adjusted.get("base_poses"))
     further = further_views(views, base["photo"], expressions)
     sizes = {"": size_of(document["input"])} if "input" in document else {}
-    sizes |= {str(view["name"]): size_of(view) for view in views or () if view["name"] in further}
+    sizes |= {view["name"]: size_of(view) for view in views if view["name"] in further}
     head = BaseHead(base["neutral"], base["photo"], base["units"], base["expression"], pose, further)
     made_with = Adjustments.parse({**adjusted, "ignored_png": None}) if adjusted else Adjustments()
     return SavedHead(head, camera, neutral, photo, made_with, sizes)
@@ -295,15 +306,23 @@ def size_of(about: dict[str, Any]) -> tuple[int, int]:
     """Width and height of a photo, as face.json has them. Raises ValueError, KeyError or TypeError."""
     width, height = about["width"], about["height"]
     if not all(is_whole(side) and 1 <= side <= MAX_PIXELS for side in (width, height)):
-        raise ValueError("the photo has an impossible size")
+        raise DamagedHeadError("the photo has an impossible size")
     return width, height
 
 
 def with_base_poses(views: object, poses: object) -> list[dict[str, Any]]:
-    """The views of face.json, those whose pose was corrected with that from before."""
+    """The views of face.json, those whose pose was corrected with that from before.
+
+    Raises:
+        DamagedHeadError: They are more than a head is made of, or have no names.
+    """
     base = poses if isinstance(poses, dict) else {}
-    found = [view for view in views if isinstance(view, dict)] if isinstance(views, list) else []
-    return [{**view, "pose": base[view["name"]]} if view.get("name") in base else view for view in found]
+    found = views if isinstance(views, list) else []
+    if len(found) > MOST_PHOTOS:
+        raise DamagedHeadError(f"it has {len(found)} photos, and a head is made of {MOST_PHOTOS} at most")
+    if not all(isinstance(view, dict) and isinstance(view.get("name"), str) for view in found):
+        raise DamagedHeadError("its photos have no names")
+    return [{**view, "pose": base[view["name"]]} if view["name"] in base else view for view in found]
 
 
 def further_views(
@@ -340,7 +359,7 @@ def further_views(
             continue
         other = _floats(np.array(view["expression"], float), (len(basis),), MAX_COEFFICIENT)
         camera, pose = _camera_and_pose(view["camera"], view["pose"])
-        found[str(view["name"])] = PinView(photo + np.tensordot(other - own, basis, 1), camera, pose)
+        found[view["name"]] = PinView(photo + np.tensordot(other - own, basis, 1), camera, pose)
     return found
 
 
@@ -348,47 +367,58 @@ def _camera_and_pose(camera: dict[str, Any], pose: dict[str, Any]) -> tuple[Came
     """Of a photo, as face.json has them. Raises ValueError, KeyError or TypeError if they are impossible."""
     rotation = _floats(np.array(pose["rotation_head_to_camera"], float), (3, 3))
     if np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-3:  # six digits in the file
-        raise ValueError("the pose is no rotation")
+        raise DamagedHeadError("the pose is no rotation")
     focal, (cx, cy) = float(camera["focal_length_px"]), camera["principal_point_px"]
     translation = np.array(pose["translation_m"], float)
     if translation.shape != (3,) or not np.abs(translation).max() <= MAX_DISTANCE:  # false for NaN, too
-        raise ValueError("the pose is impossible")
-    if focal <= 0 or not np.abs(np.array([focal, cx, cy], float)).max() <= MAX_PIXELS:
-        raise ValueError("the camera is impossible")
+        raise DamagedHeadError("the pose is impossible")
+    if not focal >= MIN_FOCAL_PX or not np.abs(np.array([focal, cx, cy], float)).max() <= MAX_PIXELS:
+        raise DamagedHeadError("the camera is impossible")
     return Camera(focal, float(cx), float(cy)), HeadPose(rotation, translation)
 
 
 def _array(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """An array of an .npz file as numbers of a head; its header is checked before memory is asked for."""
+    if f"{name}.npy" not in archive.namelist():
+        raise DamagedHeadError(f"it has no {name}")
     with archive.open(f"{name}.npy") as file:
         version = np.lib.format.read_magic(file)
         read_header = {
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
+        }.get(version)
+        if read_header is None:
+            raise DamagedHeadError(f"{name} is of another version of numpy")
         found, _, dtype = read_header(file)
     if found != shape or dtype.kind != "f":
-        raise ValueError(f"{name} is {dtype} {found} instead of floating point {shape}")
+        raise DamagedHeadError(f"{name} is {dtype} {found} instead of floating point {shape}")
     with archive.open(f"{name}.npy") as file:
         return _floats(np.lib.format.read_array(file, allow_pickle=False), shape)
 
 
 def reason(error: Exception) -> str:
     """What an error says of a damaged file, in a form that fits into a sentence."""
+    if isinstance(error, (DamagedHeadError, RequestError)):
+        return str(error)
     if isinstance(error, KeyError):
         return f"it has no {error.args[0]}" if error.args else "a part is missing"
     if isinstance(error, RecursionError):
         return "face.json is nested too deeply"
+    if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
+        return "face.json is no JSON"
+    if isinstance(error, (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)):
+        return "head.npz is no intact archive"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) or type(error).__name__
+    # What Python and numpy say of wrong types helps nobody who has only a file.
+    return "a part of it is of the wrong kind"
 
 
 def _floats(array: np.ndarray, shape: tuple[int, ...], limit: float = MAX_COORDINATE) -> np.ndarray:
     """The array as numbers of a head. Raises ValueError if it is not that."""
     if array.shape != shape or array.dtype.kind != "f":
-        raise ValueError(f"an array of {array.shape} instead of {shape}")
+        raise DamagedHeadError(f"an array of {array.shape} instead of {shape}")
     numbers = array.astype(np.float64)
     if not np.isfinite(numbers).all() or np.abs(numbers).max() > limit:
-        raise ValueError("numbers that are too large")
+        raise DamagedHeadError("numbers that are too large")
     return numbers

@@ -187,16 +187,16 @@ def _further_masks(masks: object) -> dict[str, np.ndarray]:
         raise RequestError(f'"further_ignored" has to be a JSON object of at most {MAX_FURTHER} masks')
     if not all(0 < len(name) <= MAX_FILE_NAME for name in masks):
         raise RequestError('"further_ignored" has to have masks by the names of photos')
-    found = {name: _mask(png) for name, png in masks.items()}
+    found = {name: _mask(png, f'"further_ignored" of {name}') for name, png in masks.items()}
     return {name: mask for name, mask in found.items() if mask is not None}
 
 
-def _mask(png: object) -> np.ndarray | None:
+def _mask(png: object, what: str = '"ignored_png"') -> np.ndarray | None:
     if png is None:
         return None
     import cv2
 
-    problem = f'"ignored_png" has to be a PNG file in base64, of at most {MAX_MASK_SIDE} pixels a side'
+    problem = f"{what} has to be a PNG file in base64, of at most {MAX_MASK_SIDE} pixels a side"
     try:
         if not isinstance(png, str) or len(png) > MAX_MASK_BYTES:
             raise RequestError(problem)

@@ -45,10 +45,11 @@ def segment_at(
     Returns:
         What it is, and (h, w) bool, where it is; nothing outside the segment frame.
     """
-    column, row = np.round(segmentation.frame.photo_to_crop(np.array([x, y], float))).astype(int)
+    place = np.round(segmentation.frame.photo_to_crop(np.array([x, y], float)))
     width, height = mask_size
-    if not (0 <= column < SEGMENT_SIZE and 0 <= row < SEGMENT_SIZE):
+    if not ((place >= 0) & (place < SEGMENT_SIZE)).all():  # before it is made whole: it may be anywhere
         return SegmentClass.BACKGROUND, np.zeros((height, width), bool)
+    column, row = place.astype(int)
     kind = SegmentClass(int(segmentation.labels[row, column]))
     _, parts = cv2.connectedComponents((segmentation.labels == kind).astype(np.uint8), connectivity=8)
     part = (parts == parts[row, column]).astype(np.float32)

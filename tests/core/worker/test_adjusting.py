@@ -1,23 +1,26 @@
 """Previews of corrected heads from a result's folder, by the worker while it does something else."""
 
+import errno
 import io
 import json
 import os
+import re
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core.errors import ModelError, RequestError
+from core.errors import ModelError, OutputError, RequestError
 from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.io.head_npz import head_npz_bytes
 from core.lifting.person import USED
 from core.lifting.shape_model import FaceShapeModel
 from core.runtime.pinned_models import PINNED_MODELS
 from core.template.topology import HeadTopology
-from core.worker.adjusting import AdjustJobs
+from core.worker.adjusting import AdjustJobs, DamagedHeadError, with_base_poses
 from core.worker.jobs import Jobs
+from core.worker.params import MOST_PHOTOS
 from core.wrapping.adjuster import BaseHead
 from tests.conftest import PATIENCE_SECONDS
 from tests.core.head_samples import MODELS, plain_head
@@ -238,6 +241,21 @@ def huge_number(where):
     return damage
 
 
+def document_with(change):
+    """face.json, changed by a function that gets it."""
+
+    def damage(folder):
+        document = json.loads((folder / "face.json").read_text())
+        change(document)
+        (folder / "face.json").write_text(json.dumps(document))
+
+    return damage
+
+
+def views(names):
+    return document_with(lambda document: document.update(views=[{"name": name} for name in names]))
+
+
 def pipe(name):
     def damage(folder):
         (folder / name).unlink()
@@ -277,7 +295,16 @@ DAMAGES = {
     "unknown compression": of_member(set_everywhere(10, 8, 99)),
     "too large a head": sparse("head.npz", 10**9),
     "too large a document": sparse("face.json", 10**9),
+    "more photos than a head is made of": views([f"{k}.jpg" for k in range(MOST_PHOTOS + 1)]),
+    "a number for a photo's name": views([7]),
+    "no name of a photo": views([None]),
+    "a list for a photo's name": views([["a"]]),
+    "tiny focal length": document_with(lambda document: document["camera"].update(focal_length_px=1e-300)),
+    "no camera": document_with(lambda document: document.update(camera=None)),
+    "words for a pose": document_with(lambda document: document["pose"].update(translation_m=["x"] * 3)),
 }
+#: What Python says of wrong types and damaged archives.
+PYTHON_WORDS = r"unhashable|object is not|NoneType|could not convert|Error|codec|There is no item"
 
 
 @pytest.mark.parametrize(
@@ -286,8 +313,40 @@ DAMAGES = {
 )
 def test_damaged_results_are_named(folder, jobs, damage):
     damage(folder)
-    with pytest.raises(RequestError, match="reconstruct the photo again"):
+    with pytest.raises(RequestError, match="reconstruct the photo again") as refused:
         jobs.adjust({"folder": str(folder), "adjustments": {}})
+    assert not re.search(PYTHON_WORDS, str(refused.value).replace(str(folder), ""))
+
+
+def test_a_stranger_s_photos_are_counted_before_anything_is_made_of_them():
+    many = [{"name": f"{k}.jpg", "verdict": USED, "main": not k} for k in range(MOST_PHOTOS + 1)]
+    assert len(with_base_poses(many[1:], None)) == MOST_PHOTOS
+    with pytest.raises(DamagedHeadError, match=f"{MOST_PHOTOS} at most"):
+        with_base_poses(many, None)
+
+
+def test_nothing_is_left_of_a_file_that_could_not_be_written(folder, jobs, monkeypatch):
+    out = folder / "previews" / "out.npz"
+    jobs.adjust({"folder": str(folder), "out": str(out), "adjustments": {}})
+    before = out.read_bytes()
+
+    def full(path, data):
+        with path.open("wb") as file:
+            file.write(data[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match="No space left"):
+        jobs.adjust({"folder": str(folder), "out": str(out), "adjustments": {"sliders": {"age": 0.5}}})
+    monkeypatch.undo()
+    assert [path.name for path in out.parent.iterdir()] == ["out.npz"] and out.read_bytes() == before
+
+
+@pytest.mark.parametrize("x", [1e308, -1e308, "1", None])
+def test_a_place_that_no_photo_has_is_refused(folder, jobs, x):
+    asked = {"photo": "a.jpg", "x": x, "y": 5, "mask": [8, 8]}
+    with pytest.raises(RequestError, match='"segment" has to have'):
+        jobs.adjust({"folder": str(folder), "segment": asked, "adjustments": {}})
 
 
 def test_models_of_another_version_are_refused_before_they_are_used(folder, monkeypatch):

@@ -32,5 +32,7 @@ def test_one_of_two_hats_is_found_where_it_is():
 
 
 def test_nothing_is_known_beside_the_segment_frame():
-    kind, mask = segment_at(hats(), 1.0, 1.0, PHOTO, (240, 256))
-    assert kind == SegmentClass.BACKGROUND and not mask.any()
+    for x in (1.0, -1e300, 1e300):
+        with np.errstate(all="raise"):
+            kind, mask = segment_at(hats(), x, 1.0, PHOTO, (240, 256))
+        assert kind == SegmentClass.BACKGROUND and not mask.any()

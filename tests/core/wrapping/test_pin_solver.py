@@ -162,6 +162,8 @@ def test_corrections_survive_json_and_nonsense_is_refused():
     ):
         with pytest.raises(RequestError):
             Adjustments.parse(bad)
+    with pytest.raises(RequestError, match=r'"further_ignored" of b\.jpg'):
+        Adjustments.parse({"further_ignored": {"b.jpg": "x"}})
 
 
 def test_sliders_take_eyes_teeth_and_lashes_along(topology):
