@@ -207,7 +207,9 @@ class HairBuilder:
             if not covered:
                 others = further_maps(hair, further, skin, triangles)
             scalp = measure_scalp(hair, skin, self._regions, self._completion, hidden, others)
-            shape = build_shape(hair, skin, scalp, self.settings, self.network, others)
+            # The network knows nothing of hair under headwear, and has seen single photos only.
+            network = None if covered or others else self.network
+            shape = build_shape(hair, skin, scalp, self.settings, network, others)
         if shape is not None:
             volume, mesh = shape.volume, shape.mesh
             flow = build_flow(

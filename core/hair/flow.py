@@ -120,9 +120,10 @@ def build_flow(
     Returns:
         The flow.
     """
-    tangents, weight = _seen_tangents(maps, vertices, normals, visible)
+    lines = prediction.lines if prediction else image_orientation(maps)
+    tangents, weight = _seen_tangents(maps, vertices, normals, visible, lines)
     for other, shown in further:
-        their, clearer = _seen_tangents(other, vertices, normals, shown)
+        their, clearer = _seen_tangents(other, vertices, normals, shown, image_orientation(other))
         better = clearer > weight
         tangents, weight = np.where(better[:, None], their, tangents), np.where(better, clearer, weight)
         visible = np.maximum(visible, shown)
@@ -148,10 +149,14 @@ def build_flow(
 
 
 def _seen_tangents(
-    maps: HairMaps, vertices: np.ndarray, normals: np.ndarray, visible: np.ndarray
+    maps: HairMaps,
+    vertices: np.ndarray,
+    normals: np.ndarray,
+    visible: np.ndarray,
+    lines: tuple[np.ndarray, np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N, 3) tangents of a surface that show as a photo's lines, and (N,) how clear these are."""
-    double, clear = image_orientation(maps)
+    double, clear = lines
     pixels, _ = maps.pixels_of(vertices)
     return _lifted(maps, vertices, normals, sample(double, pixels)), visible * sample(clear, pixels)
 

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes, gaussian_filter, gaussian_filter1d
 
 from ..geometry.visibility import ramp
+from .coverage import covering
 from .grid import Grid
 from .masks import HairMaps, sample
 from .scalp import THICKNESS_LIMITS, Scalp
@@ -46,6 +47,11 @@ OCCIPUT_Z = 0.045
 BACK_SLOPE = 0.12
 #: Thickness of hanging hair on the back of the neck, meters, at least.
 ON_NECK = 0.012
+#: A correction is sampled on a grid this much coarser.
+CORRECTION_FACTOR = 2.0
+#: Hair that only a correction has is thicker than this, meters, up to this distance from the skin.
+NO_RAGS = 0.003
+RAGS_REACH = 0.012
 #: Field values are cut off here, in cells.
 BAND = 4.0
 #: Standard deviation of the final smoothing, cells.
@@ -224,7 +230,14 @@ def build_volume(
     limit = BAND * grid.cell
     np.clip(field, -limit, limit, out=field)
     if correction:
-        field = np.minimum(field.ravel() + correction.correction_at(points), outline)
+        coarse = grid.coarser(CORRECTION_FACTOR)
+        added = correction.correction_at(coarse.points).reshape(coarse.shape)
+        corrected = (field + coarse.resampled(added, grid)).ravel()
+        # A thin layer on skin that the construction leaves bare would be in rags.
+        thin = ramp(field.ravel(), 0.0, -NO_RAGS) * ramp(distance.ravel(), RAGS_REACH, RAGS_REACH / 2)
+        corrected -= NO_RAGS * thin.astype(np.float32)
+        corrected = covering(corrected, field.ravel(), hidden, maps, pixels)
+        field = np.minimum(corrected, outline)
         field = np.clip(np.maximum(field, least), -limit, limit).reshape(grid.shape)
     field = gaussian_filter(field, SMOOTHING)
     np.maximum(field, least.reshape(grid.shape), out=field)

@@ -15,7 +15,9 @@ import cv2
 import numpy as np
 
 from ..geometry.frames import HeadPose
+from ..geometry.visibility import ramp
 from ..runtime.backend import HAIR_NAME, HAIR_ONNX_NAME
+from ..template.regions import EAR_SURROUNDINGS
 from .grid import Grid
 from .masks import HairMaps, sample
 from .volume import AXIS, Billboard, HairVolume
@@ -36,6 +38,8 @@ FIELD_LIMIT = 0.012
 SKIN_LIMIT = 0.06
 OUTLINE_LIMIT = 0.03
 DEPTH_LIMIT = 0.15
+#: Width, meters, over which the network's say ends around the ears.
+EAR_BLEND = 0.01
 #: What an output of 1 adds to the volume's field, meters.
 OUTPUT_SCALE = 0.012
 #: Pictures that the network is given beside the two fields: outline, outline with what hides hair, depth of
@@ -132,12 +136,14 @@ class HairPrediction:
         correction: (56, 80, 64) float32, meters, to add to the volume's field.
         flow: (28, 40, 32, 3) float32, the direction of the hair along the block's axes, of any length.
         field: (56, 80, 64) float32, meters, the corrected field, positive in the hair.
+        lines: The photo's lines and how clear they are, as the network was given them: see `predict`.
     """
 
     block: HairBlock
     correction: np.ndarray
     flow: np.ndarray
     field: np.ndarray
+    lines: tuple[np.ndarray, np.ndarray]
 
     def correction_at(self, points: np.ndarray) -> np.ndarray:
         """What to add to the volume's field.
@@ -150,7 +156,7 @@ class HairPrediction:
         """
         local = self.block.local(points)
         inside = ((local > -BLOCK_CELL) & (local < np.array(BLOCK) * BLOCK_CELL)).all(1)
-        return np.asarray(BLOCK_GRID.sample(self.correction, local) * inside)
+        return np.asarray(BLOCK_GRID.sample(self.correction, local) * inside * (1 - _at_ears(points)))
 
     def flow_at(self, points: np.ndarray) -> np.ndarray:
         """The direction of the hair.
@@ -168,6 +174,13 @@ class HairPrediction:
         """Low and high corner (3,) of what the network says is hair, head frame, meters; None for none."""
         points = self.block.points[(self.field > 0).ravel()]
         return (points.min(0), points.max(0)) if len(points) else None
+
+
+def _at_ears(points: np.ndarray) -> np.ndarray:
+    """(N,) float32 0..1: how far points are at the ears, whose folds are finer than the network's cells."""
+    mirrored = np.column_stack([np.abs(points[:, 0]), points[:, 1:]])
+    depth = np.minimum(mirrored - EAR_SURROUNDINGS[0], EAR_SURROUNDINGS[1] - mirrored).min(1)
+    return ramp(depth, -EAR_BLEND, 0.0).astype(np.float32)
 
 
 def predict(
@@ -190,7 +203,8 @@ def predict(
     output, flow = network.run(inputs)
     correction = output * np.float32(OUTPUT_SCALE)
     field = inputs[0, : BLOCK[0]] * np.float32(FIELD_LIMIT) + correction
-    return HairPrediction(block, correction, np.ascontiguousarray(np.moveaxis(flow, 0, -1)), field)
+    along = np.ascontiguousarray(np.moveaxis(flow, 0, -1))
+    return HairPrediction(block, correction, along, field, (double, clear))
 
 
 def network_inputs(

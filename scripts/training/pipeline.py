@@ -42,8 +42,8 @@ class Scale:
     """How much of everything is made.
 
     portraits: None for all. train_shards: for each kind of mix, the number of shards and the options of
-    make_shards.py. segmentation: shards for the segmentation network, 0 to leave it out, and the hours of its
-    training. The rest are options of the other command lines.
+    make_shards.py. segmentation, hair: shards for each of these networks, 0 to leave it out, and the hours of
+    its training. The rest are options of the other command lines.
     """
 
     portraits: int | None
@@ -58,6 +58,7 @@ class Scale:
     evaluation: tuple[str, ...]
     scan: tuple[str, ...]
     segmentation: tuple[int, float] = (0, 0.0)
+    hair: tuple[int, float] = (0, 0.0)
 
 
 SCALES = {
@@ -75,6 +76,7 @@ SCALES = {
         evaluation=("--per-bin", "60", "--methods", "lifted", "network"),
         scan=("--methods", "lifted", "network"),
         segmentation=(20, 1.0),
+        hair=(80, 1.0),
     ),
     # Too little to learn from: whether all steps fit together, in minutes.
     "smoke": Scale(
@@ -293,6 +295,7 @@ def build_steps(
             (evaluation / "scan.json",),
         ),
         *(segmentation_steps(paths, run, *scale.segmentation) if scale.segmentation[0] else []),
+        *(hair_steps(paths, run, *scale.hair) if scale.hair[0] else []),
     ]
 
 
@@ -356,6 +359,54 @@ def segmentation_steps(paths: DataPaths, run: Path, shards: int, hours: float) -
             command("evaluate"),
             (network, *files),
             (run / "segmentation.json",),
+        ),
+    ]
+
+
+def hair_steps(paths: DataPaths, run: Path, shards: int, hours: float) -> list[Step]:
+    """The steps of the hair network, from synthetic grooms alone: hair.py says how to add MakeHuman's styles.
+
+    Args:
+        paths: where data, caches and the models that ship are.
+        run: folder of the results.
+        shards: of samples.
+        hours: of training.
+    """
+    common = ("--data", str(paths.data), "--cache", str(paths.cache), "--models", str(paths.models))
+
+    def command(what: str, *options: str) -> tuple[str, ...]:
+        return (sys.executable, str(SCRIPTS / "hair.py"), what, "--run", str(run), *options, *common)
+
+    files = tuple(paths.hair_shards / f"train_{i:05d}.npz" for i in range(shards))
+    checkpoint, network = run / "hair" / "checkpoint.pt", run / "models" / "hair_network.onnx"
+    return [
+        Step(
+            "hair-shards",
+            f"make samples of synthetic grooms: {shards} shards of 24",
+            command("shards", "--count", str(shards)),
+            (paths.models / "head_template.npz",),
+            files,
+        ),
+        Step(
+            "hair",
+            f"train the hair network for {hours:g} hours",
+            command("train", "--hours", str(hours)),
+            files,
+            (checkpoint,),
+        ),
+        Step(
+            "hair-export",
+            "write the hair network's weights for both backends",
+            command("export"),
+            (run / "stamps" / "hair.json",),
+            (network,),
+        ),
+        Step(
+            "hair-evaluation",
+            "measure the hair network beside the construction",
+            command("evaluate"),
+            (network,),
+            (run / "hair.json",),
         ),
     ]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.hair.builder import HairBuilder, build_shape
-from core.hair.flow import image_orientation
+from core.hair.flow import build_flow, image_orientation
 from core.hair.masks import hair_maps
 from core.hair.scalp import measure_scalp
 from core.hair.settings import HairSettings
@@ -107,14 +107,34 @@ def test_what_the_network_adds_behind_is_hair_but_stays_in_the_outline_and_off_t
     assert maps.hull[row, column].min() > -0.006
 
 
-def test_the_network_takes_hair_away_and_turns_the_flow(scene):
+def test_the_network_takes_away_what_is_hidden_but_not_what_the_photo_shows(scene):
     maps, skin, scalp = scene
-    shape = build_shape(maps, skin, scalp, SETTINGS, Says(-0.02 / OUTPUT_SCALE, (0.0, 0.0, 1.0)))
+    shape = build_shape(maps, skin, scalp, SETTINGS, Says(-0.02 / OUTPUT_SCALE))
     plain = build_shape(maps, skin, scalp, SETTINGS)
-    inside = [(one.volume.field > 0).sum() * one.volume.grid.cell**3 for one in (shape, plain)]
-    assert inside[0] < 0.7 * inside[1]
+    behind, covered = [], []
+    for one in (shape, plain):
+        grid = one.volume.grid
+        hair = (one.volume.field > 0).ravel()
+        behind.append((hair & (grid.points[:, 1] > 0.16)).sum() * grid.cell**3)
+        pixels, _ = maps.pixels_of(grid.points[hair])
+        shown = np.zeros((64, 64), bool)
+        shown[tuple((pixels / 8).astype(int).clip(0, 63).T[::-1])] = True
+        covered.append(shown[maps.mask[4::8, 4::8]].mean())
+    assert behind[0] < 0.7 * behind[1]
+    assert covered[0] > 0.95 * covered[1]
+
+
+def test_the_flow_is_the_networks(scene):
+    maps, skin, scalp = scene
+    shape = build_shape(maps, skin, scalp, SETTINGS, Says(0.0, (0.0, 0.0, 1.0)))
     flow = shape.prediction.flow_at(np.array([[0.0, 0.1, 0.05]]))[0]
-    np.testing.assert_allclose(flow, [*shape.prediction.block.billboard.side, 0], atol=1e-5)
+    side = shape.prediction.block.billboard.side
+    np.testing.assert_allclose(flow, [*side, 0], atol=1e-5)
+    mesh = shape.mesh
+    found = build_flow(
+        maps, shape.volume, mesh.vertices, mesh.normals, np.zeros(len(mesh.vertices)), shape.prediction
+    )
+    assert np.median(found.at(np.array([[0.0, 0.19, 0.05]])) @ [*side, 0]) > 0.9
 
 
 def test_a_folder_without_a_network_has_none(tmp_path):
