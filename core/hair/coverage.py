@@ -38,10 +38,10 @@ def covering(
     most = np.full(side * side, -np.inf, np.float32)
     np.maximum.at(most, square[:, 1] * side + square[:, 0], field[seen])
     # Rays pass between the points of the grid: neighbors count, too.
-    most = cv2.dilate(most.reshape(side, side), np.ones((3, 3), np.uint8))
+    nearby = cv2.dilate(most.reshape(side, side), np.ones((3, 3), np.uint8))
     middle = np.clip(np.arange(side) * SQUARE + SQUARE // 2, 0, SIZE - 1)
     needed = np.minimum(maps.outline[np.ix_(middle, middle)], NEEDED)
-    lost = ((needed > 0) & np.isfinite(most) & (most < needed)).astype(np.uint8)
+    lost = ((needed > 0) & np.isfinite(nearby) & (nearby < needed)).astype(np.uint8)
     lost = cv2.morphologyEx(lost, cv2.MORPH_CLOSE, np.ones((GAPS, GAPS), np.uint8))
     lost = cv2.dilate(lost, np.ones((2 * ADDED + 1, 2 * ADDED + 1), np.uint8))
     kept = cv2.blur(lost.astype(np.float32), (5, 5))
