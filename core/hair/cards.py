@@ -36,6 +36,9 @@ CLEARANCE = 0.0006
 THIN_EVERY = 4
 #: Levels of detail: cards of the last level are these fractions of all.
 LOD_FRACTIONS = (1.0, 0.5, 0.25)
+#: Triangles of a quad of a card, of its vertices at the left and the right edge of a row and of the next one,
+#: wound so that they face where the card's normals do: renderers paint the backs of others black.
+QUAD_TRIANGLES = (0, 1, 2, 1, 3, 2)
 
 
 def build_cards(
@@ -154,7 +157,7 @@ def _ribbons(
     rgb = colors.at(flat, visible) * shade[:, None] / MEAN_LIGHTNESS
     first = (np.arange(count) * rows * 2)[:, None, None]
     row = np.arange(rows - 1)[None, :, None] * 2
-    triangles = first + row + np.array([0, 2, 1, 1, 2, 3])
+    triangles = first + row + np.array(QUAD_TRIANGLES)
     return HairCards(
         vertices=flat.astype(np.float32),
         triangles=triangles.reshape(-1, 3).astype(np.int32),

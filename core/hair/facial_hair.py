@@ -13,7 +13,7 @@ from ..image.sampling import sample_image
 from ..segmentation.segments import Segmentation, SegmentClass
 from ..template.regions import Regions, brow_weight
 from ..template.topology import HeadTopology
-from .cards import farthest_points
+from .cards import QUAD_TRIANGLES, farthest_points
 from .groom import FacialHair, HairCards, HairStrands
 from .settings import HairSettings
 from .skin import Skin
@@ -418,7 +418,7 @@ def _ribbons(
     uv[..., 1] = (0.998 - 0.9 * along)[None, :, None]
     first = (np.arange(count) * rows * 2)[:, None, None]
     row = np.arange(rows - 1)[None, :, None] * 2
-    triangles = (first + row + np.array([0, 2, 1, 1, 2, 3])).reshape(-1, 3)
+    triangles = (first + row + np.array(QUAD_TRIANGLES)).reshape(-1, 3)
     middles = points.reshape(-1, 3)
     distance, nearest = skin.distance(middles, 0.1)
     triangle = skin.sample_triangle[nearest]

@@ -157,8 +157,16 @@ def test_strands_are_rooted_on_the_scalp(made, builder):
     assert steps.max() < 0.05 and strands.points[:, 0, 2].mean() > 0.03
 
 
+def facing_fraction(cards) -> float:
+    """Of the triangles, how many are wound so that they face where their normals point."""
+    first, second, third = (cards.vertices[cards.triangles[:, k]] for k in range(3))
+    normals = cards.normals[cards.triangles].sum(1)
+    return float(((np.cross(second - first, third - first) * normals).sum(1) > 0).mean())
+
+
 def test_cards_run_from_root_to_tip(made):
     cards = made[0].cards
+    assert facing_fraction(cards) > 0.97
     assert 150 <= len(cards.layer) <= 400 and set(cards.layer) == {0, 1, 2}
     assert (np.bincount(cards.card) == 2 * SETTINGS.card_rows).all()
     assert (np.diff(cards.along.reshape(len(cards.layer), -1)[:, ::2], axis=1) > 0).all()
@@ -308,6 +316,7 @@ def test_brows_and_beard_grow_where_the_photo_has_them(bearded, builder):
     brows, beard = bearded.facial
     skin = Skin(builder.topology.vertices, builder.topology)
     for one in bearded.facial:
+        assert facing_fraction(one.cards) > 0.97
         for points in (one.cards.vertices, one.strands.points.reshape(-1, 3)):
             distance, _ = skin.distance(points.astype(float))
             assert distance.min() > -0.001 and distance.max() < 0.02
