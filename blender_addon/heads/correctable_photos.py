@@ -1,12 +1,12 @@
 """The photos over which a head can be corrected: the main one, and further ones of the person. Needs bpy."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import bpy
 
-from .face_document import FaceDocument, PhotoCamera
-from .lookup import document_of
+from .face_document import FaceDocument, PhotoCamera, PhotoView
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ def correctable_photos(head: bpy.types.Object) -> tuple[CorrectablePhoto, ...]:
     note = head.photobust
     main = Path(bpy.path.abspath(note.photo))
     found = [CorrectablePhoto(0, "", main.name, main)]
-    views, paths = document_of(head).views, note.photos
+    paths = note.photos
+    views = _views(note.manifest) if len(paths) else ()
     if len(views) != len(paths):
         return tuple(found)
     names = [view.name for view in views]
@@ -45,6 +46,15 @@ def correctable_photos(head: bpy.types.Object) -> tuple[CorrectablePhoto, ...]:
             path = Path(bpy.path.abspath(photo.path))
             found.append(CorrectablePhoto(number, view.name, view.name, path))
     return tuple(found)
+
+
+@lru_cache(maxsize=4)
+def _views(manifest: str) -> tuple[PhotoView, ...]:
+    """The views of a head's manifest, which are asked for with every movement of the mouse."""
+    try:
+        return FaceDocument.parse(manifest).views
+    except ValueError:
+        return ()
 
 
 def camera_in(document: FaceDocument, number: int) -> PhotoCamera | None:

@@ -278,9 +278,12 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
         """Ask what a further photo's expression is after it was chosen, a slider moved, or a step undone."""
         if not self._named or self._drag is not None or self._pending is not None or self._preview.busy:
             return
-        wanted = (chosen_photo(head).name, adjustments.document(head))
-        if wanted[0] and wanted != self._shown:
-            self._preview.ask(wanted[1], wanted[0])
+        photo = chosen_photo(head).name
+        if not photo:
+            return
+        wanted = adjustments.document(head)
+        if (photo, wanted) != self._shown:
+            self._preview.ask(wanted, photo)
 
     def _ask(self, head: bpy.types.Object, step: PendingStep) -> None:
         """Let the head be as its pins are: once the engine has answered, as one step that can be undone."""
