@@ -151,6 +151,11 @@ class FurtherPhoto:
     segmentation: Segmentation | None
     corrected: "PinView | None" = None
 
+    @property
+    def pose(self) -> HeadPose:
+        """Of the head in this photo, as corrected if it was."""
+        return self.corrected.pose if self.corrected is not None else self.prior.pose
+
 
 @dataclass(frozen=True)
 class FaceTask:
@@ -859,11 +864,10 @@ def skin_photos(further: Sequence[FurtherPhoto], head: "Head", prior: np.ndarray
     for one in further:
         if one.segmentation is None:
             continue
-        pose = one.prior.pose
         vertices = head.vertices + (one.prior.vertices - prior)[head.topology.origin]
         if one.corrected is not None:
-            pose, vertices = one.corrected.pose, one.corrected.photo.astype(vertices.dtype)
-        found.append(SkinPhoto(one.photo.rgb, one.prior.frame, pose, vertices, one.segmentation))
+            vertices = one.corrected.photo.astype(vertices.dtype)
+        found.append(SkinPhoto(one.photo.rgb, one.prior.frame, one.pose, vertices, one.segmentation))
     return found
 
 
@@ -885,7 +889,7 @@ def hair_photos(further: Sequence[FurtherPhoto]) -> "list[HairPhoto]":
     from .hair.further_photos import HairPhoto
 
     return [
-        HairPhoto(one.photo.rgb, one.segmentation, one.prior.frame.camera, one.prior.pose)
+        HairPhoto(one.photo.rgb, one.segmentation, one.prior.frame.camera, one.pose)
         for one in further
         if one.segmentation is not None
     ]

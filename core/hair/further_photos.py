@@ -93,7 +93,7 @@ def agreement(one: HairMaps, other: HairMaps, vertices: np.ndarray) -> float:
         vertices: (V, 3) of the head, head frame, meters.
 
     Returns:
-        0..1; 1 if they show hardly anything in common.
+        0..1; 0 if they show hardly anything in common: nothing says that the hair is the same.
     """
     hair, clear = [], np.ones(len(vertices), bool)
     for maps in (one, other):
@@ -104,5 +104,5 @@ def agreement(one: HairMaps, other: HairMaps, vertices: np.ndarray) -> float:
         clear &= sample(maps.hidden.astype(np.float32), pixels) < 0.5
         hair.append(outline > 0)
     if clear.sum() < FEWEST:
-        return 1.0
+        return 0.0
     return float((hair[0] == hair[1])[clear].mean())

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import ModelError
+from ..runtime.weights import load_weights
 
 #: (output channels, stride) of the blocks, up to the last layer that all of the mesh is computed from.
 BLOCKS = (
@@ -90,12 +90,12 @@ class FaceNetwork(nn.Module):
 
 
 def load_face_network(path: Path) -> FaceNetwork:
-    """The network of a weights file, in float32, ready for inference."""
-    from safetensors.torch import load_file
+    """The network of a weights file, in float32, ready for inference.
 
-    if not path.is_file():
-        raise ModelError(f"{path} is missing: get the project's models folder again")
+    Raises:
+        ModelError: The file is missing, damaged, or belongs to another version.
+    """
     network = FaceNetwork()
-    network.load_state_dict({name: value.float() for name, value in load_file(path).items()})
+    load_weights(network, path)
     network.requires_grad_(False)
     return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from ..detection.landmarks import FaceLandmarks
-from ..errors import ModelError
 from ..geometry.frames import (
     FRONTAL,
     AffineFrame,
@@ -30,6 +29,7 @@ from ..geometry.frames import (
 from ..geometry.pose import WeakPerspectivePose, fit_pose, mean_pose, rotation_matrix
 from ..geometry.reflection import mirrored_weak_pose
 from ..image.crop import face_frame
+from ..runtime.weights import safetensors_arrays
 from ..template.symmetry import Mirror
 from ..template.template import HeadTemplate
 from .cascade import FeatureSites, Stage
@@ -148,12 +148,7 @@ class LandmarkLifter:
         Raises:
             ModelError: A file is missing or damaged, or the shading's model belongs to another lifter.
         """
-        from safetensors.numpy import load_file
-
-        path = Path(models_dir) / FILE_NAME
-        if not path.is_file():
-            raise ModelError(f"{path} is missing: get the project's models folder again")
-        weights = load_file(path)
+        weights = safetensors_arrays(Path(models_dir) / FILE_NAME)
         network = load_feature_network(models_dir, backend) if "probes" in weights else None
         mirror = Mirror.load(models_dir) if network else None
         template = template or HeadTemplate.load(models_dir)

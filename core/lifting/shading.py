@@ -265,6 +265,33 @@ class NormalPattern:
         return cls(kept, order, (3 * column[order][:, None] + np.arange(3)).ravel(), starts)
 
 
+def check_shading(arrays: Mapping[str, np.ndarray], outputs: int, vertices: int) -> None:
+    """Refuse arrays that are no model of shading.
+
+    Args:
+        arrays: See `ShadingModel`.
+        outputs: How many the lifter has.
+        vertices: How many the template has.
+
+    Raises:
+        ValueError: They do not fit together, or are no numbers.
+        KeyError: One is missing.
+    """
+    used, deviation = arrays["vertices"], arrays["deviation"]
+    if used.ndim != 1 or used.dtype.kind not in "iu" or not len(used):
+        raise ValueError("its vertices are no numbers of vertices")
+    if used.min() < 0 or used.max() >= vertices or len(np.unique(used)) < len(used):
+        raise ValueError("its vertices are not the template's")
+    count = len(arrays["components"])
+    shapes = {"components": (count, len(used)), "deviation": (len(used),), "covariance": (outputs, outputs)}
+    for name, shape in shapes.items():
+        found = arrays[name]
+        if found.shape != shape or found.dtype.kind != "f" or not np.isfinite(found).all():
+            raise ValueError(f"{name} is {found.dtype} {found.shape} instead of finite numbers {shape}")
+    if deviation.min() <= 0:
+        raise ValueError("deviation is not positive")
+
+
 class ShadingModel:
     """What is known beforehand of shading and of the lifter's errors; and the refinement."""
 
@@ -317,7 +344,9 @@ class ShadingModel:
                     f"{path} belongs to another lifter: get the project's models folder again, or, for a "
                     "lifter of your own, make it with scripts/training/train.py shading"
                 )
-            return cls({name: arrays[name] for name in arrays.files}, weights, template)
+            found = {name: arrays[name] for name in arrays.files}
+            check_shading(found, len(weights["output_scale"]), len(template.vertices))
+            return cls(found, weights, template)
 
     def moved(
         self, pose: WeakPerspectivePose, vertices: np.ndarray, correction: np.ndarray

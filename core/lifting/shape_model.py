@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
-from ..runtime.weights import model_arrays
+from ..runtime.weights import model_arrays, safetensors_arrays
 from ..template.template import HeadTemplate
 from .lifter import FILE_NAME as LIFTER_FILE
 from .lifter import LandmarkLifter
@@ -126,12 +126,8 @@ class FaceShapeModel:
         Raises:
             ModelError: A file is missing or damaged.
         """
-        from safetensors.numpy import load_file
-
-        path = Path(models_dir) / LIFTER_FILE
-        if not path.is_file():
-            raise ModelError(f"{path} is missing: get the project's models folder again")
-        return cls.load(LandmarkLifter(load_file(path), HeadTemplate.load(models_dir)), models_dir)
+        weights = safetensors_arrays(Path(models_dir) / LIFTER_FILE)
+        return cls.load(LandmarkLifter(weights, HeadTemplate.load(models_dir)), models_dir)
 
     @property
     def components_covariance(self) -> np.ndarray:

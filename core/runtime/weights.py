@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -61,8 +62,55 @@ def model_arrays(path: Path) -> Iterator[Any]:
     try:
         with np.load(path) as arrays:
             yield arrays
-    except (OSError, KeyError, ValueError, BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error) as error:
         raise ModelError(f"{path} is damaged ({error}): get the project's models folder again") from error
+
+
+def safetensors_arrays(path: Path, torch: bool = False) -> dict[str, Any]:
+    """The arrays of a .safetensors file of models, by name.
+
+    Args:
+        path: The file.
+        torch: Whether as torch's tensors instead of numpy's arrays.
+
+    Raises:
+        ModelError: The file is missing or damaged.
+    """
+    from safetensors import SafetensorError
+
+    if not path.is_file():
+        raise ModelError(f"{path} is missing: get the project's models folder again")
+    try:
+        if torch:
+            from safetensors.torch import load_file as load_tensors
+
+            return dict(load_tensors(path))
+        from safetensors.numpy import load_file
+
+        return dict(load_file(path))
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{path} is damaged ({error}): get the project's models folder again") from error
+
+
+def load_weights(network: Any, path: Path) -> None:
+    """Give a torch network the weights of a .safetensors file, in float32.
+
+    Args:
+        network: A `torch.nn.Module`.
+        path: The file; it may lack what batch normalization counts in training.
+
+    Raises:
+        ModelError: The file is missing, damaged, or belongs to another version.
+    """
+    state = {name: value.float() for name, value in safetensors_arrays(path, torch=True).items()}
+    try:
+        missing, unexpected = network.load_state_dict(state, strict=False)
+    except RuntimeError:  # other shapes
+        missing, unexpected = (), tuple(state)
+    if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
+        raise ModelError(
+            f"{path} does not fit this version of the program: get the project's models folder again"
+        )
 
 
 def model_files(folder: Path) -> list[Path]:

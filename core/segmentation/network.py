@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import ModelError
+from ..runtime.weights import load_weights
 from .segments import SEGMENT_SIZE, SegmentClass
 
 #: Channels of the selfie encoder's maps at 128, 64, 32 and 16 pixels.
@@ -248,18 +248,9 @@ def load_segmentation_network(path: Path) -> SegmentationNetwork:
     """The network of a weights file, in float32, ready for inference.
 
     Raises:
-        ModelError: The file is missing or belongs to another version.
+        ModelError: The file is missing, damaged, or belongs to another version.
     """
-    from safetensors.torch import load_file
-
-    if not path.is_file():
-        raise ModelError(f"{path} is missing: get the project's models folder again")
     network = SegmentationNetwork()
-    state = {name: value.float() for name, value in load_file(path).items()}
-    missing, unexpected = network.load_state_dict(state, strict=False)
-    if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
-        raise ModelError(
-            f"{path} does not fit this version of the program: get the project's models folder again"
-        )
+    load_weights(network, path)
     network.requires_grad_(False)
     return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -12,13 +12,13 @@ from core.errors import NoFaceError, RequestError
 from core.image.photo import Photo
 from core.io.writer import write_reconstruction
 from core.lifting.person import UNUSABLE, USED
-from core.reconstructor import Reconstructor
+from core.reconstructor import Reconstructor, hair_photos, skin_photos
 from core.segmentation.segments import SegmentClass
 from core.texture.albedo import OBSERVED
 from core.worker.jobs import Jobs
 from core.wrapping.adjustments import Adjustments
 from core.wrapping.options import HeadOptions
-from core.wrapping.pin_solver import POSE, Pin
+from core.wrapping.pin_solver import POSE, Pin, PinView
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,17 @@ def test_what_is_ignored_of_a_further_photo_shows_no_skin(reconstructor, person,
     columns = made.segmentation.frame.crop_to_photo(np.argwhere(hidden)[:, ::-1].astype(float))[:, 0]
     assert hidden.sum() > 1000 and columns.max() < astronaut.shape[1] / 2 + 2
     assert (plain.segmentation.labels == SegmentClass.OCCLUDER).sum() < hidden.sum() / 10
+
+
+def test_skin_and_hair_take_a_further_photo_with_its_corrected_pose(reconstructor, person, astronaut):
+    head, _ = person
+    view = next(view for view in head.views if view.name == "light.png")
+    plain = reconstructor._further(view, Photo.from_array(astronaut, "light.png"), None)
+    turned = replace(view.prior.pose, translation=view.prior.pose.translation * 1.1)
+    corrected = replace(plain, corrected=PinView(head.head.vertices.astype(float), view.camera, turned))
+    for photo, pose in ((plain, view.prior.pose), (corrected, turned)):
+        assert skin_photos([photo], head.head, view.prior.vertices)[0].pose is pose
+        assert hair_photos([photo])[0].pose is pose
 
 
 def test_photos_of_no_use_are_named_with_the_reason(person):

@@ -1,12 +1,15 @@
 """Hair of several photos: what the side shows of the back, and photos whose hair is another."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from core.geometry.frames import FRONTAL, HeadPose
 from core.geometry.visibility import depth_map
 from core.hair.builder import HairBuilder
-from core.hair.further_photos import HairPhoto
+from core.hair.further_photos import LEAST_AGREEMENT, HairPhoto, agreement
+from core.hair.masks import hair_maps
 from core.hair.settings import HairSettings
 from core.runtime.weights import models_folder
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
@@ -63,6 +66,15 @@ def test_the_side_shows_how_far_hair_reaches_back(builder):
     assert reach[1] > reach[0] + 0.015
     assert reach[0] < 0.19 + 0.012
     assert long.seen_fraction > alone.seen_fraction + 0.1
+
+
+def test_photos_with_nothing_in_common_agree_on_nothing(builder):
+    rgb, segmentation, _ = picture_of(SegmentClass.HAIR)
+    vertices, triangles = builder.topology.vertices.astype(float), builder.topology.triangles
+    maps = hair_maps(rgb, segmentation, CAMERA, POSE, vertices, triangles)
+    assert agreement(maps, maps, vertices) == 1.0
+    hidden = replace(maps, hidden=np.ones_like(maps.hidden))
+    assert agreement(maps, hidden, vertices) < LEAST_AGREEMENT
 
 
 def test_photos_with_other_hair_say_nothing(builder):

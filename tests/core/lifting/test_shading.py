@@ -143,3 +143,17 @@ def test_a_model_of_another_lifter_is_refused(lifter, tmp_path):
     np.savez(tmp_path / FILE_NAME, **{k: v for k, v in arrays.items() if k != "covariance"})
     with pytest.raises(ModelError, match="damaged"):
         ShadingModel.load(tmp_path, lifter.weights, lifter.template)
+    for name, wrong in (
+        ("vertices", arrays["vertices"] + len(lifter.template.vertices)),
+        ("vertices", arrays["vertices"].astype(float)),
+        ("vertices", np.zeros_like(arrays["vertices"])),
+        ("vertices", arrays["vertices"][:-1]),
+        ("components", arrays["components"][0]),
+        ("components", arrays["components"] * np.float16(np.nan)),
+        ("deviation", 0 * arrays["deviation"]),
+        ("covariance", arrays["covariance"][:-1, :-1]),
+        ("covariance", 0 * arrays["covariance"]),
+    ):
+        np.savez(tmp_path / FILE_NAME, **arrays | {name: wrong})
+        with pytest.raises(ModelError, match="damaged"):
+            ShadingModel.load(tmp_path, lifter.weights, lifter.template)

@@ -3,11 +3,16 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from core.errors import ModelError
+from core.hair.network import load_network as load_hair_volume_network
+from core.lifting.face_encoder import load_face_network
 from core.runtime import weights
 from core.runtime.pinned_models import PINNED_MODELS
+from core.segmentation.network import load_segmentation_network
 from core.worker.jobs import Jobs
 from scripts.build.pin_models import pinned_source
 
@@ -66,6 +71,32 @@ def test_models_of_ones_own_are_not_checked(tmp_path, monkeypatch):
     (tmp_path / "volume_network.onnx").write_bytes(b"trained by somebody")
     assert weights.models_folder() == tmp_path
     weights.verify_models(tmp_path, "onnx")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"\x08\0\0\0\0\0\0\0{}}}}}}}", b"\xff" * 40])
+def test_damaged_files_of_ones_own_are_named(tmp_path, content):
+    for name, read in (
+        ("a.npz", lambda path: weights.model_arrays(path).__enter__()),
+        ("b.safetensors", weights.safetensors_arrays),
+        ("c.safetensors", lambda path: weights.safetensors_arrays(path, torch=True)),
+    ):
+        path = tmp_path / name
+        with pytest.raises(ModelError, match=f"{name} is missing"):
+            read(path)
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match=f"{name} is damaged"):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    "folder_of", [load_face_network, load_segmentation_network, load_hair_volume_network]
+)
+def test_weights_of_another_network_are_refused(tmp_path, load):
+    path = tmp_path / "network.safetensors"
+    for wrong in ({}, {"x": np.zeros(3, np.float16)}, {"stem.weight": np.zeros((1, 2), np.float32)}):
+        save_file(wrong, path)
+        with pytest.raises(ModelError, match="does not fit this version"):
+            load(path)
 
 
 def test_all_kinds_of_models_have_fingerprints(copied):
