@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..geometry.visibility import ramp
 from .coloring import HairColors
 from .flow import Flow
 from .groom import HairCards
@@ -18,6 +19,8 @@ from .volume import HairVolume, hidden_by
 LAYER_LEVEL = (0.5, 0.78, 1.0)
 LAYER_FRACTION = (0.25, 0.35, 0.4)
 LAYER_LIGHTNESS = (0.75, 0.9, 1.0)
+#: Typical lengths of hair, meters, between which it begins to shade itself.
+SHADED_LENGTHS = (0.02, 0.08)
 #: Strands that are grown for each card that is chosen.
 CANDIDATES = 3
 #: Limits of a card's width, meters, and how many times the cards of the outer layer cover the surface.
@@ -154,6 +157,8 @@ def _ribbons(
     visible = colors.visibility(flat, normal)
     shade = np.array(LAYER_LIGHTNESS)[layer].repeat(rows * 2)
     shade = shade * np.tile(np.interp(along, [0, 0.35], [0.7, 1.0]).repeat(2), count) ** (0.5)
+    # Cropped hair has no depth for shade: it would look like spots.
+    shade = 1 - (1 - shade) * ramp(float(np.median(guides.length)), *SHADED_LENGTHS)
     rgb = colors.at(flat, visible) * shade[:, None] / MEAN_LIGHTNESS
     first = (np.arange(count) * rows * 2)[:, None, None]
     row = np.arange(rows - 1)[None, :, None] * 2
