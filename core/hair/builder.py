@@ -33,9 +33,10 @@ from .volume_network import INPUT_CELL, HairNetwork, HairPrediction, predict
 #: Less hair than this in the photo, square centimeters, is none.
 LEAST_HAIR_CM2 = 12.0
 #: Hair of which less than this fraction is seen beside the head, with a weaker line to the skin than this, is
-#: a shaven scalp in shade: on 40 portraits, 0.02 and 0.43 at most, against 0.27 and more of cropped hair.
+#: a shaven scalp in shade: on 40 portraits, 0.02 and 0.43 at most, against 0.27 and more of cropped hair; a
+#: head cropped to millimeters has 0.06 and 0.55.
 LEAST_OVERHANG = 0.1
-LEAST_STEP = 0.6
+LEAST_STEP = 0.5
 #: Less hair than this, square centimeters, with a weaker line than this, has the skin's own color: the light
 #: on a shaven scalp, wherever it is.
 SKIN_COLORED_CM2 = 60.0
