@@ -158,7 +158,7 @@ def _ribbons(
     shade = np.array(LAYER_LIGHTNESS)[layer].repeat(rows * 2)
     shade = shade * np.tile(np.interp(along, [0, 0.35], [0.7, 1.0]).repeat(2), count) ** (0.5)
     # Cropped hair has no depth for shade: it would look like spots.
-    shade = 1 - (1 - shade) * ramp(float(np.median(guides.length)), *SHADED_LENGTHS)
+    shade = 1 - (1 - shade) * ramp(np.median(guides.length, keepdims=True), *SHADED_LENGTHS)
     rgb = colors.at(flat, visible) * shade[:, None] / MEAN_LIGHTNESS
     first = (np.arange(count) * rows * 2)[:, None, None]
     row = np.arange(rows - 1)[None, :, None] * 2
