@@ -63,6 +63,8 @@ class Coverage:
         green_excess: The same of green over the mean of red and blue.
         hue_variety: Standard deviation of what the lightness does not say of the face's colors, bytes: none
             in a photo without color, be it toned.
+        scalp_hair: Area of the hair above the forehead's lower border in the segment frame, of the face's, >= 0.
+        scalp_headwear: The same of headwear.
     """
 
     eyes_accessory: float
@@ -84,6 +86,8 @@ class Coverage:
     red_over_blue: float = 1.2
     green_excess: float = -0.2
     hue_variety: float = 7.0
+    scalp_hair: float = 0.0
+    scalp_headwear: float = 0.0
 
     def document(self) -> dict[str, float]:
         """All figures, rounded, for face.json."""
@@ -147,6 +151,9 @@ def measure_coverage(
     things = (SegmentClass.OCCLUDER, SegmentClass.HEADWEAR, SegmentClass.CLOTHES)
     face_area = max(_face_area(segmentation, points), 1.0)
     light = _light(rgb, segmentation, points)
+    # The head is upright in the segment frame.
+    forehead_rows = segmentation.frame.photo_to_crop(points[regions["forehead"]])[:, 1]
+    scalp = segmentation.labels[: round(float(np.clip(forehead_rows.max(), 0, SEGMENT_SIZE)))]
     return Coverage(
         eyes_accessory=fraction("eyes", SegmentClass.ACCESSORY),
         glasses=_glasses(segmentation, points),
@@ -161,6 +168,8 @@ def measure_coverage(
         headwear=float((segmentation.labels == SegmentClass.HEADWEAR).sum()) / face_area,
         left_cheek_headwear=fraction("left_cheek", SegmentClass.HEADWEAR),
         right_cheek_headwear=fraction("right_cheek", SegmentClass.HEADWEAR),
+        scalp_hair=float((scalp == SegmentClass.HAIR).sum()) / face_area,
+        scalp_headwear=float((scalp == SegmentClass.HEADWEAR).sum()) / face_area,
         **light,
     )
 

@@ -161,6 +161,9 @@ class CoverageRule:
 
 #: Fraction of a region of the face under a hand or another thing from which on it is said.
 COVERED_FRACTION = 0.15
+#: The same of the forehead, over which the edges of hats and scarves usually go: portraits with headwear have
+#: up to 0.55, curls that are taken for headwear 0.3.
+COVERED_FOREHEAD = 0.5
 #: Fraction of what covers a cheek from which on that is called headwear.
 MOSTLY_HEADWEAR = 0.5
 #: Fraction of the eyes under glasses from which on they cover the eyes.
@@ -202,6 +205,17 @@ def _headwear_over_one(coverage: Coverage, side: int) -> float:
     """Fraction of one cheek (0 left, 1 right) under headwear; 0 if the other one is under it as well."""
     cheeks = _cheeks(coverage, headwear=True)
     return cheeks[side] if cheeks[1 - side] < COVERED_FRACTION else 0.0
+
+
+def _headwear(coverage: Coverage) -> float:
+    """Area of the headwear, of the face's, beyond what may be hair that was taken for it.
+
+    On the scalp by itself, too: below it, long hair is no reason to doubt a hat.
+    """
+    return max(
+        coverage.headwear - 0.5 * coverage.hair,
+        coverage.scalp_headwear - 0.5 * coverage.scalp_hair,
+    )
 
 
 def _without_color(coverage: Coverage) -> float:
@@ -272,6 +286,11 @@ COVERAGE_RULES = (
         "Something covers mouth or chin: what is under it is a guess.",
     ),
     CoverageRule(
+        lambda c: c.forehead,
+        COVERED_FOREHEAD,
+        "Something covers the forehead: what is under it is a guess.",
+    ),
+    CoverageRule(
         lambda c: c.hair_on_face,
         0.2,
         "Hair hangs over the face: the skin under it is a guess.",
@@ -291,9 +310,7 @@ COVERAGE_RULES = (
 COVERAGE_NOTES = (
     CoverageRule(_without_color, 0.5, "The photo has no color: the color of the skin is a guess."),
     CoverageRule(_colored_light, 0.5, "The light has a color: the color of the skin is a guess."),
-    CoverageRule(
-        lambda c: c.headwear - 0.5 * c.hair, 0.15, "There is headwear: the hair under it is a guess."
-    ),
+    CoverageRule(_headwear, 0.15, "There is headwear: the hair under it is a guess."),
     CoverageRule(lambda c: -(c.hair + c.headwear), -0.02, "No hair is seen: the head is made without hair."),
 )
 UNLIKE = (

@@ -108,6 +108,7 @@ def test_light(canonical):
         ({"left_cheek": 0.3, "left_cheek_headwear": 0.1}, CHECK, "A hand or another thing lies on the left"),
         ({"hair_on_face": 0.4}, CHECK, "Hair hangs over the face"),
         ({"mouth": 0.5}, CHECK, "covers mouth or chin"),
+        ({"forehead": 0.7}, CHECK, "Something covers the forehead"),
         ({"highlight": 0.04}, CHECK, "under-exposed"),
         ({"clipped": 0.4}, CHECK, "over-exposed"),
         ({"hair": 0.0}, GOOD, "No hair is seen"),
@@ -134,6 +135,24 @@ def test_a_headscarf_over_both_cheeks_is_one_warning_about_headwear(canonical):
     report = quality_report(FINE, 0.9, MODELS, replace(found, hair=0.8, highlight=0.5))
     assert report.verdict == CHECK
     assert [reason.partition(":")[0] for reason in report.reasons] == ["Headwear covers both cheeks"]
+
+
+def test_a_hat_is_reported_on_long_hair_and_a_fringe_is_not(canonical):
+    subject = SyntheticSubject(canonical)
+    subject.labels[SEGMENT_SIZE * 2 // 5 :] = SegmentClass.HAIR  # below the scalp
+    subject.cover("forehead", SegmentClass.HAIR)
+    fringe = subject.measure()
+    subject.labels[: SEGMENT_SIZE // 4] = SegmentClass.HEADWEAR
+    subject.cover("forehead", SegmentClass.HEADWEAR)
+    hat = subject.measure()
+    assert fringe.scalp_headwear == fringe.forehead == 0
+    assert hat.headwear < 0.5 * hat.hair
+    said = [
+        " ".join(quality_report(FINE, 0.9, MODELS, replace(one, hair_on_face=0.0)).document()["warnings"])
+        for one in (fringe, hat)
+    ]
+    assert "headwear" not in said[0] and "forehead" not in said[0]
+    assert "There is headwear" in said[1] and "Something covers the forehead" in said[1]
 
 
 def test_a_poor_head_stays_poor():
