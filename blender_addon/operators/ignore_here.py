@@ -26,6 +26,7 @@ HELP = (
 )
 WAITING_HELP = "Waiting for what the engine sees there   |   Drag: ignore this part   |   Enter, Esc: done"
 ENDING = {"ESC", "RET", "NUMPAD_ENTER"}
+MOVES = ("MOUSEMOVE", "INBETWEEN_MOUSEMOVE")
 #: Radius of the brush at first, its limits, and what [ and ] change it by: region, pixels.
 FIRST_RADIUS = 20.0
 RADII = (4.0, 200.0)
@@ -42,7 +43,7 @@ class Painting:
         size: Of the photo, width and height, pixels.
         mask: (h, w) bool.
         radius: Of the brush, region, pixels.
-        mouse: Region, pixels.
+        mouse: Where the mouse last moved to, window, pixels.
         last: Where the stroke is, shares of the photo; None between strokes.
         question: What the engine is asked; None if it is not.
         ending: Whether it was told to end.
@@ -53,7 +54,7 @@ class Painting:
     size: tuple[int, int]
     mask: np.ndarray
     radius: float = FIRST_RADIUS
-    mouse: tuple[float, float] | None = None
+    mouse: tuple[int, int] | None = None
     last: tuple[float, float] | None = None
     question: SegmentQuestion | None = None
     ending: bool = False
@@ -95,7 +96,8 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
             # Pressed once more, it does not wait for the engine.
             return self._end(at_once=_painting.ending)
         if _painting.last is None and self._show_chosen_photo(head):
-            _painting = replace(painting_of(head), question=_painting.question, radius=_painting.radius)
+            kept = {"question": _painting.question, "radius": _painting.radius, "mouse": _painting.mouse}
+            _painting = replace(painting_of(head), **kept)
         if event.type == "TIMER":
             self._show_answer(context, head)
             return self._end(at_once=False) if _painting.ending else {"PASS_THROUGH"}
@@ -104,18 +106,20 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
             _painting.radius = float(np.clip(_painting.radius * factor, *RADII))
             redraw.views()
             return {"RUNNING_MODAL"}
-        found = pin_overlay.view_at(context, event.mouse_x, event.mouse_y, head)
+        mouse = mouse_at(_painting, event)
+        found = pin_overlay.view_at(context, *mouse, head)
         if event.type == "LEFTMOUSE" and event.value == "RELEASE" and _painting.last is not None:
             _painting.last = None
             self._keep(head)
             return {"RUNNING_MODAL"}
         if found is None:
             return {"PASS_THROUGH"}
-        if event.type not in ("MOUSEMOVE", "INBETWEEN_MOUSEMOVE", "LEFTMOUSE"):
+        if event.type not in (*MOVES, "LEFTMOUSE"):
             if event.type == "Z" and event.value == "RELEASE":  # undone
                 self._read(head)
             return {"PASS_THROUGH"}
-        return self._stroke(context, event, found[0], found[1])
+        photo, region, _ = found
+        return self._stroke(context, event, photo, (mouse[0] - region.x, mouse[1] - region.y))
 
     def _end(self, at_once: bool) -> set[str]:
         """End, as soon as the engine has answered what it was asked unless `at_once`."""
@@ -130,12 +134,12 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
         context: bpy.types.Context,
         event: bpy.types.Event,
         photo: pin_overlay.PhotoOnScreen,
-        region: bpy.types.Region,
+        mouse: tuple[int, int],
     ) -> set[str]:
+        """The mouse over the view, region, pixels."""
         if _painting is None:
             return {"PASS_THROUGH"}
-        _painting.mouse = (event.mouse_x - region.x, event.mouse_y - region.y)
-        x, y = photo.to_photo(*_painting.mouse)
+        x, y = photo.to_photo(*mouse)
         place = ((x + 0.5) / _painting.size[0], (y + 0.5) / _painting.size[1])
         if event.type == "LEFTMOUSE" and event.value == "PRESS" and event.shift:
             self._ask(context, x, y)
@@ -259,6 +263,16 @@ def mask_of(head: bpy.types.Object, photo: str, shape: tuple[int, ...]) -> np.nd
     return np.zeros(shape, bool) if known is None else known.copy()
 
 
+def mouse_at(painting: Painting, event: bpy.types.Event) -> tuple[int, int]:
+    """Where the mouse was at an event, window, pixels; keeps where it last moved to in `painting`."""
+    if event.type in MOVES:
+        painting.mouse = (event.mouse_x, event.mouse_y)
+    elif event.type == "LEFTMOUSE" and event.value == "PRESS" and painting.mouse is not None:
+        # A press that Blender has come to late says where the mouse is by now, not where it was.
+        return painting.mouse
+    return (event.mouse_x, event.mouse_y)
+
+
 def paint_stroke(painting: Painting, place: tuple[float, float], radius: float, ignored: bool) -> None:
     """Go on with a stroke to a place, shares of the photo."""
     paint(painting.mask, painting.last or place, place, radius, ignored)
@@ -276,4 +290,5 @@ def _draw() -> None:
         return
     pin_overlay.draw_ignored(photo, _painting.mask, *_painting.size)
     if _painting.mouse is not None:
-        pin_overlay.draw_brush(*_painting.mouse, _painting.radius)
+        x, y = _painting.mouse
+        pin_overlay.draw_brush(x - context.region.x, y - context.region.y, _painting.radius)

@@ -1,6 +1,8 @@
 """A head corrected with the mouse in a real window: points dragged, locked, reset, undone; the brush."""
 
 import json
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -183,6 +185,17 @@ def test_points_are_dragged_with_the_mouse(window, folder, tmp_path):  # noqa: F
     x, y = window.ask("pins()")["cheekbone_right"]
     window.display.stroke((x, SIZE[1] - 1 - y), (x + 20, SIZE[1] - 1 - y))
     window.wait_until(lambda: window.ask("head().photobust.ignored_png"), 20, "what is painted")
+    # A press that Blender comes to late counts where it was.
+    columns = "painting().mask.any(0).nonzero()[0][[0, -1]].tolist()"
+    first, last = window.ask(columns)
+    blender = window.ask("os.getpid()")
+    os.kill(blender, signal.SIGSTOP)
+    window.display.click(x - 60, SIZE[1] - 1 - y)
+    window.display.move(x + 120, SIZE[1] - 1 - y)
+    os.kill(blender, signal.SIGCONT)
+    window.wait_until(lambda: window.ask(columns) != [first, last], 20, "what is painted late")
+    window.wait_until(lambda: window.ask("painting().last is None"), 20, "the end of the stroke")
+    assert window.ask(columns)[0] < first and window.ask(columns)[1] == last
     # A thing is taken whole: here the wall, which is all that there is. Blender does not wait for the engine.
     window.execute("os.kill(engine, signal.SIGSTOP)")
     painted = len(window.ask("head().photobust.ignored_png"))
