@@ -63,7 +63,7 @@ class Coverage:
         green_excess: The same of green over the mean of red and blue.
         hue_variety: Standard deviation of what the lightness does not say of the face's colors, bytes: none
             in a photo without color, be it toned.
-        scalp_hair: Area of the hair above the forehead's lower border in the segment frame, of the face's, >= 0.
+        scalp_hair: Area of the hair above the forehead's lower border, of the face's, >= 0.
         scalp_headwear: The same of headwear.
     """
 
