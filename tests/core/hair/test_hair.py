@@ -17,7 +17,7 @@ from core.hair.builder import FacialHairRequest, HairBuilder
 from core.hair.coloring import hair_alone
 from core.hair.masks import SIZE, hair_maps, hanging, maps_frame
 from core.hair.settings import HairSettings
-from core.hair.shell_mesh import ShellMesh
+from core.hair.shell_mesh import SKIN_CLEARANCE, ShellMesh
 from core.hair.shell_texture import texture_shell
 from core.hair.skin import Skin
 from core.io.hair_glb import hair_glb_bytes
@@ -143,6 +143,15 @@ def test_nothing_is_deeper_in_the_head_than_two_millimeters(made, builder):
     for points in (groom.shell.vertices, groom.cards.vertices, groom.strands.points.reshape(-1, 3)):
         distance, _ = skin.distance(points.astype(float))
         assert distance.min() > -0.002
+
+
+def test_the_shell_below_cards_does_not_reach_the_skin(made, builder):
+    shell = made[0].shell
+    skin = Skin(builder.topology.vertices, builder.topology)
+    before, _ = skin.distance(shell.vertices.astype(float))
+    after, _ = skin.distance((shell.vertices - shell.inset[:, None] * shell.normals).astype(float))
+    assert shell.inset.max() > 0.0005
+    assert (after > np.minimum(before, SKIN_CLEARANCE) - 0.0003).all()
 
 
 def test_strands_are_rooted_on_the_scalp(made, builder):
