@@ -1,5 +1,6 @@
 """The photos over which a head can be corrected: the main one, and further ones of the person. Needs bpy."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -39,10 +40,10 @@ def correctable_photos(head: bpy.types.Object) -> tuple[CorrectablePhoto, ...]:
     views = _views(note.manifest) if len(paths) else ()
     if len(views) != len(paths):
         return tuple(found)
-    names = [view.name for view in views]
+    names = Counter(view.name for view in views)
     for number, (view, photo) in enumerate(zip(views, paths, strict=True), 1):
         # Corrections tell photos apart by their names.
-        if view.used and not view.main and view.camera is not None and names.count(view.name) == 1:
+        if view.used and not view.main and view.camera is not None and names[view.name] == 1:
             path = Path(bpy.path.abspath(photo.path))
             found.append(CorrectablePhoto(number, view.name, view.name, path))
     return tuple(found)

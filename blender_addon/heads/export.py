@@ -19,7 +19,7 @@ import numpy as np
 from ..blender.atomic_file import TEMPORARY_PREFIX, move_into_place, written_atomically
 from ..blender.exporters import SUFFIXES, WriteOptions, formats, write
 from ..errors import ExportError
-from . import confidence
+from . import confidence, photographed
 from .armature import MARK, bones_not_driving, rig_of
 from .bone_names import renamed_bones
 from .build import SUBDIVISION, build_head
@@ -116,6 +116,8 @@ def export_head(
         ExportError: The files cannot be written.
     """
     folder = Path(folder)
+    # A correction that goes on shows the head as photographed again, with a shape that is only its own.
+    photographed.restore_all()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         made = _engines_file(head) if format_ == "glb" and _is_plain(options) else None

@@ -1,5 +1,7 @@
 """Finds reconstructed heads, and what is known of them. Needs bpy."""
 
+from functools import lru_cache
+
 import bpy
 
 from ..errors import AddonError
@@ -29,8 +31,14 @@ def require_head(context: bpy.types.Context) -> bpy.types.Object:
 
 def document_of(head: bpy.types.Object) -> FaceDocument:
     """What the engine said of the head; empty if the object does not know."""
+    return _document(head.photobust.manifest)
+
+
+@lru_cache(maxsize=4)
+def _document(text: str) -> FaceDocument:
+    """The document of a text, which panels and tools ask for at each drawing."""
     try:
-        return FaceDocument.parse(head.photobust.manifest)
+        return FaceDocument.parse(text)
     except ValueError:
         return FaceDocument({})
 

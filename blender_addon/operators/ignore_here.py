@@ -59,6 +59,12 @@ class Painting:
     question: SegmentQuestion | None = None
     ending: bool = False
 
+    def going_on(self, before: "Painting") -> "Painting":
+        """The same over another photo than before: the brush, what was asked and said goes on."""
+        return replace(
+            self, radius=before.radius, mouse=before.mouse, question=before.question, ending=before.ending
+        )
+
 
 _painting: Painting | None = None
 
@@ -96,8 +102,7 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
             # Pressed once more, it does not wait for the engine.
             return self._end(at_once=_painting.ending)
         if _painting.last is None and self._show_chosen_photo(head):
-            kept = {"question": _painting.question, "radius": _painting.radius, "mouse": _painting.mouse}
-            _painting = replace(painting_of(head), **kept)
+            _painting = painting_of(head).going_on(_painting)
         if event.type == "TIMER":
             self._show_answer(context, head)
             return self._end(at_once=False) if _painting.ending else {"PASS_THROUGH"}

@@ -475,6 +475,7 @@ def check_confidence(folder):
     mesh, out = head.data, folder / "out"
     nodes = {material.name: sorted(material.node_tree.nodes.keys()) for material in mesh.materials}
     assert bpy.ops.photobust.export_head(directory=str(out), formats={"glb"}) == {"FINISHED"}
+    check_corrected_in_files(head, out)
     assert bpy.ops.photobust.show_confidence() == {"FINISHED"}
     assert mesh.color_attributes.active_color.name == "Confidence"
     skin = next(material for material in mesh.materials if material.name.endswith("skin"))
@@ -490,6 +491,26 @@ def check_confidence(folder):
     assert {m.name: sorted(m.node_tree.nodes.keys()) for m in mesh.materials} == nodes
     assert output.inputs["Surface"].links[0].from_node.type == "BSDF_PRINCIPLED"
     assert "Confidence" not in mesh.color_attributes and "confidence" in mesh.attributes
+
+
+def check_corrected_in_files(head, out):
+    """The shape that shows a further photo while points are dragged gets into no file."""
+
+    def is_opened():
+        return photographed.VIEW_SHAPE in head.data.shape_keys.key_blocks
+
+    opened = np.ones((len(head.data.vertices), 3), np.float32)
+    (written,) = out.glob("*.glb")
+    plain = written.read_bytes()
+    photographed.show_as_photographed(head, opened)
+    assert is_opened()
+    assert bpy.ops.photobust.export_head(directory=str(out), formats={"glb"}) == {"FINISHED"}
+    assert written.read_bytes() == plain
+    assert not is_opened()
+    photographed.show_as_photographed(head, opened)
+    bpy.ops.wm.save_as_mainfile(filepath=str(out / "copy.blend"), copy=True)
+    assert not is_opened() and photographed.KEPT not in head
+    (out / "copy.blend").unlink()
 
 
 def shown_points(head):

@@ -563,8 +563,11 @@ def check_saved(head, folder):
     camera = head.photobust.camera.matrix_world.copy()
     blend = folder / "saved.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))
+    from blender_addon.state import session
+
+    session.current().corrected_photos[name] = 2
     bpy.ops.wm.read_homefile(use_empty=True)
-    assert not bpy.data.objects
+    assert not bpy.data.objects and not session.current().corrected_photos
     bpy.ops.wm.open_mainfile(filepath=str(blend))
     head = bpy.data.objects[name]
     assert head.photobust.is_head and len(head.data.vertices) == vertices
