@@ -175,7 +175,8 @@ class FaceTask:
         further: The person's other photos.
         views: What became of each of them.
         identity_doubt: What to say, a sentence or two, if it is not certain that they show one person.
-        unused_corrections: What to say, a sentence, of corrections of faces that the photo does not have.
+        unused_corrections: What to say, a sentence each, of corrections of faces or over photos that are not
+            there.
     """
 
     photo: Photo
@@ -191,7 +192,7 @@ class FaceTask:
     further: tuple[FurtherPhoto, ...] = ()
     views: tuple[PhotoView, ...] = ()
     identity_doubt: str = ""
-    unused_corrections: str = ""
+    unused_corrections: tuple[str, ...] = ()
 
     @property
     def solved_together(self) -> bool:
@@ -373,7 +374,7 @@ class Reconstructor:
         if omitted:
             logging.getLogger(__name__).warning("%s: %s", photo.name, omitted_message(omitted))
         faces = usable_faces(detected, chosen, photo.name)
-        adjustments = adjustments or {}
+        adjustments = {index: one.named_for(photo.name, ()) for index, one in (adjustments or {}).items()}
         for one in adjustments.values():
             one.check_inside(photo.width, photo.height, photo.name)
         unused = ""
@@ -385,7 +386,8 @@ class Reconstructor:
             name = "the face" if len(faces) == 1 else f"face {number + 1} of {len(faces)}"
             corrections = adjustments.get(index)
             task = FaceTask(photo, camera, face, index, name, wrap, keep_volume, omitted, corrections)
-            task = replace(task, unused_corrections=unused)
+            of_other_photos = corrections.unused(()) if wrap and corrections else ""
+            task = replace(task, unused_corrections=tuple(one for one in (unused, of_other_photos) if one))
             start = DETECTION_FRACTION + (1 - DETECTION_FRACTION) * number / len(faces)
             length = (1 - DETECTION_FRACTION) / len(faces)
             try:
@@ -472,7 +474,11 @@ class Reconstructor:
         main = max(used, key=lambda index: found[index][1].fitness)
         photo, lifted = found[main]
         own_adjustments = adjustments_over(photo.name, adjustments or {})
+        unused = ""
         if own_adjustments:
+            others = {views[index].name for index in used if index != main}
+            own_adjustments = own_adjustments.named_for(photo.name, others)
+            unused = own_adjustments.unused(others) if wrap else ""
             own_adjustments.check_inside(photo.width, photo.height, photo.name)
             for index in (index for index in used if index != main):
                 other, name = found[index][0], views[index].name
@@ -498,6 +504,7 @@ class Reconstructor:
             further=further,
             views=tuple(views),
             identity_doubt="" if force or len(used) == 1 else doubt_about(views),
+            unused_corrections=(unused,) if unused else (),
         )
         own = Stopwatch(
             progress, cancelled, PERSON_FRACTION, 1 - PERSON_FRACTION, {"detect": sum(watch.seconds.values())}
@@ -607,8 +614,8 @@ class Reconstructor:
         if adjusted:
             quality = quality.with_missed_pins(adjusted.errors_px, face.size)
             task = corrected_task(task, adjusted)
-        if task.unused_corrections:
-            quality = quality.with_unused_corrections(task.unused_corrections)
+        for sentence in task.unused_corrections:
+            quality = quality.with_unused_corrections(sentence)
         albedo, hair = self._texture_and_hair(task, prior, pose, segmentation, head, watch, starts)
         return Reconstruction(
             face_index=task.index,

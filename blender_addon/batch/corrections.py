@@ -65,6 +65,11 @@ def remarks_on_corrections(
     digests = {_digest(photo) for photo in photos} if hashed else set()
     named = [one for one in pins if not one.get("sha256")]
     found = [unused_corrections(named, names, head)]
+    unknown = _further(hashed) - set(names)
+    if unknown:
+        found.append(
+            f"The corrections over {_named(unknown)} are not used: no such photo is among those named."
+        )
     lost = [one for one in hashed if one["sha256"] not in digests]
     if lost:
         found.append(
@@ -94,9 +99,23 @@ def unused_corrections(pins: Sequence[Mapping[str, Any]], names: Sequence[str], 
     if not head:
         return "--pins corrects animation-ready heads, and only surfaces are made: leave out --surface."
     unknown = {str(one.get("photo")) for one in pins} - set(names)
+    unknown |= _further(pins) - set(names)
     if not unknown:
         return None
     return f"The corrections of {_named(unknown)} are not used: no such photo is among those named."
+
+
+def _further(pins: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Names of the photos of a person, beside the main ones, that something is corrected over."""
+    found: set[str] = set()
+    for one in pins:
+        placed, ignored = one.get("pins"), one.get("further_ignored")
+        for pin in placed if isinstance(placed, list) else ():
+            name = pin.get("photo") if isinstance(pin, Mapping) else None
+            if isinstance(name, str) and name:
+                found.add(name)
+        found.update(ignored if isinstance(ignored, Mapping) else ())
+    return found
 
 
 def _named(photos: set[str]) -> str:

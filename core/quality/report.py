@@ -379,7 +379,7 @@ class QualityReport:
         return report
 
     def with_unused_corrections(self, sentence: str) -> "QualityReport":
-        """The report with a note on corrections of other faces."""
+        """The report with a note on corrections of other faces or over other photos."""
         return replace(self.with_note(sentence), corrections=(*self.corrections, sentence))
 
     def with_note(self, note: str) -> "QualityReport":

@@ -59,6 +59,7 @@ class SavedHead:
         photo: (V, 3) the same, as photographed.
         adjustments: What was corrected to make that of the base.
         sizes: Width and height of the photos, pixels, by the names of further ones; the main one's under "".
+        name: Of the main photo; empty if nobody knows.
     """
 
     base: "BaseHead"
@@ -67,6 +68,7 @@ class SavedHead:
     photo: np.ndarray
     adjustments: "Adjustments"
     sizes: Mapping[str, tuple[int, int]]
+    name: str = ""
 
 
 class AdjustJobs:
@@ -122,6 +124,7 @@ class AdjustJobs:
         saved = self._saved(Path(folder))
         if not isinstance(view, str) or (view and view not in saved.base.further):
             raise RequestError('"view" has to be the name of a further photo that the head is made of')
+        adjustments = adjustments.named_for(saved.name, saved.base.further)
         for name, size in saved.sizes.items():
             adjustments.check_inside(*size, name or "the photo", name)
         answer: dict[str, Any] = {
@@ -130,6 +133,8 @@ class AdjustJobs:
                 for pin in self._adjuster.solver.pins.values()
             ]
         }
+        if unused := adjustments.unused(saved.base.further):
+            answer["unused_corrections"] = unused
         if params.get("segment") is not None:
             answer["segment"] = self._segment(saved, params["segment"], view)
         made = self._moved(saved, adjustments)
@@ -299,7 +304,9 @@ def read_saved(folder: Path, vertices: int, expressions: Callable[[], np.ndarray
     sizes |= {view["name"]: size_of(view) for view in views if view["name"] in further}
     head = BaseHead(base["neutral"], base["photo"], base["units"], base["expression"], pose, further)
     made_with = Adjustments.parse({**adjusted, "ignored_png": None}) if adjusted else Adjustments()
-    return SavedHead(head, camera, neutral, photo, made_with, sizes)
+    main = document["input"].get("name") if "input" in document else None
+    name = main if isinstance(main, str) else ""
+    return SavedHead(head, camera, neutral, photo, made_with.named_for(name, further), sizes, name)
 
 
 def size_of(about: dict[str, Any]) -> tuple[int, int]:

@@ -14,8 +14,8 @@ the main one. What is ignored of these photos stands in "further_ignored": {"sid
 import base64
 import binascii
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -37,6 +37,8 @@ MAX_NAME = 60
 MAX_FILE_NAME = 1024
 #: Further photos of which parts are ignored.
 MAX_FURTHER = 64
+#: Photos that a sentence names at most.
+MAX_NAMED_PHOTOS = 5
 #: Sides, pixels, and bytes that a mask may have: it is as coarse as what it corrects.
 MAX_MASK_SIDE = 1024
 MAX_MASK_BYTES = 400_000
@@ -109,6 +111,48 @@ class Adjustments:
         if self.further_ignored:
             made["further_ignored"] = {name: _png(mask) for name, mask in self.further_ignored.items()}
         return made
+
+    def named_for(self, main: str, further: Collection[str]) -> "Adjustments":
+        """The same with the main photo's corrections where they belong, if they name it as a further one.
+
+        Args:
+            main: The main photo's name.
+            further: Names of the further photos that the head is made of.
+
+        Raises:
+            RequestError: A point has two places in the main photo.
+        """
+        if not main or main in further or main not in self.photos:
+            return self
+        pins = tuple(replace(pin, photo="") if pin.photo == main else pin for pin in self.pins)
+        if len({(pin.name, pin.photo) for pin in pins}) < len(pins):
+            raise RequestError('"pins" name a point twice in one photo')
+        others = {name: mask for name, mask in self.further_ignored.items() if name != main}
+        ignored, named = self.ignored, self.further_ignored.get(main)
+        if named is not None:
+            own = self.ignored_at(named.shape[0], named.shape[1])
+            ignored = named if own is None else named | own
+        return replace(self, pins=pins, ignored=ignored, further_ignored=others)
+
+    @property
+    def photos(self) -> set[str]:
+        """Names of the photos, beside the main one, that something is corrected over."""
+        return {pin.photo for pin in self.pins if pin.photo} | set(self.further_ignored)
+
+    def unused(self, further: Collection[str]) -> str:
+        """What to say, a sentence, of corrections over photos that a head is not made of; empty if all are.
+
+        Args:
+            further: Names of the further photos that it is made of.
+        """
+        missing = sorted(self.photos - set(further))
+        if not missing:
+            return ""
+        more = ", ..." if len(missing) > MAX_NAMED_PHOTOS else ""
+        names = ", ".join(missing[:MAX_NAMED_PHOTOS])
+        return (
+            f"The corrections over {names}{more} are not used: the head is not made of a photo of that name."
+        )
 
     def check_inside(self, width: int, height: int, name: str, photo: str = "") -> None:
         """Refuse pins so far outside a photo that no head can be meant.

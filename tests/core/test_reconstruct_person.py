@@ -51,6 +51,8 @@ def person(reconstructor, astronaut, darker):
         "dark.png": Adjustments(sliders={"ear_size": 0.3}),
         "light.png": Adjustments(sliders={"ear_size": -0.3}),
     }
+    elsewhere = (Pin("chin", 9e5, 5.0, photo="none.jpg"),)
+    corrections = {name: replace(one, pins=elsewhere) for name, one in corrections.items()}
     return reconstructor.reconstruct_person(photos, head=options, confirmed=True, adjustments=corrections)
 
 
@@ -59,6 +61,8 @@ def test_a_head_is_corrected_over_its_main_photo(person):
     assert head.adjusted.adjustments.sliders == {"ear_size": 0.3 if main.name == "dark.png" else -0.3}
     moved = np.linalg.norm(head.head.neutral - head.adjusted.base.neutral, axis=1)
     assert 0.0005 < moved.max() < 0.02
+    (said,) = head.quality.corrections
+    assert "over none.jpg are not used" in said
 
 
 def test_what_is_ignored_of_a_further_photo_shows_no_skin(reconstructor, person, astronaut):
@@ -109,6 +113,9 @@ def test_pins_far_outside_the_photo_are_refused(reconstructor, astronaut):
     pins = Adjustments((Pin("nose_tip", -5000.0, 1e6, POSE),))
     with pytest.raises(RequestError, match=r"nose_tip.*face\.png"):
         reconstructor.reconstruct(Photo.from_array(astronaut, "face.png"), adjustments={0: pins})
+    named = Adjustments((replace(pins.pins[0], photo="face.png"),))
+    with pytest.raises(RequestError, match=r"nose_tip.*face\.png"):
+        reconstructor.reconstruct(Photo.from_array(astronaut, "face.png"), adjustments={0: named})
     pins.check_inside(20_000, 900_000, "large.png")
     Adjustments((Pin("nose_tip", -5000.0, 1e6, photo="b.png"),)).check_inside(10, 10, "a.png")
 
@@ -116,9 +123,13 @@ def test_pins_far_outside_the_photo_are_refused(reconstructor, astronaut):
 def test_tones_of_the_photos_are_matched(reconstructor, person, astronaut):
     """The dark photo makes the face neither darker nor bluer than the main photo alone has it."""
     head, main = person
-    options, other_face = HeadOptions(1024, hair="none", maps=False), {7: Adjustments(sliders={"age": 0.5})}
-    alone = reconstructor.reconstruct(main, head=options, adjustments=other_face)[0]
-    assert alone.adjusted is None and "face 7 are not used" in alone.quality.corrections[0]
+    options = HeadOptions(1024, hair="none", maps=False)
+    elsewhere = Adjustments((Pin("chin", 9e5, 5.0, photo="none.jpg"),))
+    corrections = {0: elsewhere, 7: Adjustments(sliders={"age": 0.5})}
+    alone = reconstructor.reconstruct(main, head=options, adjustments=corrections)[0]
+    assert np.abs(alone.head.neutral - alone.adjusted.base.neutral).max() < 1e-6
+    of_face, of_photo = alone.quality.corrections
+    assert "face 7 are not used" in of_face and "over none.jpg are not used" in of_photo
     region = (head.albedo.mask == OBSERVED) & (alone.albedo.mask == OBSERVED)
     assert region.sum() > 20_000
     both, one = (made.albedo.image[..., :3][region].astype(float).mean(0) for made in (head, alone))

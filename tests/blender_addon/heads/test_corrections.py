@@ -72,6 +72,20 @@ def test_corrections_without_use_are_named():
     assert "--surface" in unused_corrections(pins, ["anna.jpg", "bob.jpg"], False)
 
 
+def test_corrections_over_photos_that_are_not_there_are_named():
+    pin, mask = {"name": "chin", "photo": "side.jpg"}, {"back.jpg": "a PNG"}
+    one = {"photo": "anna.jpg", "pins": [pin], "further_ignored": mask}
+    assert unused_corrections([one], ["anna.jpg", "side.jpg", "back.jpg"], True) is None
+    assert "back.jpg, side.jpg are not used" in unused_corrections([one], ["anna.jpg"], True)
+    hashed = remarks_on_corrections([{**one, "sha256": "0" * 64}], [Path("anna.jpg"), Path("side.jpg")], True)
+    assert any("over back.jpg are not used" in remark for remark in hashed)
+    # The engine says what is wrong with these.
+    assert (
+        unused_corrections([{"photo": "a", "pins": [3, {"photo": 1}], "further_ignored": 5}], ["a"], True)
+        is None
+    )
+
+
 def test_corrections_of_one_name_and_of_other_files_are_named(tmp_path):
     photos = [tmp_path / person / "front.jpg" for person in ("ann", "bob")]
     for photo in photos:

@@ -214,7 +214,15 @@ def test_points_are_dragged_with_the_mouse(window, folder, tmp_path):  # noqa: F
     window.display.stroke((x, SIZE[1] - 1 - y), (x - 20, SIZE[1] - 1 - y))
     further = "len(head().photobust.further_ignored)"
     window.wait_until(lambda: window.ask(further) == 1, 20, "what is painted over the further photo")
+    # Enter is not forgotten if another photo is chosen while the engine is waited for.
+    window.execute("os.kill(engine, signal.SIGSTOP)")
+    window.display.click(x + 120, SIZE[1] - 1 - y, held="shift")
+    window.wait_until(lambda: window.ask("painting().question is not None"), 20, "the question")
     window.display.key("Return")
+    window.wait_until(lambda: window.ask("painting().ending"), 20, "the wish to end")
+    window.execute("bpy.ops.photobust.correct_in_photo(view=0)")
+    window.wait_until(lambda: window.ask("painting().photo") == "", 20, "the main photo")
+    window.execute("os.kill(engine, signal.SIGCONT)")
     window.wait_until(lambda: window.ask("painting() is None"), 20, "the end of the brush")
     several_photos(window)
     document = window.ask("rooms['adjustments'].document(head())")

@@ -121,6 +121,21 @@ def test_a_pin_far_outside_the_photo_is_refused_as_a_reconstruction_refuses_it(f
         jobs.adjust({"folder": str(folder), "adjustments": {"pins": [far]}})
 
 
+def test_pins_over_photos_that_are_not_there_are_named(folder, jobs):
+    document = json.loads((folder / "face.json").read_text())
+    document["input"]["name"] = "main.jpg"
+    (folder / "face.json").write_text(json.dumps(document))
+    own, other = (
+        {"name": "chin", "x": 500.0, "y": 600.0, "photo": name} for name in ("main.jpg", "none.jpg")
+    )
+    answer = jobs.adjust({"folder": str(folder), "adjustments": {"pins": [own, other]}})
+    assert "over none.jpg are not used" in answer["unused_corrections"] and answer["errors_px"].keys() == {
+        "chin"
+    }
+    plain = jobs.adjust({"folder": str(folder), "adjustments": {"pins": [{**own, "photo": ""}]}})
+    assert plain["errors_px"] == answer["errors_px"] and "unused_corrections" not in plain
+
+
 def test_a_pin_in_a_further_photo_is_met_there(folder):
     """The same head from the side, with an expression of its own."""
     document = json.loads((folder / "face.json").read_text())

@@ -166,6 +166,25 @@ def test_corrections_survive_json_and_nonsense_is_refused():
         Adjustments.parse({"further_ignored": {"b.jpg": "x"}})
 
 
+def test_corrections_that_name_the_main_photo_are_its_own():
+    left, top = np.zeros((4, 4), bool), np.zeros((8, 8), bool)
+    left[:, :2] = top[:4] = True
+    further = {"main.jpg": left, "b.jpg": top}
+    pins = (Pin("chin", 1, 2, photo="main.jpg"), Pin("chin", 3, 4, photo="b.jpg"))
+    made = Adjustments(pins, ignored=top, further_ignored=further).named_for("main.jpg", ["b.jpg"])
+    assert [pin.photo for pin in made.pins] == ["", "b.jpg"] and list(made.further_ignored) == ["b.jpg"]
+    assert made.ignored.sum() == 12 and made.unused(["b.jpg"]) == ""
+    assert "over b.jpg are not used" in made.unused(())
+    assert made.named_for("main.jpg", ()) is made
+    # A further photo of the same name is meant by it.
+    same = Adjustments(pins)
+    assert same.named_for("main.jpg", ["main.jpg"]) is same
+    with pytest.raises(RequestError, match="far outside"):
+        Adjustments((Pin("chin", 9e5, 2, photo="a.jpg"),)).named_for("a.jpg", ()).check_inside(9, 9, "a.jpg")
+    with pytest.raises(RequestError, match="twice"):
+        Adjustments((*pins, Pin("chin", 5, 6))).named_for("main.jpg", ["b.jpg"])
+
+
 def test_sliders_take_eyes_teeth_and_lashes_along(topology):
     """As the engine does; in Blender sliders work without it."""
     adjuster = HeadAdjuster(topology, load_sliders(MODELS))
