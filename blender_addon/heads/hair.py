@@ -80,7 +80,16 @@ def build_hair(
     only: bool = False,
     offset: np.ndarray | None = None,
 ) -> list[bpy.types.Object]:
-    """`add_hair` of hair that was read already."""
+    """`add_hair` of hair that was read already.
+
+    Args:
+        head: That the hair belongs to.
+        folder: With the textures.
+        data: What hair.npz says.
+        product: One of PARTS; default: what the engine was asked for.
+        only: Build no parts but those of the product.
+        offset: (V, 3) how far the skin of a head without shapes is from the neutral's, meters.
+    """
     product = product or data.product
     if only:
         wanted = PARTS[product]

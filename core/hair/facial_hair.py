@@ -125,7 +125,11 @@ class Roots:
     possible: float
 
     def chosen(self, index: np.ndarray) -> "Roots":
-        """Some of the roots."""
+        """Some of the roots.
+
+        Args:
+            index: (K,) int, or (N,) bool, which.
+        """
         return Roots(
             self.corners[index],
             self.weights[index],

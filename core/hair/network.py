@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..runtime.weights import load_weights
-from .volume_network import BLOCK, CHANNELS, FLOW_SHAPE
+from .block import BLOCK, CHANNELS, FLOW_SHAPE
 
 
 @dataclass(frozen=True)

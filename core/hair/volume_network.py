@@ -14,101 +14,34 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from ..geometry.frames import HeadPose
 from ..geometry.visibility import ramp
 from ..runtime.backend import HAIR_NAME, HAIR_ONNX_NAME
 from ..template.regions import EAR_SURROUNDINGS
-from .grid import Grid
+from .block import (
+    BLOCK,
+    BLOCK_CELL,
+    BLOCK_GRID,
+    CHANNELS,
+    FLOW_GRID,
+    PICTURES,
+    TOP,
+    HairBlock,
+)
 from .masks import HairMaps, sample
-from .volume import AXIS, Billboard, HairVolume
+from .volume import Billboard, HairVolume
 
-#: Cells along depth, height and width of the block, and their size, meters.
-BLOCK = (56, 80, 64)
-BLOCK_CELL = 0.007
 #: Cells of the volume that the network is given, built without learning, meters.
 INPUT_CELL = 0.006
-#: Depth of the first cells, meters before the head's axis, and height of the top ones, head frame, meters.
-FIRST_DEPTH = -0.150
-TOP = 0.250
-#: Cells of the flow, of the block's, along each axis.
-FLOW_FACTOR = 2
 #: Distances, meters, that the network's inputs are cut off at and divided by: of the volume's field, from the
 #: skin, from the outline, and the depth of the head before the block's middle.
 FIELD_LIMIT = 0.012
 SKIN_LIMIT = 0.06
 OUTLINE_LIMIT = 0.03
 DEPTH_LIMIT = 0.15
-#: Width, meters, over which the network's say ends around the ears.
+#: Width, meters, over which the correction ends around the ears.
 EAR_BLEND = 0.01
 #: What an output of 1 adds to the volume's field, meters.
 OUTPUT_SCALE = 0.012
-#: Pictures that the network is given beside the two fields: outline, outline with what hides hair, depth of
-#: the head, what hides it, and the lines' cos 2 angle, sin 2 angle and clearness; then the camera's direction
-#: (3) and where in the block a cell is (2), each constant over what it does not depend on.
-PICTURES = 7
-CONSTANTS = 5
-CHANNELS = 2 * BLOCK[0] + PICTURES + CONSTANTS
-FLOW_SHAPE = (3, BLOCK[0] // FLOW_FACTOR, BLOCK[1] // FLOW_FACTOR, BLOCK[2] // FLOW_FACTOR)
-
-
-@dataclass(frozen=True)
-class HairBlock:
-    """Where the block of one photo lies.
-
-    Attributes:
-        billboard: The plane that it is parallel to.
-        tilt: Height of the camera over the head's middle, as the sine of its angle.
-    """
-
-    billboard: Billboard
-    tilt: float
-
-    @classmethod
-    def facing(cls, pose: HeadPose, billboard: Billboard) -> "HairBlock":
-        """The one of a photo."""
-        camera = pose.camera_to_head(np.zeros(3))
-        return cls(billboard, float(camera[2] / np.linalg.norm(camera)))
-
-    @property
-    def axes(self) -> np.ndarray:
-        """(3, 3): rows are the directions of depth, height (downward) and width in the head frame."""
-        out = np.zeros((3, 3))
-        out[0, :2], out[2, :2] = self.billboard.depth_axis, self.billboard.side
-        out[1, 2] = -1
-        return out
-
-    @property
-    def origin(self) -> np.ndarray:
-        """(3,) the first cell, head frame, meters."""
-        width = (BLOCK[2] - 1) / 2 * BLOCK_CELL
-        xy = AXIS + FIRST_DEPTH * self.billboard.depth_axis - width * self.billboard.side
-        return np.array([*xy, TOP])
-
-    @property
-    def points(self) -> np.ndarray:
-        """(56 * 80 * 64, 3) float32, the middles of its cells, head frame, meters."""
-        steps = (self.axes * BLOCK_CELL).astype(np.float32)
-        out = np.zeros((*BLOCK, 3), np.float32) + self.origin.astype(np.float32)
-        for k, count in enumerate(BLOCK):
-            shape = [-1 if i == k else 1 for i in range(3)]
-            out += np.arange(count, dtype=np.float32).reshape(*shape, 1) * steps[k]
-        return out.reshape(-1, 3)
-
-    def local(self, points: np.ndarray) -> np.ndarray:
-        """Points in the block.
-
-        Args:
-            points: (N, 3), head frame, meters.
-
-        Returns:
-            (N, 3) meters from its first cell along depth, height and width.
-        """
-        return np.asarray((points - self.origin.astype(points.dtype)) @ self.axes.T.astype(points.dtype))
-
-
-#: The block as a grid in its own coordinates, and that of the flow.
-BLOCK_GRID = Grid(np.zeros(3), BLOCK_CELL, BLOCK)
-FLOW_GRID = Grid(np.full(3, (FLOW_FACTOR - 1) / 2 * BLOCK_CELL), BLOCK_CELL * FLOW_FACTOR, FLOW_SHAPE[1:])
 
 
 class HairNetwork(Protocol):
@@ -210,7 +143,14 @@ def predict(
 def network_inputs(
     block: HairBlock, maps: HairMaps, volume: HairVolume, double: np.ndarray, clear: np.ndarray
 ) -> np.ndarray:
-    """What the network is given; arguments as in `predict`.
+    """What the network is given.
+
+    Args:
+        block: Where it works.
+        maps: What the photo shows.
+        volume: As built without the network.
+        double: (SIZE, SIZE, 2) cos 2 angle and sin 2 angle of the photo's lines.
+        clear: (SIZE, SIZE) 0..1, how clear they are.
 
     Returns:
         (1, CHANNELS, 80, 64) float32, about -1..1.

@@ -384,12 +384,24 @@ class SideView:
     mirror: Mirror | None = None
 
     def picture(self, rgb: np.ndarray) -> FacePicture:
-        """The face cut out of the photo (H, W, 3) uint8."""
+        """The face cut out of a photo.
+
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+        """
         crop = AffineFrame(compose_affine(self.frame.matrix, self.view))
         return FacePicture.cut(rgb, crop, self.frame, self.camera)
 
     def seen(self, pose: WeakPerspectivePose, vertices: np.ndarray) -> tuple[WeakPerspectivePose, np.ndarray]:
-        """A head's pose and vertices (V, 3) from the upright view to this one, or back: mirrored or not."""
+        """A head from the upright view to this one, or back: mirrored or not.
+
+        Args:
+            pose: The head's.
+            vertices: (V, 3), head frame, meters.
+
+        Returns:
+            Its pose and vertices (V, 3) in the other view.
+        """
         if self.mirror is None:
             return pose, vertices
         return mirrored_weak_pose(pose, mirroring(self.camera)[1]), self.mirror.head(vertices)

@@ -126,7 +126,14 @@ class FacePicture:
         return cls(cv2.GaussianBlur(linear @ LUMINANCE, (0, 0), BLUR_PX), frame, camera)
 
     def pixels(self, points: np.ndarray) -> np.ndarray:
-        """(N, 2) places in the picture of points (N, 3), camera frame, meters."""
+        """Where the picture shows points.
+
+        Args:
+            points: (N, 3) camera frame, meters.
+
+        Returns:
+            (N, 2) pixels.
+        """
         factor = PICTURE_SIZE / CROP_SIZE
         return self.frame.photo_to_crop(self.camera.project(points)) * factor + (factor - 1) / 2
 
@@ -227,7 +234,12 @@ class Shading:
 
 
 def typical_size(residual: np.ndarray, seen: Observation) -> float:
-    """Robust standard deviation of residuals (median absolute deviation)."""
+    """Robust standard deviation of residuals (median absolute deviation).
+
+    Args:
+        residual: (N,) natural logarithms.
+        seen: Says which of them count.
+    """
     return 1.48 * float(np.median(np.abs(residual[seen.seen]))) + LEAST_RESIDUAL
 
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from ... import __version__
 from ...geometry.frames import VOLUME_SHAPE
+from ...hair.block import BLOCK, CHANNELS
 from ...hair.network import load_network as load_hair_network
-from ...hair.volume_network import BLOCK, CHANNELS
 from ...lifting.face_encoder import load_face_network
 from ...runtime.backend import (
     FEATURES_NAME,

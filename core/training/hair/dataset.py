@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import PhotobustError
-from ...hair.volume_network import BLOCK, PICTURES
+from ...hair.block import BLOCK, PICTURES
 
 #: Shards that are kept in memory, and after how many batches one is exchanged.
 POOL = 16

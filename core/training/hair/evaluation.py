@@ -64,7 +64,12 @@ class TrueVolume:
 
     @classmethod
     def of(cls, points: np.ndarray, head: HeadField) -> "TrueVolume":
-        """The one of points (N, 3) all over the hair, head frame, meters."""
+        """The volume of a groom or a style.
+
+        Args:
+            points: (N, 3) all over the hair, head frame, meters.
+            head: That it grows on.
+        """
         points = points[points[:, 2] > LOWEST - BELOW]
         grid = Grid.around(points.min(0) - MARGIN, points.max(0) + MARGIN, CELL, MOST_CELLS)
         skin = head.grid.sample(head.distance, grid.points).reshape(grid.shape)

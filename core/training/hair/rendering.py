@@ -172,7 +172,17 @@ class HairRenderer:
     def mesh(
         self, vertices: np.ndarray, hair_vertices: np.ndarray, hair_triangles: np.ndarray, view: View
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Draw hair that is a mesh, without lines; arguments and results as of `strands`."""
+        """Draw hair that is a mesh, without lines.
+
+        Args:
+            vertices: (V, 3) of the head, head frame, meters.
+            hair_vertices: (N, 3) of the hair, head frame, meters.
+            hair_triangles: (M, 3) int.
+            view: Camera and pose.
+
+        Returns:
+            As `strands` does: picture, outline, and what hides the hair.
+        """
         frame = maps_frame(segment_frame(view.camera, view.pose))
         limit, shoulders = self.head_depth(vertices, view.camera, view.pose, frame)
         seen = view.pose.head_to_camera(hair_vertices)

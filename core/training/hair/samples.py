@@ -7,18 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...hair.block import BLOCK, FLOW_GRID, FLOW_SHAPE, HairBlock
 from ...hair.flow import image_orientation
 from ...hair.scalp import measure_scalp
 from ...hair.settings import HairSettings
 from ...hair.volume import Billboard, build_volume
-from ...hair.volume_network import (
-    BLOCK,
-    FLOW_GRID,
-    FLOW_SHAPE,
-    INPUT_CELL,
-    HairBlock,
-    network_inputs,
-)
+from ...hair.volume_network import INPUT_CELL, network_inputs
 from ...segmentation.segments import segment_frame
 from ...template.regions import Regions
 from ...template.topology import HeadTopology

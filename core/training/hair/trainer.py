@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...hair.block import BLOCK
 from ...hair.network import HairVolumeNetwork
-from ...hair.volume_network import BLOCK, FIELD_LIMIT, OUTPUT_SCALE
+from ...hair.volume_network import FIELD_LIMIT, OUTPUT_SCALE
 from ..files import write_checkpoint, written_atomically
 from ..fitting.trainer import SECONDS_PER_HOUR, TrainingLog, training_step, warmed_up_cosine
 from .dataset import HairBatch, HairDataset
@@ -83,7 +84,15 @@ def hair_loss(correction: Tensor, flow: Tensor, batch: HairBatch) -> tuple[Tenso
 
 
 def soft_overlap(found: Tensor, true: Tensor) -> Tensor:
-    """Mean intersection over union of volumes (B, ...) of 0..1 (F. Milletari et al., "V-Net", 2016)."""
+    """Mean intersection over union of volumes (F. Milletari et al., "V-Net", 2016).
+
+    Args:
+        found: (B, ...) float32, 0..1.
+        true: (B, ...) float32, 0..1.
+
+    Returns:
+        () 0..1.
+    """
     found, true = found.flatten(1), true.flatten(1)
     both = (found * true).sum(1)
     return ((both + 1) / (found.sum(1) + true.sum(1) - both + 1)).mean()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from core.hair.block import BLOCK, BLOCK_CELL, CHANNELS, FLOW_SHAPE, HairBlock
 from core.hair.builder import HairBuilder, build_shape
 from core.hair.flow import build_flow, image_orientation
 from core.hair.masks import hair_maps
@@ -11,13 +12,8 @@ from core.hair.settings import HairSettings
 from core.hair.skin import Skin
 from core.hair.volume import Billboard, build_volume
 from core.hair.volume_network import (
-    BLOCK,
-    BLOCK_CELL,
-    CHANNELS,
-    FLOW_SHAPE,
     INPUT_CELL,
     OUTPUT_SCALE,
-    HairBlock,
     OnnxHairNetwork,
     TorchHairNetwork,
     load_hair_network,

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from core.errors import PhotobustError
-from core.hair.volume_network import BLOCK, CHANNELS, FIELD_LIMIT, FLOW_SHAPE, OUTPUT_SCALE
+from core.hair.block import BLOCK, CHANNELS, FLOW_SHAPE
+from core.hair.volume_network import FIELD_LIMIT, OUTPUT_SCALE
 from core.training.hair import samples
 from core.training.hair.dataset import HairBatch, HairDataset, stack
 from core.training.hair.rendering import with_errors
