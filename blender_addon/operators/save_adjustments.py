@@ -43,7 +43,8 @@ class PHOTOBUST_OT_save_adjustments(ExportHelper, bpy.types.Operator):
                 partial.write_text(json.dumps(heads, indent=1), encoding="utf-8")
         except OSError as error:
             raise ExportError(f"{path} cannot be written ({error.strerror}): choose another name.") from error
-        report_message(self, "INFO", f"Wrote the corrections of {len(heads)} heads to {path.name}.")
+        of_heads = "1 head" if len(heads) == 1 else f"{len(heads)} heads"
+        report_message(self, "INFO", f"Wrote the corrections of {of_heads} to {path.name}.")
         return {"FINISHED"}
 
 

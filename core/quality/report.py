@@ -181,6 +181,13 @@ TONED_VARIETY = 1.0
 #: Hues of skin, natural logarithms, in usual light: portraits have 0.8 to 2.1, and -0.36 to -0.01.
 RED_OVER_BLUE = (0.55, 2.3)
 GREEN_EXCESS = (-0.42, 0.12)
+#: Distance from those, natural logarithms, from which on the light's color is strong.
+STRONG_COLOR = 0.5
+#: Least such distance, of any.
+ANY_COLOR = 1e-6
+#: Variety of hues from which on the light has several colors: 140 portraits have at most 15.2, with an orange
+#: light on one side and a blue one on the other most have 18 to 30.
+MIXED_VARIETY = 20.0
 
 
 def _cheeks(coverage: Coverage, headwear: bool) -> tuple[float, float]:
@@ -224,18 +231,20 @@ def _without_color(coverage: Coverage) -> float:
 
 
 def _colored_light(coverage: Coverage) -> float:
-    """1 if skin has a hue that it has in no usual light, and that comes of nothing else."""
+    """How far skin's hue is from that in usual light, natural logarithms, if nothing else explains it."""
     if (
         _without_color(coverage)
         or coverage.clipped >= MOST_CLIPPED
         or coverage.highlight <= UNDEREXPOSED_HIGHLIGHT
     ):
         return 0.0
-    usual = (
-        RED_OVER_BLUE[0] < coverage.red_over_blue < RED_OVER_BLUE[1]
-        and GREEN_EXCESS[0] < coverage.green_excess < GREEN_EXCESS[1]
+    return max(
+        RED_OVER_BLUE[0] - coverage.red_over_blue,
+        coverage.red_over_blue - RED_OVER_BLUE[1],
+        GREEN_EXCESS[0] - coverage.green_excess,
+        coverage.green_excess - GREEN_EXCESS[1],
+        0.0,
     )
-    return float(not usual)
 
 
 #: What makes a head one to check.
@@ -305,11 +314,25 @@ COVERAGE_RULES = (
         MOST_CLIPPED,
         "The face is over-exposed: burnt-out skin has lost its colors. Take a darker photo.",
     ),
+    CoverageRule(
+        _colored_light,
+        STRONG_COLOR,
+        "The light has a color: the color of the skin is a guess. Take a photo in daylight.",
+    ),
+    CoverageRule(
+        lambda c: c.hue_variety,
+        MIXED_VARIETY,
+        "Lights of several colors fall on the face: the skin's color is a guess. Take a photo in daylight.",
+    ),
 )
 #: What is said of a head without making it worse.
 COVERAGE_NOTES = (
     CoverageRule(_without_color, 0.5, "The photo has no color: the color of the skin is a guess."),
-    CoverageRule(_colored_light, 0.5, "The light has a color: the color of the skin is a guess."),
+    CoverageRule(
+        lambda c: _colored_light(c) if _colored_light(c) < STRONG_COLOR else 0.0,
+        ANY_COLOR,
+        "The light has a color: the color of the skin is a guess.",
+    ),
     CoverageRule(_headwear, 0.15, "There is headwear: the hair under it is a guess."),
     CoverageRule(lambda c: -(c.hair + c.headwear), -0.02, "No hair is seen: the head is made without hair."),
 )

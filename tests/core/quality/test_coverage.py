@@ -115,7 +115,9 @@ def test_light(canonical):
         ({"hair": 0.0, "headwear": 0.6}, GOOD, "There is headwear"),
         ({"chroma": 1.0}, GOOD, "no color"),
         ({"hue_variety": 0.3}, GOOD, "no color"),  # sepia
-        ({"red_over_blue": -0.2}, GOOD, "The light has a color"),
+        ({"red_over_blue": 0.3}, GOOD, "The light has a color"),
+        ({"red_over_blue": -0.2}, CHECK, "The light has a color"),
+        ({"hue_variety": 26.0}, CHECK, "Lights of several colors"),
         ({"green_excess": 0.3}, GOOD, "The light has a color"),
     ],
 )
