@@ -48,6 +48,7 @@ MODELS = {
     "quality_calibration.json": ("CC0-1.0", "Photobust's calibration of the expected error"),
     "hair_network.onnx": ("CC0-1.0", "Photobust's hair network, for ONNX Runtime"),
     "hair_network.safetensors": ("CC0-1.0", "Photobust's hair network"),
+    "landmark_symmetry.npz": ("CC0-1.0", "which landmarks mirror each other"),
     "landmark_lifter.safetensors": ("CC0-1.0", "Photobust's landmark lifter"),
     "segmentation_network.onnx": ("Apache-2.0", "Photobust's segmentation network, for ONNX Runtime"),
     "segmentation_network.safetensors": ("Apache-2.0", "Photobust's segmentation network"),

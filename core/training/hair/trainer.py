@@ -19,8 +19,8 @@ from .samples import TRUTH_LIMIT
 
 CHECKPOINT_NAME = "checkpoint.pt"
 LOG_FIELDS = ("step", "seconds", "rate", "loss", "occupancy", "overlap", "flow")
-#: Distance, meters, over which a field turns into occupancy.
-SOFTNESS = 0.004
+#: Meters of a field by which the logit of its occupancy changes by 1.
+TEMPERATURE = 0.004
 #: Weights of the overlap of the volumes, of their outlines from the side and from behind, and of the flow.
 OVERLAP_WEIGHT = 1.0
 OUTLINE_WEIGHT = 0.5
@@ -64,8 +64,8 @@ def hair_loss(correction: Tensor, flow: Tensor, batch: HairBatch) -> tuple[Tenso
     field = torch.from_numpy(batch.inputs[:, first : BLOCK[0] : 2]).float() * (FIELD_LIMIT / 127)
     outside = (torch.from_numpy(batch.inputs[:, BLOCK[0] + first : 2 * BLOCK[0] : 2]) > 0).float()
     truth = torch.from_numpy(batch.truth[:, first::2]).float() * (TRUTH_LIMIT / 127)
-    logits = (field + correction[:, first::2] * OUTPUT_SCALE) / SOFTNESS
-    target = torch.sigmoid(truth / SOFTNESS)
+    logits = (field + correction[:, first::2] * OUTPUT_SCALE) / TEMPERATURE
+    target = torch.sigmoid(truth / TEMPERATURE)
     entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none") * outside
     # By the size of the hair, so that short hair counts as much as long hair.
     size = (target * outside).sum((1, 2, 3))
