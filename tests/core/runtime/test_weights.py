@@ -88,9 +88,7 @@ def test_damaged_files_of_ones_own_are_named(tmp_path, content):
             read(path)
 
 
-@pytest.mark.parametrize(
-    "folder_of", [load_face_network, load_segmentation_network, load_hair_volume_network]
-)
+@pytest.mark.parametrize("load", [load_face_network, load_segmentation_network, load_hair_volume_network])
 def test_weights_of_another_network_are_refused(tmp_path, load):
     path = tmp_path / "network.safetensors"
     for wrong in ({}, {"x": np.zeros(3, np.float16)}, {"stem.weight": np.zeros((1, 2), np.float32)}):
