@@ -86,14 +86,15 @@ def parse_result_file(
         HeadFileError: The file is missing, damaged, or of another version.
     """
     path = Path(path)
+    where = f"{path.name} in the folder {path.parent.name}"
     try:
         return parse(read_regular(path, most))
     except FileNotFoundError as error:
-        raise HeadFileError(f"There is no file {path}. Reconstruct the photo again, with {noun}.") from error
+        raise HeadFileError(f"There is no file {where}. Reconstruct the photo again, with {noun}.") from error
     except Exception as error:  # zip files and numpy's headers can be damaged in all kinds of ways
         raise HeadFileError(
-            f"{path} is no {noun.removeprefix('a ')} written by this version's engine, or damaged ({error}). "
-            "Reconstruct the photo again."
+            f"The file {where} is no {noun.removeprefix('a ')} written by this version's engine, or damaged "
+            f"({error}). Reconstruct the photo again."
         ) from error
 
 

@@ -228,7 +228,8 @@ class AdjustJobs:
             status = [(folder / name).stat() for name in ("head.npz", "face.json")]
         except OSError as error:
             raise RequestError(
-                f"{folder} has no head that could be adjusted ({error.strerror}): reconstruct the photo again"
+                f"The folder {folder.name} has no head that could be adjusted ({error.strerror}): "
+                "reconstruct the photo again"
             ) from error
         key = (str(folder), *((one.st_mtime_ns, one.st_size) for one in status))
         if key not in self._kept:
@@ -243,7 +244,7 @@ class AdjustJobs:
                 Exception
             ) as error:  # zip files, JSON and numpy's headers can be damaged in all kinds of ways
                 raise RequestError(
-                    f"the head in {folder} is damaged, or another program's"
+                    f"The head in the folder {folder.name} is damaged, or another program's"
                     f" ({reason(error)}): reconstruct the photo again"
                 ) from error
         return self._kept[key]

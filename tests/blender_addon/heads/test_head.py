@@ -63,8 +63,9 @@ def test_wrong_head_files_are_named(folder):
     (folder / "other.npz").write_bytes(b"not this")
     np.savez(folder / "version.npz", format_version=99)
     for name in ("short.npz", "other.npz", "version.npz"):
-        with pytest.raises(HeadFileError, match="Reconstruct the photo again"):
+        with pytest.raises(HeadFileError, match="Reconstruct the photo again") as raised:
             read_head(folder / name)
+        assert str(raised.value).startswith(f"The file {name} in the folder {folder.name} is no head")
 
 
 @pytest.mark.slow
