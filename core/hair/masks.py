@@ -34,6 +34,21 @@ MOUTH_POINT = np.array([[0.0, 0.05, -0.06]])
 MOST_SIDEWAYS = 1
 #: Hair goes on behind what hides it only this far from hair or head that is seen, meters: not along an arm.
 HIDDEN_REACH = 0.02
+#: Skin that was taken for headwear has the skin's hue, logarithms of linear light less their mean: its
+#: distance from it is at most this.
+SKIN_HUE = 0.3
+#: And at most this factor of its distance from the headwear's hue.
+SKIN_HUE_FACTOR = 0.7
+#: Headwear whose hue is nearer to the skin's than this is left as it is.
+LEAST_HUE_STEP = 0.25
+#: How much darker and lighter it may be than the skin, natural logarithms.
+SKIN_LIGHT = (-1.2, 0.9)
+#: Distance from the mask, meters, from which on its color is that of skin alone.
+SKIN_MARGIN = 0.006
+#: Pixels that colors are averaged over, that spots and gaps of such skin are opened and closed by.
+SKIN_BLUR = 5
+SKIN_OPENED = 5
+SKIN_CLOSED = 13
 
 
 @dataclass(frozen=True)
@@ -157,12 +172,16 @@ def hair_maps(
     in_camera = pose.head_to_camera(vertices.astype(np.float64))
     pixels = frame.photo_to_crop(camera.project(in_camera))
     depth, _ = depth_map(pixels, in_camera[:, 2], triangles, SIZE)
-    hull = mask | np.isfinite(depth)
-    hull |= hidden & (signed_outline(hull) > -HIDDEN_REACH)
+    on_head = np.isfinite(depth)
+    colors = cut_crop(rgb, frame, SIZE, SIZE).astype(np.float32)
     # The head may be drawn too wide: what shows background beside hair is no bare skin.
     skin = [SegmentClass.SKIN, SegmentClass.FACIAL_HAIR]
-    bare = np.isfinite(depth) & (_enlarged(segmentation.probabilities[skin].sum(0)) > 0.5) & ~mask
-    colors = cut_crop(rgb, frame, SIZE, SIZE).astype(np.float32)
+    bare = on_head & (_enlarged(segmentation.probabilities[skin].sum(0)) > 0.5) & ~mask
+    if tuple(kinds) == (SegmentClass.HEADWEAR,):
+        mistaken = skin_in_headwear(mask, on_head, bare, colors)
+        mask, bare = without_spots(mask & ~mistaken), bare | mistaken
+    hull = mask | on_head
+    hull |= hidden & (signed_outline(hull) > -HIDDEN_REACH)
     return HairMaps(
         frame,
         camera,
@@ -175,6 +194,41 @@ def hair_maps(
         hidden,
         colors,
     )
+
+
+def skin_in_headwear(
+    mask: np.ndarray, on_head: np.ndarray, bare: np.ndarray, colors: np.ndarray
+) -> np.ndarray:
+    """Skin beside headwear that was taken for it: a cheek below a scarf, a forehead.
+
+    Args:
+        mask: (SIZE, SIZE) bool, of headwear.
+        on_head: (SIZE, SIZE) bool, in front of the head's skin.
+        bare: (SIZE, SIZE) bool, skin that is seen.
+        colors: (SIZE, SIZE, 3) float32, sRGB 0..255.
+
+    Returns:
+        (SIZE, SIZE) bool, what of the mask is skin.
+    """
+    none = np.zeros(mask.shape, bool)
+    of_skin = bare & (signed_outline(mask) < -SKIN_MARGIN)
+    of_headwear = mask & ~on_head
+    if min(of_skin.sum(), of_headwear.sum()) < LEAST_LINE:
+        return none
+    light = cv2.blur(np.log(srgb_to_linear(np.clip(colors, 0, 255) / 255) + 0.01), (SKIN_BLUR, SKIN_BLUR))
+    lightness = light.mean(-1)
+    hue = light - lightness[..., None]
+    skin_hue, headwear_hue = np.median(hue[of_skin], 0), np.median(hue[of_headwear], 0)
+    if np.abs(skin_hue - headwear_hue).mean() < LEAST_HUE_STEP:
+        return none
+    from_skin, from_headwear = (np.abs(hue - one).mean(-1) for one in (skin_hue, headwear_hue))
+    relative = lightness - np.median(lightness[of_skin])
+    found = mask & on_head & (from_skin < np.minimum(SKIN_HUE, SKIN_HUE_FACTOR * from_headwear))
+    found &= (relative > SKIN_LIGHT[0]) & (relative < SKIN_LIGHT[1])
+    opened = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, np.ones((SKIN_OPENED, SKIN_OPENED)))
+    large = without_spots(opened > 0).astype(np.uint8)
+    closed = cv2.morphologyEx(large, cv2.MORPH_CLOSE, np.ones((SKIN_CLOSED, SKIN_CLOSED)))
+    return np.asarray(mask & on_head & (closed > 0))
 
 
 def hanging(mask: np.ndarray, hidden: np.ndarray, mouth_row: int) -> np.ndarray:

@@ -204,6 +204,31 @@ def test_headwear_is_a_cover_and_no_hair(builder):
         )
 
 
+def test_a_cheek_that_was_taken_for_headwear_is_skin(builder):
+    rgb, segmentation, headwear = picture_of(SegmentClass.HEADWEAR)
+    covered = (rgb == BROWN).all(-1)
+    probabilities = segmentation.probabilities.copy()
+    cheek = np.zeros_like(headwear)
+    cheek[130:170, 130:160] = True
+    cheek &= probabilities[SegmentClass.SKIN] > 0.5
+    assert cheek.sum() > 500
+    probabilities[:, cheek] = 0
+    probabilities[SegmentClass.HEADWEAR][cheek] = 1
+    mistaken = Segmentation(probabilities, segmentation.frame)
+
+    def cheek_in_mask(color) -> float:
+        photo = np.full_like(rgb, (190, 140, 115))
+        photo[covered] = color
+        topology = builder.topology
+        kinds = (SegmentClass.HEADWEAR,)
+        maps = hair_maps(photo, mistaken, CAMERA, POSE, topology.vertices, topology.triangles, kinds)
+        assert maps.mask.sum() > 0.8 * headwear.sum() * (SIZE / SEGMENT_SIZE) ** 2
+        return float(maps.mask[::2, ::2][cheek].mean())
+
+    assert cheek_in_mask((40, 60, 120)) < 0.1
+    assert cheek_in_mask((150, 110, 90)) > 0.9  # what has the color of skin is left as it is
+
+
 def test_same_photo_gives_the_same_hair(made, builder):
     rgb, segmentation, _ = picture_of(SegmentClass.HAIR)
     again = builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices)
