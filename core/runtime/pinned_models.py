@@ -17,7 +17,7 @@ PINNED_MODELS = {
     "head_template.npz": "f8ad342bf264ceab69de16271414633b2461988f0a56d323310a2e41cf2e3138",
     "landmark_lifter.safetensors": "33652958e460733714fb235b15439492fac924ddcb3671ea40ac9d795e499aba",
     "landmark_symmetry.npz": "a549375f5c329d37630a2b87462c589d35c439ba55421068fffbfd1132aa627d",
-    "quality_calibration.json": "6282378ea8a5043d44f18cd4e4deffb7a0e584cbb0a6727abcfc549d02b0017c",
+    "quality_calibration.json": "3311af49b099e2e3083c09033c6abf0e2992a0d2ab2b7f0a29c1ca8d9b9723d6",
     "segmentation_network.onnx": "4793ff6977857195004043b791fa38077751e4f0416488e26c1d7b2cbe53964b",
     "segmentation_network.safetensors": "6943a3b719e43f39ad8456f714e1b3e23b118b43f6bd3228e02b526c26cd6eb3",
     "volume_network.onnx": "f4b3ab04e4ad86ff6da6d68f946af8bda2256987871056a2c45ff00fbf35e516",
