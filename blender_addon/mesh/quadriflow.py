@@ -45,6 +45,9 @@ COARSE_VOXEL_FACTOR = 2.0
 MAX_P95_DISTANCE_SIDES = 0.5
 #: How far each point on the source may be from the result, in lengths of a quad's side.
 MAX_DISTANCE_SIDES = 4.0
+#: How far each vertex of the result may be from the source, in lengths of a quad's side: once in a few times
+#: QuadriFlow pulls a single one out by half a head (3.4, a neutral head at 3,000 quads).
+MAX_VERTEX_DISTANCE_SIDES = 2.0
 #: Fraction of the quads that may face the other way than the source.
 MAX_FLIPPED_FRACTION = 0.05
 #: Points on the source whose distance from the result is measured.
@@ -272,6 +275,8 @@ def assess(
     problem = None
     if p95 > MAX_P95_DISTANCE_SIDES * side or farthest > MAX_DISTANCE_SIDES * side:
         problem = "it left parts of the mesh uncovered"
+    elif surface.distance(vertices).max() > MAX_VERTEX_DISTANCE_SIDES * side:
+        problem = "it made spikes"
     else:
         middles = vertices[quads].mean(1)
         cosine = (surface.normals(surface.closest(middles).triangle) * quad_normals(vertices, quads)).sum(1)
