@@ -342,6 +342,20 @@ def check_other_density(folder):
     else:
         raise AssertionError("it was covered with nothing")
     assert counts() == before
+    made = []
+
+    def run_with_a_spike(*arguments):
+        vertices, quads = ask(*arguments)
+        made.append(len(quads))
+        if len(made) == 1:
+            vertices = vertices.copy()
+            vertices[0] += 0.5 * (vertices[0] - vertices.mean(0))
+        return vertices, quads
+
+    quadriflow.run = run_with_a_spike
+    new, report = retopology.retopologize(bpy.context, one, 600)
+    assert len(made) == report.attempts == 2
+    assert max(vertex.co.length for vertex in new.data.vertices) < 1.1
     quadriflow.run = ask
 
 
