@@ -70,7 +70,7 @@ class Flow:
         Returns:
             (N, 3) float32 unit vectors, head frame.
         """
-        return _unit(self.grid.sample(self.field, points))
+        return unit_vectors(self.grid.sample(self.field, points))
 
 
 def image_orientation(maps: HairMaps) -> tuple[np.ndarray, np.ndarray]:
@@ -129,20 +129,20 @@ def build_flow(
         visible = np.maximum(visible, shown)
     style, parting, usual = _usual_flow(vertices, normals, tangents, weight)
     if prediction:
-        usual = _unit(prediction.flow_at(vertices))
+        usual = unit_vectors(prediction.flow_at(vertices))
     sense = np.sign((tangents * usual).sum(1))
     tangents = tangents * np.where(sense == 0, 1, sense)[:, None]
     grid = volume.grid.coarser(CELL / volume.grid.cell)
     # Away from the surface the usual flow is that of the volume's own layers.
     field = _spread(grid, vertices, tangents, weight)
     gradient = np.stack(np.gradient(gaussian_filter(_at_grid(volume, grid), 1.0)), -1).reshape(-1, 3)
-    layers = usual_flow(grid.points, _unit(-gradient), style, parting)
+    layers = usual_flow(grid.points, unit_vectors(-gradient), style, parting)
     if prediction:
-        layers = _unit(prediction.flow_at(grid.points) + PREDICTED_FLOOR * layers)
+        layers = unit_vectors(prediction.flow_at(grid.points) + PREDICTED_FLOOR * layers)
     field = field + USUAL_WEIGHT * layers.reshape(field.shape)
-    field = _unit(gaussian_filter(field, (0.7, 0.7, 0.7, 0)))
+    field = unit_vectors(gaussian_filter(field, (0.7, 0.7, 0.7, 0)))
     total = max(float(weight.sum()), 1e-6)
-    agreement = np.abs((_unit(grid.sample(field, vertices)) * tangents).sum(1))
+    agreement = np.abs((unit_vectors(grid.sample(field, vertices)) * tangents).sum(1))
     curl = 1 - float((weight * agreement).sum() / total)
     coherence = float((weight).sum() / max(float(visible.sum()), 1e-6))
     return Flow(grid, field, style, parting, coherence, curl)
@@ -186,7 +186,7 @@ def usual_flow(points: np.ndarray, normals: np.ndarray, style: str, parting: flo
             side = np.clip((points[:, 0] - parting) / 0.006, -1, 1)
             across = np.stack([side, np.full(len(points), 0.25)], 1)
             flow[:, :2] = from_whorl * (1 - front) + across * front
-    return _unit(flow - (flow * normals).sum(1, keepdims=True) * normals)
+    return unit_vectors(flow - (flow * normals).sum(1, keepdims=True) * normals)
 
 
 def _usual_flow(
@@ -217,7 +217,7 @@ def _lifted(maps: HairMaps, vertices: np.ndarray, normals: np.ndarray, double: n
     rotation = maps.pose.rotation
     rays = vertices - maps.pose.camera_to_head(np.zeros(3))
     line = np.column_stack([direction, np.zeros(len(direction))]) @ rotation
-    return _unit(np.cross(normals, np.cross(rays, line)))
+    return unit_vectors(np.cross(normals, np.cross(rays, line)))
 
 
 def _spread(grid: Grid, points: np.ndarray, vectors: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -242,7 +242,15 @@ def _at_grid(volume: HairVolume, grid: Grid) -> np.ndarray:
     return volume.grid.resampled(volume.field, grid)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def unit_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Vectors of length 1.
+
+    Args:
+        vectors: (..., 3), any unit.
+
+    Returns:
+        (..., 3) float32; those of no length stay so.
+    """
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.maximum(length, 1e-9), np.float32)
 

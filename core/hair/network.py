@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..runtime.weights import load_weights
+from ..segmentation.network import ResidualBlock, convolution
 from .block import BLOCK, CHANNELS, FLOW_SHAPE
 
 
@@ -23,36 +24,6 @@ class HairNetworkConfig:
     channels: tuple[int, int, int] = (96, 128, 192)
 
 
-def _convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
-
-
-class HairBlockLayers(nn.Module):
-    """Two 3 x 3 convolutions, the input added."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = _convolution(channels, channels)
-        self.second = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Run the block.
-
-        Args:
-            x: (B, C, H, W) float32.
-
-        Returns:
-            (B, C, H, W) float32.
-        """
-        return functional.relu(x + self.second(self.first(x)))
-
-
 class HairVolumeNetwork(nn.Module):
     """Inputs (B, CHANNELS, 80, 64) -> correction (B, 56, 80, 64) of the volume's field and flow
     (B, 3, 28, 40, 32).
@@ -61,14 +32,14 @@ class HairVolumeNetwork(nn.Module):
     def __init__(self, config: HairNetworkConfig = HairNetworkConfig()) -> None:
         super().__init__()
         one, two, three = config.channels
-        self.down1 = nn.Sequential(_convolution(CHANNELS, one, stride=2), HairBlockLayers(one))
-        self.down2 = nn.Sequential(_convolution(one, two, stride=2), HairBlockLayers(two))
-        self.down3 = nn.Sequential(_convolution(two, three, stride=2), HairBlockLayers(three))
+        self.down1 = nn.Sequential(convolution(CHANNELS, one, stride=2), ResidualBlock(one))
+        self.down2 = nn.Sequential(convolution(one, two, stride=2), ResidualBlock(two))
+        self.down3 = nn.Sequential(convolution(two, three, stride=2), ResidualBlock(three))
         # The deepest pictures are 10 x 8: what their mean says, such as the style, holds everywhere.
         self.whole = nn.Conv2d(three, three, 1)
-        self.bottom = HairBlockLayers(three)
-        self.up2 = nn.Sequential(_convolution(three + two, two, 1), HairBlockLayers(two))
-        self.up1 = nn.Sequential(_convolution(two + one, one, 1), HairBlockLayers(one))
+        self.bottom = ResidualBlock(three)
+        self.up2 = nn.Sequential(convolution(three + two, two, 1), ResidualBlock(two))
+        self.up1 = nn.Sequential(convolution(two + one, one, 1), ResidualBlock(one))
         self.correction = nn.Conv2d(one, BLOCK[0] * 4, 1)
         self.flow = nn.Conv2d(one, 3 * FLOW_SHAPE[1], 1)
         nn.init.zeros_(self.correction.weight)

@@ -153,7 +153,8 @@ class PersonEncoder(nn.Module):
         return given
 
 
-def _convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """A convolution without bias, batch normalization, and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),
@@ -161,12 +162,12 @@ def _convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) ->
     )
 
 
-class SegmentationBlock(nn.Module):
-    """Two 3 x 3 convolutions, the input added."""
+class ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions, the input added (K. He et al., 2016)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = _convolution(channels, channels)
+        self.first = convolution(channels, channels)
         self.second = nn.Sequential(
             nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels)
         )
@@ -194,20 +195,20 @@ class SegmentationNetwork(nn.Module):
         one, two, three, four = config.channels
         person = PERSON_CHANNELS
         self.person = PersonEncoder()
-        self.down1 = nn.Sequential(_convolution(3, one, stride=2), _convolution(one, one))
-        self.down2 = nn.Sequential(_convolution(one, two, stride=2), SegmentationBlock(two))
-        self.down3 = nn.Sequential(_convolution(two, three, stride=2), SegmentationBlock(three))
-        self.down4 = _convolution(three, four, stride=2)
+        self.down1 = nn.Sequential(convolution(3, one, stride=2), convolution(one, one))
+        self.down2 = nn.Sequential(convolution(one, two, stride=2), ResidualBlock(two))
+        self.down3 = nn.Sequential(convolution(two, three, stride=2), ResidualBlock(three))
+        self.down4 = convolution(three, four, stride=2)
         # Two more channels say where in the frame a pixel is, three whence the camera sees the head.
         self.bottom = nn.Sequential(
-            _convolution(four + person[3] + 2 + DIRECTION_SIZE, four, 1),
-            SegmentationBlock(four),
-            SegmentationBlock(four),
+            convolution(four + person[3] + 2 + DIRECTION_SIZE, four, 1),
+            ResidualBlock(four),
+            ResidualBlock(four),
         )
         self.context = Excitation(four, four // 4)
-        self.up3 = nn.Sequential(_convolution(four + three + person[2], three, 1), SegmentationBlock(three))
-        self.up2 = nn.Sequential(_convolution(three + two + person[1], two, 1), SegmentationBlock(two))
-        self.up1 = nn.Sequential(_convolution(two + one + person[0], 32, 1), _convolution(32, 32))
+        self.up3 = nn.Sequential(convolution(four + three + person[2], three, 1), ResidualBlock(three))
+        self.up2 = nn.Sequential(convolution(three + two + person[1], two, 1), ResidualBlock(two))
+        self.up1 = nn.Sequential(convolution(two + one + person[0], 32, 1), convolution(32, 32))
         # Four neighboring pixels of each class at half the resolution.
         self.output = nn.Conv2d(32, 4 * len(SegmentClass), 3, 1, 1)
         steps = (torch.arange(SEGMENT_SIZE // 16) + 0.5) / (SEGMENT_SIZE // 32) - 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...geometry.visibility import ramp
+from ...hair.flow import unit_vectors
 from ...hair.shell_mesh import out_of_skin
 from .grooms import GroomSpec
 from .head_field import HeadField
@@ -125,7 +126,7 @@ def _roots(spec: GroomSpec, head: HeadField, count: int, rng: np.random.Generato
         mixed = np.einsum("nk,nkc->nc", barycentric, values[skin.triangles[triangle]])
         return np.asarray(mixed, np.float32)
 
-    normal = _unit(at_roots(skin.normals))
+    normal = unit_vectors(at_roots(skin.normals))
     return _Roots(triangle, at_roots(skin.vertices), normal, at_roots(head.template))
 
 
@@ -153,7 +154,7 @@ def _combed(
     """(N, 3) unit vectors along the head: which way hair is combed there."""
     flow = np.zeros_like(points)
     flow[:, 2] = -1
-    from_whorl = _unit(points[:, :2] - WHORL.astype(np.float32))
+    from_whorl = unit_vectors(points[:, :2] - WHORL.astype(np.float32))
     cos, sin = np.cos(spec.swirl), np.sin(spec.swirl)
     from_whorl = from_whorl @ np.array([[cos, sin], [-sin, cos]], np.float32)
     if spec.flow == "back":
@@ -170,7 +171,7 @@ def _combed(
         [0.15 * points[:, 0] / 0.05, np.full(len(points), -1.0), np.full(len(points), -0.8)]
     )
     flow = np.where(fringe[:, None], ahead, flow).astype(np.float32)
-    return _unit(flow - (flow * normals).sum(1, keepdims=True) * normals)
+    return unit_vectors(flow - (flow * normals).sum(1, keepdims=True) * normals)
 
 
 def _comb(
@@ -193,7 +194,7 @@ def _comb(
     at = roots.position.copy()
     direction = roots.normal
     if spec.flow != "radial":
-        direction = _unit(0.5 * direction + 0.8 * _combed(spec, at, direction, fringe, side))
+        direction = unit_vectors(0.5 * direction + 0.8 * _combed(spec, at, direction, fringe, side))
     path = [at.copy()]
     for k in range(steps):
         above, away = head.obstacle_at(at)
@@ -215,12 +216,12 @@ def _comb(
             wanted = wanted + (1 - spec.gravity) * (1 - near) * direction
             wanted = wanted + _aside(at, above, side, fringe)
         keep = np.exp(-step / STIFFNESS)
-        direction = _unit(direction * keep + _unit(wanted) * (1 - keep))
+        direction = unit_vectors(direction * keep + unit_vectors(wanted) * (1 - keep))
         ahead = at + step * direction
         least = np.minimum(LEAST_HEIGHT + 0.35 * height, (k + 1) * step[:, 0])
         ahead = _pushed_out(ahead, head, least)
         # What was pushed aside has gone no further than a step.
-        direction = _unit(ahead - at)
+        direction = unit_vectors(ahead - at)
         at = at + step * direction
         path.append(at.copy())
     whole = np.stack(path, 1)
@@ -277,9 +278,11 @@ def _gather(
         tangent = toward - ((toward * away).sum(1) * (far > 0.04))[:, None] * away
         rise = np.clip((height - above) / LAYER_REACH, -1, 1)[:, None] * ramp(far, 0.03, 0.06)[:, None]
         keep = 0.45
-        direction = _unit(direction * keep + _unit(_unit(tangent) + rise * away) * (1 - keep))
+        direction = unit_vectors(
+            direction * keep + unit_vectors(unit_vectors(tangent) + rise * away) * (1 - keep)
+        )
         ahead = _pushed_out(at + TIE_STEP * direction, head, LEAST_HEIGHT + 0.3 * height)
-        direction = _unit(ahead - at)
+        direction = unit_vectors(ahead - at)
         at = np.where(arrived[:, None], at, at + TIE_STEP * direction)
         path.append(at.copy())
     whole = np.stack(path, 1)
@@ -313,8 +316,8 @@ def _tail(
     if spec.bun_radius > 0:
         steps = int(np.ceil(2.5 * np.pi * spec.bun_radius / TIE_STEP))
         middle = tie + outward * spec.bun_radius * 0.8
-        axis = _unit(rng.standard_normal((count, 3)) + 1.5 * outward)
-        first = _unit(np.cross(axis, rng.standard_normal((count, 3))))
+        axis = unit_vectors(rng.standard_normal((count, 3)) + 1.5 * outward)
+        first = unit_vectors(np.cross(axis, rng.standard_normal((count, 3))))
         second = np.cross(axis, first)
         radius = spec.bun_radius * rng.random(count)[:, None, None] ** (1 / 3)
         angle = (np.arange(steps) * TIE_STEP / spec.bun_radius)[None, :, None]
@@ -325,7 +328,7 @@ def _tail(
     at, direction = tie.astype(np.float32), outward.copy()
     axis_path = []
     for _ in range(steps):
-        direction = _unit(direction[None] + 0.22 * spec.gravity * DOWN)[0]
+        direction = unit_vectors(direction[None] + 0.22 * spec.gravity * DOWN)[0]
         at = at + TIE_STEP * direction
         at = _pushed_out(at[None], head, 0.6 * spec.tail_radius)[0]
         axis_path.append(at)
@@ -334,7 +337,7 @@ def _tail(
     middle = np.stack(axis_path)
     along = np.gradient(middle, axis=0) if steps > 1 else np.repeat(direction[None], steps, 0)
     first = np.array([1.0, 0.0, 0.0], np.float32)
-    second = _unit(np.cross(along, first))
+    second = unit_vectors(np.cross(along, first))
     fraction = np.linspace(0, 1, steps)
     width = np.interp(fraction, [0, 0.08, 0.35, 0.8, 1], [0.35, 0.5, 1.0, 0.8, 0.45]) * spec.tail_radius
     radius = np.sqrt(rng.random(count))[:, None, None]
@@ -370,8 +373,8 @@ def _curl(
     grown = ramp(along, 0.0, 0.04)[..., None]
     offset = spec.frizz * rng.standard_normal(points.shape) * grown
     if spec.curl_radius > 0:
-        tangent = _unit(np.gradient(points, axis=1))
-        first = _unit(np.cross(tangent, roots.normal[:, None] + 0.01))
+        tangent = unit_vectors(np.gradient(points, axis=1))
+        first = unit_vectors(np.cross(tangent, roots.normal[:, None] + 0.01))
         second = np.cross(tangent, first)
         phase = _smooth_noise(roots.template, rng, 0.02) * np.pi * 2 + rng.normal(0, 0.4, count)
         angle = 2 * np.pi * along / spec.curl_length + phase[:, None]
@@ -403,8 +406,3 @@ def _resampled(path: np.ndarray, used: np.ndarray) -> np.ndarray:
     fraction = (at - low)[..., None]
     row = np.arange(len(path))[:, None]
     return np.asarray(path[row, low] * (1 - fraction) + path[row, low + 1] * fraction, np.float32)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(length, 1e-9), np.float32)
