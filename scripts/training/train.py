@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from scripts.training.arguments import RUN, data_paths, run_main, training_parser
+from scripts.training.arguments import RUN, data_paths, require_checkpoints, run_main, training_parser
 
 
 def train_lifter(args: argparse.Namespace) -> None:
@@ -62,14 +62,13 @@ def train_network(args: argparse.Namespace) -> None:
 
 def export(args: argparse.Namespace) -> None:
     """Write the network's averaged weights, for both backends."""
-    from core.errors import PhotobustError
     from core.runtime.backend import WEIGHTS_NAME
     from core.training.fitting.onnx_export import export_volume_network
-    from core.training.fitting.trainer import CHECKPOINT_NAME, export_weights
+    from core.training.fitting.run import CHECKPOINT_NAME
+    from core.training.fitting.trainer import export_weights
 
     checkpoint = args.run / "network" / CHECKPOINT_NAME
-    if not checkpoint.is_file():
-        raise PhotobustError(f"There is no {checkpoint}. Run `train.py network` first.")
+    require_checkpoints([checkpoint], "train.py network")
     export_weights(checkpoint, args.models / WEIGHTS_NAME)
     path = export_volume_network(args.models)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")

@@ -22,7 +22,8 @@ from ...volume.torch_predictor import fold_normalization
 from ..data.shards import shard_paths
 from ..files import written_atomically
 from ..fitting.loss import LossWeights, volume_loss
-from ..fitting.trainer import TrainConfig, learning_rate, training_step
+from ..fitting.run import averaged_copy, training_step
+from ..fitting.trainer import TrainConfig
 from .measures import HeadMeasure, measure
 from .networks import build_network, with_twice_the_slices
 from .samples import HALF_SIZE, HALF_SLICES, SmallSample, SmallShard
@@ -90,9 +91,7 @@ class ShortRun:
 
     def _begin(self, network: nn.Module) -> None:
         self.network = network.train()
-        self.averaged = torch.optim.swa_utils.AveragedModel(
-            network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE), use_buffers=True
-        )
+        self.averaged = averaged_copy(network, AVERAGE)
         decay = TrainConfig.weight_decay
         self.optimizer = torch.optim.AdamW(network.parameters(), self.variant.rate, weight_decay=decay)
 
@@ -108,7 +107,7 @@ class ShortRun:
         config = TrainConfig(rate=self.variant.rate)
         if self.variant.schedule == CONSTANT:
             fraction = min(fraction, config.warmup)
-        return learning_rate(config, fraction)
+        return config.learning_rate(fraction)
 
     def step(self, samples: list[SmallSample], fraction: float) -> float:
         """One step of the optimizer; the loss."""

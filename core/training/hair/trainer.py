@@ -1,6 +1,6 @@
 """Trains the hair network."""
 
-import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,39 +12,26 @@ from torch.nn import functional
 from ...hair.block import BLOCK
 from ...hair.network import HairVolumeNetwork
 from ...hair.volume_network import FIELD_LIMIT, OUTPUT_SCALE
-from ..files import write_checkpoint, written_atomically
-from ..fitting.trainer import SECONDS_PER_HOUR, TrainingLog, training_step, warmed_up_cosine
+from ..fitting.run import RunConfig, TrainingRun
 from .dataset import HairBatch, HairDataset
 from .samples import TRUTH_LIMIT
 
-CHECKPOINT_NAME = "checkpoint.pt"
-LOG_FIELDS = ("step", "seconds", "rate", "loss", "occupancy", "overlap", "flow")
 #: Meters of a field by which the logit of its occupancy changes by 1.
 TEMPERATURE = 0.004
 #: Weights of the overlap of the volumes, of their outlines from the side and from behind, and of the flow.
 OVERLAP_WEIGHT = 1.0
 OUTLINE_WEIGHT = 0.5
 FLOW_WEIGHT = 0.3
-#: What the learning rate begins with, of its maximum.
-FIRST_RATE = 0.05
 
 
 @dataclass(frozen=True)
-class HairTrainingConfig:
-    """How to train.
+class HairTrainingConfig(RunConfig):
+    """How the hair network is trained."""
 
-    hours: training time that the learning rate is planned for; rate: its maximum; average: decay of the
-    averaged weights a step; save_minutes: between checkpoints.
-    """
-
-    hours: float = 1.0
     batch: int = 16
     rate: float = 2e-3
-    weight_decay: float = 0.02
-    warmup: float = 0.03
-    average: float = 0.995
+    first_rate: float = 0.05
     save_minutes: float = 3.0
-    seed: int = 0
 
 
 def hair_loss(correction: Tensor, flow: Tensor, batch: HairBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -98,60 +85,27 @@ def soft_overlap(found: Tensor, true: Tensor) -> Tensor:
     return ((both + 1) / (found.sum(1) + true.sum(1) - both + 1)).mean()
 
 
-class HairTrainer:
-    """One run in a folder: `checkpoint.pt` (everything to go on from) and `log.csv`."""
+class HairTrainer(TrainingRun[HairBatch]):
+    """Trains the hair network."""
+
+    loss_fields = ("loss", "occupancy", "overlap", "flow")
 
     def __init__(self, folder: Path, config: HairTrainingConfig) -> None:
-        """Begin or go on.
+        """Begin, or go on from the folder's checkpoint.
 
         Args:
             folder: Of the run.
             config: Hours, batch and so on.
         """
-        self.folder, self.config = folder, config
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(config.seed)
-        self.step, self.seconds = 0, 0.0
-        self.network = HairVolumeNetwork()
-        # torch declares no `memory_format` for modules.
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.averaged = torch.optim.swa_utils.AveragedModel(
-            self.network,
-            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average),
-            use_buffers=True,
-        )
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), config.rate, weight_decay=config.weight_decay
-        )
-        if self.checkpoint.is_file():
-            state = torch.load(self.checkpoint, weights_only=True)
-            self.network.load_state_dict(state["network"])
-            self.averaged.load_state_dict(state["averaged"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.step, self.seconds = state["step"], state["seconds"]
+        super().__init__(folder, config, HairVolumeNetwork)
 
-    @property
-    def checkpoint(self) -> Path:
-        """Where the run goes on from."""
-        return self.folder / CHECKPOINT_NAME
-
-    def save(self) -> None:
-        """Write the checkpoint under a temporary name and move it into place."""
-        kept = {"step": self.step, "seconds": self.seconds}
-        write_checkpoint(self.checkpoint, self.network, self.averaged, self.optimizer, **kept)
-
-    def train_batch(self, batch: HairBatch) -> list[float]:
-        """One step of the optimizer; returns the loss and its parts."""
-        fraction = self.seconds / (self.config.hours * SECONDS_PER_HOUR)
-        for group in self.optimizer.param_groups:
-            group["lr"] = warmed_up_cosine(self.config.rate, self.config.warmup, fraction, FIRST_RATE)
+    def loss(self, batch: HairBatch) -> tuple[Tensor, Sequence[Tensor]]:
+        """The loss of `hair_loss`, and its parts."""
         inputs = (torch.from_numpy(batch.inputs).float() / 127).to(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             correction, flow = self.network(inputs)
         loss, *parts = hair_loss(correction.float(), flow.float(), batch)
-        training_step(loss, self.network, self.optimizer, self.averaged)
-        self.step += 1
-        return [float(loss.detach()), *(float(part.detach()) for part in parts)]
+        return loss, parts
 
     def run(self, dataset: HairDataset, show_progress: bool = True) -> None:
         """Train until the planned hours are over; nothing happens if they are already.
@@ -160,34 +114,10 @@ class HairTrainer:
             dataset: Of samples.
             show_progress: Whether to draw a progress bar on stderr.
         """
-        planned = self.config.hours * SECONDS_PER_HOUR
+        self.train(self._batches(dataset), show_progress)
+
+    def _batches(self, dataset: HairDataset) -> Iterator[HairBatch]:
         # Another seed after each stop, so that a resumed run does not see the same samples first again.
         rng = np.random.default_rng([self.config.seed, self.step])
-        self.network.train()
-        with TrainingLog(self.folder / "log.csv", planned, self.seconds, show_progress, LOG_FIELDS) as log:
-            last = saved = time.monotonic()
-            while self.seconds < planned:
-                values = self.train_batch(dataset.batch(rng, self.config.batch))
-                now = time.monotonic()
-                self.seconds += now - last
-                last = now
-                log.add(self.step, self.seconds, self.optimizer.param_groups[0]["lr"], values)
-                if self.seconds >= planned or now - saved > self.config.save_minutes * 60:
-                    self.save()
-                    saved = now
-
-
-def export_hair_weights(checkpoint: Path, path: Path) -> None:
-    """Write the averaged weights of a checkpoint as fp16 safetensors."""
-    from safetensors.torch import save_file
-
-    state = torch.load(checkpoint, weights_only=True)
-    prefix = "module."
-    tensors = {
-        name.removeprefix(prefix): value.half().contiguous()
-        for name, value in state["averaged"].items()
-        if name.startswith(prefix) and value.is_floating_point()
-    }
-    facts = {"steps": str(state["step"]), "hours": f"{state['seconds'] / SECONDS_PER_HOUR:.2f}"}
-    with written_atomically(path) as temporary:
-        save_file(tensors, temporary, facts)
+        while True:
+            yield dataset.batch(rng, self.config.batch)

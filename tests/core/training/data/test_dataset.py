@@ -20,7 +20,7 @@ from core.training.data.dataset import (
 from core.training.data.shards import write_shard
 from core.training.evaluation.methods import Case
 from core.training.face_models.heads import ICT, MAKEHUMAN
-from core.training.fitting.trainer import TrainConfig, Trainer, export_weights, learning_rate
+from core.training.fitting.trainer import TrainConfig, Trainer, export_weights
 from core.volume.guidance import TEMPLATE_LOGIT, build_guidance
 from core.volume.torch_predictor import TorchPredictor
 from tests.core.training.conftest import projected_sample
@@ -85,12 +85,6 @@ def test_withheld_inputs(heads, lifter):
     targets = TargetBuilder(heads, lifter).build(sample, np.random.default_rng(0))
     assert targets["inputs"][:7].any(axis=(1, 2)).all()
     assert targets["rays"].min() == 1 and targets["rays"].max() > 1
-
-
-def test_learning_rate_rises_and_falls():
-    config = TrainConfig(rate=1.0, warmup=0.1)
-    rates = [learning_rate(config, fraction) for fraction in (0, 0.05, 0.1, 0.5, 1.0, 1.5)]
-    assert rates == pytest.approx([0, 0.5, 1, 0.595, 0.01, 0.01], abs=0.05)
 
 
 @pytest.mark.slow

@@ -3,16 +3,13 @@
 import pytest
 import torch
 
-from core.segmentation.network import SegmentationNetwork, load_segmentation_network
+from core.segmentation.network import SegmentationNetwork
 from core.segmentation.segments import SegmentClass
 from core.training.segmentation.person import PersonNetwork
 from core.training.segmentation.teacher import IGNORED
 from core.training.segmentation.trainer import (
     CLASS_WEIGHTS,
     OVERLAP_WEIGHT,
-    SegmentationConfig,
-    export_segmentation_weights,
-    learning_rate,
     segmentation_loss,
 )
 from scripts.build.person_network import layer_names
@@ -35,13 +32,6 @@ def test_the_loss_is_cross_entropy_and_overlap_of_what_is_known():
     assert float(loss) == pytest.approx(float(cross_entropy + OVERLAP_WEIGHT * overlap), rel=1e-5)
 
 
-def test_the_learning_rate_rises_and_falls():
-    config = SegmentationConfig()
-    rates = [learning_rate(config, fraction) for fraction in (0, config.warmup, 0.5, 1, 2)]
-    assert rates[0] < rates[2] < rates[1] == config.rate
-    assert rates[3] == rates[4] == pytest.approx(0.01 * config.rate)
-
-
 def test_the_encoder_fits_into_the_network_that_begins_with_it():
     torch.manual_seed(0)
     person, network = PersonNetwork().eval(), SegmentationNetwork().eval()
@@ -53,18 +43,3 @@ def test_the_encoder_fits_into_the_network_that_begins_with_it():
         mask = person(torch.rand(1, 3, 256, 256))
     assert logits.shape == (1, len(SegmentClass), 256, 256)
     assert mask.shape == (1, 1, 256, 256)
-
-
-def test_weights_of_several_runs_are_averaged(tmp_path):
-    torch.manual_seed(0)
-    networks = [SegmentationNetwork() for _ in range(2)]
-    paths = [tmp_path / f"{k}.pt" for k in range(2)]
-    for network, path in zip(networks, paths, strict=True):
-        state = {f"module.{name}": value for name, value in network.state_dict().items()}
-        torch.save({"averaged": state, "step": 3, "seconds": 60.0}, path)
-    export_segmentation_weights(paths[0], tmp_path / "mean.safetensors", paths[1:])
-    found = load_segmentation_network(tmp_path / "mean.safetensors").state_dict()
-    one, other = (network.state_dict() for network in networks)
-    torch.testing.assert_close(
-        found["output.weight"], (one["output.weight"] + other["output.weight"]) / 2, rtol=1e-3, atol=1e-4
-    )
