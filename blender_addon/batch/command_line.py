@@ -29,11 +29,12 @@ from ..blender_worker.client import find_blender
 from ..engine.client import START_TIMEOUT
 from ..engine.locate import find_engine
 from ..errors import AddonError, BlenderNotFoundError
+from .argument_parser import program_name
 from .console import Console, below, summary
 from .corrections import remarks_on_corrections
 from .inputs import collect, collect_people
 from .local_processor import LocalProcessor, RendererChoice
-from .options import for_record, parse, program_name
+from .options import for_record, parse
 from .plan import RENDERERS, BatchPlan, make_plan
 from .private_program import PrivateProgram
 from .processor import PhotoProcessor

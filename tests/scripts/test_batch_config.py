@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
+from blender_addon.batch.argument_parser import make_parser
 from blender_addon.batch.config import read_config
-from blender_addon.batch.options import make_parser, parse
+from blender_addon.batch.options import parse
 from blender_addon.batch.plan import make_plan
 from blender_addon.errors import BatchError
 from blender_addon.heads.presets import PRESET_FOLDER

@@ -13,10 +13,11 @@ from urllib.parse import unquote
 
 import pytest
 
+from blender_addon.batch.argument_parser import make_parser
 from blender_addon.batch.config import as_arguments, read_config
 from blender_addon.batch.console import below, in_words, summary
 from blender_addon.batch.names import FolderNames
-from blender_addon.batch.options import make_parser, parse
+from blender_addon.batch.options import parse
 from blender_addon.batch.page import page_html
 from blender_addon.batch.pending import pending_work
 from blender_addon.batch.plan import make_plan

@@ -11,7 +11,8 @@ import pytest
 
 from core.errors import PhotobustError
 from core.training.paths import DataPaths
-from scripts.training.pipeline import SCALES, Step, build_steps, run_steps
+from scripts.training.pipeline import run_steps
+from scripts.training.steps import SCALES, Step, Steps
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -72,7 +73,7 @@ def test_steps_read_only_what_earlier_ones_write_or_what_is_given(scale, tmp_pat
     paths = DataPaths(tmp_path / "data", tmp_path / "cache", tmp_path / "models")
     run = tmp_path / "run"
     written: set[Path] = set()
-    for step in build_steps(paths, run, SCALES[scale], hours=1):
+    for step in Steps(paths, run, SCALES[scale], hours=1).all():
         made = {p for p in step.inputs if p.is_relative_to(paths.cache) or p.is_relative_to(run)}
         assert made <= written, step.name
         assert not any(p.is_relative_to(paths.models) for p in step.outputs), step.name
@@ -95,7 +96,7 @@ def test_every_script_knows_its_steps_options(scale, tmp_path, monkeypatch):
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
     paths = DataPaths(tmp_path / "data", tmp_path / "cache", tmp_path / "models")
-    for step in build_steps(paths, tmp_path / "run", SCALES[scale], hours=1, start=tmp_path / "weights"):
+    for step in Steps(paths, tmp_path / "run", SCALES[scale], hours=1, start=tmp_path / "weights").all():
         path = Path(step.command[1]).resolve().relative_to(ROOT).with_suffix("")
         script = importlib.import_module(".".join(path.parts))
         monkeypatch.setattr(sys, "argv", list(step.command[1:]))
