@@ -3,7 +3,7 @@
 PINNED_MODELS = {
     "albedo_model.npz": "fe2eb6503f45108b546d14e615c45604970c2c661f08f0008ca380cc3f02630e",
     "face_descriptor.npz": "fa25e492d23a019bd956072a67b5c5edb48f304b874db88dfa4c080fac1162f6",
-    "face_features.onnx": "12eaa4aa5ca195a1d5599b60f997ecf85828f3d4b938c649b5808724d1c9141b",
+    "face_features.onnx": "2147996fcea100e8d5e84fdf76dd90d0846ba9e2aee10d196251264161357f21",
     "face_features.safetensors": "196d05f905090ae15b844c3a8dcb28336ea5a835dddfcbf73ed2df40a7067aa2",
     "face_landmarker.task": "5bce6beeef74cfa5b320451e12b4d2eb9a2a7867c08d8e4d583ddc21aa9519a0",
     "face_landmarker_full_range.task": "37869787f2d92197431e9d1e86dc20f7117b75dda466f020ac7a3159c5245473",
@@ -18,8 +18,8 @@ PINNED_MODELS = {
     "landmark_lifter.safetensors": "33652958e460733714fb235b15439492fac924ddcb3671ea40ac9d795e499aba",
     "landmark_symmetry.npz": "a549375f5c329d37630a2b87462c589d35c439ba55421068fffbfd1132aa627d",
     "quality_calibration.json": "3311af49b099e2e3083c09033c6abf0e2992a0d2ab2b7f0a29c1ca8d9b9723d6",
-    "segmentation_network.onnx": "4793ff6977857195004043b791fa38077751e4f0416488e26c1d7b2cbe53964b",
+    "segmentation_network.onnx": "4792d894d8509d9cfaffee2ebeadb8f7e015fdeaa5d01b59c84fc546acbbe967",
     "segmentation_network.safetensors": "6943a3b719e43f39ad8456f714e1b3e23b118b43f6bd3228e02b526c26cd6eb3",
-    "volume_network.onnx": "f4b3ab04e4ad86ff6da6d68f946af8bda2256987871056a2c45ff00fbf35e516",
+    "volume_network.onnx": "c5d2a12dd8fd3ce2bf766d9d28a6f9254c6f41faa07b78b72dea03ac32abf09c",
     "volume_network.safetensors": "1f8f67f8425a599442292488185c32535551208f3b71327310210a78f32195a6",
 }

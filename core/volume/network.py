@@ -106,6 +106,17 @@ class VolumeRegressionNetwork(nn.Module):
         Returns:
             (B, 200, 192, 192) float32, [z, y, x], correction of the template's logits.
         """
+        return functional.pixel_shuffle(self.head(self.last_features(inputs)), 2)
+
+    def last_features(self, inputs: Tensor) -> Tensor:
+        """Run all layers but the last.
+
+        Args:
+            inputs: (B, 10, 192, 192) float32, crop frame.
+
+        Returns:
+            (B, C, 96, 96) float32, of which each pixel is four columns of the volume.
+        """
         x = self.stem(functional.pixel_unshuffle(inputs, 2))
         skips = []
         for stage in self.down:
@@ -116,4 +127,4 @@ class VolumeRegressionNetwork(nn.Module):
             expand = cast(nn.ModuleDict, self.up[level])
             x = expand["lateral"](torch.cat([skips[level], x], 1))
             x = expand["blocks"](x)
-        return functional.pixel_shuffle(self.head(self.features(x)), 2)
+        return cast(Tensor, self.features(x))

@@ -3,12 +3,14 @@
 import os
 import warnings
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ... import __version__
 from ...geometry.frames import VOLUME_SHAPE
@@ -29,7 +31,7 @@ from ...runtime.onnx_session import SOURCE, SOURCE_SHA256
 from ...runtime.weights import file_sha256
 from ...segmentation.network import DIRECTION_SIZE, load_segmentation_network
 from ...segmentation.segments import SEGMENT_SIZE
-from ...volume.network import INPUT_CHANNELS
+from ...volume.network import INPUT_CHANNELS, VolumeRegressionNetwork
 from ...volume.predictor import TEMPERATURE
 from ...volume.torch_predictor import load_network
 
@@ -40,11 +42,22 @@ SMALLEST_HALVED = 64
 
 
 class OccupancyNetwork(nn.Module):
-    """The volume network with what comes after it: template's logits added, made into occupancies."""
+    """The volume network with what comes after it: template's logits added, made into occupancies.
 
-    def __init__(self, network: nn.Module) -> None:
+    Its last layer and the pixel shuffle after it are one transposed convolution here: for ONNX Runtime that
+    is two and a half times as fast. A channel that is always one stands for the biases, of which such a
+    convolution has only one for all pixels of a slice.
+    """
+
+    def __init__(self, network: VolumeRegressionNetwork) -> None:
         super().__init__()
         self.network = network
+        network.features = _with_channel_of_ones(network.features)
+        head, slices = network.head, VOLUME_SHAPE[0]
+        weight = head.weight[:, :, 0, 0].reshape(slices, 2, 2, -1).permute(3, 0, 1, 2)
+        bias = cast(Tensor, head.bias).reshape(1, slices, 2, 2)
+        self.head = nn.ConvTranspose2d(len(weight) + 1, slices, 2, stride=2, bias=False)
+        self.head.weight = nn.Parameter(torch.cat([weight, bias]).detach())
 
     def forward(self, inputs: Tensor, template_logits: Tensor) -> Tensor:
         """Occupancy of a picture.
@@ -56,7 +69,23 @@ class OccupancyNetwork(nn.Module):
         Returns:
             (1, 200, 192, 192) 0..1, [z, y, x].
         """
-        return torch.sigmoid((self.network(inputs) + template_logits) / TEMPERATURE)
+        correction = self.head(self.network.last_features(inputs))
+        return torch.sigmoid((correction + template_logits) / TEMPERATURE)
+
+
+def _with_channel_of_ones(layer: nn.Sequential) -> nn.Sequential:
+    """A layer of convolution, normalization and ReLU that has one more channel, of ones, behind its own."""
+    conv, norm, activation = layer
+    wider = nn.Conv2d(
+        conv.in_channels, conv.out_channels + 1, conv.kernel_size, conv.stride, conv.padding, bias=False
+    )
+    nothing = torch.zeros(1, *conv.weight.shape[1:])
+    wider.weight = nn.Parameter(torch.cat([conv.weight, nothing]).detach())
+    normalization = nn.BatchNorm2d(norm.num_features + 1, norm.eps)
+    values = {"weight": 1.0, "bias": 1.0, "running_mean": 0.0, "running_var": 1.0}
+    state = {name: torch.cat([getattr(norm, name), torch.tensor([one])]) for name, one in values.items()}
+    normalization.load_state_dict(state, strict=False)
+    return nn.Sequential(wider, normalization, activation)
 
 
 class ProbabilityNetwork(nn.Module):
@@ -76,7 +105,44 @@ class ProbabilityNetwork(nn.Module):
         Returns:
             (1, 8, 256, 256) float32, probabilities of the classes.
         """
-        return torch.softmax(self.network(picture, direction), 1)
+        logits = self.network(picture, direction)
+        # ONNX Runtime's own softmax takes a quarter of the network's time on any axis but the last.
+        powers = torch.exp(logits - torch.amax(logits, 1, keepdim=True))
+        return powers / torch.sum(powers, 1, keepdim=True)
+
+
+class SplitPReLU(nn.Module):
+    """PReLU as the sum of two scaled maps, slope * x + (1 - slope) * ReLU(x).
+
+    ONNX Runtime's own takes two thirds of a small network's time; these are convolutions for it.
+    """
+
+    def __init__(self, activation: nn.PReLU) -> None:
+        super().__init__()
+        slope = activation.weight.detach().reshape(-1, 1, 1, 1).clone()
+        self.slope, self.rest = nn.Parameter(slope), nn.Parameter(1 - slope)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run it.
+
+        Args:
+            x: (B, C, H, W) float32.
+
+        Returns:
+            The same shape.
+        """
+        channels = len(self.slope)
+        positive = functional.conv2d(functional.relu(x), self.rest, groups=channels)
+        return positive + functional.conv2d(x, self.slope, groups=channels)
+
+
+def split_prelu(module: nn.Module) -> nn.Module:
+    """The module with a `SplitPReLU` in the place of each of its PReLUs."""
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.PReLU):
+                setattr(parent, name, SplitPReLU(child))
+    return module
 
 
 def export_network(
@@ -164,7 +230,8 @@ def export_face_features(models_dir: Path) -> Path:
     """Make `face_features.onnx` of `face_features.safetensors` in a folder of models."""
     source, path = models_dir / FEATURES_NAME, models_dir / FEATURES_ONNX_NAME
     example = {"picture": torch.zeros(1, 3, *VOLUME_SHAPE[1:])}
-    export_network(load_face_network(source), example, path, source, ("fine", "middle", "coarse", "whole"))
+    network = split_prelu(load_face_network(source))
+    export_network(network, example, path, source, ("fine", "middle", "coarse", "whole"))
     return path
 
 
