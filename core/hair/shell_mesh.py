@@ -30,6 +30,8 @@ MOST_INSET = 0.0012
 INSET_PROBES = (0.002, 0.004, 0.006, 0.008)
 #: Height over the skin, meters, that the shell keeps when it is moved in: below it, skin would show through.
 SKIN_CLEARANCE = 0.001
+#: Meters up to which the skin is searched for there: its samples are some millimeters apart.
+CLEARANCE_REACH = 0.008
 #: Distances from the photo's outline, meters, between which that begins.
 INSET_FROM = (0.002, 0.007)
 #: Rounds in which the shell's rim is smoothed, and moved to where the photo has it.
@@ -112,7 +114,7 @@ def extract_shell(volume: HairVolume, skin: Skin, triangles: int, maps: HairMaps
     # Not where it is the photo's outline.
     inset *= ramp(sample(maps.hull, maps.pixels_of(vertices)[0]), *INSET_FROM)
     # The field goes on below the skin, so the thickness of cropped hair says too much.
-    clearance, _ = skin.distance(vertices, MOST_INSET + SKIN_CLEARANCE)
+    clearance, _ = skin.distance(vertices, CLEARANCE_REACH)
     inset = np.minimum(inset, np.maximum(clearance - SKIN_CLEARANCE, 0)).astype(np.float32)
     return ShellMesh(vertices, faces.astype(np.int32), normals.astype(np.float32), inner, inset)
 

@@ -36,7 +36,8 @@ BEYOND_WIDTH = 0.001
 CAP_FROM = (0.0, 0.003)
 #: Presence of roots from which on hair certainly covers the skin.
 ROOTED = 0.4
-#: How far the hair's inner side lies below the skin, meters.
+#: How far the hair's inner side lies below the skin, meters, at least: with the thinnest layer on it a cell,
+#: so that no cropped hair slips through between the grid's points. The shell is moved out of the skin later.
 BELOW_SKIN = 0.001
 #: Depths behind the seen skin between which a point counts as hidden by it, meters.
 HIDDEN_FROM = 0.003
@@ -241,7 +242,7 @@ def build_volume(
         field = np.clip(np.maximum(field, least), -limit, limit).reshape(grid.shape)
     field = gaussian_filter(field, SMOOTHING)
     np.maximum(field, least.reshape(grid.shape), out=field)
-    np.minimum(field, distance + BELOW_SKIN, out=field)
+    np.minimum(field, distance + max(BELOW_SKIN, grid.cell - BEYOND_OUTLINE), out=field)
     return HairVolume(grid, field, distance)
 
 
