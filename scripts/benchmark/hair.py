@@ -38,7 +38,7 @@ from core.training.hair.evaluation import (
     HairBench,
     HairFigures,
     TrueVolume,
-    angle_to_strands,
+    angles_to_strands,
     mean_figures,
     measure_grooms,
 )
@@ -145,13 +145,15 @@ def direction_error(
     assert shape is not None
     # The truth is the strands themselves: the nearest ones to each seen vertex.
     points, directions, _ = strand_points(guides.points, GROOM_SPACING)
-    return angle_to_strands(maps, shape, points, directions)
+    return angles_to_strands(maps, shape, points, [directions])[0]
 
 
 def print_row(name: str, figures: list[HairFigures], mark: str = "") -> None:
     """Print means over views."""
     one = mean_figures(figures)
-    angle = f"  angle {one.angle_deg:5.1f}" if np.isfinite(one.angle_deg) else ""
+    angle = ""
+    if np.isfinite(one.angle_deg):
+        angle = f"  angle {one.angle_deg:5.1f}  of tangents {one.tangent_deg:5.1f}"
     print(
         f"{name:26} volume {one.volume:.3f}  side {one.side:.3f}  back {one.back:.3f}{angle}{mark}",
         flush=True,
@@ -212,7 +214,7 @@ def main() -> None:
     )
     parser.add_argument("--heads", type=int, default=2, help="heads for each style (default: 2)")
     parser.add_argument("--yaw", type=float, nargs="+", default=[0.0, 35.0], help="views, degrees")
-    parser.add_argument("--grooms", type=int, default=33, help="held-out synthetic grooms (default: 33)")
+    parser.add_argument("--grooms", type=int, default=25, help="held-out synthetic grooms (default: 25)")
     parser.add_argument("--held-out", action="store_true", help="only the styles that nothing is tuned on")
     parser.add_argument("--network", type=Path, help="a hair network, .onnx or .safetensors")
     options = parser.parse_args()

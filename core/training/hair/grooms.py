@@ -1,4 +1,4 @@
-"""Synthetic grooms: what is asked of a hairstyle, and random ones of eleven kinds."""
+"""Synthetic grooms: what is asked of a hairstyle, and random ones of fourteen kinds."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -20,6 +20,9 @@ class GroomKind(StrEnum):
     CURLS = "curls"
     RECEDING = "receding"
     BALD = "bald"
+    CROPPED = "cropped"
+    TAILS = "tails"
+    LOCKS = "locks"
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,14 @@ class GroomSpec:
         crown: Radius of the bald patch on the crown.
         bald_above: Height, head frame, above which the scalp is bald.
         tie_angle: Of gathered hair, where it is tied: radians above the horizontal, behind.
+        tie_side: How far to the left of the middle it is tied, radians.
+        twin: Whether it is tied on both sides, each half of the hair on its own.
+        braid: How much the tail's radius changes along a braid, of the radius; 0 for none.
         tail: Length of the tail from the tie; 0 for none.
         tail_radius: Radius of the tail.
         bun_radius: Radius of the bun; 0 for none.
         length_spread: Relative spread of the lengths.
+        down: Direction of gravity, head frame: hair of a tilted head does not hang along the head.
     """
 
     kind: GroomKind
@@ -85,10 +92,14 @@ class GroomSpec:
     crown: float = 0.0
     bald_above: float = np.inf
     tie_angle: float = 0.3
+    tie_side: float = 0.0
+    twin: bool = False
+    braid: float = 0.0
     tail: float = 0.0
     tail_radius: float = 0.02
     bun_radius: float = 0.0
     length_spread: float = 0.08
+    down: tuple[float, float, float] = (0.0, 0.0, -1.0)
 
     @property
     def parting_side(self) -> str:
@@ -115,6 +126,9 @@ FREQUENCY = {
     GroomKind.CURLS: 3,
     GroomKind.RECEDING: 2,
     GroomKind.BALD: 1,
+    GroomKind.CROPPED: 3,
+    GroomKind.TAILS: 3,
+    GroomKind.LOCKS: 4,
 }
 
 
@@ -320,6 +334,51 @@ def _bald(base: GroomSpec, rng: np.random.Generator) -> GroomSpec:
     )
 
 
+def _cropped(base: GroomSpec, rng: np.random.Generator) -> GroomSpec:
+    between = rng.uniform
+    top = between(0.003, 0.012)
+    return replace(
+        base,
+        top=top,
+        sides=top * between(0.4, 1.0),
+        back=top * between(0.4, 1.0),
+        lift=top * between(0.4, 1.0),
+        gravity=between(0.0, 0.4),
+        frizz=between(0.0002, 0.0008),
+        recession=between(0.0, 0.035),
+        crown=between(0.015, 0.04) if rng.random() < 0.15 else 0.0,
+        clumping=between(0, 0.2),
+    )
+
+
+def _tails(base: GroomSpec, rng: np.random.Generator) -> GroomSpec:
+    between = rng.uniform
+    spec = _ponytail(base, rng)
+    twin = bool(rng.random() < 0.5)
+    return replace(
+        spec,
+        tie_angle=between(-0.6, 0.6),
+        tie_side=between(0.5, 1.25) if twin else between(0.3, 1.2) * rng.choice([-1, 1]),
+        twin=twin,
+        tail_radius=spec.tail_radius * (0.75 if twin else 1.0),
+        braid=between(0.2, 0.45) if rng.random() < 0.5 else 0.0,
+    )
+
+
+def _locks(base: GroomSpec, rng: np.random.Generator) -> GroomSpec:
+    between = rng.uniform
+    length = between(0.40, 0.80)
+    return replace(
+        _long(base, rng),
+        top=length + 0.1,
+        sides=length,
+        back=length,
+        clumps=int(between(25, 110)),
+        clumping=between(0.6, 0.95),
+        curl_radius=between(0.004, 0.016) if rng.random() < 0.6 else 0.0,
+    )
+
+
 MAKERS = {
     GroomKind.SHORT: _short,
     GroomKind.BOB: _bob,
@@ -332,4 +391,7 @@ MAKERS = {
     GroomKind.CURLS: _curls,
     GroomKind.RECEDING: _receding,
     GroomKind.BALD: _bald,
+    GroomKind.CROPPED: _cropped,
+    GroomKind.TAILS: _tails,
+    GroomKind.LOCKS: _locks,
 }

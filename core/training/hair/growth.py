@@ -1,6 +1,6 @@
 """Grows a synthetic groom on a head: guide strands from roots on the scalp, all at once in numpy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ STIFFNESS = 0.02
 #: Least distance from the skin after the root, meters.
 LEAST_HEIGHT = 0.0012
 #: By the field's distance, points nearer to the skin than this, meters, may be in it.
-NEAR_SKIN = 0.008
+NEAR_SKIN = 0.012
 #: Height over the skin, meters, within which strands are drawn to the height of their layer.
 LAYER_REACH = 0.015
 #: Heights over the skin, meters, from which on and down to which hair only hangs and is only combed.
@@ -36,7 +36,11 @@ HEAD_MIDDLE = np.array([0.0, 0.085, 0.03])
 WHORL = np.array([0.0, 0.115])
 #: Scalp weight of a triangle from which on it has roots.
 LEAST_SCALP = 0.35
-DOWN = np.array([0.0, 0.0, -1.0], np.float32)
+#: Wavelengths of frizz along a strand, meters, and of a braid.
+FRIZZ_LENGTH = (0.012, 0.04)
+BRAID_LENGTH = 0.035
+#: Waves that frizz is made of.
+FRIZZ_WAVES = 3
 #: Hair parts before the face: height below which and y before which it does, head frame, half width, meters.
 FACE_TOP = 0.045
 FACE_Y = 0.045
@@ -53,6 +57,7 @@ class Groom:
     Attributes:
         spec: What was asked for.
         points: (S, P, 3) float32, head frame, meters, the root first.
+        course: (S, P, 3) float32, the same without curl and frizz: which way the lock goes that each is in.
         lengths: (S,) float32, meters, asked for and cut, along the strand without curls.
         root_triangle: (S,) int, of the skin's triangles.
         root_template: (S, 3) float32, the root on the average head, head frame, meters.
@@ -60,6 +65,7 @@ class Groom:
 
     spec: GroomSpec
     points: np.ndarray
+    course: np.ndarray
     lengths: np.ndarray
     root_triangle: np.ndarray
     root_template: np.ndarray
@@ -73,6 +79,11 @@ class _Roots:
     position: np.ndarray
     normal: np.ndarray
     template: np.ndarray
+
+    def chosen(self, which: np.ndarray) -> "_Roots":
+        """Some of them, (S,) bool."""
+        parts = (self.triangle, self.position, self.normal, self.template)
+        return _Roots(*(part[which] for part in parts))
 
 
 def grow_groom(spec: GroomSpec, head: HeadField, seed: int, strands: int = STRANDS) -> Groom:
@@ -91,11 +102,11 @@ def grow_groom(spec: GroomSpec, head: HeadField, seed: int, strands: int = STRAN
     roots = _roots(spec, head, strands, rng)
     asked = _lengths(spec, roots, rng)
     if spec.flow == "gathered":
-        path, asked = _gather(spec, head, roots, asked, rng)
+        path, asked = _gather_sides(spec, head, roots, asked, rng)
     else:
         path, asked = _comb(spec, head, roots, asked, rng)
-    points = _clump(spec, path, roots, rng)
-    points = points + _curl(spec, points, roots, asked, rng)
+    course = _clump(spec, path, roots, rng)
+    points = course + _curl(spec, course, roots, asked, rng)
     moved = _pushed_out(points[:, 1:].reshape(-1, 3), head, LEAST_HEIGHT)
     # The field is too coarse for the ears' folds.
     near = np.flatnonzero(head.grid.sample(head.distance, moved) < NEAR_SKIN)
@@ -103,7 +114,12 @@ def grow_groom(spec: GroomSpec, head: HeadField, seed: int, strands: int = STRAN
     points[:, 1:] = moved.reshape(points[:, 1:].shape)
     kept = ~_crosses_face(spec, points, head, _in_fringe(spec, roots))
     return Groom(
-        spec, points[kept].astype(np.float32), asked[kept], roots.triangle[kept], roots.template[kept]
+        spec,
+        points[kept].astype(np.float32),
+        course[kept].astype(np.float32),
+        asked[kept],
+        roots.triangle[kept],
+        roots.template[kept],
     )
 
 
@@ -191,6 +207,7 @@ def _comb(
     offset = roots.template[:, 0] - spec.parting - spec.parting_slope * (roots.template[:, 1] - 0.03)
     side = np.where(offset + rng.normal(0, 0.0015, count) > 0, 1.0, -1.0).astype(np.float32)
     turn = _smooth_noise(roots.template, rng, 0.05) * 0.3
+    down = np.array(spec.down, np.float32)
     at = roots.position.copy()
     direction = roots.normal
     if spec.flow != "radial":
@@ -210,9 +227,9 @@ def _comb(
         if spec.flow == "back":  # it holds at the forehead
             weight = weight * ramp(at[:, 1:2], 0.03, 0.08)
         if spec.flow == "radial":
-            wanted = roots.normal + spec.gravity * gone * DOWN
+            wanted = roots.normal + spec.gravity * gone * down
         else:
-            wanted = near * (along + rise * away) * (1 - 0.7 * weight) + DOWN * np.maximum(weight, 1 - near)
+            wanted = near * (along + rise * away) * (1 - 0.7 * weight) + down * np.maximum(weight, 1 - near)
             wanted = wanted + (1 - spec.gravity) * (1 - near) * direction
             wanted = wanted + _aside(at, above, side, fringe)
         keep = np.exp(-step / STIFFNESS)
@@ -254,12 +271,30 @@ def _crosses_face(spec: GroomSpec, points: np.ndarray, head: HeadField, fringe: 
     return np.asarray(before.reshape(points.shape[:2]).any(1) & ~fringe & (spec.flow != "radial"))
 
 
+def _gather_sides(
+    spec: GroomSpec, head: HeadField, roots: _Roots, length: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `_gather`, tied on one or on both sides."""
+    if not spec.twin:
+        return _gather(spec, head, roots, length, rng)
+    left = roots.template[:, 0] > spec.parting
+    path = np.zeros((len(length), POINTS, 3), np.float32)
+    lengths = np.zeros(len(length), np.float32)
+    for sign, half in ((1, left), (-1, ~left)):
+        side = replace(spec, tie_side=sign * spec.tie_side)
+        path[half], lengths[half] = _gather(side, head, roots.chosen(half), length[half], rng)
+    return path, lengths
+
+
 def _gather(
     spec: GroomSpec, head: HeadField, roots: _Roots, length: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """(S, P, 3) strands that run to a tie behind the head and go on as tail or bun; (S,) their lengths."""
     count = len(length)
-    outward = np.array([0.0, np.cos(spec.tie_angle), np.sin(spec.tie_angle)], np.float32)
+    flat = np.cos(spec.tie_angle)
+    outward = np.array(
+        [flat * np.sin(spec.tie_side), flat * np.cos(spec.tie_side), np.sin(spec.tie_angle)], np.float32
+    )
     ray = HEAD_MIDDLE + np.linspace(0.03, 0.2, 120)[:, None] * outward
     tie = ray[int(np.argmax(head.obstacle_at(ray)[0] > 0.008))].astype(np.float32)
     level = np.sqrt(rng.random(count)).astype(np.float32)
@@ -328,7 +363,7 @@ def _tail(
     at, direction = tie.astype(np.float32), outward.copy()
     axis_path = []
     for _ in range(steps):
-        direction = unit_vectors(direction[None] + 0.22 * spec.gravity * DOWN)[0]
+        direction = unit_vectors(direction[None] + 0.22 * spec.gravity * np.array(spec.down, np.float32))[0]
         at = at + TIE_STEP * direction
         at = _pushed_out(at[None], head, 0.6 * spec.tail_radius)[0]
         axis_path.append(at)
@@ -340,6 +375,7 @@ def _tail(
     second = unit_vectors(np.cross(along, first))
     fraction = np.linspace(0, 1, steps)
     width = np.interp(fraction, [0, 0.08, 0.35, 0.8, 1], [0.35, 0.5, 1.0, 0.8, 0.45]) * spec.tail_radius
+    width = width * (1 + spec.braid * np.cos(2 * np.pi * np.arange(steps) * TIE_STEP / BRAID_LENGTH))
     radius = np.sqrt(rng.random(count))[:, None, None]
     angle = rng.uniform(0, 2 * np.pi, (count, 1, 1))
     offset = np.cos(angle) * first + np.sin(angle) * second[None]
@@ -371,7 +407,7 @@ def _curl(
         return np.zeros_like(points)
     along = np.linspace(0, 1, points.shape[1], dtype=np.float32)[None] * length[:, None]
     grown = ramp(along, 0.0, 0.04)[..., None]
-    offset = spec.frizz * rng.standard_normal(points.shape) * grown
+    offset = spec.frizz * _frizz(along, rng) * grown
     if spec.curl_radius > 0:
         tangent = unit_vectors(np.gradient(points, axis=1))
         first = unit_vectors(np.cross(tangent, roots.normal[:, None] + 0.01))
@@ -382,6 +418,23 @@ def _curl(
         turned = np.cos(angle)[..., None] * first + np.sin(angle)[..., None] * second
         offset = offset + radius * grown * turned
     return np.asarray(offset, np.float32)
+
+
+def _frizz(along: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(S, P, 3) of unit variance: random waves along strands, which bend no faster than hair does.
+
+    Args:
+        along: (S, P) meters from the root.
+        rng: Random numbers.
+    """
+    count = len(along)
+    out = np.zeros((*along.shape, 3), np.float32)
+    for _ in range(FRIZZ_WAVES):
+        length = rng.uniform(*FRIZZ_LENGTH, (count, 1))
+        phase = rng.uniform(0, 2 * np.pi, (count, 1))
+        wave = np.sin(2 * np.pi * along / length + phase)
+        out += wave[..., None] * rng.standard_normal((count, 1, 3))
+    return np.asarray(out * np.sqrt(2 / FRIZZ_WAVES), np.float32)
 
 
 def _smooth_noise(points: np.ndarray, rng: np.random.Generator, scale: float) -> np.ndarray:

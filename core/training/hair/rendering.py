@@ -25,6 +25,9 @@ PITCH_SIGMA_DEG = 9.0
 ROLL_SIGMA_DEG = 6.0
 DISTANCE = (0.5, 2.5)
 FOCAL_MM = (28.0, 85.0)
+#: How heads are held: standard deviations of nodding and of leaning to the side, degrees.
+NOD_SIGMA_DEG = 9.0
+LEAN_SIGMA_DEG = 14.0
 #: Standard deviations of what the reconstructed pose errs by, meters and degrees.
 POSE_ERROR = 0.0015
 POSE_ERROR_DEG = 0.8
@@ -39,8 +42,24 @@ class View:
     found: HeadPose
 
 
-def random_view(rng: np.random.Generator) -> View:
-    """A random view: yaw within 60 degrees, often nearly frontal."""
+def random_tilt(rng: np.random.Generator) -> np.ndarray:
+    """(3, 3): how a person holds the head, from the upright head to a tilted one: nod, then lean aside."""
+    nod, lean = np.radians(rng.normal(0, [NOD_SIGMA_DEG, LEAN_SIGMA_DEG]))
+    nodded = np.asarray(cv2.Rodrigues(np.array([nod, 0.0, 0.0]))[0])
+    return np.asarray(cv2.Rodrigues(np.array([0.0, lean, 0.0]))[0]) @ nodded
+
+
+def random_view(rng: np.random.Generator, tilt: np.ndarray | None = None) -> View:
+    """A random view: yaw within 60 degrees, often nearly frontal.
+
+    Args:
+        rng: Random numbers.
+        tilt: (3, 3) of `random_tilt`, of a head seen by a camera that is held upright; by default an upright
+            head and a camera that is tilted.
+
+    Returns:
+        The view.
+    """
     yaw = rng.normal(0, 12) if rng.random() < 0.4 else rng.uniform(-MOST_YAW_DEG, MOST_YAW_DEG)
     pitch, roll = rng.normal(0, PITCH_SIGMA_DEG), rng.normal(0, ROLL_SIGMA_DEG)
     distance = float(np.exp(rng.uniform(*np.log(DISTANCE))))
@@ -48,6 +67,8 @@ def random_view(rng: np.random.Generator) -> View:
     longest = min(FOCAL_MM[1], max(FOCAL_MM[0] + 1, distance * 60))
     camera = Camera.from_focal_mm(rng.uniform(FOCAL_MM[0], longest), PHOTO, PHOTO)
     pose = view_pose(yaw, pitch, roll, distance)
+    if tilt is not None:
+        pose = view_pose(yaw, pitch / 2, roll / 4, distance, tilt)
     error = rng.normal(0, POSE_ERROR_DEG, 3)
     found = HeadPose(
         _rotation(*error) @ pose.rotation, pose.translation + rng.normal(0, POSE_ERROR, 3) * [1, 1, 3]
@@ -55,7 +76,9 @@ def random_view(rng: np.random.Generator) -> View:
     return View(camera, pose, found)
 
 
-def view_pose(yaw_deg: float, pitch_deg: float, roll_deg: float, distance: float) -> HeadPose:
+def view_pose(
+    yaw_deg: float, pitch_deg: float, roll_deg: float, distance: float, tilt: np.ndarray | None = None
+) -> HeadPose:
     """The pose of a head whose middle is on the camera's axis.
 
     Args:
@@ -63,9 +86,12 @@ def view_pose(yaw_deg: float, pitch_deg: float, roll_deg: float, distance: float
         pitch_deg: Nod, degrees.
         roll_deg: Turn about the camera's axis, degrees.
         distance: From the camera, meters.
+        tilt: (3, 3) of the head before it is turned; by default none.
     """
     a = np.radians(yaw_deg)
     turn = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    if tilt is not None:
+        turn = turn @ tilt
     rotation = _rotation(pitch_deg, 0, roll_deg) @ FRONTAL @ turn
     return HeadPose(rotation, np.array([0.0, 0.0, distance]) - rotation @ np.array([0.0, 0.07, -0.05]))
 

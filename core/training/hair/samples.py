@@ -1,7 +1,7 @@
 """Training samples of the hair network: inputs as a photo gives them, and the true volume and flow."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -21,7 +21,7 @@ from ..files import write_arrays
 from .grooms import random_spec
 from .growth import grow_groom
 from .head_field import HeadField
-from .rendering import HairRenderer, View, maps_of, random_view, segmentation_of
+from .rendering import HairRenderer, View, maps_of, random_tilt, random_view, segmentation_of
 from .styles import Hairstyle
 from .truth import HairTruth, hair_truth, strand_points
 
@@ -31,6 +31,8 @@ SHAPE_SIGMA = 0.7
 #: Fraction of the samples that are MakeHuman's styles, and of those that are two in one.
 STYLE_FRACTION = 0.3
 MIXED_FRACTION = 0.25
+#: Fraction of the grooms that hang on tilted heads.
+TILTED_FRACTION = 0.4
 #: Views of each groom.
 VIEWS = 3
 #: Distance of the points on strands that are drawn, meters, and the most of them.
@@ -111,14 +113,21 @@ class SampleMaker:
                 drawn = self.renderer.mesh(head.skin.vertices, style.vertices, style.triangles, view)
                 yield from self._sample(head, truth, view, drawn, rng)
             return
-        groom = grow_groom(random_spec(rng), head, int(rng.integers(2**31)))
+        spec, tilt = random_spec(rng), None
+        if rng.random() < TILTED_FRACTION:
+            tilt = random_tilt(rng)
+            x, y, z = -tilt[2]
+            spec = replace(spec, down=(float(x), float(y), float(z)))
+        groom = grow_groom(spec, head, int(rng.integers(2**31)))
         if not len(groom.points):
             return
         spacing = max(DRAWN_SPACING, float(groom.lengths.sum()) / MOST_POINTS)
         points, directions, strand = strand_points(groom.points, spacing)
-        truth = hair_truth(points, head, directions)
+        # What the network says is which way a lock goes, as it is combed, not each of its curls.
+        course = strand_points(groom.points, spacing, groom.course)[1]
+        truth = hair_truth(points, head, course)
         for _ in range(VIEWS):
-            view = random_view(rng)
+            view = random_view(rng, tilt)
             drawn = self.renderer.strands(points, directions, strand, head.skin.vertices, view, rng)
             yield from self._sample(head, truth, view, drawn, rng)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...hair.block import BLOCK
+from ...hair.block import BLOCK, FLOW_FACTOR
 from ...hair.network import HairVolumeNetwork
 from ...hair.volume_network import FIELD_LIMIT, OUTPUT_SCALE
 from ..fitting.run import RunConfig, TrainingRun
@@ -21,7 +21,10 @@ TEMPERATURE = 0.004
 #: Weights of the overlap of the volumes, of their outlines from the side and from behind, and of the flow.
 OVERLAP_WEIGHT = 1.0
 OUTLINE_WEIGHT = 0.5
-FLOW_WEIGHT = 0.3
+FLOW_WEIGHT = 0.6
+#: The flow counts so much more within this distance, meters, of the hair's surface, where it is seen.
+SURFACE_GAIN = 3.0
+SURFACE_REACH = 0.012
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,17 @@ def hair_loss(correction: Tensor, flow: Tensor, batch: HairBatch) -> tuple[Tenso
         outline = soft_overlap(found.amax(axis)[:, None], true.amax(axis)[:, None])
         overlap = overlap + OUTLINE_WEIGHT * (1 - outline)
     wanted = torch.from_numpy(batch.flow).float() / 127
-    weight = wanted.norm(dim=1)
+    weight = wanted.norm(dim=1) * (1 + SURFACE_GAIN * _at_surface(batch.truth))
     cosine = functional.cosine_similarity(flow, wanted, 1, 1e-3)
     direction = (weight * (1 - cosine)).sum() / (weight.sum() + 1)
     loss = occupancy + OVERLAP_WEIGHT * overlap + FLOW_WEIGHT * direction
     return loss, occupancy, overlap, direction
+
+
+def _at_surface(truth: np.ndarray) -> Tensor:
+    """(B, 28, 40, 32) float32: 1 in the flow's cells near the true surface, from (B, 56, 80, 64) int8."""
+    field = torch.from_numpy(truth).float() * (TRUTH_LIMIT / 127)
+    return (functional.avg_pool3d(field[:, None], FLOW_FACTOR)[:, 0].abs() < SURFACE_REACH).float()
 
 
 def soft_overlap(found: Tensor, true: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from core.template.topology import HeadTopology
 from core.training.hair.grooms import GroomKind, GroomSpec, random_spec
 from core.training.hair.growth import POINTS, grow_groom
 from core.training.hair.head_field import HeadField
+from core.training.hair.truth import strand_points
 
 STRANDS = 300
 #: Straight strands without what makes them differ.
@@ -84,6 +85,40 @@ def test_a_bob_ends_at_its_height_and_a_fringe_hangs_over_the_forehead(head):
     assert np.abs(np.median(tips[long, 2]) + 0.08) < 0.03
     front = (np.abs(groom.root_template[:, 0]) < 0.04) & (groom.root_template[:, 1] < 0.04)
     assert (tips[front, 2] < groom.points[front, 0, 2]).mean() > 0.8
+
+
+def test_the_course_of_a_strand_has_no_curls(head):
+    spec = replace(spec_of(GroomKind.CURLS), curl_radius=0.008, curl_length=0.04, frizz=0.001)
+    groom = grow_groom(spec, head, 0, STRANDS)
+
+    def turning(strands):
+        step = np.diff(strands, axis=1)
+        step /= np.maximum(np.linalg.norm(step, axis=2, keepdims=True), 1e-9)
+        return np.median(np.arccos(np.clip((step[:, 1:] * step[:, :-1]).sum(2), -1, 1)))
+
+    assert turning(groom.points) > 2 * turning(groom.course)
+    assert np.linalg.norm(groom.points - groom.course, axis=2).max() < 0.04
+    _, along, strand = strand_points(groom.points, 0.002, groom.course)
+    _, own, again = strand_points(groom.points, 0.002)
+    np.testing.assert_array_equal(strand, again)
+    assert np.median((along * own).sum(1)) < 0.97
+
+
+def test_hair_hangs_down_from_a_tilted_head(head):
+    spec = replace(spec_of(GroomKind.LONG), curl_radius=0.0, forward=0.0, flow="parting", parting=0.0)
+    lean = []
+    for down in ((0.0, 0.0, -1.0), (0.5, 0.0, -0.87)):
+        tips = grow_groom(replace(spec, down=down), head, 0, STRANDS).points[:, -12:]
+        step = tips[:, -1] - tips[:, 0]
+        lean.append(np.median(step[:, 0] / np.abs(step[:, 2])))
+    assert abs(lean[0]) < 0.2 and lean[1] > lean[0] + 0.2
+
+
+def test_twin_tails_are_tied_on_both_sides(head):
+    spec = replace(spec_of(GroomKind.TAILS), twin=True, tie_angle=0.0, tie_side=1.2, tail=0.2)
+    groom = grow_groom(spec, head, 0, STRANDS)
+    tips, left = groom.points[:, -1, 0], groom.root_template[:, 0] > 0
+    assert (tips[left] > 0.03).mean() > 0.9 and (tips[~left] < -0.03).mean() > 0.9
 
 
 def test_gathered_hair_comes_together_behind(head):
