@@ -25,7 +25,7 @@ from .settings import HairSettings
 from .shell_mesh import ShellMesh, extract_shell, out_of_skin
 from .shell_texture import texture_shell
 from .skin import Skin
-from .strands import Guides, grow
+from .strands import CURLS, Guides, curled, grow
 from .style import describe
 from .volume import HairVolume, build_volume
 from .volume_network import INPUT_CELL, HairNetwork, HairPrediction, predict
@@ -239,6 +239,8 @@ class HairBuilder:
             outside = mesh.vertices[~mesh.inner]
             height = volume.grid.sample(volume.skin, outside)
             style = describe(guides, flow, colors.typical, outside, height)
+            if style.curl in CURLS:
+                guides = curled(guides, CURLS[style.curl], self.settings.seed)
             strands = _strands(guides, volume, skin, colors) if len(guides.length) else None
             clock.lap("strands")
         if shell is None and cover is None:

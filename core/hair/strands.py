@@ -1,10 +1,11 @@
 """Strands: grown from roots on the scalp through the volume, along the flow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .flow import Flow
+from ..geometry.visibility import ramp
+from .flow import Flow, unit_vectors
 from .scalp import Scalp
 from .skin import Skin
 from .volume import HairVolume
@@ -26,6 +27,31 @@ LENGTH_SPREAD = 0.12
 LEAST_COURSE = 0.3
 #: Weight of the new direction in a step; the rest is inertia, which makes strands smooth.
 TURNING = 0.45
+
+
+@dataclass(frozen=True)
+class Curl:
+    """How strands curl: radius and length of a turn, meters, and the points that a strand needs for it."""
+
+    radius: float
+    turn: float
+    points: int
+
+
+#: The curl of each word for it (`style.CURLS`); straight strands have none.
+CURLS = {"wavy": Curl(0.003, 0.06, 24), "curly": Curl(0.005, 0.028, 40)}
+#: Distances from the root, meters, over which curls begin; most of a strand's length that they reach aside.
+CURL_FROM = (0.002, 0.02)
+MOST_CURL = 0.15
+#: Points of a turn, at least: longer strands than these are enough for turn more slowly.
+TURN_POINTS = 5
+#: Strands whose roots are this near, meters, curl together; how far they differ, radians.
+LOCK_SIZE = 0.015
+LOCK_SPREAD = 0.5
+#: Where locks begin to wind from: forward, which few roots point to.
+AHEAD = np.array([0.2, -1.0, 0.1], np.float32)
+#: Waves that the phase of locks is made of.
+LOCK_WAVES = 6
 
 
 @dataclass(frozen=True)
@@ -211,3 +237,44 @@ def _paths(
     if len(path) < 2:
         path.append(at.copy())
     return np.stack(path), steps
+
+
+def curled(guides: Guides, curl: Curl, seed: int) -> Guides:
+    """Strands that wind around where they ran, in locks: neighbors turn alike.
+
+    Args:
+        guides: As they grew.
+        curl: Of the style.
+        seed: Of the random numbers.
+
+    Returns:
+        The strands, with `curl.points` points each; roots stay where they are.
+    """
+    count, given = guides.points.shape[:2]
+    if not count:
+        return guides
+    rng = np.random.default_rng(seed)
+    at = np.linspace(0, given - 1, curl.points, dtype=np.float32)
+    low = np.minimum(at.astype(int), given - 2)
+    fraction = (at - low)[:, None]
+    path = guides.points[:, low] * (1 - fraction) + guides.points[:, low + 1] * fraction
+    tangent = unit_vectors(np.gradient(path, axis=1))
+    # A frame that turns no more than the strand does, carried along from the root.
+    side = np.empty_like(path)
+    carried = unit_vectors(np.cross(tangent[:, 0], AHEAD))
+    for k in range(curl.points):
+        carried = unit_vectors(carried - (carried * tangent[:, k]).sum(1, keepdims=True) * tangent[:, k])
+        side[:, k] = carried
+    along = np.linspace(0, 1, curl.points, dtype=np.float32) * guides.length[:, None]
+    turn = np.maximum(curl.turn, guides.length * TURN_POINTS / curl.points)[:, None]
+    angle = 2 * np.pi * along / turn + _lock_phase(guides.points[:, 0], rng)[:, None]
+    radius = np.minimum(curl.radius, MOST_CURL * guides.length)[:, None] * ramp(along, *CURL_FROM)
+    wound = np.cos(angle)[..., None] * side + np.sin(angle)[..., None] * np.cross(tangent, side)
+    return replace(guides, points=(path + radius[..., None] * wound).astype(np.float32))
+
+
+def _lock_phase(roots: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(S,) radians: smooth over the scalp, a little different from strand to strand."""
+    waves = rng.standard_normal((LOCK_WAVES, 3)) / LOCK_SIZE
+    smooth = np.sin(roots @ waves.T + rng.uniform(0, 2 * np.pi, LOCK_WAVES)).sum(1)
+    return np.asarray(np.pi * smooth / np.sqrt(LOCK_WAVES) + LOCK_SPREAD * rng.standard_normal(len(roots)))
