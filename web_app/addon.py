@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING or not __name__.startswith("photobust_web"):
     from blender_addon.batch.command_line import console_main as batch_main
     from blender_addon.batch.names import portable_folder_name
+    from blender_addon.batch.page import LIGHT_FILE, VIEWER_FILES
     from blender_addon.batch.page import SOURCES as VIEWER_FOLDER
-    from blender_addon.batch.page import VIEWER_FILES
     from blender_addon.batch.private_program import PrivateProgram
     from blender_addon.blender.private_folder import private_folder
     from blender_addon.blender_worker import client as blender_worker
@@ -18,8 +18,8 @@ if TYPE_CHECKING or not __name__.startswith("photobust_web"):
 else:
     from photobust_blender.batch.command_line import console_main as batch_main
     from photobust_blender.batch.names import portable_folder_name
+    from photobust_blender.batch.page import LIGHT_FILE, VIEWER_FILES
     from photobust_blender.batch.page import SOURCES as VIEWER_FOLDER
-    from photobust_blender.batch.page import VIEWER_FILES
     from photobust_blender.batch.private_program import PrivateProgram
     from photobust_blender.blender.private_folder import private_folder
     from photobust_blender.blender_worker import client as blender_worker
@@ -30,6 +30,7 @@ else:
     from photobust_blender.heads.verdict import verdict
 
 __all__ = [
+    "LIGHT_FILE",
     "VIEWER_FILES",
     "VIEWER_FOLDER",
     "AddonError",

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from .addon import VIEWER_FILES, VIEWER_FOLDER, portable_folder_name
+from .addon import LIGHT_FILE, VIEWER_FILES, VIEWER_FOLDER, portable_folder_name
 from .exports import Exporter
 from .job_queue import JobQueue
 from .jobs import AT_REST, Job, JobState
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 #: Address below static/ -> file. No other file is handed out from there.
 STATIC = {path.name: path for path in PAGE_FOLDER.iterdir() if path.suffix in (".css", ".js")} | {
-    name: VIEWER_FOLDER / name for name in VIEWER_FILES
+    name: VIEWER_FOLDER / name for name in (*VIEWER_FILES, LIGHT_FILE)
 }
 MEDIA_TYPES = {
     ".css": "text/css",

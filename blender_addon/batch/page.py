@@ -24,6 +24,8 @@ FILE_NAME = "index.html"
 #: Where the viewer goes. Windows takes an index_files beside an index.html along when that is moved.
 VIEWER_FOLDER = "index_files"
 VIEWER_FILES = ("model-viewer.min.js", "model-viewer.LICENSE.txt", "model-viewer.NOTICE.txt")
+#: The viewers' light; written into this page, and handed out by the web app.
+LIGHT_FILE = "studio_light.js"
 #: The page's template, style and program, and the viewer.
 SOURCES = Path(__file__).parent / "page_files"
 MARKER = re.compile(r"\{\{(\w+)\}\}")
@@ -43,7 +45,7 @@ def write_page(out: Path, record: BatchRecord) -> Path:
 
 def page_html(out: Path, record: BatchRecord) -> str:
     """The page as text."""
-    script = _source("page.js")
+    script = _source(LIGHT_FILE) + _source("page.js")
     found = cards(out, record)
     values = {
         "title": text(out.absolute().name or "Heads"),

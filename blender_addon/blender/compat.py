@@ -18,6 +18,8 @@ CORNEA_IOR = 1.376
 FILE_HANDLER: type | None = getattr(bpy.types, "FileHandler", None)
 #: Eevee's name: the one that came with 4.2 bore another until it alone was left.
 EEVEE = "BLENDER_EEVEE_NEXT" if (4, 2, 0) <= bpy.app.version < (5, 0, 0) else "BLENDER_EEVEE"
+#: Whether a Solid view colored by texture takes materials' roughness, or one roughness for all of them.
+TEXTURES_HAVE_ROUGHNESS = bpy.app.version >= (4, 0, 0)
 
 
 def set_vertex_colors(mesh: bpy.types.Mesh, colors: np.ndarray, name: str = COLOR_ATTRIBUTE) -> None:

@@ -3,6 +3,7 @@
 
 import { text } from "./texts.js";
 
+const LIGHT = "static/studio_light.js";
 const VIEWER = "static/model-viewer.min.js";
 /** Where the view begins, degrees: to the side of the face, and down from above the head. */
 const START_YAW = 25;
@@ -70,20 +71,32 @@ const hasWebGL = () => {
   return Boolean(context);
 };
 
-/** @type {Promise<void> | null} */
-let loading = null;
-/** Load the viewer's program, once. */
-export const loadViewer = () => {
-  loading ??= new Promise((resolve, reject) => {
-    const script = Object.assign(document.createElement("script"), { src: VIEWER });
+/** What studio_light.js, which batches' pages have, too, gives. @returns {any} */
+const studioLight = () => /** @type {any} */ (globalThis).studioLight;
+
+/** @param {string} address @returns {Promise<void>} */
+const loadScript = (address) =>
+  new Promise((resolve, reject) => {
+    const script = Object.assign(document.createElement("script"), { src: address });
     script.onload = () => resolve();
     script.onerror = () => {
-      loading = null;
       script.remove();
       reject(new Error(text("stage.viewer")));
     };
     document.head.append(script);
   });
+
+/** @type {Promise<void> | null} */
+let loading = null;
+/** Load the viewer's program and its light, once. */
+export const loadViewer = () => {
+  loading ??= Promise.all([loadScript(LIGHT), loadScript(VIEWER)]).then(
+    () => {},
+    (error) => {
+      loading = null;
+      throw error;
+    }
+  );
   return loading;
 };
 
@@ -204,9 +217,10 @@ export class Stage {
     const made = /** @type {any} */ (document.createElement("model-viewer"));
     const attributes = {
       "camera-controls": "", "field-of-view": `${FIELD_OF_VIEW}deg`,
-      "interaction-prompt": "none", "touch-action": "pan-y", "shadow-intensity": "0", exposure: "0.9",
+      "interaction-prompt": "none", "touch-action": "pan-y", ...studioLight().attributes(),
     };
     for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    studioLight().follow(made);
     made.addEventListener("load", () => {
       if (made !== this.viewer) return;
       if (!this.shown) this.frame();

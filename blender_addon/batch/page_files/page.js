@@ -148,9 +148,10 @@
     const made = make("model-viewer");
     const attributes = {
       "camera-controls": "", "camera-orbit": START, "min-camera-orbit": "auto 15deg auto", "max-camera-orbit": "auto 165deg auto",
-      "interaction-prompt": "none", "touch-action": "pan-y", "shadow-intensity": "0", exposure: "0.9",
+      "interaction-prompt": "none", "touch-action": "pan-y", ...studioLight.attributes(),
     };
     for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    studioLight.follow(made);
     made.addEventListener("load", (event) => {
       if (!address || event.detail.url !== address) return;
       made.jumpCameraToGoal();

@@ -210,6 +210,32 @@ def test_the_viewer_comes_with_its_licenses_and_is_written_once(tmp_path, record
     assert not list(tmp_path.rglob("*.part"))
 
 
+def test_the_viewers_light_is_that_of_the_pictures():
+    """One has no Blender to ask, the other no browser: the figures are in both."""
+    script = (page.SOURCES / page.LIGHT_FILE).read_text("utf-8")
+    studio = (Path(page.__file__).parents[1] / "render/lighting.py").read_text("utf-8")
+    number = r"-?\d+(?:\.\d+)?"
+
+    def numbers(text):
+        return [float(one) for one in re.findall(number, text)]
+
+    sources = re.findall(rf"^    \[\[(.+)\], \[(.+)\], ({number}), ({number})\],$", script, re.MULTILINE)
+    setup = re.search(r"^PORTRAIT = LightSetup\((.+)\)$", studio, re.MULTILINE)[1]
+    ambient, *strengths = numbers(setup)
+    assert len(sources) == len(strengths) == 3
+    for name, (toward, color, strength, angle), wanted in zip(
+        ("KEY", "FILL", "RIM"), sources, strengths, strict=True
+    ):
+        source = re.search(rf"^{name} = Source\(\((.+?)\), \((.+?)\), .+, (.+)\)$", studio, re.MULTILINE)
+        assert [numbers(toward), numbers(color), numbers(angle)] == [numbers(one) for one in source.groups()]
+        assert float(strength) == wanted
+    for name, value in (
+        ("AMBIENT", ambient),
+        ("LAMPS", numbers(re.search(r"^LAMPS = (.+)$", studio, re.M)[1])[0]),
+    ):
+        assert float(re.search(rf"{name} = ({number});", script)[1]) == value
+
+
 def test_a_page_that_cannot_be_written_is_told(tmp_path, record):
     (tmp_path / "index.html").mkdir()
     with pytest.raises(PageError, match=r"index\.html cannot be written"):

@@ -85,6 +85,13 @@ def served(folder):
         server.shutdown()
 
 
+#: How far a viewer's light is turned about the vertical, radians.
+LIGHT_TURN = (
+    "(viewer => viewer[Object.getOwnPropertySymbols(viewer).find(one => one.description === 'scene')])"
+    "(document.querySelector('model-viewer')).environmentRotation.y"
+)
+
+
 class Silent(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
@@ -166,6 +173,9 @@ def test_the_viewer_turns_and_asks_nobody(page, address):
     page.find("#views [data-orbit='-90']").click()
     theta = "document.querySelector('model-viewer').getCameraOrbit().theta"
     page.wait(f"Math.abs({theta} + Math.PI / 2) < 0.02")
+    # The studio's light, not the viewer's own, and it came along.
+    assert page.run("return document.querySelector('model-viewer').environmentImage").startswith("blob:")
+    page.wait(f"Math.abs({LIGHT_TURN} + Math.PI / 2) < 0.02")
     page.run("document.querySelector('#large-title').focus()")
     page.keys(Keys.ARROW_RIGHT)
     page.wait(f"{theta} > -Math.PI / 2 + 0.2")

@@ -46,6 +46,9 @@ def test_a_surface_and_then_a_head(window, photo, keep, tmp_path):  # noqa: F811
     # The second stands beside it, in its own colors, seen from the front; its surface comes back with Alt-H.
     reconstruct(window, module, other, "HEAD", keep)
     assert window.ask(f"{SPACE}.shading.color_type") == "TEXTURE"
+    # Where it would lie over the pupils, there is no highlight.
+    highlight = window.ask(f"{SPACE}.shading.show_specular_highlight")
+    assert highlight == window.ask("bpy.app.version >= (4, 0, 0)")
     assert (
         abs(window.ask("bpy.context.object.matrix_world.translation.x") - 0.3) < 1e-6
         and window.ask(TURNED) < 1e-3
