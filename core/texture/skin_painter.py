@@ -24,7 +24,7 @@ from .detail import CHANNELS, DetailLayer
 from .inpainting import SmoothCompletion
 from .settings import PaintOptions, TextureSettings
 from .skin_sampler import SkinSampler, SkinView
-from .skin_tone import tone_gain
+from .skin_tone import colorfulness, tone_gain
 from .skin_views import ShownSkin, SkinPhoto, match_tone, view_shares
 
 #: Logarithm of a color's ratio to the model's at which large areas count less: shadows, and highlights.
@@ -169,7 +169,7 @@ class SkinPainter:
     def tone(self, photo: SkinPhoto) -> np.ndarray:
         """(3,) natural logarithm of the color that a photo shows the plain skin in."""
         view = self.sampler.view(photo.rgb, photo.frame, photo.pose, photo.vertices, photo.segmentation)
-        return self._explain(view, photo.vertices, True)[1].tone
+        return self._explain(self._tinted(view, self._tint(view)), photo.vertices, True)[1].tone
 
     def _shown(self, photo: SkinPhoto, options: PaintOptions) -> tuple[ShownSkin, AlbedoFit, np.ndarray]:
         """What a photo shows of the skin, the albedo by it, and its completion (V, 3), logarithms."""
@@ -178,7 +178,9 @@ class SkinPainter:
         )
         if not options.brows:
             view = replace(view, weight=view.weight * (1 - self._brow_texels))
-        shading, fit, kept = self._explain(view, photo.vertices, options.delight)
+        tint = self._tint(view) if options.delight else np.ones((1, 3), np.float32)
+        shading, fit, kept = self._explain(self._tinted(view, tint), photo.vertices, options.delight)
+        shading = shading / tint
         colors = view.colors / self.sampler.at_texels(shading)
         weight = view.weight * self.sampler.at_texels(kept[:, None])[:, 0]
         logs = self._completed(colors, weight, fit)
@@ -188,6 +190,20 @@ class SkinPainter:
         if not options.brows:
             logs = self._without_brows(logs)
         return ShownSkin(photo.rgb, view, shading, weight), fit, logs
+
+    def _tint(self, view: SkinView) -> np.ndarray:
+        """(V, 3) what takes a photo without colors to the average person's hues; else (1, 3) ones."""
+        missing = 1 - colorfulness(view.colors[view.weight > 0])
+        if not missing:
+            return np.ones((1, 3), np.float32)
+        hue = np.exp(self.model.mean - (self.model.mean @ LUMINANCE)[:, None])
+        return np.asarray((hue / (hue @ LUMINANCE)[:, None]) ** missing, np.float32)
+
+    def _tinted(self, view: SkinView, tint: np.ndarray) -> SkinView:
+        """A view with the tint (V, 3), or (1, 3), of `_tint`."""
+        if len(tint) == 1:
+            return view
+        return replace(view, colors=view.colors * self.sampler.at_texels(tint))
 
     def _explain(
         self, view: SkinView, vertices: np.ndarray, delight: bool

@@ -56,6 +56,23 @@ SKIN_BY_WHITE = (-1.58, 0.672)
 #: How far a tone's hue may be from what people of its lightness have, standard deviations: monochrome photos,
 #: and those in colored light, are further off.
 MAX_HUE_DEVIATIONS = 2.0
+#: The same from which on light is strongly colored.
+EXTREME_HUE = 3.0
+#: How often light's color and the lightness, which people's hue depends on, are found in turn.
+COLOR_ROUNDS = 3
+#: Standard deviation of the logarithm of red over blue in a photo up to which it has no color, and from which
+#: on it has.
+COLORLESS = (0.03, 0.12)
+#: Linear light added before that logarithm.
+COLOR_FLOOR = 0.01
+#: Mean and standard deviation of the natural logarithm of a photo's highlight, linear.
+USUAL_HIGHLIGHT = (-0.25, 0.35)
+#: Standard deviation of skin's lightness by that of the white of the eyes, natural logarithm.
+SKIN_BY_WHITE_DEVIATION = 0.3
+#: Darkness, natural logarithm, from which on a photo counts as one in extremely little light, and does fully.
+EXTREME_DARK = (0.9, 1.3)
+#: The same where the white of the eyes is not seen.
+EXTREME_DARK_WITHOUT_WHITE = (1.4, 1.9)
 #: Least and greatest luminance of skin's albedo, linear.
 LUMINANCE_RANGE = (0.04, 0.45)
 
@@ -71,6 +88,21 @@ def small_picture(rgb: np.ndarray) -> np.ndarray:
     """
     small = cv2.resize(rgb, (SMALL_SIZE, SMALL_SIZE), interpolation=cv2.INTER_AREA)
     return linear_of_bytes_float32()[small]
+
+
+def colorfulness(colors: np.ndarray) -> float:
+    """Whether a photo has colors.
+
+    Args:
+        colors: (..., 3) float32 linear, any of it.
+
+    Returns:
+        0 if all of them have one hue, be it gray or that of a tinted print, to 1.
+    """
+    if not colors.size:
+        return 1.0
+    red, _, blue = np.log(colors.reshape(-1, 3) + np.float32(COLOR_FLOOR)).T
+    return float(np.interp((red - blue).std(), COLORLESS, (0, 1)))
 
 
 def exposure_features(
@@ -113,7 +145,10 @@ def tone_gain(
     Returns:
         (3,) float64.
     """
-    features = exposure_features(tone, small_picture(rgb), eye_white)
+    picture = small_picture(rgb)
+    color = light_color(model, tone, picture)
+    plain, white = tone - color, None if eye_white is None else eye_white * np.exp(-color)
+    features = exposure_features(plain, np.clip(picture * np.exp(-color), 0, 1), white)
     deviations = np.clip(
         (features - model.exposure_mean) / model.exposure_deviation, -MAX_DEVIATIONS, MAX_DEVIATIONS
     )
@@ -121,15 +156,20 @@ def tone_gain(
     lightness = float(excess @ LUMINANCE)
     hue = excess - lightness
     lightness *= kept_fraction(abs(lightness), LIGHTNESS_THRESHOLD)
-    most = MOST_LIGHTNESS
-    if eye_white is not None and features[WHITE_SEEN]:
-        lightness = _in_the_dark(lightness, float(tone @ LUMINANCE), float(np.log(eye_white @ LUMINANCE)))
+    most, extreme = MOST_LIGHTNESS, EXTREME_DARK_WITHOUT_WHITE
+    white_lightness = None
+    if white is not None and features[WHITE_SEEN]:
+        extreme = EXTREME_DARK
+        white_lightness = float(np.log(white @ LUMINANCE))
+        lightness = _in_the_dark(lightness, float(plain @ LUMINANCE), white_lightness)
     else:
         limits = (MOST_WITHOUT_WHITE, MOST_LIGHTNESS)
         most = float(np.interp(-features[HIGHLIGHTS], -np.log(DARK_HIGHLIGHTS), limits))
     lightness = most * np.tanh(lightness / most)
+    dark = _probable_excess(model, float(plain @ LUMINANCE), float(features[HIGHLIGHTS]), white_lightness)
+    lightness += float(np.interp(-dark, extreme, (0, 1))) * (min(dark, lightness) - lightness)
     hue = hue * kept_fraction(float(np.linalg.norm(hue)), HUE_THRESHOLD)
-    logs = _in_range(_probable_hue(model, _in_range(tone - lightness - hue)))
+    logs = _in_range(_probable_hue(model, _in_range(plain - lightness - hue)))
     return np.asarray(np.exp(logs - tone))
 
 
@@ -174,6 +214,15 @@ def _in_range(tone: np.ndarray) -> np.ndarray:
 
 def _probable_hue(model: "AlbedoModel", tone: np.ndarray) -> np.ndarray:
     """The tone (3,), natural logarithm, its hue within MAX_HUE_DEVIATIONS of people's of its lightness."""
+    return tone - _foreign_hue(model, tone, MAX_HUE_DEVIATIONS)
+
+
+def _foreign_hue(model: "AlbedoModel", tone: np.ndarray, most: float) -> np.ndarray:
+    """(3,) what light has added to the hue of a tone (3,), natural logarithms.
+
+    Up to `most` standard deviations of people's of its lightness, nothing; the further it is beyond, the
+    less of it is the person's.
+    """
     weights = LUMINANCE.astype(np.float64)
     along = model.tone_covariance @ weights
     variance = float(weights @ along)
@@ -181,4 +230,45 @@ def _probable_hue(model: "AlbedoModel", tone: np.ndarray) -> np.ndarray:
     covariance = model.tone_covariance - np.outer(along, along) / variance
     residual = tone - expected
     distance = np.sqrt(max(float(residual @ np.linalg.pinv(covariance, rcond=1e-6) @ residual), 0.0))
-    return np.asarray(expected + residual * min(1.0, MAX_HUE_DEVIATIONS / max(distance, 1e-9)))
+    return np.asarray(residual * (1 - min(1.0, (most / max(distance, 1e-9)) ** 2)))
+
+
+def light_color(model: "AlbedoModel", tone: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """The color of strongly colored light, by skin that is far from people's hues; no cue was learned for it.
+
+    Args:
+        model: Of the albedo.
+        tone: (3,) natural logarithm of the plain skin's color, as photographed.
+        picture: (64, 64, 3) float32 linear, of `small_picture`.
+
+    Returns:
+        (3,) float64, natural logarithm by channel; zeros for usual light.
+    """
+    colored = colorfulness(picture)
+    color = np.zeros(3)
+    for _ in range(COLOR_ROUNDS):
+        color = color + _foreign_hue(model, tone - color, EXTREME_HUE * colored)
+        # Filters, lamps and the sky take light away: the strongest channel is as it was. What has no color
+        # has the same luminance.
+        color = color - colored * color.max() - (1 - colored) * float(color @ LUMINANCE)
+    return np.asarray(color)
+
+
+def _probable_excess(
+    model: "AlbedoModel", skin: float, highlight: float, white: float | None = None
+) -> float:
+    """How much too light a photo probably is, natural logarithm, if any exposure is as likely as another.
+
+    Args:
+        model: Of the albedo.
+        skin: Lightness of the plain skin, as photographed, natural logarithm.
+        highlight: That of the lightest fiftieth of the photo.
+        white: That of the white of the eyes; None where the photo does not show it.
+    """
+    usual = float(model.tone_mean @ LUMINANCE)
+    deviation = float(np.sqrt(LUMINANCE @ model.tone_covariance @ LUMINANCE))
+    if white is not None:
+        intercept, slope = SKIN_BY_WHITE
+        usual, deviation = intercept + slope * (skin - white), SKIN_BY_WHITE_DEVIATION
+    excesses = np.array([skin - usual, highlight - USUAL_HIGHLIGHT[0]])
+    return float(np.average(excesses, weights=np.array([deviation, USUAL_HIGHLIGHT[1]]) ** -2.0))

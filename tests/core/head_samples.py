@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from core.detection.detector import FaceLandmarks
@@ -54,3 +55,34 @@ def sample_of(rgb: np.ndarray, face: FaceLandmarks, topology: HeadTopology) -> S
         lifted,
         Head(topology, vertices, vertices, head.blendshapes, zero, head.confidence, head.deviation, {}),
     )
+
+
+def with_hat(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """A photo with a felt hat painted on: a crown, and a brim across the forehead.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        landmarks: (478, 2 or more) photo pixels.
+    """
+    forehead, chin, right, left = (landmarks[index, :2] for index in (10, 152, 234, 454))
+    up, across = (forehead - chin) / np.linalg.norm(forehead - chin), (left - right) / 2
+    width, height = float(np.linalg.norm(across)), float(np.linalg.norm(forehead - chin))
+    angle = float(np.degrees(np.arctan2(across[1], across[0])))
+    hat = rgb.copy()
+    rng = np.random.default_rng(0)
+    for center, size, color in (
+        (forehead + 0.42 * height * up, (1.25 * width, 0.62 * height), (52, 66, 92)),
+        (forehead + 0.02 * height * up, (1.75 * width, 0.13 * height), (38, 48, 70)),
+    ):
+        place, axes = np.round(center).astype(int).tolist(), np.round(size).astype(int).tolist()
+        felt = np.clip(rng.normal(color, 5, rgb.shape), 0, 255).astype(np.uint8)
+        mask = cv2.ellipse(np.zeros(rgb.shape[:2], np.uint8), place, axes, angle, 0, 360, (1,), -1) > 0
+        hat[mask] = cv2.GaussianBlur(felt, (0, 0), 1)[mask]
+    return hat
+
+
+def oil_painting(rgb: np.ndarray) -> np.ndarray:
+    """A photo (H, W, 3) uint8 as if painted in oil: even strokes, a little canvas, a warm varnish."""
+    strokes = cv2.pyrMeanShiftFiltering(cv2.medianBlur(rgb, 5), 6, 22)
+    canvas = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 14, rgb.shape[:2]), (0, 0), 1)[..., None]
+    return np.clip(strokes * np.array([1.02, 0.97, 0.84]) + canvas, 0, 255).astype(np.uint8)

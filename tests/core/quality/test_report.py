@@ -28,6 +28,7 @@ from core.quality.report import (
 )
 from core.reconstructor import Reconstructor
 from core.runtime.weights import fingerprints
+from tests.core.head_samples import oil_painting, with_hat
 from tests.core.stand_ins import MODELS
 
 #: A head without a flaw.
@@ -57,7 +58,7 @@ FINE = Measures(
 
 
 @pytest.fixture(scope="module")
-def heads(astronaut):
+def heads(astronaut, detector):
     """The astronaut's head from her photo as it is and degraded."""
     reconstructor = Reconstructor.from_pretrained(threads=1)
     small = cv2.resize(astronaut, (256, 256), interpolation=cv2.INTER_AREA)
@@ -69,6 +70,8 @@ def heads(astronaut):
         "small": small,
         "cut": astronaut[:, 205:],
         "mirrored": astronaut[:, ::-1],
+        "hat": with_hat(astronaut, detector.detect(astronaut, max_faces=1)[0].points),
+        "painting": oil_painting(astronaut),
     }
     photos = {
         name: Photo.from_array(np.ascontiguousarray(rgb), focal_mm35=50) for name, rgb in pictures.items()
@@ -129,6 +132,15 @@ def test_mirrored(reports):
     assert other["measures"]["yaw_deg"] == pytest.approx(-one["measures"]["yaw_deg"], abs=3)
     assert other["expected_error_mm"] == pytest.approx(one["expected_error_mm"], rel=0.3)
     assert other["verdict"] == GOOD
+
+
+@pytest.mark.slow
+def test_a_hat_and_a_painting(reports):
+    hat, painting = reports["hat"], reports["painting"]
+    assert hat["verdict"] == CHECK and any("forehead" in reason for reason in hat["reasons"])
+    assert any("headwear" in warning for warning in hat["warnings"])
+    assert painting["verdict"] in (GOOD, CHECK)
+    assert painting["expected_error_mm"] < 1.5 * reports["whole"]["expected_error_mm"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from core.image.color import LUMINANCE, linear_of_bytes_float32, linear_to_bytes
 from core.image.sampling import sample_image
+from core.segmentation.segmenter import Segmenter
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
 from core.template.regions import Regions
 from core.template.topology import MAKEHUMAN_UV, SKIN
@@ -22,7 +23,7 @@ from core.texture.skin_painter import SkinPainter
 from core.texture.skin_sampler import SkinView
 from core.texture.skin_tone import LUMINANCE_RANGE, tone_gain
 from core.texture.surface_maps import SurfaceMapper
-from tests.core.head_samples import MODELS, sample_of
+from tests.core.head_samples import MODELS, oil_painting, sample_of, with_hat
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +207,56 @@ def test_an_underexposed_photo_gives_about_the_same_skin(painter, topology, samp
     right = np.log(tone(topology, painted) @ LUMINANCE)
     off = abs(np.log(tone(topology, untouched) @ LUMINANCE) - right)
     assert abs(np.log(tone(topology, corrected) @ LUMINANCE) - right) < 0.5 * off
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    return Segmenter.from_pretrained(MODELS)
+
+
+def segmented(segmenter, sample, rgb):
+    return segmenter.segment(rgb, sample.lifted.frame.camera, sample.lifted.pose)
+
+
+def test_a_hat_is_nowhere_on_the_skin(painter, topology, sample, segmenter):
+    rgb = with_hat(sample.rgb, sample.face.points)
+    found = segmented(segmenter, sample, rgb)
+    forehead = found.probabilities_at(sample.face.points[[10, 109, 338], :2]).argmax(-1)
+    assert (forehead == SegmentClass.HEADWEAR).all()
+    hatted, bare = (
+        paint(painter, sample, segmented(segmenter, sample, photo), photo) for photo in (rgb, sample.rgb)
+    )
+    assert hatted.fractions["face_observed"] < bare.fractions["face_observed"] - 0.02
+    colors = hatted.image[hatted.mask >= COMPLETED][:, :3].astype(int)
+    assert ((colors[:, 2] > colors[:, 0]).mean()) < 1e-4, "the hat's blue"
+    covered = np.flatnonzero(Regions.of(topology).scalp > 0.9)
+    ratio = np.log(skin_colors(topology, hatted, covered) / tone(topology, hatted))
+    assert np.quantile(np.abs(ratio), 0.99) < 0.7
+
+
+def test_an_oil_painting_gives_plausible_skin(painter, topology, sample, segmenter, model):
+    rgb = oil_painting(sample.rgb)
+    painting = paint(painter, sample, segmented(segmenter, sample, rgb), rgb)
+    photo = paint(painter, sample, segmented(segmenter, sample, sample.rgb))
+    assert painting.fractions["face_observed"] > 0.7 * photo.fractions["face_observed"]
+    logs = np.log(tone(topology, painting))
+    assert np.abs(logs - np.log(tone(topology, photo))).max() < 0.35
+    off = (logs - model.tone_mean) / np.sqrt(np.diag(model.tone_covariance))
+    assert np.abs(off).max() < 2
+
+
+def test_a_photo_without_colors_gives_skin_with_lips(painter, topology, sample, segmentation, painted):
+    gray = np.repeat(cv2.cvtColor(sample.rgb, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
+    result = paint(painter, sample, segmentation, gray)
+    assert np.abs(np.log(tone(topology, result) / tone(topology, painted))).max() < 0.35
+    lips = topology.landmark[[17, 84, 314]]
+    redness = [
+        np.log(colors[:, 0] / colors[:, 1]).mean()
+        for colors in (skin_colors(topology, result, lips), tone(topology, result)[None])
+    ]
+    assert redness[0] > redness[1] + 0.1
+    kept = paint(painter, sample, segmentation, gray, options=PaintOptions(delight=False))
+    assert np.ptp(kept.image[kept.mask == OBSERVED][:, :3].astype(int), axis=1).mean() < 12
 
 
 def test_facial_hair_is_kept_unless_it_is_to_go(segmentation):
