@@ -43,6 +43,9 @@ CURLS = {"wavy": Curl(0.003, 0.06, 24), "curly": Curl(0.005, 0.028, 40)}
 #: Distances from the root, meters, over which curls begin; most of a strand's length that they reach aside.
 CURL_FROM = (0.002, 0.02)
 MOST_CURL = 0.15
+#: Length, meters, up to which strands have smaller curls: tight ones draw hair together; the smallest.
+FULL_CURL = 0.12
+SMALLEST_CURL = 0.35
 #: Points of a turn, at least: longer strands than these are enough for turn more slowly.
 TURN_POINTS = 5
 #: Strands whose roots are this near, meters, curl together; how far they differ, radians.
@@ -266,9 +269,10 @@ def curled(guides: Guides, curl: Curl, seed: int) -> Guides:
         carried = unit_vectors(carried - (carried * tangent[:, k]).sum(1, keepdims=True) * tangent[:, k])
         side[:, k] = carried
     along = np.linspace(0, 1, curl.points, dtype=np.float32) * guides.length[:, None]
-    turn = np.maximum(curl.turn, guides.length * TURN_POINTS / curl.points)[:, None]
+    size = np.clip(guides.length / FULL_CURL, SMALLEST_CURL, 1)
+    turn = np.maximum(curl.turn * size, guides.length * TURN_POINTS / curl.points)[:, None]
     angle = 2 * np.pi * along / turn + _lock_phase(guides.points[:, 0], rng)[:, None]
-    radius = np.minimum(curl.radius, MOST_CURL * guides.length)[:, None] * ramp(along, *CURL_FROM)
+    radius = np.minimum(curl.radius * size, MOST_CURL * guides.length)[:, None] * ramp(along, *CURL_FROM)
     wound = np.cos(angle)[..., None] * side + np.sin(angle)[..., None] * np.cross(tangent, side)
     return replace(guides, points=(path + radius[..., None] * wound).astype(np.float32))
 

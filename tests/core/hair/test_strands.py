@@ -58,6 +58,18 @@ def test_neighbors_curl_alike_and_the_same_seed_gives_the_same():
     assert np.median(apart) < 0.8 * np.median(other)
 
 
+def test_short_hair_has_smaller_curls():
+    curl = CURLS["curly"]
+    turns = []
+    for length in (0.05, 0.15):
+        guides = straight_guides(length=length)
+        across = curled(guides, curl, 0).points - guides.points[:, :1]
+        side = across[..., 0] - across[..., 0].mean(1, keepdims=True)
+        assert np.abs(side).max() < 1.1 * curl.radius * min(length / 0.12, 1)
+        turns.append((np.diff(np.sign(side[:, 5:]), axis=1) != 0).sum(1).mean() / length)
+    assert turns[0] > 1.3 * turns[1]
+
+
 def test_no_strands_have_no_curls():
     none = straight_guides().chosen(np.zeros(0, int))
     assert len(curled(none, CURLS["curly"], 0).points) == 0
