@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from .texture.painter import Albedo, AlbedoPainter
     from .wrapping.adjuster import AdjustedHead, HeadAdjuster
     from .wrapping.adjustments import Adjustments
-    from .wrapping.head import Head, HeadWrapper
+    from .wrapping.head import Head, HeadInProgress, HeadShape, HeadWrapper
     from .wrapping.pin_solver import PinView
 
 #: Faces smaller than this, pixels from forehead to chin, are not tried.
@@ -609,14 +609,16 @@ class Reconstructor:
                 mean_confidence = float(confidence.mean())
                 quality = quality_report(measure(inputs), mean_confidence, folder, evidence.coverage)
                 quality = quality.to_check(task.identity_doubt) if task.identity_doubt else quality
-        head, adjusted = self._wrap(task, prior, surface, watch, starts)
+        begun, adjusted = self._wrap(task, prior, surface, watch, starts)
         pose = adjusted.pose if adjusted else prior.pose
         if adjusted:
             quality = quality.with_missed_pins(adjusted.errors_px, face.size)
             task = corrected_task(task, adjusted)
         for sentence in task.unused_corrections:
             quality = quality.with_unused_corrections(sentence)
-        albedo, hair = self._texture_and_hair(task, prior, pose, segmentation, head, watch, starts)
+        head, albedo, hair = self._with_texture_and_hair(
+            task, prior, pose, segmentation, begun, watch, starts
+        )
         return Reconstruction(
             face_index=task.index,
             landmarks=face,
@@ -683,56 +685,55 @@ class Reconstructor:
         surface: Surface,
         watch: Stopwatch,
         starts: Mapping[str, float],
-    ) -> "tuple[Head | None, AdjustedHead | None]":
+    ) -> "tuple[HeadInProgress | None, AdjustedHead | None]":
         """The template wrapped onto the surface, if it is asked for, and what was corrected."""
         wrap, face = task.wrap, task.face
         if not wrap:
             return None, None
         with watch.step("head", starts["head"], f"Fitting the quad mesh to {task.name}"):
-            head = self.head_wrapper(surface, prior.vertices, face, task.camera, prior.pose)
+            begun = self.head_wrapper.begin(surface, prior.vertices, face, task.camera, prior.pose)
             adjusted = None
             if task.adjustments:
+                head = begun.finish()
                 further = views_for_pins(task.views, head, prior.vertices)
                 adjusted = self.head_adjuster.apply(
                     head, self.head_wrapper, task.camera, prior.pose, task.adjustments, further
                 )
-                head = adjusted.head
-            head = replace(head, topology=head.topology.painted_for(UV_MAPS[wrap.uv]))
-            if wrap.rig:
-                head = head.rigged(load_rig_model(self.models_dir or models_folder()))
-        return head, adjusted
+                begun = adjusted.head.as_begun()
+        return begun, adjusted
 
-    def _texture_and_hair(
+    def _with_texture_and_hair(
         self,
         task: FaceTask,
         prior: HeadPrior,
         pose: HeadPose,
         segmentation: Segmentation | None,
-        head: "Head | None",
+        begun: "HeadInProgress | None",
         watch: Stopwatch,
         starts: Mapping[str, float],
-    ) -> "tuple[Albedo | None, HairGroom | None]":
-        """The head's texture and what stands on it, as far as they are asked for and the photo shows hair."""
+    ) -> "tuple[Head | None, Albedo | None, HairGroom | None]":
+        """The head, its texture and what stands on it, as far as they are wanted and the photo shows hair."""
         wrap = task.wrap
-        if not wrap or head is None:
-            return None, None
+        if not wrap or begun is None:
+            return None, None, None
         albedo = hair = None
-        # Neither needs the other: the hair is made beside the texture.
-        with ThreadPoolExecutor(1, "photobust-hair") as pool:
+        # None needs another: the blendshapes are repaired and the hair is made beside the texture.
+        with ThreadPoolExecutor(2, "photobust-head") as pool:
+            finished = pool.submit(self._finished_head, wrap, begun)
             job = None
             if segmentation is not None and wrap.wants_hair:
-                job = pool.submit(self._hair, task, pose, segmentation, head)
+                job = pool.submit(self._hair, task, pose, segmentation, begun.shape, finished)
             if wrap.texture:
                 with watch.step("texture", starts["texture"], f"Painting the texture of {task.name}"):
                     bare = wrap.facial_hair != "none"
                     options = PaintOptions(wrap.delight, wrap.beard and not bare, wrap.maps, not bare)
                     painter = self.albedo_painter(wrap.texture, wrap.uv)
-                    others = skin_photos(task.further, head, prior.vertices)
+                    others = skin_photos(task.further, begun.shape, prior.vertices)
                     albedo = painter.paint(
                         task.photo.rgb,
                         prior.frame,
                         pose,
-                        head,
+                        begun.shape,
                         task.face.points,
                         segmentation,
                         options,
@@ -741,10 +742,21 @@ class Reconstructor:
             if job is not None:
                 with watch.step("hair", starts["hair"], f"Making the hair of {task.name}"):
                     hair = job.result()
-        return albedo, hair
+        return finished.result(), albedo, hair
+
+    def _finished_head(self, wrap: HeadOptions, begun: "HeadInProgress") -> "Head":
+        """The head with the UV map and the bones that are asked for."""
+        head = begun.finish()
+        head = replace(head, topology=head.topology.painted_for(UV_MAPS[wrap.uv]))
+        return head.rigged(load_rig_model(self.models_dir or models_folder())) if wrap.rig else head
 
     def _hair(
-        self, task: FaceTask, pose: HeadPose, segmentation: Segmentation, head: "Head"
+        self,
+        task: FaceTask,
+        pose: HeadPose,
+        segmentation: Segmentation,
+        head: "HeadShape",
+        finished: "Future[Head]",
     ) -> "HairGroom | None":
         """What stands on the head, as far as the photo shows it."""
         from .hair.builder import FacialHairRequest
@@ -752,7 +764,8 @@ class Reconstructor:
         wrap = task.wrap or HeadOptions(hair="none")
         facial = None
         if wrap.facial_hair != "none":
-            facial = FacialHairRequest(wrap.facial_hair, head.vertices)
+            # Brows are looked for between lashes, which the finished head alone has in their places.
+            facial = FacialHairRequest(wrap.facial_hair, finished.result().vertices)
         further = hair_photos(task.further)
         return self.hair_builder.build(
             task.photo.rgb, segmentation, task.camera, pose, head.neutral, wrap.hair, further, facial
@@ -859,7 +872,7 @@ def unused_corrections(faces: Iterable[int], there: Sequence[int]) -> str:
     )
 
 
-def skin_photos(further: Sequence[FurtherPhoto], head: "Head", prior: np.ndarray) -> list[SkinPhoto]:
+def skin_photos(further: Sequence[FurtherPhoto], head: "HeadShape", prior: np.ndarray) -> list[SkinPhoto]:
     """Further photos, as the texture takes them.
 
     Args:

@@ -24,7 +24,7 @@ from .skin_views import SkinPhoto
 from .surface_maps import SurfaceMapper
 
 if TYPE_CHECKING:
-    from ..wrapping.head import Head
+    from ..wrapping.head import HeadShape
 
 #: Value of the region of plain skin from which on a vertex has the person's tone.
 PLAIN = 0.9
@@ -63,7 +63,7 @@ class CompletedAlbedo:
         rgb: np.ndarray,
         frame: CropFrame,
         pose: HeadPose,
-        head: "Head",
+        head: "HeadShape",
         landmarks: np.ndarray,
         segmentation: Segmentation,
         options: PaintOptions,

@@ -19,7 +19,7 @@ from .settings import PaintOptions, TextureSettings
 from .skin_views import SkinPhoto
 
 if TYPE_CHECKING:
-    from ..wrapping.head import Head
+    from ..wrapping.head import HeadShape
 
 __all__ = ["COMPLETED", "EMPTY", "MIRRORED", "OBSERVED", "PAINTED", "Albedo", "AlbedoPainter"]
 
@@ -70,7 +70,7 @@ class AlbedoPainter:
         rgb: np.ndarray,
         frame: CropFrame,
         pose: HeadPose,
-        head: "Head",
+        head: "HeadShape",
         landmarks: np.ndarray,
         segmentation: Segmentation | None = None,
         options: PaintOptions = PaintOptions(),  # noqa: B008 (frozen)

@@ -27,7 +27,7 @@ from .projection import cosines, render_view, to_view, view_weights
 from .settings import TextureSettings
 
 if TYPE_CHECKING:
-    from ..wrapping.head import Head
+    from ..wrapping.head import HeadShape
 
 #: Meters from the outline up to which colors have to match those further in fully, and from which on not.
 HAIR_EDGE = (0.025, 0.060)
@@ -93,7 +93,7 @@ class PhotoAlbedo:
         rgb: np.ndarray,
         frame: CropFrame,
         pose: HeadPose,
-        head: "Head",
+        head: "HeadShape",
         landmarks: np.ndarray,
         delight: bool = True,
     ) -> Albedo:

@@ -1,5 +1,6 @@
 """The animation-ready head: the template wrapped onto the surface, its neutral and its 52 blendshapes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,7 +38,22 @@ EXPRESSION_MIN_Z = -0.13
 
 
 @dataclass(frozen=True)
-class Head:
+class HeadShape:
+    """A wrapped head without its blendshapes: all that texture and hair need. In the head frame, meters.
+
+    Attributes:
+        topology: Quads, texture coordinates, parts, names of the blendshapes.
+        vertices: (V, 3) float32, as photographed.
+        neutral: (V, 3) float32, without the expression.
+    """
+
+    topology: HeadTopology
+    vertices: np.ndarray
+    neutral: np.ndarray
+
+
+@dataclass(frozen=True)
+class Head(HeadShape):
     """A wrapped head. All in the head frame, meters.
 
     Attributes:
@@ -52,9 +68,6 @@ class Head:
         rig: Bones inside the neutral head, if they were asked for.
     """
 
-    topology: HeadTopology
-    vertices: np.ndarray
-    neutral: np.ndarray
     blendshapes: np.ndarray
     expression: np.ndarray
     confidence: np.ndarray
@@ -71,6 +84,23 @@ class Head:
         """The head with bones."""
         opening = self.blendshapes[self.topology.blendshape_index("jawOpen")]
         return replace(self, rig=model.fit(self.topology, self.neutral, opening))
+
+    def as_begun(self) -> "HeadInProgress":
+        """The head where one that is not finished is expected."""
+        return HeadInProgress(self, lambda: self)
+
+
+@dataclass(frozen=True)
+class HeadInProgress:
+    """A head that is wrapped but for the repair of its blendshapes, which texture and hair need not wait for.
+
+    Attributes:
+        shape: The head without blendshapes. Where lashes and tear lines are is not final, everything else is.
+        finish: Makes the head. In any thread, once.
+    """
+
+    shape: HeadShape
+    finish: Callable[[], Head]
 
 
 class HeadWrapper:
@@ -136,6 +166,23 @@ class HeadWrapper:
         Returns:
             The head.
         """
+        return self.begin(surface, prior, landmarks, camera, pose).finish()
+
+    def begin(
+        self, surface: Surface, prior: np.ndarray, landmarks: FaceLandmarks, camera: Camera, pose: HeadPose
+    ) -> HeadInProgress:
+        """Wrap a surface up to the point from which on texture and hair can be made beside the rest.
+
+        Args:
+            surface: The surface.
+            prior: (T, 3) the template's vertices, as the landmarks were lifted to them, head frame, meters.
+            landmarks: As detected.
+            camera: Of the photo.
+            pose: Of the head.
+
+        Returns:
+            The head's shape, and what makes the head of it.
+        """
         clock = Clock()
         target = surface.closest_point_query()
         rays = landmark_rays(landmarks.points, self.template, camera, pose)
@@ -176,25 +223,33 @@ class HeadWrapper:
         weights = self._expression.weights(shape, visible, gaze)
         clock.lap("expression")
         neutral, blendshapes = self._neutral(shape, weights, eyeballs)
-        self._finish(neutral, blendshapes, eyeballs)
-        clock.lap("blendshapes")
-        moved = neutral + np.tensordot(weights, blendshapes, 1)
-        shape[count:] = moved[count:]
-        confidence = self.confidence_estimator.confidence(shape, target, camera, pose)
-        # What the registration did not go by, it has not measured, even if it has come out into view since.
-        confidence[:count] = np.minimum(confidence[:count], used)
-        deviation = target.distance(shape)
-        clock.lap("measure")
-        return Head(
-            topology=self.topology,
-            vertices=shape.astype(np.float32),
-            neutral=neutral.astype(np.float32),
-            blendshapes=blendshapes.astype(np.float32),
-            expression=weights.astype(np.float32),
-            confidence=confidence.astype(np.float32),
-            deviation=deviation.astype(np.float32),
-            timings=clock.seconds,
-        )
+        shape[count:] = (neutral + np.tensordot(weights, blendshapes, 1))[count:]
+        clock.lap("neutral")
+        wrapped = HeadShape(self.topology, shape.astype(np.float32), neutral.astype(np.float32))
+
+        def finish() -> Head:
+            clock = Clock()
+            self._finish(neutral, blendshapes, eyeballs)
+            shape[count:] = (neutral + np.tensordot(weights, blendshapes, 1))[count:]
+            clock.lap("blendshapes")
+            confidence = self.confidence_estimator.confidence(shape, target, camera, pose)
+            # What the registration did not go by, it has not measured, even if it has come into view since.
+            confidence[:count] = np.minimum(confidence[:count], used)
+            deviation = target.distance(shape)
+            clock.lap("measure")
+            return Head(
+                topology=self.topology,
+                vertices=shape.astype(np.float32),
+                neutral=wrapped.neutral,
+                blendshapes=blendshapes.astype(np.float32),
+                expression=weights.astype(np.float32),
+                confidence=confidence.astype(np.float32),
+                deviation=deviation.astype(np.float32),
+                timings=timings | clock.seconds,
+            )
+
+        timings = clock.seconds
+        return HeadInProgress(wrapped, finish)
 
     def rebuilt(self, head: Head, vertices: np.ndarray, expression: np.ndarray) -> Head:
         """A head whose skin has been moved, with what depends on it: neutral, blendshapes, eyes and mouth.

@@ -69,6 +69,18 @@ def test_topology_is_complete_and_symmetric(topology):
     assert (models_folder() / "head_template.npz").stat().st_size < 5e6
 
 
+def test_texture_and_hair_need_not_wait_for_the_blendshapes(
+    wrapper, reconstructor, made, topology, astronaut
+):
+    prior = reconstructor.lifter.lift(made.landmarks, made.camera, astronaut)
+    begun = wrapper.begin(made.surface, prior.vertices, made.landmarks, made.camera, made.pose)
+    before = begun.shape.vertices.copy()
+    head = begun.finish()
+    opaque = np.unique(topology.quads[topology.opaque])
+    np.testing.assert_array_equal(before[opaque], head.vertices[opaque])
+    np.testing.assert_array_equal(begun.shape.neutral, head.neutral)
+
+
 def test_gaze_blendshapes_turn_the_eyes_about_their_middles(topology):
     for side in ("left", "right"):
         index = topology.vertices_of(f"eye_{side}")
