@@ -18,6 +18,8 @@ ROUGHNESS = 0.55
 SPECULAR = 0.3
 #: What the shell's color is multiplied with where cards or strands lie on it: it is the shade between them.
 SHADE = 0.9
+#: Channels of a picture that has alpha.
+RGBA = 4
 #: File name of the strand atlas in the hair's color.
 DYED_TEXTURE = "hair_cards_color.png"
 #: Nodes whose values are set later.
@@ -41,8 +43,11 @@ def shell_material(name: str, texture: Path) -> bpy.types.Material:
     material, output = new_material(name, 500)
     principled = _principled(material, output)
     if texture.is_file():
-        picture = _picture(material, load_image(texture, f"{name} color"))
+        image = load_image(texture, f"{name} color")
+        picture = _picture(material, image)
         _colored(material, principled, [picture.outputs["Color"]])
+        if image.channels == RGBA:
+            _with_holes(material, principled, picture)
     return material
 
 
@@ -67,13 +72,11 @@ def cards_material(name: str, texture: Path, normals: Path, typical: Sequence[in
         return material
     image = load_image(texture, f"{name} color")
     _dye(image, typical)
-    image.alpha_mode = "STRAIGHT"
     picture = _picture(material, image)
     tint = add_node(material, "ShaderNodeAttribute", (-500, -250))
     tint.attribute_name = "Tint"
     _colored(material, principled, [picture.outputs["Color"], tint.outputs["Color"]])
-    material.node_tree.links.new(picture.outputs["Alpha"], principled.inputs["Alpha"])
-    compat.let_light_through(material)
+    _with_holes(material, principled, picture)
     if normals.is_file():
         relief = add_node(material, "ShaderNodeTexImage", (-500, -500))
         relief.image = load_image(normals, f"{name} normals")
@@ -183,6 +186,13 @@ def _picture(material: bpy.types.Material, image: bpy.types.Image) -> bpy.types.
     node.image = image
     material.node_tree.nodes.active = node  # what Workbench and the viewport's texture mode show
     return node
+
+
+def _with_holes(material: bpy.types.Material, principled: bpy.types.Node, picture: bpy.types.Node) -> None:
+    """Let the picture's alpha make holes, in every view."""
+    picture.image.alpha_mode = "STRAIGHT"
+    material.node_tree.links.new(picture.outputs["Alpha"], principled.inputs["Alpha"])
+    compat.let_light_through(material)
 
 
 def _colored(

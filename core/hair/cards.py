@@ -11,14 +11,26 @@ from .scalp import Scalp
 from .settings import HairSettings
 from .shell_mesh import out_of_skin
 from .skin import Skin
-from .strand_atlas import DENSE_LOCKS, LOCKS, MEAN_LIGHTNESS, lock_columns
+from .strand_atlas import (
+    CURLY_DENSE,
+    CURLY_STRAY,
+    CURLY_THIN,
+    DENSE,
+    MEAN_LIGHTNESS,
+    STRAY,
+    THIN,
+    lock_columns,
+)
 from .strands import Guides, grow
+from .style import tangle
 from .volume import HairVolume, hidden_by
 
 #: Of each layer: how far out it runs, its fraction of the cards, how light it is.
 LAYER_LEVEL = (0.5, 0.78, 1.0)
-LAYER_FRACTION = (0.25, 0.35, 0.4)
-LAYER_LIGHTNESS = (0.75, 0.9, 1.0)
+LAYER_FRACTION = (0.15, 0.3, 0.55)
+LAYER_LIGHTNESS = (0.85, 0.93, 1.0)
+#: Spread of the lightness of cards, of the contrast of the photo's locks: they stand out from each other.
+LIGHTNESS_SPREAD = 0.4
 #: Typical lengths of hair, meters, between which it begins to shade itself.
 SHADED_LENGTHS = (0.02, 0.08)
 #: Strands that are grown for each card that is chosen.
@@ -37,6 +49,29 @@ OUTLINE_MARGIN = 1.0
 CLEARANCE = 0.0006
 #: Of the outer layer, every so many cards are thin ones with single strands.
 THIN_EVERY = 4
+#: Of the outer layer, every so many cards are upright ones, whose strands stray out of the hair: they break
+#: its outline from wherever it is seen, and do not show where one looks straight at the hair.
+UPRIGHT_EVERY = 3
+#: How far strays go out of the hair, of its height over the skin, and meters at least and at most, straight
+#: ones and curls.
+STRAY_PER_HEIGHT = 0.3
+LEAST_STRAY = 0.001
+MOST_STRAY = 0.0055
+MOST_CURLY_STRAY = 0.008
+#: How far the normals of upright cards lean to their faces.
+LEANING = 0.25
+#: How deep in the hair an upright card begins, meters.
+STRAY_DEPTH = 0.0015
+#: Cards with roots this near to bare skin in the photo, meters, are thin ones, too.
+HAIRLINE = 0.012
+#: Lightness of cards at their roots, and the part of their length over which they get lighter.
+ROOT_LIGHTNESS = 0.95
+ROOT_SHADE = 0.35
+#: From this tangle on hair has curly locks.
+CURLY = 0.6
+#: How far curly cards swing to the sides, meters, and the length of a wave along them, meters.
+SWING = 0.0035
+SWING_LENGTH = 0.045
 #: Levels of detail: cards of the last level are these fractions of all.
 LOD_FRACTIONS = (1.0, 0.5, 0.25)
 #: Triangles of a quad of a card, of its vertices at the left and the right edge of a row and of the next one,
@@ -79,7 +114,7 @@ def build_cards(
         chosen.append(own[farthest_points(_features(guides, own), round(fraction * settings.cards))])
     index = np.concatenate(chosen)
     guides, layer = guides.chosen(index), layer[index]
-    return _ribbons(guides, layer, volume, skin, colors, area, settings)
+    return _ribbons(guides, layer, volume, skin, colors, area, settings, tangle(flow) > CURLY)
 
 
 def farthest_points(features: np.ndarray, count: int) -> np.ndarray:
@@ -119,6 +154,7 @@ def _ribbons(
     colors: HairColors,
     area: float,
     settings: HairSettings,
+    curly: bool,
 ) -> HairCards:
     rng = np.random.default_rng(settings.seed + 1)
     points = guides.points.astype(np.float64)
@@ -135,30 +171,32 @@ def _ribbons(
     side = np.cross(tangents, outward)
     side /= np.maximum(np.linalg.norm(side, axis=2, keepdims=True), 1e-9)
     normals = np.cross(side, tangents)
-    total_length = max(float(guides.length[layer == layer.max()].sum()), 0.01)
-    width = float(np.clip(COVERAGE * area / total_length, *WIDTHS)) * rng.uniform(0.8, 1.2, count)
+    if curly:
+        points = _waved(points, side, guides.length, rng)
+    upright = (layer == layer.max()) & (np.arange(count) % UPRIGHT_EVERY == 0)
+    flat_length = float(guides.length[(layer == layer.max()) & ~upright].sum())
+    width = float(np.clip(COVERAGE * area / max(flat_length, 0.01), *WIDTHS)) * rng.uniform(0.8, 1.2, count)
     along = np.linspace(0, 1, rows)
     profile = np.interp(along, [0, 0.3, 0.75, 1], [ROOT_WIDTH, 1, 1, TIP_WIDTH])
     half = width[:, None] / 2 * profile
     edges = [_edge(points, side * sign, half, volume, colors.maps) for sign in (-1, 1)]
-    vertices = np.stack(edges, 2).reshape(count, rows * 2, 3)
+    vertices = np.stack(edges, 2)
+    height = volume.grid.sample(volume.skin, points[upright].reshape(-1, 3)).reshape(-1, rows)
+    turned = _standing(vertices, normals, side, upright, height, MOST_CURLY_STRAY if curly else MOST_STRAY)
     flat = vertices.reshape(-1, 3)
     near = np.flatnonzero(volume.grid.sample(volume.skin, flat) < 0.006)
     flat[near] = _above_skin(flat[near], skin)
-    thin = (layer == 2) & (np.arange(count) % THIN_EVERY == 0)
-    lock = np.where(thin, rng.integers(DENSE_LOCKS, LOCKS, count), rng.integers(0, DENSE_LOCKS, count))
-    left, right = lock_columns(lock)
-    flip = rng.random(count) < 0.5
-    left, right = np.where(flip, right, left), np.where(flip, left, right)
-    uv = np.empty((count, rows, 2, 2))
-    uv[..., 0, 0], uv[..., 1, 0] = left[:, None], right[:, None]
-    uv[..., 1] = (0.998 - 0.996 * along)[None, :, None]
+    thin = (layer == layer.max()) & (np.arange(count) % THIN_EVERY == 1)
+    thin |= colors.from_skin(points[:, 0]) < HAIRLINE
+    flip = np.where(upright, turned, rng.random(count) < 0.5)
+    uv = _atlas_uv(_locks(thin, upright, curly, rng), flip, along)
     normal = np.repeat(normals, 2, axis=1).reshape(-1, 3)
     visible = colors.visibility(flat, normal)
     shade = np.array(LAYER_LIGHTNESS)[layer].repeat(rows * 2)
-    shade = shade * np.tile(np.interp(along, [0, 0.35], [0.7, 1.0]).repeat(2), count) ** (0.5)
+    shade = shade * np.tile(np.interp(along, [0, ROOT_SHADE], [ROOT_LIGHTNESS, 1.0]).repeat(2), count)
     # Cropped hair has no depth for shade: it would look like spots.
     shade = 1 - (1 - shade) * ramp(np.median(guides.length, keepdims=True), *SHADED_LENGTHS)
+    shade = shade * (1 + LIGHTNESS_SPREAD * colors.lock_contrast * rng.uniform(-1, 1, count)).repeat(rows * 2)
     rgb = colors.at(flat, visible) * shade[:, None] / MEAN_LIGHTNESS
     first = (np.arange(count) * rows * 2)[:, None, None]
     row = np.arange(rows - 1)[None, :, None] * 2
@@ -174,6 +212,68 @@ def _ribbons(
         layer=layer.astype(np.uint8),
         lod=_levels(layer),
     )
+
+
+def _waved(points: np.ndarray, side: np.ndarray, length: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Points (C, R, 3) of cards of some lengths (C,), meters, that swing to their sides."""
+    along = np.linspace(0, 1, points.shape[1])
+    phase = 2 * np.pi * (length[:, None] * along / SWING_LENGTH + rng.random((len(points), 1)))
+    swing = np.minimum(SWING, length[:, None] / 12) * np.minimum(4 * along, 1)
+    return np.asarray(points + side * (swing * np.sin(phase))[..., None])
+
+
+def _standing(
+    vertices: np.ndarray,
+    normals: np.ndarray,
+    side: np.ndarray,
+    upright: np.ndarray,
+    height: np.ndarray,
+    most: float,
+) -> np.ndarray:
+    """Let cards stand on the hair along their middles, facing the front.
+
+    Args:
+        vertices: (C, R, 2, 3) of all cards; changed in place.
+        normals: (C, R, 3) of all cards, which stay nearly those of the hair, so that they are lit like it;
+            changed in place.
+        side: (C, R, 3) unit vectors across the cards.
+        upright: (C,) bool, which of them.
+        height: (U, R) meters, how far these are from the skin.
+        most: How far they may stand out of the hair, meters.
+
+    Returns:
+        (C,) bool, those whose edge in the hair is the right one.
+    """
+    rows = vertices.shape[1]
+    middle = vertices[upright].mean(2)
+    out = normals[upright] / np.maximum(np.linalg.norm(normals[upright], axis=2, keepdims=True), 1e-9)
+    rise = np.clip(STRAY_PER_HEIGHT * height, LEAST_STRAY, most)
+    rise = rise * np.interp(np.linspace(0, 1, rows), [0, 0.35, 1], [0.2, 1, 1])
+    edges = np.stack([middle - STRAY_DEPTH * out, middle + out * rise[..., None]], 2)
+    turned = side[upright][..., 1].mean(1) < 0
+    edges[turned] = edges[turned][:, :, ::-1]
+    vertices[upright] = edges
+    normals[upright] = out + np.where(turned, LEANING, -LEANING)[:, None, None] * side[upright]
+    found = np.zeros(len(upright), bool)
+    found[upright] = turned
+    return found
+
+
+def _locks(thin: np.ndarray, upright: np.ndarray, curly: bool, rng: np.random.Generator) -> np.ndarray:
+    """(C,) the atlas's lock of each card."""
+    locks = (CURLY_DENSE, CURLY_THIN, CURLY_STRAY) if curly else (DENSE, THIN, STRAY)
+    dense, few, stray = (rng.choice(one, len(thin)) for one in locks)
+    return np.where(upright, stray, np.where(thin, few, dense))
+
+
+def _atlas_uv(lock: np.ndarray, flip: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """(C, R, 2, 2) texture coordinates of cards; of some (C,) the lock's left is on the right."""
+    left, right = lock_columns(lock)
+    left, right = np.where(flip, right, left), np.where(flip, left, right)
+    uv = np.empty((len(lock), len(along), 2, 2))
+    uv[..., 0, 0], uv[..., 1, 0] = left[:, None], right[:, None]
+    uv[..., 1] = (0.998 - 0.996 * along)[None, :, None]
+    return uv
 
 
 def _edge(

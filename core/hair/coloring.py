@@ -68,6 +68,9 @@ SHARE_POWER = 6
 FIRST_BONUS = 1.15
 #: Limits of that contrast, of logarithms of lightness.
 CONTRAST_LIMITS = (0.06, 0.28)
+#: The same of locks: the mean that they are measured against, and the limits.
+LOCK_SIGMA = 14.0
+LOCK_LIMITS = (0.05, 0.25)
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class HairColors:
         depth: (SIZE, SIZE) float32, meters from the camera to the hair or what is before it.
         typical: (3,) float32, sRGB 0..255.
         contrast: Of strands: standard deviation of the logarithm of their lightness.
+        lock_contrast: The same of locks.
         known: Seen points of the surface, and their colors.
         known_colors: (K, 3) float32.
         further: The same of other photos of the person, in the tone of this one.
@@ -92,6 +96,7 @@ class HairColors:
     depth: np.ndarray
     typical: np.ndarray
     contrast: float
+    lock_contrast: float
     known: cKDTree
     known_colors: np.ndarray
     further: tuple["HairColors", ...] = ()
@@ -134,8 +139,10 @@ class HairColors:
         chosen = maps.colors[weight > 0.9] if (weight > 0.9).any() else maps.colors[maps.mask]
         typical = np.median(chosen, axis=0)
         lightness = np.log(photo.mean(-1) + 8)
-        detail = lightness - cv2.GaussianBlur(lightness, (0, 0), CONTRAST_SIGMA)
-        contrast = float(np.clip(detail[weight > 0.5].std(), *CONTRAST_LIMITS))
+        means = [cv2.GaussianBlur(lightness, (0, 0), sigma) for sigma in (CONTRAST_SIGMA, LOCK_SIGMA)]
+        own = weight > 0.5
+        contrast = float(np.clip((lightness - means[0])[own].std(), *CONTRAST_LIMITS))
+        lock_contrast = float(np.clip((means[0] - means[1])[own].std(), *LOCK_LIMITS))
         pixels, distance = maps.pixels_of(mesh.vertices)
         triangles = mesh.triangles[front_facing(pixels, mesh.triangles)]
         depth, _ = depth_map(pixels, distance.astype(np.float64), triangles, SIZE)
@@ -153,6 +160,7 @@ class HairColors:
             depth,
             typical.astype(np.float32),
             contrast,
+            lock_contrast,
             cKDTree(mesh.vertices[visible], balanced_tree=False, compact_nodes=False),
             sample(smooth, pixels[visible]),
         )
@@ -176,6 +184,20 @@ class HairColors:
         quality = np.maximum(quality, 0) * shown * np.where(np.arange(len(photos)) == 0, FIRST_BONUS, 1.0)
         part = quality**SHARE_POWER
         return np.asarray(shown.max(1, keepdims=True) * part / np.maximum(part.sum(1, keepdims=True), 1e-12))
+
+    def from_skin(self, points: np.ndarray) -> np.ndarray:
+        """How far points are from bare skin in the photo.
+
+        Args:
+            points: (N, 3), head frame, meters.
+
+        Returns:
+            (N,) meters at the head's distance; inf for what the photo does not show.
+        """
+        pixels, distance = self.maps.pixels_of(points)
+        around, _ = surrounding_pixels(pixels, self.depth.shape)
+        visible = unoccluded(self.depth, around, distance, TOLERANCE) > 0
+        return np.where(visible, sample(self.maps.hairline, pixels), np.inf)
 
     def photo_at(self, points: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """Colors with strands, as far as the photos show any.

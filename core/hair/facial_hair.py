@@ -17,7 +17,7 @@ from .cards import QUAD_TRIANGLES, farthest_points
 from .groom import FacialHair, HairCards, HairStrands
 from .settings import HairSettings
 from .skin import Skin
-from .strand_atlas import DENSE_LOCKS, LOCKS, MEAN_LIGHTNESS, lock_columns
+from .strand_atlas import MEAN_LIGHTNESS, THIN, lock_columns
 
 #: How far brows reach beyond the landmarks' outline, meters.
 BROW_REACH = 0.002
@@ -412,7 +412,7 @@ def _ribbons(
         WIDTH[name] / 2 * rng.uniform(0.8, 1.2, count)[:, None] * np.interp(along, [0, 0.5, 1], [0.9, 1, 0.7])
     )
     vertices = np.stack([points - side * half[..., None], points + side * half[..., None]], 2)
-    lock = rng.integers(DENSE_LOCKS, LOCKS, count)
+    lock = rng.choice(THIN, count)
     left, right = lock_columns(lock)
     # Short hair has few strands side by side: a part of a lock.
     left = left + (right - left) * (1 - LOCK_FRACTION) * rng.random(count)

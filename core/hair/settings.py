@@ -29,7 +29,7 @@ class HairSettings:
     texture_size: int = 1024
     strands: int = 8000
     strand_points: int = 16
-    cards: int = 320
+    cards: int = 400
     card_rows: int = 9
     brow_cards: int = 240
     brow_strands: int = 900

@@ -15,6 +15,8 @@ from .volume import BELOW_SKIN, HairVolume, hidden_by
 
 #: Distance from the skin, meters, below which a vertex belongs to the shell's inner side.
 INNER = 0.0006
+#: What is farther from the skin than this in the end, meters, is seen, and no inner side.
+ON_SKIN = 0.0002
 #: A piece of hair has at least this fraction of all vertices.
 SMALLEST_PIECE = 0.05
 #: Pieces that rise less than this over the skin, meters, are none.
@@ -115,6 +117,7 @@ def extract_shell(volume: HairVolume, skin: Skin, triangles: int, maps: HairMaps
     inset *= ramp(sample(maps.hull, maps.pixels_of(vertices)[0]), *INSET_FROM)
     # The field goes on below the skin, so the thickness of cropped hair says too much.
     clearance, _ = skin.distance(vertices, CLEARANCE_REACH)
+    inner = inner & (clearance < ON_SKIN)
     inset = np.minimum(inset, np.maximum(clearance - SKIN_CLEARANCE, 0)).astype(np.float32)
     return ShellMesh(vertices, faces.astype(np.int32), normals.astype(np.float32), inner, inset)
 

@@ -10,20 +10,38 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-#: Side of the atlas, texels.
-SIZE = 512
-#: Locks side by side, from dense to thin.
-LOCKS = 8
-DENSE_LOCKS = 5
-#: Strands of a dense and of a thin lock.
+#: Height and width of the atlas, texels.
+HEIGHT = 512
+WIDTH = 1024
+#: Locks side by side.
+LOCKS = 16
+#: Which locks are of which kind: straight and curly ones, dense and thin, and strays, whose strands leave a
+#: surface that lies along their left edge.
+DENSE = (0, 1, 2, 3, 4)
+THIN = (5, 6, 7)
+STRAY = (8, 9)
+CURLY_DENSE = (10, 11, 12)
+CURLY_THIN = (13, 14)
+CURLY_STRAY = (15,)
+#: Strands of a lock of each kind.
 DENSE_STRANDS = 150
 THIN_STRANDS = 34
+STRAY_STRANDS = 26
+CURLY_DENSE_STRANDS = 90
+CURLY_THIN_STRANDS = 26
+CURLY_STRAY_STRANDS = 42
 #: Widths of strands, texels.
 WIDTHS = (1, 2, 3)
+#: From this part of its length on a strand is a texel thinner.
+TAPER = 0.6
 #: Range of their lightness, of sRGB white.
-LIGHTNESS = (0.7, 0.94)
-#: Points of a painted strand.
+LIGHTNESS = (0.66, 0.98)
+#: Points of a painted straight and curly strand.
 POINTS = 24
+CURLY_POINTS = 160
+#: Turns of a curly strand along the atlas: fewest and most; and their radius, texels.
+TURNS = (7.0, 13.0)
+TURN_RADIUS = (3.0, 8.0)
 #: Fractional bits of OpenCV's coordinates.
 SHIFT = 4
 #: Mean of the lightness, by which the cards' colors are divided.
@@ -35,9 +53,9 @@ class StrandAtlas:
     """The pictures of the atlas.
 
     Attributes:
-        color: (SIZE, SIZE, 4) uint8, RGBA; the root is on top.
-        normal: (SIZE, SIZE, 3) uint8, tangent space, x right, y up.
-        ids: (SIZE, SIZE, 3) uint8: red is 0 at the root to 255 at the tip, green a number of the strand.
+        color: (HEIGHT, WIDTH, 4) uint8, RGBA; the root is on top.
+        normal: (HEIGHT, WIDTH, 3) uint8, tangent space, x right, y up.
+        ids: (HEIGHT, WIDTH, 3) uint8: red is 0 at the root to 255 at the tip, green a number of the strand.
     """
 
     color: np.ndarray
@@ -54,56 +72,106 @@ def lock_columns(lock: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Left and right texture coordinate (N,), 0..1.
     """
-    margin = 3 / SIZE
+    margin = 3 / WIDTH
     return lock / LOCKS + margin, (lock + 1) / LOCKS - margin
+
+
+def strands_of(lock: int) -> int:
+    """How many strands are painted in a lock.
+
+    Args:
+        lock: Its number.
+    """
+    kinds = (
+        (DENSE, DENSE_STRANDS),
+        (THIN, THIN_STRANDS),
+        (STRAY, STRAY_STRANDS),
+        (CURLY_DENSE, CURLY_DENSE_STRANDS),
+        (CURLY_THIN, CURLY_THIN_STRANDS),
+        (CURLY_STRAY, CURLY_STRAY_STRANDS),
+    )
+    return next(count for locks, count in kinds if lock in locks)
 
 
 @lru_cache(maxsize=1)
 def paint_strand_atlas() -> StrandAtlas:
     """Paint it; always the same. Takes a tenth of a second the first time."""
     rng = np.random.default_rng(7)
-    alpha = np.zeros((SIZE, SIZE), np.uint8)
-    light = np.full((SIZE, SIZE), round(255 * MEAN_LIGHTNESS * 0.9), np.uint8)
-    number = np.zeros((SIZE, SIZE), np.uint8)
-    across = np.zeros((SIZE, SIZE), np.float32)
-    width = SIZE // LOCKS
+    alpha = np.zeros((HEIGHT, WIDTH), np.uint8)
+    light = np.full((HEIGHT, WIDTH), round(255 * MEAN_LIGHTNESS * 0.9), np.uint8)
+    number = np.zeros((HEIGHT, WIDTH), np.uint8)
+    across = np.zeros((HEIGHT, WIDTH), np.float32)
+    width = WIDTH // LOCKS
     for lock in range(LOCKS):
-        dense = lock < DENSE_LOCKS
         low, high = lock * width + 4, (lock + 1) * width - 5
-        for strand in range(DENSE_STRANDS if dense else THIN_STRANDS):
-            line = _line(rng, low, high, dense)
-            thick = int(rng.choice(WIDTHS))
-            fixed = np.round(line * (1 << SHIFT)).astype(np.int32)
+        for strand in range(strands_of(lock)):
+            line = _line(rng, lock, low, high)
+            thick = int(rng.choice(WIDTHS[:2] if lock in (*STRAY, *CURLY_STRAY) else WIDTHS))
             tone = round(255 * rng.uniform(*LIGHTNESS))
-            # Along its left side a strand's normal points left, along its right side right.
-            for side, shift in ((-0.6, -thick / 3), (0.6, thick / 3)):
-                moved = fixed + np.array([round(shift * (1 << SHIFT)), 0])
-                cv2.polylines(across, [moved], False, (side,), max(1, thick - 1), cv2.LINE_8, SHIFT)
-            cv2.polylines(alpha, [fixed], False, (255,), thick, cv2.LINE_AA, SHIFT)
-            cv2.polylines(light, [fixed], False, (tone,), thick, cv2.LINE_AA, SHIFT)
-            cv2.polylines(number, [fixed], False, (1 + (strand * 37) % 255,), thick, cv2.LINE_8, SHIFT)
+            tip = round(TAPER * len(line))
+            for part, wide in ((line[: tip + 1], thick), (line[tip:], max(thick - 1, 1))):
+                fixed = np.round(part * (1 << SHIFT)).astype(np.int32)
+                # Along its left side a strand's normal points left, along its right side right.
+                for side, shift in ((-0.6, -wide / 3), (0.6, wide / 3)):
+                    moved = fixed + np.array([round(shift * (1 << SHIFT)), 0])
+                    cv2.polylines(across, [moved], False, (side,), max(1, wide - 1), cv2.LINE_8, SHIFT)
+                cv2.polylines(alpha, [fixed], False, (255,), wide, cv2.LINE_AA, SHIFT)
+                cv2.polylines(light, [fixed], False, (tone,), wide, cv2.LINE_AA, SHIFT)
+                cv2.polylines(number, [fixed], False, (1 + (strand * 37) % 255,), wide, cv2.LINE_8, SHIFT)
     color = np.dstack([light, light, light, alpha])
     across = np.clip(cv2.GaussianBlur(across, (0, 0), 0.7), -0.8, 0.8)
     up = np.sqrt(1 - across**2)
     normal = np.dstack([across, np.zeros_like(across), up]) * 127.5 + 127.5
-    along = np.broadcast_to(np.linspace(0, 255, SIZE)[:, None], (SIZE, SIZE)).astype(np.uint8)
+    along = np.broadcast_to(np.linspace(0, 255, HEIGHT)[:, None], (HEIGHT, WIDTH)).astype(np.uint8)
     ids = np.dstack([along, number, np.zeros_like(number)])
     for picture in (color, ids):
         picture.setflags(write=False)
     return StrandAtlas(color, np.round(normal).astype(np.uint8), ids)
 
 
-def _line(rng: np.random.Generator, low: float, high: float, dense: bool) -> np.ndarray:
-    """(POINTS, 2) texels of one strand from top to bottom: locks get narrower toward the tip."""
+def _line(rng: np.random.Generator, lock: int, low: float, high: float) -> np.ndarray:
+    """(P, 2) texels of one strand from top to bottom."""
+    if lock in (*STRAY, *CURLY_STRAY):
+        t, across = _stray(rng)
+    else:
+        t, across = _in_lock(rng, lock in (*DENSE, *CURLY_DENSE))
+    x = low + (high - low) * (across + 1) / 2
+    y = t * (HEIGHT - 1)
+    if lock >= CURLY_DENSE[0]:
+        x, y = _coiled(rng, x, y)
+    return np.stack([np.clip(x, low, high), np.clip(y, 1, HEIGHT - 2)], 1)
+
+
+def _in_lock(rng: np.random.Generator, dense: bool) -> tuple[np.ndarray, np.ndarray]:
+    """(POINTS,) 0..1 down and (POINTS,) -1..1 across of a strand: locks get narrower toward the tip."""
     t = np.linspace(0, 1, POINTS)
-    middle, half = (low + high) / 2, (high - low) / 2
     start = rng.uniform(-1, 1)
     end = 0.55 * start + rng.normal(0, 0.18)
-    begin = 0.0 if dense else max(0.0, rng.normal(0.0, 0.1))
+    begin = abs(rng.normal(0.0, 0.05 if dense else 0.1))
     last = 1 - abs(rng.normal(0, 0.16 if dense else 0.22))
     t = begin + (np.clip(last, 0.45, 0.985) - begin) * t
     offset = (
         start + (end - start) * t**1.5 + 0.05 * np.sin(2 * np.pi * (t * rng.uniform(0.5, 2) + rng.random()))
     )
-    x = np.clip(middle + half * offset * (1 - 0.12 * t), low, high)
-    return np.stack([x, t * (SIZE - 1)], 1)
+    return t, offset * (1 - 0.12 * t)
+
+
+def _stray(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The same of a strand that leaves the left edge in an arc, and either comes back or not."""
+    t = np.linspace(0, 1, POINTS)
+    begin = rng.uniform(0.0, 0.75)
+    length = min(rng.uniform(0.15, 0.45), 0.97 - begin)
+    height = 2 * rng.random() ** 1.6
+    back = rng.random() < 0.55
+    rise = np.sin(np.pi * t) if back else t ** rng.uniform(0.8, 1.6)
+    return begin + length * t, -1 + height * rise
+
+
+def _coiled(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A strand in turns: (CURLY_POINTS,) x and y, texels."""
+    at = np.linspace(0, len(x) - 1, CURLY_POINTS)
+    index = np.arange(len(x))
+    x, y = np.interp(at, index, x), np.interp(at, index, y)
+    phase = 2 * np.pi * (rng.uniform(*TURNS) * y / HEIGHT + rng.random())
+    radius = rng.uniform(*TURN_RADIUS) * np.interp(at, [0, len(index) / 4], [0.3, 1.0])
+    return x + radius * np.sin(phase), y + 0.9 * radius * np.cos(phase)

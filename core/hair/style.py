@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..geometry.visibility import ramp
 from ..image.color import srgb_to_linear
 from .flow import Flow
 from .groom import HairStyle
@@ -24,6 +25,8 @@ CLEAR = 0.47
 UNCLEAR_CURL = 0.4
 #: Coherence of the photo's lines below which their change says that hair is curly.
 UNCLEAR = 0.22
+#: Coherence from which to which hair may be curly; what shows clearer lines has waves or tousled strands.
+CURLY_COHERENCE = (0.42, 0.32)
 #: Linear lightness between black and white hair, for the melanin of Principled Hair.
 DARKEST = 0.006
 LIGHTEST = 0.55
@@ -51,8 +54,9 @@ def describe(
         parting = "middle"
         if abs(flow.parting) > MIDDLE_PARTING:
             parting = "left" if flow.parting > 0 else "right"
-    change = flow.curl + UNCLEAR_CURL * max(CLEAR - flow.coherence, 0.0)
-    curl = next(name for name, limit in CURLS if change < limit)
+    curl = next(name for name, limit in CURLS if direction_change(flow) < limit)
+    if curl == "curly" and flow.coherence >= CURLY_COHERENCE[0]:
+        curl = "wavy"
     if flow.coherence < UNCLEAR:
         curl, parting = ("curly", "unknown") if word != "cropped" else ("straight", "unknown")
     linear = srgb_to_linear(np.asarray(color, float) / 255)
@@ -70,6 +74,27 @@ def describe(
         melanin=round(float(np.clip(melanin, 0, 1)), 3),
         melanin_redness=round(float(np.clip(redness, 0, 1)), 3),
     )
+
+
+def direction_change(flow: Flow) -> float:
+    """How much the direction of hair changes, as `CURLS` takes it.
+
+    Args:
+        flow: The hair's direction.
+    """
+    return flow.curl + UNCLEAR_CURL * max(CLEAR - flow.coherence, 0.0)
+
+
+def tangle(flow: Flow) -> float:
+    """0 (hair that shows as lines) to 1 (curls, or hair in which the photo shows no lines).
+
+    Args:
+        flow: The hair's direction.
+    """
+    if flow.coherence < UNCLEAR:
+        return 1.0
+    change, coherence = np.array(direction_change(flow)), np.array(flow.coherence)
+    return float(ramp(change, CURLS[0][1], CURLS[1][1]) * ramp(coherence, *CURLY_COHERENCE))
 
 
 def _length(guides: Guides, vertices: np.ndarray, height: np.ndarray) -> float:
