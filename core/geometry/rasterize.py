@@ -100,9 +100,11 @@ def z_buffer(
         First (size * size,) int64, the index of the fragment or -1, then each of `values` at it,
         (size * size,) or (size * size, C) float32, zero where nothing is.
     """
-    order = np.argsort(z, kind="stable")
+    nearest = np.full(size * size, -np.inf)
+    np.maximum.at(nearest, pixel, z)
+    front = np.flatnonzero(z == nearest[pixel])
     index = np.full(size * size, -1, np.int64)
-    index[pixel[order]] = order  # of several writes to one pixel the last, the nearest, stays
+    index[pixel[front]] = front  # of several at the same depth the last one
     filled = index >= 0
     maps: list[np.ndarray] = [index]
     for value in values:

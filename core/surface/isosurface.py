@@ -21,6 +21,8 @@ MARGIN = 3
 CLEARANCE = 1e-3
 #: Voxels by which thin parts are thickened, one after the other, until they have no holes.
 THICKENING = (0.25, 0.5, 1.0)
+#: Corners of a cell between voxels.
+CORNERS = 8
 #: Thin parts of fewer voxels are left as they are.
 MIN_THIN_VOXELS = 30
 
@@ -157,8 +159,27 @@ def _isosurface(sdf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     near = np.flatnonzero(np.abs(sdf.ravel()) < CLEARANCE)
     sdf.ravel()[near] = CLEARANCE
-    points, faces, _, _ = marching_cubes(sdf, 0.0)
+    points, faces, _, _ = marching_cubes(sdf, 0.0, mask=_crossed_cells(sdf > 0))
     return _largest_component(points, faces)
+
+
+def _crossed_cells(inside: np.ndarray) -> np.ndarray:
+    """Which cells between voxels the surface passes through: all others need not be marched.
+
+    Args:
+        inside: (D, H, W) bool.
+
+    Returns:
+        (D, H, W) bool, each at its corner of the greatest indices, as scikit-image's marching cubes has it.
+    """
+    count = inside.view(np.uint8)
+    for axis in range(3):
+        along = np.moveaxis(count, axis, 0)
+        count = np.moveaxis(along[:-1] + along[1:], 0, axis)
+    crossed = np.zeros(inside.shape, bool)
+    # Of the eight corners, one to seven are inside.
+    crossed[1:, 1:, 1:] = count - np.uint8(1) < CORNERS - 1
+    return crossed
 
 
 def genus(points: np.ndarray, faces: np.ndarray) -> int:
@@ -191,10 +212,12 @@ def front_of(sdf: np.ndarray, origin: np.ndarray) -> np.ndarray:
     Returns:
         (192, 192) float32, z, volume frame, -inf where never.
     """
-    inside = sdf > 0
-    hit = inside.any(0)
-    last = len(sdf) - 1 - np.argmax(inside[::-1], 0)
-    y, x = np.nonzero(hit)
+    # Layer by layer: several times as fast as looking along the first axis.
+    last = np.zeros(sdf.shape[1:], np.int16)
+    for k, layer in enumerate(sdf > 0):
+        np.maximum(last, layer * np.int16(k), out=last)
+    y, x = np.nonzero(last)
+    last = last.astype(np.int64)
     low, high = sdf[last[y, x], y, x], sdf[last[y, x] + 1, y, x]
     front = np.full(VOLUME_SHAPE[1:], -np.inf, np.float32)
     front[y + origin[1], x + origin[2]] = last[y, x] + low / (low - high) + origin[0]

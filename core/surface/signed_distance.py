@@ -23,6 +23,8 @@ SIDE_TOLERANCE = 0.35
 NECK_ROUNDING = 1.5
 #: Samples that are added at once: so many fit into the processor's cache with the voxels around them.
 CHUNK = 8192
+#: Bits of a sample's number; some 100,000 samples are the rule, and voxels have 23 bits.
+SAMPLE_BITS = 32
 #: Powers of the plastic number: M. Roberts, "The unreasonable effectiveness of quasirandom sequences", 2018.
 R2 = 1 / 1.32471795724474602596 ** np.array([1, 2])
 
@@ -80,8 +82,9 @@ def _distance_near(head: PriorMesh, inside: np.ndarray, box: Box) -> tuple[np.nd
     kept = _border(inside).ravel()[first]
     first, used = first[kept], used[kept]
     # In the order of the voxels, so that neighbors in memory are added to one after the other.
-    order = np.argsort(first, kind="stable")
-    first, used = first[order], used[order]
+    # Voxel and sample in one number each: sorting numbers is several times as fast as finding their order.
+    keys = np.sort((first << SAMPLE_BITS) | used)
+    first, used = keys >> SAMPLE_BITS, keys & ((1 << SAMPLE_BITS) - 1)
     offset = np.take(voxel - samples, used, axis=1)
     normals, area = np.take(normals, used, axis=1), area[used]
     weights, sums = np.zeros(inside.size, np.float32), np.zeros(inside.size, np.float32)

@@ -226,8 +226,7 @@ def mean_visibility(
     from scipy.ndimage import gaussian_filter
 
     shape = tuple(side.stop - side.start for side in box)
-    middle = head.points[head.triangles].mean(1)
-    cosine = head.cos_incidence[head.triangles].mean(1)
+    middle, cosine = (_triangle_means(values, head.triangles) for values in (head.points, head.cos_incidence))
     cells = tuple(-(-n // CELL) + 1 for n in shape)
     origin = np.array([side.start for side in box])
     cell = np.round((middle[:, ::-1] - origin) / CELL).astype(int)
@@ -242,6 +241,12 @@ def mean_visibility(
     for axis in (1, 2):
         layers = _stretched(layers, axis, shape[axis])
     return VisibilityGrid(layers)
+
+
+def _triangle_means(values: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Means of values of vertices (V, ...) over triangles (T, 3): (T, ...)."""
+    one, two, three = (np.take(values, corner, axis=0) for corner in triangles.T)
+    return np.asarray((one + two + three) / 3)
 
 
 def _stretched(cells: np.ndarray, axis: int, count: int) -> np.ndarray:
