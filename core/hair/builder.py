@@ -45,8 +45,8 @@ SKIN_COLORED_STEP = 0.15
 #: logarithms of linear light, less their mean.
 LEAST_COVER_CM2 = 40.0
 SAME_HUE = 0.3
-#: By the volume's coarse distance, points nearer to the skin than this, meters, may be in it.
-NEAR_SKIN = 0.006
+#: By the volume's coarse distance, points nearer to the skin than this, meters, may be in it, in ears' folds.
+NEAR_SKIN = 0.012
 #: Cosines between which a surface begins to show its lines.
 FACING = (0.15, 0.4)
 
