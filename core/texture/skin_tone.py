@@ -72,7 +72,7 @@ SKIN_BY_WHITE_DEVIATION = 0.3
 #: Darkness, natural logarithm, from which on a photo counts as one in extremely little light, and does fully.
 EXTREME_DARK = (0.9, 1.3)
 #: The same where the white of the eyes is not seen.
-EXTREME_DARK_WITHOUT_WHITE = (1.4, 1.9)
+EXTREME_DARK_WITHOUT_WHITE = (1.2, 1.7)
 #: Least and greatest luminance of skin's albedo, linear.
 LUMINANCE_RANGE = (0.04, 0.45)
 

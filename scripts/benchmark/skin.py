@@ -7,9 +7,10 @@ the skin, weighted by area): what the picture showed, and what it did not. "befo
 version 0.2.0 did.
 
 Then parts of what the portraits themselves show are hidden from the painter, which has to complete them: by
-the albedo model, and without it, by diffusion from what is around. At last each photo is taken again: the
-texture with the photo's own light in it is held against the photo, where it shows skin, and the irises of the
-head, as the camera sees them, against the detected ones. Writes skin.md and skin.json.
+the albedo model, and without it, by diffusion from what is around. Each photo is put into extreme light, and
+the tone that its skin then gets is held against that of the photo as it is. At last each photo is taken
+again: the texture with the photo's own light in it is held against the photo, where it shows skin, and the
+irises of the head, as the camera sees them, against the detected ones. Writes skin.md and skin.json.
 """
 
 import json
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from core.texture.albedo import Albedo
     from core.texture.albedo_model import AlbedoModel
     from core.texture.painter import AlbedoPainter
+    from core.texture.skin_painter import SkinPainter
     from core.training.evaluation.skin_pictures import KnownHead, SkinPicture
     from core.wrapping.head import Head
 
@@ -52,6 +54,21 @@ HIDDEN = {
     "a cheek": ((0.02, -0.1, -0.075), (0.1, 0.1, -0.015)),
     "mouth and chin": ((-0.06, -0.1, -0.125), (0.06, 0.03, -0.052)),
 }
+#: Light that photos are put into: factors of red, green and blue, linear.
+EXTREME_LIGHTS = {
+    "two stops under": (0.25, 0.25, 0.25),
+    "three stops under": (0.125, 0.125, 0.125),
+    "four stops under": (0.0625, 0.0625, 0.0625),
+    "one stop over": (2.0, 2.0, 2.0),
+    "a lamp's": (1.3, 1.0, 0.55),
+    "red": (1.0, 0.25, 0.15),
+    "deep red": (1.0, 0.08, 0.06),
+    "blue": (0.25, 0.4, 1.0),
+    "deep blue": (0.12, 0.18, 1.0),
+    "magenta": (1.0, 0.3, 1.0),
+    "deep blue, two stops under": (0.08, 0.13, 0.3),
+}
+NO_COLORS = "black and white"
 
 
 def held_out(
@@ -119,6 +136,7 @@ class SkinBenchmark:
             for way, albedo in self._painted(picture, head).items():
                 self._compare(head.image, albedo, dress, way)
         self._hide(photo, one)
+        self._relight(photo, one)
         self._photograph(photo, one)
         self._look(one)
 
@@ -193,6 +211,44 @@ class SkinBenchmark:
                 value = float(np.average(differences, weights=self.area[chosen]))
                 self.rows.append({"what": "hidden", "part": name, "way": way, "value": value})
 
+    def _relight(self, photo: "Photo", one: "Reconstruction") -> None:
+        """Put the photo into extreme light, and compare the tone that the skin gets."""
+        import cv2
+
+        from core.image.color import linear_of_bytes_float32, linear_to_bytes
+        from core.training.evaluation.skin_pictures import color_differences
+
+        usual = self._relit_tone(photo.rgb, one)[None]
+        linear = linear_of_bytes_float32()[photo.rgb]
+        pictures = {
+            name: linear_to_bytes(np.clip(linear * np.array(light, np.float32), 0, 1))
+            for name, light in EXTREME_LIGHTS.items()
+        }
+        gray = cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2GRAY)
+        pictures[NO_COLORS] = np.repeat(gray[..., None], 3, 2)
+        for name, rgb in pictures.items():
+            value = float(color_differences(self._relit_tone(rgb, one)[None], usual)[0])
+            self.rows.append({"what": "light", "light": name, "value": value})
+
+    def _relit_tone(self, rgb: np.ndarray, one: "Reconstruction") -> np.ndarray:
+        """(3,) sRGB, the plain skin's albedo by the photo (H, W, 3) uint8 in another light."""
+        from core.errors import ModelError
+        from core.image.color import linear_to_bytes
+        from core.texture.eyes import eye_white
+        from core.texture.skin_painter import SkinPainter
+        from core.texture.skin_tone import tone_gain
+        from core.texture.skin_views import SkinPhoto
+
+        model, segmenter = self.painter.model, self.reconstructor.segmenter
+        if one.head is None or model is None or segmenter is None:
+            raise ModelError("the models have no segmentation network, or no albedo model")
+        if self._skin_painter is None:
+            self._skin_painter = SkinPainter(self.topology, SIZE, self.painter.settings, model)
+        found = segmenter.segment(rgb, one.frame.camera, one.pose)
+        tone = self._skin_painter.tone(SkinPhoto(rgb, one.frame, one.pose, one.head.vertices, found))
+        gain = tone_gain(model, tone, rgb, eye_white(rgb, one.landmarks.points))
+        return np.asarray(linear_to_bytes((np.exp(tone) * gain)[None])[0] / 255.0)
+
     def _photograph(self, photo: "Photo", one: "Reconstruction") -> None:
         """Hold the texture, in the photo's own light, against the photo."""
         from core.image.color import linear_to_bytes
@@ -237,6 +293,7 @@ class SkinBenchmark:
             self.rows.append({"what": "gaze", "value": float(np.degrees(np.arcsin(min(off, 1.0))))})
 
     _diffusing: "AlbedoPainter | None" = None
+    _skin_painter: "SkinPainter | None" = None
 
     def _occluded(
         self, segmentation: "Segmentation", one: "Reconstruction", inside: np.ndarray
@@ -303,6 +360,10 @@ def report(rows: list[dict[str, Any]], people: int, labels: str) -> str:
     pair = [mean(what="hidden", way=way) for way in ("diffusion", "model")]
     lines += [
         f"| all | {pair[0]} | {pair[1]} |",
+        "",
+        "| the photo in extreme light | tone against that of the photo as it is |",
+        "|---|---|",
+        *(f"| {name} | {mean(what='light', light=name)} |" for name in (*EXTREME_LIGHTS, NO_COLORS)),
         "",
         "| the photo taken again | before | after |",
         "|---|---|---|",
