@@ -135,7 +135,7 @@ class Jobs:
         source, max_faces = photo_param(params), max_faces_param(params)
         folder, size = thumbnail_params(params)
         reconstructor = self._ready(progress, cancelled)
-        from ..reconstructor import SMALLEST_FACE, check_faces
+        from ..reconstructor.inputs import SMALLEST_FACE, check_faces
 
         start = time.perf_counter()
         progress("load", 0.02, "Reading the photo")

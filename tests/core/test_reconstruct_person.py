@@ -12,7 +12,8 @@ from core.errors import NoFaceError, RequestError
 from core.image.photo import Photo
 from core.io.writer import write_reconstruction
 from core.lifting.person import UNUSABLE, USED
-from core.reconstructor import Reconstructor, hair_photos, skin_photos
+from core.reconstructor import Reconstructor
+from core.reconstructor.further_photos import hair_photos, skin_photos
 from core.segmentation.segments import SegmentClass
 from core.texture.albedo import OBSERVED
 from core.worker.jobs import Jobs

@@ -13,7 +13,8 @@ from core.detection.mediapipe_topology import CHIN, LEFT_EYE_OUTER, NOSE_TIP, RI
 from core.geometry.frames import Camera
 from core.image.crop import cut_crop
 from core.image.photo import Photo
-from core.reconstructor import STEP_SECONDS, camera_of, step_starts
+from core.reconstructor.inputs import camera_of
+from core.reconstructor.progress import STEP_SECONDS, step_starts
 from tests.conftest import run_python
 from tests.core.stand_ins import stand_in_reconstructor
 

@@ -196,7 +196,7 @@ class TableBuilder:
         return {**row, "measures": measures, "errors": errors}
 
     def _find(self, picture: np.ndarray) -> FaceLandmarks | None:
-        from ...reconstructor import SMALLEST_FACE
+        from ...reconstructor.inputs import SMALLEST_FACE
 
         faces = self.detector.detect(picture, max_faces=1)
         return faces[0] if faces and faces[0].size >= SMALLEST_FACE else None

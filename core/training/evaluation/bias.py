@@ -22,7 +22,7 @@ from ...geometry.pose import umeyama
 from ...geometry.reflection import mirrored_picture
 from ...image.photo import Photo
 from ...lifting.lifter import LandmarkLifter
-from ...reconstructor import camera_of
+from ...reconstructor.inputs import camera_of
 from ...template.symmetry import Mirror
 from ..synthesis.sample import Sample
 from ..synthesis.synthesizer import ImageSynthesizer

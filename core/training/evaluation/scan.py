@@ -12,7 +12,7 @@ from ...detection.detector import FaceDetector
 from ...errors import PhotobustError
 from ...image.photo import load_photo
 from ...lifting.lifter import LandmarkLifter
-from ...reconstructor import camera_of
+from ...reconstructor.inputs import camera_of
 from .face_regions import FACE_REGIONS, landmark_regions, point_regions, region_medians
 from .methods import Case, Method
 from .metrics import Estimate, aligned_distances

@@ -12,7 +12,7 @@ from ...errors import PhotobustError
 from ...geometry.frames import Camera, HeadPose
 from ...image.photo import load_photo
 from ...lifting.lifter import LandmarkLifter
-from ...reconstructor import camera_of
+from ...reconstructor.inputs import camera_of
 from ...segmentation.segmenter import camera_direction
 from ..files import write_arrays
 from ..paths import DataPaths

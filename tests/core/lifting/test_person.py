@@ -12,7 +12,7 @@ from core.geometry.pose import rotation_matrix
 from core.lifting.hair_contrast import hair_contrast, hair_differs
 from core.lifting.lifter import HeadPrior, LandmarkLifter
 from core.lifting.person import USED, PersonPhoto, PersonSolver, PhotoView, without_texture
-from core.reconstructor import doubt_about
+from core.reconstructor.further_photos import doubt_about
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass
 
 MODELS = Path(__file__).resolve().parents[3] / "models"

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.reconstructor import Reconstructor, as_photo, camera_of
+from core.reconstructor import Reconstructor
+from core.reconstructor.inputs import as_photo, camera_of
 from core.volume.flip_averaging import FlipAveragedPredictor, mirrored_guidance
 from core.volume.guidance import MAPS, Guidance, build_guidance
 from tests.core.stand_ins import TemplatePredictor, stand_in_reconstructor

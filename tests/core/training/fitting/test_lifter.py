@@ -6,7 +6,7 @@ import pytest
 from core.detection.detector import FaceDetector
 from core.image.photo import load_photo
 from core.lifting.lifter import LandmarkLifter
-from core.reconstructor import camera_of
+from core.reconstructor.inputs import camera_of
 from core.template.template import HeadTemplate
 from core.training.face_models.face_weights import face_weights
 from core.training.face_models.mesh_landmarks import face_mesh_triangles

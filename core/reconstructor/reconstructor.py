@@ -1,225 +1,69 @@
 """The whole way from a photo to colored heads."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .detection.detector import FaceDetector, FaceLandmarks
-from .errors import FaceTooSmallError, NoFaceError, PhotoError, ReconstructionError, RequestError
-from .geometry.frames import DEFAULT_FOCAL_MM, Camera, CropFrame, HeadPose
-from .hair.settings import HairSettings
-from .image.crop import cut_crop
-from .image.photo import Photo, load_photo, search_frames
-from .lifting.hair_contrast import hair_contrast
-from .lifting.lifter import HeadPrior, LandmarkLifter
-from .lifting.person import UNLIKE, UNUSABLE, USED, PersonPhoto, PersonSolver, PhotoView, without_texture
-from .quality.coverage import Coverage, measure_coverage
-from .quality.measures import QualityInputs, lift_redetections, measure
-from .quality.report import SEVERAL_PHOTOS, TEXTURE_OF_ONE, QualityReport, quality_report
-from .runtime.backend import SEGMENTATION_NAME, SEGMENTATION_ONNX_NAME, choose_backend
-from .runtime.timing import Progress, Stopwatch
-from .runtime.weights import models_folder, verify_models
-from .segmentation.glasses import with_glasses
-from .segmentation.hair_color import with_hair_by_color
-from .segmentation.segmenter import Segmenter, camera_direction
-from .segmentation.segments import Segmentation
-from .surface.isosurface import Isosurface, Surface, extract_isosurface
-from .surface.landmarks import landmarks_on_surface
-from .surface.prior_alignment import aligned_to_prior
-from .surface.prior_mesh import PriorMesh
-from .surface.settings import DEFAULT_SETTINGS, SurfaceSettings
-from .surface.vertex_colors import color_from_photo
-from .texture.settings import PaintOptions, TextureSettings
-from .texture.skin_views import SkinPhoto
-from .volume import load_predictor
-from .volume.flip_averaging import FlipAveragedPredictor
-from .volume.guidance import build_guidance
-from .volume.predictor import VolumePredictor
-from .wrapping.ignored import ignoring, unseen_where_ignored
-from .wrapping.options import UV_MAPS, HeadOptions
-from .wrapping.settings import WrapSettings
-from .wrapping.skeleton import load_rig_model
+from ..detection.detector import FaceDetector, FaceLandmarks
+from ..errors import FaceTooSmallError, NoFaceError, PhotoError, ReconstructionError, RequestError
+from ..geometry.frames import Camera, HeadPose
+from ..hair.settings import HairSettings
+from ..image.crop import cut_crop
+from ..image.photo import Photo, search_frames
+from ..lifting.hair_contrast import hair_contrast
+from ..lifting.lifter import HeadPrior, LandmarkLifter
+from ..lifting.person import UNLIKE, UNUSABLE, USED, PersonPhoto, PersonSolver, PhotoView
+from ..quality.coverage import measure_coverage
+from ..quality.measures import QualityInputs, lift_redetections, measure
+from ..quality.report import quality_report
+from ..runtime.backend import SEGMENTATION_NAME, SEGMENTATION_ONNX_NAME, choose_backend
+from ..runtime.timing import Progress, Stopwatch
+from ..runtime.weights import models_folder, verify_models
+from ..segmentation.glasses import with_glasses
+from ..segmentation.hair_color import with_hair_by_color
+from ..segmentation.segmenter import Segmenter, camera_direction
+from ..segmentation.segments import Segmentation
+from ..surface.isosurface import Isosurface, Surface, extract_isosurface
+from ..surface.landmarks import landmarks_on_surface
+from ..surface.prior_alignment import aligned_to_prior
+from ..surface.prior_mesh import PriorMesh
+from ..surface.settings import DEFAULT_SETTINGS, SurfaceSettings
+from ..surface.vertex_colors import color_from_photo
+from ..texture.settings import PaintOptions, TextureSettings
+from ..volume import load_predictor
+from ..volume.flip_averaging import FlipAveragedPredictor
+from ..volume.guidance import build_guidance
+from ..volume.predictor import VolumePredictor
+from ..wrapping.ignored import ignoring, unseen_where_ignored
+from ..wrapping.options import UV_MAPS, HeadOptions
+from ..wrapping.settings import WrapSettings
+from ..wrapping.skeleton import load_rig_model
+from .further_photos import (
+    corrected_task,
+    corrections_of_person,
+    doubt_about,
+    hair_photos,
+    skin_photos,
+    views_for_pins,
+)
+from .inputs import as_photo, camera_of, check_faces, omitted_message, unused_corrections, usable_faces
+from .progress import DETECTION_FRACTION, PERSON_FRACTION, step_starts
+from .results import FaceTask, FurtherPhoto, PhotoEvidence, Reconstruction
 
 if TYPE_CHECKING:
-    from .hair.builder import HairBuilder
-    from .hair.further_photos import HairPhoto
-    from .hair.groom import HairGroom
-    from .template.topology import HeadTopology
-    from .texture.painter import Albedo, AlbedoPainter
-    from .wrapping.adjuster import AdjustedHead, HeadAdjuster
-    from .wrapping.adjustments import Adjustments
-    from .wrapping.head import Head, HeadInProgress, HeadShape, HeadWrapper
-    from .wrapping.pin_solver import PinView
-
-#: Faces smaller than this, pixels from forehead to chin, are not tried.
-SMALLEST_FACE = 40
-#: Faces that a sentence about corrections names at most.
-MAX_NAMED_FACES = 5
-#: Fraction of the progress that detection is.
-DETECTION_FRACTION = 0.1
-#: Fraction of the progress that looking at several photos of a person is.
-PERSON_FRACTION = 0.15
-#: Seconds that the steps take for a face in a 1024-pixel photo on two cores: they share out the progress.
-#: What is done beside another step counts nothing.
-STEP_SECONDS = {
-    "guidance": 0.05,
-    "segmentation": 0.0,
-    "network": 0.06,
-    "surface": 0.15,
-    "color": 0.04,
-    "landmarks": 0.01,
-    "quality": 0.02,
-    "head": 1.2,
-    "texture": 0.9,
-    "hair": 0.3,
-}
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """One face's head.
-
-    Attributes:
-        face_index: The face's place among those of the photo, the largest first, from 0 on.
-        landmarks: What the detector found, photo frame.
-        frame: The crop.
-        pose: Of the head.
-        camera: Of the photo.
-        surface: The colored surface, head frame, meters.
-        landmark_points: (478, 3) float32, MediaPipe's landmarks on the surface, head frame, meters, NaN where
-            the surface has none.
-        landmark68: (68, 3) float32, the same for iBUG's.
-        timings: Seconds by step; "detect" is the time for all faces of the photo.
-        crop: (192, 192, 3) uint8, what the network saw.
-        quality: How far to trust the head.
-        volume: (200, 192, 192) float32 [z, y, x], the occupancy, if it was asked for.
-        models_dir: Folder of the weights.
-        backend: What ran them.
-        head: The template wrapped onto the surface, if it was asked for.
-        albedo: Its texture, if it was asked for.
-        hair: What stands on it, if that was asked for and the photo shows any.
-        faces_omitted: How many further faces the photo shows that were more than asked for.
-        segmentation: What the pixels around the head show; None if the models cannot tell.
-        adjusted: What was corrected of the head, if anything was.
-        views: What became of each photo, if several were given of one person.
-    """
-
-    face_index: int
-    landmarks: FaceLandmarks
-    frame: CropFrame
-    pose: HeadPose
-    camera: Camera
-    surface: Surface
-    landmark_points: np.ndarray
-    landmark68: np.ndarray
-    timings: dict[str, float]
-    crop: np.ndarray
-    quality: QualityReport
-    volume: np.ndarray | None = None
-    models_dir: Path | None = None
-    backend: str | None = None
-    head: "Head | None" = None
-    albedo: "Albedo | None" = None
-    hair: "HairGroom | None" = None
-    faces_omitted: int = 0
-    segmentation: Segmentation | None = None
-    adjusted: "AdjustedHead | None" = None
-    views: tuple[PhotoView, ...] = ()
-
-
-@dataclass(frozen=True)
-class FurtherPhoto:
-    """A further photo of the person.
-
-    Attributes:
-        name: The view's.
-        photo: The photo.
-        prior: The person with the expression and the pose of this photo.
-        segmentation: What its pixels show.
-        corrected: The wrapped head in this photo, as a person's pins have it; None without corrections.
-    """
-
-    name: str
-    photo: Photo
-    prior: HeadPrior
-    segmentation: Segmentation | None
-    corrected: "PinView | None" = None
-
-    @property
-    def pose(self) -> HeadPose:
-        """Of the head in this photo, as corrected if it was."""
-        return self.corrected.pose if self.corrected is not None else self.prior.pose
-
-
-@dataclass(frozen=True)
-class FaceTask:
-    """One face of a photo that is to become a head.
-
-    Attributes:
-        photo: The photo.
-        camera: Of the photo.
-        face: What the detector found, photo frame.
-        index: The face's place among those of the photo, the largest first, from 0 on.
-        name: What to call it in messages.
-        wrap: How to wrap the template onto the surface, None if not at all.
-        keep_volume: Whether the reconstruction keeps the volume.
-        faces_omitted: How many further faces of the photo were left out.
-        adjustments: What is corrected of the head.
-        prior: The head, if several photos have been solved together; else it is lifted from this one.
-        further: The person's other photos.
-        views: What became of each of them.
-        identity_doubt: What to say, a sentence or two, if it is not certain that they show one person.
-        unused_corrections: What to say, a sentence each, of corrections of faces or over photos that are not
-            there.
-    """
-
-    photo: Photo
-    camera: Camera
-    face: FaceLandmarks
-    index: int
-    name: str
-    wrap: HeadOptions | None = None
-    keep_volume: bool = False
-    faces_omitted: int = 0
-    adjustments: "Adjustments | None" = None
-    prior: HeadPrior | None = None
-    further: tuple[FurtherPhoto, ...] = ()
-    views: tuple[PhotoView, ...] = ()
-    identity_doubt: str = ""
-    unused_corrections: tuple[str, ...] = ()
-
-    @property
-    def solved_together(self) -> bool:
-        """Whether the prior is that of several photos."""
-        return sum(view.verdict == USED for view in self.views) > 1
-
-    @property
-    def ignored(self) -> np.ndarray | None:
-        """(H, W) bool, photo frame: what of the photo is left out; None if nothing is."""
-        return self.adjustments.ignored_at(self.photo.height, self.photo.width) if self.adjustments else None
-
-
-@dataclass(frozen=True)
-class PhotoEvidence:
-    """What a photo says of a face beside its surface.
-
-    Attributes:
-        segmentation: What the pixels around the head show; None if the models cannot tell.
-        redetections: (distance in sizes of the face, landmarks) of each further detection of the face.
-        redetected_priors: The heads lifted from those that found it.
-        coverage: What covers the face; None without a segmentation.
-    """
-
-    segmentation: Segmentation | None
-    redetections: Sequence[tuple[float, FaceLandmarks]]
-    redetected_priors: Sequence[HeadPrior]
-    coverage: Coverage | None
+    from ..hair.builder import HairBuilder
+    from ..hair.groom import HairGroom
+    from ..template.topology import HeadTopology
+    from ..texture.painter import Albedo, AlbedoPainter
+    from ..wrapping.adjuster import AdjustedHead, HeadAdjuster
+    from ..wrapping.adjustments import Adjustments
+    from ..wrapping.head import Head, HeadInProgress, HeadShape, HeadWrapper
 
 
 class Reconstructor:
@@ -446,70 +290,80 @@ class Reconstructor:
             raise RequestError("No photo of the person was given")
         wrap = HeadOptions() if head is True else head or None
         watch = Stopwatch(progress, cancelled, 0.0, PERSON_FRACTION)
+        views, lifted = self._lift_photos(photos, focal_mm, watch)
+        used = self._of_one_person(views, lifted, force)
+        with watch.step("person", 1.0, "Putting the photos together"):
+            shape = self.person_solver.solve([lifted[index][1] for index in used])
+        main = max(used, key=lambda index: lifted[index][1].fitness)
+        for index, solved in zip(used, shape.views, strict=True):
+            views[index] = replace(
+                views[index],
+                prior=solved.prior,
+                expression=solved.expression,
+                weight=solved.weight,
+                main=index == main,
+                identity_confirmed=index == main or confirmed or force,
+            )
+        photo, seen = lifted[main]
+        others = [(views[index].name, lifted[index][0]) for index in used if index != main]
+        corrections, unused = corrections_of_person(photo, others, adjustments or {})
+        further = tuple(
+            self._further(views[index], lifted[index][0], corrections)
+            for index in used
+            if index != main and views[index].identity_confirmed
+        )
+        task = FaceTask(
+            photo,
+            seen.camera,
+            seen.face,
+            0,
+            "the face",
+            wrap,
+            adjustments=corrections,
+            prior=views[main].prior,
+            further=further,
+            views=tuple(views),
+            identity_doubt="" if force or len(used) == 1 else doubt_about(views),
+            unused_corrections=(unused,) if unused and wrap else (),
+        )
+        own = Stopwatch(
+            progress, cancelled, PERSON_FRACTION, 1 - PERSON_FRACTION, {"detect": sum(watch.seconds.values())}
+        )
+        return self._reconstruct_face(task, own, on_surface, on_prior), photo
+
+    def _lift_photos(
+        self, photos: Sequence[Photo | str | Path | np.ndarray], focal_mm: float | None, watch: Stopwatch
+    ) -> tuple[list[PhotoView], dict[int, tuple[Photo, PersonPhoto]]]:
+        """What is known of each photo of a person; and by index those of use, with the face lifted.
+
+        Raises:
+            NoFaceError: None can be used.
+        """
         views: list[PhotoView] = []
-        found: dict[int, tuple[Photo, PersonPhoto]] = {}
+        usable: dict[int, tuple[Photo, PersonPhoto]] = {}
         for number, given in enumerate(photos):
             name = Path(given).name if isinstance(given, (str, Path)) else f"photo {number + 1}"
             with watch.step(f"photo {number + 1}", number / len(photos), f"Looking at {name}"):
                 photo, view, lifted = self._lift_photo(given, name, focal_mm)
             views.append(view)
             if photo and lifted:
-                found[number] = photo, lifted
-        if not found:
+                usable[number] = photo, lifted
+        if not usable:
             raise NoFaceError("None of the photos can be used. " + " ".join(view.reason for view in views))
-        indices = list(found)
-        unlike = [] if force else self.person_solver.unlike([found[k][1] for k in indices])
+        return views, usable
+
+    def _of_one_person(
+        self, views: list[PhotoView], lifted: Mapping[int, tuple[Photo, PersonPhoto]], force: bool
+    ) -> list[int]:
+        """The indices of the photos that may show one person; of others `views` says that they do not."""
+        indices = list(lifted)
+        unlike = [] if force else self.person_solver.unlike([lifted[index][1] for index in indices])
         for k in unlike:
-            index = indices[k]
-            reason = f"{views[index].name} seems to show somebody else"
+            view = views[indices[k]]
+            reason = f"{view.name} seems to show somebody else"
             logging.getLogger(__name__).warning("%s: it is left out", reason)
-            views[index] = replace(views[index], verdict=UNLIKE, reason=reason, weight=0.0)
-        used = [index for k, index in enumerate(indices) if k not in unlike]
-        with watch.step("person", 1.0, "Putting the photos together"):
-            shape = self.person_solver.solve([found[index][1] for index in used])
-        for index, solved in zip(used, shape.views, strict=True):
-            views[index] = replace(
-                views[index], prior=solved.prior, expression=solved.expression, weight=solved.weight
-            )
-        main = max(used, key=lambda index: found[index][1].fitness)
-        photo, lifted = found[main]
-        own_adjustments = adjustments_over(photo.name, adjustments or {})
-        unused = ""
-        if own_adjustments:
-            others = {views[index].name for index in used if index != main}
-            own_adjustments = own_adjustments.named_for(photo.name, others)
-            unused = own_adjustments.unused(others) if wrap else ""
-            own_adjustments.check_inside(photo.width, photo.height, photo.name)
-            for index in (index for index in used if index != main):
-                other, name = found[index][0], views[index].name
-                own_adjustments.check_inside(other.width, other.height, name, name)
-        for index in used:
-            is_main = index == main
-            certain = is_main or confirmed or force
-            views[index] = replace(views[index], main=is_main, identity_confirmed=certain)
-        further = tuple(
-            self._further(views[index], found[index][0], own_adjustments)
-            for index in used
-            if index != main and views[index].identity_confirmed
-        )
-        task = FaceTask(
-            photo,
-            lifted.camera,
-            lifted.face,
-            0,
-            "the face",
-            wrap,
-            adjustments=own_adjustments,
-            prior=views[main].prior,
-            further=further,
-            views=tuple(views),
-            identity_doubt="" if force or len(used) == 1 else doubt_about(views),
-            unused_corrections=(unused,) if unused else (),
-        )
-        own = Stopwatch(
-            progress, cancelled, PERSON_FRACTION, 1 - PERSON_FRACTION, {"detect": sum(watch.seconds.values())}
-        )
-        return self._reconstruct_face(task, own, on_surface, on_prior), photo
+            views[indices[k]] = replace(view, verdict=UNLIKE, reason=reason, weight=0.0)
+        return [index for k, index in enumerate(indices) if k not in unlike]
 
     def _lift_photo(
         self, given: Photo | str | Path | np.ndarray, name: str, focal_mm: float | None
@@ -759,7 +613,7 @@ class Reconstructor:
         finished: "Future[Head]",
     ) -> "HairGroom | None":
         """What stands on the head, as far as the photo shows it."""
-        from .hair.builder import FacialHairRequest
+        from ..hair.builder import FacialHairRequest
 
         wrap = task.wrap or HeadOptions(hair="none")
         facial = None
@@ -796,15 +650,15 @@ class Reconstructor:
     @cached_property
     def head_wrapper(self) -> "HeadWrapper":
         """What wraps heads; made when the first one is asked for."""
-        from .wrapping.head import HeadWrapper
+        from ..wrapping.head import HeadWrapper
 
         return HeadWrapper(self.lifter.template, self.topology, self.wrap_settings)
 
     @cached_property
     def head_adjuster(self) -> "HeadAdjuster":
         """What corrects heads by hand; made when the first correction comes."""
-        from .template.sliders import load_sliders
-        from .wrapping.adjuster import HeadAdjuster
+        from ..template.sliders import load_sliders
+        from ..wrapping.adjuster import HeadAdjuster
 
         return HeadAdjuster(self.topology, load_sliders(self.models_dir or models_folder()))
 
@@ -816,8 +670,8 @@ class Reconstructor:
     @cached_property
     def hair_builder(self) -> "HairBuilder":
         """What makes hair; made when the first is asked for."""
-        from .hair.builder import HairBuilder
-        from .hair.volume_network import load_hair_network
+        from ..hair.builder import HairBuilder
+        from ..hair.volume_network import load_hair_network
 
         network = load_hair_network(self.models_dir or models_folder(), self.backend)
         return HairBuilder(self.topology, self.hair_settings, network)
@@ -825,14 +679,14 @@ class Reconstructor:
     @cached_property
     def topology(self) -> "HeadTopology":
         """What all wrapped heads share; read when the first one is asked for."""
-        from .template.topology import HeadTopology
+        from ..template.topology import HeadTopology
 
         return HeadTopology.load(self.models_dir or models_folder())
 
     def albedo_painter(self, size: int, uv: str = HeadOptions.uv) -> "AlbedoPainter":
         """What paints textures of a size for a UV map, one of UV_MAPS; the last one is kept."""
-        from .texture.albedo_model import AlbedoModel
-        from .texture.painter import AlbedoPainter
+        from ..texture.albedo_model import AlbedoModel
+        from ..texture.painter import AlbedoPainter
 
         topology = self.topology.painted_for(UV_MAPS[uv])
         made = self._painter
@@ -842,185 +696,7 @@ class Reconstructor:
         return made
 
 
-def doubt_about(views: Sequence[PhotoView]) -> str:
-    """What to say of a head of several photos that nothing proves to be of one person."""
-    names = without_texture(views)
-    return f"{SEVERAL_PHOTOS} {TEXTURE_OF_ONE.format(', '.join(names))}" if names else SEVERAL_PHOTOS
-
-
-def adjustments_over(name: str | None, adjustments: "Mapping[str, Adjustments]") -> "Adjustments | None":
-    """What was corrected over the main photo of a person, of this name; warns of what was over another."""
-    for other in adjustments:
-        if other != name:
-            logging.getLogger(__name__).warning(
-                "%s is not the photo that the head is seen in, %s is: its corrections are left out",
-                *(other, name),
-            )
-    return adjustments.get(name or "")
-
-
-def unused_corrections(faces: Iterable[int], there: Sequence[int]) -> str:
-    """What to say of corrections of faces, by their indices, that are not there; empty if all are."""
-    missing = sorted(set(faces) - set(there))
-    if not missing:
-        return ""
-    more = ", ..." if len(missing) > MAX_NAMED_FACES else ""
-    count = f"{len(there)} face{'s' * (len(there) != 1)}"
-    return (
-        f"The corrections of face {', '.join(map(str, missing[:MAX_NAMED_FACES]))}{more} are not used:"
-        f" the photo has {count} that can be used, counted from 0 on."
-    )
-
-
-def skin_photos(further: Sequence[FurtherPhoto], head: "HeadShape", prior: np.ndarray) -> list[SkinPhoto]:
-    """Further photos, as the texture takes them.
-
-    Args:
-        further: The photos; without segmentations they are left out.
-        head: The wrapped head, with the main photo's expression.
-        prior: (T, 3) the solved one, likewise: what others differ from it by is their expression.
-    """
-    found = []
-    for one in further:
-        if one.segmentation is None:
-            continue
-        vertices = head.vertices + (one.prior.vertices - prior)[head.topology.origin]
-        if one.corrected is not None:
-            vertices = one.corrected.photo.astype(vertices.dtype)
-        found.append(SkinPhoto(one.photo.rgb, one.prior.frame, one.pose, vertices, one.segmentation))
-    return found
-
-
-def corrected_task(task: FaceTask, adjusted: "AdjustedHead") -> FaceTask:
-    """A task whose further photos have the head as pins have it, for the texture and for face.json."""
-    poses = {name: view.pose for name, view in adjusted.further.items()}
-    views = tuple(
-        replace(view, prior=replace(view.prior, pose=poses[view.name]))
-        if view.name in poses and view.prior is not None
-        else view
-        for view in task.views
-    )
-    further = tuple(replace(one, corrected=adjusted.further.get(one.name)) for one in task.further)
-    return replace(task, views=views, further=further)
-
-
-def hair_photos(further: Sequence[FurtherPhoto]) -> "list[HairPhoto]":
-    """Further photos, as the hair takes them; without segmentations they are left out."""
-    from .hair.further_photos import HairPhoto
-
-    return [
-        HairPhoto(one.photo.rgb, one.segmentation, one.prior.frame.camera, one.pose)
-        for one in further
-        if one.segmentation is not None
-    ]
-
-
-def views_for_pins(views: Sequence[PhotoView], head: "Head", prior: np.ndarray) -> "dict[str, PinView]":
-    """Further photos of a person, as pins take them: by their names.
-
-    Args:
-        views: What became of all photos.
-        head: The wrapped head with the main photo's expression.
-        prior: (U, 3) float64, meters, the template's vertices, solved with it: what others differ by is
-            their expression.
-    """
-    from .wrapping.pin_solver import PinView
-
-    return {
-        view.name: PinView(
-            head.vertices + (view.prior.vertices - prior)[head.topology.origin].astype(np.float64),
-            view.camera,
-            view.prior.pose,
-        )
-        for view in views
-        if view.verdict == USED and not view.main and view.prior is not None and view.camera is not None
-    }
-
-
 def load_segmenter(models_dir: Path, backend: str) -> Segmenter | None:
     """The segmenter of a folder of models, None if the folder has none."""
     name = SEGMENTATION_NAME if backend == "torch" else SEGMENTATION_ONNX_NAME
     return Segmenter.from_pretrained(models_dir, backend) if (models_dir / name).is_file() else None
-
-
-def step_starts(head: bool, texture: bool, hair: bool) -> dict[str, float]:
-    """The progress at which each step of a face begins, in proportion to the time that the steps take.
-
-    Args:
-        head: Whether the animation-ready head is made too.
-        texture: Whether its texture is painted too.
-        hair: Whether its hair is made too.
-
-    Returns:
-        Progress in 0..1 by the step's name, for the steps that are taken.
-    """
-    left_out = {"head": not head, "texture": not texture, "hair": not hair}
-    steps = [(name, seconds) for name, seconds in STEP_SECONDS.items() if not left_out.get(name)]
-    total = sum(seconds for _, seconds in steps)
-    starts, passed = {}, 0.0
-    for name, seconds in steps:
-        starts[name] = passed / total
-        passed += seconds
-    return starts
-
-
-def as_photo(photo: Photo | str | Path | np.ndarray) -> Photo:
-    """A photo from whatever was given.
-
-    Args:
-        photo: A photo, the path of one, or (H, W, 3) uint8, sRGB.
-
-    Raises:
-        PhotoError: It cannot be read, or is no picture.
-    """
-    if isinstance(photo, Photo):
-        return photo
-    return Photo.from_array(photo) if isinstance(photo, np.ndarray) else load_photo(photo)
-
-
-def camera_of(photo: Photo, focal_mm: float | None) -> Camera:
-    """The photo's camera: focal length as given, else from EXIF, else that of a normal lens."""
-    if focal_mm is not None:
-        if not 1 <= focal_mm <= 10_000:
-            raise ValueError(f"a 35 mm equivalent focal length of {focal_mm} mm makes no sense")
-        return Camera.from_focal_mm(focal_mm, photo.width, photo.height, "option")
-    if photo.focal_mm35 is not None:
-        return Camera.from_focal_mm(photo.focal_mm35, photo.width, photo.height, "exif")
-    return Camera.from_focal_mm(DEFAULT_FOCAL_MM, photo.width, photo.height, "default")
-
-
-def usable_faces(
-    detected: Sequence[FaceLandmarks], chosen: Sequence[int] | None, name: str
-) -> list[tuple[int, FaceLandmarks]]:
-    """The faces to reconstruct, each with its index: those that are large enough, or of them the chosen."""
-    usable = [(i, face) for i, face in enumerate(detected) if face.size >= SMALLEST_FACE]
-    if chosen is None:
-        return usable
-    unknown = sorted(set(chosen) - {i for i, _ in usable})
-    if unknown or not chosen:
-        asked = f"face {unknown[0] + 1}" if unknown else "no face"
-        raise RequestError(
-            f"{name} has {len(usable)} faces that can be used, and {asked} was chosen: choose again"
-        )
-    return [(i, face) for i, face in usable if i in chosen]
-
-
-def omitted_message(count: int) -> str:
-    """What to tell about faces that were more than asked for."""
-    faces = "1 further, smaller face is" if count == 1 else f"{count} further, smaller faces are"
-    return f"{faces} left out: allow more with --max-faces"
-
-
-def check_faces(faces: Sequence[FaceLandmarks], name: str) -> None:
-    """Raise an error that says what to do if there is no face that can be reconstructed."""
-    if not faces:
-        raise NoFaceError(
-            f"No face found in {name}: try a photo in which the face is larger, sharper, less covered or less"
-            " turned away"
-        )
-    largest = max(face.size for face in faces)
-    if largest < SMALLEST_FACE:
-        raise FaceTooSmallError(
-            f"The largest face in {name} is only {largest:.0f} pixels high, {SMALLEST_FACE} are needed:"
-            " give a larger picture of it, or cut it out of the original photo"
-        )

@@ -1,0 +1,91 @@
+"""Photo, camera and faces, as they are given or found, checked before use."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..detection.detector import FaceLandmarks
+from ..errors import FaceTooSmallError, NoFaceError, RequestError
+from ..geometry.frames import DEFAULT_FOCAL_MM, Camera
+from ..image.photo import Photo, load_photo
+
+#: Faces smaller than this, pixels from forehead to chin, are not tried.
+SMALLEST_FACE = 40
+#: Faces that a sentence about corrections names at most.
+MAX_NAMED_FACES = 5
+
+
+def as_photo(photo: Photo | str | Path | np.ndarray) -> Photo:
+    """A photo from whatever was given.
+
+    Args:
+        photo: A photo, the path of one, or (H, W, 3) uint8, sRGB.
+
+    Raises:
+        PhotoError: It cannot be read, or is no picture.
+    """
+    if isinstance(photo, Photo):
+        return photo
+    return Photo.from_array(photo) if isinstance(photo, np.ndarray) else load_photo(photo)
+
+
+def camera_of(photo: Photo, focal_mm: float | None) -> Camera:
+    """The photo's camera: focal length as given, else from EXIF, else that of a normal lens."""
+    if focal_mm is not None:
+        if not 1 <= focal_mm <= 10_000:
+            raise ValueError(f"a 35 mm equivalent focal length of {focal_mm} mm makes no sense")
+        return Camera.from_focal_mm(focal_mm, photo.width, photo.height, "option")
+    if photo.focal_mm35 is not None:
+        return Camera.from_focal_mm(photo.focal_mm35, photo.width, photo.height, "exif")
+    return Camera.from_focal_mm(DEFAULT_FOCAL_MM, photo.width, photo.height, "default")
+
+
+def usable_faces(
+    detected: Sequence[FaceLandmarks], chosen: Sequence[int] | None, name: str
+) -> list[tuple[int, FaceLandmarks]]:
+    """The faces to reconstruct, each with its index: those that are large enough, or of them the chosen."""
+    usable = [(i, face) for i, face in enumerate(detected) if face.size >= SMALLEST_FACE]
+    if chosen is None:
+        return usable
+    unknown = sorted(set(chosen) - {i for i, _ in usable})
+    if unknown or not chosen:
+        asked = f"face {unknown[0] + 1}" if unknown else "no face"
+        raise RequestError(
+            f"{name} has {len(usable)} faces that can be used, and {asked} was chosen: choose again"
+        )
+    return [(i, face) for i, face in usable if i in chosen]
+
+
+def omitted_message(count: int) -> str:
+    """What to tell about faces that were more than asked for."""
+    faces = "1 further, smaller face is" if count == 1 else f"{count} further, smaller faces are"
+    return f"{faces} left out: allow more with --max-faces"
+
+
+def check_faces(faces: Sequence[FaceLandmarks], name: str) -> None:
+    """Raise an error that says what to do if there is no face that can be reconstructed."""
+    if not faces:
+        raise NoFaceError(
+            f"No face found in {name}: try a photo in which the face is larger, sharper, less covered or less"
+            " turned away"
+        )
+    largest = max(face.size for face in faces)
+    if largest < SMALLEST_FACE:
+        raise FaceTooSmallError(
+            f"The largest face in {name} is only {largest:.0f} pixels high, {SMALLEST_FACE} are needed:"
+            " give a larger picture of it, or cut it out of the original photo"
+        )
+
+
+def unused_corrections(faces: Iterable[int], there: Sequence[int]) -> str:
+    """What to say of corrections of faces, by their indices, that are not there; empty if all are."""
+    missing = sorted(set(faces) - set(there))
+    if not missing:
+        return ""
+    more = ", ..." if len(missing) > MAX_NAMED_FACES else ""
+    count = f"{len(there)} face{'s' * (len(there) != 1)}"
+    return (
+        f"The corrections of face {', '.join(map(str, missing[:MAX_NAMED_FACES]))}{more} are not used:"
+        f" the photo has {count} that can be used, counted from 0 on."
+    )
