@@ -13,9 +13,9 @@ from ..blender.shader_nodes import add_node, add_principled, new_material
 from ..blender.srgb import linear_to_srgb, srgb_to_linear
 from .build import load_image
 
-#: Roughness of hair's shells and cards.
-ROUGHNESS = 0.55
-SPECULAR = 0.3
+#: Roughness of hair's shells and cards: smoother ones shine like latex.
+ROUGHNESS = 0.75
+SPECULAR = 0.15
 #: What the shell's color is multiplied with where cards or strands lie on it: it is the shade between them.
 SHADE = 0.9
 #: Channels of a picture that has alpha.

@@ -13,11 +13,11 @@ from ..image.sampling import sample_image
 from ..segmentation.segments import Segmentation, SegmentClass
 from ..template.regions import Regions, brow_weight
 from ..template.topology import HeadTopology
-from .cards import QUAD_TRIANGLES, farthest_points
+from .cards import QUAD_TRIANGLES
 from .groom import FacialHair, HairCards, HairStrands
 from .settings import HairSettings
 from .skin import Skin
-from .strand_atlas import MEAN_LIGHTNESS, THIN, lock_columns
+from .strand_atlas import MEAN_LIGHTNESS, SINGLE, lock_columns
 
 #: How far brows reach beyond the landmarks' outline, meters.
 BROW_REACH = 0.002
@@ -29,7 +29,7 @@ DARKNESS = (0.15, 0.5)
 #: Density of brows within their outline where they are no darker: white and blond ones.
 LEAST_BROW = 0.3
 #: Probabilities of facial hair between which a beard begins and is full.
-BEARD_PROBABILITY = (0.3, 0.65)
+BEARD_PROBABILITY = (0.35, 0.85)
 #: A beard of less than this, square centimeters, is none.
 LEAST_BEARD_CM2 = 6.0
 #: How far back brows and beards are, y in the head frame, meters.
@@ -49,9 +49,12 @@ CHEEK_LENGTH = 0.012
 #: How far hair stands off the skin, of its length: brows, beard.
 LIFT = {"brows": 0.22, "beard": 0.35}
 #: Width of cards, meters.
-WIDTH = {"brows": 0.0022, "beard": 0.004}
+WIDTH = {"brows": 0.0013, "beard": 0.0024}
 #: Fraction of a lock's width that a card shows.
-LOCK_FRACTION = 0.35
+LOCK_FRACTION = 0.3
+#: Lightness of cards at root and tip, of their color.
+ROOT_LIGHTNESS = 0.9
+TIP_LIGHTNESS = 1.12
 #: Spread of lengths, of the whole, and of directions.
 LENGTH_SPREAD = 0.2
 DIRECTION_SPREAD = 0.12
@@ -68,17 +71,26 @@ BOUND_HEIGHT = 0.005
 MOUTH_Z = -0.062
 MUSTACHE_X = 0.032
 #: Rows of vertices of a card, and points of a strand.
-CARD_ROWS = 4
+CARD_ROWS = 3
 STRAND_POINTS = 6
 #: Fraction of typical color in each hair's own.
-TYPICAL_FRACTION = 0.5
-#: Quantile of lightness that is hair's, not that of skin between it.
+TYPICAL_FRACTION = 0.65
+#: Quantiles of lightness that are hair's, not those of skin between it, of dark and of light hair.
+DARK_QUANTILE = 0.12
 HAIR_QUANTILE = 0.3
 #: Quantile of darkness in a region that says how much darker hair is than skin; below the least, it is light.
 CONTRAST_QUANTILE = 0.8
 LEAST_CONTRAST = 0.2
-#: How far the color of light hair is made gray, 0..1.
+#: How far the color of light hair is made gray, 0..1, and the least of its own light, of the typical one.
 LIGHT_HAIR_GRAY = 0.6
+LEAST_LIGHT = 0.75
+#: Hair whose lighter parts have less than this fraction of the skin's chroma, and are darker than it by less
+#: than this, CIE lightness, is gray.
+GRAY_CHROMA = 0.65
+GRAY_DARKER = 12.0
+#: Below this density points of a beard's region are skin, and so many of them say what color it has.
+BARE = 0.05
+LEAST_BARE = 40
 #: Light that is added before logarithms.
 LIGHT_FLOOR = 0.005
 
@@ -215,7 +227,7 @@ def _roots(
         _blend(skin.triangle_uv[triangle[kept]], barycentric),
         _blend(skin.vertices[vertices], barycentric),
         normals,
-        _hair_colors(colors[kept], contrast),
+        _hair_colors(colors[kept], _is_light(colors, density, region, contrast)),
         float(region.sum() if name == "brows" else (density > LEAST_BROW).sum()),
     )
 
@@ -280,15 +292,38 @@ def _at_points(
     return visible, sample_image(around - light, local), facial, colors
 
 
-def _hair_colors(colors: np.ndarray, contrast: float) -> np.ndarray:
-    """Colors (N, 3) of hair at roots whose own are those of skin, too: between the darker ones' typical."""
+def _is_light(colors: np.ndarray, density: np.ndarray, region: np.ndarray, contrast: float) -> bool:
+    """Whether hair is lighter than the skin that it grows on.
+
+    Args:
+        colors: (N, 3) of points, sRGB 0..255.
+        density: (N,) 0..1, of hair there.
+        region: (N,) 0..1, whether hair may grow there.
+        contrast: How much darker hair is than what is around it, logarithm of linear light.
+    """
+    bare = (density < BARE) & (region > 0.5)
+    hairy = density > 0.5
+    if bare.sum() < LEAST_BARE or hairy.sum() < LEAST_BARE:
+        return contrast < LEAST_CONTRAST
+    # Between gray hairs is shade, on dark skin darker than it: gray shows by its hue, not by its light.
+    lightness = colors[hairy] @ LUMINANCE
+    lighter = np.median(colors[hairy][lightness >= np.quantile(lightness, 1 - HAIR_QUANTILE)], axis=0)
+    pair = np.array([[np.median(colors[bare], axis=0), lighter]], np.float32) / 255
+    skin, hair = cv2.cvtColor(pair, cv2.COLOR_RGB2LAB)[0]
+    less_red = np.linalg.norm(hair[1:]) < GRAY_CHROMA * np.linalg.norm(skin[1:])
+    return bool(less_red and hair[0] > skin[0] - GRAY_DARKER)
+
+
+def _hair_colors(colors: np.ndarray, light: bool) -> np.ndarray:
+    """Colors (N, 3) of hair at roots whose own are those of skin, too: between these and the typical one."""
     lightness = colors @ LUMINANCE
-    if contrast < LEAST_CONTRAST:  # light hair, which is less red than the skin
-        lighter = np.median(colors[lightness >= np.quantile(lightness, 1 - HAIR_QUANTILE)], axis=0)
-        gray = lighter + (float(lighter @ LUMINANCE) - lighter) * LIGHT_HAIR_GRAY
-        return np.asarray(np.broadcast_to(gray, colors.shape), np.float32)
-    darker = colors[lightness <= np.quantile(lightness, HAIR_QUANTILE)]
-    typical = np.median(darker, axis=0)
+    if light:  # and less red than the skin
+        typical = np.median(colors[lightness >= np.quantile(lightness, 1 - HAIR_QUANTILE)], axis=0)
+        own = np.maximum(colors, LEAST_LIGHT * typical)
+        mixed = TYPICAL_FRACTION * typical + (1 - TYPICAL_FRACTION) * own
+        gray = (mixed @ LUMINANCE)[:, None]
+        return np.asarray(mixed + (gray - mixed) * LIGHT_HAIR_GRAY, np.float32)
+    typical = np.median(colors[lightness <= np.quantile(lightness, DARK_QUANTILE)], axis=0)
     # A hair is no lighter than the typical one by more than gray strands among dark ones are.
     own = np.minimum(colors, 1.35 * typical + 8)
     return np.asarray(TYPICAL_FRACTION * typical + (1 - TYPICAL_FRACTION) * own, np.float32)
@@ -357,7 +392,7 @@ def _grown(
         if name == "brows"
         else (settings.beard_cards, settings.beard_strands)
     )
-    chosen = farthest_points(roots.points, cards)
+    chosen = np.arange(min(cards, len(roots.points)))  # as dense as the photo shows hair
     own = roots.chosen(chosen)
     points = _curves(name, own, directions[chosen], lengths[chosen], CARD_ROWS, skin)
     ribbons, corners, weights = _ribbons(name, own, points, skin, rng)
@@ -412,7 +447,7 @@ def _ribbons(
         WIDTH[name] / 2 * rng.uniform(0.8, 1.2, count)[:, None] * np.interp(along, [0, 0.5, 1], [0.9, 1, 0.7])
     )
     vertices = np.stack([points - side * half[..., None], points + side * half[..., None]], 2)
-    lock = rng.choice(THIN, count)
+    lock = rng.choice(SINGLE, count)
     left, right = lock_columns(lock)
     # Short hair has few strands side by side: a part of a lock.
     left = left + (right - left) * (1 - LOCK_FRACTION) * rng.random(count)
@@ -430,13 +465,15 @@ def _ribbons(
     far = distance > BOUND_HEIGHT
     corners = np.where(far[:, None], roots.corners.repeat(rows, 0), corners).repeat(2, 0)
     weights = np.where(far[:, None], roots.weights.repeat(rows, 0), weights).repeat(2, 0)
+    shade = np.interp(along, [0, 1], [ROOT_LIGHTNESS, TIP_LIGHTNESS])
+    rgb = roots.colors[:, None] * shade[:, None] / MEAN_LIGHTNESS
     flat_normals = normals.reshape(-1, 3).repeat(2, 0)
     cards = HairCards(
         vertices=vertices.reshape(-1, 3).astype(np.float32),
         triangles=triangles.astype(np.int32),
         normals=_unit(flat_normals).astype(np.float32),
         uv=uv.reshape(-1, 2).astype(np.float32),
-        colors=_bytes(roots.colors / MEAN_LIGHTNESS).repeat(rows * 2, 0),
+        colors=_bytes(rgb.reshape(-1, 3)).repeat(2, 0),
         card=np.arange(count).repeat(rows * 2).astype(np.int32),
         along=np.tile(along.repeat(2), count).astype(np.float32),
         layer=np.zeros(count, np.uint8),

@@ -15,10 +15,11 @@ HEIGHT = 512
 WIDTH = 1024
 #: Locks side by side.
 LOCKS = 16
-#: Which locks are of which kind: straight and curly ones, dense and thin, and strays, whose strands leave a
-#: surface that lies along their left edge.
+#: Which locks are of which kind: straight and curly ones, dense and thin, single hairs of brows and beards,
+#: and strays, whose strands leave a surface that lies along their left edge.
 DENSE = (0, 1, 2, 3, 4)
-THIN = (5, 6, 7)
+THIN = (5, 6)
+SINGLE = (7,)
 STRAY = (8, 9)
 CURLY_DENSE = (10, 11, 12)
 CURLY_THIN = (13, 14)
@@ -26,6 +27,7 @@ CURLY_STRAY = (15,)
 #: Strands of a lock of each kind.
 DENSE_STRANDS = 150
 THIN_STRANDS = 34
+SINGLE_STRANDS = 15
 STRAY_STRANDS = 26
 CURLY_DENSE_STRANDS = 90
 CURLY_THIN_STRANDS = 26
@@ -85,6 +87,7 @@ def strands_of(lock: int) -> int:
     kinds = (
         (DENSE, DENSE_STRANDS),
         (THIN, THIN_STRANDS),
+        (SINGLE, SINGLE_STRANDS),
         (STRAY, STRAY_STRANDS),
         (CURLY_DENSE, CURLY_DENSE_STRANDS),
         (CURLY_THIN, CURLY_THIN_STRANDS),
@@ -106,7 +109,7 @@ def paint_strand_atlas() -> StrandAtlas:
         low, high = lock * width + 4, (lock + 1) * width - 5
         for strand in range(strands_of(lock)):
             line = _line(rng, lock, low, high)
-            thick = int(rng.choice(WIDTHS[:2] if lock in (*STRAY, *CURLY_STRAY) else WIDTHS))
+            thick = int(rng.choice(WIDTHS[:2] if lock in (*SINGLE, *STRAY, *CURLY_STRAY) else WIDTHS))
             tone = round(255 * rng.uniform(*LIGHTNESS))
             tip = round(TAPER * len(line))
             for part, wide in ((line[: tip + 1], thick), (line[tip:], max(thick - 1, 1))):

@@ -14,11 +14,11 @@ from .gltf import ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
 from .image_bytes import jpeg_bytes, texture_bytes
 
 #: Roughness of hair, and of what covers it.
-HAIR_ROUGHNESS = 0.7
+HAIR_ROUGHNESS = 0.8
 COVER_ROUGHNESS = 0.85
 #: Factor of the reflection that every surface has (KHR_materials_specular): strands shade one another, and
 #: with 1 dark hair is gray in the light of a white room.
-HAIR_SPECULAR = 0.3
+HAIR_SPECULAR = 0.15
 SPECULAR_EXTENSION = "KHR_materials_specular"
 #: Below cards the shell is the shade between them: its color's factor.
 SHADE = 0.93

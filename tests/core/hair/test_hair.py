@@ -15,6 +15,7 @@ from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.geometry.visibility import depth_map
 from core.hair.builder import FacialHairRequest, HairBuilder
 from core.hair.coloring import hair_alone
+from core.hair.facial_hair import _hair_colors, _is_light
 from core.hair.masks import SIZE, hair_maps, hanging, maps_frame
 from core.hair.settings import HairSettings
 from core.hair.shell_mesh import SKIN_CLEARANCE, ShellMesh
@@ -394,6 +395,20 @@ def test_no_beard_without_one(builder):
     request = FacialHairRequest("strands", builder.topology.vertices)
     groom = builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices, "none", facial=request)
     assert [one.name for one in groom.facial] == ["brows"] and groom.facial_product == "strands"
+
+
+def test_a_gray_beard_on_dark_skin_is_gray():
+    rng = np.random.default_rng(0)
+    skin = np.array([125.0, 80, 60]) + rng.normal(0, 4, (400, 3))
+    shade = np.array([60.0, 38, 28]) + rng.normal(0, 4, (200, 3))
+    gray = np.array([118.0, 112, 108]) + rng.normal(0, 4, (200, 3))
+    colors = np.concatenate([skin, shade, gray]).astype(np.float32)
+    density, region = np.repeat([0.0, 0.9], 400), np.ones(800)
+    assert _is_light(colors, density, region, 0.5)
+    found = _hair_colors(colors[400:], True)
+    assert np.ptp(np.median(found, axis=0)) < 15 and np.median(found) > 80
+    dark = np.concatenate([skin, shade, shade]).astype(np.float32)
+    assert not _is_light(dark, density, region, 0.5)
 
 
 def test_brows_move_with_the_skin(bearded, builder):
