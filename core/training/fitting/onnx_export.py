@@ -76,9 +76,10 @@ class OccupancyNetwork(nn.Module):
 def _with_channel_of_ones(layer: nn.Sequential) -> nn.Sequential:
     """A layer of convolution, normalization and ReLU that has one more channel, of ones, behind its own."""
     conv, norm, activation = layer
-    wider = nn.Conv2d(
-        conv.in_channels, conv.out_channels + 1, conv.kernel_size, conv.stride, conv.padding, bias=False
-    )
+    if not isinstance(conv, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
+        raise TypeError("the layer is no convolution with a normalization")
+    channels, size, stride = conv.out_channels + 1, conv.kernel_size[0], conv.stride[0]
+    wider = nn.Conv2d(conv.in_channels, channels, size, stride, conv.padding[0], bias=False)
     nothing = torch.zeros(1, *conv.weight.shape[1:])
     wider.weight = nn.Parameter(torch.cat([conv.weight, nothing]).detach())
     normalization = nn.BatchNorm2d(norm.num_features + 1, norm.eps)
