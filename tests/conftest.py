@@ -1,10 +1,12 @@
 import fcntl
+import itertools
 import os
 import pickle
 import shutil
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,13 +80,25 @@ def wait_for(condition: Callable[[], object], what: str = "it") -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what takes long first.
+    """Deal the files to xdist's workers, of which each gets as many tests, and begins with its first ones.
 
-    What takes long to prepare, so that xdist never splits it between workers that steal work; then what takes
-    long by itself, so that no worker is still at it when the others have nothing left to steal.
+    Each worker begins with files that take long, so that none is still at one when there is nothing left to
+    steal. Apart from that they are mixed, in the same way each time: files of one folder mostly want the
+    same, as windows, which wait, or training, which works; beside one another they would leave cores idle, or
+    contend.
     """
-    marks = ("first", "long")
-    items.sort(key=lambda item: next((k for k, mark in enumerate(marks) if item.get_closest_marker(mark)), 2))
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    hands: list[list[pytest.Item]] = [
+        [] for _ in range(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    ]
+    mixed = sorted(files, key=lambda path: (path not in long, zlib.crc32(path.name.encode()), path))
+    for number, path in enumerate(mixed):
+        hand = hands[number % len(hands)] if path in long else min(hands, key=len)
+        hand.extend(files[path])
+    items[:] = itertools.chain(*hands)
 
 
 @pytest.fixture(scope="session", autouse=True)

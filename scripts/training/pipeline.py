@@ -52,7 +52,7 @@ def main() -> None:
     options = parser.parse_args()
     paths = data_paths(options)
     paths.require("face_model", "portraits", "panoramas", "scans")
-    hours = {"full": 2.0, "smoke": 0.002}[options.scale] if options.hours is None else options.hours
+    hours = {"full": 2.0, "smoke": 0.0005}[options.scale] if options.hours is None else options.hours
     if hours <= 0:
         raise PhotobustError(f"The network cannot train for {hours:g} hours: give more than 0.")
     steps = Steps(paths, options.run, SCALES[options.scale], hours, options.start).all()

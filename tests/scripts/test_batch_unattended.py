@@ -22,6 +22,7 @@ def left_behind(out):
     return [path.name for path in out.rglob("*") if path.name.startswith(".") or path.name.endswith(".part")]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_a_blender_worker_that_hangs_or_crashes_costs_one_step_of_one_head(fake_batch, photos, jobs):

@@ -10,7 +10,7 @@ from tests.conftest import wait_for
 
 Keys = webdriver.Keys
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 STATE = "document.body.dataset.state === '{}'"

@@ -23,7 +23,8 @@ from blender_addon.heads.build import build_head
 from blender_addon.heads.head_npz import read_head
 from tests.blender_addon.inside import main
 
-FRAMES = 90
+#: Just above half a second of a recording, which is looked at.
+FRAMES = 36
 
 
 def selected_head(folder):
@@ -38,7 +39,7 @@ def selected_head(folder):
 
 
 def recording():
-    """One and a half seconds; the eyes' angles agree with their shapes, as a camera's would."""
+    """A little more than half a second; the eyes' angles agree with their shapes, as a camera's would."""
     numbers = np.random.default_rng(7)
     times = np.arange(FRAMES) / 60
     waves = numbers.uniform(1, 8, (52, 1)) * times + numbers.uniform(0, 6, (52, 1))

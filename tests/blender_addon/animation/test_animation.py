@@ -10,7 +10,7 @@ from tests.core.head_samples import MODELS, rigged_head
 
 SCRIPT = Path(__file__).with_name("inside_animation.py")
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.mark.parametrize("name", ["takes", "controls"])

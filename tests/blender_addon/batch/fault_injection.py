@@ -10,6 +10,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 import threading
 import traceback
@@ -26,6 +27,7 @@ from blender_addon.batch.runner import BatchRunner, BatchSettings
 from blender_addon.batch.workspace import Workspace
 from blender_addon.errors import AddonError, JobFailedError
 
+ROOT = Path(__file__).resolve().parents[3]
 #: Audit events that change the file system, with the number of the argument that is a path.
 CHANGES = {"os.rename": 0, "os.remove": 0, "os.mkdir": 0, "os.rmdir": 0, "os.truncate": 0}
 #: Those of them that still work on a full disk.
@@ -207,30 +209,57 @@ class LoggedConsole(Console):
             self._injector.outside(note, self._log, "done " + Path(text.split(": ")[0].split("] ")[1]).name)
 
 
-def run(root, photos, frames, fault=NO_FAULT, jobs=1):
-    """Run a batch of a folder of photos into root/heads in a process of its own.
-
-    Returns (how it ended, number of calls counted, lines of the log).
+class BatchForks:
+    """Runs batches in processes of their own, which a small process forks off: a fork of pytest's own costs
+    more than the batch. Use it as a context.
     """
-    log = root / "log"
-    log.unlink(missing_ok=True)
-    counted = root / "counted"
-    child = os.fork()
-    if child == 0:
-        code = BROKEN
-        try:
-            code = _run(root, photos, frames, fault, jobs, log, counted)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    lines = log.read_text().splitlines() if log.exists() else []
-    return os.waitstatus_to_exitcode(status), int(counted.read_text()) if counted.exists() else 0, lines
+
+    def __enter__(self):
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", f"import {__name__} as module; module.serve()"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        return self
+
+    def __exit__(self, *exc_info):
+        self._server.communicate()
+
+    def run(self, root, photos, frames, fault=NO_FAULT, jobs=1):
+        """Run a batch of a folder of photos into root/heads.
+
+        Returns (how it ended, number of calls counted, lines of the log).
+        """
+        log, counted = root / "log", root / "counted"
+        log.unlink(missing_ok=True)
+        task = [str(root), str(photos), frames, fault.mode, fault.at, jobs]
+        print(json.dumps(task), file=self._server.stdin, flush=True)
+        code = int(self._server.stdout.readline())
+        lines = log.read_text().splitlines() if log.exists() else []
+        return code, int(counted.read_text()) if counted.exists() else 0, lines
 
 
-def _run(root, photos, frames, fault, jobs, log, counted):
-    out = root / "heads"
+def serve():
+    """Run a batch for each line of stdin, and print how it ended."""
+    for line in sys.stdin:
+        root, photos, frames, mode, at, jobs = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            code = BROKEN
+            try:
+                code = _run(Path(root), Path(photos), frames, Fault(mode, at), jobs)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _run(root, photos, frames, fault, jobs):
+    out, log, counted = root / "heads", root / "log", root / "counted"
     injector = Injector(out, fault)
     plan = BatchPlan(
         engine={"head": True},

@@ -13,7 +13,7 @@ import pytest
 
 from blender_addon.batch.record import BatchRecord
 
-from .fault_injection import ENDED, FAILED, KILLED, Fault, copy, run, tree
+from .fault_injection import ENDED, FAILED, KILLED, BatchForks, Fault, copy, tree
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs fork and /proc")
 
@@ -25,7 +25,13 @@ PHOTOS = {"a": b"face a", "changed": b"face 1", "two": b"face face", "noface": b
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory):
+def run():
+    with BatchForks() as forks:
+        yield forks.run
+
+
+@pytest.fixture(scope="module")
+def start(run, tmp_path_factory):
     """A finished batch whose photos and options have changed since: one photo is another, one
     has fewer faces, one is new; the turntables have fewer frames.
 
@@ -60,7 +66,7 @@ def is_whole(out, head, step):
 
 @pytest.mark.long
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_nothing_is_lost_and_nothing_half_done_is_called_done(start, tmp_path, shard):
+def test_nothing_is_lost_and_nothing_half_done_is_called_done(start, run, tmp_path, shard):
     finished, photos, expected, count = start
     faults = [Fault(mode, at) for at in range(1, count + 1) for mode in MODES]
     chosen = random.Random(0).sample(faults, min(FAULTS, len(faults)))
@@ -87,7 +93,7 @@ def test_nothing_is_lost_and_nothing_half_done_is_called_done(start, tmp_path, s
     assert ends == {ENDED, FAILED, KILLED}, "each kind of fault shows"
 
 
-def test_a_half_written_record_would_show(start, tmp_path):
+def test_a_half_written_record_would_show(start, run, tmp_path):
     """The test above can fail: of a record that is cut, photos are lost."""
     finished, photos, _, _ = start
     copy(finished, tmp_path / "copy")
@@ -97,7 +103,7 @@ def test_a_half_written_record_would_show(start, tmp_path):
     assert code == ENDED and "engine a.jpg" in log
 
 
-def test_faults_are_injected_where_they_are_wanted(start, tmp_path):
+def test_faults_are_injected_where_they_are_wanted(start, run, tmp_path):
     finished, photos, expected, _ = start
     for fault, end in (
         (Fault("kill", 1), KILLED),

@@ -106,6 +106,7 @@ def written(run_in_blender, source, tmp_path):
     return tmp_path, check, run_in_blender.kind
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_presets_in_the_programs_that_they_are_for(written):
     folder, check, kind = written

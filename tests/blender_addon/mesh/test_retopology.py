@@ -11,7 +11,7 @@ from blender_addon.engine.locate import find_engine
 
 SCRIPT = Path(__file__).with_name("inside_retopology.py")
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

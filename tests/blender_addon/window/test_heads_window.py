@@ -16,7 +16,7 @@ from tests.blender_addon.window.test_window import (  # noqa: F401  (the fixture
     window,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 SPACE = "bpy.context.space_data"
 #: How far the view is turned from Blender's front view, radians.

@@ -22,7 +22,7 @@ from tests.blender_addon.window.display import SIZE
 from tests.blender_addon.window.test_window import display, install, window  # noqa: F401  (fixtures)
 from tests.core.head_samples import MODELS, rigged_head
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 INSIDE = Path(__file__).with_name("inside_pins.py")
 CAMERA = Camera(2000.0, 511.5, 511.5)

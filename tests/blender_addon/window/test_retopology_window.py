@@ -11,7 +11,7 @@ from tests.blender_addon.window.test_window import (  # noqa: F401  (the fixture
     window,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 STATE = "bpy.context.window_manager.photobust"
 RUNNING = f"{STATE}.retopologizing"
