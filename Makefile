@@ -50,8 +50,9 @@ quick: $(STAMPS)/dev ## run the tests that take seconds
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not slow and not fuzz" $(PYTEST_FLAGS)
 
 .PHONY: fuzz
-fuzz: $(STAMPS)/dev ## feed hostile bytes to all that reads files, for half an hour
-	PHOTOBUST_FUZZ_SECONDS=1800 $(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m fuzz tests/fuzz $(PYTEST_FLAGS)
+fuzz: $(STAMPS)/dev ## feed hostile bytes to all that reads files, for half an hour, and new examples to properties
+	PHOTOBUST_FUZZ_SECONDS=1800 $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal \
+		--hypothesis-profile=explore -m "fuzz or hypothesis" $(PYTEST_FLAGS)
 
 .PHONY: lint
 lint: $(STAMPS)/dev ## check style

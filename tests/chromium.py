@@ -27,6 +27,12 @@ WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 #: Seconds that selenium waits for the driver's answer to one command, 120 by itself: longer than a script may
 #: take, so that the limit of the script is what ends one that hangs.
 COMMAND_SECONDS = 2 * PATIENCE_SECONDS
+#: Calls back when some frames have been drawn: on a busy machine a fifth of a second may pass without one.
+FRAMES_LATER = """
+let frames = 3;
+const done = arguments[0], next = () => (frames-- ? requestAnimationFrame(next) : done());
+next();
+"""
 #: Pictures of the 3D view that differ by less in the mean, 0..255, are the same one.
 SAME = 0.05
 
@@ -83,11 +89,12 @@ class Page:
 
     def picture(self, wanted=lambda picture: True):
         """The 3D view as (H, W, 3) float, once it has come to rest and is as wanted: it is drawn some time
-        after it was told to change.
+        after it was told to change. Between two pictures that are the same it was drawn anew.
         """
         before = None
         end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
+            self.driver.execute_async_script(FRAMES_LATER)
             png = self.find("#stage model-viewer").screenshot_as_png
             after = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), float)
             if before is not None and difference(before, after) < SAME and wanted(after):
@@ -112,3 +119,8 @@ class Page:
 def difference(one, other):
     """Mean difference of two pictures, 0..255; infinite if their sizes differ."""
     return np.abs(one - other).mean() if one.shape == other.shape else np.inf
+
+
+def is_shown(picture):
+    """Whether there is something in a picture of the 3D view."""
+    return np.ptp(picture, axis=(0, 1)).max() > 100

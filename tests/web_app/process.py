@@ -8,7 +8,8 @@ import urllib.request
 
 from tests.conftest import PATIENCE_SECONDS, ROOT
 
-#: `python -m web_app` that counts no page as closed because it is silent: only one that says so.
+#: `python -m web_app` that counts no page as closed because it is silent, only one that says so; and ends no
+#: request or job because it takes long, as they do beside others.
 PATIENT = """
 import sys
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ import web_app.settings
 @dataclass(frozen=True)
 class PatientSettings(web_app.settings.ServerSettings):
     absent_seconds: float = 1e6
+    silence_seconds: float = 1e6
+    upload_seconds: float = 1e6
+    job_seconds: float = 1e6
 
 
 web_app.settings.ServerSettings = PatientSettings
