@@ -14,6 +14,10 @@ from tests.conftest import PATIENCE_SECONDS
 INSIDE = Path(__file__).with_name("inside_window.py")
 #: Pixels from one place to the next where a button is looked for: buttons are 20 high.
 STEP = 9
+#: Beats of Blender's heart (inside_window.py) in which it hears of what mouse and keys did before.
+HEARD = 4
+#: Beats without drawing after which there is nothing left to draw.
+DRAWN = 40
 
 
 class BlenderWindow:
@@ -82,13 +86,26 @@ class BlenderWindow:
             if time.monotonic() > deadline:
                 tail = self.log.read_text(errors="replace")[-2000:]
                 raise AssertionError(f"waited in vain for {what}\n{tail}")
-            time.sleep(0.03)
+            time.sleep(0.01)
         return value
 
     def wait_until_drawn(self) -> None:
         """Wait until Blender has drawn what there is to draw, which takes a while without a graphics card."""
-        quiet = "longest_pause(time.monotonic() - 0.6) < 0.1"
-        self.wait_until(lambda: time.sleep(0.7) or self.ask(quiet), 60, "Blender to have drawn")
+        self.execute("quiet_beats = 0")
+        self.wait_until(lambda: self.ask("quiet_beats") >= DRAWN, 60, "Blender to have drawn")
+
+    def wait_until_heard(self) -> None:
+        """Wait until Blender has heard of what mouse and keys did."""
+        end = self.ask("beats") + HEARD
+        self.wait_until(lambda: self.ask("beats") >= end, 10, "Blender to go on")
+
+    def click(self, x: float, y: float, held: str = "") -> None:
+        """Click as the display does, when Blender has seen the mouse come: it takes a press as meant for what
+        the mouse was over before.
+        """
+        self.display.move(x, y)
+        self.wait_until_heard()
+        self.display.click(x, y, held)
 
     def region(self, area: str, region: str) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of a region on the screen; the largest if there are several."""
@@ -111,7 +128,7 @@ class BlenderWindow:
         x = left + across * (right - left)
         for y in range(top + STEP // 2, bottom, STEP):
             self.display.move(x, y)
-            time.sleep(0.06)
+            self.wait_until_heard()
             if text := self.ask(f"button_at_mouse({area!r}, {region!r})"):
                 yield text, x, y
 
@@ -153,8 +170,8 @@ class BlenderWindow:
             if seen is not None:
                 seen.append(text)
             if text.startswith(wanted):
-                # A busy Blender may not know yet that the mouse has gone on from the button before.
-                time.sleep(0.2)
+                # Buttons may come or go, as when a row appears above.
+                self.wait_until_drawn()
                 if self.ask(f"button_at_mouse({area!r}, {region!r})") == text:
                     return x, y
         return None
@@ -167,8 +184,8 @@ class BlenderWindow:
             _, top, right, bottom = self.region("VIEW_3D", "UI")
             for y in range(top + 20, bottom, 20):
                 self.execute(f"drawn.pop({panel!r}, None)")
-                self.display.click(right - 8, y)
-                time.sleep(0.3)
+                self.click(right - 8, y)
+                self.wait_until_drawn()
                 if self.ask(f"drawn.get({panel!r})"):
                     return right - 8, y
             return None

@@ -3,7 +3,8 @@
 A line of JSON with Python's text comes in, {"eval": "..."} or {"exec": "..."}; one with its value or its
 traceback goes out. Questions are answered on Blender's main thread, by a timer that is the heartbeat as well:
 the time from the end of one beat to the start of the next, less the pause asked for, is time in which Blender
-answered nobody.
+answered nobody. Between beats, Blender looks for what mouse and keys did, and draws: after some of them it
+has heard of all that was done before.
 """
 
 import json
@@ -17,6 +18,9 @@ import traceback
 import bpy
 
 PAUSE = 0.01
+#: Seconds of the process's work from one beat to the next that tell that Blender was drawing: work, as a busy
+#: machine keeps it from drawing for as long as it takes.
+DRAWING_SECONDS = 0.1
 
 questions: "queue.SimpleQueue[tuple[dict, queue.SimpleQueue]]" = queue.SimpleQueue()
 #: Beats that came late: (when, by how many seconds).
@@ -26,6 +30,10 @@ drawn: dict[str, float] = {}
 #: What `time_calls` has timed: (when, seconds, seconds of this thread's work).
 calls: list[tuple[float, float, float]] = []
 last_beat = time.monotonic()
+worked = time.process_time()
+#: How many beats there were, and how many since Blender was drawing last.
+beats = 0
+quiet_beats = 0
 
 
 def watch_panel(name):
@@ -110,11 +118,13 @@ def has_view():
 
 
 def beat():
-    global last_beat
+    global last_beat, worked, beats, quiet_beats
     now = time.monotonic()
     late = now - last_beat - PAUSE
     if late > 0.005:
         late_beats.append((now, late))
+    beats += 1
+    quiet_beats = quiet_beats + 1 if time.process_time() - worked < DRAWING_SECONDS else 0
     while True:
         try:
             question, reply = questions.get_nowait()
@@ -124,7 +134,7 @@ def beat():
             reply.put({"value": answer(question)})
         except BaseException:
             reply.put({"error": traceback.format_exc()})
-    last_beat = time.monotonic()
+    last_beat, worked = time.monotonic(), time.process_time()
     return PAUSE
 
 

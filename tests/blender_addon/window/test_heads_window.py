@@ -59,7 +59,7 @@ def test_a_surface_and_then_a_head(window, photo, keep, tmp_path):  # noqa: F811
     keep("panel_head")
 
     # Confidence shows in the same view, and goes again.
-    window.display.click(*window.find_button("photobust.show_confidence"))
+    window.click(*window.find_button("photobust.show_confidence"))
     window.wait_until(lambda: window.ask(f"{SPACE}.shading.color_type") == "VERTEX", 20, "the confidence")
     keep("panel_confidence")
     window.execute("bpy.ops.photobust.show_confidence()")
@@ -103,7 +103,7 @@ def reconstruct(window, module, path, product, picture=None):  # noqa: F811
     searching = f"sys.modules['{module}.state.face_search'].is_searching()"
     window.wait_until(lambda: window.ask(f"{STATE}.engine_ready and not {searching}"), 120, "the engine")
     window.wait_until_drawn()  # rows have come and gone
-    window.display.click(*window.find_button("photobust.reconstruct"))
+    window.click(*window.find_button("photobust.reconstruct"))
     window.wait_until(lambda: window.ask(f"{STATE}.running"), 10, "the run to begin")
     if picture is not None:
         window.wait_until(lambda: window.ask(f"{STATE}.percent") > 25.0, 60, "progress")

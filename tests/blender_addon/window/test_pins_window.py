@@ -199,7 +199,7 @@ def test_points_are_dragged_with_the_mouse(window, folder, tmp_path):  # noqa: F
     # A thing is taken whole: here the wall, which is all that there is. Blender does not wait for the engine.
     window.execute("os.kill(engine, signal.SIGSTOP)")
     painted = len(window.ask("head().photobust.ignored_png"))
-    window.display.click(x - 120, SIZE[1] - 1 - y, held="shift")
+    window.click(x - 120, SIZE[1] - 1 - y, held="shift")
     window.wait_until(lambda: window.ask("painting().question is not None"), 20, "the question")
     assert window.ask("len(head().photobust.ignored_png)") == painted
     window.execute("os.kill(engine, signal.SIGCONT)")
@@ -216,7 +216,7 @@ def test_points_are_dragged_with_the_mouse(window, folder, tmp_path):  # noqa: F
     window.wait_until(lambda: window.ask(further) == 1, 20, "what is painted over the further photo")
     # Enter is not forgotten if another photo is chosen while the engine is waited for.
     window.execute("os.kill(engine, signal.SIGSTOP)")
-    window.display.click(x + 120, SIZE[1] - 1 - y, held="shift")
+    window.click(x + 120, SIZE[1] - 1 - y, held="shift")
     window.wait_until(lambda: window.ask("painting().question is not None"), 20, "the question")
     window.display.key("Return")
     window.wait_until(lambda: window.ask("painting().ending"), 20, "the wish to end")

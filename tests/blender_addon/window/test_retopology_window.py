@@ -94,7 +94,7 @@ def press(window, quads):  # noqa: F811
     window.execute(
         f"bpy.context.window_manager.operator_properties_last('photobust.retopologize').quads = {quads}"
     )
-    window.display.click(*window.find_button("photobust.retopologize"))
+    window.click(*window.find_button("photobust.retopologize"))
     window.wait_until_drawn()
     assert not window.ask(RUNNING), "it has to ask first"
     window.display.key("Return")

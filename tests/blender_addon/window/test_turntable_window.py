@@ -54,9 +54,9 @@ def test_a_turntable_from_the_panel(window, tmp_path):  # noqa: F811
 
 def press(window):  # noqa: F811
     """The button, and then the file browser's."""
-    window.display.click(*window.find_button("photobust.turntable"))
+    window.click(*window.find_button("photobust.turntable"))
     window.wait_until(
         lambda: any(place["area"] == "FILE_BROWSER" for place in window.ask("places()")), 20, "a file browser"
     )
     window.wait_until_drawn()
-    window.display.click(*window.find_accept_button())
+    window.click(*window.find_accept_button())
