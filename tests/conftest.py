@@ -24,6 +24,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(_variable, "1")
 
+# Hundreds of processes read the same sources, which need not be compiled by each of them.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # Timings are not asserted: on a busy machine the first example alone can take longer than hypothesis allows.
 # The same examples each time: a suite that finds a new one by chance fails whoever changed something else.
 # --hypothesis-profile=explore looks for new ones.

@@ -134,7 +134,8 @@ def link_distributions(distributions, packages, programs):
                 continue
             link = packages / file
             link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(file.locate())
+            if not link.exists():  # some are listed twice, or by two that have them in common
+                link.symlink_to(file.locate())
         for point in distribution.entry_points.select(group="console_scripts"):
             function = point.attr.split(".")[0]
             script = programs / point.name

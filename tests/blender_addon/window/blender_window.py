@@ -58,15 +58,15 @@ class BlenderWindow:
             return False
         return True
 
-    def ask(self, expression: str) -> Any:
-        """Value of a Python expression inside Blender, as far as JSON can hold it."""
-        return self._send({"eval": expression})
+    def ask(self, expression: str, beats: int = 0) -> Any:
+        """Value of a Python expression inside Blender, as far as JSON can hold it, after so many beats."""
+        return self._send({"eval": expression, "beats": beats})
 
     def execute(self, statements: str) -> None:
         """Run Python statements inside Blender."""
         self._send({"exec": statements})
 
-    def _send(self, question: dict[str, str]) -> Any:
+    def _send(self, question: dict[str, str | int]) -> Any:
         print(json.dumps(question), file=self._lines, flush=True)
         line = self._lines.readline()
         if not line:
@@ -96,8 +96,7 @@ class BlenderWindow:
 
     def wait_until_heard(self) -> None:
         """Wait until Blender has heard of what mouse and keys did."""
-        end = self.ask("beats") + HEARD
-        self.wait_until(lambda: self.ask("beats") >= end, 10, "Blender to go on")
+        self.ask("None", beats=HEARD)
 
     def click(self, x: float, y: float, held: str = "") -> None:
         """Click as the display does, when Blender has seen the mouse come: it takes a press as meant for what
@@ -128,8 +127,7 @@ class BlenderWindow:
         x = left + across * (right - left)
         for y in range(top + STEP // 2, bottom, STEP):
             self.display.move(x, y)
-            self.wait_until_heard()
-            if text := self.ask(f"button_at_mouse({area!r}, {region!r})"):
+            if text := self.ask(f"button_at_mouse({area!r}, {region!r})", beats=HEARD):
                 yield text, x, y
 
     def find_button(

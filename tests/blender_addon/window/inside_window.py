@@ -1,12 +1,13 @@
 """Run by Blender (-P) in the window tests: `inside_window.py SOCKET`. Answers questions about the window.
 
-A line of JSON with Python's text comes in, {"eval": "..."} or {"exec": "..."}; one with its value or its
-traceback goes out. Questions are answered on Blender's main thread, by a timer that is the heartbeat as well:
-the time from the end of one beat to the start of the next, less the pause asked for, is time in which Blender
-answered nobody. Between beats, Blender looks for what mouse and keys did, and draws: after some of them it
-has heard of all that was done before.
+A line of JSON with Python's text comes in, {"eval": "..."} or {"exec": "..."}, with the "beats" to wait
+before that; one with its value or its traceback goes out. Questions are answered on Blender's main thread,
+by a timer that is the heartbeat as well: the time from the end of one beat to the start of the next, less
+the pause asked for, is time in which Blender answered nobody. Between beats, Blender looks for what mouse
+and keys did, and draws: after some of them it has heard of all that was done before.
 """
 
+import contextlib
 import json
 import queue
 import socket
@@ -23,6 +24,8 @@ PAUSE = 0.01
 DRAWING_SECONDS = 0.1
 
 questions: "queue.SimpleQueue[tuple[dict, queue.SimpleQueue]]" = queue.SimpleQueue()
+#: Those that have come, and the beat at which each is answered.
+waiting: list[tuple[int, dict, queue.SimpleQueue]] = []
 #: Beats that came late: (when, by how many seconds).
 late_beats: list[tuple[float, float]] = []
 #: When the panels that are watched were last drawn.
@@ -125,11 +128,13 @@ def beat():
         late_beats.append((now, late))
     beats += 1
     quiet_beats = quiet_beats + 1 if time.process_time() - worked < DRAWING_SECONDS else 0
-    while True:
-        try:
+    with contextlib.suppress(queue.Empty):
+        while True:
             question, reply = questions.get_nowait()
-        except queue.Empty:
-            break
+            waiting.append((beats + question.get("beats", 0), question, reply))
+    due = [one for one in waiting if one[0] <= beats]
+    waiting[:] = [one for one in waiting if one[0] > beats]
+    for _, question, reply in due:
         try:
             reply.put({"value": answer(question)})
         except BaseException:
