@@ -1,7 +1,5 @@
 """The wheel: what is in it, and that it works in an environment that has nothing else of the project."""
 
-import email
-import importlib.metadata
 import json
 import os
 import re
@@ -13,8 +11,6 @@ import zipfile
 
 import pytest
 import tomllib
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from skimage import data, io
 
 import blender_addon
@@ -65,9 +61,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    """Runs a program of an environment with nothing but the wheel, and what it says that it needs, with Dask
-    and Starlette.
-    """
+    """Runs a program of an environment with nothing but the wheel, Dask and Starlette."""
     folder = tmp_path_factory.mktemp("empty")
     home = tmp_path_factory.mktemp("home")
     (folder / "path").mkdir()
@@ -75,13 +69,15 @@ def installed(wheel, tmp_path_factory):
         (folder / "path" / name).symlink_to(shutil.which(name))
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
     programs = folder / "venv/bin"
-    pip = (programs / "python", "-m", "pip", "--disable-pip-version-check")
-    options = ("--quiet", "--no-deps", "--no-index")
-    subprocess.run([*pip, "install", *options, wheel], check=True, timeout=500, cwd=folder)
-    (packages,) = (folder / "venv/lib").glob("python*/site-packages")
-    link_distributions(needed_by(wheel, {"cluster", "web"}), packages, programs)
-    # pip says whether a version does not do, or something is missing that is needed on the way.
-    subprocess.run([*pip, "check"], check=True, timeout=500, cwd=folder)
+    subprocess.run(
+        [
+            *(programs / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+            *("-c", ROOT / "constraints.txt", f"photobust[cluster,web] @ {wheel.as_uri()}"),
+        ],
+        check=True,
+        timeout=500,
+        cwd=folder,
+    )
     # No `blender` in the PATH: only what the wheel brings.
     env = fresh_environment(home, PATH=f"{programs}{os.pathsep}{folder / 'path'}")
 
@@ -97,53 +93,8 @@ def installed(wheel, tmp_path_factory):
         return done.stdout
 
     run.folder = folder
-    return run
-
-
-def needed_by(wheel, extras):
-    """The distributions, installed here, that a wheel asks for with these extras, and what they ask for."""
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        asked = email.message_from_bytes(archive.read(name)).get_all("Requires-Dist")
-    found = {}
-    waiting = [(asked, frozenset(extras))]
-    while waiting:
-        asked, extras = waiting.pop()
-        for requirement in map(Requirement, asked or ()):
-            marker = requirement.marker
-            if marker and not any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
-                continue
-            key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
-            if key not in found:
-                found[key] = importlib.metadata.distribution(requirement.name)
-                waiting.append((found[key].requires, key[1]))
-    return {name: found[name, extras] for name, extras in found}.values()
-
-
-def link_distributions(distributions, packages, programs):
-    """Make an environment have distributions of this one: links instead of almost a gigabyte of copies.
-
-    Args:
-        distributions: as of importlib.metadata.
-        packages: the folder site-packages of the other environment.
-        programs: its folder of programs, which gets theirs.
-    """
-    for distribution in distributions:
-        for file in distribution.files:
-            if ".." in file.parts:
-                continue
-            link = packages / file
-            link.parent.mkdir(parents=True, exist_ok=True)
-            if not link.exists():  # some are listed twice, or by two that have them in common
-                link.symlink_to(file.locate())
-        for point in distribution.entry_points.select(group="console_scripts"):
-            function = point.attr.split(".")[0]
-            script = programs / point.name
-            script.write_text(
-                f"#!{programs / 'python'}\nimport sys\nfrom {point.module} import {function}\n"
-                f"sys.exit({point.attr}())\n"
-            )
-            script.chmod(0o755)
+    yield run
+    shutil.rmtree(folder / "venv")  # pytest keeps the folders of three runs, and this is almost a gigabyte
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ SCALES = {
     ),
     # Too little to learn from: whether all steps fit together, in minutes.
     "smoke": Scale(
-        portraits=6,
+        portraits=12,
         train_shards=((1, ()), (1, ("--far", "0.35", "--clay", "0.5"))),
         eval_shards=1,
         shading_shards=1,
@@ -72,7 +72,7 @@ SCALES = {
         lifter=("--basis-heads", "120"),
         cascade=("--stages", "1", "--sites", "6"),
         network=("--batch", "2"),
-        calibration=("--count", "4", "--fewest", "2"),
+        calibration=("--count", "8", "--fewest", "4"),
         evaluation=("--count", "2", "--methods", "network"),
         scan=("--methods", "network", "--views", "1"),
     ),
