@@ -8,6 +8,8 @@ import numpy as np
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 #: Steps of the table that turns linear light into bytes.
 _TABLE_STEPS = 4096
+#: Values that are encoded at a time: what is computed on the way stays in the processor's cache.
+_BLOCK = 1 << 15
 
 
 def srgb_to_linear(srgb: np.ndarray) -> np.ndarray:
@@ -59,10 +61,15 @@ def linear_to_bytes(linear: np.ndarray) -> np.ndarray:
     Returns:
         (...) uint8, from a table of square roots, which is fine in the dark, where the curve is steep.
     """
-    steps = np.sqrt(np.maximum(linear, 0))
-    steps *= _TABLE_STEPS - 1
-    steps += 0.5
-    return np.take(_bytes_of_roots(), steps.astype(np.intp), mode="clip")
+    values = np.asarray(linear, order="C")
+    encoded = np.empty(values.shape, np.uint8)
+    flat, out, table = values.reshape(-1), encoded.reshape(-1), _bytes_of_roots()
+    for start in range(0, flat.size, _BLOCK):
+        steps = np.sqrt(np.maximum(flat[start : start + _BLOCK], 0))
+        steps *= _TABLE_STEPS - 1
+        steps += 0.5
+        out[start : start + _BLOCK] = table.take(steps.astype(np.intp), mode="clip")
+    return encoded
 
 
 @lru_cache(maxsize=1)

@@ -184,41 +184,53 @@ def _limited(color: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
     return color * (np.clip(luminance, *limits) / luminance)
 
 
-def paint_eyeball(direction: np.ndarray, radius: float, colors: EyeColors, seed: int = 0) -> np.ndarray:
-    """Paint the points of an eyeball.
+class EyeballPainter:
+    """Paints the points of one eyeball: all but the colors of iris and white is computed once."""
 
-    Args:
-        direction: (N, 3) unit vectors from its center, the iris around -y.
-        radius: Of the eyeball, meters.
-        colors: Of iris and white.
-        seed: Of the fibers.
+    def __init__(self, direction: np.ndarray, radius: float, seed: int = 0) -> None:
+        """Draw fibers, veins and shades.
 
-    Returns:
-        (N, 3) float32 linear colors.
-    """
-    rng = np.random.default_rng(seed)
-    distance = np.arccos(np.clip(-direction[:, 1], -1, 1)) * radius  # along the surface
-    around = np.arctan2(direction[:, 2], direction[:, 0])
-    fraction = distance / IRIS_RADIUS
-    fiber = _fibers(rng, around, fraction)
-    # Dark around the pupil, lightest at the collarette, dark again toward the rim.
-    iris = 0.60 + 0.75 * ramp(fraction, PUPIL, COLLARETTE) - 0.30 * ramp(fraction, COLLARETTE, 0.85)
-    warm = np.exp(-(((fraction - COLLARETTE) / 0.16) ** 2))[:, None] * COLLARETTE_TINT
-    iris_color = colors.iris * (1 + warm) * (iris * fiber)[:, None]
-    # The white reddens toward the corners, where veins run; the back is never seen.
-    red = ramp(distance, 1.4 * IRIS_RADIUS, 3.2 * IRIS_RADIUS)
-    vein = VEIN_DARKNESS * red * _veins(rng, around, fraction)
-    white = colors.white * (1 - red[:, None] * np.array([0.10, 0.26, 0.27]) - vein[:, None] * VEIN_COLOR)
-    inside = ramp(-distance, -IRIS_RADIUS - IRIS_EDGE / 2, -IRIS_RADIUS + IRIS_EDGE / 2)[:, None]
-    pupil = ramp(-fraction, -PUPIL - 0.04, -PUPIL + 0.04)[:, None]
-    result = white * (1 - inside) + iris_color * inside
-    # The limbus, where the iris shines through the white's edge, dark and soft to both sides.
-    limbus = np.exp(-(((fraction - 1) / np.where(fraction < 1, LIMBUS_INSIDE, LIMBUS_OUTSIDE)) ** 2))
-    result *= 1 - LIMBUS_DARKNESS * limbus[:, None]
-    # What the upper lid and its lashes shade in any light.
-    shade = LID_DARKNESS * ramp(np.sin(around) * fraction, *LID_SHADE_RANGE)
-    result *= 1 - shade[:, None]
-    return (result * (1 - pupil) + 0.002 * pupil).astype(np.float32)
+        Args:
+            direction: (N, 3) unit vectors from the eyeball's center, the iris around -y.
+            radius: Of the eyeball, meters.
+            seed: Of the fibers.
+        """
+        rng = np.random.default_rng(seed)
+        distance = np.arccos(np.clip(-direction[:, 1], -1, 1)) * radius  # along the surface
+        around = np.arctan2(direction[:, 2], direction[:, 0])
+        fraction = distance / IRIS_RADIUS
+        fiber = _fibers(rng, around, fraction)
+        # Dark around the pupil, lightest at the collarette, dark again toward the rim.
+        lightness = 0.60 + 0.75 * ramp(fraction, PUPIL, COLLARETTE) - 0.30 * ramp(fraction, COLLARETTE, 0.85)
+        warm = np.exp(-(((fraction - COLLARETTE) / 0.16) ** 2))[:, None] * COLLARETTE_TINT
+        iris = (1 + warm) * (lightness * fiber)[:, None]
+        # The white reddens toward the corners, where veins run; the back is never seen.
+        red = ramp(distance, 1.4 * IRIS_RADIUS, 3.2 * IRIS_RADIUS)
+        vein = VEIN_DARKNESS * red * _veins(rng, around, fraction)
+        white = 1 - red[:, None] * np.array([0.10, 0.26, 0.27]) - vein[:, None] * VEIN_COLOR
+        inside = ramp(-distance, -IRIS_RADIUS - IRIS_EDGE / 2, -IRIS_RADIUS + IRIS_EDGE / 2)[:, None]
+        pupil = ramp(-fraction, -PUPIL - 0.04, -PUPIL + 0.04)[:, None]
+        # The limbus, where the iris shines through the white's edge, dark and soft to both sides.
+        limbus = np.exp(-(((fraction - 1) / np.where(fraction < 1, LIMBUS_INSIDE, LIMBUS_OUTSIDE)) ** 2))
+        # What the upper lid and its lashes shade in any light.
+        lid = LID_DARKNESS * ramp(np.sin(around) * fraction, *LID_SHADE_RANGE)
+        shade = ((1 - LIMBUS_DARKNESS * limbus) * (1 - lid))[:, None] * (1 - pupil)
+        #: (N, 3) float32: how much there is of the iris's and of the white's color, and of none.
+        self._iris = (iris * inside * shade).astype(np.float32)
+        self._white = (white * (1 - inside) * shade).astype(np.float32)
+        self._black = (0.002 * pupil).astype(np.float32)
+
+    def paint(self, colors: EyeColors) -> np.ndarray:
+        """Paint the points.
+
+        Args:
+            colors: Of iris and white.
+
+        Returns:
+            (N, 3) float32 linear colors.
+        """
+        iris, white = colors.iris.astype(np.float32), colors.white.astype(np.float32)
+        return np.asarray(self._iris * iris + self._white * white + self._black)
 
 
 def _veins(rng: np.random.Generator, around: np.ndarray, fraction: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import numpy as np
 from ..template.regions import Regions
 from ..template.topology import EYE_LEFT, EYE_RIGHT, INNER, HeadTopology
 from .atlas import Atlas
-from .eyes import EyeColors, paint_eyeball
+from .eyes import EyeballPainter, EyeColors
 from .procedural import eye_directions, paint_inside, paint_parts
 
 
@@ -31,7 +31,8 @@ class PartPainter:
         self.inner = self.of_part[INNER]
         self._linear, self.alpha = paint_parts(topology, atlas, self.of_part)
         self._eyeballs = {
-            name: eye_directions(topology, atlas, self.of_part[name], name) for name in (EYE_LEFT, EYE_RIGHT)
+            name: EyeballPainter(*eye_directions(topology, atlas, self.of_part[name], name))
+            for name in (EYE_LEFT, EYE_RIGHT)
         }
 
     def paint(self, rim: np.ndarray, eyes: EyeColors) -> np.ndarray:
@@ -46,6 +47,6 @@ class PartPainter:
         """
         linear = self._linear.copy()
         linear[self.inner] = paint_inside(self._regions, self._topology, self._atlas, self.inner, rim)
-        for name, (direction, radius) in self._eyeballs.items():
-            linear[self.of_part[name]] = paint_eyeball(direction, radius, eyes)
+        for name, eyeball in self._eyeballs.items():
+            linear[self.of_part[name]] = eyeball.paint(eyes)
         return linear

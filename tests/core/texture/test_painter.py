@@ -11,7 +11,7 @@ from core.template.regions import Regions
 from core.template.topology import EYE_LEFT, LASHES, SKIN
 from core.texture.atlas import Atlas, texel_coordinates
 from core.texture.delighting import relative_shading
-from core.texture.eyes import eye_colors, paint_eyeball
+from core.texture.eyes import EyeballPainter, eye_colors
 from core.texture.inpainting import SmoothCompletion, color_match
 from core.texture.painter import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, AlbedoPainter
 from core.texture.photo_albedo import PhotoAlbedo
@@ -199,7 +199,7 @@ def test_an_iris_is_round_and_around_the_front(astronauts):
     light = {}
     for r in (0.02, 0.25, 0.5):  # radians: pupil, iris, white
         ring = [np.sin(r) * np.cos(angle), np.full(100, -np.cos(r)), np.sin(r) * np.sin(angle)]
-        light[r] = (paint_eyeball(np.stack(ring, 1), 0.0165, colors) @ LUMINANCE).mean()
+        light[r] = (EyeballPainter(np.stack(ring, 1), 0.0165).paint(colors) @ LUMINANCE).mean()
     assert light[0.02] < light[0.25] < light[0.5]
 
 
