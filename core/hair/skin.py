@@ -18,6 +18,9 @@ EDGE_COSINE = 0.7
 RIM_MARGIN = 0.003
 #: Relative error of the closest point that is allowed for speed.
 APPROXIMATION = 0.03
+#: Samples in a leaf of the search tree: far from the skin, where most of the hair's grid is, a search takes
+#: 0.4 of the time of scipy's default, 16.
+LEAF_SIZE = 48
 
 
 class Skin:
@@ -50,7 +53,7 @@ class Skin:
         self.samples = self.at_samples(self.vertices)
         normals = self.at_samples(self.normals)
         self._normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-        self._tree = cKDTree(self.samples)
+        self._tree = cKDTree(self.samples, LEAF_SIZE, balanced_tree=False, compact_nodes=False)
         self._rim = float(self.vertices[topology.neck, 2].max())
 
     def at_samples(self, values: np.ndarray) -> np.ndarray:
