@@ -1,6 +1,7 @@
 """The files of an animation-ready head: head.npz, head.glb, albedo.png, albedo_mask.png."""
 
 from concurrent.futures import Executor, Future
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -100,10 +101,22 @@ def lash_texture(image: np.ndarray, topology: HeadTopology) -> bytes:
         image: (S, S, 4) uint8 sRGB and coverage.
         topology: The head's.
     """
-    left, top, right, bottom = lash_window(topology, len(image))
-    lashes = np.zeros_like(image)
-    lashes[top:bottom, left:right] = image[top:bottom, left:right]
-    return texture_bytes(lashes)
+    window = lash_window(topology, len(image))
+    left, top, right, bottom = window
+    return _window_bytes(len(image), window, image[top:bottom, left:right].tobytes())
+
+
+@lru_cache(maxsize=1)
+def _window_bytes(side: int, window: tuple[int, int, int, int], pixels: bytes) -> bytes:
+    """A picture of side² RGBA pixels, transparent but for a window, as a PNG file.
+
+    Lashes are painted alike on all heads: they are encoded for the first.
+    """
+    left, top, right, bottom = window
+    picture = np.zeros((side, side, 4), np.uint8)
+    shape = bottom - top, right - left, 4
+    picture[top:bottom, left:right] = np.frombuffer(pixels, np.uint8).reshape(shape)
+    return texture_bytes(picture)
 
 
 def provenance(reconstruction: Reconstruction, photo: Photo) -> dict[str, Any]:
