@@ -72,7 +72,11 @@ class ConfidenceEstimator:
         self._visible = np.setdiff1d(np.arange(len(topology.vertices)), invisible)
 
     def surface_confidence(
-        self, vertices: np.ndarray, target: ClosestPointQuery, skin: LocatedPoints | None = None
+        self,
+        vertices: np.ndarray,
+        target: ClosestPointQuery,
+        skin: LocatedPoints | None = None,
+        normals: np.ndarray | None = None,
     ) -> np.ndarray:
         """The surface's confidence at the vertices of a head.
 
@@ -80,13 +84,16 @@ class ConfidenceEstimator:
             vertices: (V, 3) float64, head frame, meters.
             target: The surface.
             skin: Where the skin's vertices are on it, if that is known: nothing else then has confidence.
+            normals: (V, 3) of the vertices, if they are known.
 
         Returns:
             (V,) 0..1, 0 where the vertices are not on the surface.
         """
         index = self._visible if skin is None else self._skin
         located = skin or target.locate(vertices[index])
-        normals = vertex_normals(vertices, self._topology.triangles)[index]
+        if normals is None:
+            normals = vertex_normals(vertices, self._topology.triangles)
+        normals = normals[index]
         found = located.match(normals, MAX_DISTANCE, min_cosine=MIN_COSINE)
         # The surface ends at a plane through the neck, below which the head goes on.
         valid = np.flatnonzero((found.weight > 0) & (vertices[index, 2] > NECK_PLANE_Z + NECK_RIM))
@@ -119,8 +126,9 @@ class ConfidenceEstimator:
         Returns:
             (V,) 0 (guessed) to 1 (visible, facing the camera).
         """
-        found = self.surface_confidence(vertices, target, skin)
-        confidence = np.minimum(found, self.visibility(vertices, camera, pose))
+        normals = vertex_normals(vertices, self._topology.triangles)
+        found = self.surface_confidence(vertices, target, skin, normals)
+        confidence = np.minimum(found, self._visibility(vertices, normals, camera, pose))
         body = np.flatnonzero(confidence[: self._count])
         size = feature_size(vertices[: self._count], self._body, chosen=body)
         confidence[body[size < MIN_FEATURE_SIZE]] = 0
@@ -137,8 +145,14 @@ class ConfidenceEstimator:
         Returns:
             (V,) 0..1.
         """
+        return self._visibility(vertices, vertex_normals(vertices, self._topology.triangles), camera, pose)
+
+    def _visibility(
+        self, vertices: np.ndarray, normals: np.ndarray, camera: Camera, pose: HeadPose
+    ) -> np.ndarray:
+        """`visibility` of vertices (V, 3) whose normals (V, 3) are known."""
         points = pose.head_to_camera(vertices.astype(np.float64))
-        directions = vertex_normals(vertices, self._topology.triangles) @ pose.rotation.T
+        directions = normals @ pose.rotation.T
         cosine = ray_cosines(points, directions)
         facing = ramp(cosine, GRAZING_COSINE, FACING_COSINE)
         return self._unoccluded(points, camera) * facing * (0.5 + 0.5 * cosine)
