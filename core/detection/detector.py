@@ -28,6 +28,7 @@ from .landmarks import (
     turn_between,
 )
 from .mediapipe_landmarker import MediaPipeLandmarker
+from .profile_finder import PROFILE_ATTEMPT, ProfileFinder, landmark_yaw
 from .views import (
     PLAIN_CONFIDENCE,
     DetectionView,
@@ -64,6 +65,9 @@ SAME_FACE_OVERLAP = 0.5
 WINDOW_REACH = 1.8
 #: ... with the face at most so large, pixels.
 WINDOW_FACE_SIZE = 256
+#: Yaw of MediaPipe's landmarks, degrees, from which on those of the profile network are better: MediaPipe's
+#: show too little of it.
+MEDIAPIPE_YAW = 45.0
 
 
 @dataclass(frozen=True)
@@ -88,15 +92,27 @@ class FaceDetector:
     A context manager: `close` frees the graphs.
     """
 
-    def __init__(self, models_dir: Path) -> None:
-        self._models_dir = Path(models_dir)
+    def __init__(self, models_dir: Path, backend: str | None = None, profile: bool = True) -> None:
+        """Remember where the models are.
+
+        Args:
+            models_dir: Their folder.
+            backend: See `core.runtime.backend.choose_backend`.
+            profile: Whether faces from the side are looked for with the profile network, if the folder has
+                it.
+        """
+        self._models_dir, self._backend = Path(models_dir), backend
+        self._with_profile = profile and ProfileFinder.is_there(self._models_dir)
+        self._profile: ProfileFinder | None = None
         self._mirror = load_landmark_symmetry(self._models_dir)
         self._landmarkers: dict[tuple[int, bool, float], MediaPipeLandmarker] = {}
 
     @classmethod
-    def from_pretrained(cls, models_dir: str | Path | None = None) -> "FaceDetector":
+    def from_pretrained(
+        cls, models_dir: str | Path | None = None, backend: str | None = None
+    ) -> "FaceDetector":
         """The detector with the models of `models_dir` (default: the project's)."""
-        return cls(Path(models_dir) if models_dir else models_folder())
+        return cls(Path(models_dir) if models_dir else models_folder(), backend)
 
     def detect(self, rgb: np.ndarray, max_faces: int = 10, thorough: bool = True) -> DetectedFaces:
         """Faces in an (H, W, 3) uint8 photo, largest first.
@@ -125,6 +141,7 @@ class FaceDetector:
                 )
             if not faces:
                 faces = self._retry(rgb, base)
+            faces = [self.from_the_side(rgb, face) for face in faces]
             largest = max((face.size for face in faces), default=0.0)
             if largest < SMALL_FACE * min(rgb.shape[:2]) and len(faces) < max_faces:
                 for scale in tile_levels(rgb.shape):
@@ -186,6 +203,30 @@ class FaceDetector:
         best = _most_probable([self._reading(rgb, face), other])
         return other.face if best is other else face
 
+    def _profile_finder(self) -> ProfileFinder | None:
+        """What finds faces seen from the side, made on first use; None without its network."""
+        if self._profile is None and self._with_profile:
+            self._profile = ProfileFinder.from_pretrained(self._models_dir, self._backend)
+        return self._profile
+
+    def from_the_side(self, rgb: np.ndarray, face: FaceLandmarks) -> FaceLandmarks:
+        """A face as the profile network sees it, if it is turned far enough and both see the same face.
+
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+            face: Detected in it.
+
+        Returns:
+            The profile network's face, or `face` itself.
+        """
+        if face.attempt == PROFILE_ATTEMPT or abs(landmark_yaw(face.points)) < MEDIAPIPE_YAW:
+            return face
+        finder = self._profile_finder()
+        found = finder.at(rgb, face) if finder else None
+        if found is None or overlap(face, found) < SAME_FACE_OVERLAP:
+            return face
+        return found
+
     def _rotated_detections(
         self, rgb: np.ndarray, face: FaceLandmarks, degrees: float
     ) -> list[FaceLandmarks]:
@@ -206,10 +247,19 @@ class FaceDetector:
             For each of the two, the mean distance of the landmarks in sizes of the face (infinite if the
             close-up shows no face), and the landmarks, photo frame.
         """
+        finder = self._profile_finder()
+        if finder and face.attempt == PROFILE_ATTEMPT:
+            return finder.redetections(rgb, face)
         return list(islice(self._redetections(rgb, face), 2))
 
     def _retry(self, rgb: np.ndarray, base: np.ndarray) -> list[FaceLandmarks]:
-        """Faces of the first retry with a confirmed one, else the most probable."""
+        """A face seen from the side, else those of the first retry with a confirmed one, else the most
+        probable.
+        """
+        finder = self._profile_finder()
+        found_there = finder.find(rgb) if finder else None
+        if found_there:
+            return [found_there]
         unconfirmed: list[FaceLandmarks] = []
         for view in retries(base.shape):
             found = self._search(rgb, base, view, [], WEAK_AGREEMENT)

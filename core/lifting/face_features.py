@@ -91,7 +91,7 @@ class TorchFeatures:
     """Torch, the reference backend."""
 
     def __init__(self, path: Path) -> None:
-        from .face_encoder import load_face_network
+        from ..detection.face_encoder import load_face_network
 
         self._network = load_face_network(path)
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from ..detection.landmarks import FaceLandmarks
+from ..detection.profile_finder import PROFILE_ATTEMPT
+from ..errors import ModelError
 from ..geometry.frames import (
     FRONTAL,
     AffineFrame,
@@ -34,9 +36,15 @@ from ..template.symmetry import Mirror
 from ..template.template import HeadTemplate
 from .cascade import FeatureSites, Stage
 from .face_features import FaceFeatures, FeatureNetwork, extract_features, load_feature_network
-from .shading import FacePicture, ShadingModel
+from .shading import FacePicture, ShadingModel, lifter_fingerprint
 
 FILE_NAME = "landmark_lifter.safetensors"
+#: The regressions for the profile network's landmarks, and the first letters of the arrays in that file,
+#: which stand for the lifter's own.
+PROFILE_FILE_NAME = "profile_lifter.safetensors"
+PROFILE_PARTS = ("input_", "output_mean", "linear", "stage")
+#: The array there that says which lifter they belong to.
+FITTED_TO = "fitted_to"
 #: Corrections of the pose that the regression gives: rotation vector (3), offset of the center (2), log of
 #: the scale.
 POSE_OUTPUTS = 6
@@ -107,6 +115,7 @@ class LandmarkLifter:
         network: FeatureNetwork | None = None,
         mirror: Mirror | None = None,
         shading: ShadingModel | None = None,
+        profile_weights: dict[str, np.ndarray] | None = None,
     ) -> None:
         """Take the weights.
 
@@ -116,6 +125,7 @@ class LandmarkLifter:
             network: Gives the features that the stages need; without it there are no stages.
             mirror: The template's symmetry, needed with `network`.
             shading: Refines heads by their shading; used with `network` and `mirror` only.
+            profile_weights: What differs for faces seen from the side; used with `network` and `mirror` only.
         """
         self.weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
         self.template = template
@@ -128,6 +138,12 @@ class LandmarkLifter:
         self.stages = [Stage.read(self.weights, k + 1) for k in range(count)] if network else []
         if "probes" in weights:
             self.sites = feature_sites(np.asarray(weights["probes"], np.int64), template)
+        #: Lifts faces that the profile network found; None if this one does.
+        self.profile = (
+            LandmarkLifter(with_profile_weights(weights, profile_weights), template, network, mirror, shading)
+            if network and mirror and profile_weights
+            else None
+        )
 
     @classmethod
     def from_pretrained(
@@ -153,7 +169,8 @@ class LandmarkLifter:
         mirror = Mirror.load(models_dir) if network else None
         template = template or HeadTemplate.load(models_dir)
         shading = ShadingModel.load(models_dir, weights, template) if network and shaded else None
-        return cls(weights, template, network, mirror, shading)
+        profile = load_profile_weights(models_dir, weights) if network else None
+        return cls(weights, template, network, mirror, shading, profile)
 
     def regress(self, x: np.ndarray) -> np.ndarray:
         """Find pose and shape by the landmarks alone.
@@ -299,6 +316,8 @@ class LandmarkLifter:
             rgb: (H, W, 3) uint8, the photo.
             shaded: Whether to refine it by its shading, if there is a model of that.
         """
+        if self.profile and landmarks.attempt == PROFILE_ATTEMPT:
+            return self.profile.lift(landmarks, camera, rgb, shaded)
         view, upright = self.upright(landmarks, camera)
         if not (self.mirror and self.stages):
             return self._prior(*self.estimate(upright, camera), camera, view)
@@ -365,6 +384,36 @@ class LandmarkLifter:
         weights, poses, heads = zip(*estimates, strict=True)
         vertices = sum(np.float32(part) * head for part, head in zip(weights, heads, strict=True))
         return mean_pose(poses, weights), np.asarray(vertices)
+
+
+def load_profile_weights(models_dir: Path, weights: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    """What differs for faces seen from the side.
+
+    Args:
+        models_dir: The folder of models.
+        weights: The lifter's.
+
+    Returns:
+        The arrays by name; None if the folder has none.
+
+    Raises:
+        ModelError: The file is damaged, or belongs to another lifter.
+    """
+    path = Path(models_dir) / PROFILE_FILE_NAME
+    if not path.is_file():
+        return None
+    profile = safetensors_arrays(path)
+    if not np.array_equal(profile.pop(FITTED_TO, None), lifter_fingerprint(weights)):
+        raise ModelError(f"{path} belongs to another lifter: run scripts/training/profile_network.py lifter")
+    return profile
+
+
+def with_profile_weights(
+    weights: dict[str, np.ndarray], profile: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """A lifter's weights with those for faces from the side in their place."""
+    kept = {k: v for k, v in weights.items() if not k.startswith((*PROFILE_PARTS, "layer"))}
+    return kept | profile
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ class Reconstructor:
             lifter = LandmarkLifter.from_pretrained(folder, backend=backend)
             predictor = loading.result()
         return cls(
-            FaceDetector.from_pretrained(folder),
+            FaceDetector.from_pretrained(folder, backend),
             lifter,
             FlipAveragedPredictor(predictor) if mirror else predictor,
             folder,

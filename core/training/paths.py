@@ -116,6 +116,11 @@ class DataPaths:
         return self.cache / "segmentation"
 
     @property
+    def profile_shards(self) -> Path:
+        """Folder of pictures of heads from the side, see `profile.pictures`."""
+        return self.cache / "profile"
+
+    @property
     def quality(self) -> Path:
         """Folder of the tables that the quality report is calibrated on, see `calibration.table`."""
         return self.cache / "quality"

@@ -24,7 +24,7 @@ MESH = "mediapipe/modules/face_landmark/face_landmark.tflite"
 
 
 def name_layers(layers: list[tuple[np.ndarray, ...]]) -> dict[str, np.ndarray]:
-    """Name weights as `core.lifting.face_encoder.FaceNetwork` does; the layers after it are left out.
+    """Name weights as `core.detection.face_encoder.FaceNetwork` does; the layers after it are left out.
 
     Args:
         layers: arrays of each layer, in order.
@@ -32,7 +32,7 @@ def name_layers(layers: list[tuple[np.ndarray, ...]]) -> dict[str, np.ndarray]:
     Returns:
         The weights by name.
     """
-    from core.lifting.face_encoder import BLOCKS
+    from core.detection.face_encoder import BLOCKS
 
     order = ["stem", "act"]
     for block in range(len(BLOCKS)):

@@ -26,8 +26,9 @@ class Scale:
     """How much of everything is made.
 
     portraits: None for all. train_shards: for each kind of mix, the number of shards and the options of
-    make_shards.py. segmentation, hair: shards for each of these networks, 0 to leave it out, and the hours of
-    its training. The rest are options of the other command lines.
+    make_shards.py. segmentation, hair, profile: shards for each of these networks, 0 to leave it out, and the
+    hours of its training; for the last also the shards of the lifter's regressions. The rest are options of
+    the other command lines.
     """
 
     portraits: int | None
@@ -43,6 +44,7 @@ class Scale:
     scan: tuple[str, ...]
     segmentation: tuple[int, float] = (0, 0.0)
     hair: tuple[int, float] = (0, 0.0)
+    profile: tuple[int, float, int] = (0, 0.0, 0)
 
 
 SCALES = {
@@ -61,6 +63,7 @@ SCALES = {
         scan=("--methods", "lifted", "network"),
         segmentation=(20, 1.0),
         hair=(80, 1.0),
+        profile=(92, 0.6, 45),
     ),
     # Too little to learn from: whether all steps fit together, in minutes.
     "smoke": Scale(
@@ -173,6 +176,7 @@ class Steps:
             *self.evaluation_steps(),
             *(self.segmentation_steps(*self.scale.segmentation) if self.scale.segmentation[0] else []),
             *(self.hair_steps(*self.scale.hair) if self.scale.hair[0] else []),
+            *(self.profile_steps(*self.scale.profile) if self.scale.profile[0] else []),
         ]
 
     def data_steps(self) -> list[Step]:
@@ -391,6 +395,56 @@ class Steps:
                 self._network("hair.py", "evaluate"),
                 (network,),
                 (run / "hair.json",),
+            ),
+        ]
+
+    def profile_steps(self, shards: int, hours: float, lifter_shards: int) -> list[Step]:
+        """The profile network, and the lifter's regressions on its landmarks.
+
+        Args:
+            shards: Of pictures for the network.
+            hours: Of training.
+            lifter_shards: Of pictures for the regressions.
+        """
+        paths, run = self.paths, self.run
+        files = tuple(paths.profile_shards / f"train_{i:05d}.npz" for i in range(shards))
+        network = self.models / "profile_network.onnx"
+        regressions = self.models / "profile_lifter.safetensors"
+        return [
+            Step(
+                "profile-shards",
+                f"make pictures of heads from the side: {shards} shards of 200",
+                self._network("profile_network.py", "shards", "--count", str(shards)),
+                (paths.registration, paths.textures, paths.views, paths.panoramas),
+                files,
+            ),
+            Step(
+                "profile",
+                f"train the profile network for {hours:g} hours",
+                self._network("profile_network.py", "train", "--hours", str(hours)),
+                files,
+                (run / "profile" / "checkpoint.pt",),
+            ),
+            Step(
+                "profile-export",
+                "write the profile network's weights for both backends",
+                self._network("profile_network.py", "export"),
+                (self.stamps / "profile.json",),
+                (network,),
+            ),
+            Step(
+                "profile-lifter",
+                "fit the lifter's regressions for faces from the side",
+                self._network("profile_network.py", "lifter", "--count", str(lifter_shards)),
+                (network, self.stamps / "cascade.json"),
+                (regressions,),
+            ),
+            Step(
+                "profile-evaluation",
+                "measure how often faces from the side are found",
+                self._network("profile_network.py", "evaluate"),
+                (network, regressions),
+                (run / "profile.json",),
             ),
         ]
 

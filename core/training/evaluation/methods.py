@@ -87,18 +87,20 @@ class LiftedCase:
 @dataclass(frozen=True)
 class Case:
     """One face as a user has it. picture: (H, W, 3) uint8; points: (478, 3), the detector's landmarks;
-    camera: with the focal length that is known or assumed.
+    camera: with the focal length that is known or assumed; attempt: the detector's view that showed the face.
     """
 
     picture: np.ndarray
     points: np.ndarray
     camera: Camera
     lifter: LandmarkLifter
+    attempt: str = "plain"
 
     @cached_property
     def start(self) -> LiftedCase:
         """The head that the face is lifted to, which every method starts from."""
-        head = self.lifter.lift(FaceLandmarks(self.points.astype(np.float32)), self.camera, self.picture)
+        face = FaceLandmarks(self.points.astype(np.float32), attempt=self.attempt)
+        head = self.lifter.lift(face, self.camera, self.picture)
         return LiftedCase(self.picture, self.points, head, self.lifter)
 
     @cached_property

@@ -13,16 +13,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ... import __version__
+from ...detection.face_encoder import load_face_network
+from ...detection.profile_frame import PROFILE_SIZE
+from ...detection.profile_network import load_profile_network
 from ...geometry.frames import VOLUME_SHAPE
 from ...hair.block import BLOCK, CHANNELS
 from ...hair.network import load_network as load_hair_network
-from ...lifting.face_encoder import load_face_network
 from ...runtime.backend import (
     FEATURES_NAME,
     FEATURES_ONNX_NAME,
     HAIR_NAME,
     HAIR_ONNX_NAME,
     ONNX_NAME,
+    PROFILE_NAME,
+    PROFILE_ONNX_NAME,
     SEGMENTATION_NAME,
     SEGMENTATION_ONNX_NAME,
     WEIGHTS_NAME,
@@ -255,10 +259,19 @@ def export_hair_network(models_dir: Path) -> Path:
     return path
 
 
+def export_profile_network(models_dir: Path) -> Path:
+    """Make `profile_network.onnx` of `profile_network.safetensors` in a folder of models."""
+    source, path = models_dir / PROFILE_NAME, models_dir / PROFILE_ONNX_NAME
+    example = {"picture": torch.zeros(1, 3, PROFILE_SIZE, PROFILE_SIZE)}
+    export_network(load_profile_network(source), example, path, source, ("landmarks", "face"))
+    return path
+
+
 #: Weights file -> what exports it.
 EXPORTS = {
     WEIGHTS_NAME: export_volume_network,
     FEATURES_NAME: export_face_features,
     SEGMENTATION_NAME: export_segmentation_network,
     HAIR_NAME: export_hair_network,
+    PROFILE_NAME: export_profile_network,
 }

@@ -23,6 +23,11 @@ def sample_scene(rng: np.random.Generator, max_yaw: float = 90.0, far: float = 0
         yaw = rng.choice([-1, 1]) * rng.uniform(max_yaw / 2, max_yaw)
     else:
         yaw = rng.normal(0, 18) if rng.random() < 0.3 else rng.uniform(-max_yaw, max_yaw)
+    return scene_at(rng, yaw)
+
+
+def scene_at(rng: np.random.Generator, yaw: float) -> Scene:
+    """A random view of a head that is turned by `yaw`, degrees, to the picture's right."""
     pitch = np.clip(rng.normal(0, 14), -40, 40)
     roll = np.clip(rng.normal(0, 12), -45, 45)
     distance = np.exp(rng.uniform(np.log(0.35), np.log(4.0)))

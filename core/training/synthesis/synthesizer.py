@@ -2,7 +2,9 @@
 any photo.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -49,7 +51,8 @@ class ImageSynthesizer:
         self.split, self.mix = split, mix or Mix()
         self.heads = HeadSource.from_paths(paths)
         self.appearance = Appearance.load(paths.textures, paths.panoramas)
-        self.detector = FaceDetector.from_pretrained(paths.models)
+        # The lifter is trained on MediaPipe's landmarks alone.
+        self.detector = FaceDetector(paths.models, profile=False)
         self.views = PortraitViews.load(paths.views, self.heads.model)
         names = self.heads.model.part_names
         self.eye_parts = (names.index("eyeball_left"), names.index("eyeball_right"))
@@ -66,12 +69,26 @@ class ImageSynthesizer:
         """A random picture; its `landmarks` are the true ones, z as the detector's, smaller = nearer."""
         if rng.random() < TURNED_FRACTION:
             return self._turned_portrait(rng)
+        return self.rendered(rng, partial(sample_scene, far=self.mix.far))
+
+    def rendered(
+        self, rng: np.random.Generator, sample_view: Callable[[np.random.Generator], Scene]
+    ) -> Sample:
+        """A random head of a face model, never a portrait.
+
+        Args:
+            rng: random numbers.
+            sample_view: draws its scene.
+
+        Returns:
+            The picture, its `landmarks` the true ones.
+        """
         source = MAKEHUMAN if rng.random() < MAKEHUMAN_FRACTION else ICT
         identity, expression = self.heads.sample(rng, source)
         # The shards keep half floats: draw what will be read back.
         identity, expression = identity.astype(np.float16), expression.astype(np.float16)
         vertices = self.heads.vertices(source, identity, expression)
-        scene = sample_scene(rng, far=self.mix.far)
+        scene = sample_view(rng)
         drawn, camera = self.heads.drawn[source], scene.camera
         points = scene.pose.head_to_camera(vertices)
         buffers = draw(points, drawn.triangles, drawn.corner_uv, drawn.part, camera, PICTURE_SIZE)

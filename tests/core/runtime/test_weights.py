@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from core.detection.face_encoder import load_face_network
+from core.detection.profile_network import load_profile_network
 from core.errors import ModelError
 from core.hair.network import load_network as load_hair_volume_network
-from core.lifting.face_encoder import load_face_network
 from core.runtime import weights
 from core.runtime.pinned_models import PINNED_MODELS
 from core.segmentation.network import load_segmentation_network
@@ -88,7 +89,9 @@ def test_damaged_files_of_ones_own_are_named(tmp_path, content):
             read(path)
 
 
-@pytest.mark.parametrize("load", [load_face_network, load_segmentation_network, load_hair_volume_network])
+@pytest.mark.parametrize(
+    "load", [load_face_network, load_segmentation_network, load_hair_volume_network, load_profile_network]
+)
 def test_weights_of_another_network_are_refused(tmp_path, load):
     path = tmp_path / "network.safetensors"
     for wrong in ({}, {"x": np.zeros(3, np.float16)}, {"stem.weight": np.zeros((1, 2), np.float32)}):

@@ -1,0 +1,286 @@
+"""Finds faces that are seen from the side, which MediaPipe's networks lose beyond some 75 degrees.
+
+One small network gives landmarks and whether there is a face in a window of the photo. A face is searched for
+in overlapping windows of several sizes; what they show is looked at again in a window that fits it, and in
+its mirror image, until both say the same.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ..geometry.frames import AffineFrame
+from ..geometry.reflection import load_landmark_symmetry
+from ..image.crop import cut_crop
+from ..runtime.backend import PROFILE_NAME, PROFILE_ONNX_NAME, choose_backend
+from .landmarks import FaceLandmarks, distance, is_plausible
+from .mediapipe_topology import CHIN, FOREHEAD, LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+from .profile_frame import (
+    PROFILE_CENTER,
+    PROFILE_SIZE,
+    mirrored_frame,
+    points_in_photo,
+    profile_frame,
+)
+
+#: Name of these detections' view.
+PROFILE_ATTEMPT = "profile"
+#: Windows in which a face is searched for: their sides as fractions of the photo's shorter side, beside the
+#: longer side itself, ...
+WINDOW_SIDES = (1.0, 0.62, 0.4)
+#: ... but not less than this fraction of the longer side, ...
+LEAST_WINDOW = 0.25
+#: ... and the step from one to the next, in sides.
+WINDOW_STEP = 0.4
+#: How many of the windows, the most probable first, are looked at again.
+CANDIDATES = 4
+#: How often a face is looked at again in a window that fits it.
+REFINEMENTS = 3
+#: Logit from which on a window may show a face, ...
+SUSPECTED = 0.0
+#: ... and from which on a face is one, both ways.
+CONFIRMED = 4.25
+#: Mean distance of the landmarks from those of the mirror image, in sizes of the face, up to which they
+#: confirm each other.
+PROFILE_AGREEMENT = 0.04
+#: Least yaw of a face seen from the side, degrees.
+PROFILE_YAW = 50.0
+
+
+class ProfileModel(Protocol):
+    """What runs the network."""
+
+    def run(self, picture: np.ndarray) -> tuple[np.ndarray, float]:
+        """Look at a picture.
+
+        Args:
+            picture: (128, 128, 3) uint8, RGB.
+
+        Returns:
+            (478, 3) float32 landmarks, pixels of the picture, and the logit of there being a face.
+        """
+        ...
+
+
+class TorchProfileModel:
+    """Torch, the reference backend."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the weights; raises ModelError if they are missing or do not fit."""
+        from .profile_network import load_profile_network
+
+        self._network = load_profile_network(path)
+
+    def run(self, picture: np.ndarray) -> tuple[np.ndarray, float]:
+        """See `ProfileModel.run`."""
+        import torch
+
+        with torch.inference_mode():
+            points, logit = self._network(torch.from_numpy(_as_input(picture)))
+        return points[0].numpy(), float(logit[0])
+
+
+class OnnxProfileModel:
+    """ONNX Runtime, the backend that artists have."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the network; raises ModelError if it is missing or damaged."""
+        from ..runtime.onnx_session import OnnxSession
+
+        # Too small a network for more than one thread.
+        self._session = OnnxSession(path, threads=1)
+
+    def run(self, picture: np.ndarray) -> tuple[np.ndarray, float]:
+        """See `ProfileModel.run`."""
+        points, logit = self._session.run_all(picture=_as_input(picture))
+        return points[0], float(logit[0])
+
+
+def load_profile_model(models_dir: Path, backend: str | None = None) -> ProfileModel:
+    """The network of a folder of models with the backend that `choose_backend` chooses.
+
+    Raises:
+        ModelError: It is missing or damaged.
+    """
+    if choose_backend(models_dir, backend) == "torch":
+        return TorchProfileModel(Path(models_dir) / PROFILE_NAME)
+    return OnnxProfileModel(Path(models_dir) / PROFILE_ONNX_NAME)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A face in a window and in its mirror image.
+
+    Attributes:
+        points: (478, 3) float64, photo frame, px, the mean of both.
+        logit: The lower one of both.
+        doubt: Mean distance between the two, in sizes of the face.
+    """
+
+    points: np.ndarray
+    logit: float
+    doubt: float
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it is a face, and seen from the side."""
+        return (
+            self.logit > CONFIRMED
+            and self.doubt < PROFILE_AGREEMENT
+            and abs(landmark_yaw(self.points)) > PROFILE_YAW
+        )
+
+
+class ProfileFinder:
+    """Finds the largest face seen from the side."""
+
+    def __init__(self, model: ProfileModel, models_dir: Path) -> None:
+        """Take the network, and the symmetry of the landmarks from a folder of models."""
+        self._model = model
+        self._mirror = load_landmark_symmetry(models_dir)
+
+    @classmethod
+    def from_pretrained(cls, models_dir: Path, backend: str | None = None) -> "ProfileFinder":
+        """The finder with the network of a folder of models.
+
+        Raises:
+            ModelError: A file is missing or damaged.
+        """
+        return cls(load_profile_model(models_dir, backend), models_dir)
+
+    @staticmethod
+    def is_there(models_dir: Path) -> bool:
+        """Whether a folder of models has the network."""
+        return any((Path(models_dir) / name).is_file() for name in (PROFILE_NAME, PROFILE_ONNX_NAME))
+
+    def find(self, rgb: np.ndarray) -> FaceLandmarks | None:
+        """Search a photo.
+
+        Args:
+            rgb: (H, W, 3) uint8.
+
+        Returns:
+            The most probable face that is confirmed, photo frame, or None.
+        """
+        seen = []
+        for frame in search_windows(rgb.shape):
+            points, logit = self._model.run(cut_crop(rgb, frame, PROFILE_SIZE, PROFILE_SIZE))
+            if logit > SUSPECTED:
+                seen.append((logit, points_in_photo(points.astype(np.float64), frame)))
+        seen.sort(key=lambda one: -one[0])
+        found: list[tuple[float, FaceLandmarks]] = []
+        for _, points in seen[:CANDIDATES]:
+            sighting = self.refined(rgb, points)
+            if sighting is not None and sighting.confirmed:
+                face = as_face(sighting)
+                if is_plausible(face, rgb.shape):
+                    found.append((sighting.logit, face))
+        return max(found, key=lambda one: one[0])[1] if found else None
+
+    def at(self, rgb: np.ndarray, face: FaceLandmarks) -> FaceLandmarks | None:
+        """Look where a face was detected otherwise.
+
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+            face: Photo frame.
+
+        Returns:
+            The face there, if it is confirmed, or None.
+        """
+        sighting = self.refined(rgb, face.points.astype(np.float64))
+        return as_face(sighting) if sighting is not None and sighting.confirmed else None
+
+    def redetections(self, rgb: np.ndarray, face: FaceLandmarks) -> list[tuple[float, FaceLandmarks]]:
+        """A face found here, as it is and mirrored, each after its distance in sizes of the face."""
+        points = face.points.astype(np.float64)
+        views = [self._points(rgb, profile_frame(points), mirrored)[0] for mirrored in (False, True)]
+        faces = [FaceLandmarks(one.astype(np.float32), face.score, PROFILE_ATTEMPT) for one in views]
+        return [(distance(face, one), one) for one in faces]
+
+    def refined(self, rgb: np.ndarray, points: np.ndarray) -> Sighting | None:
+        """Look again, each time in a window that fits what was seen before.
+
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+            points: (478, 3) float64, photo frame, px.
+
+        Returns:
+            What is seen at the end; None if that is no face.
+        """
+        sighting = None
+        for _ in range(REFINEMENTS):
+            frame = profile_frame(points)
+            straight, logit = self._points(rgb, frame, mirrored=False)
+            flipped, other = self._points(rgb, frame, mirrored=True)
+            points = (straight + flipped) / 2
+            if min(logit, other) < SUSPECTED or not np.isfinite(points).all():
+                return None
+            size = float(np.ptp(points[:, :2], axis=0).max())
+            doubt = float(np.linalg.norm(straight[:, :2] - flipped[:, :2], axis=1).mean()) / max(size, 1e-9)
+            sighting = Sighting(points, min(logit, other), doubt)
+        return sighting
+
+    def _points(self, rgb: np.ndarray, frame: AffineFrame, mirrored: bool) -> tuple[np.ndarray, float]:
+        """Landmarks (478, 3) float64 in the photo frame, and the logit, of a window or its mirror image."""
+        picture = cut_crop(rgb, frame, PROFILE_SIZE, PROFILE_SIZE)
+        if not mirrored:
+            points, logit = self._model.run(picture)
+            return points_in_photo(points.astype(np.float64), frame), logit
+        points, logit = self._model.run(np.ascontiguousarray(picture[:, ::-1]))
+        return points_in_photo(points.astype(np.float64)[self._mirror], mirrored_frame(frame)), logit
+
+
+def as_face(sighting: Sighting) -> FaceLandmarks:
+    """A sighting as a detection, its score as that of others: 1 for no doubt."""
+    score = max(0.0, 1.0 - sighting.doubt / PROFILE_AGREEMENT / 2)
+    return FaceLandmarks(sighting.points.astype(np.float32), score, PROFILE_ATTEMPT)
+
+
+def landmark_yaw(points: np.ndarray) -> float:
+    """How far the line from eye to eye is turned, degrees, positive for a face that looks to the picture's
+    right.
+
+    Args:
+        points: (478, 3) landmarks, px, z at their scale.
+    """
+    across = points[LEFT_EYE_OUTER] - points[RIGHT_EYE_OUTER]
+    up = points[FOREHEAD, :2] - points[CHIN, :2]
+    rightward = (up[0] * across[1] - up[1] * across[0]) / max(float(np.linalg.norm(up)), 1e-9)
+    return float(np.degrees(np.arctan2(across[2], rightward)))
+
+
+def search_windows(shape: tuple[int, ...]) -> Iterator[AffineFrame]:
+    """Overlapping squares of several sizes that cover a photo.
+
+    Args:
+        shape: (height, width, ...) of the photo, pixels.
+
+    Yields:
+        Photo -> window of PROFILE_SIZE.
+    """
+    height, width = shape[:2]
+    longest, shortest = float(max(height, width)), float(min(height, width))
+    sides = {longest, *(max(fraction * shortest, LEAST_WINDOW * longest) for fraction in WINDOW_SIDES)}
+    for side in sorted(sides, reverse=True):
+        scale = PROFILE_SIZE / side
+        for y in _centers(height, side):
+            for x in _centers(width, side):
+                offset = PROFILE_CENTER - scale * np.array([x, y])
+                yield AffineFrame(np.column_stack([scale * np.eye(2), offset]))
+
+
+def _centers(length: int, side: float) -> np.ndarray:
+    """Where the windows' centers are along an edge, pixels."""
+    free = length - side
+    if free <= 0:
+        return np.array([(length - 1) / 2])
+    count = int(np.ceil(free / (WINDOW_STEP * side))) + 1
+    return np.linspace(side / 2, length - side / 2, count) - 0.5
+
+
+def _as_input(picture: np.ndarray) -> np.ndarray:
+    """(128, 128, 3) uint8 as the network takes it: (1, 3, 128, 128) float32, 0..1."""
+    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / np.float32(255)

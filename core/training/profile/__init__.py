@@ -1,0 +1,1 @@
+"""What the profile network learns from: heads seen from the side; its training and evaluation."""

@@ -1,0 +1,150 @@
+"""Faces from the side: the frame that they are looked at in, the search, the network in both backends."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.detection.detector import FaceDetector
+from core.detection.landmarks import FaceLandmarks
+from core.detection.profile_finder import (
+    PROFILE_ATTEMPT,
+    ProfileFinder,
+    landmark_yaw,
+    load_profile_model,
+    search_windows,
+)
+from core.detection.profile_frame import (
+    PROFILE_CENTER,
+    PROFILE_SIZE,
+    mirrored_frame,
+    points_in_frame,
+    points_in_photo,
+    profile_frame,
+)
+from core.geometry.frames import HEAD_CENTER, Camera, HeadPose
+from core.geometry.mesh import vertex_normals
+from core.geometry.rasterize import fragments, interpolate, z_buffer
+from core.lifting.lifter import LandmarkLifter
+from core.template.template import HeadTemplate
+from core.training.synthesis.cameras import head_rotation
+from tests.core.head_samples import MODELS
+
+SIDE = 320
+CAMERA = Camera(1000.0, (SIDE - 1) / 2, (SIDE - 1) / 2, "exif")
+
+
+def pose_at(yaw: float) -> HeadPose:
+    """A head 1.2 m away that is turned to the picture's right."""
+    rotation = head_rotation(yaw, 0.0, 0.0)
+    return HeadPose(rotation, np.array([0.0, 0.0, 1.2]) - rotation @ HEAD_CENTER)
+
+
+@pytest.fixture(scope="module")
+def template() -> HeadTemplate:
+    return HeadTemplate.load(MODELS)
+
+
+def clay_head(template: HeadTemplate, yaw: float) -> tuple[np.ndarray, np.ndarray]:
+    """A picture of the average head in clay, and its true landmarks (478, 3), px."""
+    pose = pose_at(yaw)
+    points = pose.head_to_camera(template.solid(template.vertices).astype(np.float64))
+    triangles = template.solid_triangles
+    screen = CAMERA.project(points)
+    triangle, pixel, bary, _ = fragments(screen, triangles, SIDE)
+    lit = vertex_normals(points, triangles) @ np.array([0.3, -0.5, -0.8])
+    brightness = 0.25 + 0.6 * np.clip(interpolate(lit, triangles, triangle, bary), 0, 1)
+    depth = interpolate(points[:, 2], triangles, triangle, bary)
+    index, shown = z_buffer(pixel, -depth, brightness, size=SIDE)
+    picture = np.where(index >= 0, shown, 0.7).reshape(SIDE, SIDE)
+    rgb = (picture[..., None] * np.array([210, 180, 160])).astype(np.uint8)
+    landmarks = pose.head_to_camera(template.landmarks(template.vertices).astype(np.float64))
+    z = (landmarks[:, 2] - landmarks[:, 2].mean()) * CAMERA.focal_px / landmarks[:, 2].mean()
+    return rgb, np.column_stack([CAMERA.project(landmarks), z])
+
+
+def error_of(face: FaceLandmarks, landmarks: np.ndarray) -> float:
+    """Mean distance of landmarks from the true ones, in sizes of the face."""
+    distances = np.linalg.norm(face.points[:, :2] - landmarks[:, :2], axis=1)
+    return float(distances.mean() / np.ptp(landmarks[:, :2], axis=0).max())
+
+
+@pytest.mark.parametrize("yaw", [80.0, -88.0])
+def test_a_head_from_the_side_is_found_and_lifted(detector, template, yaw):
+    rgb, landmarks = clay_head(template, yaw)
+    assert not FaceDetector(MODELS, profile=False).detect(rgb, max_faces=1, thorough=False)
+    (face,) = detector.detect(rgb, max_faces=1)
+    assert face.attempt == PROFILE_ATTEMPT
+    assert error_of(face, landmarks) < 0.08
+    assert landmark_yaw(face.points) == pytest.approx(yaw, abs=12)
+    prior = LandmarkLifter.from_pretrained(MODELS, template).lift(face, CAMERA, rgb)
+    assert prior.pose.angles[0] == pytest.approx(yaw, abs=10)
+    assert CAMERA.project(prior.pose.head_to_camera(HEAD_CENTER)) == pytest.approx([159.5, 159.5], abs=12)
+
+
+def test_a_face_from_the_side_is_seen_again(detector, template):
+    rgb, _ = clay_head(template, 80.0)
+    (face,) = detector.detect(rgb, max_faces=1)
+    redetections = detector.redetect(rgb, face)
+    assert len(redetections) == 2
+    assert all(distance < 0.04 and again.attempt == PROFILE_ATTEMPT for distance, again in redetections)
+
+
+def test_the_mirror_image_is_found_mirrored(template):
+    rgb, _ = clay_head(template, 75.0)
+    finder = ProfileFinder.from_pretrained(MODELS)
+    face, mirrored = finder.find(rgb), finder.find(np.ascontiguousarray(rgb[:, ::-1]))
+    assert face and mirrored
+    assert landmark_yaw(mirrored.points) == pytest.approx(-landmark_yaw(face.points), abs=0.5)
+    assert mirrored.size == pytest.approx(face.size, rel=0.06)
+
+
+def test_frontal_faces_stay_as_they_are(detector, astronaut):
+    (face,) = detector.detect(astronaut, max_faces=1)
+    assert detector.from_the_side(astronaut, face) is face
+    found = ProfileFinder.from_pretrained(MODELS).at(astronaut, face)
+    assert found is None  # it may see her, but not from the side
+
+
+def test_both_backends_give_the_same_landmarks(astronaut):
+    pytest.importorskip("torch")
+    picture = np.ascontiguousarray(astronaut[20:148, 150:278])
+    points, logits = zip(
+        *(load_profile_model(MODELS, name).run(picture) for name in ("onnx", "torch")), strict=True
+    )
+    np.testing.assert_allclose(points[0], points[1], atol=1e-3)
+    assert logits[0] == pytest.approx(logits[1], abs=1e-4)
+    assert points[0].shape == (478, 3)
+
+
+@pytest.mark.parametrize("yaw", [0.0, 35.0, 80.0, 100.0, -60.0, -95.0])
+def test_yaw_of_landmarks(template, yaw):
+    landmarks = pose_at(yaw).head_to_camera(template.landmarks(template.vertices).astype(np.float64))
+    assert landmark_yaw(landmarks) == pytest.approx(yaw, abs=4)
+
+
+@given(scale=st.floats(0.1, 10), roll=st.floats(-3.1, 3.1), x=st.floats(-500, 500), y=st.floats(-500, 500))
+def test_a_face_looks_the_same_in_its_frame_wherever_it_is(scale, roll, x, y):
+    points = np.random.default_rng(0).normal(0, 40, (478, 3)) * [1, 1.4, 1]
+    upright = points_in_frame(points, profile_frame(points))
+    turn = scale * np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
+    moved = np.column_stack([points[:, :2] @ turn.T + [x, y], points[:, 2] * scale])
+    frame = profile_frame(moved)
+    np.testing.assert_allclose(points_in_frame(moved, frame), upright, atol=1e-6)
+    np.testing.assert_allclose(points_in_photo(points_in_frame(moved, frame), frame), moved, atol=1e-6)
+    assert upright[:, :2].mean(0) == pytest.approx(PROFILE_CENTER)
+    mirrored = mirrored_frame(frame).photo_to_crop(moved[:, :2])
+    np.testing.assert_allclose(mirrored[:, 0], PROFILE_SIZE - 1 - upright[:, 0], atol=1e-6)
+
+
+@given(
+    height=st.integers(40, 3000), width=st.integers(40, 3000), at=st.tuples(st.floats(0, 1), st.floats(0, 1))
+)
+def test_every_place_is_near_the_middle_of_some_window(height, width, at):
+    point = np.array([at[0] * (width - 1), at[1] * (height - 1)])
+    windows = list(search_windows((height, width, 3)))
+    assert len(windows) < 120
+    away = np.abs(np.stack([w.photo_to_crop(point) for w in windows]) - PROFILE_CENTER).max(1)
+    smallest = max(w.scale for w in windows)
+    inner = np.minimum(point, np.array([width - 1, height - 1]) - point).min() * smallest
+    assert away.min() <= max(0.21 * PROFILE_SIZE, PROFILE_SIZE / 2 - inner + 1)
