@@ -28,7 +28,7 @@ from .landmarks import (
     turn_between,
 )
 from .mediapipe_landmarker import MediaPipeLandmarker
-from .profile_finder import PROFILE_ATTEMPT, ProfileFinder, landmark_yaw
+from .profile_finder import PROFILE_ATTEMPT, ProfileFinder
 from .views import (
     PLAIN_CONFIDENCE,
     DetectionView,
@@ -65,9 +65,6 @@ SAME_FACE_OVERLAP = 0.5
 WINDOW_REACH = 1.8
 #: ... with the face at most so large, pixels.
 WINDOW_FACE_SIZE = 256
-#: Yaw of MediaPipe's landmarks, degrees, from which on those of the profile network are better: MediaPipe's
-#: show too little of it.
-MEDIAPIPE_YAW = 45.0
 
 
 @dataclass(frozen=True)
@@ -120,9 +117,9 @@ class FaceDetector:
         Args:
             rgb: (H, W, 3) uint8.
             max_faces: The most faces to return; with 1, further ones are not searched for.
-            thorough: Verify every detection, search a photo without one again padded, enlarged, mirrored and
-                rotated, and search for further, smaller faces, if need be in tiles. Without it: one view,
-                4 ms.
+            thorough: Verify every detection, search a photo without one again (for faces from the side;
+                padded, enlarged, mirrored and rotated), and search for further, smaller faces, if need be in
+                tiles. Without it: one view, 4 ms.
 
         Returns:
             Landmarks in the photo frame, and how many further faces were left out.
@@ -141,7 +138,6 @@ class FaceDetector:
                 )
             if not faces:
                 faces = self._retry(rgb, base)
-            faces = [self.from_the_side(rgb, face) for face in faces]
             largest = max((face.size for face in faces), default=0.0)
             if largest < SMALL_FACE * min(rgb.shape[:2]) and len(faces) < max_faces:
                 for scale in tile_levels(rgb.shape):
@@ -208,24 +204,6 @@ class FaceDetector:
         if self._profile is None and self._with_profile:
             self._profile = ProfileFinder.from_pretrained(self._models_dir, self._backend)
         return self._profile
-
-    def from_the_side(self, rgb: np.ndarray, face: FaceLandmarks) -> FaceLandmarks:
-        """A face as the profile network sees it, if it is turned far enough and both see the same face.
-
-        Args:
-            rgb: (H, W, 3) uint8, the photo.
-            face: Detected in it.
-
-        Returns:
-            The profile network's face, or `face` itself.
-        """
-        if face.attempt == PROFILE_ATTEMPT or abs(landmark_yaw(face.points)) < MEDIAPIPE_YAW:
-            return face
-        finder = self._profile_finder()
-        found = finder.at(rgb, face) if finder else None
-        if found is None or overlap(face, found) < SAME_FACE_OVERLAP:
-            return face
-        return found
 
     def _rotated_detections(
         self, rgb: np.ndarray, face: FaceLandmarks, degrees: float

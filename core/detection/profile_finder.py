@@ -194,7 +194,15 @@ class ProfileFinder:
         return as_face(sighting) if sighting is not None and sighting.confirmed else None
 
     def redetections(self, rgb: np.ndarray, face: FaceLandmarks) -> list[tuple[float, FaceLandmarks]]:
-        """A face found here, as it is and mirrored, each after its distance in sizes of the face."""
+        """See a face that was found here again.
+
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+            face: Photo frame.
+
+        Returns:
+            As it is and mirrored: the distance in sizes of the face, and the landmarks.
+        """
         points = face.points.astype(np.float64)
         views = [self._points(rgb, profile_frame(points), mirrored)[0] for mirrored in (False, True)]
         faces = [FaceLandmarks(one.astype(np.float32), face.score, PROFILE_ATTEMPT) for one in views]

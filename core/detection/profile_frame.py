@@ -60,7 +60,15 @@ def points_in_frame(points: np.ndarray, frame: AffineFrame) -> np.ndarray:
 
 
 def points_in_photo(points: np.ndarray, frame: AffineFrame) -> np.ndarray:
-    """The inverse of `points_in_frame`."""
+    """The inverse of `points_in_frame`.
+
+    Args:
+        points: (478, 3) pixels of the picture.
+        frame: Photo -> picture.
+
+    Returns:
+        (478, 3) photo frame, px.
+    """
     return np.column_stack([frame.crop_to_photo(points[:, :2]), points[:, 2] / frame.scale])
 
 

@@ -60,7 +60,14 @@ class ProfileNetwork(nn.Module):
         return self.landmarks(self.output(self.hidden(features)).float())
 
     def landmarks(self, output: Tensor) -> tuple[Tensor, Tensor]:
-        """Landmarks (B, 478, 3), pixels, and logits (B,), of the last layer's output (B, 53)."""
+        """What the last layer's output stands for.
+
+        Args:
+            output: (B, 53) float32: weights of the components, placement, logit.
+
+        Returns:
+            Landmarks (B, 478, 3), pixels of the picture, and logits (B,).
+        """
         weights, placement = output[:, :COMPONENTS], output[:, COMPONENTS : COMPONENTS + PLACEMENT]
         upright = (self.mean + weights @ self.basis).reshape(-1, LANDMARK_COUNT, 3)
         along, across = 1 + placement[:, 2:3], placement[:, 3:4]

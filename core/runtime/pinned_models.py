@@ -17,7 +17,7 @@ PINNED_MODELS = {
     "head_template.npz": "f8ad342bf264ceab69de16271414633b2461988f0a56d323310a2e41cf2e3138",
     "landmark_lifter.safetensors": "33652958e460733714fb235b15439492fac924ddcb3671ea40ac9d795e499aba",
     "landmark_symmetry.npz": "a549375f5c329d37630a2b87462c589d35c439ba55421068fffbfd1132aa627d",
-    "profile_lifter.safetensors": "69e2ce56daedfb20464a36d95fefc4e94fa011edfa58b8ee10986e25f3578622",
+    "profile_lifter.safetensors": "44030bd1487c326998bf44427a9aefc5892b14d28fcc22f5d2599721bac6d3c4",
     "profile_network.onnx": "d622a8f714791b1e82a93ba216a56db491d3e76c428ddf1d40c3ad7d61065475",
     "profile_network.safetensors": "7ad25e9551d3180e123451646f2f9e902a81e7f905357ccb7325f511ba643f82",
     "quality_calibration.json": "3311af49b099e2e3083c09033c6abf0e2992a0d2ab2b7f0a29c1ca8d9b9723d6",

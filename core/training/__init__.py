@@ -8,6 +8,7 @@ The rooms, each of which imports only from those above it:
 * `data`: shards of such pictures, and the tensors made of them;
 * `fitting`: the lifter, its cascade and the volume network;
 * `evaluation`: errors against true heads and a scan;
+* `profile`: what finds faces from the side;
 * `ablation` and `calibration`: comparisons of networks; the quality report's calibration. Neither imports the
   other.
 

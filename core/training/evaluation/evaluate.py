@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ...detection.detector import FaceDetector, FaceLandmarks
 from ...errors import ReconstructionError
 from ...lifting.lifter import LandmarkLifter
 from ..synthesis.sample import Sample
@@ -71,7 +70,6 @@ def evaluate(
     truths: TrueHeads,
     lifter: LandmarkLifter,
     methods: Mapping[str, Method],
-    detector: FaceDetector | None = None,
 ) -> Iterator[EvaluatedHead]:
     """Reconstruct samples by each method, and measure.
 
@@ -80,8 +78,6 @@ def evaluate(
         truths: makes their true heads.
         lifter: for the head prior that all methods start from.
         methods: by the names that tables show.
-        detector: has its profile network see the faces that MediaPipe's landmarks of the samples show from
-            the side, as in a reconstruction; None to use these landmarks.
 
     Yields:
         Each sample with its true head, the estimates and their errors.
@@ -89,9 +85,7 @@ def evaluate(
     made = (sample for sample in samples if not sample.turned)
     for index, sample in enumerate(made):
         true = truths.of(sample, np.random.default_rng(index))
-        face = FaceLandmarks(sample.landmarks)
-        face = detector.from_the_side(sample.picture, face) if detector else face
-        case = Case(sample.picture, face.points, sample.scene.assumed_camera, lifter, face.attempt)
+        case = Case(sample.picture, sample.landmarks, sample.scene.assumed_camera, lifter)
         estimates: dict[str, Estimate | None] = {}
         records: dict[str, EvaluationRecord] = {}
         for name, method in methods.items():

@@ -145,7 +145,7 @@ def train_profile_lifter(paths: DataPaths, shards: Path, models: Path) -> Iterat
     yield score("stage 1", after, held, profile)
     weights |= {f"stage1.{name}": value for name, value in stage.items()}
     halved = {
-        name: value.astype(np.float16) if name.endswith("weight") else value.astype(np.float32)
+        name: np.ascontiguousarray(value, np.float16 if name.endswith("weight") else np.float32)
         for name, value in weights.items()
         if name.startswith(PROFILE_PARTS)
     }
