@@ -97,7 +97,7 @@ def test_the_mirror_image_is_found_mirrored(template):
     finder = ProfileFinder.from_pretrained(MODELS)
     face, mirrored = finder.find(rgb), finder.find(np.ascontiguousarray(rgb[:, ::-1]))
     assert face and mirrored
-    assert landmark_yaw(mirrored.points) == pytest.approx(-landmark_yaw(face.points), abs=0.5)
+    assert landmark_yaw(mirrored.points) == pytest.approx(-landmark_yaw(face.points), abs=2)
     assert mirrored.size == pytest.approx(face.size, rel=0.06)
 
 
