@@ -476,6 +476,9 @@ def test_the_recipe_for_certificates(fake_batch, photos, tmp_path):
         address = json.loads(told.read_text())["address"]
         assert address.startswith("tls://127.0.0.1:")
         with running_in(tmp_path, "distributed.cli.dask_worker", address, *worker, environment=environment):
+            # The batch waits for one, but not as long as it may take to start beside others.
+            log = tmp_path / "dask.log"
+            wait_for(lambda: "Registered to" in log.read_text(), "the worker's registration")
             folder = photos("a.jpg", "two.jpg")
             done = fake_batch.run(folder, "--scheduler", address, timeout=PATIENCE_SECONDS, **secure)
             assert done.returncode == 0, done.stdout + done.stderr + (tmp_path / "dask.log").read_text()
