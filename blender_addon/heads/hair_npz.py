@@ -260,10 +260,12 @@ def _cards(arrays: dict[str, np.ndarray], prefix: str = "card") -> HairMesh | No
     count, cards = _length(f"{prefix}_vertices", arrays), _length(f"{prefix}_layer", arrays)
     card = checked_indices(f"{prefix}_index", arrays, (count,), cards)
     along = checked_floats(f"{prefix}_along", arrays, (count,), 1.0, 0.0)
-    # The outer cards are left out first, and those of a layer in an order that is spread over the head.
+    # Those are left out first that coarser levels of detail lack; of these the outer ones, and those of a layer
+    # in an order that is spread over the head.
     spread = np.random.default_rng(0).permutation(cards) / cards
     layer = checked_indices(f"{prefix}_layer", arrays, (cards,), 256)
-    order = np.argsort(np.argsort(layer + spread, kind="stable"), kind="stable")
+    coarsest = checked_indices(f"{prefix}_lod", arrays, (cards,), 256)
+    order = np.argsort(np.lexsort((layer + spread, -coarsest)), kind="stable")
     rank = ((order + 0.5) / cards).astype(np.float32)[card]
     return _mesh(prefix, arrays, np.zeros(count, np.float32), along, rank)
 

@@ -1,10 +1,10 @@
 """hair.npz: a head's hair as Blender's side takes it over; numpy's format, readable without the engine.
 
 Everything is in the head frame, meters; colors are sRGB bytes; texture coordinates have v up. The pictures
-stand beside it: hair_shell.png and hair_cover.png (the textures of the two meshes), hair_cards.png (the
-strand atlas: RGB white to light gray, to be multiplied by the cards' colors, and alpha),
-hair_cards_normal.png (its tangent-space normals) and hair_cards_id.png (red: 0 at the root to 255 at the tip;
-green: a number for each painted strand).
+stand beside it: hair_shell.png and hair_cover.png (the textures of the two meshes; the first one's alpha ends
+hair strand by strand at hairline and tips, and is 0 on its inner side), hair_cards.png (the strand atlas: RGB
+white to light gray, to be multiplied by the cards' colors, and alpha), hair_cards_normal.png (its tangent-space normals)
+and hair_cards_id.png (red: 0 at the root to 255 at the tip; green: a number for each painted strand).
 
 Always:
 
@@ -25,7 +25,8 @@ and C cards with K vertices. A card's vertices stand together, root first, left 
 * `card_vertices`, `card_normals` (K, 3) float32; `card_triangles` (L, 3) int32; `card_uv` (K, 2) float32;
   `card_colors` (K, 3) uint8; `card_index` (K,) int32, the card of each vertex; `card_along` (K,) float32, 0
   at the root to 1 at the tip; `card_layer` (C,) uint8, 0 the innermost; `card_lod` (C,) uint8, the coarsest
-  level of detail that still has the card: level n shows the cards with `card_lod` >= n.
+  level of detail that still has the card: level n shows the cards with `card_lod` >= n. The add-on's density
+  leaves out the cards of the finest level first.
 
 and S strands of P points each, in random order, so that the first n are an even, thinner groom:
 

@@ -28,6 +28,13 @@ def test_hair_comes_back(tmp_path):
     assert hair.shell is not None and np.array_equal(hair.shell.triangles, TETRAHEDRON)
 
 
+def test_cards_of_coarser_levels_of_detail_stay_longest(tmp_path):
+    arrays = {**hair_arrays(), "card_lod": np.array([0, 1], np.uint8)}
+    (tmp_path / "hair.npz").write_bytes(npz(arrays))
+    rank = read_hair(tmp_path / "hair.npz").cards.rank
+    assert (rank[4:] < rank[:4]).all()
+
+
 def test_a_head_may_have_a_cover_alone(tmp_path):
     kept = {
         key: value
