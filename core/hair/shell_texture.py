@@ -141,10 +141,14 @@ def texture_shell(
     triangle, texel, weights, _ = fragments(unwrapped.texels, outer, size)
     # Where a chart has two sides of the hair one behind the other, the one that is seen colors their texels.
     outward = (vertices * DIRECTIONS[np.maximum(unwrapped.chart, 0)]).sum(1, keepdims=True)
-    order = np.lexsort((-interpolate(outward, outer, triangle, weights)[:, 0], texel))
-    triangle, texel, weights = triangle[order], texel[order], weights[order]
-    texel, first = np.unique(texel, return_index=True)
-    triangle, weights = triangle[first], weights[first].astype(np.float32)
+    chosen = np.full(size * size, -1, np.int64)
+    chosen[texel] = np.arange(len(texel))
+    several = np.flatnonzero(np.bincount(texel, minlength=size * size)[texel] > 1)
+    nearness = interpolate(outward, outer, triangle[several], weights[several])[:, 0]
+    several = several[np.argsort(-nearness, kind="stable")[::-1]]
+    chosen[texel[several]] = several  # the last one, the outermost, stays
+    texel = np.flatnonzero(chosen >= 0)
+    triangle, weights = triangle[chosen[texel]], weights[chosen[texel]].astype(np.float32)
 
     def inside(values: np.ndarray) -> np.ndarray:
         return interpolate(values.astype(np.float32), outer, triangle, weights)
