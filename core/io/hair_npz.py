@@ -3,8 +3,9 @@
 Everything is in the head frame, meters; colors are sRGB bytes; texture coordinates have v up. The pictures
 stand beside it: hair_shell.png and hair_cover.png (the textures of the two meshes; the first one's alpha ends
 hair strand by strand at hairline and tips, and is 0 on its inner side), hair_cards.png (the strand atlas: RGB
-white to light gray, to be multiplied by the cards' colors, and alpha), hair_cards_normal.png (its tangent-space normals)
-and hair_cards_id.png (red: 0 at the root to 255 at the tip; green: a number for each painted strand).
+white to light gray, to be multiplied by the cards' colors, and alpha), hair_cards_normal.png (its normals in
+tangent space) and hair_cards_id.png (red: 0 at the root to 255 at the tip; green: a number for each painted
+strand).
 
 Always:
 
