@@ -260,8 +260,8 @@ def _cards(arrays: dict[str, np.ndarray], prefix: str = "card") -> HairMesh | No
     count, cards = _length(f"{prefix}_vertices", arrays), _length(f"{prefix}_layer", arrays)
     card = checked_indices(f"{prefix}_index", arrays, (count,), cards)
     along = checked_floats(f"{prefix}_along", arrays, (count,), 1.0, 0.0)
-    # Those are left out first that coarser levels of detail lack; of these the outer ones, and those of a layer
-    # in an order that is spread over the head.
+    # First those are left out that coarser levels of detail lack; of these the outer ones, and those of a
+    # layer in an order that is spread over the head.
     spread = np.random.default_rng(0).permutation(cards) / cards
     layer = checked_indices(f"{prefix}_layer", arrays, (cards,), 256)
     coarsest = checked_indices(f"{prefix}_lod", arrays, (cards,), 256)
