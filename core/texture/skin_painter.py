@@ -61,6 +61,8 @@ SHEEN_STIFFNESS = 0.1
 BROW_REMOVAL = 0.004
 #: Weight of the smoothness of the skin that takes their place.
 BROW_STIFFNESS = 0.1
+#: Of how many texels one says whether the photo has colors.
+COLOR_STEP = 16
 #: How many times smooth light and albedo are found in turn.
 LIGHT_ROUNDS = 2
 
@@ -193,7 +195,8 @@ class SkinPainter:
 
     def _tint(self, view: SkinView) -> np.ndarray:
         """(V, 3) what takes a photo without colors to the average person's hues; else (1, 3) ones."""
-        missing = 1 - colorfulness(view.colors[view.weight > 0])
+        some = slice(None, None, COLOR_STEP)
+        missing = 1 - colorfulness(view.colors[some][view.weight[some] > 0])
         if not missing:
             return np.ones((1, 3), np.float32)
         hue = np.exp(self.model.mean - (self.model.mean @ LUMINANCE)[:, None])
