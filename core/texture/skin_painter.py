@@ -34,6 +34,8 @@ HIGHLIGHT_RANGE = (0.22, 0.50)
 #: begins to be taken out as light, and is; and what is left of it at which areas count less: clothes.
 FOREIGN_LIGHT_RANGE = (0.0, 0.15)
 FOREIGN_HUE_RANGE = (0.30, 0.70)
+#: The same by which red is stronger than blue: skin is red in places, but less than over an orange shirt.
+WARM_LIGHT_RANGE = (0.25, 0.55)
 #: The same by which green is stronger than red and blue, on lips, brows and beards, too: none is green.
 GREEN_RANGE = (0.06, 0.15)
 #: Logarithm of a color's ratio to the model's at which single texels count less: highlights.
@@ -263,7 +265,10 @@ class SkinPainter:
         smooth = self.completion.smooth(residual, weight, settings.light_stiffness, anchor=np.zeros(3))
         lightness = (smooth @ LUMINANCE)[:, None]
         # People's skin is redder in places; where it is bluer or greener, clothes, sky or leaves shine on it.
-        foreign = ramp(_foreign_hue(smooth), *FOREIGN_LIGHT_RANGE)[:, None]
+        foreign = np.maximum(
+            ramp(_foreign_hue(smooth), *FOREIGN_LIGHT_RANGE),
+            ramp(smooth[:, 0] - smooth[:, 2], *WARM_LIGHT_RANGE),
+        )[:, None]
         hue = settings.uneven_hue + (settings.uneven_foreign_hue - settings.uneven_hue) * foreign
         return np.asarray(settings.uneven_lightness * lightness + hue * (smooth - lightness), np.float32)
 

@@ -209,6 +209,18 @@ def test_an_underexposed_photo_gives_about_the_same_skin(painter, topology, samp
     assert abs(np.log(tone(topology, corrected) @ LUMINANCE) - right) < 0.5 * off
 
 
+def test_the_shine_of_an_orange_shirt_is_light(painter, topology, sample, segmentation, painted):
+    chin, mouth = sample.face.points[[152, 17], 1]
+    below = np.clip((np.arange(sample.rgb.shape[0]) - mouth) / (chin - mouth), 0, 1)[:, None, None]
+    shine = np.array([1.6, 0.8, 0.25]) ** below
+    rgb = linear_to_bytes(np.clip(linear_of_bytes_float32()[sample.rgb] * shine, 0, 1))
+    result = paint(painter, sample, segmentation, rgb)
+    vertices = topology.landmark[[152, 148, 377, 176, 400, 199, 200, 175, 171, 396]]
+    shone, plain = (skin_colors(topology, one, vertices) for one in (result, painted))
+    redder = np.log(shone[:, 0] / shone[:, 2]) - np.log(plain[:, 0] / plain[:, 2])
+    assert redder.mean() < 0.18 * np.log(1.6 / 0.25)
+
+
 @pytest.fixture(scope="module")
 def segmenter():
     return Segmenter.from_pretrained(MODELS)
