@@ -25,12 +25,19 @@ if TYPE_CHECKING:
     from core.training.profile.evaluation import ProfileFigures
     from core.training.synthesis.texture_library import Split
 
-from scripts.build.pin_models import pin_models
-from scripts.training.arguments import MODELS, RUN, data_paths, run_main, training_parser
+from scripts.training.arguments import (
+    data_paths,
+    network_parser,
+    promote_network,
+    require_checkpoints,
+    run_main,
+)
 
+#: Of the training, in the folder of the run.
+CHECKPOINT_FOLDER = "profile"
 #: First number of the random streams of the network's pictures, and of those of the lifter's regressions.
 NETWORK_SEED, LIFTER_SEED = 3, 4
-#: How much greater the fraction of faces found has to be, and how much greater that of false finds may be.
+#: How much greater the fraction of faces found, less those of wrong and of false finds, has to be.
 LEAST_GAIN = 0.01
 #: Held-out shards of the lifter's regressions.
 HELD_OUT = 2
@@ -61,22 +68,20 @@ def train(args: argparse.Namespace) -> None:
     paths = data_paths(args)
     config = ProfileConfig(hours=args.hours)
     dataset = ProfileDataset.from_paths(paths)
-    ProfileTrainer(args.run / "profile", config, paths.models / FEATURES_NAME, dataset).run()
+    ProfileTrainer(args.run / CHECKPOINT_FOLDER, config, paths.models / FEATURES_NAME, dataset).run()
 
 
 def export(args: argparse.Namespace) -> None:
     """Write the averaged weights into the run's models, for both backends."""
-    from core.errors import PhotobustError
     from core.runtime.backend import PROFILE_NAME
     from core.training.fitting.candidate import prepare_candidate
     from core.training.fitting.onnx_export import export_profile_network
-    from core.training.profile.trainer import CHECKPOINT_NAME, export_profile_weights
+    from core.training.fitting.run import CHECKPOINT_NAME, export_averaged_weights
 
-    checkpoint = args.run / "profile" / CHECKPOINT_NAME
-    if not checkpoint.is_file():
-        raise PhotobustError(f"There is no {checkpoint}. Run `profile_network.py train` first.")
+    checkpoint = args.run / CHECKPOINT_FOLDER / CHECKPOINT_NAME
+    require_checkpoints([checkpoint], "profile_network.py train")
     prepare_candidate(args.models, args.run / "models")
-    export_profile_weights(checkpoint, args.run / "models" / PROFILE_NAME)
+    export_averaged_weights([checkpoint], args.run / "models" / PROFILE_NAME)
     path = export_profile_network(args.run / "models")
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
@@ -88,7 +93,7 @@ def lifter(args: argparse.Namespace) -> None:
     from core.training.profile.pictures import ProfilePictures
 
     paths, models = data_paths(args), args.run / "models"
-    finder, folder = ProfileFinder.from_pretrained(models), args.run / "profile" / "lifter"
+    finder, folder = ProfileFinder.from_pretrained(models), args.run / CHECKPOINT_FOLDER / "lifter"
     counts: dict[Split, int] = {"train": args.count, "eval": HELD_OUT}
     for split, count in counts.items():
         pictures = ProfilePictures(paths, split)
@@ -115,20 +120,13 @@ def promote(args: argparse.Namespace) -> int:
     """Put the run's network and regressions into models/, if they find more."""
     from core.lifting.lifter import PROFILE_FILE_NAME
     from core.runtime.backend import PROFILE_NAME, PROFILE_ONNX_NAME
-    from core.training.fitting.candidate import copy_file
 
     figures = _measured(args, {"candidate": args.run / "models", "current": args.models})
     for name, one in figures.items():
         print(f"{name}: found {one.found:.3f}, false finds {one.false_finds:.3f}")
-    new, old = figures["candidate"], figures["current"]
-    better = new.found > old.found + LEAST_GAIN and new.false_finds < old.false_finds + LEAST_GAIN
-    if not better and not args.force:
-        print(f"{args.models} stays as it is: the candidate is not better. --force promotes it nevertheless.")
-        return 1
-    for name in (PROFILE_NAME, PROFILE_ONNX_NAME, PROFILE_FILE_NAME):
-        copy_file(args.run / "models" / name, args.models / name)
-    pin_models(args.models)
-    return 0
+    scores = {name: one.found - one.wrong - one.false_finds for name, one in figures.items()}
+    names = (PROFILE_NAME, PROFILE_ONNX_NAME, PROFILE_FILE_NAME)
+    return promote_network(args, names, scores["candidate"], scores["current"], LEAST_GAIN)
 
 
 def _measured(args: argparse.Namespace, folders: dict[str, Path]) -> "dict[str, ProfileFigures]":
@@ -154,17 +152,10 @@ STEPS = {
 
 def main() -> int | None:
     """Parse the command line, and run the step."""
-    parser = training_parser(__doc__, MODELS)
-    parser.add_argument("what", choices=STEPS)
-    parser.add_argument("--run", type=Path, default=RUN, help="folder of the results (default: runs/default)")
+    parser = network_parser(__doc__, STEPS, CHECKPOINT_FOLDER)
     parser.add_argument("--count", type=int, default=90, help="shards, lifter: how many shards")
     parser.add_argument("--size", type=int, default=200, help="shards, lifter: samples in a shard")
-    parser.add_argument(
-        "--hours", type=float, default=0.7, help="train: for which the learning rate is planned"
-    )
-    parser.add_argument("--threads", type=int, default=2, help="train: threads of torch")
     parser.add_argument("--pictures", type=int, default=100, help="evaluate, promote: pictures of each kind")
-    parser.add_argument("--force", action="store_true", help="promote: whatever the comparison says")
     args = parser.parse_args()
     return STEPS[args.what](args)
 

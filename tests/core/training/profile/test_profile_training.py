@@ -17,11 +17,12 @@ from core.detection.profile_frame import (
 from core.detection.profile_network import COMPONENTS, ProfileNetwork, load_profile_network
 from core.training.data.shards import write_shard
 from core.training.fitting.cascade import NormalEquations, StageData, normal_equations
+from core.training.fitting.run import export_averaged_weights
 from core.training.paths import DataPaths
 from core.training.profile.dataset import Batch, ProfileDataset
 from core.training.profile.lifting import fit_stage_dual
 from core.training.profile.pictures import has_face
-from core.training.profile.trainer import export_profile_weights, profile_loss
+from core.training.profile.trainer import profile_loss
 from tests.core.head_samples import MODELS
 from tests.core.training.conftest import projected_sample
 
@@ -88,7 +89,7 @@ def test_exported_weights_are_the_averaged_ones(tmp_path):
     state = {f"module.{name}": value for name, value in network.state_dict().items()}
     state["n_averaged"] = torch.tensor(3)
     torch.save({"averaged": state, "step": 3, "seconds": 60.0}, tmp_path / "checkpoint.pt")
-    export_profile_weights(tmp_path / "checkpoint.pt", tmp_path / "network.safetensors")
+    export_averaged_weights([tmp_path / "checkpoint.pt"], tmp_path / "network.safetensors")
     found = load_profile_network(tmp_path / "network.safetensors")
     assert isinstance(found.encoder, FaceNetwork)
     picture = torch.rand(1, 3, PROFILE_SIZE, PROFILE_SIZE)
