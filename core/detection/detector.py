@@ -27,6 +27,7 @@ from .landmarks import (
     scaled,
     turn_between,
 )
+from .mediapipe_import import import_mediapipe
 from .mediapipe_landmarker import MediaPipeLandmarker
 from .profile_finder import PROFILE_ATTEMPT, ProfileFinder
 from .views import (
@@ -291,8 +292,7 @@ class FaceDetector:
 
     def _landmarks(self, rgb: np.ndarray, view: DetectionView) -> list[FaceLandmarks]:
         """Faces in one view, in the frame of `rgb`."""
-        import mediapipe as mp
-
+        mp = import_mediapipe()
         width, height = view.size
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(view.render(rgb)))
         found = self._found(image, view)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from .mediapipe_import import import_mediapipe
 
 #: MediaPipe's tasks whose owner is gone, each with the process that made it. Shared by all landmarkers:
 #: whichever is used next closes them. A deque's append and popleft need no lock.
@@ -35,6 +36,7 @@ class MediaPipeLandmarker:
         Raises:
             ModelError: The file is missing or is no landmarker.
         """
+        import_mediapipe()
         from mediapipe.tasks.python import BaseOptions, vision
 
         close_abandoned()

@@ -160,21 +160,23 @@ def ray_distance_volume(
     # Far from all edges the distance is reach inside, -reach outside; counted from 0 as that is what lies
     # around.
     steps = np.zeros((z1 - z0 + 1, rows * cols), np.int8)
-    np.add.at(steps, (np.ceil(exit_).astype(np.int64) - z0, cell), 1)
-    np.add.at(steps, (np.floor(entry).astype(np.int64) + 1 - z0, cell), -1)
+    # By flat indices: numpy takes several times as long with two.
+    for layer, change in ((np.ceil(exit_), 1), (np.floor(entry) + 1, -1)):
+        np.add.at(steps.ravel(), (layer.astype(np.int64) - z0) * len(steps[0]) + cell, np.int8(change))
     for k in range(
         1, len(steps) - 1
     ):  # layer by layer: several times as fast as np.cumsum along the first axis
         steps[k] += steps[k - 1]
-    distance = steps[:-1].astype(np.float32)
-    distance *= 2 * reach
-    for edge, direction, low, high, where in _edge_spans(entry, exit_, column, reach):
+    distance = np.multiply(steps[:-1], np.float32(2 * reach), dtype=np.float32)
+    flat = distance.ravel()
+    for edge, direction, low, high in _edge_spans(entry, exit_, column, reach):
         first = np.maximum(np.ceil(edge - low).astype(np.int64), z0)
+        last = np.minimum(np.floor(edge + high), z1 - 1)
+        index = (first - z0) * len(steps[0]) + cell
+        from_edge = direction * (first - edge) + reach
         for k in range(2 * reach + 1):
-            z_at = first + k
-            keep = (z_at <= edge + high) & (z_at < z1)
-            z_at = z_at[keep]
-            distance[z_at - z0, cell[where[keep]]] = direction * (z_at - edge[keep]) + reach
+            keep = np.flatnonzero(first + k <= last)
+            flat[index[keep] + k * len(steps[0])] = from_edge[keep] + direction * k
     out = np.full(VOLUME_SHAPE, -reach, np.float32)
     kernel = np.array([0.25, 0.5, 0.25], np.float32)
     for z_at, layer in enumerate(distance.reshape(-1, rows, cols), z0):
@@ -185,19 +187,17 @@ def ray_distance_volume(
 
 def _edge_spans(
     entry: np.ndarray, exit_: np.ndarray, column: np.ndarray, reach: int
-) -> list[tuple[np.ndarray, int, np.ndarray, np.ndarray, np.ndarray]]:
+) -> list[tuple[np.ndarray, int, np.ndarray, np.ndarray]]:
     """The stretches of rays that are nearer to one edge than to all others and not further than `reach`.
 
     Intervals are those of `ray_spans`, nearest first on each ray. Returns, for entries and for exits:
-    (z of the edge, direction +1 if the distance grows with z, how far the stretch goes below it, above it,
-    index of the interval).
+    (z of the edge, direction +1 if the distance grows with z, how far the stretch goes below it, above it).
     """
     same = column[1:] == column[:-1]
     half = np.minimum(reach, (entry - exit_) / 2)
     gap = np.full(len(column) + 1, float(reach))  # from each interval up to the next nearer one on its ray
     gap[1:-1][same] = np.minimum(reach, (exit_[:-1] - entry[1:])[same] / 2)
-    index = np.arange(len(column))
-    return [(entry, -1, half, gap[:-1], index), (exit_, 1, gap[1:], half, index)]
+    return [(entry, -1, half, gap[:-1]), (exit_, 1, gap[1:], half)]
 
 
 def ray_spans(

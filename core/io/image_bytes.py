@@ -14,12 +14,12 @@ SMALL_PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 9)
 
 
 def texture_bytes(picture: np.ndarray, small: bool = False, noisy: bool = False) -> bytes:
-    """Encode a texture as a PNG file.
+    """Encode a texture, or a part of a photo, as a PNG file.
 
     Args:
         picture: (H, W), (H, W, 3) or (H, W, 4) uint8, RGB or RGBA in sRGB.
         small: Take the time for as small a file as possible.
-        noisy: It is photographed texture nearly everywhere.
+        noisy: It is photographed nearly everywhere.
     """
     if picture.ndim == 3:
         order = cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA

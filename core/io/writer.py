@@ -77,12 +77,9 @@ def png_bytes(rgb: np.ndarray) -> bytes:
     Raises:
         ValueError: It cannot be encoded.
     """
-    import cv2
+    from .image_bytes import texture_bytes
 
-    done, data = cv2.imencode(".png", rgb[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    if not done:
-        raise ValueError("the picture cannot be encoded")
-    return data.tobytes()
+    return texture_bytes(rgb, noisy=True)
 
 
 def points_json(points: np.ndarray) -> list[list[float] | None]:

@@ -60,7 +60,23 @@ class FeatureSites:
         Returns:
             (N * 112,) float32, faded where a site is seen at a grazing angle, zero where it faces away.
         """
-        around = pose.head_to_camera(head[self.used].astype(np.float64))
+        return self.sample_around(features, head[self.used], pose, camera)
+
+    def sample_around(
+        self, features: FaceFeatures, used: np.ndarray, pose: HeadPose, camera: Camera
+    ) -> np.ndarray:
+        """`sample` of a head of which only the vertices around the sites are given.
+
+        Args:
+            features: Of the picture.
+            used: (U, 3), the vertices `used`, head frame, meters.
+            pose: Of the head.
+            camera: Of the photo.
+
+        Returns:
+            See `sample`.
+        """
+        around = pose.head_to_camera(used.astype(np.float64))
         normals = shading_normals(around, self.triangles)[self.positions]
         points = around[self.positions]
         cosine = ray_cosines(points, normals)

@@ -9,6 +9,7 @@ template that the volume network corrects. numpy, but for the network whose feat
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -164,7 +165,9 @@ class LandmarkLifter:
         Raises:
             ModelError: A file is missing or damaged, or the shading's model belongs to another lifter.
         """
-        weights = safetensors_arrays(Path(models_dir) / FILE_NAME)
+        # In single precision once for all: the shading's model keeps some of them, too.
+        arrays = safetensors_arrays(Path(models_dir) / FILE_NAME)
+        weights = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
         network = load_feature_network(models_dir, backend) if "probes" in weights else None
         mirror = Mirror.load(models_dir) if network else None
         template = template or HeadTemplate.load(models_dir)
@@ -252,9 +255,19 @@ class LandmarkLifter:
             pose: Fitted to the landmarks.
             z: (6 + K,) normalized outputs.
         """
+        corrected, coefficients = self._corrected(pose, z)
+        return corrected, self.shape(coefficients)
+
+    def _corrected(self, pose: WeakPerspectivePose, z: np.ndarray) -> tuple[WeakPerspectivePose, np.ndarray]:
+        """The pose and the shape's coefficients (K,) that normalized outputs stand for."""
         output = self.outputs(z).astype(np.float64)
         corrected = pose.corrected(rotation_matrix(output[:3]), output[3:5], float(output[5]))
-        return corrected, self.shape(output[POSE_OUTPUTS:])
+        return corrected, output[POSE_OUTPUTS:]
+
+    @cached_property
+    def _basis_around_sites(self) -> np.ndarray:
+        """(K, U, 3) float32, meters: the shape's basis at the vertices around the sites."""
+        return np.ascontiguousarray(self.weights["basis"][:, self.sites.used])
 
     def stage_input(
         self, x: np.ndarray, z: np.ndarray, pose: WeakPerspectivePose, camera: Camera, features: FaceFeatures
@@ -271,8 +284,11 @@ class LandmarkLifter:
         Returns:
             (F,) float32: x, z, the global features, those sampled where the head is estimated to be.
         """
-        estimate, vertices = self.posed(pose, z)
-        sampled = self.sites.sample(features, vertices, estimate.in_camera(camera), camera)
+        estimate, coefficients = self._corrected(pose, z)
+        # All other vertices would take ten times as long.
+        offset = np.tensordot(coefficients.astype(np.float32), self._basis_around_sites, 1)
+        used = self.weights["mean"][self.sites.used] + offset
+        sampled = self.sites.sample_around(features, used, estimate.in_camera(camera), camera)
         return np.concatenate([x, z, features.global_features, sampled])
 
     def estimate(
