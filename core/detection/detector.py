@@ -7,6 +7,7 @@ camera, and its zero has no meaning. MediaPipe's log goes to stderr.
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -132,11 +133,13 @@ class FaceDetector:
         plain = whole_picture(base.shape, "plain", PLAIN_CONFIDENCE)
         faces = [scaled(face, rgb.shape[1] / base.shape[1]) for face in self._landmarks(base, plain)]
         if thorough:
-            faces = [verified for face in faces if (verified := self._verified(rgb, face))]
-            if max_faces > 1:
-                faces = self._search(
-                    rgb, base, whole_picture(base.shape, "full range", PLAIN_CONFIDENCE, True), faces
-                )
+            full_range = whole_picture(base.shape, "full range", PLAIN_CONFIDENCE, True)
+            # The other detector runs beside the close-ups, whose graphs are others (`_landmarker`).
+            with ThreadPoolExecutor(1, "photobust-detection") as pool:
+                further = pool.submit(self._landmarks, base, full_range) if max_faces > 1 else None
+                faces = [verified for face in faces if (verified := self._verified(rgb, face))]
+            if further:
+                faces = self._search(rgb, base, full_range, faces, found=further.result())
             if not faces:
                 faces = self._retry(rgb, base)
             largest = max((face.size for face in faces), default=0.0)
@@ -255,18 +258,19 @@ class FaceDetector:
         view: DetectionView,
         known: list[FaceLandmarks],
         agreement: float = AGREEMENT,
+        found: Sequence[FaceLandmarks] | None = None,
     ) -> list[FaceLandmarks]:
         """`known` and the further faces that a view of `picture`, a smaller copy of the photo `rgb`, shows.
 
         A face counts, and is taken from a close-up, if enough close-ups confirm the detection.
         """
         faces = list(known)
-        for found in self._landmarks(picture, view):
-            face = scaled(found, rgb.shape[1] / picture.shape[1])
+        for one in self._landmarks(picture, view) if found is None else found:
+            face = scaled(one, rgb.shape[1] / picture.shape[1])
             if any(overlap(face, other) > SAME_FACE_OVERLAP for other in faces):
                 continue
             redetections = list(self._redetections(rgb, face))
-            error = sorted(found[0] for found in redetections)[view.confirmations - 1]
+            error = sorted(off for off, _ in redetections)[view.confirmations - 1]
             if error < agreement:
                 refined = next(again for off, again in redetections if off < agreement)
                 score = _score(error)

@@ -54,7 +54,7 @@ from .further_photos import (
 )
 from .inputs import as_photo, camera_of, check_faces, omitted_message, unused_corrections, usable_faces
 from .progress import DETECTION_FRACTION, PERSON_FRACTION, step_starts
-from .results import FaceTask, FurtherPhoto, PhotoEvidence, Reconstruction
+from .results import FaceTask, FurtherPhoto, PhotoEvidence, Reconstruction, Redetections
 
 if TYPE_CHECKING:
     from ..hair.builder import HairBuilder
@@ -416,16 +416,17 @@ class Reconstructor:
         """One head; the watch's progress is that of this face."""
         photo, camera, face, name, wrap = task.photo, task.camera, task.face, task.name, task.wrap
         starts = step_starts(bool(wrap), bool(wrap and wrap.texture), bool(wrap and wrap.wants_hair))
-        with watch.step("guidance", starts["guidance"], f"Estimating the proportions of {name}"):
-            prior = task.prior or self.lifter.lift(face, camera, photo.rgb)
-            if on_prior:
-                on_prior(task.index, prior)
-            crop = cut_crop(photo.rgb, prior.frame)
-            guidance = build_guidance(face.points, prior, self.lifter)
         with ThreadPoolExecutor(1, "photobust-evidence") as pool:
+            redetected = pool.submit(self._redetect, task)
+            with watch.step("guidance", starts["guidance"], f"Estimating the proportions of {name}"):
+                prior = task.prior or self.lifter.lift(face, camera, photo.rgb)
+                if on_prior:
+                    on_prior(task.index, prior)
+                crop = cut_crop(photo.rgb, prior.frame)
+                guidance = build_guidance(face.points, prior, self.lifter)
             # What only the photo and the prior tell is found out beside the surface.
             with watch.step("segmentation", starts["segmentation"], f"Finding skin and hair around {name}"):
-                job = pool.submit(self._photo_evidence, task, prior)
+                job = pool.submit(self._photo_evidence, task, prior, redetected)
             with watch.step("network", starts["network"], f"Working out the shape of {name}"):
                 volume = self.predictor.predict(crop, guidance)
             with watch.step("surface", starts["surface"], f"Building the surface of {name}"):
@@ -449,7 +450,7 @@ class Reconstructor:
                     photo.rgb,
                     camera,
                     face,
-                    evidence.redetections,
+                    evidence.redetected.found,
                     self.lifter,
                     prior,
                     guidance,
@@ -457,7 +458,7 @@ class Reconstructor:
                     isosurface,
                     confidence,
                     points,
-                    evidence.redetected_priors,
+                    evidence.redetected.priors,
                 )
                 folder = self.models_dir or models_folder()
                 mean_confidence = float(confidence.mean())
@@ -497,7 +498,15 @@ class Reconstructor:
             views=task.views,
         )
 
-    def _photo_evidence(self, task: FaceTask, prior: HeadPrior) -> PhotoEvidence:
+    def _redetect(self, task: FaceTask) -> Redetections:
+        """The face detected again, and lifted. Runs in a thread of its own."""
+        photo, camera, face = task.photo, task.camera, task.face
+        redetections = self.detector.redetect(photo.rgb, face)
+        return Redetections(redetections, lift_redetections(redetections, self.lifter, camera, photo.rgb))
+
+    def _photo_evidence(
+        self, task: FaceTask, prior: HeadPrior, redetected: "Future[Redetections]"
+    ) -> PhotoEvidence:
         """What the photo says beside what the surface is made of. Runs in a thread of its own."""
         photo, camera, face = task.photo, task.camera, task.face
         segmentation = None
@@ -507,15 +516,13 @@ class Reconstructor:
             segmentation = with_glasses(segmentation, photo.rgb, face.points)
         if segmentation is not None and task.ignored is not None:
             segmentation = ignoring(segmentation, task.ignored)
-        redetections = self.detector.redetect(photo.rgb, face)
-        priors = lift_redetections(redetections, self.lifter, camera, photo.rgb)
         coverage = None
         if segmentation:
             direction = camera_direction(prior.pose)
             coverage = measure_coverage(
                 photo.rgb, segmentation, face.points, self.lifter.canonical, direction
             )
-        return PhotoEvidence(segmentation, redetections, priors, coverage)
+        return PhotoEvidence(segmentation, redetected.result(), coverage)
 
     def _landmarks(
         self, isosurface: Isosurface, prior: HeadPrior, camera: Camera

@@ -152,17 +152,28 @@ class FaceTask:
 
 
 @dataclass(frozen=True)
+class Redetections:
+    """Further detections of a face.
+
+    Attributes:
+        found: (distance in sizes of the face, landmarks) of each of them.
+        priors: The heads lifted from those that found it.
+    """
+
+    found: Sequence[tuple[float, FaceLandmarks]]
+    priors: Sequence[HeadPrior]
+
+
+@dataclass(frozen=True)
 class PhotoEvidence:
     """What a photo says of a face beside its surface.
 
     Attributes:
         segmentation: What the pixels around the head show; None if the models cannot tell.
-        redetections: (distance in sizes of the face, landmarks) of each further detection of the face.
-        redetected_priors: The heads lifted from those that found it.
+        redetected: Further detections of the face.
         coverage: What covers the face; None without a segmentation.
     """
 
     segmentation: Segmentation | None
-    redetections: Sequence[tuple[float, FaceLandmarks]]
-    redetected_priors: Sequence[HeadPrior]
+    redetected: Redetections
     coverage: Coverage | None
