@@ -226,16 +226,17 @@ def front_of(sdf: np.ndarray, origin: np.ndarray) -> np.ndarray:
 
 def _largest_component(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The part of a mesh with the most triangles."""
-    from scipy.sparse import coo_matrix
+    from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import connected_components
 
-    # Two edges of each triangle connect all its corners.
-    edges = faces[:, :2], faces[:, 1:]
-    rows, columns = np.concatenate([e[:, 0] for e in edges]), np.concatenate([e[:, 1] for e in edges])
-    graph = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), (len(points), len(points)))
-    count, label = connected_components(graph, directed=False)
-    if count == 1:
-        return points, faces.astype(np.int32)
+    faces = faces.astype(np.int32)
+    a, b, c = faces.T
+    # One edge of each triangle mostly joins all of a surface in one piece; two always join all corners.
+    for rows, columns in ((a, b), (np.concatenate([a, b]), np.concatenate([b, c]))):
+        graph = csr_matrix((np.ones(len(rows)), (rows, columns)), (len(points), len(points)))
+        count, label = connected_components(graph, directed=False)
+        if count == 1:
+            return points, faces
     largest = np.argmax(np.bincount(label[faces[:, 0]], minlength=count))
     keep = label == largest
     index = np.cumsum(keep, dtype=np.int32) - 1
