@@ -10,7 +10,7 @@ from ..geometry.mesh import triangle_normals
 from ..geometry.visibility import ramp
 from ..runtime.timing import Clock
 from ..segmentation.segments import Segmentation, SegmentClass
-from ..template.regions import Regions
+from ..template.regions import EAR_SURROUNDINGS, Regions
 from ..template.topology import HeadTopology
 from ..texture.inpainting import SmoothCompletion
 from .cards import build_cards
@@ -45,8 +45,10 @@ SKIN_COLORED_STEP = 0.15
 #: logarithms of linear light, less their mean.
 LEAST_COVER_CM2 = 40.0
 SAME_HUE = 0.3
-#: By the volume's coarse distance, points nearer to the skin than this, meters, may be in it, in ears' folds.
-NEAR_SKIN = 0.012
+#: By the volume's coarse distance, points nearer to the skin than this, meters, may be in it; and in ears'
+#: folds, which the distance is too coarse for.
+NEAR_SKIN = 0.006
+NEAR_EARS = 0.012
 #: Cosines between which a surface begins to show its lines.
 FACING = (0.15, 0.4)
 
@@ -294,7 +296,10 @@ def _visible(maps: HairMaps, mesh: ShellMesh) -> np.ndarray:
 
 def _strands(guides: Guides, volume: HairVolume, skin: Skin, colors: HairColors) -> HairStrands:
     points = guides.points.reshape(-1, 3).astype(np.float64)
-    near = np.flatnonzero(volume.grid.sample(volume.skin, points) < NEAR_SKIN)
+    mirrored = np.column_stack([np.abs(points[:, 0]), points[:, 1:]])
+    at_ears = ((mirrored > EAR_SURROUNDINGS[0]) & (mirrored < EAR_SURROUNDINGS[1])).all(1)
+    reach = np.where(at_ears, NEAR_EARS, NEAR_SKIN)
+    near = np.flatnonzero(volume.grid.sample(volume.skin, points) < reach)
     points[near] = out_of_skin(points[near], skin, 0.0)
     points = points.reshape(guides.points.shape)
     points[:, 0] = guides.points[:, 0]
