@@ -30,7 +30,7 @@ from .landmarks import (
 )
 from .mediapipe_import import import_mediapipe
 from .mediapipe_landmarker import MediaPipeLandmarker
-from .profile_finder import PROFILE_ATTEMPT, ProfileFinder
+from .profile_finder import PROFILE_ATTEMPT, ProfileFinder, landmark_yaw
 from .views import (
     PLAIN_CONFIDENCE,
     DetectionView,
@@ -67,6 +67,11 @@ SAME_FACE_OVERLAP = 0.5
 WINDOW_REACH = 1.8
 #: ... with the face at most so large, pixels.
 WINDOW_FACE_SIZE = 256
+#: Yaw of MediaPipe's landmarks, degrees, from which on the profile network is asked, too: beyond 60 they show
+#: too little of it.
+MEDIAPIPE_YAW = 40.0
+#: Mean distance of its landmarks from MediaPipe's, in sizes of the face, up to which both are one face's.
+SAME_FACE_DISTANCE = 0.15
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,7 @@ class FaceDetector:
                     level = _shrink(rgb, scale)
                     for view in tiles(level.shape):
                         faces = self._search(rgb, level, view, faces)
+            faces = [self.with_side_points(rgb, face) for face in faces]
         faces = sorted(faces, key=lambda face: -face.size)
         return DetectedFaces(faces[:max_faces], omitted=max(0, len(faces) - max_faces))
 
@@ -209,6 +215,21 @@ class FaceDetector:
             self._profile = ProfileFinder.from_pretrained(self._models_dir, self._backend)
         return self._profile
 
+    def with_side_points(self, rgb: np.ndarray, face: FaceLandmarks) -> FaceLandmarks:
+        """A face with the profile network's landmarks, if it is turned far and both see the same face.
+
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+            face: Detected in it.
+        """
+        if face.attempt == PROFILE_ATTEMPT or abs(landmark_yaw(face.points)) < MEDIAPIPE_YAW:
+            return face
+        finder = self._profile_finder()
+        found = finder.at(rgb, face) if finder else None
+        if found is None or distance(face, found) > SAME_FACE_DISTANCE:
+            return face
+        return replace(face, side_points=found.points)
+
     def _rotated_detections(
         self, rgb: np.ndarray, face: FaceLandmarks, degrees: float
     ) -> list[FaceLandmarks]:
@@ -232,7 +253,8 @@ class FaceDetector:
         finder = self._profile_finder()
         if finder and face.attempt == PROFILE_ATTEMPT:
             return finder.redetections(rgb, face)
-        return list(islice(self._redetections(rgb, face), 2))
+        redetections = islice(self._redetections(rgb, face), 2)
+        return [(error, replace(found, side_points=face.side_points)) for error, found in redetections]
 
     def _retry(self, rgb: np.ndarray, base: np.ndarray) -> list[FaceLandmarks]:
         """A face seen from the side, else those of the first retry with a confirmed one, else the most

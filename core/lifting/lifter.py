@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..detection.landmarks import FaceLandmarks
-from ..detection.profile_finder import PROFILE_ATTEMPT
+from ..detection.profile_finder import PROFILE_ATTEMPT, landmark_yaw
 from ..errors import ModelError
 from ..geometry.frames import (
     FRONTAL,
@@ -53,6 +53,9 @@ POSE_OUTPUTS = 6
 LANDMARK_UNIT = 0.01
 #: Yaw, degrees, up to which a face counts as frontal and is lifted both ways.
 FRONTAL_YAW_DEG = 20.0
+#: Yaw, degrees, from which on the profile network's landmarks count beside MediaPipe's, and from which on
+#: alone.
+SIDE_YAWS = (65.0, 85.0)
 
 
 @dataclass(frozen=True)
@@ -338,12 +341,34 @@ class LandmarkLifter:
         if not (self.mirror and self.stages):
             return self._prior(*self.estimate(upright, camera), camera, view)
         head = self._estimate_both_ways(upright, camera, rgb, view, self.mirror)
+        if self.profile and landmarks.side_points is not None:
+            head = self._averaged_with_profile(head, landmarks.side_points, camera, rgb, view)
         prior = self._prior(*head, camera, view)
         if not (self.shading and shaded):
             return prior
         side = self.side_view(upright, camera, view, self.mirror)
         refined = side.seen(*self.shading.refine(side.picture(rgb), *side.seen(*head)))
         return replace(self._prior(*refined, camera, view), unshaded=prior)
+
+    def _averaged_with_profile(
+        self,
+        head: tuple[WeakPerspectivePose, np.ndarray],
+        side_points: np.ndarray,
+        camera: Camera,
+        rgb: np.ndarray,
+        view: np.ndarray,
+    ) -> tuple[WeakPerspectivePose, np.ndarray]:
+        """The mean of a head and of what the profile network's landmarks of the same face are lifted to, as
+        the yaw demands.
+        """
+        weight = side_weight(side_points)
+        if not (self.profile and self.mirror) or weight == 0:
+            return head
+        points = side_points.astype(np.float64)
+        upright = np.column_stack([apply_affine(view, points[:, :2]), points[:, 2]])
+        pose, vertices = self.profile._estimate_both_ways(upright, camera, rgb, view, self.mirror)
+        mean = (1 - weight) * head[1] + weight * vertices
+        return mean_pose([head[0], pose], [1 - weight, weight]), mean.astype(np.float32)
 
     def _prior(
         self, weak_pose: WeakPerspectivePose, vertices: np.ndarray, camera: Camera, view: np.ndarray
@@ -505,6 +530,19 @@ def unflipped_weight(pose: WeakPerspectivePose) -> float:
     """
     yaw = HeadPose(pose.rotation, np.zeros(3)).angles[0]
     return float(np.clip(0.5 + yaw / (2 * FRONTAL_YAW_DEG), 0, 1))
+
+
+def side_weight(points: np.ndarray) -> float:
+    """How much the profile network's landmarks count beside MediaPipe's.
+
+    Args:
+        points: (478, 3) the profile network's landmarks, photo frame, px.
+
+    Returns:
+        0 to 1, by their yaw.
+    """
+    low, high = SIDE_YAWS
+    return float(np.clip((abs(landmark_yaw(points)) - low) / (high - low), 0, 1))
 
 
 def feature_sites(vertices: np.ndarray, template: HeadTemplate) -> FeatureSites:

@@ -92,6 +92,7 @@ def synthetic(args: argparse.Namespace) -> None:
     """All figures on held-out synthetic heads, by yaw."""
     import cv2
 
+    from core.detection.detector import FaceDetector
     from core.training.data.shards import read_samples
     from core.training.evaluation.evaluate import EvaluationRecord, balanced_by_yaw, evaluate, summary
     from core.training.evaluation.report import WorstHeads, markdown, region_markdown, write_json
@@ -102,7 +103,8 @@ def synthetic(args: argparse.Namespace) -> None:
     records: list[EvaluationRecord] = []
     samples = read_samples(args.shards, "eval")
     samples = balanced_by_yaw(samples, args.per_bin) if args.per_bin else islice(samples, args.count)
-    for evaluated in evaluate(samples, truths, lifter, methods):
+    detector = FaceDetector.from_pretrained(args.models)
+    for evaluated in evaluate(samples, truths, lifter, methods, detector):
         records += evaluated.records.values()
         if args.out:
             worst.add(evaluated)

@@ -80,7 +80,8 @@ def measure_models(
     report(f"{paths.models}: up to {3 * per_bin} held-out heads")
     records: list[EvaluationRecord] = []
     samples = balanced_by_yaw(read_samples(shards, "eval"), per_bin)
-    for evaluated in evaluate(samples, TrueHeads(heads), lifter, methods):
+    detector = FaceDetector.from_pretrained(paths.models)
+    for evaluated in evaluate(samples, TrueHeads(heads), lifter, methods, detector):
         records += evaluated.records.values()
     failed = sum(record.failed for record in records)
     means = [row["median"] for row in summary(records) if row["yaw"] == "mean"]
@@ -88,7 +89,7 @@ def measure_models(
     if paths.scans.is_dir():
         report(f"{paths.models}: the scan")
         scan = Scan.load(paths.scans)
-        cases = list(islice(scan_cases(scan, FaceDetector.from_pretrained(paths.models), lifter), views))
+        cases = list(islice(scan_cases(scan, detector, lifter), views))
         medians = [row["median"] for row in evaluate_scan(scan, cases, methods)]
         failed += int(np.isnan(medians).sum())
         scan_mm = float(np.nanmean(medians)) if np.isfinite(medians).any() else float("nan")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...detection.detector import FaceDetector, FaceLandmarks
 from ...errors import ReconstructionError
 from ...lifting.lifter import LandmarkLifter
 from ..synthesis.sample import Sample
@@ -70,6 +71,7 @@ def evaluate(
     truths: TrueHeads,
     lifter: LandmarkLifter,
     methods: Mapping[str, Method],
+    detector: FaceDetector | None = None,
 ) -> Iterator[EvaluatedHead]:
     """Reconstruct samples by each method, and measure.
 
@@ -78,6 +80,7 @@ def evaluate(
         truths: makes their true heads.
         lifter: for the head prior that all methods start from.
         methods: by the names that tables show.
+        detector: has its profile network see the faces that are turned far, too, as in a reconstruction.
 
     Yields:
         Each sample with its true head, the estimates and their errors.
@@ -85,7 +88,10 @@ def evaluate(
     made = (sample for sample in samples if not sample.turned)
     for index, sample in enumerate(made):
         true = truths.of(sample, np.random.default_rng(index))
-        case = Case(sample.picture, sample.landmarks, sample.scene.assumed_camera, lifter)
+        face = FaceLandmarks(sample.landmarks)
+        face = detector.with_side_points(sample.picture, face) if detector else face
+        camera = sample.scene.assumed_camera
+        case = Case(sample.picture, face.points, camera, lifter, side_points=face.side_points)
         estimates: dict[str, Estimate | None] = {}
         records: dict[str, EvaluationRecord] = {}
         for name, method in methods.items():

@@ -51,7 +51,8 @@ def scan_cases(scan: Scan, detector: FaceDetector, lifter: LandmarkLifter) -> It
     for path in scan.pictures:
         photo = load_photo(path)
         face = detector.detect(photo.rgb, max_faces=1)[0]
-        yield path.stem, Case(photo.rgb, face.points, camera_of(photo, None), lifter, face.attempt)
+        camera = camera_of(photo, None)
+        yield path.stem, Case(photo.rgb, face.points, camera, lifter, face.attempt, face.side_points)
 
 
 def evaluate_scan(

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from core.detection.detector import FaceDetector
 from core.detection.landmarks import FaceLandmarks
+from core.detection.mediapipe_topology import CHIN, FOREHEAD, LEFT_EYE_OUTER
 from core.detection.profile_finder import (
     PROFILE_ATTEMPT,
     ProfileFinder,
@@ -25,7 +26,7 @@ from core.detection.profile_frame import (
 from core.geometry.frames import HEAD_CENTER, Camera, HeadPose
 from core.geometry.mesh import vertex_normals
 from core.geometry.rasterize import fragments, interpolate, z_buffer
-from core.lifting.lifter import LandmarkLifter
+from core.lifting.lifter import SIDE_YAWS, LandmarkLifter, side_weight
 from core.template.template import HeadTemplate
 from core.training.synthesis.cameras import head_rotation
 from tests.core.head_samples import MODELS
@@ -92,6 +93,21 @@ def test_a_face_from_the_side_is_seen_again(detector, template):
     assert all(distance < 0.04 and again.attempt == PROFILE_ATTEMPT for distance, again in redetections)
 
 
+def test_a_face_turned_far_has_both_landmarks_and_is_lifted_by_them(detector, template):
+    """MediaPipe's count less the further it is turned."""
+    rgb, landmarks = clay_head(template, 80.0)
+    side = ProfileFinder.from_pretrained(MODELS).find(rgb)
+    # MediaPipe would show less of the yaw.
+    less = landmarks.astype(np.float32) * np.float32([1, 1, 0.6])
+    face = detector.with_side_points(rgb, FaceLandmarks(less))
+    assert error_of(FaceLandmarks(face.side_points), landmarks) < 0.08
+    np.testing.assert_array_equal(face.points, less)
+    lifter = LandmarkLifter.from_pretrained(MODELS, template)
+    faces = (FaceLandmarks(less), face, side)
+    yaws = [lifter.lift(one, CAMERA, rgb).pose.angles[0] for one in faces]
+    assert min(yaws[0], yaws[2]) < yaws[1] < max(yaws[0], yaws[2])
+
+
 def test_the_mirror_image_is_found_mirrored(template):
     rgb, _ = clay_head(template, 75.0)
     finder = ProfileFinder.from_pretrained(MODELS)
@@ -103,7 +119,7 @@ def test_the_mirror_image_is_found_mirrored(template):
 
 def test_frontal_faces_stay_as_they_are(detector, astronaut):
     (face,) = detector.detect(astronaut, max_faces=1)
-    assert face.attempt == "plain"
+    assert face.attempt == "plain" and face.side_points is None
     found = ProfileFinder.from_pretrained(MODELS).at(astronaut, face)
     assert found is None  # it may see her, but not from the side
 
@@ -123,6 +139,15 @@ def test_both_backends_give_the_same_landmarks(astronaut):
 def test_yaw_of_landmarks(template, yaw):
     landmarks = pose_at(yaw).head_to_camera(template.landmarks(template.vertices).astype(np.float64))
     assert landmark_yaw(landmarks) == pytest.approx(yaw, abs=4)
+
+
+@given(yaw=st.floats(-100, 100))
+def test_the_profile_networks_landmarks_count_from_the_side_alone(yaw):
+    points = np.zeros((478, 3))
+    points[FOREHEAD, 1], points[CHIN, 1] = -1, 1
+    points[LEFT_EYE_OUTER] = [np.cos(np.radians(yaw)), 0, np.sin(np.radians(yaw))]
+    assert landmark_yaw(points) == pytest.approx(yaw, abs=1e-6)
+    assert side_weight(points) == pytest.approx(np.interp(abs(yaw), SIDE_YAWS, [0, 1]), abs=1e-6)
 
 
 @given(scale=st.floats(0.1, 10), roll=st.floats(-3.1, 3.1), x=st.floats(-500, 500), y=st.floats(-500, 500))
