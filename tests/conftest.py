@@ -30,11 +30,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Timings are not asserted: on a busy machine the first example alone can take longer than hypothesis allows.
 # The same examples each time: a suite that finds a new one by chance fails whoever changed something else.
-# --hypothesis-profile=explore looks for new ones.
-settings.register_profile(
-    "photobust", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.register_profile("explore", deadline=None, max_examples=1000)
+# --hypothesis-profile=explore looks for new ones: `make fuzz` does.
+BUSY: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("photobust", derandomize=True, **BUSY)
+settings.register_profile("explore", max_examples=1000, **BUSY)
 settings.load_profile("photobust")
 
 ROOT = Path(__file__).resolve().parents[1]
