@@ -55,27 +55,41 @@ class SubjectSpec:
     build: Build
 
 
-def of_folder(folder: Path) -> SubjectSpec:
+def of_folder(folder: Path, smooth: bool = True) -> SubjectSpec:
     """The head in a result's folder, or the surface if it has none.
+
+    `smooth`: whether the head's quads are subdivided; in small pictures that is not seen.
 
     Raises StepError, HeadFileError or SurfaceFileError.
     """
     surface = read_ply(folder / SURFACE_FILE) if (folder / SURFACE_FILE).is_file() else None
     if (folder / HEAD_FILE).is_file():
-        head = dataclasses.replace(read_head(folder / HEAD_FILE), visemes=None, rig=None)
+        head = read_head(folder / HEAD_FILE)
+        offset = head.photo - head.neutral
+        # It is shown as photographed: shapes and bones would be made in vain.
+        head = dataclasses.replace(
+            head,
+            neutral=head.photo,
+            blendshapes=head.blendshapes[:0],
+            blendshape_names=(),
+            visemes=None,
+            rig=None,
+        )
         texture = folder / TEXTURE if (folder / TEXTURE).is_file() else None
 
         def build(collection: bpy.types.Collection) -> Subject:
             ob = build_head(head, texture, collection, "photobust head")
             for material, name in zip(ob.data.materials, head.material_names, strict=True):
                 material.roughness = ROUGHNESS[name]
-            # Shapes and smoothing are worked out once, and not again for each picture.
-            mesh, _ = _evaluated(ob, collection, 1.0)
-            bpy.data.objects.remove(ob)
-            ob = bpy.data.objects.new("photobust head", mesh)
-            collection.objects.link(ob)
+            if smooth:  # once, and not again for each picture
+                mesh, _ = _evaluated(ob, collection, 1.0)
+                bpy.data.objects.remove(ob)
+                ob = bpy.data.objects.new("photobust head", mesh)
+                collection.objects.link(ob)
+            else:
+                ob.modifiers.clear()
             # Workbench shows one picture a material, and the shell has all of the hair's colors in one.
-            hair.add_hair(ob, folder, "shell", only=True, offset=head.photo - head.neutral)
+            hair.add_hair(ob, folder, "shell", only=True, offset=offset)
             points = _with_hair(ob, head.photo)
             return _of_standard_size(ob, points, "TEXTURE" if texture else "MATERIAL", lighting.PORTRAIT)
 
