@@ -21,8 +21,8 @@ PINNED_MODELS = {
     "profile_network.onnx": "d622a8f714791b1e82a93ba216a56db491d3e76c428ddf1d40c3ad7d61065475",
     "profile_network.safetensors": "7ad25e9551d3180e123451646f2f9e902a81e7f905357ccb7325f511ba643f82",
     "quality_calibration.json": "3311af49b099e2e3083c09033c6abf0e2992a0d2ab2b7f0a29c1ca8d9b9723d6",
-    "segmentation_network.onnx": "4792d894d8509d9cfaffee2ebeadb8f7e015fdeaa5d01b59c84fc546acbbe967",
-    "segmentation_network.safetensors": "6943a3b719e43f39ad8456f714e1b3e23b118b43f6bd3228e02b526c26cd6eb3",
+    "segmentation_network.onnx": "99e74f9c4dc26b381dbe9229c61eb2cb4d24c4725b0f03761f4e9f088e95afd6",
+    "segmentation_network.safetensors": "b10eba23107e630f29dce6b0191c09b7467bc9be3673ddd423ec139ebe9abdf8",
     "volume_network.onnx": "c5d2a12dd8fd3ce2bf766d9d28a6f9254c6f41faa07b78b72dea03ac32abf09c",
     "volume_network.safetensors": "1f8f67f8425a599442292488185c32535551208f3b71327310210a78f32195a6",
 }
