@@ -49,7 +49,7 @@ CHEEK_LENGTH = 0.012
 #: How far hair stands off the skin, of its length: brows, beard.
 LIFT = {"brows": 0.22, "beard": 0.35}
 #: Width of cards, meters.
-WIDTH = {"brows": 0.0013, "beard": 0.0024}
+WIDTH = {"brows": 0.0015, "beard": 0.0028}
 #: Fraction of a lock's width that a card shows.
 LOCK_FRACTION = 0.3
 #: Lightness of cards at root and tip, of their color.
