@@ -46,8 +46,8 @@ CONFIRMED = 4.25
 #: Mean distance of the landmarks from those of the mirror image, in sizes of the face, up to which they
 #: confirm each other.
 PROFILE_AGREEMENT = 0.04
-#: Least yaw of a face seen from the side, degrees.
-PROFILE_YAW = 50.0
+#: Least and greatest yaw of a face seen from the side, degrees.
+PROFILE_YAWS = (50.0, 105.0)
 
 
 class ProfileModel(Protocol):
@@ -130,7 +130,7 @@ class Sighting:
         return (
             self.logit > CONFIRMED
             and self.doubt < PROFILE_AGREEMENT
-            and abs(landmark_yaw(self.points)) > PROFILE_YAW
+            and PROFILE_YAWS[0] < abs(landmark_yaw(self.points)) < PROFILE_YAWS[1]
         )
 
 
