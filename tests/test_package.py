@@ -1,5 +1,7 @@
 """The wheel: what is in it, and that it works in an environment that has nothing else of the project."""
 
+import email
+import importlib.metadata
 import json
 import os
 import re
@@ -11,6 +13,8 @@ import zipfile
 
 import pytest
 import tomllib
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from skimage import data, io
 
 import blender_addon
@@ -61,7 +65,9 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    """Runs a program of an environment with nothing but the wheel, Dask and Starlette."""
+    """Runs a program of an environment with nothing but the wheel, and what it says that it needs, with Dask
+    and Starlette.
+    """
     folder = tmp_path_factory.mktemp("empty")
     home = tmp_path_factory.mktemp("home")
     (folder / "path").mkdir()
@@ -69,15 +75,13 @@ def installed(wheel, tmp_path_factory):
         (folder / "path" / name).symlink_to(shutil.which(name))
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
     programs = folder / "venv/bin"
-    subprocess.run(
-        [
-            *(programs / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-            *("-c", ROOT / "constraints.txt", f"photobust[cluster,web] @ {wheel.as_uri()}"),
-        ],
-        check=True,
-        timeout=500,
-        cwd=folder,
-    )
+    pip = (programs / "python", "-m", "pip", "--disable-pip-version-check")
+    options = ("--quiet", "--no-deps", "--no-index")
+    subprocess.run([*pip, "install", *options, wheel], check=True, timeout=500, cwd=folder)
+    (packages,) = (folder / "venv/lib").glob("python*/site-packages")
+    link_distributions(needed_by(wheel, {"cluster", "web"}), packages, programs)
+    # pip says whether a version does not do, or something is missing that is needed on the way.
+    subprocess.run([*pip, "check"], check=True, timeout=500, cwd=folder)
     # No `blender` in the PATH: only what the wheel brings.
     env = fresh_environment(home, PATH=f"{programs}{os.pathsep}{folder / 'path'}")
 
@@ -93,8 +97,54 @@ def installed(wheel, tmp_path_factory):
         return done.stdout
 
     run.folder = folder
-    yield run
-    shutil.rmtree(folder / "venv")  # pytest keeps the folders of three runs, and this is almost a gigabyte
+    return run
+
+
+def needed_by(wheel, extras):
+    """The distributions, installed here, that a wheel asks for with these extras, and what they ask for."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        asked = email.message_from_bytes(archive.read(name)).get_all("Requires-Dist")
+    found = {}
+    waiting = [(asked, frozenset(extras))]
+    while waiting:
+        asked, extras = waiting.pop()
+        for requirement in map(Requirement, asked or ()):
+            marker = requirement.marker
+            if marker and not any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+                continue
+            key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
+            if key not in found:
+                found[key] = importlib.metadata.distribution(requirement.name)
+                waiting.append((found[key].requires, key[1]))
+    return {name: found[name, extras] for name, extras in found}.values()
+
+
+def link_distributions(distributions, packages, programs):
+    """Make an environment have distributions of this one: links instead of almost a gigabyte of copies.
+
+    Args:
+        distributions: as of importlib.metadata.
+        packages: the folder site-packages of the other environment.
+        programs: its folder of programs, which gets theirs.
+    """
+    for distribution in distributions:
+        for file in distribution.files:
+            if ".." in file.parts:
+                continue
+            link = packages / file
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not link.exists():  # some are listed twice, or by two that have them in common
+                link.symlink_to(file.locate())
+        for point in distribution.entry_points.select(group="console_scripts"):
+            function = point.attr.split(".")[0]
+            script = programs / point.name
+            script.write_text(
+                f"#!{programs / 'python'}\nimport sys\nfrom {point.module} import {function}\n"
+                # Dask's processes import what they were started with.
+                f"if __name__ == '__main__':\n    sys.exit({point.attr}())\n"
+            )
+            script.chmod(0o755)
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +264,10 @@ def test_a_dask_worker_serves_a_batch(installed, portrait, made):
     try:
         wait_for(lambda: address_file.exists() and address_file.stat().st_size)
         address = json.loads(address_file.read_text())["address"]
-        processes.append(installed("dask", "worker", address, "--nworkers", 1, "--no-dashboard", start=True))
+        worker = installed("dask", "worker", address, "--nworkers", 1, "--no-dashboard", start=True)
+        processes.append(worker)
+        # The batch waits for one, but not as long as it may take to start beside others.
+        assert any("Registered to" in line for line in worker.stderr), "the worker has ended"
         said = installed("photobust", portrait, "--out", "cluster", "--scheduler", address, "--no-preview")
     finally:
         for process in reversed(processes):
