@@ -27,6 +27,8 @@ OUTLINE_MARGIN = 0.003
 CELL = 0.009
 #: Standard deviations over which seen directions spread, cells, from fine to coarse, and their weights.
 SPREAD = ((1.0, 1.0), (2.5, 0.15), (6.0, 0.01))
+#: Smoothing of the directions, cells along x, y and z.
+DIRECTION_SIGMA = (0.7, 0.7, 0.7, 0.0)
 #: Weight of the usual flow beside the seen directions.
 USUAL_WEIGHT = 0.004
 #: The same of what the hair network says: on held-out grooms it is nearer to the truth than lines that are
@@ -142,10 +144,15 @@ def build_flow(
     layers = usual_flow(grid.points, unit_vectors(-gradient), style, parting)
     if prediction:
         layers = unit_vectors(prediction.flow_at(grid.points) + PREDICTED_FLOOR * layers)
-    field = field + (PREDICTED_WEIGHT if prediction else USUAL_WEIGHT) * layers.reshape(field.shape)
-    field = unit_vectors(gaussian_filter(field, (0.7, 0.7, 0.7, 0)))
+    layers = layers.reshape(field.shape)
+    # How much the photo's lines change says nothing of the network, which has its weight afterward.
+    seen = unit_vectors(gaussian_filter(field + USUAL_WEIGHT * layers, DIRECTION_SIGMA))
+    if prediction:
+        field = unit_vectors(gaussian_filter(field + PREDICTED_WEIGHT * layers, DIRECTION_SIGMA))
+    else:
+        field = seen
     total = max(float(weight.sum()), 1e-6)
-    agreement = np.abs((unit_vectors(grid.sample(field, vertices)) * tangents).sum(1))
+    agreement = np.abs((unit_vectors(grid.sample(seen, vertices)) * tangents).sum(1))
     curl = 1 - float((weight * agreement).sum() / total)
     coherence = float((weight).sum() / max(float(visible.sum()), 1e-6))
     return Flow(grid, field, style, parting, coherence, curl)
