@@ -12,7 +12,7 @@ from itertools import product
 import cv2
 import numpy as np
 
-from ..detection.mediapipe_topology import EYES
+from ..detection.mediapipe_topology import CHIN, EYES, FOREHEAD
 from .segments import SEGMENT_SIZE, Segmentation, SegmentClass
 
 #: MediaPipe's landmarks: the outer and the inner corner of the subject's right eye and of the left one.
@@ -92,6 +92,9 @@ CLOSING_PX = 9
 OPENING_PX = 3
 
 # Drawing.
+#: Distance of the eyes' outer corners, of the face's height, below which glasses are not looked for: the face
+#: is seen from the side.
+LEAST_SPAN = 0.15
 #: Width of frames, pixels of the segment frame.
 FRAME_WIDTH = 3
 #: Length of the arms' beginnings, as a fraction of the distance between the rims' centers.
@@ -167,11 +170,12 @@ def with_glasses(segmentation: Segmentation, rgb: np.ndarray, landmarks: np.ndar
 
 
 def _upright(points: np.ndarray) -> np.ndarray | None:
-    """(2, 3) from the photo to the upright picture of the eyes; None if they fall together."""
+    """(2, 3) from the photo to the upright picture of the eyes; None if they fall together (profiles)."""
     low, high = points[CORNERS[0][0]], points[CORNERS[1][0]]
     along = high - low
     span = float(np.linalg.norm(along))
-    if not np.isfinite(span) or span < 1:
+    height = float(np.linalg.norm(points[FOREHEAD] - points[CHIN]))
+    if not np.isfinite(span) or span < max(1.0, LEAST_SPAN * height):
         return None
     cos, sin = along / span * (SPAN_PX / span)
     linear = np.array([[cos, sin], [-sin, cos]])
@@ -252,6 +256,8 @@ def _dark_lenses(gray: np.ndarray, eyes: list[np.ndarray], distance: float) -> n
         return np.asarray(scaled < 1)
 
     lenses = [ellipse(eye, LENS) for eye in eyes]
+    if not all(lens.any() for lens in lenses):
+        return None
     cheeks = [ellipse(eye + np.array([0.0, CHEEK_DOWN * distance]), CHEEK) for eye in eyes]
     skin = [float(np.median(gray[cheek])) for cheek in cheeks]
     darker = [

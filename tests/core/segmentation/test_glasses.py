@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.detection.mediapipe_topology import EYES
+from core.detection.mediapipe_topology import CHIN, EYES, FOREHEAD
 from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.segmentation.glasses import CORNERS, find_glasses, with_glasses
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
@@ -89,3 +89,11 @@ def test_glasses_are_found_at_any_turn_and_size(degrees, scale):
 @pytest.mark.parametrize("landmarks", [np.zeros((478, 3)), np.full((478, 3), np.nan)])
 def test_landmarks_that_say_nothing_give_no_glasses(landmarks):
     assert find_glasses(drawn_face()[0], landmarks) is None
+
+
+def test_from_the_side_no_glasses_are_looked_for():
+    """The eyes' corners are nearly one behind the other there, and lenses have no pixels."""
+    landmarks = np.tile([[100.0, 100.0]], (478, 1))
+    landmarks[FOREHEAD], landmarks[CHIN] = [100, 40], [100, 200]
+    landmarks[CORNERS[0][0]], landmarks[CORNERS[1][0]] = [98.0, 100.0], [102.0, 100.0]
+    assert find_glasses(np.random.default_rng(0).integers(0, 255, (240, 240, 3), np.uint8), landmarks) is None
