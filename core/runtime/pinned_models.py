@@ -20,7 +20,7 @@ PINNED_MODELS = {
     "profile_lifter.safetensors": "44030bd1487c326998bf44427a9aefc5892b14d28fcc22f5d2599721bac6d3c4",
     "profile_network.onnx": "d622a8f714791b1e82a93ba216a56db491d3e76c428ddf1d40c3ad7d61065475",
     "profile_network.safetensors": "7ad25e9551d3180e123451646f2f9e902a81e7f905357ccb7325f511ba643f82",
-    "quality_calibration.json": "f51ecc6fad203df8ddb59d9fa3e400017e45b493a8599045c2f7303190efcf9c",
+    "quality_calibration.json": "e88714a081372141026c7aef48c0dc46a37597adbce3b22366042bf2dc4e597e",
     "segmentation_network.onnx": "99e74f9c4dc26b381dbe9229c61eb2cb4d24c4725b0f03761f4e9f088e95afd6",
     "segmentation_network.safetensors": "b10eba23107e630f29dce6b0191c09b7467bc9be3673ddd423ec139ebe9abdf8",
     "volume_network.onnx": "c5d2a12dd8fd3ce2bf766d9d28a6f9254c6f41faa07b78b72dea03ac32abf09c",
