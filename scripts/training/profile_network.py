@@ -120,7 +120,10 @@ def promote(args: argparse.Namespace) -> int:
     """Put the run's network and regressions into models/, if they find more."""
     from core.lifting.lifter import PROFILE_FILE_NAME
     from core.runtime.backend import PROFILE_NAME, PROFILE_ONNX_NAME
+    from core.training.fitting.candidate import require_regressions
 
+    require_checkpoints([args.run / "models" / PROFILE_FILE_NAME], "profile_network.py lifter")
+    require_regressions(args.run / "models", args.models)
     figures = _measured(args, {"candidate": args.run / "models", "current": args.models})
     for name, one in figures.items():
         print(f"{name}: found {one.found:.3f}, false finds {one.false_finds:.3f}")

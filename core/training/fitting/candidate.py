@@ -1,20 +1,29 @@
 """The models of a run, which are candidates for the models that ship."""
 
+import filecmp
 import shutil
 from pathlib import Path
 
+import numpy as np
+
+from ...errors import PhotobustError
 from ...lifting.lifter import FILE_NAME as LIFTER_NAME
+from ...lifting.lifter import FITTED_TO, PROFILE_FILE_NAME
 from ...lifting.shading import FILE_NAME as SHADING_NAME
+from ...lifting.shading import lifter_fingerprint
 from ...quality.calibration import FILE_NAME as CALIBRATION_NAME
 from ...runtime.backend import ONNX_NAME, WEIGHTS_NAME
+from ...runtime.weights import safetensors_arrays
 from ..files import written_atomically
 
 #: What training makes; everything else in a models folder is an input of it.
-TRAINED_FILES = (LIFTER_NAME, SHADING_NAME, WEIGHTS_NAME, ONNX_NAME, CALIBRATION_NAME)
+TRAINED_FILES = (LIFTER_NAME, PROFILE_FILE_NAME, SHADING_NAME, WEIGHTS_NAME, ONNX_NAME, CALIBRATION_NAME)
 
 
 def prepare_candidate(models: Path, candidate: Path) -> None:
     """Copy the files of a models folder that a run's folder lacks, so that training can replace any of them.
+
+    The regressions for faces from the side are left out where the run has a lifter of its own.
 
     Args:
         models: the models that ship.
@@ -22,18 +31,49 @@ def prepare_candidate(models: Path, candidate: Path) -> None:
     """
     candidate.mkdir(parents=True, exist_ok=True)
     for path in sorted(models.iterdir()):
-        if path.is_file() and not (candidate / path.name).exists():
+        if not path.is_file() or (candidate / path.name).exists():
+            continue
+        if path.name != PROFILE_FILE_NAME or not _has_other_lifter(candidate, models):
             copy_file(path, candidate / path.name)
 
 
 def promote(candidate: Path, models: Path) -> list[str]:
-    """Put a run's trained files into a folder of models; returns their names."""
+    """Put a run's trained files into a folder of models; returns their names.
+
+    The folder loses the regressions for faces from the side if the run has another lifter and none for it.
+    """
     promoted = []
+    if _has_other_lifter(candidate, models) and not (candidate / PROFILE_FILE_NAME).is_file():
+        (models / PROFILE_FILE_NAME).unlink(missing_ok=True)
     for name in TRAINED_FILES:
         if (candidate / name).is_file():
             copy_file(candidate / name, models / name)
             promoted.append(name)
     return promoted
+
+
+def require_regressions(candidate: Path, models: Path) -> None:
+    """Raise an error if a run's regressions for faces from the side can not be used in a folder of models.
+
+    Args:
+        candidate: the run's folder of models.
+        models: the folder they are meant for.
+
+    Raises:
+        PhotobustError: there are none, or they were fitted to another lifter than the one in that folder.
+    """
+    fitted_to = safetensors_arrays(candidate / PROFILE_FILE_NAME).get(FITTED_TO, ())
+    if not np.array_equal(fitted_to, lifter_fingerprint(safetensors_arrays(models / LIFTER_NAME))):
+        raise PhotobustError(
+            f"{candidate / PROFILE_FILE_NAME} was fitted to another lifter than {models / LIFTER_NAME}: "
+            "promote the run's lifter first (scripts/training/promote.py)."
+        )
+
+
+def _has_other_lifter(candidate: Path, models: Path) -> bool:
+    """Whether a run has a lifter, and not the one of a models folder."""
+    own, shipped = candidate / LIFTER_NAME, models / LIFTER_NAME
+    return own.is_file() and not (shipped.is_file() and filecmp.cmp(own, shipped, shallow=False))
 
 
 def copy_file(source: Path, target: Path) -> None:

@@ -28,10 +28,9 @@ from ..data.flip import mirrored_sample
 from ..data.shards import Shard, require_shards
 from ..face_models.face_weights import face_weights
 from ..face_models.heads import MAKEHUMAN, HeadSource
-from ..files import written_atomically
 from ..paths import DataPaths
 from ..synthesis.sample import Sample
-from .lifter import MAKEHUMAN_WEIGHT, Pairs, ShapeBasis, pose_correction, report
+from .lifter import MAKEHUMAN_WEIGHT, Pairs, ShapeBasis, pose_correction, report, write_lifter
 
 #: Vertices of the template at which features are sampled: iBUG's 68 landmarks, and others far from one
 #: another.
@@ -383,7 +382,7 @@ def train_cascade(
         PhotobustError: there are too few shards.
     """
     from safetensors import safe_open
-    from safetensors.numpy import load_file, save_file
+    from safetensors.numpy import load_file
 
     config = config or CascadeConfig()
     train_paths, held_paths = (require_shards(shards, split) for split in ("train", "eval"))
@@ -421,8 +420,7 @@ def train_cascade(
         yield score(f"stage {number}", held_after, held, lifter)
         stage["weight"] = stage["weight"].astype(np.float16)
         weights |= {f"stage{number}.{name}": value for name, value in stage.items()}
-        with written_atomically(file) as temporary:
-            save_file(weights, temporary, {**metadata, "cascade_pairs": str(sum(sizes))})
+        write_lifter(models, weights, {**metadata, "cascade_pairs": str(sum(sizes))})
 
 
 def stage_jobs(paths: list[Path], outputs: list[np.ndarray] | None, training: bool) -> list[StageJob]:

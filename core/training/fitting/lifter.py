@@ -16,7 +16,13 @@ from scipy.spatial.transform import Rotation
 from torch import nn
 
 from ...geometry.pose import WeakPerspectivePose, fit_pose, umeyama
-from ...lifting.lifter import FILE_NAME, POSE_OUTPUTS, LandmarkLifter, landmark_features
+from ...lifting.lifter import (
+    FILE_NAME,
+    POSE_OUTPUTS,
+    PROFILE_FILE_NAME,
+    LandmarkLifter,
+    landmark_features,
+)
 from ...template.symmetry import Mirror
 from ..data.flip import mirrored_sample
 from ..data.shards import read_samples, require_shards
@@ -362,6 +368,21 @@ def lifter_weights(
     return {name: np.ascontiguousarray(value) for name, value in weights.items()}
 
 
+def write_lifter(models: Path, weights: dict[str, np.ndarray], facts: dict[str, str]) -> None:
+    """Write a lifter, and remove the regressions for faces from the side, which belonged to the one before.
+
+    Args:
+        models: folder that it is written to.
+        weights: the arrays by name.
+        facts: of its training, kept in the file.
+    """
+    from safetensors.numpy import save_file
+
+    (models / PROFILE_FILE_NAME).unlink(missing_ok=True)
+    with written_atomically(models / FILE_NAME) as temporary:
+        save_file(weights, temporary, facts)
+
+
 @dataclass(frozen=True)
 class LifterConfig:
     """Size of the lifter's training.
@@ -464,8 +485,6 @@ def train_lifter(
     Raises:
         PhotobustError: there are no shards of one of the splits.
     """
-    from safetensors.numpy import save_file
-
     config = config or LifterConfig()
     for split in ("train", "eval"):
         require_shards(shards, split)
@@ -502,7 +521,6 @@ def train_lifter(
     )
     yield f"mean squared error, normalized: ridge {error:.4f}, with MLP {mlp_error:.4f}"
     weights = lifter_weights(basis, canonical, face_mesh_triangles(), norms, (weight, bias), layers)
-    with written_atomically(models / FILE_NAME) as temporary:
-        save_file(weights, temporary, {"pairs": str(len(train.x)), "ridge_penalty": str(penalty)})
+    write_lifter(models, weights, {"pairs": str(len(train.x)), "ridge_penalty": str(penalty)})
     lifter = LandmarkLifter.from_pretrained(models, heads.template, shaded=False)
     yield str(report("ridge and MLP", lifter.regress(held_pairs.x), held_pairs, basis))

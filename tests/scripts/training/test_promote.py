@@ -7,11 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.errors import PhotobustError
+from core.lifting.lifter import FILE_NAME, PROFILE_FILE_NAME, LandmarkLifter
+from core.runtime.backend import FEATURES_ONNX_NAME
+from core.runtime.weights import safetensors_arrays
 from core.training.evaluation import comparison
 from core.training.evaluation.comparison import TOLERANCE_MM, ModelErrors, is_better
 from core.training.fitting import candidate, onnx_export
-from core.training.fitting.candidate import TRAINED_FILES, prepare_candidate
+from core.training.fitting.candidate import TRAINED_FILES, prepare_candidate, require_regressions
+from core.training.fitting.lifter import write_lifter
 from scripts.training import promote, train
+from tests.core.head_samples import MODELS
 
 CURRENT = ModelErrors(scan=1.0, held_out=1.2, failed=0)
 MILLIMETERS = st.floats(0.5, 3.0)
@@ -115,3 +121,31 @@ def test_prepared_files_of_a_run_are_not_overwritten(folders):
     models, run = folders
     prepare_candidate(models, run / "models")
     assert {path.read_text() for path in (run / "models").iterdir()} == {"new"}
+
+
+def test_regressions_go_with_the_lifter_that_they_were_fitted_to(folders):
+    models, run = folders
+    (run / "models" / PROFILE_FILE_NAME).unlink()
+    prepare_candidate(models, run / "models")
+    assert not (run / "models" / PROFILE_FILE_NAME).exists()
+    candidate.promote(run / "models", models)
+    assert (models / FILE_NAME).read_text() == "new" and not (models / PROFILE_FILE_NAME).exists()
+
+
+def test_a_run_with_another_lifter_can_be_used_at_every_step(tmp_path):
+    shipped, run = tmp_path / "models", tmp_path / "run"
+    shipped.mkdir()
+    for name in (
+        *(FILE_NAME, PROFILE_FILE_NAME, FEATURES_ONNX_NAME),
+        *("head_template.npz", "landmark_symmetry.npz"),
+    ):
+        (shipped / name).symlink_to(MODELS / name)
+    prepare_candidate(shipped, run)
+    require_regressions(run, shipped)
+    weights = safetensors_arrays(run / FILE_NAME)
+    write_lifter(run, weights | {"output_mean": weights["output_mean"] + 0.01}, {})
+    prepare_candidate(shipped, run)  # as the next step does
+    assert LandmarkLifter.from_pretrained(run, backend="onnx").profile is None
+    assert LandmarkLifter.from_pretrained(shipped, backend="onnx").profile is not None
+    with pytest.raises(PhotobustError, match=r"another lifter.*promote the run's lifter first"):
+        require_regressions(shipped, run)
