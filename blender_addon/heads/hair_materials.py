@@ -18,8 +18,6 @@ ROUGHNESS = 0.75
 SPECULAR = 0.15
 #: What the shell's color is multiplied with where cards or strands lie on it: it is the shade between them.
 SHADE = 0.9
-#: Channels of a picture that has alpha.
-RGBA = 4
 #: File name of the strand atlas in the hair's color.
 DYED_TEXTURE = "hair_cards_color.png"
 #: Nodes whose values are set later.
@@ -43,11 +41,8 @@ def shell_material(name: str, texture: Path) -> bpy.types.Material:
     material, output = new_material(name, 500)
     principled = _principled(material, output)
     if texture.is_file():
-        image = load_image(texture, f"{name} color")
-        picture = _picture(material, image)
+        picture = _picture(material, load_image(texture, f"{name} color"))
         _colored(material, principled, [picture.outputs["Color"]])
-        if image.channels == RGBA:
-            _with_holes(material, principled, picture)
     return material
 
 
@@ -76,7 +71,9 @@ def cards_material(name: str, texture: Path, normals: Path, typical: Sequence[in
     tint = add_node(material, "ShaderNodeAttribute", (-500, -250))
     tint.attribute_name = "Tint"
     _colored(material, principled, [picture.outputs["Color"], tint.outputs["Color"]])
-    _with_holes(material, principled, picture)
+    image.alpha_mode = "STRAIGHT"
+    material.node_tree.links.new(picture.outputs["Alpha"], principled.inputs["Alpha"])
+    compat.let_light_through(material)
     if normals.is_file():
         relief = add_node(material, "ShaderNodeTexImage", (-500, -500))
         relief.image = load_image(normals, f"{name} normals")
@@ -186,13 +183,6 @@ def _picture(material: bpy.types.Material, image: bpy.types.Image) -> bpy.types.
     node.image = image
     material.node_tree.nodes.active = node  # what Workbench and the viewport's texture mode show
     return node
-
-
-def _with_holes(material: bpy.types.Material, principled: bpy.types.Node, picture: bpy.types.Node) -> None:
-    """Let the picture's alpha make holes, in every view."""
-    picture.image.alpha_mode = "STRAIGHT"
-    material.node_tree.links.new(picture.outputs["Alpha"], principled.inputs["Alpha"])
-    compat.let_light_through(material)
 
 
 def _colored(

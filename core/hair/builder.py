@@ -23,7 +23,7 @@ from .masks import HairMaps, hair_maps, sample
 from .scalp import Scalp, measure_scalp
 from .settings import HairSettings
 from .shell_mesh import ShellMesh, extract_shell, out_of_skin
-from .shell_texture import Rise, texture_shell
+from .shell_texture import texture_shell
 from .skin import Skin
 from .strands import CURLS, Guides, curled, grow
 from .style import describe
@@ -225,8 +225,7 @@ class HairBuilder:
                 [(other, _visible(other, mesh)) for other in others],
             )
             colors = HairColors.of(hair, mesh, others)
-            rise = Rise.of(mesh, skin, scalp)
-            shell = texture_shell(mesh, colors, flow, self.settings, rise)
+            shell = texture_shell(mesh, colors, flow, self.settings)
             clock.lap("shell")
             cards = build_cards(volume, flow, skin, scalp, colors, outer_area(shell), self.settings)
             clock.lap("cards")
@@ -239,8 +238,9 @@ class HairBuilder:
                 self.settings.strand_points,
                 self.settings.seed,
             )
-            outer = ~mesh.inner
-            style = describe(guides, flow, colors.typical, mesh.vertices[outer], rise.height[outer])
+            outside = mesh.vertices[~mesh.inner]
+            height, _ = skin.distance(outside)
+            style = describe(guides, flow, colors.typical, outside, height)
             if style.curl in CURLS:
                 guides = curled(guides, CURLS[style.curl], self.settings.seed)
             strands = _strands(guides, volume, skin, colors) if len(guides.length) else None

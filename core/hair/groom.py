@@ -18,8 +18,7 @@ class HairShell:
         visibility: (N,) float32, 0 (completed) to 1 (the photo shows it).
         inner: (N,) bool, vertices of the side that lies on the skin.
         inset: (N,) float32, meters, how far each is moved in, against its normal, below cards.
-        texture: (S, S, 4) uint8, sRGB and alpha: hair begins and ends strand by strand; (S, S, 3) of what has
-            no strands.
+        texture: (S, S, 3) uint8, sRGB.
     """
 
     vertices: np.ndarray

@@ -1,14 +1,10 @@
-"""The shell's texture: flat charts of its outside, colored from the photo, completed with painted strands.
-
-Where hair begins on the skin, and where hanging hair ends, it ends strand by strand: by the texture's alpha.
-"""
+"""The shell's texture: flat charts of its outside, colored from the photo, completed with painted strands."""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from scipy.sparse import coo_matrix
-from scipy.spatial import cKDTree
 
 from ..geometry.rasterize import fragments, interpolate
 from ..geometry.visibility import ramp
@@ -16,10 +12,8 @@ from ..texture.padding import dilate_texels
 from .coloring import HairColors
 from .flow import Flow
 from .groom import HairShell
-from .scalp import Scalp
 from .settings import HairSettings
 from .shell_mesh import ShellMesh
-from .skin import Skin
 from .style import tangle
 
 #: Directions that charts are seen from, and their two axes in the head frame, u to the right, v up.
@@ -42,31 +36,6 @@ STREAK_STEP = 1.7
 CONTRAST_GAIN = 0.9
 #: Standard deviations of the noise that curls are painted with, pixels of that picture: fine and coarse.
 CURL_SIGMAS = (1.2, 4.5)
-#: Width of the seam along the skin over which hair gets dense, meters.
-SEAM_WIDTH = 0.007
-#: The same along the hairline in the photo, of hair that lies on the skin and of hair that stands free, and
-#: from which to which height over the skin it becomes so: an ear behind a curtain is not to show.
-HAIRLINE_WIDTH = 0.008
-CURTAIN_WIDTH = 0.003
-CURTAIN_HEIGHTS = (0.005, 0.012)
-#: Presence of hair from which to which there is no seam any more.
-SURE_PRESENCE = (0.6, 0.9)
-#: Strands begin across the seam, up to this distance from it, meters.
-ACROSS_SEAM = 0.016
-#: The same of the ends of hanging hair, per meter that they hang below the middle of the head, and at most.
-END_WIDTH_PER_DROP = 0.2
-MOST_END_WIDTH = 0.04
-#: Hair ends where it runs out of a surface by this cosine, which faces down by this one,
-END_COSINE = 0.5
-DOWN_COSINE = 0.35
-#: and is farther from the skin than this, meters, and below this height, head frame.
-FREE_HEIGHT = 0.012
-END_Z = -0.065
-#: How sharp the edges of strands are: alpha per unit of density.
-SHARPNESS = 5.0
-#: Densities of strands, of 1, at the seam itself and where all of it is covered.
-LEAST_DENSITY = 0.25
-FULL_DENSITY = 1.05
 
 
 @dataclass(frozen=True)
@@ -86,37 +55,8 @@ class UnwrappedShell:
     chart: np.ndarray
 
 
-@dataclass(frozen=True)
-class Rise:
-    """How a shell's mesh stands on the skin.
-
-    Attributes:
-        height: (N,) meters, how far its vertices are from the skin.
-        presence: (N,) 0..1, whether hair is on the skin below them.
-    """
-
-    height: np.ndarray
-    presence: np.ndarray
-
-    @classmethod
-    def of(cls, mesh: ShellMesh, skin: Skin, scalp: Scalp) -> "Rise":
-        """Measure it.
-
-        Args:
-            mesh: The shell.
-            skin: Of the head.
-            scalp: The hair on it.
-        """
-        height, nearest = skin.distance(mesh.vertices)
-        return cls(height, skin.at_samples(scalp.presence)[nearest])
-
-
 def texture_shell(
-    mesh: ShellMesh,
-    colors: HairColors,
-    flow: Flow | None,
-    settings: HairSettings,
-    rise: Rise | None = None,
+    mesh: ShellMesh, colors: HairColors, flow: Flow | None, settings: HairSettings
 ) -> HairShell:
     """Unwrap the shell and paint its texture.
 
@@ -125,7 +65,6 @@ def texture_shell(
         colors: Of the hair.
         flow: Its direction; None for what has no strands.
         settings: Size of the texture, seed.
-        rise: How the mesh stands on the skin; without it the shell has no strands at its edges.
 
     Returns:
         The shell.
@@ -136,8 +75,7 @@ def texture_shell(
     outer = unwrapped.triangles[(unwrapped.chart[unwrapped.triangles] >= 0).all(1)]
     visibility = colors.visibility(vertices, normals) * (unwrapped.chart >= 0)[:, None]
     smooth = colors.at(vertices, visibility)
-    image = np.full((size, size, 4), 255, np.float32)
-    image[..., :3] = colors.typical
+    image = np.full((size, size, 3), colors.typical, np.float32)
     triangle, texel, weights, _ = fragments(unwrapped.texels, outer, size)
     # Where a chart has two sides of the hair one behind the other, the one that is seen colors their texels.
     outward = (vertices * DIRECTIONS[np.maximum(unwrapped.chart, 0)]).sum(1, keepdims=True)
@@ -158,31 +96,15 @@ def texture_shell(
     visible = visible.sum(1, keepdims=True)
     visible = visible * ramp(visible, 0.0, 0.5)
     painted = inside(smooth)
-    density = None
     if flow is not None:
-        along = flow.at(vertices)
-        if rise is not None:
-            edges = _edges(mesh, colors, flow, rise)
-            along = along + edges.across[unwrapped.source]
-            density = inside(edges.density[unwrapped.source][:, None])[:, 0]
         field = np.zeros((size, size, 2), np.float32)
-        field.reshape(-1, 2)[texel] = inside(_in_charts(unwrapped, along))
-        strands, streaks, locks = (
-            picture.ravel()[texel] for picture in _streaks(field, settings.seed, tangle(flow))
-        )
+        field.reshape(-1, 2)[texel] = inside(_in_charts(unwrapped, flow.at(vertices)))
+        streaks, locks = (picture.ravel()[texel] for picture in _streaks(field, settings.seed, tangle(flow)))
         detail = CONTRAST_GAIN * colors.contrast * streaks + colors.lock_contrast * locks
         painted = np.clip(painted * np.exp(detail)[:, None], 0, 255)
-    image.reshape(-1, 4)[texel, :3] = painted * (1 - visible) + own * visible
-    if density is not None:
-        # The strands of greater noise are the first.
-        missing = 1 / (1 + np.exp(1.7 * strands))
-        image.reshape(-1, 4)[texel, 3] = 255 * np.clip(0.5 + SHARPNESS * (density - missing), 0, 1)
+    image.reshape(-1, 3)[texel] = painted * (1 - visible) + own * visible
     image = dilate_texels(image, texel, PADDING)
-    # The inner side lies on the skin.
-    image[-DARK_CORNER:, -DARK_CORNER:, :3] = colors.typical * INNER_LIGHTNESS
-    image[-DARK_CORNER:, -DARK_CORNER:, 3] = 0
-    if density is None:
-        image = image[..., :3]
+    image[-DARK_CORNER:, -DARK_CORNER:] = colors.typical * INNER_LIGHTNESS
     uv = np.stack([(unwrapped.texels[:, 0] + 0.5) / size, 1 - (unwrapped.texels[:, 1] + 0.5) / size], 1)
     return HairShell(
         vertices=vertices.astype(np.float32),
@@ -195,43 +117,6 @@ def texture_shell(
         inset=mesh.inset[unwrapped.source],
         texture=np.clip(np.round(image), 0, 255).astype(np.uint8),
     )
-
-
-@dataclass(frozen=True)
-class _Edges:
-    """Where the hair of a shell gets thin.
-
-    density: (N,) float32, of strands at the vertices, 1 and more where they cover all; across: (N, 3),
-    away from the seam along the skin, of length 2 at it and 0 far from it.
-    """
-
-    density: np.ndarray
-    across: np.ndarray
-
-
-def _edges(mesh: ShellMesh, colors: HairColors, flow: Flow, rise: Rise) -> _Edges:
-    """The edges of a shell that stands on the skin like this."""
-    inner = mesh.inner[mesh.triangles]
-    border = mesh.triangles[inner.any(1) & ~inner.all(1)]
-    seam = np.unique(border[mesh.inner[border]])
-    width = np.interp(rise.height, CURTAIN_HEIGHTS, (HAIRLINE_WIDTH, CURTAIN_WIDTH))
-    edge = colors.from_skin(mesh.vertices) / width
-    across = np.zeros_like(mesh.vertices, np.float32)
-    if len(seam):
-        distance, nearest = cKDTree(mesh.vertices[seam]).query(mesh.vertices, workers=2)
-        # Where hair surely grows, a hollow that reaches the skin is none.
-        edge = np.minimum(edge, np.maximum(distance / SEAM_WIDTH, ramp(rise.presence, *SURE_PRESENCE)))
-        away = (mesh.vertices - mesh.vertices[seam][nearest]) / np.maximum(distance, 1e-6)[:, None]
-        across = (2 * np.clip(1 - distance / ACROSS_SEAM, 0, 1))[:, None] * away
-    leaving = (flow.at(mesh.vertices) * mesh.normals).sum(1) > END_COSINE
-    leaving &= (mesh.normals[:, 2] < -DOWN_COSINE) & (mesh.vertices[:, 2] < END_Z)
-    ends = np.flatnonzero(~mesh.inner & leaving & (rise.height > FREE_HEIGHT))
-    if len(ends):
-        width = np.minimum(-END_WIDTH_PER_DROP * mesh.vertices[ends][:, 2], MOST_END_WIDTH)
-        distance, nearest = cKDTree(mesh.vertices[ends]).query(mesh.vertices, workers=2)
-        edge = np.minimum(edge, distance / width[nearest])
-    density = LEAST_DENSITY + (FULL_DENSITY - LEAST_DENSITY) * np.clip(edge, 0, 1)
-    return _Edges(density.astype(np.float32), across.astype(np.float32))
 
 
 def unwrap(mesh: ShellMesh, size: int) -> UnwrappedShell:
@@ -313,10 +198,10 @@ def _streaks(field: np.ndarray, seed: int, curls: float) -> list[np.ndarray]:
     Args:
         field: (S, S, 2) float32, unit vectors along the hair.
         seed: Of the noise.
-        curls: 0..1, how far the last two pictures are not drawn out.
+        curls: 0..1, how far the pictures are not drawn out.
 
     Returns:
-        Three pictures (S, S) float32 of mean 0 and variance 1: single strands; the same with curls; locks.
+        Two pictures (S, S) float32 of mean 0 and variance 1: strands; locks.
     """
     size = len(field)
     rng = np.random.default_rng(seed)
@@ -325,12 +210,11 @@ def _streaks(field: np.ndarray, seed: int, curls: float) -> list[np.ndarray]:
         small = cv2.resize(field, (side, side), interpolation=cv2.INTER_NEAREST)
         noise = rng.standard_normal((side, side)).astype(np.float32)
         total = _convolved(noise, small)
-        found.append(total)
         if curls > 0:
             fine, coarse = (cv2.GaussianBlur(noise, (0, 0), sigma) for sigma in CURL_SIGMAS)
             total = _standardized((1 - curls) * total + curls * _standardized(fine - coarse))
         found.append(total)
-    return [cv2.resize(found[k], (size, size), interpolation=cv2.INTER_LINEAR) for k in (0, 1, 3)]
+    return [cv2.resize(one, (size, size), interpolation=cv2.INTER_LINEAR) for one in found]
 
 
 def _convolved(noise: np.ndarray, field: np.ndarray) -> np.ndarray:

@@ -22,8 +22,8 @@ HAIR_SPECULAR = 0.15
 SPECULAR_EXTENSION = "KHR_materials_specular"
 #: Below cards the shell is the shade between them: its color's factor.
 SHADE = 0.93
-#: Alpha from which on hair is opaque: masked alpha needs no sorting.
-MASKED = {"alphaMode": "MASK", "alphaCutoff": 0.4}
+#: Alpha of the strand atlas from which on a card is opaque: masked alpha needs no sorting.
+ALPHA_CUTOFF = 0.4
 #: Greatest value of a color of two bytes.
 SHORT_WHITE = 65_535
 
@@ -104,9 +104,7 @@ def _inset(shell: HairShell) -> HairShell:
 def _shell(
     document: dict[str, Any], writer: GlbWriter, shell: HairShell, name: str, shaded: bool
 ) -> dict[str, Any]:
-    has_alpha = shell.texture.shape[2] == 4
-    data, kind = (texture_bytes, "image/png") if has_alpha else (jpeg_bytes, "image/jpeg")
-    texture = _picture(document, writer, name, data(shell.texture), kind)
+    texture = _picture(document, writer, name, jpeg_bytes(shell.texture), "image/jpeg")
     shading: dict[str, Any] = {
         "metallicFactor": 0.0,
         "roughnessFactor": COVER_ROUGHNESS if name == "hair_cover" else HAIR_ROUGHNESS,
@@ -115,8 +113,6 @@ def _shell(
     if shaded:
         shading["baseColorFactor"] = [SHADE, SHADE, SHADE, 1.0]
     material: dict[str, Any] = {"name": name, "pbrMetallicRoughness": shading, "doubleSided": True}
-    if has_alpha:
-        material |= MASKED
     if name != "hair_cover":
         _dull(document, material)
     return _primitive(document, writer, shell.vertices, shell.normals, shell.uv, shell.triangles, material)
@@ -144,8 +140,9 @@ def cards_primitive(document: dict[str, Any], writer: GlbWriter, cards: HairCard
             "baseColorTexture": {"index": color},
         },
         "normalTexture": {"index": normal},
+        "alphaMode": "MASK",
+        "alphaCutoff": ALPHA_CUTOFF,
         "doubleSided": True,
-        **MASKED,
     }
     _dull(document, material)
     primitive = _primitive(

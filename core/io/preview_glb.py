@@ -77,7 +77,6 @@ class PreviewPrimitive:
         image: Index into the images, or None.
         roughness: Of the material, 0..1.
         transparent: The image's alpha counts, and both sides are drawn.
-        masked: The same, but each point is either drawn or not.
     """
 
     positions: np.ndarray
@@ -88,7 +87,6 @@ class PreviewPrimitive:
     image: int | None = None
     roughness: float = 0.7
     transparent: bool = False
-    masked: bool = False
 
 
 def head_preview(
@@ -218,8 +216,7 @@ def head_preview_glb(
     for shell in (hair.shell, hair.cover) if hair else ():
         if shell is not None:
             primitives.append(_shell(shell, len(images)))
-            picture = block_means(shell.texture, SHELL_SIDE)
-            images.append(png_image(picture) if picture.shape[2] == 4 else jpeg_image(picture))
+            images.append(jpeg_image(block_means(shell.texture, SHELL_SIDE)))
     return preview_glb(primitives, images, generator)
 
 
@@ -231,7 +228,6 @@ def _shell(shell: "HairShell", image: int) -> PreviewPrimitive:
         uv=shell.uv * (1, -1) + (0, 1),
         image=image,
         roughness=SURFACE_ROUGHNESS,
-        masked=shell.texture.shape[2] == 4,
     )
 
 
@@ -364,6 +360,4 @@ def _material(primitive: PreviewPrimitive) -> dict[str, Any]:
     material: dict[str, Any] = {"pbrMetallicRoughness": shading}
     if primitive.transparent:
         material |= {"doubleSided": True, "alphaMode": "BLEND"}
-    elif primitive.masked:
-        material |= {"doubleSided": True, "alphaMode": "MASK"}
     return material
