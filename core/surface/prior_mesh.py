@@ -147,7 +147,7 @@ class PriorMesh:
         steps = np.arange(-reach, reach + SEARCH_STEP, SEARCH_STEP)
         samples = self.points[vertices, None] + steps[:, None] * self.normals[vertices, None]
         values = map_coordinates(volume, samples.reshape(-1, 3).T[::-1], order=1, mode="nearest")
-        values = values.reshape(len(vertices), -1) - 0.5
+        values = values.reshape(len(vertices), len(steps)) - 0.5
         leaving = (values[:, :-1] > 0) & (values[:, 1:] <= 0)
         distance = np.where(leaving, np.abs(steps[:-1] + SEARCH_STEP / 2), np.inf)
         nearest = distance.argmin(1)

@@ -68,6 +68,12 @@ def test_moves_to_where_the_volume_ends():
     assert moved.triangles is not None and len(moved.points) == len(moved.normals)
 
 
+def test_moves_where_every_vertex_finds_the_surface_nearby():
+    moved = ball(40).registered_to(ball_volume(41))
+    away = np.linalg.norm(moved.points - CENTER, axis=1)
+    assert np.abs(away[moved.cos_incidence > 0.5] - 41).max() < 0.3
+
+
 def test_stays_where_nothing_is_found():
     head = ball(40)
     moved = head.registered_to(np.zeros(VOLUME_SHAPE, np.float32))
