@@ -4,12 +4,14 @@ import bpy
 from bpy.app.handlers import persistent
 
 from ..heads import photographed
+from ..viewport import highlight
 from . import face_search, session
 from .session import Message
 
 
 def register() -> None:
     """Hear of files that are opened or saved, and of steps that are undone."""
+    highlight.subscribe()
     bpy.app.handlers.load_post.append(_forget)
     bpy.app.handlers.save_pre.append(_restore_for_file)
     for handlers in (bpy.app.handlers.undo_post, bpy.app.handlers.redo_post):
@@ -18,6 +20,7 @@ def register() -> None:
 
 def unregister() -> None:
     """Hear of them no longer."""
+    highlight.unsubscribe()
     if _forget in bpy.app.handlers.load_post:
         bpy.app.handlers.load_post.remove(_forget)
     if _restore_for_file in bpy.app.handlers.save_pre:
@@ -33,6 +36,7 @@ def _forget(*_: object) -> None:
     session.current().message = Message()
     session.current().corrected_photos.clear()
     face_search.forget()
+    highlight.subscribe()  # files end subscriptions
     photographed.restore_all()
 
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import bpy
 from mathutils import Quaternion, Vector
 
-from ..blender import compat
 from ..heads.confidence import shows_confidence
 from ..heads.hair import MARK as HAIR_MARK
 from ..heads.lookup import is_animation_ready
+from . import highlight
 
 #: Blender's front view, along +y: what looks along -y, as heads do, looks at the viewer.
 FRONT = Quaternion((1.0, 0.0, 0.0), 1.5707963267948966)
@@ -36,9 +36,9 @@ def show_colors(context: bpy.types.Context, head: bpy.types.Object, always: bool
         return
     if always or space.shading.color_type in SWITCHED:
         space.shading.color_type = color_type(head)
-        if space.shading.color_type == "TEXTURE" and not compat.TEXTURES_HAVE_ROUGHNESS:
-            # Its one highlight for all that has a texture would be so wide that pupils are gray.
-            space.shading.show_specular_highlight = False
+        if space.shading.color_type == "TEXTURE":
+            highlight.leave_out(space)
+        highlight.restore()
 
 
 def frame_from_front(context: bpy.types.Context, objects: Sequence[bpy.types.Object], alone: bool) -> bool:

@@ -47,8 +47,8 @@ def test_a_surface_and_then_a_head(window, photo, keep, tmp_path):  # noqa: F811
     reconstruct(window, module, other, "HEAD", keep)
     assert window.ask(f"{SPACE}.shading.color_type") == "TEXTURE"
     # Where it would lie over the pupils, there is no highlight.
-    highlight = window.ask(f"{SPACE}.shading.show_specular_highlight")
-    assert highlight == window.ask("bpy.app.version >= (4, 0, 0)")
+    highlight = f"{SPACE}.shading.show_specular_highlight"
+    assert window.ask(highlight) == window.ask("bpy.app.version >= (4, 0, 0)")
     assert (
         abs(window.ask("bpy.context.object.matrix_world.translation.x") - 0.3) < 1e-6
         and window.ask(TURNED) < 1e-3
@@ -61,9 +61,17 @@ def test_a_surface_and_then_a_head(window, photo, keep, tmp_path):  # noqa: F811
     # Confidence shows in the same view, and goes again.
     window.click(*window.find_button("photobust.show_confidence"))
     window.wait_until(lambda: window.ask(f"{SPACE}.shading.color_type") == "VERTEX", 20, "the confidence")
+    assert window.ask(highlight)  # only textures go without
     keep("panel_confidence")
     window.execute("bpy.ops.photobust.show_confidence()")
     assert window.ask(f"{SPACE}.shading.color_type") == "TEXTURE"
+
+    # Whoever chooses other colors by hand has the highlight, too.
+    window.execute(f"{SPACE}.shading.color_type = 'MATERIAL'")
+    window.wait_until(lambda: window.ask(highlight), 20, "the highlight")
+    window.execute("bpy.ops.photobust.show_colors()")
+    assert window.ask(f"{SPACE}.shading.color_type") == "TEXTURE"
+    assert window.ask(highlight) == window.ask("bpy.app.version >= (4, 0, 0)")
 
     # What an operation says is below its button.
     window.execute(f"bpy.ops.photobust.export_head(filepath={str(tmp_path / 'colleague.glb')!r})")
