@@ -304,7 +304,7 @@ class Reconstructor:
                 main=index == main,
                 identity_confirmed=index == main or confirmed or force,
             )
-        photo, seen = lifted[main]
+        photo, main_photo = lifted[main]
         others = [(views[index].name, lifted[index][0]) for index in used if index != main]
         corrections, unused = corrections_of_person(photo, others, adjustments or {})
         further = tuple(
@@ -314,8 +314,8 @@ class Reconstructor:
         )
         task = FaceTask(
             photo,
-            seen.camera,
-            seen.face,
+            main_photo.camera,
+            main_photo.face,
             0,
             "the face",
             wrap,
@@ -560,7 +560,7 @@ class Reconstructor:
                 adjusted = self.head_adjuster.apply(
                     head, self.head_wrapper, task.camera, prior.pose, task.adjustments, further
                 )
-                begun = adjusted.head.as_begun()
+                begun = adjusted.head.in_progress()
         return begun, adjusted
 
     def _with_texture_and_hair(

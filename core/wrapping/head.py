@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
 from ..detection.detector import FaceLandmarks
-from ..geometry.closest_point import LocatedPoints
+from ..geometry.closest_point import ClosestPointQuery, LocatedPoints
 from ..geometry.frames import Camera, HeadPose
 from ..geometry.sphere import Sphere
 from ..runtime.timing import Clock
@@ -85,22 +86,36 @@ class Head(HeadShape):
         opening = self.blendshapes[self.topology.blendshape_index("jawOpen")]
         return replace(self, rig=model.fit(self.topology, self.neutral, opening))
 
-    def as_begun(self) -> "HeadInProgress":
+    def in_progress(self) -> "HeadInProgress":
         """The head where one that is not finished is expected."""
         return HeadInProgress(self, lambda: self)
 
 
-@dataclass(frozen=True)
 class HeadInProgress:
     """A head that is wrapped but for the repair of its blendshapes, which texture and hair need not wait for.
 
     Attributes:
         shape: The head without blendshapes. Where lashes and tear lines are is not final, everything else is.
-        finish: Makes the head. In any thread, once.
     """
 
-    shape: HeadShape
-    finish: Callable[[], Head]
+    def __init__(self, shape: HeadShape, make: Callable[[], Head]) -> None:
+        """Keep what is needed for the rest.
+
+        Args:
+            shape: The head without blendshapes.
+            make: Makes the head; called once.
+        """
+        self.shape = shape
+        self._make = make
+        self._head: Head | None = None
+        self._lock = Lock()
+
+    def finish(self) -> Head:
+        """The head. In any thread; it is made the first time."""
+        with self._lock:
+            if self._head is None:
+                self._head = self._make()
+            return self._head
 
 
 class HeadWrapper:
@@ -188,33 +203,15 @@ class HeadWrapper:
         rays = landmark_rays(landmarks.points, self.template, camera, pose)
         clock.lap("prepare")
         smooth = self.registration.smooth_prior(prior[self.topology.origin])
-        fitted = self.registration.fit_linear_model(smooth, target, rays)
+        shape = self.registration.fit_linear_model(smooth, target, rays)
         clock.lap("linear model")
         count = self.registration.count
-        shape = fitted.copy()
-        shape[:count] = self.registration.nonrigid_icp(fitted, target, rays)
+        shape[:count] = self.registration.nonrigid_icp(shape, target, rays)
         clock.lap("non-rigid ICP")
         eyeballs = {side: self.parts.fit_eyeball(shape, side) for side in SIDES}
         shape = self._clean(shape, self._mean, eyeballs)
         clock.lap("fold repair")
-
-        def confidence_of(body: np.ndarray, skin: LocatedPoints) -> np.ndarray:
-            whole = np.concatenate([body, shape[count:]])
-            return self.confidence_estimator.confidence(whole, target, camera, pose, skin)[:count]
-
-        def clean(body: np.ndarray) -> np.ndarray:
-            return self._clean(np.concatenate([body, shape[count:]]), self._mean, eyeballs)[:count]
-
-        shape[:count], used = refine(
-            shape[:count],
-            self.registration.triangles,
-            self.registration.skin_triangles,
-            confidence_of,
-            target,
-            clean,
-            self.registration.solver,
-            self.settings,
-        )
+        shape[:count], used = self._refined(shape, target, camera, pose, eyeballs)
         clock.lap("refinement")
         # Rims count here, too: landmarks have placed them.
         visible = self.confidence_estimator.surface_confidence(shape, target)
@@ -250,6 +247,35 @@ class HeadWrapper:
 
         timings = clock.seconds
         return HeadInProgress(wrapped, finish)
+
+    def _refined(
+        self,
+        shape: np.ndarray,
+        target: ClosestPointQuery,
+        camera: Camera,
+        pose: HeadPose,
+        eyeballs: dict[str, Sphere],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The body (n, 3) of a head (V, 3), moved onto the surface, and the confidence (n,) that was used."""
+        count = self.registration.count
+
+        def confidence_of(body: np.ndarray, skin: LocatedPoints) -> np.ndarray:
+            whole = np.concatenate([body, shape[count:]])
+            return self.confidence_estimator.confidence(whole, target, camera, pose, skin)[:count]
+
+        def clean(body: np.ndarray) -> np.ndarray:
+            return self._clean(np.concatenate([body, shape[count:]]), self._mean, eyeballs)[:count]
+
+        return refine(
+            shape[:count],
+            self.registration.triangles,
+            self.registration.skin_triangles,
+            confidence_of,
+            target,
+            clean,
+            self.registration.solver,
+            self.settings,
+        )
 
     def rebuilt(self, head: Head, vertices: np.ndarray, expression: np.ndarray) -> Head:
         """A head whose skin has been moved, with what depends on it: neutral, blendshapes, eyes and mouth.
