@@ -16,7 +16,7 @@ COSINE_FADE = 0.2
 NEAREST_VERTICES = 3
 #: Points in a leaf of the search tree: three quarters of the time of scipy's default, 16.
 LEAF_SIZE = 48
-#: Threads that search the tree: while heads are wrapped there is nothing else to do.
+#: Threads of a search in a tree of points: most searches are in steps that nothing is done beside.
 SEARCH_THREADS = 2
 #: Squared lengths below this are none.
 DEGENERATE = 1e-20

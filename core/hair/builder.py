@@ -25,7 +25,7 @@ from .settings import HairSettings
 from .shell_mesh import ShellMesh, extract_shell, out_of_skin
 from .shell_texture import texture_shell
 from .skin import Skin
-from .strands import CURLS, Guides, curled, grow
+from .strands import CURL_SHAPES, Guides, curled, grow
 from .style import describe
 from .volume import HairVolume, build_volume
 from .volume_network import INPUT_CELL, HairNetwork, HairPrediction, predict
@@ -227,8 +227,6 @@ class HairBuilder:
             colors = HairColors.of(hair, mesh, others)
             shell = texture_shell(mesh, colors, flow, self.settings)
             clock.lap("shell")
-            cards = build_cards(volume, flow, skin, scalp, colors, outer_area(shell), self.settings)
-            clock.lap("cards")
             guides = grow(
                 volume,
                 flow,
@@ -241,10 +239,13 @@ class HairBuilder:
             outside = mesh.vertices[~mesh.inner]
             height, _ = skin.distance(outside)
             style = describe(guides, flow, colors.typical, outside, height)
-            if style.curl in CURLS:
-                guides = curled(guides, CURLS[style.curl], self.settings.seed)
+            if style.curl in CURL_SHAPES:
+                guides = curled(guides, CURL_SHAPES[style.curl], self.settings.seed)
             strands = _strands(guides, volume, skin, colors) if len(guides.length) else None
             clock.lap("strands")
+            curly = style.curl == "curly"
+            cards = build_cards(volume, flow, skin, scalp, colors, outer_area(shell), curly, self.settings)
+            clock.lap("cards")
         if shell is None and cover is None:
             return None
         visible = _visible_fraction([part for part in (shell, cover) if part is not None])

@@ -22,7 +22,6 @@ from .strand_atlas import (
     lock_columns,
 )
 from .strands import Guides, grow
-from .style import tangle
 from .volume import HairVolume, hidden_by
 
 #: Of each layer: how far out it runs, its fraction of the cards, how light it is.
@@ -67,8 +66,6 @@ HAIRLINE = 0.012
 #: Lightness of cards at their roots, and the part of their length over which they get lighter.
 ROOT_LIGHTNESS = 0.95
 ROOT_SHADE = 0.35
-#: From this tangle on hair has curly locks.
-CURLY = 0.6
 #: How far curly cards swing to the sides, meters, and the length of a wave along them, meters.
 SWING = 0.0035
 SWING_LENGTH = 0.045
@@ -86,6 +83,7 @@ def build_cards(
     scalp: Scalp,
     colors: HairColors,
     area: float,
+    curly: bool,
     settings: HairSettings,
 ) -> HairCards | None:
     """Lay cards along strands.
@@ -97,6 +95,7 @@ def build_cards(
         scalp: The hair on it.
         colors: Of the hair.
         area: Of the hair's outside, square meters.
+        curly: Whether its locks are curls.
         settings: How many cards, of how many rows.
 
     Returns:
@@ -114,7 +113,7 @@ def build_cards(
         chosen.append(own[farthest_points(_features(guides, own), round(fraction * settings.cards))])
     index = np.concatenate(chosen)
     guides, layer = guides.chosen(index), layer[index]
-    return _ribbons(guides, layer, volume, skin, colors, area, settings, tangle(flow) > CURLY)
+    return _ribbons(guides, layer, volume, skin, colors, area, settings, curly)
 
 
 def farthest_points(features: np.ndarray, count: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ..geometry.closest_point import SEARCH_THREADS
 from ..geometry.visibility import depth_map, front_facing, ramp, surrounding_pixels, unoccluded
 from ..image.color import srgb_to_linear
 from .flow import facing
@@ -230,7 +231,7 @@ class HairColors:
             (N, 3) float32, sRGB 0..255.
         """
         count = min(NEIGHBORS, len(self.known_colors))
-        distance, index = self.known.query(points, k=count, workers=2)
+        distance, index = self.known.query(points, k=count, workers=SEARCH_THREADS)
         distance, index = distance.reshape(len(points), count), index.reshape(len(points), count)
         weight = 1 / (1 + (distance / HALF_DISTANCE) ** 2)
         total = weight.sum(1, keepdims=True) + TYPICAL_WEIGHT * count

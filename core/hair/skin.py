@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ..geometry.closest_point import SEARCH_THREADS
 from ..geometry.mesh import triangle_normals, vertex_normals
 from ..template.topology import SKIN, HeadTopology
 
@@ -81,7 +82,9 @@ class Skin:
         # The neck is open below: it goes on straight down, as a body would be there.
         points = np.array(points, np.float64)
         points[:, 2] = np.maximum(points[:, 2], self._rim + RIM_MARGIN)
-        far, nearest = self._tree.query(points, eps=APPROXIMATION, distance_upper_bound=reach, workers=2)
+        far, nearest = self._tree.query(
+            points, eps=APPROXIMATION, distance_upper_bound=reach, workers=SEARCH_THREADS
+        )
         beyond = nearest == len(self.samples)
         nearest = np.where(beyond, 0, nearest)
         offset = points - self.samples[nearest]

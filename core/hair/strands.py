@@ -38,8 +38,8 @@ class Curl:
     points: int
 
 
-#: The curl of each word for it (`style.CURLS`); straight strands have none.
-CURLS = {"wavy": Curl(0.003, 0.06, 24), "curly": Curl(0.005, 0.028, 40)}
+#: The curl of each word for it (`style.CURL_LIMITS`); straight strands have none.
+CURL_SHAPES = {"wavy": Curl(0.003, 0.06, 24), "curly": Curl(0.005, 0.028, 40)}
 #: Distances from the root, meters, over which curls begin; most of a strand's length that they reach aside.
 CURL_FROM = (0.002, 0.02)
 MOST_CURL = 0.15

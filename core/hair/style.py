@@ -20,7 +20,7 @@ LYING_FACTOR = 3.0
 MIDDLE_PARTING = 0.012
 #: Change of direction up to which hair is straight and wavy, and how much of it lines add that are less clear
 #: than straight hair's: of 14 portraits, straight hair has at most 0.053, wavy 0.056 to 0.076, curly 0.10 on.
-CURLS = (("straight", 0.055), ("wavy", 0.095), ("curly", np.inf))
+CURL_LIMITS = (("straight", 0.055), ("wavy", 0.095), ("curly", np.inf))
 CLEAR = 0.47
 UNCLEAR_CURL = 0.4
 #: Coherence of the photo's lines below which their change says that hair is curly.
@@ -54,7 +54,7 @@ def describe(
         parting = "middle"
         if abs(flow.parting) > MIDDLE_PARTING:
             parting = "left" if flow.parting > 0 else "right"
-    curl = next(name for name, limit in CURLS if direction_change(flow) < limit)
+    curl = next(name for name, limit in CURL_LIMITS if direction_change(flow) < limit)
     if curl == "curly" and flow.coherence >= CURLY_COHERENCE[0]:
         curl = "wavy"
     if flow.coherence < UNCLEAR:
@@ -77,7 +77,7 @@ def describe(
 
 
 def direction_change(flow: Flow) -> float:
-    """How much the direction of hair changes, as `CURLS` takes it.
+    """How much the direction of hair changes, as `CURL_LIMITS` takes it.
 
     Args:
         flow: The hair's direction.
@@ -94,7 +94,7 @@ def tangle(flow: Flow) -> float:
     if flow.coherence < UNCLEAR:
         return 1.0
     change, coherence = np.array(direction_change(flow)), np.array(flow.coherence)
-    return float(ramp(change, CURLS[0][1], CURLS[1][1]) * ramp(coherence, *CURLY_COHERENCE))
+    return float(ramp(change, CURL_LIMITS[0][1], CURL_LIMITS[1][1]) * ramp(coherence, *CURLY_COHERENCE))
 
 
 def _length(guides: Guides, vertices: np.ndarray, height: np.ndarray) -> float:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from core.detection.mediapipe_topology import BROW_OUTLINES
 from core.geometry.frames import FRONTAL, Camera, HeadPose
@@ -21,6 +22,9 @@ from core.hair.settings import HairSettings
 from core.hair.shell_mesh import SKIN_CLEARANCE, ShellMesh
 from core.hair.shell_texture import texture_shell
 from core.hair.skin import Skin
+from core.hair.strand_atlas import CURLY_DENSE, CURLY_STRAY, CURLY_THIN, LOCKS
+from core.hair.strands import CURL_SHAPES
+from core.hair.style import describe
 from core.io.hair_glb import hair_glb_bytes
 from core.io.hair_npz import hair_npz_bytes
 from core.io.preview_glb import head_preview_glb
@@ -112,7 +116,21 @@ def test_some_cards_stand_out_of_the_hair(made, builder):
     upright = np.abs((across * normals).sum(2)).max(1) > 0.5 * np.linalg.norm(across, axis=2).max(1)
     assert 0.1 < upright.mean() < 0.3 and (cards.layer[upright] == 2).all()
     out = np.linalg.norm(across[upright], axis=2).max(1)
-    assert 0.002 < np.median(out) < 0.01 and shell is not None
+    assert 0.002 < np.median(out) < 0.01
+    middle = rows[upright].mean((1, 2))
+    assert np.quantile(cKDTree(shell.vertices).query(middle)[0], 0.9) < 0.015  # at the hair's surface
+
+
+def test_cards_and_strands_curl_together(made, builder, monkeypatch):
+    monkeypatch.setattr("core.hair.builder.describe", lambda *args: replace(describe(*args), curl="curly"))
+    rgb, segmentation, _ = picture_of(SegmentClass.HAIR)
+    curly = builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices)
+    for groom in (made[0], curly):
+        locks = np.floor(groom.cards.uv[:, 0] * LOCKS).astype(int)
+        of_curls = np.isin(locks, (*CURLY_DENSE, *CURLY_THIN, *CURLY_STRAY))
+        assert (of_curls == (groom.style.curl == "curly")).all()
+    assert made[0].style.curl != "curly"
+    assert curly.strands.points.shape[1] == CURL_SHAPES["curly"].points
 
 
 def test_what_lies_behind_does_not_color_what_is_seen():

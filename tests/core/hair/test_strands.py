@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core.hair.strands import CURLS, Guides, curled
+from core.hair.strands import CURL_SHAPES, Guides, curled
 
 
 def straight_guides(count=200, length=0.2):
@@ -18,7 +18,7 @@ def straight_guides(count=200, length=0.2):
 
 def test_curls_wind_around_the_strand_and_leave_its_root():
     guides, axis = straight_guides(), np.array([0.0, 0.6, -0.8])
-    for curl in CURLS.values():
+    for curl in CURL_SHAPES.values():
         found = curled(guides, curl, 3).points
         assert found.shape == (200, curl.points, 3) and np.isfinite(found).all()
         np.testing.assert_array_equal(found[:, 0], guides.points[:, 0])
@@ -28,7 +28,7 @@ def test_curls_wind_around_the_strand_and_leave_its_root():
         assert radius.max() < 1.01 * curl.radius and np.median(radius[:, -5:]) > 0.9 * curl.radius
         # It goes around: as often to one side as to the other.
         assert np.abs(offset[:, 5:].mean(1)).max() < 0.7 * curl.radius
-    curly, wavy = (curled(guides, CURLS[word], 3).points for word in ("curly", "wavy"))
+    curly, wavy = (curled(guides, CURL_SHAPES[word], 3).points for word in ("curly", "wavy"))
     length = [np.linalg.norm(np.diff(one, axis=1), axis=2).sum(1).mean() for one in (wavy, curly)]
     assert 0.2 < length[0] < length[1] < 0.4
 
@@ -49,7 +49,7 @@ def test_neighbors_curl_alike_and_the_same_seed_gives_the_same():
             )
         ),
     )
-    curl = CURLS["curly"]
+    curl = CURL_SHAPES["curly"]
     found = curled(both, curl, 1).points
     np.testing.assert_array_equal(found, curled(both, curl, 1).points)
     first, second = found[:200], found[200:]
@@ -59,7 +59,7 @@ def test_neighbors_curl_alike_and_the_same_seed_gives_the_same():
 
 
 def test_short_hair_has_smaller_curls():
-    curl = CURLS["curly"]
+    curl = CURL_SHAPES["curly"]
     turns = []
     for length in (0.05, 0.15):
         guides = straight_guides(length=length)
@@ -72,4 +72,4 @@ def test_short_hair_has_smaller_curls():
 
 def test_no_strands_have_no_curls():
     none = straight_guides().chosen(np.zeros(0, int))
-    assert len(curled(none, CURLS["curly"], 0).points) == 0
+    assert len(curled(none, CURL_SHAPES["curly"], 0).points) == 0
