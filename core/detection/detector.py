@@ -67,8 +67,8 @@ SAME_FACE_OVERLAP = 0.5
 WINDOW_REACH = 1.8
 #: ... with the face at most so large, pixels.
 WINDOW_FACE_SIZE = 256
-#: Yaw of MediaPipe's landmarks, degrees, from which on the profile network is asked, too: beyond 60 they show
-#: too little of it.
+#: Yaw of MediaPipe's landmarks, degrees, from which on the profile network is asked, too. They show too
+#: little of it where a face is turned by more than 60, hence a limit well below.
 MEDIAPIPE_YAW = 40.0
 #: Mean distance of its landmarks from MediaPipe's, in sizes of the face, up to which both are one face's.
 SAME_FACE_DISTANCE = 0.15
@@ -103,10 +103,10 @@ class FaceDetector:
             models_dir: Their folder.
             backend: See `core.runtime.backend.choose_backend`.
             profile: Whether faces from the side are looked for with the profile network, if the folder has
-                it.
+                it for that backend.
         """
         self._models_dir, self._backend = Path(models_dir), backend
-        self._with_profile = profile and ProfileFinder.is_there(self._models_dir)
+        self._with_profile = profile
         self._profile: ProfileFinder | None = None
         self._mirror = load_landmark_symmetry(self._models_dir)
         self._landmarkers: dict[tuple[int, bool, float], MediaPipeLandmarker] = {}
@@ -153,9 +153,10 @@ class FaceDetector:
                     level = _shrink(rgb, scale)
                     for view in tiles(level.shape):
                         faces = self._search(rgb, level, view, faces)
-            faces = [self.with_side_points(rgb, face) for face in faces]
-        faces = sorted(faces, key=lambda face: -face.size)
-        return DetectedFaces(faces[:max_faces], omitted=max(0, len(faces) - max_faces))
+        largest_first = sorted(faces, key=lambda face: -face.size)[:max_faces]
+        if thorough:
+            largest_first = [self.with_profile_points(rgb, face) for face in largest_first]
+        return DetectedFaces(largest_first, omitted=max(0, len(faces) - max_faces))
 
     def averaged(self, rgb: np.ndarray, face: FaceLandmarks) -> FaceLandmarks | None:
         """Average a face with its detection in the mirror image.
@@ -212,10 +213,12 @@ class FaceDetector:
     def _profile_finder(self) -> ProfileFinder | None:
         """What finds faces seen from the side, made on first use; None without its network."""
         if self._profile is None and self._with_profile:
+            self._with_profile = ProfileFinder.has_model(self._models_dir, self._backend)
+        if self._profile is None and self._with_profile:
             self._profile = ProfileFinder.from_pretrained(self._models_dir, self._backend)
         return self._profile
 
-    def with_side_points(self, rgb: np.ndarray, face: FaceLandmarks) -> FaceLandmarks:
+    def with_profile_points(self, rgb: np.ndarray, face: FaceLandmarks) -> FaceLandmarks:
         """A face with the profile network's landmarks, if it is turned far and both see the same face.
 
         Args:
@@ -228,7 +231,7 @@ class FaceDetector:
         found = finder.at(rgb, face) if finder else None
         if found is None or distance(face, found) > SAME_FACE_DISTANCE:
             return face
-        return replace(face, side_points=found.points)
+        return replace(face, profile_points=found.points)
 
     def _rotated_detections(
         self, rgb: np.ndarray, face: FaceLandmarks, degrees: float
@@ -254,7 +257,7 @@ class FaceDetector:
         if finder and face.attempt == PROFILE_ATTEMPT:
             return finder.redetections(rgb, face)
         redetections = islice(self._redetections(rgb, face), 2)
-        return [(error, replace(found, side_points=face.side_points)) for error, found in redetections]
+        return [(error, replace(found, profile_points=face.profile_points)) for error, found in redetections]
 
     def _retry(self, rgb: np.ndarray, base: np.ndarray) -> list[FaceLandmarks]:
         """A face seen from the side, else those of the first retry with a confirmed one, else the most

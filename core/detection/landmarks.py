@@ -18,14 +18,14 @@ class FaceLandmarks:
         score: How well its detections in several views agree, 0 to 1, 1 if there was only one (MediaPipe's
             API gives no confidence).
         attempt: The view that showed it.
-        side_points: (478, 3) float32, photo frame, px, where the profile network has them too, as for faces
-            turned far; else None.
+        profile_points: (478, 3) float32, photo frame, px, the profile network's landmarks of a face turned
+            far; else None.
     """
 
     points: np.ndarray
     score: float = 1.0
     attempt: str = "plain"
-    side_points: np.ndarray | None = None
+    profile_points: np.ndarray | None = None
 
     @cached_property
     def box(self) -> tuple[float, float, float, float]:

@@ -1,6 +1,7 @@
 """Imports MediaPipe without what it draws charts and records sound with: half of its import's time."""
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -8,6 +9,8 @@ from types import ModuleType
 
 #: What MediaPipe imports, but landmarks do not need.
 UNUSED = ("matplotlib", "matplotlib.pyplot", "sounddevice")
+#: Held while it is imported: a second thread would take its placeholders for the modules.
+IMPORTING = threading.Lock()
 
 
 @contextmanager
@@ -27,8 +30,6 @@ def placeholders(names: tuple[str, ...]) -> Iterator[None]:
 
 
 def import_mediapipe() -> ModuleType:
-    """The module `mediapipe`."""
-    if "mediapipe" not in sys.modules:
-        with placeholders(UNUSED):
-            import_module("mediapipe")
-    return sys.modules["mediapipe"]
+    """The module `mediapipe`, whole, whichever thread asks first."""
+    with IMPORTING, placeholders(() if "mediapipe" in sys.modules else UNUSED):
+        return import_module("mediapipe")

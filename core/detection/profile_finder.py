@@ -1,8 +1,8 @@
 """Finds faces that are seen from the side, which MediaPipe's networks lose beyond some 75 degrees.
 
 One small network gives landmarks and whether there is a face in a window of the photo. A face is searched for
-in overlapping windows of several sizes; what they show is looked at again in a window that fits it, and in
-its mirror image, until both say the same.
+in overlapping windows of several sizes; candidates are redetected a few times, each time in a window that
+fits them and in its mirror image, and count if both agree at the end.
 """
 
 from collections.abc import Iterator
@@ -35,9 +35,9 @@ WINDOW_SIDES = (1.0, 0.62, 0.4)
 LEAST_WINDOW = 0.25
 #: ... and the step from one to the next, in sides.
 WINDOW_STEP = 0.4
-#: How many of the windows, the most probable first, are looked at again.
+#: How many of the windows, the most probable first, are redetected.
 CANDIDATES = 4
-#: How often a face is looked at again in a window that fits it.
+#: How often a candidate is redetected, in a window that fits it.
 REFINEMENTS = 3
 #: Logit from which on a window may show a face, ...
 SUSPECTED = 0.0
@@ -46,8 +46,10 @@ CONFIRMED = 4.25
 #: Mean distance of the landmarks from those of the mirror image, in sizes of the face, up to which they
 #: confirm each other.
 PROFILE_AGREEMENT = 0.04
-#: Least and greatest yaw of a face seen from the side, degrees.
-PROFILE_YAWS = (50.0, 105.0)
+#: Least yaw of a face seen from the side, degrees.
+LEAST_PROFILE_YAW = 50.0
+#: Greatest yaw of one, degrees: the network was trained up to it.
+GREATEST_PROFILE_YAW = 105.0
 
 
 class ProfileModel(Protocol):
@@ -105,37 +107,42 @@ def load_profile_model(models_dir: Path, backend: str | None = None) -> ProfileM
     Raises:
         ModelError: It is missing or damaged.
     """
-    if choose_backend(models_dir, backend) == "torch":
-        return TorchProfileModel(Path(models_dir) / PROFILE_NAME)
-    return OnnxProfileModel(Path(models_dir) / PROFILE_ONNX_NAME)
+    chosen, path = _backend_file(models_dir, backend)
+    return TorchProfileModel(path) if chosen == "torch" else OnnxProfileModel(path)
+
+
+def _backend_file(models_dir: Path, backend: str | None) -> tuple[str, Path]:
+    """The backend that `choose_backend` chooses, and its file of the network."""
+    chosen = choose_backend(models_dir, backend)
+    return chosen, Path(models_dir) / (PROFILE_NAME if chosen == "torch" else PROFILE_ONNX_NAME)
 
 
 @dataclass(frozen=True)
-class Sighting:
-    """A face in a window and in its mirror image.
+class ProfileDetection:
+    """A face as it was detected in a window and in its mirror image.
 
     Attributes:
         points: (478, 3) float64, photo frame, px, the mean of both.
         logit: The lower one of both.
-        doubt: Mean distance between the two, in sizes of the face.
+        redetection_error: Mean distance between the two, in sizes of the face.
     """
 
     points: np.ndarray
     logit: float
-    doubt: float
+    redetection_error: float
 
     @property
     def confirmed(self) -> bool:
         """Whether it is a face, and seen from the side."""
         return (
             self.logit > CONFIRMED
-            and self.doubt < PROFILE_AGREEMENT
-            and PROFILE_YAWS[0] < abs(landmark_yaw(self.points)) < PROFILE_YAWS[1]
+            and self.redetection_error < PROFILE_AGREEMENT
+            and LEAST_PROFILE_YAW < abs(landmark_yaw(self.points)) < GREATEST_PROFILE_YAW
         )
 
 
 class ProfileFinder:
-    """Finds the largest face seen from the side."""
+    """Finds the most probable face seen from the side."""
 
     def __init__(self, model: ProfileModel, models_dir: Path) -> None:
         """Take the network, and the symmetry of the landmarks from a folder of models."""
@@ -152,9 +159,9 @@ class ProfileFinder:
         return cls(load_profile_model(models_dir, backend), models_dir)
 
     @staticmethod
-    def is_there(models_dir: Path) -> bool:
-        """Whether a folder of models has the network."""
-        return any((Path(models_dir) / name).is_file() for name in (PROFILE_NAME, PROFILE_ONNX_NAME))
+    def has_model(models_dir: Path, backend: str | None = None) -> bool:
+        """Whether a folder of models has the network for the backend that `choose_backend` chooses."""
+        return _backend_file(models_dir, backend)[1].is_file()
 
     def find(self, rgb: np.ndarray) -> FaceLandmarks | None:
         """Search a photo.
@@ -165,23 +172,23 @@ class ProfileFinder:
         Returns:
             The most probable face that is confirmed, photo frame, or None.
         """
-        seen = []
+        candidates = []
         for frame in search_windows(rgb.shape):
             points, logit = self._model.run(cut_crop(rgb, frame, PROFILE_SIZE, PROFILE_SIZE))
             if logit > SUSPECTED:
-                seen.append((logit, points_in_photo(points.astype(np.float64), frame)))
-        seen.sort(key=lambda one: -one[0])
+                candidates.append((logit, points_in_photo(points.astype(np.float64), frame)))
+        candidates.sort(key=lambda one: -one[0])
         found: list[tuple[float, FaceLandmarks]] = []
-        for _, points in seen[:CANDIDATES]:
-            sighting = self.refined(rgb, points)
-            if sighting is not None and sighting.confirmed:
-                face = as_face(sighting)
+        for _, points in candidates[:CANDIDATES]:
+            detection = self.refined(rgb, points)
+            if detection is not None and detection.confirmed:
+                face = as_face(detection)
                 if is_plausible(face, rgb.shape):
-                    found.append((sighting.logit, face))
+                    found.append((detection.logit, face))
         return max(found, key=lambda one: one[0])[1] if found else None
 
     def at(self, rgb: np.ndarray, face: FaceLandmarks) -> FaceLandmarks | None:
-        """Look where a face was detected otherwise.
+        """Redetect a face that another detector found.
 
         Args:
             rgb: (H, W, 3) uint8, the photo.
@@ -190,11 +197,11 @@ class ProfileFinder:
         Returns:
             The face there, if it is confirmed, or None.
         """
-        sighting = self.refined(rgb, face.points.astype(np.float64))
-        return as_face(sighting) if sighting is not None and sighting.confirmed else None
+        detection = self.refined(rgb, face.points.astype(np.float64))
+        return as_face(detection) if detection is not None and detection.confirmed else None
 
     def redetections(self, rgb: np.ndarray, face: FaceLandmarks) -> list[tuple[float, FaceLandmarks]]:
-        """See a face that was found here again.
+        """Redetect a face that was found here.
 
         Args:
             rgb: (H, W, 3) uint8, the photo.
@@ -208,17 +215,17 @@ class ProfileFinder:
         faces = [FaceLandmarks(one.astype(np.float32), face.score, PROFILE_ATTEMPT) for one in views]
         return [(distance(face, one), one) for one in faces]
 
-    def refined(self, rgb: np.ndarray, points: np.ndarray) -> Sighting | None:
-        """Look again, each time in a window that fits what was seen before.
+    def refined(self, rgb: np.ndarray, points: np.ndarray) -> ProfileDetection | None:
+        """Redetect a face, each time in a window that fits the landmarks of the time before.
 
         Args:
             rgb: (H, W, 3) uint8, the photo.
             points: (478, 3) float64, photo frame, px.
 
         Returns:
-            What is seen at the end; None if that is no face.
+            The detection at the end; None if that is no face.
         """
-        sighting = None
+        detection = None
         for _ in range(REFINEMENTS):
             frame = profile_frame(points)
             straight, logit = self._points(rgb, frame, mirrored=False)
@@ -227,9 +234,9 @@ class ProfileFinder:
             if min(logit, other) < SUSPECTED or not np.isfinite(points).all():
                 return None
             size = float(np.ptp(points[:, :2], axis=0).max())
-            doubt = float(np.linalg.norm(straight[:, :2] - flipped[:, :2], axis=1).mean()) / max(size, 1e-9)
-            sighting = Sighting(points, min(logit, other), doubt)
-        return sighting
+            error = float(np.linalg.norm(straight[:, :2] - flipped[:, :2], axis=1).mean()) / max(size, 1e-9)
+            detection = ProfileDetection(points, min(logit, other), error)
+        return detection
 
     def _points(self, rgb: np.ndarray, frame: AffineFrame, mirrored: bool) -> tuple[np.ndarray, float]:
         """Landmarks (478, 3) float64 in the photo frame, and the logit, of a window or its mirror image."""
@@ -241,10 +248,10 @@ class ProfileFinder:
         return points_in_photo(points.astype(np.float64)[self._mirror], mirrored_frame(frame)), logit
 
 
-def as_face(sighting: Sighting) -> FaceLandmarks:
-    """A sighting as a detection, its score as that of others: 1 for no doubt."""
-    score = max(0.0, 1.0 - sighting.doubt / PROFILE_AGREEMENT / 2)
-    return FaceLandmarks(sighting.points.astype(np.float32), score, PROFILE_ATTEMPT)
+def as_face(detection: ProfileDetection) -> FaceLandmarks:
+    """The landmarks of a detection, with a score like that of others: 1 if both agree entirely."""
+    score = max(0.0, 1.0 - detection.redetection_error / PROFILE_AGREEMENT / 2)
+    return FaceLandmarks(detection.points.astype(np.float32), score, PROFILE_ATTEMPT)
 
 
 def landmark_yaw(points: np.ndarray) -> float:

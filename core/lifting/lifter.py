@@ -53,9 +53,10 @@ POSE_OUTPUTS = 6
 LANDMARK_UNIT = 0.01
 #: Yaw, degrees, up to which a face counts as frontal and is lifted both ways.
 FRONTAL_YAW_DEG = 20.0
-#: Yaw, degrees, from which on the profile network's landmarks count beside MediaPipe's, and from which on
-#: alone.
-SIDE_YAWS = (65.0, 85.0)
+#: Yaw, degrees, from which on the profile network's landmarks count beside MediaPipe's, ...
+FIRST_SIDE_YAW = 65.0
+#: ... and from which on they count alone.
+FULL_SIDE_YAW = 85.0
 
 
 @dataclass(frozen=True)
@@ -341,8 +342,8 @@ class LandmarkLifter:
         if not (self.mirror and self.stages):
             return self._prior(*self.estimate(upright, camera), camera, view)
         head = self._estimate_both_ways(upright, camera, rgb, view, self.mirror)
-        if self.profile and landmarks.side_points is not None:
-            head = self._averaged_with_profile(head, landmarks.side_points, camera, rgb, view)
+        if self.profile and landmarks.profile_points is not None:
+            head = self._averaged_with_profile(head, landmarks.profile_points, camera, rgb, view)
         prior = self._prior(*head, camera, view)
         if not (self.shading and shaded):
             return prior
@@ -353,7 +354,7 @@ class LandmarkLifter:
     def _averaged_with_profile(
         self,
         head: tuple[WeakPerspectivePose, np.ndarray],
-        side_points: np.ndarray,
+        profile_points: np.ndarray,
         camera: Camera,
         rgb: np.ndarray,
         view: np.ndarray,
@@ -361,10 +362,10 @@ class LandmarkLifter:
         """The mean of a head and of what the profile network's landmarks of the same face are lifted to, as
         the yaw demands.
         """
-        weight = side_weight(side_points)
+        weight = side_weight(profile_points)
         if not (self.profile and self.mirror) or weight == 0:
             return head
-        points = side_points.astype(np.float64)
+        points = profile_points.astype(np.float64)
         upright = np.column_stack([apply_affine(view, points[:, :2]), points[:, 2]])
         pose, vertices = self.profile._estimate_both_ways(upright, camera, rgb, view, self.mirror)
         mean = (1 - weight) * head[1] + weight * vertices
@@ -445,7 +446,9 @@ def load_profile_weights(models_dir: Path, weights: dict[str, np.ndarray]) -> di
         return None
     profile = safetensors_arrays(path)
     if not np.array_equal(profile.pop(FITTED_TO, None), lifter_fingerprint(weights)):
-        raise ModelError(f"{path} belongs to another lifter: run scripts/training/profile_network.py lifter")
+        raise ModelError(
+            f"{path} belongs to another version of the lifter: get the project's models folder again"
+        )
     return profile
 
 
@@ -541,8 +544,8 @@ def side_weight(points: np.ndarray) -> float:
     Returns:
         0 to 1, by their yaw.
     """
-    low, high = SIDE_YAWS
-    return float(np.clip((abs(landmark_yaw(points)) - low) / (high - low), 0, 1))
+    beyond = abs(landmark_yaw(points)) - FIRST_SIDE_YAW
+    return float(np.clip(beyond / (FULL_SIDE_YAW - FIRST_SIDE_YAW), 0, 1))
 
 
 def feature_sites(vertices: np.ndarray, template: HeadTemplate) -> FeatureSites:

@@ -1,15 +1,17 @@
 """Arguments and error handling that the command lines of training have in common."""
 
 import argparse
+import json
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.errors import PhotobustError
+from core.training.files import written_atomically
 from core.training.fitting.candidate import copy_file
 from core.training.paths import DataPaths, default_data_folder
 from scripts.build.pin_models import pin_models
@@ -103,6 +105,17 @@ def promote_network(
         copy_file(args.run / "models" / name, args.models / name)
     pin_models(args.models)
     return 0
+
+
+def write_figures(path: Path, figures: Mapping[str, Any]) -> None:
+    """Write what was measured.
+
+    Args:
+        path: Of the JSON file.
+        figures: By name.
+    """
+    with written_atomically(path) as temporary:
+        temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
 def data_paths(options: argparse.Namespace) -> DataPaths:

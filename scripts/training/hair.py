@@ -11,7 +11,6 @@ without it the samples are synthetic grooms alone. scripts/benchmark/hair.py mea
 """
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +30,7 @@ from scripts.training.arguments import (
     promote_network,
     require_checkpoints,
     run_main,
+    write_figures,
 )
 
 #: Of the training, in the folder of the run.
@@ -93,8 +93,7 @@ def evaluate(args: argparse.Namespace) -> None:
     for method, one in figures.items():
         print(f"{method:14}volume {one.volume:.3f}  side {one.side:.3f}  back {one.back:.3f}", end="")
         print(f"  angle {one.angle_deg:.1f} degrees")
-    path = args.run / "hair.json"
-    path.write_text(json.dumps({name: asdict(one) for name, one in figures.items()}, indent=1))
+    write_figures(args.run / "hair.json", {name: asdict(one) for name, one in figures.items()})
 
 
 def promote(args: argparse.Namespace) -> int:

@@ -12,7 +12,6 @@ that ships, and pictures that the network has not seen, which `lifter` makes.
 """
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +30,7 @@ from scripts.training.arguments import (
     promote_network,
     require_checkpoints,
     run_main,
+    write_figures,
 )
 
 #: Of the training, in the folder of the run.
@@ -89,11 +89,16 @@ def export(args: argparse.Namespace) -> None:
 def lifter(args: argparse.Namespace) -> None:
     """Make pictures with the network's landmarks, and fit the lifter's regressions to them."""
     from core.detection.profile_finder import ProfileFinder
+    from core.runtime.backend import PROFILE_NAME
+    from core.runtime.weights import file_sha256
     from core.training.profile.lifting import make_lifting_shard, train_profile_lifter
     from core.training.profile.pictures import ProfilePictures
 
     paths, models = data_paths(args), args.run / "models"
-    finder, folder = ProfileFinder.from_pretrained(models), args.run / CHECKPOINT_FOLDER / "lifter"
+    require_checkpoints([models / PROFILE_NAME], "profile_network.py export")
+    finder = ProfileFinder.from_pretrained(models)
+    # The shards keep this network's landmarks: another one makes its own.
+    folder = args.run / CHECKPOINT_FOLDER / f"lifter_{file_sha256(models / PROFILE_NAME)[:12]}"
     counts: dict[Split, int] = {"train": args.count, "eval": HELD_OUT}
     for split, count in counts.items():
         pictures = ProfilePictures(paths, split)
@@ -112,8 +117,7 @@ def evaluate(args: argparse.Namespace) -> None:
     figures = _measured(args, {"network": args.run / "models"})
     for method, one in figures.items():
         print(f"{method:14}", "  ".join(f"{name} {value:.3f}" for name, value in asdict(one).items()))
-    path = args.run / "profile.json"
-    path.write_text(json.dumps({name: asdict(one) for name, one in figures.items()}, indent=1))
+    write_figures(args.run / "profile.json", {name: asdict(one) for name, one in figures.items()})
 
 
 def promote(args: argparse.Namespace) -> int:

@@ -9,7 +9,6 @@ promoted if neither median error grows by more than 0.01 mm and one of them fall
 kept in comparison.json in the run's folder. Exit code 1: nothing was promoted.
 """
 
-import json
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from scripts.build.pin_models import pin_models
-from scripts.training.arguments import RUN, data_paths, run_main, training_parser
+from scripts.training.arguments import RUN, data_paths, run_main, training_parser, write_figures
 
 
 def main() -> int:
@@ -60,7 +59,7 @@ def main() -> int:
     )
     better = is_better(new, current)
     figures = {"current": asdict(current), "candidate": asdict(new), "better": better}
-    (options.run / "comparison.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    write_figures(options.run / "comparison.json", figures)
     print(f"current:   {current}\ncandidate: {new}")
     if not (better or options.force):
         print(

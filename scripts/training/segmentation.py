@@ -13,7 +13,6 @@ models that ship.
 """
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +26,7 @@ from scripts.training.arguments import (
     promote_network,
     require_checkpoints,
     run_main,
+    write_figures,
 )
 
 #: Of the training, in the folder of the run.
@@ -98,7 +98,7 @@ def evaluate(args: argparse.Namespace) -> None:
     )
     print("\n".join(figures.lines()))
     if not args.models_only:
-        (args.run / "segmentation.json").write_text(json.dumps(asdict(figures), indent=1), encoding="utf-8")
+        write_figures(args.run / "segmentation.json", asdict(figures))
 
 
 def promote(args: argparse.Namespace) -> int:

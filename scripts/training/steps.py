@@ -422,7 +422,7 @@ class Steps:
                 "profile",
                 f"train the profile network for {hours:g} hours",
                 self._network("profile_network.py", "train", "--hours", str(hours)),
-                files,
+                (*files, paths.models / "face_features.safetensors", paths.panoramas, paths.textures),
                 (run / "profile" / "checkpoint.pt",),
             ),
             Step(

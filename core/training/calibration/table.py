@@ -209,7 +209,9 @@ class TableBuilder:
         redetections: list[tuple[float, FaceLandmarks]],
     ) -> tuple[QualityInputs, Estimate]:
         """What `core.reconstructor` does, without colors."""
-        start = Case(sample.picture, face.points, camera, self.lifter, face.attempt, face.side_points).start
+        start = Case(
+            sample.picture, face.points, camera, self.lifter, face.attempt, face.profile_points
+        ).start
         prior, guidance = start.head, start.guidance
         frame, pose = prior.frame, prior.pose
         volume = self.predictor.predict(start.crop, guidance)

@@ -89,9 +89,9 @@ def evaluate(
     for index, sample in enumerate(made):
         true = truths.of(sample, np.random.default_rng(index))
         face = FaceLandmarks(sample.landmarks)
-        face = detector.with_side_points(sample.picture, face) if detector else face
+        face = detector.with_profile_points(sample.picture, face) if detector else face
         camera = sample.scene.assumed_camera
-        case = Case(sample.picture, face.points, camera, lifter, side_points=face.side_points)
+        case = Case(sample.picture, face.points, camera, lifter, profile_points=face.profile_points)
         estimates: dict[str, Estimate | None] = {}
         records: dict[str, EvaluationRecord] = {}
         for name, method in methods.items():

@@ -87,7 +87,7 @@ class LiftedCase:
 @dataclass(frozen=True)
 class Case:
     """One face as a user has it. picture: (H, W, 3) uint8; points: (478, 3), the detector's landmarks;
-    camera: with the focal length that is known or assumed; attempt and side_points: as in `FaceLandmarks`.
+    camera: with the focal length that is known or assumed; attempt and profile_points: as in `FaceLandmarks`.
     """
 
     picture: np.ndarray
@@ -95,13 +95,13 @@ class Case:
     camera: Camera
     lifter: LandmarkLifter
     attempt: str = "plain"
-    side_points: np.ndarray | None = None
+    profile_points: np.ndarray | None = None
 
     @cached_property
     def start(self) -> LiftedCase:
         """The head that the face is lifted to, which every method starts from."""
         points = self.points.astype(np.float32)
-        face = FaceLandmarks(points, attempt=self.attempt, side_points=self.side_points)
+        face = FaceLandmarks(points, attempt=self.attempt, profile_points=self.profile_points)
         head = self.lifter.lift(face, self.camera, self.picture)
         return LiftedCase(self.picture, self.points, head, self.lifter)
 

@@ -52,7 +52,7 @@ def scan_cases(scan: Scan, detector: FaceDetector, lifter: LandmarkLifter) -> It
         photo = load_photo(path)
         face = detector.detect(photo.rgb, max_faces=1)[0]
         camera = camera_of(photo, None)
-        yield path.stem, Case(photo.rgb, face.points, camera, lifter, face.attempt, face.side_points)
+        yield path.stem, Case(photo.rgb, face.points, camera, lifter, face.attempt, face.profile_points)
 
 
 def evaluate_scan(

@@ -10,13 +10,10 @@ from ..synthesis.appearance import Appearance
 from ..synthesis.backgrounds import background, foliage
 from ..synthesis.degradations import degrade_picture
 from ..synthesis.sample import PICTURE_SIZE, Sample
-from .pictures import ProfilePictures
+from .pictures import MAX_LANDMARK_ERROR, ProfilePictures
 
 #: Yaw of the heads that are measured, degrees.
 MEASURED_YAW = (60.0, 90.0)
-#: Landmarks that lie, on average, further than this fraction of the face's size from the truth are of
-#: something else.
-MAX_ERROR = 0.25
 SEED = 5
 
 
@@ -72,11 +69,11 @@ def measure_detector(detector: FaceDetector, pictures: HeldOutPictures) -> Profi
         faces = detector.detect(sample.picture, max_faces=1)
         distances = [np.linalg.norm(f.points[:, :2] - sample.landmarks[:, :2], axis=1).mean() for f in faces]
         errors.append(min(distances) / size if distances else np.nan)
-    found = np.array(errors) < MAX_ERROR
+    found = np.array(errors) < MAX_LANDMARK_ERROR
     false = [bool(detector.detect(picture, max_faces=1)) for picture in pictures.empty]
     return ProfileFigures(
         float(found.mean()),
-        float((np.array(errors) >= MAX_ERROR).mean()),
+        float((np.array(errors) >= MAX_LANDMARK_ERROR).mean()),
         float(np.median(np.array(errors)[found])) if found.any() else float("nan"),
         float(np.mean(false)),
     )

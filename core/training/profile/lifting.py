@@ -19,7 +19,7 @@ from ...lifting.shading import lifter_fingerprint
 from ...runtime.weights import safetensors_arrays
 from ...template.symmetry import Mirror
 from ...template.template import HeadTemplate
-from ..data.shards import Shard, require_shards, write_shard
+from ..data.shards import require_shards, write_shard
 from ..face_models.heads import HeadSource
 from ..files import written_atomically
 from ..fitting.cascade import StageData, StageJob, basis_of, penalties_of, predicted, score, stage_data
@@ -27,16 +27,13 @@ from ..fitting.cascade import weighted_mean as column_mean
 from ..fitting.lifter import collect, fit_ridge
 from ..paths import DataPaths
 from ..synthesis.sample import Sample
-from .pictures import ProfilePictures
+from .pictures import MAX_LANDMARK_ERROR, ProfilePictures
 
 #: Penalty of the ridge regression on landmarks.
 LANDMARK_PENALTY = 0.03
 #: The weights of the stage's penalties relative to those of the lifter's stages, which had seven times as
 #: many pairs.
 STAGE_PENALTY = 2.0
-#: Detections whose landmarks lie, on average, further than this fraction of the face's size from the truth
-#: are of something else and discarded.
-MAX_ERROR = 0.25
 #: Deviation of where it begins to look, fraction of the face's size.
 START_ERROR = 0.05
 
@@ -54,7 +51,7 @@ def found_from_the_side(sample: Sample, finder: ProfileFinder, rng: np.random.Ge
     if face is None:
         return None
     error = np.linalg.norm(face.points[:, :2] - sample.landmarks[:, :2], axis=1).mean() / size
-    return replace(sample, landmarks=face.points) if error < MAX_ERROR else None
+    return replace(sample, landmarks=face.points) if error < MAX_LANDMARK_ERROR else None
 
 
 def make_lifting_shard(
@@ -158,12 +155,3 @@ def train_profile_lifter(paths: DataPaths, shards: Path, models: Path) -> Iterat
 def _stage_data(paths: DataPaths, weights: dict[str, np.ndarray], shards: Path, split: str) -> StageData:
     job = StageJob(require_shards(shards, split), None, training=False)
     return StageData.joined(stage_data(paths, weights, job))
-
-
-def redetected(shard: Path, finder: ProfileFinder, path: Path) -> int:
-    """Write a shard's pictures again with the profile network's landmarks; how many it found."""
-    source, rng = Shard(shard), np.random.default_rng(0)
-    found = [found_from_the_side(source.sample(k), finder, rng) for k in range(len(source))]
-    kept = [one for one in found if one is not None]
-    write_shard(path, kept)
-    return len(kept)

@@ -28,6 +28,9 @@ CLAY_FRACTION = 0.13
 SIDE_YAW = 40.0
 LAST_YAW = 105.0
 BACK_YAW = 130.0
+#: Detections whose landmarks lie, on average, further than this fraction of the face's size from the truth
+#: are of something else.
+MAX_LANDMARK_ERROR = 0.25
 
 
 def has_face(sample: Sample) -> bool:

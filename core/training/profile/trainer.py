@@ -61,8 +61,8 @@ def profile_loss(points: Tensor, logit: Tensor, batch: Batch) -> tuple[Tensor, T
         found / PX_PER_RADIUS, true / PX_PER_RADIUS, reduction="none", delta=HUBER_RADII
     ) * torch.tensor([1.0, 1.0, DEPTH_WEIGHT])
     landmarks = (error.sum(2).mean(1) * face).sum() / face.sum().clamp(min=1) / HUBER_RADII
-    there = functional.binary_cross_entropy_with_logits(logit, face)
-    return landmarks + FACE_WEIGHT * there, landmarks, there
+    presence = functional.binary_cross_entropy_with_logits(logit, face)
+    return landmarks + FACE_WEIGHT * presence, landmarks, presence
 
 
 class ProfileTrainer(TrainingRun[Batch]):

@@ -2,7 +2,11 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import ModuleType
+
+from tests.conftest import PATIENCE_SECONDS
 
 SCRIPT = """
 import sys
@@ -36,3 +40,34 @@ def test_placeholders_leave_what_is_loaded_alone():
         assert sys.modules["subprocess"] is loaded
         assert "a_module_of_nobody" in sys.modules
     assert "a_module_of_nobody" not in sys.modules
+
+
+def test_a_second_thread_waits_for_the_whole_module(monkeypatch):
+    """The first import stops half-way until the second thread has had time to ask."""
+    from core.detection import mediapipe_import
+
+    begun, go_on = threading.Event(), threading.Event()
+    whole: list[bool] = []
+
+    def slow_import(name: str) -> ModuleType:
+        if name not in sys.modules:
+            monkeypatch.setitem(sys.modules, name, ModuleType(name))
+            begun.set()
+            assert go_on.wait(PATIENCE_SECONDS)
+            sys.modules[name].Image = object
+        return sys.modules[name]
+
+    def ask() -> None:
+        whole.append(hasattr(mediapipe_import.import_mediapipe(), "Image"))
+
+    monkeypatch.delitem(sys.modules, "mediapipe", raising=False)
+    monkeypatch.setattr(mediapipe_import, "import_module", slow_import)
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    threads[0].start()
+    assert begun.wait(PATIENCE_SECONDS)
+    threads[1].start()
+    threads[1].join(0.2)  # long enough to be handed half a module, were it not for the lock
+    go_on.set()
+    for thread in threads:
+        thread.join(PATIENCE_SECONDS)
+    assert whole == [True, True]

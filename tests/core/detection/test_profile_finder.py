@@ -26,7 +26,8 @@ from core.detection.profile_frame import (
 from core.geometry.frames import HEAD_CENTER, Camera, HeadPose
 from core.geometry.mesh import vertex_normals
 from core.geometry.rasterize import fragments, interpolate, z_buffer
-from core.lifting.lifter import SIDE_YAWS, LandmarkLifter, side_weight
+from core.lifting.lifter import FIRST_SIDE_YAW, FULL_SIDE_YAW, LandmarkLifter, side_weight
+from core.runtime.backend import PROFILE_NAME, PROFILE_ONNX_NAME
 from core.template.template import HeadTemplate
 from core.training.synthesis.cameras import head_rotation
 from tests.core.head_samples import MODELS
@@ -85,7 +86,7 @@ def test_a_head_from_the_side_is_found_and_lifted(detector, template, yaw):
     assert CAMERA.project(prior.pose.head_to_camera(HEAD_CENTER)) == pytest.approx([159.5, 159.5], abs=12)
 
 
-def test_a_face_from_the_side_is_seen_again(detector, template):
+def test_a_face_from_the_side_is_redetected(detector, template):
     rgb, _ = clay_head(template, 80.0)
     (face,) = detector.detect(rgb, max_faces=1)
     redetections = detector.redetect(rgb, face)
@@ -99,13 +100,26 @@ def test_a_face_turned_far_has_both_landmarks_and_is_lifted_by_them(detector, te
     side = ProfileFinder.from_pretrained(MODELS).find(rgb)
     # MediaPipe would show less of the yaw.
     less = landmarks.astype(np.float32) * np.float32([1, 1, 0.6])
-    face = detector.with_side_points(rgb, FaceLandmarks(less))
-    assert error_of(FaceLandmarks(face.side_points), landmarks) < 0.08
+    face = detector.with_profile_points(rgb, FaceLandmarks(less))
+    assert error_of(FaceLandmarks(face.profile_points), landmarks) < 0.08
     np.testing.assert_array_equal(face.points, less)
     lifter = LandmarkLifter.from_pretrained(MODELS, template)
     faces = (FaceLandmarks(less), face, side)
     yaws = [lifter.lift(one, CAMERA, rgb).pose.angles[0] for one in faces]
     assert min(yaws[0], yaws[2]) < yaws[1] < max(yaws[0], yaws[2])
+
+
+@pytest.mark.parametrize(("backend", "name"), [("onnx", PROFILE_ONNX_NAME), ("torch", PROFILE_NAME)])
+def test_only_the_file_of_the_backend_counts(tmp_path, template, backend, name):
+    pytest.importorskip("torch")
+    (tmp_path / name).symlink_to(MODELS / name)
+    (tmp_path / "landmark_symmetry.npz").symlink_to(MODELS / "landmark_symmetry.npz")
+    other = {"onnx": "torch", "torch": "onnx"}[backend]
+    assert ProfileFinder.has_model(tmp_path, backend) and not ProfileFinder.has_model(tmp_path, other)
+    rgb, landmarks = clay_head(template, 80.0)
+    face = FaceLandmarks(landmarks.astype(np.float32))
+    assert FaceDetector(tmp_path, other).with_profile_points(rgb, face) is face
+    assert FaceDetector(tmp_path, backend).with_profile_points(rgb, face).profile_points is not None
 
 
 def test_the_mirror_image_is_found_mirrored(template):
@@ -119,7 +133,7 @@ def test_the_mirror_image_is_found_mirrored(template):
 
 def test_frontal_faces_stay_as_they_are(detector, astronaut):
     (face,) = detector.detect(astronaut, max_faces=1)
-    assert face.attempt == "plain" and face.side_points is None
+    assert face.attempt == "plain" and face.profile_points is None
     found = ProfileFinder.from_pretrained(MODELS).at(astronaut, face)
     assert found is None  # it may see her, but not from the side
 
@@ -147,7 +161,9 @@ def test_the_profile_networks_landmarks_count_from_the_side_alone(yaw):
     points[FOREHEAD, 1], points[CHIN, 1] = -1, 1
     points[LEFT_EYE_OUTER] = [np.cos(np.radians(yaw)), 0, np.sin(np.radians(yaw))]
     assert landmark_yaw(points) == pytest.approx(yaw, abs=1e-6)
-    assert side_weight(points) == pytest.approx(np.interp(abs(yaw), SIDE_YAWS, [0, 1]), abs=1e-6)
+    assert side_weight(points) == pytest.approx(
+        np.interp(abs(yaw), [FIRST_SIDE_YAW, FULL_SIDE_YAW], [0, 1]), abs=1e-6
+    )
 
 
 @given(scale=st.floats(0.1, 10), roll=st.floats(-3.1, 3.1), x=st.floats(-500, 500), y=st.floats(-500, 500))

@@ -15,6 +15,7 @@ from core.detection.profile_frame import (
     profile_frame,
 )
 from core.detection.profile_network import COMPONENTS, ProfileNetwork, load_profile_network
+from core.errors import PhotobustError
 from core.training.data.shards import write_shard
 from core.training.fitting.cascade import NormalEquations, StageData, normal_equations
 from core.training.fitting.run import export_averaged_weights
@@ -115,5 +116,5 @@ def test_the_dual_fit_is_the_ridge_regression():
 
 def test_missing_shards_are_named(tmp_path):
     paths = DataPaths(tmp_path, tmp_path, MODELS)
-    with pytest.raises(Exception, match="no pictures of the split 'train'"):
+    with pytest.raises(PhotobustError, match="no pictures of the split 'train'"):
         ProfileDataset(paths.profile_shards, MODELS, BEHIND)
