@@ -38,7 +38,8 @@ settings.load_profile("photobust")
 
 ROOT = Path(__file__).resolve().parents[1]
 #: How long tests wait for what has to happen: only there to end what hangs, never to measure, and long enough
-#: for a machine that is busy with other things.
+#: for a machine that is busy with other things. Three such waits fit in pytest's own limit, so that the one
+#: that is in vain says so.
 PATIENCE_SECONDS = 500.0
 FAKE_ENGINE = ROOT / "tests/fake_engine"
 

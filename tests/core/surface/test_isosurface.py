@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 from skimage.measure import marching_cubes
 
 from core.errors import ReconstructionError
 from core.geometry.frames import HEAD_CENTER, VOLUME_SHAPE, VOXELS_PER_METER
-from core.surface.isosurface import close_handles, extract_isosurface
+from core.surface.isosurface import _crossed_cells, close_handles, extract_isosurface
 from core.surface.landmarks import column_crossings, landmarks_on_surface
 from core.surface.vertex_colors import color_from_photo, front_cosines, mirror_colors, vertex_visibility
 from core.template.regions import scalp_half_space
@@ -42,6 +45,19 @@ def facing(scene, points: np.ndarray) -> np.ndarray:
     toward = scene.pose.camera_to_head(np.zeros(3)) - points
     lengths = np.linalg.norm(normal, axis=1) * np.linalg.norm(toward, axis=1)
     return (normal * toward).sum(1) / lengths
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32 - 1), st.floats(0.5, 2.5))
+def test_cells_that_the_surface_passes_through_give_all_of_it(seed, smoothing):
+    noise = np.random.default_rng(seed).standard_normal((9, 12, 10)).astype(np.float32)
+    field = gaussian_filter(noise, smoothing)
+    field -= np.median(field)
+    field[np.abs(field) < 1e-6] = 1e-6
+    whole = marching_cubes(field, 0.0)
+    crossed = marching_cubes(field, 0.0, mask=_crossed_cells(field > 0))
+    for a, b in zip(whole, crossed, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_surface_is_where_the_solid_ends_in_meters(scene, shape):
