@@ -22,7 +22,7 @@ from .groom import HairGroom, HairShell, HairStrands
 from .masks import HairMaps, hair_maps, sample
 from .scalp import Scalp, measure_scalp
 from .settings import HairSettings
-from .shell_mesh import ShellMesh, extract_shell, out_of_skin
+from .shell_mesh import NEAR_EARS, NEAR_SKIN, ShellMesh, extract_shell, out_of_skin
 from .shell_texture import texture_shell
 from .skin import Skin
 from .strands import CURL_SHAPES, Guides, curled, grow
@@ -45,10 +45,6 @@ SKIN_COLORED_STEP = 0.15
 #: logarithms of linear light, less their mean.
 LEAST_COVER_CM2 = 40.0
 SAME_HUE = 0.3
-#: By the volume's coarse distance, points nearer to the skin than this, meters, may be in it; and in ears'
-#: folds, which the distance is too coarse for.
-NEAR_SKIN = 0.006
-NEAR_EARS = 0.012
 #: Cosines between which a surface begins to show its lines.
 FACING = (0.15, 0.4)
 
@@ -194,62 +190,70 @@ class HairBuilder:
         if not covered and headwear.mask.any():
             hair = maps_of(SegmentClass.HAIR, SegmentClass.HEADWEAR)
         clock.lap("maps")
-        shell = cards = strands = style = cover = None
+        cover = None
         if covered:
             # A scarf beside more hair than it covers goes no further than it is seen.
-            beside = headwear.hair_cm2 < hair.hair_cm2
-            scalp = measure_scalp(headwear, skin, self._regions, self._completion, beside)
-            shape = build_shape(headwear, skin, scalp, self.settings)
-            if shape is not None:
-                mesh = shape.mesh
-                cover = texture_shell(mesh, HairColors.of(headwear, mesh), None, self.settings)
+            cover = self._cover(headwear, skin, beside=headwear.hair_cm2 < hair.hair_cm2)
             clock.lap("cover")
-        shape, others = None, list[HairMaps]()
+        groom = None
         if hair.hair_cm2 >= LEAST_HAIR_CM2 and not _is_shaven(hair):
+            others = [] if covered else further_maps(hair, further, skin, triangles)
             hidden = covered and headwear.hair_cm2 > hair.hair_cm2
-            if not covered:
-                others = further_maps(hair, further, skin, triangles)
             scalp = measure_scalp(hair, skin, self._regions, self._completion, hidden, others)
             # The network knows nothing of hair under headwear, and has seen single photos only.
             network = None if covered or others else self.network
             shape = build_shape(hair, skin, scalp, self.settings, network, others)
-        if shape is not None:
-            volume, mesh = shape.volume, shape.mesh
-            flow = build_flow(
-                hair,
-                volume,
-                mesh.vertices,
-                mesh.normals,
-                _visible(hair, mesh),
-                shape.prediction,
-                [(other, _visible(other, mesh)) for other in others],
-            )
-            colors = HairColors.of(hair, mesh, others)
-            shell = texture_shell(mesh, colors, flow, self.settings)
-            clock.lap("shell")
-            guides = grow(
-                volume,
-                flow,
-                skin,
-                scalp,
-                self.settings.strands,
-                self.settings.strand_points,
-                self.settings.seed,
-            )
-            outside = mesh.vertices[~mesh.inner]
-            height, _ = skin.distance(outside)
-            style = describe(guides, flow, colors.typical, outside, height)
-            if style.curl in CURL_SHAPES:
-                guides = curled(guides, CURL_SHAPES[style.curl], self.settings.seed)
-            strands = _strands(guides, volume, skin, colors) if len(guides.length) else None
-            clock.lap("strands")
-            curly = style.curl == "curly"
-            cards = build_cards(volume, flow, skin, scalp, colors, outer_area(shell), curly, self.settings)
-            clock.lap("cards")
-        if shell is None and cover is None:
+            if shape is not None:
+                groom = self._hair(shape, hair, others, skin, scalp, clock)
+        if groom is None and cover is None:
             return None
-        visible = _visible_fraction([part for part in (shell, cover) if part is not None])
-        return HairGroom(shell, cards, strands, style, cover, visible, product, clock.seconds)
+        groom = groom or HairGroom(None, None, None, None, None, 0.0)
+        visible = _visible_fraction([part for part in (groom.shell, cover) if part is not None])
+        return replace(groom, cover=cover, seen_fraction=visible, product=product, timings=clock.seconds)
+
+    def _cover(self, headwear: HairMaps, skin: Skin, beside: bool) -> HairShell | None:
+        """What covers the head; `beside` more hair than it covers, or over all of it."""
+        scalp = measure_scalp(headwear, skin, self._regions, self._completion, beside)
+        shape = build_shape(headwear, skin, scalp, self.settings)
+        if shape is None:
+            return None
+        return texture_shell(shape.mesh, HairColors.of(headwear, shape.mesh), None, self.settings)
+
+    def _hair(
+        self,
+        shape: HairShape,
+        hair: HairMaps,
+        others: Sequence[HairMaps],
+        skin: Skin,
+        scalp: Scalp,
+        clock: Clock,
+    ) -> HairGroom:
+        """Shell, cards, strands and style of hair of a shape."""
+        volume, mesh, settings = shape.volume, shape.mesh, self.settings
+        flow = build_flow(
+            hair,
+            volume,
+            mesh.vertices,
+            mesh.normals,
+            _visible(hair, mesh),
+            shape.prediction,
+            [(other, _visible(other, mesh)) for other in others],
+        )
+        colors = HairColors.of(hair, mesh, others)
+        shell = texture_shell(mesh, colors, flow, settings)
+        clock.lap("shell")
+        guides = grow(volume, flow, skin, scalp, settings.strands, settings.strand_points, settings.seed)
+        outside = mesh.vertices[~mesh.inner]
+        height, _ = skin.distance(outside)
+        style = describe(guides, flow, colors.typical, outside, height)
+        if style.curl in CURL_SHAPES:
+            guides = curled(guides, CURL_SHAPES[style.curl], settings.seed)
+        strands = _strands(guides, volume, skin, colors) if len(guides.length) else None
+        clock.lap("strands")
+        curly = style.curl == "curly"
+        cards = build_cards(volume, flow, skin, scalp, colors, outer_area(shell), curly, settings)
+        clock.lap("cards")
+        return HairGroom(shell, cards, strands, style, None, 0.0)
 
 
 def _is_cover(hair: HairMaps, headwear: HairMaps) -> bool:

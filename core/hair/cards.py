@@ -9,7 +9,7 @@ from .groom import HairCards
 from .masks import HairMaps, sample
 from .scalp import Scalp
 from .settings import HairSettings
-from .shell_mesh import out_of_skin
+from .shell_mesh import NEAR_SKIN, out_of_skin
 from .skin import Skin
 from .strand_atlas import (
     CURLY_DENSE,
@@ -40,6 +40,12 @@ COVERAGE = 2.5
 #: Width of a card at its root and tip, of that in its middle.
 ROOT_WIDTH = 0.75
 TIP_WIDTH = 0.6
+#: Limits of the random factor of a card's width.
+WIDTH_FACTORS = (0.8, 1.2)
+#: Between these fractions of its length a card is widest.
+WIDEST = (0.3, 0.75)
+#: Weight of the skin's normal at the root, against the volume's, in the direction that cards face.
+ROOT_NORMAL_WEIGHT = 0.3
 #: How far a card's edge may stick out of the volume, meters.
 OVERHANG = 0.0015
 #: How far outside the photo's hair an edge may be that is hidden, meters.
@@ -59,16 +65,22 @@ MOST_STRAY = 0.0055
 MOST_CURLY_STRAY = 0.008
 #: How far the normals of upright cards lean to their faces.
 LEANING = 0.25
+#: At its root an upright card stands out by this fraction, and from this fraction of its length on fully.
+STRAY_AT_ROOT = 0.2
+STRAY_FULL_FROM = 0.35
 #: How deep in the hair an upright card begins, meters.
 STRAY_DEPTH = 0.0015
 #: Cards with roots this near to bare skin in the photo, meters, are thin ones, too.
 HAIRLINE = 0.012
 #: Lightness of cards at their roots, and the part of their length over which they get lighter.
-ROOT_LIGHTNESS = 0.95
+HAIR_ROOT_LIGHTNESS = 0.95
 ROOT_SHADE = 0.35
 #: How far curly cards swing to the sides, meters, and the length of a wave along them, meters.
 SWING = 0.0035
 SWING_LENGTH = 0.045
+#: Cards of less than so many times the swing swing less; they begin to over this fraction of their length.
+LENGTHS_PER_SWING = 12
+SWING_ONSET = 0.25
 #: Levels of detail: cards of the last level are these fractions of all.
 LOD_FRACTIONS = (1.0, 0.5, 0.25)
 #: Triangles of a quad of a card, of its vertices at the left and the right edge of a row and of the next one,
@@ -113,7 +125,7 @@ def build_cards(
         chosen.append(own[farthest_points(_features(guides, own), round(fraction * settings.cards))])
     index = np.concatenate(chosen)
     guides, layer = guides.chosen(index), layer[index]
-    return _ribbons(guides, layer, volume, skin, colors, area, settings, curly)
+    return _hair_ribbons(guides, layer, volume, skin, colors, area, settings, curly)
 
 
 def farthest_points(features: np.ndarray, count: int) -> np.ndarray:
@@ -145,7 +157,7 @@ def _features(guides: Guides, index: np.ndarray) -> np.ndarray:
     return np.concatenate([points[:, 0], points[:, middle], points[:, -1]], 1)
 
 
-def _ribbons(
+def _hair_ribbons(
     guides: Guides,
     layer: np.ndarray,
     volume: HairVolume,
@@ -158,44 +170,34 @@ def _ribbons(
     rng = np.random.default_rng(settings.seed + 1)
     points = guides.points.astype(np.float64)
     count, rows = points.shape[:2]
-    tangents = np.gradient(points, axis=1)
-    tangents /= np.maximum(np.linalg.norm(tangents, axis=2, keepdims=True), 1e-9)
-    outward = -volume.grid.gradient(volume.field, points.reshape(-1, 3)).reshape(points.shape)
-    # At the root the hair's surface may be far: there the skin says where outside is.
-    outward += (
-        0.3 * np.einsum("nk,nkc->nc", guides.root_barycentric, skin.normals[guides.root_vertices])[:, None]
-    )
-    for _ in range(2):
-        outward[:, 1:-1] = (outward[:, :-2] + 2 * outward[:, 1:-1] + outward[:, 2:]) / 4
-    side = np.cross(tangents, outward)
-    side /= np.maximum(np.linalg.norm(side, axis=2, keepdims=True), 1e-9)
-    normals = np.cross(side, tangents)
+    side, normals = _sides_and_normals(guides, points, volume, skin)
     if curly:
         points = _waved(points, side, guides.length, rng)
     upright = (layer == layer.max()) & (np.arange(count) % UPRIGHT_EVERY == 0)
     flat_length = float(guides.length[(layer == layer.max()) & ~upright].sum())
-    width = float(np.clip(COVERAGE * area / max(flat_length, 0.01), *WIDTHS)) * rng.uniform(0.8, 1.2, count)
+    width = float(np.clip(COVERAGE * area / max(flat_length, 0.01), *WIDTHS)) * rng.uniform(
+        *WIDTH_FACTORS, count
+    )
     along = np.linspace(0, 1, rows)
-    profile = np.interp(along, [0, 0.3, 0.75, 1], [ROOT_WIDTH, 1, 1, TIP_WIDTH])
+    profile = np.interp(along, [0, *WIDEST, 1], [ROOT_WIDTH, 1, 1, TIP_WIDTH])
     half = width[:, None] / 2 * profile
     edges = [_edge(points, side * sign, half, volume, colors.maps) for sign in (-1, 1)]
     vertices = np.stack(edges, 2)
     height = volume.grid.sample(volume.skin, points[upright].reshape(-1, 3)).reshape(-1, rows)
-    turned = _standing(vertices, normals, side, upright, height, MOST_CURLY_STRAY if curly else MOST_STRAY)
+    turned = _raise_upright_cards(
+        vertices, normals, side, upright, height, MOST_CURLY_STRAY if curly else MOST_STRAY
+    )
     flat = vertices.reshape(-1, 3)
-    near = np.flatnonzero(volume.grid.sample(volume.skin, flat) < 0.006)
+    near = np.flatnonzero(volume.grid.sample(volume.skin, flat) < NEAR_SKIN)
     flat[near] = _above_skin(flat[near], skin)
     thin = (layer == layer.max()) & (np.arange(count) % THIN_EVERY == 1)
-    thin |= colors.from_skin(points[:, 0]) < HAIRLINE
+    thin |= colors.distance_to_skin(points[:, 0]) < HAIRLINE
     flip = np.where(upright, turned, rng.random(count) < 0.5)
     uv = _atlas_uv(_locks(thin, upright, curly, rng), flip, along)
     normal = np.repeat(normals, 2, axis=1).reshape(-1, 3)
     visible = colors.visibility(flat, normal)
-    shade = np.array(LAYER_LIGHTNESS)[layer].repeat(rows * 2)
-    shade = shade * np.tile(np.interp(along, [0, ROOT_SHADE], [ROOT_LIGHTNESS, 1.0]).repeat(2), count)
-    # Cropped hair has no depth for shade: it would look like spots.
-    shade = 1 - (1 - shade) * ramp(np.median(guides.length, keepdims=True), *SHADED_LENGTHS)
-    shade = shade * (1 + LIGHTNESS_SPREAD * colors.lock_contrast * rng.uniform(-1, 1, count)).repeat(rows * 2)
+    spread = LIGHTNESS_SPREAD * colors.lock_contrast * rng.uniform(-1, 1, count)
+    shade = _shade(layer, guides.length, along, spread)
     rgb = colors.at(flat, visible) * shade[:, None] / MEAN_LIGHTNESS
     first = (np.arange(count) * rows * 2)[:, None, None]
     row = np.arange(rows - 1)[None, :, None] * 2
@@ -213,15 +215,50 @@ def _ribbons(
     )
 
 
+def _sides_and_normals(
+    guides: Guides, points: np.ndarray, volume: HairVolume, skin: Skin
+) -> tuple[np.ndarray, np.ndarray]:
+    """(C, R, 3) unit vectors across cards along points (C, R, 3) of guides, and their normals."""
+    tangents = np.gradient(points, axis=1)
+    tangents /= np.maximum(np.linalg.norm(tangents, axis=2, keepdims=True), 1e-9)
+    outward = -volume.grid.gradient(volume.field, points.reshape(-1, 3)).reshape(points.shape)
+    # At the root the hair's surface may be far: there the skin says where outside is.
+    at_roots = np.einsum("nk,nkc->nc", guides.root_barycentric, skin.normals[guides.root_vertices])
+    outward += ROOT_NORMAL_WEIGHT * at_roots[:, None]
+    for _ in range(2):
+        outward[:, 1:-1] = (outward[:, :-2] + 2 * outward[:, 1:-1] + outward[:, 2:]) / 4
+    side = np.cross(tangents, outward)
+    side /= np.maximum(np.linalg.norm(side, axis=2, keepdims=True), 1e-9)
+    return side, np.cross(side, tangents)
+
+
+def _shade(layer: np.ndarray, length: np.ndarray, along: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """(C * R * 2,) lightness of the vertices of cards.
+
+    Args:
+        layer: (C,) int.
+        length: (C,) meters.
+        along: (R,) 0..1 from root to tip.
+        spread: (C,) how much lighter each card is, of its lightness.
+    """
+    corners = 2 * len(along)
+    shade = np.array(LAYER_LIGHTNESS)[layer].repeat(corners)
+    toward_root = np.interp(along, [0, ROOT_SHADE], [HAIR_ROOT_LIGHTNESS, 1.0])
+    shade = shade * np.tile(toward_root.repeat(2), len(layer))
+    # Cropped hair has no depth for shade: it would look like spots.
+    shade = 1 - (1 - shade) * ramp(np.median(length, keepdims=True), *SHADED_LENGTHS)
+    return np.asarray(shade * (1 + spread).repeat(corners))
+
+
 def _waved(points: np.ndarray, side: np.ndarray, length: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Points (C, R, 3) of cards of some lengths (C,), meters, that swing to their sides."""
     along = np.linspace(0, 1, points.shape[1])
     phase = 2 * np.pi * (length[:, None] * along / SWING_LENGTH + rng.random((len(points), 1)))
-    swing = np.minimum(SWING, length[:, None] / 12) * np.minimum(4 * along, 1)
+    swing = np.minimum(SWING, length[:, None] / LENGTHS_PER_SWING) * np.minimum(along / SWING_ONSET, 1)
     return np.asarray(points + side * (swing * np.sin(phase))[..., None])
 
 
-def _standing(
+def _raise_upright_cards(
     vertices: np.ndarray,
     normals: np.ndarray,
     side: np.ndarray,
@@ -229,7 +266,7 @@ def _standing(
     height: np.ndarray,
     most: float,
 ) -> np.ndarray:
-    """Let cards stand on the hair along their middles, facing the front.
+    """Raise cards upright on the hair along their middles, facing the front.
 
     Args:
         vertices: (C, R, 2, 3) of all cards; changed in place.
@@ -247,7 +284,7 @@ def _standing(
     middle = vertices[upright].mean(2)
     out = normals[upright] / np.maximum(np.linalg.norm(normals[upright], axis=2, keepdims=True), 1e-9)
     rise = np.clip(STRAY_PER_HEIGHT * height, LEAST_STRAY, most)
-    rise = rise * np.interp(np.linspace(0, 1, rows), [0, 0.35, 1], [0.2, 1, 1])
+    rise = rise * np.interp(np.linspace(0, 1, rows), [0, STRAY_FULL_FROM, 1], [STRAY_AT_ROOT, 1, 1])
     edges = np.stack([middle - STRAY_DEPTH * out, middle + out * rise[..., None]], 2)
     turned = side[upright][..., 1].mean(1) < 0
     edges[turned] = edges[turned][:, :, ::-1]

@@ -186,7 +186,7 @@ class HairColors:
         part = quality**SHARE_POWER
         return np.asarray(shown.max(1, keepdims=True) * part / np.maximum(part.sum(1, keepdims=True), 1e-12))
 
-    def from_skin(self, points: np.ndarray) -> np.ndarray:
+    def distance_to_skin(self, points: np.ndarray) -> np.ndarray:
         """How far points are from bare skin in the photo.
 
         Args:

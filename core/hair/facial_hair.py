@@ -53,7 +53,7 @@ WIDTH = {"brows": 0.0015, "beard": 0.0028}
 #: Fraction of a lock's width that a card shows.
 LOCK_FRACTION = 0.3
 #: Lightness of cards at root and tip, of their color.
-ROOT_LIGHTNESS = 0.9
+FACIAL_ROOT_LIGHTNESS = 0.9
 TIP_LIGHTNESS = 1.12
 #: Spread of lengths, of the whole, and of directions.
 LENGTH_SPREAD = 0.2
@@ -395,7 +395,7 @@ def _grown(
     chosen = np.arange(min(cards, len(roots.points)))  # as dense as the photo shows hair
     own = roots.chosen(chosen)
     points = _curves(name, own, directions[chosen], lengths[chosen], CARD_ROWS, skin)
-    ribbons, corners, weights = _ribbons(name, own, points, skin, rng)
+    ribbons, corners, weights = _bound_ribbons(name, own, points, skin, rng)
     some = np.arange(min(strands, len(roots.points)))
     own = roots.chosen(some)
     points = _curves(name, own, directions[some], lengths[some], STRAND_POINTS, skin)
@@ -433,7 +433,7 @@ def _curves(
     return np.concatenate([curves[:, :1], flat.reshape(len(curves), points - 1, 3)], 1)
 
 
-def _ribbons(
+def _bound_ribbons(
     name: str, roots: Roots, points: np.ndarray, skin: Skin, rng: np.random.Generator
 ) -> tuple[HairCards, np.ndarray, np.ndarray]:
     """Cards along curves (N, P, 3), and the skin that their vertices go with: corners and weights (K, 3)."""
@@ -465,7 +465,7 @@ def _ribbons(
     far = distance > BOUND_HEIGHT
     corners = np.where(far[:, None], roots.corners.repeat(rows, 0), corners).repeat(2, 0)
     weights = np.where(far[:, None], roots.weights.repeat(rows, 0), weights).repeat(2, 0)
-    shade = np.interp(along, [0, 1], [ROOT_LIGHTNESS, TIP_LIGHTNESS])
+    shade = np.interp(along, [0, 1], [FACIAL_ROOT_LIGHTNESS, TIP_LIGHTNESS])
     rgb = roots.colors[:, None] * shade[:, None] / MEAN_LIGHTNESS
     flat_normals = normals.reshape(-1, 3).repeat(2, 0)
     cards = HairCards(

@@ -19,6 +19,10 @@ INNER = 0.0006
 ON_SKIN = 0.0002
 #: A piece of hair has at least this fraction of all vertices.
 SMALLEST_PIECE = 0.05
+#: By the volume's coarse distance, points nearer to the skin than this, meters, may be in it; and in ears'
+#: folds, which the distance is too coarse for.
+NEAR_SKIN = 0.006
+NEAR_EARS = 0.012
 #: Pieces that rise less than this over the skin, meters, are none.
 LOWEST_PIECE = 0.0015
 #: Steps back onto the isosurface after decimation.

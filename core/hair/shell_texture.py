@@ -76,17 +76,7 @@ def texture_shell(
     visibility = colors.visibility(vertices, normals) * (unwrapped.chart >= 0)[:, None]
     smooth = colors.at(vertices, visibility)
     image = np.full((size, size, 3), colors.typical, np.float32)
-    triangle, texel, weights, _ = fragments(unwrapped.texels, outer, size)
-    # Where a chart has two sides of the hair one behind the other, the one that is seen colors their texels.
-    outward = (vertices * DIRECTIONS[np.maximum(unwrapped.chart, 0)]).sum(1, keepdims=True)
-    chosen = np.full(size * size, -1, np.int64)
-    chosen[texel] = np.arange(len(texel))
-    several = np.flatnonzero(np.bincount(texel, minlength=size * size)[texel] > 1)
-    nearness = interpolate(outward, outer, triangle[several], weights[several])[:, 0]
-    several = several[np.argsort(-nearness, kind="stable")[::-1]]
-    chosen[texel[several]] = several  # the last one, the outermost, stays
-    texel = np.flatnonzero(chosen >= 0)
-    triangle, weights = triangle[chosen[texel]], weights[chosen[texel]].astype(np.float32)
+    triangle, texel, weights = _outermost(unwrapped, vertices, outer, size)
 
     def inside(values: np.ndarray) -> np.ndarray:
         return interpolate(values.astype(np.float32), outer, triangle, weights)
@@ -117,6 +107,32 @@ def texture_shell(
         inset=mesh.inset[unwrapped.source],
         texture=np.clip(np.round(image), 0, 255).astype(np.uint8),
     )
+
+
+def _outermost(
+    unwrapped: UnwrappedShell, vertices: np.ndarray, outer: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What covers the texels of a texture: of triangles one behind the other, the one that is seen.
+
+    Args:
+        unwrapped: The shell's charts.
+        vertices: (N, 3) of the shell, head frame, meters.
+        outer: (T, 3) int, the triangles of its outside.
+        size: Side of the texture, texels.
+
+    Returns:
+        (K,) the triangle, (K,) the texel, and (K, 3) float32 the barycentric coordinates.
+    """
+    triangle, texel, weights, _ = fragments(unwrapped.texels, outer, size)
+    outward = (vertices * DIRECTIONS[np.maximum(unwrapped.chart, 0)]).sum(1, keepdims=True)
+    chosen = np.full(size * size, -1, np.int64)
+    chosen[texel] = np.arange(len(texel))
+    several = np.flatnonzero(np.bincount(texel, minlength=size * size)[texel] > 1)
+    nearness = interpolate(outward, outer, triangle[several], weights[several])[:, 0]
+    several = several[np.argsort(-nearness, kind="stable")[::-1]]
+    chosen[texel[several]] = several  # the last one, the outermost, stays
+    texel = np.flatnonzero(chosen >= 0)
+    return triangle[chosen[texel]], texel, weights[chosen[texel]].astype(np.float32)
 
 
 def unwrap(mesh: ShellMesh, size: int) -> UnwrappedShell:

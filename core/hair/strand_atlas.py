@@ -44,6 +44,19 @@ CURLY_POINTS = 160
 #: Turns of a curly strand along the atlas: fewest and most; and their radius, texels.
 TURNS = (7.0, 13.0)
 TURN_RADIUS = (3.0, 8.0)
+#: Radius of a coil at the root, of the whole, which it has from a quarter of the strand on; and its
+#: height, of its width.
+COIL_AT_ROOT = 0.3
+COIL_HEIGHT = 0.9
+#: Strays, of the atlas's height: where they begin, how long they are, where they end at the latest.
+STRAY_BEGIN = (0.0, 0.75)
+STRAY_LENGTH = (0.15, 0.45)
+STRAY_END = 0.97
+#: Power of the random number that says how far a stray goes: most stay near.
+STRAY_REACH_POWER = 1.6
+#: Fraction of the strays that come back, and the limits of the power by which the others leave.
+STRAY_RETURNING = 0.55
+STRAY_LEAVING_POWERS = (0.8, 1.6)
 #: Fractional bits of OpenCV's coordinates.
 SHIFT = 4
 #: Mean of the lightness, by which the cards' colors are divided.
@@ -162,11 +175,11 @@ def _in_lock(rng: np.random.Generator, dense: bool) -> tuple[np.ndarray, np.ndar
 def _stray(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """The same of a strand that leaves the left edge in an arc, and either comes back or not."""
     t = np.linspace(0, 1, POINTS)
-    begin = rng.uniform(0.0, 0.75)
-    length = min(rng.uniform(0.15, 0.45), 0.97 - begin)
-    height = 2 * rng.random() ** 1.6
-    back = rng.random() < 0.55
-    rise = np.sin(np.pi * t) if back else t ** rng.uniform(0.8, 1.6)
+    begin = rng.uniform(*STRAY_BEGIN)
+    length = min(rng.uniform(*STRAY_LENGTH), STRAY_END - begin)
+    height = 2 * rng.random() ** STRAY_REACH_POWER
+    back = rng.random() < STRAY_RETURNING
+    rise = np.sin(np.pi * t) if back else t ** rng.uniform(*STRAY_LEAVING_POWERS)
     return begin + length * t, -1 + height * rise
 
 
@@ -176,5 +189,5 @@ def _coiled(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> tuple[np.
     index = np.arange(len(x))
     x, y = np.interp(at, index, x), np.interp(at, index, y)
     phase = 2 * np.pi * (rng.uniform(*TURNS) * y / HEIGHT + rng.random())
-    radius = rng.uniform(*TURN_RADIUS) * np.interp(at, [0, len(index) / 4], [0.3, 1.0])
-    return x + radius * np.sin(phase), y + 0.9 * radius * np.cos(phase)
+    radius = rng.uniform(*TURN_RADIUS) * np.interp(at, [0, len(index) / 4], [COIL_AT_ROOT, 1.0])
+    return x + radius * np.sin(phase), y + COIL_HEIGHT * radius * np.cos(phase)

@@ -214,10 +214,10 @@ def _in_range(tone: np.ndarray) -> np.ndarray:
 
 def _probable_hue(model: "AlbedoModel", tone: np.ndarray) -> np.ndarray:
     """The tone (3,), natural logarithm, its hue within MAX_HUE_DEVIATIONS of people's of its lightness."""
-    return tone - _foreign_hue(model, tone, MAX_HUE_DEVIATIONS)
+    return tone - _hue_of_light(model, tone, MAX_HUE_DEVIATIONS)
 
 
-def _foreign_hue(model: "AlbedoModel", tone: np.ndarray, most: float) -> np.ndarray:
+def _hue_of_light(model: "AlbedoModel", tone: np.ndarray, most: float) -> np.ndarray:
     """(3,) what light has added to the hue of a tone (3,), natural logarithms.
 
     Up to `most` standard deviations of people's of its lightness, nothing; the further it is beyond, the
@@ -247,7 +247,7 @@ def light_color(model: "AlbedoModel", tone: np.ndarray, picture: np.ndarray) -> 
     colored = colorfulness(picture)
     color = np.zeros(3)
     for _ in range(COLOR_ROUNDS):
-        color = color + _foreign_hue(model, tone - color, EXTREME_HUE * colored)
+        color = color + _hue_of_light(model, tone - color, EXTREME_HUE * colored)
         # Filters, lamps and the sky take light away: the strongest channel is as it was. What has no color
         # has the same luminance.
         color = color - colored * color.max() - (1 - colored) * float(color @ LUMINANCE)

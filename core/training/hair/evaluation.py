@@ -53,8 +53,8 @@ NEAREST = 0.008
 class HairFigures:
     """What one view of one groom measures: intersections over union, and median degrees (NaN if unknown).
 
-    angle_deg: between found directions and those in which locks go (`Groom.course`), where the photo shows
-    them; tangent_deg: the same of the strands themselves, each of whose curls goes another way.
+    angle_deg: between found directions and those in which locks go (`Groom.guide_points`), where the photo
+    shows them; tangent_deg: the same of the strands themselves, each of whose curls goes another way.
     """
 
     volume: float
@@ -186,7 +186,7 @@ def measure_grooms(
     for number in range(count):
         groom, head = bench.held_out_groom(number)
         points, tangents, _ = strand_points(groom.points, TRUTH_SPACING)
-        course = strand_points(groom.points, TRUTH_SPACING, groom.course)[1]
+        course = strand_points(groom.points, TRUTH_SPACING, groom.guide_points)[1]
         truth = TrueVolume.of(points, head)
         for yaw in yaws_deg:
             maps = bench.groom_maps(groom, head, yaw, number)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...geometry.visibility import ramp
 from ...hair.flow import unit_vectors
-from ...hair.shell_mesh import out_of_skin
+from ...hair.shell_mesh import NEAR_EARS, out_of_skin
 from .grooms import GroomSpec
 from .head_field import HeadField
 
@@ -19,8 +19,6 @@ LONGEST_STEP = 0.014
 STIFFNESS = 0.02
 #: Least distance from the skin after the root, meters.
 LEAST_HEIGHT = 0.0012
-#: By the field's distance, points nearer to the skin than this, meters, may be in it.
-NEAR_SKIN = 0.012
 #: Height over the skin, meters, within which strands are drawn to the height of their layer.
 LAYER_REACH = 0.015
 #: Heights over the skin, meters, from which on and down to which hair only hangs and is only combed.
@@ -57,7 +55,8 @@ class Groom:
     Attributes:
         spec: What was asked for.
         points: (S, P, 3) float32, head frame, meters, the root first.
-        course: (S, P, 3) float32, the same without curl and frizz: which way the lock goes that each is in.
+        guide_points: (S, P, 3) float32, the same without curl and frizz: which way the lock
+            goes that each is in.
         lengths: (S,) float32, meters, asked for and cut, along the strand without curls.
         root_triangle: (S,) int, of the skin's triangles.
         root_template: (S, 3) float32, the root on the average head, head frame, meters.
@@ -65,7 +64,7 @@ class Groom:
 
     spec: GroomSpec
     points: np.ndarray
-    course: np.ndarray
+    guide_points: np.ndarray
     lengths: np.ndarray
     root_triangle: np.ndarray
     root_template: np.ndarray
@@ -109,7 +108,7 @@ def grow_groom(spec: GroomSpec, head: HeadField, seed: int, strands: int = STRAN
     points = course + _curl(spec, course, roots, asked, rng)
     moved = _pushed_out(points[:, 1:].reshape(-1, 3), head, LEAST_HEIGHT)
     # The field is too coarse for the ears' folds.
-    near = np.flatnonzero(head.grid.sample(head.distance, moved) < NEAR_SKIN)
+    near = np.flatnonzero(head.grid.sample(head.distance, moved) < NEAR_EARS)
     moved[near] = out_of_skin(moved[near], head.skin, 0.0)
     points[:, 1:] = moved.reshape(points[:, 1:].shape)
     kept = ~_crosses_face(spec, points, head, _in_fringe(spec, roots))

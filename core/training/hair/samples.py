@@ -124,7 +124,7 @@ class SampleMaker:
         spacing = max(DRAWN_SPACING, float(groom.lengths.sum()) / MOST_POINTS)
         points, directions, strand = strand_points(groom.points, spacing)
         # What the network says is which way a lock goes, as it is combed, not each of its curls.
-        course = strand_points(groom.points, spacing, groom.course)[1]
+        course = strand_points(groom.points, spacing, groom.guide_points)[1]
         truth = hair_truth(points, head, course)
         for _ in range(VIEWS):
             view = random_view(rng, tilt)

@@ -91,14 +91,14 @@ def hair_truth(
 
 
 def strand_points(
-    strands: np.ndarray, spacing: float, course: np.ndarray | None = None
+    strands: np.ndarray, spacing: float, guide_points: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points along strands, about evenly.
 
     Args:
         strands: (S, P, 3), head frame, meters.
         spacing: Distance of the points, meters.
-        course: (S, P, 3), strands whose directions are taken instead; by default their own.
+        guide_points: (S, P, 3), strands whose directions are taken instead; by default their own.
 
     Returns:
         (N, 3) float32 points, (N, 3) float32 unit vectors toward the tips, and (N,) int, the strand of each.
@@ -111,8 +111,8 @@ def strand_points(
     number = np.arange(len(segment)) - np.repeat(np.cumsum(count) - count, count)
     fraction = (number + 0.5) / np.maximum(count[segment], 1)
     points = start[segment] + fraction[:, None] * step[segment]
-    if course is not None:
-        step = (course[:, 1:] - course[:, :-1]).reshape(-1, 3)
+    if guide_points is not None:
+        step = (guide_points[:, 1:] - guide_points[:, :-1]).reshape(-1, 3)
         length = np.linalg.norm(step, axis=1)
     directions = step[segment] / np.maximum(length[segment, None], 1e-9)
     strand = segment // max(strands.shape[1] - 1, 1)

@@ -96,9 +96,9 @@ def test_the_course_of_a_strand_has_no_curls(head):
         step /= np.maximum(np.linalg.norm(step, axis=2, keepdims=True), 1e-9)
         return np.median(np.arccos(np.clip((step[:, 1:] * step[:, :-1]).sum(2), -1, 1)))
 
-    assert turning(groom.points) > 2 * turning(groom.course)
-    assert np.linalg.norm(groom.points - groom.course, axis=2).max() < 0.04
-    _, along, strand = strand_points(groom.points, 0.002, groom.course)
+    assert turning(groom.points) > 2 * turning(groom.guide_points)
+    assert np.linalg.norm(groom.points - groom.guide_points, axis=2).max() < 0.04
+    _, along, strand = strand_points(groom.points, 0.002, groom.guide_points)
     _, own, again = strand_points(groom.points, 0.002)
     np.testing.assert_array_equal(strand, again)
     assert np.median((along * own).sum(1)) < 0.97
