@@ -19,7 +19,7 @@ from ..heads.head_npz import TEXTURE, read_head
 from ..heads.ply import read_ply
 from ..heads.surface_import import CONFIDENCE_ATTRIBUTE, mesh_from_surface
 from ..heads.surface_materials import surface_material
-from . import lighting
+from . import lighting, renderers
 from .previews import better_side, visible_side
 from .render_scene import Subject, distance_for
 
@@ -55,13 +55,24 @@ class SubjectSpec:
     build: Build
 
 
-def of_folder(folder: Path, smooth: bool = True) -> SubjectSpec:
+def of_folder(folder: Path, smooth: bool = True, renderer: str = renderers.WORKBENCH) -> SubjectSpec:
     """The head in a result's folder, or the surface if it has none.
 
-    `smooth`: whether the head's quads are subdivided; in small pictures that is not seen.
+    Args:
+        folder: Of the result.
+        smooth: Whether the head's quads are subdivided; in small pictures that is not seen.
+        renderer: What will render it. Workbench shows one picture a material, so that it has the shell, which
+            has all of the hair's colors in one; others show the hair that the engine was asked for.
 
-    Raises StepError, HeadFileError or SurfaceFileError.
+    Returns:
+        Who or what it is.
+
+    Raises:
+        StepError: There is neither.
+        HeadFileError: The head's files cannot be read.
+        SurfaceFileError: The surface cannot be read.
     """
+    product = "shell" if renderer == renderers.WORKBENCH else None
     surface = read_ply(folder / SURFACE_FILE) if (folder / SURFACE_FILE).is_file() else None
     if (folder / HEAD_FILE).is_file():
         head = read_head(folder / HEAD_FILE)
@@ -88,8 +99,7 @@ def of_folder(folder: Path, smooth: bool = True) -> SubjectSpec:
                 collection.objects.link(ob)
             else:
                 ob.modifiers.clear()
-            # Workbench shows one picture a material, and the shell has all of the hair's colors in one.
-            hair.add_hair(ob, folder, "shell", only=True, offset=offset)
+            hair.add_hair(ob, folder, product, only=True, offset=offset)
             points = _with_hair(ob, head.photo)
             return _of_standard_size(ob, points, "TEXTURE" if texture else "MATERIAL", lighting.PORTRAIT)
 

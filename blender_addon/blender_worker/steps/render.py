@@ -27,7 +27,7 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
         raise StepError(f"There is no view {unknown[0]!r}: choose from {', '.join(stills.TURNS)}.")
     size = stills.checked_size(options.get("size") or 1024)
     renderer = renderers.named(options.get("renderer") or "auto")
-    subject = subjects.of_folder(folder)
+    subject = subjects.of_folder(folder, renderer=renderer)
     names = {view: f"render_{view}.png" for view in views}
     stills.render(
         subject.build,

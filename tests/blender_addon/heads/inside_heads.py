@@ -28,6 +28,8 @@ from blender_addon.heads.engine_glb import engine_glb
 from blender_addon.heads.hair_copies import hair_copies
 from blender_addon.heads.head_materials import IMAGE_NODE
 from blender_addon.heads.head_npz import read_head
+from blender_addon.render import subjects
+from blender_addon.render.renderers import CYCLES, WORKBENCH
 from tests.blender_addon.heads.head_file_samples import hair_arrays, npz
 from tests.blender_addon.inside import assert_no_path_of, main
 
@@ -167,6 +169,12 @@ def check_hair(head, folder):
     assert not hair.shown_of(head) and hair.products_of(head)[:3] == ["none", "shell", "cards"]
     hair.remove_hair(head)
     assert not hair.hair_of(head)
+    for renderer, parts in ((WORKBENCH, {"shell"}), (CYCLES, {"shell", "cards"})):
+        scene = bpy.data.scenes.new("render")
+        subjects.of_folder(folder, renderer=renderer).build(scene.collection)
+        made = {ob.get(hair.MARK) for ob in scene.objects} & {"shell", "cards", "strands"}
+        assert made == parts, (renderer, made)
+        bpy.data.scenes.remove(scene)
 
 
 def check_brows(head, cards, strands):
