@@ -5,7 +5,7 @@
     python scripts/training/profile_network.py export               # averaged weights, for both backends
     python scripts/training/profile_network.py lifter --count 40    # the lifter's regressions
     python scripts/training/profile_network.py evaluate             # found, and found falsely
-    python scripts/training/profile_network.py promote              # into models/, if more faces are found
+    python scripts/training/profile_network.py promote              # into models/, if it finds better
 
 The lifter's regressions need a lifter (`train.py lifter`, `train.py cascade`) in the run's models, or the one
 that ships, and pictures that the network has not seen, which `lifter` makes.
@@ -121,7 +121,11 @@ def evaluate(args: argparse.Namespace) -> None:
 
 
 def promote(args: argparse.Namespace) -> int:
-    """Put the run's network and regressions into models/, if they find more."""
+    """Put the run's network and regressions into models/, if more is found, less what is found wrongly.
+
+    Raises:
+        PhotobustError: there are no regressions, or they belong to another lifter than that of models/.
+    """
     from core.lifting.lifter import PROFILE_FILE_NAME
     from core.runtime.backend import PROFILE_NAME, PROFILE_ONNX_NAME
     from core.training.fitting.candidate import require_regressions
