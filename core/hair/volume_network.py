@@ -13,6 +13,7 @@ from typing import Protocol
 
 import cv2
 import numpy as np
+from scipy import ndimage
 
 from ..geometry.visibility import ramp
 from ..runtime.backend import HAIR_NAME, HAIR_ONNX_NAME
@@ -40,6 +41,10 @@ OUTLINE_LIMIT = 0.03
 DEPTH_LIMIT = 0.15
 #: Width, meters, over which the correction ends around the ears.
 EAR_BLEND = 0.01
+#: Hair that the network adds and that is thinner than this all around is a spike, cells of the block; and how
+#: far outside of the hair its cells are then, meters.
+SPIKE_RADIUS = 2
+SPIKE_MARGIN = 0.004
 #: What an output of 1 adds to the volume's field, meters.
 OUTPUT_SCALE = 0.012
 
@@ -134,10 +139,29 @@ def predict(
     block = HairBlock.facing(maps.pose, Billboard.facing(maps))
     inputs = network_inputs(block, maps, volume, double, clear)
     output, flow = network.run(inputs)
-    correction = output * np.float32(OUTPUT_SCALE)
-    field = inputs[0, : BLOCK[0]] * np.float32(FIELD_LIMIT) + correction
+    built, skin = inputs[0, : BLOCK[0]] * np.float32(FIELD_LIMIT), inputs[0, BLOCK[0] : 2 * BLOCK[0]]
+    correction = _without_spikes(output * np.float32(OUTPUT_SCALE), built, skin)
+    field = built + correction
     along = np.ascontiguousarray(np.moveaxis(flow, 0, -1))
     return HairPrediction(block, correction, along, field, (double, clear))
+
+
+def _without_spikes(correction: np.ndarray, built: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """A correction that adds no hair thinner than a tail.
+
+    Args:
+        correction: (56, 80, 64) float32, meters, to add to the field.
+        built: (56, 80, 64) float32, meters, the field as built without the network.
+        skin: (56, 80, 64), negative inside of the head.
+
+    Returns:
+        (56, 80, 64) float32, meters.
+    """
+    certain = (built > 0) | (skin < 0)
+    solid = (built + correction > 0) | certain
+    ball = ndimage.generate_binary_structure(3, 2)
+    thin = solid & ~ndimage.binary_opening(solid, ball, SPIKE_RADIUS) & ~certain
+    return np.where(thin, np.minimum(correction, -built - np.float32(SPIKE_MARGIN)), correction)
 
 
 def network_inputs(

@@ -103,6 +103,18 @@ def test_what_the_network_adds_behind_is_hair_but_stays_in_the_outline_and_off_t
     assert maps.hull[row, column].min() > -0.006
 
 
+@pytest.mark.parametrize(("radius", "kept"), [(0.008, False), (0.024, True)])
+def test_a_tail_that_the_network_adds_is_hair_and_a_spike_is_none(scene, topology, radius, kept):
+    maps, skin, scalp = scene
+    block = HairBlock.facing(POSE, Billboard.facing(maps))
+    back = skin.vertices[skin.vertices[:, 1].argmax()]
+    offset = block.points - back
+    tail = (np.hypot(offset[:, 0], offset[:, 2]) < radius) & (np.abs(offset[:, 1]) < 0.05)
+    network = Says(np.where(tail, 3.0, 0.0).reshape(BLOCK))
+    shape = build_shape(maps, skin, scalp, SETTINGS, network)
+    assert hair_at(shape, back[None] + [0, 0.035, 0]).all() == kept
+
+
 def test_the_network_takes_away_what_is_hidden_but_not_what_the_photo_shows(scene):
     maps, skin, scalp = scene
     shape = build_shape(maps, skin, scalp, SETTINGS, Says(-0.02 / OUTPUT_SCALE))
