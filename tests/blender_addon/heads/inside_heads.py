@@ -141,7 +141,8 @@ def check_hair(head, folder):
 
     def points(part):
         ob = made[part].evaluated_get(bpy.context.evaluated_depsgraph_get())
-        return coordinates(ob.to_mesh().vertices, len(ob.to_mesh().vertices))
+        mesh = ob.to_mesh()  # a second call frees what the first one gave
+        return coordinates(mesh.vertices, len(mesh.vertices))
 
     below = points("shell")
     hair.show(head, "shell")
