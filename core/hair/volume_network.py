@@ -41,10 +41,14 @@ OUTLINE_LIMIT = 0.03
 DEPTH_LIMIT = 0.15
 #: Width, meters, over which the correction ends around the ears.
 EAR_BLEND = 0.01
-#: Hair that the network adds and that is thinner than this all around is a spike, cells of the block; and how
-#: far outside of the hair its cells are then, meters.
+#: Hair is cropped if this fraction of what is built is nearer to the skin than this, meters. The network has
+#: seen no hair so short, takes it for hair that is tied back, and adds tails.
+CROPPED_FRACTION = 0.9
+CROPPED = 0.008
+#: Other hair that the network adds and that is thinner than this all around is a spike, cells of the block.
 SPIKE_RADIUS = 2
-SPIKE_MARGIN = 0.004
+#: How far outside of the hair cells of spikes are, meters.
+OUTSIDE = 0.004
 #: What an output of 1 adds to the volume's field, meters.
 OUTPUT_SCALE = 0.012
 
@@ -139,29 +143,35 @@ def predict(
     block = HairBlock.facing(maps.pose, Billboard.facing(maps))
     inputs = network_inputs(block, maps, volume, double, clear)
     output, flow = network.run(inputs)
-    built, skin = inputs[0, : BLOCK[0]] * np.float32(FIELD_LIMIT), inputs[0, BLOCK[0] : 2 * BLOCK[0]]
-    correction = _without_spikes(output * np.float32(OUTPUT_SCALE), built, skin)
+    built = inputs[0, : BLOCK[0]] * np.float32(FIELD_LIMIT)
+    skin = inputs[0, BLOCK[0] : 2 * BLOCK[0]] * np.float32(SKIN_LIMIT)
+    correction = without_false_tails(output * np.float32(OUTPUT_SCALE), built, skin)
     field = built + correction
     along = np.ascontiguousarray(np.moveaxis(flow, 0, -1))
     return HairPrediction(block, correction, along, field, (double, clear))
 
 
-def _without_spikes(correction: np.ndarray, built: np.ndarray, skin: np.ndarray) -> np.ndarray:
-    """A correction that adds no hair thinner than a tail.
+def without_false_tails(correction: np.ndarray, built: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """A correction without spikes; of cropped hair none.
 
     Args:
         correction: (56, 80, 64) float32, meters, to add to the field.
         built: (56, 80, 64) float32, meters, the field as built without the network.
-        skin: (56, 80, 64), negative inside of the head.
+        skin: (56, 80, 64) float32, meters, the distance from the skin, negative inside of the head.
 
     Returns:
         (56, 80, 64) float32, meters.
     """
-    certain = (built > 0) | (skin < 0)
-    solid = (built + correction > 0) | certain
+    hair = built > 0
+    if hair.any() and np.quantile(skin[hair], CROPPED_FRACTION) < CROPPED:
+        return np.zeros_like(correction)
+    certain = hair | (skin < 0)
+    added = (built + correction > 0) & ~certain
     ball = ndimage.generate_binary_structure(3, 2)
-    thin = solid & ~ndimage.binary_opening(solid, ball, SPIKE_RADIUS) & ~certain
-    return np.where(thin, np.minimum(correction, -built - np.float32(SPIKE_MARGIN)), correction)
+    thick = ndimage.binary_opening(added | certain, ball, SPIKE_RADIUS) | certain
+    # The rim of what is thick is no spike.
+    spikes = added & ~ndimage.binary_dilation(thick, ball)
+    return np.where(spikes, np.minimum(correction, -built - np.float32(OUTSIDE)), correction)
 
 
 def network_inputs(

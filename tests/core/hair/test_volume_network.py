@@ -18,6 +18,7 @@ from core.hair.volume_network import (
     TorchHairNetwork,
     load_hair_network,
     network_inputs,
+    without_false_tails,
 )
 from core.runtime.backend import HAIR_NAME, HAIR_ONNX_NAME
 from core.runtime.weights import models_folder
@@ -113,6 +114,14 @@ def test_a_tail_that_the_network_adds_is_hair_and_a_spike_is_none(scene, topolog
     network = Says(np.where(tail, 3.0, 0.0).reshape(BLOCK))
     shape = build_shape(maps, skin, scalp, SETTINGS, network)
     assert hair_at(shape, back[None] + [0, 0.035, 0]).all() == kept
+
+
+def test_cropped_hair_stays_as_it_is_built():
+    distance = np.linspace(-0.02, 0.1, np.prod(BLOCK), dtype=np.float32).reshape(BLOCK)
+    for thickness, changed in ((0.006, False), (0.02, True)):
+        built = np.clip(thickness - distance, -0.012, 0.012).astype(np.float32)
+        tail = np.full(BLOCK, 0.03, np.float32)
+        assert (without_false_tails(tail, built, distance) != 0).any() == changed, thickness
 
 
 def test_the_network_takes_away_what_is_hidden_but_not_what_the_photo_shows(scene):
