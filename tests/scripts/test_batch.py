@@ -256,8 +256,8 @@ def test_bar_on_a_terminal(photos, tmp_path, fake_engine_python):
     assert process.returncode == 0
     text = shown.decode()
     assert "] 0/2  a.jpg: Doing network" in text
-    assert "] 1/2" in text
-    assert " left  b.jpg" in text
+    # The second photo may be through before the first one's files are written: no bar need say 1/2.
+    assert "  b.jpg: Doing network" in text
     # The bar is wiped before each line, so none of it stays.
     assert "\x1b[K[1/2] " in text
 

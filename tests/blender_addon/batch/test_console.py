@@ -19,6 +19,22 @@ EVIL_SHOWN = r"a\nDone: b\x1b[2K\x9b1A\u202egpj.\udcff"
 HEAD = HeadRecord("group_1", [], 10, 20)
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_bar_says_how_long_it_will_take_once_a_photo_is_done():
+    bar = Terminal()
+    console = Console(io.StringIO(), bar)
+    console.progress(0.5, 2, "a.jpg")
+    console.progress(1.5, 2, "b.jpg")
+    console.line("a.jpg: done")
+    first, second, wiped = bar.getvalue().split("\r\x1b[K")[1:]
+    assert first == f"[{'#' * 6}{'.' * 18}] 0/2  a.jpg"
+    assert second == f"[{'#' * 18}{'.' * 6}] 1/2  0:00 left  b.jpg" and not wiped
+
+
 @pytest.mark.parametrize(
     ("omitted", "said"), [(0, None), (1, "1 smaller face left"), (16, "16 smaller faces left")]
 )
