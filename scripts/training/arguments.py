@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT))
 
 from core.errors import PhotobustError
 from core.training.files import written_atomically
-from core.training.fitting.candidate import copy_file
+from core.training.fitting.candidate import copy_file, prepare_candidate
 from core.training.paths import DataPaths, default_data_folder
 from scripts.build.pin_models import pin_models
 
@@ -81,6 +81,34 @@ def require_checkpoints(paths: Sequence[Path], program: str) -> None:
     for path in paths:
         if not path.is_file():
             raise PhotobustError(f"There is no {path}. Run `{program}` first.")
+
+
+def export_network(
+    args: argparse.Namespace,
+    checkpoints: Sequence[Path],
+    name: str,
+    export_onnx: Callable[[Path], Path],
+    program: str,
+) -> None:
+    """Write a network's averaged weights into the run's models, for both backends.
+
+    Args:
+        args: Of `network_parser`.
+        checkpoints: Of the run, and of others that are averaged with it.
+        name: Of the weights' file.
+        export_onnx: Writes the other backend's file beside it, in the folder that it is given.
+        program: What makes the checkpoints, as a user calls it.
+
+    Raises:
+        PhotobustError: A checkpoint is not there.
+    """
+    from core.training.fitting.run import export_averaged_weights
+
+    require_checkpoints(checkpoints, program)
+    prepare_candidate(args.models, args.run / "models")
+    export_averaged_weights(checkpoints, args.run / "models" / name)
+    path = export_onnx(args.run / "models")
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 
 def promote_network(

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 from scripts.training.arguments import (
     data_paths,
+    export_network,
     network_parser,
     promote_network,
-    require_checkpoints,
     run_main,
     write_figures,
 )
@@ -75,16 +75,11 @@ def train(args: argparse.Namespace) -> None:
 def export(args: argparse.Namespace) -> None:
     """Write the averaged weights into the run's models, for both backends."""
     from core.runtime.backend import HAIR_NAME
-    from core.training.fitting.candidate import prepare_candidate
     from core.training.fitting.onnx_export import export_hair_network
-    from core.training.fitting.run import CHECKPOINT_NAME, export_averaged_weights
+    from core.training.fitting.run import CHECKPOINT_NAME
 
     checkpoint = args.run / CHECKPOINT_FOLDER / CHECKPOINT_NAME
-    require_checkpoints([checkpoint], "hair.py train")
-    prepare_candidate(args.models, args.run / "models")
-    export_averaged_weights([checkpoint], args.run / "models" / HAIR_NAME)
-    path = export_hair_network(args.run / "models")
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    export_network(args, [checkpoint], HAIR_NAME, export_hair_network, "hair.py train")
 
 
 def evaluate(args: argparse.Namespace) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 from scripts.training.arguments import (
     data_paths,
+    export_network,
     network_parser,
     promote_network,
     require_checkpoints,
@@ -74,16 +75,11 @@ def train(args: argparse.Namespace) -> None:
 def export(args: argparse.Namespace) -> None:
     """Write the averaged weights into the run's models, for both backends."""
     from core.runtime.backend import PROFILE_NAME
-    from core.training.fitting.candidate import prepare_candidate
     from core.training.fitting.onnx_export import export_profile_network
-    from core.training.fitting.run import CHECKPOINT_NAME, export_averaged_weights
+    from core.training.fitting.run import CHECKPOINT_NAME
 
     checkpoint = args.run / CHECKPOINT_FOLDER / CHECKPOINT_NAME
-    require_checkpoints([checkpoint], "profile_network.py train")
-    prepare_candidate(args.models, args.run / "models")
-    export_averaged_weights([checkpoint], args.run / "models" / PROFILE_NAME)
-    path = export_profile_network(args.run / "models")
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    export_network(args, [checkpoint], PROFILE_NAME, export_profile_network, "profile_network.py train")
 
 
 def lifter(args: argparse.Namespace) -> None:

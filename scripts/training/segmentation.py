@@ -22,9 +22,9 @@ sys.path.insert(0, str(ROOT))
 
 from scripts.training.arguments import (
     data_paths,
+    export_network,
     network_parser,
     promote_network,
-    require_checkpoints,
     run_main,
     write_figures,
 )
@@ -73,16 +73,11 @@ def train(args: argparse.Namespace) -> None:
 def export(args: argparse.Namespace) -> None:
     """Write the averaged weights into the run's models, for both backends."""
     from core.runtime.backend import SEGMENTATION_NAME
-    from core.training.fitting.candidate import prepare_candidate
     from core.training.fitting.onnx_export import export_segmentation_network
-    from core.training.fitting.run import CHECKPOINT_NAME, export_averaged_weights
+    from core.training.fitting.run import CHECKPOINT_NAME
 
     checkpoints = [run / CHECKPOINT_FOLDER / CHECKPOINT_NAME for run in (args.run, *args.mean_with)]
-    require_checkpoints(checkpoints, "segmentation.py train")
-    prepare_candidate(args.models, args.run / "models")
-    export_averaged_weights(checkpoints, args.run / "models" / SEGMENTATION_NAME)
-    path = export_segmentation_network(args.run / "models")
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    export_network(args, checkpoints, SEGMENTATION_NAME, export_segmentation_network, "segmentation.py train")
 
 
 def evaluate(args: argparse.Namespace) -> None:

@@ -8,8 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -33,6 +34,15 @@ LAST_RATE = 0.01
 AVERAGED_PREFIX = "module."
 
 Batch = TypeVar("Batch")
+RandomBatch = TypeVar("RandomBatch", covariant=True)
+
+
+class BatchSource(Protocol[RandomBatch]):
+    """A dataset that random batches are drawn from."""
+
+    def batch(self, rng: np.random.Generator, size: int) -> RandomBatch:
+        """A batch of so many samples."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,20 @@ def averaged_copy(network: nn.Module, decay: float) -> torch.optim.swa_utils.Ave
     return torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(decay), use_buffers=True
     )
+
+
+def pretrained_groups(network: nn.Module, encoder: nn.Module, relative: float) -> list[dict[str, Any]]:
+    """Groups of parameters for an optimizer: those of a pretrained part learn at a rate of their own.
+
+    Args:
+        network: The network.
+        encoder: Its pretrained part.
+        relative: The part's learning rate, relative to that of the rest.
+    """
+    pretrained = list(encoder.parameters())
+    known = {id(p) for p in pretrained}
+    others = [p for p in network.parameters() if id(p) not in known]
+    return [{"params": others}, {"params": pretrained, "relative": relative}]
 
 
 def training_step(
@@ -191,6 +215,23 @@ class TrainingRun(ABC, Generic[Batch]):
                     saved = now
                 if finished:
                     return
+
+    def random_batches(
+        self, dataset: BatchSource[Batch], refresh: Callable[[], object] | None = None, refresh_steps: int = 1
+    ) -> Iterator[Batch]:
+        """Batches of a dataset without end, others after each stop than before.
+
+        Args:
+            dataset: Of the samples.
+            refresh: Takes in what was added to the dataset since.
+            refresh_steps: After how many steps that is done.
+        """
+        # Another seed after each stop, so that a resumed run does not see the same samples first again.
+        rng = np.random.default_rng([self.config.seed, self.step])
+        while True:
+            yield dataset.batch(rng, self.config.batch)
+            if refresh and self.step % refresh_steps == 0:
+                refresh()
 
     def _parameter_groups(self) -> Iterator[nn.Parameter] | list[dict[str, Any]]:
         """What the optimizer gets; `relative` is a group's factor of the learning rate."""

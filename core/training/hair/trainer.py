@@ -1,6 +1,6 @@
 """Trains the hair network."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,10 +123,4 @@ class HairTrainer(TrainingRun[HairBatch]):
             dataset: Of samples.
             show_progress: Whether to draw a progress bar on stderr.
         """
-        self.train(self._batches(dataset), show_progress)
-
-    def _batches(self, dataset: HairDataset) -> Iterator[HairBatch]:
-        # Another seed after each stop, so that a resumed run does not see the same samples first again.
-        rng = np.random.default_rng([self.config.seed, self.step])
-        while True:
-            yield dataset.batch(rng, self.config.batch)
+        self.train(self.random_batches(dataset), show_progress)

@@ -1,11 +1,10 @@
 """Trains the profile network."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -13,7 +12,7 @@ from torch.nn import functional
 from ...detection.face_encoder import load_face_network
 from ...detection.profile_frame import PX_PER_RADIUS
 from ...detection.profile_network import COMPONENTS, ProfileNetwork
-from ..fitting.run import RunConfig, TrainingRun
+from ..fitting.run import RunConfig, TrainingRun, pretrained_groups
 from .dataset import Batch, ProfileDataset
 
 #: Errors of landmarks, radii, up to which they count squared, and beyond as they are (P. Huber, 1964).
@@ -97,7 +96,8 @@ class ProfileTrainer(TrainingRun[Batch]):
         Args:
             show_progress: Whether to draw a progress bar on stderr.
         """
-        self.train(self._batches(), show_progress)
+        batches = self.random_batches(self._dataset, self._dataset.refresh, REFRESH_STEPS)
+        self.train(batches, show_progress)
 
     def _begin(self, encoder: Path) -> ProfileNetwork:
         network = ProfileNetwork()
@@ -109,15 +109,4 @@ class ProfileTrainer(TrainingRun[Batch]):
         return network
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        pretrained = list(self.network.encoder.parameters())
-        known = {id(p) for p in pretrained}
-        others = [p for p in self.network.parameters() if id(p) not in known]
-        return [{"params": others}, {"params": pretrained, "relative": self.config.encoder_rate}]
-
-    def _batches(self) -> Iterator[Batch]:
-        # Another seed after each stop, so that a resumed run does not see the same pictures first again.
-        rng = np.random.default_rng([self.config.seed, self.step])
-        while True:
-            yield self._dataset.batch(rng, self.config.batch)
-            if self.step % REFRESH_STEPS == 0:
-                self._dataset.refresh()
+        return pretrained_groups(self.network, self.network.encoder, self.config.encoder_rate)

@@ -1,6 +1,6 @@
 """Trains the segmentation network."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ...segmentation.network import SegmentationNetwork, load_segmentation_network
 from ...segmentation.segments import SegmentClass
-from ..fitting.run import RunConfig, TrainingRun
+from ..fitting.run import RunConfig, TrainingRun, pretrained_groups
 from .dataset import SegmentationDataset
 from .person import load_person_network
 from .teacher import IGNORED
@@ -108,7 +108,7 @@ class SegmentationTrainer(TrainingRun[SegmentationBatch]):
             dataset: Of labeled pictures.
             show_progress: Whether to draw a progress bar on stderr.
         """
-        self.train(self._batches(dataset), show_progress)
+        self.train(self.random_batches(dataset, dataset.refresh, REFRESH_STEPS), show_progress)
 
     def _begin(self, person: Path, start: Path | None) -> SegmentationNetwork:
         if start and not self.checkpoint.is_file():
@@ -119,17 +119,6 @@ class SegmentationTrainer(TrainingRun[SegmentationBatch]):
         return network
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        pretrained = list(self.network.person.parameters())
         if not self.config.person_rate:
             self.network.person.requires_grad_(False)
-        known = {id(p) for p in pretrained}
-        others = [p for p in self.network.parameters() if id(p) not in known]
-        return [{"params": others}, {"params": pretrained, "relative": self.config.person_rate}]
-
-    def _batches(self, dataset: SegmentationDataset) -> Iterator[SegmentationBatch]:
-        # Another seed after each stop, so that a resumed run does not see the same pictures first again.
-        rng = np.random.default_rng([self.config.seed, self.step])
-        while True:
-            yield dataset.batch(rng, self.config.batch)
-            if self.step % REFRESH_STEPS == 0:
-                dataset.refresh()
+        return pretrained_groups(self.network, self.network.person, self.config.person_rate)

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,29 @@ def test_a_run_goes_on_where_it_stopped(tmp_path):
     assert list(rows[0]) == ["step", "hours", "rate", "loss", "absolute"]
     assert [row["step"] for row in rows] == ["1", "25"]
     assert float(rows[1]["loss"]) < float(rows[0]["loss"])
+
+
+class Numbers:
+    """A dataset of random numbers that counts how often it is refreshed."""
+
+    refreshed = 0
+
+    def batch(self, rng, size):
+        return torch.from_numpy(rng.random((size, 1), np.float32))
+
+    def refresh(self):
+        self.refreshed += 1
+
+
+def test_batches_are_others_after_a_stop(tmp_path):
+    run, numbers = LineRun(tmp_path, RunConfig(batch=4)), Numbers()
+    first = next(run.random_batches(numbers))
+    assert first.shape == (4, 1) and torch.equal(first, next(run.random_batches(numbers)))
+    batches = run.random_batches(numbers, numbers.refresh, 3)
+    for _ in range(7):
+        run.train_batch(next(batches))
+    assert numbers.refreshed == 2
+    assert not torch.equal(first, next(run.random_batches(numbers)))
 
 
 def test_a_run_whose_time_is_over_stays_as_it_is(tmp_path):
