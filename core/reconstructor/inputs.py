@@ -1,14 +1,20 @@
-"""Photo, camera and faces, as they are given or found, checked before use."""
+"""Photo, camera and faces, as they are given or found, checked before use; and the tasks that faces are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..detection.detector import FaceLandmarks
+from ..detection.detector import FaceDetector, FaceLandmarks
 from ..errors import FaceTooSmallError, NoFaceError, RequestError
 from ..geometry.frames import DEFAULT_FOCAL_MM, Camera
-from ..image.photo import Photo, load_photo
+from ..image.photo import Photo, load_photo, search_frames
+from ..wrapping.options import HeadOptions
+from .results import FaceTask
+
+if TYPE_CHECKING:
+    from ..wrapping.adjustments import Adjustments
 
 #: Faces smaller than this, pixels from forehead to chin, are not tried.
 SMALLEST_FACE = 40
@@ -39,6 +45,80 @@ def camera_of(photo: Photo, focal_mm: float | None) -> Camera:
     if photo.focal_mm35 is not None:
         return Camera.from_focal_mm(photo.focal_mm35, photo.width, photo.height, "exif")
     return Camera.from_focal_mm(DEFAULT_FOCAL_MM, photo.width, photo.height, "default")
+
+
+def find_faces(
+    detector: FaceDetector, photo: Photo, given: Photo | str | Path | np.ndarray, max_faces: int
+) -> tuple[Photo, Sequence[FaceLandmarks]]:
+    """The faces of a photo; of an animation that was given as a file, the first frame with faces.
+
+    Args:
+        detector: Finds them.
+        photo: The photo; of an animation, the first frame.
+        given: What the photo was made from: a path, or (H, W, 3) uint8, sRGB.
+        max_faces: The most faces to find, the largest first.
+
+    Returns:
+        The photo, of an animation the frame with faces, and the faces, the largest first.
+    """
+
+    def find(frame: Photo) -> Sequence[FaceLandmarks]:
+        return detector.detect(frame.rgb, max_faces=max_faces)
+
+    return search_frames(photo, given, find) if isinstance(given, (str, Path)) else (photo, find(photo))
+
+
+def face_tasks(
+    photo: Photo,
+    camera: Camera,
+    detected: Sequence[FaceLandmarks],
+    chosen: Sequence[int] | None,
+    wrap: HeadOptions | None,
+    keep_volume: bool,
+    adjustments: "Mapping[int, Adjustments]",
+) -> list[FaceTask]:
+    """The heads that are to be made of the faces in one photo.
+
+    Args:
+        photo: The photo.
+        camera: Its camera.
+        detected: All faces that were found, the largest first.
+        chosen: Indices of the faces to reconstruct; None for all that are large enough.
+        wrap: How to wrap the template onto the surfaces, None if not at all.
+        keep_volume: Whether the reconstructions keep the volume.
+        adjustments: What was corrected of the heads, by the faces' indices.
+
+    Returns:
+        A task for each face, the largest first.
+
+    Raises:
+        RequestError: A chosen face is not there, or a corrected point is outside of the photo.
+    """
+    faces = usable_faces(detected, chosen, photo.name)
+    adjustments = {index: corrected.named_for(photo.name, ()) for index, corrected in adjustments.items()}
+    for corrected in adjustments.values():
+        corrected.check_inside(photo.width, photo.height, photo.name)
+    of_missing_faces = ""
+    if wrap and chosen is None:
+        of_missing_faces = unused_corrections(adjustments, [index for index, _ in faces])
+    tasks = []
+    for number, (index, face) in enumerate(faces):
+        corrections = adjustments.get(index)
+        of_other_photos = corrections.unused(()) if wrap and corrections else ""
+        task = FaceTask(
+            photo,
+            camera,
+            face,
+            index,
+            "the face" if len(faces) == 1 else f"face {number + 1} of {len(faces)}",
+            wrap,
+            keep_volume,
+            getattr(detected, "omitted", 0),
+            corrections,
+            unused_corrections=tuple(filter(None, (of_missing_faces, of_other_photos))),
+        )
+        tasks.append(task)
+    return tasks
 
 
 def usable_faces(

@@ -1,5 +1,12 @@
 """How far a reconstruction is, by the time that its steps take."""
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from ..runtime.timing import Stopwatch
+from ..wrapping.options import HeadOptions
+
 #: Fraction of the progress that detection is.
 DETECTION_FRACTION = 0.1
 #: Fraction of the progress that looking at several photos of a person is.
@@ -39,3 +46,37 @@ def step_starts(head: bool, texture: bool, hair: bool) -> dict[str, float]:
         starts[name] = passed / total
         passed += seconds
     return starts
+
+
+@dataclass(frozen=True)
+class FaceProgress:
+    """The progress of one face's steps.
+
+    Attributes:
+        watch: Times the steps; its progress is that of this face.
+        starts: The fraction of the face's progress at which each step begins, see `step_starts`.
+    """
+
+    watch: Stopwatch
+    starts: Mapping[str, float]
+
+    @classmethod
+    def toward(cls, wrap: HeadOptions | None, watch: Stopwatch) -> "FaceProgress":
+        """The progress toward a head as the options say, or toward a surface alone."""
+        starts = step_starts(bool(wrap), bool(wrap and wrap.texture), bool(wrap and wrap.wants_hair))
+        return cls(watch, starts)
+
+    def step(self, name: str, message: str) -> AbstractContextManager[None]:
+        """Time a step.
+
+        Args:
+            name: Its name in STEP_SECONDS.
+            message: A sentence for people.
+
+        Returns:
+            What the step's work stands in.
+
+        Raises:
+            Cancelled: On entering, if the work was cancelled.
+        """
+        return self.watch.step(name, self.starts[name], message)

@@ -152,6 +152,32 @@ class FaceTask:
 
 
 @dataclass(frozen=True)
+class FaceSurface:
+    """A face's surface, and what was found out on the way to it.
+
+    Attributes:
+        prior: The head that landmarks and picture, or several photos together, suggest.
+        crop: (192, 192, 3) uint8, what the network saw.
+        volume: (200, 192, 192) float32 [z, y, x], the occupancy.
+        surface: The colored surface, head frame, meters; its confidence is 0 where the photo is ignored.
+        landmark_points: (478, 3) float32, MediaPipe's landmarks on the surface, head frame, meters, NaN where
+            the surface has none.
+        landmark68: (68, 3) float32, the same for iBUG's.
+        segmentation: What the pixels around the head show; None if the models cannot tell.
+        quality: How far to trust the surface.
+    """
+
+    prior: HeadPrior
+    crop: np.ndarray
+    volume: np.ndarray
+    surface: Surface
+    landmark_points: np.ndarray
+    landmark68: np.ndarray
+    segmentation: Segmentation | None
+    quality: QualityReport
+
+
+@dataclass(frozen=True)
 class Redetections:
     """Further detections of a face.
 

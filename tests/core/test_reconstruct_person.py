@@ -14,6 +14,7 @@ from core.io.writer import write_reconstruction
 from core.lifting.person import UNUSABLE, USED
 from core.reconstructor import Reconstructor
 from core.reconstructor.further_photos import hair_photos, skin_photos
+from core.reconstructor.person_photos import further_photo
 from core.segmentation.segments import SegmentClass
 from core.texture.albedo import OBSERVED
 from core.worker.jobs import Jobs
@@ -71,8 +72,8 @@ def test_what_is_ignored_of_a_further_photo_shows_no_skin(reconstructor, person,
     left = np.zeros((8, 8), bool)
     left[:, :4] = True
     ignored = Adjustments(further_ignored={"light.png": left, "dark.png": ~left})
-    made = reconstructor._further(view, Photo.from_array(astronaut, "light.png"), ignored)
-    plain = reconstructor._further(view, Photo.from_array(astronaut, "light.png"), None)
+    made = further_photo(view, Photo.from_array(astronaut, "light.png"), reconstructor.segmenter, ignored)
+    plain = further_photo(view, Photo.from_array(astronaut, "light.png"), reconstructor.segmenter, None)
     hidden = made.segmentation.labels == SegmentClass.OCCLUDER
     columns = made.segmentation.frame.crop_to_photo(np.argwhere(hidden)[:, ::-1].astype(float))[:, 0]
     assert hidden.sum() > 1000 and columns.max() < astronaut.shape[1] / 2 + 2
@@ -82,7 +83,7 @@ def test_what_is_ignored_of_a_further_photo_shows_no_skin(reconstructor, person,
 def test_skin_and_hair_take_a_further_photo_with_its_corrected_pose(reconstructor, person, astronaut):
     head, _ = person
     view = next(view for view in head.views if view.name == "light.png")
-    plain = reconstructor._further(view, Photo.from_array(astronaut, "light.png"), None)
+    plain = further_photo(view, Photo.from_array(astronaut, "light.png"), reconstructor.segmenter, None)
     turned = replace(view.prior.pose, translation=view.prior.pose.translation * 1.1)
     corrected = replace(plain, corrected=PinView(head.head.vertices.astype(float), view.camera, turned))
     for photo, pose in ((plain, view.prior.pose), (corrected, turned)):
