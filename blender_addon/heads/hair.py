@@ -10,7 +10,7 @@ from mathutils import Matrix
 
 from ..blender import compat
 from ..blender.srgb import srgb_to_linear
-from . import facial_hair, hair_strands
+from . import facial_hair, hair_amount, hair_strands
 from .armature import rig_of
 from .hair_materials import cards_material, is_undyed, set_appearance, shell_material
 from .hair_npz import (
@@ -38,12 +38,10 @@ PARTS = {
 }
 #: The parts that the hair's color is the color of.
 DYED = ("shell", "cards", "strands")
+#: Distance, meters, up to which a point is where the files have it.
+SAME_PLACE = 1e-5
 #: The shape key that moves the shell in, below cards or strands.
 INSET_SHAPE = "Below Cards"
-#: Vertex groups of the cards, and the modifiers that hide cards and their ends by them.
-DENSITY = "Density"
-LENGTH = "Length"
-MASKS = (DENSITY, LENGTH)
 
 
 def add_hair(
@@ -115,8 +113,8 @@ def build_hair(
         pictures = folder / CARDS_TEXTURE, folder / CARDS_NORMALS
         cards.data.materials.append(cards_material(cards.name, *pictures, data.rgb))
         _tint(cards.data, data.cards.colors, data.rgb)
-        _add_mask(cards, DENSITY, 1.0 - data.cards.rank)
-        _add_mask(cards, LENGTH, 1.0 - data.cards.along)
+        hair_amount.add_mask(cards, hair_amount.DENSITY, 1.0 - data.cards.rank)
+        hair_amount.add_mask(cards, hair_amount.LENGTH, 1.0 - data.cards.along)
         made.append(_marked(cards, "cards", data))
     if data.strands is not None and hair_strands.are_possible():
         made.append(_marked(hair_strands.build(f"{name} hair strands", data.strands, head), "strands", data))
@@ -126,6 +124,8 @@ def build_hair(
         made.append(_marked(cover, "cover", data))
     for ob in made:
         hang(ob, head)
+        if ob[MARK] in DYED:
+            _set_flat_color(ob, srgb_to_linear(np.array(data.rgb, float) / 255.0))
     made += _facial(head, folder, data)
     for ob in made:
         for collection in head.users_collection:
@@ -222,15 +222,17 @@ def shown_of(head: bpy.types.Object) -> list[bpy.types.Object]:
 
 
 def set_amount(head: bpy.types.Object, density: float, length: float) -> None:
-    """How many cards and strands there are, and how much of their length, 0..1 of what the photo gave."""
-    for ob in hair_of(head):
-        if ob[MARK] == "strands":
-            hair_strands.set_amount(ob, density, length)
-        for name, value in ((DENSITY, density), (LENGTH, length)):
-            mask = ob.modifiers.get(name)
-            if mask is not None and mask.type == "MASK":
-                mask.threshold = 1.0 - value
-                mask.show_viewport = mask.show_render = value < 1.0
+    """How dense and how long hair is, 0..1 of what the photo gave.
+
+    Cards and strands are left out and cut, and the shell is pulled in as far.
+    """
+    parts = {ob[MARK]: ob for ob in hair_of(head)}
+    if "strands" in parts:
+        hair_strands.set_amount(parts["strands"], density, length)
+    if "cards" in parts:
+        hair_amount.set_masks(parts["cards"], density, length)
+    if "shell" in parts:
+        hair_amount.set_shell(parts["shell"], parts.get("cards"), density, length)
 
 
 def set_color(head: bpy.types.Object, color: Sequence[float]) -> None:
@@ -244,6 +246,13 @@ def set_color(head: bpy.types.Object, color: Sequence[float]) -> None:
     for ob in hair_of(head):
         if ob[MARK] in DYED:
             set_appearance(ob.data.materials, dye=factor)
+            _set_flat_color(ob, color)
+
+
+def _set_flat_color(ob: bpy.types.Object, color: Sequence[float] | np.ndarray) -> None:
+    """What views show that know one color a material, linear RGB; strands have no other in Solid view."""
+    for material in ob.data.materials:
+        material.diffuse_color = (*(float(value) for value in color[:3]), 1.0)
 
 
 def hair_as_made(head: bpy.types.Object, folder: Path) -> bool:
@@ -266,9 +275,40 @@ def hair_as_made(head: bpy.types.Object, folder: Path) -> bool:
         mesh = files.get(part)
         if mesh is not None and len(ob.data.vertices) != len(mesh.vertices):
             return False
-        if any(name in ob.modifiers and ob.modifiers[name].threshold for name in MASKS):
+        if ob.type == "MESH" and not hair_amount.amount_is_whole(ob):
             return False
     return True
+
+
+def is_combed(head: bpy.types.Object, folder: Path) -> bool:
+    """Whether all of the hair has the color, the amount and the shape of its files, shown or not."""
+    data = read_hair_of(folder)
+    parts = {ob[MARK]: ob for ob in hair_of(head)}
+    if data is None:
+        return not parts
+    files = {"shell": data.shell, "cards": data.cards, "cover": data.cover}
+    files |= {one.name: one.cards for one in data.facial}
+    meshes = {part: mesh for part, mesh in files.items() if mesh is not None}
+    curves = {one.name + facial_hair.STRANDS: one.strands for one in data.facial}
+    if data.strands is not None:
+        curves["strands"] = data.strands
+    if not hair_strands.are_possible():
+        curves = {}
+    if set(parts) != set(meshes) | set(curves):
+        return False
+    if not all(is_undyed(ob.data.materials) for ob in parts.values()):
+        return False
+    return all(_is_as_built(parts[part], mesh) for part, mesh in meshes.items()) and all(
+        hair_strands.are_as_built(parts[part], strands) for part, strands in curves.items()
+    )
+
+
+def _is_as_built(ob: bpy.types.Object, mesh: HairMesh) -> bool:
+    if len(ob.data.vertices) != len(mesh.vertices) or not hair_amount.amount_is_whole(ob):
+        return False
+    points = np.empty(mesh.vertices.size, np.float32)
+    ob.data.vertices.foreach_get("co", points)
+    return bool(np.allclose(points.reshape(-1, 3), mesh.vertices, atol=SAME_PLACE))
 
 
 def reset_hair_properties(head: bpy.types.Object) -> None:
@@ -318,17 +358,6 @@ def _tint(mesh: bpy.types.Mesh, colors: np.ndarray, typical: Sequence[int]) -> N
     attribute = mesh.color_attributes.new("Tint", "FLOAT_COLOR", "POINT")
     rgba = np.concatenate([factors, np.ones((len(factors), 1))], 1).astype(np.float32)
     attribute.data.foreach_set("color", rgba.ravel())
-
-
-def _add_mask(ob: bpy.types.Object, name: str, weights: np.ndarray) -> None:
-    """A group, and a modifier that hides the vertices whose weights are below its threshold."""
-    group = ob.vertex_groups.new(name=name)
-    for value in np.unique(weights):
-        group.add(np.flatnonzero(weights == value).tolist(), float(value), "REPLACE")
-    mask = ob.modifiers.new(name, "MASK")
-    mask.vertex_group = name
-    mask.threshold = 0.0
-    mask.show_viewport = mask.show_render = False
 
 
 def _marked(ob: bpy.types.Object, part: str, data: HairData) -> bpy.types.Object:

@@ -12,6 +12,7 @@ from ..blender.images import pack
 from ..blender.shader_nodes import add_node, add_principled, new_material
 from ..blender.srgb import linear_to_srgb, srgb_to_linear
 from .build import load_image
+from .hair_solid import PICTURE_NODE, picture_node, show_dye
 
 #: Roughness of hair's shells and cards: smoother ones shine like latex.
 ROUGHNESS = 0.75
@@ -114,6 +115,7 @@ def set_appearance(
         if dye is not None and DYE_NODE in nodes:
             for socket, value in zip(nodes[DYE_NODE].inputs, dye, strict=True):
                 socket.default_value = float(value)
+            show_dye(material, dye)
         if shaded is not None and SHADE_NODE in nodes:
             for socket in nodes[SHADE_NODE].inputs:
                 socket.default_value = SHADE if shaded else 1.0
@@ -128,9 +130,9 @@ def pictures_as_colors(materials: Iterable[bpy.types.Material]) -> Iterator[None
     cut: list[tuple[bpy.types.NodeTree, bpy.types.NodeSocket, bpy.types.NodeSocket]] = []
     try:
         for material in dict.fromkeys(materials):
-            picture = material.node_tree.nodes.active
+            picture = picture_node(material)
             principled = next((n for n in material.node_tree.nodes if n.type == "BSDF_PRINCIPLED"), None)
-            if principled is None or picture is None or picture.type != "TEX_IMAGE" or not picture.image:
+            if principled is None or picture is None or not picture.image:
                 continue
             for socket in compat.base_colors(principled):
                 if socket.is_linked and socket.links[0].from_node != picture:
@@ -180,6 +182,7 @@ def _principled(material: bpy.types.Material, output: bpy.types.Node) -> bpy.typ
 
 def _picture(material: bpy.types.Material, image: bpy.types.Image) -> bpy.types.Node:
     node = add_node(material, "ShaderNodeTexImage", (-500, 0))
+    node.name = PICTURE_NODE
     node.image = image
     material.node_tree.nodes.active = node  # what Workbench and the viewport's texture mode show
     return node

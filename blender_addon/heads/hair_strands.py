@@ -11,6 +11,8 @@ from .hair_npz import HairCurves
 #: Radius of a strand at its root and at its tip, meters: each stands for a dozen hairs.
 ROOT_RADIUS = 0.00035
 TIP_RADIUS = 0.0001
+#: Distance, meters, up to which a point is where it was built.
+SAME_PLACE = 1e-5
 #: The modifier that shortens and thins out, and its nodes.
 AMOUNT = "Photobust Amount"
 DENSITY_NODE = "Density"
@@ -68,6 +70,16 @@ def set_amount(ob: bpy.types.Object, density: float, length: float) -> None:
     nodes[DENSITY_NODE].outputs[0].default_value = density * count - 0.5
     nodes[LENGTH_NODE].outputs[0].default_value = max(length, 1e-3)
     modifier.show_viewport = modifier.show_render = density < 1.0 or length < 1.0
+
+
+def are_as_built(ob: bpy.types.Object, strands: HairCurves) -> bool:
+    """Whether an object has all of the strands, in their length, where they were built."""
+    modifier = ob.modifiers.get(AMOUNT)
+    if (modifier is not None and modifier.show_render) or len(ob.data.points) != strands.points[..., 0].size:
+        return False
+    points = np.empty(strands.points.size, np.float32)
+    ob.data.position_data.foreach_get("vector", points)
+    return bool(np.allclose(points.reshape(strands.points.shape), strands.points, atol=SAME_PLACE))
 
 
 def _amount_group(name: str) -> bpy.types.NodeTree:

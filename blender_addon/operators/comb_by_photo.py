@@ -9,7 +9,7 @@ from ..heads import hair
 from ..heads.hair_npz import FILE_NAME
 from ..heads.lookup import require_head
 from . import polls
-from .reporting import reports_errors
+from .reporting import report_message, reports_errors
 
 
 @polls.requires(polls.object_mode, polls.head, polls.animation_ready)
@@ -26,6 +26,9 @@ class PHOTOBUST_OT_comb_by_photo(bpy.types.Operator):
         folder = Path(bpy.path.abspath(head.photobust.folder))
         if not head.photobust.folder or not (folder / FILE_NAME).is_file():
             raise AddonError(f"The folder of this head has no {FILE_NAME}. Reconstruct the photo again.")
+        if hair.is_combed(head, folder):
+            report_message(self, "INFO", "The hair is as the photo shows it already: there is nothing to do.")
+            return {"CANCELLED"}
         product = head.photobust.hair_product.lower()
         hair.remove_hair(head)
         hair.add_hair(head, folder, product if product in hair.PARTS and product != "none" else None)

@@ -174,7 +174,7 @@ class PhotobustHead(bpy.types.PropertyGroup):
     )
     hair_length: FloatProperty(
         name="Length",
-        description="How much of the length that the photo shows cards and strands have",
+        description="How much of its length in the photo the hair has",
         subtype="FACTOR",
         default=1.0,
         min=0.05,
@@ -183,7 +183,7 @@ class PhotobustHead(bpy.types.PropertyGroup):
     )
     hair_density: FloatProperty(
         name="Density",
-        description="How many of the cards and strands there are",
+        description="How many of the cards and strands there are, and how thick the shell is",
         subtype="FACTOR",
         default=1.0,
         min=0.0,

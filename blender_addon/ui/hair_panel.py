@@ -32,10 +32,8 @@ class PHOTOBUST_PT_hair(SidebarPanel, bpy.types.Panel):
         if "shell" in parts:
             column.active = note.hair_product != "NONE"
             column.prop(note, "hair_color", text="Color")
-            amounts = column.column(align=True)
-            amounts.active = note.hair_product in ("CARDS", "STRANDS")
-            amounts.prop(note, "hair_length", slider=True)
-            amounts.prop(note, "hair_density", slider=True)
+            column.prop(note, "hair_length", slider=True)
+            column.prop(note, "hair_density", slider=True)
         if parts.intersection(ALL_PARTS):
             self.layout.label(text="Brows and Beard")
             self.layout.row(align=True).prop(note, "facial_hair_product", expand=True)

@@ -84,6 +84,10 @@ def ply_bytes(
     return header.encode() + body + b"".join(struct.pack(f"<B3{code}", 3, *f) for f in faces)
 
 
+#: Corners of a curtain of hair seen from above, counterclockwise, x and y, meters.
+BOX = ((-0.05, -0.02), (0.05, -0.02), (0.05, 0.02), (-0.05, 0.02))
+
+
 def hair_arrays() -> dict[str, np.ndarray]:
     """A shell of four triangles, two cards, three strands, a cover, and brows like the cards and strands."""
     corners = np.array([[0, 0, 0], [0.1, 0, 0], [0, 0.1, 0], [0, 0, 0.1]], np.float32)
@@ -126,4 +130,29 @@ def hair_arrays() -> dict[str, np.ndarray]:
             f"{prefix}_inner": np.zeros(4, bool),
             f"{prefix}_inset": np.full(4, 0.01, np.float32),
         }
+    return arrays
+
+
+def hanging_hair_arrays() -> dict[str, np.ndarray]:
+    """`hair_arrays` with a curtain of hair: it hangs 30 cm down from where two cards have their roots."""
+    arrays = hair_arrays()
+    box = np.array([[x, y, z] for z in np.linspace(0, -0.3, 31) for x, y in BOX], np.float32)
+    rows = np.arange(30)[:, None, None] * 4
+    sides = np.array([[k, (k + 1) % 4, 4 + k] for k in range(4)])
+    others = np.array([[(k + 1) % 4, 4 + (k + 1) % 4, 4 + k] for k in range(4)])
+    around = np.concatenate([rows + sides[:, ::-1], rows + others[:, ::-1]]).reshape(-1, 3)
+    ends = [[0, 1, 2], [0, 2, 3], [122, 121, 120], [123, 122, 120]]
+    down = np.array([0, 0, -1], np.float32)
+    arrays |= {
+        "shell_vertices": box,
+        "shell_normals": np.sign(box) * np.array([1, 1, 0], np.float32) / np.float32(np.sqrt(2)),
+        "shell_triangles": np.concatenate([around, ends]).astype(np.int32),
+        "shell_uv": np.zeros((len(box), 2), np.float32),
+        "shell_colors": np.full((len(box), 3), 90, np.uint8),
+        "shell_seen": np.zeros(len(box), np.float32),
+        "shell_inner": np.zeros(len(box), bool),
+        "shell_inset": np.zeros(len(box), np.float32),
+        "card_vertices": np.concatenate([box[[0, 1]], box[[-4, -3]], box[[2, 3]], box[[-2, -1]]]),
+        "card_normals": np.tile(np.cross(down, [1, 0, 0]).astype(np.float32), (8, 1)),
+    }
     return arrays

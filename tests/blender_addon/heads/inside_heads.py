@@ -30,7 +30,7 @@ from blender_addon.heads.head_materials import IMAGE_NODE
 from blender_addon.heads.head_npz import read_head
 from blender_addon.render import subjects
 from blender_addon.render.renderers import CYCLES, WORKBENCH
-from tests.blender_addon.heads.head_file_samples import hair_arrays, npz
+from tests.blender_addon.heads.head_file_samples import hair_arrays, hanging_hair_arrays, npz
 from tests.blender_addon.inside import assert_no_path_of, main
 
 #: Meters: an adult's head without the neck's end, in the template.
@@ -176,6 +176,79 @@ def check_hair(head, folder):
         made = {ob.get(hair.MARK) for ob in scene.objects} & {"shell", "cards", "strands"}
         assert made == parts, (renderer, made)
         bpy.data.scenes.remove(scene)
+
+
+def check_hair_sliders(folder):
+    """The panel's sliders change all that is shown, in the Solid view, too, and are undone."""
+    switch_on()
+    (folder / "hair.npz").write_bytes(npz(hanging_hair_arrays()))
+    for name in ("hair_cards.png", "hair_shell.png", "hair_cover.png"):
+        save_png(folder / name, np.full((8, 8, 3), 128, np.uint8))
+    _, head, _ = neutral_head(folder)
+    head.photobust.is_head, head.photobust.folder = True, str(folder)
+    hair.add_hair(head, folder, "shell")
+    hair.reset_hair_properties(head)
+    head.select_set(True)
+    bpy.context.view_layer.objects.active = head
+    bpy.ops.ed.undo_push(message="made")
+    note = head.photobust
+
+    def outline():
+        shell = bpy.context.scene.objects["somebody hair shell"]
+        return np.ptp(shown_points(shell), axis=0)
+
+    whole = outline()
+    assert np.allclose(whole, [0.1, 0.04, 0.3], atol=1e-5)
+    note.hair_length = 0.5
+    assert abs(outline()[2] / whole[2] - 0.5) < 0.1 and outline()[1] < whole[1] + 0.01
+    note.hair_length, note.hair_density = 1.0, 0.0
+    thick = np.ptp(
+        shown_points(bpy.context.scene.objects["somebody hair shell"])[40:80], axis=0
+    )  # rows in the middle
+    assert 0.3 < thick[1] / whole[1] < 0.6 and outline()[2] > 0.8 * whole[2], (thick, outline())
+    note.hair_density = 1.0
+    assert np.allclose(outline(), whole, atol=1e-5)
+    check_hair_color(head)
+    head = bpy.context.scene.objects["somebody"]  # undoing has read it anew
+    assert bpy.ops.photobust.comb_by_photo() == {"CANCELLED"}, "there is nothing to do"
+    head.photobust.hair_length = 0.5
+    assert bpy.ops.photobust.comb_by_photo() == {"FINISHED"}
+    assert head.photobust.hair_length == 1.0 and np.allclose(outline(), whole, atol=1e-5)
+    assert bpy.ops.photobust.comb_by_photo() == {"CANCELLED"}
+
+
+def check_hair_color(head):
+    """What the Solid view shows of hair has the color that was chosen, and is as before if that is undone."""
+    name = head.name
+
+    def solid(part):
+        (ob,) = (ob for ob in hair.hair_of(bpy.data.objects[name]) if ob[hair.MARK] == part)
+        material = ob.data.materials[0]
+        if ob.type != "MESH":
+            return np.array(material.diffuse_color[:3])
+        image = material.node_tree.nodes.active.image
+        return np.array(image.pixels[:3])
+
+    parts = {ob[hair.MARK] for ob in hair.hair_of(head)} & set(hair.DYED)
+    before = {part: solid(part) for part in (*parts, "cover")}
+    images = len(bpy.data.images)
+    for color in ((0.0, 0.5, 0.0), (0.6, 0.0, 0.0)):
+        head.photobust.hair_color = color
+    for part in parts:
+        assert solid(part)[0] > 0.2 and solid(part)[1:].max() < 0.05, part
+    assert np.allclose(solid("cover"), before["cover"])
+    assert len(bpy.data.images) == images + 2, "one for the shell, one for the cards"
+    bpy.ops.ed.undo_push(message="dyed")
+    bpy.data.objects[name].photobust.hair_color = (0.0, 0.0, 0.6)
+    bpy.ops.ed.undo_push(message="dyed again")
+    assert solid("shell")[2] > 0.2
+    bpy.ops.ed.undo()
+    assert solid("shell")[0] > 0.2 and solid("shell")[2] < 0.05
+    bpy.ops.ed.undo()
+    head = bpy.data.objects[name]
+    assert all(np.allclose(solid(part), before[part], atol=0.01) for part in before)
+    head.photobust.hair_color = hair.typical_color(head)
+    assert len(bpy.data.images) == images
 
 
 def check_brows(head, cards, strands):

@@ -74,6 +74,11 @@ def test_built_with_all_that_an_artist_needs(run_in_blender, folder):
     run(run_in_blender, "build", folder)
 
 
+@pytest.mark.slow
+def test_hair_sliders_change_what_is_shown(run_in_blender, folder):
+    run(run_in_blender, "hair_sliders", folder)
+
+
 def formats(run_in_blender):
     """Names of what this Blender can write: Debian's has no USD."""
     return [
