@@ -70,6 +70,8 @@ WINDOW_FACE_SIZE = 256
 #: Yaw of MediaPipe's landmarks, degrees, from which on the profile network is asked, too. They show too
 #: little of it where a face is turned by more than 60, hence a limit well below.
 MEDIAPIPE_YAW = 40.0
+#: How far heads of people who lie are turned, degrees: where no face is found, profiles are searched for so.
+LYING_DEG = (90.0, -90.0)
 #: Mean distance of its landmarks from MediaPipe's, in sizes of the face, up to which both are one face's.
 SAME_FACE_DISTANCE = 0.15
 
@@ -145,6 +147,8 @@ class FaceDetector:
                 faces = [verified for face in faces if (verified := self._verified(rgb, face))]
             if further:
                 faces = self._search(rgb, base, full_range, faces, found=further.result())
+            if faces and further:
+                faces += self._profiles_beside(rgb, faces)
             if not faces:
                 faces = self._retry(rgb, base)
             largest = max((face.size for face in faces), default=0.0)
@@ -233,6 +237,11 @@ class FaceDetector:
             return face
         return replace(face, profile_points=found.points)
 
+    def _profiles_beside(self, rgb: np.ndarray, faces: list[FaceLandmarks]) -> list[FaceLandmarks]:
+        """Heads from the side that the photo shows beside faces found already."""
+        finder = self._profile_finder()
+        return finder.beside(rgb, faces) if finder else []
+
     def _rotated_detections(
         self, rgb: np.ndarray, face: FaceLandmarks, degrees: float
     ) -> list[FaceLandmarks]:
@@ -260,8 +269,8 @@ class FaceDetector:
         return [(error, replace(found, profile_points=face.profile_points)) for error, found in redetections]
 
     def _retry(self, rgb: np.ndarray, base: np.ndarray) -> list[FaceLandmarks]:
-        """A face seen from the side, else those of the first retry with a confirmed one, else the most
-        probable.
+        """A face seen from the side, else those of the first retry with a confirmed one, else one seen from
+        the side that lies, else the most probable.
         """
         finder = self._profile_finder()
         found_there = finder.find(rgb) if finder else None
@@ -274,6 +283,10 @@ class FaceDetector:
             if confirmed:
                 return confirmed
             unconfirmed += found
+        for degrees in LYING_DEG:
+            found_there = finder.find(rgb, degrees) if finder else None
+            if found_there:
+                return [found_there]
         return sorted(unconfirmed, key=lambda face: -face.score)[:1]
 
     def _search(

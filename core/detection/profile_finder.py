@@ -5,18 +5,19 @@ in overlapping windows of several sizes; candidates are redetected a few times, 
 fits them and in its mirror image, and count if both agree at the end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from ..geometry.frames import AffineFrame
+from ..geometry.frames import AffineFrame, upright_map
 from ..geometry.reflection import load_landmark_symmetry
 from ..image.crop import cut_crop
 from ..runtime.backend import PROFILE_NAME, PROFILE_ONNX_NAME, choose_backend
-from .landmarks import FaceLandmarks, distance, is_plausible
+from .landmarks import FaceLandmarks, distance, is_plausible, overlap
 from .mediapipe_topology import CHIN, FOREHEAD, LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from .profile_frame import (
     PROFILE_CENTER,
@@ -35,6 +36,19 @@ WINDOW_SIDES = (1.0, 0.62, 0.4)
 LEAST_WINDOW = 0.25
 #: ... and the step from one to the next, in sides.
 WINDOW_STEP = 0.4
+#: Beside faces that were found, heads are about as large: side of the windows, in that of the median face's
+#: frame (it shows heads of 0.5 to 1.4 times the size of that face), ...
+WINDOW_BESIDE = 1.1
+#: ... the step from one to the next, in sides, ...
+STEP_BESIDE = 0.55
+#: ... how much of its side lies in the photo at least, ...
+LEAST_INSIDE = 0.85
+#: ... how far its middle is from a face's at least, in sides, ...
+LEAST_OFFSET = 0.65
+#: ... and the most windows, some 0.4 s: groups of small faces are not searched.
+MOST_WINDOWS_BESIDE = 120
+#: Overlap of two boxes from which on they are one head's, fraction of the smaller one.
+SAME_HEAD_OVERLAP = 0.2
 #: How many of the windows, the most probable first, are redetected.
 CANDIDATES = 4
 #: How often a candidate is redetected, in a window that fits it.
@@ -163,29 +177,59 @@ class ProfileFinder:
         """Whether a folder of models has the network for the backend that `choose_backend` chooses."""
         return _backend_file(models_dir, backend)[1].is_file()
 
-    def find(self, rgb: np.ndarray) -> FaceLandmarks | None:
+    def find(self, rgb: np.ndarray, degrees: float = 0.0) -> FaceLandmarks | None:
         """Search a photo.
 
         Args:
             rgb: (H, W, 3) uint8.
+            degrees: How far heads are turned clockwise in the photo, about.
 
         Returns:
             The most probable face that is confirmed, photo frame, or None.
         """
+        found = self._confirmed(rgb, search_windows(rgb.shape, degrees), ())
+        return found[0] if found else None
+
+    def beside(self, rgb: np.ndarray, faces: Sequence[FaceLandmarks]) -> list[FaceLandmarks]:
+        """Search a photo for heads from the side beside faces that were found.
+
+        Args:
+            rgb: (H, W, 3) uint8.
+            faces: Photo frame, one at least.
+
+        Returns:
+            Those that are confirmed, photo frame, the most probable first; none overlaps another.
+        """
+        windows = windows_beside(rgb.shape, faces)
+        if len(windows) > MOST_WINDOWS_BESIDE:
+            return []
+        distinct: list[FaceLandmarks] = []
+        for face in self._confirmed(rgb, windows, faces):
+            if not any(overlap(face, other) > SAME_HEAD_OVERLAP for other in (*faces, *distinct)):
+                distinct.append(face)
+        return distinct
+
+    def _confirmed(
+        self, rgb: np.ndarray, windows: Iterable[AffineFrame], known: Sequence[FaceLandmarks]
+    ) -> list[FaceLandmarks]:
+        """Confirmed faces of the most probable windows, the most probable first, but for those that are
+        known already.
+        """
         candidates = []
-        for frame in search_windows(rgb.shape):
+        for frame in windows:
             points, logit = self._model.run(cut_crop(rgb, frame, PROFILE_SIZE, PROFILE_SIZE))
             if logit > SUSPECTED:
                 candidates.append((logit, points_in_photo(points.astype(np.float64), frame)))
         candidates.sort(key=lambda one: -one[0])
+        unknown = (points for _, points in candidates if not _is_known(points, known))
         found: list[tuple[float, FaceLandmarks]] = []
-        for _, points in candidates[:CANDIDATES]:
+        for points in islice(unknown, CANDIDATES):
             detection = self.refined(rgb, points)
             if detection is not None and detection.confirmed:
                 face = as_face(detection)
                 if is_plausible(face, rgb.shape):
                     found.append((detection.logit, face))
-        return max(found, key=lambda one: one[0])[1] if found else None
+        return [face for _, face in sorted(found, key=lambda one: -one[0])]
 
     def at(self, rgb: np.ndarray, face: FaceLandmarks) -> FaceLandmarks | None:
         """Redetect a face that another detector found.
@@ -248,6 +292,12 @@ class ProfileFinder:
         return points_in_photo(points.astype(np.float64)[self._mirror], mirrored_frame(frame)), logit
 
 
+def _is_known(points: np.ndarray, known: Sequence[FaceLandmarks]) -> bool:
+    """Whether landmarks (478, 3) lie where a face was found already."""
+    face = FaceLandmarks(points.astype(np.float32))
+    return any(overlap(face, other) > SAME_HEAD_OVERLAP for other in known)
+
+
 def as_face(detection: ProfileDetection) -> FaceLandmarks:
     """The landmarks of a detection, with a score like that of others: 1 if both agree entirely."""
     score = max(0.0, 1.0 - detection.redetection_error / PROFILE_AGREEMENT / 2)
@@ -267,11 +317,12 @@ def landmark_yaw(points: np.ndarray) -> float:
     return float(np.degrees(np.arctan2(across[2], rightward)))
 
 
-def search_windows(shape: tuple[int, ...]) -> Iterator[AffineFrame]:
+def search_windows(shape: tuple[int, ...], degrees: float = 0.0) -> Iterator[AffineFrame]:
     """Overlapping squares of several sizes that cover a photo.
 
     Args:
         shape: (height, width, ...) of the photo, pixels.
+        degrees: How far the squares are turned clockwise.
 
     Yields:
         Photo -> window of PROFILE_SIZE.
@@ -280,19 +331,61 @@ def search_windows(shape: tuple[int, ...]) -> Iterator[AffineFrame]:
     longest, shortest = float(max(height, width)), float(min(height, width))
     sides = {longest, *(max(fraction * shortest, LEAST_WINDOW * longest) for fraction in WINDOW_SIDES)}
     for side in sorted(sides, reverse=True):
-        scale = PROFILE_SIZE / side
         for y in _centers(height, side):
             for x in _centers(width, side):
-                offset = PROFILE_CENTER - scale * np.array([x, y])
-                yield AffineFrame(np.column_stack([scale * np.eye(2), offset]))
+                yield window_at(np.array([x, y]), side, degrees)
 
 
-def _centers(length: int, side: float) -> np.ndarray:
-    """Where the windows' centers are along an edge, pixels."""
+def windows_beside(shape: tuple[int, ...], faces: Sequence[FaceLandmarks]) -> list[AffineFrame]:
+    """Overlapping squares for heads that are about as large as faces that were found, beside these.
+
+    Args:
+        shape: (height, width, ...) of the photo, pixels.
+        faces: Photo frame, one at least.
+
+    Returns:
+        Photo -> window of PROFILE_SIZE.
+    """
+    height, width = shape[:2]
+    sides = [PROFILE_SIZE / profile_frame(face.points.astype(np.float64)).scale for face in faces]
+    side = WINDOW_BESIDE * float(np.median(sides))
+    # Windows may stick out of the photo.
+    margin = (1 - LEAST_INSIDE) * side
+    across, down = (_centers(length + 2 * margin, side, STEP_BESIDE) - margin for length in (width, height))
+    centers = np.array([(x, y) for y in down for x in across])
+    middles = np.array([face.points[:, :2].mean(0) for face in faces])
+    offsets = np.linalg.norm(centers[:, None] - middles, axis=2).min(1)
+    return [window_at(center, side) for center in centers[offsets > LEAST_OFFSET * side]]
+
+
+def window_at(center: np.ndarray, side: float, degrees: float = 0.0) -> AffineFrame:
+    """A square of a photo.
+
+    Args:
+        center: (2,) its middle, photo frame, px.
+        side: Of the square, photo pixels.
+        degrees: How far it is turned clockwise.
+
+    Returns:
+        Photo -> window of PROFILE_SIZE.
+    """
+    up = np.array([np.sin(np.radians(degrees)), -np.cos(np.radians(degrees))])
+    linear = upright_map(up, PROFILE_SIZE / side)
+    return AffineFrame(np.column_stack([linear, PROFILE_CENTER - linear @ center]))
+
+
+def _centers(length: float, side: float, step: float = WINDOW_STEP) -> np.ndarray:
+    """Where the windows' centers are along an edge, pixels.
+
+    Args:
+        length: Of the edge, pixels.
+        side: Of the windows, pixels.
+        step: From one to the next, in sides.
+    """
     free = length - side
     if free <= 0:
         return np.array([(length - 1) / 2])
-    count = int(np.ceil(free / (WINDOW_STEP * side))) + 1
+    count = int(np.ceil(free / (step * side))) + 1
     return np.linspace(side / 2, length - side / 2, count) - 0.5
 
 

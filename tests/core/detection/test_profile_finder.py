@@ -6,14 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.detection.detector import FaceDetector
-from core.detection.landmarks import FaceLandmarks
+from core.detection.landmarks import FaceLandmarks, roll
 from core.detection.mediapipe_topology import CHIN, FOREHEAD, LEFT_EYE_OUTER
 from core.detection.profile_finder import (
+    LEAST_INSIDE,
+    LEAST_OFFSET,
+    MOST_WINDOWS_BESIDE,
     PROFILE_ATTEMPT,
     ProfileFinder,
     landmark_yaw,
     load_profile_model,
     search_windows,
+    window_at,
+    windows_beside,
 )
 from core.detection.profile_frame import (
     PROFILE_CENTER,
@@ -84,6 +89,67 @@ def test_a_head_from_the_side_is_found_and_lifted(detector, template, yaw):
     # It is the average head, in clay.
     assert np.linalg.norm(prior.vertices - template.vertices, axis=1).mean() < 0.005
     assert CAMERA.project(prior.pose.head_to_camera(HEAD_CENTER)) == pytest.approx([159.5, 159.5], abs=12)
+
+
+@pytest.mark.parametrize("quarters", [1, 3])
+def test_the_profile_of_a_person_who_lies_is_found(detector, template, quarters):
+    rgb, _ = clay_head(template, 80.0)
+    (face,) = detector.detect(np.ascontiguousarray(np.rot90(rgb, quarters)), max_faces=1)
+    assert face.attempt == PROFILE_ATTEMPT
+    # Counterclockwise by numpy's convention.
+    assert roll(face) == pytest.approx({1: -90, 3: 90}[quarters], abs=10)
+    assert landmark_yaw(face.points) == pytest.approx(80.0, abs=12)
+
+
+def beside(astronaut: np.ndarray, head: np.ndarray) -> np.ndarray:
+    """A photo of her and of a head to the right of her, in the background's gray."""
+    canvas = np.full((512, 512 + SIDE, 3), 178, np.uint8)
+    canvas[:, :512] = astronaut
+    canvas[100 : 100 + SIDE, 512:] = head
+    return canvas
+
+
+def test_a_profile_beside_a_frontal_face_is_found(detector, template, astronaut):
+    head, landmarks = clay_head(template, 85.0)
+    faces = detector.detect(beside(astronaut, head))
+    assert len(faces) == 2
+    (profile,) = [face for face in faces if face.attempt == PROFILE_ATTEMPT]
+    assert error_of(profile, landmarks + np.array([512, 100, 0])) < 0.08
+
+
+def test_nothing_is_found_beside_a_frontal_face_where_nobody_is(detector, astronaut):
+    assert len(detector.detect(beside(astronaut, np.full((SIDE, SIDE, 3), 178, np.uint8)))) == 1
+
+
+def test_groups_of_small_faces_are_not_searched(detector, template, astronaut):
+    (face,) = detector.detect(astronaut, max_faces=1)
+    small = FaceLandmarks(face.points * np.float32(0.1))
+    assert len(windows_beside(astronaut.shape, [small])) > MOST_WINDOWS_BESIDE
+    assert ProfileFinder.from_pretrained(MODELS).beside(astronaut, [small]) == []
+
+
+@given(scale=st.floats(0.3, 1.5), x=st.floats(0, 800), y=st.floats(0, 600), angle=st.floats(0, 2 * np.pi))
+def test_windows_lie_beside_faces_and_in_the_photo(scale, x, y, angle):
+    points = np.random.default_rng(0).normal(0, 40, (478, 3)) * scale + [x, y, 0]
+    face = FaceLandmarks(points.astype(np.float32))
+    frames = windows_beside((600, 800), [face])
+    centers = np.array([frame.crop_to_photo(np.full((1, 2), PROFILE_CENTER))[0] for frame in frames])
+    sides = np.array([PROFILE_SIZE / frame.scale for frame in frames])
+    assert np.ptp(sides) < 1e-6
+    assert (np.linalg.norm(centers - points[:, :2].mean(0), axis=1) > LEAST_OFFSET * sides - 1e-3).all()
+    sticking_out = np.maximum(
+        sides[:, None] / 2 - 0.5 - centers, centers + sides[:, None] / 2 + 0.5 - [800, 600]
+    )
+    # Windows larger than the photo have it in their middle.
+    fits = sides[:, None] * (2 * LEAST_INSIDE - 1) < [800, 600]
+    assert (sticking_out <= (1 - LEAST_INSIDE) * sides[:, None] + 1e-3)[fits].all()
+
+
+def test_a_window_is_turned_with_the_head():
+    frame = window_at(np.array([50.0, 80.0]), 256.0, 90.0)
+    # What points to the right in the photo is up in the window.
+    at = frame.photo_to_crop(np.array([[50.0, 80.0], [82.0, 80.0]]))
+    np.testing.assert_allclose(at, [[PROFILE_CENTER] * 2, [PROFILE_CENTER, PROFILE_CENTER - 16]], atol=1e-9)
 
 
 def test_a_face_from_the_side_is_redetected(detector, template):
