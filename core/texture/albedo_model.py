@@ -49,10 +49,10 @@ class AlbedoModel:
         deviation: (V,) float32, what of a person's skin the components leave, natural logarithm.
         tone_mean: (3,) float64, mean tone of people.
         tone_covariance: (3, 3) float64.
-        exposure_mean: (18,) float64, mean of `skin_tone.exposure_features`.
-        exposure_deviation: (18,) float64, their standard deviations.
-        exposure_weights: (19, 3) float64, from features in standard deviations, and a constant, to how much
-            too light a photo is, natural logarithm, by channel.
+        lightness_mean: (C,) float64, mean of `FaceColors.contrasts`.
+        lightness_deviation: (C,) float64, their standard deviations.
+        lightness_weights: (2 C + 1,) float64, from `skin_tone.contrast_terms` to the natural logarithm of the
+            luminance of the plain skin's albedo.
     """
 
     mean: np.ndarray
@@ -60,9 +60,9 @@ class AlbedoModel:
     deviation: np.ndarray
     tone_mean: np.ndarray
     tone_covariance: np.ndarray
-    exposure_mean: np.ndarray
-    exposure_deviation: np.ndarray
-    exposure_weights: np.ndarray
+    lightness_mean: np.ndarray
+    lightness_deviation: np.ndarray
+    lightness_weights: np.ndarray
 
     @classmethod
     def load(cls, models_dir: Path) -> "AlbedoModel | None":
@@ -144,5 +144,5 @@ def _read(path: Path) -> AlbedoModel | None:
             data["deviation"].astype(np.float32),
             data["tone_mean"].astype(np.float64),
             data["tone_covariance"].astype(np.float64),
-            *(data[f"exposure_{name}"].astype(np.float64) for name in ("mean", "deviation", "weights")),
+            *(data[f"lightness_{name}"].astype(np.float64) for name in ("mean", "deviation", "weights")),
         )

@@ -16,7 +16,8 @@ from ..template.topology import CLEAR, SKIN, HeadTopology
 from .albedo import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, Albedo
 from .albedo_model import AlbedoModel
 from .atlas import Atlas, texel_coordinates
-from .eyes import eye_colors, eye_white
+from .eyes import eye_colors
+from .face_colors import face_colors
 from .part_painter import PartPainter
 from .settings import PaintOptions, TextureSettings
 from .skin_painter import SkinLayer, SkinPainter
@@ -85,9 +86,8 @@ class CompletedAlbedo:
             The texture.
         """
         clock = Clock()
-        skin = self.skin.paint(
-            rgb, frame, pose, head.vertices, segmentation, options, eye_white(rgb, landmarks), others
-        )
+        face = face_colors(rgb, landmarks, segmentation)
+        skin = self.skin.paint(rgb, frame, pose, head.vertices, segmentation, options, face, others)
         clock.lap("skin")
         plain = np.median(skin.logs[self.regions.plain > PLAIN], axis=0)
         eyes = eye_colors(rgb, landmarks, skin.gain, np.exp(plain))

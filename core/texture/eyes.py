@@ -127,6 +127,19 @@ def _of_white_hue(color: np.ndarray) -> np.ndarray:
     return np.asarray(neutral * np.exp(logs * min(1.0, MAX_WHITE_HUE / max(float(np.abs(logs).max()), 1e-9))))
 
 
+def iris_color(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:
+    """The color of the irises, as photographed.
+
+    Args:
+        rgb: (H, W, 3) uint8 sRGB.
+        landmarks: (478, 2 or more) MediaPipe's, photo pixels.
+
+    Returns:
+        (3,) linear; None where the photo does not show it.
+    """
+    return _quantile_mean(_eye_pixels(rgb, landmarks)[0], IRIS_QUANTILES)
+
+
 def eye_white(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:
     """The color of the eyes' whites, as photographed.
 

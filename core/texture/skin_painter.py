@@ -21,6 +21,7 @@ from ..template.topology import SKIN, HeadTopology
 from .albedo_model import DARK, AlbedoFit, AlbedoModel
 from .delighting import relative_shading, without_sheen
 from .detail import CHANNELS, DetailLayer
+from .face_colors import FaceColors
 from .inpainting import SmoothCompletion
 from .settings import PaintOptions, TextureSettings
 from .skin_sampler import SkinSampler, SkinView
@@ -135,7 +136,7 @@ class SkinPainter:
         vertices: np.ndarray,
         segmentation: Segmentation,
         options: PaintOptions,
-        eye_white: np.ndarray | None = None,
+        face: FaceColors | None = None,
         others: Sequence[SkinPhoto] = (),
     ) -> SkinLayer:
         """Paint the skin of a head.
@@ -147,7 +148,7 @@ class SkinPainter:
             vertices: (V, 3) of the wrapped head, as photographed.
             segmentation: What the photo's pixels show.
             options: What is chosen.
-            eye_white: (3,) the color of the eyes' whites, as photographed, if they are seen.
+            face: Colors of the face's parts, as photographed, if they are known.
             others: Further photos of the person: each texel is taken from those that show it best.
 
         Returns:
@@ -155,7 +156,7 @@ class SkinPainter:
         """
         first = SkinPhoto(rgb, frame, pose, vertices, segmentation)
         shown, fit, logs = self._shown(first, options)
-        gain = tone_gain(self.model, fit.tone, rgb, eye_white) if options.delight else np.ones(3)
+        gain = tone_gain(self.model, fit.tone, rgb, face) if options.delight else np.ones(3)
         if not others:
             return self._compose([shown], shown.weight, logs, gain)
         layers = [shown]

@@ -1,9 +1,10 @@
 """Exposure and white balance of skin: brings a photographed tone to what the skin's albedo probably is.
 
-A dark face may be dark skin in good light or light skin in little. What tells them apart is the white of the
-eyes, which has about the same albedo in all people, where the photo shows it; and the rest of the photo: how
-light it is, and of what color. No cue is good alone: how much each is worth was learned from portraits made
-lighter, darker and tinted, and from rendered heads whose skin is known.
+A dark face may be dark skin in good light or light skin in little. What tells them apart is in the face
+itself: how far lips, brows, irises and the whites of the eyes stand out of the skin, and how it shines
+(`face_colors`), which no exposure changes. How much each is worth was learned from portraits whose skin was
+judged by eye. The tone as photographed counts beside it, the less the further it is off. The hue is that of
+measured skin of this lightness (`skin_locus`), and half of what the person's differs from others' in photos.
 """
 
 from typing import TYPE_CHECKING
@@ -12,51 +13,29 @@ import cv2
 import numpy as np
 
 from ..image.color import LUMINANCE, linear_of_bytes_float32
+from .skin_locus import LIGHTNESS_RANGE, luminance_of, skin_color
 
 if TYPE_CHECKING:
     from .albedo_model import AlbedoModel
+    from .face_colors import FaceColors
 
-#: Which of the features is the greatest quantile, and which says whether the white of the eyes is seen.
-HIGHLIGHTS = 8
-WHITE_SEEN = 13
-#: Side of the picture that a photo's exposure is judged by, pixels.
+#: Side of the picture that a photo's colors are judged by, pixels.
 SMALL_SIZE = 64
-#: Quantiles of luminance that say how a photo is exposed.
-QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
-#: Linear light below which logarithms say nothing.
-DARK = 2e-3
-#: Linear light from which on a pixel is clipped.
-CLIPPED = 0.98
-#: Features beyond so many standard deviations are as good as at that.
+#: Contrasts beyond so many standard deviations are as good as at that.
 MAX_DEVIATIONS = 2.5
-#: Corrections of lightness and of hue, natural logarithms, that are too small to be certain of. Greater ones
-#: are made less, the less the greater they are.
-LIGHTNESS_THRESHOLD = 0.14
-HUE_THRESHOLD = 0.05
-#: Power of threshold over correction that is taken off, as a fraction of the correction.
-SHRINKAGE_POWER = 4
-#: Lightness is corrected by less than this, natural logarithm, which great corrections come near.
-MOST_LIGHTNESS = 0.8
-#: The same where the white of the eyes is not seen: what is behind people is no good measure of light. It
-#: goes over into the other as the lightest hundredths of the photo get darker than any in good light, linear.
-MOST_WITHOUT_WHITE = 0.35
-DARK_HIGHLIGHTS = (0.40, 0.20)
-#: By how much, natural logarithm, skin may be lighter than the white of the eyes: beyond, that is not seen in
-#: good light, or is no white.
-DARKEST_WHITE = 0.6
-#: Ratio of red to blue, natural logarithm, from which on it is skin between narrow lids, of the skin's.
-REDDEST_WHITE = 0.8
-#: Luminance, linear, of the white at which a face begins to be in the dark, whatever the rest of the photo is
-#: like, and is: the darkest of 52 portraits has 0.08.
-DARK_WHITES = (0.08, 0.03)
-#: The lightness of skin, natural logarithm of its albedo's luminance, by how much lighter it is than the
-#: white of the eyes in the photo: intercept and slope of the regression on the 60 portraits that show the
-#: white well. The slope is less than 1, as lids shade deep-set eyes.
-SKIN_BY_WHITE = (-1.58, 0.672)
-#: How far a tone's hue may be from what people of its lightness have, standard deviations: monochrome photos,
-#: and those in colored light, are further off.
-MAX_HUE_DEVIATIONS = 2.0
-#: The same from which on light is strongly colored.
+#: By how much, natural logarithm, photos show skin lighter than its albedo: half of the portraits more.
+PHOTO_EXCESS = 0.12
+#: How much of the difference between the lightness as photographed and that by the face's contrasts counts,
+#: and the difference, natural logarithm, at which only half of that does: great ones are the exposure's.
+PHOTO_WEIGHT = 0.3
+PHOTO_RANGE = 0.6
+#: How much of what a person's hue differs from others' in photos is the person's: as much as makes measured
+#: people vary of what makes portraits vary, and the rest is the light's.
+OWN_HUE = 0.5
+#: How far from usual skin's the hue is at most, natural logarithm.
+MAX_HUE = 0.15
+#: How far, standard deviations, a tone's hue may be from what people of its lightness have in photos, before
+#: that is strongly colored light.
 EXTREME_HUE = 3.0
 #: How often light's color and the lightness, which people's hue depends on, are found in turn.
 COLOR_ROUNDS = 3
@@ -65,20 +44,12 @@ COLOR_ROUNDS = 3
 COLORLESS = (0.03, 0.12)
 #: Linear light added before that logarithm.
 COLOR_FLOOR = 0.01
-#: Mean and standard deviation of the natural logarithm of a photo's highlight, linear.
-USUAL_HIGHLIGHT = (-0.25, 0.35)
-#: Standard deviation of skin's lightness by that of the white of the eyes, natural logarithm.
-SKIN_BY_WHITE_DEVIATION = 0.3
-#: Darkness, natural logarithm, from which on a photo counts as one in extremely little light, and does fully.
-EXTREME_DARK = (0.9, 1.3)
-#: The same where the white of the eyes is not seen.
-EXTREME_DARK_WITHOUT_WHITE = (1.2, 1.7)
 #: Least and greatest luminance of skin's albedo, linear.
-LUMINANCE_RANGE = (0.04, 0.45)
+LUMINANCE_RANGE = (luminance_of(LIGHTNESS_RANGE[0]), luminance_of(LIGHTNESS_RANGE[1]))
 
 
 def small_picture(rgb: np.ndarray) -> np.ndarray:
-    """A photo, averaged down to what its exposure is judged by.
+    """A photo, averaged down to what its colors are judged by.
 
     Args:
         rgb: (H, W, 3) uint8 sRGB.
@@ -105,34 +76,8 @@ def colorfulness(colors: np.ndarray) -> float:
     return float(np.interp((red - blue).std(), COLORLESS, (0, 1)))
 
 
-def exposure_features(
-    tone: np.ndarray, picture: np.ndarray, eye_white: np.ndarray | None = None
-) -> np.ndarray:
-    """What says how a photo is exposed and balanced.
-
-    Args:
-        tone: (3,) natural logarithm of the plain skin's color, as photographed.
-        picture: (64, 64, 3) float32 linear, of `small_picture`.
-        eye_white: (3,) linear, the white of the eyes, as photographed; None where the photo does not show it.
-
-    Returns:
-        (18,) float64.
-    """
-    colors = picture.reshape(-1, 3).astype(np.float64)
-    quantiles = np.log(np.maximum(np.quantile(colors @ LUMINANCE, QUANTILES), DARK))
-    mean = np.log(np.maximum(colors.mean(0), DARK))
-    lightness = float(tone @ LUMINANCE)
-    white = np.zeros(5)
-    if eye_white is not None:
-        logs = np.log(np.maximum(eye_white, DARK))
-        light = lightness - np.log(max(float(eye_white @ LUMINANCE), DARK)) < DARKEST_WHITE
-        if light and logs[0] - logs[2] < REDDEST_WHITE * (tone[0] - tone[2]):
-            white = np.array([1.0, *logs, lightness])
-    return np.concatenate([tone, quantiles, mean, [(colors > CLIPPED).mean()], white])
-
-
 def tone_gain(
-    model: "AlbedoModel", tone: np.ndarray, rgb: np.ndarray, eye_white: np.ndarray | None = None
+    model: "AlbedoModel", tone: np.ndarray, rgb: np.ndarray, face: "FaceColors | None" = None
 ) -> np.ndarray:
     """What linear colors have to be multiplied by to be the skin's albedo.
 
@@ -140,81 +85,84 @@ def tone_gain(
         model: Of the albedo.
         tone: (3,) natural logarithm of the plain skin's color, as photographed.
         rgb: (H, W, 3) uint8 sRGB, the photo.
-        eye_white: (3,) linear, the white of the eyes, as photographed; None where the photo does not show it.
+        face: Colors of the face's parts, as photographed, if they are known.
 
     Returns:
         (3,) float64.
     """
     picture = small_picture(rgb)
     color = light_color(model, tone, picture)
-    plain, white = tone - color, None if eye_white is None else eye_white * np.exp(-color)
-    features = exposure_features(plain, np.clip(picture * np.exp(-color), 0, 1), white)
-    deviations = np.clip(
-        (features - model.exposure_mean) / model.exposure_deviation, -MAX_DEVIATIONS, MAX_DEVIATIONS
+    plain = tone - color
+    photographed = float(np.log(np.exp(plain) @ LUMINANCE)) - PHOTO_EXCESS
+    lightness = photographed
+    if face is not None:
+        within = contrast_lightness(model, face.contrasts(color, colorfulness(picture)))
+        if within is not None:
+            beside = photographed - within
+            lightness = within + PHOTO_WEIGHT * beside / (1 + (beside / PHOTO_RANGE) ** 2)
+    luminance = float(np.clip(np.exp(lightness), *LUMINANCE_RANGE))
+    return np.asarray(np.exp(_skin_tone(model, plain, luminance) - tone))
+
+
+def contrast_lightness(model: "AlbedoModel", contrasts: np.ndarray) -> float | None:
+    """The skin's lightness by what stands out of it.
+
+    Args:
+        model: Of the albedo.
+        contrasts: (C,) of `FaceColors.contrasts`; what is not a number counts as usual.
+
+    Returns:
+        Natural logarithm of the albedo's luminance; None if nothing is known.
+    """
+    if np.isnan(contrasts).all():
+        return None
+    return float(
+        contrast_terms(contrasts, model.lightness_mean, model.lightness_deviation) @ model.lightness_weights
     )
-    excess = deviations @ model.exposure_weights[:-1] + model.exposure_weights[-1]
-    lightness = float(excess @ LUMINANCE)
-    hue = excess - lightness
-    lightness *= kept_fraction(abs(lightness), LIGHTNESS_THRESHOLD)
-    most, extreme = MOST_LIGHTNESS, EXTREME_DARK_WITHOUT_WHITE
-    white_lightness = None
-    if white is not None and features[WHITE_SEEN]:
-        extreme = EXTREME_DARK
-        white_lightness = float(np.log(white @ LUMINANCE))
-        lightness = _in_the_dark(lightness, float(plain @ LUMINANCE), white_lightness)
-    else:
-        limits = (MOST_WITHOUT_WHITE, MOST_LIGHTNESS)
-        most = float(np.interp(-features[HIGHLIGHTS], -np.log(DARK_HIGHLIGHTS), limits))
-    lightness = most * np.tanh(lightness / most)
-    dark = _probable_excess(model, float(plain @ LUMINANCE), float(features[HIGHLIGHTS]), white_lightness)
-    lightness += float(np.interp(-dark, extreme, (0, 1))) * (min(dark, lightness) - lightness)
-    hue = hue * kept_fraction(float(np.linalg.norm(hue)), HUE_THRESHOLD)
-    logs = _in_range(_probable_hue(model, _in_range(plain - lightness - hue)))
-    return np.asarray(np.exp(logs - tone))
 
 
-def kept_fraction(size: float, threshold: float) -> float:
-    """The fraction of a correction that is made: small ones say nothing, great ones are no error.
-
-    The garrote of L. Breiman, "Better subset regression using the nonnegative garrote", 1995, with a power of
-    its own.
+def contrast_terms(contrasts: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """What the lightness of skin is a linear function of.
 
     Args:
-        size: Of the correction, natural logarithm, >= 0.
-        threshold: Up to which nothing is made of it.
+        contrasts: (..., C) of `FaceColors.contrasts`.
+        mean: (C,) their means.
+        deviation: (C,) their standard deviations.
 
     Returns:
-        0..1.
+        (..., 2 C + 1) them, in standard deviations, their squares, and a constant.
     """
-    return max(1 - (threshold / max(size, 1e-9)) ** SHRINKAGE_POWER, 0.0)
+    scaled = np.nan_to_num(np.clip((contrasts - mean) / deviation, -MAX_DEVIATIONS, MAX_DEVIATIONS))
+    return np.concatenate([scaled, scaled**2, np.ones((*scaled.shape[:-1], 1))], -1)
 
 
-def _in_the_dark(excess: float, skin: float, white: float) -> float:
-    """How much too light a photo is, when faces before a bright background are thought of, too.
+def _skin_tone(model: "AlbedoModel", plain: np.ndarray, luminance: float) -> np.ndarray:
+    """(3,) the skin's color, natural logarithm, of a luminance, by the tone that the photo shows (3,)."""
+    own = OWN_HUE * (_hue(plain) - _hue(photo_color(model, float(np.log(luminance)))))
+    own *= min(1.0, MAX_HUE / max(float(np.linalg.norm(own)), 1e-9))
+    logs = skin_color(luminance) + own
+    return np.asarray(logs + np.log(luminance / (np.exp(logs) @ LUMINANCE)))
+
+
+def _hue(logs: np.ndarray) -> np.ndarray:
+    """(3,) what of a color (3,), natural logarithm, is not its lightness."""
+    return np.asarray(logs - logs @ LUMINANCE)
+
+
+def photo_color(model: "AlbedoModel", lightness: float) -> np.ndarray:
+    """The most usual color of skin in photos.
 
     Args:
-        excess: By all cues, natural logarithm.
-        skin: Lightness of the plain skin, as photographed, natural logarithm.
-        white: That of the white of the eyes.
+        model: Of the albedo.
+        lightness: Weighted mean of its channels' logarithms.
 
     Returns:
-        Natural logarithm.
+        (3,) natural logarithm of the linear color.
     """
-    darkness = float(np.interp(-white, -np.log(DARK_WHITES), (0, 1)))
-    intercept, slope = SKIN_BY_WHITE
-    by_white = skin - (intercept + slope * (skin - white))
-    return (1 - darkness) * excess + darkness * min(excess, by_white)
-
-
-def _in_range(tone: np.ndarray) -> np.ndarray:
-    """The tone (3,), natural logarithm, its luminance brought into LUMINANCE_RANGE."""
-    luminance = float(np.exp(tone) @ LUMINANCE)
-    return np.asarray(tone + np.log(np.clip(luminance, *LUMINANCE_RANGE) / luminance))
-
-
-def _probable_hue(model: "AlbedoModel", tone: np.ndarray) -> np.ndarray:
-    """The tone (3,), natural logarithm, its hue within MAX_HUE_DEVIATIONS of people's of its lightness."""
-    return tone - _hue_of_light(model, tone, MAX_HUE_DEVIATIONS)
+    weights = LUMINANCE.astype(np.float64)
+    along = model.tone_covariance @ weights
+    beside = lightness - float(model.tone_mean @ weights)
+    return np.asarray(model.tone_mean + along * beside / float(weights @ along))
 
 
 def _hue_of_light(model: "AlbedoModel", tone: np.ndarray, most: float) -> np.ndarray:
@@ -225,10 +173,8 @@ def _hue_of_light(model: "AlbedoModel", tone: np.ndarray, most: float) -> np.nda
     """
     weights = LUMINANCE.astype(np.float64)
     along = model.tone_covariance @ weights
-    variance = float(weights @ along)
-    expected = model.tone_mean + along * float((tone - model.tone_mean) @ weights) / variance
-    covariance = model.tone_covariance - np.outer(along, along) / variance
-    residual = tone - expected
+    covariance = model.tone_covariance - np.outer(along, along) / float(weights @ along)
+    residual = tone - photo_color(model, float(tone @ weights))
     distance = np.sqrt(max(float(residual @ np.linalg.pinv(covariance, rcond=1e-6) @ residual), 0.0))
     return np.asarray(residual * (1 - min(1.0, (most / max(distance, 1e-9)) ** 2)))
 
@@ -252,23 +198,3 @@ def light_color(model: "AlbedoModel", tone: np.ndarray, picture: np.ndarray) -> 
         # has the same luminance.
         color = color - colored * color.max() - (1 - colored) * float(color @ LUMINANCE)
     return np.asarray(color)
-
-
-def _probable_excess(
-    model: "AlbedoModel", skin: float, highlight: float, white: float | None = None
-) -> float:
-    """How much too light a photo probably is, natural logarithm, if any exposure is as likely as another.
-
-    Args:
-        model: Of the albedo.
-        skin: Lightness of the plain skin, as photographed, natural logarithm.
-        highlight: That of the lightest fiftieth of the photo.
-        white: That of the white of the eyes; None where the photo does not show it.
-    """
-    usual = float(model.tone_mean @ LUMINANCE)
-    deviation = float(np.sqrt(LUMINANCE @ model.tone_covariance @ LUMINANCE))
-    if white is not None:
-        intercept, slope = SKIN_BY_WHITE
-        usual, deviation = intercept + slope * (skin - white), SKIN_BY_WHITE_DEVIATION
-    excesses = np.array([skin - usual, highlight - USUAL_HIGHLIGHT[0]])
-    return float(np.average(excesses, weights=np.array([deviation, USUAL_HIGHLIGHT[1]]) ** -2.0))

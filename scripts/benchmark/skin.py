@@ -234,7 +234,7 @@ class SkinBenchmark:
         """(3,) sRGB, the plain skin's albedo by the photo (H, W, 3) uint8 in another light."""
         from core.errors import ModelError
         from core.image.color import linear_to_bytes
-        from core.texture.eyes import eye_white
+        from core.texture.face_colors import face_colors
         from core.texture.skin_painter import SkinPainter
         from core.texture.skin_tone import tone_gain
         from core.texture.skin_views import SkinPhoto
@@ -246,7 +246,7 @@ class SkinBenchmark:
             self._skin_painter = SkinPainter(self.topology, SIZE, self.painter.settings, model)
         found = segmenter.segment(rgb, one.frame.camera, one.pose)
         tone = self._skin_painter.tone(SkinPhoto(rgb, one.frame, one.pose, one.head.vertices, found))
-        gain = tone_gain(model, tone, rgb, eye_white(rgb, one.landmarks.points))
+        gain = tone_gain(model, tone, rgb, face_colors(rgb, one.landmarks.points, found))
         return np.asarray(linear_to_bytes((np.exp(tone) * gain)[None])[0] / 255.0)
 
     def _photograph(self, photo: "Photo", one: "Reconstruction") -> None:

@@ -6,7 +6,6 @@ one side does not get into the model, and completed by the model itself in turn 
 and Tibshirani, Spectral Regularization Algorithms for Learning Large Incomplete Matrices, JMLR 11, 2010).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -21,11 +20,12 @@ from ...template.regions import Regions
 from ...template.topology import SKIN, HeadTopology
 from ...texture.albedo_model import DARK
 from ...texture.delighting import relative_shading
-from ...texture.eyes import eye_white
+from ...texture.face_colors import CONTRASTS, SKIN_HUE
 from ...texture.inpainting import SmoothCompletion
 from ...texture.settings import TextureSettings
+from ...texture.skin_locus import luminance_of
 from ...texture.skin_sampler import SkinSampler
-from ...texture.skin_tone import MAX_DEVIATIONS, exposure_features, small_picture
+from ...texture.skin_tone import contrast_terms
 from ..files import write_arrays
 
 #: Side of the texture that portraits are looked at in, texels.
@@ -56,14 +56,17 @@ BACK_Y = 0.01
 BACK_WIDTH = 0.03
 MEAN_FRACTION = 0.5
 COMPONENT_FRACTION = 0.7
-#: Changed copies of each portrait that exposure is learned from, the standard deviations of their exposure
-#: and of the tint of red and blue, natural logarithms, and the resistance of the regression.
-CHANGES = 4
-EXPOSURE_DEVIATION = 0.45
+#: Bounds, L*, of the groups of skin that count alike in the regression of lightness, however many people they
+#: have; about those of the individual typology angle: deep, brown, tan, intermediate, light.
+LIGHTNESS_GROUPS = (38.0, 48.0, 58.0, 63.0)
+#: Resistance of that regression.
+LIGHTNESS_RIDGE = 10.0
+#: How much further from the middle than that regression says skin is: it draws very deep and very fair skin
+#: to the middle (slope 0.84 on people left out; so 0.93).
+LIGHTNESS_EXPANSION = 1.12
+#: Copies in tinted light of each portrait, and the standard deviations of red and blue, natural logarithms.
+TINTED_COPIES = 4
 TINT_DEVIATION = (0.13, 0.16)
-EXPOSURE_RIDGE = 10.0
-#: Weight of a rendered picture, whose exposure is known, beside a portrait's.
-KNOWN_WEIGHT = 3.0
 #: Least and greatest deviation of a vertex from what the model says, natural logarithm.
 DEVIATION_LIMITS = (0.06, 0.4)
 
@@ -76,20 +79,11 @@ class ObservedSkin:
         colors: (V, 3) float32, linear, as photographed.
         weight: (V,) float32, 0..1.
         vertices: (V, 3) float32, the head as photographed, head frame, meters.
-        picture: (64, 64, 3) float32 linear, the photo (`skin_tone.small_picture`).
-        eye_white: (3,) float32 linear, the white of the eyes; zeros where it is not seen.
     """
 
     colors: np.ndarray
     weight: np.ndarray
     vertices: np.ndarray
-    picture: np.ndarray
-    eye_white: np.ndarray
-
-    @property
-    def white(self) -> np.ndarray | None:
-        """The white of the eyes, if it is seen."""
-        return self.eye_white if self.eye_white.any() else None
 
     @classmethod
     def load(cls, path: Path) -> "ObservedSkin":
@@ -100,24 +94,6 @@ class ObservedSkin:
     def save(self, path: Path) -> None:
         """Write an .npz file."""
         write_arrays(path, {one.name: getattr(self, one.name) for one in fields(self)}, compressed=False)
-
-
-@dataclass(frozen=True)
-class ToneExample:
-    """A picture that exposure is learned from.
-
-    Attributes:
-        tone: (3,) natural logarithm of the plain skin's color, as photographed.
-        picture: (64, 64, 3) float32 linear (`skin_tone.small_picture`).
-        eye_white: (3,) linear, the white of the eyes, as photographed, if it is seen.
-        gain: (3,) natural logarithm of how much too light it is, by channel; None for a portrait, which is
-            taken for right.
-    """
-
-    tone: np.ndarray
-    picture: np.ndarray
-    eye_white: np.ndarray | None = None
-    gain: np.ndarray | None = None
 
 
 def observe(sampler: SkinSampler, photo: Photo, reconstruction: Reconstruction) -> ObservedSkin:
@@ -145,14 +121,7 @@ def observe(sampler: SkinSampler, photo: Photo, reconstruction: Reconstruction) 
     )
     weight = view.weight * ramp(view.outline, *OUTLINE)
     colors, observed = sampler.to_vertices(view.colors, weight)
-    white = eye_white(photo.rgb, reconstruction.landmarks.points)
-    return ObservedSkin(
-        colors,
-        observed,
-        head.vertices[: len(colors)].astype(np.float32),
-        small_picture(photo.rgb),
-        np.zeros(3, np.float32) if white is None else white.astype(np.float32),
-    )
+    return ObservedSkin(colors, observed, head.vertices[: len(colors)].astype(np.float32))
 
 
 class AlbedoFitting:
@@ -197,12 +166,7 @@ class AlbedoFitting:
             "deviation": np.clip(deviation, *DEVIATION_LIMITS).astype(np.float16),
             "tone_mean": tones.mean(0),
             "tone_covariance": np.cov(tones.T),
-            **fit_exposure(
-                [
-                    ToneExample(tone, skin.picture, skin.white)
-                    for tone, skin in zip(tones, self.skins, strict=True)
-                ]
-            ),
+            **unknown_lightness(float(np.median(tones @ LUMINANCE))),
         }
 
     def _skins_without_light(
@@ -298,43 +262,66 @@ class AlbedoFitting:
         return np.where(self.on_skin[:, None] > 0, values, inside)
 
 
-def fit_exposure(examples: Sequence[ToneExample], seed: int = 0) -> dict[str, np.ndarray]:
-    """Learn how much too light or tinted a photo is, from right photos, made lighter, darker and tinted, and
-    from pictures of which that is known.
+def unknown_lightness(lightness: float) -> dict[str, np.ndarray]:
+    """What `fit_lightness` returns, for faces whose contrasts say nothing.
 
     Args:
-        examples: The pictures.
-        seed: Of the changes.
+        lightness: Of all skin, natural logarithm of its luminance.
+    """
+    weights = np.zeros(2 * CONTRASTS + 1)
+    weights[-1] = lightness
+    return {
+        "lightness_mean": np.zeros(CONTRASTS),
+        "lightness_deviation": np.ones(CONTRASTS),
+        "lightness_weights": weights,
+    }
+
+
+def fit_lightness(contrasts: np.ndarray, lightness: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
+    """Learn how light skin is by what stands out of it.
+
+    Args:
+        contrasts: (N, C) of portraits (`FaceColors.contrasts`).
+        lightness: (N,) L* of the plain skin's albedo.
+        seed: Of the tints.
 
     Returns:
-        The arrays `exposure_mean`, `exposure_deviation` and `exposure_weights` of the model.
+        The arrays `lightness_mean`, `lightness_deviation` and `lightness_weights` of the model.
     """
     rng = np.random.default_rng(seed)
-    features, gains, counts = [], [], []
-    for one in examples:
-        if one.gain is not None:
-            features.append(exposure_features(one.tone, one.picture, one.eye_white))
-            gains.append(one.gain)
-            counts.append(KNOWN_WEIGHT)
-            continue
-        for number in range(CHANGES):
-            red, blue = rng.normal(0, TINT_DEVIATION)
-            gain = rng.normal(0, EXPOSURE_DEVIATION) + np.array([red, 0, blue])
-            if number == 0:
-                gain = np.zeros(3)
-            changed = np.minimum(one.picture * np.exp(gain), 1)
-            white = None if one.eye_white is None else np.minimum(one.eye_white * np.exp(gain), 1)
-            features.append(exposure_features(one.tone + gain, changed, white))
-            gains.append(gain)
-            counts.append(1 / CHANGES)
-    values, weight = np.stack(features), np.array(counts)
-    mean = np.average(values, 0, weight)
-    deviation = np.sqrt(np.average((values - mean) ** 2, 0, weight)) + 1e-6
-    scaled = np.clip((values - mean) / deviation, -MAX_DEVIATIONS, MAX_DEVIATIONS)
-    columns = np.column_stack([scaled, np.ones(len(scaled))])
-    matrix = columns.T @ (columns * weight[:, None]) + EXPOSURE_RIDGE * np.eye(columns.shape[1])
-    weights = np.linalg.solve(matrix, columns.T @ (np.stack(gains) * weight[:, None]))
-    return {"exposure_mean": mean, "exposure_deviation": deviation, "exposure_weights": weights}
+    mean, deviation = np.nanmean(contrasts, 0), np.nanstd(contrasts, 0) + 1e-6
+    true = np.log([luminance_of(one) for one in lightness])
+    group = np.digitize(lightness, LIGHTNESS_GROUPS)
+    counts = 1 / np.bincount(group)[group]
+    counts *= len(counts) / counts.sum()
+    matrix: np.ndarray = np.zeros(())
+    right: np.ndarray = np.zeros(())
+    for copy in range(TINTED_COPIES):
+        terms = contrast_terms(tinted(contrasts, rng) if copy else contrasts, mean, deviation)
+        matrix = matrix + terms.T @ (terms * counts[:, None]) / TINTED_COPIES
+        right = right + terms.T @ (true * counts) / TINTED_COPIES
+    ridge = LIGHTNESS_RIDGE * np.eye(len(matrix))
+    ridge[-1, -1] = 0
+    weights = np.linalg.solve(matrix + ridge, right)
+    weights *= LIGHTNESS_EXPANSION
+    weights[-1] -= (LIGHTNESS_EXPANSION - 1) * float(np.average(true, weights=counts))
+    return {"lightness_mean": mean, "lightness_deviation": deviation, "lightness_weights": weights}
+
+
+def tinted(contrasts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Contrasts as they are in light of other colors: those within the face stay as they are.
+
+    Args:
+        contrasts: (N, C) of portraits (`FaceColors.contrasts`).
+        rng: Random numbers.
+
+    Returns:
+        (N, C) of the same faces.
+    """
+    red, blue = rng.normal(0, TINT_DEVIATION, (len(contrasts), 2)).T
+    changed = contrasts.copy()
+    changed[:, SKIN_HUE] += np.stack([red, red - blue], 1)
+    return changed
 
 
 def weighted_median(values: np.ndarray, weight: np.ndarray) -> float:

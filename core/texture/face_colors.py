@@ -1,0 +1,212 @@
+"""Colors of a face's parts that tell how light its skin is, whatever the light.
+
+How much darker and redder than the skin the lips are, how dark brows, irises and the whites of the eyes are
+beside it, and how strongly it shines: all are ratios within one face, which neither exposure nor the light's
+color changes. The deeper the skin, the less the lips stand out of it.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..detection.mediapipe_topology import BROWS, EYES, FIRST_IRIS, LIPS
+from ..image.color import LUMINANCE, linear_of_bytes_float32
+from ..segmentation.segments import Segmentation, SegmentClass
+from .eyes import eye_white, iris_color
+
+#: Side of the picture of the face that is looked at, pixels; the face fills FACE_FRACTION of it.
+SIZE = 256
+FACE_FRACTION = 0.9
+#: Factors by which outlines are drawn larger or smaller: the face, whose rim is hair and shadow, and what is
+#: no skin of it; lips and brows, whose rims are skin.
+FACE_SCALE = 0.82
+EYE_SCALE = 1.7
+MOUTH_SCALE = 1.35
+BROW_SCALE = 1.4
+INNER_SCALE = 0.9
+#: Of MediaPipe's brows and eyes, as many points are of the first one.
+BROW_POINTS = len(BROWS) // 2
+EYE_POINTS = len(EYES) // 2
+#: Quantiles of luminance between which the skin's pixels are looked at: its shadows, and its highlights.
+SHADOWS = (0.0, 0.1)
+LIGHTS = (0.9, 0.97)
+HIGHLIGHTS = (0.97, 1.0)
+#: Quantile of a brow's pixels: its hairs.
+BROW_QUANTILE = 20
+#: Fewer pixels say nothing.
+MIN_PIXELS = 30
+#: Linear light below which no color is known, and fraction of the skin's below which others are not: neither
+#: noise nor black brows count without end.
+DARK = 1e-5
+DARKEST_FRACTION = 0.03
+#: Colorfulness of a photo (`skin_tone.colorfulness`) from which on its hues say something.
+COLORED = 0.5
+#: Number of `FaceColors.contrasts`.
+CONTRASTS = 14
+#: Those of them that the light's color changes.
+SKIN_HUE = slice(6, 8)
+
+
+@dataclass(frozen=True)
+class FaceColors:
+    """Linear colors (3,) of parts of a face, as photographed; not a number where a part is not seen.
+
+    Attributes:
+        skin: Median of the skin.
+        shadows: Of the darkest tenth of it.
+        lights: Of its light parts.
+        highlights: Of its lightest parts.
+        lips: Median of the lips.
+        brows: Of the brows' hairs.
+        iris: Of the irises.
+        white: Of the whites of the eyes.
+    """
+
+    skin: np.ndarray
+    shadows: np.ndarray
+    lights: np.ndarray
+    highlights: np.ndarray
+    lips: np.ndarray
+    brows: np.ndarray
+    iris: np.ndarray
+    white: np.ndarray
+
+    def contrasts(self, light: np.ndarray, colored: float = 1.0) -> np.ndarray:
+        """What differs within the face.
+
+        Args:
+            light: (3,) color of the light, natural logarithm by channel, which is taken out.
+            colored: Whether the photo has colors, 0..1; without them, hues say nothing.
+
+        Returns:
+            (CONTRASTS,) natural logarithms of ratios; not a number where nothing is known.
+        """
+        floor = DARKEST_FRACTION * np.maximum(self.skin, DARK)
+        skin, shadows, lights, highlights, lips, brows, iris, white = (
+            np.log(np.maximum(one, floor)) - light for one in vars(self).values()
+        )
+        by_lightness = [
+            float((one - skin) @ LUMINANCE) for one in (lights, shadows, lips, brows, iris, white)
+        ]
+        by_hue = [
+            *(skin[0] - skin[1:]),
+            *_redder(highlights, skin),
+            _redder(shadows, skin)[1],
+            *_redder(lips, skin),
+            _redder(iris, skin)[1],
+        ]
+        hue = np.array(by_hue) if colored > COLORED else np.full(len(by_hue), np.nan)
+        return np.concatenate([by_lightness, hue])
+
+
+def face_colors(
+    rgb: np.ndarray, landmarks: np.ndarray, segmentation: Segmentation | None = None
+) -> FaceColors:
+    """Measure the colors of a face's parts.
+
+    Args:
+        rgb: (H, W, 3) uint8 sRGB.
+        landmarks: (478, 2 or more) MediaPipe's, photo pixels.
+        segmentation: What the photo's pixels show; without it, nothing is thought to cover the face.
+
+    Returns:
+        The colors.
+    """
+    points = landmarks[:, :2].astype(np.float64)
+    to_picture = _similarity(points)
+    picture = _cut(rgb, to_picture)
+    points = points @ to_picture[:, :2].T + to_picture[:, 2]
+    eyes = [EYES[:EYE_POINTS], EYES[EYE_POINTS:]]
+    brows = [BROWS[:BROW_POINTS], BROWS[BROW_POINTS:]]
+    skin = _outline(points, range(FIRST_IRIS), FACE_SCALE)
+    for parts, scale in ((eyes, EYE_SCALE), (brows, BROW_SCALE), ([LIPS], MOUTH_SCALE)):
+        for part in parts:
+            skin &= ~_outline(points, part, scale)
+    lips = _outline(points, LIPS, INNER_SCALE)
+    hairs = _outline(points, brows[0], INNER_SCALE) | _outline(points, brows[1], INNER_SCALE)
+    if segmentation is not None:
+        label = _labels(segmentation, to_picture)
+        skin &= label == SegmentClass.SKIN
+        lips &= label == SegmentClass.SKIN
+        hairs &= (label == SegmentClass.SKIN) | (label == SegmentClass.FACIAL_HAIR)
+    linear = linear_of_bytes_float32()
+    colors = linear[picture[skin]]
+    order = np.argsort(colors @ LUMINANCE)
+    shadows, lights, highlights = (
+        _median(colors[order[int(low * len(order)) : int(high * len(order))]], len(colors))
+        for low, high in (SHADOWS, LIGHTS, HIGHLIGHTS)
+    )
+    iris, white = iris_color(rgb, landmarks), eye_white(rgb, landmarks)
+    dark = linear[picture[hairs]]
+    return FaceColors(
+        skin=_median(colors),
+        shadows=shadows,
+        lights=lights,
+        highlights=highlights,
+        lips=_median(linear[picture[lips]]),
+        brows=np.percentile(dark, BROW_QUANTILE, axis=0) if len(dark) >= MIN_PIXELS else np.full(3, np.nan),
+        iris=np.full(3, np.nan) if iris is None else iris,
+        white=np.full(3, np.nan) if white is None else white,
+    )
+
+
+def _redder(color: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """(2,) by how much a color (3,) is redder than skin, beside green and beside blue; logarithms."""
+    beside = color - skin
+    return np.asarray(beside[0] - beside[1:])
+
+
+def _median(colors: np.ndarray, of: int | None = None) -> np.ndarray:
+    """(3,) median of colors (n, 3); not a number if these, or `of` how many they are, are too few."""
+    if (len(colors) if of is None else of) < MIN_PIXELS or not len(colors):
+        return np.full(3, np.nan)
+    return np.asarray(np.median(colors, axis=0), np.float64)
+
+
+def _similarity(points: np.ndarray) -> np.ndarray:
+    """(2, 3) from photo pixels to those of an upright picture of the face with landmarks (478, 2)."""
+    across = points[list(EYES[EYE_POINTS:])].mean(0) - points[list(EYES[:EYE_POINTS])].mean(0)
+    angle = np.arctan2(across[1], across[0])
+    rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    turned = points @ rotation.T
+    low, high = turned.min(0), turned.max(0)
+    scale = FACE_FRACTION * SIZE / max(float((high - low).max()), 1.0)
+    return np.column_stack([scale * rotation, (SIZE - 1) / 2 - scale * (low + high) / 2])
+
+
+def _cut(rgb: np.ndarray, to_picture: np.ndarray) -> np.ndarray:
+    """(SIZE, SIZE, 3) uint8, a picture of the photo, averaged where that is larger."""
+    scale = float(np.hypot(*to_picture[0, :2]))
+    if scale < 0.5:
+        # Blurred first, as warpAffine knows no areas.
+        factor = 2 ** int(np.floor(-np.log2(scale)))
+        rgb = cv2.resize(rgb, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+        inner = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1]])
+        to_picture = to_picture @ inner
+    return np.asarray(cv2.warpAffine(rgb, to_picture, (SIZE, SIZE), flags=cv2.INTER_LINEAR))
+
+
+def _outline(points: np.ndarray, index: "tuple[int, ...] | range", scale: float) -> np.ndarray:
+    """(SIZE, SIZE) bool: the convex outline of some of the points (478, 2), drawn larger by a factor."""
+    chosen = points[list(index)]
+    middle = chosen.mean(0)
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    hull = cv2.convexHull(((chosen - middle) * scale + middle).astype(np.float32))
+    cv2.fillConvexPoly(mask, np.round(hull).astype(np.int32), (1,))
+    return mask > 0
+
+
+def _labels(segmentation: Segmentation, to_picture: np.ndarray) -> np.ndarray:
+    """(SIZE, SIZE) uint8: what the pixels of the face's picture show."""
+    inverse = np.linalg.inv(to_picture[:, :2])
+    to_photo = np.column_stack([inverse, -inverse @ to_picture[:, 2]])
+    matrix = np.asarray(segmentation.frame.matrix, np.float64)
+    to_segment = matrix[:, :2] @ to_photo
+    to_segment[:, 2] += matrix[:, 2]
+    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    return np.asarray(
+        cv2.warpAffine(
+            segmentation.labels, to_segment, (SIZE, SIZE), flags=flags, borderValue=(SegmentClass.BACKGROUND,)
+        )
+    )
