@@ -41,6 +41,9 @@ ROOT = Path(__file__).resolve().parents[1]
 #: for a machine that is busy with other things. Three such waits fit in pytest's own limit, so that the one
 #: that is in vain says so.
 PATIENCE_SECONDS = 500.0
+#: Time limit given to programs in which something hangs: waited out in full for that, and a hundred times
+#: what everything else takes there on an idle machine, so that a busy one does not run into it.
+HANGING_LIMIT_SECONDS = 15
 FAKE_ENGINE = ROOT / "tests/fake_engine"
 
 

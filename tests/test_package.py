@@ -57,7 +57,7 @@ def wheel(tmp_path_factory):
         [sys.executable, "-m", "build", "--wheel", "--outdir", str(dist), str(source)],
         check=True,
         capture_output=True,
-        timeout=300,
+        timeout=PATIENCE_SECONDS,
     )
     (path,) = dist.glob("*.whl")
     return path
@@ -77,11 +77,11 @@ def installed(wheel, tmp_path_factory):
     programs = folder / "venv/bin"
     pip = (programs / "python", "-m", "pip", "--disable-pip-version-check")
     options = ("--quiet", "--no-deps", "--no-index")
-    subprocess.run([*pip, "install", *options, wheel], check=True, timeout=500, cwd=folder)
+    subprocess.run([*pip, "install", *options, wheel], check=True, timeout=PATIENCE_SECONDS, cwd=folder)
     (packages,) = (folder / "venv/lib").glob("python*/site-packages")
     link_distributions(needed_by(wheel, {"cluster", "web"}), packages, programs)
     # pip says whether a version does not do, or something is missing that is needed on the way.
-    subprocess.run([*pip, "check"], check=True, timeout=500, cwd=folder)
+    subprocess.run([*pip, "check"], check=True, timeout=PATIENCE_SECONDS, cwd=folder)
     # No `blender` in the PATH: only what the wheel brings.
     env = fresh_environment(home, PATH=f"{programs}{os.pathsep}{folder / 'path'}")
 
@@ -91,7 +91,13 @@ def installed(wheel, tmp_path_factory):
             pipe = subprocess.PIPE
             return subprocess.Popen(command, cwd=folder, env=env, stdout=pipe, stderr=pipe, encoding="utf-8")
         done = subprocess.run(
-            command, cwd=folder, env=env, capture_output=True, encoding="utf-8", timeout=300, check=False
+            command,
+            cwd=folder,
+            env=env,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=PATIENCE_SECONDS,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -49,7 +49,6 @@ def test_a_head_comes_out(head):
         "landmarks",
         "quality",
     }
-    assert min(head.timings.values()) >= 0
 
 
 def test_landmarks_are_where_the_lifted_head_has_them(reconstructor, head, astronaut):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PATIENCE_SECONDS
+from tests.conftest import HANGING_LIMIT_SECONDS, PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = ROOT / "scripts/batch.py"
@@ -124,11 +124,12 @@ def test_each_failure_is_named_and_the_rest_goes_on(batch, photos):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_photo_that_hangs_is_timed_out(batch, photos):
-    done = batch(photos("hang.jpg", "a.jpg"), "--timeout", "4")
+    done = batch(photos("hang.jpg", "a.jpg"), "--timeout", HANGING_LIMIT_SECONDS)
     assert done.returncode == 2
     assert folders(batch.out) == ["a"]
-    assert "no answer in 4 seconds" in done.stdout
+    assert f"no answer in {HANGING_LIMIT_SECONDS} seconds" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from blender_addon.batch.local_processor import PhotoTask
 from blender_addon.batch.payload import difference, pack_task
 from blender_addon.batch.plan import BatchPlan, StepPlan
 from blender_addon.errors import JobCancelledError
-from tests.conftest import PATIENCE_SECONDS, wait_for
+from tests.conftest import HANGING_LIMIT_SECONDS, PATIENCE_SECONDS, wait_for
 
 dask = pytest.importorskip("dask", reason="Dask is not installed (pip install -e '.[cluster]')")
 distributed = pytest.importorskip("distributed", reason="Dask is not installed (pip install -e '.[cluster]')")
@@ -112,7 +112,7 @@ def test_the_results_are_those_of_a_local_run(cluster, fake_batch, photos, tmp_p
     folder = photos(*names)
     options = [
         "--timeout",
-        "4",
+        HANGING_LIMIT_SECONDS,
         "--turntable",
         "3",
         "--export",

@@ -142,7 +142,7 @@ def test_interpreter_without_the_engine_is_told_at_once(tmp_path):
     (tmp_path / "core/worker.py").write_text("import no_such_package\n")
     client = WorkerClient(Engine(Path(sys.executable), tmp_path))
     with pytest.raises(EngineDiedError, match=r"could not start.*Packages are missing.*no_such_package"):
-        client.start(30)
+        client.start(PATIENCE_SECONDS)
 
 
 def test_program_that_cannot_be_run_is_told(tmp_path):
@@ -150,7 +150,7 @@ def test_program_that_cannot_be_run_is_told(tmp_path):
     broken.write_bytes(b"\x7fELF not really")
     broken.chmod(0o755)
     with pytest.raises(EngineDiedError, match="could not be started"):
-        WorkerClient(Engine(broken, tmp_path)).start(5)
+        WorkerClient(Engine(broken, tmp_path)).start(PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

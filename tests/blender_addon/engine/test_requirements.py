@@ -24,6 +24,7 @@ from blender_addon.engine.wheel_lock import (
     this_platform,
 )
 from blender_addon.errors import SetupError
+from tests.conftest import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[3]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -129,7 +130,7 @@ sys.meta_path.insert(0, Unpinned())
 for name in {modules}:
     importlib.import_module(name)
 """
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=300)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=PATIENCE_SECONDS)
 
 
 def test_pins_are_what_the_tests_run_with():

@@ -210,7 +210,7 @@ def test_environment_is_made_kept_on_failure_and_made_anew(small, folder, tmp_pa
     monkeypatch.setenv("PIP_USER", "1")  # would send the packages elsewhere
     setup, seen = small(), []
     setup.start()
-    engine = setup.wait(120, seen.append)
+    engine = setup.wait(PATIENCE_SECONDS, seen.append)
     assert engine == Engine(environment_python(folder), origin="private")
     assert find_engine(None, {}, tmp_path, private=folder) == replace(engine, root=tmp_path)
     subprocess.run([engine.python, "-I", "-c", "import photobust_one, photobust_two"], check=True)
@@ -408,7 +408,7 @@ def test_real_engine_from_scratch(folder, tmp_path):
     start = time.perf_counter()
     setup.start()
     try:
-        engine = setup.wait(500)
+        engine = setup.wait(PATIENCE_SECONDS)
     except SetupError as error:
         if "cannot be reached" in str(error):
             pytest.skip(f"no package index: {error}")
@@ -422,7 +422,7 @@ def test_real_engine_from_scratch(folder, tmp_path):
     Image.fromarray(astronaut()).save(photo)
     with WorkerClient(engine) as client:
         assert client.start()["backend"] == "onnx"
-        (face,) = client.submit_reconstruct(photo, tmp_path / "out").wait(timeout=200)["faces"]
+        (face,) = client.submit_reconstruct(photo, tmp_path / "out").wait(PATIENCE_SECONDS)["faces"]
     mesh = trimesh.load(face["files"]["surface.ply"])
     assert mesh.is_watertight and 0.003 < mesh.volume < 0.009
     assert len(mesh.vertices) == face["vertices"] > 50_000

@@ -8,6 +8,7 @@ import pytest
 
 from blender_addon.engine.client import WorkerClient
 from blender_addon.engine.locate import find_engine
+from tests.conftest import PATIENCE_SECONDS
 
 SCRIPT = Path(__file__).with_name("inside_retopology.py")
 
@@ -24,7 +25,7 @@ def reconstructed(tmp_path_factory):
     with WorkerClient(find_engine(sys.executable)) as client:
         options = {"head": True, "texture": 1024}
         result = client.submit_reconstruct(folder / "astronaut.jpg", folder / "out", options=options).wait(
-            timeout=300
+            PATIENCE_SECONDS
         )
     (face,) = result["faces"]
     return Path(face["folder"])

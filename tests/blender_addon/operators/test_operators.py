@@ -16,9 +16,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def check(run_in_blender, tmp_path):
     def run(name, *arguments, engine):
-        done = run_in_blender(
-            SCRIPT, "--check", name, tmp_path, *arguments, PHOTOBUST_PYTHON=str(engine), timeout=900
-        )
+        done = run_in_blender(SCRIPT, "--check", name, tmp_path, *arguments, PHOTOBUST_PYTHON=str(engine))
         assert done.returncode == 0, done.stdout + done.stderr
         assert all(f"{one} passed" in done.stdout for one in name.split(","))
 

@@ -27,7 +27,7 @@ def test_charts_and_sound_are_not_loaded():
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     assert run.returncode == 0, run.stderr
 

@@ -19,6 +19,7 @@ from core.runtime.weights import file_sha256
 from core.volume.onnx_predictor import OnnxPredictor
 from core.volume.predictor import TEMPERATURE
 from core.volume.torch_predictor import TorchPredictor
+from tests.conftest import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = ROOT / "models"
@@ -156,10 +157,10 @@ def test_export_is_exact_and_says_what_it_was_made_of(tmp_path):
 def test_command_exports_what_is_there(tmp_path):
     pytest.importorskip("torch")
     command = [sys.executable, str(ROOT / "scripts/training/export_onnx.py"), "--models", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert done.returncode == 2 and "has none of" in done.stderr
     shutil.copy(MODELS / WEIGHTS_NAME, tmp_path)
-    subprocess.run(command, check=True, timeout=300)
+    subprocess.run(command, check=True, timeout=PATIENCE_SECONDS)
     made, shipped = (without_version(folder / ONNX_NAME) for folder in (tmp_path, MODELS))
     assert made == shipped
 

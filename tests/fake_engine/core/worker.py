@@ -1,4 +1,6 @@
-"""A worker that does what the photo's name says: crash, hang, die once, find no face, find two..."""
+"""A worker that does what the photo's name says: crash, hang, die once, be slow until it is cancelled, find
+no face, find two...
+"""
 
 import base64
 import hashlib
@@ -123,11 +125,10 @@ def reconstruct(request, cancelled):  # noqa: C901 (a branch for each order)
         answer(request, "progress", step=step, fraction=k / 4, message=f"Doing {step}")
         time.sleep(0.02)
         if request["params"] and "slow" in photo.stem:
-            for _ in range(200):
+            while request["id"] not in cancelled:
                 time.sleep(0.05)
-                if request["id"] in cancelled:
-                    answer(request, "error", error={"type": "Cancelled", "message": "Cancelled."})
-                    return
+            answer(request, "error", error={"type": "Cancelled", "message": "Cancelled."})
+            return
     if "crash" in photo.stem:
         print("something broke deep inside", file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
