@@ -58,8 +58,8 @@ UNQUESTIONED = 0.012
 AGREEMENT = 0.05
 #: ... and nearly do.
 WEAK_AGREEMENT = 0.065
-#: A reading of a face counts against a more upright one if its doubt is less than this fraction of the
-#: other's.
+#: A reading of a face counts against a more upright one if its redetection error is less than this fraction
+#: of the other's.
 CONTRADICTION = 0.4
 #: Overlap of two boxes above which they are one face's, fraction of the smaller one.
 SAME_FACE_OVERLAP = 0.5
@@ -83,13 +83,13 @@ class Reading:
     Attributes:
         face: Landmarks, photo frame.
         valid: Whether close-ups confirm it at all.
-        doubt: Mean distance, at most 2 * AGREEMENT, of its landmarks from those of the close-ups, in sizes
-            of the face.
+        redetection_error: Mean distance, at most 2 * AGREEMENT, of its landmarks from those of the close-ups,
+            in sizes of the face.
     """
 
     face: FaceLandmarks
     valid: bool
-    doubt: float
+    redetection_error: float
 
 
 class FaceDetector:
@@ -202,9 +202,9 @@ class FaceDetector:
         """
         close = next(self._redetections(rgb, face))[1]
         errors = sorted(found[0] for found in self._redetections(rgb, close))
-        doubt = float(np.mean(np.minimum(errors, 2 * AGREEMENT)))
+        redetection_error = float(np.mean(np.minimum(errors, 2 * AGREEMENT)))
         verified = replace(close, score=_score(errors[1]), attempt=face.attempt)
-        return Reading(verified, valid=errors[1] < 2 * AGREEMENT, doubt=doubt)
+        return Reading(verified, errors[1] < 2 * AGREEMENT, redetection_error)
 
     def _oriented(self, rgb: np.ndarray, face: FaceLandmarks) -> FaceLandmarks:
         """A confirmed face, or the same the other way up if that is confirmed much better."""
@@ -406,16 +406,17 @@ def _upside_down(face: FaceLandmarks) -> FaceLandmarks:
 def _most_probable(readings: Sequence[Reading]) -> Reading | None:
     """The reading of a face that close-ups confirm best; of those that differ little an upright one.
 
-    The ratio of the doubts of the true and the wrong reading is at most 0.34 on 140 upside-down portraits,
-    but 0.5 to 2.2 once a surgical mask is painted on them: then the picture does not say, and photos are
-    seldom upside down.
+    The ratio of the redetection errors of the true and the wrong reading is at most 0.34 on 140 upside-down
+    portraits, but 0.5 to 2.2 once a surgical mask is painted on them: then the picture does not say, and
+    photos are seldom upside down.
     """
     valid = [reading for reading in readings if reading.valid]
     if not valid:
         return None
-    upright = min(valid, key=lambda reading: (abs(roll(reading.face)) > 90, reading.doubt))
-    best = min(valid, key=lambda reading: reading.doubt)
-    return best if best.doubt < CONTRADICTION * upright.doubt else upright
+    upright = min(valid, key=lambda reading: (abs(roll(reading.face)) > 90, reading.redetection_error))
+    best = min(valid, key=lambda reading: reading.redetection_error)
+    contradicted = best.redetection_error < CONTRADICTION * upright.redetection_error
+    return best if contradicted else upright
 
 
 def _shrink(rgb: np.ndarray, scale: float) -> np.ndarray:

@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from core.errors import PhotobustError
 from core.training.paths import DataPaths
-from scripts.training.arguments import data_paths, run_main, training_parser
+from scripts.training.arguments import data_paths, run_main, training_parser, write_figures
 
 if TYPE_CHECKING:
     from core.lifting.lifter import LandmarkLifter
@@ -122,8 +122,6 @@ def synthetic(args: argparse.Namespace) -> None:
 
 def scan(args: argparse.Namespace) -> None:
     """Distances from the scan; with --scorer by its own program."""
-    import json
-
     from core.detection.detector import FaceDetector
     from core.training.evaluation.scan import Scan, evaluate_scan, scan_cases, scan_region_table, scan_table
 
@@ -141,8 +139,8 @@ def scan(args: argparse.Namespace) -> None:
             print(f"\n{results.name}, by the scorer:")
             print(subprocess.run(scorer, capture_output=True, text=True, check=True).stdout, flush=True)
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "scan.json").write_text(json.dumps(rows, indent=1).replace("NaN", "null"))
+        known = [{name: None if value != value else value for name, value in row.items()} for row in rows]
+        write_figures(args.out / "scan.json", known)
 
 
 def recall(args: argparse.Namespace) -> None:
@@ -174,8 +172,6 @@ def recall(args: argparse.Namespace) -> None:
 
 def bias(args: argparse.Namespace) -> None:
     """Errors by skin tone, sex and age: of synthetic heads with people's skins, of their portraits."""
-    import json
-
     import numpy as np
 
     from core.detection.detector import FaceDetector
@@ -215,9 +211,8 @@ def bias(args: argparse.Namespace) -> None:
         found[person] = disagreements(photo, detector, lifter, mirror)
     print(f"\n{agreement_table(found)}")
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
         rows = {group: [record.row() for record in some] for group, some in records.items()}
-        (args.out / "bias.json").write_text(json.dumps(rows, indent=1))
+        write_figures(args.out / "bias.json", rows)
 
 
 COMMANDS = {"synthetic": synthetic, "scan": scan, "recall": recall, "bias": bias}

@@ -36,7 +36,7 @@ def main() -> int:
     from core.errors import PhotobustError
     from core.runtime.backend import WEIGHTS_NAME
     from core.training.evaluation.comparison import is_better, measure_models
-    from core.training.fitting.candidate import promote
+    from core.training.fitting.candidate import promote, waits_for_profile_network
     from core.training.fitting.onnx_export import export_volume_network
 
     candidate = options.run / "models"
@@ -67,6 +67,11 @@ def main() -> int:
         )
         return 1
     print(f"Promoted into {options.models}: {', '.join(promote(candidate, options.models))}")
+    if waits_for_profile_network(candidate, options.models):
+        print(
+            "Left out: the regressions for faces from the side, which belong to the run's profile network. "
+            "Promote both with scripts/training/profile_network.py promote."
+        )
     pin_models(options.models)
     return 0
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...geometry.frames import CROP_SIZE
 from ...geometry.mesh import triangle_normals
+from ..files import written_atomically
 from ..rasterize import front_and_back
 from .evaluate import FIGURES, EvaluatedHead, EvaluationRecord, summary
 from .face_regions import FACE_REGIONS
@@ -65,8 +66,8 @@ def write_json(path: Path, records: Iterable[EvaluationRecord], **about: Any) ->
     records = list(records)
     rows = [{k: None if v != v else v for k, v in row.items()} for row in summary(records)]
     value = {**about, "summary": rows, "heads": [record.row() for record in records]}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=1, allow_nan=False))
+    with written_atomically(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, allow_nan=False), encoding="utf-8")
 
 
 class WorstHeads:

@@ -12,7 +12,7 @@ from ...lifting.lifter import FITTED_TO, PROFILE_FILE_NAME
 from ...lifting.shading import FILE_NAME as SHADING_NAME
 from ...lifting.shading import lifter_fingerprint
 from ...quality.calibration import FILE_NAME as CALIBRATION_NAME
-from ...runtime.backend import ONNX_NAME, WEIGHTS_NAME
+from ...runtime.backend import ONNX_NAME, PROFILE_NAME, WEIGHTS_NAME
 from ...runtime.weights import safetensors_arrays
 from ..files import written_atomically
 
@@ -33,23 +33,36 @@ def prepare_candidate(models: Path, candidate: Path) -> None:
     for path in sorted(models.iterdir()):
         if not path.is_file() or (candidate / path.name).exists():
             continue
-        if path.name != PROFILE_FILE_NAME or not _has_other_lifter(candidate, models):
+        if path.name != PROFILE_FILE_NAME or not _has_other(candidate, models, LIFTER_NAME):
             copy_file(path, candidate / path.name)
 
 
 def promote(candidate: Path, models: Path) -> list[str]:
     """Put a run's trained files into a folder of models; returns their names.
 
-    The folder loses the regressions for faces from the side if the run has another lifter and none for it.
+    The regressions for faces from the side are fitted to one lifter and to the landmarks of one profile
+    network. They are left out if the run has another profile network than the folder, with which they are
+    promoted (`scripts/training/profile_network.py promote`); and the folder loses its own if it gets another
+    lifter and none for it.
     """
-    promoted = []
-    if _has_other_lifter(candidate, models) and not (candidate / PROFILE_FILE_NAME).is_file():
+    names = [name for name in TRAINED_FILES if (candidate / name).is_file()]
+    if waits_for_profile_network(candidate, models):
+        names.remove(PROFILE_FILE_NAME)
+    if _has_other(candidate, models, LIFTER_NAME) and PROFILE_FILE_NAME not in names:
         (models / PROFILE_FILE_NAME).unlink(missing_ok=True)
-    for name in TRAINED_FILES:
-        if (candidate / name).is_file():
-            copy_file(candidate / name, models / name)
-            promoted.append(name)
-    return promoted
+    for name in names:
+        copy_file(candidate / name, models / name)
+    return names
+
+
+def waits_for_profile_network(candidate: Path, models: Path) -> bool:
+    """Whether a run's regressions for faces from the side need a profile network that is not promoted yet.
+
+    Args:
+        candidate: the run's folder of models.
+        models: the folder they are meant for.
+    """
+    return (candidate / PROFILE_FILE_NAME).is_file() and _has_other(candidate, models, PROFILE_NAME)
 
 
 def require_regressions(candidate: Path, models: Path) -> None:
@@ -70,9 +83,9 @@ def require_regressions(candidate: Path, models: Path) -> None:
         )
 
 
-def _has_other_lifter(candidate: Path, models: Path) -> bool:
-    """Whether a run has a lifter, and not the one of a models folder."""
-    own, shipped = candidate / LIFTER_NAME, models / LIFTER_NAME
+def _has_other(candidate: Path, models: Path, name: str) -> bool:
+    """Whether a run has a file of this name, and not the one of a models folder."""
+    own, shipped = candidate / name, models / name
     return own.is_file() and not (shipped.is_file() and filecmp.cmp(own, shipped, shallow=False))
 
 

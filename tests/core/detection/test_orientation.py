@@ -38,7 +38,7 @@ def test_a_face_with_a_mask_stays_upright(detector, astronaut, face, color):
     assert abs(turn_between(face, found)) < 20
 
 
-#: Portraits that a mask of this color turned upside down when the reading with the least doubt counted.
+#: Portraits that a mask of this color turned upside down when the reading of least redetection error counted.
 TURNED_BY_A_MASK = (("female_10", "light blue"), ("female_13", "black"), ("male_13", "light blue"))
 
 
@@ -65,11 +65,11 @@ def test_a_face_upside_down_is_found_so(detector, astronaut, face):
     assert abs(turn_between(face, found)) > 160
 
 
-def reading(degrees: float, doubt: float, valid: bool = True) -> Reading:
+def reading(degrees: float, redetection_error: float, valid: bool = True) -> Reading:
     angle = np.radians(degrees)
     points = np.zeros((478, 3), np.float32)
     points[10, :2] = np.sin(angle), -np.cos(angle)
-    return Reading(FaceLandmarks(points), valid, doubt)
+    return Reading(FaceLandmarks(points), valid, redetection_error)
 
 
 @given(st.floats(-179, 179), st.floats(-179, 179))
@@ -81,10 +81,10 @@ def test_roll_and_turn(first, second):
 
 
 @given(st.floats(0.001, 0.1), st.floats(0.001, 0.1))
-def test_only_a_clear_contradiction_turns_a_face_upside_down(upright_doubt, inverted_doubt):
-    upright, inverted = reading(0, upright_doubt), reading(180, inverted_doubt)
+def test_only_a_clear_contradiction_turns_a_face_upside_down(upright_error, inverted_error):
+    upright, inverted = reading(0, upright_error), reading(180, inverted_error)
     chosen = _most_probable([upright, inverted])
-    assert chosen is (inverted if inverted_doubt < CONTRADICTION * upright_doubt else upright)
+    assert chosen is (inverted if inverted_error < CONTRADICTION * upright_error else upright)
     assert _most_probable([inverted, upright]) is chosen
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.errors import PhotobustError
 from core.lifting.lifter import FILE_NAME, PROFILE_FILE_NAME, LandmarkLifter
-from core.runtime.backend import FEATURES_ONNX_NAME
+from core.runtime.backend import FEATURES_ONNX_NAME, PROFILE_NAME
 from core.runtime.weights import safetensors_arrays
 from core.training.evaluation import comparison
 from core.training.evaluation.comparison import TOLERANCE_MM, ModelErrors, is_better
@@ -130,6 +130,26 @@ def test_regressions_go_with_the_lifter_that_they_were_fitted_to(folders):
     assert not (run / "models" / PROFILE_FILE_NAME).exists()
     candidate.promote(run / "models", models)
     assert (models / FILE_NAME).read_text() == "new" and not (models / PROFILE_FILE_NAME).exists()
+
+
+@pytest.mark.parametrize("lifter", ["old", "new"])
+def test_regressions_wait_for_the_profile_network_that_they_were_fitted_to(
+    monkeypatch, folders, capsys, lifter
+):
+    models, run = folders
+    (run / "models" / FILE_NAME).write_text(lifter)
+    (models / PROFILE_NAME).write_text("old")
+    (run / "models" / PROFILE_NAME).write_text("new")
+    assert run_promote(monkeypatch, folders, 0.9) == 0
+    assert "profile_network.py promote" in capsys.readouterr().out
+    assert (models / PROFILE_NAME).read_text() == "old" and (models / FILE_NAME).read_text() == lifter
+    # Those of the old network stay, but not beside a lifter that they were not fitted to.
+    kept = [path.read_text() for path in models.glob(PROFILE_FILE_NAME)]
+    assert kept == (["old"] if lifter == "old" else [])
+    # Once the network is there, nothing waits for it.
+    (models / PROFILE_NAME).write_text("new")
+    assert run_promote(monkeypatch, folders, 0.9) == 0
+    assert (models / PROFILE_FILE_NAME).read_text() == "new"
 
 
 def test_a_run_with_another_lifter_can_be_used_at_every_step(tmp_path):
