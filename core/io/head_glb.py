@@ -57,6 +57,36 @@ class GlbMaps:
     packed: bytes
 
 
+@dataclass(frozen=True)
+class MorphTargets:
+    """A head's shapes as glTF has them: what each changes of the neutral head.
+
+    Attributes:
+        names: Of the K shapes: Apple's, Oculus' and, last, the photo's.
+        normals: (V, 3) unit normals of the neutral head, head frame.
+        offsets: (K, V, 3) float32, glTF frame, meters, 0 where a shape moves nothing that shows.
+        turns: (K, V, 3) int8, the same of the normals, 127 for a change of 1.
+    """
+
+    names: list[str]
+    normals: np.ndarray
+    offsets: np.ndarray
+    turns: np.ndarray
+
+    @classmethod
+    def of(cls, head: "Head") -> "MorphTargets":
+        """The 52 blendshapes, the 15 visemes and the expression as photographed."""
+        topology = head.topology
+        visemes = compose_visemes(head.blendshapes, topology.blendshape_names)
+        photo = (head.vertices - head.neutral)[None]
+        offsets = np.concatenate([head.blendshapes, visemes, photo]).astype(np.float32)
+        offsets[np.linalg.norm(offsets, axis=2) < MIN_OFFSET] = 0
+        normals = shading_normals(head.neutral, topology.triangles)
+        turns = np.stack(list(_normal_offsets(head.neutral, offsets, normals, topology.triangles)))
+        names = [*topology.blendshape_names, *VISEME_NAMES, PHOTO]
+        return cls(names, normals, to_gltf_frame(offsets), signed_bytes(to_gltf_frame(turns)))
+
+
 def head_glb_bytes(
     head: "Head",
     texture: bytes | None,
@@ -84,48 +114,12 @@ def head_glb_bytes(
     Returns:
         The file.
     """
-    topology = head.topology
     writer = GlbWriter()
-    visemes = compose_visemes(head.blendshapes, topology.blendshape_names)
-    photo = (head.vertices - head.neutral)[None]
-    offsets = np.concatenate([head.blendshapes, visemes, photo]).astype(np.float32)
-    offsets[np.linalg.norm(offsets, axis=2) < MIN_OFFSET] = 0
-    normals = shading_normals(head.neutral, topology.triangles)
-    turns = np.stack(list(_normal_offsets(head.neutral, offsets, normals, topology.triangles)))
-    offsets, turns = to_gltf_frame(offsets), signed_bytes(to_gltf_frame(turns))
-    primitives = []
-    for material, (_, parts) in enumerate(MATERIALS.items()):
-        triangles, vertices, uv, second_uv = textured_corners(topology, topology.faces_of(*parts))
-        attributes = {
-            "POSITION": writer.add_array(
-                to_gltf_frame(head.neutral[vertices].astype(np.float32)), bounds=True
-            ),
-            "NORMAL": writer.add_array(to_gltf_frame(normals[vertices])),
-            "TEXCOORD_0": writer.add_array((uv * (1, -1) + (0, 1)).astype(np.float32)),
-            "TEXCOORD_1": writer.add_array((second_uv * (1, -1) + (0, 1)).astype(np.float32)),
-            "_CONFIDENCE": writer.add_array(head.confidence[vertices].astype(np.float32)),
-        }
-        if maps is not None and material == list(MATERIALS).index(SKIN):
-            tangents = vertex_tangents(head.neutral[vertices], normals[vertices], uv, triangles)
-            attributes["TANGENT"] = writer.add_array(tangents)
-        if head.rig:
-            attributes |= {
-                "JOINTS_0": writer.add_array(head.rig.joints[vertices]),
-                "WEIGHTS_0": writer.add_array(head.rig.weights[vertices]),
-            }
-        targets = [
-            {
-                "POSITION": writer.add_sparse_array(offset[vertices], bounds=True),
-                "NORMAL": writer.add_sparse_array(turn[vertices], normalized=True),
-            }
-            for offset, turn in zip(offsets, turns, strict=True)
-        ]
-        index_type = np.uint16 if len(vertices) <= MAX_SHORT_INDICES else np.uint32
-        indices = writer.add_array(triangles.astype(index_type).ravel(), ELEMENT_ARRAY_BUFFER)
-        primitives.append(
-            {"attributes": attributes, "indices": indices, "material": material, "targets": targets}
-        )
-    names = [*topology.blendshape_names, *VISEME_NAMES, PHOTO]
+    shapes = MorphTargets.of(head)
+    primitives = [
+        _primitive(writer, head, shapes, material, with_tangents=maps is not None and material == SKIN)
+        for material in MATERIALS
+    ]
     document: dict[str, Any] = {
         "scene": 0,
         "scenes": [{"nodes": [0]}],
@@ -134,8 +128,8 @@ def head_glb_bytes(
             {
                 "name": name,
                 "primitives": primitives,
-                "weights": [0.0] * len(names),
-                "extras": {"targetNames": names},
+                "weights": [0.0] * len(shapes.names),
+                "extras": {"targetNames": shapes.names},
             }
         ],
     }
@@ -145,8 +139,47 @@ def head_glb_bytes(
     if hair is not None:
         _hang_hair(document, writer, hair, head.rig)
         for facial in hair.facial:
-            _add_facial_hair(document, writer, facial, offsets, head.rig)
+            _add_facial_hair(document, writer, facial, shapes.offsets, head.rig)
     return writer.finish(document, generator)
+
+
+def _primitive(
+    writer: GlbWriter, head: "Head", shapes: MorphTargets, material: str, with_tangents: bool
+) -> dict[str, Any]:
+    """The parts of a head that have one of MATERIALS; their arrays are added to the file."""
+    topology = head.topology
+    faces = topology.faces_of(*MATERIALS[material])
+    triangles, vertices, uv, second_uv = textured_corners(topology, faces)
+    points, normals = head.neutral[vertices], shapes.normals[vertices]
+    attributes = {
+        "POSITION": writer.add_array(to_gltf_frame(points.astype(np.float32)), bounds=True),
+        "NORMAL": writer.add_array(to_gltf_frame(normals)),
+        "TEXCOORD_0": writer.add_array((uv * (1, -1) + (0, 1)).astype(np.float32)),
+        "TEXCOORD_1": writer.add_array((second_uv * (1, -1) + (0, 1)).astype(np.float32)),
+        "_CONFIDENCE": writer.add_array(head.confidence[vertices].astype(np.float32)),
+    }
+    if with_tangents:
+        attributes["TANGENT"] = writer.add_array(vertex_tangents(points, normals, uv, triangles))
+    if head.rig:
+        attributes |= {
+            "JOINTS_0": writer.add_array(head.rig.joints[vertices]),
+            "WEIGHTS_0": writer.add_array(head.rig.weights[vertices]),
+        }
+    targets = [
+        {
+            "POSITION": writer.add_sparse_array(offset[vertices], bounds=True),
+            "NORMAL": writer.add_sparse_array(turn[vertices], normalized=True),
+        }
+        for offset, turn in zip(shapes.offsets, shapes.turns, strict=True)
+    ]
+    index_type = np.uint16 if len(vertices) <= MAX_SHORT_INDICES else np.uint32
+    indices = writer.add_array(triangles.astype(index_type).ravel(), ELEMENT_ARRAY_BUFFER)
+    return {
+        "attributes": attributes,
+        "indices": indices,
+        "material": list(MATERIALS).index(material),
+        "targets": targets,
+    }
 
 
 def _add_skin(document: dict[str, Any], writer: GlbWriter, rig: Rig) -> None:

@@ -36,6 +36,7 @@ from ..wrapping.visemes import VISEME_NAMES, viseme_weights
 if TYPE_CHECKING:
     from ..wrapping.adjuster import BaseHead
     from ..wrapping.head import Head
+    from ..wrapping.skeleton import Rig
 
 FILE_NAME = "head.npz"
 FORMAT_VERSION = 1
@@ -73,25 +74,6 @@ def head_npz_bytes(
     material = np.zeros(len(topology.quads), np.int8)
     for index, parts in enumerate(MATERIALS.values()):
         material[topology.faces_of(*parts)] = index
-    rig: dict[str, np.ndarray] = {}
-    if head.rig:
-        rig = {
-            "bone_names": np.array(head.rig.names),
-            "bone_parents": head.rig.parents.astype(np.int32),
-            "bone_heads": head.rig.heads.astype(np.float32),
-            "bone_tails": head.rig.tails.astype(np.float32),
-            "bone_joints": head.rig.joints.astype(np.uint8),
-            "bone_weights": head.rig.weights.astype(np.float32),
-            "jaw_open_deg": np.array(head.rig.jaw_open_deg, np.float32),
-        }
-    before: dict[str, np.ndarray] = {}
-    if base:
-        before = {
-            "base_neutral": base.neutral.astype(np.float32),
-            "base_photo": base.photo.astype(np.float32),
-            "base_units": base.blendshapes.astype(np.float16),
-            "base_expression": base.expression.astype(np.float32),
-        }
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -117,15 +99,40 @@ def head_npz_bytes(
         ibug68=topology.ibug68.astype(np.int32),
         viseme_names=np.array(VISEME_NAMES),
         viseme_weights=viseme_weights(topology.blendshape_names),
-        **rig,
-        **before,
-        **{f"lod_corners_{k}": level.corners.astype(np.uint16) for k, level in enumerate(levels, 1)},
-        **{f"lod_part_{k}": level.part.astype(np.int8) for k, level in enumerate(levels, 1)},
-        **{f"lod_stencil_{k}": level.stencil.astype(np.uint16) for k, level in enumerate(levels, 1)},
-        **{
-            f"lod_stencil_weights_{k}": level.stencil_weights.astype(np.float16)
-            for k, level in enumerate(levels, 1)
-        },
+        **(_rig_arrays(head.rig) if head.rig else {}),
+        **(_base_arrays(base) if base else {}),
+        **_level_arrays(levels),
         provenance=np.array(json.dumps(provenance, allow_nan=False)),
     )
     return buffer.getvalue()
+
+
+def _rig_arrays(rig: "Rig") -> dict[str, np.ndarray]:
+    return {
+        "bone_names": np.array(rig.names),
+        "bone_parents": rig.parents.astype(np.int32),
+        "bone_heads": rig.heads.astype(np.float32),
+        "bone_tails": rig.tails.astype(np.float32),
+        "bone_joints": rig.joints.astype(np.uint8),
+        "bone_weights": rig.weights.astype(np.float32),
+        "jaw_open_deg": np.array(rig.jaw_open_deg, np.float32),
+    }
+
+
+def _base_arrays(base: "BaseHead") -> dict[str, np.ndarray]:
+    return {
+        "base_neutral": base.neutral.astype(np.float32),
+        "base_photo": base.photo.astype(np.float32),
+        "base_units": base.blendshapes.astype(np.float16),
+        "base_expression": base.expression.astype(np.float32),
+    }
+
+
+def _level_arrays(levels: Sequence[DetailTopology]) -> dict[str, np.ndarray]:
+    numbered = list(enumerate(levels, 1))
+    return {
+        **{f"lod_corners_{k}": level.corners.astype(np.uint16) for k, level in numbered},
+        **{f"lod_part_{k}": level.part.astype(np.int8) for k, level in numbered},
+        **{f"lod_stencil_{k}": level.stencil.astype(np.uint16) for k, level in numbered},
+        **{f"lod_stencil_weights_{k}": level.stencil_weights.astype(np.float16) for k, level in numbered},
+    }

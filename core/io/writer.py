@@ -50,6 +50,9 @@ MODELS = {
     "hair_network.safetensors": ("CC0-1.0", "Photobust's hair network"),
     "landmark_symmetry.npz": ("CC0-1.0", "which landmarks mirror each other"),
     "landmark_lifter.safetensors": ("CC0-1.0", "Photobust's landmark lifter"),
+    "profile_lifter.safetensors": ("CC0-1.0", "Photobust's landmark lifter for faces from the side"),
+    "profile_network.onnx": ("Apache-2.0", "Photobust's network for faces from the side, for ONNX Runtime"),
+    "profile_network.safetensors": ("Apache-2.0", "Photobust's network for faces from the side"),
     "segmentation_network.onnx": ("Apache-2.0", "Photobust's segmentation network, for ONNX Runtime"),
     "segmentation_network.safetensors": ("Apache-2.0", "Photobust's segmentation network"),
     "volume_network.onnx": ("CC0-1.0", "Photobust's volume network, for ONNX Runtime"),
@@ -123,7 +126,6 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
         The document, as JSON can hold it.
     """
     frame, landmarks = reconstruction.frame, reconstruction.landmarks
-    models, head = reconstruction.models_dir, reconstruction.head
     return {
         "schema_version": SCHEMA_VERSION,
         "generator": {"name": "Photobust", "version": __version__},
@@ -158,7 +160,7 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
             "vertices": len(reconstruction.surface.vertices),
             "faces": len(reconstruction.surface.faces),
         },
-        **({"head": head_document(head)} if head else {}),
+        **({"head": head_document(head)} if (head := reconstruction.head) else {}),
         **(
             {"adjustments": assets.about_adjustments(adjusted)}
             if (adjusted := reconstruction.adjusted)
@@ -169,20 +171,26 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
         "quality": reconstruction.quality.document(),
         **({"views": [view.document() for view in views]} if (views := reconstruction.views) else {}),
         "timings": {step: round(seconds, 4) for step, seconds in reconstruction.timings.items()},
-        "files": {
-            name: {
-                "description": DESCRIPTIONS[name],
-                "bytes": len(data),
-                "sha256": hashlib.sha256(data).hexdigest(),
-                "licence": RESULT_LICENSE,
-            }
-            for name, data in files.items()
-        },
-        "models": {
-            name: {"description": description, "licence": license_name, "sha256": file_sha256(models / name)}
-            for name, (license_name, description) in MODELS.items()
-            if models and (models / name).is_file() and has_run(models / name, reconstruction.backend)
-        },
+        "files": {name: _about_file(name, data) for name, data in files.items()},
+        "models": _about_models(reconstruction.models_dir, reconstruction.backend),
+    }
+
+
+def _about_file(name: str, data: bytes) -> dict[str, Any]:
+    return {
+        "description": DESCRIPTIONS[name],
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "licence": RESULT_LICENSE,
+    }
+
+
+def _about_models(folder: Path | None, backend: str | None) -> dict[str, Any]:
+    """The models of a folder that a result was made with, or with some of them."""
+    return {
+        name: {"description": description, "licence": license_name, "sha256": file_sha256(folder / name)}
+        for name, (license_name, description) in MODELS.items()
+        if folder and (folder / name).is_file() and has_run(folder / name, backend)
     }
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from core import errors
 from core.image.photo import Photo
-from core.io.writer import points_json, write_atomically, write_reconstruction
+from core.io.writer import MODELS, points_json, write_atomically, write_reconstruction
+from core.runtime.pinned_models import PINNED_MODELS
 from tests.core.stand_ins import stand_in_reconstructor
 
 
@@ -141,6 +142,10 @@ def test_manifest(face, files, head, photo):
         assert about["licence"] and about["description"]
     assert face["models"]["face_landmarker.task"]["licence"] == "Apache-2.0"
     assert len(face["models"]["head_template.npz"]["sha256"]) == 64
+
+
+def test_every_model_has_its_license_in_the_manifest():
+    assert MODELS.keys() == PINNED_MODELS.keys()
 
 
 def test_quality(face, photo, head):
