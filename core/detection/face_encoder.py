@@ -8,11 +8,10 @@ are taken over by `scripts/build/face_features.py`.
 
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..runtime.weights import load_weights
+from ..runtime.weights import load_for_inference
 
 #: (output channels, stride) of the blocks, up to the last layer that all of the mesh is computed from.
 BLOCKS = (
@@ -95,7 +94,4 @@ def load_face_network(path: Path) -> FaceNetwork:
     Raises:
         ModelError: The file is missing, damaged, or belongs to another version.
     """
-    network = FaceNetwork()
-    load_weights(network, path)
-    network.requires_grad_(False)
-    return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return load_for_inference(FaceNetwork(), path, channels_last=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..runtime.weights import load_weights
+from ..runtime.weights import load_for_inference
 from .face_encoder import FaceNetwork
 from .mediapipe_topology import LANDMARK_COUNT
 from .profile_frame import PROFILE_CENTER, PROFILE_SIZE, PX_PER_RADIUS
@@ -91,7 +91,4 @@ def load_profile_network(path: Path) -> ProfileNetwork:
     Raises:
         ModelError: The file is missing, damaged, or belongs to another version.
     """
-    network = ProfileNetwork()
-    load_weights(network, path)
-    network.requires_grad_(False)
-    return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return load_for_inference(ProfileNetwork(), path, channels_last=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..runtime.weights import load_weights
+from ..runtime.weights import load_for_inference
 from ..segmentation.network import ResidualBlock, convolution
 from .block import BLOCK, CHANNELS, FLOW_SHAPE
 
@@ -74,7 +74,4 @@ def load_network(path: Path) -> HairVolumeNetwork:
     Raises:
         ModelError: The file is missing, damaged, or belongs to another version.
     """
-    network = HairVolumeNetwork()
-    load_weights(network, path)
-    network.requires_grad_(False)
-    return network.eval()
+    return load_for_inference(HairVolumeNetwork(), path)

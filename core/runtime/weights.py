@@ -8,11 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from zipfile import BadZipFile
 
 from ..errors import ModelError
 from .pinned_models import PINNED_MODELS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Network = TypeVar("Network", bound="nn.Module")
 
 #: The environment variable that names a folder of models of one's own; these are not checked.
 ENVIRONMENT_VARIABLE = "PHOTOBUST_MODELS"
@@ -92,12 +97,16 @@ def safetensors_arrays(path: Path, torch: bool = False) -> dict[str, Any]:
         raise ModelError(f"{path} is damaged ({error}): get the project's models folder again") from error
 
 
-def load_weights(network: Any, path: Path) -> None:
-    """Give a torch network the weights of a .safetensors file, in float32.
+def load_for_inference(network: Network, path: Path, channels_last: bool = False) -> Network:
+    """Give a torch network the weights of a .safetensors file, in float32, and make it ready for inference.
 
     Args:
         network: A `torch.nn.Module`.
         path: The file; it may lack what batch normalization counts in training.
+        channels_last: Whether its pictures lie in the memory pixel by pixel, which most convolutions like.
+
+    Returns:
+        The same network.
 
     Raises:
         ModelError: The file is missing, damaged, or belongs to another version.
@@ -111,6 +120,12 @@ def load_weights(network: Any, path: Path) -> None:
         raise ModelError(
             f"{path} does not fit this version of the program: get the project's models folder again"
         )
+    network.requires_grad_(False).eval()
+    if channels_last:
+        import torch
+
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def model_files(folder: Path) -> list[Path]:

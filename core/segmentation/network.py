@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..runtime.weights import load_weights
+from ..runtime.weights import load_for_inference
 from .segments import SEGMENT_SIZE, SegmentClass
 
 #: Channels of the selfie encoder's maps at 128, 64, 32 and 16 pixels.
@@ -251,7 +251,4 @@ def load_segmentation_network(path: Path) -> SegmentationNetwork:
     Raises:
         ModelError: The file is missing, damaged, or belongs to another version.
     """
-    network = SegmentationNetwork()
-    load_weights(network, path)
-    network.requires_grad_(False)
-    return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return load_for_inference(SegmentationNetwork(), path, channels_last=True)

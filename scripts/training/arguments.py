@@ -135,12 +135,12 @@ def promote_network(
     return 0
 
 
-def write_figures(path: Path, figures: Mapping[str, Any]) -> None:
+def write_figures(path: Path, figures: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
     """Write what was measured.
 
     Args:
         path: Of the JSON file.
-        figures: By name.
+        figures: By name; of several measurements, each.
     """
     with written_atomically(path) as temporary:
         temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")

@@ -18,6 +18,8 @@ EAR_LOBE = np.array([0.076, 0.078, -0.058])
 #: Middle of the neck, and its half axes, at the height of a necklace.
 NECK_MIDDLE = np.array([0.0, 0.072])
 NECK_AXES = np.array([0.062, 0.064])
+#: Gold, silver, copper: sRGB.
+METALS = np.array([[205, 165, 80], [190, 190, 195], [180, 115, 85]], np.float64)
 
 
 def _ring(
@@ -128,6 +130,11 @@ def face_mask(rng: np.random.Generator, wearer: Wearer) -> Garment:
     return garment
 
 
+def _jewelry_color(rng: np.random.Generator) -> np.ndarray:
+    """(3,) sRGB, 0..255: a metal's, or any."""
+    return METALS[rng.integers(len(METALS))] if rng.random() < 0.6 else rng.uniform(10, 245, 3)
+
+
 def necklace(
     rng: np.random.Generator, rgb: np.ndarray, depth: np.ndarray, pose: HeadPose, camera: Camera
 ) -> None:
@@ -161,7 +168,7 @@ def necklace(
         half = rng.uniform(0.004, 0.015, 2) * scale
         at = flat[45] + np.array([0, half[1]])
         fill_polygon(layer, at + np.concatenate([np.cos(t) * half[0], np.sin(t) * half[1]], 1))
-    color = METALS[rng.integers(len(METALS))] if rng.random() < 0.6 else rng.uniform(10, 245, 3)
+    color = _jewelry_color(rng)
     light = rng.uniform(0.5, 1.3, rgb.shape[:2])[..., None].astype(np.float32)
     alpha_blend(rgb, np.clip(color * light, 0, 255).astype(np.float32), layer)
 
@@ -181,7 +188,7 @@ def earrings(
     scale = camera.focal_px / float(pose.head_to_camera(np.zeros(3))[2])
     kind, length = rng.integers(3), rng.uniform(0.01, 0.055)
     thick = rng.uniform(0.0015, 0.004) * scale
-    color = METALS[rng.integers(len(METALS))] if rng.random() < 0.6 else rng.uniform(10, 245, 3)
+    color = _jewelry_color(rng)
     half = rng.uniform(0.003, 0.014, 2) * scale
     for side in (-1, 1):
         lobe = pose.head_to_camera(EAR_LOBE * [side, 1, 1])[None]
@@ -201,7 +208,3 @@ def earrings(
             radius = length * scale * 0.6
             stroke(layer, at + np.array([0, radius]) + circle * [radius * 0.7, radius], thick)
         alpha_blend(rgb, color * rng.uniform(0.7, 1.2), layer)
-
-
-#: Gold, silver, copper: sRGB.
-METALS = np.array([[205, 165, 80], [190, 190, 195], [180, 115, 85]], np.float64)
