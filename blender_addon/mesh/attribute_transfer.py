@@ -57,8 +57,7 @@ def transfer(
     at_vertices = source.surface.closest(vertices)
     middles = vertices[quads].mean(1)
     at_middles = source.surface.closest(middles)
-    inside = vertices[quads] + INWARD_FRACTION * (middles[:, None] - vertices[quads])
-    at_corners = source.surface.closest(inside.reshape(-1, 3))
+    at_corners: ClosestPoints | None = None  # many, and surfaces have no colors of corners
     layers = source.mesh.uv_layers
     materials = read(source.mesh.polygons, "material_index", 1, np.int32)[source.triangles.faces]
     _transfer_faces(source, target, at_middles)
@@ -75,6 +74,9 @@ def transfer(
     for attribute in source.mesh.attributes:
         if attribute.name.startswith(".") or attribute.name in SKIPPED or layers.get(attribute.name):
             continue
+        if attribute.domain == "CORNER" and at_corners is None:
+            inside = vertices[quads] + INWARD_FRACTION * (middles[:, None] - vertices[quads])
+            at_corners = source.surface.closest(inside.reshape(-1, 3))
         near = {"POINT": at_vertices, "CORNER": at_corners, "FACE": at_middles}.get(attribute.domain)
         if near is None or not _transfer_one(source, attribute, target, near):
             lost.append(attribute.name)

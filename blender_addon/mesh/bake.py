@@ -43,30 +43,34 @@ def bake(
     side = np.sqrt(_area(vertices, topology.triangulated(quads)) / len(quads))
     grain = np.sqrt(2 * _area(surface.vertices, surface.triangles) / len(surface.triangles))
     steps = int(np.clip(np.ceil(side / grain), MIN_STEPS, MAX_STEPS))
-    grid = _grid(vertices[quads], steps)
-    found = (
-        surface.closest(grid.reshape(-1, 3)).interpolate(colors).reshape(len(quads), steps + 1, steps + 1, 3)
-    )
+    points, of_quads = _grid(vertices, quads, steps)
+    found = surface.closest(points).interpolate(colors)[of_quads]
 
     halves = topology.triangulated(np.arange(4 * len(quads)).reshape(-1, 4))
     texels = uv_raster.rasterize(uv.reshape(-1, 2)[halves], size)
     corner_st = np.tile(SQUARE, (len(quads), 1))[halves]
     st = np.einsum("tk,tkc->tc", texels.weights, corner_st[texels.triangle]) * steps
     color = _bilinear(found, texels.triangle // 2, st)
-    picture = np.zeros((size, size, 3))
+    # What stays empty gets the mean color: small versions of the picture mix it in.
+    picture = np.full((size, size, 3), colors.mean((0, 1)))
     covered = np.zeros((size, size), bool)
     picture[texels.row, texels.column] = color
     covered[texels.row, texels.column] = True
-    mean = colors.mean((0, 1))
     picture = uv_raster.spread(picture, covered, MARGIN_TEXELS)
-    # What is still empty gets the mean color: small versions of the picture mix it in.
-    picture[~_grown(covered, MARGIN_TEXELS)] = mean
     return np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
-def _grid(corners: np.ndarray, steps: int) -> np.ndarray:
-    """(Q, steps + 1, steps + 1, 3) points of quads (Q, 4, 3), by t and s."""
-    s, t = np.meshgrid(np.linspace(0, 1, steps + 1), np.linspace(0, 1, steps + 1))
+def _grid(vertices: np.ndarray, quads: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points on quads (Q, 4) over vertices (N, 3), each once: neighbors share those on their sides.
+
+    Returns:
+        (P, 3) points; (Q, steps + 1, steps + 1) int64, those of each quad, by t and s.
+    """
+    inner, fractions = steps - 1, np.arange(1, steps) / steps
+    edges = topology.edges_of(quads)
+    a, b = vertices[edges.vertices[:, 0]], vertices[edges.vertices[:, 1]]
+    on_edges = a[:, None] + fractions[:, None] * (b - a)[:, None]
+    s, t = np.meshgrid(fractions, fractions)
     # Texture coordinates are linear on each half of a quad, cut from corner 0 to corner 2: so is this.
     lower = s >= t
     weights = np.stack(
@@ -78,7 +82,19 @@ def _grid(corners: np.ndarray, steps: int) -> np.ndarray:
         ],
         -1,
     )
-    return np.einsum("tsk,qkc->qtsc", weights, corners)
+    inside = np.einsum("tsk,qkc->qtsc", weights, vertices[quads])
+    points = np.concatenate([vertices, on_edges.reshape(-1, 3), inside.reshape(-1, 3)])
+
+    index = np.empty((len(quads), steps + 1, steps + 1), np.int64)
+    index[:, 0, 0], index[:, 0, -1], index[:, -1, -1], index[:, -1, 0] = quads.T
+    # An edge's points in the direction in which each quad walks it.
+    along = len(vertices) + edges.half[..., None] * inner + np.arange(inner)
+    along = np.where(edges.forward[..., None], along, along[..., ::-1])
+    index[:, 0, 1:-1], index[:, 1:-1, -1] = along[:, 0], along[:, 1]
+    index[:, -1, 1:-1], index[:, 1:-1, 0] = along[:, 2, ::-1], along[:, 3, ::-1]
+    start = len(vertices) + len(edges.vertices) * inner
+    index[:, 1:-1, 1:-1] = start + np.arange(len(quads) * inner**2).reshape(-1, inner, inner)
+    return points, index
 
 
 def _bilinear(grids: np.ndarray, quad: np.ndarray, st: np.ndarray) -> np.ndarray:
@@ -92,10 +108,6 @@ def _bilinear(grids: np.ndarray, quad: np.ndarray, st: np.ndarray) -> np.ndarray
     top = grids[quad, j, i] * (1 - fs) + grids[quad, j, i + 1] * fs
     bottom = grids[quad, j + 1, i] * (1 - fs) + grids[quad, j + 1, i + 1] * fs
     return top * (1 - ft) + bottom * ft
-
-
-def _grown(covered: np.ndarray, margin: int) -> np.ndarray:
-    return uv_raster.spread(covered[..., None].astype(float), covered, margin)[..., 0] > 0
 
 
 def _area(vertices: np.ndarray, triangles: np.ndarray) -> float:

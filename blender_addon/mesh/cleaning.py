@@ -1,6 +1,7 @@
 """Makes a manifold of any mesh, so that it can be remeshed. Needs bpy."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import bpy
 
@@ -28,24 +29,24 @@ class CleanMesh:
     triangles: np.ndarray
     repairs: tuple[str, ...]
 
-    @property
+    @cached_property
     def closed(self) -> bool:
         """Whether it has no border."""
         return topology.count_border_edges(self.triangles) == 0
 
-    @property
+    @cached_property
     def component_count(self) -> int:
         """How many connected components it has."""
         return int(topology.face_components(self.triangles).max()) + 1
 
-    @property
+    @cached_property
     def genus(self) -> int:
         """How many tunnels go through it, if it is closed: components - Euler characteristic / 2."""
         edges = len(topology.edges_of(self.triangles).vertices)
         euler = len(np.unique(self.triangles)) - edges + len(self.triangles)
         return self.component_count - euler // 2
 
-    @property
+    @cached_property
     def area(self) -> float:
         """Of all triangles, square units of the vertices."""
         return float(np.linalg.norm(normals_of(self.vertices, self.triangles), axis=1).sum() / 2)

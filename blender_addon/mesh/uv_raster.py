@@ -102,21 +102,22 @@ def spread(picture: np.ndarray, covered: np.ndarray, margin: int) -> np.ndarray:
     Returns:
         (H, W, C), the picture with more texels filled.
     """
-    picture, covered = picture.copy(), covered.copy()
+    # A frame of empty texels around it, so that none has a neighbor on the opposite border.
+    colors = np.pad(picture.astype(np.float64), ((1, 1), (1, 1), (0, 0)))
+    known = np.pad(covered, 1)
+    inside = known[1:-1, 1:-1]
     for _ in range(margin):
-        total = np.zeros(picture.shape, np.float64)
-        count = np.zeros(covered.shape, np.float64)
-        for shift, axis in ((1, 0), (-1, 0), (1, 1), (-1, 1)):
-            near = np.roll(covered, shift, axis)
-            # What comes in from the opposite border is no neighbor.
-            edge = 0 if shift == 1 else -1
-            near[(edge, slice(None)) if axis == 0 else (slice(None), edge)] = False
-            total += np.where(near[..., None], np.roll(picture, shift, axis), 0)
+        touched = known[:-2, 1:-1] | known[2:, 1:-1] | known[1:-1, :-2] | known[1:-1, 2:]
+        row, column = np.nonzero(touched & ~inside)
+        row, column = row + 1, column + 1
+        total, count = np.zeros((len(row), picture.shape[2])), np.zeros((len(row), 1))
+        for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            near = known[row + down, column + right][:, None]
+            total += np.where(near, colors[row + down, column + right], 0)
             count += near
-        grow = ~covered & (count > 0)
-        picture[grow] = total[grow] / count[grow][:, None]
-        covered |= grow
-    return picture
+        colors[row, column] = total / count
+        known[row, column] = True
+    return colors[1:-1, 1:-1]
 
 
 def _weights(corners: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -342,20 +342,32 @@ def check_other_density(folder):
     else:
         raise AssertionError("it was covered with nothing")
     assert counts() == before
-    made = []
+    quadriflow.run = ask
 
-    def run_with_a_spike(*arguments):
-        vertices, quads = ask(*arguments)
-        made.append(len(quads))
-        if len(made) == 1:
-            vertices = vertices.copy()
-            vertices[0] += 0.5 * (vertices[0] - vertices.mean(0))
-        return vertices, quads
 
-    quadriflow.run = run_with_a_spike
-    new, report = retopology.retopologize(bpy.context, one, 600)
-    assert len(made) == report.attempts == 2
-    assert max(vertex.co.length for vertex in new.data.vertices) < 1.1
+def check_spikes(folder):
+    """A few vertices that QuadriFlow has pulled out are put back; a result with many is made again."""
+    ask = quadriflow.run
+    one = made_by("one", lambda bm: bmesh.ops.create_icosphere(bm, subdivisions=4, radius=1))
+    bpy.context.view_layer.update()
+    for pulled_out, attempts in ((1, 1), (3, 1), (60, 2)):
+        made = []
+
+        def run_with_spikes(*arguments, made=made, pulled_out=pulled_out):
+            vertices, quads = ask(*arguments)
+            if not made:
+                # Side by side, so that some have only others of them beside them.
+                nearest = np.argsort(np.linalg.norm(vertices - vertices[0], axis=1))[:pulled_out]
+                vertices = vertices.copy()
+                vertices[nearest] += 0.5 * (vertices[nearest] - vertices.mean(0))
+            made.append(len(quads))
+            return vertices, quads
+
+        quadriflow.run = run_with_spikes
+        new, report = retopology.retopologize(bpy.context, one, 600)
+        assert len(made) == report.attempts == attempts, (pulled_out, made)
+        lengths = [vertex.co.length for vertex in new.data.vertices]
+        assert min(lengths) > 0.95 and max(lengths) < 1.05, (pulled_out, min(lengths), max(lengths))
     quadriflow.run = ask
 
 

@@ -52,7 +52,7 @@ def test_what_hangs_on_the_mesh_comes_along(run_in_blender, tmp_path):
 
 
 def test_other_numbers_are_tried(run_in_blender, tmp_path):
-    run(run_in_blender, "other_density", tmp_path)
+    run(run_in_blender, "other_density,spikes", tmp_path)
 
 
 def test_nothing_is_lost_on_the_way_to_the_process_and_back(run_in_blender, tmp_path):
