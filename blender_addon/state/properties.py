@@ -35,7 +35,7 @@ TEXTURES = [
 ]
 FACIAL_HAIR_CHOICES = [
     ("NONE", "Brows in the Texture", "Brows and beard are a part of the texture"),
-    ("CARDS", "Brows as Cards", "Brows and beard are short ribbons of hair, with skin below them"),
+    ("CARDS", "Brows as Cards", "Brows and beard are ribbons of short hair, on those of the texture"),
     ("STRANDS", "Brows as Strands", "The same as curves; cards where this Blender has none"),
 ]
 PLACEMENTS = [

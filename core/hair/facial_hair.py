@@ -26,7 +26,8 @@ HAIR_SIGMA = 0.0006
 SKIN_SIGMA = 0.012
 #: How much darker than the skin around it hair of the brows is, logarithm of linear light: none and full.
 DARKNESS = (0.15, 0.5)
-#: Density of brows within their outline where they are no darker: white and blond ones.
+#: Density of brows within their outline where the photo does not show them, and everywhere if none of them
+#: are darker than the skin: white and blond ones.
 LEAST_BROW = 0.3
 #: Probabilities of facial hair between which a beard begins and is full.
 BEARD_PROBABILITY = (0.35, 0.85)
@@ -46,12 +47,23 @@ BEARD_LENGTHS = (0.0065, 0.09)
 BEARD_PER_OVERHANG = 1.2
 #: Longest hair of cheeks, mustache and neck, meters.
 CHEEK_LENGTH = 0.012
-#: How far hair stands off the skin, of its length: brows, beard.
+#: How far strands stand off the skin, of their length, and how far the end of a card does: brows, beard.
 LIFT = {"brows": 0.22, "beard": 0.35}
-#: Width of cards, meters.
-WIDTH = {"brows": 0.0015, "beard": 0.0028}
-#: Fraction of a lock's width that a card shows.
-LOCK_FRACTION = 0.3
+CARD_LIFT = {"brows": 0.12, "beard": 0.2}
+#: Power by which cards rise: they lie on the skin first.
+CARD_RISE_POWER = 1.6
+#: A card begins so far behind its root, of its length: its hairs begin all along its first half.
+BEHIND_ROOT = 0.35
+#: How deep in the skin cards begin, meters.
+ROOT_DEPTH = 0.0004
+#: Lengths of cards, meters, between which they follow the skin no more, but hang.
+HANGING_LENGTH = (0.014, 0.022)
+#: Width of cards, meters, and which part of a lock of single hairs they show.
+WIDTH = {"brows": 0.0036, "beard": 0.008}
+LOCK_FRACTION = {"brows": 0.5, "beard": 1.0}
+#: Width and length of cards where hair is thin, of those where it is dense: it gets thin at its border.
+THIN_WIDTH = 0.45
+THIN_LENGTH = 0.7
 #: Lightness of cards at root and tip, of their color.
 FACIAL_ROOT_LIGHTNESS = 0.9
 TIP_LIGHTNESS = 1.12
@@ -125,6 +137,7 @@ class Roots:
         points: (N, 3), head frame, meters.
         normals: (N, 3) unit normals.
         colors: (N, 3) float32, sRGB 0..255.
+        density: (N,) 0..1, of hair around each.
         possible: How many there would be if hair were dense wherever it is.
     """
 
@@ -134,6 +147,7 @@ class Roots:
     points: np.ndarray
     normals: np.ndarray
     colors: np.ndarray
+    density: np.ndarray
     possible: float
 
     def chosen(self, index: np.ndarray) -> "Roots":
@@ -149,6 +163,7 @@ class Roots:
             self.points[index],
             self.normals[index],
             self.colors[index],
+            self.density[index],
             self.possible,
         )
 
@@ -228,6 +243,7 @@ def _roots(
         _blend(skin.vertices[vertices], barycentric),
         normals,
         _hair_colors(colors[kept], _is_light(colors, density, region, contrast)),
+        density[kept],
         float(region.sum() if name == "brows" else (density > LEAST_BROW).sum()),
     )
 
@@ -251,14 +267,15 @@ def _observed(
     column = np.arange(len(region))
     visible, darkness, probability = (np.stack([one[k] for one in values])[best, column] for k in range(3))
     colors = np.stack([one[3] for one in values])[best, column]
-    if name == "brows":
-        shown = np.maximum(ramp(darkness, *DARKNESS), LEAST_BROW)
-        shown = LEAST_BROW + (shown - LEAST_BROW) * visible
-    else:
-        shown = ramp(probability, *BEARD_PROBABILITY) * visible
-    inside = (region * shown * visible > LEAST_BROW) if name == "beard" else (region * visible > 0.5)
+    bearded = ramp(probability, *BEARD_PROBABILITY) * visible
+    inside = (region * bearded > LEAST_BROW) if name == "beard" else (region * visible > 0.5)
     contrast = float(np.quantile(darkness[inside], CONTRAST_QUANTILE)) if inside.any() else 1.0
-    return region * shown, colors, contrast
+    if name == "beard":
+        return region * bearded, colors, contrast
+    shown = ramp(darkness, *DARKNESS)
+    if contrast < LEAST_CONTRAST:  # light hair shows nowhere by its darkness
+        shown = np.maximum(shown, LEAST_BROW)
+    return region * (LEAST_BROW + (shown - LEAST_BROW) * visible), colors, contrast
 
 
 def _at_points(
@@ -394,8 +411,8 @@ def _grown(
     )
     chosen = np.arange(min(cards, len(roots.points)))  # as dense as the photo shows hair
     own = roots.chosen(chosen)
-    points = _curves(name, own, directions[chosen], lengths[chosen], CARD_ROWS, skin)
-    ribbons, corners, weights = _bound_ribbons(name, own, points, skin, rng)
+    shorter = lengths[chosen] * (THIN_LENGTH + (1 - THIN_LENGTH) * own.density)
+    ribbons, corners, weights = _bound_ribbons(name, own, directions[chosen], shorter, skin, rng)
     some = np.arange(min(strands, len(roots.points)))
     own = roots.chosen(some)
     points = _curves(name, own, directions[some], lengths[some], STRAND_POINTS, skin)
@@ -433,28 +450,62 @@ def _curves(
     return np.concatenate([curves[:, :1], flat.reshape(len(curves), points - 1, 3)], 1)
 
 
-def _bound_ribbons(
-    name: str, roots: Roots, points: np.ndarray, skin: Skin, rng: np.random.Generator
-) -> tuple[HairCards, np.ndarray, np.ndarray]:
-    """Cards along curves (N, P, 3), and the skin that their vertices go with: corners and weights (K, 3)."""
-    count, rows = points.shape[:2]
-    tangents = _unit(np.gradient(points, axis=1))
-    normals = roots.normals[:, None].repeat(rows, 1)
-    side = _unit(np.cross(tangents, normals))
-    normals = np.cross(side, tangents)
-    along = np.linspace(0, 1, rows)
-    half = (
-        WIDTH[name] / 2 * rng.uniform(0.8, 1.2, count)[:, None] * np.interp(along, [0, 0.5, 1], [0.9, 1, 0.7])
+def _sheets(
+    name: str,
+    roots: Roots,
+    directions: np.ndarray,
+    lengths: np.ndarray,
+    skin: Skin,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """(N, P, 2, 3) left and right edges of cards that begin in the skin, follow it and rise off it."""
+    count = len(lengths)
+    along = np.linspace(0, 1, CARD_ROWS)
+    tangents = _unit(directions - (directions * roots.normals).sum(1, keepdims=True) * roots.normals)
+    side = np.cross(tangents, roots.normals)
+    middles = roots.points[:, None] + tangents[:, None] * (
+        lengths[:, None, None] * (along - BEHIND_ROOT)[None, :, None]
     )
-    vertices = np.stack([points - side * half[..., None], points + side * half[..., None]], 2)
+    thin = THIN_WIDTH + (1 - THIN_WIDTH) * roots.density
+    half = WIDTH[name] / 2 * rng.uniform(0.8, 1.2, count) * thin
+    reach = half[:, None, None] * side[:, None]
+    edges = np.stack([middles - reach, middles + reach], 2)
+    height = lengths[:, None] * CARD_LIFT[name] * along**CARD_RISE_POWER
+    height = height - ROOT_DEPTH * (1 - along) ** 2
+    flat = edges.reshape(-1, 3)
+    distance, nearest = skin.distance(flat, 0.1)
+    missing = height.repeat(2, 1).ravel() - distance
+    # Long hair hangs: it is only kept out of the skin.
+    hangs = ramp(lengths, *HANGING_LENGTH)[:, None] * (along > 0)
+    free = hangs.repeat(2, 1).ravel() * (missing < 0)
+    normals = skin.normals_at(nearest)
+    return np.asarray((flat + (missing * (1 - free))[:, None] * normals).reshape(edges.shape))
+
+
+def _bound_ribbons(
+    name: str,
+    roots: Roots,
+    directions: np.ndarray,
+    lengths: np.ndarray,
+    skin: Skin,
+    rng: np.random.Generator,
+) -> tuple[HairCards, np.ndarray, np.ndarray]:
+    """Cards at roots, and the skin that their vertices go with: corners and weights (K, 3)."""
+    vertices = _sheets(name, roots, directions, lengths, skin, rng)
+    points = vertices.mean(2)
+    count, rows = points.shape[:2]
+    normals = roots.normals[:, None].repeat(rows, 1)  # shaded like the skin that they lie on
+    along = np.linspace(0, 1, rows)
     lock = rng.choice(SINGLE, count)
     left, right = lock_columns(lock)
-    # Short hair has few strands side by side: a part of a lock.
-    left = left + (right - left) * (1 - LOCK_FRACTION) * rng.random(count)
-    right = left + (lock_columns(lock)[1] - lock_columns(lock)[0]) * LOCK_FRACTION
+    # Brows have few hairs side by side: a part of a lock.
+    left = left + (right - left) * (1 - LOCK_FRACTION[name]) * rng.random(count)
+    right = left + (lock_columns(lock)[1] - lock_columns(lock)[0]) * LOCK_FRACTION[name]
+    turned = rng.random(count) < 0.5
+    left, right = np.where(turned, right, left), np.where(turned, left, right)
     uv = np.empty((count, rows, 2, 2))
     uv[..., 0, 0], uv[..., 1, 0] = left[:, None], right[:, None]
-    uv[..., 1] = (0.998 - 0.9 * along)[None, :, None]
+    uv[..., 1] = (0.998 - 0.996 * along)[None, :, None]
     first = (np.arange(count) * rows * 2)[:, None, None]
     row = np.arange(rows - 1)[None, :, None] * 2
     triangles = (first + row + np.array(QUAD_TRIANGLES)).reshape(-1, 3)

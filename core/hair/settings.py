@@ -31,9 +31,9 @@ class HairSettings:
     strand_points: int = 16
     cards: int = 400
     card_rows: int = 9
-    brow_cards: int = 420
+    brow_cards: int = 220
     brow_strands: int = 900
-    beard_cards: int = 700
+    beard_cards: int = 460
     beard_strands: int = 5000
     seed: int = 0
 

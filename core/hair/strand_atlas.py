@@ -27,7 +27,7 @@ CURLY_STRAY = (15,)
 #: Strands of a lock of each kind.
 DENSE_STRANDS = 150
 THIN_STRANDS = 34
-SINGLE_STRANDS = 15
+SINGLE_STRANDS = 22
 STRAY_STRANDS = 26
 CURLY_DENSE_STRANDS = 90
 CURLY_THIN_STRANDS = 26
@@ -57,6 +57,13 @@ STRAY_REACH_POWER = 1.6
 #: Fraction of the strays that come back, and the limits of the power by which the others leave.
 STRAY_RETURNING = 0.55
 STRAY_LEAVING_POWERS = (0.8, 1.6)
+#: Single hairs, of the atlas's height: where they begin and how long they are; how far they drift, of a
+#: lock's half width; and from which part of their length on they fade, to which alpha at their tips.
+SINGLE_BEGIN = (0.0, 0.6)
+SINGLE_LENGTH = (0.28, 0.5)
+SINGLE_DRIFT = 0.16
+SINGLE_FADE = 0.55
+SINGLE_TIP_ALPHA = 0.25
 #: Fractional bits of OpenCV's coordinates.
 SHIFT = 4
 #: Mean of the lightness, by which the cards' colors are divided.
@@ -122,8 +129,10 @@ def paint_strand_atlas() -> StrandAtlas:
         low, high = lock * width + 4, (lock + 1) * width - 5
         for strand in range(strands_of(lock)):
             line = _line(rng, lock, low, high)
-            thick = int(rng.choice(WIDTHS[:2] if lock in (*SINGLE, *STRAY, *CURLY_STRAY) else WIDTHS))
+            thick = int(rng.choice(WIDTHS[:2] if lock in (*STRAY, *CURLY_STRAY) else WIDTHS))
             tone = round(255 * rng.uniform(*LIGHTNESS))
+            if lock in SINGLE:
+                thick = 1
             tip = round(TAPER * len(line))
             for part, wide in ((line[: tip + 1], thick), (line[tip:], max(thick - 1, 1))):
                 fixed = np.round(part * (1 << SHIFT)).astype(np.int32)
@@ -134,6 +143,8 @@ def paint_strand_atlas() -> StrandAtlas:
                 cv2.polylines(alpha, [fixed], False, (255,), wide, cv2.LINE_AA, SHIFT)
                 cv2.polylines(light, [fixed], False, (tone,), wide, cv2.LINE_AA, SHIFT)
                 cv2.polylines(number, [fixed], False, (1 + (strand * 37) % 255,), wide, cv2.LINE_8, SHIFT)
+            if lock in SINGLE:
+                _fade(alpha, line)
     color = np.dstack([light, light, light, alpha])
     across = np.clip(cv2.GaussianBlur(across, (0, 0), 0.7), -0.8, 0.8)
     up = np.sqrt(1 - across**2)
@@ -145,10 +156,21 @@ def paint_strand_atlas() -> StrandAtlas:
     return StrandAtlas(color, np.round(normal).astype(np.uint8), ids)
 
 
+def _fade(alpha: np.ndarray, line: np.ndarray) -> None:
+    """Let a hair that was drawn along a line end in less and less alpha; in place."""
+    begin = round(SINGLE_FADE * (len(line) - 1))
+    for k in range(begin, len(line) - 1):
+        left = np.interp(k + 0.5, [begin, len(line) - 1], [1.0, SINGLE_TIP_ALPHA])
+        fixed = np.round(line[k : k + 2] * (1 << SHIFT)).astype(np.int32)
+        cv2.polylines(alpha, [fixed], False, (round(255 * left),), 1, cv2.LINE_8, SHIFT)
+
+
 def _line(rng: np.random.Generator, lock: int, low: float, high: float) -> np.ndarray:
     """(P, 2) texels of one strand from top to bottom."""
     if lock in (*STRAY, *CURLY_STRAY):
         t, across = _stray(rng)
+    elif lock in SINGLE:
+        t, across = _single(rng)
     else:
         t, across = _in_lock(rng, lock in (*DENSE, *CURLY_DENSE))
     x = low + (high - low) * (across + 1) / 2
@@ -181,6 +203,14 @@ def _stray(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     back = rng.random() < STRAY_RETURNING
     rise = np.sin(np.pi * t) if back else t ** rng.uniform(*STRAY_LEAVING_POWERS)
     return begin + length * t, -1 + height * rise
+
+
+def _single(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The same of a hair that begins and ends anywhere: its lock has no border where it begins."""
+    t = np.linspace(0, 1, POINTS)
+    start, drift, bend = rng.uniform(-1, 1), rng.normal(0, SINGLE_DRIFT), rng.normal(0, SINGLE_DRIFT / 2)
+    offset = start + drift * t + bend * np.sin(np.pi * t)
+    return rng.uniform(*SINGLE_BEGIN) + rng.uniform(*SINGLE_LENGTH) * t, offset
 
 
 def _coiled(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -155,7 +155,8 @@ class HeadMaker:
         self, task: FaceTask, options: HeadOptions, made: FaceSurface, wrapped: WrappedHead
     ) -> "Albedo":
         """The head's texture, painted from all photos that may show its skin."""
-        bare = options.facial_hair != "none"
+        # Cards and strands lie on their own color, or one would see bare skin between them.
+        brows = options.beard or options.facial_hair == "none"
         shape = wrapped.in_progress.shape
         return self.painter(options.texture, options.uv).paint(
             task.photo.rgb,
@@ -164,7 +165,7 @@ class HeadMaker:
             shape,
             task.face.points,
             made.segmentation,
-            PaintOptions(options.delight, options.beard and not bare, options.maps, not bare),
+            PaintOptions(options.delight, options.beard, options.maps, brows),
             skin_photos(task.further, shape, made.prior.vertices),
         )
 

@@ -22,16 +22,26 @@ from core.hair.settings import HairSettings
 from core.hair.shell_mesh import SKIN_CLEARANCE, ShellMesh
 from core.hair.shell_texture import texture_shell
 from core.hair.skin import Skin
-from core.hair.strand_atlas import CURLY_DENSE, CURLY_STRAY, CURLY_THIN, LOCKS
+from core.hair.strand_atlas import (
+    CURLY_DENSE,
+    CURLY_STRAY,
+    CURLY_THIN,
+    LOCKS,
+    SINGLE,
+    lock_columns,
+    paint_strand_atlas,
+)
 from core.hair.strands import CURL_SHAPES
 from core.hair.style import describe
-from core.io.hair_glb import hair_glb_bytes
+from core.io.hair_glb import hair_glb_bytes, strand_atlas_files
 from core.io.hair_npz import hair_npz_bytes
+from core.io.head_glb import head_glb_bytes
 from core.io.preview_glb import head_preview_glb
 from core.runtime.weights import models_folder
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
 from core.template.regions import Regions
 from core.template.topology import SKIN, HeadTopology
+from tests.core.head_samples import rigged_head
 
 POSE = HeadPose(FRONTAL, np.array([0.0, 0.0, 1.2]))
 CAMERA = Camera.from_focal_mm(50.0, 600, 600)
@@ -393,6 +403,55 @@ def test_brows_and_beard_grow_where_the_photo_has_them(bearded, builder):
     assert ((brows.strands.points[:, -1] - roots)[:, 0] * np.sign(roots[:, 0]) > 0).mean() > 0.8
     assert (beard.strands.points[:, 0, 2] < -0.035).all()
     assert np.median(brows.cards.colors) < 80
+
+
+def test_cards_of_brows_and_beard_begin_in_the_skin_and_follow_it(bearded, builder):
+    skin = Skin(builder.topology.vertices, builder.topology)
+    for one in bearded.facial:
+        cards = one.cards
+        distance, _ = skin.distance(cards.vertices.astype(float))
+        assert np.median(distance[cards.along == 0]) < 0 and distance[cards.along == 0].max() < 0.001
+        middle = (cards.along > 0.4) & (cards.along < 0.6)
+        tips = cards.along == 1
+        assert 0 < np.median(distance[middle]) < 0.5 * np.median(distance[tips]) < 0.002
+
+
+def test_facial_hair_is_thinner_at_its_border(bearded, builder):
+    cards = bearded.facial[1].cards
+    first, second = cards.vertices[0::2], cards.vertices[1::2]
+    width = np.linalg.norm(second - first, axis=1).reshape(-1, 3).mean(1)
+    roots = first.reshape(-1, 3, 3)[:, 0]
+    inside = np.abs(roots[:, 0]) < 0.02
+    assert len(width) == len(cards.layer) and inside.sum() > 10
+    assert np.quantile(width, 0.05) < 0.8 * np.median(width[inside])
+
+
+def test_a_head_with_brows_and_a_full_beard_fits_its_file(bearded, builder):
+    head = rigged_head(builder.topology)
+    plain, grown = (len(head_glb_bytes(head, None, "test", hair=hair)) for hair in (None, bearded))
+    document = document_of(head_glb_bytes(head, None, "test", hair=bearded))
+    meshes = {mesh["name"]: mesh for mesh in document["meshes"]}
+    targets = len(document["meshes"][0]["primitives"][0]["targets"])
+    for name in ("brows", "beard"):
+        (primitive,) = meshes[name]["primitives"]
+        assert len(primitive["targets"]) == targets and {"JOINTS_0", "TANGENT"} <= set(
+            primitive["attributes"]
+        )
+    # With cards and textures of 2048 texels it has 6.2 MB without them, and is to have no more than 8.
+    assert 100_000 < grown - plain - len_of_atlas() < 1_800_000
+
+
+def len_of_atlas():
+    return sum(len(strand_atlas_files()[name]) for name in ("hair_cards", "hair_cards_normal"))
+
+
+def test_single_hairs_of_the_atlas_fade_to_their_tips():
+    atlas = paint_strand_atlas().color
+    left, right = (round(float(x) * atlas.shape[1]) for x in lock_columns(np.array(SINGLE[0])))
+    alpha = atlas[:, left:right, 3]
+    assert 0.05 < (alpha > 100).mean() < 0.35  # hairs, not a patch
+    rows = (alpha > 100).mean(1)
+    assert rows[:20].mean() < rows[120:320].mean() and rows[-40:].mean() < 0.3 * rows[120:320].mean()
 
 
 def test_no_beard_without_one(builder):
