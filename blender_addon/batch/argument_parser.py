@@ -104,8 +104,8 @@ def _add_products(parser: BatchParser) -> None:
     add("--hair", choices=HAIR_PRODUCTS, default="cards",
         help="the head's hair: none, a closed shell, cards on it, or strands too (default: cards)")
     add("--facial-hair", choices=FACIAL_HAIR_PRODUCTS, default="none",
-        help="brows and, where the photo shows one, beard and mustache as cards or strands, too, which lie on "
-        "those of the texture; with --no-beard on bare skin (default: none: they are in the texture alone)")
+        help="brows and, where the photo shows one, beard and mustache as cards or strands, on those of the "
+        "texture; with --no-beard on bare skin (default: none: they are in the texture alone)")
     add("--retopo", type=int, metavar="N", help="the surface in about N quads, with its colors as a texture")
     add("--lods", type=_ratios, default=(), metavar="LIST",
         help="coarser versions with these fractions of the faces, such as 1.0,0.5,0.25")
