@@ -83,7 +83,9 @@ def _render(options: argparse.Namespace) -> int:
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     if options.views:
-        turns = {out / f"render_{view}.png": subject.seen * stills.TURNS[view] for view in options.views}
+        turns = {
+            out / f"render_{view}.png": subject.observed_side * stills.TURNS[view] for view in options.views
+        }
         stills.render(
             subject.build, turns, renderer, size, samples=options.samples, transparent=options.transparent
         )

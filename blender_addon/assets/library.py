@@ -83,7 +83,7 @@ def add_to_library(folder: Path, library: Path, info: AssetInfo, renderer: str) 
     record = FaceDocument.read(folder / MANIFEST)
     subject = of_folder(folder)
     with RenderScene(subject.build, renderer, PREVIEW_SIZE, transparent=True) as scene:
-        picture = scene.render_view(subject.seen * PREVIEW_TURN)
+        picture = scene.render_view(subject.observed_side * PREVIEW_TURN)
     catalog = catalog_id(library, info.catalog or CATALOG)
     path = library / f"{bpy.path.clean_name(info.name) or 'head'}-{fingerprint(record)}.blend"
     with _names_free(info.name), temporary_blocks():

@@ -82,8 +82,8 @@ class PhotoCamera:
         Returns:
             (N, 2) float64, photo frame, pixels.
         """
-        seen = points @ self.rotation.T + self.translation
-        return seen[:, :2] / seen[:, 2:] * self.focal_px + np.array([self.cx, self.cy])
+        in_camera = points @ self.rotation.T + self.translation
+        return in_camera[:, :2] / in_camera[:, 2:] * self.focal_px + np.array([self.cx, self.cy])
 
 
 @dataclass(frozen=True)

@@ -115,15 +115,15 @@ def _reached(
 ) -> np.ndarray:
     """The triangles connected to `start` that come within `reach` of `middle`."""
     first, second = adjacency
-    found, seen = [np.array([start])], {start}
+    found, visited = [np.array([start])], {start}
     while len(found[-1]):
         near = np.concatenate([second[first[k] : first[k + 1]] for k in found[-1]])
-        near = np.array([k for k in np.unique(near).tolist() if k not in seen], np.int64)
+        near = np.array([k for k in np.unique(near).tolist() if k not in visited], np.int64)
         if len(near):
             corners = surface.vertices[surface.triangles[near]]
             points = np.tile(middle, (len(near), 1))
             closest = np.einsum("pk,pkc->pc", closest_point_weights(points, corners), corners)
             near = near[np.linalg.norm(closest - middle, axis=1) <= reach]
-            seen.update(near.tolist())
+            visited.update(near.tolist())
         found.append(near)
     return np.concatenate(found)

@@ -50,7 +50,7 @@ def render_folder(
     pictures = [load_picture(photo, size)[..., :3]] if photo else []
     with RenderScene(subject.build, renderer, size, SAMPLES, transparent=True) as scene:
         for turn in PREVIEW_TURNS:
-            view = scene.render_view(subject.seen * turn).astype(np.float32)
+            view = scene.render_view(subject.observed_side * turn).astype(np.float32)
             alpha = view[..., 3:] / 255.0
             mixed = view[..., :3] * alpha + np.array(BACKGROUND) * (1.0 - alpha)
             pictures.append(np.rint(mixed).astype(np.uint8))

@@ -45,12 +45,12 @@ MOST_CLEAR = 0.1
 class SubjectSpec:
     """Who or what is going to be rendered; `build` makes the subject in a collection.
 
-    kind: "head", "surface" or "object". seen: +1 if the photo saw the subject's right side better, or there
-    is no photo, else -1. faithful: Workbench shows it in its own colors.
+    kind: "head", "surface" or "object". observed_side: +1 if the photo saw the subject's right side better,
+    or there is no photo, else -1. faithful: Workbench shows it in its own colors.
     """
 
     kind: str
-    seen: float
+    observed_side: float
     faithful: bool
     build: Build
 
@@ -174,12 +174,12 @@ def of_object(context: bpy.types.Context, ob: bpy.types.Object | None, turn: flo
 
     faithful = workbench_color(ob.data, [slot.material for slot in ob.material_slots]) is not None
     confidence = ob.data.attributes.get(CONFIDENCE_ATTRIBUTE)
-    seen = 1.0
+    observed_side = 1.0
     if confidence is not None and len(confidence.data) == len(ob.data.vertices):
         values = np.empty(len(confidence.data), np.float32)
         confidence.data.foreach_get("value", values)
-        seen = better_side(_vertices(ob.data), values)
-    return SubjectSpec("object", seen, faithful, build)
+        observed_side = better_side(_vertices(ob.data), values)
+    return SubjectSpec("object", observed_side, faithful, build)
 
 
 def _vertices(mesh: bpy.types.Mesh) -> np.ndarray:

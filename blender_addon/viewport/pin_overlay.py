@@ -69,11 +69,11 @@ def photo_on_screen(
         view: What it shows.
     """
     corners = [camera.matrix_world @ corner for corner in camera.data.view_frame(scene=scene)]
-    seen = [location_3d_to_region_2d(region, view, corner) for corner in corners]
-    if any(one is None for one in seen):
+    shown = [location_3d_to_region_2d(region, view, corner) for corner in corners]
+    if any(one is None for one in shown):
         return None
-    left, right = min(one.x for one in seen), max(one.x for one in seen)
-    low, high = min(one.y for one in seen), max(one.y for one in seen)
+    left, right = min(one.x for one in shown), max(one.x for one in shown)
+    low, high = min(one.y for one in shown), max(one.y for one in shown)
     render = scene.render
     scale = ((right - left) / render.resolution_x, (high - low) / render.resolution_y)
     if min(scale) <= 0:
@@ -124,8 +124,8 @@ def on_screen(
     point: Sequence[float], head: bpy.types.Object, region: bpy.types.Region, view: bpy.types.RegionView3D
 ) -> tuple[float, float] | None:
     """Region pixels of a point in the head's frame; None behind the camera."""
-    seen = location_3d_to_region_2d(region, view, head.matrix_world @ Vector(point))
-    return None if seen is None else (seen.x, seen.y)
+    place = location_3d_to_region_2d(region, view, head.matrix_world @ Vector(point))
+    return None if place is None else (place.x, place.y)
 
 
 def nearest(pins: Iterable[ScreenPin], x: float, y: float, scale: float = 1.0) -> ScreenPin | None:

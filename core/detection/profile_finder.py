@@ -256,8 +256,8 @@ class ProfileFinder:
         """
         points = face.points.astype(np.float64)
         views = [self._points(rgb, profile_frame(points), mirrored)[0] for mirrored in (False, True)]
-        faces = [FaceLandmarks(one.astype(np.float32), face.score, PROFILE_ATTEMPT) for one in views]
-        return [(distance(face, one), one) for one in faces]
+        faces = [FaceLandmarks(view.astype(np.float32), face.score, PROFILE_ATTEMPT) for view in views]
+        return [(distance(face, other), other) for other in faces]
 
     def refined(self, rgb: np.ndarray, points: np.ndarray) -> ProfileDetection | None:
         """Redetect a face, each time in a window that fits the landmarks of the time before.

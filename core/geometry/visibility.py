@@ -72,10 +72,10 @@ def depth_map(
     nearness = interpolate(-depth, triangles, triangle, bary)
     index, nearest = z_buffer(pixel, nearness, -nearness, size=size)
     filled = index >= 0
-    seen = np.full(size * size, -1, np.int64)
-    seen[filled] = triangle[index[filled]]
+    visible_triangle = np.full(size * size, -1, np.int64)
+    visible_triangle[filled] = triangle[index[filled]]
     depths = np.where(filled, nearest, np.float32(np.inf))
-    return depths.reshape(size, size), seen.reshape(size, size)
+    return depths.reshape(size, size), visible_triangle.reshape(size, size)
 
 
 def surrounding_pixels(pixels: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

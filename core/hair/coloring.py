@@ -249,8 +249,8 @@ class HairColors:
             (N, 3) float32, sRGB 0..255.
         """
         known = self._mixed([one.smooth for one in (self, *self.further)], points, visible)
-        seen = visible.sum(1)[:, None]
-        return self.completed(points) * (1 - seen).astype(np.float32) + known * seen.astype(np.float32)
+        share = visible.sum(1)[:, None]
+        return self.completed(points) * (1 - share).astype(np.float32) + known * share.astype(np.float32)
 
 
 def _visibility(maps: HairMaps, depth: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:

@@ -33,10 +33,10 @@ def covering(
         (N,) float32 meters.
     """
     side = -(-SIZE // SQUARE)
-    seen = np.flatnonzero((hidden < 0.5) & (pixels >= 0).all(1) & (pixels < SIZE).all(1))
-    square = (pixels[seen] / SQUARE).astype(np.int32)
+    visible = np.flatnonzero((hidden < 0.5) & (pixels >= 0).all(1) & (pixels < SIZE).all(1))
+    square = (pixels[visible] / SQUARE).astype(np.int32)
     most = np.full(side * side, -np.inf, np.float32)
-    np.maximum.at(most, square[:, 1] * side + square[:, 0], field[seen])
+    np.maximum.at(most, square[:, 1] * side + square[:, 0], field[visible])
     # Rays pass between the points of the grid: neighbors count, too.
     nearby = cv2.dilate(most.reshape(side, side), np.ones((3, 3), np.uint8))
     middle = np.clip(np.arange(side) * SQUARE + SQUARE // 2, 0, SIZE - 1)

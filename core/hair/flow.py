@@ -146,13 +146,13 @@ def build_flow(
         layers = unit_vectors(prediction.flow_at(grid.points) + PREDICTED_FLOOR * layers)
     layers = layers.reshape(field.shape)
     # How much the photo's lines change says nothing of the network, which has its weight afterward.
-    seen = unit_vectors(gaussian_filter(field + USUAL_WEIGHT * layers, DIRECTION_SIGMA))
+    photo_flow = unit_vectors(gaussian_filter(field + USUAL_WEIGHT * layers, DIRECTION_SIGMA))
     if prediction:
         field = unit_vectors(gaussian_filter(field + PREDICTED_WEIGHT * layers, DIRECTION_SIGMA))
     else:
-        field = seen
+        field = photo_flow
     total = max(float(weight.sum()), 1e-6)
-    agreement = np.abs((unit_vectors(grid.sample(seen, vertices)) * tangents).sum(1))
+    agreement = np.abs((unit_vectors(grid.sample(photo_flow, vertices)) * tangents).sum(1))
     curl = 1 - float((weight * agreement).sum() / total)
     coherence = float((weight).sum() / max(float(visible.sum()), 1e-6))
     return Flow(grid, field, style, parting, coherence, curl)

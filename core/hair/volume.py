@@ -202,48 +202,93 @@ def build_volume(
     Returns:
         The volume.
     """
-    billboard = Billboard.facing(maps)
-    extents = _extents(maps, billboard)
-    box = correction.box() if correction else None
-    sides = [(billboard, extents)]
-    for other in further:
-        facing_other = Billboard.facing(other)
-        sides.append((facing_other, _extents(other, facing_other)))
-    grid = _grid_around(skin, scalp, sides, settings, box)
-    distance, cap, flat, visible = _skin_fields(grid, skin, scalp)
+    sides = [_side(one) for one in (maps, *further)]
+    grid = _grid_around(skin, scalp, sides, settings, correction.box() if correction else None)
+    on_skin = _skin_fields(grid, skin, scalp)
     points = grid.points
     pixels, depth = maps.pixels_of(points)
-    hidden = hidden_by(maps, pixels, depth)
-    curtain = _curtain(points, pixels, hidden, maps, billboard, extents, _back_profile(skin, scalp, extents))
-    field = np.maximum(cap.ravel(), curtain)
-    outline = _limit(maps, pixels, hidden)
+    in_photo = _InPhoto(maps, pixels, hidden_by(maps, pixels, depth))
+    billboard, extents = sides[0]
+    back = _back_profile(skin, scalp, extents)
+    curtain = _curtain(points, pixels, in_photo.hidden, maps, billboard, extents, back)
+    field = np.maximum(on_skin.cap.ravel(), curtain)
+    outline = _limit(maps, pixels, in_photo.hidden)
     if further:
-        beyond_sight = _field_of_others(points, hidden, further, sides[1:], skin, scalp)
+        beyond_sight = _field_of_others(points, in_photo.hidden, further, sides[1:], skin, scalp)
         field = np.maximum(field, beyond_sight.hair)
         outline = np.minimum(outline, beyond_sight.limit)
     np.minimum(field, outline, out=field)
-    # The head may reach beyond the outline: there hair lies flat on it rather than in it.
-    from_line = np.maximum(ramp(sample(maps.hairline, pixels), *CAP_FROM), np.maximum(hidden, 1 - visible))
-    least = np.where(distance > -LEAST_CAP, flat, -LEAST_CAP).ravel() - (1 - from_line) * LEAST_CAP
-    beyond = (1 - ramp(outline, -BEYOND_WIDTH, 0.0)) * (1 - hidden)
-    least -= beyond * np.maximum(flat + distance - BEYOND_OUTLINE, 0).ravel()
+    least = _least_field(on_skin, in_photo, outline)
     field = np.maximum(field, least).reshape(grid.shape)
     limit = BAND * grid.cell
     np.clip(field, -limit, limit, out=field)
     if correction:
-        coarse = grid.coarser(CORRECTION_FACTOR)
-        added = correction.correction_at(coarse.points).reshape(coarse.shape)
-        corrected = (field + coarse.resampled(added, grid)).ravel()
-        # A thin layer on skin that the construction leaves bare would be in rags.
-        thin = ramp(field.ravel(), 0.0, -NO_RAGS) * ramp(distance.ravel(), RAGS_REACH, RAGS_REACH / 2)
-        corrected -= NO_RAGS * thin.astype(np.float32)
-        corrected = covering(corrected, field.ravel(), hidden, maps, pixels)
-        field = np.minimum(corrected, outline)
-        field = np.clip(np.maximum(field, least), -limit, limit).reshape(grid.shape)
+        corrected = np.minimum(_corrected(field, correction, grid, on_skin.distance, in_photo), outline)
+        field = np.clip(np.maximum(corrected, least), -limit, limit).reshape(grid.shape)
     field = gaussian_filter(field, SMOOTHING)
     np.maximum(field, least.reshape(grid.shape), out=field)
-    np.minimum(field, distance + max(BELOW_SKIN, grid.cell - BEYOND_OUTLINE), out=field)
-    return HairVolume(grid, field, distance)
+    np.minimum(field, on_skin.distance + max(BELOW_SKIN, grid.cell - BEYOND_OUTLINE), out=field)
+    return HairVolume(grid, field, on_skin.distance)
+
+
+@dataclass(frozen=True)
+class _SkinFields:
+    """What the nearest skin says of the grid's points.
+
+    distance: (X, Y, Z) float32 meters from the skin, negative inside; cap: the same below the hair's
+    thickness, positive in the hair; flat: the same of hair that has roots there and lies flat; visible: (N,)
+    0..1, how far the photo shows the skin there.
+    """
+
+    distance: np.ndarray
+    cap: np.ndarray
+    flat: np.ndarray
+    visible: np.ndarray
+
+
+@dataclass(frozen=True)
+class _InPhoto:
+    """The grid's points in a photo.
+
+    maps: what the photo shows; pixels: (N, 2) where they are; hidden: (N,) 0..1, how far the skin hides them.
+    """
+
+    maps: HairMaps
+    pixels: np.ndarray
+    hidden: np.ndarray
+
+
+def _side(maps: HairMaps) -> tuple[Billboard, Extents]:
+    """The plane that faces a photo's camera, and how far the hair reaches in it."""
+    billboard = Billboard.facing(maps)
+    return billboard, _extents(maps, billboard)
+
+
+def _least_field(on_skin: _SkinFields, in_photo: _InPhoto, outline: np.ndarray) -> np.ndarray:
+    """The least hair on the scalp, (N,) meters, positive in it, whatever the photo's outline (N,) says.
+
+    The head may reach beyond the outline: there hair lies flat on it rather than in it.
+    """
+    distance, flat, hidden = on_skin.distance, on_skin.flat, in_photo.hidden
+    hairline = sample(in_photo.maps.hairline, in_photo.pixels)
+    from_line = np.maximum(ramp(hairline, *CAP_FROM), np.maximum(hidden, 1 - on_skin.visible))
+    least = np.where(distance > -LEAST_CAP, flat, -LEAST_CAP).ravel() - (1 - from_line) * LEAST_CAP
+    beyond = (1 - ramp(outline, -BEYOND_WIDTH, 0.0)) * (1 - hidden)
+    least -= beyond * np.maximum(flat + distance - BEYOND_OUTLINE, 0).ravel()
+    return least
+
+
+def _corrected(
+    field: np.ndarray, correction: Correction, grid: Grid, distance: np.ndarray, in_photo: _InPhoto
+) -> np.ndarray:
+    """A field (X, Y, Z) with its correction, (N,); `distance`: (X, Y, Z) meters from the skin."""
+    coarse = grid.coarser(CORRECTION_FACTOR)
+    added = correction.correction_at(coarse.points).reshape(coarse.shape)
+    corrected = (field + coarse.resampled(added, grid)).ravel()
+    # A thin layer on skin that the construction leaves bare would be in rags.
+    thin = ramp(field.ravel(), 0.0, -NO_RAGS) * ramp(distance.ravel(), RAGS_REACH, RAGS_REACH / 2)
+    corrected -= NO_RAGS * thin.astype(np.float32)
+    return covering(corrected, field.ravel(), in_photo.hidden, in_photo.maps, in_photo.pixels)
 
 
 @dataclass(frozen=True)
@@ -332,12 +377,8 @@ def _grid_around(
     return Grid.around(box.min(0) - MARGIN, box.max(0) + MARGIN, settings.cell_m, settings.most_cells)
 
 
-def _skin_fields(
-    grid: Grid, skin: Skin, scalp: Scalp
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Distance from the skin; the cap: how far below the hair's thickness each point is, meters; the same of
-    hair that has roots there and lies flat; and (N,) 0..1, how far the photo shows the skin there.
-    """
+def _skin_fields(grid: Grid, skin: Skin, scalp: Scalp) -> _SkinFields:
+    """What the nearest skin says of the grid's points."""
     coarse = grid.coarser(SKIN_GRID_FACTOR)
     distance, nearest = skin.distance(coarse.points, SKIN_REACH)
     distance = distance.astype(np.float32).reshape(coarse.shape)
@@ -351,7 +392,7 @@ def _skin_fields(
     visible = skin.at_samples(scalp.visibility)[nearest].reshape(coarse.shape).astype(np.float32)
     fine = coarse.resampled(distance, grid)
     fields = [coarse.resampled(one, grid) for one in (thickness, flat, visible)]
-    return fine, fields[0] - fine, fields[1] - fine, fields[2].ravel()
+    return _SkinFields(fine, fields[0] - fine, fields[1] - fine, fields[2].ravel())
 
 
 def _back_profile(skin: Skin, scalp: Scalp, extents: Extents) -> np.ndarray:

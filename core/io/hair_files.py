@@ -70,12 +70,12 @@ def about_hair(hair: HairGroom) -> dict[str, Any]:
         "facial_hair": {
             "product": hair.facial_product,
             "parts": {
-                one.name: {
-                    "cards": len(one.cards.layer),
-                    "strands": len(one.strands.points),
-                    "length_m": round(one.length_m, 4),
+                part.name: {
+                    "cards": len(part.cards.layer),
+                    "strands": len(part.strands.points),
+                    "length_m": round(part.length_m, 4),
                 }
-                for one in hair.facial
+                for part in hair.facial
             },
         },
         "timings": {step: round(seconds, 4) for step, seconds in hair.timings.items()},

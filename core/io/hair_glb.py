@@ -84,7 +84,9 @@ def add_hair(
         meshes.append(("hair", primitives))
     if groom.cover is not None:
         meshes.append(("hair_cover", [_shell(document, writer, groom.cover, "hair_cover", False)]))
-    meshes += [(one.name, [cards_primitive(document, writer, one.cards)]) for one in groom.facial if facial]
+    meshes += [
+        (part.name, [cards_primitive(document, writer, part.cards)]) for part in groom.facial if facial
+    ]
     for name, primitives in meshes:
         node: dict[str, Any] = {"mesh": len(document["meshes"]), "name": name}
         if origin is not None:

@@ -86,8 +86,8 @@ def hair_npz_bytes(groom: HairGroom, provenance: dict[str, Any]) -> bytes:
     if groom.strands is not None:
         arrays |= _strand_arrays("strand", groom.strands)
     arrays["facial_product"] = np.array(groom.facial_product)
-    for one in groom.facial:
-        arrays |= _facial_arrays(one)
+    for part in groom.facial:
+        arrays |= _facial_arrays(part)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()

@@ -90,7 +90,9 @@ def glb_maps(maps: SurfaceMaps) -> GlbMaps:
     """
     half = (maps.roughness.shape[1] // 2, maps.roughness.shape[0] // 2)
     packed = np.dstack([maps.occlusion, maps.roughness, np.zeros_like(maps.roughness)])
-    normal, packed = (cv2.resize(one, half, interpolation=cv2.INTER_AREA) for one in (maps.normal, packed))
+    normal, packed = (
+        cv2.resize(picture, half, interpolation=cv2.INTER_AREA) for picture in (maps.normal, packed)
+    )
     return GlbMaps(jpeg_bytes(normal, MAP_JPEG_QUALITY), jpeg_bytes(packed, MAP_JPEG_QUALITY))
 
 

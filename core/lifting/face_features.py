@@ -100,7 +100,9 @@ class TorchFeatures:
         import torch
 
         with torch.inference_mode():
-            return [one[0].contiguous().numpy() for one in self._network(torch.from_numpy(as_input(picture)))]
+            return [
+                maps[0].contiguous().numpy() for maps in self._network(torch.from_numpy(as_input(picture)))
+            ]
 
     def release_memory(self) -> None:
         """Nothing is kept."""
@@ -117,7 +119,7 @@ class OnnxFeatures:
 
     def run(self, picture: np.ndarray) -> Sequence[np.ndarray]:
         """See `FeatureNetwork.run`."""
-        return [one[0] for one in self._session.run_all(picture=as_input(picture))]
+        return [maps[0] for maps in self._session.run_all(picture=as_input(picture))]
 
     def release_memory(self) -> None:
         """See `FeatureNetwork.release_memory`; the other networks' memory, too, since they share it."""

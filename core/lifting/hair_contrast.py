@@ -44,7 +44,7 @@ def hair_contrast(rgb: np.ndarray, segmentation: Segmentation) -> float | None:
     size = (SEGMENT_SIZE, SEGMENT_SIZE)
     crop = cv2.warpAffine(rgb, segmentation.frame.matrix, size, flags=cv2.INTER_AREA)
     lightness = ((crop / 255.0) ** GAMMA).mean(2)
-    skin, hair = (probabilities[one] > CERTAIN for one in (SegmentClass.SKIN, SegmentClass.HAIR))
+    skin, hair = (probabilities[kind] > CERTAIN for kind in (SegmentClass.SKIN, SegmentClass.HAIR))
     if min(skin.sum(), hair.sum()) < LEAST_PIXELS:
         return None
     of_hair, of_skin = (float(np.median(lightness[region])) + LIGHT_FLOOR for region in (hair, skin))

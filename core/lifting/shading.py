@@ -188,7 +188,7 @@ class Observation:
     weight: np.ndarray
 
     @property
-    def seen(self) -> np.ndarray:
+    def visible(self) -> np.ndarray:
         """(N,) bool, those seen well."""
         return self.weight > SEEN
 
@@ -210,21 +210,25 @@ class Shading:
     brightness: np.ndarray
 
     @classmethod
-    def fit(cls, seen: Observation) -> "Shading | None":
+    def fit(cls, observation: Observation) -> "Shading | None":
         """Find the light; None if too little is seen."""
-        if np.count_nonzero(seen.seen) < FEWEST_VERTICES:
+        if np.count_nonzero(observation.visible) < FEWEST_VERTICES:
             return None
-        harmonics = sh_basis(seen.normals)
-        well = seen.seen
+        harmonics = sh_basis(observation.normals)
+        well = observation.visible
         light = fit_lighting(
-            harmonics[well], seen.brightness[well], seen.weight[well], LIGHT_RESISTANCE, LIGHT_ROUNDS
+            harmonics[well],
+            observation.brightness[well],
+            observation.weight[well],
+            LIGHT_RESISTANCE,
+            LIGHT_ROUNDS,
         )
-        typical = float(np.median(seen.brightness[well])) + LEAST_BRIGHTNESS
+        typical = float(np.median(observation.brightness[well])) + LEAST_BRIGHTNESS
         return cls(
             light,
             harmonics,
             np.maximum(harmonics @ light, DARKEST_SHADING * typical),
-            np.maximum(seen.brightness, DARKEST * typical),
+            np.maximum(observation.brightness, DARKEST * typical),
         )
 
     @property
@@ -233,14 +237,14 @@ class Shading:
         return np.log(self.brightness / self.shading)
 
 
-def typical_size(residual: np.ndarray, seen: Observation) -> float:
+def typical_size(residual: np.ndarray, observation: Observation) -> float:
     """Robust standard deviation of residuals (median absolute deviation).
 
     Args:
         residual: (N,) natural logarithms.
-        seen: Says which of them count.
+        observation: Says which of them count.
     """
-    return 1.48 * float(np.median(np.abs(residual[seen.seen]))) + LEAST_RESIDUAL
+    return 1.48 * float(np.median(np.abs(residual[observation.visible]))) + LEAST_RESIDUAL
 
 
 @dataclass(frozen=True)
@@ -437,13 +441,13 @@ class ShadingModel:
         of the correction; None if too little is seen.
         """
         pose = weak_pose.in_camera(picture.camera)
-        seen = self.observe(picture, pose, vertices)
-        shading = Shading.fit(seen)
+        observation = self.observe(picture, pose, vertices)
+        shading = Shading.fit(observation)
         if shading is None:
             return None
-        jacobian = self._jacobian(picture, weak_pose, pose, vertices, seen, shading)
+        jacobian = self._jacobian(picture, weak_pose, pose, vertices, observation, shading)
         residual = shading.residual
-        size = typical_size(residual, seen)
+        size = typical_size(residual, observation)
         # Light and albedo are unknown, too, and marginalized (Schur complement).
         light = shading.harmonics / shading.shading[:, None]
         unknown = np.column_stack([light, size * self.components.T])
@@ -452,7 +456,7 @@ class ShadingModel:
         left = residual
         for _ in range(2):
             robust = 1 / (1 + (left / (OUTLIER * size)) ** 2) ** 2
-            weight = seen.weight * robust / (self.deviation * size) ** 2
+            weight = observation.weight * robust / (self.deviation * size) ** 2
             cross = (unknown * weight[:, None]).T @ known
             solved = np.linalg.solve((unknown * weight[:, None]).T @ unknown + np.diag(prior), cross)
             left = residual - unknown @ solved[:, -1]
@@ -465,7 +469,7 @@ class ShadingModel:
         weak_pose: WeakPerspectivePose,
         pose: HeadPose,
         vertices: np.ndarray,
-        seen: Observation,
+        observation: Observation,
         shading: Shading,
     ) -> np.ndarray:
         """(N, 6 + C) float64: how the residual changes with the correction.
@@ -476,12 +480,12 @@ class ShadingModel:
         from scipy.sparse import csr_matrix
 
         triangles, positions = self.sites.triangles, self.sites.positions
-        slope = sh_gradient(seen.normals, shading.coefficients) / shading.shading[:, None]
-        slope = slope - seen.normals * row_dot(slope, seen.normals)[:, None]
-        by_vertex = np.zeros(seen.points.shape)
-        by_vertex[positions] = -slope / seen.lengths[:, None]
-        one, two, three = (seen.points[triangles[:, k]] for k in range(3))
-        pulls = [seen.gradients / shading.brightness[:, None]]
+        slope = sh_gradient(observation.normals, shading.coefficients) / shading.shading[:, None]
+        slope = slope - observation.normals * row_dot(slope, observation.normals)[:, None]
+        by_vertex = np.zeros(observation.points.shape)
+        by_vertex[positions] = -slope / observation.lengths[:, None]
+        one, two, three = (observation.points[triangles[:, k]] for k in range(3))
+        pulls = [observation.gradients / shading.brightness[:, None]]
         for corner, kept in enumerate(self._pattern.kept):
             pull = by_vertex[triangles[kept, corner]]
             second = row_cross((three - one)[kept], pull)
@@ -491,9 +495,9 @@ class ShadingModel:
         values = (np.concatenate(pulls) @ pose.rotation).astype(np.float32)[self._pattern.order]
         matrix = csr_matrix(
             (values.ravel(), self._pattern.columns, self._pattern.starts),
-            shape=(len(positions), 3 * len(seen.points)),
+            shape=(len(positions), 3 * len(observation.points)),
         )
-        turns = self._pose_moves(picture, weak_pose, pose, vertices, seen.points)
+        turns = self._pose_moves(picture, weak_pose, pose, vertices, observation.points)
         return np.asarray(matrix @ np.column_stack([turns, self._moves]), np.float64)
 
     def _pose_moves(

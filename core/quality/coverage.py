@@ -140,12 +140,12 @@ def measure_coverage(
     height, width = rgb.shape[:2]
     inside = ((points >= -0.5) & (points <= [width - 0.5, height - 0.5])).all(1)
     # The far side of a turned face: its landmarks are drawn over the near one's outline.
-    seen = inside & (np.sign(canonical[:, 0]) * direction[0] > -FAR_SIDE)
+    visible = inside & (np.sign(canonical[:, 0]) * direction[0] > -FAR_SIDE)
     found = segmentation.probabilities_at(points).argmax(-1)
     regions = face_regions(canonical)
 
     def fraction(region: str, *classes: SegmentClass) -> float:
-        chosen = regions[region] & seen
+        chosen = regions[region] & visible
         return float(np.isin(found[chosen], classes).mean()) if chosen.any() else 0.0
 
     things = (SegmentClass.OCCLUDER, SegmentClass.HEADWEAR, SegmentClass.CLOTHES)
@@ -162,7 +162,7 @@ def measure_coverage(
         right_cheek=fraction("right_cheek", *things),
         mouth=fraction("mouth", *things),
         forehead=fraction("forehead", *things),
-        hair_on_face=float((found[seen] == SegmentClass.HAIR).mean()) if seen.any() else 0.0,
+        hair_on_face=float((found[visible] == SegmentClass.HAIR).mean()) if visible.any() else 0.0,
         beard=fraction("mouth", SegmentClass.FACIAL_HAIR),
         hair=float((segmentation.labels == SegmentClass.HAIR).sum()) / face_area,
         headwear=float((segmentation.labels == SegmentClass.HEADWEAR).sum()) / face_area,
@@ -183,7 +183,7 @@ def _glasses(segmentation: Segmentation, points: np.ndarray) -> float:
     steps = np.linspace(*RIM_RADII, RAY_STEPS) * distance
     around = directions[:, None] * steps[None, :, None]
     found = [segmentation.probabilities_at(eye + around).argmax(-1) for eye in eyes]
-    return min(float((one == SegmentClass.ACCESSORY).any(1).mean()) for one in found)
+    return min(float((labels == SegmentClass.ACCESSORY).any(1).mean()) for labels in found)
 
 
 def _face_mask(segmentation: Segmentation, points: np.ndarray) -> np.ndarray:

@@ -75,13 +75,13 @@ def skin_photos(further: Sequence[FurtherPhoto], head: "HeadShape", prior: np.nd
         prior: (T, 3) the solved one, likewise: what others differ from it by is their expression.
     """
     found = []
-    for one in further:
-        if one.segmentation is None:
+    for other in further:
+        if other.segmentation is None:
             continue
-        vertices = head.vertices + (one.prior.vertices - prior)[head.topology.origin]
-        if one.corrected is not None:
-            vertices = one.corrected.photo.astype(vertices.dtype)
-        found.append(SkinPhoto(one.photo.rgb, one.prior.frame, one.pose, vertices, one.segmentation))
+        vertices = head.vertices + (other.prior.vertices - prior)[head.topology.origin]
+        if other.corrected is not None:
+            vertices = other.corrected.photo.astype(vertices.dtype)
+        found.append(SkinPhoto(other.photo.rgb, other.prior.frame, other.pose, vertices, other.segmentation))
     return found
 
 
@@ -94,7 +94,7 @@ def corrected_task(task: FaceTask, adjusted: "AdjustedHead") -> FaceTask:
         else view
         for view in task.views
     )
-    further = tuple(replace(one, corrected=adjusted.further.get(one.name)) for one in task.further)
+    further = tuple(replace(other, corrected=adjusted.further.get(other.name)) for other in task.further)
     return replace(task, views=views, further=further)
 
 
@@ -103,9 +103,9 @@ def hair_photos(further: Sequence[FurtherPhoto]) -> "list[HairPhoto]":
     from ..hair.further_photos import HairPhoto
 
     return [
-        HairPhoto(one.photo.rgb, one.segmentation, one.prior.frame.camera, one.pose)
-        for one in further
-        if one.segmentation is not None
+        HairPhoto(other.photo.rgb, other.segmentation, other.prior.frame.camera, other.pose)
+        for other in further
+        if other.segmentation is not None
     ]
 
 

@@ -94,7 +94,7 @@ class OnnxSession:
 
         options = onnxruntime.RunOptions()
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        shapes = {one.name: one.shape for one in self._session.get_inputs()}
+        shapes = {given.name: given.shape for given in self._session.get_inputs()}
         feed = {
             name: np.zeros([size if isinstance(size, int) else 1 for size in shape], np.float32)
             for name, shape in shapes.items()

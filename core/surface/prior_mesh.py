@@ -91,8 +91,8 @@ class PriorMesh:
     def cos_incidence(self) -> np.ndarray:
         """(P,) float64: cosine between normal and ray of the vertices that the camera sees, else 0."""
         x, y = np.clip(np.round(self.points[:, :2]).astype(int), 0, CROP_SIZE - 1).T
-        seen = self.points[:, 2] >= self.front[y, x] - OCCLUSION_TOLERANCE
-        return np.where(seen, np.maximum(self.normals[:, 2], 0), 0)
+        visible = self.points[:, 2] >= self.front[y, x] - OCCLUSION_TOLERANCE
+        return np.where(visible, np.maximum(self.normals[:, 2], 0), 0)
 
     def registered_to(self, volume: np.ndarray, settings: SurfaceSettings = DEFAULT_SETTINGS) -> "PriorMesh":
         """The mesh, bent as little as possible so that it passes where an occupancy is 0.5.

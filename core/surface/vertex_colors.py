@@ -99,15 +99,15 @@ def color_from_photo(
         (N, 3) uint8 sRGB colors of the vertices, and their confidence (N,) float32, 0..1.
     """
     visibility, cosine = vertex_visibility(isosurface)
-    seen = np.flatnonzero(visibility > 0)
-    pixels = frame.crop_to_photo(isosurface.volume_points[seen, :2])
+    visible = np.flatnonzero(visibility > 0)
+    pixels = frame.crop_to_photo(isosurface.volume_points[visible, :2])
     sampled, inside = sample_photo(rgb, pixels, 1.0 / frame.scale)
-    visibility[seen[~inside]] = 0
+    visibility[visible[~inside]] = 0
     sources = np.flatnonzero(visibility > SOURCE_VISIBILITY)
     if not len(sources):
         return np.full((len(visibility), 3), GRAY, np.uint8), np.zeros(len(visibility), np.float32)
     colors = np.zeros((len(visibility), 3), np.float32)
-    colors[seen] = sampled
+    colors[visible] = sampled
     confidence = visibility * (0.5 + 0.5 * cosine)
     unobserved = np.flatnonzero(visibility < FULL_VISIBILITY)
     with ThreadPoolExecutor(1) as pool:

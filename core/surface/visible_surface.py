@@ -232,11 +232,11 @@ def mean_visibility(
     cell = np.round((middle[:, ::-1] - origin) / CELL).astype(int)
     used = ((cell >= 0) & (cell < cells)).all(1)
     index = np.ravel_multi_index(tuple(cell[used].T), cells)
-    seen, all_ = (
+    visible_sum, total = (
         gaussian_filter(np.bincount(index, values[used], int(np.prod(cells))).reshape(cells), CELL_SIGMA)
         for values in (head.areas * cosine**2, head.areas * np.maximum(cosine, UNSEEN_WEIGHT))
     )
-    mean = ramp(seen / np.maximum(all_, 1e-6), settings.min_mean_cosine, settings.full_mean_cosine)
+    mean = ramp(visible_sum / np.maximum(total, 1e-6), settings.min_mean_cosine, settings.full_mean_cosine)
     layers = (mean**2 * (3 - 2 * mean)).astype(np.float32)
     for axis in (1, 2):
         layers = _stretched(layers, axis, shape[axis])

@@ -252,7 +252,7 @@ class _Builder:
         split = _Split.of(base.quads[faces], self._vertex_count)
         maps = []
         for corners, uv in ((base.quad_uv, self.uv), (base.second_quad_uv, self.second_uv)):
-            flat = _Split.of(corners[faces], sum(len(one) for one in uv))
+            flat = _Split.of(corners[faces], sum(len(group) for group in uv))
             maps.append(flat.children)
             uv.append(flat.means(uv[0]).astype(np.float32))
         slots = len(base.quads) + self._quad_count + np.arange(3 * len(faces)).reshape(-1, 3)
@@ -260,7 +260,7 @@ class _Builder:
             self.corners[4 * faces + k] = 4 * slots[:, k - 1]
         own.vertices[faces] = split.children[:, 0]
         own.uv[faces], own.second_uv[faces] = maps[0][:, 0], maps[1][:, 0]
-        quads, own_uv, second_uv = (one[:, 1:].reshape(-1, 4) for one in (split.children, *maps))
+        quads, own_uv, second_uv = (group[:, 1:].reshape(-1, 4) for group in (split.children, *maps))
         self.quads.append(_Quads(quads, own_uv, second_uv, np.repeat(base.face_part[faces], 3)))
         outward = base.vertices.astype(np.float64) - eye.ball.center
         radius = split.means(np.linalg.norm(outward, axis=1)[:, None])
@@ -289,12 +289,14 @@ class _Builder:
     def finish(self) -> Topology:
         """The topology with all that was added."""
         base, own, count = self.base, self.own_quads, len(self.base.vertices)
-        points = np.concatenate([one.points for one in self.vertices])
-        origin = np.concatenate([one.origin for one in self.vertices])
-        shapes, identity = (np.concatenate([one.offsets[k] for one in self.vertices], 1) for k in (0, 1))
+        points = np.concatenate([group.points for group in self.vertices])
+        origin = np.concatenate([group.origin for group in self.vertices])
+        shapes, identity = (np.concatenate([group.offsets[k] for group in self.vertices], 1) for k in (0, 1))
 
         def joined(first: np.ndarray, name: str) -> np.ndarray:
-            return np.concatenate([first, *(getattr(one, name) for one in self.quads)]).astype(first.dtype)
+            return np.concatenate([first, *(getattr(group, name) for group in self.quads)]).astype(
+                first.dtype
+            )
 
         return replace(
             base,
@@ -317,11 +319,11 @@ class _Builder:
 
     @property
     def _vertex_count(self) -> int:
-        return len(self.base.vertices) + sum(len(one.points) for one in self.vertices)
+        return len(self.base.vertices) + sum(len(group.points) for group in self.vertices)
 
     @property
     def _quad_count(self) -> int:
-        return sum(len(one.part) for one in self.quads)
+        return sum(len(group.part) for group in self.quads)
 
     def _add_grid(self, name: str, shape: tuple[int, ...], places: np.ndarray) -> None:
         """Add the quads of rows of vertices that come next, and their texture coordinates, as a part."""
@@ -330,7 +332,7 @@ class _Builder:
         maps = []
         for uv, layout in ((self.uv, OWN_PLACES), (self.second_uv, MAKEHUMAN_PLACES)):
             left, bottom, width, height = layout[name]
-            maps.append(quads + sum(len(one) for one in uv))
+            maps.append(quads + sum(len(group) for group in uv))
             uv.append((places * (width, height) + (left, bottom)).astype(np.float32))
         self.part_names.append(name)
         part = len(self.base.part_names) + len(self.part_names) - 1

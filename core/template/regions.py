@@ -163,11 +163,11 @@ def brow_weight(points: np.ndarray, topology: HeadTopology, reach: float) -> np.
         (N,) float64, 0 to 1.
     """
     depth = np.full(len(points), -np.inf)
-    seen = np.asarray(points, np.float64)[:, [0, 2]]  # from the front
+    from_front = np.asarray(points, np.float64)[:, [0, 2]]  # from the front
     for outline in BROW_OUTLINES:
         line = topology.vertices[topology.landmark[list(outline)]].astype(np.float64)[:, [0, 2]]
         edge = np.roll(line, -1, 0) - line
-        offset = seen[:, None] - line
+        offset = from_front[:, None] - line
         along = ((offset * edge).sum(2) / np.maximum((edge**2).sum(1), 1e-12)).clip(0, 1)
         distance = np.linalg.norm(offset - along[..., None] * edge, axis=2).min(1)
         # Crossings of a ray to the side: the outline is not convex.

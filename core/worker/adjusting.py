@@ -140,7 +140,7 @@ class AdjustJobs:
         made = self._moved(saved, adjustments)
         answer["errors_px"] = {name: round(error, 3) for name, error in made["errors_px"].items()}
         answer["pose"] = made["pose"].document()
-        answer["further_poses"] = {name: one.pose.document() for name, one in made["further"].items()}
+        answer["further_poses"] = {name: view.pose.document() for name, view in made["further"].items()}
         if out is not None:
             path = Path(out)
             arrays = {name: made[name].astype(np.float32) for name in ("neutral", "photo", "expression")}
@@ -174,7 +174,7 @@ class AdjustJobs:
             x is None
             or y is None
             or not (is_path(photo) and is_mask_size(size))
-            or not all(is_finite(one) and abs(one) <= MAX_PHOTO_COORDINATE for one in (x, y))
+            or not all(is_finite(value) and abs(value) <= MAX_PHOTO_COORDINATE for value in (x, y))
         ):
             raise RequestError('"segment" has to have a "photo", "x" and "y", and the size of a "mask"')
         picture = load_photo(photo)
@@ -231,7 +231,7 @@ class AdjustJobs:
                 f"The folder {folder.name} has no head that could be adjusted ({error.strerror}): "
                 "reconstruct the photo again"
             ) from error
-        key = (str(folder), *((one.st_mtime_ns, one.st_size) for one in status))
+        key = (str(folder), *((file.st_mtime_ns, file.st_size) for file in status))
         if key not in self._kept:
             while len(self._kept) >= MAX_KEPT:
                 del self._kept[next(iter(self._kept))]

@@ -128,8 +128,8 @@ def adjustments_param(params: Params) -> dict[int, Adjustments]:
         raise RequestError(
             '"adjustments" have to be a JSON object: by a face\'s index, what is corrected of it'
         )
-    found = {int(face): Adjustments.parse(one) for face, one in given.items()}
-    return {face: one for face, one in found.items() if one}
+    found = {int(face): Adjustments.parse(correction) for face, correction in given.items()}
+    return {face: correction for face, correction in found.items() if correction}
 
 
 def person_adjustments_param(params: Params) -> dict[str, Adjustments]:
@@ -158,17 +158,17 @@ def _of_photo(given: list[object], photo: Path) -> dict[str, object]:
     Entries with a "sha256" are for the file with this content only, whatever its name is; they take
     precedence over those that only name a photo.
     """
-    entries = [one for one in given if isinstance(one, dict)]
+    entries = [entry for entry in given if isinstance(entry, dict)]
     if len(entries) < len(given) or not all(
-        is_whole(one.get("face", 0)) and isinstance(one.get("sha256", ""), str) for one in entries
+        is_whole(entry.get("face", 0)) and isinstance(entry.get("sha256", ""), str) for entry in entries
     ):
         raise RequestError('"adjustments" have to be a list of JSON objects with "photo" and "face"')
-    named = [one for one in entries if not one.get("sha256") and one.get("photo") == photo.name]
-    hashed = [one for one in entries if one.get("sha256")]
+    named = [entry for entry in entries if not entry.get("sha256") and entry.get("photo") == photo.name]
+    hashed = [entry for entry in entries if entry.get("sha256")]
     digest = _digest(photo) if hashed else None
     return {
-        str(one.get("face", 0)): {name: value for name, value in one.items() if name not in ENTRY_KEYS}
-        for one in (*named, *(one for one in hashed if one["sha256"] == digest))
+        str(entry.get("face", 0)): {name: value for name, value in entry.items() if name not in ENTRY_KEYS}
+        for entry in (*named, *(entry for entry in hashed if entry["sha256"] == digest))
     }
 
 

@@ -196,7 +196,7 @@ def feature_size(
     points = np.concatenate([vertices, centroids + (under * normals[triangles]).mean(1) / 2])
     centers, normals = vertices[chosen], normals[chosen]
     # A ball smaller than `max_size` has all its points within `max_size` of the vertex.
-    trees = [cKDTree(one, balanced_tree=False, compact_nodes=False) for one in (points, centers)]
+    trees = [cKDTree(cloud, balanced_tree=False, compact_nodes=False) for cloud in (points, centers)]
     pairs = trees[0].sparse_distance_matrix(trees[1], max_size, output_type="ndarray")
     pairs = pairs[pairs["v"] > COINCIDENT]
     point, vertex, distance = pairs["i"], pairs["j"], pairs["v"]

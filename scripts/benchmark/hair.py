@@ -74,9 +74,9 @@ def segmentation_of(
     both = np.concatenate([style.triangles, style.triangles[:, ::-1]]) + len(head)
     below = body.triangles + len(head) + len(style.vertices)
     triangles = np.concatenate([topology.triangles, both, below, below[:, ::-1]])
-    seen = pose.head_to_camera(vertices)
-    pixels = frame.photo_to_crop(camera.project(seen))
-    depth, triangle = depth_map(pixels, seen[:, 2], triangles, SEGMENT_SIZE)
+    in_camera = pose.head_to_camera(vertices)
+    pixels = frame.photo_to_crop(camera.project(in_camera))
+    depth, triangle = depth_map(pixels, in_camera[:, 2], triangles, SEGMENT_SIZE)
     clothes = triangle >= len(topology.triangles) + len(both)
     hair = (triangle >= len(topology.triangles)) & ~clothes
     hair = cv2.morphologyEx(hair.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
@@ -109,9 +109,9 @@ def drawn_strands(strands: np.ndarray, camera: Camera, pose: HeadPose) -> np.nda
     """(H, W, 3) uint8: strands (S, P, 3) drawn one over the other, the nearest last, each of its own tone."""
     rng = np.random.default_rng(5)
     picture = np.full((PHOTO, PHOTO, 3), 150, np.uint8)
-    seen = pose.head_to_camera(strands.astype(np.float64))
-    lines = np.round(camera.project(seen) * 16).astype(np.int32)
-    for k in np.argsort(-seen[..., 2].mean(1)):
+    in_camera = pose.head_to_camera(strands.astype(np.float64))
+    lines = np.round(camera.project(in_camera) * 16).astype(np.int32)
+    for k in np.argsort(-in_camera[..., 2].mean(1)):
         tone = int(rng.integers(30, 130))
         cv2.polylines(picture, [lines[k]], False, (tone, tone, tone), 2, cv2.LINE_AA, 4)
     return picture

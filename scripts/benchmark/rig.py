@@ -148,9 +148,9 @@ def outlines(
     found: list[list[np.ndarray]] = [[] for _ in levels]
     for turn_deg, tilt_deg in views:
         plane = Rotation.from_euler("zx", [-turn_deg, -tilt_deg], degrees=True).as_matrix()[[0, 2]].T
-        seen = vertices @ plane
-        low = seen.min(0) - MARGIN
-        size = np.ceil((np.ptp(seen, axis=0) + 2 * MARGIN) / PIXEL).astype(int)
+        projected = vertices @ plane
+        low = projected.min(0) - MARGIN
+        size = np.ceil((np.ptp(projected, axis=0) + 2 * MARGIN) / PIXEL).astype(int)
         lines = []
         for points, part in ((vertices, triangles), *levels):
             pixels = np.round((points @ plane - low) / PIXEL * (1 << FRACTION_BITS)).astype(np.int32)

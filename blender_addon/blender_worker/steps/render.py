@@ -31,7 +31,7 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
     names = {view: f"render_{view}.png" for view in views}
     stills.render(
         subject.build,
-        {folder / names[view]: subject.seen * stills.TURNS[view] for view in views},
+        {folder / names[view]: subject.observed_side * stills.TURNS[view] for view in views},
         renderer,
         size,
         samples=options.get("samples"),

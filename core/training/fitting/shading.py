@@ -139,13 +139,13 @@ def shading_pairs(lifter: LandmarkLifter, heads: HeadSource, samples: Iterable[S
         true_pose, true_head = side.seen(true_pose, true_head)
         shape = basis.coefficients(np.stack([true_head, head]))
         error = np.concatenate([pose_correction(pose, true_pose), shape[0] - shape[1]]) / scale
-        seen = model.observe(side.picture(sample.picture), true_pose.in_camera(camera), true_head)
-        shading = Shading.fit(seen)
+        observation = model.observe(side.picture(sample.picture), true_pose.in_camera(camera), true_head)
+        shading = Shading.fit(observation)
         if shading is None:
             continue
         errors.append(error)
         residuals.append(shading.residual.astype(np.float32))
-        weights.append(seen.weight.astype(np.float32))
+        weights.append(observation.weight.astype(np.float32))
     if len(errors) < FEWEST_PICTURES:
         raise PhotobustError(
             f"The shading's model needs {FEWEST_PICTURES} pictures of heads, not {len(errors)}."
@@ -192,23 +192,23 @@ def albedo_components(
         (K, N) components as long as their standard deviations, and (N,) the deviation of what they leave,
         both divided by that deviation's root mean square.
     """
-    seen = weights > SEEN
-    sizes = np.array([1.48 * np.median(np.abs(r[s])) for r, s in zip(residuals, seen, strict=True)])
+    visible = weights > SEEN
+    sizes = np.array([1.48 * np.median(np.abs(r[s])) for r, s in zip(residuals, visible, strict=True)])
     textured = sizes > LEAST_ALBEDO
     if np.count_nonzero(textured) > count:
-        residuals, seen = residuals[textured], seen[textured]
+        residuals, visible = residuals[textured], visible[textured]
     count = min(count, len(residuals) - 1)
     clipped = np.clip(residuals, -LARGEST_RESIDUAL, LARGEST_RESIDUAL).astype(np.float64)
-    mean = (clipped * seen).sum(0) / np.maximum(seen.sum(0), 1)
-    clipped = np.where(seen, clipped - mean, 0)
+    mean = (clipped * visible).sum(0) / np.maximum(visible.sum(0), 1)
+    clipped = np.where(visible, clipped - mean, 0)
     filled = np.zeros_like(clipped)
     for _ in range(ROUNDS):
-        values, directions = leading_directions(np.where(seen, clipped, filled), count)
+        values, directions = leading_directions(np.where(visible, clipped, filled), count)
         kept = values[:count] - values[count]
         shrunk = directions * (kept / np.maximum(values[:count], 1e-12))
-        filled = (np.where(seen, clipped, filled) @ shrunk) @ directions.T
-    left = np.where(seen, clipped - filled, 0)
-    deviation = np.sqrt(np.square(left).sum(0) / (seen.sum(0) + FEW_PICTURES) + LEAST_DEVIATION**2)
+        filled = (np.where(visible, clipped, filled) @ shrunk) @ directions.T
+    left = np.where(visible, clipped - filled, 0)
+    deviation = np.sqrt(np.square(left).sum(0) / (visible.sum(0) + FEW_PICTURES) + LEAST_DEVIATION**2)
     typical = np.sqrt(np.square(deviation).mean())
     components = directions.T * (kept / np.sqrt(len(clipped)))[:, None]
     return components / typical, deviation / typical

@@ -145,9 +145,9 @@ class HairRenderer:
         """
         whole = np.concatenate([vertices, self._torso])
         triangles = np.concatenate([self.topology.triangles, self._torso_triangles + len(vertices)])
-        seen = pose.head_to_camera(whole)
-        pixels = frame.photo_to_crop(camera.project(seen))
-        points = np.column_stack([pixels, seen[:, 2]]).astype(np.float32)
+        in_camera = pose.head_to_camera(whole)
+        pixels = frame.photo_to_crop(camera.project(in_camera))
+        points = np.column_stack([pixels, in_camera[:, 2]]).astype(np.float32)
         index, _, depth = rasterize_perspective(points, triangles.astype(np.int32), SIZE, SIZE)
         return np.where(index >= 0, depth, np.inf).astype(np.float32), index >= len(self.topology.triangles)
 
@@ -176,8 +176,8 @@ class HairRenderer:
         """
         frame = maps_frame(segment_frame(view.camera, view.pose))
         limit, shoulders = self.head_depth(vertices, view.camera, view.pose, frame)
-        seen = view.pose.head_to_camera(points.astype(np.float64))
-        pixels = frame.photo_to_crop(view.camera.project(seen)).astype(np.float32)
+        in_camera = view.pose.head_to_camera(points.astype(np.float64))
+        pixels = frame.photo_to_crop(view.camera.project(in_camera)).astype(np.float32)
         # A strand's sheen by J. Kajiya and T. Kay, "Rendering fur with three dimensional textures", 1989.
         along = directions @ view.pose.rotation.T
         half = LIGHT / np.linalg.norm(LIGHT)
@@ -185,7 +185,7 @@ class HairRenderer:
         base, contrast = rng.uniform(25, 150), rng.uniform(0.1, 0.5)
         tones = 1 + contrast * rng.standard_normal(int(strand.max(initial=0)) + 1)
         tone = (base * np.clip(tones, 0.2, 2)[strand] * (0.45 + 0.55 * sheen**2)).astype(np.float32)
-        picture, nearest = _splat(pixels, seen[:, 2].astype(np.float32), tone, limit + TOLERANCE, 2)
+        picture, nearest = _splat(pixels, in_camera[:, 2].astype(np.float32), tone, limit + TOLERANCE, 2)
         hair = np.isfinite(nearest)
         closed = cv2.morphologyEx(hair.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8)) > 0
         holes = closed & ~hair
@@ -211,9 +211,9 @@ class HairRenderer:
         """
         frame = maps_frame(segment_frame(view.camera, view.pose))
         limit, shoulders = self.head_depth(vertices, view.camera, view.pose, frame)
-        seen = view.pose.head_to_camera(hair_vertices)
-        pixels = frame.photo_to_crop(view.camera.project(seen))
-        points = np.column_stack([pixels, seen[:, 2]]).astype(np.float32)
+        in_camera = view.pose.head_to_camera(hair_vertices)
+        pixels = frame.photo_to_crop(view.camera.project(in_camera))
+        points = np.column_stack([pixels, in_camera[:, 2]]).astype(np.float32)
         index, _, depth = rasterize_perspective(points, hair_triangles.astype(np.int32), SIZE, SIZE)
         hair = (index >= 0) & (depth < limit + TOLERANCE)
         closed = cv2.morphologyEx(hair.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) > 0

@@ -91,8 +91,8 @@ def intersection_over_union(confusion: np.ndarray) -> dict[str, float]:
     """
     both = np.diag(confusion)
     either = confusion.sum(0) + confusion.sum(1) - both
-    seen = confusion.sum(1) > 0
-    values = np.where(seen, both / np.maximum(either, 1), np.nan)
+    labeled = confusion.sum(1) > 0
+    values = np.where(labeled, both / np.maximum(either, 1), np.nan)
     return {kind.name.lower(): float(values[kind]) for kind in SegmentClass}
 
 

@@ -98,35 +98,7 @@ def glasses(
     bridge = head[(np.abs(head[:, 0]) < 0.006) & (np.abs(head[:, 2]) < 0.012)]
     if not len(bridge):
         return
-    y0 = float(bridge[:, 1].min()) - rng.uniform(0.004, 0.009)
-    half_w, half_h = rng.uniform(0.022, 0.03), rng.uniform(0.014, 0.025)
-    middle = half_w + rng.uniform(0.007, 0.01)
-    height = rng.uniform(-0.01, 0.002)
-    power = rng.uniform(2.0, 4.0)  # 2 is round, 4 a rounded box
-    t = np.linspace(0, 2 * np.pi, 37)[:-1]
-    cos, sin = np.cos(t), np.sin(t)
-    outline = np.stack(
-        [np.sign(cos) * np.abs(cos) ** (2 / power), np.sign(sin) * np.abs(sin) ** (2 / power)], 1
-    )
-    wrap = rng.uniform(1.0, 5.0)
-    lenses, polylines = [], []
-    for side in (-1, 1):
-        x = side * middle + outline[:, 0] * half_w
-        lens = np.stack([x, y0 + wrap * x**2, height + outline[:, 1] * half_h], 1)
-        lenses.append(lens)
-        polylines.append(np.concatenate([lens, lens[:1]]))
-        edge = side * (middle + half_w)
-        arm = np.array(
-            [
-                [edge, y0 + wrap * edge**2, height + 0.006],
-                [side * 0.077, 0.035, 0.006],
-                [side * 0.08, 0.1, 0.0],
-            ]
-        )
-        polylines.append(np.concatenate([np.linspace(a, b, 12) for a, b in pairwise(arm)]))
-    s = np.linspace(-1, 1, 7)
-    inner = middle - half_w
-    polylines.append(np.stack([s * inner, y0 + 0 * s, height + 0.003 + 0.003 * (1 - s**2)], 1))
+    lenses, wires, middle = _spectacles(rng, float(bridge[:, 1].min()))
     scale = camera.focal_px / float(pose.head_to_camera(np.zeros(3))[2])
     thick = rng.uniform(0.0012, 0.0045) * scale
     dark = rng.random() < 0.35
@@ -139,11 +111,11 @@ def glasses(
         if hidden_points(points, depth, camera).mean() < 0.6:
             fill_polygon(layer, camera.project(points), int(255 * lens_alpha))
     # Lenses never cover what lies well in front of them.
-    plane = float(pose.head_to_camera(np.array([0.0, y0, height]))[2])
+    plane = float(pose.head_to_camera(middle)[2])
     layer[(depth > 0) & (depth < plane - 0.03)] = 0
     alpha_blend(rgb, lens_color, layer)
     layer[:] = 0
-    for line in polylines:
+    for line in wires:
         points = pose.head_to_camera(line)
         hidden = hidden_points(points, depth, camera)
         flat = camera.project(points)
@@ -151,6 +123,47 @@ def glasses(
             if not (hidden[i] or hidden[i + 1]):
                 stroke(layer, flat[i : i + 2], thick)
     alpha_blend(rgb, frame_color, layer)
+
+
+def _spectacles(
+    rng: np.random.Generator, bridge_y: float
+) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+    """Spectacles before a bridge of the nose that begins at `bridge_y`, head frame, meters.
+
+    Returns:
+        Both lenses, outlines (36, 3); the wires of rims, arms and bridge, each (N, 3); and the point (3,)
+        between the lenses.
+    """
+    y0 = bridge_y - rng.uniform(0.004, 0.009)
+    half_w, half_h = rng.uniform(0.022, 0.03), rng.uniform(0.014, 0.025)
+    middle = half_w + rng.uniform(0.007, 0.01)
+    height = rng.uniform(-0.01, 0.002)
+    power = rng.uniform(2.0, 4.0)  # 2 is round, 4 a rounded box
+    t = np.linspace(0, 2 * np.pi, 37)[:-1]
+    cos, sin = np.cos(t), np.sin(t)
+    outline = np.stack(
+        [np.sign(cos) * np.abs(cos) ** (2 / power), np.sign(sin) * np.abs(sin) ** (2 / power)], 1
+    )
+    wrap = rng.uniform(1.0, 5.0)
+    lenses, wires = [], []
+    for side in (-1, 1):
+        x = side * middle + outline[:, 0] * half_w
+        lens = np.stack([x, y0 + wrap * x**2, height + outline[:, 1] * half_h], 1)
+        lenses.append(lens)
+        wires.append(np.concatenate([lens, lens[:1]]))
+        edge = side * (middle + half_w)
+        arm = np.array(
+            [
+                [edge, y0 + wrap * edge**2, height + 0.006],
+                [side * 0.077, 0.035, 0.006],
+                [side * 0.08, 0.1, 0.0],
+            ]
+        )
+        wires.append(np.concatenate([np.linspace(a, b, 12) for a, b in pairwise(arm)]))
+    s = np.linspace(-1, 1, 7)
+    inner = middle - half_w
+    wires.append(np.stack([s * inner, y0 + 0 * s, height + 0.003 + 0.003 * (1 - s**2)], 1))
+    return lenses, wires, np.array([0.0, y0, height])
 
 
 def hidden_points(points: np.ndarray, depth: np.ndarray, camera: Camera) -> np.ndarray:

@@ -133,5 +133,5 @@ def synthetic_variations(synthesizer: ImageSynthesizer, seed: int, count: int) -
         center = (middle, middle)
         linear = shade(albedo, normals, depth, light, rng, camera.focal_px, center, gloss)
         behind = background(rng, PICTURE_SIZE, "train", look.lights, look.textures, light)
-        seen = encode_srgb(linear, exposure_gain(rng, linear, buffers.mask))
-        yield Variation(degrade_picture(composite(seen, behind, depth > 0), rng), camera, pose)
+        exposed = encode_srgb(linear, exposure_gain(rng, linear, buffers.mask))
+        yield Variation(degrade_picture(composite(exposed, behind, depth > 0), rng), camera, pose)

@@ -192,10 +192,10 @@ def build_library(
     rows: dict[str, list[object]] = {}
     for portrait in portraits:
         rng = np.random.default_rng(portrait.index)
-        texture, seen = extract_texture(model, atlas, portrait.fit, portrait.rgb, portrait.person, rng)
+        texture, visibility = extract_texture(model, atlas, portrait.fit, portrait.rgb, portrait.person, rng)
         row = {
             "textures": texture,
-            "seen": seen,
+            "seen": visibility,
             "backgrounds": behind_person(portrait.rgb, portrait.person),
             "held_out": portrait.held_out,
             "names": portrait.name,

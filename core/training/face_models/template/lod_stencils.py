@@ -221,12 +221,12 @@ def _stencils(topology: HeadTopology, kept: np.ndarray) -> list[list[int]]:
 def _around(points: np.ndarray, graph: sparse.csr_matrix, vertex: int, most: int) -> list[int]:
     """So many vertices around one, ring by ring, in each the nearest first."""
     order: list[int] = []
-    seen, front = {vertex}, [vertex]
+    visited, front = {vertex}, [vertex]
     for _ in range(RINGS):
         slices = [graph.indices[graph.indptr[one] : graph.indptr[one + 1]] for one in front]
         ring = {int(other) for one in slices for other in one}
-        front = sorted(ring - seen, key=lambda one: float(np.linalg.norm(points[one] - points[vertex])))
-        seen.update(front)
+        front = sorted(ring - visited, key=lambda one: float(np.linalg.norm(points[one] - points[vertex])))
+        visited.update(front)
         order += front
         if len(order) >= most:
             break

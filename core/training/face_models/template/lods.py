@@ -410,17 +410,19 @@ def outline_vertices(topology: HeadTopology) -> np.ndarray:
     vertices = topology.vertices.astype(np.float64)
     found = np.zeros(len(vertices), bool)
     for angle in np.radians(np.arange(0, 180, OUTLINE_STEP_DEG)):
-        seen = np.stack([vertices[:, 0] * np.cos(angle) + vertices[:, 1] * np.sin(angle), vertices[:, 2]], 1)
-        found |= _on_outline(seen, topology.triangles, seen)
+        projected = np.stack(
+            [vertices[:, 0] * np.cos(angle) + vertices[:, 1] * np.sin(angle), vertices[:, 2]], 1
+        )
+        found |= _on_outline(projected, topology.triangles, projected)
     return found
 
 
-def _on_outline(seen: np.ndarray, triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
+def _on_outline(projected: np.ndarray, triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Which points (n, 2) of a mesh, whose vertices are seen at (V, 2), meters, are on its outline."""
     import cv2
 
-    low = seen.min(0)
-    pixels = np.round((seen - low) / PIXEL).astype(np.int32) + 2
+    low = projected.min(0)
+    pixels = np.round((projected - low) / PIXEL).astype(np.int32) + 2
     covered = np.zeros(pixels.max(0)[::-1] + 3, np.uint8)
     for triangle in pixels[triangles]:
         cv2.fillConvexPoly(covered, triangle, (255,))
