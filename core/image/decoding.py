@@ -323,7 +323,13 @@ def is_cut_off(error: Exception) -> bool:
 
 
 def describe_damage(data: bytes, name: str, error: Exception) -> str:
-    """A sentence on a file that cannot be decoded."""
+    """A sentence on a file that cannot be decoded.
+
+    Args:
+        data: The file.
+        name: What to call it.
+        error: What its decoder raised.
+    """
     from PIL import UnidentifiedImageError
 
     suffix = "." + name.rpartition(".")[2].lower()

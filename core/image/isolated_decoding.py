@@ -37,6 +37,14 @@ NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 def decode_isolated(data: bytes, name: str, moment: float = 0.0) -> DecodedPicture:
     """Decode a picture file as `decode` does, in a process of its own.
 
+    Args:
+        data: The file.
+        name: What to call it in messages.
+        moment: Which frame of an animation, from 0 for the first to 1 for the last.
+
+    Returns:
+        The picture.
+
     Raises:
         PhotoFormatError: It is damaged or no picture, its decoder has crashed, or takes too long.
         PhotoTooLargeError: It has too many pixels.

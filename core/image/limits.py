@@ -42,7 +42,16 @@ JPEG_FRAME_HEADERS = (b"\xff\xc0", b"\xff\xc1", b"\xff\xc2", b"\xff\xc3")
 
 
 def check_pixels(pixels: int, format_: str | None, name: str) -> None:
-    """Refuse a picture of too many pixels. Raises PhotoTooLargeError."""
+    """Refuse a picture of too many pixels.
+
+    Args:
+        pixels: Width times height.
+        format_: Pillow's name of the format; None for one that has no limit of its own.
+        name: What to call the file in the message.
+
+    Raises:
+        PhotoTooLargeError: They are too many.
+    """
     if pixels > min(MAX_PIXELS, MAX_PIXELS_OF_FORMAT.get(format_ or "", MAX_PIXELS)):
         raise PhotoTooLargeError(too_many_pixels(name))
 

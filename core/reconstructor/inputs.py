@@ -124,7 +124,19 @@ def face_tasks(
 def usable_faces(
     detected: Sequence[FaceLandmarks], chosen: Sequence[int] | None, name: str
 ) -> list[tuple[int, FaceLandmarks]]:
-    """The faces to reconstruct, each with its index: those that are large enough, or of them the chosen."""
+    """The faces to reconstruct.
+
+    Args:
+        detected: All faces that were found, the largest first.
+        chosen: The indices of those that are wanted; None for all.
+        name: The photo's, for messages.
+
+    Returns:
+        Each face that is large enough and wanted, with its index.
+
+    Raises:
+        RequestError: None was chosen, or one that is not there or too small.
+    """
     usable = [(i, face) for i, face in enumerate(detected) if face.size >= SMALLEST_FACE]
     if chosen is None:
         return usable

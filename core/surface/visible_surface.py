@@ -222,7 +222,16 @@ def occlusion_edges(front: np.ndarray) -> np.ndarray:
 def mean_visibility(
     head: PriorMesh, box: Box, settings: SurfaceSettings = DEFAULT_SETTINGS
 ) -> VisibilityGrid:
-    """How well the camera sees the surface around each voxel of a box."""
+    """How well the camera sees the surface around each voxel of a box.
+
+    Args:
+        head: The prior, in the volume.
+        box: Slices of the volume, by z, y and x.
+        settings: From which mean cosine on a surface counts as visible.
+
+    Returns:
+        0 to 1, on the box's voxels.
+    """
     from scipy.ndimage import gaussian_filter
 
     shape = tuple(side.stop - side.start for side in box)

@@ -381,7 +381,20 @@ def about_head(head: "Reconstruction", photo: "Photo") -> dict[str, Any]:
 
 
 def write_head(head: "Reconstruction", photo: "Photo", folder: Path, preview_model: bool) -> dict[str, Any]:
-    """Write a head's files into its folder; the answer's entry of its face."""
+    """Write a head's files.
+
+    Args:
+        head: What is written.
+        photo: What it was made from.
+        folder: Where; made if need be.
+        preview_model: Also write view.js, see `core.io.writer`.
+
+    Returns:
+        The answer's entry of the face.
+
+    Raises:
+        OutputError: Something cannot be written.
+    """
     from ..io.writer import write_reconstruction
 
     start = time.perf_counter()
@@ -396,7 +409,20 @@ def write_head(head: "Reconstruction", photo: "Photo", folder: Path, preview_mod
 
 
 def write_surface(surface: "Surface", folder: Path, index: int, suffix: str = ".glb") -> Path:
-    """Write a face's surface: surface_1.glb of the first, or surface_1.ply."""
+    """Write a face's surface.
+
+    Args:
+        surface: What is written.
+        folder: Where; made if need be.
+        index: The face's: surface_1.glb is that of index 0.
+        suffix: ".glb" or ".ply".
+
+    Returns:
+        The file.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
     from ..io.ply import ply_bytes
     from ..io.surface_glb import glb_bytes
 
@@ -408,7 +434,20 @@ def write_surface(surface: "Surface", folder: Path, index: int, suffix: str = ".
 
 
 def write_prior(prior: "HeadPrior", template: "HeadTemplate", folder: Path, index: int) -> Path:
-    """Write the head that a face's landmarks and picture suggest: prior_1.ply of the first."""
+    """Write the head that a face's landmarks and picture suggest.
+
+    Args:
+        prior: What is written.
+        template: Of which it has the vertices.
+        folder: Where; made if need be.
+        index: The face's: prior_1.ply is that of index 0.
+
+    Returns:
+        The file.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
     import numpy as np
 
     from ..io.ply import ply_bytes
@@ -430,7 +469,20 @@ def _write_stage(path: Path, data: bytes) -> Path:
 
 
 def write_thumbnails(photo: "Photo", faces: "Sequence[FaceLandmarks]", folder: Path, size: int) -> list[Path]:
-    """Write a square PNG of `size` pixels of each face: face_1.png, face_2.png and so on."""
+    """Write a square picture of each face.
+
+    Args:
+        photo: The photo.
+        faces: Found in it.
+        folder: Where; made if need be.
+        size: Side of the pictures, pixels.
+
+    Returns:
+        The files: face_1.png, face_2.png and so on, in the order of the faces.
+
+    Raises:
+        OutputError: One cannot be written.
+    """
     import cv2
 
     from ..io.writer import png_bytes, write_atomically

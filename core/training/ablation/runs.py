@@ -184,7 +184,17 @@ def compile_kernels() -> None:
 
 
 def run_variant(variant: Variant, folder: Path, results: Path, seconds: float) -> str:
-    """Train and evaluate one variant, unless `results/NAME.json` exists; returns a line of report."""
+    """Train and evaluate one variant.
+
+    Args:
+        variant: What is shown to which network.
+        folder: Of the prepared shards.
+        results: Where NAME.json goes; if it is there already, nothing is done.
+        seconds: Of training.
+
+    Returns:
+        A line of report.
+    """
     path = results / f"{variant.name}.json"
     if path.exists():
         return f"{variant.name}: done before"

@@ -159,8 +159,16 @@ STORED = ("maps", "template", "template_end", "target", "target_end")
 
 
 def prepare_shard(shard: Shard, builders: dict[str, TargetBuilder], path: Path, turned: bool = True) -> int:
-    """Write the samples of a shard at half size, without turned portraits if they are not wanted; how
-    many.
+    """Write the samples of a shard at half size.
+
+    Args:
+        shard: The shard.
+        builders: By the variant's name, what makes its maps and targets.
+        path: The file.
+        turned: Whether portraits that were turned in 3D are among them.
+
+    Returns:
+        How many were written.
     """
     rng = np.random.default_rng(0)  # nothing is withheld, so nothing is drawn
     rows: dict[str, list] = {"picture": [], "mesh": [], "yaw_bin": []}

@@ -144,7 +144,13 @@ def covered(
 
 
 def misplaced(face: FaceLandmarks, amount: float, rng: np.random.Generator) -> FaceLandmarks:
-    """Landmarks moved, turned in the picture and scaled away from the face that was found."""
+    """Landmarks moved, turned in the picture and scaled away from the face that was found.
+
+    Args:
+        face: as detected.
+        amount: 0 (a little) to 1 (a lot).
+        rng: random numbers.
+    """
     points = face.points.astype(np.float64)
     center, size = points.mean(0), face.size
     angle = np.radians((10 + 40 * amount) * rng.choice([-1, 1]))
@@ -263,7 +269,18 @@ def confidence(shape: Isosurface, points: np.ndarray, picture: tuple[int, ...]) 
 def true_errors(
     estimate: Estimate, truths: TrueHeads, sample: Sample, camera: Camera, index: int
 ) -> dict[str, float]:
-    """Mean distance of the true face from the surface, mm, as placed and aligned."""
+    """Mean distance of the true face from the surface.
+
+    Args:
+        estimate: the reconstructed head.
+        truths: knows the samples' true heads.
+        sample: what was reconstructed.
+        camera: that the reconstruction assumed.
+        index: of the sample, the seed of the points that are compared.
+
+    Returns:
+        mm, "placed" where the reconstruction has it, and "aligned" by a similarity.
+    """
     true = truths.of(sample, np.random.default_rng(index))
     found = find_alignment(estimate, true.points, true.landmarks)
     aligned = found.mesh.nearest(found.to_mesh(true.points))[0] * found.scale * 1000

@@ -146,6 +146,13 @@ def shuffled_samples(
     """Endless stream of the samples of a split in random order, each worker with shards of its own.
 
     New shards are picked up as they are written, so training can begin before the last picture is made.
+
+    Args:
+        folder: Of the shards.
+        split: "train" or "eval".
+        rng: Random numbers.
+        worker: Which of the workers this is, from 0 on.
+        workers: How many there are.
     """
     times_read: dict[Path, int] = {}
     while True:

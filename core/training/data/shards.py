@@ -101,7 +101,13 @@ def require_shards(folder: Path, split: str) -> list[Path]:
 
 
 def read_samples(folder: Path, split: str, picture: bool = True) -> Iterator[Sample]:
-    """All samples of a split in order."""
+    """All samples of a split in order.
+
+    Args:
+        folder: Of the shards.
+        split: "train" or "eval".
+        picture: Whether the pictures are decoded, too.
+    """
     for path in shard_paths(folder, split):
         shard = Shard(path)
         for i in range(len(shard)):

@@ -123,7 +123,16 @@ def balanced_by_yaw(samples: Iterable[Sample], most: int) -> Iterator[Sample]:
 
 
 def measure(estimate: Estimate, true: TrueHead, case: Case) -> dict[str, float]:
-    """FIGURES of one head, and the median of each of `FACE_REGIONS`, mm, aligned."""
+    """Measure one head.
+
+    Args:
+        estimate: the reconstructed head.
+        true: the true head.
+        case: what the method was given.
+
+    Returns:
+        FIGURES, and the median of each of `FACE_REGIONS`, mm, aligned, by name.
+    """
     found = find_alignment(estimate, true.points, true.landmarks)
     aligned = align(estimate, true, found)
     placed = compare_placed(estimate, true, case.start.head.frame, case.face_depth, found.mesh)

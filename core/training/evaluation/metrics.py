@@ -231,7 +231,16 @@ def aligned_distances(estimate: Estimate, points: np.ndarray, landmarks: np.ndar
 
 
 def align(estimate: Estimate, true: TrueHead, found: Alignment | None = None) -> AlignedError:
-    """Error of the shape alone; found: the alignment, if it is known already."""
+    """Error of the shape alone.
+
+    Args:
+        estimate: the reconstructed head.
+        true: the true head.
+        found: the alignment of both, if it is known already.
+
+    Returns:
+        Distances and angles after a similarity, at the true head's points.
+    """
     found = found or find_alignment(estimate, true.points, true.landmarks)
     distance, face, closest = found.mesh.nearest(found.to_mesh(true.points))
     cosine = np.abs((found.mesh.normals(face, closest) @ found.rotation.T * true.normals).sum(1))
@@ -239,7 +248,16 @@ def align(estimate: Estimate, true: TrueHead, found: Alignment | None = None) ->
 
 
 def place_true_head(true: TrueHead, estimate: Estimate, camera: Camera) -> tuple[TrueHead, float]:
-    """The true head in the frame of the assumed camera, and the factor by which that enlarged it."""
+    """Move the true head to where a camera that is only assumed would have it.
+
+    Args:
+        true: the true head, before the true camera.
+        estimate: the reconstructed head, before the assumed camera: it says how far away that has the face.
+        camera: the assumed one.
+
+    Returns:
+        The true head in the frame of the assumed camera, and the factor by which that enlarged it.
+    """
     middle, depth = true.landmarks68.mean(0), float(estimate.landmarks68[:, 2].mean())
     size = (true.camera.focal_px / middle[2]) / (camera.focal_px / depth)
     ray_offset = (true.camera.project(middle) - np.array([camera.cx, camera.cy])) / camera.focal_px

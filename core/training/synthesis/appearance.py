@@ -166,10 +166,15 @@ class Appearance:
     ) -> np.ndarray:
         """(H, W, 3) uint8 sRGB picture of a drawn head.
 
-        camera: in the pixels of the buffers. eye_parts: values of buffers.part that are eyeballs. dressed:
-        the head again, to dress it; accessories hide the head but leaves `buffers` as they are. flawed:
-        whether to add what cameras do to pictures. clay: everything of one color and matte, as sculptures
-        and scans without texture are.
+        Args:
+            rng: random numbers.
+            buffers: of the drawn head; accessories that hide it leave them as they are.
+            camera: in the pixels of the buffers.
+            eye_parts: values of buffers.part that are eyeballs.
+            split: of the textures and lights.
+            dressed: the head again, to dress it.
+            flawed: whether to add what cameras do to pictures.
+            clay: everything of one color and matte, as sculptures and scans without texture are.
         """
         light = self.lights.sample(rng, split)
         texture = self.textures.sample(rng, split)

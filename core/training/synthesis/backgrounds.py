@@ -20,8 +20,19 @@ def background(
     textures: TextureLibrary,
     light: SceneLight | None = None,
 ) -> np.ndarray:
-    """(size, size, 3) uint8 sRGB: a cut of a panorama (that of `light`, half of the time), what was behind a
-    portrait's person, a studio gradient or clutter.
+    """What is behind a head: a cut of a panorama, what was behind a portrait's person, a studio gradient or
+    clutter.
+
+    Args:
+        rng: random numbers.
+        size: side, pixels.
+        split: of the panoramas and portraits.
+        lights: the panoramas.
+        textures: what was behind the portraits.
+        light: on the head; half of the panoramas' cuts are of its own.
+
+    Returns:
+        (size, size, 3) uint8 sRGB.
     """
     kind = rng.random()
     if kind < 0.4:
