@@ -160,7 +160,7 @@ def _fade(alpha: np.ndarray, line: np.ndarray) -> None:
     """Let a hair that was drawn along a line end in less and less alpha; in place."""
     begin = round(SINGLE_FADE * (len(line) - 1))
     for k in range(begin, len(line) - 1):
-        left = np.interp(k + 0.5, [begin, len(line) - 1], [1.0, SINGLE_TIP_ALPHA])
+        left = float(np.interp(k + 0.5, [begin, len(line) - 1], [1.0, SINGLE_TIP_ALPHA]))
         fixed = np.round(line[k : k + 2] * (1 << SHIFT)).astype(np.int32)
         cv2.polylines(alpha, [fixed], False, (round(255 * left),), 1, cv2.LINE_8, SHIFT)
 
