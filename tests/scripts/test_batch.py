@@ -124,6 +124,7 @@ def test_each_failure_is_named_and_the_rest_goes_on(batch, photos):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_photo_that_hangs_is_timed_out(batch, photos):
     done = batch(photos("hang.jpg", "a.jpg"), "--timeout", HANGING_LIMIT_SECONDS)

@@ -98,6 +98,8 @@ def outcomes(record):
     }
 
 
+@pytest.mark.long
+@pytest.mark.slow
 def test_the_results_are_those_of_a_local_run(cluster, fake_batch, photos, tmp_path):
     names = [
         "a.jpg",

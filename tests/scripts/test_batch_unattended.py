@@ -57,6 +57,7 @@ def test_a_blender_worker_that_hangs_or_crashes_costs_one_step_of_one_head(fake_
     assert not left_behind(fake_batch.out)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_an_engine_that_hangs_or_crashes_is_tried_once_more_and_passed_over(fake_batch, photos):
     folder = photos("a.jpg", "crash.jpg", "hang.jpg", "once.jpg", "noface.jpg")
