@@ -190,7 +190,13 @@ def sync_staged(staged: StagedHead) -> None:
 
 
 def move(out: Path, staged: StagedHead, head: HeadRecord, before: HeadRecord | None) -> None:
-    """Move what was made to its name, and remove what of `before` is no longer valid.
+    """Move what was made to its name, and remove what is no longer valid.
+
+    Args:
+        out: The output folder.
+        staged: What was made.
+        head: What the head has from now on.
+        before: What it had, if it was there.
 
     Raises:
         OSError: Something cannot be moved.

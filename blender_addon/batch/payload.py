@@ -100,7 +100,20 @@ class TaskResult:
 
 
 def pack_task(task: PhotoTask, versions: dict[str, Any], run: str, ident: str) -> ClusterTask:
-    """A task with the files that it needs. Raises OSError if the photo or a kept head cannot be read."""
+    """A task with the files that it needs.
+
+    Args:
+        task: The task.
+        versions: Of the programs that are to do it, by name.
+        run: Which batch it belongs to.
+        ident: Which of its tasks it is.
+
+    Returns:
+        What is sent.
+
+    Raises:
+        OSError: The photo or a kept head cannot be read.
+    """
     photo = Path(task.photo)
     content = _read(photo) if task.reconstruct and not task.views else None
     views = tuple((_plain(Path(view)), _read(Path(view))) for view in task.views) if task.reconstruct else ()
@@ -142,7 +155,15 @@ def pack_result(result: PhotoResult) -> TaskResult:
 
 
 def unpack_result(result: TaskResult, packed: ClusterTask, staging: Path) -> PhotoResult:
-    """What was made, written into `staging` as if it had been made there.
+    """What was made, as if it had been made here.
+
+    Args:
+        result: What came back.
+        packed: What was sent for it.
+        staging: Folder that the files are written into.
+
+    Returns:
+        The heads.
 
     Raises:
         OSError: It cannot be written.
@@ -277,7 +298,17 @@ def read_files(folder: Path, names: Iterable[str]) -> Files:
 
 
 def write_files(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
-    """Write new files below a new folder that only this user can enter. Raises OSError, UnsafePathError."""
+    """Write new files below a new folder that only this user can enter.
+
+    Args:
+        folder: The folder.
+        files: Name -> content; names may lead into folders below.
+        mode: The files' permissions.
+
+    Raises:
+        OSError: One cannot be written, or is there already.
+        UnsafePathError: A name leads out of the folder.
+    """
     _make_private(folder)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     for name, content in files.items():

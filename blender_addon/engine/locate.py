@@ -130,11 +130,19 @@ def find_engine(
     current: str | None = None,
     private: Path | None = None,
 ) -> Engine:
-    """The engine to use: `explicit` (an option or preference), else $PHOTOBUST_PYTHON, else the environment
-    in `private` if its set-up was finished, else `current`, else `root`/.venv.
+    """The engine to use: what is chosen, else $PHOTOBUST_PYTHON, else the private environment, else this
+    interpreter, else .venv beside the project.
 
-    `current` is the interpreter that runs this code, given only where it is a plain Python (not inside
-    Blender); it is taken if it has the engine's packages. Raises EngineNotFoundError.
+    Args:
+        explicit: An interpreter that an option or a preference names.
+        environ: The environment's variables; None for those of this process.
+        root: The folder that has the engine's sources.
+        current: The interpreter that runs this code, given only where it is a plain Python (not inside
+            Blender); it is taken if it has the engine's packages.
+        private: Folder of the environment that the add-on sets up; it is taken if that was finished.
+
+    Raises:
+        EngineNotFoundError: There is none, or what was named is none.
     """
     environ = os.environ if environ is None else environ
     if explicit:

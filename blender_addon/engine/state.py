@@ -120,7 +120,15 @@ def locate(
     private: Path | None = None,
     current: str | None = None,
 ) -> tuple[Engine | None, EngineState]:
-    """The engine that `find_engine` finds, if any, and its state. Takes about 0.1 s."""
+    """The engine that `find_engine` finds, if any, and its state. Takes about 0.1 s.
+
+    Args:
+        explicit: See `find_engine`, as for the others.
+        environ: Variables.
+        root: Folder of the sources.
+        private: Folder of the add-on's environment.
+        current: This interpreter.
+    """
     try:
         engine = find_engine(explicit, environ, root, current, private)
     except EngineNotFoundError as error:
@@ -130,7 +138,13 @@ def locate(
 
 
 def no_engine(private: Path | None = None, reason: str | None = None, chosen: bool = False) -> EngineState:
-    """The state when there is no engine at all; `chosen`: because what was chosen is none."""
+    """The state when there is no engine at all.
+
+    Args:
+        private: Folder of the environment that the add-on sets up, which may be half finished.
+        reason: Why there is none, a sentence.
+        chosen: Whether that is because what was chosen is none.
+    """
     if private and read_marker(private) is not None:
         message = "Setting up the engine was not finished: do it again."
         return EngineState(EngineStatus.UNFINISHED, message, EngineAction.SET_UP)

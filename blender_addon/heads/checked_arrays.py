@@ -22,7 +22,18 @@ MAX_NAME_BYTES = 63
 def checked_floats(
     name: str, arrays: dict[str, np.ndarray], shape: tuple[int, ...], most: float, least: float | None = None
 ) -> np.ndarray:
-    """An array as float32. Its numbers have to lie between `least` (default: -most) and `most`."""
+    """An array as float32.
+
+    Args:
+        name: The array's.
+        arrays: Name -> array.
+        shape: That it has to have.
+        most: Its greatest number.
+        least: Its least number; None for -most.
+
+    Raises:
+        ValueError: It is another one.
+    """
     values = arrays[name]
     if values.dtype.kind != "f" or values.shape != shape:
         raise ValueError(f"{name} is {values.dtype} {values.shape} instead of floating point {shape}")
@@ -35,7 +46,18 @@ def checked_floats(
 def checked_indices(
     name: str, arrays: dict[str, np.ndarray], shape: tuple[int, ...], count: int, least: int = 0
 ) -> np.ndarray:
-    """An array as int32. Its numbers have to lie between `least` and `count`, which is left out."""
+    """An array as int32.
+
+    Args:
+        name: The array's.
+        arrays: Name -> array.
+        shape: That it has to have.
+        count: Its numbers are less than this.
+        least: Its least number.
+
+    Raises:
+        ValueError: It is another one.
+    """
     values = arrays[name]
     if values.dtype.kind not in "iu" or values.shape != shape:
         raise ValueError(f"{name} is {values.dtype} {values.shape} instead of whole numbers {shape}")

@@ -207,10 +207,21 @@ def export_folder(
     stem: str = STEM,
     bones: str = "blender",
 ) -> list[Path]:
-    """Export the head of a result's folder, which has head.npz and albedo.png, into that folder.
+    """Export the head of a result's folder into that folder; what Blender needs for it is removed again.
 
-    What Blender needs for it is removed again; bones get the names of a convention of `bone_names.NAMINGS`.
-    Raises HeadFileError or ExportError.
+    Args:
+        context: Blender's.
+        folder: Has head.npz and albedo.png.
+        wanted: The formats.
+        stem: The files' name without its ending.
+        bones: The convention of the bones' names, one of `bone_names.NAMINGS`.
+
+    Returns:
+        The files, in the order of the formats.
+
+    Raises:
+        HeadFileError: The folder's files are damaged.
+        ExportError: A file cannot be written.
     """
     folder = Path(folder)
     texture = folder / TEXTURE

@@ -50,10 +50,18 @@ def render_preview(
     size: int = 512,
     renderer: str = WORKBENCH,
 ) -> Path:
-    """Write a PNG: the photo (a square picture of the face, if given), then three views of the head.
+    """Write a PNG of a surface: the photo, then three views, from the front, three-quarter and from the side
+    that the photo saw better.
 
-    `surface` is a surface.ply, `size` the height in pixels. The views are from the front, three-quarter and
-    from the side; the side is the one that the photo saw better.
+    Args:
+        surface: A surface.ply.
+        out: The PNG.
+        photo: A square picture of the face; None to leave it out.
+        size: Height, pixels.
+        renderer: What renders.
+
+    Returns:
+        The PNG.
     """
     mesh = read_ply(surface)
     sign = visible_side(mesh)
@@ -63,9 +71,16 @@ def render_preview(
 
 
 def render_views(mesh: SurfaceMesh, turns: Sequence[float], size: int, renderer: str) -> np.ndarray:
-    """Views of a head side by side, (size, size * len(turns), 3) uint8 sRGB.
+    """Views of a head side by side.
 
-    `turns` are degrees about the vertical axis; positive ones show the subject's right side.
+    Args:
+        mesh: Its surface.
+        turns: Degrees about the vertical axis; positive ones show the subject's right side.
+        size: Height of the views, pixels.
+        renderer: What renders.
+
+    Returns:
+        (size, size * len(turns), 3) uint8 sRGB.
     """
     with _scene(renderer) as scene, tempfile.TemporaryDirectory(prefix="photobust-") as folder:
         data = mesh_from_surface(mesh, "photobust head")

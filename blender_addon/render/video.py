@@ -25,10 +25,20 @@ QUALITY = "18"
 
 
 def encode(folder: Path, count: int, path: Path, fps: int, way: str = "auto") -> str:
-    """Make a video of the `count` pictures in a folder; says by what, "ffmpeg" or "blender".
+    """Make a video of pictures. An odd size loses a row or column.
 
-    way: "auto", "ffmpeg" or "blender". The file appears under its name only when it is complete. An odd
-    size loses a row or column. Raises VideoError.
+    Args:
+        folder: Has the pictures, named by PATTERN.
+        count: How many.
+        path: The file, which appears under its name only when it is complete.
+        fps: Pictures a second.
+        way: "auto", "ffmpeg" or "blender".
+
+    Returns:
+        By what it was made: "ffmpeg" or "blender".
+
+    Raises:
+        VideoError: It cannot be made.
     """
     program = shutil.which("ffmpeg")
     try:
