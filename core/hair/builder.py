@@ -26,7 +26,7 @@ from .shell_mesh import NEAR_EARS, NEAR_SKIN, ShellMesh, extract_shell, out_of_s
 from .shell_texture import texture_shell
 from .skin import Skin
 from .strands import CURL_SHAPES, Guides, curled, grow
-from .style import describe
+from .style import bare_fraction, describe
 from .volume import HairVolume, build_volume
 from .volume_network import INPUT_CELL, HairNetwork, HairPrediction, predict
 
@@ -205,6 +205,8 @@ class HairBuilder:
             shape = build_shape(hair, skin, scalp, self.settings, network, others)
             if shape is not None:
                 groom = self._hair(shape, hair, others, skin, scalp, clock)
+                if covered and groom.style is not None:
+                    groom = replace(groom, style=replace(groom.style, hairline="hidden"))
         if groom is None and cover is None:
             return None
         groom = groom or HairGroom(None, None, None, None, None, 0.0)
@@ -245,7 +247,8 @@ class HairBuilder:
         guides = grow(volume, flow, skin, scalp, settings.strands, settings.strand_points, settings.seed)
         outside = mesh.vertices[~mesh.inner]
         height, _ = skin.distance(outside)
-        style = describe(guides, flow, colors.typical, outside, height)
+        bare = bare_fraction(scalp, skin, self._regions)
+        style = describe(guides, flow, colors.typical, outside, height, bare)
         if style.curl in CURL_SHAPES:
             guides = curled(guides, CURL_SHAPES[style.curl], settings.seed)
         strands = _strands(guides, volume, skin, colors) if len(guides.length) else None

@@ -87,6 +87,8 @@ class HairStyle:
     Attributes:
         length: "cropped", "short", "medium" or "long".
         length_m: Typical length of a strand, meters.
+        hairline: "receding" where the photo shows much skin on what usually is scalp, "hidden" where there is
+            headwear, else "usual".
         parting: "left", "middle", "right" (of the subject), "none" (fringe or swept back) or "unknown".
         curl: "straight", "wavy" or "curly".
         color: The color in a word.
@@ -97,6 +99,7 @@ class HairStyle:
 
     length: str
     length_m: float
+    hairline: str
     parting: str
     curl: str
     color: str

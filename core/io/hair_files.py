@@ -3,11 +3,13 @@
 from concurrent.futures import Executor, Future
 from typing import Any
 
-from ..hair.groom import HairGroom
+from ..hair.groom import HairGroom, HairStyle
 from .hair_glb import hair_glb_bytes, strand_atlas_files
 from .hair_npz import FILE_NAME, hair_npz_bytes
 from .image_bytes import texture_bytes
 
+#: The style of heads on which the photo shows no hair, and nothing that covers it.
+BALD = {"length": "bald", "length_m": 0.0}
 DESCRIPTIONS = {
     FILE_NAME: "the hair for the add-on: shell, cards, strands with their roots, style",
     "hair.glb": "the hair as glTF (y up, the face looks along +z): shell and cards",
@@ -46,24 +48,25 @@ def hair_assets(
     return files
 
 
-def about_hair(hair: HairGroom) -> dict[str, Any]:
-    """What face.json says of the hair: what the photo showed, what is completed, and the style."""
-    style = hair.style
+def about_hair(hair: HairGroom | None, wanted: str) -> dict[str, Any] | None:
+    """What face.json says of the hair: what the photo showed, what is completed, and the style.
+
+    Args:
+        hair: The hair; None if there is none.
+        wanted: The product that was asked for.
+
+    Returns:
+        The document; None if nothing was asked for.
+    """
+    if hair is None:
+        return None if wanted == "none" else {"product": wanted, "headwear": False, "style": BALD}
+    bald = BALD if wanted != "none" and hair.cover is None else None
     return {
         "product": hair.product,
         "seen_fraction": round(hair.seen_fraction, 3),
         "completed_fraction": round(1 - hair.seen_fraction, 3),
         "headwear": hair.cover is not None,
-        "style": None
-        if style is None
-        else {
-            "length": style.length,
-            "length_m": style.length_m,
-            "parting": style.parting,
-            "curl": style.curl,
-            "color": style.color,
-            "rgb": list(style.rgb),
-        },
+        "style": _about_style(hair.style) if hair.style else bald,
         "shell_triangles": len(hair.shell.triangles) if hair.shell else 0,
         "cards": len(hair.cards.layer) if hair.cards else 0,
         "strands": len(hair.strands.points) if hair.strands else 0,
@@ -79,4 +82,16 @@ def about_hair(hair: HairGroom) -> dict[str, Any]:
             },
         },
         "timings": {step: round(seconds, 4) for step, seconds in hair.timings.items()},
+    }
+
+
+def _about_style(style: HairStyle) -> dict[str, Any]:
+    return {
+        "length": style.length,
+        "length_m": style.length_m,
+        "hairline": style.hairline,
+        "parting": style.parting,
+        "curl": style.curl,
+        "color": style.color,
+        "rgb": list(style.rgb),
     }

@@ -11,8 +11,8 @@ Always:
 
 * `format_version` int32, 1; `product` str, what to show of the hair: "shell", "cards" or "strands";
   `seen_fraction` float32; `provenance`, a JSON text like that of head.npz; `style`, a JSON text: an object
-  with `length`, `parting`, `curl`, `color` (words), `length_m`, `rgb` (three bytes), `melanin` and
-  `melanin_redness` (0..1, for Principled Hair), or null without hair.
+  with `length`, `hairline`, `parting`, `curl`, `color` (words), `length_m`, `rgb` (three bytes), `melanin`
+  and `melanin_redness` (0..1, for Principled Hair), or null without hair.
 
 Where there is hair, the shell of N vertices (closed, its inner side on the skin):
 

@@ -167,13 +167,17 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
             else {}
         ),
         **({"texture": assets.about_texture(reconstruction)} if reconstruction.albedo else {}),
-        **({"hair": hair_files.about_hair(hair)} if (hair := reconstruction.hair) else {}),
+        **({"hair": hair} if (hair := _about_hair(reconstruction)) else {}),
         "quality": reconstruction.quality.document(),
         **({"views": [view.document() for view in views]} if (views := reconstruction.views) else {}),
         "timings": {step: round(seconds, 4) for step, seconds in reconstruction.timings.items()},
         "files": {name: _about_file(name, data) for name, data in files.items()},
         "models": _about_models(reconstruction.models_dir, reconstruction.backend),
     }
+
+
+def _about_hair(reconstruction: "Reconstruction") -> dict[str, Any] | None:
+    return hair_files.about_hair(reconstruction.hair, reconstruction.hair_product)
 
 
 def _about_file(name: str, data: bytes) -> dict[str, Any]:

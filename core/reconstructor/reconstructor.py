@@ -308,6 +308,7 @@ class Reconstructor:
             head=finished.head if finished else None,
             albedo=finished.albedo if finished else None,
             hair=finished.hair if finished else None,
+            hair_product=options.hair if options and made.segmentation is not None else "none",
             faces_omitted=task.faces_omitted,
             segmentation=made.segmentation,
             adjusted=adjusted,

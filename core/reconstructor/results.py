@@ -50,6 +50,7 @@ class Reconstruction:
         head: The template wrapped onto the surface, if it was asked for.
         albedo: Its texture, if it was asked for.
         hair: What stands on it, if that was asked for and the photo shows any.
+        hair_product: What was looked for of the hair, "none" for nothing.
         faces_omitted: How many further faces the photo shows that were more than asked for.
         segmentation: What the pixels around the head show; None if the models cannot tell.
         adjusted: What was corrected of the head, if anything was.
@@ -73,6 +74,7 @@ class Reconstruction:
     head: "Head | None" = None
     albedo: "Albedo | None" = None
     hair: "HairGroom | None" = None
+    hair_product: str = "none"
     faces_omitted: int = 0
     segmentation: Segmentation | None = None
     adjusted: "AdjustedHead | None" = None

@@ -17,7 +17,9 @@ from core.geometry.visibility import depth_map
 from core.hair.builder import FacialHairRequest, HairBuilder
 from core.hair.coloring import hair_alone
 from core.hair.facial_hair import _hair_colors, _is_light
+from core.hair.groom import HairGroom
 from core.hair.masks import SIZE, hair_maps, hanging, maps_frame
+from core.hair.scalp import Scalp
 from core.hair.settings import HairSettings
 from core.hair.shell_mesh import SKIN_CLEARANCE, ShellMesh
 from core.hair.shell_texture import texture_shell
@@ -32,7 +34,8 @@ from core.hair.strand_atlas import (
     paint_strand_atlas,
 )
 from core.hair.strands import CURL_SHAPES
-from core.hair.style import describe
+from core.hair.style import RECEDING, bare_fraction, describe
+from core.io.hair_files import about_hair
 from core.io.hair_glb import hair_glb_bytes, strand_atlas_files
 from core.io.hair_npz import hair_npz_bytes
 from core.io.head_glb import head_glb_bytes
@@ -383,6 +386,28 @@ def bearded(builder):
     request = FacialHairRequest("cards", topology.vertices)
     found = Segmentation(probabilities, segmentation.frame)
     return builder.build(rgb, found, CAMERA, POSE, topology.vertices, "none", facial=request)
+
+
+def test_hairlines_recede_where_the_photo_shows_skin(builder):
+    topology = builder.topology
+    skin, regions = Skin(topology.vertices, topology), Regions.of(topology)
+    grown = (regions.scalp > 0.5).astype(np.float32)
+    seen = (topology.vertices[:, 1] < 0.08).astype(np.float32)
+    receded = grown * (topology.vertices[:, 1] > 0.05)
+    whole, bare, hidden = (
+        bare_fraction(Scalp(presence, grown, visible, grown), skin, regions)
+        for presence, visible in ((grown, seen), (receded, seen), (receded, 0 * seen))
+    )
+    assert whole < 0.05 < RECEDING < bare and hidden == 0
+
+
+def test_heads_without_hair_are_called_bald():
+    assert about_hair(None, "none") is None
+    assert about_hair(None, "cards")["style"]["length"] == "bald"
+    cover = HairGroom(None, None, None, None, cover=object(), seen_fraction=0.5)
+    assert about_hair(cover, "cards")["style"] is None and about_hair(cover, "cards")["headwear"]
+    brows_alone = HairGroom(None, None, None, None, None, 0.0, "none")
+    assert about_hair(brows_alone, "none")["style"] is None
 
 
 def test_brows_and_beard_grow_where_the_photo_has_them(bearded, builder):
