@@ -61,6 +61,10 @@ HANGING_LENGTH = (0.014, 0.022)
 #: Width of cards, meters, and which part of a lock of single hairs they show.
 WIDTH = {"brows": 0.0036, "beard": 0.008}
 LOCK_FRACTION = {"brows": 0.5, "beard": 1.0}
+#: Most cards and strands on a square centimeter: two or three layers of cards, between whose hairs the color
+#: of the texture shows.
+CARDS_PER_CM2 = {"brows": 11.0, "beard": 3.0}
+STRANDS_PER_CM2 = {"brows": 110.0, "beard": 60.0}
 #: Width and length of cards where hair is thin, of those where it is dense: it gets thin at its border.
 THIN_WIDTH = 0.45
 THIN_LENGTH = 0.7
@@ -138,7 +142,7 @@ class Roots:
         normals: (N, 3) unit normals.
         colors: (N, 3) float32, sRGB 0..255.
         density: (N,) 0..1, of hair around each.
-        possible: How many there would be if hair were dense wherever it is.
+        area_cm2: Of the skin that is covered with hair, thin hair as far as it is dense, square centimeters.
     """
 
     corners: np.ndarray
@@ -148,7 +152,7 @@ class Roots:
     normals: np.ndarray
     colors: np.ndarray
     density: np.ndarray
-    possible: float
+    area_cm2: float
 
     def chosen(self, index: np.ndarray) -> "Roots":
         """Some of the roots.
@@ -164,7 +168,7 @@ class Roots:
             self.normals[index],
             self.colors[index],
             self.density[index],
-            self.possible,
+            self.area_cm2,
         )
 
 
@@ -195,8 +199,7 @@ def build_facial_hair(
             directions, lengths = _brow_hair(roots, skin, topology)
         else:
             directions, lengths = _beard_hair(roots, _beard_length(photo, skin, topology))
-        fullness = len(roots.points) / max(roots.possible, 1.0)
-        made.append(_grown(name, roots, directions, lengths, skin, settings.thinned(fullness)))
+        made.append(_grown(name, roots, directions, lengths, skin, settings))
     return tuple(made)
 
 
@@ -228,7 +231,8 @@ def _roots(
     if name == "brows":  # vertices are too far apart for their outline
         region = brow_weight(_blend(topology.vertices[vertices], barycentric), topology, BROW_REACH)
     density, colors, contrast = _observed(name, region, vertices, barycentric, photo, topology)
-    if name == "beard" and density.sum() / count * total * 1e4 < LEAST_BEARD_CM2:
+    area_cm2 = float(density.sum()) / count * total * 1e4
+    if name == "beard" and area_cm2 < LEAST_BEARD_CM2:
         return None
     kept = np.flatnonzero(rng.random(count) < density)
     if len(kept) < 3:
@@ -244,7 +248,7 @@ def _roots(
         normals,
         _hair_colors(colors[kept], _is_light(colors, density, region, contrast)),
         density[kept],
-        float(region.sum() if name == "brows" else (density > LEAST_BROW).sum()),
+        area_cm2,
     )
 
 
@@ -409,11 +413,13 @@ def _grown(
         if name == "brows"
         else (settings.beard_cards, settings.beard_strands)
     )
-    chosen = np.arange(min(cards, len(roots.points)))  # as dense as the photo shows hair
+    most = round(CARDS_PER_CM2[name] * roots.area_cm2)
+    chosen = np.arange(min(cards, max(most, 1), len(roots.points)))  # as dense as the photo shows hair
     own = roots.chosen(chosen)
     shorter = lengths[chosen] * (THIN_LENGTH + (1 - THIN_LENGTH) * own.density)
     ribbons, corners, weights = _bound_ribbons(name, own, directions[chosen], shorter, skin, rng)
-    some = np.arange(min(strands, len(roots.points)))
+    most = round(STRANDS_PER_CM2[name] * roots.area_cm2)
+    some = np.arange(min(strands, max(most, 1), len(roots.points)))
     own = roots.chosen(some)
     points = _curves(name, own, directions[some], lengths[some], STRAND_POINTS, skin)
     return FacialHair(

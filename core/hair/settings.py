@@ -1,6 +1,6 @@
 """What can be set of the hair."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,10 @@ class HairSettings:
         strand_points: Points of a strand.
         cards: Number of cards.
         card_rows: Rows of vertices of a card.
-        brow_cards: Number of cards of both brows.
-        brow_strands: Number of strands of both brows.
-        beard_cards: Number of cards of a beard.
-        beard_strands: Number of strands of a beard.
+        brow_cards: Most cards of both brows.
+        brow_strands: Most strands of both brows.
+        beard_cards: Most cards of a beard.
+        beard_strands: Most strands of a beard.
         seed: Of all random numbers: the same photo always gets the same hair.
     """
 
@@ -36,10 +36,3 @@ class HairSettings:
     beard_cards: int = 460
     beard_strands: int = 5000
     seed: int = 0
-
-    def thinned(self, fraction: float) -> "HairSettings":
-        """The same with fewer cards of brows and beard, as far as these are thin; at least two thirds."""
-        kept = min(max(fraction, 2 / 3), 1.0)
-        return replace(
-            self, brow_cards=round(kept * self.brow_cards), beard_cards=round(kept * self.beard_cards)
-        )
