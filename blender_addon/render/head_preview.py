@@ -12,8 +12,6 @@ from .previews import BACKGROUND, PREVIEW_TURNS, render_preview
 from .render_scene import RenderScene
 from .renderers import WORKBENCH
 
-#: Height of a picture, pixels, up to which nobody sees whether the head's quads are subdivided.
-SMALL = 512
 #: Samples that Cycles takes where it has to make previews.
 SAMPLES = 8
 
@@ -46,7 +44,7 @@ def render_folder(
     if not (folder / HEAD_FILE).is_file():
         render_preview(folder / subjects.SURFACE_FILE, out, photo=photo, size=size, renderer=renderer)
         return "surface"
-    subject = subjects.of_folder(folder, smooth=size > SMALL)
+    subject = subjects.of_folder(folder, smooth=size > subjects.SMALL)
     pictures = [load_picture(photo, size)[..., :3]] if photo else []
     with RenderScene(subject.build, renderer, size, SAMPLES, transparent=True) as scene:
         for turn in PREVIEW_TURNS:

@@ -31,6 +31,8 @@ CENTER = (0.0, 0.065, -0.03)
 #: From how far away, meters: heads without hats (0.28 to 0.29 m high with the neck, on six portraits) fill
 #: the picture.
 DISTANCE = 1.03
+#: Height of a picture, pixels, up to which nobody sees whether the head's quads are subdivided.
+SMALL = 512
 #: How far from a head's bounding box hair decides how much the picture shows, meters.
 HAIR_MARGIN = 0.06
 #: How rough Workbench takes the head's materials to be: wet eyes catch the light.

@@ -22,7 +22,7 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
     size = stills.checked_size(options.get("size") or turntable.SIZE)
     frames = turntable.checked_frames(options.get("frames") or turntable.FRAMES)
     renderer = renderers.named(options.get("renderer") or "auto")
-    subject = subjects.of_folder(folder)
+    subject = subjects.of_folder(folder, smooth=size > subjects.SMALL)
     pictures, made, said = turntable.render(
         subject.build,
         folder,
