@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,18 @@ SHADE = 0.93
 ALPHA_CUTOFF = 0.4
 #: Greatest value of a color of two bytes.
 SHORT_WHITE = 65_535
+#: Held while the strand atlas is encoded: files are made in several threads, and all wait for it.
+_ENCODING = Lock()
+
+
+def strand_atlas_files() -> dict[str, bytes]:
+    """The strand atlas as PNG files, by their names without suffix: encoded once, as all heads have it."""
+    with _ENCODING:
+        return _strand_atlas_files()
 
 
 @lru_cache(maxsize=1)
-def strand_atlas_files() -> dict[str, bytes]:
-    """The strand atlas as PNG files, by their names without suffix: encoded once, as all heads have it."""
+def _strand_atlas_files() -> dict[str, bytes]:
     atlas = paint_strand_atlas()
     pictures = {"hair_cards": atlas.color, "hair_cards_normal": atlas.normal, "hair_cards_id": atlas.ids}
     return {name: texture_bytes(picture, small=True) for name, picture in pictures.items()}

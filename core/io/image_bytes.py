@@ -10,7 +10,8 @@ JPEG_QUALITY = 92
 PNG_OPTIONS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT)
 #: The same for photographed texture, of which nothing comes twice: a quarter less time, and smaller files.
 NOISY_PNG_OPTIONS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY)
-SMALL_PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 9)
+#: Where each file counts: the strand atlas in 0.16 s and 867 KB; by level 9 in 1.2 s and 832 KB.
+SMALL_PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 6)
 
 
 def texture_bytes(picture: np.ndarray, small: bool = False, noisy: bool = False) -> bytes:

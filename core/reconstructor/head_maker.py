@@ -1,11 +1,14 @@
 """From a face's surface to its animation-ready head, with texture and hair."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
+from ..errors import PhotobustError
 from ..geometry.frames import HeadPose
 from ..hair.settings import HairSettings
 from ..segmentation.segments import Segmentation
@@ -86,6 +89,26 @@ class HeadMaker:
         self.texture_settings = texture_settings
         self.hair_settings = hair_settings
         self._painter: AlbedoPainter | None = None
+        self._preparing: Thread | None = None
+
+    def prepare(self, options: HeadOptions) -> None:
+        """Begin to load what heads are made with, beside what comes before: the first head is there earlier.
+
+        Args:
+            options: How the heads are to be.
+        """
+        if self._preparing is None:
+            self._preparing = Thread(target=self._prepare, args=(options,), name="photobust-prepare")
+            self._preparing.start()
+
+    def _prepare(self, options: HeadOptions) -> None:
+        # What cannot be loaded is tried again where it is needed, and the reason is given there.
+        with suppress(PhotobustError):
+            _ = self.wrapper
+            if options.wants_hair:
+                _ = self.hair_builder
+            if options.texture:
+                self.painter(options.texture, options.uv).prepare(options.maps)
 
     def wrap(self, task: FaceTask, made: FaceSurface, progress: FaceProgress) -> WrappedHead:
         """Wrap the template onto the surface of a face, and apply the corrections by hand.
@@ -100,6 +123,8 @@ class HeadMaker:
         """
         prior = made.prior
         with progress.step("head", f"Fitting the quad mesh to {task.name}"):
+            if self._preparing is not None:
+                self._preparing.join()
             begun = self.wrapper.begin(made.surface, prior.vertices, task.face, task.camera, prior.pose)
             if not task.adjustments:
                 return WrappedHead(begun, prior.pose, None)

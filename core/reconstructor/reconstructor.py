@@ -188,6 +188,9 @@ class Reconstructor:
         """
         given, photo = photo, as_photo(photo)
         camera = camera_of(photo, focal_mm)
+        wrap = _head_options(head)
+        if wrap:
+            self._head_maker.prepare(wrap)
         watch = Stopwatch(progress, cancelled)
         with watch.step("detect", 0.0, "Finding the faces"):
             if detected is None:
@@ -196,7 +199,6 @@ class Reconstructor:
         omitted = getattr(detected, "omitted", 0)
         if omitted:
             logger.warning("%s: %s", photo.name, omitted_message(omitted))
-        wrap = _head_options(head)
         tasks = face_tasks(photo, camera, detected, chosen, wrap, keep_volume, adjustments or {})
         heads: list[Reconstruction] = []
         problem: ReconstructionError | None = None

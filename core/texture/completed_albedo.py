@@ -106,6 +106,15 @@ class CompletedAlbedo:
             clock.lap("maps")
         return Albedo(image, mask, fractions, eyes, clock.seconds, surface)
 
+    def prepare(self, maps: bool) -> None:
+        """Compute what is otherwise computed with the first texture.
+
+        Args:
+            maps: Whether the other maps are wanted, too.
+        """
+        if maps:
+            _ = self._mapper
+
     @cached_property
     def _mapper(self) -> SurfaceMapper:
         """What makes the other maps; made when the first are asked for."""

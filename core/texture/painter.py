@@ -53,6 +53,15 @@ class AlbedoPainter:
         self.model = model
         self.regions = Regions.of(topology)
 
+    def prepare(self, maps: bool) -> None:
+        """Compute what depends on the topology alone, for photos with a segmentation.
+
+        Args:
+            maps: Whether the other maps are wanted, too.
+        """
+        if self._completed is not None:
+            self._completed.prepare(maps)
+
     @cached_property
     def _completed(self) -> CompletedAlbedo | None:
         """What paints with a segmentation; None without a model."""

@@ -49,7 +49,7 @@ SURFACE_REPEATS = 10
 HEAD_PORTRAITS = 6
 #: Runs that the preview's median is of.
 PREVIEW_REPEATS = 5
-#: Portraits of a batch of surfaces, of heads, and of the full set. Of four full sets only two count, and their
+#: Portraits of a batch of surfaces, of heads, and of the full set. Of four full sets only two count: their
 #: rate was anything from 202 to 326 an hour.
 SURFACES = 60
 HEADS = 24

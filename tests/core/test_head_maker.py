@@ -1,0 +1,43 @@
+"""What heads are made with is loaded beside what comes before the first one."""
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import ModelError
+from core.hair.settings import HairSettings
+from core.reconstructor.head_maker import HeadMaker
+from core.template.template import HeadTemplate
+from core.texture.settings import TextureSettings
+from core.wrapping.options import HeadOptions
+from core.wrapping.settings import WrapSettings
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+
+
+def maker_of(models_dir: Path) -> HeadMaker:
+    return HeadMaker(
+        HeadTemplate.load(MODELS), models_dir, "onnx", WrapSettings(), TextureSettings(), HairSettings()
+    )
+
+
+def test_what_the_options_ask_for_is_loaded_once():
+    maker = maker_of(MODELS)
+    options = HeadOptions(texture=1024, hair="none", maps=False)
+    maker.prepare(options)
+    first = maker._preparing
+    maker.prepare(options)
+    assert maker._preparing is first
+    first.join()
+    assert "wrapper" in vars(maker) and "hair_builder" not in vars(maker)
+    painter = maker.painter(1024)
+    assert painter is maker._painter and "_completed" in vars(painter)
+    assert "_mapper" not in vars(painter._completed)
+
+
+def test_missing_models_are_reported_where_they_are_needed(tmp_path):
+    maker = maker_of(tmp_path)
+    maker.prepare(HeadOptions())
+    maker._preparing.join()
+    with pytest.raises(ModelError, match=str(tmp_path)):
+        _ = maker.wrapper
