@@ -32,6 +32,8 @@ RAY_STEPS = 24
 RIM_RADII = (0.15, 0.65)
 #: Linear light added before logarithms.
 LIGHT_FLOOR = 0.004
+#: The same before those of hues, whose noise in the dark is none of the light's.
+HUE_FLOOR = 0.01
 #: Pixels that colors are averaged over, in each direction: compression has noise of its own.
 BLUR_PX = 3
 #: Fewer pixels than this say nothing.
@@ -63,6 +65,8 @@ class Coverage:
         green_excess: The same of green over the mean of red and blue.
         hue_variety: Standard deviation of what the lightness does not say of the face's colors, bytes: none
             in a photo without color, be it toned.
+        hue_slope: By how much hue changes from the middle of the face to its side, natural logarithms of red
+            over blue and of green over both, beside what lightness and height say of it.
         scalp_hair: Area of the hair above the forehead's lower border, of the face's, >= 0.
         scalp_headwear: The same of headwear.
     """
@@ -86,6 +90,7 @@ class Coverage:
     red_over_blue: float = 1.2
     green_excess: float = -0.2
     hue_variety: float = 7.0
+    hue_slope: float = 0.15
     scalp_hair: float = 0.0
     scalp_headwear: float = 0.0
 
@@ -219,6 +224,7 @@ def _light(rgb: np.ndarray, segmentation: Segmentation, points: np.ndarray) -> d
         "red_over_blue": float(np.median(red - blue)),
         "green_excess": float(np.median(green - (red + blue) / 2)),
         "hue_variety": _hue_variety(picture, face),
+        "hue_slope": _hue_slope(picture, chosen),
     }
 
 
@@ -231,3 +237,19 @@ def _hue_variety(picture: np.ndarray, face: np.ndarray) -> float:
     powers = np.stack([np.ones_like(lightness), lightness, lightness**2], 1)
     hue = colors[:, [0, 2]] - lightness[:, None]
     return float((hue - powers @ np.linalg.lstsq(powers, hue, rcond=None)[0]).std())
+
+
+def _hue_slope(picture: np.ndarray, face: np.ndarray) -> float:
+    """`Coverage.hue_slope`, of a picture (H, W, 3) uint8 and the mask (H, W) of the face's skin."""
+    import cv2
+
+    colors = linear_of_bytes_float32()[cv2.blur(picture, (BLUR_PX, BLUR_PX))[face]]
+    red, green, blue = np.log(colors.astype(np.float64) + HUE_FLOOR).T
+    rows, columns = np.nonzero(face)
+    across, along = (
+        (one - one.mean()) / max(float(np.ptp(one)) / 2, 1.0) for one in (columns.astype(np.float64), rows)
+    )
+    lightness = red * LUMINANCE[0] + green * LUMINANCE[1] + blue * LUMINANCE[2]
+    terms = np.stack([np.ones_like(across), across, along, lightness, lightness**2], 1)
+    hues = np.stack([red - blue, green - (red + blue) / 2], 1)
+    return float(np.linalg.norm(np.linalg.lstsq(terms, hues, rcond=None)[0][1]))

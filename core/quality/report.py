@@ -185,9 +185,12 @@ GREEN_EXCESS = (-0.42, 0.12)
 STRONG_COLOR = 0.5
 #: Least such distance, of any.
 ANY_COLOR = 1e-6
-#: Variety of hues from which on the light has several colors: 140 portraits have at most 15.2, with an orange
-#: light on one side and a blue one on the other most have 18 to 30.
+#: Variety of hues from which on the light has several colors: 140 portraits have at most 15.2.
 MIXED_VARIETY = 20.0
+#: Slope of the hue across the face from which on one light is on its left and another on its right: 77
+#: portraits have at most 0.43; with an orange light on one side and a blue one on the other all have 0.75 or
+#: more, with lights half as strong nine of ten 0.57.
+MIXED_SLOPE = 0.55
 
 
 def _cheeks(coverage: Coverage, headwear: bool) -> tuple[float, float]:
@@ -320,8 +323,8 @@ COVERAGE_RULES = (
         "The light has a color: the color of the skin is a guess. Take a photo in daylight.",
     ),
     CoverageRule(
-        lambda c: c.hue_variety,
-        MIXED_VARIETY,
+        lambda c: max(c.hue_variety / MIXED_VARIETY, c.hue_slope / MIXED_SLOPE),
+        1.0,
         "Lights of several colors fall on the face: the skin's color is a guess. Take a photo in daylight.",
     ),
 )

@@ -6,9 +6,10 @@ import pytest
 
 from core.detection.mediapipe_topology import EYES
 from core.geometry.frames import FRONTAL, HEAD_CENTER, Camera, HeadPose
+from core.image.color import linear_of_bytes_float32, linear_to_bytes
 from core.lifting.lifter import LandmarkLifter
 from core.quality.coverage import Coverage, face_regions, measure_coverage
-from core.quality.report import CHECK, GOOD, POOR, quality_report
+from core.quality.report import CHECK, GOOD, MIXED_SLOPE, POOR, quality_report
 from core.segmentation.glasses import with_glasses
 from core.segmentation.segmenter import Segmenter, camera_direction
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
@@ -94,6 +95,26 @@ def test_light(canonical):
     assert blue.measure().red_over_blue < -1 and 0.55 < plain.measure().red_over_blue < 2.3
 
 
+def test_lights_of_two_colors_are_told_from_one_on_one_side(canonical):
+    """What one light does to one side is no change of hue, however dark the other is."""
+    subject = SyntheticSubject(canonical)
+    rng = np.random.default_rng(0)
+    subject.rgb[:] = np.clip(rng.normal(SKIN, 6, subject.rgb.shape), 0, 255)
+    linear = linear_of_bytes_float32()[subject.rgb]
+    middle, width = subject.points[:, 0].mean(), np.ptp(subject.points[:, 0])
+    side = 1 / (1 + np.exp(-(np.arange(640) - middle) / (0.1 * width)))[None, :, None]
+    found = []
+    for left, right in (
+        ((1, 1, 1), (1, 1, 1)),
+        ((1, 1, 1), (0.4, 0.4, 0.4)),
+        ((1, 0.7, 0.45), (0.6, 0.8, 1)),
+    ):
+        light = np.array(left) * (1 - side) + np.array(right) * side
+        subject.rgb = linear_to_bytes((linear * light).astype(np.float32))
+        found.append(subject.measure().hue_slope)
+    assert max(found[:2]) < 0.2 and found[2] > MIXED_SLOPE
+
+
 @pytest.mark.parametrize(
     ("change", "verdict", "words"),
     [
@@ -118,6 +139,7 @@ def test_light(canonical):
         ({"red_over_blue": 0.3}, GOOD, "The light has a color"),
         ({"red_over_blue": -0.2}, CHECK, "The light has a color"),
         ({"hue_variety": 26.0}, CHECK, "Lights of several colors"),
+        ({"hue_slope": 0.8}, CHECK, "Lights of several colors"),
         ({"green_excess": 0.3}, GOOD, "The light has a color"),
     ],
 )
