@@ -1,7 +1,7 @@
 """SHA-256 of the project's models. Made by scripts/build/pin_models.py: do not edit."""
 
 PINNED_MODELS = {
-    "albedo_model.npz": "a80d2453798643f178e7e3389af464ff74d49a96968fd93069acfdfe15e89a03",
+    "albedo_model.npz": "144f579e6fd044ea6a74a56464a177aa6b444cb33dfd2552e6633d073a018b3d",
     "face_descriptor.npz": "fa25e492d23a019bd956072a67b5c5edb48f304b874db88dfa4c080fac1162f6",
     "face_features.onnx": "2147996fcea100e8d5e84fdf76dd90d0846ba9e2aee10d196251264161357f21",
     "face_features.safetensors": "196d05f905090ae15b844c3a8dcb28336ea5a835dddfcbf73ed2df40a7067aa2",
@@ -20,7 +20,7 @@ PINNED_MODELS = {
     "profile_lifter.safetensors": "44030bd1487c326998bf44427a9aefc5892b14d28fcc22f5d2599721bac6d3c4",
     "profile_network.onnx": "d622a8f714791b1e82a93ba216a56db491d3e76c428ddf1d40c3ad7d61065475",
     "profile_network.safetensors": "7ad25e9551d3180e123451646f2f9e902a81e7f905357ccb7325f511ba643f82",
-    "quality_calibration.json": "a88f0b16a8407a01f8ed26a298959657ef4f42b0ec9f7c4e19b3480a1b33f208",
+    "quality_calibration.json": "b33ba4e0178702f977f4e03e59dee77d03334b3275f5594f04fbc27359609f15",
     "segmentation_network.onnx": "99e74f9c4dc26b381dbe9229c61eb2cb4d24c4725b0f03761f4e9f088e95afd6",
     "segmentation_network.safetensors": "b10eba23107e630f29dce6b0191c09b7467bc9be3673ddd423ec139ebe9abdf8",
     "volume_network.onnx": "c5d2a12dd8fd3ce2bf766d9d28a6f9254c6f41faa07b78b72dea03ac32abf09c",

@@ -90,7 +90,7 @@ class CompletedAlbedo:
         skin = self.skin.paint(rgb, frame, pose, head.vertices, segmentation, options, face, others)
         clock.lap("skin")
         plain = np.median(skin.logs[self.regions.plain > PLAIN], axis=0)
-        eyes = eye_colors(rgb, landmarks, skin.gain, np.exp(plain))
+        eyes = eye_colors(rgb, landmarks, skin.correction, np.exp(plain))
         linear = self._painter.paint(np.exp(self._rim @ skin.logs), eyes)
         image = np.empty((self.size, self.size, 4), np.uint8)
         image[..., :3], image[..., 3] = linear_to_bytes(skin.linear), 255

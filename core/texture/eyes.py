@@ -1,6 +1,7 @@
 """The colors of the eyes in the photo, and eyeballs painted with them."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -8,6 +9,9 @@ import numpy as np
 from ..detection.mediapipe_topology import EYES, FIRST_IRIS
 from ..geometry.visibility import ramp
 from ..image.color import LUMINANCE, linear_of_bytes_float32
+
+if TYPE_CHECKING:
+    from .tone_correction import ToneCorrection
 
 #: MediaPipe's landmarks: outlines of the eyes' openings, subject's right eye, then left.
 OUTLINES = (EYES[:16], EYES[16:])
@@ -28,6 +32,8 @@ MIN_WHITE_PIXELS = 200
 #: Quantiles of luminance between which pixels are averaged: without reflections, lashes and pupil.
 IRIS_QUANTILES = (0.2, 0.75)
 WHITE_QUANTILES = (0.6, 0.95)
+#: Linear light below which logarithms say nothing.
+DARK = 1e-4
 #: A brown iris, linear, where the photo shows none.
 BROWN = np.array([0.060, 0.030, 0.014])
 #: A white of the eye, linear, where the photo shows none, and for half of the color where it does.
@@ -87,7 +93,7 @@ class EyeColors:
 def eye_colors(
     rgb: np.ndarray,
     landmarks: np.ndarray,
-    gain: np.ndarray | None = None,
+    correction: "ToneCorrection | None" = None,
     skin: np.ndarray | None = None,
 ) -> EyeColors:
     """Measure the colors of the eyes in a photo.
@@ -95,15 +101,18 @@ def eye_colors(
     Args:
         rgb: (H, W, 3) uint8 sRGB.
         landmarks: (478, 2 or more) MediaPipe's, photo pixels.
-        gain: (3,) what linear colors are multiplied by: exposure and white balance.
+        correction: Exposure and white balance, if they are known.
         skin: (3,) linear, the plain skin's albedo, if that is known.
 
     Returns:
         The colors; usual ones where the photo does not show them.
     """
     iris_pixels, white_pixels = _eye_pixels(rgb, landmarks)
-    if gain is not None:
-        iris_pixels, white_pixels = ([one * gain for one in found] for found in (iris_pixels, white_pixels))
+    if correction is not None:
+        iris_pixels, white_pixels = (
+            [one * np.exp(correction.of(np.log(np.maximum(one, DARK)))) for one in found]
+            for found in (iris_pixels, white_pixels)
+        )
     iris_color = _quantile_mean(iris_pixels, IRIS_QUANTILES)
     white = _quantile_mean(white_pixels, WHITE_QUANTILES)
     whiteness = WHITE if white is None else 0.5 * (white + WHITE * (white @ LUMINANCE) / (WHITE @ LUMINANCE))

@@ -1,8 +1,9 @@
 """Colors of a face's parts that tell how light its skin is, whatever the light.
 
 How much darker and redder than the skin the lips are, how dark brows, irises and the whites of the eyes are
-beside it, and how strongly it shines: all are ratios within one face, which neither exposure nor the light's
-color changes. The deeper the skin, the less the lips stand out of it.
+beside it: all are ratios within one face, which neither exposure nor the light's color changes. The deeper
+the skin, the less the lips stand out of it. How the skin shines and how deep its shadows are would tell, too,
+but depends on how soft the light is.
 """
 
 from dataclasses import dataclass
@@ -28,10 +29,6 @@ INNER_SCALE = 0.9
 #: Of MediaPipe's brows and eyes, as many points are of the first one.
 BROW_POINTS = len(BROWS) // 2
 EYE_POINTS = len(EYES) // 2
-#: Quantiles of luminance between which the skin's pixels are looked at: its shadows, and its highlights.
-SHADOWS = (0.0, 0.1)
-LIGHTS = (0.9, 0.97)
-HIGHLIGHTS = (0.97, 1.0)
 #: Quantile of a brow's pixels: its hairs.
 BROW_QUANTILE = 20
 #: Fewer pixels say nothing.
@@ -43,9 +40,9 @@ DARKEST_FRACTION = 0.03
 #: Colorfulness of a photo (`skin_tone.colorfulness`) from which on its hues say something.
 COLORED = 0.5
 #: Number of `FaceColors.contrasts`.
-CONTRASTS = 14
+CONTRASTS = 9
 #: Those of them that the light's color changes.
-SKIN_HUE = slice(6, 8)
+SKIN_HUE = slice(4, 6)
 
 
 @dataclass(frozen=True)
@@ -54,9 +51,6 @@ class FaceColors:
 
     Attributes:
         skin: Median of the skin.
-        shadows: Of the darkest tenth of it.
-        lights: Of its light parts.
-        highlights: Of its lightest parts.
         lips: Median of the lips.
         brows: Of the brows' hairs.
         iris: Of the irises.
@@ -64,9 +58,6 @@ class FaceColors:
     """
 
     skin: np.ndarray
-    shadows: np.ndarray
-    lights: np.ndarray
-    highlights: np.ndarray
     lips: np.ndarray
     brows: np.ndarray
     iris: np.ndarray
@@ -83,16 +74,12 @@ class FaceColors:
             (CONTRASTS,) natural logarithms of ratios; not a number where nothing is known.
         """
         floor = DARKEST_FRACTION * np.maximum(self.skin, DARK)
-        skin, shadows, lights, highlights, lips, brows, iris, white = (
+        skin, lips, brows, iris, white = (
             np.log(np.maximum(one, floor)) - light for one in vars(self).values()
         )
-        by_lightness = [
-            float((one - skin) @ LUMINANCE) for one in (lights, shadows, lips, brows, iris, white)
-        ]
+        by_lightness = [float((one - skin) @ LUMINANCE) for one in (lips, brows, iris, white)]
         by_hue = [
             *(skin[0] - skin[1:]),
-            *_redder(highlights, skin),
-            _redder(shadows, skin)[1],
             *_redder(lips, skin),
             _redder(iris, skin)[1],
         ]
@@ -131,19 +118,10 @@ def face_colors(
         lips &= label == SegmentClass.SKIN
         hairs &= (label == SegmentClass.SKIN) | (label == SegmentClass.FACIAL_HAIR)
     linear = linear_of_bytes_float32()
-    colors = linear[picture[skin]]
-    order = np.argsort(colors @ LUMINANCE)
-    shadows, lights, highlights = (
-        _median(colors[order[int(low * len(order)) : int(high * len(order))]], len(colors))
-        for low, high in (SHADOWS, LIGHTS, HIGHLIGHTS)
-    )
     iris, white = iris_color(rgb, landmarks), eye_white(rgb, landmarks)
     dark = linear[picture[hairs]]
     return FaceColors(
-        skin=_median(colors),
-        shadows=shadows,
-        lights=lights,
-        highlights=highlights,
+        skin=_median(linear[picture[skin]]),
         lips=_median(linear[picture[lips]]),
         brows=np.percentile(dark, BROW_QUANTILE, axis=0) if len(dark) >= MIN_PIXELS else np.full(3, np.nan),
         iris=np.full(3, np.nan) if iris is None else iris,
@@ -157,11 +135,9 @@ def _redder(color: np.ndarray, skin: np.ndarray) -> np.ndarray:
     return np.asarray(beside[0] - beside[1:])
 
 
-def _median(colors: np.ndarray, of: int | None = None) -> np.ndarray:
-    """(3,) median of colors (n, 3); not a number if these, or `of` how many they are, are too few."""
-    if (len(colors) if of is None else of) < MIN_PIXELS or not len(colors):
-        return np.full(3, np.nan)
-    return np.asarray(np.median(colors, axis=0), np.float64)
+def _median(colors: np.ndarray) -> np.ndarray:
+    """(3,) median of colors (n, 3); not a number if they are too few."""
+    return np.median(colors, axis=0).astype(np.float64) if len(colors) >= MIN_PIXELS else np.full(3, np.nan)
 
 
 def _similarity(points: np.ndarray) -> np.ndarray:

@@ -25,8 +25,9 @@ from .face_colors import FaceColors
 from .inpainting import SmoothCompletion
 from .settings import PaintOptions, TextureSettings
 from .skin_sampler import SkinSampler, SkinView
-from .skin_tone import colorfulness, tone_gain
+from .skin_tone import colorfulness, tone_correction
 from .skin_views import ShownSkin, SkinPhoto, match_tone, view_shares
+from .tone_correction import ToneCorrection
 
 #: Logarithm of a color's ratio to the model's at which large areas count less: shadows, and highlights.
 SHADOW_RANGE = (0.35, 0.80)
@@ -79,7 +80,7 @@ class SkinLayer:
         logs: (V, 3) float32, natural logarithm of the completed albedo at the vertices.
         observed: (S/2, S/2) float32, 0..1, how far the photo shows each texel.
         mirrored: (S/2, S/2) float32, 0..1, how far it comes from the head's other side.
-        gain: (3,) float64, what linear colors were multiplied by: exposure and white balance.
+        correction: Exposure and white balance that were made.
         detail: (S, S) float32, natural logarithm of the fine structure of lightness.
     """
 
@@ -87,7 +88,7 @@ class SkinLayer:
     logs: np.ndarray
     observed: np.ndarray
     mirrored: np.ndarray
-    gain: np.ndarray
+    correction: ToneCorrection
     detail: np.ndarray
 
 
@@ -156,9 +157,11 @@ class SkinPainter:
         """
         first = SkinPhoto(rgb, frame, pose, vertices, segmentation)
         shown, fit, logs = self._shown(first, options)
-        gain = tone_gain(self.model, fit.tone, rgb, face) if options.delight else np.ones(3)
+        correction = ToneCorrection.none()
+        if options.delight:
+            correction = tone_correction(self.model, fit.tone, rgb, face)
         if not others:
-            return self._compose([shown], shown.weight, logs, gain)
+            return self._compose([shown], shown.weight, logs, correction)
         layers = [shown]
         for photo in others:
             layer, own_fit, _ = self._shown(photo, options)
@@ -169,7 +172,7 @@ class SkinPainter:
         logs = self._completed(mixed / np.maximum(weight, DARK)[:, None], weight, fit)
         if not options.brows:
             logs = self._without_brows(logs)
-        return self._compose(layers, weight, logs, gain)
+        return self._compose(layers, weight, logs, correction)
 
     def tone(self, photo: SkinPhoto) -> np.ndarray:
         """(3,) natural logarithm of the color that a photo shows the plain skin in."""
@@ -347,10 +350,16 @@ class SkinPainter:
         return picture
 
     def _compose(
-        self, layers: Sequence[ShownSkin], weight: np.ndarray, logs: np.ndarray, gain: np.ndarray
+        self,
+        layers: Sequence[ShownSkin],
+        weight: np.ndarray,
+        logs: np.ndarray,
+        correction: ToneCorrection,
     ) -> SkinLayer:
         """Put what was observed, its mirror image and what was completed together, at the full resolution."""
-        logs = logs + np.log(gain).astype(np.float32)
+        change = correction.of(logs)
+        gain = self.sampler.at_texels(np.exp(change))
+        logs = (logs + change).astype(np.float32)
         linear = self._full(np.exp(self.sampler.at_texels(logs)))
         box = self._box(weight)
         own = self._in_box(weight, box)
@@ -359,7 +368,7 @@ class SkinPainter:
         for layer in layers:
             part = own if len(layers) == 1 else self._in_box(layer.weight, box)
             one = self._photo(layer.rgb, layer.view, layer.weight, part > 0, box)
-            one *= self._in_box(gain.astype(np.float32) / self.sampler.at_texels(layer.shading), box)
+            one *= self._in_box(gain / self.sampler.at_texels(layer.shading), box)
             np.maximum(one, DARK, out=one)
             one /= np.maximum(linear[box], DARK)
             cv2.log(one, one)
@@ -378,7 +387,7 @@ class SkinPainter:
         cv2.exp(ratio, ratio)
         linear[box] = cv2.multiply(inside, ratio)
         small = [self._half(one, box) for one in (own, mirrored)]
-        return SkinLayer(linear, logs, small[0], small[1], gain, detail)
+        return SkinLayer(linear, logs, small[0], small[1], correction, detail)
 
     def _box(self, weight: np.ndarray) -> tuple[slice, slice]:
         """Rows and columns of the full resolution that hold all that was observed, and its mirror image."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..image.color import LUMINANCE, linear_of_bytes_float32
 from .skin_locus import LIGHTNESS_RANGE, luminance_of, skin_color
+from .tone_correction import ToneCorrection
 
 if TYPE_CHECKING:
     from .albedo_model import AlbedoModel
@@ -27,8 +28,8 @@ MAX_DEVIATIONS = 2.5
 PHOTO_EXCESS = 0.12
 #: How much of the difference between the lightness as photographed and that by the face's contrasts counts,
 #: and the difference, natural logarithm, at which only half of that does: great ones are the exposure's.
-PHOTO_WEIGHT = 0.3
-PHOTO_RANGE = 0.6
+PHOTO_WEIGHT = 0.45
+PHOTO_RANGE = 0.8
 #: How much of what a person's hue differs from others' in photos is the person's: as much as makes measured
 #: people vary of what makes portraits vary, and the rest is the light's.
 OWN_HUE = 0.5
@@ -76,19 +77,16 @@ def colorfulness(colors: np.ndarray) -> float:
     return float(np.interp((red - blue).std(), COLORLESS, (0, 1)))
 
 
-def tone_gain(
+def tone_correction(
     model: "AlbedoModel", tone: np.ndarray, rgb: np.ndarray, face: "FaceColors | None" = None
-) -> np.ndarray:
-    """What linear colors have to be multiplied by to be the skin's albedo.
+) -> ToneCorrection:
+    """What brings a photo's skin to its albedo.
 
     Args:
         model: Of the albedo.
         tone: (3,) natural logarithm of the plain skin's color, as photographed.
         rgb: (H, W, 3) uint8 sRGB, the photo.
         face: Colors of the face's parts, as photographed, if they are known.
-
-    Returns:
-        (3,) float64.
     """
     picture = small_picture(rgb)
     color = light_color(model, tone, picture)
@@ -101,7 +99,9 @@ def tone_gain(
             beside = photographed - within
             lightness = within + PHOTO_WEIGHT * beside / (1 + (beside / PHOTO_RANGE) ** 2)
     luminance = float(np.clip(np.exp(lightness), *LUMINANCE_RANGE))
-    return np.asarray(np.exp(_skin_tone(model, plain, luminance) - tone))
+    change = _skin_tone(model, plain, luminance) - plain
+    hue = _hue(change)
+    return ToneCorrection(change - hue - color, hue, float(plain[0] - plain[2]))
 
 
 def contrast_lightness(model: "AlbedoModel", contrasts: np.ndarray) -> float | None:

@@ -236,7 +236,7 @@ class SkinBenchmark:
         from core.image.color import linear_to_bytes
         from core.texture.face_colors import face_colors
         from core.texture.skin_painter import SkinPainter
-        from core.texture.skin_tone import tone_gain
+        from core.texture.skin_tone import tone_correction
         from core.texture.skin_views import SkinPhoto
 
         model, segmenter = self.painter.model, self.reconstructor.segmenter
@@ -246,8 +246,8 @@ class SkinBenchmark:
             self._skin_painter = SkinPainter(self.topology, SIZE, self.painter.settings, model)
         found = segmenter.segment(rgb, one.frame.camera, one.pose)
         tone = self._skin_painter.tone(SkinPhoto(rgb, one.frame, one.pose, one.head.vertices, found))
-        gain = tone_gain(model, tone, rgb, face_colors(rgb, one.landmarks.points, found))
-        return np.asarray(linear_to_bytes((np.exp(tone) * gain)[None])[0] / 255.0)
+        change = tone_correction(model, tone, rgb, face_colors(rgb, one.landmarks.points, found))
+        return np.asarray(linear_to_bytes(np.exp(tone + change.of(tone))[None])[0] / 255.0)
 
     def _photograph(self, photo: "Photo", one: "Reconstruction") -> None:
         """Hold the texture, in the photo's own light, against the photo."""

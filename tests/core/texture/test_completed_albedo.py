@@ -21,7 +21,7 @@ from core.texture.settings import PaintOptions, TextureSettings
 from core.texture.skin_mask import skin_weights
 from core.texture.skin_painter import SkinPainter
 from core.texture.skin_sampler import SkinView
-from core.texture.skin_tone import LUMINANCE_RANGE, tone_gain
+from core.texture.skin_tone import LUMINANCE_RANGE, tone_correction
 from core.texture.surface_maps import SurfaceMapper
 from tests.core.head_samples import MODELS, oil_painting, sample_of, with_hat
 
@@ -195,7 +195,7 @@ def test_an_old_folder_of_models_has_no_albedo_model(tmp_path):
 @pytest.mark.parametrize("tint", [(1.0, 1.0, 1.0), (0.6, 1.0, 1.8)])
 def test_tones_are_brought_into_the_range_of_skin(model, astronaut, exposure, tint):
     own = np.log(np.array([0.35, 0.2, 0.14]) * exposure * np.array(tint))
-    color = np.exp(own) * tone_gain(model, own, astronaut)
+    color = np.exp(own + tone_correction(model, own, astronaut).of(own))
     assert LUMINANCE_RANGE[0] * 0.99 <= color @ LUMINANCE <= LUMINANCE_RANGE[1] * 1.01
     assert color[0] > color[1] > color[2]
 

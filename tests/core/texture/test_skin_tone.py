@@ -16,8 +16,9 @@ from core.texture.skin_tone import (
     contrast_lightness,
     light_color,
     photo_color,
-    tone_gain,
+    tone_correction,
 )
+from core.texture.tone_correction import ToneCorrection
 
 #: Albedo, linear, of whites of the eyes.
 WHITE = np.array([0.40, 0.37, 0.34])
@@ -29,21 +30,17 @@ def model():
     return AlbedoModel.load(models_folder())
 
 
+def tone_gain(model, tone, rgb, face=None):
+    """(3,) what the skin's tone is multiplied by."""
+    return np.exp(tone_correction(model, tone, rgb, face).of(tone))
+
+
 def face_of(lightness, light=1.0):
     """The colors of a face whose skin has an L*: lips stand out of it the more, the lighter it is."""
     skin = np.exp(skin_color(luminance_of(lightness)))
     fair = np.clip((lightness - 35) / 30, -0.2, 1.1)
     lips = skin * np.exp(-fair * np.array([0.3, 0.75, 0.6]))
-    parts = (
-        skin,
-        0.4 * skin,
-        1.3 * skin + 0.02,
-        1.5 * skin + 0.04,
-        lips,
-        0.02 * np.ones(3),
-        0.05 * WHITE,
-        WHITE,
-    )
+    parts = (skin, lips, 0.02 * np.ones(3), 0.05 * WHITE, WHITE)
     return FaceColors(*(part * light for part in parts))
 
 
@@ -61,7 +58,7 @@ def test_lips_tell_dark_skin_from_dark_light(model):
 
 
 def test_nothing_but_the_photo_tells_without_a_face(model):
-    tone, unseen = skin_color(luminance_of(50)), FaceColors(*np.full((8, 3), np.nan))
+    tone, unseen = skin_color(luminance_of(50)), FaceColors(*np.full((5, 3), np.nan))
     assert contrast_lightness(model, np.full(CONTRASTS, np.nan)) is None
     for face in (None, unseen):
         assert found_lightness(model, tone, face) == pytest.approx(
@@ -98,10 +95,29 @@ def test_tones_are_brought_into_the_range_of_skin(model):
         assert LUMINANCE_RANGE[0] * 0.99 <= color @ LUMINANCE <= LUMINANCE_RANGE[1] * 1.01
 
 
+def test_gray_stays_gray_and_brows_less_than_skin_change_their_hue(model):
+    tone = photo_color(model, np.log(luminance_of(60)))
+    correction = tone_correction(model, tone, bytes_of(ROOM))
+    skin, brow, gray = (correction.of(tone * part) for part in (1.0, 0.5, 0.0))
+    assert np.ptp(skin) > 0.2 and np.ptp(gray) < 1e-9
+    assert 0.3 < np.ptp(brow) / np.ptp(skin) < 0.7
+    lips = correction.of(tone + np.array([0.1, -0.3, -0.3]))
+    np.testing.assert_allclose(lips, skin)
+
+
+def test_strongly_colored_light_is_taken_off_everything(model):
+    tone, light = skin_color(luminance_of(50)), np.log([0.12, 0.18, 1])
+    correction = tone_correction(
+        model, tone + light, bytes_of(ROOM * np.exp(light)), face_of(50, np.exp(light))
+    )
+    gray = light + correction.of(light)
+    assert np.ptp(gray) < 0.35 * np.ptp(light)
+
+
 def test_whites_do_not_glow_in_a_face_whose_light_is_not_known():
     rgb, landmarks = np.zeros((64, 64, 3), np.uint8), np.full((478, 2), 32.0)
     dark = np.array([0.03, 0.02, 0.015])
-    glowing, held = (eye_colors(rgb, landmarks, np.ones(3), skin).white for skin in (None, dark))
+    glowing, held = (eye_colors(rgb, landmarks, ToneCorrection.none(), skin).white for skin in (None, dark))
     assert 2 * dark @ LUMINANCE < held @ LUMINANCE < 0.5 * glowing @ LUMINANCE
 
 

@@ -72,8 +72,8 @@ def people(count, seed):
     """Contrasts (count, C) of people, and the lightness that two of them tell; some do not show one."""
     rng = np.random.default_rng(seed)
     contrasts = rng.normal(0, 0.3, (count, CONTRASTS))
-    lightness = np.clip(50 + 30 * contrasts[:, 2] + 20 * contrasts[:, 12], 25, 70)
-    contrasts[rng.random(count) < 0.3, 5] = np.nan
+    lightness = np.clip(50 + 30 * contrasts[:, 0] + 20 * contrasts[:, 7], 25, 70)
+    contrasts[rng.random(count) < 0.3, 3] = np.nan
     return contrasts, lightness
 
 
