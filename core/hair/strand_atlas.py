@@ -118,7 +118,7 @@ def strands_of(lock: int) -> int:
 
 @lru_cache(maxsize=1)
 def paint_strand_atlas() -> StrandAtlas:
-    """Paint it; always the same. Takes a tenth of a second the first time."""
+    """Paint it; always the same. Takes a third of a second the first time."""
     rng = np.random.default_rng(7)
     alpha = np.zeros((HEIGHT, WIDTH), np.uint8)
     light = np.full((HEIGHT, WIDTH), round(255 * MEAN_LIGHTNESS * 0.9), np.uint8)
