@@ -67,9 +67,9 @@ SAME_FACE_OVERLAP = 0.5
 WINDOW_REACH = 1.8
 #: ... with the face at most so large, pixels.
 WINDOW_FACE_SIZE = 256
-#: Yaw of MediaPipe's landmarks, degrees, from which on the profile network is asked, too. They show too
-#: little of it where a face is turned by more than 60, hence a limit well below.
-MEDIAPIPE_YAW = 40.0
+#: Yaw of MediaPipe's landmarks, degrees, from which on the profile network is asked, too. Of rendered heads
+#: turned by 60 to 90 degrees they show less than 40 in one of eight, whose heads are then the worst.
+MEDIAPIPE_YAW = 25.0
 #: How far heads of people who lie are turned, degrees: where no face is found, profiles are searched for so.
 LYING_DEG = (90.0, -90.0)
 #: Mean distance of its landmarks from MediaPipe's, in sizes of the face, up to which both are one face's.

@@ -65,6 +65,19 @@ def rotation_matrix(vector: np.ndarray) -> np.ndarray:
     return np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * k @ k
 
 
+def angle_between(one: np.ndarray, other: np.ndarray) -> float:
+    """The angle between two rotations.
+
+    Args:
+        one: (3, 3).
+        other: (3, 3).
+
+    Returns:
+        Degrees.
+    """
+    return float(np.degrees(np.arccos(np.clip((np.trace(one.T @ other) - 1) / 2, -1, 1))))
+
+
 def rotation_to_ray(ray: np.ndarray) -> np.ndarray:
     """The smallest rotation that takes the optical axis (0, 0, 1) to a ray.
 

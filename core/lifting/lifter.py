@@ -29,7 +29,7 @@ from ..geometry.frames import (
     invert_affine,
     upright_map,
 )
-from ..geometry.pose import WeakPerspectivePose, fit_pose, mean_pose, rotation_matrix
+from ..geometry.pose import WeakPerspectivePose, angle_between, fit_pose, mean_pose, rotation_matrix
 from ..geometry.reflection import mirrored_weak_pose
 from ..image.crop import face_frame
 from ..runtime.weights import safetensors_arrays
@@ -57,6 +57,10 @@ FRONTAL_YAW_DEG = 20.0
 FIRST_SIDE_YAW = 65.0
 #: ... and from which on they count alone.
 FULL_SIDE_YAW = 85.0
+#: Turn between the heads lifted from both, degrees, up to which they agree, ...
+AGREEING_TURN_DEG = 8.0
+#: ... and from which on MediaPipe's landmarks are taken to be wrong: they fail first as faces turn away.
+CONTRADICTING_TURN_DEG = 16.0
 
 
 @dataclass(frozen=True)
@@ -360,14 +364,16 @@ class LandmarkLifter:
         view: np.ndarray,
     ) -> tuple[WeakPerspectivePose, np.ndarray]:
         """The mean of a head and of what the profile network's landmarks of the same face are lifted to, as
-        the yaw demands.
+        the yaw and the turn between the two demand.
         """
-        weight = side_weight(profile_points)
-        if not (self.profile and self.mirror) or weight == 0:
+        if not (self.profile and self.mirror):
             return head
         points = profile_points.astype(np.float64)
         upright = np.column_stack([apply_affine(view, points[:, :2]), points[:, 2]])
         pose, vertices = self.profile._estimate_both_ways(upright, camera, rgb, view, self.mirror)
+        weight = max(side_weight(profile_points), contradiction(head[0].rotation, pose.rotation))
+        if weight == 0:
+            return head
         mean = (1 - weight) * head[1] + weight * vertices
         return mean_pose([head[0], pose], [1 - weight, weight]), mean.astype(np.float32)
 
@@ -546,6 +552,20 @@ def side_weight(points: np.ndarray) -> float:
     """
     beyond = abs(landmark_yaw(points)) - FIRST_SIDE_YAW
     return float(np.clip(beyond / (FULL_SIDE_YAW - FIRST_SIDE_YAW), 0, 1))
+
+
+def contradiction(rotation: np.ndarray, other: np.ndarray) -> float:
+    """How much two rotations of one head contradict each other.
+
+    Args:
+        rotation: (3, 3).
+        other: (3, 3).
+
+    Returns:
+        0 if they agree, to 1 if one has to be wrong.
+    """
+    turn = angle_between(rotation, other)
+    return float(np.interp(turn, [AGREEING_TURN_DEG, CONTRADICTING_TURN_DEG], [0, 1]))
 
 
 def feature_sites(vertices: np.ndarray, template: HeadTemplate) -> FeatureSites:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..detection.detector import FaceLandmarks
 from ..geometry.frames import VOLUME_CENTER_Z, VOXELS_PER_METER, Camera
-from ..geometry.pose import umeyama
+from ..geometry.pose import angle_between, umeyama
 from ..lifting.lifter import HeadPrior, LandmarkLifter
 from ..surface.isosurface import Isosurface
 from ..volume.guidance import DEPTH_UNIT, Guidance
@@ -223,19 +223,6 @@ def compare_redetections(inputs: QualityInputs) -> tuple[float, float, float]:
         turns.append(angle_between(other.pose.rotation, prior.pose.rotation))
         shapes.append(1000 * float(np.linalg.norm(other.vertices - prior.vertices, axis=1).mean()))
     return error, float(np.mean(turns)), float(np.mean(shapes))
-
-
-def angle_between(one: np.ndarray, other: np.ndarray) -> float:
-    """The angle between two rotations.
-
-    Args:
-        one: (3, 3).
-        other: (3, 3).
-
-    Returns:
-        Degrees.
-    """
-    return float(np.degrees(np.arccos(np.clip((np.trace(one.T @ other) - 1) / 2, -1, 1))))
 
 
 def landmark_errors(inputs: QualityInputs) -> tuple[float, float]:

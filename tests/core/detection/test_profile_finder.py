@@ -1,5 +1,7 @@
 """Faces from the side: the frame that they are looked at in, the search, the network in both backends."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -30,8 +32,17 @@ from core.detection.profile_frame import (
 )
 from core.geometry.frames import HEAD_CENTER, Camera, HeadPose
 from core.geometry.mesh import vertex_normals
+from core.geometry.pose import angle_between, rotation_matrix
 from core.geometry.rasterize import fragments, interpolate, z_buffer
-from core.lifting.lifter import FIRST_SIDE_YAW, FULL_SIDE_YAW, LandmarkLifter, side_weight
+from core.lifting.lifter import (
+    AGREEING_TURN_DEG,
+    CONTRADICTING_TURN_DEG,
+    FIRST_SIDE_YAW,
+    FULL_SIDE_YAW,
+    LandmarkLifter,
+    contradiction,
+    side_weight,
+)
 from core.runtime.backend import PROFILE_NAME, PROFILE_ONNX_NAME
 from core.template.template import HeadTemplate
 from core.training.synthesis.cameras import head_rotation
@@ -162,16 +173,16 @@ def test_a_face_from_the_side_is_redetected(detector, template):
 
 def test_a_face_turned_far_has_both_landmarks_and_is_lifted_by_them(detector, template):
     """MediaPipe's count less the further it is turned."""
-    rgb, landmarks = clay_head(template, 80.0)
+    rgb, landmarks = clay_head(template, 72.0)
     side = ProfileFinder.from_pretrained(MODELS).find(rgb)
     # MediaPipe would show less of the yaw.
-    less = landmarks.astype(np.float32) * np.float32([1, 1, 0.6])
+    less = landmarks.astype(np.float32) * np.float32([1, 1, 0.7])
     face = detector.with_profile_points(rgb, FaceLandmarks(less))
     assert error_of(FaceLandmarks(face.profile_points), landmarks) < 0.08
     np.testing.assert_array_equal(face.points, less)
     lifter = LandmarkLifter.from_pretrained(MODELS, template)
     faces = (FaceLandmarks(less), face, side)
-    yaws = [lifter.lift(one, CAMERA, rgb).pose.angles[0] for one in faces]
+    yaws = [lifter.lift(one, CAMERA, rgb, shaded=False).pose.angles[0] for one in faces]
     assert min(yaws[0], yaws[2]) < yaws[1] < max(yaws[0], yaws[2])
 
 
@@ -230,6 +241,28 @@ def test_the_profile_networks_landmarks_count_from_the_side_alone(yaw):
     assert side_weight(points) == pytest.approx(
         np.interp(abs(yaw), [FIRST_SIDE_YAW, FULL_SIDE_YAW], [0, 1]), abs=1e-6
     )
+
+
+@given(turn=st.floats(0, 40), axis=st.tuples(*[st.floats(-1, 1)] * 3))
+def test_heads_contradict_each_other_the_more_they_are_turned_apart(turn, axis):
+    axis = np.array(axis) + np.array([0, 0, 2])
+    vector = axis / np.linalg.norm(axis) * np.radians(turn)
+    one, other = rotation_matrix(np.array([0.3, -0.2, 0.5])), rotation_matrix(vector)
+    assert angle_between(one, other @ one) == pytest.approx(turn, abs=1e-5)
+    expected = np.interp(turn, [AGREEING_TURN_DEG, CONTRADICTING_TURN_DEG], [0, 1])
+    assert contradiction(one, other @ one) == pytest.approx(expected, abs=1e-5)
+
+
+def test_landmarks_of_mediapipe_that_contradict_the_profile_networks_do_not_count(template):
+    rgb, landmarks = clay_head(template, 70.0)
+    finder = ProfileFinder.from_pretrained(MODELS)
+    side = finder.find(rgb)
+    lifter = LandmarkLifter.from_pretrained(MODELS, template)
+    # As if the face looked to the other side.
+    wrong = FaceLandmarks(landmarks.astype(np.float32) * np.float32([1, 1, -0.5]))
+    both = lifter.lift(replace(wrong, profile_points=side.points), CAMERA, rgb)
+    assert both.pose.angles[0] == pytest.approx(lifter.lift(side, CAMERA, rgb).pose.angles[0], abs=1)
+    assert abs(lifter.lift(wrong, CAMERA, rgb).pose.angles[0] - 70) > 15
 
 
 @given(scale=st.floats(0.1, 10), roll=st.floats(-3.1, 3.1), x=st.floats(-500, 500), y=st.floats(-500, 500))
