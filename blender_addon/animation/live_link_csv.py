@@ -54,6 +54,8 @@ DEFAULT_RATE = 60
 #: Larger files, and longer recordings, are refused: half an hour at 60 frames a second is 60 MB.
 MAX_BYTES = 256 << 20
 MAX_FRAMES = 500_000
+#: The most characters of its first line, which is looked for among the first ones that say anything.
+MAX_HEADER = 100_000
 #: Shapes above this are percents.
 PERCENT_FROM = 3.0
 #: Digits behind the point of what is written.
@@ -172,7 +174,7 @@ def _decoded(data: bytes) -> str:
 
 def _rows(text: str, name: str) -> Iterator[list[str]]:
     """The cells of the lines that are not empty. Raises LiveLinkFileError."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    first = next(iter(text.lstrip()[:MAX_HEADER].splitlines()), "")
     separator = max(",;\t", key=first.count)
     if not first.count(separator):
         raise LiveLinkFileError(f"{name} is no table: choose the .csv file of a take of Live Link Face.")

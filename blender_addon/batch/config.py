@@ -18,7 +18,9 @@ REFUSED = ("config", "help")
 #: send photos elsewhere.
 COMMAND_LINE_ONLY = ("engine_python", "blender", "engine_log", "blender_log", "scheduler")
 #: Larger files are not read.
-MAX_BYTES = 16 << 20
+MAX_BYTES = 256 << 10
+#: Longer lines of TOML are refused, characters: reading a key takes memory by the square of its parts.
+MAX_LINE = 2000
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -47,6 +49,8 @@ def _toml(path: Path, text: str) -> dict[str, Any]:
             f"this Python, of a Blender before 4.1, cannot read TOML: write {path.name} as JSON, or run the "
             "batch with .venv/bin/python."
         ) from None
+    if any(len(line) > MAX_LINE for line in text.split("\n")):
+        raise ValueError(f"it has a line of more than {MAX_LINE} characters: write lists over several lines")
     return tomllib.loads(text)
 
 

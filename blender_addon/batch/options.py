@@ -70,7 +70,10 @@ def _sources(
     out = given.out or config.get("out")
     if given.resume and isinstance(out, str):
         folder = Path(out) if given.out else Path(given.config).parent / out
-        record = BatchRecord.load(folder)
+        try:
+            record = BatchRecord.load(folder)
+        except BatchError as error:
+            parser.error(str(error))
         if not record.options and not given.photos and "photos" not in config:
             parser.error(f"there is no record of an earlier run in {folder}: name the photos, too.")
         recorded = _own_inputs(parser, folder, record, bool(given.photos or config.get("photos")))

@@ -6,14 +6,14 @@ since, and what is of another type than it should be is left out of the page and
 
 import json
 import os
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..blender.atomic_file import is_temporary
-from ..blender.regular_file import open_regular, read_regular
+from ..blender.png_header import png_size
+from ..blender.regular_file import read_regular
 from ..heads.manifest import FILE_NAME
 from ..heads.verdict import verdict
 from . import checked_json
@@ -27,8 +27,6 @@ VERDICTS = {"good": "good", "check": "check", "fair": "check", "poor": "poor"}
 UNRATED = "unrated"
 #: Verdict of a photo of which no head came.
 FAILED = "failed"
-#: A PNG's first bytes: signature, length and name of its first chunk, then width and height.
-PNG_START = struct.Struct(">8s4x4sII")
 #: Files that are of no interest to people: the page's own model.
 LEFT_OUT = ("view.js",)
 #: Endings of models, which come first among a head's files.
@@ -36,7 +34,7 @@ MODELS = (".glb", ".gltf", ".fbx", ".obj", ".usd", ".usdc", ".blend")
 #: Ending of files that are being written.
 PARTIAL = ".part"
 #: Larger ones are not read.
-MAX_FACE_JSON_BYTES = 64 << 20
+MAX_FACE_JSON_BYTES = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -237,13 +235,8 @@ def _document(path: Path) -> dict[str, Any]:
 
 def _panels(preview: Path) -> int:
     """Squares side by side in a PNG; 0 if it is none."""
-    try:
-        with open_regular(preview) as file:
-            signature, chunk, width, height = PNG_START.unpack(file.read(PNG_START.size))
-    except (OSError, struct.error):
-        return 0
-    is_png = signature == b"\x89PNG\r\n\x1a\n" and chunk == b"IHDR"
-    return width // height if is_png and height and width % height == 0 else 0
+    size = png_size(preview)
+    return size[0] // size[1] if size and size[0] % size[1] == 0 else 0
 
 
 def _below(out: Path, folder: Any) -> str | None:

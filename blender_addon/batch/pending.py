@@ -204,7 +204,7 @@ def _kept(
 def views_hash(
     views: Sequence[Path], before: PhotoRecord | None = None, verify: bool = False
 ) -> tuple[str | None, int, int]:
-    """SHA-256 of one person's photos together, their size in bytes, and the last time of change in ns.
+    """SHA-256 of one person's photos together, their size in bytes, and a number of their names and times.
 
     Args:
         views: The photos.
@@ -216,7 +216,13 @@ def views_hash(
     """
     try:
         stats = [path.stat() for path in views]
-        stamp = sum(one.st_size for one in stats), max(one.st_mtime_ns for one in stats)
+        # Photos that have changed places or names have the same sizes and times.
+        each = "".join(
+            f"{os.fsencode(path.name).hex()} {stat.st_size} {stat.st_mtime_ns}\n"
+            for path, stat in zip(views, stats, strict=True)
+        )
+        number = int.from_bytes(hashlib.sha256(each.encode("ascii")).digest()[:7], "big")
+        stamp = sum(stat.st_size for stat in stats), number
         if not verify and before and before.sha256 and (before.size, before.mtime_ns) == stamp:
             return before.sha256, *stamp
         each = "".join(f"{sha256_of(path)} {os.fsencode(path.name).hex()}\n" for path in views)

@@ -7,6 +7,8 @@ A record may come from anybody: types are checked as it is read, and heads whose
 folder, by themselves or through a link, count as not made.
 """
 
+import errno
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from typing import Any
 
 from ..blender.atomic_file import sync_descriptor, sync_folder, write_all, write_file
 from ..blender.regular_file import read_regular
-from ..errors import UnsafePathError
+from ..errors import BatchError, UnsafePathError
 from . import checked_json
 from .person_views import ViewRecord, view_records
 from .storage import contained_folder, is_plain_name
@@ -29,8 +31,12 @@ JOURNAL_NAME = "batch.journal"
 BLENDER_WORKER_KEY = "studio"
 #: `error_kind` of a photo whose heads a killed run was committing.
 INTERRUPTED = "Interrupted"
-#: Larger records are not read, bytes: a photo takes about 10 kB.
-MAX_BYTES = 1 << 30
+#: Larger records are refused, bytes: a photo takes 2 to 10 kB.
+MAX_BYTES = 512 << 20
+#: Records and journals of more values are refused: a photo has 100 to 400, a value takes up to 70 bytes.
+MAX_VALUES = 20_000_000
+#: A kill cuts one line of the journal; one that has more such lines was not written by a batch.
+MAX_DAMAGED_LINES = 1000
 
 
 @dataclass(frozen=True)
@@ -149,12 +155,17 @@ class BatchRecord:
 
     @classmethod
     def load(cls, out: Path) -> "BatchRecord":
-        """The record in `out`; an empty one if there is none that can be read."""
+        """The record in `out`; an empty one if there is none that can be read.
+
+        Raises:
+            BatchError: It is larger than a batch's: it would take the memory of all else.
+        """
+        text = _read(out / FILE_NAME)
         try:
-            record = _record(checked_json.parse(read_regular(out / FILE_NAME, MAX_BYTES)), out)
-        except (OSError, ValueError):
+            record = _record(checked_json.parse(text), out)
+        except ValueError:
             record = cls()
-        record._replay(out)
+        record._replay(_read(out / JOURNAL_NAME), out)
         return record
 
     def save(self, out: Path) -> Path:
@@ -210,18 +221,18 @@ class BatchRecord:
         if not end:
             sync_folder(out)
 
-    def _replay(self, out: Path) -> None:
-        try:
-            lines = read_regular(out / JOURNAL_NAME, MAX_BYTES).split(b"\n")
-        except OSError:
-            return
-        for line in lines:
+    def _replay(self, journal: bytes, out: Path) -> None:
+        damaged = 0
+        for line in io.BytesIO(journal):
+            if damaged > MAX_DAMAGED_LINES:
+                return
             try:
                 entry = checked_json.parse(line)
                 ((kind, data),) = entry.items()
                 photo = _photo(data, out)
             except ValueError:
-                continue  # cut short by the kill
+                damaged += 1  # cut short by a kill
+                continue
             if kind in ("photo", "begin"):
                 self.photos[photo.path] = photo if kind == "photo" else self._begun(photo)
 
@@ -241,6 +252,22 @@ class BatchRecord:
             error_kind=INTERRUPTED,
             tried=None,
         )
+
+
+def _read(path: Path) -> bytes:
+    """A file's content, nothing where there is none that can be read. Raises BatchError: it is too large."""
+    try:
+        data = read_regular(path, MAX_BYTES)
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            return b""
+        data = None
+    if data is None or checked_json.most_values(data) > MAX_VALUES:
+        raise BatchError(
+            f"{path} is larger than the record of a batch: move it out of the folder, and the photos are "
+            "reconstructed again. More than 20,000 photos are better split into several batches."
+        )
+    return data
 
 
 def _record(data: dict[str, Any], out: Path) -> BatchRecord:

@@ -10,6 +10,7 @@ from ..blender import compat
 from ..blender.images import pack
 from ..errors import HeadFileError
 from .armature import build_armature
+from .checked_pictures import check_picture
 from .head_materials import MAP_NODES, build_materials
 from .head_npz import HeadData
 
@@ -86,7 +87,8 @@ def _load_maps(folder: Path, name: str) -> dict[str, bpy.types.Image]:
 
 
 def load_image(path: str | os.PathLike, name: str) -> bpy.types.Image:
-    """A picture from a file, packed into the .blend. Raises HeadFileError."""
+    """A PNG of a result, which may come from anybody, packed into the .blend. Raises HeadFileError."""
+    check_picture(Path(path))
     try:
         image = bpy.data.images.load(str(Path(path).absolute()))
     except RuntimeError as error:

@@ -17,6 +17,8 @@ Parsed = TypeVar("Parsed")
 
 #: Blender's limit for the names of shapes, groups and materials, bytes.
 MAX_NAME_BYTES = 63
+#: A head has some 60 arrays, hair as many.
+MAX_ARRAYS = 1000
 
 
 def checked_floats(
@@ -125,7 +127,10 @@ def opened_npz(data: bytes, most: int, version: int) -> Iterator[np.lib.npyio.Np
     """The arrays of an .npz file that has a `format_version`; they take at most `most` bytes, unpacked."""
     file = io.BytesIO(data)
     with zipfile.ZipFile(file) as archive:
-        if sum(member.file_size for member in archive.infolist()) > most:
+        members = archive.infolist()
+        if len(members) > MAX_ARRAYS:
+            raise ValueError(f"it has more than {MAX_ARRAYS} arrays")
+        if sum(member.file_size for member in members) > most:
             raise ValueError("its arrays are too large")
     with np.load(file, allow_pickle=False) as arrays:
         found = int(arrays["format_version"])

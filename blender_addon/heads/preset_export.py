@@ -19,6 +19,7 @@ from ..errors import ExportError
 from .armature import rig_of
 from .bone_names import NAMINGS, renamed_bones
 from .build import PHOTO_SHAPE, build_head
+from .checked_pictures import check_picture
 from .export import ExportOptions, export_head
 from .expressions import vrm_expressions
 from .head_npz import FILE_NAME, TEXTURE, HeadData, read_head
@@ -336,6 +337,7 @@ def _clear_around(image: bpy.types.Image, window: tuple[float, float, float, flo
 
 @contextmanager
 def _image(path: Path) -> Iterator[bpy.types.Image]:
+    check_picture(path)
     image = bpy.data.images.load(str(path.absolute()))
     image.alpha_mode = "CHANNEL_PACKED"  # or colors beside the lashes turn black
     try:

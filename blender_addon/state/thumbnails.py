@@ -24,7 +24,7 @@ def unregister() -> None:
 
 def photo_icon(photo: Path | None) -> int:
     """Number of a photo's picture for the layout, 0 if there is none."""
-    if photo is None or _previews is None:
+    if photo is None or _previews is None or not photo.is_file():  # Blender would wait for a pipe for ever
         return 0
     try:
         # Another photo under the same name gets another picture.

@@ -51,7 +51,9 @@ class MediaPipeLandmarker:
         try:
             task = vision.FaceLandmarker.create_from_options(options)
         except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{model_path} cannot be used: {error}") from error
+            raise ModelError(
+                f"{model_path} is damaged ({error}): get the project's models folder again."
+            ) from error
         task.__class__ = _class_without_destructor()
         self._task: Any = task
         self._finalizer = weakref.finalize(self, _abandoned.append, (task, os.getpid()))

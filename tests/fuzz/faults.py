@@ -129,10 +129,13 @@ FAULTS: dict[str, dict[str, Callable[[], bytes]]] = {
         "a folder outside": lambda: batch_record(folder="../victim"),
         "a file outside": lambda: batch_record(files=["../../victim.txt"]),
         "an absolute path": lambda: batch_record(folder="/etc", files=["passwd"]),
+        "a million empty photos": lambda: b'{"schema": 2, "photos": [' + b"{}," * 1_000_000 + b"{}]}",
+        "22 million values": lambda: b'{"schema": 2, "photos": [' + b"[]," * 11_000_000 + b"[]]}",
         "brackets": lambda: b"[" * 200_000,
     },
     "configuration": {
         "brackets": lambda: b"[" * 200_000,
         "a number beyond all": lambda: b'{"max_faces": 1e999}',
+        "300 kB of nothing": lambda: b'{"max_faces": 1' + b" " * 300_000 + b"}",
     },
 }

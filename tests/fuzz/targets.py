@@ -296,7 +296,10 @@ def check_batch_record(data: bytes, folder: Path) -> None:
     for name, other in (("batch.json", "batch.journal"), ("batch.journal", "batch.json")):
         (folder / name).write_bytes(data)
         (folder / other).write_bytes(batch_record() if other == "batch.json" else b"")
-        record = BatchRecord.load(folder)
+        try:
+            record = BatchRecord.load(folder)
+        except AddonError:
+            continue
         for photo in record.photos.values():
             for head in photo.heads:
                 for file in (".", *head.files, *(f for step in head.steps.values() for f in step.files)):

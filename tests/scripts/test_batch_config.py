@@ -119,6 +119,8 @@ def test_what_is_wrong_in_a_config_is_told_with_its_name(capsys, tmp_path, value
         ("a.json", "{", "cannot be understood"),
         ("a.json", "[1]", "has to hold options by their names"),
         ("a.toml", "x = ", "cannot be understood"),
+        ("a.toml", ".".join(["a"] * 25_000) + " = 1", "write lists over several lines"),
+        ("a.json", " " * 300_000, "too large"),
         (None, None, "No such file"),
     ],
 )

@@ -1,14 +1,16 @@
 """batch.json, its journal, and what is concluded from them."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blender_addon.batch import record as batch_record
 from blender_addon.batch.options import parse
-from blender_addon.batch.pending import PendingWork, pending_work, photo_hash
+from blender_addon.batch.pending import PendingWork, pending_work, photo_hash, views_hash
 from blender_addon.batch.plan import make_plan
 from blender_addon.batch.record import (
     FILE_NAME,
@@ -19,6 +21,7 @@ from blender_addon.batch.record import (
     PhotoRecord,
     StepRecord,
 )
+from blender_addon.errors import BatchError
 
 HEAD = HeadRecord(
     "a",
@@ -90,6 +93,26 @@ def test_a_journal_that_was_cut_short_loses_its_last_line_only(tmp_path_factory,
 def test_a_record_that_cannot_be_read_is_an_empty_one(tmp_path, text):
     (tmp_path / FILE_NAME).write_text(text)
     assert BatchRecord.load(tmp_path) == BatchRecord()
+
+
+@pytest.mark.parametrize("name", [FILE_NAME, JOURNAL_NAME])
+def test_more_values_than_a_batch_has_are_refused(tmp_path, monkeypatch, name):
+    BatchRecord().save(tmp_path)
+    monkeypatch.setattr(batch_record, "MAX_VALUES", 1000)
+    (tmp_path / name).write_text('{"photos": [' + "{}," * 1000 + "{}]}")
+    with pytest.raises(BatchError, match="larger than the record of a batch: move it"):
+        BatchRecord.load(tmp_path)
+    with pytest.raises(SystemExit):
+        parse(["--resume", "--out", str(tmp_path)], "", "")
+
+
+def test_a_journal_of_nothing_is_read_no_further(tmp_path):
+    BatchRecord().finish(tmp_path, PHOTO)
+    written = (tmp_path / JOURNAL_NAME).read_bytes()
+    (tmp_path / JOURNAL_NAME).write_bytes(b"\n" * 1000 + written)
+    assert BatchRecord.load(tmp_path).photos == {PHOTO.path: PHOTO}
+    (tmp_path / JOURNAL_NAME).write_bytes(b"\n" * 2000 + written)
+    assert not BatchRecord.load(tmp_path).photos
 
 
 def plan(*options):
@@ -169,6 +192,19 @@ def test_a_photo_is_read_again_only_if_it_looks_changed(tmp_path):
     assert photo_hash(photo, known)[0] == "what was noted"
     assert photo_hash(photo, replace(known, mtime_ns=1))[0] == digest
     assert photo_hash(tmp_path / "none.jpg") == (None, -1, -1)
+
+
+def test_photos_of_a_person_that_changed_names_are_read_again(tmp_path):
+    views = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
+    for path, data in zip(views, (b"abc", b"cba"), strict=True):
+        path.write_bytes(data)
+        os.utime(path, ns=(5, 5))
+    digest, size, stamp = views_hash(views)
+    known = PhotoRecord(str(tmp_path), "person", "what was noted", size=size, mtime_ns=stamp)
+    assert views_hash(views, known)[0] == "what was noted"
+    assert views_hash(views, known, verify=True)[0] == digest
+    views[0].rename(tmp_path / "c.jpg")
+    assert views_hash([tmp_path / "c.jpg", views[1]], known)[0] not in ("what was noted", digest)
 
 
 def test_record_is_json_that_others_can_read(tmp_path):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from blender_addon.errors import HeadFileError, SurfaceFileError
 from blender_addon.heads import manifest
+from blender_addon.heads.checked_pictures import check_picture
 from blender_addon.heads.face_document import FaceDocument
 from blender_addon.heads.head_npz import read_head
 from blender_addon.heads.ply import read_ply
@@ -339,3 +340,24 @@ def test_no_value_gives_a_traceback(part, value):
     assert record.landmarks("ibug68").shape[1] == 3
     assert isinstance(record.timings, dict) and json.loads(record.compact()) is not None
     verdict(record.quality)
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    return b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big")
+
+
+@pytest.mark.parametrize(
+    "data", [png_claiming(12_000, 12_000), png_claiming(0, 8), png_claiming(8, 8)[:20], b"\xff\xd8\xff", b""]
+)
+def test_pictures_that_would_fill_the_memory_are_refused(tmp_path, data):
+    picture = tmp_path / "albedo.png"
+    picture.write_bytes(png_claiming(4096, 4096))
+    check_picture(picture)
+    picture.write_bytes(data)
+    with pytest.raises(HeadFileError, match="Reconstruct the photo again"):
+        check_picture(picture)
+
+
+def test_archives_of_endlessly_many_arrays(tmp_path):
+    arrays = head_arrays() | {f"more_{index}": np.zeros(0) for index in range(1001)}
+    assert "more than 1000 arrays" in refused(tmp_path, arrays)
