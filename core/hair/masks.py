@@ -65,6 +65,7 @@ class HairMaps:
         hairline: float32, meters, distance from what is seen of the head's bare skin, 0 on it.
         depth: float32, meters from the camera to the head's skin, inf beside it.
         hidden: bool, where something before the head hides what is there.
+        background: bool, what belongs neither to the person nor to what hides them.
         colors: (SIZE, SIZE, 3) float32, sRGB 0..255, the photo.
     """
 
@@ -77,6 +78,7 @@ class HairMaps:
     hairline: np.ndarray
     depth: np.ndarray
     hidden: np.ndarray
+    background: np.ndarray
     colors: np.ndarray
 
     @property
@@ -192,6 +194,7 @@ def hair_maps(
         np.maximum(signed_outline(~bare), 0),
         depth,
         hidden,
+        _enlarged(segmentation.probabilities[SegmentClass.BACKGROUND]) > 0.5,
         colors,
     )
 

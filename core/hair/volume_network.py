@@ -28,6 +28,7 @@ from .block import (
     TOP,
     HairBlock,
 )
+from .lower_end import lower_end
 from .masks import HairMaps, sample
 from .volume import Billboard, HairVolume
 
@@ -49,6 +50,10 @@ CROPPED = 0.008
 SPIKE_RADIUS = 2
 #: How far outside of the hair cells of spikes are, meters.
 OUTSIDE = 0.004
+#: How far below the hair that is seen beside the neck the network may add some, and over which height that
+#: ends, meters.
+BELOW_SEEN = 0.01
+BELOW_BLEND = 0.01
 #: What an output of 1 adds to the volume's field, meters.
 OUTPUT_SCALE = 0.012
 
@@ -146,6 +151,7 @@ def predict(
     built = inputs[0, : BLOCK[0]] * np.float32(FIELD_LIMIT)
     skin = inputs[0, BLOCK[0] : 2 * BLOCK[0]] * np.float32(SKIN_LIMIT)
     correction = without_false_tails(output * np.float32(OUTPUT_SCALE), built, skin)
+    correction = none_below(correction, lower_end(maps, block.billboard))
     field = built + correction
     along = np.ascontiguousarray(np.moveaxis(flow, 0, -1))
     return HairPrediction(block, correction, along, field, (double, clear))
@@ -172,6 +178,23 @@ def without_false_tails(correction: np.ndarray, built: np.ndarray, skin: np.ndar
     # The rim of what is thick is no spike.
     spikes = added & ~ndimage.binary_dilation(thick, ball)
     return np.where(spikes, np.minimum(correction, -built - np.float32(OUTSIDE)), correction)
+
+
+def none_below(correction: np.ndarray, end: float) -> np.ndarray:
+    """A correction that adds no hair below where hair is seen to end; what it takes away stays.
+
+    Args:
+        correction: (56, 80, 64) float32, meters, to add to the field.
+        end: z in the head frame, meters, see `lower_end`.
+
+    Returns:
+        (56, 80, 64) float32, meters.
+    """
+    if not np.isfinite(end):
+        return correction
+    heights = TOP - np.arange(BLOCK[1]) * BLOCK_CELL
+    kept = ramp(heights, end - BELOW_SEEN - BELOW_BLEND, end - BELOW_SEEN).astype(np.float32)
+    return np.where(correction > 0, correction * kept[None, :, None], correction)
 
 
 def network_inputs(

@@ -1,11 +1,14 @@
 """What the hair network is given, and what becomes of what it says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from core.hair.block import BLOCK, BLOCK_CELL, CHANNELS, FLOW_SHAPE, HairBlock
 from core.hair.builder import HairBuilder, build_shape
 from core.hair.flow import build_flow, image_orientation
+from core.hair.lower_end import NAPE_Z, lower_end
 from core.hair.masks import hair_maps
 from core.hair.scalp import measure_scalp
 from core.hair.settings import HairSettings
@@ -18,6 +21,7 @@ from core.hair.volume_network import (
     TorchHairNetwork,
     load_hair_network,
     network_inputs,
+    none_below,
     without_false_tails,
 )
 from core.runtime.backend import HAIR_NAME, HAIR_ONNX_NAME
@@ -122,6 +126,52 @@ def test_cropped_hair_stays_as_it_is_built():
         built = np.clip(thickness - distance, -0.012, 0.012).astype(np.float32)
         tail = np.full(BLOCK, 0.03, np.float32)
         assert (without_false_tails(tail, built, distance) != 0).any() == changed, thickness
+
+
+def photographed(topology, **ellipse):
+    """What photos show of an ellipse of hair, with clothes below the neck."""
+    rgb, segmentation, hair = picture_of(SegmentClass.HAIR, **ellipse)
+    clothes = np.zeros_like(hair)
+    points = POSE.head_to_camera(np.array([[0.0, 0.05, -0.18]]))
+    row = round(float(segmentation.frame.photo_to_crop(CAMERA.project(points))[0, 1]))
+    clothes[row:, 40:-40] = True
+    probabilities = segmentation.probabilities * ~clothes
+    probabilities[SegmentClass.CLOTHES] = clothes
+    segmentation = replace(segmentation, probabilities=probabilities)
+    return hair_maps(rgb, segmentation, CAMERA, POSE, topology.vertices, topology.triangles)
+
+
+@pytest.mark.parametrize(("low", "ends"), [(-0.05, NAPE_Z), (-0.12, -0.12), (-0.25, -np.inf)])
+def test_hair_ends_where_its_lower_edge_is_free_beside_the_neck(topology, low, ends):
+    maps = photographed(topology, low=low, width=0.12)
+    assert lower_end(maps, Billboard.facing(maps)) == pytest.approx(ends, abs=0.012)
+
+
+def test_what_hides_the_neck_hides_where_hair_ends(topology):
+    maps = photographed(topology, low=-0.12, width=0.12)
+    hand = np.zeros_like(maps.hidden)
+    hand[maps.hidden.shape[0] // 2 :] = True
+    assert lower_end(replace(maps, hidden=hand), Billboard.facing(maps)) == -np.inf
+
+
+@pytest.mark.parametrize(("low", "kept"), [(-0.12, False), (-0.25, True)])
+def test_a_tail_behind_the_neck_is_hair_only_where_hair_is_not_seen_to_end(topology, low, kept):
+    maps = photographed(topology, low=low, width=0.12)
+    skin = Skin(topology.vertices, topology)
+    builder = HairBuilder(topology, SETTINGS)
+    scalp = measure_scalp(maps, skin, builder._regions, builder._completion)
+    block = HairBlock.facing(POSE, Billboard.facing(maps))
+    nape = np.array([0.0, 0.205, -0.15])
+    offset = np.abs(block.points - nape)
+    tail = (offset < [0.035, 0.05, 0.08]).all(1)
+    shape = build_shape(maps, skin, scalp, SETTINGS, Says(np.where(tail, 3.0, 0.0).reshape(BLOCK)))
+    plain = build_shape(maps, skin, scalp, SETTINGS)
+    assert not hair_at(plain, nape[None])[0] and hair_at(shape, nape[None])[0] == kept
+
+
+def test_what_the_network_takes_away_below_the_hairs_end_stays_away():
+    correction = np.full(BLOCK, -0.01, np.float32)
+    np.testing.assert_array_equal(none_below(correction, -0.1), correction)
 
 
 def test_the_network_takes_away_what_is_hidden_but_not_what_the_photo_shows(scene):
