@@ -50,10 +50,10 @@ CROPPED = 0.008
 SPIKE_RADIUS = 2
 #: How far outside of the hair cells of spikes are, meters.
 OUTSIDE = 0.004
-#: How far below the hair that is seen beside the neck the network may add some, and over which height that
-#: ends, meters.
-BELOW_SEEN = 0.01
-BELOW_BLEND = 0.01
+#: How far above the end of hair that is seen beside the neck what the network adds begins to end, and how far
+#: below it ends, meters: with 0 and 2 cm a lip stood off the neck.
+ABOVE_END = 0.015
+BELOW_END = 0.005
 #: What an output of 1 adds to the volume's field, meters.
 OUTPUT_SCALE = 0.012
 
@@ -193,7 +193,7 @@ def none_below(correction: np.ndarray, end: float) -> np.ndarray:
     if not np.isfinite(end):
         return correction
     heights = TOP - np.arange(BLOCK[1]) * BLOCK_CELL
-    kept = ramp(heights, end - BELOW_SEEN - BELOW_BLEND, end - BELOW_SEEN).astype(np.float32)
+    kept = ramp(heights, end - BELOW_END, end + ABOVE_END).astype(np.float32)
     return np.where(correction > 0, correction * kept[None, :, None], correction)
 
 
