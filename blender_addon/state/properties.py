@@ -34,9 +34,9 @@ TEXTURES = [
     for number, size in enumerate((1024, 2048, 4096))
 ]
 FACIAL_HAIR_CHOICES = [
-    ("NONE", "Brows in the Texture", "Brows and beard are a part of the texture"),
-    ("CARDS", "Brows as Cards", "Brows and beard are ribbons of short hair, on those of the texture"),
-    ("STRANDS", "Brows as Strands", "The same as curves; cards where this Blender has none"),
+    ("NONE", "In Texture", "Brows and beard are a part of the texture"),
+    ("CARDS", "As Cards", "Brows and beard are ribbons of short hair, on those of the texture"),
+    ("STRANDS", "As Strands", "The same as curves; cards where this Blender has none"),
 ]
 PLACEMENTS = [
     ("BESIDE", "Beside Other Heads", "At the 3D cursor, or beside the heads that stand there already"),
@@ -89,7 +89,7 @@ class PhotobustSceneSettings(bpy.types.PropertyGroup):
         name="Texture", description="Size of the head's texture", items=TEXTURES, default="2048"
     )
     facial_hair: EnumProperty(
-        name="Facial Hair",
+        name="Brows and Beard",
         description="What brows and, where the photo shows one, beard and mustache become",
         items=FACIAL_HAIR_CHOICES,
         default="NONE",
@@ -109,7 +109,7 @@ HAIR_PRODUCTS = [
 
 
 FACIAL_HAIR_PRODUCTS = [
-    ("NONE", "None", "No brows and no beard but those that are in the texture"),
+    ("NONE", "In Texture", "No brows and no beard but those that are in the texture"),
     ("CARDS", "Cards", "Short ribbons of hair that move with the skin"),
     ("STRANDS", "Strands", "Curves rooted on the skin; cards where this Blender has none"),
 ]
@@ -158,7 +158,7 @@ class PhotobustHead(bpy.types.PropertyGroup):
         name="Hair", description="What to show of the hair", items=HAIR_PRODUCTS, update=_show_hair
     )
     facial_hair_product: EnumProperty(
-        name="Facial Hair",
+        name="Brows and Beard",
         description="What to show of brows and beard",
         items=FACIAL_HAIR_PRODUCTS,
         update=_show_facial_hair,

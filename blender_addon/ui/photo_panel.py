@@ -64,7 +64,7 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     layout.row(align=True).prop(chosen, "make", expand=True)
     if chosen.make != "SURFACE":
         layout.prop(chosen, "texture", text="")
-        layout.prop(chosen, "facial_hair", text="")
+        layout.prop(chosen, "facial_hair")
     layout.prop(chosen, "placement", text="")
     if answer:
         _draw_faces(layout, context)
