@@ -83,8 +83,10 @@ class FakeBatch:
         return sorted(log.read_text().splitlines()) if log.exists() else []
 
     def record(self):
+        """What batch.json has of each photo, by its path in the folder of photos: "a.jpg" and "x/a.jpg" are two."""
         document = json.loads((self.out / "batch.json").read_text())
-        return {Path(photo["path"]).name: photo for photo in document["photos"]}
+        photos = self.folder / "photos"
+        return {Path(photo["path"]).relative_to(photos).as_posix(): photo for photo in document["photos"]}
 
     def tree(self):
         """Path -> content of all files, without what differs from run to run."""
