@@ -83,7 +83,7 @@ class FakeBatch:
         return sorted(log.read_text().splitlines()) if log.exists() else []
 
     def record(self):
-        """What batch.json has of each photo, by its path in the folder of photos: "a.jpg" and "x/a.jpg" are two."""
+        """What batch.json has of each photo, by its path below the photos: "a.jpg" and "x/a.jpg" are two."""
         document = json.loads((self.out / "batch.json").read_text())
         photos = self.folder / "photos"
         return {Path(photo["path"]).relative_to(photos).as_posix(): photo for photo in document["photos"]}
