@@ -36,6 +36,8 @@ STREAK_STEP = 1.7
 CONTRAST_GAIN = 0.9
 #: Standard deviations of the noise that curls are painted with, pixels of that picture: fine and coarse.
 CURL_SIGMAS = (1.2, 4.5)
+#: How much of the locks' contrast curls take: where hair runs in no direction, locks would be blotches.
+CURL_LOCK_LOSS = 0.75
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,10 @@ def texture_shell(
     if flow is not None:
         field = np.zeros((size, size, 2), np.float32)
         field.reshape(-1, 2)[texel] = inside(_in_charts(unwrapped, flow.at(vertices)))
-        streaks, locks = (picture.ravel()[texel] for picture in _streaks(field, settings.seed, tangle(flow)))
-        detail = CONTRAST_GAIN * colors.contrast * streaks + colors.lock_contrast * locks
+        curls = tangle(flow)
+        streaks, locks = (picture.ravel()[texel] for picture in _streaks(field, settings.seed, curls))
+        lock_contrast = (1 - CURL_LOCK_LOSS * curls) * colors.lock_contrast
+        detail = CONTRAST_GAIN * colors.contrast * streaks + lock_contrast * locks
         painted = np.clip(painted * np.exp(detail)[:, None], 0, 255)
     image.reshape(-1, 3)[texel] = painted * (1 - visible) + own * visible
     image = dilate_texels(image, texel, PADDING)

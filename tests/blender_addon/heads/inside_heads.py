@@ -944,7 +944,9 @@ def check_real(folder, photo):
     assert view3d.enclosing(bpy.context, origin) is None, "the head's own hair is not around it"
     head.photobust.hair_product = "SHELL"
     assert "cards" not in {one[hair.MARK] for one in hair.shown_of(head)}
+    head.photobust.hair_length = 0.5
     assert bpy.ops.photobust.comb_by_photo() == {"FINISHED"} and hair.hair_of(head)
+    assert head.photobust.hair_length == 1.0 and bpy.ops.photobust.comb_by_photo() == {"CANCELLED"}
     assert set(bpy.context.selected_objects) == {head, head.parent}
     # Hidden with the eye, so that Alt-H shows it.
     assert surface.hide_render and surface.hide_get() and not surface.hide_viewport
