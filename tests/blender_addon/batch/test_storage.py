@@ -67,11 +67,11 @@ def test_links_that_lead_out_are_refused(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
-def test_only_regular_files_are_opened(tmp_path):
+def test_only_regular_files_are_opened(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "zero").symlink_to("/dev/zero")
     with socket.socket(socket.AF_UNIX) as server:
-        os.chdir(tmp_path)
+        monkeypatch.chdir(tmp_path)
         server.bind("socket")
         for name in ("pipe", "zero", "socket", "."):
             with pytest.raises(OSError):
