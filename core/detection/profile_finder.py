@@ -205,7 +205,7 @@ class ProfileFinder:
             return []
         distinct: list[FaceLandmarks] = []
         for face in self._confirmed(rgb, windows, faces):
-            if not any(overlap(face, other) > SAME_HEAD_OVERLAP for other in (*faces, *distinct)):
+            if not _is_known(face, (*faces, *distinct)):
                 distinct.append(face)
         return distinct
 
@@ -221,7 +221,11 @@ class ProfileFinder:
             if logit > SUSPECTED:
                 candidates.append((logit, points_in_photo(points.astype(np.float64), frame)))
         candidates.sort(key=lambda one: -one[0])
-        unknown = (points for _, points in candidates if not _is_known(points, known))
+        unknown = (
+            points
+            for _, points in candidates
+            if not _is_known(FaceLandmarks(points.astype(np.float32)), known)
+        )
         found: list[tuple[float, FaceLandmarks]] = []
         for points in islice(unknown, CANDIDATES):
             detection = self.refined(rgb, points)
@@ -292,9 +296,8 @@ class ProfileFinder:
         return points_in_photo(points.astype(np.float64)[self._mirror], mirrored_frame(frame)), logit
 
 
-def _is_known(points: np.ndarray, known: Sequence[FaceLandmarks]) -> bool:
-    """Whether landmarks (478, 3) lie where a face was found already."""
-    face = FaceLandmarks(points.astype(np.float32))
+def _is_known(face: FaceLandmarks, known: Sequence[FaceLandmarks]) -> bool:
+    """Whether a face lies where one was found already."""
     return any(overlap(face, other) > SAME_HEAD_OVERLAP for other in known)
 
 

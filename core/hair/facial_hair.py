@@ -442,8 +442,7 @@ def _curves(
     name: str, roots: Roots, directions: np.ndarray, lengths: np.ndarray, points: int, skin: Skin
 ) -> np.ndarray:
     """(N, P, 3) curves along the skin that rise off it, then bend back toward it."""
-    along = directions - (directions * roots.normals).sum(1, keepdims=True) * roots.normals
-    along = _unit(along)
+    along = _along_skin(directions, roots.normals)
     t = np.linspace(0, 1, points)[None, :, None]
     rise = LIFT[name] * t * (1 - 0.45 * t)
     curves = roots.points[:, None] + lengths[:, None, None] * (
@@ -467,7 +466,7 @@ def _sheets(
     """(N, P, 2, 3) left and right edges of cards that begin in the skin, follow it and rise off it."""
     count = len(lengths)
     along = np.linspace(0, 1, CARD_ROWS)
-    tangents = _unit(directions - (directions * roots.normals).sum(1, keepdims=True) * roots.normals)
+    tangents = _along_skin(directions, roots.normals)
     side = np.cross(tangents, roots.normals)
     middles = roots.points[:, None] + tangents[:, None] * (
         lengths[:, None, None] * (along - BEHIND_ROOT)[None, :, None]
@@ -541,6 +540,11 @@ def _bound_ribbons(
 
 def _blend(corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.einsum("nk,nkc->nc", weights, corners)
+
+
+def _along_skin(directions: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """(R, 3) unit vectors: directions without what points out of the skin."""
+    return _unit(directions - (directions * normals).sum(1, keepdims=True) * normals)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
