@@ -33,8 +33,8 @@ def register() -> None:
     """Everything that Blender has to know."""
     session.open_session(log.log_engine_line, log.open_log(settings.user_folder()))
     engine_monitor.remove_leftovers()
-    for one in CLASSES:
-        bpy.utils.register_class(one)
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
     properties.register()
     thumbnails.register()
     file_change.register()
@@ -50,7 +50,7 @@ def unregister() -> None:
     redraw.unregister()
     thumbnails.unregister()
     properties.unregister()
-    for one in reversed(CLASSES):
-        bpy.utils.unregister_class(one)
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
     session.close_session()
     log.close_log()

@@ -207,7 +207,7 @@ class PageServer:
         session.uploading = True
         self._uploads += 1
         try:
-            taken = sum(one.stat().st_size for one in (job.photo, *job.more_photos) if one != photo)
+            taken = sum(path.stat().st_size for path in (job.photo, *job.more_photos) if path != photo)
             most = min(self._settings.max_photo_bytes, self._settings.max_person_bytes - taken)
             await receive_file(request, photo, most, self._settings)
         except BaseException:
@@ -235,7 +235,7 @@ class PageServer:
     def _photo_index(self, request: Request, session: Session) -> tuple[int, int]:
         """Which of how many photos a request brings. Raises Problem."""
         given = [request.query_params.get(name, default) for name, default in (("index", "0"), ("of", "1"))]
-        if not all(NUMBER.fullmatch(one) for one in given):
+        if not all(NUMBER.fullmatch(number) for number in given):
             raise Problem(400, "photos")
         index, count = map(int, given)
         known = 1 + len(session.incoming.more_photos) if session.incoming else 0
@@ -262,7 +262,7 @@ class PageServer:
         _, job = self._job(request)
         message = await self._message(request)
         face = message.get("index")
-        if not isinstance(face, int) or not any(one.index == face and one.usable for one in job.faces):
+        if not isinstance(face, int) or not any(known.index == face and known.usable for known in job.faces):
             raise Problem(400, "face")
         if job.state not in AT_REST or job.export:
             raise Problem(409, "working")

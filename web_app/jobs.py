@@ -178,7 +178,7 @@ class Job:
                 "remarks": list(judged.remarks),
             },
             "photos": 1 + len(self.more_photos),
-            "omitted": [{"name": one.name, "reason": one.reason} for one in self.omitted],
+            "omitted": [{"name": photo.name, "reason": photo.reason} for photo in self.omitted],
             "problem": self.problem,
             "retryable": self.retryable,
             "readable": self.readable,

@@ -52,7 +52,7 @@ def rows(shapes: Sequence[str]) -> list[tuple[str, ...]]:
         if not paired(shape):
             found.append((shape,))
         elif shape.endswith(LEFT):
-            found.append(tuple(one for one in (shape, mirrored(shape)) if one in shapes))
+            found.append(tuple(name for name in (shape, mirrored(shape)) if name in shapes))
         elif mirrored(shape) not in shapes:
             found.append((shape,))
     return found

@@ -201,10 +201,10 @@ def _numbers(
     last = [0.0] * len(wanted)
     for row in rows:
         found = [_number(row[index]) if index < len(row) else None for index in wanted]
-        if len(row) <= max(wanted) or all(one is None for one in found):
+        if len(row) <= max(wanted) or all(value is None for value in found):
             skipped += 1
             continue
-        last = [before if one is None else one for one, before in zip(found, last, strict=True)]
+        last = [before if value is None else value for value, before in zip(found, last, strict=True)]
         values.append(last)
         codes.append(row[time_column].strip() if time_column is not None else "")
         if len(values) > MAX_FRAMES:

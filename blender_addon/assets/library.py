@@ -109,16 +109,16 @@ def fingerprint(record: FaceDocument) -> str:
 def _names_free(name: str) -> Iterator[None]:
     """Nothing else has that name or its armature's, of which Blender would make "name.001"."""
     kinds = (bpy.data.scenes, bpy.data.objects, bpy.data.meshes, bpy.data.armatures)
-    wanted = (name, armature_name(name))
-    found = [(block, one) for kind in kinds for one in wanted if (block := kind.get(one)) is not None]
-    renamed = [(block, one) for block, one in found if not block.library]
+    names = (name, armature_name(name))
+    found = [(block, wanted) for kind in kinds for wanted in names if (block := kind.get(wanted)) is not None]
+    renamed = [(block, old) for block, old in found if not block.library]
     try:
-        for block, one in renamed:
-            block.name = f"photobust {one}"[:60]
+        for block, old in renamed:
+            block.name = f"photobust {old}"[:60]
         yield
     finally:
-        for block, one in renamed:
-            block.name = one
+        for block, old in renamed:
+            block.name = old
 
 
 def _build(folder: Path, kind: str, collection: bpy.types.Collection, name: str) -> bpy.types.Object:

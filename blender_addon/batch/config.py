@@ -88,9 +88,9 @@ def as_arguments(
             raise BatchError(f"{name} can be named on the command line only: a file may come from anybody")
         if name == "photos":
             listed = [value] if isinstance(value, str) else value
-            if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+            if not isinstance(listed, list) or not all(isinstance(entry, str) for entry in listed):
                 raise BatchError("photos has to be a text or a list of texts")
-            photos = [_inside(source.parent, "photos", one) for one in listed]
+            photos = [_inside(source.parent, "photos", entry) for entry in listed]
         else:
             arguments += _argument(action, value, source)
     return arguments, photos

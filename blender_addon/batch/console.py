@@ -107,8 +107,8 @@ def summary(
     ]
     if people:
         lines.append(f"{_people(people)}, {photos_used(views)}{':' if remarks(views) else '.'}")
-        lines += [f"  {o.shown}: {one}" for o in people for one in remarks(o.views)]
-    about = [f"  {o.shown}: {one}" for o in good for one in _on_corrections(o)]
+        lines += [f"  {o.shown}: {remark}" for o in people for remark in remarks(o.views)]
+    about = [f"  {o.shown}: {correction}" for o in good for correction in _on_corrections(o)]
     if about:
         lines += ["Corrections:", *about]
     new = [o for o in good if o.path in worked]
@@ -135,7 +135,7 @@ def summary(
 
 def _on_corrections(outcome: PhotoRecord) -> list[str]:
     """What is to be said of the corrections of a photo's heads, a sentence each."""
-    said = (one for head in outcome.heads for one in head.quality.get("corrections", ()))
+    said = (correction for head in outcome.heads for correction in head.quality.get("corrections", ()))
     return list(dict.fromkeys(map(str, said)))
 
 

@@ -58,32 +58,32 @@ def remarks_on_corrections(
         photos: All photos of the batch.
         head: Whether it makes animation-ready heads.
     """
-    hashed = [one for one in pins if one.get("sha256")]
+    hashed = [pin for pin in pins if pin.get("sha256")]
     names = [photo.name for photo in photos]
     if not head:
-        return [one for one in (unused_corrections(pins, names, head),) if one]
+        return [message for message in (unused_corrections(pins, names, head),) if message]
     digests = {_digest(photo) for photo in photos} if hashed else set()
-    named = [one for one in pins if not one.get("sha256")]
+    named = [pin for pin in pins if not pin.get("sha256")]
     found = [unused_corrections(named, names, head)]
     unknown = _further(hashed) - set(names)
     if unknown:
         found.append(
             f"The corrections over {_named(unknown)} are not used: no such photo is among those named."
         )
-    lost = [one for one in hashed if one["sha256"] not in digests]
+    lost = [pin for pin in hashed if pin["sha256"] not in digests]
     if lost:
         found.append(
-            f"The corrections of {_named({str(one.get('photo')) for one in lost})} are not used: none of"
+            f"The corrections of {_named({str(pin.get('photo')) for pin in lost})} are not used: none of"
             " the photos is the file that they were made for, by its SHA-256."
         )
     several = {name for name, count in Counter(names).items() if count > 1}
-    several &= {str(one.get("photo")) for one in named}
+    several &= {str(pin.get("photo")) for pin in named}
     if several:
         found.append(
             f"Several photos are named {_named(several)}, and the corrections of that name are used for each:"
             ' save them anew, or give each its "sha256".'
         )
-    return [one for one in found if one]
+    return [message for message in found if message]
 
 
 def unused_corrections(pins: Sequence[Mapping[str, Any]], names: Sequence[str], head: bool) -> str | None:
@@ -98,7 +98,7 @@ def unused_corrections(pins: Sequence[Mapping[str, Any]], names: Sequence[str], 
         return None
     if not head:
         return "--pins corrects animation-ready heads, and only surfaces are made: leave out --surface."
-    unknown = {str(one.get("photo")) for one in pins} - set(names)
+    unknown = {str(pin.get("photo")) for pin in pins} - set(names)
     unknown |= _further(pins) - set(names)
     if not unknown:
         return None
@@ -108,8 +108,8 @@ def unused_corrections(pins: Sequence[Mapping[str, Any]], names: Sequence[str], 
 def _further(pins: Sequence[Mapping[str, Any]]) -> set[str]:
     """Names of the photos of a person, beside the main ones, that something is corrected over."""
     found: set[str] = set()
-    for one in pins:
-        placed, ignored = one.get("pins"), one.get("further_ignored")
+    for entry in pins:
+        placed, ignored = entry.get("pins"), entry.get("further_ignored")
         for pin in placed if isinstance(placed, list) else ():
             name = pin.get("photo") if isinstance(pin, Mapping) else None
             if isinstance(name, str) and name:

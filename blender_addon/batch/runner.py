@@ -126,7 +126,9 @@ class BatchRunner:
         queue = iter(enumerate(inputs))
         threads = [
             threading.Thread(target=self._work, args=(turns, queue), name=f"photobust-photo-{n + 1}")
-            for n, turns in enumerate(PHOTOS_PER_PROCESSOR * [PhotoTurns(one) for one in self._processors])
+            for n, turns in enumerate(
+                PHOTOS_PER_PROCESSOR * [PhotoTurns(processor) for processor in self._processors]
+            )
         ]
         try:
             for thread in threads:
@@ -180,7 +182,7 @@ class BatchRunner:
                 if worked:
                     self._worked.add(outcome.path)
                     line = f"[{len(self._outcomes)}/{self._total}] {in_words(outcome)}"
-                    self._console.lines([line, *(f"  {one}" for one in remarks(outcome.views))])
+                    self._console.lines([line, *(f"  {remark}" for remark in remarks(outcome.views))])
         except JobCancelledError:
             return False  # the batch was stopped
         except BaseException as error:  # noqa: BLE001 (raised again by `run`)

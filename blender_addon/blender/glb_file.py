@@ -146,7 +146,7 @@ def texture_window(data: bytes, material: str) -> tuple[float, float, float, flo
     """
     document, binary = glb_chunks(data)
     try:
-        numbers = {k for k, one in enumerate(document["materials"]) if material in one.get("name", "")}
+        numbers = {k for k, entry in enumerate(document["materials"]) if material in entry.get("name", "")}
         accessors = [
             document["accessors"][primitive["attributes"]["TEXCOORD_0"]]
             for mesh in document["meshes"]
@@ -156,7 +156,7 @@ def texture_window(data: bytes, material: str) -> tuple[float, float, float, flo
         found = [accessor_values(document, binary, accessor) for accessor in accessors]
     except (KeyError, IndexError, TypeError):
         return None
-    values = [one for one in found if one is not None and len(one)]
+    values = [part for part in found if part is not None and len(part)]
     if not values or len(values) < len(found) or accessors[0]["componentType"] != FLOAT:
         return None
     corners = np.concatenate(values)
@@ -225,7 +225,7 @@ def _quantize(document: dict[str, Any], binary: bytes, views: list[bytes]) -> di
                 accessor.pop("byteOffset", None)
                 accessor.pop("min", None)
                 accessor.pop("max", None)
-                number = next(key for key, one in COMPONENTS.items() if one == kind)
+                number = next(key for key, component in COMPONENTS.items() if component == kind)
                 accessor |= {"bufferView": -len(views), "componentType": number, "normalized": True}
                 strides[-len(views)] = rounded.strides[0]
     if done:
@@ -304,10 +304,10 @@ def _source(document: dict[str, Any], kind: str, image: int) -> dict[str, Any]:
 def _drop_unused(document: dict[str, Any]) -> None:
     """Remove textures that no material has, and images that no texture has."""
     places = [
-        one
+        item
         for material in document["materials"]
         for holder in (material, material.get("pbrMetallicRoughness", {}))
-        for name, one in holder.items()
+        for name, item in holder.items()
         if name.endswith("Texture")
     ]
     kept = sorted({place["index"] for place in places})
@@ -332,11 +332,11 @@ def _references(value: Any) -> list[dict[str, Any]]:
     if isinstance(value, dict):
         if "bufferView" in value:
             found.append(value)
-        for one in value.values():
-            found += _references(one)
+        for item in value.values():
+            found += _references(item)
     elif isinstance(value, list):
-        for one in value:
-            found += _references(one)
+        for item in value:
+            found += _references(item)
     return found
 
 

@@ -79,9 +79,9 @@ def skins_at_root(data: bytes) -> bytes:
         skinned = [number for number, node in enumerate(nodes) if "skin" in node and "mesh" in node]
         for scene in document.get("scenes", []):
             below = _below(nodes, scene["nodes"])
-            scene["nodes"] += [one for one in skinned if one in below and one not in scene["nodes"]]
+            scene["nodes"] += [index for index in skinned if index in below and index not in scene["nodes"]]
         for node in nodes:
-            children = [one for one in node.get("children", []) if one not in skinned]
+            children = [child for child in node.get("children", []) if child not in skinned]
             if children:
                 node["children"] = children
             else:
@@ -107,7 +107,7 @@ def _renumber(added: dict[str, Any], first: dict[str, int]) -> None:
     """Let a document's objects name each other by the numbers that they get behind another's."""
     for name, key in LISTS.items():
         if key:
-            holders = [added[one] for one in LISTS if one in added]
+            holders = [added[key] for key in LISTS if key in added]
             _shift(holders, key, first[name])
     for mesh in added.get("meshes", []):
         for primitive in mesh["primitives"]:
@@ -118,7 +118,7 @@ def _renumber(added: dict[str, Any], first: dict[str, int]) -> None:
                     attributes[name] += first["accessors"]
     for node in added["nodes"]:
         if "children" in node:
-            node["children"] = [one + first["nodes"] for one in node["children"]]
+            node["children"] = [child + first["nodes"] for child in node["children"]]
 
 
 def _shift(value: Any, key: str, by: int) -> None:
@@ -126,12 +126,12 @@ def _shift(value: Any, key: str, by: int) -> None:
     if isinstance(value, dict):
         if type(value.get(key)) is int:
             value[key] += by
-        for name, one in value.items():
+        for name, item in value.items():
             if name != "extras":
-                _shift(one, key, by)
+                _shift(item, key, by)
     elif isinstance(value, list):
-        for one in value:
-            _shift(one, key, by)
+        for item in value:
+            _shift(item, key, by)
 
 
 def world_matrix(nodes: list[dict[str, Any]], number: int) -> np.ndarray:

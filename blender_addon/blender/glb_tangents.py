@@ -57,7 +57,7 @@ def _add(
         return False
     accessors = document["accessors"]
     numbers = (*(attributes[name] for name in wanted), primitive["indices"])
-    points, normals, uv, corners = (accessor_values(document, binary, accessors[one]) for one in numbers)
+    points, normals, uv, corners = (accessor_values(document, binary, accessors[index]) for index in numbers)
     if points is None or normals is None or uv is None or corners is None or uv.dtype.kind != "f":
         return False
     tangents = vertex_tangents(points, normals, uv, corners.reshape(-1, 3).astype(np.int64))

@@ -18,8 +18,8 @@ def scratch_scene() -> Iterator[bpy.types.Scene]:
     finally:
         # A reference from before edit mode may be worth nothing; the name is.
         scene = bpy.data.scenes[name]
-        for one in list(scene.collection.objects):
-            bpy.data.objects.remove(one)
+        for ob in list(scene.collection.objects):
+            bpy.data.objects.remove(ob)
         bpy.data.scenes.remove(scene)
 
 

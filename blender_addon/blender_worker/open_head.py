@@ -42,8 +42,8 @@ def open_head(folder: Path, name: str) -> bpy.types.Object:
     cube = bpy.data.objects.get(CUBE_NAME)
     if cube is not None and cube.type == "MESH" and len(cube.data.vertices) == CUBE_VERTICES:
         bpy.data.objects.remove(cube)
-    for one in bpy.context.selected_objects:
-        one.select_set(False)
+    for ob in bpy.context.selected_objects:
+        ob.select_set(False)
     head.select_set(True)
     bpy.context.view_layer.objects.active = head
     for window in bpy.context.window_manager.windows:

@@ -90,7 +90,7 @@ def document(head: bpy.types.Object) -> dict[str, Any]:
     made: dict[str, Any] = {"version": VERSION, "pins": pins, "sliders": slider_values(head)}
     if note.ignored_png:
         made["ignored_png"] = note.ignored_png
-    further = {one.name: one.png for one in note.further_ignored if one.png}
+    further = {photo.name: photo.png for photo in note.further_ignored if photo.png}
     if further:
         made["further_ignored"] = further
     return made
@@ -162,9 +162,9 @@ def named_pins(head: bpy.types.Object) -> list[NamedPin]:
 def set_named_pins(head: bpy.types.Object, answer: object) -> None:
     """Keep what the engine says of the points that can be corrected."""
     found = []
-    for one in answer if isinstance(answer, list) else []:
-        if isinstance(one, dict) and isinstance(one.get("vertex"), int):
-            found.append([str(one.get("name")), str(one.get("group")), one["vertex"]])
+    for entry in answer if isinstance(answer, list) else []:
+        if isinstance(entry, dict) and isinstance(entry.get("vertex"), int):
+            found.append([str(entry.get("name")), str(entry.get("group")), entry["vertex"]])
     head.photobust.pin_table = json.dumps(found, separators=(",", ":"))
 
 
@@ -241,7 +241,7 @@ def _carriers(head: bpy.types.Object, known: int) -> np.ndarray | list[int]:
         return np.array(kept, int)
     groups = {group.index for group in head.vertex_groups if group.name in EYEBALLS}
     vertices = head.data.vertices[:known]
-    eyes = [vertex.index for vertex in vertices if any(one.group in groups for one in vertex.groups)]
+    eyes = [vertex.index for vertex in vertices if any(element.group in groups for element in vertex.groups)]
     if not eyes:
         return []
     points = coordinates(head.data.shape_keys.key_blocks[0])

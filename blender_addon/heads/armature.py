@@ -136,16 +136,16 @@ def set_bones_drive_shapes(head: bpy.types.Object, wanted: bool) -> None:
     # Others that hang on the same bones, such as a retopologized one; each mesh once.
     bent = {child.data: child for child in rig.children if child.type == "MESH"}
     drives = _drives(rig)
-    for one in bent.values():
-        _carry(one, rig, moving, wanted)
-        keys = one.data.shape_keys.key_blocks if one.data.shape_keys else {}
+    for mesh_object in bent.values():
+        _carry(mesh_object, rig, moving, wanted)
+        keys = mesh_object.data.shape_keys.key_blocks if mesh_object.data.shape_keys else {}
         for key in [keys[shape] for shape in drives if shape in keys]:
             if wanted:
                 _add_driver(key, rig, drives[key.name])
             else:
                 key.driver_remove("value")
                 key.value = rig.get(key.name, 0.0)
-        one.update_tag()
+        mesh_object.update_tag()
     if not wanted:
         for shape in drives:
             rig.pop(shape, None)
@@ -307,7 +307,7 @@ def _carry(head: bpy.types.Object, rig: bpy.types.Object, moving: list[str], wan
         group = head.vertex_groups[parent.name]
         index = head.vertex_groups[name].index
         for vertex in head.data.vertices:
-            weights = {one.group: one.weight for one in vertex.groups}
+            weights = {element.group: element.weight for element in vertex.groups}
             if index not in weights:
                 continue
             now = weights.get(group.index, 0.0) + (weights[index] if wanted else -weights[index])

@@ -75,7 +75,7 @@ def checked_names(name: str, arrays: dict[str, np.ndarray]) -> tuple[str, ...]:
         raise ValueError(f"{name} is {values.dtype} {values.shape} instead of texts")
     texts = tuple(str(value) for value in values)
     if len(set(texts)) < len(texts) or not all(
-        is_text(one) and len(one.encode()) <= MAX_NAME_BYTES for one in texts
+        is_text(text) and len(text.encode()) <= MAX_NAME_BYTES for text in texts
     ):
         raise ValueError(f"{name} has texts that cannot be names")
     return texts

@@ -206,7 +206,9 @@ def read_head(path: str | os.PathLike) -> HeadData:
 def _arrays(data: bytes) -> dict[str, np.ndarray]:
     """The arrays of an .npz file by name."""
     with opened_npz(data, MAX_UNPACKED_BYTES, FORMAT_VERSION) as arrays:
-        needed = [FILE_KEYS.get(one.name, one.name) for one in fields(HeadData) if one.default is MISSING]
+        needed = [
+            FILE_KEYS.get(field.name, field.name) for field in fields(HeadData) if field.default is MISSING
+        ]
         for group in (SECOND_UV_ARRAYS, VISEME_ARRAYS, BONE_ARRAYS):
             if any(name in arrays.files for name in group):
                 needed += group

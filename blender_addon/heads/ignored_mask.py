@@ -80,7 +80,7 @@ def add_runs(mask: np.ndarray, found: object) -> bool:
     """
     rows = found if isinstance(found, list) else []
     for row in rows:
-        if not (isinstance(row, list) and len(row) == 3 and all(isinstance(one, int) for one in row)):
+        if not (isinstance(row, list) and len(row) == 3 and all(isinstance(value, int) for value in row)):
             raise ValueError("runs that are none")
         y, first, end = row
         if not (0 <= y < mask.shape[0] and 0 <= first < end <= mask.shape[1]):

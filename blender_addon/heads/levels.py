@@ -97,6 +97,6 @@ def _copy_weights(head: bpy.types.Object, target: bpy.types.Object, kept: np.nda
     groups = {group.index: group.name for group in head.vertex_groups if group.name in rig.data.bones}
     made = {index: target.vertex_groups.new(name=name) for index, name in groups.items()}
     for number, vertex in enumerate(kept.tolist()):
-        for one in head.data.vertices[vertex].groups:
-            if one.group in made and one.weight > MIN_WEIGHT:
-                made[one.group].add([number], one.weight, "REPLACE")
+        for element in head.data.vertices[vertex].groups:
+            if element.group in made and element.weight > MIN_WEIGHT:
+                made[element.group].add([number], element.weight, "REPLACE")

@@ -26,9 +26,9 @@ def free_places(
         The places, `SPACING` or more apart.
     """
     taken = [
-        one.matrix_world.translation.copy()
-        for one in scene.objects
-        if one.photobust.is_head and one not in ignored
+        ob.matrix_world.translation.copy()
+        for ob in scene.objects
+        if ob.photobust.is_head and ob not in ignored
     ]
     places: list[Vector] = []
     index = 0

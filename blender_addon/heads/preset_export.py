@@ -137,7 +137,7 @@ def _hair_file(folder: Path, preset: Preset) -> bytes:
             made = Path(temporary) / picture.name
             kind = write_picture(picture, made, round(preset.texture_size * HAIR_FRACTION), "webp")
             images[picture.stem] = Picture(made.read_bytes(), kind)
-        images = {stem: one for stem, one in images.items() if one.kind == "webp"}
+        images = {stem: image for stem, image in images.items() if image.kind == "webp"}
         try:
             return compact(source.read_bytes(), images=images, quantized=preset.quantized)
         except (OSError, ValueError) as error:
@@ -188,7 +188,7 @@ def _level(data: HeadData, ratio: float) -> int | None:
     for number, known in enumerate(LEVEL_RATIOS[: len(data.levels)]):
         if abs(known - ratio) <= RATIO_TOLERANCE:
             return number
-    there = ", ".join(f"{one:g}" for one in (1.0, *LEVEL_RATIOS[: len(data.levels)]))
+    there = ", ".join(f"{known:g}" for known in (1.0, *LEVEL_RATIOS[: len(data.levels)]))
     raise ExportError(
         f"This head has no level with {ratio:g} of its triangles, but {there}: change the preset."
     )
@@ -221,9 +221,9 @@ def _write(
         made = export_head(context, head, folder, format_, stem, picture, levels)
         return [*made, *_beside(texture.parent, folder, f"{stem}_", made)]
     made = []
-    for number, one in enumerate(objects):
+    for number, ob in enumerate(objects):
         level_stem = f"{stem}_lod{number}" if number else stem
-        made += export_head(context, one, folder, format_, level_stem, picture, options)
+        made += export_head(context, ob, folder, format_, level_stem, picture, options)
         if format_ == "glb":
             _compact(made[-1], preset, texture)
     return list(dict.fromkeys(made))
@@ -245,10 +245,10 @@ def _write_blend(objects: list[bpy.types.Object], path: Path, preset: Preset) ->
     collection = bpy.data.collections.new(objects[0].name)
     rig = rig_of(objects[0])
     try:
-        for one in [*objects, *([rig] if rig is not None else [])]:
-            collection.objects.link(one)
-        for one in objects[1:]:
-            one.hide_viewport = one.hide_render = True
+        for ob in [*objects, *([rig] if rig is not None else [])]:
+            collection.objects.link(ob)
+        for ob in objects[1:]:
+            ob.hide_viewport = ob.hide_render = True
         naming = preset.bones if preset.bones != "none" else "blender"
         with renamed_bones(rig, naming), written_atomically(path) as partial:
             bpy.data.libraries.write(str(partial), {collection}, fake_user=True, compress=True)

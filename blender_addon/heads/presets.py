@@ -130,7 +130,7 @@ def parse_preset(document: Any, name: str) -> Preset:
     """
     if not isinstance(document, dict):
         raise PresetError(f"The preset {name} has to be a JSON object.")
-    known = {one.name for one in fields(Preset)}
+    known = {field.name for field in fields(Preset)}
     for key in document:
         if key not in known:
             raise PresetError(f"The preset {name} has a field {key!r}: there are {', '.join(sorted(known))}.")
@@ -149,7 +149,7 @@ def _some_of(allowed: tuple[str, ...], least: int = 0) -> Any:
     return lambda value: (
         isinstance(value, tuple)
         and len(value) >= least
-        and all(isinstance(one, str) and one in allowed for one in value)
+        and all(isinstance(entry, str) and entry in allowed for entry in value)
     )
 
 
@@ -170,7 +170,7 @@ _CHECKS: dict[str, Any] = {
     "lods": lambda value: (
         isinstance(value, tuple)
         and 0 < len(value) <= MAX_LODS
-        and all(_number(one, 0.01, 1.0) for one in value)
+        and all(_number(entry, 0.01, 1.0) for entry in value)
     ),
     "texture_size": lambda value: isinstance(value, int) and _number(value, *TEXTURE_RANGE),
     "texture_format": _one_of(PICTURES),
@@ -178,7 +178,7 @@ _CHECKS: dict[str, Any] = {
     "shapes": _one_of(SHAPES),
     "pose": lambda value: (
         isinstance(value, dict)
-        and all(isinstance(key, str) and _number(one, 0.0, 1.0) for key, one in value.items())
+        and all(isinstance(key, str) and _number(entry, 0.0, 1.0) for key, entry in value.items())
     ),
     "hair": _one_of(HAIR),
     "quantized": lambda value: isinstance(value, bool),

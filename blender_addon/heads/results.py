@@ -126,6 +126,6 @@ def select_only(view_layer: bpy.types.ViewLayer, objects: Sequence[bpy.types.Obj
     """Select these and make the first the active one, as Blender's own importers do."""
     for other in list(view_layer.objects.selected):
         other.select_set(False, view_layer=view_layer)
-    for one in objects:
-        one.select_set(True, view_layer=view_layer)
+    for ob in objects:
+        ob.select_set(True, view_layer=view_layer)
     view_layer.objects.active = objects[0]

@@ -102,9 +102,9 @@ def transfer_groups(
         return
     weights = np.zeros((len(source.mesh.vertices), len(names)), np.float32)
     for vertex in source.mesh.vertices:
-        for one in vertex.groups:
-            if one.group < len(names):
-                weights[vertex.index, one.group] = one.weight
+        for element in vertex.groups:
+            if element.group < len(names):
+                weights[vertex.index, element.group] = element.weight
     mixed = source.surface.closest(vertices).interpolate(
         weights[source.triangles.triangles].astype(np.float64)
     )

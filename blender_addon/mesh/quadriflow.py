@@ -316,8 +316,8 @@ def without_spikes(
         rim = np.unique(target)
         if not len(rim):
             return vertices
-        for one in rim:
-            vertices[one] = vertices[source[target == one]].mean(0)
+        for vertex in rim:
+            vertices[vertex] = vertices[source[target == vertex]].mean(0)
         vertices[rim] = surface.closest(vertices[rim]).point
         far[rim] = False
     return vertices

@@ -148,8 +148,8 @@ def put_beside(context: bpy.types.Context, original: bpy.types.Object, new: bpy.
                 original.hide_set(True, view_layer=layer)
     original.hide_render = True
     layer = context.view_layer
-    for one in list(layer.objects.selected):
-        one.select_set(False, view_layer=layer)
+    for ob in list(layer.objects.selected):
+        ob.select_set(False, view_layer=layer)
     if new.name in layer.objects:
         new.hide_set(False, view_layer=layer)
         new.select_set(True, view_layer=layer)

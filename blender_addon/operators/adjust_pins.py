@@ -434,7 +434,7 @@ def lock_pin(head: bpy.types.Object, name: str, locked: bool) -> None:
         head.photobust.pins[index].locked = locked
         return
     camera = camera_in(document_of(head), photo.number)
-    named = next((one for one in adjustments.named_pins(head) if one.name == name), None)
+    named = next((pin for pin in adjustments.named_pins(head) if pin.name == name), None)
     if camera is not None and named is not None:
         x, y = camera.project(adjustments.pin_point(head, named.vertex)[None])[0]
         place_pin(head, name, float(x), float(y), locked, photo.name)
@@ -443,10 +443,10 @@ def lock_pin(head: bpy.types.Object, name: str, locked: bool) -> None:
 def restore_pins(head: bpy.types.Object, pins: list[dict[str, Any]]) -> None:
     """The pins as they were: as in `adjustments.document`."""
     head.photobust.pins.clear()
-    for one in pins:
+    for entry in pins:
         pin = head.photobust.pins.add()
-        pin.name, pin.x, pin.y, pin.locked = one["name"], one["x"], one["y"], one["locked"]
-        pin.corrects, pin.photo = one["corrects"].upper(), one.get("photo", "")
+        pin.name, pin.x, pin.y, pin.locked = entry["name"], entry["x"], entry["y"], entry["locked"]
+        pin.corrects, pin.photo = entry["corrects"].upper(), entry.get("photo", "")
 
 
 def show_answer(context: bpy.types.Context, head: bpy.types.Object, answer: PinAnswer) -> None:

@@ -85,7 +85,7 @@ def request_of(head: bpy.types.Object) -> ReconstructionRequest:
     """What to ask the engine for, to have a head made with its corrections. Raises AddonError."""
     note = head.photobust
     main = Path(bpy.path.abspath(note.photo))
-    photos = tuple(Path(bpy.path.abspath(one.path)) for one in note.photos)
+    photos = tuple(Path(bpy.path.abspath(photo.path)) for photo in note.photos)
     gone = next((photo for photo in (main, *photos) if not photo.is_file()), None)
     if gone is not None:
         raise AddonError(f"The photo {gone} is not there any more: put it back.")

@@ -41,7 +41,7 @@ class PhotoFiles:
     def chosen(self) -> list[str]:
         """Paths of the files. Raises AddonError if there is none."""
         folder = Path(bpy.path.abspath(self.directory))
-        paths = [str(folder / one.name) for one in self.files if one.name]
+        paths = [str(folder / file.name) for file in self.files if file.name]
         single = bpy.path.abspath(self.filepath)
         if not paths and bpy.path.basename(single):
             paths = [single]

@@ -249,7 +249,7 @@ class PHOTOBUST_OT_reconstruct(ModalRun, bpy.types.Operator):
         if not wanted.frame_head:
             return ""
         context.view_layer.update()
-        around = view3d.enclosing(context, [one.matrix_world.translation for one in made])
+        around = view3d.enclosing(context, [ob.matrix_world.translation for ob in made])
         whole = [*with_rigs(made), *(hair for head in made for hair in hair_of(head))]
         if view3d.frame_from_front(context, whole, alone=around is not None) and around is not None:
             return f' "{around.name}" is around it, so this view is in Local View: / leaves it.'

@@ -259,7 +259,7 @@ def workbench_color(
 def _is_clear(material: bpy.types.Material) -> bool:
     shaders = [node for node in (material.node_tree.nodes if material.node_tree else []) if node.inputs]
     alphas = [node.inputs["Alpha"] for node in shaders if node.type == "BSDF_PRINCIPLED"]
-    clear = alphas and all(not one.is_linked and one.default_value < MOST_CLEAR for one in alphas)
+    clear = alphas and all(not alpha.is_linked and alpha.default_value < MOST_CLEAR for alpha in alphas)
     return bool(clear) and material.diffuse_color[3] < MOST_CLEAR
 
 

@@ -52,7 +52,7 @@ def chosen_photos(scene: bpy.types.Scene) -> tuple[Path, ...]:
     first = chosen_photo(scene)
     if first is None:
         return ()
-    return (first, *(Path(bpy.path.abspath(one.path)) for one in scene.photobust.further_photos))
+    return (first, *(Path(bpy.path.abspath(photo.path)) for photo in scene.photobust.further_photos))
 
 
 def choose_photos(scene: bpy.types.Scene, photos: Iterable[str | Path]) -> None:

@@ -18,15 +18,15 @@ def _slider(shape: str) -> Any:
 
     def halves(self: bpy.types.PropertyGroup) -> list[str]:
         known = sliders.shapes_of(self.id_data)
-        return [one for one in (shape, mirrored(shape)) if one in known]
+        return [name for name in (shape, mirrored(shape)) if name in known]
 
     def get(self: bpy.types.PropertyGroup) -> float:
-        values = [sliders.value_of(self.id_data, one) for one in halves(self)]
+        values = [sliders.value_of(self.id_data, half) for half in halves(self)]
         return sum(values) / max(len(values), 1)
 
     def set_both(self: bpy.types.PropertyGroup, value: float) -> None:
-        for one in halves(self):
-            sliders.set_value(self.id_data, one, value)
+        for half in halves(self):
+            sliders.set_value(self.id_data, half, value)
 
     return FloatProperty(
         name=stem(shape),

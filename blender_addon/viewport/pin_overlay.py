@@ -70,10 +70,10 @@ def photo_on_screen(
     """
     corners = [camera.matrix_world @ corner for corner in camera.data.view_frame(scene=scene)]
     shown = [location_3d_to_region_2d(region, view, corner) for corner in corners]
-    if any(one is None for one in shown):
+    if any(point is None for point in shown):
         return None
-    left, right = min(one.x for one in shown), max(one.x for one in shown)
-    low, high = min(one.y for one in shown), max(one.y for one in shown)
+    left, right = min(point.x for point in shown), max(point.x for point in shown)
+    low, high = min(point.y for point in shown), max(point.y for point in shown)
     render = scene.render
     scale = ((right - left) / render.resolution_x, (high - low) / render.resolution_y)
     if min(scale) <= 0:
@@ -104,11 +104,15 @@ def view_at(
         head: The head.
     """
     for area in context.window.screen.areas if context.window else ():
-        region = next((one for one in area.regions if one.type == "WINDOW"), None)
+        region = next((region for region in area.regions if region.type == "WINDOW"), None)
         if area.type != "VIEW_3D" or region is None or not _is_inside(region, x, y):
             continue
-        others = [one for one in area.regions if one.type != "WINDOW" and min(one.width, one.height) > 1]
-        if any(_is_inside(one, x, y) for one in others):
+        others = [
+            region
+            for region in area.regions
+            if region.type != "WINDOW" and min(region.width, region.height) > 1
+        ]
+        if any(_is_inside(other, x, y) for other in others):
             return None
         view = area.spaces.active.region_3d
         photo = photo_of(context.scene, head, region, view)

@@ -67,8 +67,8 @@ def frame_from_front(context: bpy.types.Context, objects: Sequence[bpy.types.Obj
             bpy.ops.view3d.localview(frame_selected=False)
     if space.local_view is None:
         return False
-    for one in objects:
-        one.local_view_set(space, True)
+    for ob in objects:
+        ob.local_view_set(space, True)
     return True
 
 

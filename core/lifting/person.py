@@ -299,7 +299,7 @@ class PersonSolver:
             return []
         main = max(pictures, key=lambda k: photos[k].fitness)
         pairs = [pair for k in pictures if k != main for pair in ((main, k), (k, main))]
-        found = [self.matcher.match(pictures, one, other) for one, other in pairs]
+        found = [self.matcher.match(pictures, first, other) for first, other in pairs]
         return [match for match in found if match]
 
     def _measurement(self, photo: PersonPhoto) -> LinearObservation:

@@ -247,7 +247,8 @@ def _hue_slope(picture: np.ndarray, face: np.ndarray) -> float:
     red, green, blue = np.log(colors.astype(np.float64) + HUE_FLOOR).T
     rows, columns = np.nonzero(face)
     across, along = (
-        (one - one.mean()) / max(float(np.ptp(one)) / 2, 1.0) for one in (columns.astype(np.float64), rows)
+        (axis - axis.mean()) / max(float(np.ptp(axis)) / 2, 1.0)
+        for axis in (columns.astype(np.float64), rows)
     )
     lightness = red * LUMINANCE[0] + green * LUMINANCE[1] + blue * LUMINANCE[2]
     terms = np.stack([np.ones_like(across), across, along, lightness, lightness**2], 1)

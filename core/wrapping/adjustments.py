@@ -85,7 +85,7 @@ class Adjustments:
         for name, value in sliders.items():
             if not (is_name(name) and is_finite(value) and abs(value) <= MAX_SLIDER):
                 raise RequestError(f'"sliders" have to be numbers from -{MAX_SLIDER:g} to {MAX_SLIDER:g}')
-        found = tuple(_pin(one) for one in pins)
+        found = tuple(_pin(pin) for pin in pins)
         if len({(pin.name, pin.photo) for pin in found}) < len(found):
             raise RequestError('"pins" name a point twice in one photo')
         ignored = _mask(document.get("ignored_png"))
@@ -215,7 +215,7 @@ def _pin(value: object) -> Pin:
     x, y = value.get("x"), value.get("y")
     if not (is_name(name) and corrects in CORRECTIONS and isinstance(locked, bool)):
         raise RequestError(f'a pin has a "name", and "corrects" one of {", ".join(CORRECTIONS)}')
-    if not all(is_finite(one) and abs(one) <= MAX_COORDINATE for one in (x, y)):  # type: ignore[arg-type]
+    if not all(is_finite(number) and abs(number) <= MAX_COORDINATE for number in (x, y)):  # type: ignore[arg-type]
         raise RequestError(f'"x" and "y" of the pin {name} have to be pixels of the photo')
     photo = value.get("photo", "")
     if not isinstance(photo, str) or len(photo) > MAX_FILE_NAME:

@@ -202,7 +202,7 @@ def children(pid: int) -> list[int]:
 def descendants(pid: int) -> list[int]:
     """The processes that a process has started, and theirs."""
     found = children(pid)
-    return found + [one for child in found for one in descendants(child)]
+    return found + [descendant for child in found for descendant in descendants(child)]
 
 
 def kind_of(pid: int) -> str | None:

@@ -158,14 +158,14 @@ def _timeless(value: Any, dated: bool = False) -> Any:
     if isinstance(value, dict):
         left_out = (*TIMES, *(("bytes", "sha256") if dated else ()))
         return {
-            name: _timeless(one, Path(name).suffix in DATED)
-            for name, one in value.items()
+            name: _timeless(item, Path(name).suffix in DATED)
+            for name, item in value.items()
             if name not in left_out and not (name == "options" and "photos" in value)
         }
     if isinstance(value, list):
-        if all(isinstance(one, dict) and "path" in one for one in value):
+        if all(isinstance(item, dict) and "path" in item for item in value):
             value = sorted(value, key=lambda photo: photo["path"])
-        return [_timeless(one) for one in value]
+        return [_timeless(item) for item in value]
     return value
 
 

@@ -114,9 +114,9 @@ def cost(reconstructor: Reconstructor, path: Path, work: float) -> Cost:
 def table(what: str, costs: Sequence[Cost]) -> str:
     """The costs in Markdown."""
     rows = [
-        f"| {one.work:g} | {one.found} | {one.load:.2f} | {one.total:.2f} | "
-        f"{one.total / max(one.found, 1):.2f} | {one.peak / 1e6:.0f} |"
-        for one in costs
+        f"| {cost.work:g} | {cost.found} | {cost.load:.2f} | {cost.total:.2f} | "
+        f"{cost.total / max(cost.found, 1):.2f} | {cost.peak / 1e6:.0f} |"
+        for cost in costs
     ]
     head = f"| {what} | heads | reading, s | all, s | all, s a head | peak memory so far, MB |"
     return "\n".join(["", head, "|---|---|---|---|---|---|", *rows])
@@ -130,7 +130,7 @@ def plot(by_faces: Sequence[Cost], by_size: Sequence[Cost], path: Path) -> None:
     for axis, costs, label in zip(
         axes, (by_faces, by_size), ("faces in a photo", "megapixels, one face"), strict=True
     ):
-        axis.plot([one.work for one in costs], [one.total for one in costs], "o-")
+        axis.plot([cost.work for cost in costs], [cost.total for cost in costs], "o-")
         axis.set(xlabel=label, ylabel="processor's time, s", xlim=(0, None), ylim=(0, None))
         axis.grid(alpha=0.3)
     figure.savefig(path, dpi=110)

@@ -198,11 +198,11 @@ def print_grooms(bench: Bench, options: argparse.Namespace, networks: dict[str, 
     found = measure_grooms(bench.hair, networks, options.grooms, tuple(options.yaw))
     for kind in GroomKind:
         for method, rows in found.items():
-            figures = [one for own, one in rows if own == kind]
+            figures = [figure for own, figure in rows if own == kind]
             if figures:
                 print_row(f"{kind} {method}", figures)
     for method, rows in found.items():
-        print_row(f"grooms {method}", [one for _, one in rows])
+        print_row(f"grooms {method}", [figure for _, figure in rows])
 
 
 def main() -> None:

@@ -105,7 +105,7 @@ def volume(vertices: np.ndarray, quads: np.ndarray) -> float:
     rim = np.array([edge for edge in there if edge[::-1] not in there])
     graph = csr_matrix((np.ones(len(rim)), rim.T), (len(vertices), len(vertices)))
     label = connected_components(graph, directed=False)[1]
-    middle = np.array([vertices[rim[label[rim[:, 0]] == one, 0]].mean(0) for one in label[rim[:, 0]]])
+    middle = np.array([vertices[rim[label[rim[:, 0]] == ring, 0]].mean(0) for ring in label[rim[:, 0]]])
     corners = vertices[triangles]
     caps = np.stack([vertices[rim[:, 1]], vertices[rim[:, 0]], middle], 1)
     return float(sum(np.linalg.det(part).sum() for part in (corners, caps)) / 6)

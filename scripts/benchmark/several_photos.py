@@ -63,7 +63,7 @@ def scan(args: argparse.Namespace, reconstructor: "Reconstructor") -> None:
         together = error(person, target.points, target.landmarks)
         print(
             f"| {', '.join(yaws)} | {', '.join(f'{value:.3f}' for value in errors)} | {together:.3f} |"
-            f" {sum(one for _, one in singles):.1f} | {seconds:.1f} |",
+            f" {sum(error for _, error in singles):.1f} | {seconds:.1f} |",
             flush=True,
         )
 

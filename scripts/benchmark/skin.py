@@ -395,9 +395,9 @@ def main() -> None:
     people = 0
     with Reconstructor.from_pretrained(paths.models) as reconstructor:
         benchmark = SkinBenchmark(reconstructor, paths.panoramas, options.segmentation)
-        for photo, one in held_out(paths, reconstructor, options.count):
+        for photo, render in held_out(paths, reconstructor, options.count):
             before = len(benchmark.rows)
-            benchmark.measure(photo, one, people)
+            benchmark.measure(photo, render, people)
             people += len(benchmark.rows) > before
             print(photo.name, flush=True)
     if not people:

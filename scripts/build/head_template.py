@@ -72,7 +72,7 @@ def surface_arrays(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     nothing = np.zeros(len(arrays["vertices"]), np.float32)
     topology = HeadTopology.of({**arrays, **makehuman, "openness": nothing, "thickness": nothing})
     uv, quad_uv = unwrap(topology)
-    openness, thickness = (one.astype(np.float16) for one in occlusion_and_thickness(topology))
+    openness, thickness = (values.astype(np.float16) for values in occlusion_and_thickness(topology))
     return {**makehuman, "uv": uv, "quad_uv": quad_uv, "openness": openness, "thickness": thickness}
 
 

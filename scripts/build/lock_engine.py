@@ -93,7 +93,7 @@ def report(pins: list[str], python: str, tags: tuple[str, ...]) -> dict[str, str
             done = subprocess.run([*command, *pins], capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 installed = json.loads(path.read_text("utf-8"))["install"]
-                return {normalized(one["metadata"]["name"]): _sha256(one) for one in installed}
+                return {normalized(package["metadata"]["name"]): _sha256(package) for package in installed}
         missing = NOT_FOUND.search(done.stderr)
         if not missing:
             raise LockError(f"pip failed: {done.stderr.strip()[-600:]}")

@@ -52,7 +52,7 @@ def portrait_contrasts(paths: "DataPaths") -> dict[str, np.ndarray]:
 def found_lightness(arrays: dict[str, np.ndarray], contrasts: np.ndarray) -> np.ndarray:
     """(N,) L* by contrasts (N, C) and the arrays of a fit."""
     terms = contrast_terms(contrasts, arrays["lightness_mean"], arrays["lightness_deviation"])
-    return np.array([lightness_of(one) for one in np.exp(terms @ arrays["lightness_weights"])])
+    return np.array([lightness_of(color) for color in np.exp(terms @ arrays["lightness_weights"])])
 
 
 def report(name: str, found: np.ndarray, true: np.ndarray) -> None:

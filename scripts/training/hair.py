@@ -85,10 +85,12 @@ def export(args: argparse.Namespace) -> None:
 def evaluate(args: argparse.Namespace) -> None:
     """Measure the run's network beside the construction."""
     figures = _measured(args, {"network": args.run / "models"})
-    for method, one in figures.items():
-        print(f"{method:14}volume {one.volume:.3f}  side {one.side:.3f}  back {one.back:.3f}", end="")
-        print(f"  angle {one.angle_deg:.1f} degrees")
-    write_figures(args.run / "hair.json", {name: asdict(one) for name, one in figures.items()})
+    for method, figure in figures.items():
+        print(
+            f"{method:14}volume {figure.volume:.3f}  side {figure.side:.3f}  back {figure.back:.3f}", end=""
+        )
+        print(f"  angle {figure.angle_deg:.1f} degrees")
+    write_figures(args.run / "hair.json", {name: asdict(figure) for name, figure in figures.items()})
 
 
 def promote(args: argparse.Namespace) -> int:
@@ -96,7 +98,7 @@ def promote(args: argparse.Namespace) -> int:
     from core.runtime.backend import HAIR_NAME, HAIR_ONNX_NAME
 
     figures = _measured(args, {"candidate": args.run / "models", "current": args.models})
-    scores = {method: one.volume for method, one in figures.items()}
+    scores = {method: figure.volume for method, figure in figures.items()}
     print("mean IoU of volumes, " + ", ".join(f"{name}: {score:.3f}" for name, score in scores.items()))
     candidate = scores.pop("candidate")
     names = (HAIR_NAME, HAIR_ONNX_NAME)
@@ -116,7 +118,7 @@ def _measured(args: argparse.Namespace, folders: dict[str, Path]) -> "dict[str, 
         if name != "current" or path.is_file():
             networks[name] = OnnxHairNetwork(path)
     found = measure_grooms(HairBench(HeadTopology.load(args.models)), networks, args.grooms)
-    return {method: mean_figures([one for _, one in rows]) for method, rows in found.items()}
+    return {method: mean_figures([figure for _, figure in rows]) for method, rows in found.items()}
 
 
 STEPS = {

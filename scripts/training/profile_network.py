@@ -111,9 +111,9 @@ def lifter(args: argparse.Namespace) -> None:
 def evaluate(args: argparse.Namespace) -> None:
     """Measure the run's network beside MediaPipe alone."""
     figures = _measured(args, {"network": args.run / "models"})
-    for method, one in figures.items():
-        print(f"{method:14}", "  ".join(f"{name} {value:.3f}" for name, value in asdict(one).items()))
-    write_figures(args.run / "profile.json", {name: asdict(one) for name, one in figures.items()})
+    for method, figure in figures.items():
+        print(f"{method:14}", "  ".join(f"{name} {value:.3f}" for name, value in asdict(figure).items()))
+    write_figures(args.run / "profile.json", {name: asdict(figure) for name, figure in figures.items()})
 
 
 def promote(args: argparse.Namespace) -> int:
@@ -129,9 +129,9 @@ def promote(args: argparse.Namespace) -> int:
     require_checkpoints([args.run / "models" / PROFILE_FILE_NAME], "profile_network.py lifter")
     require_regressions(args.run / "models", args.models)
     figures = _measured(args, {"candidate": args.run / "models", "current": args.models})
-    for name, one in figures.items():
-        print(f"{name}: found {one.found:.3f}, false finds {one.false_finds:.3f}")
-    scores = {name: one.found - one.wrong - one.false_finds for name, one in figures.items()}
+    for name, figure in figures.items():
+        print(f"{name}: found {figure.found:.3f}, false finds {figure.false_finds:.3f}")
+    scores = {name: figure.found - figure.wrong - figure.false_finds for name, figure in figures.items()}
     names = (PROFILE_NAME, PROFILE_ONNX_NAME, PROFILE_FILE_NAME)
     return promote_network(args, names, scores["candidate"], scores["current"], LEAST_GAIN)
 

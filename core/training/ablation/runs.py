@@ -216,4 +216,4 @@ def run_variant(variant: Variant, folder: Path, results: Path, seconds: float) -
 
 def rows(measured: list[tuple[int, HeadMeasure]]) -> list[dict[str, float]]:
     """What is kept of each head."""
-    return [{"yaw_bin": yaw, **one.to_dict()} for yaw, one in measured]
+    return [{"yaw_bin": yaw, **errors.to_dict()} for yaw, errors in measured]

@@ -176,7 +176,7 @@ class SkinStudio:
             garments.append((hair, SegmentClass.HAIR))
         elif dress == "hat":
             hats = accessories.hat(rng, wearer)
-            garments += [(one, SegmentClass.HEADWEAR) for one in hats]
+            garments += [(hat, SegmentClass.HEADWEAR) for hat in hats]
         if dress:
             garments.append((accessories.shoulders(rng, self._patterns), SegmentClass.CLOTHES))
         return garments

@@ -89,11 +89,13 @@ class ObservedSkin:
     def load(cls, path: Path) -> "ObservedSkin":
         """Read what `save` has written."""
         with np.load(path) as data:
-            return cls(*(data[one.name] for one in fields(cls)))
+            return cls(*(data[field.name] for field in fields(cls)))
 
     def save(self, path: Path) -> None:
         """Write an .npz file."""
-        write_arrays(path, {one.name: getattr(self, one.name) for one in fields(self)}, compressed=False)
+        write_arrays(
+            path, {field.name: getattr(self, field.name) for field in fields(self)}, compressed=False
+        )
 
 
 def observe(sampler: SkinSampler, photo: Photo, reconstruction: Reconstruction) -> ObservedSkin:
@@ -153,8 +155,8 @@ class AlbedoFitting:
         mean = self._inwards(self._smoothed(mean, back, certainty, MEAN_FRACTION))
         components = np.stack(
             [
-                self._inwards(self._smoothed(one, back, certainty, COMPONENT_FRACTION))
-                for one in components[:KEPT]
+                self._inwards(self._smoothed(component, back, certainty, COMPONENT_FRACTION))
+                for component in components[:KEPT]
             ]
         )
         scale = np.abs(components).max((1, 2))
@@ -225,8 +227,8 @@ class AlbedoFitting:
         ).astype(np.float64)
         completed = np.stack(
             [
-                mean + self.completion.smooth(one - mean, own, anchor=nothing)
-                for one, own in zip(logs, weight, strict=True)
+                mean + self.completion.smooth(log - mean, own, anchor=nothing)
+                for log, own in zip(logs, weight, strict=True)
             ]
         )
         robust = weight.copy()
@@ -290,7 +292,7 @@ def fit_lightness(contrasts: np.ndarray, lightness: np.ndarray, seed: int = 0) -
     """
     rng = np.random.default_rng(seed)
     mean, deviation = np.nanmean(contrasts, 0), np.nanstd(contrasts, 0) + 1e-6
-    true = np.log([luminance_of(one) for one in lightness])
+    true = np.log([luminance_of(value) for value in lightness])
     group = np.digitize(lightness, LIGHTNESS_GROUPS)
     counts = 1 / np.bincount(group)[group]
     counts *= len(counts) / counts.sum()

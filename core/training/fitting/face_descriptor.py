@@ -126,7 +126,7 @@ def fit_discriminant(features: np.ndarray, person: np.ndarray, components: int, 
     x_scale = x.std(0) + 1e-3 * x.std()
     x = x / x_scale
     people = np.unique(person)
-    means = np.stack([x[person == one].mean(0) for one in people])
+    means = np.stack([x[person == name].mean(0) for name in people])
     within = x - means[np.searchsorted(people, person)]
     covariance = within.T @ within / (len(x) - len(people))
     isotropic = np.eye(len(covariance)) * np.trace(covariance) / len(covariance)
@@ -136,7 +136,7 @@ def fit_discriminant(features: np.ndarray, person: np.ndarray, components: int, 
     matrix = (to_components / x_scale) @ whiten @ directions[:, ::-1][:, :count]
     # The scale of each direction is such that pictures of one person have variance 1 along it.
     projected = (features - mean) @ matrix
-    means = np.stack([projected[person == one].mean(0) for one in people])
+    means = np.stack([projected[person == name].mean(0) for name in people])
     within = projected - means[np.searchsorted(people, person)]
     spread = np.sqrt((within**2).sum(0) / (len(x) - len(people)))
     pictures = len(x) / len(people)
@@ -228,10 +228,10 @@ def descriptor_arrays(descriptor: FaceDescriptor) -> dict[str, np.ndarray]:
     """The arrays of models/face_descriptor.npz."""
     arrays = {"points": descriptor.points.astype(np.int32), "limit": np.array(descriptor.limit, np.float32)}
     arrays["shape_limit"] = np.array(descriptor.shape_limit, np.float32)
-    for name, one in (("shape", descriptor.shape), ("pattern", descriptor.pattern)):
+    for name, part in (("shape", descriptor.shape), ("pattern", descriptor.pattern)):
         arrays |= {
-            f"{name}_mean": one.mean.astype(np.float32),
-            f"{name}_matrix": one.matrix.astype(np.float32),
-            f"{name}_between": one.between.astype(np.float32),
+            f"{name}_mean": part.mean.astype(np.float32),
+            f"{name}_matrix": part.matrix.astype(np.float32),
+            f"{name}_between": part.between.astype(np.float32),
         }
     return arrays

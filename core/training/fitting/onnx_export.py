@@ -88,7 +88,7 @@ def _with_channel_of_ones(layer: nn.Sequential) -> nn.Sequential:
     wider.weight = nn.Parameter(torch.cat([conv.weight, nothing]).detach())
     normalization = nn.BatchNorm2d(norm.num_features + 1, norm.eps)
     values = {"weight": 1.0, "bias": 1.0, "running_mean": 0.0, "running_var": 1.0}
-    state = {name: torch.cat([getattr(norm, name), torch.tensor([one])]) for name, one in values.items()}
+    state = {name: torch.cat([getattr(norm, name), torch.tensor([value])]) for name, value in values.items()}
     normalization.load_state_dict(state, strict=False)
     return nn.Sequential(wider, normalization, activation)
 

@@ -315,10 +315,10 @@ def export_averaged_weights(
     """
     from safetensors.torch import save_file
 
-    states = [torch.load(one, weights_only=True) for one in checkpoints]
+    states = [torch.load(checkpoint, weights_only=True) for checkpoint in checkpoints]
     averaged = [state["averaged"] for state in states]
     tensors = {
-        name.removeprefix(AVERAGED_PREFIX): torch.stack([one[name].float() for one in averaged])
+        name.removeprefix(AVERAGED_PREFIX): torch.stack([state[name].float() for state in averaged])
         .mean(0)
         .half()
         .contiguous()

@@ -55,9 +55,9 @@ class HairBatch:
 def stack(samples: list[HairBatch]) -> HairBatch:
     """A batch of single samples."""
     return HairBatch(
-        np.stack([one.inputs for one in samples]),
-        np.stack([one.truth for one in samples]),
-        np.stack([one.flow for one in samples]),
+        np.stack([sample.inputs for sample in samples]),
+        np.stack([sample.truth for sample in samples]),
+        np.stack([sample.flow for sample in samples]),
     )
 
 

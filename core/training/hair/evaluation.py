@@ -208,11 +208,11 @@ def mean_figures(figures: list[HairFigures]) -> HairFigures:
         return float(np.median(known)) if known else float("nan")
 
     return HairFigures(
-        float(np.mean([one.volume for one in figures])),
-        float(np.mean([one.side for one in figures])),
-        float(np.mean([one.back for one in figures])),
-        median([one.angle_deg for one in figures]),
-        median([one.tangent_deg for one in figures]),
+        float(np.mean([figure.volume for figure in figures])),
+        float(np.mean([figure.side for figure in figures])),
+        float(np.mean([figure.back for figure in figures])),
+        median([figure.angle_deg for figure in figures]),
+        median([figure.tangent_deg for figure in figures]),
     )
 
 

@@ -237,9 +237,9 @@ def pack(samples: list[HairSample]) -> dict[str, np.ndarray]:
         return np.clip(np.round(values / unit * 127), -127, 127).astype(np.int8)
 
     return {
-        "inputs": np.stack([bytes_of(one.inputs, 1.0) for one in samples]),
-        "truth": np.stack([bytes_of(one.truth, TRUTH_LIMIT) for one in samples]),
-        "flow": np.stack([bytes_of(one.flow, 1.0) for one in samples]),
+        "inputs": np.stack([bytes_of(sample.inputs, 1.0) for sample in samples]),
+        "truth": np.stack([bytes_of(sample.truth, TRUTH_LIMIT) for sample in samples]),
+        "flow": np.stack([bytes_of(sample.flow, 1.0) for sample in samples]),
     }
 
 

@@ -49,9 +49,9 @@ class LabeledShard:
         """Compress labeled pictures."""
         quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
         return cls(
-            [cv2.imencode(".jpg", one.picture[..., ::-1], quality)[1].tobytes() for one in pictures],
-            [cv2.imencode(".png", one.labels)[1].tobytes() for one in pictures],
-            np.stack([one.direction for one in pictures]),
+            [cv2.imencode(".jpg", entry.picture[..., ::-1], quality)[1].tobytes() for entry in pictures],
+            [cv2.imencode(".png", entry.labels)[1].tobytes() for entry in pictures],
+            np.stack([entry.direction for entry in pictures]),
         )
 
     @classmethod

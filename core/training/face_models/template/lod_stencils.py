@@ -103,10 +103,10 @@ class _StencilFit:
         self.kept, triangles = np.unique(topology.quads.ravel()[corners], return_inverse=True)
         self.triangles, self.part = triangles.reshape(-1, 3), part
         self.stencils = _stencils(topology, self.kept)
-        self.count = np.array([len(one) for one in self.stencils])
+        self.count = np.array([len(stencil) for stencil in self.stencils])
         self.first = np.concatenate([[0], np.cumsum(self.count)])
         self.row = np.repeat(np.arange(len(self.kept)), self.count)
-        self.source = np.array([vertex for one in self.stencils for vertex in one])
+        self.source = np.array([vertex for stencil in self.stencils for vertex in stencil])
         self.weights = np.zeros(len(self.source))
         offsets = topology.vertices[self.source] - topology.vertices[self.kept[self.row]]
         self.damping = DAMPING * (offsets.astype(np.float64) ** 2).sum(1)
@@ -178,7 +178,7 @@ class _StencilFit:
         values = [(moved * normal[sample]).sum(1) * across[sample], *(moved * all_axes[sample, None]).T]
         residuals = [(residual * normal).sum(1) * across, *(residual * all_axes[:, None]).T]
         size = len(points), len(self.weights)
-        rows = [sparse.csr_matrix((one, (sample, entry)), size) for one in values]
+        rows = [sparse.csr_matrix((weights, (sample, entry)), size) for weights in values]
         return sparse.vstack(rows).tocsr(), np.concatenate(residuals)
 
     def _closest(
@@ -223,8 +223,8 @@ def _around(points: np.ndarray, graph: sparse.csr_matrix, vertex: int, most: int
     order: list[int] = []
     visited, front = {vertex}, [vertex]
     for _ in range(RINGS):
-        slices = [graph.indices[graph.indptr[one] : graph.indptr[one + 1]] for one in front]
-        ring = {int(other) for one in slices for other in one}
+        slices = [graph.indices[graph.indptr[inner] : graph.indptr[inner + 1]] for inner in front]
+        ring = {int(other) for neighbors in slices for other in neighbors}
         front = sorted(ring - visited, key=lambda one: float(np.linalg.norm(points[one] - points[vertex])))
         visited.update(front)
         order += front

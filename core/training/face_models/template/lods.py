@@ -253,7 +253,7 @@ class _EdgeCollapse:
 
     def _vertices_gone(self, a: int) -> list[int]:
         """The vertices that are gone around one that goes, too, and that one."""
-        return [a, *(one for index in sorted(self.around[a]) for one in self.gone[index])]
+        return [a, *(vertex for index in sorted(self.around[a]) for vertex in self.gone[index])]
 
     def _distances(self, vertices: list[int], change: _Change) -> np.ndarray:
         """(S, n, T) how far vertices are from the triangles of a change, in each shape."""
@@ -279,7 +279,7 @@ class _EdgeCollapse:
             moved = [b if corner == a else corner for corner in corners]
             if not self._keeps_shape(corners, moved):
                 return None
-            change[index] = moved, [replaced[uv[at]] if k == at else one for k, one in enumerate(uv)]
+            change[index] = moved, [replaced[uv[at]] if k == at else corner for k, corner in enumerate(uv)]
         return change
 
     def _keeps_shape(self, before: list[int], after: list[int]) -> bool:
@@ -321,7 +321,7 @@ class _EdgeCollapse:
                 self.costs.pop((other, vertex), None)
         for vertex in neighbors:
             self._push_from(vertex)
-        for vertex in {other for one in neighbors for other in self._neighbors(one)} - neighbors:
+        for vertex in {other for neighbor in neighbors for other in self._neighbors(neighbor)} - neighbors:
             self._push_from(vertex)
 
 

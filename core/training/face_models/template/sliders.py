@@ -119,22 +119,22 @@ def build_sliders(package: Path, topology: HeadTopology) -> dict[str, np.ndarray
     for name, (group, more, less) in SLIDERS.items():
         fractions = FRACTIONS.get(name, (1.0, 1.0))
         directions += [
-            fraction * placed(_target(source, base, one), group)
-            for one, fraction in zip((more, less), fractions, strict=True)
+            fraction * placed(_target(source, base, target), group)
+            for target, fraction in zip((more, less), fractions, strict=True)
         ]
         names.append(name)
         groups.append(group)
     parts = RigidParts(with_eye_surfaces(topology))
-    directions = [_with_rigid_parts(one, parts, mesh.mirror) for one in directions]
-    used = [np.flatnonzero(np.linalg.norm(one, axis=1) > SMALLEST_OFFSET) for one in directions]
+    directions = [_with_rigid_parts(direction, parts, mesh.mirror) for direction in directions]
+    used = [np.flatnonzero(np.linalg.norm(direction, axis=1) > SMALLEST_OFFSET) for direction in directions]
     return {
         "names": np.array(names),
         "groups": np.array(groups),
-        "starts": np.cumsum([0, *(len(one) for one in used)]).astype(np.int32),
+        "starts": np.cumsum([0, *(len(vertices) for vertices in used)]).astype(np.int32),
         "vertices": np.concatenate(used).astype(np.uint16),
-        "offsets": np.concatenate([one[k] for one, k in zip(directions, used, strict=True)]).astype(
-            np.float16
-        ),
+        "offsets": np.concatenate(
+            [direction[vertices] for direction, vertices in zip(directions, used, strict=True)]
+        ).astype(np.float16),
     }
 
 
@@ -147,7 +147,7 @@ def _target(source: MakeHuman, base: BaseMesh, name: str) -> np.ndarray:
     """(19158, 3) offsets of a target, of both sides if it is of one, dm."""
     folder, stem = name.split("/")
     stems = (stem, f"r-{stem[2:]}") if stem.startswith("l-") else (stem,)
-    paths = [source.data / "mpfb2/targets" / folder / f"{one}.target.gz" for one in stems]
+    paths = [source.data / "mpfb2/targets" / folder / f"{stem}.target.gz" for stem in stems]
     return np.sum([source.target(path, len(base.vertices)) for path in paths], axis=0)
 
 

@@ -58,7 +58,7 @@ def unwrap(topology: HeadTopology) -> tuple[np.ndarray, np.ndarray]:
     quad_uv = np.zeros_like(topology.quads)
 
     def add(faces: np.ndarray, coordinates: np.ndarray, corners: np.ndarray) -> None:
-        quad_uv[faces] = corners + sum(len(one) for one in uv)
+        quad_uv[faces] = corners + sum(len(island) for island in uv)
         uv.append(coordinates)
 
     skin = topology.faces_of(SKIN)
