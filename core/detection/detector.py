@@ -30,7 +30,7 @@ from .landmarks import (
 )
 from .mediapipe_import import import_mediapipe
 from .mediapipe_landmarker import MediaPipeLandmarker
-from .profile_finder import PROFILE_ATTEMPT, ProfileFinder, landmark_yaw
+from .profile_finder import PROFILE_ATTEMPT, ProfileFinder, is_searched, landmark_yaw, windows_beside
 from .views import (
     PLAIN_CONFIDENCE,
     DetectionView,
@@ -239,7 +239,8 @@ class FaceDetector:
 
     def _profiles_beside(self, rgb: np.ndarray, faces: list[FaceLandmarks]) -> list[FaceLandmarks]:
         """Heads from the side that the photo shows beside faces found already."""
-        finder = self._profile_finder()
+        # The network is not even loaded where the faces leave no room for others.
+        finder = self._profile_finder() if is_searched(windows_beside(rgb.shape, faces)) else None
         return finder.beside(rgb, faces) if finder else []
 
     def _rotated_detections(

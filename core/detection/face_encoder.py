@@ -23,9 +23,27 @@ STEM = 16
 GIVEN = (1, 4, 7, 13)
 
 
-def _pad(x: Tensor, stride: int) -> Tensor:
-    # TensorFlow's "same": with a stride of two the odd pixel is added behind.
-    return functional.pad(x, (0, 1, 0, 1) if stride == 2 else (1, 1, 1, 1))
+class SameConv2d(nn.Conv2d):
+    """A 3 x 3 convolution that pads as TensorFlow's "same": with a stride of two the odd pixel is behind.
+
+    (B, inputs, H, W) -> (B, outputs, H / stride, W / stride).
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int, groups: int = 1) -> None:
+        super().__init__(inputs, outputs, 3, stride, groups=groups)
+        #: Pixels that are added on the left, on the right, above and below.
+        self.margins = (0, 1, 0, 1) if stride == 2 else (1, 1, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run it.
+
+        Args:
+            x: (B, inputs, H, W) float32.
+
+        Returns:
+            (B, outputs, H / stride, W / stride) float32.
+        """
+        return super().forward(functional.pad(x, self.margins))
 
 
 class BlazeBlock(nn.Module):
@@ -34,7 +52,7 @@ class BlazeBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.stride, self.more = stride, outputs - inputs
-        self.depthwise = nn.Conv2d(inputs, inputs, 3, stride, groups=inputs)
+        self.depthwise = SameConv2d(inputs, inputs, stride, groups=inputs)
         self.pointwise = nn.Conv2d(inputs, outputs, 1)
         self.act = nn.PReLU(outputs)
 
@@ -47,7 +65,7 @@ class BlazeBlock(nn.Module):
         Returns:
             (B, outputs, H / stride, W / stride) float32.
         """
-        y = self.pointwise(self.depthwise(_pad(x, self.stride)))
+        y = self.pointwise(self.depthwise(x))
         if self.stride == 2:
             x = functional.max_pool2d(x, 2)
         if self.more:
@@ -62,7 +80,7 @@ class FaceNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(3, STEM, 3, 2)
+        self.stem = SameConv2d(3, STEM, 2)
         self.act = nn.PReLU(STEM)
         blocks, channels = [], STEM
         for outputs, stride in BLOCKS:
@@ -79,7 +97,7 @@ class FaceNetwork(nn.Module):
         Returns:
             Maps (B, C, H, H) float32 of 16, 32, 64 and 128 channels at 96, 48, 24 and 6 pixels.
         """
-        x = self.act(self.stem(_pad(picture, 2)))
+        x = self.act(self.stem(picture))
         given = []
         for place, block in enumerate(self.blocks):
             x = block(x)

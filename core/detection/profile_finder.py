@@ -11,9 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 import numpy as np
 
-from ..geometry.frames import AffineFrame, upright_map
+from ..geometry.frames import AffineFrame, compose_affine, upright_map
 from ..geometry.reflection import load_landmark_symmetry
 from ..image.crop import cut_crop
 from ..runtime.backend import PROFILE_NAME, PROFILE_ONNX_NAME, choose_backend
@@ -55,6 +56,8 @@ CANDIDATES = 4
 REFINEMENTS = 3
 #: Logit from which on a window may show a face, ...
 SUSPECTED = 0.0
+#: ... and beside other faces, once it has been looked at in a window that fits (heads: 2.7 and more), ...
+SUSPECTED_BESIDE = 2.0
 #: ... and from which on a face is one, both ways.
 CONFIRMED = 4.25
 #: Mean distance of the landmarks from those of the mirror image, in sizes of the face, up to which they
@@ -187,7 +190,9 @@ class ProfileFinder:
         Returns:
             The most probable face that is confirmed, photo frame, or None.
         """
-        found = self._confirmed(rgb, search_windows(rgb.shape, degrees), ())
+        windows = search_windows(rgb.shape, degrees)
+        pictures = ((frame, cut_crop(rgb, frame, PROFILE_SIZE, PROFILE_SIZE)) for frame in windows)
+        found = self._confirmed(rgb, pictures)
         return found[0] if found else None
 
     def beside(self, rgb: np.ndarray, faces: Sequence[FaceLandmarks]) -> list[FaceLandmarks]:
@@ -201,23 +206,35 @@ class ProfileFinder:
             Those that are confirmed, photo frame, the most probable first; none overlaps another.
         """
         windows = windows_beside(rgb.shape, faces)
-        if len(windows) > MOST_WINDOWS_BESIDE:
+        if not is_searched(windows):
             return []
+        # All windows are of one size: the photo is made smaller once for them.
+        shrink = max(1, int(1.0 / windows[0].scale))
         distinct: list[FaceLandmarks] = []
-        for face in self._confirmed(rgb, windows, faces):
+        for face in self._confirmed(rgb, _cut_small(rgb, windows, shrink), faces, SUSPECTED_BESIDE):
             if not _is_known(face, (*faces, *distinct)):
                 distinct.append(face)
         return distinct
 
     def _confirmed(
-        self, rgb: np.ndarray, windows: Iterable[AffineFrame], known: Sequence[FaceLandmarks]
+        self,
+        rgb: np.ndarray,
+        windows: Iterable[tuple[AffineFrame, np.ndarray]],
+        known: Sequence[FaceLandmarks] = (),
+        suspected: float = SUSPECTED,
     ) -> list[FaceLandmarks]:
         """Confirmed faces of the most probable windows, the most probable first, but for those that are
         known already.
+
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+            windows: With their pictures (128, 128, 3) uint8.
+            known: Faces, photo frame.
+            suspected: Logit from which on a window that fits may show a face.
         """
         candidates = []
-        for frame in windows:
-            points, logit = self._model.run(cut_crop(rgb, frame, PROFILE_SIZE, PROFILE_SIZE))
+        for frame, picture in windows:
+            points, logit = self._model.run(picture)
             if logit > SUSPECTED:
                 candidates.append((logit, points_in_photo(points.astype(np.float64), frame)))
         candidates.sort(key=lambda one: -one[0])
@@ -228,7 +245,7 @@ class ProfileFinder:
         )
         found: list[tuple[float, FaceLandmarks]] = []
         for points in islice(unknown, CANDIDATES):
-            detection = self.refined(rgb, points)
+            detection = self.refined(rgb, points, suspected)
             if detection is not None and detection.confirmed:
                 face = as_face(detection)
                 if is_plausible(face, rgb.shape):
@@ -263,12 +280,15 @@ class ProfileFinder:
         faces = [FaceLandmarks(view.astype(np.float32), face.score, PROFILE_ATTEMPT) for view in views]
         return [(distance(face, other), other) for other in faces]
 
-    def refined(self, rgb: np.ndarray, points: np.ndarray) -> ProfileDetection | None:
+    def refined(
+        self, rgb: np.ndarray, points: np.ndarray, suspected: float = SUSPECTED
+    ) -> ProfileDetection | None:
         """Redetect a face, each time in a window that fits the landmarks of the time before.
 
         Args:
             rgb: (H, W, 3) uint8, the photo.
             points: (478, 3) float64, photo frame, px.
+            suspected: Logit below which a window shows no face.
 
         Returns:
             The detection at the end; None if that is no face.
@@ -277,9 +297,11 @@ class ProfileFinder:
         for _ in range(REFINEMENTS):
             frame = profile_frame(points)
             straight, logit = self._points(rgb, frame, mirrored=False)
+            if logit < suspected:
+                return None
             flipped, other = self._points(rgb, frame, mirrored=True)
             points = (straight + flipped) / 2
-            if min(logit, other) < SUSPECTED or not np.isfinite(points).all():
+            if other < suspected or not np.isfinite(points).all():
                 return None
             size = float(np.ptp(points[:, :2], axis=0).max())
             error = float(np.linalg.norm(straight[:, :2] - flipped[:, :2], axis=1).mean()) / max(size, 1e-9)
@@ -359,6 +381,25 @@ def windows_beside(shape: tuple[int, ...], faces: Sequence[FaceLandmarks]) -> li
     middles = np.array([face.points[:, :2].mean(0) for face in faces])
     offsets = np.linalg.norm(centers[:, None] - middles, axis=2).min(1)
     return [window_at(center, side) for center in centers[offsets > LEAST_OFFSET * side]]
+
+
+def is_searched(windows: Sequence[AffineFrame]) -> bool:
+    """Whether there is anything to search beside faces, and not too much."""
+    return 0 < len(windows) <= MOST_WINDOWS_BESIDE
+
+
+def _cut_small(
+    rgb: np.ndarray, windows: Sequence[AffineFrame], shrink: int
+) -> Iterator[tuple[AffineFrame, np.ndarray]]:
+    """Windows, and their pictures (128, 128, 3) uint8 cut out of a photo that is made smaller first."""
+    size = (max(1, rgb.shape[1] // shrink), max(1, rgb.shape[0] // shrink))
+    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) if shrink > 1 else rgb
+    scale = np.array([rgb.shape[1], rgb.shape[0]]) / size
+    # Pixel centers are at whole numbers in both.
+    to_photo = np.column_stack([np.diag(scale), (scale - 1) / 2])
+    for frame in windows:
+        there = AffineFrame(compose_affine(frame.matrix, to_photo))
+        yield frame, cut_crop(small, there, PROFILE_SIZE, PROFILE_SIZE)
 
 
 def window_at(center: np.ndarray, side: float, degrees: float = 0.0) -> AffineFrame:

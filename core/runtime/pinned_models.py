@@ -3,7 +3,7 @@
 PINNED_MODELS = {
     "albedo_model.npz": "144f579e6fd044ea6a74a56464a177aa6b444cb33dfd2552e6633d073a018b3d",
     "face_descriptor.npz": "fa25e492d23a019bd956072a67b5c5edb48f304b874db88dfa4c080fac1162f6",
-    "face_features.onnx": "2147996fcea100e8d5e84fdf76dd90d0846ba9e2aee10d196251264161357f21",
+    "face_features.onnx": "d604d29734344628b13df73d09f4a82ffe00965c6f256bbdd99085a4024a7331",
     "face_features.safetensors": "196d05f905090ae15b844c3a8dcb28336ea5a835dddfcbf73ed2df40a7067aa2",
     "face_landmarker.task": "5bce6beeef74cfa5b320451e12b4d2eb9a2a7867c08d8e4d583ddc21aa9519a0",
     "face_landmarker_full_range.task": "37869787f2d92197431e9d1e86dc20f7117b75dda466f020ac7a3159c5245473",
@@ -18,7 +18,7 @@ PINNED_MODELS = {
     "landmark_lifter.safetensors": "33652958e460733714fb235b15439492fac924ddcb3671ea40ac9d795e499aba",
     "landmark_symmetry.npz": "a549375f5c329d37630a2b87462c589d35c439ba55421068fffbfd1132aa627d",
     "profile_lifter.safetensors": "44030bd1487c326998bf44427a9aefc5892b14d28fcc22f5d2599721bac6d3c4",
-    "profile_network.onnx": "d622a8f714791b1e82a93ba216a56db491d3e76c428ddf1d40c3ad7d61065475",
+    "profile_network.onnx": "6f9e86b449d8618401f15a7d685b83a9bd94972839314846a1b0cc6d83922568",
     "profile_network.safetensors": "7ad25e9551d3180e123451646f2f9e902a81e7f905357ccb7325f511ba643f82",
     "quality_calibration.json": "b33ba4e0178702f977f4e03e59dee77d03334b3275f5594f04fbc27359609f15",
     "segmentation_network.onnx": "99e74f9c4dc26b381dbe9229c61eb2cb4d24c4725b0f03761f4e9f088e95afd6",
