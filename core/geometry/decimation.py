@@ -11,6 +11,8 @@ import numpy as np
 
 #: Factor by which the cells of coarse vertices are longer.
 COARSE_FACTOR = 3
+#: The same of fine vertices.
+FINE_FACTOR = 0.5
 #: Smallest cell, in typical distances of the mesh's vertices: smaller ones would refine nothing but what is
 #: coarse, as each of the others has a cell of its own.
 SMALLEST_CELL = 0.7
@@ -49,7 +51,11 @@ class Clustering:
 
 
 def cluster_vertices(
-    vertices: np.ndarray, faces: np.ndarray, triangles: int, coarse: np.ndarray | None = None
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    triangles: int,
+    coarse: np.ndarray | None = None,
+    fine: np.ndarray | None = None,
 ) -> Clustering:
     """Merge vertices until about so many triangles are left.
 
@@ -60,11 +66,16 @@ def cluster_vertices(
         faces: (M, 3) int triangles of a closed surface, more than `triangles`.
         triangles: How many are wanted; there are fewer where too many vertices are coarse.
         coarse: (N,) bool, vertices that may be merged over COARSE_FACTOR times the length.
+        fine: (N,) bool, vertices, none of them coarse, that are merged over FINE_FACTOR times the length.
 
     Returns:
         The clusters, with triangles of which no two have the same corners.
     """
-    coarse = np.zeros(len(vertices), bool) if coarse is None else coarse
+    level = np.ones(len(vertices), np.int64)
+    if coarse is not None:
+        level[coarse] = 0
+    if fine is not None:
+        level[fine] = 2
     # Half as many vertices as triangles in a closed surface, each the only one of about size² of it.
     area = _area(vertices, faces)
     size = np.sqrt(2 * area / triangles)
@@ -73,7 +84,7 @@ def cluster_vertices(
     best: Clustering | None = None
     best_error = np.inf
     for _ in range(MOST_TRIALS):
-        labels, count = _clusters(vertices, coarse, size)
+        labels, count = _clusters(vertices, level, size)
         found = Clustering(labels, count, _collapsed(labels[faces]))
         ratio = max(len(found.faces), 1) / triangles
         error = abs(np.log(ratio))
@@ -98,12 +109,15 @@ def _area(vertices: np.ndarray, faces: np.ndarray) -> float:
     return float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2)
 
 
-def _clusters(vertices: np.ndarray, coarse: np.ndarray, size: float) -> tuple[np.ndarray, int]:
-    """The cluster of each vertex, (N,) int64, and how many there are, for cells of that size."""
-    lengths = size * np.where(coarse, COARSE_FACTOR, 1)[:, None]
+def _clusters(vertices: np.ndarray, level: np.ndarray, size: float) -> tuple[np.ndarray, int]:
+    """The cluster of each vertex, (N,) int64, and how many there are, for cells of that size.
+
+    Vertices of different levels, (N,) 0 coarse to 2 fine, have no cell in common.
+    """
+    lengths = size * np.array([COARSE_FACTOR, 1, FINE_FACTOR])[level][:, None]
     cells = np.floor((vertices - vertices.min(0)) / lengths).astype(np.int64)
     extent = cells.max(0) + 1
-    keys = ((cells[:, 0] * extent[1] + cells[:, 1]) * extent[2] + cells[:, 2]) * 2 + ~coarse
+    keys = ((cells[:, 0] * extent[1] + cells[:, 1]) * extent[2] + cells[:, 2]) * 3 + level
     found, labels = np.unique(keys, return_inverse=True)
     return labels, len(found)
 

@@ -19,6 +19,7 @@ from .facial_hair import FacePhoto, build_facial_hair
 from .flow import build_flow, facing, image_orientation
 from .further_photos import HairPhoto, further_maps
 from .groom import HairGroom, HairShell, HairStrands
+from .hairline import hairline_strokes
 from .masks import HairMaps, hair_maps, sample
 from .scalp import Scalp, measure_scalp
 from .settings import HairSettings
@@ -87,7 +88,7 @@ def build_shape(
     """
     prediction = None
     if network is not None:
-        coarse = build_volume(maps, skin, scalp, replace(settings, cell_m=INPUT_CELL))
+        coarse = build_volume(maps, skin, scalp, replace(settings, cell_m=INPUT_CELL), rising=False)
         prediction = predict(network, maps, coarse, *image_orientation(maps))
     volume = build_volume(maps, skin, scalp, settings, prediction, further)
     mesh = extract_shell(volume, skin, settings.shell_triangles, maps)
@@ -242,7 +243,7 @@ class HairBuilder:
             [(other, _visible(other, mesh)) for other in others],
         )
         colors = HairColors.of(hair, mesh, others)
-        shell = texture_shell(mesh, colors, flow, settings)
+        shell = texture_shell(mesh, colors, flow, settings, skin)
         clock.lap("shell")
         guides = grow(volume, flow, skin, scalp, settings.strands, settings.strand_points, settings.seed)
         outside = mesh.vertices[~mesh.inner]
@@ -256,7 +257,12 @@ class HairBuilder:
         curly = style.curl == "curly"
         cards = build_cards(volume, flow, skin, scalp, colors, outer_area(shell), curly, settings)
         clock.lap("cards")
-        return HairGroom(shell, cards, strands, style, None, 0.0)
+        hairline = None
+        if mesh.rim is not None:
+            length = style.length_m
+            hairline = hairline_strokes(shell, mesh.rim, skin, scalp, flow, colors, length, settings.seed)
+        clock.lap("hairline")
+        return HairGroom(shell, cards, strands, style, None, 0.0, hairline=hairline)
 
 
 def _is_cover(hair: HairMaps, headwear: HairMaps) -> bool:

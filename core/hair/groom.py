@@ -6,6 +6,44 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class RimTexels:
+    """Texels of a shell's texture near its rim, where skin is seen between the hairs.
+
+    Attributes:
+        texel: (T,) int64, row * side + column.
+        cover: (T,) float32 0..1, the hair's part of the color.
+        triangle: (T,) int, the skin's triangle below, in the order of `Skin.triangles`.
+        weights: (T, 3) float32, barycentric coordinates in it.
+    """
+
+    texel: np.ndarray
+    cover: np.ndarray
+    triangle: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class SkinStrokes:
+    """Single hairs that are painted on the skin around the hairline.
+
+    Attributes:
+        triangle: (K, P) int, the skin's triangles that their points are in, in the order of `Skin.triangles`.
+        weights: (K, P, 3) float32, barycentric coordinates in them.
+        shell_uv: (K, P, 2) float32, v up, where they are in the shell's texture.
+        lengths: (K,) float32, meters.
+        colors: (K, 3) uint8, sRGB.
+        strengths: (K,) float32 0..1, how far they cover the skin.
+    """
+
+    triangle: np.ndarray
+    weights: np.ndarray
+    shell_uv: np.ndarray
+    lengths: np.ndarray
+    colors: np.ndarray
+    strengths: np.ndarray
+
+
+@dataclass(frozen=True)
 class HairShell:
     """A closed mesh around hair, or around what covers the head.
 
@@ -19,6 +57,7 @@ class HairShell:
         inner: (N,) bool, vertices of the side that lies on the skin.
         inset: (N,) float32, meters, how far each is moved in, against its normal, below cards.
         texture: (S, S, 3) uint8, sRGB.
+        rim: Where skin is seen between the hairs; None for what has no hairline.
     """
 
     vertices: np.ndarray
@@ -30,6 +69,7 @@ class HairShell:
     inner: np.ndarray
     inset: np.ndarray
     texture: np.ndarray
+    rim: RimTexels | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +197,7 @@ class HairGroom:
         timings: Seconds by step.
         facial: Brows and beard, if they were asked for.
         facial_product: What to show of them: "none", "cards" or "strands".
+        hairline: Single hairs around the hairline, to be painted on the skin; None without.
     """
 
     shell: HairShell | None
@@ -169,3 +210,4 @@ class HairGroom:
     timings: dict[str, float] = field(default_factory=dict)
     facial: tuple[FacialHair, ...] = ()
     facial_product: str = "none"
+    hairline: SkinStrokes | None = None

@@ -10,6 +10,7 @@ from ..geometry.decimation import cluster_vertices
 from ..geometry.mesh import shading_normals, vertex_normals
 from ..geometry.visibility import ramp
 from .masks import HairMaps, sample
+from .rim import Rim, thinned
 from .skin import Skin
 from .volume import BELOW_SKIN, HairVolume, hidden_by
 
@@ -40,6 +41,8 @@ SKIN_CLEARANCE = 0.001
 CLEARANCE_REACH = 0.008
 #: Distances from the photo's outline, meters, between which that begins.
 INSET_FROM = (0.002, 0.007)
+#: Rings of vertices on both sides of the rim that stay finer than others.
+RIM_RINGS = 5
 #: Rounds in which the shell's rim is smoothed, and moved to where the photo has it.
 RIM_ROUNDS = 4
 #: Farthest that the rim is moved, meters.
@@ -62,6 +65,7 @@ class ShellMesh:
         normals: (N, 3) float32 unit vectors.
         inner: (N,) bool, on the skin.
         inset: (N,) float32, meters, how far in each may be moved below cards.
+        rim: Where it meets the skin; None if it does not.
     """
 
     vertices: np.ndarray
@@ -69,6 +73,7 @@ class ShellMesh:
     normals: np.ndarray
     inner: np.ndarray
     inset: np.ndarray
+    rim: Rim | None = None
 
 
 def extract_shell(volume: HairVolume, skin: Skin, triangles: int, maps: HairMaps) -> ShellMesh | None:
@@ -97,7 +102,7 @@ def extract_shell(volume: HairVolume, skin: Skin, triangles: int, maps: HairMaps
         return None
     inner = height < INNER
     if len(faces) > triangles:
-        clusters = cluster_vertices(vertices, faces, triangles, inner)
+        clusters = cluster_vertices(vertices, faces, triangles, *_coarse_and_fine(faces, inner))
         inner = clusters.mean(inner.astype(float))[:, 0] > 0.5
         vertices, faces = clusters.mean(vertices), _closed(clusters.faces)
     outer = np.flatnonzero(~inner)
@@ -108,10 +113,17 @@ def extract_shell(volume: HairVolume, skin: Skin, triangles: int, maps: HairMaps
         vertices[outer] -= np.clip(step, -grid.cell, grid.cell)[:, None] * gradient
     vertices = out_of_skin(vertices, skin)
     vertices = out_of_skin(_with_smooth_rim(vertices, faces, inner, skin, maps), skin)
+    rim = Rim.of(vertices, faces, inner, skin)
+    leaning = np.zeros_like(vertices)
+    if rim is not None:
+        vertices, leaning = thinned(vertices, faces, inner, rim, skin, maps)
+        vertices = out_of_skin(vertices, skin)
     geometric = vertex_normals(vertices, faces)
     gradient = -grid.gradient(volume.field, vertices)
     gradient /= np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-6)
     normals = np.where(inner[:, None], geometric, geometric + GRADIENT_WEIGHT * gradient)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    normals = normals * (1 - np.linalg.norm(leaning, axis=1, keepdims=True)) + leaning
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     degenerate = np.linalg.norm(normals, axis=1) < 0.5
     normals[degenerate] = shading_normals(vertices, faces)[degenerate]
@@ -123,7 +135,18 @@ def extract_shell(volume: HairVolume, skin: Skin, triangles: int, maps: HairMaps
     clearance, _ = skin.distance(vertices, CLEARANCE_REACH)
     inner = inner & (clearance < ON_SKIN)
     inset = np.minimum(inset, np.maximum(clearance - SKIN_CLEARANCE, 0)).astype(np.float32)
-    return ShellMesh(vertices, faces.astype(np.int32), normals.astype(np.float32), inner, inset)
+    rim = Rim.of(vertices, faces, inner, skin)
+    return ShellMesh(vertices, faces.astype(np.int32), normals.astype(np.float32), inner, inset, rim)
+
+
+def _coarse_and_fine(faces: np.ndarray, inner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) bool: vertices on the skin, where nobody sees them; and those near the rim on both sides of it."""
+    near = np.zeros(len(inner), bool)
+    border = faces[inner[faces].any(1) & ~inner[faces].all(1)]
+    near[border] = True
+    for _ in range(RIM_RINGS):
+        near[faces[near[faces].any(1)]] = True
+    return inner & ~near, near
 
 
 def _with_smooth_rim(

@@ -11,9 +11,12 @@ from ..geometry.visibility import ramp
 from ..texture.padding import dilate_texels
 from .coloring import HairColors
 from .flow import Flow
-from .groom import HairShell
+from .groom import HairShell, RimTexels
+from .hairline import rim_cover
+from .rim import Rim
 from .settings import HairSettings
 from .shell_mesh import ShellMesh
+from .skin import Skin
 from .style import tangle
 
 #: Directions that charts are seen from, and their two axes in the head frame, u to the right, v up.
@@ -28,6 +31,8 @@ PADDING = 6
 DARK_CORNER = 8
 #: Lightness of the inner side, of the typical color.
 INNER_LIGHTNESS = 0.35
+#: The same at its rim, which shows where the skin moves away below it: a dark line would run along there.
+RIM_LIGHTNESS = 0.9
 #: Painted strands: side of the noise picture, steps of the line integral to each side, texels a step.
 STREAK_SIZE = 512
 STREAK_STEPS = 8
@@ -38,6 +43,12 @@ CONTRAST_GAIN = 0.9
 CURL_SIGMAS = (1.2, 4.5)
 #: How much of the locks' contrast curls take: where hair runs in no direction, locks would be blotches.
 CURL_LOCK_LOSS = 0.75
+
+
+#: Distance from the rim, meters, up to which strands are painted across it, and how far at most: along it
+#: they would be islands.
+ACROSS_RIM = 0.014
+ACROSS = 2.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ class UnwrappedShell:
 
 
 def texture_shell(
-    mesh: ShellMesh, colors: HairColors, flow: Flow | None, settings: HairSettings
+    mesh: ShellMesh, colors: HairColors, flow: Flow | None, settings: HairSettings, skin: Skin | None = None
 ) -> HairShell:
     """Unwrap the shell and paint its texture.
 
@@ -67,6 +78,7 @@ def texture_shell(
         colors: Of the hair.
         flow: Its direction; None for what has no strands.
         settings: Size of the texture, seed.
+        skin: What is seen between the hairs at the rim; None for what has no strands.
 
     Returns:
         The shell.
@@ -77,7 +89,9 @@ def texture_shell(
     outer = unwrapped.triangles[(unwrapped.chart[unwrapped.triangles] >= 0).all(1)]
     visibility = colors.visibility(vertices, normals) * (unwrapped.chart >= 0)[:, None]
     smooth = colors.at(vertices, visibility)
-    image = np.full((size, size, 3), colors.typical, np.float32)
+    # Beside the color, which point of which triangle of the skin is seen, and how much of it.
+    image = np.zeros((size, size, 3 if mesh.rim is None or skin is None else 8), np.float32)
+    image[..., :3] = colors.typical
     triangle, texel, weights = _outermost(unwrapped, vertices, outer, size)
 
     def inside(values: np.ndarray) -> np.ndarray:
@@ -90,15 +104,28 @@ def texture_shell(
     painted = inside(smooth)
     if flow is not None:
         field = np.zeros((size, size, 2), np.float32)
-        field.reshape(-1, 2)[texel] = inside(_in_charts(unwrapped, flow.at(vertices)))
+        along = flow.at(vertices)
+        near = np.zeros(len(vertices), np.float32)
+        if mesh.rim is not None and skin is not None:
+            near, across = _near_rim(mesh.rim, skin, vertices)
+            along = along + across * np.where((along * across).sum(1) < 0, -1, 1)[:, None]
+        field.reshape(-1, 2)[texel] = inside(_in_charts(unwrapped, along))
         curls = tangle(flow)
         streaks, locks = (picture.ravel()[texel] for picture in _streaks(field, settings.seed, curls))
         lock_contrast = (1 - CURL_LOCK_LOSS * curls) * colors.lock_contrast
         detail = CONTRAST_GAIN * colors.contrast * streaks + lock_contrast * locks
         painted = np.clip(painted * np.exp(detail)[:, None], 0, 255)
-    image.reshape(-1, 3)[texel] = painted * (1 - visible) + own * visible
+        if mesh.rim is not None and skin is not None:
+            chosen = np.flatnonzero(inside(near[:, None])[:, 0] > 0)
+            cover, below, weights_below = rim_cover(points[chosen], streaks[chosen], mesh.rim, skin)
+            seen = np.column_stack([1 - cover, below, weights_below])
+            image.reshape(-1, 8)[texel[chosen], 3:] = seen
+    image.reshape(-1, image.shape[2])[texel, :3] = painted * (1 - visible) + own * visible
     image = dilate_texels(image, texel, PADDING)
+    rim = _rim_texels(image[..., 3:].reshape(size * size, -1)) if image.shape[2] > 3 else None
+    image = image[..., :3]
     image[-DARK_CORNER:, -DARK_CORNER:] = colors.typical * INNER_LIGHTNESS
+    image[-DARK_CORNER:, -2 * DARK_CORNER : -DARK_CORNER] = colors.typical * RIM_LIGHTNESS
     uv = np.stack([(unwrapped.texels[:, 0] + 0.5) / size, 1 - (unwrapped.texels[:, 1] + 0.5) / size], 1)
     return HairShell(
         vertices=vertices.astype(np.float32),
@@ -110,7 +137,24 @@ def texture_shell(
         inner=unwrapped.chart < 0,
         inset=mesh.inset[unwrapped.source],
         texture=np.clip(np.round(image), 0, 255).astype(np.uint8),
+        rim=rim,
     )
+
+
+def _near_rim(rim: Rim, skin: Skin, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (N, 3) near the rim: (N,) float32 1 for them, and (N, 3) across the rim, far from it 0."""
+    distance, nearest = rim.tree.query(vertices, distance_upper_bound=ACROSS_RIM)
+    beyond = nearest == len(rim.points)
+    weight = np.where(beyond, 0, 1 - distance / ACROSS_RIM)
+    across = ACROSS * weight[:, None] * rim.inward[np.where(beyond, 0, nearest)]
+    return (~beyond).astype(np.float32), across.astype(np.float32)
+
+
+def _rim_texels(seen: np.ndarray) -> RimTexels:
+    """The texels (S * S, 5) where skin is seen, how much of it and which."""
+    texel = np.flatnonzero(seen[:, 0] > 0)
+    part = seen[texel]
+    return RimTexels(texel, 1 - part[:, 0], part[:, 1].astype(np.int32), part[:, 2:])
 
 
 def _outermost(
@@ -165,6 +209,10 @@ def unwrap(mesh: ShellMesh, size: int) -> UnwrappedShell:
     scale, corners = _packed(boxes, size)
     texels = flat * scale + np.where(chart[:, None] >= 0, corners[np.maximum(chart, 0)], 0)
     texels[chart < 0] = size - DARK_CORNER / 2
+    inner = mesh.inner[mesh.triangles]
+    at_rim = np.zeros(len(mesh.vertices), bool)
+    at_rim[mesh.triangles[inner.any(1) & ~inner.all(1)]] = True
+    texels[(chart < 0) & at_rim[source], 0] -= DARK_CORNER
     return UnwrappedShell(source, index.reshape(-1, 3).astype(np.int32), texels, chart)
 
 

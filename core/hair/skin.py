@@ -48,7 +48,7 @@ class Skin:
         faces = topology.faces_of(SKIN)
         self.triangles = np.stack([topology.triangles[2 * faces], topology.triangles[2 * faces + 1]], 1)
         self.triangles = self.triangles.reshape(-1, 3)
-        self.triangle_uv = _corner_uv(topology)[faces].reshape(-1, 3, 2)
+        self.triangle_uv = corner_uv(topology)
         self.normals = vertex_normals(self.vertices, self.triangles)
         self.sample_triangle, self.sample_weights = _sampled(self.vertices, self.triangles)
         self.samples = self.at_samples(self.vertices)
@@ -104,6 +104,39 @@ class Skin:
         """
         return np.asarray(self._normals[samples])
 
+    def locate(self, points: np.ndarray, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where points on the skin are in its triangles.
+
+        Args:
+            points: (N, 3), head frame, meters.
+            samples: (N,) int, the sample that is closest to each.
+
+        Returns:
+            (N,) int, the triangle of each; and (N, 3) float32, its barycentric coordinates, beyond 0 and 1
+            for points beside it.
+        """
+        triangle = self.sample_triangle[samples]
+        return triangle, barycentric(points, self.vertices[self.triangles[triangle]])
+
+
+def barycentric(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Where points are in the planes of triangles.
+
+    Args:
+        points: (N, 3).
+        corners: (N, 3, 3), of the triangle of each.
+
+    Returns:
+        (N, 3) float32, barycentric coordinates of the nearest point of the plane.
+    """
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    first, second, offset = b - a, c - a, points - a
+    aa, ab, bb = (first**2).sum(1), (first * second).sum(1), (second**2).sum(1)
+    pa, pb = (offset * first).sum(1), (offset * second).sum(1)
+    area = np.maximum(aa * bb - ab**2, 1e-18)
+    v, w = (bb * pa - ab * pb) / area, (aa * pb - ab * pa) / area
+    return np.stack([1 - v - w, v, w], 1).astype(np.float32)
+
 
 def _sampled(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Points evenly on triangles: the triangle (N,) of each, and its barycentric coordinates (N, 3)."""
@@ -117,9 +150,16 @@ def _sampled(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, n
     return triangle, np.stack([1 - u - v, u, v], 1)
 
 
-def _corner_uv(topology: HeadTopology) -> np.ndarray:
-    """(F, 2, 3, 2) float32: texture coordinates of the corners of each quad's two triangles."""
+def corner_uv(topology: HeadTopology) -> np.ndarray:
+    """Texture coordinates of the corners of the skin's triangles, in the order of `Skin.triangles`.
+
+    Args:
+        topology: Of the head.
+
+    Returns:
+        (T, 3, 2) float32, v up.
+    """
     triangles = topology.triangles.reshape(-1, 2, 3)
     corner = (topology.quads[:, None, :, None] == triangles[:, :, None, :]).argmax(2)
     index = np.take_along_axis(topology.quad_uv[:, None, :].repeat(2, 1), corner, 2)
-    return np.asarray(topology.uv[index])
+    return np.asarray(topology.uv[index][topology.faces_of(SKIN)].reshape(-1, 3, 2))

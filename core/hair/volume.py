@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.ndimage import binary_fill_holes, gaussian_filter, gaussian_filter1d
+from scipy.ndimage import binary_fill_holes, gaussian_filter, gaussian_filter1d, maximum_filter
 
 from ..geometry.visibility import ramp
 from .coverage import covering
 from .grid import Grid
 from .masks import HairMaps, sample
+from .rise import LINE_HEIGHT, rise
 from .scalp import THICKNESS_LIMITS, Scalp
 from .settings import HairSettings
 from .skin import Skin
@@ -34,6 +35,9 @@ BEYOND_OUTLINE = 0.0012
 BEYOND_WIDTH = 0.001
 #: Distances from the hairline, meters, between which it begins to.
 CAP_FROM = (0.0, 0.003)
+#: Limits of roots, and cells of the skin's grid that they spread over, where hair rises from a hairline.
+LINE_ROOTS = (0.1, 0.4)
+LINE_SPREAD = 3
 #: Presence of roots from which on hair certainly covers the skin.
 ROOTED = 0.4
 #: How far the hair's inner side lies below the skin, meters, at least: with the thinnest layer on it a cell,
@@ -187,6 +191,7 @@ def build_volume(
     settings: HairSettings,
     correction: Correction | None = None,
     further: Sequence[HairMaps] = (),
+    rising: bool = True,
 ) -> HairVolume:
     """Fill the volume.
 
@@ -198,6 +203,7 @@ def build_volume(
         correction: Of the volume; by default there is none.
         further: What other photos of the person show: of what the first one hides, where there is hair; and
             where there is none.
+        rising: Whether hair rises from its line in the photo; cut off by the outline alone, it ends in a lip.
 
     Returns:
         The volume.
@@ -225,6 +231,8 @@ def build_volume(
     if correction:
         corrected = np.minimum(_corrected(field, correction, grid, on_skin.distance, in_photo), outline)
         field = np.clip(np.maximum(corrected, least), -limit, limit).reshape(grid.shape)
+    if rising:
+        field = np.minimum(field, np.maximum(_rising(on_skin, in_photo), least).reshape(grid.shape))
     field = gaussian_filter(field, SMOOTHING)
     np.maximum(field, least.reshape(grid.shape), out=field)
     np.minimum(field, on_skin.distance + max(BELOW_SKIN, grid.cell - BEYOND_OUTLINE), out=field)
@@ -237,13 +245,14 @@ class _SkinFields:
 
     distance: (X, Y, Z) float32 meters from the skin, negative inside; cap: the same below the hair's
     thickness, positive in the hair; flat: the same of hair that has roots there and lies flat; visible: (N,)
-    0..1, how far the photo shows the skin there.
+    0..1, how far the photo shows the skin there; rooted: (N,) 0..1, whether hair grows there or nearby.
     """
 
     distance: np.ndarray
     cap: np.ndarray
     flat: np.ndarray
     visible: np.ndarray
+    rooted: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -276,6 +285,14 @@ def _least_field(on_skin: _SkinFields, in_photo: _InPhoto, outline: np.ndarray) 
     beyond = (1 - ramp(outline, -BEYOND_WIDTH, 0.0)) * (1 - hidden)
     least -= beyond * np.maximum(flat + distance - BEYOND_OUTLINE, 0).ravel()
     return least
+
+
+def _rising(on_skin: _SkinFields, in_photo: _InPhoto) -> np.ndarray:
+    """(N,) meters: how far points are below where hair may rise to from its line in the photo."""
+    hairline = sample(in_photo.maps.hairline, in_photo.pixels)
+    sure = on_skin.visible * on_skin.rooted * (1 - in_photo.hidden)
+    allowed = LINE_HEIGHT + rise(hairline) + FURTHER_FAR * (1 - sure) ** 2
+    return np.asarray(allowed - on_skin.distance.ravel())
 
 
 def _corrected(
@@ -386,13 +403,16 @@ def _skin_fields(grid: Grid, skin: Skin, scalp: Scalp) -> _SkinFields:
     distance = np.where(inside, -np.abs(distance), distance)
     thickness = skin.at_samples(scalp.thickness)[nearest].reshape(coarse.shape).astype(np.float32)
     thickness = gaussian_filter(thickness, CAP_SIGMA / coarse.cell)
-    rooted = skin.at_samples(scalp.roots)[nearest].reshape(coarse.shape) > ROOTED
-    flat = np.where(rooted, np.clip(thickness, THICKNESS_LIMITS[0], LEAST_CAP), -LEAST_CAP).astype(np.float32)
+    roots = skin.at_samples(scalp.roots)[nearest].reshape(coarse.shape).astype(np.float32)
+    flat = np.where(roots > ROOTED, np.clip(thickness, THICKNESS_LIMITS[0], LEAST_CAP), -LEAST_CAP).astype(
+        np.float32
+    )
     flat = gaussian_filter(flat, FLAT_SIGMA)
     visible = skin.at_samples(scalp.visibility)[nearest].reshape(coarse.shape).astype(np.float32)
     fine = coarse.resampled(distance, grid)
-    fields = [coarse.resampled(one, grid) for one in (thickness, flat, visible)]
-    return _SkinFields(fine, fields[0] - fine, fields[1] - fine, fields[2].ravel())
+    near_roots = maximum_filter(ramp(roots, *LINE_ROOTS).astype(np.float32), LINE_SPREAD)
+    fields = [coarse.resampled(one, grid) for one in (thickness, flat, visible, near_roots)]
+    return _SkinFields(fine, fields[0] - fine, fields[1] - fine, fields[2].ravel(), fields[3].ravel())
 
 
 def _back_profile(skin: Skin, scalp: Scalp, extents: Extents) -> np.ndarray:

@@ -168,6 +168,10 @@ class HeadMaker:
             if growing is not None:
                 with progress.step("hair", f"Making the hair of {task.name}"):
                     hair = growing.result()
+                    if hair is not None and albedo is not None:
+                        from ..hair.hairline import with_soft_hairline
+
+                        albedo, hair = with_soft_hairline(albedo, hair, finished.result().topology)
         return FinishedHead(finished.result(), albedo, hair)
 
     def _finished_head(self, options: HeadOptions, wrapped: WrappedHead) -> "Head":

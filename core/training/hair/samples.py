@@ -148,7 +148,7 @@ class SampleMaker:
         if rng.random() < WITHOUT_LINES:
             clear = np.zeros_like(clear)
         scalp = measure_scalp(maps, head.skin, self._regions, self._completion)
-        volume = build_volume(maps, head.skin, scalp, self.settings)
+        volume = build_volume(maps, head.skin, scalp, self.settings, rising=False)
         block = HairBlock.facing(maps.pose, Billboard.facing(maps))
         inputs = network_inputs(block, maps, volume, double, clear)[0]
         yield HairSample(inputs, true_field(block, truth), true_flow(block, truth))
