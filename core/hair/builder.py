@@ -27,7 +27,7 @@ from .shell_mesh import NEAR_EARS, NEAR_SKIN, ShellMesh, extract_shell, out_of_s
 from .shell_texture import texture_shell
 from .skin import Skin
 from .strands import CURL_SHAPES, Guides, curled, grow
-from .style import bare_fraction, describe
+from .style import bare_fraction, describe, tangle
 from .volume import HairVolume, build_volume
 from .volume_network import INPUT_CELL, HairNetwork, HairPrediction, predict
 
@@ -243,7 +243,6 @@ class HairBuilder:
             [(other, _visible(other, mesh)) for other in others],
         )
         colors = HairColors.of(hair, mesh, others)
-        shell = texture_shell(mesh, colors, flow, settings, skin)
         clock.lap("shell")
         guides = grow(volume, flow, skin, scalp, settings.strands, settings.strand_points, settings.seed)
         outside = mesh.vertices[~mesh.inner]
@@ -254,6 +253,8 @@ class HairBuilder:
             guides = curled(guides, CURL_SHAPES[style.curl], settings.seed)
         strands = _strands(guides, volume, skin, colors) if len(guides.length) else None
         clock.lap("strands")
+        shell = texture_shell(mesh, colors, flow, settings, skin, tangle(flow, style.length))
+        clock.lap("texture")
         curly = style.curl == "curly"
         cards = build_cards(volume, flow, skin, scalp, colors, outer_area(shell), curly, settings)
         clock.lap("cards")

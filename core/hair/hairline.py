@@ -236,7 +236,7 @@ def _with_strokes(image: np.ndarray, strokes: SkinStrokes, at: np.ndarray) -> tu
     color = lines.colored(coarse, 1 / COARSER) * weight[..., None]
     sigma = SHADE_SIGMA / (lines.texel * COARSER)
     total, color = (cv2.GaussianBlur(one, (0, 0), sigma) for one in (weight, color))
-    color /= np.maximum(total, 1e-4)[..., None]
+    color = color / np.maximum(total, 1e-4)[..., None]
     shade = cv2.resize(total, (size, size), interpolation=cv2.INTER_LINEAR)
     texel = np.flatnonzero((shade > LEAST_SHADE) | (cover > 0))
     row, column = np.divmod(texel, size)
@@ -268,7 +268,8 @@ class _Lines:
         steps = np.linalg.norm(np.diff(points, axis=1), axis=2)
         whole = steps.max(1) < SEAM_FACTOR * max(float(np.median(steps)), 0.1)
         whole &= (points > -size).all((1, 2)) & (points < 2 * size).all((1, 2))
-        texel = float(np.median(strokes.lengths[whole] / np.maximum(steps[whole].sum(1), 1e-6)))
+        widths = strokes.lengths[whole] / np.maximum(steps[whole].sum(1), 1e-6)
+        texel = float(np.median(widths)) if len(widths) else HAIR_WIDTH
         order = np.flatnonzero(whole)[np.argsort(strokes.strengths[whole], kind="stable")]
         strengths = strokes.strengths[order] * min(HAIR_WIDTH / max(texel, 1e-6), 1.0)
         return cls(points[order], strengths, strokes.colors[order], texel)

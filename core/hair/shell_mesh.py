@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ..geometry.decimation import cluster_vertices
 from ..geometry.mesh import shading_normals, vertex_normals
-from ..geometry.visibility import ramp
+from ..geometry.visibility import ramp, ray_cosines
 from .masks import HairMaps, sample
 from .rim import Rim, thinned
 from .skin import Skin
@@ -43,6 +43,11 @@ CLEARANCE_REACH = 0.008
 INSET_FROM = (0.002, 0.007)
 #: Rings of vertices on both sides of the rim that stay finer than others.
 RIM_RINGS = 5
+#: Cosines between normal and ray from which to which the surface is seen as it is; elsewhere it is smoothed
+#: in so many rounds, by so much forth and back.
+RIDGES_SEEN = (0.15, 0.4)
+RIDGE_ROUNDS = 6
+RIDGE_FACTORS = (0.6, -0.62)
 #: Rounds in which the shell's rim is smoothed, and moved to where the photo has it.
 RIM_ROUNDS = 4
 #: Farthest that the rim is moved, meters.
@@ -111,6 +116,7 @@ def extract_shell(volume: HairVolume, skin: Skin, triangles: int, maps: HairMaps
         value = grid.sample(volume.field, vertices[outer])
         step = value / np.maximum((gradient**2).sum(1), 0.2)
         vertices[outer] -= np.clip(step, -grid.cell, grid.cell)[:, None] * gradient
+    vertices = _without_ridges(vertices, faces, inner, maps)
     vertices = out_of_skin(vertices, skin)
     vertices = out_of_skin(_with_smooth_rim(vertices, faces, inner, skin, maps), skin)
     rim = Rim.of(vertices, faces, inner, skin)
@@ -147,6 +153,30 @@ def _coarse_and_fine(faces: np.ndarray, inner: np.ndarray) -> tuple[np.ndarray, 
     for _ in range(RIM_RINGS):
         near[faces[near[faces].any(1)]] = True
     return inner & ~near, near
+
+
+def _without_ridges(vertices: np.ndarray, faces: np.ndarray, inner: np.ndarray, maps: HairMaps) -> np.ndarray:
+    """The vertices (N, 3), smooth where the photo sees the surface at a grazing angle or not at all.
+
+    There each step of the photo's outline goes on as a ridge along the rays. G. Taubin, "A signal processing
+    approach to fair surface design", SIGGRAPH 1995.
+    """
+    normals = vertex_normals(vertices, faces)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    near_rim = np.zeros(len(vertices), bool)
+    near_rim[inner] = True
+    for _ in range(RIM_RINGS):
+        near_rim[faces[near_rim[faces].any(1)]] = True
+    rotated = normals @ maps.pose.rotation.T
+    grazing = 1 - ramp(ray_cosines(maps.pose.head_to_camera(vertices), rotated), *RIDGES_SEEN)
+    weight = (grazing * ~near_rim)[:, None]
+    edges = np.concatenate([faces[:, [k, (k + 1) % 3]] for k in range(3)])
+    links = coo_matrix((np.ones(len(edges)), edges.T), (len(vertices), len(vertices))).tocsr()
+    count = np.maximum(np.asarray(links.sum(1)), 1)
+    for _ in range(RIDGE_ROUNDS):
+        for factor in RIDGE_FACTORS:
+            vertices = vertices + factor * weight * (links @ vertices / count - vertices)
+    return vertices
 
 
 def _with_smooth_rim(

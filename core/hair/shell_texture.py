@@ -17,7 +17,6 @@ from .rim import Rim
 from .settings import HairSettings
 from .shell_mesh import ShellMesh
 from .skin import Skin
-from .style import tangle
 
 #: Directions that charts are seen from, and their two axes in the head frame, u to the right, v up.
 DIRECTIONS = np.array([[0, -1, 0], [0, 1, 0], [1, 0, 0], [-1, 0, 0], [0, 0, 1], [0, 0, -1]], float)
@@ -33,10 +32,14 @@ DARK_CORNER = 8
 INNER_LIGHTNESS = 0.35
 #: The same at its rim, which shows where the skin moves away below it: a dark line would run along there.
 RIM_LIGHTNESS = 0.9
-#: Painted strands: side of the noise picture, steps of the line integral to each side, texels a step.
-STREAK_SIZE = 512
+#: Painted strands and locks: sides of the pictures of noise, steps of the line integral to each side, texels
+#: a step.
+STREAK_SIDES = (512, 128)
 STREAK_STEPS = 8
 STREAK_STEP = 1.7
+#: Values of the noise, and what the numbers of cells are multiplied with for their hash.
+HASHED = 65_521
+HASH_PRIMES = np.array([73_856_093, 19_349_663, 83_492_791])
 #: Contrast of painted strands, of that in the photo.
 CONTRAST_GAIN = 0.9
 #: Standard deviations of the noise that curls are painted with, pixels of that picture: fine and coarse.
@@ -69,7 +72,12 @@ class UnwrappedShell:
 
 
 def texture_shell(
-    mesh: ShellMesh, colors: HairColors, flow: Flow | None, settings: HairSettings, skin: Skin | None = None
+    mesh: ShellMesh,
+    colors: HairColors,
+    flow: Flow | None,
+    settings: HairSettings,
+    skin: Skin | None = None,
+    curls: float = 0.0,
 ) -> HairShell:
     """Unwrap the shell and paint its texture.
 
@@ -79,6 +87,7 @@ def texture_shell(
         flow: Its direction; None for what has no strands.
         settings: Size of the texture, seed.
         skin: What is seen between the hairs at the rim; None for what has no strands.
+        curls: 0 (hair that shows as lines) to 1 (curls).
 
     Returns:
         The shell.
@@ -110,8 +119,10 @@ def texture_shell(
             near, across = _near_rim(mesh.rim, skin, vertices)
             along = along + across * np.where((along * across).sum(1) < 0, -1, 1)[:, None]
         field.reshape(-1, 2)[texel] = inside(_in_charts(unwrapped, along))
-        curls = tangle(flow)
-        streaks, locks = (picture.ravel()[texel] for picture in _streaks(field, settings.seed, curls))
+        field = dilate_texels(field, texel, PADDING)  # a line that leaves its chart goes on
+        meters = _texel_size(unwrapped, vertices, outer)
+        noises = [_noise(points, texel, size, side, meters, settings.seed) for side in STREAK_SIDES]
+        streaks, locks = (_streaks(field, noise, curls).ravel()[texel] for noise in noises)
         lock_contrast = (1 - CURL_LOCK_LOSS * curls) * colors.lock_contrast
         detail = CONTRAST_GAIN * colors.contrast * streaks + lock_contrast * locks
         painted = np.clip(painted * np.exp(detail)[:, None], 0, 255)
@@ -258,31 +269,64 @@ def _in_charts(unwrapped: UnwrappedShell, directions: np.ndarray) -> np.ndarray:
     return np.asarray(plane / np.maximum(np.linalg.norm(plane, axis=1, keepdims=True), 1e-6))
 
 
-def _streaks(field: np.ndarray, seed: int, curls: float) -> list[np.ndarray]:
+def _texel_size(unwrapped: UnwrappedShell, vertices: np.ndarray, outer: np.ndarray) -> float:
+    """Width of a texel on the surface, meters, where a chart is seen straight."""
+    first, second = outer[:, 0], outer[:, 1]
+    length = np.linalg.norm(vertices[first] - vertices[second], axis=1)
+    texels = np.linalg.norm(unwrapped.texels[first] - unwrapped.texels[second], axis=1)
+    return float(np.quantile(length / np.maximum(texels, 1e-6), 0.1))
+
+
+def _noise(
+    points: np.ndarray, texel: np.ndarray, size: int, side: int, meters: float, seed: int
+) -> np.ndarray:
+    """White noise that goes on where charts meet: a value for each cell of space, found by its hash.
+
+    M. Teschner et al., "Optimized spatial hashing for collision detection of deformable objects", VMV 2003.
+
+    Args:
+        points: (N, 3) of the texels, head frame, meters.
+        texel: (N,) int, which ones they are.
+        size: Side of the texture, texels.
+        side: Side of the picture of noise, which is no larger.
+        meters: Width of a texel.
+        seed: Of the noise.
+
+    Returns:
+        (side, side) float32 of mean 0 and variance 1.
+    """
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal(HASHED).astype(np.float32)
+    noise = rng.standard_normal((side, side)).astype(np.float32)
+    step = size // side
+    row, column = np.divmod(texel, size)
+    chosen = np.flatnonzero((row % step == 0) & (column % step == 0))
+    cells = np.floor(points[chosen] / (step * meters)).astype(np.int64) * HASH_PRIMES
+    hashed = cells[:, 0] ^ cells[:, 1] ^ cells[:, 2]
+    noise[row[chosen] // step, column[chosen] // step] = values[(hashed ^ (hashed >> 15)) % HASHED]
+    return noise
+
+
+def _streaks(field: np.ndarray, noise: np.ndarray, curls: float) -> np.ndarray:
     """Noise drawn out along the hair.
 
     B. Cabral and L. Leedom, "Imaging vector fields using line integral convolution", SIGGRAPH 1993.
 
     Args:
         field: (S, S, 2) float32, unit vectors along the hair.
-        seed: Of the noise.
-        curls: 0..1, how far the pictures are not drawn out.
+        noise: (T, T) float32 of mean 0 and variance 1.
+        curls: 0..1, how far it is not drawn out.
 
     Returns:
-        Two pictures (S, S) float32 of mean 0 and variance 1: strands; locks.
+        (S, S) float32 of mean 0 and variance 1.
     """
-    size = len(field)
-    rng = np.random.default_rng(seed)
-    found = []
-    for side in (STREAK_SIZE, STREAK_SIZE // 4):
-        small = cv2.resize(field, (side, side), interpolation=cv2.INTER_NEAREST)
-        noise = rng.standard_normal((side, side)).astype(np.float32)
-        total = _convolved(noise, small)
-        if curls > 0:
-            fine, coarse = (cv2.GaussianBlur(noise, (0, 0), sigma) for sigma in CURL_SIGMAS)
-            total = _standardized((1 - curls) * total + curls * _standardized(fine - coarse))
-        found.append(total)
-    return [cv2.resize(one, (size, size), interpolation=cv2.INTER_LINEAR) for one in found]
+    size, side = len(field), len(noise)
+    small = cv2.resize(field, (side, side), interpolation=cv2.INTER_NEAREST)
+    total = _convolved(noise, small)
+    if curls > 0:
+        fine, coarse = (cv2.GaussianBlur(noise, (0, 0), sigma) for sigma in CURL_SIGMAS)
+        total = _standardized((1 - curls) * total + curls * _standardized(fine - coarse))
+    return cv2.resize(total, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def _convolved(noise: np.ndarray, field: np.ndarray) -> np.ndarray:

@@ -33,6 +33,8 @@ UNCLEAR_CURL = 0.4
 UNCLEAR = 0.22
 #: Coherence from which to which hair may be curly; what shows clearer lines has waves or tousled strands.
 CURLY_COHERENCE = (0.40, 0.32)
+#: The same of short hair, whose lines are less clear even where it is straight: it is tousled.
+SHORT_CURLY_COHERENCE = (0.33, 0.27)
 #: Weight of the average scalp from which on hair grows on nearly everybody's.
 AVERAGE_SCALP = 0.6
 #: Where the hairline of the front ends, y in the head frame, meters.
@@ -75,7 +77,7 @@ def describe(
         if abs(flow.parting) > MIDDLE_PARTING:
             parting = "left" if flow.parting > 0 else "right"
     curl = next(name for name, limit in CURL_LIMITS if direction_change(flow) < limit)
-    if curl == "curly" and flow.coherence >= CURLY_COHERENCE[0]:
+    if curl == "curly" and flow.coherence >= _curly_coherence(word)[0]:
         curl = "wavy"
     if flow.coherence < UNCLEAR:
         curl, parting = ("curly", "unknown") if word != "cropped" else ("straight", "unknown")
@@ -121,16 +123,24 @@ def direction_change(flow: Flow) -> float:
     return flow.curl + UNCLEAR_CURL * max(CLEAR - flow.coherence, 0.0)
 
 
-def tangle(flow: Flow) -> float:
+def _curly_coherence(length: str) -> tuple[float, float]:
+    """Coherence from which to which hair of a length, in a word, may be curly."""
+    return SHORT_CURLY_COHERENCE if length in ("cropped", "short") else CURLY_COHERENCE
+
+
+def tangle(flow: Flow, length: str) -> float:
     """0 (hair that shows as lines) to 1 (curls, or hair in which the photo shows no lines).
 
     Args:
         flow: The hair's direction.
+        length: The hair's length in a word, see `HairStyle`.
     """
     if flow.coherence < UNCLEAR:
         return 1.0
     change, coherence = np.array(direction_change(flow)), np.array(flow.coherence)
-    return float(ramp(change, CURL_LIMITS[0][1], CURL_LIMITS[1][1]) * ramp(coherence, *CURLY_COHERENCE))
+    return float(
+        ramp(change, CURL_LIMITS[0][1], CURL_LIMITS[1][1]) * ramp(coherence, *_curly_coherence(length))
+    )
 
 
 def _length(guides: Guides, vertices: np.ndarray, height: np.ndarray) -> float:

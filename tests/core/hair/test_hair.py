@@ -34,7 +34,7 @@ from core.hair.strand_atlas import (
     paint_strand_atlas,
 )
 from core.hair.strands import CURL_SHAPES
-from core.hair.style import RECEDING, bare_fraction, describe
+from core.hair.style import RECEDING, bare_fraction, describe, tangle
 from core.io.hair_files import about_hair
 from core.io.hair_glb import hair_glb_bytes, strand_atlas_files
 from core.io.hair_npz import hair_npz_bytes
@@ -399,6 +399,13 @@ def test_hairlines_recede_where_the_photo_shows_skin(builder):
         for presence, visible in ((grown, seen), (receded, seen), (receded, 0 * seen))
     )
     assert whole < 0.05 < RECEDING < bare and hidden == 0
+
+
+def test_short_hair_is_curly_only_with_less_clear_lines():
+    flow = SimpleNamespace(coherence=0.35, curl=0.19)
+    assert tangle(flow, "short") == 0.0 < 0.5 < tangle(flow, "long")
+    unclear = SimpleNamespace(coherence=0.25, curl=0.19)
+    assert tangle(unclear, "short") == tangle(unclear, "long") == 1.0
 
 
 def test_heads_without_hair_are_called_bald():
