@@ -46,9 +46,9 @@ MAX_P95_DISTANCE_SIDES = 0.5
 #: How far each point on the source may be from the result, in lengths of a quad's side.
 MAX_DISTANCE_SIDES = 4.0
 #: How far each vertex of the result may be from the source, in lengths of a quad's side: once in a few times
-#: QuadriFlow pulls a single one out by half a head (3.4, a neutral head at 3,000 quads). All of five
-#: photographed heads' 4,400 to 4,800 lie nearer than 0.5 (4.5).
-MAX_VERTEX_DISTANCE_SIDES = 2.0
+#: QuadriFlow pulls a single one out by half a head, or by 1.3 (3.4, a neutral head at 3,000 quads). All of
+#: five photographed heads' 4,400 to 4,800 lie nearer than 0.5 (4.5), that head's, five times, than 0.6 (3.4).
+MAX_VERTEX_DISTANCE_SIDES = 1.0
 #: Fraction of the vertices that may be so far out and are put back beside their neighbors.
 MAX_SPIKE_FRACTION = 0.005
 #: Fraction of the quads that may face the other way than the source.

@@ -895,11 +895,11 @@ def check_rig_retopology(folder):
             np.abs(points.min(0) - expected.min(0)).max(), np.abs(points.max(0) - expected.max(0)).max()
         )
 
-    # QuadriFlow rounds the rims of ears by up to a quad's width, 6 mm for this number: how much is chance,
-    # and so is the density that it succeeds with.
+    # QuadriFlow rounds the rims of ears by up to a quad's side: how much is chance, and so is the density
+    # that it succeeds with.
     count = len(new.data.polygons)
-    width = 0.006 * (3000 / count) ** 0.5
-    assert apart(shown_points(new)) < width, (count, apart(shown_points(new)))
+    side = (sum(polygon.area for polygon in new.data.polygons) / count) ** 0.5
+    assert apart(shown_points(new)) < side, (count, side, apart(shown_points(new)))
     # Driving shapes takes the weights of the jaw to the head for both, and gives them back.
     bent = shown_points(new)
     armature.set_bones_drive_shapes(head, True)
