@@ -233,6 +233,8 @@ class HairBuilder:
     ) -> HairGroom:
         """Shell, cards, strands and style of hair of a shape."""
         volume, mesh, settings = shape.volume, shape.mesh, self.settings
+        if mesh.rim is not None:
+            mesh = replace(mesh, rim=mesh.rim.with_roots(skin, scalp))
         flow = build_flow(
             hair,
             volume,
@@ -260,8 +262,7 @@ class HairBuilder:
         clock.lap("cards")
         hairline = None
         if mesh.rim is not None:
-            length = style.length_m
-            hairline = hairline_strokes(shell, mesh.rim, skin, scalp, flow, colors, length, settings.seed)
+            hairline = hairline_strokes(shell, mesh.rim, skin, flow, colors, style.length_m, settings.seed)
         clock.lap("hairline")
         return HairGroom(shell, cards, strands, style, None, 0.0, hairline=hairline)
 

@@ -33,6 +33,7 @@ class SkinStrokes:
         lengths: (K,) float32, meters.
         colors: (K, 3) uint8, sRGB.
         strengths: (K,) float32 0..1, how far they cover the skin.
+        rooted: (K,) float32 0..1, how far hair grows there: only where it does they are painted on the skin.
     """
 
     triangle: np.ndarray
@@ -41,6 +42,7 @@ class SkinStrokes:
     lengths: np.ndarray
     colors: np.ndarray
     strengths: np.ndarray
+    rooted: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ..geometry.closest_point import SEARCH_THREADS
 from ..geometry.visibility import ramp
 from ..template.topology import HeadTopology
 from ..texture.albedo import EMPTY, PAINTED, Albedo
@@ -17,7 +18,6 @@ from .coloring import HairColors
 from .flow import Flow, unit_vectors
 from .groom import HairGroom, HairShell, RimTexels, SkinStrokes
 from .rim import Rim
-from .scalp import Scalp
 from .skin import Skin, barycentric, corner_uv
 
 #: Hairs painted for each meter of hairline.
@@ -34,9 +34,6 @@ ACROSS = 0.6
 SPREAD = 0.35
 BEND = 0.1
 STROKE_POINTS = 5
-#: How far into the hair from the rim, meters, roots must grow for the rim to be a hairline; and how many.
-ROOTED_AT = 0.006
-ROOTED = 0.25
 #: Width of a hair, meters: texels that are wider take as much less of its color.
 HAIR_WIDTH = 0.0005
 #: Strength of hairs: of the faintest, and of those in the hair.
@@ -47,6 +44,8 @@ SHADE = 0.9
 #: Distance from the rim, meters, at which hair covers all skin, and how much it covers at the rim itself.
 COVERED_FROM = 0.0045
 COVERED_AT_RIM = 0.7
+#: The same where hair only lies on the skin: no hairs are painted on that, and its own tips are sparse.
+COVERED_AT_TIPS = 0.25
 #: How far the noise between strands moves the rim, meters for each of its standard deviations.
 RAGGED = 0.0006
 #: Heights over the skin, meters, from which to which no skin is seen.
@@ -81,8 +80,10 @@ def rim_cover(
     """
     height, nearest = skin.distance(points)
     foot = points - height[:, None] * skin.normals_at(nearest)
-    inside = rim.distance(points, COVERED_FROM) + RAGGED * strands
-    cover = COVERED_AT_RIM + (1 - COVERED_AT_RIM) * ramp(inside, 0.0, COVERED_FROM - 2 * RAGGED)
+    distance, at_rim = rim.tree.query(points, workers=SEARCH_THREADS)
+    inside = np.minimum(distance, COVERED_FROM) + RAGGED * strands
+    least = COVERED_AT_TIPS + (COVERED_AT_RIM - COVERED_AT_TIPS) * rim.rooted[at_rim]
+    cover = least + (1 - least) * ramp(inside, 0.0, COVERED_FROM - 2 * RAGGED)
     cover = np.maximum(cover, ramp(height, *COVERED_HEIGHT))
     triangle, weights = skin.locate(foot, nearest)
     return cover.astype(np.float32), triangle, weights
@@ -92,35 +93,28 @@ def hairline_strokes(
     shell: HairShell,
     rim: Rim,
     skin: Skin,
-    scalp: Scalp,
     flow: Flow,
     colors: HairColors,
     length: float,
     seed: int,
-) -> SkinStrokes | None:
+) -> SkinStrokes:
     """Single hairs on the skin around the hairline.
 
     Args:
         shell: Of the hair.
         rim: Of the shell.
         skin: Of the head.
-        scalp: The hair on it.
-        flow: Its direction.
+        flow: The hair's direction.
         colors: Of the hair.
         length: Typical length of the hair, meters.
         seed: Of the random numbers.
 
     Returns:
-        The hairs; None where hair has no line.
+        The hairs.
     """
     rng = np.random.default_rng(seed)
-    grown = rim.points + ROOTED_AT * rim.inward
-    _, nearest = skin.distance(grown)
-    rooted = np.flatnonzero(skin.at_samples(scalp.roots)[nearest] > ROOTED)
-    count = round(len(rooted) * rim.spacing * STROKES_PER_METER)
-    if not count:
-        return None
-    chosen = rooted[rng.integers(0, len(rooted), count)]
+    count = round(len(rim.points) * rim.spacing * STROKES_PER_METER)
+    chosen = rng.integers(0, len(rim.points), count)
     inward = rim.inward[chosen]
     # Fewer the farther from the hair.
     from_rim = BEHIND - (BEFORE + BEHIND) * rng.random(count) ** 1.5
@@ -149,6 +143,7 @@ def hairline_strokes(
         lengths=np.linalg.norm(np.diff(points, axis=1), axis=2).sum(1).astype(np.float32),
         colors=np.clip(np.round(colors.at(middle, visible)), 0, 255).astype(np.uint8),
         strengths=strength.astype(np.float32),
+        rooted=rim.rooted[chosen].astype(np.float32),
     )
 
 
@@ -208,7 +203,7 @@ def _with_skin(
     texture = shell.texture.copy()
     cover = rim.cover
     if strokes is not None:
-        lines = _Lines.of(strokes, strokes.shell_uv, len(texture))
+        lines = _Lines.of(strokes, strokes.shell_uv, len(texture), strokes.strengths)
         cover = np.maximum(cover, lines.drawn(len(texture)).ravel()[rim.texel] / np.float32(255))
     flat = texture.reshape(-1, 3)
     mixed = skin + (flat[rim.texel] - skin) * cover[:, None]
@@ -228,7 +223,7 @@ def _with_strokes(image: np.ndarray, strokes: SkinStrokes, at: np.ndarray) -> tu
         (S, S, 4) uint8, the texture; and (S, S) bool, where it shows more hair than skin.
     """
     size = len(image)
-    lines = _Lines.of(strokes, at, size)
+    lines = _Lines.of(strokes, at, size, strokes.strengths * strokes.rooted)
     cover = lines.drawn(size)
     # Color and shade have no detail.
     coarse = size // COARSER
@@ -262,17 +257,18 @@ class _Lines:
     texel: float
 
     @classmethod
-    def of(cls, strokes: SkinStrokes, uv: np.ndarray, size: int) -> "_Lines":
-        """Those of strokes at texture coordinates (K, P, 2), the weakest first, none across a seam."""
+    def of(cls, strokes: SkinStrokes, uv: np.ndarray, size: int, strengths: np.ndarray) -> "_Lines":
+        """Strokes so strong (K,) at texture coordinates (K, P, 2), the weakest first, none across a seam."""
         points = np.stack([uv[..., 0] * size - 0.5, (1 - uv[..., 1]) * size - 0.5], -1)
         steps = np.linalg.norm(np.diff(points, axis=1), axis=2)
         whole = steps.max(1) < SEAM_FACTOR * max(float(np.median(steps)), 0.1)
+        whole &= strengths > 0
         whole &= (points > -size).all((1, 2)) & (points < 2 * size).all((1, 2))
         widths = strokes.lengths[whole] / np.maximum(steps[whole].sum(1), 1e-6)
         texel = float(np.median(widths)) if len(widths) else HAIR_WIDTH
-        order = np.flatnonzero(whole)[np.argsort(strokes.strengths[whole], kind="stable")]
-        strengths = strokes.strengths[order] * min(HAIR_WIDTH / max(texel, 1e-6), 1.0)
-        return cls(points[order], strengths, strokes.colors[order], texel)
+        order = np.flatnonzero(whole)[np.argsort(strengths[whole], kind="stable")]
+        thinner = min(HAIR_WIDTH / max(texel, 1e-6), 1.0)
+        return cls(points[order], strengths[order] * thinner, strokes.colors[order], texel)
 
     def drawn(self, size: int) -> np.ndarray:
         """(S, S) uint8: how far they cover the texture; the strongest of each texel counts."""

@@ -1,6 +1,6 @@
 """The rim of hair's shell, where its outside meets the skin: hair begins there, and has no thickness yet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -10,11 +10,15 @@ from ..geometry.closest_point import SEARCH_THREADS
 from ..geometry.visibility import ramp
 from .masks import HairMaps, sample
 from .rise import LINE_HEIGHT, rise
+from .scalp import Scalp
 from .skin import Skin
 from .volume import hidden_by
 
 #: Distance of the points that stand for the rim, meters.
 SPACING = 0.0007
+#: How far into the hair from the rim, meters, roots must grow for the rim to be a hairline; and how many.
+ROOTED_AT = 0.006
+ROOTS = (0.1, 0.3)
 #: Vertices of the outside that tell the way into the hair.
 BESIDE = 12
 #: Height of the shell over the skin at its rim, meters: skin is flatter than that between its vertices.
@@ -46,11 +50,13 @@ class Rim:
         points: (K, 3), head frame, meters.
         inward: (K, 3) unit vectors along the skin, to where hair is.
         tree: Of the points.
+        rooted: (K,) 0..1, whether hair grows there: elsewhere it only lies on the skin, as a fringe does.
     """
 
     points: np.ndarray
     inward: np.ndarray
     tree: cKDTree
+    rooted: np.ndarray
 
     @property
     def spacing(self) -> float:
@@ -92,7 +98,17 @@ class Rim:
         normals = skin.normals_at(nearest)
         inward -= (inward * normals).sum(1, keepdims=True) * normals
         inward /= np.maximum(np.linalg.norm(inward, axis=1, keepdims=True), 1e-9)
-        return cls(points, inward, tree)
+        return cls(points, inward, tree, np.ones(len(points)))
+
+    def with_roots(self, skin: Skin, scalp: Scalp) -> "Rim":
+        """The same rim, with where hair grows.
+
+        Args:
+            skin: Of the head.
+            scalp: The hair on it.
+        """
+        _, nearest = skin.distance(self.points + ROOTED_AT * self.inward)
+        return replace(self, rooted=ramp(skin.at_samples(scalp.roots)[nearest], *ROOTS))
 
     def distance(self, points: np.ndarray, reach: float) -> np.ndarray:
         """How far points are from the rim.

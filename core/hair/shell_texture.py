@@ -288,13 +288,14 @@ def _noise(
         points: (N, 3) of the texels, head frame, meters.
         texel: (N,) int, which ones they are.
         size: Side of the texture, texels.
-        side: Side of the picture of noise, which is no larger.
+        side: Side of the picture of noise, at most that of the texture.
         meters: Width of a texel.
         seed: Of the noise.
 
     Returns:
         (side, side) float32 of mean 0 and variance 1.
     """
+    side = min(side, size)
     rng = np.random.default_rng(seed)
     values = rng.standard_normal(HASHED).astype(np.float32)
     noise = rng.standard_normal((side, side)).astype(np.float32)

@@ -70,9 +70,14 @@ def render_row(folder: Path, size: int, target: Path) -> None:
     scene.display.shading.color_type = "TEXTURE"
     scene.render.resolution_x, scene.render.resolution_y = 2 * size * len(VIEWS), 2 * size
     with lighting.lit(scene, lighting.PORTRAIT):
-        picture = render_linear(scene)
+        save_on_gray(scene, target)
+
+
+def save_on_gray(scene: bpy.types.Scene, target: Path) -> None:
+    """Render a scene and save it at half its resolution before gray, as a PNG."""
+    picture = render_linear(scene)
     # Rendered larger and added up, as Workbench smooths no edges.
-    picture = picture.reshape(size, 2, -1, 2, 4).mean((1, 3))
+    picture = picture.reshape(picture.shape[0] // 2, 2, -1, 2, 4).mean((1, 3))
     gray = srgb_to_linear(np.array(GRAY / 255.0, np.float32))
     save_png(target, linear_to_bytes(picture[..., :3] + gray * (1.0 - picture[..., 3:])))
 

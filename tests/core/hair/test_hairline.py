@@ -111,6 +111,8 @@ def test_the_same_hair_is_painted_the_same(painted, albedo, groom, topology):
     again = with_soft_hairline(albedo, groom, topology)
     assert (again[0].image == painted[0].image).all()
     assert (again[1].shell.texture == painted[1].shell.texture).all()
+    lying = replace(groom, hairline=replace(groom.hairline, rooted=0 * groom.hairline.rooted))
+    assert (with_soft_hairline(albedo, lying, topology)[0].image == albedo.image).all()
     bare = replace(groom, shell=None, hairline=None)
     assert with_soft_hairline(albedo, bare, topology)[0] is albedo
 

@@ -1,0 +1,115 @@
+"""Lay out hair beside the photos that it was made from.
+
+    python scripts/pictures/hair_sheet.py HEADS... --photos FOLDER --below 4 --out docs/pictures/hair.jpg
+
+HEADS are folders that `scripts/batch.py --head` wrote, named as their photos are. Each has the photo and the
+head with its hair's shell, as `preview.png` shows it, from the front, three-quarter, the side and behind; two
+stand in a row, and those below the line are the last ones. Needs the bpy wheel.
+"""
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from blender_addon.blender import compat
+from blender_addon.heads.build import build_head
+from blender_addon.heads.hair import add_hair
+from blender_addon.heads.head_npz import FILE_NAME, TEXTURE, read_head
+from blender_addon.render import lighting
+from blender_addon.render.renderers import WORKBENCH
+from scripts.pictures.textured_sheet import save_on_gray
+
+#: Degrees that the head is turned by.
+TURNS = (0, 40, 90, 180)
+#: Width and height of a view, meters, and how far the hair hangs below the head's middle.
+WIDTH = 0.40
+HEIGHT = 0.32
+#: Middle of head and hair, head frame, meters.
+MIDDLE = (0.0, 0.065, -0.02)
+#: Width of the lines between heads, pixels.
+LINE = 6
+
+
+def render_row(folder: Path, product: str, height: int, target: Path) -> None:
+    """One head's views side by side, as a PNG."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    # Without bones the hair hangs on the head itself, which is moved here.
+    data = dataclasses.replace(read_head(folder / FILE_NAME), rig=None)
+    for k, turn in enumerate(TURNS):
+        head = build_head(data, folder / TEXTURE, scene.collection, f"{folder.name} {k}")
+        add_hair(head, folder, product, only=True)
+        for key in head.data.shape_keys.key_blocks[1:]:
+            key.value = float(key.name == "Photo")
+        offset = ((k - (len(TURNS) - 1) / 2) * WIDTH, 0, 0)
+        center = Matrix.Translation([-c for c in MIDDLE])
+        head.matrix_world = Matrix.Translation(offset) @ Matrix.Rotation(np.radians(turn), 4, "Z") @ center
+    camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
+    camera.data.type, camera.data.ortho_scale = "ORTHO", WIDTH * len(TURNS)
+    camera.location, camera.rotation_euler = (0, -2, 0), (np.pi / 2, 0, 0)
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    compat.set_renderer(scene, WORKBENCH)
+    scene.display.shading.color_type = "TEXTURE"
+    width = round(height * WIDTH / HEIGHT) * len(TURNS)
+    scene.render.resolution_x, scene.render.resolution_y = 2 * width, 2 * height
+    with lighting.lit(scene, lighting.PORTRAIT):
+        save_on_gray(scene, target)
+
+
+def main() -> None:
+    """Read the command line, render, save."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("heads", nargs="+", type=Path)
+    parser.add_argument("--photos", type=Path, required=True, help="folder of NAME.jpg")
+    parser.add_argument("--below", type=int, default=0, help="how many of the last heads are below the line")
+    parser.add_argument("--product", default="shell", choices=["shell", "cards", "strands"])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--height", type=int, default=170, help="height of a view, pixels")
+    options = parser.parse_args()
+    import cv2
+
+    heads = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for folder in options.heads:
+            picture = Path(temporary) / f"{folder.name}.png"
+            render_row(folder, options.product, options.height, picture)
+            photo = cv2.imread(str(options.photos / f"{folder.name}.jpg"))
+            scale = options.height / photo.shape[0]
+            photo = cv2.resize(
+                photo, (round(photo.shape[1] * scale), options.height), interpolation=cv2.INTER_AREA
+            )
+            heads.append(np.hstack([photo, cv2.imread(str(picture))]))
+    side = max(one.shape[1] for one in heads)
+    heads = [np.pad(one, ((0, 0), (0, side - one.shape[1]), (0, 0)), constant_values=255) for one in heads]
+    groups = [heads[: len(heads) - options.below], heads[len(heads) - options.below :]]
+    rows = []
+    for group in groups:
+        half = (len(group) + 1) // 2
+        columns = [np.vstack(part) for part in (group[:half], group[half:]) if part]
+        if columns:
+            tall = columns[0].shape[0]
+            columns = [
+                np.pad(c, ((0, tall - c.shape[0]), (0, LINE), (0, 0)), constant_values=255) for c in columns
+            ]
+            rows.append(
+                np.pad(np.hstack(columns)[:, :-LINE], ((0, LINE), (0, 0), (0, 0)), constant_values=255)
+            )
+    width = max(row.shape[1] for row in rows)
+    rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
+    cv2.imwrite(str(options.out), np.vstack(rows)[:-LINE], [cv2.IMWRITE_JPEG_QUALITY, 85])
+
+
+if __name__ == "__main__":
+    main()
