@@ -87,7 +87,8 @@ class CompletedAlbedo:
         """
         clock = Clock()
         face = face_colors(rgb, landmarks, segmentation)
-        skin = self.skin.paint(rgb, frame, pose, head.vertices, segmentation, options, face, others)
+        photo = SkinPhoto(rgb, frame, pose, head.vertices, segmentation, landmarks)
+        skin = self.skin.paint(photo, options, face, others)
         clock.lap("skin")
         plain = np.median(skin.logs[self.regions.plain > PLAIN], axis=0)
         eyes = eye_colors(rgb, landmarks, skin.correction, np.exp(plain))

@@ -79,8 +79,19 @@ def to_view(frame: CropFrame, camera_points: np.ndarray) -> np.ndarray:
     Returns:
         (..., 2) pixels of the view.
     """
-    crop = frame.photo_to_crop(frame.camera.project(camera_points))
-    return (crop + 0.5) * (VIEW_SIZE / CROP_SIZE) - 0.5
+    return crop_to_view(frame.photo_to_crop(frame.camera.project(camera_points)))
+
+
+def crop_to_view(points: np.ndarray) -> np.ndarray:
+    """Go from the crop to the view.
+
+    Args:
+        points: (..., 2) pixels of the crop.
+
+    Returns:
+        (..., 2) pixels of the view.
+    """
+    return np.asarray((points + 0.5) * (VIEW_SIZE / CROP_SIZE) - 0.5)
 
 
 def view_weights(

@@ -10,12 +10,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from ..geometry.frames import CropFrame, HeadPose
 from ..geometry.mesh import shading_normals
 from ..geometry.visibility import ramp
 from ..image.color import LUMINANCE
 from ..image.sampling import sample_photo_linear
-from ..segmentation.segments import Segmentation
 from ..template.regions import Regions, brow_weight
 from ..template.topology import SKIN, HeadTopology
 from .albedo_model import DARK, AlbedoFit, AlbedoModel
@@ -49,10 +47,13 @@ CHAIN_RANGE = (0.12, 0.30)
 CHAIN_REACH = 2
 #: The same for redder ones on the neck and before the ears: ears are red.
 FLUSHED_RANGE = (0.10, 0.22)
-#: Meters around an ear within which lines count as those on the neck: the photo's ear may lie before it.
-EAR_REACH = 0.042
-EAR_FADE = 0.012
-HALF = 0.5
+#: Meters from hair up to which skin may be in its shade, and over which that fades.
+SHADE_REACH = 0.030
+SHADE_FADE = 0.020
+#: Logarithms by which skin near hair is darker than expected, and by which its hue differs, at which it
+#: begins to count less, and does not count: hair's shade, and hair that the segmentation misses.
+SHADE_RANGE = (0.12, 0.30)
+SHADE_HUE_RANGE = (0.15, 0.35)
 #: Least channel, linear, of colors that are clipped: nothing of the skin is left in them.
 CLIPPED_RANGE = (0.75, 0.95)
 #: Texels of half the resolution around what was observed.
@@ -115,9 +116,9 @@ class SkinPainter:
         # Texel coordinates of the mirror image, at the full resolution.
         mirror = 2 * self.sampler.mirror + 0.5
         self._mirror_maps = tuple(self._full(mirror[:, k]) for k in (0, 1))
-        before_ear = _beside(topology.vertices, self.regions.ear)
-        regions = [self.regions.features, self.regions.beard, self.regions.neck, before_ear]
-        features, beard, neck, before_ear = self.sampler.at_texels(np.column_stack(regions)).T.copy()
+        regions = [self.regions.features, self.regions.beard, self.regions.neck]
+        features, beard, neck = self.sampler.at_texels(np.column_stack(regions)).T.copy()
+        before_ear = self.sampler.beside_ear
         self._features, self._beard = features, beard * (1 - before_ear)
         # Where fine lines are no skin's: necklaces, and ears that lie before the head's.
         self._smooth = np.maximum(neck, before_ear)
@@ -131,11 +132,7 @@ class SkinPainter:
 
     def paint(
         self,
-        rgb: np.ndarray,
-        frame: CropFrame,
-        pose: HeadPose,
-        vertices: np.ndarray,
-        segmentation: Segmentation,
+        photo: SkinPhoto,
         options: PaintOptions,
         face: FaceColors | None = None,
         others: Sequence[SkinPhoto] = (),
@@ -143,11 +140,7 @@ class SkinPainter:
         """Paint the skin of a head.
 
         Args:
-            rgb: (H, W, 3) uint8, the photo.
-            frame: The crop.
-            pose: Of the head.
-            vertices: (V, 3) of the wrapped head, as photographed.
-            segmentation: What the photo's pixels show.
+            photo: With the head as photographed.
             options: What is chosen.
             face: Colors of the face's parts, as photographed, if they are known.
             others: Further photos of the person: each texel is taken from those that show it best.
@@ -155,16 +148,15 @@ class SkinPainter:
         Returns:
             The skin.
         """
-        first = SkinPhoto(rgb, frame, pose, vertices, segmentation)
-        shown, fit, logs = self._shown(first, options)
+        shown, fit, logs = self._shown(photo, options)
         correction = ToneCorrection.none()
         if options.delight:
-            correction = tone_correction(self.model, fit.tone, rgb, face)
+            correction = tone_correction(self.model, fit.tone, photo.rgb, face)
         if not others:
             return self._compose([shown], shown.weight, logs, correction)
         layers = [shown]
-        for photo in others:
-            layer, own_fit, _ = self._shown(photo, options)
+        for other in others:
+            layer, own_fit, _ = self._shown(other, options)
             layers.append(match_tone(layer, layers, self.sampler, self.completion, fit.tone - own_fit.tone))
         layers = view_shares(layers, self.sampler)
         weight = np.asarray(sum(layer.weight for layer in layers), np.float32)
@@ -176,14 +168,20 @@ class SkinPainter:
 
     def tone(self, photo: SkinPhoto) -> np.ndarray:
         """(3,) natural logarithm of the color that a photo shows the plain skin in."""
-        view = self.sampler.view(photo.rgb, photo.frame, photo.pose, photo.vertices, photo.segmentation)
+        view = self._view(photo, True)
         return self._explain(self._tinted(view, self._tint(view)), photo.vertices, True)[1].tone
+
+    def _view(self, photo: SkinPhoto, beard: bool) -> SkinView:
+        """What a photo shows of the skin's texels, beards being skin or not."""
+        return self.sampler.view(
+            *(photo.rgb, photo.frame, photo.pose, photo.vertices, photo.segmentation),
+            keep_beard=beard,
+            landmarks=photo.landmarks,
+        )
 
     def _shown(self, photo: SkinPhoto, options: PaintOptions) -> tuple[ShownSkin, AlbedoFit, np.ndarray]:
         """What a photo shows of the skin, the albedo by it, and its completion (V, 3), logarithms."""
-        view = self.sampler.view(
-            photo.rgb, photo.frame, photo.pose, photo.vertices, photo.segmentation, options.beard
-        )
+        view = self._view(photo, options.beard)
         if not options.brows:
             view = replace(view, weight=view.weight * (1 - self._brow_texels))
         tint = self._tint(view) if options.delight else np.ones((1, 3), np.float32)
@@ -245,10 +243,23 @@ class SkinPainter:
         kept = kept + (1 - kept) * exempt
         kept *= 1 - ramp(_foreign_hue(residual), *FOREIGN_HUE_RANGE) * (1 - self.regions.features)
         kept *= 1 - ramp(_green(residual), *GREEN_RANGE)
+        plain = residual + fit.logs - fit.tone - self.model.mean
+        kept *= 1 - self._in_shade(view, plain) * (1 - exempt)
         # Exposure was learned from tones with sheen: the skin stays as light as with it.
         lighter = np.float32((tone - fit.tone) @ LUMINANCE)
         fit = replace(fit, tone=tone, logs=fit.logs + lighter)
         return shading * np.exp(-lighter), fit, kept.astype(np.float32)
+
+    def _in_shade(self, view: SkinView, difference: np.ndarray) -> np.ndarray:
+        """(V,) 0..1: how far vertices are in the shade of hair, or are hair that the segmentation misses, by
+        what their colors differ by (V, 3) from those of a person of this tone.
+        """
+        near = ramp(view.hair_distance, SHADE_REACH, SHADE_REACH - SHADE_FADE)
+        near = self.sampler.to_vertices(near[:, None], view.weight)[0][:, 0]
+        lightness = difference @ LUMINANCE
+        hue = np.linalg.norm(difference - lightness[:, None], axis=1)
+        shade = np.maximum(ramp(-lightness, *SHADE_RANGE), ramp(hue, *SHADE_HUE_RANGE))
+        return np.asarray(near * shade, np.float32)
 
     def _without_sheen(self, means: np.ndarray, observed: np.ndarray, fit: AlbedoFit) -> np.ndarray:
         """(V, 3) the photographed colors (V, 3) less the light that the skin's surface reflects."""
@@ -280,7 +291,9 @@ class SkinPainter:
         """(V, 3) logarithms of the albedo everywhere: the model plus what the person differs by, which goes
         on from where it was observed and fades; the gradients are the model's (Poisson blending).
         """
-        means, observed = self.sampler.to_vertices(colors, weight)
+        means, observed = self.sampler.to_vertices(np.column_stack([colors, weight]), weight)
+        # Where all that is seen is doubtful, however much it is, the model goes on.
+        means, observed = means[:, :3], observed * means[:, 3] ** 2
         residual = np.log(np.maximum(means, DARK)) - fit.logs
         residual[observed <= 0] = 0
         plain = observed * self.regions.plain
@@ -440,14 +453,6 @@ def _green(logs: np.ndarray) -> np.ndarray:
     """(n,) how much greener than expected colors are, of natural logarithms (n, 3) beside that."""
     red, green, blue = logs.T
     return np.asarray(green - np.maximum(red, blue))
-
-
-def _beside(points: np.ndarray, ear: np.ndarray) -> np.ndarray:
-    """(V,) 0..1: how near vertices (V, 3) are to an ear, (V,) 0..1, outside of it."""
-    from scipy.spatial import cKDTree
-
-    distance = cKDTree(points[ear > HALF]).query(points)[0]
-    return np.asarray(ramp(distance, EAR_REACH, EAR_REACH - EAR_FADE) * (1 - ear), np.float32)
 
 
 def _nearest(texel: np.ndarray, size: int) -> np.ndarray:

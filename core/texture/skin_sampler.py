@@ -9,10 +9,11 @@ from ..geometry.frames import CropFrame, HeadPose
 from ..geometry.mesh import shading_normals
 from ..geometry.visibility import ramp
 from ..image.sampling import sample_image, sample_photo_linear
-from ..segmentation.segments import Segmentation, SegmentClass
+from ..segmentation.segments import SEGMENT_SIZE, SEGMENT_WIDTH_CM, Segmentation, SegmentClass
 from ..template.regions import Regions
 from ..template.topology import SKIN, HeadTopology
 from .atlas import Atlas
+from .face_outline import beyond_outline, side_weights
 from .projection import cosines, render_view, to_view, view_weights
 from .skin_mask import MARGIN_PX, skin_weights
 
@@ -24,6 +25,15 @@ OBSERVED_SUM = 12.0
 HAIR_NEAR = (0.1, 0.4)
 #: Radius of what is near hair, pixels of the segment frame, 2.2 mm each.
 HAIR_REACH_PX = 5
+#: Meters around an ear within which the photo's ear may lie before the head's.
+EAR_REACH = 0.042
+EAR_FADE = 0.012
+#: The same for what lies beyond the face's outline.
+SIDE_REACH = 0.065
+SIDE_FADE = 0.015
+HALF = 0.5
+#: Probability from which on a pixel is hair, where its distance is measured.
+HAIR_PROBABILITY = 0.5
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,7 @@ class SkinView:
         weight: (n,) float32, 0..1: how well each is shown, as skin.
         pixels: (n, 2) float32, photo.
         near_hair: (n,) float32, 0..1.
+        hair_distance: (n,) float32, meters from hair or headwear; 0 where nothing was looked up.
         facial_hair: (n,) float32, 0..1, probability of a brow or a beard.
         outline: (n,) float32, meters from the head's outline.
         facing: (n,) float32, 0..1, cosine between the surface's normal and the ray.
@@ -44,6 +55,7 @@ class SkinView:
     weight: np.ndarray
     pixels: np.ndarray
     near_hair: np.ndarray
+    hair_distance: np.ndarray
     facial_hair: np.ndarray
     outline: np.ndarray
     facing: np.ndarray
@@ -66,7 +78,11 @@ class SkinSampler:
         self.mirror = atlas.mirror
         self._to_texels = atlas.interpolation(every, len(topology.vertices))
         self._from_texels = self._to_texels.T.tocsr()
-        self._beard = self.at_texels(Regions.of(topology).beard[:, None])[:, 0]
+        regions = Regions.of(topology)
+        before_ear = _beside(topology.vertices, regions.ear, EAR_REACH, EAR_FADE)
+        side = side_weight(topology, regions.ear) * (1 - regions.ear)
+        columns = np.column_stack([regions.beard, regions.ear, before_ear, side])
+        self._beard, self._ear, self.beside_ear, self._side = self.at_texels(columns).T.copy()
 
     def at_texels(self, values: np.ndarray) -> np.ndarray:
         """Interpolate vertex values at the skin's texels.
@@ -88,6 +104,7 @@ class SkinSampler:
         segmentation: Segmentation,
         keep_beard: bool = True,
         margin_px: int = MARGIN_PX,
+        landmarks: np.ndarray | None = None,
     ) -> SkinView:
         """Sample a photo.
 
@@ -99,6 +116,7 @@ class SkinSampler:
             segmentation: What the photo's pixels show.
             keep_beard: Whether a beard belongs to the skin.
             margin_px: Pixels of the segment frame by which what is no skin is widened.
+            landmarks: (478, 2 or more) as detected, photo pixels: they tell cheeks from ears.
 
         Returns:
             What the texels look like, and which of them show skin.
@@ -119,15 +137,19 @@ class SkinSampler:
         pixels = frame.camera.project(points.astype(np.float64)).astype(np.float32)
         some = np.flatnonzero(weight > 0)
         weight[some] *= skin_weights(segmentation, pixels[some], self._beard[some], keep_beard, margin_px)
-        near_hair, facial_hair = np.zeros((2, len(points)), np.float32)
-        near_hair[some], facial_hair[some] = _hair(segmentation, pixels[some])
+        if landmarks is not None and len(some):
+            beyond = beyond_outline(landmarks, frame, pixels[some])
+            weight[some] *= side_weights(beyond, self._ear[some], self._side[some])
+        near_hair, hair_distance, facial_hair = np.zeros((3, len(points)), np.float32)
+        near_hair[some], hair_distance[some], facial_hair[some] = _hair(segmentation, pixels[some])
         some = np.flatnonzero(weight > 0)
         colors = np.zeros((len(points), 3), np.float32)
         if len(some):
             spacing = self.spacing(pixels, some)
             colors[some], inside = sample_photo_linear(rgb, pixels[some], spacing)
             weight[some[~inside]] = 0
-        return SkinView(colors, weight, pixels, near_hair, facial_hair, outline, np.maximum(cosine, 0))
+        hair = near_hair, hair_distance, facial_hair
+        return SkinView(colors, weight, pixels, *hair, outline, np.maximum(cosine, 0))
 
     def spacing(self, pixels: np.ndarray, some: np.ndarray) -> float:
         """How far apart neighboring texels are in the photo, typically.
@@ -161,13 +183,38 @@ class SkinSampler:
         return means.astype(np.float32), np.minimum(sums / OBSERVED_SUM, 1).astype(np.float32)
 
 
-def _hair(segmentation: Segmentation, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) 0..1 each: whether there is hair around points (n, 2) of the photo, and facial hair at them."""
+def _hair(segmentation: Segmentation, pixels: np.ndarray) -> tuple[np.ndarray, ...]:
+    """(n,) each: whether there is hair around points (n, 2) of the photo, 0..1; how far it is, meters; and
+    how probable facial hair is at them.
+    """
     probabilities = segmentation.probabilities
-    hair = probabilities[SegmentClass.HAIR] + probabilities[SegmentClass.HEADWEAR]
+    hair = np.ascontiguousarray(probabilities[SegmentClass.HAIR] + probabilities[SegmentClass.HEADWEAR])
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * HAIR_REACH_PX + 1, 2 * HAIR_REACH_PX + 1))
-    around = cv2.dilate(np.ascontiguousarray(hair), kernel)
+    around = cv2.dilate(hair, kernel)
+    away = cv2.distanceTransform((hair < HAIR_PROBABILITY).astype(np.uint8), cv2.DIST_L2, 5)
+    away *= SEGMENT_WIDTH_CM / 100 / SEGMENT_SIZE
     points = segmentation.frame.photo_to_crop(pixels.astype(np.float64)).astype(np.float32)
-    layers = np.stack([around, probabilities[SegmentClass.FACIAL_HAIR]], -1)
-    near, facial = sample_image(layers, points).T
-    return np.asarray(ramp(near, *HAIR_NEAR), np.float32), facial
+    layers = np.stack([around, away, probabilities[SegmentClass.FACIAL_HAIR]], -1)
+    near, distance, facial = sample_image(layers, points).T
+    return np.asarray(ramp(near, *HAIR_NEAR), np.float32), distance, facial
+
+
+def side_weight(topology: HeadTopology, ear: np.ndarray) -> np.ndarray:
+    """How far vertices are on the sides of the head, where the photo's ears may lie.
+
+    Args:
+        topology: The head's.
+        ear: (V,) 0..1, how far they are in the ears.
+
+    Returns:
+        (V,) float32, 0..1.
+    """
+    return np.maximum(_beside(topology.vertices, ear, SIDE_REACH, SIDE_FADE), ear)
+
+
+def _beside(points: np.ndarray, ear: np.ndarray, reach: float, fade: float) -> np.ndarray:
+    """(V,) 0..1: how near vertices (V, 3) are to an ear, (V,) 0..1, outside of it."""
+    from scipy.spatial import cKDTree
+
+    distance = cKDTree(points[ear > HALF]).query(points)[0]
+    return np.asarray(ramp(distance, reach, reach - fade) * (1 - ear), np.float32)

@@ -42,6 +42,7 @@ class SkinPhoto:
         pose: Of the head.
         vertices: (V, 3) of the wrapped head with the expression of this photo, head frame, meters.
         segmentation: What the pixels show.
+        landmarks: (478, 2 or more) as detected, photo pixels; without them, ears may lie on cheeks.
     """
 
     rgb: np.ndarray
@@ -49,6 +50,7 @@ class SkinPhoto:
     pose: HeadPose
     vertices: np.ndarray
     segmentation: Segmentation
+    landmarks: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -316,7 +316,7 @@ def test_necklaces_are_no_skin_and_white_beards_are_no_highlights(topology, mode
     ).T
     colors = np.exp(sampler.at_texels(logs))
     none = np.zeros(len(colors), np.float32)
-    view = SkinView(colors, none, np.zeros((len(colors), 2), np.float32), none, none, none, none)
+    view = SkinView(colors, none, np.zeros((len(colors), 2), np.float32), *[none] * 5)
     assert skin.plain_texels(colors, view, logs).min() == 1
     on_neck, on_cheeks = (np.flatnonzero(one)[::97] for one in (neck == 1, (neck + beard + features) == 0))
     for factor in (0.6, 1.5):
@@ -334,6 +334,31 @@ def test_necklaces_are_no_skin_and_white_beards_are_no_highlights(topology, mode
     assert np.median(skin.plain_texels(0.6 * colors, view, logs)[beside_ear]) < 0.15
     grown = replace(view, facial_hair=np.ones_like(none))
     assert skin.plain_texels(white, grown, logs)[bearded].min() == 1
+
+
+def test_what_is_dark_or_gray_near_hair_is_its_shade(topology, model):
+    skin = SkinPainter(topology, 512, TextureSettings(), model)
+    texels, vertices = len(skin.sampler.texel), len(topology.vertices)
+    ones, plain = np.ones(texels, np.float32), skin.regions.plain == 1
+    view = SkinView(np.ones((texels, 3), np.float32), ones, np.zeros((texels, 2), np.float32), *[ones] * 5)
+    near, far = (replace(view, hair_distance=distance * ones) for distance in (0.008, 0.05))
+    for change, shade in (((-0.4,) * 3, 1), ((-0.3, 0, 0.3), 1), ((0.4,) * 3, 0), ((0.03, -0.05, 0), 0)):
+        difference = np.tile(np.array(change, np.float32), (vertices, 1))
+        assert np.median(skin._in_shade(near, difference)[plain]) == pytest.approx(shade, abs=0.01)
+        assert skin._in_shade(far, difference)[plain].max() == 0
+
+
+def test_doubtful_skin_is_completed_however_much_of_it_is_seen(topology, model):
+    skin = SkinPainter(topology, 512, TextureSettings(), model)
+    fit = skin.model.fit(np.zeros((len(topology.vertices), 3)), np.zeros(len(topology.vertices)))
+    doubtful = skin.sampler.at_texels(topology.vertices)[:, 0] > 0
+    colors = np.exp(skin.sampler.at_texels(fit.logs)) * np.where(doubtful, 0.5, 1.0)[:, None]
+    cheek = (skin.regions.plain == 1) & (topology.vertices[:, 0] > 0.02)
+    dark = {}
+    for trust in (1.0, 0.05):
+        weight = np.where(doubtful, trust, 1.0).astype(np.float32)
+        dark[trust] = float((skin._completed(colors, weight, fit) - fit.logs)[cheek].mean())
+    assert dark[1.0] < 0.9 * np.log(0.5) < 0.5 * np.log(0.5) < dark[0.05]
 
 
 def test_detail_is_as_strong_as_the_persons_own():
