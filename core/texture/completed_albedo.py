@@ -20,15 +20,13 @@ from .eyes import eye_colors
 from .face_colors import face_colors
 from .part_painter import PartPainter
 from .settings import PaintOptions, TextureSettings
-from .skin_painter import SkinLayer, SkinPainter
+from .skin_painter import PLAIN, SkinLayer, SkinPainter
 from .skin_views import SkinPhoto
 from .surface_maps import SurfaceMapper
 
 if TYPE_CHECKING:
     from ..wrapping.head import HeadShape
 
-#: Value of the region of plain skin from which on a vertex has the person's tone.
-PLAIN = 0.9
 #: Fractional bits of coordinates handed to OpenCV's drawing.
 SHIFT = 6
 

@@ -22,7 +22,7 @@ from .detail import CHANNELS, DetailLayer
 from .face_colors import FaceColors
 from .inpainting import SmoothCompletion
 from .settings import PaintOptions, TextureSettings
-from .skin_sampler import SkinSampler, SkinView
+from .skin_sampler import SkinSampler, SkinView, side_weight
 from .skin_tone import colorfulness, tone_correction
 from .skin_views import ShownSkin, SkinPhoto, match_tone, view_shares
 from .tone_correction import ToneCorrection
@@ -47,6 +47,8 @@ CHAIN_RANGE = (0.12, 0.30)
 CHAIN_REACH = 2
 #: The same for redder ones on the neck and before the ears: ears are red.
 FLUSHED_RANGE = (0.10, 0.22)
+#: Value of the region of plain skin from which on a vertex has the person's tone.
+PLAIN = 0.9
 #: Meters from hair up to which skin may be in its shade, and over which that fades.
 SHADE_REACH = 0.030
 SHADE_FADE = 0.020
@@ -54,6 +56,16 @@ SHADE_FADE = 0.020
 #: begins to count less, and does not count: hair's shade, and hair that the segmentation misses.
 SHADE_RANGE = (0.12, 0.30)
 SHADE_HUE_RANGE = (0.15, 0.35)
+#: What smoothly differs from the person's tone is taken for light: weight of its smoothness, and how much of
+#: its lightness and hue, on the face, and on neck, ears and beside them; and how much less where beards grow.
+EVEN_STIFFNESS = 4.0
+EVEN_LIGHTNESS = 0.4
+EVEN_HUE = 0.2
+EVEN_LIGHTNESS_BESIDE = 0.75
+EVEN_HUE_BESIDE = 0.5
+EVEN_BEARD = 0.5
+#: By how much more what differs on the neck and beside the ears counts, beside smoothness: finer spots go.
+EVEN_FINER_BESIDE = 5.0
 #: Least channel, linear, of colors that are clipped: nothing of the skin is left in them.
 CLIPPED_RANGE = (0.75, 0.95)
 #: Texels of half the resolution around what was observed.
@@ -127,6 +139,7 @@ class SkinPainter:
         self._of_skin = of_skin
         self._brows = brow_weight(topology.vertices, topology, BROW_REMOVAL) * of_skin
         self._brow_texels = self.sampler.at_texels(self._brows[:, None])[:, 0]
+        self._beside = np.maximum(self.regions.neck, side_weight(topology, self.regions.ear)) * of_skin
         self._glossy = of_skin * (1 - self.regions.features) * (1 - self.regions.beard)
         self._detail = DetailLayer(size)
 
@@ -153,7 +166,10 @@ class SkinPainter:
         if options.delight:
             correction = tone_correction(self.model, fit.tone, photo.rgb, face)
         if not others:
-            return self._compose([shown], shown.weight, logs, correction)
+            layers = [shown]
+            if options.delight:
+                layers, logs = self._evened(layers, logs, fit.tone)
+            return self._compose(layers, shown.weight, logs, correction)
         layers = [shown]
         for other in others:
             layer, own_fit, _ = self._shown(other, options)
@@ -164,6 +180,8 @@ class SkinPainter:
         logs = self._completed(mixed / np.maximum(weight, DARK)[:, None], weight, fit)
         if not options.brows:
             logs = self._without_brows(logs)
+        if options.delight:
+            layers, logs = self._evened(layers, logs, fit.tone)
         return self._compose(layers, weight, logs, correction)
 
     def tone(self, photo: SkinPhoto) -> np.ndarray:
@@ -260,6 +278,33 @@ class SkinPainter:
         hue = np.linalg.norm(difference - lightness[:, None], axis=1)
         shade = np.maximum(ramp(-lightness, *SHADE_RANGE), ramp(hue, *SHADE_HUE_RANGE))
         return np.asarray(near * shade, np.float32)
+
+    def _evened(
+        self, layers: Sequence[ShownSkin], logs: np.ndarray, tone: np.ndarray
+    ) -> tuple[list[ShownSkin], np.ndarray]:
+        """Take for light what smoothly differs from the tone (3,): the albedo model was learned from
+        portraits, and knows of the light in them, foreheads in the sun, necks in the chin's shade.
+
+        Returns:
+            The layers, and the albedo (V, 3), natural logarithms.
+        """
+        beard = self.regions.beard * np.max([self._bearded(one.view) for one in layers], axis=0)
+        telling = self._of_skin * (1 - self.regions.features) * (1 - beard)
+        telling = telling * (1 + EVEN_FINER_BESIDE * self._beside * (1 - self.regions.ear))
+        smooth = self.completion.smooth(logs - tone, telling, EVEN_STIFFNESS, anchor=np.zeros(3))
+        lightness = (smooth @ LUMINANCE)[:, None]
+        beside, beard = self._beside[:, None], EVEN_BEARD * self.regions.beard[:, None]
+        light = (EVEN_LIGHTNESS + (EVEN_LIGHTNESS_BESIDE - EVEN_LIGHTNESS) * beside) * lightness
+        light = light + (EVEN_HUE + (EVEN_HUE_BESIDE - EVEN_HUE) * beside) * (smooth - lightness)
+        light *= 1 - beard * (1 - beside)
+        # The face as a whole stays as it is.
+        light = light - np.median(light[self.regions.plain > PLAIN], axis=0)
+        factor = np.exp(light).astype(np.float32)
+        return [replace(one, shading=one.shading * factor) for one in layers], logs - light
+
+    def _bearded(self, view: SkinView) -> np.ndarray:
+        """(V,) 0..1, how far a photo shows facial hair."""
+        return self.sampler.to_vertices(view.facial_hair[:, None], view.weight)[0][:, 0]
 
     def _without_sheen(self, means: np.ndarray, observed: np.ndarray, fit: AlbedoFit) -> np.ndarray:
         """(V, 3) the photographed colors (V, 3) less the light that the skin's surface reflects."""

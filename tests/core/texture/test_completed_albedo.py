@@ -22,6 +22,7 @@ from core.texture.skin_mask import skin_weights
 from core.texture.skin_painter import SkinPainter
 from core.texture.skin_sampler import SkinView
 from core.texture.skin_tone import LUMINANCE_RANGE, tone_correction
+from core.texture.skin_views import ShownSkin
 from core.texture.surface_maps import SurfaceMapper
 from tests.core.head_samples import MODELS, oil_painting, sample_of, with_hat
 
@@ -346,6 +347,24 @@ def test_what_is_dark_or_gray_near_hair_is_its_shade(topology, model):
         difference = np.tile(np.array(change, np.float32), (vertices, 1))
         assert np.median(skin._in_shade(near, difference)[plain]) == pytest.approx(shade, abs=0.01)
         assert skin._in_shade(far, difference)[plain].max() == 0
+
+
+def test_shade_on_the_neck_is_light_and_freckles_are_not(topology, model):
+    skin = SkinPainter(topology, 512, TextureSettings(), model)
+    texels, regions = len(skin.sampler.texel), skin.regions
+    none = np.zeros(texels, np.float32)
+    view = SkinView(np.ones((texels, 3), np.float32), none, np.zeros((texels, 2), np.float32), *[none] * 5)
+    shown = ShownSkin(np.zeros((4, 4, 3), np.uint8), view, np.ones((len(topology.vertices), 1)), none)
+    tone = np.log(DEEP_SKIN)
+    shade = -0.4 * regions.neck[:, None] * np.ones(3)
+    freckles = np.random.default_rng(0).choice([-0.2, 0.2], (len(topology.vertices), 1)) * np.ones(3)
+    (light,), logs = skin._evened([shown], tone + shade + freckles, tone)
+    neck, face = (np.flatnonzero(one > 0.99) for one in (regions.neck, regions.plain))
+    assert -0.15 < (logs - tone)[neck].mean() < -0.02
+    assert np.abs(np.median((logs - tone - freckles)[face], 0)).max() < 0.02
+    assert (logs - tone)[face].std() > 0.85 * 0.2
+    # What was photographed is divided by as much as the albedo is lighter.
+    assert np.allclose(np.log(light.shading), tone + shade + freckles - logs, atol=1e-5)
 
 
 def test_doubtful_skin_is_completed_however_much_of_it_is_seen(topology, model):
