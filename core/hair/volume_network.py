@@ -290,7 +290,8 @@ class OnnxHairNetwork:
         from ..runtime.onnx_session import OnnxSession
 
         # One thread, whatever the computer has: the result is the same everywhere.
-        self._session = OnnxSession(path, threads=1)
+        # It works with as much memory as the texture, which is painted beside it.
+        self._session = OnnxSession(path, threads=1, keeps_memory=False)
 
     def run(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `HairNetwork.run`."""

@@ -288,6 +288,9 @@ class Reconstructor:
         wrapped = finished = adjusted = None
         options = task.wrap
         if options:
+            if self.lifter.network:
+                # What the networks keep for the next photo is a tenth of all; the texture needs it.
+                self.lifter.network.release_memory()
             wrapped = self._head_maker.wrap(task, made, progress)
             adjusted = wrapped.adjusted
             task = corrected_task(task, adjusted) if adjusted else task
@@ -304,7 +307,7 @@ class Reconstructor:
             timings=watch.seconds,
             crop=made.crop,
             quality=_with_corrections(made.quality, task, adjusted),
-            volume=made.volume if task.keep_volume else None,
+            volume=made.volume,
             models_dir=self.models_dir,
             backend=self.backend,
             head=finished.head if finished else None,

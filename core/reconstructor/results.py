@@ -160,7 +160,7 @@ class FaceSurface:
     Attributes:
         prior: The head that landmarks and picture, or several photos together, suggest.
         crop: (192, 192, 3) uint8, what the network saw.
-        volume: (200, 192, 192) float32 [z, y, x], the occupancy.
+        volume: (200, 192, 192) float32 [z, y, x], the occupancy; None unless it is kept.
         surface: The colored surface, head frame, meters; its confidence is 0 where the photo is ignored.
         landmark_points: (478, 3) float32, MediaPipe's landmarks on the surface, head frame, meters, NaN where
             the surface has none.
@@ -171,7 +171,7 @@ class FaceSurface:
 
     prior: HeadPrior
     crop: np.ndarray
-    volume: np.ndarray
+    volume: np.ndarray | None
     surface: Surface
     landmark_points: np.ndarray
     landmark68: np.ndarray

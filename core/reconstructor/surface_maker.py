@@ -108,7 +108,7 @@ class SurfaceMaker:
         return FaceSurface(
             prior=given.prior,
             crop=given.crop,
-            volume=volume,
+            volume=volume if task.keep_volume else None,
             surface=shown,
             landmark_points=points,
             landmark68=points68,

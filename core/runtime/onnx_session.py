@@ -4,11 +4,15 @@ import os
 import threading
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import ModelError
 from .weights import file_sha256
+
+if TYPE_CHECKING:
+    from onnxruntime import RunOptions
 
 #: Metadata of an exported network: the weights it was made of (see `core.training.fitting.onnx_export`).
 SOURCE = "source"
@@ -42,8 +46,17 @@ def _register_arena() -> None:
 class OnnxSession:
     """One exported network, run on the processor with `threads` threads (default: the available cores)."""
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
-        """Raises ModelError if the file is missing, damaged, or made of other weights than are beside it."""
+    def __init__(self, path: Path, threads: int | None = None, keeps_memory: bool = True) -> None:
+        """Read a network.
+
+        Args:
+            path: Its file.
+            threads: See the class.
+            keeps_memory: Whether what it worked with is kept for the networks' next pictures.
+
+        Raises:
+            ModelError: The file is missing, damaged, or made of other weights than are beside it.
+        """
         import onnxruntime
 
         if not path.is_file():
@@ -67,6 +80,7 @@ class OnnxSession:
             ) from error
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self._check_source(path)
+        self._keeps_memory = keeps_memory
 
     def _check_source(self, path: Path) -> None:
         # An installed engine has no weights beside it; a checkout must not mix two trainings.
@@ -86,17 +100,23 @@ class OnnxSession:
     def run_all(self, **inputs: np.ndarray) -> list[np.ndarray]:
         """All outputs, in the network's order."""
         feed = {name: np.ascontiguousarray(value, np.float32) for name, value in inputs.items()}
-        return [np.asarray(output) for output in self._session.run(None, feed)]
+        options = None if self._keeps_memory else _releasing()
+        return [np.asarray(output) for output in self._session.run(None, feed, options)]
 
     def release_memory(self) -> None:
         """Give back what all networks of this process keep for their next pictures; runs this one once."""
-        import onnxruntime
-
-        options = onnxruntime.RunOptions()
-        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         shapes = {given.name: given.shape for given in self._session.get_inputs()}
         feed = {
             name: np.zeros([size if isinstance(size, int) else 1 for size in shape], np.float32)
             for name, shape in shapes.items()
         }
-        self._session.run(None, feed, options)
+        self._session.run(None, feed, _releasing())
+
+
+def _releasing() -> "RunOptions":
+    """Options of a run that gives back what all networks of this process keep."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options

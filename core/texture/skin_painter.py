@@ -4,7 +4,7 @@ All that is smooth is computed on the mesh's vertices and on texels of half the 
 photo itself and the fine detail are at the full one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -80,6 +80,8 @@ BROW_REMOVAL = 0.004
 BROW_STIFFNESS = 0.1
 #: Of how many texels one says whether the photo has colors.
 COLOR_STEP = 16
+#: Rows of a picture that are worked on at a time, so that what is in between stays small.
+BLOCK_ROWS = 128
 #: How many times smooth light and albedo are found in turn.
 LIGHT_ROUNDS = 2
 
@@ -428,22 +430,33 @@ class SkinPainter:
             one = self._photo(layer.rgb, layer.view, layer.weight, part > 0, box)
             one *= self._in_box(gain / self.sampler.at_texels(layer.shading), box)
             np.maximum(one, DARK, out=one)
-            one /= np.maximum(linear[box], DARK)
+            for rows in _blocks(len(one)):
+                one[rows] /= np.maximum(linear[box][rows], DARK)
             cv2.log(one, one)
             one *= part[..., None]
             ratio += one
-        other = self._mirror_image(np.dstack([ratio, own]), box)
-        mirrored = (1 - own) * ramp(other[..., 3], *MIRROR_RANGE).astype(np.float32)
-        ratio += (mirrored / np.maximum(other[..., 3], 1e-3))[..., None] * other[..., :3]
+        # At 2048 a picture of three channels takes up to 50 MB: none is kept for longer than it is needed.
+        del part, one
+        share = self._mirror_image(own, box)
+        mirrored = (1 - own) * ramp(share, *MIRROR_RANGE).astype(np.float32)
+        share = mirrored / np.maximum(share, 1e-3)
+        twin = self._mirror_image(ratio, box)
+        for channel in range(3):
+            ratio[..., channel] += share * twin[..., channel]
+        del twin, share
         noise = self._detail.synthesize(ratio, own, self._in_box(1 - self._features, box))
-        inside = np.ascontiguousarray(linear[box])
-        self._detail.multiply(linear, noise)
         detail = self._detail.repeated(noise) * np.float32(CHANNELS @ LUMINANCE)
         unseen = self._detail.repeated(noise)[box] * np.sqrt(np.clip(1 - own - mirrored, 0, 1))
-        ratio += unseen[..., None] * CHANNELS
+        for rows in _blocks(len(ratio)):
+            ratio[rows] += unseen[rows, :, None] * CHANNELS
+        del unseen
         detail[box] = cv2.transform(ratio, LUMINANCE[None])
         cv2.exp(ratio, ratio)
-        linear[box] = cv2.multiply(inside, ratio)
+        # What was observed has its own detail, all else the noise.
+        for rows in _blocks(len(ratio)):
+            ratio[rows] *= linear[box][rows]
+        self._detail.multiply(linear, noise)
+        linear[box] = ratio
         small = [self._half(one, box) for one in (own, mirrored)]
         return SkinLayer(linear, logs, small[0], small[1], correction, detail)
 
@@ -486,6 +499,11 @@ class SkinPainter:
             points = self._in_box(view.pixels, box)[wanted]
             colors[wanted] = sample_photo_linear(rgb, points, self.sampler.spacing(view.pixels, some) / 2)[0]
         return colors
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    """Rows, BLOCK_ROWS at a time, of a picture that has so many."""
+    return (slice(start, start + BLOCK_ROWS) for start in range(0, count, BLOCK_ROWS))
 
 
 def _foreign_hue(logs: np.ndarray) -> np.ndarray:

@@ -57,6 +57,9 @@ LIP_REACH = 0.004
 LIP_FADE = 0.003
 #: Darkening of cavities, fraction of what the relief's depth of one texel of 2048 hides.
 CAVITY_OCCLUSION = 0.12
+#: Rows of the maps that are made at a time, and how many around them are looked at; even numbers.
+BLOCK_ROWS = 128
+HALO_ROWS = 4
 #: Thickness, meters, that is white in the map.
 FULL_THICKNESS = 0.02
 
@@ -76,6 +79,21 @@ class SurfaceMaps:
     roughness: np.ndarray
     occlusion: np.ndarray
     thickness: np.ndarray
+
+
+@dataclass(frozen=True)
+class ReliefParts:
+    """The fine structure of the skin's lightness, blurred more and more, natural logarithms.
+
+    Attributes:
+        detail: (S, S) float32.
+        pores: (S, S) float32.
+        wrinkles: (S/2, S/2) float32.
+    """
+
+    detail: np.ndarray
+    pores: np.ndarray
+    wrinkles: np.ndarray
 
 
 class SurfaceMapper:
@@ -105,15 +123,14 @@ class SurfaceMapper:
         atlas = Atlas.of(topology, half, [SKIN])
         picture = atlas.image(atlas.interpolate(columns, np.arange(len(atlas.texel))))
         dilate_texels(picture, atlas.texel, 2 * half)
-        full = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
-        self._rough, self._keep = full[..., 0].copy(), full[..., 1].copy()
-        flat = [one.copy() for one in (full[..., 2], full[..., 3])]
-        own = parts.interpolate(columns[:, 2:], np.arange(len(parts.texel)))
-        for one, values in zip(flat, own.T, strict=True):
-            one.ravel()[parts.texel] = values
-        self._openness, thickness = flat
-        self._thickness = _to_bytes(thickness)
+        # At half the resolution: enlarged, they would take 50 MB as long as the engine runs.
+        self._rough, self._keep, self._open, thickness = (
+            np.ascontiguousarray(picture[..., channel]) for channel in range(4)
+        )
         self._texel = parts.texel
+        self._part_open, part_thick = parts.interpolate(columns[:, 2:], np.arange(len(parts.texel))).T.copy()
+        self._thickness = _to_bytes(cv2.resize(thickness, (size, size), interpolation=cv2.INTER_LINEAR))
+        self._thickness.ravel()[self._texel] = _to_bytes(part_thick)
         self._part_rough = np.zeros(len(parts.texel), np.float32)
         for index, name in enumerate(topology.part_names):
             value = next((one for start, one in PART_ROUGHNESS.items() if name.startswith(start)), 0.5)
@@ -128,36 +145,71 @@ class SurfaceMapper:
         Returns:
             The maps.
         """
-        height = self._relief(detail)
-        across = cv2.Scharr(height, cv2.CV_32F, 1, 0, scale=1 / 32)
-        down = cv2.Scharr(height, cv2.CV_32F, 0, 1, scale=1 / 32)
-        for one in (across, down):
-            one.ravel()[self._texel] = 0
-        scale = np.float32(127.5) / np.sqrt(across**2 + down**2 + np.float32(1))
+        relief = self._relief_parts(detail)
         normal = np.empty((self.size, self.size, 3), np.uint8)
+        rough, occlusion = (np.empty((self.size, self.size), np.uint8) for _ in range(2))
+        # Block by block, so that what is in between stays in the processor's cache.
+        for start in range(0, self.size, BLOCK_ROWS):
+            rows = slice(start, min(start + BLOCK_ROWS, self.size))
+            self._block(relief, rows, normal[rows], rough[rows], occlusion[rows])
+        return SurfaceMaps(normal, rough, occlusion, self._thickness)
+
+    def _block(
+        self,
+        relief: "ReliefParts",
+        rows: slice,
+        normal: np.ndarray,
+        roughness: np.ndarray,
+        occlusion: np.ndarray,
+    ) -> None:
+        """Make rows of the maps, and write them into normal (h, S, 3), roughness and occlusion (h, S)."""
+        around = slice(max(rows.start - HALO_ROWS, 0), min(rows.stop + HALO_ROWS, self.size))
+        inner = slice(rows.start - around.start, rows.stop - around.start)
+        height = self._height(relief, around)
+        across = cv2.Scharr(height, cv2.CV_32F, 1, 0, scale=1 / 32)[inner]
+        down = cv2.Scharr(height, cv2.CV_32F, 0, 1, scale=1 / 32)[inner]
+        ends = np.searchsorted(self._texel, [rows.start * self.size, rows.stop * self.size])
+        parts = slice(*ends)
+        texel = self._texel[parts] - rows.start * self.size
+        for one in (across, down):
+            one.reshape(-1)[texel] = 0
+        scale = np.float32(127.5) / np.sqrt(across**2 + down**2 + np.float32(1))
         normal[..., 0] = 128 - across * scale
         normal[..., 1] = 128 + down * scale
         normal[..., 2] = 128 + scale
-        deep = np.clip(-height / self._scale, 0, 1)
-        rough = np.clip(self._rough + CAVITY_ROUGHNESS * deep, *ROUGHNESS_LIMITS)
-        rough.ravel()[self._texel] = self._part_rough
+        deep = np.clip(-height[inner] / self._scale, 0, 1)
+        rough = np.clip(self._enlarged(self._rough, rows) + CAVITY_ROUGHNESS * deep, *ROUGHNESS_LIMITS)
+        rough.ravel()[texel] = self._part_rough[parts]
+        roughness[:] = _to_bytes(rough)
         deep *= CAVITY_OCCLUSION
-        deep.ravel()[self._texel] = 0
-        return SurfaceMaps(normal, _to_bytes(rough), _to_bytes(self._openness * (1 - deep)), self._thickness)
+        deep.ravel()[texel] = 0
+        openness = self._enlarged(self._open, rows)
+        openness.ravel()[texel] = self._part_open[parts]
+        occlusion[:] = _to_bytes(openness * (1 - deep))
 
-    def _relief(self, detail: np.ndarray) -> np.ndarray:
-        """(S, S) float32 height, texels."""
-        fine, pores = (
-            cv2.GaussianBlur(detail, (0, 0), sigma * self._scale) for sigma in (FINEST_SIGMA, PORE_SIGMA)
-        )
+    def _relief_parts(self, detail: np.ndarray) -> "ReliefParts":
+        """What the relief is made of, for the fine structure (S, S) of the skin's lightness."""
+        pores = cv2.GaussianBlur(detail, (0, 0), PORE_SIGMA * self._scale)
         # The widest blur is done at half the resolution, which has all that it leaves.
         half = cv2.resize(pores, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        sigma = WRINKLE_SIGMA * self._scale / 2
-        wrinkles = cv2.resize(cv2.GaussianBlur(half, (0, 0), sigma), detail.shape[::-1])
+        return ReliefParts(detail, pores, cv2.GaussianBlur(half, (0, 0), WRINKLE_SIGMA * self._scale / 2))
+
+    def _height(self, relief: "ReliefParts", rows: slice) -> np.ndarray:
+        """(h, S) float32 height, texels, of some rows."""
+        around = slice(max(rows.start - HALO_ROWS, 0), min(rows.stop + HALO_ROWS, self.size))
+        inner = slice(rows.start - around.start, rows.stop - around.start)
+        fine = cv2.GaussianBlur(relief.detail[around], (0, 0), FINEST_SIGMA * self._scale)[inner]
+        pores, wrinkles = relief.pores[rows], self._enlarged(relief.wrinkles, rows)
         height = cv2.addWeighted(
             _limited(fine - pores), PORE_DEPTH, _limited(pores - wrinkles), WRINKLE_DEPTH, 0
         )
-        return np.asarray(cv2.multiply(height, self._keep, scale=self._scale))
+        return np.asarray(cv2.multiply(height, self._enlarged(self._keep, rows), scale=self._scale))
+
+    def _enlarged(self, picture: np.ndarray, rows: slice) -> np.ndarray:
+        """(h, S) of rows, from an even one to an even one, of a picture (S/2, S/2) enlarged."""
+        low, high = max(rows.start // 2 - 1, 0), min(rows.stop // 2 + 1, len(picture))
+        part = cv2.resize(picture[low:high], (self.size, 2 * (high - low)), interpolation=cv2.INTER_LINEAR)
+        return np.ascontiguousarray(part[rows.start - 2 * low : rows.stop - 2 * low])
 
 
 def _limited(values: np.ndarray) -> np.ndarray:
