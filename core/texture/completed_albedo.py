@@ -117,7 +117,7 @@ class CompletedAlbedo:
     @cached_property
     def _mapper(self) -> SurfaceMapper:
         """What makes the other maps; made when the first are asked for."""
-        return SurfaceMapper(self.topology, self.size, self.parts)
+        return SurfaceMapper(self.topology, self.size, self.parts, self.skin.sampler)
 
     def _pad(self, reach: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Texels around the parts but for the skin's, the parts' nearest ones, and texels far from all."""

@@ -14,9 +14,10 @@ from scipy.spatial import cKDTree
 
 from ..detection.mediapipe_topology import LIPS
 from ..template.regions import Regions
-from ..template.topology import SKIN, HeadTopology
+from ..template.topology import HeadTopology
 from .atlas import Atlas
 from .padding import dilate_texels
+from .skin_sampler import SkinSampler
 
 #: Standard deviations of the blurs that the bands of relief lie between, texels of a texture of 2048 (0.17
 #: mm): below the first is noise of the photo.
@@ -99,13 +100,14 @@ class ReliefParts:
 class SurfaceMapper:
     """Makes maps of one size; what depends on the topology alone is computed once."""
 
-    def __init__(self, topology: HeadTopology, size: int, parts: Atlas) -> None:
+    def __init__(self, topology: HeadTopology, size: int, parts: Atlas, skin: SkinSampler) -> None:
         """Prepare what does not depend on the photo.
 
         Args:
             topology: Of the heads.
             size: Side of the maps, texels.
             parts: The texels of all parts but the skin.
+            skin: Those of the skin, at half the resolution.
         """
         self.size, self._scale = size, size / 2048
         half = size // 2
@@ -120,9 +122,9 @@ class SurfaceMapper:
         keep *= 1 - (1 - BEARD_FRACTION) * regions.beard
         thick = np.clip(topology.thickness / FULL_THICKNESS, 0, 1)
         columns = np.column_stack([rough, keep, topology.openness, thick]).astype(np.float32)
-        atlas = Atlas.of(topology, half, [SKIN])
-        picture = atlas.image(atlas.interpolate(columns, np.arange(len(atlas.texel))))
-        dilate_texels(picture, atlas.texel, 2 * half)
+        picture = np.zeros((half, half, columns.shape[1]), np.float32)
+        picture.reshape(half * half, -1)[skin.texel] = skin.at_texels(columns)
+        dilate_texels(picture, skin.texel, 2 * half)
         # At half the resolution: enlarged, they would take 50 MB as long as the engine runs.
         self._rough, self._keep, self._open, thickness = (
             np.ascontiguousarray(picture[..., channel]) for channel in range(4)

@@ -20,7 +20,7 @@ from core.texture.painter import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, 
 from core.texture.settings import PaintOptions, TextureSettings
 from core.texture.skin_mask import skin_weights
 from core.texture.skin_painter import SkinPainter
-from core.texture.skin_sampler import SkinView
+from core.texture.skin_sampler import SkinSampler, SkinView
 from core.texture.skin_tone import LUMINANCE_RANGE, tone_correction
 from core.texture.skin_views import ShownSkin
 from core.texture.surface_maps import SurfaceMapper
@@ -398,7 +398,7 @@ def test_detail_is_as_strong_as_the_persons_own():
 @pytest.fixture(scope="module")
 def mapper(topology):
     names = [name for name in topology.part_names if name != SKIN]
-    return SurfaceMapper(topology, 1024, Atlas.of(topology, 1024, names))
+    return SurfaceMapper(topology, 1024, Atlas.of(topology, 1024, names), SkinSampler(topology, 512))
 
 
 def test_a_dark_crease_is_a_groove_and_light_leaves_no_trace(mapper):
