@@ -50,12 +50,12 @@ FLUSHED_RANGE = (0.10, 0.22)
 #: Value of the region of plain skin from which on a vertex has the person's tone.
 PLAIN = 0.9
 #: Meters from hair up to which skin may be in its shade, and over which that fades.
-SHADE_REACH = 0.030
-SHADE_FADE = 0.020
+SHADE_REACH = 0.045
+SHADE_FADE = 0.018
 #: Logarithms by which skin near hair is darker than expected, and by which its hue differs, at which it
 #: begins to count less, and does not count: hair's shade, and hair that the segmentation misses.
-SHADE_RANGE = (0.12, 0.30)
-SHADE_HUE_RANGE = (0.15, 0.35)
+SHADE_RANGE = (0.08, 0.20)
+SHADE_HUE_RANGE = (0.12, 0.28)
 #: What smoothly differs from the person's tone is taken for light: weight of its smoothness, and how much of
 #: its lightness and hue, on the face, and on neck, ears and beside them; and how much less where beards grow.
 EVEN_STIFFNESS = 4.0
@@ -264,7 +264,8 @@ class SkinPainter:
         kept *= 1 - ramp(_foreign_hue(residual), *FOREIGN_HUE_RANGE) * (1 - self.regions.features)
         kept *= 1 - ramp(_green(residual), *GREEN_RANGE)
         plain = residual + fit.logs - fit.tone - self.model.mean
-        kept *= 1 - self._in_shade(view, plain) * (1 - exempt)
+        grown = np.maximum(self.regions.features, self.regions.beard * self._bearded(view))
+        kept *= 1 - self._in_shade(view, plain) * (1 - grown)
         # Exposure was learned from tones with sheen: the skin stays as light as with it.
         lighter = np.float32((tone - fit.tone) @ LUMINANCE)
         fit = replace(fit, tone=tone, logs=fit.logs + lighter)

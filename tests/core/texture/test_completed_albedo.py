@@ -342,7 +342,7 @@ def test_what_is_dark_or_gray_near_hair_is_its_shade(topology, model):
     texels, vertices = len(skin.sampler.texel), len(topology.vertices)
     ones, plain = np.ones(texels, np.float32), skin.regions.plain == 1
     view = SkinView(np.ones((texels, 3), np.float32), ones, np.zeros((texels, 2), np.float32), *[ones] * 5)
-    near, far = (replace(view, hair_distance=distance * ones) for distance in (0.008, 0.05))
+    near, far = (replace(view, hair_distance=distance * ones) for distance in (0.008, 0.06))
     for change, shade in (((-0.4,) * 3, 1), ((-0.3, 0, 0.3), 1), ((0.4,) * 3, 0), ((0.03, -0.05, 0), 0)):
         difference = np.tile(np.array(change, np.float32), (vertices, 1))
         assert np.median(skin._in_shade(near, difference)[plain]) == pytest.approx(shade, abs=0.01)
