@@ -171,6 +171,11 @@ def thinned(
     moves[outer] = moved * np.minimum(1, MOST_MOVED / np.maximum(length, 1e-9))
     leaning = np.zeros_like(vertices)
     leaning[outer] = normals * (lying * (1 - ramp(inside, *SHADED_LIKE_SKIN)))[:, None]
+    # The rim itself would be shaded half like the inner side, which faces the head: as a dark line.
+    border = triangles[inner[triangles].any(1) & ~inner[triangles].all(1)]
+    at_rim = np.unique(border[inner[border]])
+    _, nearest = skin.distance(vertices[at_rim])
+    leaning[at_rim] = skin.normals_at(nearest)
     return vertices + _smoothed(moves, triangles, ~inner), leaning
 
 

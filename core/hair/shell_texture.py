@@ -30,8 +30,6 @@ PADDING = 6
 DARK_CORNER = 8
 #: Lightness of the inner side, of the typical color.
 INNER_LIGHTNESS = 0.35
-#: The same at its rim, which shows where the skin moves away below it: a dark line would run along there.
-RIM_LIGHTNESS = 0.9
 #: Painted strands and locks: sides of the pictures of noise, steps of the line integral to each side, texels
 #: a step.
 STREAK_SIDES = (512, 128)
@@ -136,7 +134,6 @@ def texture_shell(
     rim = _rim_texels(image[..., 3:].reshape(size * size, -1)) if image.shape[2] > 3 else None
     image = image[..., :3]
     image[-DARK_CORNER:, -DARK_CORNER:] = colors.typical * INNER_LIGHTNESS
-    image[-DARK_CORNER:, -2 * DARK_CORNER : -DARK_CORNER] = colors.typical * RIM_LIGHTNESS
     uv = np.stack([(unwrapped.texels[:, 0] + 0.5) / size, 1 - (unwrapped.texels[:, 1] + 0.5) / size], 1)
     return HairShell(
         vertices=vertices.astype(np.float32),
@@ -220,10 +217,6 @@ def unwrap(mesh: ShellMesh, size: int) -> UnwrappedShell:
     scale, corners = _packed(boxes, size)
     texels = flat * scale + np.where(chart[:, None] >= 0, corners[np.maximum(chart, 0)], 0)
     texels[chart < 0] = size - DARK_CORNER / 2
-    inner = mesh.inner[mesh.triangles]
-    at_rim = np.zeros(len(mesh.vertices), bool)
-    at_rim[mesh.triangles[inner.any(1) & ~inner.all(1)]] = True
-    texels[(chart < 0) & at_rim[source], 0] -= DARK_CORNER
     return UnwrappedShell(source, index.reshape(-1, 3).astype(np.int32), texels, chart)
 
 

@@ -30,9 +30,9 @@ from scripts.pictures.textured_sheet import save_on_gray
 
 #: Degrees that the head is turned by.
 TURNS = (0, 40, 90, 180)
-#: Width and height of a view, meters, and how far the hair hangs below the head's middle.
-WIDTH = 0.40
-HEIGHT = 0.32
+#: Width and height of a view, meters.
+WIDTH = 0.35
+HEIGHT = 0.345
 #: Middle of head and hair, head frame, meters.
 MIDDLE = (0.0, 0.065, -0.02)
 #: Width of the lines between heads, pixels.

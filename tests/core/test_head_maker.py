@@ -1,6 +1,8 @@
 """What heads are made with is loaded beside what comes before the first one."""
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,3 +43,19 @@ def test_missing_models_are_reported_where_they_are_needed(tmp_path):
     maker._preparing.join()
     with pytest.raises(ModelError, match=str(tmp_path)):
         _ = maker.wrapper
+
+
+@pytest.mark.parametrize(("texture", "expected"), [(1024, ("skin uv", "hair soft")), (0, (None, "hair"))])
+def test_the_hairline_is_painted_on_skin_and_hair_where_there_are_both(monkeypatch, texture, expected):
+    maker = maker_of(MODELS)
+    monkeypatch.setattr(maker, "_finished_head", lambda *_: SimpleNamespace(topology="uv"))
+    monkeypatch.setattr(maker, "_hair", lambda *_: "hair")
+    monkeypatch.setattr(maker, "_albedo", lambda *_: "skin")
+    monkeypatch.setattr(
+        "core.hair.hairline.with_soft_hairline",
+        lambda albedo, hair, topology: (f"{albedo} {topology}", f"{hair} soft"),
+    )
+    task, made = SimpleNamespace(name="a face"), SimpleNamespace(segmentation=object())
+    progress = SimpleNamespace(step=lambda *_: nullcontext())
+    found = maker.finish(task, HeadOptions(texture=texture), made, None, progress)
+    assert (found.albedo, found.hair) == expected

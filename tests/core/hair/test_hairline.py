@@ -65,6 +65,9 @@ def test_hair_rises_from_its_line_in_front(groom, topology):
     assert near.sum() > 20 and np.quantile(height[near], 0.9) < 0.0035
     assert np.median(height[front & (from_rim > 0.015)]) > 0.008  # elsewhere it is as thick as ever
     assert height.min() > -0.002
+    # It is shaded as the skin beside it is: no dark line runs along it.
+    normals = shell.normals[~shell.inner]
+    assert np.quantile((normals[near] * skin.normals_at(nearest[near])).sum(1), 0.1) > 0.7
 
 
 def test_the_way_in_from_the_rim_is_where_hair_is(groom, topology):
