@@ -99,8 +99,10 @@ class CompletedAlbedo:
         flat[around] = flat[source]
         flat[empty] = 0
         mask, fractions = self._kinds(skin)
+        detail = skin.detail
+        del skin  # its colors take 50 MB
         clock.lap("paint")
-        surface = self._mapper.maps(skin.detail) if options.maps else None
+        surface = self._mapper.maps(detail) if options.maps else None
         if options.maps:
             clock.lap("maps")
         return Albedo(image, mask, fractions, eyes, clock.seconds, surface)

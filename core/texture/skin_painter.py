@@ -127,9 +127,6 @@ class SkinPainter:
         self.completion = SmoothCompletion(topology)
         self.sampler = SkinSampler(topology, size // 2)
         self._fill = _nearest(self.sampler.texel, size // 2)
-        # Texel coordinates of the mirror image, at the full resolution.
-        mirror = 2 * self.sampler.mirror + 0.5
-        self._mirror_maps = tuple(self._full(mirror[:, k]) for k in (0, 1))
         regions = [self.regions.features, self.regions.beard, self.regions.neck]
         features, beard, neck = self.sampler.at_texels(np.column_stack(regions)).T.copy()
         before_ear = self.sampler.beside_ear
@@ -399,9 +396,17 @@ class SkinPainter:
     def _in_box(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
         """(h, w) or (h, w, C) float32: `_full` in a box alone."""
         size = self.sampler.size
-        rows, columns = (slice(one.start // 2, one.stop // 2) for one in box)
+        # With the texels around it, which those at its edge are interpolated from.
+        low = [max(one.start // 2 - 1, 0) for one in box]
+        rows, columns = (
+            slice(first, min(one.stop // 2 + 1, size)) for first, one in zip(low, box, strict=True)
+        )
         picture = values.astype(np.float32)[self._fill.reshape(size, size)[rows, columns]]
-        return cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
+        full = cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
+        rows, columns = (
+            slice(one.start - 2 * first, one.stop - 2 * first) for first, one in zip(low, box, strict=True)
+        )
+        return full[rows, columns]
 
     def _half(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
         """(S/2, S/2) float32: means of values (h, w) in a box, 0 outside of it."""
@@ -421,7 +426,7 @@ class SkinPainter:
         change = correction.of(logs)
         gain = self.sampler.at_texels(np.exp(change))
         logs = (logs + change).astype(np.float32)
-        linear = self._full(np.exp(self.sampler.at_texels(logs)))
+        completed = np.exp(self.sampler.at_texels(logs))
         box = self._box(weight)
         own = self._in_box(weight, box)
         # In terms of the completed albedo, so that a mirror image takes on the tone of the side it goes to.
@@ -429,32 +434,35 @@ class SkinPainter:
         for layer in layers:
             part = own if len(layers) == 1 else self._in_box(layer.weight, box)
             one = self._photo(layer.rgb, layer.view, layer.weight, part > 0, box)
-            one *= self._in_box(gain / self.sampler.at_texels(layer.shading), box)
-            np.maximum(one, DARK, out=one)
-            for rows in _blocks(len(one)):
-                one[rows] /= np.maximum(linear[box][rows], DARK)
+            light = gain / self.sampler.at_texels(layer.shading)
+            for rows, block in _blocks(box):
+                one[rows] *= self._in_box(light, block)
+                np.maximum(one[rows], DARK, out=one[rows])
+                one[rows] /= np.maximum(self._in_box(completed, block), DARK)
             cv2.log(one, one)
             one *= part[..., None]
             ratio += one
         # At 2048 a picture of three channels takes up to 50 MB: none is kept for longer than it is needed.
         del part, one
-        share = self._mirror_image(own, box)
+        mirror = self._mirror_maps(box)
+        share = _sampled(own, mirror)
         mirrored = (1 - own) * ramp(share, *MIRROR_RANGE).astype(np.float32)
         share = mirrored / np.maximum(share, 1e-3)
-        twin = self._mirror_image(ratio, box)
+        twin = _sampled(ratio, mirror)
         for channel in range(3):
             ratio[..., channel] += share * twin[..., channel]
-        del twin, share
+        del twin, share, mirror
         noise = self._detail.synthesize(ratio, own, self._in_box(1 - self._features, box))
         detail = self._detail.repeated(noise) * np.float32(CHANNELS @ LUMINANCE)
         unseen = self._detail.repeated(noise)[box] * np.sqrt(np.clip(1 - own - mirrored, 0, 1))
-        for rows in _blocks(len(ratio)):
+        for rows, _ in _blocks(box):
             ratio[rows] += unseen[rows, :, None] * CHANNELS
         del unseen
         detail[box] = cv2.transform(ratio, LUMINANCE[None])
         cv2.exp(ratio, ratio)
         # What was observed has its own detail, all else the noise.
-        for rows in _blocks(len(ratio)):
+        linear = self._full(completed)
+        for rows, _ in _blocks(box):
             ratio[rows] *= linear[box][rows]
         self._detail.multiply(linear, noise)
         linear[box] = ratio
@@ -466,7 +474,7 @@ class SkinPainter:
         size = self.sampler.size
         picture = np.zeros((size, size), np.float32)
         picture.ravel()[self.sampler.texel] = weight
-        x, y = (cv2.resize(one, (size, size), interpolation=cv2.INTER_NEAREST) for one in self._mirror_maps)
+        x, y = (np.ascontiguousarray(self._mirror_map(k)[::2, ::2]) for k in (0, 1))
         other = cv2.remap(picture, (x - 0.5) / 2, (y - 0.5) / 2, cv2.INTER_NEAREST)
         shown = (picture > 0) | (other > 0)
         if not shown.any():
@@ -476,13 +484,14 @@ class SkinPainter:
         high = np.minimum([rows[-1] + MARGIN, columns[-1] + MARGIN], size)
         return slice(2 * low[0], 2 * high[0]), slice(2 * low[1], 2 * high[1])
 
-    def _mirror_image(self, picture: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
-        """A picture (h, w, C) of a box from the head's other side; 0 where that is outside of the box."""
-        x, y = (
-            np.ascontiguousarray(one[box] - start.start)
-            for one, start in zip(self._mirror_maps, box[::-1], strict=True)
-        )
-        return cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
+    def _mirror_map(self, axis: int) -> np.ndarray:
+        """(S, S) float32: x (0) or y (1) of the texel on the head's other side, at the full resolution."""
+        return self._full(2 * self.sampler.mirror[:, axis] + 0.5)
+
+    def _mirror_maps(self, box: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
+        """(h, w) float32 each: x and y in a box of the texel on the head's other side, of its texels."""
+        x, y = (np.ascontiguousarray(self._mirror_map(k)[box] - box[1 - k].start) for k in (0, 1))
+        return x, y
 
     def _photo(
         self,
@@ -502,9 +511,17 @@ class SkinPainter:
         return colors
 
 
-def _blocks(count: int) -> Iterator[slice]:
-    """Rows, BLOCK_ROWS at a time, of a picture that has so many."""
-    return (slice(start, start + BLOCK_ROWS) for start in range(0, count, BLOCK_ROWS))
+def _blocks(box: tuple[slice, slice]) -> Iterator[tuple[slice, tuple[slice, slice]]]:
+    """Rows of a picture of a box, BLOCK_ROWS at a time, and the part of the box that they are."""
+    rows, columns = box
+    for start in range(rows.start, rows.stop, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, rows.stop)
+        yield slice(start - rows.start, stop - rows.start), (slice(start, stop), columns)
+
+
+def _sampled(picture: np.ndarray, at: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """A picture (h, w) or (h, w, C) float32 at x and y, (h, w) float32 each; 0 outside of it."""
+    return cv2.remap(picture, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
 
 
 def _foreign_hue(logs: np.ndarray) -> np.ndarray:
