@@ -401,7 +401,7 @@ class SkinPainter:
         rows, columns = (
             slice(first, min(one.stop // 2 + 1, size)) for first, one in zip(low, box, strict=True)
         )
-        picture = values.astype(np.float32)[self._fill.reshape(size, size)[rows, columns]]
+        picture = np.asarray(values, np.float32)[self._fill.reshape(size, size)[rows, columns]]
         full = cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
         rows, columns = (
             slice(one.start - 2 * first, one.stop - 2 * first) for first, one in zip(low, box, strict=True)
