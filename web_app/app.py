@@ -127,7 +127,7 @@ class PageServer:
                 Route(f"{page}/export", self.export, methods=["POST"]),
                 Route(f"{page}/blender", self.open_in_blender, methods=["POST"]),
                 Route(f"{page}/close", self.close_page, methods=["POST"]),
-                Route(page + "/files/{number:int}/{name}", self.file),
+                Route(page + "/files/{number}/{name}", self.file),
             ],
             exception_handlers={Problem: answer_problem, 404: not_found, 405: not_found},
             lifespan=self._lifespan,
@@ -262,7 +262,7 @@ class PageServer:
         _, job = self._job(request)
         message = await self._message(request)
         face = message.get("index")
-        if not isinstance(face, int) or not any(known.index == face and known.usable for known in job.faces):
+        if type(face) is not int or not any(known.index == face and known.usable for known in job.faces):
             raise Problem(400, "face")
         if job.state not in AT_REST or job.export:
             raise Problem(409, "working")
@@ -319,7 +319,7 @@ class PageServer:
         _, job = self._job(request)
         name = request.path_params["name"]
         path = job.files.get(name)
-        if path is None or job.number != request.path_params["number"] or not path.is_file():
+        if path is None or str(job.number) != request.path_params["number"] or not path.is_file():
             raise Problem(404, "file")
         headers = {"Content-Disposition": "attachment"} if path.suffix != ".png" else {}
         return FileResponse(path, media_type=MEDIA_TYPES.get(path.suffix), headers=headers)

@@ -8,6 +8,8 @@ from .address import Address
 from .settings import ServerSettings
 from .texts import problem_text
 
+#: Digits of a body's length that are read; with more, it is too long for sure.
+MOST_DIGITS = 20
 METHODS = ("GET", "HEAD", "POST")
 #: What Sec-Fetch-Site says of requests of this page, and of an address typed in or opened by a program.
 OWN_SITES = ("same-origin", "none")
@@ -99,7 +101,9 @@ class Guard:
         length = headers.get("content-length")
         if length is not None and not (length.isascii() and length.isdigit()):
             return refused(400, "length")
-        if length is not None and int(length) > self._settings.max_photo_bytes:
+        # Python reads no numbers of thousands of digits.
+        digits = (length or "0").lstrip("0") or "0"
+        if len(digits) > MOST_DIGITS or int(digits) > self._settings.max_photo_bytes:
             return refused(413, "size", megabytes=self._settings.max_photo_bytes >> 20)
         return None
 

@@ -8,6 +8,7 @@ dictionaries arrive and everything else is harmless. Needs Dask, and is imported
 import contextlib
 import io
 import pickle
+import struct
 from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -17,10 +18,27 @@ import distributed.client
 import distributed.protocol.pickle as dask_pickle
 from distributed.scheduler import KilledWorker
 
+
+def _bytes(*args: Any) -> bytes:
+    """`bytes` of a text or of bytes; of a number, it would be so many zeros."""
+    return bytes(*map(_no_number, args))
+
+
+def _bytearray(*args: Any) -> bytearray:
+    """`bytearray` of a text or of bytes."""
+    return bytearray(*map(_no_number, args))
+
+
+def _no_number(value: Any) -> Any:
+    if not isinstance(value, (bytes, bytearray, str, list, tuple)):
+        raise pickle.UnpicklingError("a pickle asks for memory")
+    return value
+
+
 #: What a pickle may name: types of data, and what the scheduler says of a task that killed its workers.
 ALLOWED: dict[tuple[str, str], Any] = {
-    ("builtins", "bytes"): bytes,
-    ("builtins", "bytearray"): bytearray,
+    ("builtins", "bytes"): _bytes,
+    ("builtins", "bytearray"): _bytearray,
     ("builtins", "set"): set,
     ("distributed.scheduler", "KilledWorker"): KilledWorker,
 }
@@ -54,8 +72,20 @@ class Inert(Exception):
         """Ignore an item."""
 
 
-class DataUnpickler(pickle.Unpickler):
-    """Unpickles data; imports nothing and calls nothing that a pickle names."""
+class DataUnpickler(pickle._Unpickler):
+    """Unpickles data; imports nothing and calls nothing that a pickle names.
+
+    Python's own, in Python: that in C takes memory for as many values as a number in the pickle says.
+    """
+
+    dispatch = dict(pickle._Unpickler.dispatch)
+
+    def load_bytearray8(self) -> None:
+        """Bytes that can be changed, of which no more are made than there are."""
+        (length,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(length)))
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
     def find_class(self, module: str, name: str) -> Any:
         """A stand-in for the class or function, unless it is one of `ALLOWED`."""

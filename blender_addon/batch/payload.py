@@ -30,6 +30,8 @@ Files = dict[str, bytes]
 PATHS = ("folder", "files")
 #: Length of the JSON text.
 LENGTH = struct.Struct(">Q")
+#: Most values that the JSON text may have: empty ones take 26 times their length.
+MAX_VALUES = 1_000_000
 #: What a head's files may be that a worker sends: data, which nothing runs that opens it.
 DATA_SUFFIXES = frozenset(
     (
@@ -394,7 +396,10 @@ def _decode(data: bytes) -> tuple[dict[str, Any], _Blobs]:
     end = LENGTH.size + length
     if end > len(data):
         raise ValueError("it is too short")
-    return checked_json.parse(data[LENGTH.size : end]), _Blobs(memoryview(data)[end:])
+    text = data[LENGTH.size : end]
+    if checked_json.most_values(text) > MAX_VALUES:
+        raise ValueError(f"it has more than {MAX_VALUES} values")
+    return checked_json.parse(text), _Blobs(memoryview(data)[end:])
 
 
 def _add(blobs: list[bytes], files: Files) -> dict[str, list[int]]:

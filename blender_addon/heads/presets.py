@@ -15,6 +15,7 @@ from typing import Any
 from ..blender.regular_file import read_regular
 from ..errors import PresetError
 from .bone_names import NAMINGS
+from .checked_arrays import is_text
 
 PRESET_FOLDER = Path(__file__).with_name("preset_files")
 #: The environment variable that names the folder of a user's own presets.
@@ -148,7 +149,7 @@ def parse_preset(document: Any, name: str) -> Preset:
 def _some_of(allowed: tuple[str, ...], least: int = 0) -> Any:
     return lambda value: (
         isinstance(value, tuple)
-        and len(value) >= least
+        and least <= len(value) == len(set(map(str, value)))
         and all(isinstance(entry, str) and entry in allowed for entry in value)
     )
 
@@ -157,12 +158,17 @@ def _one_of(allowed: tuple[str, ...]) -> Any:
     return lambda value: isinstance(value, str) and value in allowed
 
 
+def _text(value: Any, most: int = 500) -> bool:
+    """Whether a value is a text that Blender can show: Unicode, without NUL."""
+    return isinstance(value, str) and len(value) < most and (not value or is_text(value))
+
+
 def _number(value: Any, least: float, most: float) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
 
 
 _CHECKS: dict[str, Any] = {
-    "description": lambda value: isinstance(value, str) and len(value) < 500,
+    "description": _text,
     "formats": _some_of(FORMATS, 1),
     "scale": lambda value: _number(value, *SCALE_RANGE),
     "up": _one_of(("y", "z")),
@@ -170,6 +176,7 @@ _CHECKS: dict[str, Any] = {
     "lods": lambda value: (
         isinstance(value, tuple)
         and 0 < len(value) <= MAX_LODS
+        and len(set(map(str, value))) == len(value)
         and all(_number(entry, 0.01, 1.0) for entry in value)
     ),
     "texture_size": lambda value: isinstance(value, int) and _number(value, *TEXTURE_RANGE),
@@ -178,7 +185,7 @@ _CHECKS: dict[str, Any] = {
     "shapes": _one_of(SHAPES),
     "pose": lambda value: (
         isinstance(value, dict)
-        and all(isinstance(key, str) and _number(entry, 0.0, 1.0) for key, entry in value.items())
+        and all(_text(key) and _number(entry, 0.0, 1.0) for key, entry in value.items())
     ),
     "hair": _one_of(HAIR),
     "quantized": lambda value: isinstance(value, bool),

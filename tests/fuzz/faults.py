@@ -1,14 +1,21 @@
 """Faults that were found once, each made anew: no large files."""
 
 import json
+import pickle
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
-from tests.blender_addon.heads.head_file_samples import head_arrays, npz, ply_bytes
+from blender_addon.batch.payload import encode_result
+from tests.blender_addon.batch.payload_samples import RESULT
+from tests.blender_addon.heads.head_file_samples import hair_arrays, head_arrays, npz, ply_bytes
+from tests.fuzz.cluster_targets import END_OF_TEXT, UNMEASURED
+from tests.fuzz.page_target import PAGE_NAME
+from tests.fuzz.page_target import request as page_request
 from tests.fuzz.targets import batch_record, encoded
 
 
@@ -56,6 +63,50 @@ def face(part: str, value: object) -> bytes:
 
 def request(method: str, **params: object) -> bytes:
     return json.dumps({"id": 1, "method": method, "params": params}).encode() + b"\n"
+
+
+def hair(**changed_arrays: np.ndarray) -> bytes:
+    """A hair.npz some of whose arrays are others."""
+    return npz({**hair_arrays(), **changed_arrays})
+
+
+def many_arrays(count: int) -> bytes:
+    """A hair.npz with more arrays than any has."""
+    return npz({**hair_arrays(), **{f"a{number}": np.zeros(1) for number in range(count)}})
+
+
+def preset(**fields: object) -> bytes:
+    return json.dumps(fields).encode()
+
+
+def take(header: str, *lines: str) -> bytes:
+    """A recording of Live Link Face."""
+    return "\n".join([header, *lines, ""]).encode()
+
+
+def asked_of_page(method: str, path: str, body: str = "", *headers: str) -> bytes:
+    return page_request(f"{method} /api/pages/{PAGE_NAME.decode()}/{path}", body, *headers)
+
+
+def in_wrong_pieces(method: str, path: str) -> bytes:
+    """A request whose body claims to come in pieces (chunked), and does not."""
+    return asked_of_page(method, path, "", "Transfer-Encoding: chunked") + b"x\r\n"
+
+
+def result_text(text: bytes) -> bytes:
+    """What a cluster's worker sends, of this JSON text."""
+    return UNMEASURED + text + END_OF_TEXT
+
+
+def result_with(file: str, content: bytes = b"1") -> bytes:
+    """A worker's result with one more file."""
+    (head,) = RESULT.heads
+    return encode_result(replace(RESULT, heads=[replace(head, files={**head.files, file: content})]))
+
+
+def called(function: str, argument: bytes) -> bytes:
+    """A pickle that calls one of Python's functions."""
+    return b"cbuiltins\n" + function.encode() + b"\n(" + argument + b"tR."
 
 
 def float_npz(value: float) -> bytes:
@@ -132,6 +183,74 @@ FAULTS: dict[str, dict[str, Callable[[], bytes]]] = {
         "a million empty photos": lambda: b'{"schema": 2, "photos": [' + b"{}," * 1_000_000 + b"{}]}",
         "22 million values": lambda: b'{"schema": 2, "photos": [' + b"[]," * 11_000_000 + b"[]]}",
         "brackets": lambda: b"[" * 200_000,
+    },
+    "hair.npz": {
+        "triangles beyond the vertices": lambda: hair(shell_triangles=np.full((4, 3), 99, np.int32)),
+        "brows bound to vertices before the first": lambda: hair(
+            brows_card_bound_vertices=np.full((8, 3), -1, np.int32)
+        ),
+        "cards that do not exist": lambda: hair(card_index=np.full(8, 7, np.int32)),
+        "a strand nowhere": lambda: hair(strand_points=np.full((3, 4, 3), np.nan, np.float32)),
+        "a style of brackets": lambda: hair(style=np.array("[" * 100_000)),
+        "a color beyond all": lambda: hair(style=np.array('{"rgb": [1e999, 0, 0]}')),
+        "2,000 arrays": lambda: many_arrays(2000),
+    },
+    "Live Link": {
+        "no line ends": lambda: b"Timecode,JawOpen," + b"," * 1_000_000,
+        "one quote": lambda: take("Timecode,JawOpen", '0,"' + "1," * 500_000),
+        "hours without end": lambda: take("Timecode,JawOpen", "1e308:0:0:0,1", "1e308:0:0:1,1"),
+        "frames without end": lambda: take("Timecode,JawOpen", "0:0:0:1e5,1", "0:0:1:0,1"),
+        "columns twice": lambda: take("JawOpen,JawOpen,HeadYaw,HeadYaw", "1,2,3,4"),
+        "turns beyond all": lambda: take("JawOpen,HeadYaw", "1,999999", "1,-999999"),
+    },
+    "preset": {
+        "brackets": lambda: b"[" * 60_000,
+        "half a surrogate pair in what menus show": lambda: preset(description="\ud800"),
+        "NUL in what menus show": lambda: preset(description="a\0b"),
+        "half a surrogate pair as a shape": lambda: preset(pose={"\ud800": 0.5}),
+        "half a surrogate pair as a field": lambda: preset(**{"\ud800": 1}),
+        "one format a hundred times": lambda: preset(formats=["glb"] * 100),
+        "one level five times": lambda: preset(lods=[1.0] * 5),
+        "a scale of 400 digits": lambda: b'{"scale": 1' + b"0" * 400 + b"}",
+        "a scale that is true": lambda: preset(scale=True),
+    },
+    "page": {
+        "a head's number of 5,000 digits": lambda: asked_of_page("GET", f"files/{'1' * 5000}/head.png"),
+        "a length of 5,000 digits": lambda: asked_of_page(
+            "POST", "cancel", "", f"Content-Length: {'1' * 5000}"
+        ),
+        "true as a face": lambda: asked_of_page("POST", "face", '{"index": true}'),
+        "brackets": lambda: asked_of_page("POST", "face", "[" * 1900),
+        "a format that is a list": lambda: asked_of_page("POST", "export", '{"format": ["fbx"]}'),
+        "a name of 2,000 letters": lambda: asked_of_page(
+            "POST", f"photo?name={'%F0%9F%98%80' * 250}.jpg", "x"
+        ),
+        "a photo called as a folder is": lambda: asked_of_page("POST", "photo?name=..", "x"),
+        "another's name": lambda: asked_of_page("GET", "events").replace(b"127.0.0.1", b"evil.example"),
+        "two lengths": lambda: asked_of_page("POST", "cancel", "{}", "Content-Length: 1"),
+        "wrong pieces after an answer": lambda: in_wrong_pieces("GET", "events"),
+        "wrong pieces before an answer": lambda: in_wrong_pieces("POST", "face"),
+        "nothing": lambda: b"",
+        "a length and pieces": lambda: asked_of_page("POST", "cancel", "{}", "Transfer-Encoding: chunked"),
+    },
+    "cluster result": {
+        "brackets": lambda: result_text(b"[" * 200_000),
+        "nested objects": lambda: result_text(b'{"heads":' * 100_000),
+        "22 million values": lambda: result_text(b'{"heads": [' + b"[]," * 11_000_000 + b"[]]}"),
+        "a length beyond all": lambda: b"\xff" * 7,
+        "a file outside": lambda: result_with("../victim.png"),
+        "a file and a folder of one name": lambda: result_with("preview.png/a.png"),
+        "a name of 300 letters": lambda: result_with("a" * 300 + ".png"),
+        "a script": lambda: result_with("view.js", b"alert(1)"),
+    },
+    "cluster pickle": {
+        "a memory of 10 million places": lambda: b"Nr" + struct.pack("<I", 10_000_000) + b".",
+        "100 million bytes that are changed": lambda: called("bytearray", b"I100000000\n"),
+        "100 million bytes": lambda: called("bytes", b"I100000000\n"),
+        "100 million bytes that do not come": lambda: (
+            b"\x80\x05" + pickle.BYTEARRAY8 + struct.pack("<Q", 100_000_000) + b"."
+        ),
+        "a program": lambda: b"cos\nsystem\n(S'true'\ntR.",
     },
     "configuration": {
         "brackets": lambda: b"[" * 200_000,

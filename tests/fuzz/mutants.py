@@ -24,6 +24,8 @@ from tests.fuzz.targets import TARGETS
 SEED = int(os.environ.get("PHOTOBUST_FUZZ_SEED", "0"))
 #: Seconds of processor time, of this process and its children, that nothing may take.
 MOST_SECONDS = 10.0
+#: Resident memory that nothing may take, bytes; what the process had before is left out of it.
+MOST_BYTES = 2_000_000_000
 #: Seconds after which a mutant hangs: the stacks are printed, and the process ends.
 HANG_SECONDS = 120.0
 
@@ -51,6 +53,7 @@ def feed(target: str, folder: Path, go_on: Callable[[Tally], bool], first: int =
     """
     seeds, check = TARGETS[target].seeds(), TARGETS[target].check
     tally = Tally(first)
+    most = max(MOST_BYTES, peak_bytes())
     with TARGETS[target].context():
         for seed in seeds:
             check(seed, folder)
@@ -63,6 +66,7 @@ def feed(target: str, folder: Path, go_on: Callable[[Tally], bool], first: int =
                 check(data, folder)
                 seconds = processor_seconds() - began
                 assert seconds < MOST_SECONDS, f"it takes {seconds:.1f} s"
+                assert peak_bytes() <= most, f"it takes {peak_bytes() / 1e6:.0f} MB"
             except BaseException:
                 path = folder / f"failed-{hashlib.sha256(data).hexdigest()[:12]}"
                 path.write_bytes(data)

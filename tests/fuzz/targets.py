@@ -6,11 +6,7 @@ import io
 import json
 import tempfile
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -35,25 +31,13 @@ from core.worker.params import adjustments_param
 from core.worker.server import Worker, read_lines
 from core.wrapping.adjustments import Adjustments
 from tests.blender_addon.heads.head_file_samples import head_arrays, npz, ply_bytes
+from tests.fuzz.cluster_targets import CLUSTER_TARGETS
 from tests.fuzz.forked_decoder import forked_decoders
-
-Read = TypeVar("Read")
-
-
-@dataclass(frozen=True)
-class Target:
-    """Something that reads a file.
-
-    Attributes:
-        seeds: Files that are right, or nearly.
-        check: Reads bytes, with a folder to write into. Raises AssertionError, or anything that is not an
-            expected error, if they are not handled as they should be.
-        context: Entered before the seeds are checked, left at the end.
-    """
-
-    seeds: Callable[[], list[bytes]]
-    check: Callable[[bytes, Path], None]
-    context: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+from tests.fuzz.hair_target import HAIR
+from tests.fuzz.live_link_target import LIVE_LINK
+from tests.fuzz.page_target import PAGE
+from tests.fuzz.preset_target import PRESET
+from tests.fuzz.target import Target, accepted, with_right_checksums
 
 
 def picture() -> Image.Image:
@@ -188,15 +172,6 @@ def check_lines(data: bytes, folder: Path) -> None:
     assert len(finished) == taken
     wrong = [answer for answer in finished if (answer.get("error") or {}).get("type") == "InternalError"]
     assert not wrong, wrong
-
-
-def accepted(read: Callable[[Path], Read], data: bytes, path: Path) -> Read | None:
-    """What a reader makes of a file; None if it refuses that in words."""
-    path.write_bytes(data)
-    try:
-        return read(path)
-    except AddonError:
-        return None
 
 
 def check_head(data: bytes, folder: Path) -> None:
@@ -380,11 +355,16 @@ TARGETS = {
     "corrections": Target(corrections, check_corrections),
     "photo": Target(photos, check_fast_photo),
     "slow photo": Target(slow_photos, check_photo, forked_decoders),
-    "corrected result": Target(small_results, check_result),
+    "corrected result": Target(small_results, with_right_checksums(check_result)),
     "worker lines": Target(lines, check_lines),
-    "head.npz": Target(lambda: [npz(head_arrays())], check_head),
+    "head.npz": Target(lambda: [npz(head_arrays())], with_right_checksums(check_head)),
+    "hair.npz": HAIR,
     "surface.ply": Target(lambda: [ply_bytes()], check_surface),
     "face.json": Target(face_documents, check_face_document),
     "batch record": Target(batch_records, check_batch_record),
     "configuration": Target(configurations, check_configuration),
+    "preset": PRESET,
+    "Live Link": LIVE_LINK,
+    "page": PAGE,
+    **CLUSTER_TARGETS,
 }
