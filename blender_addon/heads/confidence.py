@@ -21,7 +21,7 @@ NODE_PREFIX = "Photobust Confidence"
 #: 0..255; three stops of matplotlib's viridis (CC0).
 RAMP = ((0.0, (68, 1, 84)), (0.5, (33, 145, 140)), (1.0, (253, 231, 37)))
 #: What the stops mean, for the panel.
-LEGEND = ("Not seen", "Partly", "Seen well")
+LEGEND = ("Not seen", "Partly", "Seen")
 #: The confidence as colors, for views that show vertex colors; there only while it is shown.
 CONFIDENCE_COLORS = "Confidence"
 

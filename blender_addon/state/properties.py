@@ -109,7 +109,7 @@ HAIR_PRODUCTS = [
 
 
 FACIAL_HAIR_PRODUCTS = [
-    ("NONE", "In Texture", "No brows and no beard but those that are in the texture"),
+    ("NONE", "Texture", "No brows and no beard but those that are in the texture"),
     ("CARDS", "Cards", "Short ribbons of hair that move with the skin"),
     ("STRANDS", "Strands", "Curves rooted on the skin; cards where this Blender has none"),
 ]

@@ -31,11 +31,11 @@ class PHOTOBUST_PT_adjust(HeadPanel, bpy.types.Panel):
         head = require_head(context)
         draw_photos(self.layout, head)
         column = self.layout.column(align=True)
-        column.row(align=True).prop(head.photobust, "pins_correct", expand=True)
+        column.prop(head.photobust, "pins_correct", expand=True)
         self.draw_button(column, context, "photobust.adjust_pins", depress=session.current().adjusting)
         row = column.row(align=True)
         placed = len(head.photobust.pins)
-        row.label(text=f"{placed} point{'s' * (placed != 1)} placed")
+        row.label(text=f"{placed} point{'s' * (placed != 1)}")
         row.operator("photobust.reset_pins", icon="LOOP_BACK").what = "PINS"
         column = self.layout.column(align=True)
         ignoring = session.current().ignoring

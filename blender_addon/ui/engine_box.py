@@ -41,10 +41,10 @@ def draw_if_needed(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
         box.operator("photobust.open_preferences", icon="PREFERENCES")
     else:
         box.operator("photobust.setup_engine", icon="IMPORT", text=_setup_label(state))
-    row = box.row()
-    row.operator("photobust.check_engine", icon="FILE_REFRESH")
+    column = box.column(align=True)
+    column.operator("photobust.check_engine", icon="FILE_REFRESH")
     if session.current().setup_log:
-        row.operator("photobust.open_log", icon="TEXT").which = "SETUP"
+        column.operator("photobust.open_log", icon="TEXT").which = "SETUP"
 
 
 def _draw_setup(box: bpy.types.UILayout, context: bpy.types.Context) -> bool:
@@ -53,9 +53,9 @@ def _draw_setup(box: bpy.types.UILayout, context: bpy.types.Context) -> bool:
         return False
     draw_text(box, "Setting up the engine: " + shown.setup_step, context, "IMPORT")
     compat.draw_progress(box, shown, "setup_percent")
-    row = box.row()
-    row.operator("photobust.cancel_setup", icon="X")
-    row.operator("photobust.open_log", icon="TEXT").which = "SETUP"
+    column = box.column(align=True)
+    column.operator("photobust.cancel_setup", icon="X")
+    column.operator("photobust.open_log", icon="TEXT").which = "SETUP"
     return True
 
 

@@ -51,12 +51,21 @@ def _draw_shapes(layout: bpy.types.UILayout, head: bpy.types.Object, group: str)
     for pair in face_groups.rows(shapes):
         if len(pair) == 2 and head.photobust.mirror_shapes:
             name = face_groups.stem(pair[0])
-            column.prop(head.photobust.mirrored, name, text=name, slider=True)
+            column.prop(head.photobust.mirrored, name, text=_slider_name(name, group), slider=True)
             continue
-        row = column.row(align=True)
+        # One below the other: beside each other, no name would be whole.
         for shape in pair:
             owner, path = sliders.owner_of(head, shape)
-            row.prop(owner, path, text=shape.removeprefix("viseme_"), slider=True)
+            column.prop(owner, path, text=_slider_name(shape, group), slider=True)
+
+
+def _slider_name(shape: str, group: str) -> str:
+    """A blendshape's name as short as a sidebar needs it beside a number: below Mouth, "Smile L"."""
+    starts = face_groups.GROUPS[group]
+    name = face_groups.stem(shape).removeprefix(starts[0] if len(starts) == 1 else "")
+    if not face_groups.paired(shape):
+        return name
+    return f"{name} {'L' if shape.endswith(face_groups.LEFT) else 'R'}"
 
 
 def _group_panel(group: str) -> type:

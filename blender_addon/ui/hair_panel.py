@@ -7,7 +7,7 @@ import bpy
 from ..heads import hair
 from ..heads.facial_hair import ALL_PARTS
 from ..heads.lookup import active_head, is_animation_ready, require_head
-from .sidebar import SidebarPanel
+from .sidebar import SidebarPanel, draw_choices
 
 
 class PHOTOBUST_PT_hair(SidebarPanel, bpy.types.Panel):
@@ -26,7 +26,7 @@ class PHOTOBUST_PT_hair(SidebarPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         head = require_head(context)
         note = head.photobust
-        self.layout.row(align=True).prop(note, "hair_product", expand=True)
+        draw_choices(self.layout, note, "hair_product", columns=2)
         parts = {ob[hair.MARK] for ob in hair.hair_of(head)}
         column = self.layout.column(align=True)
         if "shell" in parts:

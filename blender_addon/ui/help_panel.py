@@ -24,4 +24,4 @@ def draw_links(layout: bpy.types.UILayout) -> None:
     if links.TRACKER_URL:
         layout.operator("photobust.report_bug", icon="URL")
     else:
-        layout.operator("photobust.report_bug", text="Copy What a Bug Report Needs", icon="COPYDOWN")
+        layout.operator("photobust.report_bug", text="Copy Bug Report Details", icon="COPYDOWN")

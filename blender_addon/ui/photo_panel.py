@@ -58,13 +58,16 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         name = photos[0].name if photos else "Choose Photo"
         layout.operator("photobust.choose_photo", text=name, icon="IMAGE_DATA")
     if photos:
-        layout.operator("photobust.add_photos", icon="ADD")
+        layout.operator("photobust.add_photos", text="More of This Person", icon="ADD")
     answer = face_search.answer_for(context.scene) if len(photos) < 2 else None
     _draw_focal(layout, chosen, answer)
     layout.row(align=True).prop(chosen, "make", expand=True)
     if chosen.make != "SURFACE":
         layout.prop(chosen, "texture", text="")
-        layout.prop(chosen, "facial_hair")
+        # Beside its field, the label would have a quarter of a sidebar's width.
+        column = layout.column(align=True)
+        column.label(text="Brows and Beard:")
+        column.prop(chosen, "facial_hair", text="")
     layout.prop(chosen, "placement", text="")
     if answer:
         _draw_faces(layout, context)
@@ -94,7 +97,7 @@ def _draw_focal(
     field = row.row(align=True)
     field.enabled = chosen.use_own_focal
     if chosen.use_own_focal:
-        field.prop(chosen, "focal_mm")
+        field.prop(chosen, "focal_mm", text="Lens")
     elif face_search.is_searching():
         field.label(text="Finding the faces")
     elif answer:

@@ -47,6 +47,13 @@ class HeadPanel(SidebarPanel):
         return is_animation_ready(active_head(context))
 
 
+def draw_choices(layout: bpy.types.UILayout, owner: bpy.types.bpy_struct, name: str, columns: int) -> None:
+    """A button for each choice of a property, in so many columns: in one row, their words would be cut."""
+    grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, align=True)
+    for item in owner.bl_rna.properties[name].enum_items:
+        grid.prop_enum(owner, name, item.identifier)
+
+
 def panels(base: type[SidebarPanel] = SidebarPanel) -> Iterator[type[SidebarPanel]]:
     """All panels of the sidebar, and their mixins."""
     yield base
