@@ -1,10 +1,11 @@
-"""Measures the memory of one engine over many photos.
+"""Measures the memory of one engine, and of one Blender worker, over many photos.
 
-    python scripts/benchmark/memory.py PHOTOS [--count 500] [--head] [--minutes 10]
+    python scripts/benchmark/memory.py PHOTOS [--count 500] [--head] [--blender 4] [--minutes 10]
 
 Reconstructs the photos of a folder one after the other, again from the beginning when they are used up, and
-prints the engine's resident memory at the start, after 50 photos and at the end, and all of them as CSV with
---out. Linux only: it reads /proc.
+prints the resident memory after the first photo, after 50, 250 and the last. With --blender 4, one Blender
+worker renders the preview of every fourth photo's heads and exports them as FBX, and its memory is measured,
+too. --out writes each photo's figures as they come. Linux only: it reads /proc.
 """
 
 import argparse
@@ -14,20 +15,46 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from blender_addon.blender_worker.client import find_blender
 from blender_addon.engine.client import WorkerClient
 from blender_addon.engine.locate import Engine
 from blender_addon.errors import AddonError
 from core.image.formats import readable_suffixes
 
-#: After so many photos, all that an engine keeps has been made.
+#: After so many photos, all that a process keeps has been made.
 WARM_UP_PHOTOS = 50
-#: What may come on top of that by the end.
+#: After these numbers of photos the memory is told.
+TOLD_AFTER = (1, WARM_UP_PHOTOS, 250)
+#: What may come on top of that after the warm-up by the end.
 GROWTH_LIMIT = 0.05
+#: Side of a view in the previews that Blender renders, pixels.
+PREVIEW_PX = 512
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was measured after a photo.
+
+    Attributes:
+        photo: Its file's name.
+        heads: How many heads it gave.
+        engine_bytes: Resident memory of the engine.
+        blender_bytes: Resident memory of the Blender worker; 0 without one.
+    """
+
+    photo: str
+    heads: int
+    engine_bytes: int
+    blender_bytes: int
 
 
 def resident_bytes(pid: int) -> int:
@@ -36,25 +63,62 @@ def resident_bytes(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def measure(photos: list[Path], count: int, minutes: float, head: bool) -> list[tuple[str, int]]:
-    """(photo's name, resident bytes after it) for each photo that was tried."""
-    sizes: list[tuple[str, int]] = []
+class BlenderWorker:
+    """Has one Blender worker preview and export heads."""
+
+    def __init__(self, client: WorkerClient) -> None:
+        """Start it and ask for its renderer."""
+        self._client = client
+        self._renderer = client.submit("renderer").wait()["renderer"]
+
+    def process(self, folder: str) -> None:
+        """Preview and export the head in a result's folder."""
+        steps: dict[str, dict[str, Any]] = {
+            "preview": {"size": PREVIEW_PX, "renderer": self._renderer},
+            "export": {"formats": ["fbx"]},
+        }
+        for step, options in steps.items():
+            self._client.submit("step", step=step, folder=folder, options=options).wait()
+
+
+def measure(photos: Sequence[Path], minutes: float, head: bool, blender: int) -> Iterator[Sample]:
+    """What is measured after each of the photos, until the time is over; `blender` as in the options."""
     end = time.monotonic() + 60 * minutes
-    with (
-        tempfile.TemporaryDirectory() as out,
-        WorkerClient(Engine(Path(sys.executable), ROOT)) as client,
-    ):
-        for photo in itertools.islice(itertools.cycle(photos), count):
+    with ExitStack() as stack:
+        out = stack.enter_context(tempfile.TemporaryDirectory())
+        engine = stack.enter_context(WorkerClient(Engine(Path(sys.executable), ROOT)))
+        program = stack.enter_context(WorkerClient(find_blender())) if blender else None
+        worker = BlenderWorker(program) if program else None
+        for number, photo in enumerate(photos):
             if time.monotonic() > end:
                 break
+            faces: list[dict[str, Any]] = []
             try:
-                client.submit_reconstruct(photo, out, options={"head": head}).wait()
+                faces = engine.submit_reconstruct(photo, out, options={"head": head}).wait()["faces"]
+                if worker and number % blender == 0:
+                    for face in faces:
+                        worker.process(face["folder"])
             except AddonError as error:
                 sys.stderr.write(f"{photo.name}: {error}\n")
-            if client.pid is None:
-                raise SystemExit(f"the engine ended at {photo}")
-            sizes.append((photo.name, resident_bytes(client.pid)))
-    return sizes
+            yield Sample(photo.name, len(faces), client_bytes(engine), client_bytes(program))
+
+
+def client_bytes(client: WorkerClient | None) -> int:
+    """Resident memory of a client's process; 0 without a client."""
+    if client is None:
+        return 0
+    if client.pid is None:
+        raise SystemExit("the process ended")
+    return resident_bytes(client.pid)
+
+
+def summary(what: str, sizes: Sequence[int]) -> tuple[str, float]:
+    """(A sentence on the sizes after each photo, bytes; growth from the end of the warm-up to the last)."""
+    warm, last = sizes[min(WARM_UP_PHOTOS, len(sizes)) - 1], sizes[-1]
+    told = [(after, sizes[after - 1]) for after in TOLD_AFTER if after < len(sizes)] + [(len(sizes), last)]
+    figures = ", ".join(f"{size / 1e6:.0f} MB after {after}" for after, size in told)
+    growth = last / warm - 1
+    return f"{what}: {figures} ({growth:+.1%} since the warm-up), at most {max(sizes) / 1e6:.0f} MB\n", growth
 
 
 def main() -> int:
@@ -64,25 +128,38 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=500, help="photos (default: 500)")
     parser.add_argument("--minutes", type=float, default=600.0, help="stop after so many")
     parser.add_argument("--head", action="store_true", help="make the animation-ready head, too")
-    parser.add_argument("--out", type=Path, help="write each photo's figure into this CSV file")
+    parser.add_argument(
+        "--blender", type=int, default=0, metavar="N", help="--head, and every Nth photo's through Blender"
+    )
+    parser.add_argument("--out", type=Path, help="write each photo's figures into this CSV file")
     options = parser.parse_args()
     suffixes = readable_suffixes()
     photos = sorted(p for p in options.photos.rglob("*") if p.suffix.lower() in suffixes)
     if not photos:
         parser.error(f"there are no photos in {options.photos}")
-    sizes = measure(photos, options.count, options.minutes, options.head)
-    if options.out:
-        with options.out.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("photo", "resident_bytes"), *sizes])
-    warm = min(WARM_UP_PHOTOS, len(sizes)) - 1
-    first, middle, last = (sizes[at][1] for at in (0, warm, -1))
-    growth = last / middle - 1
-    sys.stdout.write(
-        f"{len(sizes)} photos: {first / 1e6:.0f} MB after the first, {middle / 1e6:.0f} MB after"
-        f" {warm + 1}, {last / 1e6:.0f} MB at the end ({growth:+.1%}), at most"
-        f" {max(size for _, size in sizes) / 1e6:.0f} MB\n"
-    )
-    return int(growth > GROWTH_LIMIT)
+    head = options.head or bool(options.blender)
+    rounds = list(itertools.islice(itertools.cycle(photos), options.count))
+    samples = []
+    with ExitStack() as stack:
+        table = None
+        if options.out:
+            file = stack.enter_context(options.out.open("w", newline="", encoding="utf-8", buffering=1))
+            table = csv.writer(file)
+            table.writerow(field.name for field in fields(Sample))
+        for sample in measure(rounds, options.minutes, head, options.blender):
+            samples.append(sample)
+            if table:
+                table.writerow(astuple(sample))
+    sys.stdout.write(f"{len(samples)} photos, {sum(sample.heads for sample in samples)} heads\n")
+    tables = {"engine": [sample.engine_bytes for sample in samples]}
+    if options.blender:
+        tables["Blender worker"] = [sample.blender_bytes for sample in samples]
+    grown = False
+    for what, sizes in tables.items():
+        told, growth = summary(what, sizes)
+        sys.stdout.write(told)
+        grown |= growth > GROWTH_LIMIT
+    return int(grown)
 
 
 if __name__ == "__main__":
