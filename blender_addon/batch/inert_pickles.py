@@ -10,7 +10,7 @@ import io
 import pickle
 import struct
 from collections.abc import Iterable, Iterator
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -19,14 +19,20 @@ import distributed.protocol.pickle as dask_pickle
 from distributed.scheduler import KilledWorker
 
 
-def _bytes(*args: Any) -> bytes:
-    """`bytes` of a text or of bytes; of a number, it would be so many zeros."""
-    return bytes(*map(_no_number, args))
+class Bytes(bytes):
+    """`bytes` of a text or of bytes; of a number, it would be so many zeros. Dask looks up what they are."""
+
+    def __new__(cls, *args: Any) -> bytes:  # type: ignore[misc]
+        """Plain ones. Raises UnpicklingError."""
+        return bytes(*map(_no_number, args))
 
 
-def _bytearray(*args: Any) -> bytearray:
+class ByteArray(bytearray):
     """`bytearray` of a text or of bytes."""
-    return bytearray(*map(_no_number, args))
+
+    def __new__(cls, *args: Any) -> bytearray:  # type: ignore[misc]
+        """Plain ones. Raises UnpicklingError."""
+        return bytearray(*map(_no_number, args))
 
 
 def _no_number(value: Any) -> Any:
@@ -37,8 +43,8 @@ def _no_number(value: Any) -> Any:
 
 #: What a pickle may name: types of data, and what the scheduler says of a task that killed its workers.
 ALLOWED: dict[tuple[str, str], Any] = {
-    ("builtins", "bytes"): _bytes,
-    ("builtins", "bytearray"): _bytearray,
+    ("builtins", "bytes"): Bytes,
+    ("builtins", "bytearray"): ByteArray,
     ("builtins", "set"): set,
     ("distributed.scheduler", "KilledWorker"): KilledWorker,
 }
@@ -86,6 +92,14 @@ class DataUnpickler(pickle._Unpickler):
         self.append(bytearray(self.read(length)))
 
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+
+    def load_build(self) -> None:
+        """Give an object its state; a class or a function has none that a pickle could change."""
+        if isinstance(self.stack[-2], (type, FunctionType)):
+            raise pickle.UnpicklingError("a pickle changes a class")
+        super().load_build()
+
+    dispatch[pickle.BUILD[0]] = load_build
 
     def find_class(self, module: str, name: str) -> Any:
         """A stand-in for the class or function, unless it is one of `ALLOWED`."""

@@ -250,6 +250,8 @@ FAULTS: dict[str, dict[str, Callable[[], bytes]]] = {
         "100 million bytes that do not come": lambda: (
             b"\x80\x05" + pickle.BYTEARRAY8 + struct.pack("<Q", 100_000_000) + b"."
         ),
+        "a class that is changed": lambda: b"cbuiltins\nbytes\n(N}V__new__\nI1\nstb.",
+        "a function that is changed": lambda: b"cx\nunpickle_traceback\n(N}V__code__\nI1\nstb.",
         "a program": lambda: b"cos\nsystem\n(S'true'\ntR.",
     },
     "configuration": {
