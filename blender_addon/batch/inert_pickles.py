@@ -9,9 +9,9 @@ import contextlib
 import io
 import pickle
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 import distributed.client
@@ -84,7 +84,10 @@ class DataUnpickler(pickle._Unpickler):
     Python's own, in Python: that in C takes memory for as many values as a number in the pickle says.
     """
 
-    dispatch = dict(pickle._Unpickler.dispatch)
+    read: Callable[[int], bytes]
+    append: Callable[[Any], None]
+    stack: list[Any]
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
 
     def load_bytearray8(self) -> None:
         """Bytes that can be changed, of which no more are made than there are."""
