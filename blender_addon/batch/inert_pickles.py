@@ -48,6 +48,8 @@ ALLOWED: dict[tuple[str, str], Any] = {
     ("builtins", "set"): set,
     ("distributed.scheduler", "KilledWorker"): KilledWorker,
 }
+#: Gives an object the state that a pickle has for it.
+BUILD: Callable[[Any], None] = pickle._Unpickler.dispatch[pickle.BUILD[0]]
 #: Makes a traceback, of which there has to be a real one or none.
 TRACEBACK = "unpickle_traceback"
 
@@ -100,7 +102,7 @@ class DataUnpickler(pickle._Unpickler):
         """Give an object its state; a class or a function has none that a pickle could change."""
         if isinstance(self.stack[-2], (type, FunctionType)):
             raise pickle.UnpicklingError("a pickle changes a class")
-        super().load_build()
+        BUILD(self)
 
     dispatch[pickle.BUILD[0]] = load_build
 
