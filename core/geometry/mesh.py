@@ -75,8 +75,10 @@ def triangle_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """
     # By columns, and not by np.cross: this is called hundreds of times a head.
     columns = np.ascontiguousarray(vertices.T, np.float64)
-    one, two, three = (columns[:, corner] for corner in triangles.T)
-    a, b = two - one, three - one
+    # `take` by whole indices in a row: three times as fast as brackets.
+    one, a, b = (columns.take(corner, 1) for corner in np.ascontiguousarray(triangles.T, np.intp))
+    a -= one
+    b -= one
     normals = np.empty((len(triangles), 3))
     for k in range(3):
         i, j = (k + 1) % 3, (k + 2) % 3
