@@ -8,6 +8,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # More options for pip, such as --find-links FOLDER with a CPU-only wheel of torch.
 PIP_FLAGS ?=
+# HASHES=no: compare no wheel with its SHA-256, only versions.
+HASHES ?= yes
 PYTEST_FLAGS ?=
 # More options for scripts/training/pipeline.py.
 TRAIN_FLAGS ?=
@@ -19,8 +21,7 @@ PYTEST_WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
-PIP := $(BIN)/python -m pip --disable-pip-version-check
-INSTALL := $(PIP) install --quiet --progress-bar off -c constraints.txt $(PIP_FLAGS)
+INSTALL := $(BIN)/python scripts/build/install_environment.py $(if $(filter no,$(HASHES)),--no-hashes)
 # What the wheels of bpy, OpenCV and MediaPipe link to, OpenGL without a display, and venv itself.
 SYSTEM_PACKAGES := python3-venv libegl1 libgl1 libgl1-mesa-dri libgles2 libglib2.0-0 libice6 libsm6 libx11-6 \
 	libxext6 libxfixes3 libxi6 libxkbcommon0 libxrender1
@@ -124,17 +125,17 @@ $(STAMPS)/python: | $(STAMPS)/system
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(STAMPS)/run: $(STAMPS)/python pyproject.toml setup.py constraints.txt | $(STAMPS)/system
+$(STAMPS)/run: $(STAMPS)/python pyproject.toml setup.py constraints.txt $(wildcard environment_locks/*) | $(STAMPS)/system
 	@echo "Installing the engine and Blender's Python module (some minutes the first time)"
 	@$(BIN)/python -m blender_addon.engine.package_sources
-	@$(INSTALL) -e ".[blender,heic,jxl,web]"
+	@$(INSTALL) run $(PIP_FLAGS)
 	@$(BIN)/python -c "import bpy, cv2, mediapipe, onnxruntime, skimage, uvicorn" 2>/dev/null || { \
 		$(BIN)/python -c "import bpy, cv2, mediapipe, onnxruntime, skimage, uvicorn"; exit 1; }
 	@touch $@
 
 $(STAMPS)/dev: $(STAMPS)/run
 	@echo "Installing what tests and training need"
-	@$(INSTALL) -e ".[blender,cluster,dev,train]"
+	@$(INSTALL) dev $(PIP_FLAGS)
 	@touch $@
 
 $(STAMPS)/test-packages: Makefile scripts/build/ensure_packages.sh | $(STAMPS)/python
