@@ -72,6 +72,7 @@ def build_shape(
     settings: HairSettings,
     network: HairNetwork | None = None,
     further: Sequence[HairMaps] = (),
+    soft: bool = True,
 ) -> HairShape | None:
     """Build the volume of what a photo shows, and its surface.
 
@@ -82,6 +83,7 @@ def build_shape(
         settings: Sizes.
         network: What corrects the volume; by default nothing does.
         further: What other photos of the person show.
+        soft: Whether it rises from nothing at its rim, as hair does and headwear does not.
 
     Returns:
         The shape; None if the volume is empty.
@@ -90,8 +92,8 @@ def build_shape(
     if network is not None:
         coarse = build_volume(maps, skin, scalp, replace(settings, cell_m=INPUT_CELL), rising=False)
         prediction = predict(network, maps, coarse, *image_orientation(maps))
-    volume = build_volume(maps, skin, scalp, settings, prediction, further)
-    mesh = extract_shell(volume, skin, settings.shell_triangles, maps)
+    volume = build_volume(maps, skin, scalp, settings, prediction, further, rising=soft)
+    mesh = extract_shell(volume, skin, settings.shell_triangles, maps, soft)
     return None if mesh is None else HairShape(volume, mesh, prediction)
 
 
@@ -217,7 +219,7 @@ class HairBuilder:
     def _cover(self, headwear: HairMaps, skin: Skin, beside: bool) -> HairShell | None:
         """What covers the head; `beside` more hair than it covers, or over all of it."""
         scalp = measure_scalp(headwear, skin, self._regions, self._completion, beside)
-        shape = build_shape(headwear, skin, scalp, self.settings)
+        shape = build_shape(headwear, skin, scalp, self.settings, soft=False)
         if shape is None:
             return None
         return texture_shell(shape.mesh, HairColors.of(headwear, shape.mesh), None, self.settings)

@@ -176,7 +176,7 @@ def with_soft_hairline(albedo: Albedo, groom: HairGroom, topology: HeadTopology)
         topology: The head's, with the texture coordinates that the texture is painted for.
 
     Returns:
-        Both, painted.
+        Both, painted; the hair without what that took.
     """
     uv = corner_uv(topology)
     strokes = groom.hairline
@@ -188,7 +188,7 @@ def with_soft_hairline(albedo: Albedo, groom: HairGroom, topology: HeadTopology)
         image, painted = _with_strokes(albedo.image, strokes, at)
         mask = np.where(painted & (albedo.mask != EMPTY), np.uint8(PAINTED), albedo.mask)
         albedo = replace(albedo, image=image, mask=mask)
-    return albedo, groom
+    return albedo, replace(groom, hairline=None)
 
 
 def _with_skin(
@@ -198,7 +198,7 @@ def _with_skin(
     small = cv2.resize(image[..., :3], (SKIN_SIDE, SKIN_SIDE), interpolation=cv2.INTER_AREA)
     at = np.einsum("tk,tkc->tc", rim.weights, uv[rim.triangle])
     column, row = at[:, 0] * SKIN_SIDE - 0.5, (1 - at[:, 1]) * SKIN_SIDE - 0.5
-    column, row = (np.clip(np.round(one), 0, SKIN_SIDE - 1).astype(int) for one in (column, row))
+    column, row = (np.clip(np.round(axis), 0, SKIN_SIDE - 1).astype(int) for axis in (column, row))
     skin = small[row, column].astype(np.float32)
     texture = shell.texture.copy()
     cover = rim.cover
@@ -208,7 +208,7 @@ def _with_skin(
     flat = texture.reshape(-1, 3)
     mixed = skin + (flat[rim.texel] - skin) * cover[:, None]
     flat[rim.texel] = np.clip(np.round(mixed), 0, 255).astype(np.uint8)
-    return replace(shell, texture=texture)
+    return replace(shell, texture=texture, rim=None)
 
 
 def _with_strokes(image: np.ndarray, strokes: SkinStrokes, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -230,7 +230,7 @@ def _with_strokes(image: np.ndarray, strokes: SkinStrokes, at: np.ndarray) -> tu
     weight = cv2.resize(cover, (coarse, coarse), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     color = lines.colored(coarse, 1 / COARSER) * weight[..., None]
     sigma = SHADE_SIGMA / (lines.texel * COARSER)
-    total, color = (cv2.GaussianBlur(one, (0, 0), sigma) for one in (weight, color))
+    total, color = (cv2.GaussianBlur(values, (0, 0), sigma) for values in (weight, color))
     color = color / np.maximum(total, 1e-4)[..., None]
     shade = cv2.resize(total, (size, size), interpolation=cv2.INTER_LINEAR)
     texel = np.flatnonzero((shade > LEAST_SHADE) | (cover > 0))

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import coo_matrix
 from scipy.spatial import cKDTree
 
 from ..geometry.closest_point import SEARCH_THREADS
+from ..geometry.mesh import neighbor_mean
 from ..geometry.visibility import ramp
 from .masks import HairMaps, sample
 from .rise import LINE_HEIGHT, rise
@@ -181,10 +181,7 @@ def thinned(
 
 def _smoothed(moves: np.ndarray, triangles: np.ndarray, outer: np.ndarray) -> np.ndarray:
     """Moves of vertices (N, 3) that differ little from those beside them; those on the skin do not move."""
-    edges = np.concatenate([triangles[:, [k, (k + 1) % 3]] for k in range(3)])
-    edges = edges[outer[edges].all(1)]
-    links = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (len(moves), len(moves))).tocsr()
-    count = np.maximum(np.asarray(links.sum(1)), 1)
+    mean = neighbor_mean(triangles[outer[triangles].all(1)], len(moves))
     for _ in range(SMOOTHING):
-        moves = np.where(outer[:, None], (moves + links @ moves / count) / 2, 0)
+        moves = np.where(outer[:, None], (moves + mean @ moves) / 2, 0)
     return moves

@@ -7,7 +7,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from ..geometry.decimation import cluster_vertices
-from ..geometry.mesh import shading_normals, vertex_normals
+from ..geometry.mesh import neighbor_mean, shading_normals, vertex_normals
 from ..geometry.visibility import ramp, ray_cosines
 from .masks import HairMaps, sample
 from .rim import Rim, thinned
@@ -70,7 +70,7 @@ class ShellMesh:
         normals: (N, 3) float32 unit vectors.
         inner: (N,) bool, on the skin.
         inset: (N,) float32, meters, how far in each may be moved below cards.
-        rim: Where it meets the skin; None if it does not.
+        rim: Where it meets the skin; None if it does not, or has no thickness to lose there.
     """
 
     vertices: np.ndarray
@@ -81,7 +81,9 @@ class ShellMesh:
     rim: Rim | None = None
 
 
-def extract_shell(volume: HairVolume, skin: Skin, triangles: int, maps: HairMaps) -> ShellMesh | None:
+def extract_shell(
+    volume: HairVolume, skin: Skin, triangles: int, maps: HairMaps, soft: bool = True
+) -> ShellMesh | None:
     """The shell of a volume.
 
     Args:
@@ -89,6 +91,7 @@ def extract_shell(volume: HairVolume, skin: Skin, triangles: int, maps: HairMaps
         skin: Of the head.
         triangles: About how many the shell gets.
         maps: What the photo shows.
+        soft: Whether it rises from nothing at its rim; otherwise none is looked for.
 
     Returns:
         The shell; None if the volume is empty.
@@ -119,7 +122,7 @@ def extract_shell(volume: HairVolume, skin: Skin, triangles: int, maps: HairMaps
     vertices = _without_ridges(vertices, faces, inner, maps)
     vertices = out_of_skin(vertices, skin)
     vertices = out_of_skin(_with_smooth_rim(vertices, faces, inner, skin, maps), skin)
-    rim = Rim.of(vertices, faces, inner, skin)
+    rim = Rim.of(vertices, faces, inner, skin) if soft else None
     leaning = np.zeros_like(vertices)
     if rim is not None:
         vertices, leaning = thinned(vertices, faces, inner, rim, skin, maps)
@@ -141,7 +144,7 @@ def extract_shell(volume: HairVolume, skin: Skin, triangles: int, maps: HairMaps
     clearance, _ = skin.distance(vertices, CLEARANCE_REACH)
     inner = inner & (clearance < ON_SKIN)
     inset = np.minimum(inset, np.maximum(clearance - SKIN_CLEARANCE, 0)).astype(np.float32)
-    rim = Rim.of(vertices, faces, inner, skin)
+    rim = Rim.of(vertices, faces, inner, skin) if soft else None
     return ShellMesh(vertices, faces.astype(np.int32), normals.astype(np.float32), inner, inset, rim)
 
 
@@ -150,9 +153,16 @@ def _coarse_and_fine(faces: np.ndarray, inner: np.ndarray) -> tuple[np.ndarray, 
     near = np.zeros(len(inner), bool)
     border = faces[inner[faces].any(1) & ~inner[faces].all(1)]
     near[border] = True
-    for _ in range(RIM_RINGS):
-        near[faces[near[faces].any(1)]] = True
+    near = _with_rings(near, faces)
     return inner & ~near, near
+
+
+def _with_rings(chosen: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(N,) bool: chosen vertices, and the rings of others around them."""
+    chosen = chosen.copy()
+    for _ in range(RIM_RINGS):
+        chosen[faces[chosen[faces].any(1)]] = True
+    return chosen
 
 
 def _without_ridges(vertices: np.ndarray, faces: np.ndarray, inner: np.ndarray, maps: HairMaps) -> np.ndarray:
@@ -163,19 +173,14 @@ def _without_ridges(vertices: np.ndarray, faces: np.ndarray, inner: np.ndarray, 
     """
     normals = vertex_normals(vertices, faces)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-    near_rim = np.zeros(len(vertices), bool)
-    near_rim[inner] = True
-    for _ in range(RIM_RINGS):
-        near_rim[faces[near_rim[faces].any(1)]] = True
+    near_rim = _with_rings(inner, faces)
     rotated = normals @ maps.pose.rotation.T
     grazing = 1 - ramp(ray_cosines(maps.pose.head_to_camera(vertices), rotated), *RIDGES_SEEN)
     weight = (grazing * ~near_rim)[:, None]
-    edges = np.concatenate([faces[:, [k, (k + 1) % 3]] for k in range(3)])
-    links = coo_matrix((np.ones(len(edges)), edges.T), (len(vertices), len(vertices))).tocsr()
-    count = np.maximum(np.asarray(links.sum(1)), 1)
+    mean = neighbor_mean(faces, len(vertices))
     for _ in range(RIDGE_ROUNDS):
         for factor in RIDGE_FACTORS:
-            vertices = vertices + factor * weight * (links @ vertices / count - vertices)
+            vertices = vertices + factor * weight * (mean @ vertices - vertices)
     return vertices
 
 

@@ -1,6 +1,7 @@
 """The shell's texture: flat charts of its outside, colored from the photo, completed with painted strands."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -44,12 +45,10 @@ CONTRAST_GAIN = 0.9
 CURL_SIGMAS = (1.2, 4.5)
 #: How much of the locks' contrast curls take: where hair runs in no direction, locks would be blotches.
 CURL_LOCK_LOSS = 0.75
-
-
 #: Distance from the rim, meters, up to which strands are painted across it, and how far at most: along it
 #: they would be islands.
 ACROSS_RIM = 0.014
-ACROSS = 2.0
+STRANDS_ACROSS = 2.0
 
 
 @dataclass(frozen=True)
@@ -96,43 +95,25 @@ def texture_shell(
     outer = unwrapped.triangles[(unwrapped.chart[unwrapped.triangles] >= 0).all(1)]
     visibility = colors.visibility(vertices, normals) * (unwrapped.chart >= 0)[:, None]
     smooth = colors.at(vertices, visibility)
-    # Beside the color, which point of which triangle of the skin is seen, and how much of it.
-    image = np.zeros((size, size, 3 if mesh.rim is None or skin is None else 8), np.float32)
-    image[..., :3] = colors.typical
-    triangle, texel, weights = _outermost(unwrapped, vertices, outer, size)
-
-    def inside(values: np.ndarray) -> np.ndarray:
-        return interpolate(values.astype(np.float32), outer, triangle, weights)
-
-    points, visible = inside(vertices), inside(visibility)
-    own = colors.photo_at(points, visible)
+    shown = _Texels(vertices, outer, *_outermost(unwrapped, vertices, outer, size))
+    visible = shown.values(visibility)
+    own = colors.photo_at(shown.points, visible)
     visible = visible.sum(1, keepdims=True)
     visible = visible * ramp(visible, 0.0, 0.5)
-    painted = inside(smooth)
+    painted = shown.values(smooth)
+    rim = None
     if flow is not None:
-        field = np.zeros((size, size, 2), np.float32)
-        along = flow.at(vertices)
-        near = np.zeros(len(vertices), np.float32)
-        if mesh.rim is not None and skin is not None:
-            near, across = _near_rim(mesh.rim, skin, vertices)
-            along = along + across * np.where((along * across).sum(1) < 0, -1, 1)[:, None]
-        field.reshape(-1, 2)[texel] = inside(_in_charts(unwrapped, along))
-        field = dilate_texels(field, texel, PADDING)  # a line that leaves its chart goes on
-        meters = _texel_size(unwrapped, vertices, outer)
-        noises = [_noise(points, texel, size, side, meters, settings.seed) for side in STREAK_SIDES]
-        streaks, locks = (_streaks(field, noise, curls).ravel()[texel] for noise in noises)
+        soft = mesh.rim if skin is not None else None
+        fine, coarse = _strands(shown, unwrapped, flow, soft, settings, curls)
         lock_contrast = (1 - CURL_LOCK_LOSS * curls) * colors.lock_contrast
-        detail = CONTRAST_GAIN * colors.contrast * streaks + lock_contrast * locks
+        detail = CONTRAST_GAIN * colors.contrast * fine + lock_contrast * coarse
         painted = np.clip(painted * np.exp(detail)[:, None], 0, 255)
-        if mesh.rim is not None and skin is not None:
-            chosen = np.flatnonzero(inside(near[:, None])[:, 0] > 0)
-            cover, below, weights_below = rim_cover(points[chosen], streaks[chosen], mesh.rim, skin)
-            seen = np.column_stack([1 - cover, below, weights_below])
-            image.reshape(-1, 8)[texel[chosen], 3:] = seen
-    image.reshape(-1, image.shape[2])[texel, :3] = painted * (1 - visible) + own * visible
-    image = dilate_texels(image, texel, PADDING)
-    rim = _rim_texels(image[..., 3:].reshape(size * size, -1)) if image.shape[2] > 3 else None
-    image = image[..., :3]
+        if soft is not None and skin is not None:
+            rim = _skin_between(shown, fine, soft, skin, size)
+    image = np.zeros((size, size, 3), np.float32)
+    image[:] = colors.typical
+    image.reshape(-1, 3)[shown.texel] = painted * (1 - visible) + own * visible
+    image = dilate_texels(image, shown.texel, PADDING)
     image[-DARK_CORNER:, -DARK_CORNER:] = colors.typical * INNER_LIGHTNESS
     uv = np.stack([(unwrapped.texels[:, 0] + 0.5) / size, 1 - (unwrapped.texels[:, 1] + 0.5) / size], 1)
     return HairShell(
@@ -149,13 +130,91 @@ def texture_shell(
     )
 
 
-def _near_rim(rim: Rim, skin: Skin, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (N, 3) near the rim: (N,) float32 1 for them, and (N, 3) across the rim, far from it 0."""
+@dataclass(frozen=True)
+class _Texels:
+    """The texels of a shell's texture, and where on the shell each is.
+
+    vertices: (N, 3); outer: (M, 3) int32, triangles of the outside; triangle: (T,) int, of them; texel: (T,)
+    int, row * side + column; weights: (T, 3) float32, barycentric.
+    """
+
+    vertices: np.ndarray
+    outer: np.ndarray
+    triangle: np.ndarray
+    texel: np.ndarray
+    weights: np.ndarray
+
+    @cached_property
+    def points(self) -> np.ndarray:
+        """(T, 3) float32, head frame, meters."""
+        return self.values(self.vertices)
+
+    def values(self, of_vertices: np.ndarray) -> np.ndarray:
+        """(T, C) float32 of values (N, C)."""
+        return interpolate(of_vertices.astype(np.float32), self.outer, self.triangle, self.weights)
+
+
+def _strands(
+    shown: _Texels,
+    unwrapped: UnwrappedShell,
+    flow: Flow,
+    rim: Rim | None,
+    settings: HairSettings,
+    curls: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fine and coarse noise along the hair, and across its rim.
+
+    Args:
+        shown: The texels.
+        unwrapped: The shell's charts.
+        flow: The hair's direction.
+        rim: Of the shell, if hair begins softly there.
+        settings: Size of the texture, seed.
+        curls: 0 (hair that shows as lines) to 1 (curls).
+
+    Returns:
+        (T,) float32 of variance 1 each.
+    """
+    size = settings.texture_size
+    along = flow.at(shown.vertices)
+    if rim is not None:
+        across = _across_rim(rim, shown.vertices)
+        along = along + across * np.where((along * across).sum(1) < 0, -1, 1)[:, None]
+    field = np.zeros((size, size, 2), np.float32)
+    field.reshape(-1, 2)[shown.texel] = shown.values(_in_charts(unwrapped, along))
+    field = dilate_texels(field, shown.texel, PADDING)  # a line that leaves its chart goes on
+    meters = _texel_size(unwrapped, shown.vertices, shown.outer)
+    noises = [_noise(shown.points, shown.texel, size, side, meters, settings.seed) for side in STREAK_SIDES]
+    fine, coarse = (_streaks(field, noise, curls).ravel()[shown.texel] for noise in noises)
+    return fine, coarse
+
+
+def _across_rim(rim: Rim, vertices: np.ndarray) -> np.ndarray:
+    """(N, 3) float32: across the rim at vertices (N, 3) near it, longer the nearer; 0 far from it."""
     distance, nearest = rim.tree.query(vertices, distance_upper_bound=ACROSS_RIM)
     beyond = nearest == len(rim.points)
     weight = np.where(beyond, 0, 1 - distance / ACROSS_RIM)
-    across = ACROSS * weight[:, None] * rim.inward[np.where(beyond, 0, nearest)]
-    return (~beyond).astype(np.float32), across.astype(np.float32)
+    across = STRANDS_ACROSS * weight[:, None] * rim.inward[np.where(beyond, 0, nearest)]
+    return across.astype(np.float32)
+
+
+def _skin_between(shown: _Texels, fine: np.ndarray, rim: Rim, skin: Skin, size: int) -> RimTexels:
+    """Where skin is seen between the hairs at the rim.
+
+    Args:
+        shown: The texels.
+        fine: (T,) noise along the hair.
+        rim: Of the shell.
+        skin: Of the head.
+        size: Side of the texture, texels.
+    """
+    near = rim.distance(shown.vertices, ACROSS_RIM) < ACROSS_RIM
+    chosen = np.flatnonzero(shown.values(near[:, None])[:, 0] > 0)
+    cover, triangle, weights = rim_cover(shown.points[chosen], fine[chosen], rim, skin)
+    # How much of the skin, and which: texels around the charts show what the nearest one does.
+    seen = np.zeros((size, size, 5), np.float32)
+    seen.reshape(-1, 5)[shown.texel[chosen]] = np.column_stack([1 - cover, triangle, weights])
+    return _rim_texels(dilate_texels(seen, shown.texel, PADDING).reshape(-1, 5))
 
 
 def _rim_texels(seen: np.ndarray) -> RimTexels:

@@ -1,8 +1,8 @@
 """hair.npz: a head's hair as Blender's side takes it over; numpy's format, readable without the engine.
 
 Everything is in the head frame, meters; colors are sRGB bytes; texture coordinates have v up. The pictures
-stand beside it: hair_shell.png and hair_cover.png (the textures of the two meshes; the first one's alpha ends
-hair strand by strand at hairline and tips, and is 0 on its inner side), hair_cards.png (the strand atlas: RGB
+stand beside it: hair_shell.png and hair_cover.png (the textures of the two meshes, opaque: at the hairline
+and at tips the first one fades to the skin's color, hair by hair), hair_cards.png (the strand atlas: RGB
 white to light gray, to be multiplied by the cards' colors, and alpha), hair_cards_normal.png (its normals in
 tangent space) and hair_cards_id.png (red: 0 at the root to 255 at the tip; green: a number for each painted
 strand).

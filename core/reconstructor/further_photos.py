@@ -81,10 +81,8 @@ def skin_photos(further: Sequence[FurtherPhoto], head: "HeadShape", prior: np.nd
         vertices = head.vertices + (other.prior.vertices - prior)[head.topology.origin]
         if other.corrected is not None:
             vertices = other.corrected.photo.astype(vertices.dtype)
-        frame = other.prior.frame
-        landmarks = frame.camera.project(other.pose.head_to_camera(other.prior.landmarks.astype(np.float64)))
-        shown = other.photo.rgb, frame, other.pose, vertices, other.segmentation
-        found.append(SkinPhoto(*shown, landmarks))
+        shown = other.photo.rgb, other.prior.frame, other.pose, vertices, other.segmentation
+        found.append(SkinPhoto(*shown, other.face.points if other.prior.follows(other.face.points) else None))
     return found
 
 

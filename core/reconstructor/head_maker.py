@@ -194,7 +194,13 @@ class HeadMaker:
             shape,
             task.face.points,
             made.segmentation,
-            PaintOptions(options.delight, options.beard, options.maps, brows),
+            PaintOptions(
+                options.delight,
+                options.beard,
+                options.maps,
+                brows,
+                outline=made.prior.follows(task.face.points),
+            ),
             skin_photos(task.further, shape, made.prior.vertices),
         )
 

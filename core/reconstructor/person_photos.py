@@ -56,9 +56,9 @@ class SolvedPerson:
     main: int
 
     @property
-    def others(self) -> list[tuple[PhotoView, Photo]]:
+    def others(self) -> list[tuple[PhotoView, UsablePhoto]]:
         """The photos that are used beside the main one, in their order."""
-        return [(self.views[k], usable.photo) for k, usable in self.used.items() if k != self.main]
+        return [(self.views[k], usable) for k, usable in self.used.items() if k != self.main]
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,11 @@ class PersonReader:
             RequestError: A corrected point is outside of its photo.
         """
         main = person.used[person.main]
-        others = [(view.name, photo) for view, photo in person.others]
+        others = [(view.name, other.photo) for view, other in person.others]
         corrections, unused = corrections_of_person(main.photo, others, adjustments)
         further = tuple(
-            further_photo(view, photo, self.segmenter, corrections)
-            for view, photo in person.others
+            further_photo(view, other, self.segmenter, corrections)
+            for view, other in person.others
             if view.identity_confirmed
         )
         return FaceTask(
@@ -222,23 +222,23 @@ class PersonReader:
 
 
 def further_photo(
-    view: PhotoView, photo: Photo, segmenter: Segmenter | None, adjustments: "Adjustments | None"
+    view: PhotoView, usable: UsablePhoto, segmenter: Segmenter | None, adjustments: "Adjustments | None"
 ) -> FurtherPhoto:
     """A further photo of a person, segmented, and without what is ignored of it.
 
     Args:
         view: What became of it; it has been solved.
-        photo: The photo.
+        usable: The photo.
         segmenter: Finds out what its pixels show; without it nobody knows.
         adjustments: What was corrected of the person's head.
     """
     if view.prior is None or view.camera is None:
         raise ValueError("the photo has not been solved")
-    segmentation = None
+    photo, segmentation = usable.photo, None
     if segmenter:
         segmentation = segmenter.segment(photo.rgb, view.camera, view.prior.pose)
         segmentation = with_hair_by_color(segmentation, photo.rgb)
         size = photo.height, photo.width
         ignored = adjustments.ignored_at(*size, view.name) if adjustments else None
         segmentation = segmentation if ignored is None else ignoring(segmentation, ignored)
-    return FurtherPhoto(view.name, photo, view.prior, segmentation)
+    return FurtherPhoto(view.name, photo, view.prior, segmentation, usable.lifted.face)

@@ -90,6 +90,7 @@ class FurtherPhoto:
         photo: The photo.
         prior: The person with the expression and the pose of this photo.
         segmentation: What its pixels show.
+        face: What the detector found in it, photo frame.
         corrected: The wrapped head in this photo, as a person's pins have it; None without corrections.
     """
 
@@ -97,6 +98,7 @@ class FurtherPhoto:
     photo: Photo
     prior: HeadPrior
     segmentation: Segmentation | None
+    face: FaceLandmarks
     corrected: "PinView | None" = None
 
     @property

@@ -85,7 +85,8 @@ class CompletedAlbedo:
         """
         clock = Clock()
         face = face_colors(rgb, landmarks, segmentation)
-        photo = SkinPhoto(rgb, frame, pose, head.vertices, segmentation, landmarks)
+        outline = landmarks if options.outline else None
+        photo = SkinPhoto(rgb, frame, pose, head.vertices, segmentation, outline)
         skin = self.skin.paint(photo, options, face, others)
         clock.lap("skin")
         plain = np.median(skin.logs[self.regions.plain > PLAIN], axis=0)

@@ -40,9 +40,11 @@ class PaintOptions:
         beard: Whether a beard stays on the skin; only with a segmentation.
         maps: Whether to make the other maps, too; only with a segmentation.
         brows: Whether brows stay on the skin; only with a segmentation.
+        outline: Whether the landmarks' outline tells cheeks from ears; only with a segmentation.
     """
 
     delight: bool = True
     beard: bool = True
     maps: bool = False
     brows: bool = True
+    outline: bool = True

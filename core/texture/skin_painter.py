@@ -57,14 +57,16 @@ SHADE_FADE = 0.018
 SHADE_RANGE = (0.08, 0.20)
 SHADE_HUE_RANGE = (0.12, 0.28)
 #: What smoothly differs from the person's tone is taken for light: weight of its smoothness, and how much of
-#: its lightness and hue, on the face, and on neck, ears and beside them; and how much less where beards grow.
+#: its lightness and hue, on the face, and on neck, ears and beside them; and how much less where beards grow,
+#: shaven or not: their shade is the skin's.
 EVEN_STIFFNESS = 4.0
 EVEN_LIGHTNESS = 0.4
 EVEN_HUE = 0.2
 EVEN_LIGHTNESS_BESIDE = 0.75
 EVEN_HUE_BESIDE = 0.5
 EVEN_BEARD = 0.5
-#: By how much more what differs on the neck and beside the ears counts, beside smoothness: finer spots go.
+#: How much more the colors on the neck and beside the ears count against smoothness: finer spots are taken
+#: for light there, too.
 EVEN_FINER_BESIDE = 5.0
 #: Least channel, linear, of colors that are clipped: nothing of the skin is left in them.
 CLIPPED_RANGE = (0.75, 0.95)
@@ -260,9 +262,9 @@ class SkinPainter:
         kept = kept + (1 - kept) * exempt
         kept *= 1 - ramp(_foreign_hue(residual), *FOREIGN_HUE_RANGE) * (1 - self.regions.features)
         kept *= 1 - ramp(_green(residual), *GREEN_RANGE)
-        plain = residual + fit.logs - fit.tone - self.model.mean
+        from_average = residual + fit.logs - fit.tone - self.model.mean
         grown = np.maximum(self.regions.features, self.regions.beard * self._bearded(view))
-        kept *= 1 - self._in_shade(view, plain) * (1 - grown)
+        kept *= 1 - self._in_shade(view, from_average) * (1 - grown)
         # Exposure was learned from tones with sheen: the skin stays as light as with it.
         lighter = np.float32((tone - fit.tone) @ LUMINANCE)
         fit = replace(fit, tone=tone, logs=fit.logs + lighter)

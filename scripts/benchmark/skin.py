@@ -245,7 +245,9 @@ class SkinBenchmark:
         if self._skin_painter is None:
             self._skin_painter = SkinPainter(self.topology, SIZE, self.painter.settings, model)
         found = segmenter.segment(rgb, one.frame.camera, one.pose)
-        tone = self._skin_painter.tone(SkinPhoto(rgb, one.frame, one.pose, one.head.vertices, found))
+        tone = self._skin_painter.tone(
+            SkinPhoto(rgb, one.frame, one.pose, one.head.vertices, found, one.landmarks.points)
+        )
         change = tone_correction(model, tone, rgb, face_colors(rgb, one.landmarks.points, found))
         return np.asarray(linear_to_bytes(np.exp(tone + change.of(tone))[None])[0] / 255.0)
 
@@ -259,7 +261,8 @@ class SkinBenchmark:
         if one.head is None or one.segmentation is None:
             return
         sampler = SkinSampler(self.topology, SIZE // 2)
-        view = sampler.view(photo.rgb, one.frame, one.pose, one.head.vertices, one.segmentation)
+        shot = photo.rgb, one.frame, one.pose, one.head.vertices, one.segmentation
+        view = sampler.view(*shot, landmarks=one.landmarks.points)
         shown, observed = sampler.to_vertices(view.colors, view.weight)
         chosen = observed[self.skin] > PLAIN
         truth = linear_to_bytes(shown[self.skin][chosen]) / 255.0

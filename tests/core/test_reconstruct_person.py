@@ -11,10 +11,10 @@ import pytest
 from core.errors import NoFaceError, RequestError
 from core.image.photo import Photo
 from core.io.writer import write_reconstruction
-from core.lifting.person import UNUSABLE, USED
+from core.lifting.person import UNUSABLE, USED, PersonPhoto
 from core.reconstructor import Reconstructor
 from core.reconstructor.further_photos import hair_photos, skin_photos
-from core.reconstructor.person_photos import further_photo
+from core.reconstructor.person_photos import UsablePhoto, further_photo
 from core.segmentation.segments import SegmentClass
 from core.texture.albedo import OBSERVED
 from core.worker.jobs import Jobs
@@ -67,13 +67,20 @@ def test_a_head_is_corrected_over_its_main_photo(person):
     assert "over none.jpg are not used" in said
 
 
+def usable_photo(view, rgb, face):
+    """A photo of the person as it was looked at."""
+    lifted = PersonPhoto(view.name, face, view.camera, view.prior)
+    return UsablePhoto(Photo.from_array(rgb, view.name), lifted)
+
+
 def test_what_is_ignored_of_a_further_photo_shows_no_skin(reconstructor, person, astronaut):
     view = next(view for view in person[0].views if view.name == "light.png")
     left = np.zeros((8, 8), bool)
     left[:, :4] = True
     ignored = Adjustments(further_ignored={"light.png": left, "dark.png": ~left})
-    made = further_photo(view, Photo.from_array(astronaut, "light.png"), reconstructor.segmenter, ignored)
-    plain = further_photo(view, Photo.from_array(astronaut, "light.png"), reconstructor.segmenter, None)
+    usable = usable_photo(view, astronaut, person[0].landmarks)
+    made = further_photo(view, usable, reconstructor.segmenter, ignored)
+    plain = further_photo(view, usable, reconstructor.segmenter, None)
     hidden = made.segmentation.labels == SegmentClass.OCCLUDER
     columns = made.segmentation.frame.crop_to_photo(np.argwhere(hidden)[:, ::-1].astype(float))[:, 0]
     assert hidden.sum() > 1000 and columns.max() < astronaut.shape[1] / 2 + 2
@@ -83,12 +90,19 @@ def test_what_is_ignored_of_a_further_photo_shows_no_skin(reconstructor, person,
 def test_skin_and_hair_take_a_further_photo_with_its_corrected_pose(reconstructor, person, astronaut):
     head, _ = person
     view = next(view for view in head.views if view.name == "light.png")
-    plain = further_photo(view, Photo.from_array(astronaut, "light.png"), reconstructor.segmenter, None)
+    usable = usable_photo(view, astronaut, head.landmarks)
+    plain = further_photo(view, usable, reconstructor.segmenter, None)
     turned = replace(view.prior.pose, translation=view.prior.pose.translation * 1.1)
     corrected = replace(plain, corrected=PinView(head.head.vertices.astype(float), view.camera, turned))
     for photo, pose in ((plain, view.prior.pose), (corrected, turned)):
         assert skin_photos([photo], head.head, view.prior.vertices)[0].pose is pose
         assert hair_photos([photo])[0].pose is pose
+    # Cheeks are told from ears by the face as detected, but not by one that the head does not follow.
+    (shown,) = skin_photos([plain], head.head, view.prior.vertices)
+    assert shown.landmarks is head.landmarks.points
+    elsewhere = replace(head.landmarks, points=head.landmarks.points + 0.2 * head.landmarks.size)
+    (shown,) = skin_photos([replace(plain, face=elsewhere)], head.head, view.prior.vertices)
+    assert shown.landmarks is None
 
 
 def test_photos_of_no_use_are_named_with_the_reason(person):

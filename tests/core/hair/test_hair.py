@@ -239,6 +239,14 @@ def test_headwear_is_a_cover_and_no_hair(builder):
     groom = builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices)
     assert groom.shell is None and groom.cards is None and groom.strands is None and groom.style is None
     assert len(groom.cover.triangles) > 1000
+    # Its edge stands off the forehead, as that of hair does not.
+    skin, shell = Skin(builder.topology.vertices, builder.topology), groom.cover
+    outer = shell.vertices[~shell.inner].astype(float)
+    height, nearest = skin.distance(outer)
+    foot = outer - height[:, None] * skin.normals_at(nearest)
+    rim = shell.vertices[shell.inner].astype(float)
+    at_edge = (outer[:, 1] < 0) & (cKDTree(rim).query(foot)[0] < 0.008)
+    assert at_edge.sum() > 20 and np.median(height[at_edge]) > 0.004 and shell.rim is None
     with np.load(io.BytesIO(hair_npz_bytes(groom, {}))) as data:
         assert (
             "cover_vertices" in data
