@@ -46,7 +46,7 @@ def stem(shape: str) -> str:
 
 
 def rows(shapes: Sequence[str]) -> list[tuple[str, ...]]:
-    """The shapes of a group as a panel shows them: left and right of a pair in one row."""
+    """The shapes of a group as a panel shows them: left and right of a pair together."""
     found: list[tuple[str, ...]] = []
     for shape in shapes:
         if not paired(shape):

@@ -176,8 +176,8 @@ _CHECKS: dict[str, Any] = {
     "lods": lambda value: (
         isinstance(value, tuple)
         and 0 < len(value) <= MAX_LODS
-        and len(set(map(str, value))) == len(value)
         and all(_number(entry, 0.01, 1.0) for entry in value)
+        and len(set(value)) == len(value)
     ),
     "texture_size": lambda value: isinstance(value, int) and _number(value, *TEXTURE_RANGE),
     "texture_format": _one_of(PICTURES),

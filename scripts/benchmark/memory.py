@@ -108,7 +108,7 @@ def client_bytes(client: WorkerClient | None) -> int:
     if client is None:
         return 0
     if client.pid is None:
-        raise SystemExit("the process ended")
+        raise SystemExit("the engine or Blender's process ended after the last photo")
     return resident_bytes(client.pid)
 
 
@@ -151,6 +151,8 @@ def main() -> int:
             if table:
                 table.writerow(astuple(sample))
     sys.stdout.write(f"{len(samples)} photos, {sum(sample.heads for sample in samples)} heads\n")
+    if not samples:
+        parser.error("no photo was measured: give it more of them, or more minutes")
     tables = {"engine": [sample.engine_bytes for sample in samples]}
     if options.blender:
         tables["Blender worker"] = [sample.blender_bytes for sample in samples]

@@ -211,6 +211,7 @@ FAULTS: dict[str, dict[str, Callable[[], bytes]]] = {
         "half a surrogate pair as a field": lambda: preset(**{"\ud800": 1}),
         "one format a hundred times": lambda: preset(formats=["glb"] * 100),
         "one level five times": lambda: preset(lods=[1.0] * 5),
+        "one level written in two ways": lambda: preset(lods=[1, 1.0]),
         "a scale of 400 digits": lambda: b'{"scale": 1' + b"0" * 400 + b"}",
         "a scale that is true": lambda: preset(scale=True),
     },

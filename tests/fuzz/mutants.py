@@ -24,7 +24,7 @@ from tests.fuzz.targets import TARGETS
 SEED = int(os.environ.get("PHOTOBUST_FUZZ_SEED", "0"))
 #: Seconds of processor time, of this process and its children, that nothing may take.
 MOST_SECONDS = 10.0
-#: Resident memory that nothing may take, bytes; what the process had before is left out of it.
+#: Resident memory that nothing may take, bytes, unless the process had more before.
 MOST_BYTES = 2_000_000_000
 #: Seconds after which a mutant hangs: the stacks are printed, and the process ends.
 HANG_SECONDS = 120.0

@@ -16,6 +16,7 @@ from core.detection.profile_finder import (
     MOST_WINDOWS_BESIDE,
     PROFILE_ATTEMPT,
     ProfileFinder,
+    _cut_small,
     landmark_yaw,
     load_profile_model,
     search_windows,
@@ -34,6 +35,7 @@ from core.geometry.frames import HEAD_CENTER, Camera, HeadPose
 from core.geometry.mesh import vertex_normals
 from core.geometry.pose import angle_between, rotation_matrix
 from core.geometry.rasterize import fragments, interpolate, z_buffer
+from core.image.crop import cut_crop
 from core.lifting.lifter import (
     AGREEING_TURN_DEG,
     CONTRADICTING_TURN_DEG,
@@ -290,3 +292,16 @@ def test_every_place_is_near_the_middle_of_some_window(height, width, at):
     smallest = max(w.scale for w in windows)
     inner = np.minimum(point, np.array([width - 1, height - 1]) - point).min() * smallest
     assert away.min() <= max(0.21 * PROFILE_SIZE, PROFILE_SIZE / 2 - inner + 1)
+
+
+@pytest.mark.parametrize("shrink", [1, 2, 3])
+def test_windows_of_a_smaller_photo_show_the_same(shrink):
+    rng = np.random.default_rng(shrink)
+    waves = rng.uniform(0.004, 0.012, (3, 2))
+    y, x = np.mgrid[:500, :701]  # no multiples of 3
+    picture = [127 + 120 * np.sin(u * x + v * y + k) for k, (u, v) in enumerate(waves)]
+    rgb = np.round(np.stack(picture, -1)).astype(np.uint8)
+    windows = [window_at(np.array([300.0, 240.0]), 400.0), window_at(np.array([420.0, 260.0]), 384.0, 30.0)]
+    for frame, small in _cut_small(rgb, windows, shrink):
+        exact = cut_crop(rgb, frame, PROFILE_SIZE, PROFILE_SIZE)
+        assert np.abs(small.astype(int) - exact).max() <= 3
