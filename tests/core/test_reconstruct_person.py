@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from core.detection.landmarks import FaceLandmarks
 from core.errors import NoFaceError, RequestError
 from core.image.photo import Photo
 from core.io.writer import write_reconstruction
@@ -67,10 +68,13 @@ def test_a_head_is_corrected_over_its_main_photo(person):
     assert "over none.jpg are not used" in said
 
 
-def usable_photo(view, rgb, face):
-    """A photo of the person as it was looked at."""
-    lifted = PersonPhoto(view.name, face, view.camera, view.prior)
-    return UsablePhoto(Photo.from_array(rgb, view.name), lifted)
+def usable_photo(view, rgb):
+    """A photo of the person as it was looked at, whose face was detected where the head is."""
+    points = view.camera.project(view.prior.pose.head_to_camera(view.prior.landmarks.astype(float)))
+    face = FaceLandmarks(np.column_stack([points, np.zeros(len(points))]).astype(np.float32))
+    return UsablePhoto(
+        Photo.from_array(rgb, view.name), PersonPhoto(view.name, face, view.camera, view.prior)
+    )
 
 
 def test_what_is_ignored_of_a_further_photo_shows_no_skin(reconstructor, person, astronaut):
@@ -78,7 +82,7 @@ def test_what_is_ignored_of_a_further_photo_shows_no_skin(reconstructor, person,
     left = np.zeros((8, 8), bool)
     left[:, :4] = True
     ignored = Adjustments(further_ignored={"light.png": left, "dark.png": ~left})
-    usable = usable_photo(view, astronaut, person[0].landmarks)
+    usable = usable_photo(view, astronaut)
     made = further_photo(view, usable, reconstructor.segmenter, ignored)
     plain = further_photo(view, usable, reconstructor.segmenter, None)
     hidden = made.segmentation.labels == SegmentClass.OCCLUDER
@@ -90,7 +94,7 @@ def test_what_is_ignored_of_a_further_photo_shows_no_skin(reconstructor, person,
 def test_skin_and_hair_take_a_further_photo_with_its_corrected_pose(reconstructor, person, astronaut):
     head, _ = person
     view = next(view for view in head.views if view.name == "light.png")
-    usable = usable_photo(view, astronaut, head.landmarks)
+    usable = usable_photo(view, astronaut)
     plain = further_photo(view, usable, reconstructor.segmenter, None)
     turned = replace(view.prior.pose, translation=view.prior.pose.translation * 1.1)
     corrected = replace(plain, corrected=PinView(head.head.vertices.astype(float), view.camera, turned))
@@ -99,8 +103,8 @@ def test_skin_and_hair_take_a_further_photo_with_its_corrected_pose(reconstructo
         assert hair_photos([photo])[0].pose is pose
     # Cheeks are told from ears by the face as detected, but not by one that the head does not follow.
     (shown,) = skin_photos([plain], head.head, view.prior.vertices)
-    assert shown.landmarks is head.landmarks.points
-    elsewhere = replace(head.landmarks, points=head.landmarks.points + 0.2 * head.landmarks.size)
+    assert shown.landmarks is plain.face.points
+    elsewhere = replace(plain.face, points=plain.face.points + 0.2 * plain.face.size)
     (shown,) = skin_photos([replace(plain, face=elsewhere)], head.head, view.prior.vertices)
     assert shown.landmarks is None
 
