@@ -141,6 +141,13 @@ def test_groups_of_small_faces_are_not_searched(detector, template, astronaut):
     assert ProfileFinder.from_pretrained(MODELS).beside(astronaut, [small]) == []
 
 
+def test_the_network_is_not_even_loaded_where_a_face_leaves_no_room(astronaut, monkeypatch):
+    monkeypatch.setattr(ProfileFinder, "from_pretrained", lambda *_: pytest.fail("it was loaded"))
+    with FaceDetector(MODELS) as alone:
+        (face,) = alone.detect(np.ascontiguousarray(astronaut[20:220, 130:330]))
+    assert face.attempt == "plain"
+
+
 @given(scale=st.floats(0.3, 1.5), x=st.floats(0, 800), y=st.floats(0, 600), angle=st.floats(0, 2 * np.pi))
 def test_windows_lie_beside_faces_and_in_the_photo(scale, x, y, angle):
     points = np.random.default_rng(0).normal(0, 40, (478, 3)) * scale + [x, y, 0]

@@ -68,3 +68,14 @@ def test_one_network_gives_back_what_another_has_left():
     assert before - resident_bytes() > LEFT_BYTES
     for one, again in zip(first, large.run_all(**inputs), strict=True):
         np.testing.assert_array_equal(one, again)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_a_network_that_keeps_no_memory_gives_back_what_others_keep():
+    large = OnnxSession(models_folder() / SEGMENTATION_ONNX_NAME, 1)
+    small = OnnxSession(models_folder() / FEATURES_ONNX_NAME, 1, keeps_memory=False)
+    large.run_all(picture=np.ones((1, 3, 256, 256)), direction=np.ones((1, 3)))
+    before = resident_bytes()
+    small.run_all(picture=np.ones((1, 3, 192, 192)))
+    release_free_memory()
+    assert before - resident_bytes() > LEFT_BYTES

@@ -12,6 +12,7 @@ from core.segmentation.segmenter import Segmenter
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
 from core.template.regions import Regions
 from core.template.topology import MAKEHUMAN_UV, SKIN
+from core.texture import surface_maps
 from core.texture.albedo_model import AlbedoModel
 from core.texture.atlas import Atlas, texel_coordinates
 from core.texture.delighting import without_sheen
@@ -399,6 +400,22 @@ def test_detail_is_as_strong_as_the_persons_own():
 def mapper(topology):
     names = [name for name in topology.part_names if name != SKIN]
     return SurfaceMapper(topology, 1024, Atlas.of(topology, 1024, names), SkinSampler(topology, 512))
+
+
+def test_maps_do_not_depend_on_the_blocks_that_they_are_made_in(mapper, monkeypatch):
+    detail = np.random.default_rng(0).normal(0, 0.05, (1024, 1024)).astype(np.float32)
+    parts = mapper.maps(detail)
+    monkeypatch.setattr(surface_maps, "BLOCK_ROWS", 1024)
+    whole = mapper.maps(detail)
+    for name in ("normal", "roughness", "occlusion", "thickness"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+
+
+def test_a_part_of_the_skin_is_enlarged_as_all_of_it(topology, model):
+    skin = SkinPainter(topology, 512, TextureSettings(), model)
+    values = skin.sampler.at_texels(topology.vertices)
+    for box in ((slice(0, 128), slice(64, 300)), (slice(130, 512), slice(100, 512))):
+        np.testing.assert_allclose(skin._in_box(values, box), skin._full(values)[box], atol=1e-8)
 
 
 def test_a_dark_crease_is_a_groove_and_light_leaves_no_trace(mapper):
