@@ -311,9 +311,9 @@ def _bound_copy(
 
 def _bind(levels: Sequence[bpy.types.Object], copy: bpy.types.Object) -> None:
     """Let levels of detail hang on the armature that a copy of their head hangs on."""
-    for one in levels:
-        one.parent = copy.parent
-        for modifier in one.modifiers:
+    for level in levels:
+        level.parent = copy.parent
+        for modifier in level.modifiers:
             if modifier.type == "ARMATURE":
                 modifier.object = copy.parent
 
@@ -396,7 +396,7 @@ def _pictures(head: bpy.types.Object) -> dict[str, bpy.types.Image]:
     """The texture of a head object and its maps, by the names of their files without ending."""
     found = {}
     for name, node in ((ALBEDO, IMAGE_NODE), *MAP_NODES.items()):
-        image = next((one.image for one in _image_nodes(head, (node,)) if one.image), None)
+        image = next((holder.image for holder in _image_nodes(head, (node,)) if holder.image), None)
         if image is not None:
             found[name] = image
     return found

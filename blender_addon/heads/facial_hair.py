@@ -121,9 +121,9 @@ def _add_weights(ob: bpy.types.Object, facial: FacialHair, head: bpy.types.Objec
     members: dict[tuple[str, float], list[int]] = {}
     for vertex in np.unique(vertices).tolist():
         on_it = np.flatnonzero(vertices == vertex).tolist()
-        for one in head.data.vertices[vertex].groups:
-            if one.group in bones and one.weight > 0:
-                members.setdefault((bones[one.group], one.weight), []).extend(on_it)
+        for element in head.data.vertices[vertex].groups:
+            if element.group in bones and element.weight > 0:
+                members.setdefault((bones[element.group], element.weight), []).extend(on_it)
     for (name, weight), index in members.items():
         group = ob.vertex_groups.get(name) or ob.vertex_groups.new(name=name)
         group.add(index, weight, "REPLACE")

@@ -96,7 +96,7 @@ def build_hair(
             shell=data.shell if "shell" in wanted else None,
             cards=data.cards if "cards" in wanted else None,
             strands=data.strands if "strands" in wanted else None,
-            facial=tuple(one.moved(offset) for one in data.facial) if offset is not None else data.facial,
+            facial=tuple(part.moved(offset) for part in data.facial) if offset is not None else data.facial,
         )
     name = head.name
     made = []
@@ -141,17 +141,17 @@ def _facial(head: bpy.types.Object, folder: Path, data: HairData) -> list[bpy.ty
     """Brows and beard, which move with the skin."""
     made = []
     pictures = folder / CARDS_TEXTURE, folder / CARDS_NORMALS
-    for one in data.facial:
-        cards = _mesh_object(f"{head.name} {one.name}", one.cards)
-        typical = tuple(int(value) for value in np.median(one.cards.colors, axis=0))
+    for part in data.facial:
+        cards = _mesh_object(f"{head.name} {part.name}", part.cards)
+        typical = tuple(int(value) for value in np.median(part.cards.colors, axis=0))
         cards.data.materials.append(cards_material(cards.name, *pictures, typical))
-        _tint(cards.data, one.cards.colors, typical)
-        facial_hair.bind_cards(cards, one, head)
-        cards[MARK] = one.name
+        _tint(cards.data, part.cards.colors, typical)
+        facial_hair.bind_cards(cards, part, head)
+        cards[MARK] = part.name
         made.append(cards)
         if hair_strands.are_possible():
-            strands = facial_hair.build_strands(f"{cards.name} strands", one, head)
-            strands[MARK] = one.name + facial_hair.STRANDS
+            strands = facial_hair.build_strands(f"{cards.name} strands", part, head)
+            strands[MARK] = part.name + facial_hair.STRANDS
             made.append(strands)
     return made
 
@@ -262,7 +262,7 @@ def hair_as_made(head: bpy.types.Object, folder: Path) -> bool:
     if data is None:
         return not shown
     facial = {part.removesuffix(facial_hair.STRANDS) for part in shown if part in facial_hair.ALL_PARTS}
-    if facial != ({one.name for one in data.facial} if data.facial_product != "none" else set()):
+    if facial != ({part.name for part in data.facial} if data.facial_product != "none" else set()):
         return False
     shown = {part: ob for part, ob in shown.items() if part not in facial_hair.ALL_PARTS}
     files = {"shell": data.shell, "cards": data.cards, "cover": data.cover}
@@ -287,9 +287,9 @@ def is_combed(head: bpy.types.Object, folder: Path) -> bool:
     if data is None:
         return not parts
     files = {"shell": data.shell, "cards": data.cards, "cover": data.cover}
-    files |= {one.name: one.cards for one in data.facial}
+    files |= {part.name: part.cards for part in data.facial}
     meshes = {part: mesh for part, mesh in files.items() if mesh is not None}
-    curves = {one.name + facial_hair.STRANDS: one.strands for one in data.facial}
+    curves = {part.name + facial_hair.STRANDS: part.strands for part in data.facial}
     if data.strands is not None:
         curves["strands"] = data.strands
     if not hair_strands.are_possible():
@@ -315,7 +315,8 @@ def reset_hair_properties(head: bpy.types.Object) -> None:
     """Set the panel's properties to product, color, length and density of new hair."""
     note = head.photobust
     shown = [ob[MARK] for ob in shown_of(head)]
-    note.hair_product = next((one for one in ("strands", "cards", "shell") if one in shown), "shell").upper()
+    products = ("strands", "cards", "shell")
+    note.hair_product = next((product for product in products if product in shown), "shell").upper()
     note.hair_color = typical_color(head)
     note.hair_length = note.hair_density = 1.0
     facial = [name for name, parts in facial_hair.PARTS.items() if set(parts) & set(shown)]

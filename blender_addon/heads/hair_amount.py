@@ -175,7 +175,7 @@ def _roots(cards: bpy.types.Object) -> np.ndarray:
     at_root = [
         vertex.index
         for vertex in cards.data.vertices
-        if any(one.group == group.index and one.weight == 1.0 for one in vertex.groups)
+        if any(element.group == group.index and element.weight == 1.0 for element in vertex.groups)
     ]
     return _vectors(cards.data.vertices, "co")[at_root]
 

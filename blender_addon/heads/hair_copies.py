@@ -35,14 +35,14 @@ def hair_copies(
     try:
         for ob in shown:
             made.append((ob, ob.name, _copied(context, ob, copy)))
-        for ob, name, one in made:
-            ob.name, one.name = "photobust original", name
-            ob.data.name, one.data.name = "photobust original", name
-        yield tuple(one for _, _, one in made)
+        for ob, name, duplicate in made:
+            ob.name, duplicate.name = "photobust original", name
+            ob.data.name, duplicate.data.name = "photobust original", name
+        yield tuple(duplicate for _, _, duplicate in made)
     finally:
-        for ob, name, one in made:
-            data = one.data
-            bpy.data.objects.remove(one)
+        for ob, name, duplicate in made:
+            data = duplicate.data
+            bpy.data.objects.remove(duplicate)
             (bpy.data.meshes if isinstance(data, bpy.types.Mesh) else bpy.data.hair_curves).remove(data)
             ob.name = ob.data.name = name
 

@@ -103,7 +103,9 @@ def _amount_group(name: str) -> bpy.types.NodeTree:
     links.new(begin.outputs[0], delete.inputs["Geometry"])
     links.new(beyond.outputs[0], delete.inputs["Selection"])
     links.new(delete.outputs["Geometry"], trim.inputs["Curve"])
-    links.new(length.outputs[0], next(one for one in trim.inputs if one.name == "End" and one.enabled))
+    links.new(
+        length.outputs[0], next(socket for socket in trim.inputs if socket.name == "End" and socket.enabled)
+    )
     links.new(trim.outputs["Curve"], end.inputs[0])
     for column, node in enumerate((begin, index, limit, length, beyond, delete, trim, end)):
         node.location = (180.0 * column, 0.0)

@@ -304,8 +304,8 @@ class FaceDetector:
         A face counts, and is taken from a close-up, if enough close-ups confirm the detection.
         """
         faces = list(known)
-        for one in self._landmarks(picture, view) if found is None else found:
-            face = scaled(one, rgb.shape[1] / picture.shape[1])
+        for detection in self._landmarks(picture, view) if found is None else found:
+            face = scaled(detection, rgb.shape[1] / picture.shape[1])
             if any(overlap(face, other) > SAME_FACE_OVERLAP for other in faces):
                 continue
             redetections = list(self._redetections(rgb, face))

@@ -298,7 +298,7 @@ def _raise_upright_cards(
 def _locks(thin: np.ndarray, upright: np.ndarray, curly: bool, rng: np.random.Generator) -> np.ndarray:
     """(C,) the atlas's lock of each card."""
     locks = (CURLY_DENSE, CURLY_THIN, CURLY_STRAY) if curly else (DENSE, THIN, STRAY)
-    dense, few, stray = (rng.choice(one, len(thin)) for one in locks)
+    dense, few, stray = (rng.choice(lock, len(thin)) for lock in locks)
     return np.where(upright, stray, np.where(thin, few, dense))
 
 

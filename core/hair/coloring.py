@@ -112,7 +112,7 @@ class HairColors:
             further: What other photos of the person show.
         """
         own = cls._of_one(maps, mesh)
-        others = tuple(cls._of_one(one, mesh)._toned(own.typical) for one in further)
+        others = tuple(cls._of_one(photo, mesh)._toned(own.typical) for photo in further)
         if not others:
             return own
         points = np.concatenate([np.asarray(colors.known.data) for colors in (own, *others)])
@@ -178,10 +178,10 @@ class HairColors:
             it; the sum, at most 1, is how far any shows the point.
         """
         photos = (self, *self.further)
-        shown = np.stack([_visibility(one.maps, one.depth, points, normals) for one in photos], 1)
+        shown = np.stack([_visibility(photo.maps, photo.depth, points, normals) for photo in photos], 1)
         if not self.further:
             return shown
-        quality = np.stack([facing(one.maps, points, normals) for one in photos], 1)
+        quality = np.stack([facing(photo.maps, points, normals) for photo in photos], 1)
         quality = np.maximum(quality, 0) * shown * np.where(np.arange(len(photos)) == 0, FIRST_BONUS, 1.0)
         part = quality**SHARE_POWER
         return np.asarray(shown.max(1, keepdims=True) * part / np.maximum(part.sum(1, keepdims=True), 1e-12))
@@ -210,14 +210,14 @@ class HairColors:
         Returns:
             (N, 3) float32, sRGB 0..255; black where no photo shows the point.
         """
-        return self._mixed([one.photo for one in (self, *self.further)], points, visible)
+        return self._mixed([view.photo for view in (self, *self.further)], points, visible)
 
     def _mixed(self, pictures: Sequence[np.ndarray], points: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """(N, 3) colors of pictures of all photos, by their parts (N, L)."""
         total = np.zeros((len(points), 3), np.float32)
         weight = visible / np.maximum(visible.sum(1, keepdims=True), 1e-9)
-        for one, picture, part in zip((self, *self.further), pictures, weight.T, strict=True):
-            pixels, _ = one.maps.pixels_of(points)
+        for view, picture, part in zip((self, *self.further), pictures, weight.T, strict=True):
+            pixels, _ = view.maps.pixels_of(points)
             total += sample(picture, pixels) * part[:, None].astype(np.float32)
         return total
 
@@ -248,7 +248,7 @@ class HairColors:
         Returns:
             (N, 3) float32, sRGB 0..255.
         """
-        known = self._mixed([one.smooth for one in (self, *self.further)], points, visible)
+        known = self._mixed([view.smooth for view in (self, *self.further)], points, visible)
         share = visible.sum(1)[:, None]
         return self.completed(points) * (1 - share).astype(np.float32) + known * share.astype(np.float32)
 

@@ -266,11 +266,13 @@ def _observed(
     What the photo does not show has the density of the other side.
     """
     values = [_at_points(photo, corners, barycentric) for corners in (vertices, topology.mirror[vertices])]
-    seen = np.stack([one[0] for one in values])
+    seen = np.stack([sample[0] for sample in values])
     best = np.where(seen[0] >= np.minimum(seen[1], 0.5), 0, 1)
     column = np.arange(len(region))
-    visible, darkness, probability = (np.stack([one[k] for one in values])[best, column] for k in range(3))
-    colors = np.stack([one[3] for one in values])[best, column]
+    visible, darkness, probability = (
+        np.stack([sample[k] for sample in values])[best, column] for k in range(3)
+    )
+    colors = np.stack([sample[3] for sample in values])[best, column]
     bearded = ramp(probability, *BEARD_PROBABILITY) * visible
     inside = (region * bearded > LEAST_BROW) if name == "beard" else (region * visible > 0.5)
     contrast = float(np.quantile(darkness[inside], CONTRAST_QUANTILE)) if inside.any() else 1.0

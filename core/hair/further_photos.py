@@ -69,7 +69,7 @@ def further_maps(
     left, chosen = list(photos), list[HairMaps]()
     while left and len(chosen) < MOST_PHOTOS:
         # The direction that is furthest from those there are says most.
-        cosines = [max(float(photo.direction @ one) for one in directions) for photo in left]
+        cosines = [max(float(photo.direction @ direction) for direction in directions) for photo in left]
         photo = left.pop(int(np.argmin(cosines)))
         if min(cosines) > np.cos(np.radians(LEAST_ANGLE_DEG)):
             break

@@ -64,7 +64,7 @@ def lower_end(maps: HairMaps, billboard: Billboard) -> float:
     for side in (along < 0, along >= 0):
         distance = np.abs(along[side])
         order = distance.argsort()
-        own = (one[:, side][:, order] for one in (hair, free, head, covered))
+        own = (mask[:, side][:, order] for mask in (hair, free, head, covered))
         ends.append(_side_end(heights, distance[order], *own))
     return min(*ends, NAPE_Z)
 

@@ -224,7 +224,7 @@ def skin_in_headwear(
     skin_hue, headwear_hue = np.median(hue[of_skin], 0), np.median(hue[of_headwear], 0)
     if np.abs(skin_hue - headwear_hue).mean() < LEAST_HUE_STEP:
         return none
-    from_skin, from_headwear = (np.abs(hue - one).mean(-1) for one in (skin_hue, headwear_hue))
+    from_skin, from_headwear = (np.abs(hue - mean).mean(-1) for mean in (skin_hue, headwear_hue))
     relative = lightness - np.median(lightness[of_skin])
     found = mask & on_head & (from_skin < np.minimum(SKIN_HUE, SKIN_HUE_FACTOR * from_headwear))
     found &= (relative > SKIN_LIGHT[0]) & (relative < SKIN_LIGHT[1])

@@ -109,7 +109,7 @@ def measure_scalp(
     """
     sight = _Sight.of(maps, skin)
     pixels, cosine, visible = sight.pixels, sight.cosine, sight.visible
-    sights = [sight, *(_Sight.of(one, skin) for one in further)]
+    sights = [sight, *(_Sight.of(photo, skin) for photo in further)]
     presence = _presence(sights, regions, completion, covered)
     thickness = _thickness(sights, skin, regions, completion)
     # In front the hair gets thinner toward its hairline.

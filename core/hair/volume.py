@@ -208,7 +208,7 @@ def build_volume(
     Returns:
         The volume.
     """
-    sides = [_side(one) for one in (maps, *further)]
+    sides = [_side(photo) for photo in (maps, *further)]
     grid = _grid_around(skin, scalp, sides, settings, correction.box() if correction else None)
     on_skin = _skin_fields(grid, skin, scalp)
     points = grid.points
@@ -411,7 +411,7 @@ def _skin_fields(grid: Grid, skin: Skin, scalp: Scalp) -> _SkinFields:
     visible = skin.at_samples(scalp.visibility)[nearest].reshape(coarse.shape).astype(np.float32)
     fine = coarse.resampled(distance, grid)
     near_roots = maximum_filter(ramp(roots, *LINE_ROOTS).astype(np.float32), LINE_SPREAD)
-    fields = [coarse.resampled(one, grid) for one in (thickness, flat, visible, near_roots)]
+    fields = [coarse.resampled(field, grid) for field in (thickness, flat, visible, near_roots)]
     return _SkinFields(fine, fields[0] - fine, fields[1] - fine, fields[2].ravel(), fields[3].ravel())
 
 

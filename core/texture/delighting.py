@@ -42,7 +42,7 @@ def without_sheen(colors: np.ndarray, skin: np.ndarray) -> np.ndarray:
     mean, expected = colors.mean(1), skin.mean(1)
     saturation = skin - expected[:, None]
     factor = (saturation * colors).sum(1) / np.maximum((saturation**2).sum(1), DARK**2)
-    luminance, plain = (np.maximum(one @ LUMINANCE, DARK) for one in (colors, skin))
+    luminance, plain = (np.maximum(values @ LUMINANCE, DARK) for values in (colors, skin))
     # It explains no more than what is lighter than the skin.
     sheen = np.minimum(mean - np.maximum(factor, 0) * expected, luminance - plain)
     lighter = np.log(luminance / plain)

@@ -110,7 +110,7 @@ def eye_colors(
     iris_pixels, white_pixels = _eye_pixels(rgb, landmarks)
     if correction is not None:
         iris_pixels, white_pixels = (
-            [one * np.exp(correction.of(np.log(np.maximum(one, DARK)))) for one in found]
+            [color * np.exp(correction.of(np.log(np.maximum(color, DARK)))) for color in found]
             for found in (iris_pixels, white_pixels)
         )
     iris_color = _quantile_mean(iris_pixels, IRIS_QUANTILES)
@@ -160,7 +160,7 @@ def eye_white(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:
         (3,) linear; None where the photo does not show enough of it.
     """
     pixels = _eye_pixels(rgb, landmarks)[1]
-    if sum(len(one) for one in pixels) < MIN_WHITE_PIXELS:
+    if sum(len(white) for white in pixels) < MIN_WHITE_PIXELS:
         return None
     return _quantile_mean(pixels, WHITE_QUANTILES)
 

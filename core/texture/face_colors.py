@@ -75,9 +75,9 @@ class FaceColors:
         """
         floor = DARKEST_FRACTION * np.maximum(self.skin, DARK)
         skin, lips, brows, iris, white = (
-            np.log(np.maximum(one, floor)) - light for one in vars(self).values()
+            np.log(np.maximum(color, floor)) - light for color in vars(self).values()
         )
-        by_lightness = [float((one - skin) @ LUMINANCE) for one in (lips, brows, iris, white)]
+        by_lightness = [float((part - skin) @ LUMINANCE) for part in (lips, brows, iris, white)]
         by_hue = [
             *(skin[0] - skin[1:]),
             *_redder(lips, skin),

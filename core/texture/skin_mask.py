@@ -45,12 +45,12 @@ def skin_weights(
     kernel = _disk(margin_px)
     # Beyond the frame nothing is known to be skin.
     eroded = [
-        cv2.erode(np.ascontiguousarray(one), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=(0,))
-        for one in maps
+        cv2.erode(np.ascontiguousarray(probability), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=(0,))
+        for probability in maps
     ]
     hair = probabilities[SegmentClass.HAIR] + probabilities[SegmentClass.HEADWEAR]
     around = cv2.dilate(np.ascontiguousarray(hair), _disk(HAIR_MARGIN_PX))
-    layers = np.stack([cv2.GaussianBlur(one, (0, 0), BLUR_PX) for one in (*eroded, around)], -1)
+    layers = np.stack([cv2.GaussianBlur(layer, (0, 0), BLUR_PX) for layer in (*eroded, around)], -1)
     size = layers.shape[0]
     pixels = segmentation.frame.photo_to_crop(np.asarray(points, np.float64)).astype(np.float32)
     inside = ((pixels >= 0) & (pixels <= size - 1)).all(1)

@@ -290,7 +290,7 @@ class SkinPainter:
         Returns:
             The layers, and the albedo (V, 3), natural logarithms.
         """
-        beard = self.regions.beard * np.max([self._bearded(one.view) for one in layers], axis=0)
+        beard = self.regions.beard * np.max([self._bearded(layer.view) for layer in layers], axis=0)
         telling = self._of_skin * (1 - self.regions.features) * (1 - beard)
         telling = telling * (1 + EVEN_FINER_BESIDE * self._beside * (1 - self.regions.ear))
         smooth = self.completion.smooth(logs - tone, telling, EVEN_STIFFNESS, anchor=np.zeros(3))
@@ -302,7 +302,7 @@ class SkinPainter:
         # The face as a whole stays as it is.
         light = light - np.median(light[self.regions.plain > PLAIN], axis=0)
         factor = np.exp(light).astype(np.float32)
-        return [replace(one, shading=one.shading * factor) for one in layers], logs - light
+        return [replace(layer, shading=layer.shading * factor) for layer in layers], logs - light
 
     def _bearded(self, view: SkinView) -> np.ndarray:
         """(V,) 0..1, how far a photo shows facial hair."""
@@ -399,21 +399,21 @@ class SkinPainter:
         """(h, w) or (h, w, C) float32: `_full` in a box alone."""
         size = self.sampler.size
         # With the texels around it, which those at its edge are interpolated from.
-        low = [max(one.start // 2 - 1, 0) for one in box]
+        low = [max(span.start // 2 - 1, 0) for span in box]
         rows, columns = (
-            slice(first, min(one.stop // 2 + 1, size)) for first, one in zip(low, box, strict=True)
+            slice(first, min(span.stop // 2 + 1, size)) for first, span in zip(low, box, strict=True)
         )
         picture = np.asarray(values, np.float32)[self._fill.reshape(size, size)[rows, columns]]
         full = cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
         rows, columns = (
-            slice(one.start - 2 * first, one.stop - 2 * first) for first, one in zip(low, box, strict=True)
+            slice(span.start - 2 * first, span.stop - 2 * first) for first, span in zip(low, box, strict=True)
         )
         return full[rows, columns]
 
     def _half(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
         """(S/2, S/2) float32: means of values (h, w) in a box, 0 outside of it."""
         picture = np.zeros((self.sampler.size, self.sampler.size), np.float32)
-        rows, columns = (slice(one.start // 2, one.stop // 2) for one in box)
+        rows, columns = (slice(span.start // 2, span.stop // 2) for span in box)
         picture[rows, columns] = cv2.resize(values, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         return picture
 
@@ -468,7 +468,7 @@ class SkinPainter:
             ratio[rows] *= linear[box][rows]
         self._detail.multiply(linear, noise)
         linear[box] = ratio
-        small = [self._half(one, box) for one in (own, mirrored)]
+        small = [self._half(mask, box) for mask in (own, mirrored)]
         return SkinLayer(linear, logs, small[0], small[1], correction, detail)
 
     def _box(self, weight: np.ndarray) -> tuple[slice, slice]:

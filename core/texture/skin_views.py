@@ -93,8 +93,8 @@ def match_tone(
     Returns:
         The same with the ratio in its shading.
     """
-    weight = np.asarray(sum(one.weight for one in before), np.float32)
-    mixed = sum(one.albedo(sampler) * one.weight[:, None] for one in before)
+    weight = np.asarray(sum(view.weight for view in before), np.float32)
+    mixed = sum(view.albedo(sampler) * view.weight[:, None] for view in before)
     reference, observed = sampler.to_vertices(
         mixed / np.maximum(weight, DARK)[:, None], np.minimum(weight, 1)
     )

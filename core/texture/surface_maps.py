@@ -135,7 +135,9 @@ class SurfaceMapper:
         self._thickness.ravel()[self._texel] = _to_bytes(part_thick)
         self._part_rough = np.zeros(len(parts.texel), np.float32)
         for index, name in enumerate(topology.part_names):
-            value = next((one for start, one in PART_ROUGHNESS.items() if name.startswith(start)), 0.5)
+            value = next(
+                (roughness for start, roughness in PART_ROUGHNESS.items() if name.startswith(start)), 0.5
+            )
             self._part_rough[parts.part == index] = value
 
     def maps(self, detail: np.ndarray) -> SurfaceMaps:
@@ -173,8 +175,8 @@ class SurfaceMapper:
         ends = np.searchsorted(self._texel, [rows.start * self.size, rows.stop * self.size])
         parts = slice(*ends)
         texel = self._texel[parts] - rows.start * self.size
-        for one in (across, down):
-            one.reshape(-1)[texel] = 0
+        for slope in (across, down):
+            slope.reshape(-1)[texel] = 0
         scale = np.float32(127.5) / np.sqrt(across**2 + down**2 + np.float32(1))
         normal[..., 0] = 128 - across * scale
         normal[..., 1] = 128 + down * scale

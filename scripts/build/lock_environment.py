@@ -53,7 +53,7 @@ def needed(requirements: Iterable[Requirement], seen: set[tuple[str, str]]) -> s
                 continue
             seen.add((name, extra))
             inner = [Requirement(text) for text in requires(name) or ()]
-            wanted = [one for one in inner if one.marker is None or one.marker.evaluate({"extra": extra})]
+            wanted = [need for need in inner if need.marker is None or need.marker.evaluate({"extra": extra})]
             found |= needed(wanted, seen)
     return found
 

@@ -91,8 +91,8 @@ def main() -> None:
                 photo, (round(photo.shape[1] * scale), options.height), interpolation=cv2.INTER_AREA
             )
             heads.append(np.hstack([photo, cv2.imread(str(picture))]))
-    side = max(one.shape[1] for one in heads)
-    heads = [np.pad(one, ((0, 0), (0, side - one.shape[1]), (0, 0)), constant_values=255) for one in heads]
+    side = max(head.shape[1] for head in heads)
+    heads = [np.pad(head, ((0, 0), (0, side - head.shape[1]), (0, 0)), constant_values=255) for head in heads]
     groups = [heads[: len(heads) - options.below], heads[len(heads) - options.below :]]
     rows = []
     for group in groups:
