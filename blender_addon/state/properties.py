@@ -34,9 +34,9 @@ TEXTURES = [
     for number, size in enumerate((1024, 2048, 4096))
 ]
 FACIAL_HAIR_CHOICES = [
-    ("NONE", "In Texture", "Brows and beard are a part of the texture"),
-    ("CARDS", "As Cards", "Brows and beard are ribbons of short hair, on those of the texture"),
-    ("STRANDS", "As Strands", "The same as curves; cards where this Blender has none"),
+    ("NONE", "Brows, Beard in Texture", "Brows and beard are a part of the texture"),
+    ("CARDS", "Brows, Beard as Cards", "They are ribbons of short hair, on those of the texture"),
+    ("STRANDS", "Brows, Beard as Strands", "The same as curves; cards where this Blender has none"),
 ]
 PLACEMENTS = [
     ("BESIDE", "Beside Other Heads", "At the 3D cursor, or beside the heads that stand there already"),

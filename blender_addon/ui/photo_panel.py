@@ -64,10 +64,7 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     layout.row(align=True).prop(chosen, "make", expand=True)
     if chosen.make != "SURFACE":
         layout.prop(chosen, "texture", text="")
-        # Beside its field, the label would have a quarter of a sidebar's width.
-        column = layout.column(align=True)
-        column.label(text="Brows and Beard:")
-        column.prop(chosen, "facial_hair", text="")
+        layout.prop(chosen, "facial_hair", text="")
     layout.prop(chosen, "placement", text="")
     if answer:
         _draw_faces(layout, context)
