@@ -291,9 +291,9 @@ class SkinPainter:
             The layers, and the albedo (V, 3), natural logarithms.
         """
         beard = self.regions.beard * np.max([self._bearded(layer.view) for layer in layers], axis=0)
-        telling = self._of_skin * (1 - self.regions.features) * (1 - beard)
-        telling = telling * (1 + EVEN_FINER_BESIDE * self._beside * (1 - self.regions.ear))
-        smooth = self.completion.smooth(logs - tone, telling, EVEN_STIFFNESS, anchor=np.zeros(3))
+        weight = self._of_skin * (1 - self.regions.features) * (1 - beard)
+        weight = weight * (1 + EVEN_FINER_BESIDE * self._beside * (1 - self.regions.ear))
+        smooth = self.completion.smooth(logs - tone, weight, EVEN_STIFFNESS, anchor=np.zeros(3))
         lightness = (smooth @ LUMINANCE)[:, None]
         beside, beard = self._beside[:, None], EVEN_BEARD * self.regions.beard[:, None]
         light = (EVEN_LIGHTNESS + (EVEN_LIGHTNESS_BESIDE - EVEN_LIGHTNESS) * beside) * lightness
