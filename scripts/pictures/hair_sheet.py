@@ -8,25 +8,16 @@ stand in a row, and those below the line are the last ones. Needs the bpy wheel.
 """
 
 import argparse
-import dataclasses
 import sys
 import tempfile
 from pathlib import Path
 
-import bpy
 import numpy as np
-from mathutils import Matrix
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from blender_addon.blender import compat
-from blender_addon.heads.build import build_head
-from blender_addon.heads.hair import add_hair
-from blender_addon.heads.head_npz import FILE_NAME, TEXTURE, read_head
-from blender_addon.render import lighting
-from blender_addon.render.renderers import WORKBENCH
-from scripts.pictures.textured_sheet import save_on_gray
+from scripts.pictures.textured_sheet import render_views
 
 #: Degrees that the head is turned by.
 TURNS = (0, 40, 90, 180)
@@ -41,29 +32,9 @@ LINE = 6
 
 def render_row(folder: Path, product: str, height: int, target: Path) -> None:
     """One head's views side by side, as a PNG."""
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    scene = bpy.context.scene
-    # Without bones the hair hangs on the head itself, which is moved here.
-    data = dataclasses.replace(read_head(folder / FILE_NAME), rig=None)
-    for k, turn in enumerate(TURNS):
-        head = build_head(data, folder / TEXTURE, scene.collection, f"{folder.name} {k}")
-        add_hair(head, folder, product, only=True)
-        for key in head.data.shape_keys.key_blocks[1:]:
-            key.value = float(key.name == "Photo")
-        offset = ((k - (len(TURNS) - 1) / 2) * WIDTH, 0, 0)
-        center = Matrix.Translation([-c for c in MIDDLE])
-        head.matrix_world = Matrix.Translation(offset) @ Matrix.Rotation(np.radians(turn), 4, "Z") @ center
-    camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
-    camera.data.type, camera.data.ortho_scale = "ORTHO", WIDTH * len(TURNS)
-    camera.location, camera.rotation_euler = (0, -2, 0), (np.pi / 2, 0, 0)
-    scene.collection.objects.link(camera)
-    scene.camera = camera
-    compat.set_renderer(scene, WORKBENCH)
-    scene.display.shading.color_type = "TEXTURE"
-    width = round(height * WIDTH / HEIGHT) * len(TURNS)
-    scene.render.resolution_x, scene.render.resolution_y = 2 * width, 2 * height
-    with lighting.lit(scene, lighting.PORTRAIT):
-        save_on_gray(scene, target)
+    views = [(turn, ("Photo",)) for turn in TURNS]
+    pixels = round(height * WIDTH / HEIGHT), height
+    render_views(folder, product, views, WIDTH, MIDDLE, pixels, target)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import bpy
@@ -48,27 +49,49 @@ MIDDLE = (0.0, 0.065, -0.01)
 
 def render_row(folder: Path, size: int, target: Path) -> None:
     """One head's views side by side, as a PNG."""
+    render_views(folder, "shell", VIEWS, WIDTH, MIDDLE, (size, size), target)
+
+
+def render_views(
+    folder: Path,
+    product: str,
+    views: Sequence[tuple[float, Sequence[str]]],
+    width: float,
+    middle: Sequence[float],
+    pixels: tuple[int, int],
+    target: Path,
+) -> None:
+    """Render views of a head side by side, as a PNG.
+
+    Args:
+        folder: The head's.
+        product: What is shown of its hair.
+        views: Degrees that it is turned by, and the shape keys that are at 1.
+        width: Of a view, meters.
+        middle: (3,) what is in the middle of each, head frame, meters.
+        pixels: Width and height of a view.
+        target: The file.
+    """
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     # Without bones the hair hangs on the head itself, which is moved here.
     data = dataclasses.replace(read_head(folder / FILE_NAME), rig=None)
-    texture = folder / TEXTURE
-    for k, (turn, shapes) in enumerate(VIEWS):
-        head = build_head(data, texture, scene.collection, f"{folder.name} {k}")
-        add_hair(head, folder, "shell", only=True)
+    for k, (turn, shapes) in enumerate(views):
+        head = build_head(data, folder / TEXTURE, scene.collection, f"{folder.name} {k}")
+        add_hair(head, folder, product, only=True)
         for key in head.data.shape_keys.key_blocks[1:]:
             key.value = float(key.name in shapes)
-        offset = ((k - (len(VIEWS) - 1) / 2) * WIDTH, 0, 0)
-        center = Matrix.Translation([-c for c in MIDDLE])
+        offset = ((k - (len(views) - 1) / 2) * width, 0, 0)
+        center = Matrix.Translation([-c for c in middle])
         head.matrix_world = Matrix.Translation(offset) @ Matrix.Rotation(np.radians(turn), 4, "Z") @ center
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
-    camera.data.type, camera.data.ortho_scale = "ORTHO", WIDTH * len(VIEWS)
+    camera.data.type, camera.data.ortho_scale = "ORTHO", width * len(views)
     camera.location, camera.rotation_euler = (0, -2, 0), (np.pi / 2, 0, 0)
     scene.collection.objects.link(camera)
     scene.camera = camera
     compat.set_renderer(scene, WORKBENCH)
     scene.display.shading.color_type = "TEXTURE"
-    scene.render.resolution_x, scene.render.resolution_y = 2 * size * len(VIEWS), 2 * size
+    scene.render.resolution_x, scene.render.resolution_y = 2 * pixels[0] * len(views), 2 * pixels[1]
     with lighting.lit(scene, lighting.PORTRAIT):
         save_on_gray(scene, target)
 
