@@ -50,6 +50,9 @@ RIDGE_ROUNDS = 6
 RIDGE_FACTORS = (0.6, -0.62)
 #: Rounds in which the shell's rim is smoothed, and moved to where the photo has it.
 RIM_ROUNDS = 4
+#: The same where the photo sees the skin at a slant: rounds more, and cosines between which it does not.
+SLANTED_RIM_ROUNDS = 12
+RIM_FACED = (0.25, 0.55)
 #: Farthest that the rim is moved, meters.
 RIM_REACH = 0.005
 #: Step of the differences by which the way to the photo's outline is found, meters.
@@ -201,13 +204,18 @@ def _with_smooth_rim(
     links = coo_matrix((np.ones(len(rows)), (rows, columns)), (len(index), len(index))).tocsr()
     count = np.asarray(links.sum(1))
     points = vertices[index]
-    for _ in range(RIM_ROUNDS):
+    _, nearest = skin.distance(points, RIM_REACH)
+    rotated = skin.normals_at(nearest) @ maps.pose.rotation.T
+    faced = ramp(ray_cosines(maps.pose.head_to_camera(points), rotated), *RIM_FACED)[:, None]
+    for k in range(SLANTED_RIM_ROUNDS + RIM_ROUNDS):
+        smoothed = 1 - faced if k < SLANTED_RIM_ROUNDS else 1.0
         mean = (links @ points) / np.maximum(count, 1)
-        points = np.where(count >= 2, (points + mean) / 2, points)
+        points = np.where(count >= 2, points + smoothed * (mean - points) / 2, points)
         distance, nearest = skin.distance(points, RIM_REACH)
         normals = skin.normals_at(nearest)
         points -= (distance + BELOW_SKIN / 2)[:, None] * normals
-        points += _to_outline(points, normals, maps)
+        if k >= SLANTED_RIM_ROUNDS:
+            points += faced * _to_outline(points, normals, maps)
     moved = points - vertices[index]
     length = np.linalg.norm(moved, axis=1, keepdims=True)
     moved *= np.minimum(1, RIM_REACH / np.maximum(length, 1e-9))

@@ -61,6 +61,12 @@ RAGS_REACH = 0.012
 BAND = 4.0
 #: Standard deviation of the final smoothing, cells.
 SMOOTHING = 0.8
+#: Standard deviation of the smoothing of hair beside skin that the photo shows at a slant, meters; and the
+#: distances from the skin, meters, between which it ends.
+SLANT_SIGMA = 0.006
+SLANT_REACH = (0.010, 0.020)
+#: Distances inside the photo's outline, meters, from which to which hair is too certain for that.
+SLANT_INSIDE = (0.002, 0.005)
 #: The distance from the skin is computed on a grid this much coarser.
 SKIN_GRID_FACTOR = 2.5
 #: Meters from the skin up to which its closest point is searched: beyond, no cap reaches.
@@ -203,7 +209,8 @@ def build_volume(
         correction: Of the volume; by default there is none.
         further: What other photos of the person show: of what the first one hides, where there is hair; and
             where there is none.
-        rising: Whether hair rises from its line in the photo; cut off by the outline alone, it ends in a lip.
+        rising: Whether hair rises from its line in the photo; cut off by the outline alone, it ends in a lip,
+            and in rags on cheeks that the photo shows at a slant.
 
     Returns:
         The volume.
@@ -234,6 +241,8 @@ def build_volume(
     if rising:
         field = np.minimum(field, np.maximum(_rising(on_skin, in_photo), least).reshape(grid.shape))
     field = gaussian_filter(field, SMOOTHING)
+    if rising:
+        field = _smooth_on_slanted_skin(field, on_skin, grid, in_photo, outline)
     np.maximum(field, least.reshape(grid.shape), out=field)
     np.minimum(field, on_skin.distance + max(BELOW_SKIN, grid.cell - BEYOND_OUTLINE), out=field)
     return HairVolume(grid, field, on_skin.distance)
@@ -293,6 +302,21 @@ def _rising(on_skin: _SkinFields, in_photo: _InPhoto) -> np.ndarray:
     sure = on_skin.visible * on_skin.rooted * (1 - in_photo.hidden)
     allowed = LINE_HEIGHT + rise(hairline) + FURTHER_FAR * (1 - sure) ** 2
     return np.asarray(allowed - on_skin.distance.ravel())
+
+
+def _smooth_on_slanted_skin(
+    field: np.ndarray, on_skin: _SkinFields, grid: Grid, in_photo: _InPhoto, outline: np.ndarray
+) -> np.ndarray:
+    """A field (X, Y, Z), smooth where hair meets skin that it does not grow on and that is seen at a slant.
+
+    There the noise of the photo's outline (N,), drawn out along the rays, would be rags on cheeks and jaw.
+    """
+    slanted = (1 - on_skin.visible) * (1 - on_skin.rooted)
+    certain = (1 - in_photo.hidden) * ramp(outline, *SLANT_INSIDE)
+    weight = (slanted * (1 - certain)).reshape(grid.shape).astype(np.float32)
+    weight *= ramp(-on_skin.distance, -SLANT_REACH[1], -SLANT_REACH[0]).astype(np.float32)
+    weight = gaussian_filter(weight, SLANT_SIGMA / grid.cell / 2)
+    return np.asarray(field + weight * (gaussian_filter(field, SLANT_SIGMA / grid.cell) - field))
 
 
 def _corrected(
