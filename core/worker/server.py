@@ -57,6 +57,8 @@ MAX_LINE_BYTES = 1_000_000
 MAX_OPEN_REQUESTS = 10_000
 #: Requests that do not wait for others: people wait for them with a mouse in the hand.
 QUICK = ("adjust",)
+#: Requests that act as soon as they are read, however many wait.
+IMMEDIATE = ("cancel", "shutdown")
 #: Bytes read at once.
 READ_BYTES = 65536
 #: Seconds that the running step, and the end of the process, may still take when the client has gone: a step
@@ -129,10 +131,8 @@ class Worker:
             if line is None:
                 raise RequestError(f"A request has to be shorter than {MAX_LINE_BYTES} bytes")
             request = parse_request(line)
-            if len(self._open) >= MAX_OPEN_REQUESTS:
-                raise RequestError(f"There are {MAX_OPEN_REQUESTS} requests already: wait for their answers")
-            if request["id"] in self._open and request["method"] not in ("cancel", "shutdown"):
-                raise RequestError("A request of this id is not answered yet: give the next one another id")
+            if request["method"] not in IMMEDIATE:
+                self._check_room(request["id"])
         except RequestError as error:
             self._send(None, error_event("RequestError", str(error)))
             return True
@@ -147,9 +147,18 @@ class Worker:
                 self._cancelled.add(other)
             self._send(name, {"event": "result", "result": {"cancelled": known}})
         else:
+            # A cancel that came just as an earlier request of this id ended was not meant for this one.
+            self._cancelled.discard(name)
             self._open.add(name)
             (self._quick if method in QUICK else self._requests).put(request)
         return True
+
+    def _check_room(self, name: Any) -> None:
+        """Raises RequestError if one more request, of this id, cannot wait."""
+        if len(self._open) >= MAX_OPEN_REQUESTS:
+            raise RequestError(f"There are {MAX_OPEN_REQUESTS} requests already: wait for their answers")
+        if name in self._open:
+            raise RequestError("A request of this id is not answered yet: give the next one another id")
 
     def _serve(self, request: Request) -> None:
         """Do one request and answer it, whatever happens."""

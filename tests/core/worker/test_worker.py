@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 from queue import Queue
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -440,6 +441,11 @@ def test_waiting_requests_are_limited(monkeypatch):
         assert worker._accept(json.dumps({"id": name, "method": "hello"}).encode())
     (answer,) = sink.getvalue().splitlines()
     assert "2 requests" in json.loads(answer)["error"]["message"]
+    # What ends the others is not refused.
+    assert worker._accept(b'{"id": "c", "method": "cancel", "params": {"id": 2}}')
+    assert not worker._accept(b'{"id": "s", "method": "shutdown"}')
+    cancelled, stopped = (json.loads(line) for line in sink.getvalue().splitlines()[1:])
+    assert cancelled["result"] == {"cancelled": True} and stopped["id"] == "s"
 
 
 def test_an_id_stands_for_one_request_at_a_time(monkeypatch):
@@ -453,6 +459,28 @@ def test_an_id_stands_for_one_request_at_a_time(monkeypatch):
     assert [answer["event"] for answer in answers] == ["error"] * 2
     assert all("another id" in answer["error"]["message"] for answer in answers)
     assert worker._requests.qsize() == 1
+
+
+class EndsWhenLookedFor(set):
+    """Open requests, of which one ends on another thread just as a cancel has found it."""
+
+    def __contains__(self, name: object) -> bool:
+        found = super().__contains__(name)
+        self.discard(name)
+        return found
+
+
+def test_a_cancel_that_comes_too_late_stops_no_later_request_of_the_same_id():
+    jobs = SimpleNamespace(detect=lambda params, progress, cancelled: {"stopped": cancelled()})
+    sink = io.BytesIO()
+    worker = Worker(Chunks(), sink, jobs)
+    worker._open = EndsWhenLookedFor()
+    detect, cancel = b'{"id": 7, "method": "detect"}', b'{"id": 8, "method": "cancel", "params": {"id": 7}}'
+    for line in (detect, cancel, detect):
+        assert worker._accept(line)
+    worker._requests.get()
+    worker._serve(worker._requests.get())
+    assert json.loads(sink.getvalue().splitlines()[-1])["result"] == {"stopped": False}
 
 
 def test_bugs_and_full_memory_are_reported(start, photo, tmp_path):
