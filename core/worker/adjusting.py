@@ -238,7 +238,7 @@ class AdjustJobs:
             vertices = self._vertices
             try:
                 self._kept[key] = read_saved(folder, vertices, lambda: self._expressions)
-            except ModelError:
+            except (ModelError, MemoryError):  # neither says anything of the files
                 raise
             except (
                 Exception

@@ -334,6 +334,15 @@ def test_damaged_results_are_named(folder, jobs, damage):
     assert not re.search(PYTHON_WORDS, str(refused.value).replace(folder.name, ""))
 
 
+def test_a_full_memory_is_not_taken_for_a_damaged_file(folder, monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("core.worker.adjusting.read_saved", full)
+    with pytest.raises(MemoryError):
+        AdjustJobs().adjust({"folder": str(folder), "adjustments": {}})
+
+
 def test_a_stranger_s_photos_are_counted_before_anything_is_made_of_them():
     many = [{"name": f"{k}.jpg", "verdict": USED, "main": not k} for k in range(MOST_PHOTOS + 1)]
     assert len(with_base_poses(many[1:], None)) == MOST_PHOTOS
