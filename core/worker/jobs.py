@@ -85,18 +85,18 @@ class PartialProgress:
 
 
 @dataclass(frozen=True)
-class DetectedPhoto:
-    """A photo and what the detector found in it.
+class LoadedPhoto:
+    """A photo and, once it was searched, what the detector found in it.
 
     Attributes:
-        key: What `photo_fingerprint` gave for its file; None if there was no such file any more.
+        key: What `photo_fingerprint` gave for its file before it was read; None if there was no such file.
         photo: The photo; of an animation, the frame with faces.
-        faces: The faces, the largest first, photo frame.
+        faces: The faces, the largest first, photo frame; None as long as nobody has searched for them.
     """
 
     key: tuple[object, ...] | None
     photo: "Photo"
-    faces: "Sequence[FaceLandmarks]"
+    faces: "Sequence[FaceLandmarks] | None" = None
 
 
 class Jobs:
@@ -107,7 +107,7 @@ class Jobs:
         self._load = load
         self._backend = backend
         self._reconstructor: Reconstructor | None = None
-        self._last: DetectedPhoto | None = None
+        self._last: LoadedPhoto | None = None
         self._adjusting = AdjustJobs(backend)
 
     def hello(self) -> dict[str, Any]:
@@ -139,13 +139,12 @@ class Jobs:
 
         start = time.perf_counter()
         progress("load", 0.02, "Reading the photo")
-        photo, faces = self._load_photo(source, max_faces)
+        loaded = self._load_photo(source, max_faces)
         timings = {"load": time.perf_counter() - start}
         check(cancelled)
         start = time.perf_counter()
         progress("detect", 0.2, "Finding the faces")
-        if faces is None:
-            photo, faces = self._detect(reconstructor, photo, source, max_faces)
+        photo, faces = self._with_faces(reconstructor, loaded, source, max_faces)
         timings["detect"] = time.perf_counter() - start
         check(cancelled)
         problem = None
@@ -189,11 +188,14 @@ class Jobs:
         reconstructor = self._ready(progress, cancelled)
         start = time.perf_counter()
         progress("load", 0.02, "Reading the photo")
-        photo, detected = self._load_photo(source, max_faces)
-        timings = {"load": time.perf_counter() - start}
+        loaded = self._load_photo(source, max_faces)
+        timings = {"load": time.perf_counter() - start, "detect": 0.0}
+        photo, detected = loaded.photo, loaded.faces
         if detected is None and (chosen is not None or photo.is_animated):
+            start = time.perf_counter()
             progress("detect", 0.05, "Finding the faces")
-            photo, detected = self._detect(reconstructor, photo, source, max_faces)
+            photo, detected = self._with_faces(reconstructor, loaded, source, max_faces)
+            timings["detect"] = time.perf_counter() - start
         report = PartialProgress(progress, 0.05)
         on_prior, on_surface = stage_writers(
             surfaces, stages, reconstructor.lifter.template, report.hand_over
@@ -211,7 +213,7 @@ class Jobs:
             on_prior=on_prior,
             adjustments=adjustments,
         )
-        timings["detect"] = heads[0].timings["detect"]
+        timings["detect"] += heads[0].timings["detect"]
         # Chosen one by one, the faces of a photo still get folders of their own.
         several = len(heads) > 1 or (chosen is not None and len(detected or ()) > 1)
         faces = []
@@ -274,28 +276,31 @@ class Jobs:
             check(cancelled)
         return self._reconstructor
 
-    def _detect(
-        self, reconstructor: "Reconstructor", photo: "Photo", source: Path, max_faces: int
+    def _with_faces(
+        self, reconstructor: "Reconstructor", loaded: LoadedPhoto, source: Path, max_faces: int
     ) -> "tuple[Photo, Sequence[FaceLandmarks]]":
         """A photo, of an animation the frame with faces, and its faces, which are remembered."""
         from ..image.photo import search_frames
 
+        if loaded.faces is not None:
+            return loaded.photo, loaded.faces
         photo, faces = search_frames(
-            photo, source, lambda frame: reconstructor.detector.detect(frame.rgb, max_faces=max_faces)
+            loaded.photo, source, lambda frame: reconstructor.detector.detect(frame.rgb, max_faces=max_faces)
         )
-        self._last = DetectedPhoto(photo_fingerprint(source, max_faces), photo, faces)
+        self._last = LoadedPhoto(loaded.key, photo, faces)
         return photo, faces
 
-    def _load_photo(self, source: Path, max_faces: int) -> "tuple[Photo, Sequence[FaceLandmarks] | None]":
-        """A photo and, if it is the last one, its faces."""
-        known = self._last
-        if known and known.key is not None and known.key == photo_fingerprint(source, max_faces):
-            return known.photo, known.faces
+    def _load_photo(self, source: Path, max_faces: int) -> LoadedPhoto:
+        """A photo; with its faces if it is the last one that was searched."""
+        # Before the file is read: what is written into it from now on is to be seen the next time.
+        key = photo_fingerprint(source, max_faces)
+        if self._last and key is not None and self._last.key == key:
+            return self._last
         # Two large photos need not be in the memory at once.
         self._last = None
         from ..image.photo import load_photo
 
-        return load_photo(source), None
+        return LoadedPhoto(key, load_photo(source))
 
 
 def stage_writers(

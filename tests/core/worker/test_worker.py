@@ -241,6 +241,51 @@ def test_detect_looks_again_at_a_photo_that_has_changed(start, photo, two_faces)
     assert len(client.answer(2)["result"]["faces"]) == 2
 
 
+def stub_jobs(detect) -> Jobs:
+    """Jobs whose engine only searches for faces, by a function of the picture."""
+    detector = SimpleNamespace(detect=lambda rgb, max_faces: detect(rgb))
+    return Jobs(lambda: SimpleNamespace(detector=detector))
+
+
+def test_a_photo_that_changes_while_it_is_searched_is_read_again(tmp_path):
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (300, 200)).save(path)
+    searched = []
+
+    def detect(rgb):
+        searched.append(rgb.shape[1])
+        Image.new("RGB", (400, 200)).save(path)
+        return []
+
+    jobs = stub_jobs(detect)
+    for width in (300, 400, 400):
+        found = jobs.detect({"photo": str(path)}, lambda *_: None, lambda: False)
+        assert found["photo"]["width"] == width
+    assert searched[:2] == [300, 400]
+
+
+def test_the_search_for_chosen_faces_is_timed(monkeypatch, tmp_path):
+    path, seconds = tmp_path / "photo.png", [0.0]
+    Image.new("RGB", (300, 200)).save(path)
+
+    def detect(rgb):
+        seconds[0] += 5.0
+        return ["a face"]
+
+    jobs = stub_jobs(detect)
+    head = SimpleNamespace(face_index=0, timings={"detect": 0.25})
+    reconstructor = jobs._ready(lambda *_: None, lambda: False)
+    reconstructor.lifter = SimpleNamespace(template=None)
+    reconstructor.reconstruct = lambda *_, **__: [head]
+    monkeypatch.setattr("core.worker.jobs.time", SimpleNamespace(perf_counter=lambda: seconds[0]))
+    monkeypatch.setattr("core.worker.jobs.write_head", lambda *_: {})
+    params = {"photo": str(path), "out": str(tmp_path / "out"), "faces": [0]}
+    timings = jobs.reconstruct(params, lambda *_: None, lambda: False)["timings"]
+    assert timings == {"load": 0.0, "detect": 5.25}
+    # Known faces are not searched for again.
+    assert jobs.reconstruct(params, lambda *_: None, lambda: False)["timings"]["detect"] == 0.25
+
+
 def test_faces_can_be_chosen_without_asking_first(start, two_faces, tmp_path):
     client = start()
     client.send(1, "reconstruct", photo=str(two_faces), out=str(tmp_path / "out"), faces=[0])
