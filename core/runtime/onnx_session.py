@@ -83,8 +83,9 @@ class OnnxSession:
         self._keeps_memory = keeps_memory
 
     def _check_source(self, path: Path) -> None:
-        # An installed engine has no weights beside it; a checkout must not mix two trainings.
-        source = path.with_name(self.metadata.get(SOURCE, ""))
+        # An installed engine has no weights beside it; a checkout must not mix two trainings. Only the last
+        # part of what the file says counts, or it would lead out of its folder; it may say nothing.
+        source = path.parent / Path(self.metadata.get(SOURCE, "")).name
         if source.is_file() and file_sha256(source) != self.metadata.get(SOURCE_SHA256):
             raise ModelError(
                 f"{path} was made of other weights than {source.name}: run scripts/training/export_onnx.py"

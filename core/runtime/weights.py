@@ -81,11 +81,7 @@ def safetensors_arrays(path: Path, torch: bool = False) -> dict[str, Any]:
     Raises:
         ModelError: The file is missing or damaged.
     """
-    from safetensors import SafetensorError
-
-    if not path.is_file():
-        raise ModelError(f"{path} is missing: get the project's models folder again")
-    try:
+    with _readable_safetensors(path):
         if torch:
             from safetensors.torch import load_file as load_tensors
 
@@ -93,8 +89,44 @@ def safetensors_arrays(path: Path, torch: bool = False) -> dict[str, Any]:
         from safetensors.numpy import load_file
 
         return dict(load_file(path))
+
+
+def safetensors_metadata(path: Path) -> dict[str, str]:
+    """What the header of a .safetensors file of models says beside its arrays.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Texts by name.
+
+    Raises:
+        ModelError: The file is missing or damaged.
+    """
+    from safetensors import safe_open
+
+    with _readable_safetensors(path), safe_open(path, "np") as file:
+        return dict(file.metadata() or {})
+
+
+@contextmanager
+def _readable_safetensors(path: Path) -> Iterator[None]:
+    """Raises ModelError if the file is missing, or if what is done in the block cannot read it."""
+    from safetensors import SafetensorError
+
+    if not path.is_file():
+        raise ModelError(f"{path} is missing: get the project's models folder again")
+    try:
+        yield
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path} is damaged ({error}): get the project's models folder again") from error
+
+
+def unfit(path: Path) -> ModelError:
+    """The error to raise of a file with the weights of another network."""
+    return ModelError(
+        f"{path} does not fit this version of the program: get the project's models folder again"
+    )
 
 
 def load_for_inference(network: Network, path: Path, channels_last: bool = False) -> Network:
@@ -117,9 +149,7 @@ def load_for_inference(network: Network, path: Path, channels_last: bool = False
     except RuntimeError:  # other shapes
         missing, unexpected = (), tuple(state)
     if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
-        raise ModelError(
-            f"{path} does not fit this version of the program: get the project's models folder again"
-        )
+        raise unfit(path)
     network.requires_grad_(False).eval()
     if channels_last:
         import torch

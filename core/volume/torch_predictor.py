@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..errors import ModelError
 from ..runtime.backend import WEIGHTS_NAME
+from ..runtime.weights import load_for_inference, safetensors_metadata, unfit
 from .guidance import Guidance
 from .predictor import TEMPERATURE, network_input
 
@@ -20,27 +20,21 @@ Network = TypeVar("Network", bound="nn.Module")
 
 
 def load_network(path: Path) -> "VolumeRegressionNetwork":
-    """The network of a weights file, in float32, ready for inference."""
-    import torch
-    from safetensors import safe_open
+    """The network of a weights file, in float32, ready for inference.
 
+    Raises:
+        ModelError: The file is missing, damaged, or belongs to another version.
+    """
     from .network import NetworkConfig, VolumeRegressionNetwork
 
-    if not path.is_file():
-        raise ModelError(f"{path} is missing: get the project's models folder again")
-    with safe_open(path, "pt") as file:
-        config: dict[str, Any] = json.loads(file.metadata()["config"])
-        state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
-    options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-    network = VolumeRegressionNetwork(NetworkConfig(**options))
-    missing, unexpected = network.load_state_dict(state, strict=False)
-    if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
-        raise ModelError(
-            f"{path} does not fit this version of the program: get the project's models folder again"
-        )
-    for parameter in network.parameters():
-        parameter.requires_grad_(False)
-    return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    header = safetensors_metadata(path)
+    try:
+        config: dict[str, Any] = json.loads(header.get("config", "{}"))
+        options = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items()}
+        network = VolumeRegressionNetwork(NetworkConfig(**options))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise unfit(path) from error
+    return load_for_inference(network, path, channels_last=True)
 
 
 class TorchPredictor:

@@ -87,6 +87,17 @@ def test_stale_export_is_refused(tmp_path):
         OnnxSession(tmp_path / ONNX_NAME, 1)
 
 
+@pytest.mark.parametrize("source", [None, "", "..", "/etc/passwd", "a/../b"])
+def test_a_network_that_names_no_weights_of_its_folder_is_run(tmp_path, source):
+    network = onnx.load(str(MODELS / "profile_network.onnx"))
+    del network.metadata_props[:]
+    if source is not None:
+        onnx.helper.set_model_props(network, {"source": source})
+    path = tmp_path / "own.onnx"
+    onnx.save(network, str(path))
+    assert len(OnnxSession(path, 1).run_all(picture=np.zeros((1, 3, 128, 128), np.float32))) == 2
+
+
 def test_missing_and_damaged_networks_are_named(tmp_path):
     with pytest.raises(ModelError, match=r"volume_network\.onnx is missing"):
         OnnxPredictor.from_pretrained(tmp_path)

@@ -14,6 +14,7 @@ from core.hair.network import load_network as load_hair_volume_network
 from core.runtime import weights
 from core.runtime.pinned_models import PINNED_MODELS
 from core.segmentation.network import load_segmentation_network
+from core.volume.torch_predictor import load_network as load_volume_network
 from core.worker.jobs import Jobs
 from scripts.build.pin_models import pinned_source
 
@@ -80,6 +81,7 @@ def test_damaged_files_of_ones_own_are_named(tmp_path, content):
         ("a.npz", lambda path: weights.model_arrays(path).__enter__()),
         ("b.safetensors", weights.safetensors_arrays),
         ("c.safetensors", lambda path: weights.safetensors_arrays(path, torch=True)),
+        ("d.safetensors", load_volume_network),
     ):
         path = tmp_path / name
         with pytest.raises(ModelError, match=f"{name} is missing"):
@@ -89,15 +91,27 @@ def test_damaged_files_of_ones_own_are_named(tmp_path, content):
             read(path)
 
 
-@pytest.mark.parametrize(
-    "load", [load_face_network, load_segmentation_network, load_hair_volume_network, load_profile_network]
+LOADERS = (
+    *(load_face_network, load_segmentation_network, load_hair_volume_network, load_profile_network),
+    load_volume_network,
 )
+
+
+@pytest.mark.parametrize("load", LOADERS, ids=lambda load: load.__module__)
 def test_weights_of_another_network_are_refused(tmp_path, load):
     path = tmp_path / "network.safetensors"
     for wrong in ({}, {"x": np.zeros(3, np.float16)}, {"stem.weight": np.zeros((1, 2), np.float32)}):
         save_file(wrong, path)
         with pytest.raises(ModelError, match="does not fit this version"):
             load(path)
+
+
+@pytest.mark.parametrize("config", ["[]", "{", '{"depth": 3}', '{"channels": 5}'])
+def test_a_volume_network_of_another_kind_is_refused(tmp_path, config):
+    path = tmp_path / "network.safetensors"
+    save_file({"x": np.zeros(3, np.float16)}, path, {"config": config})
+    with pytest.raises(ModelError, match="does not fit this version"):
+        load_volume_network(path)
 
 
 def test_all_kinds_of_models_have_fingerprints(copied):
