@@ -39,11 +39,15 @@ class PhotoPermissionError(PhotoError):
     """The file exists but may not be read."""
 
 
-class NoFaceError(PhotobustError):
+class NoHeadError(PhotobustError):
+    """No head can be made of this photo; of the next one it may."""
+
+
+class NoFaceError(NoHeadError):
     """No face was found in the photo."""
 
 
-class FaceTooSmallError(PhotobustError):
+class FaceTooSmallError(NoHeadError):
     """There are faces in the photo, but too few pixels of each."""
 
 
@@ -51,7 +55,7 @@ class ModelError(PhotobustError):
     """A file of models/ is missing or damaged."""
 
 
-class ReconstructionError(PhotobustError):
+class ReconstructionError(NoHeadError):
     """The network gave nothing that a surface can be made of."""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..detection.detector import FaceDetector
-from ..errors import FaceTooSmallError, NoFaceError, PhotoError, ReconstructionError
+from ..errors import NoFaceError, NoHeadError, PhotoError
 from ..image.photo import Photo
 from ..lifting.hair_contrast import hair_contrast
 from ..lifting.lifter import LandmarkLifter
@@ -199,7 +199,7 @@ class PersonReader:
             check_faces(detected, name)
             face = detected[0]
             prior = self.lifter.lift(face, camera, photo.rgb)
-        except (NoFaceError, FaceTooSmallError, ReconstructionError) as error:
+        except NoHeadError as error:
             return replace(view, verdict=UNUSABLE, reason=str(error)), None
         contrast = pattern = segmentation = None
         if self.segmenter:

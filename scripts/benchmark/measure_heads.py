@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--models", type=Path)
     options = parser.parse_args()
 
-    from core.errors import ReconstructionError
+    from core.errors import NoHeadError
     from core.reconstructor import Reconstructor
     from core.training.evaluation.head_metrics import HeadMetrics
     from core.wrapping.options import HeadOptions
@@ -84,7 +84,7 @@ def main() -> None:
     for photo in (found[k] for k in chosen):
         try:
             (result,) = reconstructor.reconstruct(photo, max_faces=1, head=HeadOptions(texture=0))
-        except ReconstructionError as error:
+        except NoHeadError as error:
             print(f"{photo.name}: {error}", file=sys.stderr)
             continue
         if result.head is None:

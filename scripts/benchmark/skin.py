@@ -75,7 +75,7 @@ def held_out(
     paths: Any, reconstructor: "Reconstructor", count: int
 ) -> "Iterator[tuple[Photo, Reconstruction]]":
     """Held-out portraits and their heads."""
-    from core.errors import ReconstructionError
+    from core.errors import NoHeadError
     from core.image.photo import load_photo
     from core.training.synthesis.portrait_library import HOLD_OUT
     from core.wrapping.options import HeadOptions
@@ -85,7 +85,7 @@ def held_out(
         try:
             options = HeadOptions(texture=SIZE, rig=False, maps=False, hair="none")
             yield photo, reconstructor.reconstruct(photo, max_faces=1, head=options)[0]
-        except ReconstructionError as error:
+        except NoHeadError as error:
             print(f"{path.name} is left out: {error}", file=sys.stderr)
 
 

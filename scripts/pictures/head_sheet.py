@@ -88,7 +88,7 @@ def main() -> None:
 
     import cv2
 
-    from core.errors import ReconstructionError
+    from core.errors import NoHeadError
     from core.io.head_ply import head_document
     from core.reconstructor import Reconstructor
     from core.wrapping.options import HeadOptions
@@ -98,7 +98,7 @@ def main() -> None:
     for photo in options.photos:
         try:
             (found,) = reconstructor.reconstruct(photo, max_faces=1, head=HeadOptions(texture=0))
-        except ReconstructionError as error:
+        except NoHeadError as error:
             print(f"{photo.name}: {error}")
             continue
         head = found.head

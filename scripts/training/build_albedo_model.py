@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 
 from core import Reconstructor, load_photo
-from core.errors import PhotobustError, ReconstructionError
+from core.errors import NoHeadError, PhotobustError
 from core.template.topology import HeadTopology
 from core.texture.albedo_model import FILE_NAME
 from core.texture.skin_sampler import SkinSampler
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def observe_portraits(paths: DataPaths, topology: HeadTopology, folder: Path) -> list[Path]:
-    """Files of what portraits show, the missing ones made first; portraits without a face have none."""
+    """Files of what portraits show, the missing ones made first; portraits that give no head have none."""
     folder.mkdir(parents=True, exist_ok=True)
     portraits = sorted(paths.portraits.glob("*.jpg"))
     wanted = [path for k, path in enumerate(portraits) if k % HOLD_OUT]
@@ -46,7 +46,7 @@ def observe_portraits(paths: DataPaths, topology: HeadTopology, folder: Path) ->
                     head = reconstructor.reconstruct(
                         photo, max_faces=1, head=HeadOptions(texture=0, rig=False)
                     )
-                except ReconstructionError as error:
+                except NoHeadError as error:
                     logger.warning("%s is left out: %s", path.name, error)
                     continue
                 observe(sampler, photo, head[0]).save(folder / f"{path.stem}.npz")
