@@ -11,6 +11,7 @@ from ..image.photo import Photo
 from ..lifting.person import USED, PhotoView, without_texture
 from ..quality.report import SEVERAL_PHOTOS, TEXTURE_OF_ONE
 from ..texture.skin_views import SkinPhoto
+from ..wrapping.adjustments import without_repeated
 from .results import FaceTask, FurtherPhoto
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def corrections_of_person(
     corrections = adjustments_over(photo.name, adjustments)
     if not corrections:
         return None, ""
-    names = {name for name, _ in others}
+    names = without_repeated(name for name, _ in others)
     corrections = corrections.named_for(photo.name, names)
     corrections.check_inside(photo.width, photo.height, photo.name)
     for name, other in others:
@@ -91,7 +92,7 @@ def corrected_task(task: FaceTask, adjusted: "AdjustedHead") -> FaceTask:
     poses = {name: view.pose for name, view in adjusted.further.items()}
     views = tuple(
         replace(view, prior=replace(view.prior, pose=poses[view.name]))
-        if view.name in poses and view.prior is not None
+        if view.name in poses and not view.main and view.prior is not None
         else view
         for view in task.views
     )
@@ -111,7 +112,7 @@ def hair_photos(further: Sequence[FurtherPhoto]) -> "list[HairPhoto]":
 
 
 def views_for_pins(views: Sequence[PhotoView], head: "Head", prior: np.ndarray) -> "dict[str, PinView]":
-    """Further photos of a person, as pins take them: by their names.
+    """Further photos of a person, as pins take them: by their names, which several may not have in common.
 
     Args:
         views: What became of all photos.
@@ -121,12 +122,14 @@ def views_for_pins(views: Sequence[PhotoView], head: "Head", prior: np.ndarray) 
     """
     from ..wrapping.pin_solver import PinView
 
+    further = [view for view in views if view.verdict == USED and not view.main]
+    names = without_repeated(view.name for view in further)
     return {
         view.name: PinView(
             head.vertices + (view.prior.vertices - prior)[head.topology.origin].astype(np.float64),
             view.camera,
             view.prior.pose,
         )
-        for view in views
-        if view.verdict == USED and not view.main and view.prior is not None and view.camera is not None
+        for view in further
+        if view.name in names and view.prior is not None and view.camera is not None
     }

@@ -179,7 +179,7 @@ class PersonReader:
             if photo:
                 usable[number] = photo
         if not usable:
-            raise NoFaceError("None of the photos can be used. " + " ".join(view.reason for view in views))
+            raise NoFaceError("None of the photos can be used. " + "; ".join(view.reason for view in views))
         return views, usable
 
     def _look_at_photo(
@@ -187,7 +187,7 @@ class PersonReader:
     ) -> tuple[PhotoView, UsablePhoto | None]:
         """A photo, with its largest face lifted; or why it is of no use."""
         try:
-            photo = as_photo(given)
+            photo = Photo.from_array(given, name) if isinstance(given, np.ndarray) else as_photo(given)
         except PhotoError as error:
             return PhotoView(name, "", (0, 0), UNUSABLE, str(error)), None
         name = photo.name or name

@@ -237,7 +237,8 @@ class Reconstructor:
         one person. Except with `force` a head of several photos is at best to check.
 
         Args:
-            photos: Of the person, or their paths; of each the largest face counts.
+            photos: Of the person, their paths, or (H, W, 3) uint8 sRGB, which are called "photo 1" and so on;
+                of each the largest face counts.
             focal_mm: 35 mm equivalent focal length, instead of what the photos' EXIF data give.
             progress: Called at the beginning of each step.
             cancelled: Whether to stop, asked between two steps.
@@ -247,7 +248,8 @@ class Reconstructor:
             confirmed: Whether somebody has said that the photos show one person.
             on_prior: See `reconstruct`; the head that the photos suggest together.
             adjustments: What a person has corrected of the animation-ready head, by the name of the photo
-                that it was corrected over; of others than the main photo it is left out, with a warning.
+                that it was corrected over; of others than the main photo it is left out, with a warning, and
+                so are pins over further photos of which several have the name.
 
         Returns:
             The head, its `views` in the order of the photos, and the photo that its surface is from.

@@ -302,7 +302,7 @@ def read_saved(folder: Path, vertices: int, expressions: Callable[[], np.ndarray
     views = with_base_poses(document.get("views"), adjusted.get("base_poses"))
     further = further_views(views, base["photo"], expressions)
     sizes = {"": size_of(document["input"])} if "input" in document else {}
-    sizes |= {view["name"]: size_of(view) for view in views if view["name"] in further}
+    sizes |= {view["name"]: size_of(view) for view in main_and_further(views)[1]}
     head = BaseHead(base["neutral"], base["photo"], base["units"], base["expression"], pose, further)
     made_with = Adjustments.parse({**adjusted, "ignored_png": None}) if adjusted else Adjustments()
     main = document["input"].get("name") if "input" in document else None
@@ -333,6 +333,31 @@ def with_base_poses(views: object, poses: object) -> list[dict[str, Any]]:
     return [{**view, "pose": base[view["name"]]} if view["name"] in base else view for view in found]
 
 
+def main_and_further(views: Sequence[dict[str, Any]]) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """Which views of face.json show the head.
+
+    Args:
+        views: All of them, which may come from anybody.
+
+    Returns:
+        The main one, None if there is not just one; and beside it the further ones that corrections can name:
+        of several of one name, none.
+
+    Raises:
+        KeyError: They are no views.
+    """
+    from ..lifting.person import USED
+    from ..wrapping.adjustments import without_repeated
+
+    used = [view for view in views if view["verdict"] == USED]
+    main = [view for view in used if view["main"] is True]
+    if len(main) != 1:
+        return None, []
+    further = [view for view in used if view is not main[0]]
+    names = without_repeated(view["name"] for view in further)
+    return main[0], [view for view in further if view["name"] in names]
+
+
 def further_views(
     views: Sequence[dict[str, Any]], photo: np.ndarray, expressions: Callable[[], np.ndarray]
 ) -> "dict[str, PinView]":
@@ -344,7 +369,7 @@ def further_views(
         expressions: See `read_saved`.
 
     Returns:
-        By the photos' names.
+        By the photos' names, see `main_and_further`.
 
     Raises:
         ValueError: They are none.
@@ -352,19 +377,15 @@ def further_views(
         TypeError: The same.
         AttributeError: The same.
     """
-    from ..lifting.person import USED
     from ..wrapping.pin_solver import PinView
 
-    used = [view for view in views if view["verdict"] == USED]
-    main = [view for view in used if view["main"] is True]
-    if len(used) < 2 or len(main) != 1:
+    main, further = main_and_further(views)
+    if main is None or not further:
         return {}
     basis = expressions()
-    own = _floats(np.array(main[0]["expression"], float), (len(basis),), MAX_COEFFICIENT)
+    own = _floats(np.array(main["expression"], float), (len(basis),), MAX_COEFFICIENT)
     found = {}
-    for view in used:
-        if view is main[0]:
-            continue
+    for view in further:
         other = _floats(np.array(view["expression"], float), (len(basis),), MAX_COEFFICIENT)
         camera, pose = _camera_and_pose(view["camera"], view["pose"])
         found[view["name"]] = PinView(photo + np.tensordot(other - own, basis, 1), camera, pose)

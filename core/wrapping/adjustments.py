@@ -14,7 +14,8 @@ the main one. What is ignored of these photos stands in "further_ignored": {"sid
 import base64
 import binascii
 import math
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
@@ -143,7 +144,7 @@ class Adjustments:
         """What to say, a sentence, of corrections over photos that a head is not made of; empty if all are.
 
         Args:
-            further: Names of the further photos that it is made of.
+            further: Names of the further photos that it is made of, but for those that several have.
         """
         missing = sorted(self.photos - set(further))
         if not missing:
@@ -151,7 +152,8 @@ class Adjustments:
         more = ", ..." if len(missing) > MAX_NAMED_PHOTOS else ""
         names = ", ".join(missing[:MAX_NAMED_PHOTOS])
         return (
-            f"The corrections over {names}{more} are not used: the head is not made of a photo of that name."
+            f"The corrections over {names}{more} are not used: the head is made of no photo of that name,"
+            " or of several."
         )
 
     def check_inside(self, width: int, height: int, name: str, photo: str = "") -> None:
@@ -191,6 +193,11 @@ class Adjustments:
         rows = np.minimum((np.arange(height) + 0.5) * mask.shape[0] / height, len(mask) - 1)
         columns = np.minimum((np.arange(width) + 0.5) * mask.shape[1] / width, mask.shape[1] - 1)
         return np.asarray(mask[rows.astype(int)[:, None], columns.astype(int)])
+
+
+def without_repeated(names: Iterable[str]) -> set[str]:
+    """The names that only one photo has: corrections could mean any of those that have a name in common."""
+    return {name for name, count in Counter(names).items() if count == 1}
 
 
 def is_name(value: object) -> bool:
