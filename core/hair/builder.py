@@ -222,7 +222,8 @@ class HairBuilder:
         shape = build_shape(headwear, skin, scalp, self.settings, soft=False)
         if shape is None:
             return None
-        return texture_shell(shape.mesh, HairColors.of(headwear, shape.mesh), None, self.settings)
+        colors = HairColors.of(headwear, shape.mesh, pigmented=False)
+        return texture_shell(shape.mesh, colors, None, self.settings)
 
     def _hair(
         self,

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from ..geometry.closest_point import SEARCH_THREADS
 from ..geometry.visibility import depth_map, front_facing, ramp, surrounding_pixels, unoccluded
-from ..image.color import srgb_to_linear
+from ..image.color import linear_to_srgb, srgb_to_linear
 from .flow import facing
 from .masks import SIZE, HairMaps, sample
 from .shell_mesh import ShellMesh
@@ -67,6 +67,10 @@ MOST_TONED = 3.0
 #: Power of the quality by which photos share a point, and how much better the first photo counts.
 SHARE_POWER = 6
 FIRST_BONUS = 1.15
+#: Standard deviation, pixels, of the mean that tells light of sky and leaves on hair.
+TINT_SIGMA = 4.0
+#: Logarithms of the typical color's ratio of green to red, or of blue to either, between which hair is dyed.
+DYED = (0.5, 1.0)
 #: Limits of that contrast, of logarithms of lightness.
 CONTRAST_LIMITS = (0.06, 0.28)
 #: The same of locks: the mean that they are measured against, and the limits.
@@ -103,16 +107,20 @@ class HairColors:
     further: tuple["HairColors", ...] = ()
 
     @classmethod
-    def of(cls, maps: HairMaps, mesh: ShellMesh, further: Sequence[HairMaps] = ()) -> "HairColors":
+    def of(
+        cls, maps: HairMaps, mesh: ShellMesh, further: Sequence[HairMaps] = (), pigmented: bool = True
+    ) -> "HairColors":
         """Read them off the photo.
 
         Args:
             maps: What the photo shows.
             mesh: Of the hair.
             further: What other photos of the person show.
+            pigmented: Whether it is hair, which has its color of its pigments unless it is dyed; headwear has
+                any.
         """
-        own = cls._of_one(maps, mesh)
-        others = tuple(cls._of_one(photo, mesh)._toned(own.typical) for photo in further)
+        own = cls._of_one(maps, mesh, pigmented)
+        others = tuple(cls._of_one(photo, mesh, pigmented)._toned(own.typical) for photo in further)
         if not others:
             return own
         points = np.concatenate([np.asarray(colors.known.data) for colors in (own, *others)])
@@ -133,12 +141,14 @@ class HairColors:
         )
 
     @classmethod
-    def _of_one(cls, maps: HairMaps, mesh: ShellMesh) -> "HairColors":
+    def _of_one(cls, maps: HairMaps, mesh: ShellMesh, pigmented: bool) -> "HairColors":
         """The colors of one photo."""
         photo, weight = hair_alone(maps)
+        own_color = weight > 0.9 if (weight > 0.9).any() else maps.mask
+        if pigmented:
+            photo = without_tint(photo, np.median(photo[own_color], axis=0))
         smooth = cv2.GaussianBlur(photo, (0, 0), VERTEX_SIGMA)
-        chosen = maps.colors[weight > 0.9] if (weight > 0.9).any() else maps.colors[maps.mask]
-        typical = np.median(chosen, axis=0)
+        typical = np.median(photo[own_color], axis=0)
         lightness = np.log(photo.mean(-1) + 8)
         means = [cv2.GaussianBlur(lightness, (0, 0), sigma) for sigma in (CONTRAST_SIGMA, LOCK_SIGMA)]
         own = weight > 0.5
@@ -277,6 +287,30 @@ def hair_alone(maps: HairMaps) -> tuple[np.ndarray, np.ndarray]:
     if weight.sum() < 50:
         weight = maps.mask.astype(np.float32)
     return _filled(maps.colors, weight), weight
+
+
+def without_tint(photo: np.ndarray, typical: np.ndarray) -> np.ndarray:
+    """Hair without the light of sky and leaves that shines on it.
+
+    Melanins absorb the more, the shorter the wavelength (C. Donner and H. W. Jensen, "A spectral BSSRDF for
+    shading human skin", EGSR 2006): hair is never bluer than it is green, nor greener than it is red.
+
+    Args:
+        photo: (H, W, 3) float32, sRGB 0..255.
+        typical: (3,) its typical color; clearly blue or green hair is dyed, and stays so.
+
+    Returns:
+        (H, W, 3) float32, sRGB 0..255.
+    """
+    red, green, blue = np.log(srgb_to_linear(np.clip(typical, 0, 255) / 255) + LIGHT_FLOOR)
+    strength = 1 - ramp(np.array(max(green - red, blue - min(red, green))), *DYED)
+    if strength == 0:
+        return photo
+    light = srgb_to_linear(np.clip(photo, 0, 255) / 255).astype(np.float32) + np.float32(LIGHT_FLOOR)
+    mean = cv2.GaussianBlur(light, (0, 0), TINT_SIGMA)
+    gains = np.minimum.accumulate(mean, axis=-1) / mean
+    light = np.maximum(light * gains ** np.float32(strength) - np.float32(LIGHT_FLOOR), 0)
+    return np.asarray(linear_to_srgb(light) * 255, np.float32)
 
 
 def _own(maps: HairMaps) -> np.ndarray:
