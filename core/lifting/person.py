@@ -358,17 +358,19 @@ class PersonSolver:
             The descriptor's score beside its limit, negative if they seem to show two people; by the shape
             alone if one of their patterns is not known.
         """
+        return self._score(one, other, self._description(one), self._description(other))
+
+    def _description(self, photo: PersonPhoto) -> np.ndarray:
+        """(D,) of the face; with a pattern that says nothing if its own is not known."""
+        pattern = self.descriptor.pattern.mean if photo.pattern is None else photo.pattern
+        return self.descriptor.describe(self.measured(photo.prior), pattern)
+
+    def _score(self, one: PersonPhoto, other: PersonPhoto, first: np.ndarray, second: np.ndarray) -> float:
+        """`score` of two photos whose descriptions (D,) are known."""
         if hair_differs(one.hair_contrast, other.hair_contrast):
             return OTHER_HAIR_SCORE
         descriptor = self.descriptor
         by_shape = one.pattern is None or other.pattern is None
-        unknown = descriptor.pattern.mean
-        first, second = (
-            descriptor.describe(
-                self.measured(photo.prior), unknown if photo.pattern is None else photo.pattern
-            )
-            for photo in (one, other)
-        )
         limit = descriptor.shape_limit if by_shape else descriptor.limit
         return float(descriptor.score(first, second, by_shape)) - limit
 
@@ -384,7 +386,10 @@ class PersonSolver:
             Their indices, in order; of two photos that differ, the one with less weight.
         """
         left = list(range(len(photos)))
-        scores = np.array([[self.score(a, b) for b in photos] for a in photos])
+        described = [(photo, self._description(photo)) for photo in photos]
+        scores = np.array(
+            [[self._score(a, b, own, others) for b, others in described] for a, own in described]
+        )
         out: list[int] = []
         while len(left) > 1:
             means = [np.mean([scores[i, j] for j in left if j != i]) for i in left]
