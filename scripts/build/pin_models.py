@@ -33,8 +33,11 @@ def pinned_source(folder: Path) -> str:
 
 def pin_models(folder: Path) -> None:
     """Write the list if these are the project's own models; it says nothing of others."""
+    from core.training.files import written_atomically
+
     if folder.resolve() == MODELS:
-        PINNED.write_text(pinned_source(folder), encoding="utf-8")
+        with written_atomically(PINNED) as temporary:
+            temporary.write_text(pinned_source(folder), encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -17,8 +17,6 @@ SCRIPTS = Path(__file__).resolve().parent
 SHADING_FIRST = 10_000
 #: What these have more of.
 SHADING_MIX = ("--far", "0.25", "--clay", "0.15")
-#: Lines of a failed step's log that are shown.
-TAIL = 15
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,6 @@ class Step:
         log = stamps / f"{self.name}.log"
         # Taken before: an input that changes meanwhile makes it run again.
         fingerprint, started = self.fingerprint(), time.monotonic()
-        lines: list[str] = []
         with (
             log.open("w", encoding="utf-8") as stream,
             subprocess.Popen(
@@ -133,7 +130,6 @@ class Step:
             for line in process.stdout:
                 print(f"    {line}", end="", flush=True)
                 stream.write(line)
-                lines = [*lines[-TAIL:], line]
         if process.returncode:
             raise PhotobustError(
                 f"The step {self.name!r} failed (exit code {process.returncode}); its log is {log}. "
