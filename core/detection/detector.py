@@ -125,14 +125,19 @@ class FaceDetector:
 
         Args:
             rgb: (H, W, 3) uint8.
-            max_faces: The most faces to return; with 1, further ones are not searched for.
+            max_faces: The most faces to return, from 1 on; with 1, further ones are not searched for.
             thorough: Verify every detection, search a photo without one again (for faces from the side;
                 padded, enlarged, mirrored and rotated), and search for further, smaller faces, if need be in
                 tiles. Without it: one view, 4 ms.
 
         Returns:
             Landmarks in the photo frame, and how many further faces were left out.
+
+        Raises:
+            ValueError: It is no such picture, or no face is asked for.
         """
+        if max_faces < 1:
+            raise ValueError(f"one face at least has to be asked for, not {max_faces}")
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise ValueError(f"detect wants an (H, W, 3) uint8 array, not {rgb.dtype} {rgb.shape}")
         rgb = np.ascontiguousarray(rgb)

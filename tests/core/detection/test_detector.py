@@ -34,6 +34,12 @@ def test_one_view(face):
     assert points[NOSE_TIP, 2] < points[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER], 2].min() - 10
 
 
+@pytest.mark.parametrize("max_faces", [0, -1])
+def test_less_than_one_face_cannot_be_asked_for(detector, max_faces):
+    with pytest.raises(ValueError, match=f"not {max_faces}"):
+        detector.detect(np.zeros((64, 64, 3), np.uint8), max_faces=max_faces)
+
+
 def test_thorough_detection_agrees(detector, astronaut, face):
     faces = detector.detect(astronaut)
     assert len(faces) == 1
