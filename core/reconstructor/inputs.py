@@ -37,7 +37,15 @@ def as_photo(photo: Photo | str | Path | np.ndarray) -> Photo:
 
 
 def camera_of(photo: Photo, focal_mm: float | None) -> Camera:
-    """The photo's camera: focal length as given, else from EXIF, else that of a normal lens."""
+    """The photo's camera: focal length as given, else from EXIF, else that of a normal lens.
+
+    Args:
+        photo: The photo.
+        focal_mm: 35 mm equivalent focal length, mm; None if none is given.
+
+    Raises:
+        ValueError: It is less than 1 mm or more than 10 m.
+    """
     if focal_mm is not None:
         if not 1 <= focal_mm <= 10_000:
             raise ValueError(f"a 35 mm equivalent focal length of {focal_mm} mm makes no sense")

@@ -72,24 +72,27 @@ class Reconstructor:
             detector: Finds faces.
             lifter: Lifts their landmarks.
             predictor: Runs the volume network.
-            models_dir: Folder of the models, for topology, calibration and the manifest of the results.
-            backend: Only noted, for the manifest.
+            models_dir: Folder of the models, for topology, calibration, what heads are made with and the
+                manifest of the results (default: the project's).
+            backend: What runs the network of the hair, see `core.runtime.backend`; the manifest says that it
+                ran the others, too.
             surface_settings: How prior and volume make the surface.
             wrap_settings: What can be set of the wrap.
             texture_settings: What can be set of the texture.
             segmenter: Finds out what the pixels around a head show; without it nobody knows.
             hair_settings: What can be set of the hair.
         """
-        self.segmenter = segmenter
-        self.surface_settings = surface_settings
-        self.wrap_settings = wrap_settings
-        self.texture_settings = texture_settings
-        self.hair_settings = hair_settings
-        self.models_dir = models_dir
-        self.backend = backend
         self.detector = detector
         self.lifter = lifter
         self.predictor = predictor
+        self.segmenter = segmenter
+        self.surface_settings = surface_settings
+        self.models_dir = models_dir
+        self.backend = backend
+        self._models_dir = models_dir or models_folder()
+        self._head_maker = HeadMaker(
+            lifter.template, self._models_dir, backend, wrap_settings, texture_settings, hair_settings
+        )
 
     @classmethod
     def from_pretrained(
@@ -173,18 +176,22 @@ class Reconstructor:
                 or as the options say.
             on_surface: Called with the index of a face and its colored surface as soon as there is one, to be
                 looked at while the head is made.
-            adjustments: What a person has corrected of animation-ready heads, by the faces' indices.
             on_prior: Called with the index of a face and the head that landmarks and picture suggest, before
                 the network's: what can be seen of it first.
+            adjustments: What a person has corrected of animation-ready heads, by the faces' indices.
 
         Returns:
             The heads, the largest face first.
 
         Raises:
+            PhotoError: The photo cannot be read.
             NoFaceError: The photo shows no face.
             FaceTooSmallError: All faces are too small.
-            RequestError: A chosen face is not there.
+            ReconstructionError: No head came of any of the faces.
+            RequestError: A chosen face is not there, or a corrected point is far outside of the photo.
+            ModelError: A model that is loaded only now is missing or damaged.
             Cancelled: `cancelled` said so.
+            ValueError: `focal_mm` or `max_faces` makes no sense.
         """
         given, photo = photo, as_photo(photo)
         camera = camera_of(photo, focal_mm)
@@ -255,9 +262,12 @@ class Reconstructor:
             The head, its `views` in the order of the photos, and the photo that its surface is from.
 
         Raises:
-            RequestError: There is no photo.
+            RequestError: There is no photo, or a corrected point is far outside of its photo.
             NoFaceError: No photo is of use; the message says why.
+            ReconstructionError: No head came of the main photo's face.
+            ModelError: A model that is loaded only now is missing or damaged.
             Cancelled: `cancelled` said so.
+            ValueError: `focal_mm` makes no sense.
         """
         if not photos:
             raise RequestError("No photo of the person was given")
@@ -331,23 +341,6 @@ class Reconstructor:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @property
-    def _models_dir(self) -> Path:
-        """Folder of the models."""
-        return self.models_dir or models_folder()
-
-    @cached_property
-    def _head_maker(self) -> HeadMaker:
-        """What makes animation-ready heads; it loads nothing until it has to."""
-        return HeadMaker(
-            self.lifter.template,
-            self._models_dir,
-            self.backend,
-            self.wrap_settings,
-            self.texture_settings,
-            self.hair_settings,
-        )
 
     @cached_property
     def person_solver(self) -> PersonSolver:
