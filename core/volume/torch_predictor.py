@@ -30,7 +30,7 @@ def load_network(path: Path) -> "VolumeRegressionNetwork":
     header = safetensors_metadata(path)
     try:
         config: dict[str, Any] = json.loads(header.get("config", "{}"))
-        options = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items()}
+        options: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items()}
         network = VolumeRegressionNetwork(NetworkConfig(**options))
     except (AttributeError, TypeError, ValueError) as error:
         raise unfit(path) from error
