@@ -2,7 +2,7 @@
 
 from ..errors import PhotoFormatError, PhotoTooLargeError
 from .formats import HEIF, JXL, sniff
-from .structure import count_jpeg_segments, has_more_png_chunks
+from .structure import JpegStructure, has_more_png_chunks, read_jpeg_structure
 from .tiff import MAX_SEGMENTS, UnsupportedTiffError, read_layout
 
 #: Pictures of more pixels are refused: Pillow's own limit, twice its MAX_IMAGE_PIXELS.
@@ -37,8 +37,6 @@ BMP_COMPRESSION_AT = 30
 BMP_RUN_LENGTHS = (1, 2)
 #: A large WebP takes some seconds.
 MAX_WEBP_PIXELS = 30_000_000
-#: Start of frame (SOF0 to SOF3): baseline, extended, progressive and lossless.
-JPEG_FRAME_HEADERS = (b"\xff\xc0", b"\xff\xc1", b"\xff\xc2", b"\xff\xc3")
 
 
 def check_pixels(pixels: int, format_: str | None, name: str) -> None:
@@ -65,8 +63,8 @@ def check_scans(data: bytes, name: str) -> None:
     """Refuse a JPEG of so many scans that it is made to take long. Raises PhotoFormatError."""
     if sniff(data) != "JPEG":
         return
-    scans, _ = count_jpeg_segments(data, MAX_JPEG_SCANS, MAX_JPEG_HEADERS)
-    if scans > MAX_JPEG_SCANS or (scans > 1 and scans * pixels_of_jpeg(data) > MAX_SCAN_PIXELS_IN_ALL):
+    jpeg = _jpeg_structure(data)
+    if jpeg.scans > MAX_JPEG_SCANS or _scan_pixels(jpeg) > MAX_SCAN_PIXELS_IN_ALL:
         raise PhotoFormatError(
             f"{name} is a JPEG of too many scans, which takes too long to decode: open it in an image editor"
             " and save it again"
@@ -77,9 +75,8 @@ def is_slow(data: bytes) -> bool:
     """Whether a file may take long to decode, or bring its decoder down."""
     format_ = sniff(data)
     if format_ == "JPEG":
-        scans, headers = count_jpeg_segments(data, MAX_JPEG_SCANS, MAX_JPEG_HEADERS)
-        costly = scans > 1 and scans * pixels_of_jpeg(data) > MAX_SCAN_PIXELS
-        return costly or headers > MAX_JPEG_HEADERS
+        jpeg = _jpeg_structure(data)
+        return _scan_pixels(jpeg) > MAX_SCAN_PIXELS or jpeg.headers > MAX_JPEG_HEADERS
     if format_ == "PNG":
         return has_more_png_chunks(data, MAX_PNG_CHUNKS)
     if format_ == "TIFF":
@@ -113,13 +110,10 @@ def pixels_of_webp(data: bytes) -> int:
     return width * height
 
 
-def pixels_of_jpeg(data: bytes) -> int:
-    """Width times height of the largest frame header in the file (ITU-T T.81, B.2.2)."""
-    largest = 0
-    for marker in JPEG_FRAME_HEADERS:
-        at = data.find(marker)
-        while 0 <= at < len(data) - 8:
-            height, width = (int.from_bytes(data[at + n : at + n + 2], "big") for n in (5, 7))
-            largest = max(largest, width * height)
-            at = data.find(marker, at + 2)
-    return largest
+def _jpeg_structure(data: bytes) -> JpegStructure:
+    return read_jpeg_structure(data, MAX_JPEG_SCANS, MAX_JPEG_HEADERS)
+
+
+def _scan_pixels(jpeg: JpegStructure) -> int:
+    """Pixels times scans, which decoding costs; 0 for a single scan, which no file can make expensive."""
+    return jpeg.scans * jpeg.pixels if jpeg.scans > 1 else 0

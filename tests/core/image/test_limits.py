@@ -2,6 +2,7 @@
 
 import io
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from core.image.photo import load_photo
 
 #: Seconds of processor time, this process and its children, that no file may take.
 MOST_SECONDS = 12.0
+#: What begins a JPEG's frame of 61,680 x 61,680 pixels.
+HUGE_FRAME = b"\xff\xc0" + b"\xf0" * 20
 
 
 def encoded(format_: str, image: Image.Image, **options) -> bytes:
@@ -71,12 +74,31 @@ def test_a_jpeg_of_many_scans_is_refused_at_once(tmp_path, monkeypatch):
 def test_what_follows_a_jpeg_is_no_part_of_it():
     """Phones put a second picture or a film behind the first, in which any bytes may stand."""
     data = encoded("JPEG", Image.new("RGB", (64, 48)), progressive=True)
-    scans, headers = structure.count_jpeg_segments(data, 100, 1000)
-    assert scans == 10 and 3 < headers < 20
-    assert structure.count_jpeg_segments(data + b"\xff\xda\0\x02" * 500, 100, 1000) == (scans, headers)
-    thumbnail = encoded("JPEG", Image.new("RGB", (16, 12)), progressive=True)
+    found = structure.read_jpeg_structure(data, 100, 1000)
+    assert found.scans == 10 and 3 < found.headers < 20 and found.pixels == 64 * 48
+    film = b"\xff\xda\0\x02" * 500 + HUGE_FRAME
+    assert structure.read_jpeg_structure(data + film, 100, 1000) == found
+    thumbnail = encoded("JPEG", Image.new("RGB", (16, 12)), progressive=True) + HUGE_FRAME
     exif = b"\xff\xe1" + (2 + len(thumbnail)).to_bytes(2, "big") + thumbnail
-    assert structure.count_jpeg_segments(data[:2] + exif + data[2:], 100, 1000) == (scans, headers + 1)
+    with_exif = structure.read_jpeg_structure(data[:2] + exif + data[2:], 100, 1000)
+    assert with_exif == replace(found, headers=found.headers + 1)
+
+
+def test_bytes_that_look_like_a_huge_frame_do_not_refuse_a_photo(tmp_path):
+    """A color profile or a film of some megabytes has such bytes by chance."""
+    data = encoded("JPEG", Image.new("RGB", (64, 48)), progressive=True)
+    profile = b"\xff\xe2" + (2 + len(HUGE_FRAME)).to_bytes(2, "big") + HUGE_FRAME
+    for name, photo in (("film.jpg", data + HUGE_FRAME), ("profile.jpg", data[:2] + profile + data[2:])):
+        (tmp_path / name).write_bytes(photo)
+        assert load_photo(tmp_path / name).width == 64 and not limits.is_slow(photo)
+
+
+def test_frames_of_arithmetic_coding_have_pixels_too():
+    """libjpeg-turbo decodes SOF9 and SOF10 as it does SOF0 and SOF2."""
+    many = jpeg_of_many_scans(9000, 60).replace(b"\xff\xc2", b"\xff\xca", 1)
+    assert limits.is_slow(many)
+    with pytest.raises(errors.PhotoFormatError, match="scans"):
+        limits.check_scans(many, "many.jpg")
 
 
 def test_files_of_many_pieces_get_a_process_of_their_own(tmp_path):
@@ -122,7 +144,6 @@ def test_too_many_pixels_are_refused_before_decoding(tmp_path):
     real = encoded("WEBP", Image.new("RGB", (64, 48)))
     assert limits.pixels_of_webp(real) == 64 * 48
     assert limits.pixels_of_webp(encoded("WEBP", Image.new("RGB", (64, 48)), lossless=True)) == 64 * 48
-    assert limits.pixels_of_jpeg(encoded("JPEG", Image.new("RGB", (64, 48)))) == 64 * 48
     for name, data in {
         "a.webp": webp_header(13300, 13300),
         "a.ppm": b"P6 20000 20000 255\n",
