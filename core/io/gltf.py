@@ -17,6 +17,15 @@ BINARY_CHUNK = 0x004E4942
 COMPONENTS = {"int8": 5120, "uint8": 5121, "uint16": 5123, "uint32": 5125, "float32": 5126}
 #: Greatest value of an int8, which stands for 1.
 SIGNED_ONE = 127
+#: The same of a uint16.
+UNSIGNED_ONE = 65_535
+#: Greatest number of vertices that indices of two bytes reach; the last is glTF's mark of a restart.
+MAX_SHORT_INDICES = 65_535
+#: Extensions of glTF 2.0: arrays of small integers, and how much a surface reflects.
+QUANTIZATION = "KHR_mesh_quantization"
+SPECULAR = "KHR_materials_specular"
+#: How pictures are looked up that do not repeat: linear, and between their smaller versions, too.
+CLAMPED_SAMPLER = {"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}
 SHAPES = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4", (16,): "MAT4"}
 
 
@@ -52,6 +61,19 @@ class GlbWriter:
         accessor = {"bufferView": self._add_rows(values, target), **_about(values, bounds, normalized)}
         self._accessors.append(accessor)
         return len(self._accessors) - 1
+
+    def add_triangles(self, triangles: np.ndarray, vertices: int) -> int:
+        """Add a primitive's indices, of two bytes each if they reach.
+
+        Args:
+            triangles: (M, 3) int, into the primitive's vertices.
+            vertices: How many these are.
+
+        Returns:
+            Index of the new accessor.
+        """
+        index_type = np.uint16 if vertices <= MAX_SHORT_INDICES else np.uint32
+        return self.add_array(triangles.astype(index_type).ravel(), ELEMENT_ARRAY_BUFFER)
 
     def add_sparse_array(self, values: np.ndarray, bounds: bool = False, normalized: bool = False) -> int:
         """Add an array of which many rows are zero, as a sparse accessor if that is smaller.
@@ -143,6 +165,18 @@ def signed_bytes(values: np.ndarray) -> np.ndarray:
         int8 of the same shape.
     """
     return np.rint(np.clip(values, -1, 1) * SIGNED_ONE).astype(np.int8)
+
+
+def unsigned_shorts(values: np.ndarray) -> np.ndarray:
+    """Numbers as integers of two bytes, which glTF's "normalized" turns back.
+
+    Args:
+        values: Of any shape, 0 to 1; what is beyond is clipped.
+
+    Returns:
+        uint16 of the same shape.
+    """
+    return np.rint(np.clip(values, 0, 1) * UNSIGNED_ONE).astype(np.uint16)
 
 
 def to_gltf_frame(vectors: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from ..geometry.mesh import shading_normals
 from ..hair.groom import HairCards, HairGroom, HairShell
 from ..hair.strand_atlas import paint_strand_atlas
 from ..image.color import srgb_to_linear
-from .gltf import ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
+from .gltf import CLAMPED_SAMPLER, SPECULAR, GlbWriter, to_gltf_frame, unsigned_shorts
 from .image_bytes import jpeg_bytes, texture_bytes
 
 #: Roughness of hair, and of what covers it.
@@ -20,13 +20,10 @@ COVER_ROUGHNESS = 0.85
 #: Factor of the reflection that every surface has (KHR_materials_specular): strands shade one another, and
 #: with 1 dark hair is gray in the light of a white room.
 HAIR_SPECULAR = 0.15
-SPECULAR_EXTENSION = "KHR_materials_specular"
 #: Below cards the shell is the shade between them: its color's factor.
 SHADE = 0.93
 #: Alpha of the strand atlas from which on a card is opaque: masked alpha needs no sorting.
 ALPHA_CUTOFF = 0.4
-#: Greatest value of a color of two bytes.
-SHORT_WHITE = 65_535
 #: Held while the strand atlas is encoded: files are made in several threads, and all wait for it.
 _ENCODING = Lock()
 
@@ -158,8 +155,7 @@ def cards_primitive(document: dict[str, Any], writer: GlbWriter, cards: HairCard
     primitive = _primitive(
         document, writer, cards.vertices, cards.normals, cards.uv, cards.triangles, material
     )
-    linear = srgb_to_linear(cards.colors.astype(np.float64) / 255)
-    colors = np.round(linear * SHORT_WHITE).astype(np.uint16)
+    colors = unsigned_shorts(srgb_to_linear(cards.colors.astype(np.float64) / 255))
     primitive["attributes"]["TANGENT"] = writer.add_array(_tangents(cards))
     primitive["attributes"]["COLOR_0"] = writer.add_array(colors, normalized=True)
     return primitive
@@ -167,10 +163,10 @@ def cards_primitive(document: dict[str, Any], writer: GlbWriter, cards: HairCard
 
 def _dull(document: dict[str, Any], material: dict[str, Any]) -> None:
     """Let a material reflect less."""
-    material["extensions"] = {SPECULAR_EXTENSION: {"specularFactor": HAIR_SPECULAR}}
+    material["extensions"] = {SPECULAR: {"specularFactor": HAIR_SPECULAR}}
     used = document.setdefault("extensionsUsed", [])
-    if SPECULAR_EXTENSION not in used:
-        used.append(SPECULAR_EXTENSION)
+    if SPECULAR not in used:
+        used.append(SPECULAR)
 
 
 def _tangents(cards: HairCards) -> np.ndarray:
@@ -214,7 +210,7 @@ def _primitive(
             "NORMAL": writer.add_array(to_gltf_frame(normals.astype(np.float32))),
             "TEXCOORD_0": writer.add_array(texture.astype(np.float32)),
         },
-        "indices": writer.add_array(triangles.astype(np.uint16).ravel(), ELEMENT_ARRAY_BUFFER),
+        "indices": writer.add_triangles(triangles, len(vertices)),
         "material": len(materials) - 1,
     }
 
@@ -222,13 +218,12 @@ def _primitive(
 def _picture(document: dict[str, Any], writer: GlbWriter, name: str, data: bytes, mime: str) -> int:
     """Add a picture; returns the index of its texture."""
     samplers = document.setdefault("samplers", [])
-    sampler = {"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}
-    if sampler not in samplers:
-        samplers.append(sampler)
+    if CLAMPED_SAMPLER not in samplers:
+        samplers.append(dict(CLAMPED_SAMPLER))
     images, textures = document.setdefault("images", []), document.setdefault("textures", [])
     for number, texture in enumerate(textures):  # all cards have the same atlas
         if images[texture["source"]].get("name") == name:
             return number
     images.append({"name": name, "mimeType": mime, "bufferView": writer.add_file(data)})
-    textures.append({"source": len(images) - 1, "sampler": samplers.index(sampler)})
+    textures.append({"source": len(images) - 1, "sampler": samplers.index(CLAMPED_SAMPLER)})
     return len(textures) - 1

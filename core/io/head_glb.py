@@ -10,7 +10,15 @@ from ..geometry.mesh import shading_normals
 from ..template.topology import SKIN, HeadTopology
 from ..wrapping.skeleton import BONES, Rig
 from ..wrapping.visemes import VISEME_NAMES, compose_visemes
-from .gltf import ELEMENT_ARRAY_BUFFER, NO_TARGET, GlbWriter, signed_bytes, to_gltf_frame
+from .gltf import (
+    CLAMPED_SAMPLER,
+    NO_TARGET,
+    QUANTIZATION,
+    SPECULAR,
+    GlbWriter,
+    signed_bytes,
+    to_gltf_frame,
+)
 from .hair_glb import add_hair, cards_primitive
 from .head_npz import MATERIALS, PHOTO
 
@@ -27,18 +35,14 @@ DULL = ("eyes",)
 INDEX_OF_REFRACTION = {"cornea": 1.376, "tears": 1.336}
 CLEAR_ALPHA = 0.06
 REFRACTION = "KHR_materials_ior"
-SPECULAR = "KHR_materials_specular"
 TRANSPARENT = "lashes"
 #: The bone of BONES that the hair moves with.
 HEAD_BONE = "head"
 #: Offset of a morph target, meters, that is none: a hundredth of a pixel of a head that fills a screen.
 MIN_OFFSET = 2e-5
-#: Change of a normal, of its length, that is none: a quarter of a degree.
+#: Change of a normal, of its length, that is none: a quarter of a degree. Those that are some take a byte an
+#: axis: less than half a degree is lost.
 MIN_NORMAL_CHANGE = 0.0045
-#: The extension by which changes of normals take a byte an axis: less than half a degree is lost.
-QUANTIZATION = "KHR_mesh_quantization"
-#: Greatest number of vertices that indices of two bytes reach; the last is glTF's mark of a restart.
-MAX_SHORT_INDICES = 65_535
 #: Length of a sum of tangents, square meters, that has no direction.
 MIN_TANGENT = 1e-12
 JPEG_MAGIC = b"\xff\xd8\xff"
@@ -172,8 +176,7 @@ def _primitive(
         }
         for offset, turn in zip(shapes.offsets, shapes.turns, strict=True)
     ]
-    index_type = np.uint16 if len(vertices) <= MAX_SHORT_INDICES else np.uint32
-    indices = writer.add_array(triangles.astype(index_type).ravel(), ELEMENT_ARRAY_BUFFER)
+    indices = writer.add_triangles(triangles, len(vertices))
     return {
         "attributes": attributes,
         "indices": indices,
@@ -297,7 +300,7 @@ def _add_materials(
     if named:
         document |= {
             "textures": [{"source": k, "sampler": 0} for k in range(len(named))],
-            "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
+            "samplers": [dict(CLAMPED_SAMPLER)],
             "images": [
                 {"name": name, "mimeType": _mime_type(data), "bufferView": writer.add_file(data)}
                 for name, data in named

@@ -18,7 +18,7 @@ from ..geometry.mesh import shading_normals
 from ..image.color import linear_of_bytes
 from ..surface.isosurface import Surface
 from ..template.topology import HeadTopology
-from .gltf import ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
+from .gltf import QUANTIZATION, GlbWriter, signed_bytes, to_gltf_frame, unsigned_shorts
 from .head_glb import INDEX_OF_REFRACTION, textured_corners
 from .head_npz import MATERIALS
 
@@ -45,10 +45,6 @@ JPEG_QUALITY = 90
 ROUGHNESS = {"skin": 0.75, "eyes": 0.15, "mouth": 0.35, "lashes": 0.8}
 SURFACE_ROUGHNESS = 0.9
 LASHES = "lashes"
-EXTENSION = "KHR_mesh_quantization"
-#: Greatest values of the integers that stand for 1.
-UNORM16 = 65535.0
-SNORM8 = 127.0
 
 
 @dataclass(frozen=True)
@@ -311,8 +307,8 @@ def preview_glb(
     scale = max(float((points.max(0) - low).max()), 1e-6)
     writer = GlbWriter()
     document: dict[str, Any] = {
-        "extensionsUsed": [EXTENSION],
-        "extensionsRequired": [EXTENSION],
+        "extensionsUsed": [QUANTIZATION],
+        "extensionsRequired": [QUANTIZATION],
         "scene": 0,
         "scenes": [{"nodes": [0]}],
         "nodes": [{"name": name, "mesh": 0, "translation": low.tolist(), "scale": [scale] * 3}],
@@ -338,19 +334,15 @@ def preview_glb(
 def _quantized(
     writer: GlbWriter, primitive: PreviewPrimitive, low: np.ndarray, scale: float
 ) -> dict[str, Any]:
-    positions = np.rint((primitive.positions - low) / scale * UNORM16).astype(np.uint16)
-    normals = np.rint(primitive.normals * SNORM8).astype(np.int8)
+    positions = unsigned_shorts((primitive.positions - low) / scale)
     attributes = {
         "POSITION": writer.add_array(positions, bounds=True, normalized=True),
-        "NORMAL": writer.add_array(normals, normalized=True),
+        "NORMAL": writer.add_array(signed_bytes(primitive.normals), normalized=True),
     }
     for key, values in (("TEXCOORD_0", primitive.uv), ("COLOR_0", primitive.colors)):
         if values is not None:
-            stored = np.rint(np.clip(values, 0.0, 1.0) * UNORM16).astype(np.uint16)
-            attributes[key] = writer.add_array(stored, normalized=True)
-    index_type = np.uint16 if len(positions) <= UNORM16 else np.uint32
-    indices = writer.add_array(primitive.triangles.astype(index_type).ravel(), ELEMENT_ARRAY_BUFFER)
-    return {"attributes": attributes, "indices": indices}
+            attributes[key] = writer.add_array(unsigned_shorts(values), normalized=True)
+    return {"attributes": attributes, "indices": writer.add_triangles(primitive.triangles, len(positions))}
 
 
 def _material(primitive: PreviewPrimitive) -> dict[str, Any]:

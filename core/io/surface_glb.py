@@ -4,7 +4,7 @@ import numpy as np
 
 from ..image.color import linear_of_bytes
 from ..surface.isosurface import Surface
-from .gltf import ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
+from .gltf import ELEMENT_ARRAY_BUFFER, UNSIGNED_ONE, GlbWriter, to_gltf_frame, unsigned_shorts
 
 
 def glb_bytes(surface: Surface, generator: str) -> bytes:
@@ -18,8 +18,8 @@ def glb_bytes(surface: Surface, generator: str) -> bytes:
         The file.
     """
     # 16 bits: in eight, linear colors show bands in the dark.
-    color = np.full((len(surface.vertices), 4), 65535, np.uint16)
-    color[:, :3] = (linear_of_bytes()[surface.colors] * 65535).round()
+    color = np.full((len(surface.vertices), 4), UNSIGNED_ONE, np.uint16)
+    color[:, :3] = unsigned_shorts(linear_of_bytes()[surface.colors])
     writer = GlbWriter()
     attributes = {
         "POSITION": writer.add_array(to_gltf_frame(surface.vertices), bounds=True),

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.io.gltf import COMPONENTS, ELEMENT_ARRAY_BUFFER, GlbWriter, to_gltf_frame
+from core.hair.groom import FacialHair, HairCards, HairGroom, HairStrands
+from core.io.gltf import (
+    COMPONENTS,
+    ELEMENT_ARRAY_BUFFER,
+    GlbWriter,
+    signed_bytes,
+    to_gltf_frame,
+    unsigned_shorts,
+)
+from core.io.hair_glb import hair_glb_bytes
 
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 TYPES = {number: np.dtype(name) for name, number in COMPONENTS.items()}
@@ -64,6 +73,43 @@ def test_arrays_are_found_again(count, width, name, zero, seed):
     np.testing.assert_array_equal(dense, values)
     np.testing.assert_array_equal(sparse, values)
     np.testing.assert_array_equal(found[:, 0], indices)
+
+
+@pytest.mark.parametrize(("vertices", "kind"), [(65_535, "uint16"), (65_536, "uint32")])
+def test_indices_are_no_wider_than_they_have_to_be(vertices, kind):
+    triangles = np.array([[0, 1, vertices - 1]])
+    writer = GlbWriter()
+    writer.add_triangles(triangles, vertices)
+    (found,) = read(writer.finish({}, "test"))
+    assert found.dtype == kind
+    np.testing.assert_array_equal(found[:, 0], triangles[0])
+
+
+def test_cards_of_many_vertices_keep_their_triangles():
+    """`HairSettings` may ask for more cards than indices of two bytes reach."""
+    rows = 35_000
+    count = 2 * rows
+    along = np.linspace(0, 1, rows, dtype=np.float32).repeat(2)
+    edge = np.tile([0.0, 1.0], rows).astype(np.float32)
+    vertices = np.column_stack([edge, 0 * along, 1 - along])
+    triangles = (2 * np.arange(rows - 1)[:, None] + [0, 1, 2]).astype(np.int32)
+    normals = np.tile(np.float32([0, -1, 0]), (count, 1))
+    colors, none = np.zeros((count, 3), np.uint8), np.zeros(1, np.uint8)
+    uv, card = np.column_stack([edge, 1 - along]), np.zeros(count, np.int32)
+    cards = HairCards(vertices, triangles, normals, uv, colors, card, along, none, none)
+    nowhere = np.zeros((1, 2, 3), np.float32)
+    strands = HairStrands(nowhere, card[:3][None], nowhere[:, 0], uv[:1], colors[None, :2])
+    brows = FacialHair("brows", cards, strands, triangles, normals, 0.01)
+    glb = hair_glb_bytes(HairGroom(None, None, None, None, None, 0.0, facial=(brows,)), "test")
+    indices = next(found for found in read(glb) if found.dtype == np.uint32)
+    np.testing.assert_array_equal(indices[:, 0], triangles.ravel())
+
+
+def test_integers_stand_for_fractions():
+    np.testing.assert_array_equal(
+        unsigned_shorts(np.array([-0.1, 0, 0.5, 1, 2])), [0, 0, 32768, 65535, 65535]
+    )
+    np.testing.assert_array_equal(signed_bytes(np.array([-2, -1, 0, 0.5, 1])), [-127, -127, 0, 64, 127])
 
 
 @pytest.mark.parametrize(
