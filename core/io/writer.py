@@ -20,9 +20,12 @@ from . import hair_files
 from . import head_files as assets
 from . import preview_glb as preview
 from .head_ply import head_document, head_ply_bytes
+from .image_bytes import texture_bytes
 from .ply import ply_bytes
 from .surface_glb import glb_bytes
 
+#: What is written last: a folder that has it is complete.
+MANIFEST = "face.json"
 #: Raised whenever face.json changes so that a reader has to know.
 SCHEMA_VERSION = 1
 #: Side, pixels, of photo.png, the picture of the face that is laid beside the head.
@@ -80,8 +83,6 @@ def png_bytes(rgb: np.ndarray) -> bytes:
     Raises:
         ValueError: It cannot be encoded.
     """
-    from .image_bytes import texture_bytes
-
     return texture_bytes(rgb, noisy=True)
 
 
@@ -210,6 +211,9 @@ def write_reconstruction(
 ) -> dict[str, Path]:
     """Write all files of a reconstruction; face.json comes last: a folder that has it is complete.
 
+    So face.json of an earlier reconstruction goes before the first of its files is replaced. Where the new
+    files do not fit onto the disk, all of the earlier ones stay.
+
     Args:
         reconstruction: What is written.
         photo: The photo it was made from.
@@ -221,6 +225,7 @@ def write_reconstruction(
 
     Raises:
         OutputError: If something cannot be written.
+        ValueError: If a picture cannot be encoded.
     """
     folder = Path(folder)
     points = {"points": points_json(reconstruction.landmark_points)}
@@ -240,12 +245,10 @@ def write_reconstruction(
         if preview_model:
             ready[preview.FILE_NAME] = pool.submit(_preview_model, reconstruction)
     files = {name: future.result() for name, future in ready.items()}
-    document = manifest(reconstruction, photo, files)
-    files["face.json"] = readable_json(document).encode()
+    files[MANIFEST] = readable_json(manifest(reconstruction, photo, files)).encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            write_atomically(folder / name, data)
+        _replace_files(folder, files)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(
@@ -271,10 +274,33 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         OSError: If it cannot be written; nothing is left of it then.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         temporary.write_bytes(data)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _replace_files(folder: Path, files: dict[str, bytes]) -> None:
+    """Write a folder's files, by name, under other names, and move them to their own when all are complete.
+
+    MANIFEST, the last of them, is not there while they are moved. Raises OSError if they cannot be written.
+    """
+    temporaries = {folder / name: _temporary(folder / name) for name in files}
+    try:
+        for temporary, data in zip(temporaries.values(), files.values(), strict=True):
+            temporary.write_bytes(data)
+        (folder / MANIFEST).unlink(missing_ok=True)
+        for path, temporary in temporaries.items():
+            temporary.replace(path)
+    except BaseException:
+        for temporary in temporaries.values():
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def _temporary(path: Path) -> Path:
+    """The other name of a file that is not complete yet."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -179,6 +179,33 @@ def test_writing_again_replaces(files, head, photo):
     assert len(json.loads(files["landmarks.json"].read_text())["points"]) == 478
 
 
+def test_a_folder_is_as_it_was_or_incomplete_when_writing_again_fails(files, head, photo, monkeypatch):
+    """An earlier face.json would say of new files what is not true, and nothing of their sizes may tell."""
+    folder = files["face.json"].parent
+    write_reconstruction(head, photo, folder)
+    before = {name: path.read_bytes() for name, path in files.items()}
+    full = OSError(28, "No space left on device")
+
+    def fails_at(name, real):
+        def method(path, *args):
+            if name in path.name:
+                raise full
+            return real(path, *args)
+
+        return method
+
+    with monkeypatch.context() as patch, pytest.raises(errors.OutputError, match="make room"):
+        patch.setattr(Path, "write_bytes", fails_at("photo.png", Path.write_bytes))
+        write_reconstruction(head, photo, folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    with monkeypatch.context() as patch, pytest.raises(errors.OutputError):
+        patch.setattr(Path, "replace", fails_at("photo.png", Path.replace))
+        write_reconstruction(head, photo, folder)
+    assert {path.name for path in folder.iterdir()} == before.keys() - {"face.json"}
+    write_reconstruction(head, photo, folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_folder_that_cannot_be_written(tmp_path, head, photo):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(errors.OutputError, match="choose another folder"):
