@@ -113,8 +113,8 @@ def eye_colors(
             [color * np.exp(correction.of(np.log(np.maximum(color, DARK)))) for color in found]
             for found in (iris_pixels, white_pixels)
         )
-    iris_color = _quantile_mean(iris_pixels, IRIS_QUANTILES)
-    white = _quantile_mean(white_pixels, WHITE_QUANTILES)
+    iris = _unless_black(_quantile_mean(iris_pixels, IRIS_QUANTILES))
+    white = _unless_black(_quantile_mean(white_pixels, WHITE_QUANTILES))
     whiteness = WHITE if white is None else 0.5 * (white + WHITE * (white @ LUMINANCE) / (WHITE @ LUMINANCE))
     whiteness = _of_white_hue(whiteness)
     brown = BROWN * (whiteness @ LUMINANCE) / (WHITE @ LUMINANCE)
@@ -123,10 +123,15 @@ def eye_colors(
         low, high = (factor * float(skin @ LUMINANCE) for factor in WHITE_OVER_SKIN)
         limits = (min(limits[0], low), min(limits[1], high))
     return EyeColors(
-        _limited(brown if iris_color is None else iris_color * LID_SHADE, IRIS_LIMITS),
+        _limited(brown if iris is None else iris * LID_SHADE, IRIS_LIMITS),
         _limited(whiteness, limits),
-        iris_color is not None,
+        iris is not None,
     )
+
+
+def _unless_black(color: np.ndarray | None) -> np.ndarray | None:
+    """The color (3,); None for black, which has no hue: it is what dark glasses and deep shadows leave."""
+    return None if color is None or color @ LUMINANCE < DARK else color
 
 
 def _of_white_hue(color: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Where irises are painted."""
+"""The colors of eyes, and where irises are painted."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,30 @@ from core.runtime.weights import models_folder
 from core.template.eye_surfaces import OUTWARD_DEG, iris_axis
 from core.template.topology import EYE_LEFT, EYE_RIGHT, HeadTopology
 from core.texture.atlas import Atlas
+from core.texture.eyes import IRISES, OUTLINES, eye_colors
 from core.texture.procedural import eye_directions
+
+
+def looking_ahead():
+    """Landmarks (478, 2) of two wide open eyes in a photo of 400 x 200 pixels."""
+    landmarks = np.zeros((478, 2))
+    for outline, iris, x in zip(OUTLINES, IRISES, (100.0, 300.0), strict=True):
+        for index, (width, height) in ((outline, (40, 18)), (iris[1:], (14, 14))):
+            angle = np.linspace(0, 2 * np.pi, len(index), endpoint=False)
+            places = np.stack([x + width * np.cos(angle), 100 + height * np.sin(angle)], 1)
+            landmarks[list(index)] = places
+        landmarks[iris[0]] = (x, 100)
+    return landmarks
+
+
+@pytest.mark.filterwarnings("error")
+def test_eyes_behind_black_glasses_have_usual_colors():
+    black = eye_colors(np.zeros((200, 400, 3), np.uint8), looking_ahead())
+    unseen = eye_colors(np.zeros((200, 400, 3), np.uint8), looking_ahead() + 5000)
+    assert not black.from_photo
+    np.testing.assert_array_equal(black.iris, unseen.iris)
+    np.testing.assert_array_equal(black.white, unseen.white)
+    assert eye_colors(np.full((200, 400, 3), 8, np.uint8), looking_ahead()).from_photo
 
 
 @pytest.mark.parametrize(("name", "side"), [(EYE_LEFT, 1), (EYE_RIGHT, -1)])
