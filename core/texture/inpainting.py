@@ -7,6 +7,7 @@ import numpy as np
 
 from ..geometry.visibility import ramp
 from ..template.topology import INNER, SKIN, HeadTopology
+from .skin_locus import luminance_of, skin_color
 
 #: Weight of an edge's two colors being alike, beside the weight 1 of an observed one.
 STIFFNESS = 0.05
@@ -36,6 +37,8 @@ DARK = 4e-3
 MIN_WEIGHT = 15
 #: Weight, of the greatest, from which on a vertex is an example of its kind.
 EXAMPLE_WEIGHT = 0.3
+#: CIE lightness of the skin of a head of which nothing was seen: the middle of measured faces'.
+UNSEEN_LIGHTNESS = 50.0
 
 
 class SmoothCompletion:
@@ -138,8 +141,12 @@ def complete_colors(
         plain: (V,) 0..1, where plain skin is.
 
     Returns:
-        (V, 3) float32 linear colors of the skin, and of the hair, everywhere.
+        (V, 3) float32 linear colors of the skin, and of the hair, everywhere; where nothing is known, both
+        are usual skin.
     """
+    if not weight.any():
+        usual = np.exp(skin_color(luminance_of(UNSEEN_LIGHTNESS))).astype(np.float32)
+        return np.tile(usual, (len(colors), 1)), np.tile(usual, (len(colors), 1))
     fields = []
     skin, hair, example = weight * (1 - scalp) ** 2, weight * scalp**2, weight * plain
     skin, example = (w if w.sum() > MIN_WEIGHT else weight for w in (skin, example))

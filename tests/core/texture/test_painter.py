@@ -232,6 +232,16 @@ def test_unusual_sizes_are_refused(topology):
         AlbedoPainter(topology, 1000)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_head_that_the_photo_does_not_show_has_usual_skin(painter, astronauts):
+    one = astronauts
+    aside = HeadPose(one.lifted.pose.rotation, one.lifted.pose.translation + np.array([5.0, 0, 0]))
+    unseen = painter.paint(one.rgb, one.lifted.frame, aside, one.head, one.face.points)
+    assert unseen.fractions["filled"] == 1
+    red, green, blue = np.median(unseen.image[unseen.mask == COMPLETED][:, :3], axis=0)
+    assert 220 > red > green > blue > 60
+
+
 def test_a_gray_beard_under_a_hat_does_not_make_the_neck_gray(topology):
     painter = PhotoAlbedo(topology, 1024, TextureSettings())
     regions, height = painter.regions, topology.vertices[:, 2]
