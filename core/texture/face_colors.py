@@ -117,6 +117,8 @@ def face_colors(
         skin &= label == SegmentClass.SKIN
         lips &= label == SegmentClass.SKIN
         hairs &= (label == SegmentClass.SKIN) | (label == SegmentClass.FACIAL_HAIR)
+    inside = _in_photo(rgb.shape, to_picture)
+    skin, lips, hairs = skin & inside, lips & inside, hairs & inside
     linear = linear_of_bytes_float32()
     iris, white = iris_color(rgb, landmarks), eye_white(rgb, landmarks)
     dark = linear[picture[hairs]]
@@ -152,7 +154,10 @@ def _similarity(points: np.ndarray) -> np.ndarray:
 
 
 def _cut(rgb: np.ndarray, to_picture: np.ndarray) -> np.ndarray:
-    """(SIZE, SIZE, 3) uint8, a picture of the photo, averaged where that is larger."""
+    """(SIZE, SIZE, 3) uint8, a picture of the photo, averaged where that is larger.
+
+    Other than `image.crop.cut_crop` it averages by powers of two: what contrasts are worth was learned so.
+    """
     scale = float(np.hypot(*to_picture[0, :2]))
     if scale < 0.5:
         # Blurred first, as warpAffine knows no areas.
@@ -160,7 +165,17 @@ def _cut(rgb: np.ndarray, to_picture: np.ndarray) -> np.ndarray:
         rgb = cv2.resize(rgb, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
         inner = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1]])
         to_picture = to_picture @ inner
-    return np.asarray(cv2.warpAffine(rgb, to_picture, (SIZE, SIZE), flags=cv2.INTER_LINEAR))
+    return np.asarray(
+        cv2.warpAffine(rgb, to_picture, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    )
+
+
+def _in_photo(shape: tuple[int, ...], to_picture: np.ndarray) -> np.ndarray:
+    """(SIZE, SIZE) bool: pixels of the face's picture that a photo (H, W, ...) reaches."""
+    inverse = np.linalg.inv(to_picture[:, :2])
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    points = (np.stack([columns, rows], -1) - to_picture[:, 2]) @ inverse.T
+    return np.asarray(((points >= -0.5) & (points <= np.array(shape[1::-1]) - 0.5)).all(-1))
 
 
 def _outline(points: np.ndarray, index: "tuple[int, ...] | range", scale: float) -> np.ndarray:

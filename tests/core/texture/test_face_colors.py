@@ -54,6 +54,19 @@ def test_the_parts_have_their_colors(sample, points, scale):
     assert (found.brows < 0.3 * SKIN).all()
 
 
+@pytest.mark.parametrize("side", [0, 1])
+def test_what_the_photo_cuts_off_is_not_black(sample, points, side):
+    """Half of a brow and some of the lips are beyond the photo's edge: its detector goes on there."""
+    photo, middle = drawn(points, sample.rgb.shape), points[list(BROWS[:10]), side].mean()
+    cut = int(middle)
+    moved = points.copy()
+    moved[:, side] -= cut
+    found = face_colors(np.ascontiguousarray(photo[:, cut:] if side == 0 else photo[cut:]), moved)
+    np.testing.assert_allclose(found.skin, SKIN, rtol=0.03)
+    np.testing.assert_allclose(found.lips, LIP, rtol=0.03)
+    np.testing.assert_allclose(found.brows, HAIR, rtol=0.3)
+
+
 def test_what_hides_the_face_is_not_taken_for_it(sample, points):
     photo = drawn(points, sample.rgb.shape)
     seen, hidden = (
