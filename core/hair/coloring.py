@@ -17,6 +17,8 @@ from .shell_mesh import ShellMesh
 #: Distances from the outline, meters, between which the photo's pixels begin to be hair alone.
 EDGE_FROM = 0.001
 EDGE_TO = 0.0045
+#: How far a pixel's own color is kept, 0..1, from which on it says how much hair's colors vary.
+OWN_COLOR = 0.5
 #: Standard deviations, pixels, of the means that replace pixels at the outline, from fine to coarse.
 FILL_SIGMAS = (2.0, 5.0, 12.0)
 #: Standard deviations, pixels, of the means of what is around the hair.
@@ -151,7 +153,8 @@ class HairColors:
         typical = np.median(photo[own_color], axis=0)
         lightness = np.log(photo.mean(-1) + 8)
         means = [cv2.GaussianBlur(lightness, (0, 0), sigma) for sigma in (CONTRAST_SIGMA, LOCK_SIGMA)]
-        own = weight > 0.5
+        # Of hair that is nowhere wider than its own edge, all says how much it varies.
+        own = weight > OWN_COLOR if (weight > OWN_COLOR).any() else maps.mask
         contrast = float(np.clip((lightness - means[0])[own].std(), *CONTRAST_LIMITS))
         lock_contrast = float(np.clip((means[0] - means[1])[own].std(), *LOCK_LIMITS))
         pixels, distance = maps.pixels_of(mesh.vertices)

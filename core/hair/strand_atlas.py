@@ -118,7 +118,7 @@ def strands_of(lock: int) -> int:
 
 @lru_cache(maxsize=1)
 def paint_strand_atlas() -> StrandAtlas:
-    """Paint it; always the same. Takes a third of a second the first time."""
+    """Paint it; always the same, and read-only. Takes a third of a second the first time."""
     rng = np.random.default_rng(7)
     alpha = np.zeros((HEIGHT, WIDTH), np.uint8)
     light = np.full((HEIGHT, WIDTH), round(255 * MEAN_LIGHTNESS * 0.9), np.uint8)
@@ -148,12 +148,12 @@ def paint_strand_atlas() -> StrandAtlas:
     color = np.dstack([light, light, light, alpha])
     across = np.clip(cv2.GaussianBlur(across, (0, 0), 0.7), -0.8, 0.8)
     up = np.sqrt(1 - across**2)
-    normal = np.dstack([across, np.zeros_like(across), up]) * 127.5 + 127.5
+    normal = np.round(np.dstack([across, np.zeros_like(across), up]) * 127.5 + 127.5).astype(np.uint8)
     along = np.broadcast_to(np.linspace(0, 255, HEIGHT)[:, None], (HEIGHT, WIDTH)).astype(np.uint8)
     ids = np.dstack([along, number, np.zeros_like(number)])
-    for picture in (color, ids):
+    for picture in (color, normal, ids):
         picture.setflags(write=False)
-    return StrandAtlas(color, np.round(normal).astype(np.uint8), ids)
+    return StrandAtlas(color, normal, ids)
 
 
 def _fade(alpha: np.ndarray, line: np.ndarray) -> None:

@@ -73,7 +73,8 @@ class SurfaceMaps:
         normal: (S, S, 3) uint8, tangent space, OpenGL's and glTF's convention: green is up.
         roughness: (S, S) uint8, linear.
         occlusion: (S, S) uint8, linear, 255 is open.
-        thickness: (S, S) uint8, linear, 255 is two centimeters and more: where light goes through.
+        thickness: (S, S) uint8, linear, 255 is two centimeters and more: where light goes through. Read-only:
+            all heads of a topology have the same.
     """
 
     normal: np.ndarray
@@ -133,6 +134,7 @@ class SurfaceMapper:
         self._part_open, part_thick = parts.interpolate(columns[:, 2:], np.arange(len(parts.texel))).T.copy()
         self._thickness = _to_bytes(cv2.resize(thickness, (size, size), interpolation=cv2.INTER_LINEAR))
         self._thickness.ravel()[self._texel] = _to_bytes(part_thick)
+        self._thickness.setflags(write=False)  # all heads share it
         self._part_rough = np.zeros(len(parts.texel), np.float32)
         for index, name in enumerate(topology.part_names):
             value = next(

@@ -15,7 +15,7 @@ from core.detection.mediapipe_topology import BROW_OUTLINES
 from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.geometry.visibility import depth_map
 from core.hair.builder import FacialHairRequest, HairBuilder
-from core.hair.coloring import hair_alone
+from core.hair.coloring import CONTRAST_LIMITS, LOCK_LIMITS, HairColors, hair_alone
 from core.hair.facial_hair import _hair_colors, _is_light
 from core.hair.groom import HairGroom
 from core.hair.masks import SIZE, hair_maps, hanging, maps_frame
@@ -119,6 +119,26 @@ def test_background_in_the_mask_does_not_color_the_hair(builder):
         False,
     ]
     assert np.abs(hair_alone(maps)[0][row, column] - BROWN).max() < 25
+
+
+@pytest.mark.filterwarnings("error")
+def test_hair_in_thin_strips_has_a_contrast(builder):
+    rgb, segmentation, _ = picture_of()
+    strips = np.zeros((SEGMENT_SIZE, SEGMENT_SIZE), bool)
+    strips[60:110, 90:170] = np.arange(80) % 8 < 2  # 4 mm wide
+    probabilities = segmentation.probabilities.copy()
+    probabilities[:, strips] = 0
+    probabilities[SegmentClass.HAIR][strips] = 1
+    thin, topology = Segmentation(probabilities, segmentation.frame), builder.topology
+    maps = hair_maps(rgb, thin, CAMERA, POSE, topology.vertices, topology.triangles)
+    weight = hair_alone(maps)[1]
+    assert maps.hair_cm2 > 20 and 0 < weight.max() < 0.5
+    corners = np.array([[-0.05, 0, 0.05], [0.05, 0, 0.05], [0, 0, 0.1]])
+    normals = np.tile(np.float32([0, -1, 0]), (3, 1))
+    mesh = ShellMesh(corners, np.array([[0, 1, 2]]), normals, np.zeros(3, bool), np.zeros(3, np.float32))
+    colors = HairColors.of(maps, mesh)
+    assert CONTRAST_LIMITS[0] <= colors.contrast <= CONTRAST_LIMITS[1]
+    assert LOCK_LIMITS[0] <= colors.lock_contrast <= LOCK_LIMITS[1]
 
 
 def test_some_cards_stand_out_of_the_hair(made, builder):
@@ -483,6 +503,11 @@ def test_a_head_with_brows_and_a_full_beard_fits_its_file(bearded, builder):
 
 def len_of_atlas():
     return sum(len(strand_atlas_files()[name]) for name in ("hair_cards", "hair_cards_normal"))
+
+
+def test_the_atlas_that_all_heads_share_cannot_be_changed():
+    atlas = paint_strand_atlas()
+    assert not any(picture.flags.writeable for picture in (atlas.color, atlas.normal, atlas.ids))
 
 
 def test_single_hairs_of_the_atlas_fade_to_their_tips():

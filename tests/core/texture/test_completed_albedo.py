@@ -409,6 +409,7 @@ def test_maps_do_not_depend_on_the_blocks_that_they_are_made_in(mapper, monkeypa
     whole = mapper.maps(detail)
     for name in ("normal", "roughness", "occlusion", "thickness"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+    assert not parts.thickness.flags.writeable  # the next head has it, too
 
 
 def test_a_part_of_the_skin_is_enlarged_as_all_of_it(topology, model):
