@@ -15,6 +15,38 @@ MIRRORED = 192
 OBSERVED = 255
 
 
+def texel_kinds(observed: np.ndarray, mirrored: np.ndarray, completed: np.ndarray) -> np.ndarray:
+    """Where most of each texel's color comes from.
+
+    Args:
+        observed: (...) float, the fraction that the photo shows.
+        mirrored: (...) the same that is mirrored.
+        completed: (...) the same that is completed.
+
+    Returns:
+        (...) uint8: OBSERVED, MIRRORED or COMPLETED.
+    """
+    other = np.where(mirrored >= completed, np.uint8(MIRRORED), np.uint8(COMPLETED))
+    return np.where(observed >= np.maximum(mirrored, completed), np.uint8(OBSERVED), other)
+
+
+def kind_fractions(kinds: np.ndarray, of_face: np.ndarray) -> dict[str, float]:
+    """How much of the skin and of the face is observed, mirrored and completed.
+
+    Args:
+        kinds: (n,) uint8 of the skin's texels, see `texel_kinds`.
+        of_face: (n,) bool, which of them are the face's.
+
+    Returns:
+        `Albedo.fractions`.
+    """
+    return {
+        prefix + name: float((kinds[chosen] == value).mean())
+        for prefix, chosen in (("", slice(None)), ("face_", of_face))
+        for name, value in (("observed", OBSERVED), ("mirrored", MIRRORED), ("filled", COMPLETED))
+    }
+
+
 @dataclass(frozen=True)
 class Albedo:
     """A texture for the template's coordinates.

@@ -13,11 +13,12 @@ from ..runtime.timing import Clock
 from ..segmentation.segments import Segmentation
 from ..template.regions import Regions
 from ..template.topology import CLEAR, SKIN, HeadTopology
-from .albedo import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, Albedo
+from .albedo import EMPTY, PAINTED, Albedo, kind_fractions, texel_kinds
 from .albedo_model import AlbedoModel
 from .atlas import Atlas, texel_coordinates
 from .eyes import eye_colors
 from .face_colors import face_colors
+from .padding import nearest_texels
 from .part_painter import PartPainter
 from .settings import PaintOptions, TextureSettings
 from .skin_painter import PLAIN, SkinLayer, SkinPainter
@@ -99,7 +100,7 @@ class CompletedAlbedo:
         around, source, empty = self._padding
         flat[around] = flat[source]
         flat[empty] = 0
-        mask, fractions = self._kinds(skin)
+        mask, fractions = self._mask(skin)
         detail = skin.detail
         del skin  # its colors take 50 MB
         clock.lap("paint")
@@ -124,35 +125,21 @@ class CompletedAlbedo:
 
     def _pad(self, reach: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Texels around the parts but for the skin's, the parts' nearest ones, and texels far from all."""
-        free = np.ones((self.size, self.size), np.uint8)
-        free.ravel()[self.parts.texel] = 0
-        distance, label = cv2.distanceTransformWithLabels(
-            free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-        )
+        distance, nearest = nearest_texels(self.parts.texel, self.size)
         to_skin = cv2.distanceTransform(1 - self.skin_cover, cv2.DIST_L2, 5)
         around = np.flatnonzero(
             ((distance > 0) & (distance <= reach) & (to_skin > 0) & (to_skin >= distance)).ravel()
         )
-        source = np.zeros(int(label.max()) + 1, np.int64)
-        source[label.ravel()[self.parts.texel]] = self.parts.texel
         empty = np.flatnonzero(((distance > reach) & (to_skin > reach)).ravel())
-        return around, source[label.ravel()[around]], empty
+        return around, self.parts.texel[nearest[around]], empty
 
-    def _kinds(self, skin: SkinLayer) -> tuple[np.ndarray, dict[str, float]]:
+    def _mask(self, skin: SkinLayer) -> tuple[np.ndarray, dict[str, float]]:
         """The mask, and the fractions of the skin's and the face's texels by how they were made."""
-        missing = 1 - skin.observed - skin.mirrored
-        other = np.where(skin.mirrored >= missing, np.uint8(MIRRORED), np.uint8(COMPLETED))
-        kinds = np.where(skin.observed >= np.maximum(skin.mirrored, missing), np.uint8(OBSERVED), other)
+        kinds = texel_kinds(skin.observed, skin.mirrored, 1 - skin.observed - skin.mirrored)
         mask = cv2.resize(kinds, (self.size, self.size), interpolation=cv2.INTER_NEAREST)
         mask[self.skin_cover == 0] = EMPTY
         mask.ravel()[self.parts.texel] = PAINTED
-        of_texels = kinds.ravel()[self.skin.sampler.texel]
-        fractions = {
-            prefix + name: float((of_texels[chosen] == value).mean())
-            for prefix, chosen in (("", slice(None)), ("face_", self._face))
-            for name, value in (("observed", OBSERVED), ("mirrored", MIRRORED), ("filled", COMPLETED))
-        }
-        return mask, fractions
+        return mask, kind_fractions(kinds.ravel()[self.skin.sampler.texel], self._face)
 
 
 def skin_coverage(topology: HeadTopology, size: int) -> np.ndarray:

@@ -55,6 +55,24 @@ def grain_level(
     return skin + (hair - skin) * scalp
 
 
+def nearest_texels(texel: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each texel of a texture, the nearest of the covered ones.
+
+    Args:
+        texel: (N,) int, y * size + x, the covered ones.
+        size: Side of the texture, texels.
+
+    Returns:
+        (size, size) float32, how far it is, texels; and (size * size,) int32, its index into `texel`.
+    """
+    free = np.ones((size, size), np.uint8)
+    free.ravel()[texel] = 0
+    distance, label = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    index = np.zeros(int(label.max()) + 1, np.int32)
+    index[label.ravel()[texel]] = np.arange(len(texel), dtype=np.int32)
+    return distance, index[label.ravel()]
+
+
 def dilate_texels(image: np.ndarray, texel: np.ndarray, reach: int = TextureSettings.padding) -> np.ndarray:
     """Let covered texels go on around the islands: each free one takes the nearest covered one's color.
 
@@ -66,14 +84,10 @@ def dilate_texels(image: np.ndarray, texel: np.ndarray, reach: int = TextureSett
     Returns:
         The image.
     """
-    free = np.ones(image.shape[:2], np.uint8)
-    free.ravel()[texel] = 0
-    distance, label = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    distance, nearest = nearest_texels(texel, len(image))
     around = np.flatnonzero((distance.ravel() > 0) & (distance.ravel() <= reach))
-    source = np.zeros(int(label.max()) + 1, np.int64)
-    source[label.ravel()[texel]] = texel
     flat = image.reshape(-1, image.shape[2])
-    flat[around] = flat[source[label.ravel()[around]]]
+    flat[around] = flat[texel[nearest[around]]]
     return image
 
 

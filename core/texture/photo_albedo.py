@@ -16,7 +16,7 @@ from ..image.sampling import sample_image, sample_photo_linear
 from ..runtime.timing import Clock
 from ..template.regions import Regions, scalp_weight
 from ..template.topology import INNER, SKIN, HeadTopology
-from .albedo import COMPLETED, MIRRORED, OBSERVED, PAINTED, Albedo
+from .albedo import PAINTED, Albedo, kind_fractions, texel_kinds
 from .atlas import Atlas
 from .delighting import relative_shading
 from .eyes import EyeColors, eye_colors
@@ -212,7 +212,7 @@ class PhotoAlbedo:
         return means.astype(np.float32), total[:, -1].astype(np.float32) * (REFERENCE_SIZE / self.size) ** 2
 
     def _complete(self, colors: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Colors (n, 3) of the skin's texels, and which of OBSERVED, MIRRORED and COMPLETED they are."""
+        """Colors (n, 3) of the skin's texels, and where they come from, see `texel_kinds`."""
         mirrored, mirror_weight = self._mirrored(colors, weight)
         known = weight + mirror_weight
         mixed = (colors * weight[:, None] + mirrored * mirror_weight[:, None]) / np.maximum(known, 1e-3)[
@@ -228,9 +228,7 @@ class PhotoAlbedo:
         level = grain_level(mixed, known, smooth, self._region[0], self.settings.grain_fraction)
         completed *= np.exp(level * self._grain_field[self.atlas.texel[self._skin]])[:, None]
         mixed = completed + (mixed - completed) * known[:, None]
-        missing = 1 - known
-        other = np.where(mirror_weight >= missing, np.uint8(MIRRORED), np.uint8(COMPLETED))
-        return mixed, np.where(weight >= np.maximum(mirror_weight, missing), np.uint8(OBSERVED), other)
+        return mixed, texel_kinds(weight, mirror_weight, 1 - known)
 
     def _mirrored(self, colors: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Colors (n, 3) of the skin's texels from the other side of the head, in this side's tone, and their
@@ -259,11 +257,5 @@ class PhotoAlbedo:
         skin_texels = parts.of_part[SKIN]
         linear[skin_texels] = continued[skin_texels]
         image = atlas.image(np.column_stack([linear_to_bytes(linear), parts.alpha]))
-        only_skin = made[skin_texels]
-        plain = self._face_texels
-        fractions = {
-            prefix + name: float((only_skin[chosen] == value).mean())
-            for prefix, chosen in (("", slice(None)), ("face_", plain))
-            for name, value in (("observed", OBSERVED), ("mirrored", MIRRORED), ("filled", COMPLETED))
-        }
+        fractions = kind_fractions(made[skin_texels], self._face_texels)
         return dilate_texels(image, atlas.texel, self.settings.padding), atlas.image(made), fractions

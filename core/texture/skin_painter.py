@@ -17,10 +17,12 @@ from ..image.sampling import sample_photo_linear
 from ..template.regions import Regions, brow_weight
 from ..template.topology import SKIN, HeadTopology
 from .albedo_model import DARK, AlbedoFit, AlbedoModel
+from .blocks import half_span, row_blocks
 from .delighting import relative_shading, without_sheen
 from .detail import CHANNELS, DetailLayer
 from .face_colors import FaceColors
 from .inpainting import SmoothCompletion
+from .padding import nearest_texels
 from .settings import PaintOptions, TextureSettings
 from .skin_sampler import SkinSampler, SkinView, side_weight
 from .skin_tone import colorfulness, tone_correction
@@ -82,8 +84,6 @@ BROW_REMOVAL = 0.004
 BROW_STIFFNESS = 0.1
 #: Of how many texels one says whether the photo has colors.
 COLOR_STEP = 16
-#: Rows of a picture that are worked on at a time, so that what is in between stays small.
-BLOCK_ROWS = 128
 #: How many times smooth light and albedo are found in turn.
 LIGHT_ROUNDS = 2
 
@@ -128,7 +128,7 @@ class SkinPainter:
         self.regions = Regions.of(topology)
         self.completion = SmoothCompletion(topology)
         self.sampler = SkinSampler(topology, size // 2)
-        self._fill = _nearest(self.sampler.texel, size // 2)
+        _, self._fill = nearest_texels(self.sampler.texel, size // 2)
         regions = [self.regions.features, self.regions.beard, self.regions.neck]
         features, beard, neck = self.sampler.at_texels(np.column_stack(regions)).T.copy()
         before_ear = self.sampler.beside_ear
@@ -398,17 +398,10 @@ class SkinPainter:
     def _in_box(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
         """(h, w) or (h, w, C) float32: `_full` in a box alone."""
         size = self.sampler.size
-        # With the texels around it, which those at its edge are interpolated from.
-        low = [max(span.start // 2 - 1, 0) for span in box]
-        rows, columns = (
-            slice(first, min(span.stop // 2 + 1, size)) for first, span in zip(low, box, strict=True)
-        )
+        (rows, rows_of_full), (columns, columns_of_full) = (half_span(span, size) for span in box)
         picture = np.asarray(values, np.float32)[self._fill.reshape(size, size)[rows, columns]]
         full = cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
-        rows, columns = (
-            slice(span.start - 2 * first, span.stop - 2 * first) for first, span in zip(low, box, strict=True)
-        )
-        return full[rows, columns]
+        return full[rows_of_full, columns_of_full]
 
     def _half(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
         """(S/2, S/2) float32: means of values (h, w) in a box, 0 outside of it."""
@@ -514,11 +507,10 @@ class SkinPainter:
 
 
 def _blocks(box: tuple[slice, slice]) -> Iterator[tuple[slice, tuple[slice, slice]]]:
-    """Rows of a picture of a box, BLOCK_ROWS at a time, and the part of the box that they are."""
+    """Rows of a picture of a box, some at a time, and the part of the box that they are."""
     rows, columns = box
-    for start in range(rows.start, rows.stop, BLOCK_ROWS):
-        stop = min(start + BLOCK_ROWS, rows.stop)
-        yield slice(start - rows.start, stop - rows.start), (slice(start, stop), columns)
+    for block in row_blocks(rows):
+        yield slice(block.start - rows.start, block.stop - rows.start), (block, columns)
 
 
 def _sampled(picture: np.ndarray, at: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
@@ -536,13 +528,3 @@ def _green(logs: np.ndarray) -> np.ndarray:
     """(n,) how much greener than expected colors are, of natural logarithms (n, 3) beside that."""
     red, green, blue = logs.T
     return np.asarray(green - np.maximum(red, blue))
-
-
-def _nearest(texel: np.ndarray, size: int) -> np.ndarray:
-    """(size * size,) int32: for each texel of a texture, the nearest of the covered ones (n,)."""
-    free = np.ones((size, size), np.uint8)
-    free.ravel()[texel] = 0
-    _, label = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    source = np.zeros(int(label.max()) + 1, np.int32)
-    source[label.ravel()[texel]] = np.arange(len(texel), dtype=np.int32)
-    return source[label.ravel()]

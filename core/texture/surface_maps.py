@@ -16,6 +16,7 @@ from ..detection.mediapipe_topology import LIPS
 from ..template.regions import Regions
 from ..template.topology import HeadTopology
 from .atlas import Atlas
+from .blocks import half_span, row_blocks
 from .padding import dilate_texels
 from .skin_sampler import SkinSampler
 
@@ -58,8 +59,7 @@ LIP_REACH = 0.004
 LIP_FADE = 0.003
 #: Darkening of cavities, fraction of what the relief's depth of one texel of 2048 hides.
 CAVITY_OCCLUSION = 0.12
-#: Rows of the maps that are made at a time, and how many around them are looked at; even numbers.
-BLOCK_ROWS = 128
+#: Rows around those that are made at a time that are looked at, too; an even number.
 HALO_ROWS = 4
 #: Thickness, meters, that is white in the map.
 FULL_THICKNESS = 0.02
@@ -154,15 +154,13 @@ class SurfaceMapper:
         relief = self._relief_parts(detail)
         normal = np.empty((self.size, self.size, 3), np.uint8)
         rough, occlusion = (np.empty((self.size, self.size), np.uint8) for _ in range(2))
-        # Block by block, so that what is in between stays in the processor's cache.
-        for start in range(0, self.size, BLOCK_ROWS):
-            rows = slice(start, min(start + BLOCK_ROWS, self.size))
+        for rows in row_blocks(slice(0, self.size)):
             self._block(relief, rows, normal[rows], rough[rows], occlusion[rows])
         return SurfaceMaps(normal, rough, occlusion, self._thickness)
 
     def _block(
         self,
-        relief: "ReliefParts",
+        relief: ReliefParts,
         rows: slice,
         normal: np.ndarray,
         roughness: np.ndarray,
@@ -193,14 +191,14 @@ class SurfaceMapper:
         openness.ravel()[texel] = self._part_open[parts]
         occlusion[:] = _to_bytes(openness * (1 - deep))
 
-    def _relief_parts(self, detail: np.ndarray) -> "ReliefParts":
+    def _relief_parts(self, detail: np.ndarray) -> ReliefParts:
         """What the relief is made of, for the fine structure (S, S) of the skin's lightness."""
         pores = cv2.GaussianBlur(detail, (0, 0), PORE_SIGMA * self._scale)
         # The widest blur is done at half the resolution, which has all that it leaves.
         half = cv2.resize(pores, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         return ReliefParts(detail, pores, cv2.GaussianBlur(half, (0, 0), WRINKLE_SIGMA * self._scale / 2))
 
-    def _height(self, relief: "ReliefParts", rows: slice) -> np.ndarray:
+    def _height(self, relief: ReliefParts, rows: slice) -> np.ndarray:
         """(h, S) float32 height, texels, of some rows."""
         around = slice(max(rows.start - HALO_ROWS, 0), min(rows.stop + HALO_ROWS, self.size))
         inner = slice(rows.start - around.start, rows.stop - around.start)
@@ -213,9 +211,9 @@ class SurfaceMapper:
 
     def _enlarged(self, picture: np.ndarray, rows: slice) -> np.ndarray:
         """(h, S) of rows, from an even one to an even one, of a picture (S/2, S/2) enlarged."""
-        low, high = max(rows.start // 2 - 1, 0), min(rows.stop // 2 + 1, len(picture))
-        part = cv2.resize(picture[low:high], (self.size, 2 * (high - low)), interpolation=cv2.INTER_LINEAR)
-        return np.ascontiguousarray(part[rows.start - 2 * low : rows.stop - 2 * low])
+        small_rows, own_rows = half_span(rows, len(picture))
+        part = cv2.resize(picture[small_rows], None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
+        return np.ascontiguousarray(part[own_rows])
 
 
 def _limited(values: np.ndarray) -> np.ndarray:

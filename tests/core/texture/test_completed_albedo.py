@@ -12,7 +12,7 @@ from core.segmentation.segmenter import Segmenter
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
 from core.template.regions import Regions
 from core.template.topology import MAKEHUMAN_UV, SKIN
-from core.texture import surface_maps
+from core.texture import blocks
 from core.texture.albedo_model import AlbedoModel
 from core.texture.atlas import Atlas, texel_coordinates
 from core.texture.delighting import without_sheen
@@ -405,7 +405,7 @@ def mapper(topology):
 def test_maps_do_not_depend_on_the_blocks_that_they_are_made_in(mapper, monkeypatch):
     detail = np.random.default_rng(0).normal(0, 0.05, (1024, 1024)).astype(np.float32)
     parts = mapper.maps(detail)
-    monkeypatch.setattr(surface_maps, "BLOCK_ROWS", 1024)
+    monkeypatch.setattr(blocks, "BLOCK_ROWS", 1024)
     whole = mapper.maps(detail)
     for name in ("normal", "roughness", "occlusion", "thickness"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
