@@ -10,14 +10,14 @@ from ..geometry.visibility import depth_map
 from ..image.color import srgb_to_linear
 from ..image.crop import cut_crop
 from ..image.sampling import sample_image
-from ..segmentation.segments import SEGMENT_SIZE, SEGMENT_WIDTH_CM, Segmentation, SegmentClass
+from ..segmentation.segments import SEGMENT_PX_METERS, SEGMENT_SIZE, Segmentation, SegmentClass
 
 #: Pixels of the pictures for one of the segment frame: outlines are finer than the network's pixels.
 SCALE = 2
 #: Side of the pictures, pixels.
 SIZE = SEGMENT_SIZE * SCALE
 #: Meters that a pixel is wide at the head's center.
-METERS_PER_PIXEL = SEGMENT_WIDTH_CM / 100 / SIZE
+METERS_PER_PIXEL = SEGMENT_PX_METERS / SCALE
 #: Spots of fewer square centimeters are no hair.
 SMALLEST_SPOT_CM2 = 3.0
 #: Distances from the hairline, meters, between which hair and skin are compared; window, pixels, and the
@@ -45,6 +45,8 @@ LEAST_HUE_STEP = 0.25
 SKIN_LIGHT = (-1.2, 0.9)
 #: Distance from the mask, meters, from which on its color is that of skin alone.
 SKIN_MARGIN = 0.006
+#: Linear light that is added before logarithms: darker differences are noise.
+LIGHT_FLOOR = 0.01
 #: Pixels that colors are averaged over, that spots and gaps of such skin are opened and closed by.
 SKIN_BLUR = 5
 SKIN_OPENED = 5
@@ -117,7 +119,7 @@ class HairMaps:
         )
         if inner.sum() < LEAST_LINE or outer.sum() < LEAST_LINE:
             return np.inf
-        light = np.log(srgb_to_linear(np.clip(self.colors, 0, 255) / 255) + 0.01)
+        light = log_light(self.colors)
         return float(np.abs(np.median(light[inner], 0) - np.median(light[outer], 0)).mean())
 
     @property
@@ -126,12 +128,24 @@ class HairMaps:
         chosen = self.colors[self.mask & (self.outline > LINE_MARGIN)]
         if not len(chosen):
             chosen = self.colors[self.mask]
-        return np.asarray(np.log(srgb_to_linear(np.clip(np.median(chosen, axis=0), 0, 255) / 255) + 0.01))
+        return log_light(np.median(chosen, axis=0))
 
     @property
     def overhang(self) -> float:
         """Fraction of the mask that is not in front of the head's skin."""
         return float((self.mask & ~np.isfinite(self.depth)).sum() / max(self.mask.sum(), 1))
+
+
+def log_light(colors: np.ndarray) -> np.ndarray:
+    """Natural logarithm of the linear light of colors.
+
+    Args:
+        colors: (..., 3) float, sRGB 0..255.
+
+    Returns:
+        (..., 3), in the precision of what was given.
+    """
+    return np.asarray(np.log(srgb_to_linear(np.clip(colors, 0, 255) / 255) + LIGHT_FLOOR))
 
 
 def maps_frame(frame: AffineFrame) -> AffineFrame:
@@ -218,7 +232,7 @@ def skin_in_headwear(
     of_headwear = mask & ~on_head
     if min(of_skin.sum(), of_headwear.sum()) < LEAST_LINE:
         return none
-    light = cv2.blur(np.log(srgb_to_linear(np.clip(colors, 0, 255) / 255) + 0.01), (SKIN_BLUR, SKIN_BLUR))
+    light = cv2.blur(log_light(colors), (SKIN_BLUR, SKIN_BLUR))
     lightness = light.mean(-1)
     hue = light - lightness[..., None]
     skin_hue, headwear_hue = np.median(hue[of_skin], 0), np.median(hue[of_headwear], 0)

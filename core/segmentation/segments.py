@@ -14,6 +14,8 @@ from ..geometry.frames import HEAD_CENTER, AffineFrame, Camera, HeadPose, uprigh
 SEGMENT_SIZE = 256
 #: Width of the segment frame at the head's center, cm: hair down to the collarbones fits at any pose.
 SEGMENT_WIDTH_CM = 56.0
+#: Width of one of its pixels there, meters.
+SEGMENT_PX_METERS = SEGMENT_WIDTH_CM / 100 / SEGMENT_SIZE
 #: Where the head's center lies in the segment frame, x and y, pixels: a little above the middle, as hair and
 #: clothes reach further down than up.
 SEGMENT_CENTER = ((SEGMENT_SIZE - 1) / 2, 111.5)

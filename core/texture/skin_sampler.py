@@ -9,7 +9,7 @@ from ..geometry.frames import CropFrame, HeadPose
 from ..geometry.mesh import shading_normals
 from ..geometry.visibility import ramp
 from ..image.sampling import sample_image, sample_photo_linear
-from ..segmentation.segments import SEGMENT_SIZE, SEGMENT_WIDTH_CM, Segmentation, SegmentClass
+from ..segmentation.segments import SEGMENT_PX_METERS, Segmentation, SegmentClass
 from ..template.regions import Regions
 from ..template.topology import SKIN, HeadTopology
 from .atlas import Atlas
@@ -32,8 +32,6 @@ EAR_FADE = 0.012
 SIDE_REACH = 0.065
 SIDE_FADE = 0.015
 HALF = 0.5
-#: Side of a pixel of the segment frame at the head's center, meters.
-PX_METERS = SEGMENT_WIDTH_CM / 100 / SEGMENT_SIZE
 #: Probability from which on a pixel is hair, where its distance is measured.
 HAIR_PROBABILITY = 0.5
 
@@ -194,7 +192,7 @@ def _hair(segmentation: Segmentation, pixels: np.ndarray) -> tuple[np.ndarray, .
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * HAIR_REACH_PX + 1, 2 * HAIR_REACH_PX + 1))
     around = cv2.dilate(hair, kernel)
     free = (hair < HAIR_PROBABILITY).astype(np.uint8)
-    away = np.float32(PX_METERS) * cv2.distanceTransform(free, cv2.DIST_L2, 5)
+    away = np.float32(SEGMENT_PX_METERS) * cv2.distanceTransform(free, cv2.DIST_L2, 5)
     points = segmentation.frame.photo_to_crop(pixels.astype(np.float64)).astype(np.float32)
     layers = np.stack([around, away, probabilities[SegmentClass.FACIAL_HAIR]], -1)
     near, distance, facial = sample_image(layers, points).T
