@@ -32,6 +32,34 @@ def row_dot(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.einsum("nc,nc->n", one, other)
 
 
+def perpendicular_part(vectors: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """Vectors without what of them runs along axes: of normals, their course along the surface.
+
+    Args:
+        vectors: (N, 3).
+        axes: (N, 3) unit vectors.
+
+    Returns:
+        (N, 3).
+    """
+    return np.asarray(vectors - (vectors * axes).sum(1, keepdims=True) * axes)
+
+
+def even_barycentric(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Points evenly on triangles, of points evenly on a square, whose upper half is folded onto the lower.
+
+    Args:
+        u: (N,) 0..1.
+        v: (N,) 0..1.
+
+    Returns:
+        (N, 3) barycentric coordinates.
+    """
+    outside = u + v > 1
+    u, v = np.where(outside, 1 - u, u), np.where(outside, 1 - v, v)
+    return np.stack([1 - u - v, u, v], 1)
+
+
 def row_cross(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Cross products along the last axis; numpy's takes several times as long on short arrays.
 

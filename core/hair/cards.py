@@ -83,6 +83,9 @@ LENGTHS_PER_SWING = 12
 SWING_ONSET = 0.25
 #: Levels of detail: cards of the last level are these fractions of all.
 LOD_FRACTIONS = (1.0, 0.5, 0.25)
+#: Where roots and tips of cards are in the strand atlas, v: a texel within it.
+ROOT_V = 0.998
+TIP_V = 0.002
 #: Triangles of a quad of a card, of its vertices at the left and the right edge of a row and of the next one,
 #: wound so that they face where the card's normals do: renderers paint the backs of others black.
 QUAD_TRIANGLES = (0, 1, 2, 1, 3, 2)
@@ -193,20 +196,18 @@ def _hair_ribbons(
     thin = (layer == layer.max()) & (np.arange(count) % THIN_EVERY == 1)
     thin |= colors.distance_to_skin(points[:, 0]) < HAIRLINE
     flip = np.where(upright, turned, rng.random(count) < 0.5)
-    uv = _atlas_uv(_locks(thin, upright, curly, rng), flip, along)
+    left, right = lock_columns(_locks(thin, upright, curly, rng))
+    left, right = np.where(flip, right, left), np.where(flip, left, right)
     normal = np.repeat(normals, 2, axis=1).reshape(-1, 3)
     visible = colors.visibility(flat, normal)
     spread = LIGHTNESS_SPREAD * colors.lock_contrast * rng.uniform(-1, 1, count)
     shade = _shade(layer, guides.length, along, spread)
     rgb = colors.at(flat, visible) * shade[:, None] / MEAN_LIGHTNESS
-    first = (np.arange(count) * rows * 2)[:, None, None]
-    row = np.arange(rows - 1)[None, :, None] * 2
-    triangles = first + row + np.array(QUAD_TRIANGLES)
     return HairCards(
         vertices=flat.astype(np.float32),
-        triangles=triangles.reshape(-1, 3).astype(np.int32),
+        triangles=ribbon_triangles(count, rows),
         normals=(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)).astype(np.float32),
-        uv=uv.reshape(-1, 2).astype(np.float32),
+        uv=ribbon_uv(left, right, along),
         colors=np.clip(np.round(rgb), 0, 255).astype(np.uint8),
         card=np.arange(count).repeat(rows * 2).astype(np.int32),
         along=np.tile(along.repeat(2), count).astype(np.float32),
@@ -302,14 +303,36 @@ def _locks(thin: np.ndarray, upright: np.ndarray, curly: bool, rng: np.random.Ge
     return np.where(upright, stray, np.where(thin, few, dense))
 
 
-def _atlas_uv(lock: np.ndarray, flip: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """(C, R, 2, 2) texture coordinates of cards; of some (C,) the lock's left is on the right."""
-    left, right = lock_columns(lock)
-    left, right = np.where(flip, right, left), np.where(flip, left, right)
-    uv = np.empty((len(lock), len(along), 2, 2))
+def ribbon_triangles(count: int, rows: int) -> np.ndarray:
+    """Triangles of cards whose vertices stand together, root first, left and right edge in turn.
+
+    Args:
+        count: How many cards.
+        rows: Rows of vertices of each.
+
+    Returns:
+        (T, 3) int32 into the cards' vertices.
+    """
+    first = (np.arange(count) * rows * 2)[:, None, None]
+    row = np.arange(rows - 1)[None, :, None] * 2
+    return (first + row + np.array(QUAD_TRIANGLES)).reshape(-1, 3).astype(np.int32)
+
+
+def ribbon_uv(left: np.ndarray, right: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """Texture coordinates of cards in the strand atlas.
+
+    Args:
+        left: (C,) 0..1, u of the left edge of each card.
+        right: (C,) the same of the right edge.
+        along: (R,) 0..1 from root to tip, of their rows of vertices.
+
+    Returns:
+        (C * R * 2, 2) float32, v up.
+    """
+    uv = np.empty((len(left), len(along), 2, 2))
     uv[..., 0, 0], uv[..., 1, 0] = left[:, None], right[:, None]
-    uv[..., 1] = (0.998 - 0.996 * along)[None, :, None]
-    return uv
+    uv[..., 1] = (ROOT_V - (ROOT_V - TIP_V) * along)[None, :, None]
+    return uv.reshape(-1, 2).astype(np.float32)
 
 
 def _edge(

@@ -7,13 +7,14 @@ import numpy as np
 
 from ..detection.mediapipe_topology import BROW_OUTLINES
 from ..geometry.frames import Camera, HeadPose
+from ..geometry.mesh import even_barycentric, perpendicular_part
 from ..geometry.visibility import ramp, ray_cosines
 from ..image.color import LUMINANCE, linear_of_bytes_float32, linear_to_srgb
 from ..image.sampling import sample_image
 from ..segmentation.segments import Segmentation, SegmentClass
 from ..template.regions import Regions, brow_weight
 from ..template.topology import HeadTopology
-from .cards import QUAD_TRIANGLES
+from .cards import ribbon_triangles, ribbon_uv
 from .groom import FacialHair, HairCards, HairStrands
 from .settings import HairSettings
 from .skin import Skin
@@ -222,10 +223,7 @@ def _roots(
     count = CANDIDATES[name]
     at = (np.arange(count) + rng.random(count)) / count
     triangle = np.searchsorted(np.cumsum(area) / total, at).clip(0, len(area) - 1)
-    u, v = rng.random((2, count))
-    outside = u + v > 1
-    u, v = np.where(outside, 1 - u, u), np.where(outside, 1 - v, v)
-    barycentric = np.stack([1 - u - v, u, v], 1)
+    barycentric = even_barycentric(*rng.random((2, count)))
     vertices = skin.triangles[triangle]
     region = (weight[vertices] * barycentric).sum(1)
     if name == "brows":  # vertices are too far apart for their outline
@@ -510,12 +508,6 @@ def _bound_ribbons(
     right = left + (lock_columns(lock)[1] - lock_columns(lock)[0]) * LOCK_FRACTION[name]
     turned = rng.random(count) < 0.5
     left, right = np.where(turned, right, left), np.where(turned, left, right)
-    uv = np.empty((count, rows, 2, 2))
-    uv[..., 0, 0], uv[..., 1, 0] = left[:, None], right[:, None]
-    uv[..., 1] = (0.998 - 0.996 * along)[None, :, None]
-    first = (np.arange(count) * rows * 2)[:, None, None]
-    row = np.arange(rows - 1)[None, :, None] * 2
-    triangles = (first + row + np.array(QUAD_TRIANGLES)).reshape(-1, 3)
     middles = points.reshape(-1, 3)
     distance, nearest = skin.distance(middles, 0.1)
     triangle = skin.sample_triangle[nearest]
@@ -528,9 +520,9 @@ def _bound_ribbons(
     flat_normals = normals.reshape(-1, 3).repeat(2, 0)
     cards = HairCards(
         vertices=vertices.reshape(-1, 3).astype(np.float32),
-        triangles=triangles.astype(np.int32),
+        triangles=ribbon_triangles(count, rows),
         normals=_unit(flat_normals).astype(np.float32),
-        uv=uv.reshape(-1, 2).astype(np.float32),
+        uv=ribbon_uv(left, right, along),
         colors=_bytes(rgb.reshape(-1, 3)).repeat(2, 0),
         card=np.arange(count).repeat(rows * 2).astype(np.int32),
         along=np.tile(along.repeat(2), count).astype(np.float32),
@@ -546,7 +538,7 @@ def _blend(corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def _along_skin(directions: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """(R, 3) unit vectors: directions without what points out of the skin."""
-    return _unit(directions - (directions * normals).sum(1, keepdims=True) * normals)
+    return _unit(perpendicular_part(directions, normals))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

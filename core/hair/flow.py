@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from ..geometry.mesh import perpendicular_part
 from ..geometry.visibility import ramp, ray_cosines
 from .grid import Grid
 from .masks import HairMaps, sample
@@ -196,7 +197,7 @@ def usual_flow(points: np.ndarray, normals: np.ndarray, style: str, parting: flo
             side = np.clip((points[:, 0] - parting) / 0.006, -1, 1)
             across = np.stack([side, np.full(len(points), 0.25)], 1)
             flow[:, :2] = from_whorl * (1 - front) + across * front
-    return unit_vectors(flow - (flow * normals).sum(1, keepdims=True) * normals)
+    return unit_vectors(perpendicular_part(flow, normals))
 
 
 def _usual_flow(

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..geometry.closest_point import SEARCH_THREADS
+from ..geometry.mesh import perpendicular_part
 from ..geometry.visibility import ramp
 from ..template.topology import HeadTopology
 from ..texture.albedo import EMPTY, PAINTED, Albedo
@@ -149,10 +150,9 @@ def hairline_strokes(
 
 def _across(course: np.ndarray, normals: np.ndarray, inward: np.ndarray) -> np.ndarray:
     """(K, 3) unit vectors along the skin, between the hair's course and the way across its line."""
-    course = unit_vectors(course - (course * normals).sum(1, keepdims=True) * normals)
+    course = unit_vectors(perpendicular_part(course, normals))
     sense = np.where((course * inward).sum(1) < 0, -1, 1)[:, None]
-    course = course + ACROSS * sense * inward
-    course = course - (course * normals).sum(1, keepdims=True) * normals
+    course = perpendicular_part(course + ACROSS * sense * inward, normals)
     return unit_vectors(course).astype(np.float64)
 
 

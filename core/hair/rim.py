@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..geometry.closest_point import SEARCH_THREADS
-from ..geometry.mesh import neighbor_mean
+from ..geometry.mesh import neighbor_mean, perpendicular_part
 from ..geometry.visibility import ramp
 from .masks import HairMaps, sample
 from .rise import LINE_HEIGHT, rise
@@ -95,8 +95,7 @@ class Rim:
         _, beside = cKDTree(feet).query(points, k=min(BESIDE, len(feet)), workers=SEARCH_THREADS)
         inward = feet[beside.reshape(len(points), -1)].mean(1) - points
         _, nearest = skin.distance(points)
-        normals = skin.normals_at(nearest)
-        inward -= (inward * normals).sum(1, keepdims=True) * normals
+        inward = perpendicular_part(inward, skin.normals_at(nearest))
         inward /= np.maximum(np.linalg.norm(inward, axis=1, keepdims=True), 1e-9)
         return cls(points, inward, tree, np.ones(len(points)))
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..geometry.closest_point import SEARCH_THREADS
-from ..geometry.mesh import triangle_normals, vertex_normals
+from ..geometry.mesh import even_barycentric, triangle_normals, vertex_normals
 from ..template.topology import SKIN, HeadTopology
 
 #: Area that one sample of the skin stands for, square meters.
@@ -145,9 +145,7 @@ def _sampled(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, n
     triangle = np.repeat(np.arange(len(count)), count)
     k = np.arange(len(triangle)) - np.repeat(np.cumsum(count) - count, count)
     u, v = (0.5 + k[:, None] * R2).T % 1
-    outside = u + v > 1
-    u, v = np.where(outside, 1 - u, u), np.where(outside, 1 - v, v)
-    return triangle, np.stack([1 - u - v, u, v], 1)
+    return triangle, even_barycentric(u, v)
 
 
 def corner_uv(topology: HeadTopology) -> np.ndarray:

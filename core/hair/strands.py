@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..geometry.mesh import even_barycentric, perpendicular_part
 from ..geometry.visibility import ramp
 from .flow import Flow, unit_vectors
 from .scalp import Scalp
@@ -121,10 +122,7 @@ def sample_roots(
     # One random number for each of as many equal parts of the area: evener than independent ones.
     at = (rng.permutation(count) + rng.random(count)) / count
     triangle = np.searchsorted(np.cumsum(area) / area.sum(), at).clip(0, len(area) - 1)
-    u, v = rng.random((2, count))
-    outside = u + v > 1
-    u, v = np.where(outside, 1 - u, u), np.where(outside, 1 - v, v)
-    return triangle, np.stack([1 - u - v, u, v], 1).astype(np.float32)
+    return triangle, even_barycentric(*rng.random((2, count))).astype(np.float32)
 
 
 def grow(
@@ -266,7 +264,7 @@ def curled(guides: Guides, curl: Curl, seed: int) -> Guides:
     side = np.empty_like(path)
     carried = unit_vectors(np.cross(tangent[:, 0], AHEAD))
     for k in range(curl.points):
-        carried = unit_vectors(carried - (carried * tangent[:, k]).sum(1, keepdims=True) * tangent[:, k])
+        carried = unit_vectors(perpendicular_part(carried, tangent[:, k]))
         side[:, k] = carried
     along = np.linspace(0, 1, curl.points, dtype=np.float32) * guides.length[:, None]
     size = np.clip(guides.length / FULL_CURL, SMALLEST_CURL, 1)

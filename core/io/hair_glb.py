@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry.mesh import shading_normals
+from ..geometry.mesh import perpendicular_part, shading_normals
 from ..hair.groom import HairCards, HairGroom, HairShell
 from ..hair.strand_atlas import paint_strand_atlas
 from ..image.color import srgb_to_linear
@@ -174,8 +174,7 @@ def _tangents(cards: HairCards) -> np.ndarray:
     left, right = cards.vertices[0::2].astype(np.float64), cards.vertices[1::2].astype(np.float64)
     grows = np.sign(cards.uv[1::2, 0] - cards.uv[0::2, 0])[:, None]
     normals = cards.normals.astype(np.float64)
-    tangents = ((right - left) * grows).repeat(2, 0)
-    tangents -= (tangents * normals).sum(1, keepdims=True) * normals
+    tangents = perpendicular_part(((right - left) * grows).repeat(2, 0), normals)
     length = np.linalg.norm(tangents, axis=1, keepdims=True)
     # An edge without width has no direction: any one across the normal serves.
     other = np.cross(normals, np.where(np.abs(normals[:, :1]) < 0.9, [1.0, 0, 0], [0, 1.0, 0]))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..geometry.mesh import shading_normals
+from ..geometry.mesh import perpendicular_part, shading_normals
 from ..template.topology import SKIN, HeadTopology
 from ..wrapping.skeleton import BONES, Rig
 from ..wrapping.visemes import VISEME_NAMES, compose_visemes
@@ -356,7 +356,7 @@ def vertex_tangents(
     for corner in range(3):
         np.add.at(tangents, triangles[:, corner], along)
         np.add.at(signs, triangles[:, corner], area)
-    tangents -= (tangents * normals).sum(1, keepdims=True) * normals
+    tangents = perpendicular_part(tangents, normals)
     length = np.linalg.norm(tangents, axis=1, keepdims=True)
     fallback = np.cross(normals, np.array([0.0, 1.0, 0.3]))
     tangents = np.where(length > MIN_TANGENT, tangents, fallback)

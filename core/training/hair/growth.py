@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...geometry.mesh import even_barycentric, perpendicular_part
 from ...geometry.visibility import ramp
-from ...hair.flow import unit_vectors
+from ...hair.flow import WHORL, unit_vectors
 from ...hair.shell_mesh import NEAR_EARS, out_of_skin
 from .grooms import GroomSpec
 from .head_field import HeadField
@@ -30,8 +31,6 @@ TIE_STEP = 0.009
 TIE_STEPS = 44
 #: The middle of the head, head frame, meters: ties are behind it.
 HEAD_MIDDLE = np.array([0.0, 0.085, 0.03])
-#: The whorl, x and y, head frame, meters.
-WHORL = np.array([0.0, 0.115])
 #: Scalp weight of a triangle from which on it has roots.
 LEAST_SCALP = 0.35
 #: Wavelengths of frizz along a strand, meters, and of a braid.
@@ -132,10 +131,7 @@ def _roots(spec: GroomSpec, head: HeadField, count: int, rng: np.random.Generato
         count, area = 0, area + 1
     at = (rng.permutation(count) + rng.random(count)) / max(count, 1)
     triangle = np.searchsorted(np.cumsum(area) / area.sum(), at).clip(0, len(area) - 1)
-    u, v = rng.random((2, count))
-    beyond = u + v > 1
-    u, v = np.where(beyond, 1 - u, u), np.where(beyond, 1 - v, v)
-    barycentric = np.stack([1 - u - v, u, v], 1)
+    barycentric = even_barycentric(*rng.random((2, count)))
 
     def at_roots(values: np.ndarray) -> np.ndarray:
         mixed = np.einsum("nk,nkc->nc", barycentric, values[skin.triangles[triangle]])
@@ -186,7 +182,7 @@ def _combed(
         [0.15 * points[:, 0] / 0.05, np.full(len(points), -1.0), np.full(len(points), -0.8)]
     )
     flow = np.where(fringe[:, None], ahead, flow).astype(np.float32)
-    return unit_vectors(flow - (flow * normals).sum(1, keepdims=True) * normals)
+    return unit_vectors(perpendicular_part(flow, normals))
 
 
 def _comb(
