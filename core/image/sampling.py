@@ -75,7 +75,8 @@ def sample_photo_linear(rgb: np.ndarray, points: np.ndarray, spacing: float) -> 
         spacing: Distance of neighboring points, pixels: a finer photo is averaged down to it first.
 
     Returns:
-        (N, 3) float32, 0..1, 0 if no point is in the photo; and (N,) bool, which points are.
+        (N, 3) float32, not negative, above 1 where the interpolation overshoots beside white, 0 if no point
+        is in the photo; and (N,) bool, which points are.
     """
     height, width = rgb.shape[:2]
     inside = _within(points, 0, (width - 1, height - 1))

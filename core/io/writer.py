@@ -93,7 +93,7 @@ def points_json(points: np.ndarray) -> list[list[float] | None]:
         points: (N, 3) float, meters.
 
     Returns:
-        A list of three numbers a point, None for those that are NaN.
+        A list of three numbers a point, None for those that are not finite.
     """
     rounded = np.round(points.astype(float), 6).tolist()
     return [point if np.isfinite(row).all() else None for point, row in zip(rounded, points, strict=True)]
