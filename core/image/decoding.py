@@ -44,6 +44,8 @@ TITLES = {
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 #: Larger pictures are made smaller while they are loaded: no face needs more.
 WORKING_PIXELS = 50_000_000
+#: So are those with a longer side, such as panoramas: OpenCV's warps take no longer ones (SHRT_MAX).
+WORKING_SIDE = 32_766
 #: What shows through transparent pixels: neither light nor dark hair drowns in it.
 BACKDROP = (128, 128, 128)
 #: A 16-bit picture whose high bytes reach no further holds values of 12 bits or less.
@@ -288,8 +290,9 @@ def _brightened(data: bytes, image: "Image.Image") -> "Image.Image | None":
 
 
 def _reduced(image: "Image.Image") -> "Image.Image":
-    """The picture with at most WORKING_PIXELS."""
-    factor = int(np.ceil(np.sqrt(image.width * image.height / WORKING_PIXELS)))
+    """The picture with at most WORKING_PIXELS, and WORKING_SIDE a side."""
+    by_pixels = np.sqrt(image.width * image.height / WORKING_PIXELS)
+    factor = int(np.ceil(max(by_pixels, max(image.size) / WORKING_SIDE)))
     if factor <= 1:
         return image
     if image.mode in ("P", "1") or image.mode.startswith("I;16"):

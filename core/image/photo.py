@@ -19,7 +19,7 @@ from ..errors import (
     PhotoPermissionError,
     PhotoTooLargeError,
 )
-from .decoding import decode
+from .decoding import WORKING_SIDE, decode
 from .isolated_decoding import decode_isolated
 from .limits import check_scans, is_slow
 
@@ -72,11 +72,16 @@ class Photo:
 
         Raises:
             PhotoError: The array is no such picture.
+            PhotoTooLargeError: A side has more than WORKING_SIDE pixels (see `core.image.decoding`).
         """
         rgb = np.ascontiguousarray(rgb)
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or rgb.size == 0:
             raise PhotoError(f"A picture has to be an (H, W, 3) array of uint8, not {rgb.dtype} {rgb.shape}")
         size = (rgb.shape[1], rgb.shape[0])
+        if max(size) > WORKING_SIDE:
+            raise PhotoTooLargeError(
+                f"{name} has {size[0]} x {size[1]} pixels: make it smaller, up to {WORKING_SIDE} a side"
+            )
         return cls(rgb, focal_mm35, name, hashlib.sha256(rgb.tobytes()).hexdigest(), size)
 
 
@@ -88,7 +93,8 @@ def load_photo(path: str | Path, moment: float = 0.0) -> Photo:
         moment: Which frame of an animation, from 0 for the first to 1 for the last.
 
     Returns:
-        The photo, upright, with at most WORKING_PIXELS pixels (see `core.image.decoding`).
+        The photo, upright, with at most WORKING_PIXELS pixels, and WORKING_SIDE a side (see
+        `core.image.decoding`).
 
     Raises:
         PhotoError: It cannot be read; the message says what is wrong with it and what to do.

@@ -7,6 +7,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -203,6 +204,16 @@ def test_hundred_megapixels_are_made_smaller(tmp_path):
     assert photo.width * photo.height <= WORKING_PIXELS
     assert photo.width / photo.height == pytest.approx(4 / 3, rel=0.01)
     assert difference(photo.rgb[::50, ::50], np.array(RED)) < 3
+
+
+@pytest.mark.parametrize("size", [(33_000, 60), (60, 33_000)])
+def test_panoramas_are_no_longer_than_opencv_warps(tmp_path, size):
+    photo = load_photo(save(Image.new("RGB", size, RED), tmp_path / "panorama.png"))
+    assert photo.original_size == size and photo.rgb.shape[:2][::-1] == (size[0] // 2, size[1] // 2)
+    eighth = np.eye(2, 3) / 8
+    assert difference(cv2.warpAffine(photo.rgb, eighth, (3, 3)), np.array(RED)) < 2
+    with pytest.raises(errors.PhotoTooLargeError, match="make it smaller"):
+        Photo.from_array(np.zeros((size[1], size[0], 3), np.uint8))
 
 
 def test_large_png_keeps_its_orientation(tmp_path, monkeypatch):
