@@ -100,7 +100,11 @@ def write(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         written = [one, *how.others, *([one.parent] if one.parent is not None else []), context.scene]
-        with alone(context, one, how.scale, how.others, how.origin), without_own_properties(written):
+        with (
+            alone(context, one, how.scale, how.others, how.origin),
+            in_meters(context.scene),
+            without_own_properties(written),
+        ):
             operator(filepath=str(path), **compat.known_options(operator, options))
     except (OSError, RuntimeError) as error:
         raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
@@ -204,6 +208,18 @@ def without_own_properties(blocks: Sequence[bpy.types.ID]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def in_meters(scene: bpy.types.Scene) -> Iterator[None]:
+    """A scene's unit is a meter, whatever its artist works in: only FBX files would be scaled by it."""
+    units = scene.unit_settings
+    before = units.scale_length
+    units.scale_length = 1.0
+    try:
+        yield
+    finally:
+        units.scale_length = before
+
+
+@contextlib.contextmanager
 def alone(
     context: bpy.types.Context,
     one: bpy.types.Object,
@@ -221,11 +237,14 @@ def alone(
     shown = [one, *others]
     if armature is not None:
         shown.insert(0, armature)  # what the others' places depend on comes first
-    before = [(ob, ob.matrix_world.copy(), ob.hide_get(view_layer=view_layer)) for ob in shown]
+    places = [(ob, ob.matrix_world.copy(), ob.hide_get(view_layer=view_layer)) for ob in shown]
+    # What is hidden by these cannot be selected, and exporters would leave it out without a word.
+    flags = [(ob, ob.hide_viewport, ob.hide_select) for ob in shown]
     try:
         for other in selected:
             other.select_set(False, view_layer=view_layer)
         for ob in shown:
+            ob.hide_viewport = ob.hide_select = False
             ob.hide_set(False, view_layer=view_layer)
             ob.matrix_world = Matrix.Scale(scale, 4) @ Matrix.Translation([-value for value in origin])
             view_layer.update()
@@ -234,11 +253,13 @@ def alone(
         view_layer.update()
         yield
     finally:
-        for ob, matrix, hidden in before:
+        for ob, matrix, hidden in places:
             ob.matrix_world = matrix
             view_layer.update()
             ob.hide_set(hidden, view_layer=view_layer)
             ob.select_set(False, view_layer=view_layer)
+        for ob, hidden, locked in flags:
+            ob.hide_viewport, ob.hide_select = hidden, locked
         for other in selected:
             other.select_set(True, view_layer=view_layer)
         view_layer.objects.active = active

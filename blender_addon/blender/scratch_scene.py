@@ -33,6 +33,21 @@ def evaluated(scene: bpy.types.Scene, one: bpy.types.Object) -> bpy.types.Mesh:
     )
 
 
+def mesh_as_shown(context: bpy.types.Context, one: bpy.types.Object) -> bpy.types.Mesh:
+    """A new mesh data-block: what an object looks like at this moment, or would if it were not hidden."""
+    copy = one.copy()  # Blender works out nothing of what is hidden
+    copy.hide_viewport = False
+    context.scene.collection.objects.link(copy)
+    try:
+        graph = context.evaluated_depsgraph_get()
+        graph.update()
+        return bpy.data.meshes.new_from_object(
+            copy.evaluated_get(graph), preserve_all_data_layers=True, depsgraph=graph
+        )
+    finally:
+        bpy.data.objects.remove(copy)
+
+
 def modified(mesh: bpy.types.Mesh, kind: str, **settings: object) -> bpy.types.Mesh:
     """A new mesh data-block: what a modifier makes of a mesh."""
     with scratch_scene() as scene:

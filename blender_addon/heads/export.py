@@ -18,6 +18,7 @@ import numpy as np
 
 from ..blender.atomic_file import TEMPORARY_PREFIX, move_into_place, written_atomically
 from ..blender.exporters import SUFFIXES, WriteOptions, formats, write
+from ..blender.scratch_scene import mesh_as_shown
 from ..errors import ExportError
 from . import confidence, photographed
 from .armature import MARK, bones_not_driving, rig_of
@@ -255,12 +256,7 @@ def _copy_to_export(
     with _modifiers_off(head, options.shapes or not options.apply_modifiers), _subdivision_off(head):
         copy = head.copy()
         if not options.shapes or format_ == "obj":
-            graph = context.evaluated_depsgraph_get()
-            graph.update()
-            evaluated = head.evaluated_get(graph)
-            copy.data = bpy.data.meshes.new_from_object(
-                evaluated, preserve_all_data_layers=True, depsgraph=graph
-            )
+            copy.data = mesh_as_shown(context, head)
             copy.modifiers.clear()
     smoothing = copy.modifiers.get(SUBDIVISION)
     if smoothing is not None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import bpy
 
+from ..blender.scratch_scene import mesh_as_shown
 from . import facial_hair
 from .hair import MARK, hair_of, hang, shown_of
 
@@ -52,18 +53,7 @@ def _copied(context: bpy.types.Context, ob: bpy.types.Object, head: bpy.types.Ob
         one = facial_hair.copy_cards(ob, head)
         context.scene.collection.objects.link(one)
         return one
-    hidden, ob.hide_viewport = ob.hide_viewport, False
-    try:
-        if ob.type == "MESH":
-            graph = context.evaluated_depsgraph_get()
-            graph.update()
-            data = bpy.data.meshes.new_from_object(
-                ob.evaluated_get(graph), preserve_all_data_layers=True, depsgraph=graph
-            )
-        else:
-            data = ob.data.copy()
-    finally:
-        ob.hide_viewport = hidden
+    data = mesh_as_shown(context, ob) if ob.type == "MESH" else ob.data.copy()
     one = bpy.data.objects.new(ob.name, data)
     context.scene.collection.objects.link(one)
     hang(one, head)

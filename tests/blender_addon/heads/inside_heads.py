@@ -523,6 +523,40 @@ def check_the_engines_glb(folder, out, blenders):
 
 
 def damaged_glbs(data):
+def check_hidden_heads(folder):
+    """A head that is hidden and cannot be selected is written like any other, in meters, and stays so."""
+    switch_on()
+    head = named_head(folder, "Ann")
+    rig, scene = rig_of(head), bpy.context.scene
+    (folder / "hair.npz").write_bytes(npz(hair_arrays()))
+    for name in ("hair_cards.png", "hair_shell.png", "hair_cover.png"):
+        save_png(folder / name, np.full((8, 8, 4), 200, np.uint8))
+    hair.add_hair(head, folder, "cards")
+    hair.set_amount(head, 0.5, 1.0)
+    head.data.shape_keys.key_blocks["jawOpen"].value = 1.0
+    written = {}
+    for name in ("shown", "hidden"):
+        out = folder / name
+        assert bpy.ops.photobust.export_head(directory=str(out), formats={"fbx", "obj"}) == {"FINISHED"}
+        written[name] = {path.name: path.read_bytes() for path in out.iterdir()}
+        if name == "shown":
+            collection = bpy.data.collections.new("away")
+            scene.collection.children.link(collection)
+            for ob in (head, rig, *hair.hair_of(head)):
+                collection.objects.link(ob)
+                scene.collection.objects.unlink(ob)
+            for ob in (head, rig):
+                ob.hide_viewport = ob.hide_select = True
+            collection.hide_viewport = True
+            scene.unit_settings.scale_length = 0.01
+    assert written["hidden"].keys() == written["shown"].keys()
+    assert len(written["shown"]["Ann.obj"]) > 100_000
+    for file, data in written["shown"].items():
+        assert written["hidden"][file] == data, (file, len(data), len(written["hidden"][file]))
+    assert all(ob.hide_viewport and ob.hide_select for ob in (head, rig))
+    assert abs(scene.unit_settings.scale_length - 0.01) < 1e-6
+
+
     """The engine's file with documents that are none of its, and nothing of it."""
     document = glb_document.document_of(data)
     for part in (

@@ -142,6 +142,11 @@ def test_two_heads_in_one_folder(run_in_blender, folder):
 
 
 @pytest.mark.slow
+def test_hidden_heads_are_written_whole(run_in_blender, folder):
+    run(run_in_blender, "hidden_heads", folder)
+
+
+@pytest.mark.slow
 def test_confidence_of_a_head(run_in_blender, folder):
     run(run_in_blender, "confidence", folder)
 
