@@ -59,8 +59,11 @@ def add_take(
         name: Of the Action.
         options: How.
 
+    What moved the head before stays in the file, though nothing uses it any more.
+
     Returns:
-        The Actions: one; before Blender 4.4, which could not move shapes and bones by one, up to two.
+        The Actions: one; before Blender 4.4, which could not move shapes and bones by one, up to two. They
+        are saved also if another take follows them.
 
     Raises:
         AddonError: The head has none of the recording's shapes.
@@ -81,8 +84,11 @@ def add_take(
     bags = {}
     for owner in (keys, rig):
         if owner is not None and (owner is keys or _moves_rig(head, recording, curves, options)):
+            if owner.animation_data is not None and owner.animation_data.action is not None:
+                owner.animation_data.action.use_fake_user = True
             if not made or not actions.has_slots():
                 made.append(bpy.data.actions.new(name if owner is keys else f"{name} bones"))
+                made[-1].use_fake_user = True
             bags[owner] = actions.assign(owner, made[-1])
     for shape, values in curves.items():
         owner, path = sliders.owner_of(head, shape)

@@ -106,6 +106,22 @@ def check_takes(folder):
     assert not bpy.data.actions
 
 
+def check_kept_takes(folder):
+    """What moved a head before stays in the file: a take of before, and what somebody keyed by hand."""
+    head, _ = selected_head(folder)
+    sliders.set_value(head, "jawOpen", 0.5)
+    assert bpy.ops.photobust.key_face() == {"FINISHED"}
+    made = [head.data.shape_keys.animation_data.action.name]
+    for name in ("first take", "second take"):
+        source = folder / f"{name}.csv"
+        source.write_text(csv_text(recording()), encoding="utf-8")
+        assert bpy.ops.photobust.import_live_link(filepath=str(source)) == {"FINISHED"}
+        made.append(name)
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "takes.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(folder / "takes.blend"))
+    assert set(made) <= set(bpy.data.actions.keys()), (made, bpy.data.actions.keys())
+
+
 def undo_is_one_step(head, source):
     if bpy.app.background and not bpy.context.window:
         return
