@@ -48,6 +48,7 @@ def add_target(head: bpy.types.Object, collection: bpy.types.Collection) -> bpy.
     bones = [bone for bone in EYES.values() if rig is not None and bone in rig.data.bones]
     if rig is None or not bones:
         return None
+    remove_target(head)  # the user may have deleted the empty, which leaves the constraints
     target = bpy.data.objects.new(f"{head.name} looks here", None)
     target.empty_display_type = "SPHERE"
     target.empty_display_size = DISPLAY_SIZE

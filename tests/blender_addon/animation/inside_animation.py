@@ -191,6 +191,13 @@ def eyes_follow(head, rig):
     keys = head.data.shape_keys.evaluated_get(graph).key_blocks
     assert keys["eyeLookOutLeft"].value > 0.9 and keys["eyeLookInRight"].value > 0.9
     armature.set_bones_drive_shapes(head, False)
+    # A target that the user has deleted makes room for a new one.
+    bpy.ops.object.select_all(action="DESELECT")
+    target.select_set(True)
+    assert bpy.ops.object.delete() == {"FINISHED"} and gaze.target_of(head) is None
+    bpy.context.view_layer.objects.active = head
+    assert bpy.ops.photobust.look_target() == {"FINISHED"}
+    assert gaze.target_of(head) is not None and len(bone.constraints) == 2
     assert bpy.ops.photobust.look_target() == {"FINISHED"}
     assert gaze.target_of(head) is None and len(bone.constraints) == 0
     assert not [one for one in bpy.data.objects if gaze.MARK in one]
