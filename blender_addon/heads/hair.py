@@ -157,7 +157,12 @@ def _facial(head: bpy.types.Object, folder: Path, data: HairData) -> list[bpy.ty
 
 
 def hair_of(head: bpy.types.Object) -> list[bpy.types.Object]:
-    """The objects of a head's hair."""
+    """The objects of a head's hair, without those that the user has deleted, which only the head has."""
+    return [ob for ob in known_hair(head) if ob.users_collection]
+
+
+def known_hair(head: bpy.types.Object) -> list[bpy.types.Object]:
+    """The objects of a head's hair, those that the user has deleted, too."""
     rig = rig_of(head)
     children = [*head.children, *(rig.children if rig is not None else ())]
     return [child for child in children if MARK in child]
@@ -324,11 +329,29 @@ def reset_hair_properties(head: bpy.types.Object) -> None:
 
 
 def remove_hair(head: bpy.types.Object) -> None:
-    """Take the hair off for good."""
-    for ob in hair_of(head):
+    """Take the hair off for good, with the data, materials, pictures and nodes that nothing else uses."""
+    for ob in known_hair(head):
         data, is_mesh = ob.data, ob.type == "MESH"
+        materials = {material for material in data.materials if material is not None}
+        groups = {modifier.node_group for modifier in ob.modifiers if modifier.type == "NODES"}
         bpy.data.objects.remove(ob)
-        (bpy.data.meshes if is_mesh else bpy.data.hair_curves).remove(data)
+        if not data.users:
+            (bpy.data.meshes if is_mesh else bpy.data.hair_curves).remove(data)
+        for material in materials:
+            if not material.users:
+                _remove_material(material)
+        for group in groups:
+            if group is not None and not group.users:
+                bpy.data.node_groups.remove(group)
+
+
+def _remove_material(material: bpy.types.Material) -> None:
+    nodes = material.node_tree.nodes if material.node_tree is not None else ()
+    images = {node.image for node in nodes if node.type == "TEX_IMAGE" and node.image is not None}
+    bpy.data.materials.remove(material)
+    for image in images:
+        if not image.users:
+            bpy.data.images.remove(image)
 
 
 def _mesh_object(name: str, data: HairMesh) -> bpy.types.Object:

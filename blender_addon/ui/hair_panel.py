@@ -21,7 +21,7 @@ class PHOTOBUST_PT_hair(SidebarPanel, bpy.types.Panel):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         head = active_head(context)
-        return head is not None and is_animation_ready(head) and bool(hair.hair_of(head))
+        return head is not None and is_animation_ready(head) and bool(hair.known_hair(head))
 
     def draw(self, context: bpy.types.Context) -> None:
         head = require_head(context)

@@ -222,6 +222,42 @@ def check_hair_color(head):
     name = head.name
 
     def solid(part):
+def check_combed(folder):
+    """Hair that is made again takes the place of what was there, with its materials and pictures."""
+    switch_on()
+    (folder / "hair.npz").write_bytes(npz(hair_arrays()))
+    for name in ("hair_cards.png", "hair_shell.png", "hair_cover.png"):
+        save_png(folder / name, np.full((8, 8, 4), 200, np.uint8))
+    head = named_head(folder, "Ann")
+    hair.add_hair(head, folder)
+    hair.reset_hair_properties(head)
+    kinds = ("objects", "meshes", "materials", "images", "node_groups", "curves", "hair_curves")
+    before = {kind: sorted(getattr(bpy.data, kind).keys()) for kind in kinds if hasattr(bpy.data, kind)}
+    head.photobust.hair_length = 0.5
+    assert bpy.ops.photobust.comb_by_photo() == {"FINISHED"}
+    after = {kind: sorted(getattr(bpy.data, kind).keys()) for kind in before}
+    assert after == before, {kind: set(after[kind]) ^ set(before[kind]) for kind in before}
+    # Hair that the user deletes is gone, for files too, until it is made again.
+    bpy.ops.object.select_all(action="DESELECT")
+    next(ob for ob in hair.hair_of(head) if ob[hair.MARK] == "cards").select_set(True)
+    assert bpy.ops.object.delete() == {"FINISHED"}
+    assert "cards" not in {ob[hair.MARK] for ob in hair.hair_of(head)} and "cards" not in hair.products_of(
+        head
+    )
+    assert bpy.ops.photobust.comb_by_photo() == {"FINISHED"}
+    assert "cards" in {ob[hair.MARK] for ob in hair.hair_of(head)}
+    after = {kind: sorted(getattr(bpy.data, kind).keys()) for kind in before}
+    assert after == before, {kind: set(after[kind]) ^ set(before[kind]) for kind in before}
+    # What is used elsewhere stays.
+    kept = bpy.data.materials["Ann hair shell"]
+    bpy.data.meshes.new("other").materials.append(kept)
+    hair.remove_hair(head)
+    assert [m.name for m in bpy.data.materials if "hair" in m.name] == ["Ann hair shell"]
+    assert kept.node_tree.nodes and any(
+        node.type == "TEX_IMAGE" and node.image for node in kept.node_tree.nodes
+    )
+
+
         (ob,) = (ob for ob in hair.hair_of(bpy.data.objects[name]) if ob[hair.MARK] == part)
         material = ob.data.materials[0]
         if ob.type != "MESH":
