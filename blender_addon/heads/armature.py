@@ -74,7 +74,7 @@ def build_armature(
     armature.display_type = "STICK"
     owner = bpy.data.objects.new(name, armature)
     owner[MARK] = True
-    with _edited(owner):
+    with edited(owner):
         _add_bones(armature, rig)
     for bone in owner.pose.bones:
         bone.rotation_mode = "XYZ"
@@ -167,9 +167,11 @@ def bones_not_driving(head: bpy.types.Object) -> Iterator[None]:
 
 
 @contextmanager
-def _edited(owner: bpy.types.Object) -> Iterator[None]:
-    """Edit Mode of an armature, without touching the user's scene or mode."""
+def edited(owner: bpy.types.Object) -> Iterator[None]:
+    """Edit Mode of an armature, which may be hidden, without touching the user's scene or mode."""
+    hidden = owner.hide_viewport
     with scratch_scene() as scene:
+        owner.hide_viewport = False
         scene.collection.objects.link(owner)
         layer = scene.view_layers[0]
         layer.objects.active = owner
@@ -190,6 +192,7 @@ def _edited(owner: bpy.types.Object) -> Iterator[None]:
             with bpy.context.temp_override(**override, **modes):
                 bpy.ops.object.mode_set(mode="OBJECT")
             scene.collection.objects.unlink(owner)
+            owner.hide_viewport = hidden
 
 
 def _add_bones(armature: bpy.types.Armature, rig: HeadRig) -> None:

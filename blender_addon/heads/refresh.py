@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import AddonError
 from . import adjustments, hair
-from .armature import rig_of
+from .armature import edited, rig_of
 from .build import CONFIDENCE, DEVIATION, PHOTO_SHAPE, PREFIX, load_image
 from .head_materials import IMAGE_NODE, MAP_NODES
 from .head_npz import HeadData, HeadRig
@@ -73,22 +73,13 @@ def _set_shapes(head: bpy.types.Object, data: HeadData) -> None:
 
 def _set_rest(rig: bpy.types.Object, data: HeadRig) -> None:
     """Put the bones' joints where the new head has them."""
-    layer = bpy.context.view_layer
-    if rig.name not in layer.objects or not rig.visible_get():
-        return
-    active, mode = layer.objects.active, "OBJECT"
-    layer.objects.active = rig
-    try:
-        bpy.ops.object.mode_set(mode="EDIT")
-        ends = {name: (data.heads[k], data.tails[k]) for k, name in enumerate(data.names)}
+    ends = {name: (data.heads[k], data.tails[k]) for k, name in enumerate(data.names)}
+    with edited(rig):
         for bone in rig.data.edit_bones:
             if bone.name in ends:
                 roll = bone.roll
                 bone.head, bone.tail = (tuple(map(float, end)) for end in ends[bone.name])
                 bone.roll = roll
-    finally:
-        bpy.ops.object.mode_set(mode=mode)
-        layer.objects.active = active
 
 
 def _set_images(head: bpy.types.Object, loaded: LoadedHead) -> None:
