@@ -3,6 +3,8 @@
 import bpy
 import numpy as np
 
+from .lookup import collection_of
+
 #: Custom property of such an empty: the landmark's number, counted as MediaPipe and iBUG do.
 INDEX = "photobust_landmark"
 SIZE = 0.0012
@@ -26,8 +28,7 @@ def add_landmarks(head: bpy.types.Object, points: np.ndarray, first: int) -> bpy
     """
     name = f"{head.name} landmarks"
     collection = bpy.data.collections.new(name)
-    parent = head.users_collection[0] if head.users_collection else bpy.context.scene.collection
-    parent.children.link(collection)
+    collection_of(head, bpy.context.scene).children.link(collection)
     for number, point in enumerate(points.tolist(), first):
         if point[0] != point[0]:  # NaN
             continue

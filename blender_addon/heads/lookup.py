@@ -29,6 +29,12 @@ def require_head(context: bpy.types.Context) -> bpy.types.Object:
     return head
 
 
+def collection_of(ob: bpy.types.Object, scene: bpy.types.Scene) -> bpy.types.Collection:
+    """Where what belongs to an object goes: its own collection, or the scene's where that is linked."""
+    own = (one for one in ob.users_collection if one.library is None and one.override_library is None)
+    return next(own, scene.collection)
+
+
 def document_of(head: bpy.types.Object) -> FaceDocument:
     """What the engine said of the head; empty if the object does not know."""
     return _document(head.photobust.manifest)

@@ -139,7 +139,8 @@ def check_request(original: bpy.types.Object, quads: int) -> None:
 
 def put_beside(context: bpy.types.Context, original: bpy.types.Object, new: bpy.types.Object) -> None:
     """Put the new object into the original's collections, selected and active, and hide the original."""
-    for collection in original.users_collection:
+    own = [one for one in original.users_collection if one.library is None and one.override_library is None]
+    for collection in own or [context.scene.collection]:  # nothing can be put into linked ones
         collection.objects.link(new)
     for scene in bpy.data.scenes:
         for layer in scene.view_layers:

@@ -89,7 +89,7 @@ class PendingStep:
 _overlay: Overlay | None = None
 
 
-@polls.requires(polls.object_mode, polls.head, polls.animation_ready, polls.engine_usable)
+@polls.requires(polls.object_mode, polls.head, polls.local_head, polls.animation_ready, polls.engine_usable)
 class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
     """Drag points of the head to where they are in the photo; once more to end that"""
 

@@ -25,6 +25,7 @@ TEXTURES = (1024, 2048, 4096)
     polls.nothing_running,
     polls.object_mode,
     polls.head,
+    polls.local_head,
     polls.animation_ready,
     polls.engine_usable,
 )

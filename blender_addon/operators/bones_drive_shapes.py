@@ -8,7 +8,7 @@ from . import polls
 from .reporting import reports_errors
 
 
-@polls.requires(polls.head, polls.bones)
+@polls.requires(polls.head, polls.local_head, polls.bones)
 class PHOTOBUST_OT_bones_drive_shapes(bpy.types.Operator):
     """Let the jaw and eye bones drive blendshapes, whose sliders move to the armature; or as before"""
 

@@ -12,7 +12,7 @@ from . import polls
 from .reporting import report_message, reports_errors
 
 
-@polls.requires(polls.object_mode, polls.head, polls.animation_ready)
+@polls.requires(polls.object_mode, polls.head, polls.local_head, polls.animation_ready)
 class PHOTOBUST_OT_comb_by_photo(bpy.types.Operator):
     """Make the hair again as the photo shows it: color, length, density and edited hair are set back"""
 

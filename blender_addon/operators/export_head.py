@@ -22,7 +22,7 @@ FORMATS = [
 ]
 
 
-@polls.requires(polls.object_mode, polls.head, polls.animation_ready)
+@polls.requires(polls.object_mode, polls.head, polls.local_head, polls.animation_ready)
 class PHOTOBUST_OT_export_head(bpy.types.Operator, ExportHelper):
     """Write the head with its texture and blendshapes for other programs"""
 

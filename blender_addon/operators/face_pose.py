@@ -10,7 +10,7 @@ from . import polls
 from .reporting import reports_errors
 
 
-@polls.requires(polls.head, polls.animation_ready)
+@polls.requires(polls.head, polls.local_head, polls.animation_ready)
 class PHOTOBUST_OT_face_pose(bpy.types.Operator):
     """Set the blendshapes to an expression, and all others to 0"""
 

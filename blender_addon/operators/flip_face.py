@@ -8,7 +8,7 @@ from . import polls
 from .reporting import reports_errors
 
 
-@polls.requires(polls.head, polls.animation_ready)
+@polls.requires(polls.head, polls.local_head, polls.animation_ready)
 class PHOTOBUST_OT_flip_face(bpy.types.Operator):
     """Swap the values of the left and the right blendshapes"""
 

@@ -69,7 +69,7 @@ class Painting:
 _painting: Painting | None = None
 
 
-@polls.requires(polls.object_mode, polls.head, polls.animation_ready)
+@polls.requires(polls.object_mode, polls.head, polls.local_head, polls.animation_ready)
 class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
     """Paint over parts of the photo that show something else than the head, to be left out of it"""
 
@@ -227,7 +227,7 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
         self._end_taking_events(context, head)
 
 
-@polls.requires(polls.object_mode, polls.head, polls.animation_ready)
+@polls.requires(polls.object_mode, polls.head, polls.local_head, polls.animation_ready)
 class PHOTOBUST_OT_ignore_nothing(bpy.types.Operator):
     """Use the whole photo again; of a head of several photos, all of them"""
 

@@ -13,7 +13,7 @@ from . import polls
 from .reporting import report_message, reports_errors
 
 
-@polls.requires(polls.head, polls.animation_ready)
+@polls.requires(polls.head, polls.local_head, polls.animation_ready)
 class PHOTOBUST_OT_import_live_link(bpy.types.Operator, ImportHelper):
     """Make an Action of a recording of Live Link Face (.csv) that moves the active head"""
 

@@ -13,7 +13,7 @@ from .reporting import reports_errors
 SETS = {"478": ("mediapipe478", 0), "68": ("ibug68", 1)}
 
 
-@polls.requires(polls.object_mode, polls.head)
+@polls.requires(polls.object_mode, polls.head, polls.local_head)
 class PHOTOBUST_OT_landmarks(bpy.types.Operator):
     """Add the face's landmarks as empties that move with the head, or take them away again"""
 

@@ -3,12 +3,12 @@
 import bpy
 
 from ..animation import gaze
-from ..heads.lookup import require_head
+from ..heads.lookup import collection_of, require_head
 from . import polls
 from .reporting import reports_errors
 
 
-@polls.requires(polls.head, polls.bones)
+@polls.requires(polls.head, polls.local_head, polls.bones)
 class PHOTOBUST_OT_look_target(bpy.types.Operator):
     """Let the eyes look at a target, which can be moved; or straight ahead again"""
 
@@ -22,6 +22,5 @@ class PHOTOBUST_OT_look_target(bpy.types.Operator):
         if gaze.target_of(head) is not None:
             gaze.remove_target(head)
         else:
-            collections = head.users_collection
-            gaze.add_target(head, collections[0] if collections else context.scene.collection)
+            gaze.add_target(head, collection_of(head, context.scene))
         return {"FINISHED"}

@@ -63,6 +63,18 @@ def head(context: bpy.types.Context) -> str | None:
     return None if active_head(context) else "Select a head that was reconstructed from a photo"
 
 
+def local_head(context: bpy.types.Context) -> str | None:
+    """The active head, its mesh and its bones are this file's own: changes of linked ones are not saved."""
+    found = active_head(context)
+    if found is None:
+        return None
+    rig = rig_of(found)
+    blocks = [found, found.data, *([rig, rig.data] if rig is not None else [])]
+    if all(block is None or block.library is None for block in blocks):
+        return None
+    return "This head is linked from another file: choose Object > Relations > Make Local > All first"
+
+
 def animation_ready(context: bpy.types.Context) -> str | None:
     """The active head has blendshapes."""
     if is_animation_ready(active_head(context)):

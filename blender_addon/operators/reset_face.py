@@ -9,7 +9,7 @@ from . import polls
 from .reporting import reports_errors
 
 
-@polls.requires(polls.head, polls.animation_ready)
+@polls.requires(polls.head, polls.local_head, polls.animation_ready)
 class PHOTOBUST_OT_reset_face(bpy.types.Operator):
     """Set blendshapes to 0: those of a group, or all, and the bones to rest"""
 

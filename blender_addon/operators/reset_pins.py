@@ -20,7 +20,7 @@ from .reporting import report_error, reports_errors
 TICK = 0.02
 
 
-@polls.requires(polls.object_mode, polls.head, polls.animation_ready, polls.engine_usable)
+@polls.requires(polls.object_mode, polls.head, polls.local_head, polls.animation_ready, polls.engine_usable)
 class PHOTOBUST_OT_reset_pins(bpy.types.Operator):
     """Let all points be where the photo alone puts them"""
 

@@ -8,7 +8,7 @@ from bpy.props import StringProperty
 from bpy_extras.io_utils import ExportHelper
 
 from ..blender.atomic_file import written_atomically
-from ..errors import ExportError
+from ..errors import AddonError, ExportError
 from ..heads import adjustments
 from ..heads.lookup import document_of, is_animation_ready
 from . import polls
@@ -27,6 +27,11 @@ class PHOTOBUST_OT_save_adjustments(ExportHelper, bpy.types.Operator):
     filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
 
     @reports_errors
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        _corrected_heads(context.scene)  # said before a file is chosen
+        return ExportHelper.invoke(self, context, event)  # type: ignore[no-any-return]
+
+    @reports_errors
     def execute(self, context: bpy.types.Context) -> set[str]:
         heads = [
             {
@@ -34,10 +39,9 @@ class PHOTOBUST_OT_save_adjustments(ExportHelper, bpy.types.Operator):
                 "face": int(head.get("photobust_face_index", 0)),
                 **adjustments.document(head),
             }
-            for head in context.scene.objects
-            if head.photobust.is_head and is_animation_ready(head) and adjustments.is_corrected(head)
+            for head in _corrected_heads(context.scene)
         ]
-        path = Path(self.filepath)
+        path = Path(bpy.path.abspath(self.filepath))
         try:
             with written_atomically(path) as partial:
                 partial.write_text(json.dumps(heads, indent=1), encoding="utf-8")
@@ -46,6 +50,18 @@ class PHOTOBUST_OT_save_adjustments(ExportHelper, bpy.types.Operator):
         of_heads = "1 head" if len(heads) == 1 else f"{len(heads)} heads"
         report_message(self, "INFO", f"Wrote the corrections of {of_heads} to {path.name}.")
         return {"FINISHED"}
+
+
+def _corrected_heads(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The heads of a scene that were corrected by hand. Raises AddonError if there is none."""
+    found = [
+        head
+        for head in scene.objects
+        if head.photobust.is_head and is_animation_ready(head) and adjustments.is_corrected(head)
+    ]
+    if not found:
+        raise AddonError("No head of this scene was corrected: drag pins, move sliders or ignore something.")
+    return found
 
 
 def _photo_of(head: bpy.types.Object) -> dict[str, str]:

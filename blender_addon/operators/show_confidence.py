@@ -9,7 +9,7 @@ from . import polls
 from .reporting import reports_errors
 
 
-@polls.requires(polls.object_mode, polls.head, polls.confidence)
+@polls.requires(polls.object_mode, polls.head, polls.local_head, polls.confidence)
 class PHOTOBUST_OT_show_confidence(bpy.types.Operator):
     """Color the head by how well the photo saw each spot, yellow well and purple not at all; or as before"""
 

@@ -6,6 +6,7 @@ import bpy
 from mathutils import Matrix, Vector
 
 from ..heads.face_document import PhotoCamera
+from ..heads.lookup import collection_of
 
 #: Diagonal of 35 mm film, mm: with a sensor of that diagonal, Blender shows the focal length as EXIF has it.
 FILM_DIAGONAL_MM = 43.27
@@ -101,7 +102,7 @@ def match_camera(
         owner = bpy.data.objects.new(name, bpy.data.cameras.new(name))
         head.photobust.camera = owner
     if owner.name not in scene.objects:
-        (head.users_collection[0] if head.users_collection else scene.collection).objects.link(owner)
+        collection_of(head, scene).objects.link(owner)
     set_lens(owner.data, camera)
     owner.matrix_world = camera_matrix(head.matrix_world, camera)
     distance = Vector(camera.translation.tolist()).length * head.matrix_world.median_scale

@@ -4,6 +4,7 @@
 Prints "CHECK passed" at the end; an assertion that fails ends the process with code 1.
 """
 
+import dataclasses
 import json
 import struct
 import sys
@@ -25,9 +26,13 @@ from blender_addon.heads import export as head_export
 from blender_addon.heads.armature import rig_of
 from blender_addon.heads.build import SUBDIVISION, build_head
 from blender_addon.heads.engine_glb import engine_glb
+from blender_addon.heads.face_document import FaceDocument
 from blender_addon.heads.hair_copies import hair_copies
 from blender_addon.heads.head_materials import IMAGE_NODE
 from blender_addon.heads.head_npz import read_head
+from blender_addon.heads.loaded import LoadedHead
+from blender_addon.heads.refresh import refresh_head
+from blender_addon.operators import polls
 from blender_addon.render import subjects
 from blender_addon.render.renderers import CYCLES, WORKBENCH
 from tests.blender_addon.heads.head_file_samples import hair_arrays, hanging_hair_arrays, npz
@@ -217,11 +222,6 @@ def check_hair_sliders(folder):
     assert bpy.ops.photobust.comb_by_photo() == {"CANCELLED"}
 
 
-def check_hair_color(head):
-    """What the Solid view shows of hair has the color that was chosen, and is as before if that is undone."""
-    name = head.name
-
-    def solid(part):
 def check_combed(folder):
     """Hair that is made again takes the place of what was there, with its materials and pictures."""
     switch_on()
@@ -258,6 +258,11 @@ def check_combed(folder):
     )
 
 
+def check_hair_color(head):
+    """What the Solid view shows of hair has the color that was chosen, and is as before if that is undone."""
+    name = head.name
+
+    def solid(part):
         (ob,) = (ob for ob in hair.hair_of(bpy.data.objects[name]) if ob[hair.MARK] == part)
         material = ob.data.materials[0]
         if ob.type != "MESH":
@@ -518,6 +523,40 @@ def check_two_heads(folder):
     check_the_engines_glb(folder, out, full)
 
 
+def check_hidden_heads(folder):
+    """A head that is hidden and cannot be selected is written like any other, in meters, and stays so."""
+    switch_on()
+    head = named_head(folder, "Ann")
+    rig, scene = rig_of(head), bpy.context.scene
+    (folder / "hair.npz").write_bytes(npz(hair_arrays()))
+    for name in ("hair_cards.png", "hair_shell.png", "hair_cover.png"):
+        save_png(folder / name, np.full((8, 8, 4), 200, np.uint8))
+    hair.add_hair(head, folder, "cards")
+    hair.set_amount(head, 0.5, 1.0)
+    head.data.shape_keys.key_blocks["jawOpen"].value = 1.0
+    written = {}
+    for name in ("shown", "hidden"):
+        out = folder / name
+        assert bpy.ops.photobust.export_head(directory=str(out), formats={"fbx", "obj"}) == {"FINISHED"}
+        written[name] = {path.name: path.read_bytes() for path in out.iterdir()}
+        if name == "shown":
+            collection = bpy.data.collections.new("away")
+            scene.collection.children.link(collection)
+            for ob in (head, rig, *hair.hair_of(head)):
+                collection.objects.link(ob)
+                scene.collection.objects.unlink(ob)
+            for ob in (head, rig):
+                ob.hide_viewport = ob.hide_select = True
+            collection.hide_viewport = True
+            scene.unit_settings.scale_length = 0.01
+    assert written["hidden"].keys() == written["shown"].keys()
+    assert len(written["shown"]["Ann.obj"]) > 100_000
+    for file, data in written["shown"].items():
+        assert written["hidden"][file] == data, (file, len(data), len(written["hidden"][file]))
+    assert all(ob.hide_viewport and ob.hide_select for ob in (head, rig))
+    assert abs(scene.unit_settings.scale_length - 0.01) < 1e-6
+
+
 def check_the_engines_glb(folder, out, blenders):
     """A head that is still what the engine made is written as the engine's file; one that is not, alike."""
     export = bpy.ops.photobust.export_head
@@ -559,40 +598,6 @@ def check_the_engines_glb(folder, out, blenders):
 
 
 def damaged_glbs(data):
-def check_hidden_heads(folder):
-    """A head that is hidden and cannot be selected is written like any other, in meters, and stays so."""
-    switch_on()
-    head = named_head(folder, "Ann")
-    rig, scene = rig_of(head), bpy.context.scene
-    (folder / "hair.npz").write_bytes(npz(hair_arrays()))
-    for name in ("hair_cards.png", "hair_shell.png", "hair_cover.png"):
-        save_png(folder / name, np.full((8, 8, 4), 200, np.uint8))
-    hair.add_hair(head, folder, "cards")
-    hair.set_amount(head, 0.5, 1.0)
-    head.data.shape_keys.key_blocks["jawOpen"].value = 1.0
-    written = {}
-    for name in ("shown", "hidden"):
-        out = folder / name
-        assert bpy.ops.photobust.export_head(directory=str(out), formats={"fbx", "obj"}) == {"FINISHED"}
-        written[name] = {path.name: path.read_bytes() for path in out.iterdir()}
-        if name == "shown":
-            collection = bpy.data.collections.new("away")
-            scene.collection.children.link(collection)
-            for ob in (head, rig, *hair.hair_of(head)):
-                collection.objects.link(ob)
-                scene.collection.objects.unlink(ob)
-            for ob in (head, rig):
-                ob.hide_viewport = ob.hide_select = True
-            collection.hide_viewport = True
-            scene.unit_settings.scale_length = 0.01
-    assert written["hidden"].keys() == written["shown"].keys()
-    assert len(written["shown"]["Ann.obj"]) > 100_000
-    for file, data in written["shown"].items():
-        assert written["hidden"][file] == data, (file, len(data), len(written["hidden"][file]))
-    assert all(ob.hide_viewport and ob.hide_select for ob in (head, rig))
-    assert abs(scene.unit_settings.scale_length - 0.01) < 1e-6
-
-
     """The engine's file with documents that are none of its, and nothing of it."""
     document = glb_document.document_of(data)
     for part in (
@@ -989,6 +994,66 @@ def check_rig_append(folder):
     data = read_head(folder / "head.npz")
     turn(rig_of(head), "jaw", "x", 0.3)
     assert np.linalg.norm(shown_points(head) - data.neutral, axis=1).max() > 0.01
+
+
+def check_linked(folder):
+    """What would be lost with a linked head is grayed, and says why; the file's own head takes all."""
+    switch_on()
+    named_head(folder, "Ann")
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "library.blend"))
+    bpy.ops.wm.read_homefile(use_factory_startup=True)
+    with bpy.data.libraries.load(str(folder / "library.blend"), link=True) as (_, wanted):
+        wanted.objects = ["Ann", "Ann rig"]
+    head, rig = wanted.objects
+    for ob in (head, rig):
+        bpy.context.scene.collection.objects.link(ob)
+        ob.select_set(True)
+    bpy.context.view_layer.objects.active = head
+    names = ("apply_adjustments", "bones_drive_shapes", "comb_by_photo", "export_head", "export_live_link")
+    names += ("face_pose", "flip_face", "ignore_here", "import_live_link", "key_face", "landmarks")
+    names += ("look_target", "pose_assets", "reset_face", "reset_pins", "show_confidence")
+    there = {name: getattr(bpy.ops.photobust, name) for name in names}
+    assert [name for name, operator in there.items() if operator.poll()] == [
+        "export_live_link",
+        "pose_assets",
+    ]
+    assert "Make Local" in polls.local_head(bpy.context)
+    bpy.ops.object.make_local(type="ALL")
+    assert not bpy.context.active_object.library and not bpy.context.active_object.data.library
+    assert all(operator.poll() for operator in there.values())
+    assert bpy.ops.photobust.export_head(directory=str(folder / "out"), formats={"obj"}) == {"FINISHED"}
+    # A file without any correction would only take the place of one with some.
+    file = folder / "corrections.json"
+    try:
+        done = bpy.ops.photobust.save_adjustments(filepath=str(file))
+        raise AssertionError(f"no error but {done}")
+    except RuntimeError as error:
+        assert "No head of this scene was corrected" in str(error)
+    assert not file.exists()
+    bpy.context.active_object.photobust.pins.add().name = "chin"
+    assert bpy.ops.photobust.save_adjustments(filepath=str(file)) == {"FINISHED"}
+    assert json.loads(file.read_text())[0]["pins"][0]["name"] == "chin"
+
+
+def check_refreshed_bones(folder):
+    """Bones go to the new head's joints, also those of an armature that is hidden; its pose stays."""
+    switch_on()
+    head = named_head(folder, "Ann")
+    rig, data = rig_of(head), read_head(folder / "head.npz")
+    turn(rig, "head", "y", 0.4)
+    rig.hide_viewport = True
+    bpy.ops.mesh.primitive_cube_add()
+    cube = bpy.context.active_object
+    higher = np.array([0.0, 0.0, 0.01], np.float32)
+    joints = dataclasses.replace(data.rig, heads=data.rig.heads + higher, tails=data.rig.tails + higher)
+    photo = folder / "photo.jpg"
+    made = LoadedHead(photo, folder, None, FaceDocument({}), dataclasses.replace(data, rig=joints))
+    refresh_head(head, made)
+    for name, place in zip(joints.names, joints.heads, strict=True):
+        assert np.allclose(rig.data.bones[name].head_local, place, atol=1e-6), name
+    assert rig.hide_viewport and abs(rig.pose.bones["head"].rotation_euler.y - 0.4) < 1e-6
+    assert bpy.context.active_object == cube and bpy.context.mode == "OBJECT"
+    assert [scene.name for scene in bpy.data.scenes] == ["Scene"]
 
 
 def check_real(folder, photo):

@@ -281,6 +281,27 @@ def check_modifiers(folder):
     assert np.linalg.norm(vertices, axis=1).max() < 1.3  # the box has corners at 1.73
 
 
+def check_linked(folder):
+    """The quads of an object in a linked collection stand in the scene: they cannot be put into that."""
+    import addon_utils
+
+    assert addon_utils.enable("blender_addon", default_set=True)
+    one = made_by("one", lambda bm: bmesh.ops.create_icosphere(bm, subdivisions=3, radius=1))
+    other = bpy.data.collections.new("other")
+    bpy.context.scene.collection.children.link(other)
+    other.objects.link(one)
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "library.blend"))
+    bpy.ops.wm.read_homefile(use_factory_startup=True)
+    with bpy.data.libraries.load(str(folder / "library.blend"), link=True) as (_, wanted):
+        wanted.collections = ["other"]
+    bpy.context.scene.collection.children.link(wanted.collections[0])
+    bpy.context.view_layer.objects.active = wanted.collections[0].objects["one"]
+    assert bpy.ops.photobust.retopologize(quads=300) == {"FINISHED"}
+    new = bpy.context.active_object
+    assert new.name == "one quads" and set(new.users_collection) == {bpy.context.scene.collection}
+    addon_utils.disable("blender_addon", default_set=True)
+
+
 def check_operator(folder):
     import addon_utils
 

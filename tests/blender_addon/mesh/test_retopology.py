@@ -60,7 +60,7 @@ def test_nothing_is_lost_on_the_way_to_the_process_and_back(run_in_blender, tmp_
 
 
 def test_button_as_users_expect(run_in_blender, tmp_path):
-    run(run_in_blender, "operator", tmp_path)
+    run(run_in_blender, "operator,linked", tmp_path)
 
 
 def test_real_surface(run_in_blender, folder):
