@@ -4,6 +4,7 @@ import bpy
 
 from ..errors import AddonError
 from ..state import links
+from .opening import open_path
 from .reporting import reports_errors
 
 
@@ -21,5 +22,5 @@ class PHOTOBUST_OT_open_documentation(bpy.types.Operator):
         path = links.documentation_file()
         if path is None:
             raise AddonError("The documentation is not there: install the add-on again.")
-        bpy.ops.wm.path_open(filepath=str(path))
+        open_path(path)
         return {"FINISHED"}

@@ -7,6 +7,7 @@ import bpy
 from ..errors import AddonError
 from ..heads.lookup import require_head
 from . import polls
+from .opening import open_path
 from .reporting import reports_errors
 
 
@@ -22,5 +23,5 @@ class PHOTOBUST_OT_open_folder(bpy.types.Operator):
         folder = Path(bpy.path.abspath(require_head(context).photobust.folder))
         if not folder.is_dir():
             raise AddonError(f"The folder {folder} is not there any more; reconstruct the photo again.")
-        bpy.ops.wm.path_open(filepath=str(folder))
+        open_path(folder)
         return {"FINISHED"}

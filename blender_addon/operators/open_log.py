@@ -5,6 +5,7 @@ from bpy.props import EnumProperty
 
 from ..errors import AddonError
 from ..state import session
+from .opening import open_path
 from .reporting import reports_errors
 
 
@@ -25,5 +26,5 @@ class PHOTOBUST_OT_open_log(bpy.types.Operator):
         path = now.setup_log if self.which == "SETUP" and now.setup_log else now.log_path
         if not path.is_file():
             raise AddonError(f"There is no log yet; it will be {path}.")
-        bpy.ops.wm.path_open(filepath=str(path))
+        open_path(path)
         return {"FINISHED"}

@@ -16,7 +16,7 @@ ADDON_FOLDER = Path(__file__).resolve().parents[1]
 
 def documentation_file() -> Path | None:
     """The add-on's guide as a file: as it was packed, else the project's."""
-    for path in (ADDON_FOLDER / "documentation.md", PROJECT_ROOT / "docs" / "addon.md"):
+    for path in (ADDON_FOLDER / "documentation.txt", PROJECT_ROOT / "docs" / "addon.md"):
         if path.is_file():
             return path
     return None

@@ -31,6 +31,9 @@ TREES = {"blender_addon": "", "core": "core", "models": "models"}
 FILES = ("LICENSE", "THIRD_PARTY.md")
 #: What only runs in a checkout: training, and scripts/batch.py with its page.
 NOT_PACKED = {"core/training", "blender_addon/batch", "blender_addon/blender_worker"}
+#: The artist's guide, of these pages of docs/: as plain text, which every system has a program for.
+GUIDE = "documentation.txt"
+GUIDE_PAGES = ("addon.md", "adjust.md")
 #: Leftovers of Python, editors and interrupted runs.
 LEFTOVER = re.compile(r"(^|/)(\.|__pycache__(/|$))|(\.py[cod]|\.nb[ci]|\.part|\.orig|~)$")
 #: Zips know no earlier date.
@@ -45,7 +48,6 @@ def packed_files(root: Path) -> Iterator[tuple[str, Path]]:
     """Name inside the add-on's folder, and path, of each file that is packed, in no special order."""
     for name in FILES:
         yield name, root / name
-    yield "documentation.md", root / "docs" / "addon.md"
     for tree, target in TREES.items():
         for path in (root / tree).rglob("*"):
             inside = path.relative_to(root)
@@ -80,7 +82,18 @@ def package(root: Path, version: str) -> dict[str, bytes]:
     """Content of each packed file by its name inside the add-on's folder, sorted by name."""
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
         raise PackagingError(f"Blender wants a version of three numbers, and core's is {version}.")
-    return {name: stamped(name, path.read_bytes(), version) for name, path in sorted(packed_files(root))}
+    contents = {name: stamped(name, path.read_bytes(), version) for name, path in packed_files(root)}
+    pages = [(root / "docs" / name).read_text("utf-8") for name in GUIDE_PAGES]
+    contents[GUIDE] = "\n\n".join(map(plain_text, pages)).encode("utf-8")
+    return dict(sorted(contents.items()))
+
+
+def plain_text(page: str) -> str:
+    """A page of the documentation without its pictures, and without links to pages that are not packed."""
+    page = re.sub(r"^!\[[^\]]*\]\([^)]*\)\n+", "", page, flags=re.MULTILINE)
+    page = re.sub(r" \(\[more\]\([^)]*\)\)", "", page)
+    page = re.sub(r"\[([^\]]*)\]\((?!https?:)[^)]*\)", r"\1", page)
+    return page.replace("**", "")
 
 
 def write_zip(contents: dict[str, bytes], path: Path, wheels: Sequence[Path] = ()) -> None:

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -83,9 +84,12 @@ def test_artists_get_the_engine_and_its_models_but_nothing_of_the_workshop(addon
             "models/LICENSE",
             "models/MODEL_CARD.md",
         ),
-        *("LICENSE", "THIRD_PARTY.md", "documentation.md"),
+        *("LICENSE", "THIRD_PARTY.md", "documentation.txt"),
     ):
         assert name in names
+    guide = read(addon_zip, "documentation.txt")
+    assert "Reconstruct from Photo" in guide and "Apply Corrections" in guide
+    assert not re.search(r"\]\(|\*\*|\.(jpg|png)\)", guide), "what only a browser shows"
     assert not [
         name for name in names if "training" in name or "test" in name.lower() or "__pycache__" in name
     ]
@@ -128,6 +132,7 @@ def test_the_same_files_make_the_same_zip(tmp_path):
             "LICENSE",
             "THIRD_PARTY.md",
             "docs/addon.md",
+            "docs/adjust.md",
             "core/worker/__main__.py",
             "models/net.onnx",
         ):
@@ -160,6 +165,7 @@ def test_leftovers_stay_out(tmp_path):
             "LICENSE",
             "THIRD_PARTY.md",
             "docs/addon.md",
+            "docs/adjust.md",
             "core/a.py",
             "core/training/b.py",
             "core/__pycache__/a.cpython-311.pyc",
@@ -181,7 +187,7 @@ def test_leftovers_stay_out(tmp_path):
             "THIRD_PARTY.md",
             "core/a.py",
             "deep/c.py",
-            "documentation.md",
+            "documentation.txt",
             "models/lifter.safetensors",
             "models/net.onnx",
         ),

@@ -333,6 +333,15 @@ def check_messages(folder):
     assert str(Path.home()) not in report
     assert links.documentation_file().is_file()
 
+    # Windows and macOS have programs for few files' endings, and Blender raises what they answer.
+    from blender_addon.operators import opening
+
+    with patch.object(opening, "bpy") as blender:
+        blender.ops.wm.path_open.side_effect = RuntimeError("Error: Python: Traceback")
+        words = error_of(ops.open_documentation)
+    assert "open it yourself" in words and str(links.documentation_file()) in words
+    assert "Traceback" not in words
+
     assert_one_place_for_each_message(now)
 
     # Blender's own menus have the add-on's entries.
