@@ -84,3 +84,12 @@ def test_the_first_screen_of_the_readme_has_the_two_commands():
 def test_the_readme_imports_what_is_installed():
     assert "from photobust import Reconstructor" in (ROOT / "README.md").read_text("utf-8")
     assert "Reconstructor" in core.__all__
+
+
+@pytest.mark.parametrize(
+    "page", [*sorted(ROOT.glob("*.md")), ROOT / "models/MODEL_CARD.md"], ids=lambda p: p.name
+)
+def test_links_of_pages_outside_the_site_lead_to_files(page):
+    """`mkdocs build --strict` checks those of the site."""
+    links = re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8"))
+    assert not {link for link in links if "://" not in link and not (page.parent / link).exists()}
