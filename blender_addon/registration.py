@@ -4,6 +4,7 @@ import bpy
 
 from . import operators
 from .blender import log, redraw
+from .operators import running
 from .state import engine_monitor, face_search, file_change, properties, session, settings, thumbnails
 from .ui import adjust_panel, face_panel, hair_panel, menus
 from .ui.drop import handlers
@@ -43,6 +44,7 @@ def register() -> None:
 
 def unregister() -> None:
     """The same backward; ends the engine."""
+    running.cancel_all(bpy.context)
     menus.unregister()
     file_change.unregister()
     engine_monitor.unregister()

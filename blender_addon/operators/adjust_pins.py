@@ -248,7 +248,7 @@ class PHOTOBUST_OT_adjust_pins(ModalPhotoTool, bpy.types.Operator):
             return
         if not self._named:
             adjustments.set_named_pins(head, answer.document.get("pins"))
-            context.workspace.status_text_set(HELP)
+            self._status.show(context, HELP)
             self._named = True
             self._show_further_photo(head, answer)
         elif self._pending is None and self._drag is None:

@@ -42,6 +42,7 @@ class Painting:
         photo: The name of the photo that is painted over, empty for the main one.
         size: Of the photo, width and height, pixels.
         mask: (h, w) bool.
+        kept: What the head had when `mask` was read from it or kept, as text.
         radius: Of the brush, region, pixels.
         mouse: Where the mouse last moved to, window, pixels.
         last: Where the stroke is, shares of the photo; None between strokes.
@@ -53,6 +54,7 @@ class Painting:
     photo: str
     size: tuple[int, int]
     mask: np.ndarray
+    kept: str
     radius: float = FIRST_RADIUS
     mouse: tuple[int, int] | None = None
     last: tuple[float, float] | None = None
@@ -103,6 +105,8 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
             return self._end(at_once=_painting.ending)
         if _painting.last is None and self._show_chosen_photo(head):
             _painting = painting_of(head).going_on(_painting)
+        if _painting.last is None and adjustments.ignored_png(head, _painting.photo) != _painting.kept:
+            self._read(head)
         if event.type == "TIMER":
             self._show_answer(context, head)
             return self._end(at_once=False) if _painting.ending else {"PASS_THROUGH"}
@@ -120,8 +124,6 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
         if found is None:
             return {"PASS_THROUGH"}
         if event.type not in (*MOVES, "LEFTMOUSE"):
-            if event.type == "Z" and event.value == "RELEASE":  # undone
-                self._read(head)
             return {"PASS_THROUGH"}
         photo, region, _ = found
         return self._stroke(context, event, photo, (mouse[0] - region.x, mouse[1] - region.y))
@@ -175,7 +177,7 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
         except AddonError as error:
             report_message(self, "ERROR", str(error))
             return
-        context.workspace.status_text_set(WAITING_HELP)
+        self._status.show(context, WAITING_HELP)
 
     def _show_answer(self, context: bpy.types.Context, head: bpy.types.Object) -> None:
         """Ignore what the engine sees at the place that it was asked for, if it has answered."""
@@ -201,20 +203,22 @@ class PHOTOBUST_OT_ignore_here(ModalPhotoTool, bpy.types.Operator):
             self._push_undo("Ignore Here")
             report_message(self, "INFO", f"Ignored: {found[0]}. Ctrl takes back what is too much.")
         _painting.question = None
-        context.workspace.status_text_set(HELP)
+        self._status.show(context, HELP)
         redraw.views()
         redraw.sidebars()
 
     def _keep(self, head: bpy.types.Object) -> None:
         """Keep what is painted, as a step that can be undone."""
         if _painting is not None:
-            adjustments.set_ignored_png(head, mask_text(_painting.mask), _painting.photo)
+            _painting.kept = mask_text(_painting.mask)
+            adjustments.set_ignored_png(head, _painting.kept, _painting.photo)
             self._push_undo("Ignore Here")
             redraw.sidebars()
 
     def _read(self, head: bpy.types.Object) -> None:
-        """Show what the head has after something was undone."""
+        """Show what the head has, after something was undone or all was taken back in the panel."""
         if _painting is not None:
+            _painting.kept = adjustments.ignored_png(head, _painting.photo)
             _painting.mask = mask_of(head, _painting.photo, empty_mask(*_painting.size).shape)
             redraw.views()
 
@@ -250,7 +254,8 @@ def painting_of(head: bpy.types.Object) -> Painting:
     if camera is None:
         raise AddonError("This head came without its photo's camera: reconstruct the photo again.")
     size = (camera.width, camera.height)
-    return Painting(head.name, photo.name, size, mask_of(head, photo.name, empty_mask(*size).shape))
+    mask = mask_of(head, photo.name, empty_mask(*size).shape)
+    return Painting(head.name, photo.name, size, mask, adjustments.ignored_png(head, photo.name))
 
 
 def mask_of(head: bpy.types.Object, photo: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -13,6 +13,7 @@ from ..state import session
 from ..state.corrected_photo import chosen_photo
 from ..state.session import Message
 from ..viewport import camera_match
+from . import running
 from .reporting import report_error
 
 #: The operators that use it: one at a time.
@@ -37,6 +38,7 @@ class ModalPhotoTool:
     opacity: float
     _handler: Any
     _timer: Any
+    _status: running.StatusText
     _corrected: str
     #: What the further photo's expression differs by, (V, 3) meters; None: the main photo, or not known yet.
     _opened: np.ndarray | None = None
@@ -45,13 +47,14 @@ class ModalPhotoTool:
         """Take an event."""
         try:
             self._show_as_photographed()  # an undone step has its own pose
+            self._status.follow(context)
             return self._take(context, event)
         except Exception as error:  # noqa: BLE001 (the last place before Blender shows a traceback)
             self._stop(context)
             return report_error(self, error)
 
     def cancel(self, context: bpy.types.Context) -> None:
-        """Blender ends the operator: another file is opened, or the window closed."""
+        """Another file is opened, the window closed, or the add-on switched off."""
         self._stop(context)
 
     def _lay_photo_over(self, head: bpy.types.Object) -> None:
@@ -107,7 +110,9 @@ class ModalPhotoTool:
         self._handler = bpy.types.SpaceView3D.draw_handler_add(draw, (), "WINDOW", "POST_PIXEL")
         self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
         context.window_manager.modal_handler_add(self)
-        context.workspace.status_text_set(status)
+        running.began(self)
+        self._status = running.StatusText()
+        self._status.show(context, status)
         if message:
             self._push_undo(message)
         redraw.views()
@@ -134,7 +139,8 @@ class ModalPhotoTool:
             camera_match.photo_behind(head)
         context.window_manager.event_timer_remove(self._timer)
         bpy.types.SpaceView3D.draw_handler_remove(self._handler, "WINDOW")
-        context.workspace.status_text_set(None)
+        self._status.clear(context)
+        running.ended(self)
         redraw.views()
         redraw.sidebars()
 

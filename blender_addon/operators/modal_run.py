@@ -5,6 +5,7 @@ from typing import Any
 import bpy
 
 from ..blender import redraw
+from . import running
 from .reporting import report_error
 
 #: Seconds between two looks at how far a run is.
@@ -40,7 +41,7 @@ class ModalRun:
         return ended
 
     def cancel(self, context: bpy.types.Context) -> None:
-        """Blender ends the operator: another file is opened, or the window closed."""
+        """Another file is opened, the window closed, or the add-on switched off."""
         self._run.cancel()
         self._stop(context)
 
@@ -49,11 +50,13 @@ class ModalRun:
         self._shown_progress = None
         self._timer = context.window_manager.event_timer_add(TICK_SECONDS, window=context.window)
         context.window_manager.modal_handler_add(self)
+        running.began(self)
         redraw.sidebars()
         return {"RUNNING_MODAL"}
 
     def _end_ticks(self, context: bpy.types.Context) -> None:
         context.window_manager.event_timer_remove(self._timer)
+        running.ended(self)
         redraw.sidebars()
 
     def _poll(self) -> bool:

@@ -12,7 +12,7 @@ from ..heads.lookup import require_head
 from ..heads.slider_file import sliders
 from ..state import session, settings
 from ..state.pin_preview import PinPreview
-from . import polls
+from . import polls, running
 from .adjust_pins import restore_pins, show_answer
 from .reporting import report_error, reports_errors
 
@@ -43,6 +43,7 @@ class PHOTOBUST_OT_reset_pins(bpy.types.Operator):
         self._ask(context, head)
         self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
         context.window_manager.modal_handler_add(self)
+        running.began(self)
         redraw.sidebars()
         return {"RUNNING_MODAL"}
 
@@ -68,7 +69,7 @@ class PHOTOBUST_OT_reset_pins(bpy.types.Operator):
         return {"PASS_THROUGH"}
 
     def cancel(self, context: bpy.types.Context) -> None:
-        """Blender ends the operator: another file is opened, or the window closed."""
+        """Another file is opened, the window closed, or the add-on switched off."""
         self._stop(context, keep=True)
 
     @reports_errors
@@ -99,6 +100,7 @@ class PHOTOBUST_OT_reset_pins(bpy.types.Operator):
 
     def _stop(self, context: bpy.types.Context, keep: bool) -> None:
         context.window_manager.event_timer_remove(self._timer)
+        running.ended(self)
         head = bpy.data.objects.get(self._head)
         if keep and head is not None:
             restore_pins(head, self._before)

@@ -85,7 +85,7 @@ class PHOTOBUST_OT_retopologize(ModalRun, bpy.types.Operator):
             self._end()
 
     def cancel(self, context: bpy.types.Context) -> None:
-        """Blender ends the operator: another file is opened, or the window closed."""
+        """Another file is opened, the window closed, the add-on switched off, or the dialog left."""
         if hasattr(self, "_timer"):
             self._stop(context)
 

@@ -10,7 +10,7 @@ from ..errors import AddonError, JobCancelledError
 from ..heads.lookup import active_head
 from ..render import renderers, subjects
 from ..render.turntable import FRAMES, SIZE, Turntable
-from . import polls
+from . import polls, running
 from .reporting import report_error, report_message, reports_errors
 
 #: Seconds between pictures in which Blender can draw and hear Esc.
@@ -65,9 +65,11 @@ class PHOTOBUST_OT_turntable(bpy.types.Operator):
         self._begin(context)
         manager = context.window_manager
         manager.progress_begin(0, self.frames)
+        self._status = running.StatusText()
         self._show(context)
         self._timer = manager.event_timer_add(TICK, window=context.window)
         manager.modal_handler_add(self)
+        running.began(self)
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -89,7 +91,7 @@ class PHOTOBUST_OT_turntable(bpy.types.Operator):
         return ended
 
     def cancel(self, context: bpy.types.Context) -> None:
-        """Blender ends the operator: another file is opened, or the file browser was left."""
+        """Another file is opened, the add-on switched off, or the file browser left."""
         if hasattr(self, "_turn"):
             self._stop(context)
 
@@ -109,8 +111,8 @@ class PHOTOBUST_OT_turntable(bpy.types.Operator):
 
     def _show(self, context: bpy.types.Context) -> None:
         context.window_manager.progress_update(self._turn.done)
-        context.workspace.status_text_set(
-            f"Turntable: picture {self._turn.done} of {self._turn.frames}    Esc: stop"
+        self._status.show(
+            context, f"Turntable: picture {self._turn.done} of {self._turn.frames}    Esc: stop"
         )
         redraw.sidebars()
 
@@ -126,5 +128,6 @@ class PHOTOBUST_OT_turntable(bpy.types.Operator):
         self._turn.close()
         context.window_manager.event_timer_remove(self._timer)
         context.window_manager.progress_end()
-        context.workspace.status_text_set(None)
+        self._status.clear(context)
+        running.ended(self)
         redraw.sidebars()

@@ -9,11 +9,15 @@ import json
 import struct
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 import bpy
+
+import addon_utils  # isort: skip  # after bpy, which brings it
 import numpy as np
 from mathutils import Quaternion, Vector
 
@@ -428,8 +432,6 @@ def check_write(folder, *names):
 
 
 def switch_on():
-    import addon_utils
-
     assert addon_utils.enable("blender_addon", default_set=True)
 
 
@@ -1054,6 +1056,89 @@ def check_refreshed_bones(folder):
     assert rig.hide_viewport and abs(rig.pose.bones["head"].rotation_euler.y - 0.4) < 1e-6
     assert bpy.context.active_object == cube and bpy.context.mode == "OBJECT"
     assert [scene.name for scene in bpy.data.scenes] == ["Scene"]
+
+
+class NoEvents:
+    """Blender's context, of which nothing is modal: in the background it gives operators no events."""
+
+    def __init__(self, real):
+        self._real = real
+
+    def __getattr__(self, name):
+        found = getattr(self._real, name)
+        return NoEvents(found) if name == "window_manager" else found
+
+    def modal_handler_add(self, operator):
+        return True
+
+
+def plain_brush(ignore_here):
+    """Ignore Here, but for what Blender makes of an operator, which it would not invoke in the background."""
+    members = vars(ignore_here.PHOTOBUST_OT_ignore_here).items()
+    own = {name: value for name, value in members if callable(value) or name in ("opacity", "bl_idname")}
+    return type("PlainBrush", (ignore_here.ModalPhotoTool,), {**own, "report": lambda *_: None})()
+
+
+def check_brush(folder):
+    """Ignore Here minds undo from the menu, a button of its panel, other workspaces, and the add-on's end."""
+    switch_on()
+    from blender_addon.operators import ignore_here  # as it was loaded now
+
+    tool, context, status = plain_brush(ignore_here), NoEvents(bpy.context), {}
+    say = bpy.types.WorkSpace.status_text_set
+
+    def noted_status(workspace, text):
+        assert bpy.context.workspace == workspace, "Blender takes it for another one"
+        status[workspace.name] = text
+        say(workspace, text)
+
+    def event(kind, value="NOTHING", workspace="Layout"):
+        with bpy.context.temp_override(workspace=bpy.data.workspaces[workspace]):
+            return tool.modal(context, SimpleNamespace(type=kind, value=value, mouse_x=0, mouse_y=0))
+
+    def stroke(x):
+        ignore_here.paint_stroke(ignore_here._painting, (x, 0.5), 0.05, True)
+        ignore_here._painting.last = None
+        tool._keep(bpy.data.objects["Ann"])
+        return ignore_here._painting.mask.copy()
+
+    def shown():
+        head = bpy.data.objects["Ann"]
+        photo = head.photobust.camera.data.background_images[0].display_depth
+        return head.show_only_shape_key, rig_of(head).data.pose_position, photo
+
+    head = named_head(folder, "Ann")
+    head.photobust.photo = str(save_png(folder / "photo.png", np.full((64, 64, 3), 90, np.uint8)))
+    camera = {"focal_length_px": 120.0, "principal_point_px": [31.5, 31.5]}
+    pose = {"rotation_head_to_camera": [[1, 0, 0], [0, 0, -1], [0, 1, 0]], "translation_m": [0, 0.05, 0.9]}
+    manifest = {"input": {"name": "photo.png", "width": 64, "height": 64}, "camera": camera, "pose": pose}
+    head.photobust.manifest = json.dumps(manifest)
+    with patch.object(bpy.types.WorkSpace, "status_text_set", noted_status):
+        assert tool.invoke(context, None) == {"RUNNING_MODAL"}
+        assert shown() == (True, "REST", "FRONT")
+        first = stroke(0.2)
+        assert (stroke(0.8) & ~first).any()
+        assert bpy.ops.ed.undo() == {"FINISHED"}
+        event("TIMER")
+        assert np.array_equal(ignore_here._painting.mask, first), "what was undone comes back with a stroke"
+        assert bpy.ops.photobust.ignore_nothing() == {"FINISHED"}
+        event("TIMER")
+        assert not (stroke(0.8) & first).any(), "what was taken back comes back with a stroke"
+
+        event("TIMER", workspace="Modeling")
+        assert status["Layout"] and status["Modeling"] == status["Layout"]
+        assert event("RET", "PRESS", "Modeling") == {"FINISHED"}
+        assert status == {"Layout": None, "Modeling": None} and shown() == (False, "POSE", "BACK")
+
+        # Blender drops what runs when the add-on is switched off, and calls nothing of it.
+        assert tool.invoke(context, None) == {"RUNNING_MODAL"}
+        assert status["Layout"] and shown() == (True, "REST", "FRONT")
+        camera = bpy.data.objects["Ann"].photobust.camera
+        addon_utils.disable("blender_addon", default_set=True)
+    assert status["Layout"] is None and ignore_here._painting is None
+    head = bpy.data.objects["Ann"]
+    assert not head.show_only_shape_key and rig_of(head).data.pose_position == "POSE"
+    assert camera.data.background_images[0].display_depth == "BACK"
 
 
 def check_real(folder, photo):

@@ -152,6 +152,11 @@ def test_linked_heads_and_hidden_bones(run_in_blender, folder):
 
 
 @pytest.mark.slow
+def test_the_brush_minds_what_else_is_done(run_in_blender, folder):
+    run(run_in_blender, "brush", folder)
+
+
+@pytest.mark.slow
 def test_confidence_of_a_head(run_in_blender, folder):
     run(run_in_blender, "confidence", folder)
 
