@@ -25,6 +25,7 @@ def main() -> None:
     import numpy as np
 
     from core.training.data.shards import Shard, shard_paths
+    from scripts.pictures.sheet import save_sheet
 
     rng = np.random.default_rng(args.seed)
     paths = shard_paths(args.shards, "train")
@@ -36,8 +37,7 @@ def main() -> None:
     columns = int(np.ceil(np.sqrt(args.count)))
     pictures += [np.zeros_like(pictures[0])] * (-len(pictures) % columns)
     rows = [np.hstack(pictures[i : i + columns]) for i in range(0, len(pictures), columns)]
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(args.out), np.vstack(rows)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    save_sheet(args.out, np.vstack(rows)[..., ::-1])
 
 
 if __name__ == "__main__":

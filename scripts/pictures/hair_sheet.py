@@ -10,6 +10,7 @@ stand in a row, and those below the line are the last ones. Needs the bpy wheel.
 import argparse
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from scripts.pictures.sheet import save_sheet, stacked
 from scripts.pictures.textured_sheet import render_views
 
 #: Degrees that the head is turned by.
@@ -35,6 +37,13 @@ def render_row(folder: Path, product: str, height: int, target: Path) -> None:
     views = [(turn, ("Photo",)) for turn in TURNS]
     pixels = round(height * WIDTH / HEIGHT), height
     render_views(folder, product, views, WIDTH, MIDDLE, pixels, target)
+
+
+def in_two_columns(heads: Sequence[np.ndarray]) -> np.ndarray:
+    """Heads (H, W, 3) below each other, the second half of them beside the first."""
+    half = (len(heads) + 1) // 2
+    columns = [stacked(part, axis=0) for part in (heads[:half], heads[half:]) if part]
+    return stacked(columns, axis=1, line=LINE)
 
 
 def main() -> None:
@@ -62,24 +71,9 @@ def main() -> None:
                 photo, (round(photo.shape[1] * scale), options.height), interpolation=cv2.INTER_AREA
             )
             heads.append(np.hstack([photo, cv2.imread(str(picture))]))
-    side = max(head.shape[1] for head in heads)
-    heads = [np.pad(head, ((0, 0), (0, side - head.shape[1]), (0, 0)), constant_values=255) for head in heads]
-    groups = [heads[: len(heads) - options.below], heads[len(heads) - options.below :]]
-    rows = []
-    for group in groups:
-        half = (len(group) + 1) // 2
-        columns = [np.vstack(part) for part in (group[:half], group[half:]) if part]
-        if columns:
-            tall = columns[0].shape[0]
-            columns = [
-                np.pad(c, ((0, tall - c.shape[0]), (0, LINE), (0, 0)), constant_values=255) for c in columns
-            ]
-            rows.append(
-                np.pad(np.hstack(columns)[:, :-LINE], ((0, LINE), (0, 0), (0, 0)), constant_values=255)
-            )
-    width = max(row.shape[1] for row in rows)
-    rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
-    cv2.imwrite(str(options.out), np.vstack(rows)[:-LINE], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    above = len(heads) - options.below
+    groups = [in_two_columns(group) for group in (heads[:above], heads[above:]) if group]
+    save_sheet(options.out, stacked(groups, axis=0, line=LINE))
 
 
 if __name__ == "__main__":

@@ -86,12 +86,11 @@ def main() -> None:
     parser.add_argument("--quality", type=int, default=85, help="of the JPEG")
     options = parser.parse_args()
 
-    import cv2
-
     from core.errors import NoHeadError
     from core.io.head_ply import head_document
     from core.reconstructor import Reconstructor
     from core.wrapping.options import HeadOptions
+    from scripts.pictures.sheet import save_sheet
 
     reconstructor = Reconstructor.from_pretrained()
     made = []
@@ -112,8 +111,7 @@ def main() -> None:
     best = len(made) if options.best is None else options.best
     shown = made[:best] + (made[-options.worst :] if options.worst else [])
     sheet = np.concatenate([row(head, topology, options.size) for _, _, head in shown])
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(options.out), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, options.quality])
+    save_sheet(options.out, sheet[..., ::-1], options.quality)
     print(f"{options.out}: {', '.join(name for _, name, _ in shown)}")
 
 

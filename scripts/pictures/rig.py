@@ -108,15 +108,12 @@ def main() -> None:
     parser.add_argument("--quality", type=int, default=86, help="of the JPEG")
     options = parser.parse_args()
 
-    import cv2
+    from scripts.pictures.sheet import save_sheet
 
     made = pictures(options.folder, options.size, options.renderer)
     columns = len(made) // ROWS
     rows = [np.concatenate(made[k * columns : (k + 1) * columns], 1) for k in range(ROWS)]
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(
-        str(options.out), np.concatenate(rows)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, options.quality]
-    )
+    save_sheet(options.out, np.concatenate(rows)[..., ::-1], options.quality)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from scripts.pictures.sheet import save_sheet
+
 if TYPE_CHECKING:
     from core.template.topology import HeadTopology
 
@@ -159,7 +161,7 @@ def main() -> None:
             cv2.putText(cell, words, place, font, options.size / 520, (255, 255, 255), 1, cv2.LINE_AA)
             cells.append(cell)
     rows = [np.hstack(cells[k : k + COLUMNS]) for k in range(0, len(cells), COLUMNS)]
-    cv2.imwrite(str(options.out), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    save_sheet(options.out, np.vstack(rows), QUALITY)
     print(f"{options.out} ({options.out.stat().st_size / 1000:.0f} kB)")
 
 

@@ -29,6 +29,7 @@ from blender_addon.heads.hair import add_hair
 from blender_addon.heads.head_npz import FILE_NAME, TEXTURE, read_head
 from blender_addon.render import lighting
 from blender_addon.render.renderers import WORKBENCH, render_linear
+from scripts.pictures.sheet import save_sheet
 
 #: (degrees turned, shape keys at 1; "Photo" is the expression as photographed).
 VIEWS = (
@@ -122,7 +123,7 @@ def main() -> None:
             picture = Path(temporary) / f"{folder.name}.png"
             render_row(folder, options.size, picture)
             rows.append(cv2.imread(str(picture)))
-    cv2.imwrite(str(options.out), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 85])
+    save_sheet(options.out, np.vstack(rows))
 
 
 if __name__ == "__main__":
