@@ -28,6 +28,8 @@ NEAR_EARS = 0.012
 LOWEST_PIECE = 0.0015
 #: Steps back onto the isosurface after decimation.
 PROJECTIONS = 3
+#: Least square of the field's slope there: where it is flat, a step would lead anywhere.
+LEAST_GRADIENT = 0.2
 #: How deep in the skin the inner side may lie, meters, when all is done.
 DEEPEST = 0.0012
 #: Below cards the shell is moved in by this fraction of the hair's thickness, meters at most.
@@ -99,29 +101,12 @@ def extract_shell(
     Returns:
         The shell; None if the volume is empty.
     """
-    from skimage.measure import marching_cubes
-
-    grid = volume.grid
-    field = np.pad(volume.field, 1, constant_values=-grid.cell)
-    if not (field > 0).any():
+    found = _isosurface(volume)
+    if found is None:
         return None
-    points, faces, _, _ = marching_cubes(field, 0.0)
-    vertices = (points - 1) * grid.cell + grid.origin
-    height = grid.sample(volume.skin, vertices)
-    vertices, faces, height = _large_pieces(vertices, faces[:, ::-1], height)
-    if not len(faces):
-        return None
-    inner = height < INNER
-    if len(faces) > triangles:
-        clusters = cluster_vertices(vertices, faces, triangles, *_coarse_and_fine(faces, inner))
-        inner = clusters.mean(inner.astype(float))[:, 0] > 0.5
-        vertices, faces = clusters.mean(vertices), _closed(clusters.faces)
+    vertices, faces, inner = _decimated(*found, triangles)
     outer = np.flatnonzero(~inner)
-    for _ in range(PROJECTIONS):
-        gradient = grid.gradient(volume.field, vertices[outer])
-        value = grid.sample(volume.field, vertices[outer])
-        step = value / np.maximum((gradient**2).sum(1), 0.2)
-        vertices[outer] -= np.clip(step, -grid.cell, grid.cell)[:, None] * gradient
+    vertices[outer] = _on_isosurface(volume, vertices[outer])
     vertices = _without_ridges(vertices, faces, inner, maps)
     vertices = out_of_skin(vertices, skin)
     vertices = out_of_skin(_with_smooth_rim(vertices, faces, inner, skin, maps), skin)
@@ -130,8 +115,58 @@ def extract_shell(
     if rim is not None:
         vertices, leaning = thinned(vertices, faces, inner, rim, skin, maps)
         vertices = out_of_skin(vertices, skin)
+    normals = _normals(volume, vertices, faces, inner, leaning)
+    clearance, _ = skin.distance(vertices, CLEARANCE_REACH)
+    inset = np.where(inner, 0, _inset(volume, vertices, normals, clearance, maps)).astype(np.float32)
+    inner = inner & (clearance < ON_SKIN)
+    rim = Rim.of(vertices, faces, inner, skin) if soft else None
+    return ShellMesh(vertices, faces.astype(np.int32), normals.astype(np.float32), inner, inset, rim)
+
+
+def _isosurface(volume: HairVolume) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """The surface of the volume's large pieces: vertices (N, 3), triangles (M, 3), and heights (N,) over the
+    skin, meters; None if there is none.
+    """
+    from skimage.measure import marching_cubes
+
+    grid = volume.grid
+    field = np.pad(volume.field, 1, constant_values=-grid.cell)
+    if not (field > 0).any():
+        return None
+    points, faces, _, _ = marching_cubes(field, 0.0)
+    vertices = (points - 1) * grid.cell + grid.origin
+    vertices, faces, height = _large_pieces(vertices, faces[:, ::-1], grid.sample(volume.skin, vertices))
+    return (vertices, faces, height) if len(faces) else None
+
+
+def _decimated(
+    vertices: np.ndarray, faces: np.ndarray, height: np.ndarray, triangles: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """About so many triangles: vertices (N, 3), triangles (M, 3), and which vertices (N,) are on the skin."""
+    inner = height < INNER
+    if len(faces) <= triangles:
+        return vertices, faces, inner
+    clusters = cluster_vertices(vertices, faces, triangles, *_coarse_and_fine(faces, inner))
+    inner = clusters.mean(inner.astype(float))[:, 0] > 0.5
+    return clusters.mean(vertices), _closed(clusters.faces), inner
+
+
+def _on_isosurface(volume: HairVolume, points: np.ndarray) -> np.ndarray:
+    """Points (N, 3) near the volume's surface, moved onto it."""
+    grid = volume.grid
+    for _ in range(PROJECTIONS):
+        gradient = grid.gradient(volume.field, points)
+        step = grid.sample(volume.field, points) / np.maximum((gradient**2).sum(1), LEAST_GRADIENT)
+        points = points - np.clip(step, -grid.cell, grid.cell)[:, None] * gradient
+    return points
+
+
+def _normals(
+    volume: HairVolume, vertices: np.ndarray, faces: np.ndarray, inner: np.ndarray, leaning: np.ndarray
+) -> np.ndarray:
+    """(N, 3) unit normals: outside with the volume's gradient, at the rim what they lean to (N, 3)."""
     geometric = vertex_normals(vertices, faces)
-    gradient = -grid.gradient(volume.field, vertices)
+    gradient = -volume.grid.gradient(volume.field, vertices)
     gradient /= np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-6)
     normals = np.where(inner[:, None], geometric, geometric + GRADIENT_WEIGHT * gradient)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
@@ -139,16 +174,19 @@ def extract_shell(
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     degenerate = np.linalg.norm(normals, axis=1) < 0.5
     normals[degenerate] = shading_normals(vertices, faces)[degenerate]
+    return normals
+
+
+def _inset(
+    volume: HairVolume, vertices: np.ndarray, normals: np.ndarray, clearance: np.ndarray, maps: HairMaps
+) -> np.ndarray:
+    """(N,) meters that vertices may be moved in below cards; `clearance`: (N,) meters over the skin."""
     thick = _thickness(volume, vertices, normals)
-    inset = np.where(inner, 0, np.clip(INSET_FRACTION * thick, 0, MOST_INSET))
+    inset = np.clip(INSET_FRACTION * thick, 0, MOST_INSET)
     # Not where it is the photo's outline.
     inset *= ramp(sample(maps.hull, maps.pixels_of(vertices)[0]), *INSET_FROM)
     # The field goes on below the skin, so the thickness of cropped hair says too much.
-    clearance, _ = skin.distance(vertices, CLEARANCE_REACH)
-    inner = inner & (clearance < ON_SKIN)
-    inset = np.minimum(inset, np.maximum(clearance - SKIN_CLEARANCE, 0)).astype(np.float32)
-    rim = Rim.of(vertices, faces, inner, skin) if soft else None
-    return ShellMesh(vertices, faces.astype(np.int32), normals.astype(np.float32), inner, inset, rim)
+    return np.minimum(inset, np.maximum(clearance - SKIN_CLEARANCE, 0))
 
 
 def _coarse_and_fine(faces: np.ndarray, inner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
