@@ -89,7 +89,7 @@ def main() -> int:
 
 def measure(blender: str, engine_python: str, repeats: int) -> AddonFigures:
     """Run Blender with a new user's settings and an empty engine."""
-    from scripts.benchmark.engine import make_photo
+    from scripts.benchmark.photos import make_photo
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -113,7 +113,7 @@ def measure(blender: str, engine_python: str, repeats: int) -> AddonFigures:
 
 def report(figures: AddonFigures, load: float) -> str:
     """The section as Markdown."""
-    from scripts.benchmark.engine import machine
+    from scripts.benchmark.document import machine
 
     warm = figures.runs[1:]
     before, first, last = (figures.memory[k] / 1e6 for k in (0, 1, -1))
@@ -154,10 +154,10 @@ def milliseconds(seconds: list[float]) -> str:
 
 def write(text: str) -> None:
     """Put the section into the document, at its end if it is not there yet."""
-    from scripts.benchmark import engine as benchmark
+    from scripts.benchmark.document import DOCUMENT, ensure_section, write_section
 
-    benchmark.ensure_section(benchmark.DOCUMENT, HEADING, BEGIN)
-    benchmark.write_section(benchmark.DOCUMENT, text, BEGIN, END)
+    ensure_section(DOCUMENT, HEADING, BEGIN)
+    write_section(DOCUMENT, text, BEGIN, END)
 
 
 class Watch:

@@ -28,18 +28,11 @@ from blender_addon.engine.locate import Engine
 from core import Reconstructor, load_photo
 from core.runtime.memory import reuse_freed_memory
 from core.wrapping.options import HeadOptions
-from scripts.benchmark.batch import FULL, PLAIN, pick
-from scripts.benchmark.engine import (
-    DOCUMENT,
-    ensure_section,
-    machine,
-    make_photo,
-    measure_engine,
-    peer_pipeline,
-    processor_seconds,
-    resident_bytes,
-    write_section,
-)
+from scripts.benchmark.batch import FULL, PLAIN
+from scripts.benchmark.document import DOCUMENT, ensure_section, machine, write_section
+from scripts.benchmark.engine import measure_engine, peer_pipeline
+from scripts.benchmark.photos import make_photo, pick
+from scripts.benchmark.processes import processor_seconds, resident_bytes
 
 BEGIN = "<!-- scripts/benchmark/bars.py: begin -->"
 END = "<!-- scripts/benchmark/bars.py: end -->"
@@ -140,7 +133,7 @@ def head_rows(portraits: Sequence[Path], folder: Path) -> list[Row]:
             start, used = time.perf_counter(), processor_seconds(client.pid)
             client.submit_reconstruct(portrait, folder / "whole", options=WHOLE).wait()
             figures.append((time.perf_counter() - start, processor_seconds(client.pid) - used))
-        peak = resident_bytes(client.pid, "VmHWM")
+        peak = resident_bytes(client.pid, most=True)
     seconds, processor = (statistics.median(values) for values in zip(*figures, strict=True))
     what = "photo to files: head, texture, maps, hair, GLB, page model, warm"
     return [

@@ -23,7 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from scripts.benchmark import engine as benchmark
+from scripts.benchmark.document import DOCUMENT, ensure_section, machine, write_section
+from scripts.benchmark.photos import pick
 
 BEGIN = "<!-- scripts/benchmark/batch.py: begin -->"
 END = "<!-- scripts/benchmark/batch.py: end -->"
@@ -107,18 +108,9 @@ def main() -> int:
     text = report(figures, options.jobs, load)
     print(text)
     if not options.dry_run:
-        benchmark.ensure_section(benchmark.DOCUMENT, HEADING, BEGIN)
-        benchmark.write_section(benchmark.DOCUMENT, text, BEGIN, END)
+        ensure_section(DOCUMENT, HEADING, BEGIN)
+        write_section(DOCUMENT, text, BEGIN, END)
     return 0
-
-
-def pick(sources: Sequence[Path], count: int | None) -> list[Path]:
-    """The photos of files and folders; `count` of them, evenly picked."""
-    found = [path for s in sources for path in (sorted(s.rglob("*")) if s.is_dir() else [s])]
-    found = [path.absolute() for path in found if path.suffix.lower() in benchmark.PICTURE_SUFFIXES]
-    if not count or count >= len(found):
-        return found
-    return [found[k * len(found) // count] for k in range(count)]
 
 
 def measure(photos: Sequence[Path], out: Path, jobs: int, options: Sequence[str]) -> BatchFigures:
@@ -226,7 +218,7 @@ def report(figures: dict[str, BatchFigures], jobs: int, load: float) -> str:
     """The section as Markdown."""
     any_figures = next(iter(figures.values()))
     lines = [
-        f"{date.today().isoformat()}, {benchmark.machine()}, load average {load:.1f} at the start; "
+        f"{date.today().isoformat()}, {machine()}, load average {load:.1f} at the start; "
         f"`scripts/benchmark/batch.py` on {any_figures.photos} photos, `--jobs {jobs}`.",
         "",
         "| what is made | heads an hour | aim | photos with a face found | heads | of them incomplete |",

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np
 
-from scripts.benchmark.engine import PICTURE_SUFFIXES
+from scripts.benchmark.photos import PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
     from core.reconstructor import Reconstructor

@@ -7,7 +7,6 @@ no dependency of the project: `pip install PyMCubes` for the comparison, which i
 
 import argparse
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -23,10 +22,10 @@ sys.path.insert(0, str(ROOT))
 
 from blender_addon.engine.client import Progress, WorkerClient
 from blender_addon.engine.locate import Engine
+from scripts.benchmark.document import DOCUMENT, machine, write_section
+from scripts.benchmark.photos import make_photo
+from scripts.benchmark.processes import processor_seconds, resident_bytes
 
-#: Files of a folder that are taken for photos, by suffix.
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-DOCUMENT = ROOT / "docs/benchmarks.md"
 BEGIN = "<!-- scripts/benchmark/engine.py: begin -->"
 END = "<!-- scripts/benchmark/engine.py: end -->"
 WARM_UP = 3
@@ -93,20 +92,8 @@ def main() -> int:
     text = report(engine, peer_figures, networks, options.repeats, command, load)
     print(text)
     if not options.dry_run:
-        write_section(DOCUMENT, text)
+        write_section(DOCUMENT, text, BEGIN, END)
     return 0
-
-
-def make_photo(folder: Path) -> Path:
-    """A JPEG of 1024 x 1024: scikit-image's astronaut, enlarged."""
-    import skimage.data
-    from PIL import Image
-
-    path = folder / "astronaut-1024.jpg"
-    Image.fromarray(skimage.data.astronaut()).resize((1024, 1024), Image.Resampling.LANCZOS).save(
-        path, quality=95
-    )
-    return path
 
 
 def peer_pipeline(photo: Path) -> Callable[[], object] | None:
@@ -188,25 +175,11 @@ def measure_engine(
             processor,
             statistics.median(rest),
             {step: statistics.median(seconds) for step, seconds in steps.items()},
-            resident_bytes(client.pid, "VmHWM"),
-            resident_bytes(client.pid, "VmRSS"),
+            resident_bytes(client.pid, most=True),
+            resident_bytes(client.pid),
             face["vertices"],
         )
         return figures, peers
-
-
-def resident_bytes(pid: int | None, field: str) -> int:
-    """Resident memory of a running process: "VmRSS" now, "VmHWM" at most (proc(5))."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError("this system does not report a process's memory")
-
-
-def processor_seconds(pid: int | None) -> float:
-    """The processor's time that a running process has had, in and for it (proc(5), stat)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def measure_networks(repeats: int) -> list[NetworkFigures]:
@@ -311,39 +284,6 @@ def report(
         f"Ours takes {networks[0].seconds / networks[1].seconds:.2f} times as long as VRN's architecture.",
     ]
     return "\n".join(lines)
-
-
-def machine() -> str:
-    """Processor, cores, system, Python and torch."""
-    import torch
-
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        names = [
-            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line
-        ]
-        model = names[0] if names else model
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    python = platform.python_version()
-    return f"{model}, {cores} cores, {platform.system()}, Python {python}, torch {torch.__version__}"
-
-
-def ensure_section(path: Path, heading: str, begin: str) -> None:
-    """Put an empty section at the end of `path` if it has none that starts with the marker `begin`."""
-    document = path.read_text("utf-8")
-    if begin not in document:
-        path.write_text(f"{document.rstrip()}\n\n{heading}", "utf-8")
-
-
-def write_section(path: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
-    """Replace what stands between the markers of `path`."""
-    document = path.read_text("utf-8")
-    before, rest = document.split(begin)
-    after = rest.split(end)[1]
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(f"{before}{begin}\n{text}\n{end}{after}", "utf-8")
-    partial.replace(path)
 
 
 if __name__ == "__main__":

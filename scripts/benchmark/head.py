@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 from core import Reconstructor, load_photo, write_reconstruction
 from core.runtime.memory import release_free_memory, reuse_freed_memory
 from core.wrapping.options import HeadOptions
-from scripts.benchmark.engine import DOCUMENT, ensure_section, machine, write_section
+from scripts.benchmark.document import DOCUMENT, ensure_section, machine, write_section
 
 BEGIN = "<!-- scripts/benchmark/head.py: begin -->"
 END = "<!-- scripts/benchmark/head.py: end -->"

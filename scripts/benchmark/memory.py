@@ -11,7 +11,6 @@ too. --out writes each photo's figures as they come. Linux only: it reads /proc.
 import argparse
 import csv
 import itertools
-import os
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from blender_addon.engine.client import WorkerClient
 from blender_addon.engine.locate import Engine
 from blender_addon.errors import AddonError
 from core.image.formats import readable_suffixes
+from scripts.benchmark.processes import resident_bytes
 
 #: After so many photos, all that a process keeps has been made.
 WARM_UP_PHOTOS = 50
@@ -55,12 +55,6 @@ class Sample:
     heads: int
     engine_bytes: int
     blender_bytes: int
-
-
-def resident_bytes(pid: int) -> int:
-    """Resident memory of a process (proc(5), statm)."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 class BlenderWorker:

@@ -21,13 +21,8 @@ sys.path.insert(0, str(ROOT))
 
 from blender_addon.batch.page import write_page
 from blender_addon.batch.record import BatchRecord, HeadRecord, PhotoRecord
+from scripts.benchmark.browser import CHROMIUM_OPTIONS
 
-#: As the tests start it: without a window, and with WebGL in software.
-OPTIONS = (
-    *("--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--window-size=1440,900"),
-    *("--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
-)
 VERDICTS = ("good", "good", "good", "check", "poor")
 #: Seconds that the browser may take for anything.
 TIMEOUT_S = 120.0
@@ -79,7 +74,7 @@ def measure(page: Path) -> dict[str, Any]:
     settings.binary_location = shutil.which("chromium") or "chromium"
     settings.set_capability("goog:loggingPrefs", {"performance": "ALL"})
     with tempfile.TemporaryDirectory(prefix="photobust-profile-") as profile:
-        for option in (*OPTIONS, f"--user-data-dir={profile}"):
+        for option in (*CHROMIUM_OPTIONS, f"--user-data-dir={profile}"):
             settings.add_argument(option)
         driver = webdriver.Chrome(settings, webdriver.ChromeService(shutil.which("chromedriver")))
         try:

@@ -32,14 +32,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.image.formats import readable_suffixes
-from scripts.benchmark.memory import resident_bytes
+from scripts.benchmark.browser import CHROMIUM_OPTIONS
+from scripts.benchmark.processes import processor_seconds, resident_bytes
 
-#: As the tests start it: without a window, and with WebGL in software.
-OPTIONS = (
-    *("--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--window-size=1440,900"),
-    *("--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
-)
 #: Seconds that anything may take.
 TIMEOUT_S = 300.0
 #: Rest between two pages, seconds.
@@ -104,12 +99,7 @@ class PageProcess:
 
     def cpu_seconds(self) -> float:
         """What server and engine have used of the processor."""
-        ticks = 0
-        for number in (self.popen.pid, self.engine_pid()):
-            # Behind the name, which may have spaces: the 14th and 15th field are user and system time.
-            fields = Path(f"/proc/{number}/stat").read_text("utf-8").rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return processor_seconds(self.popen.pid) + processor_seconds(self.engine_pid())
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
         """Status and body of an answer."""
@@ -228,7 +218,7 @@ def measure_page(server: PageProcess, photos: list[Path], rounds: int) -> int:
     settings = webdriver.ChromeOptions()
     settings.binary_location = shutil.which("chromium") or ""
     with tempfile.TemporaryDirectory() as profile:
-        for option in (*OPTIONS, f"--user-data-dir={profile}"):
+        for option in (*CHROMIUM_OPTIONS, f"--user-data-dir={profile}"):
             settings.add_argument(option)
         service = webdriver.ChromeService(shutil.which("chromedriver"), env={**os.environ, "HOME": profile})
         with webdriver.Chrome(options=settings, service=service) as driver:

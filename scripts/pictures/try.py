@@ -19,7 +19,8 @@ from skimage.data import astronaut
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from scripts.benchmark.web_app import OPTIONS, TIMEOUT_S, PageProcess, wait
+from scripts.benchmark.browser import CHROMIUM_OPTIONS
+from scripts.benchmark.web_app import TIMEOUT_S, PageProcess, wait
 
 WIDTH = 1280
 HEIGHT = 860
@@ -35,7 +36,7 @@ def photograph(photo: Path) -> Image.Image:
     settings = webdriver.ChromeOptions()
     settings.binary_location = shutil.which("chromium") or ""
     with tempfile.TemporaryDirectory() as profile, PageProcess() as server:
-        for option in (*OPTIONS, "--hide-scrollbars", f"--user-data-dir={profile}"):
+        for option in (*CHROMIUM_OPTIONS, "--hide-scrollbars", f"--user-data-dir={profile}"):
             settings.add_argument(option)
         service = webdriver.ChromeService(shutil.which("chromedriver"), env={**os.environ, "HOME": profile})
         with webdriver.Chrome(options=settings, service=service) as driver:

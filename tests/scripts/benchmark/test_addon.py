@@ -1,5 +1,6 @@
 from scripts.benchmark import addon as benchmark_addon
-from scripts.benchmark import engine as benchmark
+from scripts.benchmark import document as benchmark_document
+from scripts.benchmark import engine
 from scripts.benchmark.addon import BEGIN, END, AddonFigures
 
 FIGURES = AddonFigures(
@@ -27,8 +28,8 @@ def test_report_tells_cold_and_warm_apart():
 
 def test_section_is_made_once_and_replaced(tmp_path, monkeypatch):
     document = tmp_path / "benchmarks.md"
-    document.write_text(f"# Benchmarks\n\n{benchmark.BEGIN}\nthe engine's\n{benchmark.END}\n", "utf-8")
-    monkeypatch.setattr(benchmark, "DOCUMENT", document)
+    document.write_text(f"# Benchmarks\n\n{engine.BEGIN}\nthe engine's\n{engine.END}\n", "utf-8")
+    monkeypatch.setattr(benchmark_document, "DOCUMENT", document)
     for text in ("first", "second"):
         benchmark_addon.write(text)
     assert document.read_text("utf-8").endswith(f"## In Blender\n\n{BEGIN}\nsecond\n{END}\n")

@@ -2,7 +2,6 @@ import os
 import subprocess
 import sys
 
-from scripts.benchmark import engine as benchmark
 from scripts.benchmark.batch import (
     BEGIN,
     END,
@@ -11,10 +10,11 @@ from scripts.benchmark.batch import (
     MemoryMonitor,
     descendants,
     kind_of,
-    pick,
     report,
     resident,
 )
+from scripts.benchmark.document import ensure_section, write_section
+from scripts.benchmark.photos import pick
 from tests.conftest import wait_for
 
 FIGURES = BatchFigures(
@@ -44,8 +44,8 @@ def test_section_is_added_once_and_replaced(tmp_path):
     document = tmp_path / "benchmarks.md"
     document.write_text("# Benchmarks\n")
     for text in ("one", "two"):
-        benchmark.ensure_section(document, HEADING, BEGIN)
-        benchmark.write_section(document, text, BEGIN, END)
+        ensure_section(document, HEADING, BEGIN)
+        write_section(document, text, BEGIN, END)
     assert document.read_text() == f"# Benchmarks\n\n## Batch\n\n{BEGIN}\ntwo\n{END}\n"
 
 

@@ -4,17 +4,9 @@ import sys
 
 import pytest
 
-from scripts.benchmark.engine import (
-    BEGIN,
-    DOCUMENT,
-    END,
-    EngineFigures,
-    NetworkFigures,
-    PeerFigures,
-    report,
-    resident_bytes,
-    write_section,
-)
+from scripts.benchmark.document import DOCUMENT, write_section
+from scripts.benchmark.engine import BEGIN, END, EngineFigures, NetworkFigures, PeerFigures, report
+from scripts.benchmark.processes import resident_bytes
 
 ENGINE = EngineFigures(
     ready=1.5,
@@ -49,9 +41,9 @@ def test_report_says_what_was_measured():
 def test_only_its_own_section_is_replaced(tmp_path):
     path = tmp_path / "benchmarks.md"
     path.write_text(f"# Title\n\n{BEGIN}\nold\n{END}\n\nmore\n")
-    write_section(path, "new\nlines")
+    write_section(path, "new\nlines", BEGIN, END)
     assert path.read_text() == f"# Title\n\n{BEGIN}\nnew\nlines\n{END}\n\nmore\n"
-    write_section(path, "newer")
+    write_section(path, "newer", BEGIN, END)
     assert path.read_text() == f"# Title\n\n{BEGIN}\nnewer\n{END}\n\nmore\n"
 
 
@@ -67,7 +59,7 @@ def test_memory_at_most_counts_what_is_gone_again():
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         process.stdout.readline()
-        peak = resident_bytes(process.pid, "VmHWM")
+        peak = resident_bytes(process.pid, most=True)
         process.communicate(b"\n")
     assert 300_000_000 < peak < 400_000_000
 
