@@ -28,6 +28,7 @@ from blender_addon.engine.locate import Engine
 from core import Reconstructor, load_photo
 from core.runtime.memory import reuse_freed_memory
 from core.wrapping.options import HeadOptions
+from scripts.benchmark.arguments import names_of
 from scripts.benchmark.batch import FULL, PLAIN
 from scripts.benchmark.document import DOCUMENT, ensure_section, machine, write_section
 from scripts.benchmark.engine import measure_engine, peer_pipeline
@@ -80,7 +81,9 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument(
+        "--only", type=names_of(PARTS), default=list(PARTS), help=f"of {', '.join(PARTS)} (default: all)"
+    )
     parser.add_argument("--write", action="store_true", help="also write docs/benchmarks.md")
     options = parser.parse_args()
     portraits = pick([options.photos], SURFACES)
@@ -89,7 +92,7 @@ def main() -> int:
     reuse_freed_memory()
     load, start, rows = os.getloadavg()[0], time.perf_counter(), []
     with tempfile.TemporaryDirectory() as folder:
-        for part in options.only.split(","):
+        for part in options.only:
             made = PARTS[part](portraits, Path(folder))
             print("\n".join(map(table_line, made)), file=sys.stderr)
             rows += made

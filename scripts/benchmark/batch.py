@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from scripts.benchmark.arguments import names_of
 from scripts.benchmark.document import DOCUMENT, ensure_section, machine, write_section
 from scripts.benchmark.photos import pick
 
@@ -90,7 +91,9 @@ def main() -> int:
     parser.add_argument("--count", type=int, help="this many of them, evenly picked (default: all)")
     parser.add_argument("--full-count", type=int, metavar="N", help="the full set of only this many of them")
     parser.add_argument("--jobs", type=int, default=2, help="photos in work at the same time (default: 2)")
-    parser.add_argument("--sets", default=",".join(SETS), help=f"of {', '.join(SETS)} (default: all)")
+    parser.add_argument(
+        "--sets", type=names_of(SETS), default=list(SETS), help=f"of {', '.join(SETS)} (default: all)"
+    )
     parser.add_argument("--out", type=Path, help="keep the heads in here (default: nowhere)")
     parser.add_argument("--dry-run", action="store_true", help="print only")
     options = parser.parse_args()
@@ -100,7 +103,7 @@ def main() -> int:
     load = os.getloadavg()[0]
     figures = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in options.sets.split(","):
+        for name in options.sets:
             out = (options.out or Path(folder)) / name
             some = pick(photos, options.full_count if name == "full" else None)
             figures[name] = measure(some, out, options.jobs, SETS[name][0])
