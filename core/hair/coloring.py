@@ -11,7 +11,7 @@ from ..geometry.closest_point import SEARCH_THREADS
 from ..geometry.visibility import depth_map, front_facing, ramp, surrounding_pixels, unoccluded
 from ..image.color import linear_to_srgb, srgb_to_linear
 from .flow import facing
-from .masks import SIZE, HairMaps, sample
+from .masks import LIGHT_FLOOR, SIZE, HairMaps, log_light, sample
 from .shell_mesh import ShellMesh
 
 #: Distances from the outline, meters, between which the photo's pixels begin to be hair alone.
@@ -59,8 +59,6 @@ HALF_DISTANCE = 0.025
 TYPICAL_WEIGHT = 0.35
 #: Standard deviation of the smoothing of colors of vertices, pixels.
 VERTEX_SIGMA = 2.5
-#: Linear light that is added before logarithms: darker differences are noise.
-LIGHT_FLOOR = 0.01
 #: Standard deviation, pixels, of the mean that the contrast of strands is measured against.
 CONTRAST_SIGMA = 4.0
 #: Added to typical colors of photos, of 255, before their ratio, which is this at most.
@@ -305,7 +303,7 @@ def without_tint(photo: np.ndarray, typical: np.ndarray) -> np.ndarray:
     Returns:
         (H, W, 3) float32, sRGB 0..255.
     """
-    red, green, blue = np.log(srgb_to_linear(np.clip(typical, 0, 255) / 255) + LIGHT_FLOOR)
+    red, green, blue = log_light(typical)
     strength = 1 - ramp(np.array(max(green - red, blue - min(red, green))), *DYED)
     if strength == 0:
         return photo
@@ -321,7 +319,7 @@ def _own(maps: HairMaps) -> np.ndarray:
 
     Between strands, and where the mask reaches too far, the photo shows sky, skin or clothes.
     """
-    light = np.log(srgb_to_linear(np.clip(maps.colors, 0, 255) / 255) + LIGHT_FLOOR).astype(np.float32)
+    light = log_light(maps.colors).astype(np.float32)
     departure = light - maps.typical_light.astype(np.float32)
     from_hair = np.abs(departure).mean(-1)
     around = (maps.outline < -AROUND_MARGIN).astype(np.float32)
