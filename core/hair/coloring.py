@@ -19,6 +19,8 @@ EDGE_FROM = 0.001
 EDGE_TO = 0.0045
 #: How far a pixel's own color is kept, 0..1, from which on it says how much hair's colors vary.
 OWN_COLOR = 0.5
+#: The same, from which on it counts for the typical color.
+CERTAIN_COLOR = 0.9
 #: Standard deviations, pixels, of the means that replace pixels at the outline, from fine to coarse.
 FILL_SIGMAS = (2.0, 5.0, 12.0)
 #: Standard deviations, pixels, of the means of what is around the hair.
@@ -144,11 +146,11 @@ class HairColors:
     def _of_one(cls, maps: HairMaps, mesh: ShellMesh, pigmented: bool) -> "HairColors":
         """The colors of one photo."""
         photo, weight = hair_alone(maps)
-        own_color = weight > 0.9 if (weight > 0.9).any() else maps.mask
+        certain = weight > CERTAIN_COLOR if (weight > CERTAIN_COLOR).any() else maps.mask
         if pigmented:
-            photo = without_tint(photo, np.median(photo[own_color], axis=0))
+            photo = without_tint(photo, np.median(photo[certain], axis=0))
         smooth = cv2.GaussianBlur(photo, (0, 0), VERTEX_SIGMA)
-        typical = np.median(photo[own_color], axis=0)
+        typical = np.median(photo[certain], axis=0)
         lightness = np.log(photo.mean(-1) + 8)
         means = [cv2.GaussianBlur(lightness, (0, 0), sigma) for sigma in (CONTRAST_SIGMA, LOCK_SIGMA)]
         # Of hair that is nowhere wider than its own edge, all says how much it varies.
