@@ -16,6 +16,7 @@ JPEG_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 JPEG_HEIGHT = 3
 JPEG_WIDTH = 5
 PNG_FIRST_CHUNK = 8
+PNG_END = b"IEND"
 #: Bytes of a chunk beside its content: length, kind and check sum.
 PNG_CHUNK_FRAME = 12
 
@@ -80,3 +81,17 @@ def has_more_png_chunks(data: bytes, most: int) -> bool:
             return False
         position += PNG_CHUNK_FRAME + int.from_bytes(data[position : position + 4], "big")
     return True
+
+
+def has_whole_png_chunks(data: bytes) -> bool:
+    """Whether the chunks of a PNG, up to the one that ends it, lie inside of its file.
+
+    OpenCV allocates what a chunk says that it holds, up to gigabytes, before it looks for it.
+    """
+    position = PNG_FIRST_CHUNK
+    while position + PNG_CHUNK_FRAME <= len(data):
+        kind = data[position + 4 : position + 8]
+        position += PNG_CHUNK_FRAME + int.from_bytes(data[position : position + 4], "big")
+        if kind == PNG_END:
+            return position <= len(data)
+    return False

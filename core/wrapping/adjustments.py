@@ -22,6 +22,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from ..errors import RequestError
+from ..image.structure import has_whole_png_chunks
 from .pin_solver import CORRECTIONS, SHAPE, Pin
 
 VERSION = 1
@@ -256,7 +257,8 @@ def _mask(png: object, what: str = '"ignored_png"') -> np.ndarray | None:
         raise RequestError(problem) from error
     # A PNG says its size in bytes 16 to 23: what is too large is not decoded.
     sides = [int.from_bytes(data[16 + 4 * k : 20 + 4 * k], "big") for k in range(2)]
-    if data[:8] != b"\x89PNG\r\n\x1a\n" or not all(1 <= side <= MAX_MASK_SIDE for side in sides):
+    is_png = data.startswith(b"\x89PNG\r\n\x1a\n") and has_whole_png_chunks(data)
+    if not is_png or not all(1 <= side <= MAX_MASK_SIDE for side in sides):
         raise RequestError(problem)
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     if picture is None:

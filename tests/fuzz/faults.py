@@ -1,5 +1,6 @@
 """Faults that were found once, each made anew: no large files."""
 
+import base64
 import json
 import pickle
 import struct
@@ -18,6 +19,9 @@ from tests.fuzz.page_target import PAGE_NAME
 from tests.fuzz.page_target import request as page_request
 from tests.fuzz.targets import batch_record, encoded
 
+#: Where a PNG's first chunk, which has its size, ends.
+PNG_HEADER_BYTES = 33
+
 
 def jpeg_of_many_scans(side: int, scans: int) -> bytes:
     data = encoded("JPEG", Image.new("RGB", (side, side), (90, 80, 70)), progressive=True)
@@ -33,7 +37,13 @@ def png_with_iccp_bomb() -> bytes:
     png = encoded("PNG")
     body = b"x\0\0" + zlib.compress(bytes(20_000_000))
     chunk = b"iCCP" + body
-    return png[:33] + struct.pack(">I", len(body)) + chunk + struct.pack(">I", zlib.crc32(chunk)) + png[33:]
+    return (
+        png[:PNG_HEADER_BYTES]
+        + struct.pack(">I", len(body))
+        + chunk
+        + struct.pack(">I", zlib.crc32(chunk))
+        + png[PNG_HEADER_BYTES:]
+    )
 
 
 def webp_claiming(width: int, height: int) -> bytes:
@@ -109,6 +119,18 @@ def called(function: str, argument: bytes) -> bytes:
     return b"cbuiltins\n" + function.encode() + b"\n(" + argument + b"tR."
 
 
+def with_endless_chunk(png: bytes) -> bytes:
+    """The PNG with a chunk behind its header that claims 2.9 GB."""
+    chunk = struct.pack(">I", 2_908_021_504) + b"zzZz"
+    return png[:PNG_HEADER_BYTES] + chunk + png[PNG_HEADER_BYTES:]
+
+
+def corrections_with_mask(png: bytes) -> bytes:
+    """Corrections of one head that ignore what a mask says."""
+    mask = base64.b64encode(png).decode()
+    return json.dumps([{"photo": "a.jpg", "face": 0, "version": 1, "ignored_png": mask}]).encode()
+
+
 def float_npz(value: float) -> bytes:
     arrays = head_arrays()
     arrays["neutral"][0, 0] = value
@@ -125,6 +147,9 @@ FAULTS: dict[str, dict[str, Callable[[], bytes]]] = {
         "WebP that claims 177 megapixels": lambda: webp_claiming(13300, 13300),
         "profile that unpacks to 20 MB": png_with_iccp_bomb,
         "EXIF that leads out of the file": lambda: encoded("JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"),
+    },
+    "corrections": {
+        "a mask whose chunk claims 2.9 GB": lambda: corrections_with_mask(with_endless_chunk(encoded("PNG"))),
     },
     "slow photo": {
         "JPEG of 80 scans": lambda: jpeg_of_many_scans(3000, 80),

@@ -11,18 +11,21 @@ import time
 import pytest
 
 from tests.fuzz.faults import FAULTS
-from tests.fuzz.mutants import MOST_SECONDS, feed, processor_seconds
+from tests.fuzz.mutants import MOST_SECONDS, feed, peak_bytes, processor_seconds
 from tests.fuzz.targets import TARGETS
 
 SECONDS = float(os.environ.get("PHOTOBUST_FUZZ_SECONDS", "24"))
+#: Resident memory that no known fault takes any more, bytes, beside the most that the process had before.
+MOST_FAULT_BYTES = 1_000_000_000
 
 
 @pytest.mark.parametrize(("target", "name"), [(t, name) for t, cases in FAULTS.items() for name in cases])
 def test_known_faults(target, name, tmp_path):
     """What was found once stays fixed."""
-    began = processor_seconds()
-    TARGETS[target].check(FAULTS[target][name](), tmp_path)
+    data, began, most = FAULTS[target][name](), processor_seconds(), peak_bytes() + MOST_FAULT_BYTES
+    TARGETS[target].check(data, tmp_path)
     assert processor_seconds() - began < MOST_SECONDS
+    assert peak_bytes() <= most
 
 
 @pytest.mark.fuzz
