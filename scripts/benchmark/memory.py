@@ -1,11 +1,13 @@
 """Measures the memory of one engine, and of one Blender worker, over many photos.
 
     python scripts/benchmark/memory.py PHOTOS [--count 500] [--head] [--blender 4] [--minutes 10]
+    python scripts/benchmark/memory.py HEADS --results [--count 500]
 
 Reconstructs the photos of a folder one after the other, again from the beginning when they are used up, and
 prints the resident memory after the first photo, after 50, 250 and the last. With --blender 4, one Blender
 worker renders the preview of every fourth photo's heads and exports them as FBX, and its memory is measured,
-too. --out writes each photo's figures as they come. Linux only: it reads /proc.
+too. --results measures the Blender worker alone, on heads that a batch has made. --out writes each photo's
+figures as they come. Linux only: it reads /proc.
 """
 
 import argparse
@@ -36,6 +38,8 @@ WARM_UP_PHOTOS = 50
 TOLD_AFTER = (1, WARM_UP_PHOTOS, 250)
 #: What may come on top of that after the warm-up by the end.
 GROWTH_LIMIT = 0.05
+#: What a finished head's folder has.
+HEAD_FILE = "head.npz"
 #: Side of a view in the previews that Blender renders, pixels.
 PREVIEW_PX = 512
 
@@ -97,6 +101,18 @@ def measure(photos: Sequence[Path], minutes: float, head: bool, blender: int) ->
             yield Sample(photo.name, len(faces), client_bytes(engine), client_bytes(program))
 
 
+def measure_blender(results: Sequence[Path], minutes: float) -> Iterator[Sample]:
+    """What is measured of a Blender worker after each of the results, until the time is over."""
+    end = time.monotonic() + 60 * minutes
+    with WorkerClient(find_blender()) as program:
+        worker = BlenderWorker(program)
+        for folder in results:
+            if time.monotonic() > end:
+                break
+            worker.process(str(folder))
+            yield Sample(folder.name, 1, 0, client_bytes(program))
+
+
 def client_bytes(client: WorkerClient | None) -> int:
     """Resident memory of a client's process; 0 without a client."""
     if client is None:
@@ -118,44 +134,66 @@ def summary(what: str, sizes: Sequence[int]) -> tuple[str, float]:
 def main() -> int:
     """Measure and print. Returns 1 if the memory has grown."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
-    parser.add_argument("photos", type=Path, help="folder of photos")
+    parser.add_argument("photos", type=Path, help="folder of photos; with --results, a batch's output folder")
     parser.add_argument("--count", type=int, default=500, help="photos (default: 500)")
     parser.add_argument("--minutes", type=float, default=600.0, help="stop after so many")
     parser.add_argument("--head", action="store_true", help="make the animation-ready head, too")
     parser.add_argument(
         "--blender", type=int, default=0, metavar="N", help="--head, and every Nth photo's through Blender"
     )
+    parser.add_argument(
+        "--results", action="store_true", help="the Blender worker alone, on heads made before"
+    )
     parser.add_argument("--out", type=Path, help="write each photo's figures into this CSV file")
     options = parser.parse_args()
-    suffixes = readable_suffixes()
-    photos = sorted(p for p in options.photos.rglob("*") if p.suffix.lower() in suffixes)
-    if not photos:
-        parser.error(f"there are no photos in {options.photos}")
-    head = options.head or bool(options.blender)
-    rounds = list(itertools.islice(itertools.cycle(photos), options.count))
-    samples = []
-    with ExitStack() as stack:
-        table = None
-        if options.out:
-            file = stack.enter_context(options.out.open("w", newline="", encoding="utf-8", buffering=1))
-            table = csv.writer(file)
-            table.writerow(field.name for field in fields(Sample))
-        for sample in measure(rounds, options.minutes, head, options.blender):
-            samples.append(sample)
-            if table:
-                table.writerow(astuple(sample))
+    found = sorted(find_results(options.photos) if options.results else find_photos(options.photos))
+    if not found:
+        parser.error(f"there are no {'heads' if options.results else 'photos'} in {options.photos}")
+    rounds = list(itertools.islice(itertools.cycle(found), options.count))
+    if options.results:
+        measured = measure_blender(rounds, options.minutes)
+    else:
+        measured = measure(rounds, options.minutes, options.head or bool(options.blender), options.blender)
+    samples = written(measured, options.out)
     sys.stdout.write(f"{len(samples)} photos, {sum(sample.heads for sample in samples)} heads\n")
     if not samples:
         parser.error("no photo was measured: give it more of them, or more minutes")
-    tables = {"engine": [sample.engine_bytes for sample in samples]}
-    if options.blender:
-        tables["Blender worker"] = [sample.blender_bytes for sample in samples]
+    tables = {
+        "engine": [sample.engine_bytes for sample in samples],
+        "Blender worker": [sample.blender_bytes for sample in samples],
+    }
     grown = False
     for what, sizes in tables.items():
-        told, growth = summary(what, sizes)
-        sys.stdout.write(told)
-        grown |= growth > GROWTH_LIMIT
+        if any(sizes):
+            told, growth = summary(what, sizes)
+            sys.stdout.write(told)
+            grown |= growth > GROWTH_LIMIT
     return int(grown)
+
+
+def find_photos(folder: Path) -> Iterator[Path]:
+    """The photos in a folder and those below it."""
+    suffixes = readable_suffixes()
+    return (path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+
+
+def find_results(folder: Path) -> Iterator[Path]:
+    """The folders of finished heads in a batch's output folder."""
+    return (path.parent for path in folder.glob(f"*/{HEAD_FILE}"))
+
+
+def written(samples: Iterator[Sample], path: Path | None) -> list[Sample]:
+    """The samples, each written into a CSV file, if there is to be one, as it comes."""
+    if path is None:
+        return list(samples)
+    done = []
+    with path.open("w", newline="", encoding="utf-8", buffering=1) as file:
+        table = csv.writer(file)
+        table.writerow(field.name for field in fields(Sample))
+        for sample in samples:
+            done.append(sample)
+            table.writerow(astuple(sample))
+    return done
 
 
 if __name__ == "__main__":
