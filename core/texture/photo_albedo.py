@@ -79,7 +79,7 @@ class PhotoAlbedo:
         self._parts = PartPainter(topology, self.atlas)
         self._skin = np.flatnonzero(np.isin(self.atlas.part, [names[SKIN], names[INNER]]))
         self._to_skin = self.atlas.interpolation(self._skin, len(topology.vertices))
-        self._from_skin = self._to_skin.T.tocsr()
+        self._from_skin = self._to_skin.T  # it shares the memory
         # Finer than the vertices: the hairline crosses large quads.
         scalp = scalp_weight(self._at_skin(topology.vertices)).astype(np.float32)
         self._region = (scalp, *self._at_skin(np.column_stack([self.regions.features, bare])).T.copy())

@@ -77,7 +77,7 @@ class SkinSampler:
         self.texel = atlas.texel
         self.mirror = atlas.mirror
         self._to_texels = atlas.interpolation(every, len(topology.vertices))
-        self._from_texels = self._to_texels.T.tocsr()
+        self._from_texels = self._to_texels.T  # it shares the memory
         regions = Regions.of(topology)
         before_ear = _beside(topology.vertices, regions.ear, EAR_REACH, EAR_FADE)
         side = side_weight(topology, regions.ear) * (1 - regions.ear)
