@@ -45,6 +45,8 @@ UNREAD_SUFFIXES = frozenset(
 )
 #: How many photos that are not read are named, each with its path.
 NAMED = 5
+#: Larger files are not opened, bytes: no engine reads them, and hashing what the kernel makes up never ends.
+MAX_PHOTO_BYTES = 500_000_000
 #: Photos of one person that the engine takes, at most.
 MOST_VIEWS = 30
 
@@ -147,14 +149,19 @@ def _file(path: Path) -> PhotoInput:
 def _problem(path: Path) -> str | None:
     """Why this is no file that can be opened without danger; None if it is."""
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return "the link leads nowhere." if path.is_symlink() else "there is no such file or folder."
     except OSError as error:
         return f"the file cannot be read: {error.strerror}."
     except ValueError:
         return "this is no name of a file."
-    return None if stat.S_ISREG(mode) else "this is no file, but a device, a pipe or a socket."
+    if not stat.S_ISREG(status.st_mode):
+        return "this is no file, but a device, a pipe or a socket."
+    if status.st_size > MAX_PHOTO_BYTES:
+        size, most = (number / 1e6 for number in (status.st_size, MAX_PHOTO_BYTES))
+        return f"it has {size:.0f} MB; photos up to {most:.0f} MB are read: save it as a JPEG."
+    return None
 
 
 def _in_folder(folder: Path, out: Path, unread: list[Path]) -> list[PhotoInput]:

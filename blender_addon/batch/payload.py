@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..blender.atomic_file import write_all
-from ..blender.regular_file import open_regular
+from ..blender.regular_file import read_regular
 from ..errors import PayloadError
 from ..heads import manifest
 from . import checked_json
@@ -358,8 +358,7 @@ def _inputs(head: KeptHead, reconstruct: bool) -> Files:
 
 
 def _read(path: Path) -> bytes:
-    with open_regular(path) as file:
-        return file.read()
+    return read_regular(path)
 
 
 def _encode(document: dict[str, Any], blobs: list[bytes]) -> bytes:

@@ -1,4 +1,8 @@
-"""Reads regular files, which may come from anybody: a pipe or a device would block for ever. No bpy."""
+"""Reads regular files, which may come from anybody: a pipe or a device would block for ever. No bpy.
+
+No more is read than a file says to have: those that the kernel makes up, such as /proc/self/pagemap, call
+themselves regular and of 0 bytes, and never end.
+"""
 
 import errno
 import hashlib
@@ -52,13 +56,10 @@ def read_regular(path: Path, limit: int | None = None, follow_links: bool = True
         OSError: It cannot be read, is too large, or no regular file.
     """
     with open_regular(path, follow_links) as file:
-        if limit is None:
-            return file.read()
         size = os.fstat(file.fileno()).st_size
-        data = file.read(limit + 1) if size <= limit else b""  # it may grow meanwhile
-        if max(size, len(data)) > limit:
+        if limit is not None and size > limit:
             raise OSError(errno.EFBIG, f"it is too large: it has more than {limit / 1e6:g} MB", str(path))
-        return data
+        return file.read(size)
 
 
 def sha256_of(path: Path) -> str:
@@ -75,6 +76,8 @@ def sha256_of(path: Path) -> str:
     """
     digest = hashlib.sha256()
     with open_regular(path) as file:
-        while block := file.read(BLOCK_BYTES):
+        left = os.fstat(file.fileno()).st_size
+        while block := file.read(min(left, BLOCK_BYTES)):
             digest.update(block)
+            left -= len(block)
     return digest.hexdigest()

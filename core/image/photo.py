@@ -19,6 +19,7 @@ from ..errors import (
     PhotoPermissionError,
     PhotoTooLargeError,
 )
+from ..runtime.regular_file import read_regular
 from .decoding import WORKING_SIDE, decode
 from .isolated_decoding import decode_isolated
 from .limits import check_scans, is_slow
@@ -154,19 +155,14 @@ def _read(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             # Opening a pipe or a device may wait for ever, and reading one never end.
             raise PhotoNotFoundError(f"{path} is a pipe or a device, not a file: give a photo")
-        data = b""
-        if status.st_size <= MAX_FILE_BYTES:
-            with path.open("rb") as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise PhotoNotFoundError(f"{path} is not a file any more: give a photo")
-                data = file.read(MAX_FILE_BYTES + 1)
+        data = read_regular(path, MAX_FILE_BYTES) if status.st_size <= MAX_FILE_BYTES else b""
     except PermissionError as error:
         raise PhotoPermissionError(f"{path} may not be read: ask for read permission on it") from error
     except FileNotFoundError as error:
         raise PhotoNotFoundError(f"There is no file {path}: check its name") from error
     except (OSError, ValueError) as error:
         raise PhotoNotFoundError(f"{path} cannot be opened: {error}") from error
-    if max(status.st_size, len(data)) > MAX_FILE_BYTES:
+    if status.st_size > MAX_FILE_BYTES:
         raise PhotoTooLargeError(
             f"{path.name} has {status.st_size / 1e6:.0f} MB; photos up to {MAX_FILE_BYTES / 1e6:.0f} MB are"
             " read: save it as a JPEG"

@@ -1,4 +1,8 @@
-"""Reads regular files, which may come from anybody: a pipe or a device would block for ever."""
+"""Reads regular files, which may come from anybody: a pipe or a device would block for ever.
+
+No more is read than a file says to have: those that the kernel makes up, such as /proc/self/pagemap, call
+themselves regular and of 0 bytes, and never end.
+"""
 
 import errno
 import os
@@ -31,7 +35,6 @@ def read_regular(path: Path, limit: int) -> bytes:
         os.close(descriptor)
         raise
     with file:
-        data = file.read(limit + 1) if status.st_size <= limit else b""  # it may grow meanwhile
-    if max(status.st_size, len(data)) > limit:
-        raise OSError(errno.EFBIG, f"it has more than {limit / 1e6:g} MB", str(path))
-    return data
+        if status.st_size > limit:
+            raise OSError(errno.EFBIG, f"it has more than {limit / 1e6:g} MB", str(path))
+        return file.read(status.st_size)

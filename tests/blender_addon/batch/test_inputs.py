@@ -7,7 +7,7 @@ import pytest
 from blender_addon.batch.inputs import MOST_VIEWS, PHOTO_SUFFIXES, UNREAD_SUFFIXES, collect, collect_people
 from blender_addon.batch.pending import views_hash
 from blender_addon.batch.record import PhotoRecord
-from core.image import formats
+from core.image import formats, photo
 
 
 @pytest.fixture
@@ -71,6 +71,16 @@ def test_devices_and_pipes_are_named_and_never_opened(tmp_path):
     assert "leads nowhere" in problems["lost.png"]
     (named,) = collect([tmp_path / "pipe.jpg"], tmp_path / "heads").photos
     assert named.problem == problems["pipe.jpg"]
+
+
+def test_files_that_no_engine_reads_are_named_and_never_opened(tmp_path):
+    """Hashing /proc/kcore, or a file full of nothing, takes for ever."""
+    with (tmp_path / "huge.jpg").open("wb") as file:
+        file.truncate(photo.MAX_FILE_BYTES + 1)
+    with (tmp_path / "large.jpg").open("wb") as file:
+        file.truncate(photo.MAX_FILE_BYTES)
+    huge, large = collect([tmp_path], tmp_path / "heads").photos
+    assert "500 MB" in huge.problem and large.problem is None
 
 
 @pytest.mark.parametrize("name", ["a\0b.jpg", "\ud800.jpg"])

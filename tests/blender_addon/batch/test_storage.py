@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -85,6 +86,15 @@ def test_only_regular_files_are_opened(tmp_path, monkeypatch):
         read_regular(tmp_path / "file", limit=2)
     # printf abc | sha256sum
     assert sha256_of(tmp_path / "file").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+@pytest.mark.skipif(not Path("/proc/self/pagemap").exists(), reason="no such files on this system")
+def test_what_the_kernel_makes_up_is_read_as_far_as_it_says_to_go(tmp_path):
+    """It calls itself a regular file of 0 bytes, and would go on for hours."""
+    (tmp_path / "a.jpg").symlink_to("/proc/self/pagemap")
+    assert read_regular(tmp_path / "a.jpg") == read_regular(tmp_path / "a.jpg", limit=100) == b""
+    # sha256sum /dev/null
+    assert sha256_of(tmp_path / "a.jpg").startswith("e3b0c44298fc1c149afbf4c8996fb924")
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):

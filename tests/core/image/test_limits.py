@@ -3,6 +3,7 @@
 import io
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -211,6 +212,14 @@ def test_only_regular_files_are_opened(tmp_path):
     for name in ("pipe.jpg", "zero.jpg"):
         with pytest.raises(errors.PhotoNotFoundError, match=name):
             load_photo(tmp_path / name)
+
+
+@pytest.mark.skipif(not Path("/proc/self/pagemap").exists(), reason="no such files on this system")
+def test_what_the_kernel_makes_up_is_empty(tmp_path):
+    """It calls itself a regular file of 0 bytes, and others of its kind wait for ever."""
+    (tmp_path / "a.jpg").symlink_to("/proc/self/pagemap")
+    with pytest.raises(errors.PhotoFormatError, match="empty"):
+        load_photo(tmp_path / "a.jpg")
 
 
 def test_a_link_to_a_photo_is_a_photo(tmp_path, jpeg2000):
