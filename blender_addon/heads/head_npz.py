@@ -56,6 +56,8 @@ MAX_VISEME_WEIGHT = 2.0
 JAW_OPEN_RANGE_DEG = (1.0, 90.0)
 #: What arrays of the file are called whose fields in `HeadData` have other names.
 FILE_KEYS = {"blendshapes": "units", "blendshape_names": "unit_names"}
+#: The materials that there are.
+MATERIALS = frozenset({"skin", "eyes", "mouth", "lashes", "cornea", "tears"})
 #: Shape keys that a head has beside its blendshapes.
 RESERVED_NAMES = frozenset({"Basis", "Photo"})
 #: What the names of Apple's blendshapes begin with. A head has some of them, or it is none of ours; others
@@ -163,7 +165,7 @@ class HeadData:
         uv: (U, 2) float32, v up.
         quad_uv: (F, 4) int32 into uv.
         face_material: (F,) int32 into material_names.
-        material_names: Names of the materials.
+        material_names: Names of the materials, of MATERIALS.
         face_part: (F,) int32 into part_names.
         part_names: Names of the parts.
         landmark: (478,) int32 vertices, MediaPipe's landmarks.
@@ -230,6 +232,8 @@ def _parse(arrays: dict[str, np.ndarray]) -> HeadData:
         raise ValueError("it has no faces")
     if not any(name.startswith(APPLE_PREFIXES) for name in blendshape_names):
         raise ValueError("unit_names has none of Apple's blendshapes")
+    if not set(lists["material_names"]) <= MATERIALS:
+        raise ValueError("material_names has names that no material has")
     if set(blendshape_names) & RESERVED_NAMES:
         raise ValueError("unit_names has names of other shape keys")
     blendshapes = len(blendshape_names)

@@ -32,8 +32,8 @@ from blender_addon.heads.build import SUBDIVISION, build_head
 from blender_addon.heads.engine_glb import engine_glb
 from blender_addon.heads.face_document import FaceDocument
 from blender_addon.heads.hair_copies import hair_copies
-from blender_addon.heads.head_materials import IMAGE_NODE
-from blender_addon.heads.head_npz import read_head
+from blender_addon.heads.head_materials import FINISHES, IMAGE_NODE
+from blender_addon.heads.head_npz import MATERIALS, read_head
 from blender_addon.heads.loaded import LoadedHead
 from blender_addon.heads.refresh import refresh_head
 from blender_addon.operators import polls
@@ -66,6 +66,7 @@ def check_build(folder):
     assert (len(mesh.vertices), len(mesh.polygons)) == (count, len(data.quads))
     assert all(len(face.vertices) == 4 for face in mesh.polygons)
     assert all(face.use_smooth for face in mesh.polygons)
+    assert FINISHES.keys() == MATERIALS
     keys = mesh.shape_keys.key_blocks
     assert [key.name for key in keys] == ["Basis", "Photo", *data.blendshape_names, *data.visemes.names]
     assert len(keys) == 54 + 15

@@ -105,6 +105,10 @@ def test_names_that_blender_cannot_have(tmp_path, names):
     refused(tmp_path, {**head_arrays(), "unit_names": np.array(names)})
 
 
+def test_materials_that_there_are_none_of(tmp_path):
+    assert "material_names" in refused(tmp_path, {**head_arrays(), "material_names": np.array(["skin", "a"])})
+
+
 def test_a_head_has_some_of_apples_blendshapes(tmp_path):
     """Further ones may stand beside them."""
     assert "Apple" in refused(tmp_path, {**head_arrays(), "unit_names": np.array(["smile", "viseme_aa"])})
