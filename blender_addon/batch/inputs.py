@@ -210,7 +210,8 @@ def _is_folder(path: Path) -> bool:
 
 
 def _is_at(path: Path) -> bool:
-    return os.path.lexists(path)
+    """Whether there is a file, whatever its kind; a folder is that of a photo with such a name."""
+    return os.path.lexists(path) and not os.path.isdir(path)  # noqa: PTH112 (is_dir() may raise)
 
 
 def _is_same(folder: Path, other: Path) -> bool:

@@ -8,8 +8,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-#: Names that the batch itself uses in the output folder, which no photo gets; in lower case.
-TAKEN = ("index_files", "index.html", "batch.json", "batch.journal", "batch.json.part", "index.html.part")
+#: Names that the batch itself uses in the output folder, and what marks a folder as a head: no photo gets
+#: them. In lower case.
+TAKEN = (
+    *("index_files", "index.html", "batch.json", "batch.journal", "batch.json.part", "index.html.part"),
+    "face.json",
+)
 #: Longest stem of a folder's name, bytes of UTF-8. File systems take 255 (eCryptfs 143); a number, the
 #: photo's folder and a hash come behind it, ".blend" behind that in an asset library.
 MAX_STEM_BYTES = 100

@@ -210,13 +210,13 @@ def test_names_of_the_batchs_own_files_are_no_obstacle(fake_batch, photos):
 
 
 def test_a_batch_in_the_folder_of_its_photos(fake_batch, photos):
-    folder = photos("a.jpg", ".photobust-x.jpg", "batch.json.part.jpg")
+    folder = photos("a.jpg", ".photobust-x.jpg", "batch.json.part.jpg", "face.json.jpg")
     for _ in range(3):
         done = fake_batch.run(folder, folder / ".photobust-x.jpg", "--turntable", "2", out=folder)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "3 of 3 photos done" in done.stdout
+        assert "4 of 4 photos done" in done.stdout
     assert {path.name for path in folder.iterdir() if path.is_file()} == {
-        *("a.jpg", ".photobust-x.jpg", "batch.json.part.jpg", "batch.json", "index.html"),
+        *("a.jpg", ".photobust-x.jpg", "batch.json.part.jpg", "face.json.jpg", "batch.json", "index.html"),
     }
 
 

@@ -41,6 +41,13 @@ def test_a_folder_may_be_input_and_output(folder, tmp_path, monkeypatch):
     assert names(collect(["."], folder), folder) == ["a.jpg", "deeper/b.png"]
 
 
+def test_a_folder_named_as_a_result_makes_no_head_of_the_one_around_it(folder, tmp_path):
+    """As photos called face.json.jpg gave in version 0.3.0 and before."""
+    (folder / "face.json").mkdir()
+    (folder / "face.json/face.json").write_text("{}")
+    assert names(collect([folder], folder), folder) == ["a.jpg", "deeper/b.png"]
+
+
 def test_an_output_that_is_reached_through_a_link_is_no_input(folder, tmp_path):
     (folder / "heads/lost").mkdir(parents=True)
     (folder / "heads/lost/preview.png").write_bytes(b"x")

@@ -63,7 +63,7 @@ def test_long_names_stay_apart(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "stem", ["batch.json", "index.html", "batch.journal", "INDEX_FILES", "batch.json.part"]
+    "stem", ["batch.json", "index.html", "batch.journal", "INDEX_FILES", "batch.json.part", "face.json"]
 )
 def test_the_batchs_own_names_are_no_photos(tmp_path, stem):
     photo = Path(f"/photos/{stem}.jpg")
