@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix
+from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from ..geometry.decimation import cluster_vertices
@@ -46,15 +46,21 @@ INSET_FROM = (0.002, 0.007)
 #: Rings of vertices on both sides of the rim that stay finer than others.
 RIM_RINGS = 5
 #: Cosines between normal and ray from which to which the surface is seen as it is; elsewhere it is smoothed
-#: in so many rounds, by so much forth and back.
+#: in so many rounds.
 RIDGES_SEEN = (0.15, 0.4)
 RIDGE_ROUNDS = 6
-RIDGE_FACTORS = (0.6, -0.62)
+#: By how much each round of smoothing goes forth and back.
+FAIRING_FACTORS = (0.6, -0.62)
 #: Rounds in which the shell's rim is smoothed, and moved to where the photo has it.
 RIM_ROUNDS = 4
 #: The same where the photo sees the skin at a slant: rounds more, and cosines between which it does not.
 SLANTED_RIM_ROUNDS = 12
 RIM_FACED = (0.25, 0.55)
+#: Rings of the outside next to the rim that are smoothed with it there, and rounds of that.
+EDGE_RINGS = 6
+EDGE_ROUNDS = 20
+#: Height over the skin, meters, that they keep where they have it.
+EDGE_CLEARANCE = 0.002
 #: Farthest that the rim is moved, meters.
 RIM_REACH = 0.005
 #: Step of the differences by which the way to the photo's outline is found, meters.
@@ -110,6 +116,7 @@ def extract_shell(
     vertices = _without_ridges(vertices, faces, inner, maps)
     vertices = out_of_skin(vertices, skin)
     vertices = out_of_skin(_with_smooth_rim(vertices, faces, inner, skin, maps), skin)
+    vertices = out_of_skin(_with_smooth_edge(vertices, faces, inner, skin, maps), skin)
     rim = Rim.of(vertices, faces, inner, skin) if soft else None
     leaning = np.zeros_like(vertices)
     if rim is not None:
@@ -198,10 +205,10 @@ def _coarse_and_fine(faces: np.ndarray, inner: np.ndarray) -> tuple[np.ndarray, 
     return inner & ~near, near
 
 
-def _with_rings(chosen: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def _with_rings(chosen: np.ndarray, faces: np.ndarray, rings: int = RIM_RINGS) -> np.ndarray:
     """(N,) bool: chosen vertices, and the rings of others around them."""
     chosen = chosen.copy()
-    for _ in range(RIM_RINGS):
+    for _ in range(rings):
         chosen[faces[chosen[faces].any(1)]] = True
     return chosen
 
@@ -209,8 +216,7 @@ def _with_rings(chosen: np.ndarray, faces: np.ndarray) -> np.ndarray:
 def _without_ridges(vertices: np.ndarray, faces: np.ndarray, inner: np.ndarray, maps: HairMaps) -> np.ndarray:
     """The vertices (N, 3), smooth where the photo sees the surface at a grazing angle or not at all.
 
-    There each step of the photo's outline goes on as a ridge along the rays. G. Taubin, "A signal processing
-    approach to fair surface design", SIGGRAPH 1995.
+    There each step of the photo's outline goes on as a ridge along the rays.
     """
     normals = vertex_normals(vertices, faces)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
@@ -218,11 +224,7 @@ def _without_ridges(vertices: np.ndarray, faces: np.ndarray, inner: np.ndarray, 
     rotated = normals @ maps.pose.rotation.T
     grazing = 1 - ramp(ray_cosines(maps.pose.head_to_camera(vertices), rotated), *RIDGES_SEEN)
     weight = (grazing * ~near_rim)[:, None]
-    mean = neighbor_mean(faces, len(vertices))
-    for _ in range(RIDGE_ROUNDS):
-        for factor in RIDGE_FACTORS:
-            vertices = vertices + factor * weight * (mean @ vertices - vertices)
-    return vertices
+    return _faired(vertices, neighbor_mean(faces, len(vertices)), weight, RIDGE_ROUNDS)
 
 
 def _with_smooth_rim(
@@ -260,6 +262,43 @@ def _with_smooth_rim(
     result = vertices.copy()
     result[index] += moved
     return result
+
+
+def _with_smooth_edge(
+    vertices: np.ndarray, faces: np.ndarray, inner: np.ndarray, skin: Skin, maps: HairMaps
+) -> np.ndarray:
+    """The vertices (N, 3), without waves of the outside next to its rim where the photo sees skin at a slant.
+
+    What hangs beside a face has its edge there: cells of the volume that are cut by the photo's outline along
+    nearly parallel rays. Smoothed as by `_without_ridges`.
+    """
+    outside = faces[~inner[faces].all(1)]
+    near = _with_rings(inner, faces, EDGE_RINGS) & ~inner
+    index = np.flatnonzero(near)
+    if not len(index):
+        return vertices
+    height, nearest = skin.distance(vertices[index])
+    rotated = skin.normals_at(nearest) @ maps.pose.rotation.T
+    faced = ramp(ray_cosines(maps.pose.head_to_camera(vertices[index]), rotated), *RIM_FACED)
+    weight = np.zeros((len(vertices), 1))
+    weight[index, 0] = 1 - faced
+    smooth = _faired(vertices, neighbor_mean(outside, len(vertices)), weight, EDGE_ROUNDS)
+    # Not into what it covers: ears would come through.
+    below, nearest = skin.distance(smooth[index])
+    lift = np.clip(np.minimum(height, EDGE_CLEARANCE) - below, 0, EDGE_CLEARANCE)
+    smooth[index] += lift[:, None] * skin.normals_at(nearest)
+    return smooth
+
+
+def _faired(vertices: np.ndarray, mean: csr_matrix, weight: np.ndarray, rounds: int) -> np.ndarray:
+    """Vertices (N, 3), smoothed by weights (N, 1) without getting thinner; `mean`: over their neighbors.
+
+    G. Taubin, "A signal processing approach to fair surface design", SIGGRAPH 1995.
+    """
+    for _ in range(rounds):
+        for factor in FAIRING_FACTORS:
+            vertices = vertices + factor * weight * (mean @ vertices - vertices)
+    return vertices
 
 
 def _to_outline(points: np.ndarray, normals: np.ndarray, maps: HairMaps) -> np.ndarray:
