@@ -25,6 +25,7 @@ from typing import Any, BinaryIO
 
 from ..errors import AddonError
 from ..heads.manifest import add_step
+from .memory import release_free_memory
 from .steps import Step, load_step
 
 Method = Callable[[dict[str, Any]], dict[str, Any]]
@@ -91,6 +92,7 @@ class Server:
             answer = _error("InternalError", f"Blender failed: {type(error).__name__}: {error}", error)
         self._sink.write(json.dumps({"id": request["id"], **answer}).encode("ascii") + b"\n")
         self._sink.flush()
+        release_free_memory()
 
     def _step(self, params: dict[str, Any]) -> dict[str, Any]:
         folder, name = Path(params["folder"]), params["step"]

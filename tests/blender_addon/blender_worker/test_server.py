@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import platform
 import sys
 from pathlib import Path
 
@@ -145,3 +146,20 @@ def test_a_damaged_manifest_is_named(tmp_path, text):
         (tmp_path / "face.json").write_text(text)
     with pytest.raises(SurfaceFileError, match=r"face\.json is missing or damaged"):
         manifest.read(tmp_path)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_what_a_step_has_freed_is_given_back(folder):
+    sizes, kept = [], []
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def run(folder, options):
+        blocks = [b"x" * 100_000 for _ in range(600)]
+        kept.extend(blocks[::50])  # between these, the heap does not shrink by itself
+        sizes.append(resident())
+        return StepResult({})
+
+    answers(folder, run, step(folder))
+    assert sizes[0] - resident() > 30_000_000 and len(kept) == 12
