@@ -9,6 +9,10 @@ import numpy as np
 MAX_PLAIN_SAMPLES = 60_000_000
 #: Bytes of text that a sample takes at most: five digits and what divides them.
 PLAIN_BYTES_PER_SAMPLE = 16
+#: Bytes of blanks and comments before a number of the header, and comments among the samples of a plain
+#: picture, at most: more are there to take time and memory.
+MAX_GAP_BYTES = 1 << 16
+MAX_COMMENTS = 10_000
 COMMENT = re.compile(rb"#[^\r\n]*")
 TOKEN = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*(\d{1,10})")
 BITMAPS = (b"P1", b"P4")
@@ -25,8 +29,9 @@ def read_netpbm_header(data: bytes) -> tuple[int, int, int, int]:
     count = 2 if data[:2] in BITMAPS else 3
     numbers, position = [], 2
     for _ in range(count):
-        match = TOKEN.match(data, position)
-        if not match:
+        most = position + MAX_GAP_BYTES
+        match = TOKEN.match(data, position, most)
+        if not match or match.end() == most:  # the number may go on there
             raise ValueError("its header is incomplete")
         numbers.append(int(match[1]))
         position = match.end()
@@ -81,6 +86,8 @@ def _plain(text: bytes, magic: bytes, count: int) -> np.ndarray:
     """Samples written as decimal numbers (P1: as digits that need no blanks between them)."""
     if count > MAX_PLAIN_SAMPLES:
         raise PlainTooLargeError("too many samples for a plain picture")
+    if text.count(b"#") > MAX_COMMENTS:
+        raise ValueError("it has too many comments")
     text = COMMENT.sub(b" ", text)
     if magic == b"P1":
         digits = np.frombuffer(text, np.uint8)

@@ -204,6 +204,22 @@ def test_without_a_second_process_it_is_decoded_in_the_first(jpeg2000, monkeypat
     assert load_photo(jpeg2000).rgb.shape == (48, 64, 3)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"P2" + b" " * 100_000 + b"1 1 255 0",
+        b"P6 " + b"#\n" * 50_000 + b"1 1 255\n\0\0\0",
+        b"P2 " + b" " * ((1 << 16) - 1) + b"12 1 255 " + b"0 " * 12,
+        b"P2 1 1 255\n" + b"#\n" * 50_000 + b"0",
+    ],
+)
+def test_netpbm_of_nothing_but_blanks_and_comments(tmp_path, data):
+    """100 MB of them took 11 GB and 26 s."""
+    (tmp_path / "a.pgm").write_bytes(data)
+    with pytest.raises(errors.PhotoError, match="a.pgm"):
+        load_photo(tmp_path / "a.pgm")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders on this system")
 def test_only_regular_files_are_opened(tmp_path):
     """Opening a pipe waits for a writer; /dev/zero never ends."""
