@@ -9,6 +9,9 @@ import numpy as np
 from ..errors import RenderError
 from .atomic_file import written_atomically
 
+#: The longest path that Blender keeps for an image, bytes.
+LONGEST_PATH = 1023
+
 
 def load_picture(path: str | os.PathLike, size: int | None = None) -> np.ndarray:
     """Picture file -> (H, W, 4) uint8, top row first, values as stored; scaled to (size, size) if given."""
@@ -39,10 +42,12 @@ def pack(image: bpy.types.Image, name: str) -> None:
     """
     if image.packed_file is None:
         image.pack()
-    # Blender keeps the path beside the packed bytes, and once more with them.
-    image.filepath_raw = f"//{name}"
-    for packed in image.packed_files:
-        packed.filepath = f"//{name}"
+    # Blender keeps the path beside the packed bytes, and once more with them; what a shorter one does not
+    # cover of a longer one stays in the file.
+    for path in ("/" * LONGEST_PATH, f"//{name}"):
+        image.filepath_raw = path
+        for packed in image.packed_files:
+            packed.filepath = path
 
 
 def save_png(path: str | os.PathLike, rgb: np.ndarray) -> Path:
