@@ -90,9 +90,9 @@ class Server:
         except Exception as error:  # noqa: BLE001 (the process has to go on serving)
             traceback.print_exc()
             answer = _error("InternalError", f"Blender failed: {type(error).__name__}: {error}", error)
+        release_free_memory()
         self._sink.write(json.dumps({"id": request["id"], **answer}).encode("ascii") + b"\n")
         self._sink.flush()
-        release_free_memory()
 
     def _step(self, params: dict[str, Any]) -> dict[str, Any]:
         folder, name = Path(params["folder"]), params["step"]
