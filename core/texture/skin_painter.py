@@ -18,6 +18,7 @@ from ..template.regions import Regions, brow_weight
 from ..template.topology import SKIN, HeadTopology
 from .albedo_model import DARK, AlbedoFit, AlbedoModel
 from .blocks import half_span, row_blocks
+from .creases import crease_shade
 from .delighting import relative_shading, without_sheen
 from .detail import CHANNELS, DetailLayer
 from .face_colors import FaceColors
@@ -170,7 +171,7 @@ class SkinPainter:
             layers = [shown]
             if options.delight:
                 layers, logs = self._evened(layers, logs, fit.tone)
-            return self._compose(layers, shown.weight, logs, correction)
+            return self._compose(layers, shown.weight, logs, correction, options.delight)
         layers = [shown]
         for other in others:
             layer, own_fit, _ = self._shown(other, options)
@@ -183,7 +184,7 @@ class SkinPainter:
             logs = self._without_brows(logs)
         if options.delight:
             layers, logs = self._evened(layers, logs, fit.tone)
-        return self._compose(layers, weight, logs, correction)
+        return self._compose(layers, weight, logs, correction, options.delight)
 
     def tone(self, photo: SkinPhoto) -> np.ndarray:
         """(3,) natural logarithm of the color that a photo shows the plain skin in."""
@@ -416,6 +417,7 @@ class SkinPainter:
         weight: np.ndarray,
         logs: np.ndarray,
         correction: ToneCorrection,
+        delight: bool,
     ) -> SkinLayer:
         """Put what was observed, its mirror image and what was completed together, at the full resolution."""
         change = correction.of(logs)
@@ -454,6 +456,8 @@ class SkinPainter:
             ratio[rows] += unseen[rows, :, None] * CHANNELS
         del unseen
         detail[box] = cv2.transform(ratio, LUMINANCE[None])
+        if delight:
+            self._lighten_creases(ratio, detail[box], layers, box)
         cv2.exp(ratio, ratio)
         # What was observed has its own detail, all else the noise.
         linear = self._full(completed)
@@ -463,6 +467,22 @@ class SkinPainter:
         linear[box] = ratio
         small = [self._half(mask, box) for mask in (own, mirrored)]
         return SkinLayer(linear, logs, small[0], small[1], correction, detail)
+
+    def _lighten_creases(
+        self,
+        ratio: np.ndarray,
+        lightness: np.ndarray,
+        layers: Sequence[ShownSkin],
+        box: tuple[slice, slice],
+    ) -> None:
+        """Take the shade of creases out of fine structure (h, w, 3) of lightness (h, w) in a box, where the
+        skin is plain and no photo shows a beard; in place.
+        """
+        bearded = np.maximum.reduce([layer.view.facial_hair for layer in layers])
+        plain = (1 - self._features) * (1 - self._beard * bearded)
+        shade = crease_shade(ratio, lightness, self.size)
+        shade *= self._in_box(plain, box)[..., None]
+        ratio -= shade
 
     def _box(self, weight: np.ndarray) -> tuple[slice, slice]:
         """Rows and columns of the full resolution that hold all that was observed, and its mirror image."""
