@@ -282,12 +282,15 @@ def test_damage_inside_the_file(tmp_path):
 
 def test_no_read_permission(tmp_path, monkeypatch):
     path = save(FACE, tmp_path / "secret.png")
+    opened = os.open
 
-    def refuse(self, mode):
-        raise PermissionError(13, "Permission denied")
+    def refuse(name, *arguments, **options):
+        if name == path:
+            raise PermissionError(13, "Permission denied")
+        return opened(name, *arguments, **options)
 
     # Tests may run as root, whom no permission stops.
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(errors.PhotoPermissionError, match="may not be read"):
         load_photo(path)
 
