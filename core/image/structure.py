@@ -1,7 +1,9 @@
 """Of how many pieces a picture file is made: read off its markers, before anything is decoded."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 #: ITU-T T.81, B.1.1.3: a marker; 00 behind FF stands for a byte FF of the scan, FF fills up, and RST0 to RST7
 #: are part of the scan.
@@ -75,12 +77,7 @@ def _two_bytes(data: bytes, position: int) -> int:
 
 def has_more_png_chunks(data: bytes, most: int) -> bool:
     """Whether a PNG has more than `most` chunks."""
-    position = PNG_FIRST_CHUNK
-    for _ in range(most + 1):
-        if position >= len(data):
-            return False
-        position += PNG_CHUNK_FRAME + int.from_bytes(data[position : position + 4], "big")
-    return True
+    return next(islice(_png_chunks(data), most, None), None) is not None
 
 
 def has_whole_png_chunks(data: bytes) -> bool:
@@ -88,10 +85,13 @@ def has_whole_png_chunks(data: bytes) -> bool:
 
     OpenCV allocates what a chunk says that it holds, up to gigabytes, before it looks for it.
     """
+    return next((end <= len(data) for kind, end in _png_chunks(data) if kind == PNG_END), False)
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """(kind, where it says that it ends) of each chunk of a PNG that begins inside of its file."""
     position = PNG_FIRST_CHUNK
-    while position + PNG_CHUNK_FRAME <= len(data):
+    while position < len(data):
         kind = data[position + 4 : position + 8]
         position += PNG_CHUNK_FRAME + int.from_bytes(data[position : position + 4], "big")
-        if kind == PNG_END:
-            return position <= len(data)
-    return False
+        yield kind, position

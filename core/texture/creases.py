@@ -23,25 +23,24 @@ KEPT_DARKNESS = 0.5
 LINE_RANGE = (0.3, 0.7)
 
 
-def crease_shade(ratio: np.ndarray, lightness: np.ndarray, size: int) -> np.ndarray:
+def crease_shade(ratio: np.ndarray, size: int) -> np.ndarray:
     """How much darker or lighter than its pigment skin looks in creases and on ridges.
 
     Args:
         ratio: (h, w, 3) float32, natural logarithm of the fine structure of the skin's colors.
-        lightness: (h, w) float32, that of its lightness.
         size: Side of the texture that it is a part of, texels.
 
     Returns:
         (h, w, 3) float32, natural logarithm, to be subtracted; 0 on spots.
     """
     scale = size / 2048 / 2
-    height, width = lightness.shape
+    luminance = LUMINANCE.astype(np.float32)
+    height, width = ratio.shape[:2]
     half = cv2.resize(ratio, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     band = _blurred(half, FINEST_SIGMA * scale) - _blurred(half, WIDEST_SIGMA * scale)
     shade = band - PIGMENT_LIMIT * np.tanh(band / PIGMENT_LIMIT)
-    shade -= KEPT_DARKNESS * (shade @ LUMINANCE.astype(np.float32))[..., None]
-    half = cv2.resize(lightness, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    shade *= _lines(_blurred(half, LINE_SIGMA * scale))[..., None]
+    shade -= KEPT_DARKNESS * (shade @ luminance)[..., None]
+    shade *= _lines(_blurred(half @ luminance, LINE_SIGMA * scale))[..., None]
     return cv2.resize(shade, (width, height), interpolation=cv2.INTER_LINEAR)
 
 

@@ -457,7 +457,7 @@ class SkinPainter:
         del unseen
         detail[box] = cv2.transform(ratio, LUMINANCE[None])
         if delight:
-            self._lighten_creases(ratio, detail[box], layers, box)
+            self._lighten_creases(ratio, layers, box)
         cv2.exp(ratio, ratio)
         # What was observed has its own detail, all else the noise.
         linear = self._full(completed)
@@ -469,18 +469,14 @@ class SkinPainter:
         return SkinLayer(linear, logs, small[0], small[1], correction, detail)
 
     def _lighten_creases(
-        self,
-        ratio: np.ndarray,
-        lightness: np.ndarray,
-        layers: Sequence[ShownSkin],
-        box: tuple[slice, slice],
+        self, ratio: np.ndarray, layers: Sequence[ShownSkin], box: tuple[slice, slice]
     ) -> None:
-        """Take the shade of creases out of fine structure (h, w, 3) of lightness (h, w) in a box, where the
-        skin is plain and no photo shows a beard; in place.
+        """Take the shade of creases out of fine structure (h, w, 3) in a box, where the skin is plain and no
+        photo shows a beard; in place.
         """
         bearded = np.maximum.reduce([layer.view.facial_hair for layer in layers])
         plain = (1 - self._features) * (1 - self._beard * bearded)
-        shade = crease_shade(ratio, lightness, self.size)
+        shade = crease_shade(ratio, self.size)
         shade *= self._in_box(plain, box)[..., None]
         ratio -= shade
 

@@ -23,7 +23,7 @@ def structure(draw):
 def left(picture, colors, size=SIZE):
     """(h, w, 3): what is left of structure in some colors."""
     ratio = (picture[..., None] * colors).astype(np.float32)
-    return ratio - crease_shade(ratio, ratio @ LUMINANCE, size)
+    return ratio - crease_shade(ratio, size)
 
 
 def line(degrees, width=7):
@@ -70,7 +70,7 @@ def test_a_smaller_texture_shows_the_same():
 
 @pytest.mark.parametrize("shape", [(2, 2), (2, 6), (18, 4)])
 def test_the_smallest_parts_of_a_texture(shape):
-    assert crease_shade(np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32), 512).shape == (
+    assert crease_shade(np.zeros((*shape, 3), np.float32), 512).shape == (
         *shape,
         3,
     )
