@@ -156,7 +156,10 @@ class Cluster:
             ) from error
         self._client.subscribe_topic(self._remote.TOPIC, self._on_event)
         needs_blender = any(not step.late for step in plan.steps)
-        answers = self._client.run(self._remote.worker_versions, needs_blender)
+        try:
+            answers = self._client.run(self._remote.worker_versions, needs_blender)
+        except Exception as error:  # whatever Dask makes of what a worker says
+            raise BatchError("a worker of the cluster cannot say what it has; its log says why.") from error
         hellos = {str(worker): _hello(worker, answer, needs_blender) for worker, answer in answers.items()}
         self.workers = len(hellos)
         here = self._versions_here()
@@ -239,9 +242,7 @@ class Cluster:
             future.release()  # an unfinished one is cancelled by that
 
     def _fetch(self, future: Any, stopped: threading.Event) -> Any:
-        """The bytes that a finished task has returned. Raises what the task raised."""
-        from .inert_pickles import Inert
-
+        """What a finished task has returned. Raises PayloadError if it failed, and what Dask raises."""
         while True:
             try:
                 return future.result(timeout=FETCH_TIMEOUT_S)
@@ -249,7 +250,9 @@ class Cluster:
                 if stopped.is_set():
                     raise JobCancelledError("Stopped.") from None
                 self._check_connection()
-            except Inert as error:
+            except (self._killed_worker, CancelledError, OSError):
+                raise
+            except Exception as error:  # Inert, or whatever Dask makes of what a worker says
                 raise PayloadError(
                     "A worker of the cluster failed with this photo; its log says why."
                 ) from error
@@ -372,5 +375,6 @@ def _dask() -> ModuleType:
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"})
     loggers = [name for name in logging.root.manager.loggerDict if name.startswith("distributed.")]
     for name in ("distributed", *loggers):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+        # Not even what is critical: Dask logs texts of workers with it, escape sequences included.
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     return distributed

@@ -6,9 +6,11 @@ dictionaries arrive and everything else is harmless. Needs Dask, and is imported
 """
 
 import contextlib
+import functools
 import io
 import pickle
 import struct
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType, SimpleNamespace
 from typing import Any, ClassVar
@@ -125,13 +127,44 @@ def loads(data: bytes | bytearray | memoryview, *, buffers: Iterable[Any] = ()) 
 def data_only() -> Iterator[None]:
     """Have Dask, in this process, unpickle data only while the context lasts.
 
-    Dask has no option for that. The batch's process uses it for nothing else.
+    Dask has no option for that. The batch's process uses it for nothing else. What may have been passed by,
+    as other versions of Dask may unpickle elsewhere, fails: nothing in this process finds a pickle's class.
     """
-    stand_in = SimpleNamespace(loads=loads, dumps=pickle.dumps)
+    stand_in = SimpleNamespace(**{**vars(pickle), "loads": loads})
     with (
         patch.object(dask_pickle, "loads", loads),
+        # The client has Dask's own `loads` under a name of its own: for the types of results, and what `run`
+        # brings back. That calls this.
+        patch.object(dask_pickle, "pickle", stand_in),
         patch.object(distributed.client, "pickle", stand_in),
+        _no_classes(),
         # Workers may have a client print and warn, escape sequences of terminals included.
         patch.object(distributed.Client, "_default_event_handlers", {}),
     ):
         yield
+
+
+#: One for each `_no_classes` that lasts.
+_refusing: list[None] = []
+
+
+@contextlib.contextmanager
+def _no_classes() -> Iterator[None]:
+    """No unpickler of this process but `DataUnpickler` finds a class or a function."""
+    _listen()
+    _refusing.append(None)
+    try:
+        yield
+    finally:
+        _refusing.pop()
+
+
+@functools.cache
+def _listen() -> None:
+    """Have Python ask before an unpickler looks for a class; that cannot be taken back."""
+    sys.addaudithook(_refuse)
+
+
+def _refuse(event: str, _: tuple[Any, ...]) -> None:
+    if event == "pickle.find_class" and _refusing:
+        raise pickle.UnpicklingError("a machine of the cluster sent an object instead of data")

@@ -352,6 +352,8 @@ def test_a_worker_says_what_it_cannot_do(state, tmp_path):
 VICTIM = """
 import contextlib, os, sys
 import distributed
+from distributed import worker_state_machine
+from distributed.protocol.pickle import dumps
 from blender_addon.batch.inert_pickles import Inert, data_only
 
 address, path, protected = sys.argv[1:]
@@ -380,6 +382,19 @@ def shout():
     distributed.print("shouted")  # at the client, says Dask
 
 
+def take_over(dask_worker):
+    # It lies about the types of results, and answers an object to `run`, once.
+    answer, finished = dask_worker.handlers["run"], worker_state_machine.TaskFinishedMsg.to_dict
+
+    async def lie(comm, **_):
+        dask_worker.handlers["run"] = answer
+        worker_state_machine.TaskFinishedMsg.to_dict = finished
+        return dumps(Evil())
+
+    dask_worker.handlers["run"] = lie
+    worker_state_machine.TaskFinishedMsg.to_dict = lambda self: finished(self) | {"type": dumps(Evil())}
+
+
 def data():
     return {"a": {"b": [1, 2.5, None, "x"]}, "c": b"y" * 1000}
 
@@ -394,7 +409,11 @@ with data_only() if protected == "yes" else contextlib.nullcontext():
             print(type(answer).__name__)
         client.run(send, on_error="ignore")
         client.submit(shout, pure=False).result(timeout=200)
+        client.run(take_over)
         assert client.submit(data, pure=False).result(timeout=200) == data()
+        with contextlib.suppress(Exception):
+            client.run(data)
+        assert set(map(str, client.run(data).values())) == {str(data())}
 print("taken in" if str(os.getpid()) in open(path).read().split() else "safe")
 """
 
@@ -416,6 +435,43 @@ def test_nothing_that_a_worker_sends_is_run(cluster, tmp_path, protected, expect
     assert ("shouted" in done.stdout) == (protected == "no")
     if protected == "yes":
         assert done.stdout.splitlines()[:2] == ["Inert", "Inert"]
+
+
+def send_what_cannot_be_read(dask_worker):
+    """Instead of results: a text that a client raises as an error, and logs."""
+    import distributed.worker
+    from distributed.protocol import Serialize, Serialized
+
+    # As `to_serialize` of a worker whose result cannot be pickled, with a text of its own.
+    header = {"serializer": "error", "compression": [None], "num-sub-frames": 1}
+    header |= {"split-num-sub-frames": [1], "split-offsets": [0]}
+    said = Serialized(header, [b"\x1b]0;shouted\x07"])
+
+    def instead(data):
+        return said if isinstance(data, bytes) and not data.startswith(b"{") else Serialize(data)
+
+    distributed.worker.to_serialize = instead
+
+
+def send_results_again(dask_worker):
+    import distributed.worker
+    from distributed.protocol import to_serialize
+
+    distributed.worker.to_serialize = to_serialize
+
+
+def test_a_text_that_a_worker_sends_as_an_error_is_not_shown(cluster, fake_batch, photos):
+    folder = photos("a.jpg")
+    with distributed.Client(cluster, set_as_default=False) as client:
+        client.run(send_what_cannot_be_read)
+        try:
+            done = fake_batch.run(folder, "--scheduler", cluster.scheduler_address)
+        finally:
+            client.run(send_results_again)
+    assert done.returncode == 1
+    assert "A worker of the cluster failed with this photo" in done.stdout
+    assert "shouted" not in done.stdout
+    assert done.stderr == ""
 
 
 @pytest.mark.long
