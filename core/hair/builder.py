@@ -10,7 +10,7 @@ from ..geometry.mesh import triangle_normals
 from ..geometry.visibility import ramp
 from ..runtime.timing import Clock
 from ..segmentation.segments import Segmentation, SegmentClass
-from ..template.regions import EAR_SURROUNDINGS, Regions
+from ..template.regions import Regions, at_ears
 from ..template.topology import HeadTopology
 from ..texture.inpainting import SmoothCompletion
 from .cards import build_cards
@@ -315,9 +315,7 @@ def _visible(maps: HairMaps, mesh: ShellMesh) -> np.ndarray:
 
 def _strands(guides: Guides, volume: HairVolume, skin: Skin, colors: HairColors) -> HairStrands:
     points = guides.points.reshape(-1, 3).astype(np.float64)
-    mirrored = np.column_stack([np.abs(points[:, 0]), points[:, 1:]])
-    at_ears = ((mirrored > EAR_SURROUNDINGS[0]) & (mirrored < EAR_SURROUNDINGS[1])).all(1)
-    reach = np.where(at_ears, NEAR_EARS, NEAR_SKIN)
+    reach = np.where(at_ears(points), NEAR_EARS, NEAR_SKIN)
     near = np.flatnonzero(volume.grid.sample(volume.skin, points) < reach)
     points[near] = out_of_skin(points[near], skin, 0.0)
     points = points.reshape(guides.points.shape)

@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 from ..geometry.decimation import cluster_vertices
 from ..geometry.mesh import neighbor_mean, shading_normals, vertex_normals
 from ..geometry.visibility import ramp, ray_cosines
+from ..template.regions import at_ears
 from .masks import HairMaps, sample
 from .rim import Rim, thinned
 from .skin import Skin
@@ -349,6 +350,10 @@ def out_of_skin(points: np.ndarray, skin: Skin, deepest: float = DEEPEST) -> np.
         if not straight:  # in folds, such as the ear's, that may lead deeper
             base = skin.samples[nearest[deep]]
         points[deep] = base - min(deepest, BELOW_SKIN) * normals
+    in_folds = np.flatnonzero(at_ears(points))
+    distance, closest, normals = skin.closest(points[in_folds])
+    below = distance < -deepest
+    points[in_folds[below]] = closest[below] - min(deepest, BELOW_SKIN) * normals[below]
     return points
 
 

@@ -60,6 +60,19 @@ PLAIN_BACK = 0.045
 PLAIN_BACK_WIDTH = 0.01
 
 
+def at_ears(points: np.ndarray) -> np.ndarray:
+    """Whether points are in the surroundings of either ear, of any head.
+
+    Args:
+        points: (N, 3), head frame, meters.
+
+    Returns:
+        (N,) bool.
+    """
+    mirrored = np.column_stack([np.abs(points[:, 0]), points[:, 1:]])
+    return np.asarray(((mirrored > EAR_SURROUNDINGS[0]) & (mirrored < EAR_SURROUNDINGS[1])).all(1))
+
+
 @dataclass(frozen=True)
 class Regions:
     """How far each vertex of the template is in a region: (V,) float32, 0 to 1.
