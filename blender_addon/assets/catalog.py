@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..blender.atomic_file import write_file
+from ..blender.atomic_file import remove_partial_files, write_file
 from ..blender.file_lock import held_lock
 from ..blender.regular_file import read_regular
 from ..errors import AssetError
@@ -19,6 +19,8 @@ from ..errors import AssetError
 FILE_NAME = "blender_assets.cats.txt"
 #: What whoever writes to a library holds meanwhile; not the batch's lock, as both folders may be the same.
 LOCK_NAME = ".photobust-library.lock"
+#: Temporary files that only whoever holds it writes: of assets and of the file of catalogs.
+PARTIAL_ENDINGS = (".part.blend", ".part.txt")
 #: What catalogs' UUIDs are made from, with their path: the same path gets the same one in every library.
 NAMESPACE = uuid.UUID("5b2c0a3e-9c5f-4b7e-8c57-0d5f6f1b7a10")
 #: A larger file is none of Blender's, bytes.
@@ -109,8 +111,12 @@ def _text(file: Path) -> str:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Nobody else is in here with the same lock file. Raises AssetError after LOCK_TIMEOUT seconds."""
+    """Nobody else is in here with the same lock file. Raises AssetError after LOCK_TIMEOUT seconds.
+
+    What a process that was killed in here has left half-written beside the lock file is removed.
+    """
     with held_lock(path, LOCK_TIMEOUT) as held:
         if not held:
             raise AssetError(f"Another program has kept {path} for a minute: end it, and try again.")
+        remove_partial_files(path.parent, PARTIAL_ENDINGS)
         yield

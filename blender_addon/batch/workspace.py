@@ -12,9 +12,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
-from ..blender.atomic_file import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, is_temporary
+from ..blender.atomic_file import TEMPORARY_PREFIX, is_temporary, remove_partial_files
 from ..blender.file_lock import try_lock
 from ..errors import BatchError
+from .page import VIEWER_FOLDER
 from .record import JOURNAL_NAME
 from .storage import is_regular
 
@@ -75,13 +76,11 @@ class Workspace:
     def clean(self) -> None:
         """Remove temporary files and folders: whoever has the lock owns them, or nobody does any more."""
         for path in self.out.iterdir():
-            if not is_temporary(path.name):
-                continue
-            if path.is_dir() and not path.is_symlink():
+            if is_temporary(path.name) and path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
-            elif TEMPORARY_SUFFIX in path.name:
-                with contextlib.suppress(OSError):
-                    path.unlink()
+        for folder in (self.out, self.out / VIEWER_FOLDER):
+            if folder == self.out or not folder.is_symlink():
+                remove_partial_files(folder)
         for name in OLD_PARTIAL_FILES:
             path = self.out / name
             if is_regular(path):

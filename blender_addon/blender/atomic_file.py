@@ -36,6 +36,20 @@ def is_temporary(name: str) -> bool:
     return _TEMPORARY.fullmatch(name) is not None
 
 
+def remove_partial_files(folder: Path, endings: tuple[str, ...] = ("",)) -> None:
+    """Remove what killed processes have left half-written in a folder; for whoever alone writes there now.
+
+    Args:
+        folder: The folder; nothing is done if it is none.
+        endings: Of the files that only the caller writes there.
+    """
+    with contextlib.suppress(OSError):
+        for path in list(folder.iterdir()):
+            if is_temporary(path.name) and TEMPORARY_SUFFIX in path.name and path.name.endswith(endings):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+
 @contextlib.contextmanager
 def written_atomically(path: Path) -> Iterator[Path]:
     """Let a file be written under a temporary name, then move it to its own.

@@ -73,6 +73,15 @@ def test_several_writers_at_once(tmp_path):
     assert len(made) == 12
 
 
+def test_what_a_killed_writer_left_half_written_goes(tmp_path):
+    left = [".photobust-0123abcd.part.blend", ".photobust-0123abcd.part.txt"]
+    others = ["head.blend", ".photobust-0123abcd.part.glb", ".photobust-0123abcd"]
+    for name in (*left, *others):
+        (tmp_path / name).write_text("x")
+    with catalog.locked(tmp_path / catalog.LOCK_NAME):
+        assert {path.name for path in tmp_path.iterdir()} == {*others, catalog.LOCK_NAME}
+
+
 def test_a_writer_that_does_not_end_is_told_of(tmp_path, monkeypatch):
     monkeypatch.setattr(catalog, "LOCK_TIMEOUT", 0.1)
     with (

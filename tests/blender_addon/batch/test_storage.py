@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import socket
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blender_addon.batch.storage import contained, contained_folder, is_plain_name, is_safe_name
+from blender_addon.batch.workspace import LOCK_NAME, Workspace
 from blender_addon.blender.atomic_file import is_temporary, write_file, written_atomically
 from blender_addon.blender.regular_file import open_regular, read_regular, sha256_of
 from blender_addon.errors import UnsafePathError
@@ -170,3 +172,24 @@ def test_a_file_gets_its_name_when_it_is_complete(tmp_path, monkeypatch, name):
 )
 def test_which_names_are_temporary(name, expected):
     assert is_temporary(name) is expected
+
+
+def test_what_killed_runs_left_half_written_goes(tmp_path):
+    """Beside the record and beside the page's viewer; nothing of anybody else's."""
+    viewer, outside = tmp_path / "out/index_files", tmp_path / "outside"
+    for folder in (viewer, outside, tmp_path / "out/.photobust-0123abcd/head-1"):
+        folder.mkdir(parents=True)
+    left = [".photobust-0123abcd.part.js", ".photobust-89abcdef.part"]
+    for folder in (tmp_path / "out", viewer, outside):
+        for name in (*left, "viewer.js", ".photobust-mine.part.js"):
+            (folder / name).write_text("x")
+    # The folder may be reached through a link.
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    with Workspace(tmp_path / "link"):
+        for folder in (tmp_path / "out", viewer):
+            names = {path.name for path in folder.iterdir()} - {LOCK_NAME, "index_files"}
+            assert names == {"viewer.js", ".photobust-mine.part.js"}
+    shutil.rmtree(viewer)
+    viewer.symlink_to(outside)
+    with Workspace(tmp_path / "out"):
+        assert {path.name for path in outside.iterdir()} > set(left)
