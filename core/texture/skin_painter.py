@@ -491,9 +491,10 @@ class SkinPainter:
         if not shown.any():
             return slice(0, 2), slice(0, 2)
         rows, columns = (np.flatnonzero(shown.any(axis)) for axis in (1, 0))
-        low = np.maximum([rows[0] - MARGIN, columns[0] - MARGIN], 0)
-        high = np.minimum([rows[-1] + MARGIN, columns[-1] + MARGIN], size)
-        return slice(2 * low[0], 2 * high[0]), slice(2 * low[1], 2 * high[1])
+        # Numbers of Python's own: numpy 2 makes float64 of float32 less one of numpy's.
+        top, left = (max(2 * (int(seen[0]) - MARGIN), 0) for seen in (rows, columns))
+        bottom, right = (min(2 * (int(seen[-1]) + MARGIN), 2 * size) for seen in (rows, columns))
+        return slice(top, bottom), slice(left, right)
 
     def _mirror_map(self, axis: int) -> np.ndarray:
         """(S, S) float32: x (0) or y (1) of the texel on the head's other side, at the full resolution."""

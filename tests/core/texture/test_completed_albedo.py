@@ -419,6 +419,18 @@ def test_a_part_of_the_skin_is_enlarged_as_all_of_it(topology, model):
         np.testing.assert_allclose(skin._in_box(values, box), skin._full(values)[box], atol=1e-8)
 
 
+def test_the_part_that_a_photo_shows_is_named_in_numbers_of_python_s_own(topology, model):
+    """numpy 2, as the add-on's engine has it, makes float64 of float32 less one of numpy's."""
+    skin = SkinPainter(topology, 512, TextureSettings(), model)
+    weight = np.zeros(len(skin.sampler.texel), np.float32)
+    assert skin._box(weight) == (slice(0, 2), slice(0, 2))
+    weight[100] = 1.0
+    box = skin._box(weight)
+    assert all(type(end) is int for part in box for end in (part.start, part.stop))
+    assert all(0 <= part.start < part.stop <= 512 for part in box)
+    assert all(at.dtype == np.float32 for at in skin._mirror_maps(box))
+
+
 def test_a_dark_crease_is_a_groove_and_light_leaves_no_trace(mapper):
     size = 1024
     row, column = 300, 512  # the forehead's middle
