@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import run_python
+from tests.conftest import PATIENCE_SECONDS, run_python
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -18,7 +18,7 @@ import faulthandler, numpy as np
 from skimage.data import astronaut
 {imports}
 
-faulthandler.dump_traceback_later(60, exit=True)
+faulthandler.dump_traceback_later({patience}, exit=True)
 gc.disable()
 picture = astronaut()
 kept = FaceDetector.from_pretrained()
@@ -47,7 +47,7 @@ print("faces", faces)
 def run(end: str, **extra: str) -> subprocess.CompletedProcess[str]:
     imports = "from core.detection.detector import FaceDetector\n"
     imports += "from core.detection.mediapipe_landmarker import _abandoned"
-    code = COLLECTED_INSIDE_SUBMIT.format(imports=imports, copies=1, end=end)
+    code = COLLECTED_INSIDE_SUBMIT.format(imports=imports, copies=1, end=end, patience=0.8 * PATIENCE_SECONDS)
     return run_python(code, check=False)
 
 
