@@ -4,7 +4,9 @@ from concurrent.futures import Executor, Future
 from typing import Any
 
 from ..hair.groom import HairGroom, HairStyle
-from .hair_glb import hair_glb_bytes, strand_atlas_files
+from ..hair.strand_atlas import load_strand_atlas
+from ..runtime.weights import models_folder
+from .hair_glb import hair_glb_bytes
 from .hair_npz import FILE_NAME, hair_npz_bytes
 from .image_bytes import texture_bytes
 
@@ -42,7 +44,8 @@ def hair_assets(
     if hair.shell is not None:
         files["hair_shell.png"] = pool.submit(texture_bytes, hair.shell.texture)
     if hair.cards is not None or hair.facial:
-        files |= {f"{name}.png": pool.submit(bytes, data) for name, data in strand_atlas_files().items()}
+        atlas = load_strand_atlas(models_folder())
+        files |= {f"{name}.png": pool.submit(bytes, data) for name, data in atlas.items()}
     if hair.cover is not None:
         files["hair_cover.png"] = pool.submit(texture_bytes, hair.cover.texture)
     return files

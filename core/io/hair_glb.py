@@ -1,18 +1,17 @@
 """Writes hair as binary glTF 2.0: on its own, or as nodes of a head."""
 
 from dataclasses import replace
-from functools import lru_cache
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from ..geometry.mesh import perpendicular_part, shading_normals
 from ..hair.groom import HairCards, HairGroom, HairShell
-from ..hair.strand_atlas import paint_strand_atlas
+from ..hair.strand_atlas import COLOR, NORMAL, load_strand_atlas
 from ..image.color import srgb_to_linear
+from ..runtime.weights import models_folder
 from .gltf import CLAMPED_SAMPLER, SPECULAR, GlbWriter, to_gltf_frame, unsigned_shorts
-from .image_bytes import jpeg_bytes, texture_bytes
+from .image_bytes import jpeg_bytes
 
 #: Roughness of hair, and of what covers it.
 HAIR_ROUGHNESS = 0.8
@@ -24,21 +23,6 @@ HAIR_SPECULAR = 0.15
 SHADE = 0.93
 #: Alpha of the strand atlas from which on a card is opaque: masked alpha needs no sorting.
 ALPHA_CUTOFF = 0.4
-#: Held while the strand atlas is encoded: files are made in several threads, and all wait for it.
-_ENCODING = Lock()
-
-
-def strand_atlas_files() -> dict[str, bytes]:
-    """The strand atlas as PNG files, by their names without suffix: encoded once, as all heads have it."""
-    with _ENCODING:
-        return _strand_atlas_files()
-
-
-@lru_cache(maxsize=1)
-def _strand_atlas_files() -> dict[str, bytes]:
-    atlas = paint_strand_atlas()
-    pictures = {"hair_cards": atlas.color, "hair_cards_normal": atlas.normal, "hair_cards_id": atlas.ids}
-    return {name: texture_bytes(picture, small=True) for name, picture in pictures.items()}
 
 
 def hair_glb_bytes(groom: HairGroom, generator: str) -> bytes:
@@ -136,9 +120,9 @@ def cards_primitive(document: dict[str, Any], writer: GlbWriter, cards: HairCard
     Returns:
         The primitive.
     """
-    atlas = strand_atlas_files()
-    color = _picture(document, writer, "hair_cards", atlas["hair_cards"], "image/png")
-    normal = _picture(document, writer, "hair_cards_normal", atlas["hair_cards_normal"], "image/png")
+    atlas = load_strand_atlas(models_folder())
+    color = _picture(document, writer, COLOR, atlas[COLOR], "image/png")
+    normal = _picture(document, writer, NORMAL, atlas[NORMAL], "image/png")
     material: dict[str, Any] = {
         "name": "hair_cards",
         "pbrMetallicRoughness": {

@@ -51,6 +51,7 @@ MODELS = {
     "quality_calibration.json": ("CC0-1.0", "Photobust's calibration of the expected error"),
     "hair_network.onnx": ("CC0-1.0", "Photobust's hair network, for ONNX Runtime"),
     "hair_network.safetensors": ("CC0-1.0", "Photobust's hair network"),
+    "hair_strand_atlas.npz": ("CC0-1.0", "Photobust's locks of hair"),
     "landmark_symmetry.npz": ("CC0-1.0", "which landmarks mirror each other"),
     "landmark_lifter.safetensors": ("CC0-1.0", "Photobust's landmark lifter"),
     "profile_lifter.safetensors": ("CC0-1.0", "Photobust's landmark lifter for faces from the side"),

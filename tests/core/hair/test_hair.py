@@ -12,6 +12,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from core.detection.mediapipe_topology import BROW_OUTLINES
+from core.errors import ModelError
 from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.geometry.visibility import depth_map
 from core.hair.builder import FacialHairRequest, HairBuilder
@@ -25,18 +26,22 @@ from core.hair.shell_mesh import SKIN_CLEARANCE, ShellMesh
 from core.hair.shell_texture import texture_shell
 from core.hair.skin import Skin
 from core.hair.strand_atlas import (
+    COLOR,
     CURLY_DENSE,
     CURLY_STRAY,
     CURLY_THIN,
+    IDS,
     LOCKS,
+    NORMAL,
     SINGLE,
+    load_strand_atlas,
     lock_columns,
-    paint_strand_atlas,
 )
+from core.hair.strand_atlas import FILE_NAME as STRAND_ATLAS
 from core.hair.strands import CURL_SHAPES
 from core.hair.style import RECEDING, bare_fraction, describe, tangle
 from core.io.hair_files import about_hair
-from core.io.hair_glb import hair_glb_bytes, strand_atlas_files
+from core.io.hair_glb import hair_glb_bytes
 from core.io.hair_npz import hair_npz_bytes
 from core.io.head_glb import head_glb_bytes
 from core.io.preview_glb import head_preview_glb
@@ -44,7 +49,8 @@ from core.runtime.weights import models_folder
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
 from core.template.regions import Regions
 from core.template.topology import SKIN, HeadTopology
-from tests.core.head_samples import rigged_head
+from core.training.hair.strand_atlas import build_strand_atlas, paint_strand_atlas
+from tests.core.head_samples import MODELS, rigged_head
 
 POSE = HeadPose(FRONTAL, np.array([0.0, 0.0, 1.2]))
 CAMERA = Camera.from_focal_mm(50.0, 600, 600)
@@ -502,12 +508,24 @@ def test_a_head_with_brows_and_a_full_beard_fits_its_file(bearded, builder):
 
 
 def len_of_atlas():
-    return sum(len(strand_atlas_files()[name]) for name in ("hair_cards", "hair_cards_normal"))
+    atlas = load_strand_atlas(MODELS)
+    return len(atlas[COLOR]) + len(atlas[NORMAL])
 
 
-def test_the_atlas_that_all_heads_share_cannot_be_changed():
-    atlas = paint_strand_atlas()
-    assert not any(picture.flags.writeable for picture in (atlas.color, atlas.normal, atlas.ids))
+def test_the_atlas_is_what_its_script_paints():
+    made, shipped = build_strand_atlas(), load_strand_atlas(MODELS)
+    assert list(shipped) == [COLOR, NORMAL, IDS]
+    for name, data in shipped.items():
+        now, then = (cv2.imdecode(np.frombuffer(file, np.uint8), -1) for file in (made[name], data))
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("content", [None, b"PK nothing", b""])
+def test_a_missing_or_damaged_atlas_is_named(tmp_path, content):
+    if content is not None:
+        (tmp_path / STRAND_ATLAS).write_bytes(content)
+    with pytest.raises(ModelError, match=f"{STRAND_ATLAS} is .*models folder again"):
+        load_strand_atlas(tmp_path)
 
 
 def test_single_hairs_of_the_atlas_fade_to_their_tips():
