@@ -32,6 +32,19 @@ def row_dot(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.einsum("nc,nc->n", one, other)
 
 
+def unit_vectors(vectors: np.ndarray, least: float = 1e-9) -> np.ndarray:
+    """Vectors of length 1.
+
+    Args:
+        vectors: (..., C), any unit.
+        least: Length below which vectors have no direction: they stay shorter than 1.
+
+    Returns:
+        (..., C).
+    """
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), least))
+
+
 def perpendicular_part(vectors: np.ndarray, axes: np.ndarray) -> np.ndarray:
     """Vectors without what of them runs along axes: of normals, their course along the surface.
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..geometry.mesh import unit_vectors
 from ..geometry.visibility import ramp
 from .coloring import HairColors
 from .flow import Flow
@@ -171,21 +172,17 @@ def _hair_ribbons(
     curly: bool,
 ) -> HairCards:
     rng = np.random.default_rng(settings.seed + 1)
+    count, rows = guides.points.shape[:2]
+    outermost = layer == layer.max()
+    upright = outermost & (np.arange(count) % UPRIGHT_EVERY == 0)
+    flat_length = float(guides.length[outermost & ~upright].sum())
     points = guides.points.astype(np.float64)
-    count, rows = points.shape[:2]
     side, normals = _sides_and_normals(guides, points, volume, skin)
     if curly:
         points = _waved(points, side, guides.length, rng)
-    upright = (layer == layer.max()) & (np.arange(count) % UPRIGHT_EVERY == 0)
-    flat_length = float(guides.length[(layer == layer.max()) & ~upright].sum())
-    width = float(np.clip(COVERAGE * area / max(flat_length, 0.01), *WIDTHS)) * rng.uniform(
-        *WIDTH_FACTORS, count
-    )
+    width = np.clip(COVERAGE * area / max(flat_length, 0.01), *WIDTHS) * rng.uniform(*WIDTH_FACTORS, count)
     along = np.linspace(0, 1, rows)
-    profile = np.interp(along, [0, *WIDEST, 1], [ROOT_WIDTH, 1, 1, TIP_WIDTH])
-    half = width[:, None] / 2 * profile
-    edges = [_edge(points, side * sign, half, volume, colors.maps) for sign in (-1, 1)]
-    vertices = np.stack(edges, 2)
+    vertices = _ribbon_vertices(points, side, width, along, volume, colors)
     height = volume.grid.sample(volume.skin, points[upright].reshape(-1, 3)).reshape(-1, rows)
     turned = _raise_upright_cards(
         vertices, normals, side, upright, height, MOST_CURLY_STRAY if curly else MOST_STRAY
@@ -193,20 +190,19 @@ def _hair_ribbons(
     flat = vertices.reshape(-1, 3)
     near = np.flatnonzero(volume.grid.sample(volume.skin, flat) < NEAR_SKIN)
     flat[near] = _above_skin(flat[near], skin)
-    thin = (layer == layer.max()) & (np.arange(count) % THIN_EVERY == 1)
+    thin = outermost & (np.arange(count) % THIN_EVERY == 1)
     thin |= colors.distance_to_skin(points[:, 0]) < HAIRLINE
     flip = np.where(upright, turned, rng.random(count) < 0.5)
     left, right = lock_columns(_locks(thin, upright, curly, rng))
     left, right = np.where(flip, right, left), np.where(flip, left, right)
     normal = np.repeat(normals, 2, axis=1).reshape(-1, 3)
-    visible = colors.visibility(flat, normal)
     spread = LIGHTNESS_SPREAD * colors.lock_contrast * rng.uniform(-1, 1, count)
     shade = _shade(layer, guides.length, along, spread)
-    rgb = colors.at(flat, visible) * shade[:, None] / MEAN_LIGHTNESS
+    rgb = colors.at(flat, colors.visibility(flat, normal)) * shade[:, None] / MEAN_LIGHTNESS
     return HairCards(
         vertices=flat.astype(np.float32),
         triangles=ribbon_triangles(count, rows),
-        normals=(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)).astype(np.float32),
+        normals=unit_vectors(normal).astype(np.float32),
         uv=ribbon_uv(left, right, along),
         colors=np.clip(np.round(rgb), 0, 255).astype(np.uint8),
         card=np.arange(count).repeat(rows * 2).astype(np.int32),
@@ -216,12 +212,26 @@ def _hair_ribbons(
     )
 
 
+def _ribbon_vertices(
+    points: np.ndarray,
+    side: np.ndarray,
+    width: np.ndarray,
+    along: np.ndarray,
+    volume: HairVolume,
+    colors: HairColors,
+) -> np.ndarray:
+    """(C, R, 2, 3) both edges of cards of a width (C,) around points (C, R, 3), `along` (R,) from 0 to 1."""
+    profile = np.interp(along, [0, *WIDEST, 1], [ROOT_WIDTH, 1, 1, TIP_WIDTH])
+    half = width[:, None] / 2 * profile
+    return np.stack([_edge(points, side * sign, half, volume, colors.maps) for sign in (-1, 1)], 2)
+
+
 def _sides_and_normals(
     guides: Guides, points: np.ndarray, volume: HairVolume, skin: Skin
 ) -> tuple[np.ndarray, np.ndarray]:
     """(C, R, 3) unit vectors across cards along points (C, R, 3) of guides, and their normals."""
     tangents = np.gradient(points, axis=1)
-    tangents /= np.maximum(np.linalg.norm(tangents, axis=2, keepdims=True), 1e-9)
+    tangents = unit_vectors(tangents)
     outward = -volume.grid.gradient(volume.field, points.reshape(-1, 3)).reshape(points.shape)
     # At the root the hair's surface may be far: there the skin says where outside is.
     at_roots = np.einsum("nk,nkc->nc", guides.root_barycentric, skin.normals[guides.root_vertices])
@@ -229,7 +239,7 @@ def _sides_and_normals(
     for _ in range(2):
         outward[:, 1:-1] = (outward[:, :-2] + 2 * outward[:, 1:-1] + outward[:, 2:]) / 4
     side = np.cross(tangents, outward)
-    side /= np.maximum(np.linalg.norm(side, axis=2, keepdims=True), 1e-9)
+    side = unit_vectors(side)
     return side, np.cross(side, tangents)
 
 
@@ -283,7 +293,7 @@ def _raise_upright_cards(
     """
     rows = vertices.shape[1]
     middle = vertices[upright].mean(2)
-    out = normals[upright] / np.maximum(np.linalg.norm(normals[upright], axis=2, keepdims=True), 1e-9)
+    out = unit_vectors(normals[upright])
     rise = np.clip(STRAY_PER_HEIGHT * height, LEAST_STRAY, most)
     rise = rise * np.interp(np.linspace(0, 1, rows), [0, STRAY_FULL_FROM, 1], [STRAY_AT_ROOT, 1, 1])
     edges = np.stack([middle - STRAY_DEPTH * out, middle + out * rise[..., None]], 2)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..detection.mediapipe_topology import BROW_OUTLINES
 from ..geometry.frames import Camera, HeadPose
-from ..geometry.mesh import even_barycentric, perpendicular_part
+from ..geometry.mesh import even_barycentric, perpendicular_part, unit_vectors
 from ..geometry.visibility import ramp, ray_cosines
 from ..image.color import LUMINANCE, linear_of_bytes_float32, linear_to_srgb
 from ..image.sampling import sample_image
@@ -237,7 +237,7 @@ def _roots(
         return None
     kept = rng.permutation(kept)
     vertices, barycentric = vertices[kept], barycentric[kept]
-    normals = _unit(_blend(skin.normals[vertices], barycentric))
+    normals = unit_vectors(_blend(skin.normals[vertices], barycentric))
     return Roots(
         vertices,
         barycentric,
@@ -290,7 +290,7 @@ def _at_points(
     """
     points = photo.pose.head_to_camera(_blend(photo.vertices[vertices].astype(np.float64), barycentric))
     a, b, c = (photo.vertices[vertices[:, k]].astype(np.float64) for k in range(3))
-    normals = _unit(np.cross(b - a, c - a)) @ photo.pose.rotation.T
+    normals = unit_vectors(np.cross(b - a, c - a)) @ photo.pose.rotation.T
     visible = ramp(ray_cosines(points, normals), SEEN_COSINE, SEEN_COSINE + 0.2)
     pixels = photo.camera.project(points).astype(np.float32)
     height, width = photo.rgb.shape[:2]
@@ -521,7 +521,7 @@ def _bound_ribbons(
     cards = HairCards(
         vertices=vertices.reshape(-1, 3).astype(np.float32),
         triangles=ribbon_triangles(count, rows),
-        normals=_unit(flat_normals).astype(np.float32),
+        normals=unit_vectors(flat_normals).astype(np.float32),
         uv=ribbon_uv(left, right, along),
         colors=_bytes(rgb.reshape(-1, 3)).repeat(2, 0),
         card=np.arange(count).repeat(rows * 2).astype(np.int32),
@@ -538,11 +538,7 @@ def _blend(corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def _along_skin(directions: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """(R, 3) unit vectors: directions without what points out of the skin."""
-    return _unit(perpendicular_part(directions, normals))
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9))
+    return unit_vectors(perpendicular_part(directions, normals))
 
 
 def _bytes(colors: np.ndarray) -> np.ndarray:

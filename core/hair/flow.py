@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from ..geometry.mesh import perpendicular_part
+from ..geometry.mesh import perpendicular_part, unit_vectors
 from ..geometry.visibility import ramp, ray_cosines
 from .grid import Grid
 from .masks import HairMaps, sample
@@ -76,7 +76,7 @@ class Flow:
         Returns:
             (N, 3) float32 unit vectors, head frame.
         """
-        return unit_vectors(self.grid.sample(self.field, points))
+        return float32_unit_vectors(self.grid.sample(self.field, points))
 
 
 def image_orientation(maps: HairMaps) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +99,7 @@ def image_orientation(maps: HairMaps) -> tuple[np.ndarray, np.ndarray]:
     double = np.stack([yy - xx, -2 * xy], -1) / np.maximum(energy, 1e-9)[..., None]
     floor = np.quantile(energy[maps.mask], 0.25) if maps.mask.any() else 0.0
     clear = np.linalg.norm(double, axis=-1) * energy / (energy + floor + 1e-9)
-    double /= np.maximum(np.linalg.norm(double, axis=-1, keepdims=True), 1e-6)
+    double = unit_vectors(double, 1e-6)
     return double, clear * inside
 
 
@@ -135,25 +135,25 @@ def build_flow(
         visible = np.maximum(visible, shown)
     style, parting, usual = _usual_flow(vertices, normals, tangents, weight)
     if prediction:
-        usual = unit_vectors(prediction.flow_at(vertices))
+        usual = float32_unit_vectors(prediction.flow_at(vertices))
     sense = np.sign((tangents * usual).sum(1))
     tangents = tangents * np.where(sense == 0, 1, sense)[:, None]
     grid = volume.grid.coarser(CELL / volume.grid.cell)
     # Away from the surface the usual flow is that of the volume's own layers.
     field = _spread(grid, vertices, tangents, weight)
     gradient = np.stack(np.gradient(gaussian_filter(_at_grid(volume, grid), 1.0)), -1).reshape(-1, 3)
-    layers = usual_flow(grid.points, unit_vectors(-gradient), style, parting)
+    layers = usual_flow(grid.points, float32_unit_vectors(-gradient), style, parting)
     if prediction:
-        layers = unit_vectors(prediction.flow_at(grid.points) + PREDICTED_FLOOR * layers)
+        layers = float32_unit_vectors(prediction.flow_at(grid.points) + PREDICTED_FLOOR * layers)
     layers = layers.reshape(field.shape)
     # How much the photo's lines change says nothing of the network, which has its weight afterward.
-    photo_flow = unit_vectors(gaussian_filter(field + USUAL_WEIGHT * layers, DIRECTION_SIGMA))
+    photo_flow = float32_unit_vectors(gaussian_filter(field + USUAL_WEIGHT * layers, DIRECTION_SIGMA))
     if prediction:
-        field = unit_vectors(gaussian_filter(field + PREDICTED_WEIGHT * layers, DIRECTION_SIGMA))
+        field = float32_unit_vectors(gaussian_filter(field + PREDICTED_WEIGHT * layers, DIRECTION_SIGMA))
     else:
         field = photo_flow
     total = max(float(weight.sum()), 1e-6)
-    agreement = np.abs((unit_vectors(grid.sample(photo_flow, vertices)) * tangents).sum(1))
+    agreement = np.abs((float32_unit_vectors(grid.sample(photo_flow, vertices)) * tangents).sum(1))
     curl = 1 - float((weight * agreement).sum() / total)
     coherence = float((weight).sum() / max(float(visible.sum()), 1e-6))
     return Flow(grid, field, style, parting, coherence, curl)
@@ -190,14 +190,14 @@ def usual_flow(points: np.ndarray, normals: np.ndarray, style: str, parting: flo
         flow[:, 1] = 1.2
     else:
         from_whorl = points[:, :2] - WHORL
-        from_whorl = from_whorl / np.maximum(np.linalg.norm(from_whorl, axis=1, keepdims=True), 0.02)
+        from_whorl = unit_vectors(from_whorl, 0.02)
         flow[:, :2] = from_whorl
         if style == "parting":
             front = ramp(points[:, 1], PARTING_END, PARTING_END - 0.04)[:, None]
             side = np.clip((points[:, 0] - parting) / 0.006, -1, 1)
             across = np.stack([side, np.full(len(points), 0.25)], 1)
             flow[:, :2] = from_whorl * (1 - front) + across * front
-    return unit_vectors(perpendicular_part(flow, normals))
+    return float32_unit_vectors(perpendicular_part(flow, normals))
 
 
 def _usual_flow(
@@ -228,7 +228,7 @@ def _lifted(maps: HairMaps, vertices: np.ndarray, normals: np.ndarray, double: n
     rotation = maps.pose.rotation
     rays = vertices - maps.pose.camera_to_head(np.zeros(3))
     line = np.column_stack([direction, np.zeros(len(direction))]) @ rotation
-    return unit_vectors(np.cross(normals, np.cross(rays, line)))
+    return float32_unit_vectors(np.cross(normals, np.cross(rays, line)))
 
 
 def _spread(grid: Grid, points: np.ndarray, vectors: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -253,8 +253,8 @@ def _at_grid(volume: HairVolume, grid: Grid) -> np.ndarray:
     return volume.grid.resampled(volume.field, grid)
 
 
-def unit_vectors(vectors: np.ndarray) -> np.ndarray:
-    """Vectors of length 1.
+def float32_unit_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Vectors of length 1, in single precision.
 
     Args:
         vectors: (..., 3), any unit.
@@ -262,8 +262,7 @@ def unit_vectors(vectors: np.ndarray) -> np.ndarray:
     Returns:
         (..., 3) float32; those of no length stay so.
     """
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(length, 1e-9), np.float32)
+    return unit_vectors(vectors).astype(np.float32)
 
 
 def facing(maps: HairMaps, points: np.ndarray, normals: np.ndarray) -> np.ndarray:

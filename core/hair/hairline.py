@@ -16,7 +16,7 @@ from ..geometry.visibility import ramp
 from ..template.topology import HeadTopology
 from ..texture.albedo import EMPTY, PAINTED, Albedo
 from .coloring import HairColors
-from .flow import Flow, unit_vectors
+from .flow import Flow, float32_unit_vectors
 from .groom import HairGroom, HairShell, RimTexels, SkinStrokes
 from .rim import Rim
 from .skin import Skin, barycentric, corner_uv
@@ -150,10 +150,10 @@ def hairline_strokes(
 
 def _across(course: np.ndarray, normals: np.ndarray, inward: np.ndarray) -> np.ndarray:
     """(K, 3) unit vectors along the skin, between the hair's course and the way across its line."""
-    course = unit_vectors(perpendicular_part(course, normals))
+    course = float32_unit_vectors(perpendicular_part(course, normals))
     sense = np.where((course * inward).sum(1) < 0, -1, 1)[:, None]
     course = perpendicular_part(course + ACROSS * sense * inward, normals)
-    return unit_vectors(course).astype(np.float64)
+    return float32_unit_vectors(course).astype(np.float64)
 
 
 def _on_shell(shell: HairShell, middle: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..geometry.closest_point import SEARCH_THREADS
-from ..geometry.mesh import neighbor_mean, perpendicular_part
+from ..geometry.mesh import neighbor_mean, perpendicular_part, unit_vectors
 from ..geometry.visibility import ramp
 from .masks import HairMaps, sample
 from .rise import LINE_HEIGHT, rise
@@ -96,7 +96,7 @@ class Rim:
         inward = feet[beside.reshape(len(points), -1)].mean(1) - points
         _, nearest = skin.distance(points)
         inward = perpendicular_part(inward, skin.normals_at(nearest))
-        inward /= np.maximum(np.linalg.norm(inward, axis=1, keepdims=True), 1e-9)
+        inward = unit_vectors(inward)
         return cls(points, inward, tree, np.ones(len(points)))
 
     def with_roots(self, skin: Skin, scalp: Scalp) -> "Rim":

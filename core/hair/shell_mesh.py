@@ -7,7 +7,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from ..geometry.decimation import cluster_vertices
-from ..geometry.mesh import neighbor_mean, shading_normals, vertex_normals
+from ..geometry.mesh import neighbor_mean, shading_normals, unit_vectors, vertex_normals
 from ..geometry.visibility import ramp, ray_cosines
 from ..template.regions import at_ears
 from .masks import HairMaps, sample
@@ -175,11 +175,11 @@ def _normals(
     """(N, 3) unit normals: outside with the volume's gradient, at the rim what they lean to (N, 3)."""
     geometric = vertex_normals(vertices, faces)
     gradient = -volume.grid.gradient(volume.field, vertices)
-    gradient /= np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-6)
+    gradient = unit_vectors(gradient, 1e-6)
     normals = np.where(inner[:, None], geometric, geometric + GRADIENT_WEIGHT * gradient)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    normals = unit_vectors(normals)
     normals = normals * (1 - np.linalg.norm(leaning, axis=1, keepdims=True)) + leaning
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    normals = unit_vectors(normals)
     degenerate = np.linalg.norm(normals, axis=1) < 0.5
     normals[degenerate] = shading_normals(vertices, faces)[degenerate]
     return normals
@@ -220,7 +220,7 @@ def _without_ridges(vertices: np.ndarray, faces: np.ndarray, inner: np.ndarray, 
     There each step of the photo's outline goes on as a ridge along the rays.
     """
     normals = vertex_normals(vertices, faces)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    normals = unit_vectors(normals)
     near_rim = _with_rings(inner, faces)
     rotated = normals @ maps.pose.rotation.T
     grazing = 1 - ramp(ray_cosines(maps.pose.head_to_camera(vertices), rotated), *RIDGES_SEEN)
@@ -307,7 +307,7 @@ def _to_outline(points: np.ndarray, normals: np.ndarray, maps: HairMaps) -> np.n
     pixels, depth = maps.pixels_of(points)
     value = sample(maps.outline, pixels)
     first = np.cross(normals, np.where(np.abs(normals[:, :1]) < 0.9, [1.0, 0, 0], [0, 1.0, 0]))
-    first /= np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-9)
+    first = unit_vectors(first)
     gradient = np.zeros_like(points)
     for axis in (first, np.cross(normals, first)):
         ahead = sample(maps.outline, maps.pixels_of(points + RIM_STEP * axis)[0])

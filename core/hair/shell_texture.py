@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from scipy.sparse import coo_matrix
 
+from ..geometry.mesh import unit_vectors
 from ..geometry.rasterize import fragments, interpolate
 from ..geometry.visibility import ramp
 from ..texture.padding import dilate_texels
@@ -288,7 +289,7 @@ def _charts(mesh: ShellMesh) -> np.ndarray:
     normals = mesh.normals.astype(np.float64) * ~mesh.inner[:, None]
     for _ in range(CHART_SMOOTHING):
         normals = normals + graph @ normals
-        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+        normals = unit_vectors(normals)
     chart = (normals[mesh.triangles].sum(1) @ DIRECTIONS.T).argmax(1)
     return np.where(mesh.inner[mesh.triangles].all(1), -1, chart)
 
@@ -318,7 +319,7 @@ def _in_charts(unwrapped: UnwrappedShell, directions: np.ndarray) -> np.ndarray:
     """(N, 2) unit vectors in the texture of directions (N, 3) at a shell's vertices."""
     chart = np.maximum(unwrapped.chart, 0)
     plane = np.stack([(directions * AXES_U[chart]).sum(1), -(directions * AXES_V[chart]).sum(1)], 1)
-    return np.asarray(plane / np.maximum(np.linalg.norm(plane, axis=1, keepdims=True), 1e-6))
+    return unit_vectors(plane, 1e-6)
 
 
 def _texel_size(unwrapped: UnwrappedShell, vertices: np.ndarray, outer: np.ndarray) -> float:

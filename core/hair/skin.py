@@ -4,7 +4,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..geometry.closest_point import SEARCH_THREADS, closest_weights
-from ..geometry.mesh import even_barycentric, row_dot, triangle_normals, vertex_normals
+from ..geometry.mesh import even_barycentric, row_dot, triangle_normals, unit_vectors, vertex_normals
 from ..template.topology import SKIN, HeadTopology
 
 #: Area that one sample of the skin stands for, square meters.
@@ -55,7 +55,7 @@ class Skin:
         self.sample_triangle, self.sample_weights = _sampled(self.vertices, self.triangles)
         self.samples = self.at_samples(self.vertices)
         normals = self.at_samples(self.normals)
-        self._normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+        self._normals = unit_vectors(normals)
         self._tree = cKDTree(self.samples, LEAF_SIZE, balanced_tree=False, compact_nodes=False)
         self._rim = float(self.vertices[topology.neck, 2].max())
 
@@ -117,7 +117,7 @@ class Skin:
         weights, corners = weights[best], corners[best]
         found = np.einsum("nk,nkc->nc", weights, self.vertices[corners])
         normals = np.einsum("nk,nkc->nc", weights, self.normals[corners])
-        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+        normals = unit_vectors(normals)
         offset = points - found
         found[:, 2] += below
         side = np.where(row_dot(offset, normals) < 0, -1, 1)

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..geometry.mesh import even_barycentric, perpendicular_part
+from ..geometry.mesh import even_barycentric, perpendicular_part, unit_vectors
 from ..geometry.visibility import ramp
-from .flow import Flow, unit_vectors
+from .flow import Flow, float32_unit_vectors
 from .scalp import Scalp
 from .skin import Skin
 from .volume import HairVolume
@@ -20,6 +20,21 @@ ROOT_PRESENCE = 0.45
 ROOT_HEIGHT = 0.0012
 #: Depth below the hair's surface, meters, at which strands turn along it.
 TURN_DEPTH = 0.0012
+#: How fast strands turn to how far out they want to be, by how far they are from it, of the hair's thickness,
+#: and the least thickness that counts, meters.
+RISE = 2.5
+LEAST_THICKNESS = 1e-4
+#: Steps in which strands leave the skin along its normal, and do not end.
+ROOT_STEPS = 2
+#: Depth below the hair's surface, meters, that a step must not leave: else it slides along the surface.
+LEAST_DEPTH = 0.0005
+#: Depth that sliding strands are drawn to, and how far outside they may get before they end, meters.
+SLIDING_DEPTH = 0.001
+MOST_OUTSIDE = 0.0015
+#: Fraction of a step that runs along the surface below which a strand ends: it runs out of the hair.
+LEAST_PACE = 0.35
+#: Lengths below this are none.
+LEAST_LENGTH = 1e-6
 #: Shortest strand, meters.
 SHORTEST = 0.008
 #: Spread of the lengths, of the whole.
@@ -188,12 +203,10 @@ def _paths(
     volume: HairVolume, flow: Flow, roots: np.ndarray, normals: np.ndarray, level: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(T, S, 3) positions after each step, the last repeated, and (S,) how many steps each strand grew."""
-    grid = volume.grid
     # Depth, height over the skin and the depth's gradient, sampled together: one look-up instead of eight.
-    gradient = np.gradient(volume.field, grid.cell)
+    gradient = np.gradient(volume.field, volume.grid.cell)
     fields = np.stack([volume.field, volume.skin, *gradient], -1).astype(np.float32)
-    at = roots.copy()
-    direction = normals.copy()
+    at, direction = roots.copy(), normals.copy()
     alive = np.ones(len(roots), bool)
     steps = np.zeros(len(roots), int)
     path = [at.copy()]
@@ -202,42 +215,69 @@ def _paths(
         if not len(on):
             break
         here = at[on]
-        values = grid.sample(fields, here)
-        depth, height, outward = values[:, 0], values[:, 1], -values[:, 2:]
-        outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-6)
-        # How far out of the hair this strand wants to be, against where it is.
-        fraction = np.maximum(height, 0) / np.maximum(np.maximum(height, 0) + depth, 1e-4)
-        wanted = level[on]
-        rise = np.clip((wanted - fraction) * 2.5, -1, 1)
-        rise = np.where(depth < TURN_DEPTH, np.minimum(rise, depth / TURN_DEPTH - 0.5), rise)
-        first = (steps[on] < 2)[:, None]
+        place = _Place.of(volume.grid.sample(fields, here))
         along = flow.at(here)
-        new = along + rise[:, None] * np.where(first, normals[on], outward)
-        new /= np.maximum(np.linalg.norm(new, axis=1, keepdims=True), 1e-6)
-        new = direction[on] * (1 - TURNING) + new * TURNING
-        new /= np.maximum(np.linalg.norm(new, axis=1, keepdims=True), 1e-6)
-        ahead = here + STEP * new
-        # A strand that would leave slides along the surface, if it runs that way at all.
-        beyond = grid.sample(volume.field, ahead)
-        leaving = beyond < 0.0005
-        slide = new - np.maximum((new * outward).sum(1, keepdims=True), 0) * outward
-        pace = np.linalg.norm(slide, axis=1, keepdims=True)
-        slid = here + STEP * slide / np.maximum(pace, 1e-6) - np.maximum(0.001 - depth, 0)[:, None] * outward
-        ahead = np.where(leaving[:, None], slid, ahead)
-        ended = leaving & ((pace[:, 0] < 0.35) | (grid.sample(volume.field, ahead) < -0.0015))
+        upward = np.where((steps[on] < ROOT_STEPS)[:, None], normals[on], place.outward)
+        new = unit_vectors(along + place.rise_to(level[on])[:, None] * upward, LEAST_LENGTH)
+        new = unit_vectors(direction[on] * (1 - TURNING) + new * TURNING, LEAST_LENGTH)
+        ahead, ended = _step_inside(volume, here, new, place)
         course = ahead - here
         ended |= (course * along).sum(1) < LEAST_COURSE * STEP
-        ended &= steps[on] > 1
+        ended &= steps[on] >= ROOT_STEPS
         moved = on[~ended]
-        new = ahead - here
-        new /= np.maximum(np.linalg.norm(new, axis=1, keepdims=True), 1e-6)
-        at[moved], direction[moved] = ahead[~ended], new[~ended]
+        at[moved], direction[moved] = ahead[~ended], unit_vectors(course, LEAST_LENGTH)[~ended]
         steps[moved] += 1
         alive[on[ended]] = False
         path.append(at.copy())
     if len(path) < 2:
         path.append(at.copy())
     return np.stack(path), steps
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the ends of strands are in the hair.
+
+    Attributes:
+        depth: (N,) float32 meters below the hair's surface.
+        height: (N,) float32 meters over the skin, 0 in it.
+        outward: (N, 3) float32 unit vectors out of the hair.
+    """
+
+    depth: np.ndarray
+    height: np.ndarray
+    outward: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "_Place":
+        """From (N, 5) depths, heights and the depth's gradients."""
+        return cls(values[:, 0], np.maximum(values[:, 1], 0), unit_vectors(-values[:, 2:], LEAST_LENGTH))
+
+    def rise_to(self, level: np.ndarray) -> np.ndarray:
+        """(N,) -1..1, how much strands turn outward that want to be this far (N,) out of the hair, 0..1."""
+        fraction = self.height / np.maximum(self.height + self.depth, LEAST_THICKNESS)
+        rise = np.clip((level - fraction) * RISE, -1, 1)
+        limit = self.depth / TURN_DEPTH - 0.5
+        return np.where(self.depth < TURN_DEPTH, np.minimum(rise, limit), rise)
+
+
+def _step_inside(
+    volume: HairVolume, here: np.ndarray, direction: np.ndarray, place: _Place
+) -> tuple[np.ndarray, np.ndarray]:
+    """A step from points (N, 3) in unit directions (N, 3), along the surface where it would lead out.
+
+    Returns where to (N, 3), and whether the strand ends (N,): it runs out of the hair, or is outside anyway.
+    """
+    grid, outward = volume.grid, place.outward
+    ahead = here + STEP * direction
+    leaving = grid.sample(volume.field, ahead) < LEAST_DEPTH
+    slide = direction - np.maximum((direction * outward).sum(1, keepdims=True), 0) * outward
+    pace = np.linalg.norm(slide, axis=1, keepdims=True)
+    lift = np.maximum(SLIDING_DEPTH - place.depth, 0)[:, None]
+    slid = here + STEP * slide / np.maximum(pace, LEAST_LENGTH) - lift * outward
+    ahead = np.where(leaving[:, None], slid, ahead)
+    outside = grid.sample(volume.field, ahead) < -MOST_OUTSIDE
+    return ahead, leaving & ((pace[:, 0] < LEAST_PACE) | outside)
 
 
 def curled(guides: Guides, curl: Curl, seed: int) -> Guides:
@@ -259,12 +299,12 @@ def curled(guides: Guides, curl: Curl, seed: int) -> Guides:
     low = np.minimum(at.astype(int), given - 2)
     fraction = (at - low)[:, None]
     path = guides.points[:, low] * (1 - fraction) + guides.points[:, low + 1] * fraction
-    tangent = unit_vectors(np.gradient(path, axis=1))
+    tangent = float32_unit_vectors(np.gradient(path, axis=1))
     # A frame that turns no more than the strand does, carried along from the root.
     side = np.empty_like(path)
-    carried = unit_vectors(np.cross(tangent[:, 0], AHEAD))
+    carried = float32_unit_vectors(np.cross(tangent[:, 0], AHEAD))
     for k in range(curl.points):
-        carried = unit_vectors(perpendicular_part(carried, tangent[:, k]))
+        carried = float32_unit_vectors(perpendicular_part(carried, tangent[:, k]))
         side[:, k] = carried
     along = np.linspace(0, 1, curl.points, dtype=np.float32) * guides.length[:, None]
     size = np.clip(guides.length / FULL_CURL, SMALLEST_CURL, 1)

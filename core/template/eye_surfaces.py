@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..geometry.mesh import unit_vectors
 from ..geometry.sphere import Sphere, fit_sphere
 
 #: A `topology.HeadTopology`, whose module imports this one.
@@ -112,7 +113,7 @@ def tear_points(rim: np.ndarray, ball: Sphere) -> np.ndarray:
     outward = rim - ball.center
     along = np.gradient(rim, axis=0)
     up = np.cross(outward, along)
-    up /= np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-12)
+    up = unit_vectors(up, 1e-12)
     up *= np.sign((up[:, 2]).sum())
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(rim, axis=0), axis=1))])
     length /= length[-1]

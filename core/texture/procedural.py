@@ -7,6 +7,7 @@ import itertools
 
 import numpy as np
 
+from ..geometry.mesh import unit_vectors
 from ..geometry.visibility import ramp
 from ..image.color import LUMINANCE
 from ..template.eye_surfaces import iris_axis
@@ -275,7 +276,7 @@ def eye_directions(
     middle = (points.min(0) + points.max(0)) / 2
     direction = atlas.interpolate(topology.vertices, chosen) - middle
     radius = float(np.linalg.norm(points - middle, axis=1).mean())
-    direction = direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-9)
+    direction = unit_vectors(direction)
     x, y, _ = iris_axis(name)
     turn = np.array([[-y, x, 0], [-x, -y, 0], [0, 0, 1]])  # the axis to -y
     return direction @ turn.T, radius

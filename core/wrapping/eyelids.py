@@ -16,7 +16,7 @@ least squares. What the energy makes of a push does not depend on the photo.
 import numpy as np
 from scipy.optimize import nnls
 
-from ..geometry.mesh import cotangent_laplacian, row_cross, triangle_normals
+from ..geometry.mesh import cotangent_laplacian, row_cross, triangle_normals, unit_vectors
 from ..geometry.sphere import Sphere
 from .fold_repair import FOLD_COSINE, FoldRepair
 from .nonrigid_icp import TemplateRegistration
@@ -100,7 +100,7 @@ class EyelidRepair:
         """
         start = vertices[self._index].astype(np.float64)
         facing = triangle_normals(reference, self._checked)
-        facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-12)
+        facing = unit_vectors(facing, 1e-12)
         room = self._max_radius * eyeball.radius + CLEARANCE
         left = self._hidden & (
             room - np.linalg.norm(start[self._lid] - eyeball.center, axis=1) > DEEP_IN_EYEBALL

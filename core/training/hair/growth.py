@@ -6,7 +6,7 @@ import numpy as np
 
 from ...geometry.mesh import even_barycentric, perpendicular_part
 from ...geometry.visibility import ramp
-from ...hair.flow import WHORL, unit_vectors
+from ...hair.flow import WHORL, float32_unit_vectors
 from ...hair.shell_mesh import NEAR_EARS, out_of_skin
 from .grooms import GroomSpec
 from .head_field import HeadField
@@ -137,7 +137,7 @@ def _roots(spec: GroomSpec, head: HeadField, count: int, rng: np.random.Generato
         mixed = np.einsum("nk,nkc->nc", barycentric, values[skin.triangles[triangle]])
         return np.asarray(mixed, np.float32)
 
-    normal = unit_vectors(at_roots(skin.normals))
+    normal = float32_unit_vectors(at_roots(skin.normals))
     return _Roots(triangle, at_roots(skin.vertices), normal, at_roots(head.template))
 
 
@@ -165,7 +165,7 @@ def _combed(
     """(N, 3) unit vectors along the head: which way hair is combed there."""
     flow = np.zeros_like(points)
     flow[:, 2] = -1
-    from_whorl = unit_vectors(points[:, :2] - WHORL.astype(np.float32))
+    from_whorl = float32_unit_vectors(points[:, :2] - WHORL.astype(np.float32))
     cos, sin = np.cos(spec.swirl), np.sin(spec.swirl)
     from_whorl = from_whorl @ np.array([[cos, sin], [-sin, cos]], np.float32)
     if spec.flow == "back":
@@ -182,7 +182,7 @@ def _combed(
         [0.15 * points[:, 0] / 0.05, np.full(len(points), -1.0), np.full(len(points), -0.8)]
     )
     flow = np.where(fringe[:, None], ahead, flow).astype(np.float32)
-    return unit_vectors(perpendicular_part(flow, normals))
+    return float32_unit_vectors(perpendicular_part(flow, normals))
 
 
 def _comb(
@@ -206,7 +206,7 @@ def _comb(
     at = roots.position.copy()
     direction = roots.normal
     if spec.flow != "radial":
-        direction = unit_vectors(0.5 * direction + 0.8 * _combed(spec, at, direction, fringe, side))
+        direction = float32_unit_vectors(0.5 * direction + 0.8 * _combed(spec, at, direction, fringe, side))
     path = [at.copy()]
     for k in range(steps):
         above, away = head.obstacle_at(at)
@@ -228,12 +228,12 @@ def _comb(
             wanted = wanted + (1 - spec.gravity) * (1 - near) * direction
             wanted = wanted + _aside(at, above, side, fringe)
         keep = np.exp(-step / STIFFNESS)
-        direction = unit_vectors(direction * keep + unit_vectors(wanted) * (1 - keep))
+        direction = float32_unit_vectors(direction * keep + float32_unit_vectors(wanted) * (1 - keep))
         ahead = at + step * direction
         least = np.minimum(LEAST_HEIGHT + 0.35 * height, (k + 1) * step[:, 0])
         ahead = _pushed_out(ahead, head, least)
         # What was pushed aside has gone no further than a step.
-        direction = unit_vectors(ahead - at)
+        direction = float32_unit_vectors(ahead - at)
         at = at + step * direction
         path.append(at.copy())
     whole = np.stack(path, 1)
@@ -308,11 +308,11 @@ def _gather(
         tangent = toward - ((toward * away).sum(1) * (far > 0.04))[:, None] * away
         rise = np.clip((height - above) / LAYER_REACH, -1, 1)[:, None] * ramp(far, 0.03, 0.06)[:, None]
         keep = 0.45
-        direction = unit_vectors(
-            direction * keep + unit_vectors(unit_vectors(tangent) + rise * away) * (1 - keep)
+        direction = float32_unit_vectors(
+            direction * keep + float32_unit_vectors(float32_unit_vectors(tangent) + rise * away) * (1 - keep)
         )
         ahead = _pushed_out(at + TIE_STEP * direction, head, LEAST_HEIGHT + 0.3 * height)
-        direction = unit_vectors(ahead - at)
+        direction = float32_unit_vectors(ahead - at)
         at = np.where(arrived[:, None], at, at + TIE_STEP * direction)
         path.append(at.copy())
     whole = np.stack(path, 1)
@@ -346,8 +346,8 @@ def _tail(
     if spec.bun_radius > 0:
         steps = int(np.ceil(2.5 * np.pi * spec.bun_radius / TIE_STEP))
         middle = tie + outward * spec.bun_radius * 0.8
-        axis = unit_vectors(rng.standard_normal((count, 3)) + 1.5 * outward)
-        first = unit_vectors(np.cross(axis, rng.standard_normal((count, 3))))
+        axis = float32_unit_vectors(rng.standard_normal((count, 3)) + 1.5 * outward)
+        first = float32_unit_vectors(np.cross(axis, rng.standard_normal((count, 3))))
         second = np.cross(axis, first)
         radius = spec.bun_radius * rng.random(count)[:, None, None] ** (1 / 3)
         angle = (np.arange(steps) * TIE_STEP / spec.bun_radius)[None, :, None]
@@ -358,7 +358,9 @@ def _tail(
     at, direction = tie.astype(np.float32), outward.copy()
     axis_path = []
     for _ in range(steps):
-        direction = unit_vectors(direction[None] + 0.22 * spec.gravity * np.array(spec.down, np.float32))[0]
+        direction = float32_unit_vectors(
+            direction[None] + 0.22 * spec.gravity * np.array(spec.down, np.float32)
+        )[0]
         at = at + TIE_STEP * direction
         at = _pushed_out(at[None], head, 0.6 * spec.tail_radius)[0]
         axis_path.append(at)
@@ -367,7 +369,7 @@ def _tail(
     middle = np.stack(axis_path)
     along = np.gradient(middle, axis=0) if steps > 1 else np.repeat(direction[None], steps, 0)
     first = np.array([1.0, 0.0, 0.0], np.float32)
-    second = unit_vectors(np.cross(along, first))
+    second = float32_unit_vectors(np.cross(along, first))
     fraction = np.linspace(0, 1, steps)
     width = np.interp(fraction, [0, 0.08, 0.35, 0.8, 1], [0.35, 0.5, 1.0, 0.8, 0.45]) * spec.tail_radius
     width = width * (1 + spec.braid * np.cos(2 * np.pi * np.arange(steps) * TIE_STEP / BRAID_LENGTH))
@@ -404,8 +406,8 @@ def _curl(
     grown = ramp(along, 0.0, 0.04)[..., None]
     offset = spec.frizz * _frizz(along, rng) * grown
     if spec.curl_radius > 0:
-        tangent = unit_vectors(np.gradient(points, axis=1))
-        first = unit_vectors(np.cross(tangent, roots.normal[:, None] + 0.01))
+        tangent = float32_unit_vectors(np.gradient(points, axis=1))
+        first = float32_unit_vectors(np.cross(tangent, roots.normal[:, None] + 0.01))
         second = np.cross(tangent, first)
         phase = _smooth_noise(roots.template, rng, 0.02) * np.pi * 2 + rng.normal(0, 0.4, count)
         angle = 2 * np.pi * along / spec.curl_length + phase[:, None]

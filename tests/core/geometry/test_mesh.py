@@ -13,6 +13,7 @@ from core.geometry.mesh import (
     self_intersections,
     shading_normals,
     triangle_normals,
+    unit_vectors,
     vertex_normals,
 )
 
@@ -26,6 +27,17 @@ def test_normals_of_a_ball_point_outwards_and_their_lengths_are_areas(ball):
     np.testing.assert_allclose(vertex_normals(ball.vertices, ball.faces), ball.vertices, atol=0.02)
     length = np.linalg.norm(triangle_normals(ball.vertices, ball.faces), axis=1)
     np.testing.assert_allclose(length / 2, ball.area_faces, rtol=1e-9)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3), st.sampled_from([np.float32, np.float64]))
+def test_unit_vectors_keep_direction_and_precision(vector, kind):
+    vector = np.array([vector, [0, 0, 0]], kind)
+    found = unit_vectors(vector, 1e-3)
+    assert found.dtype == kind
+    length = np.linalg.norm(vector[0])
+    np.testing.assert_allclose(found * max(length, 1e-3), vector, rtol=1e-5, atol=1e-6)
+    assert np.linalg.norm(found[0]) <= 1 + 1e-6
+    assert length < 1e-3 or np.linalg.norm(found[0]) == pytest.approx(1, abs=1e-6)
 
 
 def test_a_vertex_without_triangles_has_no_normal_but_one_for_shading():
